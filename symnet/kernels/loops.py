@@ -1,0 +1,274 @@
+"""The loop IR: scalar expressions inside loops over strided arrays.
+
+A `Scalar` is what happens at one point of a loop; a `Kernel` is the loop around it.
+Both are plain data that knows nothing of graphs or of machines: `kernels.llvm` prints
+them as LLVM IR and `kernels.cuda` as CUDA C.
+
+Scalars are interned: building the same expression twice gives the same object, so
+equality is identity, sharing is free, and a kernel's text is its identity across
+processes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+from weakref import WeakValueDictionary
+
+import numpy as np
+
+# What a printer must know.  Everything else is expanded into these before printing.
+ARITHMETIC = "add sub mul div floordiv mod neg abs fma minimum maximum sqrt".split()
+COMPARISON = "lt le gt ge eq ne".split()
+LOGIC = "and or xor not shift_left shift_right".split()
+ROUNDING = "floor ceil trunc rint".split()
+OTHER = "select cast bitcast isnan isinf copysign".split()
+PRIMITIVES = frozenset(ARITHMETIC + COMPARISON + LOGIC + ROUNDING + OTHER)
+
+REDUCTIONS = "sum prod max min all any argmax argmin".split()
+
+
+class Scalar:
+    """One scalar expression: an operation, its arguments and the dtype of its value.
+
+    `op` is one of PRIMITIVES, or a mathematical function ("exp", "tanh", ...), or
+    "literal"   `value` is the Python number (or its repr for NaN and infinities);
+    "argument"  `value` is the position of a parameter (only in bodies of operations);
+    "load"      `value` is the number of an input operand of the kernel;
+    "gather"    like load, `args` are the int64 indices of its indexed axes;
+    "index"     `value` is a loop axis: the int64 counter of that loop;
+    "reduce"    `value` is one of REDUCTIONS, applied over the kernel's reduced axes.
+    """
+
+    __slots__ = ("op", "args", "dtype", "value", "__weakref__")
+    op: str
+    args: tuple[Scalar, ...]
+    dtype: str
+    value: Any
+
+    def __repr__(self) -> str:
+        inner = [] if self.value is None else [str(self.value)]
+        inner += [repr(argument) for argument in self.args]
+        return f"{self.op}:{self.dtype}({', '.join(inner)})"
+
+    # Bodies of operations read like the formula.
+    def __add__(self, other: Scalar | float) -> Scalar:
+        return binary("add", self, other)
+
+    def __radd__(self, other: Scalar | float) -> Scalar:
+        return binary("add", other, self)
+
+    def __sub__(self, other: Scalar | float) -> Scalar:
+        return binary("sub", self, other)
+
+    def __rsub__(self, other: Scalar | float) -> Scalar:
+        return binary("sub", other, self)
+
+    def __mul__(self, other: Scalar | float) -> Scalar:
+        return binary("mul", self, other)
+
+    def __rmul__(self, other: Scalar | float) -> Scalar:
+        return binary("mul", other, self)
+
+    def __truediv__(self, other: Scalar | float) -> Scalar:
+        return binary("div", self, other)
+
+    def __rtruediv__(self, other: Scalar | float) -> Scalar:
+        return binary("div", other, self)
+
+    def __neg__(self) -> Scalar:
+        return call("neg", self)
+
+    def __lt__(self, other: Scalar | float) -> Scalar:
+        return binary("lt", self, other)
+
+    def __le__(self, other: Scalar | float) -> Scalar:
+        return binary("le", self, other)
+
+    def __gt__(self, other: Scalar | float) -> Scalar:
+        return binary("gt", self, other)
+
+    def __ge__(self, other: Scalar | float) -> Scalar:
+        return binary("ge", self, other)
+
+
+_interned: WeakValueDictionary[tuple[Any, ...], Scalar] = WeakValueDictionary()
+
+
+def scalar(op: str, args: Sequence[Scalar], dtype: str, value: Any = None) -> Scalar:
+    """Return the one Scalar with these fields."""
+    args = tuple(args)
+    key = (op, tuple(map(id, args)), dtype, type(value), value)
+    found = _interned.get(key)
+    if found is None:
+        found = Scalar()
+        found.op, found.args, found.dtype, found.value = op, args, dtype, value
+        _interned[key] = found
+    return found
+
+
+def literal(value: Any, dtype: str) -> Scalar:
+    """A constant.  NaN, infinities and -0.0 are kept as text so that equals intern."""
+    kind = np.dtype(dtype).kind
+    if kind == "b":
+        return scalar("literal", (), dtype, bool(value))
+    if kind in "iu":
+        return scalar("literal", (), dtype, int(value))
+    number = float(np.dtype(dtype).type(value))
+    plain = np.isfinite(number) and not (number == 0 and np.signbit(number))
+    return scalar("literal", (), dtype, number if plain else repr(number))
+
+
+def argument(position: int, dtype: str) -> Scalar:
+    return scalar("argument", (), dtype, position)
+
+
+def load(operand: int, dtype: str) -> Scalar:
+    return scalar("load", (), dtype, operand)
+
+
+def gather(operand: int, indices: Sequence[Scalar], dtype: str) -> Scalar:
+    return scalar("gather", indices, dtype, operand)
+
+
+def index(axis: int) -> Scalar:
+    return scalar("index", (), "int64", axis)
+
+
+def reduction(kind: str, value: Scalar, dtype: str) -> Scalar:
+    """`value` accumulated in `dtype`; argmax and argmin give the int64 position along
+    the flattened reduced axes, the first one where several are equal or NaN."""
+    return scalar("reduce", (value,), dtype, kind)
+
+
+def cast(value: Scalar, dtype: str) -> Scalar:
+    if value.dtype == dtype:
+        return value
+    if value.op == "literal" and np.dtype(dtype).kind == "f":
+        return literal(float(value.value), dtype)
+    return scalar("cast", (value,), dtype)
+
+
+def call(name: str, *args: Scalar | float, dtype: str | None = None) -> Scalar:
+    """Apply primitive or function `name`; numbers take the dtype of the first Scalar."""
+    first = next(a for a in args if isinstance(a, Scalar))
+    full = [a if isinstance(a, Scalar) else literal(a, first.dtype) for a in args]
+    if dtype is None:
+        dtype = "bool" if name in COMPARISON or name in ("isnan", "isinf") else first.dtype
+    return scalar(name, full, dtype)
+
+
+def binary(name: str, left: Scalar | float, right: Scalar | float) -> Scalar:
+    return call(name, left, right)
+
+
+def select(condition: Scalar, yes: Scalar | float, no: Scalar | float) -> Scalar:
+    """`yes` where condition (a bool) holds, else `no`; both are computed."""
+    first = yes if isinstance(yes, Scalar) else no
+    assert isinstance(first, Scalar)
+    branches = [a if isinstance(a, Scalar) else literal(a, first.dtype) for a in (yes, no)]
+    return scalar("select", (condition, *branches), first.dtype)
+
+
+def walk(roots: Iterable[Scalar]) -> list[Scalar]:
+    """Every Scalar below `roots`, arguments before their users, each once."""
+    seen: set[int] = set()
+    order: list[Scalar] = []
+    stack = [(root, False) for root in reversed(list(roots))]
+    while stack:
+        node, done = stack.pop()
+        if done:
+            order.append(node)
+        elif id(node) not in seen:
+            seen.add(id(node))
+            stack.append((node, True))
+            stack.extend((a, False) for a in reversed(node.args))
+    return order
+
+
+def substitute(roots: Sequence[Scalar], replace: dict[Scalar, Scalar]) -> list[Scalar]:
+    """The `roots` with every Scalar in `replace` exchanged."""
+    new: dict[int, Scalar] = {id(old): fresh for old, fresh in replace.items()}
+    for node in walk(roots):
+        if id(node) in new:
+            continue
+        args = [new[id(a)] for a in node.args]
+        changed = any(a is not b for a, b in zip(args, node.args, strict=True))
+        new[id(node)] = scalar(node.op, args, node.dtype, node.value) if changed else node
+    return [new[id(root)] for root in roots]
+
+
+@dataclass(frozen=True)
+class Operand:
+    """An array that a kernel reads or writes.
+
+    `axes[k]` says whether loop axis k moves along this array (False: broadcast, or
+    summed away).  `indexed` counts further axes, before the others, that a "gather"
+    reads at computed positions (or a scatter writes).
+    """
+
+    dtype: str
+    axes: tuple[bool, ...]
+    indexed: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Output:
+    """A value stored into an operand.
+
+    A value that depends on a loop axis in the reduced set moves along it; a value made
+    of reductions is stored once for each point of the kept axes.  With `indices` the
+    store goes to computed positions, one after another in loop order: `mode` "set"
+    overwrites, "add" accumulates (the array holds its start values already).
+    """
+
+    operand: Operand
+    value: Scalar
+    indices: tuple[Scalar, ...] = ()
+    mode: str = "set"
+
+
+@dataclass(frozen=True, eq=False)
+class Kernel:
+    """A loop nest of `rank` axes, some of which are reduced, over inputs and outputs.
+
+    Two kernels with the same `text` are the same kernel.
+    """
+
+    rank: int
+    reduced: tuple[bool, ...]
+    inputs: tuple[Operand, ...]
+    outputs: tuple[Output, ...]
+
+    @cached_property
+    def text(self) -> str:
+        """The kernel line by line, stable from process to process."""
+        return print_kernel(self)
+
+
+def print_operand(operand: Operand) -> str:
+    moves = "".join("x" if moving else "." for moving in operand.axes)
+    return f"{operand.dtype}[{'i' * operand.indexed}{moves}]"
+
+
+def print_kernel(kernel: Kernel) -> str:
+    """Name every scalar once, in order: `%3:float32 = mul %1 %2`."""
+    axes = " ".join(
+        f"{'reduce' if reduced else 'for'} i{axis}" for axis, reduced in enumerate(kernel.reduced)
+    )
+    lines = [f"kernel {axes}"]
+    lines += [f"  in{k}: {print_operand(o)}" for k, o in enumerate(kernel.inputs)]
+    names: dict[int, str] = {}
+    roots = [root for out in kernel.outputs for root in (*out.indices, out.value)]
+    for node in walk(roots):
+        names[id(node)] = f"%{len(names)}"
+        parts = [node.op] if node.value is None else [node.op, str(node.value)]
+        parts += [names[id(a)] for a in node.args]
+        lines.append(f"  {names[id(node)]}:{node.dtype} = {' '.join(parts)}")
+    for k, out in enumerate(kernel.outputs):
+        where = "".join(f"[{names[id(i)]}]" for i in out.indices)
+        how = "+=" if out.mode == "add" else "="
+        lines.append(f"  out{k}{where}: {print_operand(out.operand)} {how} {names[id(out.value)]}")
+    return "\n".join(lines)
