@@ -1,0 +1,65 @@
+"""The errors that symnet raises, and the one way in which they are worded.
+
+A message says what is wrong, which operation with which operands, on which line of the
+user's program, and what to do.  Errors keep Python's kinds: a wrong dtype or rank is a
+TypeError, a wrong size or value a ValueError, a wrong position an IndexError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class MissingInputError(ValueError):
+    """A graph needs a variable that is neither an input, nor given, nor shared."""
+
+
+class UnusedInputError(ValueError):
+    """An input of a function is not needed by its outputs, updates or givens."""
+
+
+class DisconnectedInputError(ValueError):
+    """A gradient was asked for with respect to a variable that the cost does not use."""
+
+
+class NullTypeGradError(TypeError):
+    """A gradient passes through an operation where it is not defined."""
+
+
+class AsTensorError(TypeError):
+    """A value cannot be made a tensor variable."""
+
+
+class ShapeError(ValueError):
+    """Sizes of arrays do not fit together."""
+
+
+class NotScalarConstantError(ValueError):
+    """A variable is not a constant of one element."""
+
+
+class NotImplementedGradientError(NullTypeGradError):
+    """An operation has no gradient with respect to one of its inputs."""
+
+
+def message(
+    what: str,
+    *,
+    operation: object = None,
+    operands: Iterable[object] = (),
+    origin: object = None,
+    cure: str = "",
+) -> str:
+    """The text of an error: what, which operation and operands, whose line, the cure."""
+    lines = [what]
+    if operation is not None:
+        lines.append(f"  operation: {operation}")
+    shown = [f"  operand {k}: {operand}" for k, operand in enumerate(operands)]
+    if len(shown) > 8:
+        shown = [*shown[:7], f"  ... and {len(shown) - 7} more operands"]
+    lines += shown
+    if origin is not None:
+        lines.append(f"  your line: {origin}")
+    if cure:
+        lines.append(f"  to do: {cure}")
+    return "\n".join(lines)

@@ -1,0 +1,64 @@
+"""Where in the user's program an operation was made."""
+
+from __future__ import annotations
+
+import linecache
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """A line of the user's program.  `role` tells what was made of it ("gradient")."""
+
+    filename: str
+    line: int
+    function: str
+    role: str = ""
+
+    @property
+    def text(self) -> str:
+        """The line itself, or "" where its file cannot be read."""
+        return linecache.getline(self.filename, self.line).strip()
+
+    def __str__(self) -> str:
+        role = f"{self.role} of " if self.role else ""
+        code = f": {self.text}" if self.text else ""
+        return f"{role}{self.filename}:{self.line}, in {self.function}{code}"
+
+
+_inherited: list[Origin | None] = [None]
+_inside: dict[str, bool] = {}
+
+
+def capture() -> Origin | None:
+    """The innermost line outside this package, or the origin being inherited."""
+    if _inherited[-1] is not None:
+        return _inherited[-1]
+    frame = sys._getframe(1)
+    while frame is not None:
+        filename = frame.f_code.co_filename
+        inside = _inside.get(filename)
+        if inside is None:
+            inside = _inside[filename] = filename.startswith(PACKAGE)
+        if not inside:
+            return Origin(filename, frame.f_lineno, frame.f_code.co_name)
+        frame = frame.f_back  # type: ignore[assignment]
+    return None
+
+
+@contextmanager
+def inherit(origin: Origin | None, role: str = "") -> Iterator[None]:
+    """Operations made inside the block have this origin instead of their own line."""
+    if origin is not None and role and origin.role != role:
+        origin = Origin(origin.filename, origin.line, origin.function, role)
+    _inherited.append(origin)
+    try:
+        yield
+    finally:
+        _inherited.pop()

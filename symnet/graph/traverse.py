@@ -1,0 +1,146 @@
+"""Walks over graphs and copies of them.  All are iterative: graphs are deep."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from symnet.graph.variables import Apply, Constant, Variable
+
+
+def toposort(outputs: Iterable[Variable], blockers: Iterable[Variable] = ()) -> list[Apply]:
+    """The operations that `outputs` need, each after those it needs.
+
+    blockers: variables whose making is not looked into.
+    """
+    stop = set(blockers)
+    order: list[Apply] = []
+    seen: set[Apply] = set()
+    stack: list[tuple[Apply, bool]] = [
+        (v.owner, False) for v in reversed(list(outputs)) if v.owner and v not in stop
+    ]
+    while stack:
+        node, done = stack.pop()
+        if done:
+            order.append(node)
+        elif node not in seen:
+            seen.add(node)
+            stack.append((node, True))
+            for v in reversed(node.inputs):
+                if v.owner is not None and v.owner not in seen and v not in stop:
+                    stack.append((v.owner, False))
+    return order
+
+
+def ancestors(outputs: Iterable[Variable], blockers: Iterable[Variable] = ()) -> list[Variable]:
+    """Every variable that `outputs` need, themselves included, inputs before results."""
+    stop = set(blockers)
+    outputs = list(outputs)
+    found: dict[Variable, None] = {}
+    for node in toposort(outputs, stop):
+        for v in node.inputs:
+            found.setdefault(v)
+        for v in node.outputs:
+            found.setdefault(v)
+    for v in outputs:
+        found.setdefault(v)
+    return list(found)
+
+
+def leaves(outputs: Iterable[Variable], blockers: Iterable[Variable] = ()) -> list[Variable]:
+    """The variables without owner (and the blockers) that `outputs` need, in order."""
+    stop = set(blockers)
+    return [v for v in ancestors(outputs, stop) if v.owner is None or v in stop]
+
+
+def inputs(variables: Iterable[Variable], blockers: Iterable[Variable] = ()) -> list[Variable]:
+    """Theano's name for `leaves`."""
+    return leaves(variables, blockers)
+
+
+def depends_on(outputs: Iterable[Variable], variable: Variable) -> bool:
+    """Whether any of `outputs` needs `variable`."""
+    outputs = list(outputs)
+    return variable in outputs or any(variable in n.inputs for n in toposort(outputs))
+
+
+def clone_replace(
+    outputs: Sequence[Variable],
+    replace: Mapping[Variable, Variable] | Iterable[tuple[Variable, Variable]] = (),
+) -> list[Variable]:
+    """The outputs with variables replaced; what does not depend on them is shared.
+
+    Several replacements happen at once: a replacement is not itself looked into, so
+    `{x: y, y: x}` swaps.
+    """
+    new: dict[Variable, Variable] = dict(replace)
+    for node in toposort(outputs, blockers=tuple(new)):
+        args = [new.get(v, v) for v in node.inputs]
+        if any(a is not b for a, b in zip(args, node.inputs, strict=True)):
+            clone = node.clone_with_new_inputs(args)
+            for old, fresh in zip(node.outputs, clone.outputs, strict=True):
+                new.setdefault(old, fresh)
+    return [new.get(v, v) for v in outputs]
+
+
+def clone(
+    output: Variable | Sequence[Variable],
+    replace: Mapping[Variable, Variable] | Iterable[tuple[Variable, Variable]] | None = None,
+    strict: bool = True,
+    share_inputs: bool = True,
+) -> Variable | list[Variable]:
+    """Theano's `clone`: a copy of the graph of `output` with variables replaced.
+
+    strict: a replacement must fit the type of what it replaces.
+    share_inputs: keep the leaves; False makes new ones (never of shared variables).
+    Raises: TypeError for a replacement of a wrong type.
+    """
+    outputs = [output] if isinstance(output, Variable) else list(output)
+    mapping = dict(replace or ())
+    if strict:
+        for old, fresh in mapping.items():
+            if old.type.ndim != fresh.type.ndim or old.type.dtype != fresh.type.dtype:
+                raise TypeError(f"clone: {old} ({old.type}) replaced by {fresh} ({fresh.type})")
+    if not share_inputs:
+        for leaf in leaves(outputs):
+            if type(leaf) is Variable and leaf not in mapping and leaf.owner is None:
+                mapping[leaf] = leaf.clone()
+    copied = clone_replace(outputs, mapping)
+    return copied[0] if isinstance(output, Variable) else copied
+
+
+class Graph:
+    """Outputs over inputs: what passes take and give.  Plain data, never changed.
+
+    `inputs` are the leaves that receive values at a call (shared variables among the
+    other leaves are found in the graph itself).
+    """
+
+    __slots__ = ("inputs", "outputs")
+
+    def __init__(self, inputs: Iterable[Variable], outputs: Iterable[Variable]) -> None:
+        self.inputs = list(inputs)
+        self.outputs = list(outputs)
+
+    def toposort(self) -> list[Apply]:
+        return toposort(self.outputs, blockers=self.inputs)
+
+    @property
+    def apply_nodes(self) -> set[Apply]:
+        return set(self.toposort())
+
+    @property
+    def variables(self) -> list[Variable]:
+        return ancestors(self.outputs, blockers=self.inputs)
+
+    def clients(self) -> dict[Variable, list[tuple[Apply | str, int]]]:
+        """Who uses each variable: (operation, which input), or ("output", which)."""
+        found: dict[Variable, list[tuple[Apply | str, int]]] = {}
+        for node in self.toposort():
+            for k, v in enumerate(node.inputs):
+                found.setdefault(v, []).append((node, k))
+        for k, v in enumerate(self.outputs):
+            found.setdefault(v, []).append(("output", k))
+        return found
+
+    def constants(self) -> list[Constant]:
+        return [v for v in self.variables if isinstance(v, Constant)]

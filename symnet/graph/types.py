@@ -1,0 +1,248 @@
+"""Types of variables: what is known of a value before it exists."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from symnet.config import config
+from symnet.errors import message
+
+if TYPE_CHECKING:
+    from symnet.graph.variables import Variable
+
+DTYPES: tuple[str, ...] = tuple(
+    (
+        "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 "
+        "float16 float32 float64 complex64 complex128"
+    ).split()
+)
+FLOATS = ("float16", "float32", "float64")
+COMPLEX = ("complex64", "complex128")
+INTEGERS = tuple(d for d in DTYPES if "int" in d)
+
+
+class Type:
+    """The base of all types of variables."""
+
+    ndim: int = 0
+
+    def filter(self, value: Any, strict: bool = False, allow_downcast: Any = None) -> Any:
+        """Return `value` as a value of this type, or raise TypeError."""
+        raise TypeError(f"{self} holds no values")
+
+    # Attached by graph.variables, which stands above.
+    make_variable: Callable[..., Variable]
+    __call__: Callable[..., Variable]
+    filter_variable: Callable[..., Variable]
+
+    def is_valid_value(self, value: Any) -> bool:
+        try:
+            self.filter(value, strict=True)
+        except (TypeError, ValueError):
+            return False
+        return True
+
+
+class TensorType(Type):
+    """Arrays of one dtype and rank; each size is an int, or None where it is not known.
+
+    The second argument may also be Theano's broadcast pattern, a sequence of bools:
+    True means a size of 1, False a size not known.
+
+    Raises: TypeError for a dtype outside DTYPES or a shape that is no sequence.
+    """
+
+    __slots__ = ("dtype", "shape", "_hash")
+    dtype: str
+    shape: tuple[int | None, ...]
+
+    def __init__(
+        self, dtype: Any, shape: Sequence[int | bool | None] = (), name: str | None = None
+    ) -> None:
+        if dtype == "floatX":
+            dtype = config.floatX
+        self.dtype = _dtype_name(dtype)
+        self.shape = tuple(map(_size, shape))
+        self._hash = hash((self.dtype, self.shape))
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (
+            isinstance(other, TensorType)
+            and self.dtype == other.dtype
+            and self.shape == other.shape
+        )
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return TensorType, (self.dtype, self.shape)
+
+    @property
+    def ndim(self) -> int:  # type: ignore[override]
+        return len(self.shape)
+
+    @property
+    def broadcastable(self) -> tuple[bool, ...]:
+        """Theano's broadcast pattern: which sizes are known to be 1."""
+        return tuple(size == 1 for size in self.shape)
+
+    @property
+    def numpy_dtype(self) -> np.dtype[Any]:
+        return np.dtype(self.dtype)
+
+    def __repr__(self) -> str:
+        if all(size is None for size in self.shape):
+            word = {0: "scalar", 1: "vector", 2: "matrix"}.get(self.ndim)
+            return f"{self.dtype} {word or f'{self.ndim}-d tensor'}"
+        sizes = ", ".join("?" if size is None else str(size) for size in self.shape)
+        return f"{self.dtype} tensor ({sizes})"
+
+    def clone(
+        self,
+        dtype: str | None = None,
+        broadcastable: Sequence[bool] | None = None,
+        shape: Sequence[int | None] | None = None,
+    ) -> TensorType:
+        """This type with another dtype, broadcast pattern or shape."""
+        new = shape if shape is not None else broadcastable
+        return TensorType(dtype or self.dtype, self.shape if new is None else new)
+
+    def accepts(self, other: Type) -> bool:
+        """Whether every value of type `other` may be a value of this type: the same
+        dtype and rank, and no known size that contradicts."""
+        return (
+            isinstance(other, TensorType)
+            and self.dtype == other.dtype
+            and self.ndim == other.ndim
+            and all(a is None or b is None or a == b for a, b in zip(self.shape, other.shape))
+        )
+
+    def filter(self, value: Any, strict: bool = False, allow_downcast: Any = None) -> Any:
+        """Return `value` as an array of this type.
+
+        strict: accept only an ndarray of this very dtype.
+        allow_downcast: True converts with loss; False only without; None also takes a
+        Python float for a float scalar type.
+        Raises: TypeError for a wrong dtype or rank, ValueError for a wrong size.
+        """
+        array = self._as_array(value, strict, allow_downcast)
+        if array.ndim != self.ndim:
+            raise TypeError(
+                message(
+                    f"expected {self}, got an array of rank {array.ndim}, shape {array.shape}",
+                    cure=f"pass an array of rank {self.ndim}",
+                )
+            )
+        for axis, (size, want) in enumerate(zip(array.shape, self.shape, strict=True)):
+            if want is not None and size != want:
+                raise ValueError(
+                    f"expected {self}, got shape {array.shape}: axis {axis} must have size {want}"
+                )
+        return array
+
+    def _as_array(self, value: Any, strict: bool, allow_downcast: Any) -> np.ndarray[Any, Any]:
+        if isinstance(value, np.ndarray) and value.dtype == self.numpy_dtype:
+            return value.view(np.ndarray) if type(value) is not np.ndarray else value
+        if strict:
+            raise TypeError(f"expected {self} (strict), got {_describe(value)}")
+        array = np.asarray(value)
+        if array.dtype.kind not in "biufc":
+            raise TypeError(f"expected {self}, got {_describe(value)}")
+        want = self.numpy_dtype
+        if allow_downcast or np.can_cast(array.dtype, want, "safe"):
+            return array.astype(want)
+        python_number = not isinstance(value, (np.ndarray, np.generic))
+        if allow_downcast is None and type(value) is float and want.kind == "f":
+            return array.astype(want)
+        if python_number and array.size and _survives(array, want):
+            return array.astype(want)
+        raise TypeError(
+            message(
+                f"expected {self}, got {_describe(value)}: the conversion could lose precision",
+                cure=f"convert with numpy.asarray(value, dtype={self.dtype!r}), or make the "
+                "function with allow_input_downcast=True",
+            )
+        )
+
+    def values_eq(self, a: Any, b: Any) -> bool:
+        return bool(np.array_equal(a, b, equal_nan=np.asarray(a).dtype.kind in "fc"))
+
+    def values_eq_approx(
+        self, a: Any, b: Any, rtol: float | None = None, atol: float | None = None
+    ) -> bool:
+        """Whether two values agree within what the dtype's precision explains."""
+        a, b = np.asarray(a), np.asarray(b)
+        if a.shape != b.shape or a.dtype != b.dtype:
+            return False
+        if a.dtype.kind not in "fc":
+            return bool(np.array_equal(a, b))
+        precision = float(np.finfo(a.dtype).eps)
+        rtol = precision**0.5 / 10 if rtol is None else rtol
+        atol = precision**0.5 / 10 if atol is None else atol
+        return bool(np.allclose(a, b, rtol=rtol, atol=atol, equal_nan=True))
+
+class NullType(Type):
+    """The type of a gradient that does not exist; `why` says the reason."""
+
+    def __init__(self, why: str = "") -> None:
+        self.why = why
+
+    def __repr__(self) -> str:
+        return f"NullType({self.why})"
+
+
+class DisconnectedType(Type):
+    """The type of a gradient with respect to something the cost does not use."""
+
+    dtype = "disconnected"
+
+    def __repr__(self) -> str:
+        return "DisconnectedType"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, DisconnectedType)
+
+    def __hash__(self) -> int:
+        return hash(DisconnectedType)
+
+
+def _dtype_name(dtype: Any) -> str:
+    try:
+        name = np.dtype(dtype).name
+    except TypeError:
+        name = str(dtype)
+    if name not in DTYPES:
+        raise TypeError(f"no dtype {dtype!r}: there are {', '.join(DTYPES)}")
+    return name
+
+
+def _size(size: Any) -> int | None:
+    if size is None or size is False or size is np.False_:
+        return None
+    size = int(size)
+    if size < 0:
+        raise ValueError(f"a size cannot be negative: {size}")
+    return size
+
+
+def _survives(array: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> bool:
+    """Whether a Python number, or nested list of them, fits `dtype` without loss."""
+    if np.dtype(dtype).kind in "iu" and array.dtype.kind in "iu":
+        limits = np.iinfo(dtype)
+        return bool(array.min() >= limits.min and array.max() <= limits.max)
+    if dtype.kind in "iub" and array.dtype.kind not in "iub":
+        return False
+    with np.errstate(all="ignore"):
+        back = array.astype(dtype).astype(array.dtype)
+    return bool(np.array_equal(back, array, equal_nan=array.dtype.kind in "fc"))
+
+
+def _describe(value: Any) -> str:
+    if isinstance(value, (np.ndarray, np.generic)):
+        return f"an array of dtype {value.dtype}, shape {value.shape}"
+    text = repr(value)
+    return f"{type(value).__name__} {text if len(text) < 60 else text[:57] + '...'}"

@@ -1,0 +1,282 @@
+"""The expression graph: variables, and the operations that make them.
+
+A `Variable` with an `owner` is output number `index` of the `Apply` that owns it.  Nodes
+are compared by identity and never change after they are made; only `name` and `tag` may.
+Merging equal nodes is the work of the rewriter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+import numpy as np
+
+from symnet.errors import message
+from symnet.graph.origin import Origin, capture
+from symnet.graph.types import TensorType, Type
+
+
+class Variable:
+    """A value of the graph: a leaf, or a result of an operation."""
+
+    __slots__ = ("type", "owner", "index", "name", "_tag", "__weakref__")
+    # NumPy must leave `array + variable` to Variable.__radd__.
+    __array_priority__ = 1000
+    __array_ufunc__ = None
+
+    type: Any
+    owner: Apply | None
+    index: int | None
+    name: str | None
+
+    def __init__(
+        self,
+        type: Type,
+        owner: Apply | None = None,
+        index: int | None = None,
+        name: str | None = None,
+    ) -> None:
+        self.type = type
+        self.owner = owner
+        self.index = index
+        self.name = name
+        self._tag: SimpleNamespace | None = None
+
+    @property
+    def tag(self) -> SimpleNamespace:
+        """Notes that users attach; symnet reads only `tag.test_value`."""
+        if self._tag is None:
+            self._tag = SimpleNamespace()
+        return self._tag
+
+    @property
+    def origin(self) -> Origin | None:
+        """The user's line that made this variable, where an operation did."""
+        return self.owner.origin if self.owner is not None else None
+
+    def clone(self, name: str | None = None) -> Variable:
+        """A new leaf of the same type."""
+        return self.type.make_variable(name if name is not None else self.name)
+
+    def get_parents(self) -> list[Apply]:
+        return [] if self.owner is None else [self.owner]
+
+    def __repr__(self) -> str:
+        return self.name if self.name else describe(self)
+
+
+class Constant(Variable):
+    """A leaf whose value is known.  `data` is a read-only array.
+
+    `weak` marks a Python number: it takes the dtype of what it meets.
+    """
+
+    __slots__ = ("data", "weak")
+
+    def __init__(
+        self, type: Type, data: Any, name: str | None = None, weak: bool = False
+    ) -> None:
+        super().__init__(type, name=name)
+        if isinstance(data, np.ndarray):
+            data = data.copy()
+            data.flags.writeable = False
+        self.data = data
+        self.weak = weak
+
+    @property
+    def value(self) -> Any:
+        return self.data
+
+    def clone(self, name: str | None = None) -> Variable:
+        return Constant(self.type, self.data, name or self.name, self.weak)
+
+
+class Op:
+    """The base of operations, and of operations that users write as for Theano.
+
+    An op is equal to another of the same class with equal `__props__`: equal ops on
+    equal inputs are computed once.  It offers
+      make_node(*inputs) -> Apply     checks the inputs' types, gives the outputs' types;
+      L_op(inputs, outputs, output_gradients) -> one gradient per input
+          (or Theano's `grad(inputs, output_gradients)`);
+      infer_sizes(node, sizes, require): see `ops.base`;
+      compute(node, arrays, xp) -> arrays: reference evaluation with xp = numpy or cupy
+          (or Theano's `perform(node, inputs, output_storage)`).
+    """
+
+    __props__: ClassVar[tuple[str, ...]] = ()
+    default_output: int | None = None
+    view_map: ClassVar[dict[int, list[int]]] = {}
+    destroy_map: ClassVar[dict[int, list[int]]] = {}
+
+    def properties(self) -> tuple[Any, ...]:
+        return tuple(getattr(self, name) for name in self.__props__)
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        if type(self) is not type(other) or not _comparable(type(self)):
+            return False
+        assert isinstance(other, Op)
+        return self.properties() == other.properties()
+
+    def __hash__(self) -> int:
+        if not _comparable(type(self)):
+            return id(self)
+        return hash((type(self), self.properties()))
+
+    def __str__(self) -> str:
+        if not self.__props__:
+            return type(self).__name__
+        values = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__props__)
+        return f"{type(self).__name__}{{{values}}}"
+
+    __repr__ = __str__
+
+    def make_node(self, *inputs: Any) -> Apply:
+        raise TypeError(f"{self} does not define make_node")
+
+    def __call__(self, *inputs: Any, **keywords: Any) -> Any:
+        """Apply the op; returns its output, or a list where there are several."""
+        name = keywords.pop("name", None)
+        return_list = keywords.pop("return_list", False)
+        node = self.make_node(*inputs, **keywords)
+        outputs = node.outputs
+        if self.default_output is not None:
+            outputs = [outputs[self.default_output]]
+        if name is not None and len(outputs) == 1:
+            outputs[0].name = name
+        return outputs[0] if len(outputs) == 1 and not return_list else list(outputs)
+
+    def L_op(
+        self,
+        inputs: Sequence[Variable],
+        outputs: Sequence[Variable],
+        output_gradients: Sequence[Variable],
+    ) -> Sequence[Variable]:
+        """Gradients with respect to `inputs`, given those with respect to `outputs`."""
+        return self.grad(inputs, output_gradients)
+
+    def grad(
+        self, inputs: Sequence[Variable], output_gradients: Sequence[Variable]
+    ) -> Sequence[Variable]:
+        raise NotImplementedError(
+            message(
+                f"{self} has no gradient",
+                operands=[f"{v} ({v.type})" for v in inputs],
+                cure="define grad(inputs, output_gradients) in the op",
+            )
+        )
+
+    def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
+        """Reference evaluation; by default through Theano's `perform`."""
+        storage: list[list[Any]] = [[None] for _ in node.outputs]
+        self.perform(node, list(arrays), storage)
+        return [cell[0] for cell in storage]
+
+    def perform(self, node: Apply, inputs: list[Any], output_storage: list[list[Any]]) -> None:
+        raise NotImplementedError(f"{self} defines neither compute nor perform")
+
+
+def _comparable(kind: type) -> bool:
+    """Ops compare by properties when their class says which ones those are."""
+    return any("__props__" in base.__dict__ for base in kind.__mro__ if base is not Op)
+
+
+class Apply:
+    """One use of an op: its inputs, its outputs, and the user's line that asked for it."""
+
+    __slots__ = ("op", "inputs", "outputs", "origin", "_tag", "__weakref__")
+
+    def __init__(self, op: Any, inputs: Iterable[Variable], outputs: Iterable[Variable]) -> None:
+        self.op = op
+        self.inputs = list(inputs)
+        self.outputs = list(outputs)
+        self.origin = capture()
+        self._tag: SimpleNamespace | None = None
+        for index, output in enumerate(self.outputs):
+            if output.owner is None:
+                output.owner, output.index = self, index
+            elif output.owner is not self:
+                raise ValueError(f"{output} belongs to another operation already")
+
+    @property
+    def tag(self) -> SimpleNamespace:
+        if self._tag is None:
+            self._tag = SimpleNamespace()
+        return self._tag
+
+    @property
+    def nin(self) -> int:
+        return len(self.inputs)
+
+    @property
+    def nout(self) -> int:
+        return len(self.outputs)
+
+    @property
+    def out(self) -> Variable:
+        """The only output.  Raises: AttributeError where there are several."""
+        if len(self.outputs) != 1:
+            raise AttributeError(f"{self.op} has {len(self.outputs)} outputs")
+        return self.outputs[0]
+
+    def default_output(self) -> Variable:
+        return self.outputs[self.op.default_output or 0]
+
+    def clone_with_new_inputs(self, inputs: Sequence[Variable], strict: bool = True) -> Apply:
+        """The same op on other inputs: kept as it is where their types allow, made anew
+        (with its checks) where not.  Keeps names and the user's line."""
+        same = all(a.type == b.type for a, b in zip(inputs, self.inputs, strict=True))
+        if same:
+            node = Apply(self.op, inputs, [o.type.make_variable() for o in self.outputs])
+        else:
+            node = self.op.make_node(*inputs)
+        node.origin = self.origin
+        for old, new in zip(self.outputs, node.outputs, strict=True):
+            new.name, new._tag = old.name, old._tag
+        return node
+
+    def clone(self) -> Apply:
+        return self.clone_with_new_inputs(self.inputs)
+
+    def __repr__(self) -> str:
+        return f"{self.op}({', '.join(map(repr, self.inputs))})"
+
+
+def describe(variable: Variable) -> str:
+    """A short text: the name, the value of a constant, or the op that makes it."""
+    if isinstance(variable, Constant):
+        text = np.array2string(np.asarray(variable.data), threshold=6, separator=", ")
+        return text if len(text) < 40 else f"constant {variable.type}"
+    if variable.name:
+        return variable.name
+    if variable.owner is None:
+        return f"<{variable.type}>"
+    number = f".{variable.index}" if len(variable.owner.outputs) > 1 else ""
+    return f"{variable.owner.op}{number}"
+
+
+def operand_text(variable: Variable) -> str:
+    """How errors name an operand: its text and its type."""
+    return f"{describe(variable)}, {variable.type}"
+
+
+def _make_variable(self: Type, name: str | None = None) -> Variable:
+    return Variable(self, name=name)
+
+
+def _filter_variable(self: TensorType, other: Any, allow_convert: bool = True) -> Variable:
+    """Return `other` if it is (or a constant if it can be made) of this type."""
+    if not isinstance(other, Variable):
+        other = Constant(self, self.filter(other))
+    if not self.accepts(other.type):
+        raise TypeError(f"expected {self}, got {other} of type {other.type}")
+    return other
+
+
+Type.make_variable = _make_variable
+Type.__call__ = _make_variable
+TensorType.filter_variable = _filter_variable  # type: ignore[assignment]
