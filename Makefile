@@ -1,0 +1,50 @@
+# make demo | test | lint | bench: each makes the environment it needs in .venv first.
+# PYTHON is the interpreter that makes it (3.11 or newer), VENV where it stands.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+# Benchmarks run the other frameworks in an environment of their own; name a ready one
+# with SYMNET_PEERS_PYTHON=/path/to/python.
+PEERS ?= .venv-peers
+
+.PHONY: demo test lint bench clean
+
+demo: $(VENV)/with-demo
+	$(BIN)/python tutorials/demo.py
+
+test: $(VENV)/with-dev
+	$(BIN)/python -m pytest -q $(PYTEST_ARGUMENTS)
+
+lint: $(VENV)/with-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+ifdef SYMNET_PEERS_PYTHON
+bench: $(VENV)/with-dev
+	$(BIN)/python -m benchmarks.run $(BENCH_ARGUMENTS)
+else
+bench: $(VENV)/with-dev $(PEERS)/installed
+	SYMNET_PEERS_PYTHON=$(PEERS)/bin/python \
+	    $(BIN)/python -m benchmarks.run $(BENCH_ARGUMENTS)
+endif
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "symnet needs Python 3.11 or newer; say: make PYTHON=python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# One stamp an extra: installed again when pyproject.toml has changed.
+$(VENV)/with-%: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	touch $@
+
+$(PEERS)/installed: benchmarks/peers.txt
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check tensorflow \
+	    || echo "TensorFlow is not to be had here: the benchmarks go on without it"
+	touch $@
+
+clean:
+	rm -rf $(VENV) $(PEERS) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
