@@ -1,0 +1,133 @@
+"""Object code: made once, kept on disk by content, loaded into the process.
+
+A file of the cache is named by the SHA-256 of everything that its code depends on, so
+it is never out of date, only unused.  It is written beside its place and renamed into
+it: readers see all of it or none, without locks.  A damaged file fails its checksum and
+is made again; a folder that cannot be written costs only the time to compile.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import os
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import llvmlite.binding as llvm
+
+from symnet.config import config
+from symnet.kernels.llvm.machine import machine
+
+MAGIC = b"symnet object 1\n"
+DIGEST_BYTES = 32
+
+
+@dataclass
+class Statistics:
+    """What this process did: objects compiled, loaded from disk, milliseconds of both."""
+
+    compiled: int = 0
+    loaded: int = 0
+    compile_ms: float = 0.0
+    load_ms: float = 0.0
+
+
+statistics = Statistics()
+_libraries: list[llvm.ResourceTracker] = []  # loaded code stays for the process's life
+_numbers = itertools.count()
+
+
+def object_code(key: str, build: Callable[[], bytes]) -> bytes:
+    """The object code of `key`: read from disk, or made by `build` and written there.
+
+    `key` names all that the code depends on (source text, versions of the generator);
+    the machine and LLVM's version are added here.
+    """
+    path = cache_path(key)
+    if path is not None:
+        data = read_object(path)
+        if data is not None:
+            statistics.loaded += 1
+            return data
+    data = build()
+    statistics.compiled += 1
+    if path is not None:
+        write_object(path, data)
+    return data
+
+
+def cache_path(key: str) -> Path | None:
+    """The file of `key`, or None where the settings switch the cache off."""
+    if not config.cache_dir:
+        return None
+    digest = hashlib.sha256(f"{machine().name}\n{key}".encode()).hexdigest()
+    return Path(config.cache_dir) / digest[:2] / f"{digest[2:]}.o"
+
+
+def read_object(path: Path) -> bytes | None:
+    """The content of a cache file; None if it is absent, unreadable or damaged."""
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return None
+    start = len(MAGIC) + DIGEST_BYTES
+    body = data[start:]
+    if data[:start] != MAGIC + hashlib.sha256(body).digest():
+        return None
+    return body
+
+
+def write_object(path: Path, body: bytes) -> None:
+    """Put `body` at `path` whole or not at all; a full or read-only disk is no error."""
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".new")
+        with os.fdopen(handle, "wb") as file:
+            file.write(MAGIC + hashlib.sha256(body).digest() + body)
+        os.replace(temporary, path)
+    except OSError:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+
+
+@cache
+def linker() -> llvm.LLJIT:
+    """The one linker of the process."""
+    return llvm.create_lljit_compiler(machine().target)
+
+
+def load_objects(
+    objects: Sequence[bytes],
+    exports: Sequence[str],
+    imports: Mapping[str, int] | None = None,
+) -> list[int]:
+    """Link object files together; addresses of the functions named in `exports`.
+
+    `imports` gives addresses of functions that the code calls; what is in the process
+    (libc, libm) is found by itself.  The code stays loaded for good.
+
+    Raises: RuntimeError where a symbol is missing.
+    """
+    builder = llvm.JITLibraryBuilder().add_current_process()
+    for data in objects:
+        builder.add_object_img(data)
+    for name, address in (imports or {}).items():
+        builder.import_symbol(name, address)
+    for name in exports:
+        builder.export_symbol(name)
+    library = builder.link(linker(), f"symnet{next(_numbers)}")
+    _libraries.append(library)
+    return [library[name] for name in exports]
+
+
+def source_digest(*files: str) -> str:
+    """A name for the present text of source files, for keys of what they generate."""
+    text = hashlib.sha256()
+    for file in files:
+        text.update(Path(file).read_bytes())
+    return text.hexdigest()
