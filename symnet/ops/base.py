@@ -1,0 +1,296 @@
+"""What every operation is made of: conversion to variables, dtypes, sizes, lowering faces.
+
+An op offers some of these faces, and the compiler uses the cheapest it finds:
+  scalar(*arguments)                 elementwise: the body of a loop      (ops.elementwise)
+  view(node, view, sizes)            no work: another way to look at an array
+  point(node, reads, index)          the value at one point of a loop, from its inputs
+  reduces                            a reduction inside a loop            (ops.reduce)
+  library                            the name of a routine, e.g. "gemm"   (ops.linalg)
+  compute(node, arrays, xp)          the reference, and the visible last resort
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from symnet.config import config
+from symnet.errors import AsTensorError, NotScalarConstantError, ShapeError, message
+from symnet.graph.types import COMPLEX, FLOATS, TensorType
+from symnet.graph.variables import Apply, Constant, Op, Variable, operand_text
+from symnet.kernels.loops import Scalar
+from symnet.kernels.views import Size, View
+
+
+class Sizes(Protocol):
+    """What size rules may ask while the sizes of a program are worked out."""
+
+    def equal(self, left: Size, right: Size, what: str) -> Size:
+        """Demand that two sizes agree (checked at once or at run time, with `what` in
+        the error); returns the one to go on with."""
+
+    def require(self, condition: Scalar, what: str, kind: type[Exception] = ValueError) -> None:
+        """Demand at run time that `condition` (a bool Scalar) holds."""
+
+    def value(self, variable: Variable) -> Size:
+        """The value of an integer scalar variable, as a host integer."""
+
+    def values(self, variable: Variable) -> tuple[Size, ...]:
+        """The elements of an integer vector whose length is known."""
+
+
+class Read(Protocol):
+    """An input of an op at one point of a loop."""
+
+    sizes: tuple[Scalar, ...]  # the input's sizes, as int64 scalars
+
+    def here(self) -> Scalar:
+        """The element at the loop's own position, broadcast as arrays broadcast."""
+
+    def at(self, indices: Sequence[Scalar]) -> Scalar:
+        """The element at computed int64 positions, one for each axis of the input.
+        Negative positions count from the end; out of range raises IndexError."""
+
+
+class TensorOp(Op):
+    """An op on tensors: what it must say, and what it may."""
+
+    __props__ = ()
+
+    def infer_sizes(
+        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
+    ) -> Sequence[tuple[Size, ...]] | None:
+        """The sizes of the outputs from those of the inputs; None: only a run can tell."""
+        return None
+
+    def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
+        raise NotImplementedError(f"{self} has no reference evaluation")
+
+
+class ViewOp(TensorOp):
+    """An op whose output shows the elements of its first input in other places."""
+
+    view_map = {0: [0]}
+
+    def view(self, node: Apply, view: View, sizes: Sizes) -> View | None:
+        """The output as a view of the first input; None where a copy is needed."""
+        raise NotImplementedError(str(self))
+
+
+class PointOp(TensorOp):
+    """An op whose output at each point is a formula of its inputs' elements.
+
+    `needs_buffer` lists the inputs read at computed positions (`Read.at`): they must lie
+    in memory; the others may be fused into the same loop.
+    """
+
+    def needs_buffer(self, node: Apply) -> Sequence[int]:
+        return ()
+
+    def point(self, node: Apply, reads: Sequence[Read], index: Sequence[Scalar]) -> Scalar:
+        """The output's element; `index` holds the int64 counters of the output's axes."""
+        raise NotImplementedError(str(self))
+
+
+# ---- from values to variables
+
+
+def as_tensor(value: Any, name: str | None = None, ndim: int | None = None) -> Variable:
+    """`value` as a tensor variable.
+
+    Python numbers become weak constants: alone int64, floatX or complex128, beside
+    arrays of the arrays' dtype.  NumPy arrays keep their dtype.
+    Raises: AsTensorError for what is no number, array or tensor variable.
+    """
+    if isinstance(value, Variable):
+        variable = value
+    elif isinstance(value, (list, tuple)) and _holds_variable(value):
+        raise AsTensorError(
+            message(
+                f"a {type(value).__name__} that holds variables is not an array",
+                cure="join scalars or arrays of one shape with T.stack([...])",
+            )
+        )
+    else:
+        variable = constant(value)
+    if not isinstance(variable.type, TensorType):
+        raise AsTensorError(f"{variable} of type {variable.type} is not a tensor")
+    if name is not None and variable.name is None:
+        variable.name = name
+    if ndim is not None and variable.type.ndim != ndim:
+        raise AsTensorError(f"expected rank {ndim}, got {operand_text(variable)}")
+    return variable
+
+
+def _holds_variable(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return any(map(_holds_variable, value))
+    return isinstance(value, Variable)
+
+
+def constant(
+    value: Any, name: str | None = None, ndim: int | None = None, dtype: str | None = None
+) -> Constant:
+    """A constant variable.  Without dtype a Python number is weak (see `as_tensor`)."""
+    weak = dtype is None and isinstance(value, (bool, int, float, complex))
+    if weak:
+        dtype = weak_default(value)
+    try:
+        array = np.asarray(value, dtype=None if dtype == "floatX" else dtype)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise AsTensorError(f"{value!r:.80} is not an array of numbers: {error}") from None
+    if dtype == "floatX" or (dtype is None and isinstance(value, (list, tuple))):
+        array = array.astype(_list_dtype(array, dtype))
+    if array.dtype.kind not in "biufc":
+        raise AsTensorError(f"{value!r:.80} ({type(value).__name__}) is not numeric")
+    if ndim is not None and array.ndim < ndim:
+        array = array.reshape((1,) * (ndim - array.ndim) + array.shape)
+    return Constant(TensorType(array.dtype, array.shape), array, name, weak)
+
+
+def _list_dtype(array: np.ndarray[Any, Any], dtype: str | None) -> np.dtype[Any]:
+    """Lists of Python floats are floatX."""
+    if dtype == "floatX" or array.dtype == np.float64:
+        return np.dtype(config.floatX)
+    return array.dtype
+
+
+def weak_default(value: Any) -> str:
+    """The dtype of a Python number that meets nothing stronger."""
+    if isinstance(value, (bool, np.bool_)):
+        return "bool"
+    if isinstance(value, int):
+        return "int64" if -(2**63) <= value < 2**63 else "uint64"
+    return config.floatX if isinstance(value, float) else "complex128"
+
+
+def constant_value(variable: Variable) -> np.ndarray[Any, Any] | None:
+    """The array of a constant, else None."""
+    return variable.data if isinstance(variable, Constant) else None
+
+
+def scalar_constant(variable: Any) -> Any:
+    """The number in a constant of one element.  Raises: NotScalarConstantError."""
+    data = variable.data if isinstance(variable, Constant) else variable
+    if isinstance(data, Variable) or np.size(data) != 1:
+        raise NotScalarConstantError(f"{variable} is not a constant of one element")
+    return np.asarray(data).reshape(())[()]
+
+
+# ---- dtypes
+
+
+def upcast(*dtypes: str) -> str:
+    """The dtype that holds them all, by `config.cast_policy`."""
+    result = str(np.result_type(*dtypes).name)
+    if config.cast_policy != "numpy+floatX" or config.floatX == "float64":
+        return result
+    if result == "float64" and "float64" not in dtypes and "complex128" not in dtypes:
+        return str(np.result_type(config.floatX, *[d for d in dtypes if d in FLOATS]).name)
+    return result
+
+
+def to_float(dtype: str) -> str:
+    """The dtype of a float function of `dtype`: small integers float32, others floatX."""
+    if dtype in FLOATS or dtype in COMPLEX:
+        return dtype
+    small = np.dtype(dtype).itemsize <= 2
+    return "float32" if small and config.floatX != "float64" else config.floatX
+
+
+def common_dtype(inputs: Sequence[Variable]) -> str:
+    """The dtype in which inputs are combined; weak constants follow the others.
+
+    A Python int beside booleans is int64, beside integers their dtype where it fits; a
+    Python float beside integers is floatX; a complex beside floats their complex.
+    """
+    strong = [v.type.dtype for v in inputs if not getattr(v, "weak", False)]
+    weak = [v for v in inputs if isinstance(v, Constant) and v.weak]
+    if not strong:
+        return upcast(*(v.type.dtype for v in weak))
+    dtype = upcast(*strong)
+    for number in weak:
+        dtype = _meet(dtype, number)
+    return dtype
+
+
+def _meet(dtype: str, number: Constant) -> str:
+    kind, have = number.data.dtype.kind, np.dtype(dtype).kind
+    if kind == "b" or have == "c":
+        return dtype
+    if kind == "c":
+        return "complex64" if dtype in ("float16", "float32") else "complex128"
+    if kind == "f":
+        return dtype if have == "f" else config.floatX
+    if have == "b":
+        return "int64"
+    if have in "iu" and not _fits(int(number.data), dtype):
+        return str(np.result_type(dtype, np.min_scalar_type(int(number.data))).name)
+    return dtype
+
+
+def _fits(value: int, dtype: str) -> bool:
+    limits = np.iinfo(dtype)
+    return bool(limits.min <= value <= limits.max)
+
+
+# ---- static shapes
+
+
+def broadcast_shapes(
+    shapes: Sequence[tuple[int | None, ...]], operation: object, inputs: Sequence[Variable]
+) -> tuple[int | None, ...]:
+    """The shape of arrays combined element by element, aligned at the last axis.
+
+    A size known to be 1 stretches; one not known (None) must turn out equal to the rest.
+    Raises: ShapeError where known sizes contradict.
+    """
+    rank = max(map(len, shapes), default=0)
+    result: list[int | None] = []
+    for axis in range(-rank, 0):
+        sizes = [s[axis] for s in shapes if len(s) >= -axis and s[axis] != 1]
+        numbers = {n for n in sizes if n is not None}
+        if len(numbers) > 1:
+            raise ShapeError(mismatch(operation, inputs, rank + axis, sorted(numbers)))
+        result.append(numbers.pop() if numbers else (None if sizes else 1))
+    return tuple(result)
+
+
+def mismatch(
+    operation: object, inputs: Sequence[Variable], axis: int, numbers: Sequence[int]
+) -> str:
+    return message(
+        f"sizes do not agree along axis {axis}: {' and '.join(map(str, numbers))}",
+        operation=operation,
+        operands=[operand_text(v) for v in inputs],
+        cure="make the sizes equal, or insert an axis of size 1 (dimshuffle) to broadcast",
+    )
+
+
+def normalize_axis(axis: Any, ndim: int, operation: object) -> int:
+    """An axis counted from the front.  Raises: ValueError where there is none such."""
+    if isinstance(axis, Constant):
+        axis = scalar_constant(axis)
+    if isinstance(axis, (bool, np.bool_)) or int(axis) != axis:
+        raise TypeError(f"{operation}: an axis is an int, not {axis!r}")
+    if not -ndim <= axis < ndim:
+        raise ValueError(f"{operation}: no axis {axis} in an array of rank {ndim}")
+    return int(axis) % ndim
+
+
+def normalize_axes(axis: Any, ndim: int, operation: object) -> tuple[int, ...]:
+    """Axes in order: None means all; an int, or a sequence without repeats.
+
+    Raises: ValueError for an axis that does not exist or is named twice.
+    """
+    if axis is None:
+        return tuple(range(ndim))
+    if isinstance(axis, Constant) and axis.type.ndim == 1:
+        axis = axis.data.tolist()
+    axes = axis if isinstance(axis, (tuple, list, np.ndarray)) else [axis]
+    found = [normalize_axis(a, ndim, operation) for a in axes]
+    if len(set(found)) < len(found):
+        raise ValueError(f"{operation}: axis named twice in {axis!r}")
+    return tuple(sorted(found))

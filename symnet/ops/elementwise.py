@@ -1,0 +1,259 @@
+"""Operations on each element by itself, with broadcasting.
+
+A new one is one declaration: its scalar body (printed for CPU and GPU alike), its
+gradient, and the NumPy function that is its reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from symnet.config import config
+from symnet.errors import message
+from symnet.graph.types import COMPLEX, FLOATS, TensorType
+from symnet.graph.variables import Apply, Constant, Variable, operand_text
+from symnet.kernels import loops
+from symnet.kernels.loops import Scalar
+from symnet.kernels.views import ONE, Size
+from symnet.ops.base import (
+    Sizes,
+    TensorOp,
+    as_tensor,
+    broadcast_shapes,
+    common_dtype,
+    to_float,
+)
+
+Body = Callable[..., Scalar]
+Derivative = Callable[..., Sequence[Any]]
+Reference = str | Callable[..., Any]
+
+
+class Elementwise(TensorOp):
+    """out[i] = body(in0[i], in1[i], ...), inputs broadcast against each other.
+
+    Shapes: inputs of any ranks, aligned at the last axis; a size known to be 1 stretches.
+    Dtypes: inputs are cast to their common dtype (`compute`: "float" makes integers
+    floats first; "own" leaves each as it is); the result has that dtype, or `result`.
+    Raises: ShapeError where known sizes contradict; TypeError where `accepts` refuses.
+    """
+
+    __props__ = ("name",)
+    commutative = False
+
+    def __init__(
+        self,
+        name: str,
+        arity: int,
+        body: Body,
+        derivative: Derivative | None,
+        reference: Reference,
+        compute: str = "common",
+        result: str | Callable[[Sequence[str]], str] | None = None,
+        accepts: str = "biufc",
+        commutative: bool = False,
+    ) -> None:
+        self.name = name
+        self.arity = arity
+        self.body = body
+        self.derivative = derivative
+        self.reference = reference
+        self.compute_dtype = compute
+        self.result = result
+        self.accepts = accepts
+        self.commutative = commutative
+        REGISTRY[name] = self
+
+    def __reduce__(self) -> Any:
+        return by_name, (self.name,)
+
+    def __str__(self) -> str:
+        return self.name
+
+    __repr__ = __str__
+
+    def make_node(self, *inputs: Any) -> Apply:
+        if len(inputs) != self.arity:
+            raise TypeError(f"{self.name} takes {self.arity} arguments, got {len(inputs)}")
+        variables = self.convert([as_tensor(v) for v in inputs])
+        shape = broadcast_shapes([v.type.shape for v in variables], self, variables)
+        dtype = self.result_dtype([v.type.dtype for v in variables])
+        return Apply(self, variables, [TensorType(dtype, shape).make_variable()])
+
+    def convert(self, variables: Sequence[Variable]) -> list[Variable]:
+        """The inputs, cast to the dtype in which the body computes."""
+        if self.compute_dtype == "own":
+            dtypes = [v.type.dtype for v in variables]
+        else:
+            dtype = common_dtype(variables)
+            if self.compute_dtype == "float":
+                dtype = to_float(dtype)
+            dtypes = [dtype] * len(variables)
+        for v, dtype in zip(variables, dtypes, strict=True):
+            if np.dtype(dtype).kind not in self.accepts:
+                raise TypeError(
+                    message(
+                        f"{self.name} is not defined for {v.type.dtype}",
+                        operation=self,
+                        operands=[operand_text(x) for x in variables],
+                        cure="cast the operands first, with .astype(dtype)",
+                    )
+                )
+        return [cast(v, dtype) for v, dtype in zip(variables, dtypes, strict=True)]
+
+    def result_dtype(self, dtypes: Sequence[str]) -> str:
+        if callable(self.result):
+            return self.result(dtypes)
+        return self.result or dtypes[0]
+
+    def scalar(self, arguments: Sequence[Scalar], dtype: str) -> Scalar:
+        """The body on scalars; `dtype` is the result's."""
+        return loops.cast(self.body(*arguments), dtype)
+
+    def infer_sizes(
+        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
+    ) -> Sequence[tuple[Size, ...]]:
+        return [broadcast_sizes(node, inputs, sizes)]
+
+    def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
+        function = self.reference
+        with np.errstate(all="ignore"):
+            if isinstance(function, str):
+                value = getattr(xp, function)(*arrays)
+            else:
+                value = function(xp, *arrays)
+        return [xp.asarray(value, dtype=node.outputs[0].type.dtype)]
+
+    def L_op(
+        self,
+        inputs: Sequence[Variable],
+        outputs: Sequence[Variable],
+        output_gradients: Sequence[Variable],
+    ) -> Sequence[Any]:
+        """One gradient per input, at the result's shape (`gradient` undoes broadcasts);
+        None where the derivative is zero everywhere it exists."""
+        if self.derivative is None:
+            return [None] * len(inputs)
+        return self.derivative(output_gradients[0], outputs[0], *inputs)
+
+
+REGISTRY: dict[str, Elementwise] = {}
+
+
+def by_name(name: str) -> Elementwise:
+    """The elementwise op of that name (functions unpickle through it)."""
+    return REGISTRY[name]
+
+
+def broadcast_sizes(
+    node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
+) -> tuple[Size, ...]:
+    """Sizes of operands combined element by element; sizes of 1 known as such stretch."""
+    rank = node.outputs[0].type.ndim
+    result = []
+    for axis in range(-rank, 0):
+        found: Size | None = None
+        for shape, variable in zip(inputs, node.inputs, strict=True):
+            if len(shape) < -axis or variable.type.shape[axis] == 1:
+                continue
+            here = shape[axis]
+            found = here if found is None else sizes.equal(found, here, f"axis {rank + axis}")
+        result.append(ONE if found is None else found)
+    return tuple(result)
+
+
+# ---- cast
+
+
+class Cast(Elementwise):
+    """Each element converted to `dtype` (floats to integers truncate, as NumPy does)."""
+
+    __props__ = ("dtype",)
+
+    def __init__(self, dtype: str) -> None:
+        self.dtype = TensorType(dtype).dtype
+        self.name = f"cast_{self.dtype}"
+        self.arity, self.compute_dtype, self.accepts = 1, "own", "biufc"
+        self.result = self.dtype
+
+    def __reduce__(self) -> Any:
+        return Cast, (self.dtype,)
+
+    def scalar(self, arguments: Sequence[Scalar], dtype: str) -> Scalar:
+        return loops.cast(arguments[0], dtype)
+
+    def convert(self, variables: Sequence[Variable]) -> list[Variable]:
+        return list(variables)
+
+    def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
+        with np.errstate(all="ignore"):
+            array = xp.asarray(arrays[0])
+            if array.dtype.kind == "c" and np.dtype(self.dtype).kind != "c":
+                array = array.real
+            return [array.astype(self.dtype)]
+
+    def L_op(
+        self,
+        inputs: Sequence[Variable],
+        outputs: Sequence[Variable],
+        output_gradients: Sequence[Variable],
+    ) -> Sequence[Any]:
+        if inputs[0].type.dtype not in FLOATS + COMPLEX or self.dtype not in FLOATS + COMPLEX:
+            return [None]
+        return [cast(output_gradients[0], inputs[0].type.dtype)]
+
+
+def cast(x: Any, dtype: str) -> Variable:
+    """`x` with each element converted to `dtype` ("floatX" allowed).
+
+    Raises: TypeError from complex to real: take `real(x)` or `abs(x)`.
+    """
+    variable = as_tensor(x)
+    dtype = config.floatX if dtype == "floatX" else TensorType(dtype).dtype
+    if variable.type.dtype == dtype:
+        if isinstance(variable, Constant) and variable.weak:
+            return Constant(variable.type, variable.data, variable.name)
+        return variable
+    if variable.type.dtype in COMPLEX and dtype not in COMPLEX:
+        raise TypeError(
+            message(
+                f"cast from {variable.type.dtype} to {dtype} would drop the imaginary part",
+                operands=[operand_text(variable)],
+                cure="take T.real(x), T.imag(x) or abs(x)",
+            )
+        )
+    if isinstance(variable, Constant) and variable.data.size <= 1:
+        with np.errstate(all="ignore"):
+            data = variable.data.astype(dtype)
+        return Constant(TensorType(dtype, variable.type.shape), data, variable.name)
+    result: Variable = Cast(dtype)(variable)
+    return result
+
+
+# ---- declarations
+
+
+def elementwise(
+    body: Body,
+    derivative: Derivative | None,
+    reference: Reference,
+    *,
+    name: str,
+    arity: int = 1,
+    compute: str = "common",
+    result: str | Callable[[Sequence[str]], str] | None = None,
+    accepts: str = "biufc",
+    commutative: bool = False,
+) -> Elementwise:
+    """Declare an op on each element.
+
+    body: its scalar expression.
+    derivative: (g, out, *inputs) -> one gradient per input; None: zero everywhere.
+    reference: the name of a function of NumPy, or (xp, *arrays) -> array.
+    """
+    return Elementwise(
+        name, arity, body, derivative, reference, compute, result, accepts, commutative
+    )
