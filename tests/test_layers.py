@@ -1,0 +1,134 @@
+"""The floors of the house: every module imports only modules listed before it.
+
+`FLOORS` is the list, in reading order; a new module is added where it belongs.  A folder's
+own `__init__.py` goes by the folder's name; one without imports needs no place.
+"""
+
+from __future__ import annotations
+
+import ast
+import pathlib
+from collections.abc import Iterator
+
+PACKAGE = "symnet"
+ROOT = pathlib.Path(__file__).parent.parent
+
+FLOORS = """
+config errors
+graph.types graph.origin graph.variables graph.traverse graph
+
+kernels.loops kernels.interpret kernels.math kernels.views kernels.layout
+kernels.llvm.machine kernels.llvm.objects kernels.llvm.native
+kernels.llvm.emit kernels.llvm.blocks kernels.llvm.cache
+kernels.launch kernels.threads kernels.runner kernels.calls kernels.boundary kernels
+
+shared
+ops.base ops.elementwise ops.shape ops.indexing ops.reduce ops.linalg ops.nnet
+ops.conv ops.pool ops.random ops.control ops.scan ops.custom ops
+
+gradient
+
+compile.rewrite
+compile.rules.algebra compile.rules.shapes compile.rules.stability
+compile.rules.library compile.rules.loops compile.rules
+compile.fuse compile.place compile.passes compile.lower compile.memory compile.plan
+compile.modes compile.profile compile.function compile
+
+printing.text printing.latex printing.draw printing
+tensor.nnet tensor
+optim datasets testing
+__init__
+debug
+""".split()
+
+# Imported where they are needed: optional, or too slow for `import symnet`.
+OPTIONAL = {"cupy", "IPython", "matplotlib", "pooch", "rich", "sklearn"}
+SLOW = {"networkx", "scipy.signal", "scipy.special", "sympy"}
+
+
+def module_name(path: pathlib.Path) -> str:
+    """The name in `FLOORS` of a file of the package."""
+    parts = path.relative_to(ROOT / PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
+
+
+def imports(tree: ast.AST, inside: bool = False) -> Iterator[tuple[int, str, bool]]:
+    """Line, dotted name and whether inside a function, of every import that runs."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            continue
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name, inside) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"line {node.lineno}: name the module in full"
+            for alias in node.names:
+                yield node.lineno, f"{node.module}.{alias.name}", inside
+        function = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+        yield from imports(node, inside or function)
+
+
+def imported_module(name: str) -> str | None:
+    """The entry of `FLOORS` that holds the imported name; None outside the package."""
+    if name != PACKAGE and not name.startswith(PACKAGE + "."):
+        return None
+    rest = name.removeprefix(PACKAGE).removeprefix(".")
+    while rest:
+        if rest in FLOORS:
+            return rest
+        rest = rest.rpartition(".")[0]
+    return "__init__"
+
+
+def complaints(path: pathlib.Path) -> Iterator[str]:
+    here = module_name(path)
+    found = list(imports(ast.parse(path.read_text(encoding="utf-8"))))
+    if path.name == "__init__.py" and not found:
+        return
+    if here not in FLOORS:
+        yield f"{path}: {here} has no place in FLOORS"
+        return
+    for line, name, inside in found:
+        there = imported_module(name)
+        if there is None:
+            if inside and not allowed_inside(name):
+                yield f"{path}:{line}: {name} imported inside a function"
+        elif inside:
+            yield f"{path}:{line}: {name}: an import inside a function hides a cycle"
+        elif FLOORS.index(there) >= FLOORS.index(here):
+            yield f"{path}:{line}: {here} stands below {there} and may not import it"
+
+
+def allowed_inside(name: str) -> bool:
+    parts = name.split(".")
+    return any(".".join(parts[:k]) in OPTIONAL | SLOW for k in range(1, len(parts) + 1))
+
+
+def test_every_module_imports_only_modules_below_it() -> None:
+    files = sorted((ROOT / PACKAGE).rglob("*.py"))
+    assert files
+    found = [complaint for path in files for complaint in complaints(path)]
+    assert not found, "\n".join(found)
+
+
+def test_the_list_names_each_module_once() -> None:
+    assert len(FLOORS) == len(set(FLOORS))
+
+
+def test_the_walk_sees_imports_wherever_they_hide() -> None:
+    tree = ast.parse(
+        "from symnet.graph import types\n"
+        "if TYPE_CHECKING:\n    import symnet.debug\n"
+        "def f():\n    if True:\n        import sympy.abc\n"
+        "class C:\n    import json\n"
+    )
+    assert list(imports(tree)) == [
+        (1, "symnet.graph.types", False),
+        (6, "sympy.abc", True),
+        (8, "json", False),
+    ]
+    assert imported_module("symnet.graph.types.TensorType") == "graph.types"
+    assert imported_module("symnet.config.config") == "config"
+    assert imported_module("symnet.__version__") == "__init__"
+    assert imported_module("numpy") is None
+    assert allowed_inside("scipy.special.gamma")
+    assert not allowed_inside("scipy.linalg")
