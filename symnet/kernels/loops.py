@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import count
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -42,11 +43,12 @@ class Scalar:
     "reduce"    `value` is one of REDUCTIONS, applied over the kernel's reduced axes.
     """
 
-    __slots__ = ("op", "args", "dtype", "value", "__weakref__")
+    __slots__ = ("op", "args", "dtype", "value", "serial", "__weakref__")
     op: str
     args: tuple[Scalar, ...]
     dtype: str
     value: Any
+    serial: int  # the order in which scalars came into being
 
     def __repr__(self) -> str:
         inner = [] if self.value is None else [str(self.value)]
@@ -94,6 +96,7 @@ class Scalar:
         return binary("ge", self, other)
 
 
+_serials = count()
 _interned: WeakValueDictionary[tuple[Any, ...], Scalar] = WeakValueDictionary()
 
 
@@ -105,6 +108,7 @@ def scalar(op: str, args: Sequence[Scalar], dtype: str, value: Any = None) -> Sc
     if found is None:
         found = Scalar()
         found.op, found.args, found.dtype, found.value = op, args, dtype, value
+        found.serial = next(_serials)
         _interned[key] = found
     return found
 

@@ -76,9 +76,9 @@ def combine(name: str, left: Size, right: Size) -> Size:
     return binary(name, left, right)
 
 
-def _order(value: Size) -> tuple[int, str]:
-    """Products and sums keep numbers last and the rest in order of their text."""
-    return (1 if value.op == "literal" else 0, repr(value))
+def _order(value: Size) -> tuple[int, int]:
+    """Products and sums keep numbers last and the rest in order of their making."""
+    return (1 if value.op == "literal" else 0, value.serial)
 
 
 def _terms(value: Size, sign: int, into: dict[Size, int]) -> int:
