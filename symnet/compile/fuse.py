@@ -1,0 +1,322 @@
+"""Which operations share a loop.
+
+Operations are looked at from the outputs backwards.  One joins the cluster of its
+consumers, the one that runs earliest where there are several, if it can be computed at
+the same point of the same loop; otherwise it opens a cluster of its own.  Clusters are
+numbered as they open; a producer's number is never below its consumer's, so that running
+clusters from the highest number down is always a valid order: no cycle can arise, and
+the whole pass is linear in the size of the graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from symnet.compile.infer import Inference
+from symnet.graph.types import COMPLEX
+from symnet.graph.variables import Apply, Constant, Variable
+from symnet.kernels import loops
+from symnet.kernels.views import ONE, Size
+from symnet.ops.base import PointOp
+from symnet.ops.elementwise import Elementwise
+from symnet.ops.reduce import Reduce
+from symnet.ops.shape import DimShuffle
+
+# The loop axis along which each axis of an array moves; None for an axis of size 1.
+AxisMap = tuple[int | None, ...]
+CONFLICT: AxisMap = (-1,)  # read at two different positions, or at computed ones
+
+MAXIMUM_NODES = 96  # bounds the time to compile one kernel
+MAXIMUM_OPERANDS = 24  # bounds the pointers that a loop must keep in registers
+
+
+@dataclass(eq=False)
+class Cluster:
+    """Operations of one loop; or one operation by itself (`loop` False)."""
+
+    number: int
+    loop: bool
+    nodes: list[Apply] = field(default_factory=list)  # consumers first
+    space: list[Size] = field(default_factory=list)
+    reduced: frozenset[int] = frozenset()
+    trailing: bool = True  # the reduced axes are the last ones of what is reduced
+    maps: dict[Variable, AxisMap] = field(default_factory=dict)  # of its own variables
+    reads: dict[Variable, AxisMap] = field(default_factory=dict)  # wanted of producers
+    stored: set[Variable] = field(default_factory=set)  # needed outside
+
+    @property
+    def kept(self) -> frozenset[int]:
+        return frozenset(range(len(self.space))) - self.reduced
+
+
+def is_loop(node: Apply) -> bool:
+    """Whether the operation can be part of a loop kernel."""
+    if not isinstance(node.op, (Elementwise, Reduce, PointOp, DimShuffle)):
+        return False
+    tensors = [*node.inputs, *node.outputs]
+    return not any(v.type.dtype in COMPLEX for v in tensors)
+
+
+def data_inputs(node: Apply) -> Sequence[int]:
+    """Which inputs an operation reads as arrays (not only for their sizes or values)."""
+    rule = getattr(node.op, "reads", None)
+    if rule is not None:
+        found: Sequence[int] = rule(node)
+        return found
+    return range(len(node.inputs))
+
+
+class Fuser:
+    """Builds the clusters of the needed operations, given in topological order."""
+
+    def __init__(
+        self, nodes: Sequence[Apply], wanted: Sequence[Variable], inference: Inference
+    ) -> None:
+        self.inference = inference
+        self.home: dict[Apply, Cluster] = {}
+        self.clusters: list[Cluster] = []
+        self.wanted = set(wanted)
+        self.consumers: dict[Variable, list[Apply]] = {}
+        needed = set(nodes)
+        for node in nodes:
+            for k in dict.fromkeys(data_inputs(node)):
+                users = self.consumers.setdefault(node.inputs[k], [])
+                if not users or users[-1] is not node:
+                    users.append(node)
+        for node in reversed(nodes):
+            self._place(node)
+        assert needed == set(self.home)
+
+    def _place(self, node: Apply) -> None:
+        users = [self.home[u] for v in node.outputs for u in self.consumers.get(v, ())]
+        if users and is_loop(node):
+            earliest = max(users, key=lambda c: c.number)
+            outside = node.outputs[0] in self.wanted or any(c is not earliest for c in users)
+            if self._joins(node, earliest, outside):
+                return
+        self._open(node)
+
+    # ---- opening
+
+    def _open(self, node: Apply) -> None:
+        cluster = Cluster(len(self.clusters), is_loop(node) and not _plain_view(node))
+        self.clusters.append(cluster)
+        cluster.nodes.append(node)
+        self.home[node] = cluster
+        if not cluster.loop:
+            return
+        output = node.outputs[0]
+        cluster.stored.add(output)
+        if isinstance(node.op, Reduce):
+            self._open_reduction(node, cluster)
+        else:
+            cluster.maps[output] = self._axes(cluster, self._sizes(output))
+        self._want_inputs(node, cluster)
+
+    def _open_reduction(self, node: Apply, cluster: Cluster) -> None:
+        source = self._sizes(node.inputs[0])
+        axes = self._axes(cluster, source)
+        cluster.reduced = frozenset(a for k in node.op.axes if (a := axes[k]) is not None)
+        cluster.trailing = _is_trailing(node)
+        kept = [k for k in range(len(source)) if k not in node.op.axes]
+        cluster.maps[node.outputs[0]] = tuple(axes[k] for k in kept)
+        cluster.reads[node.inputs[0]] = axes
+
+    def _axes(self, cluster: Cluster, sizes: Sequence[Size]) -> AxisMap:
+        """New loop axes for an array of these sizes (none for sizes of 1)."""
+        axes: list[int | None] = []
+        for one in sizes:
+            if one is ONE:
+                axes.append(None)
+            else:
+                axes.append(len(cluster.space))
+                cluster.space.append(one)
+        return tuple(axes)
+
+    def _sizes(self, variable: Variable) -> tuple[Size, ...]:
+        return self.inference.sizes_of(variable)
+
+    # ---- joining
+
+    def _joins(self, node: Apply, cluster: Cluster, outside: bool) -> bool:
+        """Put `node` into `cluster` if it can be computed there."""
+        output = node.outputs[0]
+        axes = cluster.reads.get(output, CONFLICT)
+        if not cluster.loop or axes == CONFLICT or len(cluster.nodes) >= MAXIMUM_NODES:
+            return False
+        if len(cluster.reads) - len(cluster.maps) + len(node.inputs) > MAXIMUM_OPERANDS:
+            return False
+        here = frozenset(a for a in axes if a is not None)
+        if isinstance(node.op, Reduce):
+            joined = self._join_reduction(node, cluster, axes, here, outside)
+        else:
+            joined = self._fits(node, cluster, here, outside)
+            if joined:
+                self._enter(node, cluster, axes, outside)
+                self._want_inputs(node, cluster)
+        return joined
+
+    def _enter(self, node: Apply, cluster: Cluster, axes: AxisMap, outside: bool) -> None:
+        cluster.nodes.append(node)
+        cluster.maps[node.outputs[0]] = axes
+        if outside:
+            cluster.stored.add(node.outputs[0])
+        self.home[node] = cluster
+
+    def _fits(self, node: Apply, cluster: Cluster, here: frozenset[int], outside: bool) -> bool:
+        everywhere = frozenset(range(len(cluster.space)))
+        if outside:
+            if not here >= cluster.kept or here not in (everywhere, cluster.kept):
+                return False
+            if here & cluster.reduced and not _may_store_rows(cluster):
+                return False
+        if here in (everywhere, cluster.kept) or here == frozenset(range(len(here))):
+            return True
+        return is_cheap(node)
+
+    def _join_reduction(
+        self, node: Apply, cluster: Cluster, axes: AxisMap, here: frozenset[int], outside: bool
+    ) -> bool:
+        source = self._sizes(node.inputs[0])
+        reduced = [k for k in node.op.axes if source[k] is not ONE]
+        if not reduced or here & cluster.reduced:
+            return False
+        found = self._reduction_axes(cluster, here, [source[k] for k in reduced])
+        if found is None:
+            return False
+        loop_axes, fresh = found
+        kept = frozenset(range(len(cluster.space))) - frozenset(loop_axes)
+        if here != kept or not self._stores_allow(cluster, frozenset(loop_axes), node):
+            return False
+        if fresh:
+            cluster.space += [source[k] for k in reduced]
+        cluster.reduced = frozenset(loop_axes)
+        cluster.trailing = cluster.trailing and _is_trailing(node)
+        self._enter(node, cluster, axes, outside)
+        where = dict(zip(reduced, loop_axes, strict=True))
+        outer = iter(axes)
+        self._want(
+            node.inputs[0],
+            tuple(where.get(k) if k in node.op.axes else next(outer) for k in range(len(source))),
+            cluster,
+        )
+        return True
+
+    def _reduction_axes(
+        self, cluster: Cluster, here: frozenset[int], sizes: Sequence[Size]
+    ) -> tuple[list[int], bool] | None:
+        """The loop axes a reduction runs along: those reduced already, spare ones of the
+        same sizes, or new ones (the second result says so)."""
+        same = self.inference.same
+        if cluster.reduced:
+            axes = sorted(cluster.reduced)
+        else:
+            axes = [a for a in range(len(cluster.space)) if a not in here]
+            if not axes:
+                start = len(cluster.space)
+                return list(range(start, start + len(sizes))), True
+        if len(axes) != len(sizes):
+            return None
+        if not all(same(cluster.space[a], s) for a, s in zip(axes, sizes, strict=True)):
+            return None
+        return axes, False
+
+    def _stores_allow(self, cluster: Cluster, reduced: frozenset[int], node: Apply) -> bool:
+        """Whether what the cluster stores may still be stored when `reduced` is reduced."""
+        kept = frozenset(range(len(cluster.space))) - reduced
+        for variable in cluster.stored:
+            here = frozenset(a for a in cluster.maps[variable] if a is not None)
+            if not here >= kept:
+                return False
+            if here & reduced and not (kept and _is_trailing(node) and cluster.trailing):
+                return False
+        return True
+
+    # ---- what a member wants of its inputs
+
+    def _want_inputs(self, node: Apply, cluster: Cluster) -> None:
+        if isinstance(node.op, Reduce):
+            return
+        axes = cluster.maps[node.outputs[0]]
+        buffers = node.op.needs_buffer(node) if isinstance(node.op, PointOp) else ()
+        for k in data_inputs(node):
+            variable = node.inputs[k]
+            if k in buffers:
+                self._want(variable, CONFLICT, cluster)
+            elif isinstance(node.op, DimShuffle):
+                self._want(variable, self._through_shuffle(node, axes), cluster)
+            else:
+                self._want(variable, self._aligned(variable, axes), cluster)
+
+    def _aligned(self, variable: Variable, axes: AxisMap) -> AxisMap:
+        sizes = self._sizes(variable)
+        tail = axes[len(axes) - len(sizes) :]
+        return tuple(
+            None if one is ONE else axis for one, axis in zip(sizes, tail, strict=True)
+        )
+
+    def _through_shuffle(self, node: Apply, axes: AxisMap) -> AxisMap:
+        back: list[int | None] = [None] * node.inputs[0].type.ndim
+        for position, source in enumerate(node.op.new_order):
+            if source != "x":
+                back[source] = axes[position]
+        return tuple(back)
+
+    def _want(self, variable: Variable, axes: AxisMap, cluster: Cluster) -> None:
+        if isinstance(variable, Constant) and variable.data.size == 1:
+            return
+        have = cluster.reads.get(variable)
+        cluster.reads[variable] = axes if have is None or have == axes else CONFLICT
+
+
+def _plain_view(node: Apply) -> bool:
+    """A dimshuffle that no loop takes in is a view, not a loop."""
+    return isinstance(node.op, DimShuffle)
+
+
+def _is_trailing(node: Apply) -> bool:
+    ndim = node.inputs[0].type.ndim
+    return tuple(node.op.axes) == tuple(range(ndim - len(node.op.axes), ndim))
+
+
+def _may_store_rows(cluster: Cluster) -> bool:
+    """Whether values along the reduced axes may be stored: not where that would write
+    columns, or leave only one work item."""
+    return cluster.trailing and bool(cluster.kept)
+
+
+@lru_cache(maxsize=1024)
+def _cheap_op(op: Elementwise, dtype: str) -> bool:
+    arguments = [loops.argument(k, dtype) for k in range(op.arity)]
+    body = op.body(*arguments)
+    costly = {"div", "sqrt", "mod", "floordiv"}
+    return all(
+        s.op in loops.PRIMITIVES - costly or s.op in ("argument", "literal")
+        for s in loops.walk([body])
+    )
+
+
+def is_cheap(node: Apply) -> bool:
+    """Whether computing a value again costs less than reading it from memory."""
+    if isinstance(node.op, DimShuffle):
+        return True
+    if not isinstance(node.op, Elementwise):
+        return False
+    if getattr(node.op, "body", None) is None:
+        return True  # a cast
+    return _cheap_op(node.op, node.inputs[0].type.dtype)
+
+
+def fuse(
+    nodes: Sequence[Apply], wanted: Sequence[Variable], inference: Inference
+) -> list[Cluster]:
+    """The clusters of `nodes` (given in topological order) in an order to run them.
+
+    wanted: variables that must be stored whoever else uses them.
+    """
+    return list(reversed(Fuser(nodes, wanted, inference).clusters))
+
+
+__all__ = ["AxisMap", "Cluster", "fuse", "is_loop"]

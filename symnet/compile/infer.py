@@ -1,0 +1,232 @@
+"""The sizes of all arrays of a graph, as expressions over the call's host integers.
+
+Worked out once, when a function is compiled.  What cannot be decided then (whether two
+sizes agree, whether a position is in range) is kept as a `Demand` for the call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from symnet.errors import ShapeError, message
+from symnet.graph.traverse import toposort
+from symnet.graph.types import TensorType
+from symnet.graph.variables import Apply, Constant, Variable, operand_text
+from symnet.kernels.loops import Scalar, argument, literal
+from symnet.kernels.views import ONE, Size, combine, known, size
+from symnet.compile.host import fold, on_host
+
+Host = Scalar | tuple[Scalar, ...]
+
+
+@dataclass(frozen=True)
+class HostArgument:
+    """A host integer that a call provides: a size of a leaf (axis), or its value (None)."""
+
+    leaf: Variable
+    axis: int | None
+
+
+@dataclass(frozen=True, eq=False)
+class Demand:
+    """What must hold at a call: `condition`, else an error of `kind` saying `what`."""
+
+    condition: Scalar
+    what: str
+    node: Apply | None
+    kind: type[Exception]
+    shown: tuple[Size, ...] = ()
+
+
+class NotOnHost(Exception):
+    """A value that decides a size is known only after part of the program has run."""
+
+    def __init__(self, variable: Variable) -> None:
+        super().__init__(str(variable))
+        self.variable = variable
+
+
+class Inference:
+    """Sizes and host values of the variables of one graph.  Implements `ops.base.Sizes`.
+
+    leaves: the variables that a call provides; everything else follows from them.
+    """
+
+    def __init__(self, leaves: Sequence[Variable]) -> None:
+        self.arguments: list[HostArgument] = []
+        self.demands: list[Demand] = []
+        self._sizes: dict[Variable, tuple[Size, ...]] = {}
+        self._host: dict[Variable, Host | None] = {}
+        self._leaves = set(leaves)
+        self._same: dict[Size, Size] = {}
+        self._node: Apply | None = None
+        for leaf in leaves:
+            self._add_leaf(leaf)
+
+    def _add_leaf(self, leaf: Variable) -> None:
+        kind = leaf.type
+        if not isinstance(kind, TensorType):
+            return
+        self._sizes[leaf] = tuple(
+            size(n) if n is not None else self._argument(leaf, axis)
+            for axis, n in enumerate(kind.shape)
+        )
+
+    def _argument(self, leaf: Variable, axis: int | None) -> Scalar:
+        self.arguments.append(HostArgument(leaf, axis))
+        return argument(len(self.arguments) - 1, "int64")
+
+    # ---- sizes
+
+    def sizes_of(self, variable: Variable) -> tuple[Size, ...]:
+        """The sizes of `variable`.  Raises: NotOnHost where only a run can tell."""
+        if variable not in self._sizes:
+            self._infer(variable)
+        return self._sizes[variable]
+
+    def _infer(self, variable: Variable) -> None:
+        if isinstance(variable, Constant):
+            self._sizes[variable] = tuple(size(n) for n in variable.data.shape)
+            return
+        for node in toposort([variable], blockers=tuple(self._sizes)):
+            if node.outputs[0] in self._sizes:
+                continue
+            for v in node.inputs:
+                if isinstance(v, Constant):
+                    self._sizes[v] = tuple(size(n) for n in v.data.shape)
+            self._infer_node(node)
+
+    def _infer_node(self, node: Apply) -> None:
+        inputs = [self._sizes.get(v, ()) for v in node.inputs]
+        outer, self._node = self._node, node
+        try:
+            rule = getattr(node.op, "infer_sizes", None)
+            found = rule(node, inputs, self) if rule is not None else None
+        finally:
+            self._node = outer
+        if found is None:
+            raise NotOnHost(node.outputs[0])
+        for output, sizes in zip(node.outputs, found, strict=True):
+            self._sizes[output] = tuple(
+                size(n) if n is not None else one
+                for one, n in zip(sizes, output.type.shape, strict=True)
+            )
+
+    # ---- what size rules may ask (see ops.base.Sizes)
+
+    def equal(self, left: Size, right: Size, what: str) -> Size:
+        left, right = self._one_of(left), self._one_of(right)
+        if left is right:
+            return left
+        a, b = known(left), known(right)
+        if a is not None and b is not None:
+            raise ShapeError(self._text(f"sizes do not agree ({what}): {a} and {b}"))
+        keep, drop = (right, left) if b is not None else (left, right)
+        self.demands.append(
+            Demand(
+                combine("eq", left, right),
+                f"sizes do not agree ({what})",
+                self._node,
+                ShapeError,
+                (left, right),
+            )
+        )
+        # From here on the two are one, so that later users need not ask again.
+        self._same[drop] = keep
+        return keep
+
+    def same(self, left: Size, right: Size) -> bool:
+        """Whether two sizes are known to agree."""
+        return self._one_of(left) is self._one_of(right)
+
+    def _one_of(self, value: Size) -> Size:
+        while value in self._same:
+            value = self._same[value]
+        return value
+
+    def require(
+        self, condition: Scalar, what: str, kind: type[Exception] = ValueError
+    ) -> None:
+        if condition.op == "literal":
+            if not condition.value:
+                raise kind(self._text(what))
+            return
+        self.demands.append(Demand(condition, what, self._node, kind))
+
+    def value(self, variable: Variable) -> Size:
+        host = self.host(variable)
+        if host is None:
+            raise NotOnHost(variable)
+        if isinstance(host, tuple):
+            if len(host) != 1:
+                raise TypeError(self._text(f"expected one integer, got {len(host)}"))
+            return host[0]
+        return host
+
+    def values(self, variable: Variable) -> tuple[Size, ...]:
+        host = self.host(variable)
+        if host is None:
+            raise NotOnHost(variable)
+        return host if isinstance(host, tuple) else (host,)
+
+    def _text(self, what: str) -> str:
+        node = self._node
+        if node is None:
+            return what
+        return message(
+            what,
+            operation=node.op,
+            operands=[operand_text(v) for v in node.inputs],
+            origin=node.origin,
+        )
+
+    # ---- values known on the host
+
+    def host(self, variable: Variable) -> Host | None:
+        """The value of an integer scalar or short vector as host scalars, or None."""
+        if variable not in self._host:
+            for node in toposort([variable], blockers=tuple(self._host)):
+                values = [self._host_leaf(v) for v in node.inputs]
+                rule = getattr(node.op, "host", None)
+                found = rule(node, values, self) if rule is not None else None
+                found = _folded(found)
+                for output in node.outputs:
+                    self._host[output] = found
+            self._host_leaf(variable)
+        return self._host[variable]
+
+    def _host_leaf(self, variable: Variable) -> Host | None:
+        if variable not in self._host:
+            self._host[variable] = self._read_leaf(variable)
+        return self._host[variable]
+
+    def _read_leaf(self, variable: Variable) -> Host | None:
+        kind = variable.type
+        if not isinstance(kind, TensorType) or kind.dtype[0] not in "biu":
+            return None
+        if isinstance(variable, Constant):
+            if kind.ndim > 1 or variable.data.size > 32:
+                return None
+            numbers = [literal(int(n), "int64") for n in variable.data.reshape(-1)]
+            return tuple(numbers) if kind.ndim else numbers[0]
+        if variable.owner is None and kind.ndim == 0 and variable in self._leaves:
+            return self._argument(variable, None)
+        return None
+
+
+def _folded(found: Any) -> Host | None:
+    if found is None:
+        return None
+    if isinstance(found, tuple):
+        return tuple(map(fold, found)) if all(map(on_host, found)) else None
+    return fold(found) if on_host(found) else None
+
+
+def known_sizes(values: Mapping[Size, int], sizes: Sequence[Size]) -> tuple[int, ...]:
+    """Numbers for sizes, once a plan has computed them."""
+    return tuple(int(s.value) if s.op == "literal" else values[s] for s in sizes)
+
+
+__all__ = ["Demand", "Host", "HostArgument", "Inference", "NotOnHost", "ONE", "known_sizes"]
