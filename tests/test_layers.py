@@ -23,8 +23,9 @@ kernels.llvm.emit kernels.llvm.blocks kernels.llvm.cache
 kernels.launch kernels.threads kernels.runner kernels.calls kernels.boundary kernels
 
 shared
-ops.base ops.elementwise ops.shape ops.indexing ops.reduce ops.linalg ops.nnet
-ops.conv ops.pool ops.random ops.control ops.scan ops.custom ops
+ops.base ops.methods ops.elementwise ops.arithmetic ops.functions ops.inputs
+ops.shape ops.indexing ops.reduce ops.linalg ops.nnet
+ops.conv ops.pool ops.random ops.control ops.scan ops.custom ops.operators ops
 
 gradient
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from symnet.errors import MissingInputError, message
+from symnet.errors import MissingInputError, ShapeError, message
 from symnet.graph.traverse import toposort
 from symnet.graph.variables import Apply, Constant, Variable, operand_text
 
@@ -52,7 +52,8 @@ def compute(node: Apply, arrays: Sequence[Any], xp: Any = np) -> list[Any]:
 
 def _plain(error: Exception) -> bool:
     """Whether the error's class is made from one text."""
-    return type(error) in (ValueError, TypeError, IndexError, ZeroDivisionError, RuntimeError)
+    kinds = (ValueError, TypeError, IndexError, ZeroDivisionError, RuntimeError, ShapeError)
+    return type(error) in kinds
 
 
 def _shape(array: Any) -> str:

@@ -1,0 +1,5 @@
+"""Operations: each a type rule, a size rule, a gradient, a reference and a lowering."""
+
+from __future__ import annotations
+
+from symnet.ops import operators as operators

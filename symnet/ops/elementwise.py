@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from symnet.config import config
-from symnet.errors import message
+from symnet.errors import ShapeError, message
 from symnet.graph.types import COMPLEX, FLOATS, TensorType
 from symnet.graph.variables import Apply, Constant, Variable, operand_text
 from symnet.kernels import loops
@@ -30,6 +30,7 @@ from symnet.ops.base import (
 Body = Callable[..., Scalar]
 Derivative = Callable[..., Sequence[Any]]
 Reference = str | Callable[..., Any]
+Compute = str | Callable[[Sequence[Variable]], Sequence[str]]
 
 
 class Elementwise(TensorOp):
@@ -37,7 +38,10 @@ class Elementwise(TensorOp):
 
     Shapes: inputs of any ranks, aligned at the last axis; a size known to be 1 stretches.
     Dtypes: inputs are cast to their common dtype (`compute`: "float" makes integers
-    floats first; "own" leaves each as it is); the result has that dtype, or `result`.
+    floats first; "own" leaves each as it is; a function gives each input's dtype); the
+    result has the first one's dtype, or `result`.
+    Gradients of complex inputs: dC/dRe + i dC/dIm, so a `holomorphic` function with
+    derivative f' gives g * conj(f'); another's `derivative` says it itself.
     Raises: ShapeError where known sizes contradict; TypeError where `accepts` refuses.
     """
 
@@ -51,10 +55,11 @@ class Elementwise(TensorOp):
         body: Body,
         derivative: Derivative | None,
         reference: Reference,
-        compute: str = "common",
+        compute: Compute = "common",
         result: str | Callable[[Sequence[str]], str] | None = None,
         accepts: str = "biufc",
         commutative: bool = False,
+        holomorphic: bool = True,
     ) -> None:
         self.name = name
         self.arity = arity
@@ -65,6 +70,7 @@ class Elementwise(TensorOp):
         self.result = result
         self.accepts = accepts
         self.commutative = commutative
+        self.holomorphic = holomorphic
         REGISTRY[name] = self
 
     def __reduce__(self) -> Any:
@@ -85,7 +91,10 @@ class Elementwise(TensorOp):
 
     def convert(self, variables: Sequence[Variable]) -> list[Variable]:
         """The inputs, cast to the dtype in which the body computes."""
-        if self.compute_dtype == "own":
+        dtypes: Sequence[str]
+        if callable(self.compute_dtype):
+            dtypes = self.compute_dtype(variables)
+        elif self.compute_dtype == "own":
             dtypes = [v.type.dtype for v in variables]
         else:
             dtype = common_dtype(variables)
@@ -120,6 +129,7 @@ class Elementwise(TensorOp):
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         function = self.reference
+        check_sizes(node, arrays)
         with np.errstate(all="ignore"):
             if isinstance(function, str):
                 value = getattr(xp, function)(*arrays)
@@ -137,7 +147,12 @@ class Elementwise(TensorOp):
         None where the derivative is zero everywhere it exists."""
         if self.derivative is None:
             return [None] * len(inputs)
-        return self.derivative(output_gradients[0], outputs[0], *inputs)
+        g = output_gradients[0]
+        if not self.holomorphic or all(v.type.dtype not in COMPLEX for v in inputs):
+            return self.derivative(g, outputs[0], *inputs)
+        conj = REGISTRY["conj"]
+        found = self.derivative(conj(g), outputs[0], *inputs)
+        return [None if d is None else conj(d) for d in found]
 
 
 REGISTRY: dict[str, Elementwise] = {}
@@ -163,6 +178,23 @@ def broadcast_sizes(
             found = here if found is None else sizes.equal(found, here, f"axis {rank + axis}")
         result.append(ONE if found is None else found)
     return tuple(result)
+
+
+def check_sizes(node: Apply, arrays: Sequence[Any]) -> None:
+    """Sizes that are not known to be 1 must agree: NumPy would stretch them silently.
+
+    Raises: ShapeError.
+    """
+    rank = node.outputs[0].type.ndim
+    for axis in range(-rank, 0):
+        found = {
+            array.shape[axis]
+            for array, variable in zip(arrays, node.inputs, strict=True)
+            if array.ndim >= -axis and variable.type.shape[axis] != 1
+        }
+        if len(found) > 1:
+            numbers = " and ".join(map(str, sorted(found)))
+            raise ShapeError(f"sizes do not agree along axis {rank + axis}: {numbers}")
 
 
 # ---- cast
@@ -203,7 +235,10 @@ class Cast(Elementwise):
     ) -> Sequence[Any]:
         if inputs[0].type.dtype not in FLOATS + COMPLEX or self.dtype not in FLOATS + COMPLEX:
             return [None]
-        return [cast(output_gradients[0], inputs[0].type.dtype)]
+        dtype = inputs[0].type.dtype
+        g = output_gradients[0]
+        # A real number made complex has the real part of the gradient.
+        return [g if g.type.dtype == dtype else Cast(dtype)(g)]
 
 
 def cast(x: Any, dtype: str) -> Variable:
@@ -243,10 +278,11 @@ def elementwise(
     *,
     name: str,
     arity: int = 1,
-    compute: str = "common",
+    compute: Compute = "common",
     result: str | Callable[[Sequence[str]], str] | None = None,
     accepts: str = "biufc",
     commutative: bool = False,
+    holomorphic: bool = True,
 ) -> Elementwise:
     """Declare an op on each element.
 
@@ -255,5 +291,5 @@ def elementwise(
     reference: the name of a function of NumPy, or (xp, *arrays) -> array.
     """
     return Elementwise(
-        name, arity, body, derivative, reference, compute, result, accepts, commutative
+        name, arity, body, derivative, reference, compute, result, accepts, commutative, holomorphic
     )

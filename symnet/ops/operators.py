@@ -1,0 +1,149 @@
+"""Python's operators, and Theano's methods, on variables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from symnet.errors import message
+from symnet.graph.variables import Variable, operand_text
+from symnet.ops import arithmetic
+from symnet.ops.base import as_tensor
+from symnet.ops.elementwise import cast
+from symnet.ops.methods import method, prop
+
+BINARY = {
+    "add": arithmetic.add,
+    "sub": arithmetic.sub,
+    "mul": arithmetic.mul,
+    "truediv": arithmetic.true_div,
+    "floordiv": arithmetic.int_div,
+    "mod": arithmetic.mod,
+    "divmod": arithmetic.divmod,
+    "pow": arithmetic.pow,
+    "and": arithmetic.and_,
+    "or": arithmetic.or_,
+}
+# `==` and `!=` stay identity: variables are keys of dictionaries.  T.eq and T.neq compare.
+COMPARISON = {
+    "lt": arithmetic.lt,
+    "le": arithmetic.le,
+    "gt": arithmetic.gt,
+    "ge": arithmetic.ge,
+}
+UNARY = {
+    "neg": arithmetic.neg,
+    "abs": arithmetic.absolute,
+    "invert": arithmetic.invert,
+    "floor": arithmetic.floor,
+    "ceil": arithmetic.ceil,
+    "trunc": arithmetic.trunc,
+}
+
+
+def _attach_operators() -> None:
+    for name, function in {**BINARY, **COMPARISON}.items():
+        method(f"__{name}__")(_forward(function))
+    for name, function in BINARY.items():
+        method(f"__r{name}__")(_reflected(function))
+    for name, function in UNARY.items():
+        method(f"__{name}__")(_unary(function))
+
+
+def _forward(function: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda self, other: function(self, other)
+
+
+def _reflected(function: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda self, other: function(other, self)
+
+
+def _unary(function: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda self: function(self)
+
+
+_attach_operators()
+
+
+@method("__pos__")
+def _positive(self: Variable) -> Variable:
+    return self
+
+
+@method("__xor__")
+def _xor(self: Variable, other: Any) -> Variable:
+    """Exclusive or.  Raises: TypeError for floats, where a power was meant."""
+    return _exclusive_or(self, other, self, other)
+
+
+@method("__rxor__")
+def _reflected_xor(self: Variable, other: Any) -> Variable:
+    return _exclusive_or(other, self, self, other)
+
+
+def _exclusive_or(left: Any, right: Any, variable: Variable, other: Any) -> Variable:
+    operands = [as_tensor(left), as_tensor(right)]
+    if any(np.dtype(v.type.dtype).kind not in "biu" for v in operands):
+        raise TypeError(
+            message(
+                "^ is exclusive or, of integers and booleans only",
+                operands=map(operand_text, operands),
+                cure="for a power write x ** 2",
+            )
+        )
+    result: Variable = arithmetic.xor(*operands)
+    return result
+
+
+@method("__round__")
+def _round(self: Variable, ndigits: int | None = None) -> Variable:
+    if ndigits is not None:
+        raise TypeError("round(x) of a variable takes no digits: scale, round, scale back")
+    return arithmetic.round(self)
+
+
+@method("__bool__")
+def _truth(self: Variable) -> bool:
+    """Raises: TypeError always: the value does not exist yet."""
+    raise TypeError(
+        message(
+            "a symbolic variable has no truth value: its value does not exist yet",
+            operands=[operand_text(self)],
+            cure="write T.switch(condition, a, b) or ifelse(condition, a, b) instead of "
+            "`if`, a & b, a | b, ~a instead of `and`, `or`, `not`, and T.and_(a < x, x < b) "
+            "instead of a < x < b; T.eq compares; `is None` asks for absence",
+        )
+    )
+
+
+@method("__len__")
+def _length(self: Variable) -> int:
+    """Raises: TypeError always: sizes are known when a function runs."""
+    raise TypeError(f"{self} has no len(): write x.shape[0] for its symbolic size")
+
+
+@method("__int__", "__index__", "__float__", "__complex__")
+def _number(self: Variable) -> Any:
+    """Raises: TypeError always: the value does not exist yet."""
+    raise TypeError(
+        message(
+            "a symbolic variable is not a Python number",
+            operands=[operand_text(self)],
+            cure="T.cast(x, dtype) converts inside the graph; x.eval() computes the value",
+        )
+    )
+
+
+for _name in ("ndim", "dtype", "broadcastable"):
+    prop(_name)(lambda self, _name=_name: getattr(self.type, _name))
+
+
+@method("astype")
+def _astype(self: Variable, dtype: str) -> Variable:
+    """The variable with each element converted to `dtype`."""
+    return cast(self, dtype)
+
+
+method("clip")(lambda self, a_min, a_max: arithmetic.clip(self, a_min, a_max))
