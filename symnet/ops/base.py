@@ -12,7 +12,7 @@ An op offers some of these faces, and the compiler uses the cheapest it finds:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -33,6 +33,9 @@ class Sizes(Protocol):
 
     def require(self, condition: Scalar, what: str, kind: type[Exception] = ValueError) -> None:
         """Demand at run time that `condition` (a bool Scalar) holds."""
+
+    def sizes_of(self, variable: Variable) -> tuple[Size, ...]:
+        """The sizes of any variable of the graph."""
 
     def value(self, variable: Variable) -> Size:
         """The value of an integer scalar variable, as a host integer."""
@@ -57,7 +60,7 @@ class Read(Protocol):
 class TensorOp(Op):
     """An op on tensors: what it must say, and what it may."""
 
-    __props__ = ()
+    __props__: ClassVar[tuple[str, ...]] = ()
 
     def infer_sizes(
         self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
@@ -72,7 +75,7 @@ class TensorOp(Op):
 class ViewOp(TensorOp):
     """An op whose output shows the elements of its first input in other places."""
 
-    view_map = {0: [0]}
+    view_map: ClassVar[dict[int, list[int]]] = {0: [0]}
 
     def view(self, node: Apply, view: View, sizes: Sizes) -> View | None:
         """The output as a view of the first input; None where a copy is needed."""

@@ -1,0 +1,411 @@
+"""Sizes as variables: the shape of an array, vectors of sizes, what is known of sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from symnet.errors import ShapeError, message
+from symnet.graph.types import INTEGERS, DisconnectedType, TensorType
+from symnet.graph.variables import Apply, Constant, Variable, operand_text
+from symnet.kernels import loops, views
+from symnet.kernels.loops import Scalar
+from symnet.kernels.views import Size, View
+from symnet.ops.base import (
+    PointOp,
+    Read,
+    Sizes,
+    TensorOp,
+    ViewOp,
+    as_tensor,
+    common_dtype,
+    constant,
+    normalize_axis,
+)
+from symnet.ops.elementwise import cast
+
+
+def disconnected() -> Variable:
+    """The gradient with respect to what only decides shapes or positions."""
+    return DisconnectedType().make_variable()
+
+
+class Shape(TensorOp):
+    """The shape of x as an int64 vector."""
+
+    def make_node(self, x: Any) -> Apply:
+        x = as_tensor(x)
+        return Apply(self, [x], [TensorType("int64", (x.type.ndim,)).make_variable()])
+
+    def infer_sizes(
+        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
+    ) -> Sequence[tuple[Size, ...]]:
+        return [(views.size(node.inputs[0].type.ndim),)]
+
+    def host(self, node: Apply, values: Sequence[Any], sizes: Sizes) -> Any:
+        return tuple(sizes.sizes_of(node.inputs[0]))
+
+    def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
+        return [xp.asarray(arrays[0].shape, dtype="int64")]
+
+    def L_op(
+        self,
+        inputs: Sequence[Variable],
+        outputs: Sequence[Variable],
+        output_gradients: Sequence[Variable],
+    ) -> Sequence[Any]:
+        return [disconnected()]
+
+
+class ShapeI(TensorOp):
+    """The size of x along axis `i`, as an int64 scalar."""
+
+    __props__ = ("i",)
+
+    def __init__(self, i: int) -> None:
+        self.i = int(i)
+
+    def make_node(self, x: Any) -> Apply:
+        x = as_tensor(x)
+        if not 0 <= self.i < x.type.ndim:
+            raise TypeError(f"{self}: no axis {self.i} in {operand_text(x)}")
+        return Apply(self, [x], [TensorType("int64", ()).make_variable()])
+
+    def infer_sizes(
+        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
+    ) -> Sequence[tuple[Size, ...]]:
+        return [()]
+
+    def host(self, node: Apply, values: Sequence[Any], sizes: Sizes) -> Any:
+        return sizes.sizes_of(node.inputs[0])[self.i]
+
+    def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
+        return [xp.asarray(arrays[0].shape[self.i], dtype="int64")]
+
+    def L_op(
+        self,
+        inputs: Sequence[Variable],
+        outputs: Sequence[Variable],
+        output_gradients: Sequence[Variable],
+    ) -> Sequence[Any]:
+        return [disconnected()]
+
+
+class MakeVector(PointOp):
+    """The vector of its scalar inputs, all cast to `dtype`."""
+
+    __props__ = ("dtype",)
+
+    def __init__(self, dtype: str = "int64") -> None:
+        self.dtype = TensorType(dtype).dtype
+
+    def make_node(self, *elements: Any) -> Apply:
+        scalars = [cast(as_tensor(e, ndim=0), self.dtype) for e in elements]
+        return Apply(
+            self, scalars, [TensorType(self.dtype, (len(scalars),)).make_variable()]
+        )
+
+    def infer_sizes(
+        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
+    ) -> Sequence[tuple[Size, ...]]:
+        return [(views.size(len(node.inputs)),)]
+
+    def host(self, node: Apply, values: Sequence[Any], sizes: Sizes) -> Any:
+        return None if any(v is None for v in values) else tuple(values)
+
+    def point(
+        self, node: Apply, reads: Sequence[Read], index: Sequence[Scalar]
+    ) -> Scalar:
+        if not reads:
+            return loops.literal(0, self.dtype)
+        value = reads[-1].here()
+        for k in reversed(range(len(reads) - 1)):
+            here = loops.call("eq", index[0], views.size(k))
+            value = loops.select(here, reads[k].here(), value)
+        return value
+
+    def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
+        vector = xp.empty(len(arrays), dtype=self.dtype)
+        for k, array in enumerate(arrays):
+            vector[k] = array
+        return [vector]
+
+    def L_op(
+        self,
+        inputs: Sequence[Variable],
+        outputs: Sequence[Variable],
+        output_gradients: Sequence[Variable],
+    ) -> Sequence[Any]:
+        if self.dtype in INTEGERS or self.dtype == "bool":
+            return [None] * len(inputs)
+        gradient: Any = output_gradients[0]
+        return [gradient[k] for k in range(len(inputs))]
+
+
+def make_vector(elements: Sequence[Any], dtype: str | None = None) -> Variable:
+    """The vector of scalars (numbers or variables); a constant where they all are."""
+    scalars = [as_tensor(e, ndim=0) for e in elements]
+    if dtype is None:
+        dtype = common_dtype(scalars) if scalars else "int64"
+    numbers = [s.data for s in scalars if isinstance(s, Constant)]
+    if len(numbers) == len(scalars):
+        return constant(np.array(numbers, dtype=dtype))
+    result: Variable = MakeVector(dtype)(*scalars)
+    return result
+
+
+def shape(x: Any) -> Variable:
+    """The shape of x as an int64 vector; a constant where every size is known."""
+    variable = as_tensor(x)
+    if None not in variable.type.shape:
+        return constant(np.array(variable.type.shape, dtype="int64"))
+    result: Variable = Shape()(variable)
+    return result
+
+
+def shape_i(x: Any, i: int) -> Variable:
+    """The size of x along axis i as an int64 scalar; a constant where it is known."""
+    variable = as_tensor(x)
+    axis = normalize_axis(i, variable.type.ndim, "shape_i")
+    number = variable.type.shape[axis]
+    if number is not None:
+        return constant(np.array(number, dtype="int64"))
+    result: Variable = ShapeI(axis)(variable)
+    return result
+
+
+def sizes_of(x: Variable) -> list[Variable]:
+    """The size along each axis of x, as int64 scalars."""
+    return [shape_i(x, axis) for axis in range(x.type.ndim)]
+
+
+def vector_elements(vector: Variable) -> list[Variable] | None:
+    """The scalars that a vector consists of, where its making shows them, else None."""
+    if isinstance(vector, Constant) and vector.type.ndim == 1:
+        return [constant(element) for element in vector.data]
+    if vector.owner is not None and isinstance(vector.owner.op, MakeVector):
+        return list(vector.owner.inputs)
+    if vector.owner is not None and isinstance(vector.owner.op, Shape):
+        return sizes_of(vector.owner.inputs[0])
+    return None
+
+
+def get_vector_length(v: Any) -> int:
+    """The number of elements of a vector.  Raises: ValueError where it is not known."""
+    vector = as_tensor(v)
+    if vector.type.ndim != 1:
+        raise TypeError(f"get_vector_length takes a vector, not {operand_text(vector)}")
+    if vector.type.shape[0] is None:
+        raise ValueError(f"the length of {operand_text(vector)} is not known")
+    return int(vector.type.shape[0])
+
+
+def size_scalar(value: Any, what: str) -> Variable:
+    """A number or scalar variable that is to be a size or position, as an integer scalar.
+
+    Raises: TypeError for booleans, floats and arrays.
+    """
+    variable = as_tensor(value)
+    if variable.type.ndim != 0 or variable.type.dtype not in INTEGERS:
+        raise TypeError(
+            message(
+                f"{what} is an integer, not {operand_text(variable)}",
+                cure="give an int or an integer scalar; cast a float with .astype('int64')",
+            )
+        )
+    if isinstance(variable, Constant):
+        return constant(variable.data.astype("int64"))
+    return variable
+
+
+def size_vector(sizes: Any, what: str = "a size") -> Variable:
+    """Sizes (an integer, a sequence of integers, or an integer vector) as an int64 vector.
+
+    Raises: TypeError for what is no integer, and for a rank above 1.
+    """
+    if isinstance(sizes, (tuple, list)):
+        return make_vector([size_scalar(s, what) for s in sizes], "int64")
+    vector = as_tensor(sizes)
+    if vector.type.ndim == 0:
+        return make_vector([size_scalar(vector, what)], "int64")
+    empty = vector.type.shape == (0,)
+    if vector.type.ndim != 1 or (vector.type.dtype not in INTEGERS and not empty):
+        raise TypeError(
+            f"{what}: expected an integer vector, got {operand_text(vector)}"
+        )
+    elements = vector_elements(vector)
+    return cast(vector, "int64") if elements is None else make_vector(elements, "int64")
+
+
+def static_sizes(vector: Variable, ndim: int) -> list[int | None]:
+    """What is known at once of the numbers in a vector of that length."""
+    elements = vector_elements(vector)
+    if elements is None:
+        return [None] * ndim
+    return [int(e.data) if isinstance(e, Constant) else None for e in elements]
+
+
+# ---- what is known of sizes
+
+
+class SpecifyShape(ViewOp):
+    """`x`, whose sizes along `axes` are known to be those given: specify(x, *sizes).
+
+    Raises: ShapeError where they are others.
+    """
+
+    __props__ = ("axes",)
+
+    def __init__(self, axes: Sequence[int]) -> None:
+        self.axes = tuple(axes)
+
+    def make_node(self, x: Any, *sizes: Any) -> Apply:
+        x = as_tensor(x)
+        scalars = [size_scalar(s, "a size") for s in sizes]
+        shape = list(x.type.shape)
+        for axis, one in zip(self.axes, scalars, strict=True):
+            number = int(one.data) if isinstance(one, Constant) else shape[axis]
+            if shape[axis] not in (None, number):
+                what = f"axis {axis} has size {shape[axis]}, not {number}"
+                raise ShapeError(
+                    message(what, operation=self, operands=[operand_text(x)])
+                )
+            shape[axis] = number
+        return Apply(
+            self, [x, *scalars], [TensorType(x.type.dtype, shape).make_variable()]
+        )
+
+    def infer_sizes(
+        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
+    ) -> Sequence[tuple[Size, ...]]:
+        shape = list(inputs[0])
+        for axis, one in zip(self.axes, node.inputs[1:], strict=True):
+            shape[axis] = sizes.equal(shape[axis], sizes.value(one), f"axis {axis}")
+        return [tuple(shape)]
+
+    def view(self, node: Apply, view: View, sizes: Sizes) -> View:
+        return view
+
+    def host(self, node: Apply, values: Sequence[Any], sizes: Sizes) -> Any:
+        return values[0]
+
+    def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
+        for axis, one in zip(self.axes, arrays[1:], strict=True):
+            if arrays[0].shape[axis] != int(one):
+                raise ShapeError(
+                    f"axis {axis} has size {arrays[0].shape[axis]}, not {int(one)}"
+                )
+        return [arrays[0]]
+
+    def L_op(
+        self,
+        inputs: Sequence[Variable],
+        outputs: Sequence[Variable],
+        output_gradients: Sequence[Variable],
+    ) -> Sequence[Any]:
+        return [output_gradients[0], *[disconnected() for _ in inputs[1:]]]
+
+
+class ForgetShape(ViewOp):
+    """`x`, with nothing known of its sizes along `axes` (so they no longer broadcast)."""
+
+    __props__ = ("axes",)
+
+    def __init__(self, axes: Sequence[int]) -> None:
+        self.axes = tuple(axes)
+
+    def make_node(self, x: Any) -> Apply:
+        x = as_tensor(x)
+        shape = [None if k in self.axes else n for k, n in enumerate(x.type.shape)]
+        return Apply(self, [x], [TensorType(x.type.dtype, shape).make_variable()])
+
+    def infer_sizes(
+        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
+    ) -> Sequence[tuple[Size, ...]]:
+        return [inputs[0]]
+
+    def view(self, node: Apply, view: View, sizes: Sizes) -> View:
+        return view
+
+    def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
+        return [arrays[0]]
+
+    def L_op(
+        self,
+        inputs: Sequence[Variable],
+        outputs: Sequence[Variable],
+        output_gradients: Sequence[Variable],
+    ) -> Sequence[Any]:
+        known = [k for k in self.axes if inputs[0].type.shape[k] == 1]
+        return [add_broadcast(output_gradients[0], *known)]
+
+
+def specify_shape(x: Any, shape: Any) -> Variable:
+    """`x`, checked to have `shape`: a sequence of integers or None, or an integer vector.
+
+    Raises: ShapeError where x has another; ValueError where its rank differs.
+    """
+    variable = as_tensor(x)
+    ndim = variable.type.ndim
+    wanted: Sequence[Any]
+    if isinstance(shape, (tuple, list)):
+        wanted = shape
+    else:
+        vector: Any = size_vector(shape)
+        wanted = vector_elements(vector) or [vector[k] for k in range(ndim)]
+    if len(wanted) != ndim:
+        raise ValueError(
+            f"specify_shape: {len(wanted)} sizes for {operand_text(variable)}"
+        )
+    named = {
+        axis: size_scalar(one, "a size")
+        for axis, one in enumerate(wanted)
+        if one is not None
+    }
+    open_axes = [
+        axis for axis, one in named.items()
+        if not isinstance(one, Constant) or variable.type.shape[axis] != int(one.data)
+    ]  # fmt: skip
+    if not open_axes:
+        return variable
+    result: Variable = SpecifyShape(open_axes)(
+        variable, *[named[axis] for axis in open_axes]
+    )
+    return result
+
+
+def add_broadcast(x: Any, *axes: int) -> Variable:
+    """`x`, whose sizes along `axes` are known (and at a run checked) to be 1."""
+    variable = as_tensor(x)
+    wanted: list[int | None] = [None] * variable.type.ndim
+    for axis in axes:
+        wanted[normalize_axis(axis, variable.type.ndim, "addbroadcast")] = 1
+    return specify_shape(variable, wanted)
+
+
+def unbroadcast(x: Any, *axes: int) -> Variable:
+    """`x`, whose sizes along `axes` no longer count as known to be 1."""
+    variable = as_tensor(x)
+    named = [normalize_axis(axis, variable.type.ndim, "unbroadcast") for axis in axes]
+    open_axes = sorted({axis for axis in named if variable.type.shape[axis] == 1})
+    if not open_axes:
+        return variable
+    result: Variable = ForgetShape(open_axes)(variable)
+    return result
+
+
+def patternbroadcast(x: Any, broadcastable: Sequence[bool]) -> Variable:
+    """`x` with exactly the sizes where `broadcastable` is True known to be 1."""
+    variable = as_tensor(x)
+    if len(broadcastable) != variable.type.ndim:
+        raise ValueError(
+            f"patternbroadcast: {broadcastable} for {operand_text(variable)}"
+        )
+    ones = [axis for axis, one in enumerate(broadcastable) if one]
+    others = [axis for axis, one in enumerate(broadcastable) if not one]
+    return unbroadcast(add_broadcast(variable, *ones), *others)
+
+
+addbroadcast = add_broadcast
