@@ -17,7 +17,19 @@ from symnet.graph.types import TensorType
 from symnet.graph.variables import Apply, Variable, operand_text
 from symnet.kernels import views
 from symnet.kernels.views import ONE, Size, View
+from symnet.ops.alloc import (
+    alloc,
+    broadcast_to,
+    empty,
+    full,
+    full_like,
+    ones,
+    ones_like,
+    zeros,
+    zeros_like,
+)
 from symnet.ops.base import Sizes, ViewOp, as_tensor, normalize_axes, normalize_axis
+from symnet.ops.methods import method, prop
 from symnet.ops.sizes import (
     add_broadcast,
     addbroadcast,
@@ -37,12 +49,15 @@ from symnet.ops.sizes import (
 
 T = TypeVar("T")
 
-# Sizes as variables are part of this family; they stand below, in `ops.sizes`.
+# Sizes as variables and filled arrays are part of this family: see `ops.sizes` and
+# `ops.alloc`, which stand below.
 __all__ = [
-    "DimShuffle", "Reshape", "addbroadcast", "dimshuffle", "expand_dims", "flatten",
-    "get_vector_length", "make_vector", "moveaxis", "patternbroadcast", "ravel", "reshape",
-    "shape", "shape_i", "shape_padaxis", "shape_padleft", "shape_padright",
-    "specify_shape", "squeeze", "swapaxes", "transpose", "unbroadcast",
+    "DimShuffle", "Reshape", "addbroadcast", "alloc", "broadcast_to", "dimshuffle",
+    "empty", "expand_dims", "flatten", "full", "full_like", "get_vector_length",
+    "make_vector", "moveaxis", "ones", "ones_like", "patternbroadcast", "ravel",
+    "reshape", "shape", "shape_i", "shape_padaxis", "shape_padleft", "shape_padright",
+    "specify_shape", "squeeze", "swapaxes", "transpose", "unbroadcast", "zeros",
+    "zeros_like",
 ]  # fmt: skip
 
 
@@ -457,9 +472,7 @@ def _iterate(self: Any) -> Iterator[Any]:
     return iter([self[k] for k in range(self.type.shape[0])])
 
 
-METHODS: dict[str, Any] = {
-    "shape": property(shape),
-    "T": property(transpose),
+for _name, _function in {
     "dimshuffle": dimshuffle,
     "reshape": _reshape_method,
     "flatten": flatten,
@@ -467,7 +480,10 @@ METHODS: dict[str, Any] = {
     "transpose": transpose,
     "swapaxes": swapaxes,
     "squeeze": squeeze,
+    "zeros_like": zeros_like,
+    "ones_like": ones_like,
     "__iter__": _iterate,
-}
-for _name, _function in METHODS.items():
-    setattr(Variable, _name, _function)
+}.items():
+    method(_name)(_function)
+prop("shape")(shape)
+prop("T")(transpose)
