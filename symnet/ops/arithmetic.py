@@ -6,17 +6,15 @@ derivatives are expressions too, so they can be differentiated again.
 
 from __future__ import annotations
 
-import builtins
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from symnet.errors import message
-from symnet.graph.variables import Constant, Variable, operand_text
+from symnet.graph.types import COMPLEX
+from symnet.graph.variables import Constant, Variable
 from symnet.kernels.loops import Scalar, binary, call, literal, select
-from symnet.kernels.loops import cast as cast_scalar
-from symnet.ops.base import as_tensor, common_dtype, upcast
+from symnet.ops.base import as_tensor, common_dtype, to_float, upcast
 from symnet.ops.elementwise import Elementwise, cast, elementwise
 
 
@@ -345,7 +343,7 @@ bitwise_not = invert
 
 
 def _choice(variables: Sequence[Variable]) -> list[str]:
-    """bool for the condition, the common dtype for the two branches."""
+    """Bool for the condition, the common dtype for the two branches."""
     dtype = common_dtype(variables[1:])
     return ["bool", dtype, dtype]
 
@@ -423,3 +421,52 @@ identity = elementwise(
     lambda x: x, lambda g, out, x: (g,), lambda xp, x: x.copy(), name="identity"
 )
 tensor_copy = identity
+
+# ---- complex numbers: no kernels, only the reference evaluates them
+
+
+def _complex_parts(variables: Sequence[Variable]) -> list[str]:
+    """Both real parts in one float dtype, at least float32."""
+    return [upcast(to_float(common_dtype(variables)), "float32")] * 2
+
+
+def _no_kernel(*arguments: Scalar) -> Scalar:
+    raise TypeError("complex numbers have no kernels")
+
+
+complex = elementwise(
+    _no_kernel,
+    lambda g, out, re, im: (real(g), imag(g)),
+    lambda xp, re, im: re + 1j * im,
+    name="complex", arity=2, compute=_complex_parts, accepts="f", holomorphic=False,
+    result=lambda dtypes: "complex64" if dtypes[0] == "float32" else "complex128",
+)  # fmt: skip
+conj = elementwise(
+    lambda x: x, lambda g, out, x: (conj(g),), "conj", name="conj", holomorphic=False
+)
+real_part = elementwise(
+    _no_kernel,
+    lambda g, out, z: (complex(g, 0),),
+    "real", name="real", result=lambda dtypes: real_dtype(dtypes[0]), accepts="c",
+    holomorphic=False,
+)  # fmt: skip
+imaginary_part = elementwise(
+    _no_kernel,
+    lambda g, out, z: (complex(0, g),),
+    "imag", name="imag", result=lambda dtypes: real_dtype(dtypes[0]), accepts="c",
+    holomorphic=False,
+)  # fmt: skip
+
+
+def real(z: Any) -> Variable:
+    """The real part; a real variable itself."""
+    variable = as_tensor(z)
+    return real_part(variable) if variable.type.dtype in COMPLEX else variable  # type: ignore[no-any-return]
+
+
+def imag(z: Any) -> Variable:
+    """The imaginary part; zeros for a real variable."""
+    variable = as_tensor(z)
+    if variable.type.dtype in COMPLEX:
+        return imaginary_part(variable)  # type: ignore[no-any-return]
+    return second(variable, cast(0, variable.type.dtype))  # type: ignore[no-any-return]

@@ -1,0 +1,420 @@
+"""Reductions over axes: sum, prod, max, min, all, any, argmax, mean, var, ...
+
+Every one takes `axis` as None (all axes), an int (negative from the end) or a sequence
+of ints, and `keepdims` to leave the reduced axes with size 1.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from symnet.errors import message
+from symnet.graph.types import COMPLEX, FLOATS, TensorType
+from symnet.graph.variables import Apply, Variable, operand_text
+from symnet.kernels import views
+from symnet.kernels.loops import REDUCTIONS
+from symnet.kernels.views import ZERO, Size
+from symnet.ops.arithmetic import (
+    absolute,
+    eq,
+    isclose,
+    neq,
+    pow,
+    second,
+    sqr,
+    sqrt,
+    sub,
+    switch,
+    true_div,
+)
+from symnet.ops.base import (
+    Sizes,
+    TensorOp,
+    as_tensor,
+    constant,
+    normalize_axes,
+    to_float,
+    upcast,
+)
+from symnet.ops.elementwise import cast
+from symnet.ops.methods import method
+from symnet.ops.shape import dimshuffle, shape_i
+
+NUMPY_NAMES = {"sum": "sum", "prod": "prod", "max": "amax", "min": "amin", "all": "all",
+               "any": "any", "argmax": "argmax", "argmin": "argmin"}  # fmt: skip
+# Reductions of nothing have no value.
+NEEDS_ELEMENTS = ("max", "min", "argmax", "argmin")
+
+
+class Reduce(TensorOp):
+    """`kind` applied over `axes` (in order, counted from the front), which disappear.
+
+    kind: one of REDUCTIONS.  argmax and argmin give the int64 position along the reduced
+    axes taken together in C order; the first of equals; NaN counts as the extremum.
+    dtype: the result's.  acc_dtype: the one in which sums and products are accumulated.
+    Raises: ValueError (when run) for the extremum of no elements.
+    """
+
+    __props__ = ("kind", "axes", "dtype", "acc_dtype")
+
+    def __init__(
+        self, kind: str, axes: Sequence[int], dtype: str, acc_dtype: str | None = None
+    ) -> None:
+        if kind not in REDUCTIONS:
+            raise ValueError(f"no reduction {kind!r}: there are {', '.join(REDUCTIONS)}")
+        self.kind = kind
+        self.axes = tuple(axes)
+        self.dtype = dtype
+        self.acc_dtype = acc_dtype or dtype
+
+    def __str__(self) -> str:
+        return f"{self.kind}{{axes={list(self.axes)}}}"
+
+    __repr__ = __str__
+
+    def kept(self, ndim: int) -> list[int]:
+        """The axes that remain."""
+        return [axis for axis in range(ndim) if axis not in self.axes]
+
+    def make_node(self, x: Any) -> Apply:
+        x = as_tensor(x)
+        ndim = x.type.ndim
+        if not set(self.axes) <= set(range(ndim)):
+            raise ValueError(message(f"no axes {self.axes}", operands=[operand_text(x)]))
+        shape = [x.type.shape[axis] for axis in self.kept(ndim)]
+        return Apply(self, [x], [TensorType(self.dtype, shape).make_variable()])
+
+    def infer_sizes(
+        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
+    ) -> Sequence[tuple[Size, ...]]:
+        ndim = node.inputs[0].type.ndim
+        kept = tuple(inputs[0][axis] for axis in self.kept(ndim))
+        if self.kind in NEEDS_ELEMENTS:
+            reduced = views.product([inputs[0][axis] for axis in self.axes])
+            sizes.require(views.combine("gt", reduced, ZERO), self._nothing)
+        return [kept]
+
+    @property
+    def _nothing(self) -> str:
+        return f"{self.kind} of no elements has no value"
+
+    def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
+        (x,) = arrays
+        if self.kind in NEEDS_ELEMENTS and 0 in [x.shape[axis] for axis in self.axes]:
+            raise ValueError(self._nothing)
+        dtype = node.outputs[0].type.dtype
+        with np.errstate(all="ignore"):
+            if self.kind in ("argmax", "argmin"):
+                value = self._position(x, xp)
+            elif self.kind in ("sum", "prod"):
+                function = getattr(xp, self.kind)
+                value = function(x, axis=self.axes, dtype=self.acc_dtype)
+            else:
+                value = getattr(xp, NUMPY_NAMES[self.kind])(x, axis=self.axes)
+            return [xp.asarray(value).astype(dtype)]
+
+    def _position(self, x: Any, xp: Any) -> Any:
+        kept = self.kept(x.ndim)
+        sizes = [x.shape[axis] for axis in kept]
+        count = int(np.prod([x.shape[axis] for axis in self.axes], dtype=np.int64))
+        flat = xp.transpose(x, [*kept, *self.axes]).reshape([*sizes, count])
+        return getattr(xp, self.kind)(flat, axis=-1)
+
+    def L_op(
+        self,
+        inputs: Sequence[Variable],
+        outputs: Sequence[Variable],
+        output_gradients: Sequence[Variable],
+    ) -> Sequence[Any]:
+        (x,) = inputs
+        if x.type.dtype not in FLOATS + COMPLEX or self.kind in ("all", "any", "argmax", "argmin"):
+            return [None]
+        g: Any = restore_axes(cast(output_gradients[0], x.type.dtype), self.axes)
+        if self.kind == "sum":
+            return [second(x, g)]
+        if self.kind == "prod":
+            return [_prod_derivative(g, x, self.axes)]
+        return [switch(eq(x, restore_axes(outputs[0], self.axes)), g, 0)]
+
+
+def _prod_derivative(g: Any, x: Any, axes: tuple[int, ...]) -> Any:
+    """The product of the others: where one element is 0 its own, where two are 0 none."""
+    zero = eq(x, 0)
+    safe = switch(zero, 1, x)
+    zeros = restore_axes(sum(zero, axes), axes)
+    others = restore_axes(prod(safe, axes, dtype=x.type.dtype), axes)
+    return g * switch(
+        zero, switch(eq(zeros, 1), others, 0), switch(eq(zeros, 0), others / safe, 0)
+    )
+
+
+def restore_axes(reduced: Variable, axes: Sequence[int]) -> Variable:
+    """Put the reduced `axes` back with size 1."""
+    ndim = reduced.type.ndim + len(axes)
+    remaining = iter(range(reduced.type.ndim))
+    return dimshuffle(reduced, *["x" if axis in axes else next(remaining) for axis in range(ndim)])
+
+
+def makeKeepDims(x: Any, y: Variable, axis: Any) -> Variable:
+    """Theano's name: `y`, a reduction of `x` over `axis`, with the axes put back."""
+    return restore_axes(y, normalize_axes(axis, as_tensor(x).type.ndim, "makeKeepDims"))
+
+
+def _reduce(
+    kind: str, x: Any, axis: Any, keepdims: bool, dtype: str | None = None,
+    acc_dtype: str | None = None,
+) -> Variable:  # fmt: skip
+    x = as_tensor(x)
+    axes = normalize_axes(axis, x.type.ndim, kind)
+    dtype = dtype or x.type.dtype
+    if not axes and kind in ("argmax", "argmin"):
+        return second(x, cast(0, dtype))  # type: ignore[no-any-return]
+    if not axes:
+        return cast(x, dtype)
+    result: Variable = Reduce(kind, axes, dtype, acc_dtype)(x)
+    return restore_axes(result, axes) if keepdims else result
+
+
+# ---- sums and products
+
+
+def default_dtype(dtype: str) -> str:
+    """The dtype of a sum: small integers widen to int64 or uint64."""
+    kind = np.dtype(dtype).kind
+    return {"b": "int64", "i": "int64", "u": "uint64"}.get(kind, dtype)
+
+
+def _accumulate(
+    kind: str, x: Any, axis: Any, dtype: str | None, keepdims: bool, acc_dtype: str | None
+) -> Variable:
+    x = as_tensor(x)
+    have = x.type.dtype
+    result = TensorType(dtype).dtype if dtype else default_dtype(have)
+    if have in COMPLEX and result not in COMPLEX:
+        raise TypeError(_loses(kind, x, "dtype", result))
+    if acc_dtype is None:
+        acc_dtype = upcast(default_dtype(have), result)
+        acc_dtype = "float32" if acc_dtype == "float16" else acc_dtype
+    elif upcast(have, acc_dtype) != TensorType(acc_dtype).dtype and not (
+        np.dtype(acc_dtype).kind in "fc" and np.dtype(have).kind in "biu"
+    ):
+        raise TypeError(_loses(kind, x, "acc_dtype", acc_dtype))
+    return _reduce(kind, x, axis, keepdims, result, TensorType(acc_dtype).dtype)
+
+
+def _loses(kind: str, x: Variable, which: str, dtype: str) -> str:
+    return message(
+        f"{kind} with {which}={dtype} would lose precision",
+        operands=[operand_text(x)],
+        cure="cast the input first, or leave the dtypes out",
+    )
+
+
+def sum(
+    input: Any,
+    axis: Any = None,
+    dtype: str | None = None,
+    keepdims: bool = False,
+    acc_dtype: str | None = None,
+) -> Variable:
+    """The sum over `axis`; of nothing 0.
+
+    Dtypes: bool and int give int64, uint uint64, floats their own; `dtype` another one.
+    float16 accumulates in float32, unless `acc_dtype` says otherwise.
+    Raises: TypeError where dtype or acc_dtype would lose precision; ValueError for an
+    axis that does not exist.
+    """
+    return _accumulate("sum", input, axis, dtype, keepdims, acc_dtype)
+
+
+def prod(
+    input: Any,
+    axis: Any = None,
+    dtype: str | None = None,
+    keepdims: bool = False,
+    acc_dtype: str | None = None,
+    no_zeros_in_input: bool = False,
+) -> Variable:
+    """The product over `axis`; of nothing 1.  Dtypes and errors as `sum`.
+
+    `no_zeros_in_input` is a promise that is not needed: the gradient is right with zeros.
+    """
+    return _accumulate("prod", input, axis, dtype, keepdims, acc_dtype)
+
+
+def mean(
+    input: Any,
+    axis: Any = None,
+    dtype: str | None = None,
+    op: bool = False,
+    keepdims: bool = False,
+    acc_dtype: str | None = None,
+) -> Variable:
+    """The mean over `axis`; of nothing NaN.
+
+    Dtypes: floats keep theirs (float16 is summed in float32), integers give floatX.
+    `op` is accepted for Theano's sake.
+    """
+    x = as_tensor(input)
+    axes = normalize_axes(axis, x.type.ndim, "mean")
+    half = x.type.dtype == "float16" and dtype is None
+    total = sum(x, axes, "float32" if half else dtype, keepdims, acc_dtype)
+    result = true_div(total, cast(count(x, axes), to_float(total.type.dtype)))
+    return cast(result, "float16") if half else result
+
+
+def count(x: Variable, axes: Sequence[int]) -> Variable:
+    """How many elements lie along `axes`: an int64 scalar."""
+    known = [x.type.shape[axis] for axis in axes]
+    number = int(np.prod([n for n in known if n is not None], dtype=np.int64))
+    result: Any = constant(number, dtype="int64")
+    for axis, n in zip(axes, known, strict=True):
+        if n is None:
+            result = shape_i(x, axis) * result
+    return result  # type: ignore[no-any-return]
+
+
+def var(
+    input: Any, axis: Any = None, ddof: Any = 0, keepdims: bool = False, corrected: bool = False
+) -> Variable:
+    """The mean squared distance from the mean, over `count - ddof`; float16 is computed
+    in float32.
+
+    corrected: subtract what rounding of the mean leaves.
+    Source: Chan, Golub & LeVeque 1983, the corrected two-pass algorithm.
+    """
+    x = as_tensor(input)
+    if x.type.dtype == "float16":
+        return cast(var(cast(x, "float32"), axis, ddof, keepdims, corrected), "float16")
+    axes = normalize_axes(axis, x.type.ndim, "var")
+    centered = sub(x, mean(x, axes, keepdims=True))
+    squares = sum(sqr(centered), axes, keepdims=keepdims)
+    if corrected:
+        rest = sqr(sum(centered, axes, keepdims=keepdims))
+        squares = squares - rest / cast(count(x, axes), rest.type.dtype)
+    return true_div(squares, cast(sub(count(x, axes), ddof), to_float(squares.type.dtype)))
+
+
+def std(
+    input: Any, axis: Any = None, ddof: Any = 0, keepdims: bool = False, corrected: bool = False
+) -> Variable:
+    """The square root of `var`."""
+    result: Variable = sqrt(var(input, axis, ddof, keepdims, corrected))
+    return result
+
+
+# ---- extrema
+
+
+def max(x: Any, axis: Any = None, keepdims: bool = False) -> Variable:
+    """The greatest element over `axis`; NaN where there is one.
+
+    The gradient goes to every element that equals the maximum, as in Theano.
+    Raises: TypeError for complex; ValueError (when run) for no elements.
+    """
+    return _reduce("max", _ordered("max", x), axis, keepdims)
+
+
+def min(x: Any, axis: Any = None, keepdims: bool = False) -> Variable:
+    """The least element over `axis`; otherwise as `max`."""
+    return _reduce("min", _ordered("min", x), axis, keepdims)
+
+
+def argmax(x: Any, axis: Any = None, keepdims: bool = False) -> Variable:
+    """The position (int64) of the greatest element, the first of equals or of NaNs.
+
+    Over several axes the position is that in their elements laid out in C order.
+    """
+    return _reduce("argmax", _ordered("argmax", x), axis, keepdims, "int64")
+
+
+def argmin(x: Any, axis: Any = None, keepdims: bool = False) -> Variable:
+    """The position (int64) of the least element; otherwise as `argmax`."""
+    return _reduce("argmin", _ordered("argmin", x), axis, keepdims, "int64")
+
+
+def max_and_argmax(a: Any, axis: Any = None, keepdims: bool = False) -> tuple[Variable, Variable]:
+    """`(max(a, axis), argmax(a, axis))`."""
+    a = as_tensor(a)
+    return max(a, axis, keepdims), argmax(a, axis, keepdims)
+
+
+def ptp(a: Any, axis: Any = None) -> Variable:
+    """Peak to peak: the maximum less the minimum."""
+    a = as_tensor(a)
+    return sub(max(a, axis), min(a, axis))  # type: ignore[no-any-return]
+
+
+def _ordered(kind: str, x: Any) -> Variable:
+    x = as_tensor(x)
+    if x.type.dtype in COMPLEX:
+        raise TypeError(
+            message(
+                f"{kind} is not defined for complex numbers, which have no order",
+                operands=[operand_text(x)],
+                cure=f"take T.{kind}(abs(x))",
+            )
+        )
+    return x
+
+
+# ---- truth
+
+
+def all(x: Any, axis: Any = None, keepdims: bool = False) -> Variable:
+    """Whether every element over `axis` is true (not 0); of nothing True."""
+    return _reduce("all", cast_truth(x), axis, keepdims)
+
+
+def any(x: Any, axis: Any = None, keepdims: bool = False) -> Variable:
+    """Whether some element over `axis` is true (not 0); of nothing False."""
+    return _reduce("any", cast_truth(x), axis, keepdims)
+
+
+def cast_truth(x: Any) -> Variable:
+    """`x` as booleans: what is not 0 (NaN included) is true."""
+    x = as_tensor(x)
+    return x if x.type.dtype == "bool" else neq(x, 0)
+
+
+def allclose(
+    a: Any, b: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
+) -> Variable:
+    """Whether all of `isclose(a, b)` holds: a bool scalar."""
+    return all(isclose(a, b, rtol, atol, equal_nan))
+
+
+# ---- norms
+
+
+def norm(x: Any, L: Any = 2, axis: Any = None, keepdims: bool = False) -> Variable:
+    """The L-norm over `axis`: (sum of |x|**L) ** (1/L); L may be infinity.
+
+    Raises: NotImplementedError for L = 0 (it is not a norm), as Theano.
+    """
+    if isinstance(L, (int, float)) and L == 0:
+        raise NotImplementedError("norm: L = 0 is not a norm: count with T.neq(x, 0).sum()")
+    size = absolute(as_tensor(x))
+    if isinstance(L, (int, float)):
+        if math.isinf(L):
+            return max(size, axis, keepdims)
+        if L == 1:
+            return sum(size, axis, keepdims=keepdims)
+        if L == 2:
+            return sqrt(sum(sqr(size), axis, keepdims=keepdims))  # type: ignore[no-any-return]
+    total = sum(pow(size, L), axis, keepdims=keepdims)
+    return pow(total, true_div(1.0, L))  # type: ignore[no-any-return]
+
+
+for _function in (sum, prod, mean, var, std, max, min, argmax, argmin, ptp, all, any):
+    method(_function.__name__)(_function)
+
+
+@method("norm")
+def _norm(self: Variable, L: Any, axis: Any = None, keepdims: bool = False) -> Variable:
+    """The L-norm over `axis`."""
+    return norm(self, L, axis, keepdims)
