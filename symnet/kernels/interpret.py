@@ -1,0 +1,118 @@
+"""What scalar expressions mean, in NumPy: the judge of the expansions and printers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from symnet.kernels.loops import Scalar, walk
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def evaluate(roots: Sequence[Scalar], arguments: Sequence[Any]) -> list[Array]:
+    """The values of `roots` where "argument" and "load" k stand for arguments[k].
+
+    Shapes: the arguments broadcast against each other.  Dtypes: those of the scalars.
+    Raises: KeyError for what has no meaning outside of a loop ("reduce", "index", ...)
+    and for mathematical functions, which `math.expand` removes.
+    """
+    arrays = [np.asarray(argument) for argument in arguments]
+    values: dict[int, Array] = {}
+    with np.errstate(all="ignore"):
+        for node in walk(roots):
+            if node.op == "literal":
+                value: Any = np.array(float(node.value) if isinstance(node.value, str) else node.value)
+            elif node.op in ("argument", "load"):
+                value = arrays[node.value]
+            elif node.op in ("cast", "bitcast"):
+                value = MEANING[node.op](values[id(node.args[0])], node.dtype)
+            else:
+                value = MEANING[node.op](*(values[id(a)] for a in node.args))
+            values[id(node)] = np.asarray(value).astype(node.dtype, copy=False)
+    return [values[id(root)] for root in roots]
+
+
+def fma(a: Array, b: Array, c: Array) -> Array:
+    """a * b + c with one rounding (in rare cases two, far below the last place)."""
+    if a.dtype != np.float64:
+        return (a.astype(np.float64) * b + c).astype(a.dtype)
+    high, low, shift = _scaled_product(a, b)
+    shifted = np.ldexp(c, -shift)
+    total = high + shifted
+    back = total - high
+    rest = (high - (total - back)) + (shifted - back) + low
+    result = np.ldexp(total + rest, shift)
+    return np.where(np.isfinite(result) & np.isfinite(total), result, a * b + c)
+
+
+def _scaled_product(a: Array, b: Array) -> tuple[Array, Array, Array]:
+    """(high, low, n): a * b = (high + low) * 2**n exactly.  Source: Dekker 1971."""
+    x, n = np.frexp(a)
+    y, m = np.frexp(b)
+    (x1, x2), (y1, y2) = _halves(x), _halves(y)
+    high = x * y
+    low = ((x1 * y1 - high) + x1 * y2 + x2 * y1) + x2 * y2
+    return high, low, n + m
+
+
+def _halves(x: Array) -> tuple[Array, Array]:
+    """x as the sum of two numbers of 26 bits."""
+    shifted = x * 134217729.0
+    upper = shifted - (shifted - x)
+    return upper, x - upper
+
+
+def _shift_right(a: Array, count: Array) -> Array:
+    return np.right_shift(a, count)
+
+
+def _cast(a: Array, dtype: str) -> Array:
+    return a.astype(dtype)
+
+
+def _bitcast(a: Array, dtype: str) -> Array:
+    return np.ascontiguousarray(a).view(dtype)
+
+
+MEANING: dict[str, Callable[..., Any]] = {
+    "add": np.add,
+    "sub": np.subtract,
+    "mul": np.multiply,
+    "div": np.divide,
+    "floordiv": np.floor_divide,
+    "mod": np.mod,
+    "neg": np.negative,
+    "abs": np.abs,
+    "fma": fma,
+    "minimum": np.minimum,
+    "maximum": np.maximum,
+    "sqrt": np.sqrt,
+    "lt": np.less,
+    "le": np.less_equal,
+    "gt": np.greater,
+    "ge": np.greater_equal,
+    "eq": np.equal,
+    "ne": np.not_equal,
+    "and": np.bitwise_and,
+    "or": np.bitwise_or,
+    "xor": np.bitwise_xor,
+    "not": np.invert,
+    "shift_left": np.left_shift,
+    "shift_right": np.right_shift,
+    "floor": np.floor,
+    "ceil": np.ceil,
+    "trunc": np.trunc,
+    "rint": np.rint,
+    "select": np.where,
+    "cast": _cast,
+    "bitcast": _bitcast,
+    "isnan": np.isnan,
+    "isinf": np.isinf,
+    "copysign": np.copysign,
+    "libm_sin": np.sin,
+    "libm_cos": np.cos,
+    "libm_tan": np.tan,
+}

@@ -1,0 +1,113 @@
+"""From mathematical functions to arithmetic on primitives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from symnet.kernels.loops import PRIMITIVES, Scalar, call, cast, literal, scalar, select, walk
+from symnet.kernels.math import (
+    exponential,
+    gaussian,
+    logarithm,
+    power,
+    trigonometric,
+)
+from symnet.kernels.math.external import EXTERNAL
+from symnet.kernels.math.formats import magnitude
+
+STRUCTURE = frozenset("literal argument load gather index reduce".split())
+
+
+def sign(x: Scalar) -> Scalar:
+    """-1, 0 or 1; NaN stays NaN and -0.0 gives 0.0."""
+    one, zero = literal(1, x.dtype), literal(0, x.dtype)
+    kind = np.dtype(x.dtype).kind
+    otherwise = magnitude(x) if kind == "f" else zero
+    if kind in "bu":
+        return select(call("ne", x, zero), one, zero)
+    return select(x > zero, one, select(x < zero, literal(-1, x.dtype), otherwise))
+
+
+def any_power(x: Scalar, y: Scalar) -> Scalar:
+    return power.power(x, y) if np.dtype(x.dtype).kind == "f" else power.integer_power(x, y)
+
+
+def square(x: Scalar) -> Scalar:
+    return x * x
+
+
+# Functions of floats.
+FLOATING: dict[str, Callable[..., Scalar]] = {
+    "exp": exponential.exp,
+    "exp2": exponential.exp2,
+    "expm1": exponential.expm1,
+    "tanh": exponential.tanh,
+    "sinh": exponential.sinh,
+    "cosh": exponential.cosh,
+    "sigmoid": exponential.sigmoid,
+    "log": logarithm.log,
+    "log2": logarithm.log2,
+    "log10": logarithm.log10,
+    "log1p": logarithm.log1p,
+    "softplus": logarithm.softplus,
+    "arcsinh": logarithm.arcsinh,
+    "arccosh": logarithm.arccosh,
+    "arctanh": logarithm.arctanh,
+    "sin": trigonometric.sin,
+    "cos": trigonometric.cos,
+    "tan": trigonometric.tan,
+    "arcsin": trigonometric.arcsin,
+    "arccos": trigonometric.arccos,
+    "arctan": trigonometric.arctan,
+    "arctan2": trigonometric.arctan2,
+    "erf": gaussian.erf,
+    "erfc": gaussian.erfc,
+    "hypot": power.hypot,
+}
+# Functions of integers as well.
+GENERAL: dict[str, Callable[..., Scalar]] = {
+    "pow": any_power,
+    "reciprocal": power.reciprocal,
+    "sign": sign,
+    "square": square,
+}
+
+
+def expand(roots: Sequence[Scalar]) -> list[Scalar]:
+    """The `roots` with every mathematical function written out in PRIMITIVES.
+
+    What remains are PRIMITIVES, the structure of a kernel ("load", "reduce", ...) and
+    calls of the functions in EXTERNAL, which take and give float64.
+
+    Dtypes: float32 and float64 are computed as such, float16 in float32.
+    Raises: ValueError for a function that nobody knows; TypeError for a function of
+    floats with other arguments.
+    """
+    new: dict[int, Scalar] = {}
+    for node in walk(roots):
+        args = tuple(new[id(a)] for a in node.args)
+        if node.op in PRIMITIVES or node.op in STRUCTURE:
+            same = all(a is b for a, b in zip(args, node.args))
+            fresh = node if same else scalar(node.op, args, node.dtype, node.value)
+        else:
+            fresh = _expand_call(node.op, args, node.dtype)
+        new[id(node)] = fresh
+    return [new[id(root)] for root in roots]
+
+
+def _expand_call(name: str, args: tuple[Scalar, ...], dtype: str) -> Scalar:
+    if name in GENERAL and np.dtype(dtype).kind != "f":
+        return GENERAL[name](*args)
+    for a in args:
+        if np.dtype(a.dtype).kind != "f":
+            raise TypeError(f"{name} is not defined for {a.dtype}: cast it to a float")
+    if name in EXTERNAL:
+        return cast(call(name, *(cast(a, "float64") for a in args)), dtype)
+    function = FLOATING.get(name) or GENERAL.get(name)
+    if function is None:
+        raise ValueError(f"no scalar function is called {name!r}")
+    if dtype == "float16":
+        return cast(function(*(cast(a, "float32") for a in args)), dtype)
+    return function(*args)

@@ -1,0 +1,96 @@
+"""Functions that are called, lane by lane: those without a good form for vectors.
+
+They are C functions of doubles in SciPy's `cython_special` (whose module publishes the
+pointers for other compiled code) and in the C library.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import ctypes.util
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+
+@dataclass(frozen=True)
+class External:
+    """A C function of `arity` doubles that returns a double.
+
+    `library` is "scipy" or "libm", `symbol` the name there.
+    """
+
+    library: str
+    symbol: str
+    arity: int = 1
+
+
+def _scipy(symbol: str, arity: int = 1) -> External:
+    return External("scipy", symbol, arity)
+
+
+EXTERNAL: dict[str, External] = {
+    "libm_sin": External("libm", "sin"),
+    "libm_cos": External("libm", "cos"),
+    "libm_tan": External("libm", "tan"),
+    "gamma": _scipy("__pyx_fuse_1gamma"),
+    "gammaln": _scipy("gammaln"),
+    "psi": _scipy("__pyx_fuse_1psi"),
+    "gammainc": _scipy("gammainc", 2),
+    "gammaincc": _scipy("gammaincc", 2),
+    "beta": _scipy("beta", 2),
+    "betaln": _scipy("betaln", 2),
+    "erfcx": _scipy("__pyx_fuse_1erfcx"),
+    "erfinv": _scipy("__pyx_fuse_0erfinv"),
+    "erfcinv": _scipy("erfcinv"),
+    "j0": _scipy("j0"),
+    "j1": _scipy("j1"),
+    "jv": _scipy("__pyx_fuse_1jv", 2),
+    "y0": _scipy("y0"),
+    "y1": _scipy("y1"),
+    "i0": _scipy("i0"),
+    "i1": _scipy("i1"),
+    "iv": _scipy("__pyx_fuse_1iv", 2),
+    "k0": _scipy("k0"),
+    "k1": _scipy("k1"),
+    "kv": _scipy("__pyx_fuse_1kv", 2),
+}
+
+
+@cache
+def external_address(name: str) -> int:
+    """The address of function `name` of EXTERNAL, as C's double f(double, ...).
+
+    Raises: KeyError if there is no such name; RuntimeError if SciPy's function is not
+    one of doubles any more.
+    """
+    external = EXTERNAL[name]
+    if external.library == "libm":
+        return _libm_address(external.symbol)
+    return _scipy_address(external)
+
+
+def _libm_address(symbol: str) -> int:
+    library = ctypes.CDLL(ctypes.util.find_library("m") or None)
+    address = ctypes.cast(library[symbol], ctypes.c_void_p).value
+    assert address is not None
+    return address
+
+
+def _scipy_address(external: External) -> int:
+    # Imported here: it takes a third of a second, and few programs need it.
+    from scipy.special import cython_special
+
+    capsule = cython_special.__pyx_capi__[external.symbol]
+    signature = _capsule_function("PyCapsule_GetName", ctypes.c_char_p)(capsule)
+    wanted = b"double (" + b", ".join([b"double"] * external.arity)
+    # A last integer parameter of Cython's own is not read by these functions.
+    if not signature.startswith(wanted) or b"double" in signature[len(wanted) :]:
+        raise RuntimeError(f"{external.symbol} of scipy is now {signature!r}")
+    pointer = _capsule_function("PyCapsule_GetPointer", ctypes.c_void_p, ctypes.c_char_p)
+    return int(pointer(capsule, signature))
+
+
+def _capsule_function(name: str, result: Any, *more: Any) -> Any:
+    prototype = ctypes.PYFUNCTYPE(result, ctypes.py_object, *more)
+    return prototype((name, ctypes.pythonapi))
