@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from symnet.graph.types import COMPLEX
+from symnet.graph.types import COMPLEX, INTEGERS
 from symnet.graph.variables import Constant, Variable
 from symnet.kernels.loops import Scalar, binary, call, literal, select
 from symnet.ops.base import as_tensor, common_dtype, to_float, upcast
@@ -108,7 +108,7 @@ def ceil_intdiv(a: Any, b: Any) -> Variable:
 
 # ---- powers
 
-sqr = elementwise(
+sqr: Elementwise = elementwise(
     lambda x: x * x,
     lambda g, out, x: (g * 2 * x,),
     "square", name="sqr", compute=numbers,
@@ -156,15 +156,18 @@ def _constant_power_derivative(g: Any, x: Any, y: Any) -> Any:
     return g * (2 * x if y == 2 else y.item() * pow(x, (y - 1).item()))
 
 
+WITHIN_INT64 = ("bool", *(dtype for dtype in INTEGERS if dtype != "uint64"))
+
+
 class Power(Elementwise):
     """x ** y.  A Python int as base is int64 (uint64 beside uint64), whatever the
     exponent's dtype: `pow(2, p)` of an int8 `p` must not wrap at 127."""
 
     def convert(self, variables: Sequence[Variable]) -> list[Variable]:
         base, exponent = variables
-        if getattr(base, "weak", False) and exponent.type.dtype != "uint64":
-            if base.type.dtype == "int64" and np.dtype(exponent.type.dtype).kind in "biu":
-                return [cast(base, "int64"), cast(exponent, "int64")]
+        python_int = getattr(base, "weak", False) and base.type.dtype == "int64"
+        if python_int and exponent.type.dtype in WITHIN_INT64:
+            return [cast(base, "int64"), cast(exponent, "int64")]
         return super().convert(variables)
 
 
@@ -196,7 +199,7 @@ absolute = elementwise(
     "abs", name="abs", result=lambda dtypes: real_dtype(dtypes[0]), holomorphic=False,
 )  # fmt: skip
 abs_ = absolute
-sgn = elementwise(_sign, None, "sign", name="sgn", accepts="iufc")
+sgn: Elementwise = elementwise(_sign, None, "sign", name="sgn", accepts="iufc")
 sign = sgn
 
 
@@ -253,7 +256,7 @@ def round(a: Any, mode: str | None = None) -> Variable:
         "half_away_from_zero": round_half_away_from_zero,
     }
     if mode not in modes:
-        raise ValueError(f"round: no mode {mode!r}: there are 'half_to_even', 'half_away_from_zero'")
+        raise ValueError(f"round: no mode {mode!r}: there are {[*modes][1:]}")
     result: Variable = modes[mode](a)
     return result
 
@@ -348,7 +351,7 @@ def _choice(variables: Sequence[Variable]) -> list[str]:
     return ["bool", dtype, dtype]
 
 
-switch = elementwise(
+switch: Elementwise = elementwise(
     select,
     lambda g, out, condition, x, y: (None, switch(condition, g, 0), switch(condition, 0, g)),
     "where", name="switch", arity=3, compute=_choice, result=lambda dtypes: dtypes[1],
@@ -441,7 +444,7 @@ complex = elementwise(
     name="complex", arity=2, compute=_complex_parts, accepts="f", holomorphic=False,
     result=lambda dtypes: "complex64" if dtypes[0] == "float32" else "complex128",
 )  # fmt: skip
-conj = elementwise(
+conj: Elementwise = elementwise(
     lambda x: x, lambda g, out, x: (conj(g),), "conj", name="conj", holomorphic=False
 )
 real_part = elementwise(
@@ -461,12 +464,14 @@ imaginary_part = elementwise(
 def real(z: Any) -> Variable:
     """The real part; a real variable itself."""
     variable = as_tensor(z)
-    return real_part(variable) if variable.type.dtype in COMPLEX else variable  # type: ignore[no-any-return]
+    result: Variable = real_part(variable) if variable.type.dtype in COMPLEX else variable
+    return result
 
 
 def imag(z: Any) -> Variable:
     """The imaginary part; zeros for a real variable."""
     variable = as_tensor(z)
-    if variable.type.dtype in COMPLEX:
-        return imaginary_part(variable)  # type: ignore[no-any-return]
-    return second(variable, cast(0, variable.type.dtype))  # type: ignore[no-any-return]
+    dtype = variable.type.dtype
+    result: Variable
+    result = imaginary_part(variable) if dtype in COMPLEX else second(variable, cast(0, dtype))
+    return result

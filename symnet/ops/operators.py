@@ -14,7 +14,7 @@ from symnet.ops.base import as_tensor
 from symnet.ops.elementwise import cast
 from symnet.ops.methods import method, prop
 
-BINARY = {
+BINARY: dict[str, Callable[..., Any]] = {
     "add": arithmetic.add,
     "sub": arithmetic.sub,
     "mul": arithmetic.mul,
@@ -27,13 +27,13 @@ BINARY = {
     "or": arithmetic.or_,
 }
 # `==` and `!=` stay identity: variables are keys of dictionaries.  T.eq and T.neq compare.
-COMPARISON = {
+COMPARISON: dict[str, Callable[..., Any]] = {
     "lt": arithmetic.lt,
     "le": arithmetic.le,
     "gt": arithmetic.gt,
     "ge": arithmetic.ge,
 }
-UNARY = {
+UNARY: dict[str, Callable[..., Any]] = {
     "neg": arithmetic.neg,
     "abs": arithmetic.absolute,
     "invert": arithmetic.invert,

@@ -263,7 +263,7 @@ def mean(
     axes = normalize_axes(axis, x.type.ndim, "mean")
     half = x.type.dtype == "float16" and dtype is None
     total = sum(x, axes, "float32" if half else dtype, keepdims, acc_dtype)
-    result = true_div(total, cast(count(x, axes), to_float(total.type.dtype)))
+    result: Variable = true_div(total, cast(count(x, axes), to_float(total.type.dtype)))
     return cast(result, "float16") if half else result
 
 
@@ -296,7 +296,9 @@ def var(
     if corrected:
         rest = sqr(sum(centered, axes, keepdims=keepdims))
         squares = squares - rest / cast(count(x, axes), rest.type.dtype)
-    return true_div(squares, cast(sub(count(x, axes), ddof), to_float(squares.type.dtype)))
+    divisor = cast(sub(count(x, axes), ddof), to_float(squares.type.dtype))
+    result: Variable = true_div(squares, divisor)
+    return result
 
 
 def std(
@@ -346,7 +348,8 @@ def max_and_argmax(a: Any, axis: Any = None, keepdims: bool = False) -> tuple[Va
 def ptp(a: Any, axis: Any = None) -> Variable:
     """Peak to peak: the maximum less the minimum."""
     a = as_tensor(a)
-    return sub(max(a, axis), min(a, axis))  # type: ignore[no-any-return]
+    result: Variable = sub(max(a, axis), min(a, axis))
+    return result
 
 
 def _ordered(kind: str, x: Any) -> Variable:
@@ -378,7 +381,8 @@ def any(x: Any, axis: Any = None, keepdims: bool = False) -> Variable:
 def cast_truth(x: Any) -> Variable:
     """`x` as booleans: what is not 0 (NaN included) is true."""
     x = as_tensor(x)
-    return x if x.type.dtype == "bool" else neq(x, 0)
+    result: Variable = x if x.type.dtype == "bool" else neq(x, 0)
+    return result
 
 
 def allclose(
