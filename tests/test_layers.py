@@ -24,10 +24,10 @@ kernels.launch kernels.threads kernels.runner kernels.calls kernels.boundary ker
 
 shared
 ops.base ops.methods ops.elementwise ops.arithmetic ops.functions ops.inputs
-ops.shape ops.indexing ops.reduce ops.linalg ops.nnet
+ops.shape ops.indexing ops.reduce ops.barriers ops.linalg ops.nnet
 ops.conv ops.pool ops.random ops.control ops.scan ops.custom ops.operators ops
 
-gradient
+backward gradient
 
 compile.rewrite
 compile.rules.algebra compile.rules.shapes compile.rules.stability

@@ -233,10 +233,12 @@ class Cast(Elementwise):
         outputs: Sequence[Variable],
         output_gradients: Sequence[Variable],
     ) -> Sequence[Any]:
-        if inputs[0].type.dtype not in FLOATS + COMPLEX or self.dtype not in FLOATS + COMPLEX:
+        if self.dtype not in FLOATS + COMPLEX:
             return [None]
         dtype = inputs[0].type.dtype
         g = output_gradients[0]
+        if dtype not in FLOATS + COMPLEX:
+            return [g]  # an integer has the gradient of the real number that it is
         # A real number made complex has the real part of the gradient.
         return [g if g.type.dtype == dtype else Cast(dtype)(g)]
 

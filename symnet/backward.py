@@ -1,0 +1,249 @@
+"""The backward walk: gradients of all variables of a graph, as ordinary variables.
+
+Each op's `L_op` gives the gradients of its inputs from those of its outputs.  Here they
+are added up, broadcasting is undone, and a gradient of zero is told from one that is not
+connected or not defined:
+    None                        zero everywhere
+    a DisconnectedType variable the op's result does not depend on that input's value
+    a NullType variable         the derivative does not exist, or nobody wrote it
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from symnet.errors import message
+from symnet.graph.origin import inherit
+from symnet.graph.traverse import toposort
+from symnet.graph.types import (
+    COMPLEX,
+    FLOATS,
+    INTEGERS,
+    DisconnectedType,
+    NullType,
+    TensorType,
+)
+from symnet.graph.variables import Apply, Variable
+from symnet.ops.arithmetic import add, real, second
+from symnet.ops.base import as_tensor, constant
+from symnet.ops.elementwise import cast
+from symnet.ops.reduce import sum as sum_over
+from symnet.ops.shape import dimshuffle
+
+CONTINUOUS = FLOATS + COMPLEX
+DISCRETE = (*INTEGERS, "bool")
+
+# What is known of the gradient of a variable.  Absent: not connected; None: zero.
+Terms = dict[Variable, Variable | None]
+
+
+# ---- the walk
+
+
+def backpropagate(
+    seeds: Sequence[tuple[Variable, Variable]],
+    wrt: Sequence[Variable],
+    consider_constant: Iterable[Variable] = (),
+    known: Mapping[Variable, Variable] | None = None,
+    ends: Iterable[Variable] = (),
+) -> Terms:
+    """Gradients of all variables between the seeds and `wrt`.
+
+    seeds: variables and the gradients to start from (added to what flows in).
+    consider_constant: variables that count as not connected.
+    known: variables whose gradient is as given, whatever flows in.
+    ends: variables that get a gradient but pass nothing on.
+    The cost is linear in the number of operations; each op's L_op is called once.
+    """
+    known = dict(known or {})
+    stop = set(consider_constant)
+    order = toposort([*(v for v, _ in seeds), *known], blockers=stop | set(ends))
+    useful = _leads_to(set(wrt), order)
+    terms: Terms = {}
+    for v, gradient in seeds:
+        if v not in stop:
+            _add_term(terms, v, gradient)
+    terms.update(known)
+    for node in reversed(order):
+        if not any(v in terms for v in node.outputs):
+            continue
+        wanted = [v in useful and v not in stop and v not in known for v in node.inputs]
+        with inherit(node.origin, "gradient"):
+            for v, want, term in zip(
+                node.inputs, wanted, _pull_back(node, terms, wanted)
+            ):
+                if v not in stop and v not in known and not _is_disconnected(term):
+                    _add_term(terms, v, term if want else None)
+    return terms
+
+
+def _leads_to(wrt: set[Variable], order: Sequence[Apply]) -> set[Variable]:
+    """The variables through which something flows back to `wrt`.  An integer passes
+    nothing on."""
+    useful = set(wrt)
+    for node in order:
+        if any(v in useful for v in node.inputs):
+            useful.update(v for v in node.outputs if _dtype(v) not in DISCRETE)
+    return useful
+
+
+def _pull_back(
+    node: Apply, terms: Terms, wanted: Sequence[bool]
+) -> list[Variable | None]:
+    """The gradients of a node's inputs, checked, at the inputs' shapes and dtypes."""
+    gradients = [terms.get(v) for v in node.outputs]
+    null = next(
+        (g for g in gradients if g is not None and isinstance(g.type, NullType)), None
+    )
+    if null is not None:
+        return _where_connected(node, null, terms)
+    flows = any(
+        g is not None and _dtype(v) not in DISCRETE
+        for v, g in zip(node.outputs, gradients)
+    )
+    if not flows or not any(wanted):
+        return _where_connected(node, None, terms)
+    handed = [_handed(v, terms) for v in node.outputs]
+    try:
+        results = list(node.op.L_op(node.inputs, node.outputs, handed))
+    except NotImplementedError as error:
+        why = str(error) or f"{node.op} has no gradient"
+        return _where_connected(node, NullType(why)(), terms)
+    if len(results) != node.nin:
+        raise ValueError(
+            message(
+                f"{node.op}: {len(results)} gradients for {node.nin} inputs",
+                origin=node.origin,
+                cure="return one gradient for each input, None where it is zero",
+            )
+        )
+    return [
+        _fit(term, v) if want or _is_disconnected(term) else None
+        for term, v, want in zip(results, node.inputs, wanted)
+    ]
+
+
+def _where_connected(
+    node: Apply, term: Variable | None, terms: Terms
+) -> list[Variable | None]:
+    """`term` for each input that an output with a gradient depends on."""
+    pattern = getattr(node.op, "connection_pattern", None)
+    if pattern is None:
+        return [term] * node.nin
+    reached = [v in terms for v in node.outputs]
+    return [
+        term if any(a and b for a, b in zip(row, reached)) else DisconnectedType()()
+        for row in pattern(node)
+    ]
+
+
+def _handed(v: Variable, terms: Terms) -> Variable:
+    """The gradient of an output as L_op gets it: always a variable."""
+    if v not in terms:
+        return DisconnectedType()()
+    gradient = terms[v]
+    return zero_gradient(v) if gradient is None else gradient
+
+
+def _fit(term: Any, v: Variable) -> Variable | None:
+    """A gradient as it came from L_op, at the shape and dtype of its variable."""
+    if term is None:
+        return None
+    if not isinstance(term, Variable):
+        term = as_tensor(term)
+    if not isinstance(term.type, TensorType) or not isinstance(v.type, TensorType):
+        return term
+    if term.type.dtype in COMPLEX and v.type.dtype not in COMPLEX:
+        term = real(term)  # the imaginary part moves no real variable
+    if v.type.dtype in CONTINUOUS:
+        term = cast(term, v.type.dtype)
+    elif term.type.dtype not in CONTINUOUS:
+        term = cast(term, "floatX")
+    return sum_to(term, v)
+
+
+def _add_term(terms: Terms, v: Variable, term: Variable | None) -> None:
+    present = terms.get(v)
+    if present is None:
+        terms[v] = term
+    elif term is not None and not isinstance(present.type, NullType):
+        undefined = isinstance(term.type, NullType)
+        terms[v] = term if undefined else add(present, term)
+
+
+def _is_disconnected(term: Any) -> bool:
+    return isinstance(term, Variable) and isinstance(term.type, DisconnectedType)
+
+
+def _dtype(v: Variable) -> str | None:
+    return getattr(v.type, "dtype", None)
+
+
+def sum_to(gradient: Variable, variable: Variable) -> Variable:
+    """Undo broadcasting: sum `gradient` over the axes along which `variable` was
+    stretched.  One that is smaller than `variable` is stretched to it.
+
+    Shapes: the result has the shape of `variable`.
+    """
+    shape, target = gradient.type.shape, variable.type.shape
+    extra = len(shape) - len(target)
+    stretched = [
+        extra + k for k, size in enumerate(target)
+        if size == 1 and extra + k >= 0 and shape[extra + k] != 1
+    ]  # fmt: skip
+    axes = [*range(extra), *stretched]
+    if axes:
+        gradient = sum_over(gradient, axis=axes)
+        if stretched:
+            kept = iter(range(gradient.type.ndim))
+            pattern: list[int | str] = [
+                "x" if extra + k in stretched else next(kept)
+                for k in range(len(target))
+            ]
+            gradient = dimshuffle(gradient, *pattern)
+    shape = gradient.type.shape
+    short = len(shape) < len(target)
+    if short or any(a == 1 and b != 1 for a, b in zip(shape, target)):
+        return second(variable, gradient)
+    return gradient
+
+
+def zero_gradient(v: Variable) -> Variable:
+    """Zeros of the shape of `v`; floats where `v` is an integer."""
+    dtype = _dtype(v)
+    zero = constant(
+        0, dtype=TensorType(dtype if dtype in CONTINUOUS else "floatX").dtype
+    )
+    return zero if v.type.ndim == 0 else second(v, zero)
+
+
+# ---- where a gradient breaks
+
+
+def path_to(sources: Sequence[Variable], target: Variable) -> list[Variable]:
+    """A shortest way from one of `sources` back to `target`; empty where there is none."""
+    came_from: dict[Variable, Variable | None] = dict.fromkeys(sources)
+    queue = deque(sources)
+    while queue and target not in came_from:
+        v = queue.popleft()
+        for below in v.owner.inputs if v.owner else ():
+            if below not in came_from:
+                came_from[below] = v
+                queue.append(below)
+    path: list[Variable] = []
+    step: Variable | None = target if target in came_from else None
+    while step is not None:
+        path.append(step)
+        step = came_from[step]
+    return path[::-1]
+
+
+def path_lines(sources: Sequence[Variable], target: Variable) -> list[str]:
+    """The way from the cost to `target`, one operation a line, at most ten lines."""
+    nodes = [v.owner for v in path_to(sources, target)[:-1] if v.owner]
+    lines = [f"    {node.op}  ({node.origin})" for node in nodes]
+    if len(lines) > 9:
+        lines = [*lines[:4], f"    ... {len(lines) - 8} more operations", *lines[-4:]]
+    return ["  the way from the cost to it:", *lines] if lines else []

@@ -1,0 +1,126 @@
+"""Operations that let values pass unchanged and treat gradients in their own way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from symnet.graph.types import DisconnectedType, NullType
+from symnet.graph.variables import Apply, Variable
+from symnet.kernels.views import Size, View
+from symnet.ops.arithmetic import clip, mul, second
+from symnet.ops.base import Sizes, ViewOp, as_tensor, constant
+
+
+class Barrier(ViewOp):
+    """The input itself.  What happens to its gradient, `pass_back` says."""
+
+    __props__: tuple[str, ...] = ()
+
+    def make_node(self, x: Any) -> Apply:
+        variable = as_tensor(x)
+        return Apply(self, [variable], [variable.type.make_variable()])
+
+    def infer_sizes(
+        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
+    ) -> Sequence[tuple[Size, ...]]:
+        return [inputs[0]]
+
+    def view(self, node: Apply, view: View, sizes: Sizes) -> View:
+        return view
+
+    def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
+        return [arrays[0]]
+
+    def L_op(
+        self,
+        inputs: Sequence[Variable],
+        outputs: Sequence[Variable],
+        output_gradients: Sequence[Variable],
+    ) -> Sequence[Any]:
+        return [self.pass_back(inputs[0], output_gradients[0])]
+
+    def pass_back(self, x: Variable, gradient: Variable) -> Any:
+        """The gradient of the input from that of the output."""
+        raise NotImplementedError(str(self))
+
+
+class DisconnectedGrad(Barrier):
+    """Its input counts as not connected to its output."""
+
+    def connection_pattern(self, node: Apply) -> list[list[bool]]:
+        return [[False]]
+
+    def pass_back(self, x: Variable, gradient: Variable) -> Variable:
+        return DisconnectedType()()
+
+
+class ZeroGrad(Barrier):
+    """Its input's gradient is zero."""
+
+    def pass_back(self, x: Variable, gradient: Variable) -> Any:
+        return second(x, constant(0, dtype=gradient.type.dtype))
+
+
+class UndefinedGrad(Barrier):
+    """Its input's gradient is not defined: asking for it is an error."""
+
+    def pass_back(self, x: Variable, gradient: Variable) -> Variable:
+        return NullType("undefined_grad() was put here")()
+
+
+class GradClip(Barrier):
+    """The gradient is clipped, element by element, to [lower, upper]."""
+
+    __props__ = ("clip_lower_bound", "clip_upper_bound")
+
+    def __init__(self, clip_lower_bound: float, clip_upper_bound: float) -> None:
+        self.clip_lower_bound = clip_lower_bound
+        self.clip_upper_bound = clip_upper_bound
+        if clip_upper_bound < clip_lower_bound:
+            raise ValueError(
+                f"grad_clip: {clip_lower_bound} is above {clip_upper_bound}"
+            )
+
+    def pass_back(self, x: Variable, gradient: Variable) -> Any:
+        return clip(gradient, self.clip_lower_bound, self.clip_upper_bound)
+
+
+class GradScale(Barrier):
+    """The gradient is multiplied by a number."""
+
+    __props__ = ("multiplier",)
+
+    def __init__(self, multiplier: float) -> None:
+        self.multiplier = multiplier
+
+    def pass_back(self, x: Variable, gradient: Variable) -> Any:
+        return mul(gradient, self.multiplier)
+
+
+def disconnected_grad(x: Any) -> Any:
+    """`x`, which no gradient passes; asking for one through it alone is an error."""
+    return DisconnectedGrad()(x)
+
+
+consider_constant = disconnected_grad
+
+
+def zero_grad(x: Any) -> Any:
+    """`x`; the gradient that passes it is zero."""
+    return ZeroGrad()(x)
+
+
+def undefined_grad(x: Any) -> Any:
+    """`x`; asking for a gradient through it raises NullTypeGradError."""
+    return UndefinedGrad()(x)
+
+
+def grad_clip(x: Any, lower_bound: float, upper_bound: float) -> Any:
+    """`x`; the gradient that passes it is clipped to [lower_bound, upper_bound]."""
+    return GradClip(lower_bound, upper_bound)(x)
+
+
+def grad_scale(x: Any, multiplier: float) -> Any:
+    """`x`; the gradient that passes it is multiplied by `multiplier`."""
+    return GradScale(multiplier)(x)
