@@ -472,7 +472,7 @@ def _iterate(self: Any) -> Iterator[Any]:
     return iter([self[k] for k in range(self.type.shape[0])])
 
 
-for _name, _function in {
+_METHODS: dict[str, Any] = {
     "dimshuffle": dimshuffle,
     "reshape": _reshape_method,
     "flatten": flatten,
@@ -483,7 +483,8 @@ for _name, _function in {
     "zeros_like": zeros_like,
     "ones_like": ones_like,
     "__iter__": _iterate,
-}.items():
+}
+for _name, _function in _METHODS.items():
     method(_name)(_function)
 prop("shape")(shape)
 prop("T")(transpose)

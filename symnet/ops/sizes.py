@@ -157,11 +157,8 @@ def make_vector(elements: Sequence[Any], dtype: str | None = None) -> Variable:
 
 
 def shape(x: Any) -> Variable:
-    """The shape of x as an int64 vector; a constant where every size is known."""
-    variable = as_tensor(x)
-    if None not in variable.type.shape:
-        return constant(np.array(variable.type.shape, dtype="int64"))
-    result: Variable = Shape()(variable)
+    """The shape of x as an int64 vector.  What is known of it is known of its elements."""
+    result: Variable = Shape()(as_tensor(x))
     return result
 
 
