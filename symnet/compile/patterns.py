@@ -1,0 +1,203 @@
+"""Rules as data: what to look for in a graph, and what to put in its place.
+
+A pattern is an expression over pattern variables, written with the user's own operators:
+
+    x, y = pattern_vars("x y")
+    Rule("exp_minus_one", exp(x) - 1, expm1(x))
+
+Pattern variables carry a dtype and rank only so that the expression can be built; they
+match variables of any.  Constants match by value, whatever their dtype and shape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from symnet.graph.types import TensorType
+from symnet.graph.variables import Apply, Constant, Op, Variable
+from symnet.ops.alloc import Alloc
+from symnet.ops.arithmetic import second
+from symnet.ops.base import constant
+from symnet.ops.shape import DimShuffle
+
+Bindings = Mapping[Variable, Variable]
+Result = Variable | Sequence[Variable] | None
+
+# How far `number` looks, and how large a constant it compares element by element.
+DEEPEST, LARGEST = 8, 1024
+
+
+class PatternVariable(Variable):
+    """A leaf of a pattern: stands for any variable, or only for uniform constants."""
+
+    __slots__ = ("constant",)
+    constant: bool
+
+
+def pattern_vars(
+    names: str, dtype: str = "float64", ndim: int = 0, constant: bool = False
+) -> list[Any]:
+    """Pattern variables of these names.
+
+    constant: they match only arrays known to hold one number everywhere.
+    """
+    variables = []
+    for name in names.split():
+        variable = PatternVariable(TensorType(dtype, (None,) * ndim), name=name)
+        variable.constant = constant
+        variables.append(variable)
+    return variables
+
+
+class Match:
+    """A place where a rule's pattern was found: its operation and what the pattern
+    variables stand for."""
+
+    __slots__ = ("node", "bound", "_uses", "_same_shape")
+
+    def __init__(
+        self,
+        node: Apply,
+        bound: Bindings,
+        uses: Callable[[Variable], int],
+        same_shape: Callable[[Variable, Variable], bool],
+    ) -> None:
+        self.node, self.bound = node, bound
+        self._uses, self._same_shape = uses, same_shape
+
+    def __getitem__(self, variable: Variable) -> Any:
+        return self.bound[variable]
+
+    @property
+    def out(self) -> Variable:
+        return self.node.outputs[0]
+
+    def used_once(self, variable: Variable) -> bool:
+        """Whether nothing but this place needs `variable`, as far as is known: good
+        enough to judge what pays, not what is right."""
+        return self._uses(variable) <= 1
+
+    def same_shape(self, left: Variable, right: Variable) -> bool:
+        """Whether two variables certainly have the same shape at every call."""
+        return self._same_shape(left, right)
+
+
+@dataclass(frozen=True, eq=False)
+class Rule:
+    """`pattern` becomes `replacement` wherever it is found and `condition` holds.
+
+    pattern: an expression over pattern variables; or an op, or a class of ops.
+    replacement: an expression over the same variables; or a function of the `Match`
+        that returns the new variable (one for each output where there are several), or
+        None where the rule does not apply after all.
+    The engine casts, broadcasts and checks what a replacement gives: see `rewrite`.
+    """
+
+    name: str
+    pattern: Variable | Op | type[Op]
+    replacement: Variable | Callable[[Match], Result]
+    condition: Callable[[Match], bool] | None = None
+
+    @property
+    def root(self) -> Any:
+        """The op, or class of ops, at the pattern's root."""
+        if isinstance(self.pattern, Variable):
+            assert self.pattern.owner is not None
+            return self.pattern.owner.op
+        return self.pattern
+
+    def bindings(self, node: Apply) -> Iterator[Bindings]:
+        """Every way in which the pattern fits `node`."""
+        if isinstance(self.pattern, Variable):
+            return bind(self.pattern, node.outputs[0], {})
+        return iter([{}])
+
+    def result(self, match: Match) -> Result:
+        """What comes in the place of the match; None where the rule does not apply."""
+        if self.condition is not None and not self.condition(match):
+            return None
+        if isinstance(self.replacement, Variable):
+            return instantiate(self.replacement, match.bound)
+        return self.replacement(match)
+
+
+def bind(pattern: Variable, variable: Variable, bound: Bindings) -> Iterator[Bindings]:
+    """The bindings that extend `bound` so that `pattern` stands for `variable`."""
+    if isinstance(pattern, PatternVariable):
+        have = bound.get(pattern)
+        if have is variable:
+            yield bound
+        elif have is None and (not pattern.constant or number(variable) is not None):
+            yield {**bound, pattern: variable}
+        return
+    if isinstance(pattern, Constant):
+        value = number(variable)
+        if value is not None and value == pattern.data.item():
+            yield bound
+        return
+    wanted, node = pattern.owner, variable.owner
+    assert wanted is not None
+    if node is None or node.op != wanted.op or variable.index != pattern.index:
+        return
+    yield from _bind_all(wanted.inputs, node.inputs, bound)
+    if getattr(node.op, "commutative", False):
+        yield from _bind_all(wanted.inputs, node.inputs[::-1], bound)
+
+
+def _bind_all(
+    patterns: Sequence[Variable], variables: Sequence[Variable], bound: Bindings
+) -> Iterator[Bindings]:
+    if len(patterns) != len(variables):
+        return
+    if not patterns:
+        yield bound
+        return
+    for first in bind(patterns[0], variables[0], bound):
+        yield from _bind_all(patterns[1:], variables[1:], first)
+
+
+def number(variable: Variable) -> Any:
+    """The number that every element of `variable` certainly has, else None."""
+    for _ in range(DEEPEST):
+        node = variable.owner
+        if node is None:
+            break
+        if node.op == second:
+            variable = node.inputs[1]
+        elif isinstance(node.op, (Alloc, DimShuffle)):
+            variable = node.inputs[0]
+        else:
+            return None
+    if not isinstance(variable, Constant) or not isinstance(variable.type, TensorType):
+        return None
+    data = variable.data
+    if data.size == 1:
+        return data.item()
+    if 0 < data.size <= LARGEST and bool((data == data.flat[0]).all()):
+        return data.flat[0].item()
+    return None
+
+
+def instantiate(pattern: Variable, bound: Bindings) -> Variable:
+    """The expression `pattern` with what its variables stand for.
+
+    Its numbers are weak, as the user's are: they take the dtype of what they meet.
+    """
+    if isinstance(pattern, PatternVariable):
+        return bound[pattern]
+    if isinstance(pattern, Constant):
+        return weak_number(pattern.data.item())
+    assert pattern.owner is not None and pattern.index is not None
+    inputs = [instantiate(v, bound) for v in pattern.owner.inputs]
+    return pattern.owner.op.make_node(*inputs).outputs[pattern.index]  # type: ignore[no-any-return]
+
+
+def weak_number(value: Any) -> Constant:
+    """A weak constant; a whole float as an int, so that it goes with any dtype."""
+    if isinstance(value, float) and value.is_integer() and np.signbit(value) <= (value < 0):
+        value = int(value)
+    return constant(value)

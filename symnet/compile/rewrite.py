@@ -1,0 +1,348 @@
+"""The rewrite engine: applies rules to a graph, from its inputs upwards.
+
+A variable is looked at when everything it needs has its final form, so one walk is
+enough: what a rule puts into the graph is walked in turn.  Equal operations on equal
+inputs are made one on the way.  The cost is linear in the size of the graph.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from symnet.compile.folding import fold_constants
+from symnet.compile.infer import Inference, NotOnHost
+from symnet.compile.patterns import Bindings, Match, Rule
+from symnet.errors import ShapeError, message
+from symnet.graph.origin import inherit
+from symnet.graph.traverse import Graph, leaves
+from symnet.graph.types import TensorType
+from symnet.graph.variables import Apply, Constant, Op, Variable, operand_text
+from symnet.ops.arithmetic import second
+from symnet.ops.elementwise import Elementwise, cast
+from symnet.ops.sizes import add_broadcast, specify_shape
+
+# Constants up to this size in bytes are compared by value.
+LARGEST_COMPARED = 4096
+# So many rules one after another on one result, and something goes round in circles.
+MOST_STEPS = 200
+
+
+class RewriteWarning(RuntimeWarning):
+    """Rules undo each other's work; the result is right, but not as simple as it could be."""
+
+
+class RewriteError(TypeError):
+    """A rule gave something that cannot stand in the place of what it replaces."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fired:
+    """One use of a rule."""
+
+    rule: str
+    before: Variable
+    after: Variable
+
+
+@dataclass(slots=True)
+class Trace:
+    """What happened to a graph: every use of a rule, and the graph after every pass."""
+
+    fired: list[tuple[str, Fired]] = field(default_factory=list)
+    graphs: list[tuple[str, Graph]] = field(default_factory=list)
+
+    def rules(self) -> list[str]:
+        """The names of the rules, in the order in which they were used."""
+        return [fired.rule for _, fired in self.fired]
+
+
+def rewrite(
+    graph: Graph,
+    rules: Iterable[Rule] = (),
+    note: Callable[[Fired], None] | None = None,
+    fold: bool = False,
+) -> Graph:
+    """The graph with every rule applied wherever it fits, and equals made one.
+
+    fold: also compute what needs constants only.
+    note: told of every use of a rule.
+    A replacement gets the dtype of what it replaces by a cast, and its shape by
+    broadcasting; what cannot be mended so raises RewriteError.  Without rules this only
+    merges equals.
+    """
+    return Rewriter(graph, rules, note, fold).run()
+
+
+Steps = tuple[str, "Steps | None", int]
+
+
+class Rewriter:
+    """One walk over one graph."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        rules: Iterable[Rule],
+        note: Callable[[Fired], None] | None = None,
+        fold: bool = False,
+    ) -> None:
+        self.graph = graph
+        self.note = note
+        self.fold = fold
+        self.fixed = dict.fromkeys(graph.inputs)
+        self.given: set[Apply] = set()  # the user's operations, which are not to change
+        self.final: dict[Variable, Variable] = {}
+        self.nodes: dict[Any, Apply] = {}
+        self.constants: dict[Any, Constant] = {}
+        self.open: set[Apply] = set()  # replaced, but the replacement is not final yet
+        self.steps: dict[Apply, Steps] = {}
+        self.users: dict[Variable, int] = {}
+        self.inference: Inference | None = None
+        self.by_op: dict[Op, list[tuple[int, Rule]]] = {}
+        self.by_class: dict[type, list[tuple[int, Rule]]] = {}
+        for place, rule in enumerate(rules):
+            table: dict[Any, list[tuple[int, Rule]]] = (
+                self.by_class if isinstance(rule.root, type) else self.by_op
+            )
+            table.setdefault(rule.root, []).append((place, rule))
+        self._found: dict[Op, list[Rule]] = {}
+
+    def run(self) -> Graph:
+        self.final.update({v: v for v in self.fixed})
+        order = self.graph.toposort()
+        self.given.update(order)
+        self._count_users(order)
+        for node in order:
+            self._walk(node)
+        return Graph(self.graph.inputs, [self._final(v) for v in self.graph.outputs])
+
+    def _count_users(self, order: Sequence[Apply]) -> None:
+        users = self.users
+        for node in order:
+            for v in node.inputs:
+                users[v] = users.get(v, 0) + 1
+        for v in self.graph.outputs:
+            users[v] = users.get(v, 0) + 1
+
+    # ---- the walk
+
+    def _walk(self, node: Apply) -> None:
+        """Bring `node` and everything it needs into final form."""
+        stack: list[Apply | tuple[Apply, Apply, list[Variable]]] = [node]
+        while stack:
+            top = stack.pop()
+            if isinstance(top, tuple):
+                self._finish(*top)
+                continue
+            if self._settled(top):
+                continue
+            waiting = [v.owner for v in top.inputs if v.owner and v not in self.final]
+            if waiting:
+                stack.append(top)
+                stack.extend(reversed(waiting))
+                continue
+            current = self._merged(top)
+            if current is not top and self._settled(current):
+                self._finish(top, current, [self.final[v] for v in current.outputs])
+                continue
+            new = self._replacement(current)
+            if new is None:
+                self._finish(top, current, current.outputs)
+                continue
+            self.open.add(current)
+            stack.append((top, current, new))
+            stack.extend(self._begin(v.owner, current) for v in new if v.owner)
+
+    def _settled(self, node: Apply) -> bool:
+        return all(v in self.final for v in node.outputs)
+
+    def _begin(self, owner: Apply, current: Apply) -> Apply:
+        """Note which rules led to the new operations below `owner`."""
+        steps = self.steps[current]
+        fresh = [owner]
+        while fresh:
+            node = fresh.pop()
+            if node in self.steps or self._settled(node):
+                continue
+            self.steps[node] = steps
+            fresh.extend(v.owner for v in node.inputs if v.owner is not None)
+        return owner
+
+    def _finish(self, old: Apply, current: Apply, new: Sequence[Variable]) -> None:
+        self.open.discard(current)
+        for before, middle, after in zip(old.outputs, current.outputs, new, strict=True):
+            result = self._final(after)
+            self.final[result] = result
+            for variable in (before, middle):
+                if variable not in self.fixed:
+                    self.final[variable] = result
+            if before is not result:
+                self.users[result] = self.users.get(result, 0) + self.users.get(before, 0)
+                fresh = result.owner is not None and result.owner not in self.given
+                if fresh and before.name and not result.name:
+                    result.name = before.name
+
+    def _final(self, variable: Variable) -> Variable:
+        if isinstance(variable, Constant):
+            return self._one_constant(variable)
+        return self.final.get(variable, variable)
+
+    # ---- equals are made one
+
+    def _merged(self, node: Apply) -> Apply:
+        """The operation on final inputs: the one that is there already, or a new one."""
+        inputs = [self._final(v) for v in node.inputs]
+        numbers = [id(v) for v in inputs]
+        if getattr(node.op, "commutative", False):
+            numbers.sort()
+        key = (node.op, *numbers)
+        found = self.nodes.get(key)
+        if found is None:
+            found = node
+            if any(a is not b for a, b in zip(inputs, node.inputs)):
+                with inherit(node.origin):
+                    found = node.clone_with_new_inputs(inputs)
+            self.nodes[key] = found
+        if node in self.steps:
+            self.steps[found] = self.steps[node]
+        return found
+
+    def _one_constant(self, constant: Constant) -> Constant:
+        data = constant.data
+        if not isinstance(constant.type, TensorType) or data.nbytes > LARGEST_COMPARED:
+            return constant
+        key = (constant.type, data.shape, data.tobytes())
+        return self.constants.setdefault(key, constant)
+
+    # ---- rules
+
+    def _replacement(self, node: Apply) -> list[Variable] | None:
+        """What comes in the place of the outputs; None where no rule applies."""
+        if node in self.open or self._too_many(node):
+            self._warn(node)
+            return None
+        if self.fold:
+            constants = fold_constants(node)
+            if constants is not None:
+                return self._replaced("constant_folding", node, constants)
+        with inherit(node.origin):
+            for rule in self._rules_for(node.op):
+                for bound in rule.bindings(node):
+                    new = self._try(rule, node, bound)
+                    if new is not None:
+                        return self._replaced(rule.name, node, new)
+        return None
+
+    def _try(self, rule: Rule, node: Apply, bound: Bindings) -> list[Variable] | None:
+        result = rule.result(Match(node, bound, self._uses, self.same_shape))
+        if result is None:
+            return None
+        outputs = [result] if isinstance(result, Variable) else list(result)
+        if all(a is b for a, b in zip(outputs, node.outputs)):
+            return None
+        pairs = zip(outputs, node.outputs, strict=True)
+        return [conform(new, old, rule.name) for new, old in pairs]
+
+    def _replaced(self, rule: str, node: Apply, new: list[Variable]) -> list[Variable]:
+        before = self.steps.get(node)
+        self.steps[node] = (rule, before, 1 + (before[2] if before else 0))
+        if self.note is not None:
+            self.note(Fired(rule, node.outputs[0], new[0]))
+        return new
+
+    def _rules_for(self, op: Any) -> list[Rule]:
+        found = self._found.get(op)
+        if found is None:
+            candidates = list(self.by_op.get(op, ()))
+            for kind in type(op).__mro__:
+                candidates += self.by_class.get(kind, ())
+            found = [rule for _, rule in sorted(candidates, key=lambda c: c[0])]
+            self._found[op] = found
+        return found
+
+    def _uses(self, variable: Variable) -> int:
+        return self.users.get(variable, 1)
+
+    def same_shape(self, left: Variable, right: Variable) -> bool:
+        """Whether two final variables certainly have the same shape."""
+        if left is right:
+            return True
+        if left.type.ndim != right.type.ndim:
+            return False
+        if left.type.shape == right.type.shape and None not in left.type.shape:
+            return True
+        if self.inference is None:
+            needed = [*self.graph.inputs, *leaves(self.graph.outputs, self.graph.inputs)]
+            unknown = [v for v in dict.fromkeys(needed) if not isinstance(v, Constant)]
+            self.inference = Inference(unknown)
+        try:
+            sizes = self.inference.sizes_of(left), self.inference.sizes_of(right)
+        except (NotOnHost, ShapeError, IndexError, KeyError):
+            return False
+        return all(self.inference.same(a, b) for a, b in zip(*sizes, strict=True))
+
+    # ---- termination
+
+    def _too_many(self, node: Apply) -> bool:
+        steps = self.steps.get(node)
+        return steps is not None and steps[2] > MOST_STEPS
+
+    def _warn(self, node: Apply) -> None:
+        names: list[str] = []
+        steps = self.steps.get(node)
+        while steps is not None and len(names) < 12:
+            names.append(steps[0])
+            steps = steps[1]
+        text = message(
+            f"these rules undo each other: {', '.join(dict.fromkeys(reversed(names)))}",
+            operation=node.op,
+            operands=[operand_text(v) for v in node.inputs],
+            origin=node.origin,
+            cure="please report it; the result is right, only less simple than it could be",
+        )
+        warnings.warn(text, RewriteWarning, stacklevel=2)
+
+
+# ---- replacements made to fit
+
+
+def conform(new: Variable, old: Variable, rule: str) -> Variable:
+    """`new` with the dtype, rank and known sizes of `old`, in whose place it comes.
+
+    Raises: RewriteError where a cast or broadcasting cannot give them.
+    """
+    if not isinstance(old.type, TensorType):
+        return new
+    result = cast(new, old.type.dtype)
+    node = old.owner
+    if lacks_shape(result, old) and node is not None and isinstance(node.op, Elementwise):
+        for operand in node.inputs:
+            if lacks_shape(result, old) and lacks_shape(result, operand):
+                result = second(operand, result)
+    if result.type.ndim != old.type.ndim or lacks_shape(result, old):
+        raise RewriteError(
+            message(
+                f"rule {rule} gave {operand_text(new)} in the place of {operand_text(old)}",
+                operation=node.op if node is not None else None,
+                origin=old.origin,
+            )
+        )
+    ones = [k for k, (a, b) in enumerate(zip(result.type.shape, old.type.shape))
+            if b == 1 and a is None]  # fmt: skip
+    if ones:
+        return add_broadcast(result, *ones)
+    if any(b is not None and a is None for a, b in zip(result.type.shape, old.type.shape)):
+        return specify_shape(result, old.type.shape)
+    return result
+
+
+def lacks_shape(new: Variable, wanted: Variable) -> bool:
+    """Whether `new` has fewer axes than `wanted`, or a size 1 where that has more."""
+    missing = wanted.type.ndim - new.type.ndim
+    if missing > 0:
+        return True
+    sizes = zip(reversed(new.type.shape), reversed(wanted.type.shape))
+    return any(have == 1 and want != 1 for have, want in sizes)
