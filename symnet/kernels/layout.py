@@ -1,0 +1,347 @@
+"""From sizes and strides to a variant of a kernel and the words it is called with.
+
+A kernel is compiled once for each way its arrays can lie in memory, not for each size.
+`arrange` looks at concrete strides, merges loop axes that every operand walks as one,
+puts the axis with the smallest step innermost, decides along which axis the lanes of
+the vector registers run, and lays out the block of 64-bit words that the compiled code
+reads its sizes, strides and pointers from:
+
+    sizes of the kept dimensions, sizes of the reduced dimensions; for each operand
+    (inputs, then outputs): pointer, byte strides along the kept and the reduced
+    dimensions, and for each indexed axis its size and byte stride; for a reduction
+    cut into parts: positions of the first reduced dimension in one part, pointer to
+    the parts' results.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from symnet.kernels.loops import PRIMITIVES, Kernel, Operand, Scalar, walk
+
+# Lanes of the last kept dimension that make one work item.  Constants, so that cutting
+# the work differently never changes how it is done.
+ITEM_LANES = 1024
+ITEM_LANES_REDUCING = 64
+# Points of the loops in one part of a reduction to a single value.
+PART_POINTS = 1 << 17
+# What a part leaves behind for each reduction: a value, and a position for argmax.
+PART_BYTES = 16
+# Lanes along so short a reduced dimension would mostly be empty.
+SHORT = 4
+# Handing work to other threads pays from about this much serial work.
+SPLIT_NANOSECONDS = 60_000.0
+
+Axes = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """What code is generated for.
+
+    `kept` and `reduced` list the dimensions, outer first; each is the tuple of loop axes
+    merged in it.  `lanes` says what one vector holds neighbours of:
+    "kept"     the last kept dimension;
+    "reduced"  the last reduced dimension;
+    "parts"    the same, in a reduction to single values: work items are parts of the
+               first reduced dimension, a second function combines their results;
+    "one"      nothing: one element at a time.
+    `access` has a letter for each operand, how it is walked along the lanes:
+    "c"ontiguous, "f"ixed or "s"trided.
+    """
+
+    kept: tuple[Axes, ...]
+    reduced: tuple[Axes, ...]
+    lanes: str
+    access: str
+
+    @property
+    def text(self) -> str:
+        """A name that is the same in every process."""
+        return f"{self.kept} {self.reduced} {self.lanes} {self.access}"
+
+
+@dataclass(frozen=True, slots=True)
+class Arrangement:
+    """A kernel bound to sizes and strides, lacking only pointers.
+
+    `words` is the argument block with 0 at the positions `pointer_slots` (one for each
+    operand, in order).  The work is items 0 to `total`, in any split; up to `grain`
+    items at once threads do not pay.  If `scratch_bytes` is not 0 (variants with lanes
+    "parts"), the address of that much memory belongs at `scratch_slot`, and after the
+    items the kernel's second function runs once with the same block.
+    """
+
+    variant: Variant
+    words: tuple[int, ...]
+    pointer_slots: tuple[int, ...]
+    total: int
+    grain: int
+    cost_ns: float
+    scratch_slot: int = -1
+    scratch_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What can be said of a kernel without sizes; worked out once for each kernel."""
+
+    operands: tuple[Operand, ...]
+    itemsizes: tuple[int, ...]
+    kept: Axes
+    reduced: Axes
+    apart: frozenset[int]  # axes whose counter is used are never merged
+    guides: tuple[int, ...]  # for each axis the operand whose strides place it, or -1
+    scatters: bool  # positions are written one after another, kept axes in their order
+    single: bool  # neighbouring lanes might write to the same place
+    positions: bool  # argmax or argmin: reduced axes stay in their order
+    splittable: bool  # reduces to single values in one pass
+    reductions: int
+    nanoseconds: float  # estimated arithmetic for one point of the loops
+
+
+_facts: WeakKeyDictionary[Kernel, Facts] = WeakKeyDictionary()
+
+
+def facts_of(kernel: Kernel) -> Facts:
+    """The kernel's Facts, kept as long as the kernel lives."""
+    found = _facts.get(kernel)
+    if found is None:
+        found = _facts[kernel] = examine(kernel)
+    return found
+
+
+def examine(kernel: Kernel) -> Facts:
+    operands = (*kernel.inputs, *(out.operand for out in kernel.outputs))
+    kept = tuple(k for k in range(kernel.rank) if not kernel.reduced[k])
+    reduced = tuple(k for k in range(kernel.rank) if kernel.reduced[k])
+    nodes = walk(root for out in kernel.outputs for root in (*out.indices, out.value))
+    moves = axes_of(nodes, kernel.inputs)
+    reductions = [node for node in nodes if node.op == "reduce"]
+    scatters = [out for out in kernel.outputs if out.indices]
+    stores_inside = any(out.operand.axes[k] for out in kernel.outputs for k in reduced)
+    levels = any(below.op == "reduce" for r in reductions for below in walk(r.args))
+    return Facts(
+        operands=operands,
+        itemsizes=tuple(np.dtype(o.dtype).itemsize for o in operands),
+        kept=kept,
+        reduced=reduced,
+        apart=frozenset(node.value for node in nodes if node.op == "index"),
+        guides=guides(kernel),
+        scatters=bool(scatters),
+        single=any(
+            kept[-1] in moves[where] or not out.operand.axes[kept[-1]]
+            for out in scatters
+            for where in out.indices
+            if kept
+        ),
+        positions=any(node.value in ("argmax", "argmin") for node in reductions),
+        splittable=bool(reductions) and not (kept or scatters or stores_inside or levels),
+        reductions=len(reductions),
+        nanoseconds=estimate(nodes, operands),
+    )
+
+
+def axes_of(nodes: Sequence[Scalar], inputs: Sequence[Operand]) -> dict[Scalar, frozenset[int]]:
+    """The loop axes along which each node changes; `nodes` has arguments before users."""
+    moves: dict[Scalar, frozenset[int]] = {}
+    for node in nodes:
+        own: frozenset[int] = frozenset()
+        if node.op == "index":
+            own = frozenset([node.value])
+        elif node.op in ("load", "gather"):
+            axes = inputs[node.value].axes
+            own = frozenset(k for k, moving in enumerate(axes) if moving)
+        moves[node] = own.union(*(moves[a] for a in node.args))
+    return moves
+
+
+def guides(kernel: Kernel) -> tuple[int, ...]:
+    """For each axis: of the operands that move along it, the one that moves most (the
+    outputs before the inputs), because its memory is the longest way to walk."""
+    operands = [*kernel.inputs, *(out.operand for out in kernel.outputs)]
+    first_output = len(kernel.inputs)
+    order = sorted(
+        range(len(operands)),
+        key=lambda k: (-sum(operands[k].axes), k < first_output, k),
+    )
+    return tuple(
+        next((k for k in order if operands[k].axes[axis]), -1) for axis in range(kernel.rank)
+    )
+
+
+def estimate(nodes: Sequence[Scalar], operands: Sequence[Operand]) -> float:
+    """Rough nanoseconds for one point of the loops on one core."""
+    functions = sum(
+        node.op not in PRIMITIVES and node.op not in ("load", "literal", "index", "argument")
+        for node in nodes
+    )
+    bytes_moved = sum(np.dtype(o.dtype).itemsize for o in operands)
+    return 0.02 * len(nodes) + 0.3 * functions + 0.05 * bytes_moved
+
+
+def arrange(
+    kernel: Kernel,
+    sizes: Sequence[int],
+    strides: Sequence[Sequence[int]],
+    indexed: Mapping[int, Sequence[tuple[int, int]]] | None = None,
+    available: Collection[Variant] = (),
+) -> Arrangement:
+    """Bind `kernel` to loop sizes and to the byte strides of its operands.
+
+    `strides[k]` are those of operand k (inputs, then outputs) along each loop axis, 0
+    where it does not move; `indexed[k]` the (size, byte stride) of its indexed axes.
+    The variant follows from how the strides relate, not from the sizes, so that a new
+    batch size needs no new code.  Where the strides fit one of the variants `available`
+    only by leaving axes unmerged, that one is taken.
+    """
+    facts = facts_of(kernel)
+    if 0 in sizes:
+        strides = [empty_strides(row, facts, k, sizes) for k, row in enumerate(strides)]
+    kept, reduced, lanes = choose_lanes(facts, sizes, strides)
+    variant = Variant(
+        merge(kept, facts, sizes, strides), merge(reduced, facts, sizes, strides), lanes, ""
+    )
+    variant = with_access(variant, facts, strides)
+    if available and variant not in available:
+        apart = tuple((k,) for k in kept), tuple((k,) for k in reduced)
+        general = with_access(Variant(*apart, lanes, ""), facts, strides)
+        if general in available:
+            variant = general
+    return bind(variant, facts, sizes, strides, indexed or {})
+
+
+def empty_strides(
+    row: Sequence[int], facts: Facts, operand: int, sizes: Sequence[int]
+) -> Sequence[int]:
+    """Strides of an array without elements mean nothing: those of a usual one instead,
+    so that it does not ask for code of its own."""
+    axes = facts.operands[operand].axes
+    if all(size or not moving for size, moving in zip(sizes, axes, strict=True)):
+        return row
+    step, result = facts.itemsizes[operand], [0] * len(axes)
+    for axis in reversed(range(len(axes))):
+        if axes[axis]:
+            result[axis] = step
+            step *= sizes[axis] or 1
+    return result
+
+
+def choose_lanes(
+    facts: Facts, sizes: Sequence[int], strides: Sequence[Sequence[int]]
+) -> tuple[Axes, Axes, str]:
+    """The kept and the reduced axes, outer first, and what the lanes run along."""
+    kept, reduced, guide = facts.kept, facts.reduced, facts.guides
+
+    def step(axis: int) -> int:
+        return -abs(strides[guide[axis]][axis]) if guide[axis] >= 0 else 0
+
+    if len(kept) > 1 and not facts.scatters:
+        kept = tuple(sorted(kept, key=step))
+    if len(reduced) > 1 and not facts.positions:
+        reduced = tuple(sorted(reduced, key=step))
+    if facts.single or not (kept or reduced):
+        return kept, reduced, "one"
+    if not kept:
+        return kept, reduced, "parts" if facts.splittable else "reduced"
+    if not reduced or facts.scatters or 1 < prod(sizes[k] for k in reduced) <= SHORT:
+        return kept, reduced, "kept"
+    along_kept, along_reduced = jumps(kept[-1], facts, strides), jumps(reduced[-1], facts, strides)
+    # Equal for sizes of 1, where strides say little: then as if it were not 1.
+    inner = along_reduced < along_kept or (along_reduced == along_kept and reduced[-1] > kept[-1])
+    return kept, reduced, "reduced" if inner else "kept"
+
+
+def jumps(axis: int, facts: Facts, strides: Sequence[Sequence[int]]) -> int:
+    """How many operands would be walked with gaps along this axis."""
+    return sum(
+        row[axis] not in (0, size) for row, size in zip(strides, facts.itemsizes, strict=True)
+    )
+
+
+def merge(
+    axes: Axes, facts: Facts, sizes: Sequence[int], strides: Sequence[Sequence[int]]
+) -> tuple[Axes, ...]:
+    """Group neighbouring axes where each operand's outer step is its whole inner walk."""
+    groups: list[Axes] = []
+    for axis in reversed(axes):
+        if groups and axis not in facts.apart and groups[0][0] not in facts.apart:
+            inner = groups[0][0]
+            inner_size = sizes[inner] or 1
+            if all(row[axis] == row[inner] * inner_size for row in strides):
+                groups[0] = (axis, *groups[0])
+                continue
+        groups.insert(0, (axis,))
+    return tuple(groups)
+
+
+def with_access(variant: Variant, facts: Facts, strides: Sequence[Sequence[int]]) -> Variant:
+    """The variant completed by how each operand is walked along the lanes."""
+    kept, lanes = variant.kept, variant.lanes
+    if lanes == "one":
+        if not kept:  # a loop of one step around what has no axes
+            kept = ((),)
+        return Variant(kept, variant.reduced, lanes, "f" * len(strides))
+    axis = (kept if lanes == "kept" else variant.reduced)[-1][-1]
+    letters = [
+        "f" if row[axis] == 0 else "c" if row[axis] == size else "s"
+        for row, size in zip(strides, facts.itemsizes, strict=True)
+    ]
+    return Variant(kept, variant.reduced, lanes, "".join(letters))
+
+
+def item_lanes(variant: Variant) -> int:
+    """Positions of the last kept dimension in one work item."""
+    return ITEM_LANES_REDUCING if variant.reduced else ITEM_LANES
+
+
+def bind(
+    variant: Variant,
+    facts: Facts,
+    sizes: Sequence[int],
+    strides: Sequence[Sequence[int]],
+    indexed: Mapping[int, Sequence[tuple[int, int]]],
+) -> Arrangement:
+    groups = (*variant.kept, *variant.reduced)
+    extents = [prod(sizes[k] for k in group) for group in groups]
+    words = list(extents)
+    slots = []
+    for k, row in enumerate(strides):
+        slots.append(len(words))
+        words.append(0)
+        words += [row[group[-1]] if group else 0 for group in groups]
+        for pair in indexed.get(k, ()):
+            words += pair
+    kept_extents = extents[: len(variant.kept)]
+    points = prod(extents)
+    scratch_slot, scratch_bytes = -1, 0
+    if variant.lanes == "parts":
+        part = part_size(extents)
+        total = -(-extents[0] // part)
+        scratch_slot, scratch_bytes = len(words) + 1, max(total, 1) * PART_BYTES * facts.reductions
+        words += (part, 0)
+    elif facts.scatters:
+        total = 1 if points else 0
+    elif variant.lanes == "reduced":
+        total = prod(kept_extents)
+    else:
+        total = prod(kept_extents[:-1]) * -(-kept_extents[-1] // item_lanes(variant))
+    cost = points * facts.nanoseconds * (2.0 if "s" in variant.access else 1.0)
+    grain = int(SPLIT_NANOSECONDS * total / cost) + 1 if cost else total
+    return Arrangement(
+        variant, tuple(words), tuple(slots), total, grain, cost, scratch_slot, scratch_bytes
+    )
+
+
+def part_size(extents: Sequence[int]) -> int:
+    """Positions of the first reduced dimension that make one part.
+
+    A whole number of any machine's vectors, and a matter of the sizes alone.
+    """
+    inner = prod(extents[1:])
+    return PART_POINTS if inner == 1 else -(-PART_POINTS // max(inner, 1))

@@ -1,0 +1,182 @@
+"""Where each scalar of a kernel belongs in the loop nest of a variant.
+
+The nest has, from outside: the entry of the function; the loop over work items (the
+kept dimensions); the block of lanes, in which the passes over the reduced dimensions
+follow one another, each ending a segment of straight code; and in each pass the loops
+over the reduced dimensions.  The `rank` of a scalar is the outermost of these places at
+which all that it depends on is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from symnet.kernels.layout import Axes, Variant
+from symnet.kernels.loops import Kernel, Scalar, cast, scalar, walk
+from symnet.kernels.math import expand
+from symnet.kernels.llvm.text import is_float
+
+ENTRY, ITEM, BLOCK, LOOP = 0, 1, 2, 1000  # BLOCK + k: after the k-th pass; LOOP + r
+
+# The place of the current point in the flattened reduced dimensions, for argmax.
+POSITION = scalar("position", (), "int64")
+
+
+class Nest:
+    """The scalars of a kernel, expanded into primitives, and their places.
+
+    roots: the indices and the value of each output.
+    rank, level, varying: for each scalar its place, the number of passes that must be
+    over before it is known, and whether it differs from lane to lane.
+    """
+
+    def __init__(self, kernel: Kernel, variant: Variant, fused: bool) -> None:
+        self.kernel = kernel
+        self.variant = variant
+        self.roots = expand(
+            [
+                root
+                for out in kernel.outputs
+                for root in (*out.indices, cast(out.value, out.operand.dtype))
+            ]
+        )
+        self.roots = [complete_reductions(root) for root in self.roots]
+        self.place()
+        if fused:
+            self.roots = fuse_products(self.roots, self.rank)
+            self.place()
+
+    def place(self) -> None:
+        self.rank: dict[Scalar, int] = {}
+        self.level: dict[Scalar, int] = {}
+        self.varying: dict[Scalar, bool] = {}
+        self.nodes = walk(self.roots)
+        for node in self.nodes:
+            level = max((self.level[a] for a in node.args), default=0)
+            rank = max((self.rank[a] for a in node.args), default=ENTRY)
+            varying = any(self.varying[a] for a in node.args)
+            if node.op == "reduce":
+                level += 1
+                rank = BLOCK + level
+                varying = varying and self.variant.lanes == "kept"
+            elif node.op in ("load", "gather"):
+                rank = max(rank, self.operand_rank(node.value))
+                varying = varying or self.variant.access[node.value] != "f"
+            elif node.op == "index":
+                dimension = self.dimension_of(node.value)
+                rank = self.dimension_rank(dimension)
+                varying = dimension == self.lane_dimension
+            elif node.op == "position":
+                rank = LOOP + len(self.variant.reduced) - 1
+                varying = self.variant.lanes in ("reduced", "parts")
+            self.level[node], self.rank[node], self.varying[node] = level, rank, varying
+
+    @property
+    def dimensions(self) -> tuple[Axes, ...]:
+        return (*self.variant.kept, *self.variant.reduced)
+
+    @property
+    def lane_dimension(self) -> int:
+        """The dimension that lanes run along, or -1."""
+        if self.variant.lanes == "one":
+            return -1
+        return len(self.variant.kept if self.variant.lanes == "kept" else self.dimensions) - 1
+
+    def dimension_of(self, axis: int) -> int:
+        return next(d for d, axes in enumerate(self.dimensions) if axis in axes)
+
+    def dimension_rank(self, dimension: int) -> int:
+        kept = len(self.variant.kept)
+        if dimension >= kept:
+            return LOOP + dimension - kept
+        inside = dimension == kept - 1 and self.variant.lanes in ("kept", "one")
+        return BLOCK if inside else ITEM
+
+    def moving(self, operand: int) -> list[int]:
+        """The dimensions along which an operand's address changes, by rank."""
+        outputs = (out.operand for out in self.kernel.outputs)
+        axes = (*self.kernel.inputs, *outputs)[operand].axes
+        return [
+            d
+            for d, group in enumerate(self.dimensions)
+            if any(axes[k] for k in group)
+            and not (d == self.lane_dimension and self.variant.access[operand] == "f")
+        ]
+
+    def operand_rank(self, operand: int) -> int:
+        return max(map(self.dimension_rank, self.moving(operand)), default=ENTRY)
+
+    def reductions(self, done: int) -> list[Scalar]:
+        """The reductions made in the pass before which `done` passes are over."""
+        return [n for n in self.nodes if n.op == "reduce" and self.level[n] == done + 1]
+
+    @property
+    def widest(self) -> int:
+        """Bytes of the widest number that differs from lane to lane."""
+        kernel = self.kernel
+        sizes = [1]
+        for node in self.nodes:
+            if self.varying[node] and node.op not in ("position", "reduce"):
+                register = "float32" if node.dtype == "float16" else node.dtype
+                sizes.append(np.dtype(register).itemsize)
+            elif node.op == "reduce" and node.value not in ("argmax", "argmin"):
+                sizes.append(np.dtype(node.dtype).itemsize)
+        sizes += [np.dtype(out.operand.dtype).itemsize for out in kernel.outputs]
+        return max(sizes)
+
+
+def complete_reductions(root: Scalar) -> Scalar:
+    """Reductions with their argument in the dtype they accumulate in, argmax and argmin
+    with the position as a second argument."""
+    new: dict[Scalar, Scalar] = {}
+    for node in walk([root]):
+        args = tuple(new[a] for a in node.args)
+        if node.op == "reduce" and node.value in ("sum", "prod"):
+            args = (cast(args[0], node.dtype),)
+        elif node.op == "reduce" and node.value in ("all", "any"):
+            args = (cast(args[0], "bool"),)
+        elif node.op == "reduce" and node.value in ("argmax", "argmin"):
+            args = (args[0], POSITION)
+        same = all(a is b for a, b in zip(args, node.args)) and len(args) == len(node.args)
+        new[node] = node if same else scalar(node.op, args, node.dtype, node.value)
+    return new[root]
+
+
+def fuse_products(roots: Sequence[Scalar], rank: dict[Scalar, int]) -> list[Scalar]:
+    """a*b + c as one fused instruction, where the product serves nothing else and is
+    not made outside the loop in which it is added.
+
+    Done here and not by LLVM, so that every copy of the loop rounds alike.
+    """
+    nodes = walk(roots)
+    uses: dict[Scalar, int] = {}
+    for node in [*roots, *(a for n in nodes for a in n.args)]:
+        uses[node] = uses.get(node, 0) + 1
+    new: dict[Scalar, Scalar] = {}
+    for node in nodes:
+        args = [new[a] for a in node.args]
+        product = fusible(node, uses, rank)
+        if product is None:
+            same = all(a is b for a, b in zip(args, node.args, strict=True))
+            new[node] = node if same else scalar(node.op, args, node.dtype, node.value)
+            continue
+        left, right = (new[a] for a in node.args[product].args)
+        other = args[1 - product]
+        if node.op == "sub" and product == 0:
+            other = scalar("neg", (other,), node.dtype)
+        elif node.op == "sub":
+            left = scalar("neg", (left,), node.dtype)
+        new[node] = scalar("fma", (left, right, other), node.dtype)
+    return [new[root] for root in roots]
+
+
+def fusible(node: Scalar, uses: dict[Scalar, int], rank: dict[Scalar, int]) -> int | None:
+    """Which argument of an addition or subtraction is a product to fuse with it."""
+    if node.op not in ("add", "sub") or not is_float(node.dtype):
+        return None
+    for k, argument in enumerate(node.args):
+        if argument.op == "mul" and uses[argument] == 1 and rank[argument] == rank[node]:
+            return k
+    return None

@@ -1,0 +1,472 @@
+"""What happens at one point of the loops: addresses, loads, arithmetic and stores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from symnet.kernels.llvm.primitives import Lanes, apply
+from symnet.kernels.llvm.nest import ENTRY, Nest
+from symnet.kernels.llvm.text import (
+    MEMORY,
+    REGISTER,
+    Names,
+    Scope,
+    mangled,
+    splat_constant,
+    type_text,
+)
+from symnet.kernels.loops import PRIMITIVES, Output, Scalar
+
+WORD_BYTES = 8
+
+
+class Points:
+    """Writes values into the scopes where they belong.
+
+    lanes: numbers in one vector; copies: vectors worked on side by side at present;
+    counters: the present position in each dimension; mask: the lanes in use (None: all).
+    chain: the open scopes by rank; stream: all scopes in the order of the text.
+    """
+
+    def __init__(self, nest: Nest, lanes: int) -> None:
+        kernel = nest.kernel
+        self.nest = nest
+        self.variant = nest.variant
+        self.lanes = lanes
+        self.names = Names()
+        self.stream: list[list[str]] = []
+        self.chain: dict[int, Scope] = {}
+        self.counters: dict[int, str] = {}
+        self.copies = 1
+        self.mask: str | None = None
+        self.may_fail = False
+        self.operands = [*kernel.inputs, *(out.operand for out in kernel.outputs)]
+        self.scattering = any(out.indices for out in kernel.outputs)
+        self.value_of: dict[Output, Scalar] = {}
+        self.indices_of: dict[Output, list[Scalar]] = {}
+        roots = iter(nest.roots)
+        for out in kernel.outputs:
+            self.indices_of[out] = [next(roots) for _ in out.indices]
+            self.value_of[out] = next(roots)
+
+    # Scopes.
+
+    def open(self, rank: int) -> Scope:
+        """Begin a scope here in the text; later values of this rank go into it."""
+        scope = self.chain[rank] = self.here()
+        return scope
+
+    def here(self) -> Scope:
+        """A scope at the present end of the text."""
+        scope = Scope(self.names)
+        self.stream.append(scope.lines)
+        return scope
+
+    # The argument block.
+
+    def word(self, place: int) -> str:
+        return self.read_word(place, "i64")
+
+    def read_word(self, place: int, kind: str) -> str:
+        """A word of the argument block, read at the entry of the function."""
+        scope = self.chain[ENTRY]
+        key = ("word", place, kind)
+        if key not in scope.made:
+            slot = scope.emit(f"getelementptr i64, ptr %words, i64 {place}")
+            scope.made[key] = scope.emit(f"load {kind}, ptr {slot}, align {WORD_BYTES}")
+        return scope.made[key]
+
+    def first_word(self, operand: int) -> int:
+        """The place of an operand's pointer; of one past the last, where they end."""
+        dimensions = len(self.nest.dimensions)
+        before = self.operands[:operand]
+        return dimensions + sum(1 + dimensions + 2 * o.indexed for o in before)
+
+    def stride(self, operand: int, dimension: int) -> str:
+        return self.word(self.first_word(operand) + 1 + dimension)
+
+    # Addresses.
+
+    def pointer(self, operand: int) -> tuple[str, int]:
+        """The operand's address at the present position (its first lane), and the rank
+        of the scope that holds it."""
+        rank = ENTRY
+        address = self.read_word(self.first_word(operand), "ptr")
+        for dimension in self.nest.moving(operand):
+            rank = self.nest.dimension_rank(dimension)
+            scope = self.chain[rank]
+            key = ("pointer", operand, dimension)
+            if key not in scope.made:
+                scope.made[key] = self.moved(scope, address, operand, dimension)
+            address = scope.made[key]
+        return address, rank
+
+    def moved(self, scope: Scope, address: str, operand: int, dimension: int) -> str:
+        counter = self.counters[dimension]
+        if dimension == self.nest.lane_dimension and self.variant.access[operand] == "c":
+            element = MEMORY[self.operands[operand].dtype]
+            return scope.emit(f"getelementptr {element}, ptr {address}, i64 {counter}")
+        offset = scope.emit(f"mul i64 {counter}, {self.stride(operand, dimension)}")
+        return scope.emit(f"getelementptr i8, ptr {address}, i64 {offset}")
+
+    def copy_pointer(self, scope: Scope, address: str, operand: int, copy: int) -> str:
+        """The address for another of the vectors side by side."""
+        if copy == 0 or self.variant.access[operand] == "f":
+            return address
+        first = copy * self.lanes
+        if self.variant.access[operand] == "c":
+            element = MEMORY[self.operands[operand].dtype]
+            return scope.emit(f"getelementptr {element}, ptr {address}, i64 {first}")
+        stride = self.stride(operand, self.nest.lane_dimension)
+        offset = scope.emit(f"mul i64 {stride}, {first}")
+        return scope.emit(f"getelementptr i8, ptr {address}, i64 {offset}")
+
+    def lane_offsets(self, operand: int) -> str:
+        """Byte offsets of the lanes of a strided operand from its first lane."""
+        scope = self.chain[ENTRY]
+        key = ("offsets", operand)
+        if key not in scope.made:
+            stride = self.stride(operand, self.nest.lane_dimension)
+            kind = type_text("i64", self.lanes)
+            splat = self.splat(scope, stride, "i64")
+            scope.made[key] = scope.emit(f"mul {kind} {splat}, {self.iota('i64')}")
+        return scope.made[key]
+
+    def iota(self, element: str, first: int = 0) -> str:
+        places = range(first, first + self.lanes)
+        return f"<{', '.join(f'{element} {place}' for place in places)}>"
+
+    def splat(self, scope: Scope, name: str, element: str) -> str:
+        """A vector with the same number in all lanes."""
+        kind = type_text(element, self.lanes)
+        first = scope.emit(f"insertelement {kind} poison, {element} {name}, i64 0")
+        zeros = f"{type_text('i32', self.lanes)} zeroinitializer"
+        return scope.emit(f"shufflevector {kind} {first}, {kind} poison, {zeros}")
+
+    def set_mask(self, rank: int, index: str, limit: str | None) -> None:
+        """Use only lanes whose place, from `index`, is below `limit`."""
+        self.mask = None
+        if limit is None:
+            return
+        scope = self.chain[rank]
+        left = scope.emit(f"sub i64 {limit}, {index}")
+        some = [("i64", left), ("i64", str(self.lanes))]
+        left = scope.call("llvm.smin.i64", "i64", some)
+        element = "i8" if self.lanes > 32 else "i32"
+        kind = type_text(element, self.lanes)
+        short = scope.emit(f"trunc i64 {left} to {element}")
+        splat = self.splat(scope, short, element)
+        self.mask = scope.emit(f"icmp ult {kind} {self.iota(element)}, {splat}")
+
+    # Values.
+
+    def evaluate(self, roots: Sequence[Scalar]) -> None:
+        """Write what is not yet written of all that `roots` need."""
+        stack = [(root, False) for root in reversed(roots)]
+        while stack:
+            node, ready = stack.pop()
+            if node.op == "literal" or node in self.chain[self.nest.rank[node]].values:
+                continue
+            if ready:
+                self.write(node)
+            else:
+                stack.append((node, True))
+                stack.extend((a, False) for a in reversed(node.args))
+
+    def write(self, node: Scalar) -> None:
+        """Write one scalar into the scope of its rank, once for each copy."""
+        scope = self.chain[self.nest.rank[node]]
+        varying = self.nest.varying[node]
+        copies = range(self.copies if varying else 1)
+        scope.values[node] = tuple([self.write_copy(scope, node, copy) for copy in copies])
+
+    def write_copy(self, scope: Scope, node: Scalar, copy: int) -> str:
+        lanes = self.lanes if self.nest.varying[node] else 0
+        if node.op == "load":
+            return self.load(scope, node.value, lanes, copy)
+        if node.op == "gather":
+            return self.gather(scope, node, lanes, copy)
+        if node.op == "index":
+            dimension = self.nest.dimension_of(node.value)
+            return self.counted(scope, self.counters[dimension], lanes, copy)
+        if node.op == "position":
+            return self.counted(scope, self.position(scope), lanes, copy)
+        values = [self.text(a, lanes, copy) for a in node.args]
+        if node.op not in PRIMITIVES:
+            return self.external(scope, node, values, lanes)
+        sources = [a.dtype for a in node.args]
+        return apply(scope, node.op, node.dtype, sources, values, lanes)
+
+    def text(self, node: Scalar, lanes: int, copy: int) -> str:
+        """The written value of a node, as a scalar (`lanes` 0) or a vector."""
+        if node.op == "literal":
+            return splat_constant(node.value, node.dtype, lanes)
+        home = self.chain[self.nest.rank[node]]
+        names = home.values[node]
+        if lanes == 0 or self.nest.varying[node]:
+            return names[min(copy, len(names) - 1)]
+        key = ("splat", node)
+        if key not in home.made:
+            home.made[key] = self.splat(home, names[0], REGISTER[node.dtype])
+        return home.made[key]
+
+    def counted(self, scope: Scope, counter: str, lanes: int, copy: int) -> str:
+        """A counter, one more in each lane."""
+        if not lanes:
+            return counter
+        kind = type_text("i64", lanes)
+        first = self.splat(scope, counter, "i64")
+        return scope.emit(f"add {kind} {first}, {self.iota('i64', copy * lanes)}")
+
+    def position(self, scope: Scope) -> str:
+        """The place in the flattened reduced dimensions."""
+        kept = len(self.variant.kept)
+        place = self.counters[kept]
+        for dimension in range(kept + 1, len(self.nest.dimensions)):
+            rows = scope.emit(f"mul i64 {place}, {self.word(dimension)}")
+            place = scope.emit(f"add i64 {rows}, {self.counters[dimension]}")
+        return place
+
+    def external(self, scope: Scope, node: Scalar, values: list[str], lanes: int) -> str:
+        """A function of float64 called for one lane after another."""
+        function = external_symbol(node.op)
+        vector = type_text(REGISTER[node.dtype], lanes)
+        result = "poison"
+        for lane in range(max(lanes, 1)):
+            arguments = []
+            for value, argument in zip(values, node.args, strict=True):
+                kind = REGISTER[argument.dtype]
+                if lanes:
+                    source = type_text(kind, lanes)
+                    value = scope.emit(f"extractelement {source} {value}, i64 {lane}")
+                arguments.append(("double", apply(
+                    scope, "cast", "float64", [argument.dtype], [value], 0
+                )))
+            one = scope.call(function, "double", arguments)
+            one = apply(scope, "cast", node.dtype, ["float64"], [one], 0)
+            if not lanes:
+                return one
+            pair = f"{vector} {result}, {REGISTER[node.dtype]} {one}"
+            result = scope.emit(f"insertelement {pair}, i64 {lane}")
+        return result
+
+    # Memory.
+
+    def load(self, scope: Scope, operand: int, lanes: int, copy: int) -> str:
+        address, _ = self.pointer(operand)
+        address = self.copy_pointer(scope, address, operand, copy)
+        if lanes and self.variant.access[operand] == "s":
+            return self.load_lanes(scope, operand, address, self.lane_offsets(operand))
+        return self.load_here(scope, operand, address, lanes)
+
+    def load_here(self, scope: Scope, operand: int, address: str, lanes: int) -> str:
+        """Neighbouring numbers from an address on (or one)."""
+        dtype = self.operands[operand].dtype
+        align = np.dtype(dtype).itemsize
+        element = MEMORY[dtype]
+        if not (lanes and self.mask):
+            value = scope.emit(f"load {type_text(element, lanes)}, ptr {address}, align {align}")
+            return self.to_register(scope, dtype, value, lanes)
+        element = "i16" if element == "half" else element
+        kind = type_text(element, lanes)
+        arguments = [
+            ("ptr", address),
+            ("i32", str(align)),
+            (type_text("i1", lanes), self.mask),
+            (kind, "zeroinitializer"),
+        ]
+        value = scope.call(f"llvm.masked.load.{mangled(element, lanes)}.p0", kind, arguments)
+        if element != MEMORY[dtype]:
+            value = scope.emit(f"bitcast {kind} {value} to {type_text('half', lanes)}")
+        return self.to_register(scope, dtype, value, lanes)
+
+    def load_lanes(self, scope: Scope, operand: int, address: str, offsets: str) -> str:
+        """Numbers at byte offsets from an address; unused lanes read offset 0."""
+        dtype, lanes = self.operands[operand].dtype, self.lanes
+        element = MEMORY[dtype]
+        if self.mask:
+            offsets = Lanes(scope, lanes).select(
+                self.mask, "int64", offsets, splat_constant(0, "int64", lanes)
+            )
+        pointers = self.lane_pointers(scope, address, offsets)
+        kind, pointer_kind = type_text(element, lanes), type_text("ptr", lanes)
+        arguments = [
+            (pointer_kind, pointers),
+            ("i32", str(np.dtype(dtype).itemsize)),
+            (type_text("i1", lanes), splat_constant(True, "bool", lanes)),
+            (kind, "poison"),
+        ]
+        name = f"llvm.masked.gather.{mangled(element, lanes)}.{mangled('ptr', lanes)}"
+        return self.to_register(scope, dtype, scope.call(name, kind, arguments), lanes)
+
+    def lane_pointers(self, scope: Scope, address: str, offsets: str) -> str:
+        return scope.emit(
+            f"getelementptr i8, ptr {address}, {type_text('i64', self.lanes)} {offsets}"
+        )
+
+    def to_register(self, scope: Scope, dtype: str, value: str, lanes: int) -> str:
+        memory, register = type_text(MEMORY[dtype], lanes), type_text(REGISTER[dtype], lanes)
+        if memory == register:
+            return value
+        if dtype == "bool":
+            zero = "zeroinitializer" if lanes else "0"
+            return scope.emit(f"icmp ne {memory} {value}, {zero}")
+        return scope.emit(f"fpext {memory} {value} to {register}")
+
+    def to_memory(self, scope: Scope, dtype: str, value: str, lanes: int) -> str:
+        memory, register = type_text(MEMORY[dtype], lanes), type_text(REGISTER[dtype], lanes)
+        if memory == register:
+            return value
+        how = "zext" if dtype == "bool" else "fptrunc"
+        return scope.emit(f"{how} {register} {value} to {memory}")
+
+    # Computed positions.
+
+    def gather(self, scope: Scope, node: Scalar, lanes: int, copy: int) -> str:
+        operand = node.value
+        address, _ = self.pointer(operand)
+        address = self.copy_pointer(scope, address, operand, copy)
+        if not any(self.nest.varying[a] for a in node.args):
+            places = [self.text(a, 0, 0) for a in node.args]
+            address = self.indexed_pointer(scope, operand, address, places)
+            if lanes and self.variant.access[operand] == "s":
+                return self.load_lanes(scope, operand, address, self.lane_offsets(operand))
+            return self.load_here(scope, operand, address, lanes)
+        places = [self.text(a, lanes, copy) for a in node.args]
+        offsets = self.indexed_offset(scope, operand, places, lanes)
+        if self.variant.access[operand] != "f":
+            own = self.lane_offsets(operand)
+            offsets = scope.emit(f"add {type_text('i64', lanes)} {offsets}, {own}")
+        return self.load_lanes(scope, operand, address, offsets)
+
+    def indexed_pointer(
+        self, scope: Scope, operand: int, address: str, places: Sequence[str]
+    ) -> str:
+        offset = self.indexed_offset(scope, operand, places, 0)
+        return scope.emit(f"getelementptr i8, ptr {address}, i64 {offset}")
+
+    def indexed_offset(
+        self, scope: Scope, operand: int, places: Sequence[str], lanes: int
+    ) -> str:
+        """Byte offset of positions along the indexed axes; leaves the function where one
+        is outside."""
+        on = Lanes(scope, lanes)
+        word = self.first_word(operand) + 1 + len(self.nest.dimensions)
+        total = on.constant(0, "int64")
+        for axis, place in enumerate(places):
+            size, stride = self.word(word + 2 * axis), self.word(word + 2 * axis + 1)
+            if lanes:
+                size, stride = self.entry_splat(size), self.entry_splat(stride)
+                if self.mask:
+                    place = on.select(self.mask, "int64", place, on.constant(0, "int64"))
+            negative = on.compare("lt", "int64", place, on.constant(0, "int64"))
+            wrapped = on.binary("add", "int64", place, size)
+            place = on.select(negative, "int64", wrapped, place)
+            self.check(scope, on.binary("icmp ult", "int64", place, size), lanes)
+            total = on.binary("add", "int64", total, on.binary("mul", "int64", place, stride))
+        return total
+
+    def entry_splat(self, name: str) -> str:
+        scope = self.chain[ENTRY]
+        key = ("splat", name)
+        if key not in scope.made:
+            scope.made[key] = self.splat(scope, name, "i64")
+        return scope.made[key]
+
+    def check(self, scope: Scope, inside: str, lanes: int) -> None:
+        """Go on only if all lanes are inside."""
+        self.may_fail = True
+        if lanes:
+            name = f"llvm.vector.reduce.and.{mangled('i1', lanes)}"
+            if self.mask:
+                on = Lanes(scope, lanes)
+                unused = on.binary("xor", "bool", self.mask, on.constant(True, "bool"))
+                inside = on.binary("or", "bool", inside, unused)
+            inside = scope.call(name, "i1", [(type_text("i1", lanes), inside)])
+        following = self.names.fresh("inside")
+        scope.line(f"br i1 {inside}, label %{following}, label %fail")
+        scope.label(following)
+
+    # Stores.
+
+    def store(self, outputs: Sequence[Output]) -> None:
+        """Write out values: all are computed before the first is stored, since an output
+        may be the array that another value is read from."""
+        for out in outputs:
+            self.evaluate([*self.indices_of[out], self.value_of[out]])
+        first = len(self.nest.kernel.inputs)
+        for out in outputs:
+            operand = first + self.nest.kernel.outputs.index(out)
+            lanes = self.lanes_of_output(operand)
+            for copy in range(self.copies if lanes else 1):
+                self.store_copy(out, operand, lanes, copy)
+
+    def lanes_of_output(self, operand: int) -> int:
+        dimension = self.nest.lane_dimension
+        return self.lanes if dimension in self.nest.moving(operand) else 0
+
+    def store_copy(self, out: Output, operand: int, lanes: int, copy: int) -> None:
+        address, _ = self.pointer(operand)
+        here = self.here()
+        address = self.copy_pointer(here, address, operand, copy) if lanes else address
+        if out.indices:
+            places = [self.text(i, 0, 0) for i in self.indices_of[out]]
+            address = self.indexed_pointer(here, operand, address, places)
+        value = self.text(self.value_of[out], lanes, copy)
+        dtype = out.operand.dtype
+        if out.mode == "add":
+            value = self.added(here, operand, address, value, lanes)
+        value = self.to_memory(here, dtype, value, lanes)
+        strided = lanes and self.variant.access[operand] == "s"
+        write = self.store_lanes if strided else self.store_here
+        write(here, operand, address, value, lanes)
+
+    def added(self, here: Scope, operand: int, address: str, value: str, lanes: int) -> str:
+        dtype = self.operands[operand].dtype
+        if lanes and self.variant.access[operand] == "s":
+            old = self.load_lanes(here, operand, address, self.lane_offsets(operand))
+        else:
+            old = self.load_here(here, operand, address, lanes)
+        return apply(here, "add", dtype, [dtype, dtype], [old, value], lanes)
+
+    def store_here(self, here: Scope, operand: int, address: str, value: str, lanes: int) -> None:
+        dtype = self.operands[operand].dtype
+        align, element = np.dtype(dtype).itemsize, MEMORY[dtype]
+        kind = type_text(element, lanes)
+        if not (lanes and self.mask):
+            here.line(f"store {kind} {value}, ptr {address}, align {align}")
+            return
+        if element == "half":
+            value = here.emit(f"bitcast {kind} {value} to {type_text('i16', lanes)}")
+            element, kind = "i16", type_text("i16", lanes)
+        self.masked_write(here, f"store.{mangled(element, lanes)}.p0", kind, value, "ptr", address, align)
+
+    def store_lanes(self, here: Scope, operand: int, address: str, value: str, lanes: int) -> None:
+        dtype = self.operands[operand].dtype
+        kind = type_text(MEMORY[dtype], lanes)
+        pointers = self.lane_pointers(here, address, self.lane_offsets(operand))
+        name = f"scatter.{mangled(MEMORY[dtype], lanes)}.{mangled('ptr', lanes)}"
+        align = np.dtype(dtype).itemsize
+        self.masked_write(here, name, kind, value, type_text("ptr", lanes), pointers, align)
+
+    def masked_write(
+        self, here: Scope, name: str, kind: str, value: str, where_kind: str, where: str, align: int
+    ) -> None:
+        mask = self.mask or splat_constant(True, "bool", self.lanes)
+        here.call_void(
+            f"llvm.masked.{name}",
+            [
+                (kind, value),
+                (where_kind, where),
+                ("i32", str(align)),
+                (type_text("i1", self.lanes), mask),
+            ],
+        )
+
+
+def external_symbol(function: str) -> str:
+    """The name under which the linker finds a function called lane by lane."""
+    return f"symnet_{function}"
+

@@ -1,0 +1,119 @@
+"""LLVM's language, as far as the code generator writes it: types, constants, lines."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+
+import numpy as np
+
+from symnet.kernels.loops import Scalar
+
+# How a value lies in a register and in memory.  float16 is computed in float32.
+REGISTER = {
+    "bool": "i1",
+    "int8": "i8",
+    "int16": "i16",
+    "int32": "i32",
+    "int64": "i64",
+    "uint8": "i8",
+    "uint16": "i16",
+    "uint32": "i32",
+    "uint64": "i64",
+    "float16": "float",
+    "float32": "float",
+    "float64": "double",
+}
+MEMORY = REGISTER | {"bool": "i8", "float16": "half"}
+
+SHORT_NAMES = {"float": "f32", "double": "f64", "half": "f16", "ptr": "p0"}
+
+
+def is_float(dtype: str) -> bool:
+    return dtype.startswith("float")
+
+
+def is_signed(dtype: str) -> bool:
+    return dtype.startswith("int")
+
+
+def bits(dtype: str) -> int:
+    return 1 if dtype == "bool" else 8 * np.dtype(dtype).itemsize
+
+
+def type_text(element: str, lanes: int) -> str:
+    """The type of one element (`lanes` 0) or of a vector."""
+    return f"<{lanes} x {element}>" if lanes else element
+
+
+def mangled(element: str, lanes: int) -> str:
+    """The type as LLVM writes it in the names of overloaded intrinsics."""
+    short = SHORT_NAMES.get(element, element)
+    return f"v{lanes}{short}" if lanes else short
+
+
+def constant(value: float | str, dtype: str) -> str:
+    """One number.  Floats are written by their bits, so none is rounded twice."""
+    if dtype == "bool":
+        return "true" if value else "false"
+    if not is_float(dtype):
+        return str(int(value))
+    number = float(value)
+    if dtype != "float64":
+        number = float(np.float32(number))
+    return f"0x{struct.unpack('<Q', struct.pack('<d', number))[0]:016X}"
+
+
+def splat_constant(value: float | str, dtype: str, lanes: int) -> str:
+    text = constant(value, dtype)
+    return f"splat ({REGISTER[dtype]} {text})" if lanes else text
+
+
+class Names:
+    """Fresh names and the declarations of what is called, for one module."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.declarations: dict[str, str] = {}
+
+    def fresh(self, stem: str = "v") -> str:
+        self.count += 1
+        return f"{stem}{self.count}"
+
+
+class Scope:
+    """A stretch of straight code, its place in the text fixed before it is filled.
+
+    A value is written into the scope of the outermost loop that it depends on, however
+    deep in the nest it was first asked for: so loop-invariant code is born outside.
+    """
+
+    def __init__(self, names: Names) -> None:
+        self.names = names
+        self.lines: list[str] = []
+        self.values: dict[Scalar, tuple[str, ...]] = {}
+        self.made: dict[tuple[object, ...], str] = {}  # splats, pointers, masks
+
+    def line(self, text: str) -> None:
+        self.lines.append(f"  {text}")
+
+    def label(self, name: str) -> None:
+        self.lines.append(f"{name}:")
+
+    def emit(self, expression: str) -> str:
+        name = f"%{self.names.fresh()}"
+        self.lines.append(f"  {name} = {expression}")
+        return name
+
+    def call(self, function: str, result: str, arguments: Sequence[tuple[str, str]]) -> str:
+        """Call an intrinsic or a C function, declared by the types of this call."""
+        kinds = ", ".join(kind for kind, _ in arguments)
+        self.names.declarations[function] = f"declare {result} @{function}({kinds})"
+        values = ", ".join(f"{kind} {value}" for kind, value in arguments)
+        return self.emit(f"call {result} @{function}({values})")
+
+    def call_void(self, function: str, arguments: Sequence[tuple[str, str]]) -> None:
+        kinds = ", ".join(kind for kind, _ in arguments)
+        self.names.declarations[function] = f"declare void @{function}({kinds})"
+        values = ", ".join(f"{kind} {value}" for kind, value in arguments)
+        self.line(f"call void @{function}({values})")
