@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from symnet.compile.infer import Inference
+from symnet.compile.reads import data_inputs
 from symnet.graph.types import COMPLEX
 from symnet.graph.variables import Apply, Constant, Variable
 from symnet.kernels import loops
@@ -44,6 +45,7 @@ class Cluster:
     trailing: bool = True  # the reduced axes are the last ones of what is reduced
     maps: dict[Variable, AxisMap] = field(default_factory=dict)  # of its own variables
     reads: dict[Variable, AxisMap] = field(default_factory=dict)  # wanted of producers
+    inputs: dict[tuple[Apply, Variable], AxisMap] = field(default_factory=dict)
     stored: set[Variable] = field(default_factory=set)  # needed outside
 
     @property
@@ -57,15 +59,6 @@ def is_loop(node: Apply) -> bool:
         return False
     tensors = [*node.inputs, *node.outputs]
     return not any(v.type.dtype in COMPLEX for v in tensors)
-
-
-def data_inputs(node: Apply) -> Sequence[int]:
-    """Which inputs an operation reads as arrays (not only for their sizes or values)."""
-    rule = getattr(node.op, "reads", None)
-    if rule is not None:
-        found: Sequence[int] = rule(node)
-        return found
-    return range(len(node.inputs))
 
 
 class Fuser:
@@ -122,7 +115,7 @@ class Fuser:
         cluster.trailing = _is_trailing(node)
         kept = [k for k in range(len(source)) if k not in node.op.axes]
         cluster.maps[node.outputs[0]] = tuple(axes[k] for k in kept)
-        cluster.reads[node.inputs[0]] = axes
+        self._want(node, node.inputs[0], axes, cluster)
 
     def _axes(self, cluster: Cluster, sizes: Sequence[Size]) -> AxisMap:
         """New loop axes for an array of these sizes (none for sizes of 1)."""
@@ -197,11 +190,10 @@ class Fuser:
         self._enter(node, cluster, axes, outside)
         where = dict(zip(reduced, loop_axes, strict=True))
         outer = iter(axes)
-        self._want(
-            node.inputs[0],
-            tuple(where.get(k) if k in node.op.axes else next(outer) for k in range(len(source))),
-            cluster,
+        inner = tuple(
+            where.get(k) if k in node.op.axes else next(outer) for k in range(len(source))
         )
+        self._want(node, node.inputs[0], inner, cluster)
         return True
 
     def _reduction_axes(
@@ -244,11 +236,11 @@ class Fuser:
         for k in data_inputs(node):
             variable = node.inputs[k]
             if k in buffers:
-                self._want(variable, CONFLICT, cluster)
+                self._want(node, variable, CONFLICT, cluster)
             elif isinstance(node.op, DimShuffle):
-                self._want(variable, self._through_shuffle(node, axes), cluster)
+                self._want(node, variable, self._through_shuffle(node, axes), cluster)
             else:
-                self._want(variable, self._aligned(variable, axes), cluster)
+                self._want(node, variable, self._aligned(variable, axes), cluster)
 
     def _aligned(self, variable: Variable, axes: AxisMap) -> AxisMap:
         sizes = self._sizes(variable)
@@ -264,7 +256,10 @@ class Fuser:
                 back[source] = axes[position]
         return tuple(back)
 
-    def _want(self, variable: Variable, axes: AxisMap, cluster: Cluster) -> None:
+    def _want(
+        self, node: Apply, variable: Variable, axes: AxisMap, cluster: Cluster
+    ) -> None:
+        cluster.inputs[node, variable] = axes
         if isinstance(variable, Constant) and variable.data.size == 1:
             return
         have = cluster.reads.get(variable)

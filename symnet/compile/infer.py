@@ -61,7 +61,7 @@ class Inference:
         self._host: dict[Variable, Host | None] = {}
         self._leaves = set(leaves)
         self._same: dict[Size, Size] = {}
-        self._node: Apply | None = None
+        self.node: Apply | None = None  # whose rule is asking; errors name it
         for leaf in leaves:
             self._add_leaf(leaf)
 
@@ -100,12 +100,12 @@ class Inference:
 
     def _infer_node(self, node: Apply) -> None:
         inputs = [self._sizes.get(v, ()) for v in node.inputs]
-        outer, self._node = self._node, node
+        outer, self.node = self.node, node
         try:
             rule = getattr(node.op, "infer_sizes", None)
             found = rule(node, inputs, self) if rule is not None else None
         finally:
-            self._node = outer
+            self.node = outer
         if found is None:
             raise NotOnHost(node.outputs[0])
         for output, sizes in zip(node.outputs, found, strict=True):
@@ -128,7 +128,7 @@ class Inference:
             Demand(
                 combine("eq", left, right),
                 f"sizes do not agree ({what})",
-                self._node,
+                self.node,
                 ShapeError,
                 (left, right),
             )
@@ -153,7 +153,7 @@ class Inference:
             if not condition.value:
                 raise kind(self._text(what))
             return
-        self.demands.append(Demand(condition, what, self._node, kind))
+        self.demands.append(Demand(condition, what, self.node, kind))
 
     def value(self, variable: Variable) -> Size:
         host = self.host(variable)
@@ -172,7 +172,7 @@ class Inference:
         return host if isinstance(host, tuple) else (host,)
 
     def _text(self, what: str) -> str:
-        node = self._node
+        node = self.node
         if node is None:
             return what
         return message(
@@ -190,7 +190,10 @@ class Inference:
             for node in toposort([variable], blockers=tuple(self._host)):
                 values = [self._host_leaf(v) for v in node.inputs]
                 rule = getattr(node.op, "host", None)
-                found = rule(node, values, self) if rule is not None else None
+                try:
+                    found = rule(node, values, self) if rule is not None else None
+                except NotOnHost:
+                    found = None
                 found = _folded(found)
                 for output in node.outputs:
                     self._host[output] = found

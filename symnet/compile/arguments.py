@@ -1,0 +1,399 @@
+"""What a user says to `function`, checked and brought into one form."""
+
+from __future__ import annotations
+
+import difflib
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from symnet.config import config
+from symnet.errors import MissingInputError, UnusedInputError, message
+from symnet.graph.traverse import ancestors, clone_replace, leaves, toposort
+from symnet.graph.types import TensorType
+from symnet.graph.variables import Constant, Variable, operand_text
+from symnet.ops.base import as_tensor
+from symnet.ops.elementwise import cast
+from symnet.ops.shape import patternbroadcast
+from symnet.shared import SharedVariable
+
+Pairs = Mapping[Any, Any] | Iterable[tuple[Any, Any]] | tuple[Any, Any] | None
+
+
+class In:
+    """An input of a function: a variable, with a name, a default value, or an update.
+
+    value: taken where a call gives none; with `update` it is kept between calls, and
+    replaced after each by the value of the expression `update`.
+    strict, allow_downcast: how a call's argument is converted (see `TensorType.filter`).
+    mutable, borrow: accepted as in Theano; arguments are never overwritten.
+    """
+
+    def __init__(
+        self,
+        variable: Variable,
+        name: str | None = None,
+        value: Any = None,
+        update: Any = None,
+        mutable: bool | None = None,
+        strict: bool = False,
+        allow_downcast: bool | None = None,
+        autoname: bool = True,
+        implicit: bool | None = None,
+        borrow: bool | None = None,
+        shared: bool = False,
+    ) -> None:
+        if not isinstance(variable, Variable):
+            raise TypeError(
+                message(
+                    f"an input of a function is a variable, not {type(variable).__name__} "
+                    f"{variable!r:.60}",
+                    cure="pass symbolic variables, such as T.matrix('x')",
+                )
+            )
+        self.variable = variable
+        self.name = name if name is not None else (variable.name if autoname else None)
+        self.value = value
+        self.update = update
+        self.mutable = bool(mutable)
+        self.strict = strict
+        self.allow_downcast = allow_downcast
+        self.borrow = borrow
+        self.implicit = implicit
+
+    def __repr__(self) -> str:
+        return f"In({self.variable})"
+
+
+class Out:
+    """An output of a function.  `borrow` is accepted as in Theano; results are fresh."""
+
+    def __init__(self, variable: Any, borrow: bool = False) -> None:
+        self.variable = as_tensor(variable)
+        self.borrow = borrow
+
+    def __repr__(self) -> str:
+        return f"Out({self.variable})"
+
+
+@dataclass
+class Request:
+    """What a function is to compute: inputs, outputs, updates, all replaced and checked.
+
+    form: how results are handed out, "none", "one", "list" or "dict" (with `keys`).
+    """
+
+    inputs: list[In]
+    outputs: list[Variable]
+    updates: dict[SharedVariable, Variable]
+    form: str
+    keys: list[Any]
+    states: dict[str, SharedVariable]
+
+
+def read_request(
+    inputs: Any,
+    outputs: Any,
+    updates: Pairs,
+    givens: Pairs,
+    no_default_updates: Any,
+    allow_input_downcast: bool | None,
+    on_unused_input: str | None,
+) -> Request:
+    """Check and combine the arguments of `function`.  Raises as `function` says."""
+    ins = read_inputs(inputs, allow_input_downcast)
+    values, form, keys = read_outputs(outputs)
+    replace = read_givens(givens)
+    changes = read_updates(updates)
+    states = read_states(ins, replace, changes)
+    ins = [i for i in ins if i.variable not in replace or i.name not in states]
+    targets = list(changes)
+    found = clone_replace([*values, *changes.values()], replace)
+    results, news = found[: len(values)], found[len(values) :]
+    chosen = dict(zip(targets, news, strict=True))
+    add_default_updates(chosen, results, no_default_updates, replace)
+    chosen = {s: fit_update(s, v) for s, v in chosen.items()}
+    wanted = [*results, *chosen.values()]
+    check_inputs(ins, wanted, replace, on_unused_input or config.on_unused_input)
+    return Request(ins, results, chosen, form, keys, states)
+
+
+# ---- inputs and outputs
+
+
+def read_inputs(inputs: Any, allow_downcast: bool | None) -> list[In]:
+    if isinstance(inputs, (Variable, In)) or not isinstance(inputs, (list, tuple)):
+        raise TypeError(
+            message(
+                f"the inputs of a function are a list, not {type(inputs).__name__}",
+                cure="write function([x, y], ...)",
+            )
+        )
+    found: list[In] = []
+    for given in inputs:
+        one = given if isinstance(given, In) else _as_in(given)
+        if one.allow_downcast is None:
+            one.allow_downcast = allow_downcast
+        _check_leaf(one.variable)
+        if any(other.variable is one.variable for other in found):
+            raise ValueError(f"the input {operand_text(one.variable)} is listed twice")
+        found.append(one)
+    return found
+
+
+def _as_in(given: Any) -> In:
+    """Theano also took (variable, default value) pairs."""
+    if isinstance(given, tuple) and len(given) == 2 and isinstance(given[0], Variable):
+        return In(given[0], value=given[1])
+    return In(given)
+
+
+def _check_leaf(variable: Variable) -> None:
+    if isinstance(variable, SharedVariable):
+        raise TypeError(
+            message(
+                f"the shared variable {operand_text(variable)} cannot be an input",
+                cure="leave it out: functions find shared variables by themselves; to "
+                "replace its value for this function use givens",
+            )
+        )
+    if isinstance(variable, Constant):
+        raise TypeError(f"the constant {operand_text(variable)} cannot be an input")
+
+
+def read_outputs(outputs: Any) -> tuple[list[Variable], str, list[Any]]:
+    """The variables, in which form they are handed out, and the keys of a dict."""
+    if outputs is None:
+        return [], "none", []
+    if isinstance(outputs, Mapping):
+        for key in outputs:
+            if not isinstance(key, str):
+                raise TypeError(f"keys of a dict of outputs are strings, not {key!r}")
+        keys = sorted(outputs)
+        return [_output(outputs[key]) for key in keys], "dict", keys
+    if isinstance(outputs, (list, tuple)):
+        return [_output(one) for one in outputs], "list", []
+    return [_output(outputs)], "one", []
+
+
+def _output(given: Any) -> Variable:
+    if isinstance(given, Out):
+        return given.variable
+    if isinstance(given, Variable) and not isinstance(given.type, TensorType):
+        raise TypeError(f"{given} of type {given.type} cannot be an output")
+    return as_tensor(given)
+
+
+def read_pairs(pairs: Pairs, what: str) -> list[tuple[Any, Any]]:
+    """A mapping, pairs, or one bare pair, as a list of pairs."""
+    if pairs is None:
+        return []
+    if isinstance(pairs, Mapping):
+        return list(pairs.items())
+    listed = list(pairs)
+    if len(listed) == 2 and isinstance(listed[0], Variable):
+        return [(listed[0], listed[1])]
+    for pair in listed:
+        if not (isinstance(pair, (tuple, list)) and len(pair) == 2):
+            raise TypeError(
+                message(
+                    f"{what} are a dict or a list of pairs; got {pair!r:.60} among them",
+                    cure=f"write {what}=[(variable, expression), ...]",
+                )
+            )
+    return [(pair[0], pair[1]) for pair in listed]
+
+
+# ---- givens
+
+
+def read_givens(givens: Pairs) -> dict[Variable, Variable]:
+    replace: dict[Variable, Variable] = {}
+    for old, new in read_pairs(givens, "givens"):
+        if not isinstance(old, Variable):
+            raise TypeError(
+                message(
+                    f"givens replaces variables; {old!r:.60} is a {type(old).__name__}",
+                    cure="use the variable itself as the key, not its name",
+                )
+            )
+        if old in replace:
+            raise ValueError(f"givens replaces {operand_text(old)} twice")
+        replace[old] = fit(new, old, "given")
+    return replace
+
+
+def fit(value: Any, target: Variable, what: str) -> Variable:
+    """`value` as a variable that may stand for `target`.  Raises: TypeError."""
+    new = as_tensor(value) if not isinstance(value, Variable) else value
+    old_type, new_type = target.type, new.type
+    if not isinstance(old_type, TensorType):
+        if type(new_type) is not type(old_type):
+            raise TypeError(f"{target} ({old_type}) cannot be {what} {new} ({new_type})")
+        return new
+    if new_type.ndim != old_type.ndim:
+        raise TypeError(_misfit(target, new, what, "their ranks differ"))
+    if new_type.dtype != old_type.dtype:
+        if not _lossless(new, old_type.dtype):
+            source = introduced(new, new_type.dtype)
+            raise TypeError(_misfit(target, new, what, "it would lose precision", source))
+        new = cast(new, old_type.dtype)
+    if not old_type.accepts(new.type):
+        raise TypeError(_misfit(target, new, what, "their known sizes differ"))
+    if what == "given" and old_type.broadcastable != new.type.broadcastable:
+        pattern = [a or b for a, b in zip(old_type.broadcastable, new.type.broadcastable)]
+        new = patternbroadcast(new, pattern)
+    return new
+
+
+def _lossless(new: Variable, dtype: str) -> bool:
+    have = new.type.dtype
+    if isinstance(new, Constant) and new.weak and new.data.dtype.kind in "biuf":
+        return np.dtype(dtype).kind in ("f", "c") or new.data.dtype.kind in "biu"
+    integer_to_float = np.dtype(have).kind in "biu" and dtype == config.floatX
+    return integer_to_float or bool(np.can_cast(have, dtype, "safe"))
+
+
+def _misfit(
+    target: Variable, new: Variable, what: str, why: str, source: Variable | None = None
+) -> str:
+    operands = [operand_text(target), operand_text(new)]
+    cure = f"cast it: .astype({target.type.dtype!r})"
+    if new.type.ndim != target.type.ndim:
+        cure = "give it the same rank, with reshape, dimshuffle or a reduction"
+    note = ""
+    if source is not None and source.owner is not None:
+        note = f"\n  {source.type.dtype} comes from: {source.owner.op}, {source.origin}"
+    text = f"{operand_text(target)} cannot be {what} {operand_text(new)}: {why}{note}"
+    return message(text, operands=operands, origin=new.origin, cure=cure)
+
+
+def introduced(variable: Variable, dtype: str) -> Variable | None:
+    """The first variable of that dtype which no operand of the same dtype explains."""
+    for node in toposort([variable]):
+        inputs = [v.type.dtype for v in node.inputs if isinstance(v.type, TensorType)]
+        outputs = [v for v in node.outputs if getattr(v.type, "dtype", None) == dtype]
+        if outputs and dtype not in inputs:
+            return outputs[0]
+    return next((v for v in ancestors([variable]) if v.type.dtype == dtype), None)
+
+
+# ---- updates
+
+
+def read_updates(updates: Pairs) -> dict[SharedVariable, Any]:
+    found: dict[SharedVariable, Any] = {}
+    for target, value in read_pairs(updates, "updates"):
+        if not isinstance(target, SharedVariable):
+            raise TypeError(
+                message(
+                    f"updates change shared variables; {target!r:.60} is none",
+                    cure="make it with symnet.shared(value), or return the new value "
+                    "as an output",
+                )
+            )
+        if target in found:
+            raise ValueError(f"updates change {operand_text(target)} twice")
+        found[target] = value if isinstance(value, Variable) else as_tensor(value)
+    return found
+
+
+def fit_update(shared: SharedVariable, value: Variable) -> Variable:
+    return fit(value, shared, "updated with")
+
+
+def add_default_updates(
+    chosen: dict[SharedVariable, Variable],
+    results: Sequence[Variable],
+    leave_out: Any,
+    replace: Mapping[Variable, Variable],
+) -> None:
+    """Add the default updates of the shared variables in use (random streams)."""
+    if leave_out is True:
+        return
+    skipped = set(leave_out) if leave_out else set()
+    looked_at: set[Variable] = set()
+    pending = [*results, *chosen.values()]
+    while pending:
+        fresh: list[Variable] = []
+        for leaf in leaves(pending):
+            update = getattr(leaf, "default_update", None)
+            if not isinstance(leaf, SharedVariable) or update is None or leaf in looked_at:
+                continue
+            looked_at.add(leaf)
+            if leaf not in skipped and leaf not in chosen:
+                (chosen[leaf],) = clone_replace([update], replace)
+                fresh.append(chosen[leaf])
+        pending = fresh
+
+
+def read_states(
+    ins: Sequence[In],
+    replace: dict[Variable, Variable],
+    changes: dict[SharedVariable, Any],
+) -> dict[str, SharedVariable]:
+    """Inputs with an update keep their value between calls: each becomes shared."""
+    states: dict[str, SharedVariable] = {}
+    for one in ins:
+        if one.update is None:
+            continue
+        if one.value is None:
+            raise ValueError(f"{one}: an input with an update needs a value to start from")
+        start = one.variable.type.filter(one.value, allow_downcast=one.allow_downcast)
+        state = SharedVariable(one.variable.type, np.array(start), one.name)
+        replace[one.variable] = state
+        changes[state] = as_tensor(one.update)
+        states[one.name or f"state {len(states)}"] = state
+    return states
+
+
+# ---- what is missing, what is not needed
+
+
+def check_inputs(
+    ins: Sequence[In],
+    wanted: Sequence[Variable],
+    replace: Mapping[Variable, Variable],
+    on_unused: str,
+) -> None:
+    """Raises: MissingInputError, UnusedInputError; ValueError for a bad `on_unused`."""
+    if on_unused not in ("raise", "warn", "ignore"):
+        raise ValueError(f"on_unused_input is 'raise', 'warn' or 'ignore', not {on_unused!r}")
+    given = {one.variable for one in ins}
+    used = set(leaves(wanted, blockers=given))
+    for leaf in used:
+        if not isinstance(leaf, (Constant, SharedVariable)) and leaf not in given:
+            raise MissingInputError(_missing(leaf, ins, wanted))
+    replaced = {v for key in replace for v in [key]}
+    for one in ins:
+        if one.variable not in used and one.value is None:
+            _unused(one.variable, on_unused, one.variable in replaced)
+
+
+def _missing(leaf: Variable, ins: Sequence[In], wanted: Sequence[Variable]) -> str:
+    user = next((n for n in toposort(wanted) if leaf in n.inputs), None)
+    names = [one.variable.name for one in ins if one.variable.name]
+    near = difflib.get_close_matches(leaf.name or "", names, n=1)
+    hint = f" (did you mean {near[0]}? It is another variable)" if near else ""
+    return message(
+        f"{operand_text(leaf)} is needed, but it is neither an input nor given{hint}",
+        operation=user.op if user is not None else None,
+        origin=user.origin if user is not None else None,
+        cure=f"add it to the inputs, or say givens={{{leaf}: value}}",
+    )
+
+
+def _unused(variable: Variable, on_unused: str, replaced: bool) -> None:
+    if on_unused == "ignore":
+        return
+    why = "givens replaces it" if replaced else "no output or update needs it"
+    text = message(
+        f"the input {operand_text(variable)} is not used: {why}",
+        cure="remove it from the inputs, or pass on_unused_input='ignore'",
+    )
+    if on_unused == "raise":
+        raise UnusedInputError(text)
+    warnings.warn(text, stacklevel=5)

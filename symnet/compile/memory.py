@@ -1,0 +1,377 @@
+"""Where results lie, and in which order steps run.
+
+Temporaries are given the memory of an output, of the shared variable that they update,
+or of an array that is used for the last time; the rest share one arena.  This is the
+only place where anything is decided to be overwritten.
+
+Rules kept here:
+- a shared variable is written only after every step that reads its old value, and after
+  every step that may fail: a failed call changes nothing;
+- the result of one step may lie over an input only where it is read at the very same
+  position of the same loop.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from symnet.compile.infer import Inference
+from symnet.compile.lower import Lowering
+from symnet.compile.program import Buffer, LoopStep, Step, copy_step
+from symnet.graph.variables import Variable
+from symnet.kernels.loops import walk
+from symnet.kernels.views import ONE, View, contiguous_strides
+
+
+@dataclass(eq=False)
+class Layout:
+    """The steps with their dependences, while places are being given."""
+
+    steps: list[Step]
+    after: dict[Step, set[Step]] = field(default_factory=dict)  # step -> those it precedes
+
+    def __post_init__(self) -> None:
+        writer: dict[Buffer, list[Step]] = {}
+        for step in self.steps:
+            self.after[step] = set()
+            for view in _reads(step):
+                for source in writer.get(view.buffer, ()):
+                    if source is not step:
+                        self.after[source].add(step)
+            for view in step.outputs:
+                writer.setdefault(view.buffer, []).append(step)
+
+    def reaches(self, start: Step, goals: set[Step]) -> bool:
+        """Whether any of `goals` must run after `start`."""
+        seen = {start}
+        stack = [start]
+        while stack:
+            for follower in self.after[stack.pop()]:
+                if follower in goals:
+                    return True
+                if follower not in seen:
+                    seen.add(follower)
+                    stack.append(follower)
+        return False
+
+
+def _reads(step: Step) -> list[View]:
+    initial = [step.initial] if step.initial is not None else []
+    return [*step.inputs, *initial]
+
+
+def place(
+    lowering: Lowering,
+    outputs: Sequence[Variable],
+    updates: Mapping[Variable, Variable],
+    inference: Inference,
+) -> tuple[list[Step], list[Buffer], list[tuple[Variable, int]]]:
+    """Give every temporary its place and order the steps.
+
+    Returns the steps in order, the buffers of the outputs (with those of shared
+    variables whose size may change behind them), and which of these replace whom.
+    """
+    placer = Placer(lowering, inference)
+    results = [placer.output(k, v) for k, v in enumerate(outputs)]
+    replaced: list[tuple[Variable, int]] = []
+    for shared, value in updates.items():
+        if placer.same_sizes(shared, value):
+            placer.update(shared, value, updates)
+        else:
+            replaced.append((shared, len(results)))
+            results.append(placer.output(len(results), value))
+    placer.initials()
+    return placer.ordered(), results, replaced
+
+
+class Placer:
+    """Decides places one by one, keeping the dependences of the steps."""
+
+    def __init__(self, lowering: Lowering, inference: Inference) -> None:
+        self.lowering = lowering
+        self.inference = inference
+        self.layout = Layout(list(lowering.steps))
+        self.makers: dict[Buffer, Step] = {}
+        self.reading: dict[Buffer, list[Step]] = {}
+        self.commits: list[Step] = []
+        self.writers: dict[Buffer, list[Step]] = {}
+        for step in self.layout.steps:
+            for view in step.outputs:
+                self.makers[view.buffer] = step
+                self.writers.setdefault(view.buffer, []).append(step)
+            for view in _reads(step):
+                self.reading.setdefault(view.buffer, []).append(step)
+        self.fallible = {s for s in self.layout.steps if s.fallible}
+
+    # ---- outputs
+
+    def output(self, position: int, variable: Variable) -> Buffer:
+        """The buffer of a result: the temporary itself, or a copy."""
+        view = self.lowering.view_of(variable)
+        sizes = self.inference.sizes_of(variable)
+        buffer = Buffer("output", view.dtype, sizes, position, name=variable.name or "")
+        if self._whole(view) and view.buffer.place is None:
+            view.buffer.place = buffer
+        else:
+            self._copy(view, buffer)
+        return buffer
+
+    def _whole(self, view: View) -> bool:
+        """Whether the view is all of a temporary, in its own order."""
+        buffer = view.buffer
+        return (
+            buffer.kind == "temporary"
+            and len(view.sizes) == len(buffer.sizes)
+            and all(a is b for a, b in zip(view.sizes, buffer.sizes, strict=True))
+            and view.contiguous
+            and view.offset.op == "literal"
+            and view.offset.value == 0
+        )
+
+    def _copy(self, view: View, buffer: Buffer) -> Step:
+        strides = contiguous_strides(buffer.sizes, view.itemsize)
+        target = View(buffer, view.dtype, buffer.sizes, strides)
+        step = copy_step(view, target)
+        self._add(step)
+        return step
+
+    def _add(self, step: Step) -> None:
+        self.layout.steps.append(step)
+        self.layout.after[step] = set()
+        for view in step.inputs:
+            self.reading.setdefault(view.buffer, []).append(step)
+            for maker in self.writers.get(view.buffer, ()):
+                self.layout.after[maker].add(step)
+        for view in step.outputs:
+            self.writers.setdefault(view.buffer, []).append(step)
+
+    # ---- updates
+
+    def same_sizes(self, shared: Variable, value: Variable) -> bool:
+        """Whether the new value certainly has the old one's sizes."""
+        old, new = self.inference.sizes_of(shared), self.inference.sizes_of(value)
+        return all(self.inference.same(a, b) for a, b in zip(old, new, strict=True))
+
+    def update(
+        self, shared: Variable, value: Variable, updates: Mapping[Variable, Variable]
+    ) -> None:
+        """Have the new value written over the old one, directly where that is safe."""
+        target = self.lowering.view_of(shared).buffer
+        view = self.lowering.view_of(value)
+        buffer = view.buffer
+        if buffer is target:
+            if view == self.lowering.view_of(shared):
+                return  # updated with itself
+        elif self._whole(view) and buffer.place is None and self._may_write(buffer, target):
+            buffer.place = target
+            return
+        if buffer.home.leaf in updates:
+            # A view of something that is overwritten: copied first, committed last.
+            view = self.lowering.dense(value, view, value.owner)  # type: ignore[arg-type]
+            self._add(self.lowering.steps[-1])
+        self._commit(view, target)
+
+    def _commit(self, view: View, target: Buffer) -> None:
+        """A copy after everything else."""
+        strides = contiguous_strides(target.sizes, view.itemsize)
+        whole = View(target, view.dtype, target.sizes, strides)
+        self.commits.append(copy_step(view, whole))
+
+    def _may_write(self, buffer: Buffer, target: Buffer) -> bool:
+        """Whether the step that makes `buffer` may write to `target` at once.  Where it
+        may, its order after the readers of `target` is recorded."""
+        maker = self.makers[buffer]
+        if maker.fallible or not _overwrites_safely(maker, buffer, target):
+            return False
+        before = {s for s in self.reading.get(target, ()) if s is not maker}
+        before |= self.fallible - {maker}
+        if self.layout.reaches(maker, before):
+            return False
+        for step in before:
+            self.layout.after[step].add(maker)
+        return True
+
+    # ---- results that start from an input
+
+    def initials(self) -> None:
+        """A result that starts as a copy of an input takes its memory where nobody else
+        needs that, and is preceded by the copy otherwise."""
+        for step in list(self.layout.steps):
+            if step.initial is None:
+                continue
+            result = step.outputs[0].buffer
+            source = step.initial
+            if result.home is source.buffer.home and _dense(source):
+                continue
+            if self._last_use(step, source) and result.place is None:
+                result.place = source.buffer
+                continue
+            self._copy_before(step, source, result)
+
+    def _last_use(self, step: Step, source: View) -> bool:
+        buffer = source.buffer
+        only = all(s is step for s in self.reading.get(buffer, ()))
+        inside = any(v.buffer is buffer for v in step.inputs)
+        unshared = len(self.lowering.owners.get(buffer, ())) <= 1
+        free = buffer.place is None and buffer not in self.results
+        return only and not inside and unshared and free and self._whole(source)
+
+    @property
+    def results(self) -> set[Buffer]:
+        return {v.buffer for s in self.commits for v in s.inputs}
+
+    def _copy_before(self, step: Step, source: View, result: Buffer) -> None:
+        strides = contiguous_strides(result.sizes, source.itemsize)
+        target = View(result, source.dtype, result.sizes, strides)
+        copy = copy_step(source, target, step.nodes)
+        self._add(copy)
+        self.layout.after[copy].add(step)
+
+    # ---- order
+
+    def ordered(self) -> list[Step]:
+        """The steps in an order that keeps every dependence; those on which nothing
+        depends run as soon as they can, so that what they read is freed."""
+        steps = self.layout.steps
+        position = {step: k for k, step in enumerate(self.lowering.steps)}
+        waiting = dict.fromkeys(steps, 0)
+        for step in steps:
+            for follower in self.layout.after[step]:
+                waiting[follower] += 1
+        ready: list[tuple[bool, int, int]] = []
+
+        def push(k: int, step: Step) -> None:
+            last = bool(self.layout.after[step])
+            heapq.heappush(ready, (last, position.get(step, -1), k))
+
+        number = {step: k for k, step in enumerate(steps)}
+        for k, step in enumerate(steps):
+            if not waiting[step]:
+                push(k, step)
+        order: list[Step] = []
+        while ready:
+            step = steps[heapq.heappop(ready)[2]]
+            order.append(step)
+            for follower in self.layout.after[step]:
+                waiting[follower] -= 1
+                if not waiting[follower]:
+                    push(number[follower], follower)
+        assert len(order) == len(steps), "steps depend on each other in a circle"
+        return order + self.commits
+
+
+def _overwrites_safely(step: Step, buffer: Buffer, target: Buffer) -> bool:
+    """Whether the step reads `target` only where it has not written yet."""
+    inside = [v for v in step.inputs if v.buffer.home is target]
+    if not isinstance(step, LoopStep):
+        return not inside  # (a result that starts from `target` is no input)
+    if not inside:
+        return True
+    if any(node.op == "reduce" for o in step.kernel.outputs for node in walk([o.value])):
+        return False
+    write = next(a for a in step.accesses if a.view.buffer is buffer)
+    count = len(step.inputs)
+    return all(
+        not a.indexed and a.axes == write.axes and _dense(a.view)
+        for a in step.accesses[:count]
+        if a.view.buffer.home is target
+    )
+
+
+def _dense(view: View) -> bool:
+    return view.contiguous and view.offset.op == "literal" and view.offset.value == 0
+
+
+def reuse_dying(steps: Sequence[Step], keep: set[Buffer]) -> None:
+    """Let an elementwise result lie over an input that is read for the last time."""
+    last = {v.buffer.home: step for step in steps for v in (*_reads(step), *step.outputs)}
+    for step in steps:
+        if not isinstance(step, LoopStep) or any(step.kernel.reduced) or step.initial:
+            continue
+        for view in step.outputs:
+            buffer = view.buffer
+            if buffer.home.kind != "temporary" or buffer.place is not None or buffer in keep:
+                continue
+            _take_over(step, buffer, last)
+
+
+def _take_over(step: LoopStep, buffer: Buffer, last: dict[Buffer, Step]) -> None:
+    taken = {v.buffer.home for v in step.outputs}
+    write = next(a for a in step.accesses if a.view.buffer is buffer)
+    for access in step.accesses[: len(step.inputs)]:
+        old = access.view.buffer.home
+        fits = (
+            old.kind == "temporary"
+            and old not in taken
+            and last[old] is step
+            and access.axes == write.axes
+            and access.view.itemsize == write.view.itemsize
+            and access.view.contiguous
+            and all(a is b for a, b in zip(access.view.sizes, buffer.sizes, strict=True))
+            and len(old.sizes) == len(buffer.sizes)
+            and all(a is b or a is ONE for a, b in zip(old.sizes, buffer.sizes, strict=True))
+            and _overwrites_safely(step, buffer, old)
+        )
+        if fits:
+            last[old] = last[buffer]
+            buffer.place = old
+            return
+
+
+def lifetimes(steps: Sequence[Step]) -> dict[Buffer, tuple[int, int]]:
+    """For each temporary the first and the last step that touches it."""
+    found: dict[Buffer, tuple[int, int]] = {}
+    for k, step in enumerate(steps):
+        for view in (*_reads(step), *step.outputs):
+            home = view.buffer.home
+            if home.kind == "temporary":
+                found[home] = (found[home][0] if home in found else k, k)
+    return found
+
+
+def pack(
+    lives: Mapping[Buffer, tuple[int, int]], sizes: Mapping[Buffer, int]
+) -> tuple[dict[Buffer, int], int]:
+    """Offsets in one arena so that arrays that live at the same time do not overlap.
+
+    First fit in order of first use, each at a multiple of 64 bytes.
+    Returns the offsets, and the size of the arena in bytes.
+    """
+    free: list[tuple[int, int]] = []  # (offset, length), by offset
+    dying: list[tuple[int, int, int]] = []  # (last step, offset, length)
+    offsets: dict[Buffer, int] = {}
+    end = 0
+    for buffer, (first, last) in sorted(lives.items(), key=lambda item: item[1]):
+        length = -(-max(sizes[buffer], 1) // 64) * 64
+        while dying and dying[0][0] < first:
+            _, offset, gone = heapq.heappop(dying)
+            free = _with_block(free, offset, gone)
+        fit = min((b for b in free if b[1] >= length), key=lambda b: b[1], default=None)
+        if fit is None and free and free[-1][0] + free[-1][1] == end:
+            fit = free[-1]  # the last block grows
+            end = fit[0] + length
+            free.remove(fit)
+            offset = fit[0]
+        elif fit is None:
+            offset, end = end, end + length
+        else:
+            free.remove(fit)
+            offset = fit[0]
+            if fit[1] > length:
+                free = _with_block(free, offset + length, fit[1] - length)
+        offsets[buffer] = offset
+        heapq.heappush(dying, (last, offset, length))
+    return offsets, end
+
+
+def _with_block(free: list[tuple[int, int]], offset: int, length: int) -> list[tuple[int, int]]:
+    """The free blocks with one more, neighbours joined."""
+    joined: list[tuple[int, int]] = []
+    for block in sorted([*free, (offset, length)]):
+        if joined and joined[-1][0] + joined[-1][1] == block[0]:
+            joined[-1] = (joined[-1][0], joined[-1][1] + block[1])
+        else:
+            joined.append(block)
+    return joined

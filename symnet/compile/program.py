@@ -1,0 +1,152 @@
+"""A program: steps over buffers, with sizes still to come.
+
+What lowering makes, memory decides upon, and a plan binds to concrete sizes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from symnet.compile.infer import Demand, HostArgument
+from symnet.graph.origin import Origin
+from symnet.graph.variables import Apply, Variable
+from symnet.kernels.loops import Kernel, Operand, Output, load
+from symnet.kernels.views import ZERO, Size, View
+
+AxisMap = tuple[int | None, ...]
+
+
+@dataclass(eq=False)
+class Buffer:
+    """A piece of memory.
+
+    kind: "input" (number `position` of the call), "shared", "constant", "parameters"
+    (host integers that kernels read), "output" (made for each call), or "temporary".
+    A temporary may be given `place`: it then is that other buffer.
+    """
+
+    kind: str
+    dtype: str
+    sizes: tuple[Size, ...] = ()
+    position: int = 0
+    leaf: Variable | None = None
+    data: Any = None
+    place: Buffer | None = None
+    name: str = ""
+
+    @property
+    def home(self) -> Buffer:
+        """The buffer that this one is, in the end."""
+        buffer = self
+        while buffer.place is not None:
+            buffer = buffer.place
+        return buffer
+
+    def __repr__(self) -> str:
+        home = self.home
+        named = self.name or home.name
+        return f"{home.kind}{f' {named}' if named else f' {home.position}'}"
+
+
+@dataclass(frozen=True)
+class Access:
+    """How a loop walks an array: along which loop axis each array axis moves.
+
+    With `indexed` all axes of the array are read at computed positions instead.
+    """
+
+    view: View
+    axes: AxisMap
+    indexed: bool = False
+
+    def strides(self, rank: int) -> tuple[Size, ...]:
+        """Byte strides along the loop axes."""
+        steps = [ZERO] * rank
+        if not self.indexed:
+            for axis, stride in zip(self.axes, self.view.strides, strict=True):
+                if axis is not None:
+                    steps[axis] = stride
+        return tuple(steps)
+
+    def operand(self, rank: int) -> Operand:
+        moving = set() if self.indexed else set(self.axes)
+        count = self.view.ndim if self.indexed else 0
+        return Operand(self.view.dtype, tuple(a in moving for a in range(rank)), count)
+
+
+@dataclass(eq=False)
+class Step:
+    """Something that runs.  `initial` is what the (first) output's memory must hold
+    before: a copy is made where it does not lie there already."""
+
+    nodes: Sequence[Apply]
+    inputs: Sequence[View]
+    outputs: Sequence[View]
+    initial: View | None = None
+    fallible: bool = False
+
+    @property
+    def origin(self) -> Origin | None:
+        return next((n.origin for n in self.nodes if n.origin is not None), None)
+
+
+@dataclass(eq=False)
+class LoopStep(Step):
+    """A kernel over `sizes`; accesses of its inputs, then of its outputs."""
+
+    kernel: Kernel = None  # type: ignore[assignment]
+    sizes: tuple[Size, ...] = ()
+    accesses: Sequence[Access] = ()
+
+
+@dataclass(eq=False)
+class CallStep(Step):
+    """A routine of a library.  `settings` are its own: see `compile.calls`."""
+
+    routine: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(eq=False)
+class Program:
+    """Steps in order, and what a call must provide and check.
+
+    arguments: the host integers on which sizes depend; parameters: host integers that
+    kernels read from memory; updates: shared variables written by the steps, or (with a
+    view) to be replaced by a new array after the call, since their size may change.
+    """
+
+    inputs: Sequence[Variable]
+    shared: Sequence[Variable]
+    outputs: Sequence[Buffer]
+    steps: Sequence[Step]
+    arguments: Sequence[HostArgument]
+    demands: Sequence[Demand]
+    parameters: Sequence[Size]
+    constants: Sequence[Buffer]
+    temporaries: Sequence[Buffer]
+    replaced: Sequence[tuple[Variable, int]]
+
+
+def copy_step(source: View, target: View, nodes: Sequence[Apply] = ()) -> LoopStep:
+    """A loop that copies one view to another of the same sizes."""
+    rank = target.ndim
+    every = tuple(range(rank))
+    accesses = (Access(source.broadcast_to(target.sizes), every), Access(target, every))
+    operands = [access.operand(rank) for access in accesses]
+    kernel = Kernel(
+        rank,
+        (False,) * rank,
+        (operands[0],),
+        (Output(operands[1], load(0, source.dtype)),),
+    )
+    return LoopStep(
+        nodes, [source], [target], kernel=kernel, sizes=target.sizes, accesses=accesses
+    )
+
+
+def shared_kernel(kernel: Kernel, known: dict[str, Kernel]) -> Kernel:
+    """The first kernel seen with this text, so that equal kernels are one object."""
+    return known.setdefault(kernel.text, kernel)
