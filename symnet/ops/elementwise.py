@@ -135,7 +135,7 @@ class Elementwise(TensorOp):
                 value = getattr(xp, function)(*arrays)
             else:
                 value = function(xp, *arrays)
-        return [xp.asarray(value, dtype=node.outputs[0].type.dtype)]
+            return [xp.asarray(value, dtype=node.outputs[0].type.dtype)]
 
     def L_op(
         self,

@@ -147,3 +147,7 @@ def _astype(self: Variable, dtype: str) -> Variable:
 
 
 method("clip")(lambda self, a_min, a_max: arithmetic.clip(self, a_min, a_max))
+method("round")(arithmetic.round)
+method("conj", "conjugate")(_unary(arithmetic.conj))
+prop("real")(arithmetic.real)
+prop("imag")(arithmetic.imag)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from symnet.config import config
 from symnet.errors import message
 from symnet.graph.types import COMPLEX, FLOATS, TensorType
 from symnet.graph.variables import Apply, Variable, operand_text
@@ -256,13 +257,18 @@ def mean(
 ) -> Variable:
     """The mean over `axis`; of nothing NaN.
 
-    Dtypes: floats keep theirs (float16 is summed in float32), integers give floatX.
+    Dtypes: floats keep theirs (float16 is summed in float32); integers give floatX, and
+    are summed in float64, where they do not wrap.
     `op` is accepted for Theano's sake.
     """
     x = as_tensor(input)
     axes = normalize_axes(axis, x.type.ndim, "mean")
     half = x.type.dtype == "float16" and dtype is None
-    total = sum(x, axes, "float32" if half else dtype, keepdims, acc_dtype)
+    if half:
+        dtype = "float32"
+    elif dtype is None and x.type.dtype not in FLOATS + COMPLEX:
+        dtype, acc_dtype = config.floatX, acc_dtype or "float64"
+    total = sum(x, axes, dtype, keepdims, acc_dtype)
     result: Variable = true_div(total, cast(count(x, axes), to_float(total.type.dtype)))
     return cast(result, "float16") if half else result
 
@@ -353,16 +359,16 @@ def ptp(a: Any, axis: Any = None) -> Variable:
 
 
 def _ordered(kind: str, x: Any) -> Variable:
-    x = as_tensor(x)
-    if x.type.dtype in COMPLEX:
+    variable = as_tensor(x)
+    if variable.type.dtype in COMPLEX:
         raise TypeError(
             message(
                 f"{kind} is not defined for complex numbers, which have no order",
-                operands=[operand_text(x)],
+                operands=[operand_text(variable)],
                 cure=f"take T.{kind}(abs(x))",
             )
         )
-    return x
+    return variable
 
 
 # ---- truth

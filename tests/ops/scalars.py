@@ -1,0 +1,85 @@
+"""What the tests of elementwise operations share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from symnet.graph.types import DTYPES, TensorType
+from symnet.graph.variables import Variable
+from symnet.kernels import interpret
+from symnet.kernels.loops import argument, walk
+from symnet.kernels.math import expand
+from symnet.kernels.math.external import EXTERNAL
+from tests.helpers import check, run
+
+SPECIAL = [0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 2.0, 1.5, -2.5, 3.0, -7.25, 40.0]
+EXTREME = [np.nan, np.inf, -np.inf]
+
+
+def samples(dtype: str, extreme: bool = True) -> np.ndarray[Any, Any]:
+    """Values of that dtype that matter."""
+    kind = np.dtype(dtype).kind
+    if kind == "b":
+        return np.array([True, False])
+    if kind in "iu":
+        limits = np.iinfo(dtype)
+        values = [0, 1, 2, 3, 5, 7, 100, limits.max, limits.max - 1]
+        if kind == "i":
+            values += [-1, -2, -3, -8, limits.min, limits.min + 1]
+        return np.array(values, dtype)
+    real = np.array(SPECIAL + (EXTREME if extreme else []))
+    if kind == "c":
+        return (real[None, :12] + 1j * real[:12, None]).ravel().astype(dtype)
+    return real.astype(dtype)
+
+
+def pairs(dtype: str, other: str = "", extreme: bool = True) -> list[np.ndarray[Any, Any]]:
+    """Every sample of a dtype against every one of another."""
+    left, right = samples(dtype, extreme), samples(other or dtype, extreme)
+    return [left[:, None], right[None, :]]
+
+
+def of_kinds(kinds: str) -> list[str]:
+    return [dtype for dtype in DTYPES if np.dtype(dtype).kind in kinds]
+
+
+def variables(*arrays: Any) -> list[Variable]:
+    return [TensorType(a.dtype, [1 if n == 1 else None for n in a.shape])() for a in arrays]
+
+
+def apply(
+    function: Callable[..., Any],
+    *arrays: Any,
+    expected: Any = None,
+    rtol: float | None = None,
+    compiled: bool = True,
+) -> Any:
+    """function(*arrays) by reference, compiled, and from the scalar body; all must agree
+    with each other and, where it is given, with `expected`."""
+    inputs = variables(*arrays)
+    output = function(*inputs)
+    value = run(output, dict(zip(inputs, arrays)), rtol)
+    check_body(output, dict(zip(inputs, arrays)), value, rtol)
+    if expected is not None:
+        check(value, np.asarray(expected), output, rtol)
+    return value
+
+
+def check_body(output: Variable, values: Any, want: Any, rtol: float | None) -> None:
+    """The body of the last operation, interpreted on the values of its inputs."""
+    node = output.owner
+    body = getattr(node and node.op, "scalar", None)
+    if body is None or any(np.dtype(v.type.dtype).kind == "c" for v in [output, *node.inputs]):
+        return
+    arguments = [argument(k, v.type.dtype) for k, v in enumerate(node.inputs)]
+    roots = expand([body(arguments, output.type.dtype)])
+    if any(scalar.op in EXTERNAL for scalar in walk(roots)):
+        return
+    arrays = [run(v, values) if v.owner else values.get(v, getattr(v, "data", None))
+              for v in node.inputs]  # fmt: skip
+    got = interpret.evaluate(roots, [np.atleast_1d(a) for a in arrays])[0]
+    wanted = np.atleast_1d(want)
+    check(np.broadcast_to(got, wanted.shape), wanted, output, rtol)

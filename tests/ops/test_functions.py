@@ -1,0 +1,160 @@
+"""Functions of each element, against NumPy, SciPy and mpmath."""
+
+from __future__ import annotations
+
+import mpmath
+import numpy as np
+import pytest
+import scipy.special as special
+
+from symnet.errors import NullTypeGradError
+from symnet.gradient import grad, verify_grad
+from symnet.ops import arithmetic as A
+from symnet.ops import functions as F
+from symnet.ops import inputs
+from tests.helpers import run
+from tests.ops.scalars import apply, of_kinds, samples
+
+RANDOM = np.random.default_rng(3)
+WIDE, UNIT, POSITIVE, ABOVE = (-4.0, 4.0), (-0.95, 0.95), (0.2, 6.0), (1.1, 6.0)
+
+# name, reference, where it is smooth, whether it takes complex numbers
+FUNCTIONS = [
+    ("exp", np.exp, WIDE, True), ("exp2", np.exp2, WIDE, False), ("expm1", np.expm1, WIDE, True),
+    ("log2", np.log2, POSITIVE, True), ("log10", np.log10, POSITIVE, True),
+    ("log1p", np.log1p, POSITIVE, True), ("sigmoid", special.expit, WIDE, False),
+    ("softplus", lambda x: np.logaddexp(x, 0), WIDE, False), ("sin", np.sin, WIDE, True),
+    ("cos", np.cos, WIDE, True), ("tan", np.tan, (-1.2, 1.2), True),
+    ("arcsin", np.arcsin, UNIT, True), ("arccos", np.arccos, UNIT, True),
+    ("arctan", np.arctan, WIDE, True), ("sinh", np.sinh, WIDE, True),
+    ("cosh", np.cosh, WIDE, True), ("tanh", np.tanh, WIDE, True),
+    ("arcsinh", np.arcsinh, WIDE, True), ("arccosh", np.arccosh, ABOVE, True),
+    ("arctanh", np.arctanh, UNIT, True), ("deg2rad", np.deg2rad, WIDE, False),
+    ("rad2deg", np.rad2deg, WIDE, False), ("erf", special.erf, WIDE, False),
+    ("erfc", special.erfc, WIDE, False), ("erfcx", special.erfcx, WIDE, False),
+    ("erfinv", special.erfinv, UNIT, False), ("erfcinv", special.erfcinv, (0.1, 1.9), False),
+    ("gamma", special.gamma, POSITIVE, False), ("gammaln", special.gammaln, POSITIVE, False),
+    ("psi", special.psi, POSITIVE, False), ("j0", special.j0, POSITIVE, False),
+    ("j1", special.j1, POSITIVE, False), ("i0", special.i0, POSITIVE, False),
+    ("i1", special.i1, POSITIVE, False), ("xlogx", lambda x: special.xlogy(x, x), POSITIVE, False),
+]  # fmt: skip
+NAMES = [row[0] for row in FUNCTIONS]
+TWO = [
+    ("arctan2", np.arctan2, [0, 1]), ("gammainc", special.gammainc, [1]),
+    ("gammaincc", special.gammaincc, [1]), ("jv", special.jv, [1]), ("iv", special.iv, [1]),
+    ("xlogy0", special.xlogy, [0, 1]),
+]  # fmt: skip
+ONCE = ("j1", "i1", "psi")  # their second derivatives need more than one derivative has
+
+
+@pytest.mark.parametrize("dtype", of_kinds("biuf"))
+@pytest.mark.parametrize("name, reference, domain, _", FUNCTIONS, ids=NAMES)
+def test_values(name, reference, domain, _, dtype):
+    x = samples(dtype)
+    wide = dtype if np.dtype(dtype).kind == "f" else "float64"
+    with np.errstate(all="ignore"):
+        want = np.asarray(reference(x.astype(wide))).astype(wide)
+    # SciPy has float32 loops of its own, and half precision rounds its own way.
+    apply(getattr(F, name), x, expected=want, rtol=1e-12 if wide == "float64" else None)
+
+
+@pytest.mark.parametrize("dtype", of_kinds("c"))
+@pytest.mark.parametrize(
+    "name, reference", [(row[0], row[1]) for row in FUNCTIONS if row[3]], ids=str
+)
+def test_complex_values(name, reference, dtype):
+    x = samples(dtype)
+    with np.errstate(all="ignore"):
+        apply(getattr(F, name), x, expected=reference(x))
+
+
+@pytest.mark.parametrize("name, reference, by", TWO, ids=[row[0] for row in TWO])
+def test_functions_of_two(name, reference, by):
+    x, y = np.meshgrid([0.0, 0.5, 1.0, 2.5], [0.0, 0.1, 1.0, 7.0])
+    for dtype in ("float32", "float64"):
+        a, b = x.astype(dtype), y.astype(dtype)
+        with np.errstate(all="ignore"):
+            apply(getattr(F, name), a, b, expected=reference(a, b))
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (1,), (2, 0, 3)])
+def test_small_sizes(shape):
+    for name in NAMES:
+        x = np.full(shape, 1.25)
+        assert apply(getattr(F, name), x).shape == shape
+
+
+@pytest.mark.parametrize("name, reference, domain, _", FUNCTIONS, ids=NAMES)
+def test_gradients(name, reference, domain, _):
+    function = getattr(F, name)
+    point = [RANDOM.uniform(*domain, (2, 3))]
+    verify_grad(function, point)
+    if name not in ONCE:
+        verify_grad(lambda x: grad(function(x).sum(), x), point)
+
+
+@pytest.mark.parametrize("name, _, by", TWO, ids=[row[0] for row in TWO])
+def test_gradients_of_two(name, _, by):
+    function = getattr(F, name)
+    x, y = RANDOM.uniform(0.5, 3, (2, 2, 3))
+    if by == [1]:
+        verify_grad(lambda y: function(x, y), [y])
+        k = inputs.dmatrix()
+        with pytest.raises(NullTypeGradError, match="has no gradient by|have no gradient by"):
+            grad(function(k, k).sum(), k)
+    else:
+        verify_grad(function, [x, y])
+
+
+def test_trigamma_by_its_definition():
+    x = np.array([0.05, 0.5, 0.51, 1.0, 3.3, 9.9, 30.0, 1e6, -0.3, -2.5, -10.75])
+    want = [float(mpmath.psi(1, mpmath.mpf(float(v)))) for v in x]
+    apply(F.tri_gamma, x, expected=want)
+    apply(F.tri_gamma, x.astype("float32"), rtol=1e-5)
+    with pytest.raises(NullTypeGradError, match="tri_gamma"):
+        v = inputs.dscalar()
+        grad(F.tri_gamma(v), v)
+
+
+def test_stable_far_from_zero():
+    for dtype, far in (("float32", 100.0), ("float64", 800.0)):
+        x = np.array([-far, far], dtype)
+        assert apply(F.softplus, x).tolist() == [float(np.exp(x[:1])[0]), far]
+        assert np.isfinite(apply(F.sigmoid, x)).all()
+        v = inputs.tensor(dtype, shape=(None,))
+        assert run(grad(F.softplus(v).sum(), v), {v: x})[1] == 1
+        assert np.isfinite(run(grad(F.sigmoid(v).sum(), v), {v: x})).all()
+
+
+def test_composed_functions():
+    x = np.linspace(-8, 8, 33)
+    apply(F.hard_sigmoid, x, expected=np.clip(0.2 * x + 0.5, 0, 1))
+    assert np.abs(apply(F.ultra_fast_sigmoid, x) - special.expit(x)).max() < 0.07
+    k, y = np.array([0.5, 2.0, 3.0]), np.array([0.1, 2.0, 9.0])
+    full = special.gamma(k)
+    apply(F.gammau, k, y, expected=full * special.gammaincc(k, y))
+    apply(F.gammal, k, y, expected=full * special.gammainc(k, y))
+    apply(F.chi2sf, y, k, expected=special.chdtrc(k, y))
+
+
+def test_polar_form():
+    z = samples("complex128")
+    apply(F.angle, z, expected=np.angle(z))
+    apply(F.angle, np.array([-2.0, 0.0, 3.0]), expected=[np.pi, 0, 0])
+    r, phi = np.array([1.0, 2.0]), np.array([0.3, -2.0])
+    apply(F.complex_from_polar, r, phi, expected=r * np.exp(1j * phi))
+
+
+def test_gradients_of_complex_functions():
+    z = inputs.zscalar()
+    point = 0.3 - 0.7j
+    for name, _, _, takes in FUNCTIONS:
+        if not takes:
+            continue
+        f = getattr(F, name)(z)
+        cost = 2 * A.real(f) + 3 * A.imag(f)
+        found = run(grad(cost, z), {z: point})
+        slopes = [
+            (run(cost, {z: point + s}) - run(cost, {z: point - s})) / 2e-6 for s in (1e-6, 1e-6j)
+        ]
+        assert abs(found - (slopes[0] + 1j * slopes[1])) < 1e-6 * (1 + abs(found)), name

@@ -1,0 +1,113 @@
+"""Python's operators and Theano's methods on variables."""
+
+from __future__ import annotations
+
+import math
+import operator
+
+import numpy as np
+import pytest
+
+from symnet.ops import arithmetic as A
+from symnet.ops import inputs
+from tests.helpers import run
+
+X = np.array([1.5, -2.0, 3.25])
+Y = np.array([2.0, 0.5, -1.0])
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        operator.add, operator.sub, operator.mul, operator.truediv, operator.floordiv,
+        operator.mod, operator.pow, operator.lt, operator.le, operator.gt, operator.ge,
+    ],
+)  # fmt: skip
+def test_binary_operators_with_variables_numbers_and_arrays(function):
+    x, y = inputs.dvectors("xy")
+    values = {x: X, y: Y}
+    with np.errstate(all="ignore"):
+        np.testing.assert_array_equal(run(function(x, y), values), function(X, Y))
+        np.testing.assert_array_equal(run(function(x, 2), {x: X}), function(X, 2))
+        np.testing.assert_array_equal(run(function(2.0, x), {x: X}), function(2.0, X))
+        np.testing.assert_array_equal(run(function(x, Y), {x: X}), function(X, Y))
+        np.testing.assert_array_equal(run(function(Y, x), {x: X}), function(Y, X))
+        np.testing.assert_array_equal(run(function(np.float64(2), x), {x: X}), function(2.0, X))
+
+
+@pytest.mark.parametrize("function", [operator.and_, operator.or_, operator.xor])
+def test_logic_operators(function):
+    x, y = inputs.lvectors("xy")
+    a, b = np.array([5, 6, 0]), np.array([3, 6, 1])
+    assert run(function(x, y), {x: a, y: b}).tolist() == function(a, b).tolist()
+    assert run(function(6, x), {x: a}).tolist() == function(6, a).tolist()
+    p = inputs.tensor("bool", shape=(None,))
+    assert run(function(p, True), {p: [True, False]}).tolist() == [
+        function(True, True),
+        function(False, True),
+    ]
+
+
+def test_unary_operators():
+    x = inputs.dvector("x")
+    for function, want in [
+        (operator.neg, -X), (abs, np.abs(X)), (math.floor, np.floor(X)),
+        (math.ceil, np.ceil(X)), (math.trunc, np.trunc(X)), (round, np.round(X)),
+    ]:  # fmt: skip
+        assert run(function(x), {x: X}).tolist() == want.tolist()
+    assert +x is x
+    n = inputs.lvector("n")
+    assert run(~n, {n: [0, 5]}).tolist() == [-1, -6]
+    quotient, rest = divmod(n, 3)
+    assert [v.tolist() for v in run([quotient, rest], {n: [7, -7]})] == [[2, -3], [1, 2]]
+    assert [v.tolist() for v in run(list(divmod(20, n)), {n: [7, -7]})] == [[2, -3], [6, -1]]
+
+
+def test_equality_is_identity():
+    x, y = inputs.dscalars("xy")
+    assert x == x and x != y
+    assert {x: 1, y: 2}[y] == 2
+    assert x in [y, x]
+
+
+@pytest.mark.parametrize(
+    "misuse, match",
+    [
+        (bool, "T.switch"), (lambda x: 0 < x < 1, "truth value"), (int, "x.eval()"),
+        (float, "x.eval()"), (len, r"x.shape\[0\]"), (lambda x: [1, 2][x], "Python number"),
+        (lambda x: x ^ 2, r"x \*\* 2"), (lambda x: 2.0 ^ x, r"x \*\* 2"),
+        (lambda x: x ^ 2.5, r"x \*\* 2"), (lambda x: x + "a", "not numeric|not an array"),
+        (lambda x: x * None, "not numeric"), (lambda x: x & 1, "not defined for float64"),
+        (lambda x: round(x, 2), "digits"),
+    ],
+)  # fmt: skip
+def test_misuse_is_told(misuse, match):
+    with pytest.raises(TypeError, match=match) as caught:
+        misuse(inputs.dscalar("x"))
+    assert len(str(caught.value).splitlines()) < 25
+
+
+def test_the_users_line_is_kept():
+    x = inputs.dscalar("x")
+    y = 1 - x * 2
+    assert y.owner.origin.text == "y = 1 - x * 2"
+
+
+def test_attributes_and_methods():
+    x = inputs.tensor("float32", (True, False), "x")
+    assert (x.ndim, x.dtype, x.broadcastable) == (2, "float32", (True, False))
+    value = X.astype("float32")[None]
+    given = {x: value}
+    assert run(x.astype("int8"), given).tolist() == [[1, -2, 3]]
+    assert x.astype("float32") is x
+    assert run(x.clip(-1, 2), given).tolist() == [[1.5, -1, 2]]
+    for name in "sum prod mean var std min max ptp all any argmax argmin".split():
+        want = getattr(np, name)(value, axis=1)
+        np.testing.assert_allclose(run(getattr(x, name)(axis=1), given), want, rtol=1e-6)
+    assert abs(run(x.norm(2), given) - np.linalg.norm(value)) < 1e-6
+    assert x.real is x and run(x.imag, given).tolist() == [[0, 0, 0]]
+    z = inputs.zvector()
+    w = np.array([1 + 2j])
+    assert run(z.conj(), {z: w}).tolist() == [1 - 2j]
+    assert run(z.real, {z: w}).tolist() == [1] and run(z.imag, {z: w}).tolist() == [2]
+    assert x.round().owner.op is A.round_half_to_even
