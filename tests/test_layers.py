@@ -27,7 +27,7 @@ ops.base ops.methods ops.elementwise ops.arithmetic ops.functions ops.inputs
 ops.shape ops.indexing ops.reduce ops.barriers ops.linalg ops.nnet
 ops.conv ops.pool ops.random ops.control ops.scan ops.custom ops.operators ops
 
-backward gradient
+differences backward gradient
 
 compile.rewrite
 compile.rules.algebra compile.rules.shapes compile.rules.stability

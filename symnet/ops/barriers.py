@@ -15,8 +15,6 @@ from symnet.ops.base import Sizes, ViewOp, as_tensor, constant
 class Barrier(ViewOp):
     """The input itself.  What happens to its gradient, `pass_back` says."""
 
-    __props__: tuple[str, ...] = ()
-
     def make_node(self, x: Any) -> Apply:
         variable = as_tensor(x)
         return Apply(self, [variable], [variable.type.make_variable()])
