@@ -1,0 +1,362 @@
+"""Elements picked by integer arrays, written to at such positions, and found by a mask.
+
+`ops.indexing` brings every index into one form: some axes of x are indexed by integer
+arrays, the others are kept whole.  The index arrays are broadcast against each other to
+the *block* of axes that stands in the output at `place`, between the axes that are kept.
+They have as many axes of size 1 at their end as kept axes follow the block, so that, read
+at the output's own position, they are aligned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from symnet.errors import ShapeError, message
+from symnet.graph.types import INTEGERS, TensorType
+from symnet.graph.variables import Apply, Constant, Variable, operand_text
+from symnet.kernels import loops
+from symnet.kernels.loops import Scalar
+from symnet.kernels.views import ONE, Size
+from symnet.ops.alloc import zeros_like
+from symnet.ops.arithmetic import eq, switch
+from symnet.ops.base import PointOp, Read, Sizes, TensorOp, as_tensor, broadcast_shapes
+from symnet.ops.creation import Arange, arange, size
+from symnet.ops.shape import DimShuffle, reshape
+from symnet.ops.sizes import disconnected, sizes_of
+from symnet.ops.subtensor import check_fits, fitting
+
+
+class IndexedOp(TensorOp):
+    """What reading from and writing to indexed positions have in common.
+
+    axes: the axes of x that are indexed, in order.
+    place: where in the output the block of broadcast index axes begins.
+    """
+
+    axes: tuple[int, ...]
+    place: int
+
+    def after(self, x: Variable) -> int:
+        """How many kept axes follow the block."""
+        return int(x.type.ndim) - len(self.axes) - self.place
+
+    def kept(self, ndim: int) -> list[int]:
+        return [axis for axis in range(ndim) if axis not in self.axes]
+
+    def check_indices(self, x: Variable, indices: Sequence[Any]) -> list[Variable]:
+        """The index arrays as variables.  Raises: TypeError for what is no integer."""
+        variables = [as_tensor(v) for v in indices]
+        if len(variables) != len(self.axes) or not all(
+            a < x.type.ndim for a in self.axes
+        ):
+            raise TypeError(
+                f"{self}: {len(variables)} index arrays for {operand_text(x)}"
+            )
+        for v in variables:
+            if v.type.dtype not in INTEGERS:
+                raise TypeError(
+                    message("an index array holds integers", operands=[operand_text(v)])
+                )
+            if v.type.ndim < self.after(x):
+                raise TypeError(
+                    f"{self}: {operand_text(v)} lacks axes for what is kept"
+                )
+        return variables
+
+    def block_rank(self, x: Variable, indices: Sequence[Variable]) -> int:
+        return max(int(v.type.ndim) for v in indices) - self.after(x)
+
+    def part_shape(self, x: Variable, indices: Sequence[Variable]) -> list[int | None]:
+        """What is known at once of the sizes of the indexed part."""
+        block = broadcast_shapes([v.type.shape for v in indices], self, [x, *indices])
+        rank = self.block_rank(x, indices)
+        kept = [x.type.shape[axis] for axis in self.kept(x.type.ndim)]
+        return [*kept[: self.place], *block[:rank], *kept[self.place :]]
+
+    def part_sizes(
+        self,
+        x: tuple[Variable, Sequence[Size]],
+        indices: Sequence[tuple[Variable, Sequence[Size]]],
+        sizes: Sizes,
+    ) -> tuple[Size, ...]:
+        """The sizes of the indexed part; each argument is a variable with its sizes."""
+        variable, have = x
+        after = self.after(variable)
+        rank = max(len(lengths) for _, lengths in indices)
+        block: list[Size] = []
+        for axis in range(-rank, -after):
+            found: Size | None = None
+            for index, lengths in indices:
+                if len(lengths) < -axis or index.type.shape[axis] == 1:
+                    continue
+                here = lengths[axis]
+                what = "index arrays, which must be of one shape"
+                found = here if found is None else sizes.equal(found, here, what)
+            block.append(ONE if found is None else found)
+        kept = [have[axis] for axis in self.kept(len(have))]
+        return (*kept[: self.place], *block, *kept[self.place :])
+
+    def positions(
+        self, x: Variable, reads: Sequence[Read], index: Sequence[Scalar]
+    ) -> list[Scalar]:
+        """Where in x the point `index` of the part lies; negative counts from the end."""
+        ndim, after = int(x.type.ndim), self.after(x)
+        counters = [*index[: self.place], *index[len(index) - after :]]
+        where = dict(zip(self.kept(ndim), counters, strict=True))
+        for axis, read in zip(self.axes, reads, strict=True):
+            where[axis] = loops.cast(read.here(), "int64")
+        return [where[axis] for axis in range(ndim)]
+
+    def numpy_index(self, ndim: int, indices: Sequence[Any]) -> tuple[Any, ...]:
+        """The index as NumPy takes it: the arrays without their last axes of size 1."""
+        after = ndim - len(self.axes) - self.place
+        arrays = [a.reshape(a.shape[: a.ndim - after]) for a in indices]
+        where = dict(zip(self.axes, arrays, strict=True))
+        return tuple(where.get(axis, slice(None)) for axis in range(ndim))
+
+    def numpy_place(self) -> int:
+        """Where NumPy puts the block for that index."""
+        first, last = self.axes[0], self.axes[-1]
+        return first if last - first + 1 == len(self.axes) else 0
+
+    def check_block(self, variables: Sequence[Variable], arrays: Sequence[Any]) -> None:
+        """Index arrays must be of one shape, save for sizes known to be 1.
+
+        Raises: ShapeError.
+        """
+        for axis in range(-max(a.ndim for a in arrays), 0):
+            found = {
+                a.shape[axis]
+                for a, v in zip(arrays, variables, strict=True)
+                if a.ndim >= -axis and v.type.shape[axis] != 1
+            }
+            if len(found) > 1:
+                shapes = [a.shape for a in arrays]
+                raise ShapeError(f"index arrays must be of one shape, not of {shapes}")
+
+
+class AdvancedSubtensor(IndexedOp, PointOp):
+    """The elements of x at positions given by integer arrays: op(x, *indices).
+
+    through: x is itself the part of another array that the same index begins with, as in
+    `x[1:, indices]`: a write goes through to that other array.
+    Shapes: see the module.  Raises: IndexError for a position out of range; ShapeError
+    for index arrays whose sizes do not agree.
+    """
+
+    __props__ = ("axes", "place", "through")
+
+    def __init__(self, axes: Sequence[int], place: int, through: bool = False) -> None:
+        self.axes, self.place, self.through = tuple(axes), int(place), bool(through)
+
+    def __str__(self) -> str:
+        return f"AdvancedSubtensor{{axes={self.axes}, place={self.place}}}"
+
+    def make_node(self, x: Any, *indices: Any) -> Apply:
+        x = as_tensor(x)
+        variables = self.check_indices(x, indices)
+        kind = TensorType(x.type.dtype, self.part_shape(x, variables))
+        return Apply(self, [x, *variables], [kind.make_variable()])
+
+    def infer_sizes(
+        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
+    ) -> Sequence[tuple[Size, ...]]:
+        x, *indices = zip(node.inputs, inputs, strict=True)
+        return [self.part_sizes(x, indices, sizes)]
+
+    def needs_buffer(self, node: Apply) -> Sequence[int]:
+        return (0,)
+
+    def point(
+        self, node: Apply, reads: Sequence[Read], index: Sequence[Scalar]
+    ) -> Scalar:
+        return reads[0].at(self.positions(node.inputs[0], reads[1:], index))
+
+    def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
+        x, *indices = arrays
+        self.check_block(node.inputs[1:], indices)
+        part = xp.asarray(x[self.numpy_index(x.ndim, indices)])
+        rank = self.block_rank(node.inputs[0], node.inputs[1:])
+        have, want = self.numpy_place(), self.place
+        return [xp.moveaxis(part, range(have, have + rank), range(want, want + rank))]
+
+    def L_op(
+        self,
+        inputs: Sequence[Variable],
+        outputs: Sequence[Variable],
+        output_gradients: Sequence[Variable],
+    ) -> Sequence[Any]:
+        x, *indices = inputs
+        increment = AdvancedIncSubtensor(self.axes, self.place, set=False)
+        gradient = increment(zeros_like(x), output_gradients[0], *indices)
+        return [gradient, *[disconnected() for _ in indices]]
+
+
+class AdvancedIncSubtensor(IndexedOp):
+    """x with y written to (`set`) or added at positions given by integer arrays:
+    op(x, y, *indices).
+
+    At a position that comes several times, `set` leaves the value written last, in C
+    order; otherwise all are added.
+    Shapes: y is broadcast against the part (sizes known to be 1, missing axes in front).
+
+    The compiler copies x, or takes its memory, and then goes in C order through the points
+    of a space of rank `scatter_rank` and sizes `scatter_sizes`; at each one, `scatter`
+    says where in x (negative counts from the end; out of range is an IndexError) and what.
+    """
+
+    __props__ = ("axes", "place", "set")
+
+    def __init__(self, axes: Sequence[int], place: int, set: bool = False) -> None:
+        self.axes, self.place, self.set = tuple(axes), int(place), bool(set)
+
+    def __str__(self) -> str:
+        how = "Set" if self.set else "Inc"
+        return f"Advanced{how}Subtensor{{axes={self.axes}, place={self.place}}}"
+
+    def make_node(self, x: Any, y: Any, *indices: Any) -> Apply:
+        x = as_tensor(x)
+        variables = self.check_indices(x, indices)
+        y = fitting(self, x, as_tensor(y), self.part_shape(x, variables))
+        return Apply(self, [x, y, *variables], [x.type.make_variable()])
+
+    def infer_sizes(
+        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
+    ) -> Sequence[tuple[Size, ...]]:
+        self.scatter_sizes(node, inputs, sizes)
+        return [inputs[0]]
+
+    def scatter_rank(self, node: Apply) -> int:
+        """The rank of the part that is written."""
+        x, _, *indices = node.inputs
+        return self.block_rank(x, indices) + int(x.type.ndim) - len(self.axes)
+
+    def scatter_sizes(
+        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
+    ) -> tuple[Size, ...]:
+        """The sizes of the part that is written."""
+        x, (y, have), *indices = zip(node.inputs, inputs, strict=True)
+        part = self.part_sizes(x, indices, sizes)
+        for axis in range(-y.type.ndim, 0):
+            if y.type.shape[axis] != 1:
+                sizes.equal(part[axis], have[axis], "the value written, and its place")
+        return part
+
+    def needs_buffer(self, node: Apply) -> Sequence[int]:
+        return (0,)
+
+    def scatter(
+        self, node: Apply, reads: Sequence[Read], index: Sequence[Scalar]
+    ) -> tuple[list[Scalar], Scalar]:
+        """At point `index` of the part: where in x to write, and what."""
+        return self.positions(node.inputs[0], reads[2:], index), reads[1].here()
+
+    def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
+        x, y, *indices = arrays
+        self.check_block(node.inputs[2:], indices)
+        result = xp.array(x)
+        where = self.numpy_index(x.ndim, [xp.ascontiguousarray(a) for a in indices])
+        rank = self.block_rank(node.inputs[0], node.inputs[2:])
+        have, want = self.numpy_place(), self.place
+        there, here = range(have, have + rank), range(want, want + rank)
+        shape = xp.moveaxis(result[where], there, here).shape
+        check_fits(node.inputs[1], y, shape)
+        value = xp.moveaxis(xp.broadcast_to(y, shape), here, there)
+        if self.set:
+            result[where] = value
+        else:
+            xp.add.at(result, where, value)
+        return [result]
+
+    def L_op(
+        self,
+        inputs: Sequence[Variable],
+        outputs: Sequence[Variable],
+        output_gradients: Sequence[Variable],
+    ) -> Sequence[Any]:
+        """The gradient of y is at the part's shape: `gradient` undoes broadcasting."""
+        x, _, *indices = inputs
+        gradient = output_gradients[0]
+        part: Any = AdvancedSubtensor(self.axes, self.place)(gradient, *indices)
+        if self.set:
+            if not _all_different(indices):
+                part = switch(
+                    self._last_written(x, indices, part), part, zeros_like(part)
+                )
+            gradient = self(gradient, 0, *indices)
+        return [gradient, part, *[disconnected() for _ in indices]]
+
+    def _last_written(
+        self, x: Variable, indices: Sequence[Variable], part: Variable
+    ) -> Variable:
+        """Whether each element of the part is the last one written to its position."""
+        numbers = reshape(arange(size(part)), sizes_of(part), ndim=part.type.ndim)
+        written = self(zeros_like(x, dtype="int64"), numbers, *indices)
+        last = AdvancedSubtensor(self.axes, self.place)(written, *indices)
+        result: Variable = eq(last, numbers)
+        return result
+
+
+def _all_different(indices: Sequence[Variable]) -> bool:
+    """Whether the positions are known to be different from each other: vectors along one
+    axis, among them `arange(n)` or all that `nonzero` gave."""
+    sources, places = [], set()
+    for v in indices:
+        source, place = v, -1
+        if v.owner is not None and isinstance(v.owner.op, DimShuffle):
+            order = v.owner.op.new_order
+            source = v.owner.inputs[0]
+            place = order.index(0) - len(order) if 0 in order else 0
+        if source.type.ndim > 1:
+            return False
+        if source.type.ndim == 1:
+            places.add(place)
+            sources.append(source)
+    return len(places) == 1 and any(
+        _counts(v) or _all_found(v, sources) for v in sources
+    )
+
+
+def _counts(v: Variable) -> bool:
+    """Whether v is arange(n)."""
+    if v.owner is None or not isinstance(v.owner.op, Arange):
+        return False
+    start, _, step = v.owner.inputs
+    numbers = [w.data for w in (start, step) if isinstance(w, Constant)]
+    return numbers == [0, 1]
+
+
+def _all_found(v: Variable, sources: Sequence[Variable]) -> bool:
+    """Whether v comes from `nonzero`, and all its other results are among the sources."""
+    found = v.owner is not None and isinstance(v.owner.op, Nonzero)
+    return found and v.owner is not None and all(w in sources for w in v.owner.outputs)
+
+
+# ---- masks
+
+
+class Nonzero(TensorOp):
+    """The positions where x is not 0 (NaN is not): one int64 vector for each axis, in C
+    order.
+
+    Shapes: the number of positions is known only when it has run.
+    """
+
+    def make_node(self, x: Any) -> Apply:
+        x = as_tensor(x)
+        if x.type.ndim == 0:
+            raise ValueError(f"nonzero takes arrays, not the scalar {operand_text(x)}")
+        kind = TensorType("int64", (None,))
+        return Apply(self, [x], [kind.make_variable() for _ in range(x.type.ndim)])
+
+    def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
+        return [positions.astype("int64") for positions in xp.nonzero(arrays[0])]
+
+    def L_op(
+        self,
+        inputs: Sequence[Variable],
+        outputs: Sequence[Variable],
+        output_gradients: Sequence[Variable],
+    ) -> Sequence[Any]:
+        return [disconnected()]

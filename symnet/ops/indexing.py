@@ -1,0 +1,445 @@
+"""Indexing: x[...] in every form, writing to what was indexed, and picks by position.
+
+An index is taken apart into basic indexing (`ops.subtensor`), then integer arrays
+(`ops.advanced`), then new axes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from symnet.config import config
+from symnet.errors import message
+from symnet.graph.types import INTEGERS
+from symnet.graph.variables import Constant, Variable, operand_text
+from symnet.ops.advanced import AdvancedIncSubtensor, AdvancedSubtensor, Nonzero
+from symnet.ops.alloc import zeros
+from symnet.ops.arithmetic import clip, mod, second
+from symnet.ops.base import as_tensor, constant, normalize_axis
+from symnet.ops.creation import arange
+from symnet.ops.elementwise import cast
+from symnet.ops.joining import stack
+from symnet.ops.methods import method
+from symnet.ops.shape import DimShuffle, dimshuffle, flatten
+from symnet.ops.sizes import (
+    Shape,
+    make_vector,
+    shape_i,
+    size_scalar,
+    sizes_of,
+    specify_shape,
+    vector_elements,
+)
+from symnet.ops.subtensor import IncSubtensor, Subtensor, numpy_index
+
+# ---- x[key]
+
+
+@method("__getitem__")
+def getitem(x: Any, key: Any) -> Variable:
+    """NumPy's `x[key]`: integers, slices, `...`, new axes (None), integer arrays, masks.
+
+    Integers and bounds may be symbolic scalars; a mask's true places are found at a run,
+    so the sizes of the result are known only then.
+    Raises: IndexError for too many indices or a position known to be out of range;
+    TypeError for booleans and floats.
+    """
+    variable = as_tensor(x)
+    entries = _expand(variable, key)
+    axes = [entry for entry in entries if entry is not None]
+    new = _new_axes(entries)
+    if any(_is_array(entry) for entry in axes):
+        result = _advanced(variable, entries)
+    else:
+        result = _basic(variable, axes)
+    if not new:
+        return result
+    order: list[int | str] = list(range(result.type.ndim))
+    for place in new:
+        order.insert(place, "x")
+    return dimshuffle(result, *order)
+
+
+def _expand(x: Variable, key: Any) -> list[Any]:
+    """The key as one entry for each axis of x (slice, integer or integer array), and None
+    for each new axis; masks have become integer arrays."""
+    parts = [_entry(part, x) for part in (key if isinstance(key, tuple) else (key,))]
+    used = sum(_axes_used(part) for part in parts)
+    dots = [k for k, part in enumerate(parts) if part is Ellipsis]
+    if len(dots) > 1 or used > x.type.ndim:
+        what = "two ellipses" if len(dots) > 1 else f"{used} indices"
+        raise IndexError(
+            message(f"{what} in the index of an array", operands=[operand_text(x)])
+        )
+    place = dots[0] if dots else len(parts)
+    full = [slice(None)] * (x.type.ndim - used)
+    parts[place : place + len(dots)] = full
+    entries: list[Any] = []
+    for part in parts:
+        if _is_mask(part):
+            axis = sum(entry is not None for entry in entries)
+            entries += _positions_of(part, x, axis)
+        else:
+            entries.append(part)
+    return entries
+
+
+def _entry(part: Any, x: Variable) -> Any:
+    """One part of a key: None, Ellipsis, a slice, or a variable."""
+    if part is None or part is Ellipsis or isinstance(part, slice):
+        return part
+    if isinstance(part, (list, tuple)) and len(part) == 0:
+        part = np.array([], dtype="int64")
+    if isinstance(part, (list, tuple)) and any(isinstance(p, Variable) for p in part):
+        part = stack(part)
+    boolean = isinstance(part, (bool, np.bool_))
+    variable = None if boolean else as_tensor(part)
+    if variable is not None and variable.type.dtype in INTEGERS:
+        return variable
+    if variable is not None and variable.type.dtype == "bool" and variable.type.ndim:
+        return variable
+    got = repr(part) if variable is None else operand_text(variable)
+    raise TypeError(
+        message(
+            f"an index is an integer, a slice or an array of integers or booleans, not {got}",
+            operands=[operand_text(x)],
+            cure="cast a float with .astype('int64'); to choose by a condition use "
+            "T.switch(condition, a, b)",
+        )
+    )
+
+
+def _is_array(entry: Any) -> bool:
+    return isinstance(entry, Variable) and entry.type.ndim > 0
+
+
+def _is_mask(part: Any) -> bool:
+    return isinstance(part, Variable) and part.type.dtype == "bool"
+
+
+def _axes_used(part: Any) -> int:
+    if part is None or part is Ellipsis:
+        return 0
+    return int(part.type.ndim) if _is_mask(part) else 1
+
+
+def _positions_of(mask: Variable, x: Variable, axis: int) -> list[Variable]:
+    """The positions where a mask over some axes of x is true; its sizes must be theirs."""
+    wanted = sizes_of(x)[axis : axis + mask.type.ndim]
+    for k, (have, want) in enumerate(zip(mask.type.shape, wanted, strict=True)):
+        if have is not None and isinstance(want, Constant) and have != int(want.data):
+            raise IndexError(
+                message(
+                    f"a mask of size {have} for axis {axis + k} of size {int(want.data)}",
+                    operands=[operand_text(x), operand_text(mask)],
+                )
+            )
+    found: list[Variable] = nonzero(specify_shape(mask, wanted))
+    return found
+
+
+def _new_axes(entries: Sequence[Any]) -> list[int]:
+    """The places in the result of the new axes, in order."""
+    arrays = [k for k, entry in enumerate(entries) if _is_array(entry)]
+    places: list[int] = []
+    if not arrays:
+        place = 0
+        for entry in entries:
+            if entry is None:
+                places.append(place)
+            place += entry is None or isinstance(entry, slice)
+        return places
+    block, first = _block(entries)
+    place = 0
+    for k, entry in enumerate(entries):
+        if k == first:
+            place += block
+        if entry is None:
+            places.append(place)
+        place += entry is None or isinstance(entry, slice)
+    return places
+
+
+def _block(entries: Sequence[Any]) -> tuple[int, int]:
+    """The rank of the block of index arrays, and before which entry of the key it comes.
+
+    As in NumPy, integers count as arrays beside arrays; the block comes where they stand,
+    or first of all where a slice or a new axis stands between them.
+    """
+    indices = [k for k, entry in enumerate(entries) if isinstance(entry, Variable)]
+    rank = max(int(entries[k].type.ndim) for k in indices)
+    together = indices[-1] - indices[0] + 1 == len(indices)
+    return rank, indices[0] if together else 0
+
+
+def _basic(x: Variable, axes: Sequence[Any], through: bool = False) -> Variable:
+    """x at integers and slices."""
+    pattern, bounds = [], []
+    for entry in axes:
+        if isinstance(entry, slice):
+            given = (entry.start, entry.stop, entry.step)
+            letters = [
+                letter if bound is not None else ""
+                for letter, bound in zip("abc", given, strict=True)
+            ]
+            pattern.append(":".join(letters))
+            bounds += [size_scalar(b, "a slice bound") for b in given if b is not None]
+        else:
+            pattern.append("i")
+            bounds.append(size_scalar(entry, "an index"))
+    while len(pattern) > 1 and pattern[-1] == "::":
+        pattern.pop()
+    if x.owner is not None and isinstance(x.owner.op, Shape):
+        part = _part_of_shape(x, tuple(pattern), bounds)
+        if part is not None:
+            return part
+    result: Variable = Subtensor(pattern)(x, *bounds)
+    return result
+
+
+def _part_of_shape(
+    x: Variable, pattern: tuple[str, ...], bounds: Sequence[Variable]
+) -> Variable | None:
+    """`x.shape[0]` is one size, of which more is known than of an element of a vector."""
+    elements = vector_elements(x)
+    numbers = [int(b.data) for b in bounds if isinstance(b, Constant)]
+    if elements is None or len(numbers) < len(bounds):
+        return None
+    part = np.arange(len(elements))[numpy_index(pattern, numbers)]
+    if part.ndim == 0:
+        return elements[int(part)]
+    return make_vector([elements[k] for k in part], "int64")
+
+
+def _advanced(x: Variable, entries: Sequence[Any]) -> Variable:
+    """x at integer arrays (and integers beside them) and slices, without new axes."""
+    rank, first = _block(entries)
+    slices = [
+        e if isinstance(e, slice) else slice(None) for e in entries if e is not None
+    ]
+    sliced = any(one != slice(None) for one in slices)
+    base = _basic(x, slices) if sliced else x
+    axes = [e for e in entries if e is not None]
+    indexed = [k for k, entry in enumerate(axes) if isinstance(entry, Variable)]
+    place = sum(isinstance(entry, slice) for entry in entries[:first])
+    after = len(axes) - len(indexed) - place
+    indices = [
+        dimshuffle(axes[k], *range(axes[k].type.ndim), *["x"] * after) for k in indexed
+    ]
+    result: Variable = AdvancedSubtensor(indexed, place, through=sliced)(base, *indices)
+    return result
+
+
+# ---- writing
+
+
+def inc_subtensor(
+    x: Any,
+    y: Any,
+    inplace: bool = False,
+    set_instead_of_inc: bool = False,
+    tolerate_inplace_aliasing: bool = False,
+) -> Variable:
+    """The array that x is an indexed part of, with y added to that part.
+
+    x: the result of indexing, `a[...]`; the result has the shape of a.  Only the last
+    indexing counts: of `a[i][j]` it is `a[i]` that gets another value.
+    y: broadcast against x; where a position comes several times, all are added.
+    inplace, tolerate_inplace_aliasing: Theano's flags, without effect: memory is reused
+    wherever that is safe.
+    Raises: TypeError where x is no indexed part, or the dtype of y does not fit a's;
+    ShapeError where its sizes do not.
+    """
+    return _write(x, y, set_instead_of_inc)
+
+
+def set_subtensor(
+    x: Any, y: Any, inplace: bool = False, tolerate_inplace_aliasing: bool = False
+) -> Variable:
+    """The array that x is an indexed part of, with that part replaced by y.
+
+    As `inc_subtensor`; at a position that comes several times the last value stays.
+    """
+    return _write(x, y, True)
+
+
+def _write(x: Any, y: Any, replace: bool) -> Variable:
+    node = x.owner if isinstance(x, Variable) else None
+    result: Variable
+    if node is not None and isinstance(node.op, Subtensor):
+        base, *bounds = node.inputs
+        result = IncSubtensor(node.op.pattern, set=replace)(base, y, *bounds)
+        return result
+    if node is not None and isinstance(node.op, AdvancedSubtensor):
+        base, *indices = node.inputs
+        write = AdvancedIncSubtensor(node.op.axes, node.op.place, set=replace)
+        result = write(base, y, *indices)
+        return _write(base, result, True) if node.op.through else result
+    if node is not None and isinstance(node.op, DimShuffle) and _only_adds(node.op):
+        return _write(node.inputs[0], _without_new_axes(y, node.op), replace)
+    raise TypeError(
+        message(
+            "set_subtensor and inc_subtensor write to an indexed part of an array",
+            operands=[operand_text(x) if isinstance(x, Variable) else repr(x)],
+            cure="index first: T.set_subtensor(a[1:3], value)",
+        )
+    )
+
+
+def _only_adds(op: DimShuffle) -> bool:
+    """Whether it came from new axes in an index."""
+    kept = [axis for axis in op.new_order if axis != "x"]
+    return "x" in op.new_order and kept == list(range(len(kept)))
+
+
+def _without_new_axes(y: Any, op: DimShuffle) -> Variable:
+    """A value for a part with new axes, for the part without them."""
+    value = as_tensor(y)
+    rank = len(op.new_order)
+    missing = rank - value.type.ndim
+    order = [
+        k - missing for k in range(rank) if op.new_order[k] != "x" and k >= missing
+    ]
+    return dimshuffle(value, *order)
+
+
+# ---- picks
+
+
+def nonzero(a: Any, return_matrix: bool = False) -> Any:
+    """The positions where `a` is not 0: a list of int64 vectors, one for each axis.
+
+    return_matrix: one matrix instead, with a row for each axis.
+    """
+    found = Nonzero()(as_tensor(a), return_list=True)
+    return stack(found) if return_matrix else found
+
+
+def flatnonzero(a: Any) -> Variable:
+    """The positions in the flattened `a` where it is not 0."""
+    found: Variable = nonzero(flatten(as_tensor(a)))[0]
+    return found
+
+
+def nonzero_values(a: Any) -> Variable:
+    """The elements of `a` that are not 0, as a vector."""
+    flat = flatten(as_tensor(a))
+    return getitem(flat, flatnonzero(flat))
+
+
+def take(
+    a: Any, indices: Any, axis: int | None = None, mode: str = "raise"
+) -> Variable:
+    """The elements of `a` at `indices` along `axis` (None: of the flattened array).
+
+    mode: what a position out of range does: "raise" an IndexError, "wrap" around, or be
+    "clip"ped to the nearest (a negative one to 0).
+    """
+    variable, where = as_tensor(a), as_tensor(indices)
+    if axis is None:
+        variable, axis = flatten(variable), 0
+    axis = normalize_axis(axis, variable.type.ndim, "take")
+    return getitem(
+        variable, (slice(None),) * axis + (_in_range(where, variable, axis, mode),)
+    )
+
+
+def _in_range(where: Variable, x: Variable, axis: int, mode: str) -> Variable:
+    if mode not in ("raise", "wrap", "clip"):
+        raise ValueError(f"mode is 'raise', 'wrap' or 'clip', not {mode!r}")
+    if mode == "raise" or where.type.dtype not in INTEGERS:
+        return where
+    length = shape_i(x, axis)
+    positions = cast(where, "int64")
+    result: Variable
+    if mode == "wrap":
+        result = mod(positions, length)
+    else:
+        result = clip(positions, constant(np.int64(0)), length - 1)  # type: ignore[operator]
+    return result
+
+
+def take_along_axis(a: Any, indices: Any, axis: int = -1) -> Variable:
+    """The elements of `a` at `indices` along `axis`, which vary along the others: what
+    argsort gives.
+
+    Shapes: both have one rank, and one shape save for `axis`.
+    """
+    variable, where = as_tensor(a), as_tensor(indices)
+    rank = variable.type.ndim
+    if where.type.ndim != rank:
+        raise ValueError(
+            f"take_along_axis: {operand_text(where)} for {operand_text(variable)}"
+        )
+    axis = normalize_axis(axis, rank, "take_along_axis")
+    key = [
+        where if k == axis else _along(arange(shape_i(variable, k)), k, rank)
+        for k in range(rank)
+    ]
+    return getitem(variable, tuple(key))
+
+
+def _along(vector: Variable, axis: int, rank: int) -> Variable:
+    return dimshuffle(vector, *[0 if k == axis else "x" for k in range(rank)])
+
+
+def compress(condition: Any, x: Any, axis: int | None = None) -> Variable:
+    """The elements of `x` along `axis` (None: flattened) where the vector `condition`
+    is true; it may be shorter than x."""
+    return take(x, flatnonzero(condition), axis=axis)
+
+
+def choose(a: Any, choices: Any, out: None = None, mode: str = "raise") -> Variable:
+    """At each place the element of `choices[a]`; a and the choices are broadcast.
+
+    choices: a list of arrays, or an array whose first axis counts them.
+    mode: what a number out of range does: "raise" an IndexError, "wrap" or "clip".
+    """
+    if out is not None:
+        raise TypeError("choose: a symbolic result has no `out`")
+    number = as_tensor(a)
+    if isinstance(choices, (list, tuple)):
+        arrays = [as_tensor(c) for c in choices]
+        shape = arrays[0]
+        for one in arrays[1:]:
+            shape = second(shape, one)
+        options = stack([second(shape, one) for one in arrays])
+    else:
+        options = as_tensor(choices)
+    rank = max(number.type.ndim, options.type.ndim - 1)
+    key: list[Any] = [_in_range(number, options, 0, mode)]
+    for axis in range(1, options.type.ndim):
+        place = rank - options.type.ndim + axis
+        one = options.type.shape[axis] == 1
+        key.append(0 if one else _along(arange(shape_i(options, axis)), place, rank))
+    return getitem(options, tuple(key))
+
+
+def to_one_hot(y: Any, nb_class: Any, dtype: str | None = None) -> Variable:
+    """A matrix with a row for each label in the vector y: 1 in the label's column, else 0.
+
+    Raises: IndexError for a label that is not below `nb_class`.
+    """
+    labels = as_tensor(y)
+    if labels.type.ndim != 1 or labels.type.dtype not in INTEGERS:
+        raise TypeError(
+            f"to_one_hot takes a vector of integers, not {operand_text(labels)}"
+        )
+    count = shape_i(labels, 0)
+    rows = zeros((count, nb_class), dtype=dtype or config.floatX)
+    return set_subtensor(getitem(rows, (arange(count), labels)), 1)
+
+
+method("take")(take)
+method("nonzero")(nonzero)
+method("nonzero_values")(nonzero_values)
+method("choose")(choose)
+
+
+@method("compress")
+def _compress(self: Variable, a: Any, axis: int | None = None) -> Variable:
+    """The elements of `a` where this vector, the condition, is true."""
+    return compress(self, a, axis=axis)
