@@ -1,0 +1,1 @@
+"""symnet beside its peers: `python -m benchmarks.run`."""

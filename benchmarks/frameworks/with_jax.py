@@ -1,0 +1,100 @@
+"""JAX: jitted functions; the state of a training step is donated, so updated in place."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from benchmarks.problem import Counter, Formula, Program, Training
+
+
+class Names:
+    """What formulas call, by jax.numpy."""
+
+    tanh, exp, log, sum, mean, dot = (
+        jnp.tanh,
+        jnp.exp,
+        jnp.log,
+        jnp.sum,
+        jnp.mean,
+        jnp.dot,
+    )
+    sigmoid, softmax = jax.nn.sigmoid, jax.nn.softmax
+
+    @staticmethod
+    def relu(x: Any) -> Any:
+        return jnp.maximum(x, 0)
+
+    @staticmethod
+    def nll(scores: Any, classes: Any) -> Any:
+        rows = jnp.arange(len(classes))
+        return -jnp.mean(jax.nn.log_softmax(scores, axis=1)[rows, classes])
+
+
+class Jax:
+    names = Names
+    version = jax.__version__
+
+    def formula(self, problem: Formula) -> Program:
+        compiled = jax.jit(lambda *arrays: problem.compute(Names, *arrays))
+        arrays = tuple(map(jnp.asarray, problem.arrays))
+        return Program(
+            lambda *arguments: compiled(*arguments).block_until_ready(),
+            lambda result: [np.asarray(result)],
+            arrays,
+        )
+
+    def counter(self, problem: Counter) -> Program:
+        compiled = jax.jit(lambda count: count + 1, donate_argnums=0)
+        count = jnp.asarray(0)
+
+        def step() -> Any:
+            nonlocal count
+            count = compiled(count).block_until_ready()
+
+        return Program(step, lambda _: [np.asarray(count)])
+
+    def training(self, problem: Training) -> Program:
+        step = make_step(problem)
+        data, labels = jnp.asarray(problem.data), jnp.asarray(problem.labels)
+        parameters = [jnp.array(parameter) for parameter in problem.parameters]
+        moving = problem.parameters if problem.momentum else []
+        state = parameters, [jnp.zeros_like(parameter) for parameter in moving]
+        indices = problem.indices()
+
+        def call() -> Any:
+            nonlocal state
+            state, loss = step(state, data, labels, next(indices))
+            return loss.block_until_ready()
+
+        return Program(call, lambda loss: problem.moved(loss, state[0]))
+
+
+def make_step(problem: Training) -> Any:
+    def loss(parameters: Any, x: Any, y: Any) -> Any:
+        return problem.loss(Names, parameters, x, y, *problem.constants)
+
+    @functools.partial(jax.jit, donate_argnums=0)
+    def step(state: Any, data: Any, labels: Any, index: Any) -> Any:
+        parameters, velocities = state
+        start = index * problem.batch
+        x = jax.lax.dynamic_slice_in_dim(data, start, problem.batch)
+        y = jax.lax.dynamic_slice_in_dim(labels, start, problem.batch)
+        value, gradients = jax.value_and_grad(loss)(parameters, x, y)
+        changes = [-problem.rate * gradient for gradient in gradients]
+        if problem.momentum:
+            changes = [problem.momentum * v + c for v, c in zip(velocities, changes)]
+            velocities = changes
+        moved = [p + c for p, c in zip(parameters, changes)]
+        return (moved, velocities), value
+
+    return step
+
+
+def load() -> Jax:
+    jax.config.update("jax_enable_x64", True)
+    return Jax()

@@ -1,0 +1,103 @@
+"""Talking to the workers: persistent ones, and fresh ones for what happens once."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import subprocess
+import threading
+from typing import Any
+
+from benchmarks.frameworks import FRAMEWORKS
+
+ROOT = pathlib.Path(__file__).parent.parent
+LIMIT = 600.0  # seconds that a worker may take for one answer
+
+
+class Process:
+    """A worker that is started when first needed, and again after it has died."""
+
+    def __init__(self, framework: str, cache: str) -> None:
+        self.framework, self.cache = framework, cache
+        self.child: subprocess.Popen[str] | None = None
+        self.hello: dict[str, Any] = {}
+
+    def start(self) -> dict[str, Any]:
+        """The worker's greeting: its version, or why it is absent."""
+        self.child = start_worker(self.framework, self.cache)
+        self.hello = self.read()
+        return self.hello
+
+    def read(self) -> dict[str, Any]:
+        assert self.child is not None and self.child.stdout is not None
+        watchdog = threading.Timer(LIMIT, self.child.kill)
+        watchdog.start()
+        line = self.child.stdout.readline()
+        watchdog.cancel()
+        if line:
+            return dict(json.loads(line))
+        code = self.child.wait()
+        self.child = None
+        return {"failed": f"the process ended with code {code}"}
+
+    def ask(self, **request: Any) -> dict[str, Any]:
+        if self.child is None:
+            self.start()
+        assert self.child is not None and self.child.stdin is not None
+        print(json.dumps(request), file=self.child.stdin, flush=True)
+        return self.read()
+
+    def close(self) -> None:
+        if self.child is not None and self.child.stdin is not None:
+            self.child.stdin.close()
+            self.child.wait()
+
+
+def start_worker(framework: str, cache: str, *options: str) -> subprocess.Popen[str]:
+    kind = FRAMEWORKS[framework]
+    return subprocess.Popen(
+        [kind.interpreter(), "-m", "benchmarks.worker", framework, *options],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=open_log(cache),
+        env=kind.environment(cache),
+        cwd=ROOT,
+        text=True,
+    )
+
+
+def open_log(cache: str) -> Any:
+    """Where workers complain: a file beside their caches."""
+    return open(pathlib.Path(cache) / "worker.log", "a")  # noqa: SIM115
+
+
+def run_once(framework: str, cache: str, case: str) -> dict[str, Any]:
+    """What a fresh process measures of building and first calling a case."""
+    child = start_worker(framework, cache, "--once", case)
+    try:
+        answer, _ = child.communicate(timeout=LIMIT)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.communicate()
+        return {"failed": f"took more than {LIMIT:.0f} s"}
+    if child.returncode or not answer:
+        return {"failed": f"the process ended with code {child.returncode}"}
+    return dict(json.loads(answer))
+
+
+def import_seconds(framework: str, statement: str, cache: str) -> float | None:
+    """Seconds of an import in a fresh process; None where it fails."""
+    kind = FRAMEWORKS[framework]
+    program = (
+        "import time; start = time.perf_counter()\n"
+        f"{statement}\n"
+        "print(time.perf_counter() - start)"
+    )
+    done = subprocess.run(
+        [kind.interpreter(), "-c", program],
+        capture_output=True,
+        env=kind.environment(cache),
+        cwd=ROOT,
+        text=True,
+    )
+    return None if done.returncode else float(done.stdout.split()[-1])
