@@ -211,6 +211,8 @@ class DisconnectedType(Type):
 
 
 def _dtype_name(dtype: Any) -> str:
+    if isinstance(dtype, str) and dtype in DTYPES:
+        return dtype
     try:
         name = np.dtype(dtype).name
     except TypeError:

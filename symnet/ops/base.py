@@ -12,6 +12,7 @@ An op offers some of these faces, and the compiler uses the cheapest it finds:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -187,12 +188,17 @@ def scalar_constant(variable: Any) -> Any:
 
 def upcast(*dtypes: str) -> str:
     """The dtype that holds them all, by `config.cast_policy`."""
+    floats_grow = config.cast_policy != "numpy+floatX" or config.floatX == "float64"
+    return _upcast(dtypes, None if floats_grow else config.floatX)
+
+
+@cache
+def _upcast(dtypes: tuple[str, ...], small: str | None) -> str:
+    """`small`: what a float64 becomes that no operand had; None: it stays."""
     result = str(np.result_type(*dtypes).name)
-    if config.cast_policy != "numpy+floatX" or config.floatX == "float64":
+    if small is None or result != "float64" or "float64" in dtypes or "complex128" in dtypes:
         return result
-    if result == "float64" and "float64" not in dtypes and "complex128" not in dtypes:
-        return str(np.result_type(config.floatX, *[d for d in dtypes if d in FLOATS]).name)
-    return result
+    return str(np.result_type(small, *[d for d in dtypes if d in FLOATS]).name)
 
 
 def to_float(dtype: str) -> str:
@@ -250,6 +256,8 @@ def broadcast_shapes(
     A size known to be 1 stretches; one not known (None) must turn out equal to the rest.
     Raises: ShapeError where known sizes contradict.
     """
+    if shapes and all(shape == shapes[0] for shape in shapes):
+        return shapes[0]
     rank = max(map(len, shapes), default=0)
     result: list[int | None] = []
     for axis in range(-rank, 0):

@@ -11,9 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from symnet.config import config
 from symnet.errors import ShapeError, message
-from symnet.graph.types import COMPLEX, FLOATS, TensorType
+from symnet.graph.types import COMPLEX, DTYPES, FLOATS, TensorType
 from symnet.graph.variables import Apply, Constant, Variable, operand_text
 from symnet.kernels import loops
 from symnet.kernels.loops import Scalar
@@ -249,7 +248,8 @@ def cast(x: Any, dtype: str) -> Variable:
     Raises: TypeError from complex to real: take `real(x)` or `abs(x)`.
     """
     variable = as_tensor(x)
-    dtype = config.floatX if dtype == "floatX" else TensorType(dtype).dtype
+    if dtype not in DTYPES:
+        dtype = TensorType(dtype).dtype
     if variable.type.dtype == dtype:
         if isinstance(variable, Constant) and variable.weak:
             return Constant(variable.type, variable.data, variable.name)
