@@ -17,7 +17,11 @@ FLOORS = """
 config errors
 graph.types graph.origin graph.variables graph.traverse graph
 
-kernels.loops kernels.interpret kernels.math kernels.views kernels.layout
+kernels.loops kernels.interpret
+kernels.math.formats kernels.math.exponential kernels.math.logarithm
+kernels.math.trigonometric kernels.math.power kernels.math.gaussian
+kernels.math.external kernels.math.expand kernels.math
+kernels.views kernels.layout
 kernels.llvm.machine kernels.llvm.objects kernels.llvm.native
 kernels.llvm.emit kernels.llvm.blocks kernels.llvm.cache
 kernels.launch kernels.threads kernels.runner kernels.calls kernels.boundary kernels

@@ -24,7 +24,8 @@ def evaluate(roots: Sequence[Scalar], arguments: Sequence[Any]) -> list[Array]:
     with np.errstate(all="ignore"):
         for node in walk(roots):
             if node.op == "literal":
-                value: Any = np.array(float(node.value) if isinstance(node.value, str) else node.value)
+                text = isinstance(node.value, str)
+                value: Any = np.array(float(node.value) if text else node.value)
             elif node.op in ("argument", "load"):
                 value = arrays[node.value]
             elif node.op in ("cast", "bitcast"):
@@ -36,7 +37,7 @@ def evaluate(roots: Sequence[Scalar], arguments: Sequence[Any]) -> list[Array]:
 
 
 def fma(a: Array, b: Array, c: Array) -> Array:
-    """a * b + c with one rounding (in rare cases two, far below the last place)."""
+    """The sum a * b + c with one rounding (rarely two: in subnormal results)."""
     if a.dtype != np.float64:
         return (a.astype(np.float64) * b + c).astype(a.dtype)
     high, low, shift = _scaled_product(a, b)
@@ -44,8 +45,9 @@ def fma(a: Array, b: Array, c: Array) -> Array:
     total = high + shifted
     back = total - high
     rest = (high - (total - back)) + (shifted - back) + low
-    result = np.ldexp(total + rest, shift)
-    return np.where(np.isfinite(result) & np.isfinite(total), result, a * b + c)
+    exact = total + rest
+    usable = np.isfinite(exact) & (exact != 0)
+    return np.where(usable, np.ldexp(exact, shift), a * b + c)
 
 
 def _scaled_product(a: Array, b: Array) -> tuple[Array, Array, Array]:
@@ -59,14 +61,10 @@ def _scaled_product(a: Array, b: Array) -> tuple[Array, Array, Array]:
 
 
 def _halves(x: Array) -> tuple[Array, Array]:
-    """x as the sum of two numbers of 26 bits."""
+    """Two numbers of 26 bits whose sum is x."""
     shifted = x * 134217729.0
     upper = shifted - (shifted - x)
     return upper, x - upper
-
-
-def _shift_right(a: Array, count: Array) -> Array:
-    return np.right_shift(a, count)
 
 
 def _cast(a: Array, dtype: str) -> Array:

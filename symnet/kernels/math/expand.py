@@ -6,7 +6,16 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from symnet.kernels.loops import PRIMITIVES, Scalar, call, cast, literal, scalar, select, walk
+from symnet.kernels.loops import (
+    PRIMITIVES,
+    Scalar,
+    call,
+    cast,
+    literal,
+    scalar,
+    select,
+    walk,
+)
 from symnet.kernels.math import (
     exponential,
     gaussian,
@@ -31,7 +40,11 @@ def sign(x: Scalar) -> Scalar:
 
 
 def any_power(x: Scalar, y: Scalar) -> Scalar:
-    return power.power(x, y) if np.dtype(x.dtype).kind == "f" else power.integer_power(x, y)
+    return (
+        power.power(x, y)
+        if np.dtype(x.dtype).kind == "f"
+        else power.integer_power(x, y)
+    )
 
 
 def square(x: Scalar) -> Scalar:

@@ -10,9 +10,12 @@ from __future__ import annotations
 
 from symnet.kernels.loops import Scalar, select
 from symnet.kernels.math.formats import (
+    FORMATS,
     at_least,
     at_most,
+    bits,
     copysign,
+    equal,
     fma,
     magnitude,
     nearest_integer,
@@ -20,21 +23,9 @@ from symnet.kernels.math.formats import (
     power_of_two,
 )
 
-# (e**r - 1 - r) / r**2 on |r| <= log 2; error relative to e**r: 2**-29.6, 2**-59.7.
+# (e**r - 1 - r) / r**2 on |r| <= log(2) / 2; error relative to e**r - 1: 2**-26.1,
+# 2**-59.8.
 EXPONENTIAL = {
-    "float32": (
-        0.5, 0.16666679, 0.041666754, 0.008332189, 0.0013883075, 0.00020159676,
-        2.5791416e-05,
-    ),
-    "float64": (
-        0.5, 0.16666666666666638, 0.04166666666666643, 0.008333333333341762,
-        0.001388888888894956, 0.00019841269832427977, 2.4801587248070584e-05,
-        2.7557323656086577e-06, 2.755734069418237e-07, 2.5050957724304213e-08,
-        2.087267111894063e-09, 1.6208366056947145e-10, 1.1792105263021741e-11,
-    ),
-}  # fmt: skip
-# The same on |r| <= log(2) / 2; error relative to e**r - 1: 2**-26.1, 2**-59.8.
-SMALL_EXPONENTIAL = {
     "float32": (0.49999997, 0.16666539, 0.041667763, 0.008367133, 0.0013834814),
     "float64": (
         0.5, 0.16666666666666677, 0.04166666666666669, 0.008333333333321785,
@@ -43,18 +34,16 @@ SMALL_EXPONENTIAL = {
         2.0914925359211587e-09,
     ),
 }  # fmt: skip
-# (2**r - 1) / r on |r| <= 1; error relative to 2**r: 2**-28.8, 2**-57.6.
+# (2**r - 1) / r on |r| <= 1/2; error relative to 2**r: 2**-26.3, 2**-57.1.
 BINARY_EXPONENTIAL = {
     "float32": (
-        0.6931472, 0.24022655, 0.055504113, 0.009617859, 0.001333264, 0.00015448994,
-        1.5440413e-05, 1.0990389e-06,
+        0.6931472, 0.24022594, 0.055503663, 0.009625443, 0.0013387942, 0.00013335039,
     ),
     "float64": (
-        0.6931471805599453, 0.24022650695910047, 0.05550410866482232,
-        0.009618129107633397, 0.0013333558146367702, 0.00015403530390080617,
-        1.5252733824327108e-05, 1.321548779912578e-06, 1.0178082947855798e-07,
-        7.054756699669432e-09, 4.445721060942408e-10, 2.5794801905295764e-11,
-        1.3697100249798365e-12, 3.390576487297048e-14,
+        0.6931471805599453, 0.24022650695910172, 0.055504108664824574,
+        0.009618129107577119, 0.001333355814556591, 0.00015403530478900435,
+        1.5252734741538577e-05, 1.3215424399130988e-06, 1.0177653858167303e-07,
+        7.075640510354619e-09, 4.5197344817094144e-10,
     ),
 }  # fmt: skip
 # (sinh(x) / x - 1) / x**2 in x**2, on |x| <= 1; relative error 2**-31.6, 2**-61.8.
@@ -64,6 +53,17 @@ SMALL_SINH = {
         0.16666666666666669, 0.008333333333332912, 0.00019841269841593427,
         2.755731910666008e-06, 2.5052131037440686e-08, 1.6056653970447883e-10,
         7.776829113392345e-13,
+    ),
+}  # fmt: skip
+
+# (tanh(x) / x - 1) / x**2 in x**2, on |x| <= 0.625; relative error 2**-27.7, 2**-57.7.
+SMALL_TANH = {
+    "float32": (-0.3333328, 0.13331406, -0.053736515, 0.020628167, -0.0056922967),
+    "float64": (
+        -0.33333333333333315, 0.1333333333332996, -0.05396825396614943,
+        0.02186948847069835, -0.008863234338734547, 0.003592114222199147,
+        -0.0014557272130777644, 0.0005894567084844686, -0.00023702470846155384,
+        9.15810275624242e-05, -3.021083118780842e-05, 6.0536758672645224e-06,
     ),
 }  # fmt: skip
 
@@ -82,23 +82,31 @@ MINUS_ONE = {"float32": -18.0, "float64": -39.0}
 TANH_LIMIT = {"float32": 9.2, "float64": 19.5}
 
 
-def reduce_twice(x: Scalar) -> tuple[Scalar, Scalar]:
-    """(low bits of k, r): x = 2 k log 2 + r, |r| <= log 2.
-
-    Steps of 2 log 2: then 2**(2k) is the product of two equal powers of two, both of
-    them normal numbers even where the result is subnormal or nearly overflows.
-    """
+def reduce(x: Scalar, tail: Scalar | None = None) -> tuple[Scalar, Scalar, Scalar]:
+    """(n, n as low bits, r): x + tail = n log 2 + r, |r| <= log(2) / 2."""
     high, low = LOG2[x.dtype]
-    k, k_bits = nearest_integer(x, PER_LOG2 / 2)
-    return k_bits, fma(k, -2 * low, fma(k, -2 * high, x))
+    n, n_bits = nearest_integer(x, PER_LOG2)
+    r = fma(n, -high, x)
+    if tail is None:
+        return n, n_bits, fma(n, -low, r)
+    return n, n_bits, r + fma(n, -low, tail)
 
 
-def exponential_parts(x: Scalar, tail: Scalar | None = None) -> tuple[Scalar, Scalar]:
-    """(p, s): e**(x + tail) = p * s * s with s a power of two, for x in EXP_RANGE."""
-    k_bits, r = reduce_twice(x)
-    if tail is not None:
-        r = r + tail
-    return polynomial(r, (1.0, 1.0, *EXPONENTIAL[x.dtype])), power_of_two(k_bits)
+def exponential(r: Scalar) -> Scalar:
+    """e**r for |r| <= log(2) / 2."""
+    return polynomial(r, (1.0, 1.0, *EXPONENTIAL[r.dtype]))
+
+
+def exponential_minus_one(r: Scalar) -> Scalar:
+    """e**r - 1 for |r| <= log(2) / 2."""
+    return fma(r * r, polynomial(r, EXPONENTIAL[r.dtype]), r)
+
+
+def two_powers(n: Scalar, n_bits: Scalar) -> tuple[Scalar, Scalar]:
+    """(s, t): 2**n = s t and s nearly t, so that both are normal numbers even where 2**n
+    is subnormal or too large."""
+    half_bits = bits(fma(n, 0.5, FORMATS[n.dtype].magic))
+    return power_of_two(half_bits), power_of_two(n_bits - half_bits)
 
 
 def clamp(x: Scalar, limits: tuple[float, float]) -> Scalar:
@@ -106,64 +114,61 @@ def clamp(x: Scalar, limits: tuple[float, float]) -> Scalar:
 
 
 def exp(x: Scalar) -> Scalar:
-    p, s = exponential_parts(clamp(x, EXP_RANGE[x.dtype]))
-    return p * s * s
+    n, n_bits, r = reduce(clamp(x, EXP_RANGE[x.dtype]))
+    s, t = two_powers(n, n_bits)
+    return exponential(r) * s * t
 
 
 def exp2(x: Scalar) -> Scalar:
     x = clamp(x, EXP2_RANGE[x.dtype])
-    k, k_bits = nearest_integer(x, 0.5)
-    r = fma(k, -2.0, x)
-    s = power_of_two(k_bits)
-    return polynomial(r, (1.0, *BINARY_EXPONENTIAL[x.dtype])) * s * s
-
-
-def exponential_minus_one(x: Scalar) -> tuple[Scalar, Scalar, Scalar]:
-    """(n, bits of n, q): x = n log 2 + r, |r| <= log(2) / 2 and q = e**r - 1."""
-    high, low = LOG2[x.dtype]
-    n, n_bits = nearest_integer(x, PER_LOG2)
-    r = fma(n, -low, fma(n, -high, x))
-    return n, n_bits, fma(r * r, polynomial(r, SMALL_EXPONENTIAL[x.dtype]), r)
+    n, n_bits = nearest_integer(x, 1.0)
+    s, t = two_powers(n, n_bits)
+    return polynomial(x - n, (1.0, *BINARY_EXPONENTIAL[x.dtype])) * s * t
 
 
 def expm1(x: Scalar) -> Scalar:
-    """e**x - 1 = 2**n q + (2**n - 1), with q as above; at half its size, which cannot
+    """e**x - 1 = 2**n q + (2**n - 1) with q = e**r - 1; at half its size, which cannot
     overflow before the result does."""
     limits = MINUS_ONE[x.dtype], EXP_RANGE[x.dtype][1]
-    n, n_bits, q = exponential_minus_one(clamp(x, limits))
+    n, n_bits, r = reduce(clamp(x, limits))
+    q = exponential_minus_one(r)
     half = power_of_two(n_bits - 1)
     scaled = fma(half, q, half - 0.5)
-    result = select(magnitude(n) < 0.5, q, scaled + scaled)
+    result = select(equal(n, 0.0), q, scaled + scaled)
     return copysign(result, x)  # keeps -0.0
 
 
 def tanh(x: Scalar) -> Scalar:
-    """e / (e + 2) with e = e**(2|x|) - 1; errors of a large e cancel."""
-    a = at_most(magnitude(x), TANH_LIMIT[x.dtype])
-    _, n_bits, q = exponential_minus_one(a + a)
-    s = power_of_two(n_bits)
-    e = fma(s, q, s - 1.0)
-    return copysign(e / (e + 2.0), x)
+    """1 - 2 / (1 + e**(2|x|)), a polynomial below 0.625."""
+    a = magnitude(x)
+    b = at_most(a, TANH_LIMIT[x.dtype])
+    _, n_bits, r = reduce(b + b)
+    q, s = exponential_minus_one(r), power_of_two(n_bits)
+    large = 1.0 - 2.0 / fma(s, q, s + 1.0)
+    z = x * x
+    small = fma(polynomial(z, SMALL_TANH[x.dtype]) * z, a, a)
+    return copysign(select(a < 0.625, small, large), x)
 
 
 def sigmoid(x: Scalar) -> Scalar:
-    """1 / (1 + e**-x) = u / (u + p s), where e**-x = p s**2 and u = 1 / s: small results
-    are exact down to the subnormal ones."""
+    """1 / (1 + e**-x) = u / (u + s + s q), where e**-x = (1 + q) s / u with powers of two
+    s and u that are near 1 / u and 1 / s: no loss down to the subnormal results."""
     lowest = EXP_RANGE[x.dtype][0]
-    k_bits, r = reduce_twice(clamp(-x, (lowest, -lowest)))
-    p = polynomial(r, (1.0, 1.0, *EXPONENTIAL[x.dtype]))
-    u = power_of_two(k_bits, -1)
-    return u / fma(p, power_of_two(k_bits), u)
+    n, n_bits, r = reduce(clamp(-x, (lowest, -lowest)))
+    half_bits = bits(fma(n, 0.5, FORMATS[x.dtype].magic))
+    s, u = power_of_two(half_bits), power_of_two(n_bits - half_bits, -1)
+    return u / fma(s, exponential_minus_one(r), u + s)
 
 
 def half_exponential(a: Scalar) -> Scalar:
     """e**a / 2 for a >= 0, infinite only where sinh(a) is."""
-    p, s = exponential_parts(at_most(a, EXP_RANGE[a.dtype][1] + 1.0))
-    return p * s * (s * 0.5)
+    n, n_bits, r = reduce(at_most(a, EXP_RANGE[a.dtype][1] + 1.0))
+    s, t = two_powers(n, n_bits)
+    return exponential(r) * s * (t * 0.5)
 
 
 def sinh(x: Scalar) -> Scalar:
-    """h - 1 / (4 h) with h = e**|x| / 2, a polynomial below 1."""
+    """With h = e**|x| / 2: h - 1 / (4 h), but a polynomial below 1."""
     a = magnitude(x)
     h = half_exponential(a)
     z = x * x
@@ -172,6 +177,6 @@ def sinh(x: Scalar) -> Scalar:
 
 
 def cosh(x: Scalar) -> Scalar:
-    """h + 1 / (4 h) with h = e**|x| / 2."""
+    """With h = e**|x| / 2: h + 1 / (4 h)."""
     h = half_exponential(magnitude(x))
     return h + 0.25 / h

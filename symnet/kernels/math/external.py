@@ -87,7 +87,9 @@ def _scipy_address(external: External) -> int:
     # A last integer parameter of Cython's own is not read by these functions.
     if not signature.startswith(wanted) or b"double" in signature[len(wanted) :]:
         raise RuntimeError(f"{external.symbol} of scipy is now {signature!r}")
-    pointer = _capsule_function("PyCapsule_GetPointer", ctypes.c_void_p, ctypes.c_char_p)
+    pointer = _capsule_function(
+        "PyCapsule_GetPointer", ctypes.c_void_p, ctypes.c_char_p
+    )
     return int(pointer(capsule, signature))
 
 

@@ -65,7 +65,7 @@ def number(value: float, dtype: str) -> Scalar:
 
 
 def fma(a: Scalar, b: Number, c: Number) -> Scalar:
-    """a * b + c with one rounding."""
+    """The sum a * b + c with one rounding."""
     full = [
         v if isinstance(v, Scalar) else number(v, a.dtype) if v else literal(v, a.dtype)
         for v in (b, c)

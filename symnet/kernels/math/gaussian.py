@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from symnet.kernels.loops import Scalar, select
-from symnet.kernels.math.exponential import exponential_parts
+from symnet.kernels.math.exponential import (
+    exponential,
+    exponential_minus_one,
+    reduce,
+    two_powers,
+)
 from symnet.kernels.math.formats import (
     at_most,
     copysign,
     fma,
     magnitude,
     polynomial,
+    power_of_two,
     split_polynomial,
 )
 
@@ -47,21 +53,21 @@ LOG_ERFC = {
 # relative error 2**-26.4, 2**-54.0.
 SCALED_ERFC = {
     "float32": (
-        1.0740069, -0.88339454, 0.5902277, -0.3104647, 0.11953641, -0.026845347,
-        -0.0012583451, 0.0030777033, -0.00043791675, -0.0002982883,
+        1.0724877, -0.8772182, 0.5789464, -0.2978757, 0.110010505, -0.022034809,
+        -0.002549491, 0.0029444965, -0.00024953147, -0.00029520388,
     ),
     "float64": (
-        1.095995661000491, -0.976548729080882, 0.773208702265255,
-        -0.5408538313132439, 0.3308515878771005, -0.1740109372396491,
-        0.076381514927456, -0.026370053342004453, 0.006112055470518531,
-        -0.00028095889032086195, -0.0004550515888756356, 0.00017681320837881215,
-        -3.639133710703007e-06, -1.886314918973313e-05, 4.703251416971331e-06,
-        1.4311388667161965e-06, -8.578086583607426e-07, -8.747193651426549e-08,
-        1.3180103873793988e-07, 1.175163187597978e-08, -1.6415680667451054e-08,
-        -3.965299643591823e-09,
+        1.0964573700711933, -0.9785841310291884, 0.7774848579055996, -0.546822088837525,
+        0.33717825054656086, -0.17937072042421345, 0.08006508398209103,
+        -0.028403455110651375, 0.006975708027816726, -0.0005288340608078777,
+        -0.0004331403176090171, 0.00019619275613767654, -1.3321926116789795e-05,
+        -1.8223306554947115e-05, 5.801351986334934e-06, 1.0696583323705167e-06,
+        -9.317171972879202e-07, -1.1332642337876815e-08, 1.2853853273749132e-07,
+        -7.088989799216591e-09, -1.5836289889679564e-08, 5.334162873626016e-10,
+        1.1307455448947309e-09,
     ),
 }  # fmt: skip
-CENTRE = {"float32": 3.0, "float64": 4.0}  # K
+CENTRE = {"float32": 2.953125, "float64": 4.03125}  # K
 ERF_LIMIT = {"float32": 4.0, "float64": 6.0}  # erf is 1 from here
 ERFC_LIMIT = {"float32": 10.2, "float64": 27.4}  # erfc is 0 from here
 
@@ -69,8 +75,8 @@ ERFC_LIMIT = {"float32": 10.2, "float64": 27.4}  # erfc is 0 from here
 def erf(x: Scalar) -> Scalar:
     """1 - exp(log(erfc |x|)) with a polynomial for the logarithm; another below 1."""
     a = at_most(magnitude(x), ERF_LIMIT[x.dtype])
-    p, s = exponential_parts(split_polynomial(a, LOG_ERFC[x.dtype]))
-    large = copysign(fma(-(p * s), s, 1.0), x)
+    _, n_bits, r = reduce(split_polynomial(a, LOG_ERFC[x.dtype]))
+    large = copysign(fma(-exponential(r), power_of_two(n_bits), 1.0), x)
     small = fma(split_polynomial(x * x, SMALL_ERF[x.dtype]), x, x)
     return select(a < 1.0, small, large)
 
@@ -78,15 +84,19 @@ def erf(x: Scalar) -> Scalar:
 def erfc(x: Scalar) -> Scalar:
     """exp(-a**2) * the scaled function, a = |x|; 2 minus that for negative x.
 
-    The rounding error of the square is put back: exp(-h - l) = exp(-h) (1 - l).
+    What rounding took from the square and the quotient goes into the exponent.
     Source of the map t: Shepherd and Laframboise, Math. Comp. 36 (1981).
     """
     a = at_most(magnitude(x), ERFC_LIMIT[x.dtype])
-    h = a * a
-    p, s = exponential_parts(-h)
-    p = fma(fma(a, a, -h), -p, p)
     centre = CENTRE[x.dtype]
-    inverse = 1.0 / (a + centre)
+    denominator = a + centre
+    inverse = 1.0 / denominator
+    lost = a - (denominator - centre)
+    error = fma(-inverse, lost, fma(-inverse, denominator, 1.0))
     t = (a - centre) * inverse
-    value = p * (split_polynomial(t, SCALED_ERFC[x.dtype]) * inverse) * s * s
+    value = polynomial(fma(t, error, t), SCALED_ERFC[x.dtype]) * inverse
+    square = a * a
+    n, n_bits, r = reduce(-square, error - fma(a, a, -square))
+    s, t = two_powers(n, n_bits)
+    value = fma(value, exponential_minus_one(r), value) * s * t
     return select(x < 0.0, 2.0 - value, value)

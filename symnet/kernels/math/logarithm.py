@@ -65,7 +65,7 @@ def log1p_tail(f: Scalar) -> Scalar:
 
 
 def natural(n: Scalar, f: Scalar) -> Scalar:
-    """n log 2 + log(1 + f)."""
+    """The sum n log 2 + log(1 + f)."""
     high, low = LOG2[f.dtype]
     return fma(n, high, f + fma(n, low, log1p_tail(f)))
 
@@ -122,8 +122,7 @@ def softplus(x: Scalar) -> Scalar:
     e = exp(-magnitude(x))
     large = e > math.sqrt(2.0) - 1.0
     f = select(large, fma(e, 0.5, -0.5), e)
-    high = LOG2[x.dtype][0]
-    log1p_e = select(large, number(high, x.dtype), 0.0) + (f + log1p_tail(f))
+    log1p_e = natural(select(large, number(1.0, x.dtype), 0.0), f)
     return select(x < 0.0, literal(0.0, x.dtype), x) + log1p_e
 
 

@@ -8,7 +8,14 @@ from collections.abc import Callable
 import numpy as np
 
 from symnet.kernels.loops import Scalar, call, cast, literal, select
-from symnet.kernels.math.exponential import LOG2, clamp, exp2, exponential_parts
+from symnet.kernels.math.exponential import (
+    LOG2,
+    clamp,
+    exp2,
+    exponential,
+    reduce,
+    two_powers,
+)
 from symnet.kernels.math.formats import (
     copysign,
     equal,
@@ -48,19 +55,19 @@ Pair = tuple[Scalar, Scalar]  # a number as an unevaluated sum, the second part 
 
 
 def product(a: Pair, b: Pair) -> Pair:
-    """a * b.  Source: Dekker 1971, with fused operations."""
+    """The product.  Source: Dekker 1971, with fused operations."""
     high = fma(a[0], b[0], 0.0)  # not "mul", which a printer may join with a sum
     return high, fma(a[0], b[0], -high) + fma(a[0], b[1], a[1] * b[0])
 
 
 def ordered_sum(a: Pair, b: Pair) -> Pair:
-    """a + b, where |a| >= |b| or a is 0."""
+    """The sum, where |a| >= |b| or a is 0."""
     high = a[0] + b[0]
     return high, (a[0] - high) + b[0] + (a[1] + b[1])
 
 
 def logarithm_pair(x: Scalar) -> Pair:
-    """log x to about 68 bits, for positive finite float64 x."""
+    """The logarithm to about 68 bits, for positive finite float64 x."""
     n, m = split_any(x)
     f, sum_high = m - 1.0, m + 1.0
     sum_low = m - (sum_high - 1.0)
@@ -88,8 +95,9 @@ def magnitude_float64(x: Scalar, y: Scalar) -> Scalar:
     rest = fma(y, low, fma(y, high, -whole))
     inside = magnitude(whole) < 800.0
     tail = select(inside, rest, literal(0.0, x.dtype))
-    p, s = exponential_parts(clamp(whole, (-800.0, 800.0)), tail)
-    return p * s * s
+    n, n_bits, r = reduce(clamp(whole, (-800.0, 800.0)), tail)
+    s, t = two_powers(n, n_bits)
+    return exponential(r) * s * t
 
 
 def magnitude_float32(x: Scalar, y: Scalar) -> Scalar:
@@ -188,7 +196,7 @@ def integer_power(x: Scalar, y: Scalar) -> Scalar:
 
 
 def fixed_power(x: Scalar, exponent: int) -> Scalar:
-    """x * x * ... by squaring, for an exponent that is known."""
+    """The product x * x * ... for an exponent that is known."""
     result: Scalar | None = None
     square = x
     while exponent:

@@ -46,7 +46,7 @@ TANGENT = {
     "float64": (
         0.33333333333333376, 0.13333333333326083, 0.053968253972534075,
         0.02186948840888565, 0.008863237772996465, 0.003592102403587928,
-        0.001456034915374874, 0.0005889169398187506, 0.00024356646555803058,
+        0.001456034915374874, 0.0005889169398187506, 0.00024356645556803058,
         8.402718295371847e-05, 6.637456395707956e-05, -2.4566650535213122e-05,
         4.774739199696695e-05, -2.383429997677018e-05, 9.701186694237803e-06,
     ),
@@ -82,10 +82,10 @@ ARCSINE = {
     ),
 }  # fmt: skip
 
-# pi/2 as the sum of three numbers of the format.
+# pi/2 as the sum of three positive numbers of the format (so that r = -0.0 for x = -0.0).
 HALF_PI = {
-    "float32": (1.5707963705062866, -4.371138828673793e-08, -1.7151245100058819e-15),
-    "float64": (1.5707963267948966, 6.123233995736766e-17, -1.4973849048591698e-33),
+    "float32": (1.570796251296997, 7.549789415861596e-08, 5.390302529957765e-15),
+    "float64": (1.5707963267948966, 6.123233995736765e-17, 1.0828566739219139e-32),
 }
 # Up to here three parts are enough; beyond, the C library reduces the argument.
 LARGEST_ANGLE = {"float32": 1e5, "float64": 1e9}
@@ -145,16 +145,25 @@ def cos(x: Scalar) -> Scalar:
 
 
 def tan(x: Scalar) -> Scalar:
-    quadrant, r = reduce_angle(x)
+    """The reduced argument's own rounding error is kept: in `tail`, times about the
+    derivative, it is added with the polynomial."""
+    n, quadrant = nearest_integer(x, 2 / math.pi)
+    first, second, third = HALF_PI[x.dtype]
+    exact = fma(n, -first, x)
+    r = fma(n, -second, exact)
+    r = fma(n, -third, r)
+    tail = fma(n, -third, fma(n, -second, exact - r))
     z = r * r
-    t = fma(split_polynomial(z, TANGENT[x.dtype]) * z, r, r)
+    # Near 0 `exact - r` would have an error, and the tail does not count.
+    rest = select(z > 1e-4, tail * fma(z, 1.6, 1.0), literal(-0.0, x.dtype))
+    t = r + fma(split_polynomial(z, TANGENT[x.dtype]) * z, r, rest)
     odd = call("ne", call("and", quadrant, 1), 0)
     return exact_when_large("tan", x, select(odd, -1.0 / t, t))
 
 
 def arctangent(t: Scalar, start: Number) -> Scalar:
-    """start + arctan(t) for |t| <= 1 and start a multiple of pi/2 (rounded; what the
-    rounding lost is added again)."""
+    """The sum start + arctan(t) for |t| <= 1 and start a multiple of pi/2 (rounded; what
+    the rounding lost is added again)."""
     high, low, _ = HALF_PI[t.dtype]
     z = t * t
     evaluate = polynomial if t.dtype == "float32" else split_polynomial
