@@ -151,17 +151,16 @@ def _fit(term: Any, v: Variable) -> Variable | None:
     """A gradient as it came from L_op, at the shape and dtype of its variable."""
     if term is None:
         return None
-    if not isinstance(term, Variable):
-        term = as_tensor(term)
-    if not isinstance(term.type, TensorType) or not isinstance(v.type, TensorType):
-        return term
-    if term.type.dtype in COMPLEX and v.type.dtype not in COMPLEX:
-        term = real(term)  # the imaginary part moves no real variable
+    gradient = term if isinstance(term, Variable) else as_tensor(term)
+    if not isinstance(gradient.type, TensorType) or not isinstance(v.type, TensorType):
+        return gradient
+    if gradient.type.dtype in COMPLEX and v.type.dtype not in COMPLEX:
+        gradient = real(gradient)  # the imaginary part moves no real variable
     if v.type.dtype in CONTINUOUS:
-        term = cast(term, v.type.dtype)
-    elif term.type.dtype not in CONTINUOUS:
-        term = cast(term, "floatX")
-    return sum_to(term, v)
+        gradient = cast(gradient, v.type.dtype)
+    elif gradient.type.dtype not in CONTINUOUS:
+        gradient = cast(gradient, "floatX")
+    return sum_to(gradient, v)
 
 
 def _add_term(terms: Terms, v: Variable, term: Variable | None) -> None:
@@ -204,9 +203,10 @@ def sum_to(gradient: Variable, variable: Variable) -> Variable:
             ]
             gradient = dimshuffle(gradient, *pattern)
     shape = gradient.type.shape
-    short = len(shape) < len(target)
-    if short or any(a == 1 and b != 1 for a, b in zip(shape, target)):
-        return second(variable, gradient)
+    if len(shape) < len(target) or any(
+        a == 1 and b != 1 for a, b in zip(shape, target)
+    ):
+        gradient = second(variable, gradient)
     return gradient
 
 

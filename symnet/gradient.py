@@ -351,7 +351,9 @@ def subgraph_grad(
         check_cost(cost)
     elif not given:
         raise ValueError("subgraph_grad: there is neither a start nor a cost")
-    first = [] if cost is None else [(cost, constant(1, dtype=cost.type.dtype))]
+    first: list[Any] = (
+        [] if cost is None else [(cost, constant(1, dtype=cost.type.dtype))]
+    )
 
     def gradients(
         seeds: list[tuple[Variable, Variable]], of: list[Variable]

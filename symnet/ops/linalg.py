@@ -24,7 +24,8 @@ from symnet.ops.base import (
 )
 from symnet.ops.elementwise import cast
 from symnet.ops.methods import method
-from symnet.ops.shape import dimshuffle, flatten, reshape, sizes_of
+from symnet.ops.shape import dimshuffle, flatten, reshape
+from symnet.ops.sizes import sizes_of
 
 Gradients = Sequence[Any]
 
