@@ -1,0 +1,134 @@
+"""The runner: executes a list of steps that lies in memory.
+
+A step is four words: the address of a function `i64 f(arguments, begin, end)`, the
+address of its argument block, how many items there are, and up to how many of them are
+not worth sharing among threads.  The function does the items from `begin` up to `end`
+and returns 0, or another number where it failed.  Compiled loops, calls of libraries and
+whole inner programs are all steps.
+
+A patch is three words that put an address where a step will look for it: the address of
+the place, the number of a base (an argument, an output, a shared variable, the arena) and
+the distance in bytes from there.
+"""
+
+from __future__ import annotations
+
+import time
+
+from symnet.kernels.llvm.native import native
+from symnet.kernels.llvm.words import (
+    C_LIBRARY,
+    External,
+    call,
+    load,
+    load_i8,
+    stack,
+    store,
+)
+from symnet.kernels.threads import parallel_for
+
+STEP_WORDS = 4
+PATCH_WORDS = 3
+MOVE_WORDS = 4
+
+TIMED = hasattr(time, "CLOCK_MONOTONIC")
+if TIMED:
+    clock_gettime = External("clock_gettime", "i32(i32, i64)", C_LIBRARY)
+    CLOCK = time.CLOCK_MONOTONIC
+
+
+@native
+def patch(patches: int, count: int, bases: int) -> int:
+    """Write the addresses of this call where the steps expect them."""
+    for k in range(count):
+        record = patches + 8 * PATCH_WORDS * k
+        base = load(bases, load(record, 1))
+        store(load(record, 0), 0, base + load(record, 2))
+    return 0
+
+
+@native
+def run_step(step: int) -> int:
+    """Do one step; its result."""
+    total = load(step, 2)
+    if total > load(step, 3):
+        return parallel_for(load(step, 0), load(step, 1), total, load(step, 3))
+    return call(load(step, 0), load(step, 1), 0, total)
+
+
+@native
+def run(steps: int, count: int) -> int:
+    """Do the steps one after another; 0, or 1 + the number of the step that failed."""
+    for k in range(count):
+        if run_step(steps + 8 * STEP_WORDS * k) != 0:
+            return k + 1
+    return 0
+
+
+@native
+def nanoseconds() -> int:
+    """The time of a clock that only goes forward (0 where the system has none)."""
+    if TIMED:
+        now = stack(2)
+        clock_gettime(CLOCK, now)
+        return load(now, 0) * 1000000000 + load(now, 1)
+    return 0
+
+
+@native
+def run_timed(steps: int, count: int, times: int) -> int:
+    """Like `run`; adds the nanoseconds of step k to word k of `times`."""
+    before = nanoseconds()
+    for k in range(count):
+        if run_step(steps + 8 * STEP_WORDS * k) != 0:
+            return k + 1
+        now = nanoseconds()
+        store(times, k, load(times, k) + now - before)
+        before = now
+    return 0
+
+
+# The argument block of `repeat`, by word.
+TURNS = 0  # how often at most
+STEPS, STEP_COUNT = 1, 2
+MOVES, MOVE_COUNT = 3, 4
+UNTIL = 5  # address of a byte, looked at after each turn: stop if it is not 0; or 0
+TURNS_DONE = 6
+FAILED_STEP = 7  # 1 + the number of the inner step that failed
+REPEAT_WORDS = 8
+
+
+@native
+def move(moves: int, count: int) -> int:
+    """Advance pointers: [place, bytes, end, length].
+
+    The word at `place` grows by `bytes`; where it reaches `end` (not 0) it goes back by
+    `length`, so that a few slots can serve many turns.
+    """
+    for k in range(count):
+        record = moves + 8 * MOVE_WORDS * k
+        place = load(record, 0)
+        moved = load(place, 0) + load(record, 1)
+        if moved == load(record, 2):
+            moved -= load(record, 3)
+        store(place, 0, moved)
+    return 0
+
+
+@native
+def repeat(arguments: int, begin: int, end: int) -> int:
+    """A step that does a list of steps again and again, and moves pointers in between."""
+    store(arguments, FAILED_STEP, 0)
+    turns = 0
+    while turns < load(arguments, TURNS):
+        failed = run(load(arguments, STEPS), load(arguments, STEP_COUNT))
+        if failed != 0:
+            store(arguments, TURNS_DONE, turns)
+            store(arguments, FAILED_STEP, failed)
+            return 1
+        turns += 1
+        move(load(arguments, MOVES), load(arguments, MOVE_COUNT))
+        if load(arguments, UNTIL) != 0 and load_i8(load(arguments, UNTIL), 0) != 0:
+            break
+    store(arguments, TURNS_DONE, turns)
+    return 0

@@ -1,0 +1,318 @@
+"""Native functions compute what their Python text says, and refuse what they cannot."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from symnet.kernels.llvm.native import (
+    NativeError,
+    Translator,
+    native,
+)
+from symnet.kernels.llvm.words import (
+    C_LIBRARY,
+    External,
+    Symbol,
+    atomic_add,
+    atomic_load,
+    call,
+    compare_exchange,
+    exchange,
+    float_bits,
+    load,
+    load_i8,
+    load_i16,
+    load_i32,
+    narrow_float,
+    pause,
+    stack,
+    store,
+    store_i8,
+    store_i16,
+    store_i32,
+)
+
+LIMIT = 10
+NOT_HERE = False
+PLACE = Symbol("a place", 123456789012345)
+absolute = External("labs", "i64(i64)", C_LIBRARY)
+absolute_narrow = External("abs", "i32(i32)", C_LIBRARY)
+missing = 3.5
+
+
+@native
+def arithmetic(a: int, b: int) -> int:
+    return (a + b * 3 - (a & b) + (a | 7) - (a ^ b) + (a << 2) - (b >> 1)) + -a + ~b
+
+
+@native
+def quotient(a: int, b: int) -> int:
+    return a // b
+
+
+@native
+def remainder(a: int, b: int) -> int:
+    return a % b
+
+
+@native
+def logic(a: int, b: int) -> int:
+    """A docstring changes nothing."""
+    if a < b and (a > 0 or not (b == 5 or a == 1)):
+        return 1
+    elif a >= b and not (a != 3 and b <= 2):
+        return 2
+    return (a == b) + (not a) * 4 + 8 * True
+
+
+@native
+def loops(n: int, stop: int) -> int:
+    result = 0
+    k = 7
+    for k in range(n):
+        if k == 3:
+            continue
+        for j in range(k, stop):
+            result += j * k
+            if result > 1000:
+                break
+    while n > 0:
+        n -= 1
+        if n == LIMIT:
+            break
+        result += 1
+    return result + 10000 * k
+
+
+@native
+def early(n: int):
+    while n > 3:
+        return 5
+    if NOT_HERE:
+        n = not_defined_anywhere(n)  # noqa: F821
+    pause()
+    if n == 2:
+        return 7
+
+
+@native
+def helper(words: int, count: int) -> int:
+    result = 0
+    for k in range(count):
+        result += load(words, k)
+    return result
+
+
+@native
+def on_stack(a: int) -> int:
+    result = 0
+    for k in range(1000):  # the stack does not grow with the turns of a loop
+        words = stack(3)
+        store(words, 0, a)
+        store(words, 1, k)
+        store(words, 2, result)
+        result = helper(words, 3)
+    return result
+
+
+@native
+def apply(function: int, a: int, b: int) -> int:
+    return call(function, a, b)
+
+
+@native
+def by_name(a: int, b: int) -> int:
+    return apply(quotient.address, a, b)
+
+
+@native
+def externals(a: int) -> int:
+    return absolute(a) + absolute_narrow(a)
+
+
+@native
+def symbol(a: int) -> int:
+    return PLACE + a
+
+
+@native
+def narrow_memory(words: int, value: int) -> int:
+    store_i8(words, 1, value)
+    store_i16(words, 1, value)
+    store_i32(words, 1, value)
+    return load_i8(words, 1) + load_i16(words, 1) * 3 + load_i32(words, 1) * 5
+
+
+@native
+def atomics(words: int) -> int:
+    old = exchange(words, 0, 5)
+    older = atomic_add(words, 0, 2)
+    yes = compare_exchange(words, 0, 7, 9)
+    no = compare_exchange(words, 0, 7, 11)
+    return old + 10 * older + 100 * yes + 1000 * no + 10000 * atomic_load(words, 0)
+
+
+@native
+def single(bits: int) -> int:
+    return narrow_float(bits)
+
+
+@native
+def double(number: int) -> int:
+    return float_bits(number)
+
+
+NUMBERS = [0, 1, -1, 2, 3, 5, -7, 11, 100, -100, 12345678901]
+
+
+@pytest.mark.parametrize("function", [arithmetic, logic], ids=["arithmetic", "logic"])
+def test_integers(function):
+    for a, b in itertools.product(NUMBERS, NUMBERS):
+        assert function(a, b) == function.python(a, b), (a, b)
+
+
+@pytest.mark.parametrize("function", [quotient, remainder], ids=["//", "%"])
+def test_division_rounds_down(function):
+    for a, b in itertools.product(NUMBERS, [n for n in NUMBERS if n]):
+        assert function(a, b) == function.python(a, b), (a, b)
+
+
+def test_integers_wrap():
+    assert arithmetic(2**62, 0) == (arithmetic.python(2**62, 0) + 2**63) % 2**64 - 2**63
+
+
+def test_loops():
+    for n, stop in itertools.product([0, 1, 3, 5, 12, 40], [0, 1, 6, 30]):
+        assert loops(n, stop) == loops.python(n, stop), (n, stop)
+
+
+def test_a_function_without_return_gives_zero():
+    assert (early(4), early(3), early(2)) == (5, 0, 7)
+
+
+def test_memory():
+    words = np.arange(6)
+    assert helper(words.ctypes.data + 8, 4) == 1 + 2 + 3 + 4
+    assert on_stack(2) == on_stack.python(2) == 2 * 1000 + 499500
+    for value in (5, -5, 300, -70000, 2**31):
+        a, b = np.zeros(2, np.int64), np.zeros(2, np.int64)
+        native_result = narrow_memory(a.ctypes.data, value)
+        assert native_result == narrow_memory.python(b.ctypes.data, value)
+        assert np.array_equal(a, b)
+
+
+def test_atomics():
+    a, b = np.array([3]), np.array([3])
+    assert atomics(a.ctypes.data) == atomics.python(b.ctypes.data) == 3 + 50 + 100 + 90000
+    assert a == b == 9
+
+
+def test_calls():
+    assert apply(quotient.address, 17, 5) == 3
+    assert apply.python(quotient.address, 17, 5) == 3
+    assert by_name(-17, 5) == by_name.python(-17, 5) == -4
+    assert externals(-4) == 8
+    assert symbol(1) == symbol.python(1) == PLACE + 1
+
+
+@pytest.mark.parametrize("number", [0.0, 1.0, -0.1, 1e300, 1e-42, math.inf, -math.inf])
+def test_float_bits(number):
+    bits = int(np.float64(number).view(np.int64))
+    with np.errstate(over="ignore"):
+        want = int(np.float64(number).astype(np.float32).view(np.uint32))
+    assert single(bits) == single.python(bits) == want
+
+
+def test_integers_as_floats():
+    for number in [0, 1, -3, 2**53 + 1, -(2**62) - 1]:
+        want = int(np.float64(number).view(np.int64))
+        assert double(number) == double.python(number) == want
+
+
+def refused_with(a):
+    with a:
+        return 1
+
+
+def refused_float(a):
+    return a + missing
+
+
+def refused_unknown(a):
+    return a + never  # noqa: F821
+
+
+def refused_chain(a):
+    return 0 < a < 3
+
+
+def refused_power(a):
+    return a**2
+
+
+def refused_call(a):
+    return len(a)
+
+
+def refused_count(a):
+    return load(a)
+
+
+def refused_iteration(a):
+    for k in (1, 2):
+        a += k
+    return a
+
+
+def refused_stack(a):
+    return stack(a)
+
+
+def refused_conditional(a):
+    return 1 if a else 2
+
+
+def refused_target(a):
+    a.b = 3
+
+
+REFUSED = [value for name, value in list(globals().items()) if name.startswith("refused_")]
+
+
+@pytest.mark.parametrize("function", REFUSED, ids=lambda f: f.__name__)
+def test_what_is_not_in_the_subset_is_named_with_its_line(function):
+    with pytest.raises(NativeError, match=r"test_native\.py:\d+: "):
+        Translator(function).text()
+
+
+def test_a_missing_c_function_fails_at_once():
+    with pytest.raises(AttributeError):
+        External("no_such_function_anywhere", "i64()", C_LIBRARY)
+
+
+PROGRAM = """
+from symnet.kernels import {module}
+from symnet.kernels.llvm.objects import statistics
+assert {module}.{function}.address
+print(statistics.compiled, statistics.loaded)
+"""
+
+
+def test_the_run_time_is_compiled_once_and_then_read_from_disk(tmp_path):
+    program = PROGRAM.format(module="threads", function="parallel_for")
+    outputs = [
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "SYMNET_CACHE": str(tmp_path), "PYTHONHASHSEED": seed},
+            capture_output=True, text=True, check=True,
+        ).stdout.split()
+        for seed in ("1", "2")
+    ]  # fmt: skip
+    assert outputs == [["1", "0"], ["0", "1"]]
