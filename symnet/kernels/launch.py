@@ -13,7 +13,9 @@ from symnet.kernels.llvm.cache import compile_kernels
 from symnet.kernels.loops import Kernel, Operand
 
 Array = npt.NDArray[np.generic]
-FUNCTION = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
+FUNCTION = ctypes.CFUNCTYPE(
+    ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64
+)
 
 
 def run_kernel(
@@ -41,7 +43,9 @@ def run_kernel(
         walked = iter(array.strides[outer:])
         strides.append([next(walked) if moving else 0 for moving in operand.axes])
         if outer:
-            indexed[k] = list(zip(array.shape[:outer], array.strides[:outer], strict=True))
+            indexed[k] = list(
+                zip(array.shape[:outer], array.strides[:outer], strict=True)
+            )
     arranged = arrange(kernel, sizes, strides, indexed, (variant,) if variant else ())
     (code,) = compile_kernels([(kernel, arranged.variant)])
     words = np.array(arranged.words, np.int64)

@@ -141,13 +141,16 @@ def examine(kernel: Kernel) -> Facts:
             if kept
         ),
         positions=any(node.value in ("argmax", "argmin") for node in reductions),
-        splittable=bool(reductions) and not (kept or scatters or stores_inside or levels),
+        splittable=bool(reductions)
+        and not (kept or scatters or stores_inside or levels),
         reductions=len(reductions),
         nanoseconds=estimate(nodes, operands),
     )
 
 
-def axes_of(nodes: Sequence[Scalar], inputs: Sequence[Operand]) -> dict[Scalar, frozenset[int]]:
+def axes_of(
+    nodes: Sequence[Scalar], inputs: Sequence[Operand]
+) -> dict[Scalar, frozenset[int]]:
     """The loop axes along which each node changes; `nodes` has arguments before users."""
     moves: dict[Scalar, frozenset[int]] = {}
     for node in nodes:
@@ -171,14 +174,16 @@ def guides(kernel: Kernel) -> tuple[int, ...]:
         key=lambda k: (-sum(operands[k].axes), k < first_output, k),
     )
     return tuple(
-        next((k for k in order if operands[k].axes[axis]), -1) for axis in range(kernel.rank)
+        next((k for k in order if operands[k].axes[axis]), -1)
+        for axis in range(kernel.rank)
     )
 
 
 def estimate(nodes: Sequence[Scalar], operands: Sequence[Operand]) -> float:
     """Rough nanoseconds for one point of the loops on one core."""
     functions = sum(
-        node.op not in PRIMITIVES and node.op not in ("load", "literal", "index", "argument")
+        node.op not in PRIMITIVES
+        and node.op not in ("load", "literal", "index", "argument")
         for node in nodes
     )
     bytes_moved = sum(np.dtype(o.dtype).itemsize for o in operands)
@@ -205,7 +210,10 @@ def arrange(
         strides = [empty_strides(row, facts, k, sizes) for k, row in enumerate(strides)]
     kept, reduced, lanes = choose_lanes(facts, sizes, strides)
     variant = Variant(
-        merge(kept, facts, sizes, strides), merge(reduced, facts, sizes, strides), lanes, ""
+        merge(kept, facts, sizes, strides),
+        merge(reduced, facts, sizes, strides),
+        lanes,
+        "",
     )
     variant = with_access(variant, facts, strides)
     if available and variant not in available:
@@ -251,16 +259,22 @@ def choose_lanes(
         return kept, reduced, "parts" if facts.splittable else "reduced"
     if not reduced or facts.scatters or 1 < prod(sizes[k] for k in reduced) <= SHORT:
         return kept, reduced, "kept"
-    along_kept, along_reduced = jumps(kept[-1], facts, strides), jumps(reduced[-1], facts, strides)
+    along_kept, along_reduced = (
+        jumps(kept[-1], facts, strides),
+        jumps(reduced[-1], facts, strides),
+    )
     # Equal for sizes of 1, where strides say little: then as if it were not 1.
-    inner = along_reduced < along_kept or (along_reduced == along_kept and reduced[-1] > kept[-1])
+    inner = along_reduced < along_kept or (
+        along_reduced == along_kept and reduced[-1] > kept[-1]
+    )
     return kept, reduced, "reduced" if inner else "kept"
 
 
 def jumps(axis: int, facts: Facts, strides: Sequence[Sequence[int]]) -> int:
     """How many operands would be walked with gaps along this axis."""
     return sum(
-        row[axis] not in (0, size) for row, size in zip(strides, facts.itemsizes, strict=True)
+        row[axis] not in (0, size)
+        for row, size in zip(strides, facts.itemsizes, strict=True)
     )
 
 
@@ -280,7 +294,9 @@ def merge(
     return tuple(groups)
 
 
-def with_access(variant: Variant, facts: Facts, strides: Sequence[Sequence[int]]) -> Variant:
+def with_access(
+    variant: Variant, facts: Facts, strides: Sequence[Sequence[int]]
+) -> Variant:
     """The variant completed by how each operand is walked along the lanes."""
     kept, lanes = variant.kept, variant.lanes
     if lanes == "one":
@@ -323,7 +339,10 @@ def bind(
     if variant.lanes == "parts":
         part = part_size(extents)
         total = -(-extents[0] // part)
-        scratch_slot, scratch_bytes = len(words) + 1, max(total, 1) * PART_BYTES * facts.reductions
+        scratch_slot, scratch_bytes = (
+            len(words) + 1,
+            max(total, 1) * PART_BYTES * facts.reductions,
+        )
         words += (part, 0)
     elif facts.scatters:
         total = 1 if points else 0
@@ -334,7 +353,14 @@ def bind(
     cost = points * facts.nanoseconds * (2.0 if "s" in variant.access else 1.0)
     grain = int(SPLIT_NANOSECONDS * total / cost) + 1 if cost else total
     return Arrangement(
-        variant, tuple(words), tuple(slots), total, grain, cost, scratch_slot, scratch_bytes
+        variant,
+        tuple(words),
+        tuple(slots),
+        total,
+        grain,
+        cost,
+        scratch_slot,
+        scratch_bytes,
     )
 
 

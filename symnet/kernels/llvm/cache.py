@@ -16,7 +16,12 @@ from symnet.kernels import layout, loops, math
 from symnet.kernels.layout import Variant
 from symnet.kernels.llvm.emit import emit
 from symnet.kernels.llvm.machine import machine
-from symnet.kernels.llvm.objects import load_objects, object_code, source_digest, statistics
+from symnet.kernels.llvm.objects import (
+    load_objects,
+    object_code,
+    source_digest,
+    statistics,
+)
 from symnet.kernels.llvm.points import external_symbol
 from symnet.kernels.loops import Kernel
 from symnet.kernels.math import external_address
@@ -68,11 +73,19 @@ def load(missing: dict[tuple[str, Variant], Kernel]) -> None:
         externals, _, code = packed.partition(b"\n")
         needed.update(externals.decode().split())
         objects.append(code)
-        exports.append([name, f"{name}_combine"] if variant.lanes == "parts" else [name])
-    imports = {external_symbol(function): external_address(function) for function in needed}
-    addresses = iter(load_objects(objects, [name for names in exports for name in names], imports))
-    for key, names in zip(missing, exports, strict=True):
-        _known[key] = Code(next(addresses), next(addresses) if len(names) > 1 else 0)
+        exports.append(
+            [name, f"{name}_combine"] if variant.lanes == "parts" else [name]
+        )
+    imports = {
+        external_symbol(function): external_address(function) for function in needed
+    }
+    addresses = iter(
+        load_objects(objects, [name for names in exports for name in names], imports)
+    )
+    for request, names in zip(missing, exports, strict=True):
+        _known[request] = Code(
+            next(addresses), next(addresses) if len(names) > 1 else 0
+        )
     compiled = statistics.compile_ms - compiling
     statistics.load_ms += (perf_counter() - start) * 1e3 - compiled
 

@@ -26,7 +26,9 @@ STEPS = 32
 States = list[list[State]]
 
 
-def emit(kernel: Kernel, variant: Variant, name: str = "kernel", on: Machine | None = None) -> str:
+def emit(
+    kernel: Kernel, variant: Variant, name: str = "kernel", on: Machine | None = None
+) -> str:
     """The LLVM module of one kernel variant; with lanes "parts" it holds a second
     function `{name}_combine` of the same signature.
 
@@ -38,14 +40,18 @@ def emit(kernel: Kernel, variant: Variant, name: str = "kernel", on: Machine | N
 class Emitter(Points):
     """Writes the loops; `Points` writes what happens at one point of them."""
 
-    def __init__(self, kernel: Kernel, variant: Variant, name: str, target: Machine) -> None:
+    def __init__(
+        self, kernel: Kernel, variant: Variant, name: str, target: Machine
+    ) -> None:
         nest = Nest(kernel, variant, target.fused)
         self.name = name
         self.machine = target
         super().__init__(nest, max(1, target.vector_bytes // nest.widest))
         self.vectors = self.block_vectors()
         stores = [out for out in kernel.outputs if self.stored_inside(out)]
-        self.passes = max((nest.level[n] for n in nest.nodes if n.op == "reduce"), default=0)
+        self.passes = max(
+            (nest.level[n] for n in nest.nodes if n.op == "reduce"), default=0
+        )
         self.store_pass = -1
         if stores and variant.reduced:
             last = max(nest.level[self.value_of[out]] for out in stores)
@@ -71,7 +77,10 @@ class Emitter(Points):
         functions = [self.function(self.name, self.items)]
         if self.variant.lanes == "parts":
             functions.append(self.function(f"{self.name}_combine", self.combine_parts))
-        head = [f'target triple = "{self.machine.triple}"', *self.names.declarations.values()]
+        head = [
+            f'target triple = "{self.machine.triple}"',
+            *self.names.declarations.values(),
+        ]
         tail = f"attributes #0 = {{ {self.machine.attributes} }}"
         return "\n".join([*head, *functions, tail, ""])
 
@@ -103,7 +112,9 @@ class Emitter(Points):
         turn and returns the next index and values.  Returns the values at the end.
         """
         fresh = self.names.fresh
-        before, inside, latch, done = (fresh(s) for s in ("before", "loop", "latch", "done"))
+        before, inside, latch, done = (
+            fresh(s) for s in ("before", "loop", "latch", "done")
+        )
         here = self.here()
         here.line(f"br label %{before}")
         here.label(before)
@@ -120,7 +131,9 @@ class Emitter(Points):
         again = here.emit(f"icmp slt i64 {following}, {stop}")
         here.line(f"br i1 {again}, label %{inside}, label %{done}")
         here.label(done)
-        phis.line(f"{index} = phi i64 [ {start}, %{before} ], [ {following}, %{latch} ]")
+        phis.line(
+            f"{index} = phi i64 [ {start}, %{before} ], [ {following}, %{latch} ]"
+        )
         results = []
         for (kind, first), name, value in zip(carried, names, values, strict=True):
             ends = f"phi {kind} [ {first}, %{before} ], [ {value}, %{latch} ]"
@@ -181,7 +194,9 @@ class Emitter(Points):
         """The counters one item further."""
         here = self.here()
         carry, result = "1", []
-        for place, extent in zip(reversed(places[1:]), reversed(extents[1:]), strict=True):
+        for place, extent in zip(
+            reversed(places[1:]), reversed(extents[1:]), strict=True
+        ):
             more = here.emit(f"add i64 {place}, {carry}")
             over = here.emit(f"icmp sge i64 {more}, {extent}")
             result.append(here.emit(f"select i1 {over}, i64 0, i64 {more}"))
@@ -213,7 +228,9 @@ class Emitter(Points):
     def lane_loops(self, low: str, high: str) -> None:
         """Whole groups of vectors, then one vector after another with a mask."""
 
-        def turn(copies: int, step: int, masked: bool) -> Callable[..., tuple[str, list[str]]]:
+        def turn(
+            copies: int, step: int, masked: bool
+        ) -> Callable[..., tuple[str, list[str]]]:
             def body(lane: str, _: list[str]) -> tuple[str, list[str]]:
                 self.open(BLOCK)
                 self.copies = copies
@@ -254,7 +271,10 @@ class Emitter(Points):
         accumulators = self.accumulators(done)
         here = self.here()
         totals = [
-            [a.start(Lanes(here, a.lanes), a.total_dtypes) for _ in range(self.total_copies(a))]
+            [
+                a.start(Lanes(here, a.lanes), a.total_dtypes)
+                for _ in range(self.total_copies(a))
+            ]
             for a in accumulators
         ]
         return self.reduced_loops(0, done, totals, part)
@@ -312,7 +332,9 @@ class Emitter(Points):
         def body(start: str, names: list[str]) -> tuple[str, list[str]]:
             here = self.here()
             following = here.emit(f"add i64 {start}, {chunk}")
-            stop = here.call("llvm.smin.i64", "i64", [("i64", following), ("i64", high)])
+            stop = here.call(
+                "llvm.smin.i64", "i64", [("i64", following), ("i64", high)]
+            )
             running = self.run(done, start, stop)
             merged = self.merge(accumulators, self.unflatten(totals, names), running)
             return following, self.flatten(merged)
@@ -320,7 +342,9 @@ class Emitter(Points):
         carried = self.typed(done, totals, total=True)
         return self.unflatten(totals, self.loop(low, high, carried, body))
 
-    def merge(self, accumulators: list[Accumulator], totals: States, running: States) -> States:
+    def merge(
+        self, accumulators: list[Accumulator], totals: States, running: States
+    ) -> States:
         here = self.here()
         return [
             [a.merge(Lanes(here, a.lanes), t, r) for t, r in zip(ts, rs, strict=True)]
@@ -351,12 +375,21 @@ class Emitter(Points):
         for a, copies in zip(accumulators, states, strict=True):
             on = Lanes(here, a.lanes)
             while len(copies) > 1:
-                copies = [a.join(on, x, y) for x, y in zip(copies[::2], copies[1::2], strict=True)]
+                copies = [
+                    a.join(on, x, y)
+                    for x, y in zip(copies[::2], copies[1::2], strict=True)
+                ]
             joined.append(copies)
         return joined
 
     def run_loop(
-        self, done: int, states: States, low: str, high: str, step: int, limit: str | None
+        self,
+        done: int,
+        states: States,
+        low: str,
+        high: str,
+        step: int,
+        limit: str | None,
     ) -> States:
         """One innermost loop.  With a `limit`, one vector at a time under a mask."""
         last = len(self.variant.reduced) - 1
@@ -406,7 +439,9 @@ class Emitter(Points):
     @staticmethod
     def unflatten(like: States, names: Sequence[str]) -> States:
         left = iter(names)
-        return [[tuple(next(left) for _ in state) for state in copies] for copies in like]
+        return [
+            [tuple(next(left) for _ in state) for state in copies] for copies in like
+        ]
 
     def typed(self, done: int, states: States, total: bool) -> list[tuple[str, str]]:
         """Types beside the flattened states."""
@@ -414,7 +449,9 @@ class Emitter(Points):
         for a, copies in zip(self.accumulators(done), states, strict=True):
             dtypes = a.total_dtypes if total else a.running_dtypes
             kinds = [type_text(REGISTER[dtype], a.lanes) for dtype in dtypes]
-            result += [pair for state in copies for pair in zip(kinds, state, strict=True)]
+            result += [
+                pair for state in copies for pair in zip(kinds, state, strict=True)
+            ]
         return result
 
     # Reductions to single values, cut into parts.
@@ -433,7 +470,9 @@ class Emitter(Points):
         for k, (a, copies) in enumerate(zip(self.accumulators(0), totals, strict=True)):
             on = Lanes(here, a.lanes)
             state = a.across(on, a.finish(on, copies[0]))
-            for place, (dtype, value) in enumerate(zip(a.running_dtypes, state, strict=True)):
+            for place, (dtype, value) in enumerate(
+                zip(a.running_dtypes, state, strict=True)
+            ):
                 slot = self.part_slot(part, k, place)
                 here = self.here()
                 if dtype == "bool":
@@ -460,11 +499,15 @@ class Emitter(Points):
         size, part = self.word(len(self.variant.kept)), self.part_word(0)
         rounded = here.emit(f"add i64 {size}, {part}")
         parts = here.emit(f"sdiv i64 {here.emit(f'sub i64 {rounded}, 1')}, {part}")
-        start: States = [[a.start(Lanes(here, 0), a.total_dtypes)] for a in accumulators]
+        start: States = [
+            [a.start(Lanes(here, 0), a.total_dtypes)] for a in accumulators
+        ]
 
         def body(index: str, names: list[str]) -> tuple[str, list[str]]:
             totals = self.unflatten(start, names)
-            merged = self.merge(accumulators, totals, self.read_part(accumulators, index))
+            merged = self.merge(
+                accumulators, totals, self.read_part(accumulators, index)
+            )
             return self.here().emit(f"add i64 {index}, 1"), self.flatten(merged)
 
         kinds = [REGISTER[dtype] for a in accumulators for dtype in a.total_dtypes]

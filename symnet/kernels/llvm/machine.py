@@ -48,7 +48,9 @@ def machine() -> Machine:
 
 def build(triple: str, cpu: str, features: dict[str, bool]) -> Machine:
     """A machine by name: the tests also build poorer ones than the host."""
-    flags = ",".join(f"{'+' if on else '-'}{name}" for name, on in sorted(features.items()))
+    flags = ",".join(
+        f"{'+' if on else '-'}{name}" for name, on in sorted(features.items())
+    )
     target = llvm.Target.from_triple(triple).create_target_machine(
         cpu=cpu, features=flags, opt=2, reloc="pic", codemodel="small", jit=True
     )

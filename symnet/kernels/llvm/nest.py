@@ -82,7 +82,10 @@ class Nest:
         """The dimension that lanes run along, or -1."""
         if self.variant.lanes == "one":
             return -1
-        return len(self.variant.kept if self.variant.lanes == "kept" else self.dimensions) - 1
+        return (
+            len(self.variant.kept if self.variant.lanes == "kept" else self.dimensions)
+            - 1
+        )
 
     def dimension_of(self, axis: int) -> int:
         return next(d for d, axes in enumerate(self.dimensions) if axis in axes)
@@ -139,7 +142,9 @@ def complete_reductions(root: Scalar) -> Scalar:
             args = (cast(args[0], "bool"),)
         elif node.op == "reduce" and node.value in ("argmax", "argmin"):
             args = (args[0], POSITION)
-        same = all(a is b for a, b in zip(args, node.args)) and len(args) == len(node.args)
+        same = all(a is b for a, b in zip(args, node.args)) and len(args) == len(
+            node.args
+        )
         new[node] = node if same else scalar(node.op, args, node.dtype, node.value)
     return new[root]
 
@@ -172,11 +177,17 @@ def fuse_products(roots: Sequence[Scalar], rank: dict[Scalar, int]) -> list[Scal
     return [new[root] for root in roots]
 
 
-def fusible(node: Scalar, uses: dict[Scalar, int], rank: dict[Scalar, int]) -> int | None:
+def fusible(
+    node: Scalar, uses: dict[Scalar, int], rank: dict[Scalar, int]
+) -> int | None:
     """Which argument of an addition or subtraction is a product to fuse with it."""
     if node.op not in ("add", "sub") or not is_float(node.dtype):
         return None
     for k, argument in enumerate(node.args):
-        if argument.op == "mul" and uses[argument] == 1 and rank[argument] == rank[node]:
+        if (
+            argument.op == "mul"
+            and uses[argument] == 1
+            and rank[argument] == rank[node]
+        ):
             return k
     return None

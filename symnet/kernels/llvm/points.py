@@ -105,7 +105,10 @@ class Points:
 
     def moved(self, scope: Scope, address: str, operand: int, dimension: int) -> str:
         counter = self.counters[dimension]
-        if dimension == self.nest.lane_dimension and self.variant.access[operand] == "c":
+        if (
+            dimension == self.nest.lane_dimension
+            and self.variant.access[operand] == "c"
+        ):
             element = MEMORY[self.operands[operand].dtype]
             return scope.emit(f"getelementptr {element}, ptr {address}, i64 {counter}")
         offset = scope.emit(f"mul i64 {counter}, {self.stride(operand, dimension)}")
@@ -180,7 +183,9 @@ class Points:
         scope = self.chain[self.nest.rank[node]]
         varying = self.nest.varying[node]
         copies = range(self.copies if varying else 1)
-        scope.values[node] = tuple([self.write_copy(scope, node, copy) for copy in copies])
+        scope.values[node] = tuple(
+            [self.write_copy(scope, node, copy) for copy in copies]
+        )
 
     def write_copy(self, scope: Scope, node: Scalar, copy: int) -> str:
         lanes = self.lanes if self.nest.varying[node] else 0
@@ -229,7 +234,9 @@ class Points:
             place = scope.emit(f"add i64 {rows}, {self.counters[dimension]}")
         return place
 
-    def external(self, scope: Scope, node: Scalar, values: list[str], lanes: int) -> str:
+    def external(
+        self, scope: Scope, node: Scalar, values: list[str], lanes: int
+    ) -> str:
         """A function of float64 called for one lane after another."""
         function = external_symbol(node.op)
         vector = type_text(REGISTER[node.dtype], lanes)
@@ -241,9 +248,12 @@ class Points:
                 if lanes:
                     source = type_text(kind, lanes)
                     value = scope.emit(f"extractelement {source} {value}, i64 {lane}")
-                arguments.append(("double", apply(
-                    scope, "cast", "float64", [argument.dtype], [value], 0
-                )))
+                arguments.append(
+                    (
+                        "double",
+                        apply(scope, "cast", "float64", [argument.dtype], [value], 0),
+                    )
+                )
             one = scope.call(function, "double", arguments)
             one = apply(scope, "cast", node.dtype, ["float64"], [one], 0)
             if not lanes:
@@ -267,7 +277,9 @@ class Points:
         align = np.dtype(dtype).itemsize
         element = MEMORY[dtype]
         if not (lanes and self.mask):
-            value = scope.emit(f"load {type_text(element, lanes)}, ptr {address}, align {align}")
+            value = scope.emit(
+                f"load {type_text(element, lanes)}, ptr {address}, align {align}"
+            )
             return self.to_register(scope, dtype, value, lanes)
         element = "i16" if element == "half" else element
         kind = type_text(element, lanes)
@@ -277,7 +289,9 @@ class Points:
             (type_text("i1", lanes), self.mask),
             (kind, "zeroinitializer"),
         ]
-        value = scope.call(f"llvm.masked.load.{mangled(element, lanes)}.p0", kind, arguments)
+        value = scope.call(
+            f"llvm.masked.load.{mangled(element, lanes)}.p0", kind, arguments
+        )
         if element != MEMORY[dtype]:
             value = scope.emit(f"bitcast {kind} {value} to {type_text('half', lanes)}")
         return self.to_register(scope, dtype, value, lanes)
@@ -307,7 +321,10 @@ class Points:
         )
 
     def to_register(self, scope: Scope, dtype: str, value: str, lanes: int) -> str:
-        memory, register = type_text(MEMORY[dtype], lanes), type_text(REGISTER[dtype], lanes)
+        memory, register = (
+            type_text(MEMORY[dtype], lanes),
+            type_text(REGISTER[dtype], lanes),
+        )
         if memory == register:
             return value
         if dtype == "bool":
@@ -316,7 +333,10 @@ class Points:
         return scope.emit(f"fpext {memory} {value} to {register}")
 
     def to_memory(self, scope: Scope, dtype: str, value: str, lanes: int) -> str:
-        memory, register = type_text(MEMORY[dtype], lanes), type_text(REGISTER[dtype], lanes)
+        memory, register = (
+            type_text(MEMORY[dtype], lanes),
+            type_text(REGISTER[dtype], lanes),
+        )
         if memory == register:
             return value
         how = "zext" if dtype == "bool" else "fptrunc"
@@ -332,7 +352,9 @@ class Points:
             places = [self.text(a, 0, 0) for a in node.args]
             address = self.indexed_pointer(scope, operand, address, places)
             if lanes and self.variant.access[operand] == "s":
-                return self.load_lanes(scope, operand, address, self.lane_offsets(operand))
+                return self.load_lanes(
+                    scope, operand, address, self.lane_offsets(operand)
+                )
             return self.load_here(scope, operand, address, lanes)
         places = [self.text(a, lanes, copy) for a in node.args]
         offsets = self.indexed_offset(scope, operand, places, lanes)
@@ -360,12 +382,16 @@ class Points:
             if lanes:
                 size, stride = self.entry_splat(size), self.entry_splat(stride)
                 if self.mask:
-                    place = on.select(self.mask, "int64", place, on.constant(0, "int64"))
+                    place = on.select(
+                        self.mask, "int64", place, on.constant(0, "int64")
+                    )
             negative = on.compare("lt", "int64", place, on.constant(0, "int64"))
             wrapped = on.binary("add", "int64", place, size)
             place = on.select(negative, "int64", wrapped, place)
             self.check(scope, on.binary("icmp ult", "int64", place, size), lanes)
-            total = on.binary("add", "int64", total, on.binary("mul", "int64", place, stride))
+            total = on.binary(
+                "add", "int64", total, on.binary("mul", "int64", place, stride)
+            )
         return total
 
     def entry_splat(self, name: str) -> str:
@@ -423,7 +449,9 @@ class Points:
         write = self.store_lanes if strided else self.store_here
         write(here, operand, address, value, lanes)
 
-    def added(self, here: Scope, operand: int, address: str, value: str, lanes: int) -> str:
+    def added(
+        self, here: Scope, operand: int, address: str, value: str, lanes: int
+    ) -> str:
         dtype = self.operands[operand].dtype
         if lanes and self.variant.access[operand] == "s":
             old = self.load_lanes(here, operand, address, self.lane_offsets(operand))
@@ -431,7 +459,9 @@ class Points:
             old = self.load_here(here, operand, address, lanes)
         return apply(here, "add", dtype, [dtype, dtype], [old, value], lanes)
 
-    def store_here(self, here: Scope, operand: int, address: str, value: str, lanes: int) -> None:
+    def store_here(
+        self, here: Scope, operand: int, address: str, value: str, lanes: int
+    ) -> None:
         dtype = self.operands[operand].dtype
         align, element = np.dtype(dtype).itemsize, MEMORY[dtype]
         kind = type_text(element, lanes)
@@ -441,18 +471,37 @@ class Points:
         if element == "half":
             value = here.emit(f"bitcast {kind} {value} to {type_text('i16', lanes)}")
             element, kind = "i16", type_text("i16", lanes)
-        self.masked_write(here, f"store.{mangled(element, lanes)}.p0", kind, value, "ptr", address, align)
+        self.masked_write(
+            here,
+            f"store.{mangled(element, lanes)}.p0",
+            kind,
+            value,
+            "ptr",
+            address,
+            align,
+        )
 
-    def store_lanes(self, here: Scope, operand: int, address: str, value: str, lanes: int) -> None:
+    def store_lanes(
+        self, here: Scope, operand: int, address: str, value: str, lanes: int
+    ) -> None:
         dtype = self.operands[operand].dtype
         kind = type_text(MEMORY[dtype], lanes)
         pointers = self.lane_pointers(here, address, self.lane_offsets(operand))
         name = f"scatter.{mangled(MEMORY[dtype], lanes)}.{mangled('ptr', lanes)}"
         align = np.dtype(dtype).itemsize
-        self.masked_write(here, name, kind, value, type_text("ptr", lanes), pointers, align)
+        self.masked_write(
+            here, name, kind, value, type_text("ptr", lanes), pointers, align
+        )
 
     def masked_write(
-        self, here: Scope, name: str, kind: str, value: str, where_kind: str, where: str, align: int
+        self,
+        here: Scope,
+        name: str,
+        kind: str,
+        value: str,
+        where_kind: str,
+        where: str,
+        align: int,
     ) -> None:
         mask = self.mask or splat_constant(True, "bool", self.lanes)
         here.call_void(
@@ -469,4 +518,3 @@ class Points:
 def external_symbol(function: str) -> str:
     """The name under which the linker finds a function called lane by lane."""
     return f"symnet_{function}"
-

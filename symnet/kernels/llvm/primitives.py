@@ -30,7 +30,13 @@ LOGIC = ("and", "or", "xor")
 FLOAT_INTRINSICS = ("sqrt", "copysign", *ROUNDING)
 FLOAT_ARITHMETIC = {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv"}
 INTEGER_ARITHMETIC = ("add", "sub", "mul")
-BOOL_ARITHMETIC = {"add": "or", "mul": "and", "maximum": "or", "minimum": "and", "sub": "xor"}
+BOOL_ARITHMETIC = {
+    "add": "or",
+    "mul": "and",
+    "maximum": "or",
+    "minimum": "and",
+    "sub": "xor",
+}
 
 
 class Lanes:
@@ -57,7 +63,9 @@ class Lanes:
 
     def select(self, condition: str, dtype: str, yes: str, no: str) -> str:
         kind = self.type(dtype)
-        return self.scope.emit(f"select {self.type('bool')} {condition}, {kind} {yes}, {kind} {no}")
+        return self.scope.emit(
+            f"select {self.type('bool')} {condition}, {kind} {yes}, {kind} {no}"
+        )
 
     def intrinsic(self, name: str, dtype: str, *values: str) -> str:
         kind = self.type(dtype)
@@ -65,11 +73,18 @@ class Lanes:
         return self.scope.call(function, kind, [(kind, value) for value in values])
 
     def convert(self, how: str, source: str, dtype: str, value: str) -> str:
-        return self.scope.emit(f"{how} {self.type(source)} {value} to {self.type(dtype)}")
+        return self.scope.emit(
+            f"{how} {self.type(source)} {value} to {self.type(dtype)}"
+        )
 
 
 def apply(
-    scope: Scope, op: str, dtype: str, sources: Sequence[str], values: Sequence[str], lanes: int
+    scope: Scope,
+    op: str,
+    dtype: str,
+    sources: Sequence[str],
+    values: Sequence[str],
+    lanes: int,
 ) -> str:
     """Write one primitive; see the module's head."""
     on = Lanes(scope, lanes)
@@ -120,7 +135,9 @@ def logical_not(on: Lanes, dtype: str, values: list[str]) -> str:
 def fused(on: Lanes, dtype: str, values: list[str]) -> str:
     if is_float(dtype):
         return on.intrinsic("fma", dtype, *values)
-    return on.binary("add", dtype, on.binary("mul", dtype, values[0], values[1]), values[2])
+    return on.binary(
+        "add", dtype, on.binary("mul", dtype, values[0], values[1]), values[2]
+    )
 
 
 def extreme(name: str) -> Callable[[Lanes, str, list[str]], str]:
@@ -165,7 +182,9 @@ def shift(left: bool) -> Callable[[Lanes, str, list[str]], str]:
             return on.binary(name, dtype, values[0], amount)
         fits = on.binary("icmp ult", dtype, amount, on.constant(width, dtype))
         last = on.constant(width - 1, dtype)
-        shifted = on.binary(name, dtype, values[0], on.select(fits, dtype, amount, last))
+        shifted = on.binary(
+            name, dtype, values[0], on.select(fits, dtype, amount, last)
+        )
         if name == "ashr":
             return shifted
         return on.select(fits, dtype, shifted, on.constant(0, dtype))
@@ -175,20 +194,32 @@ def shift(left: bool) -> Callable[[Lanes, str, list[str]], str]:
 
 def float_remainder(on: Lanes, dtype: str, left: str, right: str) -> str:
     """What is left of left/right with the sign of the divisor, as np.mod."""
+    rest, moved = remainder_and_turn(on, dtype, left, right)
+    zero = on.constant(0.0, dtype)
+    turned = on.select(moved, dtype, on.binary("fadd", dtype, rest, right), rest)
+    nonzero = on.compare("ne", dtype, rest, zero)
+    return on.select(
+        nonzero, dtype, turned, on.intrinsic("copysign", dtype, zero, right)
+    )
+
+
+def remainder_and_turn(on: Lanes, dtype: str, left: str, right: str) -> tuple[str, str]:
+    """C's remainder, and whether its sign is not the divisor's (then one more divisor
+    fits downwards)."""
     rest = on.binary("frem", dtype, left, right)
     zero = on.constant(0.0, dtype)
     below = on.compare("lt", dtype, rest, zero)
     opposite = on.binary("xor", "bool", below, on.compare("lt", dtype, right, zero))
-    moved = on.select(opposite, dtype, on.binary("fadd", dtype, rest, right), rest)
-    nonzero = on.compare("ne", dtype, rest, zero)
-    return on.select(nonzero, dtype, moved, on.intrinsic("copysign", dtype, zero, right))
+    return rest, on.binary("and", "bool", opposite, on.compare("ne", dtype, rest, zero))
 
 
 def float_floor_division(on: Lanes, dtype: str, left: str, right: str) -> str:
     """The whole number of times that right fits, as np.floor_divide (and Python)."""
     zero, one = on.constant(0.0, dtype), on.constant(1.0, dtype)
-    rest = float_remainder(on, dtype, left, right)
+    rest, moved = remainder_and_turn(on, dtype, left, right)
     quotient = on.binary("fdiv", dtype, on.binary("fsub", dtype, left, rest), right)
+    less = on.binary("fsub", dtype, quotient, one)
+    quotient = on.select(moved, dtype, less, quotient)
     whole = on.intrinsic("floor", dtype, quotient)
     # The quotient is near a whole number; rounding may have left it just below.
     missing = on.binary("fsub", dtype, quotient, whole)
@@ -196,7 +227,9 @@ def float_floor_division(on: Lanes, dtype: str, left: str, right: str) -> str:
     whole = on.select(short, dtype, on.binary("fadd", dtype, whole, one), whole)
     plain = on.binary("fdiv", dtype, left, right)
     signed_zero = on.intrinsic("copysign", dtype, zero, plain)
-    whole = on.select(on.compare("ne", dtype, quotient, zero), dtype, whole, signed_zero)
+    whole = on.select(
+        on.compare("ne", dtype, quotient, zero), dtype, whole, signed_zero
+    )
     return on.select(on.compare("eq", dtype, right, zero), dtype, plain, whole)
 
 
@@ -233,7 +266,9 @@ def divide_as_floats(on: Lanes, dtype: str, left: str, right: str) -> str:
     proportion to k at least 1/a, which float64 tells apart for 32 bits and float32 for 8.
     """
     wide, between = ("float64", "int64") if bits(dtype) > 8 else ("float32", "int32")
-    quotient = on.binary("fdiv", wide, cast(on, dtype, wide, left), cast(on, dtype, wide, right))
+    quotient = on.binary(
+        "fdiv", wide, cast(on, dtype, wide, left), cast(on, dtype, wide, right)
+    )
     whole = on.intrinsic("floor", wide, quotient)
     return cast(on, between, dtype, cast(on, wide, between, whole))
 
@@ -277,11 +312,15 @@ def cast(on: Lanes, source: str, dtype: str, value: str) -> str:
 
 def cast_to_float(on: Lanes, source: str, dtype: str, value: str) -> str:
     if not is_float(source):
-        value = on.convert("sitofp" if is_signed(source) else "uitofp", source, dtype, value)
+        value = on.convert(
+            "sitofp" if is_signed(source) else "uitofp", source, dtype, value
+        )
     elif dtype == "float16" and source == "float64":
         value = narrow_towards_odd(on, value)
     elif REGISTER[source] != REGISTER[dtype]:
-        value = on.convert("fpext" if dtype == "float64" else "fptrunc", source, dtype, value)
+        value = on.convert(
+            "fpext" if dtype == "float64" else "fptrunc", source, dtype, value
+        )
     if dtype == "float16":
         half = type_text("half", on.lanes)
         narrow = on.scope.emit(f"fptrunc {on.type(dtype)} {value} to {half}")
@@ -319,7 +358,9 @@ def cast_float_to_integer(on: Lanes, source: str, dtype: str, value: str) -> str
     # What does not fit is "poison" to LLVM; frozen, it is what the instruction gave.
     whole = on.convert("fptosi", source, wide, value)
     whole = on.scope.emit(f"freeze {on.type(wide)} {whole}")
-    return whole if bits(wide) == bits(dtype) else on.convert("trunc", wide, dtype, whole)
+    return (
+        whole if bits(wide) == bits(dtype) else on.convert("trunc", wide, dtype, whole)
+    )
 
 
 def cast_float_to_uint64(on: Lanes, source: str, value: str) -> str:

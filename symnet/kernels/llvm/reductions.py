@@ -133,7 +133,9 @@ class Accumulator:
     def half(self, on: Lanes, state: State, lanes: int, which: int) -> State:
         """The lower or upper half of the lanes."""
         places = range(which * lanes // 2, (which + 1) * lanes // 2)
-        mask = f"{type_text('i32', lanes // 2)} <{', '.join(f'i32 {k}' for k in places)}>"
+        mask = (
+            f"{type_text('i32', lanes // 2)} <{', '.join(f'i32 {k}' for k in places)}>"
+        )
         return tuple(
             on.scope.emit(
                 f"shufflevector {on.type(dtype)} {name}, {on.type(dtype)} poison, {mask}"

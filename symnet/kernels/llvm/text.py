@@ -105,7 +105,9 @@ class Scope:
         self.lines.append(f"  {name} = {expression}")
         return name
 
-    def call(self, function: str, result: str, arguments: Sequence[tuple[str, str]]) -> str:
+    def call(
+        self, function: str, result: str, arguments: Sequence[tuple[str, str]]
+    ) -> str:
         """Call an intrinsic or a C function, declared by the types of this call."""
         kinds = ", ".join(kind for kind, _ in arguments)
         self.names.declarations[function] = f"declare {result} @{function}({kinds})"
