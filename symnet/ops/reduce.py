@@ -143,14 +143,19 @@ class Reduce(TensorOp):
 
 
 def _prod_derivative(g: Any, x: Any, axes: tuple[int, ...]) -> Any:
-    """The product of the others: where one element is 0 its own, where two are 0 none."""
+    """The product of the other elements, without dividing by a zero.
+
+    One zero among the others makes it zero, but it has a derivative: there the product
+    is written with the sum of the others' zeros as a factor, so that a second gradient
+    is right as well.
+    """
     zero = eq(x, 0)
-    safe = switch(zero, 1, x)
-    zeros = restore_axes(sum(zero, axes), axes)
-    others = restore_axes(prod(safe, axes, dtype=x.type.dtype), axes)
-    return g * switch(
-        zero, switch(eq(zeros, 1), others, 0), switch(eq(zeros, 0), others / safe, 0)
-    )
+    safe, only_zeros = switch(zero, 1, x), switch(zero, x, 0)
+    others = restore_axes(prod(safe, axes), axes) / safe
+    zeros_among_others = restore_axes(sum(zero, axes), axes) - cast(zero, "int64")
+    their_sum = restore_axes(sum(only_zeros, axes), axes) - only_zeros
+    factor = switch(eq(zeros_among_others, 1), their_sum, 0)
+    return g * others * switch(eq(zeros_among_others, 0), 1, factor)
 
 
 def restore_axes(reduced: Variable, axes: Sequence[int]) -> Variable:
@@ -420,8 +425,20 @@ def norm(x: Any, L: Any = 2, axis: Any = None, keepdims: bool = False) -> Variab
     return pow(total, true_div(1.0, L))  # type: ignore[no-any-return]
 
 
-for _function in (sum, prod, mean, var, std, max, min, argmax, argmin, ptp, all, any):
+for _function in (sum, prod, var, std, max, min, argmax, argmin, ptp, all, any):
     method(_function.__name__)(_function)
+
+
+@method("mean")
+def _mean(
+    self: Variable,
+    axis: Any = None,
+    dtype: str | None = None,
+    keepdims: bool = False,
+    acc_dtype: str | None = None,
+) -> Variable:
+    """The mean over `axis`."""
+    return mean(self, axis, dtype, keepdims=keepdims, acc_dtype=acc_dtype)
 
 
 @method("norm")

@@ -218,6 +218,15 @@ def test_gradients(name, axis):
     verify_grad(first, [x])
 
 
+@pytest.mark.parametrize("zeros", [[], [0], [0, 2], [0, 1, 2]], ids=str)
+def test_product_with_zeros_has_two_derivatives(zeros):
+    x = RANDOM.uniform(0.5, 2, (2, 4))
+    x[0, zeros] = 0
+    verify_grad(lambda x: R.prod(x, 1), [x])
+    weights = RANDOM.normal(size=(2, 4))
+    verify_grad(lambda x: grad((R.prod(x, 1) ** 2 + R.prod(x, 1)).sum(), x) * weights, [x])
+
+
 def gradient_at(function, point):
     x = inputs.tensor("float64", shape=(None,) * np.ndim(point))
     return run(grad(function(x).sum(), x), {x: point}).tolist()
