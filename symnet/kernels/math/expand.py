@@ -16,15 +16,38 @@ from symnet.kernels.loops import (
     select,
     walk,
 )
-from symnet.kernels.math import (
-    exponential,
-    gaussian,
-    logarithm,
-    power,
-    trigonometric,
+from symnet.kernels.math.exponential import (
+    cosh,
+    exp,
+    exp2,
+    expm1,
+    sigmoid,
+    sinh,
+    tanh,
 )
 from symnet.kernels.math.external import EXTERNAL
 from symnet.kernels.math.formats import magnitude
+from symnet.kernels.math.gaussian import erf, erfc
+from symnet.kernels.math.logarithm import (
+    arccosh,
+    arcsinh,
+    arctanh,
+    log,
+    log1p,
+    log2,
+    log10,
+    softplus,
+)
+from symnet.kernels.math.power import hypot, power, reciprocal
+from symnet.kernels.math.trigonometric import (
+    arccos,
+    arcsin,
+    arctan,
+    arctan2,
+    cos,
+    sin,
+    tan,
+)
 
 STRUCTURE = frozenset("literal argument load gather index reduce".split())
 
@@ -40,49 +63,26 @@ def sign(x: Scalar) -> Scalar:
 
 
 def any_power(x: Scalar, y: Scalar) -> Scalar:
-    return (
-        power.power(x, y)
-        if np.dtype(x.dtype).kind == "f"
-        else power.integer_power(x, y)
-    )
+    return power(x, y) if np.dtype(x.dtype).kind == "f" else integer_power(x, y)
 
 
 def square(x: Scalar) -> Scalar:
     return x * x
 
 
-# Functions of floats.
 FLOATING: dict[str, Callable[..., Scalar]] = {
-    "exp": exponential.exp,
-    "exp2": exponential.exp2,
-    "expm1": exponential.expm1,
-    "tanh": exponential.tanh,
-    "sinh": exponential.sinh,
-    "cosh": exponential.cosh,
-    "sigmoid": exponential.sigmoid,
-    "log": logarithm.log,
-    "log2": logarithm.log2,
-    "log10": logarithm.log10,
-    "log1p": logarithm.log1p,
-    "softplus": logarithm.softplus,
-    "arcsinh": logarithm.arcsinh,
-    "arccosh": logarithm.arccosh,
-    "arctanh": logarithm.arctanh,
-    "sin": trigonometric.sin,
-    "cos": trigonometric.cos,
-    "tan": trigonometric.tan,
-    "arcsin": trigonometric.arcsin,
-    "arccos": trigonometric.arccos,
-    "arctan": trigonometric.arctan,
-    "arctan2": trigonometric.arctan2,
-    "erf": gaussian.erf,
-    "erfc": gaussian.erfc,
-    "hypot": power.hypot,
+    function.__name__: function
+    for function in (
+        *(exp, exp2, expm1, tanh, sinh, cosh, sigmoid),
+        *(log, log2, log10, log1p, softplus, arcsinh, arccosh, arctanh),
+        *(sin, cos, tan, arcsin, arccos, arctan, arctan2),
+        *(erf, erfc, hypot),
+    )
 }
 # Functions of integers as well.
 GENERAL: dict[str, Callable[..., Scalar]] = {
     "pow": any_power,
-    "reciprocal": power.reciprocal,
+    "reciprocal": reciprocal,
     "sign": sign,
     "square": square,
 }
