@@ -15,28 +15,33 @@ ROOT = pathlib.Path(__file__).parent.parent
 
 FLOORS = """
 config errors
-graph.types graph.origin graph.variables graph.traverse graph
+graph.origin graph.types graph.variables graph.traverse graph.evaluate graph
 
-kernels.loops kernels.interpret
-kernels.math.formats kernels.math.exponential kernels.math.logarithm
-kernels.math.trigonometric kernels.math.power kernels.math.gaussian
-kernels.math.external kernels.math.expand kernels.math
-kernels.views kernels.layout
-kernels.llvm.machine kernels.llvm.objects kernels.llvm.native
-kernels.llvm.emit kernels.llvm.blocks kernels.llvm.cache
+kernels.loops kernels.interpret kernels.views kernels.layout
+kernels.math.formats kernels.math.exponential kernels.math.logarithm kernels.math.power
+kernels.math.trigonometric kernels.math.gaussian kernels.math.external
+kernels.math.expand kernels.math
+kernels.llvm.machine kernels.llvm.objects
+kernels.llvm.words kernels.llvm.instructions kernels.llvm.native
+kernels.llvm.text kernels.llvm.primitives kernels.llvm.nest kernels.llvm.points
+kernels.llvm.reductions kernels.llvm.emit kernels.llvm.cache kernels.llvm
 kernels.launch kernels.threads kernels.runner kernels.calls kernels.boundary kernels
 
 shared
-ops.base ops.methods ops.elementwise ops.arithmetic ops.functions ops.inputs
-ops.shape ops.indexing ops.reduce ops.barriers ops.linalg ops.nnet
-ops.conv ops.pool ops.random ops.control ops.scan ops.custom ops.operators ops
+ops.base ops.elementwise ops.methods ops.arithmetic ops.operators ops.functions ops.inputs
+ops.sizes ops.alloc ops.shape ops.reduce ops.creation
+ops.subtensor ops.joining ops.advanced ops.indexing
+ops.linalg ops.nnet ops.barriers ops
 
-differences backward gradient
+backward differences gradient
 
-compile.rewrite
+compile.arguments
+compile.folding compile.patterns
+compile.host compile.infer compile.rewrite compile.passes
 compile.rules.algebra compile.rules.shapes compile.rules.stability
 compile.rules.library compile.rules.loops compile.rules
-compile.fuse compile.place compile.passes compile.lower compile.memory compile.plan
+compile.program compile.calls compile.reads compile.fuse compile.lower compile.memory
+compile.plan compile.segments compile.trouble compile.engine
 compile.modes compile.profile compile.function compile
 
 printing.text printing.latex printing.draw printing
