@@ -8,13 +8,14 @@ are skipped, which is said.  Every framework has a process of its own; the proce
 turns, so that a slow moment of the machine touches all alike, and every result is checked
 against NumPy in float64 before anything is timed.
 
-Writes benchmarks/results/DATE.json and DATE.md.
+Writes benchmarks/results/DATE.json, DATE.md and, where matplotlib is installed, DATE.svg.
 """
 
 from __future__ import annotations
 
 import argparse
 import datetime
+import importlib.util
 import json
 import os
 import pathlib
@@ -161,6 +162,20 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def write(results: dict[str, Any], path: pathlib.Path) -> None:
+    """The measurements, their tables and their figure, side by side."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    path.with_suffix(".md").write_text(report.markdown(results), encoding="utf-8")
+    if importlib.util.find_spec("matplotlib"):
+        from benchmarks.draw import draw  # optional
+
+        draw(results, path.with_suffix(".svg"))
+    else:
+        say("no figure: matplotlib is not installed")
+    say(f"written: {path} and beside it")
+
+
 def main() -> None:
     options = parse()
     with tempfile.TemporaryDirectory(prefix="symnet-bench-") as folder:
@@ -172,11 +187,7 @@ def main() -> None:
         "threads": int(THREADS),
         "rounds": options.rounds,
     }
-    options.output.mkdir(parents=True, exist_ok=True)
-    path = options.output / f"{now:%Y-%m-%d-%H%M}.json"
-    path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    path.with_suffix(".md").write_text(report.markdown(results), encoding="utf-8")
-    say(f"written: {path} and {path.with_suffix('.md').name}")
+    write(results, options.output / f"{now:%Y-%m-%d-%H%M}.json")
 
 
 if __name__ == "__main__":
