@@ -53,7 +53,12 @@ def _multiply(x: Scalar, y: Scalar) -> Scalar:
 
 add = Foldable("add", 2, _add, lambda g, out, x, y: (g, g), "add", commutative=True)
 mul = Foldable(
-    "mul", 2, _multiply, lambda g, out, x, y: (g * y, g * x), "multiply", commutative=True
+    "mul",
+    2,
+    _multiply,
+    lambda g, out, x, y: (g * y, g * x),
+    "multiply",
+    commutative=True,
 )
 sub = elementwise(
     lambda x, y: x - y,
@@ -102,7 +107,9 @@ def mod_check(x: Any, y: Any) -> Variable:
 def ceil_intdiv(a: Any, b: Any) -> Variable:
     """The quotient of integers rounded up: `-(-a // b)` without overflow."""
     a, b = as_tensor(a), as_tensor(b)
-    result: Variable = int_div(a, b) + cast(neq(mod(a, b), 0), upcast(a.type.dtype, b.type.dtype))
+    result: Variable = int_div(a, b) + cast(
+        neq(mod(a, b), 0), upcast(a.type.dtype, b.type.dtype)
+    )
     return result
 
 
@@ -240,7 +247,11 @@ def _half_away_reference(xp: Any, x: Any) -> Any:
 
 
 round_half_away_from_zero = elementwise(
-    _half_away, None, _half_away_reference, name="round_half_away_from_zero", accepts="biuf"
+    _half_away,
+    None,
+    _half_away_reference,
+    name="round_half_away_from_zero",
+    accepts="biuf",
 )
 
 
@@ -339,7 +350,9 @@ and_ = _logic("and_", "and", "bitwise_and")
 or_ = _logic("or_", "or", "bitwise_or")
 xor = _logic("xor", "xor", "bitwise_xor")
 bitwise_and, bitwise_or, bitwise_xor = and_, or_, xor
-invert = elementwise(lambda x: call("not", x), None, "invert", name="invert", accepts="biu")
+invert = elementwise(
+    lambda x: call("not", x), None, "invert", name="invert", accepts="biu"
+)
 bitwise_not = invert
 
 # ---- choice
@@ -393,7 +406,9 @@ def smallest(*args: Any) -> Variable:
     return result
 
 
-def _clip_derivative(g: Any, out: Any, x: Any, low: Any, high: Any) -> tuple[Any, Any, Any]:
+def _clip_derivative(
+    g: Any, out: Any, x: Any, low: Any, high: Any
+) -> tuple[Any, Any, Any]:
     """Inside the bounds, themselves included, `x` has the gradient."""
     inside = and_(ge(x, low), le(x, high))
     above = gt(maximum(x, low), high)
@@ -464,7 +479,9 @@ imaginary_part = elementwise(
 def real(z: Any) -> Variable:
     """The real part; a real variable itself."""
     variable = as_tensor(z)
-    result: Variable = real_part(variable) if variable.type.dtype in COMPLEX else variable
+    result: Variable = (
+        real_part(variable) if variable.type.dtype in COMPLEX else variable
+    )
     return result
 
 
@@ -473,5 +490,9 @@ def imag(z: Any) -> Variable:
     variable = as_tensor(z)
     dtype = variable.type.dtype
     result: Variable
-    result = imaginary_part(variable) if dtype in COMPLEX else second(variable, cast(0, dtype))
+    result = (
+        imaginary_part(variable)
+        if dtype in COMPLEX
+        else second(variable, cast(0, dtype))
+    )
     return result

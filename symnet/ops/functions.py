@@ -51,7 +51,9 @@ def _function(
     )
 
 
-def _special(name: str, derivative: Derivative, arity: int = 1, scipy: str = "") -> Elementwise:
+def _special(
+    name: str, derivative: Derivative, arity: int = 1, scipy: str = ""
+) -> Elementwise:
     """A function of reals whose reference is SciPy's."""
     return _function(name, derivative, _from_scipy(scipy or name), arity, "f")
 
@@ -180,7 +182,9 @@ tri_gamma: Elementwise = elementwise(
 def _gammainc_derivative(sign: int) -> Derivative:
     def derivative(g: Any, out: Any, k: Any, x: Any) -> Any:
         density = exp((k - 1) * log(x) - x - gammaln(k))
-        return _undefined("the incomplete gamma function has no gradient by k"), sign * g * density
+        return _undefined(
+            "the incomplete gamma function has no gradient by k"
+        ), sign * g * density
 
     return derivative
 
@@ -209,7 +213,9 @@ def chi2sf(x: Any, k: Any) -> Variable:
 
 def _order_undefined(step: Callable[[Any, Any], Any]) -> Derivative:
     def derivative(g: Any, out: Any, v: Any, x: Any) -> Any:
-        return _undefined("Bessel functions have no gradient by their order"), g * step(v, x)
+        return _undefined("Bessel functions have no gradient by their order"), g * step(
+            v, x
+        )
 
     return derivative
 

@@ -46,7 +46,9 @@ def tensor(
     """
     pattern = shape if shape is not None else broadcastable
     if pattern is None:
-        raise TypeError("tensor() needs a broadcast pattern or a shape, e.g. shape=(None, 3)")
+        raise TypeError(
+            "tensor() needs a broadcast pattern or a shape, e.g. shape=(None, 3)"
+        )
     return TensorType(dtype or "floatX", pattern)(name)
 
 
@@ -55,7 +57,9 @@ def _constructor(word: str, shape: tuple[int | None, ...]) -> Constructor:
         return TensorType(dtype or "floatX", shape)(name)
 
     make.__name__ = make.__qualname__ = word
-    make.__doc__ = f"A {word} variable of `dtype`, by default floatX; shape {_text(shape)}."
+    make.__doc__ = (
+        f"A {word} variable of `dtype`, by default floatX; shape {_text(shape)}."
+    )
     return make
 
 

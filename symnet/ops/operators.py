@@ -100,7 +100,9 @@ def _exclusive_or(left: Any, right: Any, variable: Variable, other: Any) -> Vari
 @method("__round__")
 def _round(self: Variable, ndigits: int | None = None) -> Variable:
     if ndigits is not None:
-        raise TypeError("round(x) of a variable takes no digits: scale, round, scale back")
+        raise TypeError(
+            "round(x) of a variable takes no digits: scale, round, scale back"
+        )
     return arithmetic.round(self)
 
 

@@ -47,6 +47,7 @@ from symnet.ops.shape import dimshuffle, shape_i
 
 NUMPY_NAMES = {"sum": "sum", "prod": "prod", "max": "amax", "min": "amin", "all": "all",
                "any": "any", "argmax": "argmax", "argmin": "argmin"}  # fmt: skip
+DIFFERENTIABLE = ("sum", "prod", "max", "min")
 # Reductions of nothing have no value.
 NEEDS_ELEMENTS = ("max", "min", "argmax", "argmin")
 
@@ -66,7 +67,9 @@ class Reduce(TensorOp):
         self, kind: str, axes: Sequence[int], dtype: str, acc_dtype: str | None = None
     ) -> None:
         if kind not in REDUCTIONS:
-            raise ValueError(f"no reduction {kind!r}: there are {', '.join(REDUCTIONS)}")
+            raise ValueError(
+                f"no reduction {kind!r}: there are {', '.join(REDUCTIONS)}"
+            )
         self.kind = kind
         self.axes = tuple(axes)
         self.dtype = dtype
@@ -85,7 +88,9 @@ class Reduce(TensorOp):
         x = as_tensor(x)
         ndim = x.type.ndim
         if not set(self.axes) <= set(range(ndim)):
-            raise ValueError(message(f"no axes {self.axes}", operands=[operand_text(x)]))
+            raise ValueError(
+                message(f"no axes {self.axes}", operands=[operand_text(x)])
+            )
         shape = [x.type.shape[axis] for axis in self.kept(ndim)]
         return Apply(self, [x], [TensorType(self.dtype, shape).make_variable()])
 
@@ -132,7 +137,7 @@ class Reduce(TensorOp):
         output_gradients: Sequence[Variable],
     ) -> Sequence[Any]:
         (x,) = inputs
-        if x.type.dtype not in FLOATS + COMPLEX or self.kind in ("all", "any", "argmax", "argmin"):
+        if x.type.dtype not in FLOATS + COMPLEX or self.kind not in DIFFERENTIABLE:
             return [None]
         g: Any = restore_axes(cast(output_gradients[0], x.type.dtype), self.axes)
         if self.kind == "sum":
@@ -151,9 +156,9 @@ def _prod_derivative(g: Any, x: Any, axes: tuple[int, ...]) -> Any:
     """
     zero = eq(x, 0)
     safe, only_zeros = switch(zero, 1, x), switch(zero, x, 0)
-    others = restore_axes(prod(safe, axes), axes) / safe
-    zeros_among_others = restore_axes(sum(zero, axes), axes) - cast(zero, "int64")
-    their_sum = restore_axes(sum(only_zeros, axes), axes) - only_zeros
+    others = true_div(restore_axes(prod(safe, axes), axes), safe)
+    zeros_among_others = sub(restore_axes(sum(zero, axes), axes), cast(zero, "int64"))
+    their_sum = sub(restore_axes(sum(only_zeros, axes), axes), only_zeros)
     factor = switch(eq(zeros_among_others, 1), their_sum, 0)
     return g * others * switch(eq(zeros_among_others, 0), 1, factor)
 
@@ -162,7 +167,9 @@ def restore_axes(reduced: Variable, axes: Sequence[int]) -> Variable:
     """Put the reduced `axes` back with size 1."""
     ndim = reduced.type.ndim + len(axes)
     remaining = iter(range(reduced.type.ndim))
-    return dimshuffle(reduced, *["x" if axis in axes else next(remaining) for axis in range(ndim)])
+    return dimshuffle(
+        reduced, *["x" if axis in axes else next(remaining) for axis in range(ndim)]
+    )
 
 
 def makeKeepDims(x: Any, y: Variable, axis: Any) -> Variable:
@@ -195,7 +202,12 @@ def default_dtype(dtype: str) -> str:
 
 
 def _accumulate(
-    kind: str, x: Any, axis: Any, dtype: str | None, keepdims: bool, acc_dtype: str | None
+    kind: str,
+    x: Any,
+    axis: Any,
+    dtype: str | None,
+    keepdims: bool,
+    acc_dtype: str | None,
 ) -> Variable:
     x = as_tensor(x)
     have = x.type.dtype
@@ -290,7 +302,11 @@ def count(x: Variable, axes: Sequence[int]) -> Variable:
 
 
 def var(
-    input: Any, axis: Any = None, ddof: Any = 0, keepdims: bool = False, corrected: bool = False
+    input: Any,
+    axis: Any = None,
+    ddof: Any = 0,
+    keepdims: bool = False,
+    corrected: bool = False,
 ) -> Variable:
     """The mean squared distance from the mean, over `count - ddof`; float16 is computed
     in float32.
@@ -313,7 +329,11 @@ def var(
 
 
 def std(
-    input: Any, axis: Any = None, ddof: Any = 0, keepdims: bool = False, corrected: bool = False
+    input: Any,
+    axis: Any = None,
+    ddof: Any = 0,
+    keepdims: bool = False,
+    corrected: bool = False,
 ) -> Variable:
     """The square root of `var`."""
     result: Variable = sqrt(var(input, axis, ddof, keepdims, corrected))
@@ -350,7 +370,9 @@ def argmin(x: Any, axis: Any = None, keepdims: bool = False) -> Variable:
     return _reduce("argmin", _ordered("argmin", x), axis, keepdims, "int64")
 
 
-def max_and_argmax(a: Any, axis: Any = None, keepdims: bool = False) -> tuple[Variable, Variable]:
+def max_and_argmax(
+    a: Any, axis: Any = None, keepdims: bool = False
+) -> tuple[Variable, Variable]:
     """`(max(a, axis), argmax(a, axis))`."""
     a = as_tensor(a)
     return max(a, axis, keepdims), argmax(a, axis, keepdims)
@@ -412,7 +434,9 @@ def norm(x: Any, L: Any = 2, axis: Any = None, keepdims: bool = False) -> Variab
     Raises: NotImplementedError for L = 0 (it is not a norm), as Theano.
     """
     if isinstance(L, (int, float)) and L == 0:
-        raise NotImplementedError("norm: L = 0 is not a norm: count with T.neq(x, 0).sum()")
+        raise NotImplementedError(
+            "norm: L = 0 is not a norm: count with T.neq(x, 0).sum()"
+        )
     size = absolute(as_tensor(x))
     if isinstance(L, (int, float)):
         if math.isinf(L):

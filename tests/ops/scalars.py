@@ -36,7 +36,9 @@ def samples(dtype: str, extreme: bool = True) -> np.ndarray[Any, Any]:
     return real.astype(dtype)
 
 
-def pairs(dtype: str, other: str = "", extreme: bool = True) -> list[np.ndarray[Any, Any]]:
+def pairs(
+    dtype: str, other: str = "", extreme: bool = True
+) -> list[np.ndarray[Any, Any]]:
     """Every sample of a dtype against every one of another."""
     left, right = samples(dtype, extreme), samples(other or dtype, extreme)
     return [left[:, None], right[None, :]]
@@ -47,7 +49,9 @@ def of_kinds(kinds: str) -> list[str]:
 
 
 def variables(*arrays: Any) -> list[Variable]:
-    return [TensorType(a.dtype, [1 if n == 1 else None for n in a.shape])() for a in arrays]
+    return [
+        TensorType(a.dtype, [1 if n == 1 else None for n in a.shape])() for a in arrays
+    ]
 
 
 def apply(
@@ -83,7 +87,9 @@ def check_body(output: Variable, values: Any, want: Any, rtol: float | None) -> 
     """The body of the last operation, interpreted on the values of its inputs."""
     node = output.owner
     body = getattr(node and node.op, "scalar", None)
-    if body is None or any(np.dtype(v.type.dtype).kind == "c" for v in [output, *node.inputs]):
+    if body is None or any(
+        np.dtype(v.type.dtype).kind == "c" for v in [output, *node.inputs]
+    ):
         return
     arguments = [argument(k, v.type.dtype) for k, v in enumerate(node.inputs)]
     roots = expand([body(arguments, output.type.dtype)])

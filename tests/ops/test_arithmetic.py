@@ -136,7 +136,9 @@ def test_switch(dtype):
     for condition in (np.array([True]), np.array(0.0), np.array([[np.nan], [0.0]])):
         if condition.ndim == 2:
             condition = np.resize(condition, (x.shape[0], 1))
-        apply(A.switch, condition, x, y, expected=np.where(condition.astype(bool), x, y))
+        apply(
+            A.switch, condition, x, y, expected=np.where(condition.astype(bool), x, y)
+        )
 
 
 def test_switch_of_equal_constants_keeps_its_shape():
@@ -153,7 +155,9 @@ def test_clip(dtype):
 
 
 def test_rounding_of_halves():
-    x = np.array([0.5, 1.5, 2.5, -0.5, -1.5, 0.49999999999999994, 2.0**52 + 1, np.nan, -np.inf])
+    x = np.array(
+        [0.5, 1.5, 2.5, -0.5, -1.5, 0.49999999999999994, 2.0**52 + 1, np.nan, -np.inf]
+    )
     even = np.rint(x)
     apply(A.round, x, expected=even)
     away = np.array([1, 2, 3, -1, -2, 0, 2.0**52 + 1, np.nan, -np.inf])
@@ -163,7 +167,9 @@ def test_rounding_of_halves():
         A.round(inputs.scalar(), "up")
 
 
-@pytest.mark.parametrize("shapes", [((0,), ()), ((1,), (3,)), ((2, 1), (3,)), ((0, 1), (1, 4))])
+@pytest.mark.parametrize(
+    "shapes", [((0,), ()), ((1,), (3,)), ((2, 1), (3,)), ((0, 1), (1, 4))]
+)
 def test_broadcasting_and_small_sizes(shapes):
     x, y = (RANDOM.normal(size=shape) for shape in shapes)
     apply(A.add, x, y, expected=x + y)
@@ -201,7 +207,12 @@ def test_isclose():
     y = np.array([1 + 1e-9, np.inf, -np.inf, np.nan, 1.1])
     for equal in (False, True):
         want = np.isclose(x, y, equal_nan=equal)
-        apply(lambda x, y, equal=equal: A.isclose(x, y, equal_nan=equal), x, y, expected=want)
+        apply(
+            lambda x, y, equal=equal: A.isclose(x, y, equal_nan=equal),
+            x,
+            y,
+            expected=want,
+        )
 
 
 @pytest.mark.parametrize("dtype", ["complex64", "complex128"])
@@ -271,11 +282,17 @@ SMOOTH = [
 
 @pytest.mark.parametrize("function, arity", SMOOTH, ids=lambda p: str(p)[:12])
 def test_gradients(function, arity):
-    points = [RANDOM.uniform(0.3, 2, (2, 3)) * RANDOM.choice([-1, 1], (2, 3)) for _ in range(arity)]
+    points = [
+        RANDOM.uniform(0.3, 2, (2, 3)) * RANDOM.choice([-1, 1], (2, 3))
+        for _ in range(arity)
+    ]
     points[-1] = points[-1][:1]  # stretched
     verify_grad(function, points)
+
     def first_order(*inputs):
-        return grad(A.sqr(function(*inputs)).sum(), inputs[-1], disconnected_inputs="ignore")
+        return grad(
+            A.sqr(function(*inputs)).sum(), inputs[-1], disconnected_inputs="ignore"
+        )
 
     verify_grad(first_order, points)
 
@@ -293,7 +310,10 @@ def test_gradients_at_special_points():
     assert gradient_at(lambda x: x**2, [0.0]) == [[0]]
     assert gradient_at(lambda x: x**1, [0.0]) == [[1]]
     assert gradient_at(lambda x: x**0, [0.0]) == [[0]]
-    assert gradient_at(A.pow, [0.0, 0.0, 0.0], [2.0, 1.0, 0.0]) == [[0, 1, 0], [0, 0, 0]]
+    assert gradient_at(A.pow, [0.0, 0.0, 0.0], [2.0, 1.0, 0.0]) == [
+        [0, 1, 0],
+        [0, 0, 0],
+    ]
     # Where both are equal the first one has the whole gradient.
     assert gradient_at(A.maximum, [1.0, 2.0], [1.0, 3.0]) == [[1, 0], [0, 1]]
     # The branch that is not taken may be anything.

@@ -100,7 +100,9 @@ def test_gradients_of_two(name, _, by):
     if by == [1]:
         verify_grad(lambda y: function(x, y), [y])
         k = inputs.dmatrix()
-        with pytest.raises(NullTypeGradError, match="has no gradient by|have no gradient by"):
+        with pytest.raises(
+            NullTypeGradError, match="has no gradient by|have no gradient by"
+        ):
             grad(function(k, k).sum(), k)
     else:
         verify_grad(function, [x, y])
@@ -155,6 +157,7 @@ def test_gradients_of_complex_functions():
         cost = 2 * A.real(f) + 3 * A.imag(f)
         found = run(grad(cost, z), {z: point})
         slopes = [
-            (run(cost, {z: point + s}) - run(cost, {z: point - s})) / 2e-6 for s in (1e-6, 1e-6j)
+            (run(cost, {z: point + s}) - run(cost, {z: point - s})) / 2e-6
+            for s in (1e-6, 1e-6j)
         ]
         assert abs(found - (slopes[0] + 1j * slopes[1])) < 1e-6 * (1 + abs(found)), name

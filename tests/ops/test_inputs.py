@@ -38,6 +38,9 @@ def test_several_at_once():
     assert [v.name for v in inputs.scalars("xyz")] == ["x", "y", "z"]
     assert [v.type.dtype for v in inputs.dmatrices(2)] == ["float64", "float64"]
     assert inputs.ivectors(1).type.dtype == "int32"
-    assert [v.type.dtype for v in inputs.matrices("a", "b", dtype="int8")] == ["int8", "int8"]
+    assert [v.type.dtype for v in inputs.matrices("a", "b", dtype="int8")] == [
+        "int8",
+        "int8",
+    ]
     with pytest.raises(AttributeError, match="no constructor"):
         inputs.qvector  # noqa: B018

@@ -32,7 +32,9 @@ def test_binary_operators_with_variables_numbers_and_arrays(function):
         np.testing.assert_array_equal(run(function(2.0, x), {x: X}), function(2.0, X))
         np.testing.assert_array_equal(run(function(x, Y), {x: X}), function(X, Y))
         np.testing.assert_array_equal(run(function(Y, x), {x: X}), function(Y, X))
-        np.testing.assert_array_equal(run(function(np.float64(2), x), {x: X}), function(2.0, X))
+        np.testing.assert_array_equal(
+            run(function(np.float64(2), x), {x: X}), function(2.0, X)
+        )
 
 
 @pytest.mark.parametrize("function", [operator.and_, operator.or_, operator.xor])
@@ -59,8 +61,14 @@ def test_unary_operators():
     n = inputs.lvector("n")
     assert run(~n, {n: [0, 5]}).tolist() == [-1, -6]
     quotient, rest = divmod(n, 3)
-    assert [v.tolist() for v in run([quotient, rest], {n: [7, -7]})] == [[2, -3], [1, 2]]
-    assert [v.tolist() for v in run(list(divmod(20, n)), {n: [7, -7]})] == [[2, -3], [6, -1]]
+    assert [v.tolist() for v in run([quotient, rest], {n: [7, -7]})] == [
+        [2, -3],
+        [1, 2],
+    ]
+    assert [v.tolist() for v in run(list(divmod(20, n)), {n: [7, -7]})] == [
+        [2, -3],
+        [6, -1],
+    ]
 
 
 def test_equality_is_identity():
@@ -103,7 +111,9 @@ def test_attributes_and_methods():
     assert run(x.clip(-1, 2), given).tolist() == [[1.5, -1, 2]]
     for name in "sum prod mean var std min max ptp all any argmax argmin".split():
         want = getattr(np, name)(value, axis=1)
-        np.testing.assert_allclose(run(getattr(x, name)(axis=1), given), want, rtol=1e-6)
+        np.testing.assert_allclose(
+            run(getattr(x, name)(axis=1), given), want, rtol=1e-6
+        )
     assert abs(run(x.norm(2), given) - np.linalg.norm(value)) < 1e-6
     assert x.real is x and run(x.imag, given).tolist() == [[0, 0, 0]]
     z = inputs.zvector()
