@@ -50,8 +50,9 @@ def _elements(variable: Variable) -> int | None:
 
 def _constant(array: Any, old: Variable) -> Constant:
     data = np.asarray(array)
-    if data.dtype != old.type.numpy_dtype or not old.type.accepts(TensorType(data.dtype, data.shape)):
-        raise TypeError(f"{old.owner} gave {data.dtype} {data.shape}, not {old.type}")
-    new = Constant(TensorType(data.dtype, data.shape), data, old.name)
+    kind = TensorType(data.dtype, data.shape)
+    if not old.type.accepts(kind):
+        raise TypeError(f"{old.owner} gave {kind}, not {old.type}")
+    new = Constant(kind, data, old.name)
     new.tag.origin = old.origin
     return new

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from symnet.compile.patterns import Rule
 from symnet.compile.rewrite import Fired, Trace, rewrite
+from symnet.compile.rules.algebra import ALGEBRA
+from symnet.compile.rules.reductions import REDUCTIONS
+from symnet.compile.rules.shapes import SHAPES
 from symnet.graph.traverse import Graph
 
 
@@ -25,7 +28,7 @@ class Pass:
 PASSES: tuple[Pass, ...] = (
     # Equals first: then the later passes see how often a value is really used.
     Pass("merge"),
-    Pass("simplify", (), fold=True),
+    Pass("simplify", (*ALGEBRA, *REDUCTIONS, *SHAPES), fold=True),
 )
 
 

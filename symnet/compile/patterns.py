@@ -6,7 +6,8 @@ A pattern is an expression over pattern variables, written with the user's own o
     Rule("exp_minus_one", exp(x) - 1, expm1(x))
 
 Pattern variables carry a dtype and rank only so that the expression can be built; they
-match variables of any.  Constants match by value, whatever their dtype and shape.
+match variables of any.  Constants match by value, whatever their dtype, where they have
+one element: arrays filled with one number are made so first (rules.shapes).
 """
 
 from __future__ import annotations
@@ -19,20 +20,14 @@ import numpy as np
 
 from symnet.graph.types import TensorType
 from symnet.graph.variables import Apply, Constant, Op, Variable
-from symnet.ops.alloc import Alloc
-from symnet.ops.arithmetic import second
 from symnet.ops.base import constant
-from symnet.ops.shape import DimShuffle
 
 Bindings = Mapping[Variable, Variable]
 Result = Variable | Sequence[Variable] | None
 
-# How far `number` looks, and how large a constant it compares element by element.
-DEEPEST, LARGEST = 8, 1024
-
 
 class PatternVariable(Variable):
-    """A leaf of a pattern: stands for any variable, or only for uniform constants."""
+    """A leaf of a pattern: stands for any variable, or only for constants of one element."""
 
     __slots__ = ("constant",)
     constant: bool
@@ -43,7 +38,7 @@ def pattern_vars(
 ) -> list[Any]:
     """Pattern variables of these names.
 
-    constant: they match only arrays known to hold one number everywhere.
+    constant: they match only constants of one element.
     """
     variables = []
     for name in names.split():
@@ -161,24 +156,9 @@ def _bind_all(
 
 
 def number(variable: Variable) -> Any:
-    """The number that every element of `variable` certainly has, else None."""
-    for _ in range(DEEPEST):
-        node = variable.owner
-        if node is None:
-            break
-        if node.op == second:
-            variable = node.inputs[1]
-        elif isinstance(node.op, (Alloc, DimShuffle)):
-            variable = node.inputs[0]
-        else:
-            return None
-    if not isinstance(variable, Constant) or not isinstance(variable.type, TensorType):
-        return None
-    data = variable.data
-    if data.size == 1:
-        return data.item()
-    if 0 < data.size <= LARGEST and bool((data == data.flat[0]).all()):
-        return data.flat[0].item()
+    """The number in a constant of one element, else None."""
+    if isinstance(variable, Constant) and isinstance(variable.type, TensorType):
+        return variable.data.item() if variable.data.size == 1 else None
     return None
 
 

@@ -1,0 +1,249 @@
+"""Rules of shapes: arrays filled with one value, axes moved, sizes asked for.
+
+A fill is `second(x, value)`, `alloc(value, *sizes)` or a constant with equal elements.
+Fills vanish where another operand has their shape, and otherwise move outwards, so that
+what is computed inside them is computed once and not for every element.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from symnet.compile.patterns import Match, Rule, pattern_vars
+from symnet.compile.rewrite import lacks_shape
+from symnet.graph.variables import Constant, Variable
+from symnet.ops.alloc import Alloc
+from symnet.ops.arithmetic import second
+from symnet.ops.base import constant
+from symnet.ops.elementwise import Elementwise
+from symnet.ops.reduce import Reduce
+from symnet.ops.shape import DimShuffle, Reshape, dimshuffle, reshape
+from symnet.ops.sizes import (
+    ForgetShape,
+    MakeVector,
+    Shape,
+    ShapeI,
+    SpecifyShape,
+    shape_i,
+    vector_elements,
+)
+
+x, y = pattern_vars("x y")
+
+# How far a rule follows a chain of operations, and how large a constant it looks through.
+DEEPEST, LARGEST = 30, 1024
+
+
+# ---- fills
+
+
+def filled(variable: Variable) -> Variable | None:
+    """The smaller value that a fill repeats; None for what is no fill."""
+    if isinstance(variable, Constant):
+        data = variable.data
+        if 1 < data.size <= LARGEST and bool((data == data.flat[0]).all()):
+            return constant(data.flat[0])
+        return None
+    node = variable.owner
+    if node is not None and node.op == second and lacks_shape(node.inputs[1], variable):
+        return node.inputs[1]
+    if node is not None and isinstance(node.op, Alloc) and lacks_shape(node.inputs[0], variable):
+        return node.inputs[0]
+    return None
+
+
+def refill(like: Variable, value: Variable) -> Variable:
+    """`value` filled to the shape of the fill `like`."""
+    node = like.owner
+    assert node is not None
+    if isinstance(node.op, Alloc):
+        return node.op(value, *node.inputs[1:])  # type: ignore[no-any-return]
+    return second(node.inputs[0], value)  # type: ignore[no-any-return]
+
+
+def _fill_among_operands(match: Match) -> Variable | None:
+    """f(fill(x, v), y) is f(v, y) where y has the shape anyway, and else fill(x, f(v, y))
+    where that makes f smaller."""
+    node = match.node
+    inputs = list(node.inputs)
+    outer: list[Variable] = []
+    for k, operand in enumerate(node.inputs):
+        value = filled(operand)
+        if value is None:
+            continue
+        others = inputs[:k] + inputs[k + 1 :]
+        covered = any(match.same_shape(other, operand) for other in others)
+        if covered or not isinstance(operand, Constant):
+            inputs[k] = value
+            outer += [] if covered else [operand]
+    if all(a is b for a, b in zip(inputs, node.inputs)):
+        return None
+    new: Variable = node.op.make_node(*inputs).outputs[0]
+    if outer and not lacks_shape(new, match.out):
+        return None
+    for operand in outer:
+        new = refill(operand, new)
+    return new
+
+
+def _fill_with_same_shape(match: Match) -> Variable | None:
+    """second(x, y) is y where that has its shape already."""
+    like, value = match.node.inputs
+    if match.same_shape(match.node.inputs[0], value):
+        return value
+    small = like.type.ndim <= value.type.ndim and all(n == 1 for n in like.type.shape)
+    return value if small else None
+
+
+def source(variable: Variable, match: Match) -> Variable:
+    """The first variable below elementwise operations that has the same shape."""
+    for _ in range(DEEPEST):
+        node = variable.owner
+        if node is None or not isinstance(node.op, Elementwise):
+            break
+        same = [v for v in node.inputs if match.same_shape(v, variable)]
+        if not same:
+            break
+        variable = same[0]
+    return variable
+
+
+def _fill_like_source(match: Match) -> Variable | None:
+    like, value = match.node.inputs
+    origin = source(like, match)
+    return None if origin is like else second(origin, value)
+
+
+FILLS = [
+    Rule("fill_with_same_shape", second, _fill_with_same_shape),
+    Rule("fill_like_source", second, _fill_like_source),
+    Rule("fill_among_operands", Elementwise, _fill_among_operands),
+]
+
+# ---- axes
+
+
+def _leading_axes(match: Match) -> Variable | None:
+    """Axes of size 1 put in front of an operand, where another has as many axes."""
+    node = match.node
+    rank = match.out.type.ndim
+    inputs = list(node.inputs)
+    for k, operand in enumerate(node.inputs):
+        order = operand.owner.op.new_order if _is_dimshuffle(operand) else ()
+        added = len(order) - operand.owner.inputs[0].type.ndim if operand.owner else 0
+        if added <= 0 or order != ("x",) * added + tuple(range(len(order) - added)):
+            continue
+        if any(v.type.ndim == rank for v in inputs[:k] + inputs[k + 1 :]):
+            inputs[k] = operand.owner.inputs[0]  # type: ignore[union-attr]
+    if all(a is b for a, b in zip(inputs, node.inputs)):
+        return None
+    return node.op.make_node(*inputs).outputs[0]  # type: ignore[no-any-return]
+
+
+def _is_dimshuffle(variable: Variable) -> bool:
+    return variable.owner is not None and isinstance(variable.owner.op, DimShuffle)
+
+
+def _dimshuffle_of_dimshuffle(match: Match) -> Variable | None:
+    inner = match.node.inputs[0]
+    if not _is_dimshuffle(inner):
+        return None
+    assert inner.owner is not None
+    before = inner.owner.op.new_order
+    order = [axis if axis == "x" else before[axis] for axis in match.node.op.new_order]
+    return dimshuffle(inner.owner.inputs[0], *order)
+
+
+def _dimshuffle_identity(match: Match) -> Variable | None:
+    operand = match.node.inputs[0]
+    same = match.node.op.new_order == tuple(range(operand.type.ndim))
+    return operand if same else None
+
+
+def _dimshuffle_of_fill(match: Match) -> Variable | None:
+    """The axes of second(x, value) moved: those of x and of value are moved."""
+    node = match.node.inputs[0].owner
+    if node is None or node.op != second or match.node.op.dropped(node.outputs[0].type.ndim):
+        return None
+    like, value = node.inputs
+    rank = node.outputs[0].type.ndim
+    if like.type.ndim != rank:
+        return None
+    order = match.node.op.new_order
+    padded = dimshuffle(value, *["x"] * (rank - value.type.ndim), *range(value.type.ndim))
+    return second(dimshuffle(like, *order), dimshuffle(padded, *order))  # type: ignore[no-any-return]
+
+
+def _reshape_of_reshape(match: Match) -> Variable | None:
+    """Only the last shape counts, unless the first has a size to be worked out: that
+    asks whether the division comes out even."""
+    inner = match.node.inputs[0].owner
+    if inner is None or not isinstance(inner.op, Reshape):
+        return None
+    elements = vector_elements(inner.inputs[1])
+    if elements is None or any(_may_be_negative(e) for e in elements):
+        return None
+    return reshape(inner.inputs[0], match.node.inputs[1], ndim=match.node.op.ndim)
+
+
+def _may_be_negative(size: Variable) -> bool:
+    if isinstance(size, Constant):
+        return bool(size.data < 0)
+    return size.owner is None or not isinstance(size.owner.op, ShapeI)
+
+
+def _reshape_to_same_shape(match: Match) -> Variable | None:
+    operand = match.node.inputs[0]
+    return operand if match.same_shape(operand, match.out) else None
+
+
+AXES = [
+    Rule("dimshuffle_identity", DimShuffle, _dimshuffle_identity),
+    Rule("dimshuffle_of_dimshuffle", DimShuffle, _dimshuffle_of_dimshuffle),
+    Rule("dimshuffle_of_fill", DimShuffle, _dimshuffle_of_fill),
+    Rule("leading_axes", Elementwise, _leading_axes),
+    Rule("reshape_of_reshape", Reshape, _reshape_of_reshape),
+    Rule("reshape_to_same_shape", Reshape, _reshape_to_same_shape),
+]
+
+# ---- sizes
+
+
+def _size(match: Match) -> Variable | None:
+    """The size of a result as a size of what it is made from."""
+    axis, operand = match.node.op.i, match.node.inputs[0]
+    if operand.type.shape[axis] is not None:
+        return shape_i(operand, axis)
+    node = operand.owner
+    if node is None:
+        return None
+    below: Any = node.inputs[0] if node.inputs else None
+    if isinstance(node.op, Elementwise):
+        origin = source(operand, match)
+        return None if origin is operand else shape_i(origin, axis)
+    if isinstance(node.op, Alloc):
+        return node.inputs[1 + axis]
+    if isinstance(node.op, DimShuffle):
+        return shape_i(below, node.op.new_order[axis])
+    if isinstance(node.op, Reduce):
+        return shape_i(below, node.op.kept(below.type.ndim)[axis])
+    if isinstance(node.op, (ForgetShape, SpecifyShape)):
+        return shape_i(below, axis)
+    return None
+
+
+def _shape(match: Match) -> Variable | None:
+    """shape(x) as a vector of single sizes, so that equal sizes are one variable."""
+    operand = match.node.inputs[0]
+    if operand.type.ndim == 0:
+        return None
+    sizes = [shape_i(operand, axis) for axis in range(operand.type.ndim)]
+    return MakeVector("int64")(*sizes)  # type: ignore[no-any-return]
+
+
+SIZES = [
+    Rule("size_of_result", ShapeI, _size),
+    Rule("shape_as_vector", Shape, _shape),
+]
+
+SHAPES: list[Rule] = [*AXES, *SIZES, *FILLS]
