@@ -53,6 +53,10 @@ class SharedVariable(Variable):
             if not isinstance(old, np.ndarray) or old.shape != array.shape:
                 self.cell[1] = next(_layouts)
 
+    def replace(self, array: Any) -> None:
+        """Make `array` (of this type, C-contiguous, nobody else's) the value itself."""
+        self._place(array)
+
     def get_value(self, borrow: bool = False, return_internal_type: bool = False) -> Any:
         """The value; a copy unless `borrow`."""
         if borrow or not isinstance(self._array, np.ndarray):

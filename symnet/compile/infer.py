@@ -6,12 +6,11 @@ sizes agree, whether a position is in range) is kept as a `Demand` for the call.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from symnet.errors import ShapeError, message
-from symnet.graph.traverse import toposort
 from symnet.graph.types import TensorType
 from symnet.graph.variables import Apply, Constant, Variable, operand_text
 from symnet.kernels.loops import Scalar, argument, literal
@@ -63,9 +62,12 @@ class Inference:
         self._same: dict[Size, Size] = {}
         self.node: Apply | None = None  # whose rule is asking; errors name it
         for leaf in leaves:
-            self._add_leaf(leaf)
+            self.add_leaf(leaf)
 
-    def _add_leaf(self, leaf: Variable) -> None:
+    def add_leaf(self, leaf: Variable) -> None:
+        """From here on a call provides the sizes (and the value) of this variable."""
+        self._leaves.add(leaf)
+        self._host.pop(leaf, None)
         kind = leaf.type
         if not isinstance(kind, TensorType):
             return
@@ -90,9 +92,7 @@ class Inference:
         if isinstance(variable, Constant):
             self._sizes[variable] = tuple(size(n) for n in variable.data.shape)
             return
-        for node in toposort([variable], blockers=tuple(self._sizes)):
-            if node.outputs[0] in self._sizes:
-                continue
+        for node in _pending(variable, self._sizes):
             for v in node.inputs:
                 if isinstance(v, Constant):
                     self._sizes[v] = tuple(size(n) for n in v.data.shape)
@@ -187,7 +187,7 @@ class Inference:
     def host(self, variable: Variable) -> Host | None:
         """The value of an integer scalar or short vector as host scalars, or None."""
         if variable not in self._host:
-            for node in toposort([variable], blockers=tuple(self._host)):
+            for node in _pending(variable, self._host, self._leaves):
                 values = [self._host_leaf(v) for v in node.inputs]
                 rule = getattr(node.op, "host", None)
                 try:
@@ -214,9 +214,32 @@ class Inference:
                 return None
             numbers = [literal(int(n), "int64") for n in variable.data.reshape(-1)]
             return tuple(numbers) if kind.ndim else numbers[0]
-        if variable.owner is None and kind.ndim == 0 and variable in self._leaves:
+        if kind.ndim == 0 and variable in self._leaves:
             return self._argument(variable, None)
         return None
+
+
+def _pending(
+    variable: Variable, known: Mapping[Variable, Any], leaves: Collection[Variable] = ()
+) -> list[Apply]:
+    """The operations below `variable` whose outputs are not `known`, in order."""
+    order: list[Apply] = []
+    seen: set[Apply] = set()
+    start = variable.owner if variable not in leaves else None
+    stack = [(start, False)] if start is not None else []
+    while stack:
+        node, done = stack.pop()
+        if done:
+            order.append(node)
+        elif node not in seen:
+            seen.add(node)
+            stack.append((node, True))
+            stack.extend(
+                (v.owner, False)
+                for v in reversed(node.inputs)
+                if v.owner is not None and v not in known and v not in leaves
+            )
+    return order
 
 
 def _folded(found: Any) -> Host | None:

@@ -1,0 +1,219 @@
+"""`function`: from symbolic inputs and outputs to a callable."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from symnet.compile.arguments import In, Out, Pairs, Request, read_request
+from symnet.compile.modes import Mode, get_mode
+from symnet.errors import message
+from symnet.graph.traverse import Graph, clone_replace, leaves
+from symnet.graph.variables import Variable, operand_text
+from symnet.shared import SharedVariable
+
+
+class Function:
+    """A compiled function.  Call it with values for its inputs, by position or by name.
+
+    name; trust_input (skip the conversion and checks of arguments: they must be arrays
+    of the right dtype, rank and layout); maker.fgraph, the graph after rewriting;
+    maker.inputs, maker.outputs, maker.mode.
+    """
+
+    def __init__(self, request: Request, mode: Mode, name: str | None, trust_input: bool) -> None:
+        self.name = name
+        self.request = request
+        self.mode = mode
+        self.trust_input = trust_input
+        self.states = request.states
+        self.defaults = [one.value for one in request.inputs]
+        variables = [one.variable for one in request.inputs]
+        values = [*request.outputs, *request.updates.values()]
+        graph = mode.rewrite(Graph(variables, values))
+        count = len(request.outputs)
+        outputs, news = graph.outputs[:count], graph.outputs[count:]
+        self.updates = dict(zip(request.updates, news, strict=True))
+        self.engine = mode.engine(variables, outputs, self.updates, request)
+        self.maker = SimpleNamespace(
+            fgraph=graph, inputs=request.inputs, outputs=outputs, mode=mode, function=self
+        )
+        self._types = [v.type for v in variables]
+        self._names = {one.name: k for k, one in enumerate(request.inputs) if one.name}
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        arrays = self.read_arguments(args, kwargs)
+        results = self.engine.run(arrays)
+        return self.hand_out(results)
+
+    def hand_out(self, results: Sequence[Any]) -> Any:
+        """Results in the form in which the outputs were asked for."""
+        form = self.request.form
+        if form == "one":
+            return results[0]
+        if form == "none":
+            return []
+        if form == "dict":
+            return dict(zip(self.request.keys, results, strict=True))
+        return list(results)
+
+    # ---- arguments
+
+    def read_arguments(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Any]:
+        """The arrays of a call: converted, checked, C-contiguous.
+
+        Raises: TypeError for a missing, unknown or unfit argument.
+        """
+        inputs = self.request.inputs
+        if len(args) > len(inputs):
+            raise TypeError(self._text(f"takes {len(inputs)} arguments, got {len(args)}"))
+        given: list[Any] = [*args, *self.defaults[len(args) :]]
+        for key, value in kwargs.items():
+            position = self._names.get(key)
+            if position is None:
+                known = ", ".join(self._names) or "none has a name"
+                raise TypeError(self._text(f"has no input {key!r}; its inputs: {known}"))
+            if position < len(args):
+                raise TypeError(self._text(f"got two values for its input {key!r}"))
+            given[position] = value
+        missing = [operand_text(i.variable) for i, g in zip(inputs, given) if g is None]
+        if missing:
+            raise TypeError(self._text(f"misses {len(missing)} arguments: {', '.join(missing)}"))
+        return [self.convert(k, value) for k, value in enumerate(given)]
+
+    def convert(self, position: int, value: Any) -> Any:
+        """One argument as an array of its input's type."""
+        one, kind = self.request.inputs[position], self._types[position]
+        if isinstance(value, SharedVariable):
+            value = value.array
+        if isinstance(value, Variable):
+            raise TypeError(
+                self._text(f"takes values; argument {position} is symbolic: {operand_text(value)}")
+            )
+        if self.trust_input and isinstance(value, np.ndarray):
+            return value
+        try:
+            array = kind.filter(value, strict=one.strict, allow_downcast=one.allow_downcast)
+        except (TypeError, ValueError) as error:
+            label = f"argument {position}" + (f" ({one.name})" if one.name else "")
+            raise type(error)(self._text(f"cannot take {label}: {error}")) from None
+        if isinstance(array, np.ndarray) and not array.flags.carray:
+            array = np.array(array, order="C", dtype=array.dtype.newbyteorder("="))
+        return array
+
+    def _text(self, what: str) -> str:
+        return message(f"the function{f' {self.name}' if self.name else ''} {what}")
+
+    # ---- what Theano's functions offer
+
+    def __getitem__(self, key: Any) -> Any:
+        """The default value, or the kept state, of an input (by name or variable)."""
+        name = key if isinstance(key, str) else getattr(key, "name", None)
+        if name in self.states:
+            return self.states[name].get_value()
+        return self.defaults[self._position(key)]
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        name = key if isinstance(key, str) else getattr(key, "name", None)
+        if name in self.states:
+            self.states[name].set_value(value)
+        else:
+            self.defaults[self._position(key)] = value
+
+    def __contains__(self, key: Any) -> bool:
+        return key in self._names or key in self.states
+
+    def _position(self, key: Any) -> int:
+        if isinstance(key, Variable):
+            for k, one in enumerate(self.request.inputs):
+                if one.variable is key:
+                    return k
+        elif key in self._names:
+            return self._names[key]
+        raise KeyError(f"no input {key!r}")
+
+    def get_shared(self) -> list[SharedVariable]:
+        """The shared variables that the function reads or updates."""
+        found = dict.fromkeys(v for v in leaves(self.maker.fgraph.outputs))
+        used = [v for v in found if isinstance(v, SharedVariable)]
+        return list(dict.fromkeys([*used, *self.updates]))
+
+    def copy(
+        self,
+        share_memory: bool = False,
+        swap: Mapping[SharedVariable, SharedVariable] | None = None,
+        delete_updates: bool = False,
+        name: str | None = None,
+        profile: Any = None,
+    ) -> Function:
+        """Another function over the same graph, with shared variables exchanged (`swap`)
+        or without its updates.  Code is shared in any case.
+
+        Raises: TypeError where a swapped variable has another type.
+        """
+        replace: dict[Variable, Variable] = dict(swap or {})
+        for old, new in replace.items():
+            if not (isinstance(new, SharedVariable) and new.type == old.type):
+                raise TypeError(f"swap: {operand_text(old)} by {operand_text(new)}")
+        request = self.request
+        values = [*request.outputs, *request.updates.values()]
+        copied = clone_replace(values, replace)
+        count = len(request.outputs)
+        news = zip(request.updates, copied[count:], strict=True)
+        updates = {} if delete_updates else {replace.get(s, s): v for s, v in news}
+        twin = Request(
+            request.inputs, copied[:count], updates, request.form, request.keys, request.states
+        )  # type: ignore[arg-type]
+        return Function(twin, self.mode, name or self.name, self.trust_input)
+
+    def free(self) -> None:
+        """Give the memory of temporaries back; the next call takes it again."""
+        self.engine.free()
+
+    def __repr__(self) -> str:
+        inputs = ", ".join(operand_text(one.variable) for one in self.request.inputs)
+        return f"<function {self.name or ''}({inputs})>"
+
+
+def function(
+    inputs: Sequence[Any],
+    outputs: Any = None,
+    mode: str | Mode | None = None,
+    updates: Pairs = None,
+    givens: Pairs = None,
+    no_default_updates: bool | Sequence[SharedVariable] = False,
+    accept_inplace: bool = False,
+    name: str | None = None,
+    rebuild_strict: bool = True,
+    allow_input_downcast: bool | None = None,
+    profile: Any = None,
+    on_unused_input: str | None = None,
+    trust_input: bool = False,
+) -> Function:
+    """Compile: a callable that computes `outputs` from `inputs`.
+
+    inputs: variables, or `In(variable, name, value, ...)`.
+    outputs: None, a variable, a list, or a dict with string keys: what a call returns.
+    updates: (shared variable, expression) pairs, a dict, or one pair: after each call the
+        shared variables hold the expressions' values, all from the old values.
+    givens: (variable, replacement) pairs, a dict, or one pair, put in all at once.
+    mode: "FAST_RUN", "FAST_COMPILE" (NumPy, nothing compiled), "DebugMode", or a Mode.
+    allow_input_downcast: True converts arguments with loss, False never, None only a
+        Python float for a float scalar.
+    on_unused_input: "raise", "warn" or "ignore".
+    no_default_updates: True, or a list: whose default updates are left out.
+    trust_input: arguments are taken as they are.
+    Raises: TypeError, ValueError for what does not fit; MissingInputError,
+        UnusedInputError.
+    """
+    request = read_request(
+        inputs, outputs, updates, givens, no_default_updates, allow_input_downcast,
+        on_unused_input,
+    )  # fmt: skip
+    return Function(request, get_mode(mode), name, trust_input)
+
+
+__all__ = ["Function", "In", "Out", "function"]

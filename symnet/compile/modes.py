@@ -1,0 +1,106 @@
+"""Modes: how a graph is rewritten and by what it is run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from symnet.compile.arguments import Request
+from symnet.compile.engine import Engine
+from symnet.compile.passes import rewrite_graph
+from symnet.config import config
+from symnet.graph.evaluate import evaluate
+from symnet.graph.traverse import Graph
+from symnet.graph.variables import Variable
+from symnet.shared import SharedVariable
+
+
+class Runs(Protocol):
+    """What runs a graph: arrays of the inputs in, arrays of the outputs back."""
+
+    def run(self, arrays: Sequence[Any]) -> list[Any]: ...
+
+    def free(self) -> None: ...
+
+
+class Mode:
+    """FAST_RUN: every rewrite, native code.  FAST_COMPILE: no rewrite, NumPy."""
+
+    name = "FAST_RUN"
+
+    def __init__(self, linker: str | None = None, optimizer: Any = "default") -> None:
+        """Theano's arguments: linker "py" evaluates by NumPy; optimizer None rewrites
+        nothing, "fast_compile" only merges."""
+        self.by_reference = linker in ("py", "vm_py")
+        self.rewrites = optimizer not in (None, "None", "fast_compile")
+
+    def rewrite(self, graph: Graph) -> Graph:
+        return rewrite_graph(graph, "FAST_RUN") if self.rewrites else graph
+
+    def engine(
+        self,
+        inputs: Sequence[Variable],
+        outputs: Sequence[Variable],
+        updates: Mapping[SharedVariable, Variable],
+        request: Request,
+    ) -> Runs:
+        kind = ReferenceEngine if self.by_reference else Engine
+        return kind(inputs, outputs, updates)
+
+    def __repr__(self) -> str:
+        return f"Mode {self.name}"
+
+
+class FastCompile(Mode):
+    """Nothing compiled, nothing rewritten: NumPy computes the graph as it stands."""
+
+    name = "FAST_COMPILE"
+
+    def __init__(self) -> None:
+        super().__init__("py", None)
+
+
+class ReferenceEngine:
+    """Runs a graph by reference evaluation."""
+
+    def __init__(
+        self,
+        inputs: Sequence[Variable],
+        outputs: Sequence[Variable],
+        updates: Mapping[SharedVariable, Variable],
+    ) -> None:
+        self.inputs, self.outputs, self.updates = list(inputs), list(outputs), updates
+
+    def run(self, arrays: Sequence[Any]) -> list[Any]:
+        given = dict(zip(self.inputs, arrays, strict=True))
+        results = evaluate([*self.outputs, *self.updates.values()], given)
+        count = len(self.outputs)
+        # Copies: a result may be a view of an argument, a constant or a shared variable.
+        fresh = [r.copy() if hasattr(r, "copy") else r for r in results]
+        for shared, value in zip(self.updates, fresh[count:], strict=True):
+            shared.set_value(value)
+        return fresh[:count]
+
+    def free(self) -> None:
+        """Nothing is kept."""
+
+
+def get_mode(mode: str | Mode | None) -> Mode:
+    """The Mode of that name (config.mode where none is given).  Raises: ValueError."""
+    if isinstance(mode, Mode):
+        return mode
+    name = mode if mode is not None else config.mode
+    if name not in MODES:
+        known = ", ".join(MODES)
+        raise ValueError(f"no mode {name!r}; there are {known}, and Mode objects")
+    return MODES[name]()
+
+
+def get_default_mode() -> Mode:
+    return get_mode(None)
+
+
+MODES: dict[str, type[Mode]] = {
+    "FAST_RUN": Mode,
+    "FAST_COMPILE": FastCompile,
+}
