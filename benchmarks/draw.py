@@ -38,7 +38,9 @@ def relative_times(results: dict[str, Any]) -> dict[str, dict[str, float]]:
 def draw(results: dict[str, Any], path: pathlib.Path) -> None:
     """Write the figure; to the right of 1 symnet is faster.  The scale is logarithmic."""
     cases = list(results["calls"])[::-1]
-    figure, axes = pyplot.subplots(figsize=(8, 1.2 + 0.32 * len(cases)), layout="tight")
+    figure, axes = pyplot.subplots(
+        figsize=(8, 1.6 + 0.32 * len(cases)), layout="constrained"
+    )
     axes.axvline(1, color="black", linewidth=1)
     for marker, (name, ratios) in zip(MARKERS, relative_times(results).items()):
         heights = [cases.index(case) for case in ratios]
@@ -50,7 +52,7 @@ def draw(results: dict[str, Any], path: pathlib.Path) -> None:
     axes.set_title(
         f"{results['machine']['processor']}, {results['date'][:10]}", fontsize=9
     )
-    axes.legend(fontsize=8, loc="lower right")
+    figure.legend(fontsize=8, loc="outside lower center", ncols=4)
     figure.savefig(path, metadata={"Date": None})
     pyplot.close(figure)
 
