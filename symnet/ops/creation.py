@@ -17,7 +17,7 @@ from symnet.kernels import loops, views
 from symnet.kernels.loops import Scalar
 from symnet.kernels.views import Size
 from symnet.ops.alloc import alloc
-from symnet.ops.arithmetic import add, eq, ge, le, mul, switch
+from symnet.ops.arithmetic import add, eq, ge, identity, le, mul, switch
 from symnet.ops.base import PointOp, Read, Sizes, as_tensor, common_dtype, constant
 from symnet.ops.elementwise import cast
 from symnet.ops.methods import method, prop
@@ -282,3 +282,11 @@ def _fill(self: Variable, value: Any) -> Variable:
 
 
 method("fill")(_fill)
+
+
+@method("copy")
+def _copy(self: Variable, name: str | None = None) -> Variable:
+    """The same value as another variable, which may have another name."""
+    result: Variable = identity(self)
+    result.name = name
+    return result

@@ -1,0 +1,146 @@
+"""Running sums and products along an axis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from symnet.graph.types import TensorType
+from symnet.graph.variables import Apply, Variable, operand_text
+from symnet.kernels.views import Size
+from symnet.ops.alloc import full_like
+from symnet.ops.arithmetic import mul
+from symnet.ops.base import Sizes, TensorOp, as_tensor, normalize_axis
+from symnet.ops.elementwise import cast
+from symnet.ops.indexing import getitem
+from symnet.ops.joining import join
+from symnet.ops.methods import method
+from symnet.ops.rearrange import flip, roll
+from symnet.ops.shape import flatten
+
+
+class Cumulative(TensorOp):
+    """Sums ("add") or products ("mul") of the elements of x up to each position along
+    `axis`.  Shapes and dtypes: those of x."""
+
+    __props__ = ("axis", "mode")
+
+    def __init__(self, axis: int, mode: str) -> None:
+        self.axis, self.mode = int(axis), mode
+
+    def make_node(self, x: Any) -> Apply:
+        x = as_tensor(x)
+        return Apply(self, [x], [x.type.make_variable()])
+
+    def infer_sizes(
+        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
+    ) -> Sequence[tuple[Size, ...]]:
+        return [inputs[0]]
+
+    def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
+        function = xp.cumsum if self.mode == "add" else xp.cumprod
+        with np.errstate(all="ignore"):
+            return [function(arrays[0], axis=self.axis, dtype=arrays[0].dtype)]
+
+    def L_op(
+        self,
+        inputs: Sequence[Variable],
+        outputs: Sequence[Variable],
+        output_gradients: Sequence[Variable],
+    ) -> Sequence[Any]:
+        (x,), (total,), (gradient,) = inputs, outputs, output_gradients
+        if self.mode == "add":
+            return [flip(self(flip(gradient, self.axis)), self.axis)]
+        # x[i] takes part in every later product: that before it, times what comes after.
+        later = _from_the_end(x, gradient, self.axis)
+        return [mul(later, _shifted(total, 1, self.axis))]
+
+
+class Recurrence(TensorOp):
+    """y[0] = b[0], y[i] = a[i] * y[i - 1] + b[i] along `axis`.
+
+    Shapes: a and b have one shape, which is that of y.
+    """
+
+    __props__ = ("axis",)
+
+    def __init__(self, axis: int) -> None:
+        self.axis = int(axis)
+
+    def make_node(self, a: Any, b: Any) -> Apply:
+        a, b = as_tensor(a), as_tensor(b)
+        if a.type.ndim != b.type.ndim or a.type.dtype != b.type.dtype:
+            raise TypeError(f"{self}: {operand_text(a)} and {operand_text(b)}")
+        shape = [
+            n if m is None else m
+            for m, n in zip(a.type.shape, b.type.shape, strict=True)
+        ]
+        return Apply(self, [a, b], [TensorType(a.type.dtype, shape).make_variable()])
+
+    def infer_sizes(
+        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
+    ) -> Sequence[tuple[Size, ...]]:
+        pairs = enumerate(zip(*inputs, strict=True))
+        return [tuple(sizes.equal(m, n, f"axis {axis}") for axis, (m, n) in pairs)]
+
+    def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
+        a, b = (xp.moveaxis(array, self.axis, 0) for array in arrays)
+        result = xp.array(b)
+        with np.errstate(all="ignore"):
+            for i in range(1, len(result)):
+                result[i] += a[i] * result[i - 1]
+        return [xp.moveaxis(result, 0, self.axis)]
+
+    def L_op(
+        self,
+        inputs: Sequence[Variable],
+        outputs: Sequence[Variable],
+        output_gradients: Sequence[Variable],
+    ) -> Sequence[Any]:
+        later = _from_the_end(inputs[0], output_gradients[0], self.axis)
+        return [mul(later, _shifted(outputs[0], 0, self.axis)), later]
+
+
+def _from_the_end(a: Variable, gradient: Variable, axis: int) -> Variable:
+    """r[i] = gradient[i] + a[i + 1] * r[i + 1], and r = gradient at the end."""
+    factors = roll(flip(a, axis), 1, axis)
+    return flip(Recurrence(axis)(factors, flip(gradient, axis)), axis)
+
+
+def _shifted(x: Variable, first: float, axis: int) -> Variable:
+    """x moved on by one along `axis`, with `first` at the beginning."""
+    whole = (slice(None),) * axis
+    start = full_like(getitem(x, (*whole, slice(None, 1))), first)
+    return join(axis, start, getitem(x, (*whole, slice(None, -1))))
+
+
+def _cumulate(x: Any, axis: int | None, mode: str) -> Variable:
+    variable = as_tensor(x)
+    kind = np.dtype(variable.type.dtype).kind
+    if kind in "biu":
+        variable = cast(variable, "uint64" if kind == "u" else "int64")
+    if axis is None:
+        variable, axis = flatten(variable), 0
+    axis = normalize_axis(axis, variable.type.ndim, "cumsum")
+    result: Variable = Cumulative(axis, mode)(variable)
+    return result
+
+
+@method("cumsum")
+def cumsum(x: Any, axis: int | None = None) -> Variable:
+    """Sums up to each position along `axis` (None: of the flattened x).
+
+    Dtypes: those of x; smaller integers and booleans are summed as int64 or uint64.
+    """
+    return _cumulate(x, axis, "add")
+
+
+@method("cumprod")
+def cumprod(x: Any, axis: int | None = None) -> Variable:
+    """Products up to each position along `axis` (None: of the flattened x).
+
+    Dtypes: as `cumsum`.  The gradient is right beside elements that are 0.
+    """
+    return _cumulate(x, axis, "mul")

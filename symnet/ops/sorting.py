@@ -1,0 +1,386 @@
+"""Order: sorting, the largest elements, distinct elements, counts.
+
+These have no kernels: they run as reference steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from symnet.errors import message
+from symnet.graph.types import INTEGERS, DisconnectedType, TensorType
+from symnet.graph.variables import Apply, Constant, Variable, operand_text
+from symnet.kernels import views
+from symnet.kernels.views import Size
+from symnet.ops.alloc import zeros_like
+from symnet.ops.base import Sizes, TensorOp, as_tensor, normalize_axis
+from symnet.ops.indexing import getitem, inc_subtensor, take, take_along_axis
+from symnet.ops.methods import method
+from symnet.ops.shape import flatten
+from symnet.ops.sizes import disconnected, size_scalar
+
+
+class Sort(TensorOp):
+    """x in ascending order along `axis`, NaN last.  Shapes and dtypes: those of x."""
+
+    __props__ = ("axis",)
+
+    def __init__(self, axis: int) -> None:
+        self.axis = int(axis)
+
+    def make_node(self, x: Any) -> Apply:
+        x = as_tensor(x)
+        return Apply(self, [x], [x.type.make_variable()])
+
+    def infer_sizes(
+        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
+    ) -> Sequence[tuple[Size, ...]]:
+        return [inputs[0]]
+
+    def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
+        return [xp.sort(arrays[0], axis=self.axis, kind="stable")]
+
+    def L_op(
+        self,
+        inputs: Sequence[Variable],
+        outputs: Sequence[Variable],
+        output_gradients: Sequence[Variable],
+    ) -> Sequence[Any]:
+        order = Argsort(self.axis)(inputs[0])
+        return [_put_along_axis(inputs[0], order, output_gradients[0], self.axis)]
+
+
+class Argsort(TensorOp):
+    """The positions along `axis` that sort x, equal elements in their order: int64."""
+
+    __props__ = ("axis",)
+
+    def __init__(self, axis: int) -> None:
+        self.axis = int(axis)
+
+    def make_node(self, x: Any) -> Apply:
+        x = as_tensor(x)
+        return Apply(self, [x], [TensorType("int64", x.type.shape).make_variable()])
+
+    def infer_sizes(
+        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
+    ) -> Sequence[tuple[Size, ...]]:
+        return [inputs[0]]
+
+    def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
+        order = xp.argsort(arrays[0], axis=self.axis, kind="stable")
+        return [order.astype("int64")]
+
+    def L_op(
+        self,
+        inputs: Sequence[Variable],
+        outputs: Sequence[Variable],
+        output_gradients: Sequence[Variable],
+    ) -> Sequence[Any]:
+        return [disconnected()]
+
+
+class TopK(TensorOp):
+    """The k largest elements of x along `axis`, in descending order, and their positions;
+    for a negative k the -k smallest, in ascending order: topk(x, k).
+
+    Equal elements keep their order; NaN counts as the largest.
+    Raises: ValueError for a k of 0 or beyond the size of the axis.
+    """
+
+    __props__ = ("axis", "index_dtype")
+
+    def __init__(self, axis: int, index_dtype: str = "int64") -> None:
+        self.axis, self.index_dtype = int(axis), TensorType(index_dtype).dtype
+
+    def make_node(self, x: Any, k: Any) -> Apply:
+        x, k = as_tensor(x), size_scalar(k, "k")
+        shape = list(x.type.shape)
+        shape[self.axis] = abs(int(k.data)) if isinstance(k, Constant) else None
+        kinds = [TensorType(dtype, shape) for dtype in (x.type.dtype, self.index_dtype)]
+        return Apply(self, [x, k], [kind.make_variable() for kind in kinds])
+
+    def infer_sizes(
+        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
+    ) -> Sequence[tuple[Size, ...]]:
+        k, shape = sizes.value(node.inputs[1]), list(inputs[0])
+        count = views.maximum(k, views.subtract(views.ZERO, k))
+        sizes.require(views.combine("gt", count, views.ZERO), "topk: k is 0")
+        enough = views.combine("le", count, shape[self.axis])
+        sizes.require(enough, "topk: there are fewer than k elements")
+        shape[self.axis] = count
+        return [tuple(shape), tuple(shape)]
+
+    def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
+        x, k, axis = arrays[0], int(arrays[1]), self.axis
+        length = x.shape[axis]
+        if k == 0 or abs(k) > length:
+            raise ValueError(f"topk: k is {k}, for {length} elements")
+        if k > 0:
+            back = xp.argsort(xp.flip(x, axis), axis=axis, kind="stable")
+            order = length - 1 - xp.flip(back, axis)
+        else:
+            order = xp.argsort(x, axis=axis, kind="stable")
+        where = (slice(None),) * axis + (slice(None, abs(k)),)
+        order = order[where]
+        values = xp.take_along_axis(x, order, axis=axis)
+        return [values, order.astype(self.index_dtype)]
+
+    def L_op(
+        self,
+        inputs: Sequence[Variable],
+        outputs: Sequence[Variable],
+        output_gradients: Sequence[Variable],
+    ) -> Sequence[Any]:
+        if isinstance(output_gradients[0].type, DisconnectedType):
+            return [None, disconnected()]
+        gradient = _put_along_axis(
+            inputs[0], outputs[1], output_gradients[0], self.axis
+        )
+        return [gradient, disconnected()]
+
+
+def _put_along_axis(
+    x: Variable, order: Variable, gradient: Variable, axis: int
+) -> Variable:
+    """Zeros like x, with the gradient added at the positions `order` along `axis`."""
+    return inc_subtensor(take_along_axis(zeros_like(x), order, axis), gradient)
+
+
+def _sortable(a: Any, axis: Any, order: Any) -> tuple[Variable, int]:
+    variable = as_tensor(a)
+    if order is not None:
+        raise TypeError(
+            "sort: `order` is for arrays with fields, which do not exist here"
+        )
+    if axis is None:
+        variable, axis = flatten(variable), 0
+    return variable, normalize_axis(axis, variable.type.ndim, "sort")
+
+
+@method("sort")
+def sort(
+    a: Any, axis: Any = -1, kind: str = "quicksort", order: None = None
+) -> Variable:
+    """`a` in ascending order along `axis` (None: flattened), NaN last.
+
+    kind: NumPy's name of an algorithm, without effect.
+    """
+    variable, axis = _sortable(a, axis, order)
+    result: Variable = Sort(axis)(variable)
+    return result
+
+
+@method("argsort")
+def argsort(
+    a: Any, axis: Any = -1, kind: str = "quicksort", order: None = None
+) -> Variable:
+    """The positions along `axis` (None: flattened) that sort `a`; equals keep their order.
+
+    kind: NumPy's name of an algorithm, without effect.
+    """
+    variable, axis = _sortable(a, axis, order)
+    result: Variable = Argsort(axis)(variable)
+    return result
+
+
+def topk_and_argtopk(
+    x: Any,
+    kth: Any,
+    axis: int | None = -1,
+    sorted: bool = True,
+    idx_dtype: str = "int64",
+) -> list[Variable]:
+    """The kth largest elements along `axis` in descending order (for a negative kth the
+    smallest, ascending) and their positions.
+
+    sorted: without effect, they always are.
+    Raises: ValueError where there are fewer than kth elements.
+    """
+    variable, axis = _sortable(x, axis, None)
+    found: list[Variable] = TopK(axis, idx_dtype)(variable, kth, return_list=True)
+    return found
+
+
+def topk(
+    x: Any,
+    kth: Any,
+    axis: int | None = -1,
+    sorted: bool = True,
+    idx_dtype: str = "int64",
+) -> Variable:
+    """The values of `topk_and_argtopk`."""
+    return topk_and_argtopk(x, kth, axis, sorted, idx_dtype)[0]
+
+
+def argtopk(
+    x: Any,
+    kth: Any,
+    axis: int | None = -1,
+    sorted: bool = True,
+    idx_dtype: str = "int64",
+) -> Variable:
+    """The positions of `topk_and_argtopk`."""
+    return topk_and_argtopk(x, kth, axis, sorted, idx_dtype)[1]
+
+
+class SearchSorted(TensorOp):
+    """Where in the ascending vector x the elements of v belong: op(x, v), int64.
+
+    Shapes: those of v.
+    """
+
+    __props__ = ("side",)
+
+    def __init__(self, side: str = "left") -> None:
+        if side not in ("left", "right"):
+            raise ValueError(f"searchsorted: side is 'left' or 'right', not {side!r}")
+        self.side = side
+
+    def make_node(self, x: Any, v: Any) -> Apply:
+        x, v = as_tensor(x, ndim=1), as_tensor(v)
+        return Apply(self, [x, v], [TensorType("int64", v.type.shape).make_variable()])
+
+    def infer_sizes(
+        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
+    ) -> Sequence[tuple[Size, ...]]:
+        return [inputs[1]]
+
+    def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
+        found = xp.searchsorted(arrays[0], arrays[1], side=self.side)
+        return [xp.asarray(found, dtype="int64")]
+
+    def L_op(
+        self,
+        inputs: Sequence[Variable],
+        outputs: Sequence[Variable],
+        output_gradients: Sequence[Variable],
+    ) -> Sequence[Any]:
+        return [None, None]
+
+
+@method("searchsorted")
+def searchsorted(x: Any, v: Any, side: str = "left", sorter: Any = None) -> Variable:
+    """The positions at which the elements of v, put into the ascending vector x, keep it
+    in order: before ("left") or behind ("right") equal ones.
+
+    sorter: positions that sort x, where it is not ascending.
+    """
+    vector = as_tensor(x)
+    if sorter is not None:
+        vector = take(vector, sorter)
+    result: Variable = SearchSorted(side)(vector, v)
+    return result
+
+
+class Unique(TensorOp):
+    """The distinct elements of x in ascending order, as a vector; if asked for, also the
+    positions of the first of each, the number of each element of x among them, and how
+    often each comes (int64).
+
+    Shapes: how many there are is known only when it has run.
+    """
+
+    __props__ = ("return_index", "return_inverse", "return_counts")
+
+    def __init__(
+        self,
+        return_index: bool = False,
+        return_inverse: bool = False,
+        return_counts: bool = False,
+    ) -> None:
+        self.return_index = bool(return_index)
+        self.return_inverse = bool(return_inverse)
+        self.return_counts = bool(return_counts)
+
+    def make_node(self, x: Any) -> Apply:
+        x = as_tensor(x)
+        number = TensorType("int64", (None,))
+        extra = [number.make_variable() for asked in self.properties() if asked]
+        return Apply(
+            self, [x], [TensorType(x.type.dtype, (None,)).make_variable(), *extra]
+        )
+
+    def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
+        found = xp.unique(
+            arrays[0].reshape(-1),
+            return_index=self.return_index,
+            return_inverse=self.return_inverse,
+            return_counts=self.return_counts,
+        )
+        if len(node.outputs) == 1:
+            return [found]
+        return [
+            found[0],
+            *[numbers.reshape(-1).astype("int64") for numbers in found[1:]],
+        ]
+
+
+def unique(
+    ar: Any,
+    return_index: bool = False,
+    return_inverse: bool = False,
+    return_counts: bool = False,
+) -> Any:
+    """The distinct elements of `ar` in ascending order; with the further results asked
+    for (first positions, number of each element, counts), a list."""
+    return Unique(return_index, return_inverse, return_counts)(ar)
+
+
+class Bincount(TensorOp):
+    """How often each of the numbers 0, 1, ... comes in the vector x, or the sum of the
+    weights where it does: op(x, minlength) or op(x, minlength, weights).
+
+    Shapes: at least minlength, else one more than the largest number.
+    Raises: ValueError for negative numbers.
+    """
+
+    def make_node(self, x: Any, minlength: Any, *weights: Any) -> Apply:
+        x, least = as_tensor(x, ndim=1), size_scalar(minlength, "minlength")
+        if x.type.dtype not in (*INTEGERS, "bool"):
+            raise TypeError(
+                message("bincount counts integers", operands=[operand_text(x)])
+            )
+        given = [as_tensor(w, ndim=1) for w in weights]
+        dtype = given[0].type.dtype if given else "int64"
+        return Apply(
+            self, [x, least, *given], [TensorType(dtype, (None,)).make_variable()]
+        )
+
+    def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
+        x, least, *weights = arrays
+        if x.size and int(x.min()) < 0:
+            raise ValueError("bincount: a number is negative")
+        length = max(int(least), int(x.max()) + 1 if x.size else 0)
+        result = xp.zeros(length, dtype=node.outputs[0].type.dtype)
+        if weights and weights[0].shape != x.shape:
+            raise ValueError(
+                f"bincount: {weights[0].shape} weights for {x.shape} numbers"
+            )
+        xp.add.at(result, x.astype("int64"), weights[0] if weights else 1)
+        return [result]
+
+    def L_op(
+        self,
+        inputs: Sequence[Variable],
+        outputs: Sequence[Variable],
+        output_gradients: Sequence[Variable],
+    ) -> Sequence[Any]:
+        weights = [getitem(output_gradients[0], inputs[0]) for _ in inputs[2:]]
+        return [None, disconnected(), *weights]
+
+
+def bincount(
+    x: Any, weights: Any = None, minlength: Any = None, assert_nonneg: bool = False
+) -> Variable:
+    """How often each of the numbers 0, 1, ... comes in the vector x, or the sum of the
+    weights where it does.
+
+    minlength: the least length of the result.
+    assert_nonneg: without effect: a negative number raises ValueError in any case.
+    """
+    least = 0 if minlength is None else minlength
+    given = [] if weights is None else [weights]
+    result: Variable = Bincount()(x, least, *given)
+    return result
