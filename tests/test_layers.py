@@ -31,9 +31,9 @@ shared
 ops.base ops.elementwise ops.methods ops.arithmetic ops.operators ops.functions ops.inputs
 ops.sizes ops.alloc ops.shape ops.reduce ops.creation
 ops.subtensor ops.joining ops.advanced ops.indexing
-ops.linalg ops.nnet ops.barriers ops
+ops.composed ops.barriers ops.linalg ops.nnet ops.classification ops.normalization ops
 
-backward differences gradient
+differences backward gradient
 
 compile.arguments
 compile.folding compile.patterns

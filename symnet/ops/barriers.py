@@ -7,12 +7,13 @@ from typing import Any
 
 from symnet.graph.types import DisconnectedType, NullType
 from symnet.graph.variables import Apply, Variable
-from symnet.kernels.views import Size, View
+from symnet.kernels.views import Size
 from symnet.ops.arithmetic import clip, mul, second
-from symnet.ops.base import Sizes, ViewOp, as_tensor, constant
+from symnet.ops.base import Sizes, as_tensor, constant
+from symnet.ops.composed import Composed
 
 
-class Barrier(ViewOp):
+class Barrier(Composed):
     """The input itself.  What happens to its gradient, `pass_back` says."""
 
     def make_node(self, x: Any) -> Apply:
@@ -24,8 +25,8 @@ class Barrier(ViewOp):
     ) -> Sequence[tuple[Size, ...]]:
         return [inputs[0]]
 
-    def view(self, node: Apply, view: View, sizes: Sizes) -> View:
-        return view
+    def expand(self, *inputs: Variable) -> Variable:
+        return inputs[0]
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         return [arrays[0]]

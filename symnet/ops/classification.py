@@ -1,0 +1,354 @@
+"""How well classes are predicted: cross-entropies, and what else takes class numbers.
+
+Everything here stays stable for large arguments with all rewrites off: the entropies
+look whether what they get was made by softmax or sigmoid, and compute from its argument.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from symnet.errors import ShapeError, message
+from symnet.graph.types import INTEGERS, TensorType
+from symnet.graph.variables import Apply, Variable, operand_text
+from symnet.kernels import loops
+from symnet.kernels.loops import Scalar, call, select
+from symnet.kernels.views import Size
+from symnet.ops.arithmetic import add, eq, int_div, log, lt, mod, mul, neg, sub, switch
+from symnet.ops.base import PointOp, Read, Sizes, as_tensor, to_float
+from symnet.ops.composed import Composed
+from symnet.ops.creation import arange
+from symnet.ops.elementwise import cast, elementwise
+from symnet.ops.functions import exp, sigmoid, softplus
+from symnet.ops.indexing import getitem
+from symnet.ops.linalg import batched_dot, dot, tensordot
+from symnet.ops.nnet import Softmax, logsoftmax, softmax
+from symnet.ops.reduce import argmax
+from symnet.ops.reduce import max as max_over
+from symnet.ops.reduce import sum as sum_over
+from symnet.ops.shape import dimshuffle, flatten, reshape
+from symnet.ops.sizes import disconnected, shape_i
+
+# ---- numbers of classes
+
+
+def class_numbers(y: Any, x: Variable) -> Variable:
+    """`y` as the numbers of classes whose scores are along x's last axis.
+
+    Raises: TypeError for what is not integer or has not one axis less than x.
+    """
+    y = as_tensor(y)
+    if y.type.dtype not in INTEGERS:
+        raise TypeError(
+            message(
+                f"numbers of classes are integers, not {y.type.dtype}",
+                operands=[operand_text(x), operand_text(y)],
+                cure="cast them, y.astype('int32'), or pass probabilities of x's own rank",
+            )
+        )
+    if y.type.ndim != x.type.ndim - 1:
+        raise TypeError(
+            message(
+                "numbers of classes have one axis less than the scores",
+                operands=[operand_text(x), operand_text(y)],
+            )
+        )
+    return y
+
+
+class Pick(PointOp):
+    """x[..., y]: of each line along the last axis the element whose number y holds.
+
+    Shapes: x (..., n), y (...) -> (...).  Negative numbers count from the end.
+    Raises: IndexError for a number out of range; ShapeError where sizes differ.
+    """
+
+    def make_node(self, x: Any, y: Any) -> Apply:
+        x = as_tensor(x)
+        y = class_numbers(y, x)
+        shape = _common_shape(x, y)
+        return Apply(self, [x, y], [TensorType(x.type.dtype, shape).make_variable()])
+
+    def infer_sizes(
+        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
+    ) -> Sequence[tuple[Size, ...]]:
+        x, y = inputs
+        what = "scores and numbers of classes"
+        return [tuple(sizes.equal(a, b, what) for a, b in zip(x[:-1], y, strict=True))]
+
+    def needs_buffer(self, node: Apply) -> Sequence[int]:
+        return (0,)
+
+    def point(
+        self, node: Apply, reads: Sequence[Read], index: Sequence[Scalar]
+    ) -> Scalar:
+        return reads[0].at([*index, loops.cast(reads[1].here(), "int64")])
+
+    def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
+        x, y = arrays
+        if x.shape[:-1] != y.shape:
+            raise ShapeError(
+                f"scores {x.shape} do not fit numbers of classes {y.shape}"
+            )
+        count = x.shape[-1]
+        if ((y < -count) | (y >= count)).any():
+            raise IndexError(f"a number of a class is out of range: there are {count}")
+        lines = xp.take_along_axis(x, y.astype("int64")[..., None], axis=-1)
+        return [lines[..., 0]]
+
+    def L_op(
+        self,
+        inputs: Sequence[Variable],
+        outputs: Sequence[Variable],
+        output_gradients: Sequence[Variable],
+    ) -> Sequence[Any]:
+        (x, y), (g,) = inputs, output_gradients
+        return [switch(picked(x, y), as_column(g), 0), disconnected()]
+
+
+def _common_shape(x: Variable, y: Variable) -> list[int | None]:
+    """The sizes that scores (without the last axis) and numbers of classes share."""
+    shape: list[int | None] = []
+    for axis, (left, right) in enumerate(zip(x.type.shape, y.type.shape)):
+        if left is not None and right is not None and left != right:
+            raise ShapeError(
+                message(
+                    f"sizes do not agree along axis {axis}: {left} scores, {right} numbers",
+                    operands=[operand_text(x), operand_text(y)],
+                )
+            )
+        shape.append(right if left is None else left)
+    return shape
+
+
+def as_column(x: Variable) -> Variable:
+    """`x` with a new last axis."""
+    return dimshuffle(x, *range(x.type.ndim), "x")
+
+
+def picked(x: Variable, y: Variable) -> Variable:
+    """Where along x's last axis the number is that y holds: a bool array like x."""
+    count = shape_i(x, -1)
+    if not y.type.dtype.startswith("u"):
+        y = switch(lt(y, 0), add(y, count), y)
+    result: Variable = eq(arange(count), as_column(y))
+    return result
+
+
+def pick(x: Any, y: Any) -> Variable:
+    """Of each line of x along the last axis the element whose number y holds.
+
+    Shapes: x (..., n), y (...) of integers -> (...).
+    Raises: IndexError for a number out of range.
+    """
+    result: Variable = Pick()(x, y)
+    return result
+
+
+class CrossentropySoftmax1Hot(Composed):
+    """-log(softmax(x)[..., y]), finite for all finite x.
+
+    Shapes: x (..., n) floats, y (...) integers -> (...).
+    Raises: as Pick.
+    """
+
+    def make_node(self, x: Any, y: Any) -> Apply:
+        x = as_tensor(x)
+        x, y = cast(x, to_float(x.type.dtype)), class_numbers(y, x)
+        kind = TensorType(x.type.dtype, _common_shape(x, y))
+        return Apply(self, [x, y], [kind.make_variable()])
+
+    def infer_sizes(
+        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
+    ) -> Sequence[tuple[Size, ...]]:
+        return Pick().infer_sizes(node, inputs, sizes)
+
+    def expand(self, *inputs: Variable) -> Variable:
+        x, y = inputs
+        axis = x.type.ndim - 1
+        top = max_over(x, axis=axis)
+        total = sum_over(exp(sub(x, as_column(top))), axis=axis)
+        result: Variable = sub(log(total), sub(pick(x, y), top))
+        return result
+
+    def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
+        x, y = arrays
+        (score,) = Pick().compute(node, arrays, xp)
+        top = x.max(axis=-1)
+        total = xp.exp(x - top[..., None]).sum(axis=-1)
+        return [xp.asarray(xp.log(total) - (score - top), dtype=x.dtype)]
+
+    def L_op(
+        self,
+        inputs: Sequence[Variable],
+        outputs: Sequence[Variable],
+        output_gradients: Sequence[Variable],
+    ) -> Sequence[Any]:
+        (x, y), (g,) = inputs, output_gradients
+        step = sub(softmax(x, axis=-1), cast(picked(x, y), x.type.dtype))
+        return [mul(step, as_column(g)), disconnected()]
+
+
+def softmax_argument(p: Variable) -> Variable | None:
+    """x where p was made as the softmax of x along the last axis, else None."""
+    node = p.owner
+    if node is not None and node.op == Softmax(p.type.ndim - 1):
+        return node.inputs[0]
+    return None
+
+
+def log_probability(p: Variable) -> Variable:
+    """log(p), from the argument of a softmax that made p."""
+    x = softmax_argument(p)
+    result: Variable = log(p) if x is None else logsoftmax(x, axis=-1)
+    return result
+
+
+def categorical_crossentropy(coding_dist: Any, true_dist: Any) -> Variable:
+    """The cross-entropy of distributions over classes, for each line of `coding_dist`.
+
+    true_dist: probabilities of the same rank, or numbers of classes (integers of one rank
+    less).
+    Shapes: (..., n) -> (...).
+    Raises: TypeError for another rank or for numbers that are not integers.
+    """
+    coding, true = as_tensor(coding_dist), as_tensor(true_dist)
+    if true.type.ndim == coding.type.ndim - 1:
+        return crossentropy_categorical_1hot(coding, true)
+    if true.type.ndim != coding.type.ndim:
+        raise TypeError(
+            message(
+                "rank mismatch between the coding and the true distributions",
+                operands=[operand_text(coding), operand_text(true)],
+                cure="pass probabilities of the same rank, or numbers of classes",
+            )
+        )
+    product = mul(true, log_probability(coding))
+    result: Variable = neg(sum_over(product, axis=coding.type.ndim - 1))
+    return result
+
+
+def crossentropy_categorical_1hot(coding_dist: Any, true_one_of_n: Any) -> Variable:
+    """-log(coding_dist[..., true_one_of_n]), stable where coding_dist is a softmax.
+
+    Shapes: (..., n), integers (...) -> (...).
+    """
+    coding = as_tensor(coding_dist)
+    x = softmax_argument(coding)
+    result: Variable
+    if x is None:
+        result = neg(log(pick(coding, true_one_of_n)))
+    else:
+        result = CrossentropySoftmax1Hot()(x, true_one_of_n)
+    return result
+
+
+def crossentropy_softmax_max_and_argmax_1hot(
+    x: Any, y_idx: Any, **keywords: Any
+) -> list[Variable]:
+    """For each row of x: the cross-entropy of its softmax with class y, the softmax, its
+    maximum and the maximum's position."""
+    x = as_tensor(x)
+    probabilities = softmax(x)
+    entropy = crossentropy_categorical_1hot(probabilities, y_idx)
+    return [
+        entropy,
+        probabilities,
+        max_over(probabilities, axis=-1),
+        argmax(x, axis=-1),
+    ]
+
+
+def crossentropy_softmax_max_and_argmax_1hot_with_bias(
+    x: Any, b: Any, y_idx: Any, **keywords: Any
+) -> list[Variable]:
+    """`crossentropy_softmax_max_and_argmax_1hot` of x + b."""
+    return crossentropy_softmax_max_and_argmax_1hot(add(x, b), y_idx)
+
+
+def crossentropy_softmax_argmax_1hot_with_bias(
+    x: Any, b: Any, y_idx: Any
+) -> list[Variable]:
+    """The cross-entropy of the softmax of x + b, that softmax, its greatest position."""
+    entropy, probabilities, _, position = crossentropy_softmax_max_and_argmax_1hot(
+        add(x, b), y_idx
+    )
+    return [entropy, probabilities, position]
+
+
+def crossentropy_softmax_1hot(x: Any, y_idx: Any, **keywords: Any) -> list[Variable]:
+    """For each row of x the cross-entropy of its softmax with class y, and the softmax."""
+    return crossentropy_softmax_max_and_argmax_1hot(x, y_idx)[:2]
+
+
+def crossentropy_softmax_1hot_with_bias(
+    x: Any, b: Any, y_idx: Any, **keywords: Any
+) -> list[Variable]:
+    """`crossentropy_softmax_1hot` of x + b."""
+    return crossentropy_softmax_1hot(add(x, b), y_idx)
+
+
+# ---- cross-entropy of two classes
+
+# softplus(x) - t x, without the cancellation where x is large.
+_sigmoid_crossentropy = elementwise(
+    lambda x, t: softplus.body(-call("abs", x)) + x * (select(x > 0, 1.0, x * 0.0) - t),
+    lambda g, out, x, t: (g * (sigmoid(x) - t), -g * x),
+    lambda xp, x, t: xp.log1p(xp.exp(-xp.abs(x))) + x * ((x > 0) - t),
+    name="sigmoid_binary_crossentropy", arity=2, compute="float", accepts="f",
+)  # fmt: skip
+
+
+def sigmoid_binary_crossentropy(output: Any, target: Any) -> Variable:
+    """The cross-entropy of sigmoid(output) with target, finite for all finite output."""
+    result: Variable = _sigmoid_crossentropy(output, target)
+    return result
+
+
+def binary_crossentropy(output: Any, target: Any) -> Variable:
+    """-(target log(output) + (1 - target) log(1 - output)), element by element.
+
+    Stable where `output` was made by sigmoid.
+    """
+    p, t = as_tensor(output), as_tensor(target)
+    if p.owner is not None and p.owner.op is sigmoid:
+        return sigmoid_binary_crossentropy(p.owner.inputs[0], t)
+    result: Variable = neg(add(mul(t, log(p)), mul(sub(1.0, t), log(sub(1.0, p)))))
+    return result
+
+
+# ---- classes in two levels
+
+
+def h_softmax(
+    x: Any,
+    batch_size: Any,
+    n_outputs: Any,
+    n_classes: Any,
+    n_outputs_per_class: Any,
+    W1: Any,
+    b1: Any,
+    W2: Any,
+    b2: Any,
+    target: Any = None,
+) -> Variable:
+    """The probabilities of a softmax in two levels: of a class, then of an output in it.
+
+    Shapes: x (batch, features), W1 (features, n_classes), b1 (n_classes,),
+    W2 (n_classes, features, n_outputs_per_class), b2 (n_classes, n_outputs_per_class) ->
+    (batch, n_outputs), or with target (batch,) or (batch, 1) the targets' (batch,).
+    Source: Goodman 2001; Morin & Bengio 2005.
+    """
+    x, W2, b2 = as_tensor(x), as_tensor(W2), as_tensor(b2)
+    classes = softmax(add(dot(x, W1), b1))
+    if target is None:
+        inner = softmax(add(tensordot(x, W2, [[1], [1]]), b2), axis=2)
+        every = reshape(mul(as_column(classes), inner), (batch_size, -1), ndim=2)
+        return getitem(every, (slice(None), slice(n_outputs)))
+    wanted = flatten(as_tensor(target))
+    chosen = int_div(wanted, n_outputs_per_class)
+    scores = add(batched_dot(x, getitem(W2, chosen)), getitem(b2, chosen))
+    within = pick(softmax(scores), mod(wanted, n_outputs_per_class))
+    result: Variable = mul(pick(classes, chosen), within)
+    return result

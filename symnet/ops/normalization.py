@@ -1,0 +1,135 @@
+"""Batch normalization.  Source: Ioffe & Szegedy 2015."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from symnet.errors import message
+from symnet.graph.variables import Variable, operand_text
+from symnet.ops.arithmetic import add, mul, reciprocal, sqrt, sub, true_div
+from symnet.ops.base import as_tensor, normalize_axes
+from symnet.ops.elementwise import cast
+from symnet.ops.reduce import count, mean, var
+from symnet.ops.shape import dimshuffle
+from symnet.ops.sizes import add_broadcast
+
+
+def batch_normalization(
+    inputs: Any, gamma: Any, beta: Any, mean: Any, std: Any, mode: str = "low_mem"
+) -> Variable:
+    """(inputs - mean) * gamma / std + beta, with given mean and standard deviation.
+
+    mode: Theano's "low_mem" or "high_mem"; both compute the same here.
+    Raises: ValueError for another mode.
+    """
+    if mode not in ("low_mem", "high_mem"):
+        raise ValueError(f"mode is 'low_mem' or 'high_mem', not {mode!r}")
+    result: Variable = add(mul(sub(inputs, mean), true_div(gamma, std)), beta)
+    return result
+
+
+def batch_normalization_train(
+    inputs: Any,
+    gamma: Any,
+    beta: Any,
+    axes: Any = "per-activation",
+    epsilon: float = 1e-4,
+    running_average_factor: float = 0.1,
+    running_mean: Any = None,
+    running_var: Any = None,
+) -> tuple[Variable, ...]:
+    """Normalize `inputs` by the mean and variance that they have over `axes`.
+
+    axes: "per-activation" (axis 0), "spatial" (all but axis 1), or a tuple of axes.
+    gamma, beta, running_mean, running_var: of the rank of inputs with size 1 along
+        `axes`, or without these axes.
+    Returns: the normalized inputs, the mean, 1 / sqrt(variance + epsilon); and, where
+        running averages are given, their new values (the variance unbiased).
+    Raises: ValueError for an epsilon below 1e-5 or axes that do not exist.
+    """
+    x = as_tensor(inputs)
+    over = _axes(axes, x, epsilon)
+    scale, shift = (_parameter(p, x, over) for p in (gamma, beta))
+    center = mean(x, axis=over, keepdims=True)
+    spread = var(x, axis=over, keepdims=True)
+    inverse: Variable = reciprocal(sqrt(add(spread, epsilon)))
+    out: Variable = add(mul(sub(x, center), mul(scale, inverse)), shift)
+    results = [out, center, inverse]
+    if running_mean is not None:
+        results.append(_moved(running_mean, center, x, over, running_average_factor))
+    if running_var is not None:
+        number = cast(count(x, over), x.type.dtype)
+        unbiased = mul(spread, true_div(number, sub(number, 1)))
+        results.append(_moved(running_var, unbiased, x, over, running_average_factor))
+    return tuple(results)
+
+
+def batch_normalization_test(
+    inputs: Any,
+    gamma: Any,
+    beta: Any,
+    mean: Any,
+    var: Any,
+    axes: Any = "per-activation",
+    epsilon: float = 1e-4,
+) -> Variable:
+    """Normalize `inputs` by a mean and variance that are given.
+
+    The arguments are as in `batch_normalization_train`.
+    """
+    x = as_tensor(inputs)
+    over = _axes(axes, x, epsilon)
+    scale, shift, center, spread = (
+        _parameter(p, x, over) for p in (gamma, beta, mean, var)
+    )
+    inverse = reciprocal(sqrt(add(spread, epsilon)))
+    result: Variable = add(mul(sub(x, center), mul(scale, inverse)), shift)
+    return result
+
+
+def _axes(axes: Any, x: Variable, epsilon: Any) -> tuple[int, ...]:
+    if isinstance(epsilon, (int, float)) and epsilon < 1e-5:
+        raise ValueError(
+            f"batch normalization: epsilon is at least 1e-5, not {epsilon}"
+        )
+    if axes == "per-activation":
+        return (0,)
+    if axes == "spatial":
+        return (0, *range(2, x.type.ndim))
+    if isinstance(axes, str):
+        raise ValueError(
+            f"axes is 'per-activation', 'spatial' or a tuple, not {axes!r}"
+        )
+    return normalize_axes(axes, x.type.ndim, "batch normalization")
+
+
+def _parameter(parameter: Any, x: Variable, axes: Sequence[int]) -> Variable:
+    """A parameter at the rank of x, of size 1 along `axes`."""
+    p = as_tensor(parameter)
+    if p.type.ndim == x.type.ndim:
+        return add_broadcast(p, *axes)
+    if p.type.ndim != x.type.ndim - len(axes):
+        raise ValueError(
+            message(
+                "a parameter of batch normalization has the rank of the inputs, or lacks "
+                f"the axes {tuple(axes)}",
+                operands=[operand_text(x), operand_text(p)],
+            )
+        )
+    kept = iter(range(p.type.ndim))
+    return dimshuffle(
+        p, *["x" if k in axes else next(kept) for k in range(x.type.ndim)]
+    )
+
+
+def _moved(
+    average: Any, value: Variable, x: Variable, axes: Sequence[int], factor: float
+) -> Variable:
+    """The running average with `value` taken in, in the form in which it came."""
+    old = as_tensor(average)
+    new = add(mul(_parameter(old, x, axes), 1 - factor), mul(value, factor))
+    new = cast(new, old.type.dtype)
+    if old.type.ndim == x.type.ndim:
+        return new
+    return dimshuffle(new, *[k for k in range(x.type.ndim) if k not in axes])
