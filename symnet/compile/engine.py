@@ -148,8 +148,12 @@ class Engine:
         for segment in self.segments[:-1]:
             program = build_program(segment, {}, segment.wanted)
             self.native.append(NativeSegment(program))
+        # Results of reference operations are handed out as they are.
+        made = {v for s in self.segments for node in s.reference for v in node.outputs}
+        self.direct = [v in made for v in self.outputs]
+        rest = [v for v in self.outputs if v not in made]
         last = self.segments[-1]
-        self.native.append(NativeSegment(build_program(last, updates, outputs)))
+        self.native.append(NativeSegment(build_program(last, updates, rest)))
 
     def run(self, arrays: Sequence[np.ndarray[Any, Any]]) -> list[Any]:
         """The outputs' values; shared variables are updated when all has succeeded."""
@@ -166,9 +170,12 @@ class Engine:
             for node in segment.reference:
                 values = [_value(v, known) for v in node.inputs]
                 made = compute(node, values)
-                dense = [np.ascontiguousarray(a).reshape(np.shape(a)) for a in made]
-                known.update(zip(node.outputs, dense, strict=True))
-        return results[: len(self.outputs)]
+                known.update(zip(node.outputs, map(_own, made), strict=True))
+        rest = iter(results)
+        return [
+            known[v].copy() if direct else next(rest)
+            for v, direct in zip(self.outputs, self.direct, strict=True)
+        ]
 
     def free(self) -> None:
         """Forget all plans, and with them their memory."""
@@ -178,6 +185,11 @@ class Engine:
     def _positions(self) -> list[int]:
         order = {v: k for k, v in enumerate(self.inputs)}
         return [order[v] for v in self.native[0].program.inputs]
+
+
+def _own(array: Any) -> Any:
+    """An array as native code reads it."""
+    return np.ascontiguousarray(array).reshape(np.shape(array))
 
 
 def _value(variable: Variable, known: Mapping[Variable, Any]) -> Any:

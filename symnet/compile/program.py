@@ -6,14 +6,15 @@ What lowering makes, memory decides upon, and a plan binds to concrete sizes.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from symnet.compile.infer import Demand, HostArgument
 from symnet.graph.origin import Origin
+from symnet.graph.types import COMPLEX
 from symnet.graph.variables import Apply, Variable
 from symnet.kernels.loops import Kernel, Operand, Output, load
-from symnet.kernels.views import ZERO, Size, View
+from symnet.kernels.views import ZERO, Size, View, size
 
 AxisMap = tuple[int | None, ...]
 
@@ -132,9 +133,12 @@ class Program:
 
 def copy_step(source: View, target: View, nodes: Sequence[Apply] = ()) -> LoopStep:
     """A loop that copies one view to another of the same sizes."""
+    source = source.broadcast_to(target.sizes)
+    if target.dtype in COMPLEX:
+        source, target = as_pairs(source), as_pairs(target)
     rank = target.ndim
     every = tuple(range(rank))
-    accesses = (Access(source.broadcast_to(target.sizes), every), Access(target, every))
+    accesses = (Access(source, every), Access(target, every))
     operands = [access.operand(rank) for access in accesses]
     kernel = Kernel(
         rank,
@@ -144,6 +148,17 @@ def copy_step(source: View, target: View, nodes: Sequence[Apply] = ()) -> LoopSt
     )
     return LoopStep(
         nodes, [source], [target], kernel=kernel, sizes=target.sizes, accesses=accesses
+    )
+
+
+def as_pairs(view: View) -> View:
+    """A complex array as a real one with a last axis of two: kernels know no complex."""
+    half = view.itemsize // 2
+    return replace(
+        view,
+        dtype=f"float{8 * half}",
+        sizes=(*view.sizes, size(2)),
+        strides=(*view.strides, size(half)),
     )
 
 
