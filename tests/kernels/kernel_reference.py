@@ -111,7 +111,7 @@ class Reference:
             wide = np.longdouble if np.dtype(node.dtype).kind == "f" else node.dtype
             array = array.astype(wide)
         neutral: dict[str, Any] = {}
-        if array.size == 0 and node.value in ("max", "min"):
+        if 0 in [self.sizes[k] for k in self.reduced] and node.value in ("max", "min"):
             neutral["initial"] = -np.inf if node.value == "max" else np.inf
         return REDUCE[node.value](array, axis=self.reduced, keepdims=True, **neutral)
 

@@ -22,8 +22,13 @@ from symnet.kernels.loops import Kernel, Output, Scalar
 # Steps of one accumulator before a sum is merged into its compensated total.
 STEPS = 32
 
+# Instructions for one vector from which on a loop is written once only.
+LONG = 12
+
 # One list for each reduction of a pass, with a state for each copy of it.
 States = list[list[State]]
+# Writes one turn of a loop, given its index and the carried values; the next ones.
+Turn = Callable[[str, list[str]], tuple[str, list[str]]]
 
 
 def emit(
@@ -47,7 +52,6 @@ class Emitter(Points):
         self.name = name
         self.machine = target
         super().__init__(nest, max(1, target.vector_bytes // nest.widest))
-        self.vectors = self.block_vectors()
         stores = [out for out in kernel.outputs if self.stored_inside(out)]
         self.passes = max(
             (nest.level[n] for n in nest.nodes if n.op == "reduce"), default=0
@@ -58,14 +62,24 @@ class Emitter(Points):
             self.store_pass = max(last, self.passes - 1)
         self.inside = stores if variant.reduced else []
         self.after = [out for out in kernel.outputs if out not in self.inside]
+        self.vectors = self.side_by_side(nest.nodes, bool(variant.reduced))
 
-    def block_vectors(self) -> int:
-        """Vectors worked on side by side: enough to hide latency, few if much is done
-        with each."""
-        if not self.variant.reduced and self.variant.lanes == "kept":
-            return 1
-        work = sum(self.nest.varying[node] for node in self.nest.nodes)
-        return 4 if work <= 8 else 2 if work <= 40 else 1
+    def side_by_side(self, nodes: Sequence[Scalar], reducing: bool) -> int:
+        """How many vectors to work on at once: several where an accumulator is waited
+        for, few where there is much to do with each.  0: one, always under a mask, so
+        that long code is written (and compiled) once and not again for the last lanes.
+        """
+        nodes = [n for n in nodes if self.nest.varying[n] and n.op not in ("load", "reduce")]
+        if len(nodes) > LONG and self.machine.vector_bytes == 64:
+            return 0
+        return 4 if reducing and len(nodes) <= 8 else 2 if reducing else 1
+
+    def pass_vectors(self, done: int) -> int:
+        """The same for the innermost loop of one pass."""
+        roots = [v for node in self.nest.reductions(done) for v in node.args]
+        if done == self.store_pass:
+            roots += [self.value_of[out] for out in self.inside]
+        return self.side_by_side(self.nest.inside(roots), bool(self.nest.reductions(done)))
 
     def stored_inside(self, out: Output) -> bool:
         """Whether the output moves along the reduced dimensions."""
@@ -104,7 +118,7 @@ class Emitter(Points):
         start: str,
         stop: str,
         carried: Sequence[tuple[str, str]],
-        body: Callable[[str, list[str]], tuple[str, list[str]]],
+        body: Turn,
     ) -> list[str]:
         """`for index from start while index < stop`, with values carried round.
 
@@ -141,6 +155,30 @@ class Emitter(Points):
             results.append(here.emit(ends))
         return results
 
+    def when(
+        self, start: str, stop: str, carried: Sequence[tuple[str, str]], body: Turn
+    ) -> list[str]:
+        """A loop that is known to have one turn at most."""
+        fresh = self.names.fresh
+        before, inside, done = (fresh(s) for s in ("before", "when", "done"))
+        here = self.here()
+        here.line(f"br label %{before}")
+        here.label(before)
+        go = here.emit(f"icmp slt i64 {start}, {stop}")
+        here.line(f"br i1 {go}, label %{inside}, label %{done}")
+        here.label(inside)
+        _, values = body(start, [first for _, first in carried])
+        here = self.here()
+        last = fresh("last")
+        here.line(f"br label %{last}")
+        here.label(last)
+        here.line(f"br label %{done}")
+        here.label(done)
+        return [
+            here.emit(f"phi {kind} [ {first}, %{before} ], [ {value}, %{last} ]")
+            for (kind, first), value in zip(carried, values, strict=True)
+        ]
+
     def items(self) -> None:
         """The loop over work items."""
         kept = len(self.variant.kept)
@@ -153,12 +191,16 @@ class Emitter(Points):
         if blocked:
             lanes = item_lanes(self.variant)
             rounded = entry.emit(f"add i64 {extents[-1]}, {lanes - 1}")
-            extents[-1] = entry.emit(f"sdiv i64 {rounded}, {lanes}")
+            extents[-1] = entry.emit(f"udiv i64 {rounded}, {lanes}")
         begin, end = "%begin", "%end"
         if self.scattering:  # one item, cut here: writes follow one another
             begin, end = "0", extents[0]
             for extent in extents[1:]:
                 end = entry.emit(f"mul i64 {end}, {extent}")
+        if blocked and kept == 1:
+            self.open(ITEM)
+            self.blocks(begin, end)
+            return
         go = entry.emit(f"icmp slt i64 {begin}, {end}")
         work, nothing = self.names.fresh("work"), self.names.fresh("nothing")
         here = self.here()
@@ -174,7 +216,7 @@ class Emitter(Points):
                 self.block()
                 following = self.here().emit(f"add i64 {item}, 1")
                 return following, self.advance(places, extents)
-            return self.one_row(item, end, places, extents)
+            return self.rest_of_row(item, end, places, extents)
 
         self.loop(begin, end, [("i64", place) for place in first], one_item)
         here = self.here()
@@ -186,8 +228,8 @@ class Emitter(Points):
         here = self.here()
         places = []
         for extent in reversed(extents[1:]):
-            places.append(here.emit(f"srem i64 {item}, {extent}"))
-            item = here.emit(f"sdiv i64 {item}, {extent}")
+            places.append(here.emit(f"urem i64 {item}, {extent}"))
+            item = here.emit(f"udiv i64 {item}, {extent}")
         return [item, *reversed(places)]
 
     def advance(self, places: Sequence[str], extents: Sequence[str]) -> list[str]:
@@ -204,33 +246,33 @@ class Emitter(Points):
         result.append(here.emit(f"add i64 {places[0]}, {carry}"))
         return result[::-1]
 
-    def one_row(
+    def rest_of_row(
         self, item: str, end: str, places: list[str], extents: Sequence[str]
     ) -> tuple[str, list[str]]:
         """The items that lie in one row of the last kept dimension."""
         here = self.here()
-        lanes, size = item_lanes(self.variant), self.word(len(extents) - 1)
-        block = places[-1]
         left = here.emit(f"sub i64 {end}, {item}")
-        rest = here.emit(f"sub i64 {extents[-1]}, {block}")
-        intrinsic = "llvm.smin.i64"
-        count = here.call(intrinsic, "i64", [("i64", left), ("i64", rest)])
-        low = here.emit(f"mul i64 {block}, {lanes}")
-        next_block = here.emit(f"add i64 {block}, {count}")
-        far = here.emit(f"mul i64 {next_block}, {lanes}")
-        high = here.call(intrinsic, "i64", [("i64", far), ("i64", size)])
-        self.lane_loops(low, high)
+        rest = here.emit(f"sub i64 {extents[-1]}, {places[-1]}")
+        count = self.smaller(here, left, rest)
+        stop = here.emit(f"add i64 {places[-1]}, {count}")
+        self.blocks(places[-1], stop)
         following = self.here().emit(f"add i64 {item}, {count}")
         # The next item, if there is one, begins the next row.
         last = self.here().emit(f"sub i64 {extents[-1]}, 1")
         return following, self.advance([*places[:-1], last], extents)
 
+    def blocks(self, first: str, stop: str) -> None:
+        """The blocks of lanes `first` to `stop` of one row."""
+        here = self.here()
+        lanes, size = item_lanes(self.variant), self.word(len(self.variant.kept) - 1)
+        low = here.emit(f"mul i64 {first}, {lanes}")
+        far = here.emit(f"mul i64 {stop}, {lanes}")
+        self.lane_loops(low, self.smaller(here, far, size))
+
     def lane_loops(self, low: str, high: str) -> None:
         """Whole groups of vectors, then one vector after another with a mask."""
 
-        def turn(
-            copies: int, step: int, masked: bool
-        ) -> Callable[..., tuple[str, list[str]]]:
+        def turn(copies: int, step: int, masked: bool) -> Turn:
             def body(lane: str, _: list[str]) -> tuple[str, list[str]]:
                 self.open(BLOCK)
                 self.copies = copies
@@ -243,10 +285,14 @@ class Emitter(Points):
 
         if self.variant.lanes == "one":
             self.loop(low, high, (), turn(1, 1, False))
-            return
-        middle = self.whole_steps(low, high, self.vectors * self.lanes)
-        self.loop(low, middle, (), turn(self.vectors, self.vectors * self.lanes, False))
-        self.loop(middle, high, (), turn(1, self.lanes, True))
+        elif self.vectors == 0:
+            self.loop(low, high, (), turn(1, self.lanes, True))
+        else:
+            step = self.vectors * self.lanes
+            middle = self.whole_steps(low, high, step)
+            self.loop(low, middle, (), turn(self.vectors, step, False))
+            again = self.when if self.vectors == 1 else self.loop
+            again(middle, high, (), turn(1, self.lanes, True))
         self.mask = None
 
     def whole_steps(self, low: str, high: str, step: int) -> str:
@@ -327,14 +373,12 @@ class Emitter(Points):
         if not any(a.compensated for a in accumulators):
             return self.merge(accumulators, totals, self.run(done, low, high))
         along = self.variant.lanes in ("reduced", "parts")
-        chunk = STEPS * (self.vectors * self.lanes if along else 1)
+        chunk = STEPS * (max(self.pass_vectors(done), 1) * self.lanes if along else 1)
 
         def body(start: str, names: list[str]) -> tuple[str, list[str]]:
             here = self.here()
             following = here.emit(f"add i64 {start}, {chunk}")
-            stop = here.call(
-                "llvm.smin.i64", "i64", [("i64", following), ("i64", high)]
-            )
+            stop = self.smaller(here, following, high)
             running = self.run(done, start, stop)
             merged = self.merge(accumulators, self.unflatten(totals, names), running)
             return following, self.flatten(merged)
@@ -356,7 +400,8 @@ class Emitter(Points):
         accumulators = self.accumulators(done)
         here = self.here()
         along = self.variant.lanes in ("reduced", "parts")
-        count = self.vectors if along else 1
+        vectors = self.pass_vectors(done)
+        count = max(vectors, 1) if along else 1
         states = [
             [
                 a.start(Lanes(here, a.lanes), a.running_dtypes)
@@ -366,10 +411,12 @@ class Emitter(Points):
         ]
         if not along:
             return self.run_loop(done, states, low, high, 1, None)
-        step = self.vectors * self.lanes
-        middle = self.whole_steps(low, high, step)
-        states = self.run_loop(done, states, low, middle, step, None)
-        states = self.run_loop(done, states, middle, high, self.lanes, high)
+        if vectors:
+            step = vectors * self.lanes
+            middle = self.whole_steps(low, high, step)
+            states = self.run_loop(done, states, low, middle, step, None)
+            low = middle
+        states = self.run_loop(done, states, low, high, self.lanes, high)
         here = self.here()
         joined = []
         for a, copies in zip(accumulators, states, strict=True):
@@ -400,7 +447,7 @@ class Emitter(Points):
             self.counters[len(self.nest.dimensions) - 1] = index
             self.open(LOOP + last)
             if along:
-                self.copies = 1 if limit else self.vectors
+                self.copies = 1 if limit else self.pass_vectors(done)
                 self.set_mask(LOOP + last, index, limit)
             values = [a.node.args for a in accumulators]
             stores = self.inside if done == self.store_pass else []
@@ -464,7 +511,7 @@ class Emitter(Points):
         low = here.emit(f"mul i64 {part}, {self.part_word(0)}")
         far = here.emit(f"add i64 {low}, {self.part_word(0)}")
         size = self.word(len(self.variant.kept))
-        high = here.call("llvm.smin.i64", "i64", [("i64", far), ("i64", size)])
+        high = self.smaller(here, far, size)
         totals = self.one_pass(0, (low, high))
         here = self.here()
         for k, (a, copies) in enumerate(zip(self.accumulators(0), totals, strict=True)):

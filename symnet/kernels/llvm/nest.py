@@ -115,6 +115,17 @@ class Nest:
         """The reductions made in the pass before which `done` passes are over."""
         return [n for n in self.nodes if n.op == "reduce" and self.level[n] == done + 1]
 
+    def inside(self, roots: Sequence[Scalar]) -> list[Scalar]:
+        """What must be computed for `roots` when earlier reductions are known."""
+        seen: set[Scalar] = set()
+        left = list(roots)
+        while left:
+            node = left.pop()
+            if node not in seen and node.op != "reduce":
+                seen.add(node)
+                left.extend(node.args)
+        return list(seen)
+
     @property
     def widest(self) -> int:
         """Bytes of the widest number that differs from lane to lane."""

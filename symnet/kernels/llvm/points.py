@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from symnet.kernels.llvm.primitives import Lanes, apply
 from symnet.kernels.llvm.nest import ENTRY, Nest
+from symnet.kernels.llvm.primitives import Lanes, apply
 from symnet.kernels.llvm.text import (
     MEMORY,
     REGISTER,
@@ -63,6 +63,9 @@ class Points:
         scope = Scope(self.names)
         self.stream.append(scope.lines)
         return scope
+
+    def smaller(self, scope: Scope, left: str, right: str) -> str:
+        return scope.call("llvm.smin.i64", "i64", [("i64", left), ("i64", right)])
 
     # The argument block.
 
@@ -155,8 +158,7 @@ class Points:
             return
         scope = self.chain[rank]
         left = scope.emit(f"sub i64 {limit}, {index}")
-        some = [("i64", left), ("i64", str(self.lanes))]
-        left = scope.call("llvm.smin.i64", "i64", some)
+        left = self.smaller(scope, left, str(self.lanes))
         element = "i8" if self.lanes > 32 else "i32"
         kind = type_text(element, self.lanes)
         short = scope.emit(f"trunc i64 {left} to {element}")
@@ -176,7 +178,7 @@ class Points:
                 self.write(node)
             else:
                 stack.append((node, True))
-                stack.extend((a, False) for a in reversed(node.args))
+                stack.extend((a, False) for a in reversed(needed(node)))
 
     def write(self, node: Scalar) -> None:
         """Write one scalar into the scope of its rank, once for each copy."""
@@ -198,6 +200,8 @@ class Points:
             return self.counted(scope, self.counters[dimension], lanes, copy)
         if node.op == "position":
             return self.counted(scope, self.position(scope), lanes, copy)
+        if is_rare(node):
+            return self.rare(scope, node, lanes, copy)
         values = [self.text(a, lanes, copy) for a in node.args]
         if node.op not in PRIMITIVES:
             return self.external(scope, node, values, lanes)
@@ -237,30 +241,76 @@ class Points:
     def external(
         self, scope: Scope, node: Scalar, values: list[str], lanes: int
     ) -> str:
-        """A function of float64 called for one lane after another."""
-        function = external_symbol(node.op)
-        vector = type_text(REGISTER[node.dtype], lanes)
-        result = "poison"
-        for lane in range(max(lanes, 1)):
-            arguments = []
-            for value, argument in zip(values, node.args, strict=True):
-                kind = REGISTER[argument.dtype]
-                if lanes:
-                    source = type_text(kind, lanes)
-                    value = scope.emit(f"extractelement {source} {value}, i64 {lane}")
-                arguments.append(
-                    (
-                        "double",
-                        apply(scope, "cast", "float64", [argument.dtype], [value], 0),
-                    )
-                )
-            one = scope.call(function, "double", arguments)
-            one = apply(scope, "cast", node.dtype, ["float64"], [one], 0)
-            if not lanes:
-                return one
-            pair = f"{vector} {result}, {REGISTER[node.dtype]} {one}"
-            result = scope.emit(f"insertelement {pair}, i64 {lane}")
-        return result
+        """A function of float64 called for one lane after another.
+
+        The lanes pass through memory in a loop: as many calls in a row would take
+        longer to compile than all the rest.
+        """
+        if not lanes:
+            return self.call_external(scope, node, values)
+        dtypes = [*(a.dtype for a in node.args), node.dtype]
+        kinds = [type_text(REGISTER[dtype], lanes) for dtype in dtypes]
+        slots = [self.chain[ENTRY].emit(f"alloca {kind}") for kind in kinds]
+        for kind, value, slot in zip(kinds, values, slots, strict=False):
+            scope.line(f"store {kind} {value}, ptr {slot}")
+        before, inside, after = map(self.names.fresh, ("before", "lane", "after"))
+        lane, following = f"%{self.names.fresh()}", f"%{self.names.fresh()}"
+        scope.line(f"br label %{before}")
+        scope.label(before)
+        scope.line(f"br label %{inside}")
+        scope.label(inside)
+        scope.line(f"{lane} = phi i64 [ 0, %{before} ], [ {following}, %{inside} ]")
+        self.call_one(scope, node, slots, lane)
+        scope.line(f"{following} = add i64 {lane}, 1")
+        more = scope.emit(f"icmp ult i64 {following}, {lanes}")
+        scope.line(f"br i1 {more}, label %{inside}, label %{after}")
+        scope.label(after)
+        return scope.emit(f"load {kinds[-1]}, ptr {slots[-1]}")
+
+    def call_one(self, scope: Scope, node: Scalar, slots: list[str], lane: str) -> None:
+        """Call a function on one lane of vectors in memory, the last of them its own."""
+        places = [
+            scope.emit(f"getelementptr {REGISTER[a.dtype]}, ptr {slot}, i64 {lane}")
+            for a, slot in zip([*node.args, node], slots, strict=True)
+        ]
+        values = [
+            scope.emit(f"load {REGISTER[a.dtype]}, ptr {place}")
+            for a, place in zip(node.args, places, strict=False)
+        ]
+        result = self.call_external(scope, node, values)
+        scope.line(f"store {REGISTER[node.dtype]} {result}, ptr {places[-1]}")
+
+    def call_external(self, scope: Scope, node: Scalar, values: list[str]) -> str:
+        arguments = []
+        for value, argument in zip(values, node.args, strict=True):
+            wide = apply(scope, "cast", "float64", [argument.dtype], [value], 0)
+            arguments.append(("double", wide))
+        result = scope.call(external_symbol(node.op), "double", arguments)
+        return apply(scope, "cast", node.dtype, ["float64"], [result], 0)
+
+    def rare(self, scope: Scope, node: Scalar, lanes: int, copy: int) -> str:
+        """A select that branches around its function unless some lane needs it."""
+        function = node.args[1]
+        wanted, usual = (self.text(a, lanes, copy) for a in node.args[::2])
+        values = [self.text(a, lanes, copy) for a in function.args]
+        some = wanted
+        if lanes:
+            name = f"llvm.vector.reduce.or.{mangled('i1', lanes)}"
+            some = scope.call(name, "i1", [(type_text("i1", lanes), wanted)])
+        fresh = self.names.fresh
+        before, seldom, last, after = map(fresh, ("usual", "rare", "exact", "done"))
+        scope.line(f"br label %{before}")
+        scope.label(before)
+        scope.line(f"br i1 {some}, label %{seldom}, label %{after}")
+        scope.label(seldom)
+        exact = self.external(scope, function, values, lanes)
+        scope.line(f"br label %{last}")
+        scope.label(last)
+        chosen = Lanes(scope, lanes).select(wanted, node.dtype, exact, usual)
+        scope.line(f"br label %{after}")
+        scope.label(after)
+        kind = type_text(REGISTER[node.dtype], lanes)
+        return scope.emit(f"phi {kind} [ {usual}, %{before} ], [ {chosen}, %{last} ]")
 
     # Memory.
 
@@ -513,6 +563,18 @@ class Points:
                 (type_text("i1", self.lanes), mask),
             ],
         )
+
+
+def is_rare(node: Scalar) -> bool:
+    """Whether a select between a called function and a usual value is marked "rare"."""
+    return node.op == "select" and node.value == "rare"
+
+
+def needed(node: Scalar) -> tuple[Scalar, ...]:
+    """What must be written before a scalar: of a function seldom called, its arguments."""
+    if is_rare(node):
+        return (node.args[0], *node.args[1].args, node.args[2])
+    return node.args
 
 
 def external_symbol(function: str) -> str:
