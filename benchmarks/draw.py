@@ -52,7 +52,8 @@ def draw(results: dict[str, Any], path: pathlib.Path) -> None:
     axes.set_title(
         f"{results['machine']['processor']}, {results['date'][:10]}", fontsize=9
     )
-    figure.legend(fontsize=8, loc="outside lower center", ncols=4)
+    if axes.get_legend_handles_labels()[0]:
+        figure.legend(fontsize=8, loc="outside lower center", ncols=4)
     figure.savefig(path, metadata={"Date": None})
     pyplot.close(figure)
 

@@ -89,9 +89,9 @@ def descend(problem: Training, dtype: str) -> tuple[Callable[[], Any], list[Arra
 
     In float64 it is the reference, in float32 a peer.
     """
-    data = problem.data.astype(dtype)
+    data = problem.data.astype(dtype, copy=False)
     exact = problem.labels.dtype.kind == "i"
-    labels = problem.labels if exact else problem.labels.astype(dtype)
+    labels = problem.labels if exact else problem.labels.astype(dtype, copy=False)
     constants = [constant.astype(dtype) for constant in problem.constants]
     parameters = [parameter.astype(dtype) for parameter in problem.parameters]
     velocities = [np.zeros_like(parameter) for parameter in parameters]

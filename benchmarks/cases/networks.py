@@ -31,16 +31,16 @@ def uniform(fan_in: int, fan_out: int, seed: int = 3) -> Array:
     return rng.uniform(-bound, bound, (fan_in, fan_out)).astype(np.float32)
 
 
-def nll_by_hand(scores: Array, classes: Array) -> tuple[Any, Array]:
-    """Mean negative log-likelihood of softmax(scores), and its gradient."""
-    rows = np.arange(len(classes))
+def nll_by_hand(scores: Array, classes: Array) -> Any:
+    """Mean negative log-likelihood of softmax(scores); its gradient replaces scores."""
+    rows, count = np.arange(len(classes)), len(classes)
     scores -= scores.max(axis=1, keepdims=True)
-    logs = scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
-    loss = -logs[rows, classes].mean()
-    gradient = np.exp(logs, out=logs)
-    gradient[rows, classes] -= 1
-    gradient /= len(classes)
-    return loss, gradient
+    picked = scores[rows, classes]
+    np.exp(scores, out=scores)
+    totals = scores.sum(axis=1)
+    scores /= totals[:, None] * count
+    scores[rows, classes] -= 1 / count
+    return (np.log(totals) - picked).mean()
 
 
 def perceptron(
@@ -81,17 +81,25 @@ def perceptron_by_hand(
         inputs.append(
             np.tanh(z, out=z) if activation == "tanh" else np.maximum(z, 0, out=z)
         )
-    scores = inputs[-1] @ weights[-1]
-    scores += biases[-1]
-    loss, gradient = nll_by_hand(scores, classes)
+    gradient = inputs[-1] @ weights[-1]
+    gradient += biases[-1]
+    loss = nll_by_hand(gradient, classes)
     gradients: list[Array] = []
     for layer in reversed(range(len(weights))):
-        gradients[:0] = [inputs[layer].T @ gradient, gradient.sum(axis=0)]
+        output = inputs.pop()
+        gradients[:0] = [output.T @ gradient, gradient.sum(axis=0)]
         if layer:
             gradient = gradient @ weights[layer].T
-            output = inputs[layer]
-            gradient *= 1 - output * output if activation == "tanh" else output > 0
+            gradient *= slope_in_place(activation, output)
     return loss, gradients
+
+
+def slope_in_place(activation: str, output: Array) -> Array:
+    """The activation's derivative where it gave `output`, which is used up."""
+    if activation == "relu":
+        return output > 0
+    output *= output
+    return np.subtract(1, output, out=output)
 
 
 def switched(batch: int) -> Training:
