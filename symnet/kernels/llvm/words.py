@@ -71,7 +71,11 @@ def instruction(lines: str) -> Callable[[Callable[P, int]], Instruction[P]]:
     return lambda body: Instruction(lines, body)
 
 
-def _define_memory(kind: str, c_type: Any) -> tuple[Any, Any]:
+Load = Instruction[[int, int]]
+Store = Instruction[[int, int, int]]
+
+
+def _define_memory(kind: str, c_type: Any) -> tuple[Load, Store]:
     """`load` and `store` of elements of LLVM type `kind`, sign-extended to 64 bits."""
     size = ctypes.sizeof(c_type)
     place = f"""%p = inttoptr i64 {{address}} to ptr

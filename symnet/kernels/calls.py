@@ -1,0 +1,423 @@
+"""Steps that call libraries: matrix products by BLAS, copies, Python functions.
+
+The BLAS is the one that SciPy carries, called through the pointers that
+`scipy.linalg.cython_blas` publishes for compiled code.  It wants addresses of all its
+arguments, so the argument block of a step holds the numbers themselves and the native
+function here passes their addresses.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import numpy as np
+import scipy.linalg.cython_blas as cython_blas
+
+from symnet.config import config
+from symnet.kernels.llvm.native import native
+from symnet.kernels.llvm.words import C_LIBRARY, External, call, load
+
+LETTERS = {"float32": "s", "float64": "d", "complex64": "c", "complex128": "z"}
+# Measured: below so many multiplications BLAS has a fast way for small products, above
+# it a vector times a matrix is faster by its own routine.
+VECTOR_WORK = 100_000
+FLOPS_PER_NS = {"float32": 60.0, "float64": 30.0, "complex64": 15.0, "complex128": 7.0}
+CALL_NS = 20.0
+BYTES_PER_NS = 8.0
+PARALLEL_NS = 50_000.0  # work that pays for threads
+BLAS_THREADS_FROM = 1 << 18  # multiplications from where BLAS itself uses threads
+
+
+class StridesError(ValueError):
+    """A matrix lies in memory as BLAS cannot read it: copy operand `operand` first."""
+
+    def __init__(self, operand: int, strides: Sequence[int]) -> None:
+        super().__init__(
+            f"matrix {'ABC'[operand]} with strides {tuple(strides)}: neither rows nor "
+            "columns are contiguous"
+        )
+        self.operand = operand
+
+
+@dataclass(frozen=True)
+class CallArrangement:
+    """A step, lacking only pointers: the function's address, the words of its argument
+    block, the positions of the pointers there, and (see `kernels.runner`) its items."""
+
+    address: int
+    words: tuple[int, ...]
+    pointer_slots: tuple[int, ...]
+    total: int = 1
+    grain: int = 1
+    cost_ns: float = 0.0
+
+
+# --------------------------------------------------------------------------- the BLAS
+
+
+@cache
+def blas_address(name: str) -> int:
+    """The address of a BLAS routine with 32-bit integers, e.g. "dgemm".
+
+    Raises: KeyError for an unknown name; RuntimeError where SciPy uses other integers.
+    """
+    capsule = cython_blas.__pyx_capi__[name]
+    api = ctypes.pythonapi
+    signature_of = ctypes.PYFUNCTYPE(ctypes.c_char_p, ctypes.py_object)(
+        ("PyCapsule_GetName", api)
+    )
+    pointer_of = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_char_p)(
+        ("PyCapsule_GetPointer", api)
+    )
+    signature = signature_of(capsule)
+    if b"int *" not in signature:
+        raise RuntimeError(f"SciPy's {name} does not take C integers: {signature!r}")
+    if config.num_threads:
+        set_blas_threads(config.num_threads)
+    return int(pointer_of(capsule, signature))
+
+
+@cache
+def _openblas(what: str) -> Any:
+    """OpenBLAS's own function `what` (such as "set_num_threads"); None without it."""
+    library = ctypes.CDLL(cython_blas.__file__)  # the search includes what it is linked to
+    for name in (f"scipy_openblas_{what}", f"openblas_{what}"):
+        try:
+            return library[name]
+        except AttributeError:
+            continue
+    return None
+
+
+def set_blas_threads(count: int) -> bool:
+    """Let the BLAS use `count` threads, here and in SciPy; whether it could be told."""
+    function = _openblas("set_num_threads")
+    if function is not None:
+        function(count)
+    return function is not None
+
+
+def blas_threads() -> int | None:
+    """How many threads the BLAS uses; None where it does not say."""
+    function = _openblas("get_num_threads")
+    return None if function is None else int(function())
+
+
+# -------------------------------------------------------------------- matrix products
+
+# The argument block of `gemm`, by word.  In Fortran's view (columns contiguous) it says
+# C = alpha * op(A) op(B) + beta * C with C of M rows and N columns.
+ROUTINE = 0
+TRANSPOSE_A, TRANSPOSE_B = 1, 2
+M, N, K = 3, 4, 5
+LEAD_A, LEAD_B, LEAD_C = 6, 7, 8
+ALPHA, BETA = 9, 11  # the numbers, up to two words each
+A, B, C = 13, 14, 15  # pointers
+ALPHA_POINTER, BETA_POINTER = 16, 17  # where the numbers are instead, or 0
+RANK = 18  # loops around; for each size, stride of A, of B, of C
+LOOPS = 19
+LOOP_WORDS = 4
+
+
+@native
+def matrix_offset(arguments: int, which: int, item: int) -> int:
+    """Bytes from the first A (B, C: `which` 1, 2, 3) to that of product `item`."""
+    offset = 0
+    rank = load(arguments, RANK)
+    for k in range(rank):
+        dimension = arguments + 8 * (LOOPS + LOOP_WORDS * (rank - 1 - k))
+        size = load(dimension, 0)
+        offset += item % size * load(dimension, which)
+        item = item // size
+    return offset
+
+
+@native
+def scalar_address(arguments: int, pointer: int, number: int) -> int:
+    if load(arguments, pointer) != 0:
+        return load(arguments, pointer)
+    return arguments + 8 * number
+
+
+@native
+def gemm(arguments: int, begin: int, end: int) -> int:
+    """Matrix times matrix, for items `begin` to `end` of the loops around."""
+    alpha = scalar_address(arguments, ALPHA_POINTER, ALPHA)
+    beta = scalar_address(arguments, BETA_POINTER, BETA)
+    for item in range(begin, end):
+        call(
+            load(arguments, ROUTINE),
+            arguments + 8 * TRANSPOSE_A,
+            arguments + 8 * TRANSPOSE_B,
+            arguments + 8 * M,
+            arguments + 8 * N,
+            arguments + 8 * K,
+            alpha,
+            load(arguments, A) + matrix_offset(arguments, 1, item),
+            arguments + 8 * LEAD_A,
+            load(arguments, B) + matrix_offset(arguments, 2, item),
+            arguments + 8 * LEAD_B,
+            beta,
+            load(arguments, C) + matrix_offset(arguments, 3, item),
+            arguments + 8 * LEAD_C,
+        )
+    return 0
+
+
+@native
+def gemv(arguments: int, begin: int, end: int) -> int:
+    """Matrix times vector in the same block: A is the M x N matrix, B the vector with
+    step LEAD_B, C the result with step LEAD_C."""
+    alpha = scalar_address(arguments, ALPHA_POINTER, ALPHA)
+    beta = scalar_address(arguments, BETA_POINTER, BETA)
+    for item in range(begin, end):
+        call(
+            load(arguments, ROUTINE),
+            arguments + 8 * TRANSPOSE_A,
+            arguments + 8 * M,
+            arguments + 8 * N,
+            alpha,
+            load(arguments, A) + matrix_offset(arguments, 1, item),
+            arguments + 8 * LEAD_A,
+            load(arguments, B) + matrix_offset(arguments, 2, item),
+            arguments + 8 * LEAD_B,
+            beta,
+            load(arguments, C) + matrix_offset(arguments, 3, item),
+            arguments + 8 * LEAD_C,
+        )
+    return 0
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """How BLAS sees a matrix: transposed or not, with columns `lead` elements apart."""
+
+    operand: int
+    transposed: bool
+    lead: int
+
+    def flipped(self) -> Matrix:
+        return Matrix(self.operand, not self.transposed, self.lead)
+
+
+def fortran_matrix(
+    operand: int, rows: int, columns: int, strides: Sequence[int], itemsize: int
+) -> Matrix | None:
+    """The matrix as Fortran's (or its transpose); None if it has to be copied."""
+
+    def lead(inner: int, count: int, outer: int, others: int) -> int | None:
+        """Elements from one contiguous run of `count` to the next, if they are such."""
+        if count > 1 and inner != itemsize:
+            return None
+        if others <= 1:
+            return max(1, count)
+        if outer % itemsize or outer < max(1, count) * itemsize:
+            return None
+        return outer // itemsize
+
+    if rows == 0 or columns == 0:
+        return Matrix(operand, True, max(1, columns))
+    by_row = lead(strides[1], columns, strides[0], rows)
+    if by_row is not None:
+        return Matrix(operand, True, by_row)
+    by_column = lead(strides[0], rows, strides[1], columns)
+    return None if by_column is None else Matrix(operand, False, by_column)
+
+
+def usable(rows: int, columns: int, strides: Sequence[int], dtype: str) -> bool:
+    """Whether BLAS can read (and write) a matrix with these strides as it is."""
+    return fortran_matrix(0, rows, columns, strides, np.dtype(dtype).itemsize) is not None
+
+
+def gemm_step(
+    dtype: str,
+    m: int,
+    n: int,
+    k: int,
+    strides_a: Sequence[int],
+    strides_b: Sequence[int],
+    strides_c: Sequence[int],
+    alpha: complex | None = 1.0,
+    beta: complex | None = 0.0,
+    loops: Sequence[tuple[int, int, int, int]] = (),
+) -> CallArrangement:
+    """The step C = alpha * A @ B + beta * C, once or (batched) in loops.
+
+    Shapes: A (m, k), B (k, n), C (m, n); strides in bytes, of rows and of columns: a
+    transposed matrix is one with exchanged strides.  Each of `loops` is a size and the
+    byte strides of A, B and C along it.  C may not overlap A or B.
+    Dtypes: float32, float64, complex64, complex128, the same for all.
+    alpha, beta: numbers, or None: read from memory when the step runs.  With beta == 0
+    C is not read.
+    The pointers are those of A, B, C, then of alpha and of beta where they are None.
+
+    Raises: TypeError for another dtype; StridesError where A, B or C must be copied
+    first; ValueError for sizes beyond BLAS's integers.
+    """
+    if dtype not in LETTERS:
+        raise TypeError(f"no BLAS for {dtype}; it has {', '.join(LETTERS)}")
+    itemsize = np.dtype(dtype).itemsize
+    shapes = ((m, k), (k, n), (m, n))
+    found = [
+        fortran_matrix(number, *shape, strides, itemsize)
+        for number, (shape, strides) in enumerate(
+            zip(shapes, (strides_a, strides_b, strides_c), strict=True)
+        )
+    ]
+    for number, matrix in enumerate(found):
+        if matrix is None:
+            raise StridesError(number, (strides_a, strides_b, strides_c)[number])
+    a, b, c = (matrix for matrix in found if matrix is not None)
+    if c.transposed:  # Fortran writes columns: C.T = B.T @ A.T
+        a, b, c = b.flipped(), a.flipped(), c.flipped()
+        m, n = n, m
+    if max(m, n, k, a.lead, b.lead, c.lead) >= 2**31:
+        raise ValueError(f"a matrix product of {m} x {k} x {n} is too large for this BLAS")
+    vector = min(m, n) == 1 and m * n * k >= VECTOR_WORK
+    head = _vector_head(dtype, m, n, k, a, b, c) if vector else _head(dtype, m, n, k, a, b, c)
+    words = [
+        *head.words,
+        *_number_words(alpha, dtype), *_number_words(beta, dtype),
+        *[0] * 5,
+        len(loops),
+        *[word for size, *steps in loops for word in (size, *(steps[i] for i in head.order))],
+    ]  # fmt: skip
+    slots = [(A, B, C)[head.order.index(operand)] for operand in range(3)]
+    slots += [ALPHA_POINTER] * (alpha is None) + [BETA_POINTER] * (beta is None)
+    total = math.prod(size for size, *_ in loops)
+    cost = CALL_NS + 2.0 * m * n * k / FLOPS_PER_NS[dtype]
+    # Large products use BLAS's own threads, small ones are shared out among ours.
+    shared = m * n * k < BLAS_THREADS_FROM
+    grain = max(1, int(PARALLEL_NS / cost)) if shared else max(1, total)
+    address = (gemv if vector else gemm).address
+    return CallArrangement(address, tuple(words), tuple(slots), total, grain, cost * total)
+
+
+@dataclass(frozen=True)
+class _Head:
+    """The first words of a block, and which operand (0 A, 1 B, 2 C) each pointer is."""
+
+    words: tuple[int, ...]
+    order: tuple[int, int, int]
+
+
+def _head(dtype: str, m: int, n: int, k: int, a: Matrix, b: Matrix, c: Matrix) -> _Head:
+    letters = (_transpose_letter(a.transposed), _transpose_letter(b.transposed))
+    routine = blas_address(f"{LETTERS[dtype]}gemm")
+    words = (routine, *letters, m, n, k, a.lead, b.lead, c.lead)
+    return _Head(words, (a.operand, b.operand, c.operand))
+
+
+def _vector_head(
+    dtype: str, m: int, n: int, k: int, a: Matrix, b: Matrix, c: Matrix
+) -> _Head:
+    """As `gemv`: where the result is a row, everything is transposed first."""
+    step = 1
+    if n != 1:
+        a, b, m, step = b.flipped(), a.flipped(), n, c.lead
+    rows, columns = (k, m) if a.transposed else (m, k)
+    routine = blas_address(f"{LETTERS[dtype]}gemv")
+    letter = _transpose_letter(a.transposed)
+    step_b = b.lead if b.transposed else 1
+    words = (routine, letter, 0, rows, columns, 0, a.lead, step_b, step)
+    return _Head(words, (a.operand, b.operand, c.operand))
+
+
+def _transpose_letter(transposed: bool) -> int:
+    return ord("T" if transposed else "N")
+
+
+def _number_words(number: complex | None, dtype: str) -> list[int]:
+    """A scalar as the two words of a block."""
+    words = np.zeros(2, np.int64)
+    if number is not None:
+        words.view(dtype)[0] = number if np.dtype(dtype).kind == "c" else number.real
+    return [int(word) for word in words]
+
+
+# ------------------------------------------------------------------ copying, filling
+
+memcpy = External("memcpy", "i64(i64, i64, i64)", C_LIBRARY)
+memset = External("memset", "i64(i64, i32, i64)", C_LIBRARY)
+
+
+@native
+def copy(arguments: int, begin: int, end: int) -> int:
+    """Copy bytes `begin` to `end`: [to, from]."""
+    if end > begin:
+        memcpy(load(arguments, 0) + begin, load(arguments, 1) + begin, end - begin)
+    return 0
+
+
+@native
+def fill(arguments: int, begin: int, end: int) -> int:
+    """Set bytes `begin` to `end`: [where, byte]."""
+    if end > begin:
+        memset(load(arguments, 0) + begin, load(arguments, 1), end - begin)
+    return 0
+
+
+def copy_step(count: int) -> CallArrangement:
+    """Copy `count` bytes.  The pointers are those of the target and of the source, which
+    may not overlap."""
+    return _bytes_step(copy.address, (0, 0), (0, 1), count)
+
+
+def fill_step(count: int, byte: int = 0) -> CallArrangement:
+    """Set `count` bytes to `byte`.  One pointer."""
+    return _bytes_step(fill.address, (0, byte), (0,), count)
+
+
+def _bytes_step(
+    address: int, words: tuple[int, ...], slots: tuple[int, ...], count: int
+) -> CallArrangement:
+    grain = int(PARALLEL_NS * BYTES_PER_NS)
+    return CallArrangement(address, words, slots, count, grain, count / BYTES_PER_NS)
+
+
+# ------------------------------------------------------------------- Python functions
+
+STEP_FUNCTION = ctypes.CFUNCTYPE(
+    ctypes.c_int64, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64
+)
+
+
+@dataclass(eq=False)
+class PythonStep:
+    """A step that calls a Python function without arguments.  It takes the GIL itself.
+
+    An exception ends the run at this step and is kept as `error` (`take_error` hands it
+    out).  The object must live as long as the step.
+    """
+
+    function: Callable[[], object]
+    error: BaseException | None = None
+    arrangement: CallArrangement = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._trampoline = STEP_FUNCTION(self._call)
+        address = ctypes.cast(self._trampoline, ctypes.c_void_p).value or 0
+        self.arrangement = CallArrangement(address, (), (), cost_ns=2000.0)
+
+    def _call(self, arguments: int, begin: int, end: int) -> int:
+        try:
+            self.function()
+        except BaseException as error:  # it must not leave through native code
+            self.error = error
+            return 1
+        return 0
+
+    def take_error(self) -> BaseException | None:
+        """The exception of the last failed run, once."""
+        error, self.error = self.error, None
+        return error
+
+
+def python_step(function: Callable[[], object]) -> PythonStep:
+    """The step that calls `function()`; its words are in `.arrangement`."""
+    return PythonStep(function)
