@@ -38,7 +38,7 @@ from symnet.kernels.math.logarithm import (
     log10,
     softplus,
 )
-from symnet.kernels.math.power import hypot, power, reciprocal
+from symnet.kernels.math.power import hypot, integer_power, power, reciprocal
 from symnet.kernels.math.trigonometric import (
     arccos,
     arcsin,
@@ -92,7 +92,7 @@ def expand(roots: Sequence[Scalar]) -> list[Scalar]:
     """The `roots` with every mathematical function written out in PRIMITIVES.
 
     What remains are PRIMITIVES, the structure of a kernel ("load", "reduce", ...) and
-    calls of the functions in EXTERNAL, which take and give float64.
+    calls of the functions in EXTERNAL: of float64, whatever the dtype of the scalars is.
 
     Dtypes: float32 and float64 are computed as such, float16 in float32.
     Raises: ValueError for a function that nobody knows; TypeError for a function of
@@ -117,7 +117,7 @@ def _expand_call(name: str, args: tuple[Scalar, ...], dtype: str) -> Scalar:
         if np.dtype(a.dtype).kind != "f":
             raise TypeError(f"{name} is not defined for {a.dtype}: cast it to a float")
     if name in EXTERNAL:
-        return cast(call(name, *(cast(a, "float64") for a in args)), dtype)
+        return call(name, *args)
     function = FLOATING.get(name) or GENERAL.get(name)
     if function is None:
         raise ValueError(f"no scalar function is called {name!r}")

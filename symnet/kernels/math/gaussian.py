@@ -93,8 +93,9 @@ def erfc(x: Scalar) -> Scalar:
     inverse = 1.0 / denominator
     lost = a - (denominator - centre)
     error = fma(-inverse, lost, fma(-inverse, denominator, 1.0))
-    t = (a - centre) * inverse
-    value = polynomial(fma(t, error, t), SCALED_ERFC[x.dtype]) * inverse
+    t = fma(inverse, -2 * centre, 1.0)
+    t = fma(t - 1.0, error, t)
+    value = polynomial(t, SCALED_ERFC[x.dtype]) * inverse
     square = a * a
     n, n_bits, r = reduce(-square, error - fma(a, a, -square))
     s, t = two_powers(n, n_bits)

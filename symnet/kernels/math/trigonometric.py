@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from symnet.kernels.loops import Scalar, call, cast, literal, scalar, select
+from symnet.kernels.loops import Scalar, call, literal, scalar, select
 from symnet.kernels.math.formats import (
     Number,
     bits,
@@ -120,7 +120,7 @@ def exact_when_large(name: str, x: Scalar, result: Scalar) -> Scalar:
 
     The mark "rare" lets a printer branch around the call: hardly any vector needs it.
     """
-    exact = cast(call(f"libm_{name}", cast(x, "float64")), x.dtype)
+    exact = call(f"libm_{name}", x)
     large = magnitude(x) > LARGEST_ANGLE[x.dtype]
     return scalar("select", (large, exact, result), x.dtype, "rare")
 
