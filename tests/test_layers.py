@@ -23,23 +23,25 @@ kernels.math.trigonometric kernels.math.gaussian kernels.math.external
 kernels.math.expand kernels.math
 kernels.llvm.machine kernels.llvm.objects
 kernels.llvm.words kernels.llvm.instructions kernels.llvm.native
-kernels.llvm.text kernels.llvm.primitives kernels.llvm.nest kernels.llvm.points
-kernels.llvm.reductions kernels.llvm.emit kernels.llvm.cache kernels.llvm
+kernels.llvm.text kernels.llvm.primitives kernels.llvm.nest
+kernels.llvm.addresses kernels.llvm.points kernels.llvm.reductions kernels.llvm.emit kernels.llvm.cache kernels.llvm
 kernels.launch kernels.threads kernels.runner kernels.calls kernels.boundary kernels
 
 shared
 ops.base ops.elementwise ops.methods ops.arithmetic ops.operators ops.functions ops.inputs
 ops.sizes ops.alloc ops.shape ops.reduce ops.creation
 ops.subtensor ops.joining ops.advanced ops.indexing
-ops.composed ops.barriers ops.linalg ops.nnet ops.classification ops.normalization ops
+ops.diagonal ops.rearrange ops.cumulative ops.sorting
+ops.composed ops.barriers ops.gemm ops.linalg ops.nnet ops.classification ops.normalization ops
 
 differences backward gradient
 
 compile.arguments
 compile.folding compile.patterns
-compile.host compile.infer compile.rewrite compile.passes
-compile.rules.algebra compile.rules.shapes compile.rules.stability
-compile.rules.library compile.rules.loops compile.rules
+compile.host compile.infer compile.rewrite
+compile.rules.algebra compile.rules.shapes compile.rules.reductions
+compile.rules.stability compile.rules.library compile.rules.loops compile.rules
+compile.passes
 compile.program compile.calls compile.reads compile.fuse compile.lower compile.memory
 compile.plan compile.segments compile.trouble compile.engine
 compile.modes compile.profile compile.function compile
