@@ -22,13 +22,14 @@ from symnet.ops.creation import arange
 from symnet.ops.elementwise import cast, elementwise
 from symnet.ops.functions import exp, sigmoid, softplus
 from symnet.ops.indexing import getitem
-from symnet.ops.linalg import batched_dot, dot, tensordot
+from symnet.ops.linalg import batched_dot, dot, swapped, tensordot
 from symnet.ops.nnet import Softmax, logsoftmax, softmax
 from symnet.ops.reduce import argmax
 from symnet.ops.reduce import max as max_over
 from symnet.ops.reduce import sum as sum_over
 from symnet.ops.shape import dimshuffle, flatten, reshape
 from symnet.ops.sizes import disconnected, shape_i
+from symnet.ops.sorting import unique
 
 # ---- numbers of classes
 
@@ -38,23 +39,23 @@ def class_numbers(y: Any, x: Variable) -> Variable:
 
     Raises: TypeError for what is not integer or has not one axis less than x.
     """
-    y = as_tensor(y)
-    if y.type.dtype not in INTEGERS:
+    numbers = as_tensor(y)
+    if numbers.type.dtype not in INTEGERS:
         raise TypeError(
             message(
-                f"numbers of classes are integers, not {y.type.dtype}",
-                operands=[operand_text(x), operand_text(y)],
+                f"numbers of classes are integers, not {numbers.type.dtype}",
+                operands=[operand_text(x), operand_text(numbers)],
                 cure="cast them, y.astype('int32'), or pass probabilities of x's own rank",
             )
         )
-    if y.type.ndim != x.type.ndim - 1:
+    if numbers.type.ndim != x.type.ndim - 1:
         raise TypeError(
             message(
                 "numbers of classes have one axis less than the scores",
-                operands=[operand_text(x), operand_text(y)],
+                operands=[operand_text(x), operand_text(numbers)],
             )
         )
-    return y
+    return numbers
 
 
 class Pick(PointOp):
@@ -193,9 +194,8 @@ class CrossentropySoftmax1Hot(Composed):
 def softmax_argument(p: Variable) -> Variable | None:
     """x where p was made as the softmax of x along the last axis, else None."""
     node = p.owner
-    if node is not None and node.op == Softmax(p.type.ndim - 1):
-        return node.inputs[0]
-    return None
+    made = node is not None and node.op == Softmax(p.type.ndim - 1)
+    return node.inputs[0] if made else None
 
 
 def log_probability(p: Variable) -> Variable:
@@ -316,6 +316,22 @@ def binary_crossentropy(output: Any, target: Any) -> Variable:
         return sigmoid_binary_crossentropy(p.owner.inputs[0], t)
     result: Variable = neg(add(mul(t, log(p)), mul(sub(1.0, t), log(sub(1.0, p)))))
     return result
+
+
+def confusion_matrix(actual: Any, pred: Any) -> list[Variable]:
+    """How often each class (row) was taken for each (column), and the classes in order.
+
+    Shapes: actual (n,), pred (n,) -> (c, c), (c,), c the number of classes that occur.
+    Raises: ValueError for other ranks.
+    """
+    labels = [as_tensor(actual), as_tensor(pred)]
+    if any(v.type.ndim != 1 for v in labels):
+        raise ValueError(
+            message("confusion_matrix takes vectors", operands=map(operand_text, labels))
+        )
+    order = unique(concatenate(labels))
+    rows, columns = (cast(eq(as_column(v), order), "int64") for v in labels)
+    return [dot(swapped(rows), columns), order]
 
 
 # ---- classes in two levels

@@ -1,0 +1,565 @@
+"""Derivatives of graphs: the contract of `grad` and its kin, and what they say when wrong."""
+
+from __future__ import annotations
+
+import time
+import warnings
+
+import numpy as np
+import pytest
+
+from symnet.errors import (
+    DisconnectedInputError,
+    NotImplementedGradientError,
+    NullTypeGradError,
+)
+from symnet.gradient import (
+    GradientError,
+    Lop,
+    Rop,
+    disconnected_grad,
+    grad,
+    grad_clip,
+    grad_not_implemented,
+    grad_scale,
+    grad_undefined,
+    numeric_grad,
+    subgraph_grad,
+    sum_to,
+    undefined_grad,
+    verify_grad,
+    zero_grad,
+)
+from symnet.graph.evaluate import evaluate
+from symnet.graph.traverse import toposort
+from symnet.graph.types import DisconnectedType, NullType, TensorType
+from symnet.graph.variables import Apply, Op
+from symnet.ops import functions as F
+from symnet.ops.arithmetic import complex, eq, imag, real, sgn, switch
+from symnet.ops.elementwise import cast, elementwise
+from symnet.ops.inputs import (
+    fmatrix,
+    fscalar,
+    imatrix,
+    iscalar,
+    matrix,
+    scalar,
+    vector,
+    zscalar,
+)
+from symnet.ops.linalg import dot
+from symnet.ops.reduce import max as max_over
+from symnet.ops.shape import dimshuffle
+from tests.helpers import run
+
+RANDOM = np.random.default_rng(5)
+
+
+# ---- forms and values
+
+
+def test_wrt_gives_its_own_form():
+    x, y = scalar("x"), scalar("y")
+    cost = x * x * y
+    at = {x: 3.0, y: 5.0}
+    assert run(grad(cost, x), at) == 30.0
+    assert [float(v) for v in run(grad(cost, [x, y]), at)] == [30.0, 9.0]
+    pair = grad(cost, (x, y))
+    assert isinstance(pair, tuple)
+    assert [float(v) for v in run(pair, at)] == [30.0, 9.0]
+    named = grad(cost, {"a": x, "b": y})
+    assert list(named) == ["a", "b"]
+    assert run(named["b"], at) == 9.0
+
+
+def test_gradient_of_the_cost_itself_and_of_intermediates():
+    x = scalar("x")
+    square = x**2
+    cost = F.exp(square)
+    assert run(grad(cost, cost), {x: 1.0}) == 1.0
+    np.testing.assert_allclose(run(grad(cost, square), {x: 2.0}), np.exp(4))
+    both = grad(cost, [x, square])
+    np.testing.assert_allclose(run(both, {x: 2.0}), [4 * np.exp(4), np.exp(4)])
+
+
+def test_names():
+    x, y = scalar("x"), scalar("y")
+    cost = x * y
+    cost.name = "cost"
+    assert grad(cost, x).name == "(dcost/dx)"
+    assert grad(cost, x, add_names=False).name is None
+
+
+def test_a_variable_used_often_gets_the_sum():
+    x = vector("x")
+    cost = (x * x).sum() + (x[::-1] * 3).sum() + x[0]
+    np.testing.assert_allclose(
+        run(grad(cost, x), {x: np.array([1.0, 2.0])}), [2 + 3 + 1, 4 + 3]
+    )
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ((3, 4), (4,)),
+        ((3, 4), (1, 4)),
+        ((3, 1), (1, 4)),
+        ((), (3, 4)),
+        ((1,), (3, 4)),
+        ((2, 1, 3), (4, 1)),
+        ((1, 1), (1, 1)),
+        ((0, 3), (3,)),
+        ((1, 3), (0, 3)),
+    ],
+)
+def test_broadcasting_is_undone(left, right):
+    a, b = RANDOM.normal(size=left), RANDOM.uniform(1, 2, size=right)
+    verify_grad(lambda x, y: x * y + x / y, [a, b])
+    verify_grad(lambda x, y: grad((x * x * y).sum(), x), [a, b])
+
+
+def test_sum_to_stretches_what_is_smaller():
+    x = matrix("x")
+    one = sum_to(TensorType("float64", ())("g"), x)
+    assert run(one.sum(), {x: np.zeros((2, 3)), one.owner.inputs[1]: 2.0}) == 12.0
+
+
+def test_gradients_have_the_dtype_of_their_variables():
+    x, y = fmatrix("x"), matrix("y")
+    gradients = grad((x * y).sum(), [x, y])
+    assert [g.type.dtype for g in gradients] == ["float32", "float64"]
+    assert grad(cast(fscalar("z") ** 2, "float64"), [x], disconnected_inputs="ignore")
+
+
+def test_integers_count_as_real_numbers():
+    values = RANDOM.integers(-3, 4, size=(2, 3))
+    weights, bias = RANDOM.normal(size=(3, 4)), RANDOM.normal(size=4)
+    found = []
+    for x in (imatrix("x"), matrix("x")):
+        w, b = matrix("w"), vector("b")
+        g = grad(F.sigmoid(dot(x, w) + b).sum(), x)
+        assert g.type.dtype == "float64"
+        found.append(run(g, {x: values, w: weights, b: bias}))
+    np.testing.assert_allclose(*found)
+
+
+def test_nothing_passes_an_integer_result():
+    x = vector("x")
+    cost = (cast(cast(x, "int64"), "float64") * x).sum()
+    np.testing.assert_array_equal(run(grad(cost, x), {x: [2.5, -1.5]}), [2, -1])
+    only = cast(cast(x, "int64"), "float64").sum()
+    np.testing.assert_array_equal(run(grad(only, x), {x: [2.5, -1.5]}), [0, 0])
+    np.testing.assert_array_equal(run(grad(sgn(x).sum(), x), {x: [2.5, 0]}), [0, 0])
+
+
+def test_real_variables_of_a_complex_computation():
+    x, y = scalar("x"), scalar("y")
+    z = complex(x, y)
+    cost = real(z * z)
+    gradients = grad(cost, [x, y])
+    assert [g.type.dtype for g in gradients] == ["float64"] * 2
+    assert [float(g) for g in run(gradients, {x: 2.0, y: 3.0})] == [4.0, -6.0]
+    c = zscalar("c")
+    assert grad(imag(c * c), c).type.dtype == "complex128"
+
+
+def test_second_and_third_order():
+    x = scalar("x")
+    value = F.sin(x) * F.exp(x)
+    for want in (
+        lambda x: np.exp(x) * (np.sin(x) + np.cos(x)),
+        lambda x: 2 * np.exp(x) * np.cos(x),
+        lambda x: 2 * np.exp(x) * (np.cos(x) - np.sin(x)),
+    ):
+        value = grad(value, x)
+        np.testing.assert_allclose(run(value, {x: 0.7}), want(0.7), rtol=1e-12)
+
+
+def test_no_operation_of_the_cost_is_differentiated_twice():
+    calls = []
+    double = elementwise(
+        lambda x: x * 2.0,
+        lambda g, out, x: (calls.append(1) or g * 2,),
+        lambda xp, x: x * 2,
+        name="test_double",
+    )
+    x = scalar("x")
+    y = double(x)
+    grad(y * y + y, [x, y])
+    assert len(calls) == 1
+
+
+def test_operations_off_the_way_are_not_differentiated():
+    never = elementwise(
+        lambda x: x,
+        lambda g, out, x: pytest.fail("differentiated"),
+        lambda xp, x: x.copy(),
+        name="test_never",
+    )
+    x, y = scalar("x"), scalar("y")
+    assert run(grad(x * never(y), x), {y: 4.0}) == 4.0
+
+
+# ---- depth
+
+
+def test_long_chains():
+    x = vector("x")
+    y = x
+    for _ in range(50_000):
+        y = y * x
+    started = time.perf_counter()
+    g = grad(y.sum(), x)
+    assert time.perf_counter() - started < 30
+    assert np.isfinite(evaluate([g.sum()], {x: np.array([0.5, 1.0])})[0])
+
+
+def test_the_size_of_the_gradient_is_linear():
+    def nodes(n):
+        x = scalar("x")
+        y = x
+        for _ in range(n):
+            y = F.tanh(y) * x + y
+        return len(toposort([grad(y, x)]))
+
+    assert nodes(80) < 2.2 * nodes(40)
+
+
+# ---- what is not connected
+
+
+def test_disconnected_inputs():
+    x, y = vector("x"), vector("y")
+    cost = (x**2).sum()
+    with pytest.raises(DisconnectedInputError, match="does not depend on y"):
+        grad(cost, [x, y])
+    with pytest.warns(UserWarning, match="does not depend on y"):
+        grad(cost, y, disconnected_inputs="warn")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        zeros = grad(cost, y, disconnected_inputs="ignore")
+    np.testing.assert_array_equal(run(zeros, {y: [1.0, 2.0]}), [0, 0])
+    keywords = {"disconnected_inputs": "ignore"}
+    assert grad(cost, y, return_disconnected="None", **keywords) is None
+    found = grad(cost, y, return_disconnected="Disconnected", **keywords)
+    assert isinstance(found.type, DisconnectedType)
+
+
+def test_disconnected_names_the_break():
+    x = vector("x")
+    cost = (disconnected_grad(F.exp(x)) * 2).sum()
+    with pytest.raises(DisconnectedInputError) as caught:
+        grad(cost, x)
+    text = str(caught.value)
+    assert "not propagated through DisconnectedGrad" in text
+    assert "test_gradient.py" in text and "the way from the cost" in text
+    assert len(text.splitlines()) <= 25
+
+
+def test_shapes_do_not_connect():
+    x = matrix("x")
+    with pytest.raises(DisconnectedInputError):
+        grad(x.shape[0] * 1.5, x)
+    g = grad((x / x.shape[0]).sum(), x)
+    np.testing.assert_allclose(run(g, {x: np.ones((4, 1))}), np.full((4, 1), 0.25))
+
+
+def test_consider_constant():
+    x, y = scalar("x"), scalar("y")
+    z = x * y
+    cost = z * x
+    assert run(grad(cost, x, consider_constant=[z]), {x: 3.0, y: 5.0}) == 15.0
+    with pytest.raises(DisconnectedInputError):
+        grad(cost, y, consider_constant=[z])
+
+
+def test_wrong_settings():
+    x = scalar("x")
+    with pytest.raises(ValueError, match="disconnected_inputs"):
+        grad(x * 2, x, disconnected_inputs="maybe")
+    with pytest.raises(ValueError, match="return_disconnected"):
+        grad(x * 2, x, return_disconnected="maybe")
+    with pytest.raises(ValueError, match="null_gradients"):
+        grad(x * 2, x, null_gradients="maybe")
+
+
+# ---- wrong costs
+
+
+def test_wrong_costs():
+    x = vector("x")
+    with pytest.raises(TypeError, match="rank 1") as caught:
+        grad(x * 2, x)
+    assert "test_gradient.py" in str(caught.value)
+    with pytest.raises(TypeError, match="only floats"):
+        grad(iscalar("i") * 2, x)
+    with pytest.raises(TypeError, match="is a variable"):
+        grad(3.0, x)
+    with pytest.raises(ValueError, match="neither"):
+        grad(None, x)
+    with pytest.raises(TypeError, match="is no variable"):
+        grad(x.sum(), ["x"])
+
+
+# ---- what is not defined
+
+
+class Undefined(Op):
+    """A user's op in Theano's manner; `gradient` is what its `grad` returns."""
+
+    def __init__(self, gradient):
+        self.gradient = gradient
+
+    def make_node(self, x, y):
+        return Apply(self, [x, y], [x.type()])
+
+    def perform(self, node, inputs, output_storage):
+        output_storage[0][0] = inputs[0] * inputs[1]
+
+    def grad(self, inputs, output_gradients):
+        return self.gradient(self, inputs, output_gradients[0])
+
+
+def test_undefined_gradients():
+    x, y = scalar("x"), scalar("y")
+    op = Undefined(lambda op, v, g: [grad_undefined(op, 0, v[0], "a test"), g * v[0]])
+    cost = op(x, y) * 2
+    assert run(grad(cost, y), {x: 3.0, y: 1.0}) == 6.0
+    with pytest.raises(NullTypeGradError, match="a test") as caught:
+        grad(cost, x)
+    assert "the way from the cost" in str(caught.value)
+    assert isinstance(grad(cost, x, null_gradients="return").type, NullType)
+    with pytest.raises(NullTypeGradError):  # through further operations
+        deeper = scalar("deeper")
+        grad(op(F.exp(deeper) + deeper, y), deeper)
+    with pytest.raises(TypeError):
+        grad(grad(undefined_grad(x) ** 2 + x, x), x)
+
+
+def test_gradients_that_nobody_wrote():
+    class Silent(Undefined):
+        grad = Op.grad
+
+    x, y = scalar("x"), scalar("y")
+    with pytest.raises(NullTypeGradError, match="no gradient"):
+        grad(Silent(None)(x, y), x)
+    other = Undefined(lambda op, v, g: [grad_not_implemented(op, 0, v[0]), g])
+    with pytest.raises(NullTypeGradError, match="not implemented"):
+        grad(other(x, y), x)
+    assert issubclass(NotImplementedGradientError, NullTypeGradError)
+
+
+def test_user_ops_may_return_numbers_and_must_return_enough():
+    x, y = scalar("x"), scalar("y")
+    plain = Undefined(lambda op, v, g: [2, DisconnectedType()()])
+    assert run(grad(plain(x, y), x), {x: 1.0, y: 1.0}) == 2.0
+    with pytest.raises(DisconnectedInputError):
+        grad(plain(x, y), y)
+    with pytest.raises(ValueError, match="1 gradients for 2 inputs"):
+        grad(Undefined(lambda op, v, g: [g])(x, y), x)
+
+
+# ---- operations that change gradients on their way
+
+
+def test_barriers():
+    x = vector("x")
+    values = {x: np.array([1.0, -2.0, 3.0])}
+    for barrier, want in [
+        (disconnected_grad, 3.0),
+        (zero_grad, 3.0),
+        (lambda v: grad_clip(v, -1, 1), [3 + 1, 3 - 1, 3 + 1]),
+        (lambda v: grad_scale(v, -0.5), [3 - 1, 3 + 2, 3 - 3]),
+    ]:
+        cost = (barrier(x) ** 2).sum() + 3 * x.sum()
+        np.testing.assert_allclose(run(cost, values), 14 + 6)
+        np.testing.assert_allclose(run(grad(cost, x), values), np.zeros(3) + want)
+    with pytest.raises(ValueError, match="above"):
+        grad_clip(x, 1, -1)
+
+
+# ---- known gradients
+
+
+def test_known_gradients_replace_the_way_up():
+    x = vector("x")
+    hidden = F.tanh(x)
+    cost = (hidden**2).sum()
+    between = grad(cost, hidden)
+    whole = grad(cost, x)
+    parts = grad(None, x, known_grads={hidden: between})
+    pairs = grad(None, x, known_grads=[(hidden, between)])
+    values = {x: RANDOM.normal(size=4)}
+    np.testing.assert_allclose(run(parts, values), run(whole, values))
+    np.testing.assert_allclose(run(pairs, values), run(whole, values))
+    given = grad(cost, x, known_grads={hidden: np.ones(4)})
+    np.testing.assert_allclose(run(given, values), 1 - np.tanh(values[x]) ** 2)
+
+
+def test_subgraph_grad():
+    x, w = vector("x"), matrix("w")
+    hidden = F.tanh(dot(x, w))
+    cost = (hidden**2).sum() + (w**2).sum()
+    top, at_hidden = subgraph_grad([w], [hidden], cost=cost)
+    bottom, at_x = subgraph_grad([w], [x], start={hidden: at_hidden[0]})
+    values = {x: RANDOM.normal(size=3), w: RANDOM.normal(size=(3, 2))}
+    want = run(grad(cost, [w, x]), values)
+    np.testing.assert_allclose(run(top[0] + bottom[0], values), want[0])
+    np.testing.assert_allclose(run(at_x[0], values), want[1])
+    detailed = subgraph_grad([w], [x], start={hidden: at_hidden[0]}, details=True)
+    assert len(detailed) == 4
+    with pytest.raises(ValueError, match="neither"):
+        subgraph_grad([w], [x])
+
+
+# ---- products with the Jacobian
+
+
+def test_lop_and_rop():
+    x, w = vector("x"), matrix("w")
+    u, v, m = vector("u"), vector("v"), matrix("m")
+    y = F.tanh(dot(x, w)) * x.sum()
+    values = {
+        x: RANDOM.normal(size=3),
+        w: RANDOM.normal(size=(3, 2)),
+        u: RANDOM.normal(size=2),
+        v: RANDOM.normal(size=3),
+        m: RANDOM.normal(size=(3, 2)),
+    }
+    hidden = np.tanh(values[x] @ values[w])
+    slope, total = 1 - hidden**2, values[x].sum()
+    jacobian = (values[w] * slope).T * total + hidden[:, None]
+    np.testing.assert_allclose(run(Lop(y, x, u), values), values[u] @ jacobian)
+    np.testing.assert_allclose(run(Rop(y, x, v), values), jacobian @ values[v])
+    both = Rop([y, x * 2], [x, w], [v, m])
+    want = jacobian @ values[v] + slope * total * (values[x] @ values[m])
+    np.testing.assert_allclose(run(both[0], values), want)
+    np.testing.assert_allclose(run(both[1], values), 2 * values[v])
+
+
+def test_lop_of_results_that_need_each_other():
+    x = vector("x")
+    first = x**2
+    second = first**2
+    found = Lop([first, second], x, [np.ones(2), np.ones(2)])
+    values = np.array([1.0, 2.0])
+    np.testing.assert_allclose(run(found, {x: values}), 2 * values + 4 * values**3)
+
+
+def test_rop_with_respect_to_what_needs_each_other():
+    x = vector("x")
+    y = x**2
+    found = Rop(y * x, [x, y], [np.ones(2), np.ones(2)])
+    values = np.array([1.0, 2.0])
+    np.testing.assert_allclose(run(found, {x: values}), 3 * values**2 + values)
+
+
+def test_rop_of_what_is_not_connected():
+    x, y, v = vector("x"), vector("y"), vector("v")
+    with pytest.raises(DisconnectedInputError):
+        Rop(y * 2, x, v)
+    zeros = Rop(y * 2, x, v, disconnected_outputs="ignore")
+    np.testing.assert_array_equal(run(zeros, {y: [1.0, 2.0]}), [0, 0])
+    with pytest.raises(ValueError, match="eval_points"):
+        Rop(y * 2, [x, y], [v])
+    with pytest.raises(TypeError, match="rank"):
+        Lop(y * 2, y, matrix())
+
+
+def test_rop_through_a_maximum():
+    x = matrix("x")
+    v = np.array([[1.0, 2, 3], [4, 5, 6]])
+    found = Rop(max_over(x, axis=1), x, v)
+    assert run(found, {x: [[1.0, 9, 2], [7, 3, 0]]}).tolist() == [2, 4]
+
+
+# ---- the check against differences
+
+
+wrong = elementwise(
+    lambda x: x * x,
+    lambda g, out, x: (g * x,),
+    lambda xp, x: x * x,
+    name="test_wrong_square",
+)
+almost = elementwise(
+    lambda x: x * x,
+    lambda g, out, x: (g * x * 2.001,),
+    lambda xp, x: x * x,
+    name="test_almost_square",
+)
+
+
+def test_verify_grad_finds_a_wrong_gradient():
+    point = RANDOM.normal(size=(2, 3))
+    for function in (wrong, almost, lambda x: wrong(x) + x, lambda x: x * wrong(x)):
+        with pytest.raises(GradientError, match="numerically"):
+            verify_grad(function, [point])
+    assert verify_grad.E_grad is GradientError
+
+
+def test_verify_grad_finds_a_wrong_element():
+    one = elementwise(
+        lambda x: x * x,
+        lambda g, out, x: (g * x * (2 + 0.01 * cast(eq(x, 3.0), "float64")),),
+        lambda xp, x: x * x,
+        name="test_wrong_at_3",
+    )
+    point = np.arange(6.0)
+    with pytest.raises(GradientError, match="position 3"):
+        verify_grad(one, [point])
+    verify_grad(one, [point + 0.5])
+
+
+def test_verify_grad_finds_nan():
+    bad = elementwise(
+        lambda x: x * x,
+        lambda g, out, x: (g * (x - x) / (x - x),),
+        lambda xp, x: x * x,
+        name="test_nan_gradient",
+    )
+    with pytest.raises(GradientError):
+        verify_grad(bad, [np.ones(2)])
+
+
+def test_verify_grad_accepts_what_is_right():
+    x = RANDOM.normal(size=(2, 3))
+    for dtype in ("float16", "float32", "float64"):
+        verify_grad(lambda x: x * x, [x.astype(dtype)])
+    verify_grad(lambda x, y: [x * y, x - y], [x, x])
+    verify_grad(lambda x: F.exp(x).sum(), [x[:, :1]], rng=np.random.RandomState(1))
+    verify_grad(F.exp, [x], eps=1e-4, abs_tol=1e-4, rel_tol=1e-4, n_tests=1)
+    verify_grad(lambda x: x**2, [np.zeros((0, 3))])
+    verify_grad(lambda x: cast(x, "float64"), [x.astype("float32")])
+    with pytest.raises(TypeError, match="float arrays"):
+        verify_grad(F.exp, [np.arange(3)])
+    with pytest.raises(TypeError, match="list"):
+        verify_grad(F.exp, x)
+
+
+def test_numeric_grad():
+    found = numeric_grad(
+        lambda a, b: (a * b).sum(), [np.array([1.0, 2.0]), np.array([3.0, 4.0])]
+    )
+    np.testing.assert_allclose(found.gf[0], [3, 4], rtol=1e-9)
+    np.testing.assert_allclose(found.gf[1], [1, 2], rtol=1e-9)
+    single = numeric_grad(lambda a: (a**2).sum(), np.array([1.0, 2.0]))
+    np.testing.assert_allclose(single.gf, [2, 4], rtol=1e-9)
+    assert single.max_err(np.array([2.0, 4.0]), 1e-4, 1e-4)[2] < 1e-8
+    where = single.max_err(np.array([2.0, 5.0]), 1e-4, 1e-4)
+    assert where[:2] == (0, 1) and abs(where[2] - 1) < 1e-6
+    with pytest.raises(ValueError, match="shape"):
+        single.max_err(np.ones(3), 1e-4, 1e-4)
+
+
+# ---- the user's line
+
+
+def test_gradients_carry_the_line_of_what_they_come_from():
+    x = vector("x")
+    y = F.exp(x)  # here
+    g = grad(dimshuffle(switch(y > 0, y, 0), 0).sum(), x)
+    origins = [node.origin for node in toposort([g])]
+    assert all(o.filename.endswith("test_gradient.py") for o in origins)
+    products = [o for o in origins if o.role == "gradient" and "# here" in o.text]
+    assert products
