@@ -24,7 +24,8 @@ kernels.math.expand kernels.math
 kernels.llvm.machine kernels.llvm.objects
 kernels.llvm.words kernels.llvm.instructions kernels.llvm.native
 kernels.llvm.text kernels.llvm.primitives kernels.llvm.nest
-kernels.llvm.addresses kernels.llvm.points kernels.llvm.reductions kernels.llvm.emit kernels.llvm.cache kernels.llvm
+kernels.llvm.addresses kernels.llvm.points kernels.llvm.reductions
+kernels.llvm.emit kernels.llvm.cache kernels.llvm
 kernels.launch kernels.threads kernels.runner kernels.calls kernels.boundary kernels
 
 shared
