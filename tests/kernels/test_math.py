@@ -210,7 +210,8 @@ def test_power_over_all_magnitudes(dtype):
     x, y = np.exp2(base).astype(dtype), (result / base).astype(dtype)
     check("pow", dtype, PAIRS["pow"][FLOATS.index(dtype)], x, y)
     near = (1 + random.uniform(-1, 1, 4000) * 1e-5).astype(dtype)
-    large = (result / np.log2(near.astype(float))).astype(dtype)
+    with np.errstate(all="ignore"):
+        large = (result / np.log2(near.astype(float))).astype(dtype)
     keep = np.isfinite(large)
     check("pow", dtype, PAIRS["pow"][FLOATS.index(dtype)], near[keep], large[keep])
 
@@ -340,7 +341,8 @@ def test_external_functions_can_be_called(name):
     short = name.removeprefix("libm_")
     expected = getattr(scipy.special, short, None) or getattr(np, short)
     arguments = (0.3, 0.7)[:arity]
-    assert function(external_address(name))(*arguments) == expected(*arguments)
+    value = function(external_address(name))(*arguments)
+    assert value == pytest.approx(expected(*arguments), rel=4e-16)
 
 
 def run_native(name, *arguments):

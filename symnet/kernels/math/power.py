@@ -213,9 +213,9 @@ def hypot(x: Scalar, y: Scalar) -> Scalar:
     a, b = magnitude(x), magnitude(y)
     swap = b > a
     large, small = select(swap, b, a), select(swap, a, b)
-    step = 2.0**70 if x.dtype == "float32" else 2.0**600
+    step, limit = (2.0**90, 2.0**60) if x.dtype == "float32" else (2.0**600, 2.0**480)
     up, down = number(step, x.dtype), number(1 / step, x.dtype)
-    huge, tiny = large > step**0.8, large < step**-0.8
+    huge, tiny = large > limit, large < 1 / limit
     factor = select(huge, down, select(tiny, up, 1.0))
     back = select(huge, up, select(tiny, down, 1.0))
     large, small = large * factor, small * factor
