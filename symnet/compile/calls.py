@@ -3,13 +3,85 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from symnet.compile.program import CallStep
+from symnet.graph.variables import Apply, Constant
+from symnet.kernels.calls import CallArrangement, gemm_step
+from symnet.kernels.views import Size, View
+from symnet.ops.gemm import Gemm
 
-Shape = Callable[[Sequence[Any]], tuple[int, ...]]
+Numbers = Callable[[Sequence[Size]], tuple[int, ...]]
 
 
-def arrange_call(step: CallStep, shape: Shape) -> list[Any]:
-    """The native calls of a step, with the words they are called with."""
-    raise NotImplementedError(step.routine)
+def arrange_call(step: CallStep, numbers: Numbers) -> CallArrangement:
+    """The native call of a step: its words, and at which of them the pointers of the
+    step's views belong (in the order of `plan.step_views`: inputs, initial, outputs)."""
+    (node,) = step.nodes
+    if isinstance(node.op, Gemm):
+        return _gemm(step, node, numbers)
+    a, b = step.inputs
+    found = _product(a, b, step.outputs[0], 1.0, 0.0, numbers)
+    return found
+
+
+def _gemm(step: CallStep, node: Apply, numbers: Numbers) -> CallArrangement:
+    """Pointers of alpha and beta only where their values come at the run."""
+    alpha, a, b, beta = step.inputs
+    scalars = [_number(node, 0), _number(node, 3)]
+    found = _product(a, b, step.outputs[0], scalars[0], scalars[1], numbers)
+    slot_a, slot_b, slot_c, *rest = found.pointer_slots
+    places = iter(rest)
+    slot_alpha, slot_beta = (next(places) if s is None else None for s in scalars)
+    # -1: no pointer wanted; the initial view lies in the output's memory by now.
+    order = [slot_alpha, slot_a, slot_b, slot_beta, None, slot_c]
+    return replace(found, pointer_slots=tuple(-1 if s is None else s for s in order))
+
+
+def _number(node: Apply, position: int) -> Any:
+    variable = node.inputs[position]
+    if isinstance(variable, Constant):
+        return variable.data.reshape(())[()]
+    return None
+
+
+def _product(
+    a: View, b: View, c: View, alpha: Any, beta: Any, numbers: Numbers
+) -> CallArrangement:
+    """A product of matrices, vectors, or batches of matrices."""
+    sizes_a, sizes_b = numbers(a.sizes), numbers(b.sizes)
+    steps_a, steps_b = numbers(a.strides), numbers(b.strides)
+    steps_c = numbers(c.strides)
+    loops: list[tuple[int, int, int, int]] = []
+    if len(sizes_a) == 3:
+        loops = [(sizes_a[0], steps_a[0], steps_b[0], steps_c[0])]
+        sizes_a, sizes_b = sizes_a[1:], sizes_b[1:]
+        steps_a, steps_b, steps_c = steps_a[1:], steps_b[1:], steps_c[1:]
+    item = c.itemsize
+    (m, k), rows_a = _as_rows(sizes_a, steps_a, item)
+    (n, _), columns_b = _as_rows(sizes_b[::-1], steps_b[::-1], item)
+    rows_b = columns_b[::-1]
+    rows_c = _result_strides(len(sizes_a), len(sizes_b), steps_c, m, n, item)
+    return gemm_step(c.dtype, m, n, k, rows_a, rows_b, rows_c, alpha, beta, loops)
+
+
+def _as_rows(
+    sizes: tuple[int, ...], strides: tuple[int, ...], item: int
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """A vector as a matrix of one row."""
+    if len(sizes) == 2:
+        return (sizes[0], sizes[1]), (strides[0], strides[1])
+    return (1, sizes[0]), (sizes[0] * strides[0] or item, strides[0])
+
+
+def _result_strides(
+    rank_a: int, rank_b: int, strides: tuple[int, ...], m: int, n: int, item: int
+) -> tuple[int, int]:
+    if rank_a == 2 and rank_b == 2:
+        return strides[0], strides[1]
+    if rank_a == 2:  # a column
+        return strides[0], item
+    if rank_b == 2:  # a row
+        return n * item, strides[0]
+    return item, item

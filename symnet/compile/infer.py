@@ -146,6 +146,17 @@ class Inference:
             value = self._same[value]
         return value
 
+    def never_negative(self, value: Size) -> bool:
+        """Whether a host integer is a size, a product of sizes, or the like."""
+        if value.op == "literal":
+            return bool(value.value >= 0)
+        if value.op == "argument":
+            return self.arguments[value.value].axis is not None
+        if value.op == "maximum":
+            return any(map(self.never_negative, value.args))
+        passes = ("add", "mul", "floordiv", "minimum", "mod")
+        return value.op in passes and all(map(self.never_negative, value.args))
+
     def require(
         self, condition: Scalar, what: str, kind: type[Exception] = ValueError
     ) -> None:

@@ -276,19 +276,21 @@ class Lowering:
         )
 
     def _readable(self, variable: Variable, view: View, node: Apply) -> View:
-        """A matrix as BLAS can read it: gaps between rows or columns, not both."""
-        if view.ndim < 2 or _blas_takes(view):
+        """A matrix or vector as BLAS can read it, copied where it is not."""
+        if view.ndim == 0 or self._blas_takes(view):
             return view
         return self.dense(variable, view, node)
 
-
-def _blas_takes(view: View) -> bool:
-    item = size(view.itemsize)
-    rows, columns = view.sizes[-2:]
-    by_row, by_column = view.strides[-2:]
-    unit_column = by_column is item or columns is ONE
-    unit_row = by_row is item or rows is ONE
-    return unit_column or unit_row
+    def _blas_takes(self, view: View) -> bool:
+        """Rows or columns without gaps, the other steps forward."""
+        if not all(map(self.inference.never_negative, view.strides)):
+            return False
+        item = size(view.itemsize)
+        if view.ndim == 1:
+            return view.strides[0] is item
+        rows, columns = view.sizes[-2:]
+        by_row, by_column = view.strides[-2:]
+        return by_column is item or columns is ONE or by_row is item or rows is ONE
 
 
 class KernelBuilder:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from symnet.compile.arguments import Request
+from symnet.compile.debugmode import DebugEngine
 from symnet.compile.engine import Engine
 from symnet.compile.passes import rewrite_graph
 from symnet.config import config
@@ -44,6 +45,7 @@ class Mode:
         updates: Mapping[SharedVariable, Variable],
         request: Request,
     ) -> Runs:
+        """What runs the rewritten outputs and updates of a request."""
         kind = ReferenceEngine if self.by_reference else Engine
         return kind(inputs, outputs, updates)
 
@@ -58,6 +60,22 @@ class FastCompile(Mode):
 
     def __init__(self) -> None:
         super().__init__("py", None)
+
+
+class DebugMode(Mode):
+    """Everything is computed twice and compared: slow, and sure."""
+
+    name = "DebugMode"
+
+    def engine(
+        self,
+        inputs: Sequence[Variable],
+        outputs: Sequence[Variable],
+        updates: Mapping[SharedVariable, Variable],
+        request: Request,
+    ) -> Runs:
+        original = Graph(inputs, [*request.outputs, *request.updates.values()])
+        return DebugEngine(original, inputs, outputs, updates)
 
 
 class ReferenceEngine:
@@ -103,4 +121,6 @@ def get_default_mode() -> Mode:
 MODES: dict[str, type[Mode]] = {
     "FAST_RUN": Mode,
     "FAST_COMPILE": FastCompile,
+    "DebugMode": DebugMode,
+    "DEBUG_MODE": DebugMode,
 }

@@ -226,7 +226,8 @@ class Binding:
         address = block.ctypes.data
         for (_, _, arrangement, views), start in zip(native, starts, strict=True):
             for slot, view in zip(arrangement.pointer_slots, views, strict=True):
-                self._point(block, start + slot, view, arena, offsets, patches, address)
+                if slot >= 0:
+                    self._point(block, start + slot, view, arena, offsets, patches, address)
         moving = self._write_patches(block, first, patches)
         return Plan(
             block,
@@ -282,9 +283,8 @@ class Binding:
                 if arrangement.scratch_bytes:
                     yield step, code.combine, _Combine(arrangement), []
                 continue
-            for call in arrangement:
-                self.cost += call.cost_ns
-                yield step, call.address, call, views
+            self.cost += arrangement.cost_ns
+            yield step, arrangement.address, arrangement, views
 
     def _layout(self, native: Sequence[Any]) -> tuple[np.ndarray[Any, Any], list[int], int]:
         """A block with the table of steps and the words of each; patches come behind."""

@@ -14,6 +14,10 @@ from symnet.ops.base import constant
 from symnet.ops.creation import *  # noqa: F403
 from symnet.ops.elementwise import cast
 from symnet.ops.functions import *  # noqa: F403
+from symnet.ops.indexing import *  # noqa: F403
+from symnet.ops.joining import *  # noqa: F403
+from symnet.ops.rearrange import *  # noqa: F403
+from symnet.ops.diagonal import *  # noqa: F403
 from symnet.ops.inputs import CONSTRUCTORS as _constructors
 from symnet.ops.linalg import *  # noqa: F403
 from symnet.ops.reduce import *  # noqa: F403
