@@ -187,6 +187,8 @@ def sum_to(gradient: Variable, variable: Variable) -> Variable:
     Shapes: the result has the shape of `variable`.
     """
     shape, target = gradient.type.shape, variable.type.shape
+    if shape == target:
+        return gradient
     extra = len(shape) - len(target)
     stretched = [
         extra + k for k, size in enumerate(target)

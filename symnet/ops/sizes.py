@@ -47,6 +47,9 @@ class Shape(TensorOp):
     def host(self, node: Apply, values: Sequence[Any], sizes: Sizes) -> Any:
         return tuple(sizes.sizes_of(node.inputs[0]))
 
+    def connection_pattern(self, node: Apply) -> list[list[bool]]:
+        return [[False]]  # a size does not depend on the elements
+
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         return [xp.asarray(arrays[0].shape, dtype="int64")]
 
@@ -80,6 +83,9 @@ class ShapeI(TensorOp):
 
     def host(self, node: Apply, values: Sequence[Any], sizes: Sizes) -> Any:
         return sizes.sizes_of(node.inputs[0])[self.i]
+
+    def connection_pattern(self, node: Apply) -> list[list[bool]]:
+        return [[False]]  # a size does not depend on the elements
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         return [xp.asarray(arrays[0].shape[self.i], dtype="int64")]
