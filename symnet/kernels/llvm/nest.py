@@ -14,9 +14,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from symnet.kernels.layout import Axes, Variant
+from symnet.kernels.llvm.text import is_float
 from symnet.kernels.loops import Kernel, Scalar, cast, scalar, walk
 from symnet.kernels.math import expand
-from symnet.kernels.llvm.text import is_float
 
 ENTRY, ITEM, BLOCK, LOOP = 0, 1, 2, 1000  # BLOCK + k: after the k-th pass; LOOP + r
 

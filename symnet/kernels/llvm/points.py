@@ -1,4 +1,4 @@
-"""What happens at one point of the loops: addresses, loads, arithmetic and stores."""
+"""What happens at one point of the loops: loads, arithmetic and stores."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from symnet.kernels.llvm.nest import ENTRY, Nest
-from symnet.kernels.llvm.primitives import Lanes, apply
+from symnet.kernels.llvm.blocks import Blocks
+from symnet.kernels.llvm.nest import ENTRY
+from symnet.kernels.llvm.primitives import Lanes, apply, rarely
 from symnet.kernels.llvm.text import (
     MEMORY,
     REGISTER,
-    Names,
     Scope,
     mangled,
     splat_constant,
@@ -19,151 +19,9 @@ from symnet.kernels.llvm.text import (
 )
 from symnet.kernels.loops import PRIMITIVES, Output, Scalar
 
-WORD_BYTES = 8
 
-
-class Points:
-    """Writes values into the scopes where they belong.
-
-    lanes: numbers in one vector; copies: vectors worked on side by side at present;
-    counters: the present position in each dimension; mask: the lanes in use (None: all).
-    chain: the open scopes by rank; stream: all scopes in the order of the text.
-    """
-
-    def __init__(self, nest: Nest, lanes: int) -> None:
-        kernel = nest.kernel
-        self.nest = nest
-        self.variant = nest.variant
-        self.lanes = lanes
-        self.names = Names()
-        self.stream: list[list[str]] = []
-        self.chain: dict[int, Scope] = {}
-        self.counters: dict[int, str] = {}
-        self.copies = 1
-        self.mask: str | None = None
-        self.may_fail = False
-        self.operands = [*kernel.inputs, *(out.operand for out in kernel.outputs)]
-        self.scattering = any(out.indices for out in kernel.outputs)
-        self.value_of: dict[Output, Scalar] = {}
-        self.indices_of: dict[Output, list[Scalar]] = {}
-        roots = iter(nest.roots)
-        for out in kernel.outputs:
-            self.indices_of[out] = [next(roots) for _ in out.indices]
-            self.value_of[out] = next(roots)
-
-    # Scopes.
-
-    def open(self, rank: int) -> Scope:
-        """Begin a scope here in the text; later values of this rank go into it."""
-        scope = self.chain[rank] = self.here()
-        return scope
-
-    def here(self) -> Scope:
-        """A scope at the present end of the text."""
-        scope = Scope(self.names)
-        self.stream.append(scope.lines)
-        return scope
-
-    def smaller(self, scope: Scope, left: str, right: str) -> str:
-        return scope.call("llvm.smin.i64", "i64", [("i64", left), ("i64", right)])
-
-    # The argument block.
-
-    def word(self, place: int) -> str:
-        return self.read_word(place, "i64")
-
-    def read_word(self, place: int, kind: str) -> str:
-        """A word of the argument block, read at the entry of the function."""
-        scope = self.chain[ENTRY]
-        key = ("word", place, kind)
-        if key not in scope.made:
-            slot = scope.emit(f"getelementptr i64, ptr %words, i64 {place}")
-            scope.made[key] = scope.emit(f"load {kind}, ptr {slot}, align {WORD_BYTES}")
-        return scope.made[key]
-
-    def first_word(self, operand: int) -> int:
-        """The place of an operand's pointer; of one past the last, where they end."""
-        dimensions = len(self.nest.dimensions)
-        before = self.operands[:operand]
-        return dimensions + sum(1 + dimensions + 2 * o.indexed for o in before)
-
-    def stride(self, operand: int, dimension: int) -> str:
-        return self.word(self.first_word(operand) + 1 + dimension)
-
-    # Addresses.
-
-    def pointer(self, operand: int) -> tuple[str, int]:
-        """The operand's address at the present position (its first lane), and the rank
-        of the scope that holds it."""
-        rank = ENTRY
-        address = self.read_word(self.first_word(operand), "ptr")
-        for dimension in self.nest.moving(operand):
-            rank = self.nest.dimension_rank(dimension)
-            scope = self.chain[rank]
-            key = ("pointer", operand, dimension)
-            if key not in scope.made:
-                scope.made[key] = self.moved(scope, address, operand, dimension)
-            address = scope.made[key]
-        return address, rank
-
-    def moved(self, scope: Scope, address: str, operand: int, dimension: int) -> str:
-        counter = self.counters[dimension]
-        if (
-            dimension == self.nest.lane_dimension
-            and self.variant.access[operand] == "c"
-        ):
-            element = MEMORY[self.operands[operand].dtype]
-            return scope.emit(f"getelementptr {element}, ptr {address}, i64 {counter}")
-        offset = scope.emit(f"mul i64 {counter}, {self.stride(operand, dimension)}")
-        return scope.emit(f"getelementptr i8, ptr {address}, i64 {offset}")
-
-    def copy_pointer(self, scope: Scope, address: str, operand: int, copy: int) -> str:
-        """The address for another of the vectors side by side."""
-        if copy == 0 or self.variant.access[operand] == "f":
-            return address
-        first = copy * self.lanes
-        if self.variant.access[operand] == "c":
-            element = MEMORY[self.operands[operand].dtype]
-            return scope.emit(f"getelementptr {element}, ptr {address}, i64 {first}")
-        stride = self.stride(operand, self.nest.lane_dimension)
-        offset = scope.emit(f"mul i64 {stride}, {first}")
-        return scope.emit(f"getelementptr i8, ptr {address}, i64 {offset}")
-
-    def lane_offsets(self, operand: int) -> str:
-        """Byte offsets of the lanes of a strided operand from its first lane."""
-        scope = self.chain[ENTRY]
-        key = ("offsets", operand)
-        if key not in scope.made:
-            stride = self.stride(operand, self.nest.lane_dimension)
-            kind = type_text("i64", self.lanes)
-            splat = self.splat(scope, stride, "i64")
-            scope.made[key] = scope.emit(f"mul {kind} {splat}, {self.iota('i64')}")
-        return scope.made[key]
-
-    def iota(self, element: str, first: int = 0) -> str:
-        places = range(first, first + self.lanes)
-        return f"<{', '.join(f'{element} {place}' for place in places)}>"
-
-    def splat(self, scope: Scope, name: str, element: str) -> str:
-        """A vector with the same number in all lanes."""
-        kind = type_text(element, self.lanes)
-        first = scope.emit(f"insertelement {kind} poison, {element} {name}, i64 0")
-        zeros = f"{type_text('i32', self.lanes)} zeroinitializer"
-        return scope.emit(f"shufflevector {kind} {first}, {kind} poison, {zeros}")
-
-    def set_mask(self, rank: int, index: str, limit: str | None) -> None:
-        """Use only lanes whose place, from `index`, is below `limit`."""
-        self.mask = None
-        if limit is None:
-            return
-        scope = self.chain[rank]
-        left = scope.emit(f"sub i64 {limit}, {index}")
-        left = self.smaller(scope, left, str(self.lanes))
-        element = "i8" if self.lanes > 32 else "i32"
-        kind = type_text(element, self.lanes)
-        short = scope.emit(f"trunc i64 {left} to {element}")
-        splat = self.splat(scope, short, element)
-        self.mask = scope.emit(f"icmp ult {kind} {self.iota(element)}, {splat}")
+class Points(Blocks):
+    """Writes values into the scopes where they belong."""
 
     # Values.
 
@@ -201,12 +59,24 @@ class Points:
         if node.op == "position":
             return self.counted(scope, self.position(scope), lanes, copy)
         if is_rare(node):
-            return self.rare(scope, node, lanes, copy)
+            return self.rare_call(scope, node, lanes, copy)
         values = [self.text(a, lanes, copy) for a in node.args]
         if node.op not in PRIMITIVES:
             return self.external(scope, node, values, lanes)
         sources = [a.dtype for a in node.args]
         return apply(scope, node.op, node.dtype, sources, values, lanes)
+
+    def rare_call(self, scope: Scope, node: Scalar, lanes: int, copy: int) -> str:
+        """A selection whose called function is branched around where no lane needs it."""
+        condition, function, usual = node.args
+        values = [self.text(a, lanes, copy) for a in function.args]
+        return rarely(
+            Lanes(scope, lanes),
+            self.text(condition, lanes, copy),
+            node.dtype,
+            self.text(usual, lanes, copy),
+            lambda: self.external(scope, function, values, lanes),
+        )
 
     def text(self, node: Scalar, lanes: int, copy: int) -> str:
         """The written value of a node, as a scalar (`lanes` 0) or a vector."""
@@ -287,30 +157,6 @@ class Points:
             arguments.append(("double", wide))
         result = scope.call(external_symbol(node.op), "double", arguments)
         return apply(scope, "cast", node.dtype, ["float64"], [result], 0)
-
-    def rare(self, scope: Scope, node: Scalar, lanes: int, copy: int) -> str:
-        """A select that branches around its function unless some lane needs it."""
-        function = node.args[1]
-        wanted, usual = (self.text(a, lanes, copy) for a in node.args[::2])
-        values = [self.text(a, lanes, copy) for a in function.args]
-        some = wanted
-        if lanes:
-            name = f"llvm.vector.reduce.or.{mangled('i1', lanes)}"
-            some = scope.call(name, "i1", [(type_text("i1", lanes), wanted)])
-        fresh = self.names.fresh
-        before, seldom, last, after = map(fresh, ("usual", "rare", "exact", "done"))
-        scope.line(f"br label %{before}")
-        scope.label(before)
-        scope.line(f"br i1 {some}, label %{seldom}, label %{after}")
-        scope.label(seldom)
-        exact = self.external(scope, function, values, lanes)
-        scope.line(f"br label %{last}")
-        scope.label(last)
-        chosen = Lanes(scope, lanes).select(wanted, node.dtype, exact, usual)
-        scope.line(f"br label %{after}")
-        scope.label(after)
-        kind = type_text(REGISTER[node.dtype], lanes)
-        return scope.emit(f"phi {kind} [ {usual}, %{before} ], [ {chosen}, %{last} ]")
 
     # Memory.
 
@@ -565,18 +411,23 @@ class Points:
         )
 
 
-def is_rare(node: Scalar) -> bool:
-    """Whether a select between a called function and a usual value is marked "rare"."""
-    return node.op == "select" and node.value == "rare"
-
-
-def needed(node: Scalar) -> tuple[Scalar, ...]:
-    """What must be written before a scalar: of a function seldom called, its arguments."""
-    if is_rare(node):
-        return (node.args[0], *node.args[1].args, node.args[2])
-    return node.args
-
-
 def external_symbol(function: str) -> str:
     """The name under which the linker finds a function called lane by lane."""
     return f"symnet_{function}"
+
+
+def is_rare(node: Scalar) -> bool:
+    """Whether this is a selection of a call that hardly any vector needs."""
+    return (
+        node.value == "rare"
+        and node.op == "select"
+        and node.args[1].op not in PRIMITIVES
+    )
+
+
+def needed(node: Scalar) -> tuple[Scalar, ...]:
+    """What must be written before a node: its arguments, but not a rare call itself."""
+    if not is_rare(node):
+        return node.args
+    condition, function, usual = node.args
+    return (condition, *function.args, usual)

@@ -206,11 +206,71 @@ def float_remainder(on: Lanes, dtype: str, left: str, right: str) -> str:
 def remainder_and_turn(on: Lanes, dtype: str, left: str, right: str) -> tuple[str, str]:
     """C's remainder, and whether its sign is not the divisor's (then one more divisor
     fits downwards)."""
-    rest = on.binary("frem", dtype, left, right)
+    rest = c_remainder(on, dtype, left, right)
     zero = on.constant(0.0, dtype)
     below = on.compare("lt", dtype, rest, zero)
     opposite = on.binary("xor", "bool", below, on.compare("lt", dtype, right, zero))
     return rest, on.binary("and", "bool", opposite, on.compare("ne", dtype, rest, zero))
+
+
+def c_remainder(on: Lanes, dtype: str, left: str, right: str) -> str:
+    """What is left of left/right with the sign of left, exactly (a zero of any sign).
+
+    The quotient cut to a whole number may be one off; if it is small, the fused product
+    is exact all the same and the remainder one divisor off.  Otherwise C's function is
+    called for each lane.
+    """
+    if not on.scope.names.fused:
+        return on.binary("frem", dtype, left, right)
+    quotient = on.intrinsic("trunc", dtype, on.binary("fdiv", dtype, left, right))
+    minus = negate(on, dtype, [quotient])
+    rest = on.intrinsic("fma", dtype, minus, right, left)
+    toward = on.intrinsic("copysign", dtype, right, left)
+    zero = on.constant(0.0, dtype)
+    negative = on.compare("lt", dtype, left, zero)
+    below = on.compare("lt", dtype, rest, zero)
+    above = on.compare("gt", dtype, rest, zero)
+    passed = on.select(negative, "bool", above, below)
+    back = on.select(passed, dtype, on.binary("fadd", dtype, rest, toward), rest)
+    length, size = on.intrinsic("fabs", dtype, back), on.intrinsic("fabs", dtype, right)
+    whole = on.compare("ge", dtype, length, size)
+    result = on.select(whole, dtype, on.binary("fsub", dtype, back, toward), back)
+    steps = on.intrinsic("fabs", dtype, quotient)
+    many = on.binary("fcmp uge", dtype, steps, on.constant(2.0**22, dtype))
+    endless = on.compare("eq", dtype, size, on.constant("inf", dtype))
+    hard = on.binary("or", "bool", many, endless)
+    return rarely(
+        on, hard, dtype, result, lambda: on.binary("frem", dtype, left, right)
+    )
+
+
+def rarely(
+    on: Lanes, condition: str, dtype: str, usual: str, other: Callable[[], str]
+) -> str:
+    """`usual`, but `other` where the condition holds, written so that it is computed
+    only if that is so in any lane."""
+    scope, fresh = on.scope, on.scope.names.fresh
+    before, rare, last, done = (fresh(s) for s in ("usual", "rare", "last", "done"))
+    scope.line(f"br label %{before}")
+    scope.label(before)
+    some = condition
+    if on.lanes:
+        kind = on.type("bool")
+        some = scope.call(
+            f"llvm.vector.reduce.or.{mangled('i1', on.lanes)}",
+            "i1",
+            [(kind, condition)],
+        )
+    scope.line(f"br i1 {some}, label %{rare}, label %{done}")
+    scope.label(rare)
+    chosen = on.select(condition, dtype, other(), usual)
+    scope.line(f"br label %{last}")
+    scope.label(last)
+    scope.line(f"br label %{done}")
+    scope.label(done)
+    return scope.emit(
+        f"phi {on.type(dtype)} [ {usual}, %{before} ], [ {chosen}, %{last} ]"
+    )
 
 
 def float_floor_division(on: Lanes, dtype: str, left: str, right: str) -> str:

@@ -70,9 +70,13 @@ def splat_constant(value: float | str, dtype: str, lanes: int) -> str:
 
 
 class Names:
-    """Fresh names and the declarations of what is called, for one module."""
+    """Fresh names and the declarations of what is called, for one module.
 
-    def __init__(self) -> None:
+    `fused` says whether the machine has an instruction for a*b + c.
+    """
+
+    def __init__(self, fused: bool = True) -> None:
+        self.fused = fused
         self.count = 0
         self.declarations: dict[str, str] = {}
 
