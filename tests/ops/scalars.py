@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from symnet.graph.evaluate import evaluate
 from symnet.graph.types import DTYPES, TensorType
 from symnet.graph.variables import Variable
 from symnet.kernels import interpret
@@ -95,8 +96,7 @@ def check_body(output: Variable, values: Any, want: Any, rtol: float | None) -> 
     roots = expand([body(arguments, output.type.dtype)])
     if any(scalar.op in EXTERNAL for scalar in walk(roots)):
         return
-    arrays = [run(v, values) if v.owner else values.get(v, getattr(v, "data", None))
-              for v in node.inputs]  # fmt: skip
+    arrays = evaluate(node.inputs, values)
     got = interpret.evaluate(roots, [np.atleast_1d(a) for a in arrays])[0]
     wanted = np.atleast_1d(want)
     close(np.broadcast_to(got, wanted.shape), wanted, rtol)
