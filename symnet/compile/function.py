@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from symnet.compile.arguments import In, Out, Pairs, Request, read_request
 from symnet.compile.modes import Mode, get_mode
 from symnet.errors import message
+from symnet.graph.pickling import Packed, pack, unpack
 from symnet.graph.traverse import Graph, clone_replace, leaves
 from symnet.graph.variables import Variable, operand_text
+from symnet.ops.methods import method
 from symnet.shared import SharedVariable
 
 
@@ -173,9 +176,30 @@ class Function:
         """Give the memory of temporaries back; the next call takes it again."""
         self.engine.free()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled as its graph: loading compiles again (from the cache on disk)."""
+        request = self.request
+        graph = pack([*request.outputs, *request.updates.values()])
+        rest = (request.form, request.keys, request.states)
+        settings = (self.mode, self.name, self.trust_input, self.defaults)
+        return _restore, (request.inputs, graph, list(request.updates), rest, settings)
+
     def __repr__(self) -> str:
         inputs = ", ".join(operand_text(one.variable) for one in self.request.inputs)
         return f"<function {self.name or ''}({inputs})>"
+
+
+def _restore(
+    inputs: list[In], graph: Packed, updated: list[SharedVariable], rest: Any, settings: Any
+) -> Function:
+    values = unpack(graph)
+    count = len(values) - len(updated)
+    updates = dict(zip(updated, values[count:], strict=True))
+    mode, name, trust_input, defaults = settings
+    request = Request(inputs, values[:count], updates, *rest)
+    made = Function(request, mode, name, trust_input)
+    made.defaults = defaults
+    return made
 
 
 def function(
@@ -214,6 +238,34 @@ def function(
         on_unused_input,
     )  # fmt: skip
     return Function(request, get_mode(mode), name, trust_input)
+
+
+_evaluators: WeakKeyDictionary[Variable, dict[Any, Function]] = WeakKeyDictionary()
+
+
+@method("eval")
+def evaluate_variable(
+    variable: Variable, inputs_to_values: Mapping[Variable, Any] | None = None
+) -> Any:
+    """The value of the variable, given those of the inputs it needs.
+
+    Functions compiled for this are kept for as long as the variable lives.
+    Raises: MissingInputError for an input without value.
+    """
+    given = dict(inputs_to_values or {})
+    for key in given:
+        if not isinstance(key, Variable):
+            raise TypeError(
+                message(
+                    f"eval takes {{variable: value}}; {key!r:.60} is no variable",
+                    cure="use the variable itself as the key, not its name",
+                )
+            )
+    known = _evaluators.setdefault(variable, {})
+    key = tuple(given)
+    if key not in known:
+        known[key] = function(list(given), variable, on_unused_input="ignore")
+    return known[key](*given.values())
 
 
 __all__ = ["Function", "In", "Out", "function"]

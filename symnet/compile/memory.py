@@ -21,7 +21,6 @@ from symnet.compile.infer import Inference
 from symnet.compile.lower import Lowering
 from symnet.compile.program import Buffer, LoopStep, Step, copy_step
 from symnet.graph.variables import Variable
-from symnet.kernels.loops import walk
 from symnet.kernels.views import ONE, View, contiguous_strides
 
 
@@ -269,9 +268,10 @@ def _overwrites_safely(step: Step, buffer: Buffer, target: Buffer) -> bool:
         return not inside  # (a result that starts from `target` is no input)
     if not inside:
         return True
-    if any(node.op == "reduce" for o in step.kernel.outputs for node in walk([o.value])):
-        return False
     write = next(a for a in step.accesses if a.view.buffer is buffer)
+    along = {a for a in write.axes if a is not None}
+    if any(step.kernel.reduced[a] for a in along):
+        return False  # a later pass over the row would read what an earlier one wrote
     count = len(step.inputs)
     return all(
         not a.indexed and a.axes == write.axes and _dense(a.view)

@@ -27,7 +27,7 @@ from symnet.ops.sizes import add_broadcast, specify_shape
 # Constants up to this size in bytes are compared by value.
 LARGEST_COMPARED = 4096
 # So many rules one after another on one result, and something goes round in circles.
-MOST_STEPS = 200
+MOST_STEPS = 60
 
 
 class RewriteWarning(RuntimeWarning):
@@ -100,6 +100,7 @@ class Rewriter:
         self.open: set[Apply] = set()  # replaced, but the replacement is not final yet
         self.steps: dict[Apply, Steps] = {}
         self.users: dict[Variable, int] = {}
+        self.warned = False
         self.inference: Inference | None = None
         self.by_op: dict[Op, list[tuple[int, Rule]]] = {}
         self.by_class: dict[type, list[tuple[int, Rule]]] = {}
@@ -303,7 +304,9 @@ class Rewriter:
             origin=node.origin,
             cure="please report it; the result is right, only less simple than it could be",
         )
-        warnings.warn(text, RewriteWarning, stacklevel=2)
+        if not self.warned:
+            self.warned = True
+            warnings.warn(text, RewriteWarning, stacklevel=2)
 
 
 # ---- replacements made to fit

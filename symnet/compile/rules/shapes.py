@@ -13,7 +13,7 @@ from symnet.compile.patterns import Match, Rule, pattern_vars
 from symnet.compile.rewrite import lacks_shape
 from symnet.graph.variables import Constant, Variable
 from symnet.ops.alloc import Alloc
-from symnet.ops.arithmetic import second
+from symnet.ops.arithmetic import neg, second
 from symnet.ops.base import constant
 from symnet.ops.elementwise import Elementwise
 from symnet.ops.reduce import Reduce
@@ -174,6 +174,14 @@ def _dimshuffle_of_fill(match: Match) -> Variable | None:
     return second(dimshuffle(like, *order), dimshuffle(padded, *order))  # type: ignore[no-any-return]
 
 
+def _dimshuffle_of_negative(match: Match) -> Variable | None:
+    """A sign moves outwards, where it meets others."""
+    node = match.node.inputs[0].owner
+    if node is None or node.op != neg:
+        return None
+    return neg(match.node.op(node.inputs[0]))  # type: ignore[no-any-return]
+
+
 def _reshape_of_reshape(match: Match) -> Variable | None:
     """Only the last shape counts, unless the first has a size to be worked out: that
     asks whether the division comes out even."""
@@ -201,6 +209,7 @@ AXES = [
     Rule("dimshuffle_identity", DimShuffle, _dimshuffle_identity),
     Rule("dimshuffle_of_dimshuffle", DimShuffle, _dimshuffle_of_dimshuffle),
     Rule("dimshuffle_of_fill", DimShuffle, _dimshuffle_of_fill),
+    Rule("dimshuffle_of_negative", DimShuffle, _dimshuffle_of_negative),
     Rule("leading_axes", Elementwise, _leading_axes),
     Rule("reshape_of_reshape", Reshape, _reshape_of_reshape),
     Rule("reshape_to_same_shape", Reshape, _reshape_to_same_shape),
