@@ -126,6 +126,25 @@ class Elementwise(TensorOp):
     ) -> Sequence[tuple[Size, ...]]:
         return [broadcast_sizes(node, inputs, sizes)]
 
+    def host(self, node: Apply, values: Sequence[Any], sizes: Sizes) -> Any:
+        """The body on host integers: on scalars, or on short vectors element by element.
+
+        Host integers are int64 scalars, whatever the dtype of their variables.
+        """
+        rank, dtype = node.outputs[0].type.ndim, node.outputs[0].type.dtype
+        lengths = {len(value) for value in values if isinstance(value, tuple)}
+        if rank > 1 or None in values or len(lengths) > 1 or np.dtype(dtype).kind == "c":
+            return None
+        rows: list[Scalar] = []
+        for k in range(lengths.pop() if lengths else 1):
+            row = [value[k] if isinstance(value, tuple) else value for value in values]
+            arguments = [
+                loops.cast(one, v.type.dtype) for one, v in zip(row, node.inputs, strict=True)
+            ]
+            result = self.scalar(arguments, dtype)
+            rows.append(result if dtype in FLOATS else loops.cast(result, "int64"))
+        return tuple(rows) if rank else rows[0]
+
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         function = self.reference
         check_sizes(node, arrays)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import accumulate
-from typing import Any
+from typing import Any, ClassVar
 
 from symnet.errors import ShapeError, message
 from symnet.graph.types import INTEGERS, DisconnectedType, TensorType
@@ -12,7 +12,7 @@ from symnet.graph.variables import Apply, Constant, Variable, operand_text
 from symnet.kernels import views
 from symnet.kernels.views import ZERO, Size, View
 from symnet.ops.alloc import zeros_like
-from symnet.ops.base import Sizes, TensorOp, as_tensor, common_dtype, normalize_axis
+from symnet.ops.base import Sizes, TensorOp, ViewOp, as_tensor, common_dtype, normalize_axis
 from symnet.ops.elementwise import cast
 from symnet.ops.shape import shape_padaxis
 from symnet.ops.sizes import (
@@ -83,6 +83,10 @@ class Join(TensorOp):
         lengths = [sizes.sizes_of(v)[self.axis] for v in node.inputs]
         return _slices(view, self.axis, lengths)
 
+    def is_part(self, node: Apply, position: int) -> bool:
+        """Whether that input is one of the parts: all are."""
+        return True
+
     def host(self, node: Apply, values: Sequence[Any], sizes: Sizes) -> Any:
         if not all(isinstance(value, tuple) for value in values):
             return None
@@ -108,15 +112,16 @@ class Join(TensorOp):
         return list(parts)
 
 
-class Split(TensorOp):
+class Split(ViewOp):
     """x cut along `axis` into `count` pieces of the sizes given: split(x, sizes).
 
     Raises: ShapeError where the sizes do not sum up to that of x, or one is negative.
 
-    Each output is a part of x: the compiler takes `parts` as views and copies nothing.
+    Each output is a part of x: nothing is copied.
     """
 
     __props__ = ("axis", "count")
+    view_map: ClassVar[dict[int, list[int]]] = {}  # one for each output: `views`
 
     def __init__(self, axis: int, count: int) -> None:
         self.axis, self.count = int(axis), int(count)
@@ -159,7 +164,7 @@ class Split(TensorOp):
             (*have[: self.axis], length, *have[self.axis + 1 :]) for length in lengths
         ]
 
-    def parts(self, node: Apply, view: View, sizes: Sizes) -> list[View]:
+    def views(self, node: Apply, view: View, sizes: Sizes) -> list[View]:
         """The slices of the input (`view`) that the outputs are, in order."""
         return _slices(view, self.axis, self.lengths(node, sizes))
 
