@@ -12,6 +12,7 @@ from benchmarks.frameworks import FRAMEWORKS
 
 ROOT = pathlib.Path(__file__).parent.parent
 LIMIT = 600.0  # seconds that a worker may take for one answer
+LOG = "worker.log"
 
 
 class Process:
@@ -38,7 +39,9 @@ class Process:
             return dict(json.loads(line))
         code = self.child.wait()
         self.child = None
-        return {"failed": f"the process ended with code {code}"}
+        return {
+            "failed": f"the process ended with code {code}: {last_words(self.cache)}"
+        }
 
     def ask(self, **request: Any) -> dict[str, Any]:
         if self.child is None:
@@ -54,21 +57,23 @@ class Process:
 
 
 def start_worker(framework: str, cache: str, *options: str) -> subprocess.Popen[str]:
+    """What the worker prints and complains goes to a file in its cache folder."""
     kind = FRAMEWORKS[framework]
-    return subprocess.Popen(
-        [kind.interpreter(), "-m", "benchmarks.worker", framework, *options],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=open_log(cache),
-        env=kind.environment(cache),
-        cwd=ROOT,
-        text=True,
-    )
+    with open(pathlib.Path(cache) / LOG, "a", encoding="utf-8") as log:
+        return subprocess.Popen(
+            [kind.interpreter(), "-m", "benchmarks.worker", framework, *options],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            env=kind.environment(cache),
+            cwd=ROOT,
+            text=True,
+        )
 
 
-def open_log(cache: str) -> Any:
-    """Where workers complain: a file beside their caches."""
-    return open(pathlib.Path(cache) / "worker.log", "a")  # noqa: SIM115
+def last_words(cache: str) -> str:
+    lines = (pathlib.Path(cache) / LOG).read_text(encoding="utf-8").splitlines()
+    return lines[-1] if lines else "it said nothing"
 
 
 def run_once(framework: str, cache: str, case: str) -> dict[str, Any]:
@@ -81,7 +86,7 @@ def run_once(framework: str, cache: str, case: str) -> dict[str, Any]:
         child.communicate()
         return {"failed": f"took more than {LIMIT:.0f} s"}
     if child.returncode or not answer:
-        return {"failed": f"the process ended with code {child.returncode}"}
+        return {"failed": f"code {child.returncode}: {last_words(cache)}"}
     return dict(json.loads(answer))
 
 

@@ -11,7 +11,7 @@ import pytest
 from benchmarks import report, worker
 from benchmarks.cases import CASES, networks
 from benchmarks.cases.case import Case
-from benchmarks.frameworks import with_numpy
+from benchmarks.frameworks import theano_style, with_numpy
 from benchmarks.problem import Formula, Program, Training
 
 
@@ -83,6 +83,23 @@ def test_every_formula_agrees_with_its_float64_reference() -> None:
         answer = served.prepare(name)
         assert answer["error"] < CASES[name].make().tolerance
         assert served.time(0.001)["seconds"] > 0
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "scalar call",
+        "shared counter",
+        "elementwise 1e3",
+        "softmax columns",
+        "logistic regression",
+        "switched network",
+        "MLP batch 20",
+    ],
+)
+def test_symnet_computes_a_case_right(name: str) -> None:
+    served = worker.Worker(theano_style.load("symnet"))
+    assert "build" in served.prepare(name)
 
 
 def test_errors_are_relative_to_each_array() -> None:
