@@ -75,6 +75,10 @@ def _bitcast(a: Array, dtype: str) -> Array:
     return np.ascontiguousarray(a).view(dtype)
 
 
+def _in_float64(function: Callable[[Array], Array]) -> Callable[[Array], Array]:
+    return lambda a: function(a.astype(np.float64))
+
+
 MEANING: dict[str, Callable[..., Any]] = {
     "add": np.add,
     "sub": np.subtract,
@@ -110,7 +114,7 @@ MEANING: dict[str, Callable[..., Any]] = {
     "isnan": np.isnan,
     "isinf": np.isinf,
     "copysign": np.copysign,
-    "libm_sin": np.sin,
-    "libm_cos": np.cos,
-    "libm_tan": np.tan,
+    "libm_sin": _in_float64(np.sin),
+    "libm_cos": _in_float64(np.cos),
+    "libm_tan": _in_float64(np.tan),
 }

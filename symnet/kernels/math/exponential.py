@@ -157,7 +157,7 @@ def sigmoid(x: Scalar) -> Scalar:
     n, n_bits, r = reduce(clamp(-x, (lowest, -lowest)))
     half_bits = bits(fma(n, 0.5, FORMATS[x.dtype].magic))
     s, u = power_of_two(half_bits), power_of_two(n_bits - half_bits, -1)
-    return u / fma(s, exponential_minus_one(r), u + s)
+    return u / (fma(s, exponential_minus_one(r), u) + s)
 
 
 def half_exponential(a: Scalar) -> Scalar:

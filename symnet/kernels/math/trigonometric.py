@@ -152,10 +152,12 @@ def tan(x: Scalar) -> Scalar:
     exact = fma(n, -first, x)
     r = fma(n, -second, exact)
     r = fma(n, -third, r)
-    tail = fma(n, -third, fma(n, -second, exact - r))
+    moved = exact - r
+    tail = fma(n, -third, fma(n, -second, moved))
     z = r * r
-    # Near 0 `exact - r` would have an error, and the tail does not count.
-    rest = select(z > 1e-4, tail * fma(z, 1.6, 1.0), literal(-0.0, x.dtype))
+    # Else the difference would have an error of its own.
+    known = magnitude(moved) < magnitude(r)
+    rest = select(known, tail * fma(z, 1.6, 1.0), literal(-0.0, x.dtype))
     t = r + fma(split_polynomial(z, TANGENT[x.dtype]) * z, r, rest)
     odd = call("ne", call("and", quadrant, 1), 0)
     return exact_when_large("tan", x, select(odd, -1.0 / t, t))
