@@ -22,6 +22,7 @@ from symnet.ops.creation import arange
 from symnet.ops.elementwise import cast, elementwise
 from symnet.ops.functions import exp, sigmoid, softplus
 from symnet.ops.indexing import getitem
+from symnet.ops.joining import concatenate
 from symnet.ops.linalg import batched_dot, dot, swapped, tensordot
 from symnet.ops.nnet import Softmax, logsoftmax, softmax
 from symnet.ops.reduce import argmax
@@ -327,7 +328,9 @@ def confusion_matrix(actual: Any, pred: Any) -> list[Variable]:
     labels = [as_tensor(actual), as_tensor(pred)]
     if any(v.type.ndim != 1 for v in labels):
         raise ValueError(
-            message("confusion_matrix takes vectors", operands=map(operand_text, labels))
+            message(
+                "confusion_matrix takes vectors", operands=map(operand_text, labels)
+            )
         )
     order = unique(concatenate(labels))
     rows, columns = (cast(eq(as_column(v), order), "int64") for v in labels)
