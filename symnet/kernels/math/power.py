@@ -123,21 +123,22 @@ def power(x: Scalar, y: Scalar) -> Scalar:
         return SHORT[y.value](x)
     if x.op == "literal" and x.value == 2.0:
         return exp2(y)
+    # Infinite exponents act like the largest number, save that 1 to it is 1.
+    largest = float(np.finfo(x.dtype).max)
+    bounded = clamp(y, (-largest, largest))
     a = magnitude(x)
-    value = magnitude_float32(a, y) if x.dtype == "float32" else magnitude_float64(a, y)
-    infinite = equal(magnitude(y), math.inf)
-    extreme = call("or", equal(a, 0.0), call("or", equal(a, math.inf), infinite))
+    single = x.dtype == "float32"
+    value = magnitude_float32(a, bounded) if single else magnitude_float64(a, bounded)
+    limit = call("or", equal(a, 0.0), equal(a, math.inf))
     grows = call("xor", a > 1.0, y < 0.0)
-    value = select(extreme, select(grows, literal(math.inf, x.dtype), 0.0), value)
+    value = select(limit, select(grows, literal(math.inf, x.dtype), 0.0), value)
     whole = is_integer(y)
     odd = call("and", whole, call("not", is_integer(y * 0.5)))
     value = select(odd, copysign(value, x), value)
-    negative = call("and", x < 0.0, a < math.inf)
-    undefined = call("and", negative, call("not", call("or", whole, infinite)))
-    undefined = call("or", undefined, call("or", call("isnan", x), call("isnan", y)))
+    broken = call("and", call("not", whole), call("and", x < 0.0, a < math.inf))
+    undefined = call("or", broken, call("isnan", x + bounded))
     value = select(undefined, literal(math.nan, x.dtype), value)
     one = call("or", equal(x, 1.0), equal(y, 0.0))
-    one = call("or", one, call("and", equal(a, 1.0), infinite))
     return select(one, literal(1.0, x.dtype), value)
 
 
