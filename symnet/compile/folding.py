@@ -24,7 +24,11 @@ def fold_constants(node: Apply) -> list[Variable] | None:
     must not be folded has the attribute `foldable = False`.
     """
     given = [v.data for v in node.inputs if isinstance(v, Constant)]
-    if not given or len(given) < len(node.inputs) or not getattr(node.op, "foldable", True):
+    if (
+        not given
+        or len(given) < len(node.inputs)
+        or not getattr(node.op, "foldable", True)
+    ):
         return None
     largest = max(np.size(data) for data in given)
     for output in node.outputs:

@@ -117,7 +117,7 @@ class Inference:
     # ---- what size rules may ask (see ops.base.Sizes)
 
     def equal(self, left: Size, right: Size, what: str) -> Size:
-        left, right = self._one_of(left), self._one_of(right)
+        left, right = self.one_of(left), self.one_of(right)
         if left is right:
             return left
         a, b = known(left), known(right)
@@ -139,9 +139,10 @@ class Inference:
 
     def same(self, left: Size, right: Size) -> bool:
         """Whether two sizes are known to agree."""
-        return self._one_of(left) is self._one_of(right)
+        return self.one_of(left) is self.one_of(right)
 
-    def _one_of(self, value: Size) -> Size:
+    def one_of(self, value: Size) -> Size:
+        """The one size that stands for all that are known to agree with this one."""
         while value in self._same:
             value = self._same[value]
         return value

@@ -8,8 +8,13 @@ from dataclasses import dataclass
 from symnet.compile.patterns import Rule
 from symnet.compile.rewrite import Fired, Trace, rewrite
 from symnet.compile.rules.algebra import ALGEBRA
+from symnet.compile.rules.cancel import CANCEL
+from symnet.compile.rules.composed import COMPOSED
+from symnet.compile.rules.indexing import INDEXING
+from symnet.compile.rules.library import GEMM, PRODUCTS
 from symnet.compile.rules.reductions import REDUCTIONS
 from symnet.compile.rules.shapes import SHAPES
+from symnet.compile.rules.stability import STABILITY
 from symnet.graph.traverse import Graph
 
 
@@ -21,25 +26,43 @@ class Pass:
     rules: Sequence[Rule] = ()
     fold: bool = False
 
-    def __call__(self, graph: Graph, note: Callable[[Fired], None] | None = None) -> Graph:
+    def __call__(
+        self, graph: Graph, note: Callable[[Fired], None] | None = None
+    ) -> Graph:
         return rewrite(graph, self.rules, note, self.fold)
 
+
+# The order matters: a rule that knows a special form stands before the one that would
+# take it apart.
+SIMPLIFY = (*CANCEL, *STABILITY, *INDEXING, *ALGEBRA, *REDUCTIONS, *SHAPES, *PRODUCTS)
 
 PASSES: tuple[Pass, ...] = (
     # Equals first: then the later passes see how often a value is really used.
     Pass("merge"),
-    Pass("simplify", (*ALGEBRA, *REDUCTIONS, *SHAPES), fold=True),
+    # All at once: stable forms show only after the algebra, and make new work for it.
+    Pass("simplify", SIMPLIFY, fold=True),
+    # On the simplified graph again, for rules that ask how often a value is used.
+    Pass("simplify again", SIMPLIFY, fold=True),
+    # When sums have their last form, and before they are hidden in loops.
+    Pass("library", GEMM, fold=True),
+    # Last, for until here the rules know softmax as one operation.
+    Pass("expand", (*COMPOSED, *ALGEBRA, *SHAPES), fold=True),
 )
+# What every program needs, also one that is to be compiled fast.
+NECESSARY = ("merge", "expand")
 
 
-def rewrite_graph(graph: Graph, mode: str = "FAST_RUN", trace: Trace | None = None) -> Graph:
+def rewrite_graph(
+    graph: Graph, mode: str = "FAST_RUN", trace: Trace | None = None
+) -> Graph:
     """The graph made simpler, stabler and cheaper, with the same values.
 
-    mode: FAST_RUN and DebugMode apply every pass, FAST_COMPILE only merges equals.
+    mode: FAST_RUN and DebugMode apply every pass, FAST_COMPILE only what is NECESSARY.
     trace: collects the rules used and the graph after every pass.
     """
-    for step in PASSES[:1] if mode == "FAST_COMPILE" else PASSES:
-        graph = _run(step, graph, trace)
+    for step in PASSES:
+        if mode != "FAST_COMPILE" or step.name in NECESSARY:
+            graph = _run(step, graph, trace)
     return graph
 
 

@@ -14,12 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from symnet.graph.types import TensorType
 from symnet.graph.variables import Apply, Constant, Op, Variable
+from symnet.kernels.views import Size
 from symnet.ops.base import constant
 
 Bindings = Mapping[Variable, Variable]
@@ -48,21 +49,27 @@ def pattern_vars(
     return variables
 
 
+class Knowledge(Protocol):
+    """What the engine knows of the graph."""
+
+    def clients(self, variable: Variable) -> Sequence[Apply | None]:
+        """Who uses a variable; None for an output of the graph."""
+
+    def sizes(self, variable: Variable) -> tuple[Size, ...] | None:
+        """The sizes of a variable, equal ones one object; None where not known."""
+
+    def leaf_size(self, size: Size) -> tuple[Variable, int] | None:
+        """The leaf and the axis of which this is the size."""
+
+
 class Match:
     """A place where a rule's pattern was found: its operation and what the pattern
     variables stand for."""
 
-    __slots__ = ("node", "bound", "_uses", "_same_shape")
+    __slots__ = ("node", "bound", "known")
 
-    def __init__(
-        self,
-        node: Apply,
-        bound: Bindings,
-        uses: Callable[[Variable], int],
-        same_shape: Callable[[Variable, Variable], bool],
-    ) -> None:
-        self.node, self.bound = node, bound
-        self._uses, self._same_shape = uses, same_shape
+    def __init__(self, node: Apply, bound: Bindings, known: Knowledge) -> None:
+        self.node, self.bound, self.known = node, bound, known
 
     def __getitem__(self, variable: Variable) -> Any:
         return self.bound[variable]
@@ -71,14 +78,33 @@ class Match:
     def out(self) -> Variable:
         return self.node.outputs[0]
 
+    def clients(self, variable: Variable) -> Sequence[Apply | None]:
+        """The operations of the graph before this pass that use `variable`, None for an
+        output; nothing for what the pass has made.  Good enough to judge what pays, not
+        what is right."""
+        return self.known.clients(variable)
+
     def used_once(self, variable: Variable) -> bool:
-        """Whether nothing but this place needs `variable`, as far as is known: good
-        enough to judge what pays, not what is right."""
-        return self._uses(variable) <= 1
+        """Whether nothing but this place needs `variable`, as far as is known."""
+        return len(self.known.clients(variable)) <= 1
 
     def same_shape(self, left: Variable, right: Variable) -> bool:
         """Whether two variables certainly have the same shape at every call."""
-        return self._same_shape(left, right)
+        same_rank = left.type.ndim == right.type.ndim
+        return same_rank and self.covers(left, right) and self.covers(right, left)
+
+    def covers(self, wide: Variable, narrow: Variable) -> bool:
+        """Whether `narrow`, combined element by element with `wide`, certainly has the
+        shape of `wide`."""
+        if narrow is wide or all(size == 1 for size in narrow.type.shape):
+            return bool(narrow.type.ndim <= wide.type.ndim)
+        if narrow.type.ndim > wide.type.ndim:
+            return False
+        have, want = self.known.sizes(wide), self.known.sizes(narrow)
+        if have is None or want is None:
+            return False
+        axes = range(-narrow.type.ndim, 0)
+        return all(narrow.type.shape[k] == 1 or have[k] is want[k] for k in axes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,6 +204,10 @@ def instantiate(pattern: Variable, bound: Bindings) -> Variable:
 
 def weak_number(value: Any) -> Constant:
     """A weak constant; a whole float as an int, so that it goes with any dtype."""
-    if isinstance(value, float) and value.is_integer() and np.signbit(value) <= (value < 0):
+    if (
+        isinstance(value, float)
+        and value.is_integer()
+        and np.signbit(value) <= (value < 0)
+    ):
         value = int(value)
     return constant(value)

@@ -20,6 +20,7 @@ from symnet.graph.origin import inherit
 from symnet.graph.traverse import Graph, leaves
 from symnet.graph.types import TensorType
 from symnet.graph.variables import Apply, Constant, Op, Variable, operand_text
+from symnet.kernels.views import Size
 from symnet.ops.arithmetic import second
 from symnet.ops.elementwise import Elementwise, cast
 from symnet.ops.sizes import add_broadcast, specify_shape
@@ -99,7 +100,7 @@ class Rewriter:
         self.constants: dict[Any, Constant] = {}
         self.open: set[Apply] = set()  # replaced, but the replacement is not final yet
         self.steps: dict[Apply, Steps] = {}
-        self.users: dict[Variable, int] = {}
+        self.users: dict[Variable, list[Apply | None]] = {}  # None: an output
         self.warned = False
         self.inference: Inference | None = None
         self.by_op: dict[Op, list[tuple[int, Rule]]] = {}
@@ -115,18 +116,21 @@ class Rewriter:
         self.final.update({v: v for v in self.fixed})
         order = self.graph.toposort()
         self.given.update(order)
-        self._count_users(order)
+        self._find_clients(order)
         for node in order:
             self._walk(node)
         return Graph(self.graph.inputs, [self._final(v) for v in self.graph.outputs])
 
-    def _count_users(self, order: Sequence[Apply]) -> None:
-        users = self.users
+    def _find_clients(self, order: Sequence[Apply]) -> None:
         for node in order:
             for v in node.inputs:
-                users[v] = users.get(v, 0) + 1
+                self.users.setdefault(v, []).append(node)
         for v in self.graph.outputs:
-            users[v] = users.get(v, 0) + 1
+            self.users.setdefault(v, []).append(None)
+
+    def _same_clients(self, old: Variable, new: Variable) -> None:
+        if old in self.users:
+            self.users.setdefault(new, []).extend(self.users[old])
 
     # ---- the walk
 
@@ -174,14 +178,17 @@ class Rewriter:
 
     def _finish(self, old: Apply, current: Apply, new: Sequence[Variable]) -> None:
         self.open.discard(current)
-        for before, middle, after in zip(old.outputs, current.outputs, new, strict=True):
+        for before, middle, after in zip(
+            old.outputs, current.outputs, new, strict=True
+        ):
             result = self._final(after)
             self.final[result] = result
             for variable in (before, middle):
                 if variable not in self.fixed:
                     self.final[variable] = result
+            if result is not middle:
+                self._same_clients(before, result)
             if before is not result:
-                self.users[result] = self.users.get(result, 0) + self.users.get(before, 0)
                 fresh = result.owner is not None and result.owner not in self.given
                 if fresh and before.name and not result.name:
                     result.name = before.name
@@ -207,6 +214,9 @@ class Rewriter:
                 with inherit(node.origin):
                     found = node.clone_with_new_inputs(inputs)
             self.nodes[key] = found
+        if found is not node:
+            for old, new in zip(node.outputs, found.outputs, strict=True):
+                self._same_clients(old, new)
         if node in self.steps:
             self.steps[found] = self.steps[node]
         return found
@@ -238,7 +248,7 @@ class Rewriter:
         return None
 
     def _try(self, rule: Rule, node: Apply, bound: Bindings) -> list[Variable] | None:
-        result = rule.result(Match(node, bound, self._uses, self.same_shape))
+        result = rule.result(Match(node, bound, self))
         if result is None:
             return None
         outputs = [result] if isinstance(result, Variable) else list(result)
@@ -264,26 +274,35 @@ class Rewriter:
             self._found[op] = found
         return found
 
-    def _uses(self, variable: Variable) -> int:
-        return self.users.get(variable, 1)
+    def clients(self, variable: Variable) -> Sequence[Apply | None]:
+        return self.users.get(variable, ())
 
-    def same_shape(self, left: Variable, right: Variable) -> bool:
-        """Whether two final variables certainly have the same shape."""
-        if left is right:
-            return True
-        if left.type.ndim != right.type.ndim:
-            return False
-        if left.type.shape == right.type.shape and None not in left.type.shape:
-            return True
+    # ---- what is known of sizes
+
+    def sizes(self, variable: Variable) -> tuple[Size, ...] | None:
+        """The sizes of a final variable; None where only a run can tell."""
+        try:
+            sizes = self._sizes_from_leaves().sizes_of(variable)
+        except (NotOnHost, ShapeError, IndexError):
+            return None
+        return tuple(self._sizes_from_leaves().one_of(size) for size in sizes)
+
+    def leaf_size(self, size: Size) -> tuple[Variable, int] | None:
+        """The leaf and the axis of which this is the size."""
+        if size.op != "argument":
+            return None
+        given = self._sizes_from_leaves().arguments[size.value]
+        return None if given.axis is None else (given.leaf, given.axis)
+
+    def _sizes_from_leaves(self) -> Inference:
         if self.inference is None:
-            needed = [*self.graph.inputs, *leaves(self.graph.outputs, self.graph.inputs)]
+            needed = [
+                *self.graph.inputs,
+                *leaves(self.graph.outputs, self.graph.inputs),
+            ]
             unknown = [v for v in dict.fromkeys(needed) if not isinstance(v, Constant)]
             self.inference = Inference(unknown)
-        try:
-            sizes = self.inference.sizes_of(left), self.inference.sizes_of(right)
-        except (NotOnHost, ShapeError, IndexError, KeyError):
-            return False
-        return all(self.inference.same(a, b) for a, b in zip(*sizes, strict=True))
+        return self.inference
 
     # ---- termination
 
@@ -321,7 +340,11 @@ def conform(new: Variable, old: Variable, rule: str) -> Variable:
         return new
     result = cast(new, old.type.dtype)
     node = old.owner
-    if lacks_shape(result, old) and node is not None and isinstance(node.op, Elementwise):
+    if (
+        lacks_shape(result, old)
+        and node is not None
+        and isinstance(node.op, Elementwise)
+    ):
         for operand in node.inputs:
             if lacks_shape(result, old) and lacks_shape(result, operand):
                 result = second(operand, result)
@@ -337,7 +360,9 @@ def conform(new: Variable, old: Variable, rule: str) -> Variable:
             if b == 1 and a is None]  # fmt: skip
     if ones:
         return add_broadcast(result, *ones)
-    if any(b is not None and a is None for a, b in zip(result.type.shape, old.type.shape)):
+    if any(
+        b is not None and a is None for a, b in zip(result.type.shape, old.type.shape)
+    ):
         return specify_shape(result, old.type.shape)
     return result
 

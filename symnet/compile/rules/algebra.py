@@ -191,8 +191,12 @@ POWERS = [
     Rule("root_of_square", sqrt(sqr(x)), absolute(x), is_real),
     Rule("constant_power", pow(x, c), lambda m: power(m[x], number(m[c]))),
     Rule("reciprocal", reciprocal, lambda m: true_div(1, m.node.inputs[0])),
+    Rule("common_divisor_of_sum", true_div(x, z) + true_div(y, z), true_div(x + y, z),
+         lambda m: m[z].type.ndim == 0 and m[x].type.ndim == m[y].type.ndim),
+    Rule("common_divisor_of_difference", true_div(x, z) - true_div(y, z),
+         true_div(x - y, z), lambda m: m[z].type.ndim == 0 and m[x].type.ndim == m[y].type.ndim),
     Rule("multiply_by_reciprocal", x * true_div(1, y), true_div(x, y), is_real),
-]
+]  # fmt: skip
 
 
 def power(base: Any, exponent: Any) -> Variable | None:
@@ -219,7 +223,7 @@ def _product(base: Any, exponent: float) -> Variable | None:
     if exponent in (2, 4):
         square: Variable = sqr(base)
         return square if exponent == 2 else sqr(square)
-    return base * sqr(base) if exponent == 3 else None  # type: ignore[no-any-return]
+    return base * sqr(base) if exponent == 3 else None
 
 
 # ---- casts
@@ -249,4 +253,3 @@ def holds_all(dtype: str, wider: str) -> bool:
 CASTS = [Rule("cast_of_cast", Cast, _cast_of_cast)]
 
 ALGEBRA: list[Rule] = [*NEUTRAL, *SIGNS, *CONSTANTS, *POWERS, *CASTS]
-

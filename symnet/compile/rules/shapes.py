@@ -47,7 +47,11 @@ def filled(variable: Variable) -> Variable | None:
     node = variable.owner
     if node is not None and node.op == second and lacks_shape(node.inputs[1], variable):
         return node.inputs[1]
-    if node is not None and isinstance(node.op, Alloc) and lacks_shape(node.inputs[0], variable):
+    if (
+        node is not None
+        and isinstance(node.op, Alloc)
+        and lacks_shape(node.inputs[0], variable)
+    ):
         return node.inputs[0]
     return None
 
@@ -72,7 +76,7 @@ def _fill_among_operands(match: Match) -> Variable | None:
         if value is None:
             continue
         others = inputs[:k] + inputs[k + 1 :]
-        covered = any(match.same_shape(other, operand) for other in others)
+        covered = any(match.covers(other, operand) for other in others)
         if covered or not isinstance(operand, Constant):
             inputs[k] = value
             outer += [] if covered else [operand]
@@ -129,29 +133,29 @@ def _leading_axes(match: Match) -> Variable | None:
     rank = match.out.type.ndim
     inputs = list(node.inputs)
     for k, operand in enumerate(node.inputs):
-        order = operand.owner.op.new_order if _is_dimshuffle(operand) else ()
-        added = len(order) - operand.owner.inputs[0].type.ndim if operand.owner else 0
-        if added <= 0 or order != ("x",) * added + tuple(range(len(order) - added)):
+        below = operand.owner
+        if below is None or not isinstance(below.op, DimShuffle):
+            continue
+        order, inner = below.op.new_order, below.inputs[0]
+        added = len(order) - inner.type.ndim
+        if added <= 0 or order != ("x",) * added + tuple(range(inner.type.ndim)):
             continue
         if any(v.type.ndim == rank for v in inputs[:k] + inputs[k + 1 :]):
-            inputs[k] = operand.owner.inputs[0]  # type: ignore[union-attr]
+            inputs[k] = inner
     if all(a is b for a, b in zip(inputs, node.inputs)):
         return None
     return node.op.make_node(*inputs).outputs[0]  # type: ignore[no-any-return]
 
 
-def _is_dimshuffle(variable: Variable) -> bool:
-    return variable.owner is not None and isinstance(variable.owner.op, DimShuffle)
-
-
 def _dimshuffle_of_dimshuffle(match: Match) -> Variable | None:
-    inner = match.node.inputs[0]
-    if not _is_dimshuffle(inner):
+    inner = match.node.inputs[0].owner
+    if inner is None or not isinstance(inner.op, DimShuffle):
         return None
-    assert inner.owner is not None
-    before = inner.owner.op.new_order
-    order = [axis if axis == "x" else before[axis] for axis in match.node.op.new_order]
-    return dimshuffle(inner.owner.inputs[0], *order)
+    before = inner.op.new_order
+    order = [
+        axis if axis == "x" else before[int(axis)] for axis in match.node.op.new_order
+    ]
+    return dimshuffle(inner.inputs[0], *order)
 
 
 def _dimshuffle_identity(match: Match) -> Variable | None:
@@ -163,14 +167,20 @@ def _dimshuffle_identity(match: Match) -> Variable | None:
 def _dimshuffle_of_fill(match: Match) -> Variable | None:
     """The axes of second(x, value) moved: those of x and of value are moved."""
     node = match.node.inputs[0].owner
-    if node is None or node.op != second or match.node.op.dropped(node.outputs[0].type.ndim):
+    if (
+        node is None
+        or node.op != second
+        or match.node.op.dropped(node.outputs[0].type.ndim)
+    ):
         return None
     like, value = node.inputs
     rank = node.outputs[0].type.ndim
     if like.type.ndim != rank:
         return None
     order = match.node.op.new_order
-    padded = dimshuffle(value, *["x"] * (rank - value.type.ndim), *range(value.type.ndim))
+    padded = dimshuffle(
+        value, *["x"] * (rank - value.type.ndim), *range(value.type.ndim)
+    )
     return second(dimshuffle(like, *order), dimshuffle(padded, *order))  # type: ignore[no-any-return]
 
 
@@ -219,10 +229,14 @@ AXES = [
 
 
 def _size(match: Match) -> Variable | None:
-    """The size of a result as a size of what it is made from."""
+    """The size of a result as a size of a leaf, or at least of what it is made from."""
     axis, operand = match.node.op.i, match.node.inputs[0]
     if operand.type.shape[axis] is not None:
         return shape_i(operand, axis)
+    sizes = match.known.sizes(operand)
+    leaf = match.known.leaf_size(sizes[axis]) if sizes is not None else None
+    if leaf is not None and leaf != (operand, axis):
+        return shape_i(*leaf)
     node = operand.owner
     if node is None:
         return None
@@ -231,7 +245,8 @@ def _size(match: Match) -> Variable | None:
         origin = source(operand, match)
         return None if origin is operand else shape_i(origin, axis)
     if isinstance(node.op, Alloc):
-        return node.inputs[1 + axis]
+        asked: Variable = node.inputs[1 + axis]
+        return asked
     if isinstance(node.op, DimShuffle):
         return shape_i(below, node.op.new_order[axis])
     if isinstance(node.op, Reduce):
