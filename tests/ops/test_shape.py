@@ -103,7 +103,8 @@ def test_squeeze():
 
 
 @pytest.mark.parametrize(
-    "shape", [(6, 4), (-1,), (4, -1), (2, -1, 2), (24,), (1, 24, 1), -1, np.array([8, 3])]
+    "shape",
+    [(6, 4), (-1,), (4, -1), (2, -1, 2), (24,), (1, 24, 1), -1, np.array([8, 3])],
 )
 def test_reshape(shape):
     x = cube()
@@ -122,7 +123,11 @@ def test_reshape_by_variables():
     vector = variable(2, dtype="int32", name="v")
     same(x.reshape((n, -1)), VALUE.reshape(8, 3), {x: VALUE, n: 8})
     same(x.reshape((x.shape[0], -1)), VALUE.reshape(2, 12), {x: VALUE})
-    same(x.reshape((x.shape[2] * x.shape[0], x.shape[1])), VALUE.reshape(8, 3), {x: VALUE})
+    same(
+        x.reshape((x.shape[2] * x.shape[0], x.shape[1])),
+        VALUE.reshape(8, 3),
+        {x: VALUE},
+    )
     same(x.reshape(vector, ndim=2), VALUE.reshape(8, 3), {x: VALUE, vector: [8, 3]})
     same(x.reshape(x.shape[::-1]), VALUE.reshape(4, 3, 2), {x: VALUE})
     same(x.reshape((6, 4), 2), VALUE.reshape(6, 4), {x: VALUE})
@@ -155,7 +160,10 @@ def test_reshape_without_elements():
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.lists(st.integers(1, 4), min_size=1, max_size=4), st.randoms(use_true_random=False))
+@given(
+    st.lists(st.integers(1, 4), min_size=1, max_size=4),
+    st.randoms(use_true_random=False),
+)
 def test_reshape_finds_the_missing_size(sizes, random):
     value = np.arange(prod(sizes))
     target = list(sizes)
@@ -261,7 +269,10 @@ def test_filled():
         (A.zeros_like(x), np.zeros((3, 4))),
         (A.ones_like(x, dtype="int32"), np.ones((3, 4), "int32")),
         (A.full_like(x, 4), np.full((3, 4), 4.0)),
-        (A.broadcast_to(Z.addbroadcast(x[:1], 0), (n, 4)), np.tile(VALUE[0][:1], (3, 1))),
+        (
+            A.broadcast_to(Z.addbroadcast(x[:1], 0), (n, 4)),
+            np.tile(VALUE[0][:1], (3, 1)),
+        ),
         (A.empty((0, n)), np.zeros((0, 3))),
     ]
     for expression, expected in cases:
@@ -286,7 +297,9 @@ def test_alloc_refuses():
 
 
 def test_alloc_gradient():
-    verify_grad(lambda v: A.alloc(v, 3, 2, 4) * np.arange(24.0).reshape(3, 2, 4), [VALUE[0][:1]])
+    verify_grad(
+        lambda v: A.alloc(v, 3, 2, 4) * np.arange(24.0).reshape(3, 2, 4), [VALUE[0][:1]]
+    )
     verify_grad(lambda v: A.alloc(v, 3) * np.arange(3.0), [np.array(2.0)])
 
 
