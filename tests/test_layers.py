@@ -26,7 +26,8 @@ kernels.llvm.words kernels.llvm.instructions kernels.llvm.native
 kernels.llvm.text kernels.llvm.primitives kernels.llvm.nest
 kernels.llvm.addresses kernels.llvm.points kernels.llvm.reductions
 kernels.llvm.emit kernels.llvm.cache kernels.llvm
-kernels.launch kernels.threads kernels.runner kernels.calls kernels.boundary kernels
+kernels.launch kernels.threads kernels.runner kernels.callblock kernels.calls
+kernels.boundary kernels
 
 shared
 ops.base ops.elementwise ops.methods ops.arithmetic ops.operators ops.functions ops.inputs
@@ -41,7 +42,8 @@ compile.arguments
 compile.folding compile.patterns
 compile.host compile.infer compile.rewrite
 compile.rules.algebra compile.rules.shapes compile.rules.reductions
-compile.rules.stability compile.rules.library compile.rules.loops compile.rules
+compile.rules.stability compile.rules.cancel compile.rules.indexing
+compile.rules.library compile.rules.composed compile.rules
 compile.passes
 compile.program compile.calls compile.reads compile.fuse compile.lower compile.memory
 compile.plan compile.segments compile.trouble compile.engine
