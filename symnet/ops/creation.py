@@ -130,7 +130,8 @@ def arange(
 ) -> Variable:
     """The numbers start, start + step, ... before stop; `arange(n)` counts from 0.
 
-    Dtypes: int64 for integers (uint64 where one of them is); floats as their sum.
+    Dtypes: int64 for integers (uint64 where one of them is); float64 for floats, but
+        that of their sum where floatX is smaller and none of them is float64.
     Raises: TypeError for what is no real scalar; ValueError for a step of 0.
     """
     if stop is None:
@@ -145,12 +146,18 @@ def arange(
                 )
             )
     if dtype is None:
-        common = common_dtype(numbers)
-        dtype = common if common in (*FLOATS, "uint64") else "int64"
+        dtype = _range_dtype(common_dtype(numbers))
     elif dtype == "floatX":
         dtype = config.floatX
     result: Variable = Arange(dtype)(*[cast(v, v.type.dtype) for v in numbers])
     return result
+
+
+def _range_dtype(common: str) -> str:
+    if common not in FLOATS:
+        return "uint64" if common == "uint64" else "int64"
+    small = config.cast_policy == "numpy+floatX" and config.floatX != "float64"
+    return common if small else "float64"
 
 
 # ---- grids

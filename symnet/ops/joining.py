@@ -12,7 +12,14 @@ from symnet.graph.variables import Apply, Constant, Variable, operand_text
 from symnet.kernels import views
 from symnet.kernels.views import ZERO, Size, View
 from symnet.ops.alloc import zeros_like
-from symnet.ops.base import Sizes, TensorOp, ViewOp, as_tensor, common_dtype, normalize_axis
+from symnet.ops.base import (
+    Sizes,
+    TensorOp,
+    ViewOp,
+    as_tensor,
+    common_dtype,
+    normalize_axis,
+)
 from symnet.ops.elementwise import cast
 from symnet.ops.shape import shape_padaxis
 from symnet.ops.sizes import (
