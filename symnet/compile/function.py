@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from symnet.errors import message
 from symnet.graph.pickling import Packed, pack, unpack
 from symnet.graph.traverse import Graph, clone_replace, leaves
 from symnet.graph.variables import Variable, operand_text
+from symnet.kernels.callblock import RETURN_LIST, RETURN_ONE
 from symnet.ops.methods import method
 from symnet.shared import SharedVariable
 
@@ -47,10 +48,37 @@ class Function:
         self._types = [v.type for v in variables]
         self._names = {one.name: k for k, one in enumerate(request.inputs) if one.name}
 
+    def __new__(cls, *args: Any, **kwargs: Any) -> Function:
+        """Each function has a class of its own, whose `__call__` becomes the builtin that
+        runs its latest plan: no Python code then stands between a call and native code."""
+        return object.__new__(type(cls.__name__, (cls,), {"__module__": cls.__module__}))
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.call(*args, **kwargs)
+
+    def call(self, *args: Any, **kwargs: Any) -> Any:
+        """A call by way of Python: converts arguments, makes plans; the builtin hands
+        over to it whatever is not exactly as in the call before."""
         arrays = self.read_arguments(args, kwargs)
         results = self.engine.run(arrays)
+        if self.request.form != "dict":
+            self._enter_directly(arrays)
         return self.hand_out(results)
+
+    def _enter_directly(self, arrays: Sequence[Any]) -> None:
+        """From now on calls like this one go to native code at once."""
+        make = getattr(self.engine, "builtin", None)
+        if make is None:
+            return
+        form = RETURN_ONE if self.request.form == "one" else RETURN_LIST
+        builtin = make(arrays, form, Fallback(self))
+        if builtin is not None:
+            type(self).__call__ = builtin
+
+    def __del__(self) -> None:
+        # The class would keep the plan's memory until the garbage collector finds it.
+        if "__call__" in type(self).__dict__:
+            del type(self).__call__
 
     def hand_out(self, results: Sequence[Any]) -> Any:
         """Results in the form in which the outputs were asked for."""
@@ -187,6 +215,19 @@ class Function:
     def __repr__(self) -> str:
         inputs = ", ".join(operand_text(one.variable) for one in self.request.inputs)
         return f"<function {self.name or ''}({inputs})>"
+
+
+class Fallback:
+    """Takes a builtin's calls to the function, without keeping the function alive."""
+
+    def __init__(self, target: Function) -> None:
+        self.target = ref(target)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        target = self.target()
+        if target is None:
+            raise ReferenceError("the function is gone")
+        return target.call(*args, **kwargs)
 
 
 def _restore(

@@ -46,8 +46,10 @@ class Mode:
         request: Request,
     ) -> Runs:
         """What runs the rewritten outputs and updates of a request."""
-        kind = ReferenceEngine if self.by_reference else Engine
-        return kind(inputs, outputs, updates)
+        if self.by_reference:
+            return ReferenceEngine(inputs, outputs, updates)
+        numbers = [not i.strict and i.allow_downcast is not False for i in request.inputs]
+        return Engine(inputs, outputs, updates, numbers)
 
     def __repr__(self) -> str:
         return f"Mode {self.name}"

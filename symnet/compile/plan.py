@@ -50,6 +50,7 @@ class Plan:
     cost_ns: float
     owners: Sequence[Step]  # the step behind each native step, for errors and profiles
     arena_bytes: int
+    shapes: dict[Any, tuple[int, ...]]  # of the leaves
     keep: list[Any] = field(default_factory=list)
 
 
@@ -131,11 +132,11 @@ class Planner:
 
     @cached_property
     def _everything(self) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
-        demands = [d.condition for d in self.program.demands]
-        shown = [s for d in self.program.demands for s in d.shown]
-        return make_function(
-            [*self.fixed, *self.offsets, *self.program.parameters, *demands, *shown]
-        )
+        return make_function([*self.fixed, *self.offsets, *self.program.parameters])
+
+    @cached_property
+    def _conditions(self) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
+        return make_function([d.condition for d in self.program.demands])
 
     # ---- making a plan
 
@@ -144,15 +145,19 @@ class Planner:
 
         Raises: what the demands say (ShapeError, IndexError, ...) where one fails.
         """
+        self.check(arguments, shapes)
         values = iter(self._everything(arguments))
         numbers = {s: int(next(values)) for s in [*self.fixed, *self.offsets]}
         parameters = [int(next(values)) for _ in self.program.parameters]
-        held = [bool(next(values)) for _ in self.program.demands]
-        shown = [[next(values) for _ in d.shown] for d in self.program.demands]
-        for demand, holds, seen in zip(self.program.demands, held, shown, strict=True):
+        return Binding(self, numbers, parameters, shapes).plan()
+
+    def check(self, arguments: Sequence[int], shapes: Sequence[tuple[int, ...]]) -> None:
+        """Raise what the first demand says that these host arguments do not meet."""
+        values = self._conditions(arguments)
+        for demand, holds in zip(self.program.demands, values, strict=True):
             if not holds:
+                seen = make_function(demand.shown)(arguments) if demand.shown else ()
                 raise self.failure(demand, seen, shapes)
-        return Binding(self, numbers, parameters).plan()
 
     def failure(
         self, demand: Demand, seen: Sequence[Any], shapes: Sequence[tuple[int, ...]]
@@ -201,8 +206,14 @@ class Binding:
     """One plan in the making."""
 
     def __init__(
-        self, planner: Planner, numbers: dict[Size, int], parameters: Sequence[int]
+        self,
+        planner: Planner,
+        numbers: dict[Size, int],
+        parameters: Sequence[int],
+        shapes: Sequence[tuple[int, ...]],
     ) -> None:
+        leaves = [*planner.program.inputs, *planner.program.shared]
+        self.shapes = dict(zip(leaves, shapes, strict=True))
         self.planner = planner
         self.program = planner.program
         self.numbers = numbers
@@ -242,6 +253,7 @@ class Binding:
             self.cost,
             [step for step, _, _, _ in native],
             arena.nbytes,
+            self.shapes,
             [*self.keep, arena],
         )
 
