@@ -9,6 +9,13 @@ whole inner programs are all steps.
 A patch is three words that put an address where a step will look for it: the address of
 the place, the number of a base (an argument, an output, a shared variable, the arena) and
 the distance in bytes from there.
+
+A window is a number that depends on an integer argument of the call, such as the distance
+of a minibatch from the start of its array: start + value * step, for values from `low`
+to `high`, is written to a place (the third word of a patch, or a number that a kernel
+reads).
+
+A call block is the list of all that (see `callblock`, which writes it).
 """
 
 from __future__ import annotations
@@ -20,8 +27,11 @@ from symnet.kernels.llvm.words import (
     C_LIBRARY,
     External,
     call,
+    compare_exchange,
     load,
     load_i8,
+    load_i16,
+    load_i32,
     stack,
     store,
 )
@@ -30,6 +40,22 @@ from symnet.kernels.threads import parallel_for
 STEP_WORDS = 4
 PATCH_WORDS = 3
 MOVE_WORDS = 4
+WINDOW_WORDS = 8  # place, base, bytes of the integer, mask, step, start, low, high
+
+# The call block, by word.
+BUSY = 0  # the thread that is running it, or 0
+ARGUMENT_COUNT, ARGUMENTS = 1, 2
+CELL_COUNT, CELLS = 3, 4
+OUTPUT_COUNT, OUTPUTS = 5, 6
+WINDOW_COUNT, WINDOWS = 7, 8
+PATCH_COUNT, PATCHES = 9, 10
+PROGRAM_COUNT, PROGRAM = 11, 12  # the steps
+BASES = 13
+FORM = 14  # of the result
+RELEASE = 15  # whether other Python threads may run meanwhile
+TIMES = 16  # address of a counter for each step, or 0
+FALLBACK, FAILURE = 17, 18  # Python functions
+HEADER_WORDS = 19
 
 TIMED = hasattr(time, "CLOCK_MONOTONIC")
 if TIMED:
@@ -86,6 +112,49 @@ def run_timed(steps: int, count: int, times: int) -> int:
         store(times, k, load(times, k) + now - before)
         before = now
     return 0
+
+
+@native
+def claim(block: int, thread: int) -> int:
+    """Begin to use a call block; 0 if somebody does already."""
+    return compare_exchange(block, BUSY, 0, thread)
+
+
+@native
+def read_integer(address: int, size: int, mask: int) -> int:
+    """An integer of `size` bytes; `mask` cuts unsigned ones."""
+    if size == 8:
+        return load(address, 0)
+    if size == 4:
+        return load_i32(address, 0) & mask
+    if size == 2:
+        return load_i16(address, 0) & mask
+    return load_i8(address, 0) & mask
+
+
+@native
+def slide(block: int) -> int:
+    """Set the windows by the integers of this call; 0 if one is out of its range."""
+    bases = load(block, BASES)
+    for k in range(load(block, WINDOW_COUNT)):
+        window = load(block, WINDOWS) + 8 * WINDOW_WORDS * k
+        address = load(bases, load(window, 1))
+        value = read_integer(address, load(window, 2), load(window, 3))
+        if value < load(window, 6) or value > load(window, 7):
+            return 0
+        store(load(window, 0), 0, load(window, 5) + value * load(window, 4))
+    return 1
+
+
+@native
+def start(block: int) -> int:
+    """Run a call block whose bases are set; result as of `run`."""
+    patch(load(block, PATCHES), load(block, PATCH_COUNT), load(block, BASES))
+    if load(block, TIMES) != 0:
+        return run_timed(
+            load(block, PROGRAM), load(block, PROGRAM_COUNT), load(block, TIMES)
+        )
+    return run(load(block, PROGRAM), load(block, PROGRAM_COUNT))
 
 
 # The argument block of `repeat`, by word.

@@ -118,6 +118,16 @@ def atomic_load(address: int, index: int) -> int:
 @instruction("""
     %p = inttoptr i64 {address} to ptr
     %q = getelementptr i64, ptr %p, i64 {index}
+    store atomic i64 {value}, ptr %q release, align 8
+""")
+def atomic_store(address: int, index: int, value: int) -> int:
+    """Write a word after everything that was written before."""
+    return store(address, index, value)
+
+
+@instruction("""
+    %p = inttoptr i64 {address} to ptr
+    %q = getelementptr i64, ptr %p, i64 {index}
     {result} = atomicrmw xchg ptr %q, i64 {value} seq_cst, align 8
 """)
 def exchange(address: int, index: int, value: int) -> int:

@@ -1,0 +1,324 @@
+"""Call blocks: all that one call of a compiled function needs, as words in memory.
+
+A call block says which arrays are expected, where shared variables lie, which outputs to
+make, and which steps to run on them.  Native code reads it: `boundary.enter` for a call
+from Python, `runner.start` for the steps.  `execute` does in Python what `enter` does
+natively.
+"""
+
+from __future__ import annotations
+
+import platform
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from symnet.kernels import runner
+from symnet.kernels.llvm.words import load
+from symnet.kernels.runner import (
+    ARGUMENT_COUNT,
+    BASES,
+    BUSY,
+    CELL_COUNT,
+    FAILURE,
+    FALLBACK,
+    FORM,
+    OUTPUT_COUNT,
+    RELEASE,
+    claim,
+    slide,
+    start,
+)
+
+Words = np.ndarray[Any, np.dtype[np.int64]]
+CPYTHON = platform.python_implementation() == "CPython"
+
+# Records of the call block, by word.
+ARGUMENT_WORDS = 12
+(
+    A_BASE, A_KIND, A_RANK, A_DIMS, A_STRIDES, A_FLAGS,
+    A_NUMBERS, A_SCRATCH, A_SCALAR, A_LOW, A_HIGH,
+) = range(11)  # fmt: skip
+CELL_WORDS = 3  # base, cell, version
+OUTPUT_WORDS = 4  # base, dtype, rank, dims
+
+AS_FLOAT64, AS_FLOAT32, AS_INTEGER, AS_BOOLEAN = 1, 2, 3, 4  # how a number is taken
+RETURN_LIST, RETURN_ONE, RETURN_NONE = 0, 1, 2
+CONTIGUOUS, ALIGNED = 0x001, 0x100  # NumPy's flags
+KIND = 3  # word of a dtype: kind, type letter, byte order, unused, type number
+KIND_MASK = ~(0xFF << 24)  # without the unused byte
+
+
+def kind_word(dtype: Any) -> int:
+    """The word that tells NumPy's own dtypes apart (0 where objects have no address)."""
+    return load(id(np.dtype(dtype)), KIND) & KIND_MASK if CPYTHON else 0
+
+
+@dataclass(frozen=True)
+class Argument:
+    """What an argument must be: an array of this dtype and shape, C-contiguous or with
+    exactly these strides; its address becomes base number `base`.
+
+    A 0-d argument may also be a NumPy scalar of the same dtype and, with `numbers`, a
+    Python number that the dtype holds (a float for float32 is rounded).
+    """
+
+    dtype: str
+    shape: tuple[int, ...]
+    base: int
+    strides: tuple[int, ...] | None = None
+    numbers: bool = True
+
+
+class Cell(NamedTuple):
+    """A shared variable: two words at `address`, of which the second must be `version`
+    and the first is the address of the data."""
+
+    address: int
+    version: int
+    base: int
+
+
+class Output(NamedTuple):
+    """A new C-contiguous array for every call."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    base: int
+
+
+class Window(NamedTuple):
+    """`start + value * step` is written to the word at address `place`, where `value` is
+    the 0-d integer argument (or other integer of `dtype`) at base `base`.  A call with a
+    value outside low..high goes to the fallback."""
+
+    place: int
+    base: int
+    dtype: str
+    step: int
+    start: int
+    low: int
+    high: int
+
+
+class CallBlock(np.ndarray[Any, np.dtype[np.int64]]):
+    """The words that `enter` and `runner.start` read; made by `call_block`.
+
+    It keeps alive what its words point to.
+    """
+
+    address: int
+    arguments: Sequence[Argument]
+    cells: Sequence[Cell]
+    outputs: Sequence[Output]
+    fallback: Callable[..., Any]
+    failure: Callable[[int], Any]
+    bases: Words
+    keep: Sequence[Any]
+
+    def set_times(self, times: Words | None) -> None:
+        """Add the nanoseconds of every step to the words of `times`; None: no more."""
+        self[runner.TIMES] = 0 if times is None else times.ctypes.data
+        self.times = times
+
+    def set_fallback(self, fallback: Callable[..., Any]) -> None:
+        """Exchange the function for calls that do not fit."""
+        self[FALLBACK] = id(fallback)
+        self.fallback = fallback
+
+
+def _number_words(argument: Argument) -> list[int]:
+    """How Python numbers are taken (A_NUMBERS), NumPy's scalar type, and the range of
+    integers that the dtype holds exactly."""
+    dtype = np.dtype(argument.dtype)
+    how = {"f8": AS_FLOAT64, "f4": AS_FLOAT32, "b1": AS_BOOLEAN}.get(dtype.str[1:], 0)
+    if dtype.kind in "iu":
+        how = AS_INTEGER
+    if argument.shape or not how:
+        return [0, 0, 0, 0, 0]
+    if not argument.numbers:
+        return [0, 0, id(dtype.type), 0, 0]
+    if how == AS_INTEGER:
+        limits = np.iinfo(dtype)
+        low, high = int(limits.min), min(int(limits.max), 2**63 - 1)
+    else:
+        high = 2 ** (53 if how == AS_FLOAT64 else 24) if how != AS_BOOLEAN else -1
+        low = -high
+    return [how, 0, id(dtype.type), low, high]
+
+
+class _Layout:
+    """Words in the making.  Addresses of other parts are noted, and put in at the end."""
+
+    def __init__(self) -> None:
+        self.words = [0] * runner.HEADER_WORDS
+        self.inner: list[int] = []
+
+    def place(self, words: Sequence[int]) -> int:
+        """Append words; the position of the first."""
+        self.words += words
+        return len(self.words) - len(words)
+
+    def point(self, word: int, position: int) -> None:
+        """Let `word` hold the address of the word at `position`."""
+        self.words[word] = position
+        self.inner.append(word)
+
+    def table(self, count_word: int, records: Sequence[Sequence[int]]) -> int:
+        """Append records and enter them in the header; the position of the first."""
+        position = self.place([word for record in records for word in record])
+        self.words[count_word] = len(records)
+        self.point(count_word + 1, position)
+        return position
+
+    def finish(self) -> CallBlock:
+        block = np.array(self.words, np.int64).view(CallBlock)
+        block.address = block.ctypes.data
+        block[self.inner] = block[self.inner] * 8 + block.address
+        return block
+
+
+def call_block(
+    *,
+    arguments: Sequence[Argument] = (),
+    cells: Sequence[Cell] = (),
+    outputs: Sequence[Output] = (),
+    windows: Sequence[Window] = (),
+    base_count: int,
+    constants: Mapping[int, int] | None = None,
+    patches: tuple[int, int] = (0, 0),
+    steps: tuple[int, int] = (0, 0),
+    form: int = RETURN_LIST,
+    release: bool = False,
+    fallback: Callable[..., Any],
+    failure: Callable[[int], Any],
+    keep: Sequence[Any] = (),
+) -> CallBlock:
+    """The call block of a plan.
+
+    base_count: how many bases there are; `constants` gives those that never change.
+    patches, steps: address and number of the records (see `runner`).
+    form: RETURN_LIST, RETURN_ONE (of one output) or RETURN_NONE (of none).
+    release: let other Python threads run meanwhile; pays above some microseconds.
+    fallback: called as the function was, when something does not fit.
+    failure: called with the number of the step that failed; it must raise.
+    keep: whatever must live as long as the block.
+
+    Raises: ValueError where the form does not fit the number of outputs.
+    """
+    if form != RETURN_LIST and len(outputs) != {RETURN_ONE: 1, RETURN_NONE: 0}[form]:
+        raise ValueError(f"{len(outputs)} outputs cannot be returned in form {form}")
+    layout = _Layout()
+    _lay_arguments(layout, arguments)
+    layout.table(CELL_COUNT, [(c.base, c.address, c.version) for c in cells])
+    position = layout.table(
+        OUTPUT_COUNT, [(o.base, id(np.dtype(o.dtype)), len(o.shape), 0) for o in outputs]
+    )
+    for k, output in enumerate(outputs):
+        layout.point(position + OUTPUT_WORDS * k + 3, layout.place(output.shape))
+    layout.table(runner.WINDOW_COUNT, [_window_words(w) for w in windows])
+    fixed = constants or {}
+    bases = layout.place([fixed.get(k, 0) for k in range(base_count)])
+    layout.point(BASES, bases)
+    words = layout.words
+    words[runner.PATCHES], words[runner.PATCH_COUNT] = patches
+    words[runner.PROGRAM], words[runner.PROGRAM_COUNT] = steps
+    words[FORM], words[RELEASE] = form, int(release)
+    words[FALLBACK], words[FAILURE] = id(fallback), id(failure)
+    block = layout.finish()
+    block.bases = np.frombuffer(block, np.int64, base_count, 8 * bases)
+    block.arguments, block.cells, block.outputs = arguments, cells, outputs
+    block.fallback, block.failure = fallback, failure
+    block.keep = (*keep, [np.dtype(o.dtype) for o in outputs])
+    return block
+
+
+def _lay_arguments(layout: _Layout, arguments: Sequence[Argument]) -> None:
+    records = [
+        [a.base, kind_word(a.dtype), len(a.shape), 0, 0, 0, *_number_words(a), 0]
+        for a in arguments
+    ]
+    position = layout.table(ARGUMENT_COUNT, records)
+    for k, argument in enumerate(arguments):
+        record = position + ARGUMENT_WORDS * k
+        layout.point(record + A_DIMS, layout.place(argument.shape))
+        layout.point(record + A_SCRATCH, layout.place([0]))
+        layout.words[record + A_FLAGS] = ALIGNED
+        if argument.strides is None:
+            layout.words[record + A_FLAGS] |= CONTIGUOUS
+        elif argument.shape:
+            layout.point(record + A_STRIDES, layout.place(argument.strides))
+
+
+def _window_words(window: Window) -> list[int]:
+    dtype = np.dtype(window.dtype)
+    if dtype.kind not in "iub":
+        raise TypeError(f"a window moves by an integer, not {dtype}")
+    mask = -1 if dtype.kind == "i" or dtype.itemsize == 8 else 2 ** (8 * dtype.itemsize) - 1
+    bounds = (window.step, window.start, window.low, window.high)
+    return [window.place, window.base, dtype.itemsize, mask, *bounds]
+
+
+def execute(
+    block: CallBlock, arguments: Sequence[np.ndarray[Any, Any]], windows: bool = True
+) -> list[np.ndarray[Any, Any]]:
+    """Run a block from Python, with arrays that are as it expects; the outputs.
+
+    For the fallback, after it has converted arguments or chosen another plan.  Waits
+    while another thread runs the block.  windows=False: they are set already.
+
+    Raises: ValueError for an argument that does not fit; IndexError for an integer out
+    of its window's range; RuntimeError where the block runs already in this thread, or
+    a shared variable has changed; whatever `failure` raises.
+    """
+    for number, (argument, array) in enumerate(zip(block.arguments, arguments, strict=True)):
+        _check(number, argument, array)
+    _wait_and_claim(block)
+    try:
+        for argument, array in zip(block.arguments, arguments, strict=True):
+            block.bases[argument.base] = array.ctypes.data
+        for cell in block.cells:
+            if load(cell.address, 1) != cell.version:
+                raise RuntimeError("a shared variable has changed its shape")
+            block.bases[cell.base] = load(cell.address, 0)
+        results = [np.empty(o.shape, o.dtype) for o in block.outputs]
+        for output, array in zip(block.outputs, results, strict=True):
+            block.bases[output.base] = array.ctypes.data
+        if windows and not slide(block.address):
+            raise IndexError("an integer argument is out of its range")
+        status = start(block.address)
+    finally:
+        block[BUSY] = 0
+    if status:
+        block.failure(status - 1)
+        raise RuntimeError(f"step {status - 1} of a compiled function failed")
+    return results
+
+
+def _check(number: int, argument: Argument, array: np.ndarray[Any, Any]) -> None:
+    flags = array.flags
+    layout = (
+        flags.c_contiguous if argument.strides is None else array.strides == argument.strides
+    )
+    if (
+        array.dtype != argument.dtype
+        or array.shape != argument.shape
+        or not (layout and flags.aligned)
+    ):
+        raise ValueError(
+            f"argument {number} must be {argument.dtype}{list(argument.shape)}, aligned and "
+            f"with strides {argument.strides or 'of C order'}; it is "
+            f"{array.dtype}{list(array.shape)} with strides {array.strides}"
+        )
+
+
+def _wait_and_claim(block: CallBlock) -> None:
+    me = threading.get_ident()
+    while not claim(block.address, me):
+        if block[BUSY] == me:
+            raise RuntimeError("a compiled function was called while it ran in this thread")
+        time.sleep(2e-5)

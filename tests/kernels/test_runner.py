@@ -1,0 +1,169 @@
+"""The runner: order, failures, patches, windows, times, loops of steps."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from symnet.kernels import runner
+from symnet.kernels.calls import python_step
+from symnet.kernels.llvm.native import native
+from symnet.kernels.llvm.words import load, store
+from symnet.kernels.runner import (
+    MOVE_WORDS,
+    REPEAT_WORDS,
+    STEP_WORDS,
+    move,
+    patch,
+    repeat,
+    run,
+    run_timed,
+)
+
+
+@native
+def note(arguments: int, begin: int, end: int) -> int:
+    """Append (own number, begin, end) to a log; fail if told so: [log, number, fail]."""
+    log = load(arguments, 0)
+    count = load(log, 0)
+    store(log, count * 3 + 1, load(arguments, 1))
+    store(log, count * 3 + 2, begin)
+    store(log, count * 3 + 3, end)
+    store(log, 0, count + 1)
+    return load(arguments, 2)
+
+
+@native
+def accumulate(arguments: int, begin: int, end: int) -> int:
+    """*to = *to + *from: [to, from]."""
+    store(load(arguments, 0), 0, load(load(arguments, 0), 0) + load(load(arguments, 1), 0))
+    return 0
+
+
+class Log:
+    """Steps of `note`, and what they noted."""
+
+    def __init__(self, *steps):
+        self.log = np.zeros(1 + 3 * 100, np.int64)
+        self.blocks = [
+            np.array([self.log.ctypes.data, k, fail]) for k, (_, fail) in enumerate(steps)
+        ]
+        self.steps = np.array(
+            [
+                [note.address, block.ctypes.data, total, total]
+                for block, (total, _) in zip(self.blocks, steps, strict=True)
+            ]
+        ).reshape(-1, STEP_WORDS)
+        self.address, self.count = self.steps.ctypes.data, len(steps)
+
+    def noted(self):
+        return self.log[1 : 1 + 3 * self.log[0]].reshape(-1, 3).tolist()
+
+
+def test_steps_run_in_order():
+    log = Log((5, 0), (1, 0), (0, 0))
+    assert run(log.address, log.count) == 0
+    assert log.noted() == [[0, 0, 5], [1, 0, 1], [2, 0, 0]]
+
+
+def test_the_first_failure_ends_the_run():
+    log = Log((1, 0), (1, -3), (1, 0))
+    assert run(log.address, log.count) == 2
+    assert [number for number, _, _ in log.noted()] == [0, 1]
+
+
+def test_no_steps():
+    assert run(0, 0) == 0
+    assert run_timed(0, 0, 0) == 0
+
+
+@pytest.mark.skipif(not runner.TIMED, reason="no clock")
+def test_times_add_up():
+    log = Log((1, 0), (1, 0))
+    times = np.zeros(2, np.int64)
+    for _ in range(20):
+        assert run_timed(log.address, log.count, times.ctypes.data) == 0
+    assert (times > 0).all()
+    assert (times < 10**9).all()
+    failing = Log((1, 0), (1, 1))
+    times[:] = 0
+    assert run_timed(failing.address, failing.count, times.ctypes.data) == 2
+
+
+def test_patches():
+    bases = np.array([1000, 2000])
+    places = np.zeros(3, np.int64)
+    spots = places.ctypes.data + 8 * np.arange(3)
+    records = np.array([[spots[0], 1, 0], [spots[1], 0, 24], [spots[2], 0, -8]])
+    assert patch(records.ctypes.data, 3, bases.ctypes.data) == 0
+    assert places.tolist() == [2000, 1024, 992]
+
+
+def test_moves_go_round():
+    places = np.array([100, 100])
+    records = np.array(
+        [[places.ctypes.data, 8, 0, 0], [places.ctypes.data + 8, 8, 124, 24]]
+    )
+    assert records.shape[1] == MOVE_WORDS
+    seen = []
+    for _ in range(6):
+        move(records.ctypes.data, 2)
+        seen.append(places.tolist())
+    assert [a for a, _ in seen] == [108, 116, 124, 132, 140, 148]
+    assert [b for _, b in seen] == [108, 116, 100, 108, 116, 100]
+
+
+class Loop:
+    """A `repeat` step that sums a vector into a number, element by element."""
+
+    def __init__(self, values, turns, until=0):
+        self.values, self.total = np.array(values), np.zeros(1, np.int64)
+        self.inner = np.array([self.total.ctypes.data, self.values.ctypes.data])
+        self.steps = np.array([accumulate.address, self.inner.ctypes.data, 1, 1])
+        self.moves = np.array([self.inner.ctypes.data + 8, 8, 0, 0])
+        self.block = np.zeros(REPEAT_WORDS, np.int64)
+        self.block[: runner.UNTIL + 1] = [
+            turns, self.steps.ctypes.data, 1, self.moves.ctypes.data, 1, until,
+        ]  # fmt: skip
+
+    def run(self):
+        return repeat(self.block.ctypes.data, 0, 1)
+
+
+@pytest.mark.parametrize("turns", [0, 1, 7])
+def test_repeat(turns):
+    loop = Loop(range(1, 10), turns)
+    assert loop.run() == 0
+    assert loop.total == sum(range(1, turns + 1))
+    assert loop.block[runner.TURNS_DONE] == turns
+
+
+def test_repeat_until():
+    stop = np.zeros(1, np.int8)
+    calls = []
+
+    def watch():
+        calls.append(1)
+        stop[0] = len(calls) == 3
+
+    step = python_step(watch)
+    loop = Loop(range(10), 100, stop.ctypes.data)
+    loop.steps[0] = step.arrangement.address
+    assert loop.run() == 0
+    assert len(calls) == loop.block[runner.TURNS_DONE] == 3
+
+
+def test_repeat_reports_the_inner_step():
+    def fail():
+        raise KeyError("inner")
+
+    step = python_step(fail)
+    loop = Loop(range(10), 100)
+    loop.steps[0] = step.arrangement.address
+    assert loop.run() == 1
+    assert loop.block[runner.FAILED_STEP] == 1
+    assert loop.block[runner.TURNS_DONE] == 0
+    assert isinstance(step.take_error(), KeyError)
+    loop = Loop(range(10), 2)
+    assert loop.run() == 0
+    assert loop.block[runner.FAILED_STEP] == 0
