@@ -247,6 +247,7 @@ def test_references_are_neither_lost_nor_kept():
     things = [array, number, wrong, dtype, program.block, program.call, None, True]
 
     def counts():
+        gc.collect()  # what other tests left behind
         return [sys.getrefcount(thing) for thing in things]
 
     for _ in range(10):

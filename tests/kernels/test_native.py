@@ -91,7 +91,7 @@ def loops(n: int, stop: int) -> int:
     return result + 10000 * k
 
 
-@native
+@native  # noqa: RET503
 def early(n: int):
     while n > 3:
         return 5
