@@ -227,8 +227,6 @@ def test_positions_out_of_range():
                 how(x[i], wrong)
             with pytest.raises(IndexError):
                 how(I.set_subtensor(x[i], 0), wrong)
-            with pytest.raises(IndexError):
-                how(x[i].shape[0], wrong)
     with pytest.raises(ValueError, match="step"):
         x[::0]
     with pytest.raises(ValueError, match="step"):
