@@ -43,7 +43,7 @@ from symnet.ops.barriers import Barrier
 from symnet.ops.base import constant
 from symnet.ops.elementwise import Cast, cast
 
-x, y, z = pattern_vars("x y z")
+x, y = pattern_vars("x y")
 c, d = pattern_vars("c d", constant=True)
 (condition,) = pattern_vars("condition", dtype="bool")
 (whole,) = pattern_vars("whole", dtype="int64")
@@ -191,10 +191,6 @@ POWERS = [
     Rule("root_of_square", sqrt(sqr(x)), absolute(x), is_real),
     Rule("constant_power", pow(x, c), lambda m: power(m[x], number(m[c]))),
     Rule("reciprocal", reciprocal, lambda m: true_div(1, m.node.inputs[0])),
-    Rule("common_divisor_of_sum", true_div(x, z) + true_div(y, z), true_div(x + y, z),
-         lambda m: m[z].type.ndim == 0 and m[x].type.ndim == m[y].type.ndim),
-    Rule("common_divisor_of_difference", true_div(x, z) - true_div(y, z),
-         true_div(x - y, z), lambda m: m[z].type.ndim == 0 and m[x].type.ndim == m[y].type.ndim),
     Rule("multiply_by_reciprocal", x * true_div(1, y), true_div(x, y), is_real),
 ]  # fmt: skip
 
@@ -204,26 +200,22 @@ def power(base: Any, exponent: Any) -> Variable | None:
 
     x**0.5 becomes sqrt(x), as NumPy computes it: NaN at minus infinity.
     """
-    result = None if isinstance(exponent, complex) else _product(base, abs(exponent))
-    if result is None or (exponent >= 0 and exponent % 1 == 0):
-        return result
-    if base.type.dtype not in FLOATS:
+    floating = base.type.dtype in FLOATS
+    if isinstance(exponent, complex) or (exponent < 0 and not floating):
         return None
-    return result if exponent > 0 else true_div(1, result)
+    if exponent == 0.5 and floating:
+        root: Variable = sqrt(base)
+        return root
+    result = _product(base, abs(exponent))
+    return true_div(1, result) if exponent < 0 and result is not None else result
 
 
 def _product(base: Any, exponent: float) -> Variable | None:
-    """Powers 0, 1/2, 1, 2, 3, 4."""
-    if exponent == 0:
-        return constant(1, dtype=base.type.dtype)
-    if exponent == 0.5:
-        return sqrt(base)  # type: ignore[no-any-return]
-    if exponent == 1:
-        return base  # type: ignore[no-any-return]
-    if exponent in (2, 4):
-        square: Variable = sqr(base)
-        return square if exponent == 2 else sqr(square)
-    return base * sqr(base) if exponent == 3 else None
+    """The powers from 0 to 4."""
+    square: Any = sqr(base)
+    powers = {0: constant(1, dtype=base.type.dtype), 1: base, 2: square}
+    powers |= {3: base * square, 4: sqr(square)}
+    return powers.get(exponent)  # type: ignore[call-overload, no-any-return]
 
 
 # ---- casts
@@ -235,9 +227,14 @@ def _cast_of_cast(match: Match) -> Variable | None:
     if inner is None or not isinstance(inner.op, Cast):
         return None
     source = inner.inputs[0]
-    if not holds_all(source.type.dtype, inner.op.dtype):
+    first, middle, last = source.type.dtype, inner.op.dtype, match.node.op.dtype
+    if not holds_all(first, middle):
         return None
-    return cast(source, match.node.op.dtype)
+    kinds = "".join(np.dtype(dtype).kind for dtype in (first, middle, last))
+    if kinds[0] in "iu" and kinds[1] in "fc" and kinds[2] in "iu":
+        # Integers wrap around; from a float what is out of range is not defined.
+        return cast(source, last) if holds_all(first, last) else None
+    return cast(source, last)
 
 
 def holds_all(dtype: str, wider: str) -> bool:

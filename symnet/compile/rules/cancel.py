@@ -149,12 +149,25 @@ def _added(terms: list[Product], below: list[Variable]) -> Variable:
     return true_div(result, _multiplied(below)) if below else result
 
 
-x, y = pattern_vars("x y")
+x, y, z = pattern_vars("x y z")
+
+
+def _sigmoid_y(match: Match) -> bool:
+    return made_by_sigmoid(match[y])
+
+
+# What is left of the gradient of a cross-entropy of a sigmoid, also of its mean.
+TARGETS = [
+    Rule("sigmoid_against_target", x * (1 - y) + (x - 1) * y, x - y, _sigmoid_y),
+    Rule("sigmoid_against_target_divided",
+         true_div(x * (1 - y), z) + true_div((x - 1) * y, z),
+         true_div(x - y, z), _sigmoid_y),
+    Rule("sigmoid_against_target_scaled", x * (1 - y) * z + (x - 1) * y * z,
+         (x - y) * z, _sigmoid_y),
+]  # fmt: skip
 
 CANCEL: list[Rule] = [
-    # What is left of the gradient of a cross-entropy of a sigmoid.
-    Rule("sigmoid_against_target", x * (1 - y) + (x - 1) * y, x - y,
-         lambda m: made_by_sigmoid(m[y])),
+    *TARGETS,
     Rule("cancel_in_product", mul, _cancel),
     Rule("cancel_in_quotient", true_div, _cancel),
-]  # fmt: skip
+]

@@ -1,0 +1,428 @@
+"""`function`: what goes in, what comes out, what is updated, and what is refused."""
+
+from __future__ import annotations
+
+import copy
+import gc
+import pickle
+import threading
+import weakref
+
+import numpy as np
+import pytest
+
+import symnet
+import symnet.tensor as T
+from symnet import In, Out, function, grad, shared
+from symnet.config import config
+from symnet.errors import MissingInputError, ShapeError, UnusedInputError
+from symnet.kernels.llvm.objects import statistics
+
+MODES = ["FAST_RUN", "FAST_COMPILE", "DebugMode"]
+
+
+@pytest.fixture(params=MODES)
+def mode(request):
+    return request.param
+
+
+# ---- outputs
+
+
+def test_one_output_is_an_array(mode):
+    x = T.dscalar("x")
+    result = function([x], x**2, mode=mode)(3.0)
+    assert isinstance(result, np.ndarray) and result.shape == () and result == 9.0
+
+
+def test_forms_of_outputs(mode):
+    x = T.dvector("x")
+    value = np.arange(3.0)
+    assert function([x], [], mode=mode, on_unused_input="ignore")(value) == []
+    assert function([x], None, mode=mode, on_unused_input="ignore")(value) == []
+    (one,) = function([x], [x + 1], mode=mode)(value)
+    np.testing.assert_array_equal(one, value + 1)
+    both = function([x], {"b": x * 2, "a": Out(x.sum(), borrow=True)}, mode=mode)(value)
+    assert list(both) == ["a", "b"] and both["a"] == 3.0
+    np.testing.assert_array_equal(both["b"], value * 2)
+
+
+def test_output_that_is_an_input_a_constant_or_a_shared_variable(mode):
+    x = T.dvector("x")
+    s = shared(np.arange(4.0))
+    value = np.arange(3.0)
+    results = function([x], [x, x, s, T.constant([1.0, 2.0]), s.T], mode=mode)(value)
+    for result, want in zip(results, [value, value, np.arange(4.0), [1.0, 2.0], np.arange(4.0)]):
+        np.testing.assert_array_equal(result, want)
+        result[...] = -1.0
+    np.testing.assert_array_equal(value, np.arange(3.0))
+    np.testing.assert_array_equal(s.get_value(), np.arange(4.0))
+
+
+def test_results_are_fresh_at_each_call(mode):
+    x = T.dmatrix("x")
+    f = function([x], T.tanh(x), mode=mode)
+    value = np.random.default_rng(0).normal(size=(3, 4))
+    first = f(value)
+    kept = first.copy()
+    f(value + 1)
+    np.testing.assert_array_equal(first, kept)
+
+
+# ---- arguments
+
+
+def test_names_and_defaults(mode):
+    x, y = T.dscalar("x"), T.dscalar("y")
+    f = function([x, In(y, value=2.0)], x - y, mode=mode)
+    assert f(5.0) == 3.0
+    assert f(5.0, y=1.0) == 4.0
+    assert f(y=1.0, x=5.0) == 4.0
+    f["y"] = 4.0
+    assert f["y"] == 4.0 and f(5.0) == 1.0
+
+
+def test_input_with_update_keeps_its_value(mode):
+    state, step = T.dscalar("state"), T.dscalar("step")
+    f = function([step, In(state, value=10.0, update=state + step)], state * 2, mode=mode)
+    assert f(1.0) == 20.0
+    assert f(1.0) == 22.0
+    assert f["state"] == 12.0
+    f["state"] = 0.0
+    assert f(5.0) == 0.0
+
+
+def test_arguments_of_any_layout(mode):
+    x = T.dmatrix("x")
+    f = function([x], [x * 2, x.sum(axis=0), x[::-1, 1:]], mode=mode)
+    base = np.random.default_rng(1).normal(size=(6, 8))
+    for value in (base, base.T, base[::2, ::3], base[::-1, ::-1], np.asfortranarray(base)):
+        before = value.copy()
+        twice, total, part = f(value)
+        np.testing.assert_allclose(twice, value * 2)
+        np.testing.assert_allclose(total, value.sum(axis=0))
+        np.testing.assert_allclose(part, value[::-1, 1:])
+        np.testing.assert_array_equal(value, before)
+
+
+def test_big_endian_and_read_only_arguments(mode):
+    x = T.dvector("x")
+    f = function([x], x + 1, mode=mode)
+    value = np.arange(3.0).astype(">f8")
+    np.testing.assert_array_equal(f(value), [1, 2, 3])
+    frozen = np.arange(3.0)
+    frozen.flags.writeable = False
+    np.testing.assert_array_equal(f(frozen), [1, 2, 3])
+
+
+def test_conversion_of_arguments():
+    x, i = T.fscalar("x"), T.bvector("i")
+    f = function([x], x * 2)
+    assert f(1.5) == 3.0 and f(1.5).dtype == np.float32
+    assert f(3) == 6.0 and f(np.float32(1)) == 2.0
+    with pytest.raises(TypeError, match="could lose precision"):
+        f(np.float64(0.1))
+    g = function([i], i + 1)
+    np.testing.assert_array_equal(g([1, 2]), [2, 3])
+    with pytest.raises(TypeError):
+        g([300])
+    with pytest.raises(TypeError):
+        g(np.array([1, 2]))
+    h = function([i], i + 1, allow_input_downcast=True)
+    np.testing.assert_array_equal(h(np.array([1, 2])), [2, 3])
+    strict = function([In(x, strict=True)], x)
+    with pytest.raises(TypeError, match="strict"):
+        strict(1.0)
+
+
+@pytest.mark.parametrize(
+    "call, text",
+    [
+        (lambda f: f(), "misses 1 arguments: x"),
+        (lambda f: f(np.ones((2, 2)), 1), "takes 1 arguments, got 2"),
+        (lambda f: f(z=1), "no input 'z'; its inputs: x"),
+        (lambda f: f(np.ones((2, 2)), x=1), "two values"),
+        (lambda f: f(np.ones(2)), "rank 1"),
+        (lambda f: f("hello"), "x"),
+        (lambda f: f(T.dmatrix()), "symbolic"),
+    ],
+)
+def test_wrong_arguments(mode, call, text):
+    x = T.dmatrix("x")
+    f = function([x], x + 1, mode=mode, name="f")
+    f(np.ones((2, 3)))
+    with pytest.raises(TypeError, match=text) as error:
+        call(f)
+    assert len(str(error.value).splitlines()) <= 25 and "f" in str(error.value)
+
+
+# ---- shared variables, givens, updates
+
+
+def test_slides_update_as_one_pair(mode):
+    x_val = shared(1)
+    f = function([], x_val * 2, updates=(x_val, x_val + 1), mode=mode)
+    assert [int(f()) for _ in range(3)] == [2, 4, 6]
+    assert x_val.get_value() == 4
+
+
+def test_integer_shared_for_a_float_scalar(mode):
+    x = T.dscalar("x")
+    x_val = shared(3)
+    f = function([], 2 * x**2 + 5 * x, givens={x: x_val}, mode=mode)
+    assert f() == 33.0
+
+
+def test_updates_see_old_values(mode):
+    a, b = shared(np.arange(3.0), "a"), shared(np.arange(3.0) + 10, "b")
+    c = shared(np.zeros(3), "c")
+    f = function([], a.sum(), updates=[(a, b), (b, a), (c, a + b)], mode=mode)
+    assert f() == 3.0
+    np.testing.assert_array_equal(a.get_value(), np.arange(3.0) + 10)
+    np.testing.assert_array_equal(b.get_value(), np.arange(3.0))
+    np.testing.assert_array_equal(c.get_value(), np.arange(3.0) * 2 + 10)
+
+
+def test_update_with_itself_and_with_views(mode):
+    a = shared(np.arange(6.0).reshape(2, 3), "a")
+    b = shared(np.ones((3, 2)), "b")
+    function([], [], updates=[(a, a), (b, a.T)], mode=mode)()
+    np.testing.assert_array_equal(a.get_value(), np.arange(6.0).reshape(2, 3))
+    np.testing.assert_array_equal(b.get_value(), np.arange(6.0).reshape(2, 3).T)
+    square = shared(np.arange(4.0).reshape(2, 2))
+    function([], [], updates=[(square, square.T)], mode=mode)()
+    np.testing.assert_array_equal(square.get_value(), [[0, 2], [1, 3]])
+    function([], [], updates=[(square, square[::-1])], mode=mode)()
+    np.testing.assert_array_equal(square.get_value(), [[1, 3], [0, 2]])
+    function([], [], updates=[(square, square + square.T)], mode=mode)()
+    np.testing.assert_array_equal(square.get_value(), [[2, 3], [3, 4]])
+    function([], [], updates=[(square, T.dot(square, square))], mode=mode)()
+    np.testing.assert_array_equal(square.get_value(), [[13, 18], [18, 25]])
+
+
+def test_update_of_another_size(mode):
+    s, x = shared(np.zeros(2), "s"), T.dvector("x")
+    f = function([x], s.sum(), updates=[(s, x)], mode=mode)
+    total = function([], s.sum(), mode=mode)
+    for n in (3, 0, 5):
+        f(np.ones(n))
+        assert s.get_value().shape == (n,) and total() == n
+
+
+def test_output_and_update_are_one_expression(mode):
+    s = shared(np.arange(3.0))
+    new = s * 2
+    result = function([], [new, s, new], updates={s: new}, mode=mode)()
+    for got, factor in zip(result, (2, 1, 2)):
+        np.testing.assert_array_equal(got, np.arange(3.0) * factor)
+    result[0][...] = 7
+    np.testing.assert_array_equal(s.get_value(), np.arange(3.0) * 2)
+
+
+def test_givens_replace_all_at_once(mode):
+    x, y = T.dscalar("x"), T.dscalar("y")
+    f = function([x, y], x - y, givens={x: y, y: x}, mode=mode)
+    assert f(1.0, 3.0) == 2.0
+
+
+def test_minibatches_by_index_need_one_plan():
+    data = np.arange(20.0).reshape(10, 2)
+    x, i = T.dmatrix("x"), T.lscalar("i")
+    resident = shared(data)
+    f = function([i], x.sum(axis=1), givens={x: resident[i * 3 : (i + 1) * 3]})
+    for k in range(4):
+        np.testing.assert_array_equal(f(k), data[3 * k : 3 * k + 3].sum(axis=1))
+    for k in (-1, -2, 100, 3, 0):
+        np.testing.assert_array_equal(f(k), data[3 * k : 3 * (k + 1)].sum(axis=1))
+    assert len(f.engine.native[0].plans) == 3  # three rows, one row, none
+
+
+def test_ten_batch_sizes_compile_once():
+    x, w = T.fmatrix("x"), shared(np.ones((7, 5), "f4"))
+    p = T.nnet.softmax(T.dot(x, w))
+    f = function([x], [p, p.sum(axis=0)], updates=[(w, w - grad(T.log(p).mean(), w))])
+    f(np.ones((4, 7), "f4"))
+    before = statistics.compiled + statistics.loaded
+    for n in (1, 2, 3, 5, 8, 16, 17, 33, 100, 0):
+        assert f(np.ones((n, 7), "f4"))[0].shape == (n, 5)
+    assert statistics.compiled + statistics.loaded == before
+
+
+def test_two_runs_are_identical():
+    rng = np.random.default_rng(3)
+    x, w = T.dmatrix("x"), shared(rng.normal(size=(50, 40)))
+    f = function([x], [T.tanh(T.dot(x, w)).sum(), T.nnet.softmax(T.dot(x, w)).std()])
+    value = rng.normal(size=(200, 50))
+    first = f(value)
+    for _ in range(3):
+        for a, b in zip(first, f(value)):
+            assert a.tobytes() == b.tobytes()
+
+
+def test_type_of_updates():
+    s = shared(np.zeros(3, "f4"), "s")
+    x = T.dvector("x")
+    with pytest.raises(TypeError, match="lose precision") as error:
+        function([x], [], updates=[(s, s + x)])
+    assert "float64 comes from" in str(error.value) and "astype" in str(error.value)
+    with pytest.raises(TypeError, match="ranks differ"):
+        function([], [], updates=[(s, s.sum())])
+    with pytest.raises(TypeError, match="shared variables"):
+        function([x], [], updates=[(x, x + 1)])
+    with pytest.raises(ValueError, match="twice"):
+        function([], [], updates=[(s, s + 1), (s, s * 2)])
+    with pytest.raises(TypeError, match="pairs"):
+        function([], [], updates=[s])
+    ints = shared(np.arange(3), "ints")
+    function([], [], updates=[(s, ints.astype("int8"))])()
+    np.testing.assert_array_equal(s.get_value(), [0, 1, 2])
+
+
+def test_sizes_of_one_and_unknown_sizes_unite(mode):
+    row = shared(np.ones((1, 3)), "row", broadcastable=(True, False))
+    plain = shared(np.ones((1, 3)), "plain")
+    function([], [], updates=[(row, row + plain), (plain, row * 3)], mode=mode)()
+    np.testing.assert_array_equal(row.get_value(), np.full((1, 3), 2.0))
+    np.testing.assert_array_equal(plain.get_value(), np.full((1, 3), 3.0))
+
+
+def test_wrong_requests():
+    x, y = T.dvector("x"), T.dvector("y")
+    with pytest.raises(MissingInputError, match="givens") as error:
+        function([x], x + y)
+    assert "your line" in str(error.value) and __file__ in str(error.value)
+    with pytest.raises(UnusedInputError, match="on_unused_input"):
+        function([x, y], x)
+    with pytest.warns(UserWarning, match="not used"):
+        function([x, y], x, on_unused_input="warn")
+    with pytest.raises(ValueError, match="twice"):
+        function([x, x], x)
+    with pytest.raises(TypeError, match="list"):
+        function(x, x)
+    with pytest.raises(TypeError, match="givens"):
+        function([x], x, givens={"x": y})
+    with pytest.raises(TypeError, match="shared"):
+        function([shared(1.0)], x)
+    with pytest.raises(ValueError, match="mode"):
+        function([x], x, mode="FASTER")
+    with pytest.raises(TypeError, match="ranks"):
+        function([x], x, givens={x: T.dmatrix()})
+
+
+# ---- run-time errors
+
+
+def test_shape_mismatch_at_run_time_names_the_line(mode):
+    x, y = T.dmatrix("x"), T.dmatrix("y")
+    s = shared(0.0, "s")
+    f = function([x, y], T.dot(x, y) + 1, updates=[(s, s + 1)], mode=mode)
+    f(np.ones((2, 3)), np.ones((3, 4)))
+    with pytest.raises(ValueError) as error:
+        f(np.ones((2, 3)), np.ones((5, 4)))
+    text = str(error.value)
+    assert "T.dot(x, y)" in text and "3" in text and "5" in text
+    assert len(text.splitlines()) <= 25
+    assert s.get_value() == 1.0
+
+
+def test_run_time_broadcasting_is_refused_with_the_cure():
+    x, y = T.dmatrix("x"), T.dmatrix("y")
+    f = function([x, y], x + y)
+    with pytest.raises(ShapeError, match="addbroadcast"):
+        f(np.ones((3, 2)), np.ones((1, 2)))
+
+
+def test_failed_call_changes_nothing(mode):
+    w, n = shared(np.ones((4, 2)), "w"), shared(0, "n")
+    i = T.lvector("i")
+    f = function([i], w[i].sum(), updates=[(w, w + 1), (n, n + 1)], mode=mode)
+    f([0, 3])
+    with pytest.raises(IndexError) as error:
+        f([0, 4])
+    assert "w[i]" in str(error.value)
+    np.testing.assert_array_equal(w.get_value(), np.full((4, 2), 2.0))
+    assert n.get_value() == 1 and f([-1]) == 4.0
+
+
+# ---- the function as an object
+
+
+def test_maker_get_shared_and_copy():
+    x, s, r = T.dscalar("x"), shared(1.0, "s"), shared(100.0, "r")
+    f = function([x], x + s, updates=[(s, s + x)], name="f")
+    assert f.name == "f" and f.get_shared() == [s]
+    assert [str(n.op) for n in f.maker.fgraph.toposort()]
+    g = f.copy(swap={s: r})
+    assert g(1.0) == 101.0 and s.get_value() == 1.0 and r.get_value() == 101.0
+    h = f.copy(delete_updates=True)
+    assert h(1.0) == 2.0 and s.get_value() == 1.0
+    with pytest.raises(TypeError):
+        f.copy(swap={s: shared(np.ones(3))})
+
+
+def test_pickled_functions_keep_sharing():
+    x, s = T.dscalar("x"), shared(1.0, "s")
+    f, g = function([x], x * s, updates=[(s, s + 1)]), function([], s)
+    f2, g2 = pickle.loads(pickle.dumps((f, g)))
+    assert f2(3.0) == 3.0 and g2() == 2.0 and g() == 1.0
+    h = copy.deepcopy(f)
+    assert h(2.0) == 2.0 and g() == 1.0
+
+
+def test_long_chain():
+    x = T.dscalar("x")
+    y = z = x
+    for _ in range(50_000):
+        y = y * x
+    for _ in range(50_000):
+        z = z + x
+    assert function([x], z)(2.0) == 100_002.0
+    assert function([x], grad(z, x), on_unused_input="ignore")(2.0) == 50_001.0
+    assert pickle.loads(pickle.dumps(y)).owner is not None
+    assert function([x], y, mode="FAST_COMPILE")(1.0) == 1.0
+
+
+def test_eval():
+    x = T.dscalar("x")
+    y = x + 1
+    assert y.eval({x: 2.0}) == 3.0 and y.eval({x: 3.0}) == 4.0
+    with pytest.raises(TypeError, match="variable"):
+        y.eval({"x": 1.0})
+
+
+def test_memory_is_given_back():
+    x = T.dmatrix("x")
+    f = function([x], T.tanh(x) + 1)
+    f(np.ones((3, 3)))
+    (plan,) = f.engine.native[0].plans.values()
+    gone = weakref.ref(plan)
+    del plan, f
+    gc.collect()
+    assert gone() is None
+
+
+def test_threads_may_call_one_function():
+    rng = np.random.default_rng(0)
+    x = T.dmatrix("x")
+    f = function([x], T.exp(x).sum(axis=1))
+    values = [rng.normal(size=(n, 30)) for n in (5, 50, 5, 500)]
+    failures = []
+
+    def work(value):
+        want = np.exp(value).sum(axis=1)
+        for _ in range(100):
+            if not np.allclose(f(value), want):
+                failures.append(value.shape)
+
+    threads = [threading.Thread(target=work, args=(v,)) for v in values]
+    [t.start() for t in threads]
+    [t.join() for t in threads]
+    assert not failures
+
+
+def test_mode_of_config():
+    x = T.dscalar("x")
+    with config.change_flags(mode="FAST_COMPILE"):
+        assert function([x], x).mode.name == "FAST_COMPILE"
+    assert function([x], x).mode.name == "FAST_RUN"
+    assert symnet.Mode(linker="py", optimizer=None).rewrites is False
