@@ -98,7 +98,7 @@ class NativeSegment:
     def _run(self, arrays: Sequence[Array]) -> list[Array]:
         plan = self.prepare(arrays)
         block = self.block(plan)
-        outputs = execute(block, arrays, windows=False)
+        outputs = execute(block, [arrays[k] for k in self.positions], windows=False)
         for variable, number in self.program.replaced:
             assert isinstance(variable, SharedVariable)
             variable.replace(outputs[number])
@@ -146,7 +146,8 @@ class NativeSegment:
         found = self.blocks.get(plan)
         cells = self._cells()
         if found is None or list(found.cells) != cells:
-            found = self.blocks[plan] = self._make_block(plan, cells, [], RETURN_LIST)
+            found = self._make_block(plan, self.positions, cells, [], RETURN_LIST)
+            self.blocks[plan] = found
         return found
 
     def _cells(self) -> list[Cell]:
@@ -160,20 +161,18 @@ class NativeSegment:
     def _make_block(
         self,
         plan: Plan,
+        positions: Sequence[int],
         cells: Sequence[Cell],
         windows: Sequence[Window],
         form: int,
         fallback: Callable[..., Any] | None = None,
     ) -> CallBlock:
+        """A block whose arguments are the inputs at these positions, in this order."""
         bases = self.planner.bases
-        spare = len(bases)
-        arguments: list[Argument] = []
-        for k, v in enumerate(self.inputs):
-            base = bases.get(v)
-            if base is None:
-                base, spare = spare, spare + 1
-            shape = plan.shapes[v] if v in plan.shapes else (0,) * v.type.ndim
-            arguments.append(Argument(v.type.dtype, shape, base, numbers=self.numbers[k]))
+        arguments = [
+            Argument(v.type.dtype, plan.shapes[v], bases[v], numbers=self.numbers[k])
+            for k, v in ((k, self.inputs[k]) for k in positions)
+        ]
         outputs = [
             Output(dtype, shape, bases["output", k])
             for k, (dtype, shape) in enumerate(
@@ -185,7 +184,7 @@ class NativeSegment:
             cells=cells,
             outputs=outputs,
             windows=windows,
-            base_count=spare,
+            base_count=len(bases),
             patches=(plan.patches, plan.patch_count),
             steps=(plan.steps, plan.step_count),
             form=form,
@@ -207,7 +206,8 @@ class NativeSegment:
             windows = self._windows(plan, arrays)
             if windows is None:
                 return None
-            block = self._make_block(plan, self._cells(), windows, form, fallback)
+            every = range(len(self.inputs))
+            block = self._make_block(plan, every, self._cells(), windows, form, fallback)
         return make_builtin(block)
 
     def _windows(self, plan: Plan, arrays: Sequence[Array]) -> list[Window] | None:
