@@ -36,7 +36,7 @@ ops.subtensor ops.joining ops.advanced ops.indexing
 ops.diagonal ops.rearrange ops.cumulative ops.sorting
 ops.composed ops.barriers ops.gemm ops.linalg ops.nnet ops.classification ops.normalization ops
 
-differences backward gradient
+batching differences backward derivatives gradient
 
 compile.arguments
 compile.folding compile.patterns
