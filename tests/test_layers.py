@@ -15,16 +15,16 @@ ROOT = pathlib.Path(__file__).parent.parent
 
 FLOORS = """
 config errors
-graph.origin graph.types graph.variables graph.traverse graph.evaluate graph
+graph.origin graph.types graph.variables graph.traverse graph.evaluate graph.pickling graph
 
 kernels.loops kernels.interpret kernels.views kernels.layout
 kernels.math.formats kernels.math.exponential kernels.math.logarithm kernels.math.power
 kernels.math.trigonometric kernels.math.gaussian kernels.math.external
 kernels.math.expand kernels.math
 kernels.llvm.machine kernels.llvm.objects
-kernels.llvm.words kernels.llvm.instructions kernels.llvm.native
-kernels.llvm.text kernels.llvm.primitives kernels.llvm.nest
-kernels.llvm.addresses kernels.llvm.points kernels.llvm.reductions
+kernels.llvm.words kernels.llvm.native
+kernels.llvm.text kernels.llvm.primitives kernels.llvm.nest kernels.llvm.blocks
+kernels.llvm.points kernels.llvm.reductions kernels.llvm.passes
 kernels.llvm.emit kernels.llvm.cache kernels.llvm
 kernels.launch kernels.threads kernels.runner kernels.callblock kernels.calls
 kernels.boundary kernels
@@ -46,7 +46,7 @@ compile.rules.stability compile.rules.cancel compile.rules.indexing
 compile.rules.library compile.rules.composed compile.rules
 compile.passes
 compile.program compile.calls compile.reads compile.fuse compile.lower compile.memory
-compile.plan compile.segments compile.trouble compile.engine
+compile.plan compile.segments compile.linear compile.engine compile.debugmode
 compile.modes compile.profile compile.function compile
 
 printing.text printing.latex printing.draw printing
