@@ -28,10 +28,10 @@ from symnet.ops.sizes import (
     Shape,
     make_vector,
     shape_i,
+    size_constant,
     size_scalar,
     sizes_of,
     specify_shape,
-    vector_elements,
 )
 from symnet.ops.subtensor import IncSubtensor, Subtensor, numpy_index
 
@@ -48,6 +48,8 @@ def getitem(x: Any, key: Any) -> Variable:
     TypeError for booleans and floats.
     """
     variable = as_tensor(x)
+    if type(key) is int:
+        return _basic(variable, (key,))
     entries = _expand(variable, key)
     axes = [entry for entry in entries if entry is not None]
     new = _new_axes(entries)
@@ -95,6 +97,8 @@ def _entry(part: Any, x: Variable) -> Any:
         part = np.array([], dtype="int64")
     if isinstance(part, (list, tuple)) and any(isinstance(p, Variable) for p in part):
         part = stack(part)
+    if type(part) is int:
+        return size_constant(part)
     boolean = isinstance(part, (bool, np.bool_))
     variable = None if boolean else as_tensor(part)
     if variable is not None and variable.type.dtype in INTEGERS:
@@ -204,14 +208,15 @@ def _part_of_shape(
     x: Variable, pattern: tuple[str, ...], bounds: Sequence[Variable]
 ) -> Variable | None:
     """`x.shape[0]` is one size, of which more is known than of an element of a vector."""
-    elements = vector_elements(x)
+    assert x.owner is not None
+    array = x.owner.inputs[0]
     numbers = [int(b.data) for b in bounds if isinstance(b, Constant)]
-    if elements is None or len(numbers) < len(bounds):
+    if len(numbers) < len(bounds):
         return None
-    part = np.arange(len(elements))[numpy_index(pattern, numbers)]
+    part = np.arange(array.type.ndim)[numpy_index(pattern, numbers)]
     if part.ndim == 0:
-        return elements[int(part)]
-    return make_vector([elements[k] for k in part], "int64")
+        return shape_i(array, int(part))
+    return make_vector([shape_i(array, int(k)) for k in part], "int64")
 
 
 def _advanced(x: Variable, entries: Sequence[Any]) -> Variable:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -174,7 +175,7 @@ def shape_i(x: Any, i: int) -> Variable:
     axis = normalize_axis(i, variable.type.ndim, "shape_i")
     number = variable.type.shape[axis]
     if number is not None:
-        return constant(np.array(number, dtype="int64"))
+        return size_constant(number)
     result: Variable = ShapeI(axis)(variable)
     return result
 
@@ -187,6 +188,8 @@ def sizes_of(x: Variable) -> list[Variable]:
 def vector_elements(vector: Variable) -> list[Variable] | None:
     """The scalars that a vector consists of, where its making shows them, else None."""
     if isinstance(vector, Constant) and vector.type.ndim == 1:
+        if vector.type.dtype == "int64":
+            return [size_constant(int(element)) for element in vector.data]
         return [constant(element) for element in vector.data]
     if vector.owner is not None and isinstance(vector.owner.op, MakeVector):
         return list(vector.owner.inputs)
@@ -205,11 +208,19 @@ def get_vector_length(v: Any) -> int:
     return int(vector.type.shape[0])
 
 
+@lru_cache(maxsize=4096)
+def size_constant(number: int) -> Constant:
+    """The one int64 constant of that value (sizes and positions are made again and again)."""
+    return constant(np.array(number, dtype="int64"))
+
+
 def size_scalar(value: Any, what: str) -> Variable:
     """A number or scalar variable that is to be a size or position, as an integer scalar.
 
     Raises: TypeError for booleans, floats and arrays.
     """
+    if type(value) is int:
+        return size_constant(value)
     variable = as_tensor(value)
     if variable.type.ndim != 0 or variable.type.dtype not in INTEGERS:
         raise TypeError(
@@ -219,7 +230,7 @@ def size_scalar(value: Any, what: str) -> Variable:
             )
         )
     if isinstance(variable, Constant):
-        return constant(variable.data.astype("int64"))
+        return size_constant(int(variable.data))
     return variable
 
 
@@ -238,6 +249,9 @@ def size_vector(sizes: Any, what: str = "a size") -> Variable:
         raise TypeError(
             f"{what}: expected an integer vector, got {operand_text(vector)}"
         )
+    made = vector.owner is not None and isinstance(vector.owner.op, MakeVector)
+    if made and vector.type.dtype == "int64":
+        return vector
     elements = vector_elements(vector)
     return cast(vector, "int64") if elements is None else make_vector(elements, "int64")
 

@@ -13,7 +13,7 @@ from symnet.compile.function import function
 from symnet.errors import ShapeError
 from symnet.gradient import grad, verify_grad
 from symnet.graph.evaluate import evaluate
-from symnet.graph.types import TensorType
+from symnet.graph.types import DTYPES, TensorType
 from symnet.ops import indexing as I
 from symnet.ops import operators  # noqa: F401  (attaches + to variables)
 from symnet.ops.advanced import AdvancedIncSubtensor, AdvancedSubtensor
@@ -306,3 +306,54 @@ def test_one_hot():
         evaluate([I.to_one_hot(y, 3)], {y: np.array([3], "int32")})
     with pytest.raises(TypeError):
         I.to_one_hot(variable(None), 3)
+
+
+# ---- all dtypes, unusual inputs
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_dtypes(dtype):
+    x, y = variable(None, None, dtype=dtype), variable(None, dtype=dtype, name="y")
+    i = variable(None, dtype="int32", name="i")
+    value = RANDOM.integers(0, 3, (3, 4)).astype(dtype)
+    row = RANDOM.integers(0, 3, 2).astype(dtype)
+    rows = np.array([2, 0])
+    values = {x: value, y: row, i: rows}
+    for key, entries in (((rows, 1), (i, 1)), ((0, slice(1, 3)), (0, slice(1, 3)))):
+        np.testing.assert_array_equal(run(x[entries], values), value[key])
+        expected = value.copy()
+        expected[key] = row
+        np.testing.assert_array_equal(
+            run(I.set_subtensor(x[entries], y), values), expected
+        )
+        np.add.at(expected, key, row)
+        got = run(I.inc_subtensor(I.set_subtensor(x[entries], y)[entries], y), values)
+        np.testing.assert_array_equal(got, expected)
+
+
+def test_inputs_that_are_not_contiguous():
+    x, i = cube(), variable(None, dtype="int64", name="i")
+    value = np.asfortranarray(VALUE)[::-1, :, ::2]
+    rows = np.array([3, 9, 0, 9, 1])[::2]
+    program = function([x, i], [x[i], x[:, 1], I.inc_subtensor(x[i], 1)])
+    expected = value.copy()
+    np.add.at(expected, rows, 1)
+    for got, want in zip(
+        program(value, rows), (value[rows], value[:, 1], expected), strict=True
+    ):
+        np.testing.assert_array_equal(got, want)
+
+
+def test_without_elements():
+    x, i = cube(), variable(None, dtype="int64", name="i")
+    empty = np.zeros((0, 3, 5))
+    none = np.zeros(0, int)
+    values = {x: empty, i: none}
+    for expression in (
+        x[i],
+        I.set_subtensor(x[i], 1),
+        x[1:],
+        I.inc_subtensor(x[:, 1], 2),
+    ):
+        assert run(expression, values).shape == (0, 3, 5) or expression.type.ndim < 3
+    np.testing.assert_array_equal(run(x[:, i], {x: VALUE, i: none}), VALUE[:, none])
