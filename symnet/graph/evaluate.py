@@ -52,7 +52,15 @@ def compute(node: Apply, arrays: Sequence[Any], xp: Any = np) -> list[Any]:
 
 def _plain(error: Exception) -> bool:
     """Whether the error's class is made from one text."""
-    kinds = (ValueError, TypeError, IndexError, ZeroDivisionError, RuntimeError, ShapeError)
+    kinds = (
+        ValueError,
+        TypeError,
+        IndexError,
+        ZeroDivisionError,
+        RuntimeError,
+        ShapeError,
+        np.linalg.LinAlgError,
+    )
     return type(error) in kinds
 
 

@@ -195,8 +195,9 @@ class CrossentropySoftmax1Hot(Composed):
 def softmax_argument(p: Variable) -> Variable | None:
     """x where p was made as the softmax of x along the last axis, else None."""
     node = p.owner
-    made = node is not None and node.op == Softmax(p.type.ndim - 1)
-    return node.inputs[0] if made else None
+    if node is None or node.op != Softmax(p.type.ndim - 1):
+        return None
+    return node.inputs[0]
 
 
 def log_probability(p: Variable) -> Variable:
