@@ -31,6 +31,8 @@ from benchmarks.processes import Process, import_seconds, run_once
 
 RESULTS = pathlib.Path(__file__).parent / "results"
 PAUSE = 0.03  # seconds between turns, in which spinning threads of the last one settle
+# Of these one fresh process is enough: they take 10 to 20 seconds.
+SLOW_COMPILERS = ("torch-compile", "pytensor-c", "pytensor-numba")
 
 Measured = dict[str, dict[str, Any]]
 
@@ -87,8 +89,8 @@ def time_builds(case: Case, names: list[str], folder: str, repeats: int) -> Meas
     found: Measured = {name: {} for name in names if name not in case.slow}
     for repeat in range(repeats):
         for name, lists in found.items():
-            if name == "torch-compile" and repeat:
-                continue  # 20 seconds each
+            if name in SLOW_COMPILERS and repeat:
+                continue
             cache = tempfile.mkdtemp(dir=folder)
             for state in ("cold", "warm"):
                 answer = run_once(name, cache, case.name)
