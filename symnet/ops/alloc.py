@@ -22,6 +22,11 @@ from symnet.ops.sizes import (
     vector_elements,
 )
 
+__all__ = [
+    "Alloc", "alloc", "broadcast_to", "empty", "full", "full_like", "ones", "ones_like",
+    "zeros", "zeros_like",
+]  # fmt: skip
+
 
 class Alloc(PointOp):
     """A new array filled with `value`, broadcast: alloc(value, *sizes).

@@ -24,6 +24,11 @@ from symnet.ops.methods import method, prop
 from symnet.ops.shape import dimshuffle, shape_padleft, shape_padright
 from symnet.ops.sizes import ShapeI, disconnected, shape_i, size_scalar, sizes_of
 
+__all__ = [
+    "Arange", "arange", "eye", "identity_like", "meshgrid", "mgrid", "ogrid", "size",
+    "tri", "tril", "triu",
+]  # fmt: skip
+
 
 def size(x: Any) -> Variable:
     """The number of elements of `x`, as an int64 scalar."""

@@ -20,6 +20,10 @@ from symnet.ops.methods import method
 from symnet.ops.rearrange import flip, roll
 from symnet.ops.shape import flatten
 
+__all__ = [
+    "Cumulative", "cumprod", "cumsum",
+]  # fmt: skip
+
 
 class Cumulative(TensorOp):
     """Sums ("add") or products ("mul") of the elements of x up to each position along

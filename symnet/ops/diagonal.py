@@ -22,6 +22,11 @@ from symnet.ops.shape import shape_padleft, shape_padright
 from symnet.ops.sizes import shape_i, size_scalar
 from symnet.ops.subtensor import WriteOp, check_fits
 
+__all__ = [
+    "Diagonal", "alloc_diag", "diag", "diagonal", "extract_diag", "fill_diagonal",
+    "fill_diagonal_offset",
+]  # fmt: skip
+
 
 class _DiagonalAxes:
     """Which diagonal: of two axes, `offset` to the right of the main one (to the left for

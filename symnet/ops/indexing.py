@@ -35,6 +35,11 @@ from symnet.ops.sizes import (
 )
 from symnet.ops.subtensor import IncSubtensor, Subtensor, numpy_index
 
+__all__ = [
+    "choose", "compress", "flatnonzero", "getitem", "inc_subtensor", "nonzero",
+    "nonzero_values", "set_subtensor", "take", "take_along_axis", "to_one_hot",
+]  # fmt: skip
+
 # ---- x[key]
 
 

@@ -31,6 +31,11 @@ from symnet.ops.sizes import (
     vector_elements,
 )
 
+__all__ = [
+    "Join", "Split", "concatenate", "horizontal_stack", "join", "split", "stack",
+    "stacklists", "vertical_stack",
+]  # fmt: skip
+
 
 class Join(TensorOp):
     """Arrays one after another along `axis`.

@@ -20,6 +20,10 @@ from symnet.ops.methods import method
 from symnet.ops.shape import dimshuffle, flatten, reshape
 from symnet.ops.sizes import disconnected, shape_i, size_scalar, sizes_of, specify_shape
 
+__all__ = [
+    "diff", "flip", "repeat", "roll", "tile",
+]  # fmt: skip
+
 
 def tile(x: Any, reps: Any, ndim: int | None = None) -> Variable:
     """`x` repeated as a whole, `reps` times along each axis (NumPy's meaning).

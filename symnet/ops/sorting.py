@@ -20,6 +20,11 @@ from symnet.ops.methods import method
 from symnet.ops.shape import flatten
 from symnet.ops.sizes import disconnected, size_scalar
 
+__all__ = [
+    "argsort", "argtopk", "bincount", "searchsorted", "sort", "topk",
+    "topk_and_argtopk", "unique",
+]  # fmt: skip
+
 
 class Sort(TensorOp):
     """x in ascending order along `axis`, NaN last.  Shapes and dtypes: those of x."""

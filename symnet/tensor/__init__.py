@@ -12,11 +12,13 @@ from symnet.ops.arithmetic import *  # noqa: F403
 from symnet.ops.base import as_tensor as as_tensor_variable
 from symnet.ops.base import constant
 from symnet.ops.creation import *  # noqa: F403
+from symnet.ops.cumulative import *  # noqa: F403
 from symnet.ops.elementwise import cast
 from symnet.ops.functions import *  # noqa: F403
 from symnet.ops.indexing import *  # noqa: F403
 from symnet.ops.joining import *  # noqa: F403
 from symnet.ops.rearrange import *  # noqa: F403
+from symnet.ops.sorting import *  # noqa: F403
 from symnet.ops.diagonal import *  # noqa: F403
 from symnet.ops.inputs import CONSTRUCTORS as _constructors
 from symnet.ops.linalg import *  # noqa: F403
