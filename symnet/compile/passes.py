@@ -45,8 +45,10 @@ PASSES: tuple[Pass, ...] = (
     Pass("simplify again", SIMPLIFY, fold=True),
     # When sums have their last form, and before they are hidden in loops.
     Pass("library", GEMM, fold=True),
-    # Last, for until here the rules know softmax as one operation.
-    Pass("expand", (*COMPOSED, *ALGEBRA, *SHAPES), fold=True),
+    # Late, for until here the rules know softmax as one operation.
+    Pass("expand", COMPOSED),
+    # What definitions brought in.
+    Pass("tidy", (*ALGEBRA, *SHAPES), fold=True),
 )
 # What every program needs, also one that is to be compiled fast.
 NECESSARY = ("merge", "expand")

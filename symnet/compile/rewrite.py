@@ -252,9 +252,13 @@ class Rewriter:
         if result is None:
             return None
         outputs = [result] if isinstance(result, Variable) else list(result)
-        if all(a is b for a, b in zip(outputs, node.outputs)):
+        if len(outputs) != node.nout:
+            raise RewriteError(
+                f"rule {rule.name} gave {len(outputs)} results for {node.nout} of {node.op}"
+            )
+        pairs = list(zip(outputs, node.outputs))
+        if all(new is old for new, old in pairs):
             return None
-        pairs = zip(outputs, node.outputs, strict=True)
         return [conform(new, old, rule.name) for new, old in pairs]
 
     def _replaced(self, rule: str, node: Apply, new: list[Variable]) -> list[Variable]:

@@ -8,7 +8,16 @@ import pytest
 from symnet.compile.rules.algebra import holds_all, power
 from symnet.graph.evaluate import evaluate
 from symnet.graph.types import DTYPES, TensorType
-from symnet.ops.arithmetic import identity, log, maximum, pow, reciprocal, sqr, sqrt, switch
+from symnet.ops.arithmetic import (
+    identity,
+    log,
+    maximum,
+    pow,
+    reciprocal,
+    sqr,
+    sqrt,
+    switch,
+)
 from symnet.ops.barriers import disconnected_grad, grad_clip, zero_grad
 from symnet.ops.base import constant
 from symnet.ops.elementwise import cast
@@ -71,10 +80,14 @@ def test_roots_and_squares() -> None:
     """sqrt(sqr(-2)) is 2, sqr(sqrt(-1)) is NaN."""
     x = vector("float64")
     values = {x: np.array([-2.0, -1, 0, 4])}
-    np.testing.assert_array_equal(evaluate(simplified(sqrt(sqr(x))), values)[0], [2, 1, 0, 4])
+    np.testing.assert_array_equal(
+        evaluate(simplified(sqrt(sqr(x))), values)[0], [2, 1, 0, 4]
+    )
     (nan, *rest) = evaluate(simplified(sqr(sqrt(x))), {x: np.array([-1.0, 0, 4])})[0]
     assert np.isnan(nan) and list(rest) == [0, 4]
-    assert np.isnan(evaluate(simplified(sqrt(x) * sqrt(x)), {x: np.array([-1.0])})[0][0])
+    assert np.isnan(
+        evaluate(simplified(sqrt(x) * sqrt(x)), {x: np.array([-1.0])})[0][0]
+    )
 
 
 def test_logarithm_of_a_quotient_is_exact() -> None:
@@ -106,7 +119,11 @@ def test_constants_that_would_overflow_do_not_meet() -> None:
         big = np.array(100, dtype)
         x = vector(dtype)
         check("gather_factors", (x * big) * big, {x: awkward(dtype)})
-        check("gather_sum_and_difference", (x + big) - np.array(7, dtype), {x: awkward(dtype)})
+        check(
+            "gather_sum_and_difference",
+            (x + big) - np.array(7, dtype),
+            {x: awkward(dtype)},
+        )
 
 
 def test_the_least_integer_stays_what_it_is() -> None:
@@ -119,7 +136,9 @@ def test_the_least_integer_stays_what_it_is() -> None:
             compare(evaluate([new], values)[0], evaluate([output], values)[0])
 
 
-@pytest.mark.parametrize("barrier", [identity, zero_grad, disconnected_grad, lambda x: grad_clip(x, 0, 1)])
+@pytest.mark.parametrize(
+    "barrier", [identity, zero_grad, disconnected_grad, lambda x: grad_clip(x, 0, 1)]
+)
 def test_what_only_matters_to_gradients_goes(barrier: object) -> None:
     x = vector("float32")
     assert simplified(barrier(x)) == [x]
@@ -147,7 +166,9 @@ def test_every_cast_of_a_cast() -> None:
                     with np.errstate(all="ignore"):
                         sample = safe_values(first, third)
                         values = {x: sample}
-                        compare(evaluate([new], values)[0], evaluate([output], values)[0])
+                        compare(
+                            evaluate([new], values)[0], evaluate([output], values)[0]
+                        )
 
 
 def safe_values(first: str, third: str) -> np.ndarray:

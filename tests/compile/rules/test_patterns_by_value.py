@@ -80,7 +80,11 @@ def arguments(inputs: list[Variable], dtype: str, seed: int) -> dict[Variable, A
     for v in inputs:
         if isinstance(v, Constant):
             continue
-        values[v] = rng.permutation(grid) if v.type.dtype != "bool" else rng.random(len(grid)) < 0.5
+        values[v] = (
+            rng.permutation(grid)
+            if v.type.dtype != "bool"
+            else rng.random(len(grid)) < 0.5
+        )
     return values
 
 

@@ -69,7 +69,9 @@ def same_type(new: Variable, old: Variable) -> None:
         assert want is None or have == want
 
 
-def compare(got: Any, want: Any, rtol: float | None = None, better: bool = False) -> None:
+def compare(
+    got: Any, want: Any, rtol: float | None = None, better: bool = False
+) -> None:
     got, want = np.asarray(got), np.asarray(want)
     assert got.dtype == want.dtype and got.shape == want.shape
     if want.dtype.kind not in "fc":
@@ -93,7 +95,9 @@ def awkward(dtype: str) -> np.ndarray[Any, Any]:
         return np.array([limits.min, *small, limits.max], kind)
     numbers = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1, -1, 0.5, -2, 3.25, 700, -700]
     limits = np.finfo(kind)
-    return np.array([*numbers, limits.max, -limits.max, limits.tiny, 2 * limits.eps], kind)
+    return np.array(
+        [*numbers, limits.max, -limits.max, limits.tiny, 2 * limits.eps], kind
+    )
 
 
 def pairs(dtype: str) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
@@ -145,7 +149,9 @@ def to_sympy(pattern: Variable, assumptions: Mapping[str, bool]) -> Any:
         return sympy.Symbol(str(pattern.name), **assumptions)
     if isinstance(pattern, Constant):
         value = pattern.data.item()
-        return sympy.Integer(int(value)) if value == int(value) else sympy.Rational(value)
+        return (
+            sympy.Integer(int(value)) if value == int(value) else sympy.Rational(value)
+        )
     assert pattern.owner is not None
     inputs = [to_sympy(v, assumptions) for v in pattern.owner.inputs]
     return EXPRESSIONS[pattern.owner.op.name](*inputs)

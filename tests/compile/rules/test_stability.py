@@ -1,0 +1,255 @@
+from __future__ import annotations
+
+from typing import Any
+
+import mpmath
+import numpy as np
+import pytest
+
+from symnet.compile.patterns import Rule, instantiate
+from symnet.compile.rules.stability import SCALAR, x, y
+from symnet.gradient import grad
+from symnet.graph.evaluate import evaluate
+from symnet.graph.types import TensorType
+from symnet.graph.variables import Variable
+from symnet.ops.advanced import AdvancedSubtensor
+from symnet.ops.arithmetic import log, neg
+from symnet.ops.creation import arange
+from symnet.ops.functions import exp, log1p, sigmoid
+from symnet.ops.nnet import LogSoftmax, Softmax, softmax
+from symnet.ops.reduce import max as max_over
+from symnet.ops.reduce import mean
+from symnet.ops.reduce import sum as sum_over
+from symnet.ops.shape import dimshuffle
+from tests.compile.rules.tools import EXPRESSIONS, check, compare, refuse, simplified
+
+LOGITS = np.array([[1e3, -1e3, 2.0], [3.0, 3.0, 3.0], [-800.0, -801.0, -802.0]])
+
+
+def tensor(name: str, *sizes: int | None, dtype: str = "float64") -> Any:
+    return TensorType(dtype, sizes)(name)
+
+
+def value(output: Variable, values: dict[Variable, Any]) -> Any:
+    (new,) = simplified(output)
+    return evaluate([new], values)[0]
+
+
+# ---- the forms are better, not only other
+
+
+EXACT = {
+    "add": lambda a, b: a + b, "sub": lambda a, b: a - b, "mul": lambda a, b: a * b,
+    "true_div": lambda a, b: a / b, "neg": lambda a: -a, "sqr": lambda a: a * a,
+    "sqrt": mpmath.sqrt, "exp": mpmath.exp, "log": mpmath.log, "expm1": mpmath.expm1,
+    "log1p": mpmath.log1p, "erf": mpmath.erf, "erfc": mpmath.erfc,
+    "sigmoid": lambda a: 1 / (1 + mpmath.exp(-a)),
+    "softplus": lambda a: mpmath.log(1 + mpmath.exp(a)),
+}  # fmt: skip
+
+
+def exactly(pattern: Variable, number: float) -> Any:
+    """A pattern in 600 digits, x = number, y = 2."""
+    if pattern is x or pattern is y:
+        return mpmath.mpf(number if pattern is x else 2)
+    if pattern.owner is None:
+        return mpmath.mpf(pattern.data.item())  # type: ignore[attr-defined]
+    return EXACT[pattern.owner.op.name](
+        *(exactly(v, number) for v in pattern.owner.inputs)
+    )
+
+
+POINTS = [
+    -700.0,
+    -40.0,
+    -5.0,
+    -0.5,
+    -1e-9,
+    1e-300,
+    1e-9,
+    0.25,
+    0.5,
+    3.0,
+    25.0,
+    300.0,
+    700.0,
+]
+BELOW_ONE = ("log_of_one_minus", "log1p_of_minus_sigmoid")
+
+
+@pytest.mark.parametrize("rule", SCALAR, ids=lambda rule: rule.name)
+def test_every_form_agrees_with_many_digits(rule: Rule) -> None:
+    assert set(EXACT) <= set(EXPRESSIONS)
+    assert isinstance(rule.pattern, Variable)
+    vector, two = tensor("v", None), tensor("two", None)
+    left = instantiate(rule.pattern, {x: vector, y: two})
+    new = value_of_rule(rule, left, vector, two)
+    with mpmath.workdps(700):
+        for number, got in zip(POINTS, new, strict=True):
+            if number <= 0 and "root" in rule.name or number == 0:
+                continue
+            if number <= -1 and rule.name == "log_of_one_plus":
+                continue
+            if number >= 1 and rule.name in BELOW_ONE:
+                continue
+            want = exactly(rule.pattern, number)
+            if abs(want) > 1.7e308:
+                assert np.isinf(got)
+            else:
+                assert abs(float(want) - got) <= 1e-15 * abs(float(want)) * 20 + 1e-320
+
+
+def value_of_rule(rule: Rule, left: Variable, vector: Variable, two: Variable) -> Any:
+    new = check(rule.name, left, {vector: np.zeros(0), two: np.zeros(0)})
+    points = np.array(POINTS)
+    with np.errstate(all="ignore"):
+        return evaluate([new], {vector: points, two: np.full(len(points), 2.0)})[0]
+
+
+# ---- what looks like it, but is not
+
+
+def test_forms_that_only_resemble_a_sigmoid() -> None:
+    v = tensor("v", None)
+    points = {v: np.array([-2.0, 0.5, 3.0])}
+    for output in (
+        1 / (2 + exp(-v)),
+        exp(v) / (1 - exp(v)),
+        exp(v) / (1 + exp(2 * v)),
+        1 / (1 - exp(-v)),
+    ):
+        compare(value(output, points), evaluate([output], points)[0])
+    refuse("log_of_exp", log(exp(tensor("z", None, dtype="complex128"))))
+    refuse("log_of_one_plus", log(2 + v))
+
+
+# ---- softmax
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_softmax_written_out(axis: int) -> None:
+    t = tensor("t", None, None, None)
+    array = np.random.default_rng(0).normal(size=(2, 3, 4))
+    powers = exp(t)
+    output = powers / powers.sum(axis=axis, keepdims=True)
+    assert check("softmax_written_out", output, {t: array}).owner.op == Softmax(axis)
+    (new,) = simplified(exp(t - max_over(t, axis, keepdims=True)) / 1)
+    assert not isinstance(new.owner.op, Softmax)
+    shifted = exp(t - max_over(t, axis, keepdims=True))
+    (new,) = simplified(shifted / shifted.sum(axis=axis, keepdims=True))
+    assert new.owner.op == Softmax(axis) and new.owner.inputs == [t]
+
+
+def test_softmax_of_vectors_and_rows() -> None:
+    v, m = tensor("v", None), tensor("m", None, None)
+    assert check(
+        "softmax_written_out", exp(v) / exp(v).sum(), {v: LOGITS[1]}
+    ).owner.op == Softmax(0)
+    rows = exp(m) / exp(m).sum(axis=0)
+    assert check("softmax_written_out", rows, {m: LOGITS / 500}).owner.op == Softmax(0)
+    refuse("softmax_written_out", exp(m) / exp(m).sum())
+    refuse(
+        "softmax_written_out", exp(m) / exp(m).sum(axis=1)
+    )  # a row where a column was meant
+    refuse("softmax_written_out", exp(m) / dimshuffle(exp(m).sum(axis=0), 0, "x"))
+    refuse("softmax_written_out", exp(m) / exp(2 * m).sum(axis=0))
+    assert np.all(np.isfinite(value(rows, {m: LOGITS})))
+
+
+def test_log_of_softmax() -> None:
+    m = tensor("m", None, None)
+    for output in (
+        log(softmax(m)), log(softmax(m).T), log(softmax(m)[1:, 0]), log(softmax(m).flatten()),
+        log(softmax(m)[np.array([0, 2]), np.array([1, 1])]), log(softmax(m, axis=0)),
+    ):  # fmt: skip
+        check("log_of_softmax", output, {m: LOGITS / 100}, rtol=1e-11)
+        assert np.all(np.isfinite(value(output, {m: LOGITS})))
+    refuse("log_of_softmax", log(softmax(m) * 2))
+
+
+def test_exp_of_logsoftmax() -> None:
+    m = tensor("m", None, None)
+    new = check("exp_of_logsoftmax", exp(LogSoftmax(1)(m)), {m: LOGITS})
+    assert new.owner.op == Softmax(1)
+
+
+@pytest.mark.parametrize("axis", [0, 1, (0, 1)])
+def test_log_of_sum_of_exp(axis: Any) -> None:
+    m = tensor("m", None, None)
+    output = log(sum_over(exp(m), axis))
+    check("log_of_sum_of_exp", output, {m: LOGITS / 100})
+    assert np.all(np.isfinite(value(output, {m: LOGITS})))
+    infinite = np.array(
+        [[np.inf, 1.0], [-np.inf, -np.inf], [np.nan, 0.0], [np.inf, -np.inf]]
+    )
+    for row in infinite:
+        values = {m: np.broadcast_to(row, (2, 2))}
+        compare(value(output, values), evaluate([output], values)[0])
+    (again,) = simplified(output)
+    assert simplified(again) == [again]
+
+
+def test_gradient_of_log_of_sum_of_exp_is_a_softmax() -> None:
+    m = tensor("m", None, None)
+    (new,) = simplified(grad(sum_over(log(sum_over(exp(m), 1))), m))
+    assert new.owner.op == Softmax(1)
+    weights = tensor("w", None)
+    (new,) = simplified(grad(sum_over(weights * log(sum_over(exp(m), 1))), m))
+    values = {m: LOGITS / 100, weights: np.array([1.0, 2, 3])}
+    slow = evaluate([grad(sum_over(weights * log(sum_over(exp(m), 1))), m)], values)[0]
+    compare(evaluate([new], values)[0], slow)
+    assert np.all(np.isfinite(evaluate([new], {**values, m: LOGITS})[0]))
+
+
+# ---- losses as users write them, with large scores
+
+
+def test_cross_entropy_of_classes_and_its_gradient() -> None:
+    m, y = tensor("m", None, None), tensor("y", None, dtype="int64")
+    cost = -mean(log(softmax(m))[arange(y.shape[0]), y])
+    values = {m: LOGITS, y: np.array([1, 0, 2])}
+    expected = LOGITS.max(1) + np.log(
+        np.exp(LOGITS - LOGITS.max(1, keepdims=True)).sum(1)
+    )
+    loss = (expected - LOGITS[np.arange(3), values[y]]).mean()
+    assert abs(value(cost, values) - loss) < 1e-10
+    probabilities = np.exp(LOGITS - expected[:, None])
+    probabilities[np.arange(3), values[y]] -= 1
+    np.testing.assert_allclose(
+        value(grad(cost, m), values), probabilities / 3, atol=1e-15
+    )
+
+
+def test_cross_entropy_of_a_sigmoid_and_its_gradient() -> None:
+    m, t = tensor("m", None), tensor("t", None)
+    p = sigmoid(m)
+    scores = np.array([-800.0, -30.0, 0.0, 40.0, 800.0])
+    costs = [
+        (mean(-t * log(p) - (1 - t) * log(1 - p)), 0.2),
+        (sum_over(-(t * log(p) + (1 - t) * log(1 - p))), 1),
+        (sum_over(-t * log(p) - (1 - t) * log1p(-p)) * 0.5, 0.5),
+    ]
+    for target in (0.0, 1.0, 0.3):
+        values = {m: scores, t: np.full(5, target)}
+        loss = np.maximum(scores, 0) - scores * target + np.log1p(np.exp(-abs(scores)))
+        step = 1 / (1 + np.exp(-np.clip(scores, -700, None))) - target
+        for cost, factor in costs:
+            np.testing.assert_allclose(
+                value(cost, values), loss.sum() * factor, rtol=1e-13
+            )
+            slope = value(grad(cost, m), values)
+            np.testing.assert_allclose(slope, step * factor, rtol=1e-12, atol=1e-15)
+
+
+def test_the_simplified_gradient_of_a_sigmoid_loss_is_short() -> None:
+    m, t = tensor("m", None), tensor("t", None)
+    p = sigmoid(m)
+    (new,) = simplified(grad(sum_over(-t * log(p) - (1 - t) * log(1 - p)), m))
+    names = [node.op.name for node in (new.owner, new.owner.inputs[0].owner) if node]
+    assert names == ["sub", "sigmoid"]
+
+
+def test_parts_that_are_no_parts_of_a_softmax() -> None:
+    m = tensor("m", None, None)
+    part = AdvancedSubtensor((0,), 0)
+    refuse("log_of_softmax", log(part(neg(softmax(m)), np.array([0]))))
