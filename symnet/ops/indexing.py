@@ -77,10 +77,9 @@ def _expand(x: Variable, key: Any) -> list[Any]:
     used = sum(_axes_used(part) for part in parts)
     dots = [k for k, part in enumerate(parts) if part is Ellipsis]
     if len(dots) > 1 or used > x.type.ndim:
-        what = "two ellipses" if len(dots) > 1 else f"{used} indices"
-        raise IndexError(
-            message(f"{what} in the index of an array", operands=[operand_text(x)])
-        )
+        what = f"{used} indices for an array of rank {x.type.ndim}"
+        what = "an index with two ellipses" if len(dots) > 1 else what
+        raise IndexError(message(what, operands=[operand_text(x)]))
     place = dots[0] if dots else len(parts)
     full = [slice(None)] * (x.type.ndim - used)
     parts[place : place + len(dots)] = full

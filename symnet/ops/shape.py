@@ -305,30 +305,23 @@ class Reshape(ViewOp):
     ) -> tuple[Size, ...]:
         """The sizes of the output, the one given as -1 worked out."""
         wanted = sizes.values(node.inputs[1])
-        free = [k for k, one in enumerate(wanted) if views.known(one) == -1]
         for one in wanted:
             if one not in have and views.known(one) is None:
-                enough = views.combine("ge", one, views.ZERO)
-                sizes.require(
-                    enough, "a size is negative (only a literal -1 is worked out)"
-                )
-        if not free:
+                what = "a size is negative (only a literal -1 is worked out)"
+                sizes.require(views.combine("ge", one, views.ZERO), what, ShapeError)
+        given = [one for one in wanted if views.known(one) != -1]
+        if len(given) == len(wanted):
             total = views.product(have)
             sizes.equal(total, views.product(wanted), "number of elements in a reshape")
             return tuple(wanted)
-        left, right = _cancel(
-            have, [one for k, one in enumerate(wanted) if k not in free]
-        )
+        left, right = _cancel(have, given)
         total, rest = views.product(left), views.product(right)
-        fits = views.combine(
-            "eq", views.multiply(views.floor_divide(total, rest), rest), total
-        )
-        sizes.require(fits, "the size given as -1 in a reshape does not come out even")
-        sizes.require(
-            views.combine("ne", rest, views.ZERO), "-1 beside a size of 0 in a reshape"
-        )
         missing = views.floor_divide(total, rest)
-        return tuple(missing if k in free else one for k, one in enumerate(wanted))
+        what = "the size given as -1 in a reshape does not come out even"
+        fits = views.combine("eq", views.multiply(missing, rest), total)
+        sizes.require(fits, what, ShapeError)
+        sizes.require(views.combine("ne", rest, views.ZERO), what, ShapeError)
+        return tuple(one if views.known(one) != -1 else missing for one in wanted)
 
     def infer_sizes(
         self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
