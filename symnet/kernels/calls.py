@@ -8,6 +8,7 @@ function here passes their addresses.
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import math
 from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ import numpy as np
 import scipy.linalg.cython_blas as cython_blas
 
 from symnet.config import config
+from symnet.kernels import threads
 from symnet.kernels.llvm.native import native
 from symnet.kernels.llvm.words import C_LIBRARY, External, call, load
 
@@ -30,7 +32,10 @@ FLOPS_PER_NS = {"float32": 60.0, "float64": 30.0, "complex64": 15.0, "complex128
 CALL_NS = 20.0
 BYTES_PER_NS = 8.0
 PARALLEL_NS = 50_000.0  # work that pays for threads
-BLAS_THREADS_FROM = 1 << 18  # multiplications from where BLAS itself uses threads
+# OpenBLAS never uses threads for so few multiplications (its limits are 262144, and 9216
+# for vectors); a product that might must not run in a chunk of our own loops.
+SHARED_WORK = 131_072
+SHARED_VECTOR_WORK = 9_000
 
 
 class StridesError(ValueError):
@@ -77,8 +82,7 @@ def blas_address(name: str) -> int:
     signature = signature_of(capsule)
     if b"int *" not in signature:
         raise RuntimeError(f"SciPy's {name} does not take C integers: {signature!r}")
-    if config.num_threads:
-        set_blas_threads(config.num_threads)
+    share_threads()
     return int(pointer_of(capsule, signature))
 
 
@@ -106,6 +110,32 @@ def blas_threads() -> int | None:
     """How many threads the BLAS uses; None where it does not say."""
     function = _openblas("get_num_threads")
     return None if function is None else int(function())
+
+
+@cache
+def share_threads() -> bool:
+    """Let the BLAS use the threads of our loops; whether it can.
+
+    Its own threads wait for the next product by spinning for a tenth of a second: a
+    parallel loop in between then runs at half its speed (measured: a product of 77
+    microseconds and a loop of 144 took 400 together, with shared threads 230).
+    """
+    if config.num_threads:
+        set_blas_threads(config.num_threads)
+    if not threads.POOLED or blas_threads() in (None, 1) or _callback_setter() is None:
+        return False
+    _set_callback(threads.parallel_jobs.address)
+    atexit.register(_set_callback, None)  # machine code will be unloaded
+    return True
+
+
+def _callback_setter() -> Any:
+    """OpenBLAS's function that hands its jobs to another pool; None without it."""
+    return _openblas("set_threads_callback_function")
+
+
+def _set_callback(address: int | None) -> None:
+    _callback_setter()(ctypes.c_void_p(address))
 
 
 # -------------------------------------------------------------------- matrix products
@@ -291,8 +321,8 @@ def gemm_step(
     slots += [ALPHA_POINTER] * (alpha is None) + [BETA_POINTER] * (beta is None)
     total = math.prod(size for size, *_ in loops)
     cost = CALL_NS + 2.0 * m * n * k / FLOPS_PER_NS[dtype]
-    # Large products use BLAS's own threads, small ones are shared out among ours.
-    shared = m * n * k < BLAS_THREADS_FROM
+    # Large products are made by several threads each, small ones are shared out.
+    shared = m * n * k < (SHARED_VECTOR_WORK if min(m, n) == 1 else SHARED_WORK)
     grain = max(1, int(PARALLEL_NS / cost)) if shared else max(1, total)
     address = (gemv if vector else gemm).address
     return CallArrangement(address, tuple(words), tuple(slots), total, grain, cost * total)

@@ -8,6 +8,9 @@ usually follows at once) and then sleeps in the kernel.  Nobody waits for the po
 it is in use, in a nested loop or another Python thread's, the caller does all the work
 itself.  Which thread does a chunk never changes a result.
 
+The BLAS can be given the same pool (`parallel_jobs`): threads of its own would go on
+spinning after each matrix product and keep the processors from the next loop.
+
 Outside Linux, and after a failure to start threads, loops run serially.
 """
 
@@ -125,19 +128,18 @@ def announce(chunks: int, wanted: int) -> int:
 
 
 @native
-def start_workers() -> int:
-    """Make the workers that are missing; where the system refuses, fewer do."""
+def start_workers(threads: int) -> int:
+    """Make the workers that are missing for so many threads; 0 if the system refuses."""
     if POOLED:
         identity = stack(1)
-        while load(POOL, STARTED) < load(POOL, THREADS) - 1:
+        while load(POOL, STARTED) < threads - 1:
             atomic_add(POOL, ALIVE, 1)
             if pthread_create(identity, 0, worker.address, 0) != 0:
                 atomic_add(POOL, ALIVE, -1)
-                store(POOL, THREADS, load(POOL, STARTED) + 1)
-                return 1
+                return 0
             pthread_detach(load(identity, 0))
             store(POOL, STARTED, load(POOL, STARTED) + 1)
-    return 0
+    return 1
 
 
 @native
@@ -166,22 +168,8 @@ def wait_for_chunks(chunks: int) -> int:
 
 
 @native
-def parallel_for(function: int, arguments: int, total: int, grain: int) -> int:
-    """Call function(arguments, begin, end) for pieces that make up 0..total.
-
-    Up to `grain` items are not worth the hand-over and are done by the caller.
-    Returns 0, or the nonzero result of a piece that failed.
-    """
-    threads = load(POOL, THREADS)
-    if total <= grain or total < 2 or threads < 2:
-        return call(function, arguments, 0, total)
-    if not compare_exchange(POOL, BUSY, 0, 1):
-        return call(function, arguments, 0, total)
-    start_workers()
-    size = total // (threads * CHUNKS_PER_THREAD)
-    if size < grain // CHUNKS_PER_THREAD:
-        size = grain // CHUNKS_PER_THREAD
-    size += 1
+def share(function: int, arguments: int, total: int, size: int, threads: int) -> int:
+    """Do a loop in chunks of `size` items, by all who come; the caller holds BUSY."""
     chunks = (total + size - 1) // size
     store(POOL, FUNCTION, function)
     store(POOL, ARGUMENTS, arguments)
@@ -193,9 +181,65 @@ def parallel_for(function: int, arguments: int, total: int, grain: int) -> int:
     announce(chunks, threads - 1)
     take_chunks()
     wait_for_chunks(chunks)
-    status = atomic_load(POOL, FAILED)
+    return atomic_load(POOL, FAILED)
+
+
+@native
+def parallel_for(function: int, arguments: int, total: int, grain: int) -> int:
+    """Call function(arguments, begin, end) for pieces that make up 0..total.
+
+    Up to `grain` items are not worth the hand-over and are done by the caller.
+    Returns 0, or the nonzero result of a piece that failed.
+    """
+    threads = load(POOL, THREADS)
+    if total <= grain or total < 2 or threads < 2:
+        return call(function, arguments, 0, total)
+    if not compare_exchange(POOL, BUSY, 0, 1):
+        return call(function, arguments, 0, total)
+    start_workers(threads)
+    size = total // (threads * CHUNKS_PER_THREAD)
+    if size < grain // CHUNKS_PER_THREAD:
+        size = grain // CHUNKS_PER_THREAD
+    status = share(function, arguments, total, size + 1, threads)
     exchange(POOL, BUSY, 0)
     return status
+
+
+@native
+def do_jobs(arguments: int, begin: int, end: int) -> int:
+    """The body of `parallel_jobs`: [function, bytes of a job, first job, extra]."""
+    for k in range(begin, end):
+        job = load(arguments, 2) + k * load(arguments, 1)
+        call(load(arguments, 0), k, job, load(arguments, 3))
+    return 0
+
+
+@native
+def parallel_jobs(
+    together: int, function: int, count: int, size: int, jobs: int, extra: int
+) -> int:
+    """Do `count` jobs all at the same time: function(k, jobs + k * size, extra).
+
+    In the form of a threads callback of OpenBLAS, whose jobs wait for each other, so
+    each must have a thread; and whose scratch memory belongs to k, so that only one call
+    may run at a time.  Therefore this waits for the pool, and the chunks of a parallel
+    loop must never come here.
+    """
+    arguments = stack(4)
+    store(arguments, 0, function)
+    store(arguments, 1, size)
+    store(arguments, 2, jobs)
+    store(arguments, 3, extra & LOWER_HALF)
+    count = count & LOWER_HALF  # a C int: the upper half is undefined
+    while not compare_exchange(POOL, BUSY, 0, 1):
+        pause()
+        if POOLED:
+            sched_yield()
+    while not start_workers(count):  # nothing else can be done without them
+        pause()
+    share(do_jobs.address, arguments, count, 1, count)
+    exchange(POOL, BUSY, 0)
+    return 0
 
 
 @native

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import gc
+import os
+import subprocess
 import sys
+import threading
 import weakref
 
 import numpy as np
 import pytest
+from scipy import linalg
+from scipy.linalg import blas
 
 from symnet.kernels import threads
 from symnet.kernels.calls import (
@@ -19,6 +24,7 @@ from symnet.kernels.calls import (
     gemm_step,
     python_step,
     set_blas_threads,
+    share_threads,
     usable,
 )
 from symnet.kernels.runner import run
@@ -186,6 +192,85 @@ def test_errors():
         gemm_step("float32", 2**31, 1, 1, (4, 4), (4, 4), (4, 4))
     with pytest.raises(KeyError):
         blas_address("no_such_routine")
+
+
+def large_products(count, seed):
+    rng = np.random.default_rng(seed)
+    a, b = rng.standard_normal((150, 160)), rng.standard_normal((160, 170))
+    want = np.einsum("ik,kj->ij", a, b)
+    for _ in range(count):
+        c = np.full((150, 170), np.nan)
+        step = gemm_step("float64", 150, 170, 160, a.strides, b.strides, c.strides)
+        run_step(step, [x.ctypes.data for x in (a, b, c)])
+        vector = blas.dgemv(1.0, a, b[:, 0].copy())
+        if not (np.allclose(c, want) and np.allclose(vector, want[:, 0])):
+            return False
+    return True
+
+
+def test_threaded_products_of_several_python_threads():
+    """Ours and SciPy's at once: they share one pool and its scratch memory."""
+    results = []
+    users = [
+        threading.Thread(target=lambda k=k: results.append(large_products(60, k)))
+        for k in range(3)
+    ]
+    for user in users:
+        user.start()
+    for user in users:
+        user.join()
+    assert results == [True] * 3
+
+
+def test_linear_algebra_of_scipy_goes_on_working():
+    share_threads()
+    rng = np.random.default_rng(4)
+    a = rng.standard_normal((400, 400))
+    spd = a @ a.T + 400 * np.eye(400)
+    np.testing.assert_allclose(linalg.solve(spd, spd @ np.ones(400)), 1, atol=1e-8)
+    np.testing.assert_allclose(linalg.inv(spd) @ spd, np.eye(400), atol=1e-8)
+    lower = linalg.cholesky(spd, lower=True)
+    np.testing.assert_allclose(lower @ lower.T, spd, atol=1e-8)
+    q, r = linalg.qr(a)
+    np.testing.assert_allclose(q @ r, a, atol=1e-10)
+    w, v = linalg.eigh(spd)
+    np.testing.assert_allclose(v * w @ v.T, spd, atol=1e-8)
+    u, s, vt = linalg.svd(a[:100])
+    np.testing.assert_allclose(u * s @ vt[:100], a[:100], atol=1e-10)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_products_in_a_forked_child():
+    assert large_products(3, 0)
+    child = os.fork()
+    if child == 0:
+        fine = large_products(3, 1)
+        threads.stop()
+        os._exit(0 if fine else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert large_products(3, 2)
+
+
+PROGRAM = """
+import atexit, numpy as np
+def late():
+    from scipy.linalg import blas
+    a = np.ones((300, 300))
+    assert (blas.dgemm(1.0, a, a) == 300).all()
+    print("late")
+atexit.register(late)
+from symnet.kernels import calls, threads
+assert calls.blas_address("dgemm")
+late()
+"""
+
+
+def test_the_blas_still_works_when_the_interpreter_ends():
+    out = subprocess.run(
+        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True
+    ).stdout
+    assert out.split() == ["late", "late"]
 
 
 def test_threads_of_the_blas():
