@@ -7,7 +7,7 @@ only change how gradients pass) and, what asks for several gradients, here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -91,7 +91,9 @@ def jacobian(
     found = backpropagate([(expression, dual)], variables, consider_constant or ())
     reply = Reply(None, [expression], disconnected_inputs, "zero", "raise")
     gradients = [reply.gradient(v, found) for v in variables]
-    pulled = [zero_gradient(v) if g is None else g for v, g in zip(variables, gradients)]
+    pulled = [
+        zero_gradient(v) if g is None else g for v, g in zip(variables, gradients)
+    ]
     try:
         unit = eye(shape_i(expression, 0), dtype=expression.type.dtype)
         rows = for_each_row(pulled, dual, unit)
@@ -162,11 +164,19 @@ def format_as(use_list: bool, use_tuple: bool, outputs: Any) -> Any:
 
 # ---- the check against differences
 
-# How graphs are evaluated in `verify_grad`: (outputs, {variable: value}) -> values.  The
+Compiler = Callable[[Sequence[Variable], Sequence[Variable], Any], Callable[..., Any]]
+
+
+def reference(
+    inputs: Sequence[Variable], outputs: Sequence[Variable], mode: Any = None
+) -> Callable[..., Any]:
+    """A function of arrays that evaluates the graph by NumPy."""
+    return lambda *arrays: evaluate(outputs, dict(zip(inputs, arrays)))
+
+
+# How `verify_grad` makes functions of graphs: (inputs, outputs, mode) -> function.  The
 # compiler, which stands above, adds itself.
-evaluators: list[Callable[[Sequence[Variable], Mapping[Variable, Any]], list[Any]]] = [
-    evaluate
-]
+compilers: list[Compiler] = [reference]
 
 
 def verify_grad(
@@ -187,7 +197,8 @@ def verify_grad(
     fun: an op, or a function of variables that gives one variable (or a list of them).
     pt: float arrays, one for each argument of `fun`.
     n_tests: how many random projections of the result onto a scalar are tried.
-    mode: where the compiler is there, "reference" leaves it out.
+    mode: that of the compiled function which is checked beside the reference evaluation;
+        "reference" leaves it out.
     An element is wrong if it is off by more than abs_tol and by more than rel_tol.
     Raises: GradientError; TypeError for a point that is no list of float arrays.
     """
@@ -211,18 +222,14 @@ def verify_grad(
     )
     step = eps or max(PRECISION[d][0] for d in dtypes)
     shapes = [np.shape(y) for y in evaluate(outputs, dict(zip(variables, points)))]
-    costs = [_projection(outputs, shapes, rng) for _ in range(n_tests)]
-    for way in evaluators[:1] if mode == "reference" else evaluators:
-        for cost in costs:
-            _compare(
-                way,
-                cost,
-                variables,
-                points,
-                step,
-                abs_tol or tolerance,
-                rel_tol or tolerance,
-            )
+    for _ in range(n_tests):
+        cost = _projection(outputs, shapes, rng)
+        value = reference(variables, [cost])
+        numeric = numeric_grad(lambda *arrays: value(*arrays)[0], points, step)  # noqa: B023
+        gradients = grad(cost, variables, disconnected_inputs="ignore")
+        for compiler in compilers[:1] if mode == "reference" else compilers:
+            symbolic = compiler(variables, gradients, mode)(*points)
+            _compare(symbolic, numeric, abs_tol or tolerance, rel_tol or tolerance)
 
 
 verify_grad.E_grad = GradientError  # type: ignore[attr-defined]  # Theano's name for it
@@ -245,27 +252,14 @@ def _projection(
 
 
 def _compare(
-    way: Callable[..., list[Any]],
-    cost: Variable,
-    variables: Sequence[Variable],
-    points: list[np.ndarray[Any, Any]],
-    step: float,
-    abs_tol: float,
-    rel_tol: float,
+    symbolic: Sequence[Any], numeric: numeric_grad, abs_tol: float, rel_tol: float
 ) -> None:
     """Raises: GradientError where a symbolic gradient is not the numeric one."""
-    gradients = grad(cost, list(variables), disconnected_inputs="ignore")
-    symbolic = way(gradients, dict(zip(variables, points)))
-
-    def function(*arrays: Any) -> Any:
-        return way([cost], dict(zip(variables, arrays)))[0]
-
-    numeric = numeric_grad(function, points, step)
     k, at, absolute, relative = numeric.max_err(symbolic, abs_tol, rel_tol)
     if (absolute > abs_tol and relative > rel_tol) or not np.isfinite(absolute):
         got, want = symbolic[k].flat[at], numeric.gf[k].flat[at]
         raise GradientError(
-            f"the gradient with respect to argument {k}, shape {points[k].shape}, is {got} "
+            f"the gradient with respect to argument {k}, shape {symbolic[k].shape}, is {got} "
             f"at position {at}; numerically it is {want}\n"
             f"  off by {absolute:.3g} (allowed {abs_tol:g}), "
             f"relatively {relative:.3g} (allowed {rel_tol:g})"
