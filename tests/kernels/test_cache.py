@@ -1,0 +1,178 @@
+"""The cache of compiled kernels: shared, damaged, read-only, by several at once."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from symnet.config import config
+from symnet.kernels.launch import run_kernel
+from symnet.kernels.layout import Variant
+from symnet.kernels.llvm import cache, objects
+from symnet.kernels.llvm.cache import compile_kernels, statistics
+from symnet.kernels.loops import Kernel, Output, call, load, reduction
+from tests.kernels.kernel_reference import operand
+
+ROOT = Path(__file__).parents[2]
+ELEMENTWISE = Variant(((0,),), (), "kept", "cc")
+
+
+def make_kernel(factor: float) -> Kernel:
+    value = call("exp", load(0, "float32") * factor)
+    return Kernel(
+        1,
+        (False,),
+        (operand("float32", [1]),),
+        (Output(operand("float32", [1]), value),),
+    )
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Any:
+    """An empty folder, and a process that knows no kernel yet."""
+    known = dict(cache._known)
+    cache._known.clear()
+    with config.change_flags(cache_dir=str(tmp_path)):
+        yield tmp_path
+    cache._known.update(known)
+
+
+def did(kernel: Kernel) -> tuple[int, int]:
+    """How many objects are compiled and loaded for a process that starts afresh."""
+    cache._known.clear()
+    before = statistics.compiled, statistics.loaded
+    x = np.linspace(-1, 1, 37, dtype="float32")
+    out = np.zeros_like(x)
+    run_kernel(kernel, x.shape, [x, out])
+    np.testing.assert_allclose(out[-1], np.exp(kernel_factor(kernel)), rtol=1e-6)
+    return statistics.compiled - before[0], statistics.loaded - before[1]
+
+
+def kernel_factor(kernel: Kernel) -> float:
+    return float(kernel.outputs[0].value.args[0].args[1].value)
+
+
+def files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def test_a_kernel_is_compiled_once(fresh: Path) -> None:
+    kernel = make_kernel(0.5)
+    assert did(kernel) == (1, 0)
+    assert did(kernel) == (0, 1)
+    assert len(files(fresh)) == 1
+    before = statistics.compiled + statistics.loaded
+    first, second = compile_kernels([(kernel, ELEMENTWISE)] * 2)
+    assert first == second and first.address and not first.combine
+    assert statistics.compiled + statistics.loaded == before
+
+
+def test_another_kernel_or_variant_is_another_file(fresh: Path) -> None:
+    strided = Variant(((0,),), (), "kept", "sc")
+    compile_kernels(
+        [(make_kernel(f), v) for f in (1.0, 2.0) for v in (ELEMENTWISE, strided)]
+    )
+    assert len(files(fresh)) == 4
+
+
+def test_sums_of_all_have_a_second_function(fresh: Path) -> None:
+    value = reduction("sum", load(0, "float32"), "float32")
+    target = Output(operand("float32", [0]), value)
+    kernel = Kernel(1, (True,), (operand("float32", [1]),), (target,))
+    variant = Variant((), ((0,),), "parts", "cf")
+    for _ in range(2):
+        cache._known.clear()
+        (code,) = compile_kernels([(kernel, variant)])
+        assert code.address and code.combine
+
+
+@pytest.mark.parametrize("keep", [0, 10, 60, 300, -1])
+def test_damaged_files_are_made_again(fresh: Path, keep: int) -> None:
+    kernel = make_kernel(0.25)
+    did(kernel)
+    (path,) = files(fresh)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:keep])
+    assert did(kernel) == (1, 0)
+    assert path.read_bytes()[:60] == whole[:60]
+    damaged = bytearray(whole)
+    damaged[len(whole) // 2] ^= 1
+    path.write_bytes(bytes(damaged))
+    assert did(kernel) == (1, 0)
+    assert did(kernel) == (0, 1)
+
+
+def test_a_folder_that_cannot_be_written(fresh: Path) -> None:
+    blocked = fresh / "file"
+    blocked.write_text("no folder")
+    for folder in (str(blocked), str(blocked / "below"), "/proc/nowhere", ""):
+        with config.change_flags(cache_dir=folder):
+            assert did(make_kernel(0.75)) == (1, 0)
+    readonly = fresh / "readonly"
+    readonly.mkdir(mode=0o500)
+    with config.change_flags(cache_dir=str(readonly)):
+        assert did(make_kernel(0.75))[1] == 0
+
+
+def test_a_full_disk(fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(objects.os, "replace", full)
+    assert did(make_kernel(0.125)) == (1, 0)
+    assert not files(fresh)
+
+
+def test_the_key_names_machine_and_generator(
+    fresh: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = objects.cache_path("kernel")
+    with config.change_flags(cache_dir="/elsewhere"):
+        other = objects.cache_path("kernel")
+    assert one is not None and other is not None and one.name == other.name
+    assert objects.cache_path("kernel 2") != one
+    here = objects.machine()
+    changed = type(here)(**{**vars(here), "name": here.name + " +avx9"})
+    monkeypatch.setattr(objects, "machine", lambda: changed)
+    assert objects.cache_path("kernel") != one
+    assert cache.generator() != objects.source_digest(cache.__file__)
+
+
+PROGRAM = """
+import sys
+sys.path.insert(0, {root!r})
+from tests.kernels.test_cache import make_kernel, did, statistics
+for factor in (0.5, 1.5):
+    did(make_kernel(factor))
+print(statistics.compiled, statistics.loaded)
+"""
+
+
+def start(folder: Path, seed: int) -> subprocess.Popen[str]:
+    environment = {
+        **os.environ,
+        "SYMNET_CACHE": str(folder),
+        "PYTHONHASHSEED": str(seed),
+    }
+    command = [sys.executable, "-c", PROGRAM.format(root=str(ROOT))]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+
+
+def test_many_processes_at_once(tmp_path: Path) -> None:
+    """They agree on the keys whatever their hash seeds; nobody waits or fails."""
+    processes = [start(tmp_path, seed) for seed in range(8)]
+    counts = []
+    for process in processes:
+        printed, _ = process.communicate(timeout=120)
+        assert process.returncode == 0
+        counts.append([int(word) for word in printed.split()])
+    assert all(compiled + loaded == 2 for compiled, loaded in counts)
+    assert len(files(tmp_path)) == 2
+    last = start(tmp_path, 99)
+    assert last.communicate(timeout=60)[0].split() == ["0", "2"]
