@@ -12,8 +12,9 @@ one element: arrays filled with one number are made so first (rules.shapes).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -22,6 +23,7 @@ from symnet.graph.types import TensorType
 from symnet.graph.variables import Apply, Constant, Op, Variable
 from symnet.kernels.views import Size
 from symnet.ops.base import constant
+from symnet.ops.elementwise import Cast, Elementwise
 
 Bindings = Mapping[Variable, Variable]
 Result = Variable | Sequence[Variable] | None
@@ -146,6 +148,42 @@ class Rule:
         return self.replacement(match)
 
 
+class RuleTable:
+    """Rules, found by the op at their root."""
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        self.rules = tuple(rules)
+        by_op = {r.root for r in self.rules if not isinstance(r.root, type)}
+        self._by_class: dict[type, list[Rule]] = {}
+        self._by_op = {op: self._select(type(op), op) for op in by_op}
+
+    def _select(self, kind: type, op: Any = None) -> list[Rule]:
+        """The rules for a class of ops and for the op itself, in order."""
+        return [
+            rule
+            for rule in self.rules
+            if (
+                issubclass(kind, rule.root)
+                if isinstance(rule.root, type)
+                else rule.root == op
+            )
+        ]
+
+    def rules_for(self, op: Any) -> list[Rule]:
+        found = self._by_op.get(op)
+        if found is None:
+            found = self._by_class.get(type(op))
+        if found is None:
+            found = self._by_class[type(op)] = self._select(type(op))
+        return found
+
+
+@lru_cache(maxsize=64)
+def rule_table(rules: tuple[Rule, ...]) -> RuleTable:
+    """The table of these rules, made once."""
+    return RuleTable(rules)
+
+
 def bind(pattern: Variable, variable: Variable, bound: Bindings) -> Iterator[Bindings]:
     """The bindings that extend `bound` so that `pattern` stands for `variable`."""
     if isinstance(pattern, PatternVariable):
@@ -162,20 +200,27 @@ def bind(pattern: Variable, variable: Variable, bound: Bindings) -> Iterator[Bin
         return
     wanted, node = pattern.owner, variable.owner
     assert wanted is not None
-    if node is None or node.op != wanted.op or variable.index != pattern.index:
+    if node is None or variable.index != pattern.index:
+        return
+    if node.op is not wanted.op and (_is_single(wanted.op) or node.op != wanted.op):
         return
     yield from _bind_all(wanted.inputs, node.inputs, bound)
     if getattr(node.op, "commutative", False):
         yield from _bind_all(wanted.inputs, node.inputs[::-1], bound)
 
 
+def _is_single(op: Any) -> bool:
+    """Whether only the op itself is equal to it: elementwise ops are known by name."""
+    return isinstance(op, Elementwise) and not isinstance(op, Cast)
+
+
 def _bind_all(
     patterns: Sequence[Variable], variables: Sequence[Variable], bound: Bindings
 ) -> Iterator[Bindings]:
-    if len(patterns) != len(variables):
+    if not patterns or len(patterns) != len(variables):
         return
-    if not patterns:
-        yield bound
+    if len(patterns) == 1:
+        yield from bind(patterns[0], variables[0], bound)
         return
     for first in bind(patterns[0], variables[0], bound):
         yield from _bind_all(patterns[1:], variables[1:], first)

@@ -14,12 +14,12 @@ from typing import Any
 
 from symnet.compile.folding import fold_constants
 from symnet.compile.infer import Inference, NotOnHost
-from symnet.compile.patterns import Bindings, Match, Rule
+from symnet.compile.patterns import Bindings, Match, Rule, rule_table
 from symnet.errors import ShapeError, message
 from symnet.graph.origin import inherit
 from symnet.graph.traverse import Graph, leaves
 from symnet.graph.types import TensorType
-from symnet.graph.variables import Apply, Constant, Op, Variable, operand_text
+from symnet.graph.variables import Apply, Constant, Variable, operand_text
 from symnet.kernels.views import Size
 from symnet.ops.arithmetic import second
 from symnet.ops.elementwise import Elementwise, cast
@@ -103,14 +103,7 @@ class Rewriter:
         self.users: dict[Variable, list[Apply | None]] = {}  # None: an output
         self.warned = False
         self.inference: Inference | None = None
-        self.by_op: dict[Op, list[tuple[int, Rule]]] = {}
-        self.by_class: dict[type, list[tuple[int, Rule]]] = {}
-        for place, rule in enumerate(rules):
-            table: dict[Any, list[tuple[int, Rule]]] = (
-                self.by_class if isinstance(rule.root, type) else self.by_op
-            )
-            table.setdefault(rule.root, []).append((place, rule))
-        self._found: dict[Op, list[Rule]] = {}
+        self.table = rule_table(tuple(rules))
 
     def run(self) -> Graph:
         self.final.update({v: v for v in self.fixed})
@@ -240,7 +233,7 @@ class Rewriter:
             if constants is not None:
                 return self._replaced("constant_folding", node, constants)
         with inherit(node.origin):
-            for rule in self._rules_for(node.op):
+            for rule in self.table.rules_for(node.op):
                 for bound in rule.bindings(node):
                     new = self._try(rule, node, bound)
                     if new is not None:
@@ -267,16 +260,6 @@ class Rewriter:
         if self.note is not None:
             self.note(Fired(rule, node.outputs[0], new[0]))
         return new
-
-    def _rules_for(self, op: Any) -> list[Rule]:
-        found = self._found.get(op)
-        if found is None:
-            candidates = list(self.by_op.get(op, ()))
-            for kind in type(op).__mro__:
-                candidates += self.by_class.get(kind, ())
-            found = [rule for _, rule in sorted(candidates, key=lambda c: c[0])]
-            self._found[op] = found
-        return found
 
     def clients(self, variable: Variable) -> Sequence[Apply | None]:
         return self.users.get(variable, ())

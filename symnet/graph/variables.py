@@ -180,9 +180,15 @@ class Op:
         raise NotImplementedError(f"{self} defines neither compute nor perform")
 
 
+_by_properties: dict[type, bool] = {}
+
+
 def _comparable(kind: type) -> bool:
     """Ops compare by properties when their class says which ones those are."""
-    return any("__props__" in base.__dict__ for base in kind.__mro__ if base is not Op)
+    if kind not in _by_properties:
+        bases = [base for base in kind.__mro__ if base is not Op]
+        _by_properties[kind] = any("__props__" in base.__dict__ for base in bases)
+    return _by_properties[kind]
 
 
 class Apply:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -43,7 +44,7 @@ def matrix(name: str) -> Variable:
 
 
 def run(
-    outputs: list[Variable], rules: list[Rule] = [], **options: bool
+    outputs: list[Variable], rules: Sequence[Rule] = (), **options: bool
 ) -> list[Variable]:
     return rewrite(Graph([], outputs), rules, **options).outputs
 
