@@ -107,13 +107,17 @@ TRUE = Symbol("Py_True", id(True))
 NONE = Symbol("Py_None", id(None))
 
 if CPYTHON:
-    vectorcall = External("PyObject_Vectorcall", "i64(i64, i64, i64, i64)", ctypes.pythonapi)
+    vectorcall = External(
+        "PyObject_Vectorcall", "i64(i64, i64, i64, i64)", ctypes.pythonapi
+    )
     incref = External("Py_IncRef", "i64(i64)", ctypes.pythonapi)
     decref = External("Py_DecRef", "i64(i64)", ctypes.pythonapi)
     new_list = External("PyList_New", "i64(i64)", ctypes.pythonapi)
     set_item = External("PyList_SetItem", "i32(i64, i64, i64)", ctypes.pythonapi)
     new_integer = External("PyLong_FromLongLong", "i64(i64)", ctypes.pythonapi)
-    as_integer = External("PyLong_AsLongLongAndOverflow", "i64(i64, i64)", ctypes.pythonapi)
+    as_integer = External(
+        "PyLong_AsLongLongAndOverflow", "i64(i64, i64)", ctypes.pythonapi
+    )
     save_thread = External("PyEval_SaveThread", "i64()", ctypes.pythonapi)
     restore_thread = External("PyEval_RestoreThread", "i64(i64)", ctypes.pythonapi)
     this_thread = External("PyThread_get_thread_ident", "i64()", ctypes.pythonapi)
@@ -199,7 +203,10 @@ def fits(array: int, record: int) -> int:
     flags = load(record, A_FLAGS)
     if (load(load(array, DTYPE), KIND) & KIND_MASK) != load(record, A_KIND):
         return 0
-    if load_i32(array, RANK_I32) != rank or (load_i32(array, FLAGS_I32) & flags) != flags:
+    if (
+        load_i32(array, RANK_I32) != rank
+        or (load_i32(array, FLAGS_I32) & flags) != flags
+    ):
         return 0
     if not same_words(load(array, DIMS), load(record, A_DIMS), rank):
         return 0
@@ -398,6 +405,14 @@ def _method() -> _MethodDef:
     return _MethodDef(b"call", enter.address, fastcall | keywords, None)
 
 
+@cache
+def _create() -> Callable[[int, CallBlock, str], Callable[..., Any]]:
+    """Python's C function that makes a builtin: (method, self, module)."""
+    kinds = (ctypes.c_void_p, ctypes.py_object, ctypes.py_object)
+    prototype = ctypes.PYFUNCTYPE(ctypes.py_object, *kinds)
+    return prototype(("PyCFunction_NewEx", ctypes.pythonapi))
+
+
 def make_builtin(block: CallBlock) -> Callable[..., Any]:
     """The builtin function that runs `block`; where there can be none, its fallback.
 
@@ -406,11 +421,7 @@ def make_builtin(block: CallBlock) -> Callable[..., Any]:
     """
     if obstacle():
         return block.fallback
-    create = ctypes.PYFUNCTYPE(
-        ctypes.py_object, ctypes.c_void_p, ctypes.py_object, ctypes.py_object
-    )(("PyCFunction_NewEx", ctypes.pythonapi))
-    builtin: Callable[..., Any] = create(ctypes.addressof(_method()), block, "symnet")
-    return builtin
+    return _create()(ctypes.addressof(_method()), block, "symnet")
 
 
 def description() -> str:

@@ -216,7 +216,8 @@ def call_block(
     _lay_arguments(layout, arguments)
     layout.table(CELL_COUNT, [(c.base, c.address, c.version) for c in cells])
     position = layout.table(
-        OUTPUT_COUNT, [(o.base, id(np.dtype(o.dtype)), len(o.shape), 0) for o in outputs]
+        OUTPUT_COUNT,
+        [(o.base, id(np.dtype(o.dtype)), len(o.shape), 0) for o in outputs],
     )
     for k, output in enumerate(outputs):
         layout.point(position + OUTPUT_WORDS * k + 3, layout.place(output.shape))
@@ -258,7 +259,11 @@ def _window_words(window: Window) -> list[int]:
     dtype = np.dtype(window.dtype)
     if dtype.kind not in "iub":
         raise TypeError(f"a window moves by an integer, not {dtype}")
-    mask = -1 if dtype.kind == "i" or dtype.itemsize == 8 else 2 ** (8 * dtype.itemsize) - 1
+    mask = (
+        -1
+        if dtype.kind == "i" or dtype.itemsize == 8
+        else 2 ** (8 * dtype.itemsize) - 1
+    )
     bounds = (window.step, window.start, window.low, window.high)
     return [window.place, window.base, dtype.itemsize, mask, *bounds]
 
@@ -275,7 +280,9 @@ def execute(
     of its window's range; RuntimeError where the block runs already in this thread, or
     a shared variable has changed; whatever `failure` raises.
     """
-    for number, (argument, array) in enumerate(zip(block.arguments, arguments, strict=True)):
+    for number, (argument, array) in enumerate(
+        zip(block.arguments, arguments, strict=True)
+    ):
         _check(number, argument, array)
     _wait_and_claim(block)
     try:
@@ -302,7 +309,9 @@ def execute(
 def _check(number: int, argument: Argument, array: np.ndarray[Any, Any]) -> None:
     flags = array.flags
     layout = (
-        flags.c_contiguous if argument.strides is None else array.strides == argument.strides
+        flags.c_contiguous
+        if argument.strides is None
+        else array.strides == argument.strides
     )
     if (
         array.dtype != argument.dtype
@@ -320,5 +329,7 @@ def _wait_and_claim(block: CallBlock) -> None:
     me = threading.get_ident()
     while not claim(block.address, me):
         if block[BUSY] == me:
-            raise RuntimeError("a compiled function was called while it ran in this thread")
+            raise RuntimeError(
+                "a compiled function was called while it ran in this thread"
+            )
         time.sleep(2e-5)

@@ -89,7 +89,9 @@ def blas_address(name: str) -> int:
 @cache
 def _openblas(what: str) -> Any:
     """OpenBLAS's own function `what` (such as "set_num_threads"); None without it."""
-    library = ctypes.CDLL(cython_blas.__file__)  # the search includes what it is linked to
+    library = ctypes.CDLL(
+        cython_blas.__file__
+    )  # the search includes what it is linked to
     for name in (f"scipy_openblas_{what}", f"openblas_{what}"):
         try:
             return library[name]
@@ -261,7 +263,23 @@ def fortran_matrix(
 
 def usable(rows: int, columns: int, strides: Sequence[int], dtype: str) -> bool:
     """Whether BLAS can read (and write) a matrix with these strides as it is."""
-    return fortran_matrix(0, rows, columns, strides, np.dtype(dtype).itemsize) is not None
+    return (
+        fortran_matrix(0, rows, columns, strides, np.dtype(dtype).itemsize) is not None
+    )
+
+
+def _matrices(
+    shapes: Sequence[tuple[int, int]], strides: Sequence[Sequence[int]], itemsize: int
+) -> list[Matrix]:
+    found = []
+    for number, ((rows, columns), steps) in enumerate(
+        zip(shapes, strides, strict=True)
+    ):
+        matrix = fortran_matrix(number, rows, columns, steps, itemsize)
+        if matrix is None:
+            raise StridesError(number, steps)
+        found.append(matrix)
+    return found
 
 
 def gemm_step(
@@ -291,25 +309,21 @@ def gemm_step(
     """
     if dtype not in LETTERS:
         raise TypeError(f"no BLAS for {dtype}; it has {', '.join(LETTERS)}")
-    itemsize = np.dtype(dtype).itemsize
-    shapes = ((m, k), (k, n), (m, n))
-    found = [
-        fortran_matrix(number, *shape, strides, itemsize)
-        for number, (shape, strides) in enumerate(
-            zip(shapes, (strides_a, strides_b, strides_c), strict=True)
-        )
-    ]
-    for number, matrix in enumerate(found):
-        if matrix is None:
-            raise StridesError(number, (strides_a, strides_b, strides_c)[number])
-    a, b, c = (matrix for matrix in found if matrix is not None)
+    all_strides = (strides_a, strides_b, strides_c)
+    a, b, c = _matrices(((m, k), (k, n), (m, n)), all_strides, np.dtype(dtype).itemsize)
     if c.transposed:  # Fortran writes columns: C.T = B.T @ A.T
         a, b, c = b.flipped(), a.flipped(), c.flipped()
         m, n = n, m
     if max(m, n, k, a.lead, b.lead, c.lead) >= 2**31:
-        raise ValueError(f"a matrix product of {m} x {k} x {n} is too large for this BLAS")
+        raise ValueError(
+            f"a matrix product of {m} x {k} x {n} is too large for this BLAS"
+        )
     vector = min(m, n) == 1 and m * n * k >= VECTOR_WORK
-    head = _vector_head(dtype, m, n, k, a, b, c) if vector else _head(dtype, m, n, k, a, b, c)
+    head = (
+        _vector_head(dtype, m, n, k, a, b, c)
+        if vector
+        else _head(dtype, m, n, k, a, b, c)
+    )
     words = [
         *head.words,
         *_number_words(alpha, dtype), *_number_words(beta, dtype),
@@ -325,7 +339,9 @@ def gemm_step(
     shared = m * n * k < (SHARED_VECTOR_WORK if min(m, n) == 1 else SHARED_WORK)
     grain = max(1, int(PARALLEL_NS / cost)) if shared else max(1, total)
     address = (gemv if vector else gemm).address
-    return CallArrangement(address, tuple(words), tuple(slots), total, grain, cost * total)
+    return CallArrangement(
+        address, tuple(words), tuple(slots), total, grain, cost * total
+    )
 
 
 @dataclass(frozen=True)

@@ -37,16 +37,21 @@ class Program:
     """
 
     def __init__(self, specs, form=RETURN_LIST, extra=(), cells=(), **settings):
-        inputs = [Argument(*spec) if isinstance(spec, tuple) else spec for spec in specs]
+        inputs = [
+            Argument(*spec) if isinstance(spec, tuple) else spec for spec in specs
+        ]
         count = len(inputs)
         self.inputs = inputs
         self.arguments = [
-            Argument(a.dtype, a.shape, k, a.strides, a.numbers) for k, a in enumerate(inputs)
+            Argument(a.dtype, a.shape, k, a.strides, a.numbers)
+            for k, a in enumerate(inputs)
         ]
         given = [(a.dtype, a.shape) for a in inputs] + [spec for spec, _ in cells]
         if form == RETURN_NONE:
             given = []
-        outputs = [Output(*spec, count + len(cells) + k) for k, spec in enumerate(given)]
+        outputs = [
+            Output(*spec, count + len(cells) + k) for k, spec in enumerate(given)
+        ]
         self.words, records, patches = [], [], []
         for k, output in enumerate(outputs):
             size = int(np.prod(output.shape)) * np.dtype(output.dtype).itemsize
@@ -133,7 +138,9 @@ def test_what_does_not_fit_goes_to_the_fallback():
     refused(program, 1.0)
     refused(program, None)
     refused(program, np.matrix(good))
-    refused(program, np.frombuffer(b"\0" * 25, np.uint8)[1:].view(np.float32).reshape(2, 3))
+    refused(
+        program, np.frombuffer(b"\0" * 25, np.uint8)[1:].view(np.float32).reshape(2, 3)
+    )
     refused(program)
     refused(program, good, good)
     refused(program, good, name=3)
@@ -154,13 +161,19 @@ def test_dtypes_that_are_equal_but_other_objects_are_taken():
 
 def test_exact_strides():
     base = np.arange(12.0).reshape(3, 4)
-    program = Program([Argument("float64", (4, 3), 0, base.T.strides)], form=RETURN_NONE)
+    program = Program(
+        [Argument("float64", (4, 3), 0, base.T.strides)], form=RETURN_NONE
+    )
     assert natively(program, base.T) is None
     refused(program, np.ascontiguousarray(base.T))
 
 
 NUMBERS = [
-    ("float64", [1.5, -2, True, 2**53, float("inf"), np.float64(0.1)], [2**53 + 1, 2**70, 1j]),
+    (
+        "float64",
+        [1.5, -2, True, 2**53, float("inf"), np.float64(0.1)],
+        [2**53 + 1, 2**70, 1j],
+    ),
     ("float32", [0.1, 7, False, np.float32(0.1), 1e300], [2**24 + 1, np.float64(0.1)]),
     ("int64", [3, -(2**63), 2**63 - 1, True, np.int64(-5)], [2**63, 1.0, np.int32(1)]),
     ("int8", [127, -128, np.int8(-3)], [128, -129, 1.5]),
@@ -211,7 +224,8 @@ def test_subclasses_go_to_the_fallback():
 
 
 @pytest.mark.parametrize(
-    ("form", "kind"), [(RETURN_LIST, list), (RETURN_ONE, np.ndarray), (RETURN_NONE, type(None))]
+    ("form", "kind"),
+    [(RETURN_LIST, list), (RETURN_ONE, np.ndarray), (RETURN_NONE, type(None))],
 )
 def test_forms_of_results(form, kind):
     program = Program([("float64", (2,), 0)], form=form)
@@ -224,7 +238,11 @@ def test_a_form_must_fit_the_outputs():
     with pytest.raises(ValueError, match="1 outputs"):
         outputs = [Output("bool", (), 0)]
         call_block(
-            outputs=outputs, base_count=1, form=RETURN_NONE, fallback=print, failure=print
+            outputs=outputs,
+            base_count=1,
+            form=RETURN_NONE,
+            fallback=print,
+            failure=print,
         )
 
 
@@ -262,7 +280,9 @@ def test_references_are_neither_lost_nor_kept():
     for _ in range(2000):
         program.call(array, wrong)
     program.calls.clear()
-    assert [b - a for a, b in zip(before, counts(), strict=True) if abs(b - a) > 20] == []
+    assert [
+        b - a for a, b in zip(before, counts(), strict=True) if abs(b - a) > 20
+    ] == []
     result = program.call(array, number)[0]
     assert sys.getrefcount(result) == 2
 
@@ -329,7 +349,9 @@ def test_errors_of_the_fallback_come_through():
 def test_shared_variables():
     value, other = np.arange(3.0), np.arange(3.0) + 10
     cell = np.array([value.ctypes.data, 1])
-    program = Program([], form=RETURN_ONE, cells=[(("float64", (3,)), (cell.ctypes.data, 1))])
+    program = Program(
+        [], form=RETURN_ONE, cells=[(("float64", (3,)), (cell.ctypes.data, 1))]
+    )
     assert natively(program).tolist() == [0, 1, 2]
     value += 1
     assert natively(program).tolist() == [1, 2, 3]
@@ -342,7 +364,9 @@ def test_shared_variables():
     assert program.block[runner.BUSY] == 0
 
 
-@pytest.mark.parametrize("dtype", ["int64", "int32", "int16", "int8", "uint8", "uint32", "bool"])
+@pytest.mark.parametrize(
+    "dtype", ["int64", "int32", "int16", "int8", "uint8", "uint32", "bool"]
+)
 def test_windows(dtype):
     place = np.zeros(1, np.int64)
     high = 1 if dtype == "bool" else 5
@@ -382,7 +406,12 @@ def test_execute_does_the_same():
     results = execute(program.block, [values, np.array(2.5)])
     assert np.array_equal(results[0], values)
     assert results[1] == 2.5
-    for wrong in (values.T, values.astype(float), values[:1], np.zeros((2, 6), "f4")[:, ::2]):
+    for wrong in (
+        values.T,
+        values.astype(float),
+        values[:1],
+        np.zeros((2, 6), "f4")[:, ::2],
+    ):
         with pytest.raises(ValueError, match="argument 0 must be float32"):
             execute(program.block, [wrong, np.array(2.5)])
     with pytest.raises(ValueError, match="zip"):

@@ -87,7 +87,9 @@ def check(m, n, k, dtype, layouts=("rows",) * 3, alpha=1.0, beta=0.0, seed=0):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("sizes", [(3, 4, 5), (1, 7, 3), (7, 1, 3), (1, 1, 9), (40, 33, 50)])
+@pytest.mark.parametrize(
+    "sizes", [(3, 4, 5), (1, 7, 3), (7, 1, 3), (1, 1, 9), (40, 33, 50)]
+)
 def test_products_of_all_layouts(dtype, sizes):
     for number in range(64):
         layouts = [LAYOUTS[number // 4**k % 4] for k in range(3)]
@@ -141,7 +143,9 @@ def test_products_in_loops():
         (6, a.strides[0], 0, c.strides[0]),
         (5, a.strides[1], b.strides[0], c.strides[1]),
     ]
-    step = gemm_step("float64", 3, 2, 4, a.strides[2:], b.strides[1:], c.strides[2:], loops=loops)
+    step = gemm_step(
+        "float64", 3, 2, 4, a.strides[2:], b.strides[1:], c.strides[2:], loops=loops
+    )
     assert step.total == 30
     assert run_step(step, [x.ctypes.data for x in (a, b, c)]) == 0
     np.testing.assert_allclose(c, a @ b, atol=1e-14)
@@ -153,7 +157,9 @@ def test_many_products_are_shared_among_threads():
     a, b = rng.standard_normal((3000, 8, 8)), rng.standard_normal((3000, 8, 8))
     c = np.zeros_like(a)
     loops = [(3000, a.strides[0], b.strides[0], c.strides[0])]
-    step = gemm_step("float64", 8, 8, 8, a.strides[1:], b.strides[1:], c.strides[1:], loops=loops)
+    step = gemm_step(
+        "float64", 8, 8, 8, a.strides[1:], b.strides[1:], c.strides[1:], loops=loops
+    )
     assert step.grain < step.total
     assert run_step(step, [x.ctypes.data for x in (a, b, c)]) == 0
     threads.use(before)
@@ -161,12 +167,16 @@ def test_many_products_are_shared_among_threads():
 
 
 def test_no_product_in_an_empty_loop():
-    step = gemm_step("float64", 2, 2, 2, (16, 8), (16, 8), (16, 8), loops=[(0, 32, 32, 32)])
+    step = gemm_step(
+        "float64", 2, 2, 2, (16, 8), (16, 8), (16, 8), loops=[(0, 32, 32, 32)]
+    )
     assert step.total == 0
     assert run_step(step, [0, 0, 0]) == 0
 
 
-@pytest.mark.parametrize("strides", [(64, 16), (-32, 8), (0, 8), (8, 8), (20, 8), (8, 16)])
+@pytest.mark.parametrize(
+    "strides", [(64, 16), (-32, 8), (0, 8), (8, 8), (20, 8), (8, 16)]
+)
 def test_unusable_strides_are_named(strides):
     assert not usable(3, 4, strides, "float64")
     good_a, good_b, good_c = (32, 8), (16, 8), (16, 8)

@@ -210,7 +210,9 @@ def test_memory():
 
 def test_atomics():
     a, b = np.array([3]), np.array([3])
-    assert atomics(a.ctypes.data) == atomics.python(b.ctypes.data) == 3 + 50 + 100 + 90000
+    assert (
+        atomics(a.ctypes.data) == atomics.python(b.ctypes.data) == 3 + 50 + 100 + 90000
+    )
     assert a == b == 9
 
 
@@ -283,7 +285,9 @@ def refused_target(a):
     a.b = 3
 
 
-REFUSED = [value for name, value in list(globals().items()) if name.startswith("refused_")]
+REFUSED = [
+    value for name, value in list(globals().items()) if name.startswith("refused_")
+]
 
 
 @pytest.mark.parametrize("function", REFUSED, ids=lambda f: f.__name__)

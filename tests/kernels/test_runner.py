@@ -36,7 +36,9 @@ def note(arguments: int, begin: int, end: int) -> int:
 @native
 def accumulate(arguments: int, begin: int, end: int) -> int:
     """*to = *to + *from: [to, from]."""
-    store(load(arguments, 0), 0, load(load(arguments, 0), 0) + load(load(arguments, 1), 0))
+    store(
+        load(arguments, 0), 0, load(load(arguments, 0), 0) + load(load(arguments, 1), 0)
+    )
     return 0
 
 
@@ -46,7 +48,8 @@ class Log:
     def __init__(self, *steps):
         self.log = np.zeros(1 + 3 * 100, np.int64)
         self.blocks = [
-            np.array([self.log.ctypes.data, k, fail]) for k, (_, fail) in enumerate(steps)
+            np.array([self.log.ctypes.data, k, fail])
+            for k, (_, fail) in enumerate(steps)
         ]
         self.steps = np.array(
             [

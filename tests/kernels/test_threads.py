@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from symnet.kernels import threads
-from symnet.kernels.llvm.native import native
+from symnet.kernels.llvm.native import Native, native, print_module
 from symnet.kernels.llvm.words import (
     C_LIBRARY,
     External,
@@ -212,6 +212,18 @@ def test_a_forked_child_has_a_pool_of_its_own():
         os._exit(0 if fine else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert (loop(1000, 1)[0] == 1).all()
+
+
+def test_elsewhere_nothing_of_linux_is_used(monkeypatch):
+    natives = [value for value in vars(threads).values() if isinstance(value, Native)]
+    assert "@syscall(" in print_module(natives)
+    monkeypatch.setattr(threads, "POOLED", False)
+    calls = [line for line in print_module(natives).splitlines() if "call i" in line]
+    assert calls
+    for name in ("syscall", "sched_yield", "pthread_create", "pthread_detach"):
+        assert not any(f"@{name}(" in line for line in calls), name
+    assert threads.wanted(4) == 1
+    assert "no pool" in threads.description()
 
 
 PROGRAM = """

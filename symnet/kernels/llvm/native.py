@@ -164,7 +164,9 @@ class Translator:
             translate(statement)
 
     def statement_Expr(self, node: ast.Expr) -> None:
-        if not (isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)):
+        if not (
+            isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        ):
             self.expression(node.value)
 
     def statement_Assign(self, node: ast.Assign) -> None:
@@ -198,7 +200,9 @@ class Translator:
         self.block(node.orelse)
         self.place(end)
 
-    def loop(self, test: Callable[[str, str], None], body: list[ast.stmt], step: Any) -> None:
+    def loop(
+        self, test: Callable[[str, str], None], body: list[ast.stmt], step: Any
+    ) -> None:
         again, enter, end = self.fresh("again"), self.fresh("body"), self.fresh("end")
         next_ = self.fresh("next")
         self.place(again)
@@ -213,7 +217,9 @@ class Translator:
         self.put(f"{end[1:]}:")
 
     def statement_While(self, node: ast.While) -> None:
-        self.loop(lambda yes, no: self.condition(node.test, yes, no), node.body, lambda: None)
+        self.loop(
+            lambda yes, no: self.condition(node.test, yes, no), node.body, lambda: None
+        )
 
     def statement_For(self, node: ast.For) -> None:
         range_ = node.iter
@@ -223,7 +229,9 @@ class Translator:
             and len(range_.args) in (1, 2)
             and isinstance(node.target, ast.Name)
         ):
-            raise self.error(node, "a for loop runs over range(stop) or range(start, stop)")
+            raise self.error(
+                node, "a for loop runs over range(stop) or range(start, stop)"
+            )
         target = node.target.id
         bounds = [self.expression(argument) for argument in range_.args]
         counter, stop = f"counter{next(self.numbers)}", bounds[-1]
@@ -237,7 +245,9 @@ class Translator:
             now = self.value_of(f"load i64, ptr %local.{counter}")
             self.assign(counter, self.value_of(f"add i64 {now}, 1"))
 
-        copy = ast.copy_location(ast.Assign([ast.Name(target)], ast.Name(counter)), node)
+        copy = ast.copy_location(
+            ast.Assign([ast.Name(target)], ast.Name(counter)), node
+        )
         self.loop(test, [copy, *node.body], step)
 
     def statement_Break(self, node: ast.Break) -> None:
@@ -283,7 +293,11 @@ class Translator:
             return int(node.value)
         if isinstance(node, ast.Name) and node.id not in self.locals:
             found = self.function.__globals__.get(node.id)
-            return int(found) if isinstance(found, int) and type(found) in (int, bool) else None
+            return (
+                int(found)
+                if isinstance(found, int) and type(found) in (int, bool)
+                else None
+            )
         if isinstance(node, ast.BoolOp) and isinstance(node.op, ast.And):
             return 0 if self.constant(node.values[0]) == 0 else None
         return None
@@ -309,7 +323,9 @@ class Translator:
         owner = node.value.id if isinstance(node.value, ast.Name) else ""
         found = self.function.__globals__.get(owner)
         if not isinstance(found, Native) or node.attr != "address":
-            raise self.error(node, "only the address of a native function can be asked for")
+            raise self.error(
+                node, "only the address of a native function can be asked for"
+            )
         return self.value_of(f'ptrtoint ptr @"{found.name}" to i64')
 
     def expression_Compare(self, node: ast.Compare) -> str:
@@ -349,7 +365,9 @@ class Translator:
 
     # ---- calls
     def expression_Call(self, node: ast.Call) -> str:
-        function = isinstance(node.func, ast.Name) and self.function.__globals__.get(node.func.id)
+        function = isinstance(node.func, ast.Name) and self.function.__globals__.get(
+            node.func.id
+        )
         if function is stack:
             return self.reserve(node)
         arguments = [self.expression(argument) for argument in node.args]
@@ -360,7 +378,9 @@ class Translator:
         if not isinstance(function, (Instruction, Native, External)):
             raise self.error(node, "native code cannot call this")
         if len(arguments) != len(function.parameters) or node.keywords:
-            raise self.error(node, f"takes {len(function.parameters)} positional arguments")
+            raise self.error(
+                node, f"takes {len(function.parameters)} positional arguments"
+            )
         if isinstance(function, Instruction):
             return self.inline(function, arguments)
         if isinstance(function, External):
@@ -378,7 +398,10 @@ class Translator:
 
     def inline(self, function: Instruction[Any], arguments: list[str]) -> str:
         number, result = next(self.numbers), self.fresh()
-        names = {**dict(zip(function.parameters, arguments, strict=True)), "result": result}
+        names = {
+            **dict(zip(function.parameters, arguments, strict=True)),
+            "result": result,
+        }
         has_result = False
         for line in function.lines:
             line = re.sub(r"%(\w+)", rf"%\1.{number}", line)
@@ -393,7 +416,9 @@ class Translator:
             if kind != "i64":
                 argument = self.value_of(f"trunc i64 {argument} to {kind}")
             given.append(f"{kind} {argument}")
-        result = self.value_of(f"call {function.result} @{function.name}({', '.join(given)})")
+        result = self.value_of(
+            f"call {function.result} @{function.name}({', '.join(given)})"
+        )
         if function.result == "i64":
             return result
         return self.value_of(f"sext {function.result} {result} to i64")
@@ -409,7 +434,11 @@ def outside(functions: list[Native[Any]]) -> dict[str, Symbol | External | Nativ
     found = (namespace.get(name) for name in sorted(mentioned))
     own = {function.name for function in functions}
     kinds = (Symbol, External, Native)
-    return {what.name: what for what in found if isinstance(what, kinds) and what.name not in own}
+    return {
+        what.name: what
+        for what in found
+        if isinstance(what, kinds) and what.name not in own
+    }
 
 
 def declaration(what: Symbol | External | Native[Any]) -> str:
@@ -459,6 +488,8 @@ def compile_pending(module: str) -> None:
     key = "\n".join([sources, *names, *sorted(constants)])
     data = object_code(key, lambda: optimise(print_module(functions)))
     imports = {name: address(what) for name, what in outside(functions).items()}
-    for function, place in zip(functions, load_objects([data], names, imports), strict=True):
+    for function, place in zip(
+        functions, load_objects([data], names, imports), strict=True
+    ):
         function._address = place
     del _pending[module]

@@ -38,7 +38,9 @@ class External:
     Raises: AttributeError if `library` has no function of this name.
     """
 
-    def __init__(self, name: str, signature: str, library: ctypes.CDLL = C_LIBRARY) -> None:
+    def __init__(
+        self, name: str, signature: str, library: ctypes.CDLL = C_LIBRARY
+    ) -> None:
         result, _, rest = signature.rstrip(")").partition("(")
         self.name, self.result = name, result
         self.parameters = [p.strip() for p in rest.split(",") if p.strip()]
