@@ -27,9 +27,14 @@ def emit(
     """The LLVM module of one kernel variant; with lanes "parts" it holds a second
     function `{name}_combine` of the same signature.
 
-    Raises: NotImplementedError for an operation that has no instructions.
+    Raises: NotImplementedError for an operation that has no instructions, and for
+    float16 where the machine has none for it (x86 processors before 2012).
     """
-    return Emitter(kernel, variant, name, on or machine()).module()
+    target = on or machine()
+    emitter = Emitter(kernel, variant, name, target)
+    if not target.half and any(o.dtype == "float16" for o in emitter.operands):
+        raise NotImplementedError("this processor has no instructions for float16")
+    return emitter.module()
 
 
 class Emitter(Passes):

@@ -14,7 +14,8 @@ class Machine:
     """What the code generator must know about the processor.
 
     `vector_bytes` is the width of one vector register, `fused` whether a*b+c is one
-    instruction (elsewhere LLVM would call a slow function for it), `attributes` the
+    instruction (elsewhere LLVM would call a slow function for it), `half` whether it
+    converts float16 to float32 and back, `attributes` the
     LLVM attributes of every function, `name` all that object code depends on.
     """
 
@@ -22,6 +23,7 @@ class Machine:
     triple: str
     vector_bytes: int
     fused: bool
+    half: bool
     attributes: str
     name: str
 
@@ -65,6 +67,7 @@ def build(triple: str, cpu: str, features: dict[str, bool]) -> Machine:
         triple=triple,
         vector_bytes=width,
         fused=bool(features.get("fma")) or triple.startswith("aarch64"),
+        half=bool(features.get("f16c")) or triple.startswith("aarch64"),
         attributes=attributes,
         name=f"{triple} {cpu} {flags} {versions}",
     )
