@@ -95,7 +95,7 @@ def _of_scaled(match: Match) -> Variable | None:
         return None
     for factor, operand in (inner.inputs, inner.inputs[::-1]):
         value = number(factor)
-        if value is None or operand.type.ndim != inner.outputs[0].type.ndim:
+        if value is None or factor.type.ndim:
             continue
         if np.isfinite(value) and (abs(value) >= 1 or _exact(op.dtype)):
             return mul(op(operand), cast(factor, op.dtype))  # type: ignore[no-any-return]

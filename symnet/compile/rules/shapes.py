@@ -41,9 +41,12 @@ def filled(variable: Variable) -> Variable | None:
     """The smaller value that a fill repeats; None for what is no fill."""
     if isinstance(variable, Constant):
         data = variable.data
-        if 1 < data.size <= LARGEST and bool((data == data.flat[0]).all()):
-            return constant(data.flat[0])
-        return None
+        small = 0 < data.size <= LARGEST and data.ndim > 0
+        return (
+            constant(data.flat[0])
+            if small and bool((data == data.flat[0]).all())
+            else None
+        )
     node = variable.owner
     if node is not None and node.op == second and lacks_shape(node.inputs[1], variable):
         return node.inputs[1]
@@ -77,7 +80,9 @@ def _fill_among_operands(match: Match) -> Variable | None:
             continue
         others = inputs[:k] + inputs[k + 1 :]
         covered = any(match.covers(other, operand) for other in others)
-        if covered or not isinstance(operand, Constant):
+        # A fill inside a fill only changes places with it.
+        moves = not isinstance(operand, Constant) and node.op != second
+        if covered or moves:
             inputs[k] = value
             outer += [] if covered else [operand]
     if all(a is b for a, b in zip(inputs, node.inputs)):

@@ -13,13 +13,11 @@ from symnet.graph.variables import Apply, Variable
 from symnet.ops.advanced import AdvancedSubtensor
 from symnet.ops.arithmetic import (
     absolute,
-    isinf,
     log,
     mul,
     sqr,
     sqrt,
     sub,
-    switch,
     true_div,
 )
 from symnet.ops.classification import Pick
@@ -32,10 +30,8 @@ from symnet.ops.functions import (
     sigmoid,
     softplus,
 )
+from symnet.ops.logsumexp import LogSumExp
 from symnet.ops.nnet import LogSoftmax, Softmax
-from symnet.ops.reduce import max as max_over
-from symnet.ops.reduce import restore_axes
-from symnet.ops.reduce import sum as sum_over
 from symnet.ops.shape import DimShuffle, Reshape
 from symnet.ops.subtensor import Subtensor
 
@@ -176,11 +172,7 @@ def _softmax_of_shifted(match: Match) -> Variable | None:
 
 
 def _log_of_sum_of_exp(match: Match) -> Variable | None:
-    """log(sum(exp(x))) with the maximum taken out first.
-
-    Where that is infinite nothing is taken out, so that infinities stay what they are.
-    Source: Blanchard, Higham & Higham 2021.
-    """
+    """log(sum(exp(x))), as one operation that takes the maximum out first."""
     total = is_reduction(match.node.inputs[0], "sum")
     powers = made_by(total.inputs[0], exp) if total is not None else None
     if total is None or powers is None or powers.outputs[0].type.dtype in COMPLEX:
@@ -188,20 +180,17 @@ def _log_of_sum_of_exp(match: Match) -> Variable | None:
     operand, axes = powers.inputs[0], total.op.axes
     if not axes or total.op.dtype != operand.type.dtype or _is_shifted(operand):
         return None
-    top: Any = max_over(operand, axis=axes)
-    shift: Any = switch(isinf(top), 0, top)
-    shifted = exp(sub(operand, restore_axes(shift, axes)))
-    return log(sum_over(shifted, axis=axes)) + shift  # type: ignore[no-any-return]
+    return LogSumExp(axes)(operand)  # type: ignore[no-any-return]
 
 
 def _is_shifted(variable: Variable) -> bool:
-    """Whether `variable` is x minus its maximum (or 0 where that is infinite)."""
+    """Whether `variable` is x minus its maximum."""
     node = made_by(variable, sub)
     if node is None:
         return False
     shift = node.inputs[1]
-    while below := made_by(shift, DimShuffle) or made_by(shift, switch):
-        shift = below.inputs[-1]
+    if below := made_by(shift, DimShuffle):
+        shift = below.inputs[0]
     top = is_reduction(shift, "max")
     return top is not None and top.inputs[0] is node.inputs[0]
 
