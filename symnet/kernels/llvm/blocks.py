@@ -42,6 +42,9 @@ class Blocks:
         self.may_fail = False
         self.operands = [*kernel.inputs, *(out.operand for out in kernel.outputs)]
         self.scattering = any(out.indices for out in kernel.outputs)
+        self.operand_of: dict[Output, int] = {
+            out: len(kernel.inputs) + k for k, out in enumerate(kernel.outputs)
+        }
         self.value_of: dict[Output, Scalar] = {}
         self.indices_of: dict[Output, list[Scalar]] = {}
         roots = iter(nest.roots)

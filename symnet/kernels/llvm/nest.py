@@ -115,15 +115,18 @@ class Nest:
         """The reductions made in the pass before which `done` passes are over."""
         return [n for n in self.nodes if n.op == "reduce" and self.level[n] == done + 1]
 
-    def inside(self, roots: Sequence[Scalar]) -> list[Scalar]:
-        """What must be computed for `roots` when earlier reductions are known."""
-        seen: set[Scalar] = set()
+    def inside(
+        self, roots: Sequence[Scalar], known: Scalar | None = None
+    ) -> list[Scalar]:
+        """What must be computed for `roots` when earlier reductions are known, and the
+        value `known` (which is listed, but not what it is made of)."""
+        seen: dict[Scalar, None] = {}
         left = list(roots)
         while left:
             node = left.pop()
             if node not in seen and node.op != "reduce":
-                seen.add(node)
-                left.extend(node.args)
+                seen[node] = None
+                left.extend(node.args if node is not known else ())
         return list(seen)
 
     @property

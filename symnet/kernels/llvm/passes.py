@@ -39,7 +39,33 @@ class Passes(Points):
             self.store_pass = max(last, self.passes - 1)
         self.inside = stores if variant.reduced else []
         self.after = [out for out in kernel.outputs if out not in self.inside]
+        self.saved = self.worth_saving()
         self.vectors = self.side_by_side(nest.nodes, bool(variant.reduced))
+
+    def worth_saving(self) -> Scalar | None:
+        """A value that the pass before the last finds and the last one needs again: if
+        it is long to compute, it waits in the place of the only output of the last pass.
+
+        Not if the last pass still reads arrays: the output may be one of them.
+        """
+        if len(self.inside) != 1 or self.store_pass < 1:
+            return None
+        (out,) = self.inside
+        innermost = LOOP + len(self.variant.reduced) - 1
+        for reduction in self.nest.reductions(self.store_pass - 1):
+            value = reduction.args[0]
+            left = self.nest.inside([self.value_of[out]], known=value)
+            moving = any(self.nest.rank[n] >= LOOP and not n.args for n in left)
+            reads = any(n.op == "gather" for n in left)
+            if (
+                value in left
+                and self.nest.rank[value] == innermost
+                and not (moving or reads or self.nest.reductions(self.store_pass))
+                and value.dtype == out.operand.dtype != "float16"
+                and len(self.nest.inside([value])) > LONG
+            ):
+                return value
+        return None
 
     def side_by_side(self, nodes: Sequence[Scalar], reducing: bool) -> int:
         """How many vectors to work on at once: several where an accumulator is waited
@@ -58,9 +84,9 @@ class Passes(Points):
         roots = [v for node in self.nest.reductions(done) for v in node.args]
         if done == self.store_pass:
             roots += [self.value_of[out] for out in self.inside]
-        return self.side_by_side(
-            self.nest.inside(roots), bool(self.nest.reductions(done))
-        )
+        known = self.saved if done == self.store_pass else None
+        nodes = self.nest.inside(roots, known)
+        return self.side_by_side(nodes, bool(self.nest.reductions(done)))
 
     def stored_inside(self, out: Output) -> bool:
         """Whether the output moves along the reduced dimensions."""
@@ -213,13 +239,16 @@ class Passes(Points):
             if along:
                 self.copies = 1 if limit else self.pass_vectors(done)
                 self.set_mask(LOOP + last, index, limit)
-            values = [a.node.args for a in accumulators]
             stores = self.inside if done == self.store_pass else []
-            self.evaluate([v for args in values for v in args])
+            if self.saved and done == self.store_pass:
+                self.restore(stores[0], self.saved)
+            self.evaluate([v for a in accumulators for v in a.node.args])
             self.evaluate([self.value_of[out] for out in stores])
             following = self.here().emit(f"add i64 {index}, {step}")
             new = self.steps(accumulators, self.unflatten(states, names))
             self.store(stores)
+            if self.saved and done == self.store_pass - 1:
+                self.store_value(self.inside[0], self.saved)
             if along:
                 self.mask = None
             return following, self.flatten(new)

@@ -318,25 +318,40 @@ class Points(Blocks):
         may be the array that another value is read from."""
         for out in outputs:
             self.evaluate([*self.indices_of[out], self.value_of[out]])
-        first = len(self.nest.kernel.inputs)
         for out in outputs:
-            operand = first + self.nest.kernel.outputs.index(out)
-            lanes = self.lanes_of_output(operand)
-            for copy in range(self.copies if lanes else 1):
-                self.store_copy(out, operand, lanes, copy)
+            self.store_value(out, self.value_of[out])
+
+    def store_value(self, out: Output, value: Scalar) -> None:
+        """Write a value to the place of an output."""
+        operand = self.operand_of[out]
+        lanes = self.lanes_of_output(operand)
+        for copy in range(self.copies if lanes else 1):
+            self.store_copy(out, operand, value, lanes, copy)
+
+    def restore(self, out: Output, value: Scalar) -> None:
+        """Make a value known by reading it from the place of an output."""
+        operand = self.operand_of[out]
+        scope = self.chain[self.nest.rank[value]]
+        lanes = self.lanes if self.nest.varying[value] else 0
+        copies = range(self.copies if lanes else 1)
+        scope.values[value] = tuple(
+            [self.load(scope, operand, lanes, c) for c in copies]
+        )
 
     def lanes_of_output(self, operand: int) -> int:
         dimension = self.nest.lane_dimension
         return self.lanes if dimension in self.nest.moving(operand) else 0
 
-    def store_copy(self, out: Output, operand: int, lanes: int, copy: int) -> None:
+    def store_copy(
+        self, out: Output, operand: int, value_of: Scalar, lanes: int, copy: int
+    ) -> None:
         address, _ = self.pointer(operand)
         here = self.here()
         address = self.copy_pointer(here, address, operand, copy) if lanes else address
         if out.indices:
             places = [self.text(i, 0, 0) for i in self.indices_of[out]]
             address = self.indexed_pointer(here, operand, address, places)
-        value = self.text(self.value_of[out], lanes, copy)
+        value = self.text(value_of, lanes, copy)
         dtype = out.operand.dtype
         if out.mode == "add":
             value = self.added(here, operand, address, value, lanes)
