@@ -50,7 +50,7 @@ compile.plan compile.segments compile.linear compile.engine compile.debugmode
 compile.modes compile.profile compile.function compile
 
 printing.text printing.latex printing.draw printing
-tensor.nnet tensor
+tensor.nnet tensor.nlinalg tensor.slinalg tensor
 optim datasets testing
 __init__
 debug

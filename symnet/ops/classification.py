@@ -32,6 +32,15 @@ from symnet.ops.shape import dimshuffle, flatten, reshape
 from symnet.ops.sizes import disconnected, shape_i
 from symnet.ops.sorting import unique
 
+__all__ = [
+    "binary_crossentropy", "categorical_crossentropy", "confusion_matrix",
+    "crossentropy_categorical_1hot", "crossentropy_softmax_1hot",
+    "crossentropy_softmax_1hot_with_bias", "crossentropy_softmax_argmax_1hot_with_bias",
+    "crossentropy_softmax_max_and_argmax_1hot",
+    "crossentropy_softmax_max_and_argmax_1hot_with_bias", "CrossentropySoftmax1Hot",
+    "h_softmax", "pick", "Pick", "sigmoid_binary_crossentropy",
+]  # fmt: skip
+
 # ---- numbers of classes
 
 

@@ -27,6 +27,11 @@ from symnet.ops.methods import method
 from symnet.ops.shape import dimshuffle, flatten, reshape
 from symnet.ops.sizes import sizes_of
 
+__all__ = [
+    "batched_dot", "batched_tensordot", "BatchedDot", "Dot", "dot", "matmul", "outer",
+    "tensordot",
+]  # fmt: skip
+
 Gradients = Sequence[Any]
 
 

@@ -40,6 +40,11 @@ from symnet.ops.solving import (
 )
 from symnet.ops.spectral import svd
 
+__all__ = [
+    "Expm", "expm", "kron", "matrix_dot", "matrix_power", "norm", "tensorinv",
+    "tensorsolve", "trace",
+]  # fmt: skip
+
 # ---- functions of matrices
 
 

@@ -14,6 +14,9 @@ from symnet.ops.reduce import count, mean, var
 from symnet.ops.shape import dimshuffle
 from symnet.ops.sizes import add_broadcast
 
+__all__ = [
+    "batch_normalization", "batch_normalization_test", "batch_normalization_train",
+]  # fmt: skip
 
 def batch_normalization(
     inputs: Any, gamma: Any, beta: Any, mean: Any, std: Any, mode: str = "low_mem"

@@ -25,6 +25,11 @@ from symnet.ops.elementwise import cast
 from symnet.ops.linalg import dot, outer, swapped
 from symnet.ops.sizes import shape_i
 
+__all__ = [
+    "Cholesky", "cholesky", "Det", "det", "Lstsq", "lstsq", "matrix_inverse",
+    "MatrixInverse", "MatrixPinv", "pinv", "Solve", "solve", "solve_lower_triangular",
+    "solve_symmetric", "solve_upper_triangular",
+]  # fmt: skip
 
 class MatrixOp(TensorOp):
     """An op whose first input is a matrix."""

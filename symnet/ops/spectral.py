@@ -42,6 +42,9 @@ from symnet.ops.solving import (
     square_size,
 )
 
+__all__ = [
+    "Eig", "eig", "Eigh", "eigh", "eigvalsh", "QR", "qr", "SVD", "svd",
+]  # fmt: skip
 
 def connected(gradient: Variable) -> bool:
     return not isinstance(gradient.type, DisconnectedType)
