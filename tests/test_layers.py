@@ -26,7 +26,7 @@ kernels.llvm.words kernels.llvm.native
 kernels.llvm.text kernels.llvm.primitives kernels.llvm.nest kernels.llvm.blocks
 kernels.llvm.points kernels.llvm.reductions kernels.llvm.passes
 kernels.llvm.emit kernels.llvm.cache kernels.llvm
-kernels.launch kernels.threads kernels.runner kernels.callblock kernels.calls
+kernels.launch kernels.threads kernels.runner kernels.callblock kernels.blas kernels.calls
 kernels.boundary kernels
 
 shared

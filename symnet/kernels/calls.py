@@ -1,26 +1,20 @@
 """Steps that call libraries: matrix products by BLAS, copies, Python functions.
 
-The BLAS is the one that SciPy carries, called through the pointers that
-`scipy.linalg.cython_blas` publishes for compiled code.  It wants addresses of all its
-arguments, so the argument block of a step holds the numbers themselves and the native
-function here passes their addresses.
+BLAS (see `kernels.blas`) wants addresses of all its arguments, so the argument block of
+a step holds the numbers themselves and the native function here passes their addresses.
 """
 
 from __future__ import annotations
 
-import atexit
 import ctypes
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
 import numpy as np
-import scipy.linalg.cython_blas as cython_blas
 
-from symnet.config import config
-from symnet.kernels import threads
+from symnet.kernels.blas import blas_address
 from symnet.kernels.llvm.native import native
 from symnet.kernels.llvm.words import C_LIBRARY, External, call, load
 
@@ -60,84 +54,6 @@ class CallArrangement:
     total: int = 1
     grain: int = 1
     cost_ns: float = 0.0
-
-
-# --------------------------------------------------------------------------- the BLAS
-
-
-@cache
-def blas_address(name: str) -> int:
-    """The address of a BLAS routine with 32-bit integers, e.g. "dgemm".
-
-    Raises: KeyError for an unknown name; RuntimeError where SciPy uses other integers.
-    """
-    capsule = cython_blas.__pyx_capi__[name]
-    api = ctypes.pythonapi
-    signature_of = ctypes.PYFUNCTYPE(ctypes.c_char_p, ctypes.py_object)(
-        ("PyCapsule_GetName", api)
-    )
-    pointer_of = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_char_p)(
-        ("PyCapsule_GetPointer", api)
-    )
-    signature = signature_of(capsule)
-    if b"int *" not in signature:
-        raise RuntimeError(f"SciPy's {name} does not take C integers: {signature!r}")
-    share_threads()
-    return int(pointer_of(capsule, signature))
-
-
-@cache
-def _openblas(what: str) -> Any:
-    """OpenBLAS's own function `what` (such as "set_num_threads"); None without it."""
-    library = ctypes.CDLL(
-        cython_blas.__file__
-    )  # the search includes what it is linked to
-    for name in (f"scipy_openblas_{what}", f"openblas_{what}"):
-        try:
-            return library[name]
-        except AttributeError:
-            continue
-    return None
-
-
-def set_blas_threads(count: int) -> bool:
-    """Let the BLAS use `count` threads, here and in SciPy; whether it could be told."""
-    function = _openblas("set_num_threads")
-    if function is not None:
-        function(count)
-    return function is not None
-
-
-def blas_threads() -> int | None:
-    """How many threads the BLAS uses; None where it does not say."""
-    function = _openblas("get_num_threads")
-    return None if function is None else int(function())
-
-
-@cache
-def share_threads() -> bool:
-    """Let the BLAS use the threads of our loops; whether it can.
-
-    Its own threads wait for the next product by spinning for a tenth of a second: a
-    parallel loop in between then runs at half its speed (measured: a product of 77
-    microseconds and a loop of 144 took 400 together, with shared threads 230).
-    """
-    if config.num_threads:
-        set_blas_threads(config.num_threads)
-    if not threads.POOLED or blas_threads() in (None, 1) or _callback_setter() is None:
-        return False
-    _set_callback(threads.parallel_jobs.address)
-    atexit.register(_set_callback, None)  # machine code will be unloaded
-    return True
-
-
-def _callback_setter() -> Any:
-    """OpenBLAS's function that hands its jobs to another pool; None without it."""
-    return _openblas("set_threads_callback_function")
-
-
-def _set_callback(address: int | None) -> None:
-    _callback_setter()(ctypes.c_void_p(address))
 
 
 # -------------------------------------------------------------------- matrix products
