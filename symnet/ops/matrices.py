@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import scipy.linalg
 
 from symnet.errors import ShapeError, message
 from symnet.graph.variables import Apply, Variable, operand_text
@@ -60,6 +59,8 @@ class Expm(MatrixOp):
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         x = precise(arrays[0])
+        import scipy.linalg  # slow to import, and only needed here
+
         value = scipy.linalg.expm(x if xp is np else xp.asnumpy(x))
         return self.finished(node, [value], xp)
 

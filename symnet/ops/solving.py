@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import scipy.linalg
 
 from symnet.errors import ShapeError, message
 from symnet.graph.types import COMPLEX, NullType, TensorType
@@ -321,6 +320,8 @@ class Solve(MatrixOp):
             raise ShapeError(f"solve: A has shape {A.shape}, b {b.shape}")
         lower = self.A_structure == "lower_triangular"
         if self.triangular and xp is np:
+            import scipy.linalg  # slow to import, and only needed here
+
             solution = scipy.linalg.solve_triangular(
                 A, b, lower=lower, check_finite=False
             )
