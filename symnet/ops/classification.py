@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from symnet.errors import ShapeError, message
 from symnet.graph.types import INTEGERS, TensorType
 from symnet.graph.variables import Apply, Variable, operand_text
@@ -186,9 +188,10 @@ class CrossentropySoftmax1Hot(Composed):
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         x, y = arrays
         (score,) = Pick().compute(node, arrays, xp)
-        top = x.max(axis=-1)
-        total = xp.exp(x - top[..., None]).sum(axis=-1)
-        return [xp.asarray(xp.log(total) - (score - top), dtype=x.dtype)]
+        with np.errstate(all="ignore"):
+            top = x.max(axis=-1)
+            total = xp.exp(x - top[..., None]).sum(axis=-1)
+            return [xp.asarray(xp.log(total) - (score - top), dtype=x.dtype)]
 
     def L_op(
         self,
