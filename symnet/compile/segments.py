@@ -35,77 +35,87 @@ def split(outputs: Sequence[Variable], updates: Mapping[Variable, Variable]) -> 
     """
     results = [*outputs, *updates.values()]
     nodes = toposort(results)
-    levels, reference = find_levels(nodes)
-    last = max([levels.get(v, 0) for v in results], default=0)
+    levels = find_levels(nodes)
+    last = max([levels.made.get(v, 0) for v in results], default=0)
     segments = [Segment() for _ in range(last + 1)]
     for node in nodes:
-        here = levels[node.outputs[0]]
-        if node in reference:
-            segments[here - 1].reference.append(node)
-        for v in node.inputs:
-            made = levels.get(v, 0)
-            if v.owner is None or v.owner in reference:
-                continue
-            if made < here:
-                _want(segments[made], v)
-    segments[last].wanted = list(dict.fromkeys([*segments[last].wanted, *results]))
-    for v in results:
-        if v.owner is not None and v.owner not in reference and levels[v] < last:
-            _want(segments[levels[v]], v)
-    for number, segment in enumerate(segments):
-        segment.leaves = _leaves_of(segment, number, levels, reference, updates)
+        if node in levels.reference:
+            segments[levels.made[node.outputs[0]] - 1].reference.append(node)
+    segments[last].wanted = list(dict.fromkeys(results))
+    for number in reversed(range(last + 1)):
+        segment = segments[number]
+        for node in segment.reference:
+            for v in node.inputs:
+                _want(segments, levels, v)
+        also = updates if number == last else ()
+        segment.leaves = _leaves_of([*segment.wanted, *also], number, levels)
+        for v in segment.leaves:
+            _want(segments, levels, v)
     return segments
 
 
-def _want(segment: Segment, variable: Variable) -> None:
+@dataclass
+class Levels:
+    """For each computed variable the first segment that has it; which operations have
+    no native form; which variables are host integers, known wherever sizes are."""
+
+    made: dict[Variable, int] = field(default_factory=dict)
+    reference: set[Apply] = field(default_factory=set)
+    hosted: set[Variable] = field(default_factory=set)
+
+
+def _want(segments: Sequence[Segment], levels: Levels, variable: Variable) -> None:
+    """Have a natively computed variable handed out by the segment that makes it."""
+    if variable.owner is None or variable.owner in levels.reference:
+        return
+    segment = segments[levels.made[variable]]
     if variable not in segment.wanted:
         segment.wanted.append(variable)
 
 
-def _leaves_of(
-    segment: Segment,
-    number: int,
-    levels: Mapping[Variable, int],
-    reference: set[Apply],
-    updates: Mapping[Variable, Variable],
-) -> list[Variable]:
+def _leaves_of(wanted: Sequence[Variable], number: int, levels: Levels) -> list[Variable]:
     """What the native part of a segment takes from outside."""
     found: dict[Variable, None] = {}
     seen: set[Apply] = set()
-    stack = [*segment.wanted, *updates]
+    stack = list(reversed(wanted))
     while stack:
         v = stack.pop()
         if isinstance(v, Constant):
             continue
-        outside = v.owner is None or v.owner in reference or levels[v] < number
-        if outside:
+        if v.owner is None or v.owner in levels.reference:
+            found.setdefault(v)
+        elif levels.made[v] < number and v not in levels.hosted:
             found.setdefault(v)
         elif v.owner not in seen:
-            assert v.owner is not None
             seen.add(v.owner)
-            stack += v.owner.inputs
+            stack += reversed(v.owner.inputs)
     return list(found)
 
 
-def find_levels(nodes: Sequence[Apply]) -> tuple[dict[Variable, int], set[Apply]]:
-    """For each computed variable the first segment that has it, and which operations
-    have no native form."""
+def find_levels(nodes: Sequence[Apply]) -> Levels:
+    """Where each operation of a graph can run."""
     inference = Inference(_free_leaves(nodes))
-    levels: dict[Variable, int] = {}
-    reference: set[Apply] = set()
+    found = Levels()
     for node in nodes:
-        level = max([levels.get(v, 0) for v in node.inputs], default=0)
-        wait = _wait(node, inference, levels) if _tensors_only(node) else None
+        level = max([found.made.get(v, 0) for v in node.inputs], default=0)
+        wait = _wait(node, inference, found.made) if _tensors_only(node) else None
         if wait is None:
-            reference.add(node)
+            found.reference.add(node)
             level += 1
             for output in node.outputs:
                 inference.add_leaf(output)
         else:
             level = max(level, wait)
+            found.hosted.update(v for v in node.outputs if _is_hosted(v, inference))
         for output in node.outputs:
-            levels[output] = level
-    return levels, reference
+            found.made[output] = level
+    return found
+
+
+def _is_hosted(variable: Variable, inference: Inference) -> bool:
+    kind = variable.type
+    small = kind.ndim <= 1 and kind.dtype[0] in "biu"
+    return small and inference.host(variable) is not None
 
 
 def _tensors_only(node: Apply) -> bool:
