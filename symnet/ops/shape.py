@@ -76,6 +76,9 @@ class DimShuffle(ViewOp):
     def __init__(self, new_order: Sequence[int | str]) -> None:
         self.new_order = tuple(o if o == "x" else int(o) for o in new_order)
 
+    def __str__(self) -> str:
+        return f"DimShuffle{{{', '.join(map(str, self.new_order))}}}"
+
     def dropped(self, ndim: int) -> list[int]:
         """The axes of an input of that rank which the output lacks."""
         return [axis for axis in range(ndim) if axis not in self.new_order]
