@@ -255,6 +255,45 @@ def test_products_are_fused_with_sums(dtype: str) -> None:
         same(got, want)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_division_by_what_is_known_outside_the_loop(dtype: str) -> None:
+    limits = np.finfo(dtype)
+    rng = np.random.default_rng(0)
+    x = np.concatenate([samples(dtype, 100), rng.standard_normal(4000).astype(dtype)])
+    x[:6] = [
+        limits.max,
+        -limits.max,
+        limits.tiny,
+        limits.max / 2,
+        1,
+        limits.smallest_subnormal,
+    ]
+    divisors = [3, -7.3, 0.9, 2, 0.25, 0, -0.0, np.inf, np.nan, limits.tiny, limits.max]
+    divisors += [limits.smallest_subnormal, 1e-32, 1e32, *rng.standard_normal(5)]
+    d = np.array(divisors, dtype)
+    shape = (len(d), len(x))
+    kernel = Kernel(
+        2,
+        (False, False),
+        (operand(dtype, [0, 1]), operand(dtype, [1, 0])),
+        (Output(operand(dtype, [1, 1]), load(0, dtype) / load(1, dtype)),),
+    )
+    got = np.zeros(shape, dtype)
+    run_kernel(kernel, shape, [x, d, got])
+    with np.errstate(all="ignore"):
+        want = x / d[:, None]
+        whole = np.abs(want) < limits.tiny
+        np.testing.assert_array_equal(np.where(whole, 0, got), np.where(whole, 0, want))
+        step = 2 * limits.smallest_subnormal
+        np.testing.assert_allclose(got[whole], want[whole], rtol=0, atol=step)
+        for divisor in (3.0, 0.9, 0.25, 1e-35, 0.0):
+            alone, _ = elementwise(load(0, dtype) / divisor, [dtype], dtype, [x])
+            normal = np.abs(alone) >= limits.tiny
+            np.testing.assert_array_equal(
+                alone[normal], (x / np.array(divisor, dtype))[normal]
+            )
+
+
 # Layouts.
 
 SHAPES = st.lists(

@@ -10,18 +10,31 @@ which all that it depends on is known.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import frexp
 
 import numpy as np
 
 from symnet.kernels.layout import Axes, Variant
 from symnet.kernels.llvm.text import is_float
-from symnet.kernels.loops import Kernel, Scalar, cast, scalar, walk
+from symnet.kernels.loops import (
+    Kernel,
+    Scalar,
+    call,
+    cast,
+    literal,
+    scalar,
+    select,
+    walk,
+)
 from symnet.kernels.math import expand
 
 ENTRY, ITEM, BLOCK, LOOP = 0, 1, 2, 1000  # BLOCK + k: after the k-th pass; LOOP + r
 
 # The place of the current point in the flattened reduced dimensions, for argmax.
 POSITION = scalar("position", (), "int64")
+
+# Divisors of at least this size, and up to its inverse, have good reciprocals.
+SAFE = 2.0**-100
 
 
 class Nest:
@@ -45,6 +58,9 @@ class Nest:
         self.roots = [complete_reductions(root) for root in self.roots]
         self.place()
         if fused:
+            if variant.lanes != "one":
+                self.roots = divide_by_invariants(self.roots, self.rank)
+                self.place()
             self.roots = fuse_products(self.roots, self.rank)
             self.place()
 
@@ -163,6 +179,61 @@ def complete_reductions(root: Scalar) -> Scalar:
     return new[root]
 
 
+def divide_by_invariants(
+    roots: Sequence[Scalar], rank: dict[Scalar, int]
+) -> list[Scalar]:
+    """x / d, with d known outside of the loop, by the reciprocal of d: a division keeps
+    the processor as long as ten or twenty other instructions."""
+    new: dict[Scalar, Scalar] = {}
+    for node in walk(roots):
+        args = tuple(new[a] for a in node.args)
+        known = node.op == "div" and is_float(node.dtype) and node.dtype != "float16"
+        if known and rank[node.args[1]] < rank[node] >= BLOCK:
+            new[node] = divided(args[0], args[1])
+        else:
+            new[node] = with_args(node, args)
+    return [new[root] for root in roots]
+
+
+def divided(x: Scalar, divisor: Scalar) -> Scalar:
+    """The quotient by a reciprocal that is used only if it is far from the ends of the
+    range, where it would lose bits."""
+    one = literal(1.0, x.dtype)
+    if divisor.op == "literal":
+        size = abs(float(divisor.value))
+        if not SAFE < size < 1 / SAFE:
+            return x / divisor
+        inverse = np.dtype(x.dtype).type(1) / np.dtype(x.dtype).type(divisor.value)
+        if frexp(size)[0] == 0.5:  # a power of two
+            return x * float(inverse)
+        return corrected_product(x, literal(inverse, x.dtype), divisor)
+    size_of = call("abs", divisor)
+    safe = call("and", size_of > SAFE, size_of < 1 / SAFE)
+    usual = corrected_product(x, one / divisor, divisor)
+    return scalar("select", (call("not", safe), x / divisor, usual), x.dtype, "rare")
+
+
+def corrected_product(x: Scalar, inverse: Scalar, divisor: Scalar) -> Scalar:
+    """The quotient x / divisor as x * inverse, corrected by what is left of x, so that it is
+    nearly always the rounded quotient.
+
+    The correction is NaN where x or the quotient is infinite; there the product is right
+    as it is.
+    Source: Markstein 1990, "Computation of elementary functions on the RISC System/6000".
+    """
+    product = x * inverse
+    left = call("fma", -product, divisor, x)
+    corrected = call("fma", left, inverse, product)
+    return select(call("eq", corrected, corrected), corrected, product)
+
+
+def with_args(node: Scalar, args: Sequence[Scalar]) -> Scalar:
+    """The node with other arguments, itself if they are the same."""
+    if all(a is b for a, b in zip(args, node.args, strict=True)):
+        return node
+    return scalar(node.op, args, node.dtype, node.value)
+
+
 def fuse_products(roots: Sequence[Scalar], rank: dict[Scalar, int]) -> list[Scalar]:
     """a*b + c as one fused instruction, where the product serves nothing else and is
     not made outside the loop in which it is added.
@@ -178,8 +249,7 @@ def fuse_products(roots: Sequence[Scalar], rank: dict[Scalar, int]) -> list[Scal
         args = [new[a] for a in node.args]
         product = fusible(node, uses, rank)
         if product is None:
-            same = all(a is b for a, b in zip(args, node.args, strict=True))
-            new[node] = node if same else scalar(node.op, args, node.dtype, node.value)
+            new[node] = with_args(node, args)
             continue
         left, right = (new[a] for a in node.args[product].args)
         other = args[1 - product]

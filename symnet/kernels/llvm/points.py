@@ -59,24 +59,31 @@ class Points(Blocks):
         if node.op == "position":
             return self.counted(scope, self.position(scope), lanes, copy)
         if is_rare(node):
-            return self.rare_call(scope, node, lanes, copy)
+            return self.rare(scope, node, lanes, copy)
         values = [self.text(a, lanes, copy) for a in node.args]
+        return self.operation(scope, node, values, lanes)
+
+    def rare(self, scope: Scope, node: Scalar, lanes: int, copy: int) -> str:
+        """A selection whose first value is computed only where a lane needs it."""
+        condition, seldom, usual = node.args
+        values = [self.text(a, lanes, copy) for a in seldom.args]
+        each = lanes if self.nest.varying[condition] else 0
+        return rarely(
+            Lanes(scope, lanes),
+            Lanes(scope, each),
+            self.text(condition, each, copy),
+            node.dtype,
+            self.text(usual, lanes, copy),
+            lambda: self.operation(scope, seldom, values, lanes),
+        )
+
+    def operation(
+        self, scope: Scope, node: Scalar, values: list[str], lanes: int
+    ) -> str:
         if node.op not in PRIMITIVES:
             return self.external(scope, node, values, lanes)
         sources = [a.dtype for a in node.args]
         return apply(scope, node.op, node.dtype, sources, values, lanes)
-
-    def rare_call(self, scope: Scope, node: Scalar, lanes: int, copy: int) -> str:
-        """A selection whose called function is branched around where no lane needs it."""
-        condition, function, usual = node.args
-        values = [self.text(a, lanes, copy) for a in function.args]
-        return rarely(
-            Lanes(scope, lanes),
-            self.text(condition, lanes, copy),
-            node.dtype,
-            self.text(usual, lanes, copy),
-            lambda: self.external(scope, function, values, lanes),
-        )
 
     def text(self, node: Scalar, lanes: int, copy: int) -> str:
         """The written value of a node, as a scalar (`lanes` 0) or a vector."""
@@ -432,12 +439,8 @@ def external_symbol(function: str) -> str:
 
 
 def is_rare(node: Scalar) -> bool:
-    """Whether this is a selection of a call that hardly any vector needs."""
-    return (
-        node.value == "rare"
-        and node.op == "select"
-        and node.args[1].op not in PRIMITIVES
-    )
+    """Whether this is a selection whose first value hardly any vector needs."""
+    return node.value == "rare" and node.op == "select"
 
 
 def needed(node: Scalar) -> tuple[Scalar, ...]:

@@ -240,30 +240,33 @@ def c_remainder(on: Lanes, dtype: str, left: str, right: str) -> str:
     endless = on.compare("eq", dtype, size, on.constant("inf", dtype))
     hard = on.binary("or", "bool", many, endless)
     return rarely(
-        on, hard, dtype, result, lambda: on.binary("frem", dtype, left, right)
+        on, on, hard, dtype, result, lambda: on.binary("frem", dtype, left, right)
     )
 
 
 def rarely(
-    on: Lanes, condition: str, dtype: str, usual: str, other: Callable[[], str]
+    on: Lanes,
+    where: Lanes,
+    condition: str,
+    dtype: str,
+    usual: str,
+    other: Callable[[], str],
 ) -> str:
-    """`usual`, but `other` where the condition holds, written so that it is computed
-    only if that is so in any lane."""
+    """`usual`, but `other` in the lanes in which the condition holds, computed only if
+    there are any.  `where` has the lanes of the condition (0: one for all lanes)."""
     scope, fresh = on.scope, on.scope.names.fresh
     before, rare, last, done = (fresh(s) for s in ("usual", "rare", "last", "done"))
     scope.line(f"br label %{before}")
     scope.label(before)
     some = condition
-    if on.lanes:
-        kind = on.type("bool")
-        some = scope.call(
-            f"llvm.vector.reduce.or.{mangled('i1', on.lanes)}",
-            "i1",
-            [(kind, condition)],
-        )
+    if where.lanes:
+        function = f"llvm.vector.reduce.or.{mangled('i1', where.lanes)}"
+        some = scope.call(function, "i1", [(where.type("bool"), condition)])
     scope.line(f"br i1 {some}, label %{rare}, label %{done}")
     scope.label(rare)
-    chosen = on.select(condition, dtype, other(), usual)
+    chosen = other()
+    if where.lanes:
+        chosen = on.select(condition, dtype, chosen, usual)
     scope.line(f"br label %{last}")
     scope.label(last)
     scope.line(f"br label %{done}")
