@@ -18,7 +18,7 @@ from symnet.graph.variables import Constant, Variable, operand_text
 from symnet.ops.base import as_tensor
 from symnet.ops.elementwise import cast
 from symnet.ops.shape import patternbroadcast
-from symnet.shared import SharedVariable
+from symnet.shared import SharedVariable, Store
 
 Pairs = Mapping[Any, Any] | Iterable[tuple[Any, Any]] | tuple[Any, Any] | None
 
@@ -115,6 +115,7 @@ def read_request(
     results, news = found[: len(values)], found[len(values) :]
     chosen = dict(zip(targets, news, strict=True))
     add_default_updates(chosen, results, no_default_updates, replace)
+    chosen, results = unite_clones(chosen, results)
     chosen = {s: fit_update(s, v) for s, v in chosen.items()}
     wanted = [*results, *chosen.values()]
     check_inputs(ins, wanted, replace, on_unused_input or config.on_unused_input)
@@ -328,6 +329,29 @@ def add_default_updates(
                 (chosen[leaf],) = clone_replace([update], replace)
                 fresh.append(chosen[leaf])
         pending = fresh
+
+
+def unite_clones(
+    chosen: dict[SharedVariable, Variable], results: list[Variable]
+) -> tuple[dict[SharedVariable, Variable], list[Variable]]:
+    """One variable for all that share a store: what is written is read by all of them.
+
+    Raises: ValueError where a value is updated by way of two variables.
+    """
+    first: dict[Store, SharedVariable] = {}
+    twins: dict[Variable, Variable] = {}
+    for leaf in [*chosen, *leaves([*results, *chosen.values()])]:
+        if isinstance(leaf, SharedVariable):
+            keep = first.setdefault(leaf.store, leaf)
+            if keep is not leaf:
+                twins[leaf] = keep
+    if not twins:
+        return chosen, results
+    for target in chosen:
+        if target in twins:
+            raise ValueError(f"updates change {operand_text(target)} twice: it is a clone")
+    news = clone_replace([*results, *chosen.values()], twins)
+    return dict(zip(chosen, news[len(results) :], strict=True)), news[: len(results)]
 
 
 def read_states(

@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary, ref
 
 import numpy as np
 
+from symnet import gradient
 from symnet.compile.arguments import In, Out, Pairs, Request, read_request
 from symnet.compile.modes import Mode, get_mode
 from symnet.errors import message
@@ -75,10 +76,13 @@ class Function:
         if builtin is not None:
             type(self).__call__ = builtin
 
-    def __del__(self) -> None:
-        # The class would keep the plan's memory until the garbage collector finds it.
+    def _leave_directly(self) -> None:
         if "__call__" in type(self).__dict__:
             del type(self).__call__
+
+    def __del__(self) -> None:
+        # The class would keep the plan's memory until the garbage collector finds it.
+        self._leave_directly()
 
     def hand_out(self, results: Sequence[Any]) -> Any:
         """Results in the form in which the outputs were asked for."""
@@ -202,6 +206,7 @@ class Function:
 
     def free(self) -> None:
         """Give the memory of temporaries back; the next call takes it again."""
+        self._leave_directly()
         self.engine.free()
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -308,5 +313,12 @@ def evaluate_variable(
         known[key] = function(list(given), variable, on_unused_input="ignore")
     return known[key](*given.values())
 
+
+def _compiled(inputs: Sequence[Any], outputs: Sequence[Any], mode: Any) -> Any:
+    """How `verify_grad` compiles what it checks."""
+    return function(inputs, list(outputs), mode=mode, on_unused_input="ignore")
+
+
+gradient.compilers.append(_compiled)
 
 __all__ = ["Function", "In", "Out", "function"]

@@ -28,6 +28,8 @@ from symnet.ops.elementwise import Cast, Elementwise
 Bindings = Mapping[Variable, Variable]
 Result = Variable | Sequence[Variable] | None
 
+MOST_OPERANDS = 24  # how many `Match.covers` looks at
+
 
 class PatternVariable(Variable):
     """A leaf of a pattern: stands for any variable, or only for constants of one element."""
@@ -57,11 +59,11 @@ class Knowledge(Protocol):
     def clients(self, variable: Variable) -> Sequence[Apply | None]:
         """Who uses a variable; None for an output of the graph."""
 
-    def sizes(self, variable: Variable) -> tuple[Size, ...] | None:
-        """The sizes of a variable, equal ones one object; None where not known."""
+    def sizes(self, variable: Variable) -> tuple[Size, ...]:
+        """The sizes of a variable; those known to be equal are one object."""
 
     def leaf_size(self, size: Size) -> tuple[Variable, int] | None:
-        """The leaf and the axis of which this is the size."""
+        """The variable and the axis whose size this is, where it is nothing else."""
 
 
 class Match:
@@ -92,19 +94,38 @@ class Match:
 
     def same_shape(self, left: Variable, right: Variable) -> bool:
         """Whether two variables certainly have the same shape at every call."""
-        same_rank = left.type.ndim == right.type.ndim
-        return same_rank and self.covers(left, right) and self.covers(right, left)
+        if left is right or left.type.ndim != right.type.ndim:
+            return left is right
+        have, want = self.known.sizes(left), self.known.sizes(right)
+        return all(a is b for a, b in zip(have, want, strict=True))
 
     def covers(self, wide: Variable, narrow: Variable) -> bool:
         """Whether `narrow`, combined element by element with `wide`, certainly has the
-        shape of `wide`."""
-        if narrow is wide or all(size == 1 for size in narrow.type.shape):
-            return bool(narrow.type.ndim <= wide.type.ndim)
+        shape of `wide`, or making `wide` fails because they do not fit.
+
+        What `wide` is made of by elementwise operations answers for it: they compare the
+        sizes of their operands.
+        """
         if narrow.type.ndim > wide.type.ndim:
             return False
+        if all(size == 1 for size in narrow.type.shape):
+            return True
+        stack, seen = [wide], 0
+        while stack and seen < MOST_OPERANDS:
+            one, seen = stack.pop(), seen + 1
+            if one is narrow or self._fits_into(narrow, one):
+                return True
+            node = one.owner
+            if node is not None and isinstance(node.op, Elementwise):
+                stack += [
+                    v
+                    for v in node.inputs
+                    if v.type.broadcastable == wide.type.broadcastable
+                ]
+        return False
+
+    def _fits_into(self, narrow: Variable, wide: Variable) -> bool:
         have, want = self.known.sizes(wide), self.known.sizes(narrow)
-        if have is None or want is None:
-            return False
         axes = range(-narrow.type.ndim, 0)
         return all(narrow.type.shape[k] == 1 or have[k] is want[k] for k in axes)
 

@@ -13,14 +13,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from symnet.compile.folding import fold_constants
-from symnet.compile.infer import Inference, NotOnHost
+from symnet.compile.infer import Inference
 from symnet.compile.patterns import Bindings, Match, Rule, rule_table
-from symnet.errors import ShapeError, message
+from symnet.errors import message
 from symnet.graph.origin import inherit
 from symnet.graph.traverse import Graph, leaves
 from symnet.graph.types import TensorType
 from symnet.graph.variables import Apply, Constant, Variable, operand_text
-from symnet.kernels.views import Size
+from symnet.kernels.views import Size, known
 from symnet.ops.arithmetic import second
 from symnet.ops.elementwise import Elementwise, cast
 from symnet.ops.sizes import add_broadcast, specify_shape
@@ -75,6 +75,26 @@ def rewrite(
     merges equals.
     """
     return Rewriter(graph, rules, note, fold).run()
+
+
+class CertainSizes(Inference):
+    """Sizes as far as they are certain before a run.
+
+    What an operation demands of its operands' sizes is not taken for granted: a rule that
+    relied on it could drop the very operation that checks it.  A result whose sizes only
+    a run can tell (or whose rule finds an error, which belongs to the run) has sizes of
+    its own.
+    """
+
+    def equal(self, left: Size, right: Size, what: str) -> Size:
+        return left if known(right) is None else right
+
+    def _infer_node(self, node: Apply) -> None:
+        try:
+            super()._infer_node(node)
+        except Exception:  # noqa: BLE001
+            for output in node.outputs:
+                self.add_leaf(output)
 
 
 Steps = tuple[str, "Steps | None", int]
@@ -266,29 +286,23 @@ class Rewriter:
 
     # ---- what is known of sizes
 
-    def sizes(self, variable: Variable) -> tuple[Size, ...] | None:
-        """The sizes of a final variable; None where only a run can tell."""
-        try:
-            sizes = self._sizes_from_leaves().sizes_of(variable)
-        except (NotOnHost, ShapeError, IndexError):
-            return None
-        return tuple(self._sizes_from_leaves().one_of(size) for size in sizes)
+    def sizes(self, variable: Variable) -> tuple[Size, ...]:
+        """The sizes of a final variable; those known to be equal are one object."""
+        return self._inference().sizes_of(variable)
 
     def leaf_size(self, size: Size) -> tuple[Variable, int] | None:
-        """The leaf and the axis of which this is the size."""
+        """The variable and the axis whose size this is, where it is nothing else."""
         if size.op != "argument":
             return None
-        given = self._sizes_from_leaves().arguments[size.value]
+        given = self._inference().arguments[size.value]
         return None if given.axis is None else (given.leaf, given.axis)
 
-    def _sizes_from_leaves(self) -> Inference:
+    def _inference(self) -> Inference:
         if self.inference is None:
-            needed = [
-                *self.graph.inputs,
-                *leaves(self.graph.outputs, self.graph.inputs),
-            ]
+            graph = self.graph
+            needed = [*graph.inputs, *leaves(graph.outputs, graph.inputs)]
             unknown = [v for v in dict.fromkeys(needed) if not isinstance(v, Constant)]
-            self.inference = Inference(unknown)
+            self.inference = CertainSizes(unknown)
         return self.inference
 
     # ---- termination

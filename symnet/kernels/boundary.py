@@ -50,11 +50,16 @@ from symnet.kernels.callblock import (
     CELL_WORDS,
     CONTIGUOUS,
     CPYTHON,
+    FLAGS_I32,
     KIND,
     KIND_MASK,
+    O_FLAGS,
+    O_SPARES,
     OUTPUT_WORDS,
     RETURN_LIST,
     RETURN_ONE,
+    SPARE_WORDS,
+    SPARES,
     CallBlock,
     kind_word,
 )
@@ -95,7 +100,8 @@ from symnet.kernels.runner import (
 # Words of every object, of ndarray, of its dtype, of float and of NumPy's scalars.
 TYPE = 1
 DATA, DIMS, STRIDES, DTYPE = 2, 4, 5, 7
-RANK_I32, FLAGS_I32 = 6, 16  # counted in 32-bit words
+RANK_I32 = 6  # counted in 32-bit words
+WEAK_REFERENCES = 9
 NUMBER = 2
 EMPTY_SLOT, TYPE_SLOT = 184, 2  # in NumPy's table of C functions
 
@@ -175,6 +181,7 @@ def array_as_expected(array: np.ndarray[Any, Any]) -> bool:
         and [load(load(place, STRIDES), k) for k in range(rank)] == list(array.strides)
         and load(place, DTYPE) == id(array.dtype)
         and load_i32(place, FLAGS_I32) & (CONTIGUOUS | ALIGNED) == flags
+        and load(place, WEAK_REFERENCES) == 0
     )
 
 
@@ -288,9 +295,40 @@ def bind(block: int, arguments: int) -> int:
 
 
 @native
+def is_free(array: int, data: int, record: int) -> int:
+    """Whether nobody but the block holds a spare array, and it is as it was made."""
+    if load_i32(array, 0) != 1 or load(array, WEAK_REFERENCES) != 0:
+        return 0
+    if load(array, DATA) != data or load(array, DTYPE) != load(record, 1):
+        return 0
+    if load_i32(array, RANK_I32) != load(record, 2):
+        return 0
+    if load_i32(array, FLAGS_I32) != load(record, O_FLAGS):
+        return 0
+    return same_words(load(array, DIMS), load(record, 3), load(record, 2))
+
+
+@native
+def spare_output(block: int, record: int) -> int:
+    """A large result of an earlier call that nobody holds any more, or 0."""
+    for k in range(SPARES):
+        spare = record + 8 * (O_SPARES + SPARE_WORDS * k)
+        array = load(spare, 0)
+        if array != 0 and is_free(array, load(spare, 1), record):
+            incref(array)
+            store(load(block, BASES), load(record, 0), load(spare, 1))
+            return array
+    return 0
+
+
+@native
 def new_output(block: int, number: int) -> int:
     """A new array for an output; 0 with MemoryError set."""
     record = load(block, OUTPUTS) + 8 * OUTPUT_WORDS * number
+    if load(record, O_SPARES) != 0:
+        spare = spare_output(block, record)
+        if spare != 0:
+            return spare
     incref(load(record, 1))  # NumPy's function takes this reference over
     array = call(EMPTY, load(record, 2), load(record, 3), load(record, 1), 0)
     if array != 0:

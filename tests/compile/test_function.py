@@ -426,3 +426,37 @@ def test_mode_of_config():
         assert function([x], x).mode.name == "FAST_COMPILE"
     assert function([x], x).mode.name == "FAST_RUN"
     assert symnet.Mode(linker="py", optimizer=None).rewrites is False
+
+
+def test_large_results_are_used_again_when_nobody_holds_them():
+    x = T.dvector()
+    f = symnet.function([x], x + 1)
+    value = np.arange(100_000.0)
+    f(value)
+    kept = f(value)
+    addresses = {f(value + k).ctypes.data for k in range(5)}
+    assert len(addresses) <= 2 and kept.ctypes.data not in addresses
+    np.testing.assert_array_equal(kept, value + 1)
+    part = f(value * 2)[10:20]  # a view keeps its array
+    view = memoryview(f(value * 3))
+    for k in range(4):
+        f(value + k)
+    np.testing.assert_array_equal(part, value[10:20] * 2 + 1)
+    np.testing.assert_array_equal(np.asarray(view), value * 3 + 1)
+
+
+def test_results_that_were_changed_are_not_used_again():
+    x = T.dvector()
+    f = symnet.function([x], x + 1)
+    value = np.arange(100_000.0)
+    f(value)
+    result = f(value)
+    result.shape = (1000, 100)
+    result.flags.writeable = False
+    reference = weakref.ref(result)
+    del result
+    for k in range(3):
+        again = f(value + k)
+        assert again.shape == (100_000,) and again.flags.writeable
+        np.testing.assert_array_equal(again, value + k + 1)
+    assert reference is not None

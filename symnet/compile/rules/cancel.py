@@ -13,6 +13,7 @@ from symnet.compile.patterns import Match, Rule, number, pattern_vars
 from symnet.graph.variables import Variable
 from symnet.ops.arithmetic import add, mul, neg, sub, true_div
 from symnet.ops.base import constant
+from symnet.ops.classification import sigmoid_binary_crossentropy
 from symnet.ops.functions import cosh, exp, sigmoid, softplus
 from symnet.ops.nnet import Softmax
 
@@ -156,12 +157,14 @@ def _sigmoid_y(match: Match) -> bool:
     return made_by_sigmoid(match[y])
 
 
-# What is left of the gradient of a cross-entropy of a sigmoid, also of its mean.
+# What is left of a cross-entropy of a sigmoid and of its gradient, also of its mean.
 TARGETS = [
     Rule("sigmoid_against_target", x * (1 - y) + (x - 1) * y, x - y, _sigmoid_y),
     Rule("sigmoid_against_target_divided",
          true_div(x * (1 - y), z) + true_div((x - 1) * y, z),
          true_div(x - y, z), _sigmoid_y),
+    Rule("crossentropy_of_sigmoid", softplus(-x) * y + softplus(x) * (1 - y),
+         sigmoid_binary_crossentropy(x, y)),
     Rule("sigmoid_against_target_scaled", x * (1 - y) * z + (x - 1) * y * z,
          (x - y) * z, _sigmoid_y),
 ]  # fmt: skip

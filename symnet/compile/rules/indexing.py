@@ -13,6 +13,7 @@ from symnet.compile.rules.shapes import filled
 from symnet.graph.variables import Apply, Constant, Variable
 from symnet.ops.advanced import AdvancedIncSubtensor, AdvancedSubtensor
 from symnet.ops.arithmetic import add, mul, neg, second, sub, true_div
+from symnet.ops.elementwise import Elementwise
 from symnet.ops.sizes import MakeVector
 from symnet.ops.subtensor import IncSubtensor, Subtensor
 
@@ -96,6 +97,26 @@ def _part_just_written(match: Match) -> Variable | None:
     return y if match.same_shape(y, match.out) else None
 
 
+def _part_of_elementwise(match: Match) -> Variable | None:
+    """f(x, y)[i] is f(x[i], y[i]): only what is asked for is computed."""
+    whole, node = match.node.inputs[0], match.node.inputs[0].owner
+    if (
+        node is None
+        or not isinstance(node.op, Elementwise)
+        or not match.used_once(whole)
+    ):
+        return None
+    operands = []
+    for v in node.inputs:
+        if v.type.ndim == 0:
+            operands.append(v)
+        elif match.same_shape(v, whole):
+            operands.append(match.node.op(v, *match.node.inputs[1:]))
+        else:
+            return None
+    return node.op(*operands)  # type: ignore[no-any-return]
+
+
 def _whole(match: Match) -> Variable | None:
     """x[:, :] is x."""
     bare = all(entry == "::" for entry in match.node.op.pattern)
@@ -123,6 +144,7 @@ INDEXING: list[Rule] = [
     Rule("fill_written_inc", IncSubtensor, _fill_written),
     Rule("fill_written_advanced", AdvancedIncSubtensor, _fill_written),
     Rule("part_just_written", Subtensor, _part_just_written),
+    Rule("part_of_elementwise", Subtensor, _part_of_elementwise),
     Rule("whole_part", Subtensor, _whole),
     Rule("element_of_vector", Subtensor, _element_of_vector),
 ]

@@ -1,8 +1,9 @@
 """Rules of shapes: arrays filled with one value, axes moved, sizes asked for.
 
 A fill is `second(x, value)`, `alloc(value, *sizes)` or a constant with equal elements.
-Fills vanish where another operand has their shape, and otherwise move outwards, so that
-what is computed inside them is computed once and not for every element.
+Fills vanish where another operand has their shape, and otherwise move outwards, where
+they may yet meet one; what is computed inside them is computed once and not for every
+element.  A fill that stays checks that sizes agree, and costs nothing in a loop.
 """
 
 from __future__ import annotations
@@ -38,24 +39,17 @@ DEEPEST, LARGEST = 30, 1024
 
 
 def filled(variable: Variable) -> Variable | None:
-    """The smaller value that a fill repeats; None for what is no fill."""
+    """The value inside a fill; None for what is no fill."""
     if isinstance(variable, Constant):
         data = variable.data
         small = 0 < data.size <= LARGEST and data.ndim > 0
-        return (
-            constant(data.flat[0])
-            if small and bool((data == data.flat[0]).all())
-            else None
-        )
+        equal = small and bool((data == data.flat[0]).all())
+        return constant(data.flat[0]) if equal else None
     node = variable.owner
-    if node is not None and node.op == second and lacks_shape(node.inputs[1], variable):
+    if node is not None and node.op == second:
         return node.inputs[1]
-    if (
-        node is not None
-        and isinstance(node.op, Alloc)
-        and lacks_shape(node.inputs[0], variable)
-    ):
-        return node.inputs[0]
+    if node is not None and isinstance(node.op, Alloc):
+        return node.inputs[0] if lacks_shape(node.inputs[0], variable) else None
     return None
 
 
@@ -69,8 +63,7 @@ def refill(like: Variable, value: Variable) -> Variable:
 
 
 def _fill_among_operands(match: Match) -> Variable | None:
-    """f(fill(x, v), y) is f(v, y) where y has the shape anyway, and else fill(x, f(v, y))
-    where that makes f smaller."""
+    """f(fill(x, v), y) is f(v, y) where y has the shape anyway, and else fill(x, f(v, y))."""
     node = match.node
     inputs = list(node.inputs)
     outer: list[Variable] = []
@@ -80,7 +73,7 @@ def _fill_among_operands(match: Match) -> Variable | None:
             continue
         others = inputs[:k] + inputs[k + 1 :]
         covered = any(match.covers(other, operand) for other in others)
-        # A fill inside a fill only changes places with it.
+        # A fill inside a fill would only change places with it.
         moves = not isinstance(operand, Constant) and node.op != second
         if covered or moves:
             inputs[k] = value
@@ -88,20 +81,22 @@ def _fill_among_operands(match: Match) -> Variable | None:
     if all(a is b for a, b in zip(inputs, node.inputs)):
         return None
     new: Variable = node.op.make_node(*inputs).outputs[0]
-    if outer and not lacks_shape(new, match.out):
+    # What is allocated is worth allocating later only if less is computed until then.
+    if any(is_alloc(operand) for operand in outer) and not lacks_shape(new, match.out):
         return None
     for operand in outer:
         new = refill(operand, new)
     return new
 
 
+def is_alloc(variable: Variable) -> bool:
+    return variable.owner is not None and isinstance(variable.owner.op, Alloc)
+
+
 def _fill_with_same_shape(match: Match) -> Variable | None:
     """second(x, y) is y where that has its shape already."""
     like, value = match.node.inputs
-    if match.same_shape(match.node.inputs[0], value):
-        return value
-    small = like.type.ndim <= value.type.ndim and all(n == 1 for n in like.type.shape)
-    return value if small else None
+    return value if match.covers(value, like) else None
 
 
 def source(variable: Variable, match: Match) -> Variable:
@@ -238,8 +233,7 @@ def _size(match: Match) -> Variable | None:
     axis, operand = match.node.op.i, match.node.inputs[0]
     if operand.type.shape[axis] is not None:
         return shape_i(operand, axis)
-    sizes = match.known.sizes(operand)
-    leaf = match.known.leaf_size(sizes[axis]) if sizes is not None else None
+    leaf = match.known.leaf_size(match.known.sizes(operand)[axis])
     if leaf is not None and leaf != (operand, axis):
         return shape_i(*leaf)
     node = operand.owner
