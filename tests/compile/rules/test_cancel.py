@@ -100,3 +100,14 @@ def test_target_rules() -> None:
         rtol=1e-13,
     )
     refuse("sigmoid_against_target", a * (1 - b) + (a - 1) * b)
+
+
+def test_cross_entropy_of_a_sigmoid() -> None:
+    scores = np.array([-np.inf, np.inf, np.nan, -800, -1e-9, 0, 0.5, 30, 800])
+    for target in (0, 1, 0.25, -1, 3):
+        values = {x: scores, a: np.full(len(scores), target)}
+        output = softplus(-x) * a + softplus(x) * (1 - a)
+        check("crossentropy_of_sigmoid", output, values, rtol=1e-13)
+        check(
+            "crossentropy_of_sigmoid", (1 - a) * softplus(x) + a * softplus(-x), values
+        )

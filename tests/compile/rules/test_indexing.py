@@ -15,8 +15,9 @@ from symnet.graph.types import TensorType
 from symnet.graph.variables import Variable
 from symnet.ops.advanced import AdvancedIncSubtensor
 from symnet.ops.alloc import zeros, zeros_like
-from symnet.ops.arithmetic import second, sqr
+from symnet.ops.arithmetic import add, second, sqr
 from symnet.ops.base import constant
+from symnet.ops.functions import exp
 from symnet.ops.indexing import inc_subtensor, set_subtensor
 from symnet.ops.reduce import sum as sum_over
 from symnet.ops.sizes import make_vector
@@ -180,3 +181,18 @@ def test_fill_written() -> None:
     output = inc_subtensor(x[index], second(x[index], s))
     values = {x: np.arange(3.0), s: np.array(4.0), index: np.array([0, 2, 2])}
     check("fill_written_advanced", output, values)
+
+
+def test_part_of_elementwise() -> None:
+    x, y, s = vector("x"), vector("y"), TensorType("float64", ())("s")
+    output = (exp(x) * s + x)[1::2]
+    new = check("part_of_elementwise", output, {x: np.arange(4.0), s: np.array(2.0)})
+    assert new.owner.op == add
+    refuse("part_of_elementwise", (x + y)[1:])  # it asks that the shapes agree
+    whole = exp(x)
+    assert apply("part_of_elementwise", whole[1:], whole)[1] == 0
+    for index in (slice(None, None, -1), slice(-2, None), 0, -1):
+        check("part_of_elementwise", exp(x)[index], {x: np.arange(3.0)})
+    row = TensorType("float64", (1, None))("row")
+    m = TensorType("float64", (None, None))("m")
+    refuse("part_of_elementwise", (m + row)[1:])

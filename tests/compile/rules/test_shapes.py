@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 
 from symnet.compile.rules.shapes import filled
 from symnet.graph.evaluate import evaluate
@@ -40,7 +41,7 @@ def test_what_is_a_fill() -> None:
         assert filled(fill) is not None and filled(fill).type.ndim == 0
     column = tensor("c", None, 1)
     assert filled(second(x, column)) is column
-    assert filled(second(x, x)) is None and filled(x) is None
+    assert filled(second(x, x)) is x and filled(x) is None
     assert filled(constant(np.array([1.0, 2.0]))) is None
     assert filled(constant(np.full(3, np.nan))) is None
 
@@ -52,13 +53,29 @@ def test_fill_beside_what_has_its_shape() -> None:
         assert all(filled(v) is None for v in new.owner.inputs)
     y = tensor("y", None, None)
     new, _ = apply("fill_among_operands", y * second(x, s))
-    assert filled(new[0].owner.inputs[1]) is not None  # it asks that the shapes agree
+    assert new[0].owner.inputs[0] is x  # it asks that the shapes agree
 
 
 def test_constant_fill_beside_what_has_its_shape() -> None:
     x = tensor("x", 2, 3)
     check("fill_among_operands", x * np.full((2, 3), 5.0), {x: X})
     refuse("fill_among_operands", tensor("y", None, None) * np.full((2, 3), 5.0))
+
+
+def test_sizes_that_an_operation_compares_may_be_taken_for_granted_behind_it() -> None:
+    x, y, s = tensor("x", None, None), tensor("y", None, None), tensor("s")
+    values = {x: X, y: X + 1, s: np.array(2.0)}
+    for output in (second(x, s) * (exp(y) - x), second(y, s) * exp(exp(y) - x)):
+        check("fill_among_operands", output, values)
+    check("fill_with_same_shape", second(x, exp(y) * x), values)
+    # The shape that is not known to agree is still compared.
+    new = check("fill_among_operands", second(x, s) * exp(y), values)
+    with pytest.raises(ValueError, match="sizes|shape"):
+        evaluate([new], {**values, y: X[:1]})
+    column = tensor("c", None, 1)
+    v = tensor("v", None)
+    outer = second(column, exp(column * v))
+    check("fill_with_same_shape", outer, {column: X[:, :1], v: X[0]})
 
 
 def test_fills_move_outwards() -> None:

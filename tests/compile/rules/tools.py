@@ -138,6 +138,7 @@ EXPRESSIONS: dict[str, Any] = {
     "softplus": lambda x: sympy.log(1 + sympy.exp(x)),
     "erf": sympy.erf,
     "erfc": lambda x: 1 - sympy.erf(x),
+    "sigmoid_binary_crossentropy": lambda x, t: sympy.log(1 + sympy.exp(x)) - t * x,
     "maximum": sympy.Max,
     "minimum": sympy.Min,
 }
