@@ -14,15 +14,41 @@ from symnet.graph.variables import Variable
 _layouts = count(1)
 
 
-class SharedVariable(Variable):
-    """A leaf with a value of its own.
+class Store:
+    """A value, and where it is: all variables that stand for it have the same store.
 
-    The value is a C-contiguous array that compiled functions read and write where it
-    lies; `cell` tells native code where: its address, and a number that changes whenever
-    shape or place do.
+    `cell` tells native code the array's address, and a number that changes whenever the
+    array's shape or the device on which it lies do.
     """
 
-    __slots__ = ("_array", "cell", "default_update", "strict", "allow_downcast")
+    __slots__ = ("array", "cell")
+
+    def __init__(self, array: Any) -> None:
+        self.array: Any = None
+        self.cell = np.zeros(2, np.int64)
+        self.put(array)
+
+    def put(self, array: Any) -> None:
+        """Make `array` (C-contiguous, owned by this store) the value."""
+        old, self.array = self.array, array
+        if isinstance(array, np.ndarray):
+            self.cell[0] = array.ctypes.data
+            if not isinstance(old, np.ndarray) or old.shape != array.shape:
+                self.cell[1] = next(_layouts)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Store, (self.array,)
+
+
+class SharedVariable(Variable):
+    """A leaf with a value of its own: a C-contiguous array that compiled functions read
+    and write where it lies.
+
+    default_update: the expression of its next value in functions that use it and do not
+    update it otherwise.
+    """
+
+    __slots__ = ("store", "default_update", "strict", "allow_downcast")
 
     def __init__(
         self,
@@ -36,32 +62,25 @@ class SharedVariable(Variable):
         self.strict = strict
         self.allow_downcast = allow_downcast
         self.default_update: Variable | None = None
-        self.cell = np.zeros(2, np.int64)
-        self._place(value)
+        self.store = value if isinstance(value, Store) else Store(value)
 
     @property
     def array(self) -> Any:
         """The array itself, not a copy.  Writing to it writes to the variable."""
-        return self._array
+        return self.store.array
 
-    def _place(self, array: Any) -> None:
-        """Make `array` (C-contiguous, owned by this variable) the value."""
-        old = getattr(self, "_array", None)
-        self._array = array
-        if isinstance(array, np.ndarray):
-            self.cell[0] = array.ctypes.data
-            if not isinstance(old, np.ndarray) or old.shape != array.shape:
-                self.cell[1] = next(_layouts)
+    @property
+    def cell(self) -> np.ndarray[Any, np.dtype[np.int64]]:
+        return self.store.cell
 
     def replace(self, array: Any) -> None:
         """Make `array` (of this type, C-contiguous, nobody else's) the value itself."""
-        self._place(array)
+        self.store.put(array)
 
     def get_value(self, borrow: bool = False, return_internal_type: bool = False) -> Any:
         """The value; a copy unless `borrow`."""
-        if borrow or not isinstance(self._array, np.ndarray):
-            return self._array
-        return self._array.copy()
+        array = self.store.array
+        return array if borrow or not isinstance(array, np.ndarray) else array.copy()
 
     def set_value(self, new_value: Any, borrow: bool = False) -> None:
         """Replace the value; the array is copied unless `borrow` (and it fits as it is).
@@ -70,34 +89,33 @@ class SharedVariable(Variable):
         """
         array = self.type.filter(new_value, strict=self.strict, allow_downcast=self.allow_downcast)
         if isinstance(array, np.ndarray):
-            kept = borrow and array.flags.c_contiguous and array.flags.writeable
-            if not kept and self._array.shape == array.shape:
+            kept = borrow and array.flags.carray
+            if not kept and self.array.shape == array.shape:
                 # In place: whoever holds the address goes on holding the right one.
                 # A value that overlaps the old one is copied by NumPy first.
-                self._array[...] = array
+                self.array[...] = array
                 return
-            if not kept or not array.flags.aligned:
+            if not kept:
                 array = np.array(array, order="C")
-        self._place(array)
+        self.store.put(array)
 
     def zero(self, borrow: bool = False) -> None:
         """Set every element to zero."""
-        self.set_value(np.zeros_like(self._array))
+        self.set_value(np.zeros_like(self.array))
 
     def clone(self, name: str | None = None) -> Variable:
-        """Another variable of the same type over the same value."""
-        twin = SharedVariable(self.type, self._array, name or self.name)
-        twin.cell = self.cell
-        return twin
+        """Another variable of the same type for the same value."""
+        return SharedVariable(
+            self.type, self.store, name or self.name, self.strict, self.allow_downcast
+        )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restore, (
-            self.type, self._array, self.name, self.strict, self.allow_downcast,
-        )  # fmt: skip
+        made = (self.type, self.store, self.name, self.strict, self.allow_downcast)
+        # The default update mentions the variable itself: it comes after its making.
+        return SharedVariable, made, (self._tag, self.default_update)
 
-
-def _restore(type: Type, value: Any, name: str | None, strict: bool, down: Any) -> SharedVariable:
-    return SharedVariable(type, value, name, strict, down)
+    def __setstate__(self, state: tuple[Any, Any]) -> None:
+        self._tag, self.default_update = state
 
 
 def shared(

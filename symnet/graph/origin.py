@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import FrameType
 
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
@@ -40,7 +41,7 @@ def capture() -> Origin | None:
     """The innermost line outside this package, or the origin being inherited."""
     if _inherited[-1] is not None:
         return _inherited[-1]
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         filename = frame.f_code.co_filename
         inside = _inside.get(filename)
@@ -48,7 +49,7 @@ def capture() -> Origin | None:
             inside = _inside[filename] = filename.startswith(PACKAGE)
         if not inside:
             return Origin(filename, frame.f_lineno, frame.f_code.co_name)
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     return None
 
 

@@ -185,6 +185,7 @@ class TensorType(Type):
         atol = precision**0.5 / 10 if atol is None else atol
         return bool(np.allclose(a, b, rtol=rtol, atol=atol, equal_nan=True))
 
+
 class NullType(Type):
     """The type of a gradient that does not exist; `why` says the reason."""
 
@@ -214,7 +215,7 @@ def _dtype_name(dtype: Any) -> str:
     if isinstance(dtype, str) and dtype in DTYPES:
         return dtype
     try:
-        name = np.dtype(dtype).name
+        name: str = np.dtype(dtype).name
     except TypeError:
         name = str(dtype)
     if name not in DTYPES:
@@ -225,10 +226,10 @@ def _dtype_name(dtype: Any) -> str:
 def _size(size: Any) -> int | None:
     if size is None or size is False or size is np.False_:
         return None
-    size = int(size)
-    if size < 0:
-        raise ValueError(f"a size cannot be negative: {size}")
-    return size
+    number = int(size)
+    if number < 0:
+        raise ValueError(f"a size cannot be negative: {number}")
+    return number
 
 
 def _survives(array: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> bool:

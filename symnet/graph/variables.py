@@ -58,7 +58,7 @@ class Variable:
 
     def clone(self, name: str | None = None) -> Variable:
         """A new leaf of the same type."""
-        return self.type.make_variable(name if name is not None else self.name)
+        return Variable(self.type, name=name if name is not None else self.name)
 
     def get_parents(self) -> list[Apply]:
         return [] if self.owner is None else [self.owner]
@@ -276,13 +276,12 @@ def _make_variable(self: Type, name: str | None = None) -> Variable:
 
 def _filter_variable(self: TensorType, other: Any, allow_convert: bool = True) -> Variable:
     """Return `other` if it is (or a constant if it can be made) of this type."""
-    if not isinstance(other, Variable):
-        other = Constant(self, self.filter(other))
-    if not self.accepts(other.type):
-        raise TypeError(f"expected {self}, got {other} of type {other.type}")
-    return other
+    made = other if isinstance(other, Variable) else Constant(self, self.filter(other))
+    if not self.accepts(made.type):
+        raise TypeError(f"expected {self}, got {made} of type {made.type}")
+    return made
 
 
 Type.make_variable = _make_variable
-Type.__call__ = _make_variable
-TensorType.filter_variable = _filter_variable  # type: ignore[assignment]
+Type.__call__ = _make_variable  # type: ignore[method-assign]
+TensorType.filter_variable = _filter_variable

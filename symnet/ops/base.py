@@ -158,7 +158,8 @@ def _list_dtype(array: np.ndarray[Any, Any], dtype: str | None) -> np.dtype[Any]
     """Lists of Python floats are floatX."""
     if dtype == "floatX" or array.dtype == np.float64:
         return np.dtype(config.floatX)
-    return array.dtype
+    own: np.dtype[Any] = array.dtype
+    return own
 
 
 def weak_default(value: Any) -> str:

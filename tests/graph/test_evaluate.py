@@ -1,0 +1,114 @@
+"""Reference evaluation: values, and errors that name operation, operands and line."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import symnet
+import symnet.tensor as T
+from symnet.errors import MissingInputError, ShapeError
+from symnet.graph.evaluate import evaluate, value_of
+from symnet.graph.variables import Apply, Op
+
+
+class Failing(Op):
+    """Raises `error` when it is computed."""
+
+    __props__ = ()
+
+    def __init__(self, error):
+        self.error = error
+
+    def make_node(self, x):
+        return Apply(self, [x], [x.type()])
+
+    def compute(self, node, arrays, xp):
+        raise self.error
+
+
+class Unlucky(Exception):
+    def __init__(self, left, right):
+        super().__init__(left, right)
+
+
+def test_values_of_leaves_constants_and_shared_variables():
+    x, s, c = T.dvector("x"), symnet.shared(np.ones(2), "s"), T.constant([3.0, 4.0])
+    got = evaluate([x, s, c, x * s + c], {x: np.array([1.0, 2.0])})
+    for one, want in zip(got, [[1, 2], [1, 1], [3, 4], [4, 6]]):
+        np.testing.assert_array_equal(one, want)
+    assert value_of(c, {}) is c.data
+
+
+def test_a_value_may_be_given_for_any_variable():
+    x, s = T.dvector("x"), symnet.shared(np.ones(2))
+    y = T.exp(x)
+    got = evaluate([y * 2, s + 1], {y: np.array([5.0]), s: np.array([1.0, 7.0])})
+    np.testing.assert_array_equal(got[0], [10])
+    np.testing.assert_array_equal(got[1], [2, 8])
+
+
+def test_a_leaf_without_value():
+    x = T.dvector("x")
+    with pytest.raises(MissingInputError, match="x, float64 vector"):
+        evaluate([x + 1], {})
+
+
+def test_errors_gain_the_operation_and_the_line():
+    x, y = T.dvectors("x", "y")
+    total = x + y
+    with pytest.raises(ShapeError) as error:
+        evaluate([total], {x: np.ones(3), y: np.ones(4)})
+    text = str(error.value)
+    for part in (
+        "3 and 4",
+        "operation: add",
+        "x, float64 vector",
+        "(4,)",
+        "total = x + y",
+    ):
+        assert part in text
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ValueError, TypeError, IndexError, ZeroDivisionError, np.linalg.LinAlgError],
+)
+def test_errors_keep_their_class(error):
+    x = T.dvector("x")
+    with pytest.raises(error, match="bad luck") as caught:
+        evaluate([Failing(error("bad luck"))(x)], {x: np.ones(2)})
+    assert type(caught.value) is error and "operation: Failing" in str(caught.value)
+    assert isinstance(caught.value.__cause__, error)
+
+
+def test_errors_of_unknown_classes_become_runtime_errors():
+    x = T.dvector("x")
+    with pytest.raises(RuntimeError, match="Failing") as error:
+        evaluate([Failing(Unlucky(1, 2))(x)], {x: np.ones(2)})
+    assert isinstance(error.value.__cause__, Unlucky)
+
+
+def test_what_is_not_implemented_says_so_itself():
+    x = T.dvector("x")
+    with pytest.raises(NotImplementedError):
+        evaluate([Failing(NotImplementedError("later"))(x)], {x: np.ones(2)})
+
+
+def test_each_operation_is_computed_once():
+    calls = []
+
+    class Counting(Op):
+        __props__ = ()
+
+        def make_node(self, x):
+            return Apply(self, [x], [x.type()])
+
+        def compute(self, node, arrays, xp):
+            calls.append(xp)
+            return [arrays[0] + 1]
+
+    x = T.dvector("x")
+    y = Counting()(x)
+    evaluate([y, y * 2, y + y], {x: np.ones(2)})
+    assert calls == [np]
