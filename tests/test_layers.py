@@ -17,10 +17,10 @@ FLOORS = """
 config errors
 graph.origin graph.types graph.variables graph.traverse graph.evaluate graph.pickling graph
 
-kernels.loops kernels.interpret kernels.views kernels.layout
+kernels.loops kernels.interpret kernels.views
 kernels.math.formats kernels.math.exponential kernels.math.logarithm kernels.math.power
 kernels.math.trigonometric kernels.math.gaussian kernels.math.external
-kernels.math.expand kernels.math
+kernels.math.expand kernels.math kernels.layout
 kernels.llvm.machine kernels.llvm.objects
 kernels.llvm.words kernels.llvm.native
 kernels.llvm.text kernels.llvm.primitives kernels.llvm.nest kernels.llvm.blocks

@@ -23,6 +23,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from symnet.kernels.loops import PRIMITIVES, Kernel, Operand, Scalar, walk
+from symnet.kernels.math import EXTERNAL
 
 # Lanes of the last kept dimension that make one work item.  Constants, so that cutting
 # the work differently never changes how it is done.
@@ -36,6 +37,15 @@ PART_BYTES = 16
 SHORT = 4
 # Handing work to other threads pays from about this much serial work.
 SPLIT_NANOSECONDS = 60_000.0
+# Measured on one core with AVX-512, for float32; a byte within and beyond the caches.
+PRIMITIVE_NANOSECONDS = 0.02
+FUNCTION_NANOSECONDS = 0.3
+GATHER_NANOSECONDS = 0.5
+CALL_NANOSECONDS = 20.0
+ITEM_NANOSECONDS = 5.0
+NEAR_BYTE_NANOSECONDS = 0.013
+FAR_BYTE_NANOSECONDS = 0.04
+NEAR_BYTES = 1 << 21
 
 Axes = tuple[int, ...]
 
@@ -126,6 +136,12 @@ def examine(kernel: Kernel) -> Facts:
     scatters = [out for out in kernel.outputs if out.indices]
     stores_inside = any(out.operand.axes[k] for out in kernel.outputs for k in reduced)
     levels = any(below.op == "reduce" for r in reductions for below in walk(r.args))
+    single = any(
+        kept[-1] in moves[where] or not out.operand.axes[kept[-1]]
+        for out in scatters
+        for where in out.indices
+        if kept
+    )
     return Facts(
         operands=operands,
         itemsizes=tuple(np.dtype(o.dtype).itemsize for o in operands),
@@ -134,17 +150,12 @@ def examine(kernel: Kernel) -> Facts:
         apart=frozenset(node.value for node in nodes if node.op == "index"),
         guides=guides(kernel),
         scatters=bool(scatters),
-        single=any(
-            kept[-1] in moves[where] or not out.operand.axes[kept[-1]]
-            for out in scatters
-            for where in out.indices
-            if kept
-        ),
+        single=single,
         positions=any(node.value in ("argmax", "argmin") for node in reductions),
         splittable=bool(reductions)
         and not (kept or scatters or stores_inside or levels),
         reductions=len(reductions),
-        nanoseconds=estimate(nodes, operands),
+        nanoseconds=estimate(nodes, not single),
     )
 
 
@@ -179,15 +190,20 @@ def guides(kernel: Kernel) -> tuple[int, ...]:
     )
 
 
-def estimate(nodes: Sequence[Scalar], operands: Sequence[Operand]) -> float:
-    """Rough nanoseconds for one point of the loops on one core."""
-    functions = sum(
-        node.op not in PRIMITIVES
-        and node.op not in ("load", "literal", "index", "argument")
-        for node in nodes
-    )
-    bytes_moved = sum(np.dtype(o.dtype).itemsize for o in operands)
-    return 0.02 * len(nodes) + 0.3 * functions + 0.05 * bytes_moved
+def estimate(nodes: Sequence[Scalar], vectors: bool) -> float:
+    """Rough nanoseconds of arithmetic for one point of the loops, on one core."""
+    total = 0.0
+    for node in nodes:
+        width = np.dtype(node.dtype).itemsize / 4
+        if node.op in EXTERNAL:
+            total += CALL_NANOSECONDS
+        elif node.op == "gather":
+            total += GATHER_NANOSECONDS
+        elif node.op in PRIMITIVES or node.op == "reduce":
+            total += PRIMITIVE_NANOSECONDS * width
+        elif node.op not in ("load", "literal", "index"):
+            total += FUNCTION_NANOSECONDS * width
+    return total if vectors else 8 * total
 
 
 def arrange(
@@ -351,6 +367,7 @@ def bind(
     else:
         total = prod(kept_extents[:-1]) * -(-kept_extents[-1] // item_lanes(variant))
     cost = points * facts.nanoseconds * (2.0 if "s" in variant.access else 1.0)
+    cost += memory_cost(facts.itemsizes, strides, sizes) + ITEM_NANOSECONDS * total
     grain = int(SPLIT_NANOSECONDS * total / cost) + 1 if cost else total
     return Arrangement(
         variant,
@@ -361,6 +378,22 @@ def bind(
         cost,
         scratch_slot,
         scratch_bytes,
+    )
+
+
+def memory_cost(
+    itemsizes: Sequence[int], strides: Sequence[Sequence[int]], sizes: Sequence[int]
+) -> float:
+    """Rough nanoseconds to move all that the operands hold."""
+    moved = 0
+    for itemsize, row in zip(itemsizes, strides, strict=True):
+        count = itemsize
+        for stride, size in zip(row, sizes, strict=True):
+            if stride:
+                count *= size
+        moved += count
+    return moved * (
+        NEAR_BYTE_NANOSECONDS if moved < NEAR_BYTES else FAR_BYTE_NANOSECONDS
     )
 
 
