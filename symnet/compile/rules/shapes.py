@@ -54,12 +54,17 @@ def filled(variable: Variable) -> Variable | None:
 
 
 def refill(like: Variable, value: Variable) -> Variable:
-    """`value` filled to the shape of the fill `like`."""
+    """`value` filled to its shape together with that of the fill `like`."""
     node = like.owner
     assert node is not None
-    if isinstance(node.op, Alloc):
+    same = like.type.ndim >= value.type.ndim and not lacks_shape(like, value)
+    if is_alloc(like) and same and lacks_shape(value, like):
         return node.op(value, *node.inputs[1:])  # type: ignore[no-any-return]
-    return second(node.inputs[0], value)  # type: ignore[no-any-return]
+    return second(like if is_alloc(like) else node.inputs[0], value)  # type: ignore[no-any-return]
+
+
+def is_alloc(variable: Variable) -> bool:
+    return variable.owner is not None and isinstance(variable.owner.op, Alloc)
 
 
 def _fill_among_operands(match: Match) -> Variable | None:
@@ -87,10 +92,6 @@ def _fill_among_operands(match: Match) -> Variable | None:
     for operand in outer:
         new = refill(operand, new)
     return new
-
-
-def is_alloc(variable: Variable) -> bool:
-    return variable.owner is not None and isinstance(variable.owner.op, Alloc)
 
 
 def _fill_with_same_shape(match: Match) -> Variable | None:

@@ -17,7 +17,7 @@ from symnet.ops.linalg import dot
 from symnet.ops.reduce import sum as sum_over
 from symnet.ops.shape import dimshuffle, flatten, reshape
 from symnet.ops.sizes import shape, shape_i
-from tests.compile.rules.tools import apply, check, refuse, simplified
+from tests.compile.rules.tools import apply, check, compare, refuse, simplified
 
 
 def tensor(name: str, *sizes: int | None, dtype: str = "float64") -> Any:
@@ -87,6 +87,17 @@ def test_fills_move_outwards() -> None:
     column = tensor("c", None, 1)
     output = exp(second(x, column)) * s
     check("fill_among_operands", output, {x: X, column: X[:, :1], s: np.array(2.0)})
+
+
+def test_an_allocated_column_beside_a_row() -> None:
+    n, v = TensorType("int64", ())("n"), tensor("v", None)
+    values = {n: np.array(2), v: X[0]}
+    check("fill_among_operands", tanh(alloc(3.0, n, 1)) * 2, values)
+    (new,) = simplified(alloc(3.0, n, 1) - v)
+    assert evaluate([new], values)[0].tolist() == [[3, 2, 1]] * 2
+    for output in (alloc(v, n, 3) * 2, alloc(v, n, 3) * v, exp(alloc(v, 4, 3))):
+        (new,) = simplified(output)
+        compare(evaluate([new], values)[0], evaluate([output], values)[0])
 
 
 def test_fill_with_same_shape() -> None:
