@@ -22,8 +22,7 @@ def arrange_call(step: CallStep, numbers: Numbers) -> CallArrangement:
     if isinstance(node.op, Gemm):
         return _gemm(step, node, numbers)
     a, b = step.inputs
-    found = _product(a, b, step.outputs[0], 1.0, 0.0, numbers)
-    return found
+    return _product(a, b, step.outputs[0], 1.0, 0.0, numbers)
 
 
 def _gemm(step: CallStep, node: Apply, numbers: Numbers) -> CallArrangement:

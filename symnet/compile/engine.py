@@ -100,7 +100,6 @@ class NativeSegment:
         block = self.block(plan)
         outputs = execute(block, [arrays[k] for k in self.positions], windows=False)
         for variable, number in self.program.replaced:
-            assert isinstance(variable, SharedVariable)
             variable.replace(outputs[number])
         return outputs
 
@@ -155,7 +154,6 @@ class NativeSegment:
         return [
             Cell(s.cell.ctypes.data, int(s.cell[1]), bases[s])
             for s in self.program.shared
-            if isinstance(s, SharedVariable)
         ]
 
     def _make_block(
@@ -191,7 +189,7 @@ class NativeSegment:
             release=plan.cost_ns > RELEASE_NS,
             fallback=fallback or _no_fallback,
             failure=Failure(self.program, plan),
-            keep=(plan, [s.cell for s in self.program.shared]),  # type: ignore[attr-defined]
+            keep=(plan, [s.cell for s in self.program.shared]),
         )
 
     def builtin(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 from weakref import WeakKeyDictionary, ref
@@ -74,7 +74,7 @@ class Function:
         form = RETURN_ONE if self.request.form == "one" else RETURN_LIST
         builtin = make(arrays, form, Fallback(self))
         if builtin is not None:
-            type(self).__call__ = builtin
+            type(self).__call__ = builtin  # type: ignore[method-assign]
 
     def _leave_directly(self) -> None:
         if "__call__" in type(self).__dict__:
@@ -189,19 +189,19 @@ class Function:
 
         Raises: TypeError where a swapped variable has another type.
         """
-        replace: dict[Variable, Variable] = dict(swap or {})
-        for old, new in replace.items():
+        swaps = dict(swap or {})
+        for old, new in swaps.items():
             if not (isinstance(new, SharedVariable) and new.type == old.type):
                 raise TypeError(f"swap: {operand_text(old)} by {operand_text(new)}")
         request = self.request
         values = [*request.outputs, *request.updates.values()]
-        copied = clone_replace(values, replace)
+        copied = clone_replace(values, list(swaps.items()))
         count = len(request.outputs)
         news = zip(request.updates, copied[count:], strict=True)
-        updates = {} if delete_updates else {replace.get(s, s): v for s, v in news}
+        updates = {} if delete_updates else {swaps.get(s, s): v for s, v in news}
         twin = Request(
             request.inputs, copied[:count], updates, request.form, request.keys, request.states
-        )  # type: ignore[arg-type]
+        )
         return Function(twin, self.mode, name or self.name, self.trust_input)
 
     def free(self) -> None:
@@ -299,11 +299,11 @@ def evaluate_variable(
     Raises: MissingInputError for an input without value.
     """
     given = dict(inputs_to_values or {})
-    for key in given:
-        if not isinstance(key, Variable):
+    for one in given:
+        if not isinstance(one, Variable):
             raise TypeError(
                 message(
-                    f"eval takes {{variable: value}}; {key!r:.60} is no variable",
+                    f"eval takes {{variable: value}}; {one!r:.60} is no variable",
                     cure="use the variable itself as the key, not its name",
                 )
             )

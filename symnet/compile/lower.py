@@ -98,7 +98,7 @@ class Lowering:
         for leaf in leaves:
             self._add_leaf(leaf)
         nodes = needed_nodes(wanted, leaves)
-        self.uses: dict[Variable, int] = {v: 1 for v in wanted}
+        self.uses: dict[Variable, int] = dict.fromkeys(wanted, 1)
         for node in nodes:
             for k in data_inputs(node):
                 v = node.inputs[k]
@@ -356,8 +356,7 @@ class KernelBuilder:
         return [size(0) if a is None else loops.index(a) for a in axes]
 
     def _input_axes(self, node: Apply, variable: Variable) -> AxisMap:
-        axes = self.cluster.inputs[node, variable]
-        return axes
+        return self.cluster.inputs[node, variable]
 
     def _reduction(self, node: Apply) -> Scalar:
         op, source = node.op, node.inputs[0]

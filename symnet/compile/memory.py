@@ -22,6 +22,7 @@ from symnet.compile.lower import Lowering
 from symnet.compile.program import Buffer, LoopStep, Step, copy_step
 from symnet.graph.variables import Variable
 from symnet.kernels.views import ONE, View, contiguous_strides
+from symnet.shared import SharedVariable
 
 
 @dataclass(eq=False)
@@ -64,9 +65,9 @@ def _reads(step: Step) -> list[View]:
 def place(
     lowering: Lowering,
     outputs: Sequence[Variable],
-    updates: Mapping[Variable, Variable],
+    updates: Mapping[SharedVariable, Variable],
     inference: Inference,
-) -> tuple[list[Step], list[Buffer], list[tuple[Variable, int]]]:
+) -> tuple[list[Step], list[Buffer], list[tuple[SharedVariable, int]]]:
     """Give every temporary its place and order the steps.
 
     Returns the steps in order, the buffers of the outputs (with those of shared
@@ -74,7 +75,7 @@ def place(
     """
     placer = Placer(lowering, inference)
     results = [placer.output(k, v) for k, v in enumerate(outputs)]
-    replaced: list[tuple[Variable, int]] = []
+    replaced: list[tuple[SharedVariable, int]] = []
     for shared, value in updates.items():
         if placer.same_sizes(shared, value):
             placer.update(shared, value, updates)
@@ -154,7 +155,7 @@ class Placer:
         return all(self.inference.same(a, b) for a, b in zip(old, new, strict=True))
 
     def update(
-        self, shared: Variable, value: Variable, updates: Mapping[Variable, Variable]
+        self, shared: Variable, value: Variable, updates: Mapping[SharedVariable, Variable]
     ) -> None:
         """Have the new value written over the old one, directly where that is safe."""
         target = self.lowering.view_of(shared).buffer

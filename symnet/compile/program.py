@@ -15,6 +15,7 @@ from symnet.graph.types import COMPLEX
 from symnet.graph.variables import Apply, Variable
 from symnet.kernels.loops import Kernel, Operand, Output, load
 from symnet.kernels.views import ZERO, Size, View, size
+from symnet.shared import SharedVariable
 
 AxisMap = tuple[int | None, ...]
 
@@ -120,7 +121,7 @@ class Program:
     """
 
     inputs: Sequence[Variable]
-    shared: Sequence[Variable]
+    shared: Sequence[SharedVariable]
     outputs: Sequence[Buffer]
     steps: Sequence[Step]
     arguments: Sequence[HostArgument]
@@ -128,7 +129,7 @@ class Program:
     parameters: Sequence[Size]
     constants: Sequence[Buffer]
     temporaries: Sequence[Buffer]
-    replaced: Sequence[tuple[Variable, int]]
+    replaced: Sequence[tuple[SharedVariable, int]]
 
 
 def copy_step(source: View, target: View, nodes: Sequence[Apply] = ()) -> LoopStep:

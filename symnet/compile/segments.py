@@ -15,6 +15,7 @@ from symnet.compile.lower import is_native, is_parameter
 from symnet.graph.traverse import toposort
 from symnet.graph.types import TensorType
 from symnet.graph.variables import Apply, Constant, Variable
+from symnet.shared import SharedVariable
 
 
 @dataclass(eq=False)
@@ -27,7 +28,9 @@ class Segment:
     reference: list[Apply] = field(default_factory=list)
 
 
-def split(outputs: Sequence[Variable], updates: Mapping[Variable, Variable]) -> list[Segment]:
+def split(
+    outputs: Sequence[Variable], updates: Mapping[SharedVariable, Variable]
+) -> list[Segment]:
     """The segments of a graph, in order.
 
     The last one makes the outputs and the updates: nothing is updated before every
@@ -84,7 +87,7 @@ def _leaves_of(wanted: Sequence[Variable], number: int, levels: Levels) -> list[
             continue
         if v.owner is None or v.owner in levels.reference:
             found.setdefault(v)
-        elif levels.made[v] < number and v not in levels.hosted:
+        elif levels.made[v] < number and v not in levels.hosted:  # noqa: SIM114
             found.setdefault(v)
         elif v.owner not in seen:
             seen.add(v.owner)

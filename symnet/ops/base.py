@@ -48,7 +48,9 @@ class Sizes(Protocol):
 class Read(Protocol):
     """An input of an op at one point of a loop."""
 
-    sizes: tuple[Scalar, ...]  # the input's sizes, as int64 scalars
+    @property
+    def sizes(self) -> tuple[Scalar, ...]:
+        """The input's sizes, as int64 scalars."""
 
     def here(self) -> Scalar:
         """The element at the loop's own position, broadcast as arrays broadcast."""
