@@ -20,11 +20,16 @@ from symnet.graph.traverse import Graph
 
 @dataclass(frozen=True)
 class Pass:
-    """Rules that are applied together.  `fold`: constants are folded on the way."""
+    """Rules that are applied together.
+
+    fold: constants are folded on the way.
+    after: the pass is needed only where one of these has used a rule.
+    """
 
     name: str
     rules: Sequence[Rule] = ()
     fold: bool = False
+    after: Sequence[str] = ()
 
     def __call__(
         self, graph: Graph, note: Callable[[Fired], None] | None = None
@@ -34,7 +39,9 @@ class Pass:
 
 # The order matters: a rule that knows a special form stands before the one that would
 # take it apart.
-SIMPLIFY = (*CANCEL, *STABILITY, *INDEXING, *ALGEBRA, *REDUCTIONS, *SHAPES, *PRODUCTS)
+SIMPLIFY = (
+    *CANCEL, *STABILITY, *INDEXING, *ALGEBRA, *REDUCTIONS, *SHAPES, *PRODUCTS,
+)  # fmt: skip
 
 PASSES: tuple[Pass, ...] = (
     # Equals first: then the later passes see how often a value is really used.
@@ -42,13 +49,13 @@ PASSES: tuple[Pass, ...] = (
     # All at once: stable forms show only after the algebra, and make new work for it.
     Pass("simplify", SIMPLIFY, fold=True),
     # On the simplified graph again, for rules that ask how often a value is used.
-    Pass("simplify again", SIMPLIFY, fold=True),
+    Pass("simplify again", SIMPLIFY, fold=True, after=("simplify",)),
     # When sums have their last form, and before they are hidden in loops.
-    Pass("library", GEMM, fold=True),
+    Pass("library", GEMM),
     # Late, for until here the rules know softmax as one operation.
     Pass("expand", COMPOSED),
-    # What definitions brought in.
-    Pass("tidy", (*ALGEBRA, *SHAPES), fold=True),
+    # What the two before brought in.
+    Pass("tidy", (*ALGEBRA, *SHAPES), fold=True, after=("library", "expand")),
 )
 # What every program needs, also one that is to be compiled fast.
 NECESSARY = ("merge", "expand")
@@ -60,18 +67,25 @@ def rewrite_graph(
     """The graph made simpler, stabler and cheaper, with the same values.
 
     mode: FAST_RUN and DebugMode apply every pass, FAST_COMPILE only what is NECESSARY.
-    trace: collects the rules used and the graph after every pass.
+    trace: collects the rules used and the graph after every pass that was needed.
     """
+    used: set[str] = set()
     for step in PASSES:
-        if mode != "FAST_COMPILE" or step.name in NECESSARY:
-            graph = _run(step, graph, trace)
+        if mode == "FAST_COMPILE" and step.name not in NECESSARY:
+            continue
+        if step.after and used.isdisjoint(step.after):
+            continue
+        graph = _run(step, graph, used, trace)
     return graph
 
 
-def _run(step: Pass, graph: Graph, trace: Trace | None) -> Graph:
-    if trace is None:
-        return step(graph)
-    fired = trace.fired
-    graph = step(graph, lambda event: fired.append((step.name, event)))
-    trace.graphs.append((step.name, graph))
+def _run(step: Pass, graph: Graph, used: set[str], trace: Trace | None) -> Graph:
+    def note(fired: Fired) -> None:
+        used.add(step.name)
+        if trace is not None:
+            trace.fired.append((step.name, fired))
+
+    graph = step(graph, note)
+    if trace is not None:
+        trace.graphs.append((step.name, graph))
     return graph
