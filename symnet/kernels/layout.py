@@ -29,6 +29,7 @@ from symnet.kernels.math import EXTERNAL
 # the work differently never changes how it is done.
 ITEM_LANES = 1024
 ITEM_LANES_REDUCING = 64
+ITEM_LANES_TILED = 32
 # Points of the loops in one part of a reduction to a single value.
 PART_POINTS = 1 << 17
 # What a part leaves behind for each reduction: a value, and a position for argmax.
@@ -329,7 +330,23 @@ def with_access(
 
 def item_lanes(variant: Variant) -> int:
     """Positions of the last kept dimension in one work item."""
-    return ITEM_LANES_REDUCING if variant.reduced else ITEM_LANES
+    if variant.reduced:
+        return ITEM_LANES_REDUCING
+    return ITEM_LANES_TILED if is_tiled(variant) else ITEM_LANES
+
+
+def is_tiled(variant: Variant) -> bool:
+    """Whether to go through all rows with one block of lanes before the next block.
+
+    A strided operand (a transposed one) touches as many cache lines as there are lanes;
+    the next row finds its numbers in the same lines, if they are not too many.
+    """
+    return (
+        variant.lanes == "kept"
+        and len(variant.kept) > 1
+        and not variant.reduced
+        and "s" in variant.access
+    )
 
 
 def bind(

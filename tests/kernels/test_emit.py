@@ -555,6 +555,18 @@ def test_work_can_be_cut_anywhere(data: Any) -> None:
     np.testing.assert_array_equal(outs[0], outs[1])
 
 
+@pytest.mark.parametrize("cut", [1, 2, 7])
+def test_transposed_work_can_be_cut_anywhere(cut: int) -> None:
+    x = np.random.default_rng(0).standard_normal((3, 75, 41)).astype("float32")
+    value = load(0, "float32") * 2.0
+    full = operand("float32", [1, 1, 1])
+    kernel = Kernel(3, (False,) * 3, (full,), (Output(full, value),))
+    for view in (x.transpose(0, 2, 1), x.transpose(2, 1, 0), x.transpose(1, 2, 0)):
+        out = np.zeros(view.shape, "float32")
+        run_kernel(kernel, view.shape, [view, out], items_at_once=cut)
+        np.testing.assert_array_equal(out, view * 2)
+
+
 def test_full_reduction_in_many_parts() -> None:
     x = np.random.default_rng(0).standard_normal(700_001).astype("float32")
     outputs = tuple(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from symnet.kernels.layout import Variant, item_lanes
+from symnet.kernels.layout import Variant, is_tiled, item_lanes
 from symnet.kernels.llvm.blocks import Turn
 from symnet.kernels.llvm.machine import Machine, machine
 from symnet.kernels.llvm.nest import BLOCK, ENTRY, ITEM
@@ -45,6 +45,8 @@ class Emitter(Passes):
     ) -> None:
         super().__init__(kernel, variant, target)
         self.name = name
+        self.blocked = variant.lanes in ("kept", "one")
+        self.tiled = is_tiled(variant) and not self.scattering
 
     # The module.
 
@@ -74,27 +76,15 @@ class Emitter(Passes):
 
     def items(self) -> None:
         """The loop over work items."""
-        kept = len(self.variant.kept)
-        entry = self.chain[ENTRY]
         if self.variant.lanes == "parts":
             self.loop("%begin", "%end", (), self.one_part)
             return
-        blocked = self.variant.lanes in ("kept", "one")
-        extents = [self.word(k) for k in range(kept)]
-        if blocked:
-            lanes = item_lanes(self.variant)
-            rounded = entry.emit(f"add i64 {extents[-1]}, {lanes - 1}")
-            extents[-1] = entry.emit(f"udiv i64 {rounded}, {lanes}")
-        begin, end = "%begin", "%end"
-        if self.scattering:  # one item, cut here: writes follow one another
-            begin, end = "0", extents[0]
-            for extent in extents[1:]:
-                end = entry.emit(f"mul i64 {end}, {extent}")
-        if blocked and kept == 1:
+        begin, end, extents = self.item_extents()
+        if len(extents) == 1 and self.blocked:
             self.open(ITEM)
             self.blocks(begin, end)
             return
-        go = entry.emit(f"icmp slt i64 {begin}, {end}")
+        go = self.chain[ENTRY].emit(f"icmp slt i64 {begin}, {end}")
         work, nothing = self.names.fresh("work"), self.names.fresh("nothing")
         here = self.here()
         here.line(f"br i1 {go}, label %{work}, label %{nothing}")
@@ -103,18 +93,40 @@ class Emitter(Passes):
 
         def one_item(item: str, places: list[str]) -> tuple[str, list[str]]:
             self.open(ITEM)
-            self.counters.update(enumerate(places))
-            if not blocked:
+            outer = places[1:] if self.tiled else places
+            self.counters.update(enumerate(outer))
+            if self.blocked and not self.tiled:
+                return self.rest_of_row(item, end, places, extents)
+            if self.tiled:
+                self.blocks(places[0], self.here().emit(f"add i64 {places[0]}, 1"))
+            else:
                 self.open(BLOCK)
                 self.block()
-                following = self.here().emit(f"add i64 {item}, 1")
-                return following, self.advance(places, extents)
-            return self.rest_of_row(item, end, places, extents)
+            following = self.here().emit(f"add i64 {item}, 1")
+            return following, self.advance(places, extents)
 
         self.loop(begin, end, [("i64", place) for place in first], one_item)
         here = self.here()
         here.line(f"br label %{nothing}")
         here.label(nothing)
+
+    def item_extents(self) -> tuple[str, str, list[str]]:
+        """The items to do, and how many there are along each dimension: blocks of lanes
+        instead of positions in the last one, which comes first where it is `tiled`."""
+        entry = self.chain[ENTRY]
+        extents = [self.word(k) for k in range(len(self.variant.kept))]
+        if self.blocked:
+            lanes = item_lanes(self.variant)
+            rounded = entry.emit(f"add i64 {extents[-1]}, {lanes - 1}")
+            extents[-1] = entry.emit(f"udiv i64 {rounded}, {lanes}")
+        if self.tiled:
+            extents = [extents[-1], *extents[:-1]]
+        if not self.scattering:
+            return "%begin", "%end", extents
+        end = extents[0]  # one item, cut here: writes follow one another
+        for extent in extents[1:]:
+            end = entry.emit(f"mul i64 {end}, {extent}")
+        return "0", end, extents
 
     def split_item(self, item: str, extents: Sequence[str]) -> list[str]:
         """The counters of the kept dimensions at a work item."""
