@@ -54,7 +54,7 @@ def roots_of(thing: Any) -> list[Root]:
 
 
 def kind_of(variable: Variable) -> str:
-    """ "constant", "shared", "input", or "result" of an operation."""
+    """One of "constant", "shared", "input", and "result" (of an operation)."""
     if isinstance(variable, Constant):
         return "constant"
     if isinstance(variable, SharedVariable):
