@@ -126,8 +126,13 @@ class Match:
 
     def _fits_into(self, narrow: Variable, wide: Variable) -> bool:
         have, want = self.known.sizes(wide), self.known.sizes(narrow)
-        axes = range(-narrow.type.ndim, 0)
-        return all(narrow.type.shape[k] == 1 or have[k] is want[k] for k in axes)
+        for axis in range(-narrow.type.ndim, 0):
+            if narrow.type.shape[axis] == 1:
+                continue
+            # A size of 1 that is known as such would broadcast where the other does not.
+            if have[axis] is not want[axis] or wide.type.shape[axis] == 1:
+                return False
+        return True
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,7 +16,7 @@ from symnet.ops.functions import exp, tanh
 from symnet.ops.linalg import dot
 from symnet.ops.reduce import sum as sum_over
 from symnet.ops.shape import dimshuffle, flatten, reshape
-from symnet.ops.sizes import shape, shape_i
+from symnet.ops.sizes import shape, shape_i, unbroadcast
 from tests.compile.rules.tools import apply, check, compare, refuse, simplified
 
 
@@ -107,6 +107,19 @@ def test_fill_with_same_shape() -> None:
     assert check("fill_with_same_shape", second(one, x), {x: X, one: np.ones(1)}) is x
     refuse("fill_with_same_shape", second(x, tensor("y", None, None)))
     refuse("fill_with_same_shape", second(x, tensor("y", None)))
+
+
+def test_a_size_of_one_that_does_not_count_as_such() -> None:
+    row, plain = tensor("row", 1, None), np.ones((1, 4))
+    free = unbroadcast(row, 0)
+    for output in (
+        second(free, plain),
+        second(free, plain) * row,
+        second(free, 2.0) * plain,
+    ):
+        (new,) = simplified(output)
+        assert new.type.shape == output.type.shape
+        compare(*evaluate([new, output], {row: plain}))
 
 
 def test_fill_takes_its_shape_from_as_far_below_as_it_can() -> None:
