@@ -85,13 +85,15 @@ def _leaves_of(wanted: Sequence[Variable], number: int, levels: Levels) -> list[
         v = stack.pop()
         if isinstance(v, Constant):
             continue
-        if v.owner is None or v.owner in levels.reference:
+        owner = v.owner
+        if owner is None or owner in levels.reference:
             found.setdefault(v)
-        elif levels.made[v] < number and v not in levels.hosted:  # noqa: SIM114
+            continue
+        if levels.made[v] < number and v not in levels.hosted:
             found.setdefault(v)
-        elif v.owner not in seen:
-            seen.add(v.owner)
-            stack += reversed(v.owner.inputs)
+        elif owner not in seen:
+            seen.add(owner)
+            stack += reversed(owner.inputs)
     return list(found)
 
 

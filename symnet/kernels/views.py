@@ -62,11 +62,7 @@ def combine(name: str, left: Size, right: Size) -> Size:
     if name == "sub":
         return _subtract(left, right)
     if name == "mul":
-        if ZERO in (left, right):
-            return ZERO
-        if ONE in (left, right):
-            return right if left is ONE else left
-        left, right = sorted((left, right), key=_order)
+        return _multiply(left, right)
     if name == "floordiv" and b == 1:
         return left
     if left is right and name in ("minimum", "maximum"):
@@ -112,6 +108,26 @@ def _linear(left: Size, right: Size, sign: int) -> Size:
     if result is None:
         return size(constant)
     return binary("add", result, size(constant)) if constant else result
+
+
+def _multiply(left: Size, right: Size) -> Size:
+    factors: list[Size] = []
+    number = 1
+    stack = [left, right]
+    while stack:
+        node = stack.pop()
+        if node.op == "mul":
+            stack += node.args
+        elif (one := known(node)) is not None:
+            number *= one
+        else:
+            factors.append(node)
+    if not factors or number == 0:
+        return size(number)
+    first, *rest = sorted(factors, key=_order)
+    for factor in rest:
+        first = binary("mul", first, factor)
+    return first if number == 1 else binary("mul", first, size(number))
 
 
 def _add(left: Size, right: Size) -> Size:
@@ -266,4 +282,6 @@ def _slice_bounds(
     span = subtract(end, begin) if forward else subtract(begin, end)
     pace = step if forward else subtract(ZERO, step)
     count = floor_divide(add(span, subtract(pace, ONE)), pace)
+    if start is None or stop is None:
+        return begin, count  # the other bound lies between the ends: never negative
     return begin, maximum(count, ZERO)
