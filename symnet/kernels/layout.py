@@ -132,7 +132,7 @@ def examine(kernel: Kernel) -> Facts:
     kept = tuple(k for k in range(kernel.rank) if not kernel.reduced[k])
     reduced = tuple(k for k in range(kernel.rank) if kernel.reduced[k])
     nodes = walk(root for out in kernel.outputs for root in (*out.indices, out.value))
-    moves = axes_of(nodes, kernel.inputs)
+    moves = axes_of(nodes, kernel.inputs, kernel.reduced)
     reductions = [node for node in nodes if node.op == "reduce"]
     scatters = [out for out in kernel.outputs if out.indices]
     stores_inside = any(out.operand.axes[k] for out in kernel.outputs for k in reduced)
@@ -161,7 +161,7 @@ def examine(kernel: Kernel) -> Facts:
 
 
 def axes_of(
-    nodes: Sequence[Scalar], inputs: Sequence[Operand]
+    nodes: Sequence[Scalar], inputs: Sequence[Operand], reduced: Sequence[bool]
 ) -> dict[Scalar, frozenset[int]]:
     """The loop axes along which each node changes; `nodes` has arguments before users."""
     moves: dict[Scalar, frozenset[int]] = {}
@@ -172,7 +172,10 @@ def axes_of(
         elif node.op in ("load", "gather"):
             axes = inputs[node.value].axes
             own = frozenset(k for k, moving in enumerate(axes) if moving)
-        moves[node] = own.union(*(moves[a] for a in node.args))
+        found = own.union(*(moves[a] for a in node.args))
+        if node.op == "reduce":
+            found = frozenset(k for k in found if not reduced[k])
+        moves[node] = found
     return moves
 
 

@@ -98,6 +98,7 @@ class Reference:
         return MEANING.get(node.op, FUNCTIONS.get(node.op))(*args)
 
     def reduce(self, node: Scalar, array: Any) -> Any:
+        array = array.reshape((1,) * (len(self.sizes) - array.ndim) + array.shape)
         shape = tuple(
             n if k in self.reduced else array.shape[k] for k, n in enumerate(self.sizes)
         )

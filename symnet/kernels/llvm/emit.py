@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from symnet.kernels.layout import Variant, is_tiled, item_lanes
+from symnet.kernels.layout import Variant, axes_of, is_tiled, item_lanes
 from symnet.kernels.llvm.blocks import Turn
 from symnet.kernels.llvm.machine import Machine, machine
 from symnet.kernels.llvm.nest import BLOCK, ENTRY, ITEM
@@ -18,7 +18,7 @@ from symnet.kernels.llvm.passes import Passes, States
 from symnet.kernels.llvm.primitives import Lanes
 from symnet.kernels.llvm.reductions import Accumulator
 from symnet.kernels.llvm.text import MEMORY, REGISTER
-from symnet.kernels.loops import Kernel
+from symnet.kernels.loops import Kernel, walk
 
 
 def emit(
@@ -28,13 +28,35 @@ def emit(
     function `{name}_combine` of the same signature.
 
     Raises: NotImplementedError for an operation that has no instructions, and for
-    float16 where the machine has none for it (x86 processors before 2012).
+    float16 where the machine has none for it (x86 processors before 2012); ValueError
+    for a kernel without meaning.
     """
+    check(kernel)
     target = on or machine()
     emitter = Emitter(kernel, variant, name, target)
     if not target.half and any(o.dtype == "float16" for o in emitter.operands):
         raise NotImplementedError("this processor has no instructions for float16")
     return emitter.module()
+
+
+def check(kernel: Kernel) -> None:
+    """A kernel must say what it does.
+
+    Raises: ValueError for a reduction where no axis is reduced, for an output without
+    indices that stays in place along a kept axis, and for one that changes along a
+    reduced axis but has only one place for it.
+    """
+    nodes = walk(out.value for out in kernel.outputs)
+    if not any(kernel.reduced) and any(node.op == "reduce" for node in nodes):
+        raise ValueError(f"no axis is reduced in\n{kernel.text}")
+    moves = axes_of(nodes, kernel.inputs, kernel.reduced)
+    for out in kernel.outputs:
+        for axis, moving in enumerate(out.operand.axes):
+            wanted = axis in moves[out.value] if kernel.reduced[axis] else True
+            if wanted and not moving and not out.indices:
+                raise ValueError(
+                    f"an output has no place along axis {axis} in\n{kernel.text}"
+                )
 
 
 class Emitter(Passes):
