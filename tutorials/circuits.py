@@ -13,7 +13,7 @@ from symnet.graph.traverse import ancestors, toposort
 
 SIGNS = {
     "add": "+", "mul": "×", "true_div": "÷", "sub": "−", "neg": "× −1", "maximum": "max",
-    "reciprocal": "1/x", "pow": "^", "sqr": "x²",
+    "reciprocal": "1/x", "pow": "^", "sqr": "x²", "sigmoid": "σ",
 }  # fmt: skip
 
 
