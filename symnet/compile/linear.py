@@ -103,8 +103,9 @@ def _product(left: Line, right: Line) -> Line:
 
 
 def _extreme(left: Line, right: Line, least: bool, span: Range) -> Line:
-    difference = _combine(right, left, -1)  # right - left
-    left_wins = (difference.at(span.value) >= 0) == least
+    gap = _combine(right, left, -1).at(span.value)
+    # Of equals the one that moves: the first and the last minibatch touch the bounds.
+    left_wins = (gap > 0) == least if gap else left.slope != 0
     winner = left if left_wins else right
     loser = right if left_wins else left
     span.keep_positive(_combine(loser, winner, -1) if least else _combine(winner, loser, -1))

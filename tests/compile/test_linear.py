@@ -1,0 +1,148 @@
+"""Lines of host integers, against evaluation at every value of a range."""
+
+from __future__ import annotations
+
+from math import inf
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from symnet.compile.host import make_function
+from symnet.compile.linear import Line, NotLinear, lines
+from symnet.kernels import loops
+from symnet.kernels.loops import argument, literal
+from symnet.kernels.views import (
+    add,
+    canonical_slice,
+    choose,
+    combine,
+    maximum,
+    minimum,
+    multiply,
+    size,
+    subtract,
+)
+
+I, N = argument(0, "int64"), argument(1, "int64")
+EVERY = range(-60, 61)
+
+
+def agrees(roots, numbers):
+    """The lines hold wherever their range says so, and the range holds the present."""
+    found, span = lines(roots, numbers, 0)
+    assert span.low <= numbers[0] <= span.high
+    compute = make_function(roots)
+    for value in EVERY:
+        if span.low <= value <= span.high:
+            want = compute([value, *numbers[1:]])
+            assert [line.at(value) for line in found] == [int(w) for w in want]
+    return found, span
+
+
+@st.composite
+def expressions(draw, depth=4):
+    """Sums, multiples, bounds and choices of a moving and a fixed integer."""
+    if depth == 0:
+        return draw(st.sampled_from([I, I, N, *map(size, range(-3, 4))]))
+    kind = draw(st.sampled_from(["add", "sub", "mul", "minimum", "maximum", "choose"]))
+    left = draw(expressions(depth - 1))
+    if kind == "mul":
+        return multiply(left, size(draw(st.integers(-4, 4))))
+    right = draw(expressions(depth - 1))
+    if kind == "choose":
+        test = draw(st.sampled_from(["lt", "le", "gt", "ge"]))
+        return choose(combine(test, left, right), left, draw(expressions(depth - 1)))
+    return combine(kind, left, right)
+
+
+@settings(max_examples=200)
+@given(
+    st.lists(expressions(), min_size=1, max_size=3),
+    st.integers(-20, 20),
+    st.integers(-9, 9),
+)
+def test_lines_hold_in_their_range(roots, value, other):
+    agrees(roots, [value, other])
+
+
+@given(
+    st.integers(1, 7), st.integers(1, 50), st.integers(-10, 10),
+    st.one_of(st.none(), st.integers(-3, 3).filter(bool)),
+)  # fmt: skip
+def test_slices_of_minibatches(batch, length, value, step):
+    start, stop = multiply(I, size(batch)), multiply(add(I, size(1)), size(batch))
+    parts = canonical_slice(start, stop, 1 if step is None else step, N)
+    if abs(step or 1) == 1:
+        agrees(list(parts), [value, length])
+    else:
+        try:
+            agrees(list(parts), [value, length])
+        except NotLinear as why:
+            assert str(why) == "floordiv"
+
+
+def test_the_range_of_full_minibatches():
+    """Batches of 20 out of 100 rows: indices 0 to 4 share one line."""
+    first, _, count = canonical_slice(
+        multiply(I, size(20)), multiply(add(I, size(1)), size(20)), 1, size(100)
+    )
+    for value in range(5):
+        (start, length), span = agrees([first, count], [value])
+        assert (start, length) == (Line(20, 0), Line(0, 20))
+        assert (span.low, span.high) == (0, 4)
+
+
+def test_without_bounds_the_range_is_open():
+    (line,), span = agrees([subtract(multiply(I, size(3)), N)], [2, 5])
+    assert line == Line(3, -5) and (span.low, span.high) == (-inf, inf)
+
+
+def test_what_does_not_move_has_no_slope():
+    (line,), span = agrees([multiply(N, N)], [2, 5])
+    assert line == Line(0, 25) and (span.low, span.high) == (-inf, inf)
+    quotient = [combine(name, N, size(3)) for name in ("floordiv", "mod")]
+    found, _ = agrees(quotient, [2, 7])
+    assert found == [Line(0, 2), Line(0, 1)]
+    (zero,), _ = agrees([combine("floordiv", N, subtract(N, N))], [2, 7])
+    assert zero.start == 0
+
+
+@pytest.mark.parametrize("name", ["lt", "le", "gt", "ge"])
+@pytest.mark.parametrize("value", range(-3, 4))
+def test_comparisons_stay_what_they_are(name, value):
+    for left, right in [(I, size(0)), (size(1), I), (multiply(I, size(-2)), I), (N, I)]:
+        (line,), _ = agrees([combine(name, left, right)], [value, 2])
+        assert line.slope == 0
+
+
+def test_bounds_exactly_where_they_change():
+    for value in range(-2, 8):
+        agrees([maximum(minimum(multiply(I, size(2)), size(7)), size(1))], [value])
+
+
+def test_logic_of_conditions_that_hold():
+    both = loops.call("and", combine("ge", I, size(0)), combine("lt", I, N))
+    either = loops.call("or", combine("ge", I, size(0)), combine("lt", I, N))
+    for value in (-1, 0, 4, 5):
+        agrees([both, either], [value, 5])
+
+
+@pytest.mark.parametrize(
+    "root",
+    [
+        multiply(I, I),
+        combine("floordiv", I, size(2)),
+        combine("mod", I, size(2)),
+        combine("eq", I, size(3)),
+        loops.cast(loops.cast(I, "float64"), "int64"),
+        loops.cast(I, "int8"),
+    ],
+)
+def test_what_has_no_line(root):
+    with pytest.raises(NotLinear):
+        lines([root], [2, 5], 0)
+
+
+def test_negation():
+    agrees([loops.call("neg", I), literal(3, "int64")], [4])
