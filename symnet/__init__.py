@@ -7,34 +7,39 @@
     w = symnet.shared(weights, "w")
     cost = T.nnet.softplus(-T.dot(x, w)).mean()
     step = symnet.function([x], cost, updates=[(w, w - 0.1 * symnet.grad(cost, w))])
+
+Programs written for Theano run as they stand after `symnet.install_as_theano()`.
 """
 
+# ruff: noqa: I001  (tables of names, several a line)
 from __future__ import annotations
 
-from symnet import tensor
-from symnet.compile.arguments import In, Out
-from symnet.compile.function import Function, function
-from symnet.compile.modes import Mode, get_default_mode
+from symnet import compile, gof, gradient, printing, scalar, tensor
+from symnet.compile import (
+    Function, In, Mode, Out, function, get_default_mode, predefined_modes,
+)  # fmt: skip
 from symnet.config import config
 from symnet.errors import (
-    DisconnectedInputError,
-    MissingInputError,
-    NullTypeGradError,
-    UnusedInputError,
-)
+    DisconnectedInputError, MissingInputError, NullTypeGradError, UnusedInputError,
+)  # fmt: skip
+from symnet.gof import FunctionGraph
 from symnet.gradient import Lop, Rop, grad, subgraph_grad
 from symnet.graph.traverse import clone
+from symnet.graph.types import Type
 from symnet.graph.variables import Apply, Constant, Op, Variable
 from symnet.ops.linalg import dot
 from symnet.shared import SharedVariable, shared
+from symnet.theano_names import install_as_theano
 
 __version__ = "0.1.0"
 
 change_flags = config.change_flags
 
 __all__ = [
-    "Apply", "Constant", "DisconnectedInputError", "Function", "In", "Lop",
-    "MissingInputError", "Mode", "NullTypeGradError", "Op", "Out", "Rop",
-    "SharedVariable", "UnusedInputError", "Variable", "change_flags", "clone", "config",
-    "dot", "function", "get_default_mode", "grad", "shared", "subgraph_grad", "tensor",
+    "Apply", "Constant", "DisconnectedInputError", "Function", "FunctionGraph", "In",
+    "Lop", "MissingInputError", "Mode", "NullTypeGradError", "Op", "Out", "Rop",
+    "SharedVariable", "Type", "UnusedInputError", "Variable", "change_flags", "clone",
+    "compile", "config", "dot", "function", "get_default_mode", "gof", "grad", "gradient",
+    "install_as_theano", "predefined_modes", "printing", "scalar", "shared",
+    "subgraph_grad", "tensor",
 ]  # fmt: skip

@@ -50,7 +50,11 @@ compile.plan compile.segments compile.linear compile.engine compile.debugmode
 compile.modes compile.profile compile.function compile
 
 printing.text printing.latex printing.draw printing
-tensor.nnet tensor.nlinalg tensor.slinalg tensor
+gof.graph gof scalar
+tensor.inputs tensor.basic tensor.elemwise tensor.extra_ops tensor.nlinalg tensor.sharedvar
+tensor.slinalg tensor.sort tensor.subtensor tensor.xlogx
+tensor.nnet.bn tensor.nnet.nnet tensor.nnet.sigm tensor.nnet tensor
+theano_names
 optim datasets testing
 __init__
 debug

@@ -1,0 +1,17 @@
+"""From an expression to a program (and the names of `theano.compile`)."""
+
+from __future__ import annotations
+
+from symnet.compile.arguments import In, Out
+from symnet.compile.function import Function, function
+from symnet.compile.function import function as pfunc
+from symnet.compile.modes import MODES as predefined_modes
+from symnet.compile.modes import DebugMode, Mode, get_default_mode, get_mode
+from symnet.errors import MissingInputError, UnusedInputError
+from symnet.shared import SharedVariable, shared
+
+__all__ = [
+    "DebugMode", "Function", "In", "MissingInputError", "Mode", "Out", "SharedVariable",
+    "UnusedInputError", "function", "get_default_mode", "get_mode", "pfunc",
+    "predefined_modes", "shared",
+]  # fmt: skip

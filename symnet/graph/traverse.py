@@ -57,6 +57,11 @@ def inputs(variables: Iterable[Variable], blockers: Iterable[Variable] = ()) -> 
     return leaves(variables, blockers)
 
 
+def io_toposort(inputs: Iterable[Variable], outputs: Iterable[Variable]) -> list[Apply]:
+    """Theano's name for `toposort`: the operations between inputs and outputs."""
+    return toposort(outputs, blockers=inputs)
+
+
 def depends_on(outputs: Iterable[Variable], variable: Variable) -> bool:
     """Whether any of `outputs` needs `variable`."""
     outputs = list(outputs)

@@ -1,40 +1,30 @@
-"""The names of `theano.tensor`: what is defined in `symnet.ops`, in one place."""
+"""The names of `theano.tensor`: what is defined in `symnet.ops`, in one place.
 
-from symnet.gradient import (
-    Lop,
-    Rop,
-    consider_constant,
-    disconnected_grad,
-    grad,
-    grad_not_implemented,
-    grad_undefined,
-    hessian,
-    jacobian,
-    numeric_grad,
-    verify_grad,
-    zero_grad,
-)  # fmt: skip
-from symnet.graph.types import TensorType
-from symnet.graph.variables import Constant as TensorConstant
-from symnet.graph.variables import Variable as TensorVariable
+`from symnet.tensor import *` hides the builtins that it hides in Theano: abs is `abs_`,
+but all, any, max, min, pow, round and sum are those of arrays.
+"""
+
+# ruff: noqa: I001  (tables of names, several a line)
+from __future__ import annotations
+
 from symnet.ops import operators as _operators  # noqa: F401  gives variables +, -, ...
-from symnet.ops.alloc import *  # noqa: F403
-from symnet.ops.arithmetic import *  # noqa: F403
-from symnet.ops.base import as_tensor as as_tensor_variable
-from symnet.ops.base import constant
-from symnet.ops.creation import *  # noqa: F403
-from symnet.ops.cumulative import *  # noqa: F403
-from symnet.ops.diagonal import *  # noqa: F403
-from symnet.ops.elementwise import cast
-from symnet.ops.functions import *  # noqa: F403
-from symnet.ops.indexing import *  # noqa: F403
-from symnet.ops.inputs import CONSTRUCTORS as _constructors
-from symnet.ops.joining import *  # noqa: F403
-from symnet.ops.linalg import *  # noqa: F403
-from symnet.ops.rearrange import *  # noqa: F403
-from symnet.ops.reduce import *  # noqa: F403
-from symnet.ops.shape import *  # noqa: F403
-from symnet.ops.sorting import *  # noqa: F403
-from symnet.tensor import nlinalg, nnet, slinalg
+from symnet.ops.arithmetic import complex as complex
+from symnet.ops.arithmetic import divmod as divmod
+from symnet.shared import shared
+from symnet.tensor import (
+    basic, elemwise, extra_ops, nlinalg, nnet, sharedvar, slinalg, subtensor, xlogx,
+)  # fmt: skip
+from symnet.tensor.basic import *  # noqa: F403
+from symnet.tensor.elemwise import *  # noqa: F403
+from symnet.tensor.extra_ops import *  # noqa: F403
+from symnet.tensor.sort import argsort, argtopk, sort, topk, topk_and_argtopk
+from symnet.tensor.subtensor import *  # noqa: F403
 
-globals().update(_constructors)
+__all__ = [
+    "argsort", "argtopk", "basic", "elemwise", "extra_ops", "nlinalg", "nnet", "shared",
+    "sharedvar", "slinalg", "sort", "subtensor", "topk", "topk_and_argtopk", "xlogx",
+]  # fmt: skip
+__all__ += basic.__all__
+__all__ += elemwise.__all__
+__all__ += extra_ops.__all__
+__all__ += subtensor.__all__

@@ -1,0 +1,15 @@
+"""The names of `theano.gof`: what graphs are made of."""
+
+from __future__ import annotations
+
+from symnet.errors import MissingInputError
+from symnet.gof import graph
+from symnet.graph.traverse import Graph as FunctionGraph
+from symnet.graph.types import Type
+from symnet.graph.variables import Apply, Constant, Op, Variable
+from symnet.graph.variables import Op as PureOp
+
+__all__ = [
+    "Apply", "Constant", "FunctionGraph", "MissingInputError", "Op", "PureOp", "Type",
+    "Variable", "graph",
+]  # fmt: skip

@@ -1,0 +1,10 @@
+"""The names of `theano.gof.graph`: nodes, and walks over them."""
+
+from __future__ import annotations
+
+from symnet.graph.traverse import ancestors, clone, inputs, io_toposort
+from symnet.graph.variables import Apply, Constant, Variable
+
+__all__ = [
+    "Apply", "Constant", "Variable", "ancestors", "clone", "inputs", "io_toposort",
+]  # fmt: skip

@@ -1,0 +1,100 @@
+"""The names of `theano.tensor.basic`: variables, arithmetic, functions, reductions, shapes."""
+
+# ruff: noqa: I001  (tables of names, several a line)
+from __future__ import annotations
+
+from symnet.errors import AsTensorError, NotScalarConstantError, ShapeError
+from symnet.gradient import (
+    DisconnectedType, Lop, Rop, consider_constant, disconnected_grad, grad,
+    grad_not_implemented, grad_undefined, hessian, jacobian, numeric_grad, verify_grad,
+    zero_grad,
+)  # fmt: skip
+from symnet.graph.types import TensorType
+from symnet.graph.variables import Apply, Constant, Op, Variable
+from symnet.graph.variables import Constant as TensorConstant
+from symnet.graph.variables import Variable as TensorVariable
+from symnet.ops.alloc import (
+    Alloc, alloc, broadcast_to, empty, full, full_like, ones, ones_like, zeros,
+    zeros_like,
+)  # fmt: skip
+from symnet.ops.arithmetic import (
+    abs_, absolute, add, and_, bitwise_and, bitwise_not, bitwise_or, bitwise_xor, ceil,
+    ceil_intdiv, clip, conj, div_proxy, eq, fill, floor, floor_div, ge, gt, imag,
+    int_div, inv, invert, iround, isclose, isinf, isnan, largest, le, log, lt, maximum,
+    minimum, mod, mod_check, mul, neg, neq, or_, pow, power, real, reciprocal, round,
+    round_half_away_from_zero, round_half_to_even, second, sgn, sign, smallest, sqr,
+    sqrt, square, sub, switch, tensor_copy, true_div, trunc, where, xor,
+)  # fmt: skip
+from symnet.ops.base import as_tensor as as_tensor_variable
+from symnet.ops.base import constant
+from symnet.ops.base import scalar_constant as get_scalar_constant_value
+from symnet.ops.creation import (
+    Arange, arange, eye, identity_like, meshgrid, mgrid, ogrid, size, tri, tril, triu,
+)  # fmt: skip
+from symnet.ops.diagonal import Diagonal, diag, diagonal
+from symnet.ops.elementwise import cast
+from symnet.ops.functions import (
+    angle, arccos, arccosh, arcsin, arcsinh, arctan, arctan2, arctanh, chi2sf,
+    complex_from_polar, cos, cosh, deg2rad, erf, erfc, erfcinv, erfcx, erfinv, exp,
+    exp2, expm1, gamma, gammainc, gammaincc, gammal, gammaln, gammau, i0, i1, iv, j0,
+    j1, jv, log1p, log2, log10, psi, rad2deg, sin, sinh, tan, tanh, tri_gamma,
+)  # fmt: skip
+from symnet.ops.indexing import (
+    choose, flatnonzero, nonzero, nonzero_values, take_along_axis,
+)  # fmt: skip
+from symnet.ops.joining import (
+    Join, Split, concatenate, horizontal_stack, join, split, stack, stacklists,
+    vertical_stack,
+)  # fmt: skip
+from symnet.ops.linalg import (
+    BatchedDot, Dot, batched_dot, batched_tensordot, dot, matmul, outer, tensordot,
+)  # fmt: skip
+from symnet.ops.rearrange import flip, roll, tile
+from symnet.ops.reduce import (
+    all, allclose, any, argmax, argmin, makeKeepDims, max, max_and_argmax, mean, min,
+    norm, prod, ptp, std, sum, var,
+)  # fmt: skip
+from symnet.ops.shape import (
+    Reshape, expand_dims, flatten, moveaxis, ravel, reshape, shape_padaxis,
+    shape_padleft, shape_padright, swapaxes, transpose,
+)  # fmt: skip
+from symnet.ops.sizes import (
+    Shape, SpecifyShape, addbroadcast, get_vector_length, patternbroadcast, shape,
+    specify_shape, unbroadcast,
+)  # fmt: skip
+from symnet.tensor import inputs
+from symnet.tensor.inputs import *  # noqa: F403
+
+__all__ = [
+    "Alloc", "Apply", "Arange", "AsTensorError", "BatchedDot", "Constant", "Diagonal",
+    "DisconnectedType", "Dot", "Join", "Lop", "NotScalarConstantError", "Op", "Reshape",
+    "Rop", "Shape", "ShapeError", "SpecifyShape", "Split", "TensorConstant",
+    "TensorType", "TensorVariable", "Variable", "abs_", "absolute", "add",
+    "addbroadcast", "all", "allclose", "alloc", "and_", "angle", "any", "arange",
+    "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "argmax",
+    "argmin", "as_tensor_variable", "batched_dot", "batched_tensordot", "bitwise_and",
+    "bitwise_not", "bitwise_or", "bitwise_xor", "broadcast_to", "cast", "ceil",
+    "ceil_intdiv", "chi2sf", "choose", "clip", "complex_from_polar", "concatenate",
+    "conj", "consider_constant", "constant", "cos", "cosh", "deg2rad", "diag",
+    "diagonal", "disconnected_grad", "div_proxy", "dot", "empty", "eq", "erf", "erfc",
+    "erfcinv", "erfcx", "erfinv", "exp", "exp2", "expand_dims", "expm1", "eye", "fill",
+    "flatnonzero", "flatten", "flip", "floor", "floor_div", "full", "full_like",
+    "gamma", "gammainc", "gammaincc", "gammal", "gammaln", "gammau", "ge",
+    "get_scalar_constant_value", "get_vector_length", "grad", "grad_not_implemented",
+    "grad_undefined", "gt", "hessian", "horizontal_stack", "i0", "i1", "identity_like",
+    "imag", "int_div", "inv", "invert", "iround", "isclose", "isinf", "isnan", "iv",
+    "j0", "j1", "jacobian", "join", "jv", "largest", "le", "log", "log10", "log1p",
+    "log2", "lt", "makeKeepDims", "matmul", "max", "max_and_argmax", "maximum", "mean",
+    "meshgrid", "mgrid", "min", "minimum", "mod", "mod_check", "moveaxis", "mul", "neg",
+    "neq", "nonzero", "nonzero_values", "norm", "numeric_grad", "ogrid", "ones",
+    "ones_like", "or_", "outer", "patternbroadcast", "pow", "power", "prod", "psi",
+    "ptp", "rad2deg", "ravel", "real", "reciprocal", "reshape", "roll", "round",
+    "round_half_away_from_zero", "round_half_to_even", "second", "sgn", "shape",
+    "shape_padaxis", "shape_padleft", "shape_padright", "sign", "sin", "sinh", "size",
+    "smallest", "specify_shape", "split", "sqr", "sqrt", "square", "stack",
+    "stacklists", "std", "sub", "sum", "swapaxes", "switch", "take_along_axis", "tan",
+    "tanh", "tensor_copy", "tensordot", "tile", "transpose", "tri", "tri_gamma", "tril",
+    "triu", "true_div", "trunc", "unbroadcast", "var", "verify_grad", "vertical_stack",
+    "where", "xor", "zero_grad", "zeros", "zeros_like",
+]  # fmt: skip
+__all__ += inputs.__all__
