@@ -40,7 +40,7 @@ def test_kernels_must_make_sense() -> None:
         run_kernel(Kernel(2, (False, False), (full,), (total,)), (2, 3), [x, x])
     narrow = Output(operand(F, [1, 0]), value)
     for reduced in ((False, False), (False, True)):
-        with pytest.raises(ValueError, match="no place along axis 1"):
+        with pytest.raises(ValueError, match="one place along axis 1"):
             run_kernel(
                 Kernel(2, reduced, (full,), (narrow,)), (2, 3), [x, x[:, 0].copy()]
             )
@@ -49,3 +49,17 @@ def test_kernels_must_make_sense() -> None:
         quotient = Output(whole, call("div", load(0, "int64"), 2))
         y = np.ones(3, "int64")
         run_kernel(Kernel(1, (False,), (whole,), (quotient,)), (3,), [y, y])
+
+
+def test_an_output_may_stand_still_if_its_value_does() -> None:
+    row, column = operand(F, [0, 1]), operand(F, [1, 0])
+    outputs = (
+        Output(operand(F, [1, 1]), load(0, F) + load(1, F)),
+        Output(column, load(1, F) * 2.0),
+    )
+    kernel = Kernel(2, (False, False), (row, column), outputs)
+    x, y = np.arange(40, dtype=F), np.arange(3, dtype=F)
+    table, doubled = np.zeros((3, 40), F), np.zeros(3, F)
+    run_kernel(kernel, (3, 40), [x, y, table, doubled])
+    np.testing.assert_array_equal(doubled, 2 * y)
+    np.testing.assert_array_equal(table, x + y[:, None])

@@ -42,20 +42,18 @@ def emit(
 def check(kernel: Kernel) -> None:
     """A kernel must say what it does.
 
-    Raises: ValueError for a reduction where no axis is reduced, for an output without
-    indices that stays in place along a kept axis, and for one that changes along a
-    reduced axis but has only one place for it.
+    Raises: ValueError for a reduction where no axis is reduced, and for an output
+    without indices that has one place for values that change along an axis.
     """
     nodes = walk(out.value for out in kernel.outputs)
     if not any(kernel.reduced) and any(node.op == "reduce" for node in nodes):
         raise ValueError(f"no axis is reduced in\n{kernel.text}")
     moves = axes_of(nodes, kernel.inputs, kernel.reduced)
     for out in kernel.outputs:
-        for axis, moving in enumerate(out.operand.axes):
-            wanted = axis in moves[out.value] if kernel.reduced[axis] else True
-            if wanted and not moving and not out.indices:
+        for axis in moves[out.value]:
+            if not out.operand.axes[axis] and not out.indices:
                 raise ValueError(
-                    f"an output has no place along axis {axis} in\n{kernel.text}"
+                    f"an output has one place along axis {axis} in\n{kernel.text}"
                 )
 
 
