@@ -28,6 +28,7 @@ from symnet.graph.traverse import clone
 from symnet.graph.types import Type
 from symnet.graph.variables import Apply, Constant, Op, Variable
 from symnet.ops.linalg import dot
+from symnet.printing import debugprint, draw, pp, pprint
 from symnet.shared import SharedVariable, shared
 from symnet.theano_names import install_as_theano
 
@@ -39,7 +40,7 @@ __all__ = [
     "Apply", "Constant", "DisconnectedInputError", "Function", "FunctionGraph", "In",
     "Lop", "MissingInputError", "Mode", "NullTypeGradError", "Op", "Out", "Rop",
     "SharedVariable", "Type", "UnusedInputError", "Variable", "change_flags", "clone",
-    "compile", "config", "dot", "function", "get_default_mode", "gof", "grad", "gradient",
-    "install_as_theano", "predefined_modes", "printing", "scalar", "shared",
+    "compile", "config", "debugprint", "dot", "draw", "function", "get_default_mode", "gof", "grad", "gradient",
+    "install_as_theano", "pp", "pprint", "predefined_modes", "printing", "scalar", "shared",
     "subgraph_grad", "tensor",
 ]  # fmt: skip

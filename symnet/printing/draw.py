@@ -9,9 +9,17 @@ from html import escape
 from typing import Any
 
 from symnet.graph.traverse import toposort
-from symnet.graph.variables import Apply, Constant, Variable, describe
+from symnet.graph.variables import Apply, Variable
 from symnet.printing.layers import Placed, place
-from symnet.printing.roots import Root, kind_of, roots_of, type_text, value_text
+from symnet.printing.roots import (
+    Root,
+    is_number,
+    kind_of,
+    label_of,
+    roots_of,
+    type_text,
+    value_text,
+)
 
 # kind -> (fill, border)
 COLOURS = {
@@ -95,9 +103,10 @@ class Painter:
         return self.picture
 
     def operation(self, node: Apply) -> None:
+        # A number is written into the box of its operation.
         lines = [self.short(str(node.op))]
-        if any(map(_inline, node.inputs)):
-            inputs = [describe(v) if _inline(v) else "·" for v in node.inputs]
+        if any(map(is_number, node.inputs)):
+            inputs = [label_of(v) if is_number(v) else "·" for v in node.inputs]
             lines.append(self.short(f"({', '.join(inputs)})"))
         names = [v.name for v in node.outputs if v.name]
         if names:
@@ -105,7 +114,7 @@ class Painter:
         types = ", ".join(map(type_text, node.outputs))
         title = f"{node.op}: {types}" + (f"\n{node.origin}" if node.origin else "")
         box = self.picture.box(node, Box("operation", lines, title))
-        shown = [(k, v) for k, v in enumerate(node.inputs) if not _inline(v)]
+        shown = [(k, v) for k, v in enumerate(node.inputs) if not is_number(v)]
         ordered = len(shown) > 1 and not getattr(node.op, "commutative", False)
         for k, v in shown:
             start = self.variable(v)
@@ -119,7 +128,7 @@ class Painter:
         if variable in self.picture.number:
             return self.picture.number[variable]
         kind = kind_of(variable)
-        text = self.short(describe(variable))
+        text = self.short(label_of(variable))
         value = f"\nvalue: {value_text(variable)}" if kind != "input" else ""
         title = f"{kind} {text}: {type_text(variable)}{value}"
         return self.picture.box(variable, Box(kind, [text, type_text(variable)], title))
@@ -135,11 +144,6 @@ class Painter:
 
     def short(self, text: str) -> str:
         return text if len(text) <= self.longest else text[: self.longest - 1] + "…"
-
-
-def _inline(variable: Variable) -> bool:
-    """A number that is written into the box of its operation."""
-    return isinstance(variable, Constant) and variable.data.size == 1
 
 
 class Drawing:

@@ -37,7 +37,7 @@ from symnet.printing.forms import (
     call,
     separated,
 )
-from symnet.printing.roots import roots_of
+from symnet.printing.roots import is_number, roots_of
 
 # name of an elementwise op -> its operator, its precedence, and those of its operands
 OPERATORS: dict[str, tuple[str, int, int, int]] = {
@@ -95,7 +95,7 @@ def text_form(variable: Variable) -> Form:
 
 
 def leaf_form(variable: Variable) -> Form:
-    if isinstance(variable, Constant) and variable.data.size == 1:
+    if is_number(variable):
         text = number_text(variable)
         return Form(SIGN if text.startswith("-") else ATOM, [text])
     return Form(ATOM, [describe(variable)])
@@ -258,7 +258,7 @@ def _range(node: Apply) -> Form:
 
 def plain_number(variable: Variable) -> float | None:
     """The number in a constant of one element."""
-    if not isinstance(variable, Constant) or variable.data.size != 1:
+    if not is_number(variable):
         return None
     return float(np.real(variable.data.reshape(())[()]))
 

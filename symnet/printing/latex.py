@@ -42,7 +42,7 @@ from symnet.printing.formula import (
     positions,
     visible,
 )
-from symnet.printing.roots import roots_of
+from symnet.printing.roots import is_number, roots_of
 
 GREEK = (
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma "
@@ -142,7 +142,7 @@ def _leaf(variable: Variable) -> Form:
     if isinstance(variable, Constant):
         form = leaf_form(variable)
         text = str(form.parts[0])
-        if variable.data.size == 1:
+        if is_number(variable):
             exponent = re.fullmatch(r"(.*)e([+-]?)0*(\d+)", text)
             if exponent:
                 digits, sign, power = exponent.groups()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 
@@ -62,8 +62,15 @@ def kind_of(variable: Variable) -> str:
     return "input" if variable.owner is None else "result"
 
 
+def is_number(variable: Variable) -> TypeGuard[Constant]:
+    """Whether it is a constant of one element."""
+    return isinstance(variable, Constant) and np.size(variable.data) == 1
+
+
 def label_of(variable: Variable) -> str:
     """A leaf by its name or value, a result by its operation."""
+    if is_number(variable):
+        return str(variable.data.item())
     if variable.owner is None:
         return describe(variable)
     number = f".{variable.index}" if len(variable.owner.outputs) > 1 else ""
