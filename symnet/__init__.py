@@ -40,7 +40,8 @@ __all__ = [
     "Apply", "Constant", "DisconnectedInputError", "Function", "FunctionGraph", "In",
     "Lop", "MissingInputError", "Mode", "NullTypeGradError", "Op", "Out", "Rop",
     "SharedVariable", "Type", "UnusedInputError", "Variable", "change_flags", "clone",
-    "compile", "config", "debugprint", "dot", "draw", "function", "get_default_mode", "gof", "grad", "gradient",
+    "compile", "config", "debugprint", "dot", "draw", "function",
+    "get_default_mode", "gof", "grad", "gradient",
     "install_as_theano", "pp", "pprint", "predefined_modes", "printing", "scalar", "shared",
     "subgraph_grad", "tensor",
 ]  # fmt: skip
