@@ -8,19 +8,20 @@ from typing import Any
 
 import numpy as np
 
+from symnet.graph.types import INTEGERS
 from symnet.kernels import loops
 from symnet.kernels.loops import Scalar, walk
 from symnet.kernels.views import choose, combine
 
 _INFIX = {
-    "add": "+", "sub": "-", "mul": "*", "div": "/",
+    "add": "+", "sub": "-", "mul": "*",
     "lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!=",
     "and": "&", "or": "|", "xor": "^",
 }  # fmt: skip
 _FOLDABLE = ("add", "sub", "mul", "floordiv", "mod", "minimum", "maximum",
              "lt", "le", "gt", "ge", "eq", "ne")  # fmt: skip
 _CALLS = {
-    "minimum": "min", "maximum": "max", "abs": "abs", "floordiv": "floor_divide",
+    "minimum": "min", "maximum": "max", "abs": "abs", "floordiv": "floor_divide", "div": "divide",
     "mod": "modulo", "floor": "floor", "ceil": "ceil", "trunc": "trunc", "rint": "rint",
     "sqrt": "sqrt",
 }  # fmt: skip
@@ -75,6 +76,16 @@ def print_function(results: Sequence[Scalar], name: str = "host") -> str:
 
 
 def _expression(node: Scalar, names: dict[int, str]) -> str:
+    """Python for one step.  Python's integers do not wrap and its floats are doubles:
+    smaller dtypes are restored after each step (sizes themselves never leave int64)."""
+    text = _step(node, names)
+    whole = node.op in ("select", "minimum", "maximum", "cast")
+    if whole or node.dtype in ("bool", "int64", "float64"):
+        return text
+    return f"cast({text}, {node.dtype!r})"
+
+
+def _step(node: Scalar, names: dict[int, str]) -> str:
     args = [names[id(a)] for a in node.args]
     if node.op in _INFIX:
         return f"{args[0]} {_INFIX[node.op]} {args[1]}"
@@ -97,22 +108,41 @@ def _modulo(a: Any, b: Any) -> Any:
     return a % b if b else 0
 
 
+def _divide(a: Any, b: Any) -> float:
+    if b:
+        return float(a / b)
+    return math.copysign(math.inf, a) if a else math.nan
+
+
+def _sqrt(a: Any) -> float:
+    return math.sqrt(a) if a >= 0 else math.nan
+
+
+def _rounded(function: Callable[[float], int]) -> Callable[[float], float]:
+    return lambda a: function(a) if math.isfinite(a) else a
+
+
+_BITS = {d: 8 * np.dtype(d).itemsize for d in INTEGERS}
+
+
 def _cast(value: Any, dtype: str) -> Any:
-    """A Python number as the dtype would hold it."""
-    kind = np.dtype(dtype).kind
-    if kind == "f":
-        return float(np.dtype(dtype).type(value))
-    if kind == "b":
+    """A Python number as the dtype would hold it: integers wrap, floats are rounded."""
+    if dtype == "bool":
         return bool(value)
-    if dtype == "int64":
-        return int(value)
-    return int(np.asarray(int(value)).astype(dtype))
+    if dtype not in _BITS:
+        with np.errstate(over="ignore"):
+            return float(np.dtype(dtype).type(value))
+    bits = _BITS[dtype]
+    number = int(value) if math.isfinite(value) else -(2**63)
+    number %= 1 << bits
+    return number - (1 << bits) if dtype[0] == "i" and number >> (bits - 1) else number
 
 
 _NAMES: dict[str, Any] = {
-    "floor_divide": _floor_divide, "modulo": _modulo, "cast": _cast, "min": min, "max": max,
-    "abs": abs, "floor": math.floor, "ceil": math.ceil, "trunc": math.trunc, "rint": round,
-    "sqrt": math.sqrt, "inf": math.inf, "nan": math.nan,
+    "floor_divide": _floor_divide, "modulo": _modulo, "divide": _divide, "cast": _cast,
+    "min": min, "max": max, "abs": abs, "sqrt": _sqrt, "floor": _rounded(math.floor),
+    "ceil": _rounded(math.ceil), "trunc": _rounded(math.trunc), "rint": _rounded(round),
+    "inf": math.inf, "nan": math.nan,
 }  # fmt: skip
 
 

@@ -24,7 +24,7 @@ from symnet.kernels.views import (
     subtract,
 )
 
-I, N = argument(0, "int64"), argument(1, "int64")
+INDEX, N = argument(0, "int64"), argument(1, "int64")
 EVERY = range(-60, 61)
 
 
@@ -44,7 +44,7 @@ def agrees(roots, numbers):
 def expressions(draw, depth=4):
     """Sums, multiples, bounds and choices of a moving and a fixed integer."""
     if depth == 0:
-        return draw(st.sampled_from([I, I, N, *map(size, range(-3, 4))]))
+        return draw(st.sampled_from([INDEX, INDEX, N, *map(size, range(-3, 4))]))
     kind = draw(st.sampled_from(["add", "sub", "mul", "minimum", "maximum", "choose"]))
     left = draw(expressions(depth - 1))
     if kind == "mul":
@@ -71,7 +71,10 @@ def test_lines_hold_in_their_range(roots, value, other):
     st.one_of(st.none(), st.integers(-3, 3).filter(bool)),
 )  # fmt: skip
 def test_slices_of_minibatches(batch, length, value, step):
-    start, stop = multiply(I, size(batch)), multiply(add(I, size(1)), size(batch))
+    start, stop = (
+        multiply(INDEX, size(batch)),
+        multiply(add(INDEX, size(1)), size(batch)),
+    )
     parts = canonical_slice(start, stop, 1 if step is None else step, N)
     if abs(step or 1) == 1:
         agrees(list(parts), [value, length])
@@ -85,7 +88,7 @@ def test_slices_of_minibatches(batch, length, value, step):
 def test_the_range_of_full_minibatches():
     """Batches of 20 out of 100 rows: indices 0 to 4 share one line."""
     first, _, count = canonical_slice(
-        multiply(I, size(20)), multiply(add(I, size(1)), size(20)), 1, size(100)
+        multiply(INDEX, size(20)), multiply(add(INDEX, size(1)), size(20)), 1, size(100)
     )
     for value in range(5):
         (start, length), span = agrees([first, count], [value])
@@ -94,7 +97,7 @@ def test_the_range_of_full_minibatches():
 
 
 def test_without_bounds_the_range_is_open():
-    (line,), span = agrees([subtract(multiply(I, size(3)), N)], [2, 5])
+    (line,), span = agrees([subtract(multiply(INDEX, size(3)), N)], [2, 5])
     assert line == Line(3, -5) and (span.low, span.high) == (-inf, inf)
 
 
@@ -111,19 +114,24 @@ def test_what_does_not_move_has_no_slope():
 @pytest.mark.parametrize("name", ["lt", "le", "gt", "ge"])
 @pytest.mark.parametrize("value", range(-3, 4))
 def test_comparisons_stay_what_they_are(name, value):
-    for left, right in [(I, size(0)), (size(1), I), (multiply(I, size(-2)), I), (N, I)]:
+    for left, right in [
+        (INDEX, size(0)),
+        (size(1), INDEX),
+        (multiply(INDEX, size(-2)), INDEX),
+        (N, INDEX),
+    ]:
         (line,), _ = agrees([combine(name, left, right)], [value, 2])
         assert line.slope == 0
 
 
 def test_bounds_exactly_where_they_change():
     for value in range(-2, 8):
-        agrees([maximum(minimum(multiply(I, size(2)), size(7)), size(1))], [value])
+        agrees([maximum(minimum(multiply(INDEX, size(2)), size(7)), size(1))], [value])
 
 
 def test_logic_of_conditions_that_hold():
-    both = loops.call("and", combine("ge", I, size(0)), combine("lt", I, N))
-    either = loops.call("or", combine("ge", I, size(0)), combine("lt", I, N))
+    both = loops.call("and", combine("ge", INDEX, size(0)), combine("lt", INDEX, N))
+    either = loops.call("or", combine("ge", INDEX, size(0)), combine("lt", INDEX, N))
     for value in (-1, 0, 4, 5):
         agrees([both, either], [value, 5])
 
@@ -131,12 +139,12 @@ def test_logic_of_conditions_that_hold():
 @pytest.mark.parametrize(
     "root",
     [
-        multiply(I, I),
-        combine("floordiv", I, size(2)),
-        combine("mod", I, size(2)),
-        combine("eq", I, size(3)),
-        loops.cast(loops.cast(I, "float64"), "int64"),
-        loops.cast(I, "int8"),
+        multiply(INDEX, INDEX),
+        combine("floordiv", INDEX, size(2)),
+        combine("mod", INDEX, size(2)),
+        combine("eq", INDEX, size(3)),
+        loops.cast(loops.cast(INDEX, "float64"), "int64"),
+        loops.cast(INDEX, "int8"),
     ],
 )
 def test_what_has_no_line(root):
@@ -145,4 +153,4 @@ def test_what_has_no_line(root):
 
 
 def test_negation():
-    agrees([loops.call("neg", I), literal(3, "int64")], [4])
+    agrees([loops.call("neg", INDEX), literal(3, "int64")], [4])
