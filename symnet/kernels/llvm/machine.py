@@ -15,8 +15,8 @@ class Machine:
 
     `vector_bytes` is the width of one vector register, `fused` whether a*b+c is one
     instruction (elsewhere LLVM would call a slow function for it), `half` whether it
-    converts float16 to float32 and back, `attributes` the
-    LLVM attributes of every function, `name` all that object code depends on.
+    converts float16 to float32 and back, `attributes` the LLVM attributes of every
+    function, `name` all that object code depends on.
     """
 
     target: llvm.TargetMachine
@@ -29,7 +29,11 @@ class Machine:
 
 
 def vector_width(features: dict[str, bool], triple: str) -> int:
-    """Bytes of the widest vector register with masks (or the usual 16)."""
+    """Bytes of the widest vector register with masks (or the usual 16).
+
+    Measured on Sapphire Rapids: 64 bytes take 0.6 to 0.9 of the time of 32 for softmax,
+    tanh and exp, sums in the cache; the same for what waits for memory.
+    """
     wide = ("avx512f", "avx512bw", "avx512dq", "avx512vl")
     if all(features.get(feature) for feature in wide):
         return 64
