@@ -27,7 +27,7 @@ kernels.llvm.text kernels.llvm.primitives kernels.llvm.nest kernels.llvm.blocks
 kernels.llvm.points kernels.llvm.reductions kernels.llvm.passes
 kernels.llvm.emit kernels.llvm.cache kernels.llvm
 kernels.launch kernels.threads kernels.runner kernels.callblock kernels.blas kernels.calls
-kernels.boundary kernels
+kernels.boundary kernels.device kernels.cpu kernels
 
 shared
 ops.base ops.elementwise ops.methods ops.arithmetic ops.operators ops.functions ops.inputs

@@ -8,28 +8,31 @@ from typing import Any
 
 from symnet.compile.program import CallStep
 from symnet.graph.variables import Apply, Constant
-from symnet.kernels.calls import CallArrangement, gemm_step
+from symnet.kernels.calls import CallArrangement
+from symnet.kernels.device import Device
 from symnet.kernels.views import Size, View
 from symnet.ops.gemm import Gemm
 
 Numbers = Callable[[Sequence[Size]], tuple[int, ...]]
 
 
-def arrange_call(step: CallStep, numbers: Numbers) -> CallArrangement:
+def arrange_call(step: CallStep, numbers: Numbers, device: Device) -> CallArrangement:
     """The native call of a step: its words, and at which of them the pointers of the
     step's views belong (in the order of `plan.step_views`: inputs, initial, outputs)."""
     (node,) = step.nodes
     if isinstance(node.op, Gemm):
-        return _gemm(step, node, numbers)
+        return _gemm(step, node, numbers, device)
     a, b = step.inputs
-    return _product(a, b, step.outputs[0], 1.0, 0.0, numbers)
+    return _product(a, b, step.outputs[0], (1.0, 0.0), numbers, device)
 
 
-def _gemm(step: CallStep, node: Apply, numbers: Numbers) -> CallArrangement:
+def _gemm(
+    step: CallStep, node: Apply, numbers: Numbers, device: Device
+) -> CallArrangement:
     """Pointers of alpha and beta only where their values come at the run."""
     alpha, a, b, beta = step.inputs
     scalars = [_number(node, 0), _number(node, 3)]
-    found = _product(a, b, step.outputs[0], scalars[0], scalars[1], numbers)
+    found = _product(a, b, step.outputs[0], scalars, numbers, device)
     slot_a, slot_b, slot_c, *rest = found.pointer_slots
     places = iter(rest)
     slot_alpha, slot_beta = (next(places) if s is None else None for s in scalars)
@@ -46,7 +49,7 @@ def _number(node: Apply, position: int) -> Any:
 
 
 def _product(
-    a: View, b: View, c: View, alpha: Any, beta: Any, numbers: Numbers
+    a: View, b: View, c: View, scalars: Sequence[Any], numbers: Numbers, device: Device
 ) -> CallArrangement:
     """A product of matrices, vectors, or batches of matrices."""
     sizes_a, sizes_b = numbers(a.sizes), numbers(b.sizes)
@@ -62,7 +65,10 @@ def _product(
     (n, _), columns_b = _as_rows(sizes_b[::-1], steps_b[::-1], item)
     rows_b = columns_b[::-1]
     rows_c = _result_strides(len(sizes_a), len(sizes_b), steps_c, m, n, item)
-    return gemm_step(c.dtype, m, n, k, rows_a, rows_b, rows_c, alpha, beta, loops)
+    found: CallArrangement = device.product(
+        c.dtype, m, n, k, rows_a, rows_b, rows_c, *scalars, loops
+    )
+    return found
 
 
 def _as_rows(

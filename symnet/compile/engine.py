@@ -19,21 +19,12 @@ from symnet.compile.segments import Segment, split
 from symnet.errors import message
 from symnet.graph.evaluate import compute, evaluate
 from symnet.graph.variables import Variable, operand_text
-from symnet.kernels.boundary import make_builtin
-from symnet.kernels.callblock import (
-    RETURN_LIST,
-    Argument,
-    CallBlock,
-    Cell,
-    Output,
-    Window,
-    call_block,
-    execute,
-)
+from symnet.kernels.callblock import RETURN_LIST
+from symnet.kernels.cpu import CPU
+from symnet.kernels.device import Device, Entry, Following, Signature
 from symnet.shared import SharedVariable
 
 PLANS_KEPT = 64  # sets of sizes of which a function keeps its plans
-RELEASE_NS = 20_000.0  # from so much work on other Python threads may run meanwhile
 INT64 = (-(2**63), 2**63 - 1)
 
 Array = np.ndarray[Any, Any]
@@ -74,55 +65,60 @@ class NativeSegment:
     """
 
     def __init__(
-        self, program: Program, inputs: Sequence[Variable], numbers: Sequence[bool] = ()
+        self,
+        program: Program,
+        inputs: Sequence[Variable],
+        numbers: Sequence[bool] = (),
+        device: Device = CPU,
     ) -> None:
         self.program = program
         self.inputs = list(inputs)
         self.numbers = list(numbers) or [True] * len(self.inputs)
-        self.planner = Planner(program)
+        self.planner = Planner(program, device)
         self.plans: OrderedDict[Any, Plan] = OrderedDict()
-        self.blocks: dict[Plan, CallBlock] = {}
+        self.entries: dict[Plan, Entry] = {}
+        self.followings: dict[Plan, Following | None] = {}
         self.arguments = shape_arguments(program)
         order = {v: k for k, v in enumerate(self.inputs)}
         self.positions = [order[v] for v in program.inputs]
         self.lock = threading.Lock()
+        self.form = RETURN_LIST
+        self.fallback: Callable[..., Any] | None = None
 
-    def run(self, arrays: Sequence[Array]) -> list[Array]:
-        """Run on arrays (C-contiguous, of the inputs' types): new arrays of the outputs.
+    def enter_directly(self, form: int, fallback: Callable[..., Any]) -> None:
+        """Have entries made with builtins, which hand out results in this form and turn
+        to `fallback` with what they cannot do."""
+        used = len(self.positions) == len(self.inputs)
+        if used and not self.program.replaced:
+            self.form, self.fallback = form, fallback
+
+    def run(self, arrays: Sequence[Array]) -> tuple[list[Array], Callable[..., Any] | None]:
+        """Run on arrays (C-contiguous, of the inputs' types): new arrays of the outputs,
+        and the builtin that does calls like this one without any Python code.
 
         Updates are written; those whose size may change are put in place afterwards.
         """
         with self.lock:
-            return self._run(arrays)
+            inputs = [arrays[k] for k in self.positions]
+            plan, numbers = self.prepare(inputs)
+            entry = self._entry(plan, inputs, numbers)
+            outputs = entry.run([arrays[k] for k in self._given()])
+            for variable, number in self.program.replaced:
+                variable.replace(outputs[number])
+            return outputs, entry.builtin
 
-    def _run(self, arrays: Sequence[Array]) -> list[Array]:
-        plan = self.prepare(arrays)
-        block = self.block(plan)
-        outputs = execute(block, [arrays[k] for k in self.positions], windows=False)
-        for variable, number in self.program.replaced:
-            variable.replace(outputs[number])
-        return outputs
-
-    def prepare(self, arrays: Sequence[Array]) -> Plan:
-        """The plan for these arrays, with the call's host integers put in."""
+    def prepare(self, inputs: Sequence[Array]) -> tuple[Plan, Sequence[Any]]:
+        """The plan for arrays of the program's inputs, and the call's host integers."""
         planner = self.planner
-        inputs = [arrays[k] for k in self.positions]
         shared = [s.array for s in self.program.shared]
         shapes = tuple(a.shape for a in (*inputs, *shared))
         if not planner.needs_values:
-            return self._plan(shapes, shapes, inputs, shared)
+            return self._plan(shapes, shapes, inputs, shared), ()
         found = planner.host(self.arguments(inputs, shared))
-        keys = len(planner.call_keys)
-        moves = keys + len(planner.call_offsets)
-        settings = moves + len(planner.call_parameters)
-        if not all(found[settings:]):
+        keys, _, _, demands = planner.parts(found)
+        if not all(demands):
             planner.check(self.arguments(inputs, shared), shapes)
-        plan = self._plan((shapes, found[:keys]), shapes, inputs, shared)
-        for word, number, start in plan.moving:
-            plan.block[word] = start + found[keys + number]
-        for number, value in zip(planner.call_parameters, found[moves:settings], strict=True):
-            plan.parameters[number] = value
-        return plan
+        return self._plan((shapes, keys), shapes, inputs, shared), found
 
     def _plan(
         self, key: Any, shapes: Sequence[Any], inputs: Sequence[Any], shared: Sequence[Any]
@@ -133,130 +129,100 @@ class NativeSegment:
             self.plans[key] = plan
             if len(self.plans) > PLANS_KEPT:
                 _, dropped = self.plans.popitem(last=False)
-                self.blocks.pop(dropped, None)
+                self.entries.pop(dropped, None)
         else:
             self.plans.move_to_end(key)
         return plan
 
     # ---- the native call
 
-    def block(self, plan: Plan) -> CallBlock:
-        """What native code needs to run a plan (see `kernels.boundary`)."""
-        found = self.blocks.get(plan)
-        cells = self._cells()
-        if found is None or list(found.cells) != cells:
-            found = self._make_block(plan, self.positions, cells, [], RETURN_LIST)
-            self.blocks[plan] = found
-        return found
+    def _entry(self, plan: Plan, inputs: Sequence[Array], found: Sequence[Any]) -> Entry:
+        """The entry to a plan.  There is only one at a time: who runs it owns the plan's
+        memory."""
+        signature = self._signature(plan)
+        entry = self.entries.get(plan)
+        following = self.followings.get(plan)
+        if entry is not None:
+            if entry.fits(signature) and self._in_range(following, inputs):
+                if following is None and found:
+                    self._follow(plan, found)
+                return entry
+            entry.retire()
+        following = self._following(inputs) if self.fallback is not None else None
+        direct = self.fallback if following is not None or not found else None
+        if following is None and found:
+            self._follow(plan, found)
+        entry = plan.loaded.enter(
+            signature, following, self.form if direct else RETURN_LIST, direct, Failure(plan)
+        )
+        self.entries[plan], self.followings[plan] = entry, following
+        return entry
 
-    def _cells(self) -> list[Cell]:
-        bases = self.planner.bases
-        return [
-            Cell(s.cell.ctypes.data, int(s.cell[1]), bases[s])
-            for s in self.program.shared
-        ]
+    def _follow(self, plan: Plan, found: Sequence[Any]) -> None:
+        _, offsets, values, _ = self.planner.parts(found)
+        numbers = self.planner.call_parameters
+        plan.loaded.follow(offsets, dict(zip(numbers, values, strict=True)))
 
-    def _make_block(
-        self,
-        plan: Plan,
-        positions: Sequence[int],
-        cells: Sequence[Cell],
-        windows: Sequence[Window],
-        form: int,
-        fallback: Callable[..., Any] | None = None,
-    ) -> CallBlock:
-        """A block whose arguments are the inputs at these positions, in this order."""
+    def _given(self) -> Sequence[int]:
+        """Which inputs an entry takes, in which order."""
+        return self.positions if self.fallback is None else range(len(self.inputs))
+
+    def _signature(self, plan: Plan) -> Signature:
         bases = self.planner.bases
-        arguments = [
-            Argument(v.type.dtype, plan.shapes[v], bases[v], numbers=self.numbers[k])
-            for k, v in ((k, self.inputs[k]) for k in positions)
-        ]
-        outputs = [
-            Output(dtype, shape, bases["output", k])
-            for k, (dtype, shape) in enumerate(
-                zip(plan.output_dtypes, plan.output_shapes, strict=True)
-            )
-        ]
-        return call_block(
-            arguments=arguments,
-            cells=cells,
-            outputs=outputs,
-            windows=windows,
-            base_count=len(bases),
-            patches=(plan.patches, plan.patch_count),
-            steps=(plan.steps, plan.step_count),
-            form=form,
-            release=plan.cost_ns > RELEASE_NS,
-            fallback=fallback or _no_fallback,
-            failure=Failure(self.program, plan),
-            keep=(plan, [s.cell for s in self.program.shared]),
+        given = [(self.inputs[k], self.numbers[k]) for k in self._given()]
+        return Signature(
+            [(v.type.dtype, plan.shapes[v], bases[v], number) for v, number in given],
+            [(*output, bases["output", k]) for k, output in enumerate(plan.outputs)],
+            [(s.cell, bases[s]) for s in self.program.shared],
         )
 
-    def builtin(
-        self, arrays: Sequence[Array], form: int, fallback: Callable[..., Any]
-    ) -> Callable[..., Any] | None:
-        """A builtin that makes calls like this one without any Python code; None where
-        something has to be done by Python at each call."""
-        if self.program.replaced or any(v not in self.planner.bases for v in self.inputs):
-            return None
-        with self.lock:
-            plan = self.prepare(arrays)
-            windows = self._windows(plan, arrays)
-            if windows is None:
-                return None
-            every = range(len(self.inputs))
-            block = self._make_block(plan, every, self._cells(), windows, form, fallback)
-        return make_builtin(block)
+    def _in_range(self, following: Following | None, inputs: Sequence[Array]) -> bool:
+        if following is None:
+            return True
+        (moving,) = self.planner.by_value
+        shared = [s.array for s in self.program.shared]
+        value = self.arguments(inputs, shared)[moving]
+        return bool(following.low <= value <= following.high)
 
-    def _windows(self, plan: Plan, arrays: Sequence[Array]) -> list[Window] | None:
-        """How pointers and parameters follow the one integer on which they depend."""
+    def _following(self, inputs: Sequence[Array]) -> Following | None:
+        """How pointers and parameters follow the one integer on which they depend; None
+        where they do not, or not in a straight line."""
         planner = self.planner
-        if not planner.needs_values:
-            return []
-        if len(planner.by_value) != 1:
+        if len(planner.by_value) != 1 or not planner.needs_values:
             return None
         (moving,) = planner.by_value
         leaf = self.program.arguments[moving].leaf
-        inputs = [arrays[k] for k in self.positions]
         numbers = self.arguments(inputs, [s.array for s in self.program.shared])
-        wanted = [d.condition for d in planner.call_demands]
-        parameters = [self.program.parameters[k] for k in planner.call_parameters]
-        roots = [*planner.call_offsets, *parameters, *planner.call_keys, *wanted]
         try:
-            found, span = lines(roots, numbers, moving)
+            found, span = lines(planner.call_scalars, numbers, moving)
         except NotLinear:
             return None
-        fixed = found[len(planner.call_offsets) + len(parameters) :]
-        if any(line.slope for line in fixed):
+        keys, offsets, values, demands = planner.parts(found)
+        if any(line.slope for line in (*keys, *demands)):
             return None  # a size changes with every value
-        low, high = int(max(span.low, INT64[0])), int(min(span.high, INT64[1]))
-        base, dtype = planner.bases[leaf], leaf.type.dtype
-        words = plan.block.ctypes.data
-        windows = [
-            Window(
-                words + 8 * word, base, dtype, found[number].slope,
-                found[number].start + start, low, high,
-            )
-            for word, number, start in plan.moving
-        ]  # fmt: skip
-        address = plan.parameters.ctypes.data
-        behind = found[len(planner.call_offsets) :]
-        windows += [
-            Window(address + 8 * number, base, dtype, line.slope, line.start, low, high)
-            for number, line in zip(planner.call_parameters, behind)
-        ]
-        return windows or None
+        parameters = zip(planner.call_parameters, values, strict=True)
+        return Following(
+            planner.bases[leaf],
+            leaf.type.dtype,
+            int(max(span.low, INT64[0])),
+            int(min(span.high, INT64[1])),
+            [(line.slope, line.start) for line in offsets],
+            {number: (line.slope, line.start) for number, line in parameters},
+        )
 
-
-def _no_fallback(*args: Any, **kwargs: Any) -> NoReturn:
-    raise RuntimeError("this block is only run by execute()")
+    def free(self) -> None:
+        """Forget all plans, and with them their memory."""
+        with self.lock:
+            self.plans.clear()
+            self.entries.clear()
+            self.followings.clear()
 
 
 class Failure:
     """Called with the number of a step that failed; raises what the reference says."""
 
-    def __init__(self, program: Program, plan: Plan) -> None:
-        self.program, self.plan = program, plan
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
 
     def __call__(self, number: int) -> NoReturn:
         raise explain(self.plan.owners[number])
@@ -305,20 +271,28 @@ class Engine:
         single = len(self.segments) == 1
         given = self.inputs if single else last.inputs
         self.native.append(NativeSegment(last, given, numbers if single else ()))
+        self.builtin: Callable[..., Any] | None = None
+
+    def enter_directly(self, form: int, fallback: Callable[..., Any]) -> None:
+        """Where one native program does everything, have `builtin` do calls like the last
+        one: with results in this form, and `fallback` for all other calls."""
+        if len(self.native) == 1:
+            self.native[0].enter_directly(form, fallback)
 
     def run(self, arrays: Sequence[Array]) -> list[Any]:
         """The outputs' values; shared variables are updated when all has succeeded."""
         if len(self.native) == 1:
             (only,) = self.native
             try:
-                return only.run(arrays)[: len(self.outputs)]
+                made, self.builtin = only.run(arrays)
+                return made[: len(self.outputs)]
             except IndexError:
                 self._explain_index(arrays)
                 raise
         known: dict[Variable, Any] = dict(zip(self.inputs, arrays, strict=True))
         results: list[Any] = []
         for segment, native in zip(self.segments, self.native, strict=True):
-            results = native.run([known[v] for v in native.inputs])
+            results, _ = native.run([known[v] for v in native.inputs])
             known.update(zip(segment.wanted, results))
             for node in segment.reference:
                 values = [_value(v, known) for v in node.inputs]
@@ -334,19 +308,11 @@ class Engine:
         known = dict(zip(self.inputs, arrays, strict=True))
         evaluate([*self.outputs, *self.updates.values()], known)
 
-    def builtin(
-        self, arrays: Sequence[Array], form: int, fallback: Callable[..., Any]
-    ) -> Callable[..., Any] | None:
-        """A builtin for calls like this one, where one native program does it all."""
-        if len(self.native) > 1:
-            return None
-        return self.native[0].builtin(arrays, form, fallback)
-
     def free(self) -> None:
         """Forget all plans, and with them their memory."""
+        self.builtin = None
         for native in self.native:
-            native.plans.clear()
-            native.blocks.clear()
+            native.free()
 
 
 def _own(array: Any) -> Any:

@@ -11,6 +11,7 @@ import numpy as np
 
 from symnet import gradient
 from symnet.compile.arguments import In, Out, Pairs, Request, read_request
+from symnet.compile.engine import Engine
 from symnet.compile.modes import Mode, get_mode
 from symnet.errors import message
 from symnet.graph.pickling import Packed, pack, unpack
@@ -43,6 +44,9 @@ class Function:
         outputs, news = graph.outputs[:count], graph.outputs[count:]
         self.updates = dict(zip(request.updates, news, strict=True))
         self.engine = mode.engine(variables, outputs, self.updates, request)
+        if isinstance(self.engine, Engine) and request.form != "dict":
+            form = RETURN_ONE if request.form == "one" else RETURN_LIST
+            self.engine.enter_directly(form, Fallback(self))
         self.maker = SimpleNamespace(
             fgraph=graph, inputs=request.inputs, outputs=outputs, mode=mode, function=self
         )
@@ -62,19 +66,10 @@ class Function:
         over to it whatever is not exactly as in the call before."""
         arrays = self.read_arguments(args, kwargs)
         results = self.engine.run(arrays)
-        if self.request.form != "dict":
-            self._enter_directly(arrays)
-        return self.hand_out(results)
-
-    def _enter_directly(self, arrays: Sequence[Any]) -> None:
-        """From now on calls like this one go to native code at once."""
-        make = getattr(self.engine, "builtin", None)
-        if make is None:
-            return
-        form = RETURN_ONE if self.request.form == "one" else RETURN_LIST
-        builtin = make(arrays, form, Fallback(self))
-        if builtin is not None:
+        builtin = getattr(self.engine, "builtin", None)
+        if builtin is not None:  # from now on it takes the calls
             type(self).__call__ = builtin  # type: ignore[method-assign]
+        return self.hand_out(results)
 
     def _leave_directly(self) -> None:
         if "__call__" in type(self).__dict__:

@@ -7,8 +7,9 @@ plan.  Making a plan compiles only kernel variants that no earlier plan needed.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -21,45 +22,31 @@ from symnet.compile.memory import lifetimes, pack
 from symnet.compile.program import Buffer, CallStep, LoopStep, Program, Step
 from symnet.errors import message
 from symnet.graph.variables import operand_text
-from symnet.kernels.layout import Arrangement, Variant, arrange
-from symnet.kernels.llvm.cache import compile_kernels
-from symnet.kernels.loops import Kernel, Scalar, walk
+from symnet.kernels.device import Device, Loaded, Place, Task
+from symnet.kernels.loops import Scalar, walk
 from symnet.kernels.views import Size, View
-
-STEP_WORDS = 4  # function, arguments, items, grain
-PATCH_WORDS = 3  # address of a pointer, number of a base, bytes behind it
-
 
 @dataclass(eq=False)
 class Plan:
-    """Everything native code needs for one set of sizes.
+    """A program for one set of sizes, loaded by its device."""
 
-    `block` holds the steps, their argument blocks and the patches: pointers into the
-    arrays of a call (`bases`: inputs, shared variables, outputs) that are set anew.
-    """
-
-    block: np.ndarray[Any, Any]
-    steps: int  # address
-    step_count: int
-    patches: int  # address
-    patch_count: int
-    moving: Sequence[tuple[int, int, int]]  # (word, number of a call's offset, added to it)
-    parameters: np.ndarray[Any, Any]
-    output_shapes: Sequence[tuple[int, ...]]
-    output_dtypes: Sequence[str]
-    cost_ns: float
-    owners: Sequence[Step]  # the step behind each native step, for errors and profiles
-    arena_bytes: int
+    loaded: Loaded
     shapes: dict[Any, tuple[int, ...]]  # of the leaves
-    keep: list[Any] = field(default_factory=list)
+    outputs: Sequence[tuple[str, tuple[int, ...]]]  # dtype and shape
+    steps: Sequence[Step]
+
+    @property
+    def owners(self) -> list[Step]:
+        """The program's step behind each native step, for errors and profiles."""
+        return [self.steps[number] for number in self.loaded.tasks]
 
 
 class Planner:
     """Makes the plans of one program and knows what a call must compute before."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, device: Device) -> None:
         self.program = program
-        self.variants: dict[str, dict[Variant, None]] = {}
+        self.device = device
         self.by_value = {
             k for k, argument in enumerate(program.arguments) if argument.axis is None
         }
@@ -70,7 +57,6 @@ class Planner:
         numbers: dict[Any, int] = {leaf: k for k, leaf in enumerate(leaves)}
         for k, _ in enumerate(self.program.outputs):
             numbers["output", k] = len(leaves) + k
-        numbers["zero"] = len(leaves) + len(self.program.outputs)  # always holds 0
         return numbers
 
     # ---- which host integers there are
@@ -123,12 +109,23 @@ class Planner:
         return any(by_call)
 
     @cached_property
+    def call_scalars(self) -> list[Scalar]:
+        """All that a call computes: keys, offsets, parameters and demands."""
+        parameters = [self.program.parameters[k] for k in self.call_parameters]
+        demands = [d.condition for d in self.call_demands]
+        return [*self.call_keys, *self.call_offsets, *parameters, *demands]
+
+    @cached_property
     def host(self) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
-        """(arguments) -> keys, offsets, parameters and demands of a call, one after another."""
-        wanted = [*self.call_keys, *self.call_offsets]
-        wanted += [self.program.parameters[k] for k in self.call_parameters]
-        wanted += [d.condition for d in self.call_demands]
-        return make_function(wanted)
+        """(arguments) -> the values of `call_scalars`."""
+        return make_function(self.call_scalars)
+
+    def parts(self, found: Sequence[Any]) -> tuple[Any, Any, Any, Any]:
+        """Values of `call_scalars` as keys, offsets, parameters and demands."""
+        keys = len(self.call_keys)
+        offsets = keys + len(self.call_offsets)
+        parameters = offsets + len(self.call_parameters)
+        return found[:keys], found[keys:offsets], found[offsets:parameters], found[parameters:]
 
     @cached_property
     def _everything(self) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
@@ -216,10 +213,12 @@ class Binding:
         self.shapes = dict(zip(leaves, shapes, strict=True))
         self.planner = planner
         self.program = planner.program
+        self.device = planner.device
         self.numbers = numbers
-        self.parameters = np.array([*parameters, 0], np.int64)
-        self.cost = 0.0
-        self.keep: list[Any] = [self.parameters]
+        self.parameters = parameters
+        self.moves = {offset: k for k, offset in enumerate(planner.call_offsets)}
+        lives = lifetimes(self.program.steps)
+        self.offsets, self.arena_bytes = pack(lives, {b: self._bytes(b) for b in lives})
 
     def number(self, value: Size) -> int:
         return int(value.value) if value.op == "literal" else self.numbers[value]
@@ -227,42 +226,29 @@ class Binding:
     def shape(self, sizes: Sequence[Size]) -> tuple[int, ...]:
         return tuple(map(self.number, sizes))
 
+    def _bytes(self, buffer: Buffer) -> int:
+        return math.prod(self.shape(buffer.sizes)) * np.dtype(buffer.dtype).itemsize
+
     def plan(self) -> Plan:
-        arranged = [self._arrange(step) for step in self.program.steps]
-        codes = self._compile(arranged)
-        arena, offsets = self._arena()
-        native = list(self._native(arranged, codes))
-        block, starts, first = self._layout(native)
-        patches: list[tuple[int, int, Size, int]] = []
-        address = block.ctypes.data
-        for (_, _, arrangement, views), start in zip(native, starts, strict=True):
-            for slot, view in zip(arrangement.pointer_slots, views, strict=True):
-                if slot >= 0:
-                    self._point(block, start + slot, view, arena, offsets, patches, address)
-        moving = self._write_patches(block, first, patches)
-        return Plan(
-            block,
-            address,
-            len(native),
-            address + 8 * first,
-            len(patches),
-            moving,
+        program = self.program
+        loaded = self.device.load(
+            [self._task(step) for step in program.steps],
+            self.arena_bytes,
+            [constant.data for constant in program.constants],
             self.parameters,
-            [self.shape(o.sizes) for o in self.program.outputs],
-            [o.dtype for o in self.program.outputs],
-            self.cost,
-            [step for step, _, _, _ in native],
-            arena.nbytes,
-            self.shapes,
-            [*self.keep, arena],
+            len(self.planner.bases),
         )
+        outputs = [(o.dtype, self.shape(o.sizes)) for o in program.outputs]
+        return Plan(loaded, self.shapes, outputs, program.steps)
 
-    # ---- steps
-
-    def _arrange(self, step: Step) -> Any:
+    def _task(self, step: Step) -> Task:
+        places = [self._place(view) for view in _step_views(step)]
         if isinstance(step, CallStep):
-            return arrange_call(step, self.shape)
+            return Task(arrange_call(step, self.shape, self.device), None, places)
         assert isinstance(step, LoopStep)
+        return Task(self._arrange(step), step.kernel, places)
+
+    def _arrange(self, step: LoopStep) -> Any:
         rank = step.kernel.rank
         strides = [self.shape(access.strides(rank)) for access in step.accesses]
         indexed = {
@@ -270,134 +256,20 @@ class Binding:
             for k, a in enumerate(step.accesses)
             if a.indexed
         }
-        known = self.planner.variants.setdefault(step.kernel.text, {})
-        found = arrange(step.kernel, self.shape(step.sizes), strides, indexed, known)
-        known.setdefault(found.variant)
-        return found
+        return self.device.arrange(step.kernel, self.shape(step.sizes), strides, indexed)
 
-    def _compile(self, arranged: Sequence[Any]) -> list[Any]:
-        requests: list[tuple[Kernel, Variant]] = []
-        for step, arrangement in zip(self.program.steps, arranged, strict=True):
-            if isinstance(step, LoopStep):
-                requests.append((step.kernel, arrangement.variant))
-        codes = iter(compile_kernels(requests))
-        return [next(codes) if isinstance(s, LoopStep) else None for s in self.program.steps]
-
-    def _native(self, arranged: Sequence[Any], codes: Sequence[Any]) -> Any:
-        """(step, function address, arrangement, views at its pointers) of what runs."""
-        for step, arrangement, code in zip(self.program.steps, arranged, codes, strict=True):
-            views = _step_views(step)
-            if isinstance(step, LoopStep):
-                if arrangement.total == 0 and not arrangement.scratch_bytes:
-                    continue
-                self.cost += arrangement.cost_ns
-                yield step, code.address, arrangement, views
-                if arrangement.scratch_bytes:
-                    yield step, code.combine, _Combine(arrangement), []
-                continue
-            self.cost += arrangement.cost_ns
-            yield step, arrangement.address, arrangement, views
-
-    def _layout(self, native: Sequence[Any]) -> tuple[np.ndarray[Any, Any], list[int], int]:
-        """A block with the table of steps and the words of each; patches come behind."""
-        starts: list[int] = []
-        position = STEP_WORDS * len(native)
-        pointers = 0
-        for _, _, arrangement, _ in native:
-            shared = isinstance(arrangement, _Combine)
-            starts.append(starts[-1] if shared else position)
-            position += 0 if shared else len(arrangement.words)
-            pointers += len(arrangement.pointer_slots)
-        block = np.zeros(position + PATCH_WORDS * pointers + 1, np.int64)
-        base = block.ctypes.data
-        for k, ((_, code, arrangement, _), start) in enumerate(zip(native, starts, strict=True)):
-            block[STEP_WORDS * k : STEP_WORDS * (k + 1)] = (
-                code,
-                base + 8 * start,
-                arrangement.total,
-                arrangement.grain,
-            )
-            if not isinstance(arrangement, _Combine):
-                block[start : start + len(arrangement.words)] = arrangement.words
-                self._scratch(block, start, arrangement)
-        return block, starts, position
-
-    def _scratch(self, block: np.ndarray[Any, Any], start: int, arrangement: Any) -> None:
-        if isinstance(arrangement, Arrangement) and arrangement.scratch_bytes:
-            scratch = np.empty(arrangement.scratch_bytes + 64, np.uint8)
-            self.keep.append(scratch)
-            block[start + arrangement.scratch_slot] = _aligned(scratch)
-
-    # ---- memory
-
-    def _arena(self) -> tuple[np.ndarray[Any, Any], dict[Buffer, int]]:
-        lives = lifetimes(self.program.steps)
-        sizes = {
-            b: int(np.prod(self.shape(b.sizes), dtype=np.int64)) * np.dtype(b.dtype).itemsize
-            for b in lives
-        }
-        offsets, length = pack(lives, sizes)
-        return np.empty(length + 64, np.uint8), offsets
-
-    def _point(
-        self,
-        block: np.ndarray[Any, Any],
-        word: int,
-        view: View,
-        arena: np.ndarray[Any, Any],
-        offsets: dict[Buffer, int],
-        patches: list[tuple[int, int, Size, int]],
-        address: int,
-    ) -> None:
-        """Set the pointer at `word`, now or by a patch at each call."""
+    def _place(self, view: View) -> Place:
+        """Where a view lies."""
         home = view.buffer.home
+        offset, follows = self.number(view.offset), self.moves.get(view.offset, -1)
         if home.kind in ("input", "shared", "output"):
             leaf = home.leaf if home.leaf is not None else ("output", home.position)
-            patches.append((address + 8 * word, self.planner.bases[leaf], view.offset, 0))
-            return
+            return Place("base", self.planner.bases[leaf], offset, follows)
         if home.kind == "temporary":
-            start = _aligned(arena) + offsets[home]
-        elif home.kind == "constant":
-            start = home.data.ctypes.data
-        else:
-            start = self.parameters.ctypes.data
-        if self.planner.varies(view.offset):
-            nowhere = self.planner.bases["zero"]
-            patches.append((address + 8 * word, nowhere, view.offset, start))
-        else:
-            block[word] = start + self.number(view.offset)
-
-    def _write_patches(
-        self,
-        block: np.ndarray[Any, Any],
-        first: int,
-        patches: Sequence[tuple[int, int, Size, int]],
-    ) -> list[tuple[int, int, int]]:
-        """Write the patches; returns where the moving offsets of a call must be put."""
-        moving: list[tuple[int, int, int]] = []
-        order = {offset: k for k, offset in enumerate(self.planner.call_offsets)}
-        for k, (slot, base, offset, start) in enumerate(patches):
-            word = first + PATCH_WORDS * k
-            block[word : word + PATCH_WORDS] = (slot, base, self.number(offset) + start)
-            if offset in order:
-                moving.append((word + 2, order[offset], start))
-        return moving
-
-
-@dataclass(frozen=True)
-class _Combine:
-    """The second pass of a reduction in parts: it shares the block of the first."""
-
-    arrangement: Arrangement
-    total: int = 1
-    grain: int = 1
-    pointer_slots: tuple[int, ...] = ()
-    words: tuple[int, ...] = ()
-
-
-def _aligned(array: np.ndarray[Any, Any]) -> int:
-    """The first address in `array` (64 bytes longer than needed) at a multiple of 64."""
-    return -(-int(array.ctypes.data) // 64) * 64
+            assert follows < 0, "temporaries do not move"
+            return Place("arena", 0, self.offsets[home] + offset)
+        kind = "constant" if home.kind == "constant" else "parameter"
+        return Place(kind, home.position, offset, follows)
 
 
 def shape_arguments(program: Program) -> Callable[[Sequence[Any], Sequence[Any]], list[Any]]:

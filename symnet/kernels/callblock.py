@@ -359,6 +359,12 @@ def _check(number: int, argument: Argument, array: np.ndarray[Any, Any]) -> None
         )
 
 
+def retire(block: CallBlock) -> None:
+    """Wait until nobody runs the block, and let nobody run it again: native calls go to
+    its fallback from now on."""
+    _wait_and_claim(block)
+
+
 def _wait_and_claim(block: CallBlock) -> None:
     me = threading.get_ident()
     while not claim(block.address, me):
