@@ -12,7 +12,7 @@ from typing import Any
 
 from symnet.compile.host import fold, on_host
 from symnet.errors import ShapeError, message
-from symnet.graph.types import TensorType
+from symnet.graph.types import FLOATS, TensorType
 from symnet.graph.variables import Apply, Constant, Variable, operand_text
 from symnet.kernels.loops import Scalar, argument, literal
 from symnet.kernels.views import ONE, Size, combine, known, size
@@ -219,7 +219,11 @@ class Inference:
 
     def _read_leaf(self, variable: Variable) -> Host | None:
         kind = variable.type
-        if not isinstance(kind, TensorType) or kind.dtype[0] not in "biu":
+        if not isinstance(kind, TensorType):
+            return None
+        if isinstance(variable, Constant) and kind.ndim == 0 and kind.dtype in FLOATS:
+            return literal(variable.data[()], kind.dtype)  # as in int(0.8 * n)
+        if kind.dtype[0] not in "biu":
             return None
         if isinstance(variable, Constant):
             if kind.ndim > 1 or variable.data.size > 32:
