@@ -17,7 +17,7 @@ from symnet.datasets import Digits
 
 @dataclass(frozen=True)
 class Settings:
-    """How long to train, and how: momentum with a rate that falls with every epoch."""
+    """How long to train, and how: gradient descent whose rate falls with every epoch."""
 
     epochs: int
     rate: float
