@@ -290,13 +290,13 @@ class Engine:
                 self._explain_index(arrays)
                 raise
         known: dict[Variable, Any] = dict(zip(self.inputs, arrays, strict=True))
-        results: list[Any] = []
-        for segment, native in zip(self.segments, self.native, strict=True):
+        for segment, native in zip(self.segments[:-1], self.native):
             results, _ = native.run([known[v] for v in native.inputs])
-            known.update(zip(segment.wanted, results))
+            known.update(zip(segment.wanted, results, strict=True))
             for node in segment.reference:
                 values = [_value(v, known) for v in node.inputs]
                 known.update(zip(node.outputs, map(_own, compute(node, values)), strict=True))
+        results, _ = self.native[-1].run([known[v] for v in self.native[-1].inputs])
         rest = iter(results)
         return [
             known[v].copy() if direct else next(rest)
