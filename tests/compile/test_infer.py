@@ -60,9 +60,8 @@ def test_sizes_and_host_values_of_random_programs(program):
     hosts = [inference.host(v) for v in variables]
     numbers = arguments(inference, builder.values)
     assert all(make_function([d.condition for d in inference.demands])(numbers))
-    for v, found, host, array in zip(
-        variables, sizes, hosts, evaluate(variables, builder.values), strict=True
-    ):
+    arrays = evaluate(variables, builder.values)
+    for found, host, array in zip(sizes, hosts, arrays, strict=True):
         assert make_function(list(found))(numbers) == array.shape
         if host is not None:
             parts = host if isinstance(host, tuple) else (host,)
