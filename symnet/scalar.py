@@ -6,7 +6,8 @@ A scalar is a tensor of rank 0 here, and its operations are those of tensors.
 # ruff: noqa: I001  (tables of names, several a line)
 from __future__ import annotations
 
-from symnet.graph.types import DTYPES, TensorType
+from symnet.graph.types import DTYPES as all_types
+from symnet.graph.types import TensorType as Scalar
 from symnet.ops.arithmetic import (
     add, and_, eq, ge, gt, identity, int_div, invert, le, log, lt, maximum, minimum,
     mod, mul, neg, neq, or_, pow, second, sgn, sqr, sqrt, sub, switch, true_div, xor,
@@ -15,18 +16,17 @@ from symnet.ops.base import upcast
 from symnet.ops.elementwise import Cast, cast
 from symnet.ops.functions import exp, log1p, sigmoid, softplus, tanh
 
-bool = TensorType("bool")
-int8, int16, int32, int64 = map(TensorType, ("int8", "int16", "int32", "int64"))
-uint8, uint16, uint32, uint64 = map(TensorType, ("uint8", "uint16", "uint32", "uint64"))
-float16, float32, float64 = map(TensorType, ("float16", "float32", "float64"))
-complex64, complex128 = map(TensorType, ("complex64", "complex128"))
-all_types = DTYPES
+bool = Scalar("bool")
+int8, int16, int32, int64 = map(Scalar, ("int8", "int16", "int32", "int64"))
+uint8, uint16, uint32, uint64 = map(Scalar, ("uint8", "uint16", "uint32", "uint64"))
+float16, float32, float64 = map(Scalar, ("float16", "float32", "float64"))
+complex64, complex128 = map(Scalar, ("complex64", "complex128"))
 
 __all__ = [
-    "Cast", "add", "all_types", "and_", "bool", "cast", "complex128", "complex64", "eq",
-    "exp", "float16", "float32", "float64", "ge", "gt", "identity", "int16", "int32",
-    "int64", "int8", "int_div", "invert", "le", "log", "log1p", "lt", "maximum",
-    "minimum", "mod", "mul", "neg", "neq", "or_", "pow", "second", "sgn", "sigmoid",
-    "softplus", "sqr", "sqrt", "sub", "switch", "tanh", "true_div", "uint16", "uint32",
-    "uint64", "uint8", "upcast", "xor",
+    "Cast", "Scalar", "add", "all_types", "and_", "bool", "cast", "complex128",
+    "complex64", "eq", "exp", "float16", "float32", "float64", "ge", "gt", "identity",
+    "int16", "int32", "int64", "int8", "int_div", "invert", "le", "log", "log1p", "lt",
+    "maximum", "minimum", "mod", "mul", "neg", "neq", "or_", "pow", "second", "sgn",
+    "sigmoid", "softplus", "sqr", "sqrt", "sub", "switch", "tanh", "true_div", "uint16",
+    "uint32", "uint64", "uint8", "upcast", "xor",
 ]  # fmt: skip

@@ -28,6 +28,7 @@ from symnet.ops.arithmetic import (
 )
 from symnet.ops.base import as_tensor
 from symnet.ops.elementwise import Elementwise, cast, elementwise
+from symnet.ops.methods import method
 
 Derivative = Callable[..., Any]
 
@@ -293,3 +294,12 @@ def angle(z: Any) -> Variable:
 def complex_from_polar(abs: Any, angle: Any) -> Variable:
     """The complex number of that absolute value and angle."""
     return complex(mul(abs, cos(angle)), mul(abs, sin(angle)))  # type: ignore[no-any-return]
+
+
+# ---- methods
+
+for _op in (
+    arccos, arccosh, arcsin, arcsinh, arctan, arctanh, cos, cosh, deg2rad, exp, exp2, expm1,
+    log10, log1p, log2, rad2deg, sin, sinh, tan, tanh,
+):  # fmt: skip
+    method(_op.name)(lambda self, _op=_op: _op(self))

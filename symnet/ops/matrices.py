@@ -24,6 +24,7 @@ from symnet.ops.elementwise import cast
 from symnet.ops.indexing import getitem
 from symnet.ops.joining import concatenate
 from symnet.ops.linalg import dot, size_product, swapped
+from symnet.ops.methods import method
 from symnet.ops.reduce import max as max_over
 from symnet.ops.reduce import min as min_over
 from symnet.ops.reduce import sum as sum_over
@@ -95,6 +96,9 @@ def trace(X: Any) -> Variable:
             message("trace takes a matrix", operands=[operand_text(matrix)])
         )
     return sum_over(diagonal(matrix))
+
+
+method("trace")(trace)
 
 
 def matrix_dot(*args: Any) -> Variable:

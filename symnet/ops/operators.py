@@ -150,6 +150,8 @@ def _astype(self: Variable, dtype: str) -> Variable:
 
 method("clip")(lambda self, a_min, a_max: arithmetic.clip(self, a_min, a_max))
 method("round")(arithmetic.round)
+for _name in ("ceil", "floor", "log", "sqrt", "trunc"):
+    method(_name)(_unary(getattr(arithmetic, _name)))
 method("conj", "conjugate")(_unary(arithmetic.conj))
 prop("real")(arithmetic.real)
 prop("imag")(arithmetic.imag)

@@ -62,7 +62,7 @@ from symnet.ops.sizes import (
     Shape, SpecifyShape, addbroadcast, get_vector_length, patternbroadcast, shape,
     specify_shape, unbroadcast,
 )  # fmt: skip
-from symnet.tensor import inputs
+from symnet.tensor import inputs as _inputs
 from symnet.tensor.inputs import *  # noqa: F403
 
 __all__ = [
@@ -97,4 +97,4 @@ __all__ = [
     "triu", "true_div", "trunc", "unbroadcast", "var", "verify_grad", "vertical_stack",
     "where", "xor", "zero_grad", "zeros", "zeros_like",
 ]  # fmt: skip
-__all__ += inputs.__all__
+__all__ += _inputs.__all__
