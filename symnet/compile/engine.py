@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from time import perf_counter
 from typing import Any, NoReturn
 
 import numpy as np
@@ -18,7 +19,7 @@ from symnet.compile.program import Buffer, Program, Step
 from symnet.compile.segments import Segment, split
 from symnet.errors import message
 from symnet.graph.evaluate import compute, evaluate
-from symnet.graph.variables import Variable, operand_text
+from symnet.graph.variables import Apply, Variable, operand_text
 from symnet.kernels.callblock import RETURN_LIST
 from symnet.kernels.cpu import CPU
 from symnet.kernels.device import Device, Entry, Following, Signature
@@ -76,6 +77,7 @@ class NativeSegment:
         self.numbers = list(numbers) or [True] * len(self.inputs)
         self.planner = Planner(program, device)
         self.plans: OrderedDict[Any, Plan] = OrderedDict()
+        self.plans_made, self.planning_seconds = 0, 0.0
         self.entries: dict[Plan, Entry] = {}
         self.followings: dict[Plan, Following | None] = {}
         self.arguments = shape_arguments(program)
@@ -125,8 +127,11 @@ class NativeSegment:
     ) -> Plan:
         plan = self.plans.get(key)
         if plan is None:
+            start = perf_counter()
             plan = self.planner.plan(self.arguments(inputs, shared), shapes)
             self.plans[key] = plan
+            self.plans_made += 1
+            self.planning_seconds += perf_counter() - start
             if len(self.plans) > PLANS_KEPT:
                 _, dropped = self.plans.popitem(last=False)
                 self.entries.pop(dropped, None)
@@ -272,6 +277,8 @@ class Engine:
         given = self.inputs if single else last.inputs
         self.native.append(NativeSegment(last, given, numbers if single else ()))
         self.builtin: Callable[..., Any] | None = None
+        # A profile puts one that measures here.
+        self.compute: Callable[[Apply, Sequence[Any]], list[Any]] = compute
 
     def enter_directly(self, form: int, fallback: Callable[..., Any]) -> None:
         """Where one native program does everything, have `builtin` do calls like the last
@@ -295,7 +302,7 @@ class Engine:
             known.update(zip(segment.wanted, results, strict=True))
             for node in segment.reference:
                 values = [_value(v, known) for v in node.inputs]
-                known.update(zip(node.outputs, map(_own, compute(node, values)), strict=True))
+                known.update(zip(node.outputs, map(_own, self.compute(node, values)), strict=True))
         results, _ = self.native[-1].run([known[v] for v in self.native[-1].inputs])
         rest = iter(results)
         return [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from time import perf_counter
 from types import SimpleNamespace
 from typing import Any
 from weakref import WeakKeyDictionary, ref
@@ -13,6 +14,7 @@ from symnet import gradient
 from symnet.compile.arguments import In, Out, Pairs, Request, read_request
 from symnet.compile.engine import Engine
 from symnet.compile.modes import Mode, get_mode
+from symnet.compile.profile import Profiler, Recorder
 from symnet.errors import message
 from symnet.graph.pickling import Packed, pack, unpack
 from symnet.graph.traverse import Graph, clone_replace, leaves
@@ -30,7 +32,15 @@ class Function:
     maker.inputs, maker.outputs, maker.mode.
     """
 
-    def __init__(self, request: Request, mode: Mode, name: str | None, trust_input: bool) -> None:
+    def __init__(
+        self,
+        request: Request,
+        mode: Mode,
+        name: str | None,
+        trust_input: bool,
+        profile: bool = False,
+    ) -> None:
+        start = perf_counter()
         self.name = name
         self.request = request
         self.mode = mode
@@ -44,7 +54,8 @@ class Function:
         outputs, news = graph.outputs[:count], graph.outputs[count:]
         self.updates = dict(zip(request.updates, news, strict=True))
         self.engine = mode.engine(variables, outputs, self.updates, request)
-        if isinstance(self.engine, Engine) and request.form != "dict":
+        self.recorder = Recorder(self.engine) if profile else None
+        if isinstance(self.engine, Engine) and request.form != "dict" and not profile:
             form = RETURN_ONE if request.form == "one" else RETURN_LIST
             self.engine.enter_directly(form, Fallback(self))
         self.maker = SimpleNamespace(
@@ -52,6 +63,7 @@ class Function:
         )
         self._types = [v.type for v in variables]
         self._names = {one.name: k for k, one in enumerate(request.inputs) if one.name}
+        self.made_seconds = perf_counter() - start
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Function:
         """Each function has a class of its own, whose `__call__` becomes the builtin that
@@ -59,7 +71,14 @@ class Function:
         return object.__new__(type(cls.__name__, (cls,), {"__module__": cls.__module__}))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self.recorder is not None:
+            return self.recorder.call(self.call, *args, **kwargs)
         return self.call(*args, **kwargs)
+
+    @property
+    def profile(self) -> Profiler:
+        """What calls cost: `print(f.profile(*args))`."""
+        return Profiler(self)
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
         """A call by way of Python: converts arguments, makes plans; the builtin hands
@@ -197,7 +216,7 @@ class Function:
         twin = Request(
             request.inputs, copied[:count], updates, request.form, request.keys, request.states
         )
-        return Function(twin, self.mode, name or self.name, self.trust_input)
+        return Function(twin, self.mode, name or self.name, self.trust_input, bool(profile))
 
     def free(self) -> None:
         """Give the memory of temporaries back; the next call takes it again."""
@@ -271,6 +290,7 @@ def function(
     on_unused_input: "raise", "warn" or "ignore".
     no_default_updates: True, or a list: whose default updates are left out.
     trust_input: arguments are taken as they are.
+    profile: measure every call, for `f.profile()`.
     Raises: TypeError, ValueError for what does not fit; MissingInputError,
         UnusedInputError.
     """
@@ -278,7 +298,7 @@ def function(
         inputs, outputs, updates, givens, no_default_updates, allow_input_downcast,
         on_unused_input,
     )  # fmt: skip
-    return Function(request, get_mode(mode), name, trust_input)
+    return Function(request, get_mode(mode), name, trust_input, bool(profile))
 
 
 _evaluators: WeakKeyDictionary[Variable, dict[Any, Function]] = WeakKeyDictionary()

@@ -236,6 +236,9 @@ class CpuEntry:
     def run(self, arrays: Sequence[np.ndarray[Any, Any]]) -> list[np.ndarray[Any, Any]]:
         return execute(self.block, arrays, windows=self.follows)
 
+    def set_times(self, times: Words | None) -> None:
+        self.block.set_times(times)
+
     def retire(self) -> None:
         retire(self.block)
 

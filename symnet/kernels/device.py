@@ -75,6 +75,9 @@ class Entry(Protocol):
     def run(self, arrays: Sequence[Any]) -> list[Any]:
         """Run on arrays as the signature says; new arrays of the outputs."""
 
+    def set_times(self, times: Any) -> None:
+        """Add the nanoseconds of every step to an int64 array; None: no more."""
+
     def retire(self) -> None:
         """Wait until nobody runs it, and let nobody run it again."""
 

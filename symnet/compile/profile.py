@@ -1,0 +1,371 @@
+"""Where the time of a compiled function goes: by step, by the user's line, by operation.
+
+Native steps are timed by the runner itself, NumPy's operations by the engine; what is
+left of a call (arguments, results, the way from Python to native code and back) is a row
+of its own, so that the rows add up to the time of the calls.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from time import perf_counter, perf_counter_ns
+from typing import Any, TextIO
+
+import numpy as np
+
+from symnet.compile.engine import Engine, NativeSegment
+from symnet.compile.plan import Plan
+from symnet.compile.program import CallStep, LoopStep, Step
+from symnet.graph.evaluate import compute
+from symnet.graph.origin import Origin
+from symnet.graph.variables import Apply
+from symnet.ops.elementwise import Cast
+from symnet.ops.shape import DimShuffle
+
+SECONDS = 0.3  # `f.profile(*args)` calls the function for about so long
+MOST_CALLS, FEWEST_CALLS = 2000, 3
+LONGEST_NAME = 48  # of the operations of a loop
+LONGEST_LINE = 64  # of the user's program
+
+OVERHEAD = "the call itself: arguments, results"
+FALLBACK = "NumPy fallback"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One step: seconds for each call; kind is "loop", "library", "copy", FALLBACK, or
+    "overhead"; the operations fused in it."""
+
+    operation: str
+    kind: str
+    seconds: float
+    nodes: Sequence[Apply] = ()
+
+    @property
+    def origin(self) -> Origin | None:
+        """The user's line (of a loop made of several, the last one with a line)."""
+        return next((n.origin for n in reversed(self.nodes) if n.origin), None)
+
+
+@dataclass
+class Record:
+    """What has been measured of one function: usual calls, and nanoseconds of steps."""
+
+    calls: int = 0
+    nanoseconds: int = 0
+    steps: dict[Step | Apply, int] = field(default_factory=dict)
+
+    def add(self, step: Step | Apply, nanoseconds: int) -> None:
+        self.steps[step] = self.steps.get(step, 0) + nanoseconds
+
+
+class Watch:
+    """Times the steps and reference operations of an engine for as long as it is on."""
+
+    def __init__(self, engine: Any, record: Record) -> None:
+        self.native: Sequence[NativeSegment] = getattr(engine, "native", ())
+        self.engine = engine
+        self.record = record
+        self.watched: dict[Any, tuple[Plan, np.ndarray[Any, Any]]] = {}
+
+    def on(self) -> None:
+        """Watch every plan that there is now."""
+        if isinstance(self.engine, Engine):
+            self.engine.compute = self._compute
+        for native in self.native:
+            for plan, entry in native.entries.items():
+                if entry not in self.watched:
+                    times = np.zeros(max(len(plan.owners), 1), np.int64)
+                    self.watched[entry] = plan, times
+                    entry.set_times(times)
+
+    def off(self) -> None:
+        for entry in self.watched:
+            entry.set_times(None)
+        self.take()
+        self.watched.clear()
+        if isinstance(self.engine, Engine):
+            self.engine.compute = compute
+
+    def take(self) -> None:
+        """Move the times into the record."""
+        for plan, times in self.watched.values():
+            for step, nanoseconds in zip(plan.owners, times.tolist(), strict=False):
+                self.record.add(step, nanoseconds)
+            times[:] = 0
+
+    def plans(self) -> int:
+        """How many plans were made so far."""
+        return sum(native.plans_made for native in self.native)
+
+    def _compute(self, node: Apply, arrays: Sequence[Any]) -> list[Any]:
+        start = perf_counter_ns()
+        results = compute(node, arrays)
+        self.record.add(node, perf_counter_ns() - start)
+        return results
+
+
+class Recorder:
+    """Measures every call of a function made with `profile=True`."""
+
+    def __init__(self, engine: Any) -> None:
+        self.record = Record()
+        self.watch = Watch(engine, self.record)
+
+    def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """function(*args, **kwargs), measured; a call that makes a plan does not count."""
+        self.watch.on()
+        plans = self.watch.plans()
+        start = perf_counter_ns()
+        results = function(*args, **kwargs)
+        taken = perf_counter_ns() - start
+        if self.watch.plans() == plans:
+            self.record.calls += 1
+            self.record.nanoseconds += taken
+        return results
+
+
+class Profiler:
+    """`f.profile`: what a function's calls cost.
+
+    `f.profile(*args)` calls it with these arguments for a while and measures; the
+    shared variables keep their values.  Of a function made with `profile=True` every
+    call is measured, and `f.profile()` says what came together.
+    """
+
+    def __init__(self, function: Any) -> None:
+        self.function = function
+
+    def __call__(self, *args: Any, repeat: int | None = None, **kwargs: Any) -> Profile:
+        """The profile: of `repeat` calls with these arguments (by default as many as
+        about 0.3 seconds take), or without arguments of all calls so far.
+
+        Raises: ValueError without arguments where calls were not recorded.
+        """
+        function = self.function
+        given = bool(args or kwargs or repeat is not None)
+        recorder = function.recorder
+        if recorder is not None and not given:
+            recorder.watch.take()
+            return Profile(function, recorder.record)
+        if function.request.inputs and not given:
+            raise ValueError(
+                "nothing was recorded: call f.profile(*arguments), or make the function "
+                "with function(..., profile=True)"
+            )
+        return Profile(function, measure(function, args, kwargs, repeat))
+
+    def summary(
+        self, file: TextIO | None = None, n_ops_to_print: int = 20, **_: Any
+    ) -> None:
+        """Theano's name for printing the profile of the calls so far."""
+        (file or sys.stdout).write(self().text(n_ops_to_print) + "\n")
+
+    print_summary = summary
+
+
+def measure(
+    function: Any, args: Sequence[Any], kwargs: Mapping[str, Any], repeat: int | None
+) -> Record:
+    """Call the function again and again; its shared variables are put back."""
+    kept = [(shared, shared.get_value()) for shared in function.updates]
+    recorder, function.recorder = function.recorder, None
+    if recorder is not None:
+        recorder.watch.off()
+    record = Record()
+    watch = Watch(function.engine, record)
+    most = MOST_CALLS if repeat is None else repeat
+    try:
+        function(*args, **kwargs)  # makes the plan
+        watch.on()
+        end = perf_counter() + SECONDS
+        while record.calls < most:
+            start = perf_counter_ns()
+            function(*args, **kwargs)
+            record.nanoseconds += perf_counter_ns() - start
+            record.calls += 1
+            if repeat is None and record.calls >= FEWEST_CALLS and perf_counter() > end:
+                break
+    finally:
+        watch.off()
+        function.recorder = recorder
+        for shared, value in kept:
+            shared.set_value(value)
+    return record
+
+
+# ---- what is shown
+
+
+def row_of(step: Step | Apply, seconds: float) -> Row:
+    """A step as a row."""
+    if isinstance(step, Apply):
+        return Row(str(step.op), FALLBACK, seconds, [step])
+    if isinstance(step, CallStep):
+        return Row(
+            f"{step.nodes[0].op} ({step.routine})", "library", seconds, step.nodes
+        )
+    assert isinstance(step, LoopStep)
+    if all(output.value.op == "load" for output in step.kernel.outputs):
+        what = f"copy for {step.nodes[0].op}" if step.nodes else "copy of a result"
+        return Row(what, "copy", seconds, step.nodes)
+    return Row(names_of(step.nodes), "loop", seconds, step.nodes)
+
+
+def names_of(nodes: Sequence[Apply]) -> str:
+    """The operations of a loop: "exp, mul x 3, sum{axes=[1]}"."""
+    counted: dict[str, int] = {}
+    for node in nodes:
+        if not isinstance(node.op, (Cast, DimShuffle)):
+            counted[str(node.op)] = counted.get(str(node.op), 0) + 1
+    names = [f"{name} x {n}" if n > 1 else name for name, n in counted.items()]
+    text = ", ".join(names or [str(node.op) for node in nodes])
+    return text if len(text) <= LONGEST_NAME else text[: LONGEST_NAME - 3] + "..."
+
+
+class Profile:
+    """A measured function.
+
+    rows: its steps in the order in which they run, and the call itself at the end; they
+    add up to `seconds`, the time of one call (the mean of `calls`).  made: seconds that
+    `function()` took.  plans, planning: how many plans calls have made, and in how many
+    seconds, most of which is compiling.
+    """
+
+    def __init__(self, function: Any, record: Record) -> None:
+        engine = function.engine
+        native: Sequence[NativeSegment] = getattr(engine, "native", ())
+        self.name = repr(function)
+        self.calls = record.calls
+        self.made = function.made_seconds
+        self.plans = sum(one.plans_made for one in native)
+        self.planning = sum(one.planning_seconds for one in native)
+        calls = max(self.calls, 1)
+        self.seconds = record.nanoseconds / 1e9 / calls
+        order = sorted(record.steps, key=_positions(engine).__getitem__)
+        self.rows = [row_of(step, record.steps[step] / 1e9 / calls) for step in order]
+        rest = self.seconds - sum(row.seconds for row in self.rows)
+        what = OVERHEAD if native else "the whole graph, by NumPy"
+        self.rows.append(Row(what, "overhead" if native else FALLBACK, rest))
+
+    def by_line(self) -> list[tuple[str, float]]:
+        """(the user's line, seconds for each call), the most costly first.  What is fused
+        of several lines is shared out by the number of operations."""
+        found: dict[str, float] = {}
+        for row in self.rows:
+            texts = [_line(node.origin) or "made by symnet" for node in row.nodes]
+            texts = texts or [row.operation]
+            for text in texts:
+                found[text] = found.get(text, 0.0) + row.seconds / len(texts)
+        return sorted(found.items(), key=lambda item: -item[1])
+
+    def by_operation(self) -> list[tuple[str, float]]:
+        """(operations and their kind, seconds for each call), the most costly first."""
+        found: dict[str, float] = {}
+        for row in self.rows:
+            text = f"{row.operation} [{row.kind}]"
+            found[text] = found.get(text, 0.0) + row.seconds
+        return sorted(found.items(), key=lambda item: -item[1])
+
+    def head(self) -> list[str]:
+        """The first lines: what was measured, and what came before."""
+        made = f"made in {time_text(self.made)}"
+        if self.plans:
+            many = f"{self.plans} plan{'s' if self.plans > 1 else ''}"
+            made += f"; {many}, with machine code, in {time_text(self.planning)}"
+        return [f"{self.name}: {self.calls} calls of {time_text(self.seconds)}", made]
+
+    def text(self, most: int = 20) -> str:
+        """The profile as text, with so many rows in each table."""
+        lines = self.head()
+        steps = sorted(self.rows, key=lambda row: -row.seconds)
+        shown = [
+            (f"{row.operation} [{row.kind}]", row.seconds, _line(row.origin))
+            for row in steps
+        ]
+        lines += ["", *self._table("step", shown, most)]
+        by_line = [(text, seconds, "") for text, seconds in self.by_line()]
+        lines += ["", *self._table("line", by_line, most)]
+        return "\n".join(lines)
+
+    def _table(
+        self, title: str, rows: Sequence[tuple[str, float, str]], most: int
+    ) -> list[str]:
+        width = max([len(text) for text, _, _ in rows[:most]])
+        lines = [f" share       time  {title}"]
+        for text, seconds, more in rows[:most]:
+            line = f"{self.share(seconds):5.1f}%  {time_text(seconds):>9}  "
+            lines.append((line + f"{text:<{width}}  {more}").rstrip())
+        if len(rows) > most:
+            rest = sum(seconds for _, seconds, _ in rows[most:])
+            what = f"{len(rows) - most} more"
+            lines.append(f"{self.share(rest):5.1f}%  {time_text(rest):>9}  {what}")
+        return lines
+
+    def share(self, seconds: float) -> float:
+        return 100 * seconds / self.seconds if self.seconds else 0.0
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def __repr__(self) -> str:
+        return (
+            f"<Profile of {self.name}, {self.calls} calls of {time_text(self.seconds)}>"
+        )
+
+    def _repr_html_(self) -> str:
+        head = "<br>".join(map(escape, self.head()))
+        cell = 'style="text-align:left;padding:2px 10px"'
+        rows = [
+            f"<tr><td {cell}>{_bar(self.share(row.seconds))}</td>"
+            f"<td {cell}>{time_text(row.seconds)}</td><td {cell}>{escape(row.operation)}</td>"
+            f"<td {cell}>{row.kind}</td><td {cell}>{escape(_line(row.origin))}</td></tr>"
+            for row in sorted(self.rows, key=lambda row: -row.seconds)
+        ]
+        titles = ("share", "time", "operation", "kind", "your line")
+        header = "".join(f"<th {cell}>{title}</th>" for title in titles)
+        return f"<p>{head}</p><table><tr>{header}</tr>{''.join(rows)}</table>"
+
+
+def _bar(percent: float) -> str:
+    width = max(round(1.2 * percent), 1)
+    return (
+        f'<span style="display:inline-block;height:0.7em;width:{width}px;'
+        f'background:#2f6fb7"></span> {percent:.1f}%'
+    )
+
+
+def _positions(engine: Any) -> dict[Any, int]:
+    """The order in which an engine runs its steps."""
+    found: dict[Any, int] = {}
+    if isinstance(engine, Engine):
+        for segment, native in zip(engine.segments, engine.native, strict=True):
+            steps: Iterable[Any] = [*native.program.steps, *segment.reference]
+            for step in steps:
+                found[step] = len(found)
+    return found
+
+
+def _line(origin: Origin | None) -> str:
+    """A line of the user's program: its file without folders, and how it begins."""
+    if origin is None:
+        return ""
+    role = f"{origin.role} of " if origin.role else ""
+    name = origin.filename.replace("\\", "/").rsplit("/", 1)[-1]
+    text = (
+        origin.text
+        if len(origin.text) <= LONGEST_LINE
+        else f"{origin.text[:LONGEST_LINE]}..."
+    )
+    return f"{role}{name}:{origin.line}" + (f": {text}" if text else "")
+
+
+def time_text(seconds: float) -> str:
+    """A time with three figures and its unit."""
+    for unit, size in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
+        if abs(seconds) >= size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds * 1e9:.0f} ns"
