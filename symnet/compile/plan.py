@@ -34,6 +34,7 @@ class Plan:
     shapes: dict[Any, tuple[int, ...]]  # of the leaves
     outputs: Sequence[tuple[str, tuple[int, ...]]]  # dtype and shape
     steps: Sequence[Step]
+    tasks: Sequence[Task]  # of the steps
 
     @property
     def owners(self) -> list[Step]:
@@ -231,15 +232,16 @@ class Binding:
 
     def plan(self) -> Plan:
         program = self.program
+        tasks = [self._task(step) for step in program.steps]
         loaded = self.device.load(
-            [self._task(step) for step in program.steps],
+            tasks,
             self.arena_bytes,
             [constant.data for constant in program.constants],
             self.parameters,
             len(self.planner.bases),
         )
         outputs = [(o.dtype, self.shape(o.sizes)) for o in program.outputs]
-        return Plan(loaded, self.shapes, outputs, program.steps)
+        return Plan(loaded, self.shapes, outputs, program.steps, tasks)
 
     def _task(self, step: Step) -> Task:
         places = [self._place(view) for view in _step_views(step)]
@@ -266,8 +268,7 @@ class Binding:
             leaf = home.leaf if home.leaf is not None else ("output", home.position)
             return Place("base", self.planner.bases[leaf], offset, follows)
         if home.kind == "temporary":
-            assert follows < 0, "temporaries do not move"
-            return Place("arena", 0, self.offsets[home] + offset)
+            return Place("arena", self.offsets[home], offset, follows)
         kind = "constant" if home.kind == "constant" else "parameter"
         return Place(kind, home.position, offset, follows)
 
