@@ -150,7 +150,7 @@ class CpuProgram:
 
     def _start(self, place: Place) -> int:
         if place.kind == "arena":
-            return aligned(self.arena)
+            return aligned(self.arena) + place.number
         if place.kind == "constant":
             return int(self.constants[place.number].ctypes.data)
         return int(self.parameters.ctypes.data)

@@ -18,7 +18,7 @@ from symnet.kernels.loops import Kernel
 class Place:
     """Where a pointer of a task points, `offset` bytes behind the start of
     "base"      an array of the call, by number;
-    "arena"     the memory for temporaries;
+    "arena"     the memory for temporaries, `number` bytes behind its start;
     "constant"  a constant, by number;
     "parameter" the host integers that kernels read.
     With `follows` >= 0 the offset is replaced at each call by that one of its offsets.
