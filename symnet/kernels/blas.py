@@ -1,4 +1,4 @@
-"""Which BLAS is called, and with how many threads.
+"""Which BLAS is called, and how it is kept from using threads of its own.
 
 NumPy's wheels carry an OpenBLAS, which is in the process already, and newer than the one
 in SciPy's (measured: a product of 20 x 784 and 784 x 500 took 135 microseconds with
@@ -8,16 +8,24 @@ pointers that `scipy.linalg.cython_blas` publishes for compiled code are taken.
 
 from __future__ import annotations
 
-import atexit
 import ctypes
+import os
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import numpy as np
 
-from symnet.config import config
-from symnet.kernels import threads
+from symnet.kernels.llvm.native import native
+from symnet.kernels.llvm.words import (
+    Symbol,
+    call,
+    compare_exchange,
+    exchange,
+    load,
+    pause,
+    store,
+)
 
 # How builds of OpenBLAS name their functions: before the name, and behind it.  Those
 # with 64 take 64-bit integers; the words of a step serve both (little-endian).
@@ -77,7 +85,7 @@ def blas_address(name: str) -> int:
     Raises: KeyError for an unknown name; RuntimeError where there is no BLAS with
     integers of C.
     """
-    share_threads()
+    prepare_serial()
     found = openblas()
     return found.routine(name) if found is not None else _from_scipy(name)
 
@@ -104,33 +112,77 @@ def _control(what: str) -> Any:
     return None if found is None else found.control(what)
 
 
-def set_blas_threads(count: int) -> bool:
-    """Let the BLAS use `count` threads, here and in NumPy; whether it could be told."""
-    function = _control("set_num_threads")
-    if function is not None:
-        function(count)
-    return function is not None
-
-
 def blas_threads() -> int | None:
-    """How many threads the BLAS uses; None where it does not say."""
+    """How many threads the BLAS uses by itself; None where it does not say."""
     function = _control("get_num_threads")
     return None if function is None else int(function())
 
 
-@cache
-def share_threads() -> bool:
-    """Let the BLAS use the threads of our loops; whether it can.
+# ---- products without the BLAS's own threads
+#
+# OpenBLAS's threads work on one product together and wait for each other: where another
+# process has one of the processors, a product of 0.1 milliseconds takes 10 (measured).
+# They also go on spinning for a tenth of a second, in the way of the next loop.  So large
+# products are cut into blocks (`kernels.calls`), each done by one thread of our pool, and
+# meanwhile the BLAS is told to use one thread; afterwards NumPy has its threads again.
 
-    Its own threads wait for the next product by spinning for a tenth of a second: a
-    parallel loop in between then runs at half its speed (measured: a product of 77
-    microseconds and a loop of 144 took 400 together, with shared threads 230).
-    """
-    if config.num_threads:
-        set_blas_threads(config.num_threads)
-    setter = _control("set_threads_callback_function")
-    if not threads.POOLED or blas_threads() in (None, 1) or setter is None:
+_memory = (ctypes.c_int64 * 8)()
+SERIAL = Symbol("symnet serial blas", ctypes.addressof(_memory))
+LOCK, DEPTH, SAVED, GETTER, SETTER = range(5)
+LOWER_HALF = 0xFFFFFFFF
+
+
+@native
+def lock_serial() -> int:
+    while not compare_exchange(SERIAL, LOCK, 0, 1):
+        pause()
+    return 0
+
+
+@native
+def enter_serial() -> int:
+    """From here on the BLAS uses one thread, until as many have left as have entered."""
+    if load(SERIAL, SETTER) == 0:
+        return 0
+    lock_serial()
+    if load(SERIAL, DEPTH) == 0:
+        store(SERIAL, SAVED, call(load(SERIAL, GETTER)) & LOWER_HALF)
+        call(load(SERIAL, SETTER), 1)
+    store(SERIAL, DEPTH, load(SERIAL, DEPTH) + 1)
+    exchange(SERIAL, LOCK, 0)
+    return 0
+
+
+@native
+def leave_serial() -> int:
+    """The other end of `enter_serial`."""
+    if load(SERIAL, SETTER) == 0:
+        return 0
+    lock_serial()
+    store(SERIAL, DEPTH, load(SERIAL, DEPTH) - 1)
+    if load(SERIAL, DEPTH) == 0:
+        call(load(SERIAL, SETTER), load(SERIAL, SAVED))
+    exchange(SERIAL, LOCK, 0)
+    return 0
+
+
+@cache
+def prepare_serial() -> bool:
+    """Find the functions that `enter_serial` needs; whether the BLAS has them."""
+    getter, setter = _control("get_num_threads"), _control("set_num_threads")
+    if getter is None or setter is None:
         return False
-    setter(ctypes.c_void_p(threads.parallel_jobs.address))
-    atexit.register(setter, ctypes.c_void_p(None))  # machine code will be unloaded
+    _memory[GETTER] = ctypes.cast(getter, ctypes.c_void_p).value or 0
+    _memory[SETTER] = ctypes.cast(setter, ctypes.c_void_p).value or 0
     return True
+
+
+if hasattr(os, "register_at_fork"):
+    # A thread of the parent that was inside is not there to leave.
+    os.register_at_fork(after_in_child=lambda: _reset())
+
+
+def _reset() -> None:
+    if _memory[DEPTH] and _memory[SETTER]:
+        _control("set_num_threads")(int(_memory[SAVED]))
+    _memory[LOCK] = _memory[DEPTH] = 0

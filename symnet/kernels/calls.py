@@ -14,9 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from symnet.kernels.blas import blas_address
+from symnet.config import config
+from symnet.kernels import threads
+from symnet.kernels.blas import blas_address, enter_serial, leave_serial
 from symnet.kernels.llvm.native import native
-from symnet.kernels.llvm.words import C_LIBRARY, External, call, load
+from symnet.kernels.llvm.words import C_LIBRARY, External, call, load, stack, store
 
 LETTERS = {"float32": "s", "float64": "d", "complex64": "c", "complex128": "z"}
 # Measured: below so many multiplications BLAS has a fast way for small products, above
@@ -27,9 +29,11 @@ CALL_NS = 20.0
 BYTES_PER_NS = 8.0
 PARALLEL_NS = 50_000.0  # work that pays for threads
 # OpenBLAS never uses threads for so few multiplications (its limits are 262144, and 9216
-# for vectors); a product that might must not run in a chunk of our own loops.
-SHARED_WORK = 131_072
-SHARED_VECTOR_WORK = 9_000
+# for vectors).
+ALONE_WORK = 131_072
+ALONE_VECTOR_WORK = 9_000
+BLOCK_WORK = 2_000_000  # multiplications in a block that is worth a thread
+LANES = 16  # blocks end at a whole vector
 
 
 class StridesError(ValueError):
@@ -67,8 +71,12 @@ LEAD_A, LEAD_B, LEAD_C = 6, 7, 8
 ALPHA, BETA = 9, 11  # the numbers, up to two words each
 A, B, C = 13, 14, 15  # pointers
 ALPHA_POINTER, BETA_POINTER = 16, 17  # where the numbers are instead, or 0
-RANK = 18  # loops around; for each size, stride of A, of B, of C
-LOOPS = 19
+# A large product is cut into blocks: of the words M and N, the one at SPLIT is the size
+# of a block, and FULL the whole.
+SPLIT, FULL = 18, 19
+ALONE = 20  # whether the BLAS has to be told to use one thread
+RANK = 21  # loops around; for each size, stride of A, of B, of C
+LOOPS = 22
 LOOP_WORDS = 4
 
 
@@ -93,17 +101,35 @@ def scalar_address(arguments: int, pointer: int, number: int) -> int:
 
 
 @native
+def fit_block(arguments: int, item: int, sizes: int) -> int:
+    """Put M and N of block `item` into the words of `sizes`: the last may be smaller."""
+    store(sizes, 0, load(arguments, M))
+    store(sizes, 1, load(arguments, N))
+    split = load(arguments, SPLIT)
+    if split != 0:
+        block = load(arguments, split)
+        left = load(arguments, FULL) - item * block
+        if left < block:
+            store(sizes, split - M, left)
+    return 0
+
+
+@native
 def gemm(arguments: int, begin: int, end: int) -> int:
     """Matrix times matrix, for items `begin` to `end` of the loops around."""
     alpha = scalar_address(arguments, ALPHA_POINTER, ALPHA)
     beta = scalar_address(arguments, BETA_POINTER, BETA)
+    sizes = stack(2)
+    if load(arguments, ALONE) != 0:
+        enter_serial()
     for item in range(begin, end):
+        fit_block(arguments, item, sizes)
         call(
             load(arguments, ROUTINE),
             arguments + 8 * TRANSPOSE_A,
             arguments + 8 * TRANSPOSE_B,
-            arguments + 8 * M,
-            arguments + 8 * N,
+            sizes,
+            sizes + 8,
             arguments + 8 * K,
             alpha,
             load(arguments, A) + matrix_offset(arguments, 1, item),
@@ -114,6 +140,8 @@ def gemm(arguments: int, begin: int, end: int) -> int:
             load(arguments, C) + matrix_offset(arguments, 3, item),
             arguments + 8 * LEAD_C,
         )
+    if load(arguments, ALONE) != 0:
+        leave_serial()
     return 0
 
 
@@ -123,12 +151,16 @@ def gemv(arguments: int, begin: int, end: int) -> int:
     step LEAD_B, C the result with step LEAD_C."""
     alpha = scalar_address(arguments, ALPHA_POINTER, ALPHA)
     beta = scalar_address(arguments, BETA_POINTER, BETA)
+    sizes = stack(2)
+    if load(arguments, ALONE) != 0:
+        enter_serial()
     for item in range(begin, end):
+        fit_block(arguments, item, sizes)
         call(
             load(arguments, ROUTINE),
             arguments + 8 * TRANSPOSE_A,
-            arguments + 8 * M,
-            arguments + 8 * N,
+            sizes,
+            sizes + 8,
             alpha,
             load(arguments, A) + matrix_offset(arguments, 1, item),
             arguments + 8 * LEAD_A,
@@ -138,6 +170,8 @@ def gemv(arguments: int, begin: int, end: int) -> int:
             load(arguments, C) + matrix_offset(arguments, 3, item),
             arguments + 8 * LEAD_C,
         )
+    if load(arguments, ALONE) != 0:
+        leave_serial()
     return 0
 
 
@@ -240,24 +274,66 @@ def gemm_step(
         if vector
         else _head(dtype, m, n, k, a, b, c)
     )
+    work = m * n * k
+    alone = work >= (ALONE_VECTOR_WORK if min(m, n) == 1 else ALONE_WORK)
+    blocks = _Blocks(0, 0, ())
+    if not loops:
+        blocks = _cut(head, vector, work, np.dtype(dtype).itemsize)
+        loops = blocks.loops
+    else:
+        loops = [(size, *(steps[i] for i in head.order)) for size, *steps in loops]
     words = [
         *head.words,
         *_number_words(alpha, dtype), *_number_words(beta, dtype),
         *[0] * 5,
-        len(loops),
-        *[word for size, *steps in loops for word in (size, *(steps[i] for i in head.order))],
+        blocks.split, blocks.full, int(alone), len(loops),
+        *[word for loop in loops for word in loop],
     ]  # fmt: skip
+    if blocks.split:
+        words[blocks.split] = blocks.size
     slots = [(A, B, C)[head.order.index(operand)] for operand in range(3)]
     slots += [ALPHA_POINTER] * (alpha is None) + [BETA_POINTER] * (beta is None)
     total = math.prod(size for size, *_ in loops)
-    cost = CALL_NS + 2.0 * m * n * k / FLOPS_PER_NS[dtype]
-    # Large products are made by several threads each, small ones are shared out.
-    shared = m * n * k < (SHARED_VECTOR_WORK if min(m, n) == 1 else SHARED_WORK)
-    grain = max(1, int(PARALLEL_NS / cost)) if shared else max(1, total)
+    cost = CALL_NS + 2.0 * work / FLOPS_PER_NS[dtype] / (total if blocks.split else 1)
+    grain = 1 if blocks.split else max(1, int(PARALLEL_NS / cost))
     address = (gemv if vector else gemm).address
-    return CallArrangement(
-        address, tuple(words), tuple(slots), total, grain, cost * total
-    )
+    return CallArrangement(address, tuple(words), tuple(slots), total, grain, cost * total)
+
+
+@dataclass(frozen=True)
+class _Blocks:
+    """How one product is cut: the word that is split (M, N, or 0 for not at all), its
+    whole size, and the loop over the blocks (as in `gemm_step`, in BLAS's order)."""
+
+    split: int
+    full: int
+    loops: Sequence[tuple[int, ...]]
+    size: int = 0
+
+
+def _cut(head: _Head, vector: bool, work: int, item: int) -> _Blocks:
+    """Blocks along the larger side of C: one for each thread, if they have enough to do."""
+    words = head.words
+    sides = (words[M], words[N])
+    count = min(threads.use(config.num_threads), work // BLOCK_WORK)
+    if vector:
+        split = N if words[TRANSPOSE_A] == ord("T") else M
+    else:
+        split = M if sides[0] >= sides[1] else N
+    full = words[split]
+    size = -(-full // max(count, 1) // LANES) * LANES
+    if count < 2 or size >= full:
+        return _Blocks(0, 0, ())
+    transposed_a, transposed_b = (words[t] == ord("T") for t in (1, 2))
+    step_a = step_b = step_c = 0
+    if vector:  # A is M x N; C has steps of LEAD_C
+        step_a, step_c = words[LEAD_A] if split == N else 1, words[LEAD_C]
+    elif split == M:
+        step_a, step_c = words[LEAD_A] if transposed_a else 1, 1
+    else:
+        step_b, step_c = 1 if transposed_b else words[LEAD_B], words[LEAD_C]
+    steps = (step_a * size * item, step_b * size * item, step_c * size * item)
+    return _Blocks(split, full, [(-(-full // size), *steps)], size)
 
 
 @dataclass(frozen=True)

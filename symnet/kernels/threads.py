@@ -8,8 +8,6 @@ usually follows at once) and then sleeps in the kernel.  Nobody waits for the po
 it is in use, in a nested loop or another Python thread's, the caller does all the work
 itself.  Which thread does a chunk never changes a result.
 
-The BLAS can be given the same pool (`parallel_jobs`): threads of its own would go on
-spinning after each matrix product and keep the processors from the next loop.
 
 Outside Linux, and after a failure to start threads, loops run serially.
 """
@@ -203,43 +201,6 @@ def parallel_for(function: int, arguments: int, total: int, grain: int) -> int:
     status = share(function, arguments, total, size + 1, threads)
     exchange(POOL, BUSY, 0)
     return status
-
-
-@native
-def do_jobs(arguments: int, begin: int, end: int) -> int:
-    """The body of `parallel_jobs`: [function, bytes of a job, first job, extra]."""
-    for k in range(begin, end):
-        job = load(arguments, 2) + k * load(arguments, 1)
-        call(load(arguments, 0), k, job, load(arguments, 3))
-    return 0
-
-
-@native
-def parallel_jobs(
-    together: int, function: int, count: int, size: int, jobs: int, extra: int
-) -> int:
-    """Do `count` jobs all at the same time: function(k, jobs + k * size, extra).
-
-    In the form of a threads callback of OpenBLAS, whose jobs wait for each other, so
-    each must have a thread; and whose scratch memory belongs to k, so that only one call
-    may run at a time.  Therefore this waits for the pool, and the chunks of a parallel
-    loop must never come here.
-    """
-    arguments = stack(4)
-    store(arguments, 0, function)
-    store(arguments, 1, size)
-    store(arguments, 2, jobs)
-    store(arguments, 3, extra & LOWER_HALF)
-    count = count & LOWER_HALF  # a C int: the upper half is undefined
-    while not compare_exchange(POOL, BUSY, 0, 1):
-        pause()
-        if POOLED:
-            sched_yield()
-    while not start_workers(count):  # nothing else can be done without them
-        pause()
-    share(do_jobs.address, arguments, count, 1, count)
-    exchange(POOL, BUSY, 0)
-    return 0
 
 
 @native

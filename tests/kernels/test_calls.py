@@ -14,7 +14,7 @@ import pytest
 from numpy import linalg
 
 from symnet.kernels import threads
-from symnet.kernels.blas import blas_address, blas_threads, set_blas_threads, share_threads
+from symnet.kernels.blas import blas_address, blas_threads, enter_serial, leave_serial
 from symnet.kernels.calls import (
     StridesError,
     copy_step,
@@ -229,7 +229,6 @@ def test_threaded_products_of_several_python_threads():
 
 
 def test_linear_algebra_of_numpy_goes_on_working():
-    share_threads()
     rng = np.random.default_rng(4)
     a = rng.standard_normal((400, 400))
     spd = a @ a.T + 400 * np.eye(400)
@@ -278,14 +277,40 @@ def test_the_blas_still_works_when_the_interpreter_ends():
     assert out.split() == ["late", "late"]
 
 
-def test_threads_of_the_blas():
+def test_the_blas_has_its_threads_back():
+    blas_address("dgemm")
     before = blas_threads()
     if before is None:
-        assert not set_blas_threads(1)
         return
-    assert set_blas_threads(1)
+    enter_serial()
+    enter_serial()
     assert blas_threads() == 1
-    set_blas_threads(before)
+    leave_serial()
+    assert blas_threads() == 1
+    leave_serial()
+    assert blas_threads() == before
+    assert large_products(2, 0) and blas_threads() == before
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64"])
+@pytest.mark.parametrize("m, n, k", [(20, 500, 784), (784, 500, 20), (333, 211, 200),
+                                     (3000, 1, 2000), (1, 3000, 2000)])  # fmt: skip
+@pytest.mark.parametrize("turned", [0, 1, 2, 3, 4, 7])
+def test_products_in_blocks(dtype, m, n, k, turned):
+    """Cut for several threads, in every layout; C counts, too."""
+    rng = np.random.default_rng(m)
+    shapes = [(m, k), (k, n), (m, n)]
+    a, b, c = (
+        rng.standard_normal(s[::-1] if turned >> i & 1 else s).astype(dtype)
+        for i, s in enumerate(shapes)
+    )
+    a, b, c = (x.T if turned >> i & 1 else x for i, x in enumerate((a, b, c)))
+    want = 2 * np.einsum("ik,kj->ij", a, b, optimize=True) + 0.5 * c
+    step = gemm_step(dtype, m, n, k, a.strides, b.strides, c.strides, 2.0, 0.5)
+    assert (step.total > 1) == (threads.wanted(0) > 1)
+    assert run_step(step, [x.ctypes.data for x in (a, b, c)]) == 0
+    tolerance = 1e-3 if dtype != "float64" else 1e-10
+    np.testing.assert_allclose(c, want, rtol=tolerance, atol=tolerance * np.abs(want).max())
 
 
 @pytest.mark.parametrize("count", [0, 1, 1000, 3_000_000])

@@ -109,48 +109,6 @@ def test_many_loops_in_a_row():
     assert (marks == 3000).all()
 
 
-@native
-def meet(number: int, job: int, extra: int) -> int:
-    """A job that ends only when all have begun: [how many, begun, numbers seen...]."""
-    shared = load(job, 0)
-    atomic_add(shared, 1, 1)
-    store(shared, 2 + number, load(shared, 2 + number) + extra)
-    while atomic_load(shared, 1) < load(shared, 0):
-        pause()
-    return 0
-
-
-@pytest.mark.skipif(not threads.POOLED, reason="no pool on this system")
-@pytest.mark.parametrize("count", [1, 2, 4, 7])
-def test_jobs_run_all_at_once(count):
-    for _ in range(20):
-        shared = np.array([count, 0] + [0] * count)
-        jobs = np.full((count, 3), shared.ctypes.data)
-        threads.parallel_jobs(1, meet.address, count | 5 << 32, 24, jobs.ctypes.data, 9)
-        assert shared.tolist() == [count, count] + [9] * count
-    assert (loop(1000, 1)[0] == 1).all()
-
-
-@pytest.mark.skipif(not threads.POOLED, reason="no pool on this system")
-def test_jobs_of_several_callers_follow_each_other():
-    wrong = []
-
-    def use_pool():
-        for _ in range(20):
-            shared = np.array([3, 0, 0, 0, 0])
-            jobs = np.full((3, 1), shared.ctypes.data)
-            threads.parallel_jobs(1, meet.address, 3, 8, jobs.ctypes.data, 1)
-            if shared.tolist() != [3, 3, 1, 1, 1] or not (loop(300, 1)[0] == 1).all():
-                wrong.append(shared.tolist())
-
-    users = [threading.Thread(target=use_pool) for _ in range(3)]
-    for user in users:
-        user.start()
-    for user in users:
-        user.join()
-    assert not wrong
-
-
 def test_nested_loops_run_in_their_caller():
     marks = np.zeros((20, 100), np.int64)
     blocks = np.array([[row.ctypes.data, -1, 0] for row in marks])
