@@ -32,7 +32,7 @@ PARALLEL_NS = 50_000.0  # work that pays for threads
 # for vectors).
 ALONE_WORK = 131_072
 ALONE_VECTOR_WORK = 9_000
-BLOCK_WORK = 2_000_000  # multiplications in a block that is worth a thread
+BLOCK_WORK = 1_000_000  # multiplications in a block that is worth a thread
 LANES = 16  # blocks end at a whole vector
 
 
