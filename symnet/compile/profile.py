@@ -209,7 +209,10 @@ def row_of(step: Step | Apply, seconds: float) -> Row:
             f"{step.nodes[0].op} ({step.routine})", "library", seconds, step.nodes
         )
     assert isinstance(step, LoopStep)
-    if all(output.value.op == "load" for output in step.kernel.outputs):
+    if all(
+        output.value.op == "load" and not output.indices
+        for output in step.kernel.outputs
+    ):
         what = f"copy for {step.nodes[0].op}" if step.nodes else "copy of a result"
         return Row(what, "copy", seconds, step.nodes)
     return Row(names_of(step.nodes), "loop", seconds, step.nodes)

@@ -1,0 +1,187 @@
+"""Every stage of a function's compilation: `python -m symnet.debug FILE.py:NAME`.
+
+    python -m symnet.debug tutorials/logistic.py:train
+    python -m symnet.debug tutorials/logistic.py:train --stage simplify --diff
+    python -m symnet.debug package.module:make_step --shapes x=20,784 y=20 --stage plan
+
+FILE.py is run, or MODULE imported; NAME is a compiled function in it, a variable, or
+something that returns one of these when called without arguments.  Sizes are needed for
+the plan and what follows from it: those of the last call that the file made, or those
+given by --shapes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import runpy
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from symnet.compile.function import Function, function
+from symnet.graph.traverse import leaves
+from symnet.graph.variables import Constant, Variable, describe
+from symnet.printing.stages import PASS_NAMES, STAGE_NAMES, Stages
+from symnet.shared import SharedVariable
+
+LARGE = ("asm",)  # printed only when asked for
+
+
+class UsageError(ValueError):
+    """What was asked for is not there, or lacks something."""
+
+
+def load(target: str) -> Function:
+    """The function that "FILE.py:NAME" or "MODULE:NAME" names.
+
+    Raises: UsageError for another form of target, a file or name that is not there, and
+    what is no function.
+    """
+    place, _, name = target.rpartition(":")
+    if not place or not name:
+        raise UsageError(f"{target!r}: say FILE.py:NAME or MODULE:NAME")
+    found: Any
+    if place.endswith(".py"):
+        if not Path(place).is_file():
+            raise UsageError(f"there is no file {place}")
+        sys.path.insert(0, str(Path(place).resolve().parent))
+        found = SimpleNamespace(**runpy.run_path(place, run_name=Path(place).stem))
+    else:
+        sys.path.insert(0, os.getcwd())
+        found = importlib.import_module(place)
+    for part in name.split("."):
+        if not hasattr(found, part):
+            raise UsageError(f"{target}: there is no {part!r}")
+        found = getattr(found, part)
+    return as_function(found, target)
+
+
+def as_function(found: Any, target: str) -> Function:
+    """A compiled function from what was found: itself, what it returns, or a function
+    of a variable's inputs."""
+    if not isinstance(found, (Function, Variable)) and callable(found):
+        found = found()
+    if isinstance(found, Variable):
+        inputs = [
+            v for v in leaves([found]) if not isinstance(v, (Constant, SharedVariable))
+        ]
+        return function(inputs, found)
+    if not isinstance(found, Function):
+        raise UsageError(
+            f"{target} is no compiled function or variable, but {found!r:.80}"
+        )
+    return found
+
+
+def read_shapes(texts: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    """Shapes from "x=20,784"; "x=" is a scalar's.  Raises: UsageError."""
+    shapes = {}
+    for text in texts:
+        name, sign, sizes = text.partition("=")
+        if not sign:
+            raise UsageError(f"--shapes {text!r}: say NAME=SIZE,SIZE,...")
+        shapes[name] = tuple(int(size) for size in sizes.split(",") if size)
+    return shapes
+
+
+def call_once(f: Function, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Call the function with arrays of ones of these shapes; shared variables are put
+    back afterwards.
+
+    Raises: UsageError where a shape is missing, or given for no input.
+    """
+    names = [one.name or describe(one.variable) for one in f.request.inputs]
+    unknown = set(shapes) - set(names)
+    if unknown:
+        raise UsageError(
+            f"--shapes: no input {', '.join(sorted(unknown))}; there are {names}"
+        )
+    arrays = []
+    for name, one, default in zip(names, f.request.inputs, f.defaults, strict=True):
+        kind = one.variable.type
+        shape = shapes.get(name, kind.shape)
+        if None in shape and default is None:
+            raise UsageError(
+                f"the sizes of {name} are not known: add --shapes {name}=..."
+            )
+        # Ones are valid positions of nearly every array, and have logarithms.
+        known = None not in shape
+        arrays.append(np.ones(shape, kind.dtype) if known else default)
+    kept = [(shared, shared.get_value()) for shared in f.updates]
+    try:
+        f(*arrays)
+    finally:
+        for shared, value in kept:
+            shared.set_value(value)
+
+
+def explain(
+    f: Function, stages: Sequence[str] = (), diff: bool = False, assembly: bool = False
+) -> str:
+    """The stages of a function as one text.
+
+    stages: their names; all when empty (the assembly only if `assembly`).
+    diff: passes show what they changed.
+    Raises: UsageError for a name that is no stage.
+    """
+    unknown = [name for name in stages if name not in STAGE_NAMES]
+    if unknown:
+        raise UsageError(
+            f"no stage {', '.join(unknown)}; there are {', '.join(STAGE_NAMES)}"
+        )
+    found = Stages(f)
+    names = stages or [n for n in found.sections if n not in LARGE or assembly]
+    parts = []
+    for name in names:
+        if name not in found.sections:
+            text = f"{f.mode} does not run this pass"
+        else:
+            text = (
+                found.difference(name)
+                if diff and name in PASS_NAMES
+                else found.text(name)
+            )
+        parts.append(
+            f"==== {name} " + "=" * max(72 - len(name), 4) + f"\n{text.rstrip()}\n"
+        )
+    return "\n".join(parts)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command.  Returns its exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m symnet.debug",
+        description="Print every stage of the compilation of a function.",
+        epilog=f"stages: {', '.join(STAGE_NAMES)}",
+    )
+    add = parser.add_argument
+    add("target", help="FILE.py:NAME or MODULE:NAME")
+    one, shapes = (
+        "only this stage (may be repeated)",
+        "call once with ones of these shapes",
+    )
+    add("--stage", action="append", default=[], metavar="NAME", help=one)
+    add("--diff", action="store_true", help="show what each pass changed")
+    add("--shapes", nargs="+", default=[], metavar="x=20,784", help=shapes)
+    add("--asm", action="store_true", help="print assembly, too")
+    options = parser.parse_args(arguments)
+    try:
+        f = load(options.target)
+        if options.shapes:
+            call_once(f, read_shapes(options.shapes))
+        text = explain(f, options.stage, options.diff, options.asm)
+    except UsageError as error:
+        print(f"{parser.prog}: {error}", file=sys.stderr)
+        return 2
+    print(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,383 @@
+"""Every stage of a function's compilation as text: what the debugger and tests print.
+
+From the graph as it was written, through every pass, the loops into which operations are
+fused, the program's steps and their sizes, to LLVM IR and assembly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from difflib import unified_diff
+from typing import Any
+
+import llvmlite.binding as llvm
+
+from symnet.compile.engine import Engine, NativeSegment
+from symnet.compile.function import Function
+from symnet.compile.fuse import Cluster, fuse
+from symnet.compile.infer import HostArgument, Inference
+from symnet.compile.lower import needed_nodes
+from symnet.compile.passes import PASSES, rewrite_graph
+from symnet.compile.plan import Plan
+from symnet.compile.profile import row_of, time_text
+from symnet.compile.program import LoopStep, Step
+from symnet.compile.rewrite import Trace
+from symnet.compile.segments import Segment
+from symnet.graph.traverse import Graph
+from symnet.graph.variables import Apply, Variable, describe
+from symnet.kernels.layout import Arrangement
+from symnet.kernels.llvm.emit import emit
+from symnet.kernels.llvm.machine import machine
+from symnet.kernels.loops import Kernel, Scalar, walk
+from symnet.kernels.views import Size, View
+from symnet.printing.roots import is_number, type_text
+from symnet.shared import SharedVariable
+
+SIGNS = {"add": "+", "sub": "-", "mul": "*", "floordiv": "//", "mod": "%"}
+LONGEST_SIZE = 60
+
+
+class Listing:
+    """Graphs as lists of operations, `%3 = mul %1 %2`.
+
+    What is computed in the same way has the same number in every graph, so that lists
+    can be compared.
+    """
+
+    def __init__(self) -> None:
+        self.numbers: dict[Variable, str] = {}
+        self.known: dict[Any, Variable] = {}  # operation and names of inputs -> result
+        self.present: set[Variable] = set()
+        self.count = 0
+
+    def name(self, variable: Variable) -> str:
+        """A leaf by its name or value, a result by its number."""
+        if is_number(variable):
+            return str(variable.data.item())
+        if variable.owner is None and (variable.name or hasattr(variable, "data")):
+            return describe(variable)
+        if variable not in self.numbers:
+            self.numbers[variable] = self._number(variable)
+        return self.numbers[variable]
+
+    def _number(self, variable: Variable) -> str:
+        node = variable.owner
+        if node is not None:
+            # Only one level: the inputs have their numbers, or get new ones.
+            names = [self.numbers.get(v) or self._leaf_name(v) for v in node.inputs]
+            key = (node.op, *names, variable.index)
+            same = self.known.setdefault(key, variable)
+            if same is not variable and same not in self.present:
+                return self.numbers[same]
+        self.count += 1
+        return f"%{self.count - 1}"
+
+    def _leaf_name(self, variable: Variable) -> str:
+        return self.name(variable) if variable.owner is None else f"{id(variable)}"
+
+    def operation(self, node: Apply) -> str:
+        inputs = " ".join(self.name(v) for v in node.inputs)
+        return f"{node.op} {inputs}".rstrip()
+
+    def line(self, node: Apply) -> str:
+        made = ", ".join(self.name(v) for v in node.outputs)
+        types = ", ".join(type_text(v) for v in node.outputs)
+        names = ", ".join(v.name for v in node.outputs if v.name)
+        text = f"{made} = {self.operation(node)} : {types}"
+        return f"{text}  '{names}'" if names else text
+
+    def graph(self, graph: Graph, updates: Sequence[Variable]) -> list[str]:
+        """The operations, and what they are for: the last outputs are `updates`."""
+        self.present = set(graph.variables)
+        lines = [f"input {self.name(v)} : {type_text(v)}" for v in graph.inputs]
+        shared = [v for v in graph.variables if isinstance(v, SharedVariable)]
+        lines += [f"shared {self.name(v)} : {type_text(v)}" for v in shared]
+        lines += [self.line(node) for node in graph.toposort()]
+        count = len(graph.outputs) - len(updates)
+        for k, v in enumerate(graph.outputs[:count]):
+            lines.append(f"output {k}: {self.name(v)}")
+        for target, v in zip(updates, graph.outputs[count:], strict=True):
+            lines.append(f"update of {self.name(target)}: {self.name(v)}")
+        return lines
+
+
+# ---- sizes, views, steps
+
+
+def size_text(size: Size, arguments: Sequence[HostArgument]) -> str:
+    """A host integer as a formula: `x.shape[0] * 4`."""
+    texts: dict[Scalar, str] = {}
+    for one in walk([size]):
+        inner = [texts[a] for a in one.args]
+        if one.op == "literal":
+            text = str(one.value)
+        elif one.op == "argument":
+            given = arguments[one.value]
+            name = describe(given.leaf)
+            text = name if given.axis is None else f"{name}.shape[{given.axis}]"
+        elif one.op in SIGNS:
+            text = f"{_enclosed(inner[0])} {SIGNS[one.op]} {_enclosed(inner[1])}"
+        else:
+            text = f"{one.op}({', '.join(inner)})"
+        texts[one] = text if len(text) <= LONGEST_SIZE else "(...)"
+    return texts[size]
+
+
+def _enclosed(text: str) -> str:
+    return f"({text})" if " " in text else text
+
+
+def view_text(view: View, arguments: Sequence[HostArgument]) -> str:
+    """Which memory, its dtype and sizes; where in it, unless it is all of it."""
+    sizes = ", ".join(size_text(s, arguments) for s in view.sizes)
+    text = f"{view.buffer!r} {view.dtype}[{sizes}]"
+    if view.buffer.home is not view.buffer and not view.buffer.name:
+        text = f"{text} (in place)" if view.buffer.home.kind == "temporary" else text
+    offset = size_text(view.offset, arguments)
+    if offset != "0":
+        text += f" from byte {offset}"
+    return text if view.contiguous else f"{text} strided"
+
+
+def step_lines(number: int, step: Step, arguments: Sequence[HostArgument]) -> list[str]:
+    """A step of a program: what it does, what it reads and writes."""
+    row = row_of(step, 0.0)
+    lines = [f"step {number}: {row.operation} [{row.kind}]"]
+    lines += [f"  reads  {view_text(v, arguments)}" for v in step.inputs]
+    if step.initial is not None:
+        lines.append(f"  begins with {view_text(step.initial, arguments)}")
+    lines += [f"  writes {view_text(v, arguments)}" for v in step.outputs]
+    if isinstance(step, LoopStep):
+        loops = [
+            f"{'reduce' if reduced else 'for'} i{axis} < {size_text(size, arguments)}"
+            for axis, (size, reduced) in enumerate(zip(step.sizes, step.kernel.reduced))
+        ]
+        lines.append(f"  {'; '.join(loops) or 'once'}")
+    if step.fallible:
+        lines.append("  may fail: a position can be out of range")
+    return lines
+
+
+def cluster_lines(
+    number: int, cluster: Cluster, listing: Listing, arguments: Sequence[HostArgument]
+) -> list[str]:
+    """A set of operations that share a loop."""
+    if not cluster.loop:
+        return [f"{number}: no loop", *(f"  {listing.line(n)}" for n in cluster.nodes)]
+    axes = [
+        f"{'reduce' if k in cluster.reduced else 'for'} i{k} < {size_text(s, arguments)}"
+        for k, s in enumerate(cluster.space)
+    ]
+    lines = [f"{number}: {'; '.join(axes) or 'once'}"]
+    for node in reversed(cluster.nodes):
+        kept = "  stored" if node.outputs[0] in cluster.stored else ""
+        lines.append(f"  {listing.line(node)}{kept}")
+    return lines
+
+
+def task_line(number: int, step: Step, arrangement: Any) -> str:
+    """A step with its sizes: how much work it is, and how it is laid out."""
+    row = row_of(step, 0.0)
+    text = f"step {number}: {row.operation}: {arrangement.total} items"
+    if arrangement.total > arrangement.grain:
+        text += ", shared among threads"
+    text += f", about {time_text(arrangement.cost_ns / 1e9)}"
+    if isinstance(arrangement, Arrangement):
+        text += f"; variant {arrangement.variant.text}"
+        if arrangement.scratch_bytes:
+            text += f", {arrangement.scratch_bytes} bytes for parts"
+    return text
+
+
+# ---- a function
+
+
+class Stages:
+    """The stages of one function, each as text: `Stages(f).text("simplify")`."""
+
+    def __init__(self, function: Function) -> None:
+        self.function = function
+        self.listing = Listing()
+        request = function.request
+        inputs = [one.variable for one in request.inputs]
+        self.updates = list(request.updates)
+        self.written = Graph(inputs, [*request.outputs, *request.updates.values()])
+        self.trace = Trace()
+        if getattr(function.mode, "rewrites", True):
+            rewrite_graph(self.written, function.mode.name, self.trace)
+        self.graphs = [("written", self.written), *self.trace.graphs]
+
+    @property
+    def sections(self) -> Mapping[str, Callable[[], list[str]]]:
+        """What there is to see, in order."""
+        passes = {name: self._pass(k) for k, (name, _) in enumerate(self.graphs)}
+        return {
+            **passes,
+            "rules": self.rules,
+            "fuse": self.clusters,
+            "loops": self.loops,
+            "program": self.program,
+            "plan": self.plan,
+            "llvm": self.llvm,
+            "asm": self.assembly,
+        }
+
+    def text(self, name: str) -> str:
+        """One stage.  Raises: KeyError for a name that is none of `sections`."""
+        return "\n".join(self.sections[name]())
+
+    def difference(self, name: str) -> str:
+        """What a pass changed, as a unified diff; the graph itself for "written"."""
+        names = [one for one, _ in self.graphs]
+        position = names.index(name)
+        lists = [self.listing.graph(graph, self.updates) for _, graph in self.graphs]
+        if not position:
+            return "\n".join(lists[0])
+        before, after = lists[position - 1], lists[position]
+        diff = unified_diff(before, after, names[position - 1], name, n=1, lineterm="")
+        return "\n".join(diff) or "nothing changed"
+
+    def _pass(self, position: int) -> Callable[[], list[str]]:
+        def lines() -> list[str]:
+            # Numbers are given in the order of the passes, whichever is asked for.
+            lists = [self.listing.graph(g, self.updates) for _, g in self.graphs]
+            return lists[position]
+
+        return lines
+
+    def rules(self) -> list[str]:
+        """Every use of a rule, in order."""
+        self._pass(0)()
+        lines = []
+        for step, fired in self.trace.fired:
+            before = fired.before.owner
+            shown = self.listing.operation(before) if before else str(fired.before)
+            after = fired.after.owner
+            new = (
+                self.listing.operation(after)
+                if after
+                else self.listing.name(fired.after)
+            )
+            lines.append(f"{step}: {fired.rule}: {shown}  ->  {new}")
+        return lines or ["no rule was used"]
+
+    # ---- programs
+
+    def _segments(self) -> Iterator[tuple[Segment, NativeSegment, list[str]]]:
+        """The parts of the program, each with a heading where there are several."""
+        engine = self.function.engine
+        if not isinstance(engine, Engine):
+            return
+        self.listing.present = set(self.function.maker.fgraph.variables)
+        several = len(engine.segments) > 1
+        for k, (segment, native) in enumerate(zip(engine.segments, engine.native)):
+            head = [f"part {k}"] if several else []
+            yield segment, native, head
+
+    def _native(self, lines: list[str]) -> list[str]:
+        return lines or [f"{self.function.mode} compiles nothing"]
+
+    def clusters(self) -> list[str]:
+        """Which operations share a loop, and what NumPy computes between programs."""
+        lines: list[str] = []
+        for segment, _, head in self._segments():
+            inference = Inference(segment.leaves)
+            nodes = needed_nodes(segment.wanted, segment.leaves)
+            lines += head
+            for k, cluster in enumerate(fuse(nodes, segment.wanted, inference)):
+                lines += cluster_lines(k, cluster, self.listing, inference.arguments)
+            lines += [f"NumPy: {self.listing.line(node)}" for node in segment.reference]
+        return self._native(lines)
+
+    def _kernels(self) -> dict[str, tuple[Kernel, list[str]]]:
+        """The different kernels, and the steps that use each."""
+        found: dict[str, tuple[Kernel, list[str]]] = {}
+        for _, native, head in self._segments():
+            for number, step in enumerate(native.program.steps):
+                if isinstance(step, LoopStep):
+                    where = f"{head[0]}, step {number}" if head else f"step {number}"
+                    found.setdefault(step.kernel.text, (step.kernel, []))[1].append(
+                        where
+                    )
+        return found
+
+    def loops(self) -> list[str]:
+        """The loop IR of every kernel."""
+        lines: list[str] = []
+        for text, (_, steps) in self._kernels().items():
+            lines += [f"# {'; '.join(steps)}", text, ""]
+        return self._native(lines)
+
+    def program(self) -> list[str]:
+        """The steps, their memory, and what a call must check."""
+        lines: list[str] = []
+        for segment, native, head in self._segments():
+            program = native.program
+            arguments = program.arguments
+            lines += head
+            for number, step in enumerate(program.steps):
+                lines += step_lines(number, step, arguments)
+            for demand in program.demands:
+                condition = size_text(demand.condition, arguments)
+                lines.append(f"demands {condition}: {demand.what}")
+            lines += [f"NumPy: {self.listing.line(node)}" for node in segment.reference]
+        return self._native(lines)
+
+    # ---- plans
+
+    def _plans(self) -> Iterator[tuple[Plan | None, list[str]]]:
+        for _, native, head in self._segments():
+            plan = next(reversed(native.plans.values()), None)
+            yield plan, head
+
+    def plan(self) -> list[str]:
+        """The latest plan: sizes, memory, work and threads of each step."""
+        lines: list[str] = []
+        for plan, head in self._plans():
+            lines += head
+            if plan is None:
+                lines.append("no plan: call the function first, or say sizes")
+                continue
+            shapes = [f"{describe(v)}: {shape}" for v, shape in plan.shapes.items()]
+            loaded = plan.loaded
+            lines += [
+                f"for {'; '.join(shapes) or 'no arguments'}",
+                f"arena {loaded.arena_bytes} bytes; about {time_text(loaded.cost_ns / 1e9)}",
+            ]
+            for number, (step, task) in enumerate(zip(plan.steps, plan.tasks)):
+                lines.append(task_line(number, step, task.arrangement))
+        return self._native(lines)
+
+    def _modules(self) -> Iterator[tuple[str, str]]:
+        """(heading, LLVM module) of each kernel variant of the latest plans."""
+        seen: dict[tuple[str, Any], list[str]] = {}
+        kernels: dict[str, Kernel] = {}
+        for plan, head in self._plans():
+            for number, task in enumerate(plan.tasks if plan else ()):
+                if task.kernel is not None:
+                    kernels[task.kernel.text] = task.kernel
+                    where = f"{head[0]}, step {number}" if head else f"step {number}"
+                    key = (task.kernel.text, task.arrangement.variant)
+                    seen.setdefault(key, []).append(where)
+        for (text, variant), steps in seen.items():
+            yield "; ".join(steps), emit(kernels[text], variant)
+
+    def llvm(self) -> list[str]:
+        """The LLVM IR of every kernel, for the sizes of the latest plan."""
+        lines = []
+        for steps, module in self._modules():
+            lines += [f"; {steps}", module]
+        return lines or self.plan()
+
+    def assembly(self) -> list[str]:
+        """The machine code of every kernel, as assembly."""
+        lines = []
+        for steps, module in self._modules():
+            with llvm.parse_assembly(module, llvm.create_context()) as parsed:
+                code = machine().target.emit_assembly(parsed)
+            lines += [f"# {steps}", code]
+        return lines or self.plan()
+
+
+PASS_NAMES = ("written", *(one.name for one in PASSES))
+STAGE_NAMES = (*PASS_NAMES, "rules", "fuse", "loops", "program", "plan", "llvm", "asm")
