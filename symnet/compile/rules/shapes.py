@@ -116,7 +116,10 @@ def source(variable: Variable, match: Match) -> Variable:
 def _fill_like_source(match: Match) -> Variable | None:
     like, value = match.node.inputs
     origin = source(like, match)
-    return None if origin is like else second(origin, value)
+    # A size that is not known must not become one that is: that is another type.
+    if origin is like or origin.type.broadcastable != like.type.broadcastable:
+        return None
+    return second(origin, value)
 
 
 FILLS = [
