@@ -293,16 +293,16 @@ class Engine:
             try:
                 made, self.builtin = only.run(arrays)
                 return made[: len(self.outputs)]
-            except IndexError:
-                self._explain_index(arrays)
-                raise
+            except IndexError as error:
+                raise self._explained(error, arrays) from None
         known: dict[Variable, Any] = dict(zip(self.inputs, arrays, strict=True))
         for segment, native in zip(self.segments[:-1], self.native):
             results, _ = native.run([known[v] for v in native.inputs])
             known.update(zip(segment.wanted, results, strict=True))
             for node in segment.reference:
                 values = [_value(v, known) for v in node.inputs]
-                known.update(zip(node.outputs, map(_own, self.compute(node, values)), strict=True))
+                own = map(self._own, self.compute(node, values))
+                known.update(zip(node.outputs, own, strict=True))
         results, _ = self.native[-1].run([known[v] for v in self.native[-1].inputs])
         rest = iter(results)
         return [
@@ -310,21 +310,26 @@ class Engine:
             for v, direct in zip(self.outputs, self.direct, strict=True)
         ]
 
-    def _explain_index(self, arrays: Sequence[Array]) -> None:
+    def _own(self, result: Any) -> Any:
+        """A reference result as native code reads it, and as no update overwrites it."""
+        array = np.ascontiguousarray(result).reshape(np.shape(result))
+        shown = any(np.may_share_memory(array, s.array) for s in self.updates)
+        return array.copy() if shown else array
+
+    def _explained(self, error: IndexError, arrays: Sequence[Array]) -> IndexError:
         """The reference's own error for an index out of range, which names the index."""
         known = dict(zip(self.inputs, arrays, strict=True))
-        evaluate([*self.outputs, *self.updates.values()], known)
+        try:
+            evaluate([*self.outputs, *self.updates.values()], known)
+        except IndexError as better:
+            return better
+        return error
 
     def free(self) -> None:
         """Forget all plans, and with them their memory."""
         self.builtin = None
         for native in self.native:
             native.free()
-
-
-def _own(array: Any) -> Any:
-    """An array as native code reads it."""
-    return np.ascontiguousarray(array).reshape(np.shape(array))
 
 
 def _value(variable: Variable, known: Mapping[Variable, Any]) -> Any:

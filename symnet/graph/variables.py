@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from symnet.errors import message
+from symnet.errors import briefly, message
 from symnet.graph.origin import Origin, capture
 from symnet.graph.types import TensorType, Type
 
@@ -138,6 +138,7 @@ class Op:
     def make_node(self, *inputs: Any) -> Apply:
         raise TypeError(f"{self} does not define make_node")
 
+    @briefly
     def __call__(self, *inputs: Any, **keywords: Any) -> Any:
         """Apply the op; returns its output, or a list where there are several."""
         name = keywords.pop("name", None)
@@ -171,10 +172,17 @@ class Op:
         )
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
-        """Reference evaluation; by default through Theano's `perform`."""
+        """Reference evaluation; by default through Theano's `perform`.
+
+        That gets copies of the inputs which it overwrites (`destroy_map`).
+        Raises: TypeError, ValueError where its results do not fit the outputs' types.
+        """
+        overwritten = {k for inputs in self.destroy_map.values() for k in inputs}
+        given = [a.copy() if k in overwritten else a for k, a in enumerate(arrays)]
         storage: list[list[Any]] = [[None] for _ in node.outputs]
-        self.perform(node, list(arrays), storage)
-        return [cell[0] for cell in storage]
+        self.perform(node, given, storage)
+        results = zip(node.outputs, storage, strict=True)
+        return [output.type.filter(cell[0]) for output, cell in results]
 
     def perform(self, node: Apply, inputs: list[Any], output_storage: list[list[Any]]) -> None:
         raise NotImplementedError(f"{self} defines neither compute nor perform")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import symnet
 import symnet.tensor as T
 from symnet.graph.types import TensorType
 from symnet.graph.variables import Apply, Constant, Op, Variable, describe, operand_text
@@ -134,6 +135,56 @@ def test_calling_an_op():
 def test_an_op_with_perform_evaluates():
     x = VECTOR("x")
     np.testing.assert_array_equal(Scale(3.0)(x).eval({x: np.arange(3.0)}), [0, 3, 6])
+
+
+class Careless(Op):
+    """Hands out whatever it was made with."""
+
+    def __init__(self, result):
+        self.result = result
+
+    def make_node(self, x):
+        return Apply(self, [x], [x.type()])
+
+    def perform(self, node, inputs, output_storage):
+        output_storage[0][0] = self.result
+
+
+def test_results_of_perform_must_fit_their_type():
+    x = T.fvector("x")
+    value = np.ones(2, "f4")
+    np.testing.assert_array_equal(Careless([1, 2])(x).eval({x: value}), [1, 2])
+    for wrong in (np.ones(2), np.ones((1, 2), "f4"), np.float32(1), None, "text"):
+        with pytest.raises((TypeError, ValueError), match="operation: Careless"):
+            Careless(wrong)(x).eval({x: value})
+
+
+class InPlace(Op):
+    """Adds 1 to its input and hands that out."""
+
+    __props__ = ()
+    destroy_map = {0: [0]}
+
+    def make_node(self, x):
+        return Apply(self, [x], [x.type()])
+
+    def perform(self, node, inputs, output_storage):
+        inputs[0] += 1
+        output_storage[0][0] = inputs[0]
+
+
+def test_inputs_that_an_op_overwrites_are_copied():
+    x, s, c = T.dvector("x"), symnet.shared(np.zeros(2)), T.constant([5.0, 6.0])
+    value = np.zeros(2)
+    for mode in ("FAST_RUN", "FAST_COMPILE", "DebugMode"):
+        f = symnet.function(
+            [x], [InPlace()(v) for v in (x, s, c)] + [x * 1, s, c], mode=mode
+        )
+        for got, want in zip(
+            f(value), ([1, 1], [1, 1], [6, 7], [0, 0], [0, 0], [5, 6])
+        ):
+            np.testing.assert_array_equal(got, want)
+        assert not value.any() and not s.get_value().any()
 
 
 def test_what_an_op_does_not_define_is_said():
