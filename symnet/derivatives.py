@@ -19,7 +19,7 @@ from symnet.backward import (
     path_to,
     zero_gradient,
 )
-from symnet.errors import DisconnectedInputError, NullTypeGradError, message
+from symnet.errors import DisconnectedInputError, NullTypeGradError, briefly, message
 from symnet.graph.traverse import clone_replace
 from symnet.graph.types import DisconnectedType, NullType, TensorType
 from symnet.graph.variables import Variable, describe, operand_text
@@ -34,6 +34,7 @@ disconnected_type = DisconnectedType()
 # ---- the gradient of a scalar
 
 
+@briefly
 def grad(
     cost: Variable | None,
     wrt: Any,

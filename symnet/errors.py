@@ -7,7 +7,18 @@ TypeError, a wrong size or value a ValueError, a wrong position an IndexError.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Callable, Iterable
+from functools import wraps
+from types import TracebackType
+from typing import ParamSpec, TypeVar
+
+from symnet.config import config
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 
 class MissingInputError(ValueError):
@@ -63,3 +74,35 @@ def message(
     if cure:
         lines.append(f"  to do: {cure}")
     return "\n".join(lines)
+
+
+def briefly(function: Callable[P, R]) -> Callable[P, R]:
+    """Decorator for what users call: errors leave it without the frames inside symnet.
+
+    config.exception_verbosity = "high" keeps them.
+    """
+
+    @wraps(function)
+    def brief(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except Exception as error:
+            if config.exception_verbosity == "high":
+                raise
+            raise error.with_traceback(_outside(error)) from error.__cause__
+
+    return brief
+
+
+def _outside(error: BaseException) -> TracebackType | None:
+    """The error's traceback without frames of this package: users' own ops stay in it."""
+    entries = []
+    entry = error.__traceback__
+    while entry is not None:
+        entries.append(entry)
+        entry = entry.tb_next
+    kept: TracebackType | None = None
+    for one in reversed(entries):
+        if not one.tb_frame.f_code.co_filename.startswith(PACKAGE):
+            kept = TracebackType(kept, one.tb_frame, one.tb_lasti, one.tb_lineno)
+    return kept

@@ -15,7 +15,7 @@ from symnet.compile.arguments import In, Out, Pairs, Request, read_request
 from symnet.compile.engine import Engine
 from symnet.compile.modes import Mode, get_mode
 from symnet.compile.profile import Profiler, Recorder
-from symnet.errors import message
+from symnet.errors import briefly, message
 from symnet.graph.pickling import Packed, pack, unpack
 from symnet.graph.traverse import Graph, clone_replace, leaves
 from symnet.graph.variables import Variable, operand_text
@@ -80,6 +80,7 @@ class Function:
         """What calls cost: `print(f.profile(*args))`."""
         return Profiler(self)
 
+    @briefly
     def call(self, *args: Any, **kwargs: Any) -> Any:
         """A call by way of Python: converts arguments, makes plans; the builtin hands
         over to it whatever is not exactly as in the call before."""
@@ -262,6 +263,7 @@ def _restore(
     return made
 
 
+@briefly
 def function(
     inputs: Sequence[Any],
     outputs: Any = None,

@@ -47,7 +47,10 @@ def compute(node: Apply, arrays: Sequence[Any], xp: Any = np) -> list[Any]:
     except Exception as error:
         shapes = [f"{operand_text(v)}, value {_shape(a)}" for v, a in zip(node.inputs, arrays)]
         text = message(str(error), operation=node.op, operands=shapes, origin=node.origin)
-        raise type(error)(text) if _plain(error) else RuntimeError(text) from error
+        told = type(error)(text) if _plain(error) else RuntimeError(text)
+        # Where in their own op it happened is for users to see; where in ours is not.
+        ours = _plain(error) and type(node.op).__module__.startswith("symnet.")
+        raise told from (None if ours else error)
 
 
 def _plain(error: Exception) -> bool:
