@@ -63,7 +63,9 @@ class Config:
     def __setattr__(self, name: str, value: Any) -> None:
         if name in CHOICES:
             if value not in CHOICES[name]:
-                raise ValueError(f"config.{name} must be one of {CHOICES[name]}, not {value!r}")
+                raise ValueError(
+                    f"config.{name} must be one of {CHOICES[name]}, not {value!r}"
+                )
         elif name == "num_threads":
             value = int(value)
         elif name == "cache_dir":

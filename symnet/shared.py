@@ -77,7 +77,9 @@ class SharedVariable(Variable):
         """Make `array` (of this type, C-contiguous, nobody else's) the value itself."""
         self.store.put(array)
 
-    def get_value(self, borrow: bool = False, return_internal_type: bool = False) -> Any:
+    def get_value(
+        self, borrow: bool = False, return_internal_type: bool = False
+    ) -> Any:
         """The value; a copy unless `borrow`."""
         array = self.store.array
         return array if borrow or not isinstance(array, np.ndarray) else array.copy()
@@ -87,7 +89,9 @@ class SharedVariable(Variable):
 
         Raises: TypeError, ValueError where `new_value` does not fit the type.
         """
-        array = self.type.filter(new_value, strict=self.strict, allow_downcast=self.allow_downcast)
+        array = self.type.filter(
+            new_value, strict=self.strict, allow_downcast=self.allow_downcast
+        )
         if isinstance(array, np.ndarray):
             kept = borrow and array.flags.carray
             if not kept and self.array.shape == array.shape:
@@ -138,14 +142,18 @@ def shared(
     Raises: TypeError for a value that is not numeric.
     """
     if isinstance(value, Variable):
-        raise TypeError("shared() takes a value, not a symbolic variable: use value.eval()")
+        raise TypeError(
+            "shared() takes a value, not a symbolic variable: use value.eval()"
+        )
     array = np.asarray(value)
     if dtype is not None:
         array = array.astype(dtype)
     elif isinstance(value, float) and not isinstance(value, np.generic):
         array = array.astype(TensorType("floatX").dtype)
     if array.dtype.kind not in "biufc":
-        raise TypeError(f"shared() takes numbers, not {type(value).__name__}: {value!r:.60}")
+        raise TypeError(
+            f"shared() takes numbers, not {type(value).__name__}: {value!r:.60}"
+        )
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
     pattern = shape if shape is not None else broadcastable

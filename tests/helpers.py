@@ -42,6 +42,8 @@ def check(got: Any, want: Any, variable: Variable, rtol: float | None = None) ->
         precision = np.finfo(got.dtype).eps
         tolerance = rtol if rtol is not None else 100 * precision
         scale = np.max(np.abs(want[np.isfinite(want)]), initial=0.0)
-        np.testing.assert_allclose(got, want, rtol=tolerance, atol=tolerance * (scale + 1e-30))
+        np.testing.assert_allclose(
+            got, want, rtol=tolerance, atol=tolerance * (scale + 1e-30)
+        )
     else:
         np.testing.assert_array_equal(got, want)

@@ -81,7 +81,7 @@ class Builder:
         self.add(self.draw(st.sampled_from(BINARY))(x, y), shape)
 
     def broadcast(self):
-        x, shape = self.pick(lambda s: len(s) >= 1)or (None, None)
+        x, shape = self.pick(lambda s: len(s) >= 1) or (None, None)
         if x is None:
             return
         axis = self.draw(st.integers(0, len(shape) - 1))
@@ -98,7 +98,12 @@ class Builder:
         if x is None:
             return
         axes = self.draw(
-            st.lists(st.integers(0, len(shape) - 1), min_size=1, max_size=len(shape), unique=True)
+            st.lists(
+                st.integers(0, len(shape) - 1),
+                min_size=1,
+                max_size=len(shape),
+                unique=True,
+            )
         )
         kind = self.draw(st.sampled_from(REDUCTIONS))
         keep = self.draw(st.booleans())
@@ -155,8 +160,11 @@ class Builder:
         if x is None:
             return
         axis = self.draw(st.integers(0, len(shape) - 1))
-        others = lambda s: len(s) == len(shape) and all(  # noqa: E731
-            a == b for k, (a, b) in enumerate(zip(s, shape)) if k != axis
+        others = lambda s: (
+            len(s) == len(shape)
+            and all(  # noqa: E731
+                a == b for k, (a, b) in enumerate(zip(s, shape)) if k != axis
+            )
         )
         y, other = self.pick(others)
         joined = list(shape)
@@ -167,7 +175,10 @@ class Builder:
         x, shape = self.pick(lambda s: len(s) in (1, 2)) or (None, None)
         if x is None:
             return
-        y, other = self.pick(lambda s: len(s) in (1, 2) and s[0] == shape[-1]) or (None, None)
+        y, other = self.pick(lambda s: len(s) in (1, 2) and s[0] == shape[-1]) or (
+            None,
+            None,
+        )
         if y is not None:
             self.add(T.dot(x, y) * 0.5, [*shape[:-1], *other[1:]])
 
@@ -209,7 +220,9 @@ def programs(draw):
         builder.leaf(shape, draw(st.booleans()))
     for _ in range(draw(st.integers(1, 14))):
         builder.step()
-    made = [entry for entry in builder.pool if entry[0].owner is not None] or builder.pool
+    made = [
+        entry for entry in builder.pool if entry[0].owner is not None
+    ] or builder.pool
     outputs = draw(st.lists(st.sampled_from(made), min_size=1, max_size=3))
     updates = {}
     for shared in builder.shared:

@@ -34,7 +34,8 @@ ops.base ops.elementwise ops.methods ops.arithmetic ops.operators ops.functions 
 ops.sizes ops.alloc ops.shape ops.reduce ops.creation
 ops.subtensor ops.joining ops.advanced ops.indexing
 ops.diagonal ops.rearrange ops.cumulative ops.sorting
-ops.composed ops.barriers ops.gemm ops.linalg ops.logsumexp ops.nnet ops.classification ops.normalization ops.solving ops.spectral ops.matrices ops
+ops.composed ops.barriers ops.gemm ops.linalg ops.logsumexp ops.nnet ops.classification
+ops.normalization ops.solving ops.spectral ops.matrices ops
 
 batching differences backward derivatives gradient
 

@@ -233,19 +233,25 @@ def fit(value: Any, target: Variable, what: str) -> Variable:
     old_type, new_type = target.type, new.type
     if not isinstance(old_type, TensorType):
         if type(new_type) is not type(old_type):
-            raise TypeError(f"{target} ({old_type}) cannot be {what} {new} ({new_type})")
+            raise TypeError(
+                f"{target} ({old_type}) cannot be {what} {new} ({new_type})"
+            )
         return new
     if new_type.ndim != old_type.ndim:
         raise TypeError(_misfit(target, new, what, "their ranks differ"))
     if new_type.dtype != old_type.dtype:
         if not _lossless(new, old_type.dtype):
             source = introduced(new, new_type.dtype)
-            raise TypeError(_misfit(target, new, what, "it would lose precision", source))
+            raise TypeError(
+                _misfit(target, new, what, "it would lose precision", source)
+            )
         new = cast(new, old_type.dtype)
     if not old_type.accepts(new.type):
         raise TypeError(_misfit(target, new, what, "their known sizes differ"))
     if what == "given" and old_type.broadcastable != new.type.broadcastable:
-        pattern = [a or b for a, b in zip(old_type.broadcastable, new.type.broadcastable)]
+        pattern = [
+            a or b for a, b in zip(old_type.broadcastable, new.type.broadcastable)
+        ]
         new = patternbroadcast(new, pattern)
     return new
 
@@ -322,7 +328,11 @@ def add_default_updates(
         fresh: list[Variable] = []
         for leaf in leaves(pending):
             update = getattr(leaf, "default_update", None)
-            if not isinstance(leaf, SharedVariable) or update is None or leaf in looked_at:
+            if (
+                not isinstance(leaf, SharedVariable)
+                or update is None
+                or leaf in looked_at
+            ):
                 continue
             looked_at.add(leaf)
             if leaf not in skipped and leaf not in chosen:
@@ -349,7 +359,9 @@ def unite_clones(
         return chosen, results
     for target in chosen:
         if target in twins:
-            raise ValueError(f"updates change {operand_text(target)} twice: it is a clone")
+            raise ValueError(
+                f"updates change {operand_text(target)} twice: it is a clone"
+            )
     news = clone_replace([*results, *chosen.values()], twins)
     return dict(zip(chosen, news[len(results) :], strict=True)), news[: len(results)]
 
@@ -365,7 +377,9 @@ def read_states(
         if one.update is None:
             continue
         if one.value is None:
-            raise ValueError(f"{one}: an input with an update needs a value to start from")
+            raise ValueError(
+                f"{one}: an input with an update needs a value to start from"
+            )
         start = one.variable.type.filter(one.value, allow_downcast=one.allow_downcast)
         state = SharedVariable(one.variable.type, np.array(start), one.name)
         replace[one.variable] = state
@@ -385,7 +399,9 @@ def check_inputs(
 ) -> None:
     """Raises: MissingInputError, UnusedInputError; ValueError for a bad `on_unused`."""
     if on_unused not in ("raise", "warn", "ignore"):
-        raise ValueError(f"on_unused_input is 'raise', 'warn' or 'ignore', not {on_unused!r}")
+        raise ValueError(
+            f"on_unused_input is 'raise', 'warn' or 'ignore', not {on_unused!r}"
+        )
     given = {one.variable for one in ins}
     used = set(leaves(wanted, blockers=given))
     for leaf in used:

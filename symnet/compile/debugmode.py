@@ -60,7 +60,9 @@ class DebugEngine:
         found = self.engine.run(arrays)
         for array, old, variable in zip(arrays, before, self.graph.inputs, strict=True):
             if not np.array_equal(array, old, equal_nan=old.dtype.kind in "fc"):
-                raise BadMemory(f"the argument {operand_text(variable)} was overwritten")
+                raise BadMemory(
+                    f"the argument {operand_text(variable)} was overwritten"
+                )
         pairs = zip(found, expected, self.original.outputs, strict=True)
         for position, (got, want, variable) in enumerate(pairs):
             if not agree(got, want, expected_scale(want)):
@@ -85,7 +87,9 @@ class DebugEngine:
         """The first pass or operation that explains a difference."""
         changed = first_bad_pass(self.original, given)
         if changed is not None:
-            return BadRewrite(_report(f"the pass {changed!r} changed", variable, want, got))
+            return BadRewrite(
+                _report(f"the pass {changed!r} changed", variable, want, got)
+            )
         node = first_bad_node(self.graph, given)
         if node is not None:
             what = f"native code of {node.op} disagrees: found while computing"
@@ -94,7 +98,9 @@ class DebugEngine:
         return BadCode(_report(what, self.graph.outputs[position], want, got))
 
 
-def _report(what: str, variable: Variable, want: Any, got: Any, node: Apply | None = None) -> str:
+def _report(
+    what: str, variable: Variable, want: Any, got: Any, node: Apply | None = None
+) -> str:
     node = node if node is not None else variable.owner
     want, got = np.asarray(want), np.asarray(got)
     if want.shape != got.shape:
@@ -114,7 +120,9 @@ def _report(what: str, variable: Variable, want: Any, got: Any, node: Apply | No
 
 def expected_scale(array: Any) -> float:
     """The magnitude against which differences count."""
-    finite = np.asarray(array)[np.isfinite(np.asarray(array))] if _is_float(array) else array
+    finite = (
+        np.asarray(array)[np.isfinite(np.asarray(array))] if _is_float(array) else array
+    )
     return float(np.max(np.abs(finite), initial=0.0)) if _is_float(array) else 0.0
 
 
@@ -155,11 +163,15 @@ def first_bad_node(graph: Graph, given: Mapping[Variable, Any]) -> Apply | None:
         arrays = [value_of(v, known) for v in node.inputs]
         expected = compute(node, arrays)
         leaves = [v for v in dict.fromkeys(node.inputs) if v in known]
-        replaced = [np.ascontiguousarray(known[v]).reshape(np.shape(known[v])) for v in leaves]
+        replaced = [
+            np.ascontiguousarray(known[v]).reshape(np.shape(known[v])) for v in leaves
+        ]
         fresh = {v: v.type.make_variable() for v in leaves}
         alone = node.clone_with_new_inputs([fresh.get(v, v) for v in node.inputs])
         found = Engine(list(fresh.values()), alone.outputs, {}).run(replaced)
-        if not all(agree(f, e, expected_scale(e)) for f, e in zip(found, expected, strict=True)):
+        if not all(
+            agree(f, e, expected_scale(e)) for f, e in zip(found, expected, strict=True)
+        ):
             return node
         known.update(zip(node.outputs, expected, strict=True))
     return None

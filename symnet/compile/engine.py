@@ -32,7 +32,9 @@ Array = np.ndarray[Any, Any]
 
 
 def build_program(
-    segment: Segment, updates: Mapping[SharedVariable, Variable], wanted: Sequence[Variable]
+    segment: Segment,
+    updates: Mapping[SharedVariable, Variable],
+    wanted: Sequence[Variable],
 ) -> Program:
     """The program of one segment: its steps, with places but without sizes."""
     inference = Inference(segment.leaves)
@@ -94,7 +96,9 @@ class NativeSegment:
         if used and not self.program.replaced:
             self.form, self.fallback = form, fallback
 
-    def run(self, arrays: Sequence[Array]) -> tuple[list[Array], Callable[..., Any] | None]:
+    def run(
+        self, arrays: Sequence[Array]
+    ) -> tuple[list[Array], Callable[..., Any] | None]:
         """Run on arrays (C-contiguous, of the inputs' types): new arrays of the outputs,
         and the builtin that does calls like this one without any Python code.
 
@@ -123,7 +127,11 @@ class NativeSegment:
         return self._plan((shapes, keys), shapes, inputs, shared), found
 
     def _plan(
-        self, key: Any, shapes: Sequence[Any], inputs: Sequence[Any], shared: Sequence[Any]
+        self,
+        key: Any,
+        shapes: Sequence[Any],
+        inputs: Sequence[Any],
+        shared: Sequence[Any],
     ) -> Plan:
         plan = self.plans.get(key)
         if plan is None:
@@ -141,7 +149,9 @@ class NativeSegment:
 
     # ---- the native call
 
-    def _entry(self, plan: Plan, inputs: Sequence[Array], found: Sequence[Any]) -> Entry:
+    def _entry(
+        self, plan: Plan, inputs: Sequence[Array], found: Sequence[Any]
+    ) -> Entry:
         """The entry to a plan.  There is only one at a time: who runs it owns the plan's
         memory."""
         signature = self._signature(plan)
@@ -158,7 +168,11 @@ class NativeSegment:
         if following is None and found:
             self._follow(plan, found)
         entry = plan.loaded.enter(
-            signature, following, self.form if direct else RETURN_LIST, direct, Failure(plan)
+            signature,
+            following,
+            self.form if direct else RETURN_LIST,
+            direct,
+            Failure(plan),
         )
         self.entries[plan], self.followings[plan] = entry, following
         return entry

@@ -59,7 +59,11 @@ class Function:
             form = RETURN_ONE if request.form == "one" else RETURN_LIST
             self.engine.enter_directly(form, Fallback(self))
         self.maker = SimpleNamespace(
-            fgraph=graph, inputs=request.inputs, outputs=outputs, mode=mode, function=self
+            fgraph=graph,
+            inputs=request.inputs,
+            outputs=outputs,
+            mode=mode,
+            function=self,
         )
         self._types = [v.type for v in variables]
         self._names = {one.name: k for k, one in enumerate(request.inputs) if one.name}
@@ -68,7 +72,9 @@ class Function:
     def __new__(cls, *args: Any, **kwargs: Any) -> Function:
         """Each function has a class of its own, whose `__call__` becomes the builtin that
         runs its latest plan: no Python code then stands between a call and native code."""
-        return object.__new__(type(cls.__name__, (cls,), {"__module__": cls.__module__}))
+        return object.__new__(
+            type(cls.__name__, (cls,), {"__module__": cls.__module__})
+        )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self.recorder is not None:
@@ -112,26 +118,34 @@ class Function:
 
     # ---- arguments
 
-    def read_arguments(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Any]:
+    def read_arguments(
+        self, args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> list[Any]:
         """The arrays of a call: converted, checked, C-contiguous.
 
         Raises: TypeError for a missing, unknown or unfit argument.
         """
         inputs = self.request.inputs
         if len(args) > len(inputs):
-            raise TypeError(self._text(f"takes {len(inputs)} arguments, got {len(args)}"))
+            raise TypeError(
+                self._text(f"takes {len(inputs)} arguments, got {len(args)}")
+            )
         given: list[Any] = [*args, *self.defaults[len(args) :]]
         for key, value in kwargs.items():
             position = self._names.get(key)
             if position is None:
                 known = ", ".join(self._names) or "none has a name"
-                raise TypeError(self._text(f"has no input {key!r}; its inputs: {known}"))
+                raise TypeError(
+                    self._text(f"has no input {key!r}; its inputs: {known}")
+                )
             if position < len(args):
                 raise TypeError(self._text(f"got two values for its input {key!r}"))
             given[position] = value
         missing = [operand_text(i.variable) for i, g in zip(inputs, given) if g is None]
         if missing:
-            raise TypeError(self._text(f"misses {len(missing)} arguments: {', '.join(missing)}"))
+            raise TypeError(
+                self._text(f"misses {len(missing)} arguments: {', '.join(missing)}")
+            )
         return [self.convert(k, value) for k, value in enumerate(given)]
 
     def convert(self, position: int, value: Any) -> Any:
@@ -141,12 +155,16 @@ class Function:
             value = value.array
         if isinstance(value, Variable):
             raise TypeError(
-                self._text(f"takes values; argument {position} is symbolic: {operand_text(value)}")
+                self._text(
+                    f"takes values; argument {position} is symbolic: {operand_text(value)}"
+                )
             )
         if self.trust_input and isinstance(value, np.ndarray):
             return value
         try:
-            array = kind.filter(value, strict=one.strict, allow_downcast=one.allow_downcast)
+            array = kind.filter(
+                value, strict=one.strict, allow_downcast=one.allow_downcast
+            )
         except (TypeError, ValueError) as error:
             label = f"argument {position}" + (f" ({one.name})" if one.name else "")
             raise type(error)(self._text(f"cannot take {label}: {error}")) from None
@@ -215,9 +233,16 @@ class Function:
         news = zip(request.updates, copied[count:], strict=True)
         updates = {} if delete_updates else {swaps.get(s, s): v for s, v in news}
         twin = Request(
-            request.inputs, copied[:count], updates, request.form, request.keys, request.states
+            request.inputs,
+            copied[:count],
+            updates,
+            request.form,
+            request.keys,
+            request.states,
         )
-        return Function(twin, self.mode, name or self.name, self.trust_input, bool(profile))
+        return Function(
+            twin, self.mode, name or self.name, self.trust_input, bool(profile)
+        )
 
     def free(self) -> None:
         """Give the memory of temporaries back; the next call takes it again."""
@@ -251,7 +276,11 @@ class Fallback:
 
 
 def _restore(
-    inputs: list[In], graph: Packed, updated: list[SharedVariable], rest: Any, settings: Any
+    inputs: list[In],
+    graph: Packed,
+    updated: list[SharedVariable],
+    rest: Any,
+    settings: Any,
 ) -> Function:
     values = unpack(graph)
     count = len(values) - len(updated)

@@ -86,7 +86,9 @@ class Fuser:
         users = [self.home[u] for v in node.outputs for u in self.consumers.get(v, ())]
         if users and is_loop(node):
             earliest = max(users, key=lambda c: c.number)
-            outside = node.outputs[0] in self.wanted or any(c is not earliest for c in users)
+            outside = node.outputs[0] in self.wanted or any(
+                c is not earliest for c in users
+            )
             if self._joins(node, earliest, outside):
                 return
         self._open(node)
@@ -111,7 +113,9 @@ class Fuser:
     def _open_reduction(self, node: Apply, cluster: Cluster) -> None:
         source = self._sizes(node.inputs[0])
         axes = self._axes(cluster, source)
-        cluster.reduced = frozenset(a for k in node.op.axes if (a := axes[k]) is not None)
+        cluster.reduced = frozenset(
+            a for k in node.op.axes if (a := axes[k]) is not None
+        )
         cluster.trailing = _is_trailing(node)
         kept = [k for k in range(len(source)) if k not in node.op.axes]
         cluster.maps[node.outputs[0]] = tuple(axes[k] for k in kept)
@@ -151,14 +155,18 @@ class Fuser:
                 self._want_inputs(node, cluster)
         return joined
 
-    def _enter(self, node: Apply, cluster: Cluster, axes: AxisMap, outside: bool) -> None:
+    def _enter(
+        self, node: Apply, cluster: Cluster, axes: AxisMap, outside: bool
+    ) -> None:
         cluster.nodes.append(node)
         cluster.maps[node.outputs[0]] = axes
         if outside:
             cluster.stored.add(node.outputs[0])
         self.home[node] = cluster
 
-    def _fits(self, node: Apply, cluster: Cluster, here: frozenset[int], outside: bool) -> bool:
+    def _fits(
+        self, node: Apply, cluster: Cluster, here: frozenset[int], outside: bool
+    ) -> bool:
         everywhere = frozenset(range(len(cluster.space)))
         if outside:
             if not here >= cluster.kept or here not in (everywhere, cluster.kept):
@@ -170,7 +178,12 @@ class Fuser:
         return is_cheap(node)
 
     def _join_reduction(
-        self, node: Apply, cluster: Cluster, axes: AxisMap, here: frozenset[int], outside: bool
+        self,
+        node: Apply,
+        cluster: Cluster,
+        axes: AxisMap,
+        here: frozenset[int],
+        outside: bool,
     ) -> bool:
         source = self._sizes(node.inputs[0])
         reduced = [k for k in node.op.axes if source[k] is not ONE]
@@ -191,7 +204,8 @@ class Fuser:
         where = dict(zip(reduced, loop_axes, strict=True))
         outer = iter(axes)
         inner = tuple(
-            where.get(k) if k in node.op.axes else next(outer) for k in range(len(source))
+            where.get(k) if k in node.op.axes else next(outer)
+            for k in range(len(source))
         )
         self._want(node, node.inputs[0], inner, cluster)
         return True
@@ -215,14 +229,18 @@ class Fuser:
             return None
         return axes, False
 
-    def _stores_allow(self, cluster: Cluster, reduced: frozenset[int], node: Apply) -> bool:
+    def _stores_allow(
+        self, cluster: Cluster, reduced: frozenset[int], node: Apply
+    ) -> bool:
         """Whether what the cluster stores may still be stored when `reduced` is reduced."""
         kept = frozenset(range(len(cluster.space))) - reduced
         for variable in cluster.stored:
             here = frozenset(a for a in cluster.maps[variable] if a is not None)
             if not here >= kept:
                 return False
-            if here & reduced and not (kept and _is_trailing(node) and cluster.trailing):
+            if here & reduced and not (
+                kept and _is_trailing(node) and cluster.trailing
+            ):
                 return False
         return True
 

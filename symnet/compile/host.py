@@ -25,7 +25,9 @@ _CALLS = {
     "mod": "modulo", "floor": "floor", "ceil": "ceil", "trunc": "trunc", "rint": "rint",
     "sqrt": "sqrt",
 }  # fmt: skip
-HOST_OPS = frozenset([*_INFIX, *_CALLS, "neg", "not", "select", "cast", "literal", "argument"])
+HOST_OPS = frozenset(
+    [*_INFIX, *_CALLS, "neg", "not", "select", "cast", "literal", "argument"]
+)
 
 
 def on_host(value: Scalar) -> bool:
@@ -43,7 +45,11 @@ def fold(value: Scalar) -> Scalar:
             new[id(node)] = combine(node.op, args[0], args[1])
         elif node.op == "select" and integers:
             new[id(node)] = choose(args[0], args[1], args[2])
-        elif node.op == "cast" and node.dtype == "int64" and args[0].dtype in ("bool", "int64"):
+        elif (
+            node.op == "cast"
+            and node.dtype == "int64"
+            and args[0].dtype in ("bool", "int64")
+        ):
             new[id(node)] = _widen(args[0])
         elif args:
             new[id(node)] = loops.scalar(node.op, args, node.dtype, node.value)
@@ -146,7 +152,9 @@ _NAMES: dict[str, Any] = {
 }  # fmt: skip
 
 
-def make_function(results: Sequence[Scalar]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
+def make_function(
+    results: Sequence[Scalar],
+) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
     """A Python function from the list of host arguments to the values of `results`."""
     space = dict(_NAMES)
     exec(compile(print_function(results), "<sizes>", "exec"), space)

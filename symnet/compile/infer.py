@@ -271,4 +271,12 @@ def known_sizes(values: Mapping[Size, int], sizes: Sequence[Size]) -> tuple[int,
     return tuple(int(s.value) if s.op == "literal" else values[s] for s in sizes)
 
 
-__all__ = ["Demand", "Host", "HostArgument", "Inference", "NotOnHost", "ONE", "known_sizes"]
+__all__ = [
+    "Demand",
+    "Host",
+    "HostArgument",
+    "Inference",
+    "NotOnHost",
+    "ONE",
+    "known_sizes",
+]

@@ -108,7 +108,9 @@ def _extreme(left: Line, right: Line, least: bool, span: Range) -> Line:
     left_wins = (gap > 0) == least if gap else left.slope != 0
     winner = left if left_wins else right
     loser = right if left_wins else left
-    span.keep_positive(_combine(loser, winner, -1) if least else _combine(winner, loser, -1))
+    span.keep_positive(
+        _combine(loser, winner, -1) if least else _combine(winner, loser, -1)
+    )
     return winner
 
 

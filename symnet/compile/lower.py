@@ -85,7 +85,10 @@ class Lowering:
     """The steps of one graph, in an order that may run; buffers not yet placed."""
 
     def __init__(
-        self, leaves: Sequence[Variable], wanted: Sequence[Variable], inference: Inference
+        self,
+        leaves: Sequence[Variable],
+        wanted: Sequence[Variable],
+        inference: Inference,
     ) -> None:
         self.inference = inference
         self.steps: list[Step] = []
@@ -159,10 +162,14 @@ class Lowering:
         offset = size(8 * self.parameters.index(value))
         return View(self.parameter_buffer, "int64", (), (), offset)
 
-    def temporary(self, variable: Variable, sizes: Sequence[Size] | None = None) -> View:
+    def temporary(
+        self, variable: Variable, sizes: Sequence[Size] | None = None
+    ) -> View:
         """New memory for a variable."""
         sizes = tuple(self.inference.sizes_of(variable) if sizes is None else sizes)
-        buffer = Buffer("temporary", variable.type.dtype, sizes, name=variable.name or "")
+        buffer = Buffer(
+            "temporary", variable.type.dtype, sizes, name=variable.name or ""
+        )
         buffer.position = len(self.temporaries)
         self.temporaries.append(buffer)
         view = View(buffer, buffer.dtype, sizes, self._strides(buffer))
@@ -209,7 +216,9 @@ class Lowering:
 
     def dense(self, variable: Variable, source: View, node: Apply) -> View:
         """A contiguous copy of a view."""
-        buffer = Buffer("temporary", source.dtype, source.sizes, name=variable.name or "")
+        buffer = Buffer(
+            "temporary", source.dtype, source.sizes, name=variable.name or ""
+        )
         buffer.position = len(self.temporaries)
         self.temporaries.append(buffer)
         target = View(buffer, source.dtype, source.sizes, self._strides(buffer))
@@ -258,7 +267,9 @@ class Lowering:
 
     def _lower_call(self, node: Apply) -> None:
         operands = [self.view_of(v) for v in node.inputs]
-        initial = node.op.initial_input(node) if hasattr(node.op, "initial_input") else None
+        initial = (
+            node.op.initial_input(node) if hasattr(node.op, "initial_input") else None
+        )
         operands = [
             self._readable(v, view, node) if k != initial else view
             for k, (v, view) in enumerate(zip(node.inputs, operands, strict=True))

@@ -30,7 +30,9 @@ class Layout:
     """The steps with their dependences, while places are being given."""
 
     steps: list[Step]
-    after: dict[Step, set[Step]] = field(default_factory=dict)  # step -> those it precedes
+    after: dict[Step, set[Step]] = field(
+        default_factory=dict
+    )  # step -> those it precedes
 
     def __post_init__(self) -> None:
         writer: dict[Buffer, list[Step]] = {}
@@ -155,7 +157,10 @@ class Placer:
         return all(self.inference.same(a, b) for a, b in zip(old, new, strict=True))
 
     def update(
-        self, shared: Variable, value: Variable, updates: Mapping[SharedVariable, Variable]
+        self,
+        shared: Variable,
+        value: Variable,
+        updates: Mapping[SharedVariable, Variable],
     ) -> None:
         """Have the new value written over the old one, directly where that is safe."""
         target = self.lowering.view_of(shared).buffer
@@ -164,7 +169,11 @@ class Placer:
         if buffer is target:
             if view == self.lowering.view_of(shared):
                 return  # updated with itself
-        elif self._whole(view) and buffer.place is None and self._may_write(buffer, target):
+        elif (
+            self._whole(view)
+            and buffer.place is None
+            and self._may_write(buffer, target)
+        ):
             buffer.place = target
             return
         if buffer.home.leaf in updates:
@@ -287,13 +296,19 @@ def _dense(view: View) -> bool:
 
 def reuse_dying(steps: Sequence[Step], keep: set[Buffer]) -> None:
     """Let an elementwise result lie over an input that is read for the last time."""
-    last = {v.buffer.home: step for step in steps for v in (*_reads(step), *step.outputs)}
+    last = {
+        v.buffer.home: step for step in steps for v in (*_reads(step), *step.outputs)
+    }
     for step in steps:
         if not isinstance(step, LoopStep) or any(step.kernel.reduced) or step.initial:
             continue
         for view in step.outputs:
             buffer = view.buffer
-            if buffer.home.kind != "temporary" or buffer.place is not None or buffer in keep:
+            if (
+                buffer.home.kind != "temporary"
+                or buffer.place is not None
+                or buffer in keep
+            ):
                 continue
             _take_over(step, buffer, last)
 
@@ -310,9 +325,13 @@ def _take_over(step: LoopStep, buffer: Buffer, last: dict[Buffer, Step]) -> None
             and access.axes == write.axes
             and access.view.itemsize == write.view.itemsize
             and access.view.contiguous
-            and all(a is b for a, b in zip(access.view.sizes, buffer.sizes, strict=True))
+            and all(
+                a is b for a, b in zip(access.view.sizes, buffer.sizes, strict=True)
+            )
             and len(old.sizes) == len(buffer.sizes)
-            and all(a is b or a is ONE for a, b in zip(old.sizes, buffer.sizes, strict=True))
+            and all(
+                a is b or a is ONE for a, b in zip(old.sizes, buffer.sizes, strict=True)
+            )
             and _overwrites_safely(step, buffer, old)
         )
         if fits:
@@ -367,7 +386,9 @@ def pack(
     return offsets, end
 
 
-def _with_block(free: list[tuple[int, int]], offset: int, length: int) -> list[tuple[int, int]]:
+def _with_block(
+    free: list[tuple[int, int]], offset: int, length: int
+) -> list[tuple[int, int]]:
     """The free blocks with one more, neighbours joined."""
     joined: list[tuple[int, int]] = []
     for block in sorted([*free, (offset, length)]):

@@ -48,7 +48,9 @@ class Mode:
         """What runs the rewritten outputs and updates of a request."""
         if self.by_reference:
             return ReferenceEngine(inputs, outputs, updates)
-        numbers = [not i.strict and i.allow_downcast is not False for i in request.inputs]
+        numbers = [
+            not i.strict and i.allow_downcast is not False for i in request.inputs
+        ]
         return Engine(inputs, outputs, updates, numbers)
 
     def __repr__(self) -> str:

@@ -26,6 +26,7 @@ from symnet.kernels.device import Device, Loaded, Place, Task
 from symnet.kernels.loops import Scalar, walk
 from symnet.kernels.views import Size, View
 
+
 @dataclass(eq=False)
 class Plan:
     """A program for one set of sizes, loaded by its device."""
@@ -84,7 +85,9 @@ class Planner:
 
     def varies(self, value: Scalar) -> bool:
         """Whether a host integer depends on the value of an argument, not only on sizes."""
-        return any(n.op == "argument" and n.value in self.by_value for n in walk([value]))
+        return any(
+            n.op == "argument" and n.value in self.by_value for n in walk([value])
+        )
 
     @cached_property
     def call_keys(self) -> list[Size]:
@@ -106,7 +109,12 @@ class Planner:
     @cached_property
     def needs_values(self) -> bool:
         """Whether a call must compute host integers in Python before it runs."""
-        by_call = (self.call_keys, self.call_offsets, self.call_parameters, self.call_demands)
+        by_call = (
+            self.call_keys,
+            self.call_offsets,
+            self.call_parameters,
+            self.call_demands,
+        )
         return any(by_call)
 
     @cached_property
@@ -126,7 +134,12 @@ class Planner:
         keys = len(self.call_keys)
         offsets = keys + len(self.call_offsets)
         parameters = offsets + len(self.call_parameters)
-        return found[:keys], found[keys:offsets], found[offsets:parameters], found[parameters:]
+        return (
+            found[:keys],
+            found[keys:offsets],
+            found[offsets:parameters],
+            found[parameters:],
+        )
 
     @cached_property
     def _everything(self) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
@@ -149,7 +162,9 @@ class Planner:
         parameters = [int(next(values)) for _ in self.program.parameters]
         return Binding(self, numbers, parameters, shapes).plan()
 
-    def check(self, arguments: Sequence[int], shapes: Sequence[tuple[int, ...]]) -> None:
+    def check(
+        self, arguments: Sequence[int], shapes: Sequence[tuple[int, ...]]
+    ) -> None:
         """Raise what the first demand says that these host arguments do not meet."""
         values = self._conditions(arguments)
         for demand, holds in zip(self.program.demands, values, strict=True):
@@ -254,11 +269,15 @@ class Binding:
         rank = step.kernel.rank
         strides = [self.shape(access.strides(rank)) for access in step.accesses]
         indexed = {
-            k: list(zip(self.shape(a.view.sizes), self.shape(a.view.strides), strict=True))
+            k: list(
+                zip(self.shape(a.view.sizes), self.shape(a.view.strides), strict=True)
+            )
             for k, a in enumerate(step.accesses)
             if a.indexed
         }
-        return self.device.arrange(step.kernel, self.shape(step.sizes), strides, indexed)
+        return self.device.arrange(
+            step.kernel, self.shape(step.sizes), strides, indexed
+        )
 
     def _place(self, view: View) -> Place:
         """Where a view lies."""
@@ -273,7 +292,9 @@ class Binding:
         return Place(kind, home.position, offset, follows)
 
 
-def shape_arguments(program: Program) -> Callable[[Sequence[Any], Sequence[Any]], list[Any]]:
+def shape_arguments(
+    program: Program,
+) -> Callable[[Sequence[Any], Sequence[Any]], list[Any]]:
     """(arrays of inputs, arrays of shared variables) -> the host arguments of a call."""
     leaves = [*program.inputs, *program.shared]
     position = {leaf: k for k, leaf in enumerate(leaves)}
@@ -282,7 +303,8 @@ def shape_arguments(program: Program) -> Callable[[Sequence[Any], Sequence[Any]]
     def arguments(inputs: Sequence[Any], shared: Sequence[Any]) -> list[Any]:
         arrays = [*inputs, *shared]
         return [
-            int(arrays[k]) if axis is None else arrays[k].shape[axis] for k, axis in wanted
+            int(arrays[k]) if axis is None else arrays[k].shape[axis]
+            for k, axis in wanted
         ]
 
     return arguments

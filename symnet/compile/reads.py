@@ -41,7 +41,9 @@ def _recorders(node: Apply) -> list[Recorder]:
 
 
 @lru_cache(maxsize=4096)
-def _elementwise_reads(op: Elementwise, dtypes: tuple[str, ...], dtype: str) -> tuple[int, ...]:
+def _elementwise_reads(
+    op: Elementwise, dtypes: tuple[str, ...], dtype: str
+) -> tuple[int, ...]:
     marks = [Recorder(k, d, 0).mark for k, d in enumerate(dtypes)]
     return _positions([op.scalar(marks, dtype)])
 

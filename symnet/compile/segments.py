@@ -76,7 +76,9 @@ def _want(segments: Sequence[Segment], levels: Levels, variable: Variable) -> No
         segment.wanted.append(variable)
 
 
-def _leaves_of(wanted: Sequence[Variable], number: int, levels: Levels) -> list[Variable]:
+def _leaves_of(
+    wanted: Sequence[Variable], number: int, levels: Levels
+) -> list[Variable]:
     """What the native part of a segment takes from outside."""
     found: dict[Variable, None] = {}
     seen: set[Apply] = set()
@@ -127,7 +129,9 @@ def _tensors_only(node: Apply) -> bool:
     return all(isinstance(v.type, TensorType) for v in (*node.inputs, *node.outputs))
 
 
-def _wait(node: Apply, inference: Inference, levels: Mapping[Variable, int]) -> int | None:
+def _wait(
+    node: Apply, inference: Inference, levels: Mapping[Variable, int]
+) -> int | None:
     """The segment from which on the sizes of the outputs can be known; None where the
     operation has no native form."""
     if not is_native(node):
@@ -145,7 +149,9 @@ def _wait(node: Apply, inference: Inference, levels: Mapping[Variable, int]) -> 
             if variable in node.outputs:
                 return None
             inference.add_leaf(variable)
-            if inference.host(variable) is None:  # not an integer scalar: values unknown
+            if (
+                inference.host(variable) is None
+            ):  # not an integer scalar: values unknown
                 return None
             wait = max(wait, levels.get(variable, 0) + 1)
 

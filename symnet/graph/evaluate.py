@@ -45,8 +45,12 @@ def compute(node: Apply, arrays: Sequence[Any], xp: Any = np) -> list[Any]:
     except NotImplementedError:
         raise
     except Exception as error:
-        shapes = [f"{operand_text(v)}, value {_shape(a)}" for v, a in zip(node.inputs, arrays)]
-        text = message(str(error), operation=node.op, operands=shapes, origin=node.origin)
+        shapes = [
+            f"{operand_text(v)}, value {_shape(a)}" for v, a in zip(node.inputs, arrays)
+        ]
+        text = message(
+            str(error), operation=node.op, operands=shapes, origin=node.origin
+        )
         told = type(error)(text) if _plain(error) else RuntimeError(text)
         # Where in their own op it happened is for users to see; where in ours is not.
         ours = _plain(error) and type(node.op).__module__.startswith("symnet.")
@@ -68,4 +72,6 @@ def _plain(error: Exception) -> bool:
 
 
 def _shape(array: Any) -> str:
-    return f"{getattr(array, 'dtype', type(array).__name__)} {getattr(array, 'shape', '')}"
+    return (
+        f"{getattr(array, 'dtype', type(array).__name__)} {getattr(array, 'shape', '')}"
+    )

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from symnet.graph.variables import Apply, Constant, Variable
 
 
-def toposort(outputs: Iterable[Variable], blockers: Iterable[Variable] = ()) -> list[Apply]:
+def toposort(
+    outputs: Iterable[Variable], blockers: Iterable[Variable] = ()
+) -> list[Apply]:
     """The operations that `outputs` need, each after those it needs.
 
     blockers: variables whose making is not looked into.
@@ -31,7 +33,9 @@ def toposort(outputs: Iterable[Variable], blockers: Iterable[Variable] = ()) -> 
     return order
 
 
-def ancestors(outputs: Iterable[Variable], blockers: Iterable[Variable] = ()) -> list[Variable]:
+def ancestors(
+    outputs: Iterable[Variable], blockers: Iterable[Variable] = ()
+) -> list[Variable]:
     """Every variable that `outputs` need, themselves included, inputs before results."""
     stop = set(blockers)
     outputs = list(outputs)
@@ -46,13 +50,17 @@ def ancestors(outputs: Iterable[Variable], blockers: Iterable[Variable] = ()) ->
     return list(found)
 
 
-def leaves(outputs: Iterable[Variable], blockers: Iterable[Variable] = ()) -> list[Variable]:
+def leaves(
+    outputs: Iterable[Variable], blockers: Iterable[Variable] = ()
+) -> list[Variable]:
     """The variables without owner (and the blockers) that `outputs` need, in order."""
     stop = set(blockers)
     return [v for v in ancestors(outputs, stop) if v.owner is None or v in stop]
 
 
-def inputs(variables: Iterable[Variable], blockers: Iterable[Variable] = ()) -> list[Variable]:
+def inputs(
+    variables: Iterable[Variable], blockers: Iterable[Variable] = ()
+) -> list[Variable]:
     """Theano's name for `leaves`."""
     return leaves(variables, blockers)
 
@@ -89,7 +97,9 @@ def clone_replace(
 
 def clone(
     output: Variable | Sequence[Variable],
-    replace: Mapping[Variable, Variable] | Iterable[tuple[Variable, Variable]] | None = None,
+    replace: Mapping[Variable, Variable]
+    | Iterable[tuple[Variable, Variable]]
+    | None = None,
     strict: bool = True,
     share_inputs: bool = True,
 ) -> Variable | list[Variable]:
@@ -104,7 +114,9 @@ def clone(
     if strict:
         for old, fresh in mapping.items():
             if old.type.ndim != fresh.type.ndim or old.type.dtype != fresh.type.dtype:
-                raise TypeError(f"clone: {old} ({old.type}) replaced by {fresh} ({fresh.type})")
+                raise TypeError(
+                    f"clone: {old} ({old.type}) replaced by {fresh} ({fresh.type})"
+                )
     if not share_inputs:
         for leaf in leaves(outputs):
             if type(leaf) is Variable and leaf not in mapping and leaf.owner is None:

@@ -29,7 +29,9 @@ class Type:
 
     ndim: int = 0
 
-    def filter(self, value: Any, strict: bool = False, allow_downcast: Any = None) -> Any:
+    def filter(
+        self, value: Any, strict: bool = False, allow_downcast: Any = None
+    ) -> Any:
         """Return `value` as a value of this type, or raise TypeError."""
         raise TypeError(f"{self} holds no values")
 
@@ -60,7 +62,10 @@ class TensorType(Type):
     shape: tuple[int | None, ...]
 
     def __init__(
-        self, dtype: Any, shape: Sequence[int | bool | None] = (), name: str | None = None
+        self,
+        dtype: Any,
+        shape: Sequence[int | bool | None] = (),
+        name: str | None = None,
     ) -> None:
         if dtype == "floatX":
             dtype = config.floatX
@@ -118,10 +123,15 @@ class TensorType(Type):
             isinstance(other, TensorType)
             and self.dtype == other.dtype
             and self.ndim == other.ndim
-            and all(a is None or b is None or a == b for a, b in zip(self.shape, other.shape))
+            and all(
+                a is None or b is None or a == b
+                for a, b in zip(self.shape, other.shape)
+            )
         )
 
-    def filter(self, value: Any, strict: bool = False, allow_downcast: Any = None) -> Any:
+    def filter(
+        self, value: Any, strict: bool = False, allow_downcast: Any = None
+    ) -> Any:
         """Return `value` as an array of this type.
 
         strict: accept only an ndarray of this very dtype.
@@ -144,7 +154,9 @@ class TensorType(Type):
                 )
         return array
 
-    def _as_array(self, value: Any, strict: bool, allow_downcast: Any) -> np.ndarray[Any, Any]:
+    def _as_array(
+        self, value: Any, strict: bool, allow_downcast: Any
+    ) -> np.ndarray[Any, Any]:
         if isinstance(value, np.ndarray) and value.dtype == self.numpy_dtype:
             return value.view(np.ndarray) if type(value) is not np.ndarray else value
         if strict:

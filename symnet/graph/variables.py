@@ -184,7 +184,9 @@ class Op:
         results = zip(node.outputs, storage, strict=True)
         return [output.type.filter(cell[0]) for output, cell in results]
 
-    def perform(self, node: Apply, inputs: list[Any], output_storage: list[list[Any]]) -> None:
+    def perform(
+        self, node: Apply, inputs: list[Any], output_storage: list[list[Any]]
+    ) -> None:
         raise NotImplementedError(f"{self} defines neither compute nor perform")
 
 
@@ -204,7 +206,9 @@ class Apply:
 
     __slots__ = ("op", "inputs", "outputs", "origin", "_tag", "__weakref__")
 
-    def __init__(self, op: Any, inputs: Iterable[Variable], outputs: Iterable[Variable]) -> None:
+    def __init__(
+        self, op: Any, inputs: Iterable[Variable], outputs: Iterable[Variable]
+    ) -> None:
         self.op = op
         self.inputs = list(inputs)
         self.outputs = list(outputs)
@@ -240,12 +244,16 @@ class Apply:
     def default_output(self) -> Variable:
         return self.outputs[self.op.default_output or 0]
 
-    def clone_with_new_inputs(self, inputs: Sequence[Variable], strict: bool = True) -> Apply:
+    def clone_with_new_inputs(
+        self, inputs: Sequence[Variable], strict: bool = True
+    ) -> Apply:
         """The same op on other inputs: kept as it is where their types allow, made anew
         (with its checks) where not.  Keeps names and the user's line."""
         same = all(a.type == b.type for a, b in zip(inputs, self.inputs, strict=True))
         if same:
-            node = Apply(self.op, inputs, [o.type.make_variable() for o in self.outputs])
+            node = Apply(
+                self.op, inputs, [o.type.make_variable() for o in self.outputs]
+            )
         else:
             node = self.op.make_node(*inputs)
         node.origin = self.origin
@@ -282,7 +290,9 @@ def _make_variable(self: Type, name: str | None = None) -> Variable:
     return Variable(self, name=name)
 
 
-def _filter_variable(self: TensorType, other: Any, allow_convert: bool = True) -> Variable:
+def _filter_variable(
+    self: TensorType, other: Any, allow_convert: bool = True
+) -> Variable:
     """Return `other` if it is (or a constant if it can be made) of this type."""
     made = other if isinstance(other, Variable) else Constant(self, self.filter(other))
     if not self.accepts(made.type):

@@ -10,7 +10,6 @@ import ctypes
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -297,7 +296,9 @@ def gemm_step(
     cost = CALL_NS + 2.0 * work / FLOPS_PER_NS[dtype] / (total if blocks.split else 1)
     grain = 1 if blocks.split else max(1, int(PARALLEL_NS / cost))
     address = (gemv if vector else gemm).address
-    return CallArrangement(address, tuple(words), tuple(slots), total, grain, cost * total)
+    return CallArrangement(
+        address, tuple(words), tuple(slots), total, grain, cost * total
+    )
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,9 @@ class CpuProgram:
         self.arena_bytes = arena_bytes
         self.constants = list(constants)
         self.scratch: list[np.ndarray[Any, Any]] = []
-        self.moving: list[tuple[int, int, int]] = []  # word, number of the offset, start
+        self.moving: list[
+            tuple[int, int, int]
+        ] = []  # word, number of the offset, start
         self.cost_ns: float = sum(task.arrangement.cost_ns for task in tasks)
         self.tasks: Sequence[int] = []
         self._lay_out(tasks)
@@ -114,7 +116,9 @@ class CpuProgram:
     def _steps(self, tasks: Sequence[Task]) -> list[tuple[int, int, bool]]:
         """(number of the task, address of the code, whether it does the items or only
         combines what they left) of each step.  Loops over nothing are left out."""
-        loops = [(t.kernel, t.arrangement.variant) for t in tasks if t.kernel is not None]
+        loops = [
+            (t.kernel, t.arrangement.variant) for t in tasks if t.kernel is not None
+        ]
         codes = iter(compile_kernels(loops))
         steps: list[tuple[int, int, bool]] = []
         for number, task in enumerate(tasks):
@@ -212,7 +216,9 @@ class CpuEntry:
         first_patch = program.address + 8 * program.first_patch
         self.follows = following is not None
         self.block = call_block(
-            arguments=[Argument(d, s, b, numbers=n) for d, s, b, n in signature.arguments],
+            arguments=[
+                Argument(d, s, b, numbers=n) for d, s, b, n in signature.arguments
+            ],
             cells=self.cells,
             outputs=[Output(*output) for output in signature.outputs],
             windows=program.windows(following) if following is not None else (),

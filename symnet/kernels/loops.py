@@ -160,7 +160,9 @@ def call(name: str, *args: Scalar | float, dtype: str | None = None) -> Scalar:
     first = next(a for a in args if isinstance(a, Scalar))
     full = [a if isinstance(a, Scalar) else literal(a, first.dtype) for a in args]
     if dtype is None:
-        dtype = "bool" if name in COMPARISON or name in ("isnan", "isinf") else first.dtype
+        dtype = (
+            "bool" if name in COMPARISON or name in ("isnan", "isinf") else first.dtype
+        )
     return scalar(name, full, dtype)
 
 
@@ -172,7 +174,9 @@ def select(condition: Scalar, yes: Scalar | float, no: Scalar | float) -> Scalar
     """`yes` where condition (a bool) holds, else `no`; both are computed."""
     first = yes if isinstance(yes, Scalar) else no
     assert isinstance(first, Scalar)
-    branches = [a if isinstance(a, Scalar) else literal(a, first.dtype) for a in (yes, no)]
+    branches = [
+        a if isinstance(a, Scalar) else literal(a, first.dtype) for a in (yes, no)
+    ]
     return scalar("select", (condition, *branches), first.dtype)
 
 
@@ -200,7 +204,9 @@ def substitute(roots: Sequence[Scalar], replace: dict[Scalar, Scalar]) -> list[S
             continue
         args = [new[id(a)] for a in node.args]
         changed = any(a is not b for a, b in zip(args, node.args, strict=True))
-        new[id(node)] = scalar(node.op, args, node.dtype, node.value) if changed else node
+        new[id(node)] = (
+            scalar(node.op, args, node.dtype, node.value) if changed else node
+        )
     return [new[id(root)] for root in roots]
 
 
@@ -260,7 +266,8 @@ def print_operand(operand: Operand) -> str:
 def print_kernel(kernel: Kernel) -> str:
     """Name every scalar once, in order: `%3:float32 = mul %1 %2`."""
     axes = " ".join(
-        f"{'reduce' if reduced else 'for'} i{axis}" for axis, reduced in enumerate(kernel.reduced)
+        f"{'reduce' if reduced else 'for'} i{axis}"
+        for axis, reduced in enumerate(kernel.reduced)
     )
     lines = [f"kernel {axes}"]
     lines += [f"  in{k}: {print_operand(o)}" for k, o in enumerate(kernel.inputs)]
@@ -274,5 +281,7 @@ def print_kernel(kernel: Kernel) -> str:
     for k, out in enumerate(kernel.outputs):
         where = "".join(f"[{names[id(i)]}]" for i in out.indices)
         how = "+=" if out.mode == "add" else "="
-        lines.append(f"  out{k}{where}: {print_operand(out.operand)} {how} {names[id(out.value)]}")
+        lines.append(
+            f"  out{k}{where}: {print_operand(out.operand)} {how} {names[id(out.value)]}"
+        )
     return "\n".join(lines)

@@ -201,7 +201,9 @@ class View:
         wanted = contiguous_strides(self.sizes, self.itemsize)
         return all(
             stride is want or length is ONE
-            for stride, want, length in zip(self.strides, wanted, self.sizes, strict=True)
+            for stride, want, length in zip(
+                self.strides, wanted, self.sizes, strict=True
+            )
         )
 
     def with_axes(self, pattern: Sequence[int | str]) -> View:
@@ -215,7 +217,11 @@ class View:
         stride = self.strides[axis]
         offset = add(self.offset, multiply(start, stride))
         sizes = (*self.sizes[:axis], length, *self.sizes[axis + 1 :])
-        strides = (*self.strides[:axis], multiply(stride, step), *self.strides[axis + 1 :])
+        strides = (
+            *self.strides[:axis],
+            multiply(stride, step),
+            *self.strides[axis + 1 :],
+        )
         return replace(self, sizes=sizes, strides=strides, offset=offset)
 
     def at(self, axis: int, position: Size) -> View:
@@ -229,7 +235,9 @@ class View:
         extra = len(sizes) - self.ndim
         strides = [ZERO] * extra + [
             ZERO if have is ONE and want is not ONE else stride
-            for have, want, stride in zip(self.sizes, sizes[extra:], self.strides, strict=True)
+            for have, want, stride in zip(
+                self.sizes, sizes[extra:], self.strides, strict=True
+            )
         ]
         return replace(self, sizes=tuple(sizes), strides=tuple(strides))
 

@@ -32,7 +32,9 @@ class Sizes(Protocol):
         """Demand that two sizes agree (checked at once or at run time, with `what` in
         the error); returns the one to go on with."""
 
-    def require(self, condition: Scalar, what: str, kind: type[Exception] = ValueError) -> None:
+    def require(
+        self, condition: Scalar, what: str, kind: type[Exception] = ValueError
+    ) -> None:
         """Demand at run time that `condition` (a bool Scalar) holds."""
 
     def sizes_of(self, variable: Variable) -> tuple[Size, ...]:
@@ -95,7 +97,9 @@ class PointOp(TensorOp):
     def needs_buffer(self, node: Apply) -> Sequence[int]:
         return ()
 
-    def point(self, node: Apply, reads: Sequence[Read], index: Sequence[Scalar]) -> Scalar:
+    def point(
+        self, node: Apply, reads: Sequence[Read], index: Sequence[Scalar]
+    ) -> Scalar:
         """The output's element; `index` holds the int64 counters of the output's axes."""
         raise NotImplementedError(str(self))
 
@@ -137,7 +141,10 @@ def _holds_variable(value: Any) -> bool:
 
 
 def constant(
-    value: Any, name: str | None = None, ndim: int | None = None, dtype: str | None = None
+    value: Any,
+    name: str | None = None,
+    ndim: int | None = None,
+    dtype: str | None = None,
 ) -> Constant:
     """A constant variable.  Without dtype a Python number is weak (see `as_tensor`)."""
     weak = dtype is None and isinstance(value, (bool, int, float, complex))
@@ -146,7 +153,9 @@ def constant(
     try:
         array = np.asarray(value, dtype=None if dtype == "floatX" else dtype)
     except (TypeError, ValueError, OverflowError) as error:
-        raise AsTensorError(f"{value!r:.80} is not an array of numbers: {error}") from None
+        raise AsTensorError(
+            f"{value!r:.80} is not an array of numbers: {error}"
+        ) from None
     if dtype == "floatX" or (dtype is None and isinstance(value, (list, tuple))):
         array = array.astype(_list_dtype(array, dtype))
     if array.dtype.kind not in "biufc":
@@ -199,7 +208,12 @@ def upcast(*dtypes: str) -> str:
 def _upcast(dtypes: tuple[str, ...], small: str | None) -> str:
     """`small`: what a float64 becomes that no operand had; None: it stays."""
     result = str(np.result_type(*dtypes).name)
-    if small is None or result != "float64" or "float64" in dtypes or "complex128" in dtypes:
+    if (
+        small is None
+        or result != "float64"
+        or "float64" in dtypes
+        or "complex128" in dtypes
+    ):
         return result
     return str(np.result_type(small, *[d for d in dtypes if d in FLOATS]).name)
 
@@ -252,7 +266,9 @@ def _fits(value: int, dtype: str) -> bool:
 
 
 def broadcast_shapes(
-    shapes: Sequence[tuple[int | None, ...]], operation: object, inputs: Sequence[Variable]
+    shapes: Sequence[tuple[int | None, ...]],
+    operation: object,
+    inputs: Sequence[Variable],
 ) -> tuple[int | None, ...]:
     """The shape of arrays combined element by element, aligned at the last axis.
 

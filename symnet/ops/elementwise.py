@@ -82,7 +82,9 @@ class Elementwise(TensorOp):
 
     def make_node(self, *inputs: Any) -> Apply:
         if len(inputs) != self.arity:
-            raise TypeError(f"{self.name} takes {self.arity} arguments, got {len(inputs)}")
+            raise TypeError(
+                f"{self.name} takes {self.arity} arguments, got {len(inputs)}"
+            )
         variables = self.convert([as_tensor(v) for v in inputs])
         shape = broadcast_shapes([v.type.shape for v in variables], self, variables)
         dtype = self.result_dtype([v.type.dtype for v in variables])
@@ -133,13 +135,19 @@ class Elementwise(TensorOp):
         """
         rank, dtype = node.outputs[0].type.ndim, node.outputs[0].type.dtype
         lengths = {len(value) for value in values if isinstance(value, tuple)}
-        if rank > 1 or None in values or len(lengths) > 1 or np.dtype(dtype).kind == "c":
+        if (
+            rank > 1
+            or None in values
+            or len(lengths) > 1
+            or np.dtype(dtype).kind == "c"
+        ):
             return None
         rows: list[Scalar] = []
         for k in range(lengths.pop() if lengths else 1):
             row = [value[k] if isinstance(value, tuple) else value for value in values]
             arguments = [
-                loops.cast(one, v.type.dtype) for one, v in zip(row, node.inputs, strict=True)
+                loops.cast(one, v.type.dtype)
+                for one, v in zip(row, node.inputs, strict=True)
             ]
             result = self.scalar(arguments, dtype)
             rows.append(result if dtype in FLOATS else loops.cast(result, "int64"))
@@ -193,7 +201,11 @@ def broadcast_sizes(
             if len(shape) < -axis or variable.type.shape[axis] == 1:
                 continue
             here = shape[axis]
-            found = here if found is None else sizes.equal(found, here, f"axis {rank + axis}")
+            found = (
+                here
+                if found is None
+                else sizes.equal(found, here, f"axis {rank + axis}")
+            )
         result.append(ONE if found is None else found)
     return tuple(result)
 
@@ -312,5 +324,14 @@ def elementwise(
     reference: the name of a function of NumPy, or (xp, *arrays) -> array.
     """
     return Elementwise(
-        name, arity, body, derivative, reference, compute, result, accepts, commutative, holomorphic
+        name,
+        arity,
+        body,
+        derivative,
+        reference,
+        compute,
+        result,
+        accepts,
+        commutative,
+        holomorphic,
     )

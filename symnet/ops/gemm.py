@@ -33,11 +33,15 @@ class Gemm(TensorOp):
             raise TypeError(
                 message(
                     "Gemm takes a scalar, two matrices, a scalar and a matrix of one dtype",
-                    operands=[operand_text(v) for v in (scalars[0], a, b, scalars[1], c)],
+                    operands=[
+                        operand_text(v) for v in (scalars[0], a, b, scalars[1], c)
+                    ],
                 )
             )
         shape = (a.type.shape[0], b.type.shape[1])
-        known = [x if x is not None else y for x, y in zip(shape, c.type.shape, strict=True)]
+        known = [
+            x if x is not None else y for x, y in zip(shape, c.type.shape, strict=True)
+        ]
         output = TensorType(dtype, known).make_variable()
         return Apply(self, [scalars[0], a, b, scalars[1], c], [output])
 

@@ -18,6 +18,7 @@ __all__ = [
     "batch_normalization", "batch_normalization_test", "batch_normalization_train",
 ]  # fmt: skip
 
+
 def batch_normalization(
     inputs: Any, gamma: Any, beta: Any, mean: Any, std: Any, mode: str = "low_mem"
 ) -> Variable:

@@ -30,6 +30,7 @@ __all__ = [
     "solve_symmetric", "solve_upper_triangular",
 ]  # fmt: skip
 
+
 class MatrixOp(TensorOp):
     """An op whose first input is a matrix."""
 

@@ -46,6 +46,7 @@ __all__ = [
     "Eig", "eig", "Eigh", "eigh", "eigvalsh", "QR", "qr", "SVD", "svd",
 ]  # fmt: skip
 
+
 def connected(gradient: Variable) -> bool:
     return not isinstance(gradient.type, DisconnectedType)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from symnet.graph.traverse import toposort
 from symnet.graph.variables import Apply, Variable
-from symnet.printing.layers import Placed, place
+from symnet.printing.layers import Placed, find_levels, place
 from symnet.printing.roots import (
     Root,
     is_number,
@@ -33,6 +33,7 @@ COLOURS = {
 FONT = "Helvetica, Arial, sans-serif"
 SIZE, SMALL = 13.0, 10.5  # of the text
 MARGIN = 14.0
+FAR = 7  # layers from which on a leaf is drawn again
 
 
 @dataclass
@@ -100,6 +101,7 @@ class Painter:
             self.operation(node)
         for root in roots:
             self.root(root)
+        copy_far_leaves(self.picture)
         return self.picture
 
     def operation(self, node: Apply) -> None:
@@ -144,6 +146,25 @@ class Painter:
 
     def short(self, text: str) -> str:
         return text if len(text) <= self.longest else text[: self.longest - 1] + "…"
+
+
+def copy_far_leaves(picture: Picture) -> None:
+    """Draw a leaf again near where it is used far from its first use: no arrow from it
+    then runs through the whole picture."""
+    edges = [(arrow.start, arrow.end) for arrow in picture.arrows]
+    level = find_levels(len(picture.boxes), edges)
+    made = {end for _, end in edges}
+    nearest: dict[int, tuple[int, int]] = {}  # leaf -> its latest copy, and that's level
+    for arrow in sorted(picture.arrows, key=lambda arrow: level[arrow.end]):
+        leaf = arrow.start
+        if leaf in made:
+            continue
+        copy, above = nearest.setdefault(leaf, (leaf, level[leaf]))
+        if level[arrow.end] - above > FAR:
+            copy, above = len(picture.boxes), level[arrow.end] - 1
+            picture.boxes.append(picture.boxes[leaf])
+            nearest[leaf] = copy, above
+        arrow.start = copy
 
 
 class Drawing:
@@ -260,8 +281,8 @@ def draw(obj: Any, max_label_size: int = 40) -> Drawing:
     """A picture of the graph of a variable, a list of them, or a compiled function.
 
     Inputs are green, shared variables and their updates orange, outputs blue; constants
-    of one element stand in the box of their operation, as in `mul (·, 0.5)`.  Hovering
-    shows types, values and the user's line.  Small figures at arrows count the inputs.
+    of one element stand in the box of their operation, as in `mul (·, 0.5)`; a leaf used
+    in places far apart is drawn again.  Hovering shows types, values and the user's line.  Small figures at arrows count the inputs.
     Raises: TypeError for an object without a graph.
     """
     return Drawing(Painter(max_label_size).paint(roots_of(obj)))

@@ -7,6 +7,7 @@ neighbours' that keep their distances, found by pooling (Ayer et al. 1955).
 
 from __future__ import annotations
 
+from bisect import bisect_right, insort
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -18,6 +19,8 @@ SWEEPS = 12
 # are to be straight.
 STRAIGHT = (1.0, 1.5, 3.0)
 WORK = 60_000  # bounds the time for the coordinates
+# In graphs with more passages than this, edges that are not short go straight.
+MOST_PASSAGES, SHORT = 10_000, 6
 
 Edge = tuple[int, int]
 
@@ -99,12 +102,15 @@ def with_passages(
     found.above = [[] for _ in sizes]
     found.below = [[] for _ in sizes]
     chains: list[list[int]] = []
-    for start, end in edges:
+    spans = [level[end] - level[start] for start, end in edges]
+    longest = SHORT if sum(spans) > MOST_PASSAGES else max(spans, default=0)
+    for (start, end), span in zip(edges, spans):
         chain = [start]
-        for layer in range(level[start] + 1, level[end]):
-            chain.append(_add_passage(found, layer))
+        if span <= longest:
+            between = range(level[start] + 1, level[end])
+            chain += [_add_passage(found, layer) for layer in between]
         chain.append(end)
-        for upper, lower in zip(chain, chain[1:]):
+        for upper, lower in zip(chain, chain[1:]) if span <= longest else ():
             found.below[upper].append(lower)
             found.above[lower].append(upper)
         chains.append(chain)
@@ -158,10 +164,12 @@ def crossings(found: Layered) -> int:
     count = 0
     for upper, lower in zip(found.layers, found.layers[1:]):
         position = {k: p for p, k in enumerate(lower)}
-        ends = [p for k in upper for p in sorted(position[n] for n in found.below[k])]
-        count += sum(
-            right < left for i, left in enumerate(ends) for right in ends[i + 1 :]
-        )
+        seen: list[int] = []  # ends of the edges from boxes further left, in order
+        for k in upper:
+            ends = sorted(position[n] for n in found.below[k])
+            count += sum(len(seen) - bisect_right(seen, end) for end in ends)
+            for end in ends:
+                insort(seen, end)
     return count
 
 

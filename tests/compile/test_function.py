@@ -52,7 +52,9 @@ def test_output_that_is_an_input_a_constant_or_a_shared_variable(mode):
     s = shared(np.arange(4.0))
     value = np.arange(3.0)
     results = function([x], [x, x, s, T.constant([1.0, 2.0]), s.T], mode=mode)(value)
-    for result, want in zip(results, [value, value, np.arange(4.0), [1.0, 2.0], np.arange(4.0)]):
+    for result, want in zip(
+        results, [value, value, np.arange(4.0), [1.0, 2.0], np.arange(4.0)]
+    ):
         np.testing.assert_array_equal(result, want)
         result[...] = -1.0
     np.testing.assert_array_equal(value, np.arange(3.0))
@@ -84,7 +86,9 @@ def test_names_and_defaults(mode):
 
 def test_input_with_update_keeps_its_value(mode):
     state, step = T.dscalar("state"), T.dscalar("step")
-    f = function([step, In(state, value=10.0, update=state + step)], state * 2, mode=mode)
+    f = function(
+        [step, In(state, value=10.0, update=state + step)], state * 2, mode=mode
+    )
     assert f(1.0) == 20.0
     assert f(1.0) == 22.0
     assert f["state"] == 12.0
@@ -96,7 +100,13 @@ def test_arguments_of_any_layout(mode):
     x = T.dmatrix("x")
     f = function([x], [x * 2, x.sum(axis=0), x[::-1, 1:]], mode=mode)
     base = np.random.default_rng(1).normal(size=(6, 8))
-    for value in (base, base.T, base[::2, ::3], base[::-1, ::-1], np.asfortranarray(base)):
+    for value in (
+        base,
+        base.T,
+        base[::2, ::3],
+        base[::-1, ::-1],
+        np.asfortranarray(base),
+    ):
         before = value.copy()
         twice, total, part = f(value)
         np.testing.assert_allclose(twice, value * 2)

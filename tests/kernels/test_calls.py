@@ -310,7 +310,9 @@ def test_products_in_blocks(dtype, m, n, k, turned):
     assert (step.total > 1) == (threads.wanted(0) > 1)
     assert run_step(step, [x.ctypes.data for x in (a, b, c)]) == 0
     tolerance = 1e-3 if dtype != "float64" else 1e-10
-    np.testing.assert_allclose(c, want, rtol=tolerance, atol=tolerance * np.abs(want).max())
+    np.testing.assert_allclose(
+        c, want, rtol=tolerance, atol=tolerance * np.abs(want).max()
+    )
 
 
 @pytest.mark.parametrize("count", [0, 1, 1000, 3_000_000])

@@ -16,9 +16,7 @@ from symnet.kernels.llvm.words import (
     C_LIBRARY,
     External,
     atomic_add,
-    atomic_load,
     load,
-    pause,
     store,
 )
 from symnet.kernels.threads import parallel_for
