@@ -57,13 +57,21 @@ class Knowledge(Protocol):
     """What the engine knows of the graph."""
 
     def clients(self, variable: Variable) -> Sequence[Apply | None]:
-        """Who uses a variable; None for an output of the graph."""
+        """Who uses the elements of a variable; None for an output of the graph."""
 
     def sizes(self, variable: Variable) -> tuple[Size, ...]:
         """The sizes of a variable; those known to be equal are one object."""
 
     def leaf_size(self, size: Size) -> tuple[Variable, int] | None:
         """The variable and the axis whose size this is, where it is nothing else."""
+
+    def checked(self, variable: Variable) -> bool:
+        """Whether operations below `variable` compare sizes at a run: what takes its
+        sizes from further below loses that."""
+
+    def answering(self, node: Apply) -> Sequence[Variable]:
+        """The inputs from which sizes of the outputs may be taken without losing a
+        comparison."""
 
 
 class Match:

@@ -20,10 +20,11 @@ from symnet.graph.origin import inherit
 from symnet.graph.traverse import Graph, leaves
 from symnet.graph.types import TensorType
 from symnet.graph.variables import Apply, Constant, Variable, operand_text
+from symnet.kernels.loops import Scalar
 from symnet.kernels.views import Size, known
 from symnet.ops.arithmetic import second
 from symnet.ops.elementwise import Elementwise, cast
-from symnet.ops.sizes import add_broadcast, specify_shape
+from symnet.ops.sizes import Shape, ShapeI, add_broadcast, specify_shape
 
 # Constants up to this size in bytes are compared by value.
 LARGEST_COMPARED = 4096
@@ -84,17 +85,49 @@ class CertainSizes(Inference):
     relied on it could drop the very operation that checks it.  A result whose sizes only
     a run can tell (or whose rule finds an error, which belongs to the run) has sizes of
     its own.
+
+    checks: operations that compare sizes at a run.
+    checked: the results of those, and what is made from them.
     """
 
+    def __init__(self, leaves: Sequence[Variable]) -> None:
+        super().__init__(leaves)
+        self.checks: set[Apply] = set()
+        self.checked: set[Variable] = set()
+
     def equal(self, left: Size, right: Size, what: str) -> Size:
+        if left is not right and (known(left) is None or known(left) != known(right)):
+            self._note_check()
         return left if known(right) is None else right
+
+    def require(
+        self, condition: Scalar, what: str, kind: type[Exception] = ValueError
+    ) -> None:
+        if not self._certain(condition):
+            self._note_check()
+
+    def _certain(self, condition: Scalar) -> bool:
+        if condition.op == "literal":
+            return bool(condition.value)
+        if condition.op != "ge":
+            return False
+        value, low = condition.args
+        return known(low) == 0 and self.never_negative(value)
+
+    def _note_check(self) -> None:
+        if self.node is not None:
+            self.checks.add(self.node)
 
     def _infer_node(self, node: Apply) -> None:
         try:
             super()._infer_node(node)
         except Exception:  # noqa: BLE001
+            self.checks.add(node)
             for output in node.outputs:
                 self.add_leaf(output)
+            return
+        if node in self.checks or not self.checked.isdisjoint(node.inputs):
+            self.checked.update(node.outputs)
 
 
 Steps = tuple[str, "Steps | None", int]
@@ -122,7 +155,7 @@ class Rewriter:
         self.steps: dict[Apply, Steps] = {}
         self.users: dict[Variable, list[Apply | None]] = {}  # None: an output
         self.warned = False
-        self.inference: Inference | None = None
+        self.inference: CertainSizes | None = None
         self.table = rule_table(tuple(rules))
 
     def run(self) -> Graph:
@@ -136,8 +169,9 @@ class Rewriter:
 
     def _find_clients(self, order: Sequence[Apply]) -> None:
         for node in order:
-            for v in node.inputs:
-                self.users.setdefault(v, []).append(node)
+            for k, v in enumerate(node.inputs):
+                if not reads_size_only(node, k):
+                    self.users.setdefault(v, []).append(node)
         for v in self.graph.outputs:
             self.users.setdefault(v, []).append(None)
 
@@ -297,7 +331,19 @@ class Rewriter:
         given = self._inference().arguments[size.value]
         return None if given.axis is None else (given.leaf, given.axis)
 
-    def _inference(self) -> Inference:
+    def checked(self, variable: Variable) -> bool:
+        self.sizes(variable)
+        return variable in self._inference().checked
+
+    def answering(self, node: Apply) -> Sequence[Variable]:
+        inference = self._inference()
+        inference.sizes_of(node.outputs[0])
+        several = [v for v in node.inputs if v in inference.checked]
+        if node in inference.checks or len(several) > 1:
+            return ()
+        return several or node.inputs
+
+    def _inference(self) -> CertainSizes:
         if self.inference is None:
             graph = self.graph
             needed = [*graph.inputs, *leaves(graph.outputs, graph.inputs)]
@@ -366,6 +412,11 @@ def conform(new: Variable, old: Variable, rule: str) -> Variable:
     ):
         return specify_shape(result, old.type.shape)
     return result
+
+
+def reads_size_only(node: Apply, position: int) -> bool:
+    """Whether an operation needs no element of that input, only how large it is."""
+    return isinstance(node.op, (Shape, ShapeI)) or (node.op == second and position == 0)
 
 
 def lacks_shape(new: Variable, wanted: Variable) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 
 from symnet.compile.patterns import Match, Rule, pattern_vars
 from symnet.compile.rewrite import lacks_shape
-from symnet.graph.variables import Constant, Variable
+from symnet.graph.variables import Apply, Constant, Variable
 from symnet.ops.alloc import Alloc
 from symnet.ops.arithmetic import neg, second
 from symnet.ops.base import constant
@@ -101,12 +101,14 @@ def _fill_with_same_shape(match: Match) -> Variable | None:
 
 
 def source(variable: Variable, match: Match) -> Variable:
-    """The first variable below elementwise operations that has the same shape."""
+    """The first variable below elementwise operations that has the same shape, and that
+    answers for all that they compare."""
     for _ in range(DEEPEST):
         node = variable.owner
         if node is None or not isinstance(node.op, Elementwise):
             break
-        same = [v for v in node.inputs if match.same_shape(v, variable)]
+        below = match.known.answering(node)
+        same = [v for v in below if match.same_shape(v, variable)]
         if not same:
             break
         variable = same[0]
@@ -119,7 +121,7 @@ def _fill_like_source(match: Match) -> Variable | None:
     # A size that is not known must not become one that is: that is another type.
     if origin is like or origin.type.broadcastable != like.type.broadcastable:
         return None
-    return second(origin, value)
+    return second(origin, value)  # type: ignore[no-any-return]
 
 
 FILLS = [
@@ -233,23 +235,35 @@ AXES = [
 
 
 def _size(match: Match) -> Variable | None:
-    """The size of a result as a size of a leaf, or at least of what it is made from."""
+    """The size of a result as a size of a leaf, or at least of what it is made from.
+
+    Sizes that are compared on the way must go on being compared, also where nothing but
+    a size is asked for.
+    """
     axis, operand = match.node.op.i, match.node.inputs[0]
     if operand.type.shape[axis] is not None:
         return shape_i(operand, axis)
+    checked = match.known.checked(operand)
     leaf = match.known.leaf_size(match.known.sizes(operand)[axis])
-    if leaf is not None and leaf != (operand, axis):
+    if leaf is not None and leaf != (operand, axis) and not checked:
         return shape_i(*leaf)
     node = operand.owner
     if node is None:
         return None
-    below: Any = node.inputs[0] if node.inputs else None
     if isinstance(node.op, Elementwise):
         origin = source(operand, match)
         return None if origin is operand else shape_i(origin, axis)
-    if isinstance(node.op, Alloc):
+    if isinstance(node.op, Alloc) and not checked:
         asked: Variable = node.inputs[1 + axis]
         return asked
+    return _size_below(match, node, axis)
+
+
+def _size_below(match: Match, node: Apply, axis: int) -> Variable | None:
+    """The size of an operation's result as one of its first input."""
+    if not node.inputs or node.inputs[0] not in match.known.answering(node):
+        return None
+    below: Any = node.inputs[0]
     if isinstance(node.op, DimShuffle):
         return shape_i(below, node.op.new_order[axis])
     if isinstance(node.op, Reduce):

@@ -5,7 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from symnet.compile.function import function
 from symnet.compile.rules.shapes import filled
+from symnet.errors import ShapeError
 from symnet.graph.evaluate import evaluate
 from symnet.graph.types import TensorType
 from symnet.graph.variables import Constant, Variable
@@ -197,13 +199,31 @@ def size(output: Variable) -> Variable:
 
 
 def test_sizes_come_from_the_leaves() -> None:
-    x, y = tensor("x", None, None), tensor("y", None, None)
-    product = dot(exp(x), y).T
-    assert size(shape_i(product, 0)).owner.inputs == [y]
-    assert size(shape_i(product, 1)).owner.inputs == [x]
+    x, y = tensor("x", None, None), tensor("y", 3, None)
     assert size(shape_i(sum_over(exp(x) * 2, 0), 0)).owner.inputs == [x]
     assert size(shape_i(tanh(x), 1)).owner.inputs == [x]
-    check("size_of_result", shape_i(product, 0), {x: X, y: X.T[:, :1]})
+    known = tensor("known", None, 3)
+    product = dot(exp(known), y).T
+    assert size(shape_i(product, 0)).owner.inputs == [y]
+    assert size(shape_i(product, 1)).owner.inputs == [known]
+    check("size_of_result", shape_i(product, 0), {known: X, y: X.T[:, :1]})
+
+
+def test_sizes_that_are_compared_go_on_being_compared() -> None:
+    x, y = tensor("x", None, None), tensor("y", None, None)
+    product = dot(exp(x), y)
+    below = size(shape_i(tanh(product.T), 0)).owner.inputs[0]
+    assert below.owner.op == product.owner.op
+    total = x + y
+    for output in (exp(total), total * x, sum_over(neg(total), 1)):
+        assert size(shape_i(output, 0)).owner.inputs == [total]
+    for output in (shape_i(exp(x) * total, 0), zeros_like(total), shape(x + y).sum()):
+        (new,) = simplified(output)
+        compare(evaluate([new], {x: X, y: X})[0], evaluate([output], {x: X, y: X})[0])
+        with pytest.raises(ShapeError):
+            evaluate([new], {x: X, y: X[:1]})
+        with pytest.raises(ShapeError):
+            function([x, y], output)(X[:, :1], X)
 
 
 def test_shapes_are_vectors_of_sizes() -> None:
