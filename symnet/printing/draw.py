@@ -154,7 +154,9 @@ def copy_far_leaves(picture: Picture) -> None:
     edges = [(arrow.start, arrow.end) for arrow in picture.arrows]
     level = find_levels(len(picture.boxes), edges)
     made = {end for _, end in edges}
-    nearest: dict[int, tuple[int, int]] = {}  # leaf -> its latest copy, and that's level
+    nearest: dict[
+        int, tuple[int, int]
+    ] = {}  # leaf -> its latest copy, and that's level
     for arrow in sorted(picture.arrows, key=lambda arrow: level[arrow.end]):
         leaf = arrow.start
         if leaf in made:
@@ -282,7 +284,8 @@ def draw(obj: Any, max_label_size: int = 40) -> Drawing:
 
     Inputs are green, shared variables and their updates orange, outputs blue; constants
     of one element stand in the box of their operation, as in `mul (·, 0.5)`; a leaf used
-    in places far apart is drawn again.  Hovering shows types, values and the user's line.  Small figures at arrows count the inputs.
+    in places far apart is drawn again.  Hovering shows types, values and the user's line.
+    Inputs enter from left to right, or are numbered.
     Raises: TypeError for an object without a graph.
     """
     return Drawing(Painter(max_label_size).paint(roots_of(obj)))

@@ -65,7 +65,8 @@ def place(sizes: Sequence[tuple[float, float]], edges: Sequence[Edge]) -> Placed
 
 
 def find_levels(count: int, edges: Sequence[Edge]) -> list[int]:
-    """The layer of each box: below everything it needs, sources just above their use."""
+    """The layer of each box: below everything it needs; sources, and what is made of
+    sources only, just above their use."""
     after: list[list[int]] = [[] for _ in range(count)]
     waiting = [0] * count
     for start, end in edges:
@@ -73,7 +74,7 @@ def find_levels(count: int, edges: Sequence[Edge]) -> list[int]:
         waiting[end] += 1
     level = [0] * count
     ready = [k for k in range(count) if not waiting[k]]
-    sources = list(ready)
+    sources = set(ready)
     seen = 0
     while ready:
         k = ready.pop()
@@ -85,7 +86,9 @@ def find_levels(count: int, edges: Sequence[Edge]) -> list[int]:
                 ready.append(other)
     if seen < count:
         raise ValueError("the edges form a circle")
-    for k in sources:
+    deep = {end for start, end in edges if start not in sources}
+    shallow = [k for k in range(count) if k not in deep and k not in sources]
+    for k in (*shallow, *sorted(sources)):
         if after[k]:
             level[k] = min(level[other] for other in after[k]) - 1
     return level

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from time import perf_counter
 from xml.etree import ElementTree
 
 import numpy as np
@@ -67,10 +68,29 @@ def test_a_function_of_a_network_is_drawn_quickly_and_whole() -> None:
     drawing = draw(f)
     count = len(f.maker.fgraph.toposort())
     rectangles = list(ElementTree.fromstring(drawing.svg).iter(f"{SVG}rect"))
-    assert (
-        len(rectangles) == 1 + count + 7 + 7
-    )  # the ground; x, 6 parameters; the outputs
+    # The ground; operations; x and 6 parameters, some drawn again; the outputs.
+    assert 1 + count + 7 + 7 <= len(rectangles) <= 1 + count + 7 + 7 + 14
     assert drawing.width < 3000 and drawing.height < 3000
+
+
+def test_leaves_are_drawn_again_far_from_their_first_use() -> None:
+    x = T.vector("x")
+    near, far = x, x
+    for _ in range(4):
+        near = T.exp(near) + x
+    for _ in range(20):
+        far = T.exp(far) + x
+    assert texts(draw(near).svg).count("x") < texts(draw(far).svg).count("x") < 12
+
+
+def test_large_graphs_are_drawn_in_time() -> None:
+    x = T.vector("x")
+    values: list[Variable] = [x]
+    for k in range(1, 600):
+        values.append(values[-1] + values[k // 2])  # long edges everywhere
+    start = perf_counter()
+    draw(values[-1])
+    assert perf_counter() - start < 10
 
 
 def test_long_labels_are_cut() -> None:
