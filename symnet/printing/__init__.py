@@ -8,6 +8,8 @@ from symnet.printing.networks import to_networkx
 from symnet.printing.sympy_bridge import from_sympy, to_sympy
 from symnet.printing.text import debugprint, min_informative_str
 
+pydot_imported = True  # Theano's programs ask before they draw; nothing is needed here
+
 __all__ = [
     "Drawing",
     "Print",
@@ -18,6 +20,7 @@ __all__ = [
     "min_informative_str",
     "pp",
     "pprint",
+    "pydot_imported",
     "pydotprint",
     "to_networkx",
     "to_sympy",

@@ -25,6 +25,7 @@ from symnet.compile.rewrite import Trace
 from symnet.compile.segments import Segment
 from symnet.graph.traverse import Graph
 from symnet.graph.variables import Apply, Variable, describe
+from symnet.kernels import threads
 from symnet.kernels.layout import Arrangement
 from symnet.kernels.llvm.emit import emit
 from symnet.kernels.llvm.machine import machine
@@ -178,7 +179,8 @@ def cluster_lines(
 def task_line(number: int, step: Step, arrangement: Any) -> str:
     """A step with its sizes: how much work it is, and how it is laid out."""
     row = row_of(step, 0.0)
-    text = f"step {number}: {row.operation}: {arrangement.total} items"
+    items = f"{arrangement.total} item{'s' if arrangement.total != 1 else ''}"
+    text = f"step {number}: {row.operation}: {items}, {len(arrangement.words)} words"
     if arrangement.total > arrangement.grain:
         text += ", shared among threads"
     text += f", about {time_text(arrangement.cost_ns / 1e9)}"
@@ -342,7 +344,8 @@ class Stages:
             loaded = plan.loaded
             lines += [
                 f"for {'; '.join(shapes) or 'no arguments'}",
-                f"arena {loaded.arena_bytes} bytes; about {time_text(loaded.cost_ns / 1e9)}",
+                f"arena {loaded.arena_bytes} bytes; about {time_text(loaded.cost_ns / 1e9)}; "
+                f"{threads.description()}",
             ]
             for number, (step, task) in enumerate(zip(plan.steps, plan.tasks)):
                 lines.append(task_line(number, step, task.arrangement))
