@@ -265,7 +265,8 @@ def _size_below(match: Match, node: Apply, axis: int) -> Variable | None:
         return None
     below: Any = node.inputs[0]
     if isinstance(node.op, DimShuffle):
-        return shape_i(below, node.op.new_order[axis])
+        moved = node.op.new_order[axis]
+        return shape_i(below, moved) if isinstance(moved, int) else None
     if isinstance(node.op, Reduce):
         return shape_i(below, node.op.kept(below.type.ndim)[axis])
     if isinstance(node.op, (ForgetShape, SpecifyShape)):
