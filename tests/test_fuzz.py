@@ -160,12 +160,13 @@ class Builder:
         if x is None:
             return
         axis = self.draw(st.integers(0, len(shape) - 1))
-        others = lambda s: (
-            len(s) == len(shape)
-            and all(  # noqa: E731
-                a == b for k, (a, b) in enumerate(zip(s, shape)) if k != axis
+
+        def others(s):
+            pairs = enumerate(zip(s, shape))
+            return len(s) == len(shape) and all(
+                a == b for k, (a, b) in pairs if k != axis
             )
-        )
+
         y, other = self.pick(others)
         joined = list(shape)
         joined[axis] += other[axis]
