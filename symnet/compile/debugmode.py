@@ -1,8 +1,14 @@
 """DebugMode: the compiled program beside the reference, at every call.
 
-The graph that the user wrote is evaluated by NumPy; the rewritten graph is compiled.
-Where results differ, the cause is looked for step by step: a rewrite that changed the
-value, one operation whose native code is wrong, or a loop into which several were fused.
+Three values are compared: those of the graph that the user wrote and of the rewritten
+graph, both computed by NumPy, and those of the compiled program.  The first two differ
+where a rewrite is wrong, the last two where native code is.  The cause is then looked
+for: the rule, the operation, or the loop into which several operations were fused.
+
+Values differ where rounding does not explain it.  When a fixed tolerance is exceeded, the
+graph is evaluated again with every result off by its last bits, which shows how far
+rounding reaches: of log(1 - sigmoid(40)) no digit holds.  A rewrite may also give a
+number where the user's own graph overflows.
 """
 
 from __future__ import annotations
@@ -13,12 +19,19 @@ from typing import Any
 import numpy as np
 
 from symnet.compile.engine import Engine
-from symnet.compile.passes import PASSES
+from symnet.compile.passes import rewrite_graph
+from symnet.compile.rewrite import Trace
 from symnet.errors import message
 from symnet.graph.evaluate import compute, evaluate, value_of
 from symnet.graph.traverse import Graph, toposort
-from symnet.graph.variables import Apply, Variable, operand_text
+from symnet.graph.variables import Variable, operand_text
 from symnet.shared import SharedVariable
+
+TRIALS = 4  # evaluations that measure the reach of rounding
+SLACK = 16.0  # by how much they may miss it
+
+Array = np.ndarray[Any, Any]
+Values = Mapping[Variable, Any]
 
 
 class DebugModeError(RuntimeError):
@@ -26,7 +39,7 @@ class DebugModeError(RuntimeError):
 
 
 class BadRewrite(DebugModeError):
-    """A pass changed what the graph computes."""
+    """A rule or a pass changed what the graph computes."""
 
 
 class BadCode(DebugModeError):
@@ -34,11 +47,11 @@ class BadCode(DebugModeError):
 
 
 class BadMemory(DebugModeError):
-    """A call changed an argument, or a shared variable that has no update."""
+    """A call changed an argument."""
 
 
 class DebugEngine:
-    """Runs both, compares, and only then updates the shared variables."""
+    """Runs all three, compares, and only then updates the shared variables."""
 
     def __init__(
         self,
@@ -60,13 +73,14 @@ class DebugEngine:
         found = self.engine.run(arrays)
         for array, old, variable in zip(arrays, before, self.graph.inputs, strict=True):
             if not np.array_equal(array, old, equal_nan=old.dtype.kind in "fc"):
-                raise BadMemory(
-                    f"the argument {operand_text(variable)} was overwritten"
-                )
-        pairs = zip(found, expected, self.original.outputs, strict=True)
-        for position, (got, want, variable) in enumerate(pairs):
-            if not agree(got, want, expected_scale(want)):
-                raise self.cause(position, got, want, variable, given)
+                raise BadMemory(f"the argument {operand_text(variable)} was overwritten")
+        rewritten = evaluate(self.graph.outputs, given)
+        wrong = first_difference(self.graph.outputs, rewritten, found, given)
+        if wrong is not None:
+            raise self.bad_code(wrong, rewritten[wrong], found[wrong], given)
+        wrong = first_difference(self.original.outputs, expected, rewritten, given, True)
+        if wrong is not None:
+            raise self.bad_rewrite(wrong, expected[wrong], rewritten[wrong], given)
         for shared, value in zip(self.updates, found[self.count :], strict=True):
             shared.set_value(value)
         return found[: self.count]
@@ -76,39 +90,38 @@ class DebugEngine:
 
     # ---- what is wrong
 
-    def cause(
-        self,
-        position: int,
-        got: Any,
-        want: Any,
-        variable: Variable,
-        given: Mapping[Variable, Any],
-    ) -> DebugModeError:
-        """The first pass or operation that explains a difference."""
-        changed = first_bad_pass(self.original, given)
-        if changed is not None:
-            return BadRewrite(
-                _report(f"the pass {changed!r} changed", variable, want, got)
-            )
-        node = first_bad_node(self.graph, given)
-        if node is not None:
-            what = f"native code of {node.op} disagrees: found while computing"
-            return BadCode(_report(what, node.outputs[0], want, got, node))
-        what = "operations fused into one loop disagree with the reference in"
-        return BadCode(_report(what, self.graph.outputs[position], want, got))
+    def bad_code(self, position: int, want: Any, got: Any, given: Values) -> BadCode:
+        """The first operation whose own code is wrong, or the output of a loop."""
+        report = report_bad_node(self.graph, given)
+        if report is None:
+            what = "operations fused into one loop disagree with the reference in"
+            report = _report(what, self.graph.outputs[position], want, got)
+        return BadCode(report)
+
+    def bad_rewrite(self, position: int, want: Any, got: Any, given: Values) -> BadRewrite:
+        """The first rule that changed a value, or the output that all of them changed."""
+        trace = Trace()
+        rewrite_graph(self.original, trace=trace)
+        befores = [event.before for _, event in trace.fired]
+        wants = evaluate(befores, given)
+        gots = evaluate([event.after for _, event in trace.fired], given)
+        wrong = first_difference(befores, wants, gots, given, True)
+        if wrong is None:
+            what, variable = "rewriting changed", self.original.outputs[position]
+        else:
+            step, event = trace.fired[wrong]
+            what, variable = f"the rule {event.rule!r} (pass {step!r}) changed", event.before
+            want, got = wants[wrong], gots[wrong]
+        return BadRewrite(_report(what, variable, want, got))
 
 
-def _report(
-    what: str, variable: Variable, want: Any, got: Any, node: Apply | None = None
-) -> str:
-    node = node if node is not None else variable.owner
+def _report(what: str, variable: Variable, want: Any, got: Any) -> str:
+    node = variable.owner
     want, got = np.asarray(want), np.asarray(got)
     if want.shape != got.shape:
         difference = f"shape {got.shape} instead of {want.shape}"
     else:
-        with np.errstate(all="ignore"):
-            gap = np.max(np.abs(np.subtract(got, want, dtype=complex)), initial=0.0)
-        difference = f"largest difference {gap:.3g}"
+        difference = f"largest difference {np.max(_distance(got, want), initial=0.0):.3g}"
     return message(
         f"{what} {operand_text(variable)}: {difference}",
         operation=node.op if node is not None else None,
@@ -118,11 +131,53 @@ def _report(
     )
 
 
+def report_bad_node(graph: Graph, given: Values) -> str | None:
+    """What is wrong with the first operation whose own compiled code differs from its
+    reference; None where each of them is right by itself."""
+    known: dict[Variable, Any] = dict(given)
+    for node in toposort(graph.outputs, blockers=graph.inputs):
+        arrays = [value_of(v, known) for v in node.inputs]
+        expected = compute(node, arrays)
+        leaves = [v for v in dict.fromkeys(node.inputs) if v in known]
+        values = [np.ascontiguousarray(known[v]).reshape(np.shape(known[v])) for v in leaves]
+        fresh = {v: v.type.make_variable() for v in leaves}
+        alone = node.clone_with_new_inputs([fresh.get(v, v) for v in node.inputs])
+        found = Engine(list(fresh.values()), alone.outputs, {}).run(values)
+        own = dict(zip(fresh.values(), values, strict=True))
+        wrong = first_difference(alone.outputs, expected, found, own)
+        if wrong is not None:
+            what = f"native code of {node.op} disagrees: found while computing"
+            return _report(what, node.outputs[wrong], expected[wrong], found[wrong])
+        known.update(zip(node.outputs, expected, strict=True))
+    return None
+
+
+# ---- which differences count
+
+
+def first_difference(
+    variables: Sequence[Variable],
+    wants: Sequence[Any],
+    gots: Sequence[Any],
+    given: Values,
+    simpler: bool = False,
+) -> int | None:
+    """The number of the first variable of which two values differ by more than rounding
+    explains.  simpler: what is got may be a number where `want` is not finite."""
+    pairs = enumerate(zip(wants, gots, strict=True))
+    doubtful = [k for k, (want, got) in pairs if not agree(got, want, expected_scale(want))]
+    if not doubtful:
+        return None
+    reaches = reach_of_rounding(variables, wants, given)
+    for k in doubtful:
+        if not explained(gots[k], wants[k], reaches[k], simpler):
+            return k
+    return None
+
+
 def expected_scale(array: Any) -> float:
     """The magnitude against which differences count."""
-    finite = (
-        np.asarray(array)[np.isfinite(np.asarray(array))] if _is_float(array) else array
-    )
+    finite = np.asarray(array)[np.isfinite(np.asarray(array))] if _is_float(array) else array
     return float(np.max(np.abs(finite), initial=0.0)) if _is_float(array) else 0.0
 
 
@@ -131,47 +186,73 @@ def _is_float(array: Any) -> bool:
 
 
 def agree(got: Any, want: Any, scale: float) -> bool:
-    """Whether two results differ by no more than rounding explains."""
+    """Whether two results are equal to a fixed tolerance."""
     got, want = np.asarray(got), np.asarray(want)
     if got.shape != want.shape or got.dtype != want.dtype:
         return False
     if not _is_float(want):
         return bool(np.array_equal(got, want))
-    precision = float(np.finfo(want.dtype).eps)
-    rtol = precision ** (2 / 3)
-    atol = rtol * max(scale, 1e-30)
+    rtol, atol = _tolerances(want, scale)
     return bool(np.allclose(got, want, rtol=rtol, atol=atol, equal_nan=True))
 
 
-def first_bad_pass(original: Graph, given: Mapping[Variable, Any]) -> str | None:
-    """The first pass after which the reference gives other values."""
-    expected = evaluate(original.outputs, given)
-    graph = original
-    for one in PASSES:
-        graph = one(graph)
-        values = evaluate(graph.outputs, given)
-        pairs = zip(values, expected, strict=True)
-        if not all(agree(v, w, expected_scale(w)) for v, w in pairs):
-            return one.name
-    return None
+def _tolerances(want: Array, scale: float) -> tuple[float, float]:
+    rtol = float(np.finfo(want.dtype).eps) ** (2 / 3)
+    return rtol, rtol * max(scale, 1e-30)
 
 
-def first_bad_node(graph: Graph, given: Mapping[Variable, Any]) -> Apply | None:
-    """The first operation whose own compiled code differs from its reference."""
-    known: dict[Variable, Any] = dict(given)
-    for node in toposort(graph.outputs, blockers=graph.inputs):
-        arrays = [value_of(v, known) for v in node.inputs]
-        expected = compute(node, arrays)
-        leaves = [v for v in dict.fromkeys(node.inputs) if v in known]
-        replaced = [
-            np.ascontiguousarray(known[v]).reshape(np.shape(known[v])) for v in leaves
-        ]
-        fresh = {v: v.type.make_variable() for v in leaves}
-        alone = node.clone_with_new_inputs([fresh.get(v, v) for v in node.inputs])
-        found = Engine(list(fresh.values()), alone.outputs, {}).run(replaced)
-        if not all(
-            agree(f, e, expected_scale(e)) for f, e in zip(found, expected, strict=True)
-        ):
-            return node
-        known.update(zip(node.outputs, expected, strict=True))
-    return None
+def explained(got: Any, want: Any, reach: Array, simpler: bool) -> bool:
+    """Whether every element differs by no more than the reach of rounding."""
+    got, want = np.asarray(got), np.asarray(want)
+    if got.shape != want.shape or got.dtype != want.dtype:
+        return False
+    allowed = SLACK * reach
+    if _is_float(want):
+        rtol, atol = _tolerances(want, expected_scale(want))
+        with np.errstate(all="ignore"):
+            allowed = allowed + np.nan_to_num(atol + rtol * np.abs(want), posinf=0.0)
+    fine = _distance(got, want) <= allowed
+    if simpler and _is_float(want):
+        fine |= ~np.isfinite(want)
+    return bool(np.all(fine))
+
+
+def _distance(got: Array, want: Array) -> Array:
+    """How far apart elements are: 0 for equal ones, NaN and infinities included, and
+    infinitely far where only one is finite."""
+    with np.errstate(all="ignore"):
+        gap = np.abs(np.subtract(got, want, dtype=complex))
+        same = (got == want) | ((got != got) & (want != want))
+    return np.where(same, 0.0, np.nan_to_num(gap, nan=np.inf, posinf=np.inf))
+
+
+def reach_of_rounding(
+    variables: Sequence[Variable], wants: Sequence[Any], given: Values
+) -> list[Array]:
+    """How far each element moves when every float that leads to it is off by its last
+    bits (or, near zero, by the smallest normal number), in a few random trials.
+
+    Source: Vignes 1993, stochastic arithmetic.
+    """
+    rng = np.random.default_rng(0)
+    reach = [np.zeros(np.shape(want)) for want in wants]
+    for _ in range(TRIALS):
+        known: dict[Variable, Any] = dict(given)
+        for node in toposort(variables, blockers=tuple(given)):
+            arrays = [value_of(v, known) for v in node.inputs]
+            results = [_disturbed(result, rng) for result in compute(node, arrays)]
+            known.update(zip(node.outputs, results, strict=True))
+        for k, (v, want) in enumerate(zip(variables, wants, strict=True)):
+            reach[k] = np.maximum(reach[k], _distance(np.asarray(value_of(v, known)), want))
+    return reach
+
+
+def _disturbed(result: Any, rng: np.random.Generator) -> Any:
+    if not _is_float(result):
+        return result
+    array = np.asarray(result)
+    limits = np.finfo(array.dtype)
+    last, least = rng.choice([-1.0, 1.0], (2, *array.shape))
+    with np.errstate(all="ignore"):
+        moved = array + array * (last * limits.eps) + least * limits.tiny
+    return np.asarray(moved, dtype=array.dtype)

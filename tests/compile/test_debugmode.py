@@ -1,0 +1,246 @@
+"""DebugMode: bugs put into rewrites, kernels and memory are found and named; sound
+programs pass, also those whose digits do not hold."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+
+import numpy as np
+import pytest
+
+import symnet
+import symnet.tensor as T
+from symnet import function, grad, shared
+from symnet.compile import lower, passes
+from symnet.compile.debugmode import (
+    BadCode,
+    BadMemory,
+    BadRewrite,
+    DebugModeError,
+    agree,
+    explained,
+    reach_of_rounding,
+)
+from symnet.compile.patterns import Rule, pattern_vars
+from symnet.graph.evaluate import evaluate
+from symnet.graph.types import FLOATS
+from symnet.graph.variables import Apply, Op
+from symnet.kernels import loops
+from symnet.ops.functions import tanh
+
+a, b = pattern_vars("a b")
+RNG = np.random.default_rng(0)
+
+
+def debug(inputs, outputs, **options):
+    return function(inputs, outputs, mode="DebugMode", **options)
+
+
+def line_of(text):
+    lines = inspect.getsource(inspect.getmodule(line_of)).splitlines()
+    (found,) = [k for k, line in enumerate(lines, 1) if line.endswith(f"# {text}")]
+    return f"{__file__}:{found}"
+
+
+# ---- bugs
+
+
+@pytest.fixture
+def wrong_rule(monkeypatch):
+    """A rule of the library pass that takes tanh(a) * b for tanh(a) * b + 0.001."""
+    rule = Rule("too_much", tanh(a) * b, b * tanh(a) + 0.001)
+    changed = [
+        dataclasses.replace(step, rules=(rule,)) if step.name == "library" else step
+        for step in passes.PASSES
+    ]
+    monkeypatch.setattr(passes, "PASSES", tuple(changed))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_wrong_rewrite_is_named_with_the_users_line(wrong_rule):
+    x = T.dvector("x")
+    y = T.tanh(x) * x  # marker: rewritten
+    f = debug([x], T.exp(y).sum())
+    with pytest.raises(BadRewrite) as error:
+        f(np.array([0.5, 1.0]))
+    text = str(error.value)
+    assert "'too_much'" in text and "'library'" in text and "largest difference" in text
+    assert line_of("marker: rewritten") in text
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_wrong_rewrite_of_an_update_changes_nothing(wrong_rule):
+    s = shared(np.ones(3))
+    f = debug([], [], updates=[(s, T.tanh(s) * s)])
+    with pytest.raises(BadRewrite):
+        f()
+    assert (s.get_value() == 1).all()
+
+
+def body_of(name):
+    """The op `name`, whose scalar body a test may put a bug into."""
+    return symnet.ops.elementwise.REGISTRY[name]
+
+
+def test_a_wrong_kernel_is_named_with_the_users_line(monkeypatch):
+    op = body_of("tanh")
+    right = op.body
+    monkeypatch.setattr(op, "body", lambda x: loops.call("add", right(x), 0.01))
+    x = T.dvector("x")
+    y = T.tanh(x * 2)  # marker: computed
+    f = debug([x], T.exp(y).sum())
+    with pytest.raises(BadCode) as error:
+        f(np.array([0.5, 1.0]))
+    text = str(error.value)
+    assert "native code of tanh" in text and line_of("marker: computed") in text
+    assert "largest difference 0.01" in text
+
+
+def test_a_wrong_kernel_of_integers(monkeypatch):
+    op = body_of("maximum")
+    monkeypatch.setattr(op, "body", lambda x, y: loops.call("minimum", x, y))
+    x, y = T.lvectors("x", "y")
+    f = debug([x, y], T.maximum(x, y) + 1)
+    with pytest.raises(BadCode, match="maximum"):
+        f([1, 2], [2, 1])
+    assert (f([3], [3]) == 4).all()  # nothing differs
+
+
+def test_operations_wrong_only_together(monkeypatch):
+    """Each operation alone is right: the loop of several is named by its output."""
+    plain = lower.KernelBuilder._value
+
+    def wrong(self, node):
+        value = plain(self, node)
+        together = len(self.cluster.nodes) > 1 and node.op == tanh
+        return loops.call("neg", value) if together else value
+
+    monkeypatch.setattr(lower.KernelBuilder, "_value", wrong)
+    x = T.dvector("x")
+    f = debug([x], T.exp(T.tanh(x) * 3))
+    with pytest.raises(BadCode, match="fused into one loop") as error:
+        f(np.array([0.5, 1.0]))
+    assert __file__ in str(error.value)
+
+
+class Scribble(Op):
+    """Overwrites its input and does not say so."""
+
+    __props__ = ()
+
+    def make_node(self, x):
+        return Apply(self, [x], [x.type()])
+
+    def perform(self, node, inputs, output_storage):
+        output_storage[0][0] = inputs[0].copy()
+        inputs[0][...] = -1
+
+
+def test_an_overwritten_argument_is_noticed():
+    x = T.dvector("x")
+    f = debug([x], Scribble()(x))
+    with pytest.raises(DebugModeError):
+        f(np.array([1.0, 2.0]))
+    assert issubclass(BadMemory, DebugModeError)
+
+
+# ---- sound programs
+
+UNSTABLE = [
+    lambda v: T.log(T.nnet.sigmoid(v)),
+    lambda v: T.log(1 - T.nnet.sigmoid(v)),
+    lambda v: T.log(1 + T.exp(v)),
+    lambda v: T.exp(v) - 1,
+    lambda v: T.log(T.nnet.softmax(v.dimshuffle("x", 0))),
+    lambda v: T.log(T.exp(v).sum()),
+    lambda v: T.exp(v) / T.exp(v).sum(),
+    lambda v: T.log(T.exp(v)),
+    lambda v: T.sqrt(T.sqr(v)),
+    lambda v: (v * 1e-30) * 1e30,
+    lambda v: (v + 1e9) - 1e9,
+    lambda v: v * v - v * v + T.sin(v * 1e5),
+    lambda v: T.argmax(T.nnet.softmax(v.dimshuffle("x", 0)), axis=1),
+    lambda v: T.nnet.binary_crossentropy(T.nnet.sigmoid(v), T.gt(v, 0)).sum(),
+]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("build", UNSTABLE)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_stabler_forms_are_no_errors(build, dtype):
+    v = T.vector("v", dtype=dtype)
+    y = build(v)
+    g = grad(y.sum(), v) if y.dtype in FLOATS else v
+    f = debug([v], [y, g])
+    for value in ([1.0, 20, 40, -40], [100, 800, -800, 0], [1e-20, -1e-20, 1e-9, 0.3]):
+        f(np.array(value, dtype=dtype))
+
+
+def test_a_network_trains():
+    x, y = T.fmatrix("x"), T.lvector("y")
+    w, c = shared(RNG.normal(size=(6, 4)).astype("f4")), shared(np.zeros(4, "f4"))
+    p = T.nnet.softmax(T.dot(T.tanh(x), w) + c)
+    cost = -T.log(p)[T.arange(y.shape[0]), y].mean()
+    updates = [(v, v - np.float32(0.5) * grad(cost, v)) for v in (w, c)]
+    f = debug([x, y], cost, updates=updates)
+    value, label = RNG.normal(size=(8, 6)).astype("f4"), RNG.integers(0, 4, 8)
+    costs = [float(f(value, label)) for _ in range(5)]
+    assert costs == sorted(costs, reverse=True) and costs[-1] < costs[0]
+
+
+def test_errors_of_the_users_program_stay_what_they_are():
+    x, y = T.dvectors("x", "y")
+    f = debug([x, y], x + y)
+    with pytest.raises(symnet.errors.ShapeError):
+        f(np.ones(2), np.ones(3))
+
+
+def test_free():
+    x = T.dvector("x")
+    f = debug([x], x * 2)
+    f(np.ones(3))
+    f.free()
+    assert f(np.ones(2)).sum() == 4
+
+
+# ---- what counts as a difference
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_agree(dtype):
+    want = np.array([1.0, -2.0, np.nan, np.inf, 0.0], dtype)
+    eps = np.finfo(dtype).eps
+    assert agree(want, want, 2.0)
+    assert agree((want * (1 + 2 * eps)).astype(dtype), want, 2.0)
+    assert agree(want + np.array([0, 0, 0, 0, eps], dtype), want, 2.0)
+    for position, value in [(0, 1.5), (2, 0.0), (3, 1.0), (3, -np.inf), (4, 0.5)]:
+        got = want.copy()
+        got[position] = value
+        assert not agree(got, want, 2.0)
+    assert not agree(want[:2], want, 2.0)
+    assert not agree(want.astype("complex128"), want, 2.0)
+
+
+def test_the_reach_of_rounding():
+    x = T.dvector("x")
+    given = {x: np.array([1.0, 40.0])}
+    variables = [T.log(1 - T.nnet.sigmoid(x)), x * 3, T.gt(x * 1, 5)]
+    wants = evaluate(variables, given)
+    unsure, sure, exact = reach_of_rounding(variables, wants, given)
+    assert 0 < unsure[0] < 1e-14 and unsure[1] > 1
+    assert 0 < sure.max() < 1e-13 and not exact.any()
+
+
+def test_explained():
+    none = np.zeros(2)
+    want = np.array([1.0, np.inf])
+    assert explained(want, want, none, False)
+    assert not explained(np.array([1.0, 5.0]), want, none, False)
+    assert explained(np.array([1.0, 5.0]), want, none, True)
+    assert not explained(want, np.array([1.0, 5.0]), none, True)
+    assert not explained(np.array([1.1, np.inf]), want, none, True)
+    assert explained(np.array([1.1, np.inf]), want, np.array([0.01, 0.0]), True)
+    assert not explained(np.array([1, 2]), np.array([1, 3]), none, True)
+    assert explained(np.array([1, 2]), np.array([1, 3]), np.array([0.0, 1.0]), True)
+    assert not explained(np.ones(3), np.ones(2), none, True)
