@@ -276,23 +276,24 @@ def gemm_step(
     work = m * n * k
     alone = work >= (ALONE_VECTOR_WORK if min(m, n) == 1 else ALONE_WORK)
     blocks = _Blocks(0, 0, ())
+    around: Sequence[tuple[int, ...]]
     if not loops:
         blocks = _cut(head, vector, work, np.dtype(dtype).itemsize)
-        loops = blocks.loops
+        around = blocks.loops
     else:
-        loops = [(size, *(steps[i] for i in head.order)) for size, *steps in loops]
+        around = [(size, *(steps[i] for i in head.order)) for size, *steps in loops]
     words = [
         *head.words,
         *_number_words(alpha, dtype), *_number_words(beta, dtype),
         *[0] * 5,
-        blocks.split, blocks.full, int(alone), len(loops),
-        *[word for loop in loops for word in loop],
+        blocks.split, blocks.full, int(alone), len(around),
+        *[word for loop in around for word in loop],
     ]  # fmt: skip
     if blocks.split:
         words[blocks.split] = blocks.size
     slots = [(A, B, C)[head.order.index(operand)] for operand in range(3)]
     slots += [ALPHA_POINTER] * (alpha is None) + [BETA_POINTER] * (beta is None)
-    total = math.prod(size for size, *_ in loops)
+    total = math.prod(size for size, *_ in around)
     cost = CALL_NS + 2.0 * work / FLOPS_PER_NS[dtype] / (total if blocks.split else 1)
     grain = 1 if blocks.split else max(1, int(PARALLEL_NS / cost))
     address = (gemv if vector else gemm).address
