@@ -41,7 +41,7 @@ batching differences backward derivatives gradient
 
 compile.arguments
 compile.folding compile.patterns
-compile.host compile.infer compile.rewrite
+compile.host compile.infer compile.certain compile.rewrite
 compile.rules.algebra compile.rules.shapes compile.rules.reductions
 compile.rules.stability compile.rules.cancel compile.rules.indexing
 compile.rules.library compile.rules.composed compile.rules

@@ -65,13 +65,8 @@ class Knowledge(Protocol):
     def leaf_size(self, size: Size) -> tuple[Variable, int] | None:
         """The variable and the axis whose size this is, where it is nothing else."""
 
-    def checked(self, variable: Variable) -> bool:
-        """Whether operations below `variable` compare sizes at a run: what takes its
-        sizes from further below loses that."""
-
-    def answering(self, node: Apply) -> Sequence[Variable]:
-        """The inputs from which sizes of the outputs may be taken without losing a
-        comparison."""
+    def demanded(self, variable: Variable) -> frozenset[Any]:
+        """The conditions on sizes that are checked where `variable` is made."""
 
 
 class Match:
@@ -131,6 +126,12 @@ class Match:
                     if v.type.broadcastable == wide.type.broadcastable
                 ]
         return False
+
+    def still_checked(self, dropped: Sequence[Variable], kept: Variable) -> bool:
+        """Whether whatever sizes must meet where `dropped` are made, they must meet where
+        `kept` is made too: a rule that drops the former then lets no error pass."""
+        demanded = self.known.demanded(kept)
+        return all(self.known.demanded(v) <= demanded for v in dropped)
 
     def _fits_into(self, narrow: Variable, wide: Variable) -> bool:
         have, want = self.known.sizes(wide), self.known.sizes(narrow)

@@ -12,16 +12,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from symnet.compile.certain import CertainSizes
 from symnet.compile.folding import fold_constants
-from symnet.compile.infer import Inference
 from symnet.compile.patterns import Bindings, Match, Rule, rule_table
 from symnet.errors import message
 from symnet.graph.origin import inherit
 from symnet.graph.traverse import Graph, leaves
 from symnet.graph.types import TensorType
 from symnet.graph.variables import Apply, Constant, Variable, operand_text
-from symnet.kernels.loops import Scalar
-from symnet.kernels.views import Size, known
+from symnet.kernels.views import Size
 from symnet.ops.arithmetic import second
 from symnet.ops.elementwise import Elementwise, cast
 from symnet.ops.sizes import Shape, ShapeI, add_broadcast, specify_shape
@@ -76,58 +75,6 @@ def rewrite(
     merges equals.
     """
     return Rewriter(graph, rules, note, fold).run()
-
-
-class CertainSizes(Inference):
-    """Sizes as far as they are certain before a run.
-
-    What an operation demands of its operands' sizes is not taken for granted: a rule that
-    relied on it could drop the very operation that checks it.  A result whose sizes only
-    a run can tell (or whose rule finds an error, which belongs to the run) has sizes of
-    its own.
-
-    checks: operations that compare sizes at a run.
-    checked: the results of those, and what is made from them.
-    """
-
-    def __init__(self, leaves: Sequence[Variable]) -> None:
-        super().__init__(leaves)
-        self.checks: set[Apply] = set()
-        self.checked: set[Variable] = set()
-
-    def equal(self, left: Size, right: Size, what: str) -> Size:
-        if left is not right and (known(left) is None or known(left) != known(right)):
-            self._note_check()
-        return left if known(right) is None else right
-
-    def require(
-        self, condition: Scalar, what: str, kind: type[Exception] = ValueError
-    ) -> None:
-        if not self._certain(condition):
-            self._note_check()
-
-    def _certain(self, condition: Scalar) -> bool:
-        if condition.op == "literal":
-            return bool(condition.value)
-        if condition.op != "ge":
-            return False
-        value, low = condition.args
-        return known(low) == 0 and self.never_negative(value)
-
-    def _note_check(self) -> None:
-        if self.node is not None:
-            self.checks.add(self.node)
-
-    def _infer_node(self, node: Apply) -> None:
-        try:
-            super()._infer_node(node)
-        except Exception:  # noqa: BLE001
-            self.checks.add(node)
-            for output in node.outputs:
-                self.add_leaf(output)
-            return
-        if node in self.checks or not self.checked.isdisjoint(node.inputs):
-            self.checked.update(node.outputs)
 
 
 Steps = tuple[str, "Steps | None", int]
@@ -331,17 +278,8 @@ class Rewriter:
         given = self._inference().arguments[size.value]
         return None if given.axis is None else (given.leaf, given.axis)
 
-    def checked(self, variable: Variable) -> bool:
-        self.sizes(variable)
-        return variable in self._inference().checked
-
-    def answering(self, node: Apply) -> Sequence[Variable]:
-        inference = self._inference()
-        inference.sizes_of(node.outputs[0])
-        several = [v for v in node.inputs if v in inference.checked]
-        if node in inference.checks or len(several) > 1:
-            return ()
-        return several or node.inputs
+    def demanded(self, variable: Variable) -> frozenset[Any]:
+        return self._inference().demanded(variable)
 
     def _inference(self) -> CertainSizes:
         if self.inference is None:

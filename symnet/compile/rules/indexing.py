@@ -45,7 +45,9 @@ def _add_to_part(match: Match) -> Variable | None:
     for whole, part in ((left, right), (right, left))[: 1 if minus else 2]:
         node = increment_of_zeros(part, match)
         if node is not None and match.same_shape(whole, part):
-            _, y, *rest = node.inputs
+            zeros, y, *rest = node.inputs
+            if not match.still_checked([zeros], whole):
+                continue
             return adding(node)(whole, neg(y) if minus else y, *rest)  # type: ignore[no-any-return]
     return None
 
@@ -77,6 +79,8 @@ def _fill_written(match: Match) -> Variable | None:
         return None
     if part.inputs[1:] != rest or not match.same_shape(part.inputs[0], x):
         return None
+    if not match.still_checked(part.inputs[:1], x):
+        return None
     places = ("pattern",) if isinstance(part.op, Subtensor) else ("axes", "place")
     if any(getattr(part.op, n) != getattr(match.node.op, n, None) for n in places):
         return None
@@ -94,7 +98,9 @@ def _part_just_written(match: Match) -> Variable | None:
     ):
         return None
     y = node.inputs[1]
-    return y if match.same_shape(y, match.out) else None
+    base = node.inputs[0]
+    fits = match.same_shape(y, match.out) and match.still_checked([base], y)
+    return y if fits else None
 
 
 def _part_of_elementwise(match: Match) -> Variable | None:

@@ -8,11 +8,12 @@ element.  A fill that stays checks that sizes agree, and costs nothing in a loop
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from symnet.compile.patterns import Match, Rule, pattern_vars
 from symnet.compile.rewrite import lacks_shape
-from symnet.graph.variables import Apply, Constant, Variable
+from symnet.graph.variables import Constant, Variable
 from symnet.ops.alloc import Alloc
 from symnet.ops.arithmetic import neg, second
 from symnet.ops.base import constant
@@ -63,6 +64,14 @@ def refill(like: Variable, value: Variable) -> Variable:
     return second(like if is_alloc(like) else node.inputs[0], value)  # type: ignore[no-any-return]
 
 
+def shape_givers(fill: Variable) -> Sequence[Variable]:
+    """What a fill has its shape from."""
+    node = fill.owner
+    if node is None:
+        return ()
+    return node.inputs[1:] if isinstance(node.op, Alloc) else node.inputs[:1]
+
+
 def is_alloc(variable: Variable) -> bool:
     return variable.owner is not None and isinstance(variable.owner.op, Alloc)
 
@@ -77,7 +86,11 @@ def _fill_among_operands(match: Match) -> Variable | None:
         if value is None:
             continue
         others = inputs[:k] + inputs[k + 1 :]
-        covered = any(match.covers(other, operand) for other in others)
+        givers = shape_givers(operand)
+        covered = any(
+            match.covers(other, operand) and match.still_checked(givers, other)
+            for other in others
+        )
         # A fill inside a fill would only change places with it.
         moves = not isinstance(operand, Constant) and node.op != second
         if covered or moves:
@@ -97,18 +110,23 @@ def _fill_among_operands(match: Match) -> Variable | None:
 def _fill_with_same_shape(match: Match) -> Variable | None:
     """second(x, y) is y where that has its shape already."""
     like, value = match.node.inputs
-    return value if match.covers(value, like) else None
+    covered = match.covers(value, like) and match.still_checked([like], value)
+    return value if covered else None
+
+
+def stands_for(match: Match, lower: Variable, upper: Variable) -> bool:
+    """Whether the two have the same shape, and all checked for the upper one is for the
+    lower one."""
+    return match.same_shape(lower, upper) and match.still_checked([upper], lower)
 
 
 def source(variable: Variable, match: Match) -> Variable:
-    """The first variable below elementwise operations that has the same shape, and that
-    answers for all that they compare."""
+    """The first variable below elementwise operations that can stand for the shape."""
     for _ in range(DEEPEST):
         node = variable.owner
         if node is None or not isinstance(node.op, Elementwise):
             break
-        below = match.known.answering(node)
-        same = [v for v in below if match.same_shape(v, variable)]
+        same = [v for v in node.inputs if stands_for(match, v, variable)]
         if not same:
             break
         variable = same[0]
@@ -243,30 +261,27 @@ def _size(match: Match) -> Variable | None:
     axis, operand = match.node.op.i, match.node.inputs[0]
     if operand.type.shape[axis] is not None:
         return shape_i(operand, axis)
-    checked = match.known.checked(operand)
     leaf = match.known.leaf_size(match.known.sizes(operand)[axis])
-    if leaf is not None and leaf != (operand, axis) and not checked:
-        return shape_i(*leaf)
+    found = [] if leaf is None or leaf == (operand, axis) else [shape_i(*leaf)]
+    below = _size_below(operand, axis, match)
+    found += [] if below is None else [below]
+    return next((v for v in found if match.still_checked([operand], v)), None)
+
+
+def _size_below(operand: Variable, axis: int, match: Match) -> Variable | None:
+    """The size of an operation's result as one of its inputs, or as one of their sizes."""
     node = operand.owner
     if node is None:
         return None
     if isinstance(node.op, Elementwise):
         origin = source(operand, match)
         return None if origin is operand else shape_i(origin, axis)
-    if isinstance(node.op, Alloc) and not checked:
+    if isinstance(node.op, Alloc):
         asked: Variable = node.inputs[1 + axis]
         return asked
-    return _size_below(match, node, axis)
-
-
-def _size_below(match: Match, node: Apply, axis: int) -> Variable | None:
-    """The size of an operation's result as one of its first input."""
-    if not node.inputs or node.inputs[0] not in match.known.answering(node):
-        return None
-    below: Any = node.inputs[0]
+    below: Any = node.inputs[0] if node.inputs else None
     if isinstance(node.op, DimShuffle):
-        moved = node.op.new_order[axis]
-        return shape_i(below, moved) if isinstance(moved, int) else None
+        return shape_i(below, int(node.op.new_order[axis]))
     if isinstance(node.op, Reduce):
         return shape_i(below, node.op.kept(below.type.ndim)[axis])
     if isinstance(node.op, (ForgetShape, SpecifyShape)):

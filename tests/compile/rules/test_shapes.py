@@ -217,7 +217,10 @@ def test_sizes_that_are_compared_go_on_being_compared() -> None:
     total = x + y
     for output in (exp(total), total * x, sum_over(neg(total), 1)):
         assert size(shape_i(output, 0)).owner.inputs == [total]
-    for output in (shape_i(exp(x) * total, 0), zeros_like(total), shape(x + y).sum()):
+    for output in (
+        shape_i(exp(x) * total, 0), zeros_like(total), shape(x + y).sum(),
+        second(second(x, y), exp(x)), second(total, 2.0) * x, x * 0 + second(y, x),
+    ):  # fmt: skip
         (new,) = simplified(output)
         compare(evaluate([new], {x: X, y: X})[0], evaluate([output], {x: X, y: X})[0])
         with pytest.raises(ShapeError):
