@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -119,7 +120,9 @@ def read_request(
     chosen = {s: fit_update(s, v) for s, v in chosen.items()}
     wanted = [*results, *chosen.values()]
     check_inputs(ins, wanted, replace, on_unused_input or config.on_unused_input)
-    return Request(ins, results, chosen, form, keys, states)
+    ins, wanted = cut_at_inputs(ins, wanted)
+    chosen = dict(zip(chosen, wanted[len(results) :], strict=True))
+    return Request(ins, wanted[: len(results)], chosen, form, keys, states)
 
 
 # ---- inputs and outputs
@@ -364,6 +367,19 @@ def unite_clones(
             )
     news = clone_replace([*results, *chosen.values()], twins)
     return dict(zip(chosen, news[len(results) :], strict=True)), news[: len(results)]
+
+
+def cut_at_inputs(
+    ins: list[In], wanted: list[Variable]
+) -> tuple[list[In], list[Variable]]:
+    """Inputs that are results of operations become leaves: a call brings their values."""
+    cuts = {i.variable: i.variable.clone() for i in ins if i.variable.owner is not None}
+    if not cuts:
+        return ins, wanted
+    fresh = [copy(one) for one in ins]
+    for one in fresh:
+        one.variable = cuts.get(one.variable, one.variable)
+    return fresh, clone_replace(wanted, cuts)
 
 
 def read_states(

@@ -30,13 +30,15 @@ class Mode:
     name = "FAST_RUN"
 
     def __init__(self, linker: str | None = None, optimizer: Any = "default") -> None:
-        """Theano's arguments: linker "py" evaluates by NumPy; optimizer None rewrites
-        nothing, "fast_compile" only merges."""
+        """Theano's arguments: linker "py" evaluates by NumPy; optimizer None and
+        "fast_compile" leave the graph as it is, but for what native code needs."""
         self.by_reference = linker in ("py", "vm_py")
         self.rewrites = optimizer not in (None, "None", "fast_compile")
 
     def rewrite(self, graph: Graph) -> Graph:
-        return rewrite_graph(graph, "FAST_RUN") if self.rewrites else graph
+        if self.by_reference and not self.rewrites:
+            return graph
+        return rewrite_graph(graph, "FAST_RUN" if self.rewrites else "FAST_COMPILE")
 
     def engine(
         self,

@@ -1,0 +1,160 @@
+"""Modes: by name, by Theano's arguments, by setting; what each rewrites and runs."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+
+import symnet
+import symnet.tensor as T
+from symnet import function, grad, shared
+from symnet.compile.debugmode import DebugEngine
+from symnet.compile.engine import Engine
+from symnet.compile.modes import (
+    MODES,
+    DebugMode,
+    FastCompile,
+    Mode,
+    ReferenceEngine,
+    get_default_mode,
+    get_mode,
+)
+from symnet.config import config
+from symnet.kernels.llvm.objects import statistics
+
+EVERY = [
+    *MODES,
+    Mode(),
+    Mode(linker="py"),
+    Mode(linker="cvm"),
+    Mode(optimizer=None),
+    Mode(optimizer="fast_compile"),
+    Mode(linker="py", optimizer=None),
+    Mode("vm", "fast_run"),
+]
+
+
+def network():
+    rng = np.random.default_rng(0)
+    x, y = T.dmatrix("x"), T.lvector("y")
+    w = shared(rng.normal(size=(4, 3)))
+    p = T.nnet.softmax(T.dot(x, w))
+    cost = -T.log(p)[T.arange(y.shape[0]), y].mean()
+    return [x, y], cost, [(w, w - 0.1 * grad(cost, w))]
+
+
+@pytest.mark.parametrize("mode", EVERY, ids=str)
+def test_every_mode_computes_the_same(mode):
+    inputs, cost, updates = network()
+    rng = np.random.default_rng(1)
+    value, label = rng.normal(size=(5, 4)), rng.integers(0, 3, 5)
+    w = updates[0][0]
+    start, twin = w.get_value(), Mode(linker="py", optimizer=None)
+    expected = [float(function(inputs, cost, updates=updates, mode=twin)(value, label))]
+    after = w.get_value()
+    w.set_value(start)
+    f = function(inputs, cost, updates=updates, mode=mode)
+    np.testing.assert_allclose(f(value, label), expected[0], rtol=1e-10)
+    np.testing.assert_allclose(w.get_value(), after, rtol=1e-10)
+
+
+def test_names():
+    assert set(MODES) >= {"FAST_RUN", "FAST_COMPILE", "DebugMode", "DEBUG_MODE"}
+    for name, kind in MODES.items():
+        assert type(get_mode(name)) is kind
+    mine = Mode()
+    assert get_mode(mine) is mine
+    for wrong in ("FASTER", "fast_run", ""):
+        with pytest.raises(ValueError, match="FAST_RUN, FAST_COMPILE"):
+            get_mode(wrong)
+
+
+def test_the_default_is_a_setting():
+    assert get_default_mode().name == get_mode(None).name == "FAST_RUN"
+    with config.change_flags(mode="FAST_COMPILE"):
+        assert isinstance(get_default_mode(), FastCompile)
+        x = T.dvector("x")
+        assert isinstance(function([x], x).mode, FastCompile)
+        assert isinstance(function([x], x, mode="DebugMode").mode, DebugMode)
+
+
+def test_engines():
+    x = T.dvector("x")
+    kinds = {
+        "FAST_RUN": Engine,
+        "FAST_COMPILE": ReferenceEngine,
+        "DebugMode": DebugEngine,
+    }
+    for name, kind in kinds.items():
+        f = function([x], x * 2, mode=name)
+        assert type(f.engine) is kind
+        f(np.ones(2))
+        f.free()
+        assert f(np.ones(3)).sum() == 6
+
+
+def test_what_is_rewritten():
+    x = T.dvector("x")
+    y = T.log(T.exp(x))
+
+    def operations(mode):
+        return len(function([x], y, mode=mode).maker.fgraph.toposort())
+
+    plain = len(symnet.graph.traverse.toposort([y]))
+    assert operations("FAST_RUN") < plain
+    assert operations("FAST_COMPILE") == operations(Mode(optimizer=None)) == plain
+    assert operations(Mode(linker="py")) == operations("FAST_RUN")
+
+
+def test_fast_compile_compiles_nothing():
+    inputs, cost, updates = network()
+    before = statistics.compiled + statistics.loaded
+    f = function(inputs, cost, updates=updates, mode="FAST_COMPILE")
+    f(np.ones((2, 4)), [0, 1])
+    assert statistics.compiled + statistics.loaded == before
+
+
+def test_native_code_without_rewrites():
+    """What only rewrites make native still runs, also without them."""
+    x = T.dmatrix("x")
+    f = function([x], T.nnet.softmax(x), mode=Mode(optimizer=None))
+    value = np.random.default_rng(0).normal(size=(3, 4))
+    want = np.exp(value) / np.exp(value).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(f(value), want)
+    assert len(f.engine.native) == 1
+
+
+@pytest.mark.parametrize("name", ["FAST_RUN", "FAST_COMPILE", "DebugMode"])
+def test_results_and_updates_are_copies(name):
+    x, s = T.dvector("x"), shared(np.zeros(2))
+    c = T.constant([5.0, 6.0])
+    f = function([x], [x, s, c, x[:1]], updates=[(s, x)], mode=name)
+    value = np.ones(2)
+    for result in f(value):
+        result[...] = 9
+    assert (value == 1).all() and (s.get_value() == 1).all()
+    value[...] = 4
+    assert (s.get_value() == 1).all()
+    np.testing.assert_array_equal(f(value)[2], [5, 6])
+
+
+def test_a_failed_call_by_reference_updates_nothing():
+    s, i = shared(np.zeros(2)), T.lscalar("i")
+    f = function([i], s[i], updates=[(s, s + 1)], mode="FAST_COMPILE")
+    with pytest.raises(IndexError):
+        f(5)
+    assert not s.get_value().any()
+
+
+@pytest.mark.parametrize("mode", EVERY, ids=str)
+def test_modes_are_pickled_with_their_functions(mode):
+    x = T.dvector("x")
+    f = pickle.loads(pickle.dumps(function([x], T.exp(x), mode=mode)))
+    assert f.mode.name == get_mode(mode).name
+    np.testing.assert_allclose(f(np.zeros(2)), 1.0)
+
+
+def test_texts():
+    assert repr(Mode()) == "Mode FAST_RUN" and repr(DebugMode()) == "Mode DebugMode"
