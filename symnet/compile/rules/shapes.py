@@ -259,10 +259,10 @@ def _size(match: Match) -> Variable | None:
     a size is asked for.
     """
     axis, operand = match.node.op.i, match.node.inputs[0]
-    if operand.type.shape[axis] is not None:
-        return shape_i(operand, axis)
+    static = operand.type.shape[axis] is not None
+    found = [shape_i(operand, axis)] if static else []
     leaf = match.known.leaf_size(match.known.sizes(operand)[axis])
-    found = [] if leaf is None or leaf == (operand, axis) else [shape_i(*leaf)]
+    found += [] if leaf is None or leaf == (operand, axis) else [shape_i(*leaf)]
     below = _size_below(operand, axis, match)
     found += [] if below is None else [below]
     return next((v for v in found if match.still_checked([operand], v)), None)
@@ -295,7 +295,8 @@ def _shape(match: Match) -> Variable | None:
     if operand.type.ndim == 0:
         return None
     sizes = [shape_i(operand, axis) for axis in range(operand.type.ndim)]
-    return MakeVector("int64")(*sizes)  # type: ignore[no-any-return]
+    vector: Variable = MakeVector("int64")(*sizes)
+    return vector if match.still_checked([operand], vector) else None
 
 
 SIZES = [
