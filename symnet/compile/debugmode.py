@@ -73,12 +73,16 @@ class DebugEngine:
         found = self.engine.run(arrays)
         for array, old, variable in zip(arrays, before, self.graph.inputs, strict=True):
             if not np.array_equal(array, old, equal_nan=old.dtype.kind in "fc"):
-                raise BadMemory(f"the argument {operand_text(variable)} was overwritten")
+                raise BadMemory(
+                    f"the argument {operand_text(variable)} was overwritten"
+                )
         rewritten = evaluate(self.graph.outputs, given)
         wrong = first_difference(self.graph.outputs, rewritten, found, given)
         if wrong is not None:
             raise self.bad_code(wrong, rewritten[wrong], found[wrong], given)
-        wrong = first_difference(self.original.outputs, expected, rewritten, given, True)
+        wrong = first_difference(
+            self.original.outputs, expected, rewritten, given, True
+        )
         if wrong is not None:
             raise self.bad_rewrite(wrong, expected[wrong], rewritten[wrong], given)
         for shared, value in zip(self.updates, found[self.count :], strict=True):
@@ -98,7 +102,9 @@ class DebugEngine:
             report = _report(what, self.graph.outputs[position], want, got)
         return BadCode(report)
 
-    def bad_rewrite(self, position: int, want: Any, got: Any, given: Values) -> BadRewrite:
+    def bad_rewrite(
+        self, position: int, want: Any, got: Any, given: Values
+    ) -> BadRewrite:
         """The first rule that changed a value, or the output that all of them changed."""
         trace = Trace()
         rewrite_graph(self.original, trace=trace)
@@ -110,7 +116,10 @@ class DebugEngine:
             what, variable = "rewriting changed", self.original.outputs[position]
         else:
             step, event = trace.fired[wrong]
-            what, variable = f"the rule {event.rule!r} (pass {step!r}) changed", event.before
+            what, variable = (
+                f"the rule {event.rule!r} (pass {step!r}) changed",
+                event.before,
+            )
             want, got = wants[wrong], gots[wrong]
         return BadRewrite(_report(what, variable, want, got))
 
@@ -121,7 +130,9 @@ def _report(what: str, variable: Variable, want: Any, got: Any) -> str:
     if want.shape != got.shape:
         difference = f"shape {got.shape} instead of {want.shape}"
     else:
-        difference = f"largest difference {np.max(_distance(got, want), initial=0.0):.3g}"
+        difference = (
+            f"largest difference {np.max(_distance(got, want), initial=0.0):.3g}"
+        )
     return message(
         f"{what} {operand_text(variable)}: {difference}",
         operation=node.op if node is not None else None,
@@ -139,7 +150,9 @@ def report_bad_node(graph: Graph, given: Values) -> str | None:
         arrays = [value_of(v, known) for v in node.inputs]
         expected = compute(node, arrays)
         leaves = [v for v in dict.fromkeys(node.inputs) if v in known]
-        values = [np.ascontiguousarray(known[v]).reshape(np.shape(known[v])) for v in leaves]
+        values = [
+            np.ascontiguousarray(known[v]).reshape(np.shape(known[v])) for v in leaves
+        ]
         fresh = {v: v.type.make_variable() for v in leaves}
         alone = node.clone_with_new_inputs([fresh.get(v, v) for v in node.inputs])
         found = Engine(list(fresh.values()), alone.outputs, {}).run(values)
@@ -165,7 +178,9 @@ def first_difference(
     """The number of the first variable of which two values differ by more than rounding
     explains.  simpler: what is got may be a number where `want` is not finite."""
     pairs = enumerate(zip(wants, gots, strict=True))
-    doubtful = [k for k, (want, got) in pairs if not agree(got, want, expected_scale(want))]
+    doubtful = [
+        k for k, (want, got) in pairs if not agree(got, want, expected_scale(want))
+    ]
     if not doubtful:
         return None
     reaches = reach_of_rounding(variables, wants, given)
@@ -177,7 +192,9 @@ def first_difference(
 
 def expected_scale(array: Any) -> float:
     """The magnitude against which differences count."""
-    finite = np.asarray(array)[np.isfinite(np.asarray(array))] if _is_float(array) else array
+    finite = (
+        np.asarray(array)[np.isfinite(np.asarray(array))] if _is_float(array) else array
+    )
     return float(np.max(np.abs(finite), initial=0.0)) if _is_float(array) else 0.0
 
 
@@ -243,7 +260,9 @@ def reach_of_rounding(
             results = [_disturbed(result, rng) for result in compute(node, arrays)]
             known.update(zip(node.outputs, results, strict=True))
         for k, (v, want) in enumerate(zip(variables, wants, strict=True)):
-            reach[k] = np.maximum(reach[k], _distance(np.asarray(value_of(v, known)), want))
+            reach[k] = np.maximum(
+                reach[k], _distance(np.asarray(value_of(v, known)), want)
+            )
     return reach
 
 
