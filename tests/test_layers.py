@@ -46,7 +46,8 @@ compile.rules.algebra compile.rules.shapes compile.rules.reductions
 compile.rules.stability compile.rules.cancel compile.rules.indexing
 compile.rules.library compile.rules.composed compile.rules
 compile.passes
-compile.program compile.calls compile.reads compile.fuse compile.lower compile.memory
+compile.program compile.calls compile.reads compile.fuse compile.lower
+compile.checks compile.memory
 compile.plan compile.segments compile.linear compile.engine compile.debugmode
 compile.modes compile.profile compile.function compile
 

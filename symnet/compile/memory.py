@@ -17,6 +17,7 @@ import heapq
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from symnet.compile.checks import check_step
 from symnet.compile.infer import Inference
 from symnet.compile.lower import Lowering
 from symnet.compile.program import Buffer, LoopStep, Step, copy_step
@@ -192,15 +193,36 @@ class Placer:
         """Whether the step that makes `buffer` may write to `target` at once.  Where it
         may, its order after the readers of `target` is recorded."""
         maker = self.makers[buffer]
-        if maker.fallible or not _overwrites_safely(maker, buffer, target):
+        if not _overwrites_safely(maker, buffer, target):
             return False
         before = {s for s in self.reading.get(target, ()) if s is not maker}
         before |= self.fallible - {maker}
         if self.layout.reaches(maker, before):
             return False
+        if maker.fallible:
+            check = self._check_before(maker, target)
+            if check is None:
+                return False
+            before.add(check)
         for step in before:
             self.layout.after[step].add(maker)
         return True
+
+    def _check_before(self, maker: Step, target: Buffer) -> Step | None:
+        """A step that fails in place of `maker`, which then may write to `target`."""
+        source = maker.initial
+        if not isinstance(maker, LoopStep) or source is None:
+            return None
+        if source.buffer is not target or not _dense(source):
+            return None
+        flag = Buffer("temporary", "bool", position=len(self.lowering.temporaries))
+        check = check_step(maker, source, View(flag, "bool", (), ()))
+        if check is not None:
+            self.lowering.temporaries.append(flag)
+            maker.fallible = False
+            self.fallible = (self.fallible - {maker}) | {check}
+            self._add(check)
+        return check
 
     # ---- results that start from an input
 

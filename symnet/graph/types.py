@@ -170,7 +170,7 @@ class TensorType(Type):
         python_number = not isinstance(value, (np.ndarray, np.generic))
         if allow_downcast is None and type(value) is float and want.kind == "f":
             return array.astype(want)
-        if python_number and array.size and _survives(array, want):
+        if python_number and (array.size == 0 or _survives(array, want)):
             return array.astype(want)
         raise TypeError(
             message(

@@ -324,6 +324,56 @@ def test_a_row_is_written_into_a_table_without_copying_it():
     assert table.get_value().sum() == 12 and table.get_value()[1, 0] == 2
 
 
+def test_computed_rows_are_written_into_a_table_without_copying_it():
+    table, i, g = shared(np.zeros((1000, 4)), "table"), T.lvector("i"), T.dmatrix("g")
+    for new in (T.inc_subtensor(table[i], g), T.set_subtensor(table[i], g[0])):
+        program = program_of([], {table: new})
+        check_contents(program)
+        assert sorted(written(program)) == ["shared", "temporary"]
+        assert all(b.sizes == () for b in program.temporaries)  # of the check
+    where = table.get_value(borrow=True)
+    f = function([i, g], [], updates=[(table, T.inc_subtensor(table[i], g))])
+    f([1, 1, -1], np.arange(12.0).reshape(3, 4))
+    np.testing.assert_array_equal(where[1], [4, 6, 8, 10])
+    np.testing.assert_array_equal(where[-1], [8, 9, 10, 11])
+    assert where[[0, 2]].sum() == 0 and table.get_value(borrow=True) is where
+
+
+@pytest.mark.parametrize("write", [T.set_subtensor, T.inc_subtensor])
+@pytest.mark.parametrize("columns", [0, 1, 5])
+def test_positions_are_checked_before_anything_is_written(write, columns):
+    start = np.arange(3.0 * columns).reshape(3, columns)
+    table, i, j = shared(start), T.lvector("i"), T.lvector("j")
+    f = function([i], [], updates=[(table, write(table[i], 1.0))])
+    g = function([i, j], [], updates=[(table, write(table[i, j], 1.0))])
+    h = function([i], [], updates=[(table, write(table[1:, i], 1.0))])
+    if columns:
+        for call in (lambda: f([0, 3]), lambda: f([-4, 0]), lambda: g([0, 1], [0, columns]),
+                     lambda: g([0, 7], [0, 0]), lambda: h([0, -columns - 1])):  # fmt: skip
+            with pytest.raises(IndexError):
+                call()
+            np.testing.assert_array_equal(table.get_value(), start)
+        g([0, -1], [0, columns - 1])
+        h([0])
+    f([])
+    f([0, -1])
+    assert table.get_value()[1:2].shape == (1, columns)
+
+
+def test_a_table_written_from_its_own_rows_is_copied():
+    table, i, j = shared(np.arange(4.0)), T.lvector("i"), T.lvector("j")
+    f = function(
+        [i, j], table[i], updates=[(table, T.set_subtensor(table[i], table[j]))]
+    )
+    np.testing.assert_array_equal(f([0, 1, 2], [3, 0, 1]), [0, 1, 2])
+    np.testing.assert_array_equal(table.get_value(), [3, 0, 1, 3])
+    with pytest.raises(IndexError):
+        f([0], [4])
+    with pytest.raises(IndexError):
+        f([4], [0])
+    np.testing.assert_array_equal(table.get_value(), [3, 0, 1, 3])
+
+
 def test_a_step_that_may_fail_comes_before_every_update():
     w, n, i = shared(np.ones((4, 2)), "w"), shared(0.0, "n"), T.lvector("i")
     updates = {n: n + 1, w: w * 2}
