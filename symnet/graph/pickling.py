@@ -67,7 +67,7 @@ def _reduce_variable(self: Variable) -> tuple[Any, ...]:
 
 
 def _reduce_constant(self: Constant) -> tuple[Any, ...]:
-    return Constant, (self.type, self.data, self.name, self.weak)
+    return Constant, (self.type, self.data, self.name, self.number)
 
 
 Variable.__reduce__ = _reduce_variable  # type: ignore[assignment]

@@ -70,27 +70,32 @@ class Variable:
 class Constant(Variable):
     """A leaf whose value is known.  `data` is a read-only array.
 
-    `weak` marks a Python number: it takes the dtype of what it meets.
+    `number` is the Python number that it was made from; such a constant is `weak`: it
+    takes the dtype of what it meets, with all of the number's precision.
     """
 
-    __slots__ = ("data", "weak")
+    __slots__ = ("data", "number")
 
     def __init__(
-        self, type: Type, data: Any, name: str | None = None, weak: bool = False
+        self, type: Type, data: Any, name: str | None = None, number: Any = None
     ) -> None:
         super().__init__(type, name=name)
         if isinstance(data, np.ndarray):
             data = data.copy()
             data.flags.writeable = False
         self.data = data
-        self.weak = weak
+        self.number = number
+
+    @property
+    def weak(self) -> bool:
+        return self.number is not None
 
     @property
     def value(self) -> Any:
         return self.data
 
     def clone(self, name: str | None = None) -> Variable:
-        return Constant(self.type, self.data, name or self.name, self.weak)
+        return Constant(self.type, self.data, name or self.name, self.number)
 
 
 class Op:

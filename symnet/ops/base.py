@@ -151,7 +151,8 @@ def constant(
     if weak:
         dtype = weak_default(value)
     try:
-        array = np.asarray(value, dtype=None if dtype == "floatX" else dtype)
+        with np.errstate(over="ignore"):  # infinite as a floatX, perhaps not later
+            array = np.asarray(value, dtype=None if dtype == "floatX" else dtype)
     except (TypeError, ValueError, OverflowError) as error:
         raise AsTensorError(
             f"{value!r:.80} is not an array of numbers: {error}"
@@ -162,7 +163,8 @@ def constant(
         raise AsTensorError(f"{value!r:.80} ({type(value).__name__}) is not numeric")
     if ndim is not None and array.ndim < ndim:
         array = array.reshape((1,) * (ndim - array.ndim) + array.shape)
-    return Constant(TensorType(array.dtype, array.shape), array, name, weak)
+    number = value if weak else None
+    return Constant(TensorType(array.dtype, array.shape), array, name, number)
 
 
 def _list_dtype(array: np.ndarray[Any, Any], dtype: str | None) -> np.dtype[Any]:
@@ -253,8 +255,15 @@ def _meet(dtype: str, number: Constant) -> str:
     if have == "b":
         return "int64"
     if have in "iu" and not _fits(int(number.data), dtype):
-        return str(np.result_type(dtype, np.min_scalar_type(int(number.data))).name)
+        return upcast(dtype, _smallest(int(number.data), have))
     return dtype
+
+
+def _smallest(value: int, kind: str) -> str:
+    """The smallest integer dtype that holds `value`; a signed one (kind "i") if any."""
+    if kind == "i" and 0 <= value < 2**63:
+        value = -value - 1
+    return str(np.min_scalar_type(value).name)
 
 
 def _fits(value: int, dtype: str) -> bool:

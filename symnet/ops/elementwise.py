@@ -102,11 +102,11 @@ class Elementwise(TensorOp):
             if self.compute_dtype == "float":
                 dtype = to_float(dtype)
             dtypes = [dtype] * len(variables)
-        for v, dtype in zip(variables, dtypes, strict=True):
+        for dtype in dtypes:
             if np.dtype(dtype).kind not in self.accepts:
                 raise TypeError(
                     message(
-                        f"{self.name} is not defined for {v.type.dtype}",
+                        f"{self.name} is not defined for {dtype}",
                         operation=self,
                         operands=[operand_text(x) for x in variables],
                         cure="cast the operands first, with .astype(dtype)",
@@ -294,8 +294,9 @@ def cast(x: Any, dtype: str) -> Variable:
             )
         )
     if isinstance(variable, Constant) and variable.data.size <= 1:
+        exact = variable.data if variable.number is None else variable.number
         with np.errstate(all="ignore"):
-            data = variable.data.astype(dtype)
+            data = np.asarray(exact).astype(dtype).reshape(variable.data.shape)
         return Constant(TensorType(dtype, variable.type.shape), data, variable.name)
     result: Variable = Cast(dtype)(variable)
     return result

@@ -92,9 +92,9 @@ def test_constants_hold_a_read_only_copy():
 
 
 def test_clones_of_constants_are_constants():
-    c = Constant(VECTOR, np.arange(3.0), "c", weak=True)
+    c = Constant(VECTOR, np.arange(3.0), "c", number=2.5)
     twin = c.clone()
-    assert isinstance(twin, Constant) and twin.weak and twin.name == "c"
+    assert isinstance(twin, Constant) and twin.number == 2.5 and twin.name == "c"
     np.testing.assert_array_equal(twin.data, c.data)
 
 
