@@ -257,7 +257,12 @@ class Placer:
         strides = contiguous_strides(result.sizes, source.itemsize)
         target = View(result, source.dtype, result.sizes, strides)
         copy = copy_step(source, target, step.nodes)
+        # It writes where the step will write: what comes before the one (readers of a
+        # shared variable's old value, steps that may fail) comes before the other.
+        earlier = [s for s, followers in self.layout.after.items() if step in followers]
         self._add(copy)
+        for one in earlier:
+            self.layout.after[one].add(copy)
         self.layout.after[copy].add(step)
 
     # ---- order

@@ -252,6 +252,34 @@ def test_an_update_waits_for_those_who_read_the_old_value():
         assert total == 3 * 2**k
 
 
+def test_the_start_of_an_update_waits_for_readers_too():
+    """Both results start from one array; the copy that starts the update must not come
+    before the old value is read for the other."""
+    s, t = shared(np.array([1.0, 2.0]), "s"), shared(np.array([3.0, 4.0]), "t")
+    x = T.dscalar("x")
+    start = T.set_subtensor(s[0], t[0])
+    out, new = T.set_subtensor(start[0], s[-1]), T.set_subtensor(start[0], x)
+    check_contents(program_of([out], {s: new}))
+    f = function([x], out, updates=[(s, new)])
+    np.testing.assert_array_equal(f(7.0), [2, 2])
+    np.testing.assert_array_equal(s.get_value(), [7, 2])
+    np.testing.assert_array_equal(f(8.0), [2, 2])
+
+
+def test_the_start_of_an_update_waits_for_steps_that_may_fail():
+    s, t, i = shared(np.zeros(2), "s"), shared(np.ones(2), "t"), T.lvector("i")
+    new = T.set_subtensor((t * 2)[1:], 5.0)
+    check_contents(program_of([t[i].sum(), (t * 2).sum()], {s: s + new}))
+    f = function(
+        [i],
+        [t[i].sum(), t * 2],
+        updates=[(s, T.inc_subtensor((t * 2 + 0 * s)[1:], 1.0))],
+    )
+    with pytest.raises(IndexError):
+        f([4])
+    assert not s.get_value().any()
+
+
 def test_swapped_values():
     a, b, c = (shared(np.full(3, float(k)), "abc"[k]) for k in range(3))
     f = function([], [], updates=[(a, b), (b, c), (c, a)])
