@@ -66,10 +66,11 @@ class Builder:
         if max(shape, default=0) <= 40 and len(shape) <= 4:
             self.pool.append((variable, tuple(shape)))
 
+    STEPS = ["unary", "binary", "reduce", "shuffle", "slice", "reshape", "join", "dot",
+             "softmax", "write", "index", "broadcast"]  # fmt: skip
+
     def step(self):
-        names = ["unary", "binary", "reduce", "shuffle", "slice", "reshape", "join", "dot",
-                 "softmax", "write", "index", "broadcast"]  # fmt: skip
-        getattr(self, self.draw(st.sampled_from(names)))()
+        getattr(self, self.draw(st.sampled_from(self.STEPS)))()
 
     def unary(self):
         x, shape = self.pick()
@@ -213,8 +214,8 @@ class Builder:
 
 
 @st.composite
-def programs(draw):
-    builder = Builder(draw)
+def programs(draw, kind=Builder):
+    builder = kind(draw)
     m, n, k = builder.sizes
     shapes = [(), (m,), (n,), (m, n), (n, k), (m, n), (m, n, k)]
     for shape in shapes:

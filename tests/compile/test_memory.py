@@ -15,7 +15,7 @@ from symnet.compile.passes import rewrite_graph
 from symnet.compile.program import CallStep
 from symnet.compile.segments import split
 from symnet.graph.traverse import Graph
-from tests.test_fuzz import programs
+from tests.test_fuzz import Builder, programs
 
 # ---- the arena
 
@@ -105,12 +105,22 @@ def check_contents(program):
     return content
 
 
+class Writer(Builder):
+    """Programs that write and join more than they compute, over few and small sizes."""
+
+    STEPS = ["write", "write", "slice", "index", "join", "reshape", "binary"]
+
+    def __init__(self, draw):
+        super().__init__(draw)
+        self.sizes = [1 + n % 2 for n in self.sizes]
+
+
 @pytest.mark.filterwarnings("ignore")
 @settings(
-    max_examples=200,
+    max_examples=300,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
-@given(programs())
+@given(st.one_of(programs(), programs(Writer)))
 def test_nothing_is_read_after_it_was_overwritten(program):
     _, outputs, updates = program
     found = program_of(outputs, updates)
