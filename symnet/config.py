@@ -33,6 +33,10 @@ class Config:
         "custom" and "numpy" NumPy's rule alone (Theano's "custom" is this rule).
     mode: what `function` does when no mode is given.
     on_unused_input: what `function` does with an input that no output needs.
+    compute_test_value: whether new operations are computed from the `tag.test_value` of
+        their inputs, and what is done about an input without one: "off", "ignore",
+        "warn", "raise".
+    warn_float64: what is done when a float64 variable is made.
     exception_verbosity: "high" keeps symnet's own frames in tracebacks.
     cache_dir: folder of compiled kernels; empty string: no cache on disk.
     num_threads: threads of one function call; 0: as many as the process may use.

@@ -51,8 +51,8 @@ class Type:
 class TensorType(Type):
     """Arrays of one dtype and rank; each size is an int, or None where it is not known.
 
-    The second argument may also be Theano's broadcast pattern, a sequence of bools:
-    True means a size of 1, False a size not known.
+    The second argument, or `broadcastable`, may also be Theano's broadcast pattern, a
+    sequence of bools: True means a size of 1, False a size not known.
 
     Raises: TypeError for a dtype outside DTYPES or a shape that is no sequence.
     """
@@ -66,7 +66,10 @@ class TensorType(Type):
         dtype: Any,
         shape: Sequence[int | bool | None] = (),
         name: str | None = None,
+        broadcastable: Sequence[bool] | None = None,
     ) -> None:
+        if broadcastable is not None:
+            shape = broadcastable
         if dtype == "floatX":
             dtype = config.floatX
         self.dtype = _dtype_name(dtype)

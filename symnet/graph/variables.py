@@ -7,14 +7,17 @@ Merging equal nodes is the work of the rewriter.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Sequence
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
 
+from symnet.config import config
 from symnet.errors import briefly, message
 from symnet.graph.origin import Origin, capture
+from symnet.graph.testvalues import compute_test_values
 from symnet.graph.types import TensorType, Type
 
 
@@ -46,7 +49,7 @@ class Variable:
 
     @property
     def tag(self) -> SimpleNamespace:
-        """Notes that users attach; symnet reads only `tag.test_value`."""
+        """Notes that users attach; symnet reads only `test_value` (see `testvalues`)."""
         if self._tag is None:
             self._tag = SimpleNamespace()
         return self._tag
@@ -149,6 +152,8 @@ class Op:
         name = keywords.pop("name", None)
         return_list = keywords.pop("return_list", False)
         node = self.make_node(*inputs, **keywords)
+        if config.compute_test_value != "off":
+            compute_test_values(node)
         outputs = node.outputs
         if self.default_output is not None:
             outputs = [outputs[self.default_output]]
@@ -292,7 +297,21 @@ def operand_text(variable: Variable) -> str:
 
 
 def _make_variable(self: Type, name: str | None = None) -> Variable:
+    if config.warn_float64 != "ignore" and getattr(self, "dtype", "") == "float64":
+        _warn_of_float64(self)
     return Variable(self, name=name)
+
+
+def _warn_of_float64(kind: Type) -> None:
+    """What `config.warn_float64` asks for.  Raises: TypeError where that is "raise"."""
+    text = message(
+        f"a variable of type {kind} is made",
+        origin=capture(),
+        cure="cast to float32, or set config.warn_float64 = 'ignore'",
+    )
+    if config.warn_float64 == "raise":
+        raise TypeError(text)
+    warnings.warn(text, stacklevel=3)
 
 
 def _filter_variable(

@@ -116,7 +116,7 @@ def as_tensor(value: Any, name: str | None = None, ndim: int | None = None) -> V
     """
     if isinstance(value, Variable):
         variable = value
-    elif isinstance(value, (list, tuple)) and _holds_variable(value):
+    elif isinstance(value, (list, tuple)) and holds_variable(value):
         raise AsTensorError(
             message(
                 f"a {type(value).__name__} that holds variables is not an array",
@@ -134,9 +134,10 @@ def as_tensor(value: Any, name: str | None = None, ndim: int | None = None) -> V
     return variable
 
 
-def _holds_variable(value: Any) -> bool:
+def holds_variable(value: Any) -> bool:
+    """Whether a variable is anywhere in nested lists."""
     if isinstance(value, (list, tuple)):
-        return any(map(_holds_variable, value))
+        return any(map(holds_variable, value))
     return isinstance(value, Variable)
 
 

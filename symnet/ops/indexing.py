@@ -319,12 +319,13 @@ def _without_new_axes(y: Any, op: DimShuffle) -> Variable:
 
 
 def nonzero(a: Any, return_matrix: bool = False) -> Any:
-    """The positions where `a` is not 0: a list of int64 vectors, one for each axis.
+    """The positions where `a` is not 0: a tuple of int64 vectors, one for each axis, as
+    an index takes it.
 
     return_matrix: one matrix instead, with a row for each axis.
     """
     found = Nonzero()(as_tensor(a), return_list=True)
-    return stack(found) if return_matrix else found
+    return stack(found) if return_matrix else tuple(found)
 
 
 def flatnonzero(a: Any) -> Variable:

@@ -18,10 +18,11 @@ from symnet.ops.base import (
     ViewOp,
     as_tensor,
     common_dtype,
+    holds_variable,
     normalize_axis,
 )
 from symnet.ops.elementwise import cast
-from symnet.ops.shape import shape_padaxis
+from symnet.ops.shape import shape_padaxis, shape_padleft
 from symnet.ops.sizes import (
     disconnected,
     make_vector,
@@ -32,8 +33,8 @@ from symnet.ops.sizes import (
 )
 
 __all__ = [
-    "Join", "Split", "concatenate", "horizontal_stack", "join", "split", "stack",
-    "stacklists", "vertical_stack",
+    "Join", "Split", "as_tensor_variable", "concatenate", "horizontal_stack", "join",
+    "split", "stack", "stacklists", "vertical_stack",
 ]  # fmt: skip
 
 
@@ -286,6 +287,27 @@ def stack(*tensors: Any, axis: int = 0) -> Variable:
     if rank == 0:
         return make_vector(variables)
     return join(axis % (rank + 1), *[shape_padaxis(v, axis) for v in variables])
+
+
+def as_tensor_variable(
+    x: Any, name: str | None = None, ndim: int | None = None
+) -> Variable:
+    """`x` as a tensor variable, as Theano has it: see `as_tensor`.
+
+    Shapes: a list that holds variables is stacked; with `ndim`, axes of size 1 are put in
+    front of an array of lower rank.
+    Raises: AsTensorError for what is no number, array, tensor variable or list of these;
+        ValueError for an array of a rank above `ndim`.
+    """
+    listed = isinstance(x, (list, tuple)) and holds_variable(x)
+    variable = as_tensor(
+        stack([as_tensor_variable(v) for v in x]) if listed else x, name
+    )
+    if ndim is None or variable.type.ndim == ndim:
+        return variable
+    if variable.type.ndim > ndim:
+        raise ValueError(f"expected at most rank {ndim}, got {operand_text(variable)}")
+    return shape_padleft(variable, ndim - variable.type.ndim)
 
 
 def stacklists(arg: Any) -> Variable:

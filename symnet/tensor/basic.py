@@ -25,7 +25,6 @@ from symnet.ops.arithmetic import (
     round_half_away_from_zero, round_half_to_even, second, sgn, sign, smallest, sqr,
     sqrt, square, sub, switch, tensor_copy, true_div, trunc, where, xor,
 )  # fmt: skip
-from symnet.ops.base import as_tensor as as_tensor_variable
 from symnet.ops.base import constant
 from symnet.ops.base import scalar_constant as get_scalar_constant_value
 from symnet.ops.creation import (
@@ -43,8 +42,8 @@ from symnet.ops.indexing import (
     choose, flatnonzero, nonzero, nonzero_values, take_along_axis,
 )  # fmt: skip
 from symnet.ops.joining import (
-    Join, Split, concatenate, horizontal_stack, join, split, stack, stacklists,
-    vertical_stack,
+    Join, Split, as_tensor_variable, concatenate, horizontal_stack, join, split, stack,
+    stacklists, vertical_stack,
 )  # fmt: skip
 from symnet.ops.linalg import (
     BatchedDot, Dot, batched_dot, batched_tensordot, dot, matmul, outer, tensordot,

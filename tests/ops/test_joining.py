@@ -153,3 +153,17 @@ def test_split_refuses():
             J.split(variable(4, 3), wrong, 2)
     with pytest.raises(ValueError):
         J.split(x, [1, 3], 3)
+
+
+def test_lists_of_variables_are_stacked_for_theano() -> None:
+    x, y = TensorType("float64", (None,))("x"), TensorType("float64")("y")
+    values = {x: [1.0, 2.0], y: 3.0}
+    pair = J.as_tensor_variable([x, x * 2], name="pair")
+    assert pair.name == "pair"
+    assert run(pair, values).tolist() == [[1, 2], [2, 4]]
+    nested = J.as_tensor_variable([[y, 1], (y * 2, 0.5)])
+    assert run(nested, values).tolist() == [[3, 1], [6, 0.5]]
+    assert run(J.as_tensor_variable(x, ndim=3), values).shape == (1, 1, 2)
+    assert J.as_tensor_variable([1, 2]).dtype == "int64"
+    with pytest.raises(ValueError, match="rank 0"):
+        J.as_tensor_variable(x, ndim=0)
