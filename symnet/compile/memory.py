@@ -100,6 +100,7 @@ class Placer:
         self.reading: dict[Buffer, list[Step]] = {}
         self.commits: list[Step] = []
         self.writers: dict[Buffer, list[Step]] = {}
+        self.overwriting: dict[Buffer, Step] = {}  # shared -> who writes its new value
         for step in self.layout.steps:
             for view in step.outputs:
                 self.makers[view.buffer] = step
@@ -147,6 +148,8 @@ class Placer:
             self.reading.setdefault(view.buffer, []).append(step)
             for maker in self.writers.get(view.buffer, ()):
                 self.layout.after[maker].add(step)
+            if view.buffer in self.overwriting:
+                self.layout.after[step].add(self.overwriting[view.buffer])
         for view in step.outputs:
             self.writers.setdefault(view.buffer, []).append(step)
 
@@ -206,6 +209,7 @@ class Placer:
             before.add(check)
         for step in before:
             self.layout.after[step].add(maker)
+        self.overwriting[target] = maker
         return True
 
     def _check_before(self, maker: Step, target: Buffer) -> Step | None:

@@ -301,6 +301,19 @@ def test_swapped_values():
         ]
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_an_update_with_the_old_value_of_one_in_place(turned):
+    """Fibonacci: b takes the old a, wherever a has been written already."""
+    a, b = shared(np.ones(2), "a"), shared(np.zeros(2), "b")
+    updates = [(a, a + b), (b, a)][:: -1 if turned else 1]
+    check_contents(program_of([], dict(updates)))
+    f = function([], [], updates=updates)
+    for want in (1, 2, 3, 5, 8):
+        f()
+        np.testing.assert_array_equal(a.get_value(), np.full(2, want))
+    np.testing.assert_array_equal(b.get_value(), np.full(2, 5))
+
+
 def test_swapped_products():
     """Neither product may be written where the other still reads."""
     a, b = shared(np.eye(2) * 2), shared(np.array([[0.0, 1.0], [1.0, 0.0]]))
