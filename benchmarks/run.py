@@ -30,7 +30,9 @@ from benchmarks.frameworks import FRAMEWORKS, THREADS
 from benchmarks.processes import Process, import_seconds, run_once
 
 RESULTS = pathlib.Path(__file__).parent / "results"
-PAUSE = 0.03  # seconds between turns, in which spinning threads of the last one settle
+# Seconds between turns: the threads of OpenMP (PyTorch) and OpenBLAS (NumPy) go on spinning
+# for up to 0.2 seconds after their work, on a processor that the next one needs.
+PAUSE = 0.25
 # Of these one fresh process is enough: they take 10 to 20 seconds.
 SLOW_COMPILERS = ("torch-compile", "pytensor-c", "pytensor-numba")
 
