@@ -330,26 +330,51 @@ def test_rounding_is_to_even(compile: Compile) -> None:
 
 
 @pytest.mark.parametrize("scale", [1e3, 1e5])
-def test_logarithms_of_extreme_softmax(compile: Compile, scale: float) -> None:
+def test_logarithms_of_extreme_softmax(scale: float) -> None:
+    """Rewritten: log(softmax) in whatever form it is written."""
     x, y = T.dmatrix(), T.lvector()
     p = T.nnet.softmax(x)
+    value, labels = RNG.normal(size=(3, 4)) * scale, np.array([0, 3, 1])
+    logarithms, mean, slope = extreme_softmax(value, labels)
     loss = T.nnet.categorical_crossentropy(p, y).mean()
     picked = -T.log(p)[T.arange(y.shape[0]), y].mean()
-    value = RNG.normal(size=(3, 4)) * scale
-    labels = np.array([0, 3, 1])
+    outputs = [T.log(p.T).T, T.log(p), loss, picked, T.grad(loss, x), T.grad(picked, x)]
+    found = symnet.function([x, y], outputs)(value, labels)
+    for got, want in zip(
+        found, [logarithms] * 2 + [mean] * 2 + [slope] * 2, strict=True
+    ):
+        np.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("scale", [1e3, 1e5])
+def test_what_is_stable_without_rewriting(compile: Compile, scale: float) -> None:
+    x, y = T.dmatrix(), T.lvector()
+    value, labels = RNG.normal(size=(3, 4)) * scale, np.array([0, 3, 1])
+    logarithms, mean, slope = extreme_softmax(value, labels)
+    log_p = T.nnet.logsoftmax(x)
+    loss = -log_p[T.arange(y.shape[0]), y].mean()
+    f = compile([x, y], [log_p, loss, T.grad(loss, x), T.nnet.softmax(x)])
+    for got, want in zip(
+        f(value, labels), [logarithms, mean, slope, np.exp(logarithms)]
+    ):
+        np.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-12)
+    signed = T.dvector()
+    g = compile(
+        [signed],
+        [T.nnet.softplus(signed), T.grad(T.nnet.softplus(signed).sum(), signed)],
+    )
+    soft, steep = g([-scale, 0.0, scale])
+    same(soft, np.array([0.0, np.log(2), scale]))
+    same(steep, np.array([0.0, 0.5, 1.0]))
+
+
+def extreme_softmax(value: Any, labels: Any) -> tuple[Any, Any, Any]:
+    """The logarithms of the softmax of rows, their mean loss, and its gradient."""
     shifted = value - value.max(axis=1, keepdims=True)
-    wanted = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    outputs = [T.nnet.logsoftmax(x), loss, picked, T.grad(loss, x), T.grad(picked, x)]
-    f = symnet.function([x, y], [T.log(p.T), T.log(p).T, *outputs])
-    found = f(value, labels)
-    same(found[0], wanted.T, rtol=1e-9)
-    same(found[1], wanted.T, rtol=1e-9)
-    same(found[2], wanted, rtol=1e-9)
-    mean = -wanted[range(3), labels].mean()
-    slope = (np.exp(wanted) - np.eye(4)[labels]) / 3
-    for value_, gradient in ((found[3], found[5]), (found[4], found[6])):
-        same(value_, mean, rtol=1e-9)
-        np.testing.assert_allclose(gradient, slope, rtol=1e-9, atol=1e-12)
+    logarithms = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    loss = -logarithms[range(len(labels)), labels].mean()
+    ones = np.eye(value.shape[1])[labels]
+    return logarithms, loss, (np.exp(logarithms) - ones) / len(labels)
 
 
 def test_the_second_derivative_of_relu_at_zero(compile: Compile) -> None:
