@@ -15,7 +15,8 @@ ROOT = pathlib.Path(__file__).parent.parent
 
 FLOORS = """
 config errors
-graph.origin graph.types graph.testvalues graph.variables graph.traverse graph.evaluate graph.pickling graph
+graph.origin graph.types graph.testvalues graph.variables graph.traverse graph.evaluate
+graph.pickling graph
 
 kernels.loops kernels.interpret kernels.views
 kernels.math.formats kernels.math.exponential kernels.math.logarithm kernels.math.power
