@@ -33,7 +33,7 @@ from symnet.ops.sizes import (
 x, y = pattern_vars("x y")
 
 # How far a rule follows a chain of operations, and how large a constant it looks through.
-DEEPEST, LARGEST = 30, 1024
+DEEPEST, LARGEST = 1000, 1024
 
 
 # ---- fills
