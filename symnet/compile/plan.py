@@ -184,7 +184,7 @@ class Planner:
             operand_text(v) + (f", shape {sizes[v]}" if v in sizes else "")
             for v in (node.inputs if node is not None else ())
         ]
-        cure = ""
+        cure = "look at this call's arguments: their shapes stand below" if seen else ""
         if seen and 1 in seen:
             cure = (
                 "to broadcast an axis of size 1, declare it: T.addbroadcast(x, axis), "
