@@ -17,6 +17,7 @@ from symnet.config import config
 
 P = ParamSpec("P")
 R = TypeVar("R")
+E = TypeVar("E", bound=BaseException)
 
 PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
@@ -87,15 +88,16 @@ def briefly(function: Callable[P, R]) -> Callable[P, R]:
         try:
             return function(*args, **kwargs)
         except Exception as error:
-            if config.exception_verbosity == "high":
-                raise
-            raise error.with_traceback(_outside(error)) from error.__cause__
+            raise without_own_frames(error) from error.__cause__
 
     return brief
 
 
-def _outside(error: BaseException) -> TracebackType | None:
-    """The error's traceback without frames of this package: users' own ops stay in it."""
+def without_own_frames(error: E) -> E:
+    """The error with a traceback that shows no frame of this package (unless
+    config.exception_verbosity is "high"): those of users' own ops stay in it."""
+    if config.exception_verbosity == "high":
+        return error
     entries = []
     entry = error.__traceback__
     while entry is not None:
@@ -105,4 +107,4 @@ def _outside(error: BaseException) -> TracebackType | None:
     for one in reversed(entries):
         if not one.tb_frame.f_code.co_filename.startswith(PACKAGE):
             kept = TracebackType(kept, one.tb_frame, one.tb_lasti, one.tb_lineno)
-    return kept
+    return error.with_traceback(kept)

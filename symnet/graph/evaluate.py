@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from symnet.errors import MissingInputError, ShapeError, message
+from symnet.errors import MissingInputError, ShapeError, message, without_own_frames
 from symnet.graph.traverse import toposort
 from symnet.graph.variables import Apply, Constant, Variable, operand_text
 
@@ -54,7 +54,7 @@ def compute(node: Apply, arrays: Sequence[Any], xp: Any = np) -> list[Any]:
         told = type(error)(text) if _plain(error) else RuntimeError(text)
         # Where in their own op it happened is for users to see; where in ours is not.
         ours = _plain(error) and type(node.op).__module__.startswith("symnet.")
-        raise told from (None if ours else error)
+        raise told from (None if ours else without_own_frames(error))
 
 
 def _plain(error: Exception) -> bool:
