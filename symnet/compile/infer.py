@@ -15,7 +15,7 @@ from symnet.errors import ShapeError, message
 from symnet.graph.types import FLOATS, TensorType
 from symnet.graph.variables import Apply, Constant, Variable, operand_text
 from symnet.kernels.loops import Scalar, argument, literal
-from symnet.kernels.views import ONE, Size, combine, known, size
+from symnet.kernels.views import Size, combine, known, size
 
 Host = Scalar | tuple[Scalar, ...]
 
@@ -264,19 +264,3 @@ def _folded(found: Any) -> Host | None:
     if isinstance(found, tuple):
         return tuple(map(fold, found)) if all(map(on_host, found)) else None
     return fold(found) if on_host(found) else None
-
-
-def known_sizes(values: Mapping[Size, int], sizes: Sequence[Size]) -> tuple[int, ...]:
-    """Numbers for sizes, once a plan has computed them."""
-    return tuple(int(s.value) if s.op == "literal" else values[s] for s in sizes)
-
-
-__all__ = [
-    "Demand",
-    "Host",
-    "HostArgument",
-    "Inference",
-    "NotOnHost",
-    "ONE",
-    "known_sizes",
-]

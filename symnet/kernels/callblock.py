@@ -223,18 +223,7 @@ def call_block(
     layout = _Layout()
     _lay_arguments(layout, arguments)
     layout.table(CELL_COUNT, [(c.base, c.address, c.version) for c in cells])
-    position = layout.table(
-        OUTPUT_COUNT,
-        [
-            (o.base, id(np.dtype(o.dtype)), len(o.shape), *[0] * (OUTPUT_WORDS - 3))
-            for o in outputs
-        ],
-    )
-    spares: list[np.ndarray[Any, Any]] = []
-    for k, output in enumerate(outputs):
-        record = position + OUTPUT_WORDS * k
-        layout.point(record + 3, layout.place(output.shape))
-        _lay_spares(layout, record, output, spares)
+    spares = _lay_outputs(layout, outputs)
     layout.table(runner.WINDOW_COUNT, [_window_words(w) for w in windows])
     fixed = constants or {}
     bases = layout.place([fixed.get(k, 0) for k in range(base_count)])
@@ -251,6 +240,23 @@ def call_block(
     block.keep = (*keep, [np.dtype(o.dtype) for o in outputs])
     block.spares = spares
     return block
+
+
+def _lay_outputs(
+    layout: _Layout, outputs: Sequence[Output]
+) -> list[np.ndarray[Any, Any]]:
+    """The records of the outputs; returns the spare arrays of the large ones."""
+    rest = [0] * (OUTPUT_WORDS - 3)
+    position = layout.table(
+        OUTPUT_COUNT,
+        [(o.base, id(np.dtype(o.dtype)), len(o.shape), *rest) for o in outputs],
+    )
+    spares: list[np.ndarray[Any, Any]] = []
+    for k, output in enumerate(outputs):
+        record = position + OUTPUT_WORDS * k
+        layout.point(record + 3, layout.place(output.shape))
+        _lay_spares(layout, record, output, spares)
+    return spares
 
 
 def _lay_spares(

@@ -274,32 +274,41 @@ def gemm_step(
         else _head(dtype, m, n, k, a, b, c)
     )
     work = m * n * k
-    alone = work >= (ALONE_VECTOR_WORK if min(m, n) == 1 else ALONE_WORK)
-    blocks = _Blocks(0, 0, ())
-    around: Sequence[tuple[int, ...]]
+    blocks = _Blocks(
+        0, 0, [(n, *(steps[i] for i in head.order)) for n, *steps in loops]
+    )
     if not loops:
         blocks = _cut(head, vector, work, np.dtype(dtype).itemsize)
-        around = blocks.loops
-    else:
-        around = [(size, *(steps[i] for i in head.order)) for size, *steps in loops]
+    alone = work >= (ALONE_VECTOR_WORK if min(m, n) == 1 else ALONE_WORK)
+    words = _words(head, blocks, alone, alpha, beta, dtype)
+    slots = [(A, B, C)[head.order.index(operand)] for operand in range(3)]
+    slots += [ALPHA_POINTER] * (alpha is None) + [BETA_POINTER] * (beta is None)
+    total = math.prod(size for size, *_ in blocks.loops)
+    cost = CALL_NS + 2.0 * work / FLOPS_PER_NS[dtype] / (total if blocks.split else 1)
+    grain = 1 if blocks.split else max(1, int(PARALLEL_NS / cost))
+    address = (gemv if vector else gemm).address
+    return CallArrangement(address, words, tuple(slots), total, grain, cost * total)
+
+
+def _words(
+    head: _Head,
+    blocks: _Blocks,
+    alone: bool,
+    alpha: complex | None,
+    beta: complex | None,
+    dtype: str,
+) -> tuple[int, ...]:
+    """The argument block, with 0 where pointers belong."""
     words = [
         *head.words,
         *_number_words(alpha, dtype), *_number_words(beta, dtype),
         *[0] * 5,
-        blocks.split, blocks.full, int(alone), len(around),
-        *[word for loop in around for word in loop],
+        blocks.split, blocks.full, int(alone), len(blocks.loops),
+        *[word for loop in blocks.loops for word in loop],
     ]  # fmt: skip
     if blocks.split:
         words[blocks.split] = blocks.size
-    slots = [(A, B, C)[head.order.index(operand)] for operand in range(3)]
-    slots += [ALPHA_POINTER] * (alpha is None) + [BETA_POINTER] * (beta is None)
-    total = math.prod(size for size, *_ in around)
-    cost = CALL_NS + 2.0 * work / FLOPS_PER_NS[dtype] / (total if blocks.split else 1)
-    grain = 1 if blocks.split else max(1, int(PARALLEL_NS / cost))
-    address = (gemv if vector else gemm).address
-    return CallArrangement(
-        address, tuple(words), tuple(slots), total, grain, cost * total
-    )
+    return tuple(words)
 
 
 @dataclass(frozen=True)

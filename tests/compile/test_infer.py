@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 
 import symnet.tensor as T
 from symnet.compile.host import make_function
-from symnet.compile.infer import HostArgument, Inference, NotOnHost, known_sizes
+from symnet.compile.infer import HostArgument, Inference, NotOnHost
 from symnet.errors import ShapeError
 from symnet.graph.evaluate import evaluate
 from symnet.graph.traverse import ancestors, leaves, toposort
@@ -251,8 +251,3 @@ def test_deep_graphs():
         m = m + 1
     inference = Inference([n])
     assert make_function([inference.value(m)])([5]) == (20_005,)
-
-
-def test_known_sizes():
-    n = loops.argument(0, "int64")
-    assert known_sizes({n: 5}, [size(3), n]) == (3, 5)
