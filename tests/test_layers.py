@@ -16,7 +16,7 @@ ROOT = pathlib.Path(__file__).parent.parent
 FLOORS = """
 config errors
 graph.origin graph.types graph.testvalues graph.variables graph.traverse graph.evaluate
-graph.pickling graph
+graph.pickling graph.inner graph
 
 kernels.loops kernels.interpret kernels.views
 kernels.math.formats kernels.math.exponential kernels.math.logarithm kernels.math.power
@@ -38,7 +38,7 @@ ops.diagonal ops.rearrange ops.cumulative ops.sorting
 ops.composed ops.barriers ops.gemm ops.linalg ops.logsumexp ops.nnet ops.classification
 ops.normalization ops.solving ops.spectral ops.matrices ops.printing ops
 
-batching differences backward derivatives gradient
+batching differences backward ops.scan ops.ifelse derivatives gradient
 
 compile.arguments
 compile.folding compile.patterns

@@ -60,6 +60,7 @@ class Inference:
         self._host: dict[Variable, Host | None] = {}
         self._leaves = set(leaves)
         self._same: dict[Size, Size] = {}
+        self._stands: dict[Variable, Variable] = {}  # inner leaf -> outer variable
         self.node: Apply | None = None  # whose rule is asking; errors name it
         for leaf in leaves:
             self.add_leaf(leaf)
@@ -193,6 +194,37 @@ class Inference:
             operands=[operand_text(v) for v in node.inputs],
             origin=node.origin,
         )
+
+    # ---- graphs inside operations
+
+    def bind(
+        self, leaf: Variable, sizes: Sequence[Size], outer: Variable | None = None
+    ) -> None:
+        """Give an input of an inner graph its sizes, and the value of `outer`."""
+        self._leaves.add(leaf)
+        self._sizes[leaf] = tuple(
+            one if n is None else self.equal(one, size(n), f"axis {axis} of {leaf}")
+            for axis, (one, n) in enumerate(zip(sizes, leaf.type.shape, strict=True))
+        )
+        self._host[leaf] = None
+        if outer is not None:
+            self._stands[leaf] = outer
+            self._host[leaf] = self.host(outer)
+
+    def inner_sizes(self, outputs: Sequence[Variable]) -> list[tuple[Size, ...]] | None:
+        """The sizes of an inner graph's outputs; None where a value inside decides.
+
+        Raises: NotOnHost where it is the value of an outer variable that decides.
+        """
+        try:
+            return [self.sizes_of(v) for v in outputs]
+        except NotOnHost as missing:
+            outer = missing.variable
+            if outer not in self._stands:
+                return None
+            while outer in self._stands:
+                outer = self._stands[outer]
+            raise NotOnHost(outer) from None
 
     # ---- values known on the host
 

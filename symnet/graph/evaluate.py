@@ -51,10 +51,15 @@ def compute(node: Apply, arrays: Sequence[Any], xp: Any = np) -> list[Any]:
         text = message(
             str(error), operation=node.op, operands=shapes, origin=node.origin
         )
-        told = type(error)(text) if _plain(error) else RuntimeError(text)
         # Where in their own op it happened is for users to see; where in ours is not.
         ours = _plain(error) and type(node.op).__module__.startswith("symnet.")
-        raise told from (None if ours else without_own_frames(error))
+        cause = error.__cause__ if ours else without_own_frames(error)
+        raise retold(error, text) from cause
+
+
+def retold(error: Exception, text: str) -> Exception:
+    """An error of the same kind, if its class is made from one text, with another text."""
+    return type(error)(text) if _plain(error) else RuntimeError(text)
 
 
 def _plain(error: Exception) -> bool:

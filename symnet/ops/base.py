@@ -46,6 +46,18 @@ class Sizes(Protocol):
     def values(self, variable: Variable) -> tuple[Size, ...]:
         """The elements of an integer vector whose length is known."""
 
+    def same(self, left: Size, right: Size) -> bool:
+        """Whether two sizes are known to agree."""
+
+    def bind(
+        self, leaf: Variable, sizes: Sequence[Size], outer: Variable | None = None
+    ) -> None:
+        """Give an input of an inner graph its sizes; `outer` is the variable whose value
+        it has, None where that changes from step to step."""
+
+    def inner_sizes(self, outputs: Sequence[Variable]) -> list[tuple[Size, ...]] | None:
+        """The sizes of an inner graph's outputs; None where a value inside decides."""
+
 
 class Read(Protocol):
     """An input of an op at one point of a loop."""
