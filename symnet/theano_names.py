@@ -28,7 +28,7 @@ from symnet.gradient import verify_grad
 VERSION = "1.0.5"
 
 # Packages that are found under the same name in Theano, with all that is in them.
-PACKAGES = ("gof", "tensor")
+PACKAGES = ("gof", "scan_module", "tensor")
 
 # Theano's other modules, and where their names are.
 MODULES = {
@@ -47,6 +47,7 @@ MODULES = {
     "theano.scalar": "symnet.scalar",
     "theano.scalar.basic": "symnet.scalar",
     "theano.tensor.type": "symnet.tensor.basic",
+    "theano.updates": "symnet.updates",
     "theano.tensor.var": "symnet.tensor.basic",
 }
 

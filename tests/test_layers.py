@@ -28,7 +28,7 @@ kernels.llvm.text kernels.llvm.primitives kernels.llvm.nest kernels.llvm.blocks
 kernels.llvm.points kernels.llvm.reductions kernels.llvm.passes
 kernels.llvm.emit kernels.llvm.cache kernels.llvm
 kernels.launch kernels.threads kernels.runner kernels.callblock kernels.blas kernels.calls
-kernels.boundary kernels.device kernels.cpu kernels
+kernels.boundary kernels.device kernels.assembly kernels.cpu kernels
 
 shared
 ops.base ops.elementwise ops.methods ops.arithmetic ops.operators ops.functions ops.inputs
@@ -38,7 +38,9 @@ ops.diagonal ops.rearrange ops.cumulative ops.sorting
 ops.composed ops.barriers ops.gemm ops.linalg ops.logsumexp ops.nnet ops.classification
 ops.normalization ops.solving ops.spectral ops.matrices ops.printing ops
 
-batching differences backward ops.scan ops.ifelse derivatives gradient
+updates batching differences backward ops.scan ops.ifelse
+ops.scan_arguments ops.scan_step ops.scan_function ops.scan_folds
+derivatives gradient
 
 compile.arguments
 compile.folding compile.patterns
@@ -47,8 +49,8 @@ compile.rules.algebra compile.rules.shapes compile.rules.reductions
 compile.rules.stability compile.rules.cancel compile.rules.indexing
 compile.rules.library compile.rules.composed compile.rules
 compile.passes
-compile.program compile.calls compile.reads compile.fuse compile.lower
-compile.checks compile.memory
+compile.program compile.calls compile.reads compile.fuse compile.scans compile.lower
+compile.checks compile.memory compile.rows
 compile.plan compile.segments compile.linear compile.engine compile.debugmode
 compile.modes compile.profile compile.function compile
 
@@ -56,6 +58,7 @@ printing.roots printing.forms printing.formula printing.latex printing.text
 printing.layers printing.draw printing.networks printing.sympy_bridge printing.stages
 printing
 gof.graph gof scalar
+scan_module.scan_op scan_module.scan_utils scan_module
 tensor.inputs tensor.basic tensor.elemwise tensor.extra_ops tensor.nlinalg tensor.sharedvar
 tensor.slinalg tensor.sort tensor.subtensor tensor.xlogx
 tensor.nnet.bn tensor.nnet.nnet tensor.nnet.sigm tensor.nnet tensor
