@@ -38,7 +38,7 @@ ops.diagonal ops.rearrange ops.cumulative ops.sorting
 ops.composed ops.barriers ops.gemm ops.linalg ops.logsumexp ops.nnet ops.classification
 ops.normalization ops.solving ops.spectral ops.matrices ops.printing ops
 
-updates batching differences backward ops.scan ops.ifelse
+updates batching differences backward ops.scan ops.scan_stored ops.scan_gradient ops.ifelse
 ops.scan_arguments ops.scan_step ops.scan_function ops.scan_folds
 derivatives gradient
 
