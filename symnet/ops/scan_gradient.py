@@ -164,11 +164,11 @@ class Backward:
             self.rows.append(leaf)
         self.collected_rows: list[Variable | None] = []
         for k, g in enumerate(self.of_collected):
-            leaf = (
-                None if g is None else _row(g, f"d {self.new.collected[k].name or k}")
-            )
-            if g is not None and leaf is not None:
-                self.flowing[leaf] = g
+            if g is None:
+                self.collected_rows.append(None)
+                continue
+            leaf = _row(g, f"d {self.new.collected[k].name or 'output'}")
+            self.flowing[leaf] = g
             self.collected_rows.append(leaf)
         self.starts: dict[Variable, Variable] = {}
         self.passed: dict[Variable, Variable] = {}
