@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from symnet.compile.program import CallStep
+from symnet.compile.program import CallStep, RingStep
 from symnet.graph.variables import Apply, Constant
 from symnet.kernels.calls import CallArrangement
 from symnet.kernels.device import Device
@@ -24,6 +25,15 @@ def arrange_call(step: CallStep, numbers: Numbers, device: Device) -> CallArrang
         return _gemm(step, node, numbers, device)
     a, b = step.inputs
     return _product(a, b, step.outputs[0], (1.0, 0.0), numbers, device)
+
+
+def arrange_ring(step: RingStep, numbers: Numbers, device: Device) -> CallArrangement:
+    """The native step that brings the rows of a ring into order."""
+    ring, target = step.inputs[0], step.outputs[0]
+    (slots, *_), (kept, *rest) = numbers(ring.sizes), numbers(target.sizes)
+    row_bytes = math.prod(rest) * target.itemsize
+    found: CallArrangement = device.straighten(row_bytes, slots, step.depth, kept)
+    return found
 
 
 def _gemm(

@@ -16,6 +16,7 @@ from symnet.compile.lower import Lowering
 from symnet.compile.memory import place, reuse_dying
 from symnet.compile.plan import Plan, Planner, shape_arguments
 from symnet.compile.program import Buffer, Program, Step
+from symnet.compile.rows import place_insides
 from symnet.compile.segments import Segment, split
 from symnet.errors import message
 from symnet.graph.evaluate import compute, evaluate
@@ -39,8 +40,9 @@ def build_program(
     """The program of one segment: its steps, with places but without sizes."""
     inference = Inference(segment.leaves)
     lowering = Lowering(segment.leaves, [*wanted, *updates.values()], inference)
+    place_insides(lowering)
     steps, outputs, replaced = place(lowering, wanted, updates, inference)
-    reuse_dying(steps, set())
+    reuse_dying(steps, set(lowering.temporaries))
     shared = [v for v in segment.leaves if isinstance(v, SharedVariable)]
     return Program(
         [v for v in segment.leaves if not isinstance(v, SharedVariable)],

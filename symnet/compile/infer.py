@@ -61,6 +61,9 @@ class Inference:
         self._leaves = set(leaves)
         self._same: dict[Size, Size] = {}
         self._stands: dict[Variable, Variable] = {}  # inner leaf -> outer variable
+        # The graphs inside an operation, with leaves of their own: (inputs, outputs).
+        self.inner: dict[Apply, list[tuple[list[Variable], Sequence[Variable]]]] = {}
+        self._bound: dict[Apply | None, list[Variable]] = {}
         self.node: Apply | None = None  # whose rule is asking; errors name it
         for leaf in leaves:
             self.add_leaf(leaf)
@@ -102,6 +105,8 @@ class Inference:
     def _infer_node(self, node: Apply) -> None:
         inputs = [self._sizes.get(v, ()) for v in node.inputs]
         outer, self.node = self.node, node
+        self.inner.pop(node, None)
+        self._bound.pop(node, None)
         try:
             rule = getattr(node.op, "infer_sizes", None)
             found = rule(node, inputs, self) if rule is not None else None
@@ -202,6 +207,7 @@ class Inference:
     ) -> None:
         """Give an input of an inner graph its sizes, and the value of `outer`."""
         self._leaves.add(leaf)
+        self._bound.setdefault(self.node, []).append(leaf)
         self._sizes[leaf] = tuple(
             one if n is None else self.equal(one, size(n), f"axis {axis} of {leaf}")
             for axis, (one, n) in enumerate(zip(sizes, leaf.type.shape, strict=True))
@@ -216,6 +222,9 @@ class Inference:
 
         Raises: NotOnHost where it is the value of an outer variable that decides.
         """
+        if self.node is not None:
+            graph = (self._bound.pop(self.node, []), outputs)
+            self.inner.setdefault(self.node, []).append(graph)
         try:
             return [self.sizes_of(v) for v in outputs]
         except NotOnHost as missing:

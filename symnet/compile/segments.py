@@ -15,6 +15,7 @@ from symnet.compile.lower import is_native, is_parameter
 from symnet.graph.traverse import toposort
 from symnet.graph.types import TensorType
 from symnet.graph.variables import Apply, Constant, Variable
+from symnet.ops.scan import Scan
 from symnet.shared import SharedVariable
 
 
@@ -141,9 +142,8 @@ def _wait(
         try:
             for output in node.outputs:
                 inference.sizes_of(output)
-            if is_parameter(node) and inference.host(node.outputs[0]) is None:
-                return None
-            return wait
+            known = is_parameter(node) or isinstance(node.op, Scan)
+            return wait if not known or hosts_known(node, inference) else None
         except NotOnHost as missing:
             variable = missing.variable
             if variable in node.outputs:
@@ -154,6 +154,17 @@ def _wait(
             ):  # not an integer scalar: values unknown
                 return None
             wait = max(wait, levels.get(variable, 0) + 1)
+
+
+def hosts_known(node: Apply, inference: Inference) -> bool:
+    """Whether the host integers that the operation gives, itself or inside, are known."""
+    if is_parameter(node) and inference.host(node.outputs[0]) is None:
+        return False
+    return all(
+        hosts_known(inner, inference)
+        for _, outputs in inference.inner.get(node, ())
+        for inner in toposort(outputs)
+    )
 
 
 def _free_leaves(nodes: Sequence[Apply]) -> list[Variable]:
