@@ -322,7 +322,7 @@ class Backward:
             skipped = minimum(sub(self.done, self.steps), size_constant(-tap))
             first = add(skipped, first)
             rows = getitem(rows, slice(None, sub(size_constant(-tap), skipped)))
-        return inc_subtensor(getitem(total, slice(first or None, None)), rows)
+        return inc_subtensor(getitem(total, slice(first, None)), rows)
 
     def of_other(self, k: int) -> Any:
         v = self.inner.others[k]
