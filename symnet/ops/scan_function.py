@@ -87,7 +87,7 @@ def scan(
     steps = read_steps(n_steps, walked)
     others = [read_array(v, "non_sequences") for v in as_sequence(non_sequences)]
     loop = Loop(fn, walked, carried, others, go_backwards)
-    loop.ask(name)
+    loop.ask()
     closed = close(loop.results, loop.own, loop.given, strict)
     op = Scan(
         [*loop.leaves, *closed.inner],
@@ -155,7 +155,7 @@ class Loop:
             for one in self.carried
         ]
 
-    def ask(self, name: str | None) -> None:
+    def ask(self) -> None:
         """Call `fn`, and make its outputs fit the states."""
         arguments = [leaf for _, _, leaf in self.elements]
         arguments += [
@@ -164,7 +164,7 @@ class Loop:
         self.reply = ask(self.fn, [*arguments, *self.others])
         self._check_count()
         given = set(self.others) - set(self.reply.updates)
-        add_default_updates(self.reply, given, name)
+        add_default_updates(self.reply, given)
         self._fit_weak()
         self._fit_states()
         self.shared = {

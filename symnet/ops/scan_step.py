@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from symnet.errors import message
-from symnet.graph.origin import Origin
+from symnet.graph.origin import Origin, capture, inherit
 from symnet.graph.traverse import clone_replace, leaves, toposort
 from symnet.graph.variables import Apply, Constant, Variable, operand_text
 from symnet.ops.alloc import Alloc
@@ -105,9 +105,7 @@ def _unfit(what: str, line: Origin | None) -> TypeError:
 # ---- updates
 
 
-def add_default_updates(
-    reply: Reply, given: Collection[Variable], name: str | None
-) -> None:
+def add_default_updates(reply: Reply, given: Collection[Variable]) -> None:
     """Add how the random streams that a step draws from go on."""
     pending = reply.outputs + list(reply.updates.values())
     pending += [] if reply.condition is None else [reply.condition]
@@ -143,7 +141,8 @@ def carried_updates(
         for k in node.op.updates:
             shared = _shared_of(initials[k])
             if shared is not None:
-                found[shared] = getitem(node.outputs[k], -1)
+                with inherit(node.origin):
+                    found[shared] = getitem(node.outputs[k], -1)
     return found
 
 
@@ -164,7 +163,11 @@ def warn_of_forgotten(shared: SharedVariable, update: Variable) -> None:
         origin=update.origin,
         cure="pass them: function(..., updates=updates), or return them from fn",
     )
-    warnings.warn(text, stacklevel=4)
+    line = capture()
+    if line is None:
+        warnings.warn(text, stacklevel=2)
+    else:
+        warnings.warn_explicit(text, UserWarning, line.filename, line.line)
 
 
 # ---- what a step takes from outside

@@ -124,7 +124,7 @@ def looped(plan, arrays):
     ]
     outputs, updates = symnet.scan(
         fn,
-        [dict(input=s, taps=t) for s, t in zip(arrays.sequences, plan.sequence_taps)],
+        [{"input": s, "taps": t} for s, t in zip(arrays.sequences, plan.sequence_taps)],
         info + [None] * plan.collected,
         arrays.w,
         plan.n_steps,
