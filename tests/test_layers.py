@@ -38,7 +38,8 @@ ops.diagonal ops.rearrange ops.cumulative ops.sorting
 ops.composed ops.barriers ops.gemm ops.linalg ops.logsumexp ops.nnet ops.classification
 ops.normalization ops.solving ops.spectral ops.matrices ops.printing ops
 
-updates batching differences backward ops.scan ops.scan_stored ops.scan_gradient ops.ifelse
+updates batching differences ops.ifelse ops.branches backward ops.ifelse_gradient
+ops.scan ops.scan_stored ops.scan_gradient
 ops.scan_arguments ops.scan_step ops.scan_function ops.scan_folds
 derivatives gradient
 
@@ -49,7 +50,8 @@ compile.rules.algebra compile.rules.shapes compile.rules.reductions
 compile.rules.stability compile.rules.cancel compile.rules.indexing
 compile.rules.library compile.rules.composed compile.rules
 compile.passes
-compile.program compile.calls compile.reads compile.fuse compile.scans compile.lower
+compile.program compile.calls compile.reads compile.fuse compile.scans
+compile.choices compile.lower
 compile.checks compile.memory compile.rows
 compile.plan compile.segments compile.linear compile.engine compile.debugmode
 compile.modes compile.profile compile.function compile
@@ -57,7 +59,7 @@ compile.modes compile.profile compile.function compile
 printing.roots printing.forms printing.formula printing.latex printing.text
 printing.layers printing.draw printing.networks printing.sympy_bridge printing.stages
 printing
-gof.graph gof scalar
+gof.graph gof scalar ifelse
 scan_module.scan_op scan_module.scan_utils scan_module
 tensor.inputs tensor.basic tensor.elemwise tensor.extra_ops tensor.nlinalg tensor.sharedvar
 tensor.slinalg tensor.sort tensor.subtensor tensor.xlogx

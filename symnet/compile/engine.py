@@ -246,11 +246,13 @@ class Failure:
         self.plan = plan
 
     def __call__(self, number: int) -> NoReturn:
-        raise explain(self.plan.owners[number])
+        path, turns = self.plan.loaded.failed(number)
+        raise explain(self.plan.step_at(path), turns)
 
 
-def explain(step: Step) -> Exception:
-    """Why a step failed: only computed positions can."""
+def explain(step: Step, turns: Sequence[int] = ()) -> Exception:
+    """Why a step failed: only computed positions can.  turns: in which step of each loop
+    around it, outermost first."""
     node = next((n for n in step.nodes if n.inputs), step.nodes[0])
     for one in step.nodes:
         if hasattr(one.op, "needs_buffer") and one.op.needs_buffer(one):
@@ -258,7 +260,7 @@ def explain(step: Step) -> Exception:
     operands = [operand_text(v) for v in node.inputs]
     return IndexError(
         message(
-            "an index is out of range",
+            "".join(f"in step {turn}: " for turn in turns) + "an index is out of range",
             operation=node.op,
             operands=operands,
             origin=node.origin,

@@ -7,15 +7,15 @@ sizes agree, whether a position is in range) is kept as a `Demand` for the call.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from symnet.compile.host import fold, on_host
 from symnet.errors import ShapeError, message
 from symnet.graph.types import FLOATS, TensorType
 from symnet.graph.variables import Apply, Constant, Variable, operand_text
-from symnet.kernels.loops import Scalar, argument, literal
-from symnet.kernels.views import Size, combine, known, size
+from symnet.kernels.loops import Scalar, argument, binary, literal
+from symnet.kernels.views import Size, choose, combine, known, size
 
 Host = Scalar | tuple[Scalar, ...]
 
@@ -64,6 +64,7 @@ class Inference:
         # The graphs inside an operation, with leaves of their own: (inputs, outputs).
         self.inner: dict[Apply, list[tuple[list[Variable], Sequence[Variable]]]] = {}
         self._bound: dict[Apply | None, list[Variable]] = {}
+        self._in_loop = False
         self.node: Apply | None = None  # whose rule is asking; errors name it
         for leaf in leaves:
             self.add_leaf(leaf)
@@ -217,14 +218,18 @@ class Inference:
             self._stands[leaf] = outer
             self._host[leaf] = self.host(outer)
 
-    def inner_sizes(self, outputs: Sequence[Variable]) -> list[tuple[Size, ...]] | None:
+    def inner_sizes(
+        self, outputs: Sequence[Variable], loop: bool = False
+    ) -> list[tuple[Size, ...]] | None:
         """The sizes of an inner graph's outputs; None where a value inside decides.
+        loop: the graph is run again and again.
 
         Raises: NotOnHost where it is the value of an outer variable that decides.
         """
         if self.node is not None:
             graph = (self._bound.pop(self.node, []), outputs)
             self.inner.setdefault(self.node, []).append(graph)
+        in_loop, self._in_loop = self._in_loop, self._in_loop or loop
         try:
             return [self.sizes_of(v) for v in outputs]
         except NotOnHost as missing:
@@ -234,6 +239,41 @@ class Inference:
             while outer in self._stands:
                 outer = self._stands[outer]
             raise NotOnHost(outer) from None
+        finally:
+            self._in_loop = in_loop
+
+    def condition(self, variable: Variable) -> Scalar | None:
+        """The truth of an integer or bool scalar as a host bool; None where that is not
+        known before the run."""
+        host = self.host(variable)
+        if host is None or isinstance(host, tuple):
+            return None
+        return host if host.dtype == "bool" else fold(binary("ne", host, 0))
+
+    def branch_sizes(
+        self, outputs: Sequence[Variable], condition: Variable, taken: bool
+    ) -> list[tuple[Size, ...]] | None:
+        """As `inner_sizes`, for a graph that is run only if `condition` is `taken`: what
+        it demands it demands only then, and what sizes it makes one are not one outside.
+
+        Inside a loop, where a condition cannot be known before, demands are made anyway.
+        Raises: NotOnHost(condition) where demands need it.
+        """
+        truth, first = self.condition(condition), len(self.demands)
+        same = dict(self._same)
+        found = self.inner_sizes(outputs)
+        demands = self.demands[first:]
+        if not demands or (truth is None and self._in_loop):
+            return found
+        del self.demands[first:]
+        self._same = same
+        if truth is None:
+            raise NotOnHost(condition)
+        for demand in demands:
+            always = literal(True, "bool")
+            pair = (demand.condition, always) if taken else (always, demand.condition)
+            self.demands.append(replace(demand, condition=choose(truth, *pair)))
+        return found
 
     # ---- values known on the host
 

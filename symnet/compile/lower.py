@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from symnet.compile.choices import lower_choice
 from symnet.compile.fuse import AxisMap, Cluster, fuse, is_loop
 from symnet.compile.infer import Inference
 from symnet.compile.program import (
@@ -31,6 +32,7 @@ from symnet.kernels.loops import Kernel, Output, Scalar
 from symnet.kernels.views import ONE, Size, View, contiguous_strides, size
 from symnet.ops.base import PointOp, ViewOp
 from symnet.ops.elementwise import Elementwise
+from symnet.ops.ifelse import IfElse
 from symnet.ops.reduce import Reduce
 from symnet.ops.scan import Scan
 
@@ -70,13 +72,21 @@ def is_native(node: Apply) -> bool:
     op = node.op
     if isinstance(op, Scan):
         return not op.python_loop and all(map(is_native, op.graph.order))
-    tensors = [*node.inputs, *node.outputs]
-    if any(getattr(v.type, "dtype", "complex")[0] == "c" for v in tensors):
+    if isinstance(op, IfElse):
+        inner = (*op.then_graph.order, *op.else_graph.order)
+        return all(map(is_native, inner)) and not has_complex(node)
+    if has_complex(node):
         library = getattr(op, "library", None)
         return isinstance(op, ViewOp) or (library is not None and library_takes(node))
     if is_loop(node) or isinstance(op, ViewOp) or _writes(op) or is_parameter(node):
         return True
     return getattr(op, "library", None) is not None and library_takes(node)
+
+
+def has_complex(node: Apply) -> bool:
+    """Whether anything is complex, or no array."""
+    tensors = [*node.inputs, *node.outputs]
+    return any(getattr(v.type, "dtype", "complex")[0] == "c" for v in tensors)
 
 
 def library_takes(node: Apply) -> bool:
@@ -222,6 +232,8 @@ class Lowering:
             self._lower_view(node)
         elif isinstance(op, Scan):
             lower_scan(self, node)
+        elif isinstance(op, IfElse):
+            lower_choice(self, node)
         elif hasattr(op, "write_view"):
             self._lower_write(node)
         elif hasattr(op, "scatter"):

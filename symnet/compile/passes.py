@@ -17,6 +17,7 @@ from symnet.compile.rules.reductions import REDUCTIONS
 from symnet.compile.rules.shapes import SHAPES
 from symnet.compile.rules.stability import STABILITY
 from symnet.graph.traverse import Graph
+from symnet.ops.branches import sink_branches
 
 
 @dataclass(frozen=True)
@@ -77,9 +78,11 @@ def rewrite_graph(
         if step.after and used.isdisjoint(step.after):
             continue
         graph = _run(step, graph, used, trace)
+    # On the simplified graph: what was equal, or not needed, is no longer in the way.
+    graph = sink_branches(graph)
     # Last, when the operations with graphs inside have their last form.
     inside = rewrite_inside(graph, lambda inner: rewrite_graph(inner, mode))
-    if inside is not graph and trace is not None:
+    if trace is not None:
         trace.graphs.append(("inside", inside))
     return inside
 

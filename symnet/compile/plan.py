@@ -251,6 +251,8 @@ def _step_sizes(step: Step) -> list[Size]:
     found = list(step.sizes) if isinstance(step, LoopStep) else []
     if isinstance(step, RepeatStep):
         found.append(step.turns)
+    if isinstance(step, ChoiceStep) and step.decided is not None:
+        found.append(step.decided)
     for view in _step_views(step):
         found += [*view.sizes, *view.strides]
         found += [row.step for row in resolve(view)[2]]
@@ -306,8 +308,7 @@ class Binding:
             done = self._place(step.done) if step.done is not None else None
             return Repeat(self.number(step.turns), self._tasks(step.body), until, done)
         if isinstance(step, ChoiceStep):
-            first, second = map(self._tasks, step.bodies)
-            return Choice(self._place(step.condition), (first, second))
+            return self._choice(step)
         places = [self._place(view) for view in _step_views(step)]
         if isinstance(step, RingStep):
             return Task(arrange_ring(step, self.shape, self.device), None, places)
@@ -315,6 +316,17 @@ class Binding:
             return Task(arrange_call(step, self.shape, self.device), None, places)
         assert isinstance(step, LoopStep)
         return Task(self._arrange(step), step.kernel, places)
+
+    def _choice(self, step: ChoiceStep) -> Choice:
+        wanted = [True, True]
+        if step.decided is not None:
+            taken = bool(self.number(step.decided))
+            wanted = [taken, not taken]
+        first, second = (
+            self._tasks(body) if want else []
+            for body, want in zip(step.bodies, wanted, strict=True)
+        )
+        return Choice(self._place(step.condition), (first, second))
 
     def _tasks(self, body: Body) -> list[AnyTask]:
         return [self._task(step) for step in body.steps]

@@ -13,7 +13,7 @@ from symnet.compile.infer import Demand, HostArgument
 from symnet.graph.origin import Origin
 from symnet.graph.types import COMPLEX
 from symnet.graph.variables import Apply, Variable
-from symnet.kernels.loops import Kernel, Operand, Output, load
+from symnet.kernels.loops import Kernel, Operand, Output, Scalar, load
 from symnet.kernels.views import ZERO, Size, View, add, size
 from symnet.shared import SharedVariable
 
@@ -170,10 +170,15 @@ class RepeatStep(Step):
 
 @dataclass(eq=False)
 class ChoiceStep(Step):
-    """The first body where the byte at `condition` is true, else the second."""
+    """The first body where the byte at `condition` is true, else the second.
+
+    decided: the condition as a host integer, where it is one: a plan then has only the
+    body that is taken.
+    """
 
     condition: View = None  # type: ignore[assignment]
     bodies: tuple[Body, Body] = None  # type: ignore[assignment]
+    decided: Scalar | None = None
 
 
 @dataclass(eq=False)

@@ -15,6 +15,7 @@ from symnet.compile.lower import is_native, is_parameter
 from symnet.graph.traverse import toposort
 from symnet.graph.types import TensorType
 from symnet.graph.variables import Apply, Constant, Variable
+from symnet.ops.ifelse import IfElse
 from symnet.ops.scan import Scan
 from symnet.shared import SharedVariable
 
@@ -142,7 +143,7 @@ def _wait(
         try:
             for output in node.outputs:
                 inference.sizes_of(output)
-            known = is_parameter(node) or isinstance(node.op, Scan)
+            known = is_parameter(node) or isinstance(node.op, (Scan, IfElse))
             return wait if not known or hosts_known(node, inference) else None
         except NotOnHost as missing:
             variable = missing.variable

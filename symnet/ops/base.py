@@ -55,8 +55,19 @@ class Sizes(Protocol):
         """Give an input of an inner graph its sizes; `outer` is the variable whose value
         it has, None where that changes from step to step."""
 
-    def inner_sizes(self, outputs: Sequence[Variable]) -> list[tuple[Size, ...]] | None:
-        """The sizes of an inner graph's outputs; None where a value inside decides."""
+    def inner_sizes(
+        self, outputs: Sequence[Variable], loop: bool = False
+    ) -> list[tuple[Size, ...]] | None:
+        """The sizes of an inner graph's outputs; None where a value inside decides.
+        loop: the graph is run again and again."""
+
+    def branch_sizes(
+        self, outputs: Sequence[Variable], condition: Variable, taken: bool
+    ) -> list[tuple[Size, ...]] | None:
+        """The same, for a graph that is run only where `condition` is `taken`."""
+
+    def condition(self, variable: Variable) -> Scalar | None:
+        """The truth of an integer or bool scalar as a host bool, or None."""
 
 
 class Read(Protocol):
