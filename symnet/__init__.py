@@ -14,7 +14,9 @@ Programs written for Theano run as they stand after `symnet.install_as_theano()`
 # ruff: noqa: I001  (tables of names, several a line)
 from __future__ import annotations
 
-from symnet import compile, gof, gradient, printing, scalar, scan_module, tensor
+from symnet import (
+    compile, gof, gradient, ifelse, printing, scalar, scan_module, tensor,
+)  # fmt: skip
 from symnet.compile import (
     Function, In, Mode, Out, function, get_default_mode, predefined_modes,
 )  # fmt: skip
@@ -46,6 +48,6 @@ __all__ = [
     "SharedVariable", "Type", "UnusedInputError", "Variable", "change_flags", "clone",
     "compile", "config", "debugprint", "dot", "draw", "foldl", "foldr", "function",
     "get_default_mode", "gof", "grad", "gradient",
-    "install_as_theano", "map", "pp", "pprint", "predefined_modes", "printing", "reduce",
+    "ifelse", "install_as_theano", "map", "pp", "pprint", "predefined_modes", "printing", "reduce",
     "scalar", "scan", "scan_module", "shared", "subgraph_grad", "tensor",
 ]  # fmt: skip

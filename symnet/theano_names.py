@@ -43,6 +43,7 @@ MODULES = {
     "theano.gof.op": "symnet.gof",
     "theano.gof.type": "symnet.gof",
     "theano.gradient": "symnet.gradient",
+    "theano.ifelse": "symnet.ifelse",
     "theano.printing": "symnet.printing",
     "theano.scalar": "symnet.scalar",
     "theano.scalar.basic": "symnet.scalar",

@@ -69,6 +69,7 @@ PRESENT = {
     "theano.tensor.xlogx": "xlogy0",
     "theano.tests.unittest_tools": "verify_grad assert_allclose",
     "theano.version": "full_version",
+    "theano.ifelse": "ifelse",
     "theano.scan_module": "until",
     "theano.scan_module.scan_op": "Scan",
 }
@@ -79,7 +80,6 @@ ABSENT = {
     "theano.tensor.signal.pool": "pool_2d pool_3d",
     "theano.tensor.shared_randomstreams": "RandomStreams",
     "theano.sandbox.rng_mrg": "MRG_RandomStreams",
-    "theano.ifelse": "ifelse",
     "theano.gpuarray": "get_context as_gpuarray_variable",
     "theano.sandbox.cuda.basic_ops": (
         "gpu_contiguous as_cuda_ndarray_variable gpu_alloc_empty"
@@ -137,7 +137,8 @@ FUNCTION_METHODS = "copy free get_shared maker name trust_input"
 HIDDEN = {"all", "any", "max", "min", "pow", "round", "sum"}
 
 NAMESPACES = [
-    "symnet", "symnet.compile", "symnet.gof", "symnet.gof.graph", "symnet.scalar",
+    "symnet", "symnet.compile", "symnet.gof", "symnet.gof.graph", "symnet.ifelse",
+    "symnet.scalar",
     "symnet.scan_module", "symnet.scan_module.scan_op", "symnet.scan_module.scan_utils",
     *("symnet.tensor" + rest for rest in (
         "", ".basic", ".elemwise", ".extra_ops", ".inputs", ".nlinalg", ".nnet", ".nnet.bn",

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from symnet.graph.evaluate import compute, value_of
+from symnet.graph.evaluate import run
 from symnet.graph.pickling import pack, unpack
 from symnet.graph.traverse import clone_replace, leaves, toposort
 from symnet.graph.variables import Apply, Constant, Variable, operand_text
@@ -59,10 +59,7 @@ class InnerGraph:
     def evaluate(self, arrays: Sequence[Any], xp: Any = np) -> list[Any]:
         """The outputs' values, by the operations' references."""
         known = dict(zip(self.inputs, arrays, strict=True))
-        for node in self.order:
-            values = [value_of(v, known) for v in node.inputs]
-            known.update(zip(node.outputs, compute(node, values, xp), strict=True))
-        return [value_of(v, known) for v in self.outputs]
+        return run(self.order, self.outputs, known, xp)
 
     def __eq__(self, other: object) -> bool:
         return self is other or (

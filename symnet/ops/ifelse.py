@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
+from symnet.errors import briefly, message
+from symnet.graph.evaluate import value_of
 from symnet.graph.inner import InnerGraph
-from symnet.graph.types import TensorType
+from symnet.graph.origin import capture
+from symnet.graph.types import INTEGERS, TensorType
 from symnet.graph.variables import Apply, Variable, operand_text
+from symnet.kernels import views
 from symnet.kernels.views import Size
-from symnet.ops.base import Sizes, TensorOp, as_tensor
+from symnet.ops.arithmetic import neq
+from symnet.ops.base import Sizes, TensorOp, as_tensor, common_dtype
+from symnet.ops.elementwise import cast
 
 
 class IfElse(TensorOp):
@@ -78,25 +86,41 @@ class IfElse(TensorOp):
     def infer_sizes(
         self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
     ) -> Sequence[tuple[Size, ...]] | None:
-        """Those that both branches have; None where they differ, or values decide."""
-        _, yes, no = self.split_inputs(inputs)
+        """Those of the branch that is taken; None where only a run can tell them."""
+        condition, yes, no = self.split_inputs(inputs)
         _, yes_given, no_given = self.split_inputs(node.inputs)
         found = []
-        for graph, have, given in (
-            (self.then_graph.copy(), yes, yes_given),
-            (self.else_graph.copy(), no, no_given),
+        for graph, have, given, taken in (
+            (self.then_graph.copy(), yes, yes_given, True),
+            (self.else_graph.copy(), no, no_given, False),
         ):
             for leaf, one, outer in zip(graph.inputs, have, given):
                 sizes.bind(leaf, one, outer)
-            found.append(sizes.inner_sizes(graph.outputs))
-        if found[0] is None or found[1] is None:
+            found.append(sizes.branch_sizes(graph.outputs, node.inputs[0], taken))
+        first, second = found
+        if first is None or second is None:
             return None
-        same = all(
-            sizes.same(a, b)
-            for one, other in zip(found[0], found[1])
-            for a, b in zip(one, other)
-        )
-        return found[0] if same else None
+        return [
+            tuple(self._either(a, b, node.inputs[0], sizes) for a, b in zip(*pair))
+            for pair in zip(first, second)
+        ]
+
+    def _either(self, yes: Size, no: Size, condition: Variable, sizes: Sizes) -> Size:
+        """The size that an output has, which the condition decides if it must."""
+        if sizes.same(yes, no):
+            return yes
+        sizes.value(condition)  # where it is not known yet, the sizes have to wait
+        truth = sizes.condition(condition)
+        assert truth is not None
+        return views.choose(truth, yes, no)
+
+    def wanted(self, node: Apply, known: Mapping[Variable, Any]) -> list[Variable]:
+        """The inputs that are needed, once the condition is known: reference evaluation
+        asks before it computes them."""
+        condition, yes, no = self.split_inputs(node.inputs)
+        if condition.owner is not None and condition not in known:
+            return [condition]
+        return [condition, *(yes if bool(value_of(condition, known)) else no)]
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         condition, yes, no = self.split_inputs(arrays)
@@ -107,3 +131,63 @@ class IfElse(TensorOp):
 
     def connection_pattern(self, node: Apply) -> list[list[bool]]:
         return [[k > 0] * node.nout for k in range(node.nin)]
+
+
+@briefly
+def ifelse(
+    condition: Any, then_branch: Any, else_branch: Any, name: str | None = None
+) -> Any:
+    """`then_branch` where the scalar `condition` is not zero, else `else_branch`: only what
+    is taken is computed (`switch` computes both).
+
+    The branches are variables, or lists of them with as many entries; the result has the
+    form of `then_branch`.
+    Shapes: the two may differ, their rank may not.
+    Dtypes: the two's common one, where both can become it without loss.
+    Raises: TypeError for branches that do not fit, and a condition that is no scalar.
+    """
+    yes, no = _listed(then_branch), _listed(else_branch)
+    if len(yes) != len(no):
+        what = (
+            f"there are {len(yes)} values in the first branch, {len(no)} in the second"
+        )
+        raise _misfit(what, "give both branches as many", [*yes, *no])
+    test = as_tensor(condition)
+    if test.type.ndim:
+        cure = "reduce it with .all() or .any(); T.switch chooses element by element"
+        raise _misfit("the condition is no scalar", cure, [test])
+    if test.type.dtype not in (*INTEGERS, "bool"):
+        test = neq(test, 0)
+    pairs = [_fitted(a, b) for a, b in zip(yes, no)]
+    first = [a.type.make_variable(a.name) for a, _ in pairs]
+    second = [b.type.make_variable(b.name) for _, b in pairs]
+    op = IfElse(first, first, second, second, name or "")
+    arguments = [*(a for a, _ in pairs), *(b for _, b in pairs)]
+    results: list[Any] = op(test, *arguments, return_list=True)
+    return results if isinstance(then_branch, (list, tuple)) else results[0]
+
+
+def _listed(branch: Any) -> list[Variable]:
+    several = isinstance(branch, (list, tuple))
+    return [as_tensor(one) for one in (branch if several else [branch])]
+
+
+def _fitted(a: Variable, b: Variable) -> tuple[Variable, Variable]:
+    """The two with one dtype.  Raises: TypeError."""
+    if a.type.ndim != b.type.ndim:
+        cure = "give both the same rank, with dimshuffle or reshape"
+        raise _misfit("the branches differ in rank", cure, [a, b])
+    dtype = common_dtype([a, b])
+    for one in (a, b):
+        weak = getattr(one, "weak", False)
+        if not weak and not np.can_cast(one.type.dtype, dtype, "safe"):
+            cure = f"cast the branches to one dtype, for instance .astype({dtype!r})"
+            raise _misfit("the branches differ in dtype", cure, [a, b])
+    return cast(a, dtype), cast(b, dtype)
+
+
+def _misfit(what: str, cure: str, operands: Sequence[Variable]) -> TypeError:
+    shown = [operand_text(v) for v in operands]
+    return TypeError(
+        message(f"ifelse: {what}", operands=shown, origin=capture(), cure=cure)
+    )

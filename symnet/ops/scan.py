@@ -284,7 +284,7 @@ class Scan(TensorOp):
             position = k - len(rows)
             same = node.inputs[count + position] if position >= 0 else None
             sizes.bind(leaf, have, same)
-        return sizes.inner_sizes(graph.outputs)
+        return sizes.inner_sizes(graph.outputs, loop=True)
 
     # ---- reference evaluation
 

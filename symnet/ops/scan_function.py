@@ -14,7 +14,6 @@ from symnet.graph.testvalues import get_test_value
 from symnet.graph.traverse import clone_replace
 from symnet.graph.types import TensorType
 from symnet.graph.variables import Variable, operand_text
-from symnet.ops import scan_gradient
 from symnet.ops.elementwise import cast
 from symnet.ops.indexing import getitem
 from symnet.ops.scan import Scan, State
@@ -32,8 +31,6 @@ from symnet.ops.scan_arguments import (
 from symnet.ops.scan_step import Closed, add_default_updates, ask, close
 from symnet.ops.shape import shape_padleft
 from symnet.updates import OrderedUpdates
-
-Scan.L_op = scan_gradient.gradients  # type: ignore[method-assign, assignment]
 
 BY_REFERENCE = ("DebugMode", "DEBUG_MODE", "FAST_COMPILE")
 
