@@ -26,9 +26,9 @@ kernels.llvm.machine kernels.llvm.objects
 kernels.llvm.words kernels.llvm.native
 kernels.llvm.text kernels.llvm.primitives kernels.llvm.nest kernels.llvm.blocks
 kernels.llvm.points kernels.llvm.reductions kernels.llvm.passes
-kernels.llvm.emit kernels.llvm.cache kernels.llvm
+kernels.llvm.emit kernels.llvm.cache kernels.llvm.recurrence kernels.llvm
 kernels.launch kernels.threads kernels.runner kernels.callblock kernels.blas kernels.calls
-kernels.boundary kernels.device kernels.assembly kernels.cpu kernels
+kernels.boundary kernels.device kernels.recurrence kernels.assembly kernels.cpu kernels
 
 shared
 ops.base ops.elementwise ops.methods ops.arithmetic ops.operators ops.functions ops.inputs

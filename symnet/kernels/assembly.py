@@ -18,6 +18,7 @@ from symnet.kernels import runner
 from symnet.kernels.device import AnyTask, Choice, Path, Place, Repeat, Task
 from symnet.kernels.layout import Arrangement
 from symnet.kernels.llvm.cache import compile_kernels
+from symnet.kernels.recurrence import fused_loop
 from symnet.kernels.runner import MOVE_WORDS, PATCH_WORDS, RING_WORDS, STEP_WORDS
 
 LINE = 64  # bytes: memory begins at a multiple of the cache's lines
@@ -96,6 +97,7 @@ class Assembly:
     # ---- steps
 
     def _body(self, tasks: Sequence[AnyTask], path: Path, times: int) -> Body:
+        tasks = [self._fused(task) for task in tasks]
         steps = step_list(tasks)
         body = Body(path, self._place([0] * (STEP_WORDS * len(steps))), times)
         self.bodies.append(body)
@@ -107,6 +109,12 @@ class Assembly:
             self.words[at : at + STEP_WORDS] = code, 0, total, grain
             self._link(at + 1, body.arguments[number])
         return body
+
+    def _fused(self, task: AnyTask) -> AnyTask:
+        """A loop over numbers as one task."""
+        if not isinstance(task, Repeat):
+            return task
+        return fused_loop(task, len(self.loops)) or task
 
     def _task(self, body: Body, number: int, task: AnyTask) -> None:
         if isinstance(task, Task):
