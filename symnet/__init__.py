@@ -30,7 +30,7 @@ from symnet.graph.traverse import clone
 from symnet.graph.types import Type
 from symnet.graph.variables import Apply, Constant, Op, Variable
 from symnet.ops.linalg import dot
-from symnet.ops.scan_folds import foldl, foldr, map, reduce
+from symnet.ops.scan_folds import foldl, foldr, map, reduce, scan_checkpoints
 from symnet.ops.scan_function import scan
 from symnet.printing import debugprint, draw, pp, pprint
 from symnet.shared import SharedVariable, shared
@@ -49,5 +49,5 @@ __all__ = [
     "compile", "config", "debugprint", "dot", "draw", "foldl", "foldr", "function",
     "get_default_mode", "gof", "grad", "gradient",
     "ifelse", "install_as_theano", "map", "pp", "pprint", "predefined_modes", "printing", "reduce",
-    "scalar", "scan", "scan_module", "shared", "subgraph_grad", "tensor",
+    "scalar", "scan", "scan_checkpoints", "scan_module", "shared", "subgraph_grad", "tensor",
 ]  # fmt: skip

@@ -40,7 +40,7 @@ ops.normalization ops.solving ops.spectral ops.matrices ops.printing ops
 
 updates batching differences ops.ifelse ops.branches backward ops.ifelse_gradient
 ops.scan ops.scan_stored ops.scan_gradient
-ops.scan_arguments ops.scan_step ops.scan_function ops.scan_folds
+ops.scan_arguments ops.scan_step ops.scan_blocks ops.scan_function ops.scan_folds
 derivatives gradient
 
 compile.arguments

@@ -1,4 +1,4 @@
-"""Loops of a particular form: map, reduce, and folds."""
+"""Loops of a particular form: map, reduce, folds, and a loop with checkpoints."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from symnet.ops.indexing import getitem
+from symnet.ops.scan_blocks import in_blocks
 from symnet.ops.scan_function import scan
 
 
@@ -65,3 +66,28 @@ def foldr(
 ) -> Any:
     """`reduce` from the last element to the first."""
     return reduce(fn, sequences, outputs_info, non_sequences, True, mode, name)
+
+
+def scan_checkpoints(
+    fn: Callable[..., Any],
+    sequences: Any = None,
+    outputs_info: Any = None,
+    non_sequences: Any = None,
+    name: str = "checkpointscan_fn",
+    n_steps: Any = None,
+    save_every_N: int = 10,  # noqa: N803  Theano's name
+    padding: bool = True,
+) -> Any:
+    """A loop of which only every N-th step is handed out: (outputs, updates).
+
+    Row k of an output is its value after step (k + 1) * save_every_N, the last row that
+    after the last step.  The gradient stores the states of these steps only, and runs the
+    steps between again.
+    padding: accepted; the number of steps need not be a multiple of save_every_N.
+    Raises: as `scan`.
+    """
+    results, updates = in_blocks(
+        scan, fn, sequences, outputs_info, non_sequences, n_steps, save_every_N, False,
+        True, name=name,
+    )  # fmt: skip
+    return (results[0] if len(results) == 1 else results), updates

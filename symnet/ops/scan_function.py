@@ -28,6 +28,7 @@ from symnet.ops.scan_arguments import (
     read_steps,
     read_walked,
 )
+from symnet.ops.scan_blocks import in_blocks
 from symnet.ops.scan_step import Closed, add_default_updates, ask, close
 from symnet.ops.shape import shape_padleft
 from symnet.updates import OrderedUpdates
@@ -51,6 +52,7 @@ def scan(
     strict: bool = False,
     return_list: bool = False,
     python_loop: bool = False,
+    checkpoint_every: int | None = None,
 ) -> Any:
     """A loop: `fn` says what one step computes, from the current elements of the
     sequences, earlier values of its own outputs, and values that stay the same.
@@ -70,6 +72,8 @@ def scan(
     truncate_gradient: how many steps, from the last, the gradient goes back; -1: all.
     go_backwards: the sequences are walked from their ends.
     mode: "DebugMode" runs the steps as plain Python, as `python_loop` does.
+    checkpoint_every: the gradient stores the states of every so many steps only, and runs
+        the steps between again; fn is called twice.
     return_list: the outputs are a list also where there is one.
     profile, allow_gc: accepted; `f.profile()` shows loops in any case.
     Shapes: each output has a first axis of the number of steps done.
@@ -77,10 +81,17 @@ def scan(
         the random streams that it draws from: pass it to `function`.
     Raises: TypeError, ValueError, which name the sequence or output and the line.
     """
-    walked, carried = read_walked(sequences), read_carried(outputs_info)
     if not callable(fn):
         cure = "give a function of symbolic variables"
         raise complain(f"fn is no function: {fn!r:.60}", cure, kind=TypeError)
+    if checkpoint_every is not None:
+        results, updates = in_blocks(
+            scan, fn, sequences, outputs_info, non_sequences, n_steps, checkpoint_every,
+            go_backwards, False, truncate_gradient=truncate_gradient, mode=mode, name=name,
+            profile=profile, strict=strict, python_loop=python_loop,
+        )  # fmt: skip
+        return _in_form(results, updates, return_list)
+    walked, carried = read_walked(sequences), read_carried(outputs_info)
     steps = read_steps(n_steps, walked)
     others = [read_array(v, "non_sequences") for v in as_sequence(non_sequences)]
     loop = Loop(fn, walked, carried, others, go_backwards)
@@ -128,6 +139,13 @@ def _hand_out(
     updates = OrderedUpdates()
     for shared, (_, rows) in zip(loop.reply.updates, states):
         updates[shared] = getitem(rows, -1)
+    return _in_form(results, updates, return_list)
+
+
+def _in_form(
+    results: list[Variable], updates: OrderedUpdates, return_list: bool
+) -> tuple[Any, OrderedUpdates]:
+    """A list of outputs, the only one, or None."""
     if return_list or len(results) > 1:
         return results, updates
     return (results[0] if results else None), updates
