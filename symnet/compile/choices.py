@@ -39,7 +39,7 @@ def lower_choice(lowering: Lowering, node: Apply) -> None:
         body = Body(child.steps, child.temporaries)
         results = [(v, t.buffer) for v, t in zip(wanted, targets, strict=True)]
         lowering.insides.append(Inside(child, step, body, results))
-        step.inputs = [*step.inputs, *outside_reads(body, depth)]
+        step.inputs = [*step.inputs, *outside_reads(child, depth)]
         step.fallible |= any(s.fallible for s in child.steps)
         bodies.append(body)
     step.bodies = bodies[0], bodies[1]

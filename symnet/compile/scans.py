@@ -102,7 +102,7 @@ class ScanBuilder:
             step.until = View(flag, "bool", (), ())
             inside.results.append((inner.done, flag))
             step.outputs += [step.until, done]
-        reads = outside_reads(body, self.depth)
+        reads = outside_reads(child, self.depth)
         step.inputs = [*reads, *(c.start for c in carried)]
         self.lowering.steps.append(step)
         self.lowering.insides.append(inside)
@@ -178,18 +178,20 @@ def ring_slots(state: State) -> int:
     return 1 << (needed - 1).bit_length()
 
 
-def outside_reads(body: Body, depth: int) -> list[View]:
-    """What the steps of a body read of arrays that are made outside of it; depth: the
-    number of loops around the body (rows that these move are outside)."""
-    own = {view.buffer for step in body.steps for view in step.outputs}
+def outside_reads(inner: Lowering, depth: int) -> list[View]:
+    """What an inner graph reads of arrays that are made outside of it, or hands out as
+    it is; depth: the number of loops around it (rows that these move are outside)."""
+    own = {view.buffer for step in inner.steps for view in step.outputs}
+    reads = [inner.view_of(v) for v in inner.wanted]
+    for step in inner.steps:
+        reads += step.inputs
+        reads += [step.initial] if step.initial is not None else []
     found: dict[Buffer, View] = {}
-    for step in body.steps:
-        initial = [step.initial] if step.initial is not None else []
-        for view in (*step.inputs, *initial):
-            while view.buffer.row is not None and view.buffer.row.depth >= depth:
-                view = view.buffer.row.origin
-            if view.buffer not in own:
-                found.setdefault(view.buffer, view)
+    for view in reads:
+        while view.buffer.row is not None and view.buffer.row.depth >= depth:
+            view = view.buffer.row.origin
+        if view.buffer not in own:
+            found.setdefault(view.buffer, view)
     return list(found.values())
 
 

@@ -14,8 +14,8 @@ from typing import TypeAlias
 from symnet.kernels.calls import CallArrangement
 from symnet.kernels.device import Place, Repeat, Task
 from symnet.kernels.llvm.recurrence import CELL_WORDS, HEAD_WORDS, compile_recurrence
-from symnet.kernels.loops import Kernel, walk
-from symnet.kernels.math import EXTERNAL
+from symnet.kernels.loops import PRIMITIVES, Kernel, walk
+from symnet.kernels.math import expand
 
 LONGEST_CARRY = 8  # turns that a value is kept in registers for
 MOST_NODES = 400  # scalars in the body: bounds the time to compile
@@ -180,8 +180,8 @@ def _are_numbers(tasks: Sequence[Task]) -> bool:
             return False
         if any(out.indices for out in kernel.outputs):
             return False
-        nodes = walk(out.value for out in kernel.outputs)
-        if any(node.op in EXTERNAL for node in nodes):
+        nodes = walk(expand([out.value for out in kernel.outputs]))
+        if not all(node.op in PRIMITIVES | {"load", "literal"} for node in nodes):
             return False
         count += len(nodes)
     return 0 < count <= MOST_NODES
