@@ -228,7 +228,7 @@ def test_sequences_that_are_views(name):
 
 def test_a_sequence_that_starts_where_an_index_says():
     """The start moves a pointer: there is one plan for all."""
-    a, x, h, k = T.dmatrix(), T.dvector(), T.dvector(), T.lscalar()
+    x, h, k = T.dvector(), T.dvector(), T.lscalar()
     data = shared(rng.random((20, 3)))
     xs = data[k * 5 : k * 5 + 5]
     outputs = loop([x, h], [h + x], [5, xs, T.zeros((1, 3))], [State()], 1)
