@@ -23,6 +23,8 @@ from symnet.ops.base import Sizes, TensorOp, as_tensor
 from symnet.ops.elementwise import cast
 from symnet.ops.sizes import size_scalar
 
+LONGER = "give a longer sequence, or a smaller n_steps"
+
 
 @dataclass(frozen=True)
 class State:
@@ -183,8 +185,21 @@ class Scan(TensorOp):
     def state_name(self, k: int) -> str:
         """How errors call a state."""
         tap = self.split_inner(self.inner_inputs).taps[k][0]
-        name = (tap.name or "").partition("[")[0]
-        return f"state {k}" + (f" ({name})" if name else "")
+        return _labelled(f"state {k}", tap)
+
+    def sequence_name(self, k: int) -> str:
+        """How errors call a sequence."""
+        return _labelled(f"sequence {k}", self.inner_inputs[k])
+
+    def _because(self) -> str:
+        """Why a number of steps that was worked out may be negative."""
+        reads = [v.name or "" for v in self.inner_inputs[: self.sequences]]
+        tapped = dict.fromkeys(
+            n.partition("[")[0] for n in reads if "[t+" in n or "[t-" in n
+        )
+        if not tapped:
+            return ""
+        return f", or a sequence is shorter than its taps reach ({', '.join(tapped)})"
 
     # ---- types
 
@@ -248,10 +263,12 @@ class Scan(TensorOp):
         """Sizes of rows come from the step, taken at the sizes of the outer arrays."""
         outer = self.split_inputs(inputs)
         steps = sizes.value(node.inputs[0])
-        sizes.require(views.combine("ge", steps, views.ZERO), "n_steps is negative")
+        some = views.combine("ge", steps, views.ZERO)
+        sizes.require(some, f"n_steps is negative{self._because()}")
         for k, have in enumerate(outer.sequences):
             enough = views.combine("ge", have[0], steps)
-            sizes.require(enough, f"sequence {k} has fewer rows than there are steps")
+            what = f"{self.sequence_name(k)} has fewer rows than there are steps: "
+            sizes.require(enough, what + LONGER, ShapeError)
         for k, (state, have) in enumerate(zip(self.states, outer.initials)):
             what = f"initial rows of {self.state_name(k)}"
             sizes.equal(have[0], views.size(state.depth), what)
@@ -311,17 +328,18 @@ class Scan(TensorOp):
 
     def _check_arrays(self, steps: int, outer: Inputs) -> None:
         if steps < 0:
-            raise ValueError(f"n_steps is negative: {steps}")
+            raise ValueError(f"n_steps is negative: {steps}{self._because()}")
         for k, array in enumerate(outer.sequences):
             if len(array) < steps:
                 raise ShapeError(
-                    f"sequence {k} has {len(array)} rows, fewer than the {steps} steps"
+                    f"{self.sequence_name(k)} has fewer rows ({len(array)}) than there are "
+                    f"steps ({steps}): {LONGER}"
                 )
         for k, (state, array) in enumerate(zip(self.states, outer.initials)):
             if len(array) != state.depth:
                 raise ShapeError(
-                    f"{self.state_name(k)} starts from {state.depth} rows, "
-                    f"not {len(array)}"
+                    f"{self.state_name(k)} needs {state.depth} initial rows, as its taps "
+                    f"{list(state.taps)} reach back, not {len(array)}"
                 )
 
     def _step(
@@ -389,6 +407,11 @@ class Scan(TensorOp):
     def connection_pattern(self, node: Apply) -> list[list[bool]]:
         """Everything but the number of steps counts as connected."""
         return [[k > 0] * node.nout for k in range(node.nin)]
+
+
+def _labelled(label: str, leaf: Variable) -> str:
+    name = (leaf.name or "").partition("[")[0]
+    return f"{label} ({name})" if name else label
 
 
 def _filled(rows: Sequence[Any], shape: tuple[int, ...], dtype: Any, xp: Any) -> Any:

@@ -61,9 +61,10 @@ class Walked:
 @dataclass(eq=False)
 class Carried:
     """An output that feeds back: its first rows, oldest first, and its taps, in the order
-    in which `fn` takes them.  weak: it starts from a bare Python number."""
+    in which `fn` takes them.  given: what the user gave; weak: that is a bare number."""
 
     rows: Variable
+    given: Variable
     taps: tuple[int, ...]
     label: str
     weak: bool
@@ -195,8 +196,9 @@ def _carried(k: int, given: Any) -> Carried | None:
         )
     weak = isinstance(first, Constant) and first.weak
     if read == (-1,):
-        return Carried(shape_padleft(first), read, label, weak)
-    return Carried(_first_rows(first, -min(read), read, label), read, label, weak)
+        return Carried(shape_padleft(first), first, read, label, weak)
+    rows = _first_rows(first, -min(read), read, label)
+    return Carried(rows, first, read, label, weak)
 
 
 def _first_rows(

@@ -10,6 +10,7 @@ import numpy as np
 
 from symnet.config import config
 from symnet.errors import MissingInputError, ShapeError, briefly, message
+from symnet.graph.origin import capture
 from symnet.graph.testvalues import get_test_value
 from symnet.graph.traverse import clone_replace
 from symnet.graph.types import TensorType
@@ -239,7 +240,7 @@ class Loop:
             if one is not None:
                 new = self.reply.outputs[k]
                 self.reply.outputs[k] = fit_state(
-                    new, one.row_type, one.label, one.rows
+                    new, one.row_type, one.label, one.given
                 )
         for shared, new in self.reply.updates.items():
             label = f"the shared variable {shared.name or shared}"
@@ -318,8 +319,8 @@ def fit_state(new: Variable, kind: TensorType, label: str, first: Variable) -> V
     operands = [operand_text(first), operand_text(new)]
 
     def complaint(what: str, cure: str, error: type[Exception]) -> Exception:
-        text = f"scan: {label} {what}"
-        return error(message(text, operands=operands, origin=new.origin, cure=cure))
+        text, line = f"scan: {label} {what}", new.origin or capture()
+        return error(message(text, operands=operands, origin=line, cure=cure))
 
     if new.type.ndim != kind.ndim:
         what = f"starts with rank {kind.ndim}, and fn makes rank {new.type.ndim} of it"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -50,14 +51,35 @@ def ask(fn: Callable[..., Any], arguments: Sequence[Variable]) -> Reply:
 
     Accepted are an output, a list of them, updates (a dict or pairs), `until(...)`, and
     tuples of these.
-    Raises: TypeError for something else, and where nothing is returned.
+    Raises: TypeError for something else, where nothing is returned, and where `fn` takes
+        another number of arguments.
     """
+    _check_signature(fn, arguments)
     returned = fn(*arguments)
     reply = Reply()
     _sort(returned, reply, line_of(fn))
     if returned is None or not (reply.outputs or reply.updates):
         raise _unfit("fn returns no outputs and no updates", line_of(fn))
     return reply
+
+
+def _check_signature(fn: Callable[..., Any], arguments: Sequence[Variable]) -> None:
+    try:
+        signature = inspect.signature(fn)
+    except (TypeError, ValueError):  # written in C: it says itself what it takes
+        return
+    try:
+        signature.bind(*arguments)
+    except TypeError as error:
+        raise TypeError(
+            message(
+                f"scan: fn does not take the {len(arguments)} arguments that it gets: {error}",
+                operands=[operand_text(v) for v in arguments],
+                origin=line_of(fn),
+                cure="fn takes the elements of the sequences, then for each output that "
+                "feeds back its earlier values, then the non_sequences",
+            )
+        ) from None
 
 
 def _sort(part: Any, reply: Reply, line: Origin | None, depth: int = 0) -> None:
