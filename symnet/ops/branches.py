@@ -47,8 +47,8 @@ Parts = tuple[list[Apply], list[Apply]]
 def find_moved(
     order: Sequence[Apply], protected: Iterable[Variable]
 ) -> dict[Apply, Parts]:
-    """For each condition that stays outside, the operations that move into its first and
-    into its second branch, in order.
+    """For each condition that stays outside and takes something in, the operations that
+    move into its first and into its second branch, in order.
 
     protected: variables that are needed outside in any case.
     """
@@ -65,8 +65,9 @@ def find_moved(
             middle = 1 + len(node.op.then_inputs)
             yes = _only_for(node, range(1, middle), users, needed, number)
             no = _only_for(node, range(middle, node.nin), users, needed, number)
-            found[node] = yes, no
-            inside.update(yes, no)
+            if yes or no:
+                found[node] = yes, no
+                inside.update(yes, no)
     return found
 
 
