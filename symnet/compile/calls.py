@@ -21,6 +21,11 @@ def arrange_call(step: CallStep, numbers: Numbers, device: Device) -> CallArrang
     """The native call of a step: its words, and at which of them the pointers of the
     step's views belong (in the order of `plan.step_views`: inputs, initial, outputs)."""
     (node,) = step.nodes
+    if hasattr(node.op, "arrange"):
+        initial = [step.initial] if step.initial is not None else []
+        views = [*step.inputs, *initial, *step.outputs]
+        own: CallArrangement = node.op.arrange(node, [numbers(v.sizes) for v in views])
+        return own
     if isinstance(node.op, Gemm):
         return _gemm(step, node, numbers, device)
     a, b = step.inputs

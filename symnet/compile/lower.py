@@ -80,6 +80,8 @@ def is_native(node: Apply) -> bool:
         return isinstance(op, ViewOp) or (library is not None and library_takes(node))
     if is_loop(node) or isinstance(op, ViewOp) or _writes(op) or is_parameter(node):
         return True
+    if hasattr(op, "arrange"):
+        return bool(op.native(node))
     return getattr(op, "library", None) is not None and library_takes(node)
 
 
@@ -310,13 +312,14 @@ class Lowering:
             self.steps.append(step)
 
     def _lower_call(self, node: Apply) -> None:
-        operands = [self.view_of(v) for v in node.inputs]
+        variables = [node.inputs[k] for k in data_inputs(node)]
+        operands = [self.view_of(v) for v in variables]
         initial = (
             node.op.initial_input(node) if hasattr(node.op, "initial_input") else None
         )
         operands = [
             self._readable(v, view, node) if k != initial else view
-            for k, (v, view) in enumerate(zip(node.inputs, operands, strict=True))
+            for k, (v, view) in enumerate(zip(variables, operands, strict=True))
         ]
         targets = [self.temporary(v) for v in node.outputs]
         self.steps.append(
@@ -331,7 +334,10 @@ class Lowering:
         )
 
     def _readable(self, variable: Variable, view: View, node: Apply) -> View:
-        """A matrix or vector as BLAS can read it, copied where it is not."""
+        """A matrix or vector as BLAS can read it, copied where it is not; for routines of
+        our own without gaps."""
+        if hasattr(node.op, "arrange"):
+            return view if view.contiguous else self.dense(variable, view, node)
         if view.ndim == 0 or self._blas_takes(view):
             return view
         return self.dense(variable, view, node)

@@ -63,6 +63,9 @@ def data_inputs(node: Apply) -> Sequence[int]:
         return _positions([op.point(node, _recorders(node), index)])
     if isinstance(op, ViewOp):
         return (0,)
+    if hasattr(op, "arrange"):
+        reads: Sequence[int] = op.reads(node)
+        return reads
     if isinstance(op, Scan):
         return range(1, len(node.inputs))  # the number of steps is a host integer
     if hasattr(op, "write_view"):

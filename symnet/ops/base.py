@@ -6,6 +6,7 @@ An op offers some of these faces, and the compiler uses the cheapest it finds:
   point(node, reads, index)          the value at one point of a loop, from its inputs
   reduces                            a reduction inside a loop            (ops.reduce)
   library                            the name of a routine, e.g. "gemm"   (ops.linalg)
+  arrange(node, shapes)              a native call of its own             (ops.random_mrg)
   compute(node, arrays, xp)          the reference, and the visible last resort
 """
 
