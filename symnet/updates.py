@@ -31,11 +31,12 @@ class OrderedUpdates(OrderedDict[SharedVariable, Any]):
         super().__setitem__(key, as_tensor(value))
 
     def update(self, *args: Any, **kwargs: Any) -> None:
-        """Take over other updates.
+        """Take over other updates (None: nothing).
 
         Raises: KeyError where a variable is given two different next values.
         """
-        for key, value in OrderedDict(*args, **kwargs).items():
+        given = args if args and args[0] is not None else ()
+        for key, value in OrderedDict(*given, **kwargs).items():
             if key in self and self[key] is not value:
                 raise KeyError(f"updates change {operand_text(key)} twice")
             self[key] = value
