@@ -21,7 +21,7 @@ from symnet.backward import CONTINUOUS, Terms, backpropagate
 from symnet.graph.traverse import clone_replace
 from symnet.graph.types import DisconnectedType, NullType, TensorType
 from symnet.graph.variables import Constant, Variable
-from symnet.ops.alloc import full_like, zeros
+from symnet.ops.alloc import Alloc, full_like, zeros
 from symnet.ops.arithmetic import add, minimum, second, sub
 from symnet.ops.indexing import getitem, inc_subtensor, set_subtensor
 from symnet.ops.joining import join
@@ -29,6 +29,7 @@ from symnet.ops.scan import Scan, State
 from symnet.ops.scan_stored import Stored
 from symnet.ops.shape import shape_padleft
 from symnet.ops.sizes import ShapeI, disconnected, size_constant, sizes_of
+from symnet.ops.subtensor import IncSubtensor
 
 
 def gradients(
@@ -71,6 +72,11 @@ class Backward:
         # Gradients from outside: of histories, and of what is collected.
         self.of_histories = _of_floats(self.new.states, given.states)
         self.of_collected = _of_floats(self.new.collected, given.collected)
+        self.seeds = {
+            k: seed
+            for k, g in enumerate(self.of_histories)
+            if g is not None and (seed := self._seed(k, g)) is not None
+        }
         self.adjoints = [_adjoint(v) for v in self.new.states]
         self.collected_adjoints = [_adjoint(v) for v in self.new.collected]
         self.done = (
@@ -144,11 +150,23 @@ class Backward:
         self._make(stored, results)
 
     def _holds_seed(self, k: int, tap: int) -> bool:
-        """Whether the gradient of the last rows, which are all that was handed out, starts
-        the state backwards that is read at `tap`."""
+        """Whether the state backwards that is read at `tap` starts from a seed."""
+        return k in self.seeds and tap == -self.op.states[k].depth
+
+    def _seed(self, k: int, g: Variable) -> Variable | None:
+        """The gradient of the last rows, where no others have one: as many as the state is
+        deep, the last one first.  The state backwards starts from them, and nothing is
+        walked over."""
         state = self.op.states[k]
-        seeded = self.of_histories[k] is not None and state.keep == state.depth
-        return seeded and tap == -state.depth
+        if state.keep == state.depth:
+            return getitem(g, slice(None, None, -1))
+        row = _last_row(g, state.depth) if state.keep is None else None
+        if row is None or state.depth == 1:
+            return None if row is None else shape_padleft(row)
+        sizes = sizes_of(self.outer.initials[k])[1:]
+        return join(
+            0, shape_padleft(row), zeros([state.depth - 1, *sizes], row.type.dtype)
+        )
 
     def _take_rows(self) -> None:
         """Leaves for what the loop backwards walks over and carries."""
@@ -156,7 +174,7 @@ class Backward:
         self.rows: list[Variable | None] = []
         for k, g in enumerate(self.of_histories):
             state = self.op.states[k]
-            if g is None or state.keep == state.depth:
+            if g is None or k in self.seeds:
                 self.rows.append(None)
                 continue
             leaf = _row(g, f"d {self.new.states[k].name or 'state'}")
@@ -187,16 +205,14 @@ class Backward:
         state = self.op.states[k]
         if state.keep is None:
             return g
-        missing = sub(add(self.outer.n_steps, state.depth), state.keep)
+        missing = sub(add(self.done, state.depth), state.keep)
         sizes = sizes_of(self.outer.initials[k])[1:]
         return join(0, zeros([missing, *sizes], g.type.dtype), g)
 
     def _start(self, k: int, tap: int, dtype: str) -> Variable:
-        """What a state backwards starts from: nothing flows from beyond the last step, but
-        for the gradient of the last rows where these alone were handed out."""
-        g = self.of_histories[k]
+        """What a state backwards starts from: nothing flows from beyond the last step."""
         if self._holds_seed(k, tap):
-            return getitem(g, slice(None, None, -1))
+            return self.seeds[k]
         sizes = sizes_of(self.outer.initials[k])[1:]
         return zeros([size_constant(-tap), *sizes], dtype)
 
@@ -300,7 +316,7 @@ class Backward:
             return None if known else disconnected()
         outer = self.outer.initials[k]
         total: Variable | None = None
-        if g is not None and state.keep != state.depth:
+        if g is not None and k not in self.seeds:
             total = getitem(self._whole(k, g), slice(None, state.depth))
         for tap, v in carried:
             rows = getitem(self.ends[v], slice(None, None, -1))
@@ -341,6 +357,43 @@ def _given(g: Variable) -> Variable | None:
         if isinstance(filling, Constant) and not filling.data.any():
             return None
     return g
+
+
+def _last_row(g: Variable, depth: int) -> Variable | None:
+    """The gradient of a history's last row, where `g` is zero everywhere else: that of
+    `history[depth:][-1]`, or of `history[depth:end][-1]` of a loop that stopped early."""
+    outer = _written(g, ("a::",), ("a:b:",))
+    if outer is None or _number(outer[1][0]) != depth:
+        return None
+    inner = _written(outer[0], ("i",))
+    if inner is None or _number(inner[1][0]) != -1:
+        return None
+    row = inner[0]
+    whole = g.type.shape[1:]
+    stretched = [a == 1 and b != 1 for a, b in zip(row.type.shape, whole)]
+    return None if row.type.ndim != len(whole) or any(stretched) else row
+
+
+def _written(
+    g: Variable, *patterns: tuple[str, ...]
+) -> tuple[Variable, list[Variable]] | None:
+    """What is added to a part of zeros, and the bounds of the part."""
+    node = g.owner
+    if node is None or not isinstance(node.op, IncSubtensor):
+        return None
+    zeros_below = node.inputs[0].owner
+    empty = (
+        zeros_below is not None
+        and isinstance(zeros_below.op, Alloc)
+        and _number(zeros_below.inputs[0]) == 0
+    )
+    if node.op.set or node.op.pattern not in patterns or not empty:
+        return None
+    return node.inputs[1], node.inputs[2:]
+
+
+def _number(v: Variable) -> Any:
+    return v.data.item() if isinstance(v, Constant) and v.data.size == 1 else None
 
 
 def _of_floats(

@@ -10,6 +10,7 @@ import symnet
 import symnet.tensor as T
 from symnet.errors import DisconnectedInputError
 from symnet.gradient import disconnected_grad, verify_grad
+from symnet.scan_module import until
 from tests.helpers import run
 
 RNG = np.random.default_rng(17)
@@ -222,3 +223,23 @@ def test_what_the_step_computed_is_not_computed_again():
     ]  # fmt: skip
     inside = [str(n.op) for n in node.op.graph.order]
     assert "tanh" not in inside
+
+
+@pytest.mark.parametrize("taps", [[-1], [-2, -1]])
+@pytest.mark.parametrize("stops", [False, True])
+def test_the_gradient_of_the_last_row_alone_is_no_array_of_all_rows(taps, stops):
+    def step(v, *s):
+        new = sum(s[1:], s[0]) * v
+        return (new, until(T.gt(new.sum(), 1e9))) if stops else new
+
+    first = T.matrix("first")
+    info = first[0] if taps == [-1] else {"initial": first, "taps": taps}
+    rows, _ = symnet.scan(step, T.matrix("rows"), info, n_steps=4)
+    for cost, walked in ((rows[-1].sum(), 0), (T.sqr(rows).sum(), 1)):
+        found = symnet.grad(cost, first)
+        (node,) = [
+            n for n in symnet.gof.graph.io_toposort([], [found])
+            if str(n.op) == "Scan{gradient of scan}"
+        ]  # fmt: skip
+        names = [v.name for v in node.op.inner_inputs[: node.op.sequences]]
+        assert names.count("d state") == walked
