@@ -3,7 +3,7 @@ and gradients of gradients."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from hypothesis import given, settings
@@ -13,6 +13,7 @@ import symnet
 import symnet.tensor as T
 from symnet.gradient import disconnected_grad
 from symnet.graph.evaluate import evaluate
+from symnet.ifelse import ifelse
 from symnet.scan_module import until
 
 TAPS = st.lists(st.integers(-2, 2), min_size=1, max_size=3, unique=True)
@@ -33,7 +34,7 @@ class Plan:
     threshold: float | None
     seed: int
     rank: int
-    weights: list = field(default_factory=list)
+    inside: str = ""  # what a step has inside: "", "loop" or "condition"
 
     @property
     def spans(self):
@@ -65,6 +66,7 @@ def plans(draw):
         draw(st.sampled_from([None, None, -0.5, 0.3, 5.0])),
         draw(st.integers(0, 2**16)),
         draw(st.integers(0, 1)),
+        draw(st.sampled_from(["", "", "loop", "condition"])),
     )
 
 
@@ -90,8 +92,11 @@ class Arrays:
         return variable
 
 
-def step_of(plan):
-    """What one step computes: every argument counts, each in a way of its own."""
+def step_of(plan, written_out):
+    """What one step computes: every argument counts, each in a way of its own.
+
+    written_out: without loops and conditions inside.
+    """
     states, collected = len(plan.state_taps), plan.collected
 
     def step(*arguments):
@@ -99,6 +104,7 @@ def step_of(plan):
         total = w * 0.4
         for k, v in enumerate(read):
             total = total + v * (0.3 + 0.2 * k)
+        total = INSIDE[plan.inside, written_out](total, w)
         results = []
         for k in range(states + collected):
             mixed = T.sin(total * (k + 1)) + 0.3 * w
@@ -111,8 +117,30 @@ def step_of(plan):
     return step
 
 
+def loop_inside(v, w):
+    rows, _ = symnet.scan(
+        lambda k, s, w: T.sin(s) * k + w, T.arange(1, 3), v, w, n_steps=2
+    )
+    return rows[-1] + 0.1 * rows[0]
+
+
+def loop_written_out(v, w):
+    first = T.sin(v) + w
+    return T.sin(first) * 2 + w + 0.1 * first
+
+
+INSIDE = {
+    ("", False): lambda v, w: v,
+    ("", True): lambda v, w: v,
+    ("loop", False): loop_inside,
+    ("loop", True): loop_written_out,
+    ("condition", False): lambda v, w: ifelse(v.sum() > 0, T.tanh(v * w), v + w),
+    ("condition", True): lambda v, w: T.switch(v.sum() > 0, T.tanh(v * w), v + w),
+}
+
+
 def looped(plan, arrays):
-    step = step_of(plan)
+    step = step_of(plan, False)
 
     def fn(*arguments):
         results, stop = step(*arguments)
@@ -138,7 +166,7 @@ def looped(plan, arrays):
 
 def unrolled(plan, arrays):
     """Lists of the rows of each output."""
-    step = step_of(plan)
+    step = step_of(plan, True)
     pieces, known = steps_from(plan, arrays, step, plan.steps)
     done = plan.steps
     if plan.threshold is not None:
