@@ -13,6 +13,9 @@ from symnet.graph.pickling import pack, unpack
 from symnet.graph.traverse import clone_replace, leaves, toposort
 from symnet.graph.variables import Apply, Constant, Variable, operand_text
 
+# Constants up to this size in bytes are compared by value.
+LARGEST_COMPARED = 1 << 16
+
 
 class InnerGraph:
     """Outputs over inputs that are leaves; nothing else is free but constants.
@@ -85,5 +88,7 @@ def _restore(packed: Any, count: int) -> InnerGraph:
 def _number(variable: Variable, numbers: dict[Variable, Any]) -> Any:
     if isinstance(variable, Constant):
         data = np.asarray(variable.data)
+        if data.nbytes > LARGEST_COMPARED:
+            return variable
         return variable.type, data.shape, data.tobytes(), variable.weak
     return numbers[variable]

@@ -85,11 +85,13 @@ def scan(
     if not callable(fn):
         cure = "give a function of symbolic variables"
         raise complain(f"fn is no function: {fn!r:.60}", cure, kind=TypeError)
+    truncate_gradient = _truncation(truncate_gradient)
     if checkpoint_every is not None:
+        _check_whole(truncate_gradient)
         results, updates = in_blocks(
             scan, fn, sequences, outputs_info, non_sequences, n_steps, checkpoint_every,
-            go_backwards, False, truncate_gradient=truncate_gradient, mode=mode, name=name,
-            profile=profile, strict=strict, python_loop=python_loop,
+            go_backwards, False, mode=mode, name=name, profile=profile, strict=strict,
+            python_loop=python_loop,
         )  # fmt: skip
         return _in_form(results, updates, return_list)
     walked, carried = read_walked(sequences), read_carried(outputs_info)
@@ -107,7 +109,7 @@ def scan(
         until=loop.reply.condition is not None,
         name=name or "",
         python_loop=python_loop or getattr(mode, "name", mode) in BY_REFERENCE,
-        truncate_gradient=_truncation(truncate_gradient),
+        truncate_gradient=truncate_gradient,
         profile=bool(profile),
         updates=range(len(loop.states) - len(loop.reply.updates), len(loop.states)),
     )
@@ -119,6 +121,12 @@ def _truncation(steps: Any) -> int:
         cure = "give an int: how many steps the gradient goes back, -1 for all"
         raise complain(f"truncate_gradient is {steps!r:.40}", cure, kind=TypeError)
     return int(steps) if steps >= 0 else -1
+
+
+def _check_whole(truncate_gradient: int) -> None:
+    if truncate_gradient >= 0:
+        cure = "leave one of them out: a truncated gradient stores only its own steps"
+        raise complain("truncate_gradient goes with no checkpoint_every", cure)
 
 
 def _hand_out(

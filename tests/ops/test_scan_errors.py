@@ -235,6 +235,12 @@ MADE = {
         "blocks of 0 steps",
         "give a positive int",
     ),
+    "a truncated gradient in blocks": (
+        lambda: symnet.scan(lambda a: a, x, checkpoint_every=2, truncate_gradient=3),
+        ValueError,
+        "truncate_gradient goes with no checkpoint_every",
+        "leave one of them out",
+    ),
     "until in blocks": (
         lambda: symnet.scan(lambda a: (a, until(a > 1)), x, checkpoint_every=2),
         ValueError,
