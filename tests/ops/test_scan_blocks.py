@@ -63,9 +63,13 @@ def test_blocks_change_nothing(steps, backwards):
             checkpoint_every=every,
         )
         cost = sum((T.sqr(r).sum() * (k + 1) for k, r in enumerate(rows)), 0.0)
-        found.append(evaluate([*rows, *symnet.grad(cost, list(values))], values))
-    for a, b in zip(*found, strict=True):
-        np.testing.assert_allclose(a, b, atol=1e-12)
+        wanted = [*rows, *symnet.grad(cost, list(values))]
+        found.append(evaluate(wanted, values))
+        f = symnet.function(list(values), wanted)
+        found.append(f(*values.values()))
+    for results in zip(*found, strict=True):
+        for one in results[1:]:
+            np.testing.assert_allclose(one, results[0], atol=1e-12)
 
 
 def test_blocks_store_less():
