@@ -26,8 +26,9 @@ kernels.llvm.machine kernels.llvm.objects
 kernels.llvm.words kernels.llvm.native
 kernels.llvm.text kernels.llvm.primitives kernels.llvm.nest kernels.llvm.blocks
 kernels.llvm.points kernels.llvm.reductions kernels.llvm.passes
-kernels.llvm.emit kernels.llvm.cache kernels.llvm.recurrence kernels.llvm
+kernels.llvm.emit kernels.llvm.cache kernels.llvm.recurrence kernels.llvm.products kernels.llvm
 kernels.launch kernels.threads kernels.runner kernels.callblock kernels.blas kernels.calls
+kernels.panels kernels.mrg kernels.floats kernels.picking
 kernels.boundary kernels.device kernels.recurrence kernels.assembly kernels.cpu kernels
 
 shared
@@ -35,6 +36,7 @@ ops.base ops.elementwise ops.methods ops.arithmetic ops.operators ops.functions 
 ops.sizes ops.alloc ops.shape ops.reduce ops.creation
 ops.subtensor ops.joining ops.advanced ops.indexing
 ops.diagonal ops.rearrange ops.cumulative ops.sorting
+ops.drawing ops.random_mrg ops.mrg_streams
 ops.composed ops.barriers ops.gemm ops.linalg ops.logsumexp ops.nnet ops.classification
 ops.normalization ops.solving ops.spectral ops.matrices ops.printing ops
 
@@ -50,7 +52,7 @@ compile.rules.algebra compile.rules.shapes compile.rules.reductions
 compile.rules.stability compile.rules.cancel compile.rules.indexing
 compile.rules.library compile.rules.composed compile.rules
 compile.passes
-compile.program compile.calls compile.reads compile.fuse compile.scans
+compile.program compile.steady compile.panels compile.calls compile.reads compile.fuse compile.scans
 compile.choices compile.lower
 compile.checks compile.memory compile.rows
 compile.plan compile.segments compile.linear compile.engine compile.debugmode

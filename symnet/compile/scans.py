@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from symnet.compile.panels import pack_constants
 from symnet.compile.program import (
     Body,
     Buffer,
@@ -21,6 +22,7 @@ from symnet.compile.program import (
     Step,
     copy_step,
 )
+from symnet.compile.steady import hoist_steps
 from symnet.graph.variables import Apply, Variable
 from symnet.kernels.views import ZERO, Size, View, contiguous_strides, size
 from symnet.ops.scan import Scan, State
@@ -87,6 +89,8 @@ class ScanBuilder:
         inner = self.op.split_outputs(self.wanted)
         where = dict(zip(self.leaves, views, strict=True))
         child = self.lowering.inside(where, self.wanted, True)
+        hoist_steps(self.lowering, child)
+        pack_constants(self.lowering, child)
         body = Body(child.steps, child.temporaries)
         step = RepeatStep(
             [self.node], [], [], turns=self.turns, body=body, done=done,

@@ -23,6 +23,7 @@ from symnet.kernels.calls import CallArrangement, gemm_step
 from symnet.kernels.device import AnyTask, Following, Path, Place, Signature
 from symnet.kernels.layout import Arrangement, Variant, arrange
 from symnet.kernels.loops import Kernel
+from symnet.kernels.panels import panel_step
 
 RELEASE_NS = 20_000.0  # from so much work on other Python threads may run meanwhile
 
@@ -49,6 +50,16 @@ class Cpu:
 
     def product(self, *arguments: Any) -> CallArrangement:
         return gemm_step(*arguments)
+
+    def panel_product(
+        self,
+        dtype: str,
+        sizes: tuple[int, int, int],
+        strides: Sequence[tuple[int, ...]],
+        alpha: float | None,
+        beta: float | None,
+    ) -> CallArrangement:
+        return panel_step(dtype, sizes, strides, alpha, beta)
 
     def straighten(
         self, row_bytes: int, slots: int, depth: int, kept: int

@@ -171,6 +171,21 @@ class Device(Protocol):
     def product(self, *arguments: Any) -> Any:
         """How a product of matrices is run (see `kernels.calls.gemm_step`)."""
 
+    def panel_product(
+        self,
+        dtype: str,
+        sizes: tuple[int, int, int],
+        strides: Sequence[tuple[int, ...]],
+        alpha: float | None,
+        beta: float | None,
+    ) -> Any:
+        """How C = alpha A B + beta C is run with B in panels.
+
+        sizes: rows of A, its columns, columns of C; strides: bytes of A and of C.
+        alpha, beta: None: read from memory.  The pointers are those of A, B, C, alpha,
+        beta.
+        """
+
     def straighten(self, row_bytes: int, slots: int, depth: int, kept: int) -> Any:
         """How the last `kept` rows are copied from a ring (see `kernels.runner`): the
         pointers are those of the ring, the number of turns, and the rows."""

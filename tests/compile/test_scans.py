@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 import symnet.tensor as T
 from symnet import function, grad, scan, shared
+from symnet.compile.panels import PACKED
 from symnet.compile.program import LoopStep, RepeatStep, RingStep, every_step
 from symnet.ops.scan import Scan, State
 
@@ -454,6 +455,35 @@ def test_too_few_rows():
         f(np.ones(3), 4)
     with pytest.raises(ValueError, match="negative"):
         f(np.ones(3), -1)
+
+
+# ---- products
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("size", [1, 5, 8, 16, 21])
+def test_weights_are_brought_into_panels_once(dtype, size):
+    matrix = T.TensorType(dtype, (None, None))
+    xs, w, start = T.TensorType(dtype, (None,) * 3)(), matrix(), matrix()
+
+    def step(x, h):
+        gate = T.tanh(T.dot(h, w) * 0.5 + x)
+        return gate - 0.25 * T.dot(gate, w.T), T.dot(x[:, ::-1], w[::-1])
+
+    hs, _ = scan(step, xs, [start, None])
+    values = {
+        xs: rng.standard_normal((5, 3, size)).astype(dtype),
+        w: rng.standard_normal((size, size)).astype(dtype) / 4,
+        start: rng.standard_normal((3, size)).astype(dtype),
+    }
+    reference = function(list(values), hs, mode="FAST_COMPILE")
+    f = function(list(values), hs)
+    precision = np.finfo(dtype).eps
+    for want, got in zip(reference(*values.values()), f(*values.values()), strict=True):
+        np.testing.assert_allclose(got, want, rtol=0, atol=100 * size * precision)
+    (repeat,) = (s for s in native_steps(f) if isinstance(s, RepeatStep))
+    calls = [s for s in repeat.body.steps if hasattr(s, "routine")]
+    assert {s.routine for s in calls} <= {PACKED}
 
 
 # ---- many loops over numbers and rows
