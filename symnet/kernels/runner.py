@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import time
 
-from symnet.kernels.llvm.native import native
+from symnet.kernels.llvm.native import patient
 from symnet.kernels.llvm.words import (
     C_LIBRARY,
     External,
@@ -63,7 +63,7 @@ if TIMED:
     CLOCK = time.CLOCK_MONOTONIC
 
 
-@native
+@patient
 def patch(patches: int, count: int, bases: int) -> int:
     """Write the addresses of this call where the steps expect them."""
     for k in range(count):
@@ -73,7 +73,7 @@ def patch(patches: int, count: int, bases: int) -> int:
     return 0
 
 
-@native
+@patient
 def run_step(step: int) -> int:
     """Do one step; its result."""
     total = load(step, 2)
@@ -82,7 +82,7 @@ def run_step(step: int) -> int:
     return call(load(step, 0), load(step, 1), 0, total)
 
 
-@native
+@patient
 def run(steps: int, count: int) -> int:
     """Do the steps one after another; 0, or 1 + the number of the step that failed."""
     for k in range(count):
@@ -91,7 +91,7 @@ def run(steps: int, count: int) -> int:
     return 0
 
 
-@native
+@patient
 def nanoseconds() -> int:
     """The time of a clock that only goes forward (0 where the system has none)."""
     if TIMED:
@@ -101,7 +101,7 @@ def nanoseconds() -> int:
     return 0
 
 
-@native
+@patient
 def run_timed(steps: int, count: int, times: int) -> int:
     """Like `run`; adds the nanoseconds of step k to word k of `times`."""
     before = nanoseconds()
@@ -114,13 +114,13 @@ def run_timed(steps: int, count: int, times: int) -> int:
     return 0
 
 
-@native
+@patient
 def claim(block: int, thread: int) -> int:
     """Begin to use a call block; 0 if somebody does already."""
     return compare_exchange(block, BUSY, 0, thread)
 
 
-@native
+@patient
 def read_integer(address: int, size: int, mask: int) -> int:
     """An integer of `size` bytes; `mask` cuts unsigned ones."""
     if size == 8:
@@ -132,7 +132,7 @@ def read_integer(address: int, size: int, mask: int) -> int:
     return load_i8(address, 0) & mask
 
 
-@native
+@patient
 def slide(block: int) -> int:
     """Set the windows by the integers of this call; 0 if one is out of its range."""
     bases = load(block, BASES)
@@ -146,7 +146,7 @@ def slide(block: int) -> int:
     return 1
 
 
-@native
+@patient
 def start(block: int) -> int:
     """Run a call block whose bases are set; result as of `run`."""
     patch(load(block, PATCHES), load(block, PATCH_COUNT), load(block, BASES))
@@ -167,7 +167,7 @@ FAILED_STEP = 7  # 1 + the number of the inner step that failed
 REPEAT_WORDS = 8
 
 
-@native
+@patient
 def move(moves: int, count: int) -> int:
     """Advance pointers: [place, bytes, end, length].
 
@@ -184,7 +184,7 @@ def move(moves: int, count: int) -> int:
     return 0
 
 
-@native
+@patient
 def repeat(arguments: int, begin: int, end: int) -> int:
     """A step that does a list of steps again and again, and moves pointers in between."""
     store(arguments, FAILED_STEP, 0)
