@@ -30,6 +30,21 @@ class Machine:
     name: str
 
 
+    def object_code(self, module: llvm.ModuleRef, quick: bool = False) -> bytes:
+        """Machine code of a module, linked to nothing yet.
+
+        LLVM's loop strength reduction takes a quarter of the time to compile and finds
+        nothing to do: addresses are written as they are to be computed.  It can only be
+        switched off for the process, so it is switched on again at once.
+        """
+        llvm.set_option("symnet", "-disable-lsr=true")
+        try:
+            target = self.quick_target if quick else self.target
+            return bytes(target.emit_object(module))
+        finally:
+            llvm.set_option("symnet", "-disable-lsr=false")
+
+
 def vector_width(features: dict[str, bool], triple: str) -> int:
     """Bytes of the widest vector register with masks (or the usual 16).
 

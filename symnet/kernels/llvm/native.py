@@ -513,7 +513,7 @@ def optimise(text: str, quick: bool) -> bytes:
     for function in module.functions:
         if not function.is_declaration:
             passes.run(function, builder)
-    return bytes(target.emit_object(module))
+    return machine().object_code(module, quick)
 
 
 def address(what: Symbol | External | Native[Any]) -> int:
