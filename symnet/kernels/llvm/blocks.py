@@ -24,8 +24,7 @@ class Blocks:
     """The state of the writing of one kernel.
 
     lanes: numbers in one vector; copies: vectors worked on side by side at present;
-    counters: the present position in each dimension; mask: the lanes in use (None: all);
-    whole: whether the mask leaves out no lane, where that is worth asking.
+    counters: the present position in each dimension; mask: the lanes in use (None: all).
     chain: the open scopes by rank; stream: all scopes in the order of the text.
     """
 
@@ -40,7 +39,6 @@ class Blocks:
         self.counters: dict[int, str] = {}
         self.copies = 1
         self.mask: str | None = None
-        self.whole: str | None = None
         self.may_fail = False
         self.operands = [*kernel.inputs, *(out.operand for out in kernel.outputs)]
         self.scattering = any(out.indices for out in kernel.outputs)
@@ -145,26 +143,6 @@ class Blocks:
         whole = here.emit(f"and i64 {span}, {-step}")
         return here.emit(f"add i64 {low}, {whole}")
 
-    def if_whole(
-        self, scope: Scope, plain: Callable[[], str], masked: Callable[[], str]
-    ) -> tuple[tuple[str, str], tuple[str, str]]:
-        """Write both, and a branch to `plain` where all lanes are in use.  Returns what
-        they made, each with the label that it comes from."""
-        fresh = self.names.fresh
-        labels = [fresh("whole"), fresh("part")]
-        ends = [fresh("wholeend"), fresh("partend")]
-        done = fresh("both")
-        scope.line(f"br i1 {self.whole}, label %{labels[0]}, label %{labels[1]}")
-        made = []
-        for label, end, write in zip(labels, ends, (plain, masked), strict=True):
-            scope.label(label)
-            made.append((write(), end))
-            scope.line(f"br label %{end}")
-            scope.label(end)
-            scope.line(f"br label %{done}")
-        scope.label(done)
-        return made[0], made[1]
-
     # The argument block.
 
     def word(self, place: int) -> str:
@@ -249,20 +227,13 @@ class Blocks:
         zeros = f"{type_text('i32', self.lanes)} zeroinitializer"
         return scope.emit(f"shufflevector {kind} {first}, {kind} poison, {zeros}")
 
-    def set_mask(
-        self, rank: int, index: str, limit: str | None, often: bool = False
-    ) -> None:
-        """Use only lanes whose place, from `index`, is below `limit`.
-
-        often: most vectors will be whole, and masks are slow here.
-        """
-        self.mask = self.whole = None
+    def set_mask(self, rank: int, index: str, limit: str | None) -> None:
+        """Use only lanes whose place, from `index`, is below `limit`."""
+        self.mask = None
         if limit is None:
             return
         scope = self.chain[rank]
         left = scope.emit(f"sub i64 {limit}, {index}")
-        if often:
-            self.whole = scope.emit(f"icmp sge i64 {left}, {self.lanes}")
         left = self.smaller(scope, left, str(self.lanes))
         element = "i8" if self.lanes > 32 else "i32"
         kind = type_text(element, self.lanes)

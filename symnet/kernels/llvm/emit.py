@@ -85,7 +85,7 @@ class Emitter(Passes):
         self.stream = []
         self.chain = {}
         self.may_fail = False
-        self.copies, self.mask, self.whole = 1, None, None
+        self.copies, self.mask = 1, None
         head = f"define i64 @{name}(ptr %words, i64 %begin, i64 %end) #0 {{\nentry:"
         self.open(ENTRY)
         body()
@@ -197,15 +197,12 @@ class Emitter(Passes):
     def lane_loops(self, low: str, high: str) -> None:
         """Whole groups of vectors, then one vector after another with a mask."""
 
-        once = self.vectors == 0
-
         def turn(copies: int, step: int, masked: bool) -> Turn:
             def body(lane: str, _: list[str]) -> tuple[str, list[str]]:
                 self.open(BLOCK)
                 self.copies = copies
                 self.counters[len(self.variant.kept) - 1] = lane
-                limit = high if masked else None
-                self.set_mask(BLOCK, lane, limit, once and self.slow_masks)
+                self.set_mask(BLOCK, lane, high if masked else None)
                 self.block()
                 return self.here().emit(f"add i64 {lane}, {step}"), []
 
@@ -213,7 +210,7 @@ class Emitter(Passes):
 
         if self.variant.lanes == "one":
             self.loop(low, high, (), turn(1, 1, False))
-        elif once:
+        elif self.vectors == 0:
             self.loop(low, high, (), turn(1, self.lanes, True))
         else:
             step = self.vectors * self.lanes
@@ -221,7 +218,7 @@ class Emitter(Passes):
             self.loop(low, middle, (), turn(self.vectors, step, False))
             again = self.when if self.vectors == 1 else self.loop
             again(middle, high, (), turn(1, self.lanes, True))
-        self.mask = self.whole = None
+        self.mask = None
 
     # Reductions to single values, cut into parts.
 

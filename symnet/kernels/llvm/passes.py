@@ -29,7 +29,6 @@ class Passes(Points):
         nest = Nest(kernel, variant, target.fused)
         self.machine = target
         super().__init__(nest, max(1, target.vector_bytes // nest.widest), target.fused)
-        self.slow_masks = target.vector_bytes < 64
         stores = [out for out in kernel.outputs if self.stored_inside(out)]
         self.passes = max(
             (nest.level[n] for n in nest.nodes if n.op == "reduce"), default=0
@@ -76,8 +75,12 @@ class Passes(Points):
         nodes = [
             n for n in nodes if self.nest.varying[n] and n.op not in ("load", "reduce")
         ]
-        if len(nodes) > LONG or any(n.op == "gather" for n in nodes):
+        long = len(nodes) > LONG
+        wide = self.machine.vector_bytes == 64
+        if (long and wide) or any(n.op == "gather" for n in nodes):
             return 0
+        if long and not wide:
+            return 2  # narrow vectors: two chains of operations hide each other's latency
         return 4 if reducing and len(nodes) <= 8 else 2 if reducing else 1
 
     def pass_vectors(self, done: int) -> int:
@@ -239,8 +242,7 @@ class Passes(Points):
             self.open(LOOP + last)
             if along:
                 self.copies = 1 if limit else self.pass_vectors(done)
-                often = self.pass_vectors(done) == 0 and self.slow_masks
-                self.set_mask(LOOP + last, index, limit, often)
+                self.set_mask(LOOP + last, index, limit)
             stores = self.inside if done == self.store_pass else []
             if self.saved and done == self.store_pass:
                 self.restore(stores[0], self.saved)
@@ -252,7 +254,7 @@ class Passes(Points):
             if self.saved and done == self.store_pass - 1:
                 self.store_value(self.inside[0], self.saved)
             if along:
-                self.mask = self.whole = None
+                self.mask = None
             return following, self.flatten(new)
 
         carried = self.typed(done, states, total=False)

@@ -177,33 +177,18 @@ class Points(Blocks):
     def load_here(self, scope: Scope, operand: int, address: str, lanes: int) -> str:
         """Neighbouring numbers from an address on (or one)."""
         dtype = self.operands[operand].dtype
-
-        def plain() -> str:
-            kind = type_text(MEMORY[dtype], lanes)
-            align = np.dtype(dtype).itemsize
-            return scope.emit(f"load {kind}, ptr {address}, align {align}")
-
-        def masked() -> str:
-            return self.masked_load(scope, dtype, address, lanes)
-
+        align = np.dtype(dtype).itemsize
+        element = MEMORY[dtype]
         if not (lanes and self.mask):
-            value = plain()
-        elif self.whole is None:
-            value = masked()
-        else:
-            (first, whole), (second, part) = self.if_whole(scope, plain, masked)
-            kind = type_text(MEMORY[dtype], lanes)
-            value = scope.emit(f"phi {kind} [ {first}, %{whole} ], [ {second}, %{part} ]")
-        return self.to_register(scope, dtype, value, lanes)
-
-    def masked_load(self, scope: Scope, dtype: str, address: str, lanes: int) -> str:
-        """The lanes of the mask; 0 in the others."""
-        assert self.mask is not None
-        element = "i16" if MEMORY[dtype] == "half" else MEMORY[dtype]
+            value = scope.emit(
+                f"load {type_text(element, lanes)}, ptr {address}, align {align}"
+            )
+            return self.to_register(scope, dtype, value, lanes)
+        element = "i16" if element == "half" else element
         kind = type_text(element, lanes)
         arguments = [
             ("ptr", address),
-            ("i32", str(np.dtype(dtype).itemsize)),
+            ("i32", str(align)),
             (type_text("i1", lanes), self.mask),
             (kind, "zeroinitializer"),
         ]
@@ -212,7 +197,7 @@ class Points(Blocks):
         )
         if element != MEMORY[dtype]:
             value = scope.emit(f"bitcast {kind} {value} to {type_text('half', lanes)}")
-        return value
+        return self.to_register(scope, dtype, value, lanes)
 
     def load_lanes(self, scope: Scope, operand: int, address: str, offsets: str) -> str:
         """Numbers at byte offsets from an address; unused lanes read offset 0."""
@@ -397,32 +382,22 @@ class Points(Blocks):
     ) -> None:
         dtype = self.operands[operand].dtype
         align, element = np.dtype(dtype).itemsize, MEMORY[dtype]
-
-        def plain() -> str:
-            kind = type_text(element, lanes)
-            here.line(f"store {kind} {value}, ptr {address}, align {align}")
-            return ""
-
-        def masked() -> str:
-            self.masked_store(here, element, address, value, lanes, align)
-            return ""
-
-        if not (lanes and self.mask):
-            plain()
-        elif self.whole is None:
-            masked()
-        else:
-            self.if_whole(here, plain, masked)
-
-    def masked_store(
-        self, here: Scope, element: str, address: str, value: str, lanes: int, align: int
-    ) -> None:
         kind = type_text(element, lanes)
+        if not (lanes and self.mask):
+            here.line(f"store {kind} {value}, ptr {address}, align {align}")
+            return
         if element == "half":
             value = here.emit(f"bitcast {kind} {value} to {type_text('i16', lanes)}")
             element, kind = "i16", type_text("i16", lanes)
-        name = f"store.{mangled(element, lanes)}.p0"
-        self.masked_write(here, name, kind, value, "ptr", address, align)
+        self.masked_write(
+            here,
+            f"store.{mangled(element, lanes)}.p0",
+            kind,
+            value,
+            "ptr",
+            address,
+            align,
+        )
 
     def store_lanes(
         self, here: Scope, operand: int, address: str, value: str, lanes: int
