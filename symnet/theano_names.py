@@ -28,7 +28,7 @@ from symnet.gradient import verify_grad
 VERSION = "1.0.5"
 
 # Packages that are found under the same name in Theano, with all that is in them.
-PACKAGES = ("gof", "scan_module", "tensor")
+PACKAGES = ("gof", "sandbox", "scan_module", "tensor")
 
 # Theano's other modules, and where their names are.
 MODULES = {
@@ -225,7 +225,6 @@ def small_modules(settings: Settings) -> dict[str, dict[str, Any]]:
         "theano.configparser": flags,
         "theano.misc": {},
         "theano.misc.safe_asarray": {"_asarray": _asarray},
-        "theano.sandbox": {},
         # The CUDA backend of old: programs ask before they use it.
         "theano.sandbox.cuda": {"cuda_available": False, "cuda_enabled": False},
         "theano.sandbox.cuda.dnn": {"dnn_available": lambda: False},

@@ -62,6 +62,7 @@ printing.roots printing.forms printing.formula printing.latex printing.text
 printing.layers printing.draw printing.networks printing.sympy_bridge printing.stages
 printing
 gof.graph gof scalar ifelse
+sandbox.rng_mrg sandbox
 scan_module.scan_op scan_module.scan_utils scan_module
 tensor.inputs tensor.basic tensor.elemwise tensor.extra_ops tensor.nlinalg tensor.sharedvar
 tensor.slinalg tensor.sort tensor.subtensor tensor.xlogx

@@ -43,7 +43,11 @@ class Framework:
 
     def environment(self, cache: str) -> dict[str, str]:
         own = {name: value.format(cache=cache) for name, value in self.settings.items()}
-        return {**os.environ, **THREAD_SETTINGS, **own}
+        found = {**os.environ, **THREAD_SETTINGS, **own}
+        # An installed package has its bytecode; where this setting forbids to write it,
+        # a working copy would be compiled anew by every fresh process.
+        found.pop("PYTHONDONTWRITEBYTECODE", None)
+        return found
 
     def interpreter(self) -> str:
         peers = os.environ.get("SYMNET_PEERS_PYTHON")

@@ -81,6 +81,8 @@ def _line(
         return _extreme(args[0], args[1], node.op == "minimum", span)
     if node.op in ("lt", "le", "gt", "ge"):
         return _comparison(node.op, args[0], args[1], span)
+    if node.op in ("eq", "ne"):
+        return _equality(node.op == "eq", args[0], args[1], span)
     if node.op == "select":
         return args[1] if args[0].start else args[2]
     if node.op == "cast" and node.dtype in ("int64", "bool"):
@@ -112,6 +114,21 @@ def _extreme(left: Line, right: Line, least: bool, span: Range) -> Line:
         _combine(loser, winner, -1) if least else _combine(winner, loser, -1)
     )
     return winner
+
+
+def _equality(equal: bool, left: Line, right: Line, span: Range) -> Line:
+    """Two lines are the same everywhere, or differ on this side of where they cross."""
+    gap = _combine(right, left, -1)
+    now = gap.at(span.value)
+    if now == 0 and gap.slope:
+        raise NotLinear("equal at this value only")
+    if now:
+        span.keep_positive(
+            Line(gap.slope, gap.start - 1)
+            if now > 0
+            else Line(-gap.slope, -gap.start - 1)
+        )
+    return Line(0, int((now == 0) == equal))
 
 
 def _comparison(name: str, left: Line, right: Line, span: Range) -> Line:

@@ -188,28 +188,19 @@ class RuleTable:
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         self.rules = tuple(rules)
-        by_op = {r.root for r in self.rules if not isinstance(r.root, type)}
-        self._by_class: dict[type, list[Rule]] = {}
-        self._by_op = {op: self._select(type(op), op) for op in by_op}
-
-    def _select(self, kind: type, op: Any = None) -> list[Rule]:
-        """The rules for a class of ops and for the op itself, in order."""
-        return [
-            rule
-            for rule in self.rules
-            if (
-                issubclass(kind, rule.root)
-                if isinstance(rule.root, type)
-                else rule.root == op
-            )
-        ]
+        self._by_root: dict[Any, list[int]] = {}  # op or class -> numbers of rules
+        for number, rule in enumerate(self.rules):
+            self._by_root.setdefault(rule.root, []).append(number)
+        self._found: dict[Any, list[Rule]] = {}
 
     def rules_for(self, op: Any) -> list[Rule]:
-        found = self._by_op.get(op)
+        """The rules for this op and for the classes that it is of, in order."""
+        key = op if op in self._by_root else type(op)
+        found = self._found.get(key)
         if found is None:
-            found = self._by_class.get(type(op))
-        if found is None:
-            found = self._by_class[type(op)] = self._select(type(op))
+            roots = [*type(op).__mro__, *([key] if key is op else ())]
+            numbers = [n for root in roots for n in self._by_root.get(root, ())]
+            found = self._found[key] = [self.rules[n] for n in sorted(numbers)]
         return found
 
 

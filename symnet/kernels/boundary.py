@@ -63,7 +63,7 @@ from symnet.kernels.callblock import (
     CallBlock,
     kind_word,
 )
-from symnet.kernels.llvm.native import native
+from symnet.kernels.llvm.native import patient
 from symnet.kernels.llvm.words import (
     External,
     Symbol,
@@ -195,7 +195,7 @@ def dtype_as_expected(letter: str) -> bool:
 # ----------------------------------------------------------------------- native side
 
 
-@native
+@patient
 def same_words(left: int, right: int, count: int) -> int:
     for k in range(count):
         if load(left, k) != load(right, k):
@@ -203,7 +203,7 @@ def same_words(left: int, right: int, count: int) -> int:
     return 1
 
 
-@native
+@patient
 def fits(array: int, record: int) -> int:
     """Whether an ndarray has the dtype, shape and layout that the record asks for."""
     rank = load(record, A_RANK)
@@ -222,7 +222,7 @@ def fits(array: int, record: int) -> int:
     return 1
 
 
-@native
+@patient
 def take_float(record: int, bits: int) -> int:
     """Keep a float64 for an argument; whether it is one of floats."""
     if load(record, A_NUMBERS) == AS_FLOAT64:
@@ -234,7 +234,7 @@ def take_float(record: int, bits: int) -> int:
     return 0
 
 
-@native
+@patient
 def take_integer(record: int, number: int) -> int:
     """Keep an integer for an argument, if its dtype holds it exactly."""
     if number < load(record, A_LOW) or number > load(record, A_HIGH):
@@ -245,7 +245,7 @@ def take_integer(record: int, number: int) -> int:
     return take_float(record, float_bits(number))
 
 
-@native
+@patient
 def take_number(argument: int, record: int) -> int:
     """Keep a Python number, or a NumPy scalar of the very dtype, for a 0-d argument."""
     kind = load(argument, TYPE)
@@ -270,7 +270,7 @@ def take_number(argument: int, record: int) -> int:
     return 0
 
 
-@native
+@patient
 def bind(block: int, arguments: int) -> int:
     """Set the bases by the arguments and the shared variables; 0 if anything differs."""
     bases = load(block, BASES)
@@ -294,7 +294,7 @@ def bind(block: int, arguments: int) -> int:
     return slide(block)
 
 
-@native
+@patient
 def is_free(array: int, data: int, record: int) -> int:
     """Whether nobody but the block holds a spare array, and it is as it was made."""
     if load_i32(array, 0) != 1 or load(array, WEAK_REFERENCES) != 0:
@@ -308,7 +308,7 @@ def is_free(array: int, data: int, record: int) -> int:
     return same_words(load(array, DIMS), load(record, 3), load(record, 2))
 
 
-@native
+@patient
 def spare_output(block: int, record: int) -> int:
     """A large result of an earlier call that nobody holds any more, or 0."""
     for k in range(SPARES):
@@ -321,7 +321,7 @@ def spare_output(block: int, record: int) -> int:
     return 0
 
 
-@native
+@patient
 def new_output(block: int, number: int) -> int:
     """A new array for an output; 0 with MemoryError set."""
     record = load(block, OUTPUTS) + 8 * OUTPUT_WORDS * number
@@ -336,7 +336,7 @@ def new_output(block: int, number: int) -> int:
     return array
 
 
-@native
+@patient
 def fill_list(block: int, result: int) -> int:
     """Put the outputs into their list; 0 if memory is lacking."""
     for k in range(load(block, OUTPUT_COUNT)):
@@ -348,7 +348,7 @@ def fill_list(block: int, result: int) -> int:
     return result
 
 
-@native
+@patient
 def new_result(block: int, empty_list: int) -> int:
     """The object to be returned, a new reference; 0 if memory is lacking."""
     if empty_list != 0:
@@ -359,7 +359,7 @@ def new_result(block: int, empty_list: int) -> int:
     return NONE
 
 
-@native
+@patient
 def start_released(block: int) -> int:
     """Start the runner; meanwhile other Python threads may run, if the block says so."""
     if load(block, RELEASE) == 0:
@@ -370,7 +370,7 @@ def start_released(block: int) -> int:
     return status
 
 
-@native
+@patient
 def report(block: int, step: int) -> int:
     """Call the function that raises the error of a failed step."""
     arguments = stack(1)
@@ -380,7 +380,7 @@ def report(block: int, step: int) -> int:
     return outcome
 
 
-@native
+@patient
 def attempt(block: int, arguments: int, empty_list: int) -> int:
     """Bind and run a claimed block: the result, or 0 with *block* free again.
 
@@ -403,7 +403,7 @@ def attempt(block: int, arguments: int, empty_list: int) -> int:
     return report(block, status - 1)
 
 
-@native
+@patient
 def enter(block_array: int, arguments: int, count: int, keywords: int) -> int:
     """What a call of the builtin does, by Python's convention METH_FASTCALL|METH_KEYWORDS."""
     block = load(block_array, DATA)
@@ -460,6 +460,11 @@ def make_builtin(block: CallBlock) -> Callable[..., Any]:
     if obstacle():
         return block.fallback
     return _create()(ctypes.addressof(_method()), block, "symnet")
+
+
+def ready() -> bool:
+    """Whether builtins can be made without compiling anything."""
+    return bool(obstacle()) or enter.ready
 
 
 def description() -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, NoReturn
 
 import numpy as np
 
 from symnet.kernels import runner
 from symnet.kernels.assembly import LINE, Assembly, Words, aligned, cost
-from symnet.kernels.boundary import make_builtin
+from symnet.kernels.boundary import make_builtin, ready
 from symnet.kernels.callblock import (
     Argument,
     Cell,
@@ -139,6 +140,8 @@ class CpuProgram:
         ]
         first = self.parameters.ctypes.data
         lines += [(first + 8 * n, line, 0) for n, line in following.parameters.items()]
+        if not lines:  # its range must be looked at: a word that nobody reads
+            lines = [(first + 8 * (len(self.parameters) - 1), (0, 0), 0)]
         base, dtype = following.base, following.dtype
         bounds = (following.low, following.high)
         return [
@@ -180,15 +183,27 @@ class CpuEntry:
             failure=failure,
             keep=(program, [cell for cell, _ in signature.cells]),
         )
-        self.builtin: Callable[..., Any] | None = None
-        if fallback is not None:
-            self.builtin = make_builtin(self.block)
+        self.direct, self.runs = fallback is not None, 0
+
+    @cached_property
+    def _builtin(self) -> Callable[..., Any]:
+        return make_builtin(self.block)
+
+    @property
+    def builtin(self) -> Callable[..., Any] | None:
+        """What does calls like this one without Python; None where there is none (yet).
+
+        Its code takes longer to compile than a call by Python takes, so it waits for the
+        second call, unless it is compiled already.
+        """
+        return self._builtin if self.direct and (self.runs > 1 or ready()) else None
 
     def fits(self, signature: Signature) -> bool:
         """Whether the shared variables still are where they were laid out."""
         return cells_of(signature) == self.cells
 
     def run(self, arrays: Sequence[np.ndarray[Any, Any]]) -> list[np.ndarray[Any, Any]]:
+        self.runs += 1
         return execute(self.block, arrays, windows=self.follows)
 
     def set_times(self, times: Words | None) -> None:

@@ -109,7 +109,9 @@ class Signature:
 class Entry(Protocol):
     """A loaded program, ready to be called with arrays of one signature."""
 
-    builtin: Callable[..., Any] | None
+    @property
+    def builtin(self) -> Callable[..., Any] | None:
+        """What does such calls without any Python code, as soon as there is one."""
 
     def fits(self, signature: Signature) -> bool:
         """Whether it still is what this signature asks for."""

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import time
 
-from symnet.kernels.llvm.native import native
+from symnet.kernels.llvm.native import patient
 from symnet.kernels.llvm.words import (
     C_LIBRARY,
     External,
@@ -66,7 +66,7 @@ if TIMED:
     CLOCK = time.CLOCK_MONOTONIC
 
 
-@native
+@patient
 def patch(patches: int, count: int, bases: int) -> int:
     """Write the addresses of this call where the steps expect them."""
     for k in range(count):
@@ -76,7 +76,7 @@ def patch(patches: int, count: int, bases: int) -> int:
     return 0
 
 
-@native
+@patient
 def run_step(step: int) -> int:
     """Do one step; its result."""
     total = load(step, 2)
@@ -85,7 +85,7 @@ def run_step(step: int) -> int:
     return call(load(step, 0), load(step, 1), 0, total)
 
 
-@native
+@patient
 def run(steps: int, count: int) -> int:
     """Do the steps one after another; 0, or 1 + the number of the step that failed."""
     for k in range(count):
@@ -94,7 +94,7 @@ def run(steps: int, count: int) -> int:
     return 0
 
 
-@native
+@patient
 def nanoseconds() -> int:
     """The time of a clock that only goes forward (0 where the system has none)."""
     if TIMED:
@@ -104,7 +104,7 @@ def nanoseconds() -> int:
     return 0
 
 
-@native
+@patient
 def run_timed(steps: int, count: int, times: int) -> int:
     """Like `run`; adds the nanoseconds of step k to word k of `times`."""
     before = nanoseconds()
@@ -117,13 +117,13 @@ def run_timed(steps: int, count: int, times: int) -> int:
     return 0
 
 
-@native
+@patient
 def claim(block: int, thread: int) -> int:
     """Begin to use a call block; 0 if somebody does already."""
     return compare_exchange(block, BUSY, 0, thread)
 
 
-@native
+@patient
 def read_integer(address: int, size: int, mask: int) -> int:
     """An integer of `size` bytes; `mask` cuts unsigned ones."""
     if size == 8:
@@ -135,7 +135,7 @@ def read_integer(address: int, size: int, mask: int) -> int:
     return load_i8(address, 0) & mask
 
 
-@native
+@patient
 def slide(block: int) -> int:
     """Set the windows by the integers of this call; 0 if one is out of its range."""
     bases = load(block, BASES)
@@ -149,7 +149,7 @@ def slide(block: int) -> int:
     return 1
 
 
-@native
+@patient
 def start(block: int) -> int:
     """Run a call block whose bases are set; result as of `run`."""
     patch(load(block, PATCHES), load(block, PATCH_COUNT), load(block, BASES))
@@ -173,7 +173,7 @@ INNER_TIMES = 11  # address of a counter for each inner step, or 0
 REPEAT_WORDS = 12
 
 
-@native
+@patient
 def rewind(arguments: int) -> int:
     """Set the pointers of a loop to where they are in the first turn."""
     for k in range(load(arguments, MOVE_COUNT)):
@@ -187,7 +187,7 @@ def rewind(arguments: int) -> int:
     return 0
 
 
-@native
+@patient
 def move(moves: int, count: int) -> int:
     """Advance pointers: the word at a record's place grows by its bytes."""
     for k in range(count):
@@ -197,7 +197,7 @@ def move(moves: int, count: int) -> int:
     return 0
 
 
-@native
+@patient
 def go_round(rings: int, count: int) -> int:
     """Advance pointers to the next slot of a ring, so that a few slots serve many turns."""
     for k in range(count):
@@ -210,7 +210,7 @@ def go_round(rings: int, count: int) -> int:
     return 0
 
 
-@native
+@patient
 def run_body(steps: int, count: int, times: int) -> int:
     """Do the steps inside a loop or a branch once; result as of `run`."""
     if times != 0:
@@ -218,7 +218,7 @@ def run_body(steps: int, count: int, times: int) -> int:
     return run(steps, count)
 
 
-@native
+@patient
 def repeat(arguments: int, begin: int, end: int) -> int:
     """A step that does a list of steps again and again, and moves pointers in between."""
     rewind(arguments)
@@ -253,7 +253,7 @@ TAKEN = 8  # 0: the first, 1: the second
 CHOICE_WORDS = 9
 
 
-@native
+@patient
 def choose(arguments: int, begin: int, end: int) -> int:
     """A step that does the first list of steps if a byte is not 0, else the second."""
     body = arguments + 8 * FIRST_STEPS
@@ -272,7 +272,7 @@ ROW_BYTES, SLOTS, DEPTH, KEPT = 3, 4, 5, 6
 STRAIGHTEN_WORDS = 7
 
 
-@native
+@patient
 def straighten(arguments: int, begin: int, end: int) -> int:
     """Copy the last rows of a history from its ring into their order.
 

@@ -470,3 +470,17 @@ def test_results_that_were_changed_are_not_used_again():
         assert again.shape == (100_000,) and again.flags.writeable
         np.testing.assert_array_equal(again, value + k + 1)
     assert reference is not None
+
+
+def test_minibatches_of_two_arrays_by_index_are_called_directly():
+    """That images and labels have as many rows is checked without Python code too."""
+    rng = np.random.default_rng(0)
+    images, labels = rng.normal(size=(50, 3)), rng.normal(size=(50, 3))
+    x, y, index = T.matrix(), T.matrix(), T.lscalar()
+    rows = slice(index * 10, (index + 1) * 10)
+    givens = {x: shared(images)[rows], y: shared(labels)[rows]}
+    f = function([index], T.sum(x * y, axis=0), givens=givens)
+    for k in range(5):
+        here = slice(10 * k, 10 * k + 10)
+        np.testing.assert_allclose(f(k), (images[here] * labels[here]).sum(axis=0))
+    assert "__call__" in type(f).__dict__ and f.engine.native[0].plans_made == 1

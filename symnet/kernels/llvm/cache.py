@@ -97,6 +97,6 @@ def build(kernel: Kernel, variant: Variant, name: str) -> bytes:
     externals = sorted(set(re.findall(external_symbol(r"(\w+)"), module_text)))
     with llvm.parse_assembly(module_text, llvm.create_context()) as module:
         module.verify()  # 0.1 ms; LLVM would end the process over wrong code
-        code = machine().target.emit_object(module)
+        code = machine().object_code(module)
     statistics.compile_ms += (perf_counter() - start) * 1e3
-    return " ".join(externals).encode() + b"\n" + bytes(code)
+    return " ".join(externals).encode() + b"\n" + code

@@ -13,6 +13,7 @@ import llvmlite.binding as llvm
 class Machine:
     """What the code generator must know about the processor.
 
+    `target` makes good code, `quick_target` makes code quickly;
     `vector_bytes` is the width of one vector register, `fused` whether a*b+c is one
     instruction (elsewhere LLVM would call a slow function for it), `half` whether it
     converts float16 to float32 and back, `attributes` the LLVM attributes of every
@@ -20,12 +21,28 @@ class Machine:
     """
 
     target: llvm.TargetMachine
+    quick_target: llvm.TargetMachine
     triple: str
     vector_bytes: int
     fused: bool
     half: bool
     attributes: str
     name: str
+
+
+    def object_code(self, module: llvm.ModuleRef, quick: bool = False) -> bytes:
+        """Machine code of a module, linked to nothing yet.
+
+        LLVM's loop strength reduction takes a quarter of the time to compile and finds
+        nothing to do: addresses are written as they are to be computed.  It can only be
+        switched off for the process, so it is switched on again at once.
+        """
+        llvm.set_option("symnet", "-disable-lsr=true")
+        try:
+            target = self.quick_target if quick else self.target
+            return bytes(target.emit_object(module))
+        finally:
+            llvm.set_option("symnet", "-disable-lsr=false")
 
 
 def vector_width(features: dict[str, bool], triple: str) -> int:
@@ -57,9 +74,12 @@ def build(triple: str, cpu: str, features: dict[str, bool]) -> Machine:
     flags = ",".join(
         f"{'+' if on else '-'}{name}" for name, on in sorted(features.items())
     )
-    target = llvm.Target.from_triple(triple).create_target_machine(
-        cpu=cpu, features=flags, opt=2, reloc="pic", codemodel="small", jit=True
-    )
+
+    def target(level: int) -> llvm.TargetMachine:
+        return llvm.Target.from_triple(triple).create_target_machine(
+            cpu=cpu, features=flags, opt=level, reloc="pic", codemodel="small", jit=True
+        )
+
     width = vector_width(features, triple)
     # Processors of the first AVX-512 years make LLVM split 64-byte vectors in two;
     # ours are written to be used whole.
@@ -67,7 +87,8 @@ def build(triple: str, cpu: str, features: dict[str, bool]) -> Machine:
     attributes = f"nounwind {bits}" if triple.startswith("x86_64") else "nounwind"
     versions = f"llvmlite {llvmlite.__version__} llvm {llvm.llvm_version_info}"
     return Machine(
-        target=target,
+        target=target(2),
+        quick_target=target(0),
         triple=triple,
         vector_bytes=width,
         fused=bool(features.get("fma")) or triple.startswith("aarch64"),

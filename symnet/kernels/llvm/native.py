@@ -19,7 +19,9 @@ of other native functions and of C functions made known by `External`; the addre
 native function.
 
 The functions of one module are compiled together, when the first of them is needed, and
-kept on disk like the kernels.
+kept on disk like the kernels.  With `@patient` in place of `@native` they are needed only
+where their address is: a call from Python is served by the plain function until then,
+because to compile takes longer than what a program does that calls once.
 """
 
 from __future__ import annotations
@@ -27,28 +29,34 @@ from __future__ import annotations
 import ast
 import ctypes
 import inspect
-import re
-import textwrap
+import linecache
 from collections import defaultdict
 from collections.abc import Callable
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Generic, ParamSpec
 
 import llvmlite.binding as llvm
 
 from symnet.kernels.llvm import words
 from symnet.kernels.llvm.machine import machine
-from symnet.kernels.llvm.objects import load_objects, object_code, source_digest
+from symnet.kernels.llvm.objects import (
+    cached_object,
+    load_objects,
+    object_code,
+    source_digest,
+)
 from symnet.kernels.llvm.words import External, Instruction, Symbol, call, stack
 
 P = ParamSpec("P")
 
 
 class Native(Generic[P]):
-    """A function of the subset.  Called from Python it runs natively, without the GIL."""
+    """A function of the subset.  Called from Python it runs natively, without the GIL;
+    a `patient` one only if that is compiled already."""
 
-    def __init__(self, python: Callable[P, int]) -> None:
+    def __init__(self, python: Callable[P, int], patient: bool = False) -> None:
         self.python = python
+        self.patient = patient
         self.name = f"{python.__module__}.{python.__qualname__}"
         self.parameters = list(inspect.signature(python).parameters)
         self.__doc__ = python.__doc__
@@ -65,7 +73,14 @@ class Native(Generic[P]):
         kinds = [ctypes.c_int64] * len(self.parameters)
         return ctypes.CFUNCTYPE(ctypes.c_int64, *kinds)(self.address)
 
+    @property
+    def ready(self) -> bool:
+        """Whether there is machine code, in this process or on disk."""
+        return bool(self._address) or load_pending(self.python.__module__)
+
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> int:
+        if self.patient and not self.ready:
+            return int(self.python(*args, **kwargs))
         return int(self._function(*args, **kwargs))
 
 
@@ -79,7 +94,34 @@ def native(function: Callable[P, int]) -> Native[P]:
     return result
 
 
+def patient(function: Callable[P, int]) -> Native[P]:
+    """Decorator: a native function that can wait for its machine code."""
+    result = native(function)
+    result.patient = True
+    return result
+
+
 # --------------------------------------------------------------------- the translator
+
+
+@cache
+def functions_of(file: str) -> dict[int, ast.FunctionDef]:
+    """The functions of a source file by the line on which each begins.  One parse serves
+    all of them: to find their texts one by one takes three times as long as the rest of
+    the translation."""
+    found: dict[int, ast.FunctionDef] = {}
+    stack: list[Any] = [ast.parse("".join(linecache.getlines(file)), file)]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, ast.FunctionDef):
+            found[min([node.lineno, *(d.lineno for d in node.decorator_list)])] = node
+        stack += [*getattr(node, "body", ()), *getattr(node, "orelse", ())]
+    return found
+
+
+def tree_of(function: Callable[..., int]) -> ast.FunctionDef:
+    code = function.__code__
+    return functions_of(code.co_filename)[code.co_firstlineno]
 
 
 class NativeError(SyntaxError):
@@ -99,10 +141,7 @@ class Translator:
     """Prints one function as LLVM IR text."""
 
     def __init__(self, function: Callable[..., int]) -> None:
-        source, self.first_line = inspect.getsourcelines(function)
-        tree = ast.parse(textwrap.dedent("".join(source))).body[0]
-        assert isinstance(tree, ast.FunctionDef)
-        self.tree, self.function = tree, function
+        self.tree, self.function = tree_of(function), function
         self.name = f"{function.__module__}.{function.__qualname__}"
         self.locals: set[str] = set()
         self.head: list[str] = []
@@ -111,7 +150,7 @@ class Translator:
         self.loops: list[tuple[str, str]] = []  # where `continue` and `break` go
 
     def error(self, node: ast.AST, what: str) -> NativeError:
-        line = self.first_line + getattr(node, "lineno", 1) - 1
+        line = getattr(node, "lineno", self.tree.lineno)
         file = inspect.getsourcefile(self.function)
         text = ast.unparse(node).splitlines()[0]
         return NativeError(f"{file}:{line}: {what}: {text}")
@@ -397,15 +436,14 @@ class Translator:
         return self.value_of(f"ptrtoint ptr {memory} to i64")
 
     def inline(self, function: Instruction[Any], arguments: list[str]) -> str:
-        number, result = next(self.numbers), self.fresh()
-        names = {
-            **dict(zip(function.parameters, arguments, strict=True)),
-            "result": result,
-        }
+        names = dict(zip(function.parameters, arguments, strict=True))
+        names["serial"] = str(next(self.numbers))
+        result = names["result"] = self.fresh()
         has_result = False
-        for line in function.lines:
-            line = re.sub(r"%(\w+)", rf"%\1.{number}", line)
-            filled = re.sub(r"\{(\w+)\}", lambda found: names[found[1]], line)
+        for pieces in function.lines:
+            filled = "".join(
+                names[piece] if k % 2 else piece for k, piece in enumerate(pieces)
+            )
             has_result |= filled.startswith(f"{result} =")
             self.put(filled)
         return result if has_result else "0"
@@ -455,41 +493,71 @@ def print_module(functions: list[Native[Any]]) -> str:
     return "\n".join([*map(declaration, outside(functions).values()), *texts])
 
 
-def optimise(text: str) -> bytes:
+def optimise(text: str, quick: bool) -> bytes:
     """Object code of LLVM IR text.
 
     Few passes: the code is made of short loops, and waits mostly for memory or others.
+    quick: with LLVM's fast code generator, which takes a fifth of the time; the code takes
+    one and a half times as long (measured for the call boundary).
     """
     module = llvm.parse_assembly(text)
     module.triple = machine().triple
+    target = machine().quick_target if quick else machine().target
     options = llvm.create_pipeline_tuning_options(speed_level=1)
-    builder = llvm.create_pass_builder(machine().target, options)
+    builder = llvm.create_pass_builder(target, options)
     passes = llvm.create_new_function_pass_manager()
     passes.add_sroa_pass()
-    passes.add_instruction_combine_pass()
-    passes.add_simplify_cfg_pass()
+    if not quick:
+        passes.add_instruction_combine_pass()
+        passes.add_simplify_cfg_pass()
     for function in module.functions:
         if not function.is_declaration:
             passes.run(function, builder)
-    return bytes(machine().target.emit_object(module))
+    return machine().object_code(module, quick)
 
 
 def address(what: Symbol | External | Native[Any]) -> int:
     return int(what) if isinstance(what, Symbol) else what.address
 
 
-def compile_pending(module: str) -> None:
-    """Compile, or take from disk, and load what `module` has defined so far."""
-    functions = _pending[module]
+def cache_key(functions: list[Native[Any]]) -> str:
+    """All that the code of a module's functions depends on."""
     namespace = functions[0].python.__globals__
     constants = [f"{k}={v}" for k, v in namespace.items() if type(v) in (int, bool)]
     names = [function.name for function in functions]
     sources = source_digest(__file__, words.__file__, namespace["__file__"])
-    key = "\n".join([sources, *names, *sorted(constants)])
-    data = object_code(key, lambda: optimise(print_module(functions)))
+    return "\n".join([sources, *names, *sorted(constants)])
+
+
+def compile_pending(module: str) -> None:
+    """Compile, or take from disk, and load what `module` has defined so far."""
+    functions = _pending[module]
+    # What a patient module does happens at every call; the rest once for a long step.
+    quick = not functions[0].patient
+    build = lambda: optimise(print_module(functions), quick)  # noqa: E731
+    link(module, object_code(cache_key(functions), build))
+
+
+_absent: set[str] = set()  # modules with pending functions whose code is not on disk
+
+
+def load_pending(module: str) -> bool:
+    """Load what `module` has defined so far from disk; whether it was there."""
+    if module in _absent:
+        return False
+    data = cached_object(cache_key(_pending[module]))
+    if data is None:
+        _absent.add(module)
+        return False
+    link(module, data)
+    return True
+
+
+def link(module: str, data: bytes) -> None:
+    """Make the pending functions of `module` callable."""
+    functions = _pending.pop(module)
     imports = {name: address(what) for name, what in outside(functions).items()}
-    for function, place in zip(
-        functions, load_objects([data], names, imports), strict=True
-    ):
+    names = [function.name for function in functions]
+    places = load_objects([data], names, imports)
+    for function, place in zip(functions, places, strict=True):
         function._address = place
-    del _pending[module]

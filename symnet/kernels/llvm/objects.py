@@ -47,16 +47,22 @@ def object_code(key: str, build: Callable[[], bytes]) -> bytes:
     `key` names all that the code depends on (source text, versions of the generator);
     the machine and LLVM's version are added here.
     """
+    data = cached_object(key)
+    if data is None:
+        data = build()
+        statistics.compiled += 1
+        path = cache_path(key)
+        if path is not None:
+            write_object(path, data)
+    return data
+
+
+def cached_object(key: str) -> bytes | None:
+    """The object code of `key` if it is on disk."""
     path = cache_path(key)
-    if path is not None:
-        data = read_object(path)
-        if data is not None:
-            statistics.loaded += 1
-            return data
-    data = build()
-    statistics.compiled += 1
-    if path is not None:
-        write_object(path, data)
+    data = read_object(path) if path is not None else None
+    if data is not None:
+        statistics.loaded += 1
     return data
 
 

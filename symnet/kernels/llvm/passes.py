@@ -75,8 +75,12 @@ class Passes(Points):
         nodes = [
             n for n in nodes if self.nest.varying[n] and n.op not in ("load", "reduce")
         ]
-        if len(nodes) > LONG and self.machine.vector_bytes == 64:
+        long = len(nodes) > LONG
+        wide = self.machine.vector_bytes == 64
+        if (long and wide) or any(n.op == "gather" for n in nodes):
             return 0
+        if long and not wide:
+            return 2  # narrow vectors: two chains of operations hide each other's latency
         return 4 if reducing and len(nodes) <= 8 else 2 if reducing else 1
 
     def pass_vectors(self, done: int) -> int:

@@ -55,7 +55,7 @@ def _build(dtype: str, name: str) -> bytes:
     text = emit_product(dtype, name)
     with llvm.parse_assembly(text, llvm.create_context()) as module:
         module.verify()
-        return bytes(machine().target.emit_object(module))
+        return machine().object_code(module)
 
 
 def emit_product(dtype: str, name: str = "product", on: Machine | None = None) -> str:

@@ -81,9 +81,9 @@ def _build(recurrence: RecurrenceLike, name: str) -> bytes:
     text = emit_recurrence(recurrence, name)
     with llvm.parse_assembly(text, llvm.create_context()) as module:
         module.verify()
-        code = machine().target.emit_object(module)
+        code = machine().object_code(module)
     statistics.compile_ms += (perf_counter() - start) * 1e3
-    return bytes(code)
+    return code
 
 
 def emit_recurrence(

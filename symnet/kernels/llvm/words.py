@@ -11,6 +11,7 @@ import ctypes
 import inspect
 import os
 import platform
+import re
 from collections.abc import Callable
 from typing import Any, Generic, ParamSpec
 
@@ -60,12 +61,18 @@ class Instruction(Generic[P]):
     """
 
     def __init__(self, lines: str, body: Callable[P, int]) -> None:
-        self.lines = [line.strip() for line in lines.strip().splitlines()]
+        numbered = re.sub(r"%(\w+)", r"%\1.{serial}", lines.strip())
+        self.lines = [_pieces(line.strip()) for line in numbered.splitlines()]
         self.body, self.parameters = body, list(inspect.signature(body).parameters)
         self.__doc__ = body.__doc__
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> int:
         return self.body(*args, **kwargs)
+
+
+def _pieces(line: str) -> list[str]:
+    """A line cut at its `{name}`s: what stands at odd positions is a name to be filled."""
+    return re.split(r"\{(\w+)\}", line)
 
 
 def instruction(lines: str) -> Callable[[Callable[P, int]], Instruction[P]]:
