@@ -251,16 +251,21 @@ class Failure:
 
 
 def explain(step: Step, turns: Sequence[int] = ()) -> Exception:
-    """Why a step failed: only computed positions can.  turns: in which step of each loop
-    around it, outermost first."""
+    """Why a step failed: by a computed position, or as `refusal` of its op says.
+
+    turns: in which step of each loop around it, outermost first."""
     node = next((n for n in step.nodes if n.inputs), step.nodes[0])
     for one in step.nodes:
         if hasattr(one.op, "needs_buffer") and one.op.needs_buffer(one):
             node = one
     operands = [operand_text(v) for v in node.inputs]
+    where = "".join(f"in step {turn}: " for turn in turns)
+    if hasattr(node.op, "refusal"):
+        what = where + node.op.refusal
+        return ValueError(message(what, operands=operands, origin=node.origin))
     return IndexError(
         message(
-            "".join(f"in step {turn}: " for turn in turns) + "an index is out of range",
+            where + "an index is out of range",
             operation=node.op,
             operands=operands,
             origin=node.origin,

@@ -18,6 +18,7 @@ from symnet.ops.arithmetic import (
     add,
     gt,
     invert,
+    log,
     lt,
     mod,
     mul,
@@ -35,7 +36,7 @@ from symnet.ops.drawing import (
     float_dtype,
 )
 from symnet.ops.elementwise import cast
-from symnet.ops.functions import cos, log, sin
+from symnet.ops.functions import cos, sin
 from symnet.ops.indexing import nonzero
 from symnet.ops.joining import join
 from symnet.ops.random_mrg import (
@@ -271,7 +272,7 @@ class MRG_RandomStreams:
         for part in (cosine, sine):
             z = mul(radius, part)
             outside = or_(lt(z, -2.0), gt(z, 2.0))
-            kept.append(z[nonzero(invert(outside))])  # type: ignore[index]
+            kept.append(z[nonzero(invert(outside))])
             places.append(nonzero(outside)[0])
         first, second = (sizes_of(p)[0] for p in places)
         count = add(first, second)
