@@ -43,14 +43,17 @@ def _packed(
     a, c = step.inputs[1 if is_gemm else 0], step.outputs[0]
     scalars = [_number(node, 0), _number(node, 3)] if is_gemm else [1.0, 0.0]
     (rows, inner), (_, columns) = numbers(a.sizes), numbers(c.sizes)
-    sizes, strides = (rows, inner, columns), (numbers(a.strides), numbers(c.strides))
-    found: CallArrangement = device.panel_product(c.dtype, sizes, strides, *scalars)
-    slot_a, slot_b, slot_c, slot_alpha, slot_beta = found.pointer_slots
+    added = step.inputs[4] if len(step.inputs) > 4 else c
+    strides = [numbers(view.strides) for view in (a, c, added)]
+    found: CallArrangement = device.panel_product(
+        c.dtype, (rows, inner, columns), strides, *scalars
+    )
+    slot_a, slot_b, slot_c, slot_d, slot_alpha, slot_beta = found.pointer_slots
     if not is_gemm:
         return replace(found, pointer_slots=(slot_a, slot_b, slot_c))
     order = [
         slot_alpha if scalars[0] is None else -1, slot_a, slot_b,
-        slot_beta if scalars[1] is None else -1, -1, slot_c,
+        slot_beta if scalars[1] is None else -1, slot_d, slot_c,
     ]  # fmt: skip
     return replace(found, pointer_slots=tuple(order))
 

@@ -54,7 +54,15 @@ def pack_constants(lowering: Lowering, inner: Lowering) -> None:
             known[right] = panels_of(lowering, right, step.nodes[0])
         inputs = list(step.inputs)
         inputs[position] = known[right]
+        if step.initial is not None and _rows_without_gaps(step.initial):
+            # Read where it is instead of being copied to where the result will be.
+            inputs.append(step.initial)
+            step.initial = None
         step.inputs, step.routine = inputs, PACKED
+
+
+def _rows_without_gaps(view: View) -> bool:
+    return view.strides[-1] is size(view.itemsize)
 
 
 def panels_of(lowering: Lowering, matrix: View, node: Apply) -> View:

@@ -18,10 +18,14 @@ from symnet.kernels import runner
 from symnet.kernels.device import AnyTask, Choice, Path, Place, Repeat, Task
 from symnet.kernels.layout import Arrangement
 from symnet.kernels.llvm.cache import compile_kernels
+from symnet.kernels.llvm.machine import machine
 from symnet.kernels.recurrence import fused_loop
 from symnet.kernels.runner import MOVE_WORDS, PATCH_WORDS, RING_WORDS, STEP_WORDS
 
 LINE = 64  # bytes: memory begins at a multiple of the cache's lines
+# By so much less work is worth handing over to threads that are awake, on the machine
+# with 64-byte vectors for which the costs are estimated.
+AWAKE = 8
 TURN_NS, STEP_NS = 5.0, 2.0  # of a loop, beside its steps; of a step, beside its work
 
 Words = np.ndarray[Any, np.dtype[np.int64]]
@@ -98,7 +102,7 @@ class Assembly:
 
     def _body(self, tasks: Sequence[AnyTask], path: Path, times: int) -> Body:
         tasks = [self._fused(task) for task in tasks]
-        steps = step_list(tasks)
+        steps = step_list(tasks, bool(self.loops))
         body = Body(path, self._place([0] * (STEP_WORDS * len(steps))), times)
         self.bodies.append(body)
         for number, task in enumerate(tasks):
@@ -234,9 +238,14 @@ class Assembly:
                 body = inside[int(self.block[start + runner.TAKEN])]
 
 
-def step_list(tasks: Sequence[AnyTask]) -> list[tuple[int, int, int, int]]:
+def step_list(
+    tasks: Sequence[AnyTask], awake: bool = False
+) -> list[tuple[int, int, int, int]]:
     """(number of the task, address of the code, items, grain) of each step.  Loops over
-    nothing are left out; a reduction in parts has a second step that combines them."""
+    nothing are left out; a reduction in parts has a second step that combines them.
+
+    awake: the threads are, as in a loop: to hand work over costs less.
+    """
     steps: list[tuple[int, int, int, int]] = []
     for number, task in enumerate(tasks):
         if not isinstance(task, Task):
@@ -249,7 +258,9 @@ def step_list(tasks: Sequence[AnyTask]) -> list[tuple[int, int, int, int]]:
             continue
         (code_,) = compile_kernels([(task.kernel, work.variant)])
         if work.total or work.scratch_bytes:
-            steps.append((number, code_.address, work.total, work.grain))
+            less = AWAKE * 64 // machine().vector_bytes if awake else 1
+            grain = max(work.grain // less, 1)
+            steps.append((number, code_.address, work.total, grain))
         if work.scratch_bytes:
             steps.append((number, code_.combine, 1, 1))
     return steps

@@ -181,11 +181,11 @@ class Device(Protocol):
         alpha: float | None,
         beta: float | None,
     ) -> Any:
-        """How C = alpha A B + beta C is run with B in panels.
+        """How C = alpha A B + beta D is run with B in panels.
 
-        sizes: rows of A, its columns, columns of C; strides: bytes of A and of C.
-        alpha, beta: None: read from memory.  The pointers are those of A, B, C, alpha,
-        beta.
+        sizes: rows of A, its columns, columns of C; strides: bytes of A, of C and of D.
+        alpha, beta: None: read from memory.  The pointers are those of A, B, C, D, alpha
+        and beta.
         """
 
     def straighten(self, row_bytes: int, slots: int, depth: int, kept: int) -> Any:

@@ -29,17 +29,18 @@ def in_panels(matrix):
     return panels
 
 
-def run(a, b, c, alpha=1.0, beta=0.0, pointers=False, at_once=0):
-    """C = alpha A B + beta C, in place."""
+def run(a, b, c, alpha=1.0, beta=0.0, pointers=False, at_once=0, added=None):
+    """C = alpha A B + beta C, in place; or plus beta times another array."""
+    d = c if added is None else added
     dtype = a.dtype.name
     sizes = (a.shape[0], a.shape[1], c.shape[1])
     given = (None, None) if pointers else (alpha, beta)
-    step = panel_step(dtype, sizes, (a.strides, c.strides), *given)
+    step = panel_step(dtype, sizes, (a.strides, c.strides, d.strides), *given)
     words = np.array(step.words, np.int64)
     numbers = np.array([alpha, beta], dtype)
     panels = in_panels(b)
     for slot, array in zip(
-        step.pointer_slots, (a, panels, c, numbers[:1], numbers[1:]), strict=True
+        step.pointer_slots, (a, panels, c, d, numbers[:1], numbers[1:]), strict=True
     ):
         if pointers or slot not in (products.ALPHA_AT, products.BETA_AT):
             words[slot] = array.ctypes.data
@@ -75,6 +76,22 @@ def test_all_sizes(dtype, rows, inner):
     check(dtype, rows, inner, 32, -1.0, 1.0, turned=True)
     check(dtype, rows, inner, 40, 0.5, 1.0, pointers=True, at_once=1)
     check(dtype, rows, inner, 40, 1.5, 0.0, pointers=True)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("inner", [0, 3, 256, 600])
+def test_what_is_added_may_lie_elsewhere(dtype, inner):
+    """Also one row for all."""
+    a = rng.standard_normal((13, inner)).astype(dtype)
+    b = rng.standard_normal((inner, 21)).astype(dtype)
+    for d in (
+        rng.standard_normal((13, 30)).astype(dtype)[:, 4:25],
+        np.broadcast_to(rng.standard_normal(21).astype(dtype), (13, 21)),
+    ):
+        c = np.full((13, 21), np.nan, dtype)
+        run(a, b, c, 2.0, 0.5, added=d)
+        precision = np.finfo(dtype).eps * (10 + 4 * inner)
+        np.testing.assert_allclose(c, 2 * (a @ b) + d / 2, rtol=0, atol=precision)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -5,8 +5,9 @@ many products, as the weights of a recurrent network do, it is copied once:
 into panels of PANEL_BYTES beside each other, so that panel p holds of row k the columns
 p * width to (p + 1) * width, and the rows follow one another.
 
-The function is `i64 product(i64* words, i64 begin, i64 end)`: C = alpha A B + beta C for
-the panels begin..end of B, and thereby as many columns of C.  A tile of C, some rows of
+The function is `i64 product(i64* words, i64 begin, i64 end)`: C = alpha A B + beta D for
+the panels begin..end of B, and thereby as many columns of C.  D may be C itself, but not
+lie over it in another way.  A tile of C, some rows of
 one panel, stays in registers while the rows of the panel pass by.
 
 Source: Goto and van de Geijn 2008, "Anatomy of high-performance matrix multiplication".
@@ -25,13 +26,13 @@ from symnet.kernels.llvm.objects import load_objects, object_code, source_digest
 PANEL_BYTES = 64
 BLOCK_ROWS = 256  # of a panel at once: they stay in the first cache
 
-# The words: pointers to A, the panels and C; bytes from row to row and along a row of A,
-# and from row to row of C; sizes; alpha and beta, or where they are.
-A, B, C = 0, 1, 2
-A_ROW, A_STEP, C_ROW = 3, 4, 5
-ROWS, INNER, COLUMNS = 6, 7, 8
-ALPHA, BETA, ALPHA_AT, BETA_AT = 9, 10, 11, 12
-PRODUCT_WORDS = 13
+# The words: pointers to A, the panels, C and D; bytes from row to row and along a row of
+# A, and from row to row of C and of D; sizes; alpha and beta, or where they are.
+A, B, C, D = 0, 1, 2, 3
+A_ROW, A_STEP, C_ROW, D_ROW = 4, 5, 6, 7
+ROWS, INNER, COLUMNS = 8, 9, 10
+ALPHA, BETA, ALPHA_AT, BETA_AT = 11, 12, 13, 14
+PRODUCT_WORDS = 15
 
 ITEM_BYTES = {"float32": 4, "float64": 8}
 TYPES = {"float32": "float", "float64": "double"}
@@ -121,12 +122,11 @@ class Writer:
     # ---- a tile
 
     def tile(self, rows: int) -> str:
-        """C += A B for some rows and one panel: `beta` is what C counts, and if `fresh`
-        C is not read."""
+        """C = alpha A B + beta D for some rows and one panel; if `fresh`, D is not read."""
         self.lines, self.count = [], 0
         parameters = (
             "ptr %a, i64 %a_row, i64 %a_step, ptr %b, i64 %inner, ptr %c, i64 %c_row, "
-            f"{self.type} %alpha, {self.type} %beta, i1 %fresh, i64 %columns"
+            f"ptr %d, i64 %d_row, {self.type} %alpha, {self.type} %beta, i1 %fresh, i64 %columns"
         )
         head = f"define internal void @tile{rows}({parameters}) #0 {{"
         self.label("entry")
@@ -228,17 +228,22 @@ class Writer:
     def _write(
         self, sums: list[list[str]], beta: str | None, masks: list[str] | None
     ) -> None:
-        """Store the sums, added to beta times what is there, if beta is given."""
-        kind, row = self.vector, "%c"
+        """Store the sums, added to beta times D, if beta is given."""
+        kind, row, old_row = self.vector, "%c", "%d"
         for r, values in enumerate(sums):
             if r:
                 row = self.emit(f"getelementptr i8, ptr {row}, i64 %c_row")
+            if r and beta is not None:
+                old_row = self.emit(f"getelementptr i8, ptr {old_row}, i64 %d_row")
             for v, value in enumerate(values):
                 distance = v * self.lanes * self.item
                 place = self.emit(f"getelementptr i8, ptr {row}, i64 {distance}")
                 mask = masks[v] if masks else None
                 if beta is not None:
-                    old = self._load(place, mask)
+                    there = self.emit(
+                        f"getelementptr i8, ptr {old_row}, i64 {distance}"
+                    )
+                    old = self._load(there, mask)
                     value = self.emit(self._fma(old, beta, value))
                 if mask is None:
                     self.put(f"store {kind} {value}, ptr {place}, align {self.item}")
@@ -284,6 +289,7 @@ class Writer:
             "  %left = sub i64 %columns, %first",
             f"  %c.far = mul i64 %first, {self.item}",
             "  %c.here = getelementptr i8, ptr %c, i64 %c.far",
+            "  %d.here = getelementptr i8, ptr %d, i64 %c.far",
             "  br label %blocks",
             "blocks:",
             "  %k = phi i64 [ 0, %panels ], [ %k.next, %blocks.end ]",
@@ -293,6 +299,8 @@ class Writer:
             "  %is.first = icmp eq i64 %k, 0",
             "  %fresh = and i1 %is.first, %overwrites",
             f"  %beta.here = select i1 %is.first, {self.type} %beta, {self.type} 1.0",
+            "  %d.block = select i1 %is.first, ptr %d.here, ptr %c.here",
+            "  %d.step = select i1 %is.first, i64 %d_row, i64 %c_row",
             "  %a.far = mul i64 %k, %a_step",
             "  %a.block = getelementptr i8, ptr %a, i64 %a.far",
             f"  %b.down = mul i64 %k, {PANEL_BYTES}",
@@ -316,6 +324,7 @@ class Writer:
     def _read_words(self) -> list[str]:
         names = {
             "a": (A, "ptr"), "b": (B, "ptr"), "c": (C, "ptr"), "a_row": (A_ROW, "i64"),
+            "d": (D, "ptr"), "d_row": (D_ROW, "i64"),
             "a_step": (A_STEP, "i64"), "c_row": (C_ROW, "i64"), "rows": (ROWS, "i64"),
             "inner": (INNER, "i64"), "columns": (COLUMNS, "i64"),
         }  # fmt: skip
@@ -344,8 +353,8 @@ class Writer:
         """The loop over tiles, of `few` rows or one more, which call their function."""
         arguments = (
             "ptr %a.tile, i64 %a_row, i64 %a_step, ptr %b.block, i64 %length, "
-            f"ptr %c.tile, i64 %c_row, {self.type} %alpha, {self.type} %beta.here, "
-            "i1 %fresh, i64 %left"
+            f"ptr %c.tile, i64 %c_row, ptr %d.tile, i64 %d.step, {self.type} %alpha, "
+            f"{self.type} %beta.here, i1 %fresh, i64 %left"
         )
         cases = " ".join(
             f"i64 {r}, label %rows{r}" for r in range(1, self.most_rows + 1)
@@ -355,6 +364,7 @@ class Writer:
             "  %tile = phi i64 [ 0, %blocks ], [ %tile.next, %tiles.end ]",
             "  %a.tile = phi ptr [ %a.block, %blocks ], [ %a.next, %tiles.end ]",
             "  %c.tile = phi ptr [ %c.here, %blocks ], [ %c.next, %tiles.end ]",
+            "  %d.tile = phi ptr [ %d.block, %blocks ], [ %d.next, %tiles.end ]",
             "  %bigger = icmp slt i64 %tile, %extra",
             "  %one = zext i1 %bigger to i64",
             "  %height = add i64 %few, %one",
@@ -373,6 +383,8 @@ class Writer:
             "  %a.next = getelementptr i8, ptr %a.tile, i64 %a.down",
             "  %c.down = mul i64 %height, %c_row",
             "  %c.next = getelementptr i8, ptr %c.tile, i64 %c.down",
+            "  %d.down = mul i64 %height, %d.step",
+            "  %d.next = getelementptr i8, ptr %d.tile, i64 %d.down",
             "  %tile.next = add i64 %tile, 1",
             "  %more.tiles = icmp slt i64 %tile.next, %tiles",
             "  br i1 %more.tiles, label %tiles.loop, label %blocks.end",
