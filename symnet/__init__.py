@@ -15,7 +15,7 @@ Programs written for Theano run as they stand after `symnet.install_as_theano()`
 from __future__ import annotations
 
 from symnet import (
-    compile, gof, gradient, ifelse, printing, sandbox, scalar, scan_module, tensor,
+    compile, gof, gradient, ifelse, printing, random, sandbox, scalar, scan_module, tensor,
 )  # fmt: skip
 from symnet.compile import (
     Function, In, Mode, Out, function, get_default_mode, predefined_modes,
@@ -48,7 +48,7 @@ __all__ = [
     "SharedVariable", "Type", "UnusedInputError", "Variable", "change_flags", "clone",
     "compile", "config", "debugprint", "dot", "draw", "foldl", "foldr", "function",
     "get_default_mode", "gof", "grad", "gradient",
-    "ifelse", "install_as_theano", "map", "pp", "pprint", "predefined_modes", "printing", "reduce",
-    "sandbox",
-    "scalar", "scan", "scan_checkpoints", "scan_module", "shared", "subgraph_grad", "tensor",
+    "ifelse", "install_as_theano", "map", "pp", "pprint", "predefined_modes", "printing",
+    "random", "reduce", "sandbox", "scalar", "scan", "scan_checkpoints", "scan_module",
+    "shared", "subgraph_grad", "tensor",
 ]  # fmt: skip

@@ -28,7 +28,7 @@ kernels.llvm.text kernels.llvm.primitives kernels.llvm.nest kernels.llvm.blocks
 kernels.llvm.points kernels.llvm.reductions kernels.llvm.passes
 kernels.llvm.emit kernels.llvm.cache kernels.llvm.recurrence kernels.llvm.products kernels.llvm
 kernels.launch kernels.threads kernels.runner kernels.callblock kernels.blas kernels.calls
-kernels.panels kernels.mrg kernels.floats kernels.picking
+kernels.panels kernels.mrg kernels.floats kernels.picking kernels.philox kernels.variates
 kernels.boundary kernels.device kernels.recurrence kernels.assembly kernels.cpu kernels
 
 shared
@@ -36,7 +36,7 @@ ops.base ops.elementwise ops.methods ops.arithmetic ops.operators ops.functions 
 ops.sizes ops.alloc ops.shape ops.reduce ops.creation
 ops.subtensor ops.joining ops.advanced ops.indexing
 ops.diagonal ops.rearrange ops.cumulative ops.sorting
-ops.drawing ops.random_mrg ops.mrg_streams
+ops.drawing ops.random_mrg ops.mrg_streams ops.random_philox
 ops.composed ops.barriers ops.gemm ops.linalg ops.logsumexp ops.nnet ops.classification
 ops.normalization ops.solving ops.spectral ops.matrices ops.printing ops
 
@@ -62,7 +62,7 @@ printing.roots printing.forms printing.formula printing.latex printing.text
 printing.layers printing.draw printing.networks printing.sympy_bridge printing.stages
 printing
 gof.graph gof scalar ifelse
-sandbox.rng_mrg sandbox
+sandbox.rng_mrg sandbox random
 scan_module.scan_op scan_module.scan_utils scan_module
 tensor.inputs tensor.basic tensor.elemwise tensor.extra_ops tensor.nlinalg tensor.sharedvar
 tensor.slinalg tensor.sort tensor.subtensor tensor.xlogx

@@ -7,6 +7,7 @@ operation itself is pure: the same state gives the same numbers.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -20,7 +21,8 @@ from symnet.kernels import views
 from symnet.kernels.calls import CallArrangement
 from symnet.kernels.views import Size
 from symnet.ops.alloc import broadcast_to, shape_elements
-from symnet.ops.base import Sizes, TensorOp, broadcast_shapes, upcast
+from symnet.ops.arithmetic import mul
+from symnet.ops.base import Sizes, TensorOp, broadcast_shapes, constant, upcast
 from symnet.ops.elementwise import cast
 from symnet.ops.methods import prop
 from symnet.ops.sizes import disconnected, sizes_of
@@ -155,6 +157,17 @@ def concrete_sizes(arrays: Sequence[Any]) -> tuple[int, ...]:
     if any(n < 0 for n in shape):
         raise ShapeError(f"a size is negative: {shape}")
     return shape
+
+
+def total(sizes: Sequence[Variable]) -> Variable:
+    """How many numbers an array has, as an int64 scalar."""
+    if all(isinstance(s, Constant) for s in sizes):
+        numbers = [int(s.data) for s in sizes if isinstance(s, Constant)]
+        return constant(np.array(math.prod(numbers), "int64"))
+    result: Variable = sizes[0]
+    for one in sizes[1:]:
+        result = mul(result, one)
+    return result
 
 
 # ---- parameters

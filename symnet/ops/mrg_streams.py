@@ -34,6 +34,7 @@ from symnet.ops.drawing import (
     demand_probability,
     draw_sizes,
     float_dtype,
+    total,
 )
 from symnet.ops.elementwise import cast
 from symnet.ops.functions import cos, sin
@@ -424,17 +425,6 @@ def is_number(variable: Variable, number: float) -> bool:
         and float(variable.data) == number
         and not (number == 0 and np.signbit(variable.data))
     )
-
-
-def total(sizes: Sequence[Variable]) -> Variable:
-    """How many numbers an array has, as an int64 scalar."""
-    if all(isinstance(s, Constant) for s in sizes):
-        numbers = [int(s.data) for s in sizes if isinstance(s, Constant)]
-        return constant(np.array(math.prod(numbers), "int64"))
-    result: Variable = sizes[0]
-    for one in sizes[1:]:
-        result = mul(result, one)
-    return result
 
 
 def keep_shape(result: Variable, sample: Variable, name: str) -> Variable:
