@@ -29,6 +29,7 @@ from symnet.ops.arithmetic import (
     maximum,
     minimum,
     mul,
+    neg,
     sub,
 )
 from symnet.ops.base import as_tensor, constant
@@ -44,7 +45,7 @@ from symnet.ops.drawing import (
 )
 from symnet.ops.elementwise import cast, elementwise
 from symnet.ops.functions import erf, erfinv, log1p
-from symnet.ops.indexing import set_subtensor, take
+from symnet.ops.indexing import getitem, set_subtensor, take
 from symnet.ops.random_mrg import PickFromUniform
 from symnet.ops.random_philox import PhiloxDraw, PhiloxVariates
 from symnet.ops.reduce import argmax
@@ -113,7 +114,7 @@ class RandomStream:
 
     def _draw(self, kind: str, dtype: str, sizes: Sequence[Variable]) -> Variable:
         state = self._state()
-        numbers = [state[k] for k in range(3)]
+        numbers = [getitem(state, k) for k in range(3)]
         sample: Variable = PhiloxDraw(kind, dtype)(*numbers, *sizes)
         return self._finish(state, sample, total(sizes))
 
@@ -192,7 +193,7 @@ class RandomStream:
         sample = self._draw(
             "uniform", dtype, draw_sizes(size, None, (scale,), "exponential")
         )
-        result: Variable = mul(-log1p(-sample), cast(scale, dtype))
+        result: Variable = mul(neg(log1p(neg(sample))), cast(scale, dtype))
         return result
 
     def gumbel(
@@ -209,7 +210,9 @@ class RandomStream:
         sample = self._draw(
             "uniform", dtype, draw_sizes(size, None, (loc, scale), "gumbel")
         )
-        return located(-log(-log1p(-sample)), cast(loc, dtype), cast(scale, dtype))
+        return located(
+            neg(log(neg(log1p(neg(sample))))), cast(loc, dtype), cast(scale, dtype)
+        )
 
     def gamma(
         self,
@@ -347,10 +350,10 @@ class RandomStream:
             )
         rows = cast(shape_padleft(p) if p.type.ndim == 1 else p, "float64")
         uniform = self.uniform((mul(sizes_of(rows)[0], n),), dtype="float64")
-        closed = set_subtensor(rows[:, -1], 2.0)
+        closed = set_subtensor(getitem(rows, (slice(None), -1)), 2.0)
         counts = PickFromUniform(True, False)(closed, uniform, n)
         counts = cast(counts, count_dtype(dtype))
-        return counts[0] if p.type.ndim == 1 else counts
+        return getitem(counts, 0) if p.type.ndim == 1 else counts
 
     def choice(
         self,
@@ -388,7 +391,7 @@ class RandomStream:
                 "replace=True draws some twice"
             )
         if p is None:
-            flat = self.permutation(count)[:wanted]
+            flat = getitem(self.permutation(count), slice(wanted))
         else:
             chances = as_tensor(p, ndim=1)
             demand_probability(chances, "choice")

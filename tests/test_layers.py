@@ -36,7 +36,8 @@ ops.base ops.elementwise ops.methods ops.arithmetic ops.operators ops.functions 
 ops.sizes ops.alloc ops.shape ops.reduce ops.creation
 ops.subtensor ops.joining ops.advanced ops.indexing
 ops.diagonal ops.rearrange ops.cumulative ops.sorting
-ops.drawing ops.random_mrg ops.mrg_streams ops.random_philox
+ops.drawing ops.random_mrg ops.mrg_streams ops.random_philox ops.random_state
+ops.random_streams
 ops.composed ops.barriers ops.gemm ops.linalg ops.logsumexp ops.nnet ops.classification
 ops.normalization ops.solving ops.spectral ops.matrices ops.printing ops
 
@@ -65,7 +66,7 @@ gof.graph gof scalar ifelse
 sandbox.rng_mrg sandbox random
 scan_module.scan_op scan_module.scan_utils scan_module
 tensor.inputs tensor.basic tensor.elemwise tensor.extra_ops tensor.nlinalg tensor.sharedvar
-tensor.slinalg tensor.sort tensor.subtensor tensor.xlogx
+tensor.raw_random tensor.shared_randomstreams tensor.slinalg tensor.sort tensor.subtensor tensor.xlogx
 tensor.nnet.bn tensor.nnet.nnet tensor.nnet.sigm tensor.nnet tensor
 theano_names
 optim datasets testing

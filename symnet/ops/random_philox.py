@@ -193,6 +193,8 @@ def uniform_reference(words: Words, dtype: str) -> np.ndarray[Any, Any]:
 
 
 def normal_reference(words: Words, dtype: str) -> np.ndarray[Any, Any]:
+    above: Any
+    angle: Any
     if dtype == "float64":
         above = 1.0 - uniform_reference(words[:2], dtype)
         angle = (uniform_reference(words[2:], dtype) - 0.5) * (2 * np.pi)
