@@ -24,7 +24,7 @@ from symnet.ops.drawing import (
     total,
 )
 from symnet.ops.elementwise import cast
-from symnet.ops.indexing import take, take_along_axis
+from symnet.ops.indexing import getitem, take, take_along_axis
 from symnet.ops.random_state import (
     ChoiceWithout,
     RandomState,
@@ -247,10 +247,8 @@ def pick(
     if replace:
         assert chances is not None
         sums = cumsum(cast(chances, "float64"))
-        drawn = StateDraw("search")(
-            random_state, true_div(sums, sums[-1]), nothing, *sizes
-        )
-        return drawn
+        share = true_div(sums, getitem(sums, -1))
+        return list(StateDraw("search")(random_state, share, nothing, *sizes))
     if chances is not None:
         return list(ChoiceWithout()(random_state, count, chances, *sizes))
     state, order = StateDraw("permutation")(random_state, nothing, nothing, count)
