@@ -328,6 +328,7 @@ class Lowering:
                 [view for k, view in enumerate(operands) if k != initial],
                 targets,
                 initial=operands[initial] if initial is not None else None,
+                fallible=hasattr(node.op, "refusal"),
                 routine=node.op.library,
                 settings=node.op.settings(node) if hasattr(node.op, "settings") else {},
             )
