@@ -6,6 +6,7 @@ lowering makes, such as the copy of a matrix that a library cannot read as it li
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from symnet.compile.program import Buffer, CallStep, LoopStep, Step
@@ -20,32 +21,36 @@ def hoist_steps(lowering: Lowering, inner: Lowering) -> None:
 
     Steps that may fail stay: a loop without turns must not fail.
     """
-    writers: dict[Buffer, int] = {}
-    for step in inner.steps:
-        for view in step.outputs:
-            writers[view.buffer] = writers.get(view.buffer, 0) + 1
-    changing = set(writers)
-    kept: list[Step] = []
-    for step in inner.steps:
-        movable = isinstance(step, (LoopStep, CallStep)) and not step.fallible
-        # What has its place in other memory is written there by others too.
-        single = all(
-            writers[view.buffer] == 1 and view.buffer.place is None
-            for view in step.outputs
-        )
-        if (
-            movable
-            and single
-            and not any(moves(view, changing, lowering.depth) for view in _reads(step))
-        ):
-            lowering.steps.append(step)
-            for view in step.outputs:
-                changing.discard(view.buffer)
-                inner.temporaries.remove(view.buffer)
-                lowering.temporaries.append(view.buffer)
-        else:
-            kept.append(step)
-    inner.steps = kept
+    found = steady_steps(inner.steps, lowering.depth)
+    lowering.steps += [step for step in inner.steps if step in found]
+    inner.steps = [step for step in inner.steps if step not in found]
+    buffers = {view.buffer for step in found for view in step.outputs}
+    lowering.temporaries += [b for b in inner.temporaries if b in buffers]
+    inner.temporaries = [b for b in inner.temporaries if b not in buffers]
+
+
+def steady_steps(steps: Sequence[Step], depth: int) -> set[Step]:
+    """The steps that do the same in every turn of the loop with `depth` loops around it:
+    what they read changes in none, and nobody else writes what they write."""
+    found = {s for s in steps if isinstance(s, (LoopStep, CallStep)) and _is_safe(s)}
+    while True:
+        changing = {v.buffer for s in steps if s not in found for v in s.outputs}
+        rest = {
+            step
+            for step in found
+            if not any(moves(view, changing, depth) for view in _reads(step))
+            and not any(view.buffer in changing for view in step.outputs)
+        }
+        if len(rest) == len(found):
+            return found
+        found = rest
+
+
+def _is_safe(step: Step) -> bool:
+    """Whether a step cannot fail, and its results have no place in other memory, where
+    others write too."""
+    placed = any(view.buffer.place is not None for view in step.outputs)
+    return not (step.fallible or placed)
 
 
 def moves(view: View, changing: set[Buffer], depth: int) -> bool:

@@ -492,6 +492,24 @@ def test_a_copy_that_does_not_change_is_made_before_the_loop():
         assert not copies
 
 
+def test_weights_of_an_inner_loop_are_brought_into_panels_outside_of_both():
+    xs, w, start = T.dtensor4(), T.dmatrix(), T.dmatrix()
+
+    def step(x, h):
+        return scan(lambda row, s: T.tanh(T.dot(s, w) + row), x, h)[0][-1]
+
+    hs, _ = scan(step, xs, start)
+    values = {
+        xs: rng.random((3, 4, 2, 5)), w: rng.random((5, 5)), start: rng.random((2, 5)),
+    }  # fmt: skip
+    f = run_both([hs], values)
+    program = f.engine.native[0].program
+    outside = [s for s in program.steps if s.outputs[0].buffer.name == "panels"]
+    everywhere = [s for s in native_steps(f) if s.outputs[0].buffer.name == "panels"]
+    assert outside
+    assert len(outside) == len(everywhere)
+
+
 # ---- products
 
 
