@@ -32,7 +32,8 @@ def hoist_steps(lowering: Lowering, inner: Lowering) -> None:
 def steady_steps(steps: Sequence[Step], depth: int) -> set[Step]:
     """The steps that do the same in every turn of the loop with `depth` loops around it:
     what they read changes in none, and nobody else writes what they write."""
-    found = {s for s in steps if isinstance(s, (LoopStep, CallStep)) and _is_safe(s)}
+    kinds = (LoopStep, CallStep)
+    found: set[Step] = {s for s in steps if isinstance(s, kinds) and _is_safe(s)}
     while True:
         changing = {v.buffer for s in steps if s not in found for v in s.outputs}
         rest = {
