@@ -22,10 +22,13 @@ from symnet.kernels.calls import CallArrangement, gemm_step
 from symnet.kernels.device import Following, Place, Signature, Task
 from symnet.kernels.layout import Arrangement, Variant, arrange
 from symnet.kernels.llvm.cache import compile_kernels
+from symnet.kernels.llvm.machine import machine
 from symnet.kernels.loops import Kernel
 from symnet.kernels.runner import PATCH_WORDS, STEP_WORDS
 
 RELEASE_NS = 20_000.0  # from so much work on other Python threads may run meanwhile
+# Arithmetic by bytes of a vector, against those of 64 (AVX2 measured on Zen 1).
+SLOWNESS = {32: 3.0, 16: 5.0}
 LINE = 64  # bytes: memory begins at a multiple of the cache's lines
 
 Words = np.ndarray[Any, np.dtype[np.int64]]
@@ -47,7 +50,8 @@ class Cpu:
         indexed: Mapping[int, Sequence[tuple[int, int]]],
     ) -> Arrangement:
         known = self.variants.setdefault(kernel.text, {})
-        found = arrange(kernel, sizes, strides, indexed, known)
+        slowness = SLOWNESS.get(machine().vector_bytes, 1.0)
+        found = arrange(kernel, sizes, strides, indexed, known, slowness)
         known.setdefault(found.variant)
         return found
 
