@@ -1,11 +1,11 @@
-"""What is measured: formulas over arrays and training steps, told apart from how each
-framework runs them (`benchmarks/frameworks`)."""
+"""What is measured: formulas over arrays, gradients, training steps and sampling, told apart
+from how each framework runs them (`benchmarks/frameworks`)."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -42,6 +42,77 @@ class Formula:
     def reference(self, names: Any) -> list[Array]:
         wide = [array.astype(np.float64) for array in self.arrays]
         return [np.asarray(self.compute(names, *wide))]
+
+
+@dataclass(frozen=True)
+class Gradient:
+    """A loss and its gradients by the parameters, computed without changing anything.
+
+    loss: takes a framework's names, parameters, then the arrays.
+    by_hand: the same in NumPy: (parameters, *arrays) -> (loss, gradients).
+    """
+
+    arrays: list[Array]
+    parameters: list[Array]
+    loss: Callable[..., Any]
+    by_hand: Callable[..., tuple[Any, list[Array]]]
+    tolerance: float = 1e-4
+
+    def reference(self) -> list[Array]:
+        arrays, parameters = (
+            [array.astype(np.float64) for array in group]
+            for group in (self.arrays, self.parameters)
+        )
+        loss, gradients = self.by_hand(parameters, *arrays)
+        return [np.asarray(loss), *gradients]
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Contrastive divergence: a step moves a restricted Boltzmann machine's weights
+    (visible, hidden), visible biases and hidden biases by
+
+        rate * ((positive statistics) - (negative statistics)) / batch
+
+    The positive statistics are v'h, v and h of a minibatch v with h = sigmoid(v W + c); the
+    negative ones the same after `steps` times drawing hidden and then visible units, each
+    1 with its probability.  Every step draws new numbers.
+
+    Shapes: data (rows, visible), of 0 and 1.
+    Source: Hinton 2002, "Training products of experts by minimizing contrastive divergence".
+    """
+
+    data: Array
+    parameters: list[Array]
+    steps: int
+    batch: int
+    rate: float = 0.1
+    tolerance: float = 1e-6
+
+    def sure(self) -> Sampling:
+        """The same machine with weights so large that every probability is 0 or 1 exactly,
+        so that the result is known: each unit's input is an odd multiple of 200, and each
+        parameter moves by a whole number."""
+        rng = np.random.default_rng(5)
+        weights, *biases = self.parameters
+        large = [400.0 * rng.integers(-1, 2, weights.shape)]
+        large += [200.0 * rng.choice([-1, 1], bias.shape) for bias in biases]
+        exact = [array.astype(np.float32) for array in large]
+        return replace(self, parameters=exact, rate=float(self.batch))
+
+    def reference(self) -> list[Array]:
+        """How far one step moves each parameter of the sure machine."""
+        step, parameters = contrast(self, "float64")
+        step()
+        return self.moved(parameters)
+
+    def moved(self, parameters: Sequence[Any]) -> list[Array]:
+        pairs = zip(parameters, self.parameters, strict=True)
+        return [np.asarray(new, np.float64) - old for new, old in pairs]
+
+    def indices(self) -> Iterator[int]:
+        """The number of the minibatch of each step, for ever."""
+        return itertools.cycle(range(len(self.data) // self.batch))
 
 
 @dataclass(frozen=True)
@@ -113,4 +184,49 @@ def descend(problem: Training, dtype: str) -> tuple[Callable[[], Any], list[Arra
     return step, parameters
 
 
-Problem = Formula | Counter | Training
+def contrast(problem: Sampling, dtype: Any) -> tuple[Callable[[], Any], list[Array]]:
+    """Contrastive divergence in NumPy: a step to call, and the parameters that it changes
+    in place."""
+    rng = np.random.default_rng(6)
+    data = problem.data.astype(dtype)
+    weights, visible, hidden = parameters = [
+        p.astype(dtype) for p in problem.parameters
+    ]
+    indices, size, rate = problem.indices(), problem.batch, problem.rate / problem.batch
+
+    def chances(units: Array, weights: Array, bias: Array) -> Array:
+        signal = units @ weights
+        signal += bias
+        return logistic(signal)
+
+    def draw(chances: Array) -> Array:
+        return (rng.random(chances.shape, chances.dtype) < chances).astype(dtype)
+
+    def step() -> Any:
+        start = next(indices) * size
+        first = data[start : start + size]
+        up = chances(first, weights, hidden)
+        units, up_now = first, up
+        for _ in range(problem.steps):
+            units = draw(chances(draw(up_now), weights.T, visible))
+            up_now = chances(units, weights, hidden)
+        change = first.T @ up
+        change -= units.T @ up_now
+        change *= rate
+        weights[...] += change
+        visible[...] += rate * (first.sum(0) - units.sum(0))
+        hidden[...] += rate * (up.sum(0) - up_now.sum(0))
+
+    return step, parameters
+
+
+def logistic(x: Array) -> Array:
+    """1 / (1 + exp(-x)), written over x."""
+    np.negative(x, out=x)
+    with np.errstate(over="ignore"):
+        np.exp(x, out=x)
+    x += 1
+    return np.reciprocal(x, out=x)
+
+
+Problem = Formula | Gradient | Sampling | Counter | Training

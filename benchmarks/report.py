@@ -16,9 +16,11 @@ from benchmarks.cases.case import Case
 
 IMPORT_FLOOR = "numpy, scipy.linalg, llvmlite"
 IMPORT_GOAL = 1.4
-WARM_GOAL = 0.6
 MEMORY_GOAL = 1.1
 SCALING_GOAL = 2.3
+STEPS_GOAL = 1  # megabytes
+STEPS = ("1,000", "100,000")
+NOTHING = 16  # megabytes: what loading code takes
 
 Measured = dict[str, dict[str, Any]]
 
@@ -124,7 +126,7 @@ def build_table(results: dict[str, Any], names: list[str]) -> str:
         case = CASES[name]
         if not case.compiled:
             continue
-        for state, goal in (("cold", case.build_goal), ("warm", WARM_GOAL)):
+        for state, goal in (("cold", case.build_goal), ("warm", case.warm_goal)):
             times = build_times(found, state)
             wanted = (
                 goal if case.build_goal and (state == "cold" or case.timed) else None
@@ -147,6 +149,7 @@ def remarks(results: dict[str, Any]) -> Iterator[str]:
         if all(pair):
             ratio = statistics.median(pair[1]) / statistics.median(pair[0])
             yield f"{large} over {small}, cold: {verdict(ratio, SCALING_GOAL)}"
+    yield from remarks_on_steps(builds)
     for name, found in builds.items():
         if CASES[name].weighed:
             yield f"Growth of memory, {name}: {weights(found)}"
@@ -160,11 +163,29 @@ def remarks(results: dict[str, Any]) -> Iterator[str]:
         yield f"Import of symnet over that of {IMPORT_FLOOR}: {verdict(ratio, IMPORT_GOAL)}"
 
 
-def weights(found: Measured) -> str:
-    grown = {
+def remarks_on_steps(builds: dict[str, Any]) -> Iterator[str]:
+    """What a loop's last state takes more where there are more steps before it."""
+    short, long = (growths(builds.get(f"last state {n}", {})) for n in STEPS)
+    more = {name: long[name] - short[name] for name in long if name in short}
+    if "symnet" in more:
+        shown = ", ".join(f"{name} {grown:.1f} MB" for name, grown in more.items())
+        yield (
+            f"Memory that the last state takes more of {STEPS[1]} steps than of {STEPS[0]}: "
+            f"{shown}; symnet {verdict(more['symnet'], STEPS_GOAL)} MB"
+        )
+
+
+def growths(found: Measured) -> dict[str, float]:
+    return {
         n: statistics.median(a["growth"]) for n, a in found.items() if a.get("growth")
     }
+
+
+def weights(found: Measured) -> str:
+    grown = growths(found)
     text = ", ".join(f"{name} {growth:.0f} MB" for name, growth in grown.items())
+    if min(grown.values(), default=0) < NOTHING:  # a ratio would say nothing
+        return text
     if "symnet" in grown and "numpy" in grown:
         text += f"; symnet to numpy {verdict(grown['symnet'] / grown['numpy'], MEMORY_GOAL)}"
     return text

@@ -14,7 +14,9 @@ Programs written for Theano run as they stand after `symnet.install_as_theano()`
 # ruff: noqa: I001  (tables of names, several a line)
 from __future__ import annotations
 
-from symnet import compile, gof, gradient, printing, scalar, tensor
+from symnet import (
+    compile, gof, gradient, ifelse, printing, random, sandbox, scalar, scan_module, tensor,
+)  # fmt: skip
 from symnet.compile import (
     Function, In, Mode, Out, function, get_default_mode, predefined_modes,
 )  # fmt: skip
@@ -28,9 +30,12 @@ from symnet.graph.traverse import clone
 from symnet.graph.types import Type
 from symnet.graph.variables import Apply, Constant, Op, Variable
 from symnet.ops.linalg import dot
+from symnet.ops.scan_folds import foldl, foldr, map, reduce, scan_checkpoints
+from symnet.ops.scan_function import scan
 from symnet.printing import debugprint, draw, pp, pprint
 from symnet.shared import SharedVariable, shared
 from symnet.theano_names import install_as_theano
+from symnet.updates import OrderedUpdates
 
 __version__ = "0.1.0"
 
@@ -38,10 +43,12 @@ change_flags = config.change_flags
 
 __all__ = [
     "Apply", "Constant", "DisconnectedInputError", "Function", "FunctionGraph", "In",
-    "Lop", "MissingInputError", "Mode", "NullTypeGradError", "Op", "Out", "Rop",
+    "Lop", "MissingInputError", "Mode", "NullTypeGradError", "Op", "OrderedUpdates", "Out",
+    "Rop",
     "SharedVariable", "Type", "UnusedInputError", "Variable", "change_flags", "clone",
-    "compile", "config", "debugprint", "dot", "draw", "function",
+    "compile", "config", "debugprint", "dot", "draw", "foldl", "foldr", "function",
     "get_default_mode", "gof", "grad", "gradient",
-    "install_as_theano", "pp", "pprint", "predefined_modes", "printing", "scalar", "shared",
-    "subgraph_grad", "tensor",
+    "ifelse", "install_as_theano", "map", "pp", "pprint", "predefined_modes", "printing",
+    "random", "reduce", "sandbox", "scalar", "scan", "scan_checkpoints", "scan_module",
+    "shared", "subgraph_grad", "tensor",
 ]  # fmt: skip

@@ -28,6 +28,7 @@ from symnet.graph.types import (
 from symnet.graph.variables import Apply, Variable
 from symnet.ops.arithmetic import add, real, second
 from symnet.ops.base import as_tensor, constant
+from symnet.ops.branches import absorbed
 from symnet.ops.elementwise import cast
 from symnet.ops.reduce import sum as sum_over
 from symnet.ops.shape import dimshuffle
@@ -59,58 +60,66 @@ def backpropagate(
     """
     known = dict(known or {})
     stop = set(consider_constant)
-    order = toposort([*(v for v, _ in seeds), *known], blockers=stop | set(ends))
-    useful = _leads_to(set(wrt), order)
+    sources = [*(v for v, _ in seeds), *known]
+    order = toposort(sources, blockers=stop | set(ends))
+    order, stand_ins = absorbed(order, [*sources, *wrt, *stop, *ends])
+    made = {node: stand_ins.get(node, node).outputs for node in order}
+    useful = _leads_to(set(wrt), order, made)
     terms: Terms = {}
     for v, gradient in seeds:
         if v not in stop:
             _add_term(terms, v, gradient)
     terms.update(known)
     for node in reversed(order):
-        if not any(v in terms for v in node.outputs):
+        if not any(v in terms for v in made[node]):
             continue
         wanted = [v in useful and v not in stop and v not in known for v in node.inputs]
         with inherit(node.origin, "gradient"):
-            for v, want, term in zip(
-                node.inputs, wanted, _pull_back(node, terms, wanted)
-            ):
+            pulled = _pull_back(node, made[node], terms, wanted)
+            for v, want, term in zip(node.inputs, wanted, pulled):
                 if v not in stop and v not in known and not _is_disconnected(term):
                     _add_term(terms, v, term if want else None)
     return terms
 
 
-def _leads_to(wrt: set[Variable], order: Sequence[Apply]) -> set[Variable]:
+def _leads_to(
+    wrt: set[Variable],
+    order: Sequence[Apply],
+    made: Mapping[Apply, Sequence[Variable]],
+) -> set[Variable]:
     """The variables through which something flows back to `wrt`.  An integer passes
     nothing on."""
     useful = set(wrt)
     for node in order:
         if any(v in useful for v in node.inputs):
-            useful.update(v for v in node.outputs if _dtype(v) not in DISCRETE)
+            useful.update(v for v in made[node] if _dtype(v) not in DISCRETE)
     return useful
 
 
 def _pull_back(
-    node: Apply, terms: Terms, wanted: Sequence[bool]
+    node: Apply, outputs: Sequence[Variable], terms: Terms, wanted: Sequence[bool]
 ) -> list[Variable | None]:
-    """The gradients of a node's inputs, checked, at the inputs' shapes and dtypes."""
-    gradients = [terms.get(v) for v in node.outputs]
+    """The gradients of a node's inputs, checked, at the inputs' shapes and dtypes.
+
+    outputs: the variables that stand for the node's outputs in the graph.
+    """
+    gradients = [terms.get(v) for v in outputs]
     null = next(
         (g for g in gradients if g is not None and isinstance(g.type, NullType)), None
     )
     if null is not None:
-        return _where_connected(node, null, terms)
+        return _where_connected(node, null, outputs, terms)
     flows = any(
-        g is not None and _dtype(v) not in DISCRETE
-        for v, g in zip(node.outputs, gradients)
+        g is not None and _dtype(v) not in DISCRETE for v, g in zip(outputs, gradients)
     )
     if not flows or not any(wanted):
-        return _where_connected(node, None, terms)
-    handed = [_handed(v, terms) for v in node.outputs]
+        return _where_connected(node, None, outputs, terms)
+    handed = [_handed(v, terms) for v in outputs]
     try:
-        results = list(node.op.L_op(node.inputs, node.outputs, handed))
+        results = list(node.op.L_op(node.inputs, outputs, handed))
     except NotImplementedError as error:
         why = str(error) or f"{node.op} has no gradient"
-        return _where_connected(node, NullType(why)(), terms)
+        return _where_connected(node, NullType(why)(), outputs, terms)
     if len(results) != node.nin:
         raise ValueError(
             message(
@@ -126,13 +135,13 @@ def _pull_back(
 
 
 def _where_connected(
-    node: Apply, term: Variable | None, terms: Terms
+    node: Apply, term: Variable | None, outputs: Sequence[Variable], terms: Terms
 ) -> list[Variable | None]:
     """`term` for each input that an output with a gradient depends on."""
     pattern = getattr(node.op, "connection_pattern", None)
     if pattern is None:
         return [term] * node.nin
-    reached = [v in terms for v in node.outputs]
+    reached = [v in terms for v in outputs]
     return [
         term if any(a and b for a, b in zip(row, reached)) else DisconnectedType()()
         for row in pattern(node)

@@ -23,12 +23,19 @@ from symnet.errors import DisconnectedInputError, NullTypeGradError, briefly, me
 from symnet.graph.traverse import clone_replace
 from symnet.graph.types import DisconnectedType, NullType, TensorType
 from symnet.graph.variables import Variable, describe, operand_text
+from symnet.ops import ifelse_gradient, scan_gradient
 from symnet.ops.base import as_tensor, constant
 from symnet.ops.elementwise import cast
+from symnet.ops.ifelse import IfElse
+from symnet.ops.scan import Scan
 
 REACTIONS = ("raise", "warn", "ignore")
 
 disconnected_type = DisconnectedType()
+
+# Operations with graphs inside stand below the backward walk, which their gradients need.
+IfElse.L_op = ifelse_gradient.gradients  # type: ignore[method-assign, assignment]
+Scan.L_op = scan_gradient.gradients  # type: ignore[method-assign, assignment]
 
 
 # ---- the gradient of a scalar

@@ -52,8 +52,8 @@ from symnet.ops.barriers import (
 from symnet.ops.base import constant
 from symnet.ops.creation import eye
 from symnet.ops.elementwise import cast
-from symnet.ops.joining import stack
 from symnet.ops.reduce import sum as sum_over
+from symnet.ops.scan_function import scan
 from symnet.ops.sizes import shape_i
 
 __all__ = [
@@ -75,8 +75,9 @@ def jacobian(
 
     Shapes: expression (n,), wrt (...) -> (n, ...); of a scalar, its gradient.
     The result has the form of `wrt`.
-    Raises: TypeError for another rank; NotImplementedError where an operation on the way
-        cannot be computed for all elements at once and n is not known; and as `grad`.
+    Where an operation on the way cannot be computed for all elements at once, a loop goes
+    through them.
+    Raises: TypeError for another rank; and as `grad`.
     """
     if expression.type.ndim == 0:
         return grad(expression, wrt, consider_constant, disconnected_inputs)
@@ -94,26 +95,26 @@ def jacobian(
     pulled = [
         zero_gradient(v) if g is None else g for v, g in zip(variables, gradients)
     ]
+    unit = eye(shape_i(expression, 0), dtype=expression.type.dtype)
     try:
-        unit = eye(shape_i(expression, 0), dtype=expression.type.dtype)
         rows = for_each_row(pulled, dual, unit)
-    except NotBatched as error:
-        rows = _row_by_row(expression, dual, pulled, error)
+    except NotBatched:
+        rows = _row_by_row(dual, pulled, unit)
     return as_form(wrt, rows)
 
 
 def _row_by_row(
-    expression: Variable, dual: Variable, pulled: list[Variable], error: NotBatched
+    dual: Variable, pulled: list[Variable], unit: Variable
 ) -> list[Variable]:
-    """The rows of a Jacobian, one copy of the backward graph for each."""
-    length = expression.type.shape[0]
-    if length is None:
-        raise NotImplementedError(
-            f"{error}\n  to do: make the length known, with specify_shape(expression, (n,))"
-        )
-    unit = np.eye(length, dtype=expression.type.dtype)
-    copies = [clone_replace(pulled, {dual: constant(row)}) for row in unit]
-    return [stack([copy[k] for copy in copies]) for k in range(len(pulled))]
+    """The rows of a Jacobian, in a loop over the rows of the unit matrix."""
+    rows: list[Variable]
+    rows, _ = scan(
+        lambda row: clone_replace(pulled, {dual: row}),
+        unit,
+        name="jacobian",
+        return_list=True,
+    )
+    return rows
 
 
 def hessian(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any
 
@@ -12,6 +12,9 @@ from symnet.graph.types import TensorType, Type
 from symnet.graph.variables import Variable
 
 _layouts = count(1)
+
+# What `shared` makes of values that are no arrays, by their class.
+CONSTRUCTORS: dict[type, Callable[..., SharedVariable]] = {}
 
 
 class Store:
@@ -145,6 +148,8 @@ def shared(
         raise TypeError(
             "shared() takes a value, not a symbolic variable: use value.eval()"
         )
+    if type(value) in CONSTRUCTORS:
+        return CONSTRUCTORS[type(value)](value, name, strict, allow_downcast, borrow)
     array = np.asarray(value)
     if dtype is not None:
         array = array.astype(dtype)

@@ -28,7 +28,7 @@ from symnet.gradient import verify_grad
 VERSION = "1.0.5"
 
 # Packages that are found under the same name in Theano, with all that is in them.
-PACKAGES = ("gof", "tensor")
+PACKAGES = ("gof", "sandbox", "scan_module", "tensor")
 
 # Theano's other modules, and where their names are.
 MODULES = {
@@ -43,10 +43,15 @@ MODULES = {
     "theano.gof.op": "symnet.gof",
     "theano.gof.type": "symnet.gof",
     "theano.gradient": "symnet.gradient",
+    "theano.ifelse": "symnet.ifelse",
     "theano.printing": "symnet.printing",
     "theano.scalar": "symnet.scalar",
     "theano.scalar.basic": "symnet.scalar",
+    "theano.scan_module.scan": "symnet.scan_module",
+    "theano.scan_module.scan_checkpoints": "symnet.scan_module",
+    "theano.scan_module.scan_views": "symnet.scan_module",
     "theano.tensor.type": "symnet.tensor.basic",
+    "theano.updates": "symnet.updates",
     "theano.tensor.var": "symnet.tensor.basic",
 }
 
@@ -220,7 +225,6 @@ def small_modules(settings: Settings) -> dict[str, dict[str, Any]]:
         "theano.configparser": flags,
         "theano.misc": {},
         "theano.misc.safe_asarray": {"_asarray": _asarray},
-        "theano.sandbox": {},
         # The CUDA backend of old: programs ask before they use it.
         "theano.sandbox.cuda": {"cuda_available": False, "cuda_enabled": False},
         "theano.sandbox.cuda.dnn": {"dnn_available": lambda: False},

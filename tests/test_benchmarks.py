@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from benchmarks import report, worker
-from benchmarks.cases import CASES, networks
+from benchmarks.cases import CASES, loops, networks
 from benchmarks.cases.case import Case
 from benchmarks.frameworks import theano_style, with_numpy
-from benchmarks.problem import Formula, Program, Training
+from benchmarks.problem import Array, Formula, Program, Training
 
 
 def small_training(name: str) -> Training:
@@ -36,10 +36,17 @@ def test_gradients_by_hand_are_those_of_the_loss(name: str) -> None:
     y = problem.labels[: problem.batch]
     constants = [constant.astype(np.float64) for constant in problem.constants]
 
-    def loss(parameters: list[Any]) -> Any:
-        return problem.by_hand(parameters, x, y, *constants)[0]
+    assert_gradients(lambda p: problem.by_hand(p, x, y, *constants), at, rng)
 
-    gradients = problem.by_hand(at, x, y, *constants)[1]
+
+def assert_gradients(by_hand: Any, at: list[Array], rng: np.random.Generator) -> None:
+    """Compare with the slope of the loss along a random direction of each parameter."""
+
+    def loss(parameters: list[Array]) -> Any:
+        return by_hand(parameters)[0]
+
+    gradients = by_hand(at)[1]
+    assert len(gradients) == len(at)
     step = 1e-6
     for k, gradient in enumerate(gradients):
         direction = rng.standard_normal(gradient.shape)
@@ -49,6 +56,72 @@ def test_gradients_by_hand_are_those_of_the_loss(name: str) -> None:
         )
         slope = (loss(ahead) - loss(behind)) / (2 * step)
         assert np.sum(gradient * direction) == pytest.approx(slope, rel=1e-6, abs=1e-9)
+
+
+@pytest.mark.parametrize("name", ["elman", "lstm", "plain_lstm", "gru"])
+def test_gradients_through_time_are_those_of_the_loss(name: str) -> None:
+    rng = np.random.default_rng(0)
+    arrays: list[Array]
+    if name == "elman":
+        training = loops.elman(4, 3, 5, 6, batches=2)
+        arrays, by_hand = [training.data[:1], training.labels[:1]], training.by_hand
+        parameters = training.parameters
+    else:
+        problem = getattr(loops, name)(4, 3, 5, 6)
+        arrays, by_hand, parameters = (
+            problem.arrays,
+            problem.by_hand,
+            problem.parameters,
+        )
+    at = [p + 0.3 * rng.standard_normal(p.shape) for p in parameters]
+    x = arrays[0].astype(np.float64)
+    assert_gradients(lambda p: by_hand(p, x, *arrays[1:]), at, rng)
+
+
+def test_a_chain_moves_by_the_difference_of_statistics() -> None:
+    """All weights zero, and hardly moved: every unit is a fair coin, however long the
+    chain is."""
+    problem = loops.boltzmann(400, 30, batch=20, steps=2)
+    small = 1e-6
+    coins = [np.zeros_like(p) for p in problem.parameters]
+    problem = dataclasses.replace(problem, parameters=coins, rate=20 * small)
+    for framework in (with_numpy.NumPy(), theano_style.load("symnet")):
+        program = framework.sampling(problem)
+        program.function()
+        weights, visible, hidden = (m / small for m in program.values(None))
+        first, second = problem.data[:20], problem.data[20:40]
+        tossed = first.sum(0) - visible  # heads of 20 tosses for each visible unit
+        assert tossed.mean() == pytest.approx(10, abs=6 * np.sqrt(5 / 400))
+        assert tossed.var() == pytest.approx(5, rel=0.5)
+        np.testing.assert_allclose(hidden, 0, atol=1e-3)
+        expected = np.repeat(visible[:, None] / 2, 30, axis=1)
+        np.testing.assert_allclose(weights, expected, atol=1e-3)
+        program.function()
+        again = second.sum(0) - (program.values(None)[1] / small - visible)
+        assert 0.5 < np.mean(np.abs(again - tossed) > 0.5) < 1  # other numbers
+
+
+def test_a_sure_machine_has_one_result() -> None:
+    sure = loops.boltzmann(40, 30, batch=20, steps=3).sure()
+    assert np.abs(sure.reference()[0]).max() >= 1
+    program = with_numpy.NumPy().sampling(sure)
+    assert (
+        worker.largest_error(program.values(program.function()), sure.reference())
+        < 1e-6
+    )
+
+
+def test_steps_that_keep_their_states_are_told_from_those_that_do_not() -> None:
+    builds = {
+        "last state 1,000": {"symnet": {"growth": [1.0]}, "numpy": {"growth": [0.5]}},
+        "last state 100,000": {
+            "symnet": {"growth": [98.0]},
+            "numpy": {"growth": [0.5]},
+        },
+    }
+    (line,) = report.remarks_on_steps(builds)
+    assert "symnet 97.0 MB, numpy 0.0 MB" in line and "**>** 1 MB" in line
+    assert list(report.remarks_on_steps({})) == []
 
 
 def test_momentum_is_as_documented() -> None:
@@ -95,6 +168,12 @@ def test_every_formula_agrees_with_its_float64_reference() -> None:
         "logistic regression",
         "switched network",
         "MLP batch 20",
+        "Elman RNN step",
+        "LSTM",
+        "LSTM written plainly",
+        "GRU",
+        "RBM CD-15",
+        "scalar loop 10,000",
     ],
 )
 def test_symnet_computes_a_case_right(name: str) -> None:

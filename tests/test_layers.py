@@ -16,7 +16,7 @@ ROOT = pathlib.Path(__file__).parent.parent
 FLOORS = """
 config errors
 graph.origin graph.types graph.testvalues graph.variables graph.traverse graph.evaluate
-graph.pickling graph
+graph.pickling graph.inner graph
 
 kernels.loops kernels.interpret kernels.views
 kernels.math.formats kernels.math.exponential kernels.math.logarithm kernels.math.power
@@ -26,38 +26,47 @@ kernels.llvm.machine kernels.llvm.objects
 kernels.llvm.words kernels.llvm.native
 kernels.llvm.text kernels.llvm.primitives kernels.llvm.nest kernels.llvm.blocks
 kernels.llvm.points kernels.llvm.reductions kernels.llvm.passes
-kernels.llvm.emit kernels.llvm.cache kernels.llvm
+kernels.llvm.emit kernels.llvm.cache kernels.llvm.recurrence kernels.llvm.products kernels.llvm
 kernels.launch kernels.threads kernels.runner kernels.callblock kernels.blas kernels.calls
-kernels.boundary kernels.device kernels.cpu kernels
+kernels.panels kernels.mrg kernels.floats kernels.picking kernels.philox kernels.variates
+kernels.boundary kernels.device kernels.recurrence kernels.assembly kernels.cpu kernels
 
 shared
 ops.base ops.elementwise ops.methods ops.arithmetic ops.operators ops.functions ops.inputs
 ops.sizes ops.alloc ops.shape ops.reduce ops.creation
 ops.subtensor ops.joining ops.advanced ops.indexing
 ops.diagonal ops.rearrange ops.cumulative ops.sorting
+ops.drawing ops.random_mrg ops.mrg_streams ops.random_philox ops.random_state
+ops.random_streams
 ops.composed ops.barriers ops.gemm ops.linalg ops.logsumexp ops.nnet ops.classification
 ops.normalization ops.solving ops.spectral ops.matrices ops.printing ops
 
-batching differences backward derivatives gradient
+updates batching differences ops.ifelse ops.branches backward ops.ifelse_gradient
+ops.scan ops.scan_stored ops.scan_gradient
+ops.scan_arguments ops.scan_step ops.scan_blocks ops.scan_function ops.scan_folds
+derivatives gradient
 
 compile.arguments
 compile.folding compile.patterns
-compile.host compile.infer compile.certain compile.rewrite
+compile.host compile.infer compile.inside compile.certain compile.rewrite
 compile.rules.algebra compile.rules.shapes compile.rules.reductions
 compile.rules.stability compile.rules.cancel compile.rules.indexing
 compile.rules.library compile.rules.composed compile.rules
 compile.passes
-compile.program compile.calls compile.reads compile.fuse compile.lower
-compile.checks compile.memory
+compile.program compile.steady compile.panels compile.calls compile.reads compile.fuse compile.scans
+compile.choices compile.lower
+compile.checks compile.memory compile.rows
 compile.plan compile.segments compile.linear compile.engine compile.debugmode
 compile.modes compile.profile compile.function compile
 
 printing.roots printing.forms printing.formula printing.latex printing.text
 printing.layers printing.draw printing.networks printing.sympy_bridge printing.stages
 printing
-gof.graph gof scalar
+gof.graph gof scalar ifelse
+sandbox.rng_mrg sandbox random
+scan_module.scan_op scan_module.scan_utils scan_module
 tensor.inputs tensor.basic tensor.elemwise tensor.extra_ops tensor.nlinalg tensor.sharedvar
-tensor.slinalg tensor.sort tensor.subtensor tensor.xlogx
+tensor.raw_random tensor.shared_randomstreams tensor.slinalg tensor.sort tensor.subtensor tensor.xlogx
 tensor.nnet.bn tensor.nnet.nnet tensor.nnet.sigm tensor.nnet tensor
 theano_names
 optim datasets testing

@@ -28,7 +28,7 @@ ROOT = pathlib.Path(__file__).parent.parent
 PRESENT = {
     "theano": (
         "function shared grad Apply Op Variable clone Constant Rop config In "
-        "change_flags Mode pprint FunctionGraph dot Lop"
+        "change_flags Mode pprint FunctionGraph dot Lop scan map"
     ),
     "theano.tensor": (
         "dot log exp sqrt sum matrix concatenate tanh arange cast switch mean sqr "
@@ -69,16 +69,17 @@ PRESENT = {
     "theano.tensor.xlogx": "xlogy0",
     "theano.tests.unittest_tools": "verify_grad assert_allclose",
     "theano.version": "full_version",
+    "theano.ifelse": "ifelse",
+    "theano.scan_module": "until",
+    "theano.scan_module.scan_op": "Scan",
 }
 ABSENT = {
-    "theano": "scan map OpFromGraph as_op FunctionMaker ProfileStats",
+    "theano": "OpFromGraph as_op FunctionMaker ProfileStats",
     "theano.tensor.nnet": "conv2d conv3d",
     "theano.tensor.nnet.conv": "conv2d",
     "theano.tensor.signal.pool": "pool_2d pool_3d",
     "theano.tensor.shared_randomstreams": "RandomStreams",
     "theano.sandbox.rng_mrg": "MRG_RandomStreams",
-    "theano.ifelse": "ifelse",
-    "theano.scan_module": "until",
     "theano.gpuarray": "get_context as_gpuarray_variable",
     "theano.sandbox.cuda.basic_ops": (
         "gpu_contiguous as_cuda_ndarray_variable gpu_alloc_empty"
@@ -112,7 +113,6 @@ ABSENT = {
     ),
     "theano.sandbox.cuda.cuda_ndarray": "cuda_ndarray",
     "theano.scalar": "UnaryScalarOp Identity",
-    "theano.scan_module.scan_op": "Scan",
     "theano.tensor.opt": "register_canonicalize",
 }
 
@@ -137,7 +137,9 @@ FUNCTION_METHODS = "copy free get_shared maker name trust_input"
 HIDDEN = {"all", "any", "max", "min", "pow", "round", "sum"}
 
 NAMESPACES = [
-    "symnet", "symnet.compile", "symnet.gof", "symnet.gof.graph", "symnet.scalar",
+    "symnet", "symnet.compile", "symnet.gof", "symnet.gof.graph", "symnet.ifelse",
+    "symnet.scalar",
+    "symnet.scan_module", "symnet.scan_module.scan_op", "symnet.scan_module.scan_utils",
     *("symnet.tensor" + rest for rest in (
         "", ".basic", ".elemwise", ".extra_ops", ".inputs", ".nlinalg", ".nnet", ".nnet.bn",
         ".nnet.nnet", ".nnet.sigm", ".sharedvar", ".slinalg", ".sort", ".subtensor", ".xlogx",

@@ -9,7 +9,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.problem import Counter, Formula, Program, Training
+from benchmarks.problem import (
+    Counter,
+    Formula,
+    Gradient,
+    Program,
+    Sampling,
+    Training,
+)
 
 
 class Names:
@@ -34,6 +41,18 @@ class Names:
         rows = jnp.arange(len(classes))
         return -jnp.mean(jax.nn.log_softmax(scores, axis=1)[rows, classes])
 
+    @staticmethod
+    def scan(step: Any, sequences: Any, states: Any, constants: Any) -> Any:
+        def body(states: Any, elements: Any) -> Any:
+            states = step(*elements, *states, *constants)
+            return states, states
+
+        return jax.lax.scan(body, [jnp.asarray(s) for s in states], sequences)[1]
+
+    @staticmethod
+    def repeat(step: Any, steps: int, x: Any, *constants: Any) -> Any:
+        return jax.lax.fori_loop(0, steps, lambda _, x: step(x, *constants), x)
+
 
 class Jax:
     names = Names
@@ -57,6 +76,29 @@ class Jax:
             count = compiled(count).block_until_ready()
 
         return Program(step, lambda _: [np.asarray(count)])
+
+    def gradient(self, problem: Gradient) -> Program:
+        compiled = jax.jit(
+            jax.value_and_grad(lambda p, *arrays: problem.loss(Names, p, *arrays))
+        )
+        arrays = tuple(map(jnp.asarray, problem.arrays))
+        parameters = [jnp.asarray(parameter) for parameter in problem.parameters]
+        return Program(
+            lambda *arguments: jax.block_until_ready(compiled(*arguments)),
+            lambda out: [np.asarray(out[0]), *map(np.asarray, out[1])],
+            (parameters, *arrays),
+        )
+
+    def sampling(self, problem: Sampling) -> Program:
+        step, data = make_contrast(problem), jnp.asarray(problem.data)
+        parameters = [jnp.array(parameter) for parameter in problem.parameters]
+        state, indices = (parameters, jax.random.key(7)), problem.indices()
+
+        def call() -> None:
+            nonlocal state
+            state = jax.block_until_ready(step(state, data, next(indices)))
+
+        return Program(call, lambda _: problem.moved(state[0]))
 
     def training(self, problem: Training) -> Program:
         step = make_step(problem)
@@ -91,6 +133,45 @@ def make_step(problem: Training) -> Any:
             velocities = changes
         moved = [p + c for p, c in zip(parameters, changes)]
         return (moved, velocities), value
+
+    return step
+
+
+def make_contrast(problem: Sampling) -> Any:
+    """Contrastive divergence with the gradients written out, which is less work for JAX
+    than differentiating the free energy."""
+
+    def up(units: Any, parameters: Any) -> Any:
+        weights, _, hidden = parameters
+        return jax.nn.sigmoid(units @ weights + hidden)
+
+    def draw(key: Any, chances: Any) -> Any:
+        uniform = jax.random.uniform(key, chances.shape, chances.dtype)
+        return (uniform < chances).astype(chances.dtype)
+
+    @functools.partial(jax.jit, donate_argnums=0)
+    def step(state: Any, data: Any, index: Any) -> Any:
+        parameters, key = state
+        weights, visible, _ = parameters
+        first = jax.lax.dynamic_slice_in_dim(data, index * problem.batch, problem.batch)
+        above = up(first, parameters)
+
+        def turn(chain: Any, key: Any) -> Any:
+            _, chances = chain
+            one, two = jax.random.split(key)
+            hidden = draw(one, chances)
+            units = draw(two, jax.nn.sigmoid(hidden @ weights.T + visible))
+            return (units, up(units, parameters)), None
+
+        key, *keys = jax.random.split(key, problem.steps + 1)
+        (last, above_last), _ = jax.lax.scan(turn, (first, above), jnp.stack(keys))
+        rate = problem.rate / problem.batch
+        changes = (
+            first.T @ above - last.T @ above_last,
+            jnp.sum(first - last, axis=0),
+            jnp.sum(above - above_last, axis=0),
+        )
+        return [p + rate * c for p, c in zip(parameters, changes)], key
 
     return step
 

@@ -6,7 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.problem import Array, Formula, Program, Training, descend
+from benchmarks.problem import (
+    Array,
+    Formula,
+    Gradient,
+    Program,
+    Sampling,
+    Training,
+    contrast,
+    descend,
+)
 
 
 class Names:
@@ -20,6 +29,12 @@ class Names:
         shifted /= shifted.sum(axis=axis, keepdims=True)
         return shifted
 
+    @staticmethod
+    def repeat(step: Any, steps: int, x: Array, *constants: Array) -> Array:
+        for _ in range(steps):
+            x = step(x, *constants)
+        return x
+
 
 class NumPy:
     names: Any = Names
@@ -32,6 +47,18 @@ class NumPy:
             lambda result: [np.asarray(result)],
             arrays,
         )
+
+    def gradient(self, problem: Gradient) -> Program:
+        def values(result: Any) -> list[Array]:
+            return [np.asarray(result[0]), *result[1]]
+
+        return Program(
+            lambda: problem.by_hand(problem.parameters, *problem.arrays), values
+        )
+
+    def sampling(self, problem: Sampling) -> Program:
+        step, parameters = contrast(problem, "float32")
+        return Program(step, lambda _: problem.moved(parameters))
 
     def training(self, problem: Training) -> Program:
         step, parameters = descend(problem, "float32")

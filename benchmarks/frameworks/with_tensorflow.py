@@ -8,7 +8,14 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.frameworks import THREADS
-from benchmarks.problem import Counter, Formula, Program, Training
+from benchmarks.problem import (
+    Counter,
+    Formula,
+    Gradient,
+    Program,
+    Sampling,
+    Training,
+)
 
 
 class Names:
@@ -22,6 +29,20 @@ class Names:
     def nll(scores: Any, classes: Any) -> Any:
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(classes, scores)
         return tf.reduce_mean(losses)
+
+    @staticmethod
+    def scan(step: Any, sequences: Any, states: Any, constants: Any) -> Any:
+        """Written out step by step, which is faster here than tf.scan."""
+        states, history = [tf.constant(state) for state in states], []
+        for elements in zip(*map(tf.unstack, sequences)):
+            states = step(*elements, *states, *constants)
+            history.append(states)
+        return [tf.stack(states) for states in zip(*history)]
+
+    @staticmethod
+    def repeat(step: Any, steps: int, x: Any, *constants: Any) -> Any:
+        turns = tf.range(steps)
+        return tf.foldl(lambda x, _: step(x, *constants), turns, initializer=x)
 
 
 class TensorFlow:
@@ -37,6 +58,27 @@ class TensorFlow:
         count = tf.Variable(0, dtype=tf.int64)
         step = tf.function(lambda: count.assign_add(1))
         return Program(step, lambda _: [count.numpy()])
+
+    def gradient(self, problem: Gradient) -> Program:
+        parameters = [tf.Variable(parameter) for parameter in problem.parameters]
+
+        @tf.function
+        def compiled(*arrays: Any) -> Any:
+            with tf.GradientTape() as tape:
+                loss = problem.loss(Names, parameters, *arrays)
+            return [loss, *tape.gradient(loss, parameters)]
+
+        arrays = tuple(map(tf.constant, problem.arrays))
+        return Program(compiled, lambda out: [part.numpy() for part in out], arrays)
+
+    def sampling(self, problem: Sampling) -> Program:
+        parameters = [tf.Variable(parameter) for parameter in problem.parameters]
+        step = make_contrast(problem, parameters)
+        numbers = map(tf.constant, map(np.int32, problem.indices()))
+        return Program(
+            lambda: step(next(numbers)),
+            lambda _: problem.moved([p.numpy() for p in parameters]),
+        )
 
     def training(self, problem: Training) -> Program:
         parameters = [tf.Variable(parameter) for parameter in problem.parameters]
@@ -66,6 +108,36 @@ def make_step(problem: Training, parameters: list[Any]) -> Any:
                 change = velocity.assign(problem.momentum * velocity + change)
             parameter.assign_add(change)
         return loss
+
+    return step
+
+
+def make_contrast(problem: Sampling, parameters: list[Any]) -> Any:
+    weights, visible, hidden = parameters
+    data, size = tf.constant(problem.data), problem.batch
+    rate = problem.rate / problem.batch
+
+    def draw(chances: Any) -> Any:
+        return tf.cast(tf.random.uniform(chances.shape) < chances, tf.float32)
+
+    def up(units: Any) -> Any:
+        return tf.sigmoid(tf.matmul(units, weights) + hidden)
+
+    @tf.function
+    def step(index: Any) -> None:
+        first = data[index * size : (index + 1) * size]
+        first = tf.ensure_shape(first, (size, None))
+        units, above_now = first, up(first)
+        above = above_now
+        for _ in range(problem.steps):
+            below = tf.matmul(draw(above_now), weights, transpose_b=True) + visible
+            units = draw(tf.sigmoid(below))
+            above_now = up(units)
+        change = tf.matmul(first, above, transpose_a=True)
+        change -= tf.matmul(units, above_now, transpose_a=True)
+        weights.assign_add(rate * change)
+        visible.assign_add(rate * tf.reduce_sum(first - units, axis=0))
+        hidden.assign_add(rate * tf.reduce_sum(above - above_now, axis=0))
 
     return step
 

@@ -18,6 +18,7 @@ from symnet.graph.types import TensorType
 from symnet.graph.variables import Constant, Variable, operand_text
 from symnet.ops.base import as_tensor
 from symnet.ops.elementwise import cast
+from symnet.ops.scan_step import carried_updates, warn_of_forgotten
 from symnet.ops.shape import patternbroadcast
 from symnet.shared import SharedVariable, Store
 
@@ -321,7 +322,10 @@ def add_default_updates(
     leave_out: Any,
     replace: Mapping[Variable, Variable],
 ) -> None:
-    """Add the default updates of the shared variables in use (random streams)."""
+    """Add the default updates of the shared variables in use (random streams).
+
+    A stream that a loop draws from goes on where the loop stopped.
+    """
     if leave_out is True:
         return
     skipped = set(leave_out) if leave_out else set()
@@ -329,6 +333,7 @@ def add_default_updates(
     pending = [*results, *chosen.values()]
     while pending:
         fresh: list[Variable] = []
+        carried = carried_updates(pending)
         for leaf in leaves(pending):
             update = getattr(leaf, "default_update", None)
             if (
@@ -339,7 +344,11 @@ def add_default_updates(
                 continue
             looked_at.add(leaf)
             if leaf not in skipped and leaf not in chosen:
-                (chosen[leaf],) = clone_replace([update], replace)
+                if leaf in carried:
+                    warn_of_forgotten(leaf, carried[leaf])
+                    chosen[leaf] = carried[leaf]
+                else:
+                    (chosen[leaf],) = clone_replace([update], replace)
                 fresh.append(chosen[leaf])
         pending = fresh
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from symnet.compile.program import CallStep
+from symnet.compile.panels import PACKED
+from symnet.compile.program import CallStep, RingStep
 from symnet.graph.variables import Apply, Constant
 from symnet.kernels.calls import CallArrangement
 from symnet.kernels.device import Device
@@ -20,10 +22,49 @@ def arrange_call(step: CallStep, numbers: Numbers, device: Device) -> CallArrang
     """The native call of a step: its words, and at which of them the pointers of the
     step's views belong (in the order of `plan.step_views`: inputs, initial, outputs)."""
     (node,) = step.nodes
+    if hasattr(node.op, "arrange"):
+        initial = [step.initial] if step.initial is not None else []
+        views = [*step.inputs, *initial, *step.outputs]
+        own: CallArrangement = node.op.arrange(node, [numbers(v.sizes) for v in views])
+        return own
+    if step.routine == PACKED:
+        return _packed(step, node, numbers, device)
     if isinstance(node.op, Gemm):
         return _gemm(step, node, numbers, device)
     a, b = step.inputs
     return _product(a, b, step.outputs[0], (1.0, 0.0), numbers, device)
+
+
+def _packed(
+    step: CallStep, node: Apply, numbers: Numbers, device: Device
+) -> CallArrangement:
+    """A product with a matrix in panels; the pointers as in `_gemm`."""
+    is_gemm = isinstance(node.op, Gemm)
+    a, c = step.inputs[1 if is_gemm else 0], step.outputs[0]
+    scalars = [_number(node, 0), _number(node, 3)] if is_gemm else [1.0, 0.0]
+    (rows, inner), (_, columns) = numbers(a.sizes), numbers(c.sizes)
+    added = step.inputs[4] if len(step.inputs) > 4 else c
+    strides = [numbers(view.strides) for view in (a, c, added)]
+    found: CallArrangement = device.panel_product(
+        c.dtype, (rows, inner, columns), strides, *scalars
+    )
+    slot_a, slot_b, slot_c, slot_d, slot_alpha, slot_beta = found.pointer_slots
+    if not is_gemm:
+        return replace(found, pointer_slots=(slot_a, slot_b, slot_c))
+    order = [
+        slot_alpha if scalars[0] is None else -1, slot_a, slot_b,
+        slot_beta if scalars[1] is None else -1, slot_d, slot_c,
+    ]  # fmt: skip
+    return replace(found, pointer_slots=tuple(order))
+
+
+def arrange_ring(step: RingStep, numbers: Numbers, device: Device) -> CallArrangement:
+    """The native step that brings the rows of a ring into order."""
+    ring, target = step.inputs[0], step.outputs[0]
+    (slots, *_), (kept, *rest) = numbers(ring.sizes), numbers(target.sizes)
+    row_bytes = math.prod(rest) * target.itemsize
+    found: CallArrangement = device.straighten(row_bytes, slots, step.depth, kept)
+    return found
 
 
 def _gemm(

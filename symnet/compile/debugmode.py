@@ -13,7 +13,7 @@ number where the user's own graph overflows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,8 +23,11 @@ from symnet.compile.passes import rewrite_graph
 from symnet.compile.rewrite import Trace
 from symnet.errors import message
 from symnet.graph.evaluate import compute, evaluate, value_of
+from symnet.graph.inner import InnerGraph
 from symnet.graph.traverse import Graph, toposort
-from symnet.graph.variables import Variable, operand_text
+from symnet.graph.variables import Apply, Variable, operand_text
+from symnet.ops.ifelse import IfElse
+from symnet.ops.scan import Scan
 from symnet.shared import SharedVariable
 
 TRIALS = 4  # evaluations that measure the reach of rounding
@@ -108,20 +111,75 @@ class DebugEngine:
         """The first rule that changed a value, or the output that all of them changed."""
         trace = Trace()
         rewrite_graph(self.original, trace=trace)
-        befores = [event.before for _, event in trace.fired]
-        wants = evaluate(befores, given)
-        gots = evaluate([event.after for _, event in trace.fired], given)
-        wrong = first_difference(befores, wants, gots, given, True)
-        if wrong is None:
-            what, variable = "rewriting changed", self.original.outputs[position]
-        else:
-            step, event = trace.fired[wrong]
-            what, variable = (
-                f"the rule {event.rule!r} (pass {step!r}) changed",
-                event.before,
+        report = report_bad_rule(trace, given)
+        if report is None and len(trace.graphs) > 1:
+            report = report_bad_inner_rule(trace.graphs[-2][1], given)
+        if report is None:
+            report = _report(
+                "rewriting changed", self.original.outputs[position], want, got
             )
-            want, got = wants[wrong], gots[wrong]
-        return BadRewrite(_report(what, variable, want, got))
+        return BadRewrite(report)
+
+
+def report_bad_rule(trace: Trace, given: Values) -> str | None:
+    """What is wrong with the first rule whose two sides differ; None if all agree."""
+    befores = [event.before for _, event in trace.fired]
+    wants = evaluate(befores, given)
+    gots = evaluate([event.after for _, event in trace.fired], given)
+    wrong = first_difference(befores, wants, gots, given, True)
+    if wrong is None:
+        return None
+    step, event = trace.fired[wrong]
+    what = f"the rule {event.rule!r} (pass {step!r}) changed"
+    return _report(what, event.before, wants[wrong], gots[wrong])
+
+
+def report_bad_inner_rule(graph: Graph, given: Values) -> str | None:
+    """The same for the rules used inside loops and conditions, of a graph before that."""
+    known: dict[Variable, Any] = dict(given)
+    for node in toposort(graph.outputs, blockers=graph.inputs):
+        arrays = [value_of(v, known) for v in node.inputs]
+        traces: dict[InnerGraph, Trace] = {}
+        for where, inner, values in inner_runs(node, arrays):
+            if inner not in traces:
+                traces[inner] = Trace()
+                inside = Graph(inner.inputs, inner.outputs)
+                rewrite_graph(inside, trace=traces[inner])
+            report = report_bad_rule(traces[inner], values)
+            if report is not None:
+                return f"{where} of {node.op}: {report}"
+        known.update(zip(node.outputs, compute(node, arrays), strict=True))
+    return None
+
+
+def inner_runs(
+    node: Apply, arrays: Sequence[Any]
+) -> Iterator[tuple[str, InnerGraph, dict[Variable, Any]]]:
+    """Every run of a graph inside an operation, with the values of its inputs."""
+    op = node.op
+    if isinstance(op, IfElse):
+        condition, yes, no = op.split_inputs(arrays)
+        graph, values = (op.then_graph, yes) if condition else (op.else_graph, no)
+        yield "in the branch taken", graph, _values(graph, values)
+    elif isinstance(op, Scan):
+        outer = op.split_inputs(arrays)
+        histories = [list(rows) for rows in outer.initials]
+        for t in range(int(outer.n_steps)):
+            values = [a[t] for a in outer.sequences]
+            for state, history in zip(op.states, histories, strict=True):
+                values += [history[tap] for tap in state.taps]
+            values += outer.others
+            yield f"in step {t}", op.graph, _values(op.graph, values)
+            results = op.split_outputs(op.graph.evaluate(values))
+            for history, new in zip(histories, results.states, strict=True):
+                history.append(new)
+            if op.until and results.done:
+                return
+
+
+def _values(graph: InnerGraph, arrays: Sequence[Any]) -> dict[Variable, Any]:
+    contiguous = (np.ascontiguousarray(a).reshape(np.shape(a)) for a in arrays)
+    return dict(zip(graph.inputs, contiguous, strict=True))
 
 
 def _report(what: str, variable: Variable, want: Any, got: Any) -> str:
@@ -159,9 +217,21 @@ def report_bad_node(graph: Graph, given: Values) -> str | None:
         own = dict(zip(fresh.values(), values, strict=True))
         wrong = first_difference(alone.outputs, expected, found, own)
         if wrong is not None:
+            inside = report_bad_inner_node(node, arrays)
+            if inside is not None:
+                return inside
             what = f"native code of {node.op} disagrees: found while computing"
             return _report(what, node.outputs[wrong], expected[wrong], found[wrong])
         known.update(zip(node.outputs, expected, strict=True))
+    return None
+
+
+def report_bad_inner_node(node: Apply, arrays: Sequence[Any]) -> str | None:
+    """The same for the operations inside a loop or condition, run by run."""
+    for where, graph, values in inner_runs(node, arrays):
+        report = report_bad_node(Graph(graph.inputs, graph.outputs), values)
+        if report is not None:
+            return f"{where} of {node.op}: {report}"
     return None
 
 

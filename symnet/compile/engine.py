@@ -16,6 +16,7 @@ from symnet.compile.lower import Lowering
 from symnet.compile.memory import place, reuse_dying
 from symnet.compile.plan import Plan, Planner, shape_arguments
 from symnet.compile.program import Buffer, Program, Step
+from symnet.compile.rows import place_insides
 from symnet.compile.segments import Segment, split
 from symnet.errors import message
 from symnet.graph.evaluate import compute, evaluate
@@ -39,8 +40,9 @@ def build_program(
     """The program of one segment: its steps, with places but without sizes."""
     inference = Inference(segment.leaves)
     lowering = Lowering(segment.leaves, [*wanted, *updates.values()], inference)
+    place_insides(lowering)
     steps, outputs, replaced = place(lowering, wanted, updates, inference)
-    reuse_dying(steps, set())
+    reuse_dying(steps, set(lowering.temporaries))
     shared = [v for v in segment.leaves if isinstance(v, SharedVariable)]
     return Program(
         [v for v in segment.leaves if not isinstance(v, SharedVariable)],
@@ -244,19 +246,26 @@ class Failure:
         self.plan = plan
 
     def __call__(self, number: int) -> NoReturn:
-        raise explain(self.plan.owners[number])
+        path, turns = self.plan.loaded.failed(number)
+        raise explain(self.plan.step_at(path), turns)
 
 
-def explain(step: Step) -> Exception:
-    """Why a step failed: only computed positions can."""
+def explain(step: Step, turns: Sequence[int] = ()) -> Exception:
+    """Why a step failed: by a computed position, or as `refusal` of its op says.
+
+    turns: in which step of each loop around it, outermost first."""
     node = next((n for n in step.nodes if n.inputs), step.nodes[0])
     for one in step.nodes:
         if hasattr(one.op, "needs_buffer") and one.op.needs_buffer(one):
             node = one
     operands = [operand_text(v) for v in node.inputs]
+    where = "".join(f"in step {turn}: " for turn in turns)
+    if hasattr(node.op, "refusal"):
+        what = where + node.op.refusal
+        return ValueError(message(what, operands=operands, origin=node.origin))
     return IndexError(
         message(
-            "an index is out of range",
+            where + "an index is out of range",
             operation=node.op,
             operands=operands,
             origin=node.origin,

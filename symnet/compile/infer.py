@@ -7,15 +7,15 @@ sizes agree, whether a position is in range) is kept as a `Demand` for the call.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from symnet.compile.host import fold, on_host
 from symnet.errors import ShapeError, message
 from symnet.graph.types import FLOATS, TensorType
 from symnet.graph.variables import Apply, Constant, Variable, operand_text
-from symnet.kernels.loops import Scalar, argument, literal
-from symnet.kernels.views import Size, combine, known, size
+from symnet.kernels.loops import Scalar, argument, binary, literal
+from symnet.kernels.views import Size, choose, combine, known, size
 
 Host = Scalar | tuple[Scalar, ...]
 
@@ -60,6 +60,11 @@ class Inference:
         self._host: dict[Variable, Host | None] = {}
         self._leaves = set(leaves)
         self._same: dict[Size, Size] = {}
+        self._stands: dict[Variable, Variable] = {}  # inner leaf -> outer variable
+        # The graphs inside an operation, with leaves of their own: (inputs, outputs).
+        self.inner: dict[Apply, list[tuple[list[Variable], Sequence[Variable]]]] = {}
+        self._bound: dict[Apply | None, list[Variable]] = {}
+        self._in_loop = False
         self.node: Apply | None = None  # whose rule is asking; errors name it
         for leaf in leaves:
             self.add_leaf(leaf)
@@ -101,6 +106,8 @@ class Inference:
     def _infer_node(self, node: Apply) -> None:
         inputs = [self._sizes.get(v, ()) for v in node.inputs]
         outer, self.node = self.node, node
+        self.inner.pop(node, None)
+        self._bound.pop(node, None)
         try:
             rule = getattr(node.op, "infer_sizes", None)
             found = rule(node, inputs, self) if rule is not None else None
@@ -193,6 +200,80 @@ class Inference:
             operands=[operand_text(v) for v in node.inputs],
             origin=node.origin,
         )
+
+    # ---- graphs inside operations
+
+    def bind(
+        self, leaf: Variable, sizes: Sequence[Size], outer: Variable | None = None
+    ) -> None:
+        """Give an input of an inner graph its sizes, and the value of `outer`."""
+        self._leaves.add(leaf)
+        self._bound.setdefault(self.node, []).append(leaf)
+        self._sizes[leaf] = tuple(
+            one if n is None else self.equal(one, size(n), f"axis {axis} of {leaf}")
+            for axis, (one, n) in enumerate(zip(sizes, leaf.type.shape, strict=True))
+        )
+        self._host[leaf] = None
+        if outer is not None:
+            self._stands[leaf] = outer
+            self._host[leaf] = self.host(outer)
+
+    def inner_sizes(
+        self, outputs: Sequence[Variable], loop: bool = False
+    ) -> list[tuple[Size, ...]] | None:
+        """The sizes of an inner graph's outputs; None where a value inside decides.
+        loop: the graph is run again and again.
+
+        Raises: NotOnHost where it is the value of an outer variable that decides.
+        """
+        if self.node is not None:
+            graph = (self._bound.pop(self.node, []), outputs)
+            self.inner.setdefault(self.node, []).append(graph)
+        in_loop, self._in_loop = self._in_loop, self._in_loop or loop
+        try:
+            return [self.sizes_of(v) for v in outputs]
+        except NotOnHost as missing:
+            outer = missing.variable
+            if outer not in self._stands:
+                return None
+            while outer in self._stands:
+                outer = self._stands[outer]
+            raise NotOnHost(outer) from None
+        finally:
+            self._in_loop = in_loop
+
+    def condition(self, variable: Variable) -> Scalar | None:
+        """The truth of an integer or bool scalar as a host bool; None where that is not
+        known before the run."""
+        host = self.host(variable)
+        if host is None or isinstance(host, tuple):
+            return None
+        return host if host.dtype == "bool" else fold(binary("ne", host, 0))
+
+    def branch_sizes(
+        self, outputs: Sequence[Variable], condition: Variable, taken: bool
+    ) -> list[tuple[Size, ...]] | None:
+        """As `inner_sizes`, for a graph that is run only if `condition` is `taken`: what
+        it demands it demands only then, and what sizes it makes one are not one outside.
+
+        Inside a loop, where a condition cannot be known before, demands are made anyway.
+        Raises: NotOnHost(condition) where demands need it.
+        """
+        truth, first = self.condition(condition), len(self.demands)
+        same = dict(self._same)
+        found = self.inner_sizes(outputs)
+        demands = self.demands[first:]
+        if not demands or (truth is None and self._in_loop):
+            return found
+        del self.demands[first:]
+        self._same = same
+        if truth is None:
+            raise NotOnHost(condition)
+        for demand in demands:
+            always = literal(True, "bool")
+            pair = (demand.condition, always) if taken else (always, demand.condition)
+            self.demands.append(replace(demand, condition=choose(truth, *pair)))
+        return found
 
     # ---- values known on the host
 

@@ -6,11 +6,12 @@ Which operations share a kernel is decided by `fuse`; where results lie, by `mem
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from symnet.compile.choices import lower_choice
 from symnet.compile.fuse import AxisMap, Cluster, fuse, is_loop
 from symnet.compile.infer import Inference
 from symnet.compile.program import (
@@ -23,6 +24,7 @@ from symnet.compile.program import (
     shared_kernel,
 )
 from symnet.compile.reads import data_inputs
+from symnet.compile.scans import Inside, lower_scan
 from symnet.graph.traverse import toposort
 from symnet.graph.variables import Apply, Constant, Variable
 from symnet.kernels import loops
@@ -30,7 +32,9 @@ from symnet.kernels.loops import Kernel, Output, Scalar
 from symnet.kernels.views import ONE, Size, View, contiguous_strides, size
 from symnet.ops.base import PointOp, ViewOp
 from symnet.ops.elementwise import Elementwise
+from symnet.ops.ifelse import IfElse
 from symnet.ops.reduce import Reduce
+from symnet.ops.scan import Scan
 
 _kernels: dict[str, Kernel] = {}
 
@@ -66,13 +70,25 @@ def _writes(op: Any) -> bool:
 def is_native(node: Apply) -> bool:
     """Whether the operation has a face from which a step can be made."""
     op = node.op
-    tensors = [*node.inputs, *node.outputs]
-    if any(getattr(v.type, "dtype", "complex")[0] == "c" for v in tensors):
+    if isinstance(op, Scan):
+        return not op.python_loop and all(map(is_native, op.graph.order))
+    if isinstance(op, IfElse):
+        inner = (*op.then_graph.order, *op.else_graph.order)
+        return all(map(is_native, inner)) and not has_complex(node)
+    if has_complex(node):
         library = getattr(op, "library", None)
         return isinstance(op, ViewOp) or (library is not None and library_takes(node))
     if is_loop(node) or isinstance(op, ViewOp) or _writes(op) or is_parameter(node):
         return True
+    if hasattr(op, "arrange"):
+        return bool(op.native(node))
     return getattr(op, "library", None) is not None and library_takes(node)
+
+
+def has_complex(node: Apply) -> bool:
+    """Whether anything is complex, or no array."""
+    tensors = [*node.inputs, *node.outputs]
+    return any(getattr(v.type, "dtype", "complex")[0] == "c" for v in tensors)
 
 
 def library_takes(node: Apply) -> bool:
@@ -89,17 +105,44 @@ class Lowering:
         leaves: Sequence[Variable],
         wanted: Sequence[Variable],
         inference: Inference,
+        parent: Lowering | None = None,
+        views: Mapping[Variable, View] | None = None,
     ) -> None:
+        """views: for an inner graph, where its inputs lie; what does not belong to one
+        graph alone (constants, parameters) is then `parent`'s."""
         self.inference = inference
         self.steps: list[Step] = []
-        self.constants: list[Buffer] = []
-        self.parameters: list[Size] = []
+        self.constants: list[Buffer] = parent.constants if parent else []
+        self.parameters: list[Size] = parent.parameters if parent else []
         self.temporaries: list[Buffer] = []
-        self.parameter_buffer = Buffer("parameters", "int64")
+        self.parameter_buffer: Buffer = (
+            parent.parameter_buffer if parent else Buffer("parameters", "int64")
+        )
         self.views: dict[Variable, View] = {}
         self.owners: dict[Buffer, list[Variable]] = {}
+        self.insides: list[Inside] = []
+        self.depth: int = 0  # loops around it
+        self.leaves, self.wanted = leaves, wanted
         for leaf in leaves:
-            self._add_leaf(leaf)
+            if views is None:
+                self._add_leaf(leaf)
+            else:
+                self._set(leaf, views[leaf])
+        if parent is None:
+            self.lower()
+
+    def inside(
+        self, views: Mapping[Variable, View], wanted: Sequence[Variable], loop: bool
+    ) -> Lowering:
+        """The steps of an inner graph; `views` says where its inputs lie; loop: they are
+        done again and again."""
+        inner = Lowering(list(views), wanted, self.inference, self, views)
+        inner.depth = self.depth + loop
+        inner.lower()
+        return inner
+
+    def lower(self) -> None:
+        wanted, leaves, inference = self.wanted, self.leaves, self.inference
         nodes = needed_nodes(wanted, leaves)
         self.uses: dict[Variable, int] = dict.fromkeys(wanted, 1)
         for node in nodes:
@@ -167,14 +210,17 @@ class Lowering:
     ) -> View:
         """New memory for a variable."""
         sizes = tuple(self.inference.sizes_of(variable) if sizes is None else sizes)
-        buffer = Buffer(
-            "temporary", variable.type.dtype, sizes, name=variable.name or ""
-        )
-        buffer.position = len(self.temporaries)
-        self.temporaries.append(buffer)
+        buffer = self.buffer(variable.type.dtype, sizes, variable.name or "")
         view = View(buffer, buffer.dtype, sizes, self._strides(buffer))
         self._set(variable, view)
         return view
+
+    def buffer(self, dtype: str, sizes: Sequence[Size], name: str = "") -> Buffer:
+        """New memory."""
+        buffer = Buffer("temporary", dtype, tuple(sizes), name=name)
+        buffer.position = len(self.temporaries)
+        self.temporaries.append(buffer)
+        return buffer
 
     # ---- steps
 
@@ -186,6 +232,10 @@ class Lowering:
         op = node.op
         if isinstance(op, ViewOp):
             self._lower_view(node)
+        elif isinstance(op, Scan):
+            lower_scan(self, node)
+        elif isinstance(op, IfElse):
+            lower_choice(self, node)
         elif hasattr(op, "write_view"):
             self._lower_write(node)
         elif hasattr(op, "scatter"):
@@ -216,11 +266,7 @@ class Lowering:
 
     def dense(self, variable: Variable, source: View, node: Apply) -> View:
         """A contiguous copy of a view."""
-        buffer = Buffer(
-            "temporary", source.dtype, source.sizes, name=variable.name or ""
-        )
-        buffer.position = len(self.temporaries)
-        self.temporaries.append(buffer)
+        buffer = self.buffer(source.dtype, source.sizes, variable.name or "")
         target = View(buffer, source.dtype, source.sizes, self._strides(buffer))
         self.steps.append(copy_step(source, target, [node]))
         return target
@@ -266,13 +312,14 @@ class Lowering:
             self.steps.append(step)
 
     def _lower_call(self, node: Apply) -> None:
-        operands = [self.view_of(v) for v in node.inputs]
+        variables = [node.inputs[k] for k in data_inputs(node)]
+        operands = [self.view_of(v) for v in variables]
         initial = (
             node.op.initial_input(node) if hasattr(node.op, "initial_input") else None
         )
         operands = [
             self._readable(v, view, node) if k != initial else view
-            for k, (v, view) in enumerate(zip(node.inputs, operands, strict=True))
+            for k, (v, view) in enumerate(zip(variables, operands, strict=True))
         ]
         targets = [self.temporary(v) for v in node.outputs]
         self.steps.append(
@@ -281,13 +328,17 @@ class Lowering:
                 [view for k, view in enumerate(operands) if k != initial],
                 targets,
                 initial=operands[initial] if initial is not None else None,
+                fallible=hasattr(node.op, "refusal"),
                 routine=node.op.library,
                 settings=node.op.settings(node) if hasattr(node.op, "settings") else {},
             )
         )
 
     def _readable(self, variable: Variable, view: View, node: Apply) -> View:
-        """A matrix or vector as BLAS can read it, copied where it is not."""
+        """A matrix or vector as BLAS can read it, copied where it is not; for routines of
+        our own without gaps."""
+        if hasattr(node.op, "arrange"):
+            return view if view.contiguous else self.dense(variable, view, node)
         if view.ndim == 0 or self._blas_takes(view):
             return view
         return self.dense(variable, view, node)

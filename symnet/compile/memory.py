@@ -14,13 +14,13 @@ Rules kept here:
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from symnet.compile.checks import check_step
 from symnet.compile.infer import Inference
 from symnet.compile.lower import Lowering
-from symnet.compile.program import Buffer, LoopStep, Step, copy_step
+from symnet.compile.program import Buffer, LoopStep, Step, bodies_of, copy_step
 from symnet.graph.variables import Variable
 from symnet.kernels.views import ONE, View, contiguous_strides
 from symnet.shared import SharedVariable
@@ -116,17 +116,35 @@ class Placer:
         view = self.lowering.view_of(variable)
         sizes = self.inference.sizes_of(variable)
         buffer = Buffer("output", view.dtype, sizes, position, name=variable.name or "")
+        self._give(view, buffer)
+        return buffer
+
+    def result(self, variable: Variable, buffer: Buffer) -> None:
+        """Have a result inside a loop or a choice written to its buffer."""
+        self._give(self.lowering.view_of(variable), buffer)
+
+    def _give(self, view: View, buffer: Buffer) -> None:
         if self._whole(view) and view.buffer.place is None:
             view.buffer.place = buffer
         else:
             self._copy(view, buffer)
-        return buffer
+
+    def overwrite(self, view: View, target: Buffer) -> bool:
+        """Have a value written over `target` where that is safe; whether it is."""
+        buffer = view.buffer
+        if not self._whole(view) or buffer.place is not None:
+            return False
+        if not self._may_write(buffer, target):
+            return False
+        buffer.place = target
+        return True
 
     def _whole(self, view: View) -> bool:
-        """Whether the view is all of a temporary, in its own order."""
+        """Whether the view is all of a temporary of this list of steps, in its order."""
         buffer = view.buffer
         return (
             buffer.kind == "temporary"
+            and buffer in self.makers
             and len(view.sizes) == len(buffer.sizes)
             and all(a is b for a, b in zip(view.sizes, buffer.sizes, strict=True))
             and view.contiguous
@@ -173,12 +191,7 @@ class Placer:
         if buffer is target:
             if view == self.lowering.view_of(shared):
                 return  # updated with itself
-        elif (
-            self._whole(view)
-            and buffer.place is None
-            and self._may_write(buffer, target)
-        ):
-            buffer.place = target
+        elif self.overwrite(view, target):
             return
         if buffer.home.leaf in updates:
             # A view of something that is overwritten: copied first, committed last.
@@ -196,6 +209,8 @@ class Placer:
         """Whether the step that makes `buffer` may write to `target` at once.  Where it
         may, its order after the readers of `target` is recorded."""
         maker = self.makers[buffer]
+        if len(self.writers[buffer]) > 1:
+            return False  # parts made by several steps
         if not _overwrites_safely(maker, buffer, target):
             return False
         before = {s for s in self.reading.get(target, ()) if s is not maker}
@@ -325,23 +340,20 @@ def _dense(view: View) -> bool:
     return view.contiguous and view.offset.op == "literal" and view.offset.value == 0
 
 
-def reuse_dying(steps: Sequence[Step], keep: set[Buffer]) -> None:
-    """Let an elementwise result lie over an input that is read for the last time."""
+def reuse_dying(steps: Sequence[Step], own: Collection[Buffer]) -> None:
+    """Let an elementwise result lie over an input that is read for the last time; both
+    are among `own`, the temporaries of these steps alone."""
     last = {
         v.buffer.home: step for step in steps for v in (*_reads(step), *step.outputs)
     }
+    last = {buffer: step for buffer, step in last.items() if buffer in own}
     for step in steps:
         if not isinstance(step, LoopStep) or any(step.kernel.reduced) or step.initial:
             continue
         for view in step.outputs:
             buffer = view.buffer
-            if (
-                buffer.home.kind != "temporary"
-                or buffer.place is not None
-                or buffer in keep
-            ):
-                continue
-            _take_over(step, buffer, last)
+            if buffer.place is None and buffer in last:
+                _take_over(step, buffer, last)
 
 
 def _take_over(step: LoopStep, buffer: Buffer, last: dict[Buffer, Step]) -> None:
@@ -350,9 +362,8 @@ def _take_over(step: LoopStep, buffer: Buffer, last: dict[Buffer, Step]) -> None
     for access in step.accesses[: len(step.inputs)]:
         old = access.view.buffer.home
         fits = (
-            old.kind == "temporary"
-            and old not in taken
-            and last[old] is step
+            old not in taken
+            and last.get(old) is step
             and access.axes == write.axes
             and access.view.itemsize == write.view.itemsize
             and access.view.contiguous
@@ -372,14 +383,31 @@ def _take_over(step: LoopStep, buffer: Buffer, last: dict[Buffer, Step]) -> None
 
 
 def lifetimes(steps: Sequence[Step]) -> dict[Buffer, tuple[int, int]]:
-    """For each temporary the first and the last step that touches it."""
+    """For each temporary the first and the last moment at which it is touched.
+
+    What a loop or choice touches of its surroundings it needs from its beginning to its
+    end: it comes back to it in every turn.  Its own temporaries live inside one turn.
+    """
     found: dict[Buffer, tuple[int, int]] = {}
-    for k, step in enumerate(steps):
-        for view in (*_reads(step), *step.outputs):
-            home = view.buffer.home
-            if home.kind == "temporary":
-                found[home] = (found[home][0] if home in found else k, k)
+    _live(steps, 0, found)
     return found
+
+
+def _live(
+    steps: Sequence[Step], moment: int, found: dict[Buffer, tuple[int, int]]
+) -> int:
+    """Enter the lifetimes, from `moment` on; the moment after the last step."""
+    for step in steps:
+        begin = moment
+        for body in bodies_of(step):
+            moment = _live(body.steps, moment, found)
+        for view in (*_reads(step), *step.outputs):
+            base = view.buffer.base
+            if base.kind == "temporary":
+                first, last = found.get(base, (begin, moment))
+                found[base] = min(first, begin), max(last, moment)
+        moment += 1
+    return moment
 
 
 def pack(

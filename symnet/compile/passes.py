@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from symnet.compile.inside import rewrite_inside
 from symnet.compile.patterns import Rule
 from symnet.compile.rewrite import Fired, Trace, rewrite
 from symnet.compile.rules.algebra import ALGEBRA
@@ -16,6 +17,7 @@ from symnet.compile.rules.reductions import REDUCTIONS
 from symnet.compile.rules.shapes import SHAPES
 from symnet.compile.rules.stability import STABILITY
 from symnet.graph.traverse import Graph
+from symnet.ops.branches import sink_branches
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,13 @@ def rewrite_graph(
         if step.after and used.isdisjoint(step.after):
             continue
         graph = _run(step, graph, used, trace)
-    return graph
+    # On the simplified graph: what was equal, or not needed, is no longer in the way.
+    graph = sink_branches(graph)
+    # Last, when the operations with graphs inside have their last form.
+    inside = rewrite_inside(graph, lambda inner: rewrite_graph(inner, mode))
+    if trace is not None:
+        trace.graphs.append(("inside", inside))
+    return inside
 
 
 def _run(step: Pass, graph: Graph, used: set[str], trace: Trace | None) -> Graph:

@@ -15,14 +15,39 @@ from typing import Any
 
 import numpy as np
 
-from symnet.compile.calls import arrange_call
+from symnet.compile.calls import arrange_call, arrange_ring
 from symnet.compile.host import make_function
 from symnet.compile.infer import Demand
 from symnet.compile.memory import lifetimes, pack
-from symnet.compile.program import Buffer, CallStep, LoopStep, Program, Step
+from symnet.compile.program import (
+    Body,
+    Buffer,
+    CallStep,
+    ChoiceStep,
+    LoopStep,
+    Program,
+    RepeatStep,
+    RingStep,
+    Row,
+    Step,
+    bodies_of,
+    every_step,
+    every_temporary,
+    resolve,
+)
 from symnet.errors import message
 from symnet.graph.variables import operand_text
-from symnet.kernels.device import Device, Loaded, Place, Task
+from symnet.kernels.device import (
+    AnyTask,
+    Choice,
+    Device,
+    Loaded,
+    Path,
+    Place,
+    Repeat,
+    Task,
+    Walk,
+)
 from symnet.kernels.loops import Scalar, walk
 from symnet.kernels.views import Size, View
 
@@ -35,12 +60,20 @@ class Plan:
     shapes: dict[Any, tuple[int, ...]]  # of the leaves
     outputs: Sequence[tuple[str, tuple[int, ...]]]  # dtype and shape
     steps: Sequence[Step]
-    tasks: Sequence[Task]  # of the steps
+    tasks: Sequence[AnyTask]  # of the steps
 
     @property
     def owners(self) -> list[Step]:
-        """The program's step behind each native step, for errors and profiles."""
-        return [self.steps[number] for number in self.loaded.tasks]
+        """The program's step behind each native step, for errors and profiles; those
+        inside loops and choices at the end."""
+        return [self.step_at(path) for path in self.loaded.paths]
+
+    def step_at(self, path: Path) -> Step:
+        """The step at the end of a way through loops and choices."""
+        step = self.steps[path[0]]
+        for body, number in zip(path[1::2], path[2::2], strict=True):
+            step = bodies_of(step)[body].steps[number]
+        return step
 
 
 class Planner:
@@ -67,10 +100,11 @@ class Planner:
     def fixed(self) -> list[Size]:
         """All sizes and strides: what a plan is made for."""
         found: dict[Size, None] = {}
-        for step in self.program.steps:
+        for step in every_step(self.program.steps):
             for one in _step_sizes(step):
                 found.setdefault(one)
-        for buffer in [*self.program.temporaries, *self.program.outputs]:
+        inner = every_temporary(self.program.steps)
+        for buffer in [*self.program.temporaries, *self.program.outputs, *inner]:
             for one in buffer.sizes:
                 found.setdefault(one)
         return [s for s in found if s.op != "literal"]
@@ -78,9 +112,9 @@ class Planner:
     @cached_property
     def offsets(self) -> list[Size]:
         found: dict[Size, None] = {}
-        for step in self.program.steps:
+        for step in every_step(self.program.steps):
             for view in _step_views(step):
-                found.setdefault(view.offset)
+                found.setdefault(resolve(view)[1])
         return [s for s in found if s.op != "literal"]
 
     def varies(self, value: Scalar) -> bool:
@@ -202,16 +236,26 @@ class Planner:
 
 
 def _step_views(step: Step) -> list[View]:
+    """The views to which a step itself needs pointers."""
     if isinstance(step, LoopStep):
         return [access.view for access in step.accesses]
+    if isinstance(step, RepeatStep):
+        return [view for view in (step.until, step.done) if view is not None]
+    if isinstance(step, ChoiceStep):
+        return [step.condition]
     initial = [step.initial] if step.initial is not None else []
     return [*step.inputs, *initial, *step.outputs]
 
 
 def _step_sizes(step: Step) -> list[Size]:
     found = list(step.sizes) if isinstance(step, LoopStep) else []
+    if isinstance(step, RepeatStep):
+        found.append(step.turns)
+    if isinstance(step, ChoiceStep) and step.decided is not None:
+        found.append(step.decided)
     for view in _step_views(step):
         found += [*view.sizes, *view.strides]
+        found += [row.step for row in resolve(view)[2]]
     return found
 
 
@@ -258,12 +302,34 @@ class Binding:
         outputs = [(o.dtype, self.shape(o.sizes)) for o in program.outputs]
         return Plan(loaded, self.shapes, outputs, program.steps, tasks)
 
-    def _task(self, step: Step) -> Task:
+    def _task(self, step: Step) -> AnyTask:
+        if isinstance(step, RepeatStep):
+            until = self._place(step.until) if step.until is not None else None
+            done = self._place(step.done) if step.done is not None else None
+            return Repeat(self.number(step.turns), self._tasks(step.body), until, done)
+        if isinstance(step, ChoiceStep):
+            return self._choice(step)
         places = [self._place(view) for view in _step_views(step)]
+        if isinstance(step, RingStep):
+            return Task(arrange_ring(step, self.shape, self.device), None, places)
         if isinstance(step, CallStep):
             return Task(arrange_call(step, self.shape, self.device), None, places)
         assert isinstance(step, LoopStep)
         return Task(self._arrange(step), step.kernel, places)
+
+    def _choice(self, step: ChoiceStep) -> Choice:
+        wanted = [True, True]
+        if step.decided is not None:
+            taken = bool(self.number(step.decided))
+            wanted = [taken, not taken]
+        first, second = (
+            self._tasks(body) if want else []
+            for body, want in zip(step.bodies, wanted, strict=True)
+        )
+        return Choice(self._place(step.condition), (first, second))
+
+    def _tasks(self, body: Body) -> list[AnyTask]:
+        return [self._task(step) for step in body.steps]
 
     def _arrange(self, step: LoopStep) -> Any:
         rank = step.kernel.rank
@@ -281,15 +347,19 @@ class Binding:
 
     def _place(self, view: View) -> Place:
         """Where a view lies."""
-        home = view.buffer.home
-        offset, follows = self.number(view.offset), self.moves.get(view.offset, -1)
+        home, where, rows = resolve(view)
+        offset, follows = self.number(where), self.moves.get(where, -1)
+        walks = tuple(w for row in rows if (w := self._walk(row)).step)
         if home.kind in ("input", "shared", "output"):
             leaf = home.leaf if home.leaf is not None else ("output", home.position)
-            return Place("base", self.planner.bases[leaf], offset, follows)
+            return Place("base", self.planner.bases[leaf], offset, follows, walks)
         if home.kind == "temporary":
-            return Place("arena", self.offsets[home], offset, follows)
+            return Place("arena", self.offsets[home], offset, follows, walks)
         kind = "constant" if home.kind == "constant" else "parameter"
-        return Place(kind, home.position, offset, follows)
+        return Place(kind, home.position, offset, follows, walks)
+
+    def _walk(self, row: Row) -> Walk:
+        return Walk(row.depth, self.number(row.step), row.slots, row.first)
 
 
 def shape_arguments(

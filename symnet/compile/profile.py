@@ -18,7 +18,16 @@ import numpy as np
 
 from symnet.compile.engine import Engine, NativeSegment
 from symnet.compile.plan import Plan
-from symnet.compile.program import CallStep, LoopStep, Step
+from symnet.compile.program import (
+    CallStep,
+    ChoiceStep,
+    LoopStep,
+    RepeatStep,
+    RingStep,
+    Step,
+    bodies_of,
+    every_step,
+)
 from symnet.graph.evaluate import compute
 from symnet.graph.origin import Origin
 from symnet.graph.variables import Apply
@@ -36,8 +45,9 @@ FALLBACK = "NumPy fallback"
 
 @dataclass(frozen=True)
 class Row:
-    """One step: seconds for each call; kind is "loop", "library", "copy", FALLBACK, or
-    "overhead"; the operations fused in it."""
+    """One step: seconds for each call; kind is "loop", "library", "copy", "control"
+    (what a loop or condition costs beside the steps inside it, which have rows of their
+    own), FALLBACK, or "overhead"; the operations fused in it."""
 
     operation: str
     kind: str
@@ -200,10 +210,21 @@ def measure(
 # ---- what is shown
 
 
+def own_time(step: Step | Apply, times: Mapping[Step | Apply, int]) -> int:
+    """The time of a step without that of the steps inside it, which have their rows."""
+    bodies = bodies_of(step) if isinstance(step, Step) else ()
+    return times[step] - sum(times.get(s, 0) for body in bodies for s in body.steps)
+
+
 def row_of(step: Step | Apply, seconds: float) -> Row:
     """A step as a row."""
     if isinstance(step, Apply):
         return Row(str(step.op), FALLBACK, seconds, [step])
+    if isinstance(step, (RepeatStep, ChoiceStep)):
+        what = "steps of" if isinstance(step, RepeatStep) else "branches of"
+        return Row(f"{what} {step.nodes[0].op}", "control", seconds, step.nodes)
+    if isinstance(step, RingStep):
+        return Row(f"copy for {step.nodes[0].op}", "copy", seconds, step.nodes)
     if isinstance(step, CallStep):
         return Row(
             f"{step.nodes[0].op} ({step.routine})", "library", seconds, step.nodes
@@ -249,7 +270,9 @@ class Profile:
         calls = max(self.calls, 1)
         self.seconds = record.nanoseconds / 1e9 / calls
         order = sorted(record.steps, key=_positions(engine).__getitem__)
-        self.rows = [row_of(step, record.steps[step] / 1e9 / calls) for step in order]
+        self.rows = [
+            row_of(step, own_time(step, record.steps) / 1e9 / calls) for step in order
+        ]
         rest = self.seconds - sum(row.seconds for row in self.rows)
         what = OVERHEAD if native else "the whole graph, by NumPy"
         self.rows.append(Row(what, "overhead" if native else FALLBACK, rest))
@@ -346,7 +369,8 @@ def _positions(engine: Any) -> dict[Any, int]:
     found: dict[Any, int] = {}
     if isinstance(engine, Engine):
         for segment, native in zip(engine.segments, engine.native, strict=True):
-            steps: Iterable[Any] = [*native.program.steps, *segment.reference]
+            inside = every_step(native.program.steps)
+            steps: Iterable[Any] = [*inside, *segment.reference]
             for step in steps:
                 found[step] = len(found)
     return found

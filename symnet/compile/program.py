@@ -5,7 +5,7 @@ What lowering makes, memory decides upon, and a plan binds to concrete sizes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,8 +13,8 @@ from symnet.compile.infer import Demand, HostArgument
 from symnet.graph.origin import Origin
 from symnet.graph.types import COMPLEX
 from symnet.graph.variables import Apply, Variable
-from symnet.kernels.loops import Kernel, Operand, Output, load
-from symnet.kernels.views import ZERO, Size, View, size
+from symnet.kernels.loops import Kernel, Operand, Output, Scalar, load
+from symnet.kernels.views import ZERO, Size, View, add, size
 from symnet.shared import SharedVariable
 
 AxisMap = tuple[int | None, ...]
@@ -25,8 +25,10 @@ class Buffer:
     """A piece of memory.
 
     kind: "input" (number `position` of the call), "shared", "constant", "parameters"
-    (host integers that kernels read), "output" (made for each call), or "temporary".
-    A temporary may be given `place`: it then is that other buffer.
+    (host integers that kernels read), "output" (made for each call), "temporary", or
+    "row" (the place that a loop has reached in other memory).
+    A temporary, or a row that a loop need not move, may be given `place`: it then is (the
+    first part of) that other buffer.
     """
 
     kind: str
@@ -37,6 +39,7 @@ class Buffer:
     data: Any = None
     place: Buffer | None = None
     name: str = ""
+    row: Row | None = None
 
     @property
     def home(self) -> Buffer:
@@ -46,10 +49,45 @@ class Buffer:
             buffer = buffer.place
         return buffer
 
+    @property
+    def base(self) -> Buffer:
+        """The buffer in which it lies in the end, through rows of rows."""
+        buffer = self.home
+        while buffer.row is not None:
+            buffer = buffer.row.origin.buffer.home
+        return buffer
+
     def __repr__(self) -> str:
         home = self.home
         named = self.name or home.name
         return f"{home.kind}{f' {named}' if named else f' {home.position}'}"
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """How the loop number `depth` (0: the outermost) moves a buffer: by `step` bytes in
+    each turn, from `origin`.
+
+    slots: if not 0, the origin is the first of so many slots in a ring; the first turn
+    uses number `first`.
+    """
+
+    origin: View
+    step: Size
+    depth: int
+    slots: int = 0
+    first: int = 0
+
+
+def resolve(view: View) -> tuple[Buffer, Size, list[Row]]:
+    """Where a view lies in the end: the buffer, the bytes from its start in the first
+    turn of all loops, and how loops move it, outermost first."""
+    buffer, offset, rows = view.buffer.home, view.offset, []
+    while buffer.row is not None:
+        rows.append(buffer.row)
+        origin = buffer.row.origin
+        buffer, offset = origin.buffer.home, add(offset, origin.offset)
+    return buffer, offset, rows[::-1]
 
 
 @dataclass(frozen=True)
@@ -109,6 +147,68 @@ class CallStep(Step):
 
     routine: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(eq=False)
+class Body:
+    """Steps inside a step, in order; `temporaries` are needed only while they run."""
+
+    steps: Sequence[Step]
+    temporaries: Sequence[Buffer]
+
+
+@dataclass(eq=False)
+class RepeatStep(Step):
+    """A loop: the body `turns` times, or until the byte at `until` is true after a turn.
+    How many turns were done is written to `done`, an int64."""
+
+    turns: Size = ZERO
+    body: Body = None  # type: ignore[assignment]
+    until: View | None = None
+    done: View | None = None
+
+
+@dataclass(eq=False)
+class ChoiceStep(Step):
+    """The first body where the byte at `condition` is true, else the second.
+
+    decided: the condition as a host integer, where it is one: a plan then has only the
+    body that is taken.
+    """
+
+    condition: View = None  # type: ignore[assignment]
+    bodies: tuple[Body, Body] = None  # type: ignore[assignment]
+    decided: Scalar | None = None
+
+
+@dataclass(eq=False)
+class RingStep(Step):
+    """Brings the last rows of a history from their ring into order: inputs are the ring
+    and the number of turns, the output the rows.  depth: rows at the beginning."""
+
+    depth: int = 1
+
+
+def bodies_of(step: Step) -> Sequence[Body]:
+    """The steps inside a step."""
+    if isinstance(step, RepeatStep):
+        return (step.body,)
+    return step.bodies if isinstance(step, ChoiceStep) else ()
+
+
+def every_step(steps: Iterable[Step]) -> Iterator[Step]:
+    """The steps, and those inside them."""
+    for step in steps:
+        yield step
+        for body in bodies_of(step):
+            yield from every_step(body.steps)
+
+
+def every_temporary(steps: Iterable[Step]) -> Iterator[Buffer]:
+    """The temporaries inside loops and choices."""
+    for step in every_step(steps):
+        for body in bodies_of(step):
+            yield from body.temporaries
 
 
 @dataclass(eq=False)

@@ -10,6 +10,7 @@ from symnet.kernels import loops
 from symnet.kernels.loops import Scalar
 from symnet.ops.base import PointOp, ViewOp
 from symnet.ops.elementwise import Elementwise
+from symnet.ops.scan import Scan
 
 
 class Recorder:
@@ -62,6 +63,11 @@ def data_inputs(node: Apply) -> Sequence[int]:
         return _positions([op.point(node, _recorders(node), index)])
     if isinstance(op, ViewOp):
         return (0,)
+    if hasattr(op, "arrange"):
+        reads: Sequence[int] = op.reads(node)
+        return reads
+    if isinstance(op, Scan):
+        return range(1, len(node.inputs))  # the number of steps is a host integer
     if hasattr(op, "write_view"):
         return (0, 1)
     if hasattr(op, "scatter"):

@@ -15,6 +15,9 @@ from symnet.compile.lower import is_native, is_parameter
 from symnet.graph.traverse import toposort
 from symnet.graph.types import TensorType
 from symnet.graph.variables import Apply, Constant, Variable
+from symnet.kernels.loops import walk
+from symnet.ops.ifelse import IfElse
+from symnet.ops.scan import Scan
 from symnet.shared import SharedVariable
 
 
@@ -65,6 +68,8 @@ class Levels:
     made: dict[Variable, int] = field(default_factory=dict)
     reference: set[Apply] = field(default_factory=set)
     hosted: set[Variable] = field(default_factory=set)
+    # Computed host integers: the first segment that may use their value for sizes.
+    known: dict[Variable, int] = field(default_factory=dict)
 
 
 def _want(segments: Sequence[Segment], levels: Levels, variable: Variable) -> None:
@@ -105,7 +110,7 @@ def find_levels(nodes: Sequence[Apply]) -> Levels:
     found = Levels()
     for node in nodes:
         level = max([found.made.get(v, 0) for v in node.inputs], default=0)
-        wait = _wait(node, inference, found.made) if _tensors_only(node) else None
+        wait = _wait(node, inference, found) if _tensors_only(node) else None
         if wait is None:
             found.reference.add(node)
             level += 1
@@ -129,21 +134,19 @@ def _tensors_only(node: Apply) -> bool:
     return all(isinstance(v.type, TensorType) for v in (*node.inputs, *node.outputs))
 
 
-def _wait(
-    node: Apply, inference: Inference, levels: Mapping[Variable, int]
-) -> int | None:
+def _wait(node: Apply, inference: Inference, levels: Levels) -> int | None:
     """The segment from which on the sizes of the outputs can be known; None where the
     operation has no native form."""
     if not is_native(node):
         return None
-    wait = 0
     while True:
         try:
             for output in node.outputs:
                 inference.sizes_of(output)
-            if is_parameter(node) and inference.host(node.outputs[0]) is None:
+            known = is_parameter(node) or isinstance(node.op, (Scan, IfElse))
+            if known and not hosts_known(node, inference):
                 return None
-            return wait
+            return _known_from(node, inference, levels.known)
         except NotOnHost as missing:
             variable = missing.variable
             if variable in node.outputs:
@@ -153,7 +156,37 @@ def _wait(
                 inference.host(variable) is None
             ):  # not an integer scalar: values unknown
                 return None
-            wait = max(wait, levels.get(variable, 0) + 1)
+            levels.known[variable] = levels.made.get(variable, 0) + 1
+
+
+def _known_from(
+    node: Apply, inference: Inference, known: Mapping[Variable, int]
+) -> int:
+    """The first segment in which the host integers are known that the operation may
+    need: those in the sizes of its outputs and the values of its inputs."""
+    if not known:
+        return 0
+    scalars = [s for v in node.outputs for s in inference.sizes_of(v)]
+    for v in node.inputs:
+        host = inference.host(v)
+        scalars += host if isinstance(host, tuple) else [host] if host else []
+    leaves = [
+        inference.arguments[one.value].leaf
+        for one in walk(scalars)
+        if one.op == "argument"
+    ]
+    return max((known.get(leaf, 0) for leaf in leaves), default=0)
+
+
+def hosts_known(node: Apply, inference: Inference) -> bool:
+    """Whether the host integers that the operation gives, itself or inside, are known."""
+    if is_parameter(node) and inference.host(node.outputs[0]) is None:
+        return False
+    return all(
+        hosts_known(inner, inference)
+        for _, outputs in inference.inner.get(node, ())
+        for inner in toposort(outputs)
+    )
 
 
 def _free_leaves(nodes: Sequence[Apply]) -> list[Variable]:

@@ -21,10 +21,47 @@ def evaluate(
     with the operation, its operands and the user's line added.
     """
     known: dict[Variable, Any] = dict(values)
-    for node in toposort(outputs, blockers=tuple(known)):
-        arrays = [value_of(v, known) for v in node.inputs]
-        known.update(zip(node.outputs, compute(node, arrays, xp), strict=True))
+    return run(toposort(outputs, blockers=tuple(known)), outputs, known, xp)
+
+
+def run(
+    order: Sequence[Apply],
+    outputs: Sequence[Variable],
+    known: dict[Variable, Any],
+    xp: Any = np,
+) -> list[Any]:
+    """The values of `outputs` after the operations in `order`; adds to `known`."""
+    if any(hasattr(node.op, "wanted") for node in order):
+        _run_on_demand(outputs, known, xp)
+    else:
+        for node in order:
+            arrays = [value_of(v, known) for v in node.inputs]
+            known.update(zip(node.outputs, compute(node, arrays, xp), strict=True))
     return [value_of(v, known) for v in outputs]
+
+
+def _run_on_demand(
+    outputs: Sequence[Variable], known: dict[Variable, Any], xp: Any
+) -> None:
+    """Compute nothing that is not needed: an op that offers `wanted(node, known)` says
+    which inputs it needs, given what is known; those it does not get are None."""
+    stack = [v for v in reversed(outputs) if v.owner is not None]
+    while stack:
+        v = stack[-1]
+        node = v.owner
+        if v in known or node is None:
+            stack.pop()
+            continue
+        choose = getattr(node.op, "wanted", None)
+        wanted = node.inputs if choose is None else choose(node, known)
+        missing = [w for w in wanted if w.owner is not None and w not in known]
+        if missing:
+            stack += reversed(missing)
+            continue
+        use = set(wanted)
+        arrays = [value_of(w, known) if w in use else None for w in node.inputs]
+        known.update(zip(node.outputs, compute(node, arrays, xp), strict=True))
+        stack.pop()
 
 
 def value_of(variable: Variable, known: Mapping[Variable, Any]) -> Any:
@@ -51,10 +88,15 @@ def compute(node: Apply, arrays: Sequence[Any], xp: Any = np) -> list[Any]:
         text = message(
             str(error), operation=node.op, operands=shapes, origin=node.origin
         )
-        told = type(error)(text) if _plain(error) else RuntimeError(text)
         # Where in their own op it happened is for users to see; where in ours is not.
         ours = _plain(error) and type(node.op).__module__.startswith("symnet.")
-        raise told from (None if ours else without_own_frames(error))
+        cause = error.__cause__ if ours else without_own_frames(error)
+        raise retold(error, text) from cause
+
+
+def retold(error: Exception, text: str) -> Exception:
+    """An error of the same kind, if its class is made from one text, with another text."""
+    return type(error)(text) if _plain(error) else RuntimeError(text)
 
 
 def _plain(error: Exception) -> bool:

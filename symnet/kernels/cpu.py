@@ -8,6 +8,8 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from symnet.kernels import runner
+from symnet.kernels.assembly import LINE, Assembly, Words, aligned, cost
 from symnet.kernels.boundary import make_builtin, ready
 from symnet.kernels.callblock import (
     Argument,
@@ -19,19 +21,15 @@ from symnet.kernels.callblock import (
     retire,
 )
 from symnet.kernels.calls import CallArrangement, gemm_step
-from symnet.kernels.device import Following, Place, Signature, Task
+from symnet.kernels.device import AnyTask, Following, Path, Place, Signature
 from symnet.kernels.layout import Arrangement, Variant, arrange
-from symnet.kernels.llvm.cache import compile_kernels
 from symnet.kernels.llvm.machine import machine
 from symnet.kernels.loops import Kernel
-from symnet.kernels.runner import PATCH_WORDS, STEP_WORDS
+from symnet.kernels.panels import panel_step
 
 RELEASE_NS = 20_000.0  # from so much work on other Python threads may run meanwhile
 # Arithmetic by bytes of a vector, against those of 64 (AVX2 measured on Zen 1).
 SLOWNESS = {32: 3.0, 16: 5.0}
-LINE = 64  # bytes: memory begins at a multiple of the cache's lines
-
-Words = np.ndarray[Any, np.dtype[np.int64]]
 
 
 class Cpu:
@@ -58,9 +56,26 @@ class Cpu:
     def product(self, *arguments: Any) -> CallArrangement:
         return gemm_step(*arguments)
 
+    def panel_product(
+        self,
+        dtype: str,
+        sizes: tuple[int, int, int],
+        strides: Sequence[tuple[int, ...]],
+        alpha: float | None,
+        beta: float | None,
+    ) -> CallArrangement:
+        return panel_step(dtype, sizes, strides, alpha, beta)
+
+    def straighten(
+        self, row_bytes: int, slots: int, depth: int, kept: int
+    ) -> CallArrangement:
+        words = (0, 0, 0, row_bytes, slots, depth, kept)
+        slots_of_pointers = (runner.RING, runner.TURNS_AT, runner.TARGET)
+        return CallArrangement(runner.straighten.address, words, slots_of_pointers)
+
     def load(
         self,
-        tasks: Sequence[Task],
+        tasks: Sequence[AnyTask],
         arena_bytes: int,
         constants: Sequence[Any],
         parameters: Sequence[int],
@@ -73,12 +88,11 @@ CPU = Cpu()
 
 
 class CpuProgram:
-    """One block of words: the table of steps, the argument block of each, and behind
-    them the patches, which put the addresses of a call where the steps look for them."""
+    """The tasks as words, and the memory in which they work."""
 
     def __init__(
         self,
-        tasks: Sequence[Task],
+        tasks: Sequence[AnyTask],
         arena_bytes: int,
         constants: Sequence[np.ndarray[Any, Any]],
         parameters: Sequence[int],
@@ -89,73 +103,11 @@ class CpuProgram:
         self.arena = np.empty(arena_bytes + LINE, np.uint8)
         self.arena_bytes = arena_bytes
         self.constants = list(constants)
-        self.scratch: list[np.ndarray[Any, Any]] = []
-        self.moving: list[
-            tuple[int, int, int]
-        ] = []  # word, number of the offset, start
-        self.cost_ns: float = sum(task.arrangement.cost_ns for task in tasks)
-        self.tasks: Sequence[int] = []
-        self._lay_out(tasks)
-
-    def _lay_out(self, tasks: Sequence[Task]) -> None:
-        steps = self._steps(tasks)
-        self.tasks = [number for number, _, _ in steps]
-        starts: dict[int, int] = {}
-        position = STEP_WORDS * len(steps)
-        for number, task in enumerate(tasks):
-            starts[number] = position
-            position += len(task.arrangement.words)
-        pointers = sum(len(task.places) for task in tasks)
-        self.block: Words = np.zeros(position + PATCH_WORDS * pointers + 1, np.int64)
-        self.address = self.block.ctypes.data
-        for k, (number, code, whole) in enumerate(steps):
-            work = tasks[number].arrangement
-            total, grain = (work.total, work.grain) if whole else (1, 1)
-            record = (code, self.address + 8 * starts[number], total, grain)
-            self.block[STEP_WORDS * k : STEP_WORDS * (k + 1)] = record
-        self.first_patch, self.patch_count = position, 0
-        for number, task in enumerate(tasks):
-            self._fill(task, starts[number])
-        self.step_count = len(steps)
-
-    def _steps(self, tasks: Sequence[Task]) -> list[tuple[int, int, bool]]:
-        """(number of the task, address of the code, whether it does the items or only
-        combines what they left) of each step.  Loops over nothing are left out."""
-        loops = [
-            (t.kernel, t.arrangement.variant) for t in tasks if t.kernel is not None
-        ]
-        codes = iter(compile_kernels(loops))
-        steps: list[tuple[int, int, bool]] = []
-        for number, task in enumerate(tasks):
-            if task.kernel is None:
-                steps.append((number, task.arrangement.address, True))
-                continue
-            code = next(codes)
-            if task.arrangement.total or task.arrangement.scratch_bytes:
-                steps.append((number, code.address, True))
-            if task.arrangement.scratch_bytes:
-                steps.append((number, code.combine, False))
-        return steps
-
-    def _fill(self, task: Task, start: int) -> None:
-        work = task.arrangement
-        self.block[start : start + len(work.words)] = work.words
-        if isinstance(work, Arrangement) and work.scratch_bytes:
-            scratch = np.empty(work.scratch_bytes + LINE, np.uint8)
-            self.scratch.append(scratch)
-            self.block[start + work.scratch_slot] = aligned(scratch)
-        for slot, place in zip(work.pointer_slots, task.places, strict=True):
-            if place is not None and slot >= 0:
-                self._point(start + slot, place)
-
-    def _point(self, word: int, place: Place) -> None:
-        """Set the pointer at `word`, now or by a patch at each call."""
-        if place.kind == "base":
-            self._patch(word, place.number, 0, place)
-        elif place.follows >= 0:
-            self._patch(word, self.base_count - 1, self._start(place), place)
-        else:
-            self.block[word] = self._start(place) + place.offset
+        self.cost_ns: float = sum(map(cost, tasks))
+        self.assembly = Assembly(tasks, self._start, base_count)
+        self.block: Words = self.assembly.block
+        self.address = int(self.block.ctypes.data)
+        self.paths: Sequence[Path] = self.assembly.paths
 
     def _start(self, place: Place) -> int:
         if place.kind == "arena":
@@ -164,17 +116,12 @@ class CpuProgram:
             return int(self.constants[place.number].ctypes.data)
         return int(self.parameters.ctypes.data)
 
-    def _patch(self, word: int, base: int, start: int, place: Place) -> None:
-        at = self.first_patch + PATCH_WORDS * self.patch_count
-        self.patch_count += 1
-        record = (self.address + 8 * word, base, start + place.offset)
-        self.block[at : at + PATCH_WORDS] = record
-        if place.follows >= 0:
-            self.moving.append((at + 2, place.follows, start))
+    def failed(self, step: int) -> tuple[Path, Sequence[int]]:
+        return self.assembly.failed(step)
 
     def follow(self, offsets: Sequence[int], parameters: Mapping[int, int]) -> None:
         """Put the host integers of the next call in their places."""
-        for word, number, start in self.moving:
+        for word, number, start in self.assembly.moving:
             self.block[word] = start + offsets[number]
         for number, value in parameters.items():
             self.parameters[number] = value
@@ -193,10 +140,12 @@ class CpuProgram:
         """The words that native code sets by an integer argument."""
         lines = [
             (self.address + 8 * word, following.offsets[number], start)
-            for word, number, start in self.moving
+            for word, number, start in self.assembly.moving
         ]
         first = self.parameters.ctypes.data
         lines += [(first + 8 * n, line, 0) for n, line in following.parameters.items()]
+        if not lines:  # its range must be looked at: a word that nobody reads
+            lines = [(first + 8 * (len(self.parameters) - 1), (0, 0), 0)]
         base, dtype = following.base, following.dtype
         bounds = (following.low, following.high)
         return [
@@ -218,7 +167,9 @@ class CpuEntry:
         failure: Callable[[int], Any],
     ) -> None:
         self.cells = cells_of(signature)
-        first_patch = program.address + 8 * program.first_patch
+        self.program = program
+        words = program.assembly
+        first_patch = program.address + 8 * words.first_patch
         self.follows = following is not None
         self.block = call_block(
             arguments=[
@@ -228,8 +179,8 @@ class CpuEntry:
             outputs=[Output(*output) for output in signature.outputs],
             windows=program.windows(following) if following is not None else (),
             base_count=program.base_count,
-            patches=(first_patch, program.patch_count),
-            steps=(program.address, program.step_count),
+            patches=(first_patch, len(words.patches)),
+            steps=(program.address, words.step_count),
             form=form,
             release=program.cost_ns > RELEASE_NS,
             fallback=fallback or no_fallback,
@@ -261,6 +212,7 @@ class CpuEntry:
 
     def set_times(self, times: Words | None) -> None:
         self.block.set_times(times)
+        self.program.assembly.set_times(0 if times is None else times.ctypes.data)
 
     def retire(self) -> None:
         retire(self.block)
@@ -272,8 +224,3 @@ def cells_of(signature: Signature) -> list[Cell]:
 
 def no_fallback(*args: Any, **kwargs: Any) -> NoReturn:
     raise RuntimeError("this block is only run from Python")
-
-
-def aligned(array: np.ndarray[Any, Any]) -> int:
-    """The first address in `array` (a line longer than needed) at the start of a line."""
-    return -(-int(array.ctypes.data) // LINE) * LINE

@@ -9,9 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from symnet.kernels.loops import Kernel
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """How a pointer moves in a loop: by `step` bytes from turn to turn.
+
+    depth: which of the loops around the task it is, 0 the outermost.
+    slots: if not 0, there are only so many places; the first turn uses number `first`,
+    and after the last comes number 0.
+    """
+
+    depth: int
+    step: int
+    slots: int = 0
+    first: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +37,14 @@ class Place:
     "constant"  a constant, by number;
     "parameter" the host integers that kernels read.
     With `follows` >= 0 the offset is replaced at each call by that one of its offsets.
+    From there it is moved by the loops around the task, outermost first.
     """
 
     kind: str
     number: int = 0
     offset: int = 0
     follows: int = -1
+    walks: tuple[Walk, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +55,31 @@ class Task:
     arrangement: Any
     kernel: Kernel | None
     places: Sequence[Place | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """Tasks that are done `turns` times, or until the byte at `until` is not 0 after a
+    turn.  The number of turns done is put at `done`, an int64."""
+
+    turns: int
+    body: Sequence[AnyTask]
+    until: Place | None
+    done: Place | None
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The first tasks where the byte at `condition` is not 0, else the second."""
+
+    condition: Place
+    bodies: tuple[Sequence[AnyTask], Sequence[AnyTask]]
+
+
+AnyTask: TypeAlias = Task | Repeat | Choice
+# The way to a task inside others: the number of a task, then of one of its bodies (a
+# loop has one, a choice two), the number of a task there, and so on.
+Path: TypeAlias = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,19 +120,27 @@ class Entry(Protocol):
         """Run on arrays as the signature says; new arrays of the outputs."""
 
     def set_times(self, times: Any) -> None:
-        """Add the nanoseconds of every step to an int64 array; None: no more."""
+        """Add the nanoseconds of every step (in the order of `Loaded.paths`) to an int64
+        array; None: no more."""
 
     def retire(self) -> None:
         """Wait until nobody runs it, and let nobody run it again."""
 
 
 class Loaded(Protocol):
-    """Tasks in the device's memory, with their code.  `tasks[k]` is the number of the
-    task that step k belongs to."""
+    """Tasks in the device's memory, with their code.
+
+    paths: the way to the task of each step: those of the program first, in order, then
+    those inside loops and choices.
+    """
 
     cost_ns: float
-    tasks: Sequence[int]
+    paths: Sequence[Path]
     arena_bytes: int
+
+    def failed(self, step: int) -> tuple[Path, Sequence[int]]:
+        """The way to the task that failed when the program's step of this number did,
+        and in which turn of each loop around it, outermost first."""
 
     def follow(self, offsets: Sequence[int], parameters: Mapping[int, int]) -> None:
         """Put the host integers of the next call in their places."""
@@ -123,9 +173,28 @@ class Device(Protocol):
     def product(self, *arguments: Any) -> Any:
         """How a product of matrices is run (see `kernels.calls.gemm_step`)."""
 
+    def panel_product(
+        self,
+        dtype: str,
+        sizes: tuple[int, int, int],
+        strides: Sequence[tuple[int, ...]],
+        alpha: float | None,
+        beta: float | None,
+    ) -> Any:
+        """How C = alpha A B + beta D is run with B in panels.
+
+        sizes: rows of A, its columns, columns of C; strides: bytes of A, of C and of D.
+        alpha, beta: None: read from memory.  The pointers are those of A, B, C, D, alpha
+        and beta.
+        """
+
+    def straighten(self, row_bytes: int, slots: int, depth: int, kept: int) -> Any:
+        """How the last `kept` rows are copied from a ring (see `kernels.runner`): the
+        pointers are those of the ring, the number of turns, and the rows."""
+
     def load(
         self,
-        tasks: Sequence[Task],
+        tasks: Sequence[AnyTask],
         arena_bytes: int,
         constants: Sequence[Any],
         parameters: Sequence[int],

@@ -39,7 +39,8 @@ from symnet.kernels.threads import parallel_for
 
 STEP_WORDS = 4
 PATCH_WORDS = 3
-MOVE_WORDS = 4
+MOVE_WORDS = 3  # place, origin, bytes
+RING_WORDS = 6  # place, origin, bytes, slots, first, slot
 WINDOW_WORDS = 8  # place, base, bytes of the integer, mask, step, start, low, high
 
 # The call block, by word.
@@ -58,6 +59,8 @@ FALLBACK, FAILURE = 17, 18  # Python functions
 HEADER_WORDS = 19
 
 TIMED = hasattr(time, "CLOCK_MONOTONIC")
+memcpy = External("memcpy", "i64(i64, i64, i64)", C_LIBRARY)
+memset = External("memset", "i64(i64, i32, i64)", C_LIBRARY)
 if TIMED:
     clock_gettime = External("clock_gettime", "i32(i32, i64)", C_LIBRARY)
     CLOCK = time.CLOCK_MONOTONIC
@@ -161,43 +164,130 @@ def start(block: int) -> int:
 TURNS = 0  # how often at most
 STEPS, STEP_COUNT = 1, 2
 MOVES, MOVE_COUNT = 3, 4
-UNTIL = 5  # address of a byte, looked at after each turn: stop if it is not 0; or 0
-TURNS_DONE = 6
-FAILED_STEP = 7  # 1 + the number of the inner step that failed
-REPEAT_WORDS = 8
+RINGS, RING_COUNT = 5, 6
+UNTIL = 7  # address of a byte, looked at after each turn: stop if it is not 0; or 0
+DONE = 8  # address of a word for the number of turns done, or 0
+TURNS_DONE = 9
+FAILED_STEP = 10  # 1 + the number of the inner step that failed, or 0
+INNER_TIMES = 11  # address of a counter for each inner step, or 0
+REPEAT_WORDS = 12
+
+
+@patient
+def rewind(arguments: int) -> int:
+    """Set the pointers of a loop to where they are in the first turn."""
+    for k in range(load(arguments, MOVE_COUNT)):
+        record = load(arguments, MOVES) + 8 * MOVE_WORDS * k
+        store(load(record, 0), 0, load(record, 1))
+    for k in range(load(arguments, RING_COUNT)):
+        record = load(arguments, RINGS) + 8 * RING_WORDS * k
+        first = load(record, 4)
+        store(record, 5, first)
+        store(load(record, 0), 0, load(record, 1) + first * load(record, 2))
+    return 0
 
 
 @patient
 def move(moves: int, count: int) -> int:
-    """Advance pointers: [place, bytes, end, length].
-
-    The word at `place` grows by `bytes`; where it reaches `end` (not 0) it goes back by
-    `length`, so that a few slots can serve many turns.
-    """
+    """Advance pointers: the word at a record's place grows by its bytes."""
     for k in range(count):
         record = moves + 8 * MOVE_WORDS * k
         place = load(record, 0)
-        moved = load(place, 0) + load(record, 1)
-        if moved == load(record, 2):
-            moved -= load(record, 3)
-        store(place, 0, moved)
+        store(place, 0, load(place, 0) + load(record, 2))
     return 0
+
+
+@patient
+def go_round(rings: int, count: int) -> int:
+    """Advance pointers to the next slot of a ring, so that a few slots serve many turns."""
+    for k in range(count):
+        record = rings + 8 * RING_WORDS * k
+        slot = load(record, 5) + 1
+        if slot == load(record, 3):
+            slot = 0
+        store(record, 5, slot)
+        store(load(record, 0), 0, load(record, 1) + slot * load(record, 2))
+    return 0
+
+
+@patient
+def run_body(steps: int, count: int, times: int) -> int:
+    """Do the steps inside a loop or a branch once; result as of `run`."""
+    if times != 0:
+        return run_timed(steps, count, times)
+    return run(steps, count)
 
 
 @patient
 def repeat(arguments: int, begin: int, end: int) -> int:
     """A step that does a list of steps again and again, and moves pointers in between."""
-    store(arguments, FAILED_STEP, 0)
+    rewind(arguments)
+    steps = load(arguments, STEPS)
+    count = load(arguments, STEP_COUNT)
+    limit = load(arguments, TURNS)
+    until = load(arguments, UNTIL)
+    times = load(arguments, INNER_TIMES)
+    failed = 0
     turns = 0
-    while turns < load(arguments, TURNS):
-        failed = run(load(arguments, STEPS), load(arguments, STEP_COUNT))
+    while turns < limit:
+        failed = run_body(steps, count, times)
         if failed != 0:
-            store(arguments, TURNS_DONE, turns)
-            store(arguments, FAILED_STEP, failed)
-            return 1
-        turns += 1
-        move(load(arguments, MOVES), load(arguments, MOVE_COUNT))
-        if load(arguments, UNTIL) != 0 and load_i8(load(arguments, UNTIL), 0) != 0:
             break
+        turns += 1
+        if until != 0 and load_i8(until, 0) != 0:
+            break
+        move(load(arguments, MOVES), load(arguments, MOVE_COUNT))
+        go_round(load(arguments, RINGS), load(arguments, RING_COUNT))
     store(arguments, TURNS_DONE, turns)
+    store(arguments, FAILED_STEP, failed)
+    if load(arguments, DONE) != 0:
+        store(load(arguments, DONE), 0, turns)
+    return failed
+
+
+# The argument block of `choose`, by word: two lists of steps, each with its times.
+CONDITION = 0  # address of a byte
+FIRST_STEPS, SECOND_STEPS = 1, 4
+CHOICE_FAILED = 7  # as FAILED_STEP
+TAKEN = 8  # 0: the first, 1: the second
+CHOICE_WORDS = 9
+
+
+@patient
+def choose(arguments: int, begin: int, end: int) -> int:
+    """A step that does the first list of steps if a byte is not 0, else the second."""
+    body = arguments + 8 * FIRST_STEPS
+    store(arguments, TAKEN, 0)
+    if load_i8(load(arguments, CONDITION), 0) == 0:
+        body = arguments + 8 * SECOND_STEPS
+        store(arguments, TAKEN, 1)
+    failed = run_body(load(body, 0), load(body, 1), load(body, 2))
+    store(arguments, CHOICE_FAILED, failed)
+    return failed
+
+
+# The argument block of `straighten`, by word.
+RING, TARGET, TURNS_AT = 0, 1, 2  # addresses: slots, rows, the number of turns
+ROW_BYTES, SLOTS, DEPTH, KEPT = 3, 4, 5, 6
+STRAIGHTEN_WORDS = 7
+
+
+@patient
+def straighten(arguments: int, begin: int, end: int) -> int:
+    """Copy the last rows of a history from its ring into their order.
+
+    The history begins with DEPTH rows and grows by one in each turn; row number r lies
+    in slot r modulo SLOTS, a power of two.  Rows before the first are filled with zeros.
+    """
+    size = load(arguments, ROW_BYTES)
+    row = load(arguments, DEPTH) + load(load(arguments, TURNS_AT), 0)
+    row -= load(arguments, KEPT)
+    for k in range(load(arguments, KEPT)):
+        target = load(arguments, TARGET) + k * size
+        if row < 0:
+            memset(target, 0, size)
+        else:
+            slot = row & (load(arguments, SLOTS) - 1)
+            memcpy(target, load(arguments, RING) + slot * size, size)
+        row += 1
     return 0

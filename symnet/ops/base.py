@@ -6,6 +6,7 @@ An op offers some of these faces, and the compiler uses the cheapest it finds:
   point(node, reads, index)          the value at one point of a loop, from its inputs
   reduces                            a reduction inside a loop            (ops.reduce)
   library                            the name of a routine, e.g. "gemm"   (ops.linalg)
+  arrange(node, shapes)              a native call of its own             (ops.random_mrg)
   compute(node, arrays, xp)          the reference, and the visible last resort
 """
 
@@ -45,6 +46,29 @@ class Sizes(Protocol):
 
     def values(self, variable: Variable) -> tuple[Size, ...]:
         """The elements of an integer vector whose length is known."""
+
+    def same(self, left: Size, right: Size) -> bool:
+        """Whether two sizes are known to agree."""
+
+    def bind(
+        self, leaf: Variable, sizes: Sequence[Size], outer: Variable | None = None
+    ) -> None:
+        """Give an input of an inner graph its sizes; `outer` is the variable whose value
+        it has, None where that changes from step to step."""
+
+    def inner_sizes(
+        self, outputs: Sequence[Variable], loop: bool = False
+    ) -> list[tuple[Size, ...]] | None:
+        """The sizes of an inner graph's outputs; None where a value inside decides.
+        loop: the graph is run again and again."""
+
+    def branch_sizes(
+        self, outputs: Sequence[Variable], condition: Variable, taken: bool
+    ) -> list[tuple[Size, ...]] | None:
+        """The same, for a graph that is run only where `condition` is `taken`."""
+
+    def condition(self, variable: Variable) -> Scalar | None:
+        """The truth of an integer or bool scalar as a host bool, or None."""
 
 
 class Read(Protocol):

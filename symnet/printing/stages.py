@@ -20,12 +20,14 @@ from symnet.compile.lower import needed_nodes
 from symnet.compile.passes import PASSES, rewrite_graph
 from symnet.compile.plan import Plan
 from symnet.compile.profile import row_of, time_text
-from symnet.compile.program import LoopStep, Step
+from symnet.compile.program import LoopStep, RepeatStep, Step, bodies_of
 from symnet.compile.rewrite import Trace
 from symnet.compile.segments import Segment
+from symnet.graph.inner import InnerGraph
 from symnet.graph.traverse import Graph
 from symnet.graph.variables import Apply, Variable, describe
 from symnet.kernels import threads
+from symnet.kernels.device import AnyTask, Choice, Repeat, Task
 from symnet.kernels.layout import Arrangement
 from symnet.kernels.llvm.emit import emit
 from symnet.kernels.llvm.machine import machine
@@ -93,13 +95,28 @@ class Listing:
         lines = [f"input {self.name(v)} : {type_text(v)}" for v in graph.inputs]
         shared = [v for v in graph.variables if isinstance(v, SharedVariable)]
         lines += [f"shared {self.name(v)} : {type_text(v)}" for v in shared]
-        lines += [self.line(node) for node in graph.toposort()]
+        for node in graph.toposort():
+            lines += [self.line(node), *inner_lines(node)]
         count = len(graph.outputs) - len(updates)
         for k, v in enumerate(graph.outputs[:count]):
             lines.append(f"output {k}: {self.name(v)}")
         for target, v in zip(updates, graph.outputs[count:], strict=True):
             lines.append(f"update of {self.name(target)}: {self.name(v)}")
         return lines
+
+
+def inner_lines(node: Apply) -> list[str]:
+    """The graphs inside an operation, indented."""
+    names = ("graph", "then_graph", "else_graph")
+    lines: list[str] = []
+    for name in names:
+        inner = getattr(node.op, name, None)
+        if isinstance(inner, InnerGraph):
+            head = {"graph": "in each step", "then_graph": "if true"}
+            lines.append(f"  {head.get(name, 'else')}:")
+            listed = Listing().graph(Graph(inner.inputs, inner.outputs), ())
+            lines += [f"    {line}" for line in listed]
+    return lines
 
 
 # ---- sizes, views, steps
@@ -129,7 +146,8 @@ def _enclosed(text: str) -> str:
 
 
 def view_text(view: View, arguments: Sequence[HostArgument]) -> str:
-    """Which memory, its dtype and sizes; where in it, unless it is all of it."""
+    """Which memory, its dtype and sizes; where in it, unless it is all of it; how a loop
+    moves it."""
     sizes = ", ".join(size_text(s, arguments) for s in view.sizes)
     text = f"{view.buffer!r} {view.dtype}[{sizes}]"
     if view.buffer.home is not view.buffer and not view.buffer.name:
@@ -137,10 +155,39 @@ def view_text(view: View, arguments: Sequence[HostArgument]) -> str:
     offset = size_text(view.offset, arguments)
     if offset != "0":
         text += f" from byte {offset}"
+    row = view.buffer.home.row
+    if row is not None:
+        where = view_text(row.origin, arguments).partition(" ")[0]
+        text += f", moved along {where} by {size_text(row.step, arguments)} bytes"
+        text += f" in a ring of {row.slots}" if row.slots else ""
     return text if view.contiguous else f"{text} strided"
 
 
-def step_lines(number: int, step: Step, arguments: Sequence[HostArgument]) -> list[str]:
+def numbered(steps: Sequence[Step], head: str = "") -> Iterator[tuple[str, Step]]:
+    """The steps, each with its number; those inside step 2 are "2.0", "2.1" ... (inside
+    the branches of a condition "2.0.0", "2.1.0")."""
+    for k, step in enumerate(steps):
+        yield f"{head}{k}", step
+        bodies = bodies_of(step)
+        for which, body in enumerate(bodies):
+            inner = f"{head}{k}." if len(bodies) == 1 else f"{head}{k}.{which}."
+            yield from numbered(body.steps, inner)
+
+
+def numbered_tasks(
+    steps: Sequence[Step], tasks: Sequence[AnyTask], head: str = ""
+) -> Iterator[tuple[str, Step, AnyTask]]:
+    """The same, with the task of each step (there is none in a branch that a plan lacks)."""
+    for k, (step, task) in enumerate(zip(steps, tasks)):
+        yield f"{head}{k}", step, task
+        bodies = bodies_of(step)
+        found = [task.body] if isinstance(task, Repeat) else getattr(task, "bodies", ())
+        for which, (body, inner) in enumerate(zip(bodies, found)):
+            more = f"{head}{k}." if len(bodies) == 1 else f"{head}{k}.{which}."
+            yield from numbered_tasks(body.steps, inner, more)
+
+
+def step_lines(number: str, step: Step, arguments: Sequence[HostArgument]) -> list[str]:
     """A step of a program: what it does, what it reads and writes."""
     row = row_of(step, 0.0)
     lines = [f"step {number}: {row.operation} [{row.kind}]"]
@@ -154,6 +201,8 @@ def step_lines(number: int, step: Step, arguments: Sequence[HostArgument]) -> li
             for axis, (size, reduced) in enumerate(zip(step.sizes, step.kernel.reduced))
         ]
         lines.append(f"  {'; '.join(loops) or 'once'}")
+    if isinstance(step, RepeatStep):
+        lines.append(f"  {size_text(step.turns, arguments)} times")
     if step.fallible:
         lines.append("  may fail: a position can be out of range")
     return lines
@@ -176,9 +225,14 @@ def cluster_lines(
     return lines
 
 
-def task_line(number: int, step: Step, arrangement: Any) -> str:
+def task_line(number: str, step: Step, task: AnyTask) -> str:
     """A step with its sizes: how much work it is, and how it is laid out."""
     row = row_of(step, 0.0)
+    if isinstance(task, Repeat):
+        return f"step {number}: {row.operation}: {task.turns} times"
+    if isinstance(task, Choice):
+        return f"step {number}: {row.operation}"
+    arrangement = task.arrangement
     items = f"{arrangement.total} item{'s' if arrangement.total != 1 else ''}"
     text = f"step {number}: {row.operation}: {items}, {len(arrangement.words)} words"
     if arrangement.total > arrangement.grain:
@@ -295,7 +349,7 @@ class Stages:
         """The different kernels, and the steps that use each."""
         found: dict[str, tuple[Kernel, list[str]]] = {}
         for _, native, head in self._segments():
-            for number, step in enumerate(native.program.steps):
+            for number, step in numbered(native.program.steps):
                 if isinstance(step, LoopStep):
                     where = f"{head[0]}, step {number}" if head else f"step {number}"
                     found.setdefault(step.kernel.text, (step.kernel, []))[1].append(
@@ -317,7 +371,7 @@ class Stages:
             program = native.program
             arguments = program.arguments
             lines += head
-            for number, step in enumerate(program.steps):
+            for number, step in numbered(program.steps):
                 lines += step_lines(number, step, arguments)
             for demand in program.demands:
                 condition = size_text(demand.condition, arguments)
@@ -347,8 +401,8 @@ class Stages:
                 f"arena {loaded.arena_bytes} bytes; about {time_text(loaded.cost_ns / 1e9)}; "
                 f"{threads.description()}",
             ]
-            for number, (step, task) in enumerate(zip(plan.steps, plan.tasks)):
-                lines.append(task_line(number, step, task.arrangement))
+            for number, step, task in numbered_tasks(plan.steps, plan.tasks):
+                lines.append(task_line(number, step, task))
         return self._native(lines)
 
     def _modules(self) -> Iterator[tuple[str, str]]:
@@ -356,8 +410,10 @@ class Stages:
         seen: dict[tuple[str, Any], list[str]] = {}
         kernels: dict[str, Kernel] = {}
         for plan, head in self._plans():
-            for number, task in enumerate(plan.tasks if plan else ()):
-                if task.kernel is not None:
+            if plan is None:
+                continue
+            for number, _, task in numbered_tasks(plan.steps, plan.tasks):
+                if isinstance(task, Task) and task.kernel is not None:
                     kernels[task.kernel.text] = task.kernel
                     where = f"{head[0]}, step {number}" if head else f"step {number}"
                     key = (task.kernel.text, task.arrangement.variant)
@@ -382,5 +438,5 @@ class Stages:
         return lines or self.plan()
 
 
-PASS_NAMES = ("written", *(one.name for one in PASSES))
+PASS_NAMES = ("written", *(one.name for one in PASSES), "inside")
 STAGE_NAMES = (*PASS_NAMES, "rules", "fuse", "loops", "program", "plan", "llvm", "asm")

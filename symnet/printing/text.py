@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import product
 from string import ascii_uppercase
 from typing import Any, NamedTuple, TextIO
 
 from symnet.graph.traverse import toposort
 from symnet.graph.variables import Apply, Variable
+from symnet.ops.ifelse import IfElse
+from symnet.ops.scan import Scan
 from symnet.printing.roots import Root, label_of, roots_of, value_text
 
 # Below this level the level's number stands for the lines of the tree: the text of a
@@ -139,6 +141,42 @@ class TreePrinter:
         return text
 
 
+def inner_lines(
+    nodes: Sequence[Apply],
+    printer: TreePrinter,
+    names: Identifiers,
+    done: dict[Any, Any],
+) -> list[str]:
+    """The graphs inside loops and conditions, below all that uses them."""
+    lines: list[str] = []
+    pending = [node for node in nodes if inner_roots(node)]
+    while pending:
+        node = pending.pop(0)
+        lines += [
+            "",
+            f"inside {label_of(node.outputs[0])}{names.text(node.outputs[0])}",
+        ]
+        before = set(done)
+        for root in inner_roots(node):
+            lines += printer.lines(root, names, done)
+        pending += [n for n in done if n not in before and inner_roots(n)]
+    return lines
+
+
+def inner_roots(node: Apply) -> list[Root]:
+    """What the graphs inside an operation give, with what it is for."""
+    op = node.op
+    if isinstance(op, Scan):
+        parts = op.split_outputs(op.inner_outputs)
+        found = [Root(v, op.state_name(k)) for k, v in enumerate(parts.states)]
+        found += [Root(v, f"collected {k}") for k, v in enumerate(parts.collected)]
+        return found + ([] if parts.done is None else [Root(parts.done, "until")])
+    if isinstance(op, IfElse) and (op.then_graph.order or op.else_graph.order):
+        found = [Root(v, f"then {k}") for k, v in enumerate(op.then_outputs)]
+        return found + [Root(v, f"else {k}") for k, v in enumerate(op.else_outputs)]
+    return []
+
+
 def find_clients(roots: list[Root], names: Identifiers) -> dict[Variable, list[str]]:
     """Who uses each variable, in words."""
     found: dict[Variable, list[str]] = {}
@@ -163,7 +201,8 @@ def debugprint(
     print_clients: bool = False,
     used_ids: dict[Any, str] | None = None,
 ) -> Any:
-    """Print a graph as a tree: each result, and below it its operation's inputs.
+    """Print a graph as a tree: each result, and below it its operation's inputs; then the
+    graphs inside loops and conditions.
 
     obj: a variable, a compiled function, or a list of them.
     depth: print only so many levels (-1: all).
@@ -185,7 +224,9 @@ def debugprint(
     if print_clients:
         printer.clients = find_clients(roots, names)
     done = {} if done is None else done
+    before = set(done)
     lines = [line for root in roots for line in printer.lines(root, names, done)]
+    lines += inner_lines([n for n in done if n not in before], printer, names, done)
     text = "\n".join([*lines, ""])
     if file == "str":
         return text
@@ -218,6 +259,7 @@ def min_informative_str(obj: Any, indent_level: int = 0) -> str:
     lines = [
         line for root in roots_of(obj) for line in printer.lines(root, names, done)
     ]
+    lines += inner_lines(list(done), printer, names, done)
     return "\n".join(" " * indent_level + line for line in lines)
 
 

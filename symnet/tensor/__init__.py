@@ -12,7 +12,8 @@ from symnet.ops.arithmetic import complex as complex
 from symnet.ops.arithmetic import divmod as divmod
 from symnet.shared import shared
 from symnet.tensor import (
-    basic, elemwise, extra_ops, nlinalg, nnet, sharedvar, slinalg, subtensor, xlogx,
+    basic, elemwise, extra_ops, nlinalg, nnet, raw_random, shared_randomstreams, sharedvar,
+    slinalg, subtensor, xlogx,
 )  # fmt: skip
 from symnet.tensor.basic import *  # noqa: F403
 from symnet.tensor.elemwise import *  # noqa: F403
@@ -21,8 +22,9 @@ from symnet.tensor.sort import argsort, argtopk, sort, topk, topk_and_argtopk
 from symnet.tensor.subtensor import *  # noqa: F403
 
 __all__ = [
-    "argsort", "argtopk", "basic", "elemwise", "extra_ops", "nlinalg", "nnet", "shared",
-    "sharedvar", "slinalg", "sort", "subtensor", "topk", "topk_and_argtopk", "xlogx",
+    "argsort", "argtopk", "basic", "elemwise", "extra_ops", "nlinalg", "nnet",
+    "raw_random", "shared", "shared_randomstreams", "sharedvar", "slinalg", "sort",
+    "subtensor", "topk", "topk_and_argtopk", "xlogx",
 ]  # fmt: skip
 __all__ += basic.__all__
 __all__ += elemwise.__all__

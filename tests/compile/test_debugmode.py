@@ -26,6 +26,7 @@ from symnet.compile.patterns import Rule, pattern_vars
 from symnet.graph.evaluate import evaluate
 from symnet.graph.types import FLOATS
 from symnet.graph.variables import Apply, Op
+from symnet.ifelse import ifelse
 from symnet.kernels import loops
 from symnet.ops.functions import tanh
 
@@ -95,6 +96,53 @@ def test_a_wrong_kernel_is_named_with_the_users_line(monkeypatch):
     text = str(error.value)
     assert "native code of tanh" in text and line_of("marker: computed") in text
     assert "largest difference 0.01" in text
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_wrong_rewrite_inside_a_loop_is_named_with_its_step(wrong_rule):
+    x, h = T.dmatrix("x"), T.dvector("h")
+    hs, _ = symnet.scan(
+        lambda row, h: T.tanh(row) * h,  # marker: rewritten inside
+        x, h,
+    )  # fmt: skip
+    f = debug([x, h], hs)
+    with pytest.raises(BadRewrite) as error:
+        f(np.full((3, 2), 0.5), np.ones(2))
+    text = str(error.value)
+    assert text.startswith("in step 0 of Scan")
+    assert "'too_much'" in text
+    assert line_of("marker: rewritten inside") in text
+
+
+def test_a_wrong_kernel_inside_a_loop_is_named_with_its_step(monkeypatch):
+    op = body_of("exp")
+    right = op.body
+    wrong = lambda x: loops.select(x > 2.0, right(x) + 0.01, right(x))  # noqa: E731
+    monkeypatch.setattr(op, "body", wrong)
+    x, h = T.dmatrix("x"), T.dvector("h")
+    hs, _ = symnet.scan(
+        lambda row, h: T.exp(row) + h * 0.5,  # marker: wrong inside
+        x, h,
+    )  # fmt: skip
+    f = debug([x, h], hs)
+    f(np.ones((3, 2)), np.ones(2))
+    with pytest.raises(BadCode) as error:
+        f(np.array([[1.0], [1.5], [2.5], [1.0]]), np.ones(1))
+    text = str(error.value)
+    assert text.startswith("in step 2 of Scan")
+    assert "native code of exp disagrees" in text
+    assert line_of("marker: wrong inside") in text
+
+
+def test_a_wrong_branch_is_named(monkeypatch):
+    op = body_of("exp")
+    right = op.body
+    monkeypatch.setattr(op, "body", lambda x: right(x) + 0.01)
+    x = T.dvector("x")
+    f = debug([x], ifelse(T.gt(x.sum(), 0), T.exp(x), x))
+    f(-np.ones(2))
+    with pytest.raises(BadCode, match="in the branch taken"):
+        f(np.ones(2))
 
 
 def test_a_wrong_kernel_of_integers(monkeypatch):

@@ -326,6 +326,15 @@ def test_swapped_products():
         np.testing.assert_allclose(b.get_value(), y)
 
 
+@pytest.mark.parametrize("cut", [1, 5, 9])
+def test_parts_that_change_places_are_joined_beside_the_old_value(cut):
+    x = shared(np.arange(10.0))
+    f = function([], [], updates=[(x, T.concatenate([x[cut:], x[:cut]]))])
+    for turns in (1, 2):
+        f()
+        np.testing.assert_array_equal(x.get_value(), np.roll(range(10), -cut * turns))
+
+
 def test_updates_that_read_another_position_of_themselves():
     s = shared(np.arange(6.0), "s")
     for new, meaning in [

@@ -10,14 +10,21 @@ from symnet.kernels.calls import python_step
 from symnet.kernels.llvm.native import native
 from symnet.kernels.llvm.words import load, store
 from symnet.kernels.runner import (
+    CHOICE_WORDS,
     MOVE_WORDS,
     REPEAT_WORDS,
+    RING_WORDS,
     STEP_WORDS,
+    STRAIGHTEN_WORDS,
+    choose,
+    go_round,
     move,
     patch,
     repeat,
+    rewind,
     run,
     run_timed,
+    straighten,
 )
 
 
@@ -102,18 +109,25 @@ def test_patches():
     assert places.tolist() == [2000, 1024, 992]
 
 
-def test_moves_go_round():
-    places = np.array([100, 100])
-    records = np.array(
-        [[places.ctypes.data, 8, 0, 0], [places.ctypes.data + 8, 8, 124, 24]]
-    )
-    assert records.shape[1] == MOVE_WORDS
-    seen = []
-    for _ in range(6):
-        move(records.ctypes.data, 2)
-        seen.append(places.tolist())
-    assert [a for a, _ in seen] == [108, 116, 124, 132, 140, 148]
-    assert [b for _, b in seen] == [108, 116, 100, 108, 116, 100]
+def test_moves_and_rings():
+    places = np.zeros(2, np.int64)
+    spots = places.ctypes.data + 8 * np.arange(2)
+    straight = np.array([spots[0], 100, 8])
+    ring = np.array([spots[1], 100, 8, 3, 1, 0])
+    assert (len(straight), len(ring)) == (MOVE_WORDS, RING_WORDS)
+    block = np.zeros(REPEAT_WORDS, np.int64)
+    block[runner.MOVES : runner.RING_COUNT + 1] = [
+        straight.ctypes.data, 1, ring.ctypes.data, 1,
+    ]  # fmt: skip
+    for _ in range(2):  # a loop begins anew each time
+        rewind(block.ctypes.data)
+        seen = [places.tolist()]
+        for _ in range(5):
+            move(straight.ctypes.data, 1)
+            go_round(ring.ctypes.data, 1)
+            seen.append(places.tolist())
+        assert [a for a, _ in seen] == [100, 108, 116, 124, 132, 140]
+        assert [b for _, b in seen] == [108, 116, 100, 108, 116, 100]
 
 
 class Loop:
@@ -123,10 +137,13 @@ class Loop:
         self.values, self.total = np.array(values), np.zeros(1, np.int64)
         self.inner = np.array([self.total.ctypes.data, self.values.ctypes.data])
         self.steps = np.array([accumulate.address, self.inner.ctypes.data, 1, 1])
-        self.moves = np.array([self.inner.ctypes.data + 8, 8, 0, 0])
+        place = self.inner.ctypes.data + 8
+        self.moves = np.array([place, self.values.ctypes.data, 8])
+        self.done = np.full(1, -1)
         self.block = np.zeros(REPEAT_WORDS, np.int64)
-        self.block[: runner.UNTIL + 1] = [
-            turns, self.steps.ctypes.data, 1, self.moves.ctypes.data, 1, until,
+        self.block[: runner.DONE + 1] = [
+            turns, self.steps.ctypes.data, 1, self.moves.ctypes.data, 1, 0, 0,
+            until, self.done.ctypes.data,
         ]  # fmt: skip
 
     def run(self):
@@ -136,9 +153,10 @@ class Loop:
 @pytest.mark.parametrize("turns", [0, 1, 7])
 def test_repeat(turns):
     loop = Loop(range(1, 10), turns)
-    assert loop.run() == 0
-    assert loop.total == sum(range(1, turns + 1))
-    assert loop.block[runner.TURNS_DONE] == turns
+    for again in (1, 2):
+        assert loop.run() == 0
+        assert loop.total == again * sum(range(1, turns + 1))
+        assert loop.block[runner.TURNS_DONE] == loop.done == turns
 
 
 def test_repeat_until():
@@ -170,3 +188,45 @@ def test_repeat_reports_the_inner_step():
     loop = Loop(range(10), 2)
     assert loop.run() == 0
     assert loop.block[runner.FAILED_STEP] == 0
+
+
+@pytest.mark.skipif(not runner.TIMED, reason="no clock")
+def test_inner_steps_are_timed():
+    loop, times = Loop(range(10), 5), np.zeros(1, np.int64)
+    loop.block[runner.INNER_TIMES] = times.ctypes.data
+    assert loop.run() == 0
+    assert times[0] > 0
+
+
+@pytest.mark.parametrize("condition", [0, 1])
+@pytest.mark.parametrize("fail", [0, 5])
+def test_choose(condition, fail):
+    logs = [Log((1, fail), (1, 0)), Log((1, 0))]
+    byte = np.array([condition, 1], np.int8)
+    block = np.zeros(CHOICE_WORDS, np.int64)
+    block[runner.CONDITION] = byte.ctypes.data
+    for word, log in zip((runner.FIRST_STEPS, runner.SECOND_STEPS), logs, strict=True):
+        block[word : word + 2] = log.address, log.count
+    failed = int(condition and fail > 0)
+    assert choose(block.ctypes.data, 0, 1) == failed
+    assert block[runner.CHOICE_FAILED] == failed
+    assert block[runner.TAKEN] == 1 - condition
+    assert len(logs[0].noted()) == (condition * (1 if fail else 2))
+    assert len(logs[1].noted()) == 1 - condition
+
+
+@pytest.mark.parametrize(
+    ("slots", "depth", "kept", "turns"),
+    [(2, 1, 1, 0), (2, 1, 1, 5), (4, 3, 3, 7), (8, 2, 5, 1), (8, 2, 5, 100)],
+)
+def test_straighten(slots, depth, kept, turns):
+    ring, rows = np.zeros((slots, 3)), np.full((kept, 3), -1.0)
+    for number in range(depth + turns):
+        ring[number % slots] = number + 1
+    count = np.array([turns])
+    block = np.array([ring.ctypes.data, rows.ctypes.data, count.ctypes.data, 24,
+                      slots, depth, kept])  # fmt: skip
+    assert len(block) == STRAIGHTEN_WORDS
+    assert straighten(block.ctypes.data, 0, 1) == 0
+    last = np.maximum(np.arange(depth + turns - kept, depth + turns) + 1, 0)
+    assert (rows == last[:, None]).all()

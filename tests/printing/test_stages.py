@@ -5,6 +5,7 @@ import pytest
 
 import symnet
 import symnet.tensor as T
+from symnet.ifelse import ifelse
 from symnet.printing.stages import PASS_NAMES, STAGE_NAMES, Listing, Stages, size_text
 
 
@@ -164,3 +165,39 @@ def test_sizes_in_words() -> None:
 def test_unknown_stages() -> None:
     with pytest.raises(KeyError):
         Stages(training_step()).text("nothing")
+
+
+def test_the_steps_inside_a_loop() -> None:
+    xs, w, h0 = T.dtensor3("xs"), T.dmatrix("w"), T.dmatrix("h0")
+    hs, _ = symnet.scan(lambda x, h: T.tanh(T.dot(h, w) + x), xs, h0)
+    f = symnet.function([xs, w, h0], hs)
+    f(np.ones((7, 2, 3)), np.eye(3), np.ones((2, 3)))
+    stages = Stages(f)
+    assert "in each step:" in stages.text("inside")
+    program = stages.text("program")
+    assert "xs.shape[0] times" in program
+    assert "moved along" in program
+    numbers = [
+        line.split(":")[0] for line in program.splitlines() if "[library]" in line
+    ]
+    (product,) = numbers  # inside the loop
+    assert product.endswith(".0")
+    assert ": 7 times" in stages.text("plan")
+    loop = product.removesuffix("0") + "1"
+    assert loop in stages.text("loops")
+    assert f"; {loop.removeprefix('step ')}" in stages.text("llvm").replace("step ", "")
+
+
+def test_the_branches_of_a_condition() -> None:
+    c, x = T.lscalar("c"), T.dvector("x")
+    f = symnet.function([c, x], ifelse(c, T.exp(x), x[::-1]))
+    f(1, np.ones(3))
+    stages = Stages(f)
+    assert "if true:" in stages.text("inside")
+    lines = stages.text("program").splitlines()
+    numbers = [line.split(":")[0] for line in lines if line.startswith("step ")]
+    choice = next(n for n in numbers if f"{n}.0.0" in numbers)
+    assert f"{choice}.1.0" in numbers
+    plan = stages.text("plan")
+    assert f"{choice}.0.0" in plan
+    assert f"{choice}.1.0" not in plan  # only what is taken is planned

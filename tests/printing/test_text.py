@@ -9,6 +9,7 @@ import pytest
 import symnet
 import symnet.tensor as T
 from symnet.graph.variables import Variable
+from symnet.ifelse import ifelse
 from symnet.printing import debugprint, min_informative_str
 
 
@@ -118,6 +119,26 @@ def test_deep_graphs_print_within_the_recursion_limit() -> None:
         sys.setrecursionlimit(limit)
     assert text.count("add") == 20_000 and len(text) < 2_000_000
     assert "19999: add" in text
+
+
+def test_graphs_inside_loops_and_conditions() -> None:
+    x, c = T.vector("x"), T.scalar("c")
+    rows, _ = symnet.scan(lambda v, s: s * v, x, T.constant(1.0, "s"), name="walk")
+    assert debugprint(rows, file="str").split("\n\n")[1] == (
+        "inside Scan{walk} [id B]\n"
+        "mul [id H]  -> state 0 (s)\n"
+        "├─ s[t-1] [id I]\n"
+        "└─ x[t] [id J]\n"
+    )
+    chosen = ifelse(c, T.exp(x), x)
+    assert "inside" not in debugprint(chosen, file="str")  # all of it stands outside
+    f = symnet.function([c, x], chosen)
+    text = debugprint(f, file="str")
+    assert "inside IfElse" in text and "exp [id" in text.split("inside")[1]
+    assert "  -> else 0" in text
+    loops = [symnet.scan(lambda v, g=g: g(v), x)[0] for g in (T.sin, T.cos, T.cos)]
+    first, second, third = map(min_informative_str, loops)
+    assert first != second == third
 
 
 def test_short_text_tells_structure() -> None:

@@ -1,0 +1,202 @@
+"""From a Scan to a step that repeats steps.
+
+The inner graph is lowered at the sizes of the outer arrays, into views of them: an element
+of a sequence is a row of it, a pointer that moves from turn to turn; so are the earlier
+values of a state, and the places for what a step makes.  Where a state needs few rows,
+`memory` decides whether one place is enough or a ring of them goes round.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from symnet.compile.panels import pack_constants
+from symnet.compile.program import (
+    Body,
+    Buffer,
+    RepeatStep,
+    RingStep,
+    Row,
+    Step,
+    copy_step,
+)
+from symnet.compile.steady import hoist_steps
+from symnet.graph.variables import Apply, Variable
+from symnet.kernels.views import ZERO, Size, View, contiguous_strides, size
+from symnet.ops.scan import Scan, State
+
+if TYPE_CHECKING:
+    from symnet.compile.lower import Lowering
+
+
+@dataclass(eq=False)
+class Carried:
+    """A state in the making: the buffers of its taps, oldest first; the place of its new
+    value; the history that is handed out.  `ring` is the memory of a state of which not
+    all is kept, and `straighten` the step that brings its last rows into the history."""
+
+    state: State
+    taps: list[Buffer]
+    new: Buffer
+    history: View
+    start: View
+    ring: View | None = None
+    straighten: RingStep | None = None
+
+
+@dataclass(eq=False)
+class Inside:
+    """A lowered inner graph whose results have no places yet: pairs of an inner variable
+    and the buffer it belongs in."""
+
+    lowering: Lowering
+    step: Step
+    body: Body
+    results: list[tuple[Variable, Buffer]] = field(default_factory=list)
+    states: list[tuple[Variable, Carried]] = field(default_factory=list)
+
+
+def lower_scan(lowering: Lowering, node: Apply) -> None:
+    """Append the steps of a Scan: copies of the initial rows, the loop, and what brings
+    rows into order."""
+    ScanBuilder(lowering, node).build()
+
+
+class ScanBuilder:
+    """The loop of one Scan."""
+
+    def __init__(self, lowering: Lowering, node: Apply) -> None:
+        self.lowering, self.node = lowering, node
+        self.op: Scan = node.op
+        self.depth = lowering.depth
+        self.outer = self.op.split_inputs(node.inputs)
+        self.turns = lowering.inference.value(self.outer.n_steps)
+        self.outputs = self.op.split_outputs(
+            [lowering.temporary(v) for v in node.outputs]
+        )
+        # With leaves of its own, which inference has given their sizes.
+        ((self.leaves, self.wanted),) = lowering.inference.inner[node]
+
+    def build(self) -> None:
+        done = self.outputs.done
+        views = [self._sequence(v) for v in self.outer.sequences]
+        carried = [self._state(k) for k in range(len(self.op.states))]
+        for one in carried:
+            views += [self._view(b, one.history) for b in one.taps]
+        views += [self.lowering.view_of(v) for v in self.outer.others]
+        inner = self.op.split_outputs(self.wanted)
+        where = dict(zip(self.leaves, views, strict=True))
+        child = self.lowering.inside(where, self.wanted, True)
+        hoist_steps(self.lowering, child)
+        pack_constants(self.lowering, child)
+        body = Body(child.steps, child.temporaries)
+        step = RepeatStep(
+            [self.node], [], [], turns=self.turns, body=body, done=done,
+            fallible=any(s.fallible for s in child.steps),
+        )  # fmt: skip
+        inside = Inside(child, step, body, states=list(zip(inner.states, carried)))
+        for v, target in zip(inner.collected, self.outputs.collected, strict=True):
+            inside.results.append((v, self._row(target, ZERO).buffer))
+        step.outputs = [c.history if c.ring is None else c.ring for c in carried]
+        step.outputs += self.outputs.collected
+        if self.op.until:
+            flag = self.lowering.buffer("bool", (), "until")
+            step.until = View(flag, "bool", (), ())
+            inside.results.append((inner.done, flag))
+            step.outputs += [step.until, done]
+        reads = outside_reads(child, self.depth)
+        step.inputs = [*reads, *(c.start for c in carried)]
+        self.lowering.steps.append(step)
+        self.lowering.insides.append(inside)
+        self._straighten(carried)
+
+    # ---- rows
+
+    def _row(self, array: View, first: Size) -> View:
+        """The row of an array that the loop has reached, `first` rows from its start."""
+        origin = array.at(0, first)
+        buffer = Buffer("row", array.dtype, origin.sizes, name=array.buffer.name)
+        buffer.row = Row(origin, array.strides[0], self.depth)
+        return replace(origin, buffer=buffer, offset=ZERO)
+
+    def _sequence(self, variable: Variable) -> View:
+        return self._row(self.lowering.view_of(variable), ZERO)
+
+    def _view(self, buffer: Buffer, history: View) -> View:
+        return View(buffer, history.dtype, history.sizes[1:], history.strides[1:])
+
+    # ---- states
+
+    def _state(self, k: int) -> Carried:
+        state, history = self.op.states[k], self.outputs.states[k]
+        start = self._start(self.outer.initials[k], state.depth)
+        if state.keep is None:
+            start.buffer.place = history.buffer
+            rows = [self._row(history, size(state.depth + tap)) for tap in state.taps]
+            new = self._row(history, size(state.depth))
+            return Carried(state, [r.buffer for r in rows], new.buffer, history, start)
+        slots = ring_slots(state)
+        sizes = (size(slots), *history.sizes[1:])
+        buffer = self.lowering.buffer(history.dtype, sizes, "ring")
+        ring = View(buffer, history.dtype, sizes, history.strides)
+        start.buffer.place = buffer
+        places = [state.depth + tap for tap in state.taps]
+        taps = [self._slot(ring, slots, place) for place in places]
+        new_place = self._slot(ring, slots, state.depth)
+        return Carried(state, taps, new_place, history, start, ring)
+
+    def _slot(self, ring: View, slots: int, first: int) -> Buffer:
+        """One of a ring's slots, which the loop goes round."""
+        origin = ring.at(0, ZERO)
+        row = Row(origin, ring.strides[0], self.depth, slots, first % slots)
+        return Buffer("row", ring.dtype, origin.sizes, row=row)
+
+    def _start(self, variable: Variable, depth: int) -> View:
+        """A copy of the initial rows, which will lie at the beginning of other memory."""
+        source = self.lowering.view_of(variable)
+        sizes = (size(depth), *source.sizes[1:])
+        buffer = self.lowering.buffer(source.dtype, sizes, "start")
+        strides = contiguous_strides(sizes, source.itemsize)
+        target = View(buffer, source.dtype, sizes, strides)
+        self.lowering.steps.append(copy_step(source, target, [self.node]))
+        return target
+
+    def _straighten(self, carried: Sequence[Carried]) -> None:
+        turns = self.outputs.done
+        for one in carried:
+            if one.ring is None:
+                continue
+            count = self.lowering.parameter(self.turns) if turns is None else turns
+            one.straighten = RingStep(
+                [self.node], [one.ring, count], [one.history], depth=one.state.depth
+            )
+            self.lowering.steps.append(one.straighten)
+
+
+def ring_slots(state: State) -> int:
+    """Slots for the rows that are handed out, or read by the next step together with the
+    row that it makes; a power of two, so that the runner finds a slot quickly."""
+    needed = max(state.keep or 1, state.depth + 1)
+    return 1 << (needed - 1).bit_length()
+
+
+def outside_reads(inner: Lowering, depth: int) -> list[View]:
+    """What an inner graph reads of arrays that are made outside of it, or hands out as
+    it is; depth: the number of loops around it (rows that these move are outside)."""
+    own = {view.buffer for step in inner.steps for view in step.outputs}
+    reads = [inner.view_of(v) for v in inner.wanted]
+    for step in inner.steps:
+        reads += step.inputs
+        reads += [step.initial] if step.initial is not None else []
+    found: dict[Buffer, View] = {}
+    for view in reads:
+        while view.buffer.row is not None and view.buffer.row.depth >= depth:
+            view = view.buffer.row.origin
+        if view.buffer not in own:
+            found.setdefault(view.buffer, view)
+    return list(found.values())
+
+
+__all__ = ["Carried", "Inside", "lower_scan", "outside_reads"]

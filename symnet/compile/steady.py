@@ -1,0 +1,63 @@
+"""Steps that do the same in every turn of a loop, done once before it.
+
+Rewriting has moved operations out of the loop already; what is left are steps that only
+lowering makes, such as the copy of a matrix that a library cannot read as it lies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from symnet.compile.program import Buffer, CallStep, LoopStep, Step
+from symnet.kernels.views import View
+
+if TYPE_CHECKING:
+    from symnet.compile.lower import Lowering
+
+
+def hoist_steps(lowering: Lowering, inner: Lowering) -> None:
+    """Move what no turn changes out of the body `inner` of a loop in `lowering`.
+
+    Steps that may fail stay: a loop without turns must not fail.
+    """
+    found = steady_steps(inner.steps, lowering.depth)
+    lowering.steps += [step for step in inner.steps if step in found]
+    inner.steps = [step for step in inner.steps if step not in found]
+    buffers = {view.buffer for step in found for view in step.outputs}
+    lowering.temporaries += [b for b in inner.temporaries if b in buffers]
+    inner.temporaries = [b for b in inner.temporaries if b not in buffers]
+
+
+def steady_steps(steps: Sequence[Step], depth: int) -> set[Step]:
+    """The steps that do the same in every turn of the loop with `depth` loops around it:
+    what they read changes in none, and nobody else writes what they write."""
+    found = {s for s in steps if isinstance(s, (LoopStep, CallStep)) and _is_safe(s)}
+    while True:
+        changing = {v.buffer for s in steps if s not in found for v in s.outputs}
+        rest = {
+            step
+            for step in found
+            if not any(moves(view, changing, depth) for view in _reads(step))
+            and not any(view.buffer in changing for view in step.outputs)
+        }
+        if len(rest) == len(found):
+            return found
+        found = rest
+
+
+def _is_safe(step: Step) -> bool:
+    """Whether a step cannot fail, and its results have no place in other memory, where
+    others write too."""
+    placed = any(view.buffer.place is not None for view in step.outputs)
+    return not (step.fallible or placed)
+
+
+def moves(view: View, changing: set[Buffer], depth: int) -> bool:
+    """Whether a view is of something that the loop with `depth` loops around it changes."""
+    row = view.buffer.row
+    return view.buffer in changing or (row is not None and row.depth >= depth)
+
+
+def _reads(step: Step) -> list[View]:
+    return [*step.inputs, *([step.initial] if step.initial is not None else [])]

@@ -1,0 +1,94 @@
+"""Graphs inside operations: the step of a loop, the branches of a condition."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from symnet.graph.evaluate import run
+from symnet.graph.pickling import pack, unpack
+from symnet.graph.traverse import clone_replace, leaves, toposort
+from symnet.graph.variables import Apply, Constant, Variable, operand_text
+
+# Constants up to this size in bytes are compared by value.
+LARGEST_COMPARED = 1 << 16
+
+
+class InnerGraph:
+    """Outputs over inputs that are leaves; nothing else is free but constants.
+
+    Two are equal if they differ only in which variables they consist of.
+    Raises: ValueError for an input that is no leaf or is listed twice, and for an output
+        that needs something else.
+    """
+
+    def __init__(self, inputs: Sequence[Variable], outputs: Sequence[Variable]) -> None:
+        self.inputs = tuple(inputs)
+        self.outputs = tuple(outputs)
+        given = set(self.inputs)
+        if len(given) < len(self.inputs):
+            raise ValueError("an input of an inner graph is listed twice")
+        for leaf in [*self.inputs, *leaves(self.outputs, given)]:
+            if leaf.owner is not None or not (
+                leaf in given or isinstance(leaf, Constant)
+            ):
+                raise ValueError(f"{operand_text(leaf)} is no input of the inner graph")
+
+    @cached_property
+    def order(self) -> list[Apply]:
+        """The operations, each after those it needs."""
+        return toposort(self.outputs)
+
+    @cached_property
+    def signature(self) -> tuple[Any, ...]:
+        """What the graph computes, whatever its variables are called."""
+        numbers: dict[Variable, Any] = {v: k for k, v in enumerate(self.inputs)}
+        records: list[Any] = [v.type for v in self.inputs]
+        for node in self.order:
+            inputs = tuple(_number(v, numbers) for v in node.inputs)
+            records.append((node.op, inputs, tuple(v.type for v in node.outputs)))
+            for v in node.outputs:
+                numbers[v] = len(numbers)
+        return (*records, tuple(_number(v, numbers) for v in self.outputs))
+
+    def copy(self) -> InnerGraph:
+        """The same over inputs of its own."""
+        fresh = {v: v.clone() for v in self.inputs}
+        return InnerGraph(list(fresh.values()), clone_replace(self.outputs, fresh))
+
+    def evaluate(self, arrays: Sequence[Any], xp: Any = np) -> list[Any]:
+        """The outputs' values, by the operations' references."""
+        known = dict(zip(self.inputs, arrays, strict=True))
+        return run(self.order, self.outputs, known, xp)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (
+            isinstance(other, InnerGraph) and self.signature == other.signature
+        )
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash(self.signature)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (pack([*self.inputs, *self.outputs]), len(self.inputs))
+
+
+def _restore(packed: Any, count: int) -> InnerGraph:
+    variables = unpack(packed)
+    return InnerGraph(variables[:count], variables[count:])
+
+
+def _number(variable: Variable, numbers: dict[Variable, Any]) -> Any:
+    if isinstance(variable, Constant):
+        data = np.asarray(variable.data)
+        if data.nbytes > LARGEST_COMPARED:
+            return variable
+        return variable.type, data.shape, data.tobytes(), variable.weak
+    return numbers[variable]

@@ -1,0 +1,23 @@
+"""The names of `theano.sandbox.rng_mrg`: random numbers of many streams."""
+
+from __future__ import annotations
+
+from symnet.kernels.mrg import M1, M2
+from symnet.ops.mrg_streams import MRG_RandomStreams
+from symnet.ops.random_mrg import (
+    A1p72,
+    A1p134,
+    A2p72,
+    A2p134,
+    ff_2p72,
+    ff_2p134,
+    guess_n_streams,
+    matVecModM,
+    multMatVect,
+)  # fmt: skip
+from symnet.ops.random_mrg import MRGUniform as mrg_uniform
+
+__all__ = [
+    "A1p134", "A1p72", "A2p134", "A2p72", "M1", "M2", "MRG_RandomStreams", "ff_2p134",
+    "ff_2p72", "guess_n_streams", "matVecModM", "mrg_uniform", "multMatVect",
+]  # fmt: skip

@@ -1,0 +1,14 @@
+"""The names of `theano.scan_module`: loops."""
+
+from __future__ import annotations
+
+from symnet.ops.scan_folds import foldl, foldr, map, reduce, scan_checkpoints
+from symnet.ops.scan_function import scan
+from symnet.ops.scan_step import until
+from symnet.scan_module import scan_op, scan_utils
+from symnet.updates import OrderedUpdates
+
+__all__ = [
+    "OrderedUpdates", "foldl", "foldr", "map", "reduce", "scan", "scan_checkpoints",
+    "scan_op", "scan_utils", "until",
+]  # fmt: skip

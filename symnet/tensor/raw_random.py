@@ -1,0 +1,22 @@
+"""The names of `theano.tensor.raw_random`: draws from a generator's state."""
+
+from __future__ import annotations
+
+from symnet.ops.random_state import RandomFunction, RandomStateType, random_state_type
+from symnet.ops.random_streams import RandomStreams as RandomStreamsBase
+from symnet.ops.random_streams import (
+    binomial,
+    choice,
+    multinomial,
+    normal,
+    permutation,
+    poisson,
+    random_integers,
+    uniform,
+)  # fmt: skip
+
+__all__ = [
+    "RandomFunction", "RandomStateType", "RandomStreamsBase", "binomial", "choice",
+    "multinomial", "normal", "permutation", "poisson", "random_integers",
+    "random_state_type", "uniform",
+]  # fmt: skip
