@@ -34,8 +34,10 @@ ITEM_LANES_TILED = 32
 PART_POINTS = 1 << 17
 # What a part leaves behind for each reduction: a value, and a position for argmax.
 PART_BYTES = 16
-# Lanes along so short a reduced dimension would mostly be empty.
-SHORT = 4
+# Lanes along so short a reduced dimension would mostly be empty, or leave little to do
+# between one joining of lanes and the next: measured for sums and softmax of rows of 4 to
+# 50, lanes across the rows take 0.3 to 0.95 of the time up to here.
+SHORT = 16
 # Handing work to other threads pays from about this much serial work.
 SPLIT_NANOSECONDS = 60_000.0
 # Measured on one core with AVX-512, for float32; a byte within and beyond the caches.
@@ -44,6 +46,8 @@ FUNCTION_NANOSECONDS = 0.3
 GATHER_NANOSECONDS = 0.5
 CALL_NANOSECONDS = 20.0
 ITEM_NANOSECONDS = 5.0
+JOIN_NANOSECONDS = 10.0  # the lanes of one reduction joined into one number
+LINE_POSITIONS = 16  # a vector with few lanes in use costs as much as a full one
 NEAR_BYTE_NANOSECONDS = 0.013
 FAR_BYTE_NANOSECONDS = 0.04
 NEAR_BYTES = 1 << 21
@@ -216,6 +220,7 @@ def arrange(
     strides: Sequence[Sequence[int]],
     indexed: Mapping[int, Sequence[tuple[int, int]]] | None = None,
     available: Collection[Variant] = (),
+    slowness: float = 1.0,
 ) -> Arrangement:
     """Bind `kernel` to loop sizes and to the byte strides of its operands.
 
@@ -223,7 +228,8 @@ def arrange(
     where it does not move; `indexed[k]` the (size, byte stride) of its indexed axes.
     The variant follows from how the strides relate, not from the sizes, so that a new
     batch size needs no new code.  Where the strides fit one of the variants `available`
-    only by leaving axes unmerged, that one is taken.
+    only by leaving axes unmerged, that one is taken.  `slowness`: how much longer than
+    where the costs were measured arithmetic takes here.
     """
     facts = facts_of(kernel)
     if 0 in sizes:
@@ -241,7 +247,7 @@ def arrange(
         general = with_access(Variant(*apart, lanes, ""), facts, strides)
         if general in available:
             variant = general
-    return bind(variant, facts, sizes, strides, indexed or {})
+    return bind(variant, facts, sizes, strides, indexed or {}, slowness)
 
 
 def empty_strides(
@@ -358,6 +364,7 @@ def bind(
     sizes: Sequence[int],
     strides: Sequence[Sequence[int]],
     indexed: Mapping[int, Sequence[tuple[int, int]]],
+    slowness: float,
 ) -> Arrangement:
     groups = (*variant.kept, *variant.reduced)
     extents = [prod(sizes[k] for k in group) for group in groups]
@@ -386,8 +393,8 @@ def bind(
         total = prod(kept_extents)
     else:
         total = prod(kept_extents[:-1]) * -(-kept_extents[-1] // item_lanes(variant))
-    cost = points * facts.nanoseconds * (2.0 if "s" in variant.access else 1.0)
-    cost += memory_cost(facts.itemsizes, strides, sizes) + ITEM_NANOSECONDS * total
+    cost = slowness * work_cost(variant, facts, extents, total)
+    cost += memory_cost(facts.itemsizes, strides, sizes)
     grain = int(SPLIT_NANOSECONDS * total / cost) + 1 if cost else total
     return Arrangement(
         variant,
@@ -399,6 +406,19 @@ def bind(
         scratch_slot,
         scratch_bytes,
     )
+
+
+def work_cost(
+    variant: Variant, facts: Facts, extents: Sequence[int], items: int
+) -> float:
+    """Rough nanoseconds of arithmetic."""
+    points, item = prod(extents), ITEM_NANOSECONDS
+    if variant.lanes == "reduced":
+        inner = -(-extents[-1] // LINE_POSITIONS) * LINE_POSITIONS
+        points = prod(extents[:-1]) * inner
+        item += JOIN_NANOSECONDS * facts.reductions
+    walk = 2.0 if "s" in variant.access else 1.0
+    return points * facts.nanoseconds * walk + item * items
 
 
 def memory_cost(

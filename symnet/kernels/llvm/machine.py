@@ -29,7 +29,6 @@ class Machine:
     attributes: str
     name: str
 
-
     def object_code(self, module: llvm.ModuleRef, quick: bool = False) -> bytes:
         """Machine code of a module, linked to nothing yet.
 

@@ -79,8 +79,8 @@ class Passes(Points):
         wide = self.machine.vector_bytes == 64
         if (long and wide) or any(n.op == "gather" for n in nodes):
             return 0
-        if long and not wide:
-            return 2  # narrow vectors: two chains of operations hide each other's latency
+        if long:  # two chains of operations hide each other's latency
+            return 2
         return 4 if reducing and len(nodes) <= 8 else 2 if reducing else 1
 
     def pass_vectors(self, done: int) -> int:
