@@ -34,6 +34,9 @@ class Names:
         self.sigmoid = (
             tensor.nnet.sigmoid if hasattr(tensor, "nnet") else tensor.sigmoid
         )
+        self.softplus = (
+            tensor.nnet.softplus if hasattr(tensor, "nnet") else tensor.softplus
+        )
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.tensor, name)
@@ -125,7 +128,7 @@ class TheanoStyle:
         tensor, streams = self.tensor, self.streams()
 
         def draw(signal: Any, size: int) -> Any:
-            uniform = streams.uniform(size=(problem.batch, size))
+            uniform = streams.uniform(size=(problem.batch, size), dtype="float32")
             chosen = uniform < self.names.sigmoid(signal)
             return tensor.cast(chosen, "float32")
 
@@ -154,7 +157,7 @@ class TheanoStyle:
         weights, visible, hidden = parameters
         signal = self.tensor.dot(units, weights) + hidden
         return -self.tensor.dot(units, visible) - self.tensor.sum(
-            self.tensor.softplus(signal), axis=1
+            self.names.softplus(signal), axis=1
         )
 
     def counter(self, problem: Counter) -> Program:
