@@ -11,8 +11,9 @@ counters: they do not depend on the number of threads.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any, ParamSpec
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from symnet.config import config
 from symnet.errors import message
 from symnet.graph.types import DTYPES, INTEGERS
 from symnet.graph.variables import Constant, Variable, operand_text
-from symnet.kernels.loops import Scalar, call, literal
+from symnet.kernels.loops import Scalar, call, literal, select
 from symnet.kernels.loops import cast as cast_scalar
 from symnet.ops.arithmetic import (
     add,
@@ -54,6 +55,24 @@ from symnet.ops.sizes import size_scalar, sizes_of
 from symnet.shared import SharedVariable, shared
 
 __all__ = ["RandomStream"]
+
+P = ParamSpec("P")
+
+
+def remembered(method: Callable[P, Variable]) -> Callable[P, Variable]:
+    """What a method of `RandomStream` draws knows its state: as `rng`, and with the state
+    after it as `update`."""
+
+    @wraps(method)
+    def draw(*args: P.args, **kwargs: P.kwargs) -> Variable:
+        result = method(*args, **kwargs)
+        stream: Any = args[0]
+        state, following = stream.state_updates[-1]
+        result.rng, result.update = state, (state, following)  # type: ignore[attr-defined]
+        return result
+
+    return draw
+
 
 COUNTED = np.array([0, 0, 1], np.uint64)  # what a draw moves on in a state
 
@@ -109,7 +128,6 @@ class RandomStream:
         used = mul(constant(COUNTED), cast(count, "uint64"))
         following = add(state, used)
         self.state_updates.append((state, following))
-        sample.rng = state  # type: ignore[attr-defined]
         return advanced(sample, state, following)
 
     def _draw(self, kind: str, dtype: str, sizes: Sequence[Variable]) -> Variable:
@@ -128,6 +146,7 @@ class RandomStream:
 
     # ---- continuous distributions
 
+    @remembered
     def uniform(
         self,
         size: Any = None,
@@ -144,6 +163,7 @@ class RandomStream:
         low, high = cast(low, dtype), cast(high, dtype)
         return located(sample, low, sub(high, low))
 
+    @remembered
     def normal(
         self,
         size: Any = None,
@@ -160,6 +180,7 @@ class RandomStream:
         )
         return located(sample, cast(loc, dtype), cast(scale, dtype))
 
+    @remembered
     def truncated_normal(
         self,
         size: Any = None,
@@ -183,6 +204,7 @@ class RandomStream:
         inside = minimum(maximum(place, lower), upper)
         return located(cast(inside, dtype), loc, scale)
 
+    @remembered
     def exponential(
         self, size: Any = None, scale: Any = 1.0, dtype: str | None = None
     ) -> Variable:
@@ -196,6 +218,7 @@ class RandomStream:
         result: Variable = mul(neg(log1p(neg(sample))), cast(scale, dtype))
         return result
 
+    @remembered
     def gumbel(
         self,
         size: Any = None,
@@ -214,6 +237,7 @@ class RandomStream:
             neg(log(neg(log1p(neg(sample))))), cast(loc, dtype), cast(scale, dtype)
         )
 
+    @remembered
     def gamma(
         self,
         size: Any = None,
@@ -234,6 +258,7 @@ class RandomStream:
 
     # ---- counts
 
+    @remembered
     def bernoulli(
         self, size: Any = None, p: Any = 0.5, dtype: str = "int64"
     ) -> Variable:
@@ -246,6 +271,7 @@ class RandomStream:
         sample = self._draw("uniform", kind, draw_sizes(size, None, (p,), "bernoulli"))
         return cast(lt(sample, p), count_dtype(dtype))
 
+    @remembered
     def binomial(
         self, size: Any = None, n: Any = 1, p: Any = 0.5, dtype: str = "int64"
     ) -> Variable:
@@ -260,6 +286,7 @@ class RandomStream:
         sample = self._variates("binomial", trials, chance, sizes)
         return cast(sample, count_dtype(dtype))
 
+    @remembered
     def poisson(
         self, size: Any = None, lam: Any = 1.0, dtype: str = "int64"
     ) -> Variable:
@@ -271,6 +298,7 @@ class RandomStream:
         sample = self._variates("poisson", mean, constant(np.array(0.0)), sizes)
         return cast(sample, count_dtype(dtype))
 
+    @remembered
     def integers(
         self, size: Any = None, low: Any = 0, high: Any = None, dtype: str = "int64"
     ) -> Variable:
@@ -297,6 +325,7 @@ class RandomStream:
 
     # ---- classes
 
+    @remembered
     def categorical(
         self, p: Any = None, size: Any = None, logits: Any = None, dtype: str = "int64"
     ) -> Variable:
@@ -329,6 +358,7 @@ class RandomStream:
         noise = self.gumbel((*outer, classes), dtype=weights.type.dtype)
         return cast(argmax(add(weights, noise), axis=-1), count_dtype(dtype))
 
+    @remembered
     def multinomial(self, n: Any = 1, p: Any = None, dtype: str = "int64") -> Variable:
         """How often each class is drawn in `n` draws.
 
@@ -355,6 +385,7 @@ class RandomStream:
         counts = cast(counts, count_dtype(dtype))
         return getitem(counts, 0) if p.type.ndim == 1 else counts
 
+    @remembered
     def choice(
         self,
         a: Any,
@@ -400,6 +431,7 @@ class RandomStream:
             flat = pick(shape_padleft(cast(chances, "float64")), uniform, wanted)[0]
         return reshape(flat, tuple(sizes))
 
+    @remembered
     def permutation(self, x: Any, size: Any = None) -> Variable:
         """The rows of `x` in random order; with an integer `x` the numbers 0 to x - 1.
 
@@ -415,6 +447,7 @@ class RandomStream:
         order = self._variates("permutation", nothing, nothing, [*outer, count])
         return take(x, order, axis=0) if x.type.ndim else order
 
+    @remembered
     def shuffle(self, x: Any) -> Variable:
         """The rows of the array `x` in random order (a new array: graphs are pure)."""
         x = as_tensor(x)
@@ -485,12 +518,15 @@ def _scale_body(bits: Scalar, low: Scalar, high: Scalar) -> Scalar:
     Source: Lemire, "Fast random integer generation in an interval", ACM TOMACS 29 (2019),
     without its rejection.
     """
-    length = cast_scalar(call("maximum", high - low, 0), "uint64")
+    length = cast_scalar(high, "uint64") - cast_scalar(low, "uint64")
+    length = select(low < high, length, 0)
     return low + cast_scalar(_high_product(bits, length), "int64")
 
 
 def _scale_reference(xp: Any, bits: Any, low: Any, high: Any) -> Any:
-    length = xp.maximum(high - low, 0).astype("uint64")
+    length = xp.where(
+        low < high, high.astype("uint64") - low.astype("uint64"), np.uint64(0)
+    )
     shift, mask = np.uint64(32), np.uint64(0xFFFFFFFF)
     a, b, c, d = bits >> shift, bits & mask, length >> shift, length & mask
     middle = a * d + ((b * d) >> shift)

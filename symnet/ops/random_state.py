@@ -36,14 +36,15 @@ def pack_state(state: RandomState) -> np.ndarray[Any, np.dtype[np.uint32]]:
 
     Raises: TypeError for another bit generator than the Mersenne Twister.
     """
-    name, key, used, has_gauss, kept = state.get_state(legacy=True)
-    if name != "MT19937":
+    given: Any = state.get_state(legacy=False)
+    if given["bit_generator"] != "MT19937":
         raise TypeError(
-            f"a RandomState of {name}; only MT19937 has a state of this kind"
+            f"a RandomState of {given['bit_generator']}: only MT19937 has such a state"
         )
     words = np.zeros(TWISTER_WORDS, np.uint32)
-    words[:624], words[624], words[HAS_GAUSS] = key, used, has_gauss
-    words[GAUSS:].view(np.float64)[0] = kept
+    words[:624], words[624] = given["state"]["key"], given["state"]["pos"]
+    words[HAS_GAUSS] = given["has_gauss"]
+    words[GAUSS:].view(np.float64)[0] = given["gauss"]
     return words
 
 
