@@ -104,8 +104,14 @@ def test_nan_and_infinity_come_through(dtype):
         np.testing.assert_array_equal(c, a @ b)
 
 
-@pytest.mark.parametrize("features", [{}, {"avx2": True, "fma": True}])
-def test_poorer_processors(features):
+WIDE = dict.fromkeys(["avx512f", "avx512bw", "avx512dq", "avx512vl"], True)
+
+
+@pytest.mark.parametrize(
+    "features",
+    [{}, {"avx2": True, "fma": True}, {"avx2": True, "fma": True, **WIDE}],
+)
+def test_other_processors(features):
     """The text is sound for them too."""
     import llvmlite.binding as llvm
 

@@ -149,17 +149,20 @@ class Writer:
 
     def _products(self, rows: int) -> list[list[str]]:
         """The loop over the rows of the panel; the sums of each row of the tile."""
-        addresses = ["%a"]
-        for _ in range(rows - 1):
-            addresses.append(
-                self.emit(f"getelementptr i8, ptr {addresses[-1]}, i64 %a_row")
-            )
+        # One pointer for two rows: the second is reached by an index, and no pointer has
+        # to wait for another (LLVM would compute one from the other: it must not know).
+        starts = ["%a"]
+        for _ in range(2, rows, 2):
+            skipped = self.emit(f"getelementptr i8, ptr {starts[-1]}, i64 %a_row")
+            start = self.emit(f"getelementptr i8, ptr {skipped}, i64 %a_row")
+            starts.append(self.emit(f'call ptr asm sideeffect "", "=r,0"(ptr {start})'))
         self.put("%any = icmp sgt i64 %inner, 0")
         self.put("br i1 %any, label %again, label %done")
         self.label("again")
         names = [[f"%s{r}.{v}" for v in range(self.vectors)] for r in range(rows)]
         self.put("%k = phi i64 [ 0, %entry ], [ %k.next, %again ]")
-        self.put("%along = phi i64 [ 0, %entry ], [ %along.next, %again ]")
+        for p, start in enumerate(starts):
+            self.put(f"%a{p} = phi ptr [ {start}, %entry ], [ %a{p}.next, %again ]")
         self.put("%row = phi ptr [ %b, %entry ], [ %row.next, %again ]")
         for name in (n for row in names for n in row):
             self.put(
@@ -174,14 +177,17 @@ class Writer:
             panel.append(
                 self.emit(f"load {self.vector}, ptr {place}, align {self.item}")
             )
-        for r, address in enumerate(addresses):
-            place = self.emit(f"getelementptr i8, ptr {address}, i64 %along")
+        for r in range(rows):
+            place = f"%a{r // 2}"
+            if r % 2:
+                place = self.emit(f"getelementptr i8, ptr {place}, i64 %a_row")
             number = self.emit(f"load {self.type}, ptr {place}, align {self.item}")
             left = self._splat(number)
             for v, right in enumerate(panel):
                 self.put(f"{names[r][v]}.next = {self._fma(left, right, names[r][v])}")
         self.put("%k.next = add i64 %k, 1")
-        self.put("%along.next = add i64 %along, %a_step")
+        for p in range(len(starts)):
+            self.put(f"%a{p}.next = getelementptr i8, ptr %a{p}, i64 %a_step")
         self.put(f"%row.next = getelementptr i8, ptr %row, i64 {PANEL_BYTES}")
         self.put("%more = icmp slt i64 %k.next, %inner")
         self.put("br i1 %more, label %again, label %done")
