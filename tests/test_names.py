@@ -72,14 +72,17 @@ PRESENT = {
     "theano.ifelse": "ifelse",
     "theano.scan_module": "until",
     "theano.scan_module.scan_op": "Scan",
+    "theano.tensor.shared_randomstreams": "RandomStreams RandomStateSharedVariable",
+    "theano.tensor.raw_random": (
+        "RandomFunction RandomStateType binomial multinomial normal uniform"
+    ),
+    "theano.sandbox.rng_mrg": "MRG_RandomStreams guess_n_streams",
 }
 ABSENT = {
     "theano": "OpFromGraph as_op FunctionMaker ProfileStats",
     "theano.tensor.nnet": "conv2d conv3d",
     "theano.tensor.nnet.conv": "conv2d",
     "theano.tensor.signal.pool": "pool_2d pool_3d",
-    "theano.tensor.shared_randomstreams": "RandomStreams",
-    "theano.sandbox.rng_mrg": "MRG_RandomStreams",
     "theano.gpuarray": "get_context as_gpuarray_variable",
     "theano.sandbox.cuda.basic_ops": (
         "gpu_contiguous as_cuda_ndarray_variable gpu_alloc_empty"
