@@ -100,10 +100,10 @@ def draw_surprise(text: str, nats: NDArray[Any], columns: int = 70) -> Axes:
     shown = nats[[k for k, letter in enumerate(text) if letter != "\n"]]
     _, axes = plt.subplots(figsize=(10, 0.28 * (row + 2)))
     for (line, place, letter), surprise in zip(places, shown):
-        strength = min(float(surprise) / 6, 1)
+        paler = 1 - min(float(surprise) / 6, 1)
         axes.text(
             place, -line, letter, family="monospace", fontsize=11, ha="center", va="center",
-            bbox={"boxstyle": "square,pad=0.1", "fc": (1, 1 - strength, 1 - strength), "ec": "none"},
+            bbox={"boxstyle": "square,pad=0.1", "fc": (1, paler, paler), "ec": "none"},
         )  # fmt: skip
     axes.set(xlim=(-1, columns + 1), ylim=(-row - 1, 1))
     axes.axis("off")

@@ -1,0 +1,189 @@
+"""Layers that learn from images without labels: restricted Boltzmann machines and denoising
+autoencoders; and the network that is built upon them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import symnet
+import symnet.tensor as T
+from symnet import optim
+from symnet.random import RandomStream
+
+
+def draw(stream: RandomStream, chances: Any) -> Any:
+    """0 or 1, each 1 with its chance."""
+    return stream.bernoulli(p=chances, dtype="floatX")
+
+
+def small_weights(rng: np.random.Generator, visible: int, hidden: int) -> Any:
+    values = rng.normal(0, 0.05, (visible, hidden))
+    return symnet.shared(values.astype(symnet.config.floatX), "W")
+
+
+def zeros(size: int, name: str) -> Any:
+    return symnet.shared(np.zeros(size, symnet.config.floatX), name)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Weights W (visible, hidden), biases b of the visible and c of the hidden units."""
+
+    W: Any
+    b: Any
+    c: Any
+
+    @property
+    def parameters(self) -> list[Any]:
+        return [self.W, self.b, self.c]
+
+    def up(self, x: Any) -> Any:
+        """P(h = 1 | x).  Shapes: (n, visible) -> (n, hidden)."""
+        return T.nnet.sigmoid(T.dot(x, self.W) + self.c)
+
+    def down(self, h: Any) -> Any:
+        """P(x = 1 | h).  Shapes: (n, hidden) -> (n, visible)."""
+        return T.nnet.sigmoid(T.dot(h, self.W.T) + self.b)
+
+
+def layer(rng: np.random.Generator, visible: int, hidden: int) -> Layer:
+    return Layer(
+        small_weights(rng, visible, hidden), zeros(visible, "b"), zeros(hidden, "c")
+    )
+
+
+def free_energy(machine: Layer, x: Any) -> Any:
+    """-log of the sum over all h of exp(-E(x, h)).  Shapes: (n, visible) -> (n,).
+
+    The energy is E(x, h) = -b'x - c'h - h'Wx, so the sum is a product over hidden units.
+    """
+    signal = T.dot(x, machine.W) + machine.c
+    return -T.dot(x, machine.b) - T.sum(T.nnet.softplus(signal), axis=1)
+
+
+def gibbs(machine: Layer, stream: RandomStream, x: Any, steps: int) -> tuple[Any, Any]:
+    """Hidden and visible units drawn in turn, `steps` times: all visible ones, and the
+    updates that move the stream on.  Shapes: (n, visible) -> (steps, n, visible)."""
+
+    def turn(x: Any) -> Any:
+        return draw(stream, machine.down(draw(stream, machine.up(x))))
+
+    return symnet.scan(turn, outputs_info=x, n_steps=steps, name="Gibbs")  # type: ignore[no-any-return]
+
+
+def contrastive_divergence(
+    machine: Layer, stream: RandomStream, x: Any, rate: Any, steps: int = 1
+) -> tuple[Any, list[Any]]:
+    """CD-k: the reconstruction error, and the updates of one step of learning.
+
+    The gradient of the difference of two free energies: of the images, and of what a chain
+    of k steps makes of them, which is held fixed.
+    """
+    chain, moved = gibbs(machine, stream, x, steps)
+    end = chain[-1]
+    cost = T.mean(free_energy(machine, x)) - T.mean(free_energy(machine, end))
+    gradients = T.grad(cost, machine.parameters, consider_constant=[end])
+    updates = optim.sgd(gradients, machine.parameters, rate)
+    error = T.mean(T.sqr(x - machine.down(machine.up(x))))
+    return error, [*updates, *moved.items()]
+
+
+def denoising(
+    coder: Layer, stream: RandomStream, x: Any, rate: Any, lost: float
+) -> tuple[Any, list[Any]]:
+    """The cross-entropy of images that are rebuilt from damaged ones, and the updates.
+
+    Each pixel is put out with chance `lost`.
+    Source: Vincent et al. 2008, "Extracting and composing robust features".
+    """
+    damaged = x * stream.bernoulli(x.shape, p=1 - lost, dtype="floatX")
+    rebuilt = T.clip(coder.down(coder.up(damaged)), 1e-6, 1 - 1e-6)
+    entropy = T.sum(T.nnet.binary_crossentropy(rebuilt, x), axis=1)
+    cost = T.mean(entropy)
+    return cost, optim.sgd(cost, coder.parameters, rate)
+
+
+def learn(
+    make: Any, data: NDArray[Any], epochs: int, rate: float, batch: int = 20
+) -> list[float]:
+    """Run through the data; make(x, rate) gives what is watched and the updates.
+
+    Returns the mean of what is watched over each epoch.
+    """
+    x, index, speed = T.matrix("x"), T.lscalar("index"), T.scalar("rate")
+    watched, updates = make(x, speed)
+    shared = symnet.shared(data)
+    rows = shared[index * batch : (index + 1) * batch]
+    step = symnet.function([index, speed], watched, updates=updates, givens={x: rows})
+    batches = len(data) // batch
+    order = np.random.default_rng(0)
+    return [
+        float(
+            np.mean(
+                [step(k, data.dtype.type(rate)) for k in order.permutation(batches)]
+            )
+        )
+        for _ in range(epochs)
+    ]
+
+
+def encode(coder: Layer, data: NDArray[Any]) -> NDArray[Any]:
+    """What the hidden units make of the images."""
+    x = T.matrix("x")
+    return symnet.function([x], coder.up(x))(data)  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """Layers of sigmoid units with a softmax on top, as `fine_tune` trains it."""
+
+    layers: list[Layer]
+    top: list[Any]
+
+    def chances(self, x: Any) -> Any:
+        for each in self.layers:
+            x = each.up(x)
+        return T.nnet.softmax(T.dot(x, self.top[0]) + self.top[1])
+
+
+def fine_tune(
+    layers: Sequence[Layer],
+    data: Any,
+    labelled: int,
+    epochs: int,
+    rate: float,
+    classes: int = 10,
+) -> list[float]:
+    """Train a classifier that begins with copies of the layers; the first `labelled` images
+    of the training part count.  Returns the share of errors on the test part by epoch."""
+    copies = [
+        Layer(*(symnet.shared(p.get_value()) for p in one.parameters)) for one in layers
+    ]
+    width = layers[-1].c.get_value().size
+    top = [
+        symnet.shared(np.zeros((width, classes), symnet.config.floatX)),
+        zeros(classes, "b"),
+    ]
+    net = Classifier(copies, top)
+    x, y = T.matrix("x"), T.ivector("y")
+    chances = net.chances(x)
+    cost = T.mean(T.nnet.categorical_crossentropy(chances, y))
+    wrong = T.mean(T.neq(T.argmax(chances, axis=1), y))
+    trained = [p for one in copies for p in (one.W, one.c)] + top
+    step = symnet.function(
+        [x, y], cost, updates=optim.momentum(cost, trained, rate, 0.9)
+    )
+    test = symnet.function([x, y], wrong)
+    images, labels = data.train_images[:labelled], data.train_labels[:labelled]
+    rng, errors = np.random.default_rng(0), []
+    for _ in range(epochs):
+        order = rng.permutation(len(images))
+        for k in np.split(order, range(20, len(order), 20)):
+            step(images[k], labels[k])
+        errors.append(float(test(data.test_images, data.test_labels)))
+    return errors
