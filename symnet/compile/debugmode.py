@@ -112,7 +112,7 @@ class DebugEngine:
         trace = Trace()
         rewrite_graph(self.original, trace=trace)
         report = report_bad_rule(trace, given)
-        if report is None and len(trace.graphs) > 1:
+        if report is None and trace.graphs and trace.graphs[-1][0] == "inside":
             report = report_bad_inner_rule(trace.graphs[-2][1], given)
         if report is None:
             report = _report(

@@ -82,7 +82,7 @@ def rewrite_graph(
     graph = sink_branches(graph)
     # Last, when the operations with graphs inside have their last form.
     inside = rewrite_inside(graph, lambda inner: rewrite_graph(inner, mode))
-    if trace is not None:
+    if trace is not None and inside is not graph:
         trace.graphs.append(("inside", inside))
     return inside
 
