@@ -53,7 +53,7 @@ def show_pictures(
     titles: Sequence[Any] | None = None,
     columns: int = 16,
     symmetric: bool = False,
-    width: float = 10,
+    width: float = 8,
 ) -> None:
     """Square pictures, given as rows of pixels, side by side.
 

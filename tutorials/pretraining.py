@@ -77,20 +77,28 @@ def gibbs(machine: Layer, stream: RandomStream, x: Any, steps: int) -> tuple[Any
 
 
 def contrastive_divergence(
-    machine: Layer, stream: RandomStream, x: Any, rate: Any, steps: int = 1
+    machine: Layer,
+    stream: RandomStream,
+    x: Any,
+    rate: Any,
+    steps: int = 1,
+    dreams: Any = None,
 ) -> tuple[Any, list[Any]]:
     """CD-k: the reconstruction error, and the updates of one step of learning.
 
     The gradient of the difference of two free energies: of the images, and of what a chain
-    of k steps makes of them, which is held fixed.
+    of k steps makes of them, which is held fixed.  With `dreams`, a shared variable of
+    visible units, the chain goes on from there instead ("persistent" CD).
+    Source: Hinton 2002; Tieleman 2008 for the persistent chain.
     """
-    chain, moved = gibbs(machine, stream, x, steps)
+    chain, moved = gibbs(machine, stream, x if dreams is None else dreams, steps)
     end = chain[-1]
     cost = T.mean(free_energy(machine, x)) - T.mean(free_energy(machine, end))
     gradients = T.grad(cost, machine.parameters, consider_constant=[end])
     updates = optim.sgd(gradients, machine.parameters, rate)
     error = T.mean(T.sqr(x - machine.down(machine.up(x))))
-    return error, [*updates, *moved.items()]
+    kept = [] if dreams is None else [(dreams, end)]
+    return error, [*updates, *moved.items(), *kept]
 
 
 def denoising(
@@ -113,7 +121,8 @@ def learn(
 ) -> list[float]:
     """Run through the data; make(x, rate) gives what is watched and the updates.
 
-    Returns the mean of what is watched over each epoch.
+    The rate falls evenly, towards zero at the end.  Returns the mean of what is watched
+    over each epoch.
     """
     x, index, speed = T.matrix("x"), T.lscalar("index"), T.scalar("rate")
     watched, updates = make(x, speed)
@@ -122,14 +131,12 @@ def learn(
     step = symnet.function([index, speed], watched, updates=updates, givens={x: rows})
     batches = len(data) // batch
     order = np.random.default_rng(0)
-    return [
-        float(
-            np.mean(
-                [step(k, data.dtype.type(rate)) for k in order.permutation(batches)]
-            )
-        )
-        for _ in range(epochs)
-    ]
+    means = []
+    for epoch in range(epochs):
+        now = data.dtype.type(rate * (1 - epoch / epochs))
+        seen = [step(k, now) for k in order.permutation(batches)]
+        means.append(float(np.mean(seen)))
+    return means
 
 
 def encode(coder: Layer, data: NDArray[Any]) -> NDArray[Any]:
