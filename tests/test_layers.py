@@ -66,7 +66,8 @@ gof.graph gof scalar ifelse
 sandbox.rng_mrg sandbox random
 scan_module.scan_op scan_module.scan_utils scan_module
 tensor.inputs tensor.basic tensor.elemwise tensor.extra_ops tensor.nlinalg tensor.sharedvar
-tensor.raw_random tensor.shared_randomstreams tensor.slinalg tensor.sort tensor.subtensor tensor.xlogx
+tensor.raw_random tensor.shared_randomstreams tensor.slinalg tensor.sort
+tensor.subtensor tensor.xlogx
 tensor.nnet.bn tensor.nnet.nnet tensor.nnet.sigm tensor.nnet tensor
 theano_names
 optim datasets testing

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.test_theano_names import run_program
 
-RECURRENT = '''
+RECURRENT = """
 import numpy
 import theano
 import theano.tensor as T
@@ -45,9 +45,9 @@ data = rng.uniform(-1, 1, (30, 2))
 wanted = numpy.r_[0, data[:-1, 0] - data[:-1, 1]]
 costs = [float(train(data, wanted, 0.1)) for _ in range(200)]
 print(costs[-1] < 0.2 * costs[0])
-'''
+"""
 
-CONDITIONS = '''
+CONDITIONS = """
 import theano
 import theano.tensor as T
 from theano.ifelse import ifelse
@@ -76,7 +76,7 @@ squares, _ = theano.map(lambda v: v ** 2, T.arange(5))
 left, _ = theano.foldl(lambda v, s: 10 * s + v, T.arange(1, 4), T.constant(0, dtype='int64'))
 right, _ = theano.foldr(lambda v, s: 10 * s + v, T.arange(1, 4), T.constant(0, dtype='int64'))
 print([v.tolist() for v in theano.function([], [total, squares, left, right])()])
-'''
+"""
 
 
 def test_a_recurrent_network_learns(tmp_path):
