@@ -1,7 +1,7 @@
 """Steps that do the same in every turn of a loop, done once before it.
 
-Rewriting has moved operations out of the loop already; what is left are steps that only
-lowering makes, such as the copy of a matrix that a library cannot read as it lies.
+Such are steps that only lowering makes, as the copy of a matrix that a library cannot
+read as it lies, and what the user wrote inside the loop though it could stand outside.
 """
 
 from __future__ import annotations

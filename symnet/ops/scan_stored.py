@@ -151,8 +151,8 @@ class Stored:
             self.rows[v] = getitem(history, slice(depth + tap or None, tap or None))
 
     def _keep(self, kept: list[Variable], inputs: Sequence[Variable]) -> None:
-        """Have the loop forward hand out more: the same loop, with more collected.  The
-        compiler makes one of the two."""
+        """Have the loop forward hand out more: the same loop, with more collected,
+        beside the user's."""
         if not kept:
             return
         parts = self.op.split_outputs(self.op.inner_outputs)
