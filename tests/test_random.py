@@ -389,3 +389,10 @@ def test_variates_have_their_own_counters() -> None:
     state[2] = 40
     part = run(PhiloxVariates("poisson")(state, mean, mean, 60))
     np.testing.assert_array_equal(whole[40:], part)
+
+
+def test_a_wrong_parameter_names_the_line_and_the_cure() -> None:
+    with pytest.raises(ValueError) as error:
+        RandomStream(1).normal((2,), scale=-1.0)
+    assert f"your line: {__file__}" in str(error.value)
+    assert "to do: give normal a scale that is at least 0" in str(error.value)

@@ -15,6 +15,7 @@ import numpy as np
 
 from symnet.config import config
 from symnet.errors import ShapeError, message
+from symnet.graph.origin import capture
 from symnet.graph.types import FLOATS
 from symnet.graph.variables import Apply, Constant, Variable, operand_text
 from symnet.kernels import views
@@ -209,6 +210,8 @@ def demand(
             message(
                 f"{operation}: {name} must be {what}, not {values!s:.60}",
                 operands=[operand_text(variable)],
+                origin=capture(),
+                cure=f"give {operation} a {name} that is {what}",
             )
         )
 

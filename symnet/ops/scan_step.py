@@ -244,7 +244,7 @@ def close(
     listed = [v for v in given if v in outer]
     listed += [v for v in outer if v not in blockers]
     if strict:
-        _check_strict(listed, blockers)
+        _check_strict(listed, blockers, order)
     fresh = {v: v.type.make_variable(v.name) for v in listed}
     return Closed(clone_replace(outputs, fresh), listed, list(fresh.values()))
 
@@ -253,17 +253,20 @@ def _cheap(node: Apply) -> bool:
     return isinstance(node.op, Alloc) and node.inputs[0].type.ndim == 0
 
 
-def _check_strict(listed: Sequence[Variable], given: Collection[Variable]) -> None:
+def _check_strict(
+    listed: Sequence[Variable], given: Collection[Variable], order: Sequence[Apply]
+) -> None:
+    """Raises: ValueError for what the operations of `order` take from outside."""
     for leaf in leaves(listed, given):
         if leaf in given or isinstance(leaf, Constant):
             continue
-        user = next((v.owner for v in listed if v.owner), None)
+        user = next((node for node in order if leaf in node.inputs), None)
         raise ValueError(
             message(
                 f"scan: fn uses {operand_text(leaf)}, which is not among non_sequences "
                 "(strict=True)",
                 operation=user.op if user is not None else None,
-                origin=user.origin if user is not None else None,
+                origin=user.origin if user is not None else capture(),
                 cure="add it to non_sequences and take it as an argument of fn, or leave "
                 "strict out",
             )

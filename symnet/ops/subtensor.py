@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from symnet.errors import ShapeError, message
+from symnet.graph.origin import capture
 from symnet.graph.types import TensorType
 from symnet.graph.variables import Apply, Constant, Variable, operand_text
 from symnet.kernels import views
@@ -60,7 +61,10 @@ def static_sizes(
             sizes.append(_static_length(item, length))
         elif length is not None and item != "?" and not -length <= item < length:
             what = f"position {item} is out of range: axis {axis} has size {length}"
-            raise IndexError(message(what, operation=op, operands=[operand_text(x)]))
+            shown = [operand_text(x)]
+            raise IndexError(
+                message(what, operation=op, operands=shown, origin=capture())
+            )
     return [*sizes, *x.type.shape[len(pattern) :]]
 
 

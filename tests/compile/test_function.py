@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import copy
 import gc
+import os
 import pickle
+import subprocess
+import sys
 import threading
 import weakref
 
@@ -484,3 +487,35 @@ def test_minibatches_of_two_arrays_by_index_are_called_directly():
         here = slice(10 * k, 10 * k + 10)
         np.testing.assert_allclose(f(k), (images[here] * labels[here]).sum(axis=0))
     assert "__call__" in type(f).__dict__ and f.engine.native[0].plans_made == 1
+
+
+ONCE = """
+import numpy as np
+import symnet, symnet.tensor as T
+from symnet.kernels import boundary, runner
+x = T.dvector()
+w = symnet.shared(np.zeros(3))
+f = symnet.function([x], x.sum(), updates=[(w, w + 2 * x)])
+for call in range(3):
+    assert f(np.arange(3.0)) == 3
+    ready = bool(runner.start._address), bool(boundary.enter._address)
+    print(call, *ready, "__call__" in type(f).__dict__, w.get_value().tolist())
+"""
+
+
+def test_the_first_call_compiles_no_call_boundary(tmp_path):
+    def run(cache):
+        program = subprocess.run(
+            [sys.executable, "-c", ONCE],
+            env={**os.environ, "SYMNET_CACHE": str(cache)},
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        return program.stdout.splitlines()
+
+    assert run(tmp_path) == [
+        "0 False False False [0.0, 2.0, 4.0]",
+        "1 True True True [0.0, 4.0, 8.0]",
+        "2 True True True [0.0, 6.0, 12.0]",
+    ]
+    # With the cache that this left, there is nothing to wait for.
+    assert run(tmp_path)[0] == "0 True True True [0.0, 2.0, 4.0]"

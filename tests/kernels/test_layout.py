@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from symnet.kernels.layout import Arrangement, Variant, arrange, item_lanes
-from symnet.kernels.loops import Kernel, Output, gather, index, load, reduction
+from symnet.kernels.loops import Kernel, Output, call, gather, index, load, reduction
 from tests.kernels.kernel_reference import operand
 
 F = "float32"
@@ -219,3 +219,24 @@ def test_words_are_plain_integers() -> None:
     arranged = plain((4, 5), [[1, 1], [0, 1]], [0])
     assert np.array(arranged.words, np.int64).tolist() == list(arranged.words)
     assert all(type(word) is int for word in arranged.words)
+
+
+@pytest.mark.parametrize(
+    ("length", "lanes"), [(2, "kept"), (16, "kept"), (17, "reduced")]
+)
+def test_lanes_run_across_short_rows(length: int, lanes: str) -> None:
+    assert plain((600, length), [[1, 1]], reduced=[1]).variant.lanes == lanes
+    assert plain((1, length), [[1, 1]], reduced=[1]).variant.lanes == lanes
+
+
+def test_slow_arithmetic_is_shared_sooner() -> None:
+    kernel = Kernel(
+        1,
+        (False,),
+        (operand(F, [1]),),
+        (Output(operand(F, [1]), call("tanh", load(0, F))),),
+    )
+    rows = [(4,), (4,)]
+    fast, slow = (arrange(kernel, (100_000,), rows, slowness=s) for s in (1.0, 3.0))
+    assert fast.variant == slow.variant and fast.words == slow.words
+    assert slow.cost_ns > 2 * fast.cost_ns and slow.grain < fast.grain

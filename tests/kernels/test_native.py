@@ -7,14 +7,18 @@ import math
 import os
 import subprocess
 import sys
+import threading
+import time
 
 import numpy as np
 import pytest
 
+from symnet.kernels.llvm import native as module
 from symnet.kernels.llvm.native import (
     NativeError,
     Translator,
     native,
+    patient,
 )
 from symnet.kernels.llvm.words import (
     C_LIBRARY,
@@ -320,3 +324,59 @@ def test_the_run_time_is_compiled_once_and_then_read_from_disk(tmp_path):
         for seed in ("1", "2")
     ]  # fmt: skip
     assert outputs == [["1", "0"], ["0", "1"]]
+
+
+def test_a_patient_function_is_python_until_its_address_is_needed(monkeypatch):
+    monkeypatch.setattr(module, "cached_object", lambda key: None)  # not on disk
+
+    @patient
+    def twice(number: int) -> int:
+        return number + number
+
+    assert twice(21) == 42 and twice._address == 0 and not twice.ready
+    assert twice.address and twice.ready
+    twice.python = None  # it is machine code now
+    assert twice(21) == 42
+
+
+def test_a_patient_function_is_read_from_disk_at_once(tmp_path):
+    program = """
+from symnet.kernels import runner
+runner.patch(0, 0, 0)
+print(bool(runner.patch._address))
+if not runner.patch._address:
+    assert runner.patch.address
+"""
+    outputs = [
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "SYMNET_CACHE": str(tmp_path)},
+            capture_output=True, text=True, check=True,
+        ).stdout.split()
+        for _ in range(2)
+    ]  # fmt: skip
+    assert outputs == [["False"], ["True"]]
+
+
+def test_threads_may_need_the_same_functions_at_once(monkeypatch):
+    slow, found = module.load_objects, []
+
+    def load_objects(*arguments):
+        time.sleep(0.05)  # the other thread comes meanwhile
+        return slow(*arguments)
+
+    monkeypatch.setattr(module, "load_objects", load_objects)
+
+    @native
+    def half(number: int) -> int:
+        return number // 2
+
+    def ask() -> None:
+        found.append(half.address)
+
+    threads = [threading.Thread(target=ask) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [half.address] * 3 and half.address

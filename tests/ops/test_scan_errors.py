@@ -382,3 +382,11 @@ def test_a_users_own_op_that_fails():
     rows, _ = symnet.scan(lambda v: Picky()(v), x)
     text = told(RuntimeError, called(None, [x], rows, np.arange(5.0)))
     assert "in step 3: not this one" in text
+
+
+def test_strict_names_the_line_that_uses_a_shared_variable():
+    weights = symnet.shared(np.eye(3), name="weights")
+    with pytest.raises(ValueError, match="uses weights") as error:
+        symnet.scan(lambda a: T.dot(a, weights), X, strict=True)
+    assert "operation: Dot" in str(error.value)
+    assert f"your line: {__file__}" in str(error.value)

@@ -30,9 +30,10 @@ import ast
 import ctypes
 import inspect
 import linecache
+import threading
 from collections import defaultdict
 from collections.abc import Callable
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from typing import Any, Generic, ParamSpec
 
 import llvmlite.binding as llvm
@@ -529,35 +530,49 @@ def cache_key(functions: list[Native[Any]]) -> str:
     return "\n".join([sources, *names, *sorted(constants)])
 
 
-def compile_pending(module: str) -> None:
-    """Compile, or take from disk, and load what `module` has defined so far."""
-    functions = _pending[module]
-    # What a patient module does happens at every call; the rest once for a long step.
-    quick = not functions[0].patient
-    build = lambda: optimise(print_module(functions), quick)  # noqa: E731
-    link(module, object_code(cache_key(functions), build))
-
-
+# Held while the functions of a module get their addresses: threads may need them at once.
+# The same thread comes back for the modules that a module calls.
+_linking = threading.RLock()
 _absent: set[str] = set()  # modules with pending functions whose code is not on disk
 
 
+def compile_pending(module: str) -> None:
+    """Compile, or take from disk, and load what `module` has defined so far."""
+    with _linking:
+        functions = _pending.get(module)
+        if not functions:
+            return  # another thread has done it
+        # What a patient module does happens at every call; the rest once a long step.
+        quick = not functions[0].patient
+        build = partial(build_module, functions, quick)
+        link(module, object_code(cache_key(functions), build))
+
+
 def load_pending(module: str) -> bool:
-    """Load what `module` has defined so far from disk; whether it was there."""
+    """Load what `module` has defined so far from disk; whether it is loaded."""
     if module in _absent:
         return False
-    data = cached_object(cache_key(_pending[module]))
-    if data is None:
-        _absent.add(module)
-        return False
-    link(module, data)
+    with _linking:
+        functions = _pending.get(module)
+        if functions:
+            data = cached_object(cache_key(functions))
+            if data is None:
+                _absent.add(module)
+                return False
+            link(module, data)
     return True
 
 
+def build_module(functions: list[Native[Any]], quick: bool) -> bytes:
+    return optimise(print_module(functions), quick)
+
+
 def link(module: str, data: bytes) -> None:
-    """Make the pending functions of `module` callable."""
-    functions = _pending.pop(module)
+    """Make the pending functions of `module` callable; the caller holds the lock."""
+    functions = _pending[module]
     imports = {name: address(what) for name, what in outside(functions).items()}
     names = [function.name for function in functions]
     places = load_objects([data], names, imports)
     for function, place in zip(functions, places, strict=True):
         function._address = place
+    del _pending[module]
