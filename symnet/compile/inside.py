@@ -11,8 +11,7 @@ from typing import Any
 
 from symnet.compile.infer import Inference
 from symnet.graph.inner import InnerGraph
-from symnet.graph.origin import inherit
-from symnet.graph.traverse import Graph
+from symnet.graph.traverse import Graph, change_nodes
 from symnet.graph.types import TensorType
 from symnet.graph.variables import Apply, Variable
 from symnet.ops.advanced import AdvancedIncSubtensor, AdvancedSubtensor
@@ -38,18 +37,13 @@ class _Inside:
 
     def graph(self, graph: Graph, moving: Collection[Variable]) -> Graph:
         """moving: the inputs whose values a loop around the graph changes."""
-        new: dict[Variable, Variable] = {}
         changing = _Changing(graph.inputs, moving) if moving else None
-        for node in graph.toposort():
-            inputs = [new.get(v, v) for v in node.inputs]
+
+        def change(node: Apply, inputs: list[Variable]) -> Sequence[Variable] | None:
             moves = [changing is not None and changing(v) for v in node.inputs]
-            with inherit(node.origin):
-                results = self._node(node, inputs, moves)
-            if results is not None:
-                new.update(zip(node.outputs, results, strict=True))
-        if not new:
-            return graph
-        return Graph(graph.inputs, [new.get(v, v) for v in graph.outputs])
+            return self._node(node, inputs, moves)
+
+        return change_nodes(graph, change)
 
     def _node(
         self, node: Apply, inputs: Sequence[Variable], moves: Sequence[bool]
@@ -62,11 +56,7 @@ class _Inside:
             return [read_computed(op, inputs[0], inputs[1:], moves[1:])]
         elif isinstance(op, IncSubtensor) and any(moves[2:]):
             return [write_computed(op, inputs[0], inputs[1], inputs[2:], moves[2:])]
-        if op is not node.op:
-            return [*op.make_node(*inputs).outputs]
-        if all(a is b for a, b in zip(inputs, node.inputs, strict=True)):
-            return None
-        return [*node.clone_with_new_inputs(list(inputs)).outputs]
+        return None if op is node.op else [*op.make_node(*inputs).outputs]
 
     def _operation(self, op: Any, moves: Sequence[bool]) -> Any:
         key = (op, tuple(moves))

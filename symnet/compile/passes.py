@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from symnet.compile.inside import rewrite_inside
+from symnet.compile.loops import rewrite_loops
 from symnet.compile.patterns import Rule
 from symnet.compile.rewrite import Fired, Trace, rewrite
 from symnet.compile.rules.algebra import ALGEBRA
@@ -77,6 +78,8 @@ def rewrite_graph(
             continue
         if step.after and used.isdisjoint(step.after):
             continue
+        if step.name == "library" and mode != "FAST_COMPILE":
+            graph = rewrite_loops(graph, _simplified)
         graph = _run(step, graph, used, trace)
     # On the simplified graph: what was equal, or not needed, is no longer in the way.
     graph = sink_branches(graph)
@@ -85,6 +88,13 @@ def rewrite_graph(
     if trace is not None and inside is not graph:
         trace.graphs.append(("inside", inside))
     return inside
+
+
+def _simplified(graph: Graph) -> Graph:
+    """What the passes over loops want of a step: the first passes, as far as they help."""
+    for step in PASSES[:2]:
+        graph = step(graph)
+    return graph
 
 
 def _run(step: Pass, graph: Graph, used: set[str], trace: Trace | None) -> Graph:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -87,8 +87,14 @@ def _restore(packed: Any, count: int) -> InnerGraph:
 
 def _number(variable: Variable, numbers: dict[Variable, Any]) -> Any:
     if isinstance(variable, Constant):
-        data = np.asarray(variable.data)
-        if data.nbytes > LARGEST_COMPARED:
-            return variable
-        return variable.type, data.shape, data.tobytes(), variable.weak
+        return constant_key(variable)
     return numbers[variable]
+
+
+def constant_key(constant: Constant) -> Hashable:
+    """Equal for constants of equal type and value; large ones are only equal to
+    themselves."""
+    data = np.asarray(constant.data)
+    if data.nbytes > LARGEST_COMPARED:
+        return constant
+    return constant.type, data.shape, data.tobytes(), constant.weak

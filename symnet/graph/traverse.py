@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from symnet.graph.origin import inherit
 from symnet.graph.variables import Apply, Constant, Variable
 
 
@@ -161,3 +162,29 @@ class Graph:
 
     def constants(self) -> list[Constant]:
         return [v for v in self.variables if isinstance(v, Constant)]
+
+
+Change = Callable[[Apply, list[Variable]], Sequence[Variable | None] | None]
+
+
+def change_nodes(graph: Graph, change: Change) -> Graph:
+    """The graph with operations changed, each after those it needs.
+
+    change: is given an operation and its inputs as they have become, and gives what stands
+        for its outputs (None for one that nobody needs), or None where it stays as it is.
+    What is made takes over the operation's line.
+    """
+    new: dict[Variable, Variable] = {}
+    for node in graph.toposort():
+        inputs = [new.get(v, v) for v in node.inputs]
+        with inherit(node.origin):
+            results = change(node, inputs)
+            if results is None:
+                if all(a is b for a, b in zip(inputs, node.inputs, strict=True)):
+                    continue
+                results = node.clone_with_new_inputs(inputs).outputs
+        pairs = zip(node.outputs, results, strict=True)
+        new.update({old: v for old, v in pairs if v is not None})
+    if not new:
+        return graph
+    return Graph(graph.inputs, [new.get(v, v) for v in graph.outputs])

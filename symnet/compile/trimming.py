@@ -1,0 +1,203 @@
+"""What nobody reads of a loop, left out of it.
+
+Results that nobody reads are not made, and neither are states, elements of sequences and
+other values that only they needed.  Of a state of which only the last rows are read no
+more is kept: the memory of `xs[-1]` does not grow with the steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+from symnet.compile.drafts import Draft
+from symnet.compile.patterns import number
+from symnet.graph.traverse import Graph, change_nodes, toposort
+from symnet.graph.variables import Apply, Variable
+from symnet.ops.arithmetic import minimum, sub
+from symnet.ops.indexing import getitem
+from symnet.ops.scan import Scan, State
+from symnet.ops.sizes import size_constant
+from symnet.ops.subtensor import Subtensor
+
+# ---- what nobody reads
+
+
+class Kept(NamedTuple):
+    """The numbers of the states and of the collected values that a loop keeps."""
+
+    states: list[int]
+    collected: list[int]
+
+
+def trim_loops(graph: Graph) -> Graph:
+    """The graph without the parts of its loops that nobody reads.
+
+    What a part that is left out would have demanded of sizes is no longer demanded, as of
+    any operation that nobody needs.
+    """
+    kept = _kept_parts(graph)
+    if not kept:
+        return graph
+
+    def change(node: Apply, inputs: Sequence[Variable]) -> list[Variable | None] | None:
+        return _trimmed(node, inputs, kept[node]) if node in kept else None
+
+    return change_nodes(graph, change)
+
+
+def _kept_parts(graph: Graph) -> dict[Apply, Kept]:
+    """What is kept of the loops of which something is not needed, seen from the outputs."""
+    needed = set(graph.outputs)
+    found: dict[Apply, Kept] = {}
+    for node in reversed(graph.toposort()):
+        if needed.isdisjoint(node.outputs):
+            continue
+        if not isinstance(node.op, Scan):
+            needed.update(node.inputs)
+            continue
+        draft = Draft.of(node.op, node.inputs)
+        kept, read = _needed_parts(draft, node, needed)
+        if len(read) < node.nin - 1 or len(kept.collected) < len(draft.collected):
+            found[node] = kept
+        needed.update(read, node.inputs[:1])
+    return found
+
+
+def _needed_parts(
+    draft: Draft, node: Apply, needed: Collection[Variable]
+) -> tuple[Kept, list[Variable]]:
+    """What is kept, and the inputs that it reads."""
+    outputs = node.op.split_outputs(node.outputs)
+    collected = [k for k, v in enumerate(outputs.collected) if v in needed]
+    states = {k for k, v in enumerate(outputs.states) if v in needed}
+    results = [draft.collected[k] for k in collected]
+    results += [] if draft.done is None else [draft.done]
+    while True:
+        wanted = [*results, *(draft.states[k].new for k in sorted(states))]
+        read = set(wanted)
+        for inner in toposort(wanted):
+            read.update(inner.inputs)
+        more = {
+            k for k, one in enumerate(draft.states) if not read.isdisjoint(one.taps)
+        } - states
+        if not more:
+            break
+        states |= more
+    leaves = {**draft.sequences, **draft.others}
+    inputs = [array for leaf, array in leaves.items() if leaf in read]
+    inputs += [draft.states[k].initial for k in sorted(states)]
+    return Kept(sorted(states), collected), inputs
+
+
+def _trimmed(
+    node: Apply, inputs: Sequence[Variable], kept: Kept
+) -> list[Variable | None]:
+    """What stands for the outputs of a loop of which only some parts are kept."""
+    draft = Draft.of(node.op, inputs)
+    draft.states = [draft.states[k] for k in kept.states]
+    draft.collected = [draft.collected[k] for k in kept.collected]
+    found = draft.outputs()
+    results: list[Variable | None] = [None] * len(node.outputs)
+    count = len(node.op.states)
+    for k, v in zip(kept.states, found.states):
+        results[k] = v
+    for k, v in zip(kept.collected, found.collected):
+        results[count + k] = v
+    if found.done is not None:
+        results[-1] = found.done
+    return results
+
+
+# ---- how much of a history is read
+
+
+def keep_last_rows(graph: Graph) -> Graph:
+    """The graph with no more kept of a history than is read of it, where that is a number
+    of rows from its end.  A row that is not there is still missed where it is read."""
+    last = LastRows(graph)
+    return change_nodes(graph, last.change) if last.kept else graph
+
+
+class LastRows:
+    """The histories of which only last rows are read.
+
+    kept: for each loop its states that become shorter, with the number of rows kept.
+    later: for each slice behind the initial rows its loop, and how many rows are read of it
+        at most.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self.users = graph.clients()
+        self.kept: dict[Apply, dict[int, int]] = {}
+        self.later: dict[Apply, tuple[Apply, int]] = {}
+        self.steps: dict[Apply, Variable] = {}
+        for node in graph.toposort():
+            if isinstance(node.op, Scan) and not node.op.until:
+                for k, state in enumerate(node.op.states):
+                    if state.keep is None:
+                        self._look_at(node, k, state)
+
+    def _look_at(self, node: Apply, k: int, state: State) -> None:
+        later: dict[Apply, int] = {}
+        for user, _ in self.users.get(node.outputs[k], []):
+            if not isinstance(user, Apply):
+                return
+            if _read_from(user) == state.depth:
+                rows = [_last_rows(u) for u, _ in self.users.get(user.outputs[0], [])]
+                later[user] = max([n or 0 for n in rows], default=0)
+                fits = None not in rows
+            else:
+                fits = (_last_rows(user) or state.depth + 1) <= state.depth
+            if not fits:
+                return
+        self.kept.setdefault(node, {})[k] = max([state.depth, *later.values()])
+        self.later.update({user: (node, count) for user, count in later.items()})
+
+    def change(
+        self, node: Apply, inputs: list[Variable]
+    ) -> list[Variable | None] | None:
+        if node in self.kept:
+            return self._shortened(node, inputs)
+        if node in self.later:
+            loop, count = self.later[node]
+            return [_from_last(inputs[0], self.steps[loop], count)]
+        return None
+
+    def _shortened(self, node: Apply, inputs: list[Variable]) -> list[Variable | None]:
+        self.steps[node] = inputs[0]
+        draft = Draft.of(node.op, inputs)
+        for k, count in self.kept[node].items():
+            carried = draft.states[k]
+            carried.state = State(carried.state.taps, count)
+        found = draft.outputs()
+        return [*found.states, *found.collected]
+
+
+def _read_from(node: Apply) -> int | None:
+    """Where a slice of whole rows up to the last one begins."""
+    bounds = node.inputs[1:]
+    if not isinstance(node.op, Subtensor) or len(bounds) != 1:
+        return None
+    first, *rest = node.op.pattern
+    whole = first == "a::" and all(entry == "::" for entry in rest)
+    return number(bounds[0]) if whole else None
+
+
+def _last_rows(node: Apply | str) -> int | None:
+    """How many rows, counted from the end, contain all that an operation reads; None
+    where that is not known."""
+    if not isinstance(node, Apply) or not isinstance(node.op, Subtensor):
+        return None
+    if node.op.pattern[0] not in ("i", "a::"):
+        return None
+    first = number(node.inputs[1])
+    return -first if first is not None and first < 0 else None
+
+
+def _from_last(kept: Variable, steps: Variable, count: int) -> Variable:
+    """Of the last rows of a history those that steps made, `count` at most: where there
+    were fewer steps, there are fewer rows."""
+    have = kept.type.shape[0]
+    rows = minimum(steps, size_constant(count))
+    return getitem(kept, slice(sub(size_constant(have), rows), None))
