@@ -176,9 +176,21 @@ def for_each_row(
     Raises: NotBatched, which names the operation, where one has no rule.
     """
     count = shape_i(rows, 0)
-    new: dict[Variable, Variable] = {variable: rows}
-    _go_through(outputs, new, count)
+    new = for_all_rows(outputs, {variable: rows}, count)
     return [new[v] if v in new else alloc(v, count, *sizes_of(v)) for v in outputs]
+
+
+def for_all_rows(
+    outputs: Sequence[Variable], rows: Mapping[Variable, Variable], count: Variable
+) -> dict[Variable, Variable]:
+    """For several variables, arrays of `count` rows in their places: what stands for each
+    variable between them and `outputs`, as an array of so many rows.
+
+    Raises: NotBatched, as `for_each_row`.
+    """
+    new = dict(rows)
+    _go_through(outputs, new, count)
+    return new
 
 
 def _go_through(

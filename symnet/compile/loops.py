@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from symnet.compile.hoisting import hoist_products
 from symnet.compile.merging import merge_loops
+from symnet.compile.postponing import postpone_products
 from symnet.compile.trimming import keep_last_rows, trim_loops
 from symnet.graph.inner import InnerGraph
 from symnet.graph.traverse import Graph, change_nodes
@@ -23,7 +25,9 @@ def rewrite_loops(graph: Graph, simplify: Callable[[Graph], Graph]) -> Graph:
     graph = merge_loops(graph)
     graph = simplify_steps(graph, simplify)
     graph = trim_loops(graph)
-    return keep_last_rows(graph)
+    graph = keep_last_rows(graph)
+    graph = postpone_products(graph)
+    return hoist_products(graph)
 
 
 def simplify_steps(graph: Graph, simplify: Callable[[Graph], Graph]) -> Graph:

@@ -40,19 +40,48 @@ class Pass:
         return rewrite(graph, self.rules, note, self.fold)
 
 
+@dataclass(frozen=True)
+class Change:
+    """A pass that is no set of rules; it gives the graph itself where it changes nothing."""
+
+    name: str
+    function: Callable[[Graph], Graph]
+    after: Sequence[str] = ()
+
+    def __call__(
+        self, graph: Graph, note: Callable[[Fired], None] | None = None
+    ) -> Graph:
+        return self.function(graph)
+
+
 # The order matters: a rule that knows a special form stands before the one that would
 # take it apart.
 SIMPLIFY = (
     *CANCEL, *STABILITY, *INDEXING, *ALGEBRA, *REDUCTIONS, *SHAPES, *PRODUCTS,
 )  # fmt: skip
 
-PASSES: tuple[Pass, ...] = (
-    # Equals first: then the later passes see how often a value is really used.
-    Pass("merge"),
-    # All at once: stable forms show only after the algebra, and make new work for it.
-    Pass("simplify", SIMPLIFY, fold=True),
+# Equals first: then the later passes see how often a value is really used.
+MERGE = Pass("merge")
+# All at once: stable forms show only after the algebra, and make new work for it.
+FIRST = Pass("simplify", SIMPLIFY, fold=True)
+
+
+def simplified(graph: Graph) -> Graph:
+    """The graph as the passes over loops want that of a step."""
+    return FIRST(MERGE(graph))
+
+
+PASSES: tuple[Pass | Change, ...] = (
+    MERGE,
+    FIRST,
     # On the simplified graph again, for rules that ask how often a value is used.
     Pass("simplify again", SIMPLIFY, fold=True, after=("simplify",)),
+    # On the simplified graph: what was equal, or not needed, is no longer in the way.
+    Change("branches", sink_branches),
+    # On products as they are written, before they are joined with sums.
+    Change("loops", lambda graph: rewrite_loops(graph, simplified)),
+    # What was taken out of loops meets what stands around them.
+    Pass("simplify loops", SIMPLIFY, fold=True, after=("loops",)),
     # When sums have their last form, and before they are hidden in loops.
     Pass("library", GEMM),
     # Late, for until here the rules know softmax as one operation.
@@ -61,7 +90,7 @@ PASSES: tuple[Pass, ...] = (
     Pass("tidy", (*ALGEBRA, *SHAPES), fold=True, after=("library", "expand")),
 )
 # What every program needs, also one that is to be compiled fast.
-NECESSARY = ("merge", "expand")
+NECESSARY = ("merge", "branches", "expand")
 
 
 def rewrite_graph(
@@ -78,11 +107,7 @@ def rewrite_graph(
             continue
         if step.after and used.isdisjoint(step.after):
             continue
-        if step.name == "library" and mode != "FAST_COMPILE":
-            graph = rewrite_loops(graph, _simplified)
         graph = _run(step, graph, used, trace)
-    # On the simplified graph: what was equal, or not needed, is no longer in the way.
-    graph = sink_branches(graph)
     # Last, when the operations with graphs inside have their last form.
     inside = rewrite_inside(graph, lambda inner: rewrite_graph(inner, mode))
     if trace is not None and inside is not graph:
@@ -90,20 +115,17 @@ def rewrite_graph(
     return inside
 
 
-def _simplified(graph: Graph) -> Graph:
-    """What the passes over loops want of a step: the first passes, as far as they help."""
-    for step in PASSES[:2]:
-        graph = step(graph)
-    return graph
-
-
-def _run(step: Pass, graph: Graph, used: set[str], trace: Trace | None) -> Graph:
+def _run(
+    step: Pass | Change, graph: Graph, used: set[str], trace: Trace | None
+) -> Graph:
     def note(fired: Fired) -> None:
         used.add(step.name)
         if trace is not None:
             trace.fired.append((step.name, fired))
 
-    graph = step(graph, note)
-    if trace is not None:
-        trace.graphs.append((step.name, graph))
-    return graph
+    found = step(graph, note)
+    if isinstance(step, Change) and found is not graph:
+        used.add(step.name)
+    if trace is not None and (isinstance(step, Pass) or found is not graph):
+        trace.graphs.append((step.name, found))
+    return found

@@ -15,7 +15,12 @@ import numpy as np
 
 from symnet.config import config
 from symnet.kernels import threads
-from symnet.kernels.blas import blas_address, enter_serial, leave_serial
+from symnet.kernels.blas import (
+    blas_address,
+    enter_serial,
+    leave_serial,
+    map_buffers,
+)
 from symnet.kernels.llvm.native import native
 from symnet.kernels.llvm.words import C_LIBRARY, External, call, load, stack, store
 
@@ -358,6 +363,7 @@ class _Head:
 def _head(dtype: str, m: int, n: int, k: int, a: Matrix, b: Matrix, c: Matrix) -> _Head:
     letters = (_transpose_letter(a.transposed), _transpose_letter(b.transposed))
     routine = blas_address(f"{LETTERS[dtype]}gemm")
+    map_buffers(threads.use(config.num_threads))
     words = (routine, *letters, m, n, k, a.lead, b.lead, c.lead)
     return _Head(words, (a.operand, b.operand, c.operand))
 
