@@ -8,8 +8,10 @@ from symnet.batching import for_all_rows
 from symnet.compile.certain import CertainSizes
 from symnet.compile.drafts import Draft
 from symnet.compile.patterns import number
+from symnet.compile.rewrite import reads_size_only
 from symnet.graph.traverse import Graph, clone_replace, leaves, toposort
 from symnet.graph.variables import Constant, Variable
+from symnet.kernels.views import Size, combine, subtract
 from symnet.ops.indexing import getitem
 from symnet.ops.sizes import add_broadcast, specify_shape
 from symnet.ops.subtensor import Subtensor
@@ -27,7 +29,24 @@ class Lengths:
 
     def exact(self, array: Variable, steps: Variable) -> bool:
         count = self.inference.host(steps)
-        return count is not None and self.inference.sizes_of(array)[0] is count
+        if count is None or isinstance(count, tuple):
+            return False
+        rows = self.inference.sizes_of(array)[0]
+        return self._settled(rows, count) is self._settled(count, count)
+
+    def _settled(self, value: Size, count: Size) -> Size:
+        """The size, with smaller and larger ones told apart as far as that follows from
+        sizes, and the number of steps, being no less than 0."""
+        if not value.args:
+            return value
+        args = [self._settled(one, count) for one in value.args]
+        if value.op in ("minimum", "maximum"):
+            first, second = args
+            for low, high in ((first, second), (second, first)):
+                more = subtract(high, low)
+                if more is count or self.inference.never_negative(more):
+                    return low if value.op == "minimum" else high
+        return combine(value.op, *args) if len(args) == 2 else value
 
     def cut(self, array: Variable, steps: Variable) -> Variable:
         """The rows that the steps walk over."""
@@ -94,3 +113,15 @@ def read_by(wanted: Iterable[Variable], known: Iterable[Variable]) -> list[Varia
     for node in toposort(wanted, blockers=stop):
         found |= {v: None for v in node.inputs if v in stop}
     return list(found)
+
+
+def values_read(wanted: Iterable[Variable]) -> set[Variable]:
+    """The variables whose values, and not only their sizes, are needed for the wanted."""
+    wanted = list(wanted)
+    found = set(wanted)
+    for node in reversed(toposort(wanted)):
+        if not found.isdisjoint(node.outputs):
+            found |= {
+                v for k, v in enumerate(node.inputs) if not reads_size_only(node, k)
+            }
+    return found

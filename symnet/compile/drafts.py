@@ -1,8 +1,8 @@
 """A loop taken apart, so that passes can add to it and take from it.
 
-    draft = Draft.of(node.op, node.inputs)
-    ...change its sequences, states, others, collected...
-    outputs = draft.outputs()
+draft = Draft.of(node.op, node.inputs)
+...change its sequences, states, others, collected...
+outputs = draft.outputs()
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from symnet.compile.allsteps import (
     kinds_of,
     over_all_steps,
     read_by,
+    values_read,
 )
 from symnet.compile.drafts import Draft
 from symnet.graph.traverse import Graph, change_nodes, toposort
@@ -69,7 +70,7 @@ def _hoist(draft: Draft, lengths: Lengths) -> bool:
 
 def input_products(draft: Draft) -> list[Variable]:
     """The products of something that is walked over with something fixed."""
-    kinds = kinds_of(draft)
+    kinds, read = kinds_of(draft), values_read(draft.results)
 
     def kind(v: Variable) -> str:
         return FIXED if isinstance(v, Constant) else kinds[v]
@@ -77,7 +78,9 @@ def input_products(draft: Draft) -> list[Variable]:
     return [
         node.outputs[0]
         for node in toposort(draft.results)
-        if isinstance(node.op, Dot) and {kind(v) for v in node.inputs} == {FIXED, WALKED}
+        if isinstance(node.op, Dot)
+        and node.outputs[0] in read
+        and {kind(v) for v in node.inputs} == {FIXED, WALKED}
     ]
 
 

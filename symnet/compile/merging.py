@@ -154,16 +154,16 @@ class Union:
     def replacements(self) -> dict[Variable, Variable] | None:
         """What stands for the outputs of both; None where nothing would be saved."""
         one, other, numbers = self.one, self.other, self.numbers
-        if one.done is not None and other.done is not None:
-            if _value(one.done, numbers) != _value(other.done, numbers):
-                return None
-        if not self.saved:
+        stops = [_value(v, numbers) for v in (one.done, other.done) if v is not None]
+        if not self.saved or len(set(stops)) > 1:
             return None
         have = [_value(v, numbers) for v in one.collected]
         wanted = [_value(v, numbers) for v in other.collected]
         other.replace(self._renamed(self.states))
         places = self._take_states()
-        one.sequences |= {v: a for v, a in other.sequences.items() if v not in self.same}
+        one.sequences |= {
+            v: a for v, a in other.sequences.items() if v not in self.same
+        }
         one.others |= {v: a for v, a in other.others.items() if v not in self.same}
         rows = []
         for v, value in zip(other.collected, wanted, strict=True):

@@ -77,7 +77,9 @@ class Later:
         rows = [k for k in range(len(draft.collected)) if k not in self.tails]
         draft.states = [draft.states[k] for k in states]
         draft.collected = [draft.collected[k] for k in rows]
-        read = read_by([*self.sums.values(), *self.tails.values()], self.places.values())
+        read = read_by(
+            [*self.sums.values(), *self.tails.values()], self.places.values()
+        )
         self._hand_out([v for v, place in self.places.items() if place in read])
         found = draft.outputs()
         results = dict(zip(states, found.states))
@@ -96,7 +98,7 @@ class Later:
         """An array over all steps of a variable of the step."""
         node = v.owner
         if node is not None and isinstance(node.op, DimShuffle):
-            order = [p if p == "x" else p + 1 for p in node.op.new_order]
+            order = [p + 1 if isinstance(p, int) else p for p in node.op.new_order]
             array: Variable = dimshuffle(self.rows(node.inputs[0]), 0, *order)
             return array
         if self._kind(v) == WALKED and node is not None:
@@ -247,12 +249,16 @@ class Later:
         if node is not None and is_product(node):
             return self._product(node)
         if node is not None and isinstance(node.op, Reduce) and node.op.kind == "sum":
-            term, op = node.inputs[0], node.op
-            axes = [0, *(axis + 1 for axis in op.axes)]
-            total = Reduce("sum", axes, op.dtype, op.acc_dtype)
-        else:
-            total = Reduce("sum", [0], term.type.dtype)
-        return total(self.rows(term)) if self._free(term) else None
+            axes = [0, *(axis + 1 for axis in node.op.axes)]
+            reduce = Reduce("sum", axes, node.op.dtype, node.op.acc_dtype)
+            return self._reduced(node.inputs[0], reduce)
+        return self._reduced(term, Reduce("sum", [0], term.type.dtype))
+
+    def _reduced(self, v: Variable, reduce: Reduce) -> Variable | None:
+        if not self._free(v):
+            return None
+        total: Variable = reduce(self.rows(v))
+        return total
 
     def _terms(self, node: Apply) -> Variable | None:
         parts = [self._summed(v) for v in node.inputs]
@@ -283,12 +289,12 @@ def added_terms(draft: Draft) -> dict[int, Variable]:
         uses.update(node.inputs)
     found = {}
     for k, one in enumerate(draft.states):
-        node = one.new.owner
+        maker = one.new.owner
         alone = one.state == State((-1,), keep=1) and one.new.type.dtype != "bool"
-        if alone and node is not None and node.op == add:
+        if alone and maker is not None and maker.op == add:
             (tap,) = one.taps
-            if uses[tap] == 1 and uses[one.new] == 1 and tap in node.inputs:
-                found[k] = node.inputs[1 - node.inputs.index(tap)]
+            if uses[tap] == 1 and uses[one.new] == 1 and tap in maker.inputs:
+                found[k] = maker.inputs[1 - maker.inputs.index(tap)]
     return found
 
 

@@ -14,6 +14,7 @@ from symnet.graph.variables import Apply, Constant, Variable
 from symnet.ops.advanced import AdvancedIncSubtensor, AdvancedSubtensor
 from symnet.ops.arithmetic import add, mul, neg, second, sub, true_div
 from symnet.ops.elementwise import Elementwise
+from symnet.ops.shape import DimShuffle
 from symnet.ops.sizes import MakeVector
 from symnet.ops.subtensor import IncSubtensor, Subtensor
 
@@ -129,6 +130,19 @@ def _whole(match: Match) -> Variable | None:
     return match.node.inputs[0] if bare else None
 
 
+def _row_of_one(match: Match) -> Variable | None:
+    """x[None][0] is x."""
+    whole, first, *rest = match.node.inputs
+    node, pattern = whole.owner, match.node.op.pattern
+    if node is None or not isinstance(node.op, DimShuffle) or pattern[0] != "i":
+        return None
+    order = node.op.new_order
+    if order[:1] != ("x",) or number(first) not in (0, -1):
+        return None
+    row: Variable = DimShuffle(order[1:])(node.inputs[0])
+    return Subtensor(pattern[1:])(row, *rest) if pattern[1:] else row
+
+
 def _element_of_vector(match: Match) -> Variable | None:
     """One of the scalars of which a vector was made."""
     node, place = match.node.inputs[0].owner, match.node.inputs[1:]
@@ -152,5 +166,6 @@ INDEXING: list[Rule] = [
     Rule("part_just_written", Subtensor, _part_just_written),
     Rule("part_of_elementwise", Subtensor, _part_of_elementwise),
     Rule("whole_part", Subtensor, _whole),
+    Rule("row_of_one", Subtensor, _row_of_one),
     Rule("element_of_vector", Subtensor, _element_of_vector),
 ]
