@@ -73,6 +73,12 @@ class Draft:
     def taps(self) -> list[Variable]:
         return [v for one in self.states for v in one.taps]
 
+    def outside(self, array: Variable) -> Variable:
+        """What stands in the step for something that is the same in all steps."""
+        leaf = array.type.make_variable(array.name)
+        self.others[leaf] = array
+        return leaf
+
     def replace(self, new: dict[Variable, Variable]) -> None:
         """Put other variables in the place of some of the step's."""
         count, found = len(self.states), clone_replace(self.results, new)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from symnet.compile.hoisting import hoist_products
+from symnet.compile.joining import join_products
 from symnet.compile.merging import merge_loops
 from symnet.compile.postponing import postpone_products
 from symnet.compile.trimming import keep_last_rows, trim_loops
@@ -27,7 +28,8 @@ def rewrite_loops(graph: Graph, simplify: Callable[[Graph], Graph]) -> Graph:
     graph = trim_loops(graph)
     graph = keep_last_rows(graph)
     graph = postpone_products(graph)
-    return hoist_products(graph)
+    graph = hoist_products(graph)
+    return join_products(graph)
 
 
 def simplify_steps(graph: Graph, simplify: Callable[[Graph], Graph]) -> Graph:
