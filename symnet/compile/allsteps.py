@@ -95,13 +95,23 @@ def over_all_steps(
 
 def fitting(array: Variable, row: Variable) -> Variable:
     """The array, its rows with the sizes that are known of a row in the step."""
-    pairs = list(zip(array.type.shape[1:], row.type.shape, strict=True))
-    missing = [k for k, (have, want) in enumerate(pairs, 1) if have is None and want]
+    return sized(array, [None, *row.type.shape])
+
+
+def sized(array: Variable, shape: Sequence[int | None]) -> Variable:
+    """The array, with these sizes known of it; None: nothing more than it says itself."""
+    pairs = list(zip(array.type.shape, shape, strict=True))
+    missing = {
+        axis: want for axis, (have, want) in enumerate(pairs)
+        if have is None and want is not None
+    }  # fmt: skip
     if not missing:
         return array
-    if all(pairs[k - 1][1] == 1 for k in missing):
+    if all(want == 1 for want in missing.values()):
         return add_broadcast(array, *missing)
-    return specify_shape(array, (array.type.shape[0], *row.type.shape))
+    return specify_shape(
+        array, [want if have is None else have for have, want in pairs]
+    )
 
 
 def read_by(wanted: Iterable[Variable], known: Iterable[Variable]) -> list[Variable]:

@@ -19,6 +19,7 @@ from symnet.compile.allsteps import (
     kinds_of,
     over_all_steps,
     read_by,
+    sized,
 )
 from symnet.compile.drafts import Carried, Draft
 from symnet.graph.traverse import Graph, change_nodes, clone_replace, toposort
@@ -48,7 +49,11 @@ def postpone_products(graph: Graph) -> Graph:
         op = node.op
         if not isinstance(op, Scan) or op.until or op.python_loop or not op.sequences:
             return None
-        return Later(Draft.of(op, inputs), lengths).outputs()
+        found = Later(Draft.of(op, inputs), lengths).outputs()
+        if found is None:
+            return None
+        pairs = zip(found, node.outputs, strict=True)
+        return [sized(new, old.type.shape) for new, old in pairs]
 
     return change_nodes(graph, change)
 

@@ -8,12 +8,12 @@ more is kept: the memory of `xs[-1]` does not grow with the steps.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from symnet.compile.drafts import Draft
 from symnet.compile.patterns import number
 from symnet.graph.traverse import Graph, change_nodes, toposort
-from symnet.graph.variables import Apply, Variable
+from symnet.graph.variables import Apply, Constant, Variable
 from symnet.ops.arithmetic import minimum, sub
 from symnet.ops.indexing import getitem
 from symnet.ops.scan import Scan, State
@@ -199,5 +199,10 @@ def _from_last(kept: Variable, steps: Variable, count: int) -> Variable:
     """Of the last rows of a history those that steps made, `count` at most: where there
     were fewer steps, there are fewer rows."""
     have = kept.type.shape[0]
-    rows = minimum(steps, size_constant(count))
-    return getitem(kept, slice(sub(size_constant(have), rows), None))
+    first: Any
+    if isinstance(steps, Constant):
+        first = have - min(int(steps.data), count)
+    else:
+        first = sub(size_constant(have), minimum(steps, size_constant(count)))
+    part: Variable = getitem(kept, slice(first, None))
+    return part
