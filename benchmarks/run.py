@@ -60,10 +60,16 @@ def start_all(names: list[str], folder: str) -> dict[str, Process]:
 
 
 def time_calls(
-    case: Case, present: dict[str, Process], rounds: int, seconds: float
-) -> Measured:
-    """framework -> seconds of a call in each round, or why there are none."""
+    case: Case,
+    present: dict[str, Process],
+    worker: Process,
+    rounds: int,
+    seconds: float,
+) -> tuple[Measured, dict[str, Any]]:
+    """framework -> seconds of a call in each round, or why there are none; and, measured
+    by the worker in the same rounds, seconds of what bounds a call."""
     found: Measured = {}
+    bounds = worker.ask(do="prepare_bounds", case=case.name)
     for name, process in present.items():
         found[name] = {"failed": "would take minutes"}
         if name not in case.slow:
@@ -80,9 +86,12 @@ def time_calls(
                 found[name]["seconds"].append(turn["seconds"])
             else:
                 found[name] = turn
-    for name in found:
-        present[name].ask(do="drop")
-    return found
+        time.sleep(PAUSE)
+        for kind, taken in worker.ask(do="time_bounds", seconds=seconds).items():
+            bounds["seconds"][kind].append(taken)
+    for process in [worker, *present.values()]:
+        process.ask(do="drop")
+    return found, bounds
 
 
 def time_builds(case: Case, names: list[str], folder: str, repeats: int) -> Measured:
@@ -120,19 +129,22 @@ def time_imports(names: list[str], folder: str, repeats: int) -> dict[str, list[
 
 def measure(options: argparse.Namespace, folder: str) -> dict[str, Any]:
     present = start_all(options.frameworks, folder)
+    worker = Process("numpy", tempfile.mkdtemp(dir=folder))
     names = list(present)
     chosen = [
         c
         for n, c in CASES.items()
         if not options.cases or any(w in n for w in options.cases)
     ]
-    results: dict[str, Any] = {"calls": {}, "builds": {}}
+    results: dict[str, Any] = {"calls": {}, "bounds": {}, "builds": {}}
     for case in chosen:
         if case.timed:
-            found = time_calls(case, present, options.rounds, options.seconds)
-            results["calls"][case.name] = found
+            found, bounds = time_calls(
+                case, present, worker, options.rounds, options.seconds
+            )
+            results["calls"][case.name], results["bounds"][case.name] = found, bounds
             say(report.call_line(case, found))
-    for process in present.values():
+    for process in [worker, *present.values()]:
         process.close()
     for case in chosen:
         if (case.compiled or case.weighed) and not options.quick:

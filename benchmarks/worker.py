@@ -4,7 +4,8 @@
     python -m benchmarks.worker FRAMEWORK --once CASE    import, build, call once, weigh
 
 Requests: {"do": "prepare", "case": ...} builds and checks, {"do": "time", "seconds": ...}
-times one turn, {"do": "drop"} forgets the program.
+times one turn, {"do": "drop"} forgets the program.  {"do": "prepare_bounds", "case": ...}
+and {"do": "time_bounds", "seconds": ...} are about the case's necessary work alone.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
+from benchmarks.bounds import bounds
 from benchmarks.cases import CASES
 from benchmarks.frameworks import FRAMEWORKS
 from benchmarks.frameworks.with_numpy import Names
@@ -95,6 +97,7 @@ class Worker:
     def __init__(self, framework: Any) -> None:
         self.framework = framework
         self.program: Program | None = None
+        self.bounds: dict[str, tuple[Program, int]] = {}
 
     def prepare(self, case: str) -> dict[str, Any]:
         problem = CASES[case].make()
@@ -126,8 +129,20 @@ class Worker:
         assert self.program is not None
         return run_turn(self.program, seconds)
 
+    def prepare_bounds(self, case: str) -> dict[str, Any]:
+        work = CASES[case].make().work()
+        self.bounds = bounds(work)
+        seconds: dict[str, list[float]] = {kind: [] for kind in self.bounds}
+        return {"work": work.summary(), "seconds": seconds}
+
+    def time_bounds(self, seconds: float) -> dict[str, Any]:
+        return {
+            kind: run_turn(program, seconds)["seconds"] / times
+            for kind, (program, times) in self.bounds.items()
+        }
+
     def drop(self) -> dict[str, Any]:
-        self.program = None
+        self.program, self.bounds = None, {}
         return {}
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
