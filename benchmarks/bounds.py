@@ -1,5 +1,8 @@
-"""How long a case's necessary work takes by itself, measured with NumPy: no framework that
-does this work as NumPy does, and any other besides, can be faster."""
+"""How long a case's necessary work takes by itself.
+
+Measured with NumPy and its BLAS, each thread with a part of its own, and no thread waiting
+for another.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +16,18 @@ from benchmarks.frameworks import THREADS
 from benchmarks.problem import Array, Program
 from benchmarks.work import Product, Work
 
+# The threads are made here; BLAS gets one in each.
+SETTINGS = dict.fromkeys(
+    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"
+)
 # What is smaller stays in the cache of a core and is read in next to no time: NumPy's calls
 # would be measured, not memory.
 CACHED = 2**20
-# Bytes that are passed over between two meetings of the threads, which take microseconds.
-STRETCH = 2**25
+# So much is done between two meetings of the threads, which take microseconds.
+BYTES_AT_ONCE = 2**25
+FLOPS_AT_ONCE = 2**27
+
+Part = Callable[[], Any]
 
 
 def bounds(work: Work) -> dict[str, tuple[Program, int]]:
@@ -26,84 +36,80 @@ def bounds(work: Work) -> dict[str, tuple[Program, int]]:
     "memory": to pass once over the arrays; "products": to take the matrix products; where
     there is neither, "call": a Python function that does nothing.
     """
+    threads = int(THREADS)
+    shares = [work.share(thread, threads) for thread in range(threads)]
     found = {}
     if work.bytes >= CACHED:
-        passes = -(-STRETCH // work.bytes)
-        found["memory"] = (program(traffic(work, passes)), passes)
-    # Last: the threads of OpenBLAS go on spinning for a while.
+        times = -(-BYTES_AT_ONCE // work.bytes)
+        found["memory"] = together([traffic(share) for share in shares], times), times
     if work.products:
-        found["products"] = (program(products(work)), 1)
-    return found or {"call": (program(lambda: None), 1)}
+        times = -(-FLOPS_AT_ONCE // work.flops)
+        found["products"] = (
+            together([multiply(share) for share in shares], times),
+            times,
+        )
+    return found or {"call": (Program(lambda: None, nothing), 1)}
 
 
-def program(function: Callable[[], Any]) -> Program:
-    return Program(function, values=lambda _: [])
+def nothing(_: Any) -> list[Array]:
+    """No values: there is nothing to be checked."""
+    return []
 
 
-def products(work: Work) -> Callable[[], None]:
+def together(parts: list[Part], times: int) -> Program:
+    """Each part so many times, each in a thread of its own."""
+    pool = ThreadPoolExecutor(len(parts))
+
+    def repeat(part: Part) -> None:
+        for _ in range(times):
+            part()
+
+    return Program(lambda: list(pool.map(repeat, parts)), nothing)
+
+
+def multiply(work: Work) -> Part:
     """Take the products one after the other, into memory that is there."""
     prepared = [
         (*operands(product, work.dtype), range(product.times))
         for product in work.products
     ]
 
-    def take() -> None:
+    def part() -> None:
         for a, b, out, times in prepared:
             for _ in times:
                 np.dot(a, b, out=out)
 
-    return take
+    return part
 
 
 def operands(product: Product, dtype: str) -> tuple[Array, Array, Array]:
-    def matrix(rows: int, columns: int, turned: bool) -> Array:
-        if turned:
-            return np.ones((columns, rows), dtype).T
-        return np.ones((rows, columns), dtype)
-
+    """Two matrices of ones, and where their product goes."""
     m, k, n = product.m, product.k, product.n
-    return (
-        matrix(m, k, "a" in product.turned),
-        matrix(k, n, "b" in product.turned),
-        matrix(m, n, False),
-    )
+    a = np.ones((k, m), dtype).T if "a" in product.turned else np.ones((m, k), dtype)
+    b = np.ones((n, k), dtype).T if "b" in product.turned else np.ones((k, n), dtype)
+    return a, b, np.empty((m, n), dtype)
 
 
-def traffic(work: Work, passes: int) -> Callable[[], None]:
-    """Read, write and update so many bytes, each thread its part of them."""
-    threads = int(THREADS)
-    parts = [
-        traffic_of_thread(*(count // threads for count in counts), passes)
-        for counts in [(work.read, work.written, work.updated)] * threads
-    ]
-    pool = ThreadPoolExecutor(threads)
-
-    def move() -> None:
-        for done in [pool.submit(part) for part in parts]:
-            done.result()
-
-    return move
-
-
-def traffic_of_thread(
-    read: int, written: int, updated: int, passes: int
-) -> Callable[[], None]:
-    """What is written is copied from what is read, as far as that goes."""
+def traffic(work: Work) -> Part:
+    """Read, write and update so many bytes.  What is written is copied from what is read,
+    as far as that goes; the rest is read by a product of two vectors, its two halves."""
     source, target, state = (
-        np.ones(count // 4, np.float32) for count in (read, written, updated)
+        np.ones(count // 4, np.float32)
+        for count in (work.read, work.written, work.updated)
     )
     copied = min(source.size, target.size)
-    calls: list[tuple[Array, Callable[[Array], Any]]] = [
-        (source[:copied], lambda part: np.copyto(target[:copied], part)),
-        (source[copied:], np.maximum.reduce),
-        (target[copied:], lambda part: part.fill(1)),
-        (state, lambda part: np.negative(part, out=part)),
+    rest = source[copied:]
+    half = rest.size // 2
+    calls: list[tuple[Callable[..., Any], Array, Any]] = [
+        (np.copyto, target[:copied], source[:copied]),
+        (np.dot, rest[:half], rest[half : 2 * half]),
+        (np.copyto, target[copied:], 1),
+        (np.negative, state, state),
     ]
-    needed = [(part, call) for part, call in calls if part.size]
+    needed = [call for call in calls if call[1].size]
 
-    def move() -> None:
-        for _ in range(passes):
-            for part, call in needed:
-                call(part)
+    def part() -> None:
+        for function, first, second in needed:
+            function(first, second)
 
-    return move
+    return part

@@ -23,7 +23,7 @@ import tempfile
 import time
 from typing import Any
 
-from benchmarks import machine, report
+from benchmarks import bounds, machine, report
 from benchmarks.cases import CASES
 from benchmarks.cases.case import Case
 from benchmarks.frameworks import FRAMEWORKS, THREADS
@@ -69,7 +69,7 @@ def time_calls(
     """framework -> seconds of a call in each round, or why there are none; and, measured
     by the worker in the same rounds, seconds of what bounds a call."""
     found: Measured = {}
-    bounds = worker.ask(do="prepare_bounds", case=case.name)
+    limits = worker.ask(do="prepare_bounds", case=case.name)
     for name, process in present.items():
         found[name] = {"failed": "would take minutes"}
         if name not in case.slow:
@@ -88,10 +88,10 @@ def time_calls(
                 found[name] = turn
         time.sleep(PAUSE)
         for kind, taken in worker.ask(do="time_bounds", seconds=seconds).items():
-            bounds["seconds"][kind].append(taken)
+            limits["seconds"][kind].append(taken)
     for process in [worker, *present.values()]:
         process.ask(do="drop")
-    return found, bounds
+    return found, limits
 
 
 def time_builds(case: Case, names: list[str], folder: str, repeats: int) -> Measured:
@@ -129,7 +129,7 @@ def time_imports(names: list[str], folder: str, repeats: int) -> dict[str, list[
 
 def measure(options: argparse.Namespace, folder: str) -> dict[str, Any]:
     present = start_all(options.frameworks, folder)
-    worker = Process("numpy", tempfile.mkdtemp(dir=folder))
+    worker = Process("numpy", tempfile.mkdtemp(dir=folder), bounds.SETTINGS)
     names = list(present)
     chosen = [
         c
@@ -139,10 +139,10 @@ def measure(options: argparse.Namespace, folder: str) -> dict[str, Any]:
     results: dict[str, Any] = {"calls": {}, "bounds": {}, "builds": {}}
     for case in chosen:
         if case.timed:
-            found, bounds = time_calls(
+            found, limits = time_calls(
                 case, present, worker, options.rounds, options.seconds
             )
-            results["calls"][case.name], results["bounds"][case.name] = found, bounds
+            results["calls"][case.name], results["bounds"][case.name] = found, limits
             say(report.call_line(case, found))
     for process in [worker, *present.values()]:
         process.close()

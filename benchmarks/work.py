@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,12 @@ class Product:
     @property
     def flops(self) -> int:
         return 2 * self.m * self.k * self.n * self.times
+
+    def share(self, thread: int, threads: int) -> Product:
+        """The part of one thread: some rows of the result, or columns if these are more."""
+        if self.m >= self.n:
+            return replace(self, m=part(self.m, thread, threads))
+        return replace(self, n=part(self.n, thread, threads))
 
 
 @dataclass(frozen=True)
@@ -52,9 +58,23 @@ class Work:
     def flops(self) -> int:
         return sum(product.flops for product in self.products)
 
+    def share(self, thread: int, threads: int) -> Work:
+        """The part of one thread."""
+        counts = (self.read, self.written, self.updated)
+        return Work(
+            *(part(count, thread, threads) for count in counts),
+            tuple(product.share(thread, threads) for product in self.products),
+            self.dtype,
+        )
+
     def summary(self) -> dict[str, Any]:
         """For the results: the fields, and what they amount to."""
         return {**asdict(self), "bytes": self.bytes, "flops": self.flops}
+
+
+def part(count: int, thread: int, threads: int) -> int:
+    """Parts of all threads differ by at most one and add up to the whole."""
+    return (count + thread) // threads
 
 
 def size(arrays: Iterable[Array]) -> int:
