@@ -48,11 +48,15 @@ class Process:
         }
 
     def ask(self, **request: Any) -> dict[str, Any]:
+        self.tell(**request)
+        return self.read()
+
+    def tell(self, **request: Any) -> None:
+        """Ask, and let the answer wait."""
         if self.child is None:
             self.start()
         assert self.child is not None and self.child.stdin is not None
         print(json.dumps(request), file=self.child.stdin, flush=True)
-        return self.read()
 
     def close(self) -> None:
         if self.child is not None and self.child.stdin is not None:

@@ -19,6 +19,7 @@ import importlib.util
 import json
 import os
 import pathlib
+import statistics
 import tempfile
 import time
 from typing import Any
@@ -62,14 +63,14 @@ def start_all(names: list[str], folder: str) -> dict[str, Process]:
 def time_calls(
     case: Case,
     present: dict[str, Process],
-    worker: Process,
+    bounding: list[Process],
     rounds: int,
     seconds: float,
 ) -> tuple[Measured, dict[str, Any]]:
-    """framework -> seconds of a call in each round, or why there are none; and, measured
-    by the worker in the same rounds, seconds of what bounds a call."""
+    """framework -> seconds of a call in each round, or why there are none; and the case's
+    necessary work with its seconds in the same rounds, by kind."""
     found: Measured = {}
-    limits = worker.ask(do="prepare_bounds", case=case.name)
+    limits = prepare_bounds(case, bounding)
     for name, process in present.items():
         found[name] = {"failed": "would take minutes"}
         if name not in case.slow:
@@ -87,11 +88,27 @@ def time_calls(
             else:
                 found[name] = turn
         time.sleep(PAUSE)
-        for kind, taken in worker.ask(do="time_bounds", seconds=seconds).items():
-            limits["seconds"][kind].append(taken)
-    for process in [worker, *present.values()]:
+        for kind, times in limits["seconds"].items():
+            times.append(time_bound(kind, bounding, seconds))
+    for process in [*bounding, *present.values()]:
         process.ask(do="drop")
     return found, limits
+
+
+def prepare_bounds(case: Case, bounding: list[Process]) -> dict[str, Any]:
+    answers = [
+        process.ask(do="prepare_bounds", case=case.name, process=number)
+        for number, process in enumerate(bounding)
+    ]
+    kinds = answers[0]["kinds"]
+    return {"work": answers[0]["work"], "seconds": {kind: [] for kind in kinds}}
+
+
+def time_bound(kind: str, bounding: list[Process], seconds: float) -> float:
+    """The processes' mean time of their parts, while all are at work."""
+    for process in bounding:
+        process.tell(do="time_bound", kind=kind, seconds=seconds)
+    return statistics.mean([process.read()["seconds"] for process in bounding])
 
 
 def time_builds(case: Case, names: list[str], folder: str, repeats: int) -> Measured:
@@ -129,7 +146,10 @@ def time_imports(names: list[str], folder: str, repeats: int) -> dict[str, list[
 
 def measure(options: argparse.Namespace, folder: str) -> dict[str, Any]:
     present = start_all(options.frameworks, folder)
-    worker = Process("numpy", tempfile.mkdtemp(dir=folder), bounds.SETTINGS)
+    bounding = [
+        Process("numpy", tempfile.mkdtemp(dir=folder), bounds.SETTINGS)
+        for _ in range(bounds.PROCESSES)
+    ]
     names = list(present)
     chosen = [
         c
@@ -140,11 +160,11 @@ def measure(options: argparse.Namespace, folder: str) -> dict[str, Any]:
     for case in chosen:
         if case.timed:
             found, limits = time_calls(
-                case, present, worker, options.rounds, options.seconds
+                case, present, bounding, options.rounds, options.seconds
             )
             results["calls"][case.name], results["bounds"][case.name] = found, limits
             say(report.call_line(case, found))
-    for process in [worker, *present.values()]:
+    for process in [*bounding, *present.values()]:
         process.close()
     for case in chosen:
         if (case.compiled or case.weighed) and not options.quick:

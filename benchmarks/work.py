@@ -28,11 +28,11 @@ class Product:
     def flops(self) -> int:
         return 2 * self.m * self.k * self.n * self.times
 
-    def share(self, thread: int, threads: int) -> Product:
-        """The part of one thread: some rows of the result, or columns if these are more."""
+    def share(self, process: int, processes: int) -> Product:
+        """The part of one process: some rows of the result, or columns if these are more."""
         if self.m >= self.n:
-            return replace(self, m=part(self.m, thread, threads))
-        return replace(self, n=part(self.n, thread, threads))
+            return replace(self, m=part(self.m, process, processes))
+        return replace(self, n=part(self.n, process, processes))
 
 
 @dataclass(frozen=True)
@@ -58,12 +58,12 @@ class Work:
     def flops(self) -> int:
         return sum(product.flops for product in self.products)
 
-    def share(self, thread: int, threads: int) -> Work:
-        """The part of one thread."""
+    def share(self, process: int, processes: int) -> Work:
+        """The part of one process."""
         counts = (self.read, self.written, self.updated)
         return Work(
-            *(part(count, thread, threads) for count in counts),
-            tuple(product.share(thread, threads) for product in self.products),
+            *(part(count, process, processes) for count in counts),
+            tuple(product.share(process, processes) for product in self.products),
             self.dtype,
         )
 
@@ -72,9 +72,9 @@ class Work:
         return {**asdict(self), "bytes": self.bytes, "flops": self.flops}
 
 
-def part(count: int, thread: int, threads: int) -> int:
-    """Parts of all threads differ by at most one and add up to the whole."""
-    return (count + thread) // threads
+def part(count: int, process: int, processes: int) -> int:
+    """Parts of all processes differ by at most one and add up to the whole."""
+    return (count + process) // processes
 
 
 def size(arrays: Iterable[Array]) -> int:

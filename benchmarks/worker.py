@@ -4,8 +4,9 @@
     python -m benchmarks.worker FRAMEWORK --once CASE    import, build, call once, weigh
 
 Requests: {"do": "prepare", "case": ...} builds and checks, {"do": "time", "seconds": ...}
-times one turn, {"do": "drop"} forgets the program.  {"do": "prepare_bounds", "case": ...}
-and {"do": "time_bounds", "seconds": ...} are about the case's necessary work alone.
+times one turn, {"do": "drop"} forgets the program.  {"do": "prepare_bounds", "case": ...,
+"process": ...} and {"do": "time_bound", "kind": ..., "seconds": ...} are about a part of the
+case's necessary work alone.
 """
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ class Worker:
     def __init__(self, framework: Any) -> None:
         self.framework = framework
         self.program: Program | None = None
-        self.bounds: dict[str, tuple[Program, int]] = {}
+        self.bounds: dict[str, Program] = {}
 
     def prepare(self, case: str) -> dict[str, Any]:
         problem = CASES[case].make()
@@ -129,17 +130,13 @@ class Worker:
         assert self.program is not None
         return run_turn(self.program, seconds)
 
-    def prepare_bounds(self, case: str) -> dict[str, Any]:
+    def prepare_bounds(self, case: str, process: int) -> dict[str, Any]:
         work = CASES[case].make().work()
-        self.bounds = bounds(work)
-        seconds: dict[str, list[float]] = {kind: [] for kind in self.bounds}
-        return {"work": work.summary(), "seconds": seconds}
+        self.bounds = bounds(work, process)
+        return {"work": work.summary(), "kinds": list(self.bounds)}
 
-    def time_bounds(self, seconds: float) -> dict[str, Any]:
-        return {
-            kind: run_turn(program, seconds)["seconds"] / times
-            for kind, (program, times) in self.bounds.items()
-        }
+    def time_bound(self, kind: str, seconds: float) -> dict[str, Any]:
+        return run_turn(self.bounds[kind], seconds)
 
     def drop(self) -> dict[str, Any]:
         self.program, self.bounds = None, {}

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import report
+from benchmarks import report, worker
 from benchmarks.bounds import CACHED, bounds, operands
 from benchmarks.cases import CASES, loops, networks
-from benchmarks.frameworks.with_numpy import Names
+from benchmarks.frameworks import with_numpy
 from benchmarks.problem import Formula, Training
 from benchmarks.work import Product, Work
 
@@ -36,7 +36,7 @@ FORMULAS = (
 def test_a_formula_reads_its_arrays_and_writes_its_result(name: str) -> None:
     problem = CASES[name].make()
     assert isinstance(problem, Formula)
-    result = np.asarray(problem.compute(Names, *problem.arrays))
+    result = np.asarray(problem.compute(with_numpy.Names, *problem.arrays))
     assert problem.shape == result.shape
     work = problem.work()
     assert work.read == sum(array.size * result.itemsize for array in problem.arrays)
@@ -120,10 +120,10 @@ def test_a_chain_goes_up_once_more_than_down() -> None:
     assert work.updated == 4 * (40 * 30 + 40 + 30)
 
 
-def test_what_the_threads_do_adds_up() -> None:
+def test_what_the_processes_do_adds_up() -> None:
     products = (Product(7, 3, 2), Product(3, 5, 9, "b", times=4))
     work = Work(1001, 502, 33, products)
-    shares = [work.share(thread, 2) for thread in range(2)]
+    shares = [work.share(process, 2) for process in range(2)]
     assert sum(share.flops for share in shares) == work.flops
     assert sum(share.bytes for share in shares) == work.bytes
     assert [share.products[0].m for share in shares] == [3, 4]
@@ -132,11 +132,11 @@ def test_what_the_threads_do_adds_up() -> None:
 
 @pytest.mark.parametrize("turned", ["", "a", "b", "ab"])
 def test_operands_lie_as_they_are_said_to(turned: str) -> None:
-    a, b, out = operands(Product(2, 3, 4, turned), "float64")
-    assert (a.shape, b.shape, out.shape) == ((2, 3), (3, 4), (2, 4))
-    for name, matrix in (("a", a), ("b", b)):
+    a, b, out = operands(Product(2, 3, 4, turned, times=5), "float64")
+    assert (a.shape, b.shape, out.shape) == ((5, 2, 3), (3, 4), (5, 2, 4))
+    for name, matrix in (("a", a[0]), ("b", b)):
         assert (matrix.T if name in turned else matrix).flags.c_contiguous
-    np.testing.assert_array_equal(np.dot(a, b, out=out), np.full((2, 4), 3.0))
+    np.testing.assert_array_equal(np.matmul(a, b, out=out), np.full((5, 2, 4), 3.0))
 
 
 @pytest.mark.parametrize(
@@ -151,11 +151,22 @@ def test_operands_lie_as_they_are_said_to(turned: str) -> None:
     ],
 )
 def test_small_arrays_do_not_bound_by_memory(work: Work, kinds: list[str]) -> None:
-    found = bounds(work)
+    found = bounds(work, process=1)
     assert list(found) == kinds
-    for program, times in found.values():
+    for program in found.values():
         program.function()
-        assert times >= 1
+
+
+def test_bounds_are_timed_kind_by_kind() -> None:
+    served = worker.Worker(with_numpy.NumPy())
+    answer = served.prepare_bounds("logistic regression", process=0)
+    assert answer["kinds"] == ["memory", "products"]
+    work = CASES["logistic regression"].make().work()
+    assert json.loads(json.dumps(answer["work"]))["flops"] == work.flops
+    for kind in answer["kinds"]:
+        assert served.time_bound(kind, seconds=0.001)["seconds"] > 0
+    served.drop()
+    assert not served.bounds
 
 
 def made_up() -> dict[str, Any]:
