@@ -4,11 +4,14 @@ from how each framework runs them (`benchmarks/frameworks`)."""
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+
+from benchmarks.work import Product, Work, size
 
 Array = np.ndarray[Any, Any]
 
@@ -31,17 +34,24 @@ class Formula:
     """One expression over arrays.
 
     compute: takes a framework's names (tanh, exp, sum, ...) and its arrays.
+    shape: of the result.
     text: the same for numexpr, over a, b, c, ...; empty where it cannot say it.
     """
 
     compute: Callable[..., Any]
     arrays: list[Array]
+    shape: tuple[int, ...] = ()
     text: str = ""
     tolerance: float = 1e-5
 
     def reference(self, names: Any) -> list[Array]:
         wide = [array.astype(np.float64) for array in self.arrays]
         return [np.asarray(self.compute(names, *wide))]
+
+    def work(self) -> Work:
+        dtype = self.arrays[0].dtype
+        written = math.prod(self.shape) * dtype.itemsize
+        return Work(size(self.arrays), written, dtype=dtype.name)
 
 
 @dataclass(frozen=True)
@@ -50,12 +60,14 @@ class Gradient:
 
     loss: takes a framework's names, parameters, then the arrays.
     by_hand: the same in NumPy: (parameters, *arrays) -> (loss, gradients).
+    products: the matrix products that this takes.
     """
 
     arrays: list[Array]
     parameters: list[Array]
     loss: Callable[..., Any]
     by_hand: Callable[..., tuple[Any, list[Array]]]
+    products: tuple[Product, ...]
     tolerance: float = 1e-4
 
     def reference(self) -> list[Array]:
@@ -65,6 +77,10 @@ class Gradient:
         )
         loss, gradients = self.by_hand(parameters, *arrays)
         return [np.asarray(loss), *gradients]
+
+    def work(self) -> Work:
+        gradients = size(self.parameters)
+        return Work(size(self.arrays) + gradients, gradients, 0, self.products)
 
 
 @dataclass(frozen=True)
@@ -88,6 +104,17 @@ class Sampling:
     batch: int
     rate: float = 0.1
     tolerance: float = 1e-6
+
+    def work(self) -> Work:
+        """Both statistics are one product, of the minibatches one below the other."""
+        visible, hidden = self.parameters[0].shape
+        products = (
+            Product(self.batch, visible, hidden, times=self.steps + 1),
+            Product(self.batch, hidden, visible, "b", times=self.steps),
+            Product(visible, 2 * self.batch, hidden, "a"),
+        )
+        read = size([self.data[: self.batch]])
+        return Work(read, updated=size(self.parameters), products=products)
 
     def sure(self) -> Sampling:
         """The same machine with weights so large that every probability is 0 or 1 exactly,
@@ -121,6 +148,9 @@ class Counter:
 
     tolerance: float = 0.0
 
+    def work(self) -> Work:
+        return Work()
+
 
 @dataclass(frozen=True)
 class Training:
@@ -129,6 +159,7 @@ class Training:
     Shapes: data (rows, features); labels (rows,) classes or (rows, outputs).
     loss: takes a framework's names, parameters, a minibatch x and y, then `constants`.
     by_hand: the same in NumPy: (parameters, x, y, *constants) -> (loss, gradients).
+    products: the matrix products that a step takes.
     momentum: v <- momentum * v - rate * gradient; parameter <- parameter + v.
     """
 
@@ -138,6 +169,7 @@ class Training:
     loss: Callable[..., Any]
     by_hand: Callable[..., tuple[Any, list[Array]]]
     batch: int
+    products: tuple[Product, ...]
     rate: float = 0.1
     momentum: float = 0.0
     constants: Sequence[Array] = field(default=())
@@ -147,6 +179,12 @@ class Training:
     def indices(self) -> Iterator[int]:
         """The number of the minibatch of each step, for ever."""
         return itertools.cycle(range(len(self.data) // self.batch))
+
+    def work(self) -> Work:
+        minibatch = [self.data[: self.batch], self.labels[: self.batch]]
+        updated = size(self.parameters) * (2 if self.momentum else 1)
+        read = size([*minibatch, *self.constants])
+        return Work(read, 0, updated, self.products)
 
     def moved(self, loss: Any, parameters: Sequence[Any]) -> list[Array]:
         """What is checked: the last loss, and how far each parameter has moved."""

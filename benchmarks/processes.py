@@ -18,14 +18,18 @@ LOG = "worker.log"
 class Process:
     """A worker that is started when first needed, and again after it has died."""
 
-    def __init__(self, framework: str, cache: str) -> None:
+    def __init__(
+        self, framework: str, cache: str, settings: dict[str, str] | None = None
+    ) -> None:
+        """settings: environment variables besides the framework's own."""
         self.framework, self.cache = framework, cache
+        self.settings = settings or {}
         self.child: subprocess.Popen[str] | None = None
         self.hello: dict[str, Any] = {}
 
     def start(self) -> dict[str, Any]:
         """The worker's greeting: its version, or why it is absent."""
-        self.child = start_worker(self.framework, self.cache)
+        self.child = start_worker(self.framework, self.cache, settings=self.settings)
         self.hello = self.read()
         return self.hello
 
@@ -44,11 +48,15 @@ class Process:
         }
 
     def ask(self, **request: Any) -> dict[str, Any]:
+        self.tell(**request)
+        return self.read()
+
+    def tell(self, **request: Any) -> None:
+        """Ask, and let the answer wait."""
         if self.child is None:
             self.start()
         assert self.child is not None and self.child.stdin is not None
         print(json.dumps(request), file=self.child.stdin, flush=True)
-        return self.read()
 
     def close(self) -> None:
         if self.child is not None and self.child.stdin is not None:
@@ -56,7 +64,9 @@ class Process:
             self.child.wait()
 
 
-def start_worker(framework: str, cache: str, *options: str) -> subprocess.Popen[str]:
+def start_worker(
+    framework: str, cache: str, *options: str, settings: dict[str, str] | None = None
+) -> subprocess.Popen[str]:
     """What the worker prints and complains goes to a file in its cache folder."""
     kind = FRAMEWORKS[framework]
     with open(pathlib.Path(cache) / LOG, "a", encoding="utf-8") as log:
@@ -65,7 +75,7 @@ def start_worker(framework: str, cache: str, *options: str) -> subprocess.Popen[
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
-            env=kind.environment(cache),
+            env=kind.environment(cache) | (settings or {}),
             cwd=ROOT,
             text=True,
         )

@@ -119,6 +119,44 @@ def call_table(results: dict[str, Any], names: list[str]) -> str:
     return table(["a call", "ratio", "to", *names], rows)
 
 
+def bound_table(results: dict[str, Any]) -> str:
+    """Empty for results without bounds, as runs were kept before these were measured."""
+    rows = [
+        bound_row(CASES[name], results["calls"][name], bounds)
+        for name, bounds in results.get("bounds", {}).items()
+    ]
+    head = ["a call", "bound by", "bound", "symnet", "over bound", "fastest peer over"]
+    return table(head, rows) if rows else ""
+
+
+def bound_row(case: Case, found: Measured, bounds: dict[str, Any]) -> list[str]:
+    """By what a call is bounded, the bound, and how far symnet and the peer are from it."""
+    times = call_times(found)
+    kind, seconds = max(
+        bounds["seconds"].items(), key=lambda bound: statistics.median(bound[1])
+    )
+    bound = statistics.median(seconds)
+    over = {name: f"{paired_ratio(own, seconds):.2f}" for name, own in times.items()}
+    own, peer = times.get("symnet"), fastest(times, case.aside)
+    return [
+        case.name,
+        kind + rate(kind, bounds["work"], bound),
+        duration(bound),
+        duration(statistics.median(own)) if own else "",
+        over.get("symnet", ""),
+        f"{over[peer]} {peer}" if peer else "",
+    ]
+
+
+def rate(kind: str, work: dict[str, Any], seconds: float) -> str:
+    """How fast the work that bounds was done."""
+    if kind == "memory":
+        return f", {work['bytes'] / seconds / 1e9:.1f} GB/s"
+    if kind == "products":
+        return f", {work['flops'] / seconds / 1e9:.0f} Gflop/s"
+    return ""
+
+
 def build_table(results: dict[str, Any], names: list[str]) -> str:
     """Compile and first call; the ratio is to JAX."""
     rows = []
@@ -208,6 +246,7 @@ def markdown(results: dict[str, Any]) -> str:
         "that of the fastest peer, the median of the rounds' ratios, with what it is to "
         "stay under.",
         call_table(results, names),
+        bound_table(results),
         build_table(results, names),
         "\n".join(f"- {remark}" for remark in remarks(results)),
     )

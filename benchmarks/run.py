@@ -19,11 +19,12 @@ import importlib.util
 import json
 import os
 import pathlib
+import statistics
 import tempfile
 import time
 from typing import Any
 
-from benchmarks import machine, report
+from benchmarks import bounds, machine, report
 from benchmarks.cases import CASES
 from benchmarks.cases.case import Case
 from benchmarks.frameworks import FRAMEWORKS, THREADS
@@ -60,10 +61,16 @@ def start_all(names: list[str], folder: str) -> dict[str, Process]:
 
 
 def time_calls(
-    case: Case, present: dict[str, Process], rounds: int, seconds: float
-) -> Measured:
-    """framework -> seconds of a call in each round, or why there are none."""
+    case: Case,
+    present: dict[str, Process],
+    bounding: list[Process],
+    rounds: int,
+    seconds: float,
+) -> tuple[Measured, dict[str, Any]]:
+    """framework -> seconds of a call in each round, or why there are none; and the case's
+    necessary work with its seconds in the same rounds, by kind."""
     found: Measured = {}
+    limits = prepare_bounds(case, bounding)
     for name, process in present.items():
         found[name] = {"failed": "would take minutes"}
         if name not in case.slow:
@@ -80,9 +87,28 @@ def time_calls(
                 found[name]["seconds"].append(turn["seconds"])
             else:
                 found[name] = turn
-    for name in found:
-        present[name].ask(do="drop")
-    return found
+        time.sleep(PAUSE)
+        for kind, times in limits["seconds"].items():
+            times.append(time_bound(kind, bounding, seconds))
+    for process in [*bounding, *present.values()]:
+        process.ask(do="drop")
+    return found, limits
+
+
+def prepare_bounds(case: Case, bounding: list[Process]) -> dict[str, Any]:
+    answers = [
+        process.ask(do="prepare_bounds", case=case.name, process=number)
+        for number, process in enumerate(bounding)
+    ]
+    kinds = answers[0]["kinds"]
+    return {"work": answers[0]["work"], "seconds": {kind: [] for kind in kinds}}
+
+
+def time_bound(kind: str, bounding: list[Process], seconds: float) -> float:
+    """The processes' mean time of their parts, while all are at work."""
+    for process in bounding:
+        process.tell(do="time_bound", kind=kind, seconds=seconds)
+    return statistics.mean([process.read()["seconds"] for process in bounding])
 
 
 def time_builds(case: Case, names: list[str], folder: str, repeats: int) -> Measured:
@@ -120,19 +146,25 @@ def time_imports(names: list[str], folder: str, repeats: int) -> dict[str, list[
 
 def measure(options: argparse.Namespace, folder: str) -> dict[str, Any]:
     present = start_all(options.frameworks, folder)
+    bounding = [
+        Process("numpy", tempfile.mkdtemp(dir=folder), bounds.SETTINGS)
+        for _ in range(bounds.PROCESSES)
+    ]
     names = list(present)
     chosen = [
         c
         for n, c in CASES.items()
         if not options.cases or any(w in n for w in options.cases)
     ]
-    results: dict[str, Any] = {"calls": {}, "builds": {}}
+    results: dict[str, Any] = {"calls": {}, "bounds": {}, "builds": {}}
     for case in chosen:
         if case.timed:
-            found = time_calls(case, present, options.rounds, options.seconds)
-            results["calls"][case.name] = found
+            found, limits = time_calls(
+                case, present, bounding, options.rounds, options.seconds
+            )
+            results["calls"][case.name], results["bounds"][case.name] = found, limits
             say(report.call_line(case, found))
-    for process in present.values():
+    for process in [*bounding, *present.values()]:
         process.close()
     for case in chosen:
         if (case.compiled or case.weighed) and not options.quick:

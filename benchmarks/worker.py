@@ -4,7 +4,9 @@
     python -m benchmarks.worker FRAMEWORK --once CASE    import, build, call once, weigh
 
 Requests: {"do": "prepare", "case": ...} builds and checks, {"do": "time", "seconds": ...}
-times one turn, {"do": "drop"} forgets the program.
+times one turn, {"do": "drop"} forgets the program.  {"do": "prepare_bounds", "case": ...,
+"process": ...} and {"do": "time_bound", "kind": ..., "seconds": ...} are about a part of the
+case's necessary work alone.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
+from benchmarks.bounds import bounds
 from benchmarks.cases import CASES
 from benchmarks.frameworks import FRAMEWORKS
 from benchmarks.frameworks.with_numpy import Names
@@ -95,6 +98,7 @@ class Worker:
     def __init__(self, framework: Any) -> None:
         self.framework = framework
         self.program: Program | None = None
+        self.bounds: dict[str, Program] = {}
 
     def prepare(self, case: str) -> dict[str, Any]:
         problem = CASES[case].make()
@@ -126,8 +130,16 @@ class Worker:
         assert self.program is not None
         return run_turn(self.program, seconds)
 
+    def prepare_bounds(self, case: str, process: int) -> dict[str, Any]:
+        work = CASES[case].make().work()
+        self.bounds = bounds(work, process)
+        return {"work": work.summary(), "kinds": list(self.bounds)}
+
+    def time_bound(self, kind: str, seconds: float) -> dict[str, Any]:
+        return run_turn(self.bounds[kind], seconds)
+
     def drop(self) -> dict[str, Any]:
-        self.program = None
+        self.program, self.bounds = None, {}
         return {}
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:

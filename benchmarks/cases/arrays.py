@@ -22,14 +22,18 @@ def elementwise(size: int, dtype: str = "float32") -> Formula:
 
     arrays = normal(size, count=4, dtype=dtype)
     text = "tanh(a * b + c) * exp(-d * d)"
-    return Formula(compute, arrays, text, 1e-5 if dtype == "float32" else 1e-14)
+    tolerance = 1e-5 if dtype == "float32" else 1e-14
+    return Formula(compute, arrays, (size,), text, tolerance)
 
 
 def broadcast() -> Formula:
     """A matrix with a row and a column."""
     arrays = normal(2000, 2000) + normal(1, 2000) + normal(2000, 1)
     return Formula(
-        lambda names, x, row, column: (x + row) * column, arrays, "(a + b) * c"
+        lambda names, x, row, column: (x + row) * column,
+        arrays,
+        arrays[0].shape,
+        "(a + b) * c",
     )
 
 
@@ -39,14 +43,19 @@ def mean_square() -> Formula:
 
 
 def softmax(axis: int) -> Formula:
-    return Formula(lambda names, x: names.softmax(x, axis=axis), normal(1000, 1000))
+    arrays = normal(1000, 1000)
+    return Formula(
+        lambda names, x: names.softmax(x, axis=axis), arrays, arrays[0].shape
+    )
 
 
 def sums(axis: int) -> Formula:
     def compute(names: Any, x: Any) -> Any:
         return names.sum(x, axis=axis)
 
-    return Formula(compute, normal(100, 200, 300), f"sum(a, axis={axis})")
+    arrays = normal(100, 200, 300)
+    shape = tuple(np.delete(arrays[0].shape, axis).tolist())
+    return Formula(compute, arrays, shape, f"sum(a, axis={axis})")
 
 
 CASES = (

@@ -18,6 +18,7 @@ from benchmarks.cases.by_hand import (
 from benchmarks.cases.case import Case
 from benchmarks.cases.networks import CLASSES, uniform
 from benchmarks.problem import Array, Formula, Gradient, Sampling, Training
+from benchmarks.work import dense, through_time
 
 LOOPED = (
     "numpy",
@@ -56,7 +57,9 @@ def elman(steps: int, batch: int, features: int, hidden: int, batches: int) -> T
         states = cells.layer(names, "elman")(x[0], *weights, start)
         return names.nll(names.dot(states[-1], out) + bias, classes[0])
 
-    return Training(data, labels, parameters, loss, elman_by_hand, batch=1)
+    products = through_time(steps, batch, features, hidden, 1)
+    products += dense(batch, hidden, CLASSES, below=True)
+    return Training(data, labels, parameters, loss, elman_by_hand, 1, products)
 
 
 def lstm(steps: int, batch: int, features: int, hidden: int) -> Gradient:
@@ -90,7 +93,9 @@ def layer(
         return names.mean(cells.layer(names, kind)(x, *parameters, start) ** 2)
 
     arrays = [sequences(steps, batch, features)]
-    return Gradient(arrays, recurrent(features, hidden, gates), loss, by_hand)
+    products = through_time(steps, batch, features, hidden, gates)
+    parameters = recurrent(features, hidden, gates)
+    return Gradient(arrays, parameters, loss, by_hand, products)
 
 
 def plain_lstm(steps: int, batch: int, features: int, hidden: int) -> Gradient:
@@ -116,7 +121,9 @@ def affine(steps: int, size: int | None, dtype: str = "float64") -> Formula:
     def compute(names: Any, x: Any, a: Any, b: Any) -> Any:
         return names.repeat(lambda x, a, b: a * x + b, steps, x, a, b)
 
-    return Formula(compute, arrays, tolerance=1e-9 if dtype == "float64" else 1e-4)
+    return Formula(
+        compute, arrays, arrays[0].shape, tolerance=1e-9 if dtype == "float64" else 1e-4
+    )
 
 
 CASES = (

@@ -9,6 +9,7 @@ import numpy as np
 
 from benchmarks.cases.case import Case
 from benchmarks.problem import Array, Training
+from benchmarks.work import Product, dense
 
 ROWS, PIXELS, CLASSES = 6000, 784, 10
 PATCH = 4  # side of the square of pixels that one switch turns on or off
@@ -55,8 +56,9 @@ def perceptron(
     With two sizes it is multinomial logistic regression.
     """
     data, classes = images(rows, sizes[0])
-    parameters = []
+    parameters, products = [], []
     for layer, (fan_in, fan_out) in enumerate(zip(sizes, sizes[1:])):
+        products += dense(batch, fan_in, fan_out, below=layer > 0)
         parameters += [uniform(fan_in, fan_out, layer), np.zeros(fan_out, np.float32)]
 
     def loss(names: Any, parameters: Any, x: Any, classes: Any) -> Any:
@@ -67,7 +69,9 @@ def perceptron(
 
     by_hand = partial(perceptron_by_hand, activation)
     rate = 0.1 if activation == "tanh" else 0.01
-    return Training(data, classes, parameters, loss, by_hand, batch, rate, momentum)
+    return Training(
+        data, classes, parameters, loss, by_hand, batch, tuple(products), rate, momentum
+    )
 
 
 def perceptron_by_hand(
@@ -137,8 +141,21 @@ def switched(batch: int) -> Training:
         terms = labels * names.log(output) + (1 - labels) * names.log(1 - output)
         return names.mean(-names.sum(terms, axis=1))
 
+    products = (
+        *dense(batch, PIXELS, len(groups), below=False),
+        Product(batch, len(groups), PIXELS),
+        Product(batch, PIXELS, len(groups), "b"),
+        *dense(batch, PIXELS, CLASSES, below=True),
+    )
     return Training(
-        data, labels, parameters, loss, switched_by_hand, batch, constants=(groups,)
+        data,
+        labels,
+        parameters,
+        loss,
+        switched_by_hand,
+        batch,
+        products,
+        constants=(groups,),
     )
 
 
