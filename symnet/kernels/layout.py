@@ -33,6 +33,10 @@ ITEM_LANES_TILED = 32
 # Lanes of a band (`Variant.banded`): each row gives a piece of memory of some length, and
 # the buffers of the band stay in the first cache.
 BAND_LANES = 1024
+BAND_UNIT = (
+    32  # their width is a multiple of it: two lines of float32, a block of lanes
+)
+BAND_LEAST = 16  # of so few lanes two vectors read all that a row has
 # What is smaller stays in a core's second cache, where the order of reading hardly counts.
 BAND_BYTES = 1 << 18
 # A band goes through so many rows at a time: through few where they come from memory, so
@@ -283,7 +287,7 @@ def in_bands(
     banded = replace(variant, banded=True)
     rows = prod(sizes[k] for k in facts.reduced)
     lanes = prod(sizes[k] for k in variant.kept[-1])
-    many = rows > BAND_ROWS_NEAR and lanes > ITEM_LANES_REDUCING
+    many = rows > BAND_ROWS_NEAR and lanes > BAND_LEAST
     gains = many and moved > BAND_BYTES
     if gains or (banded in available and variant not in available):
         return banded
@@ -443,6 +447,8 @@ def bind(
     cost = slowness * work_cost(variant, facts, extents, total)
     cost += memory_cost(moved)
     grain = int(SPLIT_NANOSECONDS * total / cost) + 1 if cost else total
+    if cost > SPLIT_NANOSECONDS:
+        grain = max(min(grain, total - 1), 1)
     return Arrangement(
         variant,
         tuple(words),
@@ -489,11 +495,11 @@ def memory_cost(moved: int) -> float:
 
 
 def band_lanes(outer: int, last: int, threads: int) -> int:
-    """Lanes of the last kept dimension in one band: as many as fit, but so that each thread
-    gets two pieces of the work at least, if it is wide enough."""
-    pieces = -(-2 * threads // max(outer, 1))
-    lanes = -(-last // (pieces * ITEM_LANES_REDUCING)) * ITEM_LANES_REDUCING
-    return min(max(lanes, ITEM_LANES_REDUCING), BAND_LANES)
+    """Lanes of the last kept dimension in one band: as many as fit, but so that there is a
+    band for each thread, if there are lanes enough."""
+    pieces = -(-threads // max(outer, 1))
+    lanes = -(-last // (pieces * BAND_UNIT)) * BAND_UNIT
+    return min(max(lanes, BAND_UNIT), BAND_LANES)
 
 
 def part_size(extents: Sequence[int]) -> int:

@@ -244,7 +244,7 @@ def test_where_bands_are_used() -> None:
 
 
 def test_width_of_bands() -> None:
-    """Each thread gets two bands at least, if there are lanes enough; whole blocks."""
+    """A band for each thread, if there are lanes enough; whole blocks of lanes."""
     kernel = column_kernel("sum", "float32")
 
     def width(lanes: int, threads: int) -> int:
@@ -254,7 +254,8 @@ def test_width_of_bands() -> None:
         assert arranged.total == -(-lanes // arranged.words[-2])
         return arranged.words[-2]
 
-    assert width(1000, 1) == 512
-    assert width(1000, 2) == 256
-    assert width(1000, 64) == 64
+    assert width(1000, 1) == 1024
+    assert width(1000, 2) == 512
+    assert width(100, 2) == 64
+    assert width(1000, 64) == 32
     assert width(100_000, 2) == BAND_LANES
