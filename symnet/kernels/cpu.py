@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from symnet.kernels import runner
+from symnet.kernels import runner, threads
 from symnet.kernels.assembly import LINE, Assembly, Words, aligned, cost
 from symnet.kernels.boundary import make_builtin, ready
 from symnet.kernels.callblock import (
@@ -49,7 +49,8 @@ class Cpu:
     ) -> Arrangement:
         known = self.variants.setdefault(kernel.text, {})
         slowness = SLOWNESS.get(machine().vector_bytes, 1.0)
-        found = arrange(kernel, sizes, strides, indexed, known, slowness)
+        shared = threads.sharing()
+        found = arrange(kernel, sizes, strides, indexed, known, slowness, shared)
         known.setdefault(found.variant)
         return found
 

@@ -10,13 +10,13 @@ reads its sizes, strides and pointers from:
     (inputs, then outputs): pointer, byte strides along the kept and the reduced
     dimensions, and for each indexed axis its size and byte stride; for a reduction
     cut into parts: positions of the first reduced dimension in one part, pointer to
-    the parts' results.
+    the parts' results; for one in bands: lanes of a band, rows at a time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from weakref import WeakKeyDictionary
 
@@ -30,6 +30,18 @@ from symnet.kernels.math import EXTERNAL
 ITEM_LANES = 1024
 ITEM_LANES_REDUCING = 64
 ITEM_LANES_TILED = 32
+# Lanes of a band (`Variant.banded`): each row gives a piece of memory of some length, and
+# the buffers of the band stay in the first cache.
+BAND_LANES = 1024
+BAND_UNIT = (
+    32  # their width is a multiple of it: two lines of float32, a block of lanes
+)
+BAND_LEAST = 16  # of so few lanes two vectors read all that a row has
+# What is smaller stays in a core's second cache, where the order of reading hardly counts.
+BAND_BYTES = 1 << 18
+# A band goes through so many rows at a time: through few where they come from memory, so
+# that it is read nearly in its order, through more where the arithmetic is what counts.
+BAND_ROWS_FAR, BAND_ROWS_NEAR = 8, 32
 # Points of the loops in one part of a reduction to a single value.
 PART_POINTS = 1 << 17
 # What a part leaves behind for each reduction: a value, and a position for argmax.
@@ -68,17 +80,21 @@ class Variant:
     "one"      nothing: one element at a time.
     `access` has a letter for each operand, how it is walked along the lanes:
     "c"ontiguous, "f"ixed or "s"trided.
+    `banded`: lanes run along a kept dimension, and many of them go together through a few
+    rows of the reduced ones at a time (`kernels/llvm/bands.py`).
     """
 
     kept: tuple[Axes, ...]
     reduced: tuple[Axes, ...]
     lanes: str
     access: str
+    banded: bool = False
 
     @property
     def text(self) -> str:
         """A name that is the same in every process."""
-        return f"{self.kept} {self.reduced} {self.lanes} {self.access}"
+        bands = " bands" if self.banded else ""
+        return f"{self.kept} {self.reduced} {self.lanes} {self.access}{bands}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +237,7 @@ def arrange(
     indexed: Mapping[int, Sequence[tuple[int, int]]] | None = None,
     available: Collection[Variant] = (),
     slowness: float = 1.0,
+    threads: int = 1,
 ) -> Arrangement:
     """Bind `kernel` to loop sizes and to the byte strides of its operands.
 
@@ -229,7 +246,7 @@ def arrange(
     The variant follows from how the strides relate, not from the sizes, so that a new
     batch size needs no new code.  Where the strides fit one of the variants `available`
     only by leaving axes unmerged, that one is taken.  `slowness`: how much longer than
-    where the costs were measured arithmetic takes here.
+    where the costs were measured arithmetic takes here; `threads` will share the work.
     """
     facts = facts_of(kernel)
     if 0 in sizes:
@@ -241,13 +258,40 @@ def arrange(
         lanes,
         "",
     )
+    moved = moved_bytes(facts.itemsizes, strides, sizes)
     variant = with_access(variant, facts, strides)
+    variant = in_bands(variant, facts, sizes, moved, available)
     if available and variant not in available:
         apart = tuple((k,) for k in kept), tuple((k,) for k in reduced)
         general = with_access(Variant(*apart, lanes, ""), facts, strides)
+        general = in_bands(general, facts, sizes, moved, available)
         if general in available:
             variant = general
-    return bind(variant, facts, sizes, strides, indexed or {}, slowness)
+    return bind(variant, facts, sizes, strides, indexed or {}, moved, slowness, threads)
+
+
+def in_bands(
+    variant: Variant,
+    facts: Facts,
+    sizes: Sequence[int],
+    moved: int,
+    available: Collection[Variant],
+) -> Variant:
+    """The variant in bands, where it can have them and gains by them, or is there already:
+    few rows are read at once, few lanes in their order, and little is in the cache.
+
+    Results are the same either way, bit by bit.
+    """
+    if variant.lanes != "kept" or not variant.reduced or facts.scatters:
+        return variant
+    banded = replace(variant, banded=True)
+    rows = prod(sizes[k] for k in facts.reduced)
+    lanes = prod(sizes[k] for k in variant.kept[-1])
+    many = rows > BAND_ROWS_NEAR and lanes > BAND_LEAST
+    gains = many and moved > BAND_BYTES
+    if gains or (banded in available and variant not in available):
+        return banded
+    return variant
 
 
 def empty_strides(
@@ -364,7 +408,9 @@ def bind(
     sizes: Sequence[int],
     strides: Sequence[Sequence[int]],
     indexed: Mapping[int, Sequence[tuple[int, int]]],
+    moved: int,
     slowness: float,
+    threads: int,
 ) -> Arrangement:
     groups = (*variant.kept, *variant.reduced)
     extents = [prod(sizes[k] for k in group) for group in groups]
@@ -392,10 +438,17 @@ def bind(
     elif variant.lanes == "reduced":
         total = prod(kept_extents)
     else:
-        total = prod(kept_extents[:-1]) * -(-kept_extents[-1] // item_lanes(variant))
+        outer, last = prod(kept_extents[:-1]), kept_extents[-1]
+        lanes = item_lanes(variant)
+        if variant.banded:
+            lanes = band_lanes(outer, last, threads)
+            words += (lanes, BAND_ROWS_NEAR if moved < NEAR_BYTES else BAND_ROWS_FAR)
+        total = outer * -(-last // lanes)
     cost = slowness * work_cost(variant, facts, extents, total)
-    cost += memory_cost(facts.itemsizes, strides, sizes)
+    cost += memory_cost(moved)
     grain = int(SPLIT_NANOSECONDS * total / cost) + 1 if cost else total
+    if cost > SPLIT_NANOSECONDS:
+        grain = max(min(grain, total - 1), 1)
     return Arrangement(
         variant,
         tuple(words),
@@ -421,10 +474,10 @@ def work_cost(
     return points * facts.nanoseconds * walk + item * items
 
 
-def memory_cost(
+def moved_bytes(
     itemsizes: Sequence[int], strides: Sequence[Sequence[int]], sizes: Sequence[int]
-) -> float:
-    """Rough nanoseconds to move all that the operands hold."""
+) -> int:
+    """What all operands hold."""
     moved = 0
     for itemsize, row in zip(itemsizes, strides, strict=True):
         count = itemsize
@@ -432,9 +485,21 @@ def memory_cost(
             if stride:
                 count *= size
         moved += count
-    return moved * (
-        NEAR_BYTE_NANOSECONDS if moved < NEAR_BYTES else FAR_BYTE_NANOSECONDS
-    )
+    return moved
+
+
+def memory_cost(moved: int) -> float:
+    """Rough nanoseconds to move so many bytes."""
+    near = moved < NEAR_BYTES
+    return moved * (NEAR_BYTE_NANOSECONDS if near else FAR_BYTE_NANOSECONDS)
+
+
+def band_lanes(outer: int, last: int, threads: int) -> int:
+    """Lanes of the last kept dimension in one band: as many as fit, but so that there is a
+    band for each thread, if there are lanes enough."""
+    pieces = -(-threads // max(outer, 1))
+    lanes = -(-last // (pieces * BAND_UNIT)) * BAND_UNIT
+    return min(max(lanes, BAND_UNIT), BAND_LANES)
 
 
 def part_size(extents: Sequence[int]) -> int:

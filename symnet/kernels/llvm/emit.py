@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from symnet.kernels.layout import Variant, axes_of, is_tiled, item_lanes
-from symnet.kernels.llvm.blocks import Turn
+from symnet.kernels.layout import Variant, axes_of, is_tiled
+from symnet.kernels.llvm.bands import Bands
 from symnet.kernels.llvm.machine import Machine, machine
 from symnet.kernels.llvm.nest import BLOCK, ENTRY, ITEM
-from symnet.kernels.llvm.passes import Passes, States
+from symnet.kernels.llvm.passes import States
 from symnet.kernels.llvm.primitives import Lanes
 from symnet.kernels.llvm.reductions import Accumulator
 from symnet.kernels.llvm.text import MEMORY, REGISTER
@@ -57,7 +57,7 @@ def check(kernel: Kernel) -> None:
                 )
 
 
-class Emitter(Passes):
+class Emitter(Bands):
     """Writes the module and the loop over work items."""
 
     def __init__(
@@ -136,8 +136,9 @@ class Emitter(Passes):
         entry = self.chain[ENTRY]
         extents = [self.word(k) for k in range(len(self.variant.kept))]
         if self.blocked:
-            lanes = item_lanes(self.variant)
-            rounded = entry.emit(f"add i64 {extents[-1]}, {lanes - 1}")
+            lanes = self.item_lanes()
+            rounded = entry.emit(f"add i64 {extents[-1]}, {lanes}")
+            rounded = entry.emit(f"sub i64 {rounded}, 1")
             extents[-1] = entry.emit(f"udiv i64 {rounded}, {lanes}")
         if self.tiled:
             extents = [extents[-1], *extents[:-1]]
@@ -185,40 +186,6 @@ class Emitter(Passes):
         # The next item, if there is one, begins the next row.
         last = self.here().emit(f"sub i64 {extents[-1]}, 1")
         return following, self.advance([*places[:-1], last], extents)
-
-    def blocks(self, first: str, stop: str) -> None:
-        """The blocks of lanes `first` to `stop` of one row."""
-        here = self.here()
-        lanes, size = item_lanes(self.variant), self.word(len(self.variant.kept) - 1)
-        low = here.emit(f"mul i64 {first}, {lanes}")
-        far = here.emit(f"mul i64 {stop}, {lanes}")
-        self.lane_loops(low, self.smaller(here, far, size))
-
-    def lane_loops(self, low: str, high: str) -> None:
-        """Whole groups of vectors, then one vector after another with a mask."""
-
-        def turn(copies: int, step: int, masked: bool) -> Turn:
-            def body(lane: str, _: list[str]) -> tuple[str, list[str]]:
-                self.open(BLOCK)
-                self.copies = copies
-                self.counters[len(self.variant.kept) - 1] = lane
-                self.set_mask(BLOCK, lane, high if masked else None)
-                self.block()
-                return self.here().emit(f"add i64 {lane}, {step}"), []
-
-            return body
-
-        if self.variant.lanes == "one":
-            self.loop(low, high, (), turn(1, 1, False))
-        elif self.vectors == 0:
-            self.loop(low, high, (), turn(1, self.lanes, True))
-        else:
-            step = self.vectors * self.lanes
-            middle = self.whole_steps(low, high, step)
-            self.loop(low, middle, (), turn(self.vectors, step, False))
-            again = self.when if self.vectors == 1 else self.loop
-            again(middle, high, (), turn(1, self.lanes, True))
-        self.mask = None
 
     # Reductions to single values, cut into parts.
 

@@ -108,16 +108,18 @@ class Passes(Points):
 
     def one_pass(self, done: int, part: tuple[str, str] | None) -> States:
         """Run over the reduced dimensions; the totals of this pass's reductions."""
-        accumulators = self.accumulators(done)
+        return self.reduced_loops(0, done, self.starts(done, total=True), part)
+
+    def starts(self, done: int, total: bool) -> States:
+        """The totals, or the running states, of a pass before the first step."""
         here = self.here()
-        totals = [
+        return [
             [
-                a.start(Lanes(here, a.lanes), a.total_dtypes)
+                a.start(Lanes(here, a.lanes), a.dtypes(total))
                 for _ in range(self.total_copies(a))
             ]
-            for a in accumulators
+            for a in self.accumulators(done)
         ]
-        return self.reduced_loops(0, done, totals, part)
 
     def accumulators(self, done: int) -> list[Accumulator]:
         nodes = self.nest.reductions(done)
@@ -189,8 +191,13 @@ class Passes(Points):
             for a, ts, rs in zip(accumulators, totals, running, strict=True)
         ]
 
-    def run(self, done: int, low: str, high: str) -> States:
-        """The innermost loops from low to high; new running states, joined."""
+    def run(
+        self, done: int, low: str, high: str, before: States | None = None
+    ) -> States:
+        """The innermost loops from low to high; new running states, joined.
+
+        before: where lanes run along a kept dimension, the states to begin with.
+        """
         accumulators = self.accumulators(done)
         here = self.here()
         along = self.variant.lanes in ("reduced", "parts")
@@ -204,7 +211,7 @@ class Passes(Points):
             for a in accumulators
         ]
         if not along:
-            return self.run_loop(done, states, low, high, 1, None)
+            return self.run_loop(done, before or states, low, high, 1, None)
         if vectors:
             step = vectors * self.lanes
             middle = self.whole_steps(low, high, step)
@@ -291,8 +298,7 @@ class Passes(Points):
         """Types beside the flattened states."""
         result = []
         for a, copies in zip(self.accumulators(done), states, strict=True):
-            dtypes = a.total_dtypes if total else a.running_dtypes
-            kinds = [type_text(REGISTER[dtype], a.lanes) for dtype in dtypes]
+            kinds = [type_text(REGISTER[dtype], a.lanes) for dtype in a.dtypes(total)]
             result += [
                 pair for state in copies for pair in zip(kinds, state, strict=True)
             ]

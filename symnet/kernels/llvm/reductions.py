@@ -37,7 +37,9 @@ class Accumulator:
         self.lanes = lanes
         self.dtype = node.args[0].dtype
         self.positional = self.kind in ("argmax", "argmin")
-        self.compensated = self.kind == "sum" and is_float(self.dtype)
+        # Whether it matters what is joined with what; and the total is a pair of numbers.
+        self.rounded = self.kind in ("sum", "prod") and is_float(self.dtype)
+        self.compensated = self.rounded and self.kind == "sum"
 
     @cached_property
     def running_dtypes(self) -> tuple[str, ...]:
@@ -46,6 +48,10 @@ class Accumulator:
     @cached_property
     def total_dtypes(self) -> tuple[str, ...]:
         return (self.dtype, self.dtype) if self.compensated else self.running_dtypes
+
+    def dtypes(self, total: bool) -> tuple[str, ...]:
+        """Of a total, or of a running state."""
+        return self.total_dtypes if total else self.running_dtypes
 
     @cached_property
     def neutral(self) -> float | str:
