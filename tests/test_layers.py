@@ -53,7 +53,7 @@ compile.rules.algebra compile.rules.shapes compile.rules.reductions
 compile.rules.stability compile.rules.cancel compile.rules.indexing
 compile.rules.library compile.rules.composed compile.rules
 compile.drafts compile.allsteps compile.merging compile.trimming compile.hoisting
-compile.postponing compile.loops
+compile.postponing compile.joining compile.loops
 compile.passes
 compile.program compile.steady compile.panels compile.calls compile.reads compile.fuse compile.scans
 compile.choices compile.lower
