@@ -75,7 +75,7 @@ class Draft:
 
     def outside(self, array: Variable) -> Variable:
         """What stands in the step for something that is the same in all steps."""
-        leaf = array.type.make_variable(array.name)
+        leaf: Variable = array.type.make_variable(array.name)
         self.others[leaf] = array
         return leaf
 

@@ -14,10 +14,10 @@ from symnet.compile.drafts import Draft
 from symnet.compile.patterns import number
 from symnet.graph.traverse import Graph, change_nodes, toposort
 from symnet.graph.variables import Apply, Constant, Variable
-from symnet.ops.arithmetic import minimum, sub
+from symnet.ops.arithmetic import add, minimum, sub
 from symnet.ops.indexing import getitem
 from symnet.ops.scan import Scan, State
-from symnet.ops.sizes import size_constant
+from symnet.ops.sizes import ShapeI, size_constant
 from symnet.ops.subtensor import Subtensor
 
 # ---- what nobody reads
@@ -125,34 +125,55 @@ class LastRows:
     kept: for each loop its states that become shorter, with the number of rows kept.
     later: for each slice behind the initial rows its loop, and how many rows are read of it
         at most.
+    counts: for each operation that reads how many rows there are its loop, and how many
+        of them are initial rows.
     """
 
     def __init__(self, graph: Graph) -> None:
         self.users = graph.clients()
         self.kept: dict[Apply, dict[int, int]] = {}
         self.later: dict[Apply, tuple[Apply, int]] = {}
+        self.counts: dict[Apply, tuple[Apply, int]] = {}
         self.steps: dict[Apply, Variable] = {}
         for node in graph.toposort():
             if isinstance(node.op, Scan) and not node.op.until:
                 for k, state in enumerate(node.op.states):
                     if state.keep is None:
-                        self._look_at(node, k, state)
+                        self._look_at(node, k, state.depth)
 
-    def _look_at(self, node: Apply, k: int, state: State) -> None:
-        later: dict[Apply, int] = {}
+    def _look_at(self, node: Apply, k: int, depth: int) -> None:
+        """Whether of this history only last rows are read, and by whom."""
+        rows, slices, counts = [depth], [], dict[Apply, int]()
         for user, _ in self.users.get(node.outputs[k], []):
-            if not isinstance(user, Apply):
+            if isinstance(user, Apply) and _read_from(user) == depth:
+                slices.append(user)
+                continue
+            found = self._rows_read(user, counts, depth)
+            if found is None or found > depth:
                 return
-            if _read_from(user) == state.depth:
-                rows = [_last_rows(u) for u, _ in self.users.get(user.outputs[0], [])]
-                later[user] = max([n or 0 for n in rows], default=0)
-                fits = None not in rows
-            else:
-                fits = (_last_rows(user) or state.depth + 1) <= state.depth
-            if not fits:
+        later: dict[Apply, int] = {}
+        for part in slices:
+            users = [user for user, _ in self.users.get(part.outputs[0], [])]
+            read = [self._rows_read(user, counts, 0) for user in users]
+            known = [count for count in read if count is not None]
+            if len(known) < len(read):
                 return
-        self.kept.setdefault(node, {})[k] = max([state.depth, *later.values()])
-        self.later.update({user: (node, count) for user, count in later.items()})
+            later[part] = max(known, default=0)
+            rows.append(later[part])
+        self.kept.setdefault(node, {})[k] = max(rows)
+        self.later |= {part: (node, count) for part, count in later.items()}
+        self.counts |= {user: (node, first) for user, first in counts.items()}
+
+    def _rows_read(
+        self, user: Apply | str, counts: dict[Apply, int], first: int
+    ) -> int | None:
+        """How many last rows an operation reads; None where that is not known.  One that
+        reads only how many rows there are is noted."""
+        if isinstance(user, Apply) and isinstance(user.op, ShapeI):
+            if user.op.i == 0:
+                counts[user] = first
+            return 0
+        return _last_rows(user)
 
     def change(
         self, node: Apply, inputs: list[Variable]
@@ -162,6 +183,9 @@ class LastRows:
         if node in self.later:
             loop, count = self.later[node]
             return [_from_last(inputs[0], self.steps[loop], count)]
+        if node in self.counts:
+            loop, first = self.counts[node]
+            return [add(self.steps[loop], first) if first else self.steps[loop]]
         return None
 
     def _shortened(self, node: Apply, inputs: list[Variable]) -> list[Variable | None]:

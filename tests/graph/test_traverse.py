@@ -15,6 +15,7 @@ from symnet.graph.evaluate import evaluate
 from symnet.graph.traverse import (
     Graph,
     ancestors,
+    change_nodes,
     clone,
     clone_replace,
     depends_on,
@@ -116,6 +117,33 @@ def test_replacements_happen_at_once():
     inner = x * 2
     (grown,) = clone_replace([inner + 1], {x: inner})
     assert evaluate([grown], {x: np.array(3.0)})[0] == 13.0
+
+
+@given(graphs())
+def test_changed_nodes_are_seen_with_what_they_need_changed(case):
+    """Every sum becomes a difference; the line of each is kept."""
+    pool, outputs, blockers = case
+    graph = Graph(blockers or pool[:3], outputs)
+
+    def change(node, inputs):
+        return [inputs[0] - inputs[1]] if node.op == T.add else None
+
+    found = change_nodes(graph, change)
+    assert change_nodes(graph, lambda node, inputs: None) is graph
+    stop = set(graph.inputs)
+    sums = [node for node in toposort(found.outputs, stop) if node.op == T.add]
+    assert sums == []
+    assert found.inputs == graph.inputs
+    new = {id(node.origin) for node in toposort(found.outputs, stop)}
+    assert new <= {id(node.origin) for node in toposort(outputs, stop)}
+    arrays = np.random.default_rng(0).standard_normal((len(pool), 2))
+    values = dict(zip(dict.fromkeys([*graph.inputs, *pool[:3]]), arrays))
+    known = dict(values)
+    for node in toposort(outputs, stop):
+        a = [known[v] for v in node.inputs]
+        known[node.outputs[0]] = a[0] - a[1] if node.op == T.add else np.tanh(a[0])
+    for got, old in zip(evaluate(found.outputs, values), outputs, strict=True):
+        np.testing.assert_allclose(got, known[old], rtol=1e-14)
 
 
 def test_replacing_an_inner_variable_stops_there():

@@ -14,7 +14,14 @@ import pytest
 from numpy import linalg
 
 from symnet.kernels import threads
-from symnet.kernels.blas import blas_address, blas_threads, enter_serial, leave_serial
+from symnet.kernels.blas import (
+    blas_address,
+    blas_threads,
+    enter_serial,
+    leave_serial,
+    map_buffers,
+    openblas,
+)
 from symnet.kernels.calls import (
     StridesError,
     copy_step,
@@ -313,6 +320,16 @@ def test_products_in_blocks(dtype, m, n, k, turned):
     np.testing.assert_allclose(
         c, want, rtol=tolerance, atol=tolerance * np.abs(want).max()
     )
+
+
+def test_buffers_are_mapped_and_given_back():
+    """Products go on working, with NumPy's threads as well; without OpenBLAS nothing is
+    done."""
+    map_buffers.cache_clear()
+    assert map_buffers(3) == (openblas() is not None)
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal((2, 300, 300))
+    np.testing.assert_allclose((a @ b)[7, 9], (a[7] * b[:, 9]).sum())
 
 
 @pytest.mark.parametrize("count", [0, 1, 1000, 3_000_000])

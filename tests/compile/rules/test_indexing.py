@@ -20,6 +20,7 @@ from symnet.ops.base import constant
 from symnet.ops.functions import exp
 from symnet.ops.indexing import inc_subtensor, set_subtensor
 from symnet.ops.reduce import sum as sum_over
+from symnet.ops.shape import dimshuffle
 from symnet.ops.sizes import make_vector
 from symnet.ops.subtensor import IncSubtensor
 from tests.compile.rules.tools import apply, check, compare, refuse, simplified
@@ -169,6 +170,18 @@ def test_whole_part_and_elements() -> None:
     assert check("element_of_vector", pair[1], {a: np.array(1), b: np.array(2)}) is b
     assert check("element_of_vector", pair[-2], {a: np.array(1), b: np.array(2)}) is a
     refuse("element_of_vector", pair[a])
+
+
+def test_row_of_one() -> None:
+    x = TensorType("float64", (None, None))("x")
+    values = {x: np.arange(6.0).reshape(2, 3)}
+    check("row_of_one", dimshuffle(x, "x", 0, 1)[0], values)
+    check("row_of_one", dimshuffle(x, "x", 1, 0)[-1], values)
+    check("row_of_one", dimshuffle(x, "x", "x", 1, 0)[0], values)
+    check("row_of_one", dimshuffle(x, "x", 1, 0)[0, 1:, 0], values)
+    refuse("row_of_one", dimshuffle(x, "x", 0, 1)[:1])
+    refuse("row_of_one", dimshuffle(x, 0, "x", 1)[0])
+    refuse("row_of_one", dimshuffle(x, "x", 0, 1)[1])  # it is out of range
 
 
 def test_fill_written() -> None:

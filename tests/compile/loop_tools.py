@@ -1,0 +1,38 @@
+"""What the tests of the passes over loops share."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from symnet import function
+from symnet.compile.passes import simplified
+from symnet.graph.traverse import Graph
+from symnet.ops.linalg import Dot
+from symnet.ops.scan import Scan
+
+
+def loops(graph):
+    """The operations of a graph that are loops."""
+    return [node.op for node in graph.toposort() if isinstance(node.op, Scan)]
+
+
+def dots(nodes):
+    return [node for node in nodes if isinstance(node.op, Dot)]
+
+
+def passed(one_pass, outputs, inputs):
+    """The simplified graph of `outputs`, after a pass."""
+    return one_pass(simplified(Graph(inputs, list(outputs))))
+
+
+def agree(outputs, values, rtol=1e-10):
+    """Compare what the compiled function gives with what the graph says as it is written;
+    returns the former.  values: from inputs to arrays."""
+    found = []
+    for mode in ("FAST_COMPILE", "FAST_RUN"):
+        f = function(list(values), list(outputs), mode=mode, on_unused_input="ignore")
+        found.append(f(*values.values()))
+    for want, got in zip(*found, strict=True):
+        assert (got.dtype, got.shape) == (want.dtype, want.shape)
+        np.testing.assert_allclose(got, want, rtol=rtol, atol=1e-12)
+    return found[1]
