@@ -151,8 +151,8 @@ class Stored:
             self.rows[v] = getitem(history, slice(depth + tap or None, tap or None))
 
     def _keep(self, kept: list[Variable], inputs: Sequence[Variable]) -> None:
-        """Have the loop forward hand out more: the same loop, with more collected,
-        beside the user's."""
+        """Have the loop forward hand out more: the same loop, with more collected, which
+        is made one with the user's when the graph is compiled."""
         if not kept:
             return
         parts = self.op.split_outputs(self.op.inner_outputs)
