@@ -79,9 +79,9 @@ PASSES: tuple[Pass | Change, ...] = (
     # On the simplified graph: what was equal, or not needed, is no longer in the way.
     Change("branches", sink_branches),
     # On products as they are written, before they are joined with sums.
-    Change("loops", lambda graph: rewrite_loops(graph, simplified)),
+    Change("scans", lambda graph: rewrite_loops(graph, simplified)),
     # What was taken out of loops meets what stands around them.
-    Pass("simplify loops", SIMPLIFY, fold=True, after=("loops",)),
+    Pass("simplify scans", SIMPLIFY, fold=True, after=("scans",)),
     # When sums have their last form, and before they are hidden in loops.
     Pass("library", GEMM),
     # Late, for until here the rules know softmax as one operation.
