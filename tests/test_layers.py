@@ -42,7 +42,7 @@ ops.composed ops.barriers ops.gemm ops.linalg ops.logsumexp ops.nnet ops.classif
 ops.normalization ops.solving ops.spectral ops.matrices ops.printing ops
 
 updates batching differences ops.ifelse ops.branches backward ops.ifelse_gradient
-ops.scan ops.scan_stored ops.scan_gradient
+ops.scan ops.scan_rows ops.scan_stored ops.scan_gradient
 ops.scan_arguments ops.scan_step ops.scan_blocks ops.scan_function ops.scan_folds
 derivatives gradient
 

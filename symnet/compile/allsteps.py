@@ -12,7 +12,7 @@ from symnet.compile.rewrite import reads_size_only
 from symnet.graph.traverse import Graph, clone_replace, leaves, toposort
 from symnet.graph.variables import Constant, Variable
 from symnet.kernels.views import Size, combine, subtract
-from symnet.ops.indexing import getitem
+from symnet.ops.scan_rows import FirstRows
 from symnet.ops.sizes import add_broadcast, specify_shape
 from symnet.ops.subtensor import Subtensor
 
@@ -48,12 +48,13 @@ class Lengths:
                     return low if value.op == "minimum" else high
         return combine(value.op, *args) if len(args) == 2 else value
 
-    def cut(self, array: Variable, steps: Variable) -> Variable:
-        """The rows that the steps walk over."""
-        if self.exact(array, steps):
+    def walked(self, draft: Draft, leaf: Variable) -> Variable:
+        """The rows of a sequence that the steps walk over."""
+        array = draft.sequences[leaf]
+        if self.exact(array, draft.steps):
             return array
-        part: Variable = getitem(array, slice(None, steps))
-        return part
+        rows: Variable = FirstRows(draft.sequence_name(leaf))(array, draft.steps)
+        return rows
 
     def forwards(self, array: Variable, steps: Variable) -> Variable | None:
         """The array of which these rows are the rows, the last one first."""

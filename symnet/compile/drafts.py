@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from symnet.graph.traverse import clone_replace, toposort
 from symnet.graph.variables import Variable
-from symnet.ops.scan import Outputs, Scan, State
+from symnet.ops.scan import Outputs, Scan, State, labelled
 
 
 @dataclass(eq=False)
@@ -72,6 +72,10 @@ class Draft:
     @property
     def taps(self) -> list[Variable]:
         return [v for one in self.states for v in one.taps]
+
+    def sequence_name(self, leaf: Variable) -> str:
+        """How errors call a sequence."""
+        return labelled(f"sequence {[*self.sequences].index(leaf)}", leaf)
 
     def outside(self, array: Variable) -> Variable:
         """What stands in the step for something that is the same in all steps."""

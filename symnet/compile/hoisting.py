@@ -97,7 +97,7 @@ def _over_sequences(
     rows = {v: a for v, a in forwards.items() if a is not None}
     turned = len(rows) == len(arrays)
     if not turned:
-        rows = {v: lengths.cut(a, draft.steps) for v, a in arrays.items()}
+        rows = {v: lengths.walked(draft, v) for v in leaves}
     try:
         (found,) = over_all_steps(draft, [wanted], rows)
     except NotBatched:

@@ -154,8 +154,9 @@ class Later:
     def _arrays(self, found: Outputs) -> dict[Variable, Variable]:
         """The arrays for which the leaves stand."""
         draft, arrays = self.draft, {}
-        for leaf, array in draft.sequences.items():
-            arrays[leaf] = self.lengths.cut(array, draft.steps)
+        for leaf in draft.sequences:
+            if leaf in self.places:
+                arrays[leaf] = self.lengths.walked(draft, leaf)
         for one, history in zip(draft.states, found.states):
             if one.state.keep is None:
                 depth = one.state.depth

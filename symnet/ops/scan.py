@@ -185,11 +185,11 @@ class Scan(TensorOp):
     def state_name(self, k: int) -> str:
         """How errors call a state."""
         tap = self.split_inner(self.inner_inputs).taps[k][0]
-        return _labelled(f"state {k}", tap)
+        return labelled(f"state {k}", tap)
 
     def sequence_name(self, k: int) -> str:
         """How errors call a sequence."""
-        return _labelled(f"sequence {k}", self.inner_inputs[k])
+        return labelled(f"sequence {k}", self.inner_inputs[k])
 
     def _because(self) -> str:
         """Why a number of steps that was worked out may be negative."""
@@ -409,7 +409,8 @@ class Scan(TensorOp):
         return [[k > 0] * node.nout for k in range(node.nin)]
 
 
-def _labelled(label: str, leaf: Variable) -> str:
+def labelled(label: str, leaf: Variable) -> str:
+    """A label with the name of what is read, without its step."""
     name = (leaf.name or "").partition("[")[0]
     return f"{label} ({name})" if name else label
 
