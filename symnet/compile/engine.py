@@ -287,6 +287,10 @@ class Engine:
         self.inputs, self.outputs = list(inputs), list(outputs)
         self.updates = dict(updates)
         self.segments = split(outputs, updates)
+        if len(self.segments) == 1:
+            # Also what nothing uses: then a builtin can take all that a call brings.
+            leaves = self.segments[0].leaves
+            leaves += [v for v in self.inputs if v not in leaves]
         self.native: list[NativeSegment] = []
         for segment in self.segments[:-1]:
             program = build_program(segment, {}, segment.wanted)
