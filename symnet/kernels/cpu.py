@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from symnet.config import config
 from symnet.kernels import runner, threads
 from symnet.kernels.assembly import LINE, Assembly, Words, aligned, cost
 from symnet.kernels.boundary import make_builtin, ready
@@ -49,7 +50,7 @@ class Cpu:
     ) -> Arrangement:
         known = self.variants.setdefault(kernel.text, {})
         slowness = SLOWNESS.get(machine().vector_bytes, 1.0)
-        shared = threads.sharing()
+        shared = threads.use(config.num_threads)
         found = arrange(kernel, sizes, strides, indexed, known, slowness, shared)
         known.setdefault(found.variant)
         return found

@@ -236,16 +236,11 @@ def use(count: int = 0) -> int:
     return wanted(count)
 
 
-def sharing() -> int:
-    """Threads that share a loop at present."""
-    return load(POOL, THREADS)
-
-
 def description() -> str:
     """How loops run, for people."""
     if not POOLED:
         return "1 thread: there is no pool for this system"
-    threads, started = sharing(), load(POOL, STARTED)
+    threads, started = load(POOL, THREADS), load(POOL, STARTED)
     return f"{threads} thread{'s' * (threads > 1)}, {started} of them started by symnet"
 
 

@@ -10,6 +10,9 @@ import threading
 import numpy as np
 import pytest
 
+import symnet.tensor as T
+from symnet import function
+from symnet.config import config
 from symnet.kernels import threads
 from symnet.kernels.llvm.native import Native, native, print_module
 from symnet.kernels.llvm.words import (
@@ -198,3 +201,16 @@ def test_the_environment_gives_the_number():
         capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
     assert out.strip() == "3"
+
+
+@pytest.mark.skipif(not threads.POOLED, reason="no pool on this system")
+def test_a_number_set_later_holds_from_the_next_function():
+    x = T.dvector("x")
+    try:
+        for count in (1, 3, 0):
+            config.num_threads = count
+            function([x], T.exp(x))(np.ones(5))
+            assert load(threads.POOL, threads.THREADS) == threads.wanted(count)
+    finally:
+        config.num_threads = 0
+        threads.use(0)
