@@ -15,6 +15,7 @@ from symnet.compile.loops import rewrite_loops
 from symnet.compile.passes import rewrite_graph, simplified
 from symnet.graph.traverse import Graph
 from symnet.ops.scan import Scan
+from symnet.scan_module import until
 
 BATCH, INPUTS, HIDDEN, CLASSES = 3, 4, 5, 2
 
@@ -32,6 +33,7 @@ class Layer:
     vectors: bool
     backwards: bool
     checkpoints: int
+    limit: float | None
     terms: frozenset
     outputs: frozenset
     read: frozenset
@@ -52,6 +54,7 @@ def layers(draw):
         draw(st.booleans()),
         draw(st.booleans()),
         draw(st.sampled_from([0, 0, 2])),
+        draw(st.sampled_from([None, None, 0.5, 3.0])),
         draw(subset("input", "state", "older", "gates", "weights", "transposed")),
         draw(subset("state", "scores", "product", "sum", "inputs", "left")),
         draw(subset("states", "last", "rows", "sums")),
@@ -95,7 +98,10 @@ def build(layer):
         product = T.outer(x, new) if layer.vectors else T.dot(x.T, new)
         row = new if layer.vectors else new.sum(axis=0)
         handed = [made[k]() for k in sorted(layer.outputs)]
-        return [new, total + product, sums + row, *handed]
+        results = [new, total + product, sums + row, *handed]
+        if layer.limit is None or layer.checkpoints:
+            return results
+        return results, until((new**2).sum() > layer.limit)
 
     infos = [
         {"initial": n["h0"], "taps": [-2, -1]}, n["total"], n["b"],
@@ -140,7 +146,7 @@ def test_a_graph_without_loops_is_left_alone():
 
 @pytest.mark.parametrize("order", [1, 2])
 def test_gradients_of_a_layer_in_debug_mode(order):
-    layer = Layer(3, 4, False, False, 0, frozenset(["input", "state"]),
+    layer = Layer(3, 4, False, False, 0, None, frozenset(["input", "state"]),
                   frozenset(["scores"]), frozenset(["last"]), frozenset("UW"), 0)  # fmt: skip
     names, values, results = build(layer)
     if order == 2:
