@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 from symnet.batching import NotBatched
 from symnet.compile.allsteps import (
@@ -322,11 +323,18 @@ def outer_factors(node: Apply) -> tuple[Variable, ...]:
     """The vectors of an outer product, down and across; none where it is something else."""
     if node.op != mul:
         return ()
-    factors = {
-        v.owner.op.new_order: v.owner.inputs[0]
-        for v in node.inputs
-        if v.owner is not None and isinstance(v.owner.op, DimShuffle)
-    }
-    if set(factors) != {(0, "x"), ("x", 0)}:
-        return ()
-    return factors[0, "x"], factors["x", 0]
+    for down, across in (node.inputs, reversed(node.inputs)):
+        column, row = _turned(down, (0, "x")), _turned(across, ("x", 0))
+        if row is None and across.type.ndim == 1:
+            row = across  # a missing axis in front is stretched
+        if column is not None and row is not None:
+            return column, row
+    return ()
+
+
+def _turned(v: Variable, order: tuple[Any, ...]) -> Variable | None:
+    """The vector that a DimShuffle of this order makes a matrix of."""
+    node = v.owner
+    if node is None or not isinstance(node.op, DimShuffle):
+        return None
+    return node.inputs[0] if node.op.new_order == order else None

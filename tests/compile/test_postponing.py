@@ -8,9 +8,10 @@ import pytest
 import symnet.tensor as T
 from symnet import foldl, function, grad, scan
 from symnet.compile.drafts import Draft
-from symnet.compile.hoisting import hoist_products
+from symnet.compile.loops import rewrite_loops
 from symnet.compile.merging import merge_loops
-from symnet.compile.postponing import added_terms, postpone_products
+from symnet.compile.passes import simplified
+from symnet.compile.postponing import added_terms, outer_factors, postpone_products
 from symnet.compile.trimming import trim_loops
 from symnet.ops.scan import Scan, State
 from symnet.scan_module import until
@@ -175,13 +176,10 @@ def test_gradients_of_weights_and_inputs(vectors, last):
     cost = ((hs[-1] if last else hs) ** 2).sum()
     results = grad(cost, [U, W, b, xs, h])
 
-    def one_pass(graph):
-        graph = trim_loops(passed(merge_loops, graph.outputs, graph.inputs))
-        return hoist_products(postpone_products(graph))
-
-    graph = passed(one_pass, results, list(values))
-    inside = [len(dots(loop.graph.order)) for loop in loops(graph)]
-    assert inside == [1, 1]
+    graph = rewrite_loops(passed(merge_loops, results, list(values)), simplified)
+    inside = [loop.graph.order for loop in loops(graph)]
+    assert [len(dots(order)) for order in inside] == [1, 1]
+    assert not any(outer_factors(node) for order in inside for node in order)
     agree(results, values)
 
 
