@@ -89,6 +89,38 @@ def test_native_draws_are_the_reference(kind: str, dtype: str, sizes: Any) -> No
         np.testing.assert_allclose(native, reference, rtol=rough, atol=rough)
 
 
+@pytest.mark.parametrize(
+    "shape", [(31,), (33,), (300_001,), (3, 41), (5, 8), (4, 9), (2, 3, 100), (700, 3)]
+)
+@pytest.mark.parametrize("kind, dtype", [("bits", "uint32"), ("uniform", "float32")])
+def test_words_dealt_out(kind: str, dtype: str, shape: Any) -> None:
+    """Whichever way a loop goes through a draw, it meets the same numbers."""
+    state = symnet.shared(np.array([5, 3, 2**32 - 5], np.uint64))
+    drawn = PhiloxDraw(kind, dtype)(state[0], state[1], state[2], *shape)
+    expected = run(drawn, mode="FAST_COMPILE")
+    other = np.random.default_rng(1).random(shape[::-1]).astype("float32")
+    np.testing.assert_array_equal(run(drawn.T * 1), expected.T)
+    mixed = run(T.switch(drawn % 2 < 1, symnet.shared(other).T, drawn))
+    np.testing.assert_allclose(
+        mixed, np.where(expected % 2 < 1, other.T, expected), rtol=1e-12
+    )
+    wide = T.cast(drawn, "float64")
+    for axis in (None, *range(len(shape))):
+        found, largest = run([wide.sum(axis), drawn.max(axis)])
+        np.testing.assert_allclose(found, expected.sum(axis, "float64"), rtol=1e-12)
+        np.testing.assert_array_equal(largest, expected.max(axis))
+
+
+def test_words_of_a_block() -> None:
+    """Eight blocks serve 32 neighbours; all four words of each are used, once."""
+    state = symnet.shared(np.array([5, 3, 7], np.uint64))
+    drawn = run(PhiloxDraw("bits", "uint32")(state[0], state[1], state[2], 2, 40))
+    for row in range(2):
+        words = np.array(blocks(np.arange(7, 23, dtype=np.uint64), 3, 5, row))
+        np.testing.assert_array_equal(drawn[row, :32], words[:, :8].ravel())
+        np.testing.assert_array_equal(drawn[row, 32:], words[0, 8:])
+
+
 CONTINUOUS: dict[str, tuple[Callable[[Any], Any], Any]] = {
     "uniform": (lambda r: r.uniform((N,), -1, 3), stats.uniform(-1, 4)),
     "uniform float32": (

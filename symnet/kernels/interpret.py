@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from symnet.kernels.loops import Scalar, walk
+from symnet.kernels.loops import BESIDE, DEALT, Scalar, walk
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -75,6 +75,14 @@ def _bitcast(a: Array, dtype: str) -> Array:
     return np.ascontiguousarray(a).view(dtype)
 
 
+def _block_of(place: Array) -> Array:
+    return np.asarray(place // DEALT * BESIDE + place % BESIDE)
+
+
+def _word_of(place: Array, *words: Array) -> Array:
+    return np.asarray(np.choose(place // BESIDE % 4, words))
+
+
 def _in_float64(function: Callable[[Array], Array]) -> Callable[[Array], Array]:
     return lambda a: function(a.astype(np.float64))
 
@@ -114,6 +122,8 @@ MEANING: dict[str, Callable[..., Any]] = {
     "isnan": np.isnan,
     "isinf": np.isinf,
     "copysign": np.copysign,
+    "block_of": _block_of,
+    "word_of": _word_of,
     "libm_sin": _in_float64(np.sin),
     "libm_cos": _in_float64(np.cos),
     "libm_tan": _in_float64(np.tan),

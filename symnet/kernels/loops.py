@@ -25,8 +25,14 @@ ARITHMETIC = "add sub mul div floordiv mod neg abs fma minimum maximum sqrt".spl
 COMPARISON = "lt le gt ge eq ne".split()
 LOGIC = "and or xor not shift_left shift_right".split()
 ROUNDING = "floor ceil trunc rint".split()
-OTHER = "select cast bitcast isnan isinf copysign".split()
+OTHER = "select cast bitcast isnan isinf copysign block_of word_of".split()
 PRIMITIVES = frozenset(ARITHMETIC + COMPARISON + LOGIC + ROUNDING + OTHER)
+
+# How blocks of four random words are dealt out along an axis: BESIDE blocks serve DEALT
+# neighbouring positions, first with the first word of each, then with the second, ...  So
+# vectors of up to BESIDE lanes take whole words, and a block is made once for all four.
+BESIDE = 8
+DEALT = 4 * BESIDE
 
 REDUCTIONS = "sum prod max min all any argmax argmin".split()
 
@@ -40,7 +46,10 @@ class Scalar:
     "load"      `value` is the number of an input operand of the kernel;
     "gather"    like load, `args` are the int64 indices of its indexed axes;
     "index"     `value` is a loop axis: the int64 counter of that loop;
-    "reduce"    `value` is one of REDUCTIONS, applied over the kernel's reduced axes.
+    "reduce"    `value` is one of REDUCTIONS, applied over the kernel's reduced axes;
+    "block_of"  the number of the block that serves a position along an axis, and
+    "word_of"   of a position and the four words of its block the one for the position
+                (see DEALT).
     """
 
     __slots__ = ("op", "args", "dtype", "value", "serial", "__weakref__")

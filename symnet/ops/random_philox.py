@@ -2,8 +2,10 @@
 their own.
 
 The state of a stream is three uint64: its key, its number, and the position of the next
-number.  Element k of a draw is made from the counter position + k alone, so it does not
-depend on threads, and the draw is fused with what is done to it.
+number.  An element of a draw is made from its place there alone, so it does not depend
+on threads, and the draw is fused with what is done to it: element k from the block of the
+counter position + k; or, where a number takes 32 bits, from one word of a block whose
+counter says the row and the group of neighbours in it (`loops.DEALT`).
 """
 
 from __future__ import annotations
@@ -20,7 +22,15 @@ from symnet.graph.types import FLOATS, NullType, TensorType
 from symnet.graph.variables import Apply, Variable, operand_text
 from symnet.kernels import variates, views
 from symnet.kernels.calls import CallArrangement
-from symnet.kernels.loops import Scalar, call, cast, literal
+from symnet.kernels.loops import (
+    BESIDE,
+    DEALT,
+    Scalar,
+    call,
+    cast,
+    literal,
+    scalar,
+)
 from symnet.kernels.philox import KEY_STEPS, MULTIPLIERS, ROUNDS, halves, philox
 from symnet.kernels.views import Size
 from symnet.ops.base import PointOp, Read, Sizes, TensorOp, as_tensor
@@ -78,23 +88,36 @@ class PhiloxDraw(PointOp):
         self, node: Apply, reads: Sequence[Read], index: Sequence[Scalar]
     ) -> Scalar:
         key, stream, start = (read.here() for read in reads[:STATE])
-        place = literal(0, "int64")
-        for axis, counter in enumerate(index):
-            if axis:
-                length = cast(reads[STATE + axis].here(), "int64")
-                place = call("mul", place, length)
-            place = call("add", place, counter) if axis else counter
+        if not self.deals:
+            place, row = flat(index, reads[STATE:]), literal(0, "int64")
+        else:
+            column = index[-1] if index else literal(0, "int64")
+            place, row = call("block_of", column), flat(index[:-1], reads[STATE:])
         low, high = halves(call("add", start, cast(place, "uint64")))
-        number, draws = cast(stream, "uint32"), literal(0, "uint32")
-        words = philox([low, high, number, draws], halves(key))
+        counter = [low, high, cast(stream, "uint32"), cast(row, "uint32")]
+        words = philox(counter, halves(key))
+        if self.deals:
+            words = [scalar("word_of", (column, *words), "uint32")]
         return BODIES[self.kind](words, self.dtype)
+
+    @property
+    def deals(self) -> bool:
+        """Whether four numbers are made of one block (see `loops.DEALT`), each of one of
+        its words; else every number has a block of its own."""
+        return np.dtype(self.dtype).itemsize <= 4 and self.kind != "normal"
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         key, stream, start = (int(a) for a in arrays[:STATE])
         shape = concrete_sizes(arrays[STATE:])
+        row: Any = 0
+        places = np.arange(math.prod(shape), dtype=np.uint64)
+        if self.deals and shape:
+            row, column = np.divmod(places, np.uint64(max(shape[-1], 1)))
+            places = column // DEALT * BESIDE + column % BESIDE
         with np.errstate(over="ignore"):
-            places = np.uint64(start) + np.arange(math.prod(shape), dtype=np.uint64)
-        words = blocks(places, stream, key)
+            words = blocks(np.uint64(start) + places, stream, key, row)
+        if self.deals and shape:
+            words = [np.choose((column // BESIDE % 4).astype(int), words)]
         return [xp.asarray(REFERENCES[self.kind](words, self.dtype).reshape(shape))]
 
     def L_op(
@@ -107,6 +130,14 @@ class PhiloxDraw(PointOp):
 
     def connection_pattern(self, node: Apply) -> list[list[bool]]:
         return [[False] for _ in node.inputs]
+
+
+def flat(index: Sequence[Scalar], lengths: Sequence[Read]) -> Scalar:
+    """The number of a position, counted along the last axis first."""
+    place = index[0] if index else literal(0, "int64")
+    for counter, length in zip(index[1:], lengths[1:], strict=False):
+        place = place * cast(length.here(), "int64") + counter
+    return place
 
 
 # ---- from a block of four words to a number
@@ -160,13 +191,13 @@ BODIES = {"bits": bits_body, "uniform": uniform_body, "normal": normal_body}
 Words = list[np.ndarray[Any, np.dtype[np.uint64]]]
 
 
-def blocks(places: Any, stream: int, key: int) -> Words:
+def blocks(places: Any, stream: int, key: int, row: Any = 0) -> Words:
     """The four words of each position's block, as uint64."""
-    mask = np.uint64(0xFFFFFFFF)
+    mask, row = np.uint64(0xFFFFFFFF), np.asarray(row, np.uint64)
     shift = np.uint64(32)
     a, b = places & mask, places >> shift
     c = np.full(places.shape, stream & 0xFFFFFFFF, np.uint64)
-    d = np.zeros(places.shape, np.uint64)
+    d = np.zeros(places.shape, np.uint64) + (row & mask)
     first, second = key & 0xFFFFFFFF, key >> 32
     for _ in range(ROUNDS):
         left, right = a * np.uint64(MULTIPLIERS[0]), c * np.uint64(MULTIPLIERS[1])

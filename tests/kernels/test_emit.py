@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from symnet.kernels.launch import run_kernel
 from symnet.kernels.layout import Variant
 from symnet.kernels.loops import (
+    BESIDE,
+    DEALT,
     Kernel,
     Output,
     Scalar,
@@ -24,6 +26,7 @@ from symnet.kernels.loops import (
     literal,
     load,
     reduction,
+    scalar,
     select,
 )
 from tests.kernels.kernel_reference import expected, operand
@@ -606,6 +609,36 @@ def test_counters(order: str) -> None:
     sums = np.zeros(3, "int64")
     run_kernel(total, shape, [sums])
     np.testing.assert_array_equal(sums, out.sum((1, 2)))
+
+
+def dealt_words(axis: int) -> Scalar:
+    """Number 4 b + w, where the position along the axis takes word w of block b."""
+    block = call("block_of", index(axis))
+    words = [cast(block * 4 + k, "uint32") for k in range(4)]
+    return scalar("word_of", (index(axis), *words), "uint32")
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("shape", [(5, 64), (3, 1075), (4, 45), (70, 3), (9, 8)])
+def test_words_dealt_out(order: str, shape: tuple[int, int]) -> None:
+    places = np.indices(shape)[1]
+    block, word = places // DEALT * BESIDE + places % BESIDE, places // BESIDE % 4
+    wanted = 4 * block + word
+    own = (Output(operand("uint32", [1, 1]), dealt_words(1)),)
+    drawn = np.zeros(shape, "uint32", order=order)  # type: ignore[call-overload]
+    run_kernel(Kernel(2, (False, False), (), own), shape, [drawn])
+    np.testing.assert_array_equal(drawn, wanted)
+    x = np.random.default_rng(0).random(shape).astype("float32")
+    value = cast(dealt_words(1), "float64") * cast(load(0, "float32"), "float64")
+    for axis in (0, 1):
+        kept = [axis != 0, axis != 1]
+        out = Output(operand("float64", kept), reduction("sum", value, "float64"))
+        sums = np.zeros(shape[1 - axis])
+        inputs = (operand("float32", [1, 1]),)
+        kernel = Kernel(2, (axis == 0, axis == 1), inputs, (out,))
+        run_kernel(kernel, shape, [np.asarray(x, order=order), sums])  # type: ignore[call-overload]
+        total = (wanted * x.astype(float)).sum(axis)
+        np.testing.assert_allclose(sums, total, rtol=1e-12)
 
 
 def rows_kernel(dtype: str) -> Kernel:

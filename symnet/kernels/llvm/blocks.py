@@ -25,6 +25,8 @@ class Blocks:
 
     lanes: numbers in one vector; copies: vectors worked on side by side at present;
     counters: the present position in each dimension; mask: the lanes in use (None: all).
+    deals: whether lanes run along an axis along which blocks of random words are dealt
+    out: then every turn is a whole group of positions (see `loops.DEALT`), or one vector.
     chain: the open scopes by rank; stream: all scopes in the order of the text.
     """
 
@@ -38,6 +40,7 @@ class Blocks:
         self.chain: dict[int, Scope] = {}
         self.counters: dict[int, str] = {}
         self.copies = 1
+        self.deals = False
         self.mask: str | None = None
         self.may_fail = False
         self.operands = [*kernel.inputs, *(out.operand for out in kernel.outputs)]

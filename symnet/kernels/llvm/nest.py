@@ -145,6 +145,14 @@ class Nest:
                 left.extend(node.args if node is not known else ())
         return list(seen)
 
+    def deals(self, node: Scalar) -> bool:
+        """Whether blocks of random words are dealt out to the lanes by this node."""
+        return (
+            node.op in ("block_of", "word_of")
+            and node.args[0].op == "index"
+            and self.varying[node.args[0]]
+        )
+
     @property
     def widest(self) -> int:
         """Bytes of the widest number that differs from lane to lane."""

@@ -11,7 +11,7 @@ from symnet.kernels.llvm.points import Points
 from symnet.kernels.llvm.primitives import Lanes
 from symnet.kernels.llvm.reductions import Accumulator, State
 from symnet.kernels.llvm.text import REGISTER, type_text
-from symnet.kernels.loops import Kernel, Output, Scalar
+from symnet.kernels.loops import BESIDE, DEALT, Kernel, Output, Scalar
 
 # Steps of one accumulator before a sum is merged into its compensated total.
 STEPS = 32
@@ -40,6 +40,8 @@ class Passes(Points):
         self.inside = stores if variant.reduced else []
         self.after = [out for out in kernel.outputs if out not in self.inside]
         self.saved = self.worth_saving()
+        self.deals = self.lanes <= BESIDE and not variant.banded
+        self.deals = self.deals and any(map(nest.deals, nest.nodes))
         self.vectors = self.side_by_side(nest.nodes, bool(variant.reduced))
 
     def worth_saving(self) -> Scalar | None:
@@ -77,6 +79,8 @@ class Passes(Points):
         ]
         long = len(nodes) > LONG
         wide = self.machine.vector_bytes == 64
+        if self.deals and any(map(self.nest.deals, nodes)):
+            return DEALT // self.lanes
         if (long and wide) or any(n.op == "gather" for n in nodes):
             return 0
         if long:  # two chains of operations hide each other's latency
@@ -248,7 +252,7 @@ class Passes(Points):
             self.counters[len(self.nest.dimensions) - 1] = index
             self.open(LOOP + last)
             if along:
-                self.copies = 1 if limit else self.pass_vectors(done)
+                self.copies = step // self.lanes
                 self.set_mask(LOOP + last, index, limit)
             stores = self.inside if done == self.store_pass else []
             if self.saved and done == self.store_pass:

@@ -8,7 +8,7 @@ import numpy as np
 
 from symnet.kernels.llvm.blocks import Blocks
 from symnet.kernels.llvm.nest import ENTRY
-from symnet.kernels.llvm.primitives import Lanes, apply, rarely
+from symnet.kernels.llvm.primitives import Lanes, apply, rarely, word_of
 from symnet.kernels.llvm.text import (
     MEMORY,
     REGISTER,
@@ -17,7 +17,7 @@ from symnet.kernels.llvm.text import (
     splat_constant,
     type_text,
 )
-from symnet.kernels.loops import PRIMITIVES, Output, Scalar
+from symnet.kernels.loops import BESIDE, PRIMITIVES, Output, Scalar
 
 
 class Points(Blocks):
@@ -41,10 +41,41 @@ class Points(Blocks):
     def write(self, node: Scalar) -> None:
         """Write one scalar into the scope of its rank, once for each copy."""
         scope = self.chain[self.nest.rank[node]]
-        varying = self.nest.varying[node]
-        copies = range(self.copies if varying else 1)
+        if self.deals and self.nest.deals(node):
+            scope.values[node] = self.dealt(scope, node)
+            return
         scope.values[node] = tuple(
-            [self.write_copy(scope, node, copy) for copy in copies]
+            [self.write_copy(scope, node, copy) for copy in range(self.count(node))]
+        )
+
+    def count(self, node: Scalar) -> int:
+        """How many copies of a value differ: of what is made of blocks of random words
+        alone there are fewer than vectors side by side."""
+        if not self.nest.varying[node]:
+            return 1
+        if not self.deals or node.op in ("load", "gather", "index", "position"):
+            return self.copies
+        made = [a for a in needed(node) if a.op != "literal"]
+        return max(len(self.chain[self.nest.rank[a]].values[a]) for a in made)
+
+    def dealt(self, scope: Scope, node: Scalar) -> tuple[str, ...]:
+        """The numbers of the blocks of a whole group, or the words of each vector."""
+        counter = self.counters[self.nest.lane_dimension]
+        if node.op == "word_of" and self.copies > 1:
+            turns = [copy * self.lanes // BESIDE for copy in range(self.copies)]
+            return tuple(
+                self.text(node.args[1 + turn], self.lanes, copy)
+                for copy, turn in enumerate(turns)
+            )
+        if node.op == "word_of":
+            words = [self.text(word, self.lanes, 0) for word in node.args[1:]]
+            return (
+                word_of(Lanes(scope, self.lanes), node.dtype, [counter, *words], 0),
+            )
+        first = apply(scope, "block_of", "int64", ["int64"], [counter], 0)
+        return tuple(
+            self.counted(scope, first, self.lanes, copy)
+            for copy in range(min(BESIDE // self.lanes, self.copies))
         )
 
     def write_copy(self, scope: Scope, node: Scalar, copy: int) -> str:
@@ -92,7 +123,7 @@ class Points(Blocks):
         home = self.chain[self.nest.rank[node]]
         names = home.values[node]
         if lanes == 0 or self.nest.varying[node]:
-            return names[min(copy, len(names) - 1)]
+            return names[copy % len(names)]
         key = ("splat", node)
         if key not in home.made:
             home.made[key] = self.splat(home, names[0], REGISTER[node.dtype])

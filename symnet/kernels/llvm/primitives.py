@@ -23,7 +23,7 @@ from symnet.kernels.llvm.text import (
     splat_constant,
     type_text,
 )
-from symnet.kernels.loops import ROUNDING
+from symnet.kernels.loops import BESIDE, DEALT, ROUNDING
 
 COMPARE = {"lt": "olt", "le": "ole", "gt": "ogt", "ge": "oge", "eq": "oeq", "ne": "une"}
 LOGIC = ("and", "or", "xor")
@@ -442,6 +442,29 @@ def bitcast(on: Lanes, source: str, dtype: str, value: str) -> str:
     return on.convert("bitcast", source, dtype, value)
 
 
+def block_of(on: Lanes, dtype: str, values: list[str]) -> str:
+    (place,) = values
+    group = on.binary("lshr", dtype, place, on.constant(DEALT.bit_length() - 1, dtype))
+    first = on.binary("mul", dtype, group, on.constant(BESIDE, dtype))
+    own = on.binary("and", dtype, place, on.constant(BESIDE - 1, dtype))
+    return on.binary("or", dtype, first, own)
+
+
+def word_of(on: Lanes, dtype: str, values: list[str], lanes: int | None = None) -> str:
+    """The words of vectors; with `lanes` 0 the place is one number, and the lanes that
+    begin there have the same turn."""
+    place, chosen, *others = values
+    where = on if lanes is None else Lanes(on.scope, lanes)
+    turn = where.binary("and", "int64", place, where.constant(DEALT - BESIDE, "int64"))
+    kind = on.type(dtype)
+    for k, word in enumerate(others, 1):
+        own = where.compare("eq", "int64", turn, where.constant(k * BESIDE, "int64"))
+        chosen = on.scope.emit(
+            f"select {where.type('bool')} {own}, {kind} {word}, {kind} {chosen}"
+        )
+    return chosen
+
+
 CONVERSIONS = {"cast": cast, "bitcast": bitcast}
 
 SPECIAL: dict[str, Callable[[Lanes, str, list[str]], str]] = {
@@ -457,4 +480,6 @@ SPECIAL: dict[str, Callable[[Lanes, str, list[str]], str]] = {
     "shift_right": shift(False),
     "floordiv": floor_division,
     "mod": remainder,
+    "block_of": block_of,
+    "word_of": word_of,
 }
