@@ -243,8 +243,9 @@ def arrange(
 
     `strides[k]` are those of operand k (inputs, then outputs) along each loop axis, 0
     where it does not move; `indexed[k]` the (size, byte stride) of its indexed axes.
-    The variant follows from how the strides relate, not from the sizes, so that a new
-    batch size needs no new code.  Where the strides fit one of the variants `available`
+    The variant follows from how the strides relate; of the sizes it matters only whether
+    few rows are reduced (SHORT), and whether bands pay, so that a new batch size seldom
+    needs new code.  Where the strides fit one of the variants `available`
     only by leaving axes unmerged, that one is taken.  `slowness`: how much longer than
     where the costs were measured arithmetic takes here; `threads` will share the work.
     """
