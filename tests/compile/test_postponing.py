@@ -100,6 +100,22 @@ def test_dtypes(dtype):
     agree([total], dict(zip((xs, ys, start), values)), rtol=1e-5)
 
 
+@pytest.mark.parametrize("dtypes", [("float32", "float64"), ("int32", "int64")])
+def test_sums_in_a_wider_dtype_stay_in_it(dtypes):
+    """The products are narrow, but added up they are more than that dtype holds."""
+    narrow, wide = dtypes
+    xs, ys = T.TensorType(narrow, (None,) * 3)(), T.TensorType(narrow, (None,) * 3)()
+    start = T.TensorType(wide, (None, None))()
+    big = 2**13 if narrow == "int32" else 1e-3
+    data = np.full((40, 1, 2), big, narrow), np.full((40, 1, 2), big, narrow)
+    begin = np.full((2, 2), 2**24 if narrow == "float32" else 0, wide)
+    for cast in (lambda v: v, lambda v: T.cast(v, wide)):
+        total, _ = foldl(
+            lambda a, b, t, cast=cast: t + cast(T.dot(a.T, b) - 1), [xs, ys], start
+        )
+        agree([total], {xs: data[0], ys: data[1], start: begin}, rtol=1e-15)
+
+
 def test_rows_of_which_the_sum_is_free():
     """The sum of what is handed out anyway is taken there; another stays in the loop."""
     xs, start = tensor(3, "xs"), T.dmatrix("start")
