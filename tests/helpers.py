@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
+import pathlib
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -47,3 +50,16 @@ def check(got: Any, want: Any, variable: Variable, rtol: float | None = None) ->
         )
     else:
         np.testing.assert_array_equal(got, want)
+
+
+TUTORIALS = pathlib.Path(__file__).parent.parent / "tutorials"
+
+
+def tutorial(name: str) -> Any:
+    """A module of the tutorials."""
+    spec = importlib.util.spec_from_file_location(name, TUTORIALS / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module

@@ -3,9 +3,6 @@ itself: what was written, what it was rewritten to and native code agree."""
 
 from __future__ import annotations
 
-import importlib.util
-import pathlib
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,20 +15,10 @@ from symnet import optim
 from symnet.compile.debugmode import DebugEngine
 from symnet.datasets import Digits
 from symnet.random import RandomStream
+from tests.helpers import tutorial
 
-TUTORIALS = pathlib.Path(__file__).parent.parent / "tutorials"
 CELLS = ["elman", "gru", "lstm"]
 WORDS, FEATURES, SIZE, CLASSES = 7, 4, 5, 3
-
-
-def helper(name: str) -> Any:
-    """A module of the tutorials."""
-    spec = importlib.util.spec_from_file_location(name, TUTORIALS / f"{name}.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(autouse=True)
@@ -57,7 +44,7 @@ def moved(parameters: list[Any], learn: Any) -> bool:
 @pytest.mark.parametrize("steps", [1, 6])
 def test_adding(kind: str, steps: int) -> None:
     """What is asked for is asked for at the end only."""
-    recurrent = helper("recurrent")
+    recurrent = tutorial("recurrent")
     rng = np.random.default_rng(1)
     cell = getattr(recurrent, kind)(rng, 2, SIZE)
     v, c = recurrent.weights(rng, SIZE, 1, "v"), recurrent.bias(1, "c", 1.0)
@@ -79,7 +66,7 @@ def test_adding(kind: str, steps: int) -> None:
 @pytest.mark.parametrize("kind", CELLS)
 def test_sentences(kind: str) -> None:
     """Words by number, opinions after each word, and padding that does not count."""
-    recurrent = helper("recurrent")
+    recurrent = tutorial("recurrent")
     rng = np.random.default_rng(0)
     embedding = recurrent.weights(rng, WORDS, FEATURES, "E")
     cell = getattr(recurrent, kind)(rng, FEATURES, SIZE)
@@ -104,7 +91,7 @@ def test_sentences(kind: str) -> None:
 def test_words_of_one_sentence(dtype: str) -> None:
     """Vectors instead of matrices; a network without memory as well."""
     symnet.config.floatX = dtype
-    recurrent = helper("recurrent")
+    recurrent = tutorial("recurrent")
     rng = np.random.default_rng(0)
     U = recurrent.weights(rng, WORDS, SIZE, "U")
     W = recurrent.weights(rng, SIZE, SIZE, "W")
@@ -130,7 +117,7 @@ def test_words_of_one_sentence(dtype: str) -> None:
 @pytest.mark.parametrize("kind", CELLS)
 def test_characters(kind: str) -> None:
     """The state goes on from piece to piece, and then the network writes."""
-    recurrent = helper("recurrent")
+    recurrent = tutorial("recurrent")
     rng = np.random.default_rng(0)
     cell = getattr(recurrent, kind)(rng, FEATURES, SIZE)
     E = recurrent.weights(rng, WORDS, FEATURES, "E")
@@ -180,7 +167,7 @@ def binary(rng: np.random.Generator, rows: int) -> Any:
 @pytest.mark.parametrize("persistent", [False, True])
 @pytest.mark.parametrize("steps", [1, 3])
 def test_boltzmann_machine(steps: int, persistent: bool) -> None:
-    pretraining = helper("pretraining")
+    pretraining = tutorial("pretraining")
     rng = np.random.default_rng(1)
     machine = pretraining.layer(rng, WORDS, SIZE)
     stream, data = RandomStream(2), binary(rng, 8)
@@ -196,7 +183,7 @@ def test_boltzmann_machine(steps: int, persistent: bool) -> None:
 
 
 def test_exact_likelihood_and_dreams() -> None:
-    pretraining = helper("pretraining")
+    pretraining = tutorial("pretraining")
     rng = np.random.default_rng(0)
     machine = pretraining.layer(rng, WORDS, SIZE)
     x, data = T.matrix("x"), binary(rng, 6)
@@ -217,7 +204,7 @@ def test_exact_likelihood_and_dreams() -> None:
 
 def test_deep_belief_network() -> None:
     """Two machines, one upon the other, then a classifier that begins with both."""
-    pretraining = helper("pretraining")
+    pretraining = tutorial("pretraining")
     rng, stream = np.random.default_rng(1), RandomStream(2)
     data, layers = binary(rng, 24), []
     features = data
@@ -236,7 +223,7 @@ def test_deep_belief_network() -> None:
 
 @pytest.mark.parametrize("lost", [0.0, 0.5])
 def test_denoising_autoencoder(lost: float) -> None:
-    pretraining = helper("pretraining")
+    pretraining = tutorial("pretraining")
     rng, stream = np.random.default_rng(1), RandomStream(3)
     coder = pretraining.layer(rng, WORDS, SIZE)
     make = lambda x, rate: pretraining.denoising(coder, stream, x, rate, lost)  # noqa: E731
@@ -246,7 +233,7 @@ def test_denoising_autoencoder(lost: float) -> None:
 
 def test_deep_autoencoder() -> None:
     """Through two numbers and back."""
-    recurrent = helper("recurrent")
+    recurrent = tutorial("recurrent")
     rng = np.random.default_rng(0)
     sizes = [WORDS, SIZE, 2, SIZE, WORDS]
     layers = [

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
-import pathlib
-import sys
 from typing import Any
 
 import numpy as np
@@ -14,18 +11,7 @@ import pytest
 import symnet
 import symnet.tensor as T
 from symnet.random import RandomStream
-
-TUTORIALS = pathlib.Path(__file__).parent.parent / "tutorials"
-
-
-def helper(name: str) -> Any:
-    """A module of the tutorials."""
-    spec = importlib.util.spec_from_file_location(name, TUTORIALS / f"{name}.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
+from tests.helpers import tutorial
 
 
 def sigmoid(x: Any) -> Any:
@@ -54,7 +40,7 @@ def steps_in_numpy(kind: str, p: list[Any], x: Any, size: int) -> Any:
 @pytest.mark.parametrize("kind", ["elman", "gru", "lstm"])
 @pytest.mark.parametrize("steps", [1, 6])
 def test_cells_follow_their_formulas(kind: str, steps: int) -> None:
-    cell = getattr(helper("recurrent"), kind)(np.random.default_rng(0), 3, 4)
+    cell = getattr(tutorial("recurrent"), kind)(np.random.default_rng(0), 3, 4)
     x = T.dtensor3("x")
     run = symnet.function([x], cell.run(x)[0])
     values = np.random.default_rng(1).normal(size=(steps, 2, 3))
@@ -64,7 +50,7 @@ def test_cells_follow_their_formulas(kind: str, steps: int) -> None:
 
 
 def test_sentences_are_padded_in_front_and_cut_at_the_end() -> None:
-    texts = helper("texts")
+    texts = tutorial("texts")
     words = texts.vocabulary(["a b a", "c a b"], 4)
     assert words == {"a": 2, "b": 3}
     codes = texts.encode(["b a", "a c b a a", ""], words, 3)
@@ -72,7 +58,7 @@ def test_sentences_are_padded_in_front_and_cut_at_the_end() -> None:
 
 
 def test_streams_of_a_book_are_read_downwards() -> None:
-    book = helper("texts").book(2, "abcdefghij" * 20, tested=0.5)
+    book = tutorial("texts").book(2, "abcdefghij" * 20, tested=0.5)
     assert book.train.shape == (50, 2) and book.test.shape == (10, 10)
     assert book.text(book.train[:12, 0]) == "abcdefghijab"
     assert book.codes("cab").tolist() == [2, 0, 1]
@@ -81,7 +67,7 @@ def test_streams_of_a_book_are_read_downwards() -> None:
 def test_without_a_network_other_texts_take_the_place(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    texts = helper("texts")
+    texts = tutorial("texts")
 
     def no_network() -> None:
         raise ConnectionError("no network")
@@ -95,7 +81,7 @@ def test_without_a_network_other_texts_take_the_place(
 
 
 def small_machine(visible: int, hidden: int) -> Any:
-    pretraining = helper("pretraining")
+    pretraining = tutorial("pretraining")
     machine = pretraining.layer(np.random.default_rng(0), visible, hidden)
     rng = np.random.default_rng(1)
     for p in machine.parameters:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import pathlib
 import re
 import subprocess
 import sys
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,9 +14,9 @@ import pytest
 import symnet
 import symnet.tensor as T
 from symnet.datasets import mnist
+from tests.helpers import TUTORIALS, tutorial
 
 ROOT = pathlib.Path(__file__).parent.parent
-TUTORIALS = ROOT / "tutorials"
 NOTEBOOKS = sorted(TUTORIALS.glob("*.ipynb"))
 
 
@@ -29,16 +27,6 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", path.rstrip(os.pathsep))
     monkeypatch.setenv("SYMNET_QUICK", "1")
     monkeypatch.setenv("MPLBACKEND", "module://matplotlib_inline.backend_inline")
-
-
-def helper(name: str) -> Any:
-    """A module of the tutorials."""
-    spec = importlib.util.spec_from_file_location(name, TUTORIALS / f"{name}.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -92,7 +80,7 @@ def test_demo_trains_three_networks(environment: None) -> None:
 def test_mlp_reads_mnist(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two of the demo's thirty epochs (with all of them: 96 %)."""
     monkeypatch.syspath_prepend(TUTORIALS)
-    networks, training = helper("networks"), helper("training")
+    networks, training = tutorial("networks"), tutorial("training")
     data = mnist()
     with symnet.change_flags(floatX="float32"):
         network = networks.perceptron(
@@ -107,7 +95,7 @@ def test_mlp_reads_mnist(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_switched_network_has_the_slides_gradients() -> None:
     """Equations 4 to 7 of the slides, written out in NumPy."""
-    networks = helper("networks")
+    networks = tutorial("networks")
     rng = np.random.default_rng(4)
     network = networks.switched(rng, 4, 3, 2, "small")
     for p in network.parameters:
@@ -134,7 +122,7 @@ def test_switched_network_has_the_slides_gradients() -> None:
 
 
 def test_squares_cover_every_pixel_once() -> None:
-    squares = helper("networks").squares(28, 4)
+    squares = tutorial("networks").squares(28, 4)
     assert squares.shape == (49, 784)
     assert (squares.sum(axis=0) == 1).all() and (squares.sum(axis=1) == 16).all()
     assert set(np.flatnonzero(squares[0])) == {
@@ -145,7 +133,7 @@ def test_squares_cover_every_pixel_once() -> None:
 def test_progress_is_told_in_lines_where_there_is_no_terminal(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with helper("progress").display("learning", 20) as show:
+    with tutorial("progress").display("learning", 20) as show:
         for done in range(1, 21):
             show(done, f"cost {1 / done:.2f}")
     lines = capsys.readouterr().out.splitlines()
@@ -157,7 +145,7 @@ def test_gaps_are_filled_from_the_training_part_alone() -> None:
     pytest.importorskip("sklearn")
     train = np.array([[0.0, 0.0], [1.0, 2.0], [2.0, 4.0], [3.0, 6.0]])
     test = np.array([[9.0, 0.0]])
-    filled, other = helper("tables").without_gaps(train, test)
+    filled, other = tutorial("tables").without_gaps(train, test)
     np.testing.assert_allclose(filled.mean(axis=0), 0, atol=1e-15)
     np.testing.assert_allclose(filled.std(axis=0), 1)
     assert other[0, 1] == filled[0, 1]  # the training part's median, 4

@@ -74,8 +74,11 @@ def kinds_of(draft: Draft) -> dict[Variable, str]:
     kinds = dict.fromkeys(draft.sequences, WALKED)
     kinds |= dict.fromkeys(draft.others, FIXED)
     kinds |= dict.fromkeys(draft.taps, MOVING)
-    for node in toposort(draft.results):
-        below = {FIXED if isinstance(v, Constant) else kinds[v] for v in node.inputs}
+    order = toposort(draft.results)
+    read = [*draft.results, *(v for node in order for v in node.inputs)]
+    kinds |= {v: FIXED for v in read if isinstance(v, Constant)}
+    for node in order:
+        below = {kinds[v] for v in node.inputs}
         found = next((k for k in (MOVING, WALKED) if k in below), FIXED)
         kinds |= dict.fromkeys(node.outputs, found)
     return kinds

@@ -1,8 +1,8 @@
 """A loop taken apart, so that passes can add to it and take from it.
 
-draft = Draft.of(node.op, node.inputs)
-...change its sequences, states, others, collected...
-outputs = draft.outputs()
+A pass takes `Draft.of(node.op, inputs)`, changes its sequences, states, others and what is
+collected, and asks for the `node()` of the loop that it then is, or for its `outputs()` by
+their parts.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from symnet.graph.traverse import clone_replace, toposort
-from symnet.graph.variables import Variable
+from symnet.graph.variables import Apply, Variable
 from symnet.ops.scan import Outputs, Scan, State, labelled
 
 
@@ -92,7 +92,12 @@ class Draft:
         self.done = None if self.done is None else found[-1]
 
     def outputs(self) -> Outputs:
-        """The outputs of the loop as it is now; inputs that no step reads are left out."""
+        """The outputs of the loop as it is now, by their parts."""
+        node = self.node()
+        return node.op.split_outputs(node.outputs)  # type: ignore[no-any-return]
+
+    def node(self) -> Apply:
+        """The loop as it is now; inputs that no step reads are left out."""
         read = set(self.results)
         for node in toposort(self.results):
             read.update(node.inputs)
@@ -107,7 +112,6 @@ class Draft:
             updates=[k for k, one in enumerate(self.states) if one.update],
         )
         initials = [one.initial for one in self.states]
-        node = op.make_node(
+        return op.make_node(
             self.steps, *sequences.values(), *initials, *others.values()
         )
-        return op.split_outputs(node.outputs)

@@ -21,7 +21,7 @@ from symnet.compile.allsteps import (
 from symnet.compile.drafts import Draft
 from symnet.graph.traverse import Graph, change_nodes, toposort
 from symnet.graph.types import TensorType
-from symnet.graph.variables import Apply, Constant, Variable
+from symnet.graph.variables import Apply, Variable
 from symnet.ops.indexing import getitem
 from symnet.ops.linalg import Dot
 from symnet.ops.scan import Scan
@@ -40,10 +40,7 @@ def hoist_products(graph: Graph) -> Graph:
         if not isinstance(node.op, Scan) or not hands_out_rows(node.op):
             return None
         draft = Draft.of(node.op, inputs)
-        if not _hoist(draft, lengths):
-            return None
-        found = draft.outputs()
-        return [*found.states, *found.collected]
+        return draft.node().outputs if _hoist(draft, lengths) else None
 
     return change_nodes(graph, change)
 
@@ -71,16 +68,12 @@ def _hoist(draft: Draft, lengths: Lengths) -> bool:
 def input_products(draft: Draft) -> list[Variable]:
     """The products of something that is walked over with something fixed."""
     kinds, read = kinds_of(draft), values_read(draft.results)
-
-    def kind(v: Variable) -> str:
-        return FIXED if isinstance(v, Constant) else kinds[v]
-
     return [
         node.outputs[0]
         for node in toposort(draft.results)
         if isinstance(node.op, Dot)
         and node.outputs[0] in read
-        and {kind(v) for v in node.inputs} == {FIXED, WALKED}
+        and {kinds[v] for v in node.inputs} == {FIXED, WALKED}
     ]
 
 

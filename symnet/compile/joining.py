@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from symnet.compile.allsteps import FIXED, kinds_of, values_read
 from symnet.compile.drafts import Draft
 from symnet.graph.traverse import Graph, change_nodes, clone_replace, toposort
-from symnet.graph.variables import Apply, Constant, Variable
+from symnet.graph.variables import Apply, Variable
 from symnet.ops.arithmetic import add
 from symnet.ops.joining import join
 from symnet.ops.linalg import Dot
@@ -33,9 +33,7 @@ def join_products(graph: Graph) -> Graph:
             return None
         for group in groups:
             _join(draft, group)
-        found = draft.outputs()
-        stop = [] if found.done is None else [found.done]
-        return [*found.states, *found.collected, *stop]
+        return draft.node().outputs
 
     return change_nodes(graph, change)
 
@@ -48,8 +46,8 @@ def _groups(draft: Draft) -> list[list[Apply]]:
         if not isinstance(node.op, Dot) or node.outputs[0] not in read:
             continue
         left, right = node.inputs
-        fixed = isinstance(right, Constant) or kinds[right] == FIXED
-        if fixed and kinds.get(left, FIXED) != FIXED and right.type.ndim == 2:
+        moving, fixed = kinds[left] != FIXED, kinds[right] == FIXED
+        if moving and fixed and right.type.ndim == 2:
             found[left].append(node)
     return list(found.values())
 

@@ -25,7 +25,7 @@ from symnet.compile.allsteps import (
 from symnet.compile.drafts import Carried, Draft
 from symnet.graph.traverse import Graph, change_nodes, clone_replace, toposort
 from symnet.graph.types import TensorType
-from symnet.graph.variables import Apply, Constant, Variable
+from symnet.graph.variables import Apply, Variable
 from symnet.ops.arithmetic import add, mul, neg, sub
 from symnet.ops.elementwise import Elementwise
 from symnet.ops.indexing import getitem
@@ -107,7 +107,7 @@ class Later:
             order = [p + 1 if isinstance(p, int) else p for p in node.op.new_order]
             array: Variable = dimshuffle(self.rows(node.inputs[0]), 0, *order)
             return array
-        if self._kind(v) == WALKED and node is not None:
+        if self.kinds[v] == WALKED and node is not None:
             made = self._made(v, read_by([v], self.draft.sequences))
             if made is not None:
                 return made
@@ -199,7 +199,7 @@ class Later:
             if v.owner is None or v in inside or not self._ends_in_product(v):
                 continue
             starts = read_by([v], [*draft.sequences, *draft.taps, *inside])
-            tail = self._made(v, [s for s in starts if self._kind(s) != FIXED])
+            tail = self._made(v, [s for s in starts if self.kinds[s] != FIXED])
             if tail is not None:
                 found[k] = tail
         return found
@@ -215,15 +215,12 @@ class Later:
                 continue
             seen.add(one)
             if isinstance(node.op, Dot):
-                kinds = [self._kind(x) for x in node.inputs]
+                kinds = [self.kinds[x] for x in node.inputs]
                 if kinds.count(FIXED) == 1 and one.type.ndim:
                     return True
             elif isinstance(node.op, (Elementwise, Softmax, LogSoftmax)):
                 stack += node.inputs
         return False
-
-    def _kind(self, v: Variable) -> str:
-        return FIXED if isinstance(v, Constant) else self.kinds[v]
 
     # ---- what is added up
 
@@ -245,7 +242,7 @@ class Later:
 
     def _summed(self, term: Variable) -> Variable | None:
         """The sum of a variable over all steps; None where it is better made in the loop."""
-        if self._kind(term) == FIXED:
+        if self.kinds[term] == FIXED:
             return None
         node = term.owner
         if node is not None and node.op in LINEAR:
@@ -276,7 +273,7 @@ class Later:
         """The sum over all steps of a product: a product with the steps among what is
         summed over."""
         x, y = node.inputs
-        if FIXED in (self._kind(x), self._kind(y)):
+        if FIXED in (self.kinds[x], self.kinds[y]):
             return None
         if not isinstance(node.op, Dot):
             column, row = outer_factors(node)

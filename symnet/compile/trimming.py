@@ -194,8 +194,7 @@ class LastRows:
         for k, count in self.kept[node].items():
             carried = draft.states[k]
             carried.state = State(carried.state.taps, count)
-        found = draft.outputs()
-        return [*found.states, *found.collected]
+        return [*draft.node().outputs]
 
 
 def _read_from(node: Apply) -> int | None:

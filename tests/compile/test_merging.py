@@ -8,6 +8,8 @@ import pytest
 import symnet.tensor as T
 from symnet import function, grad, scan, shared
 from symnet.compile.merging import merge_loops
+from symnet.compile.passes import rewrite_graph
+from symnet.graph.traverse import Graph
 from symnet.ifelse import ifelse
 from symnet.ops.scan import Scan
 from symnet.random import RandomStream
@@ -166,6 +168,8 @@ def test_only_what_a_condition_takes_runs():
     one = rows(step, xs, start=h)
     two = rows(lambda x, h: T.exp(x) * h, xs, start=h)
     results = [one, ifelse(c, two, xs)]
+    graph = rewrite_graph(Graph([xs, h, c], results))
+    assert len(loops(graph)) == 1  # the other one is inside the branch
     for flag in (0, 1):
         agree(results, {xs: XS, h: np.ones(3), c: flag})
 
