@@ -39,8 +39,8 @@ class Config:
     warn_float64: what is done when a float64 variable is made.
     exception_verbosity: "high" keeps symnet's own frames in tracebacks.
     cache_dir: folder of compiled kernels; empty string: no cache on disk.
-    num_threads: threads of one function call; 0: as many as the process may use.  A change
-        holds from the next function, or sizes, that are new.
+    num_threads: threads of one function call, and of compiling; 0: as many as the process
+        may use.  A change holds from the next function, or sizes, that are new.
     """
 
     floatX: str

@@ -15,12 +15,15 @@ from typing import Any
 import numpy as np
 
 from symnet.kernels import runner
+from symnet.kernels.calls import CallArrangement
 from symnet.kernels.device import AnyTask, Choice, Path, Place, Repeat, Task
 from symnet.kernels.layout import Arrangement
 from symnet.kernels.llvm.cache import compile_kernels
 from symnet.kernels.llvm.machine import machine
+from symnet.kernels.llvm.native import Native
 from symnet.kernels.recurrence import fused_loop
 from symnet.kernels.runner import MOVE_WORDS, PATCH_WORDS, RING_WORDS, STEP_WORDS
+from symnet.kernels.threads import parallel_for
 
 LINE = 64  # bytes: memory begins at a multiple of the cache's lines
 # By so much less work is worth handing over to threads that are awake, on the machine
@@ -67,8 +70,10 @@ class Assembly:
         self.scratch: list[np.ndarray[Any, Any]] = []
         self.loops: list[Moves] = []  # of the loops around what is being laid out
         self.bodies: list[Body] = []
+        leaves = list(leaf_tasks(tasks))
         compile_kernels(
-            [(t.kernel, t.arrangement.variant) for t in leaf_tasks(tasks) if t.kernel]
+            [(t.kernel, t.arrangement.variant) for t in leaves if t.kernel],
+            natives(leaves),
         )
         self._body(tasks, (), -1)
         self.step_count = len(self.bodies[0].tasks)
@@ -276,6 +281,16 @@ def leaf_tasks(tasks: Sequence[AnyTask]) -> Iterator[Task]:
         else:
             for body in task.bodies:
                 yield from leaf_tasks(body)
+
+
+def natives(leaves: Sequence[Task]) -> set[Native[Any]]:
+    """The functions of the run time that the tasks need at once."""
+    works = [task.arrangement for task in leaves]
+    needed = {work.code for work in works if isinstance(work, CallArrangement)}
+    found = {code for code in needed if isinstance(code, Native)}
+    if any(work.total > work.grain for work in works):
+        found.add(parallel_for)
+    return found
 
 
 def cost(task: AnyTask) -> float:

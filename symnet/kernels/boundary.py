@@ -63,7 +63,7 @@ from symnet.kernels.callblock import (
     CallBlock,
     kind_word,
 )
-from symnet.kernels.llvm.native import patient
+from symnet.kernels.llvm.native import in_background, patient
 from symnet.kernels.llvm.words import (
     External,
     Symbol,
@@ -465,6 +465,11 @@ def make_builtin(block: CallBlock) -> Callable[..., Any]:
 def ready() -> bool:
     """Whether builtins can be made without compiling anything."""
     return bool(obstacle()) or enter.ready
+
+
+def make_ready() -> None:
+    """Have what builtins need compiled in the background."""
+    in_background([enter])
 
 
 def description() -> str:

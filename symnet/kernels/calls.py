@@ -10,6 +10,7 @@ import ctypes
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from symnet.kernels.blas import (
     leave_serial,
     map_buffers,
 )
-from symnet.kernels.llvm.native import native
+from symnet.kernels.llvm.native import Native, native
 from symnet.kernels.llvm.words import C_LIBRARY, External, call, load, stack, store
 
 LETTERS = {"float32": "s", "float64": "d", "complex64": "c", "complex128": "z"}
@@ -53,15 +54,20 @@ class StridesError(ValueError):
 
 @dataclass(frozen=True)
 class CallArrangement:
-    """A step, lacking only pointers: the function's address, the words of its argument
-    block, the positions of the pointers there, and (see `kernels.runner`) its items."""
+    """A step, lacking only pointers: the function or its address, the words of its
+    argument block, the positions of the pointers there, and (see `kernels.runner`) its
+    items."""
 
-    address: int
+    code: Native[Any] | int
     words: tuple[int, ...]
     pointer_slots: tuple[int, ...]
     total: int = 1
     grain: int = 1
     cost_ns: float = 0.0
+
+    @property
+    def address(self) -> int:
+        return self.code if isinstance(self.code, int) else self.code.address
 
 
 # -------------------------------------------------------------------- matrix products
@@ -291,8 +297,8 @@ def gemm_step(
     total = math.prod(size for size, *_ in blocks.loops)
     cost = CALL_NS + 2.0 * work / FLOPS_PER_NS[dtype] / (total if blocks.split else 1)
     grain = 1 if blocks.split else max(1, int(PARALLEL_NS / cost))
-    address = (gemv if vector else gemm).address
-    return CallArrangement(address, words, tuple(slots), total, grain, cost * total)
+    code = gemv if vector else gemm
+    return CallArrangement(code, words, tuple(slots), total, grain, cost * total)
 
 
 def _words(
@@ -420,19 +426,19 @@ def fill(arguments: int, begin: int, end: int) -> int:
 def copy_step(count: int) -> CallArrangement:
     """Copy `count` bytes.  The pointers are those of the target and of the source, which
     may not overlap."""
-    return _bytes_step(copy.address, (0, 0), (0, 1), count)
+    return _bytes_step(copy, (0, 0), (0, 1), count)
 
 
 def fill_step(count: int, byte: int = 0) -> CallArrangement:
     """Set `count` bytes to `byte`.  One pointer."""
-    return _bytes_step(fill.address, (0, byte), (0,), count)
+    return _bytes_step(fill, (0, byte), (0,), count)
 
 
 def _bytes_step(
-    address: int, words: tuple[int, ...], slots: tuple[int, ...], count: int
+    code: Native[Any], words: tuple[int, ...], slots: tuple[int, ...], count: int
 ) -> CallArrangement:
     grain = int(PARALLEL_NS * BYTES_PER_NS)
-    return CallArrangement(address, words, slots, count, grain, count / BYTES_PER_NS)
+    return CallArrangement(code, words, slots, count, grain, count / BYTES_PER_NS)
 
 
 # ------------------------------------------------------------------- Python functions

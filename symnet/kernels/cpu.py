@@ -11,7 +11,7 @@ import numpy as np
 from symnet.config import config
 from symnet.kernels import runner, threads
 from symnet.kernels.assembly import LINE, Assembly, Words, aligned, cost
-from symnet.kernels.boundary import make_builtin, ready
+from symnet.kernels.boundary import make_builtin, make_ready, ready
 from symnet.kernels.callblock import (
     Argument,
     Cell,
@@ -73,7 +73,7 @@ class Cpu:
     ) -> CallArrangement:
         words = (0, 0, 0, row_bytes, slots, depth, kept)
         slots_of_pointers = (runner.RING, runner.TURNS_AT, runner.TARGET)
-        return CallArrangement(runner.straighten.address, words, slots_of_pointers)
+        return CallArrangement(runner.straighten, words, slots_of_pointers)
 
     def load(
         self,
@@ -199,10 +199,16 @@ class CpuEntry:
     def builtin(self) -> Callable[..., Any] | None:
         """What does calls like this one without Python; None where there is none (yet).
 
-        Its code takes longer to compile than a call by Python takes, so it waits for the
-        second call, unless it is compiled already.
+        Its code takes longer to compile than a program may last that calls once, so that
+        begins, where it is not on disk, with the second call, and in the background.
         """
-        return self._builtin if self.direct and (self.runs > 1 or ready()) else None
+        if not self.direct:
+            return None
+        if ready():
+            return self._builtin
+        if self.runs > 1:
+            make_ready()
+        return None
 
     def fits(self, signature: Signature) -> bool:
         """Whether the shared variables still are where they were laid out."""

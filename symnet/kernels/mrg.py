@@ -19,7 +19,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 
-import llvmlite.binding as llvm
 import numpy as np
 
 from symnet.kernels.calls import CallArrangement
@@ -74,17 +73,10 @@ def code(dtype: str) -> int:
     key = f"mrg {dtype} {source_digest(__file__)}"
 
     def build() -> bytes:
-        return compile_text(Writer(dtype, machine()).module())
+        return machine().compile(Writer(dtype, machine()).module())
 
     (address,) = load_objects([object_code(key, build)], ["mrg"])
     return address
-
-
-def compile_text(text: str) -> bytes:
-    """Object code of LLVM IR."""
-    module = llvm.parse_assembly(text)
-    module.triple = machine().triple
-    return bytes(machine().target.emit_object(module))
 
 
 class Writer:

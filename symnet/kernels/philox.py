@@ -15,7 +15,6 @@ from functools import cache
 from symnet.kernels.llvm.machine import machine
 from symnet.kernels.llvm.objects import load_objects, object_code, source_digest
 from symnet.kernels.loops import Scalar, call, cast, literal
-from symnet.kernels.mrg import compile_text
 
 ROUNDS = 10
 MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
@@ -67,7 +66,7 @@ def bit_generator() -> tuple[int, int, int]:
     """Addresses of the C functions next_uint64, next_uint32 and next_double of a state."""
     names = ["next_uint64", "next_uint32", "next_double"]
     data = object_code(
-        f"philox {source_digest(__file__)}", lambda: compile_text(text())
+        f"philox {source_digest(__file__)}", lambda: machine().compile(text())
     )
     first, second, third = load_objects([data], names)
     return first, second, third

@@ -102,7 +102,7 @@ def count_step(rows: int, classes: int, draws: int) -> CallArrangement:
     words = (rows, classes, draws, 0, 0, 0)
     slots = (CHANCES, UNIFORMS, RESULT)
     grain = max(1, int(20_000 * rows / max(cost, 1.0)))
-    return CallArrangement(count_classes.address, words, slots, rows, grain, cost)
+    return CallArrangement(count_classes, words, slots, rows, grain, cost)
 
 
 def choose_step(rows: int, classes: int, draws: int, narrow: bool) -> CallArrangement:
@@ -115,4 +115,4 @@ def choose_step(rows: int, classes: int, draws: int, narrow: bool) -> CallArrang
     words = (rows, classes, draws, 0, 0, 0, 0, int(narrow))
     slots = (CHANCES, UNIFORMS, RESULT, WORK)
     grain = max(1, int(20_000 * rows / max(cost, 1.0)))
-    return CallArrangement(choose_classes.address, words, slots, rows, grain, cost)
+    return CallArrangement(choose_classes, words, slots, rows, grain, cost)

@@ -21,6 +21,7 @@ import platform
 import sys
 
 from symnet.config import config
+from symnet.kernels.llvm.machine import processors
 from symnet.kernels.llvm.native import native
 from symnet.kernels.llvm.words import (
     C_LIBRARY,
@@ -214,16 +215,9 @@ def set_threads(count: int) -> int:
     return count
 
 
-def available() -> int:
-    """Processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def wanted(count: int) -> int:
     """`count` threads, or one per processor for 0, where there can be a pool."""
-    return (count or available()) if POOLED else 1
+    return (count or processors()) if POOLED else 1
 
 
 def use(count: int = 0) -> int:

@@ -355,4 +355,4 @@ def variates_step(
     cost = each * count
     grain = max(1, int(20_000 / max(each, 1.0))) if counted else max(1, count)
     slots = (STATE, FIRST, SECOND, RESULT)
-    return CallArrangement(draw_variates.address, words, slots, count, grain, cost)
+    return CallArrangement(draw_variates, words, slots, count, grain, cost)

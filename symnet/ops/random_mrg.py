@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -218,15 +219,7 @@ class MRGUniform(Draw):
 def with_initial(found: CallArrangement) -> CallArrangement:
     """A call that changes its state in place: the old state, which lies there before,
     needs no pointer."""
-    slots = found.pointer_slots
-    return CallArrangement(
-        found.address,
-        found.words,
-        (-1, *slots),
-        found.total,
-        found.grain,
-        found.cost_ns,
-    )
+    return replace(found, pointer_slots=(-1, *found.pointer_slots))
 
 
 def scaled(draws: Any, dtype: str) -> np.ndarray[Any, Any]:

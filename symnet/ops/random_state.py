@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -220,9 +221,7 @@ class StateDraw(Draw):
         found = variates.variates_step(self.kind, count, steps, width)
         state, one, two, sample = found.pointer_slots
         slots = (one, two, -1, state, sample)
-        return CallArrangement(
-            found.address, found.words, slots, found.total, found.grain, found.cost_ns
-        )
+        return replace(found, pointer_slots=slots)
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         state, shape = unpack_state(arrays[0]), concrete_sizes(arrays[3:])

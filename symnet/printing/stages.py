@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import unified_diff
 from typing import Any
 
-import llvmlite.binding as llvm
-
 from symnet.compile.engine import Engine, NativeSegment
 from symnet.compile.function import Function
 from symnet.compile.fuse import Cluster, fuse
@@ -432,9 +430,7 @@ class Stages:
         """The machine code of every kernel, as assembly."""
         lines = []
         for steps, module in self._modules():
-            with llvm.parse_assembly(module, llvm.create_context()) as parsed:
-                code = machine().target.emit_assembly(parsed)
-            lines += [f"# {steps}", code]
+            lines += [f"# {steps}", machine().assembly(module)]
         return lines or self.plan()
 
 

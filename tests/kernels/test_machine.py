@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +10,7 @@ import llvmlite.binding as llvm
 import numpy as np
 import pytest
 
+from symnet.config import config
 from symnet.kernels.launch import run_kernel
 from symnet.kernels.layout import Variant
 from symnet.kernels.llvm import cache, emit, machine, objects
@@ -100,7 +102,55 @@ def test_words_for_the_widest_vectors() -> None:
     kernel = Kernel(1, (False,), (), (out,))
     text = emit.emit(kernel, Variant(((0,),), (), "kept", "c"), "kernel", target)
     assert text.count("select <8 x") == 0
-    assert target.target.emit_object(llvm.parse_assembly(text))
+    assert target.compile(text)
+
+
+def test_threads_compile_what_one_thread_does() -> None:
+    texts = [
+        emit.emit(kernel, variant, f"kernel{k}")
+        for k, (kernel, variant) in enumerate(every_kernel()[:6])
+    ]
+    alone = [HOST.compile(text) for text in texts]
+    found: dict[int, bytes] = {}
+    jobs = [
+        lambda k=k: found.__setitem__(k, HOST.compile(texts[k % 6])) for k in range(24)
+    ]
+    with config.change_flags(num_threads=4):
+        machine.in_threads(jobs)
+    assert [found[k] for k in range(24)] == alone * 4
+
+
+def test_code_is_what_llvmlite_would_make(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where its library cannot be entered as it can now."""
+    kernel, variant = every_kernel()[0]
+    text = emit.emit(kernel, variant, "kernel")
+    code = HOST.compile(text)
+    monkeypatch.setattr(machine, "unlocked", lambda: None)
+    assert HOST.compile(text) == code
+
+
+def test_text_that_is_wrong_raises() -> None:
+    with pytest.raises(RuntimeError, match="parsing"):
+        HOST.compile("define i64 @f( {")
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_jobs_are_all_done_or_the_first_error_comes_out(threads: int) -> None:
+    done: list[int] = []
+    before = threading.active_count()
+
+    def job(k: int) -> None:
+        if k == 5:
+            raise KeyError(k)
+        done.append(k)
+
+    with config.change_flags(num_threads=threads):
+        machine.in_threads([])
+        machine.in_threads([lambda k=k: job(k) for k in range(5)])
+        assert sorted(done) == list(range(5))
+        with pytest.raises(KeyError, match="5"):
+            machine.in_threads([lambda k=k: job(k) for k in range(5, 9)])
+    assert threading.active_count() == before
 
 
 @pytest.mark.parametrize("triple", ["aarch64-unknown-linux-gnu"])
@@ -122,7 +172,7 @@ def test_other_processors_get_code(triple: str) -> None:
     text = emit.emit(
         kernel, Variant(((0,),), ((1,),), "reduced", "cc"), "kernel", target
     )
-    assert target.target.emit_object(llvm.parse_assembly(text))
+    assert target.compile(text)
 
 
 def every_kernel() -> list[tuple[Kernel, Variant]]:

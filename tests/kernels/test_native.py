@@ -296,8 +296,10 @@ REFUSED = [
 
 @pytest.mark.parametrize("function", REFUSED, ids=lambda f: f.__name__)
 def test_what_is_not_in_the_subset_is_named_with_its_line(function):
-    with pytest.raises(NativeError, match=r"test_native\.py:\d+: "):
+    with pytest.raises(NativeError, match=r"test_native\.py:\d+: ") as caught:
         Translator(function).text()
+    line = int(str(caught.value).split(":")[1])
+    assert line in {number for *_, number in function.__code__.co_lines()}
 
 
 def test_a_missing_c_function_fails_at_once():
@@ -380,3 +382,64 @@ def test_threads_may_need_the_same_functions_at_once(monkeypatch):
     for thread in threads:
         thread.join()
     assert found == [half.address] * 3 and half.address
+
+
+def test_functions_and_what_they_call_are_made_side_by_side(tmp_path):
+    """Module by module, and only loaded when they are needed."""
+    program = """
+from symnet.kernels import blas, calls, threads
+from symnet.kernels.llvm.machine import in_threads
+from symnet.kernels.llvm.native import compile_jobs
+from symnet.kernels.llvm.objects import statistics
+jobs = compile_jobs([calls.gemm, threads.parallel_for, calls.copy])
+in_threads(jobs)
+print(len(jobs), statistics.compiled, statistics.loaded, calls.gemm._address)
+assert calls.gemm.address and threads.parallel_for.address and blas.enter_serial._address
+print(compile_jobs([calls.gemm]), statistics.compiled, statistics.loaded)
+"""
+    for counts in ("3 0", "0 3"):
+        printed = subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "SYMNET_CACHE": str(tmp_path)},
+            capture_output=True, text=True, check=True,
+        ).stdout.splitlines()  # fmt: skip
+        assert printed == [f"3 {counts} 0", f"[] {counts}"]
+
+
+BACKGROUND = """
+import os
+import numpy as np
+from symnet import function, tensor as T
+from symnet.kernels import boundary
+from symnet.kernels.llvm.native import _linking
+x = T.vector()
+f = function([x], x * 2)
+for _ in range(3):
+    assert (f([1.0, 2.0]) == [2.0, 4.0]).all()
+begun = not boundary.enter._address
+child = os.fork()
+if child == 0:
+    assert _linking.acquire(blocking=False)
+    assert (f([1.0, 2.0]) == [2.0, 4.0]).all()
+    os._exit(0)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+with _linking:
+    pass
+while not boundary.enter._address:
+    pass
+assert (f([1.0, 2.0]) == [2.0, 4.0]).all()
+assert f.profile([1.0, 2.0]) is not None
+print(begun)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cannot fork here")
+def test_calls_go_on_while_their_way_in_is_compiled(tmp_path):
+    """In the background; a child that is forked meanwhile is sound."""
+    for begun in ("True", "False"):
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", BACKGROUND],
+            env={**os.environ, "SYMNET_CACHE": str(tmp_path)},
+            capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+        assert (done.stdout.strip(), done.stderr) == (begun, "")

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from functools import cache, partial
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from time import perf_counter
-from typing import NamedTuple
-
-import llvmlite.binding as llvm
+from typing import Any, NamedTuple
 
 from symnet.kernels import layout, loops, math
 from symnet.kernels.layout import Variant
 from symnet.kernels.llvm.emit import emit
-from symnet.kernels.llvm.machine import machine
+from symnet.kernels.llvm.machine import in_threads, machine
+from symnet.kernels.llvm.native import Native, compile_jobs
 from symnet.kernels.llvm.objects import (
+    cached_object,
     load_objects,
-    object_code,
+    made_object,
     source_digest,
     statistics,
 )
@@ -47,9 +47,13 @@ def generator() -> str:
     return source_digest(layout.__file__, loops.__file__, *map(str, files))
 
 
-def compile_kernels(requests: Sequence[tuple[Kernel, Variant]]) -> list[Code]:
+def compile_kernels(
+    requests: Sequence[tuple[Kernel, Variant]], natives: Iterable[Native[Any]] = ()
+) -> list[Code]:
     """The code of each kernel variant, in order, compiling what is not yet known.
 
+    natives: functions of the run time that will be needed next: what is missing of them
+    is compiled at the same time.
     Raises: NotImplementedError for an operation that has no machine code.
     """
     missing = {}
@@ -57,46 +61,64 @@ def compile_kernels(requests: Sequence[tuple[Kernel, Variant]]) -> list[Code]:
         key = (kernel.text, variant)
         if key not in _known:
             missing[key] = kernel
-    if missing:
-        load(missing)
+    jobs = compile_jobs(natives)
+    if missing or jobs:
+        load(missing, jobs)
     return [_known[kernel.text, variant] for kernel, variant in requests]
 
 
-def load(missing: dict[tuple[str, Variant], Kernel]) -> None:
-    """Make or read object code, then link all of it together."""
-    start, compiling = perf_counter(), statistics.compile_ms
-    objects, exports, needed = [], [], set[str]()
-    for (kernel_text, variant), kernel in missing.items():
-        key = f"{generator()}\n{variant.text}\n{kernel_text}"
-        name = f"kernel_{sha256(key.encode()).hexdigest()[:32]}"
-        packed = object_code(key, partial(build, kernel, variant, name))
-        externals, _, code = packed.partition(b"\n")
-        needed.update(externals.decode().split())
-        objects.append(code)
-        exports.append(
-            [name, f"{name}_combine"] if variant.lanes == "parts" else [name]
-        )
-    imports = {
-        external_symbol(function): external_address(function) for function in needed
-    }
-    addresses = iter(
-        load_objects(objects, [name for names in exports for name in names], imports)
-    )
-    for request, names in zip(missing, exports, strict=True):
+def load(
+    missing: dict[tuple[str, Variant], Kernel], jobs: Sequence[Callable[[], None]]
+) -> None:
+    """Make or read object code, beside other jobs, then link all of it together."""
+    start, before = perf_counter(), statistics.compiled
+    # The long ones first, so that no thread has one left to do when the others are done.
+    requests = sorted(missing, key=lambda request: -len(request[0]))
+    parts = [Part(missing[request], request[1]) for request in requests]
+    for part in parts:
+        part.read()
+    in_threads([*jobs, *(part.make for part in parts if not part.code)])
+    made = perf_counter()
+    needed = {name for part in parts for name in part.externals}
+    imports = {external_symbol(name): external_address(name) for name in needed}
+    exports = [name for part in parts for name in part.exports]
+    addresses = iter(load_objects([part.code for part in parts], exports, imports))
+    for request, part in zip(requests, parts, strict=True):
         _known[request] = Code(
-            next(addresses), next(addresses) if len(names) > 1 else 0
+            next(addresses), next(addresses) if len(part.exports) > 1 else 0
         )
-    compiled = statistics.compile_ms - compiling
-    statistics.load_ms += (perf_counter() - start) * 1e3 - compiled
+    if statistics.compiled > before:
+        statistics.compile_ms += (made - start) * 1e3
+        start = made
+    statistics.load_ms += (perf_counter() - start) * 1e3
 
 
-def build(kernel: Kernel, variant: Variant, name: str) -> bytes:
-    """Object code, after a line with the names of the functions that it calls."""
-    start = perf_counter()
-    module_text = emit(kernel, variant, name)
-    externals = sorted(set(re.findall(external_symbol(r"(\w+)"), module_text)))
-    with llvm.parse_assembly(module_text, llvm.create_context()) as module:
-        module.verify()  # 0.1 ms; LLVM would end the process over wrong code
-        code = machine().object_code(module)
-    statistics.compile_ms += (perf_counter() - start) * 1e3
-    return " ".join(externals).encode() + b"\n" + code
+class Part:
+    """One variant of a kernel on the way to object code."""
+
+    def __init__(self, kernel: Kernel, variant: Variant) -> None:
+        self.kernel, self.variant = kernel, variant
+        self.key = f"{generator()}\n{variant.text}\n{kernel.text}"
+        self.name = f"kernel_{sha256(self.key.encode()).hexdigest()[:32]}"
+        combine = [f"{self.name}_combine"] if variant.lanes == "parts" else []
+        self.exports = [self.name, *combine]
+        self.externals: list[str] = []
+        self.code = b""
+
+    def read(self) -> None:
+        data = cached_object(self.key)
+        if data is not None:
+            self.take(data)
+
+    def make(self) -> None:
+        self.take(made_object(self.key, self.build))
+
+    def take(self, data: bytes) -> None:
+        """The code lies behind a line with the names of the functions that it calls."""
+        externals, _, self.code = data.partition(b"\n")
+        self.externals = externals.decode().split()
+
+    def build(self) -> bytes:
+        text = emit(self.kernel, self.variant, self.name)
+        externals = sorted(set(re.findall(external_symbol(r"(\w+)"), text)))
+        return " ".join(externals).encode() + b"\n" + machine().compile(text)

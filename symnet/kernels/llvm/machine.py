@@ -1,47 +1,141 @@
-"""The processor that code is generated for: one target machine for the process."""
+"""The processor that code is generated for, and LLVM's part: from its text to machine code.
+
+Threads compile side by side.  llvmlite lets only one at a time into LLVM, because modules
+share one context unless they are told otherwise; ours have one each, and each thread has
+its own target, which is all that LLVM asks.  So the one long step, from a module to machine
+code, calls LLVM's function without llvmlite's lock.
+
+Source: LLVM Programmer's Manual, "Threads and LLVM".
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import ctypes
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import cache
+from typing import Any
 
 import llvmlite
 import llvmlite.binding as llvm
+
+from symnet.config import config
 
 
 @dataclass(frozen=True)
 class Machine:
     """What the code generator must know about the processor.
 
-    `target` makes good code, `quick_target` makes code quickly;
     `vector_bytes` is the width of one vector register, `fused` whether a*b+c is one
     instruction (elsewhere LLVM would call a slow function for it), `half` whether it
     converts float16 to float32 and back, `attributes` the LLVM attributes of every
     function, `name` all that object code depends on.
     """
 
-    target: llvm.TargetMachine
-    quick_target: llvm.TargetMachine
+    cpu: str
+    flags: str
     triple: str
     vector_bytes: int
     fused: bool
     half: bool
     attributes: str
     name: str
+    _targets: threading.local = field(default_factory=threading.local, compare=False)
 
-    def object_code(self, module: llvm.ModuleRef, quick: bool = False) -> bytes:
-        """Machine code of a module, linked to nothing yet.
+    def target(self, quick: bool = False) -> llvm.TargetMachine:
+        """This thread's target: one that makes good code, or one that makes it quickly."""
+        known: dict[Any, llvm.TargetMachine] = vars(self._targets)
+        if quick not in known:
+            known[quick] = llvm.Target.from_triple(self.triple).create_target_machine(
+                cpu=self.cpu,
+                features=self.flags,
+                opt=0 if quick else 2,
+                reloc="pic",
+                codemodel="small",
+                jit=True,
+            )
+        return known[quick]
 
-        LLVM's loop strength reduction takes a quarter of the time to compile and finds
-        nothing to do: addresses are written as they are to be computed.  It can only be
-        switched off for the process, so it is switched on again at once.
-        """
-        llvm.set_option("symnet", "-disable-lsr=true")
-        try:
-            target = self.quick_target if quick else self.target
-            return bytes(target.emit_object(module))
-        finally:
-            llvm.set_option("symnet", "-disable-lsr=false")
+    def compile(
+        self,
+        text: str,
+        quick: bool = False,
+        passes: Callable[[llvm.ModuleRef], None] | None = None,
+    ) -> bytes:
+        """Machine code of an LLVM module's text, linked to nothing yet; `passes` may
+        change the module before."""
+        with llvm.parse_assembly(text, llvm.create_context()) as module:
+            module.verify()  # 0.1 ms; LLVM would end the process over wrong code
+            module.triple = self.triple
+            if passes is not None:
+                passes(module)
+            with addresses_as_written():
+                return emit_object(self.target(quick), module)
+
+    def assembly(self, text: str) -> str:
+        """The same for people."""
+        with llvm.parse_assembly(text, llvm.create_context()) as module:
+            module.triple = self.triple
+            return str(self.target().emit_assembly(module))
+
+
+@cache
+def unlocked() -> Any:
+    """LLVM's function that makes machine code of a module, without llvmlite's lock; None
+    if some later llvmlite has another way in."""
+    library, name = llvm.ffi.lib, "LLVMPY_TargetMachineEmitToMemory"
+    try:
+        locked = getattr(library, name)
+        function = getattr(ctypes.CDLL(library._name, handle=library._handle), name)
+    except AttributeError:
+        return None
+    function.argtypes, function.restype = locked.argtypes, locked.restype
+    return function
+
+
+def emit_object(target: llvm.TargetMachine, module: llvm.ModuleRef) -> bytes:
+    """What `target.emit_object` does, in several threads at once.
+
+    Raises: RuntimeError where LLVM cannot.
+    """
+    if unlocked() is None:
+        return bytes(target.emit_object(module))
+    library, as_object = llvm.ffi.lib, 1
+    with llvm.ffi.OutputString() as message:
+        memory = unlocked()(target, module, as_object, message)
+        if not memory:
+            raise RuntimeError(str(message))
+    start = library.LLVMPY_GetBufferStart(memory)
+    try:
+        return ctypes.string_at(start, library.LLVMPY_GetBufferSize(memory))
+    finally:
+        library.LLVMPY_DisposeMemoryBuffer(memory)
+
+
+_compiling = 0
+_counting = threading.Lock()
+
+
+@contextmanager
+def addresses_as_written() -> Iterator[None]:
+    """Without LLVM's loop strength reduction, which takes a quarter of the time to compile
+    and finds nothing to do: addresses are written as they are to be computed.  It can only
+    be switched off for the process, so the last thread to end switches it on again."""
+    global _compiling
+    with _counting:
+        if not _compiling:
+            llvm.set_option("symnet", "-disable-lsr=true")
+        _compiling += 1
+    try:
+        yield
+    finally:
+        with _counting:
+            _compiling -= 1
+            if not _compiling:
+                llvm.set_option("symnet", "-disable-lsr=false")
 
 
 def vector_width(features: dict[str, bool], triple: str) -> int:
@@ -54,6 +148,38 @@ def vector_width(features: dict[str, bool], triple: str) -> int:
     if all(features.get(feature) for feature in wide):
         return 64
     return 32 if features.get("avx2") else 16
+
+
+def processors() -> int:
+    """Processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def in_threads(jobs: Sequence[Callable[[], None]]) -> None:
+    """Do all jobs, on as many threads as the settings allow, the caller's one of them.
+
+    Raises: the first error of a job, when all threads have ended.
+    """
+    left, errors = iter(jobs), list[BaseException]()
+
+    def work() -> None:
+        try:
+            for job in left:
+                job()
+        except BaseException as error:
+            errors.append(error)
+
+    count = min(config.num_threads or processors(), len(jobs))
+    threads = [threading.Thread(target=work) for _ in range(count - 1)]
+    for thread in threads:
+        thread.start()
+    work()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
 
 
 @cache
@@ -74,11 +200,6 @@ def build(triple: str, cpu: str, features: dict[str, bool]) -> Machine:
         f"{'+' if on else '-'}{name}" for name, on in sorted(features.items())
     )
 
-    def target(level: int) -> llvm.TargetMachine:
-        return llvm.Target.from_triple(triple).create_target_machine(
-            cpu=cpu, features=flags, opt=level, reloc="pic", codemodel="small", jit=True
-        )
-
     width = vector_width(features, triple)
     # Processors of the first AVX-512 years make LLVM split 64-byte vectors in two;
     # ours are written to be used whole.
@@ -86,8 +207,8 @@ def build(triple: str, cpu: str, features: dict[str, bool]) -> Machine:
     attributes = f"nounwind {bits}" if triple.startswith("x86_64") else "nounwind"
     versions = f"llvmlite {llvmlite.__version__} llvm {llvm.llvm_version_info}"
     return Machine(
-        target=target(2),
-        quick_target=target(0),
+        cpu=cpu,
+        flags=flags,
         triple=triple,
         vector_bytes=width,
         fused=bool(features.get("fma")) or triple.startswith("aarch64"),

@@ -30,10 +30,11 @@ import ast
 import ctypes
 import inspect
 import linecache
+import os
 import threading
 from collections import defaultdict
-from collections.abc import Callable
-from functools import cache, cached_property, partial
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property, partial
 from typing import Any, Generic, ParamSpec
 
 import llvmlite.binding as llvm
@@ -105,24 +106,26 @@ def patient(function: Callable[P, int]) -> Native[P]:
 # --------------------------------------------------------------------- the translator
 
 
-@cache
-def functions_of(file: str) -> dict[int, ast.FunctionDef]:
-    """The functions of a source file by the line on which each begins.  One parse serves
-    all of them: to find their texts one by one takes three times as long as the rest of
-    the translation."""
-    found: dict[int, ast.FunctionDef] = {}
-    stack: list[Any] = [ast.parse("".join(linecache.getlines(file)), file)]
-    while stack:
-        node = stack.pop()
-        if isinstance(node, ast.FunctionDef):
-            found[min([node.lineno, *(d.lineno for d in node.decorator_list)])] = node
-        stack += [*getattr(node, "body", ()), *getattr(node, "orelse", ())]
-    return found
-
-
 def tree_of(function: Callable[..., int]) -> ast.FunctionDef:
+    """The syntax tree of a function, its first line being number 1.  Only its own lines are
+    parsed: whole files take three times as long, and to let `inspect` find the lines
+    longer still."""
     code = function.__code__
-    return functions_of(code.co_filename)[code.co_firstlineno]
+    lines, first = linecache.getlines(code.co_filename), code.co_firstlineno - 1
+    margin = indentation(lines[first])
+    end = max(line for *_, line in code.co_lines() if line)
+    while end < len(lines) and (
+        not lines[end].strip() or indentation(lines[end]) > margin
+    ):
+        end += 1  # the last statement goes on
+    own = "".join(line[margin:] or "\n" for line in lines[first:end])
+    tree = ast.parse(own, code.co_filename).body[0]
+    assert isinstance(tree, ast.FunctionDef)
+    return tree
+
+
+def indentation(line: str) -> int:
+    return len(line) - len(line.lstrip())
 
 
 class NativeError(SyntaxError):
@@ -151,7 +154,8 @@ class Translator:
         self.loops: list[tuple[str, str]] = []  # where `continue` and `break` go
 
     def error(self, node: ast.AST, what: str) -> NativeError:
-        line = getattr(node, "lineno", self.tree.lineno)
+        before = self.function.__code__.co_firstlineno - 1
+        line = before + getattr(node, "lineno", self.tree.lineno)
         file = inspect.getsourcefile(self.function)
         text = ast.unparse(node).splitlines()[0]
         return NativeError(f"{file}:{line}: {what}: {text}")
@@ -501,20 +505,20 @@ def optimise(text: str, quick: bool) -> bytes:
     quick: with LLVM's fast code generator, which takes a fifth of the time; the code takes
     one and a half times as long (measured for the call boundary).
     """
-    module = llvm.parse_assembly(text)
-    module.triple = machine().triple
-    target = machine().quick_target if quick else machine().target
-    options = llvm.create_pipeline_tuning_options(speed_level=1)
-    builder = llvm.create_pass_builder(target, options)
-    passes = llvm.create_new_function_pass_manager()
-    passes.add_sroa_pass()
-    if not quick:
-        passes.add_instruction_combine_pass()
-        passes.add_simplify_cfg_pass()
-    for function in module.functions:
-        if not function.is_declaration:
-            passes.run(function, builder)
-    return machine().object_code(module, quick)
+
+    def run(module: llvm.ModuleRef) -> None:
+        options = llvm.create_pipeline_tuning_options(speed_level=1)
+        builder = llvm.create_pass_builder(machine().target(quick), options)
+        passes = llvm.create_new_function_pass_manager()
+        passes.add_sroa_pass()
+        if not quick:
+            passes.add_instruction_combine_pass()
+            passes.add_simplify_cfg_pass()
+        for function in module.functions:
+            if not function.is_declaration:
+                passes.run(function, builder)
+
+    return machine().compile(text, quick, run)
 
 
 def address(what: Symbol | External | Native[Any]) -> int:
@@ -533,19 +537,60 @@ def cache_key(functions: list[Native[Any]]) -> str:
 # Held while the functions of a module get their addresses: threads may need them at once.
 # The same thread comes back for the modules that a module calls.
 _linking = threading.RLock()
+_made: dict[str, bytes] = {}  # code of modules, by key, until it is loaded
+_begun: set[str] = set()  # functions given to a thread in the background
 _absent: set[str] = set()  # modules with pending functions whose code is not on disk
+if hasattr(os, "register_at_fork"):
+    # A child has none of the parent's threads: none may be at work here meanwhile.
+    os.register_at_fork(
+        before=_linking.acquire,
+        after_in_parent=_linking.release,
+        after_in_child=_linking.release,
+    )
+
+
+def in_background(functions: Sequence[Native[Any]]) -> None:
+    """Have machine code made on a thread of its own, for functions that will be needed
+    soon; who needs one before it is done waits for it."""
+    pending = [f for f in functions if not f._address and f.name not in _begun]
+    if pending:
+        _begun.update(f.name for f in pending)
+        threading.Thread(target=lambda: [f.address for f in pending]).start()
+
+
+def compile_jobs(functions: Iterable[Native[Any]]) -> list[Callable[[], None]]:
+    """What is left to do, module by module, for these functions and those they call, so
+    that their machine code can be loaded at once: jobs for threads."""
+    modules, left = set[str](), [f for f in functions if not f._address]
+    while left:
+        module = left.pop().python.__module__
+        pending = _pending.get(module)
+        if pending and module not in modules:
+            modules.add(module)
+            others = outside(pending).values()
+            left += [f for f in others if isinstance(f, Native) and not f._address]
+    return [partial(make_pending, module) for module in sorted(modules)]
+
+
+def make_pending(module: str) -> None:
+    """Compile, or take from disk, what `module` has defined so far."""
+    functions = list(_pending.get(module, ()))
+    if functions:
+        # What a patient module does happens at every call; the rest once a long step.
+        quick = not functions[0].patient
+        key = cache_key(functions)
+        _made[key] = object_code(key, partial(build_module, functions, quick))
 
 
 def compile_pending(module: str) -> None:
-    """Compile, or take from disk, and load what `module` has defined so far."""
+    """Compile, unless it is done, and load what `module` has defined so far."""
     with _linking:
         functions = _pending.get(module)
-        if not functions:
-            return  # another thread has done it
-        # What a patient module does happens at every call; the rest once a long step.
-        quick = not functions[0].patient
-        build = partial(build_module, functions, quick)
-        link(module, object_code(cache_key(functions), build))
+        if functions:  # or another thread has done it
+            key = cache_key(functions)
+            if key not in _made:
+                make_pending(module)
+            link(module, _made.pop(key))
 
 
 def load_pending(module: str) -> bool:

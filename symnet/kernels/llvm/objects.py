@@ -48,12 +48,16 @@ def object_code(key: str, build: Callable[[], bytes]) -> bytes:
     the machine and LLVM's version are added here.
     """
     data = cached_object(key)
-    if data is None:
-        data = build()
-        statistics.compiled += 1
-        path = cache_path(key)
-        if path is not None:
-            write_object(path, data)
+    return made_object(key, build) if data is None else data
+
+
+def made_object(key: str, build: Callable[[], bytes]) -> bytes:
+    """The object code of `key`, made by `build` and written to disk."""
+    data = build()
+    statistics.compiled += 1
+    path = cache_path(key)
+    if path is not None:
+        write_object(path, data)
     return data
 
 
@@ -104,7 +108,7 @@ def write_object(path: Path, body: bytes) -> None:
 @cache
 def linker() -> llvm.LLJIT:
     """The one linker of the process."""
-    return llvm.create_lljit_compiler(machine().target)
+    return llvm.create_lljit_compiler(machine().target())
 
 
 def load_objects(

@@ -18,8 +18,6 @@ from __future__ import annotations
 from functools import cache, partial
 from hashlib import sha256
 
-import llvmlite.binding as llvm
-
 from symnet.kernels.llvm.machine import Machine, machine
 from symnet.kernels.llvm.objects import load_objects, object_code, source_digest
 
@@ -53,10 +51,7 @@ def compile_product(dtype: str) -> int:
 
 
 def _build(dtype: str, name: str) -> bytes:
-    text = emit_product(dtype, name)
-    with llvm.parse_assembly(text, llvm.create_context()) as module:
-        module.verify()
-        return machine().object_code(module)
+    return machine().compile(emit_product(dtype, name))
 
 
 def emit_product(dtype: str, name: str = "product", on: Machine | None = None) -> str:

@@ -17,7 +17,6 @@ from hashlib import sha256
 from time import perf_counter
 from typing import Any, Protocol
 
-import llvmlite.binding as llvm
 import numpy as np
 
 from symnet.kernels.llvm.cache import generator, statistics
@@ -79,9 +78,7 @@ def compile_recurrence(recurrence: RecurrenceLike) -> int:
 def _build(recurrence: RecurrenceLike, name: str) -> bytes:
     start = perf_counter()
     text = emit_recurrence(recurrence, name)
-    with llvm.parse_assembly(text, llvm.create_context()) as module:
-        module.verify()
-        code = machine().object_code(module)
+    code = machine().compile(text)
     statistics.compile_ms += (perf_counter() - start) * 1e3
     return code
 
