@@ -21,6 +21,7 @@ from symnet.kernels.layout import Arrangement
 from symnet.kernels.llvm.cache import compile_kernels
 from symnet.kernels.llvm.machine import machine
 from symnet.kernels.llvm.native import Native
+from symnet.kernels.llvm.objects import Routine
 from symnet.kernels.recurrence import fused_loop
 from symnet.kernels.runner import MOVE_WORDS, PATCH_WORDS, RING_WORDS, STEP_WORDS
 from symnet.kernels.threads import parallel_for
@@ -73,7 +74,7 @@ class Assembly:
         leaves = list(leaf_tasks(tasks))
         compile_kernels(
             [(t.kernel, t.arrangement.variant) for t in leaves if t.kernel],
-            natives(leaves),
+            functions_of(tasks, leaves),
         )
         self._body(tasks, (), -1)
         self.step_count = len(self.bodies[0].tasks)
@@ -283,14 +284,17 @@ def leaf_tasks(tasks: Sequence[AnyTask]) -> Iterator[Task]:
                 yield from leaf_tasks(body)
 
 
-def natives(leaves: Sequence[Task]) -> set[Native[Any]]:
-    """The functions of the run time that the tasks need at once."""
+def functions_of(
+    tasks: Sequence[AnyTask], leaves: Sequence[Task]
+) -> set[Native[Any] | Routine]:
+    """The functions, other than kernels, that a program needs before it can run."""
     works = [task.arrangement for task in leaves]
-    needed = {work.code for work in works if isinstance(work, CallArrangement)}
-    found = {code for code in needed if isinstance(code, Native)}
+    found = {work.code for work in works if isinstance(work, CallArrangement)}
     if any(work.total > work.grain for work in works):
         found.add(parallel_for)
-    return found
+    if not all(isinstance(task, Task) for task in tasks):
+        found.add(runner.repeat)
+    return {code for code in found if not isinstance(code, int)}
 
 
 def cost(task: AnyTask) -> float:

@@ -23,6 +23,7 @@ from symnet.kernels.blas import (
     map_buffers,
 )
 from symnet.kernels.llvm.native import Native, native
+from symnet.kernels.llvm.objects import Routine
 from symnet.kernels.llvm.words import C_LIBRARY, External, call, load, stack, store
 
 LETTERS = {"float32": "s", "float64": "d", "complex64": "c", "complex128": "z"}
@@ -54,11 +55,11 @@ class StridesError(ValueError):
 
 @dataclass(frozen=True)
 class CallArrangement:
-    """A step, lacking only pointers: the function or its address, the words of its
+    """A step, lacking only pointers: the function (or its address), the words of its
     argument block, the positions of the pointers there, and (see `kernels.runner`) its
     items."""
 
-    code: Native[Any] | int
+    code: Native[Any] | Routine | int
     words: tuple[int, ...]
     pointer_slots: tuple[int, ...]
     total: int = 1

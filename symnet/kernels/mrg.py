@@ -23,7 +23,7 @@ import numpy as np
 
 from symnet.kernels.calls import CallArrangement
 from symnet.kernels.llvm.machine import Machine, machine
-from symnet.kernels.llvm.objects import load_objects, object_code, source_digest
+from symnet.kernels.llvm.objects import Routine, source_digest
 
 M1 = 2147483647  # 2**31 - 1
 M2 = 2147462579  # 2**31 - 21069
@@ -66,17 +66,14 @@ def draws(dtype: str) -> bool:
 
 
 @cache
-def code(dtype: str) -> int:
-    """The address of the function that draws numbers of a dtype."""
+def code(dtype: str) -> Routine:
+    """The function that draws numbers of a dtype."""
     if not draws(dtype):
         raise NotImplementedError(f"no native draws of {dtype} on this processor")
     key = f"mrg {dtype} {source_digest(__file__)}"
-
-    def build() -> bytes:
-        return machine().compile(Writer(dtype, machine()).module())
-
-    (address,) = load_objects([object_code(key, build)], ["mrg"])
-    return address
+    return Routine(
+        key, "mrg", lambda: machine().compile(Writer(dtype, machine()).module())
+    )
 
 
 class Writer:

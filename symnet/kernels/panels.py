@@ -8,7 +8,7 @@ import numpy as np
 
 from symnet.kernels.calls import CallArrangement
 from symnet.kernels.llvm import products
-from symnet.kernels.llvm.products import PRODUCT_WORDS, compile_product, panel_width
+from symnet.kernels.llvm.products import PRODUCT_WORDS, panel_width, product
 
 FLOPS_PER_NS = {"float32": 35.0, "float64": 17.0}  # a modest core
 SHARED_NS = 10_000.0  # from so much work on threads pay: in a loop they are awake
@@ -43,5 +43,5 @@ def panel_step(
     pointers = (products.A, products.B, products.C, products.D)
     slots = (*pointers, products.ALPHA_AT, products.BETA_AT)
     return CallArrangement(
-        compile_product(dtype), tuple(words.tolist()), slots, panels, grain, cost
+        product(dtype), tuple(words.tolist()), slots, panels, grain, cost
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from symnet.kernels.launch import run_kernel
 from symnet.kernels.layout import Variant
 from symnet.kernels.llvm import cache, objects
 from symnet.kernels.llvm.cache import compile_kernels, statistics
+from symnet.kernels.llvm.native import compile_jobs
 from symnet.kernels.loops import Kernel, Output, call, load, reduction
 from tests.kernels.kernel_reference import operand
 
@@ -176,3 +178,33 @@ def test_many_processes_at_once(tmp_path: Path) -> None:
     assert len(files(tmp_path)) == 2
     last = start(tmp_path, 99)
     assert last.communicate(timeout=60)[0].split() == ["0", "2"]
+
+
+def test_a_routine_is_made_when_it_is_needed(fresh: Path) -> None:
+    text = "define i64 @seven() {\n  ret i64 7\n}"
+    made = []
+
+    def build() -> bytes:
+        made.append(1)
+        return objects.machine().compile(text)
+
+    for found in (1, 1):  # the second is read from disk
+        routine = objects.Routine("seven", "seven", build)
+        assert routine.missing
+        (job,) = compile_jobs([routine])
+        job()
+        assert not routine.missing and not compile_jobs([routine])
+        assert ctypes.CFUNCTYPE(ctypes.c_int64)(routine.address)() == 7
+        assert routine.address == routine.address and not routine.missing
+        assert len(made) == found
+    assert objects.Routine("seven", "seven", build).address
+
+
+def test_kernels_and_routines_are_made_together(fresh: Path) -> None:
+    text = "define i64 @eight() {\n  ret i64 8\n}"
+    eight = objects.Routine("eight", "eight", lambda: objects.machine().compile(text))
+    with config.change_flags(num_threads=3):
+        requests = [(make_kernel(f), ELEMENTWISE) for f in (1.25, 2.25, 3.25)]
+        codes = compile_kernels(requests, [eight])
+    assert not eight.missing and len({code.address for code in codes}) == 3
+    assert len(files(fresh)) == 4

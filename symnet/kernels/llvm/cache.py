@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -16,6 +16,7 @@ from symnet.kernels.llvm.emit import emit
 from symnet.kernels.llvm.machine import in_threads, machine
 from symnet.kernels.llvm.native import Native, compile_jobs
 from symnet.kernels.llvm.objects import (
+    Routine,
     cached_object,
     load_objects,
     made_object,
@@ -48,12 +49,13 @@ def generator() -> str:
 
 
 def compile_kernels(
-    requests: Sequence[tuple[Kernel, Variant]], natives: Iterable[Native[Any]] = ()
+    requests: Sequence[tuple[Kernel, Variant]],
+    others: Collection[Native[Any] | Routine] = (),
 ) -> list[Code]:
     """The code of each kernel variant, in order, compiling what is not yet known.
 
-    natives: functions of the run time that will be needed next: what is missing of them
-    is compiled at the same time.
+    others: functions that will be needed next; what is missing of them is compiled at the
+    same time.
     Raises: NotImplementedError for an operation that has no machine code.
     """
     missing = {}
@@ -61,7 +63,7 @@ def compile_kernels(
         key = (kernel.text, variant)
         if key not in _known:
             missing[key] = kernel
-    jobs = compile_jobs(natives)
+    jobs = compile_jobs(others)
     if missing or jobs:
         load(missing, jobs)
     return [_known[kernel.text, variant] for kernel, variant in requests]

@@ -33,7 +33,7 @@ import linecache
 import os
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import cached_property, partial
 from typing import Any, Generic, ParamSpec
 
@@ -42,6 +42,7 @@ import llvmlite.binding as llvm
 from symnet.kernels.llvm import words
 from symnet.kernels.llvm.machine import machine
 from symnet.kernels.llvm.objects import (
+    Routine,
     cached_object,
     load_objects,
     object_code,
@@ -558,10 +559,14 @@ def in_background(functions: Sequence[Native[Any]]) -> None:
         threading.Thread(target=lambda: [f.address for f in pending]).start()
 
 
-def compile_jobs(functions: Iterable[Native[Any]]) -> list[Callable[[], None]]:
-    """What is left to do, module by module, for these functions and those they call, so
-    that their machine code can be loaded at once: jobs for threads."""
-    modules, left = set[str](), [f for f in functions if not f._address]
+def compile_jobs(
+    functions: Collection[Native[Any] | Routine],
+) -> list[Callable[[], None]]:
+    """What is left to do for these functions, and the native ones that they call, so that
+    their machine code can be loaded at once: jobs for threads."""
+    routines = [f for f in functions if isinstance(f, Routine) and f.missing]
+    left = [f for f in functions if isinstance(f, Native) and not f._address]
+    modules = set[str]()
     while left:
         module = left.pop().python.__module__
         pending = _pending.get(module)
@@ -569,7 +574,8 @@ def compile_jobs(functions: Iterable[Native[Any]]) -> list[Callable[[], None]]:
             modules.add(module)
             others = outside(pending).values()
             left += [f for f in others if isinstance(f, Native) and not f._address]
-    return [partial(make_pending, module) for module in sorted(modules)]
+    natives = [partial(make_pending, module) for module in sorted(modules)]
+    return [*(routine.make for routine in routines), *natives]
 
 
 def make_pending(module: str) -> None:

@@ -135,6 +135,35 @@ def load_objects(
     return [library[name] for name in exports]
 
 
+class Routine:
+    """One function with code of its own, which is made or read when it is needed.
+
+    key: as for `object_code`; name: that of the function in the code.
+    """
+
+    def __init__(self, key: str, name: str, build: Callable[[], bytes]) -> None:
+        self.key, self.name, self.build = key, name, build
+        self._code = b""
+        self._address = 0
+
+    @property
+    def missing(self) -> bool:
+        return not (self._code or self._address)
+
+    def make(self) -> None:
+        """Compile it, or read it from disk."""
+        self._code = object_code(self.key, self.build)
+
+    @property
+    def address(self) -> int:
+        if not self._address:
+            if self.missing:
+                self.make()
+            (self._address,) = load_objects([self._code], [self.name])
+            self._code = b""
+        return self._address
+
+
 def source_digest(*files: str) -> str:
     """A name for the present text of source files, for keys of what they generate."""
     text = hashlib.sha256()

@@ -15,11 +15,11 @@ Source: Goto and van de Geijn 2008, "Anatomy of high-performance matrix multipli
 
 from __future__ import annotations
 
-from functools import cache, partial
+from functools import cache
 from hashlib import sha256
 
 from symnet.kernels.llvm.machine import Machine, machine
-from symnet.kernels.llvm.objects import load_objects, object_code, source_digest
+from symnet.kernels.llvm.objects import Routine, source_digest
 
 PANEL_BYTES = 64
 BLOCK_ROWS = 256  # of a panel at once: they stay in the first cache
@@ -42,16 +42,11 @@ def panel_width(dtype: str) -> int:
 
 
 @cache
-def compile_product(dtype: str) -> int:
-    """The address of the function for float32 or float64."""
+def product(dtype: str) -> Routine:
+    """The function for float32 or float64."""
     key = f"{source_digest(__file__)} {dtype}"
     name = f"product_{sha256(key.encode()).hexdigest()[:32]}"
-    (address,) = load_objects([object_code(key, partial(_build, dtype, name))], [name])
-    return address
-
-
-def _build(dtype: str, name: str) -> bytes:
-    return machine().compile(emit_product(dtype, name))
+    return Routine(key, name, lambda: machine().compile(emit_product(dtype, name)))
 
 
 def emit_product(dtype: str, name: str = "product", on: Machine | None = None) -> str:
