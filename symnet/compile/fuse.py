@@ -6,6 +6,9 @@ the same point of the same loop; otherwise it opens a cluster of its own.  Clust
 numbered as they open; a producer's number is never below its consumer's, so that running
 clusters from the highest number down is always a valid order: no cycle can arise, and
 the whole pass is linear in the size of the graph.
+
+Columns that are reduced and then mapped (softmax over axis 0) can be one loop too, but
+only sizes say whether it has work for all threads: see `Cluster.crosswise`.
 """
 
 from __future__ import annotations
@@ -52,6 +55,13 @@ class Cluster:
     def kept(self) -> frozenset[int]:
         return frozenset(range(len(self.space))) - self.reduced
 
+    @property
+    def crosswise(self) -> bool:
+        """Whether it writes whole columns: of few columns, several loops are better."""
+        return not self.trailing and any(
+            not self.reduced.isdisjoint(self.maps[v]) for v in self.stored
+        )
+
 
 def is_loop(node: Apply) -> bool:
     """Whether the operation can be part of a loop kernel."""
@@ -65,9 +75,14 @@ class Fuser:
     """Builds the clusters of the needed operations, given in topological order."""
 
     def __init__(
-        self, nodes: Sequence[Apply], wanted: Sequence[Variable], inference: Inference
+        self,
+        nodes: Sequence[Apply],
+        wanted: Sequence[Variable],
+        inference: Inference,
+        columns: bool = True,
     ) -> None:
         self.inference = inference
+        self.columns = columns
         self.home: dict[Apply, Cluster] = {}
         self.clusters: list[Cluster] = []
         self.wanted = set(wanted)
@@ -238,9 +253,8 @@ class Fuser:
             here = frozenset(a for a in cluster.maps[variable] if a is not None)
             if not here >= kept:
                 return False
-            if here & reduced and not (
-                kept and _is_trailing(node) and cluster.trailing
-            ):
+            trailing = _is_trailing(node) and cluster.trailing
+            if here & reduced and not (kept and (trailing or self.columns)):
                 return False
         return True
 
@@ -323,13 +337,17 @@ def is_cheap(node: Apply) -> bool:
 
 
 def fuse(
-    nodes: Sequence[Apply], wanted: Sequence[Variable], inference: Inference
+    nodes: Sequence[Apply],
+    wanted: Sequence[Variable],
+    inference: Inference,
+    columns: bool = True,
 ) -> list[Cluster]:
     """The clusters of `nodes` (given in topological order) in an order to run them.
 
     wanted: variables that must be stored whoever else uses them.
+    columns: whether clusters may be crosswise.
     """
-    return list(reversed(Fuser(nodes, wanted, inference).clusters))
+    return list(reversed(Fuser(nodes, wanted, inference, columns).clusters))
 
 
 __all__ = ["AxisMap", "Cluster", "fuse", "is_loop"]
