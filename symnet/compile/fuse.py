@@ -325,7 +325,8 @@ class Fuser:
                 if isinstance(source.op, Reduce):
                     sizes = self._sizes(source.inputs[0])
                     reduced = [sizes[k] for k in source.op.axes if sizes[k] is not ONE]
-                    if list(map(id, reduced)) != list(map(id, rest)):
+                    same = list(map(id, reduced)) == list(map(id, rest))
+                    if not same or _is_trailing(source):
                         return False
                     found = True
                 elif is_loop(source) and len(made) < MAXIMUM_AWAITED:
