@@ -6,6 +6,10 @@ the same point of the same loop; otherwise it opens a cluster of its own.  Clust
 numbered as they open; a producer's number is never below its consumer's, so that running
 clusters from the highest number down is always a valid order: no cycle can arise, and
 the whole pass is linear in the size of the graph.
+
+Columns that are reduced and then mapped (softmax over axis 0) are one loop where that
+moves less memory; but only sizes say whether it has work for all threads: see
+`Cluster.crosswise`.
 """
 
 from __future__ import annotations
@@ -30,6 +34,10 @@ AxisMap = tuple[int | None, ...]
 CONFLICT: AxisMap = (-1,)  # read at two different positions, or at computed ones
 
 MAXIMUM_NODES = 96  # bounds the time to compile one kernel
+# Arrays that one loop over columns walks through.  With a third one the gradient of softmax
+# took 0.7 to 1.2 of the time of several loops, with two softmax and the like 0.6 to 1.0.
+MAXIMUM_COLUMN_ARRAYS = 2
+MAXIMUM_AWAITED = 16  # bounds how far ahead is looked for a reduction
 MAXIMUM_OPERANDS = 24  # bounds the pointers that a loop must keep in registers
 
 
@@ -52,6 +60,47 @@ class Cluster:
     def kept(self) -> frozenset[int]:
         return frozenset(range(len(self.space))) - self.reduced
 
+    @property
+    def crosswise(self) -> bool:
+        """Whether it writes whole columns: of few columns, several loops are better."""
+        return not self.trailing and any(
+            not self.reduced.isdisjoint(self.maps[v]) for v in self.stored
+        )
+
+    @property
+    def moved(self) -> int:
+        """How often an array that moves along all axes is read, pass by pass, or written."""
+        makers = {node.outputs[0]: node for node in self.nodes}
+        level: dict[Variable, int] = {}  # reductions that must be over before
+        roots: list[tuple[int, Variable]] = []
+        for node in reversed(self.nodes):
+            before = max((level.get(v, 0) for v in node.inputs), default=0)
+            reduces = isinstance(node.op, Reduce)
+            level[node.outputs[0]] = before + reduces
+            if reduces:
+                roots.append((before, node.inputs[0]))
+        stores = [v for v in self.stored if self._everywhere(self.maps[v])]
+        reads = set[tuple[int, Variable]]()
+        roots += [(level[v], v) for v in stores]
+        for number, v in roots:
+            if v not in makers:
+                reads.add((number, v))
+            elif not isinstance(makers[v].op, Reduce):
+                more = [(number, w) for w in makers[v].inputs]
+                roots += [one for one in more if one not in roots]
+        whole = [v for _, v in reads if self._everywhere(self.reads.get(v, ()))]
+        return len(stores) + len(whole)
+
+    @property
+    def arrays(self) -> int:
+        """The arrays outside of the cluster that move along all axes."""
+        outside = [self.maps[v] for v in self.stored]
+        outside += [axes for v, axes in self.reads.items() if v not in self.maps]
+        return sum(map(self._everywhere, outside))
+
+    def _everywhere(self, axes: AxisMap) -> bool:
+        return axes == CONFLICT or len(set(axes) - {None}) == len(self.space)
+
 
 def is_loop(node: Apply) -> bool:
     """Whether the operation can be part of a loop kernel."""
@@ -65,13 +114,19 @@ class Fuser:
     """Builds the clusters of the needed operations, given in topological order."""
 
     def __init__(
-        self, nodes: Sequence[Apply], wanted: Sequence[Variable], inference: Inference
+        self,
+        nodes: Sequence[Apply],
+        wanted: Sequence[Variable],
+        inference: Inference,
+        columns: bool = True,
     ) -> None:
         self.inference = inference
+        self.columns = columns
         self.home: dict[Apply, Cluster] = {}
         self.clusters: list[Cluster] = []
         self.wanted = set(wanted)
         self.consumers: dict[Variable, list[Apply]] = {}
+        self.makers = {v: node for node in nodes for v in node.outputs}
         needed = set(nodes)
         for node in nodes:
             for k in dict.fromkeys(data_inputs(node)):
@@ -146,6 +201,8 @@ class Fuser:
         if len(cluster.reads) - len(cluster.maps) + len(node.inputs) > MAXIMUM_OPERANDS:
             return False
         here = frozenset(a for a in axes if a is not None)
+        if isinstance(node.op, PointOp) and cluster.crosswise:
+            return False  # several passes would compute it again, or fail in its place
         if isinstance(node.op, Reduce):
             joined = self._join_reduction(node, cluster, axes, here, outside)
         else:
@@ -175,7 +232,7 @@ class Fuser:
                 return False
         if here in (everywhere, cluster.kept) or here == frozenset(range(len(here))):
             return True
-        return is_cheap(node)
+        return is_cheap(node) or self._awaits_reduction(node, cluster, here)
 
     def _join_reduction(
         self,
@@ -239,10 +296,50 @@ class Fuser:
             if not here >= kept:
                 return False
             if here & reduced and not (
-                kept and _is_trailing(node) and cluster.trailing
+                kept
+                and (_is_trailing(node) and cluster.trailing or self._columns(cluster))
             ):
                 return False
         return True
+
+    def _awaits_reduction(
+        self, node: Apply, cluster: Cluster, here: frozenset[int]
+    ) -> bool:
+        """Whether a value is made, for this cluster alone, from a reduction of columns that
+        will join: then it is computed once for each column and not at each point."""
+        if cluster.reduced or not self._columns(cluster):
+            return False
+        rest = [cluster.space[a] for a in range(len(cluster.space)) if a not in here]
+        found, made = False, [node]
+        for one in made:
+            for k in data_inputs(one):
+                v = one.inputs[k]
+                source = self.makers.get(v)
+                if source is None or all(s is ONE for s in self._sizes(v)):
+                    continue
+                users = self.consumers[v]
+                if any(
+                    u not in made and self.home.get(u) is not cluster for u in users
+                ):
+                    return False
+                if isinstance(source.op, Reduce):
+                    sizes = self._sizes(source.inputs[0])
+                    reduced = [sizes[k] for k in source.op.axes if sizes[k] is not ONE]
+                    same = list(map(id, reduced)) == list(map(id, rest))
+                    if not same or _is_trailing(source):
+                        return False
+                    found = True
+                elif is_loop(source) and len(made) < MAXIMUM_AWAITED:
+                    made.append(source)
+                else:
+                    return False
+        return found
+
+    def _columns(self, cluster: Cluster) -> bool:
+        """Whether the cluster may be crosswise."""
+        return self.columns and not any(
+            isinstance(n.op, PointOp) for n in cluster.nodes
+        )
 
     # ---- what a member wants of its inputs
 
@@ -323,13 +420,31 @@ def is_cheap(node: Apply) -> bool:
 
 
 def fuse(
-    nodes: Sequence[Apply], wanted: Sequence[Variable], inference: Inference
+    nodes: Sequence[Apply],
+    wanted: Sequence[Variable],
+    inference: Inference,
+    columns: bool = True,
 ) -> list[Cluster]:
     """The clusters of `nodes` (given in topological order) in an order to run them.
 
     wanted: variables that must be stored whoever else uses them.
+    columns: whether clusters may be crosswise.
     """
-    return list(reversed(Fuser(nodes, wanted, inference).clusters))
+    found = list(reversed(Fuser(nodes, wanted, inference, columns).clusters))
+    return [c for cluster in found for c in _least_moving(cluster, inference)]
+
+
+def _least_moving(cluster: Cluster, inference: Inference) -> list[Cluster]:
+    """A cluster, or what it is made of where one loop saves nothing: in the other loops
+    threads share rows, which lie in memory as a whole."""
+    if not cluster.crosswise:
+        return [cluster]
+    wanted = [v for v in cluster.maps if v in cluster.stored]
+    parts = fuse(cluster.nodes[::-1], wanted, inference, columns=False)
+    rank = len(cluster.space)
+    apart = sum(p.moved for p in parts if p.loop and len(p.space) == rank)
+    few = cluster.arrays <= MAXIMUM_COLUMN_ARRAYS
+    return [cluster] if few and cluster.moved < apart else parts
 
 
 __all__ = ["AxisMap", "Cluster", "fuse", "is_loop"]

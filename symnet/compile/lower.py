@@ -16,6 +16,7 @@ from symnet.compile.fuse import AxisMap, Cluster, fuse, is_loop
 from symnet.compile.infer import Inference
 from symnet.compile.program import (
     Access,
+    Body,
     Buffer,
     CallStep,
     LoopStep,
@@ -141,7 +142,8 @@ class Lowering:
         inner.lower()
         return inner
 
-    def lower(self) -> None:
+    def lower(self, columns: bool = True) -> None:
+        """columns: see `fuse`."""
         wanted, leaves, inference = self.wanted, self.leaves, self.inference
         nodes = needed_nodes(wanted, leaves)
         self.uses: dict[Variable, int] = dict.fromkeys(wanted, 1)
@@ -149,7 +151,7 @@ class Lowering:
             for k in data_inputs(node):
                 v = node.inputs[k]
                 self.uses[v] = self.uses.get(v, 0) + 1
-        for cluster in fuse(nodes, wanted, inference):
+        for cluster in fuse(nodes, wanted, inference, columns):
             self._lower(cluster)
 
     # ---- views
@@ -226,7 +228,10 @@ class Lowering:
 
     def _lower(self, cluster: Cluster) -> None:
         if cluster.loop:
-            self.steps.append(KernelBuilder(self, cluster).step())
+            step = KernelBuilder(self, cluster).step()
+            self.steps.append(step)
+            if cluster.crosswise:
+                self._lower_apart(cluster, step)
             return
         (node,) = cluster.nodes
         op = node.op
@@ -244,6 +249,18 @@ class Lowering:
             self._lower_parts(node)
         else:
             self._lower_call(node)
+
+    def _lower_apart(self, cluster: Cluster, step: LoopStep) -> None:
+        """Give a step its other form, which writes its results to the same places."""
+        own = cluster.maps
+        views = {v: self.view_of(v) for v in cluster.reads if v not in own}
+        wanted = [v for v in own if v in cluster.stored]
+        inner = Lowering(list(views), wanted, self.inference, self, views)
+        inner.depth = self.depth
+        inner.lower(columns=False)
+        step.apart = Body(inner.steps, inner.temporaries)
+        results = [(v, self.view_of(v).buffer) for v in wanted]
+        self.insides.append(Inside(inner, step, step.apart, results))
 
     def _lower_view(self, node: Apply) -> None:
         for k, output in enumerate(node.outputs):

@@ -320,7 +320,7 @@ class Placer:
 def _overwrites_safely(step: Step, buffer: Buffer, target: Buffer) -> bool:
     """Whether the step reads `target` only where it has not written yet."""
     inside = [v for v in step.inputs if v.buffer.home is target]
-    if not isinstance(step, LoopStep):
+    if not isinstance(step, LoopStep) or step.apart is not None:
         return not inside  # (a result that starts from `target` is no input)
     if not inside:
         return True

@@ -315,7 +315,10 @@ class Binding:
         if isinstance(step, CallStep):
             return Task(arrange_call(step, self.shape, self.device), None, places)
         assert isinstance(step, LoopStep)
-        return Task(self._arrange(step), step.kernel, places)
+        work = self._arrange(step)
+        if step.apart is not None and not work.full:
+            return Repeat(1, self._tasks(step.apart), None, None)
+        return Task(work, step.kernel, places)
 
     def _choice(self, step: ChoiceStep) -> Choice:
         wanted = [True, True]

@@ -134,11 +134,15 @@ class Step:
 
 @dataclass(eq=False)
 class LoopStep(Step):
-    """A kernel over `sizes`; accesses of its inputs, then of its outputs."""
+    """A kernel over `sizes`; accesses of its inputs, then of its outputs.
+
+    apart: the same in several loops, for sizes where one has no work for all threads.
+    """
 
     kernel: Kernel = None  # type: ignore[assignment]
     sizes: tuple[Size, ...] = ()
     accesses: Sequence[Access] = ()
+    apart: Body | None = None
 
 
 @dataclass(eq=False)
@@ -193,6 +197,8 @@ def bodies_of(step: Step) -> Sequence[Body]:
     """The steps inside a step."""
     if isinstance(step, RepeatStep):
         return (step.body,)
+    if isinstance(step, LoopStep):
+        return (step.apart,) if step.apart is not None else ()
     return step.bodies if isinstance(step, ChoiceStep) else ()
 
 

@@ -168,7 +168,8 @@ class Device(Protocol):
         strides: Sequence[Sequence[int]],
         indexed: Mapping[int, Sequence[tuple[int, int]]],
     ) -> Any:
-        """How a loop of these sizes is run."""
+        """How a loop of these sizes is run; `full` says whether that is work for all of
+        the device, or so little that it does not matter."""
 
     def product(self, *arguments: Any) -> Any:
         """How a product of matrices is run (see `kernels.calls.gemm_step`)."""

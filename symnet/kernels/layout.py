@@ -105,7 +105,8 @@ class Arrangement:
     operand, in order).  The work is items 0 to `total`, in any split; up to `grain`
     items at once threads do not pay.  If `scratch_bytes` is not 0 (variants with lanes
     "parts"), the address of that much memory belongs at `scratch_slot`, and after the
-    items the kernel's second function runs once with the same block.
+    items the kernel's second function runs once with the same block.  `full`: there are
+    items for all threads, or one thread is enough.
     """
 
     variant: Variant
@@ -116,6 +117,7 @@ class Arrangement:
     cost_ns: float
     scratch_slot: int = -1
     scratch_bytes: int = 0
+    full: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -459,6 +461,7 @@ def bind(
         cost,
         scratch_slot,
         scratch_bytes,
+        total >= threads or cost <= SPLIT_NANOSECONDS,
     )
 
 

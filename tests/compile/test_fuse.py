@@ -144,6 +144,47 @@ def test_column_sums_take_in_what_they_sum():
     run([error, error.sum(axis=0)], {matrix: values, other: values + 1})
 
 
+def standardized(x):
+    return (x - x.mean(axis=0, keepdims=True)) / x.std(axis=0, keepdims=True)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda x, v: T.nnet.softmax(x, axis=0),
+        lambda x, v: standardized(x),
+        lambda x, v: T.tanh(standardized(x * 2) * v + v),
+    ],
+)
+def test_columns_that_are_reduced_and_mapped_are_one_loop_or_several(build):
+    (loop,) = steps([build(matrix, vector)])
+    assert len(loop.apart.steps) >= 4
+    assert all(s.apart is None for s in loop.apart.steps)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda x, y: x - x.mean(axis=0, keepdims=True),
+        lambda x, y: T.nnet.softmax(x * y, axis=0),
+    ],
+)
+def test_one_loop_over_columns_must_save_passes_over_few_arrays(build):
+    found = steps([build(matrix, other)])
+    assert len(found) > 1 and all(step.apart is None for step in found)
+    values = np.random.default_rng(0).normal(size=(6, 5)).astype("f4")
+    run(build(matrix, other), {matrix: values, other: values + 1})
+
+
+def test_what_is_looked_up_is_not_looked_up_in_every_pass_over_columns():
+    x, rows = T.fmatrix("x"), T.lvector("rows")
+    y = T.nnet.softmax(x[rows], axis=0)
+    loops = [s for s in steps([y]) if isinstance(s, LoopStep)]
+    assert [s.fallible for s in loops] == [True, False] and loops[1].apart is not None
+    value = np.random.default_rng(0).normal(size=(5, 3)).astype("f4")
+    run(y, {x: value, rows: np.array([4, 0, 0])})
+
+
 def test_row_sums_are_stored_along_with_what_they_sum():
     error = T.nnet.sigmoid(matrix) * other
     assert loops_and_calls([error, error.sum(axis=1)]) == (1, 0)

@@ -29,6 +29,60 @@ def compiled():
     return statistics.compiled + statistics.loaded
 
 
+# ---- columns, in one loop or in several
+
+
+@pytest.fixture
+def two_threads():
+    symnet.config.num_threads = 2
+    yield
+    symnet.config.num_threads = 0
+
+
+@pytest.mark.parametrize("shape", [(300, 700), (20000, 10), (7, 5), (0, 5), (7, 0)])
+@pytest.mark.parametrize("order", ["C", "F", "strided"])
+def test_columns_are_reduced_and_mapped(two_threads, shape, order):
+    """Many columns, few of many rows (several loops), and hardly any; with a mean that is
+    kept from call to call, and may be overwritten only after it was read."""
+    x = T.dmatrix("x")
+    kept = shared(np.zeros((1, shape[1])), "kept", broadcastable=(True, False))
+    rows = np.maximum(shape[0], 1)
+    mean = x.sum(axis=0, keepdims=True) / rows
+    spread = T.sqrt(T.sqr(x - mean).sum(axis=0, keepdims=True) / rows + 1)
+    f = function([x], (x - mean) / spread + kept, updates={kept: kept / 2 + mean})
+    value = RNG.normal(size=tuple(2 * n for n in shape))[::2, ::2]
+    value = value if order == "strided" else np.array(value, order=order)
+    old = np.zeros((1, shape[1]))
+    for _ in range(3):
+        center = value.sum(0, keepdims=True) / rows
+        apart = value - center
+        wide = np.sqrt((apart**2).sum(0, keepdims=True) / rows + 1)
+        np.testing.assert_allclose(f(value), apart / wide + old, atol=1e-12)
+        old = old / 2 + center
+        np.testing.assert_allclose(kept.get_value(), old, atol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(300, 700), (20000, 10), (5, 40, 30), (3, 4000, 3)])
+def test_softmax_over_an_outer_axis(two_threads, shape):
+    x = T.TensorType("float32", (None,) * len(shape))("x")
+    axis = len(shape) - 2
+    f = function([x], T.nnet.softmax(x, axis=axis))
+    value = RNG.normal(size=shape).astype("f4")
+    wide = np.exp(value.astype("f8"))
+    want = wide / wide.sum(axis, keepdims=True)
+    np.testing.assert_allclose(f(value), want, rtol=2e-6)
+
+
+def test_few_columns_are_several_loops(two_threads):
+    x = T.fmatrix("x")
+    f = function([x], T.nnet.softmax(x, axis=0))
+    counts = []
+    for shape in [(300, 700), (20000, 10)]:
+        f(np.zeros(shape, "f4"))
+        counts.append(len(plans(f)[-1].loaded.paths))
+    assert counts == [1, 5]
+
+
 # ---- which calls share a plan
 
 

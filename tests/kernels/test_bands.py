@@ -135,6 +135,27 @@ def test_passes_that_store_on_the_way(shape: tuple[int, int]) -> None:
     np.testing.assert_array_equal(x, out)
 
 
+@pytest.mark.parametrize("rows_reduced", [True, False])
+@pytest.mark.parametrize("shape", SHAPES[2:])
+def test_a_value_is_kept_for_all_later_passes(
+    shape: tuple[int, int], rows_reduced: bool
+) -> None:
+    """The gradient of softmax needs the exponentials twice, each time with another array."""
+    x, w = 3 * numbers(shape, "float32"), numbers(shape[::-1], "float32").reshape(shape)
+    y, weight = softmax(load(0, "float32")), load(1, "float32")
+    value = y * (weight - reduction("sum", y * weight, "float32"))
+    full, axis = operand("float32", [1, 1]), 0 if rows_reduced else 1
+    kernel = Kernel(
+        2, (rows_reduced, not rows_reduced), (full, full), (Output(full, value),)
+    )
+    out = np.zeros_like(x)
+    run_kernel(kernel, shape, [x, w, out])
+    wide = np.exp(x.astype(float) - x.max(axis, keepdims=True))
+    want = wide / wide.sum(axis, keepdims=True)
+    want *= w - (want * w).sum(axis, keepdims=True)
+    np.testing.assert_allclose(out, want, rtol=1e-5, atol=1e-6)
+
+
 def test_several_results_of_several_passes() -> None:
     """With a row beside the matrix, a number for each row, and results that need both a
     sum, which is merged now and then, and a maximum, which is not."""

@@ -191,6 +191,22 @@ def test_threads_pay_only_for_much_work() -> None:
     assert large.cost_ns > 100 * small.cost_ns
 
 
+def test_whether_all_threads_find_work() -> None:
+    kernel = Kernel(
+        2,
+        (True, False),
+        (operand(F, [1, 1]),),
+        (Output(operand(F, [0, 1]), reduction("sum", load(0, F), F)),),
+    )
+
+    def full(rows: int, columns: int, threads: int) -> bool:
+        strides = [(4 * columns, 4), (0, 4)]
+        return arrange(kernel, (rows, columns), strides, threads=threads).full
+
+    assert full(100, 10, 8) and full(1_000_000, 512, 8) and full(1_000_000, 10, 1)
+    assert not full(1_000_000, 10, 2)
+
+
 def test_negative_strides_count_by_size() -> None:
     kernel = Kernel(
         2,

@@ -44,29 +44,38 @@ class Passes(Points):
         self.deals = self.deals and any(map(nest.deals, nest.nodes))
         self.vectors = self.side_by_side(nest.nodes, bool(variant.reduced))
 
-    def worth_saving(self) -> Scalar | None:
-        """A value that the pass before the last finds and the last one needs again: if
-        it is long to compute, it waits in the place of the only output of the last pass.
-
-        Not if the last pass still reads arrays: the output may be one of them.
+    def worth_saving(self) -> tuple[int, Scalar] | None:
+        """A value that a pass finds and later ones need again, and the number of that
+        pass: if it is long to compute, it waits in the place of the only output of the
+        last pass.  (An output along the reduced dimensions never lies over an input.)
         """
-        if len(self.inside) != 1 or self.store_pass < 1:
+        if len(self.inside) != 1 or self.nest.reductions(self.store_pass):
             return None
         (out,) = self.inside
         innermost = LOOP + len(self.variant.reduced) - 1
-        for reduction in self.nest.reductions(self.store_pass - 1):
-            value = reduction.args[0]
-            left = self.nest.inside([self.value_of[out]], known=value)
-            moving = any(self.nest.rank[n] >= LOOP and not n.args for n in left)
-            reads = any(n.op == "gather" for n in left)
-            if (
-                value in left
-                and self.nest.rank[value] == innermost
-                and not (moving or reads or self.nest.reductions(self.store_pass))
-                and value.dtype == out.operand.dtype != "float16"
-                and len(self.nest.inside([value])) > LONG
-            ):
-                return value
+        for done in range(self.store_pass):
+            later = [
+                a
+                for after in range(done + 1, self.store_pass)
+                for reduction in self.nest.reductions(after)
+                for a in reduction.args
+            ]
+            needed = self.nest.inside([*later, self.value_of[out]])
+            for reduction in self.nest.reductions(done):
+                value = reduction.args[0]
+                if (
+                    value in needed
+                    and self.nest.rank[value] == innermost
+                    and value.dtype == out.operand.dtype != "float16"
+                    and len(self.nest.inside([value])) > LONG
+                ):
+                    return done, value
+        return None
+
+    def restored(self, done: int) -> Scalar | None:
+        """The value that a pass finds in the place of the output."""
+        if self.saved and self.saved[0] < done <= self.store_pass:
+            return self.saved[1]
         return None
 
     def side_by_side(self, nodes: Sequence[Scalar], reducing: bool) -> int:
@@ -92,8 +101,7 @@ class Passes(Points):
         roots = [v for node in self.nest.reductions(done) for v in node.args]
         if done == self.store_pass:
             roots += [self.value_of[out] for out in self.inside]
-        known = self.saved if done == self.store_pass else None
-        nodes = self.nest.inside(roots, known)
+        nodes = self.nest.inside(roots, self.restored(done))
         return self.side_by_side(nodes, bool(self.nest.reductions(done)))
 
     def stored_inside(self, out: Output) -> bool:
@@ -255,15 +263,15 @@ class Passes(Points):
                 self.copies = step // self.lanes
                 self.set_mask(LOOP + last, index, limit)
             stores = self.inside if done == self.store_pass else []
-            if self.saved and done == self.store_pass:
-                self.restore(stores[0], self.saved)
+            if (value := self.restored(done)) is not None:
+                self.restore(self.inside[0], value)
             self.evaluate([v for a in accumulators for v in a.node.args])
             self.evaluate([self.value_of[out] for out in stores])
             following = self.here().emit(f"add i64 {index}, {step}")
             new = self.steps(accumulators, self.unflatten(states, names))
             self.store(stores)
-            if self.saved and done == self.store_pass - 1:
-                self.store_value(self.inside[0], self.saved)
+            if self.saved and done == self.saved[0]:
+                self.store_value(self.inside[0], self.saved[1])
             if along:
                 self.mask = None
             return following, self.flatten(new)
