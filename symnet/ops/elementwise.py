@@ -13,7 +13,7 @@ import numpy as np
 
 from symnet.errors import ShapeError, message
 from symnet.graph.types import COMPLEX, DTYPES, FLOATS, TensorType
-from symnet.graph.variables import Apply, Constant, Variable, operand_text
+from symnet.graph.variables import Apply, Constant, Op, Variable, operand_text
 from symnet.kernels import loops
 from symnet.kernels.loops import Scalar
 from symnet.kernels.views import ONE, Size
@@ -71,6 +71,10 @@ class Elementwise(TensorOp):
         self.commutative = commutative
         self.holomorphic = holomorphic
         REGISTRY[name] = self
+
+    # There is one op of each name; as the rewriter compares them all the time, by identity.
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
 
     def __reduce__(self) -> Any:
         return by_name, (self.name,)
@@ -234,6 +238,8 @@ class Cast(Elementwise):
     """Each element converted to `dtype` (floats to integers truncate, as NumPy does)."""
 
     __props__ = ("dtype",)
+    __eq__ = Op.__eq__
+    __hash__ = Op.__hash__
 
     def __init__(self, dtype: str) -> None:
         self.dtype = TensorType(dtype).dtype
