@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from symnet.kernels.loops import Scalar, binary, literal, select
 Size = Scalar
 
 
+@lru_cache(maxsize=4096)
 def size(number: int) -> Size:
     """A size that is known."""
     return literal(number, "int64")
@@ -245,11 +247,12 @@ class View:
         """The same elements in C order with other sizes; None where that needs a copy."""
         if not self.contiguous:
             return None
-        strides = contiguous_strides(sizes, self.itemsize)
+        strides = contiguous_strides(tuple(sizes), self.itemsize)
         return replace(self, sizes=tuple(sizes), strides=strides)
 
 
-def contiguous_strides(sizes: Sequence[Size], itemsize: int) -> tuple[Size, ...]:
+@lru_cache(maxsize=4096)
+def contiguous_strides(sizes: tuple[Size, ...], itemsize: int) -> tuple[Size, ...]:
     """Byte strides of a C-ordered array without gaps."""
     strides: list[Size] = []
     step = size(itemsize)
