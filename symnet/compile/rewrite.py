@@ -161,7 +161,10 @@ class Rewriter:
                 continue
             if self._settled(top):
                 continue
-            waiting = [v.owner for v in top.inputs if v.owner and v not in self.final]
+            waiting = [
+                v.owner for v in top.inputs
+                if v.owner is not None and v not in self.final
+            ]  # fmt: skip
             if waiting:
                 stack.append(top)
                 stack.extend(reversed(waiting))
@@ -179,7 +182,7 @@ class Rewriter:
             stack.extend(self._begin(v.owner, current) for v in new if v.owner)
 
     def _settled(self, node: Apply) -> bool:
-        return all(v in self.final for v in node.outputs)
+        return all(map(self.final.__contains__, node.outputs))
 
     def _begin(self, owner: Apply, current: Apply) -> Apply:
         """Note which rules led to the new operations below `owner`."""
@@ -222,8 +225,9 @@ class Rewriter:
 
     def _merged(self, node: Apply) -> Apply:
         """The operation on final inputs: the one that is there already, or a new one."""
-        inputs = [self._final(v) for v in node.inputs]
-        numbers = [id(v) for v in inputs]
+        final = self.final
+        inputs = [final[v] if v in final else self._final(v) for v in node.inputs]
+        numbers = list(map(id, inputs))
         if getattr(node.op, "commutative", False):
             numbers.sort()
         key = (self.findings.number(node.op), *numbers)
@@ -234,7 +238,7 @@ class Rewriter:
                 with inherit(node.origin):
                     found = node.clone_with_new_inputs(inputs)
             self.nodes[key] = found
-        if found is not node:
+        if found is not node and self.users:
             for old, new in zip(node.outputs, found.outputs, strict=True):
                 self._same_clients(old, new)
         if node in self.steps:

@@ -59,7 +59,16 @@ def leaves(
 ) -> list[Variable]:
     """The variables without owner (and the blockers) that `outputs` need, in order."""
     stop = set(blockers)
-    return [v for v in ancestors(outputs, stop) if v.owner is None or v in stop]
+    outputs = list(outputs)
+    found: dict[Variable, None] = {}
+    for node in toposort(outputs, stop):
+        for v in (*node.inputs, *node.outputs) if stop else node.inputs:
+            if v.owner is None or v in stop:
+                found.setdefault(v)
+    for v in outputs:
+        if v.owner is None or v in stop:
+            found.setdefault(v)
+    return list(found)
 
 
 def inputs(
