@@ -247,13 +247,17 @@ class View:
         """The same elements in C order with other sizes; None where that needs a copy."""
         if not self.contiguous:
             return None
-        strides = contiguous_strides(tuple(sizes), self.itemsize)
+        strides = contiguous_strides(sizes, self.itemsize)
         return replace(self, sizes=tuple(sizes), strides=strides)
 
 
-@lru_cache(maxsize=4096)
-def contiguous_strides(sizes: tuple[Size, ...], itemsize: int) -> tuple[Size, ...]:
+def contiguous_strides(sizes: Sequence[Size], itemsize: int) -> tuple[Size, ...]:
     """Byte strides of a C-ordered array without gaps."""
+    return _contiguous_strides(tuple(sizes), itemsize)
+
+
+@lru_cache(maxsize=4096)
+def _contiguous_strides(sizes: tuple[Size, ...], itemsize: int) -> tuple[Size, ...]:
     strides: list[Size] = []
     step = size(itemsize)
     for length in reversed(sizes):
