@@ -136,6 +136,8 @@ def _intern(key: tuple[Any, ...], made: Scalar, table: Any = _interned) -> None:
 
 def literal(value: Any, dtype: str) -> Scalar:
     """A constant.  NaN, infinities and -0.0 are kept as text so that equals intern."""
+    if dtype == "int64":  # as nearly all: sizes
+        return scalar("literal", (), dtype, int(value))
     kind = np.dtype(dtype).kind
     if kind == "b":
         return scalar("literal", (), dtype, bool(value))
@@ -206,18 +208,20 @@ def select(condition: Scalar, yes: Scalar | float, no: Scalar | float) -> Scalar
 
 def walk(roots: Iterable[Scalar]) -> list[Scalar]:
     """Every Scalar below `roots`, arguments before their users, each once."""
-    seen: set[int] = set()
-    order: list[Scalar] = []
-    stack = [(root, False) for root in reversed(list(roots))]
+    seen: set[Scalar] = (
+        set()
+    )  # their arguments stand above them on the stack, or are done
+    order: dict[Scalar, None] = {}
+    stack = list(roots)[::-1]
     while stack:
-        node, done = stack.pop()
-        if done:
-            order.append(node)
-        elif id(node) not in seen:
-            seen.add(id(node))
-            stack.append((node, True))
-            stack.extend((a, False) for a in reversed(node.args))
-    return order
+        node = stack[-1]
+        if node.args and node not in seen:
+            seen.add(node)
+            stack.extend(node.args[::-1])
+        else:
+            order.setdefault(node)
+            stack.pop()
+    return list(order)
 
 
 def substitute(roots: Sequence[Scalar], replace: dict[Scalar, Scalar]) -> list[Scalar]:
