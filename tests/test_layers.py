@@ -48,7 +48,8 @@ derivatives gradient
 
 compile.arguments
 compile.folding compile.patterns
-compile.host compile.infer compile.inside compile.certain compile.rewrite
+compile.host compile.infer compile.inside compile.certain compile.findings
+compile.rewrite
 compile.rules.algebra compile.rules.shapes compile.rules.reductions
 compile.rules.stability compile.rules.cancel compile.rules.indexing
 compile.rules.library compile.rules.composed compile.rules

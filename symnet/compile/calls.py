@@ -35,6 +35,18 @@ def arrange_call(step: CallStep, numbers: Numbers, device: Device) -> CallArrang
     return _product(a, b, step.outputs[0], (1.0, 0.0), numbers, device)
 
 
+def call_facts(step: CallStep, numbers: Numbers) -> tuple[Any, ...] | None:
+    """All on which the arrangement of a product depends; None for other routines."""
+    (node,) = step.nodes
+    if hasattr(node.op, "arrange"):
+        return None
+    views = [*step.inputs, *step.outputs]
+    where = [(v.dtype, numbers(v.sizes), numbers(v.strides)) for v in views]
+    scalars = [_number(node, k) for k in (0, 3)] if isinstance(node.op, Gemm) else []
+    # As text, which tells 0.0 from -0.0.
+    return (step.routine, isinstance(node.op, Gemm), *map(str, scalars), *where)
+
+
 def _packed(
     step: CallStep, node: Apply, numbers: Numbers, device: Device
 ) -> CallArrangement:

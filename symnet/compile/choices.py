@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from symnet.compile.program import (
     Access,
@@ -20,7 +20,7 @@ from symnet.kernels.views import View
 if TYPE_CHECKING:
     from symnet.compile.lower import Lowering
 
-_kernels: dict[str, Kernel] = {}
+_kernels: dict[Any, Kernel] = {}
 
 
 def lower_choice(lowering: Lowering, node: Apply) -> None:

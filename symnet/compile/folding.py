@@ -23,12 +23,12 @@ def fold_constants(node: Apply) -> list[Variable] | None:
     None also where computing them raises: that error belongs to the run.  An op that
     must not be folded has the attribute `foldable = False`.
     """
-    given = [v.data for v in node.inputs if isinstance(v, Constant)]
-    if (
-        not given
-        or len(given) < len(node.inputs)
-        or not getattr(node.op, "foldable", True)
-    ):
+    given: list[Any] = []
+    for v in node.inputs:
+        if not isinstance(v, Constant):
+            return None
+        given.append(v.data)
+    if not given or not getattr(node.op, "foldable", True):
         return None
     largest = max(np.size(data) for data in given)
     for output in node.outputs:

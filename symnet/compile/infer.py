@@ -106,8 +106,9 @@ class Inference:
     def _infer_node(self, node: Apply) -> None:
         inputs = [self._sizes.get(v, ()) for v in node.inputs]
         outer, self.node = self.node, node
-        self.inner.pop(node, None)
-        self._bound.pop(node, None)
+        if self.inner or self._bound:
+            self.inner.pop(node, None)
+            self._bound.pop(node, None)
         try:
             rule = getattr(node.op, "infer_sizes", None)
             found = rule(node, inputs, self) if rule is not None else None
@@ -116,10 +117,11 @@ class Inference:
         if found is None:
             raise NotOnHost(node.outputs[0])
         for output, sizes in zip(node.outputs, found, strict=True):
-            self._sizes[output] = tuple(
-                size(n) if n is not None else one
-                for one, n in zip(sizes, output.type.shape, strict=True)
-            )
+            shape = output.type.shape
+            if len(sizes) != len(shape) or shape.count(None) < len(shape):
+                pairs = zip(sizes, shape, strict=True)
+                sizes = [one if n is None else size(n) for one, n in pairs]
+            self._sizes[output] = tuple(sizes)
 
     # ---- what size rules may ask (see ops.base.Sizes)
 

@@ -37,7 +37,7 @@ from symnet.ops.ifelse import IfElse
 from symnet.ops.reduce import Reduce
 from symnet.ops.scan import Scan
 
-_kernels: dict[str, Kernel] = {}
+_kernels: dict[Any, Kernel] = {}
 
 
 def needed_nodes(wanted: Sequence[Variable], leaves: Sequence[Variable]) -> list[Apply]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from symnet.compile.findings import Findings
 from symnet.compile.inside import rewrite_inside
 from symnet.compile.loops import rewrite_loops
 from symnet.compile.patterns import Rule
@@ -35,9 +36,12 @@ class Pass:
     after: Sequence[str] = ()
 
     def __call__(
-        self, graph: Graph, note: Callable[[Fired], None] | None = None
+        self,
+        graph: Graph,
+        note: Callable[[Fired], None] | None = None,
+        findings: Findings | None = None,
     ) -> Graph:
-        return rewrite(graph, self.rules, note, self.fold)
+        return rewrite(graph, self.rules, note, self.fold, findings)
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,10 @@ class Change:
     after: Sequence[str] = ()
 
     def __call__(
-        self, graph: Graph, note: Callable[[Fired], None] | None = None
+        self,
+        graph: Graph,
+        note: Callable[[Fired], None] | None = None,
+        findings: Findings | None = None,
     ) -> Graph:
         return self.function(graph)
 
@@ -68,7 +75,8 @@ FIRST = Pass("simplify", SIMPLIFY, fold=True)
 
 def simplified(graph: Graph) -> Graph:
     """The graph as the passes over loops want that of a step."""
-    return FIRST(MERGE(graph))
+    findings = Findings()
+    return FIRST(MERGE(graph, findings=findings), findings=findings)
 
 
 PASSES: tuple[Pass | Change, ...] = (
@@ -102,12 +110,13 @@ def rewrite_graph(
     trace: collects the rules used and the graph after every pass that was needed.
     """
     used: set[str] = set()
+    findings = Findings()
     for step in PASSES:
         if mode == "FAST_COMPILE" and step.name not in NECESSARY:
             continue
         if step.after and used.isdisjoint(step.after):
             continue
-        graph = _run(step, graph, used, trace)
+        graph = _run(step, graph, used, findings, trace)
     # Last, when the operations with graphs inside have their last form.
     inside = rewrite_inside(graph, lambda inner: rewrite_graph(inner, mode))
     if trace is not None and inside is not graph:
@@ -116,14 +125,18 @@ def rewrite_graph(
 
 
 def _run(
-    step: Pass | Change, graph: Graph, used: set[str], trace: Trace | None
+    step: Pass | Change,
+    graph: Graph,
+    used: set[str],
+    findings: Findings,
+    trace: Trace | None,
 ) -> Graph:
     def note(fired: Fired) -> None:
         used.add(step.name)
         if trace is not None:
             trace.fired.append((step.name, fired))
 
-    found = step(graph, note)
+    found = step(graph, note, findings)
     if isinstance(step, Change) and found is not graph:
         used.add(step.name)
     if trace is not None and (isinstance(step, Pass) or found is not graph):

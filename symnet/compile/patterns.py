@@ -152,6 +152,8 @@ class Rule:
     replacement: an expression over the same variables; or a function of the `Match`
         that returns the new variable (one for each output where there are several), or
         None where the rule does not apply after all.
+    operands: where the pattern is no expression: ops, classes of ops or `Constant`, by one
+        of which an operand must be made for the rule to apply; empty: anything goes.
     The engine casts, broadcasts and checks what a replacement gives: see `rewrite`.
     """
 
@@ -159,6 +161,7 @@ class Rule:
     pattern: Variable | Op | type[Op]
     replacement: Variable | Callable[[Match], Result]
     condition: Callable[[Match], bool] | None = None
+    operands: tuple[Any, ...] = ()
 
     @property
     def root(self) -> Any:
@@ -167,6 +170,21 @@ class Rule:
             assert self.pattern.owner is not None
             return self.pattern.owner.op
         return self.pattern
+
+    def fits(self, makers: Sequence[Any]) -> bool:
+        """Whether the rule may apply to an operation of its root, judged by what makes
+        the operands: an op; `Constant`; None for another leaf."""
+        if not isinstance(self.pattern, Variable):
+            wanted = self.operands
+            return not wanted or any(_is(m, kind) for m in makers for kind in wanted)
+        assert self.pattern.owner is not None
+        operands, op = self.pattern.owner.inputs, self.pattern.owner.op
+        if len(operands) != len(makers):
+            return False
+        orders = [makers]
+        if getattr(op, "commutative", False):
+            orders.append(makers[::-1])
+        return any(all(map(_may_stand_for, operands, order)) for order in orders)
 
     def bindings(self, node: Apply) -> Iterator[Bindings]:
         """Every way in which the pattern fits `node`."""
@@ -181,6 +199,22 @@ class Rule:
         if isinstance(self.replacement, Variable):
             return instantiate(self.replacement, match.bound)
         return self.replacement(match)
+
+
+def _is(maker: Any, kind: Any) -> bool:
+    if isinstance(kind, type):
+        return maker is kind or isinstance(maker, kind)
+    return bool(maker == kind)
+
+
+def _may_stand_for(pattern: Variable, maker: Any) -> bool:
+    """Whether `pattern` may stand for what is made so."""
+    if isinstance(pattern, PatternVariable):
+        return not pattern.constant or maker is Constant
+    if isinstance(pattern, Constant):
+        return maker is Constant
+    assert pattern.owner is not None
+    return bool(maker == pattern.owner.op)
 
 
 class RuleTable:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from symnet.compile.calls import arrange_call, arrange_ring
+from symnet.compile.calls import arrange_call, arrange_ring, call_facts
 from symnet.compile.host import make_function
 from symnet.compile.infer import Demand
 from symnet.compile.memory import lifetimes, pack
@@ -86,6 +86,7 @@ class Planner:
             k for k, argument in enumerate(program.arguments) if argument.axis is None
         }
         self.bases = self._number_bases()
+        self._varying: dict[Scalar, bool] = {}
 
     def _number_bases(self) -> dict[Any, int]:
         leaves = [*self.program.inputs, *self.program.shared]
@@ -119,9 +120,12 @@ class Planner:
 
     def varies(self, value: Scalar) -> bool:
         """Whether a host integer depends on the value of an argument, not only on sizes."""
-        return any(
-            n.op == "argument" and n.value in self.by_value for n in walk([value])
-        )
+        known = self._varying
+        if value not in known:
+            for n in walk([value]):
+                own = n.op == "argument" and n.value in self.by_value
+                known[n] = own or any(known[a] for a in n.args)
+        return known[value]
 
     @cached_property
     def call_keys(self) -> list[Size]:
@@ -277,6 +281,8 @@ class Binding:
         self.numbers = numbers
         self.parameters = parameters
         self.moves = {offset: k for k, offset in enumerate(planner.call_offsets)}
+        # Equal layers have equal steps: each is arranged once.
+        self.arranged: dict[tuple[Any, ...], Any] = {}
         lives = lifetimes(self.program.steps)
         self.offsets, self.arena_bytes = pack(lives, {b: self._bytes(b) for b in lives})
 
@@ -313,7 +319,7 @@ class Binding:
         if isinstance(step, RingStep):
             return Task(arrange_ring(step, self.shape, self.device), None, places)
         if isinstance(step, CallStep):
-            return Task(arrange_call(step, self.shape, self.device), None, places)
+            return Task(self._arrange_call(step), None, places)
         assert isinstance(step, LoopStep)
         work = self._arrange(step)
         if step.apart is not None and not work.full:
@@ -335,24 +341,35 @@ class Binding:
         return [self._task(step) for step in body.steps]
 
     def _arrange(self, step: LoopStep) -> Any:
-        rank = step.kernel.rank
-        strides = [self.shape(access.strides(rank)) for access in step.accesses]
+        rank, sizes = step.kernel.rank, self.shape(step.sizes)
+        strides = tuple([self.shape(a.strides(rank)) for a in step.accesses])
         indexed = {
-            k: list(
+            k: tuple(
                 zip(self.shape(a.view.sizes), self.shape(a.view.strides), strict=True)
             )
             for k, a in enumerate(step.accesses)
             if a.indexed
         }
-        return self.device.arrange(
-            step.kernel, self.shape(step.sizes), strides, indexed
-        )
+        key = (step.kernel, sizes, strides, *indexed.items())
+        if key not in self.arranged:
+            self.arranged[key] = self.device.arrange(
+                step.kernel, sizes, strides, indexed
+            )
+        return self.arranged[key]
+
+    def _arrange_call(self, step: CallStep) -> Any:
+        asked = call_facts(step, self.shape)
+        if asked is None:
+            return arrange_call(step, self.shape, self.device)
+        if asked not in self.arranged:
+            self.arranged[asked] = arrange_call(step, self.shape, self.device)
+        return self.arranged[asked]
 
     def _place(self, view: View) -> Place:
         """Where a view lies."""
         home, where, rows = resolve(view)
         offset, follows = self.number(where), self.moves.get(where, -1)
-        walks = tuple(w for row in rows if (w := self._walk(row)).step)
+        walks = tuple([w for row in rows if (w := self._walk(row)).step])
         if home.kind in ("input", "shared", "output"):
             leaf = home.leaf if home.leaf is not None else ("output", home.position)
             return Place("base", self.planner.bases[leaf], offset, follows, walks)

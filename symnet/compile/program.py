@@ -269,6 +269,12 @@ def as_pairs(view: View) -> View:
     )
 
 
-def shared_kernel(kernel: Kernel, known: dict[str, Kernel]) -> Kernel:
-    """The first kernel seen with this text, so that equal kernels are one object."""
-    return known.setdefault(kernel.text, kernel)
+def shared_kernel(kernel: Kernel, known: dict[Any, Kernel]) -> Kernel:
+    """The first kernel seen with this text, so that equal kernels are one object.
+
+    Scalars are interned: what is made of the same objects has the same text, which needs
+    not be printed to see that.
+    """
+    outputs = [(o.operand, o.value, o.indices, o.mode) for o in kernel.outputs]
+    key = (kernel.rank, kernel.reduced, kernel.inputs, *outputs)
+    return known.setdefault(key, kernel)

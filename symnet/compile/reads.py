@@ -44,7 +44,9 @@ def _recorders(node: Apply) -> list[Recorder]:
 @lru_cache(maxsize=4096)
 def _elementwise_reads(
     op: Elementwise, dtypes: tuple[str, ...], dtype: str
-) -> tuple[int, ...]:
+) -> Sequence[int]:
+    if op.accepts and any(d[0] == "c" for d in dtypes):
+        return range(len(dtypes))
     marks = [Recorder(k, d, 0).mark for k, d in enumerate(dtypes)]
     return _positions([op.scalar(marks, dtype)])
 
@@ -54,9 +56,7 @@ def data_inputs(node: Apply) -> Sequence[int]:
     by their sizes or as host integers."""
     op = node.op
     if isinstance(op, Elementwise):
-        dtypes = tuple(v.type.dtype for v in node.inputs)
-        if op.accepts and any(d[0] == "c" for d in dtypes):
-            return range(len(node.inputs))
+        dtypes = tuple([v.type.dtype for v in node.inputs])
         return _elementwise_reads(op, dtypes, node.outputs[0].type.dtype)
     if isinstance(op, PointOp):
         index = [loops.index(k) for k in range(node.outputs[0].type.ndim)]

@@ -10,15 +10,17 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from operator import is_
 from typing import Any
 
 from symnet.compile.certain import CertainSizes
+from symnet.compile.findings import Findings
 from symnet.compile.folding import fold_constants
 from symnet.compile.patterns import Bindings, Match, Rule, rule_table
 from symnet.config import config
 from symnet.errors import message
 from symnet.graph.origin import inherit
-from symnet.graph.traverse import Graph, leaves
+from symnet.graph.traverse import Graph
 from symnet.graph.types import TensorType
 from symnet.graph.variables import Apply, Constant, Variable, operand_text
 from symnet.kernels.views import Size
@@ -66,16 +68,19 @@ def rewrite(
     rules: Iterable[Rule] = (),
     note: Callable[[Fired], None] | None = None,
     fold: bool = False,
+    findings: Findings | None = None,
 ) -> Graph:
-    """The graph with every rule applied wherever it fits, and equals made one.
+    """The graph with every rule applied wherever it fits, and equals made one; the graph
+    itself where it is known that nothing is to be done.
 
     fold: also compute what needs constants only.
     note: told of every use of a rule.
+    findings: of earlier passes over this graph.
     A replacement gets the dtype of what it replaces by a cast, and its shape by
     broadcasting; what cannot be mended so raises RewriteError.  Without rules this only
     merges equals.
     """
-    return Rewriter(graph, rules, note, fold).run()
+    return Rewriter(graph, rules, note, fold, findings).run()
 
 
 Steps = tuple[str, "Steps | None", int]
@@ -90,6 +95,7 @@ class Rewriter:
         rules: Iterable[Rule],
         note: Callable[[Fired], None] | None = None,
         fold: bool = False,
+        findings: Findings | None = None,
     ) -> None:
         self.graph = graph
         self.note = note
@@ -103,18 +109,33 @@ class Rewriter:
         self.steps: dict[Apply, Steps] = {}
         self.users: dict[Variable, list[Apply | None]] = {}  # None: an output
         self.warned = False
-        self.inference: CertainSizes | None = None
         self.table = rule_table(tuple(rules))
+        self.findings = findings if findings is not None else Findings()
+        self.settled = self.findings.settled(self.table, fold)
+        self.unchanged: set[Apply] = set()  # no rule applies, whoever the users are
+        self.asked = False  # whether a rule has asked for users
 
     def run(self) -> Graph:
-        self.final.update({v: v for v in self.fixed})
         order = self.graph.toposort()
+        if self.findings.merged is self.graph and all(map(self._is_idle, order)):
+            return self.graph
+        self.final.update({v: v for v in self.fixed})
         self.given.update(order)
-        self._find_clients(order)
+        if self.table.rules:
+            self._find_clients(order)
         with config.change_flags(compute_test_value="off", warn_float64="ignore"):
             for node in order:
                 self._walk(node)
-        return Graph(self.graph.inputs, [self._final(v) for v in self.graph.outputs])
+        found = Graph(self.graph.inputs, [self._final(v) for v in self.graph.outputs])
+        self.findings.settle(self.table, self.fold, self.unchanged)
+        self.findings.merged = found
+        return found
+
+    def _is_idle(self, node: Apply) -> bool:
+        """Whether it is known that no rule has anything for the operation."""
+        if node in self.settled:
+            return True
+        return not self.fold and not self.findings.candidates(self.table, node)
 
     def _find_clients(self, order: Sequence[Apply]) -> None:
         for node in order:
@@ -140,7 +161,10 @@ class Rewriter:
                 continue
             if self._settled(top):
                 continue
-            waiting = [v.owner for v in top.inputs if v.owner and v not in self.final]
+            waiting = [
+                v.owner for v in top.inputs
+                if v.owner is not None and v not in self.final
+            ]  # fmt: skip
             if waiting:
                 stack.append(top)
                 stack.extend(reversed(waiting))
@@ -158,7 +182,7 @@ class Rewriter:
             stack.extend(self._begin(v.owner, current) for v in new if v.owner)
 
     def _settled(self, node: Apply) -> bool:
-        return all(v in self.final for v in node.outputs)
+        return all(map(self.final.__contains__, node.outputs))
 
     def _begin(self, owner: Apply, current: Apply) -> Apply:
         """Note which rules led to the new operations below `owner`."""
@@ -190,27 +214,31 @@ class Rewriter:
                     result.name = before.name
 
     def _final(self, variable: Variable) -> Variable:
-        if isinstance(variable, Constant):
-            return self._one_constant(variable)
-        return self.final.get(variable, variable)
+        found = self.final.get(variable)
+        if found is None:
+            if not isinstance(variable, Constant):
+                return variable
+            found = self.final[variable] = self._one_constant(variable)
+        return found
 
     # ---- equals are made one
 
     def _merged(self, node: Apply) -> Apply:
         """The operation on final inputs: the one that is there already, or a new one."""
-        inputs = [self._final(v) for v in node.inputs]
-        numbers = [id(v) for v in inputs]
+        final = self.final
+        inputs = [final[v] if v in final else self._final(v) for v in node.inputs]
+        numbers = list(map(id, inputs))
         if getattr(node.op, "commutative", False):
             numbers.sort()
-        key = (node.op, *numbers)
+        key = (self.findings.number(node.op), *numbers)
         found = self.nodes.get(key)
         if found is None:
             found = node
-            if any(a is not b for a, b in zip(inputs, node.inputs)):
+            if not all(map(is_, inputs, node.inputs)):
                 with inherit(node.origin):
                     found = node.clone_with_new_inputs(inputs)
             self.nodes[key] = found
-        if found is not node:
+        if found is not node and self.users:
             for old, new in zip(node.outputs, found.outputs, strict=True):
                 self._same_clients(old, new)
         if node in self.steps:
@@ -231,16 +259,22 @@ class Rewriter:
         if node in self.open or self._too_many(node):
             self._warn(node)
             return None
+        if node in self.settled:
+            return None
         if self.fold:
             constants = fold_constants(node)
             if constants is not None:
                 return self._replaced("constant_folding", node, constants)
+        self.asked = False
+        rules = self.findings.candidates(self.table, node) if self.table.rules else ()
         with inherit(node.origin):
-            for rule in self.table.rules_for(node.op):
+            for rule in rules:
                 for bound in rule.bindings(node):
                     new = self._try(rule, node, bound)
                     if new is not None:
                         return self._replaced(rule.name, node, new)
+        if not self.asked:
+            self.unchanged.add(node)
         return None
 
     def _try(self, rule: Rule, node: Apply, bound: Bindings) -> list[Variable] | None:
@@ -265,6 +299,7 @@ class Rewriter:
         return new
 
     def clients(self, variable: Variable) -> Sequence[Apply | None]:
+        self.asked = True
         return self.users.get(variable, ())
 
     # ---- what is known of sizes
@@ -284,12 +319,7 @@ class Rewriter:
         return self._inference().demanded(variable)
 
     def _inference(self) -> CertainSizes:
-        if self.inference is None:
-            graph = self.graph
-            needed = [*graph.inputs, *leaves(graph.outputs, graph.inputs)]
-            unknown = [v for v in dict.fromkeys(needed) if not isinstance(v, Constant)]
-            self.inference = CertainSizes(unknown)
-        return self.inference
+        return self.findings.sizes(self.graph)
 
     # ---- termination
 
@@ -356,7 +386,7 @@ def conform(new: Variable, old: Variable, rule: str) -> Variable:
 
 def reads_size_only(node: Apply, position: int) -> bool:
     """Whether an operation needs no element of that input, only how large it is."""
-    return isinstance(node.op, (Shape, ShapeI)) or (node.op == second and position == 0)
+    return isinstance(node.op, (Shape, ShapeI)) or (node.op is second and position == 0)
 
 
 def lacks_shape(new: Variable, wanted: Variable) -> bool:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import linecache
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from types import FrameType
+from types import FrameType, TracebackType
 
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
@@ -53,13 +51,23 @@ def capture() -> Origin | None:
     return None
 
 
-@contextmanager
-def inherit(origin: Origin | None, role: str = "") -> Iterator[None]:
-    """Operations made inside the block have this origin instead of their own line."""
-    if origin is not None and role and origin.role != role:
-        origin = Origin(origin.filename, origin.line, origin.function, role)
-    _inherited.append(origin)
-    try:
-        yield
-    finally:
+class inherit:
+    """Operations made inside the `with` block have this origin instead of their own line."""
+
+    __slots__ = ("origin",)
+
+    def __init__(self, origin: Origin | None, role: str = "") -> None:
+        if origin is not None and role and origin.role != role:
+            origin = Origin(origin.filename, origin.line, origin.function, role)
+        self.origin = origin
+
+    def __enter__(self) -> None:
+        _inherited.append(self.origin)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         _inherited.pop()

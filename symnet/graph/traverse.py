@@ -16,22 +16,25 @@ def toposort(
     blockers: variables whose making is not looked into.
     """
     stop = set(blockers)
-    order: list[Apply] = []
-    seen: set[Apply] = set()
-    stack: list[tuple[Apply, bool]] = [
-        (v.owner, False) for v in reversed(list(outputs)) if v.owner and v not in stop
+    order: dict[Apply, None] = {}
+    seen: set[Apply] = (
+        set()
+    )  # what they need stands above them on the stack, or is done
+    stack: list[Apply] = [
+        v.owner for v in reversed(list(outputs)) if v.owner and v not in stop
     ]
     while stack:
-        node, done = stack.pop()
-        if done:
-            order.append(node)
-        elif node not in seen:
-            seen.add(node)
-            stack.append((node, True))
-            for v in reversed(node.inputs):
-                if v.owner is not None and v.owner not in seen and v not in stop:
-                    stack.append((v.owner, False))
-    return order
+        node = stack[-1]
+        if node in seen:
+            stack.pop()
+            order.setdefault(node)
+            continue
+        seen.add(node)
+        for v in reversed(node.inputs):
+            owner = v.owner
+            if owner is not None and owner not in seen and v not in stop:
+                stack.append(owner)
+    return list(order)
 
 
 def ancestors(
@@ -56,7 +59,16 @@ def leaves(
 ) -> list[Variable]:
     """The variables without owner (and the blockers) that `outputs` need, in order."""
     stop = set(blockers)
-    return [v for v in ancestors(outputs, stop) if v.owner is None or v in stop]
+    outputs = list(outputs)
+    found: dict[Variable, None] = {}
+    for node in toposort(outputs, stop):
+        for v in (*node.inputs, *node.outputs) if stop else node.inputs:
+            if v.owner is None or v in stop:
+                found.setdefault(v)
+    for v in outputs:
+        if v.owner is None or v in stop:
+            found.setdefault(v)
+    return list(found)
 
 
 def inputs(
@@ -133,14 +145,17 @@ class Graph:
     other leaves are found in the graph itself).
     """
 
-    __slots__ = ("inputs", "outputs")
+    __slots__ = ("inputs", "outputs", "_order")
 
     def __init__(self, inputs: Iterable[Variable], outputs: Iterable[Variable]) -> None:
         self.inputs = list(inputs)
         self.outputs = list(outputs)
+        self._order: list[Apply] | None = None
 
     def toposort(self) -> list[Apply]:
-        return toposort(self.outputs, blockers=self.inputs)
+        if self._order is None:
+            self._order = toposort(self.outputs, blockers=self.inputs)
+        return list(self._order)
 
     @property
     def apply_nodes(self) -> set[Apply]:

@@ -19,6 +19,8 @@ DTYPES: tuple[str, ...] = tuple(
         "float16 float32 float64 complex64 complex128"
     ).split()
 )
+# NumPy works the name of a dtype out each time that it is asked.
+_NAMES: dict[Any, str] = {key: d for d in DTYPES for key in (d, np.dtype(d))}
 FLOATS = ("float16", "float32", "float64")
 COMPLEX = ("complex64", "complex128")
 INTEGERS = tuple(d for d in DTYPES if "int" in d)
@@ -73,7 +75,7 @@ class TensorType(Type):
         if dtype == "floatX":
             dtype = config.floatX
         self.dtype = _dtype_name(dtype)
-        self.shape = tuple(map(_size, shape))
+        self.shape = tuple([n if n is None else _size(n) for n in shape])
         self._hash = hash((self.dtype, self.shape))
 
     def __eq__(self, other: object) -> bool:
@@ -227,8 +229,8 @@ class DisconnectedType(Type):
 
 
 def _dtype_name(dtype: Any) -> str:
-    if isinstance(dtype, str) and dtype in DTYPES:
-        return dtype
+    if isinstance(dtype, (str, np.dtype)) and (known := _NAMES.get(dtype)):
+        return known
     try:
         name: str = np.dtype(dtype).name
     except TypeError:

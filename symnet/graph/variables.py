@@ -217,12 +217,17 @@ class Apply:
     __slots__ = ("op", "inputs", "outputs", "origin", "_tag", "__weakref__")
 
     def __init__(
-        self, op: Any, inputs: Iterable[Variable], outputs: Iterable[Variable]
+        self,
+        op: Any,
+        inputs: Iterable[Variable],
+        outputs: Iterable[Variable],
+        like: Apply | None = None,
     ) -> None:
+        """like: one whose line it takes over."""
         self.op = op
         self.inputs = list(inputs)
         self.outputs = list(outputs)
-        self.origin = capture()
+        self.origin: Origin | None = capture() if like is None else like.origin
         self._tag: SimpleNamespace | None = None
         for index, output in enumerate(self.outputs):
             if output.owner is None:
@@ -259,14 +264,13 @@ class Apply:
     ) -> Apply:
         """The same op on other inputs: kept as it is where their types allow, made anew
         (with its checks) where not.  Keeps names and the user's line."""
-        same = all(a.type == b.type for a, b in zip(inputs, self.inputs, strict=True))
-        if same:
-            node = Apply(
-                self.op, inputs, [o.type.make_variable() for o in self.outputs]
-            )
+        pairs = zip(inputs, self.inputs, strict=True)
+        if all(a.type is b.type or a.type == b.type for a, b in pairs):
+            fresh = [o.type.make_variable() for o in self.outputs]
+            node = Apply(self.op, inputs, fresh, like=self)
         else:
             node = self.op.make_node(*inputs)
-        node.origin = self.origin
+            node.origin = self.origin
         for old, new in zip(self.outputs, node.outputs, strict=True):
             new.name, new._tag = old.name, old._tag
         return node

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import count
 from typing import Any
-from weakref import WeakValueDictionary
+from weakref import ref
 
 import numpy as np
 
@@ -106,24 +106,38 @@ class Scalar:
 
 
 _serials = count()
-_interned: WeakValueDictionary[tuple[Any, ...], Scalar] = WeakValueDictionary()
+_interned: dict[tuple[Any, ...], ref[Scalar]] = {}
 
 
 def scalar(op: str, args: Sequence[Scalar], dtype: str, value: Any = None) -> Scalar:
     """Return the one Scalar with these fields."""
     args = tuple(args)
     key = (op, tuple(map(id, args)), dtype, type(value), value)
-    found = _interned.get(key)
+    known = _interned.get(key)
+    found = known() if known is not None else None
     if found is None:
         found = Scalar()
         found.op, found.args, found.dtype, found.value = op, args, dtype, value
         found.serial = next(_serials)
-        _interned[key] = found
+        _intern(key, found)
     return found
+
+
+def _intern(key: tuple[Any, ...], made: Scalar, table: Any = _interned) -> None:
+    """Enter a Scalar for as long as it lives.  (A WeakValueDictionary does the same, at
+    several times the cost.)"""
+
+    def forget(dead: ref[Scalar]) -> None:
+        if table.get(key) is dead:
+            del table[key]
+
+    table[key] = ref(made, forget)
 
 
 def literal(value: Any, dtype: str) -> Scalar:
     """A constant.  NaN, infinities and -0.0 are kept as text so that equals intern."""
+    if dtype == "int64":  # as nearly all: sizes
+        return scalar("literal", (), dtype, int(value))
     kind = np.dtype(dtype).kind
     if kind == "b":
         return scalar("literal", (), dtype, bool(value))
@@ -176,6 +190,9 @@ def call(name: str, *args: Scalar | float, dtype: str | None = None) -> Scalar:
 
 
 def binary(name: str, left: Scalar | float, right: Scalar | float) -> Scalar:
+    if isinstance(left, Scalar) and isinstance(right, Scalar):
+        dtype = "bool" if name in COMPARISON else left.dtype
+        return scalar(name, (left, right), dtype)
     return call(name, left, right)
 
 
@@ -191,18 +208,20 @@ def select(condition: Scalar, yes: Scalar | float, no: Scalar | float) -> Scalar
 
 def walk(roots: Iterable[Scalar]) -> list[Scalar]:
     """Every Scalar below `roots`, arguments before their users, each once."""
-    seen: set[int] = set()
-    order: list[Scalar] = []
-    stack = [(root, False) for root in reversed(list(roots))]
+    seen: set[Scalar] = (
+        set()
+    )  # their arguments stand above them on the stack, or are done
+    order: dict[Scalar, None] = {}
+    stack = list(roots)[::-1]
     while stack:
-        node, done = stack.pop()
-        if done:
-            order.append(node)
-        elif id(node) not in seen:
-            seen.add(id(node))
-            stack.append((node, True))
-            stack.extend((a, False) for a in reversed(node.args))
-    return order
+        node = stack[-1]
+        if node.args and node not in seen:
+            seen.add(node)
+            stack.extend(node.args[::-1])
+        else:
+            order.setdefault(node)
+            stack.pop()
+    return list(order)
 
 
 def substitute(roots: Sequence[Scalar], replace: dict[Scalar, Scalar]) -> list[Scalar]:

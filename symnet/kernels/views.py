@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from symnet.kernels.loops import Scalar, binary, literal, select
 Size = Scalar
 
 
+@lru_cache(maxsize=4096)
 def size(number: int) -> Size:
     """A size that is known."""
     return literal(number, "int64")
@@ -251,6 +253,11 @@ class View:
 
 def contiguous_strides(sizes: Sequence[Size], itemsize: int) -> tuple[Size, ...]:
     """Byte strides of a C-ordered array without gaps."""
+    return _contiguous_strides(tuple(sizes), itemsize)
+
+
+@lru_cache(maxsize=4096)
+def _contiguous_strides(sizes: tuple[Size, ...], itemsize: int) -> tuple[Size, ...]:
     strides: list[Size] = []
     step = size(itemsize)
     for length in reversed(sizes):

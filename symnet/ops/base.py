@@ -259,11 +259,13 @@ def common_dtype(inputs: Sequence[Variable]) -> str:
     A Python int beside booleans is int64, beside integers their dtype where it fits; a
     Python float beside integers is floatX; a complex beside floats their complex.
     """
-    strong = [v.type.dtype for v in inputs if not getattr(v, "weak", False)]
     weak = [v for v in inputs if isinstance(v, Constant) and v.weak]
-    if not strong:
+    if len(weak) == len(inputs):
         return upcast(*(v.type.dtype for v in weak))
-    dtype = upcast(*strong)
+    strong = [v.type.dtype for v in inputs if not (weak and v in weak)]
+    dtype: str = strong[0]
+    if strong.count(dtype) < len(strong):
+        dtype = upcast(*strong)
     for number in weak:
         dtype = _meet(dtype, number)
     return dtype
@@ -335,6 +337,8 @@ def mismatch(
 
 def normalize_axis(axis: Any, ndim: int, operation: object) -> int:
     """An axis counted from the front.  Raises: ValueError where there is none such."""
+    if type(axis) is int and 0 <= axis < ndim:
+        return axis
     if isinstance(axis, Constant):
         axis = scalar_constant(axis)
     if isinstance(axis, (bool, np.bool_)) or int(axis) != axis:

@@ -13,7 +13,7 @@ import numpy as np
 
 from symnet.errors import ShapeError, message
 from symnet.graph.types import COMPLEX, DTYPES, FLOATS, TensorType
-from symnet.graph.variables import Apply, Constant, Variable, operand_text
+from symnet.graph.variables import Apply, Constant, Op, Variable, operand_text
 from symnet.kernels import loops
 from symnet.kernels.loops import Scalar
 from symnet.kernels.views import ONE, Size
@@ -30,6 +30,9 @@ Body = Callable[..., Scalar]
 Derivative = Callable[..., Sequence[Any]]
 Reference = str | Callable[..., Any]
 Compute = str | Callable[[Sequence[Variable]], Sequence[str]]
+
+
+KINDS = {dtype: np.dtype(dtype).kind for dtype in DTYPES}
 
 
 class Elementwise(TensorOp):
@@ -72,6 +75,10 @@ class Elementwise(TensorOp):
         self.holomorphic = holomorphic
         REGISTRY[name] = self
 
+    # There is one op of each name; as the rewriter compares them all the time, by identity.
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
     def __reduce__(self) -> Any:
         return by_name, (self.name,)
 
@@ -86,9 +93,13 @@ class Elementwise(TensorOp):
                 f"{self.name} takes {self.arity} arguments, got {len(inputs)}"
             )
         variables = self.convert([as_tensor(v) for v in inputs])
-        shape = broadcast_shapes([v.type.shape for v in variables], self, variables)
-        dtype = self.result_dtype([v.type.dtype for v in variables])
-        return Apply(self, variables, [TensorType(dtype, shape).make_variable()])
+        types = [v.type for v in variables]
+        shape = broadcast_shapes([t.shape for t in types], self, variables)
+        dtype = self.result_dtype([t.dtype for t in types])
+        result = types[0]
+        if (result.dtype, result.shape, type(result)) != (dtype, shape, TensorType):
+            result = TensorType(dtype, shape)
+        return Apply(self, variables, [result.make_variable()])
 
     def convert(self, variables: Sequence[Variable]) -> list[Variable]:
         """The inputs, cast to the dtype in which the body computes."""
@@ -103,7 +114,7 @@ class Elementwise(TensorOp):
                 dtype = to_float(dtype)
             dtypes = [dtype] * len(variables)
         for dtype in dtypes:
-            if np.dtype(dtype).kind not in self.accepts:
+            if KINDS[dtype] not in self.accepts:
                 raise TypeError(
                     message(
                         f"{self.name} is not defined for {dtype}",
@@ -112,7 +123,12 @@ class Elementwise(TensorOp):
                         cure="cast the operands first, with .astype(dtype)",
                     )
                 )
-        return [cast(v, dtype) for v, dtype in zip(variables, dtypes, strict=True)]
+        return [
+            v
+            if v.type.dtype == dtype and not isinstance(v, Constant)
+            else cast(v, dtype)
+            for v, dtype in zip(variables, dtypes, strict=True)
+        ]
 
     def result_dtype(self, dtypes: Sequence[str]) -> str:
         if callable(self.result):
@@ -194,11 +210,12 @@ def broadcast_sizes(
 ) -> tuple[Size, ...]:
     """Sizes of operands combined element by element; sizes of 1 known as such stretch."""
     rank = node.outputs[0].type.ndim
+    pairs = [(s, v.type.shape) for s, v in zip(inputs, node.inputs, strict=True)]
     result = []
     for axis in range(-rank, 0):
         found: Size | None = None
-        for shape, variable in zip(inputs, node.inputs, strict=True):
-            if len(shape) < -axis or variable.type.shape[axis] == 1:
+        for shape, static in pairs:
+            if len(shape) < -axis or static[axis] == 1:
                 continue
             here = shape[axis]
             found = (
@@ -234,6 +251,8 @@ class Cast(Elementwise):
     """Each element converted to `dtype` (floats to integers truncate, as NumPy does)."""
 
     __props__ = ("dtype",)
+    __eq__ = Op.__eq__
+    __hash__ = Op.__hash__
 
     def __init__(self, dtype: str) -> None:
         self.dtype = TensorType(dtype).dtype

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from symnet.compile.patterns import Match, Result, Rule
-from symnet.graph.variables import Apply, Variable
+from symnet.graph.variables import Apply, Op, Variable
 from symnet.ops.arithmetic import add, mul, neg, sub, true_div
 from symnet.ops.elementwise import Elementwise
 from symnet.ops.gemm import gemm
@@ -55,32 +55,35 @@ PRODUCTS: list[Rule] = [
 def scaled(variable: Variable) -> tuple[Any, Variable]:
     """(alpha, x) where `variable` is alpha * x for a scalar alpha (1 where there is none)."""
     alpha: Any = 1
-    while (node := variable.owner) is not None:
-        if node.op == neg:
-            alpha, variable = neg(alpha), node.inputs[0]
-        elif node.op == mul and node.inputs[0].type.ndim == 0:
-            alpha, variable = mul(alpha, node.inputs[0]), node.inputs[1]
-        elif node.op == mul and node.inputs[1].type.ndim == 0:
-            alpha, variable = mul(alpha, node.inputs[1]), node.inputs[0]
-        elif node.op == true_div and node.inputs[1].type.ndim == 0:
-            alpha, variable = true_div(alpha, node.inputs[1]), node.inputs[0]
-        else:
-            break
+    while (outermost := _scaling(variable)) is not None:
+        op, factor, variable = outermost
+        alpha = op(alpha, *factor)
     return alpha, variable
+
+
+def _scaling(variable: Variable) -> tuple[Op, list[Variable], Variable] | None:
+    """(op, scalar operands beside x, x) where `variable` is x scaled by this op."""
+    node = variable.owner
+    if node is None:
+        return None
+    if node.op == neg:
+        return neg, [], node.inputs[0]
+    if node.op == mul and node.inputs[0].type.ndim == 0:
+        return mul, [node.inputs[0]], node.inputs[1]
+    if node.op in (mul, true_div) and node.inputs[1].type.ndim == 0:
+        return node.op, [node.inputs[1]], node.inputs[0]
+    return None
 
 
 def _product(variable: Variable, match: Match) -> tuple[Any, Apply] | None:
     """(alpha, node) where `variable` is alpha * dot(matrix, matrix), needed only here."""
     inner = variable
-    while inner.owner is not None and not isinstance(inner.owner.op, Dot):
-        if not match.used_once(inner):
-            return None
-        alpha, below = scaled(inner)
-        if below is inner:
-            return None
-        inner = below
+    while (outermost := _scaling(inner)) is not None:
+        inner = outermost[-1]
     node = inner.owner
-    if node is None or not match.used_once(inner) or inner.type.dtype not in DTYPES:
+    if node is None or not isinstance(node.op, Dot) or inner.type.dtype not in DTYPES:
+        return None
+    if not match.used_once(variable) or not match.used_once(inner):
         return None
     if any(v.type.ndim != 2 for v in node.inputs):
         return None

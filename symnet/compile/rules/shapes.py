@@ -145,8 +145,9 @@ def _fill_like_source(match: Match) -> Variable | None:
 FILLS = [
     Rule("fill_with_same_shape", second, _fill_with_same_shape),
     Rule("fill_like_source", second, _fill_like_source),
-    Rule("fill_among_operands", Elementwise, _fill_among_operands),
-]
+    Rule("fill_among_operands", Elementwise, _fill_among_operands,
+         operands=(Constant, second, Alloc)),
+]  # fmt: skip
 
 # ---- axes
 
@@ -241,13 +242,14 @@ def _reshape_to_same_shape(match: Match) -> Variable | None:
 
 AXES = [
     Rule("dimshuffle_identity", DimShuffle, _dimshuffle_identity),
-    Rule("dimshuffle_of_dimshuffle", DimShuffle, _dimshuffle_of_dimshuffle),
-    Rule("dimshuffle_of_fill", DimShuffle, _dimshuffle_of_fill),
-    Rule("dimshuffle_of_negative", DimShuffle, _dimshuffle_of_negative),
-    Rule("leading_axes", Elementwise, _leading_axes),
-    Rule("reshape_of_reshape", Reshape, _reshape_of_reshape),
+    Rule("dimshuffle_of_dimshuffle", DimShuffle, _dimshuffle_of_dimshuffle,
+         operands=(DimShuffle,)),
+    Rule("dimshuffle_of_fill", DimShuffle, _dimshuffle_of_fill, operands=(second,)),
+    Rule("dimshuffle_of_negative", DimShuffle, _dimshuffle_of_negative, operands=(neg,)),
+    Rule("leading_axes", Elementwise, _leading_axes, operands=(DimShuffle,)),
+    Rule("reshape_of_reshape", Reshape, _reshape_of_reshape, operands=(Reshape,)),
     Rule("reshape_to_same_shape", Reshape, _reshape_to_same_shape),
-]
+]  # fmt: skip
 
 # ---- sizes
 
