@@ -27,6 +27,7 @@ from symnet.kernels.math.formats import (
     number,
     polynomial,
     power_of_two,
+    sign_of,
     signed,
     split_polynomial,
     with_sign,
@@ -115,10 +116,21 @@ def two_powers(x: Scalar, n_bits: Scalar) -> tuple[Scalar, Scalar]:
 
 
 def exp(x: Scalar) -> Scalar:
+    if sign_of(x) < 0:
+        return decay(x.args[0] if x.op == "neg" else -x)
     x = clamp(x, EXP_RANGE[x.dtype])
     n_bits, r = reduce(x, 2 * FORMATS[x.dtype].bias)
     s, t = two_powers(x, n_bits)
     return fma(s, exponential_minus_one(r), s) * t
+
+
+def decay(a: Scalar) -> Scalar:
+    """e**-a for a >= 0: one of the two powers of two is a constant."""
+    kind = FORMATS[a.dtype]
+    a = at_most(a, -EXP_RANGE[a.dtype][0])
+    n_bits, r = reduce(-a, kind.bias + round(math.log2(kind.far)))
+    s = power_of_two(n_bits)
+    return fma(s, exponential_minus_one(r), s) * (1 / kind.far)
 
 
 def exp2(x: Scalar) -> Scalar:
@@ -142,7 +154,7 @@ def expm1(x: Scalar) -> Scalar:
 
 
 def tanh(x: Scalar) -> Scalar:
-    """(1 - e) / (1 + e), e = e**(-2|x|) = s (1 + 2 p) with a power of two s: the two sums
+    """(1 - e) / (1 + e), e = e**(-2|x|) = s (1 + p) with a power of two s: the two sums
     are rounded once each, and neither is just above a power of two for small |x|, where
     the other roundings count most.
 
@@ -150,15 +162,11 @@ def tanh(x: Scalar) -> Scalar:
     a hundredth of its last place, since (1 - tanh(x)**2) n falls with x.
     """
     size, sign = signed(x)
-    a = at_most(size, TANH_LIMIT[x.dtype])
-    n, n_bits = nearest_integer(a, -2.0 * PER_LOG2, FORMATS[x.dtype].bias)
-    r = fma(n, -0.5 * LOG2[x.dtype][0], -a)
-    doubled = [2.0 ** (k + 1) * c for k, c in enumerate(EXPONENTIAL[x.dtype])]
-    p = fma(r * r, evaluate(r, doubled), r)  # (e**(2 r) - 1) / 2
+    a = at_most(size + size, 2.0 * TANH_LIMIT[x.dtype])
+    n, n_bits = nearest_integer(-a, PER_LOG2, FORMATS[x.dtype].bias)
+    p = exponential_minus_one(fma(n, -LOG2[x.dtype][0], -a))
     s = power_of_two(n_bits)
-    above = fma(-s, p, fma(s, -0.5, 0.5))
-    below = fma(s, p, fma(s, 0.5, 0.5))
-    return with_sign(above / below, sign)
+    return with_sign(fma(-s, p, 1.0 - s) / fma(s, p, 1.0 + s), sign)
 
 
 def sigmoid(x: Scalar) -> Scalar:

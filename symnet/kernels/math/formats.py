@@ -135,6 +135,23 @@ def from_bits(x: Scalar) -> Scalar:
     return call("bitcast", x, dtype="float32" if x.dtype == "int32" else "float64")
 
 
+def sign_of(x: Scalar) -> int:
+    """1 if x cannot be below zero, -1 if it cannot be above, 0 if either may be.
+
+    Of NaN nothing is said."""
+    if x.op == "literal":
+        return -1 if float(x.value) < 0 else 1
+    if x.op in ("abs", "sqrt", "square"):
+        return 1
+    if x.op == "neg":
+        return -sign_of(x.args[0])
+    if x.op in ("mul", "div"):
+        left, right = x.args
+        same = left is right and x.op == "mul"
+        return 1 if same else sign_of(left) * sign_of(right)
+    return 0
+
+
 def signed(x: Scalar) -> tuple[Scalar, Scalar]:
     """(|x|, the sign bit of x), for `with_sign`."""
     sign = call("and", bits(x), FORMATS[x.dtype].sign)
