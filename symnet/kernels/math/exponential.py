@@ -43,6 +43,14 @@ EXPONENTIAL = {
         2.7557364616484013e-06, 2.7626305457201133e-07, 2.5067545947361936e-08,
     ),
 }  # fmt: skip
+# The same for float64 with one term more, for `expm1`, of which e**r - 1 may be all:
+# 2**-59.8.
+LONGER_EXPONENTIAL = (
+    0.5, 0.16666666666666677, 0.04166666666666669, 0.008333333333321785,
+    0.0013888888888887662, 0.00019841269888270225, 2.4801587308449187e-05,
+    2.755723894352462e-06, 2.7557283852807443e-07, 2.5111885047882402e-08,
+    2.0914925359211587e-09,
+)  # fmt: skip
 # (2**r - 1) / r on |r| <= 1/2; error relative to 2**r: 2**-26.3, 2**-57.1.
 BINARY_EXPONENTIAL = {
     "float32": (
@@ -81,12 +89,16 @@ TANH_LIMIT = {"float32": 9.2, "float64": 19.5}
 
 
 def reduce(
-    x: Scalar, plus: int = 0, tail: Scalar | None = None
+    x: Scalar, plus: int = 0, tail: Scalar | None = None, exact: bool = True
 ) -> tuple[Scalar, Scalar]:
-    """(n + plus as low bits, r): x + tail = n log 2 + r, |r| <= log(2) / 2."""
+    """(n + plus as low bits, r): x + tail = n log 2 + r, |r| <= log(2) / 2.
+
+    Not `exact`: with the high part of log 2 alone."""
     high, low = LOG2[x.dtype]
     n, n_bits = nearest_integer(x, PER_LOG2, plus)
     r = fma(n, -high, x)
+    if not exact:
+        return n_bits, r
     if tail is None:
         return n_bits, fma(n, -low, r)
     return n_bits, r + fma(n, -low, tail)
@@ -145,7 +157,9 @@ def expm1(x: Scalar) -> Scalar:
     overflow before the result does."""
     limits = MINUS_ONE[x.dtype], EXP_RANGE[x.dtype][1]
     n_bits, r = reduce(clamp(x, limits), FORMATS[x.dtype].bias - 1)
-    q = exponential_minus_one(r)
+    single = x.dtype == "float32"
+    terms = EXPONENTIAL["float32"] if single else LONGER_EXPONENTIAL
+    q = fma(r * r, evaluate(r, terms), r)
     half = power_of_two(n_bits)
     scaled = fma(half, q, half - 0.5)
     result = select(equal(half, 0.5), q, scaled + scaled)
@@ -158,13 +172,13 @@ def tanh(x: Scalar) -> Scalar:
     are rounded once each, and neither is just above a power of two for small |x|, where
     the other roundings count most.
 
-    The low part of log 2 is left out of the reduction: the result changes by less than
-    a hundredth of its last place, since (1 - tanh(x)**2) n falls with x.
+    In float32 the low part of log 2 is left out of the reduction: the result changes by
+    less than 0.05 of its last place, since (1 - tanh(x)**2) n falls with x.
     """
     size, sign = signed(x)
     a = at_most(size + size, 2.0 * TANH_LIMIT[x.dtype])
-    n, n_bits = nearest_integer(-a, PER_LOG2, FORMATS[x.dtype].bias)
-    p = exponential_minus_one(fma(n, -LOG2[x.dtype][0], -a))
+    n_bits, r = reduce(-a, FORMATS[x.dtype].bias, exact=x.dtype == "float64")
+    p = exponential_minus_one(r)
     s = power_of_two(n_bits)
     return with_sign(fma(-s, p, 1.0 - s) / fma(s, p, 1.0 + s), sign)
 
