@@ -38,12 +38,18 @@ def test_every_node_comes_once_and_after_its_arguments(
 
 
 def test_independent_chains_take_turns() -> None:
-    left, right = (chain(load(k, "float32"), 6) for k in range(2))
-    nodes = nodes_of(left + right)
-    order = [n for n in in_turns(nodes, arguments, 1, 8) if n.op == "mul"]
-    firsts = [node in walk([left]) for node in order]
-    changes = sum(a != b for a, b in zip(firsts, firsts[1:], strict=False))
-    assert changes == len(order) - 1
+    chains = [chain(load(k, "float32"), 6) for k in range(4)]
+    total = (chains[0] + chains[1]) + (chains[2] + chains[3])
+    order = in_turns(nodes_of(total), arguments, 2, 24)
+    products = [node for node in order if node.op == "mul"]
+    for turn in range(6):
+        together = products[4 * turn : 4 * turn + 4]
+        assert all(sum(n in walk([c]) for n in together) == 1 for c in chains)
+
+
+def test_a_single_chain_stays_as_it_is() -> None:
+    nodes = nodes_of(chain(load(0, "float64"), 20))
+    assert in_turns(nodes, arguments, 2, 6) == nodes
 
 
 def test_few_registers_keep_chains_apart() -> None:

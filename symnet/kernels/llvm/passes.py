@@ -27,7 +27,7 @@ class Passes(Points):
         nest = Nest(kernel, variant, target.fused)
         self.machine = target
         lanes = max(1, target.vector_bytes // nest.widest)
-        registers = 24 if target.vector_bytes == 64 else 8  # of 32, of 16
+        registers = 24 if target.vector_bytes == 64 else 6  # of 32, of 16
         super().__init__(nest, lanes, target.fused, registers)
         stores = [out for out in kernel.outputs if self.stored_inside(out)]
         self.passes = max(
