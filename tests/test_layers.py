@@ -25,8 +25,9 @@ kernels.math.expand kernels.math kernels.layout
 kernels.llvm.machine kernels.llvm.objects
 kernels.llvm.words kernels.llvm.native
 kernels.llvm.text kernels.llvm.primitives kernels.llvm.nest kernels.llvm.blocks
-kernels.llvm.points kernels.llvm.reductions kernels.llvm.passes kernels.llvm.bands
-kernels.llvm.emit kernels.llvm.cache kernels.llvm.recurrence kernels.llvm.products kernels.llvm
+kernels.llvm.order kernels.llvm.points kernels.llvm.reductions kernels.llvm.passes
+kernels.llvm.bands kernels.llvm.emit kernels.llvm.cache kernels.llvm.recurrence
+kernels.llvm.products kernels.llvm
 kernels.launch kernels.threads kernels.runner kernels.callblock kernels.blas kernels.calls
 kernels.panels kernels.mrg kernels.floats kernels.picking kernels.philox kernels.variates
 kernels.boundary kernels.device kernels.recurrence kernels.assembly kernels.cpu kernels

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from symnet.kernels.layout import Variant
 from symnet.kernels.llvm.machine import Machine
 from symnet.kernels.llvm.nest import BLOCK, LOOP, Nest
-from symnet.kernels.llvm.points import Points
+from symnet.kernels.llvm.points import LONG, Points
 from symnet.kernels.llvm.primitives import Lanes
 from symnet.kernels.llvm.reductions import Accumulator, State
 from symnet.kernels.llvm.text import REGISTER, type_text
@@ -15,8 +15,6 @@ from symnet.kernels.loops import BESIDE, DEALT, Kernel, Output, Scalar
 
 # Steps of one accumulator before a sum is merged into its compensated total.
 STEPS = 32
-# Instructions for one vector from which on a loop is written once only.
-LONG = 12
 
 # One list for each reduction of a pass, with a state for each copy of it.
 States = list[list[State]]
@@ -28,7 +26,9 @@ class Passes(Points):
     def __init__(self, kernel: Kernel, variant: Variant, target: Machine) -> None:
         nest = Nest(kernel, variant, target.fused)
         self.machine = target
-        super().__init__(nest, max(1, target.vector_bytes // nest.widest), target.fused)
+        lanes = max(1, target.vector_bytes // nest.widest)
+        registers = 24 if target.vector_bytes == 64 else 6  # of 32, of 16
+        super().__init__(nest, lanes, target.fused, registers)
         stores = [out for out in kernel.outputs if self.stored_inside(out)]
         self.passes = max(
             (nest.level[n] for n in nest.nodes if n.op == "reduce"), default=0

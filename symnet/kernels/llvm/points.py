@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from symnet.kernels.llvm.blocks import Blocks
-from symnet.kernels.llvm.nest import ENTRY
+from symnet.kernels.llvm.nest import ENTRY, Nest
+from symnet.kernels.llvm.order import in_turns
 from symnet.kernels.llvm.primitives import Lanes, apply, rarely, word_of
 from symnet.kernels.llvm.text import (
     MEMORY,
@@ -19,24 +20,50 @@ from symnet.kernels.llvm.text import (
 )
 from symnet.kernels.loops import BESIDE, PRIMITIVES, Output, Scalar
 
+# Instructions for one vector from which on a loop is long.
+LONG = 12
+
 
 class Points(Blocks):
-    """Writes values into the scopes where they belong."""
+    """Writes values into the scopes where they belong.
+
+    registers: how many vectors may be held at once besides constants; turns: the order
+    in which the nodes of long loops are written.
+    """
+
+    def __init__(self, nest: Nest, lanes: int, fused: bool, registers: int) -> None:
+        super().__init__(nest, lanes, fused)
+        self.registers = registers
+        self.turns: dict[tuple[Scalar, ...], list[Scalar]] = {}
 
     # Values.
 
     def evaluate(self, roots: Sequence[Scalar]) -> None:
         """Write what is not yet written of all that `roots` need."""
+        nodes = self.unwritten(roots)
+        if len(nodes) > LONG:
+            key = tuple(nodes)
+            if key not in self.turns:  # the same for the last lanes
+                order = in_turns(nodes, needed, self.copies, self.registers)
+                self.turns[key] = order
+            nodes = self.turns[key]
+        for node in nodes:
+            self.write(node)
+
+    def unwritten(self, roots: Sequence[Scalar]) -> list[Scalar]:
+        """What is still to be written for `roots`, arguments before their users."""
+        found: dict[Scalar, None] = {}
         stack = [(root, False) for root in reversed(roots)]
         while stack:
             node, ready = stack.pop()
-            if node.op == "literal" or node in self.chain[self.nest.rank[node]].values:
-                continue
             if ready:
-                self.write(node)
-            else:
+                found[node] = None
+                continue
+            written = self.chain[self.nest.rank[node]].values
+            if node.op != "literal" and node not in found and node not in written:
                 stack.append((node, True))
                 stack.extend((a, False) for a in reversed(needed(node)))
+        return list(found)
 
     def write(self, node: Scalar) -> None:
         """Write one scalar into the scope of its rank, once for each copy."""

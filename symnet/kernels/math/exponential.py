@@ -8,9 +8,10 @@ is exact, since it is a multiple of the last place of log 2 and smaller than 1.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
-from symnet.kernels.loops import Scalar, select
+from symnet.kernels.loops import Scalar, call, select
 from symnet.kernels.math.formats import (
     FORMATS,
     at_least,
@@ -18,25 +19,38 @@ from symnet.kernels.math.formats import (
     bits,
     copysign,
     equal,
+    exponent_of,
     fma,
+    from_bits,
     magnitude,
     nearest_integer,
+    number,
     polynomial,
     power_of_two,
+    sign_of,
+    signed,
     split_polynomial,
+    with_sign,
 )
 
 # (e**r - 1 - r) / r**2 on |r| <= log(2) / 2; error relative to e**r - 1: 2**-26.1,
-# 2**-59.8.
+# 2**-55.6.
 EXPONENTIAL = {
     "float32": (0.49999997, 0.16666539, 0.041667763, 0.008367133, 0.0013834814),
     "float64": (
-        0.5, 0.16666666666666677, 0.04166666666666669, 0.008333333333321785,
-        0.0013888888888887662, 0.00019841269888270225, 2.4801587308449187e-05,
-        2.755723894352462e-06, 2.7557283852807443e-07, 2.5111885047882402e-08,
-        2.0914925359211587e-09,
+        0.5000000000000006, 0.1666666666666662, 0.04166666666657378, 0.00833333333336828,
+        0.0013888888932320532, 0.00019841269766219025, 2.480150450979992e-05,
+        2.7557364616484013e-06, 2.7626305457201133e-07, 2.5067545947361936e-08,
     ),
 }  # fmt: skip
+# The same for float64 with one term more, for `expm1`, of which e**r - 1 may be all:
+# 2**-59.8.
+LONGER_EXPONENTIAL = (
+    0.5, 0.16666666666666677, 0.04166666666666669, 0.008333333333321785,
+    0.0013888888888887662, 0.00019841269888270225, 2.4801587308449187e-05,
+    2.755723894352462e-06, 2.7557283852807443e-07, 2.5111885047882402e-08,
+    2.0914925359211587e-09,
+)  # fmt: skip
 # (2**r - 1) / r on |r| <= 1/2; error relative to 2**r: 2**-26.3, 2**-57.1.
 BINARY_EXPONENTIAL = {
     "float32": (
@@ -59,17 +73,6 @@ SMALL_SINH = {
     ),
 }  # fmt: skip
 
-# (tanh(x) / x - 1) / x**2 in x**2, on |x| <= 0.625; relative error 2**-27.7, 2**-57.7.
-SMALL_TANH = {
-    "float32": (-0.3333328, 0.13331406, -0.053736515, 0.020628167, -0.0056922967),
-    "float64": (
-        -0.33333333333333315, 0.1333333333332996, -0.05396825396614943,
-        0.02186948847069835, -0.008863234338734547, 0.003592114222199147,
-        -0.0014557272130777644, 0.0005894567084844686, -0.00023702470846155384,
-        9.15810275624242e-05, -3.021083118780842e-05, 6.0536758672645224e-06,
-    ),
-}  # fmt: skip
-
 # log 2 as the sum of two numbers of the format.
 LOG2 = {
     "float32": (0.6931471824645996, -1.9046542121259336e-09),
@@ -85,14 +88,16 @@ MINUS_ONE = {"float32": -18.0, "float64": -39.0}
 TANH_LIMIT = {"float32": 9.2, "float64": 19.5}
 
 
-def reduce(x: Scalar, tail: Scalar | None = None) -> tuple[Scalar, Scalar, Scalar]:
-    """(n, n as low bits, r): x + tail = n log 2 + r, |r| <= log(2) / 2."""
+def reduce(
+    x: Scalar, plus: int = 0, tail: Scalar | None = None
+) -> tuple[Scalar, Scalar]:
+    """(n + plus as low bits, r): x + tail = n log 2 + r, |r| <= log(2) / 2."""
     high, low = LOG2[x.dtype]
-    n, n_bits = nearest_integer(x, PER_LOG2)
+    n, n_bits = nearest_integer(x, PER_LOG2, plus)
     r = fma(n, -high, x)
     if tail is None:
-        return n, n_bits, fma(n, -low, r)
-    return n, n_bits, r + fma(n, -low, tail)
+        return n_bits, fma(n, -low, r)
+    return n_bits, r + fma(n, -low, tail)
 
 
 def evaluate(x: Scalar, coefficients: Sequence[float]) -> Scalar:
@@ -101,39 +106,48 @@ def evaluate(x: Scalar, coefficients: Sequence[float]) -> Scalar:
     return (split_polynomial if long else polynomial)(x, coefficients)
 
 
-def exponential(r: Scalar) -> Scalar:
-    """e**r for |r| <= log(2) / 2."""
-    if r.dtype == "float32":
-        return polynomial(r, (1.0, 1.0, *EXPONENTIAL[r.dtype]))
-    return exponential_minus_one(r) + 1.0
-
-
-def exponential_minus_one(r: Scalar) -> Scalar:
-    """e**r - 1 for |r| <= log(2) / 2."""
-    return fma(r * r, evaluate(r, EXPONENTIAL[r.dtype]), r)
-
-
-def two_powers(n: Scalar, n_bits: Scalar) -> tuple[Scalar, Scalar]:
-    """(s, t): 2**n = s t and s nearly t, so that both are normal numbers even where 2**n
-    is subnormal or too large."""
-    half_bits = bits(fma(n, 0.5, FORMATS[n.dtype].magic))
-    return power_of_two(half_bits), power_of_two(n_bits - half_bits)
+def exponential_minus_one(r: Scalar, tail: Scalar | None = None) -> Scalar:
+    """e**(r + tail) - 1 for |r| <= log(2) / 2 and a tail of about r's last place."""
+    value = evaluate(r, EXPONENTIAL[r.dtype])
+    if tail is None:
+        return fma(r * r, value, r)
+    return r + fma(r * r, value, tail)
 
 
 def clamp(x: Scalar, limits: tuple[float, float]) -> Scalar:
     return at_most(at_least(x, limits[0]), limits[1])
 
 
+def two_powers(x: Scalar, n_bits: Scalar) -> tuple[Scalar, Scalar]:
+    """(s, t): 2**n = s t for the n of e**x, so that both are normal numbers even where
+    2**n is subnormal or too large.  The low bits hold n + 2 * bias."""
+    far = FORMATS[x.dtype].far
+    t = select(bits(x) < 0, number(1 / far, x.dtype), far)
+    return from_bits(exponent_of(n_bits) - bits(t)), t
+
+
 def exp(x: Scalar) -> Scalar:
-    n, n_bits, r = reduce(clamp(x, EXP_RANGE[x.dtype]))
-    s, t = two_powers(n, n_bits)
-    return exponential(r) * s * t
+    if sign_of(x) < 0:
+        return decay(x.args[0] if x.op == "neg" else -x)
+    x = clamp(x, EXP_RANGE[x.dtype])
+    n_bits, r = reduce(x, 2 * FORMATS[x.dtype].bias)
+    s, t = two_powers(x, n_bits)
+    return fma(s, exponential_minus_one(r), s) * t
+
+
+def decay(a: Scalar) -> Scalar:
+    """e**-a for a >= 0: one of the two powers of two is a constant."""
+    kind = FORMATS[a.dtype]
+    a = at_most(a, -EXP_RANGE[a.dtype][0])
+    n_bits, r = reduce(-a, kind.bias + round(math.log2(kind.far)))
+    s = power_of_two(n_bits)
+    return fma(s, exponential_minus_one(r), s) * (1 / kind.far)
 
 
 def exp2(x: Scalar) -> Scalar:
     x = clamp(x, EXP2_RANGE[x.dtype])
-    n, n_bits = nearest_integer(x, 1.0)
-    s, t = two_powers(n, n_bits)
+    n, n_bits = nearest_integer(x, 1.0, 2 * FORMATS[x.dtype].bias)
+    s, t = two_powers(x, n_bits)
     return polynomial(x - n, (1.0, *BINARY_EXPONENTIAL[x.dtype])) * s * t
 
 
@@ -141,45 +155,55 @@ def expm1(x: Scalar) -> Scalar:
     """e**x - 1 = 2**n q + (2**n - 1) with q = e**r - 1; at half its size, which cannot
     overflow before the result does."""
     limits = MINUS_ONE[x.dtype], EXP_RANGE[x.dtype][1]
-    n, n_bits, r = reduce(clamp(x, limits))
-    q = exponential_minus_one(r)
-    half = power_of_two(n_bits - 1)
+    n_bits, r = reduce(clamp(x, limits), FORMATS[x.dtype].bias - 1)
+    single = x.dtype == "float32"
+    terms = EXPONENTIAL["float32"] if single else LONGER_EXPONENTIAL
+    q = fma(r * r, evaluate(r, terms), r)
+    half = power_of_two(n_bits)
     scaled = fma(half, q, half - 0.5)
-    result = select(equal(n, 0.0), q, scaled + scaled)
-    return copysign(result, x)  # keeps -0.0
+    result = select(equal(half, 0.5), q, scaled + scaled)
+    sign = call("and", bits(x), FORMATS[x.dtype].sign)
+    return with_sign(result, sign)  # keeps -0.0
 
 
 def tanh(x: Scalar) -> Scalar:
-    """1 - 2 / (1 + e**(2|x|)), a polynomial below 0.625.
+    """(1 - e) / (1 + e), e = e**(-2|x|) = s (1 + p) with a power of two s: the two sums
+    are rounded once each, and neither is just above a power of two for small |x|, where
+    the other roundings count most.
 
-    The low part of log 2 is left out of the reduction: the result changes by less than
-    a hundredth of its last place, since (1 - tanh(x)**2) n falls with x.
+    What the low part of log 2 gives goes in after the exact r, which it would round; in
+    float32 it is less than 0.07 of the last place, since (1 - tanh(x)**2) n falls with x.
     """
-    a = magnitude(x)
-    b = at_most(a, TANH_LIMIT[x.dtype])
-    n, n_bits = nearest_integer(b, 2.0 * PER_LOG2)
-    r = fma(n, -0.5 * LOG2[x.dtype][0], b)
-    large = 1.0 - 2.0 / fma(exponential(r + r), power_of_two(n_bits), 1.0)
-    z = x * x
-    small = fma(evaluate(z, SMALL_TANH[x.dtype]) * z, a, a)
-    return copysign(select(a < 0.625, small, large), x)
+    size, sign = signed(x)
+    a = at_most(size + size, 2.0 * TANH_LIMIT[x.dtype])
+    high, low = LOG2[x.dtype]
+    n, n_bits = nearest_integer(-a, PER_LOG2, FORMATS[x.dtype].bias)
+    r = fma(n, -high, -a)
+    p = exponential_minus_one(r, n * -low if x.dtype == "float64" else None)
+    s = power_of_two(n_bits)
+    return with_sign(fma(-s, p, 1.0 - s) / fma(s, p, 1.0 + s), sign)
 
 
 def sigmoid(x: Scalar) -> Scalar:
     """1 / (1 + e**-x) = u / (u + s + s q), where e**-x = (1 + q) s / u with powers of two
-    s and u that are near 1 / u and 1 / s: no loss down to the subnormal results."""
+    s and u (see `two_powers`): no loss down to the subnormal results."""
     lowest = EXP_RANGE[x.dtype][0]
-    n, n_bits, r = reduce(clamp(-x, (lowest, -lowest)))
-    half_bits = bits(fma(n, 0.5, FORMATS[x.dtype].magic))
-    s, u = power_of_two(half_bits), power_of_two(n_bits - half_bits, -1)
+    x = clamp(x, (lowest, -lowest))
+    n_bits, r = reduce(-x)
+    far = FORMATS[x.dtype].far
+    u = select(bits(x) < 0, number(1 / far, x.dtype), far)
+    s = from_bits(exponent_of(n_bits) + bits(u))
     return u / (fma(s, exponential_minus_one(r), u) + s)
 
 
 def half_exponential(a: Scalar) -> Scalar:
     """e**a / 2 for a >= 0, infinite only where sinh(a) is."""
-    n, n_bits, r = reduce(at_most(a, EXP_RANGE[a.dtype][1] + 1.0))
-    s, t = two_powers(n, n_bits)
-    return exponential(r) * s * (t * 0.5)
+    kind = FORMATS[a.dtype]
+    exponent = round(math.log2(kind.far))
+    a = at_most(a, EXP_RANGE[a.dtype][1] + 1.0)
+    n_bits, r = reduce(a, kind.bias - exponent)
+    s = power_of_two(n_bits)
+    return fma(s, exponential_minus_one(r), s) * (kind.far / 2)
 
 
 def sinh(x: Scalar) -> Scalar:

@@ -20,18 +20,23 @@ class Format:
     """What the formulas must know of float32 or float64.
 
     `magic` = 1.5 * 2**fraction: adding it to a number rounds that to an integer, which
-    then stands in the low bits of the sum.  `one` holds the bits of 1.0, `middle` those
-    of sqrt(1/2), `exponents` the mask of the sign and the exponent.
+    then stands in the low bits of the sum.  `bias` stands in the exponent of 1.0, `one`
+    holds the bits of 1.0, `middle` those of sqrt(1/2), `exponents` the mask of the sign
+    and the exponent, `sign` that of the sign.  `far` is a power of two about half way to
+    the largest number (and 1 / far to the smallest).
     """
 
     dtype: str
     integer: str
     fraction: int
     magic: float
+    bias: int
     one: int
     middle: int
     exponents: int
+    sign: int
     smallest: float
+    far: float
 
 
 FORMATS = {
@@ -40,20 +45,26 @@ FORMATS = {
         integer="int32",
         fraction=23,
         magic=1.5 * 2.0**23,
+        bias=127,
         one=0x3F800000,
         middle=0x3F3504F3,
         exponents=-(1 << 23),
+        sign=-(1 << 31),
         smallest=2.0**-126,
+        far=2.0**64,
     ),
     "float64": Format(
         dtype="float64",
         integer="int64",
         fraction=52,
         magic=1.5 * 2.0**52,
+        bias=1023,
         one=0x3FF0000000000000,
         middle=0x3FE6A09E667F3BCD,
         exponents=-(1 << 52),
+        sign=-(1 << 63),
         smallest=2.0**-1022,
+        far=2.0**512,
     ),
 }
 
@@ -124,23 +135,55 @@ def from_bits(x: Scalar) -> Scalar:
     return call("bitcast", x, dtype="float32" if x.dtype == "int32" else "float64")
 
 
-def nearest_integer(x: Scalar, scale: float) -> tuple[Scalar, Scalar]:
-    """rint(x * scale) as a float, and as an integer of which only the low bits count.
+def sign_of(x: Scalar) -> int:
+    """1 if x cannot be below zero, -1 if it cannot be above, 0 if either may be.
+
+    Of NaN nothing is said."""
+    if x.op == "literal":
+        return -1 if float(x.value) < 0 else 1
+    if x.op in ("abs", "sqrt", "square"):
+        return 1
+    if x.op == "neg":
+        return -sign_of(x.args[0])
+    if x.op in ("mul", "div"):
+        left, right = x.args
+        same = left is right and x.op == "mul"
+        return 1 if same else sign_of(left) * sign_of(right)
+    return 0
+
+
+def signed(x: Scalar) -> tuple[Scalar, Scalar]:
+    """(|x|, the sign bit of x), for `with_sign`."""
+    sign = call("and", bits(x), FORMATS[x.dtype].sign)
+    return from_bits(call("xor", bits(x), sign)), sign
+
+
+def with_sign(size: Scalar, sign: Scalar) -> Scalar:
+    """`size`, which is not negative, with a sign bit set; cheaper than copysign."""
+    return from_bits(call("or", bits(size), sign))
+
+
+def nearest_integer(x: Scalar, scale: float, plus: int = 0) -> tuple[Scalar, Scalar]:
+    """n = rint(x * scale) as a float, and n + plus as an integer of which only the low
+    bits count.
 
     Needs |x * scale| < 2**22 for float32 and 2**51 for float64; else the result is of
     no use but does no harm.
     """
-    magic = FORMATS[x.dtype].magic
+    magic = FORMATS[x.dtype].magic + plus
     shifted = fma(x, scale, magic)
     return shifted - magic, bits(shifted)
 
 
-def power_of_two(low: Scalar, sign: int = 1) -> Scalar:
-    """2**n, or 2**-n for sign -1, where n stands in the low bits of `low`."""
+def exponent_of(low: Scalar) -> Scalar:
+    """The low bits of an integer moved to where a float has its exponent."""
     kind = FORMATS["float32" if low.dtype == "int32" else "float64"]
-    exponent = call("shift_left", low, kind.fraction)
-    one = number(kind.one, low.dtype)
-    return from_bits(one + exponent if sign > 0 else one - exponent)
+    return call("shift_left", low, kind.fraction)
+
+
+def power_of_two(low: Scalar) -> Scalar:
+    """2**n, where n + bias stands in the low bits of `low`."""
+    return from_bits(exponent_of(low))
 
 
 def split_exponent(x: Scalar) -> tuple[Scalar, Scalar]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 from symnet.kernels.loops import Scalar, select
 from symnet.kernels.math.exponential import (
-    exponential,
     exponential_minus_one,
     reduce,
-    two_powers,
 )
 from symnet.kernels.math.formats import (
+    FORMATS,
     at_most,
     copysign,
     fma,
@@ -75,8 +76,10 @@ ERFC_LIMIT = {"float32": 10.2, "float64": 27.4}  # erfc is 0 from here
 def erf(x: Scalar) -> Scalar:
     """1 - exp(log(erfc |x|)) with a polynomial for the logarithm; another below 1."""
     a = at_most(magnitude(x), ERF_LIMIT[x.dtype])
-    _, n_bits, r = reduce(split_polynomial(a, LOG_ERFC[x.dtype]))
-    large = copysign(fma(-exponential(r), power_of_two(n_bits), 1.0), x)
+    exponent = split_polynomial(a, LOG_ERFC[x.dtype])
+    n_bits, r = reduce(exponent, FORMATS[x.dtype].bias)
+    s = power_of_two(n_bits)
+    large = copysign(fma(-s, exponential_minus_one(r), 1.0 - s), x)
     small = fma(split_polynomial(x * x, SMALL_ERF[x.dtype]), x, x)
     return select(a < 1.0, small, large)
 
@@ -97,7 +100,9 @@ def erfc(x: Scalar) -> Scalar:
     t = fma(t - 1.0, error, t)
     value = polynomial(t, SCALED_ERFC[x.dtype]) * inverse
     square = a * a
-    n, n_bits, r = reduce(-square, error - fma(a, a, -square))
-    s, t = two_powers(n, n_bits)
-    value = fma(value, exponential_minus_one(r), value) * s * t
+    kind = FORMATS[x.dtype]
+    plus = kind.bias + round(math.log2(kind.far))
+    n_bits, r = reduce(-square, plus, error - fma(a, a, -square))
+    s = value * power_of_two(n_bits)
+    value = fma(s, exponential_minus_one(r), s) * (1 / kind.far)
     return select(x < 0.0, 2.0 - value, value)

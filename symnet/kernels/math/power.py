@@ -12,11 +12,12 @@ from symnet.kernels.math.exponential import (
     LOG2,
     clamp,
     exp2,
-    exponential,
+    exponential_minus_one,
     reduce,
     two_powers,
 )
 from symnet.kernels.math.formats import (
+    FORMATS,
     copysign,
     equal,
     fma,
@@ -95,9 +96,10 @@ def magnitude_float64(x: Scalar, y: Scalar) -> Scalar:
     rest = fma(y, low, fma(y, high, -whole))
     inside = magnitude(whole) < 800.0
     tail = select(inside, rest, literal(0.0, x.dtype))
-    n, n_bits, r = reduce(clamp(whole, (-800.0, 800.0)), tail)
-    s, t = two_powers(n, n_bits)
-    return exponential(r) * s * t
+    whole = clamp(whole, (-800.0, 800.0))
+    n_bits, r = reduce(whole, 2 * FORMATS[x.dtype].bias, tail)
+    s, t = two_powers(whole, n_bits)
+    return fma(s, exponential_minus_one(r), s) * t
 
 
 def magnitude_float32(x: Scalar, y: Scalar) -> Scalar:
@@ -108,7 +110,7 @@ def magnitude_float32(x: Scalar, y: Scalar) -> Scalar:
     tail = f * f * fma(polynomial(f, LOGARITHM), f, -0.5)
     exponent = fma(f + tail, 1 / math.log(2.0), n) * cast(y, "float64")
     exponent = clamp(exponent, (-200.0, 200.0))
-    n, n_bits = nearest_integer(exponent, 1.0)
+    n, n_bits = nearest_integer(exponent, 1.0, FORMATS["float64"].bias)
     value = polynomial(exponent - n, (1.0, *BINARY_EXPONENTIAL)) * power_of_two(n_bits)
     return cast(value, "float32")
 
