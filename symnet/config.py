@@ -58,7 +58,7 @@ class Config:
         defaults: dict[str, Any] = {name: values[0] for name, values in CHOICES.items()}
         defaults["floatX"] = "float64"
         defaults["cache_dir"] = os.environ.get("SYMNET_CACHE", home)
-        defaults["num_threads"] = int(os.environ.get("SYMNET_NUM_THREADS", "0"))
+        defaults["num_threads"] = os.environ.get("SYMNET_NUM_THREADS", "0")
         for name, value in defaults.items():
             setattr(self, name, value)
         for setting in filter(None, os.environ.get("SYMNET_FLAGS", "").split(",")):
@@ -72,6 +72,11 @@ class Config:
                     f"config.{name} must be one of {CHOICES[name]}, not {value!r}"
                 )
         elif name == "num_threads":
+            if not str(value).isdecimal():
+                raise ValueError(
+                    f"config.num_threads must be a number of threads, or 0 for as many as "
+                    f"the process may use, not {value!r}"
+                )
             value = int(value)
         elif name == "cache_dir":
             value = str(value)

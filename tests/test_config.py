@@ -306,3 +306,13 @@ def test_unused_inputs_follow_the_setting() -> None:
         symnet.function([x, y], x)
     with config.change_flags(on_unused_input="ignore"):
         assert symnet.function([x, y], x.sum())([1.0], [2.0]) == 1
+
+
+@pytest.mark.parametrize("value", ["many", -1, 2.5, None, ""])
+def test_a_number_of_threads_is_a_number(value):
+    with pytest.raises(
+        ValueError, match="config.num_threads must be a number of threads"
+    ):
+        config.num_threads = value
+    with config.change_flags(num_threads="3"):
+        assert config.num_threads == 3

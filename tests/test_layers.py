@@ -23,7 +23,7 @@ kernels.math.formats kernels.math.exponential kernels.math.logarithm kernels.mat
 kernels.math.trigonometric kernels.math.gaussian kernels.math.external
 kernels.math.expand kernels.math kernels.layout
 kernels.llvm.machine kernels.llvm.objects
-kernels.llvm.words kernels.llvm.native
+kernels.llvm.words kernels.llvm.translator kernels.llvm.native
 kernels.llvm.text kernels.llvm.primitives kernels.llvm.nest kernels.llvm.blocks
 kernels.llvm.order kernels.llvm.points kernels.llvm.reductions kernels.llvm.passes
 kernels.llvm.bands kernels.llvm.emit kernels.llvm.cache kernels.llvm.recurrence

@@ -17,9 +17,8 @@ def toposort(
     """
     stop = set(blockers)
     order: dict[Apply, None] = {}
-    seen: set[Apply] = (
-        set()
-    )  # what they need stands above them on the stack, or is done
+    # What they need stands above them on the stack, or is done.
+    seen = set[Apply]()
     stack: list[Apply] = [
         v.owner for v in reversed(list(outputs)) if v.owner and v not in stop
     ]

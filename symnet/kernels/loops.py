@@ -208,9 +208,8 @@ def select(condition: Scalar, yes: Scalar | float, no: Scalar | float) -> Scalar
 
 def walk(roots: Iterable[Scalar]) -> list[Scalar]:
     """Every Scalar below `roots`, arguments before their users, each once."""
-    seen: set[Scalar] = (
-        set()
-    )  # their arguments stand above them on the stack, or are done
+    # Their arguments stand above them on the stack, or are done.
+    seen = set[Scalar]()
     order: dict[Scalar, None] = {}
     stack = list(roots)[::-1]
     while stack:

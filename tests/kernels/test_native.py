@@ -14,12 +14,7 @@ import numpy as np
 import pytest
 
 from symnet.kernels.llvm import native as module
-from symnet.kernels.llvm.native import (
-    NativeError,
-    Translator,
-    native,
-    patient,
-)
+from symnet.kernels.llvm.native import native, patient
 from symnet.kernels.llvm.words import (
     C_LIBRARY,
     External,
@@ -48,7 +43,6 @@ NOT_HERE = False
 PLACE = Symbol("a place", 123456789012345)
 absolute = External("labs", "i64(i64)", C_LIBRARY)
 absolute_narrow = External("abs", "i32(i32)", C_LIBRARY)
-missing = 3.5
 
 
 @native
@@ -240,66 +234,6 @@ def test_integers_as_floats():
     for number in [0, 1, -3, 2**53 + 1, -(2**62) - 1]:
         want = int(np.float64(number).view(np.int64))
         assert double(number) == double.python(number) == want
-
-
-def refused_with(a):
-    with a:
-        return 1
-
-
-def refused_float(a):
-    return a + missing
-
-
-def refused_unknown(a):
-    return a + never  # noqa: F821
-
-
-def refused_chain(a):
-    return 0 < a < 3
-
-
-def refused_power(a):
-    return a**2
-
-
-def refused_call(a):
-    return len(a)
-
-
-def refused_count(a):
-    return load(a)
-
-
-def refused_iteration(a):
-    for k in (1, 2):
-        a += k
-    return a
-
-
-def refused_stack(a):
-    return stack(a)
-
-
-def refused_conditional(a):
-    return 1 if a else 2
-
-
-def refused_target(a):
-    a.b = 3
-
-
-REFUSED = [
-    value for name, value in list(globals().items()) if name.startswith("refused_")
-]
-
-
-@pytest.mark.parametrize("function", REFUSED, ids=lambda f: f.__name__)
-def test_what_is_not_in_the_subset_is_named_with_its_line(function):
-    with pytest.raises(NativeError, match=r"test_native\.py:\d+: ") as caught:
-        Translator(function).text()
-    line = int(str(caught.value).split(":")[1])
-    assert line in {number for *_, number in function.__code__.co_lines()}
 
 
 def test_a_missing_c_function_fails_at_once():

@@ -54,6 +54,14 @@ class External:
         return int(self.function(*arguments))
 
 
+class Function:
+    """A function of the subset, as others of it see it: `name` in LLVM's text, and names of
+    its parameters."""
+
+    name: str
+    parameters: list[str]
+
+
 class Instruction(Generic[P]):
     """A function that is translated to fixed lines of LLVM IR.
 
