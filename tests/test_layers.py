@@ -42,19 +42,19 @@ ops.random_streams
 ops.composed ops.barriers ops.gemm ops.linalg ops.logsumexp ops.nnet ops.classification
 ops.normalization ops.solving ops.spectral ops.matrices ops.printing ops
 
+rewriting.folding rewriting.patterns
+rewriting.host rewriting.infer rewriting.certain rewriting.findings rewriting.rewrite
+rewriting.rules.algebra rewriting.rules.shapes rewriting.rules.reductions
+rewriting.rules.stability rewriting.rules.cancel rewriting.rules.indexing
+rewriting.rules.library rewriting.rules.composed rewriting.rules rewriting
+
 updates batching differences ops.ifelse ops.branches backward ops.ifelse_gradient
 ops.scan ops.scan_rows ops.scan_stored ops.scan_gradient
 ops.scan_arguments ops.scan_step ops.scan_blocks ops.scan_function ops.scan_folds
 derivatives gradient
 
-compile.arguments
-compile.folding compile.patterns
-compile.host compile.infer compile.inside compile.certain compile.findings
-compile.rewrite
-compile.rules.algebra compile.rules.shapes compile.rules.reductions
-compile.rules.stability compile.rules.cancel compile.rules.indexing
-compile.rules.library compile.rules.composed compile.rules
-compile.drafts compile.allsteps compile.merging compile.trimming compile.hoisting
+compile.arguments compile.inside compile.drafts compile.allsteps compile.merging
+compile.trimming compile.hoisting
 compile.postponing compile.joining compile.loops
 compile.passes
 compile.program compile.steady compile.panels compile.calls compile.reads compile.fuse compile.scans

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from symnet.batching import for_all_rows
-from symnet.compile.certain import CertainSizes
 from symnet.compile.drafts import Draft
-from symnet.compile.patterns import number
-from symnet.compile.rewrite import reads_size_only
 from symnet.graph.traverse import Graph, clone_replace, leaves, toposort
 from symnet.graph.variables import Constant, Variable
 from symnet.kernels.views import Size, combine, subtract
 from symnet.ops.scan_rows import FirstRows
 from symnet.ops.sizes import add_broadcast, specify_shape
 from symnet.ops.subtensor import Subtensor
+from symnet.rewriting.certain import CertainSizes
+from symnet.rewriting.patterns import number
+from symnet.rewriting.rewrite import reads_size_only
 
 FIXED, WALKED, MOVING = "fixed", "walked", "moving"
 

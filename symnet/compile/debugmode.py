@@ -20,7 +20,6 @@ import numpy as np
 
 from symnet.compile.engine import Engine
 from symnet.compile.passes import rewrite_graph
-from symnet.compile.rewrite import Trace
 from symnet.errors import message
 from symnet.graph.evaluate import compute, evaluate, value_of
 from symnet.graph.inner import InnerGraph
@@ -28,6 +27,7 @@ from symnet.graph.traverse import Graph, toposort
 from symnet.graph.variables import Apply, Variable, operand_text
 from symnet.ops.ifelse import IfElse
 from symnet.ops.scan import Scan
+from symnet.rewriting.rewrite import Trace
 from symnet.shared import SharedVariable
 
 TRIALS = 4  # evaluations that measure the reach of rounding

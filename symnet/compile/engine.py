@@ -10,7 +10,6 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from symnet.compile.infer import Inference
 from symnet.compile.linear import NotLinear, lines
 from symnet.compile.lower import Lowering
 from symnet.compile.memory import place, reuse_dying
@@ -24,6 +23,7 @@ from symnet.graph.variables import Apply, Variable, operand_text
 from symnet.kernels.callblock import RETURN_LIST
 from symnet.kernels.cpu import CPU
 from symnet.kernels.device import Device, Entry, Following, Signature
+from symnet.rewriting.infer import Inference
 from symnet.shared import SharedVariable
 
 PLANS_KEPT = 64  # sets of sizes of which a function keeps its plans

@@ -18,7 +18,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from symnet.compile.infer import Inference
 from symnet.compile.reads import data_inputs
 from symnet.graph.types import COMPLEX
 from symnet.graph.variables import Apply, Constant, Variable
@@ -28,6 +27,7 @@ from symnet.ops.base import PointOp
 from symnet.ops.elementwise import Elementwise
 from symnet.ops.reduce import Reduce
 from symnet.ops.shape import DimShuffle
+from symnet.rewriting.infer import Inference
 
 # The loop axis along which each axis of an array moves; None for an axis of size 1.
 AxisMap = tuple[int | None, ...]

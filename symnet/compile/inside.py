@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from symnet.compile.infer import Inference
 from symnet.graph.inner import InnerGraph
 from symnet.graph.traverse import Graph, change_nodes
 from symnet.graph.types import TensorType
@@ -19,6 +18,7 @@ from symnet.ops.ifelse import IfElse
 from symnet.ops.scan import Scan
 from symnet.ops.shape import DimShuffle
 from symnet.ops.subtensor import IncSubtensor, Subtensor
+from symnet.rewriting.infer import Inference
 
 Rewrite = Callable[[Graph], Graph]
 

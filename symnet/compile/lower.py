@@ -13,7 +13,6 @@ import numpy as np
 
 from symnet.compile.choices import lower_choice
 from symnet.compile.fuse import AxisMap, Cluster, fuse, is_loop
-from symnet.compile.infer import Inference
 from symnet.compile.program import (
     Access,
     Body,
@@ -36,6 +35,7 @@ from symnet.ops.elementwise import Elementwise
 from symnet.ops.ifelse import IfElse
 from symnet.ops.reduce import Reduce
 from symnet.ops.scan import Scan
+from symnet.rewriting.infer import Inference
 
 _kernels: dict[Any, Kernel] = {}
 

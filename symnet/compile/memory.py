@@ -18,11 +18,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from symnet.compile.checks import check_step
-from symnet.compile.infer import Inference
 from symnet.compile.lower import Lowering
 from symnet.compile.program import Buffer, LoopStep, Step, bodies_of, copy_step
 from symnet.graph.variables import Variable
 from symnet.kernels.views import ONE, View, contiguous_strides
+from symnet.rewriting.infer import Inference
 from symnet.shared import SharedVariable
 
 

@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from symnet.compile.findings import Findings
 from symnet.compile.inside import rewrite_inside
 from symnet.compile.loops import rewrite_loops
-from symnet.compile.patterns import Rule
-from symnet.compile.rewrite import Fired, Trace, rewrite
-from symnet.compile.rules.algebra import ALGEBRA
-from symnet.compile.rules.cancel import CANCEL
-from symnet.compile.rules.composed import COMPOSED
-from symnet.compile.rules.indexing import INDEXING
-from symnet.compile.rules.library import GEMM, PRODUCTS
-from symnet.compile.rules.reductions import REDUCTIONS
-from symnet.compile.rules.shapes import SHAPES
-from symnet.compile.rules.stability import STABILITY
 from symnet.graph.traverse import Graph
 from symnet.ops.branches import sink_branches
+from symnet.rewriting.findings import Findings
+from symnet.rewriting.patterns import Rule
+from symnet.rewriting.rewrite import Fired, Trace, rewrite
+from symnet.rewriting.rules.algebra import ALGEBRA
+from symnet.rewriting.rules.cancel import CANCEL
+from symnet.rewriting.rules.composed import COMPOSED
+from symnet.rewriting.rules.indexing import INDEXING
+from symnet.rewriting.rules.library import GEMM, PRODUCTS
+from symnet.rewriting.rules.reductions import REDUCTIONS
+from symnet.rewriting.rules.shapes import SHAPES
+from symnet.rewriting.rules.stability import STABILITY
 
 
 @dataclass(frozen=True)

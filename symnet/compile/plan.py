@@ -16,8 +16,6 @@ from typing import Any
 import numpy as np
 
 from symnet.compile.calls import arrange_call, arrange_ring, call_facts
-from symnet.compile.host import make_function
-from symnet.compile.infer import Demand
 from symnet.compile.memory import lifetimes, pack
 from symnet.compile.program import (
     Body,
@@ -50,6 +48,8 @@ from symnet.kernels.device import (
 )
 from symnet.kernels.loops import Scalar, walk
 from symnet.kernels.views import Size, View
+from symnet.rewriting.host import make_function
+from symnet.rewriting.infer import Demand
 
 
 @dataclass(eq=False)

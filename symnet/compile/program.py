@@ -9,12 +9,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from symnet.compile.infer import Demand, HostArgument
 from symnet.graph.origin import Origin
 from symnet.graph.types import COMPLEX
 from symnet.graph.variables import Apply, Variable
 from symnet.kernels.loops import Kernel, Operand, Output, Scalar, load
 from symnet.kernels.views import ZERO, Size, View, add, size
+from symnet.rewriting.infer import Demand, HostArgument
 from symnet.shared import SharedVariable
 
 AxisMap = tuple[int | None, ...]

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from symnet.compile.infer import Inference, NotOnHost
 from symnet.compile.lower import is_native, is_parameter
 from symnet.graph.traverse import toposort
 from symnet.graph.types import TensorType
@@ -18,6 +17,7 @@ from symnet.graph.variables import Apply, Constant, Variable
 from symnet.kernels.loops import walk
 from symnet.ops.ifelse import IfElse
 from symnet.ops.scan import Scan
+from symnet.rewriting.infer import Inference, NotOnHost
 from symnet.shared import SharedVariable
 
 

@@ -11,7 +11,6 @@ from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 from symnet.compile.drafts import Draft
-from symnet.compile.patterns import number
 from symnet.graph.traverse import Graph, change_nodes, toposort
 from symnet.graph.variables import Apply, Constant, Variable
 from symnet.ops.arithmetic import add, minimum, sub
@@ -19,6 +18,7 @@ from symnet.ops.indexing import getitem
 from symnet.ops.scan import Scan, State
 from symnet.ops.sizes import ShapeI, size_constant
 from symnet.ops.subtensor import Subtensor
+from symnet.rewriting.patterns import number
 
 # ---- what nobody reads
 

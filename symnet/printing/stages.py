@@ -13,13 +13,11 @@ from typing import Any
 from symnet.compile.engine import Engine, NativeSegment
 from symnet.compile.function import Function
 from symnet.compile.fuse import Cluster, fuse
-from symnet.compile.infer import HostArgument, Inference
 from symnet.compile.lower import needed_nodes
 from symnet.compile.passes import PASSES, rewrite_graph
 from symnet.compile.plan import Plan
 from symnet.compile.profile import row_of, time_text
 from symnet.compile.program import LoopStep, RepeatStep, Step, bodies_of
-from symnet.compile.rewrite import Trace
 from symnet.compile.segments import Segment
 from symnet.graph.inner import InnerGraph
 from symnet.graph.traverse import Graph
@@ -32,6 +30,8 @@ from symnet.kernels.llvm.machine import machine
 from symnet.kernels.loops import Kernel, Scalar, walk
 from symnet.kernels.views import Size, View
 from symnet.printing.roots import is_number, type_text
+from symnet.rewriting.infer import HostArgument, Inference
+from symnet.rewriting.rewrite import Trace
 from symnet.shared import SharedVariable
 
 SIGNS = {"add": "+", "sub": "-", "mul": "*", "floordiv": "//", "mod": "%"}

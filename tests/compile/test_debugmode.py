@@ -22,13 +22,13 @@ from symnet.compile.debugmode import (
     explained,
     reach_of_rounding,
 )
-from symnet.compile.patterns import Rule, pattern_vars
 from symnet.graph.evaluate import evaluate
 from symnet.graph.types import FLOATS
 from symnet.graph.variables import Apply, Op
 from symnet.ifelse import ifelse
 from symnet.kernels import loops
 from symnet.ops.functions import tanh
+from symnet.rewriting.patterns import Rule, pattern_vars
 
 a, b = pattern_vars("a b")
 RNG = np.random.default_rng(0)

@@ -11,7 +11,6 @@ from hypothesis import HealthCheck, given, settings
 import symnet
 import symnet.tensor as T
 from symnet.compile.fuse import MAXIMUM_NODES, MAXIMUM_OPERANDS, fuse, is_loop
-from symnet.compile.infer import Inference
 from symnet.compile.lower import Lowering, needed_nodes
 from symnet.compile.passes import rewrite_graph
 from symnet.compile.program import CallStep, LoopStep
@@ -19,6 +18,7 @@ from symnet.compile.reads import data_inputs
 from symnet.graph.traverse import Graph, leaves, toposort
 from symnet.graph.variables import Constant
 from symnet.kernels.views import ONE
+from symnet.rewriting.infer import Inference
 from tests.helpers import run
 from tests.test_fuzz import programs
 

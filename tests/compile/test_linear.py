@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
-from symnet.compile.host import make_function
 from symnet.compile.linear import Line, NotLinear, lines
 from symnet.kernels import loops
 from symnet.kernels.loops import argument, literal
@@ -23,6 +22,7 @@ from symnet.kernels.views import (
     size,
     subtract,
 )
+from symnet.rewriting.host import make_function
 
 INDEX, N = argument(0, "int64"), argument(1, "int64")
 EVERY = range(-60, 61)

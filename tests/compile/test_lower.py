@@ -7,7 +7,6 @@ import pytest
 
 import symnet.tensor as T
 from symnet import function
-from symnet.compile.infer import Inference
 from symnet.compile.lower import Lowering, is_native, is_parameter, needed_nodes
 from symnet.compile.passes import rewrite_graph
 from symnet.compile.program import Access, CallStep, LoopStep, as_pairs, copy_step
@@ -15,6 +14,7 @@ from symnet.graph.traverse import Graph, leaves
 from symnet.graph.variables import Constant
 from symnet.kernels.loops import argument
 from symnet.kernels.views import ONE, ZERO, View, contiguous_strides, size
+from symnet.rewriting.infer import Inference
 from tests.helpers import run
 
 RNG = np.random.default_rng(0)

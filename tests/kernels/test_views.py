@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.lib.stride_tricks import as_strided
 
-from symnet.compile.host import make_function
 from symnet.kernels.loops import argument, literal
 from symnet.kernels.views import (
     ONE,
@@ -29,6 +28,7 @@ from symnet.kernels.views import (
     size,
     subtract,
 )
+from symnet.rewriting.host import make_function
 
 NAMES = {
     "add": lambda a, b: a + b,

@@ -10,12 +10,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from symnet.compile.host import fold, on_host
 from symnet.errors import ShapeError, message
 from symnet.graph.types import FLOATS, TensorType
 from symnet.graph.variables import Apply, Constant, Variable, operand_text
 from symnet.kernels.loops import Scalar, argument, binary, literal
 from symnet.kernels.views import Size, choose, combine, known, size
+from symnet.rewriting.host import fold, on_host
 
 Host = Scalar | tuple[Scalar, ...]
 

@@ -10,12 +10,12 @@ import numpy as np
 import sympy
 
 from symnet.compile.passes import GEMM, SIMPLIFY
-from symnet.compile.patterns import PatternVariable, Rule
-from symnet.compile.rewrite import Fired, rewrite
-from symnet.compile.rules.composed import COMPOSED
 from symnet.graph.evaluate import evaluate
 from symnet.graph.traverse import Graph, leaves
 from symnet.graph.variables import Constant, Variable
+from symnet.rewriting.patterns import PatternVariable, Rule
+from symnet.rewriting.rewrite import Fired, rewrite
+from symnet.rewriting.rules.composed import COMPOSED
 
 RULES: dict[str, Rule] = {rule.name: rule for rule in (*SIMPLIFY, *GEMM, *COMPOSED)}
 

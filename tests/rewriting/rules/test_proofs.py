@@ -4,8 +4,8 @@ import pytest
 import sympy
 
 from symnet.compile.passes import SIMPLIFY
-from symnet.compile.patterns import Rule
-from tests.compile.rules.tools import difference, provable
+from symnet.rewriting.patterns import Rule
+from tests.rewriting.rules.tools import difference, provable
 
 # What a rule takes for granted, beyond its variables being real: outside, both sides are
 # NaN, as tests by value show.
@@ -22,9 +22,9 @@ def test_most_scalar_rules_are_proven() -> None:
 
 
 def test_a_wrong_rule_is_not_provable() -> None:
-    from symnet.compile.rules.stability import x
     from symnet.ops.arithmetic import sqr, sqrt
     from symnet.ops.functions import exp, sigmoid
+    from symnet.rewriting.rules.stability import x
 
     assert difference(Rule("wrong", 1 / (2 + exp(-x)), sigmoid(x)), {"real": True}) != 0
     assert difference(Rule("wrong", sqr(sqrt(x)), sqrt(sqr(x))), {"real": True}) != 0

@@ -4,12 +4,12 @@ from typing import Any
 
 import numpy as np
 
-from symnet.compile.rules.cancel import factors_of, is_positive, terms_of
 from symnet.graph.types import TensorType
 from symnet.ops.arithmetic import neg
 from symnet.ops.functions import cosh, exp, sigmoid, softplus
 from symnet.ops.nnet import softmax
-from tests.compile.rules.tools import apply, check, refuse
+from symnet.rewriting.rules.cancel import factors_of, is_positive, terms_of
+from tests.rewriting.rules.tools import apply, check, refuse
 
 
 def vector(name: str) -> Any:

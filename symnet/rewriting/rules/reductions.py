@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from symnet.compile.patterns import Match, Rule, number
 from symnet.graph.variables import Apply, Variable
 from symnet.ops.arithmetic import mul, neg
 from symnet.ops.elementwise import cast
 from symnet.ops.reduce import Reduce
 from symnet.ops.shape import DimShuffle, dimshuffle
+from symnet.rewriting.patterns import Match, Rule, number
 
 # Of one element these are the element itself.
 KEEPING = ("sum", "prod", "max", "min")

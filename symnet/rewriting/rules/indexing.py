@@ -8,8 +8,6 @@ factor is NaN or infinite.)
 
 from __future__ import annotations
 
-from symnet.compile.patterns import Match, Rule, number
-from symnet.compile.rules.shapes import filled
 from symnet.graph.variables import Apply, Constant, Variable
 from symnet.ops.advanced import AdvancedIncSubtensor, AdvancedSubtensor
 from symnet.ops.arithmetic import add, mul, neg, second, sub, true_div
@@ -17,6 +15,8 @@ from symnet.ops.elementwise import Elementwise
 from symnet.ops.shape import DimShuffle
 from symnet.ops.sizes import MakeVector
 from symnet.ops.subtensor import IncSubtensor, Subtensor
+from symnet.rewriting.patterns import Match, Rule, number
+from symnet.rewriting.rules.shapes import filled
 
 
 def increment_of_zeros(variable: Variable, match: Match) -> Apply | None:

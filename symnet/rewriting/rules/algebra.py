@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from symnet.compile.patterns import Match, Rule, number, pattern_vars
 from symnet.graph.types import COMPLEX, FLOATS
 from symnet.graph.variables import Variable
 from symnet.ops.arithmetic import (
@@ -42,6 +41,7 @@ from symnet.ops.arithmetic import (
 from symnet.ops.barriers import Barrier
 from symnet.ops.base import constant
 from symnet.ops.elementwise import Cast, cast
+from symnet.rewriting.patterns import Match, Rule, number, pattern_vars
 
 x, y = pattern_vars("x y")
 c, d = pattern_vars("c d", constant=True)

@@ -13,10 +13,6 @@ from dataclasses import dataclass, field
 from operator import is_
 from typing import Any
 
-from symnet.compile.certain import CertainSizes
-from symnet.compile.findings import Findings
-from symnet.compile.folding import fold_constants
-from symnet.compile.patterns import Bindings, Match, Rule, rule_table
 from symnet.config import config
 from symnet.errors import message
 from symnet.graph.origin import inherit
@@ -27,6 +23,10 @@ from symnet.kernels.views import Size
 from symnet.ops.arithmetic import second
 from symnet.ops.elementwise import Elementwise, cast
 from symnet.ops.sizes import Shape, ShapeI, add_broadcast, specify_shape
+from symnet.rewriting.certain import CertainSizes
+from symnet.rewriting.findings import Findings
+from symnet.rewriting.folding import fold_constants
+from symnet.rewriting.patterns import Bindings, Match, Rule, rule_table
 
 # Constants up to this size in bytes are compared by value.
 LARGEST_COMPARED = 4096

@@ -6,8 +6,6 @@ import mpmath
 import numpy as np
 import pytest
 
-from symnet.compile.patterns import Rule, instantiate
-from symnet.compile.rules.stability import SCALAR, x, y
 from symnet.gradient import grad
 from symnet.graph.evaluate import evaluate
 from symnet.graph.types import TensorType
@@ -21,7 +19,9 @@ from symnet.ops.reduce import max as max_over
 from symnet.ops.reduce import mean
 from symnet.ops.reduce import sum as sum_over
 from symnet.ops.shape import dimshuffle
-from tests.compile.rules.tools import EXPRESSIONS, check, compare, refuse, simplified
+from symnet.rewriting.patterns import Rule, instantiate
+from symnet.rewriting.rules.stability import SCALAR, x, y
+from tests.rewriting.rules.tools import EXPRESSIONS, check, compare, refuse, simplified
 
 LOGITS = np.array([[1e3, -1e3, 2.0], [3.0, 3.0, 3.0], [-800.0, -801.0, -802.0]])
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from symnet.compile.passes import rewrite_graph
-from symnet.compile.rewrite import Trace
 from symnet.gradient import grad
 from symnet.graph.evaluate import evaluate
 from symnet.graph.traverse import Graph
@@ -22,8 +21,9 @@ from symnet.ops.gemm import Gemm
 from symnet.ops.linalg import Dot, dot
 from symnet.ops.nnet import softmax
 from symnet.ops.reduce import mean
+from symnet.rewriting.rewrite import Trace
 from symnet.shared import shared
-from tests.compile.rules.tools import apply, check, compare, refuse
+from tests.rewriting.rules.tools import apply, check, compare, refuse
 
 RNG = np.random.default_rng(3)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from symnet.compile.rules.algebra import holds_all, power
 from symnet.graph.evaluate import evaluate
 from symnet.graph.types import DTYPES, TensorType
 from symnet.ops.arithmetic import (
@@ -21,7 +20,8 @@ from symnet.ops.arithmetic import (
 from symnet.ops.barriers import disconnected_grad, grad_clip, zero_grad
 from symnet.ops.base import constant
 from symnet.ops.elementwise import cast
-from tests.compile.rules.tools import (
+from symnet.rewriting.rules.algebra import holds_all, power
+from tests.rewriting.rules.tools import (
     FLOATS,
     INTEGERS,
     apply,

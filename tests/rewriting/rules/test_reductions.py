@@ -19,7 +19,7 @@ from symnet.ops.reduce import min as min_over
 from symnet.ops.reduce import prod as product_over
 from symnet.ops.reduce import sum as sum_over
 from symnet.ops.shape import dimshuffle
-from tests.compile.rules.tools import (
+from tests.rewriting.rules.tools import (
     FLOATS,
     INTEGERS,
     check,

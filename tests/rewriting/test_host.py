@@ -9,9 +9,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from symnet.compile.host import HOST_OPS, fold, make_function, on_host, print_function
 from symnet.kernels import interpret, loops
 from symnet.kernels.loops import argument, literal
+from symnet.rewriting.host import HOST_OPS, fold, make_function, on_host, print_function
 
 INTEGERS = ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
 N, M = argument(0, "int64"), argument(1, "int64")

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from symnet.compile.passes import SIMPLIFY
-from symnet.compile.patterns import PatternVariable, Rule, instantiate
 from symnet.graph.evaluate import evaluate
 from symnet.graph.traverse import leaves
 from symnet.graph.types import TensorType
 from symnet.graph.variables import Constant, Variable
 from symnet.ops.base import constant
-from tests.compile.rules.tools import (
+from symnet.rewriting.patterns import PatternVariable, Rule, instantiate
+from tests.rewriting.rules.tools import (
     FLOATS,
     INTEGERS,
     apply,

@@ -10,15 +10,6 @@ import numpy as np
 import pytest
 
 from symnet.compile.passes import PASSES, rewrite_graph
-from symnet.compile.patterns import Rule, instantiate, number, pattern_vars
-from symnet.compile.rewrite import (
-    Fired,
-    RewriteError,
-    RewriteWarning,
-    Trace,
-    conform,
-    rewrite,
-)
 from symnet.graph.evaluate import evaluate
 from symnet.graph.traverse import Graph
 from symnet.graph.types import TensorType
@@ -30,6 +21,15 @@ from symnet.ops.creation import arange
 from symnet.ops.functions import exp, expm1, tanh
 from symnet.ops.reduce import Reduce
 from symnet.ops.reduce import sum as sum_over
+from symnet.rewriting.patterns import Rule, instantiate, number, pattern_vars
+from symnet.rewriting.rewrite import (
+    Fired,
+    RewriteError,
+    RewriteWarning,
+    Trace,
+    conform,
+    rewrite,
+)
 
 x, y = pattern_vars("x y")
 (c,) = pattern_vars("c", constant=True)

@@ -7,14 +7,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 import symnet.tensor as T
-from symnet.compile.host import make_function
-from symnet.compile.infer import HostArgument, Inference, NotOnHost
 from symnet.errors import ShapeError
 from symnet.graph.evaluate import evaluate
 from symnet.graph.traverse import ancestors, leaves, toposort
 from symnet.graph.variables import Apply, Constant, Op
 from symnet.kernels import loops
 from symnet.kernels.views import ONE, ZERO, add, known, multiply, size, subtract
+from symnet.rewriting.host import make_function
+from symnet.rewriting.infer import HostArgument, Inference, NotOnHost
 from symnet.shared import SharedVariable
 from tests.test_fuzz import programs
 

@@ -6,8 +6,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from symnet.compile.patterns import Match, Rule, pattern_vars
-from symnet.compile.rules.reductions import is_reduction
 from symnet.graph.types import COMPLEX
 from symnet.graph.variables import Apply, Variable
 from symnet.ops.advanced import AdvancedSubtensor
@@ -34,6 +32,8 @@ from symnet.ops.logsumexp import LogSumExp
 from symnet.ops.nnet import LogSoftmax, Softmax
 from symnet.ops.shape import DimShuffle, Reshape
 from symnet.ops.subtensor import Subtensor
+from symnet.rewriting.patterns import Match, Rule, pattern_vars
+from symnet.rewriting.rules.reductions import is_reduction
 
 x, y = pattern_vars("x y")
 

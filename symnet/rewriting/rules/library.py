@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from symnet.compile.patterns import Match, Result, Rule
 from symnet.graph.variables import Apply, Op, Variable
 from symnet.ops.arithmetic import add, mul, neg, sub, true_div
 from symnet.ops.elementwise import Elementwise
@@ -12,6 +11,7 @@ from symnet.ops.gemm import gemm
 from symnet.ops.linalg import Dot, dot
 from symnet.ops.reduce import Reduce
 from symnet.ops.shape import DimShuffle, dimshuffle
+from symnet.rewriting.patterns import Match, Result, Rule
 
 DTYPES = ("float32", "float64", "complex64", "complex128")
 

@@ -23,7 +23,7 @@ from symnet.ops.reduce import sum as sum_over
 from symnet.ops.shape import dimshuffle
 from symnet.ops.sizes import make_vector
 from symnet.ops.subtensor import IncSubtensor
-from tests.compile.rules.tools import apply, check, compare, refuse, simplified
+from tests.rewriting.rules.tools import apply, check, compare, refuse, simplified
 
 
 def vector(name: str, dtype: str = "float64", size: int | None = None) -> Any:

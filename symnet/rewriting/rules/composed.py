@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from symnet.compile.patterns import Rule
 from symnet.ops.composed import Composed, expanded
+from symnet.rewriting.patterns import Rule
 
 COMPOSED: list[Rule] = [
     Rule("expand", Composed, lambda match: expanded(match.node)),

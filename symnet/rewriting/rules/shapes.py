@@ -11,8 +11,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from symnet.compile.patterns import Match, Rule, pattern_vars
-from symnet.compile.rewrite import lacks_shape
 from symnet.graph.variables import Constant, Variable
 from symnet.ops.alloc import Alloc
 from symnet.ops.arithmetic import neg, second
@@ -29,6 +27,8 @@ from symnet.ops.sizes import (
     shape_i,
     vector_elements,
 )
+from symnet.rewriting.patterns import Match, Rule, pattern_vars
+from symnet.rewriting.rewrite import lacks_shape
 
 x, y = pattern_vars("x y")
 

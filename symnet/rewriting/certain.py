@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from symnet.compile.infer import Inference
 from symnet.graph.variables import Apply, Variable
 from symnet.kernels.loops import Scalar
 from symnet.kernels.views import Size, combine, known
+from symnet.rewriting.infer import Inference
 
 # Beyond this many conditions an operation stands for all that was demanded below it.
 MOST_DEMANDS = 200

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from symnet.compile.function import function
-from symnet.compile.rules.shapes import filled
 from symnet.errors import ShapeError
 from symnet.graph.evaluate import evaluate
 from symnet.graph.types import TensorType
@@ -19,7 +18,8 @@ from symnet.ops.linalg import dot
 from symnet.ops.reduce import sum as sum_over
 from symnet.ops.shape import dimshuffle, flatten, reshape
 from symnet.ops.sizes import shape, shape_i, unbroadcast
-from tests.compile.rules.tools import apply, check, compare, refuse, simplified
+from symnet.rewriting.rules.shapes import filled
+from tests.rewriting.rules.tools import apply, check, compare, refuse, simplified
 
 
 def tensor(name: str, *sizes: int | None, dtype: str = "float64") -> Any:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from symnet.compile.patterns import Match, Rule, number, pattern_vars
 from symnet.graph.variables import Variable
 from symnet.ops.arithmetic import add, mul, neg, sub, true_div
 from symnet.ops.base import constant
 from symnet.ops.classification import sigmoid_binary_crossentropy
 from symnet.ops.functions import cosh, exp, sigmoid, softplus
 from symnet.ops.nnet import Softmax
+from symnet.rewriting.patterns import Match, Rule, number, pattern_vars
 
 POSITIVE = (sigmoid, exp, softplus, cosh)
 MOST_FACTORS = 12

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from symnet.compile.certain import CertainSizes
-from symnet.compile.patterns import Rule, RuleTable
 from symnet.graph.traverse import Graph, leaves
 from symnet.graph.variables import Apply, Constant, Variable
+from symnet.rewriting.certain import CertainSizes
+from symnet.rewriting.patterns import Rule, RuleTable
 
 CONSTANT, LEAF = -1, -2  # in the place of the number of an op
 

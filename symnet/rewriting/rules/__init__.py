@@ -10,7 +10,7 @@
     composed    operations that are defined by others
 
 A new rule is a `Rule` in one of the lists at the end of these files.  It is tested by its
-name, in `tests/compile/rules`: by value with awkward numbers in every dtype, and, where
+name, in `tests/rewriting/rules`: by value with awkward numbers in every dtype, and, where
 both sides are expressions, by SymPy's proof.  In which order lists are used, and why, is
 said in `compile.passes`.
 """

@@ -6,10 +6,7 @@ from typing import Any
 
 import pytest
 
-from symnet.compile.findings import Findings
 from symnet.compile.passes import FIRST, MERGE, PASSES, SIMPLIFY, Pass
-from symnet.compile.patterns import Match, Rule, pattern_vars, rule_table
-from symnet.compile.rewrite import rewrite
 from symnet.graph.traverse import Graph
 from symnet.graph.types import TensorType
 from symnet.graph.variables import Constant, Variable
@@ -20,6 +17,9 @@ from symnet.ops.functions import exp, tanh
 from symnet.ops.reduce import Reduce
 from symnet.ops.reduce import sum as sum_over
 from symnet.ops.shape import DimShuffle, dimshuffle
+from symnet.rewriting.findings import Findings
+from symnet.rewriting.patterns import Match, Rule, pattern_vars, rule_table
+from symnet.rewriting.rewrite import rewrite
 
 x, y = pattern_vars("x y")
 
