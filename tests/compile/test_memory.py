@@ -499,9 +499,9 @@ def test_a_start_is_not_laid_over_what_is_read(name):
     w, x = shared(value.copy(), "w"), T.dmatrix("x")
     f = function([x], [], updates=[(w, new(w, x))], on_unused_input="ignore")
     expected = value
-    for given in (value * 10, value + 3):
-        f(given)
-        expected = want(expected, given)
+    for rows in (value * 10, value + 3):
+        f(rows)
+        expected = want(expected, rows)
         np.testing.assert_array_equal(w.get_value(), expected)
 
 
