@@ -8,7 +8,9 @@ Rules kept here:
 - a shared variable is written only after every step that reads its old value, and after
   every step that may fail: a failed call changes nothing;
 - the result of one step may lie over an input only where it is read at the very same
-  position of the same loop.
+  position of the same loop;
+- a step that starts from a copy overwrites, with that copy, all that lay there: nothing
+  of it may be read by the copy or the step, unless it is in place already.
 """
 
 from __future__ import annotations
@@ -17,11 +19,20 @@ import heapq
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from symnet.compile.checks import check_step
 from symnet.compile.lower import Lowering
-from symnet.compile.program import Buffer, LoopStep, Step, bodies_of, copy_step
+from symnet.compile.program import (
+    Access,
+    Buffer,
+    LoopStep,
+    Step,
+    bodies_of,
+    copy_step,
+)
 from symnet.graph.variables import Variable
-from symnet.kernels.views import ONE, View, contiguous_strides
+from symnet.kernels.views import ONE, View, contiguous_strides, product
 from symnet.rewriting.infer import Inference
 from symnet.shared import SharedVariable
 
@@ -108,6 +119,9 @@ class Placer:
             for view in _reads(step):
                 self.reading.setdefault(view.buffer, []).append(step)
         self.fallible = {s for s in self.layout.steps if s.fallible}
+        written = [v.buffer for s in self.layout.steps for v in s.outputs]
+        # Others write their beginnings: the first rows of a history.
+        self.begun = {b.home for b in written if b.place is not None}
 
     # ---- outputs
 
@@ -209,7 +223,7 @@ class Placer:
         """Whether the step that makes `buffer` may write to `target` at once.  Where it
         may, its order after the readers of `target` is recorded."""
         maker = self.makers[buffer]
-        if len(self.writers[buffer]) > 1:
+        if len(self.writers[buffer]) > 1 or buffer in self.begun:
             return False  # parts made by several steps
         if not _overwrites_safely(maker, buffer, target):
             return False
@@ -318,21 +332,52 @@ class Placer:
 
 
 def _overwrites_safely(step: Step, buffer: Buffer, target: Buffer) -> bool:
-    """Whether the step reads `target` only where it has not written yet."""
-    inside = [v for v in step.inputs if v.buffer.home is target]
-    if not isinstance(step, LoopStep) or step.apart is not None:
-        return not inside  # (a result that starts from `target` is no input)
+    """Whether `buffer`, which the step makes, may lie over `target`: the step, and the
+    copy from which it starts, read there only what has not been overwritten yet."""
+    inside = any(v.buffer.home is target for v in step.inputs)
+    if step.initial is not None:
+        started = step.initial.buffer.home is target
+        if started and not _dense(step.initial):
+            return False  # the copy would read, in another order, what it overwrites
+        if not started:
+            return not inside
     if not inside:
         return True
-    write = next(a for a in step.accesses if a.view.buffer is buffer)
-    along = {a for a in write.axes if a is not None}
-    if any(step.kernel.reduced[a] for a in along):
-        return False  # a later pass over the row would read what an earlier one wrote
+    if not isinstance(step, LoopStep) or step.apart is not None:
+        return False
     count = len(step.inputs)
-    return all(
-        not a.indexed and a.axes == write.axes and _dense(a.view)
+    write = next(a for a in step.accesses[count:] if a.view.buffer is buffer)
+    return _written_once(step, write) and all(
+        _same_elements(a, write, step.kernel.rank)
         for a in step.accesses[:count]
         if a.view.buffer.home is target
+    )
+
+
+def _written_once(step: LoopStep, write: Access) -> bool:
+    """Whether each element is stored once, after all reads at its point of the loop: not
+    in a later pass over a row, nor again in every turn of an axis that it lacks."""
+    if write.indexed:
+        return False
+    along = {axis for axis in write.axes if axis is not None}
+    return all(
+        (axis not in along) if reduced else (axis in along or length is ONE)
+        for axis, (reduced, length) in enumerate(
+            zip(step.kernel.reduced, step.sizes, strict=True)
+        )
+    )
+
+
+def _same_elements(read: Access, write: Access, rank: int) -> bool:
+    """Whether both are at the same bytes in each point of the loop, if both arrays begin
+    at the same place."""
+    return (
+        not read.indexed
+        and read.view.itemsize == write.view.itemsize
+        and read.view.offset is write.view.offset
+        and all(
+            a is b for a, b in zip(read.strides(rank), write.strides(rank), strict=True)
+        )
     )
 
 
@@ -358,28 +403,24 @@ def reuse_dying(steps: Sequence[Step], own: Collection[Buffer]) -> None:
 
 def _take_over(step: LoopStep, buffer: Buffer, last: dict[Buffer, Step]) -> None:
     taken = {v.buffer.home for v in step.outputs}
-    write = next(a for a in step.accesses if a.view.buffer is buffer)
-    for access in step.accesses[: len(step.inputs)]:
-        old = access.view.buffer.home
+    for view in step.inputs:
+        old = view.buffer.home
         fits = (
             old not in taken
             and last.get(old) is step
-            and access.axes == write.axes
-            and access.view.itemsize == write.view.itemsize
-            and access.view.contiguous
-            and all(
-                a is b for a, b in zip(access.view.sizes, buffer.sizes, strict=True)
-            )
-            and len(old.sizes) == len(buffer.sizes)
-            and all(
-                a is b or a is ONE for a, b in zip(old.sizes, buffer.sizes, strict=True)
-            )
+            and _fills(buffer, old)
             and _overwrites_safely(step, buffer, old)
         )
         if fits:
             last[old] = last[buffer]
             buffer.place = old
             return
+
+
+def _fills(new: Buffer, old: Buffer) -> bool:
+    """Whether one buffer is certainly as large as the other."""
+    same = np.dtype(new.dtype).itemsize == np.dtype(old.dtype).itemsize
+    return same and product(new.sizes) is product(old.sizes)
 
 
 def lifetimes(steps: Sequence[Step]) -> dict[Buffer, tuple[int, int]]:

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import symnet.tensor as T
-from symnet import function, shared
+from symnet import function, scan, shared
 from symnet.compile.engine import build_program
 from symnet.compile.memory import lifetimes, pack
 from symnet.compile.passes import rewrite_graph
@@ -467,3 +467,66 @@ def test_a_scatter_that_fails_half_way_leaves_the_table_as_it_was():
     with pytest.raises(IndexError):
         f([0, 1, 9])
     assert not table.get_value().any()
+
+
+# ---- what starts from a copy
+
+
+STARTED = {
+    "of another, read inside": (
+        lambda w, x: T.inc_subtensor(x[:], w),
+        lambda w, x: x + w,
+    ),
+    "of itself, turned round": (
+        lambda w, x: T.set_subtensor(w[::-1][0], 9.0),
+        lambda w, x: np.concatenate([[[9.0] * 3], w[::-1][1:]]),
+    ),
+    "of itself, reading beside": (
+        lambda w, x: T.inc_subtensor(w[1:], w[:-1]),
+        lambda w, x: np.concatenate([w[:1], w[1:] + w[:-1]]),
+    ),
+    "of itself transposed": (
+        lambda w, x: T.inc_subtensor(w.T[1], 5.0),
+        lambda w, x: w.T + np.array([[0.0], [5.0], [0.0]]),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STARTED)
+def test_a_start_is_not_laid_over_what_is_read(name):
+    new, want = STARTED[name]
+    value = np.arange(9.0).reshape(3, 3)
+    w, x = shared(value.copy(), "w"), T.dmatrix("x")
+    f = function([x], [], updates=[(w, new(w, x))], on_unused_input="ignore")
+    expected = value
+    for rows in (value * 10, value + 3):
+        f(rows)
+        expected = want(expected, rows)
+        np.testing.assert_array_equal(w.get_value(), expected)
+
+
+@pytest.mark.parametrize("name", STARTED)
+def test_a_start_in_a_loop_is_not_laid_over_what_is_read(name):
+    new, want = STARTED[name]
+    x, s = T.dtensor3("x"), T.dmatrix("s")
+    last = scan(lambda x, s: new(s, x), sequences=x, outputs_info=s)[0][-1]
+    rows, expected = np.arange(36.0).reshape(4, 3, 3), np.arange(9.0).reshape(3, 3)
+    got = function([x, s], last, on_unused_input="ignore")(rows, expected)
+    for row in rows:
+        expected = want(expected, row)
+    np.testing.assert_array_equal(got, expected)
+
+
+def test_a_part_of_an_update_stays_in_place():
+    w, x = shared(np.arange(6.0), "w"), T.dvector("x")
+    assert written(program_of([], {w: T.inc_subtensor(w[1:3], x)})) == ["shared"]
+    part = T.set_subtensor(w[1:3], 2 * w[1:3] + x)
+    assert written(program_of([], {w: part})) == ["temporary", "shared"]
+
+
+def test_complex_values_lie_over_dying_ones():
+    z = T.zmatrix("z")
+    double = z * 2
+    product = T.tensordot(double, double, [[1, 0], [1, 0]])
+    value = np.arange(20).reshape(5, 4) * (1 + 2j)
+    np.testing.assert_allclose(function([z], product)(value), (4 * value**2).sum())
