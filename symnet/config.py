@@ -7,6 +7,7 @@ They start from the environment: `SYMNET_FLAGS="floatX=float32,mode=FAST_COMPILE
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -21,6 +22,9 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "compute_test_value": ("off", "ignore", "warn", "raise"),
     "warn_float64": ("ignore", "warn", "raise"),
 }
+# Numbers of bytes, with what they are at first.
+SIZES = {"memory_kept": "512M", "cache_size": "512M"}
+MOST_THREADS = 1024
 
 
 class Config:
@@ -38,7 +42,12 @@ class Config:
         "warn", "raise".
     warn_float64: what is done when a float64 variable is made.
     exception_verbosity: "high" keeps symnet's own frames in tracebacks.
-    cache_dir: folder of compiled kernels; empty string: no cache on disk.
+    cache_dir: folder of compiled kernels; empty string: no cache on disk, as where the
+        environment names no absolute HOME.
+    cache_size: bytes of the files there; what was used longest ago goes first.
+    memory_kept: bytes that the process keeps for later calls: large results that nobody
+        holds any more, and as many again for temporaries of plans other than the latest
+        of each function.  Such numbers may be written as "200M", with K, M, G or T.
     num_threads: threads of one function call, and of compiling; 0: as many as the process
         may use.  A change holds from the next function, or sizes, that are new.
     """
@@ -51,15 +60,16 @@ class Config:
     compute_test_value: str
     warn_float64: str
     cache_dir: str
+    cache_size: int
+    memory_kept: int
     num_threads: int
 
     def __init__(self) -> None:
-        home = os.path.join(os.path.expanduser("~"), ".cache", "symnet")
         defaults: dict[str, Any] = {name: values[0] for name, values in CHOICES.items()}
         defaults["floatX"] = "float64"
-        defaults["cache_dir"] = os.environ.get("SYMNET_CACHE", home)
-        defaults["num_threads"] = os.environ.get("SYMNET_NUM_THREADS", "0")
-        for name, value in defaults.items():
+        defaults["cache_dir"] = os.environ.get("SYMNET_CACHE", home_cache())
+        defaults["num_threads"] = threads_of_environment()
+        for name, value in {**defaults, **SIZES}.items():
             setattr(self, name, value)
         for setting in filter(None, os.environ.get("SYMNET_FLAGS", "").split(",")):
             name, _, value = setting.partition("=")
@@ -72,16 +82,18 @@ class Config:
                     f"config.{name} must be one of {CHOICES[name]}, not {value!r}"
                 )
         elif name == "num_threads":
-            if not str(value).isdecimal():
+            if not is_number(value) or int(value) > MOST_THREADS:
                 raise ValueError(
-                    f"config.num_threads must be a number of threads, or 0 for as many as "
-                    f"the process may use, not {value!r}"
+                    f"config.num_threads must be a number of threads up to {MOST_THREADS}, "
+                    f"or 0 for as many as the process may use, not {value!r}"
                 )
             value = int(value)
+        elif name in SIZES:
+            value = bytes_of(name, value)
         elif name == "cache_dir":
-            value = str(value)
+            value = full_path(os.fspath(value))
         else:
-            known = ", ".join([*CHOICES, "cache_dir", "num_threads"])
+            known = ", ".join([*CHOICES, "cache_dir", *SIZES, "num_threads"])
             raise AttributeError(f"config has no setting {name!r}; it has {known}")
         object.__setattr__(self, name, value)
 
@@ -96,6 +108,56 @@ class Config:
         finally:
             for name, value in old.items():
                 setattr(self, name, value)
+
+
+def home_cache() -> str:
+    """The cache's folder in the user's home; empty without one.
+
+    Not `~` of the user database, nor anything relative: a home that the environment does
+    not name may be nobody's, and a folder `~` in the current directory anybody's."""
+    home = os.path.expanduser("~") if os.name == "nt" else os.environ.get("HOME", "")
+    return os.path.join(home, ".cache", "symnet") if os.path.isabs(home) else ""
+
+
+def full_path(folder: str) -> str:
+    """`folder` wherever the program goes; empty for a `~` that stands for nothing."""
+    if not folder:
+        return ""
+    if folder.startswith("~"):
+        folder = os.path.expanduser(folder)
+        return folder if os.path.isabs(folder) else ""
+    return os.path.abspath(folder)
+
+
+def is_number(value: Any) -> bool:
+    return re.fullmatch("[0-9]{1,15}", str(value)) is not None
+
+
+def threads_of_environment() -> str:
+    """What SYMNET_NUM_THREADS asks for, "0" if it is not set.
+
+    Raises: ValueError where it is no number of threads."""
+    value = os.environ.get("SYMNET_NUM_THREADS", "")
+    if value.strip() and not (
+        is_number(value.strip()) and 1 <= int(value) <= MOST_THREADS
+    ):
+        raise ValueError(
+            f"the environment variable SYMNET_NUM_THREADS must be a number of threads from "
+            f"1 to {MOST_THREADS}, not {value!r}; without it symnet uses as many as the "
+            "process may"
+        )
+    return value.strip() or "0"
+
+
+def bytes_of(name: str, value: Any) -> int:
+    """A number of bytes, which may end in K, M, G or T (powers of 1024)."""
+    found = re.fullmatch("([0-9]{1,15})([KMGT]?)", str(value).strip().upper())
+    if found is None:
+        raise ValueError(
+            f"config.{name} must be a number of bytes, such as 200000000 or '200M', not "
+            f"{value!r}"
+        )
+    return int(found[1]) << 10 * " KMGT".index(found[2] or " ")
 
 
 config = Config()

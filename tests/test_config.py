@@ -316,3 +316,69 @@ def test_a_number_of_threads_is_a_number(value):
         config.num_threads = value
     with config.change_flags(num_threads="3"):
         assert config.num_threads == 3
+
+
+@pytest.mark.parametrize("value", ["1025", 1025, "9" * 30, "3 000", "٣", "0x2", True])
+def test_a_number_of_threads_is_within_reason(value):
+    with pytest.raises(ValueError, match=r"config.num_threads .* up to 1024, or 0"):
+        config.num_threads = value
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "1025", "2.5", "two", "1 2", "9" * 30])
+def test_threads_of_the_environment_are_checked(monkeypatch, value):
+    monkeypatch.setenv("SYMNET_NUM_THREADS", value)
+    with pytest.raises(
+        ValueError, match="SYMNET_NUM_THREADS must be .* 1 to 1024"
+    ) as e:
+        Config()
+    assert repr(value) in str(e.value)
+
+
+def test_threads_of_the_environment_may_be_left_open(monkeypatch):
+    for value, threads in (("", 0), (" ", 0), (" 2 ", 2), ("1024", 1024)):
+        monkeypatch.setenv("SYMNET_NUM_THREADS", value)
+        assert Config().num_threads == threads
+    monkeypatch.delenv("SYMNET_NUM_THREADS")
+    assert Config().num_threads == 0
+
+
+@pytest.mark.parametrize("name", ["memory_kept", "cache_size"])
+def test_numbers_of_bytes(name):
+    assert getattr(Config(), name) == 512 << 20
+    for text, count in ((0, 0), (12345, 12345), ("20k", 20 << 10), (" 3G ", 3 << 30)):
+        with config.change_flags(**{name: text}):
+            assert getattr(config, name) == count
+    for wrong in (-1, "many", "1.5M", "", None, "10MB", 2.0):
+        with pytest.raises(
+            ValueError, match=f"config.{name} must be a number of bytes"
+        ):
+            setattr(config, name, wrong)
+
+
+def test_without_a_home_there_is_no_cache(monkeypatch, tmp_path):
+    monkeypatch.delenv("SYMNET_CACHE", raising=False)
+    monkeypatch.chdir(tmp_path)
+    for home in ("", ".", "here/there", "~"):
+        monkeypatch.setenv("HOME", home)
+        assert Config().cache_dir == ""
+    monkeypatch.delenv("HOME")
+    assert Config().cache_dir == ""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert Config().cache_dir == str(tmp_path / ".cache" / "symnet")
+
+
+def test_a_folder_for_the_cache_is_absolute(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for given, folder in (
+        ("", ""),
+        ("below", tmp_path / "below"),
+        ("~/kernels", tmp_path / "home" / "kernels"),
+        ("~nobody-of-that-name/kernels", ""),
+        (tmp_path / "path", tmp_path / "path"),
+    ):
+        with config.change_flags(cache_dir=given):
+            assert config.cache_dir == str(folder)
+    monkeypatch.setenv("HOME", "not/absolute")
+    with config.change_flags(cache_dir="~/kernels"):
+        assert config.cache_dir == ""

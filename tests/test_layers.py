@@ -60,7 +60,7 @@ compile.passes
 compile.program compile.steady compile.panels compile.calls compile.reads compile.fuse compile.scans
 compile.choices compile.lower
 compile.checks compile.memory compile.rows
-compile.plan compile.segments compile.linear compile.engine compile.debugmode
+compile.plan compile.keeping compile.segments compile.linear compile.engine compile.debugmode
 compile.modes compile.profile compile.function compile
 
 printing.roots printing.forms printing.formula printing.latex printing.text

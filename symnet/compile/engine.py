@@ -10,10 +10,11 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from symnet.compile.keeping import keep
 from symnet.compile.linear import NotLinear, lines
 from symnet.compile.lower import Lowering
 from symnet.compile.memory import place, reuse_dying
-from symnet.compile.plan import Plan, Planner, shape_arguments
+from symnet.compile.plan import Plan, Planner, shape_arguments, step_at
 from symnet.compile.program import Buffer, Program, Step
 from symnet.compile.rows import place_insides
 from symnet.compile.segments import Segment, split
@@ -22,7 +23,7 @@ from symnet.graph.evaluate import compute, evaluate
 from symnet.graph.variables import Apply, Variable, operand_text
 from symnet.kernels.callblock import RETURN_LIST
 from symnet.kernels.cpu import CPU
-from symnet.kernels.device import Device, Entry, Following, Signature
+from symnet.kernels.device import Device, Entry, Following, Loaded, Signature
 from symnet.rewriting.infer import Inference
 from symnet.shared import SharedVariable
 
@@ -82,14 +83,22 @@ class NativeSegment:
         self.planner = Planner(program, device)
         self.plans: OrderedDict[Any, Plan] = OrderedDict()
         self.plans_made, self.planning_seconds = 0, 0.0
-        self.entries: dict[Plan, Entry] = {}
-        self.followings: dict[Plan, Following | None] = {}
         self.arguments = shape_arguments(program)
         order = {v: k for k, v in enumerate(self.inputs)}
         self.positions = [order[v] for v in program.inputs]
         self.lock = threading.Lock()
         self.form = RETURN_LIST
         self.fallback: Callable[..., Any] | None = None
+
+    @property
+    def entries(self) -> dict[Plan, Entry]:
+        """The ways into the plans that are kept."""
+        return {p: p.entry for p in self.plans.values() if p.entry is not None}
+
+    @property
+    def followings(self) -> dict[Plan, Following | None]:
+        """What of the plans that are kept follows an integer."""
+        return {p: p.following for p in self.plans.values() if p.entry is not None}
 
     def enter_directly(self, form: int, fallback: Callable[..., Any]) -> None:
         """Have entries made with builtins, which hand out results in this form and turn
@@ -135,19 +144,24 @@ class NativeSegment:
         inputs: Sequence[Any],
         shared: Sequence[Any],
     ) -> Plan:
-        plan = self.plans.get(key)
+        plan = self.plans.pop(key, None)
         if plan is None:
             start = perf_counter()
             plan = self.planner.plan(self.arguments(inputs, shared), shapes)
-            self.plans[key] = plan
             self.plans_made += 1
             self.planning_seconds += perf_counter() - start
-            if len(self.plans) > PLANS_KEPT:
-                _, dropped = self.plans.popitem(last=False)
-                self.entries.pop(dropped, None)
-        else:
-            self.plans.move_to_end(key)
+        self.plans[key] = plan  # the latest is the last
+        if len(self.plans) > PLANS_KEPT:
+            self.plans.popitem(last=False)
+        keep(plan, key, self)
         return plan
+
+    def drop(self, key: Any) -> bool:
+        """Forget a plan, unless it is the latest; whether that was done.
+
+        A call that uses the plan, in whatever thread, holds it and its memory itself."""
+        latest = next(reversed(self.plans), None) == key
+        return not latest and self.plans.pop(key, None) is not None
 
     # ---- the native call
 
@@ -157,8 +171,7 @@ class NativeSegment:
         """The entry to a plan.  There is only one at a time: who runs it owns the plan's
         memory."""
         signature = self._signature(plan)
-        entry = self.entries.get(plan)
-        following = self.followings.get(plan)
+        entry, following = plan.entry, plan.following
         if entry is not None:
             if entry.fits(signature) and self._in_range(following, inputs):
                 if following is None and found:
@@ -174,9 +187,9 @@ class NativeSegment:
             following,
             self.form if direct else RETURN_LIST,
             direct,
-            Failure(plan),
+            Failure(plan.loaded, plan.steps),
         )
-        self.entries[plan], self.followings[plan] = entry, following
+        plan.entry, plan.following = entry, following
         return entry
 
     def _follow(self, plan: Plan, found: Sequence[Any]) -> None:
@@ -235,19 +248,18 @@ class NativeSegment:
         """Forget all plans, and with them their memory."""
         with self.lock:
             self.plans.clear()
-            self.entries.clear()
-            self.followings.clear()
 
 
 class Failure:
     """Called with the number of a step that failed; raises what the reference says."""
 
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
+    def __init__(self, loaded: Loaded, steps: Sequence[Step]) -> None:
+        # Not the plan, which holds what holds this: it is to go without a collector.
+        self.loaded, self.steps = loaded, steps
 
     def __call__(self, number: int) -> NoReturn:
-        path, turns = self.plan.loaded.failed(number)
-        raise explain(self.plan.step_at(path), turns)
+        path, turns = self.loaded.failed(number)
+        raise explain(step_at(self.steps, path), turns)
 
 
 def explain(step: Step, turns: Sequence[int] = ()) -> Exception:

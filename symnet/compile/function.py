@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from time import perf_counter
-from types import SimpleNamespace
 from typing import Any
 from weakref import WeakKeyDictionary, ref
 
@@ -58,13 +58,7 @@ class Function:
         if isinstance(self.engine, Engine) and request.form != "dict" and not profile:
             form = RETURN_ONE if request.form == "one" else RETURN_LIST
             self.engine.enter_directly(form, Fallback(self))
-        self.maker = SimpleNamespace(
-            fgraph=graph,
-            inputs=request.inputs,
-            outputs=outputs,
-            mode=mode,
-            function=self,
-        )
+        self.maker = Maker(graph, request.inputs, outputs, mode, ref(self))
         self._types = [v.type for v in variables]
         self._names = {one.name: k for k, one in enumerate(request.inputs) if one.name}
         self.made_seconds = perf_counter() - start
@@ -260,6 +254,22 @@ class Function:
     def __repr__(self) -> str:
         inputs = ", ".join(operand_text(one.variable) for one in self.request.inputs)
         return f"<function {self.name or ''}({inputs})>"
+
+
+@dataclass(frozen=True)
+class Maker:
+    """What a function was made of, by Theano's names."""
+
+    fgraph: Graph
+    inputs: Sequence[In]
+    outputs: Sequence[Variable]
+    mode: Mode
+    _function: ref[Function]
+
+    @property
+    def function(self) -> Function | None:
+        """The function itself; not held, so that it goes when nobody else holds it."""
+        return self._function()
 
 
 class Fallback:

@@ -39,6 +39,8 @@ from symnet.kernels.device import (
     AnyTask,
     Choice,
     Device,
+    Entry,
+    Following,
     Loaded,
     Path,
     Place,
@@ -54,26 +56,32 @@ from symnet.rewriting.infer import Demand
 
 @dataclass(eq=False)
 class Plan:
-    """A program for one set of sizes, loaded by its device."""
+    """A program for one set of sizes, loaded by its device.
+
+    entry, following: how the latest call got in, and what of it moves with an integer.
+    """
 
     loaded: Loaded
     shapes: dict[Any, tuple[int, ...]]  # of the leaves
     outputs: Sequence[tuple[str, tuple[int, ...]]]  # dtype and shape
     steps: Sequence[Step]
     tasks: Sequence[AnyTask]  # of the steps
+    entry: Entry | None = None
+    following: Following | None = None
 
     @property
     def owners(self) -> list[Step]:
         """The program's step behind each native step, for errors and profiles; those
         inside loops and choices at the end."""
-        return [self.step_at(path) for path in self.loaded.paths]
+        return [step_at(self.steps, path) for path in self.loaded.paths]
 
-    def step_at(self, path: Path) -> Step:
-        """The step at the end of a way through loops and choices."""
-        step = self.steps[path[0]]
-        for body, number in zip(path[1::2], path[2::2], strict=True):
-            step = bodies_of(step)[body].steps[number]
-        return step
+
+def step_at(steps: Sequence[Step], path: Path) -> Step:
+    """The step at the end of a way through loops and choices."""
+    step = steps[path[0]]
+    for body, number in zip(path[1::2], path[2::2], strict=True):
+        step = bodies_of(step)[body].steps[number]
+    return step
 
 
 class Planner:
@@ -400,4 +408,4 @@ def shape_arguments(
     return arguments
 
 
-__all__ = ["Plan", "Planner", "shape_arguments"]
+__all__ = ["Plan", "Planner", "shape_arguments", "step_at"]

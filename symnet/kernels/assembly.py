@@ -80,6 +80,7 @@ class Assembly:
         self.step_count = len(self.bodies[0].tasks)
         self.first_patch = len(self.words)
         self.block = self._finish()
+        del self.start  # the program's: with it the two would hold each other
 
     # ---- words
 
