@@ -21,6 +21,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "exception_verbosity": ("low", "high"),
     "compute_test_value": ("off", "ignore", "warn", "raise"),
     "warn_float64": ("ignore", "warn", "raise"),
+    "verify_memory": ("off", "on"),
 }
 # Numbers of bytes, with what they are at first.
 SIZES = {"memory_kept": "512M", "cache_size": "512M"}
@@ -41,6 +42,8 @@ class Config:
         their inputs, and what is done about an input without one: "off", "ignore",
         "warn", "raise".
     warn_float64: what is done when a float64 variable is made.
+    verify_memory: "on" proves for each new program and set of sizes that memory holds
+        what is read (`symnet.compile.verify`); slow, meant for tests.
     exception_verbosity: "high" keeps symnet's own frames in tracebacks.
     cache_dir: folder of compiled kernels; empty string: no cache on disk, as where the
         environment names no absolute HOME.
@@ -59,6 +62,7 @@ class Config:
     exception_verbosity: str
     compute_test_value: str
     warn_float64: str
+    verify_memory: str
     cache_dir: str
     cache_size: int
     memory_kept: int

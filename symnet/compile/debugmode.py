@@ -4,6 +4,7 @@ Three values are compared: those of the graph that the user wrote and of the rew
 graph, both computed by NumPy, and those of the compiled program.  The first two differ
 where a rewrite is wrong, the last two where native code is.  The cause is then looked
 for: the rule, the operation, or the loop into which several operations were fused.
+Besides, the program that other modes would run is proven (`compile.verify`).
 
 Values differ where rounding does not explain it.  When a fixed tolerance is exceeded, the
 graph is evaluated again with every result off by its last bits, which shows how far
@@ -20,6 +21,8 @@ import numpy as np
 
 from symnet.compile.engine import Engine
 from symnet.compile.passes import rewrite_graph
+from symnet.compile.verify import PlacementError
+from symnet.config import config
 from symnet.errors import message
 from symnet.graph.evaluate import compute, evaluate, value_of
 from symnet.graph.inner import InnerGraph
@@ -50,7 +53,7 @@ class BadCode(DebugModeError):
 
 
 class BadMemory(DebugModeError):
-    """A call changed an argument."""
+    """A call changed an argument, or reads memory that no longer holds what it needs."""
 
 
 class DebugEngine:
@@ -67,9 +70,17 @@ class DebugEngine:
         self.updates = dict(updates)
         self.graph = Graph(inputs, [*outputs, *updates.values()])
         self.count = len(outputs)
-        self.engine = Engine(inputs, self.graph.outputs, {})
+        with config.change_flags(verify_memory="on"):
+            self.engine = Engine(inputs, self.graph.outputs, {})
+            self.updating = Engine(inputs, outputs, updates)  # as other modes run it
 
     def run(self, arrays: Sequence[Any]) -> list[Any]:
+        try:
+            return self._run(arrays)
+        except PlacementError as error:
+            raise BadMemory(str(error)) from None
+
+    def _run(self, arrays: Sequence[Any]) -> list[Any]:
         before = [np.array(a) for a in arrays]
         given = dict(zip(self.graph.inputs, arrays, strict=True))
         expected = evaluate(self.original.outputs, given)
@@ -88,12 +99,14 @@ class DebugEngine:
         )
         if wrong is not None:
             raise self.bad_rewrite(wrong, expected[wrong], rewritten[wrong], given)
+        self.updating.prove(arrays)
         for shared, value in zip(self.updates, found[self.count :], strict=True):
             shared.set_value(value)
         return found[: self.count]
 
     def free(self) -> None:
         self.engine.free()
+        self.updating.free()
 
     # ---- what is wrong
 

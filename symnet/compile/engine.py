@@ -18,6 +18,8 @@ from symnet.compile.plan import Plan, Planner, shape_arguments, step_at
 from symnet.compile.program import Buffer, Program, Step
 from symnet.compile.rows import place_insides
 from symnet.compile.segments import Segment, split
+from symnet.compile.verify import Meaning
+from symnet.config import config
 from symnet.errors import message
 from symnet.graph.evaluate import compute, evaluate
 from symnet.graph.variables import Apply, Variable, operand_text
@@ -45,7 +47,7 @@ def build_program(
     steps, outputs, replaced = place(lowering, wanted, updates, inference)
     reuse_dying(steps, set(lowering.temporaries))
     shared = [v for v in segment.leaves if isinstance(v, SharedVariable)]
-    return Program(
+    program = Program(
         [v for v in segment.leaves if not isinstance(v, SharedVariable)],
         shared,
         outputs,
@@ -57,6 +59,9 @@ def build_program(
         temporaries(lowering.temporaries),
         replaced,
     )
+    if config.verify_memory == "on":
+        program.meaning = Meaning(program, lowering, wanted, updates)
+    return program
 
 
 def temporaries(buffers: Sequence[Buffer]) -> list[Buffer]:
@@ -136,6 +141,13 @@ class NativeSegment:
         if not all(demands):
             planner.check(self.arguments(inputs, shared), shapes)
         return self._plan((shapes, keys), shapes, inputs, shared), found
+
+    def prove(self, arrays: Sequence[Array]) -> None:
+        """Prove the program's memory for arrays as of `run`."""
+        inputs = [arrays[k] for k in self.positions]
+        shared = [s.array for s in self.program.shared]
+        shapes = tuple(a.shape for a in (*inputs, *shared))
+        self.planner.bind(self.arguments(inputs, shared), shapes)
 
     def _plan(
         self,
@@ -334,6 +346,16 @@ class Engine:
                 return made[: len(self.outputs)]
             except IndexError as error:
                 raise self._explained(error, arrays) from None
+        known = self._before_last(arrays)
+        results, _ = self.native[-1].run([known[v] for v in self.native[-1].inputs])
+        rest = iter(results)
+        return [
+            known[v].copy() if direct else next(rest)
+            for v, direct in zip(self.outputs, self.direct, strict=True)
+        ]
+
+    def _before_last(self, arrays: Sequence[Array]) -> dict[Variable, Any]:
+        """The inputs, and what all segments but the last make of them."""
         known: dict[Variable, Any] = dict(zip(self.inputs, arrays, strict=True))
         for segment, native in zip(self.segments[:-1], self.native):
             results, _ = native.run([known[v] for v in native.inputs])
@@ -342,12 +364,13 @@ class Engine:
                 values = [_value(v, known) for v in node.inputs]
                 own = map(self._own, self.compute(node, values))
                 known.update(zip(node.outputs, own, strict=True))
-        results, _ = self.native[-1].run([known[v] for v in self.native[-1].inputs])
-        rest = iter(results)
-        return [
-            known[v].copy() if direct else next(rest)
-            for v, direct in zip(self.outputs, self.direct, strict=True)
-        ]
+        return known
+
+    def prove(self, arrays: Sequence[Array]) -> None:
+        """Prove the memory of the last program (see `compile.verify`) for a call that is
+        not made.  Raises: PlacementError."""
+        known, last = self._before_last(arrays), self.native[-1]
+        last.prove([known[v] for v in last.inputs])
 
     def _own(self, result: Any) -> Any:
         """A reference result as native code reads it, and as no update overwrites it."""

@@ -33,6 +33,7 @@ from symnet.compile.program import (
     every_temporary,
     resolve,
 )
+from symnet.compile.verify import verify
 from symnet.errors import message
 from symnet.graph.variables import operand_text
 from symnet.kernels.device import (
@@ -198,15 +199,24 @@ class Planner:
     # ---- making a plan
 
     def plan(self, arguments: Sequence[int], shapes: Sequence[tuple[int, ...]]) -> Plan:
-        """Bind to the host arguments of a call.
+        """The plan for the host arguments of a call.
 
         Raises: what the demands say (ShapeError, IndexError, ...) where one fails.
         """
+        return self.bind(arguments, shapes).plan()
+
+    def bind(
+        self, arguments: Sequence[int], shapes: Sequence[tuple[int, ...]]
+    ) -> Binding:
+        """The program with numbers for sizes, proven where that is asked for."""
         self.check(arguments, shapes)
         values = iter(self._everything(arguments))
         numbers = {s: int(next(values)) for s in [*self.fixed, *self.offsets]}
         parameters = [int(next(values)) for _ in self.program.parameters]
-        return Binding(self, numbers, parameters, shapes).plan()
+        binding = Binding(self, numbers, parameters, shapes)
+        if self.program.meaning is not None:
+            verify(self.program.meaning, arguments, binding.offsets)
+        return binding
 
     def check(
         self, arguments: Sequence[int], shapes: Sequence[tuple[int, ...]]

@@ -224,6 +224,7 @@ class Program:
     arguments: the host integers on which sizes depend; parameters: host integers that
     kernels read from memory; updates: shared variables written by the steps, or (with a
     view) to be replaced by a new array after the call, since their size may change.
+    meaning: for `compile.verify`, what the program is to compute.
     """
 
     inputs: Sequence[Variable]
@@ -236,6 +237,7 @@ class Program:
     constants: Sequence[Buffer]
     temporaries: Sequence[Buffer]
     replaced: Sequence[tuple[SharedVariable, int]]
+    meaning: Any = None
 
 
 def copy_step(source: View, target: View, nodes: Sequence[Apply] = ()) -> LoopStep:

@@ -12,7 +12,7 @@ import pytest
 import symnet
 import symnet.tensor as T
 from symnet import function, grad, shared
-from symnet.compile import lower, passes
+from symnet.compile import lower, memory, passes
 from symnet.compile.debugmode import (
     BadCode,
     BadMemory,
@@ -292,3 +292,13 @@ def test_explained():
     assert not explained(np.array([1, 2]), np.array([1, 3]), none, True)
     assert explained(np.array([1, 2]), np.array([1, 3]), np.array([0.0, 1.0]), True)
     assert not explained(np.ones(3), np.ones(2), none, True)
+
+
+def test_the_memory_of_updates_is_proven(monkeypatch):
+    """DebugMode itself computes updates beside the shared variables."""
+    monkeypatch.setattr(memory, "_overwrites_safely", lambda *_: True)
+    w = shared(np.arange(3.0), "w")
+    f = debug([], [], updates=[(w, T.set_subtensor(w[::-1][0], 9.0))])
+    with pytest.raises(BadMemory, match="shared w, float64"):
+        f()
+    np.testing.assert_array_equal(w.get_value(), [0, 1, 2])
