@@ -29,7 +29,8 @@ kernels.llvm.order kernels.llvm.points kernels.llvm.reductions kernels.llvm.pass
 kernels.llvm.bands kernels.llvm.emit kernels.llvm.cache kernels.llvm.recurrence
 kernels.llvm.products kernels.llvm
 kernels.launch kernels.threads kernels.runner kernels.spares kernels.callblock
-kernels.blas kernels.calls kernels.panels kernels.mrg kernels.floats kernels.picking kernels.philox kernels.variates
+kernels.blas kernels.calls kernels.panels kernels.mrg
+kernels.floats kernels.picking kernels.philox kernels.variates
 kernels.boundary kernels.device kernels.recurrence kernels.assembly kernels.cpu kernels
 
 shared
