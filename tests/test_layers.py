@@ -22,14 +22,15 @@ kernels.loops kernels.interpret kernels.views
 kernels.math.formats kernels.math.exponential kernels.math.logarithm kernels.math.power
 kernels.math.trigonometric kernels.math.gaussian kernels.math.external
 kernels.math.expand kernels.math kernels.layout
-kernels.llvm.machine kernels.llvm.objects
+kernels.llvm.machine kernels.llvm.disk kernels.llvm.objects
 kernels.llvm.words kernels.llvm.translator kernels.llvm.native
 kernels.llvm.text kernels.llvm.primitives kernels.llvm.nest kernels.llvm.blocks
 kernels.llvm.order kernels.llvm.points kernels.llvm.reductions kernels.llvm.passes
 kernels.llvm.bands kernels.llvm.emit kernels.llvm.cache kernels.llvm.recurrence
 kernels.llvm.products kernels.llvm
-kernels.launch kernels.threads kernels.runner kernels.callblock kernels.blas kernels.calls
-kernels.panels kernels.mrg kernels.floats kernels.picking kernels.philox kernels.variates
+kernels.launch kernels.threads kernels.runner kernels.spares kernels.callblock
+kernels.blas kernels.calls kernels.panels kernels.mrg
+kernels.floats kernels.picking kernels.philox kernels.variates
 kernels.boundary kernels.device kernels.recurrence kernels.assembly kernels.cpu kernels
 
 shared

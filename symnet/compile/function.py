@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
-from weakref import WeakKeyDictionary, ref
+from weakref import WeakSet, ref
 
 import numpy as np
 
@@ -342,7 +342,7 @@ def function(
     return Function(request, get_mode(mode), name, trust_input, bool(profile))
 
 
-_evaluators: WeakKeyDictionary[Variable, dict[Any, Function]] = WeakKeyDictionary()
+_evaluators: WeakSet[Function] = WeakSet()  # those that `eval` made and that live
 
 
 @method("eval")
@@ -351,7 +351,7 @@ def evaluate_variable(
 ) -> Any:
     """The value of the variable, given those of the inputs it needs.
 
-    Functions compiled for this are kept for as long as the variable lives.
+    Functions compiled for this are kept by the variable itself: they go when it goes.
     Raises: MissingInputError for an input without value.
     """
     given = dict(inputs_to_values or {})
@@ -363,10 +363,14 @@ def evaluate_variable(
                     cure="use the variable itself as the key, not its name",
                 )
             )
-    known = _evaluators.setdefault(variable, {})
+    known: dict[Any, Function] | None = getattr(variable, "_functions", None)
+    if known is None:
+        variable._functions = known = {}
     key = tuple(given)
     if key not in known:
-        known[key] = function(list(given), variable, on_unused_input="ignore")
+        made = function(list(given), variable, on_unused_input="ignore")
+        known[key] = made
+        _evaluators.add(made)
     return known[key](*given.values())
 
 

@@ -24,7 +24,11 @@ from symnet.graph.types import TensorType, Type
 class Variable:
     """A value of the graph: a leaf, or a result of an operation."""
 
-    __slots__ = ("type", "owner", "index", "name", "_tag", "__weakref__")
+    __slots__ = (
+        "type", "owner", "index", "name", "_tag",
+        "_functions",  # that `eval` has compiled for it, if it has
+        "__weakref__",
+    )  # fmt: skip
     # NumPy must leave `array + variable` to Variable.__radd__.
     __array_priority__ = 1000
     __array_ufunc__ = None
@@ -33,6 +37,7 @@ class Variable:
     owner: Apply | None
     index: int | None
     name: str | None
+    _functions: dict[Any, Any]
 
     def __init__(
         self,

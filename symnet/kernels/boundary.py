@@ -49,17 +49,10 @@ from symnet.kernels.callblock import (
     AS_INTEGER,
     CELL_WORDS,
     CONTIGUOUS,
-    CPYTHON,
-    FLAGS_I32,
     KIND,
     KIND_MASK,
-    O_FLAGS,
-    O_SPARES,
-    OUTPUT_WORDS,
     RETURN_LIST,
     RETURN_ONE,
-    SPARE_WORDS,
-    SPARES,
     CallBlock,
     kind_word,
 )
@@ -88,20 +81,37 @@ from symnet.kernels.runner import (
     FAILURE,
     FALLBACK,
     FORM,
+    LARGE_OUTPUTS,
     OUTPUT_COUNT,
     OUTPUTS,
     RELEASE,
     slide,
     start,
 )
+from symnet.kernels.spares import (
+    CPYTHON,
+    DATA,
+    DIMS,
+    DTYPE,
+    FLAGS_I32,
+    O_BASE,
+    O_BYTES,
+    O_DIMS,
+    O_DTYPE,
+    O_RANK,
+    OUTPUT_WORDS,
+    RANK_I32,
+    STRIDES,
+    WEAK_REFERENCES,
+    keep_results,
+    spare_output,
+)
 
 # ------------------------------------------------------------------ layouts of objects
 
-# Words of every object, of ndarray, of its dtype, of float and of NumPy's scalars.
+# Words of every object, of float and of NumPy's scalars; those of ndarray and of its dtype
+# stand in `callblock`.
 TYPE = 1
-DATA, DIMS, STRIDES, DTYPE = 2, 4, 5, 7
-RANK_I32 = 6  # counted in 32-bit words
-WEAK_REFERENCES = 9
 NUMBER = 2
 EMPTY_SLOT, TYPE_SLOT = 184, 2  # in NumPy's table of C functions
 
@@ -113,11 +123,11 @@ TRUE = Symbol("Py_True", id(True))
 NONE = Symbol("Py_None", id(None))
 
 if CPYTHON:
+    incref = External("Py_IncRef", "i64(i64)", ctypes.pythonapi)
+    decref = External("Py_DecRef", "i64(i64)", ctypes.pythonapi)
     vectorcall = External(
         "PyObject_Vectorcall", "i64(i64, i64, i64, i64)", ctypes.pythonapi
     )
-    incref = External("Py_IncRef", "i64(i64)", ctypes.pythonapi)
-    decref = External("Py_DecRef", "i64(i64)", ctypes.pythonapi)
     new_list = External("PyList_New", "i64(i64)", ctypes.pythonapi)
     set_item = External("PyList_SetItem", "i32(i64, i64, i64)", ctypes.pythonapi)
     new_integer = External("PyLong_FromLongLong", "i64(i64)", ctypes.pythonapi)
@@ -295,44 +305,18 @@ def bind(block: int, arguments: int) -> int:
 
 
 @patient
-def is_free(array: int, data: int, record: int) -> int:
-    """Whether nobody but the block holds a spare array, and it is as it was made."""
-    if load_i32(array, 0) != 1 or load(array, WEAK_REFERENCES) != 0:
-        return 0
-    if load(array, DATA) != data or load(array, DTYPE) != load(record, 1):
-        return 0
-    if load_i32(array, RANK_I32) != load(record, 2):
-        return 0
-    if load_i32(array, FLAGS_I32) != load(record, O_FLAGS):
-        return 0
-    return same_words(load(array, DIMS), load(record, 3), load(record, 2))
-
-
-@patient
-def spare_output(block: int, record: int) -> int:
-    """A large result of an earlier call that nobody holds any more, or 0."""
-    for k in range(SPARES):
-        spare = record + 8 * (O_SPARES + SPARE_WORDS * k)
-        array = load(spare, 0)
-        if array != 0 and is_free(array, load(spare, 1), record):
-            incref(array)
-            store(load(block, BASES), load(record, 0), load(spare, 1))
-            return array
-    return 0
-
-
-@patient
 def new_output(block: int, number: int) -> int:
     """A new array for an output; 0 with MemoryError set."""
     record = load(block, OUTPUTS) + 8 * OUTPUT_WORDS * number
-    if load(record, O_SPARES) != 0:
+    if load(record, O_BYTES) != 0:
         spare = spare_output(block, record)
         if spare != 0:
             return spare
-    incref(load(record, 1))  # NumPy's function takes this reference over
-    array = call(EMPTY, load(record, 2), load(record, 3), load(record, 1), 0)
+    dtype = load(record, O_DTYPE)
+    incref(dtype)  # NumPy's function takes this reference over
+    array = call(EMPTY, load(record, O_RANK), load(record, O_DIMS), dtype, 0)
     if array != 0:
-        store(load(block, BASES), load(record, 0), load(array, DATA))
+        store(load(block, BASES), load(record, O_BASE), load(array, DATA))
     return array
 
 
@@ -398,6 +382,8 @@ def attempt(block: int, arguments: int, empty_list: int) -> int:
     status = start_released(block)
     atomic_store(block, BUSY, 0)
     if status == 0:
+        if load(block, LARGE_OUTPUTS) != 0:
+            keep_results(block, result, load(block, FORM) == RETURN_LIST)
         return result
     decref(result)
     return report(block, status - 1)

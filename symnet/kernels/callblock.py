@@ -9,7 +9,6 @@ natively.
 from __future__ import annotations
 
 import math
-import platform
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from symnet.kernels import runner
-from symnet.kernels.llvm.words import load, load_i32
+from symnet.kernels.llvm.words import load
 from symnet.kernels.runner import (
     ARGUMENT_COUNT,
     BASES,
@@ -34,10 +33,20 @@ from symnet.kernels.runner import (
     slide,
     start,
 )
+from symnet.kernels.spares import (
+    CPYTHON,
+    LARGE_BYTES,
+    O_BYTES,
+    O_SPARES,
+    OUTPUT_WORDS,
+    S_ARRAY,
+    SPARE_WORDS,
+    SPARES,
+    allow,
+    forget,
+)
 
 Words = np.ndarray[Any, np.dtype[np.int64]]
-FLAGS_I32 = 16  # where NumPy keeps an array's flags, in 32-bit words
-CPYTHON = platform.python_implementation() == "CPython"
 
 # Records of the call block, by word.
 ARGUMENT_WORDS = 12
@@ -46,12 +55,6 @@ ARGUMENT_WORDS = 12
     A_NUMBERS, A_SCRATCH, A_SCALAR, A_LOW, A_HIGH,
 ) = range(11)  # fmt: skip
 CELL_WORDS = 3  # base, cell, version
-OUTPUT_WORDS = 9  # base, dtype, rank, dims, flags, and two spares: object, data
-O_FLAGS, O_SPARES = 4, 5
-SPARE_WORDS, SPARES = 2, 2
-# Results of so many bytes are used again once nobody else holds them: new memory costs
-# more (a page fault for every 4096 bytes) than filling it.
-SPARE_BYTES = 1 << 18
 
 AS_FLOAT64, AS_FLOAT32, AS_INTEGER, AS_BOOLEAN = 1, 2, 3, 4  # how a number is taken
 RETURN_LIST, RETURN_ONE, RETURN_NONE = 0, 1, 2
@@ -126,7 +129,12 @@ class CallBlock(np.ndarray[Any, np.dtype[np.int64]]):
     failure: Callable[[int], Any]
     bases: Words
     keep: Sequence[Any]
-    spares: Sequence[np.ndarray[Any, Any]]
+    spares: Sequence[int] = ()  # the first words of those of large outputs
+
+    def __del__(self) -> None:
+        for word in self.spares:
+            if self[word + S_ARRAY]:
+                forget(self.address + 8 * word)
 
     def set_times(self, times: Words | None) -> None:
         """Add the nanoseconds of every step to the words of `times`; None: no more."""
@@ -242,40 +250,26 @@ def call_block(
     return block
 
 
-def _lay_outputs(
-    layout: _Layout, outputs: Sequence[Output]
-) -> list[np.ndarray[Any, Any]]:
-    """The records of the outputs; returns the spare arrays of the large ones."""
+def _lay_outputs(layout: _Layout, outputs: Sequence[Output]) -> list[int]:
+    """The records of the outputs; returns where the spares of the large ones begin."""
     rest = [0] * (OUTPUT_WORDS - 3)
     position = layout.table(
         OUTPUT_COUNT,
         [(o.base, id(np.dtype(o.dtype)), len(o.shape), *rest) for o in outputs],
     )
-    spares: list[np.ndarray[Any, Any]] = []
+    spares: list[int] = []
     for k, output in enumerate(outputs):
         record = position + OUTPUT_WORDS * k
         layout.point(record + 3, layout.place(output.shape))
-        _lay_spares(layout, record, output, spares)
+        count = math.prod(output.shape) * np.dtype(output.dtype).itemsize
+        if count >= LARGE_BYTES:
+            layout.words[record + O_BYTES] = count
+            first = record + O_SPARES
+            spares += range(first, first + SPARES * SPARE_WORDS, SPARE_WORDS)
+    if spares:
+        layout.words[runner.LARGE_OUTPUTS] = 1
+        allow()
     return spares
-
-
-def _lay_spares(
-    layout: _Layout, record: int, output: Output, spares: list[np.ndarray[Any, Any]]
-) -> None:
-    """Two arrays that are handed out as results again and again, each whenever nobody
-    but the block holds it any more; two, because `y = f(x)` lets the old `y` go late."""
-    count = math.prod(output.shape) * np.dtype(output.dtype).itemsize
-    if count < SPARE_BYTES or not CPYTHON:
-        return
-    for number in range(SPARES):
-        try:  # its memory is taken from the system only when it is first written to
-            array = np.empty(output.shape, output.dtype)
-        except MemoryError:
-            return  # the call will say so
-        spares.append(array)
-        where = record + O_SPARES + SPARE_WORDS * number
-        layout.words[where : where + SPARE_WORDS] = id(array), array.ctypes.data
-        layout.words[record + O_FLAGS] = load_i32(id(array), FLAGS_I32)
 
 
 def _lay_arguments(layout: _Layout, arguments: Sequence[Argument]) -> None:

@@ -56,7 +56,8 @@ FORM = 14  # of the result
 RELEASE = 15  # whether other Python threads may run meanwhile
 TIMES = 16  # address of a counter for each step, or 0
 FALLBACK, FAILURE = 17, 18  # Python functions
-HEADER_WORDS = 19
+LARGE_OUTPUTS = 19  # whether there are some that are kept (see `spares`)
+HEADER_WORDS = 20
 
 TIMED = hasattr(time, "CLOCK_MONOTONIC")
 memcpy = External("memcpy", "i64(i64, i64, i64)", C_LIBRARY)

@@ -15,7 +15,7 @@ import pytest
 from symnet.config import config
 from symnet.kernels.launch import run_kernel
 from symnet.kernels.layout import Variant
-from symnet.kernels.llvm import cache, objects
+from symnet.kernels.llvm import cache, disk, objects
 from symnet.kernels.llvm.cache import compile_kernels, statistics
 from symnet.kernels.llvm.native import compile_jobs
 from symnet.kernels.loops import Kernel, Output, call, load, reduction
@@ -126,7 +126,7 @@ def test_a_full_disk(fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(objects.os, "replace", full)
+    monkeypatch.setattr(disk.os, "replace", full)
     assert did(make_kernel(0.125)) == (1, 0)
     assert not files(fresh)
 
@@ -134,15 +134,15 @@ def test_a_full_disk(fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_key_names_machine_and_generator(
     fresh: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one = objects.cache_path("kernel")
+    one = disk.cache_path(objects.object_name("kernel"))
     with config.change_flags(cache_dir="/elsewhere"):
-        other = objects.cache_path("kernel")
+        other = disk.cache_path(objects.object_name("kernel"))
     assert one is not None and other is not None and one.name == other.name
-    assert objects.cache_path("kernel 2") != one
+    assert disk.cache_path(objects.object_name("kernel 2")) != one
     here = objects.machine()
     changed = type(here)(**{**vars(here), "name": here.name + " +avx9"})
     monkeypatch.setattr(objects, "machine", lambda: changed)
-    assert objects.cache_path("kernel") != one
+    assert disk.cache_path(objects.object_name("kernel")) != one
     assert cache.generator() != objects.source_digest(cache.__file__)
 
 

@@ -1,17 +1,13 @@
 """Object code: made once, kept on disk by content, loaded into the process.
 
 A file of the cache is named by the SHA-256 of everything that its code depends on, so
-it is never out of date, only unused.  It is written beside its place and renamed into
-it: readers see all of it or none, without locks.  A damaged file fails its checksum and
-is made again; a folder that cannot be written costs only the time to compile.
+it is never out of date, only unused.  `disk` says what is taken from there.
 """
 
 from __future__ import annotations
 
 import hashlib
 import itertools
-import os
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -19,11 +15,8 @@ from pathlib import Path
 
 import llvmlite.binding as llvm
 
-from symnet.config import config
+from symnet.kernels.llvm.disk import read_object, write_object
 from symnet.kernels.llvm.machine import machine
-
-MAGIC = b"symnet object 1\n"
-DIGEST_BYTES = 32
 
 
 @dataclass
@@ -55,54 +48,21 @@ def made_object(key: str, build: Callable[[], bytes]) -> bytes:
     """The object code of `key`, made by `build` and written to disk."""
     data = build()
     statistics.compiled += 1
-    path = cache_path(key)
-    if path is not None:
-        write_object(path, data)
+    write_object(object_name(key), data)
     return data
 
 
 def cached_object(key: str) -> bytes | None:
     """The object code of `key` if it is on disk."""
-    path = cache_path(key)
-    data = read_object(path) if path is not None else None
+    data = read_object(object_name(key))
     if data is not None:
         statistics.loaded += 1
     return data
 
 
-def cache_path(key: str) -> Path | None:
-    """The file of `key`, or None where the settings switch the cache off."""
-    if not config.cache_dir:
-        return None
-    digest = hashlib.sha256(f"{machine().name}\n{key}".encode()).hexdigest()
-    return Path(config.cache_dir) / digest[:2] / f"{digest[2:]}.o"
-
-
-def read_object(path: Path) -> bytes | None:
-    """The content of a cache file; None if it is absent, unreadable or damaged."""
-    try:
-        data = path.read_bytes()
-    except OSError:
-        return None
-    start = len(MAGIC) + DIGEST_BYTES
-    body = data[start:]
-    if data[:start] != MAGIC + hashlib.sha256(body).digest():
-        return None
-    return body
-
-
-def write_object(path: Path, body: bytes) -> None:
-    """Put `body` at `path` whole or not at all; a full or read-only disk is no error."""
-    temporary = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".new")
-        with os.fdopen(handle, "wb") as file:
-            file.write(MAGIC + hashlib.sha256(body).digest() + body)
-        os.replace(temporary, path)
-    except OSError:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
+def object_name(key: str) -> str:
+    """The name of a key's file: a SHA-256 in hexadecimal digits."""
+    return hashlib.sha256(f"{machine().name}\n{key}".encode()).hexdigest()
 
 
 @cache
