@@ -215,9 +215,9 @@ def test_long_chains():
     y = x
     for _ in range(50_000):
         y = y * x
-    started = time.perf_counter()
+    started = time.process_time()
     g = grad(y.sum(), x)
-    assert time.perf_counter() - started < 30
+    assert time.process_time() - started < 30
     assert np.isfinite(evaluate([g.sum()], {x: np.array([0.5, 1.0])})[0])
 
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 from xml.etree import ElementTree
 
 import numpy as np
@@ -88,9 +88,9 @@ def test_large_graphs_are_drawn_in_time() -> None:
     values: list[Variable] = [x]
     for k in range(1, 600):
         values.append(values[-1] + values[k // 2])  # long edges everywhere
-    start = perf_counter()
+    start = process_time()
     draw(values[-1])
-    assert perf_counter() - start < 10
+    assert process_time() - start < 10
 
 
 def test_long_labels_are_cut() -> None:

@@ -254,10 +254,10 @@ def test_a_long_chain_is_linear_and_does_not_recurse() -> None:
         output = a
         for step in range(length):
             output = (output + b, output * 1, neg(output), output + 0)[step % 4]
-        start = time.perf_counter()
+        start = time.process_time()
         (new,) = run([output], rules, fold=True)
         assert new is not output
-        return time.perf_counter() - start
+        return time.process_time() - start
 
     seconds(1000)
     assert seconds(50_000) < 10

@@ -36,7 +36,9 @@ for _flag in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY"):
 OTHERS = stat.S_IWGRP | stat.S_IWOTH
 TOUCHED_AGAIN = 60.0  # seconds after which a file that is read counts as used anew
 ABANDONED = 3600.0  # seconds after which a file that was never renamed is nobody's
-SCANS = 16  # that often, while the whole size of the cache is written, it is looked through
+SCANS = (
+    16  # that often, while the whole size of the cache is written, it is looked through
+)
 
 _said: set[str] = set()
 
