@@ -18,7 +18,7 @@ config errors
 graph.origin graph.types graph.testvalues graph.variables graph.traverse graph.evaluate
 graph.pickling graph.inner graph
 
-kernels.loops kernels.interpret kernels.views
+kernels.recent kernels.loops kernels.interpret kernels.views
 kernels.math.formats kernels.math.exponential kernels.math.logarithm kernels.math.power
 kernels.math.trigonometric kernels.math.gaussian kernels.math.external
 kernels.math.expand kernels.math kernels.layout

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from symnet.compile.program import (
     Access,
@@ -19,8 +19,6 @@ from symnet.kernels.views import View
 
 if TYPE_CHECKING:
     from symnet.compile.lower import Lowering
-
-_kernels: dict[Any, Kernel] = {}
 
 
 def lower_choice(lowering: Lowering, node: Apply) -> None:
@@ -55,7 +53,7 @@ def _as_byte(lowering: Lowering, condition: Variable, node: Apply) -> View:
     read, write = Access(view, ()), Access(flag, ())
     value = loops.binary("ne", loops.load(0, view.dtype), 0)
     kernel = Kernel(0, (), (read.operand(0),), (Output(write.operand(0), value),))
-    kernel = shared_kernel(kernel, _kernels)
+    kernel = shared_kernel(kernel)
     step = LoopStep([node], [view], [flag], kernel=kernel, accesses=[read, write])
     lowering.steps.append(step)
     return flag

@@ -37,8 +37,6 @@ from symnet.ops.reduce import Reduce
 from symnet.ops.scan import Scan
 from symnet.rewriting.infer import Inference
 
-_kernels: dict[Any, Kernel] = {}
-
 
 def needed_nodes(wanted: Sequence[Variable], leaves: Sequence[Variable]) -> list[Apply]:
     """The operations whose arrays `wanted` needs, in topological order.
@@ -314,7 +312,7 @@ class Lowering:
             [a.view for a in reads],
             [part],
             initial=x,
-            kernel=shared_kernel(kernel, _kernels),
+            kernel=shared_kernel(kernel),
             sizes=part.sizes,
             accesses=[*reads, write],
         )
@@ -407,7 +405,7 @@ class KernelBuilder:
             nodes,
             [a.view for a in self.accesses],
             [w.view for w in writes],
-            kernel=shared_kernel(kernel, _kernels),
+            kernel=shared_kernel(kernel),
             sizes=tuple(self.cluster.space),
             accesses=[*self.accesses, *writes],
             fallible=self.fallible,
@@ -558,7 +556,7 @@ class ScatterBuilder(KernelBuilder):
             [write.view],
             initial=x,
             fallible=True,
-            kernel=shared_kernel(kernel, _kernels),
+            kernel=shared_kernel(kernel),
             sizes=tuple(self.cluster.space),
             accesses=[*self.accesses, write],
         )

@@ -13,6 +13,7 @@ from symnet.graph.origin import Origin
 from symnet.graph.types import COMPLEX
 from symnet.graph.variables import Apply, Variable
 from symnet.kernels.loops import Kernel, Operand, Output, Scalar, load
+from symnet.kernels.recent import Recent
 from symnet.kernels.views import ZERO, Size, View, add, size
 from symnet.rewriting.infer import Demand, HostArgument
 from symnet.shared import SharedVariable
@@ -271,12 +272,15 @@ def as_pairs(view: View) -> View:
     )
 
 
-def shared_kernel(kernel: Kernel, known: dict[Any, Kernel]) -> Kernel:
-    """The first kernel seen with this text, so that equal kernels are one object.
+_kernels: Recent[Any, Kernel] = Recent(1024)
+
+
+def shared_kernel(kernel: Kernel) -> Kernel:
+    """The first kernel seen lately with this text, so that equal kernels are one object.
 
     Scalars are interned: what is made of the same objects has the same text, which needs
     not be printed to see that.
     """
     outputs = [(o.operand, o.value, o.indices, o.mode) for o in kernel.outputs]
     key = (kernel.rank, kernel.reduced, kernel.inputs, *outputs)
-    return known.setdefault(key, kernel)
+    return _kernels.add(key, kernel)

@@ -72,10 +72,12 @@ class Assembly:
         self.loops: list[Moves] = []  # of the loops around what is being laid out
         self.bodies: list[Body] = []
         leaves = list(leaf_tasks(tasks))
-        compile_kernels(
+        together = compile_kernels(
             [(t.kernel, t.arrangement.variant) for t in leaves if t.kernel],
             functions_of(tasks, leaves),
         )
+        # What the addresses in the words belong to: loaded as long as this is held.
+        self.codes: list[object] = [*together]
         self._body(tasks, (), -1)
         self.step_count = len(self.bodies[0].tasks)
         self.first_patch = len(self.words)
@@ -109,7 +111,7 @@ class Assembly:
 
     def _body(self, tasks: Sequence[AnyTask], path: Path, times: int) -> Body:
         tasks = [self._fused(task) for task in tasks]
-        steps = step_list(tasks, bool(self.loops))
+        steps = step_list(tasks, self.codes, bool(self.loops))
         body = Body(path, self._place([0] * (STEP_WORDS * len(steps))), times)
         self.bodies.append(body)
         for number, task in enumerate(tasks):
@@ -246,11 +248,12 @@ class Assembly:
 
 
 def step_list(
-    tasks: Sequence[AnyTask], awake: bool = False
+    tasks: Sequence[AnyTask], codes: list[object], awake: bool = False
 ) -> list[tuple[int, int, int, int]]:
     """(number of the task, address of the code, items, grain) of each step.  Loops over
     nothing are left out; a reduction in parts has a second step that combines them.
 
+    codes: what the addresses belong to is added to these.
     awake: the threads are, as in a loop: to hand work over costs less.
     """
     steps: list[tuple[int, int, int, int]] = []
@@ -261,9 +264,11 @@ def step_list(
             continue
         work = task.arrangement
         if task.kernel is None:
+            codes.append(work.code)
             steps.append((number, work.address, work.total, work.grain))
             continue
         (code_,) = compile_kernels([(task.kernel, work.variant)])
+        codes.append(code_)
         if work.total or work.scratch_bytes:
             less = AWAKE * 64 // machine().vector_bytes if awake else 1
             grain = max(work.grain // less, 1)

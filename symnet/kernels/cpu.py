@@ -27,10 +27,12 @@ from symnet.kernels.layout import Arrangement, Variant, arrange
 from symnet.kernels.llvm.machine import machine
 from symnet.kernels.loops import Kernel
 from symnet.kernels.panels import panel_step
+from symnet.kernels.recent import Recent
 
 RELEASE_NS = 20_000.0  # from so much work on other Python threads may run meanwhile
 # Arithmetic by bytes of a vector, against those of 64 (AVX2 measured on Zen 1).
 SLOWNESS = {32: 3.0, 16: 5.0}
+KERNELS = 4096  # kernels of which the variants are remembered
 
 
 class Cpu:
@@ -39,7 +41,8 @@ class Cpu:
     name = "cpu"
 
     def __init__(self) -> None:
-        self.variants: dict[str, dict[Variant, None]] = {}
+        # Those that kernels were compiled for, by the kernel's text.
+        self.variants: Recent[str, dict[Variant, None]] = Recent(KERNELS)
 
     def arrange(
         self,
@@ -48,7 +51,7 @@ class Cpu:
         strides: Sequence[Sequence[int]],
         indexed: Mapping[int, Sequence[tuple[int, int]]],
     ) -> Arrangement:
-        known = self.variants.setdefault(kernel.text, {})
+        known = self.variants.add(kernel.text, {})
         slowness = SLOWNESS.get(machine().vector_bytes, 1.0)
         shared = threads.use(config.num_threads)
         found = arrange(kernel, sizes, strides, indexed, known, slowness, shared)

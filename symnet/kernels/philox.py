@@ -10,10 +10,16 @@ any number can be drawn at any time, by any thread, from its position alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, partial
 
 from symnet.kernels.llvm.machine import machine
-from symnet.kernels.llvm.objects import load_objects, object_code, source_digest
+from symnet.kernels.llvm.objects import (
+    Library,
+    load_objects,
+    made_object,
+    object_code,
+    source_digest,
+)
 from symnet.kernels.loops import Scalar, call, cast, literal
 
 ROUNDS = 10
@@ -59,17 +65,22 @@ def halves(x: Scalar) -> tuple[Scalar, Scalar]:
 # words are used.
 KEY, COUNTER, BLOCK, USED = 0, 2, 6, 10
 STATE_WORDS = 12
+NAMES = ["next_uint64", "next_uint32", "next_double"]
 
 
 @cache
 def bit_generator() -> tuple[int, int, int]:
     """Addresses of the C functions next_uint64, next_uint32 and next_double of a state."""
-    names = ["next_uint64", "next_uint32", "next_double"]
-    data = object_code(
-        f"philox {source_digest(__file__)}", lambda: machine().compile(text())
-    )
-    first, second, third = load_objects([data], names)
+    first, second, third = _library().addresses
     return first, second, third
+
+
+@cache
+def _library() -> Library:
+    """The code, for good."""
+    key, build = f"philox {source_digest(__file__)}", partial(machine().compile, text())
+    data = object_code(key, build)
+    return load_objects([data], NAMES, again=lambda: [made_object(key, build)])
 
 
 def text() -> str:

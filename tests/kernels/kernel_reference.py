@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from symnet.kernels.interpret import MEANING
+from symnet.kernels.llvm import cache
 from symnet.kernels.loops import Kernel, Operand, Scalar, walk
 
 REDUCE = {
@@ -129,3 +130,9 @@ class Reference:
 def expected(kernel: Kernel, sizes: Sequence[int], arrays: Sequence[Any]) -> list[Any]:
     """The outputs of a kernel, as new arrays."""
     return Reference(kernel, sizes, arrays).run()
+
+
+def forget_kernels() -> None:
+    """Know no kernel any more, like a process that begins."""
+    cache._known.clear()
+    cache._recent.clear()

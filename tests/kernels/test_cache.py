@@ -19,7 +19,7 @@ from symnet.kernels.llvm import cache, disk, objects
 from symnet.kernels.llvm.cache import compile_kernels, statistics
 from symnet.kernels.llvm.native import compile_jobs
 from symnet.kernels.loops import Kernel, Output, call, load, reduction
-from tests.kernels.kernel_reference import operand
+from tests.kernels.kernel_reference import forget_kernels, operand
 
 ROOT = Path(__file__).parents[2]
 ELEMENTWISE = Variant(((0,),), (), "kept", "cc")
@@ -39,7 +39,7 @@ def make_kernel(factor: float) -> Kernel:
 def fresh(tmp_path: Path) -> Any:
     """An empty folder, and a process that knows no kernel yet."""
     known = dict(cache._known)
-    cache._known.clear()
+    forget_kernels()
     with config.change_flags(cache_dir=str(tmp_path)):
         yield tmp_path
     cache._known.update(known)
@@ -47,7 +47,7 @@ def fresh(tmp_path: Path) -> Any:
 
 def did(kernel: Kernel) -> tuple[int, int]:
     """How many objects are compiled and loaded for a process that starts afresh."""
-    cache._known.clear()
+    forget_kernels()
     before = statistics.compiled, statistics.loaded
     x = np.linspace(-1, 1, 37, dtype="float32")
     out = np.zeros_like(x)
@@ -89,7 +89,7 @@ def test_sums_of_all_have_a_second_function(fresh: Path) -> None:
     kernel = Kernel(1, (True,), (operand("float32", [1]),), (target,))
     variant = Variant((), ((0,),), "parts", "cf")
     for _ in range(2):
-        cache._known.clear()
+        forget_kernels()
         (code,) = compile_kernels([(kernel, variant)])
         assert code.address and code.combine
 

@@ -17,7 +17,7 @@ from symnet.kernels.llvm import cache, emit, machine, objects
 from symnet.kernels.llvm.machine import Machine, build
 from symnet.kernels.loops import Kernel, Output, call, cast, gather, load, reduction
 from tests.kernels import test_emit
-from tests.kernels.kernel_reference import operand
+from tests.kernels.kernel_reference import forget_kernels, operand
 
 HOST = machine.machine()
 AVX2 = ("avx2", "avx", "fma", "f16c", "bmi", "bmi2")
@@ -46,9 +46,9 @@ def other(
     for module in (cache, emit, objects):
         monkeypatch.setattr(module, "machine", lambda: target)
     known = dict(cache._known)
-    cache._known.clear()
+    forget_kernels()
     yield target
-    cache._known.clear()
+    forget_kernels()
     cache._known.update(known)
 
 

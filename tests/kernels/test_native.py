@@ -297,9 +297,9 @@ if not runner.patch._address:
 def test_threads_may_need_the_same_functions_at_once(monkeypatch):
     slow, found = module.load_objects, []
 
-    def load_objects(*arguments):
+    def load_objects(*arguments, **settings):
         time.sleep(0.05)  # the other thread comes meanwhile
-        return slow(*arguments)
+        return slow(*arguments, **settings)
 
     monkeypatch.setattr(module, "load_objects", load_objects)
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any
+from weakref import WeakValueDictionary
 
 from symnet.kernels import layout, loops, math
 from symnet.kernels.layout import Variant
@@ -16,6 +18,7 @@ from symnet.kernels.llvm.emit import emit
 from symnet.kernels.llvm.machine import in_threads, machine
 from symnet.kernels.llvm.native import Native, compile_jobs
 from symnet.kernels.llvm.objects import (
+    Library,
     Routine,
     cached_object,
     load_objects,
@@ -26,18 +29,24 @@ from symnet.kernels.llvm.objects import (
 from symnet.kernels.llvm.points import external_symbol
 from symnet.kernels.loops import Kernel
 from symnet.kernels.math import external_address
+from symnet.kernels.recent import Recent
 
 __all__ = ["Code", "compile_kernels", "statistics"]
 
 
-class Code(NamedTuple):
-    """Addresses of a kernel and, for lanes "parts", of its second function (or 0)."""
+@dataclass(frozen=True)
+class Code:
+    """Addresses of a kernel and, for lanes "parts", of its second function (or 0): who
+    uses them holds this, and with it the library in which the code lies."""
 
     address: int
     combine: int
+    library: Library = field(compare=False, repr=False)
 
 
-_known: dict[tuple[str, Variant], Code] = {}
+KEPT = 256  # kernels that stay though no plan needs them any more
+_known: WeakValueDictionary[tuple[str, Variant], Code] = WeakValueDictionary()
+_recent: Recent[tuple[str, Variant], Code] = Recent(KEPT)
 
 
 @cache
@@ -58,20 +67,20 @@ def compile_kernels(
     same time.
     Raises: NotImplementedError for an operation that has no machine code.
     """
-    missing = {}
-    for kernel, variant in requests:
-        key = (kernel.text, variant)
-        if key not in _known:
-            missing[key] = kernel
+    keys = [(kernel.text, variant) for kernel, variant in requests]
+    found = {key: _known.get(key) for key in keys}
+    missing = {
+        key: kernel for key, (kernel, _) in zip(keys, requests) if not found[key]
+    }
     jobs = compile_jobs(others)
     if missing or jobs:
-        load(missing, jobs)
-    return [_known[kernel.text, variant] for kernel, variant in requests]
+        found.update(load(missing, jobs))
+    return [_recent.add(key, code) for key in keys if (code := found[key])]
 
 
 def load(
     missing: dict[tuple[str, Variant], Kernel], jobs: Sequence[Callable[[], None]]
-) -> None:
+) -> dict[tuple[str, Variant], Code]:
     """Make or read object code, beside other jobs, then link all of it together."""
     start, before = perf_counter(), statistics.compiled
     # The long ones first, so that no thread has one left to do when the others are done.
@@ -81,18 +90,32 @@ def load(
         part.read()
     in_threads([*jobs, *(part.make for part in parts if not part.code)])
     made = perf_counter()
-    needed = {name for part in parts for name in part.externals}
-    imports = {external_symbol(name): external_address(name) for name in needed}
-    exports = [name for part in parts for name in part.exports]
-    addresses = iter(load_objects([part.code for part in parts], exports, imports))
+    try:
+        library = link(parts)
+    except (RuntimeError, KeyError):  # what was read from disk does not fit after all
+        in_threads([part.make for part in parts])
+        library = link(parts)
+    addresses = iter(library.addresses)
+    codes = {}
     for request, part in zip(requests, parts, strict=True):
-        _known[request] = Code(
-            next(addresses), next(addresses) if len(part.exports) > 1 else 0
-        )
+        both = [next(addresses) for _ in part.exports]
+        codes[request] = Code(both[0], both[1] if len(both) > 1 else 0, library)
+    _known.update(codes)
     if statistics.compiled > before:
         statistics.compile_ms += (made - start) * 1e3
         start = made
     statistics.load_ms += (perf_counter() - start) * 1e3
+    return codes
+
+
+def link(parts: Sequence[Part]) -> Library:
+    """The code of all parts, loaded, with their functions in order.
+
+    Raises: RuntimeError, KeyError where one names what there is not."""
+    needed = {name for part in parts for name in part.externals}
+    imports = {external_symbol(name): external_address(name) for name in needed}
+    exports = [name for part in parts for name in part.exports]
+    return load_objects([part.code for part in parts], exports, imports)
 
 
 class Part:
@@ -118,7 +141,7 @@ class Part:
     def take(self, data: bytes) -> None:
         """The code lies behind a line with the names of the functions that it calls."""
         externals, _, self.code = data.partition(b"\n")
-        self.externals = externals.decode().split()
+        self.externals = externals.decode(errors="replace").split()
 
     def build(self) -> bytes:
         text = emit(self.kernel, self.variant, self.name)

@@ -80,16 +80,18 @@ def say(path: Path, reason: str) -> None:
     cure = "set SYMNET_CACHE to a folder of your own, or to nothing to go without"
     if reason.startswith("may be"):
         cure = f"chmod -R go-w '{folder}', if you trust what is there; or {cure}"
-    text = f"compiled code in {path} is not used: it {reason}; it would run as yours"
+    text = f"compiled code in {path} is not used, as it would run with your rights: it {reason}"
     warnings.warn(message(text, cure=cure), RuntimeWarning, stacklevel=2)
 
 
 def usable(folder: Path, status: os.stat_result) -> bool:
     """Whether a folder can be trusted; says it if not."""
+    if not stat.S_ISDIR(status.st_mode):
+        return False
     reason = doubt(status)
     if reason:
         say(folder, reason)
-    return stat.S_ISDIR(status.st_mode) and not reason
+    return not reason
 
 
 def trusted(path: Path) -> bool:

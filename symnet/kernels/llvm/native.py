@@ -34,9 +34,11 @@ import llvmlite.binding as llvm
 from symnet.kernels.llvm import translator, words
 from symnet.kernels.llvm.machine import machine
 from symnet.kernels.llvm.objects import (
+    Library,
     Routine,
     cached_object,
     load_objects,
+    made_object,
     object_code,
     source_digest,
 )
@@ -165,6 +167,7 @@ def cache_key(functions: list[Native[Any]]) -> str:
 # Held while the functions of a module get their addresses: threads may need them at once.
 # The same thread comes back for the modules that a module calls.
 _linking = threading.RLock()
+_libraries: list[Library] = []  # of native functions, for good
 _made: dict[str, bytes] = {}  # code of modules, by key, until it is loaded
 _begun: set[str] = set()  # functions given to a thread in the background
 _absent: set[str] = set()  # modules with pending functions whose code is not on disk
@@ -209,10 +212,8 @@ def make_pending(module: str) -> None:
     """Compile, or take from disk, what `module` has defined so far."""
     functions = list(_pending.get(module, ()))
     if functions:
-        # What a patient module does happens at every call; the rest once a long step.
-        quick = not functions[0].patient
         key = cache_key(functions)
-        _made[key] = object_code(key, partial(build_module, functions, quick))
+        _made[key] = object_code(key, partial(build_module, functions))
 
 
 def compile_pending(module: str) -> None:
@@ -223,7 +224,7 @@ def compile_pending(module: str) -> None:
             key = cache_key(functions)
             if key not in _made:
                 make_pending(module)
-            link(module, _made.pop(key))
+            link(module, _made.pop(key), key)
 
 
 def load_pending(module: str) -> bool:
@@ -233,24 +234,30 @@ def load_pending(module: str) -> bool:
     with _linking:
         functions = _pending.get(module)
         if functions:
-            data = cached_object(cache_key(functions))
+            key = cache_key(functions)
+            data = cached_object(key)
             if data is None:
                 _absent.add(module)
                 return False
-            link(module, data)
+            link(module, data, key)
     return True
 
 
-def build_module(functions: list[Native[Any]], quick: bool) -> bytes:
-    return optimise(print_module(functions), quick)
+def build_module(functions: list[Native[Any]]) -> bytes:
+    # What a patient module does happens at every call; the rest once a long step.
+    return optimise(print_module(functions), quick=not functions[0].patient)
 
 
-def link(module: str, data: bytes) -> None:
+def link(module: str, data: bytes, key: str) -> None:
     """Make the pending functions of `module` callable; the caller holds the lock."""
     functions = _pending[module]
     imports = {name: address(what) for name, what in outside(functions).items()}
     names = [function.name for function in functions]
-    places = load_objects([data], names, imports)
-    for function, place in zip(functions, places, strict=True):
+    build = partial(build_module, functions)
+    library = load_objects(
+        [data], names, imports, again=lambda: [made_object(key, build)]
+    )
+    _libraries.append(library)
+    for function, place in zip(functions, library.addresses, strict=True):
         function._address = place
     del _pending[module]

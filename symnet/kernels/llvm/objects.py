@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import llvmlite.binding as llvm
@@ -30,7 +30,6 @@ class Statistics:
 
 
 statistics = Statistics()
-_libraries: list[llvm.ResourceTracker] = []  # loaded code stays for the process's life
 _numbers = itertools.count()
 
 
@@ -65,34 +64,63 @@ def object_name(key: str) -> str:
     return hashlib.sha256(f"{machine().name}\n{key}".encode()).hexdigest()
 
 
-@cache
-def linker() -> llvm.LLJIT:
-    """The one linker of the process."""
-    return llvm.create_lljit_compiler(machine().target())
+# LLVM gives back the memory of code that is unloaded, but for some 9 kB, which go with
+# their linker.  So each links only so many libraries.
+LIBRARIES_OF_A_LINKER = 256
+_linkers: list[llvm.LLJIT] = []  # the one in use; those before live in their libraries
+_linking = threading.Lock()
+
+
+def linker(number: int) -> llvm.LLJIT:
+    """The linker for library `number`."""
+    with _linking:
+        if not _linkers or number % LIBRARIES_OF_A_LINKER == 0:
+            _linkers[:] = [llvm.create_lljit_compiler(machine().target())]
+        return _linkers[0]
+
+
+class Library:
+    """Loaded code, which lasts as long as this: with the addresses of what it exports."""
+
+    def __init__(
+        self,
+        objects: Sequence[bytes],
+        exports: Sequence[str],
+        imports: Mapping[str, int],
+    ) -> None:
+        builder = llvm.JITLibraryBuilder().add_current_process()
+        for data in objects:
+            builder.add_object_img(data)
+        for name, address in imports.items():
+            builder.import_symbol(name, address)
+        for name in exports:
+            builder.export_symbol(name)
+        number = next(_numbers)
+        # Its end unloads the code.
+        self._loaded = builder.link(linker(number), f"symnet{number}")
+        self.addresses = [int(self._loaded[name]) for name in exports]
 
 
 def load_objects(
     objects: Sequence[bytes],
     exports: Sequence[str],
     imports: Mapping[str, int] | None = None,
-) -> list[int]:
-    """Link object files together; addresses of the functions named in `exports`.
+    again: Callable[[], Sequence[bytes]] | None = None,
+) -> Library:
+    """Link object files together; the code with the functions named in `exports`.
 
     `imports` gives addresses of functions that the code calls; what is in the process
-    (libc, libm) is found by itself.  The code stays loaded for good.
+    (libc, libm) is found by itself.  `again` makes the objects anew, where what was read
+    from disk turns out not to fit.
 
     Raises: RuntimeError where a symbol is missing.
     """
-    builder = llvm.JITLibraryBuilder().add_current_process()
-    for data in objects:
-        builder.add_object_img(data)
-    for name, address in (imports or {}).items():
-        builder.import_symbol(name, address)
-    for name in exports:
-        builder.export_symbol(name)
-    library = builder.link(linker(), f"symnet{next(_numbers)}")
-    _libraries.append(library)
-    return [library[name] for name in exports]
+    try:
+        return Library(objects, exports, imports or {})
+    except RuntimeError:
+        if again is None:
+            raise
+        return Library(again(), exports, imports or {})
 
 
 class Routine:
@@ -104,11 +132,11 @@ class Routine:
     def __init__(self, key: str, name: str, build: Callable[[], bytes]) -> None:
         self.key, self.name, self.build = key, name, build
         self._code = b""
-        self._address = 0
+        self._library: Library | None = None
 
     @property
     def missing(self) -> bool:
-        return not (self._code or self._address)
+        return not (self._code or self._library)
 
     def make(self) -> None:
         """Compile it, or read it from disk."""
@@ -116,12 +144,15 @@ class Routine:
 
     @property
     def address(self) -> int:
-        if not self._address:
+        if self._library is None:
             if self.missing:
                 self.make()
-            (self._address,) = load_objects([self._code], [self.name])
+            self._library = load_objects([self._code], [self.name], again=self._again)
             self._code = b""
-        return self._address
+        return self._library.addresses[0]
+
+    def _again(self) -> list[bytes]:
+        return [made_object(self.key, self.build)]
 
 
 def source_digest(*files: str) -> str:

@@ -16,17 +16,19 @@ from functools import partial
 from hashlib import sha256
 from time import perf_counter
 from typing import Any, Protocol
+from weakref import WeakValueDictionary
 
 import numpy as np
 
 from symnet.kernels.llvm.cache import generator, statistics
 from symnet.kernels.llvm.machine import Machine, machine
 from symnet.kernels.llvm.nest import ENTRY, fuse_products
-from symnet.kernels.llvm.objects import load_objects, object_code
+from symnet.kernels.llvm.objects import Routine
 from symnet.kernels.llvm.primitives import apply
 from symnet.kernels.llvm.text import MEMORY, REGISTER, Names, Scope, constant
 from symnet.kernels.loops import Kernel, Scalar, cast, walk
 from symnet.kernels.math import expand
+from symnet.kernels.recent import Recent
 
 HEAD_WORDS = 2  # turns, where to put the number done
 CELL_WORDS = 4
@@ -62,17 +64,21 @@ class RecurrenceLike(Protocol):
     def text(self) -> str: ...
 
 
-_known: dict[str, int] = {}
+KEPT = 64  # functions that stay though no plan needs them any more
+_known: WeakValueDictionary[str, Routine] = WeakValueDictionary()
+_recent: Recent[str, Routine] = Recent(KEPT)
 
 
-def compile_recurrence(recurrence: RecurrenceLike) -> int:
-    """The address of the function, compiled unless it is known."""
-    if recurrence.text not in _known:
-        key = f"{generator()}\nrecurrence\n{recurrence.text}"
+def compile_recurrence(recurrence: RecurrenceLike) -> Routine:
+    """The function, compiled when its address is needed, unless it is known."""
+    text = recurrence.text
+    found = _known.get(text)
+    if found is None:
+        key = f"{generator()}\nrecurrence\n{text}"
         name = f"recurrence_{sha256(key.encode()).hexdigest()[:32]}"
-        code = object_code(key, partial(_build, recurrence, name))
-        (_known[recurrence.text],) = load_objects([code], [name], {})
-    return _known[recurrence.text]
+        found = Routine(key, name, partial(_build, recurrence, name))
+        _known[text] = found
+    return _recent.add(text, found)
 
 
 def _build(recurrence: RecurrenceLike, name: str) -> bytes:
