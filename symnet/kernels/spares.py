@@ -22,7 +22,7 @@ from functools import cache
 from typing import Any
 
 from symnet.config import config
-from symnet.kernels.llvm.native import patient
+from symnet.kernels.llvm.native import native
 from symnet.kernels.llvm.words import External, Symbol, load, load_i32, store
 from symnet.kernels.runner import BASES, OUTPUT_COUNT, OUTPUTS
 
@@ -55,7 +55,7 @@ POOL = Symbol("symnet spares", ctypes.addressof(_memory))
 _memory[S_NEWER] = _memory[S_OLDER] = int(POOL)
 
 
-@patient
+@native
 def take_out(spare: int) -> int:
     """Take a spare out of the list."""
     store(load(spare, S_OLDER), S_NEWER, load(spare, S_NEWER))
@@ -63,7 +63,7 @@ def take_out(spare: int) -> int:
     return 0
 
 
-@patient
+@native
 def put_first(spare: int) -> int:
     """Put a spare where the list is newest."""
     newest = load(POOL, S_OLDER)
@@ -74,7 +74,7 @@ def put_first(spare: int) -> int:
     return 0
 
 
-@patient
+@native
 def clear(spare: int) -> int:
     """Make a spare empty; the array that it held, whose reference is the caller's."""
     array = load(spare, S_ARRAY)
@@ -85,7 +85,7 @@ def clear(spare: int) -> int:
     return array
 
 
-@patient
+@native
 def fill(spare: int, array: int, size: int) -> int:
     """Keep an array of `size` bytes, as it is now, in an empty spare."""
     incref(array)
@@ -97,7 +97,7 @@ def fill(spare: int, array: int, size: int) -> int:
     return put_first(spare)
 
 
-@patient
+@native
 def is_free(spare: int, record: int) -> int:
     """Whether nobody but the block holds a spare array, and it is as it was made."""
     array = load(spare, S_ARRAY)
@@ -120,7 +120,7 @@ def is_free(spare: int, record: int) -> int:
     return 1
 
 
-@patient
+@native
 def spare_output(block: int, record: int) -> int:
     """A large result of an earlier call that nobody holds any more, or 0."""
     for k in range(SPARES):
@@ -133,7 +133,7 @@ def spare_output(block: int, record: int) -> int:
     return 0
 
 
-@patient
+@native
 def keep(record: int, array: int) -> int:
     """Keep a result, or note that it was handed out again."""
     spare = record + 8 * O_SPARES
@@ -156,7 +156,7 @@ def keep(record: int, array: int) -> int:
     return 0
 
 
-@patient
+@native
 def trim() -> int:
     """Let go what is too much, and was handed out longest ago."""
     while load(POOL, HELD) > load(POOL, ALLOWED):
@@ -167,7 +167,7 @@ def trim() -> int:
     return 0
 
 
-@patient
+@native
 def keep_results(block: int, result: int, in_list: int) -> int:
     """Keep the large ones of the results that a call is about to return."""
     for k in range(load(block, OUTPUT_COUNT)):
@@ -180,7 +180,7 @@ def keep_results(block: int, result: int, in_list: int) -> int:
     return trim()
 
 
-@patient
+@native
 def let_go(spare: int) -> int:
     """Let an array go that a block keeps and will not need."""
     array = clear(spare)
