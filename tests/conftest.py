@@ -1,5 +1,6 @@
-"""Settings that hold for all tests: kernels are cached in a folder of the test run, and
-property tests draw the same examples in every run."""
+"""Settings that hold for all tests: kernels are cached in a folder of the test run, every
+program is proven (`symnet.compile.verify`), and property tests draw the same examples in
+every run."""
 
 from __future__ import annotations
 
@@ -13,6 +14,9 @@ from hypothesis import settings
 if "SYMNET_CACHE" not in os.environ:
     _folder = tempfile.TemporaryDirectory(prefix="symnet-tests-")
     os.environ["SYMNET_CACHE"] = _folder.name
+
+_flags = [os.environ.get("SYMNET_FLAGS", ""), "verify_memory=on"]
+os.environ["SYMNET_FLAGS"] = ",".join(filter(None, _flags))
 
 settings.register_profile("symnet", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("symnet")

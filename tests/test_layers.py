@@ -60,7 +60,7 @@ compile.postponing compile.joining compile.loops
 compile.passes
 compile.program compile.steady compile.panels compile.calls compile.reads compile.fuse compile.scans
 compile.choices compile.lower
-compile.checks compile.memory compile.rows compile.shadow compile.verify
+compile.checks compile.memory compile.rows compile.shadow compile.ledger compile.verify
 compile.plan compile.keeping compile.segments compile.linear compile.engine compile.debugmode
 compile.modes compile.profile compile.function compile
 

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from symnet.compile.keeping import keep
+from symnet.compile.ledger import Meaning
 from symnet.compile.linear import NotLinear, lines
 from symnet.compile.lower import Lowering
 from symnet.compile.memory import place, reuse_dying
@@ -18,7 +19,6 @@ from symnet.compile.plan import Plan, Planner, shape_arguments, step_at
 from symnet.compile.program import Buffer, Program, Step
 from symnet.compile.rows import place_insides
 from symnet.compile.segments import Segment, split
-from symnet.compile.verify import Meaning
 from symnet.config import config
 from symnet.errors import message
 from symnet.graph.evaluate import compute, evaluate

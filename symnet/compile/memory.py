@@ -371,13 +371,12 @@ def _written_once(step: LoopStep, write: Access) -> bool:
 def _same_elements(read: Access, write: Access, rank: int) -> bool:
     """Whether both are at the same bytes in each point of the loop, if both arrays begin
     at the same place."""
-    return (
-        not read.indexed
-        and read.view.itemsize == write.view.itemsize
-        and read.view.offset is write.view.offset
-        and all(
-            a is b for a, b in zip(read.strides(rank), write.strides(rank), strict=True)
-        )
+    if read.indexed or read.view.itemsize != write.view.itemsize:
+        return False
+    if _dense(read.view) and _dense(write.view):
+        return read.axes == write.axes  # then both have the sizes of the loop
+    return read.view.offset is write.view.offset and all(
+        a is b for a, b in zip(read.strides(rank), write.strides(rank), strict=True)
     )
 
 

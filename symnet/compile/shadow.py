@@ -8,7 +8,7 @@ value if they hold the same marks, and nothing needs to be computed.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,26 +32,28 @@ UNKNOWN = 0  # the mark of what nobody has written
 
 
 class Numbers:
-    """The sizes, strides and offsets of steps as numbers, for one set of host integers."""
+    """The sizes, strides and offsets of a program, to be computed for a call."""
 
     def __init__(self, steps: Iterable[Step], views: Iterable[View]) -> None:
         found: dict[Size, None] = {}
         for step in every_step(steps):
-            for size in step_scalars(step):
-                found.setdefault(size)
+            found.update(dict.fromkeys(step_scalars(step)))
         for view in views:
-            for size in view_scalars(view):
-                found.setdefault(size)
+            found.update(dict.fromkeys(view_scalars(view)))
         self.scalars = [s for s in found if s.op != "literal"]
-        self.function: Callable[[Sequence[Any]], tuple[Any, ...]]
         self.function = make_function(self.scalars)
-        self.known: dict[Size, int] = {}
 
-    def bind(self, arguments: Sequence[Any]) -> None:
-        values = self.function(arguments)
-        self.known = {
-            s: int(value) for s, value in zip(self.scalars, values, strict=True)
-        }
+    def bind(self, arguments: Sequence[Any]) -> Bound:
+        """The numbers for the host integers of one call."""
+        values = map(int, self.function(arguments))
+        return Bound(dict(zip(self.scalars, values, strict=True)))
+
+
+@dataclass(frozen=True)
+class Bound:
+    """Sizes as numbers."""
+
+    known: dict[Size, int]
 
     def __call__(self, value: Size) -> int:
         return int(value.value) if value.op == "literal" else self.known[value]

@@ -20,99 +20,31 @@ at least two; of a choice both branches.  Nothing is taken from the reasoning of
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
-from symnet.compile.lower import Lowering
-from symnet.compile.panels import PACKED
+from symnet.compile.ledger import Ledger, Meaning, PlacementError
 from symnet.compile.program import (
     Access,
     Body,
     Buffer,
-    CallStep,
     ChoiceStep,
     LoopStep,
-    Program,
     RepeatStep,
     RingStep,
     Step,
-    every_step,
-    resolve,
 )
 from symnet.compile.scans import Carried, Inside
 from symnet.compile.shadow import (
     UNKNOWN,
     Cells,
-    Maker,
     Marks,
-    Memory,
-    Numbers,
-    cells,
-    piece_bytes,
-    step_views,
 )
-from symnet.errors import message
-from symnet.graph.variables import Variable, operand_text
-from symnet.kernels.views import ONE, Size, View
-from symnet.shared import SharedVariable
+from symnet.kernels.views import ONE, ZERO, View
 
-LARGEST = 1 << 20  # pieces of memory beyond which a set of sizes is not walked
+LARGEST = 1 << 22  # pieces of memory beyond which a set of sizes is not walked
 MOST_TURNS = (9, 4)  # of the outermost loop, of a loop in a loop
-
-
-class PlacementError(RuntimeError):
-    """A program reads memory that does not hold the value it needs, or writes memory that
-    it must not write: a bug of symnet."""
-
-
-@dataclass(eq=False)
-class Meaning:
-    """What a program is to compute: its graph as it was lowered, before places were given,
-    and which variables its results and updates are."""
-
-    program: Program
-    lowering: Lowering
-    outputs: Sequence[Variable]
-    updates: Mapping[SharedVariable, Variable]
-    insides: dict[Body, Inside] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        stack = [self.lowering]
-        while stack:
-            for inside in stack.pop().insides:
-                self.insides[inside.body] = inside
-                stack.append(inside.lowering)
-
-    def views(self) -> list[View]:
-        """Where the results of the graph and of the graphs inside it lie, and belong."""
-        wanted = (*self.outputs, *self.updates.values(), *self.updates)
-        found = [self.lowering.view_of(v) for v in (*wanted, *self.lowering.leaves)]
-        for inside in self.insides.values():
-            pairs = [*inside.results, *inside.states]
-            found += [inside.lowering.view_of(v) for v, _ in pairs]
-            found += [corner(buffer) for _, buffer in inside.results]
-            for _, carried in inside.states:
-                found += [carried.start, carried.history]
-                found += [carried.ring] if carried.ring is not None else []
-                found += [corner(buffer) for buffer in (*carried.taps, carried.new)]
-        return found
-
-    @cached_property
-    def numbers(self) -> Numbers:
-        return Numbers(self.program.steps, self.views())
-
-    @cached_property
-    def piece(self) -> int:
-        steps = every_step(self.program.steps)
-        return piece_bytes([*self.views(), *(v for s in steps for v in step_views(s))])
-
-
-def corner(buffer: Buffer) -> View:
-    """The first element of a buffer."""
-    return View(buffer, buffer.dtype, (), ())
 
 
 def verify(
@@ -123,25 +55,11 @@ def verify(
     arguments: the host integers of a call; arena: where temporaries lie in the arena.
     Raises: PlacementError.
     """
-    meaning.numbers.bind(arguments)
-    Walk(meaning, arena).run()
+    Walk(meaning, arguments, arena).run()
 
 
-class Walk:
-    """One walk.  `own` is the memory that the graph means, with the buffers as names;
-    `real` the memory that was decided upon."""
-
-    def __init__(self, meaning: Meaning, arena: Mapping[Buffer, int]) -> None:
-        self.meaning, self.program = meaning, meaning.program
-        self.numbers, self.piece = meaning.numbers, meaning.piece
-        self.arena = arena
-        self.own, self.real = Memory(), Memory()
-        self.fresh = Maker()
-        self.turns: dict[int, int] = {}
-        self.makers: dict[Buffer, Step] = {}
-        self.rings: dict[Buffer, tuple[int, list[Marks]]] = {}
-        self.committed: Step | None = None  # the first to write a shared variable
-        self.replaced = {shared for shared, _ in self.program.replaced}
+class Walk(Ledger):
+    """One walk through a program."""
 
     # ---- the program
 
@@ -155,33 +73,6 @@ class Walk:
     def _too_large(self) -> bool:
         buffers = [*self.arena, *self.program.outputs, *self._outside()]
         return sum(map(self._pieces, buffers)) > LARGEST
-
-    def _pieces(self, buffer: Buffer) -> int:
-        if buffer.kind == "parameters":
-            return 8 * len(self.program.parameters) // self.piece
-        count = int(np.prod(self.numbers.shape(buffer.sizes), dtype=np.int64))
-        return count * np.dtype(buffer.dtype).itemsize // self.piece
-
-    def _begin(self) -> None:
-        """Marks for what is there before the first step."""
-        pieces = {b: self._pieces(b) for b in self.arena}
-        ends = [self.arena[b] // self.piece + n for b, n in pieces.items()]
-        self.real.marks["arena"] = np.zeros(max(ends, default=0), np.int64)
-        for buffer in self.program.outputs:
-            if buffer.kind != "output" or buffer.place is not None:
-                self.fail("a result lies in other memory", None, buffer)
-            if buffer in self.real.marks:
-                self.fail("two results lie in the same memory", None, buffer)
-            self.real.marks[buffer] = np.zeros(self._pieces(buffer), np.int64)
-        for buffer in self._outside():
-            self.own.marks[buffer] = self.fresh(self._pieces(buffer))
-            self.real.marks[buffer] = self.own.marks[buffer].copy()
-
-    def _outside(self) -> list[Buffer]:
-        """What a call brings, and what it does not change."""
-        lowering = self.meaning.lowering
-        leaves = [lowering.view_of(v).buffer for v in lowering.leaves]
-        return [*leaves, *lowering.constants, lowering.parameter_buffer]
 
     def walk(self, steps: Sequence[Step]) -> None:
         for step in steps:
@@ -214,128 +105,6 @@ class Walk:
             marks = self.read_own(lowering.view_of(variable), None)
             self.compare(self._all_real(buffer), buffer, marks, None, variable)
 
-    # ---- where things lie
-
-    def _all(self, buffer: Buffer, first: Cells) -> Cells:
-        """All cells of a buffer from its first on."""
-        end = first.low + self._pieces(buffer)
-        return Cells(first.where, slice(first.low, end), first.low, end)
-
-    def _all_own(self, buffer: Buffer) -> Cells:
-        return self._all(buffer, self.own_cells(corner(buffer)))
-
-    def _all_real(self, buffer: Buffer) -> Cells:
-        return self._all(buffer, self.real_cells(corner(buffer)))
-
-    def _cells(self, view: View, where: Any, start: int) -> Cells:
-        shape = self.numbers.shape(view.sizes)
-        strides = [s // self.piece for s in self.numbers.shape(view.strides)]
-        width = view.itemsize // self.piece
-        return cells(where, shape, strides, start // self.piece, width)
-
-    def own_cells(self, view: View) -> Cells:
-        """Where a view lies in the memory that the graph means: rows lie in what they are
-        rows of, but the earlier values of a state are known by themselves."""
-        buffer, start = view.buffer, self.numbers(view.offset)
-        while buffer.row is not None and buffer not in self.own.marks:
-            row = buffer.row
-            start += self.numbers(row.origin.offset)
-            start += self.turns[row.depth] * self.numbers(row.step)
-            buffer = row.origin.buffer
-        return self._cells(view, buffer, start)
-
-    def real_cells(self, view: View) -> Cells:
-        """Where a view lies in the memory that was decided upon."""
-        home, _, rows = resolve(view)
-        start = self._offset(view)
-        for row in rows:
-            turn = self.turns[row.depth]
-            turn = (row.first + turn) % row.slots if row.slots else turn
-            start += turn * self.numbers(row.step)
-        if home.kind == "temporary":
-            return self._cells(view, "arena", self.arena[home] + start)
-        return self._cells(view, home, start)
-
-    def _offset(self, view: View) -> int:
-        buffer, start = view.buffer.home, self.numbers(view.offset)
-        while buffer.row is not None:
-            start += self.numbers(buffer.row.origin.offset)
-            buffer = buffer.row.origin.buffer.home
-        return start
-
-    # ---- reading and writing
-
-    def read_own(self, view: View, step: Step | None) -> Marks:
-        """The value of a view."""
-        at = self.own_cells(view)
-        if at.where not in self.own.marks:
-            if at.low == at.high:
-                return np.zeros(0, np.int64)
-            self.fail("memory is read before it is written", step, view.buffer)
-        return self.own.read(at)
-
-    def read(self, view: View, step: Step) -> Marks:
-        """The value of a view, which memory must hold."""
-        marks = self.read_own(view, step)
-        in_part = isinstance(step, CallStep) and step.routine == PACKED
-        if not in_part:
-            self._all_known(marks, step, view.buffer)
-        self.compare(self.real_cells(view), view.buffer, marks, step)
-        return marks
-
-    def _all_known(self, marks: Marks, step: Step, buffer: Buffer) -> None:
-        if (marks == UNKNOWN).any():
-            self.fail("memory is read before it is written", step, buffer)
-
-    def compare(
-        self,
-        at: Cells,
-        buffer: Buffer,
-        marks: Marks,
-        step: Step | None,
-        result: Variable | None = None,
-        what: str = "memory no longer holds the value that is read",
-    ) -> None:
-        """Refuse where memory does not hold these marks of a buffer."""
-        if marks.size == 0:
-            return
-        have = self.real.read(at)
-        if ((have != marks) & (marks != UNKNOWN)).any():
-            if result is not None:
-                what = "the memory of a result does not hold its value at the end"
-            self.fail(what, step, buffer, result)
-
-    def write(self, view: View, marks: Marks, step: Step) -> None:
-        """Write marks to a view in both memories."""
-        if view.buffer.kind != "shared":  # there the graph means the old value
-            at = self.own_cells(view)
-            self.write_own(at, marks, step)
-            marks = self.own.read(at)
-        self._may_be_written(view.buffer.base, step)
-        real = self.real_cells(view)
-        if real.low < real.high:
-            self.real.write(real, marks)
-
-    def write_own(self, at: Cells, marks: Marks, step: Step) -> None:
-        where: Any = at.where
-        if where not in self.own.marks:
-            self.own.marks[where] = np.zeros(self._pieces(where), np.int64)
-        if at.low < at.high:
-            self.own.write(at, marks)
-        self.makers[where] = step
-
-    def _may_be_written(self, base: Buffer, step: Step) -> None:
-        if base.kind == "shared":
-            if base.leaf not in self.meaning.updates or base.leaf in self.replaced:
-                self.fail(
-                    "a shared variable is written that is not updated", step, base
-                )
-            if step.fallible:
-                self.fail("a step that may fail writes a shared variable", step, base)
-            self.committed = self.committed or step
-        elif base.kind not in ("temporary", "output"):
-            self.fail("what is not the program's own is written", step, base)
-
     # ---- steps
 
     def step(self, step: Step) -> None:
@@ -350,10 +119,6 @@ class Walk:
             else:
                 new = self.fresh(self.own_count(view))
             self.write(view, new, step)
-
-    def own_count(self, view: View) -> int:
-        count = int(np.prod(self.numbers.shape(view.sizes), dtype=np.int64))
-        return count * view.itemsize // self.piece
 
     def start(self, step: Step) -> None:
         """The result's memory must hold what the step starts from."""
@@ -390,17 +155,16 @@ class Walk:
         write comes last there, once."""
         if read.indexed or write.indexed or read.view.itemsize != write.view.itemsize:
             return False
+        moves = set(write.axes)
+        for axis, reduced in enumerate(step.kernel.reduced):
+            if (axis in moves) == reduced and step.sizes[axis] is not ONE:
+                return False  # written again, or in a later pass
+        if all(v.contiguous and v.offset is ZERO for v in (read.view, write.view)):
+            return read.axes == write.axes
         rank = step.kernel.rank
-        if read.view.offset is not write.view.offset:
-            return False
-        steps = zip(read.strides(rank), write.strides(rank), strict=True)
-        for axis, (here, there) in enumerate(steps):
-            if here is not there:
-                return False
-            moves = axis in write.axes
-            if moves == step.kernel.reduced[axis] and step.sizes[axis] is not ONE:
-                return False
-        return True
+        pairs = zip(read.strides(rank), write.strides(rank), strict=True)
+        same = read.view.offset is write.view.offset
+        return same and all(here is there for here, there in pairs)
 
     # ---- loops
 
@@ -562,42 +326,6 @@ class Walk:
         self.real.marks = joined
         for view in step.outputs:
             self.write(view, self.fresh(self.own_count(view)), step)
-
-    # ---- what is wrong
-
-    def fail(
-        self,
-        what: str,
-        step: Step | None,
-        buffer: Buffer,
-        result: Variable | None = None,
-    ) -> NoReturn:
-        """Name the step, the buffer and the user's line."""
-        maker = self.makers.get(buffer)
-        node = next(iter(step.nodes), None) if step is not None else None
-        if node is None and result is not None:
-            node = result.owner
-        origin = node.origin if node is not None else None
-        if origin is None and maker is not None:
-            origin = maker.origin
-        operands = [operand_text(v) for v in node.inputs] if node is not None else []
-        raise PlacementError(
-            message(
-                f"{what}: {buffer!r}, {buffer.dtype} {self._shape(buffer.sizes)}",
-                operation=node.op if node is not None else type(step).__name__,
-                operands=operands,
-                origin=origin,
-                cure="please report this as a bug of symnet, with the program",
-            )
-        )
-
-    def _shape(self, sizes: Sequence[Size]) -> tuple[int | str, ...]:
-        return tuple(
-            [
-                int(s.value) if s.op == "literal" else self.numbers.known.get(s, "?")
-                for s in sizes
-            ]
-        )
 
 
 def copied(step: Step, number: int) -> int | None:
