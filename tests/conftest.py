@@ -1,5 +1,5 @@
 """Settings that hold for all tests: kernels are cached in a folder of the test run, and
-property tests draw the same examples in every run."""
+property tests draw the same examples in every run.  A rewrite at fault raises."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from hypothesis import settings
 if "SYMNET_CACHE" not in os.environ:
     _folder = tempfile.TemporaryDirectory(prefix="symnet-tests-")
     os.environ["SYMNET_CACHE"] = _folder.name
+
+_flags = os.environ.get("SYMNET_FLAGS")
+os.environ["SYMNET_FLAGS"] = ",".join(filter(None, [_flags, "on_rewrite_error=raise"]))
 
 settings.register_profile("symnet", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("symnet")
