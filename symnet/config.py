@@ -19,6 +19,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "mode": ("FAST_RUN", "FAST_COMPILE", "DebugMode"),
     "on_unused_input": ("raise", "warn", "ignore"),
     "exception_verbosity": ("low", "high"),
+    "on_rewrite_error": ("warn", "raise"),
     "compute_test_value": ("off", "ignore", "warn", "raise"),
     "warn_float64": ("ignore", "warn", "raise"),
     "verify_memory": ("off", "on"),
@@ -45,6 +46,8 @@ class Config:
     verify_memory: "on" proves for each new program and set of sizes that memory holds
         what is read (`symnet.compile.verify`); slow, meant for tests.
     exception_verbosity: "high" keeps symnet's own frames in tracebacks.
+    on_rewrite_error: what is done about a rule or pass of the compiler that fails: it is
+        left out with one warning ("warn"), or its error is raised (in symnet's tests).
     cache_dir: folder of compiled kernels; empty string: no cache on disk, as where the
         environment names no absolute HOME.
     cache_size: bytes of the files there; what was used longest ago goes first.
@@ -60,6 +63,7 @@ class Config:
     mode: str
     on_unused_input: str
     exception_verbosity: str
+    on_rewrite_error: str
     compute_test_value: str
     warn_float64: str
     verify_memory: str

@@ -1,6 +1,6 @@
 """Settings that hold for all tests: kernels are cached in a folder of the test run, every
-program is proven (`symnet.compile.verify`), and property tests draw the same examples in
-every run."""
+program is proven (`symnet.compile.verify`), a rewrite at fault raises, and property tests
+draw the same examples in every run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if "SYMNET_CACHE" not in os.environ:
     _folder = tempfile.TemporaryDirectory(prefix="symnet-tests-")
     os.environ["SYMNET_CACHE"] = _folder.name
 
-_flags = [os.environ.get("SYMNET_FLAGS", ""), "verify_memory=on"]
+_flags = [os.environ.get("SYMNET_FLAGS"), "verify_memory=on", "on_rewrite_error=raise"]
 os.environ["SYMNET_FLAGS"] = ",".join(filter(None, _flags))
 
 settings.register_profile("symnet", deadline=None, derandomize=True, max_examples=50)

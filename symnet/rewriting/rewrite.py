@@ -22,7 +22,7 @@ from symnet.graph.variables import Apply, Constant, Variable, operand_text
 from symnet.kernels.views import Size
 from symnet.ops.arithmetic import second
 from symnet.ops.elementwise import Elementwise, cast
-from symnet.ops.sizes import Shape, ShapeI, add_broadcast, specify_shape
+from symnet.ops.sizes import Shape, ShapeI, add_broadcast, specify_shape, unbroadcast
 from symnet.rewriting.certain import CertainSizes
 from symnet.rewriting.findings import Findings
 from symnet.rewriting.folding import fold_constants
@@ -35,7 +35,8 @@ MOST_STEPS = 60
 
 
 class RewriteWarning(RuntimeWarning):
-    """Rules undo each other's work; the result is right, but not as simple as it could be."""
+    """A rule or a pass is at fault and was left out; the result is right, but not as simple,
+    fast or exact as it could be."""
 
 
 class RewriteError(TypeError):
@@ -77,8 +78,8 @@ def rewrite(
     note: told of every use of a rule.
     findings: of earlier passes over this graph.
     A replacement gets the dtype of what it replaces by a cast, and its shape by
-    broadcasting; what cannot be mended so raises RewriteError.  Without rules this only
-    merges equals.
+    broadcasting.  What cannot be mended so, and a rule that raises, is left out with a
+    RewriteWarning (config.on_rewrite_error).  Without rules this only merges equals.
     """
     return Rewriter(graph, rules, note, fold, findings).run()
 
@@ -278,6 +279,15 @@ class Rewriter:
         return None
 
     def _try(self, rule: Rule, node: Apply, bound: Bindings) -> list[Variable] | None:
+        try:
+            return self._outputs(rule, node, bound)
+        except Exception as error:  # noqa: BLE001  a fault of the rule, not of the user
+            leave_out(f"rule {rule.name}", error, node)
+            return None
+
+    def _outputs(
+        self, rule: Rule, node: Apply, bound: Bindings
+    ) -> list[Variable] | None:
         result = rule.result(Match(node, bound, self))
         if result is None:
             return None
@@ -289,7 +299,18 @@ class Rewriter:
         pairs = list(zip(outputs, node.outputs))
         if all(new is old for new, old in pairs):
             return None
-        return [conform(new, old, rule.name) for new, old in pairs]
+        return [conform(self._opened(new, old), old, rule.name) for new, old in pairs]
+
+    def _opened(self, new: Variable, old: Variable) -> Variable:
+        """`new` without the knowledge that a size is 1, where `old` does not have it: a
+        size known to be 1 broadcasts.  Only where the sizes are certainly the same."""
+        known = lacks_shape(new, old) and new.type.ndim == old.type.ndim
+        if not known or isinstance(old.owner.op, Elementwise):  # type: ignore[union-attr]
+            return new
+        pairs = enumerate(zip(self.sizes(new), self.sizes(old), strict=True))
+        return unbroadcast(
+            new, *(k for k, (a, b) in pairs if a is b and old.type.shape[k] != 1)
+        )
 
     def _replaced(self, rule: str, node: Apply, new: list[Variable]) -> list[Variable]:
         before = self.steps.get(node)
@@ -345,6 +366,33 @@ class Rewriter:
             warnings.warn(text, RewriteWarning, stacklevel=2)
 
 
+# ---- what is at fault is left out
+
+
+_left_out: set[str] = set()  # the rules and passes that have been warned of
+
+
+def leave_out(what: str, error: Exception, node: Apply | None = None) -> None:
+    """Warn, once in a process, that a rule or pass (`what`) failed and was left out.
+
+    Raises: `error` itself where config.on_rewrite_error is "raise".
+    """
+    if config.on_rewrite_error == "raise":
+        raise error
+    if what in _left_out:
+        return
+    _left_out.add(what)
+    text = message(
+        f"{what} of the compiler failed and was left out: {type(error).__name__}: {error}",
+        operation=node.op if node is not None else None,
+        operands=[operand_text(v) for v in node.inputs] if node is not None else (),
+        origin=node.origin if node is not None else None,
+        cure="please report it, with this text and the lines of the program named here; "
+        "the result is right, only slower or less exact than it could be",
+    )
+    warnings.warn(text, RewriteWarning, stacklevel=2)
+
+
 # ---- replacements made to fit
 
 
@@ -354,6 +402,10 @@ def conform(new: Variable, old: Variable, rule: str) -> Variable:
     Raises: RewriteError where a cast or broadcasting cannot give them.
     """
     if not isinstance(old.type, TensorType):
+        if new.type != old.type:
+            raise RewriteError(
+                f"rule {rule} gave {new.type} in the place of {old.type}"
+            )
         return new
     result = cast(new, old.type.dtype)
     node = old.owner
@@ -365,7 +417,7 @@ def conform(new: Variable, old: Variable, rule: str) -> Variable:
         for operand in node.inputs:
             if lacks_shape(result, old) and lacks_shape(result, operand):
                 result = second(operand, result)
-    if result.type.ndim != old.type.ndim or lacks_shape(result, old):
+    if lacks_shape(result, old) or not old.type.accepts(result.type):
         raise RewriteError(
             message(
                 f"rule {rule} gave {operand_text(new)} in the place of {operand_text(old)}",

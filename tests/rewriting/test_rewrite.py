@@ -5,11 +5,15 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
 
-from symnet.compile.passes import PASSES, rewrite_graph
+from symnet.compile.function import function
+from symnet.compile.passes import PASSES, Change, rewrite_graph
+from symnet.config import config
+from symnet.errors import ShapeError
 from symnet.graph.evaluate import evaluate
 from symnet.graph.traverse import Graph
 from symnet.graph.types import TensorType
@@ -21,7 +25,7 @@ from symnet.ops.creation import arange
 from symnet.ops.functions import exp, expm1, tanh
 from symnet.ops.reduce import Reduce
 from symnet.ops.reduce import sum as sum_over
-from symnet.rewriting.patterns import Rule, instantiate, number, pattern_vars
+from symnet.rewriting.patterns import Match, Rule, instantiate, number, pattern_vars
 from symnet.rewriting.rewrite import (
     Fired,
     RewriteError,
@@ -398,3 +402,76 @@ def test_no_rules_undo_each_other_on_deep_mixtures() -> None:
         (want,), (got,) = evaluate([output], values), evaluate(graph.outputs, values)
         sure = np.isfinite(want) & (np.abs(want) < 1e6)
         np.testing.assert_allclose(got[sure], want[sure], rtol=1e-6, atol=1e-9)
+
+
+# ---- what is at fault is left out
+
+
+@pytest.fixture
+def as_users_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("symnet.rewriting.rewrite._left_out", set())
+    monkeypatch.setattr(config, "on_rewrite_error", "warn")
+
+
+def failing(match: Match) -> Variable:
+    raise ZeroDivisionError("a slip in the rule")
+
+
+@pytest.mark.usefixtures("as_users_have_it")
+@pytest.mark.parametrize(
+    "replacement",
+    [
+        failing,
+        lambda m: matrix("b"),  # another rank
+        lambda m: [m.node.inputs[0]] * 2,  # another number of results
+        lambda m: vector("b").astype("complex64"),
+        lambda m: vector("b", size=4),  # another known size
+    ],
+)
+def test_a_rule_at_fault_is_left_out_with_one_warning(replacement: Any) -> None:
+    a = vector("a", size=3)
+    faulty = Rule("faulty", exp, replacement)
+    with pytest.warns(RewriteWarning, match="rule faulty") as caught:
+        found = run([exp(a) + 0, exp(exp(a)) + 0], [faulty, Rule("zero", x + 0, x)])
+    assert [v.owner.op for v in found] == [exp, exp]
+    assert found[0].type == exp(a).type
+    text = str(caught[0].message)
+    assert len(caught) == 1 and "please report" in text and "your line" in text
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        run([exp(a)], [faulty])
+
+
+@pytest.mark.usefixtures("as_users_have_it")
+def test_a_pass_at_fault_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(graph: Graph) -> Graph:
+        raise ZeroDivisionError("a slip in the pass")
+
+    def another_type(graph: Graph) -> Graph:
+        return Graph(graph.inputs, [v.astype("float32") for v in graph.outputs])
+
+    slips = (Change("broken", broken), Change("changes", another_type))
+    monkeypatch.setattr("symnet.compile.passes.PASSES", (*slips, *PASSES))
+    a = vector("a")
+    with pytest.warns(RewriteWarning) as caught:
+        (found,) = rewrite_graph(Graph([a], [exp(a) - 1])).outputs
+    assert found.owner.op == expm1
+    first, second_ = (str(one.message) for one in caught)
+    assert "pass broken" in first and "pass changes" in second_
+
+
+def test_in_tests_a_rule_at_fault_raises() -> None:
+    with pytest.raises(ZeroDivisionError, match="a slip"):
+        run([exp(vector("a"))], [Rule("faulty", exp, failing)])
+
+
+def test_a_size_that_is_one_does_not_become_known() -> None:
+    """It would stretch where an array of unknown size is refused."""
+    column, a = TensorType("float64", (None, 1))("column"), matrix("a")
+    flat = column.reshape((column.shape[0], -1))
+    (found,) = rewrite_graph(Graph([column], [flat])).outputs
+    assert found.type.shape == (None, None) and found.owner.inputs == [column]
+    total = function([column, a], flat + a)
+    assert total(np.ones((3, 1)), np.ones((3, 1))).tolist() == [[2.0]] * 3
+    with pytest.raises(ShapeError, match="sizes do not agree"):
+        total(np.ones((3, 1)), np.ones((3, 2)))

@@ -218,15 +218,16 @@ def _dimshuffle_of_negative(match: Match) -> Variable | None:
 
 
 def _reshape_of_reshape(match: Match) -> Variable | None:
-    """Only the last shape counts, unless the first has a size to be worked out: that
-    asks whether the division comes out even."""
+    """Only the last shape counts, unless the first asks more of the size of the array:
+    one to be worked out asks whether the division comes out even."""
     inner = match.node.inputs[0].owner
     if inner is None or not isinstance(inner.op, Reshape):
         return None
     elements = vector_elements(inner.inputs[1])
     if elements is None or any(_may_be_negative(e) for e in elements):
         return None
-    return reshape(inner.inputs[0], match.node.inputs[1], ndim=match.node.op.ndim)
+    new = reshape(inner.inputs[0], match.node.inputs[1], ndim=match.node.op.ndim)
+    return new if match.still_checked(inner.outputs, new) else None
 
 
 def _may_be_negative(size: Variable) -> bool:

@@ -152,8 +152,8 @@ def _divided_by_total(variable: Variable) -> tuple[Variable, Variable, int] | No
     if moved is None:
         found = reduced_axis(total, "sum")
         return None if found is None else (numerator, *found)
-    if total.type.ndim != len([a for a in moved.op.new_order if a != "x"]):
-        return None
+    if total.type.ndim != quotient.outputs[0].type.ndim:
+        return None  # an axis in front of it comes from broadcasting
     found = reduced_axis(moved.op(total), "sum")
     if found is None:
         return None

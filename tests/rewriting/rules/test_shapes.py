@@ -184,6 +184,11 @@ def test_reshapes() -> None:
     )  # 4 does not divide 6
     check("reshape_to_same_shape", reshape(x, (x.shape[0], x.shape[1])), {x: X})
     refuse("reshape_to_same_shape", reshape(x, (2, 3)))
+    one = tensor("one", None, 1)
+    new = check(
+        "reshape_to_same_shape", reshape(one, (one.shape[0], -1)), {one: X[:, :1]}
+    )
+    assert new.type.shape == (None, None)
     y = tensor("y", None, None)
     refuse("reshape_to_same_shape", reshape(x, y.shape, ndim=2))
     flat = flatten(x)

@@ -6,6 +6,7 @@ import mpmath
 import numpy as np
 import pytest
 
+from symnet.compile.function import function
 from symnet.gradient import grad
 from symnet.graph.evaluate import evaluate
 from symnet.graph.types import TensorType
@@ -253,3 +254,21 @@ def test_parts_that_are_no_parts_of_a_softmax() -> None:
     m = tensor("m", None, None)
     part = AdvancedSubtensor((0,), 0)
     refuse("log_of_softmax", log(part(neg(softmax(m)), np.array([0]))))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("rank", [1, 2, 3, 4])
+def test_gradient_of_logsumexp_over_each_axis(rank: int, dtype: str) -> None:
+    values = np.random.default_rng(0).normal(size=(2, 3, 2, 2)[:rank]).astype(dtype)
+    for axis in range(rank):
+        x = tensor("x", *[None] * rank, dtype=dtype)
+        kept = ["x" if k == axis else k - (k > axis) for k in range(rank)]
+        powers = np.exp(values.astype("float64"))
+        wanted = powers / powers.sum(axis, keepdims=True)
+        for total in (
+            sum_over(exp(x), axis, keepdims=True),
+            dimshuffle(sum_over(exp(x), axis), *kept),
+        ):
+            gradient = grad(log(total).sum(), x)
+            found = function([x], gradient)(values)
+            np.testing.assert_allclose(found, wanted, rtol=20 * np.finfo(dtype).eps)
