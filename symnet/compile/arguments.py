@@ -13,13 +13,14 @@ import numpy as np
 
 from symnet.config import config
 from symnet.errors import MissingInputError, UnusedInputError, message
+from symnet.graph.origin import capture, inherit
 from symnet.graph.traverse import ancestors, clone_replace, leaves, toposort
 from symnet.graph.types import TensorType
 from symnet.graph.variables import Constant, Variable, operand_text
 from symnet.ops.base import as_tensor
 from symnet.ops.elementwise import cast
 from symnet.ops.scan_step import carried_updates, warn_of_forgotten
-from symnet.ops.shape import patternbroadcast
+from symnet.ops.sizes import specify_shape
 from symnet.shared import SharedVariable, Store
 
 Pairs = Mapping[Any, Any] | Iterable[tuple[Any, Any]] | tuple[Any, Any] | None
@@ -252,12 +253,9 @@ def fit(value: Any, target: Variable, what: str) -> Variable:
         new = cast(new, old_type.dtype)
     if not old_type.accepts(new.type):
         raise TypeError(_misfit(target, new, what, "their known sizes differ"))
-    if what == "given" and old_type.broadcastable != new.type.broadcastable:
-        pattern = [
-            a or b for a, b in zip(old_type.broadcastable, new.type.broadcastable)
-        ]
-        new = patternbroadcast(new, pattern)
-    return new
+    # What the target's type promises of sizes has been relied on: a call checks it.
+    with inherit(new.origin or capture()):
+        return specify_shape(new, old_type.shape)
 
 
 def _lossless(new: Variable, dtype: str) -> bool:
@@ -405,8 +403,9 @@ def read_states(
             raise ValueError(
                 f"{one}: an input with an update needs a value to start from"
             )
-        start = one.variable.type.filter(one.value, allow_downcast=one.allow_downcast)
-        state = SharedVariable(one.variable.type, np.array(start), one.name)
+        kind, allowed = one.variable.type, one.allow_downcast
+        start = np.array(kind.filter(one.value, allow_downcast=allowed))
+        state = SharedVariable(kind, start, one.name)
         replace[one.variable] = state
         changes[state] = as_tensor(one.update)
         states[one.name or f"state {len(states)}"] = state

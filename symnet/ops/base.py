@@ -20,7 +20,7 @@ import numpy as np
 
 from symnet.config import config
 from symnet.errors import AsTensorError, NotScalarConstantError, ShapeError, message
-from symnet.graph.types import COMPLEX, FLOATS, TensorType
+from symnet.graph.types import COMPLEX, FLOATS, TensorType, unmasked
 from symnet.graph.variables import Apply, Constant, Op, Variable, operand_text
 from symnet.kernels.loops import Scalar
 from symnet.kernels.views import Size, View
@@ -172,6 +172,8 @@ def constant(
     dtype: str | None = None,
 ) -> Constant:
     """A constant variable.  Without dtype a Python number is weak (see `as_tensor`)."""
+    if isinstance(value, np.ma.MaskedArray):
+        value = unmasked(value)
     weak = dtype is None and isinstance(value, (bool, int, float, complex))
     if weak:
         dtype = weak_default(value)

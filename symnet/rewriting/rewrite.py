@@ -21,9 +21,11 @@ from symnet.graph.types import TensorType
 from symnet.graph.variables import Apply, Constant, Variable, operand_text
 from symnet.kernels.views import Size
 from symnet.ops.arithmetic import second
+from symnet.ops.checks import checked
 from symnet.ops.elementwise import Elementwise, cast
 from symnet.ops.sizes import Shape, ShapeI, add_broadcast, specify_shape
 from symnet.rewriting.certain import CertainSizes
+from symnet.rewriting.demands import implied
 from symnet.rewriting.findings import Findings
 from symnet.rewriting.folding import fold_constants
 from symnet.rewriting.patterns import Bindings, Match, Rule, rule_table
@@ -77,7 +79,8 @@ def rewrite(
     note: told of every use of a rule.
     findings: of earlier passes over this graph.
     A replacement gets the dtype of what it replaces by a cast, and its shape by
-    broadcasting; what cannot be mended so raises RewriteError.  Without rules this only
+    broadcasting; what cannot be mended so raises RewriteError.  Of the checks of sizes that
+    what it replaces stood for, none is lost (`ops.checks`).  Without rules this only
     merges equals.
     """
     return Rewriter(graph, rules, note, fold, findings).run()
@@ -289,7 +292,15 @@ class Rewriter:
         pairs = list(zip(outputs, node.outputs))
         if all(new is old for new, old in pairs):
             return None
-        return [conform(new, old, rule.name) for new, old in pairs]
+        return [self._checked(conform(new, old, rule.name), old) for new, old in pairs]
+
+    def _checked(self, new: Variable, old: Variable) -> Variable:
+        """`new` in the place of `old`, checking all that is checked where that is made."""
+        node, demanded = old.owner, self.demanded(old)
+        if not demanded or node is None or node in demanded:
+            return new
+        held = implied(demanded, self.demanded(new), self.sizes(new))
+        return new if held else checked(new, node)
 
     def _replaced(self, rule: str, node: Apply, new: list[Variable]) -> list[Variable]:
         before = self.steps.get(node)
