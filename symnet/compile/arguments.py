@@ -234,7 +234,7 @@ def read_givens(givens: Pairs) -> dict[Variable, Variable]:
 
 def fit(value: Any, target: Variable, what: str) -> Variable:
     """`value` as a variable that may stand for `target`.  Raises: TypeError."""
-    new = as_tensor(value) if not isinstance(value, Variable) else value
+    new = as_tensor(value, truth=True) if not isinstance(value, Variable) else value
     old_type, new_type = target.type, new.type
     if not isinstance(old_type, TensorType):
         if type(new_type) is not type(old_type):
@@ -306,7 +306,9 @@ def read_updates(updates: Pairs) -> dict[SharedVariable, Any]:
             )
         if target in found:
             raise ValueError(f"updates change {operand_text(target)} twice")
-        found[target] = value if isinstance(value, Variable) else as_tensor(value)
+        found[target] = (
+            value if isinstance(value, Variable) else as_tensor(value, truth=True)
+        )
     return found
 
 
@@ -407,7 +409,7 @@ def read_states(
         start = np.array(kind.filter(one.value, allow_downcast=allowed))
         state = SharedVariable(kind, start, one.name)
         replace[one.variable] = state
-        changes[state] = as_tensor(one.update)
+        changes[state] = as_tensor(one.update, truth=True)
         states[one.name or f"state {len(states)}"] = state
     return states
 

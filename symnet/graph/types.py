@@ -236,11 +236,12 @@ def unmasked(value: np.ma.MaskedArray[Any, Any]) -> np.ndarray[Any, Any]:
 
     Raises: TypeError where elements are masked: computed with, they would count.
     """
-    if np.ma.is_masked(value):
+    count = int(np.count_nonzero(np.ma.getmaskarray(value)))
+    if count:
         raise TypeError(
             message(
-                f"{np.count_nonzero(np.ma.getmaskarray(value))} elements of a masked array of shape "
-                f"{value.shape} are masked, which no variable can hold",
+                f"{count} elements of a masked array of shape {value.shape} are masked, "
+                "which no variable can hold",
                 cure="choose what they count as, array.filled(value), or pass the mask as "
                 "an argument of its own and use T.switch",
             )
