@@ -74,7 +74,7 @@ def grad(
         seeds.append((cost, constant(1, dtype=cost.type.dtype)))
     elif not given:
         raise ValueError("grad: there is neither a cost nor known_grads")
-    variables = as_list(wrt)
+    variables = as_list(wrt, consider_constant, disconnected_inputs)
     reply = Reply(
         cost, list(given), disconnected_inputs, return_disconnected, null_gradients
     )
@@ -94,6 +94,8 @@ def grad(
 
 def check_cost(cost: Any) -> None:
     """Raises: TypeError where `cost` is no variable, no scalar or not continuous."""
+    if isinstance(cost, bool):
+        as_tensor(cost)
     if not isinstance(cost, Variable):
         raise TypeError(f"grad: the cost is a variable, not {type(cost).__name__}")
     if isinstance(cost.type, NullType):
@@ -116,7 +118,20 @@ def check_cost(cost: Any) -> None:
         )
 
 
-def as_list(wrt: Any) -> list[Variable]:
+def as_list(wrt: Any, *behind: Any) -> list[Variable]:
+    """`wrt` as a list of variables; `behind` are the arguments that come after it.
+
+    Raises: TypeError for what is none, and for a variable where another argument belongs.
+    """
+    misplaced = [v for v in behind if isinstance(v, Variable)]
+    if misplaced:
+        raise TypeError(
+            message(
+                f"grad: {operand_text(misplaced[0])} stands behind wrt, which is one argument",
+                cure="several variables come as a list: grad(cost, [W, b]); what is to count "
+                "as constant, too: consider_constant=[x]",
+            )
+        )
     variables = list(wrt.values()) if isinstance(wrt, Mapping) else wrt
     if isinstance(variables, Variable) or not isinstance(variables, Iterable):
         variables = [variables]
@@ -231,7 +246,7 @@ def Lop(
     Raises: as `grad`.
     """
     outputs, points = as_list(f), _points(f, eval_points)
-    variables = as_list(wrt)
+    variables = as_list(wrt, consider_constant, disconnected_inputs)
     found = backpropagate(
         list(zip(outputs, points)), variables, consider_constant or ()
     )

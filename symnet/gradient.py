@@ -88,7 +88,7 @@ def jacobian(
             )
         )
     dual = expression.type.make_variable("dual")
-    variables = as_list(wrt)
+    variables = as_list(wrt, consider_constant, disconnected_inputs)
     found = backpropagate([(expression, dual)], variables, consider_constant or ())
     reply = Reply(None, [expression], disconnected_inputs, "zero", "raise")
     gradients = [reply.gradient(v, found) for v in variables]
@@ -129,9 +129,10 @@ def hessian(
     Shapes: wrt (n,) -> (n, n).  The result has the form of `wrt`.
     Raises: TypeError for a wrt that is no vector; and as `jacobian`.
     """
+    variables = as_list(wrt, consider_constant, disconnected_inputs)
     constants = list(consider_constant or ())
     results = []
-    for v in as_list(wrt):
+    for v in variables:
         if v.type.ndim != 1:
             raise TypeError(
                 message("hessian is taken by vectors", operands=[operand_text(v)])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from typing import Any
 
 import numpy as np
 
-from symnet.graph.types import TensorType, Type
+from symnet.graph.types import TensorType, Type, as_kept, unmasked
 from symnet.graph.variables import Variable
 
 _layouts = count(1)
@@ -32,7 +32,10 @@ class Store:
         self.put(array)
 
     def put(self, array: Any) -> None:
-        """Make `array` (C-contiguous, owned by this store) the value."""
+        """Make `array` the value: itself where it lies in memory as native code needs it
+        (from a pickle it may be a buffer that must not be written), else a copy."""
+        if isinstance(array, np.ndarray):
+            array = as_kept(array)
         old, self.array = self.array, array
         if isinstance(array, np.ndarray):
             self.cell[0] = array.ctypes.data
@@ -40,15 +43,25 @@ class Store:
                 self.cell[1] = next(_layouts)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Store, (self.array,)
+        return _restored, (self.array,)
+
+
+def _restored(array: Any) -> Store:
+    """A store from a pickle, with memory of its own: the buffers of a pickle belong to
+    whoever loads it, and may serve him twice."""
+    borrowed = isinstance(array, np.ndarray) and not array.flags.owndata
+    return Store(array.copy() if borrowed else array)
 
 
 class SharedVariable(Variable):
     """A leaf with a value of its own: a C-contiguous array that compiled functions read
     and write where it lies.
 
+    value: used itself where it has the type's dtype and may lie where it is (see
+    `Store.put`); or the store of another variable.
     default_update: the expression of its next value in functions that use it and do not
     update it otherwise.
+    Raises: TypeError, ValueError where `value` does not fit the type.
     """
 
     __slots__ = ("store", "default_update", "strict", "allow_downcast")
@@ -65,7 +78,12 @@ class SharedVariable(Variable):
         self.strict = strict
         self.allow_downcast = allow_downcast
         self.default_update: Variable | None = None
-        self.store = value if isinstance(value, Store) else Store(value)
+        if isinstance(value, Store):
+            if isinstance(type, TensorType):
+                type.filter(value.array, strict=True)
+            self.store = value
+        else:
+            self.store = Store(self._fit(value))
 
     @property
     def array(self) -> Any:
@@ -92,9 +110,7 @@ class SharedVariable(Variable):
 
         Raises: TypeError, ValueError where `new_value` does not fit the type.
         """
-        array = self.type.filter(
-            new_value, strict=self.strict, allow_downcast=self.allow_downcast
-        )
+        array = self._fit(new_value)
         if isinstance(array, np.ndarray):
             kept = borrow and array.flags.carray
             if not kept and self.array.shape == array.shape:
@@ -105,6 +121,13 @@ class SharedVariable(Variable):
             if not kept:
                 array = np.array(array, order="C")
         self.store.put(array)
+
+    def _fit(self, value: Any) -> Any:
+        if not isinstance(self.type, TensorType):
+            return value
+        return self.type.filter(
+            value, strict=self.strict, allow_downcast=self.allow_downcast
+        )
 
     def zero(self, borrow: bool = False) -> None:
         """Set every element to zero."""
@@ -123,6 +146,14 @@ class SharedVariable(Variable):
 
     def __setstate__(self, state: tuple[Any, Any]) -> None:
         self._tag, self.default_update = state
+
+
+def set_values(values: Mapping[SharedVariable, Any]) -> None:
+    """Replace the values of several shared variables: of all of them, or, where one does
+    not fit, of none.  Raises: as `SharedVariable.set_value`."""
+    fitting = [(variable, variable._fit(value)) for variable, value in values.items()]
+    for variable, value in fitting:
+        variable.set_value(value)
 
 
 def shared(
@@ -150,7 +181,9 @@ def shared(
         )
     if type(value) in CONSTRUCTORS:
         return CONSTRUCTORS[type(value)](value, name, strict, allow_downcast, borrow)
-    array = np.asarray(value)
+    array = np.asarray(
+        unmasked(value) if isinstance(value, np.ma.MaskedArray) else value
+    )
     if dtype is not None:
         array = array.astype(dtype)
     elif isinstance(value, float) and not isinstance(value, np.generic):
@@ -159,12 +192,8 @@ def shared(
         raise TypeError(
             f"shared() takes numbers, not {type(value).__name__}: {value!r:.60}"
         )
-    if not array.dtype.isnative:
-        array = array.astype(array.dtype.newbyteorder("="))
     pattern = shape if shape is not None else broadcastable
     kind = TensorType(array.dtype, (None,) * array.ndim if pattern is None else pattern)
-    kind.filter(array)
-    fits = array.flags.c_contiguous and array.flags.aligned and array.flags.writeable
-    if not (borrow and fits and array is value):
-        array = np.array(array, order="C")
+    if not (borrow and array is value):
+        array = np.array(array, dtype=kind.dtype, order="C")
     return SharedVariable(kind, array, name, strict, allow_downcast)

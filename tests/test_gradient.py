@@ -671,3 +671,14 @@ def test_gradients_carry_the_line_of_what_they_come_from():
     assert all(o.filename.endswith("test_gradient.py") for o in origins)
     products = [o for o in origins if o.role == "gradient" and "# here" in o.text]
     assert products
+
+
+@pytest.mark.parametrize("function", [grad, jacobian, hessian])
+def test_several_variables_come_as_a_list(function):
+    x, y = TensorType("float64", (None,))("x"), TensorType("float64", (None,))("y")
+    cost = (x * y).sum()
+    for more in ((y,), (None, y), ([x], y)):
+        with pytest.raises(TypeError, match=r"grad\(cost, \[W, b\]\)"):
+            function(cost, x, *more)
+    with pytest.raises(TypeError, match=r"consider_constant=\[x\]"):
+        function(cost, x, consider_constant=y)

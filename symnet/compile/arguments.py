@@ -13,13 +13,14 @@ import numpy as np
 
 from symnet.config import config
 from symnet.errors import MissingInputError, UnusedInputError, message
+from symnet.graph.origin import capture, inherit
 from symnet.graph.traverse import ancestors, clone_replace, leaves, toposort
 from symnet.graph.types import TensorType
 from symnet.graph.variables import Constant, Variable, operand_text
 from symnet.ops.base import as_tensor
 from symnet.ops.elementwise import cast
 from symnet.ops.scan_step import carried_updates, warn_of_forgotten
-from symnet.ops.shape import patternbroadcast
+from symnet.ops.sizes import specify_shape
 from symnet.shared import SharedVariable, Store
 
 Pairs = Mapping[Any, Any] | Iterable[tuple[Any, Any]] | tuple[Any, Any] | None
@@ -233,7 +234,7 @@ def read_givens(givens: Pairs) -> dict[Variable, Variable]:
 
 def fit(value: Any, target: Variable, what: str) -> Variable:
     """`value` as a variable that may stand for `target`.  Raises: TypeError."""
-    new = as_tensor(value) if not isinstance(value, Variable) else value
+    new = as_tensor(value, truth=True) if not isinstance(value, Variable) else value
     old_type, new_type = target.type, new.type
     if not isinstance(old_type, TensorType):
         if type(new_type) is not type(old_type):
@@ -252,12 +253,9 @@ def fit(value: Any, target: Variable, what: str) -> Variable:
         new = cast(new, old_type.dtype)
     if not old_type.accepts(new.type):
         raise TypeError(_misfit(target, new, what, "their known sizes differ"))
-    if what == "given" and old_type.broadcastable != new.type.broadcastable:
-        pattern = [
-            a or b for a, b in zip(old_type.broadcastable, new.type.broadcastable)
-        ]
-        new = patternbroadcast(new, pattern)
-    return new
+    # What the target's type promises of sizes has been relied on: a call checks it.
+    with inherit(new.origin or capture()):
+        return specify_shape(new, old_type.shape)
 
 
 def _lossless(new: Variable, dtype: str) -> bool:
@@ -308,7 +306,9 @@ def read_updates(updates: Pairs) -> dict[SharedVariable, Any]:
             )
         if target in found:
             raise ValueError(f"updates change {operand_text(target)} twice")
-        found[target] = value if isinstance(value, Variable) else as_tensor(value)
+        found[target] = (
+            value if isinstance(value, Variable) else as_tensor(value, truth=True)
+        )
     return found
 
 
@@ -405,10 +405,11 @@ def read_states(
             raise ValueError(
                 f"{one}: an input with an update needs a value to start from"
             )
-        start = one.variable.type.filter(one.value, allow_downcast=one.allow_downcast)
-        state = SharedVariable(one.variable.type, np.array(start), one.name)
+        kind, allowed = one.variable.type, one.allow_downcast
+        start = np.array(kind.filter(one.value, allow_downcast=allowed))
+        state = SharedVariable(kind, start, one.name)
         replace[one.variable] = state
-        changes[state] = as_tensor(one.update)
+        changes[state] = as_tensor(one.update, truth=True)
         states[one.name or f"state {len(states)}"] = state
     return states
 

@@ -31,7 +31,7 @@ from symnet.graph.variables import Apply, Variable, operand_text
 from symnet.ops.ifelse import IfElse
 from symnet.ops.scan import Scan
 from symnet.rewriting.rewrite import Trace
-from symnet.shared import SharedVariable
+from symnet.shared import SharedVariable, set_values
 
 TRIALS = 4  # evaluations that measure the reach of rounding
 SLACK = 16.0  # by how much they may miss it
@@ -100,8 +100,7 @@ class DebugEngine:
         if wrong is not None:
             raise self.bad_rewrite(wrong, expected[wrong], rewritten[wrong], given)
         self.updating.prove(arrays)
-        for shared, value in zip(self.updates, found[self.count :], strict=True):
-            shared.set_value(value)
+        set_values(dict(zip(self.updates, found[self.count :], strict=True)))
         return found[: self.count]
 
     def free(self) -> None:

@@ -18,6 +18,7 @@ from symnet.compile.profile import Profiler, Recorder
 from symnet.errors import briefly, message
 from symnet.graph.pickling import Packed, pack, unpack
 from symnet.graph.traverse import Graph, clone_replace, leaves
+from symnet.graph.types import as_kept
 from symnet.graph.variables import Variable, operand_text
 from symnet.kernels.callblock import RETURN_LIST, RETURN_ONE
 from symnet.ops.methods import method
@@ -27,8 +28,8 @@ from symnet.shared import SharedVariable
 class Function:
     """A compiled function.  Call it with values for its inputs, by position or by name.
 
-    name; trust_input (skip the conversion and checks of arguments: they must be arrays
-    of the right dtype, rank and layout); maker.fgraph, the graph after rewriting;
+    name; trust_input (arrays are not converted: they must have the right dtype, rank and
+    known sizes, which costs nothing to look at); maker.fgraph, the graph after rewriting;
     maker.inputs, maker.outputs, maker.mode.
     """
 
@@ -46,7 +47,7 @@ class Function:
         self.mode = mode
         self.trust_input = trust_input
         self.states = request.states
-        self.defaults = [one.value for one in request.inputs]
+        self.defaults = [None] * len(request.inputs)
         variables = [one.variable for one in request.inputs]
         values = [*request.outputs, *request.updates.values()]
         graph = mode.rewrite(Graph(variables, values))
@@ -61,6 +62,8 @@ class Function:
         self.maker = Maker(graph, request.inputs, outputs, mode, ref(self))
         self._types = [v.type for v in variables]
         self._names = {one.name: k for k, one in enumerate(request.inputs) if one.name}
+        for k, one in enumerate(request.inputs):
+            self._set_default(k, one.value)
         self.made_seconds = perf_counter() - start
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Function:
@@ -153,18 +156,13 @@ class Function:
                     f"takes values; argument {position} is symbolic: {operand_text(value)}"
                 )
             )
-        if self.trust_input and isinstance(value, np.ndarray):
-            return value
+        strict = one.strict or (self.trust_input and isinstance(value, np.ndarray))
         try:
-            array = kind.filter(
-                value, strict=one.strict, allow_downcast=one.allow_downcast
-            )
+            array = kind.filter(value, strict=strict, allow_downcast=one.allow_downcast)
         except (TypeError, ValueError) as error:
             label = f"argument {position}" + (f" ({one.name})" if one.name else "")
             raise type(error)(self._text(f"cannot take {label}: {error}")) from None
-        if isinstance(array, np.ndarray) and not array.flags.carray:
-            array = np.array(array, order="C", dtype=array.dtype.newbyteorder("="))
-        return array
+        return as_kept(array) if isinstance(array, np.ndarray) else array
 
     def _text(self, what: str) -> str:
         return message(f"the function{f' {self.name}' if self.name else ''} {what}")
@@ -183,7 +181,14 @@ class Function:
         if name in self.states:
             self.states[name].set_value(value)
         else:
-            self.defaults[self._position(key)] = value
+            self._set_default(self._position(key), value)
+
+    def _set_default(self, position: int, value: Any) -> None:
+        """Have calls that give no value for an input take this one.  It is checked now,
+        and again at a call, for a list or an array may change."""
+        if value is not None:
+            self.convert(position, value)
+        self.defaults[position] = value
 
     def __contains__(self, key: Any) -> bool:
         return key in self._names or key in self.states
@@ -330,7 +335,7 @@ def function(
         Python float for a float scalar.
     on_unused_input: "raise", "warn" or "ignore".
     no_default_updates: True, or a list: whose default updates are left out.
-    trust_input: arguments are taken as they are.
+    trust_input: arrays are not converted; one of another dtype is an error.
     profile: measure every call, for `f.profile()`.
     Raises: TypeError, ValueError for what does not fit; MissingInputError,
         UnusedInputError.

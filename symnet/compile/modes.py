@@ -13,7 +13,7 @@ from symnet.config import config
 from symnet.graph.evaluate import evaluate
 from symnet.graph.traverse import Graph
 from symnet.graph.variables import Variable
-from symnet.shared import SharedVariable
+from symnet.shared import SharedVariable, set_values
 
 
 class Runs(Protocol):
@@ -101,8 +101,7 @@ class ReferenceEngine:
         count = len(self.outputs)
         # Copies: a result may be a view of an argument, a constant or a shared variable.
         fresh = [r.copy() if hasattr(r, "copy") else r for r in results]
-        for shared, value in zip(self.updates, fresh[count:], strict=True):
-            shared.set_value(value)
+        set_values(dict(zip(self.updates, fresh[count:], strict=True)))
         return fresh[:count]
 
     def free(self) -> None:

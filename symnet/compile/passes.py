@@ -14,6 +14,7 @@ from symnet.rewriting.patterns import Rule
 from symnet.rewriting.rewrite import Fired, Trace, leave_out, rewrite
 from symnet.rewriting.rules.algebra import ALGEBRA
 from symnet.rewriting.rules.cancel import CANCEL
+from symnet.rewriting.rules.checks import CHECKS
 from symnet.rewriting.rules.composed import COMPOSED
 from symnet.rewriting.rules.indexing import INDEXING
 from symnet.rewriting.rules.library import GEMM, PRODUCTS
@@ -64,7 +65,7 @@ class Change:
 # The order matters: a rule that knows a special form stands before the one that would
 # take it apart.
 SIMPLIFY = (
-    *CANCEL, *STABILITY, *INDEXING, *ALGEBRA, *REDUCTIONS, *SHAPES, *PRODUCTS,
+    *CHECKS, *CANCEL, *STABILITY, *INDEXING, *ALGEBRA, *REDUCTIONS, *SHAPES, *PRODUCTS,
 )  # fmt: skip
 
 # Equals first: then the later passes see how often a value is really used.

@@ -142,7 +142,8 @@ class TensorType(Type):
         strict: accept only an ndarray of this very dtype.
         allow_downcast: True converts with loss; False only without; None also takes a
         Python float for a float scalar type.
-        Raises: TypeError for a wrong dtype or rank, ValueError for a wrong size.
+        Raises: TypeError for a wrong dtype or rank, or masked elements; ValueError for a
+        wrong size.
         """
         array = self._as_array(value, strict, allow_downcast)
         if array.ndim != self.ndim:
@@ -162,6 +163,8 @@ class TensorType(Type):
     def _as_array(
         self, value: Any, strict: bool, allow_downcast: Any
     ) -> np.ndarray[Any, Any]:
+        if isinstance(value, np.ma.MaskedArray):
+            value = unmasked(value)
         if isinstance(value, np.ndarray) and value.dtype == self.numpy_dtype:
             return value.view(np.ndarray) if type(value) is not np.ndarray else value
         if strict:
@@ -226,6 +229,33 @@ class DisconnectedType(Type):
 
     def __hash__(self) -> int:
         return hash(DisconnectedType)
+
+
+def unmasked(value: np.ma.MaskedArray[Any, Any]) -> np.ndarray[Any, Any]:
+    """The plain array of a masked one.
+
+    Raises: TypeError where elements are masked: computed with, they would count.
+    """
+    count = int(np.count_nonzero(np.ma.getmaskarray(value)))
+    if count:
+        raise TypeError(
+            message(
+                f"{count} elements of a masked array of shape {value.shape} are masked, "
+                "which no variable can hold",
+                cure="choose what they count as, array.filled(value), or pass the mask as "
+                "an argument of its own and use T.switch",
+            )
+        )
+    return np.asarray(value.data)
+
+
+def as_kept(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """`array` as native code reads and writes it in its place: a plain C-contiguous array
+    that may be written, aligned and in the machine's order of bytes.  A copy where it is
+    not so."""
+    if type(array) is np.ndarray and array.flags.carray and array.dtype.isnative:
+        return array
+    return np.array(array, dtype=array.dtype.newbyteorder("="), order="C")
 
 
 def _dtype_name(dtype: Any) -> str:

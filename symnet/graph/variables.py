@@ -76,8 +76,9 @@ class Variable:
 
 
 class Constant(Variable):
-    """A leaf whose value is known.  `data` is a read-only array.
+    """A leaf whose value is known.  `data` is a read-only array, a copy of what was given.
 
+    Raises: TypeError, ValueError where `data` does not fit the type.
     `number` is the Python number that it was made from; such a constant is `weak`: it
     takes the dtype of what it meets, with all of the number's precision.
     """
@@ -89,7 +90,9 @@ class Constant(Variable):
     ) -> None:
         super().__init__(type, name=name)
         if isinstance(data, np.ndarray):
-            data = data.copy()
+            if isinstance(type, TensorType):
+                data = type.filter(data)
+            data = np.array(data, order="C")
             data.flags.writeable = False
         self.data = data
         self.number = number

@@ -218,7 +218,7 @@ class AdvancedIncSubtensor(IndexedOp):
     def make_node(self, x: Any, y: Any, *indices: Any) -> Apply:
         x = as_tensor(x)
         variables = self.check_indices(x, indices)
-        y = fitting(self, x, as_tensor(y), self.part_shape(x, variables))
+        y = fitting(self, x, as_tensor(y, truth=True), self.part_shape(x, variables))
         return Apply(self, [x, y, *variables], [x.type.make_variable()])
 
     def infer_sizes(

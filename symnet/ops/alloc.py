@@ -37,7 +37,7 @@ class Alloc(PointOp):
     """
 
     def make_node(self, value: Any, *sizes: Any) -> Apply:
-        value = as_tensor(value)
+        value = as_tensor(value, truth=True)
         scalars = [size_scalar(s, "a size") for s in sizes]
         shape = [int(s.data) if isinstance(s, Constant) else None for s in scalars]
         if any(n is not None and n < 0 for n in shape):
@@ -142,7 +142,7 @@ def broadcast_to(x: Any, shape: Any) -> Variable:
 
 def full(shape: Any, fill_value: Any, dtype: str | None = None) -> Variable:
     """An array of sizes `shape` filled with `fill_value`, in its dtype or `dtype`."""
-    value = as_tensor(fill_value)
+    value = as_tensor(fill_value, truth=True)
     return alloc(value if dtype is None else cast(value, dtype), *shape_elements(shape))
 
 
@@ -164,7 +164,7 @@ def empty(shape: Any, dtype: str | None = None) -> Variable:
 def full_like(model: Any, fill_value: Any, dtype: str | None = None) -> Variable:
     """An array of the shape of `model` filled with `fill_value`, in the dtype of `model`."""
     variable = as_tensor(model)
-    value = cast(fill_value, dtype or variable.type.dtype)
+    value = cast(as_tensor(fill_value, truth=True), dtype or variable.type.dtype)
     if variable.type.ndim == 0 and value.type.ndim == 0:
         return value
     return alloc(value, *sizes_of(variable))

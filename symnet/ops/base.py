@@ -20,7 +20,7 @@ import numpy as np
 
 from symnet.config import config
 from symnet.errors import AsTensorError, NotScalarConstantError, ShapeError, message
-from symnet.graph.types import COMPLEX, FLOATS, TensorType
+from symnet.graph.types import COMPLEX, FLOATS, TensorType, unmasked
 from symnet.graph.variables import Apply, Constant, Op, Variable, operand_text
 from symnet.kernels.loops import Scalar
 from symnet.kernels.views import Size, View
@@ -131,15 +131,31 @@ class PointOp(TensorOp):
 # ---- from values to variables
 
 
-def as_tensor(value: Any, name: str | None = None, ndim: int | None = None) -> Variable:
+def as_tensor(
+    value: Any,
+    name: str | None = None,
+    ndim: int | None = None,
+    truth: bool = False,
+) -> Variable:
     """`value` as a tensor variable.
 
     Python numbers become weak constants: alone int64, floatX or complex128, beside
     arrays of the arrays' dtype.  NumPy arrays keep their dtype.
+    truth: whether True and False are numbers here, as beside a variable in `x * True`.
+        Where a variable is expected they are what `a == b` gave by mistake.
     Raises: AsTensorError for what is no number, array or tensor variable.
     """
     if isinstance(value, Variable):
         variable = value
+    elif isinstance(value, bool) and not truth:
+        raise AsTensorError(
+            message(
+                f"expected a symbolic variable or an array, got Python's {value}",
+                cure="`==` and `!=` between variables ask whether they are the same object: "
+                "T.eq(a, b) and T.neq(a, b) compare their values; if the number is meant, "
+                "write T.constant(True)",
+            )
+        )
     elif isinstance(value, (list, tuple)) and holds_variable(value):
         raise AsTensorError(
             message(
@@ -172,6 +188,8 @@ def constant(
     dtype: str | None = None,
 ) -> Constant:
     """A constant variable.  Without dtype a Python number is weak (see `as_tensor`)."""
+    if isinstance(value, np.ma.MaskedArray):
+        value = unmasked(value)
     weak = dtype is None and isinstance(value, (bool, int, float, complex))
     if weak:
         dtype = weak_default(value)

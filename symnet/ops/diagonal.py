@@ -224,7 +224,7 @@ def fill_diagonal(a: Any, val: Any) -> Variable:
 
     Shapes: a matrix, or an array of more axes that all have one size.
     """
-    variable, value = as_tensor(a), as_tensor(val)
+    variable, value = as_tensor(a), as_tensor(val, truth=True)
     if variable.type.ndim < 2 or value.type.ndim != 0:
         operands = [operand_text(variable), operand_text(value)]
         raise TypeError(
@@ -239,7 +239,7 @@ def fill_diagonal(a: Any, val: Any) -> Variable:
 def fill_diagonal_offset(a: Any, val: Any, offset: Any) -> Variable:
     """The matrix `a` with the scalar `val` on the diagonal `offset`, which may be a
     symbolic integer."""
-    matrix, value = as_tensor(a, ndim=2), as_tensor(val, ndim=0)
+    matrix, value = as_tensor(a, ndim=2), as_tensor(val, ndim=0, truth=True)
     rows = add(arange(shape_i(matrix, 0)), size_scalar(offset, "a diagonal"))
     columns = arange(shape_i(matrix, 1))
     there = eq(shape_padright(rows), shape_padleft(columns))

@@ -92,7 +92,9 @@ class Elementwise(TensorOp):
             raise TypeError(
                 f"{self.name} takes {self.arity} arguments, got {len(inputs)}"
             )
-        variables = self.convert([as_tensor(v) for v in inputs])
+        # `x * True` is arithmetic; what is made of True and False alone, a mistake.
+        truth = not all(v is True or v is False for v in inputs)
+        variables = self.convert([as_tensor(v, truth=truth) for v in inputs])
         types = [v.type for v in variables]
         shape = broadcast_shapes([t.shape for t in types], self, variables)
         dtype = self.result_dtype([t.dtype for t in types])

@@ -152,7 +152,7 @@ def ifelse(
             f"there are {len(yes)} values in the first branch, {len(no)} in the second"
         )
         raise _misfit(what, "give both branches as many", [*yes, *no])
-    test = as_tensor(condition)
+    test = as_tensor(condition, truth=True)
     if test.type.ndim:
         cure = "reduce it with .all() or .any(); T.switch chooses element by element"
         raise _misfit("the condition is no scalar", cure, [test])
@@ -169,7 +169,7 @@ def ifelse(
 
 def _listed(branch: Any) -> list[Variable]:
     several = isinstance(branch, (list, tuple))
-    return [as_tensor(one) for one in (branch if several else [branch])]
+    return [as_tensor(one, truth=True) for one in (branch if several else [branch])]
 
 
 def _fitted(a: Variable, b: Variable) -> tuple[Variable, Variable]:

@@ -306,7 +306,7 @@ def _only_adds(op: DimShuffle) -> bool:
 
 def _without_new_axes(y: Any, op: DimShuffle) -> Variable:
     """A value for a part with new axes, for the part without them."""
-    value = as_tensor(y)
+    value = as_tensor(y, truth=True)
     rank = len(op.new_order)
     missing = rank - value.type.ndim
     order = [

@@ -53,7 +53,7 @@ class Join(TensorOp):
         self.axis = int(axis)
 
     def make_node(self, *arrays: Any) -> Apply:
-        variables = [as_tensor(a) for a in arrays]
+        variables = [as_tensor(a, truth=True) for a in arrays]
         ranks = {int(v.type.ndim) for v in variables}
         if len(ranks) != 1 or not 0 <= self.axis < min(ranks):
             what = "arrays joined must have one rank, and the axis; scalars: T.stack"
@@ -223,7 +223,7 @@ def join(axis: Any, *tensors: Any) -> Variable:
 
     Raises: TypeError for differing ranks or scalars; ShapeError for differing sizes.
     """
-    variables = [as_tensor(t) for t in tensors]
+    variables = [as_tensor(t, truth=True) for t in tensors]
     if not variables:
         raise ValueError("join: there is nothing to join")
     if isinstance(axis, Variable) and not isinstance(axis, Constant):
@@ -271,7 +271,7 @@ def stack(*tensors: Any, axis: int = 0) -> Variable:
         if len(tensors) == 2 and isinstance(tensors[1], int):
             axis = tensors[1]
         arrays = tensors[0]
-    variables = [as_tensor(a) for a in arrays]
+    variables = [as_tensor(a, truth=True) for a in arrays]
     if not variables:
         raise ValueError("stack: there is nothing to stack")
     rank = variables[0].type.ndim
@@ -301,7 +301,9 @@ def as_tensor_variable(
     """
     listed = isinstance(x, (list, tuple)) and holds_variable(x)
     variable = as_tensor(
-        stack([as_tensor_variable(v) for v in x]) if listed else x, name
+        stack([as_tensor_variable(v) for v in x]) if listed else x,
+        name,
+        truth=True,
     )
     if ndim is None or variable.type.ndim == ndim:
         return variable
@@ -314,7 +316,7 @@ def stacklists(arg: Any) -> Variable:
     """Nested lists of arrays of one shape as one array, a new axis for each level."""
     if isinstance(arg, (tuple, list)):
         return stack([stacklists(one) for one in arg])
-    return as_tensor(arg)
+    return as_tensor(arg, truth=True)
 
 
 def horizontal_stack(*args: Any) -> Variable:
@@ -328,7 +330,7 @@ def vertical_stack(*args: Any) -> Variable:
 
 
 def _matrices(name: str, arrays: Sequence[Any], axis: int) -> Variable:
-    variables = [as_tensor(a) for a in arrays]
+    variables = [as_tensor(a, truth=True) for a in arrays]
     if len(variables) < 2 or any(v.type.ndim != 2 for v in variables):
         raise TypeError(f"{name} takes two or more matrices")
     return join(axis, *variables)

@@ -84,7 +84,7 @@ def _reflected_xor(self: Variable, other: Any) -> Variable:
 
 
 def _exclusive_or(left: Any, right: Any, variable: Variable, other: Any) -> Variable:
-    operands = [as_tensor(left), as_tensor(right)]
+    operands = [as_tensor(left, truth=True), as_tensor(right, truth=True)]
     if any(np.dtype(v.type.dtype).kind not in "biu" for v in operands):
         raise TypeError(
             message(
@@ -108,16 +108,43 @@ def _round(self: Variable, ndigits: int | None = None) -> Variable:
 
 @method("__bool__")
 def _truth(self: Variable) -> bool:
-    """Raises: TypeError always: the value does not exist yet."""
+    """True, for the variable is there: so `if not x` finds what is absent or empty.
+
+    Raises: TypeError for a comparison: the values compared do not exist yet.
+    """
+    if not _compares(self):
+        return True
     raise TypeError(
         message(
-            "a symbolic variable has no truth value: its value does not exist yet",
+            "a comparison of variables has no truth value: their values do not exist yet",
             operands=[operand_text(self)],
             cure="write T.switch(condition, a, b) or ifelse(condition, a, b) instead of "
             "`if`, a & b, a | b, ~a instead of `and`, `or`, `not`, and T.and_(a < x, x < b) "
             "instead of a < x < b; T.eq compares; `is None` asks for absence",
         )
     )
+
+
+COMPARING = [
+    arithmetic.lt, arithmetic.le, arithmetic.gt, arithmetic.ge, arithmetic.eq,
+    arithmetic.neq,
+]  # fmt: skip
+COMBINING = [arithmetic.and_, arithmetic.or_, arithmetic.xor, arithmetic.invert]
+
+
+def _compares(variable: Variable) -> bool:
+    """Whether the variable is a comparison, or several by `&`, `|`, `~`, `all` or `any`."""
+    stack, seen = [variable], set()
+    while stack:
+        node = stack.pop().owner
+        if node is None or node in seen or node.outputs[0].type.dtype != "bool":
+            continue
+        seen.add(node)
+        if node.op in COMPARING:
+            return True
+        if node.op in COMBINING or getattr(node.op, "kind", "") in ("all", "any"):
+            stack += node.inputs
+    return False
 
 
 @method("__len__")

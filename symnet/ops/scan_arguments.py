@@ -97,7 +97,7 @@ def complain(
 def read_array(value: Any, what: str) -> Variable:
     """Raises: TypeError for what is no number, array or tensor variable."""
     try:
-        return as_tensor(value)
+        return as_tensor(value, truth=True)
     except TypeError as error:
         cure = "give symbolic variables, arrays or numbers"
         raise complain(f"{what}: {error}", cure, kind=TypeError) from None

@@ -90,7 +90,7 @@ def _sort(part: Any, reply: Reply, line: Origin | None, depth: int = 0) -> None:
             if not isinstance(target, SharedVariable):
                 what = f"fn updates {target!r:.60}, which is no shared variable"
                 raise _unfit(what, line)
-            reply.updates[target] = as_tensor(value)
+            reply.updates[target] = as_tensor(value, truth=True)
     elif isinstance(part, (list, tuple)) and depth < 2:
         for one in part:
             _sort(one, reply, line, depth + 1)

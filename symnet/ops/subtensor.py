@@ -212,7 +212,7 @@ class WriteOp(TensorOp):
         """The node, after checking that y fits into the part."""
         x = as_tensor(x)
         part = self.part_type(x, rest)
-        y = fitting(self, x, as_tensor(y), part.shape)
+        y = fitting(self, x, as_tensor(y, truth=True), part.shape)
         return Apply(self, [x, y, *rest], [x.type.make_variable()])
 
     def infer_sizes(

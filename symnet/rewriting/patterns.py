@@ -24,6 +24,7 @@ from symnet.graph.variables import Apply, Constant, Op, Variable
 from symnet.kernels.views import Size
 from symnet.ops.base import constant
 from symnet.ops.elementwise import Cast, Elementwise
+from symnet.rewriting.demands import implied
 
 Bindings = Mapping[Variable, Variable]
 Result = Variable | Sequence[Variable] | None
@@ -131,7 +132,7 @@ class Match:
         """Whether whatever sizes must meet where `dropped` are made, they must meet where
         `kept` is made too: a rule that drops the former then lets no error pass."""
         demanded = self.known.demanded(kept)
-        return all(self.known.demanded(v) <= demanded for v in dropped)
+        return all(implied(self.known.demanded(v), demanded) for v in dropped)
 
     def _fits_into(self, narrow: Variable, wide: Variable) -> bool:
         have, want = self.known.sizes(wide), self.known.sizes(narrow)

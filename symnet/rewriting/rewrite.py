@@ -21,9 +21,11 @@ from symnet.graph.types import TensorType
 from symnet.graph.variables import Apply, Constant, Variable, operand_text
 from symnet.kernels.views import Size
 from symnet.ops.arithmetic import second
+from symnet.ops.checks import checked
 from symnet.ops.elementwise import Elementwise, cast
 from symnet.ops.sizes import Shape, ShapeI, add_broadcast, specify_shape, unbroadcast
 from symnet.rewriting.certain import CertainSizes
+from symnet.rewriting.demands import implied
 from symnet.rewriting.findings import Findings
 from symnet.rewriting.folding import fold_constants
 from symnet.rewriting.patterns import Bindings, Match, Rule, rule_table
@@ -79,7 +81,8 @@ def rewrite(
     findings: of earlier passes over this graph.
     A replacement gets the dtype of what it replaces by a cast, and its shape by
     broadcasting.  What cannot be mended so, and a rule that raises, is left out with a
-    RewriteWarning (config.on_rewrite_error).  Without rules this only merges equals.
+    RewriteWarning (config.on_rewrite_error).  Of the checks of sizes that what it replaces
+    stood for, none is lost (`ops.checks`).  Without rules this only merges equals.
     """
     return Rewriter(graph, rules, note, fold, findings).run()
 
@@ -299,7 +302,10 @@ class Rewriter:
         pairs = list(zip(outputs, node.outputs))
         if all(new is old for new, old in pairs):
             return None
-        return [conform(self._opened(new, old), old, rule.name) for new, old in pairs]
+        return [
+            self._checked(conform(self._opened(new, old), old, rule.name), old)
+            for new, old in pairs
+        ]
 
     def _opened(self, new: Variable, old: Variable) -> Variable:
         """`new` without the knowledge that a size is 1, where `old` does not have it: a
@@ -311,6 +317,14 @@ class Rewriter:
         return unbroadcast(
             new, *(k for k, (a, b) in pairs if a is b and old.type.shape[k] != 1)
         )
+
+    def _checked(self, new: Variable, old: Variable) -> Variable:
+        """`new` in the place of `old`, checking all that is checked where that is made."""
+        node, demanded = old.owner, self.demanded(old)
+        if not demanded or node is None or node in demanded:
+            return new
+        held = implied(demanded, self.demanded(new), self.sizes(new))
+        return new if held else checked(new, node)
 
     def _replaced(self, rule: str, node: Apply, new: list[Variable]) -> list[Variable]:
         before = self.steps.get(node)

@@ -8,8 +8,26 @@ import operator
 import numpy as np
 import pytest
 
+from symnet import function as compiled
+from symnet import grad, shared
+from symnet.graph.types import TensorType
 from symnet.ops import arithmetic as A
 from symnet.ops import inputs
+from symnet.ops.alloc import alloc, full_like
+from symnet.ops.arithmetic import and_, eq, isnan, neg, neq, switch
+from symnet.ops.base import constant
+from symnet.ops.elementwise import cast
+from symnet.ops.functions import exp
+from symnet.ops.indexing import nonzero, set_subtensor
+from symnet.ops.joining import as_tensor_variable, stack
+from symnet.ops.linalg import dot
+from symnet.ops.nnet import softmax
+from symnet.ops.reduce import all as all_
+from symnet.ops.reduce import allclose, argmax, mean, std
+from symnet.ops.reduce import any as any_
+from symnet.ops.reduce import sum as sum_
+from symnet.ops.scan_step import until
+from symnet.ops.shape import flatten
 from tests.helpers import run
 
 X = np.array([1.5, -2.0, 3.25])
@@ -81,7 +99,7 @@ def test_equality_is_identity():
 @pytest.mark.parametrize(
     "misuse, match",
     [
-        (bool, "T.switch"), (lambda x: 0 < x < 1, "truth value"), (int, "x.eval()"),
+        (lambda x: 0 < x < 1, "truth value"), (int, "x.eval()"),
         (float, "x.eval()"), (len, r"x.shape\[0\]"), (lambda x: [1, 2][x], "Python number"),
         (lambda x: x ^ 2, r"x \*\* 2"), (lambda x: 2.0 ^ x, r"x \*\* 2"),
         (lambda x: x ^ 2.5, r"x \*\* 2"), (lambda x: x + "a", "not numeric|not an array"),
@@ -93,6 +111,56 @@ def test_misuse_is_told(misuse, match):
     with pytest.raises(TypeError, match=match) as caught:
         misuse(inputs.dscalar("x"))
     assert len(str(caught.value).splitlines()) < 25
+
+
+def test_every_variable_is_true_but_a_comparison():
+    x, y, flag = inputs.vector("x"), inputs.vector("y"), TensorType("bool", ())("flag")
+    true = [
+        x, x.sum(), x[0], flag, shared(0.0), constant(0), x.shape, cast(x < y, "int8"),
+        (x < y).sum(), isnan(x), switch(x < y, x, y),
+    ]  # fmt: skip
+    for variable in true:
+        assert variable and variable and (variable or 1) is variable
+    compared = [
+        x < y, x <= y, x > y, x >= y, eq(x, y), neq(x, y), (x < y) & (y < 2), ~(x < y),
+        (x < y).all(), (x < y).any(), allclose(x, y),
+    ]  # fmt: skip
+    for variable in compared:
+        with pytest.raises(TypeError, match=r"T.switch(.|\n)*T.eq"):
+            bool(variable)
+
+
+def test_a_python_bool_is_no_variable():
+    """It is what `a == b` gives, and every function that is to compute with it says so."""
+    x, y = inputs.vector("x"), inputs.vector("y")
+    mistakes = [
+        mean, sum_, std, all_, any_, argmax, exp, neg, flatten, softmax, nonzero,
+        lambda b: compiled([x, y], b), lambda b: compiled([x, y], [x, b]),
+        lambda b: compiled([x, y], {"same": b}), lambda b: grad(b, x),
+        lambda b: cast(b, "float32"), lambda b: and_(b, b), lambda b: eq(b, b),
+        lambda b: switch(b, b, b), lambda b: until(b), lambda b: dot(b, x),
+    ]  # fmt: skip
+    for mistake in mistakes:
+        for same in (x == y, x != y):
+            with pytest.raises(TypeError, match=r"T\.eq"):
+                mistake(same)
+
+
+def test_a_python_bool_beside_variables_is_a_number():
+    x, flag = inputs.vector("x"), TensorType("bool", ())("flag")
+    for output, want in (
+        (x * True, [2, 3]), (x + True, [3, 4]), (switch(True, x, 0), [2, 3]),
+        (switch(flag, x, False), [0, 0]), (set_subtensor(x[:1], True), [1, 3]),
+        (alloc(True, 2), [True, True]), (full_like(x, False), [0, 0]),
+        (stack([flag, True]), [False, True]), (and_(flag, True), False),
+        (constant(True), True), (as_tensor_variable(False), False),
+        (sum_(np.bool_(True)), 1), (x.sum(keepdims=True), [5]),
+    ):  # fmt: skip
+        f = compiled([x, flag], output, on_unused_input="ignore")
+        np.testing.assert_array_equal(f([2, 3], False), want)
+    state = shared(False)
+    compiled([], [], updates=[(state, True)])()
+    assert compiled([], flag, givens={flag: True})() and state.get_value()
 
 
 def test_the_users_line_is_kept():

@@ -1,5 +1,6 @@
 """The rules of the rewriter, by what they are about.
 
+    checks      checks of sizes that outlive what they were made for
     algebra     arithmetic: fewer operations, the same values
     cancel      positive factors that cancel, as gradients of losses have them
     stability   forms that keep their precision

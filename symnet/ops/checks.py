@@ -1,0 +1,72 @@
+"""A value that is let pass only where the operands of an operation fit together.
+
+A rewrite may find that an operation's result needs only some of its operands, as in
+`switch(c, m, m)`.  The others may not be dropped with it: that their sizes fit is part of
+what the graph says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from symnet.graph.variables import Apply, Op, Variable
+from symnet.kernels.views import Size, View
+from symnet.ops.base import Sizes, ViewOp, as_tensor
+from symnet.ops.sizes import disconnected
+
+__all__ = ["Checked", "checked"]
+
+
+class Checked(ViewOp):
+    """checked(value, *operands): `value`, where `operand_op(*operands)` could be made.
+
+    The operands serve by their sizes only; they are not computed for it.
+    Raises: what `operand_op` demands of them.
+    """
+
+    __props__ = ("operand_op",)
+
+    def __init__(self, operand_op: Op) -> None:
+        self.operand_op = operand_op
+
+    def __str__(self) -> str:
+        return f"Checked{{{self.operand_op}}}"
+
+    def make_node(self, value: Any, *operands: Any) -> Apply:
+        value = as_tensor(value)
+        return Apply(self, [value, *operands], [value.type.make_variable()])
+
+    def dropped(self, node: Apply) -> Apply:
+        """The operation whose operands are checked."""
+        return self.operand_op.make_node(*node.inputs[1:])
+
+    def infer_sizes(
+        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
+    ) -> Sequence[tuple[Size, ...]]:
+        self.operand_op.infer_sizes(self.dropped(node), inputs[1:], sizes)  # type: ignore[attr-defined]
+        return [inputs[0]]
+
+    def view(self, node: Apply, view: View, sizes: Sizes) -> View:
+        return view
+
+    def host(self, node: Apply, values: Sequence[Any], sizes: Sizes) -> Any:
+        return values[0]
+
+    def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
+        self.operand_op.compute(self.dropped(node), arrays[1:], xp)
+        return [arrays[0]]
+
+    def L_op(
+        self,
+        inputs: Sequence[Variable],
+        outputs: Sequence[Variable],
+        output_gradients: Sequence[Variable],
+    ) -> Sequence[Any]:
+        return [output_gradients[0], *[disconnected() for _ in inputs[1:]]]
+
+
+def checked(value: Variable, node: Apply) -> Variable:
+    """`value`, where the operands of `node` fit together."""
+    result: Variable = Checked(node.op)(value, *node.inputs)
+    return result
