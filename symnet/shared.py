@@ -3,54 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import count
+from functools import partial
+from itertools import chain
+from operator import call, is_not, itemgetter, setitem
 from typing import Any
 
 import numpy as np
 
-from symnet.graph.types import TensorType, Type, as_kept, unmasked
+from symnet.graph.types import TensorType, Type, unmasked
 from symnet.graph.variables import Variable
+from symnet.kernels.runner import READS, REPLACES
+from symnet.kernels.store import Store
+from symnet.kernels.turns import Ticket, in_turn
 
-_layouts = count(1)
-
+SMALL = 256  # numbers that NumPy copies without giving up Python's lock
 # What `shared` makes of values that are no arrays, by their class.
 CONSTRUCTORS: dict[type, Callable[..., SharedVariable]] = {}
-
-
-class Store:
-    """A value, and where it is: all variables that stand for it have the same store.
-
-    `cell` tells native code the array's address, and a number that changes whenever the
-    array's shape or the device on which it lies do.
-    """
-
-    __slots__ = ("array", "cell")
-
-    def __init__(self, array: Any) -> None:
-        self.array: Any = None
-        self.cell = np.zeros(2, np.int64)
-        self.put(array)
-
-    def put(self, array: Any) -> None:
-        """Make `array` the value: itself where it lies in memory as native code needs it
-        (from a pickle it may be a buffer that must not be written), else a copy."""
-        if isinstance(array, np.ndarray):
-            array = as_kept(array)
-        old, self.array = self.array, array
-        if isinstance(array, np.ndarray):
-            self.cell[0] = array.ctypes.data
-            if not isinstance(old, np.ndarray) or old.shape != array.shape:
-                self.cell[1] = next(_layouts)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _restored, (self.array,)
-
-
-def _restored(array: Any) -> Store:
-    """A store from a pickle, with memory of its own: the buffers of a pickle belong to
-    whoever loads it, and may serve him twice."""
-    borrowed = isinstance(array, np.ndarray) and not array.flags.owndata
-    return Store(array.copy() if borrowed else array)
 
 
 class SharedVariable(Variable):
@@ -90,37 +58,57 @@ class SharedVariable(Variable):
         """The array itself, not a copy.  Writing to it writes to the variable."""
         return self.store.array
 
-    @property
-    def cell(self) -> np.ndarray[Any, np.dtype[np.int64]]:
-        return self.store.cell
-
-    def replace(self, array: Any) -> None:
-        """Make `array` (of this type, C-contiguous, nobody else's) the value itself."""
-        self.store.put(array)
-
     def get_value(
         self, borrow: bool = False, return_internal_type: bool = False
     ) -> Any:
-        """The value; a copy unless `borrow`."""
+        """The value; a copy unless `borrow`.
+
+        Waits for a call in another thread that updates the variable; with `borrow` it
+        does not, and what such calls write may be seen in the array.
+        """
         array = self.store.array
-        return array if borrow or not isinstance(array, np.ndarray) else array.copy()
+        if borrow or not isinstance(array, np.ndarray):
+            return array
+        if array.size <= SMALL:
+            copy, *busy = map(call, (array.copy, *self.store.users))
+            if not any(busy):
+                return copy
+        return in_turn({self.store: READS}, None, self._copy_out)
+
+    def _copy_out(self, ticket: Ticket) -> Any:
+        return ticket.array(self.store).copy()
 
     def set_value(self, new_value: Any, borrow: bool = False) -> None:
         """Replace the value; the array is copied unless `borrow` (and it fits as it is).
 
+        Waits for a call in another thread that updates the variable.  Calls that read it
+        go on with the old value.
         Raises: TypeError, ValueError where `new_value` does not fit the type.
         """
         array = self._fit(new_value)
-        if isinstance(array, np.ndarray):
-            kept = borrow and array.flags.carray
-            if not kept and self.array.shape == array.shape:
-                # In place: whoever holds the address goes on holding the right one.
-                # A value that overlaps the old one is copied by NumPy first.
-                self.array[...] = array
-                return
-            if not kept:
-                array = np.array(array, order="C")
-        self.store.put(array)
+        if isinstance(array, np.ndarray) and not (borrow and array.flags.carray):
+            if not self._copy_quickly(array):
+                in_turn({self.store: REPLACES}, None, partial(self._copy_in, array))
+        else:
+            set_values({self: array})
+
+    def _copy_quickly(self, array: np.ndarray[Any, Any]) -> bool:
+        """Copy few numbers in place, in one piece; whether that could be done."""
+        old = self.store.array
+        if array.size > SMALL or old.shape != array.shape or not old.flags.writeable:
+            return False
+        replaced = map(is_not, map(itemgetter(0), (self.store.box,)), (old,))
+        write = map(setitem, (old,), (...,), (array,))
+        return not any(chain(map(call, self.store.users), replaced, write))
+
+    def _copy_in(self, array: np.ndarray[Any, Any], ticket: Ticket) -> None:
+        """Make a copy of `array` the value: in its place, so that whoever has borrowed the
+        value sees the new one, unless a call reads it there or the shape is another."""
+        old = ticket.array(self.store)
+        if old.shape == array.shape and not ticket.is_read(self.store):
+            old[...] = array  # NumPy copies first what overlaps
+        else:
+            ticket.replace({self.store: np.array(array, order="C")})
 
     def _fit(self, value: Any) -> Any:
         if not isinstance(self.type, TensorType):
@@ -148,12 +136,21 @@ class SharedVariable(Variable):
         self._tag, self.default_update = state
 
 
-def set_values(values: Mapping[SharedVariable, Any]) -> None:
-    """Replace the values of several shared variables: of all of them, or, where one does
-    not fit, of none.  Raises: as `SharedVariable.set_value`."""
-    fitting = [(variable, variable._fit(value)) for variable, value in values.items()]
-    for variable, value in fitting:
-        variable.set_value(value)
+def set_values(
+    values: Mapping[SharedVariable, Any], ticket: Ticket | None = None
+) -> None:
+    """Make arrays (nobody else's) the values of variables, all of them at once, or, where
+    one does not fit, of none: a call in another thread sees the old ones or the new.
+
+    ticket: of the call that does so.
+    Raises: as `SharedVariable.set_value`; Conflict, with a ticket.
+    """
+    fitting = {v.store: v._fit(value) for v, value in values.items()}
+    if ticket is not None:
+        ticket.replace(fitting)
+    else:
+        uses = dict.fromkeys(fitting, REPLACES)
+        in_turn(uses, None, lambda ticket: ticket.replace(fitting))
 
 
 def shared(

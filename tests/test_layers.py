@@ -28,8 +28,8 @@ kernels.llvm.text kernels.llvm.primitives kernels.llvm.nest kernels.llvm.blocks
 kernels.llvm.order kernels.llvm.points kernels.llvm.reductions kernels.llvm.passes
 kernels.llvm.bands kernels.llvm.emit kernels.llvm.cache kernels.llvm.recurrence
 kernels.llvm.products kernels.llvm
-kernels.launch kernels.threads kernels.runner kernels.spares kernels.callblock
-kernels.blas kernels.calls kernels.panels kernels.mrg
+kernels.launch kernels.threads kernels.runner kernels.spares kernels.store kernels.turns
+kernels.callblock kernels.blas kernels.calls kernels.panels kernels.mrg
 kernels.floats kernels.picking kernels.philox kernels.variates
 kernels.boundary kernels.device kernels.recurrence kernels.assembly kernels.cpu kernels
 

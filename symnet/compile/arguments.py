@@ -17,11 +17,12 @@ from symnet.graph.origin import capture, inherit
 from symnet.graph.traverse import ancestors, clone_replace, leaves, toposort
 from symnet.graph.types import TensorType
 from symnet.graph.variables import Constant, Variable, operand_text
+from symnet.kernels.store import Store
 from symnet.ops.base import as_tensor
 from symnet.ops.elementwise import cast
 from symnet.ops.scan_step import carried_updates, warn_of_forgotten
 from symnet.ops.sizes import specify_shape
-from symnet.shared import SharedVariable, Store
+from symnet.shared import SharedVariable
 
 Pairs = Mapping[Any, Any] | Iterable[tuple[Any, Any]] | tuple[Any, Any] | None
 

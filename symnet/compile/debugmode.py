@@ -15,11 +15,12 @@ number where the user's own graph overflows.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from symnet.compile.engine import Engine
+from symnet.compile.engine import Engine, shared_of, values_of
 from symnet.compile.passes import rewrite_graph
 from symnet.compile.verify import PlacementError
 from symnet.config import config
@@ -28,6 +29,8 @@ from symnet.graph.evaluate import compute, evaluate, value_of
 from symnet.graph.inner import InnerGraph
 from symnet.graph.traverse import Graph, toposort
 from symnet.graph.variables import Apply, Variable, operand_text
+from symnet.kernels.runner import REPLACES
+from symnet.kernels.turns import Ticket, in_turn
 from symnet.ops.ifelse import IfElse
 from symnet.ops.scan import Scan
 from symnet.rewriting.rewrite import Trace
@@ -73,16 +76,22 @@ class DebugEngine:
         with config.change_flags(verify_memory="on"):
             self.engine = Engine(inputs, self.graph.outputs, {})
             self.updating = Engine(inputs, outputs, updates)  # as other modes run it
+        values = [*original.outputs, *self.graph.outputs]
+        self.shared = shared_of(values)
+        # Nobody may change anything between one evaluation and the next.
+        stores = [v.store for v in (*self.shared, *updates)]
+        self.uses = dict.fromkeys(stores, REPLACES)
 
     def run(self, arrays: Sequence[Any]) -> list[Any]:
         try:
-            return self._run(arrays)
+            return in_turn(self.uses, None, partial(self._run, arrays))
         except PlacementError as error:
             raise BadMemory(str(error)) from None
 
-    def _run(self, arrays: Sequence[Any]) -> list[Any]:
+    def _run(self, arrays: Sequence[Any], ticket: Ticket) -> list[Any]:
         before = [np.array(a) for a in arrays]
-        given = dict(zip(self.graph.inputs, arrays, strict=True))
+        given: dict[Variable, Any] = dict(zip(self.graph.inputs, arrays, strict=True))
+        given.update(values_of(self.shared, ticket))
         expected = evaluate(self.original.outputs, given)
         found = self.engine.run(arrays)
         for array, old, variable in zip(arrays, before, self.graph.inputs, strict=True):
@@ -100,7 +109,7 @@ class DebugEngine:
         if wrong is not None:
             raise self.bad_rewrite(wrong, expected[wrong], rewritten[wrong], given)
         self.updating.prove(arrays)
-        set_values(dict(zip(self.updates, found[self.count :], strict=True)))
+        set_values(dict(zip(self.updates, found[self.count :], strict=True)), ticket)
         return found[: self.count]
 
     def free(self) -> None:

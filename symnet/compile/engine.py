@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from time import perf_counter
 from typing import Any, NoReturn
 
@@ -21,11 +21,15 @@ from symnet.compile.rows import place_insides
 from symnet.compile.segments import Segment, split
 from symnet.config import config
 from symnet.errors import message
-from symnet.graph.evaluate import compute, evaluate
+from symnet.graph.evaluate import compute, evaluate, value_of
+from symnet.graph.traverse import leaves
 from symnet.graph.variables import Apply, Variable, operand_text
 from symnet.kernels.callblock import RETURN_LIST
 from symnet.kernels.cpu import CPU
 from symnet.kernels.device import Device, Entry, Following, Loaded, Signature
+from symnet.kernels.runner import READS, REPLACES, WRITES
+from symnet.kernels.store import Store
+from symnet.kernels.turns import Queue, Ticket, in_turn
 from symnet.rewriting.infer import Inference
 from symnet.shared import SharedVariable
 
@@ -73,16 +77,21 @@ class NativeSegment:
 
     `inputs` are all variables that a call brings, also those the program does not use;
     `numbers` says for each whether a Python number may stand for it.
+    uses: what the whole graph does to each store (see `kernels.turns`); queue: of the
+    calls of the whole graph that go by Python.
     """
 
     def __init__(
         self,
         program: Program,
         inputs: Sequence[Variable],
+        uses: Mapping[Store, int],
+        queue: Queue,
         numbers: Sequence[bool] = (),
         device: Device = CPU,
     ) -> None:
         self.program = program
+        self.uses, self.queue = uses, queue
         self.inputs = list(inputs)
         self.numbers = list(numbers) or [True] * len(self.inputs)
         self.planner = Planner(program, device)
@@ -91,7 +100,6 @@ class NativeSegment:
         self.arguments = shape_arguments(program)
         order = {v: k for k, v in enumerate(self.inputs)}
         self.positions = [order[v] for v in program.inputs]
-        self.lock = threading.Lock()
         self.form = RETURN_LIST
         self.fallback: Callable[..., Any] | None = None
 
@@ -113,53 +121,54 @@ class NativeSegment:
             self.form, self.fallback = form, fallback
 
     def run(
-        self, arrays: Sequence[Array]
+        self, arrays: Sequence[Array], ticket: Ticket
     ) -> tuple[list[Array], Callable[..., Any] | None]:
         """Run on arrays (C-contiguous, of the inputs' types): new arrays of the outputs,
         and the builtin that does calls like this one without any Python code.
 
-        Updates are written; those whose size may change are put in place afterwards.
+        Updates are written, all of them or none.  A call from Python code that runs within
+        a call of the same function gets memory of its own.
         """
-        with self.lock:
-            inputs = [arrays[k] for k in self.positions]
-            plan, numbers = self.prepare(inputs)
-            entry = self._entry(plan, inputs, numbers)
-            outputs = entry.run([arrays[k] for k in self._given()])
-            for variable, number in self.program.replaced:
-                variable.replace(outputs[number])
-            return outputs, entry.builtin
+        shared = [ticket.array(s.store) for s in self.program.shared]
+        inputs = [arrays[k] for k in self.positions]
+        key, numbers = self.prepare(inputs, shared)
+        plan = None if ticket.around() else self._plan(key, inputs, shared)
+        if plan is None or (plan.entry is not None and plan.entry.inside()):
+            plan = self._new_plan(inputs, shared)
+        while plan.entry is not None and not plan.entry.idle():
+            ticket.wait()
+        entry = self._entry(plan, inputs, shared, numbers)
+        replaced = [(s.store, number) for s, number in self.program.replaced]
+        given = [arrays[k] for k in self._given()]
+        return entry.run(given, shared, replaced, ticket.moved()), entry.builtin
 
-    def prepare(self, inputs: Sequence[Array]) -> tuple[Plan, Sequence[Any]]:
-        """The plan for arrays of the program's inputs, and the call's host integers."""
+    def prepare(
+        self, inputs: Sequence[Array], shared: Sequence[Array]
+    ) -> tuple[Any, Sequence[Any]]:
+        """The key of the plan for such arrays, and the call's host integers."""
         planner = self.planner
-        shared = [s.array for s in self.program.shared]
         shapes = tuple(a.shape for a in (*inputs, *shared))
         if not planner.needs_values:
-            return self._plan(shapes, shapes, inputs, shared), ()
+            return shapes, ()
         found = planner.host(self.arguments(inputs, shared))
         keys, _, _, demands = planner.parts(found)
         if not all(demands):
             planner.check(self.arguments(inputs, shared), shapes)
-        return self._plan((shapes, keys), shapes, inputs, shared), found
+        return (shapes, keys), found
 
-    def prove(self, arrays: Sequence[Array]) -> None:
+    def prove(self, arrays: Sequence[Array], ticket: Ticket) -> None:
         """Prove the program's memory for arrays as of `run`."""
         inputs = [arrays[k] for k in self.positions]
-        shared = [s.array for s in self.program.shared]
+        shared = [ticket.array(s.store) for s in self.program.shared]
         shapes = tuple(a.shape for a in (*inputs, *shared))
         self.planner.bind(self.arguments(inputs, shared), shapes)
 
-    def _plan(
-        self,
-        key: Any,
-        shapes: Sequence[Any],
-        inputs: Sequence[Any],
-        shared: Sequence[Any],
-    ) -> Plan:
+    def _plan(self, key: Any, inputs: Sequence[Any], shared: Sequence[Any]) -> Plan:
+        """The plan that is kept for a key."""
         plan = self.plans.pop(key, None)
         if plan is None:
             start = perf_counter()
-            plan = self.planner.plan(self.arguments(inputs, shared), shapes)
+            plan = self._new_plan(inputs, shared)
             self.plans_made += 1
             self.planning_seconds += perf_counter() - start
         self.plans[key] = plan  # the latest is the last
@@ -167,6 +176,10 @@ class NativeSegment:
             self.plans.popitem(last=False)
         keep(plan, key, self)
         return plan
+
+    def _new_plan(self, inputs: Sequence[Any], shared: Sequence[Any]) -> Plan:
+        shapes = [a.shape for a in (*inputs, *shared)]
+        return self.planner.plan(self.arguments(inputs, shared), shapes)
 
     def drop(self, key: Any) -> bool:
         """Forget a plan, unless it is the latest; whether that was done.
@@ -178,28 +191,35 @@ class NativeSegment:
     # ---- the native call
 
     def _entry(
-        self, plan: Plan, inputs: Sequence[Array], found: Sequence[Any]
+        self,
+        plan: Plan,
+        inputs: Sequence[Array],
+        shared: Sequence[Array],
+        found: Sequence[Any],
     ) -> Entry:
-        """The entry to a plan.  There is only one at a time: who runs it owns the plan's
-        memory."""
+        """The entry to a plan that nobody runs.  There is only one at a time: who runs it
+        owns the plan's memory."""
         signature = self._signature(plan)
         entry, following = plan.entry, plan.following
         if entry is not None:
-            if entry.fits(signature) and self._in_range(following, inputs):
+            fits = entry.usable and self._in_range(following, inputs, shared)
+            if fits:
                 if following is None and found:
                     self._follow(plan, found)
                 return entry
             entry.retire()
-        following = self._following(inputs) if self.fallback is not None else None
-        direct = self.fallback if following is not None or not found else None
+        direct = self.fallback is not None
+        following = self._following(inputs, shared) if direct else None
+        fallback = self.fallback if following is not None or not found else None
         if following is None and found:
             self._follow(plan, found)
         entry = plan.loaded.enter(
             signature,
             following,
-            self.form if direct else RETURN_LIST,
-            direct,
+            self.form if fallback else RETURN_LIST,
+            fallback,
             Failure(plan.loaded, plan.steps),
+            self.queue,
         )
         plan.entry, plan.following = entry, following
         return entry
@@ -219,18 +239,27 @@ class NativeSegment:
         return Signature(
             [(v.type.dtype, plan.shapes[v], bases[v], number) for v, number in given],
             [(*output, bases["output", k]) for k, output in enumerate(plan.outputs)],
-            [(s.cell, bases[s]) for s in self.program.shared],
+            [
+                (s.store, s.type.dtype, plan.shapes[s], bases[s], self.uses[s.store])
+                for s in self.program.shared
+            ],
         )
 
-    def _in_range(self, following: Following | None, inputs: Sequence[Array]) -> bool:
+    def _in_range(
+        self,
+        following: Following | None,
+        inputs: Sequence[Array],
+        shared: Sequence[Array],
+    ) -> bool:
         if following is None:
             return True
         (moving,) = self.planner.by_value
-        shared = [s.array for s in self.program.shared]
         value = self.arguments(inputs, shared)[moving]
         return bool(following.low <= value <= following.high)
 
-    def _following(self, inputs: Sequence[Array]) -> Following | None:
+    def _following(
+        self, inputs: Sequence[Array], shared: Sequence[Array]
+    ) -> Following | None:
         """How pointers and parameters follow the one integer on which they depend; None
         where they do not, or not in a straight line."""
         planner = self.planner
@@ -238,7 +267,7 @@ class NativeSegment:
             return None
         (moving,) = planner.by_value
         leaf = self.program.arguments[moving].leaf
-        numbers = self.arguments(inputs, [s.array for s in self.program.shared])
+        numbers = self.arguments(inputs, shared)
         try:
             found, span = lines(planner.call_scalars, numbers, moving)
         except NotLinear:
@@ -258,8 +287,7 @@ class NativeSegment:
 
     def free(self) -> None:
         """Forget all plans, and with them their memory."""
-        with self.lock:
-            self.plans.clear()
+        self.plans.clear()
 
 
 class Failure:
@@ -270,6 +298,10 @@ class Failure:
         self.loaded, self.steps = loaded, steps
 
     def __call__(self, number: int) -> NoReturn:
+        if number < 0:
+            raise RuntimeError(
+                "a compiled function cannot run on: the interpreter ends"
+            )
         path, turns = self.loaded.failed(number)
         raise explain(step_at(self.steps, path), turns)
 
@@ -315,18 +347,24 @@ class Engine:
             # Also what nothing uses: then a builtin can take all that a call brings.
             leaves = self.segments[0].leaves
             leaves += [v for v in self.inputs if v not in leaves]
-        self.native: list[NativeSegment] = []
-        for segment in self.segments[:-1]:
-            program = build_program(segment, {}, segment.wanted)
-            self.native.append(NativeSegment(program, program.inputs))
+        programs = [build_program(s, {}, s.wanted) for s in self.segments[:-1]]
         # Results of reference operations are handed out as they are.
         made = {v for s in self.segments for node in s.reference for v in node.outputs}
         self.direct = [v in made for v in self.outputs]
         rest = [v for v in self.outputs if v not in made]
         last = build_program(self.segments[-1], updates, rest)
+        self.uses = uses_of([*self.outputs, *self.updates.values()], self.updates)
+        for variable, _ in last.replaced:
+            self.uses[variable.store] = REPLACES
+        self.shared = shared_of([*self.outputs, *self.updates.values()])
+        self.queue: Queue = []
         single = len(self.segments) == 1
-        given = self.inputs if single else last.inputs
-        self.native.append(NativeSegment(last, given, numbers if single else ()))
+        self.native: list[NativeSegment] = []
+        for program in [*programs, last]:
+            given = self.inputs if single else program.inputs
+            names = numbers if single else ()
+            native = NativeSegment(program, given, self.uses, self.queue, names)
+            self.native.append(native)
         self.builtin: Callable[..., Any] | None = None
         # A profile puts one that measures here.
         self.compute: Callable[[Apply, Sequence[Any]], list[Any]] = compute
@@ -338,30 +376,40 @@ class Engine:
             self.native[0].enter_directly(form, fallback)
 
     def run(self, arrays: Sequence[Array]) -> list[Any]:
-        """The outputs' values; shared variables are updated when all has succeeded."""
+        """The outputs' values; shared variables are updated when all has succeeded.
+
+        All is computed from the values that shared variables have at one moment.  See
+        `kernels.turns` for how calls in several threads wait for each other.
+        """
+        return in_turn(self.uses, self.queue, partial(self._run, arrays))
+
+    def _run(self, arrays: Sequence[Array], ticket: Ticket) -> list[Any]:
         if len(self.native) == 1:
             (only,) = self.native
             try:
-                made, self.builtin = only.run(arrays)
+                made, self.builtin = only.run(arrays, ticket)
                 return made[: len(self.outputs)]
             except IndexError as error:
-                raise self._explained(error, arrays) from None
-        known = self._before_last(arrays)
-        results, _ = self.native[-1].run([known[v] for v in self.native[-1].inputs])
+                raise self._explained(error, arrays, ticket) from None
+        known, last = self._before_last(arrays, ticket), self.native[-1]
+        results, _ = last.run([known[v] for v in last.inputs], ticket)
         rest = iter(results)
         return [
             known[v].copy() if direct else next(rest)
             for v, direct in zip(self.outputs, self.direct, strict=True)
         ]
 
-    def _before_last(self, arrays: Sequence[Array]) -> dict[Variable, Any]:
+    def _before_last(
+        self, arrays: Sequence[Array], ticket: Ticket
+    ) -> dict[Variable, Any]:
         """The inputs, and what all segments but the last make of them."""
         known: dict[Variable, Any] = dict(zip(self.inputs, arrays, strict=True))
+        known.update(values_of(self.shared, ticket))
         for segment, native in zip(self.segments[:-1], self.native):
-            results, _ = native.run([known[v] for v in native.inputs])
+            results, _ = native.run([known[v] for v in native.inputs], ticket)
             known.update(zip(segment.wanted, results, strict=True))
             for node in segment.reference:
-                values = [_value(v, known) for v in node.inputs]
+                values = [value_of(v, known) for v in node.inputs]
                 own = map(self._own, self.compute(node, values))
                 known.update(zip(node.outputs, own, strict=True))
         return known
@@ -369,8 +417,12 @@ class Engine:
     def prove(self, arrays: Sequence[Array]) -> None:
         """Prove the memory of the last program (see `compile.verify`) for a call that is
         not made.  Raises: PlacementError."""
-        known, last = self._before_last(arrays), self.native[-1]
-        last.prove([known[v] for v in last.inputs])
+        reads = dict.fromkeys(self.uses, READS)
+        in_turn(reads, self.queue, partial(self._prove, arrays))
+
+    def _prove(self, arrays: Sequence[Array], ticket: Ticket) -> None:
+        known, last = self._before_last(arrays, ticket), self.native[-1]
+        last.prove([known[v] for v in last.inputs], ticket)
 
     def _own(self, result: Any) -> Any:
         """A reference result as native code reads it, and as no update overwrites it."""
@@ -378,9 +430,12 @@ class Engine:
         shown = any(np.may_share_memory(array, s.array) for s in self.updates)
         return array.copy() if shown else array
 
-    def _explained(self, error: IndexError, arrays: Sequence[Array]) -> IndexError:
+    def _explained(
+        self, error: IndexError, arrays: Sequence[Array], ticket: Ticket
+    ) -> IndexError:
         """The reference's own error for an index out of range, which names the index."""
-        known = dict(zip(self.inputs, arrays, strict=True))
+        known: dict[Variable, Any] = dict(zip(self.inputs, arrays, strict=True))
+        known.update(values_of(self.shared, ticket))
         try:
             evaluate([*self.outputs, *self.updates.values()], known)
         except IndexError as better:
@@ -394,8 +449,22 @@ class Engine:
             native.free()
 
 
-def _value(variable: Variable, known: Mapping[Variable, Any]) -> Any:
-    if variable in known:
-        return known[variable]
-    data = getattr(variable, "data", None)
-    return data if data is not None else variable.array  # type: ignore[attr-defined]
+def shared_of(values: Sequence[Variable]) -> list[SharedVariable]:
+    """The shared variables from which values are computed."""
+    return [v for v in leaves(values) if isinstance(v, SharedVariable)]
+
+
+def uses_of(
+    values: Sequence[Variable], updated: Iterable[SharedVariable], use: int = WRITES
+) -> dict[Store, int]:
+    """What a call does to each store: reads it, or updates it in the way of `use`."""
+    found = dict.fromkeys((v.store for v in shared_of(values)), READS)
+    found.update(dict.fromkeys((v.store for v in updated), use))
+    return found
+
+
+def values_of(
+    variables: Sequence[SharedVariable], ticket: Ticket
+) -> dict[Variable, Any]:
+    """The values of shared variables that a call has found."""
+    return {v: ticket.array(v.store) for v in variables}

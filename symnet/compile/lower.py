@@ -155,7 +155,7 @@ class Lowering:
     # ---- views
 
     def _add_leaf(self, leaf: Variable) -> None:
-        kind = "shared" if hasattr(leaf, "cell") else "input"
+        kind = "shared" if hasattr(leaf, "store") else "input"
         sizes = self.inference.sizes_of(leaf)
         buffer = Buffer(kind, leaf.type.dtype, sizes, leaf=leaf, name=leaf.name or "")
         self._set(leaf, View(buffer, buffer.dtype, sizes, self._strides(buffer)))

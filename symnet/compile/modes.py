@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from symnet.compile.arguments import Request
 from symnet.compile.debugmode import DebugEngine
-from symnet.compile.engine import Engine
+from symnet.compile.engine import Engine, shared_of, uses_of, values_of
 from symnet.compile.passes import rewrite_graph
 from symnet.config import config
 from symnet.graph.evaluate import evaluate
 from symnet.graph.traverse import Graph
 from symnet.graph.variables import Variable
+from symnet.kernels.runner import REPLACES
+from symnet.kernels.turns import Ticket, in_turn
 from symnet.shared import SharedVariable, set_values
 
 
@@ -94,14 +97,21 @@ class ReferenceEngine:
         updates: Mapping[SharedVariable, Variable],
     ) -> None:
         self.inputs, self.outputs, self.updates = list(inputs), list(outputs), updates
+        self.values = [*outputs, *updates.values()]
+        self.shared = shared_of(self.values)
+        self.uses = uses_of(self.values, updates, REPLACES)
 
     def run(self, arrays: Sequence[Any]) -> list[Any]:
-        given = dict(zip(self.inputs, arrays, strict=True))
-        results = evaluate([*self.outputs, *self.updates.values()], given)
+        return in_turn(self.uses, None, partial(self._run, arrays))
+
+    def _run(self, arrays: Sequence[Any], ticket: Ticket) -> list[Any]:
+        given: dict[Variable, Any] = dict(zip(self.inputs, arrays, strict=True))
+        given.update(values_of(self.shared, ticket))
+        results = evaluate(self.values, given)
         count = len(self.outputs)
         # Copies: a result may be a view of an argument, a constant or a shared variable.
         fresh = [r.copy() if hasattr(r, "copy") else r for r in results]
-        set_values(dict(zip(self.updates, fresh[count:], strict=True)))
+        set_values(dict(zip(self.updates, fresh[count:], strict=True)), ticket)
         return fresh[:count]
 
     def free(self) -> None:

@@ -322,6 +322,7 @@ class Binding:
             [constant.data for constant in program.constants],
             self.parameters,
             len(self.planner.bases),
+            first_commit(program.steps),
         )
         outputs = [(o.dtype, self.shape(o.sizes)) for o in program.outputs]
         return Plan(loaded, self.shapes, outputs, program.steps, tasks)
@@ -398,6 +399,16 @@ class Binding:
 
     def _walk(self, row: Row) -> Walk:
         return Walk(row.depth, self.number(row.step), row.slots, row.first)
+
+
+def first_commit(steps: Sequence[Step]) -> int:
+    """The number of the first step that writes shared memory (that of all steps if none
+    does).  What comes before may fail or be broken off."""
+    for number, step in enumerate(steps):
+        for one in every_step([step]):
+            if any(resolve(v)[0].kind == "shared" for v in one.outputs):
+                return number
+    return len(steps)
 
 
 def shape_arguments(

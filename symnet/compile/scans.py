@@ -94,7 +94,7 @@ class ScanBuilder:
         body = Body(child.steps, child.temporaries)
         step = RepeatStep(
             [self.node], [], [], turns=self.turns, body=body, done=done,
-            fallible=any(s.fallible for s in child.steps),
+            fallible=True,  # a signal may break it off
         )  # fmt: skip
         inside = Inside(child, step, body, states=list(zip(inner.states, carried)))
         for v, target in zip(inner.collected, self.outputs.collected, strict=True):

@@ -64,6 +64,7 @@ class Assembly:
         self, tasks: Sequence[AnyTask], start: Callable[[Place], int], zero_base: int
     ) -> None:
         self.start, self.zero_base = start, zero_base
+        self.watch: Words = np.zeros(runner.WATCH_WORDS, np.int64)
         self.words: list[int] = []
         self.inner: list[int] = []  # words that hold the number of a word: its address
         self.patches: list[tuple[int, int, int]] = []
@@ -127,7 +128,7 @@ class Assembly:
         """A loop over numbers as one task."""
         if not isinstance(task, Repeat):
             return task
-        return fused_loop(task, len(self.loops)) or task
+        return fused_loop(task, len(self.loops), self.watch.ctypes.data) or task
 
     def _task(self, body: Body, number: int, task: AnyTask) -> None:
         if isinstance(task, Task):
@@ -153,6 +154,7 @@ class Assembly:
     def _repeat(self, body: Body, number: int, task: Repeat) -> None:
         start = body.arguments[number]
         self.words[start + runner.TURNS] = task.turns
+        self.words[start + runner.INNER_WATCH] = self.watch.ctypes.data
         if task.until is not None:
             self._point(start + runner.UNTIL, task.until)
         if task.done is not None:
@@ -189,6 +191,7 @@ class Assembly:
     def _choice(self, body: Body, number: int, task: Choice) -> None:
         start = body.arguments[number]
         self._point(start + runner.CONDITION, task.condition)
+        self.words[start + runner.CHOICE_WATCH] = self.watch.ctypes.data
         body.inside[number] = []
         for k, word in enumerate((runner.FIRST_STEPS, runner.SECOND_STEPS)):
             path = (*body.path, number, k)

@@ -47,7 +47,6 @@ from symnet.kernels.callblock import (
     AS_FLOAT32,
     AS_FLOAT64,
     AS_INTEGER,
-    CELL_WORDS,
     CONTIGUOUS,
     KIND,
     KIND_MASK,
@@ -76,20 +75,36 @@ from symnet.kernels.runner import (
     ARGUMENTS,
     BASES,
     BUSY,
+    C_ARRAY,
+    C_BOX,
+    C_QUEUE,
+    C_WORDS,
+    C_WRITES,
     CELL_COUNT,
+    CELL_WORDS,
     CELLS,
+    CONFLICT,
+    CPYTHON,
     FAILURE,
     FALLBACK,
     FORM,
+    INTERRUPTED,
     LARGE_OUTPUTS,
     OUTPUT_COUNT,
     OUTPUTS,
+    QUEUE,
+    READERS,
+    READS,
     RELEASE,
+    WAKE,
+    WRITER,
+    list_item,
+    restore_thread,
+    save_thread,
     slide,
     start,
 )
 from symnet.kernels.spares import (
-    CPYTHON,
     DATA,
     DIMS,
     DTYPE,
@@ -134,8 +149,7 @@ if CPYTHON:
     as_integer = External(
         "PyLong_AsLongLongAndOverflow", "i64(i64, i64)", ctypes.pythonapi
     )
-    save_thread = External("PyEval_SaveThread", "i64()", ctypes.pythonapi)
-    restore_thread = External("PyEval_RestoreThread", "i64(i64)", ctypes.pythonapi)
+    list_size = External("PyList_Size", "i64(i64)", ctypes.pythonapi)
     this_thread = External("PyThread_get_thread_ident", "i64()", ctypes.pythonapi)
 
 
@@ -297,11 +311,79 @@ def bind(block: int, arguments: int) -> int:
             store(bases, load(record, A_BASE), load(record, A_SCRATCH))
     for k in range(load(block, CELL_COUNT)):
         record = load(block, CELLS) + 8 * CELL_WORDS * k
-        cell = load(record, 1)
-        if load(cell, 1) != load(record, 2):
+        if not may_use(record):
             return 0
-        store(bases, load(record, 0), load(cell, 0))
+        array = list_item(load(record, C_BOX), 0)
+        if not fits(array, record):
+            return 0
+        store(record, C_ARRAY, array)
+        store(bases, load(record, A_BASE), load(array, DATA))
     return slide(block)
+
+
+@patient
+def may_use(record: int) -> int:
+    """Whether nobody is in the way of what the call does to a shared variable."""
+    words = load(record, C_WORDS)
+    if list_size(load(record, C_QUEUE)) != 0 or load(words, WRITER) != 0:
+        return 0
+    if load(record, C_WRITES) == READS:
+        return 1
+    return load(words, READERS) == 0
+
+
+@patient
+def pin(block: int, thread: int) -> int:
+    """Tell other threads what is in use, and keep it alive."""
+    for k in range(load(block, CELL_COUNT)):
+        record = load(block, CELLS) + 8 * CELL_WORDS * k
+        words = load(record, C_WORDS)
+        incref(load(record, C_ARRAY))
+        if load(record, C_WRITES) == READS:
+            store(words, READERS, load(words, READERS) + 1)
+        else:
+            store(words, WRITER, thread)
+    return 0
+
+
+@patient
+def unpin(block: int) -> int:
+    """The other end of `pin`.  A variable that has another array by now is left alone."""
+    for k in range(load(block, CELL_COUNT)):
+        record = load(block, CELLS) + 8 * CELL_WORDS * k
+        words = load(record, C_WORDS)
+        array = load(record, C_ARRAY)
+        if load(record, C_WRITES) != READS:
+            store(words, WRITER, 0)
+        elif list_item(load(record, C_BOX), 0) == array and load(words, READERS) > 0:
+            store(words, READERS, load(words, READERS) - 1)
+        decref(array)
+    return 0
+
+
+@patient
+def are_waiting(block: int) -> int:
+    """Whether there are calls in the queues of what the block uses."""
+    if list_size(load(block, QUEUE)) != 0:
+        return 1
+    for k in range(load(block, CELL_COUNT)):
+        record = load(block, CELLS) + 8 * CELL_WORDS * k
+        if list_size(load(record, C_QUEUE)) != 0:
+            return 1
+    return 0
+
+
+@patient
+def free_block(block: int, status: int) -> int:
+    """End the use of a block and let others go on; 0 if their waking has raised."""
+    atomic_store(block, BUSY, 0)
+    if load(block, RELEASE) == 0 or status == INTERRUPTED or not are_waiting(block):
+        return 1
+    outcome = vectorcall(load(block, WAKE), 0, 0, 0)
+    if outcome == 0:
+        return 0
+    decref(outcome)
+    return 1
 
 
 @patient
@@ -348,9 +430,11 @@ def start_released(block: int) -> int:
     """Start the runner; meanwhile other Python threads may run, if the block says so."""
     if load(block, RELEASE) == 0:
         return start(block)
+    pin(block, this_thread())
     state = save_thread()
     status = start(block)
     restore_thread(state)
+    unpin(block)
     return status
 
 
@@ -368,7 +452,7 @@ def report(block: int, step: int) -> int:
 def attempt(block: int, arguments: int, empty_list: int) -> int:
     """Bind and run a claimed block: the result, or 0 with *block* free again.
 
-    -1 (no address) says that the arguments do not fit.
+    -1 (no address) says that the arguments do not fit, or that the call is to begin again.
     """
     if not bind(block, arguments):
         atomic_store(block, BUSY, 0)
@@ -380,12 +464,16 @@ def attempt(block: int, arguments: int, empty_list: int) -> int:
         atomic_store(block, BUSY, 0)
         return 0
     status = start_released(block)
-    atomic_store(block, BUSY, 0)
-    if status == 0:
+    well = free_block(block, status)
+    if well and status == 0:
         if load(block, LARGE_OUTPUTS) != 0:
             keep_results(block, result, load(block, FORM) == RETURN_LIST)
         return result
     decref(result)
+    if not well or status == INTERRUPTED:
+        return 0  # the exception is set
+    if status == CONFLICT:
+        return -1
     return report(block, status - 1)
 
 
@@ -393,7 +481,8 @@ def attempt(block: int, arguments: int, empty_list: int) -> int:
 def enter(block_array: int, arguments: int, count: int, keywords: int) -> int:
     """What a call of the builtin does, by Python's convention METH_FASTCALL|METH_KEYWORDS."""
     block = load(block_array, DATA)
-    if keywords == 0 and count == load(block, ARGUMENT_COUNT):
+    free = list_size(load(block, QUEUE)) == 0
+    if keywords == 0 and count == load(block, ARGUMENT_COUNT) and free:
         empty_list = 0
         # Before anything else: making a list may run the garbage collector, and with it
         # any Python code, even a call of this very function.

@@ -8,12 +8,17 @@ natively.
 
 from __future__ import annotations
 
+import ctypes
 import math
+import os
 import threading
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
+from itertools import chain
+from operator import call
 from typing import Any, NamedTuple
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -23,18 +28,36 @@ from symnet.kernels.runner import (
     ARGUMENT_COUNT,
     BASES,
     BUSY,
+    C_ARRAY,
     CELL_COUNT,
+    CELL_WORDS,
+    CELLS,
+    COMMIT,
+    CONFLICT,
+    CPYTHON,
     FAILURE,
     FALLBACK,
     FORM,
     OUTPUT_COUNT,
+    PATCH_COUNT,
+    PATCHES,
+    PROGRAM,
+    PROGRAM_COUNT,
+    QUEUE,
+    READERS,
+    READS,
     RELEASE,
-    claim,
+    STEP_WORDS,
+    WAKE,
+    WATCH,
+    WRITER,
+    WRITES,
+    patch,
+    run_part,
     slide,
-    start,
+    start_unlocked,
 )
 from symnet.kernels.spares import (
-    CPYTHON,
     LARGE_BYTES,
     O_BYTES,
     O_SPARES,
@@ -45,8 +68,12 @@ from symnet.kernels.spares import (
     allow,
     forget,
 )
+from symnet.kernels.store import Store, putting
+from symnet.kernels.threads import parallel_for
+from symnet.kernels.turns import Conflict, Queue, Waker
 
 Words = np.ndarray[Any, np.dtype[np.int64]]
+RETIRED = -1  # in place of the thread that runs a block
 
 # Records of the call block, by word.
 ARGUMENT_WORDS = 12
@@ -54,11 +81,10 @@ ARGUMENT_WORDS = 12
     A_BASE, A_KIND, A_RANK, A_DIMS, A_STRIDES, A_FLAGS,
     A_NUMBERS, A_SCRATCH, A_SCALAR, A_LOW, A_HIGH,
 ) = range(11)  # fmt: skip
-CELL_WORDS = 3  # base, cell, version
 
 AS_FLOAT64, AS_FLOAT32, AS_INTEGER, AS_BOOLEAN = 1, 2, 3, 4  # how a number is taken
 RETURN_LIST, RETURN_ONE, RETURN_NONE = 0, 1, 2
-CONTIGUOUS, ALIGNED = 0x001, 0x100  # NumPy's flags
+CONTIGUOUS, ALIGNED, WRITEABLE = 0x001, 0x100, 0x400  # NumPy's flags
 KIND = 3  # word of a dtype: kind, type letter, byte order, unused, type number
 KIND_MASK = ~(0xFF << 24)  # without the unused byte
 
@@ -85,12 +111,14 @@ class Argument:
 
 
 class Cell(NamedTuple):
-    """A shared variable: two words at `address`, of which the second must be `version`
-    and the first is the address of the data."""
+    """A shared variable: a store whose array has this dtype and shape, and what the call
+    does to it (READS, WRITES in place, REPLACES)."""
 
-    address: int
-    version: int
+    store: Store
+    dtype: str
+    shape: tuple[int, ...]
     base: int
+    use: int = READS
 
 
 class Output(NamedTuple):
@@ -130,6 +158,7 @@ class CallBlock(np.ndarray[Any, np.dtype[np.int64]]):
     bases: Words
     keep: Sequence[Any]
     spares: Sequence[int] = ()  # the first words of those of large outputs
+    waker: Waker
 
     def __del__(self) -> None:
         for word in self.spares:
@@ -210,6 +239,9 @@ def call_block(
     steps: tuple[int, int] = (0, 0),
     form: int = RETURN_LIST,
     release: bool = False,
+    commit: int | None = None,
+    watch: int = 0,
+    queue: Queue | None = None,
     fallback: Callable[..., Any],
     failure: Callable[[int], Any],
     keep: Sequence[Any] = (),
@@ -220,6 +252,10 @@ def call_block(
     patches, steps: address and number of the records (see `runner`).
     form: RETURN_LIST, RETURN_ONE (of one output) or RETURN_NONE (of none).
     release: let other Python threads run meanwhile; pays above some microseconds.
+    commit: the first step that writes shared variables; from there on nothing ends the
+        run (None: no step does).
+    watch: address of the words of `runner.tick`, for calls that a signal may end.
+    queue: of the calls that go by Python; while there are any, all do.
     fallback: called as the function was, when something does not fit.
     failure: called with the number of the step that failed; it must raise.
     keep: whatever must live as long as the block.
@@ -230,7 +266,7 @@ def call_block(
         raise ValueError(f"{len(outputs)} outputs cannot be returned in form {form}")
     layout = _Layout()
     _lay_arguments(layout, arguments)
-    layout.table(CELL_COUNT, [(c.base, c.address, c.version) for c in cells])
+    _lay_cells(layout, cells)
     spares = _lay_outputs(layout, outputs)
     layout.table(runner.WINDOW_COUNT, [_window_words(w) for w in windows])
     fixed = constants or {}
@@ -241,12 +277,18 @@ def call_block(
     words[runner.PROGRAM], words[runner.PROGRAM_COUNT] = steps
     words[FORM], words[RELEASE] = form, int(release)
     words[FALLBACK], words[FAILURE] = id(fallback), id(failure)
+    words[COMMIT] = steps[1] if commit is None else commit
+    words[WATCH] = watch if release else 0
+    queue = [] if queue is None else queue
+    waker = Waker([queue, *(cell.store.queue for cell in cells)])
+    words[QUEUE], words[WAKE] = id(queue), id(waker)
     block = layout.finish()
     block.bases = np.frombuffer(block, np.int64, base_count, 8 * bases)
     block.arguments, block.cells, block.outputs = arguments, cells, outputs
     block.fallback, block.failure = fallback, failure
-    block.keep = (*keep, [np.dtype(o.dtype) for o in outputs])
-    block.spares = spares
+    block.keep = (*keep, [np.dtype(o.dtype) for o in outputs], queue)
+    block.spares, block.waker = spares, waker
+    _blocks[block.address] = block
     return block
 
 
@@ -289,6 +331,21 @@ def _lay_arguments(layout: _Layout, arguments: Sequence[Argument]) -> None:
             layout.point(record + A_STRIDES, layout.place(argument.strides))
 
 
+def _lay_cells(layout: _Layout, cells: Sequence[Cell]) -> None:
+    """The records of shared variables: as those of arguments, then who uses them."""
+    records = []
+    for cell in cells:
+        flags = CONTIGUOUS | ALIGNED | (WRITEABLE if cell.use == WRITES else 0)
+        words = [cell.base, kind_word(cell.dtype), len(cell.shape), 0, 0, flags]
+        store = cell.store
+        words += [id(store.box), store.words.ctypes.data, id(store.queue), cell.use]
+        records.append([*words, 0, 0])
+    position = layout.table(CELL_COUNT, records)
+    for k, cell in enumerate(cells):
+        shape = layout.place(cell.shape)
+        layout.point(position + CELL_WORDS * k + A_DIMS, shape)
+
+
 def _window_words(window: Window) -> list[int]:
     dtype = np.dtype(window.dtype)
     if dtype.kind not in "iub":
@@ -303,41 +360,103 @@ def _window_words(window: Window) -> list[int]:
 
 
 def execute(
-    block: CallBlock, arguments: Sequence[np.ndarray[Any, Any]], windows: bool = True
+    block: CallBlock,
+    arguments: Sequence[np.ndarray[Any, Any]],
+    windows: bool = True,
+    shared: Sequence[np.ndarray[Any, Any]] = (),
+    replaced: Sequence[tuple[Store, int]] = (),
+    moved: Iterable[bool] = (),
 ) -> list[np.ndarray[Any, Any]]:
     """Run a block from Python, with arrays that are as it expects; the outputs.
 
-    For the fallback, after it has converted arguments or chosen another plan.  Waits
-    while another thread runs the block.  windows=False: they are set already.
+    For the fallback, after it has converted arguments or chosen another plan.  Who calls
+    this has a ticket for all that the block uses, and has found it `idle`.
+    windows=False: they are set already.
+    shared: the arrays of the cells; replaced: stores that get outputs as their values;
+    moved: whether what the call updates has changed (`Ticket.moved`).
+
+    Nothing comes between the steps that write shared variables and the exchange of those
+    that are replaced: an exception of a signal's handler finds all of it done, or nothing.
 
     Raises: ValueError for an argument that does not fit; IndexError for an integer out
-    of its window's range; RuntimeError where the block runs already in this thread, or
-    a shared variable has changed; whatever `failure` raises.
+    of its window's range; Conflict; whatever `failure` or a signal's handler raises.
     """
     for number, (argument, array) in enumerate(
         zip(block.arguments, arguments, strict=True)
     ):
         _check(number, argument, array)
-    _wait_and_claim(block)
-    try:
-        for argument, array in zip(block.arguments, arguments, strict=True):
-            block.bases[argument.base] = array.ctypes.data
-        for cell in block.cells:
-            if load(cell.address, 1) != cell.version:
-                raise RuntimeError("a shared variable has changed its shape")
-            block.bases[cell.base] = load(cell.address, 0)
-        results = [np.empty(o.shape, o.dtype) for o in block.outputs]
-        for output, array in zip(block.outputs, results, strict=True):
-            block.bases[output.base] = array.ctypes.data
-        if windows and not slide(block.address):
-            raise IndexError("an integer argument is out of its range")
-        status = start(block.address)
-    finally:
-        block[BUSY] = 0
+        block.bases[argument.base] = array.ctypes.data
+    first = (int(block[CELLS]) - block.address) // 8
+    for k, (cell, array) in enumerate(zip(block.cells, shared, strict=True)):
+        block.bases[cell.base] = array.ctypes.data
+        block[first + CELL_WORDS * k + C_ARRAY] = id(array)
+    results = [np.empty(o.shape, o.dtype) for o in block.outputs]
+    for output, array in zip(block.outputs, results, strict=True):
+        block.bases[output.base] = array.ctypes.data
+    if windows and not slide(block.address):
+        raise IndexError("an integer argument is out of its range")
+    steps = _native_steps(block) if _native() else _python_steps(block)
+    conflict = map({True: CONFLICT}.get, moved)
+    news = [results[number] for _, number in replaced]
+    exchange = putting([store for store, _ in replaced], news)
+    status = next(filter(None, chain(conflict, steps, exchange)), 0)
+    if status == CONFLICT:
+        raise Conflict
     if status:
         block.failure(status - 1)
         raise RuntimeError(f"step {status - 1} of a compiled function failed")
     return results
+
+
+def _native() -> bool:
+    """Whether `start_unlocked` can be called as native code."""
+    return CPYTHON and start_unlocked.ready
+
+
+@cache
+def _starter() -> Callable[[int], int]:
+    """`start_unlocked`, which handles Python's lock and its exceptions itself."""
+    kind = ctypes.PYFUNCTYPE(ctypes.c_int64, ctypes.c_int64)
+    function: Callable[[int], int] = kind(start_unlocked.address)
+    return function
+
+
+def _native_steps(block: CallBlock) -> Iterator[int]:
+    return map(_starter(), (block.address,))
+
+
+STEP = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)
+
+
+def _python_steps(block: CallBlock) -> Iterator[int]:
+    """The same while there is no native runner yet: what comes before the first step
+    that writes shared variables is done; the rest by an iterator without Python code."""
+    address, commit = block.address, int(block[COMMIT])
+    patch(int(block[PATCHES]), int(block[PATCH_COUNT]), int(block[BASES]))
+    status = run_part(address, 0, commit, 0)
+    if status:
+        return iter([status])
+    steps: list[Callable[[], int]] = []
+    for k in range(commit, int(block[PROGRAM_COUNT])):
+        code, words, total, grain = (
+            load(int(block[PROGRAM]) + 8 * STEP_WORDS * k, word) for word in range(4)
+        )
+        shared_out = total > grain
+        function = parallel_for._function if shared_out else STEP(code)
+        given = (code, words, total, grain) if shared_out else (words, 0, total)
+        steps.append(partial(function, *given))
+    return map(call, steps)
+
+
+def idle(block: CallBlock) -> bool:
+    """Whether the block is free; waiting helps if not, unless `inside` it."""
+    return int(block[BUSY]) in (0, RETIRED)
+
+
+def inside(block: CallBlock) -> bool:
+    """Whether a native call of this thread runs the block: this is Python code that the
+    call has let in."""
+    return int(block[BUSY]) == threading.get_ident()
 
 
 def _check(number: int, argument: Argument, array: np.ndarray[Any, Any]) -> None:
@@ -360,16 +479,37 @@ def _check(number: int, argument: Argument, array: np.ndarray[Any, Any]) -> None
 
 
 def retire(block: CallBlock) -> None:
-    """Wait until nobody runs the block, and let nobody run it again: native calls go to
-    its fallback from now on."""
-    _wait_and_claim(block)
+    """Let nobody run an idle block natively again: calls go to its fallback from now on."""
+    block[BUSY] = RETIRED
 
 
-def _wait_and_claim(block: CallBlock) -> None:
+def retired(block: CallBlock) -> bool:
+    return int(block[BUSY]) == RETIRED
+
+
+# ---- forks
+
+_blocks: WeakValueDictionary[int, CallBlock] = WeakValueDictionary()
+
+
+def _forget_others() -> None:
+    """In a forked child: the native calls of other threads are gone."""
     me = threading.get_ident()
-    while not claim(block.address, me):
-        if block[BUSY] == me:
-            raise RuntimeError(
-                "a compiled function was called while it ran in this thread"
-            )
-        time.sleep(2e-5)
+    blocks = list(_blocks.values())
+    for block in blocks:
+        for cell in block.cells:
+            cell.store.words[:] = 0
+    for block in blocks:
+        if int(block[BUSY]) not in (0, me, RETIRED):
+            block[BUSY] = 0
+    for block in blocks:
+        if int(block[BUSY]) == me:  # the call that let in who forks
+            for cell in block.cells:
+                if cell.use == READS:
+                    cell.store.words[READERS] += 1
+                else:
+                    cell.store.words[WRITER] = me
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_others)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, NoReturn
 
@@ -19,7 +19,10 @@ from symnet.kernels.callblock import (
     Window,
     call_block,
     execute,
+    idle,
+    inside,
     retire,
+    retired,
 )
 from symnet.kernels.calls import CallArrangement, gemm_step
 from symnet.kernels.device import AnyTask, Following, Path, Place, Signature
@@ -28,6 +31,8 @@ from symnet.kernels.llvm.machine import machine
 from symnet.kernels.loops import Kernel
 from symnet.kernels.panels import panel_step
 from symnet.kernels.recent import Recent
+from symnet.kernels.store import Store
+from symnet.kernels.turns import Queue
 
 RELEASE_NS = 20_000.0  # from so much work on other Python threads may run meanwhile
 # Arithmetic by bytes of a vector, against those of 64 (AVX2 measured on Zen 1).
@@ -85,8 +90,9 @@ class Cpu:
         constants: Sequence[Any],
         parameters: Sequence[int],
         base_count: int,
+        commit: int,
     ) -> CpuProgram:
-        return CpuProgram(tasks, arena_bytes, constants, parameters, base_count)
+        return CpuProgram(tasks, arena_bytes, constants, parameters, base_count, commit)
 
 
 CPU = Cpu()
@@ -102,6 +108,7 @@ class CpuProgram:
         constants: Sequence[np.ndarray[Any, Any]],
         parameters: Sequence[int],
         base_count: int,
+        commit: int,
     ) -> None:
         self.base_count = base_count + 1  # the last one holds 0, for what is not moved
         self.parameters: Words = np.array([*parameters, 0], np.int64)
@@ -113,6 +120,8 @@ class CpuProgram:
         self.block: Words = self.assembly.block
         self.address = int(self.block.ctypes.data)
         self.paths: Sequence[Path] = self.assembly.paths
+        first = [number < commit for number in self.assembly.bodies[0].tasks]
+        self.commit = sum(first)  # steps before that task
 
     def _start(self, place: Place) -> int:
         if place.kind == "arena":
@@ -138,8 +147,9 @@ class CpuProgram:
         form: int,
         fallback: Callable[..., Any] | None,
         failure: Callable[[int], Any],
+        queue: Queue,
     ) -> CpuEntry:
-        return CpuEntry(self, signature, following, form, fallback, failure)
+        return CpuEntry(self, signature, following, form, fallback, failure, queue)
 
     def windows(self, following: Following) -> list[Window]:
         """The words that native code sets by an integer argument."""
@@ -170,8 +180,8 @@ class CpuEntry:
         form: int,
         fallback: Callable[..., Any] | None,
         failure: Callable[[int], Any],
+        queue: Queue,
     ) -> None:
-        self.cells = cells_of(signature)
         self.program = program
         words = program.assembly
         first_patch = program.address + 8 * words.first_patch
@@ -180,7 +190,7 @@ class CpuEntry:
             arguments=[
                 Argument(d, s, b, numbers=n) for d, s, b, n in signature.arguments
             ],
-            cells=self.cells,
+            cells=[Cell(*cell) for cell in signature.cells],
             outputs=[Output(*output) for output in signature.outputs],
             windows=program.windows(following) if following is not None else (),
             base_count=program.base_count,
@@ -190,7 +200,10 @@ class CpuEntry:
             release=program.cost_ns > RELEASE_NS,
             fallback=fallback or no_fallback,
             failure=failure,
-            keep=(program, [cell for cell, _ in signature.cells]),
+            commit=program.commit,
+            watch=int(words.watch.ctypes.data),
+            queue=queue,
+            keep=(program,),
         )
         self.direct, self.runs = fallback is not None, 0
 
@@ -213,13 +226,25 @@ class CpuEntry:
             make_ready()
         return None
 
-    def fits(self, signature: Signature) -> bool:
-        """Whether the shared variables still are where they were laid out."""
-        return cells_of(signature) == self.cells
+    def idle(self) -> bool:
+        return idle(self.block)
 
-    def run(self, arrays: Sequence[np.ndarray[Any, Any]]) -> list[np.ndarray[Any, Any]]:
+    def inside(self) -> bool:
+        return inside(self.block)
+
+    @property
+    def usable(self) -> bool:
+        return not retired(self.block)
+
+    def run(
+        self,
+        arrays: Sequence[np.ndarray[Any, Any]],
+        shared: Sequence[np.ndarray[Any, Any]],
+        replaced: Sequence[tuple[Store, int]],
+        moved: Iterable[bool],
+    ) -> list[np.ndarray[Any, Any]]:
         self.runs += 1
-        return execute(self.block, arrays, windows=self.follows)
+        return execute(self.block, arrays, self.follows, shared, replaced, moved)
 
     def set_times(self, times: Words | None) -> None:
         self.block.set_times(times)
@@ -227,10 +252,6 @@ class CpuEntry:
 
     def retire(self) -> None:
         retire(self.block)
-
-
-def cells_of(signature: Signature) -> list[Cell]:
-    return [Cell(c.ctypes.data, int(c[1]), base) for c, base in signature.cells]
 
 
 def no_fallback(*args: Any, **kwargs: Any) -> NoReturn:

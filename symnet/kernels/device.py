@@ -7,11 +7,13 @@ device (`kernels.cpu`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 from symnet.kernels.loops import Kernel
+from symnet.kernels.store import Store
+from symnet.kernels.turns import Queue
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +100,12 @@ class Following:
 @dataclass(frozen=True, slots=True)
 class Signature:
     """The arrays of a call: for each argument (dtype, shape, base, whether a Python
-    number may stand for it), for each output (dtype, shape, base), and the cells of the
-    shared variables with their bases."""
+    number may stand for it), for each output (dtype, shape, base), and for each shared
+    variable (its store, dtype, shape, base, what the call does to it)."""
 
     arguments: Sequence[tuple[str, tuple[int, ...], int, bool]]
     outputs: Sequence[tuple[str, tuple[int, ...], int]]
-    cells: Sequence[tuple[Any, int]]
+    cells: Sequence[tuple[Store, str, tuple[int, ...], int, int]]
 
 
 class Entry(Protocol):
@@ -113,18 +115,35 @@ class Entry(Protocol):
     def builtin(self) -> Callable[..., Any] | None:
         """What does such calls without any Python code, as soon as there is one."""
 
-    def fits(self, signature: Signature) -> bool:
-        """Whether it still is what this signature asks for."""
+    def idle(self) -> bool:
+        """Whether nobody runs it."""
 
-    def run(self, arrays: Sequence[Any]) -> list[Any]:
-        """Run on arrays as the signature says; new arrays of the outputs."""
+    def inside(self) -> bool:
+        """Whether this is called from Python code that a call has let in which runs it."""
+
+    @property
+    def usable(self) -> bool:
+        """Whether it has not been retired."""
+
+    def run(
+        self,
+        arrays: Sequence[Any],
+        shared: Sequence[Any],
+        replaced: Sequence[tuple[Store, int]],
+        moved: Iterable[bool],
+    ) -> list[Any]:
+        """Run on arrays as the signature says; new arrays of the outputs.
+
+        shared: those of its cells; replaced: stores that get outputs as their values;
+        moved: whether what the call updates has changed since it began.
+        """
 
     def set_times(self, times: Any) -> None:
         """Add the nanoseconds of every step (in the order of `Loaded.paths`) to an int64
         array; None: no more."""
 
     def retire(self) -> None:
-        """Wait until nobody runs it, and let nobody run it again."""
+        """Let nobody enter it natively again; it must be idle."""
 
 
 class Loaded(Protocol):
@@ -152,8 +171,10 @@ class Loaded(Protocol):
         form: int,
         fallback: Callable[..., Any] | None,
         failure: Callable[[int], Any],
+        queue: Queue,
     ) -> Entry:
-        """Make it callable.  fallback: what takes calls that the builtin cannot."""
+        """Make it callable.  fallback: what takes calls that the builtin cannot; queue: of
+        those calls."""
 
 
 class Device(Protocol):
@@ -200,8 +221,10 @@ class Device(Protocol):
         constants: Sequence[Any],
         parameters: Sequence[int],
         base_count: int,
+        commit: int,
     ) -> Loaded:
         """Compile what is not compiled yet, and lay everything out in memory.
 
-        base_count: arrays of a call.
+        base_count: arrays of a call; commit: the number of the first task that writes
+        shared variables.
         """

@@ -13,9 +13,17 @@ from typing import TypeAlias
 
 from symnet.kernels.calls import CallArrangement
 from symnet.kernels.device import Place, Repeat, Task
-from symnet.kernels.llvm.recurrence import CELL_WORDS, HEAD_WORDS, compile_recurrence
+from symnet.kernels.llvm.recurrence import (
+    CELL_WORDS,
+    DONE,
+    HEAD_WORDS,
+    LOOK,
+    WATCH,
+    compile_recurrence,
+)
 from symnet.kernels.loops import PRIMITIVES, Kernel, walk
 from symnet.kernels.math import expand
+from symnet.kernels.runner import glance
 
 LONGEST_CARRY = 8  # turns that a value is kept in registers for
 MOST_NODES = 400  # scalars in the body: bounds the time to compile
@@ -61,18 +69,20 @@ class Recurrence:
         return "\n".join([*lines, *cells, f"until {self.until}"])
 
 
-def fused_loop(task: Repeat, depth: int) -> Task | None:
+def fused_loop(task: Repeat, depth: int, watch: int = 0) -> Task | None:
     """The one task that does all of a loop over numbers, `depth` loops inside others;
-    None where the loop is another."""
+    None where the loop is another.  watch: the address of the program's watch."""
     found = _Finder(task, depth)
     if not found.fits:
         return None
     recurrence = found.recurrence()
     cost = sum(float(t.arrangement.cost_ns) for t in found.tasks)
+    head = [0] * HEAD_WORDS
+    head[0], head[LOOK], head[WATCH] = task.turns, glance.address, watch
     arrangement = CallArrangement(
         compile_recurrence(recurrence),
-        (task.turns, 0, *found.words),
-        (1, *(HEAD_WORDS + CELL_WORDS * k for k in range(len(found.places)))),
+        (*head, *found.words),
+        (DONE, *(HEAD_WORDS + CELL_WORDS * k for k in range(len(found.places)))),
         cost_ns=task.turns * max(TURN_NS, cost / 10),
     )
     return Task(arrangement, None, [task.done, *found.places])

@@ -16,22 +16,34 @@ to `high`, is written to a place (the third word of a patch, or a number that a 
 reads).
 
 A call block is the list of all that (see `callblock`, which writes it).
+
+A call has two parts.  The first steps compute; they may fail, and between them and in
+loops the runner looks, ten times in a second, whether Python has a signal to handle: an
+exception of the handler ends the call.  The last steps, which write shared variables, run
+to their end, so that a call changes all or nothing.  A fork waits for those (`GATE`), so
+that no child finds a variable half written.
 """
 
 from __future__ import annotations
 
+import ctypes
+import os
+import platform
 import time
 
 from symnet.kernels.llvm.native import patient
 from symnet.kernels.llvm.words import (
     C_LIBRARY,
     External,
+    Symbol,
+    atomic_add,
+    atomic_load,
     call,
-    compare_exchange,
     load,
     load_i8,
     load_i16,
     load_i32,
+    pause,
     stack,
     store,
 )
@@ -56,8 +68,38 @@ FORM = 14  # of the result
 RELEASE = 15  # whether other Python threads may run meanwhile
 TIMES = 16  # address of a counter for each step, or 0
 FALLBACK, FAILURE = 17, 18  # Python functions
-LARGE_OUTPUTS = 19  # whether there are some that are kept (see `spares`)
-HEADER_WORDS = 20
+COMMIT = 19  # how many steps come before the first that writes shared memory
+WATCH = 20  # address of the watch's words; 0: the call is too short for one
+QUEUE = 21  # the list of calls that go by Python
+WAKE = 22  # Python function: lets calls in queues go on
+LARGE_OUTPUTS = 23  # whether there are some that are kept (see `spares`)
+HEADER_WORDS = 24
+
+# A shared variable in the call block.  The first words are those of an argument's record.
+CELL_WORDS = 12
+C_BOX, C_WORDS, C_QUEUE, C_WRITES, C_ARRAY = 6, 7, 8, 9, 10
+READS, WRITES, REPLACES = 0, 1, 2
+# The words of its store: native calls that work on its array without Python's lock.
+READERS, WRITER = 0, 1
+
+# Results of a run that are no number of a step (far from what a step may return).
+BREAK = -(1 << 40)
+INTERRUPTED = BREAK  # a signal handler has raised: the exception is set
+CONFLICT = BREAK - 1  # a signal handler has changed a variable that this call updates
+ENDED = BREAK - 2  # the interpreter ends
+
+# The watch of a program, by word: ticks until it looks at the clock, how many there are
+# from look to look, when it looked last and when it asked Python, whether it may ask.
+LEFT, STRIDE, LOOKED, ASKED, ACTIVE, BLOCK = range(6)
+WATCH_WORDS = 6
+LOOK_NS = 250_000
+ASK_NS = 100_000_000
+
+# One for the process, by word: calls that are writing shared variables, whether a fork
+# keeps others from beginning to, whether the interpreter ends, handlers at work.
+_memory = (ctypes.c_int64 * 4)()
+GATE = Symbol("symnet gate", ctypes.addressof(_memory))
+WRITING, CLOSED, ENDING, ASKING = range(4)
 
 TIMED = hasattr(time, "CLOCK_MONOTONIC")
 memcpy = External("memcpy", "i64(i64, i64, i64)", C_LIBRARY)
@@ -65,6 +107,17 @@ memset = External("memset", "i64(i64, i32, i64)", C_LIBRARY)
 if TIMED:
     clock_gettime = External("clock_gettime", "i32(i32, i64)", C_LIBRARY)
     CLOCK = time.CLOCK_MONOTONIC
+CPYTHON = platform.python_implementation() == "CPython"
+if CPYTHON:
+    take_lock = External("PyGILState_Ensure", "i32()", ctypes.pythonapi)
+    leave_lock = External("PyGILState_Release", "i32(i32)", ctypes.pythonapi)
+    check_signals = External("PyErr_CheckSignals", "i32()", ctypes.pythonapi)
+    list_item = External("PyList_GetItem", "i64(i64, i64)", ctypes.pythonapi)
+    save_thread = External("PyEval_SaveThread", "i64()", ctypes.pythonapi)
+    restore_thread = External("PyEval_RestoreThread", "i64(i64)", ctypes.pythonapi)
+YIELDS = hasattr(os, "sched_yield")
+if YIELDS:
+    sched_yield = External("sched_yield", "i32()", C_LIBRARY)
 
 
 @patient
@@ -87,15 +140,6 @@ def run_step(step: int) -> int:
 
 
 @patient
-def run(steps: int, count: int) -> int:
-    """Do the steps one after another; 0, or 1 + the number of the step that failed."""
-    for k in range(count):
-        if run_step(steps + 8 * STEP_WORDS * k) != 0:
-            return k + 1
-    return 0
-
-
-@patient
 def nanoseconds() -> int:
     """The time of a clock that only goes forward (0 where the system has none)."""
     if TIMED:
@@ -106,22 +150,128 @@ def nanoseconds() -> int:
 
 
 @patient
-def run_timed(steps: int, count: int, times: int) -> int:
+def moved(block: int) -> int:
+    """Whether a variable that the call updates has another array than at its beginning."""
+    if CPYTHON:
+        for k in range(load(block, CELL_COUNT)):
+            record = load(block, CELLS) + 8 * CELL_WORDS * k
+            now = list_item(load(record, C_BOX), 0)
+            if load(record, C_WRITES) != READS and now != load(record, C_ARRAY):
+                return 1
+    return 0
+
+
+@patient
+def ask(block: int) -> int:
+    """Let Python handle the signals that have come; a BREAK if the call cannot go on."""
+    status = 0
+    if CPYTHON:
+        state = take_lock()
+        store(GATE, ASKING, load(GATE, ASKING) + 1)
+        if check_signals() != 0:
+            status = INTERRUPTED
+        elif moved(block):
+            status = CONFLICT
+        store(GATE, ASKING, load(GATE, ASKING) - 1)
+        leave_lock(state)
+    return status
+
+
+@patient
+def inquire(watch: int, now: int) -> int:
+    """A BREAK if the call is to end; asks Python, if it is time for that."""
+    store(watch, LOOKED, now)
+    if load(watch, ACTIVE) == 0:
+        return 0
+    if atomic_load(GATE, ENDING) != 0:
+        return ENDED
+    if now - load(watch, ASKED) < ASK_NS:
+        return 0
+    status = ask(load(watch, BLOCK))
+    store(watch, ASKED, nanoseconds())
+    return status
+
+
+@patient
+def look(watch: int) -> int:
+    """Look at the clock, choose when to look again, and inquire."""
+    now = nanoseconds()
+    stride = load(watch, STRIDE)
+    fair = stride * LOOK_NS // (now - load(watch, LOOKED) + 1)
+    stride = 2 * stride
+    if fair < stride:
+        stride = fair
+    if stride < 1:
+        stride = 1
+    store(watch, STRIDE, stride)
+    store(watch, LEFT, stride)
+    return inquire(watch, now)
+
+
+@patient
+def glance(watch: int) -> int:
+    """Like `look`, for long steps that look by themselves."""
+    if watch == 0:
+        return 0
+    store(watch, STRIDE, 1)
+    store(watch, LEFT, 1)
+    return inquire(watch, nanoseconds())
+
+
+@patient
+def tick(watch: int) -> int:
+    """Something has been done: now and then, look whether the call is to end."""
+    if watch == 0:
+        return 0
+    left = load(watch, LEFT) - 1
+    store(watch, LEFT, left)
+    if left > 0:
+        return 0
+    return look(watch)
+
+
+@patient
+def begin_watch(watch: int, block: int) -> int:
+    """Let the watch look from now on."""
+    now = nanoseconds()
+    store(watch, LEFT, 1)
+    store(watch, STRIDE, 1)
+    store(watch, LOOKED, now)
+    store(watch, ASKED, now)
+    store(watch, BLOCK, block)
+    store(watch, ACTIVE, now != 0)
+    return 0
+
+
+@patient
+def run(steps: int, count: int, watch: int) -> int:
+    """Do the steps one after another; 0, 1 + the number of the step that failed, or a
+    BREAK."""
+    for k in range(count):
+        status = run_step(steps + 8 * STEP_WORDS * k)
+        if status == 0:
+            status = tick(watch)
+        if status != 0:
+            if status <= BREAK:
+                return status
+            return k + 1
+    return 0
+
+
+@patient
+def run_timed(steps: int, count: int, times: int, watch: int) -> int:
     """Like `run`; adds the nanoseconds of step k to word k of `times`."""
     before = nanoseconds()
     for k in range(count):
-        if run_step(steps + 8 * STEP_WORDS * k) != 0:
+        status = run(steps + 8 * STEP_WORDS * k, 1, watch)
+        if status != 0:
+            if status <= BREAK:
+                return status
             return k + 1
         now = nanoseconds()
         store(times, k, load(times, k) + now - before)
         before = now
     return 0
-
-
-@patient
-def claim(block: int, thread: int) -> int:
-    """Begin to use a call block; 0 if somebody does already."""
-    return compare_exchange(block, BUSY, 0, thread)
 
 
 @patient
@@ -151,14 +301,68 @@ def slide(block: int) -> int:
 
 
 @patient
+def enter_commit() -> int:
+    """From here on shared variables are written; waits while a fork is under way."""
+    atomic_add(GATE, WRITING, 1)
+    while atomic_load(GATE, CLOSED) != 0:
+        atomic_add(GATE, WRITING, -1)
+        while atomic_load(GATE, CLOSED) != 0:
+            if YIELDS:
+                sched_yield()
+            else:
+                pause()
+        atomic_add(GATE, WRITING, 1)
+    return 0
+
+
+@patient
+def leave_commit() -> int:
+    """The other end of `enter_commit`."""
+    atomic_add(GATE, WRITING, -1)
+    return 0
+
+
+@patient
+def run_part(block: int, first: int, count: int, watch: int) -> int:
+    """Do `count` steps of a block from number `first` on; result as of `run`."""
+    steps = load(block, PROGRAM) + 8 * STEP_WORDS * first
+    times = load(block, TIMES)
+    if times != 0:
+        return run_timed(steps, count, times + 8 * first, watch)
+    return run(steps, count, watch)
+
+
+@patient
 def start(block: int) -> int:
     """Run a call block whose bases are set; result as of `run`."""
     patch(load(block, PATCHES), load(block, PATCH_COUNT), load(block, BASES))
-    if load(block, TIMES) != 0:
-        return run_timed(
-            load(block, PROGRAM), load(block, PROGRAM_COUNT), load(block, TIMES)
-        )
-    return run(load(block, PROGRAM), load(block, PROGRAM_COUNT))
+    watch = load(block, WATCH)
+    count = load(block, PROGRAM_COUNT)
+    commit = load(block, COMMIT)
+    if watch == 0:
+        return run_part(block, 0, count, 0)
+    begin_watch(watch, block)
+    status = run_part(block, 0, commit, watch)
+    store(watch, ACTIVE, 0)
+    if status != 0 or commit == count:
+        return status
+    enter_commit()
+    status = run_part(block, commit, count - commit, 0)
+    leave_commit()
+    if status != 0:
+        return commit + status
+    return 0
+
+
+@patient
+def start_unlocked(block: int) -> int:
+    """Like `start`, called with Python's lock, without which the steps run."""
+    if CPYTHON:
+        state = save_thread()
+        status = start(block)
+        restore_thread(state)
+        return status
+    return start(block)
 
 
 # The argument block of `repeat`, by word.
@@ -171,7 +375,8 @@ DONE = 8  # address of a word for the number of turns done, or 0
 TURNS_DONE = 9
 FAILED_STEP = 10  # 1 + the number of the inner step that failed, or 0
 INNER_TIMES = 11  # address of a counter for each inner step, or 0
-REPEAT_WORDS = 12
+INNER_WATCH = 12  # address of the watch, or 0
+REPEAT_WORDS = 13
 
 
 @patient
@@ -212,11 +417,11 @@ def go_round(rings: int, count: int) -> int:
 
 
 @patient
-def run_body(steps: int, count: int, times: int) -> int:
+def run_body(steps: int, count: int, times: int, watch: int) -> int:
     """Do the steps inside a loop or a branch once; result as of `run`."""
     if times != 0:
-        return run_timed(steps, count, times)
-    return run(steps, count)
+        return run_timed(steps, count, times, watch)
+    return run(steps, count, watch)
 
 
 @patient
@@ -228,10 +433,13 @@ def repeat(arguments: int, begin: int, end: int) -> int:
     limit = load(arguments, TURNS)
     until = load(arguments, UNTIL)
     times = load(arguments, INNER_TIMES)
+    watch = load(arguments, INNER_WATCH)
     failed = 0
     turns = 0
     while turns < limit:
-        failed = run_body(steps, count, times)
+        failed = run_body(steps, count, times, watch)
+        if count == 0:
+            failed = tick(watch)
         if failed != 0:
             break
         turns += 1
@@ -251,7 +459,8 @@ CONDITION = 0  # address of a byte
 FIRST_STEPS, SECOND_STEPS = 1, 4
 CHOICE_FAILED = 7  # as FAILED_STEP
 TAKEN = 8  # 0: the first, 1: the second
-CHOICE_WORDS = 9
+CHOICE_WATCH = 9  # as INNER_WATCH
+CHOICE_WORDS = 10
 
 
 @patient
@@ -262,7 +471,8 @@ def choose(arguments: int, begin: int, end: int) -> int:
     if load_i8(load(arguments, CONDITION), 0) == 0:
         body = arguments + 8 * SECOND_STEPS
         store(arguments, TAKEN, 1)
-    failed = run_body(load(body, 0), load(body, 1), load(body, 2))
+    watch = load(arguments, CHOICE_WATCH)
+    failed = run_body(load(body, 0), load(body, 1), load(body, 2), watch)
     store(arguments, CHOICE_FAILED, failed)
     return failed
 

@@ -16,7 +16,6 @@ function: it is the last thing that is done, after a call has ended and the list
 from __future__ import annotations
 
 import ctypes
-import platform
 import sys
 from functools import cache
 from typing import Any
@@ -24,9 +23,8 @@ from typing import Any
 from symnet.config import config
 from symnet.kernels.llvm.native import native
 from symnet.kernels.llvm.words import External, Symbol, load, load_i32, store
-from symnet.kernels.runner import BASES, OUTPUT_COUNT, OUTPUTS
+from symnet.kernels.runner import BASES, CPYTHON, OUTPUT_COUNT, OUTPUTS, list_item
 
-CPYTHON = platform.python_implementation() == "CPython"
 LARGE_BYTES = 1 << 18  # results of so many bytes are used again
 
 # Words of an ndarray; its rank and flags are counted in 32-bit words.
@@ -45,7 +43,6 @@ OUTPUT_WORDS = O_SPARES + SPARES * SPARE_WORDS
 if CPYTHON:
     incref = External("Py_IncRef", "i64(i64)", ctypes.pythonapi)
     decref = External("Py_DecRef", "i64(i64)", ctypes.pythonapi)
-    list_item = External("PyList_GetItem", "i64(i64, i64)", ctypes.pythonapi)
 
 # The list's ends are joined by a spare that holds nothing: the newest is the next older
 # of it, the oldest the next newer.  Behind it stand the bytes held and allowed.

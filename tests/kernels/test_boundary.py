@@ -26,6 +26,9 @@ from symnet.kernels.callblock import (
     execute,
 )
 from symnet.kernels.calls import copy_step, python_step
+from symnet.kernels.runner import READS, WRITER, WRITES
+from symnet.kernels.store import Store
+from symnet.kernels.turns import in_turn
 
 pytestmark = pytest.mark.skipif(bool(boundary.obstacle()), reason=boundary.obstacle())
 
@@ -36,7 +39,9 @@ class Program:
     `calls` counts what went to the fallback, which returns what it got.
     """
 
-    def __init__(self, specs, form=RETURN_LIST, extra=(), cells=(), **settings):
+    def __init__(
+        self, specs, form=RETURN_LIST, extra=(), cells=(), use=READS, **settings
+    ):
         inputs = [
             Argument(*spec) if isinstance(spec, tuple) else spec for spec in specs
         ]
@@ -66,9 +71,11 @@ class Program:
         self.patches = np.array(patches, np.int64).reshape(-1, runner.PATCH_WORDS)
         self.calls = []
         self.failures = []
+        self.queue = []
         self.block = call_block(
             arguments=self.arguments,
-            cells=[Cell(*cell, count + k) for k, (_, cell) in enumerate(cells)],
+            cells=[Cell(*cell, count + k, use) for k, (_, cell) in enumerate(cells)],
+            queue=self.queue,
             outputs=outputs,
             base_count=count + len(cells) + len(outputs),
             patches=(self.patches.ctypes.data, len(self.patches)),
@@ -346,22 +353,71 @@ def test_errors_of_the_fallback_come_through():
         make_builtin(block)(1, 2)
 
 
-def test_shared_variables():
-    value, other = np.arange(3.0), np.arange(3.0) + 10
-    cell = np.array([value.ctypes.data, 1])
+def reading(value, use=READS, **settings):
+    """A program that returns a shared variable's value, and the variable's store."""
+    store = Store(value)
+    cell = (store, value.dtype.name, value.shape)
     program = Program(
-        [], form=RETURN_ONE, cells=[(("float64", (3,)), (cell.ctypes.data, 1))]
+        [], form=RETURN_ONE, cells=[(cell[1:], cell)], use=use, **settings
     )
+    return program, store
+
+
+def test_shared_variables():
+    program, store = reading(np.arange(3.0))
     assert natively(program).tolist() == [0, 1, 2]
-    value += 1
+    store.array[:] += 1
     assert natively(program).tolist() == [1, 2, 3]
-    cell[0] = other.ctypes.data
+    store.put(np.arange(3.0) + 10)
     assert natively(program).tolist() == [10, 11, 12]
-    cell[1] = 2
-    refused(program)
-    with pytest.raises(RuntimeError, match="shared variable"):
-        execute(program.block, [])
+    for other in (np.zeros(4), np.zeros((3, 1)), np.zeros(3, "f4")):
+        store.put(other)
+        refused(program)
+    store.put(np.arange(3.0))
+    assert natively(program).tolist() == [0, 1, 2]
     assert program.block[runner.BUSY] == 0
+
+
+@pytest.mark.parametrize("release", [False, True])
+@pytest.mark.parametrize("use", [READS, WRITES])
+def test_a_shared_variable_in_use_is_left_to_the_fallback(use, release):
+    program, store = reading(np.arange(3.0), use, release=release)
+    assert natively(program).tolist() == [0, 1, 2]
+    assert not store.words.any()
+    store.queue.append("somebody who waits")
+    refused(program)
+    store.queue.clear()
+    store.words[WRITER] = 77
+    refused(program)
+    store.words[:] = 1, 0  # a reader
+    if use == READS:
+        assert natively(program).tolist() == [0, 1, 2]
+    else:
+        refused(program)
+    assert store.words.tolist() == [1, 0]
+    program.queue.append("somebody who waits")
+    refused(program)
+
+
+def test_a_long_call_pins_what_it_uses():
+    seen = []
+
+    def during():
+        seen.append(store.words.tolist())
+        seen.append(sys.getrefcount(store.array))
+        store.put(np.arange(3.0) + 5)
+
+    for use in (READS, WRITES):
+        step = python_step(during)
+        program, store = reading(
+            np.arange(3.0), use, release=True, extra=[step.arrangement]
+        )
+        before = sys.getrefcount(store.array)
+        me = threading.get_ident()
+        assert natively(program).tolist() == [0, 1, 2]
+        assert seen[-2] == ([1, 0] if use == READS else [0, me])
+        assert seen[-1] == before + 1
+        assert store.words.tolist() == [0, 0]
 
 
 @pytest.mark.parametrize(
@@ -451,24 +507,39 @@ def test_a_call_of_itself_goes_to_the_fallback():
 
     def inner():
         outcomes.append(program.call())
-        try:
-            execute(program.block, [])
-        except RuntimeError as error:
-            outcomes.append(str(error))
+        outcomes.append(
+            (callblock.idle(program.block), callblock.inside(program.block))
+        )
 
     step = python_step(inner)
     program = Program([], extra=[step.arrangement])
     assert program.call() == []
-    assert outcomes[0] == "fallback"
-    assert "while it ran" in outcomes[1]
+    assert outcomes == ["fallback", (False, True)]
+    assert callblock.idle(program.block)
+
+
+def test_a_retired_block_is_not_entered():
+    program = Program([("float64", (), 0)])
+    assert natively(program, 1.0) == [1.0]
+    callblock.retire(program.block)
+    refused(program, 1.0)
+    assert callblock.retired(program.block)
 
 
 @pytest.mark.parametrize("release", [False, True])
 def test_threads(release):
     """Calls of several threads all give right results, by whichever way."""
     program = Program([("float64", (2000,), 0)], form=RETURN_ONE, release=release)
-    program.block.set_fallback(lambda array: execute(program.block, [array])[0])
+    program.block.set_fallback(lambda array: in_turn({}, program.queue, slowly(array)))
     wrong = []
+
+    def slowly(array):
+        def work(ticket):
+            while not callblock.idle(program.block):
+                ticket.wait()
+            return execute(program.block, [array])[0]
+
+        return work
 
     def use(seed):
         values = np.full(2000, float(seed))

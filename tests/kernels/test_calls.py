@@ -44,7 +44,7 @@ def run_step(arrangement, pointers):
     record = np.array(
         [arrangement.address, words.ctypes.data, arrangement.total, arrangement.grain]
     )
-    return run(record.ctypes.data, 1)
+    return run(record.ctypes.data, 1, 0)
 
 
 def random(rng, shape, dtype):

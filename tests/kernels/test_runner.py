@@ -72,19 +72,19 @@ class Log:
 
 def test_steps_run_in_order():
     log = Log((5, 0), (1, 0), (0, 0))
-    assert run(log.address, log.count) == 0
+    assert run(log.address, log.count, 0) == 0
     assert log.noted() == [[0, 0, 5], [1, 0, 1], [2, 0, 0]]
 
 
 def test_the_first_failure_ends_the_run():
     log = Log((1, 0), (1, -3), (1, 0))
-    assert run(log.address, log.count) == 2
+    assert run(log.address, log.count, 0) == 2
     assert [number for number, _, _ in log.noted()] == [0, 1]
 
 
 def test_no_steps():
-    assert run(0, 0) == 0
-    assert run_timed(0, 0, 0) == 0
+    assert run(0, 0, 0) == 0
+    assert run_timed(0, 0, 0, 0) == 0
 
 
 @pytest.mark.skipif(not runner.TIMED, reason="no clock")
@@ -92,12 +92,12 @@ def test_times_add_up():
     log = Log((1, 0), (1, 0))
     times = np.zeros(2, np.int64)
     for _ in range(20):
-        assert run_timed(log.address, log.count, times.ctypes.data) == 0
+        assert run_timed(log.address, log.count, times.ctypes.data, 0) == 0
     assert (times > 0).all()
     assert (times < 10**9).all()
     failing = Log((1, 0), (1, 1))
     times[:] = 0
-    assert run_timed(failing.address, failing.count, times.ctypes.data) == 2
+    assert run_timed(failing.address, failing.count, times.ctypes.data, 0) == 2
 
 
 def test_patches():

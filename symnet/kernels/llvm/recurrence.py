@@ -1,8 +1,10 @@
 """From a loop over numbers to LLVM IR: one function with the loop inside.
 
 The function is `i64 recurrence(i64* words, i64 begin, i64 end)`.  Its words are the number
-of turns, the address for the number of turns done (or 0), and for each cell its address,
-its bytes from turn to turn, and of a ring the mask of the slots and the first slot.
+of turns, the address for the number of turns done (or 0), a function and its argument,
+and for each cell its address, its bytes from turn to turn, and of a ring the mask of the
+slots and the first slot.  The function is called once in `LOOK_TURNS` turns; where it
+returns another number than 0 the loop ends with that.
 
 Values that no turn changes are computed before the loop.  What a turn hands to later ones
 goes through registers; cells that move are also written to memory in each turn, the
@@ -30,9 +32,10 @@ from symnet.kernels.loops import Kernel, Scalar, cast, walk
 from symnet.kernels.math import expand
 from symnet.kernels.recent import Recent
 
-HEAD_WORDS = 2  # turns, where to put the number done
+HEAD_WORDS = 4  # turns, where to put the number done, whom to ask whether to go on
 CELL_WORDS = 4
-TURNS, DONE = 0, 1
+TURNS, DONE, LOOK, WATCH = 0, 1, 2, 3
+LOOK_TURNS = 1 << 16
 STEP, MASK, FIRST = 1, 2, 3
 
 
@@ -148,6 +151,8 @@ class Emitter:
             "  br label %return",
             "return:",
             "  ret i64 0",
+            "broken:",
+            "  ret i64 %answer",
             "}",
             f"attributes #0 = {{ {self.machine.attributes} }}",
             "",
@@ -156,7 +161,7 @@ class Emitter:
 
     def _body(self) -> None:
         self.entry.lines.insert(0, "  %turns = load i64, ptr %words")
-        self.latch.append("  %turn = phi i64 [ 0, %entry ], [ %next, %latch ]")
+        self.latch.append("  %turn = phi i64 [ 0, %entry ], [ %next, %again ]")
         self.address = {k: self._address(k) for k in range(len(self.cells))}
         carried: dict[int, list[str]] = {}
         for k, cell in enumerate(self.cells):
@@ -180,7 +185,7 @@ class Emitter:
                 turn = cell.distance - 1 - d  # in which this first value is read
                 first = self._load(self.entry, cell.dtype, self._at_turn(k, turn))
                 self.latch.append(
-                    f"  {name} = phi {kind} [ {first}, %entry ], [ {after}, %latch ]"
+                    f"  {name} = phi {kind} [ {first}, %entry ], [ {after}, %again ]"
                 )
 
     def _end(self) -> None:
@@ -193,9 +198,28 @@ class Emitter:
             loop.line("br label %latch")
         loop.label("latch")
         loop.line("%more = icmp slt i64 %next, %turns")
-        loop.line("br i1 %more, label %loop, label %finish")
+        loop.line("br i1 %more, label %further, label %finish")
+        self._look()
         for k, value in self.stored.items():
             self._store(self.exit, self.cells[k].dtype, value, self.address[k])
+
+    def _look(self) -> None:
+        """Between turns, now and then: ask whether to go on."""
+        loop = self.loop
+        loop.label("further")
+        loop.line(f"%rest = and i64 %next, {LOOK_TURNS - 1}")
+        loop.line("%due = icmp eq i64 %rest, 0")
+        loop.line("br i1 %due, label %look, label %again")
+        loop.label("look")
+        for name, word in (("asked", LOOK), ("watch", WATCH)):
+            loop.line(f"%{name}.at = getelementptr i64, ptr %words, i64 {word}")
+        loop.line("%asked.it = load ptr, ptr %asked.at")
+        loop.line("%watch.it = load i64, ptr %watch.at")
+        loop.line("%answer = call i64 %asked.it(i64 %watch.it)")
+        loop.line("%well = icmp eq i64 %answer, 0")
+        loop.line("br i1 %well, label %again, label %broken")
+        loop.label("again")
+        loop.line("br label %loop")
 
     # ---- cells
 
