@@ -29,7 +29,7 @@ kernels.llvm.order kernels.llvm.points kernels.llvm.reductions kernels.llvm.pass
 kernels.llvm.bands kernels.llvm.emit kernels.llvm.cache kernels.llvm.recurrence
 kernels.llvm.products kernels.llvm
 kernels.launch kernels.threads kernels.runner kernels.spares kernels.store kernels.turns
-kernels.callblock kernels.blas kernels.calls kernels.panels kernels.mrg
+kernels.callblock kernels.blas kernels.multiply kernels.calls kernels.panels kernels.mrg
 kernels.floats kernels.picking kernels.philox kernels.variates
 kernels.boundary kernels.device kernels.recurrence kernels.assembly kernels.cpu kernels
 

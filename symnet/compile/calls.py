@@ -95,8 +95,10 @@ def _gemm(
 
 
 def _number(node: Apply, position: int) -> Any:
+    """A scalar as a number; None where it is read when the step runs.  So is a constant 0,
+    which as a number would say that what it multiplies is not to be looked at."""
     variable = node.inputs[position]
-    if isinstance(variable, Constant):
+    if isinstance(variable, Constant) and variable.data.any():
         return variable.data.reshape(())[()]
     return None
 

@@ -16,7 +16,7 @@ from symnet.compile.linear import NotLinear, lines
 from symnet.compile.lower import Lowering
 from symnet.compile.memory import place, reuse_dying
 from symnet.compile.plan import Plan, Planner, shape_arguments, step_at
-from symnet.compile.program import Buffer, Program, Step
+from symnet.compile.program import Buffer, CallStep, Program, Step
 from symnet.compile.rows import place_insides
 from symnet.compile.segments import Segment, split
 from symnet.config import config
@@ -319,6 +319,9 @@ def explain(step: Step, turns: Sequence[int] = ()) -> Exception:
     if hasattr(node.op, "refusal"):
         what = where + node.op.refusal
         return ValueError(message(what, operands=operands, origin=node.origin))
+    if isinstance(step, CallStep):  # see `kernels.multiply`
+        what = where + "there is no memory for the partial products of a long sum"
+        return MemoryError(message(what, operands=operands, origin=node.origin))
     return IndexError(
         message(
             where + "an index is out of range",

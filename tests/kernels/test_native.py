@@ -321,23 +321,24 @@ def test_threads_may_need_the_same_functions_at_once(monkeypatch):
 def test_functions_and_what_they_call_are_made_side_by_side(tmp_path):
     """Module by module, and only loaded when they are needed."""
     program = """
-from symnet.kernels import blas, calls, threads
+from symnet.kernels import blas, calls, multiply, threads
 from symnet.kernels.llvm.machine import in_threads
 from symnet.kernels.llvm.native import compile_jobs
 from symnet.kernels.llvm.objects import statistics
-jobs = compile_jobs([calls.gemm, threads.parallel_for, calls.copy])
+jobs = compile_jobs([multiply.multiply, threads.parallel_for, calls.copy])
 in_threads(jobs)
-print(len(jobs), statistics.compiled, statistics.loaded, calls.gemm._address)
-assert calls.gemm.address and threads.parallel_for.address and blas.enter_serial._address
-print(compile_jobs([calls.gemm]), statistics.compiled, statistics.loaded)
+print(len(jobs), statistics.compiled, statistics.loaded, multiply.multiply._address)
+assert multiply.multiply.address and threads.parallel_for.address
+assert blas.enter_serial._address
+print(compile_jobs([multiply.multiply]), statistics.compiled, statistics.loaded)
 """
-    for counts in ("3 0", "0 3"):
+    for counts in ("4 0", "0 4"):
         printed = subprocess.run(
             [sys.executable, "-c", program],
             env={**os.environ, "SYMNET_CACHE": str(tmp_path)},
             capture_output=True, text=True, check=True,
         ).stdout.splitlines()  # fmt: skip
-        assert printed == [f"3 {counts} 0", f"[] {counts}"]
+        assert printed == [f"4 {counts} 0", f"[] {counts}"]
 
 
 BACKGROUND = """

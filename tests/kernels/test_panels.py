@@ -57,7 +57,7 @@ def check(dtype, rows, inner, columns, alpha=1.0, beta=0.0, turned=False, **how)
     b = rng.standard_normal((inner, columns)).astype(dtype)
     whole = rng.standard_normal((rows, columns + 3)).astype(dtype)
     before, c = whole.copy(), whole[:, :columns]
-    if beta == 0:
+    if beta == 0 and not how.get("pointers"):
         c[:] = np.nan
     run(a, b, c, alpha, beta, **how)
     want = alpha * (a @ b) + (beta * before[:, :columns] if beta else 0)
@@ -102,6 +102,18 @@ def test_nan_and_infinity_come_through(dtype):
     run(a, b, c, 1.0, 1.0)
     with np.errstate(all="ignore"):
         np.testing.assert_array_equal(c, a @ b)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_scalar_that_turns_out_as_zero_hides_no_nan(dtype):
+    a, b = np.ones((5, 3), dtype), np.ones((3, 20), dtype)
+    c = np.zeros((5, 20), dtype)
+    c[1, 2], a[3, 1] = np.nan, np.inf
+    with np.errstate(all="ignore"):
+        for alpha, beta in ((1.0, 0.0), (0.0, 1.0), (-0.0, -0.0)):
+            got, want = c.copy(), (alpha * (a @ b) + beta * c).astype(dtype)
+            run(a, b, got, alpha, beta, pointers=True)
+            np.testing.assert_array_equal(got, want)
 
 
 WIDE = dict.fromkeys(["avx512f", "avx512bw", "avx512dq", "avx512vl"], True)

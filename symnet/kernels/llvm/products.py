@@ -7,8 +7,8 @@ p * width to (p + 1) * width, and the rows follow one another.
 
 The function is `i64 product(i64* words, i64 begin, i64 end)`: C = alpha A B + beta D for
 the panels begin..end of B, and thereby as many columns of C.  D may be C itself, but not
-lie over it in another way.  A tile of C, some rows of
-one panel, stays in registers while the rows of the panel pass by.
+lie over it in another way; it is not read where beta is the number 0 of the words.  A
+tile of C, some rows of one panel, stays in registers while the rows of the panel pass by.
 
 Source: Goto and van de Geijn 2008, "Anatomy of high-performance matrix multiplication".
 """
@@ -343,7 +343,11 @@ class Writer:
                 f"ptr %other.{name}",
                 f"  %{name} = load {self.type}, ptr %from.{name}",
             ]
-        return [*lines, f"  %overwrites = fcmp oeq {self.type} %beta, 0.0"]
+        return [
+            *lines,
+            f"  %is.zero = fcmp oeq {self.type} %beta, 0.0",
+            "  %overwrites = and i1 %is.zero, %none.beta",
+        ]
 
     def _tiles(self) -> list[str]:
         """The loop over tiles, of `few` rows or one more, which call their function."""

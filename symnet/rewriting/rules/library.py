@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from symnet.graph.variables import Apply, Op, Variable
+from symnet.graph.types import COMPLEX
+from symnet.graph.variables import Apply, Constant, Op, Variable
 from symnet.ops.arithmetic import add, mul, neg, sub, true_div
 from symnet.ops.elementwise import Elementwise
 from symnet.ops.gemm import gemm
@@ -108,11 +109,23 @@ def _sum_with_product(match: Match) -> Result:
             continue
         alpha, product = found
         beta, matrix = scaled(first)
+        if match.out.type.dtype in COMPLEX and not (_known(alpha) and _known(beta)):
+            continue
         # Sizes that are not known to be 1 must agree for the sum as for the gemm.
         if matrix.type.broadcastable == product.outputs[0].type.broadcastable:
             a, b = product.inputs
             return gemm(alpha_sign * alpha, a, b, beta_sign * beta, matrix)
     return None
+
+
+def _known(scalar: Any) -> bool:
+    """Whether a scalar is a number other than 0.  One that turns out as 0 when it runs
+    must not hide a NaN, and that is seen to for real numbers only."""
+    if not isinstance(scalar, Variable):
+        return bool(scalar)
+    if isinstance(scalar, Constant):
+        return bool(scalar.data.any())
+    return scalar.owner is not None and all(map(_known, scalar.owner.inputs))
 
 
 def in_loop(match: Match) -> bool:
