@@ -1,4 +1,4 @@
-"""Inverses, determinants, factors and solutions of systems of linear equations.
+"""Inverses, factors and solutions of systems of linear equations.
 
 These run as reference steps: LAPACK through NumPy, SciPy or CuPy.  float16 is computed in
 float32.  Gradients are of real matrices; an op that reads one triangle only has the
@@ -25,7 +25,7 @@ from symnet.ops.linalg import dot, outer, swapped
 from symnet.ops.sizes import shape_i
 
 __all__ = [
-    "Cholesky", "cholesky", "Det", "det", "Lstsq", "lstsq", "matrix_inverse",
+    "Cholesky", "cholesky", "Lstsq", "lstsq", "matrix_inverse",
     "MatrixInverse", "MatrixPinv", "pinv", "Solve", "solve", "solve_lower_triangular",
     "solve_symmetric", "solve_upper_triangular",
 ]  # fmt: skip
@@ -97,7 +97,7 @@ def read_triangle(full: Variable, lower: bool) -> Variable:
     return result
 
 
-# ---- inverses and determinants
+# ---- inverses
 
 
 class MatrixInverse(MatrixOp):
@@ -131,36 +131,6 @@ class MatrixInverse(MatrixOp):
             return [complex_answer]
         turned = swapped(outputs[0])
         return [neg(dot(turned, dot(output_gradients[0], turned)))]
-
-
-class Det(MatrixOp):
-    """The determinant of a square matrix."""
-
-    def make_node(self, x: Any) -> Apply:
-        x = self.matrix(x)
-        return Apply(self, [x], self.outputs(x, ()))
-
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]]:
-        square_size(inputs[0], sizes)
-        return [()]
-
-    def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
-        return self.finished(node, [xp.linalg.det(precise(arrays[0]))], xp)
-
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
-        (x,) = inputs
-        complex_answer = only_real(self, x)
-        if complex_answer is not None:
-            return [complex_answer]
-        scale = mul(output_gradients[0], outputs[0])
-        return [mul(scale, swapped(matrix_inverse(x)))]
 
 
 class MatrixPinv(MatrixOp):
@@ -200,7 +170,6 @@ class MatrixPinv(MatrixOp):
 
 
 matrix_inverse = MatrixInverse()
-det = Det()
 pinv = MatrixPinv()
 
 

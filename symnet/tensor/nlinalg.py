@@ -3,17 +3,18 @@
 # ruff: noqa: I001  (tables of names, several a line)
 from __future__ import annotations
 
+from symnet.ops.determinants import Det, SLogDet, det, slogdet
 from symnet.ops.diagonal import alloc_diag, diag, extract_diag
 from symnet.ops.matrices import (
     matrix_dot, matrix_power, norm, tensorinv, tensorsolve, trace,
 )  # fmt: skip
 from symnet.ops.solving import (
-    Det, MatrixInverse, MatrixPinv, det, lstsq, matrix_inverse, pinv,
+    MatrixInverse, MatrixPinv, lstsq, matrix_inverse, pinv,
 )  # fmt: skip
 from symnet.ops.spectral import SVD, Eig, Eigh, eig, eigh, qr, svd
 
 __all__ = [
-    "Det", "Eig", "Eigh", "MatrixInverse", "MatrixPinv", "SVD", "alloc_diag", "det",
+    "Det", "Eig", "Eigh", "MatrixInverse", "MatrixPinv", "SLogDet", "SVD", "alloc_diag", "det",
     "diag", "eig", "eigh", "extract_diag", "lstsq", "matrix_dot", "matrix_inverse",
-    "matrix_power", "norm", "pinv", "qr", "svd", "tensorinv", "tensorsolve", "trace",
+    "matrix_power", "norm", "pinv", "qr", "slogdet", "svd", "tensorinv", "tensorsolve", "trace",
 ]  # fmt: skip

@@ -10,12 +10,12 @@ from symnet.errors import NullTypeGradError, ShapeError
 from symnet.gradient import grad, verify_grad
 from symnet.graph.types import TensorType
 from symnet.ops.arithmetic import real
+from symnet.ops.determinants import det
 from symnet.ops.inputs import matrix, vector, zmatrix
 from symnet.ops.solving import (
     Cholesky,
     Solve,
     cholesky,
-    det,
     lstsq,
     matrix_inverse,
     pinv,

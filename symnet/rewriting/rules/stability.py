@@ -33,6 +33,7 @@ from symnet.ops.nnet import LogSoftmax, Softmax
 from symnet.ops.shape import DimShuffle, Reshape
 from symnet.ops.subtensor import Subtensor
 from symnet.rewriting.patterns import Match, Rule, pattern_vars
+from symnet.rewriting.rules.determinants import DETERMINANTS
 from symnet.rewriting.rules.reductions import is_reduction
 
 x, y = pattern_vars("x y")
@@ -204,4 +205,4 @@ SOFTMAX = [
     Rule("log_of_sum_of_exp", log, _log_of_sum_of_exp),
 ]
 
-STABILITY: list[Rule] = [*SOFTMAX, *SCALAR]
+STABILITY: list[Rule] = [*DETERMINANTS, *SOFTMAX, *SCALAR]
