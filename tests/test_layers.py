@@ -40,14 +40,15 @@ ops.subtensor ops.joining ops.advanced ops.indexing
 ops.diagonal ops.rearrange ops.cumulative ops.sorting
 ops.drawing ops.random_mrg ops.mrg_streams ops.random_philox ops.random_state
 ops.random_streams
-ops.composed ops.barriers ops.gemm ops.linalg ops.logsumexp ops.nnet ops.classification
+ops.composed ops.barriers ops.gemm ops.linalg ops.softmax ops.logsumexp ops.nnet ops.classification
 ops.normalization ops.solving ops.spectral ops.matrices ops.printing ops
 
 rewriting.folding rewriting.patterns
 rewriting.host rewriting.infer rewriting.certain rewriting.findings rewriting.rewrite
 rewriting.rules.algebra rewriting.rules.shapes rewriting.rules.reductions
 rewriting.rules.stability rewriting.rules.cancel rewriting.rules.indexing
-rewriting.rules.library rewriting.rules.composed rewriting.rules rewriting
+rewriting.rules.library rewriting.rules.composed rewriting.rules
+rewriting.stable rewriting
 
 updates batching differences ops.ifelse ops.branches backward ops.ifelse_gradient
 ops.scan ops.scan_rows ops.scan_stored ops.scan_gradient
