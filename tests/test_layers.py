@@ -34,7 +34,8 @@ kernels.floats kernels.picking kernels.philox kernels.variates
 kernels.boundary kernels.device kernels.recurrence kernels.assembly kernels.cpu kernels
 
 shared
-ops.base ops.elementwise ops.methods ops.arithmetic ops.operators ops.functions ops.inputs
+ops.base ops.elementwise ops.methods ops.arithmetic ops.operators ops.functions ops.tails
+ops.inputs
 ops.sizes ops.alloc ops.shape ops.reduce ops.creation
 ops.subtensor ops.joining ops.advanced ops.indexing
 ops.diagonal ops.rearrange ops.cumulative ops.sorting
@@ -46,7 +47,9 @@ ops.normalization ops.solving ops.spectral ops.matrices ops.printing ops
 rewriting.folding rewriting.patterns
 rewriting.host rewriting.infer rewriting.certain rewriting.findings rewriting.rewrite
 rewriting.rules.algebra rewriting.rules.shapes rewriting.rules.reductions
-rewriting.rules.stability rewriting.rules.cancel rewriting.rules.indexing
+rewriting.rules.cancel rewriting.rules.crossentropy rewriting.rules.logarithms
+rewriting.rules.quotients rewriting.rules.stability
+rewriting.rules.indexing
 rewriting.rules.library rewriting.rules.composed rewriting.rules
 rewriting.stable rewriting
 
