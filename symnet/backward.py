@@ -11,7 +11,7 @@ connected or not defined:
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from symnet.errors import message
@@ -26,18 +26,25 @@ from symnet.graph.types import (
     TensorType,
 )
 from symnet.graph.variables import Apply, Variable
-from symnet.ops.arithmetic import add, real, second
+from symnet.ops.arithmetic import add, identity, real, second
 from symnet.ops.base import as_tensor, constant
 from symnet.ops.branches import absorbed
 from symnet.ops.elementwise import cast
 from symnet.ops.reduce import sum as sum_over
 from symnet.ops.shape import dimshuffle
+from symnet.rewriting.stable import stable_forms
 
 CONTINUOUS = FLOATS + COMPLEX
 DISCRETE = (*INTEGERS, "bool")
 
-# What is known of the gradient of a variable.  Absent: not connected; None: zero.
-Terms = dict[Variable, Variable | None]
+
+class Terms(dict[Variable, Variable | None]):
+    """What is known of gradients.  Absent: not connected; None: zero.
+
+    retrace: the same walk through the graph as it was written, to tell where it broke.
+    """
+
+    retrace: Callable[[], Terms] | None = None
 
 
 # ---- the walk
@@ -56,16 +63,62 @@ def backpropagate(
     consider_constant: variables that count as not connected.
     known: variables whose gradient is as given, whatever flows in.
     ends: variables that get a gradient but pass nothing on.
+    The graph is walked in its stable form (see `rewriting.stable`), in which all the
+    variables named here stay where they are.
     The cost is linear in the number of operations; each op's L_op is called once.
     """
     known = dict(known or {})
     stop = set(consider_constant)
     sources = [*(v for v, _ in seeds), *known]
-    order = toposort(sources, blockers=stop | set(ends))
-    order, stand_ins = absorbed(order, [*sources, *wrt, *stop, *ends])
-    made = {node: stand_ins.get(node, node).outputs for node in order}
+    fixed = stop | set(ends)
+    named = [*sources, *wrt, *fixed]
+    forms = stable_forms(sources, named, fixed)
+    terms = _walk(seeds, wrt, stop, known, _order(sources, fixed, forms), named)
+    if forms:
+        plain = toposort(sources, blockers=fixed)
+        terms.retrace = lambda: _walk(seeds, wrt, stop, known, (plain, {}), named)
+    return terms
+
+
+Order = tuple[list[Apply], dict[Apply, Sequence[Variable]]]
+
+
+def _order(
+    sources: Sequence[Variable],
+    fixed: Collection[Variable],
+    forms: Mapping[Variable, Variable],
+) -> Order:
+    """The operations that `sources` need, where forms stand for the making of variables;
+    and the variables in whose place a form is, by an operation that passes it on."""
+    if not forms:
+        return toposort(sources, blockers=fixed), {}
+    order: dict[Apply, None] = {}
+    made: dict[Apply, Sequence[Variable]] = {}
+    blockers = {*fixed, *forms}
+    for v, form in forms.items():
+        order.update(dict.fromkeys(toposort([form], blockers)))
+        with inherit(v.origin):
+            passed = identity.make_node(form)
+        order[passed] = None
+        made[passed] = [v]
+    order.update(dict.fromkeys(toposort(sources, blockers)))
+    return list(order), made
+
+
+def _walk(
+    seeds: Sequence[tuple[Variable, Variable]],
+    wrt: Sequence[Variable],
+    stop: Collection[Variable],
+    known: Mapping[Variable, Variable],
+    ordered: Order,
+    named: Sequence[Variable],
+) -> Terms:
+    """The gradients, from the last of the ordered operations to the first."""
+    order, stand_ins = absorbed(ordered[0], named)
+    made = {node: node.outputs for node in order} | ordered[1]
+    made |= {node: whole.outputs for node, whole in stand_ins.items()}
     useful = _leads_to(set(wrt), order, made)
-    terms: Terms = {}
+    terms = Terms()
     for v, gradient in seeds:
         if v not in stop:
             _add_term(terms, v, gradient)

@@ -216,7 +216,8 @@ class Reply:
         path = path_to(self.sources, v)
         what = f"the cost does not depend on {describe(v)}"
         if path:
-            broken = next((x for x in path[1:] if x not in found), v)
+            plain = found.retrace() if found.retrace is not None else found
+            broken = next((x for x in path[1:] if x not in plain), v)
             breaker = path[path.index(broken) - 1].owner
             what += f": what depends on it is not propagated through {breaker and breaker.op}"
         text = message(

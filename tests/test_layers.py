@@ -34,20 +34,24 @@ kernels.floats kernels.picking kernels.philox kernels.variates
 kernels.boundary kernels.device kernels.recurrence kernels.assembly kernels.cpu kernels
 
 shared
-ops.base ops.elementwise ops.methods ops.arithmetic ops.operators ops.functions ops.inputs
+ops.base ops.elementwise ops.methods ops.arithmetic ops.operators ops.functions ops.tails
+ops.inputs
 ops.sizes ops.alloc ops.shape ops.reduce ops.creation
 ops.subtensor ops.joining ops.advanced ops.indexing
 ops.diagonal ops.rearrange ops.cumulative ops.sorting
 ops.drawing ops.random_mrg ops.mrg_streams ops.random_philox ops.random_state
 ops.random_streams
-ops.composed ops.checks ops.barriers ops.gemm ops.linalg ops.logsumexp ops.nnet ops.classification
-ops.normalization ops.solving ops.determinants ops.spectral ops.matrices ops.printing ops
+ops.composed ops.checks ops.barriers ops.gemm ops.linalg ops.softmax ops.logsumexp ops.nnet
+ops.classification ops.normalization ops.solving ops.determinants ops.spectral ops.matrices
+ops.printing ops
 
 rewriting.folding rewriting.demands rewriting.patterns
 rewriting.host rewriting.infer rewriting.certain rewriting.findings rewriting.rewrite
 rewriting.rules.algebra rewriting.rules.checks rewriting.rules.shapes rewriting.rules.reductions
-rewriting.rules.determinants rewriting.rules.stability rewriting.rules.cancel
-rewriting.rules.indexing rewriting.rules.library rewriting.rules.composed rewriting.rules rewriting
+rewriting.rules.cancel rewriting.rules.determinants rewriting.rules.crossentropy
+rewriting.rules.logarithms rewriting.rules.quotients rewriting.rules.stability
+rewriting.rules.indexing rewriting.rules.library rewriting.rules.composed rewriting.rules
+rewriting.stable rewriting
 
 updates batching differences ops.ifelse ops.branches backward ops.ifelse_gradient
 ops.scan ops.scan_rows ops.scan_stored ops.scan_gradient

@@ -19,6 +19,7 @@ from symnet.ops.scan import Scan
 from symnet.ops.shape import DimShuffle
 from symnet.ops.subtensor import IncSubtensor, Subtensor
 from symnet.rewriting.infer import Inference
+from symnet.rewriting.stable import stable_graph
 
 Rewrite = Callable[[Graph], Graph]
 
@@ -26,6 +27,35 @@ Rewrite = Callable[[Graph], Graph]
 def rewrite_inside(graph: Graph, rewrite: Rewrite) -> Graph:
     """The graph with every inner graph rewritten by `rewrite`, the innermost first."""
     return _Inside(rewrite).graph(graph, ())
+
+
+def stable_throughout(graph: Graph) -> Graph:
+    """The graph in stable form, and so the graphs inside its loops and conditions."""
+
+    def change(node: Apply, inputs: list[Variable]) -> Sequence[Variable] | None:
+        op = node.op
+        if isinstance(op, Scan):
+            step = stable_inner(op.graph)
+            return (
+                None
+                if step is op.graph
+                else [*op.with_graph(step).make_node(*inputs).outputs]
+            )
+        if isinstance(op, IfElse):
+            yes, no = stable_inner(op.then_graph), stable_inner(op.else_graph)
+            if yes is not op.then_graph or no is not op.else_graph:
+                fresh = IfElse(yes.inputs, yes.outputs, no.inputs, no.outputs, op.name)
+                return [*fresh.make_node(*inputs).outputs]
+        return None
+
+    return stable_graph(change_nodes(graph, change))
+
+
+def stable_inner(graph: InnerGraph) -> InnerGraph:
+    """The inner graph itself where it is in stable form."""
+    given = Graph(graph.inputs, graph.outputs)
+    found = stable_throughout(given)
+    return graph if found is given else InnerGraph(graph.inputs, found.outputs)
 
 
 class _Inside:

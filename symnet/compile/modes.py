@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from symnet.compile.arguments import Request
 from symnet.compile.debugmode import DebugEngine
 from symnet.compile.engine import Engine, shared_of, uses_of, values_of
+from symnet.compile.inside import stable_throughout
 from symnet.compile.passes import rewrite_graph
 from symnet.config import config
 from symnet.graph.evaluate import evaluate
@@ -28,19 +29,21 @@ class Runs(Protocol):
 
 
 class Mode:
-    """FAST_RUN: every rewrite, native code.  FAST_COMPILE: no rewrite, NumPy."""
+    """FAST_RUN: every rewrite, native code.  FAST_COMPILE: NumPy, and no rewrite but for
+    stable forms, which every mode computes: they are what the graph means."""
 
     name = "FAST_RUN"
 
     def __init__(self, linker: str | None = None, optimizer: Any = "default") -> None:
         """Theano's arguments: linker "py" evaluates by NumPy; optimizer None and
-        "fast_compile" leave the graph as it is, but for what native code needs."""
+        "fast_compile" leave the graph as it is, but for stable forms and what native code
+        needs."""
         self.by_reference = linker in ("py", "vm_py")
         self.rewrites = optimizer not in (None, "None", "fast_compile")
 
     def rewrite(self, graph: Graph) -> Graph:
         if self.by_reference and not self.rewrites:
-            return graph
+            return stable_throughout(graph)
         return rewrite_graph(graph, "FAST_RUN" if self.rewrites else "FAST_COMPILE")
 
     def engine(
@@ -63,7 +66,7 @@ class Mode:
 
 
 class FastCompile(Mode):
-    """Nothing compiled, nothing rewritten: NumPy computes the graph as it stands."""
+    """Nothing compiled: NumPy computes the graph, in stable form."""
 
     name = "FAST_COMPILE"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from symnet.compile.inside import rewrite_inside
+from symnet.compile.inside import rewrite_inside, stable_throughout
 from symnet.compile.loops import rewrite_loops
 from symnet.graph.traverse import Graph
 from symnet.ops.branches import sink_branches
@@ -81,6 +81,8 @@ def simplified(graph: Graph) -> Graph:
 
 
 PASSES: tuple[Pass | Change, ...] = (
+    # On what the user wrote, as the gradient has it: part of what the graph means.
+    Change("stable", stable_throughout),
     MERGE,
     FIRST,
     # On the simplified graph again, for rules that ask how often a value is used.
@@ -99,7 +101,7 @@ PASSES: tuple[Pass | Change, ...] = (
     Pass("tidy", (*ALGEBRA, *SHAPES), fold=True, after=("library", "expand")),
 )
 # What every program needs, also one that is to be compiled fast.
-NECESSARY = ("merge", "branches", "expand")
+NECESSARY = ("stable", "merge", "branches", "expand")
 
 
 def rewrite_graph(
@@ -107,7 +109,8 @@ def rewrite_graph(
 ) -> Graph:
     """The graph made simpler, stabler and cheaper, with the same values.
 
-    mode: FAST_RUN and DebugMode apply every pass, FAST_COMPILE only what is NECESSARY.
+    mode: FAST_RUN and DebugMode apply every pass, FAST_COMPILE only what is NECESSARY
+        (and where NumPy runs the graph, not more than that it is stable: `compile.modes`).
     trace: collects the rules used and the graph after every pass that was needed.
     """
     used: set[str] = set()

@@ -56,10 +56,10 @@ def _special(
     name: str, derivative: Derivative, arity: int = 1, scipy: str = ""
 ) -> Elementwise:
     """A function of reals whose reference is SciPy's."""
-    return _function(name, derivative, _from_scipy(scipy or name), arity, "f")
+    return _function(name, derivative, from_scipy(scipy or name), arity, "f")
 
 
-def _from_scipy(name: str) -> Callable[..., Any]:
+def from_scipy(name: str) -> Callable[..., Any]:
     def reference(xp: Any, *arrays: Any) -> Any:
         # scipy.special takes long to import, and few programs need it.
         home = "cupyx.scipy.special" if xp.__name__ == "cupy" else "scipy.special"
@@ -175,7 +175,7 @@ def _tri_gamma(x: Scalar) -> Scalar:
 tri_gamma: Elementwise = elementwise(
     _tri_gamma,
     lambda g, out, x: (_undefined("tri_gamma has no gradient"),),
-    lambda xp, x: _from_scipy("polygamma")(xp, 1, x),
+    lambda xp, x: from_scipy("polygamma")(xp, 1, x),
     name="tri_gamma", compute="float", accepts="f",
 )  # fmt: skip
 

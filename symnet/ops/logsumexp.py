@@ -18,6 +18,7 @@ from symnet.ops.functions import exp
 from symnet.ops.reduce import max as max_over
 from symnet.ops.reduce import restore_axes
 from symnet.ops.reduce import sum as sum_over
+from symnet.ops.softmax import Softmax
 
 
 class LogSumExp(Composed):
@@ -68,5 +69,6 @@ class LogSumExp(Composed):
         outputs: Sequence[Variable],
         output_gradients: Sequence[Variable],
     ) -> Sequence[Any]:
-        shares = exp(sub(inputs[0], restore_axes(outputs[0], self.axes)))
+        # Not exp(x - out): for large x that difference has few digits.
+        shares = Softmax(self.axes)(inputs[0])
         return [mul(shares, restore_axes(output_gradients[0], self.axes))]

@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from symnet.errors import message
-from symnet.graph.variables import Apply, Variable, operand_text
+from symnet.graph.variables import Variable, operand_text
 from symnet.kernels.loops import call, select
-from symnet.kernels.views import Size
 from symnet.ops.arithmetic import (
     absolute,
     add,
-    log,
     minimum,
     mul,
     sgn,
     sqr,
-    sub,
     switch,
-    true_div,
 )
-from symnet.ops.base import Sizes, as_tensor, normalize_axis, to_float
-from symnet.ops.composed import Composed
-from symnet.ops.elementwise import cast, elementwise
+from symnet.ops.base import as_tensor, normalize_axis
+from symnet.ops.elementwise import elementwise
 from symnet.ops.functions import (
-    exp,
     expm1,
     hard_sigmoid,
     sigmoid,
@@ -35,10 +26,9 @@ from symnet.ops.functions import (
     ultra_fast_sigmoid,
 )
 from symnet.ops.logsumexp import LogSumExp
-from symnet.ops.reduce import max as max_over
 from symnet.ops.reduce import restore_axes
-from symnet.ops.reduce import sum as sum_over
 from symnet.ops.shape import shape_padleft
+from symnet.ops.softmax import AlongAxis, LogSoftmax, Softmax
 
 __all__ = [
     "LogSoftmax", "Softmax", "elu", "hard_sigmoid", "logsoftmax", "logsumexp", "relu",
@@ -118,90 +108,6 @@ def selu(x: Any) -> Variable:
 
 
 # ---- softmax and its logarithm
-
-
-class AlongAxis(Composed):
-    """A map of each line of x along `axis` (counted from the front)."""
-
-    __props__ = ("axis",)
-
-    def __init__(self, axis: int) -> None:
-        self.axis = axis
-
-    def make_node(self, x: Any) -> Apply:
-        x = as_tensor(x)
-        if not 0 <= self.axis < x.type.ndim:
-            raise TypeError(
-                message(f"{self}: no such axis", operands=[operand_text(x)])
-            )
-        x = cast(x, to_float(x.type.dtype))
-        return Apply(self, [x], [x.type.make_variable()])
-
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]]:
-        return [inputs[0]]
-
-    def along(self, function: Any, x: Variable) -> Variable:
-        """A reduction over the axis, which keeps size 1."""
-        return restore_axes(function(x, axis=self.axis), [self.axis])
-
-    def shifted(self, x: Variable) -> Any:
-        """x minus its maximum along the axis: what exp can take."""
-        return sub(x, self.along(max_over, x))
-
-
-class Softmax(AlongAxis):
-    """exp(x) divided by its sum along `axis`.
-
-    Source: Blanchard, Higham & Higham 2021 (the shift by the maximum).
-    """
-
-    def expand(self, *inputs: Variable) -> Variable:
-        powers = exp(self.shifted(inputs[0]))
-        result: Variable = true_div(powers, self.along(sum_over, powers))
-        return result
-
-    def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
-        (x,) = arrays
-        with np.errstate(all="ignore"):
-            powers = xp.exp(x - x.max(axis=self.axis, keepdims=True))
-            return [powers / powers.sum(axis=self.axis, keepdims=True)]
-
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
-        (s,), (g,) = outputs, output_gradients
-        return [mul(sub(g, self.along(sum_over, mul(g, s))), s)]
-
-
-class LogSoftmax(AlongAxis):
-    """The logarithm of the softmax along `axis`: finite for all finite x."""
-
-    def expand(self, *inputs: Variable) -> Variable:
-        shifted = self.shifted(inputs[0])
-        result: Variable = sub(shifted, log(self.along(sum_over, exp(shifted))))
-        return result
-
-    def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
-        (x,) = arrays
-        with np.errstate(all="ignore"):
-            shifted = x - x.max(axis=self.axis, keepdims=True)
-            return [
-                shifted - xp.log(xp.exp(shifted).sum(axis=self.axis, keepdims=True))
-            ]
-
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
-        (out,), (g,) = outputs, output_gradients
-        return [sub(g, mul(exp(out), self.along(sum_over, g)))]
 
 
 def softmax(c: Any, axis: int | None = None) -> Variable:

@@ -109,6 +109,7 @@ class Rewriter:
         self.final: dict[Variable, Variable] = {}
         self.nodes: dict[Any, Apply] = {}
         self.constants: dict[Any, Constant] = {}
+        self.replaced: set[Apply] = set()  # by a rule, or merged with one that was
         self.open: set[Apply] = set()  # replaced, but the replacement is not final yet
         self.steps: dict[Apply, Steps] = {}
         self.users: dict[Variable, list[Apply | None]] = {}  # None: an output
@@ -175,12 +176,15 @@ class Rewriter:
                 continue
             current = self._merged(top)
             if current is not top and self._settled(current):
+                if current in self.replaced:
+                    self.replaced.add(top)
                 self._finish(top, current, [self.final[v] for v in current.outputs])
                 continue
             new = self._replacement(current)
             if new is None:
                 self._finish(top, current, current.outputs)
                 continue
+            self.replaced.update((top, current))
             self.open.add(current)
             stack.append((top, current, new))
             stack.extend(self._begin(v.owner, current) for v in new if v.owner)

@@ -97,7 +97,7 @@ def test_engines():
 
 def test_what_is_rewritten():
     x = T.dvector("x")
-    y = T.log(T.exp(x))
+    y = T.sqr(x) * 1 + 0
 
     def operations(mode):
         return len(function([x], y, mode=mode).maker.fgraph.toposort())
@@ -106,6 +106,22 @@ def test_what_is_rewritten():
     assert operations("FAST_RUN") < plain
     assert operations("FAST_COMPILE") == operations(Mode(optimizer=None)) == plain
     assert operations(Mode(linker="py")) == operations("FAST_RUN")
+
+
+@pytest.mark.parametrize(
+    "mode", ["FAST_RUN", "FAST_COMPILE", "DebugMode", Mode(optimizer=None), Mode("py", None)]
+)  # fmt: skip
+def test_stable_forms_belong_to_every_mode(mode):
+    x = T.dvector("x")
+    p = 1 / (1 + T.exp(-x))
+    cost = -T.log(1 - p).sum()
+    scores = np.array([-800.0, -1, 0, 50, 800])
+    f = function([x], [p, cost, symnet.grad(cost, x)], mode=mode)
+    want = 1 / (1 + np.exp(-np.clip(scores, -700, 700)))
+    value, total, gradient = f(scores)
+    np.testing.assert_allclose(value, want, rtol=1e-14, atol=1e-300)
+    np.testing.assert_allclose(total, np.logaddexp(0, scores).sum(), rtol=1e-14)
+    np.testing.assert_allclose(gradient, want, rtol=1e-14, atol=1e-300)
 
 
 def test_fast_compile_compiles_nothing():

@@ -353,7 +353,7 @@ def test_passes_are_traced() -> None:
     assert trace.rules() == ["multiply_one", "add_zero"]
     needed = ["merge", "simplify", "simplify again", "library", "expand"]
     assert [name for name, _ in trace.graphs] == needed
-    others = ["branches", "scans", "simplify scans", "tidy"]
+    others = ["stable", "branches", "scans", "simplify scans", "tidy"]
     assert {step.name for step in PASSES} == {*needed, *others}
     assert graph.outputs[0].owner.inputs == [a]
 

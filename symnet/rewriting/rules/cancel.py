@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from symnet.graph.variables import Variable
 from symnet.ops.arithmetic import add, mul, neg, sub, true_div
 from symnet.ops.base import constant
-from symnet.ops.classification import sigmoid_binary_crossentropy
 from symnet.ops.functions import cosh, exp, sigmoid, softplus
 from symnet.ops.nnet import Softmax
 from symnet.rewriting.patterns import Match, Rule, number, pattern_vars
@@ -115,7 +114,7 @@ def _cancel_in_sum(product: Product) -> Variable | None:
             term.above += others
             term.cancelled()
         if not any(is_positive(f) for term in terms for f in term.below):
-            return _added(terms, product.below)
+            return added(terms, product.below)
     return None
 
 
@@ -143,7 +142,7 @@ def terms_of(variable: Variable) -> list[Product]:
     return terms
 
 
-def _added(terms: list[Product], below: list[Variable]) -> Variable:
+def added(terms: list[Product], below: list[Variable]) -> Variable:
     result = terms[0].variable()
     for term in terms[1:]:
         result = add(result, term.variable())
@@ -163,8 +162,6 @@ TARGETS = [
     Rule("sigmoid_against_target_divided",
          true_div(x * (1 - y), z) + true_div((x - 1) * y, z),
          true_div(x - y, z), _sigmoid_y),
-    Rule("crossentropy_of_sigmoid", softplus(-x) * y + softplus(x) * (1 - y),
-         sigmoid_binary_crossentropy(x, y)),
     Rule("sigmoid_against_target_scaled", x * (1 - y) * z + (x - 1) * y * z,
          (x - y) * z, _sigmoid_y),
 ]  # fmt: skip

@@ -1,0 +1,442 @@
+"""Quotients of exponentials: sigmoids, softmax, tanh, as they are written by hand.
+
+A quotient is looked at as factors above and below its line.  A factor below that may
+overflow goes together with one above that is a part of it, or with the number 1:
+    a / (a + b)         is  sigmoid(log(a) - log(b))
+    1 / (c + b)         is  sigmoid(log(c) - log(b)) / c
+    a / a.sum()         is  softmax(log(a))
+    (a - b) / (a + b)   is  tanh((log(a) - log(b)) / 2)
+    1 / (exp(x) - 1)    is  reciprocal_expm1(x)
+    1 / a               is  exp(-log(a))
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from symnet.graph.types import FLOATS
+from symnet.graph.variables import Variable
+from symnet.ops.arithmetic import add, mul, neg, pow, reciprocal, sqr, sub, true_div
+from symnet.ops.base import constant
+from symnet.ops.elementwise import cast
+from symnet.ops.functions import cosh, exp, expm1, sigmoid, sinh, tanh
+from symnet.ops.linalg import Dot
+from symnet.ops.logsumexp import LogSumExp
+from symnet.ops.reduce import Reduce, restore_axes
+from symnet.ops.reduce import sum as sum_over
+from symnet.ops.shape import DimShuffle, dimshuffle
+from symnet.ops.softmax import Softmax
+from symnet.ops.tails import reciprocal_expm1
+from symnet.rewriting.patterns import Match, Rule, number
+from symnet.rewriting.rules.logarithms import (
+    Budget,
+    Logged,
+    as_wide,
+    log_of,
+    log_sum,
+    negated,
+    terms_of,
+    top_of,
+    weighted,
+)
+
+MOST_FACTORS = 8
+
+
+@dataclass
+class Fraction:
+    """sign * the product of `above` / the product of `below`."""
+
+    above: list[Variable]
+    below: list[Variable]
+    sign: int = 1
+
+    def variable(self) -> Any:
+        result = _multiplied(self.above)
+        if self.below:
+            result = true_div(result, _multiplied(self.below))
+        return neg(result) if self.sign < 0 else result
+
+
+def _multiplied(factors: Sequence[Variable]) -> Any:
+    ones = [f for f in factors if number(f) == 1 and f.type.ndim == 0]
+    rest = [f for f in factors if not any(f is one for one in ones)]
+    result: Any = rest[0] if rest else constant(1)
+    for factor in rest[1:]:
+        result = mul(result, factor)
+    return result
+
+
+def fraction_of(v: Variable) -> Fraction:
+    """What is multiplied and divided to make `v`; whole powers are taken apart."""
+    found = Fraction([], [])
+    stack = [(v, 1)]
+    while stack:
+        one, times = stack.pop()
+        node = one.owner
+        room = len(found.above) + len(found.below) + len(stack) < MOST_FACTORS
+        inner = _taken_apart(one) if node is not None and room else None
+        if inner is None:
+            (found.above if times > 0 else found.below).extend([one] * abs(times))
+        elif inner[0] is neg:
+            found.sign *= 1 if times % 2 == 0 else -1
+            stack.append((inner[1][0][0], times))
+        else:
+            stack += [(u, times * e) for u, e in reversed(inner[1])]
+    return found
+
+
+def _taken_apart(v: Variable) -> tuple[Any, list[tuple[Variable, int]]] | None:
+    """The factors of `v` with their powers."""
+    assert v.owner is not None
+    op, inputs = v.owner.op, v.owner.inputs
+    if op == mul:
+        return mul, [(inputs[0], 1), (inputs[1], 1)]
+    if op == true_div:
+        return true_div, [(inputs[0], 1), (inputs[1], -1)]
+    if op == neg:
+        return neg, [(inputs[0], 1)]
+    if op == sqr:
+        return sqr, [(inputs[0], 2)]
+    if op == reciprocal:
+        return reciprocal, [(inputs[0], -1)]
+    if op == pow and (e := number(inputs[1])) in (-3, -2, -1, 1, 2, 3):
+        return pow, [(inputs[0], int(e))]
+    if isinstance(op, DimShuffle) and inputs[0].owner is not None:
+        inner = inputs[0].owner
+        if inner.op in (mul, true_div) and len(inner.inputs) == 2:
+            power = 1 if inner.op == mul else -1
+            rank = inputs[0].type.ndim
+            parts = [u if u.type.ndim == 0 else op(u) for u in inner.inputs
+                     if u.type.ndim in (0, rank)]  # fmt: skip
+            if len(parts) == 2:
+                return mul, [(parts[0], 1), (parts[1], power)]
+    return None
+
+
+# ---- one factor below
+
+
+def _quotient(match: Match) -> Variable | None:
+    if match.out.type.dtype not in FLOATS:
+        return None
+    fraction = fraction_of(match.out)
+    changed = False
+    for below in list(fraction.below):
+        changed |= _settled(fraction, below)
+    changed |= _sigmoid_by_exp(fraction)
+    return fraction.variable() if changed else None
+
+
+def _settled(fraction: Fraction, below: Variable) -> bool:
+    """Replace a factor below, and what it goes together with above, in the fraction."""
+    for rule in (_softmax, _weighted_mean, _part_of_sum, _hyperbolic, _minus_one):
+        for above in fraction.above:
+            found = rule(above, below)
+            if found is not None:
+                _remove(fraction.above, above)
+                _remove(fraction.below, below)
+                fraction.above.append(found)
+                return True
+    found = _alone(below)
+    if found is None:
+        return False
+    _remove(fraction.below, below)
+    fraction.above.append(found)
+    return True
+
+
+def _remove(factors: list[Variable], factor: Variable) -> None:
+    del factors[next(k for k, f in enumerate(factors) if f is factor)]
+
+
+def _pure(v: Variable) -> Logged | None:
+    found = log_of(v)
+    return found if found is not None and found.pure else None
+
+
+def _alone(below: Variable) -> Variable | None:
+    """1 / below."""
+    node = below.owner
+    if node is None:
+        return None
+    if node.op == exp:
+        return exp(negated(node.inputs[0]))  # type: ignore[no-any-return]
+    if node.op == expm1:
+        return reciprocal_expm1(node.inputs[0])  # type: ignore[no-any-return]
+    whole = _pure(below)
+    if whole is None or not whole.over:
+        return None
+    if node.op == add:
+        terms = terms_of(below)
+        fixed = [t for t in terms if number(t) is not None and t.type.ndim == 0]
+        rest = [_pure(t) for t in terms if not any(t is f for f in fixed)]
+        known = [one for one in rest if one is not None]
+        total = sum(number(t) for t in fixed)
+        if fixed and len(known) == len(rest) and total > 0:
+            level = log_sum([one.make() for one in known])
+            if total == 1:
+                return sigmoid(negated(level))  # type: ignore[no-any-return]
+            return mul(sigmoid(sub(math.log(total), level)), 1 / total)  # type: ignore[no-any-return]
+    return exp(neg(whole.make()))  # type: ignore[no-any-return]
+
+
+def _part_of_sum(above: Variable, below: Variable) -> Variable | None:
+    """a / (a + b), also exp(x) / exp(y)."""
+    node = below.owner
+    if node is None:
+        return None
+    if node.op == exp and above.owner is not None and above.owner.op == exp:
+        return exp(sub(above.owner.inputs[0], node.inputs[0]))  # type: ignore[no-any-return]
+    if node.op != add:
+        return None
+    terms = terms_of(below)
+    place = next((k for k, t in enumerate(terms) if _alike(t, above)), None)
+    if place is None:
+        return None
+    whole, mine = _pure(below), _pure(above)
+    rest = [_pure(t) for k, t in enumerate(terms) if k != place]
+    known = [one for one in rest if one is not None]
+    if whole is None or mine is None or len(known) < len(rest) or not whole.risky:
+        return None
+    left, right = mine.make(), log_sum([one.make() for one in known])
+    if number(left) == 0:
+        return sigmoid(negated(right))  # type: ignore[no-any-return]
+    return sigmoid(left if number(right) == 0 else sub(left, right))  # type: ignore[no-any-return]
+
+
+def _alike(a: Variable, b: Variable) -> bool:
+    return a is b or (
+        number(a) is not None and number(a) == number(b) and a.type.ndim == 0
+    )
+
+
+def _hyperbolic(above: Variable, below: Variable) -> Variable | None:
+    """(a - b) / (a + b)."""
+    top, bottom = above.owner, below.owner
+    if top is None or bottom is None:
+        return None
+    if top.op == sinh and bottom.op == cosh and top.inputs[0] is bottom.inputs[0]:
+        return tanh(top.inputs[0])  # type: ignore[no-any-return]
+    if bottom.op != add:
+        return None
+    a, b = bottom.inputs
+    if top.op == expm1:
+        for power, one in ((a, b), (b, a)):
+            made = power.owner
+            if number(one) != 1 or made is None or made.op != exp:
+                continue
+            if made.inputs[0] is top.inputs[0]:
+                return tanh(mul(made.inputs[0], 0.5))  # type: ignore[no-any-return]
+        return None
+    if top.op != sub or {*top.inputs} != {a, b}:
+        return None
+    left, right = (log_of(v) for v in top.inputs)
+    if left is None or right is None or not (left.pure and right.pure):
+        return None
+    if not (left.over or right.over):
+        return None
+    return tanh(mul(_halved_difference(left.make(), right.make()), 0.5))  # type: ignore[no-any-return]
+
+
+def _halved_difference(left: Any, right: Any) -> Any:
+    if (
+        right.owner is not None
+        and right.owner.op == neg
+        and right.owner.inputs[0] is left
+    ):
+        return mul(left, 2)
+    return sub(left, right)
+
+
+def _minus_one(above: Variable, below: Variable) -> Variable | None:
+    """exp(x) / (exp(x) - 1)."""
+    top, bottom = above.owner, below.owner
+    if top is None or bottom is None or top.op != exp or bottom.op != expm1:
+        return None
+    if top.inputs[0] is not bottom.inputs[0]:
+        return None
+    return neg(reciprocal_expm1(negated(top.inputs[0])))  # type: ignore[no-any-return]
+
+
+def _sigmoid_by_exp(fraction: Fraction) -> bool:
+    """sigmoid(x) exp(-x) is sigmoid(-x); exp(x) exp(-log(sum)) one exponential."""
+    powers = [f for f in fraction.above if f.owner is not None and f.owner.op == exp]
+    for power in powers:
+        assert power.owner is not None
+        level = power.owner.inputs[0]
+        for other in fraction.above:
+            if other.owner is None or other is power:
+                continue
+            found: Variable | None = None
+            inner = other.owner.inputs[0]
+            if other.owner.op == sigmoid and _opposite(inner, level):
+                found = sigmoid(level)
+            elif other.owner.op == exp and _minus_total(inner):
+                found = exp(sub(level, inner.owner.inputs[0]))  # type: ignore[union-attr]
+            if found is not None:
+                _remove(fraction.above, power)
+                _remove(fraction.above, other)
+                fraction.above.append(found)
+                return True
+    return False
+
+
+def _opposite(a: Variable, b: Variable) -> bool:
+    return any(x.owner is not None and x.owner.op == neg and x.owner.inputs[0] is y
+               for x, y in ((a, b), (b, a)))  # fmt: skip
+
+
+def _minus_total(v: Variable) -> bool:
+    """Whether `v` is minus the logarithm of a sum of exponentials, its axes put back."""
+    if v.owner is None or v.owner.op != neg:
+        return False
+    inner = v.owner.inputs[0]
+    if inner.owner is not None and isinstance(inner.owner.op, DimShuffle):
+        inner = inner.owner.inputs[0]
+    return bool(inner.owner is not None and isinstance(inner.owner.op, LogSumExp))
+
+
+# ---- sums over axes
+
+
+@dataclass
+class Total:
+    """A sum of `operand` over `axes`; `order` tells for each axis of the variable which
+    axis of the operand it is, "x" for a new one."""
+
+    operand: Variable
+    axes: tuple[int, ...]
+    order: tuple[int | str, ...]
+
+    @property
+    def restored(self) -> bool:
+        """Whether the axes stand where they were, with size 1 (in front: or are gone)."""
+        rank = self.operand.type.ndim
+        full = ("x",) * (rank - len(self.order)) + self.order
+        wanted = tuple("x" if k in self.axes else k for k in range(rank))
+        return bool(len(self.order) <= rank and full == wanted)
+
+    @property
+    def dropped(self) -> bool:
+        kept = [k for k in range(self.operand.type.ndim) if k not in self.axes]
+        return self.order == tuple(kept)
+
+
+def total_of(v: Variable) -> Total | None:
+    order: tuple[int | str, ...] | None = None
+    while v.owner is not None and isinstance(v.owner.op, DimShuffle):
+        new = v.owner.op.new_order
+        order = (
+            new
+            if order is None
+            else tuple("x" if k == "x" else new[int(k)] for k in order)
+        )
+        v = v.owner.inputs[0]
+    node = v.owner
+    if node is None or not isinstance(node.op, Reduce) or node.op.kind != "sum":
+        return None
+    operand, axes = node.inputs[0], node.op.axes
+    kept = node.op.kept(operand.type.ndim)
+    full = (
+        tuple(kept)
+        if order is None
+        else tuple("x" if k == "x" else kept[int(k)] for k in order)
+    )
+    return Total(operand, axes, full) if axes else None
+
+
+def _softmax(above: Variable, below: Variable) -> Variable | None:
+    """exp(x) / exp(x).sum(axes), also where both are transposed."""
+    total = total_of(below)
+    if total is None:
+        return None
+    order: tuple[Any, ...] = tuple(range(above.type.ndim))
+    core = above
+    while (
+        core is not total.operand
+        and core.owner is not None
+        and isinstance(core.owner.op, DimShuffle)
+    ):
+        order = tuple("x" if k == "x" else core.owner.op.new_order[k] for k in order)
+        core = core.owner.inputs[0]
+    if core is not total.operand or "x" in order:
+        return None
+    full = ("x",) * (len(order) - len(total.order)) + total.order
+    if len(full) != len(order) or not all(
+        b == a or (b == "x" and a in total.axes) for a, b in zip(order, full)
+    ):
+        return None
+    result = _normalised(core, total.axes)
+    if result is None:
+        return None
+    return result if core is above else dimshuffle(result, *order)
+
+
+def _normalised(x: Variable, axes: Sequence[int]) -> Variable | None:
+    """x / x.sum(axes), the axes put back."""
+    if 0 in x.type.shape:
+        return None
+    found = log_of(x)
+    power = x.owner is not None and x.owner.op == exp
+    if found is not None and found.pure and (found.risky or power):
+        return Softmax(axes)(as_wide(found.make(), x))  # type: ignore[no-any-return]
+    parts = weighted(x, Budget())
+    if parts is None:
+        return None
+    weight, scale = parts
+    level = as_wide(scale.make(), x)
+    powers: Any = mul(weight, exp(sub(level, restore_axes(top_of(level, axes), axes))))
+    total = sum_over(powers, axis=list(axes), keepdims=True)
+    return true_div(powers, total)  # type: ignore[no-any-return]
+
+
+def _weighted_mean(above: Variable, below: Variable) -> Variable | None:
+    """(w * exp(x)).sum(axes) / exp(x).sum(axes), and the same with dot."""
+    bottom = total_of(below)
+    if bottom is None or above.owner is None:
+        return None
+    powers = _pure(bottom.operand)
+    if powers is None or not powers.risky:
+        return None
+    if isinstance(above.owner.op, Dot):
+        return _mean_by_dot(above, bottom, powers)
+    top = total_of(above)
+    if top is None or (top.axes, top.order) != (bottom.axes, bottom.order):
+        return None
+    product = top.operand.owner
+    if product is None or product.op != mul:
+        return None
+    for weight, factor in (product.inputs, product.inputs[::-1]):
+        if factor is bottom.operand and top.operand.type.ndim == factor.type.ndim:
+            shares = Softmax(bottom.axes)(as_wide(powers.make(), factor))
+            mean = sum_over(mul(weight, shares), axis=list(bottom.axes))
+            kept = [k for k in range(factor.type.ndim) if k not in bottom.axes]
+            return dimshuffle(
+                mean, *["x" if k == "x" else kept.index(int(k)) for k in bottom.order]
+            )
+    return None
+
+
+def _mean_by_dot(above: Variable, bottom: Total, powers: Logged) -> Variable | None:
+    """dot(exp(x), w) / exp(x).sum(axis)."""
+    assert above.owner is not None
+    left, right = above.owner.inputs
+    if left is not bottom.operand or bottom.axes != (left.type.ndim - 1,):
+        return None
+    fits = bottom.restored if right.type.ndim == 2 else bottom.dropped
+    if not fits or (left.type.ndim == 1 and bottom.order not in ((), ("x",))):
+        return None
+    shares = Softmax(bottom.axes)(as_wide(powers.make(), left))
+    return above.owner.op(cast(shares, left.type.dtype), right)  # type: ignore[no-any-return]
+
+
+QUOTIENTS = [
+    Rule("quotient_of_exponentials", true_div, _quotient),
+    Rule("reciprocal_of_exponentials", reciprocal, _quotient),
+    Rule("power_of_exponentials", pow, _quotient),
+    Rule("product_of_exponentials", mul, _quotient),
+]

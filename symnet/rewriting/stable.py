@@ -1,0 +1,127 @@
+"""Graphs in stable form: what is computed, where the graph as it was written overflows.
+
+Stability is meaning, not speed.  So the backward walk differentiates stable forms (the
+pieces of `log(1 + exp(x))` overflow where its derivative does not), and every mode runs
+them, however little else it rewrites.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+
+from symnet.config import config
+from symnet.graph.testvalues import compute_test_values
+from symnet.graph.traverse import Graph, clone_replace, toposort
+from symnet.graph.variables import Apply, Variable
+from symnet.ops.arithmetic import log, sqrt
+from symnet.ops.elementwise import Elementwise
+from symnet.ops.functions import (
+    cosh,
+    erf,
+    erfc,
+    exp,
+    exp2,
+    expm1,
+    log1p,
+    log2,
+    log10,
+    sigmoid,
+    tanh,
+)
+from symnet.ops.softmax import LogSoftmax, Softmax
+from symnet.rewriting.rewrite import Rewriter
+from symnet.rewriting.rules.stability import STABILITY
+
+# Without one of these a graph has no unstable form that the rules know.
+TELLING = frozenset(
+    (exp, exp2, expm1, log, log1p, log2, log10, sigmoid, erf, erfc, sqrt, cosh, tanh)
+)
+
+
+def stable_graph(graph: Graph) -> Graph:
+    """The graph in stable form; the graph itself where it has that already.
+
+    A variable below which nothing changes is kept, so that it is still found by those
+    who hold it.
+    """
+    order = graph.toposort()
+    if not may_change(order):
+        return graph
+    walk = Rewriter(graph, STABILITY)
+    found = walk.run()
+    changed = _changed(order, walk.replaced)
+    if not changed:
+        return graph
+    return Graph(
+        graph.inputs, clone_replace(found.outputs, _unmerged(order, changed, walk))
+    )
+
+
+def _changed(order: Sequence[Apply], replaced: Collection[Apply]) -> set[Apply]:
+    """The operations that a rule replaced, and those that need what they made."""
+    changed: set[Apply] = set()
+    for node in order:
+        if node in replaced or any(v.owner in changed for v in node.inputs):
+            changed.add(node)
+    return changed
+
+
+def _unmerged(
+    order: Sequence[Apply], changed: Collection[Apply], walk: Rewriter
+) -> dict[Variable, Variable]:
+    """Copies that were made because equals became one, and what they are copies of."""
+    own = set(order)
+    back: dict[Variable, Variable] = {}
+    for node in order:
+        if node in changed:
+            continue
+        for v in node.outputs:
+            copy = walk.final[v]
+            if copy.owner is not None and copy.owner not in own:
+                back.setdefault(copy, v)
+    return back
+
+
+def stable_forms(
+    sources: Iterable[Variable],
+    named: Iterable[Variable],
+    fixed: Collection[Variable],
+) -> dict[Variable, Variable]:
+    """The variables of `named` that have a stabler form, as far as `sources` need them,
+    and that form, in order: each is an expression over those before it.
+
+    All of `named` stay where they are; what `fixed` ones are made of is not looked into.
+    """
+    order = toposort(sources, blockers=fixed)
+    if not may_change(order):
+        return {}
+    held = set(named)
+    made = [v for node in order for v in node.outputs if v in held and v not in fixed]
+    # A variable that is held fast is not looked into; a second one made alike is.
+    again = [_made_alike(v) for v in made]
+    found = stable_graph(Graph(held, again)).outputs
+    forms = {v: new for v, old, new in zip(made, again, found) if new is not old}
+    if config.compute_test_value != "off":
+        for node in toposort(forms.values(), blockers=held):
+            if any(not hasattr(v.tag, "test_value") for v in node.outputs):
+                compute_test_values(node)
+    return forms
+
+
+def may_change(order: Iterable[Apply]) -> bool:
+    """Whether there is anything that a rule could begin with."""
+    return any(
+        node.op in TELLING
+        if isinstance(node.op, Elementwise)
+        else isinstance(node.op, (Softmax, LogSoftmax))
+        for node in order
+    )
+
+
+def _made_alike(v: Variable) -> Variable:
+    assert v.owner is not None and v.index is not None
+    fresh = Apply(
+        v.owner.op, v.owner.inputs, [u.type.make_variable() for u in v.owner.outputs]
+    )
+    fresh.origin = v.owner.origin
+    return fresh.outputs[v.index]
