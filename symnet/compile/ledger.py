@@ -8,7 +8,6 @@ The second, `real`, is what was decided upon: arguments, results, and one arena.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NoReturn
 
@@ -48,18 +47,20 @@ class PlacementError(RuntimeError):
     it must not write: a bug of symnet."""
 
 
-@dataclass(eq=False)
 class Meaning:
     """What a program is to compute: its graph as it was lowered, before places were given,
     and which variables its results and updates are."""
 
-    program: Program
-    lowering: Lowering
-    outputs: Sequence[Variable]
-    updates: Mapping[SharedVariable, Variable]
-    insides: dict[Body, Inside] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
+    def __init__(
+        self,
+        program: Program,
+        lowering: Lowering,
+        outputs: Sequence[Variable],
+        updates: Mapping[SharedVariable, Variable],
+    ) -> None:
+        self.program, self.lowering = program, lowering
+        self.outputs, self.updates = outputs, updates
+        self.insides: dict[Body, Inside] = {}
         stack = [self.lowering]
         while stack:
             for inside in stack.pop().insides:

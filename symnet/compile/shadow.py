@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -49,11 +48,11 @@ class Numbers:
         return Bound(dict(zip(self.scalars, values, strict=True)))
 
 
-@dataclass(frozen=True)
 class Bound:
     """Sizes as numbers."""
 
-    known: dict[Size, int]
+    def __init__(self, known: dict[Size, int]) -> None:
+        self.known = known
 
     def __call__(self, value: Size) -> int:
         return int(value.value) if value.op == "literal" else self.known[value]
@@ -109,14 +108,14 @@ def _real_bytes(dtype: str) -> int:
     return size // 2 if dtype in COMPLEX else size
 
 
-@dataclass(frozen=True)
 class Cells:
-    """The pieces of a view: `index` picks them from the marks of some memory."""
+    """The pieces of a view: `index` picks them from the marks of the memory `where`, a slice
+    where they lie side by side, else their numbers; they lie in low ... high - 1."""
 
-    where: Hashable
-    index: Any  # a slice where they lie side by side, else their numbers
-    low: int
-    high: int  # behind the last
+    __slots__ = ("where", "index", "low", "high")
+
+    def __init__(self, where: Hashable, index: Any, low: int, high: int) -> None:
+        self.where, self.index, self.low, self.high = where, index, low, high
 
     def meets(self, other: Cells) -> bool:
         """Whether both have a piece in common."""
