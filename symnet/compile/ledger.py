@@ -20,6 +20,8 @@ from symnet.compile.program import (
     Buffer,
     CallStep,
     Program,
+    RepeatStep,
+    Row,
     Step,
     every_step,
     resolve,
@@ -61,10 +63,15 @@ class Meaning:
         self.program, self.lowering = program, lowering
         self.outputs, self.updates = outputs, updates
         self.insides: dict[Body, Inside] = {}
+        # Of each loop the sequences, and the element of each that a turn reads.
+        self.sequences: dict[Inside, tuple[list[View], list[View]]] = {}
         stack = [self.lowering]
         while stack:
-            for inside in stack.pop().insides:
+            around = stack.pop()
+            for inside in around.insides:
                 self.insides[inside.body] = inside
+                if isinstance(inside.step, RepeatStep):
+                    self.sequences[inside] = sequences_of(around, inside)
                 stack.append(inside.lowering)
 
     def views(self) -> list[View]:
@@ -75,6 +82,7 @@ class Meaning:
             pairs = [*inside.results, *inside.states]
             found += [inside.lowering.view_of(v) for v, _ in pairs]
             found += [corner(buffer) for _, buffer in inside.results]
+            found += [v for views in self.sequences.get(inside, ()) for v in views]
             for _, carried in inside.states:
                 found += [carried.start, carried.history]
                 found += [carried.ring] if carried.ring is not None else []
@@ -89,6 +97,14 @@ class Meaning:
     def piece(self) -> int:
         steps = every_step(self.program.steps)
         return piece_bytes([*self.views(), *(v for s in steps for v in step_views(s))])
+
+
+def sequences_of(around: Lowering, inside: Inside) -> tuple[list[View], list[View]]:
+    """What a loop walks over, and its present elements."""
+    (node,) = inside.step.nodes
+    outer = node.op.split_inputs(node.inputs).sequences
+    inner = node.op.split_inner(inside.lowering.leaves).sequences
+    return list(map(around.view_of, outer)), list(map(inside.lowering.view_of, inner))
 
 
 def corner(buffer: Buffer) -> View:
@@ -171,7 +187,7 @@ class Ledger:
         while buffer.row is not None and buffer not in self.own.marks:
             row = buffer.row
             start += self.numbers(row.origin.offset)
-            start += self.turns[row.depth] * self.numbers(row.step)
+            start += self._turn(row, view) * self.numbers(row.step)
             buffer = row.origin.buffer
         return self._cells(view, buffer, start)
 
@@ -180,12 +196,17 @@ class Ledger:
         home, _, rows = resolve(view)
         start = self._offset(view)
         for row in rows:
-            turn = self.turns[row.depth]
+            turn = self._turn(row, view)
             turn = (row.first + turn) % row.slots if row.slots else turn
             start += turn * self.numbers(row.step)
         if home.kind == "temporary":
             return self._cells(view, "arena", self.arena[home] + start)
         return self._cells(view, home, start)
+
+    def _turn(self, row: Row, view: View) -> int:
+        if row.depth not in self.turns:
+            self.fail("a row of a loop is used outside of it", None, view.buffer)
+        return self.turns[row.depth]
 
     def _offset(self, view: View) -> int:
         buffer, start = view.buffer.home, self.numbers(view.offset)

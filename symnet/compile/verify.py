@@ -172,14 +172,18 @@ class Walk(Ledger):
         inside = self.meaning.insides[step.body]
         depth = inside.lowering.depth - 1
         histories = [self._initial_rows(c, step) for _, c in inside.states]
+        collected: list[list[Marks]] = [[] for _ in collected_views(step, inside)]
         turns = self._turns(step, inside, depth)
         for turn in range(turns):
             self.turns[depth] = turn
             self._forget(inside)
+            self._check_sequences(step, inside, turn)
             for (_, carried), rows in zip(inside.states, histories, strict=True):
                 self._show_rows(carried, rows, turn)
             self.walk(step.body.steps)
             for (variable, _), rows in zip(inside.states, histories, strict=True):
+                rows.append(self.read_own(inside.lowering.view_of(variable), step))
+            for (variable, _), rows in zip(inside.results, collected, strict=False):
                 rows.append(self.read_own(inside.lowering.view_of(variable), step))
             self._hand_out(inside, step)
         self.turns.pop(depth, None)
@@ -187,13 +191,19 @@ class Walk(Ledger):
             for buffer in {*carried.taps, carried.new}:
                 self.own.marks.pop(buffer, None)
             self._end_state(step, carried, rows, turns)
-        states = [c.history for _, c in inside.states]
-        states += [c.ring for _, c in inside.states if c.ring is not None]
-        for view in step.outputs:
-            if view not in states:
-                self._end_rows(step, view)
+        for view, rows in zip(collected_views(step, inside), collected, strict=True):
+            self._end_rows(step, view, rows)
         if step.done is not None:
             self.write(step.done, self.fresh(self.own_count(step.done)), step)
+
+    def _check_sequences(self, step: Step, inside: Inside, turn: int) -> None:
+        """A turn sees its own row of each sequence."""
+        whole, part = self.meaning.sequences[inside]
+        for sequence, row in zip(whole, part, strict=True):
+            rows = self.read_own(sequence, step)
+            rows = rows.reshape(self.numbers(sequence.sizes[0]), -1)
+            if not np.array_equal(rows[turn], self.read_own(row, step)):
+                self.fail("a loop reads another row of a sequence", step, row.buffer)
 
     def _turns(self, step: RepeatStep, inside: Inside, depth: int) -> int:
         slots = [
@@ -234,23 +244,18 @@ class Walk(Ledger):
         if carried.ring is not None and carried.ring in step.outputs:
             self.rings[carried.ring.buffer] = turns, rows
             return
-        keep, history = carried.state.keep, carried.history
-        have = np.concatenate(rows if keep is None else rows[-keep:])
-        marks = np.zeros(self.own_count(history), np.int64)
-        marks[: have.size] = have
-        self.write_own(self.own_cells(history), marks, step)
-        self._end_rows(step, history)
+        keep = carried.state.keep
+        shown = rows if keep is None else rows[-keep:]
+        self._end_rows(step, carried.history, shown)
 
-    def _end_rows(self, step: RepeatStep, view: View) -> None:
+    def _end_rows(self, step: RepeatStep, view: View, rows: Sequence[Marks]) -> None:
         """Rows stand where they are handed out; those of turns that were not walked get
         marks now."""
-        at = self.own_cells(view)
-        if view.buffer not in self.own.marks:
-            self.write_own(at, np.zeros(self.own_count(view), np.int64), step)
-        marks = self.own.read(at).copy()
+        marks = np.zeros(self.own_count(view), np.int64)
+        have = np.concatenate([marks[:0], *rows])
+        marks[: have.size] = have
         self.compare(self.real_cells(view), view.buffer, marks, step)
-        missing = marks == UNKNOWN
-        marks[missing] = self.fresh(int(missing.sum()))
+        marks[have.size :] = self.fresh(marks.size - have.size)
         self.write(view, marks, step)
 
     def straighten(self, step: RingStep) -> None:
@@ -326,6 +331,13 @@ class Walk(Ledger):
         self.real.marks = joined
         for view in step.outputs:
             self.write(view, self.fresh(self.own_count(view)), step)
+
+
+def collected_views(step: RepeatStep, inside: Inside) -> list[View]:
+    """The outputs of a loop that are neither states nor about its end."""
+    others = [v for _, c in inside.states for v in (c.history, c.ring)]
+    others += [step.until, step.done]
+    return [view for view in step.outputs if view not in others]
 
 
 def copied(step: Step, number: int) -> int | None:

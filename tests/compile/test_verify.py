@@ -8,11 +8,13 @@ import pytest
 import symnet
 import symnet.tensor as T
 from symnet import config, function, scan, shared
-from symnet.compile import engine, memory, plan, rows, scans
+from symnet.compile import engine, memory, plan, rows, scans, steady
 from symnet.compile.memory import Placer, lifetimes, pack
 from symnet.compile.verify import PlacementError
 from symnet.ifelse import ifelse
+from symnet.kernels.views import size
 
+TWO = size(2), size(2)
 ROWS, ROW = np.arange(24.0).reshape(4, 6), np.arange(6.0)
 
 
@@ -320,6 +322,33 @@ def test_a_row_that_is_not_written(monkeypatch):
     every = scan(lambda x: T.exp(x).sum() + x, sequences=x)[0]
     f = function([x], T.dot(every, every.T))
     found(lambda: f(ROWS))
+
+
+@pytest.mark.parametrize("keep", [np.s_[-1], np.s_[:]])
+def test_a_loop_that_moves_in_the_wrong_place(monkeypatch, keep):
+    x, s = T.matrix("x"), T.vector("s")
+
+    def build():
+        (a, b), _ = scan(
+            lambda x, s: (s * x, x[::-1] * 2), sequences=x, outputs_info=[s, None]
+        )
+        return function([x, s], [a[keep], b])
+
+    build()(ROWS, ROW)
+    right = scans.ScanBuilder._row
+    for wrong in (
+        lambda self, array, first: right(self, array, array.sizes[0]),
+        lambda self, array, first: right(self, array.sliced(0, first, *TWO), first),
+    ):
+        monkeypatch.setattr(scans.ScanBuilder, "_row", wrong)
+        found(lambda: build()(ROWS, ROW))
+
+
+def test_what_changes_is_not_taken_out_of_a_loop(monkeypatch):
+    monkeypatch.setattr(steady, "moves", lambda *_: False)
+    f = loop(lambda x, s: T.dot(T.outer(x, x), s))
+    with pytest.raises(PlacementError):
+        f(ROWS, ROW)
 
 
 def test_a_branch_that_does_not_write_its_result(monkeypatch):
