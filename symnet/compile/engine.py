@@ -51,7 +51,10 @@ def build_program(
     steps, outputs, replaced = place(lowering, wanted, updates, inference)
     reuse_dying(steps, set(lowering.temporaries))
     shared = [v for v in segment.leaves if isinstance(v, SharedVariable)]
-    program = Program(
+    meaning = None
+    if config.verify_memory == "on":
+        meaning = Meaning(lowering, steps, wanted, updates)
+    return Program(
         [v for v in segment.leaves if not isinstance(v, SharedVariable)],
         shared,
         outputs,
@@ -62,10 +65,8 @@ def build_program(
         lowering.constants,
         temporaries(lowering.temporaries),
         replaced,
+        meaning,
     )
-    if config.verify_memory == "on":
-        program.meaning = Meaning(program, lowering, wanted, updates)
-    return program
 
 
 def temporaries(buffers: Sequence[Buffer]) -> list[Buffer]:

@@ -29,6 +29,7 @@ from symnet.compile.program import (
 from symnet.compile.scans import Inside
 from symnet.compile.shadow import (
     UNKNOWN,
+    Bound,
     Cells,
     Maker,
     Marks,
@@ -55,12 +56,12 @@ class Meaning:
 
     def __init__(
         self,
-        program: Program,
         lowering: Lowering,
+        steps: Sequence[Step],
         outputs: Sequence[Variable],
         updates: Mapping[SharedVariable, Variable],
     ) -> None:
-        self.program, self.lowering = program, lowering
+        self.lowering, self.steps = lowering, steps
         self.outputs, self.updates = outputs, updates
         self.insides: dict[Body, Inside] = {}
         # Of each loop the sequences, and the element of each that a turn reads.
@@ -91,11 +92,11 @@ class Meaning:
 
     @cached_property
     def numbers(self) -> Numbers:
-        return Numbers(self.program.steps, self.views())
+        return Numbers(self.steps, self.views())
 
     @cached_property
     def piece(self) -> int:
-        steps = every_step(self.program.steps)
+        steps = every_step(self.steps)
         return piece_bytes([*self.views(), *(v for s in steps for v in step_views(s))])
 
 
@@ -121,11 +122,13 @@ class Ledger:
     """
 
     def __init__(
-        self, meaning: Meaning, arguments: Sequence[Any], arena: Mapping[Buffer, int]
+        self, program: Program, arguments: Sequence[Any], arena: Mapping[Buffer, int]
     ) -> None:
-        self.meaning, self.program = meaning, meaning.program
-        self.numbers = meaning.numbers.bind(arguments)
-        self.piece, self.arena = meaning.piece, arena
+        self.program = program
+        self.meaning: Meaning = program.meaning
+        self.numbers: Bound = self.meaning.numbers.bind(arguments)
+        self.piece: int = self.meaning.piece
+        self.arena = arena
         self.own, self.real = Memory(), Memory()
         self.fresh = Maker()
         self.turns: dict[int, int] = {}

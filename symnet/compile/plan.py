@@ -215,7 +215,7 @@ class Planner:
         parameters = [int(next(values)) for _ in self.program.parameters]
         binding = Binding(self, numbers, parameters, shapes)
         if self.program.meaning is not None:
-            verify(self.program.meaning, arguments, binding.offsets)
+            verify(self.program, arguments, binding.offsets)
         return binding
 
     def check(

@@ -31,6 +31,7 @@ from symnet.compile.program import (
     Buffer,
     ChoiceStep,
     LoopStep,
+    Program,
     RepeatStep,
     RingStep,
     Step,
@@ -48,14 +49,14 @@ MOST_TURNS = (9, 4)  # of the outermost loop, of a loop in a loop
 
 
 def verify(
-    meaning: Meaning, arguments: Sequence[Any], arena: Mapping[Buffer, int]
+    program: Program, arguments: Sequence[Any], arena: Mapping[Buffer, int]
 ) -> None:
-    """Walk through a program at one set of sizes.
+    """Walk through a program that has its meaning with it, at one set of sizes.
 
     arguments: the host integers of a call; arena: where temporaries lie in the arena.
     Raises: PlacementError.
     """
-    Walk(meaning, arguments, arena).run()
+    Walk(program, arguments, arena).run()
 
 
 class Walk(Ledger):
