@@ -249,7 +249,9 @@ class Function:
         self.engine.free()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickled as its graph: loading compiles again (from the cache on disk)."""
+        """Pickled as its graph: loading compiles again (from the cache on disk).
+
+        To load a pickle runs the code of who made it: see `graph.pickling`."""
         request = self.request
         graph = pack([*request.outputs, *request.updates.values()])
         rest = (request.form, request.keys, request.states)

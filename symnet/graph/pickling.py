@@ -1,6 +1,12 @@
 """Graphs as flat lists, so that pickling and copying do not recurse into their depth.
 
 Leaves stay objects of their own: variables pickled together keep sharing them.
+
+To load a pickle is to run code: whoever made the file decides what runs, with the rights of
+the process that loads it, before anything of symnet could look at it.  That is so for every
+pickle, and for graphs, functions and shared variables too.  Load only what you, or people
+you trust, have written; give values alone to others with `numpy.savez` and read them with
+`numpy.load(file, allow_pickle=False)`.
 """
 
 from __future__ import annotations

@@ -67,6 +67,15 @@ def test_what_is_written_is_read(folder: Path) -> None:
             assert path.stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.parametrize(
+    "place", ["/dev/null/below", "x" * 5000, "a\0b", "/proc/nowhere"]
+)
+def test_a_folder_that_cannot_be(place: str) -> None:
+    with config.change_flags(cache_dir=place):
+        write_object(ONE, BODY)
+        assert read_object(ONE) is None
+
+
 def test_a_file_under_another_name_is_not_read(folder: Path) -> None:
     write_object(ONE, BODY)
     write_object(TWO, BODY[::-1])

@@ -153,7 +153,7 @@ def read_object(name: str) -> bytes | None:
             data = read_file(path, handle)
         finally:
             os.close(handle)
-    except OSError:
+    except (OSError, ValueError):  # or the path can be none
         return None
     body = data[HEADER_BYTES:]
     return body if data[:HEADER_BYTES] == seal(name, body) else None
@@ -191,7 +191,7 @@ def write_object(name: str, body: bytes) -> None:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
         os.replace(temporary, path)
-    except OSError:
+    except (OSError, ValueError):
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
         return

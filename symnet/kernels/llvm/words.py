@@ -12,6 +12,7 @@ import inspect
 import os
 import platform
 import re
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Generic, ParamSpec
 
@@ -212,10 +213,10 @@ def call(address: int, *arguments: int) -> int:
     return int(ctypes.CFUNCTYPE(ctypes.c_int64, *words)(address)(*arguments))
 
 
-_stacks: list[Any] = []
+_stacks: deque[Any] = deque(maxlen=4096)
 
 
 def stack(count: int) -> int:
     """The address of `count` (a constant) words that live until the function returns."""
-    _stacks.append((ctypes.c_int64 * count)())  # in plain Python they live on
+    _stacks.append((ctypes.c_int64 * count)())  # in plain Python they live on for long
     return ctypes.addressof(_stacks[-1])
