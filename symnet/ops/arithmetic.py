@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from symnet.graph.types import COMPLEX, INTEGERS
+from symnet.graph.types import COMPLEX, FLOATS, INTEGERS
 from symnet.graph.variables import Constant, Variable
+from symnet.kernels import loops
 from symnet.kernels.loops import Scalar, binary, call, literal, select
 from symnet.ops.base import as_tensor, common_dtype, to_float, upcast
 from symnet.ops.elementwise import Elementwise, cast, elementwise
@@ -280,13 +281,40 @@ def iround(a: Any, mode: str | None = None) -> Variable:
 # ---- comparison: the result is bool, the derivative zero
 
 
+def _compared(variables: Sequence[Variable]) -> list[str]:
+    """The dtypes in which numbers are compared: the common one, but that no dtype holds
+    both uint64 and a negative number; these stay what they are."""
+    common = common_dtype(variables)
+    found = [v.type.dtype for v in variables]
+    if common in FLOATS and "uint64" in found and set(found) < {*INTEGERS}:
+        return ["uint64" if dtype == "uint64" else "int64" for dtype in found]
+    return [common] * len(variables)
+
+
+def _compare(primitive: str, x: Scalar, y: Scalar) -> Scalar:
+    """x and y by a primitive; of an int64 and a uint64 the sign is looked at first."""
+    if x.dtype == y.dtype:
+        return binary(primitive, x, y)
+    signed = x if kind(x) == "i" else y
+    if primitive in ("eq", "ne"):
+        negative = primitive == "ne"
+    else:  # the lesser one is asked for on the left, or on the right
+        negative = (primitive in ("lt", "le")) == (signed is x)
+    as_unsigned = binary(primitive, loops.cast(x, "uint64"), loops.cast(y, "uint64"))
+    below = binary("lt", signed, literal(0, "int64"))
+    if negative:
+        return call("or", below, as_unsigned)
+    return call("and", binary("ge", signed, literal(0, "int64")), as_unsigned)
+
+
 def _comparison(name: str, primitive: str, reference: str, accepts: str) -> Elementwise:
     return elementwise(
-        lambda x, y: binary(primitive, x, y),
+        lambda x, y: _compare(primitive, x, y),
         None,
         reference,
         name=name,
         arity=2,
+        compute=_compared,
         result="bool",
         accepts=accepts,
         commutative=primitive in ("eq", "ne"),

@@ -15,7 +15,6 @@ from symnet.ops.arithmetic import (
     neq,
     pow,
     sqr,
-    sqrt,
 )
 from symnet.ops.base import as_tensor
 from symnet.ops.creation import eye
@@ -27,6 +26,7 @@ from symnet.ops.linalg import dot, size_product, swapped
 from symnet.ops.methods import method
 from symnet.ops.reduce import max as max_over
 from symnet.ops.reduce import min as min_over
+from symnet.ops.reduce import root_of_norm
 from symnet.ops.reduce import sum as sum_over
 from symnet.ops.shape import dimshuffle, reshape
 from symnet.ops.sizes import shape_i, sizes_of
@@ -163,6 +163,7 @@ def norm(x: Any, ord: Any = None) -> Variable:
 
     ord: for vectors None (2), a number, "inf" or "-inf"; for matrices None or "fro", 1,
     -1, "inf", "-inf", 2 and -2 (the greatest and least singular value), "nuc".
+    The gradient at 0, where a norm has a corner, is 0.
     Raises: ValueError for another; NotImplementedError for other ranks.
     """
     variable = as_tensor(x)
@@ -183,21 +184,18 @@ def _vector_norm(x: Variable, ord: Any) -> Variable:
     if ord == "-inf":
         return min_over(size)
     if ord is None or ord == 2:
-        root: Variable = sqrt(sum_over(sqr(size)))
-        return root
+        return root_of_norm(sum_over(sqr(size)), 2)
     if ord == 0:
         return sum_over(cast(neq(x, 0), size.type.dtype))
     if isinstance(ord, str):
         raise ValueError(f"norm: no order {ord!r} for a vector")
-    result: Variable = pow(sum_over(pow(size, ord)), 1.0 / ord)
-    return result
+    return root_of_norm(sum_over(pow(size, ord)), ord)
 
 
 def _matrix_norm(x: Variable, ord: Any) -> Variable:
     size = absolute(x)
     if ord is None or ord == "fro":
-        root: Variable = sqrt(sum_over(sqr(size)))
-        return root
+        return root_of_norm(sum_over(sqr(size)), 2)
     if ord in ("inf", "-inf", 1, -1):
         lines = sum_over(size, axis=1 if isinstance(ord, str) else 0)
         return max_over(lines) if ord in ("inf", 1) else min_over(lines)

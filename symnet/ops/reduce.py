@@ -431,6 +431,8 @@ def allclose(
 def norm(x: Any, L: Any = 2, axis: Any = None, keepdims: bool = False) -> Variable:
     """The L-norm over `axis`: (sum of |x|**L) ** (1/L); L may be infinity.
 
+    The gradient of a norm with L > 1 at 0 is 0.
+
     Raises: NotImplementedError for L = 0 (it is not a norm), as Theano.
     """
     if isinstance(L, (int, float)) and L == 0:
@@ -444,9 +446,23 @@ def norm(x: Any, L: Any = 2, axis: Any = None, keepdims: bool = False) -> Variab
         if L == 1:
             return sum(size, axis, keepdims=keepdims)
         if L == 2:
-            return sqrt(sum(sqr(size), axis, keepdims=keepdims))  # type: ignore[no-any-return]
+            return root_of_norm(sum(sqr(size), axis, keepdims=keepdims), 2)
     total = sum(pow(size, L), axis, keepdims=keepdims)
-    return pow(total, true_div(1.0, L))  # type: ignore[no-any-return]
+    return root_of_norm(total, L)
+
+
+def root_of_norm(total: Variable, L: Any) -> Variable:
+    """total ** (1/L), the last step of an L-norm.
+
+    At 0 the norm has a corner; its gradient there is 0, which lies among the slopes on
+    all sides, as that of abs at 0 does.
+    """
+    if not isinstance(L, (int, float)) or L <= 0:
+        return pow(total, true_div(1.0, L))  # type: ignore[no-any-return]
+    nothing = eq(total, 0)
+    safe = switch(nothing, 1, total)
+    root = sqrt(safe) if L == 2 else pow(safe, 1.0 / L)
+    return switch(nothing, 0, root)  # type: ignore[no-any-return]
 
 
 for _function in (sum, prod, var, std, max, min, argmax, argmin, ptp, all, any):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import operator
 import pickle
 
 import numpy as np
 import pytest
 
+import symnet
 from symnet.config import config
 from symnet.errors import ShapeError
 from symnet.gradient import grad, verify_grad
+from symnet.graph.types import TensorType
 from symnet.ops import arithmetic as A
 from symnet.ops import inputs
 from symnet.ops.elementwise import REGISTRY, cast
@@ -350,3 +353,28 @@ def test_gradients_of_complex_functions():
 def test_ops_are_values():
     for op in REGISTRY.values():
         assert pickle.loads(pickle.dumps(op)) is op
+
+
+@pytest.mark.parametrize("mode", ["FAST_RUN", "FAST_COMPILE"])
+@pytest.mark.parametrize("name", ["lt", "le", "gt", "ge", "eq", "neq"])
+@pytest.mark.parametrize("dtype", ["int8", "int32", "int64"])
+def test_signed_and_unsigned_numbers_are_compared_as_numbers(name, dtype, mode):
+    """Also those that float64, their common dtype, cannot tell apart."""
+    limits = np.iinfo(dtype)
+    signed = [limits.min, limits.min + 1, -1, 0, 1, limits.max - 1, limits.max]
+    unsigned = [0, 1, 127, 2**31, 2**63 - 2, 2**63 - 1, 2**63, 2**63 + 1, 2**64 - 1]
+    x = TensorType(dtype, (None, 1))("x")
+    y = TensorType("uint64", (1, None))("y")
+    compare = symnet.function(
+        [x, y], [getattr(A, name)(x, y), getattr(A, name)(y, x)], mode=mode
+    )
+    rows, columns = np.array(signed, dtype)[:, None], np.array(unsigned, "uint64")[None]
+    plain = {"neq": "ne"}.get(name, name)
+    want = [[getattr(operator, plain)(s, u) for u in unsigned] for s in signed]
+    back = [[getattr(operator, plain)(u, s) for u in unsigned] for s in signed]
+    got = compare(rows, columns)
+    np.testing.assert_array_equal(got[0], want)
+    np.testing.assert_array_equal(got[1], back)
+    with config.change_flags(floatX="float32"):
+        again = symnet.function([x, y], getattr(A, name)(x, y), mode=mode)
+    np.testing.assert_array_equal(again(rows, columns), want)

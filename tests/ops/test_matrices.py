@@ -95,6 +95,13 @@ def test_norms_of_matrices(ord):
     check(lambda v: norm(v, ord), lambda v: np.linalg.norm(v, number), X[:2])
 
 
+def test_gradients_of_norms_at_zero():
+    v, x = vector(), matrix()
+    for ord in (None, 2, 3, 1, "inf"):
+        np.testing.assert_array_equal(run(grad(norm(v, ord), v), {v: np.zeros(3)}), 0)
+    np.testing.assert_array_equal(run(grad(norm(x), x), {x: np.zeros((2, 3))}), 0)
+
+
 def test_wrong_norms():
     with pytest.raises(ValueError, match="order"):
         norm(vector(), "fro")

@@ -160,6 +160,27 @@ def test_variance():
               expected=x.std(axis=1, ddof=ddof, keepdims=True))  # fmt: skip
 
 
+@pytest.mark.parametrize("order", [1, 1.5, 2, 3, np.inf])
+def test_the_gradient_of_a_norm_at_its_corner(order):
+    """0 there, as that of abs; beside it, and for the other rows, what it is."""
+    x = inputs.dmatrix()
+    cost = R.sum(R.norm(x, order, axis=1))
+    value = np.array([[0.0, 0, 0], [1, -2, 2], [0, 3, 0]])
+    got = run(grad(cost, x), {x: value})
+    for row, slope in zip(value, got, strict=True):
+        want = np.zeros(3)
+        for k in range(3):
+            step = np.eye(3)[k] * 1e-6
+            more, less = (np.linalg.norm(row + s, order) for s in (step, -step))
+            want[k] = (more - less) / 2e-6
+        if order == np.inf and row[1] == -2:  # two largest elements: both count
+            want = np.array([0.0, -1, 1])
+        np.testing.assert_allclose(slope, want, atol=2e-3)
+    for dtype in ("float16", "float32", "int32"):
+        got = apply(lambda x: R.norm(x, 2, axis=1), np.array([[3, 4], [0, 0]], dtype))
+        assert got.tolist() == [5, 0]
+
+
 def test_derived_reductions():
     x = RANDOM.normal(size=(3, 4))
     apply(lambda x: R.ptp(x, 0), x, expected=np.ptp(x, axis=0))
