@@ -23,7 +23,7 @@ from symnet.kernels.views import Size, View
 from symnet.ops.alloc import zeros_like
 from symnet.ops.base import Sizes, TensorOp, ViewOp, as_tensor, common_dtype
 from symnet.ops.elementwise import cast
-from symnet.ops.sizes import disconnected, size_scalar
+from symnet.ops.sizes import disconnected, size_scalar, vector_elements
 
 Pattern = tuple[str, ...]
 
@@ -167,6 +167,19 @@ class Subtensor(ViewOp):
             return None
         index = numpy_index(self.pattern, numbers)
         return vector[index[0]] if index else vector
+
+    def elements_picked(self, node: Apply) -> list[Variable] | None:
+        """The scalars that the part of a vector consists of, where that is known."""
+        elements = vector_elements(node.inputs[0])
+        bounds = [b.data for b in node.inputs[1:] if isinstance(b, Constant)]
+        if (
+            elements is None
+            or len(bounds) < len(node.inputs) - 1
+            or "i" in self.pattern
+        ):
+            return None
+        index = numpy_index(self.pattern, bounds)
+        return elements[index[0]] if index else elements
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         return [xp.asarray(arrays[0][numpy_index(self.pattern, arrays[1:])])]
