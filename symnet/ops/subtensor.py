@@ -117,8 +117,9 @@ def part_view(pattern: Pattern, view: View, bounds: Sequence[Size]) -> View:
 
 
 def numpy_index(pattern: Pattern, bounds: Sequence[Any]) -> tuple[Any, ...]:
-    """The index as NumPy takes it."""
-    items = fill_pattern(pattern, map(int, bounds))
+    """The index as NumPy takes it: what is beyond int64 is beyond every array, too."""
+    numbers = [min(int(bound), 2**63 - 1) for bound in bounds]
+    items = fill_pattern(pattern, numbers)
     return tuple(slice(*item) if isinstance(item, tuple) else item for item in items)
 
 
