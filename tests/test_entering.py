@@ -275,3 +275,114 @@ def test_results_of_users_operations_are_checked(mode):
         with pytest.raises((TypeError, ValueError), match="expected float64"):
             f([1.0])
         np.testing.assert_array_equal(s.get_value(), np.zeros(2))
+
+
+class Refuses(symnet.Op):
+    """Raises what it is told."""
+
+    __props__ = ("error",)
+
+    def __init__(self, error):
+        self.error = error
+
+    def make_node(self, x):
+        return symnet.Apply(self, [x], [x.type()])
+
+    def perform(self, node, inputs, outputs):
+        raise self.error
+
+
+class Coded(Exception):
+    """An error that is not made from one text."""
+
+    def __init__(self, code, place):
+        super().__init__(f"code {code} at {place}")
+        self.code = code
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    "error",
+    [
+        KeyError("mine"),
+        Coded(7, "here"),
+        OSError(2, "gone"),
+        MemoryError(),
+        ValueError("x"),
+    ],
+)
+def test_errors_of_users_operations_keep_their_kind(error, mode):
+    x = T.vector()
+    f = function([x], Refuses(error)(x), mode=mode)
+    with pytest.raises(type(error)) as caught:
+        f([1.0])
+    if isinstance(error, Coded):
+        assert caught.value.code == 7
+    told = "\n".join([str(caught.value), *getattr(caught.value, "__notes__", [])])
+    assert "Refuses" in told and HERE in told
+
+
+@pytest.mark.parametrize("mode", ["FAST_RUN", "FAST_COMPILE"])
+def test_more_memory_than_there_is(mode):
+    n = T.lscalar("n")
+    with pytest.raises(MemoryError):
+        function([n], T.zeros((n,)) + 1, mode=mode)(2**44)
+
+
+# ---- numbers that count elements
+
+
+INDICES = [
+    lambda v, i: v[-i:], lambda v, i: v[:-i], lambda v, i: v[i:], lambda v, i: v[::i],
+    lambda v, i: v[::-i], lambda v, i: v[~i:], lambda v, i: v[: i + i], lambda v, i: v[-i],
+    lambda v, i: v[(-i) + i :], lambda v, i: v[i + i],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", [d for d in DTYPES if "int" in d])
+def test_bounds_wrap_around_as_their_dtype_does(dtype):
+    v, i = T.dvector("v"), T.TensorType(dtype, ())("i")
+    value, limits = np.arange(10.0), np.iinfo(dtype)
+    numbers = [0, 1, 3, 9, 10, 100, limits.max // 3]
+    numbers += [limits.min // 3, -3, -1] if dtype[0] == "i" else []
+    for form in INDICES:
+        for mode in ("FAST_RUN", "FAST_COMPILE"):
+            f = function([v, i], form(v, i), mode=mode)
+            for number in map(np.dtype(dtype).type, numbers):
+                with np.errstate(all="ignore"):
+                    try:
+                        want = form(value, number)
+                    except (IndexError, ValueError, OverflowError):
+                        with pytest.raises((IndexError, ValueError)):
+                            f(value, number)
+                        continue
+                np.testing.assert_array_equal(f(value, number), want)
+
+
+@pytest.mark.parametrize("mode", ["FAST_RUN", "FAST_COMPILE"])
+def test_products_of_positions_wrap_around(mode):
+    v, i = T.dvector("v"), T.lscalar("i")
+    f = function(
+        [v, i], v[(i * 6364136223846793005 + 1442695040888963407) % 10], mode=mode
+    )
+    for k in (1, 5, 123456789):
+        with np.errstate(all="ignore"):
+            at = (
+                np.int64(k) * np.int64(6364136223846793005) + 1442695040888963407
+            ) % 10
+        assert f(np.arange(10.0), k) == at
+
+
+@pytest.mark.parametrize("mode", ["FAST_RUN", "FAST_COMPILE"])
+def test_steps_beyond_the_array(mode):
+    v, n = T.dvector("v"), T.lscalar("n")
+    f = function([v, n], [v[::n], v[2::n], T.set_subtensor(v[::n], 7.0)], mode=mode)
+    value = np.arange(5.0)
+    for step in (2**63 - 1, 2**40, 5, 6, 4, -5, -6, -(2**40), -(2**63) + 1):
+        written = value.copy()
+        written[::step] = 7
+        for got, want in zip(f(value, step), (value[::step], value[2::step], written)):
+            np.testing.assert_array_equal(got, want)
+    for step in (2**62, -(2**62)):
+        f = function([v], v[::step], mode=mode)
+        np.testing.assert_array_equal(f(value), value[::step])

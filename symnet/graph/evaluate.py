@@ -88,15 +88,22 @@ def compute(node: Apply, arrays: Sequence[Any], xp: Any = np) -> list[Any]:
         text = message(
             str(error), operation=node.op, operands=shapes, origin=node.origin
         )
+        if not _plain(error):
+            error.add_note(text)
+            raise
         # Where in their own op it happened is for users to see; where in ours is not.
-        ours = _plain(error) and type(node.op).__module__.startswith("symnet.")
+        ours = type(node.op).__module__.startswith("symnet.")
         cause = error.__cause__ if ours else without_own_frames(error)
         raise retold(error, text) from cause
 
 
 def retold(error: Exception, text: str) -> Exception:
-    """An error of the same kind, if its class is made from one text, with another text."""
-    return type(error)(text) if _plain(error) else RuntimeError(text)
+    """An error of the same kind with another text, if its class is made from one text;
+    else the error itself, with the text as a note."""
+    if _plain(error):
+        return type(error)(text)
+    error.add_note(text)
+    return error
 
 
 def _plain(error: Exception) -> bool:

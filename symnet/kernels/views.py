@@ -26,6 +26,7 @@ def size(number: int) -> Size:
 
 
 ZERO, ONE = size(0), size(1)
+LONGEST_STEP = 2**31
 
 
 def known(value: Size) -> int | None:
@@ -273,6 +274,10 @@ def canonical_slice(
     the step and the number of elements, as `slice.indices` gives them."""
     pace = size(step) if isinstance(step, int) else step
     number = known(pace)
+    if number is None or abs(number) > LONGEST_STEP:
+        # A longer step leads out of the array, too; and its stride would be no int64.
+        end = add(length, ONE)
+        pace = minimum(maximum(pace, subtract(ZERO, end)), end)
     if number is not None:
         first, count = _slice_bounds(start, stop, length, pace, number > 0)
         return first, pace, count

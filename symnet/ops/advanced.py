@@ -10,20 +10,32 @@ at the output's own position, they are aligned.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
+
+import numpy as np
 
 from symnet.errors import ShapeError, message
 from symnet.graph.types import INTEGERS, TensorType
 from symnet.graph.variables import Apply, Constant, Variable, operand_text
-from symnet.kernels import loops
-from symnet.kernels.loops import Scalar
-from symnet.kernels.views import ONE, Size
+from symnet.kernels import loops, views
+from symnet.kernels.loops import Scalar, literal
+from symnet.kernels.views import ONE, Size, View
 from symnet.ops.alloc import zeros_like
 from symnet.ops.arithmetic import eq, switch
-from symnet.ops.base import PointOp, Read, Sizes, TensorOp, as_tensor, broadcast_shapes
+from symnet.ops.base import (
+    PointOp,
+    Read,
+    Sizes,
+    TensorOp,
+    ViewOp,
+    as_tensor,
+    broadcast_shapes,
+)
 from symnet.ops.creation import Arange, arange, size
+from symnet.ops.elementwise import Elementwise
 from symnet.ops.shape import DimShuffle, reshape
-from symnet.ops.sizes import disconnected, sizes_of
+from symnet.ops.sizes import ShapeI, disconnected, sizes_of
 from symnet.ops.subtensor import check_fits, fitting
 
 
@@ -331,6 +343,142 @@ def _all_found(v: Variable, sources: Sequence[Variable]) -> bool:
     """Whether v comes from `nonzero`, and all its other results are among the sources."""
     found = v.owner is not None and isinstance(v.owner.op, Nonzero)
     return found and v.owner is not None and all(w in sources for w in v.owner.outputs)
+
+
+# ---- index arrays of sizes known at a run only
+
+
+class Stretched(ViewOp):
+    """Index array number `which`, broadcast with the others as NumPy does it: stretched
+    along axes where it turns out to have size 1.
+
+    Arithmetic stretches only what is known to be of size 1, for its gradient must know;
+    positions have none.
+    Shapes: each has its own rank; aligned at the last axis.
+    Raises: ShapeError where two sizes differ and neither is 1.
+    """
+
+    __props__ = ("which",)
+
+    def __init__(self, which: int) -> None:
+        self.which = int(which)
+
+    def make_node(self, *indices: Any) -> Apply:
+        variables = [as_tensor(v) for v in indices]
+        own = variables[self.which].type
+        common = broadcast_shapes([v.type.shape for v in variables], self, variables)
+        shape = [
+            1 if have == 1 else want
+            for have, want in zip(own.shape, common[len(common) - own.ndim :])
+        ]
+        # What is viewed comes first.
+        order = [variables[self.which], *variables]
+        return Apply(self, order, [TensorType(own.dtype, shape).make_variable()])
+
+    def infer_sizes(
+        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
+    ) -> Sequence[tuple[Size, ...]]:
+        own, *others = zip(node.inputs, inputs, strict=True)
+        result = list(own[1])
+        for axis in range(-len(result), 0):
+            if own[0].type.shape[axis] != 1:
+                result[axis] = _common_size(axis, others, sizes)
+        return [tuple(result)]
+
+    def view(self, node: Apply, view: View, sizes: Sizes) -> View:
+        wanted = sizes.sizes_of(node.outputs[0])
+        strides = [
+            stride
+            if have is want
+            else views.choose(views.combine("eq", have, ONE), views.ZERO, stride)
+            for have, want, stride in zip(view.sizes, wanted, view.strides, strict=True)
+        ]
+        return replace(view, sizes=tuple(wanted), strides=tuple(strides))
+
+    def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
+        own, *others = arrays
+        try:
+            common = np.broadcast_shapes(*[a.shape for a in others])
+        except ValueError:
+            shapes = [a.shape for a in others]
+            raise ShapeError(
+                f"index arrays must be of one shape, not of {shapes}"
+            ) from None
+        known = node.inputs[0].type.shape
+        tail = common[len(common) - own.ndim :]
+        shape = [1 if n == 1 else want for n, want in zip(known, tail, strict=True)]
+        return [xp.broadcast_to(own, shape)]
+
+    def L_op(
+        self,
+        inputs: Sequence[Variable],
+        outputs: Sequence[Variable],
+        output_gradients: Sequence[Variable],
+    ) -> Sequence[Any]:
+        return [disconnected() for _ in inputs]
+
+
+def _common_size(
+    axis: int, arrays: Sequence[tuple[Variable, Sequence[Size]]], sizes: Sizes
+) -> Size:
+    """The size of several arrays along an axis, where sizes of 1 are stretched."""
+    found: Size | None = None
+    for variable, have in arrays:
+        if len(have) < -axis or variable.type.shape[axis] == 1:
+            continue
+        one = have[axis]
+        if found is None or sizes.same(found, one):
+            found = one
+            continue
+        first = views.combine("eq", found, ONE)
+        fits = views.choose(
+            first,
+            literal(True, "bool"),
+            views.choose(
+                views.combine("eq", one, ONE),
+                literal(True, "bool"),
+                views.combine("eq", found, one),
+            ),
+        )
+        sizes.require(fits, "index arrays, which must be of one shape", ShapeError)
+        found = views.choose(first, one, found)
+    return ONE if found is None else found
+
+
+def stretched(indices: Sequence[Variable]) -> list[Variable]:
+    """Index arrays whose sizes of 1 may show only at a run, made to be of one shape."""
+    rank = max(v.type.ndim for v in indices)
+    for axis in range(-rank, 0):
+        lengths = {length_of(v, axis) for v in indices if v.type.ndim >= -axis}
+        if len(lengths - {1}) > 1:
+            return [
+                Stretched(k)(*indices) if None in v.type.shape else v
+                for k, v in enumerate(indices)
+            ]
+    return list(indices)
+
+
+def length_of(v: Variable, axis: int) -> Any:
+    """What tells a size (axis counted from the end): those that are equal by their making,
+    as of `arange(y.shape[0])` and y, are told by the same."""
+    while v.type.shape[axis] is None and v.owner is not None:
+        op, inputs = v.owner.op, v.owner.inputs
+        if isinstance(op, Elementwise) and len(inputs) == 1:
+            v = inputs[0]
+        elif isinstance(op, DimShuffle):
+            v, axis = inputs[0], int(op.new_order[axis]) - inputs[0].type.ndim
+        elif isinstance(op, Nonzero):
+            return v.owner
+        elif _counts(v):
+            stop = inputs[1]
+            if stop.owner is None or not isinstance(stop.owner.op, ShapeI):
+                return stop
+            v = stop.owner.inputs[0]
+            axis = stop.owner.op.i - v.type.ndim
+        else:
+            break
+    known = v.type.shape[axis]
+    return (v, axis) if known is None else known
 
 
 # ---- masks

@@ -38,6 +38,9 @@ class Sizes(Protocol):
     ) -> None:
         """Demand at run time that `condition` (a bool Scalar) holds."""
 
+    def never_negative(self, value: Size) -> bool:
+        """Whether a host integer is a size, a product of sizes, or the like."""
+
     def sizes_of(self, variable: Variable) -> tuple[Size, ...]:
         """The sizes of any variable of the graph."""
 

@@ -15,7 +15,7 @@ from symnet.errors import ShapeError, message
 from symnet.graph.types import INTEGERS, TensorType
 from symnet.graph.variables import Apply, Variable, operand_text
 from symnet.kernels import loops
-from symnet.kernels.loops import Scalar, call, select
+from symnet.kernels.loops import Scalar, call, literal, select
 from symnet.kernels.views import Size
 from symnet.ops.arithmetic import add, eq, int_div, log, lt, mod, mul, neg, sub, switch
 from symnet.ops.base import PointOp, Read, Sizes, as_tensor, to_float
@@ -73,9 +73,15 @@ def class_numbers(y: Any, x: Variable) -> Variable:
 class Pick(PointOp):
     """x[..., y]: of each line along the last axis the element whose number y holds.
 
-    Shapes: x (..., n), y (...) -> (...).  Negative numbers count from the end.
+    Shapes: x (..., n), y (...) -> (...).  Negative numbers count from the end, unless
+    `strict`: they number no class.
     Raises: IndexError for a number out of range; ShapeError where sizes differ.
     """
+
+    __props__ = ("strict",)
+
+    def __init__(self, strict: bool = False) -> None:
+        self.strict = bool(strict)
 
     def make_node(self, x: Any, y: Any) -> Apply:
         x = as_tensor(x)
@@ -96,17 +102,34 @@ class Pick(PointOp):
     def point(
         self, node: Apply, reads: Sequence[Read], index: Sequence[Scalar]
     ) -> Scalar:
-        return reads[0].at([*index, loops.cast(reads[1].here(), "int64")])
+        return reads[0].at([*index, self.position(reads)])
 
-    def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
-        x, y = arrays
+    def position(self, reads: Sequence[Read]) -> Scalar:
+        """The number at this point, one out of range in the place of a negative one."""
+        number = loops.cast(reads[1].here(), "int64")
+        if not self.strict:
+            return number
+        count = reads[0].sizes[-1]
+        return select(call("lt", number, literal(0, "int64")), count, number)
+
+    def check(self, x: Any, y: Any) -> None:
+        """Raises: ShapeError, IndexError."""
         if x.shape[:-1] != y.shape:
             raise ShapeError(
                 f"scores {x.shape} do not fit numbers of classes {y.shape}"
             )
         count = x.shape[-1]
-        if ((y < -count) | (y >= count)).any():
-            raise IndexError(f"a number of a class is out of range: there are {count}")
+        low = 0 if self.strict else -count
+        wrong = y[(y < low) | (y >= count)]
+        if wrong.size:
+            raise IndexError(
+                f"{wrong.reshape(-1)[0]} is the number of no class: they go from {low} to "
+                f"{count - 1}"
+            )
+
+    def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
+        x, y = arrays
+        self.check(x, y)
         lines = xp.take_along_axis(x, y.astype("int64")[..., None], axis=-1)
         return [lines[..., 0]]
 
@@ -117,7 +140,43 @@ class Pick(PointOp):
         output_gradients: Sequence[Variable],
     ) -> Sequence[Any]:
         (x, y), (g,) = inputs, output_gradients
-        return [switch(picked(x, y), as_column(g), 0), disconnected()]
+        numbers = ClassNumbers()(x, y) if self.strict else y
+        return [switch(picked(x, numbers), as_column(g), 0), disconnected()]
+
+
+class ClassNumbers(Pick):
+    """y, where its elements number classes of the scores x: a gradient needs no score of
+    the class, and must not take a number that is none.
+
+    Shapes, Raises: as a strict Pick.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(strict=True)
+
+    def make_node(self, x: Any, y: Any) -> Apply:
+        made = super().make_node(x, y)
+        kind = TensorType(made.inputs[1].type.dtype, made.outputs[0].type.shape)
+        return Apply(self, made.inputs, [kind.make_variable()])
+
+    def point(
+        self, node: Apply, reads: Sequence[Read], index: Sequence[Scalar]
+    ) -> Scalar:
+        found = reads[0].at([*index, self.position(reads)])
+        number = reads[1].here()
+        return select(call("eq", found, found), number, number)  # found is looked up
+
+    def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
+        self.check(*arrays)
+        return [arrays[1]]
+
+    def L_op(
+        self,
+        inputs: Sequence[Variable],
+        outputs: Sequence[Variable],
+        output_gradients: Sequence[Variable],
+    ) -> Sequence[Any]:
+        return [disconnected(), disconnected()]
 
 
 def _common_shape(x: Variable, y: Variable) -> list[int | None]:
@@ -149,13 +208,13 @@ def picked(x: Variable, y: Variable) -> Variable:
     return result
 
 
-def pick(x: Any, y: Any) -> Variable:
+def pick(x: Any, y: Any, strict: bool = False) -> Variable:
     """Of each line of x along the last axis the element whose number y holds.
 
     Shapes: x (..., n), y (...) of integers -> (...).
-    Raises: IndexError for a number out of range.
+    Raises: IndexError for a number out of range, if `strict` also for a negative one.
     """
-    result: Variable = Pick()(x, y)
+    result: Variable = Pick(strict)(x, y)
     return result
 
 
@@ -163,7 +222,7 @@ class CrossentropySoftmax1Hot(Composed):
     """-log(softmax(x)[..., y]), finite for all finite x.
 
     Shapes: x (..., n) floats, y (...) integers -> (...).
-    Raises: as Pick.
+    Raises: as a strict Pick.
     """
 
     def make_node(self, x: Any, y: Any) -> Apply:
@@ -175,19 +234,19 @@ class CrossentropySoftmax1Hot(Composed):
     def infer_sizes(
         self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
     ) -> Sequence[tuple[Size, ...]]:
-        return Pick().infer_sizes(node, inputs, sizes)
+        return Pick(strict=True).infer_sizes(node, inputs, sizes)
 
     def expand(self, *inputs: Variable) -> Variable:
         x, y = inputs
         axis = x.type.ndim - 1
         top = max_over(x, axis=axis)
         total = sum_over(exp(sub(x, as_column(top))), axis=axis)
-        result: Variable = sub(log(total), sub(pick(x, y), top))
+        result: Variable = sub(log(total), sub(pick(x, y, strict=True), top))
         return result
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         x, y = arrays
-        (score,) = Pick().compute(node, arrays, xp)
+        (score,) = Pick(strict=True).compute(node, arrays, xp)
         with np.errstate(all="ignore"):
             top = x.max(axis=-1)
             total = xp.exp(x - top[..., None]).sum(axis=-1)
@@ -200,7 +259,8 @@ class CrossentropySoftmax1Hot(Composed):
         output_gradients: Sequence[Variable],
     ) -> Sequence[Any]:
         (x, y), (g,) = inputs, output_gradients
-        step = sub(softmax(x, axis=-1), cast(picked(x, y), x.type.dtype))
+        numbers = ClassNumbers()(x, y)
+        step = sub(softmax(x, axis=-1), cast(picked(x, numbers), x.type.dtype))
         return [mul(step, as_column(g)), disconnected()]
 
 
@@ -247,12 +307,13 @@ def crossentropy_categorical_1hot(coding_dist: Any, true_one_of_n: Any) -> Varia
     """-log(coding_dist[..., true_one_of_n]), stable where coding_dist is a softmax.
 
     Shapes: (..., n), integers (...) -> (...).
+    Raises: IndexError for a number that is not one of 0, ..., n - 1.
     """
     coding = as_tensor(coding_dist)
     x = softmax_argument(coding)
     result: Variable
     if x is None:
-        result = neg(log(pick(coding, true_one_of_n)))
+        result = neg(log(pick(coding, true_one_of_n, strict=True)))
     else:
         result = CrossentropySoftmax1Hot()(x, true_one_of_n)
     return result
@@ -382,5 +443,5 @@ def h_softmax(
     chosen = int_div(wanted, n_outputs_per_class)
     scores = add(batched_dot(x, getitem(W2, chosen)), getitem(b2, chosen))
     within = pick(softmax(scores), mod(wanted, n_outputs_per_class))
-    result: Variable = mul(pick(classes, chosen), within)
+    result: Variable = mul(pick(classes, chosen, strict=True), within)
     return result

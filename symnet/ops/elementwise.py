@@ -32,6 +32,7 @@ Reference = str | Callable[..., Any]
 Compute = str | Callable[[Sequence[Variable]], Sequence[str]]
 
 
+LARGE_FACTOR = 2**31
 KINDS = {dtype: np.dtype(dtype).kind for dtype in DTYPES}
 
 
@@ -168,6 +169,9 @@ class Elementwise(TensorOp):
                 for one, v in zip(row, node.inputs, strict=True)
             ]
             result = self.scalar(arguments, dtype)
+            if dtype == "int64" and _may_overflow(self.name, arguments, sizes):
+                # Python's integers do not wrap around; those of arrays do.
+                result = loops.cast(loops.cast(result, "uint64"), dtype)
             rows.append(result if dtype in FLOATS else loops.cast(result, "int64"))
         return tuple(rows) if rank else rows[0]
 
@@ -205,6 +209,20 @@ REGISTRY: dict[str, Elementwise] = {}
 def by_name(name: str) -> Elementwise:
     """The elementwise op of that name (functions unpickle through it)."""
     return REGISTRY[name]
+
+
+def _may_overflow(name: str, operands: Sequence[Scalar], sizes: Sizes) -> bool:
+    """Whether a result of host integers may leave int64.  Not so: sums of what arguments
+    and sizes are, and the product of an index and the size of a batch."""
+    if name not in ("add", "sub", "mul"):
+        return False
+    for one in operands:
+        large = one.op == "literal" and abs(one.value) >= LARGE_FACTOR
+        if large or (one.op == "cast" and one.args[0].dtype == "uint64"):
+            return True
+    return name == "mul" and not any(
+        one.op == "literal" or sizes.never_negative(one) for one in operands
+    )
 
 
 def broadcast_sizes(

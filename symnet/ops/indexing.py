@@ -15,7 +15,12 @@ from symnet.config import config
 from symnet.errors import message
 from symnet.graph.types import INTEGERS
 from symnet.graph.variables import Constant, Variable, operand_text
-from symnet.ops.advanced import AdvancedIncSubtensor, AdvancedSubtensor, Nonzero
+from symnet.ops.advanced import (
+    AdvancedIncSubtensor,
+    AdvancedSubtensor,
+    Nonzero,
+    stretched,
+)
 from symnet.ops.alloc import zeros
 from symnet.ops.arithmetic import clip, mod, second
 from symnet.ops.base import as_tensor, constant, normalize_axis
@@ -26,14 +31,16 @@ from symnet.ops.methods import method
 from symnet.ops.shape import DimShuffle, dimshuffle, flatten
 from symnet.ops.sizes import (
     Shape,
-    make_vector,
+    ShapeI,
+    shape,
     shape_i,
     size_constant,
     size_scalar,
     sizes_of,
     specify_shape,
+    vector_elements,
 )
-from symnet.ops.subtensor import IncSubtensor, Subtensor, numpy_index
+from symnet.ops.subtensor import IncSubtensor, Subtensor
 
 __all__ = [
     "choose", "compress", "flatnonzero", "getitem", "inc_subtensor", "nonzero",
@@ -49,13 +56,14 @@ def getitem(x: Any, key: Any) -> Variable:
 
     Integers and bounds may be symbolic scalars; a mask's true places are found at a run,
     so the sizes of the result are known only then.
+    A boolean scalar is a mask over no axis: it adds one, of size 1 or 0.
     Raises: IndexError for too many indices or a position known to be out of range;
-    TypeError for booleans and floats.
+    TypeError for floats.
     """
     variable = as_tensor(x)
     if type(key) is int:
         return _basic(variable, (key,))
-    entries = _expand(variable, key)
+    variable, entries = _expand(variable, key)
     axes = [entry for entry in entries if entry is not None]
     new = _new_axes(entries)
     if any(_is_array(entry) for entry in axes):
@@ -70,9 +78,13 @@ def getitem(x: Any, key: Any) -> Variable:
     return dimshuffle(result, *order)
 
 
-def _expand(x: Variable, key: Any) -> list[Any]:
-    """The key as one entry for each axis of x (slice, integer or integer array), and None
-    for each new axis; masks have become integer arrays."""
+def _expand(x: Variable, key: Any) -> tuple[Variable, list[Any]]:
+    """x, and the key as one entry for each axis of it (slice, integer or integer array)
+    and None for each new axis; masks have become integer arrays.
+
+    A boolean scalar is a mask over no axis at all: x gets an axis of size 1 for it, of
+    which the element is taken or not.
+    """
     parts = [_entry(part, x) for part in (key if isinstance(key, tuple) else (key,))]
     used = sum(_axes_used(part) for part in parts)
     dots = [k for k, part in enumerate(parts) if part is Ellipsis]
@@ -84,13 +96,27 @@ def _expand(x: Variable, key: Any) -> list[Any]:
     full = [slice(None)] * (x.type.ndim - used)
     parts[place : place + len(dots)] = full
     entries: list[Any] = []
+    order: list[int | str] = []
     for part in parts:
-        if _is_mask(part):
-            axis = sum(entry is not None for entry in entries)
+        axis = sum(o != "x" for o in order)
+        order += range(axis, axis + _axes_used(part))
+        if not _is_mask(part):
+            entries.append(part)
+        elif part.type.ndim:
             entries += _positions_of(part, x, axis)
         else:
-            entries.append(part)
-    return entries
+            order.append("x")
+            entries.append(zeros((cast(part, "int64"),), dtype="int64"))
+    if "x" not in order:
+        return x, entries
+    order += range(sum(o != "x" for o in order), x.type.ndim)
+    marked: Variable = TruthAxes(order)(x)
+    return marked, entries
+
+
+class TruthAxes(DimShuffle):
+    """x with an axis of size 1 for each boolean scalar in an index: where to the indexed
+    part is written, they are taken out again."""
 
 
 def _entry(part: Any, x: Variable) -> Any:
@@ -103,16 +129,13 @@ def _entry(part: Any, x: Variable) -> Any:
         part = stack(part)
     if type(part) is int:
         return size_constant(part)
-    boolean = isinstance(part, (bool, np.bool_))
-    variable = None if boolean else as_tensor(part)
-    if variable is not None and variable.type.dtype in INTEGERS:
+    variable = as_tensor(part, truth=True)
+    if variable.type.dtype in INTEGERS or variable.type.dtype == "bool":
         return variable
-    if variable is not None and variable.type.dtype == "bool" and variable.type.ndim:
-        return variable
-    got = repr(part) if variable is None else operand_text(variable)
     raise TypeError(
         message(
-            f"an index is an integer, a slice or an array of integers or booleans, not {got}",
+            "an index is an integer, a slice or an array of integers or booleans, not "
+            f"{operand_text(variable)}",
             operands=[operand_text(x)],
             cure="cast a float with .astype('int64'); to choose by a condition use "
             "T.switch(condition, a, b)",
@@ -200,27 +223,27 @@ def _basic(x: Variable, axes: Sequence[Any], through: bool = False) -> Variable:
             bounds.append(size_scalar(entry, "an index"))
     while len(pattern) > 1 and pattern[-1] == "::":
         pattern.pop()
-    if x.owner is not None and isinstance(x.owner.op, Shape):
-        part = _part_of_shape(x, tuple(pattern), bounds)
-        if part is not None:
-            return part
+    if pattern == ["i"] and isinstance(bounds[0], Constant) and _of_shape(x):
+        element = _element(x, int(bounds[0].data))
+        if element is not None:
+            return element
     result: Variable = Subtensor(pattern)(x, *bounds)
     return result
 
 
-def _part_of_shape(
-    x: Variable, pattern: tuple[str, ...], bounds: Sequence[Variable]
-) -> Variable | None:
-    """`x.shape[0]` is one size, of which more is known than of an element of a vector."""
-    assert x.owner is not None
-    array = x.owner.inputs[0]
-    numbers = [int(b.data) for b in bounds if isinstance(b, Constant)]
-    if len(numbers) < len(bounds):
+def _of_shape(x: Variable) -> bool:
+    """Whether x is a shape or a part of one: of its elements more is known than of those
+    of other vectors."""
+    while x.owner is not None and isinstance(x.owner.op, Subtensor):
+        x = x.owner.inputs[0]
+    return x.owner is not None and isinstance(x.owner.op, Shape)
+
+
+def _element(x: Variable, position: int) -> Variable | None:
+    elements = vector_elements(x)
+    if elements is None or not -len(elements) <= position < len(elements):
         return None
-    part = np.arange(array.type.ndim)[numpy_index(pattern, numbers)]
-    if part.ndim == 0:
-        return shape_i(array, int(part))
-    return make_vector([shape_i(array, int(k)) for k in part], "int64")
+    return elements[position]
 
 
 def _advanced(x: Variable, entries: Sequence[Any]) -> Variable:
@@ -238,7 +261,9 @@ def _advanced(x: Variable, entries: Sequence[Any]) -> Variable:
     indices = [
         dimshuffle(axes[k], *range(axes[k].type.ndim), *["x"] * after) for k in indexed
     ]
-    result: Variable = AdvancedSubtensor(indexed, place, through=sliced)(base, *indices)
+    result: Variable = AdvancedSubtensor(indexed, place, through=sliced)(
+        base, *stretched(indices)
+    )
     return result
 
 
@@ -281,12 +306,19 @@ def _write(x: Any, y: Any, replace: bool) -> Variable:
     if node is not None and isinstance(node.op, Subtensor):
         base, *bounds = node.inputs
         result = IncSubtensor(node.op.pattern, set=replace)(base, y, *bounds)
-        return result
+        return _without_truth_axes(base, result)
     if node is not None and isinstance(node.op, AdvancedSubtensor):
         base, *indices = node.inputs
         write = AdvancedIncSubtensor(node.op.axes, node.op.place, set=replace)
         result = write(base, y, *indices)
-        return _write(base, result, True) if node.op.through else result
+        if node.op.through:
+            return _write(base, result, True)
+        return _without_truth_axes(base, result)
+    if node is not None and isinstance(
+        node.op, ShapeI
+    ):  # x.shape[0], which is no vector
+        result = IncSubtensor(("i",), set=replace)(shape(node.inputs[0]), y, node.op.i)
+        return result
     if node is not None and isinstance(node.op, DimShuffle) and _only_adds(node.op):
         return _write(node.inputs[0], _without_new_axes(y, node.op), replace)
     raise TypeError(
@@ -296,6 +328,13 @@ def _write(x: Any, y: Any, replace: bool) -> Variable:
             cure="index first: T.set_subtensor(a[1:3], value)",
         )
     )
+
+
+def _without_truth_axes(base: Variable, result: Variable) -> Variable:
+    if base.owner is None or not isinstance(base.owner.op, TruthAxes):
+        return result
+    order = base.owner.op.new_order
+    return dimshuffle(result, *[k for k, axis in enumerate(order) if axis != "x"])
 
 
 def _only_adds(op: DimShuffle) -> bool:

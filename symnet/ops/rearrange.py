@@ -10,7 +10,7 @@ import numpy as np
 from symnet.errors import message
 from symnet.graph.types import INTEGERS, TensorType
 from symnet.graph.variables import Apply, Variable, operand_text
-from symnet.ops.alloc import alloc, shape_elements
+from symnet.ops.alloc import alloc, ones, shape_elements
 from symnet.ops.arithmetic import maximum, mod, mul, neq, sub
 from symnet.ops.base import TensorOp, as_tensor, normalize_axes, normalize_axis
 from symnet.ops.elementwise import cast
@@ -18,7 +18,14 @@ from symnet.ops.indexing import getitem, take
 from symnet.ops.joining import join
 from symnet.ops.methods import method
 from symnet.ops.shape import dimshuffle, flatten, reshape
-from symnet.ops.sizes import disconnected, shape_i, size_scalar, sizes_of, specify_shape
+from symnet.ops.sizes import (
+    disconnected,
+    shape_i,
+    size_scalar,
+    size_vector,
+    sizes_of,
+    specify_shape,
+)
 
 __all__ = [
     "diff", "flip", "repeat", "roll", "tile",
@@ -28,11 +35,12 @@ __all__ = [
 def tile(x: Any, reps: Any, ndim: int | None = None) -> Variable:
     """`x` repeated as a whole, `reps` times along each axis (NumPy's meaning).
 
-    reps: an integer, a sequence of integers, or an integer vector of known length.
-    ndim: the rank of the result, at least that of x and the number of reps.
+    reps: an integer, a sequence of integers, or an integer vector.
+    ndim: the rank of the result, at least that of x and the number of reps; needed where
+    that number is known only at a run.
     """
     variable = as_tensor(x)
-    counts: list[Any] = list(shape_elements(reps))
+    counts: list[Any] = _counts(reps, ndim)
     rank = max(len(counts), variable.type.ndim, ndim or 0)
     if ndim is not None and ndim != rank:
         raise ValueError(f"tile: ndim={ndim} is below {rank}, the rank of x or of reps")
@@ -46,6 +54,18 @@ def tile(x: Any, reps: Any, ndim: int | None = None) -> Variable:
     copies = alloc(dimshuffle(variable, *pattern), *spread)
     whole = [mul(size_scalar(c, "reps"), n) for c, n in zip(counts, sizes, strict=True)]
     return reshape(copies, whole, ndim=rank)
+
+
+def _counts(reps: Any, ndim: int | None) -> list[Any]:
+    """The numbers of repetitions; for a vector whose length only a run shows as many as
+    `ndim`, of which the first are 1."""
+    vector: Any = size_vector(reps, "reps")
+    if ndim is None or vector.type.shape[0] is not None:
+        return list(shape_elements(vector))
+    missing = sub(ndim, shape_i(vector, 0))
+    padded: Any = join(0, ones((missing,), dtype="int64"), vector)
+    padded = specify_shape(padded, (ndim,))
+    return [padded[k] for k in range(ndim)]
 
 
 class RepeatedPositions(TensorOp):

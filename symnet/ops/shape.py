@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import reduce
 from typing import Any, TypeVar
 
 import numpy as np
 
 from symnet.errors import ShapeError, message
 from symnet.graph.types import TensorType
-from symnet.graph.variables import Apply, Variable, operand_text
+from symnet.graph.variables import Apply, Constant, Variable, operand_text
 from symnet.kernels import views
-from symnet.kernels.views import ONE, Size, View
+from symnet.kernels.loops import Scalar, literal
+from symnet.kernels.views import ONE, Size, View, size
 from symnet.ops.alloc import (
     alloc,
     broadcast_to,
@@ -28,6 +30,7 @@ from symnet.ops.alloc import (
     zeros,
     zeros_like,
 )
+from symnet.ops.arithmetic import mul
 from symnet.ops.base import Sizes, ViewOp, as_tensor, normalize_axes, normalize_axis
 from symnet.ops.methods import method, prop
 from symnet.ops.sizes import (
@@ -39,6 +42,7 @@ from symnet.ops.sizes import (
     patternbroadcast,
     shape,
     shape_i,
+    size_constant,
     size_vector,
     sizes_of,
     specify_shape,
@@ -263,9 +267,10 @@ def squeeze(x: Any, axis: Any = None) -> Variable:
 class Reshape(ViewOp):
     """The elements of x in C order with other sizes: reshape(x, shape).
 
-    Shapes: x, int64 vector of length `ndim` -> the sizes it lists; one of them may be the
-    literal -1, which stands for what is left over.
-    Raises: ShapeError where the number of elements differs.
+    Shapes: x, int64 vector of length `ndim` -> the sizes it lists; one of them may be -1,
+    also if only a run shows it, and stands for what is left over.
+    Raises: ShapeError where the number of elements differs, or nothing says what -1 is
+    (the other sizes of an empty array, as for NumPy).
     """
 
     __props__ = ("ndim",)
@@ -297,6 +302,16 @@ class Reshape(ViewOp):
                 )
             )
 
+        if -1 in wanted and 0 in wanted:
+            raise ShapeError(
+                message(
+                    f"cannot reshape to {tuple(wanted)}: nothing says what -1 is",
+                    operation=self,
+                    operands=[operand_text(x)],
+                    cure="write the size itself",
+                )
+            )
+
     def _complete(self, wanted: Sequence[int | None], x: Variable) -> list[int | None]:
         """All sizes, when x's and all others are known."""
         numbers = [int(n) for n in wanted if n is not None]
@@ -308,23 +323,36 @@ class Reshape(ViewOp):
     ) -> tuple[Size, ...]:
         """The sizes of the output, the one given as -1 worked out."""
         wanted = sizes.values(node.inputs[1])
-        for one in wanted:
-            if one not in have and views.known(one) is None:
-                what = "a size is negative (only a literal -1 is worked out)"
-                sizes.require(views.combine("ge", one, views.ZERO), what, ShapeError)
-        given = [one for one in wanted if views.known(one) != -1]
-        if len(given) == len(wanted):
+        free = [_is_free(one, sizes) for one in wanted]
+        open_ends = [k for k, one in enumerate(free) if one is not None]
+        if not open_ends:
             total = views.product(have)
             sizes.equal(total, views.product(wanted), "number of elements in a reshape")
             return tuple(wanted)
+        certain = len(open_ends) == 1 and views.known(wanted[open_ends[0]]) == -1
+        given = [
+            views.choose(is_free, ONE, one) if is_free is not None else one
+            for one, is_free in zip(wanted, free, strict=True)
+        ]
+        if not certain:
+            _demand_one_free(wanted, free, sizes)
         left, right = _cancel(have, given)
         total, rest = views.product(left), views.product(right)
         missing = views.floor_divide(total, rest)
         what = "the size given as -1 in a reshape does not come out even"
-        fits = views.combine("eq", views.multiply(missing, rest), total)
+        filled = [
+            views.choose(is_free, missing, one) if is_free is not None else one
+            for one, is_free in zip(wanted, free, strict=True)
+        ]
+        if certain:
+            fits = views.combine("eq", views.multiply(missing, rest), total)
+            some = views.combine("ne", views.product(given), views.ZERO)
+            sizes.require(some, what, ShapeError)
+        else:
+            fits = views.combine("eq", views.product(filled), views.product(have))
+            what = f"{what}, or the number of elements differs"
         sizes.require(fits, what, ShapeError)
-        sizes.require(views.combine("ne", rest, views.ZERO), what, ShapeError)
-        return tuple(one if views.known(one) != -1 else missing for one in wanted)
+        return tuple(filled)
 
     def infer_sizes(
         self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
@@ -347,11 +375,6 @@ class Reshape(ViewOp):
             raise ShapeError(
                 f"reshape to rank {self.ndim} got {len(wanted)} sizes: {wanted}"
             )
-        literal = static_sizes(node.inputs[1], self.ndim)
-        if any(n < 0 and m != -1 for n, m in zip(wanted, literal, strict=True)):
-            raise ShapeError(
-                f"a size is negative (only a literal -1 is worked out): {wanted}"
-            )
         return [x.reshape(complete_shape(wanted, x.shape, "reshape"))]
 
     def L_op(
@@ -367,9 +390,38 @@ class Reshape(ViewOp):
         ]
 
 
+def _is_free(one: Size, sizes: Sizes) -> Scalar | None:
+    """Whether a size asked for is -1, as a host bool; None where it certainly is not."""
+    number = views.known(one)
+    if number == -1:
+        return literal(True, "bool")
+    certain = number is not None or sizes.never_negative(one)
+    return None if certain else views.combine("eq", one, size(-1))
+
+
+def _demand_one_free(
+    wanted: Sequence[Size], free: Sequence[Scalar | None], sizes: Sizes
+) -> None:
+    """Sizes that only a run shows: none below -1, no two of them -1; and where one is, the
+    others must say what it stands for."""
+    count, rest = views.ZERO, ONE
+    for one, is_free in zip(wanted, free, strict=True):
+        if is_free is None:
+            rest = views.multiply(rest, one)
+            continue
+        count = views.add(count, views.choose(is_free, ONE, views.ZERO))
+        rest = views.multiply(rest, views.choose(is_free, ONE, one))
+        low = views.combine("ge", one, size(-1))
+        sizes.require(low, "a size in a reshape is negative", ShapeError)
+    what = "more than one size in a reshape is -1"
+    sizes.require(views.combine("le", count, ONE), what, ShapeError)
+    some = views.choose(views.combine("eq", count, ONE), rest, ONE)
+    what = "nothing says what -1 is in a reshape: the other sizes are 0"
+    sizes.require(views.combine("ne", some, views.ZERO), what, ShapeError)
+
+
 def _cancel(left: Sequence[T], right: Sequence[T]) -> tuple[list[T], list[T]]:
-    """The factors of two products without those that both have.  A batch of no rows can
-    so be reshaped to (rows, -1): the other sizes say what -1 is."""
+    """The factors of two products without those that both have."""
     rest, kept = list(right), []
     for one in left:
         if one in rest:
@@ -383,12 +435,11 @@ def complete_shape(
     wanted: Sequence[int], have: Sequence[int], what: str
 ) -> tuple[int, ...]:
     """`wanted` with -1 worked out.  Raises: ShapeError where the numbers do not fit."""
-    left, right = list(have), list(wanted)
     free = -1 in wanted
-    if free:
-        left, right = _cancel(have, [one for one in wanted if one != -1])
-    total, rest = math.prod(left), math.prod(right)
-    if (free and (rest == 0 or total % rest)) or (not free and total != rest):
+    total = math.prod(have)
+    rest = math.prod(one for one in wanted if one != -1)
+    wrong = wanted.count(-1) > 1 or any(one < -1 for one in wanted)
+    if wrong or (free and (rest == 0 or total % rest)) or (not free and total != rest):
         raise ShapeError(
             message(
                 f"{what}: {tuple(have)} does not fit into {tuple(wanted)}",
@@ -420,8 +471,47 @@ def reshape(x: Any, newshape: Any, ndim: int | None = None) -> Variable:
     same_rank = elements is not None and len(elements) == ndim == variable.type.ndim
     if same_rank and (ndim == 0 or (ndim == 1 and static_sizes(vector, 1) == [-1])):
         return variable
+    if elements is not None:
+        vector = _named_rest(variable, elements, vector)
     result: Variable = Reshape(ndim)(variable, vector)
     return result
+
+
+def _named_rest(x: Variable, wanted: Sequence[Variable], vector: Variable) -> Variable:
+    """The sizes `wanted` with -1 said in sizes of x, where all others are sizes of x: so
+    does `x.reshape((x.shape[0], -1))` take a batch of no rows.  Else `vector`, as it is."""
+    have: list[Variable | None] = list(sizes_of(x))
+    rest = None
+    for k, one in enumerate(wanted):
+        if isinstance(one, Constant) and one.data == -1 and rest is None:
+            rest = k
+        elif (place := _place_of(one, have)) is not None:
+            have[place] = None
+        else:
+            return vector
+    left = [one for one in have if one is not None]
+    if rest is None or len(left) == len(have):
+        return vector
+    known = math.prod(int(one.data) for one in left if isinstance(one, Constant))
+    factors = [one for one in left if not isinstance(one, Constant)]
+    if known != 1 or not factors:
+        factors.append(size_constant(known))
+    product = reduce(mul, factors)
+    return make_vector([*wanted[:rest], product, *wanted[rest + 1 :]], "int64")
+
+
+def _place_of(one: Variable, have: Sequence[Variable | None]) -> int | None:
+    """Which of the sizes of an array `one` is, written as its size."""
+    node = one.owner
+    for k, size_ in enumerate(have):
+        owner = size_.owner if size_ is not None else None
+        if one is size_ and isinstance(one, Constant) and one.data:
+            return k
+        if node is None or owner is None or node.op != owner.op:
+            continue
+        if node.inputs[0] is owner.inputs[0]:
+            return k
+    return None
 
 
 def flatten(x: Any, ndim: int | None = None, outdim: int | None = None) -> Variable:

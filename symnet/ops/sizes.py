@@ -195,6 +195,9 @@ def vector_elements(vector: Variable) -> list[Variable] | None:
         return list(vector.owner.inputs)
     if vector.owner is not None and isinstance(vector.owner.op, Shape):
         return sizes_of(vector.owner.inputs[0])
+    if vector.owner is not None and hasattr(vector.owner.op, "elements_picked"):
+        picked: list[Variable] | None = vector.owner.op.elements_picked(vector.owner)
+        return picked
     return None
 
 

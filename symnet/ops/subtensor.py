@@ -23,7 +23,7 @@ from symnet.kernels.views import Size, View
 from symnet.ops.alloc import zeros_like
 from symnet.ops.base import Sizes, TensorOp, ViewOp, as_tensor, common_dtype
 from symnet.ops.elementwise import cast
-from symnet.ops.sizes import disconnected, size_scalar
+from symnet.ops.sizes import disconnected, size_scalar, vector_elements
 
 Pattern = tuple[str, ...]
 
@@ -117,8 +117,9 @@ def part_view(pattern: Pattern, view: View, bounds: Sequence[Size]) -> View:
 
 
 def numpy_index(pattern: Pattern, bounds: Sequence[Any]) -> tuple[Any, ...]:
-    """The index as NumPy takes it."""
-    items = fill_pattern(pattern, map(int, bounds))
+    """The index as NumPy takes it: what is beyond int64 is beyond every array, too."""
+    numbers = [min(int(bound), 2**63 - 1) for bound in bounds]
+    items = fill_pattern(pattern, numbers)
     return tuple(slice(*item) if isinstance(item, tuple) else item for item in items)
 
 
@@ -167,6 +168,19 @@ class Subtensor(ViewOp):
             return None
         index = numpy_index(self.pattern, numbers)
         return vector[index[0]] if index else vector
+
+    def elements_picked(self, node: Apply) -> list[Variable] | None:
+        """The scalars that the part of a vector consists of, where that is known."""
+        elements = vector_elements(node.inputs[0])
+        bounds = [b.data for b in node.inputs[1:] if isinstance(b, Constant)]
+        if (
+            elements is None
+            or len(bounds) < len(node.inputs) - 1
+            or "i" in self.pattern
+        ):
+            return None
+        index = numpy_index(self.pattern, bounds)
+        return elements[index[0]] if index else elements
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         return [xp.asarray(arrays[0][numpy_index(self.pattern, arrays[1:])])]

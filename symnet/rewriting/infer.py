@@ -183,14 +183,15 @@ class Inference:
         if isinstance(host, tuple):
             if len(host) != 1:
                 raise TypeError(self._text(f"expected one integer, got {len(host)}"))
-            return host[0]
-        return host
+            return _unsigned(host[0], variable)
+        return _unsigned(host, variable)
 
     def values(self, variable: Variable) -> tuple[Size, ...]:
         host = self.host(variable)
         if host is None:
             raise NotOnHost(variable)
-        return host if isinstance(host, tuple) else (host,)
+        several = host if isinstance(host, tuple) else (host,)
+        return tuple(_unsigned(one, variable) for one in several)
 
     def _text(self, what: str) -> str:
         node = self.node
@@ -339,6 +340,14 @@ def _pending(
                 if v.owner is not None and v not in known and v not in leaves
             )
     return order
+
+
+def _unsigned(value: Size, variable: Variable) -> Size:
+    """The value of a variable where it counts elements.  Host integers hold uint64 modulo
+    2**64; those beyond int64 are beyond every array, whichever they are."""
+    if variable.type.dtype != "uint64":
+        return value
+    return choose(combine("lt", value, size(0)), size(2**63 - 1), value)
 
 
 def _folded(found: Any) -> Host | None:

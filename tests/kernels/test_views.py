@@ -132,7 +132,8 @@ def test_canonical_slice_is_slice_indices(start, stop, step, length, data):
     )
     first, pace, count = evaluated(parts, numbers)
     positions = range(*slice(start, stop, step).indices(length))
-    assert count == len(positions) and pace == step
+    # What comes after one element does not matter.
+    assert count == len(positions) and (count < 2 or pace == step)
     if positions:
         assert first == positions[0]
     if not numbers:

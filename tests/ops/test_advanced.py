@@ -13,10 +13,11 @@ from symnet.compile.function import function
 from symnet.errors import ShapeError
 from symnet.gradient import grad, verify_grad
 from symnet.graph.evaluate import evaluate
+from symnet.graph.traverse import toposort
 from symnet.graph.types import DTYPES, TensorType
 from symnet.ops import indexing as I
 from symnet.ops import operators  # noqa: F401  (attaches + to variables)
-from symnet.ops.advanced import AdvancedIncSubtensor, AdvancedSubtensor
+from symnet.ops.advanced import AdvancedIncSubtensor, AdvancedSubtensor, Stretched
 from symnet.ops.creation import arange
 from symnet.ops.functions import log
 from symnet.ops.reduce import sum as sum_over
@@ -357,3 +358,117 @@ def test_without_elements():
     ):
         assert run(expression, values).shape == (0, 3, 5) or expression.type.ndim < 3
     np.testing.assert_array_equal(run(x[:, i], {x: VALUE, i: none}), VALUE[:, none])
+
+
+# ---- index arrays whose sizes show at a run only
+
+MODES = ["FAST_RUN", "FAST_COMPILE", "DebugMode"]
+SHAPES = [(), (1,), (3,), (4, 1), (1, 3), (4, 3), (1, 1), (0,), (4, 0), (2, 1, 1)]
+FORMS = [
+    lambda x, i, j: x[i, j], lambda x, i, j: x[i, :, j], lambda x, i, j: x[1:, i, j],
+    lambda x, i, j: x[i, None, j], lambda x, i, j: x[..., i, j], lambda x, i, j: x[i, 2, j],
+]  # fmt: skip
+
+
+class Key:
+    """Gives the index itself."""
+
+    def __getitem__(self, key):
+        return key
+
+
+def compare(outputs, inputs, values, wants, mode):
+    """Wants of None are refused by NumPy; so must they be here."""
+    for output, want in zip(outputs, wants):
+        f = function(inputs, output, mode=mode, on_unused_input="ignore")
+        if want is None:
+            with pytest.raises((IndexError, ValueError)):
+                f(*values)
+        else:
+            got = f(*values)
+            assert got.shape == want.shape
+            np.testing.assert_array_equal(got, want)
+
+
+def numpys(form, *key):
+    """The part, the array with the part replaced, and how often each element is in it."""
+    try:
+        part = form(VALUE, *key)
+    except (IndexError, ValueError):
+        return None, None, None
+    where, written, counts = form(Key(), *key), VALUE.copy(), np.zeros(VALUE.shape)
+    written[where] = 7
+    np.add.at(counts, where, 1.0)
+    return part, written, counts
+
+
+@pytest.mark.parametrize("first", SHAPES, ids=str)
+def test_sizes_of_one_that_show_at_a_run(first):
+    for number, second in enumerate(SHAPES):
+        i = variable(*[None] * len(first), dtype="int64", name="i")
+        j = variable(*[None] * len(second), dtype="int64", name="j")
+        x, form = cube(), FORMS[(number + len(first)) % len(FORMS)]
+        key = [RANDOM.integers(-3, 3, size=shape) for shape in (first, second)]
+        part = form(x, i, j)
+        outputs = [part, I.set_subtensor(part, 7.0), grad(part.sum(), x)]
+        values, wants = [VALUE, *key], numpys(form, *key)
+        compare(outputs, [x, i, j], values, wants, MODES[number % 3])
+        compare([(part * 2).sum()], [x, i, j], values,
+                [None if w is None else np.asarray((w * 2).sum()) for w in wants[:1]],
+                "FAST_COMPILE")  # fmt: skip
+
+
+def test_index_arrays_of_one_shape_by_their_making_are_read_as_they_are():
+    y = variable(None, dtype="int64", name="y")
+    x = variable(None, None)
+    mask = variable(None, None, dtype="bool", name="mask")
+    plain = [
+        x[arange(y.shape[0]), y], x[arange(y.shape[0]), -y], x[mask],
+        x[arange(y.size), y], x[I.nonzero(mask)],
+    ]  # fmt: skip
+    for part in plain:
+        assert not any(
+            v.owner is not None and isinstance(v.owner.op, Stretched)
+            for v in part.owner.inputs
+        )
+    part = I.take_along_axis(x, x.argsort(1), axis=1)
+    f = function([x], part)
+    assert "Stretched" not in str([n.op for n in toposort(f.maker.fgraph.outputs)])
+    value = RANDOM.standard_normal((4, 5))
+    np.testing.assert_array_equal(f(value), np.sort(value, axis=1))
+
+
+# ---- scalar booleans
+
+TRUTHS = [
+    lambda x, b, v, m: x[b], lambda x, b, v, m: x[b, 1], lambda x, b, v, m: x[1, b],
+    lambda x, b, v, m: x[:, b], lambda x, b, v, m: x[b, None], lambda x, b, v, m: x[None, b],
+    lambda x, b, v, m: x[b, v], lambda x, b, v, m: x[v, b], lambda x, b, v, m: x[v, :, b],
+    lambda x, b, v, m: x[..., b], lambda x, b, v, m: x[b, ..., v], lambda x, b, v, m: x[m, b],
+    lambda x, b, v, m: x[1:, b, v], lambda x, b, v, m: x[b, 1:, v], lambda x, b, v, m: x[b, b],
+    lambda x, b, v, m: x[0, b, :2], lambda x, b, v, m: x[:, b, 1:],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("form", TRUTHS)
+def test_a_scalar_boolean_is_a_mask_over_no_axis(form, mode):
+    x, b = cube(), variable(dtype="bool", name="b")
+    v = variable(None, dtype="int64", name="v")
+    m = variable(None, None, dtype="bool", name="m")
+    vector, mask = np.array([1, 0, 2]), RANDOM.random(VALUE.shape[:2]) < 0.5
+    for truth in (True, False):
+        wants = numpys(form, truth, vector, mask)
+        for key in (b, truth, np.bool_(truth), np.array(truth)):
+            part = form(x, key, v, m)
+            outputs = [part, I.set_subtensor(part, 7.0), grad(part.sum(), x)]
+            values = [VALUE, truth, vector, mask]
+            compare(
+                outputs if key is b else outputs[:2], [x, b, v, m], values, wants, mode
+            )
+
+
+def test_a_scalar_boolean_of_a_scalar():
+    x = variable()
+    for truth, want in ((True, [2.0]), (False, [])):
+        np.testing.assert_array_equal(function([x], x[truth])(2.0), want)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import scipy.special
 
+from symnet.compile.function import function as compiled
 from symnet.errors import ShapeError
 from symnet.gradient import grad, verify_grad
 from symnet.graph.evaluate import evaluate
@@ -26,7 +27,7 @@ from symnet.ops.classification import (
     pick,
     sigmoid_binary_crossentropy,
 )
-from symnet.ops.functions import sigmoid
+from symnet.ops.functions import exp, sigmoid
 from symnet.ops.inputs import fmatrix, ivector, lvector, matrix, scalar, tensor3, vector
 from symnet.ops.nnet import softmax
 from tests.helpers import run
@@ -267,3 +268,25 @@ def test_h_softmax():
     verify_grad(
         lambda *v: h_softmax(v[0], *numbers, *v[1:], target=constant(target)), arrays
     )
+
+
+@pytest.mark.parametrize("mode", ["FAST_RUN", "FAST_COMPILE", "DebugMode"])
+@pytest.mark.parametrize("dtype", ["int8", "int32", "int64", "uint8", "uint64"])
+def test_what_numbers_no_class_is_refused(dtype, mode):
+    """Also where only the gradient is computed."""
+    x, y = TensorType("float64", (None, None))("x"), TensorType(dtype, (None,))("y")
+    scores = np.random.default_rng(0).standard_normal((4, 3))
+    right, wrong = np.array([0, 1, 2, 0], dtype), [3, np.iinfo(dtype).max]
+    wrong += [-1, -3, -4, np.iinfo(dtype).min] if dtype[0] == "i" else []
+    entropies = [
+        categorical_crossentropy(softmax(x), y), categorical_crossentropy(exp(x), y),
+        crossentropy_softmax_1hot(x, y)[0],
+        crossentropy_softmax_max_and_argmax_1hot_with_bias(x, x[0], y)[0],
+    ]  # fmt: skip
+    for entropy in entropies:
+        for output in (entropy, grad(entropy.sum(), x)):
+            f = compiled([x, y], output, mode=mode)
+            assert np.isfinite(f(scores, right)).all()
+            for number in wrong:
+                with pytest.raises(IndexError, match="class|out of range"):
+                    f(scores, np.array([0, 1, number, 0], dtype))

@@ -195,9 +195,7 @@ def test_ops_are_values():
 # ---- wrong input
 
 
-@pytest.mark.parametrize(
-    "key", [True, 1.0, np.bool_(False), 0.5, "a", (slice(0.0, 2),), 1j]
-)
+@pytest.mark.parametrize("key", [1.0, 0.5, "a", (slice(0.0, 2),), 1j])
 def test_refused_indices(key):
     with pytest.raises(TypeError):
         cube()[key]
@@ -205,9 +203,8 @@ def test_refused_indices(key):
 
 def test_refused_variables_as_indices():
     x = cube()
-    for dtype in ("float64", "bool"):
-        with pytest.raises(TypeError, match="integer"):
-            x[variable(dtype=dtype)]
+    with pytest.raises(TypeError, match="integer"):
+        x[variable(dtype="float64")]
     with pytest.raises(TypeError, match="integer"):
         x[: variable(None, dtype="int64")]
 

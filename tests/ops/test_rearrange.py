@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import symnet
 from symnet.compile.function import function
 from symnet.errors import ShapeError
 from symnet.gradient import verify_grad
@@ -165,3 +166,31 @@ def test_diagonal_refuses():
     with pytest.raises(ShapeError):
         x = cube()
         evaluate([D.fill_diagonal(x, 1)], {x: VALUE})
+
+
+@pytest.mark.parametrize("mode", ["FAST_RUN", "FAST_COMPILE", "DebugMode"])
+def test_tile_by_a_vector(mode):
+    x, reps = (
+        TensorType("float64", (None, None))("x"),
+        TensorType("int64", (None,))("r"),
+    )
+    for value in (np.arange(6.0).reshape(2, 3), np.zeros((0, 3))):
+        for counts in ((2, 1), (3,), (), (0, 2), (2, 1, 3), (1, 2, 1, 2), (-1, 2)):
+            for ndim in (2, 4):
+                tiled = R.tile(x, reps, ndim=ndim)
+                f = symnet.function(
+                    [x, reps], [tiled, symnet.grad(tiled.sum(), x)], mode=mode
+                )
+                if len(counts) > ndim or min(counts, default=0) < 0:
+                    with pytest.raises(ValueError, match="your line"):
+                        f(value, np.array(counts, int))
+                    continue
+                want = np.tile(value, (1,) * (ndim - len(counts)) + counts)
+                got, gradient = f(value, np.array(counts, int))
+                assert got.shape == want.shape
+                np.testing.assert_array_equal(got, want)
+                np.testing.assert_array_equal(
+                    gradient, np.full(value.shape, np.prod(counts))
+                )
+    with pytest.raises(ValueError, match="length of the shape"):
+        R.tile(x, reps)

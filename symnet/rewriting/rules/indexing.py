@@ -9,7 +9,7 @@ factor is NaN or infinite.)
 from __future__ import annotations
 
 from symnet.graph.variables import Apply, Constant, Variable
-from symnet.ops.advanced import AdvancedIncSubtensor, AdvancedSubtensor
+from symnet.ops.advanced import AdvancedIncSubtensor, AdvancedSubtensor, Stretched
 from symnet.ops.arithmetic import add, mul, neg, second, sub, true_div
 from symnet.ops.elementwise import Elementwise
 from symnet.ops.shape import DimShuffle
@@ -157,7 +157,22 @@ def _element_of_vector(match: Match) -> Variable | None:
     return node.inputs[int(place[0].data)]
 
 
+def _stretched_to_own_shape(match: Match) -> Variable | None:
+    """Of index arrays that certainly are of one shape none is stretched."""
+    own, *others = match.node.inputs
+    have = match.known.sizes(own)
+    for axis in range(-own.type.ndim, 0):
+        if own.type.shape[axis] == 1:
+            continue
+        for v in others:
+            stretches = v.type.ndim < -axis or v.type.shape[axis] == 1
+            if not stretches and match.known.sizes(v)[axis] is not have[axis]:
+                return None
+    return own
+
+
 INDEXING: list[Rule] = [
+    Rule("stretched_to_own_shape", Stretched, _stretched_to_own_shape),
     Rule("add_to_part", add, _add_to_part),
     Rule("subtract_from_part", sub, _add_to_part),
     *[Rule(f"scaled_part_{op.name}", op, _scaled_part) for op in (mul, neg, true_div)],

@@ -13,7 +13,7 @@ from typing import Any
 
 from symnet.graph.variables import Constant, Variable
 from symnet.ops.alloc import Alloc
-from symnet.ops.arithmetic import neg, second
+from symnet.ops.arithmetic import mul, neg, second
 from symnet.ops.base import constant
 from symnet.ops.elementwise import Elementwise
 from symnet.ops.reduce import Reduce
@@ -233,6 +233,8 @@ def _reshape_of_reshape(match: Match) -> Variable | None:
 def _may_be_negative(size: Variable) -> bool:
     if isinstance(size, Constant):
         return bool(size.data < 0)
+    if size.owner is not None and size.owner.op == mul:
+        return any(map(_may_be_negative, size.owner.inputs))
     return size.owner is None or not isinstance(size.owner.op, ShapeI)
 
 
