@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, NoReturn
 
 import numpy as np
@@ -40,6 +39,7 @@ from symnet.compile.shadow import (
 from symnet.errors import message
 from symnet.graph.variables import Variable, operand_text
 from symnet.kernels.views import Size, View
+from symnet.lazy import cached_property
 from symnet.shared import SharedVariable
 
 
