@@ -97,9 +97,17 @@ class Library:
         for name in exports:
             builder.export_symbol(name)
         number = next(_numbers)
-        # Its end unloads the code.
         self._loaded = builder.link(linker(number), f"symnet{number}")
         self.addresses = [int(self._loaded[name]) for name in exports]
+
+    def __del__(self) -> None:
+        if hasattr(self, "_loaded"):
+            _unneeded.append(self._loaded)
+
+
+# Code to be unloaded, by the next that is loaded.  Not at once, on whatever thread the
+# last reference has gone: a signal's handler may come between two steps of that.
+_unneeded: list[llvm.ResourceTracker] = []
 
 
 @apart
@@ -117,6 +125,7 @@ def load_objects(
 
     Raises: RuntimeError where a symbol is missing.
     """
+    _unneeded.clear()
     try:
         return Library(objects, exports, imports or {})
     except RuntimeError:
