@@ -14,7 +14,7 @@ PACKAGE = "symnet"
 ROOT = pathlib.Path(__file__).parent.parent
 
 FLOORS = """
-config errors
+config errors lazy
 graph.origin graph.types graph.testvalues graph.variables graph.traverse graph.evaluate
 graph.pickling graph.inner graph
 
@@ -22,7 +22,7 @@ kernels.recent kernels.loops kernels.interpret kernels.views
 kernels.math.formats kernels.math.exponential kernels.math.logarithm kernels.math.power
 kernels.math.trigonometric kernels.math.gaussian kernels.math.external
 kernels.math.expand kernels.math kernels.layout
-kernels.llvm.machine kernels.llvm.disk kernels.llvm.objects
+kernels.llvm.apart kernels.llvm.machine kernels.llvm.disk kernels.llvm.objects
 kernels.llvm.words kernels.llvm.translator kernels.llvm.native
 kernels.llvm.text kernels.llvm.primitives kernels.llvm.nest kernels.llvm.blocks
 kernels.llvm.order kernels.llvm.points kernels.llvm.reductions kernels.llvm.passes

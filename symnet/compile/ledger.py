@@ -8,7 +8,6 @@ The second, `real`, is what was decided upon: arguments, results, and one arena.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from typing import Any, NoReturn
 
 import numpy as np
@@ -42,6 +41,7 @@ from symnet.compile.shadow import (
 from symnet.errors import message
 from symnet.graph.variables import Variable, operand_text
 from symnet.kernels.views import Size, View
+from symnet.lazy import cached_property
 from symnet.shared import SharedVariable
 
 

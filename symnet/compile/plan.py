@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -51,6 +50,7 @@ from symnet.kernels.device import (
 )
 from symnet.kernels.loops import Scalar, walk
 from symnet.kernels.views import Size, View
+from symnet.lazy import cached_property
 from symnet.rewriting.host import make_function
 from symnet.rewriting.infer import Demand
 

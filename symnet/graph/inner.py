@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from symnet.graph.evaluate import run
 from symnet.graph.pickling import pack, unpack
 from symnet.graph.traverse import clone_replace, leaves, toposort
 from symnet.graph.variables import Apply, Constant, Variable, operand_text
+from symnet.lazy import cached_property
 
 # Constants up to this size in bytes are compared by value.
 LARGEST_COMPARED = 1 << 16

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from symnet.kernels.llvm.apart import apart
 from symnet.kernels.llvm.native import native
 from symnet.kernels.llvm.words import (
     Symbol,
@@ -189,6 +190,7 @@ PACKED_BYTES = 3 << 19  # where packed operands begin; DGEMM's second begins aft
 
 
 @cache
+@apart
 def map_buffers(count: int) -> bool:
     """Have the memory in which `count` products at a time are packed mapped; whether this
     BLAS lets us."""

@@ -9,6 +9,7 @@ natively.
 from __future__ import annotations
 
 import ctypes
+import gc
 import math
 import os
 import threading
@@ -395,11 +396,13 @@ def execute(
         block.bases[output.base] = array.ctypes.data
     if windows and not slide(block.address):
         raise IndexError("an integer argument is out of its range")
-    steps = _native_steps(block) if _native() else _python_steps(block)
+    native = _native()
+    steps = _native_steps(block) if native else _python_steps(block)
     conflict = map({True: CONFLICT}.get, moved)
     news = [results[number] for _, number in replaced]
     exchange = putting([store for store, _ in replaced], news)
-    status = next(filter(None, chain(conflict, steps, exchange)), 0)
+    commit = chain(conflict, steps, exchange)
+    status = (_first if native else _uncollected)(commit)
     if status == CONFLICT:
         raise Conflict
     if status:
@@ -446,6 +449,22 @@ def _python_steps(block: CallBlock) -> Iterator[int]:
         given = (code, words, total, grain) if shared_out else (words, 0, total)
         steps.append(partial(function, *given))
     return map(call, steps)
+
+
+def _first(commit: Iterator[Any]) -> Any:
+    """The first result that is not false, of what has then been done in one piece."""
+    return next(filter(None, commit), 0)
+
+
+def _uncollected(commit: Iterator[Any]) -> Any:
+    """The same, and no garbage is collected meanwhile: each step takes memory, and a
+    finalizer might look at what is half done."""
+    if not gc.isenabled():
+        return _first(commit)
+    status = _first(chain(map(call, (gc.disable,)), commit, map(call, (gc.enable,))))
+    if status:  # it has not come to its end
+        gc.enable()
+    return status
 
 
 def idle(block: CallBlock) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cached_property
 from typing import Any, NoReturn
 
 import numpy as np
@@ -33,6 +32,7 @@ from symnet.kernels.panels import panel_step
 from symnet.kernels.recent import Recent
 from symnet.kernels.store import Store
 from symnet.kernels.turns import Queue
+from symnet.lazy import cached_property
 
 RELEASE_NS = 20_000.0  # from so much work on other Python threads may run meanwhile
 # Arithmetic by bytes of a vector, against those of 64 (AVX2 measured on Zen 1).

@@ -13,12 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import count
 from typing import Any
 from weakref import ref
 
 import numpy as np
+
+from symnet.lazy import cached_property
 
 # What a printer must know.  Everything else is expanded into these before printing.
 ARITHMETIC = "add sub mul div floordiv mod neg abs fma minimum maximum sqrt".split()

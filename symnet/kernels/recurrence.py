@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import TypeAlias
 
 from symnet.kernels.calls import CallArrangement
@@ -24,6 +23,7 @@ from symnet.kernels.llvm.recurrence import (
 from symnet.kernels.loops import PRIMITIVES, Kernel, walk
 from symnet.kernels.math import expand
 from symnet.kernels.runner import glance
+from symnet.lazy import cached_property
 
 LONGEST_CARRY = 8  # turns that a value is kept in registers for
 MOST_NODES = 400  # scalars in the body: bounds the time to compile

@@ -358,6 +358,9 @@ def start(block: int) -> int:
 def start_unlocked(block: int) -> int:
     """Like `start`, called with Python's lock, without which the steps run."""
     if CPYTHON:
+        # To call this from Python takes memory, and may so run the garbage collector.
+        if moved(block):
+            return CONFLICT
         state = save_thread()
         status = start(block)
         restore_thread(state)

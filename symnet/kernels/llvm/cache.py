@@ -14,6 +14,7 @@ from weakref import WeakValueDictionary
 
 from symnet.kernels import layout, loops, math
 from symnet.kernels.layout import Variant
+from symnet.kernels.llvm.apart import apart
 from symnet.kernels.llvm.emit import emit
 from symnet.kernels.llvm.machine import in_threads, machine
 from symnet.kernels.llvm.native import Native, compile_jobs
@@ -78,6 +79,7 @@ def compile_kernels(
     return [_recent.add(key, code) for key in keys if (code := found[key])]
 
 
+@apart
 def load(
     missing: dict[tuple[str, Variant], Kernel], jobs: Sequence[Callable[[], None]]
 ) -> dict[tuple[str, Variant], Code]:

@@ -23,6 +23,7 @@ import llvmlite
 import llvmlite.binding as llvm
 
 from symnet.config import config
+from symnet.kernels.llvm.apart import apart, inside, is_inside
 
 
 @dataclass(frozen=True)
@@ -43,43 +44,55 @@ class Machine:
     half: bool
     attributes: str
     name: str
-    _targets: threading.local = field(default_factory=threading.local, compare=False)
+    _targets: dict[bool, list[llvm.TargetMachine]] = field(
+        default_factory=lambda: {False: [], True: []}, compare=False
+    )
 
-    def target(self, quick: bool = False) -> llvm.TargetMachine:
-        """This thread's target: one that makes good code, or one that makes it quickly."""
-        known: dict[Any, llvm.TargetMachine] = vars(self._targets)
-        if quick not in known:
-            known[quick] = llvm.Target.from_triple(self.triple).create_target_machine(
-                cpu=self.cpu,
-                features=self.flags,
-                opt=0 if quick else 2,
-                reloc="pic",
-                codemodel="small",
-                jit=True,
-            )
-        return known[quick]
+    @contextmanager
+    def target(self, quick: bool = False) -> Iterator[llvm.TargetMachine]:
+        """A target for one thread at a time: one that makes good code, or one that makes
+        it quickly."""
+        free = self._targets[quick]
+        try:
+            target = free.pop()
+        except IndexError:
+            target = self.new_target(quick)
+        yield target
+        free.append(target)
 
+    def new_target(self, quick: bool = False) -> llvm.TargetMachine:
+        return llvm.Target.from_triple(self.triple).create_target_machine(
+            cpu=self.cpu,
+            features=self.flags,
+            opt=0 if quick else 2,
+            reloc="pic",
+            codemodel="small",
+            jit=True,
+        )
+
+    @apart
     def compile(
         self,
         text: str,
         quick: bool = False,
-        passes: Callable[[llvm.ModuleRef], None] | None = None,
+        passes: Callable[[llvm.ModuleRef, llvm.TargetMachine], None] | None = None,
     ) -> bytes:
         """Machine code of an LLVM module's text, linked to nothing yet; `passes` may
         change the module before."""
         with llvm.parse_assembly(text, llvm.create_context()) as module:
             module.verify()  # 0.1 ms; LLVM would end the process over wrong code
             module.triple = self.triple
-            if passes is not None:
-                passes(module)
-            with addresses_as_written():
-                return emit_object(self.target(quick), module)
+            with self.target(quick) as target:
+                if passes is not None:
+                    passes(module, target)
+                with addresses_as_written():
+                    return emit_object(target, module)
 
     def assembly(self, text: str) -> str:
         """The same for people."""
         with llvm.parse_assembly(text, llvm.create_context()) as module:
             module.triple = self.triple
-            return str(self.target().emit_assembly(module))
+            return str(self.new_target().emit_assembly(module))
 
 
 @cache
@@ -116,7 +129,7 @@ def emit_object(target: llvm.TargetMachine, module: llvm.ModuleRef) -> bytes:
 
 
 _compiling = 0
-_counting = threading.Lock()
+_counting = threading.RLock()
 
 
 @contextmanager
@@ -163,12 +176,12 @@ def in_threads(jobs: Sequence[Callable[[], None]]) -> None:
     (To import `concurrent.futures`, which does the same, takes as long as two kernels.)
     Raises: the first error of a job, when all threads have ended.
     """
-    left, errors = iter(jobs), list[BaseException]()
+    left, errors, within = iter(jobs), list[BaseException](), is_inside()
 
     def work() -> None:
         try:
             for job in left:
-                job()
+                inside(job) if within else job()
         except BaseException as error:
             errors.append(error)
 
@@ -184,6 +197,7 @@ def in_threads(jobs: Sequence[Callable[[], None]]) -> None:
 
 
 @cache
+@apart
 def machine() -> Machine:
     """The host.  LLVM is initialised at the first call (about 2 ms), not at import."""
     llvm.initialize_native_target()

@@ -26,12 +26,13 @@ import os
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
-from functools import cached_property, partial
+from functools import partial
 from typing import Any, Generic, ParamSpec
 
 import llvmlite.binding as llvm
 
 from symnet.kernels.llvm import translator, words
+from symnet.kernels.llvm.apart import apart
 from symnet.kernels.llvm.machine import machine
 from symnet.kernels.llvm.objects import (
     Library,
@@ -43,6 +44,7 @@ from symnet.kernels.llvm.objects import (
     source_digest,
 )
 from symnet.kernels.llvm.words import External, Function, Symbol
+from symnet.lazy import cached_property
 
 P = ParamSpec("P")
 
@@ -134,9 +136,9 @@ def optimise(text: str, quick: bool) -> bytes:
     one and a half times as long (measured for the call boundary).
     """
 
-    def run(module: llvm.ModuleRef) -> None:
+    def run(module: llvm.ModuleRef, target: llvm.TargetMachine) -> None:
         options = llvm.create_pipeline_tuning_options(speed_level=1)
-        builder = llvm.create_pass_builder(machine().target(quick), options)
+        builder = llvm.create_pass_builder(target, options)
         passes = llvm.create_new_function_pass_manager()
         passes.add_sroa_pass()
         if not quick:
@@ -172,12 +174,8 @@ _made: dict[str, bytes] = {}  # code of modules, by key, until it is loaded
 _begun: set[str] = set()  # functions given to a thread in the background
 _absent: set[str] = set()  # modules with pending functions whose code is not on disk
 if hasattr(os, "register_at_fork"):
-    # A child has none of the parent's threads: none may be at work here meanwhile.
-    os.register_at_fork(
-        before=_linking.acquire,
-        after_in_parent=_linking.release,
-        after_in_child=_linking.release,
-    )
+    # A child has none of the parent's threads.
+    os.register_at_fork(after_in_child=_begun.clear)
 
 
 def in_background(functions: Sequence[Native[Any]]) -> None:
@@ -216,6 +214,7 @@ def make_pending(module: str) -> None:
         _made[key] = object_code(key, partial(build_module, functions))
 
 
+@apart
 def compile_pending(module: str) -> None:
     """Compile, unless it is done, and load what `module` has defined so far."""
     with _linking:
@@ -224,9 +223,10 @@ def compile_pending(module: str) -> None:
             key = cache_key(functions)
             if key not in _made:
                 make_pending(module)
-            link(module, _made.pop(key), key)
+            link(module, functions, _made.pop(key), key)
 
 
+@apart
 def load_pending(module: str) -> bool:
     """Load what `module` has defined so far from disk; whether it is loaded."""
     if module in _absent:
@@ -239,7 +239,7 @@ def load_pending(module: str) -> bool:
             if data is None:
                 _absent.add(module)
                 return False
-            link(module, data, key)
+            link(module, functions, data, key)
     return True
 
 
@@ -248,9 +248,8 @@ def build_module(functions: list[Native[Any]]) -> bytes:
     return optimise(print_module(functions), quick=not functions[0].patient)
 
 
-def link(module: str, data: bytes, key: str) -> None:
+def link(module: str, functions: list[Native[Any]], data: bytes, key: str) -> None:
     """Make the pending functions of `module` callable; the caller holds the lock."""
-    functions = _pending[module]
     imports = {name: address(what) for name, what in outside(functions).items()}
     names = [function.name for function in functions]
     build = partial(build_module, functions)
@@ -260,4 +259,4 @@ def link(module: str, data: bytes, key: str) -> None:
     _libraries.append(library)
     for function, place in zip(functions, library.addresses, strict=True):
         function._address = place
-    del _pending[module]
+    _pending.pop(module, None)  # or a finalizer has come between

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import llvmlite.binding as llvm
 
+from symnet.kernels.llvm.apart import apart
 from symnet.kernels.llvm.disk import read_object, write_object
 from symnet.kernels.llvm.machine import machine
 
@@ -75,7 +76,7 @@ def linker(number: int) -> llvm.LLJIT:
     """The linker for library `number`."""
     with _linking:
         if not _linkers or number % LIBRARIES_OF_A_LINKER == 0:
-            _linkers[:] = [llvm.create_lljit_compiler(machine().target())]
+            _linkers[:] = [llvm.create_lljit_compiler(machine().new_target())]
         return _linkers[0]
 
 
@@ -96,11 +97,20 @@ class Library:
         for name in exports:
             builder.export_symbol(name)
         number = next(_numbers)
-        # Its end unloads the code.
         self._loaded = builder.link(linker(number), f"symnet{number}")
         self.addresses = [int(self._loaded[name]) for name in exports]
 
+    def __del__(self) -> None:
+        if hasattr(self, "_loaded"):
+            _unneeded.append(self._loaded)
 
+
+# Code to be unloaded, by the next that is loaded.  Not at once, on whatever thread the
+# last reference has gone: a signal's handler may come between two steps of that.
+_unneeded: list[llvm.ResourceTracker] = []
+
+
+@apart
 def load_objects(
     objects: Sequence[bytes],
     exports: Sequence[str],
@@ -115,6 +125,7 @@ def load_objects(
 
     Raises: RuntimeError where a symbol is missing.
     """
+    _unneeded.clear()
     try:
         return Library(objects, exports, imports or {})
     except RuntimeError:
@@ -145,9 +156,9 @@ class Routine:
     @property
     def address(self) -> int:
         if self._library is None:
-            if self.missing:
-                self.make()
-            self._library = load_objects([self._code], [self.name], again=self._again)
+            # (A signal's handler that comes between may do the same.)
+            code = self._code or object_code(self.key, self.build)
+            self._library = load_objects([code], [self.name], again=self._again)
             self._code = b""
         return self._library.addresses[0]
 

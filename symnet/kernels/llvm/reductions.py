@@ -8,13 +8,12 @@ with its length.
 
 from __future__ import annotations
 
-from functools import cached_property
-
 import numpy as np
 
 from symnet.kernels.llvm.primitives import Lanes, apply
 from symnet.kernels.llvm.text import is_float, type_text
 from symnet.kernels.loops import Scalar
+from symnet.lazy import cached_property
 
 State = tuple[str, ...]
 
