@@ -1,8 +1,9 @@
 """The backward walk: gradients of all variables of a graph, as ordinary variables.
 
 Each op's `L_op` gives the gradients of its inputs from those of its outputs.  Here they
-are added up, broadcasting is undone, and a gradient of zero is told from one that is not
-connected or not defined:
+are added up, broadcasting is undone, what a choice left out stays zero (see
+`symnet.guards`), and a gradient of zero is told from one that is not connected or not
+defined:
     None                        zero everywhere
     a DisconnectedType variable the op's result does not depend on that input's value
     a NullType variable         the derivative does not exist, or nobody wrote it
@@ -26,10 +27,11 @@ from symnet.graph.types import (
     TensorType,
 )
 from symnet.graph.variables import Apply, Variable
-from symnet.ops.arithmetic import add, identity, real, second
+from symnet.guards import CLEAN, Guard, Guards, cleaned, mixes, narrowed, passed_on
+from symnet.ops.arithmetic import identity, real, second
 from symnet.ops.base import as_tensor, constant
 from symnet.ops.branches import absorbed
-from symnet.ops.elementwise import cast
+from symnet.ops.elementwise import Elementwise, cast
 from symnet.ops.reduce import sum as sum_over
 from symnet.ops.shape import dimshuffle
 from symnet.rewriting.stable import stable_forms
@@ -119,19 +121,23 @@ def _walk(
     made |= {node: whole.outputs for node, whole in stand_ins.items()}
     useful = _leads_to(set(wrt), order, made)
     terms = Terms()
-    for v, gradient in seeds:
+    guards = Guards()
+    for v, seed in seeds:
         if v not in stop:
-            _add_term(terms, v, gradient)
+            _add_term(terms, guards, v, seed)
     terms.update(known)
     for node in reversed(order):
         if not any(v in terms for v in made[node]):
             continue
         wanted = [v in useful and v not in stop and v not in known for v in node.inputs]
         with inherit(node.origin, "gradient"):
-            pulled = _pull_back(node, made[node], terms, wanted)
-            for v, want, term in zip(node.inputs, wanted, pulled):
+            pulled, guarding = _pull_back(node, made[node], terms, guards, wanted)
+            for v, want, term, guard in zip(node.inputs, wanted, pulled, guarding):
                 if v not in stop and v not in known and not _is_disconnected(term):
-                    _add_term(terms, v, term if want else None)
+                    _add_term(terms, guards, v, term if want else None, guard)
+    for v in guards.of:
+        if v not in known and (gradient := terms[v]) is not None:
+            terms[v] = guards.clean(v, gradient)
     return terms
 
 
@@ -150,29 +156,38 @@ def _leads_to(
 
 
 def _pull_back(
-    node: Apply, outputs: Sequence[Variable], terms: Terms, wanted: Sequence[bool]
-) -> list[Variable | None]:
-    """The gradients of a node's inputs, checked, at the inputs' shapes and dtypes.
+    node: Apply,
+    outputs: Sequence[Variable],
+    terms: Terms,
+    guards: Guards,
+    wanted: Sequence[bool],
+) -> tuple[list[Variable | None], list[Guard | None]]:
+    """The gradients of a node's inputs, checked, at the inputs' shapes and dtypes; and
+    their guards.
 
     outputs: the variables that stand for the node's outputs in the graph.
     """
+    unguarded: list[Guard | None] = [None] * node.nin
     gradients = [terms.get(v) for v in outputs]
     null = next(
         (g for g in gradients if g is not None and isinstance(g.type, NullType)), None
     )
     if null is not None:
-        return _where_connected(node, null, outputs, terms)
+        return _where_connected(node, null, outputs, terms), unguarded
     flows = any(
         g is not None and _dtype(v) not in DISCRETE for v, g in zip(outputs, gradients)
     )
     if not flows or not any(wanted):
-        return _where_connected(node, None, outputs, terms)
+        return _where_connected(node, None, outputs, terms), unguarded
+    for v, gradient in zip(outputs, gradients):
+        if gradient is not None and mixes(node, guards.of.get(v)):
+            terms[v] = guards.clean(v, gradient)
     handed = [_handed(v, terms) for v in outputs]
     try:
         results = list(node.op.L_op(node.inputs, outputs, handed))
     except NotImplementedError as error:
         why = str(error) or f"{node.op} has no gradient"
-        return _where_connected(node, NullType(why)(), outputs, terms)
+        return _where_connected(node, NullType(why)(), outputs, terms), unguarded
     if len(results) != node.nin:
         raise ValueError(
             message(
@@ -181,10 +196,40 @@ def _pull_back(
                 cure="return one gradient for each input, None where it is zero",
             )
         )
-    return [
-        _fit(term, v) if want or _is_disconnected(term) else None
-        for term, v, want in zip(results, node.inputs, wanted)
+    found = [
+        _fitted(node, outputs, handed, guards, k, term)
+        if want or _is_disconnected(term)
+        else (None, None)
+        for k, (term, want) in enumerate(zip(results, wanted))
     ]
+    return [term for term, _ in found], [guard for _, guard in found]
+
+
+def _fitted(
+    node: Apply,
+    outputs: Sequence[Variable],
+    handed: Sequence[Variable],
+    guards: Guards,
+    k: int,
+    term: Any,
+) -> tuple[Variable | None, Guard | None]:
+    """The gradient of operand k from what L_op gave, at its shape and dtype, and its guard."""
+    v = node.inputs[k]
+    guard = passed_on(node, outputs, handed, guards.of, k, term)
+    if guard is not None and isinstance(v.type, TensorType):
+        wide = outputs[0].type if isinstance(node.op, Elementwise) else term.type
+        if _is_summed(term, v):
+            term, guard = cleaned(term, guard), Guard(guard.mask, CLEAN)
+        mask = narrowed(guard.mask, wide.shape, v.type.shape)
+        guard = Guard(mask, guard.state)
+    return _fit(term, v), guard
+
+
+def _is_summed(term: Variable, v: Variable) -> bool:
+    """Whether the gradient is summed to undo broadcasting."""
+    shape, target = term.type.shape, v.type.shape
+    sizes = zip(reversed(shape), reversed(target))
+    return len(shape) > len(target) or any(b == 1 and a != 1 for a, b in sizes)
 
 
 def _where_connected(
@@ -225,13 +270,21 @@ def _fit(term: Any, v: Variable) -> Variable | None:
     return sum_to(gradient, v)
 
 
-def _add_term(terms: Terms, v: Variable, term: Variable | None) -> None:
+def _add_term(
+    terms: Terms,
+    guards: Guards,
+    v: Variable,
+    term: Variable | None,
+    guard: Guard | None = None,
+) -> None:
     present = terms.get(v)
     if present is None:
         terms[v] = term
+        if guard is not None:
+            guards.of[v] = guard
     elif term is not None and not isinstance(present.type, NullType):
         undefined = isinstance(term.type, NullType)
-        terms[v] = term if undefined else add(present, term)
+        terms[v] = term if undefined else guards.added(v, present, term, guard)
 
 
 def _is_disconnected(term: Any) -> bool:

@@ -53,7 +53,7 @@ rewriting.rules.logarithms rewriting.rules.quotients rewriting.rules.stability
 rewriting.rules.indexing rewriting.rules.library rewriting.rules.composed rewriting.rules
 rewriting.stable rewriting
 
-updates batching differences ops.ifelse ops.branches backward ops.ifelse_gradient
+updates batching differences ops.ifelse ops.branches guards backward ops.ifelse_gradient
 ops.scan ops.scan_rows ops.scan_stored ops.scan_gradient
 ops.scan_arguments ops.scan_step ops.scan_blocks ops.scan_function ops.scan_folds
 derivatives gradient

@@ -68,6 +68,8 @@ def _line(
     node: Scalar, args: list[Line], numbers: Sequence[int], moving: int, span: Range
 ) -> Line:
     if node.op == "literal":
+        if node.dtype[0] == "f":
+            raise NotLinear("a number with a fraction")
         return Line(0, int(node.value))
     if node.op == "argument":
         return Line(1, 0) if node.value == moving else Line(0, int(numbers[node.value]))
@@ -85,6 +87,8 @@ def _line(
         return _equality(node.op == "eq", args[0], args[1], span)
     if node.op == "select":
         return args[1] if args[0].start else args[2]
+    if node.op == "cast" and node.dtype == "bool" and node.args[0].dtype != "bool":
+        return _equality(False, args[0], Line(0, 0), span)
     if node.op == "cast" and node.dtype in ("int64", "bool"):
         return args[0]
     if all(line.slope == 0 for line in args) and node.op in ("floordiv", "mod"):

@@ -125,9 +125,8 @@ def find_levels(nodes: Sequence[Apply]) -> Levels:
 
 
 def _is_hosted(variable: Variable, inference: Inference) -> bool:
-    kind = variable.type
-    small = kind.ndim <= 1 and kind.dtype[0] in "biu"
-    return small and inference.host(variable) is not None
+    """Whether its value is known wherever sizes are: integers, and floats made of them."""
+    return variable.type.ndim <= 1 and inference.host(variable) is not None
 
 
 def _tensors_only(node: Apply) -> bool:

@@ -171,3 +171,13 @@ def test_what_has_no_line(root):
 
 def test_negation():
     agrees([loops.call("neg", INDEX), literal(3, "int64")], [4])
+
+
+def test_the_truth_of_an_integer_changes_at_zero():
+    truth = loops.select(loops.cast(INDEX, "bool"), size(7), size(3))
+    for value in (-2, 1, 3):
+        agrees([truth], [value])
+    with pytest.raises(NotLinear):  # it holds for this value only
+        lines([truth], [0], 0)
+    with pytest.raises(NotLinear):
+        lines([combine("lt", INDEX, literal(0.5, "float64"))], [0], 0)

@@ -404,3 +404,37 @@ def test_equality_and_pickling():
     f = pickle.loads(pickle.dumps(symnet.function([c, x, y], a)))
     assert f(1, [1.0], [2.0]).tolist() == [2]
     assert f(0, [1.0], [2.0]).tolist() == [2]
+
+
+CONDITIONS = {
+    "as it is": lambda i: i,
+    "float": lambda i: T.cast(i, "float32") > 0.5,
+    "quotient": lambda i: T.gt(i / 2, 0),
+    "product": lambda i: T.lt(i * 0.1, 0.05),
+    "chosen": lambda i: T.switch(i, 1, 0),
+}
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int64", "uint8", "float32", "float64"])
+@pytest.mark.parametrize("name", CONDITIONS)
+def test_every_condition_beside_what_only_a_reference_computes(
+    name: str, dtype: str
+) -> None:
+    """Whatever dtype, and whether or not sizes depend on it; the value may change from
+    call to call."""
+    i, x, y = T.scalar("i", dtype=dtype), T.dvector("x"), T.dvector("y")
+    values, others = np.array([3.0, 1, 2]), np.array([7.0, 8.0])
+    for branch, computed in (
+        (T.sort(x), np.sort),
+        (T.cumsum(x), np.cumsum),
+        (x * 2, lambda v: v * 2),
+    ):
+        chosen = ifelse(CONDITIONS[name](i), y, branch)
+        f = symnet.function([i, x, y], [branch, chosen])
+        for number in (1, 0, 1, 0):
+            first, second = f(number, values, others)
+            wanted = computed(values)
+            np.testing.assert_allclose(first, wanted)
+            if name == "product":
+                number = 1 - number
+            np.testing.assert_allclose(second, others if number else wanted)
