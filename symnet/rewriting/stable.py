@@ -7,9 +7,10 @@ them, however little else it rewrites.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from symnet.config import config
+from symnet.graph.origin import inherit
 from symnet.graph.testvalues import compute_test_values
 from symnet.graph.traverse import Graph, clone_replace, toposort
 from symnet.graph.variables import Apply, Variable
@@ -44,17 +45,30 @@ def stable_graph(graph: Graph) -> Graph:
     A variable below which nothing changes is kept, so that it is still found by those
     who hold it.
     """
+    found = _rewritten(graph, {})
+    return graph if found is None else Graph(graph.inputs, found)
+
+
+def _rewritten(
+    graph: Graph, originals: Mapping[Variable, Variable]
+) -> list[Variable] | None:
+    """The outputs in stable form; None where nothing changes.
+
+    originals: what stands in the result for variables of the graph, if nothing below them
+        changes.
+    """
     order = graph.toposort()
     if not may_change(order):
-        return graph
+        return None
     walk = Rewriter(graph, STABILITY)
     found = walk.run()
     changed = _changed(order, walk.replaced)
     if not changed:
-        return graph
-    return Graph(
-        graph.inputs, clone_replace(found.outputs, _unmerged(order, changed, walk))
-    )
+        return None
+    back = _unmerged(order, changed, walk)
+    back = {copy: originals.get(v, v) for copy, v in back.items()}
+    kept = {v: old for v, old in originals.items() if v.owner not in changed}
+    return clone_replace(found.outputs, kept | back)
 
 
 def _changed(order: Sequence[Apply], replaced: Collection[Apply]) -> set[Apply]:
@@ -99,13 +113,34 @@ def stable_forms(
     made = [v for node in order for v in node.outputs if v in held and v not in fixed]
     # A variable that is held fast is not looked into; a second one made alike is.
     again = [_made_alike(v) for v in made]
-    found = stable_graph(Graph(held, again)).outputs
-    forms = {v: new for v, old, new in zip(made, again, found) if new is not old}
+    copies = _over_leaves(again, held)
+    originals = {copy: v for v, copy in copies.items()}
+    found = _rewritten(Graph([], [copies.get(v, v) for v in again]), originals)
+    if found is None:
+        return {}
+    pairs = zip(made, again, found)
+    forms = {v: new for v, old, new in pairs if new is not old}
     if config.compute_test_value != "off":
         for node in toposort(forms.values(), blockers=held):
             if any(not hasattr(v.tag, "test_value") for v in node.outputs):
                 compute_test_values(node)
     return forms
+
+
+def _over_leaves(
+    outputs: Sequence[Variable], held: Collection[Variable]
+) -> dict[Variable, Variable]:
+    """Leaves in the place of the held variables, and copies of what is made of them:
+    rules look at how an operand is made."""
+    copies = {v: v.type.make_variable(v.name) for v in held if v.owner is not None}
+    for node in toposort(outputs, blockers=held):
+        if any(v in copies for v in node.inputs):
+            with inherit(node.origin):
+                fresh = node.clone_with_new_inputs(
+                    [copies.get(v, v) for v in node.inputs]
+                )
+            copies.update(zip(node.outputs, fresh.outputs))
+    return copies
 
 
 def may_change(order: Iterable[Apply]) -> bool:

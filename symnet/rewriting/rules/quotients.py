@@ -27,8 +27,9 @@ from symnet.ops.linalg import Dot
 from symnet.ops.logsumexp import LogSumExp
 from symnet.ops.reduce import Reduce, restore_axes
 from symnet.ops.reduce import sum as sum_over
-from symnet.ops.shape import DimShuffle, dimshuffle
+from symnet.ops.shape import DimShuffle, Reshape, dimshuffle
 from symnet.ops.softmax import Softmax
+from symnet.ops.subtensor import Subtensor
 from symnet.ops.tails import reciprocal_expm1
 from symnet.rewriting.patterns import Match, Rule, number
 from symnet.rewriting.rules.logarithms import (
@@ -123,19 +124,25 @@ def _taken_apart(v: Variable) -> tuple[Any, list[tuple[Variable, int]]] | None:
 def _quotient(match: Match) -> Variable | None:
     if match.out.type.dtype not in FLOATS:
         return None
+    node = match.node
+    if (
+        node.op == true_div
+        and (whole := _softmax(node.inputs[0], node.inputs[1], match)) is not None
+    ):
+        return whole
     fraction = fraction_of(match.out)
     changed = False
     for below in list(fraction.below):
-        changed |= _settled(fraction, below)
+        changed |= _settled(fraction, below, match)
     changed |= _sigmoid_by_exp(fraction)
     return fraction.variable() if changed else None
 
 
-def _settled(fraction: Fraction, below: Variable) -> bool:
+def _settled(fraction: Fraction, below: Variable, match: Match) -> bool:
     """Replace a factor below, and what it goes together with above, in the fraction."""
     for rule in (_softmax, _weighted_mean, _part_of_sum, _hyperbolic, _minus_one):
         for above in fraction.above:
-            found = rule(above, below)
+            found = rule(above, below, match)
             if found is not None:
                 _remove(fraction.above, above)
                 _remove(fraction.below, below)
@@ -184,7 +191,7 @@ def _alone(below: Variable) -> Variable | None:
     return exp(neg(whole.make()))  # type: ignore[no-any-return]
 
 
-def _part_of_sum(above: Variable, below: Variable) -> Variable | None:
+def _part_of_sum(above: Variable, below: Variable, match: Match) -> Variable | None:
     """a / (a + b), also exp(x) / exp(y)."""
     node = below.owner
     if node is None:
@@ -214,7 +221,7 @@ def _alike(a: Variable, b: Variable) -> bool:
     )
 
 
-def _hyperbolic(above: Variable, below: Variable) -> Variable | None:
+def _hyperbolic(above: Variable, below: Variable, match: Match) -> Variable | None:
     """(a - b) / (a + b)."""
     top, bottom = above.owner, below.owner
     if top is None or bottom is None:
@@ -252,7 +259,7 @@ def _halved_difference(left: Any, right: Any) -> Any:
     return sub(left, right)
 
 
-def _minus_one(above: Variable, below: Variable) -> Variable | None:
+def _minus_one(above: Variable, below: Variable, match: Match) -> Variable | None:
     """exp(x) / (exp(x) - 1)."""
     top, bottom = above.owner, below.owner
     if top is None or bottom is None or top.op != exp or bottom.op != expm1:
@@ -326,54 +333,76 @@ class Total:
         return self.order == tuple(kept)
 
 
-def total_of(v: Variable) -> Total | None:
-    order: tuple[int | str, ...] | None = None
-    while v.owner is not None and isinstance(v.owner.op, DimShuffle):
-        new = v.owner.op.new_order
-        order = (
-            new
-            if order is None
-            else tuple("x" if k == "x" else new[int(k)] for k in order)
-        )
-        v = v.owner.inputs[0]
+def moved(v: Variable, match: Match) -> tuple[Variable, tuple[int | str, ...]] | None:
+    """x and the order of its axes in `v`, where `v` is x with axes moved or put in."""
+    node = v.owner
+    if node is None:
+        return None
+    x = node.inputs[0]
+    if isinstance(node.op, DimShuffle):
+        return x, tuple(node.op.new_order)
+    if isinstance(node.op, Subtensor):
+        whole = all(entry == "::" for entry in node.op.pattern)
+        return (x, tuple(range(x.type.ndim))) if whole else None
+    if isinstance(node.op, Reshape):
+        order = _put_in(x, v)
+        if order is not None and match.same_shape(dimshuffle(x, *order), v):
+            return x, order
+    return None
+
+
+def _put_in(x: Variable, v: Variable) -> tuple[int | str, ...] | None:
+    """The axes of x in a reshaped x, if there are only some of size 1 beside them."""
+    wide = [k for k, n in enumerate(v.type.shape) if n != 1]
+    if len(wide) != x.type.ndim or 1 in x.type.shape:
+        return None
+    return tuple(wide.index(k) if k in wide else "x" for k in range(v.type.ndim))
+
+
+def total_of(v: Variable, match: Match) -> Total | None:
+    order: tuple[int | str, ...] = tuple(range(v.type.ndim))
+    while (found := moved(v, match)) is not None:
+        v, new = found
+        order = tuple("x" if k == "x" else new[int(k)] for k in order)
     node = v.owner
     if node is None or not isinstance(node.op, Reduce) or node.op.kind != "sum":
         return None
     operand, axes = node.inputs[0], node.op.axes
     kept = node.op.kept(operand.type.ndim)
-    full = (
-        tuple(kept)
-        if order is None
-        else tuple("x" if k == "x" else kept[int(k)] for k in order)
-    )
+    full = tuple("x" if k == "x" else kept[int(k)] for k in order)
     return Total(operand, axes, full) if axes else None
 
 
-def _softmax(above: Variable, below: Variable) -> Variable | None:
+def _softmax(above: Variable, below: Variable, match: Match) -> Variable | None:
     """exp(x) / exp(x).sum(axes), also where both are transposed."""
-    total = total_of(below)
+    total = total_of(below, match)
     if total is None:
         return None
     order: tuple[Any, ...] = tuple(range(above.type.ndim))
     core = above
-    while (
-        core is not total.operand
-        and core.owner is not None
-        and isinstance(core.owner.op, DimShuffle)
-    ):
-        order = tuple("x" if k == "x" else core.owner.op.new_order[k] for k in order)
-        core = core.owner.inputs[0]
-    if core is not total.operand or "x" in order:
-        return None
+    while core is not total.operand and (found := moved(core, match)) is not None:
+        core, new = found
+        order = tuple("x" if k == "x" else new[k] for k in order)
+    operand, factor = (core, 1) if core is total.operand else _scaled(total.operand)
     full = ("x",) * (len(order) - len(total.order)) + total.order
-    if len(full) != len(order) or not all(
-        b == a or (b == "x" and a in total.axes) for a, b in zip(order, full)
-    ):
+    if core is not operand or "x" in order or len(full) != len(order):
+        return None
+    if any(b != a and (b != "x" or a not in total.axes) for a, b in zip(order, full)):
         return None
     result = _normalised(core, total.axes)
     if result is None:
         return None
-    return result if core is above else dimshuffle(result, *order)
+    result = result if core is above else dimshuffle(result, *order)
+    return result if factor == 1 else true_div(result, factor)
+
+
+def _scaled(v: Variable) -> tuple[Variable, Any]:
+    """x and c, where v is x times the number c."""
+    if v.owner is not None and v.owner.op == mul:
+        for factor, x in (v.owner.inputs, v.owner.inputs[::-1]):
+            if number(factor) is not None and factor.type.ndim == 0:
+                return x, number(factor)
+    return v, 1
 
 
 def _normalised(x: Variable, axes: Sequence[int]) -> Variable | None:
@@ -394,9 +423,9 @@ def _normalised(x: Variable, axes: Sequence[int]) -> Variable | None:
     return true_div(powers, total)  # type: ignore[no-any-return]
 
 
-def _weighted_mean(above: Variable, below: Variable) -> Variable | None:
+def _weighted_mean(above: Variable, below: Variable, match: Match) -> Variable | None:
     """(w * exp(x)).sum(axes) / exp(x).sum(axes), and the same with dot."""
-    bottom = total_of(below)
+    bottom = total_of(below, match)
     if bottom is None or above.owner is None:
         return None
     powers = _pure(bottom.operand)
@@ -404,7 +433,7 @@ def _weighted_mean(above: Variable, below: Variable) -> Variable | None:
         return None
     if isinstance(above.owner.op, Dot):
         return _mean_by_dot(above, bottom, powers)
-    top = total_of(above)
+    top = total_of(above, match)
     if top is None or (top.axes, top.order) != (bottom.axes, bottom.order):
         return None
     product = top.operand.owner

@@ -21,13 +21,12 @@ from symnet.ops.functions import (
     softplus,
 )
 from symnet.ops.logsumexp import LogSumExp
-from symnet.ops.shape import DimShuffle
 from symnet.ops.softmax import LogSoftmax, Softmax
 from symnet.rewriting.patterns import Match, Rule, pattern_vars
 from symnet.rewriting.rules.crossentropy import CROSSENTROPY
 from symnet.rewriting.rules.determinants import DETERMINANTS
 from symnet.rewriting.rules.logarithms import LOGARITHMS, negated
-from symnet.rewriting.rules.quotients import QUOTIENTS
+from symnet.rewriting.rules.quotients import QUOTIENTS, moved
 from symnet.rewriting.rules.reductions import is_reduction
 
 (x,) = pattern_vars("x")
@@ -63,20 +62,19 @@ def made_by(variable: Variable, kind: Any) -> Apply | None:
     return node if node is not None and isinstance(node.op, kind) else None
 
 
-def _restored(variable: Variable, rank: int) -> tuple[Apply, tuple[int, ...]] | None:
-    """The reduction (or LogSumExp) whose result `variable` is, if its axes are put back
+def _restored(variable: Variable, match: Match) -> tuple[Apply, tuple[int, ...]] | None:
+    """The maximum (or LogSumExp) whose result `variable` is, if its axes are put back
     with size 1 (new axes in front may be left out, as broadcasting adds them)."""
-    order: tuple[int | str, ...] | None = None
-    if node := made_by(variable, DimShuffle):
-        order, variable = node.op.new_order, node.inputs[0]
+    order: tuple[Any, ...] = tuple(range(variable.type.ndim))
+    while (below := moved(variable, match)) is not None:
+        variable, new = below
+        order = tuple("x" if k == "x" else new[k] for k in order)
     found = is_reduction(variable, "max") or made_by(variable, LogSumExp)
-    if found is None or found.inputs[0].type.ndim != rank:
+    if found is None:
         return None
-    axes = tuple(found.op.axes)
+    rank, axes = found.inputs[0].type.ndim, tuple(found.op.axes)
     kept = iter(range(rank - len(axes)))
     wanted = tuple("x" if k in axes else next(kept) for k in range(rank))
-    if order is None:
-        order = tuple(range(rank - len(axes)))
     full = ("x",) * (rank - len(order)) + order
     return (found, axes) if full == wanted else None
 
@@ -92,7 +90,7 @@ def _softmax_of_shifted(match: Match) -> Variable | None:
     if node is None or node.op != sub:
         return None
     operand, shift = node.inputs
-    found = _restored(shift, operand.type.ndim)
+    found = _restored(shift, match)
     if (
         found is None
         or found[0].inputs[0] is not operand
@@ -105,7 +103,7 @@ def _softmax_of_shifted(match: Match) -> Variable | None:
 def _logsoftmax_written_out(match: Match) -> Variable | None:
     """x - logsumexp(x)."""
     operand, shift = match.node.inputs
-    found = _restored(shift, operand.type.ndim)
+    found = _restored(shift, match)
     if found is None or not isinstance(found[0].op, LogSumExp):
         return None
     same = found[0].inputs[0] is operand
