@@ -210,13 +210,32 @@ class Planner:
     ) -> Binding:
         """The program with numbers for sizes, proven where that is asked for."""
         self.check(arguments, shapes)
+        binding = self._bound(arguments, shapes)
+        if self.program.meaning is not None:
+            verify(self.program, arguments, binding.offsets)
+            self._prove_larger(arguments, shapes)
+        return binding
+
+    def _bound(
+        self, arguments: Sequence[int], shapes: Sequence[tuple[int, ...]]
+    ) -> Binding:
         values = iter(self._everything(arguments))
         numbers = {s: int(next(values)) for s in [*self.fixed, *self.offsets]}
         parameters = [int(next(values)) for _ in self.program.parameters]
-        binding = Binding(self, numbers, parameters, shapes)
-        if self.program.meaning is not None:
-            verify(self.program, arguments, binding.offsets)
-        return binding
+        return Binding(self, numbers, parameters, shapes)
+
+    def _prove_larger(
+        self, arguments: Sequence[int], shapes: Sequence[tuple[int, ...]]
+    ) -> None:
+        """Arrays of one element hide in which order they are read and written: prove the
+        program for larger ones too, where it takes them."""
+        kinds = self.program.arguments
+        larger = [
+            3 if kind.axis is not None and number < 2 else number
+            for kind, number in zip(kinds, arguments, strict=True)
+        ]
+        if larger != list(arguments) and all(self._conditions(larger)):
+            verify(self.program, larger, self._bound(larger, shapes).offsets)
 
     def check(
         self, arguments: Sequence[int], shapes: Sequence[tuple[int, ...]]

@@ -248,6 +248,26 @@ def test_three_that_change_places():
                 np.testing.assert_array_equal(variable.get_value(), value)
 
 
+@pytest.mark.parametrize("size", [1, 3, 17, 3000])
+def test_one_loop_that_overwrites_what_its_other_results_need(size):
+    """The results are stored in every order, and read what the updates overwrite."""
+    x = T.dmatrix("x")
+    a, b = np.arange(size) % 5.0, np.arange(size) % 3.0
+    given = np.arange(4.0 * size).reshape(4, size) % 7.0
+    for order in itertools.permutations(range(4)):
+        v, w = shared(a.copy(), "v"), shared(b.copy(), "w")
+        outputs = [v + x[1], w * x[2], x - x.sum(axis=0) * v, (x * w).sum(axis=0)]
+        f = function(
+            [x],
+            [outputs[k] for k in order],
+            updates=[(v, x.sum(axis=0) * 2), (w, x.sum(axis=0) + v)],
+        )
+        sums = given.sum(axis=0)
+        want = [a + given[1], b * given[2], given - sums * a, (given * b).sum(axis=0)]
+        agree(str(order), f(given), [want[k] for k in order])
+        agree(str(order), [v.get_value(), w.get_value()], [sums * 2, sums + a])
+
+
 # ---- states of loops
 
 STEPS = 4

@@ -362,6 +362,13 @@ def test_a_branch_that_does_not_write_its_result(monkeypatch):
     found(lambda: build()(ROW, 0))
 
 
+def test_arrays_of_one_element_hide_nothing(monkeypatch):
+    monkeypatch.setattr(memory, "_overwrites_safely", lambda *_: True)
+    for start in (ROW[:0], ROW[:1], ROW):
+        f = update(lambda w, x: T.set_subtensor(w[::-1][:1], 9.0), start)
+        found(lambda f=f: f(ROW), "shared w")
+
+
 # ---- right programs
 
 
