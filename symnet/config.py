@@ -53,7 +53,8 @@ class Config:
     cache_size: bytes of the files there; what was used longest ago goes first.
     memory_kept: bytes that the process keeps for later calls: large results that nobody
         holds any more, and as many again for temporaries of plans other than the latest
-        of each function.  Such numbers may be written as "200M", with K, M, G or T.
+        of each function.  A change holds from the next function, or sizes, that are new.
+        Such numbers may be written as "200M", with K, M, G or T.
     num_threads: threads of one function call, and of compiling; 0: as many as the process
         may use.  A change holds from the next function, or sizes, that are new.
     """
