@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 # name -> (allowed values or type, what it means)
@@ -24,9 +24,12 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "warn_float64": ("ignore", "warn", "raise"),
     "verify_memory": ("off", "on"),
 }
-# Numbers of bytes, with what they are at first.
-SIZES = {"memory_kept": "512M", "cache_size": "512M"}
+SIZES = ("cache_size", "memory_kept")  # numbers of bytes
 MOST_THREADS = 1024
+CONTAINER_LIMITS = (
+    "/sys/fs/cgroup/memory.max",
+    "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+)
 
 
 class Config:
@@ -53,7 +56,9 @@ class Config:
     cache_size: bytes of the files there; what was used longest ago goes first.
     memory_kept: bytes that the process keeps for later calls: large results that nobody
         holds any more, and as many again for temporaries of plans other than the latest
-        of each function.  Such numbers may be written as "200M", with K, M, G or T.
+        of each function.  At first an eighth of the memory of the machine, or of the
+        container, but no more than 512 MiB.  A change holds from the next function, or
+        sizes, that are new.  Such numbers may be written as "200M", with K, M, G or T.
     num_threads: threads of one function call, and of compiling; 0: as many as the process
         may use.  A change holds from the next function, or sizes, that are new.
     """
@@ -77,7 +82,9 @@ class Config:
         defaults["floatX"] = "float64"
         defaults["cache_dir"] = os.environ.get("SYMNET_CACHE", home_cache())
         defaults["num_threads"] = threads_of_environment()
-        for name, value in {**defaults, **SIZES}.items():
+        defaults["cache_size"] = "512M"
+        defaults["memory_kept"] = min(512 << 20, memory_of_machine() // 8)
+        for name, value in defaults.items():
             setattr(self, name, value)
         for setting in filter(None, os.environ.get("SYMNET_FLAGS", "").split(",")):
             name, _, value = setting.partition("=")
@@ -155,6 +162,18 @@ def threads_of_environment() -> str:
             "process may"
         )
     return value.strip() or "0"
+
+
+def memory_of_machine() -> int:
+    """Bytes of memory that this process may use, as far as the system says so."""
+    found = [1 << 40]
+    with suppress(OSError, ValueError, AttributeError):
+        found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    for limit in CONTAINER_LIMITS:
+        # The file may say "max" instead, or a number beyond all memory.
+        with suppress(OSError, ValueError), open(limit) as file:
+            found.append(int(file.read()))
+    return min(number for number in found if number > 0)
 
 
 def bytes_of(name: str, value: Any) -> int:

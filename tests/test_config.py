@@ -344,7 +344,7 @@ def test_threads_of_the_environment_may_be_left_open(monkeypatch):
 
 @pytest.mark.parametrize("name", ["memory_kept", "cache_size"])
 def test_numbers_of_bytes(name):
-    assert getattr(Config(), name) == 512 << 20
+    assert 0 < getattr(Config(), name) <= 512 << 20
     for text, count in ((0, 0), (12345, 12345), ("20k", 20 << 10), (" 3G ", 3 << 30)):
         with config.change_flags(**{name: text}):
             assert getattr(config, name) == count
@@ -353,6 +353,19 @@ def test_numbers_of_bytes(name):
             ValueError, match=f"config.{name} must be a number of bytes"
         ):
             setattr(config, name, wrong)
+
+
+def test_a_small_machine_keeps_less(monkeypatch, tmp_path):
+    limits = [tmp_path / "one", tmp_path / "two", tmp_path / "none"]
+    module = sys.modules["symnet.config"]  # the package has the settings by that name
+    monkeypatch.setattr(module, "CONTAINER_LIMITS", limits)
+    for one, two, kept in (("max", "8000000", 1000000), ("80000000", "9" * 20, 10**7)):
+        limits[0].write_text(one + "\n")
+        limits[1].write_text(two + "\n")
+        assert Config().memory_kept == kept
+    limits[0].write_text("max\n")
+    pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
+    assert Config().memory_kept == min(512 << 20, pages * size // 8)
 
 
 def test_without_a_home_there_is_no_cache(monkeypatch, tmp_path):

@@ -244,7 +244,8 @@ class Function:
         )
 
     def free(self) -> None:
-        """Give the memory of temporaries back; the next call takes it again."""
+        """Give the memory of temporaries, and of results that nobody holds, back; the next
+        call takes it again."""
         self._leave_directly()
         self.engine.free()
 

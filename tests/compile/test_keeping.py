@@ -104,7 +104,7 @@ def test_use_decides_not_age() -> None:
     f = make()
     with config.change_flags(memory_kept="2M"):
         small = call(f, 50)
-        for rows in range(100, 130):
+        for rows in range(100, 120):
             call(f, rows)
             f(np.ones((50, COLUMNS)))
             assert len(alive(small)) == 5
@@ -138,7 +138,7 @@ def test_threads_with_sizes_of_their_own() -> None:
     f(np.ones((2, COLUMNS)))
 
     def work(first: int) -> None:
-        for turn in range(40):
+        for turn in range(25):
             rows = first + turn % 7
             got = float(f(np.ones((rows, COLUMNS))))
             if not np.isclose(got, value_of(rows)):

@@ -433,7 +433,7 @@ from symnet.config import config
 from symnet.kernels.llvm import disk
 config.cache_size = 30_000
 draw, count = random.Random(int(sys.argv[1])), 0
-for _ in range(400):
+for _ in range(200):
     name = "%064x" % (draw.randrange(60) << 200 | draw.randrange(60))
     body = name.encode() * 10
     found = disk.read_object(name)
