@@ -48,7 +48,7 @@ from symnet.kernels.device import (
     Task,
     Walk,
 )
-from symnet.kernels.loops import Scalar, walk
+from symnet.kernels.loops import Kernel, Scalar, walk
 from symnet.kernels.views import Size, View
 from symnet.lazy import cached_property
 from symnet.rewriting.host import make_function
@@ -357,7 +357,7 @@ class Binding:
         if isinstance(step, RingStep):
             return Task(arrange_ring(step, self.shape, self.device), None, places)
         if isinstance(step, CallStep):
-            return Task(self._arrange_call(step), None, places)
+            return Task(*self._arrange_call(step), places)
         assert isinstance(step, LoopStep)
         work = self._arrange(step)
         if step.apart is not None and not work.full:
@@ -395,13 +395,15 @@ class Binding:
             )
         return self.arranged[key]
 
-    def _arrange_call(self, step: CallStep) -> Any:
+    def _arrange_call(self, step: CallStep) -> tuple[Any, Kernel | None]:
         asked = call_facts(step, self.shape)
         if asked is None:
             return arrange_call(step, self.shape, self.device)
-        if asked not in self.arranged:
-            self.arranged[asked] = arrange_call(step, self.shape, self.device)
-        return self.arranged[asked]
+        found: tuple[Any, Kernel | None] | None = self.arranged.get(asked)
+        if found is None:
+            found = arrange_call(step, self.shape, self.device)
+            self.arranged[asked] = found
+        return found
 
     def _place(self, view: View) -> Place:
         """Where a view lies."""

@@ -246,6 +246,12 @@ def scalar_constant(variable: Any) -> Any:
 # ---- dtypes
 
 
+# Reference evaluation adds sums of so many terms up in more digits: NumPy and BLAS add one
+# by one along some axes, with an error that grows with the length.
+LONG_SUM = 128
+WIDER = {"float32": "float64", "complex64": "complex128"}
+
+
 def upcast(*dtypes: str) -> str:
     """The dtype that holds them all, by `config.cast_policy`."""
     floats_grow = config.cast_policy != "numpy+floatX" or config.floatX == "float64"

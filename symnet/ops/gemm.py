@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
+
+import numpy as np
 
 from symnet.errors import ShapeError, message
 from symnet.graph.types import TensorType
 from symnet.graph.variables import Apply, Variable, operand_text
 from symnet.kernels.views import Size
-from symnet.ops.base import Sizes, TensorOp, as_tensor
+from symnet.ops.base import LONG_SUM, WIDER, Sizes, TensorOp, as_tensor
 from symnet.ops.elementwise import cast
+
+
+def exact_product(multiply: Callable[[Any, Any], Any], x: Any, y: Any) -> Any:
+    """multiply(x, y), a product along the last axis of x; long ones in more digits."""
+    wider = WIDER.get(x.dtype.name) if x.shape[-1] >= LONG_SUM else None
+    if wider is None:
+        return multiply(x, y)
+    product = multiply(x.astype(wider), y.astype(wider))
+    with np.errstate(over="ignore"):
+        return product.astype(x.dtype)
 
 
 class Gemm(TensorOp):
@@ -61,7 +73,8 @@ class Gemm(TensorOp):
         if (a.shape[0], b.shape[1]) != c.shape:
             raise ShapeError(f"a product of {a.shape} and {b.shape} added to {c.shape}")
         dtype = node.outputs[0].type.dtype
-        return [xp.asarray(alpha * xp.dot(a, b) + beta * c, dtype=dtype)]
+        product = exact_product(xp.dot, a, b)
+        return [xp.asarray(alpha * product + beta * c, dtype=dtype)]
 
 
 def gemm(alpha: Any, a: Any, b: Any, beta: Any, c: Any) -> Variable:

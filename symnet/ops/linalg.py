@@ -23,6 +23,7 @@ from symnet.ops.base import (
     normalize_axes,
 )
 from symnet.ops.elementwise import cast
+from symnet.ops.gemm import exact_product
 from symnet.ops.methods import method
 from symnet.ops.shape import dimshuffle, flatten, reshape
 from symnet.ops.sizes import sizes_of
@@ -105,7 +106,8 @@ class Dot(Product):
         x, y = arrays
         if x.shape[-1] != y.shape[0]:
             raise ShapeError(f"shapes {x.shape} and {y.shape} cannot be multiplied")
-        return [xp.asarray(xp.dot(x, y), dtype=node.outputs[0].type.dtype)]
+        product = exact_product(xp.dot, x, y)
+        return [xp.asarray(product, dtype=node.outputs[0].type.dtype)]
 
     def L_op(
         self,
@@ -165,7 +167,8 @@ class BatchedDot(Product):
         x, y = arrays
         if x.shape[0] != y.shape[0] or x.shape[2] != y.shape[1]:
             raise ShapeError(f"batches {x.shape} and {y.shape} cannot be multiplied")
-        return [xp.asarray(xp.matmul(x, y), dtype=node.outputs[0].type.dtype)]
+        product = exact_product(xp.matmul, x, y)
+        return [xp.asarray(product, dtype=node.outputs[0].type.dtype)]
 
     def L_op(
         self,

@@ -33,6 +33,8 @@ from symnet.ops.arithmetic import (
     true_div,
 )
 from symnet.ops.base import (
+    LONG_SUM,
+    WIDER,
     Sizes,
     TensorOp,
     as_tensor,
@@ -118,10 +120,18 @@ class Reduce(TensorOp):
                 value = self._position(x, xp)
             elif self.kind in ("sum", "prod"):
                 function = getattr(xp, self.kind)
-                value = function(x, axis=self.axes, dtype=self.acc_dtype)
+                value = function(x, axis=self.axes, dtype=self._exact_dtype(x))
             else:
                 value = getattr(xp, NUMPY_NAMES[self.kind])(x, axis=self.axes)
             return [xp.asarray(value).astype(dtype)]
+
+    def _exact_dtype(self, x: Any) -> str | None:
+        """The dtype in which the reference adds up: a long sum in float32 in more digits,
+        because NumPy adds in pairs along the last axis only."""
+        count = math.prod(x.shape[axis] for axis in self.axes)
+        if self.kind != "sum" or count < LONG_SUM:
+            return self.acc_dtype
+        return WIDER.get(self.acc_dtype or x.dtype.name, self.acc_dtype)
 
     def _position(self, x: Any, xp: Any) -> Any:
         kept = self.kept(x.ndim)

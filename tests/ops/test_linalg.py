@@ -269,3 +269,34 @@ def test_wrong_arguments():
 def test_ops_are_values():
     assert Dot() == Dot() and hash(Dot()) == hash(Dot())
     assert pickle.loads(pickle.dumps(BatchedDot())) == BatchedDot()
+
+
+LONG_FORMS = {
+    "vectors": (lambda a, b: dot(a[0], b[:, 0]), lambda a, b: a[0] @ b[:, 0]),
+    "row and column": (lambda a, b: dot(a[:1], b[:, :1]), lambda a, b: a[:1] @ b[:, :1]),
+    "matrix and vector": (lambda a, b: dot(a, b[:, 0]), lambda a, b: a @ b[:, 0]),
+    "vector and matrix": (lambda a, b: dot(a[0], b), lambda a, b: a[0] @ b),
+    "backwards": (lambda a, b: dot(a[0, ::-1], b[::-1, 0]), lambda a, b: a[0] @ b[:, 0]),
+    "gaps": (lambda a, b: dot(a[1, ::3], b[::3, 1]), lambda a, b: a[1, ::3] @ b[::3, 1]),
+    "matrices": (dot, np.matmul),
+    "turned": (lambda a, b: dot(b.T, a.T), lambda a, b: (a @ b).T),
+    "all axes": (lambda a, b: tensordot(a, b.T[:3], 2), lambda a, b: np.sum(a * b.T[:3])),
+    "batch of vectors": (lambda a, b: batched_dot(a, b.T[:3]),
+                         lambda a, b: np.einsum("bk,kb->b", a, b[:, :3])),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", LONG_FORMS)
+@pytest.mark.parametrize("count", [600, 40_000])
+def test_long_sums_in_float32(form, count):
+    """As exact as sums in pairs, also where all roundings go one way."""
+    function, reference = LONG_FORMS[form]
+    rows = (RANDOM.integers(-16, 17, count) / 4) ** 2
+    a, b = np.tile(rows, (3, 1)), np.tile(rows[:, None], (1, 4))
+    left, right = matrix("a", dtype="float32"), matrix("b", dtype="float32")
+    got = run(
+        function(left, right),
+        {left: a.astype("f4"), right: b.astype("f4")},
+        rtol=4e-7,
+    )
+    np.testing.assert_allclose(got, reference(a, b), rtol=4e-7)

@@ -290,3 +290,21 @@ def test_reductions_are_values():
     assert a != R.sum(x, 1).owner.op
     with pytest.raises(ValueError, match="no reduction"):
         R.Reduce("median", (0,), "float64")
+
+
+@pytest.mark.parametrize("axis", [None, 0, 1])
+@pytest.mark.parametrize("shape", [(200_000, 3), (3, 200_000), (500, 600)])
+def test_long_float32_sums_are_exact_along_every_axis(axis, shape):
+    """Where all roundings go one way a sum in order loses 1e-4."""
+    squares = (RANDOM.integers(-16, 17, shape) / 4) ** 2
+    x = inputs.matrix("x", dtype="float32")
+    every = [R.sum(x, axis), R.mean(x, axis), R.sum(x * x, axis), R.var(x, axis)]
+    want = [
+        squares.sum(axis),
+        squares.mean(axis),
+        (squares**2).sum(axis),
+        squares.var(axis),
+    ]
+    got = run(every, {x: squares.astype("f4")}, rtol=1e-6)
+    for one, right in zip(got, want, strict=True):
+        np.testing.assert_allclose(one, right, rtol=1e-6)
