@@ -8,14 +8,16 @@ stays as it is.  This is how a Jacobian is computed in one go.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
 from typing import Any
 
 from symnet.errors import message
 from symnet.graph.origin import inherit
 from symnet.graph.traverse import toposort
-from symnet.graph.variables import Apply, Op, Variable
+from symnet.graph.variables import Apply, Constant, Op, Variable
 from symnet.ops.advanced import AdvancedIncSubtensor, AdvancedSubtensor
 from symnet.ops.alloc import Alloc, alloc
+from symnet.ops.arithmetic import eq, int_div, mul, switch
 from symnet.ops.composed import Composed, expanded
 from symnet.ops.elementwise import Elementwise
 from symnet.ops.joining import Join, Split
@@ -29,7 +31,7 @@ from symnet.ops.linalg import (
 )
 from symnet.ops.reduce import Reduce
 from symnet.ops.shape import DimShuffle, Reshape, dimshuffle, reshape
-from symnet.ops.sizes import shape_i, sizes_of, vector_elements
+from symnet.ops.sizes import ShapeI, shape_i, sizes_of, vector_elements
 from symnet.ops.subtensor import IncSubtensor, Subtensor
 
 
@@ -91,7 +93,20 @@ def _reshape(i: Inputs) -> Any:
     sizes = vector_elements(vector)
     if sizes is None:
         sizes = [Subtensor(["i"])(vector, k) for k in range(i.op.ndim)]
+    # Of no rows nothing could say what -1 is, so one row says it.
+    given = [_unless_free(one, 1) for one in sizes]
+    left = int_div(reduce(mul, sizes_of(x)[1:], 1), reduce(mul, given, 1))
+    sizes = [_unless_free(one, left) for one in sizes]
     return reshape(x, [i.count, *sizes], ndim=i.op.ndim + 1)
+
+
+def _unless_free(size: Variable, otherwise: Any) -> Any:
+    """`size`, or `otherwise` where it is -1."""
+    if isinstance(size, Constant):
+        return otherwise if size.data == -1 else size
+    if size.owner is not None and isinstance(size.owner.op, ShapeI):
+        return size
+    return switch(eq(size, -1), otherwise, size)
 
 
 def _alloc(i: Inputs) -> Any:

@@ -349,31 +349,23 @@ def _all_found(v: Variable, sources: Sequence[Variable]) -> bool:
 
 
 class Stretched(ViewOp):
-    """Index array number `which`, broadcast with the others as NumPy does it: stretched
-    along axes where it turns out to have size 1.
+    """An index array broadcast with others as NumPy does it, stretched along axes where it
+    turns out to have size 1: op(index, *all), where `all` are the same for each of them.
 
     Arithmetic stretches only what is known to be of size 1, for its gradient must know;
     positions have none.
-    Shapes: each has its own rank; aligned at the last axis.
+    Shapes: the result has the rank of `index`; aligned at the last axis.
     Raises: ShapeError where two sizes differ and neither is 1.
     """
 
-    __props__ = ("which",)
-
-    def __init__(self, which: int) -> None:
-        self.which = int(which)
-
-    def make_node(self, *indices: Any) -> Apply:
-        variables = [as_tensor(v) for v in indices]
-        own = variables[self.which].type
-        common = broadcast_shapes([v.type.shape for v in variables], self, variables)
-        shape = [
-            1 if have == 1 else want
-            for have, want in zip(own.shape, common[len(common) - own.ndim :])
-        ]
-        # What is viewed comes first.
-        order = [variables[self.which], *variables]
-        return Apply(self, order, [TensorType(own.dtype, shape).make_variable()])
+    def make_node(self, index: Any, *indices: Any) -> Apply:
+        index, *others = [as_tensor(v) for v in (index, *indices)]
+        common = broadcast_shapes([v.type.shape for v in others], self, others)
+        tail = common[len(common) - index.type.ndim :]
+        pairs = zip(index.type.shape, tail, strict=True)
+        shape = [1 if have == 1 else want for have, want in pairs]
+        kind = TensorType(index.type.dtype, shape)
+        return Apply(self, [index, *others], [kind.make_variable()])
 
     def infer_sizes(
         self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
@@ -452,8 +444,7 @@ def stretched(indices: Sequence[Variable]) -> list[Variable]:
         lengths = {length_of(v, axis) for v in indices if v.type.ndim >= -axis}
         if len(lengths - {1}) > 1:
             return [
-                Stretched(k)(*indices) if None in v.type.shape else v
-                for k, v in enumerate(indices)
+                Stretched()(v, *indices) if None in v.type.shape else v for v in indices
             ]
     return list(indices)
 

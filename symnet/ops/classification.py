@@ -437,7 +437,8 @@ def h_softmax(
     classes = softmax(add(dot(x, W1), b1))
     if target is None:
         inner = softmax(add(tensordot(x, W2, [[1], [1]]), b2), axis=2)
-        every = reshape(mul(as_column(classes), inner), (batch_size, -1), ndim=2)
+        columns = mul(shape_i(inner, 1), shape_i(inner, 2))
+        every = reshape(mul(as_column(classes), inner), (batch_size, columns), ndim=2)
         return getitem(every, (slice(None), slice(n_outputs)))
     wanted = flatten(as_tensor(target))
     chosen = int_div(wanted, n_outputs_per_class)

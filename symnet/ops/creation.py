@@ -22,7 +22,14 @@ from symnet.ops.base import PointOp, Read, Sizes, as_tensor, common_dtype, const
 from symnet.ops.elementwise import cast
 from symnet.ops.methods import method, prop
 from symnet.ops.shape import dimshuffle, shape_padleft, shape_padright
-from symnet.ops.sizes import ShapeI, disconnected, shape_i, size_scalar, sizes_of
+from symnet.ops.sizes import (
+    ShapeI,
+    disconnected,
+    shape_i,
+    size_scalar,
+    sizes_of,
+    specify_shape,
+)
 
 __all__ = [
     "Arange", "arange", "eye", "identity_like", "meshgrid", "mgrid", "ogrid", "size",
@@ -249,9 +256,22 @@ def _diagonal_grid(rows: Any, columns: Any, k: Any) -> tuple[Variable, Variable]
 
 def eye(n: Any, m: Any = None, k: Any = 0, dtype: str | None = None) -> Variable:
     """A matrix of n rows and m (or n) columns, 1 on diagonal k (above the main one for
-    k > 0), else 0."""
-    rows, columns = _diagonal_grid(n, n if m is None else m, k)
-    return cast(eq(rows, columns), dtype or config.floatX)
+    k > 0), else 0.
+
+    Raises: ValueError for a negative size.
+    """
+    sizes = [size_scalar(one, "a size") for one in (n, n if m is None else m)]
+    if any(isinstance(one, Constant) and one.data < 0 for one in sizes):
+        raise ValueError(f"eye: a size is negative: {n!r}, {m!r}")
+    rows, columns = _diagonal_grid(sizes[0], sizes[1], k)
+    # Of a negative number there are no positions: the sizes asked for are compared.
+    asked = [None if _is_size(one) else one for one in sizes]
+    return specify_shape(cast(eq(rows, columns), dtype or config.floatX), asked)
+
+
+def _is_size(one: Variable) -> bool:
+    made = one.owner is not None and isinstance(one.owner.op, ShapeI)
+    return made or isinstance(one, Constant)
 
 
 def identity_like(x: Any) -> Variable:

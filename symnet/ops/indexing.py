@@ -22,7 +22,7 @@ from symnet.ops.advanced import (
     stretched,
 )
 from symnet.ops.alloc import zeros
-from symnet.ops.arithmetic import clip, mod, second
+from symnet.ops.arithmetic import clip, lt, mod, second, switch
 from symnet.ops.base import as_tensor, constant, normalize_axis
 from symnet.ops.creation import arange
 from symnet.ops.elementwise import cast
@@ -445,7 +445,8 @@ def choose(a: Any, choices: Any, out: None = None, mode: str = "raise") -> Varia
     """At each place the element of `choices[a]`; a and the choices are broadcast.
 
     choices: a list of arrays, or an array whose first axis counts them.
-    mode: what a number out of range does: "raise" an IndexError, "wrap" or "clip".
+    mode: what a number out of range, also a negative one, does: "raise" an IndexError,
+        "wrap" or "clip".
     """
     if out is not None:
         raise TypeError("choose: a symbolic result has no `out`")
@@ -459,6 +460,9 @@ def choose(a: Any, choices: Any, out: None = None, mode: str = "raise") -> Varia
     else:
         options = as_tensor(choices)
     rank = max(number.type.ndim, options.type.ndim - 1)
+    if mode == "raise" and number.type.dtype in INTEGERS:
+        number = cast(number, "int64")
+        number = switch(lt(number, 0), shape_i(options, 0), number)
     key: list[Any] = [_in_range(number, options, 0, mode)]
     for axis in range(1, options.type.ndim):
         place = rank - options.type.ndim + axis

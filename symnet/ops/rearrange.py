@@ -10,9 +10,11 @@ import numpy as np
 from symnet.errors import message
 from symnet.graph.types import INTEGERS, TensorType
 from symnet.graph.variables import Apply, Variable, operand_text
+from symnet.ops.advanced import stretched
 from symnet.ops.alloc import alloc, ones, shape_elements
 from symnet.ops.arithmetic import maximum, mod, mul, neq, sub
 from symnet.ops.base import TensorOp, as_tensor, normalize_axes, normalize_axis
+from symnet.ops.creation import arange
 from symnet.ops.elementwise import cast
 from symnet.ops.indexing import getitem, take
 from symnet.ops.joining import join
@@ -98,7 +100,7 @@ class RepeatedPositions(TensorOp):
 def repeat(x: Any, repeats: Any, axis: int | None = None) -> Variable:
     """Each element of `x` repeated along `axis` (None: of the flattened x).
 
-    repeats: one integer, or a vector with one for each position.
+    repeats: one integer (or a vector of one), or a vector with one for each position.
     """
     variable, counts = as_tensor(x), as_tensor(repeats)
     if counts.type.ndim > 1 or counts.type.dtype not in INTEGERS:
@@ -114,7 +116,9 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Variable:
     if counts.type.shape == (1,):
         counts = dimshuffle(counts)
     if counts.type.ndim == 1:
-        each = specify_shape(counts, [shape_i(variable, axis)])
+        length = shape_i(variable, axis)
+        each, _ = stretched([counts, arange(length)])
+        each = specify_shape(each, [length])
         return take(variable, RepeatedPositions()(each), axis=axis)
     count = size_scalar(counts, "repeats")
     rank, sizes = variable.type.ndim, sizes_of(variable)

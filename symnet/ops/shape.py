@@ -471,10 +471,14 @@ def reshape(x: Any, newshape: Any, ndim: int | None = None) -> Variable:
     same_rank = elements is not None and len(elements) == ndim == variable.type.ndim
     if same_rank and (ndim == 0 or (ndim == 1 and static_sizes(vector, 1) == [-1])):
         return variable
-    if elements is not None:
-        vector = _named_rest(variable, elements, vector)
-    result: Variable = Reshape(ndim)(variable, vector)
-    return result
+    named = vector if elements is None else _named_rest(variable, elements, vector)
+    result: Variable = Reshape(ndim)(variable, named)
+    if named is vector:
+        return result
+    # A size worked out does not count as known to be 1.
+    return unbroadcast(
+        result, *[k for k, n in enumerate(static_sizes(vector, ndim)) if n == -1]
+    )
 
 
 def _named_rest(x: Variable, wanted: Sequence[Variable], vector: Variable) -> Variable:

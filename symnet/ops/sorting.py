@@ -355,6 +355,8 @@ class Bincount(TensorOp):
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         x, least, *weights = arrays
+        if least < 0:
+            raise ValueError(f"minlength is {int(least)}, below 0")
         if x.size and int(x.min()) < 0:
             raise ValueError("bincount: a number is negative")
         length = max(int(least), int(x.max()) + 1 if x.size else 0)
