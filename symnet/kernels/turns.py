@@ -168,7 +168,8 @@ class Ticket:
                 return True
             seen.add(thread)
             waiting = [t for t in tuple(_tickets) if t.thread == thread]
-            thread = waiting[-1].behind if waiting and not waiting[-1].arrays else 0
+            last = waiting[-1] if waiting else None
+            thread = last.behind if last and last.arrays is None else 0
         return False
 
     def _thread_of(self, found: Ticket | Store | None) -> int:
