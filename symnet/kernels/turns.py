@@ -87,6 +87,7 @@ class Ticket:
         self.arrays: dict[Store, Any] | None = None
         self.nested = in_handler() or self._is_inside()
         self.bell = threading.Lock()
+        self.behind = 0  # the thread for which this one waits
 
     def _is_inside(self) -> bool:
         """Whether this thread has begun a call that has not ended."""
@@ -105,6 +106,14 @@ class Ticket:
         # In one piece: all queues have the same order.
         any(map(list.append, [_tickets, *self.queues], [self] * (1 + len(self.queues))))
         while not self._let_in():
+            if self.nested and self._goes_round():
+                raise RuntimeError(
+                    message(
+                        "two threads wait for each other: within calls that use shared "
+                        "variables, each calls what uses those of the other",
+                        cure="call it before or after, or hold a threading.Lock around",
+                    )
+                )
             self.wait()
 
     def leave(self) -> None:
@@ -149,6 +158,24 @@ class Ticket:
                 store.put(copy)
                 self.arrays[store] = copy
         return True
+
+    def _goes_round(self) -> bool:
+        """Whether the thread for which this one waits waits, in the end, for this one."""
+        self.behind = self._thread_of(self.hindrance())
+        thread, seen = self.behind, set[int]()
+        while thread and thread not in seen:
+            if thread == self.thread:
+                return True
+            seen.add(thread)
+            waiting = [t for t in tuple(_tickets) if t.thread == thread]
+            last = waiting[-1] if waiting else None
+            thread = last.behind if last and last.arrays is None else 0
+        return False
+
+    def _thread_of(self, found: Ticket | Store | None) -> int:
+        if isinstance(found, Store):
+            return load(found.words.ctypes.data, WRITER)
+        return found.thread if found is not None else 0
 
     def hindrance(self) -> Ticket | Store | None:
         """What this call waits for."""

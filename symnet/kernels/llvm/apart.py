@@ -13,6 +13,8 @@ has one thread only, and would find locks that nobody will open.
 
 from __future__ import annotations
 
+import _thread
+import atexit
 import os
 import threading
 from collections.abc import Callable
@@ -58,8 +60,14 @@ class _Gate:
             self.closed = False
             self.changed.notify_all()
 
+    def finish(self) -> None:
+        with self.changed:
+            while self.running:
+                self.changed.wait()
+
 
 _gate = _Gate()
+atexit.register(lambda: _gate.finish())  # no thread is in LLVM when the process ends
 
 
 class _Job:
@@ -105,6 +113,14 @@ def is_inside() -> bool:
     return getattr(_here, "inside", False)
 
 
+def begin(work: Callable[[], Any]) -> _Job:
+    """Have `work` done on a thread of its own, which nobody waits for."""
+    job = _Job(work)
+    # Not `threading.Thread`: an exception in the midst of its `start` upsets it.
+    _thread.start_new_thread(job.run, ())
+    return job
+
+
 def apart(function: Callable[P, R]) -> Callable[P, R]:
     """Decorator: have calls of a function run on another thread."""
 
@@ -112,11 +128,11 @@ def apart(function: Callable[P, R]) -> Callable[P, R]:
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         if is_inside():
             return function(*args, **kwargs)
-        job = _Job(partial(function, *args, **kwargs))
+        work = partial(function, *args, **kwargs)
         try:
-            threading.Thread(target=job.run).start()
+            job = begin(work)
         except RuntimeError:  # no more threads, as at the end of the interpreter
-            return function(*args, **kwargs)
+            return work()
         result: R = job.outcome()
         return result
 

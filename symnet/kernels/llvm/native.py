@@ -26,13 +26,14 @@ import os
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, Generic, ParamSpec
 
 import llvmlite.binding as llvm
 
 from symnet.kernels.llvm import translator, words
-from symnet.kernels.llvm.apart import apart
+from symnet.kernels.llvm.apart import apart, begin
 from symnet.kernels.llvm.machine import machine
 from symnet.kernels.llvm.objects import (
     Library,
@@ -183,8 +184,9 @@ def in_background(functions: Sequence[Native[Any]]) -> None:
     soon; who needs one before it is done waits for it."""
     pending = [f for f in functions if not f._address and f.name not in _begun]
     if pending:
+        with suppress(RuntimeError):  # no more threads
+            begin(lambda: [f.address for f in pending])
         _begun.update(f.name for f in pending)
-        threading.Thread(target=lambda: [f.address for f in pending]).start()
 
 
 def compile_jobs(

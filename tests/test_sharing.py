@@ -1,0 +1,437 @@
+"""Threads, forks and pools that use the same functions and shared variables.
+
+What may crash or hang runs in a process of its own.  Memory that was given back too early
+shows in arrays made right after, or ends that process.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import symnet
+import symnet.tensor as T
+from symnet import function, shared
+
+ROOT = Path(__file__).parent.parent
+HEAD = """
+import faulthandler, os, signal, sys, threading, time
+faulthandler.dump_traceback_later(50, exit=True)
+import numpy as np
+import numpy.testing  # a child finds what another thread is importing locked
+import symnet, symnet.tensor as T
+from symnet import function, shared
+
+def until_direct(f, *args):
+    '''Call until calls are done without Python code.'''
+    end = time.time() + 20
+    while '__call__' not in type(f).__dict__ and time.time() < end:
+        f(*args)
+        time.sleep(0.02)
+    f(*args)
+
+def as_long_as(work, *args):
+    '''Do `work` again and again on another thread; ends it and shows its errors.'''
+    stop, errors = threading.Event(), []
+    def go():
+        while not stop.is_set():
+            try:
+                work(*args)
+            except BaseException as error:
+                errors.append(repr(error))
+                return
+    thread = threading.Thread(target=go)
+    thread.start()
+    def end():
+        stop.set()
+        thread.join()
+        assert not errors, errors
+    return end
+"""
+
+
+def run(program: str, *args: str) -> str:
+    """What a program prints, which must end well."""
+    done = subprocess.run(
+        [sys.executable, "-c", HEAD + program, *args],
+        capture_output=True,
+        text=True,
+        timeout=90,
+        cwd=ROOT,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+# ---- a value is replaced while a call uses it
+
+REPLACED = """
+how, n = sys.argv[1], 400_000
+w, x, m = shared(np.ones(n)), T.dscalar(), T.lscalar()
+deep = T.tanh(T.exp(-T.sqr(w)) + x) * T.cos(w) + T.log1p(T.sqr(w))
+if how.startswith('write'):
+    f = function([x], [], updates=[(w, deep)])
+else:
+    f = function([x], deep.sum())
+grow = function([m], [], updates=[(w, T.ones((m,)))])
+until_direct(f, 0.1)
+grow(n)
+end = as_long_as(f, 0.1)
+finish, k, foreign = time.time() + 1.5, 0, 0
+while time.time() < finish:
+    k += 1
+    size = n + k % 7 * 1000 - 3000
+    if how.endswith('shape'):
+        w.set_value(np.ones(size))
+    elif how.endswith('borrow'):
+        w.set_value(np.ones(n), borrow=True)
+    elif how.endswith('grow'):
+        grow(size)
+    else:
+        w.set_value(np.ones(n))
+    fresh = [np.full(n, 7.0) for _ in range(2)]
+    time.sleep(0.003)
+    foreign += any((a != 7.0).any() for a in fresh)
+end()
+assert k > 3 and not foreign, (k, foreign)
+"""
+
+
+@pytest.mark.parametrize("what", ["", "shape", "borrow", "grow"])
+@pytest.mark.parametrize("use", ["read", "write"])
+def test_a_value_is_replaced_while_a_call_uses_it(use: str, what: str) -> None:
+    run(REPLACED, use + what)
+
+
+WHOLE = """
+n = 200_000
+a, b = shared(np.zeros(n)), shared(np.zeros(n))
+h = shared(np.zeros(1))
+step = function([], [], updates=[(a, a + 1), (b, b + 1), (h, T.concatenate([h, h[:1]]))])
+look = function([], [a.min(), a.max(), b.min(), b.max(), h.shape[0]])
+until_direct(look)
+step(); step()
+end = as_long_as(step)
+finish, seen = time.time() + 2, 0
+while time.time() < finish:
+    low, high, low_b, high_b, count = (float(v) for v in look())
+    assert low == high == low_b == high_b == count - 1, (low, high, low_b, high_b, count)
+    value = a.get_value()
+    assert (value == value[0]).all()
+    seen += 1
+end()
+assert seen > 3
+"""
+
+
+def test_updates_of_a_call_are_seen_together_and_values_whole() -> None:
+    run(WHOLE)
+
+
+def test_get_value_and_set_value_of_one_variable_in_many_threads() -> None:
+    """Each value is one of those that were set, from end to end."""
+    w = shared(np.zeros(5000))
+    wrong = []
+
+    def use(seed: int) -> None:
+        for k in range(60):
+            w.set_value(np.full(5000 if k % 3 else 4000, float(seed * 100 + k)))
+            value = w.get_value()
+            if (value != value[0]).any():
+                wrong.append(value)
+
+    in_threads(use, 4)
+    assert not wrong
+
+
+# ---- no update is lost
+
+
+def in_threads(work, count: int) -> None:
+    """work(0), ..., work(count - 1), each on a thread; none may raise."""
+    errors = []
+
+    def go(k: int) -> None:
+        try:
+            work(k)
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=go, args=(k,)) for k in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors, errors
+
+
+@pytest.mark.parametrize("mode", ["FAST_RUN", "FAST_COMPILE"])
+@pytest.mark.parametrize("size", [1, 60_000])
+def test_functions_that_update_one_variable_lose_nothing(mode: str, size: int) -> None:
+    total, other = shared(np.zeros(size)), shared(np.zeros(size))
+    by_one = function([], [], updates=[(total, total + 1)], mode=mode)
+    both = function([], [], updates=[(total, total + 1), (other, other + 1)], mode=mode)
+    back = function([], [], updates=[(other, other + 1), (total, total + 1)], mode=mode)
+    calls = 40 if mode == "FAST_COMPILE" else 150
+    used = [by_one, both, back]
+
+    def work(k: int) -> None:
+        for _ in range(calls):
+            used[k % 3]()
+
+    in_threads(work, 6)
+    np.testing.assert_array_equal(total.get_value(), np.full(size, 6.0 * calls))
+    np.testing.assert_array_equal(other.get_value(), np.full(size, 4.0 * calls))
+
+
+def test_sizes_that_change_lose_nothing() -> None:
+    history = shared(np.zeros(0))
+    x = T.dscalar()
+    add = function([x], [], updates=[(history, T.concatenate([history, T.stack([x])]))])
+
+    def work(k: int) -> None:
+        for _ in range(50):
+            add(float(k))
+
+    in_threads(work, 4)
+    found = np.bincount(history.get_value().astype(int))
+    assert found.tolist() == [50] * 4
+
+
+def test_a_graph_with_numpy_operations_sees_one_moment() -> None:
+    """Its segments run one after another; another thread updates between them."""
+    w = shared(np.zeros(2000))
+    f = function([], T.sort(w * 1.0)[0] - (w * 1.0)[0] + 0 * T.sort(w).sum())
+    step = function([], [], updates=[(w, w + 1)])
+    f(), step()
+    stop = threading.Event()
+
+    def move() -> None:
+        while not stop.is_set():
+            step()
+
+    mover = threading.Thread(target=move)
+    mover.start()
+    found = [float(f()) for _ in range(200)]
+    stop.set()
+    mover.join()
+    assert set(found) == {0.0}
+
+
+# ---- in turn
+
+TURNS = """
+n = shared(np.zeros(100_000))
+f = function([], n.sum(), updates=[(n, n + 1)])
+until_direct(f)
+stop, counts = time.time() + 3, [0] * 8
+def go(k):
+    while time.time() < stop:
+        f()
+        counts[k] += 1
+threads = [threading.Thread(target=go, args=(k,)) for k in range(8)]
+[t.start() for t in threads]
+[t.join() for t in threads]
+assert min(counts) * 4 > max(counts) > 8, counts
+"""
+
+
+def test_threads_that_wait_for_one_function_are_served_in_turn() -> None:
+    run(TURNS)
+
+
+# ---- forks and pools
+
+FORK = """
+x = T.dmatrix()
+total = shared(np.zeros(50_000))
+f = function([x], T.tanh(T.exp(-T.sqr(x))).sum(), updates=[(total, total + 1)])
+A = np.ones((500, 400))
+until_direct(f, A)
+def compile_one(k=[0]):
+    k[0] += 1
+    z = T.dvector()
+    made = function([z], T.tanh(z * k[0]) + T.exp(z) / (k[0] + 1.5))(np.ones(5))
+    np.testing.assert_allclose(made, np.tanh(k[0]) + np.e / (k[0] + 1.5))
+def fork_and_wait(work):
+    pid = os.fork()
+    if pid == 0:
+        try:
+            work()
+            value = total.get_value()
+            assert (value == value[0]).all(), 'half written'
+            os._exit(0)
+        finally:
+            os._exit(1)
+    end = time.time() + 12
+    while time.time() < end:
+        found, status = os.waitpid(pid, os.WNOHANG)
+        if found:
+            assert status == 0, status
+            return
+        time.sleep(0.005)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    raise SystemExit('a child hangs')
+for meanwhile in (lambda: f(A), compile_one, lambda: total.set_value(np.ones(50_000))):
+    end = as_long_as(meanwhile)
+    try:
+        for work in (lambda: f(A), compile_one) * 3:
+            time.sleep(0.02)
+            fork_and_wait(work)
+    finally:
+        end()
+f(A)
+compile_one()
+"""
+
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+
+
+@needs_fork
+def test_forks_while_another_thread_calls_or_compiles() -> None:
+    run(FORK)
+
+
+FORK_IN_HANDLER = """
+x, k, n = T.dvector(), T.lscalar(), shared(0)
+out, _ = symnet.scan(lambda s: T.tanh(s * 1.0001) + 0.001, outputs_info=x, n_steps=k)
+f = function([x, k], out[-1].sum(), updates=[(n, n + 1)])
+f(np.ones(300), 10); f(np.ones(300), 10)
+start = time.time()
+want = f(np.ones(300), 50_000)
+turns = int(50_000 * 0.6 / (time.time() - start))
+parent, pids = os.getpid(), []
+def handler(number, frame):
+    pids.append(os.fork())
+signal.signal(signal.SIGALRM, handler)
+signal.setitimer(signal.ITIMER_REAL, 0.15)
+found = f(np.ones(300), turns)
+assert len(pids) == 1 and n.get_value() == 4
+f(np.ones(300), 10)
+assert n.get_value() == 5
+if os.getpid() != parent:
+    os._exit(0)
+assert os.waitpid(pids[0], 0)[1] == 0
+"""
+
+
+@needs_fork
+def test_a_fork_within_a_long_call() -> None:
+    """The handler of a signal forks; the call goes on in the parent and in the child."""
+    run(FORK_IN_HANDLER)
+
+
+POOLS = """
+import asyncio, concurrent.futures as futures, multiprocessing
+x, w = T.dvector(), shared(np.ones(60_000))
+f = function([x], T.tanh(w * x[0]).sum(), updates=[(w, w * 1.0)])
+def work(value):
+    return float(f(np.array([float(value)])))
+def main():
+    numbers = range(5)
+    want = [60_000 * np.tanh(k) for k in numbers]
+    until_direct(f, np.ones(1))
+    with futures.ThreadPoolExecutor(4) as pool:
+        np.testing.assert_allclose(list(pool.map(work, numbers)), want)
+    async def gather():
+        loop = asyncio.get_running_loop()
+        jobs = [loop.run_in_executor(None, work, k) for k in numbers]
+        return await asyncio.gather(*jobs)
+    np.testing.assert_allclose(asyncio.run(gather()), want)
+    end = as_long_as(work, 1)
+    context = multiprocessing.get_context('fork')
+    with futures.ProcessPoolExecutor(2, mp_context=context) as pool:
+        np.testing.assert_allclose(list(pool.map(work, numbers)), want)
+    end()
+main()
+"""
+
+
+@needs_fork
+def test_pools_of_threads_and_of_processes() -> None:
+    run(POOLS)
+
+
+def double(value: float) -> float:
+    x = T.dscalar()
+    return float(function([x], x * 2)(value))
+
+
+def test_a_pool_of_spawned_processes() -> None:
+    import concurrent.futures
+    import multiprocessing
+
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as pool:
+        assert list(pool.map(double, [1.0, 2.5])) == [2.0, 5.0]
+
+
+EXIT = """
+import atexit
+w = shared(np.ones(300_000))
+f = function([], T.tanh(w).sum(), updates=[(w, w * 1.0)])
+until_direct(f)
+def last():
+    for _ in range(5):
+        f()
+        time.sleep(0.02)
+    z = T.dvector()
+    print('compiled', float(function([z], T.exp(z * 3.25).sum())(np.zeros(3))))
+threading.Thread(target=last).start()
+def for_ever():
+    while True:
+        f()
+for _ in range(3):
+    threading.Thread(target=for_ever, daemon=True).start()
+atexit.register(lambda: print('at exit', round(float(f()))))
+"""
+
+
+def test_the_interpreter_ends_while_threads_call() -> None:
+    found = run(EXIT)
+    assert "compiled 3.0" in found and "at exit 228478" in found
+
+
+def test_functions_do_not_wait_for_each_other_for_ever() -> None:
+    """Each updates what an operation of the other's calls: the order does not matter."""
+    a, b = shared(0.0), shared(0.0)
+    first = function([], [], updates=[(a, a + 1)])
+    second = function([], [], updates=[(b, b + 1)])
+
+    class Calls(symnet.Op):
+        def __init__(self, inner) -> None:
+            self.inner = inner
+
+        def make_node(self, x):
+            return symnet.Apply(self, [T.as_tensor_variable(x)], [T.dscalar()])
+
+        def perform(self, node, inputs, outputs) -> None:
+            time.sleep(0.001)
+            self.inner()
+            outputs[0][0] = np.array(float(inputs[0]))
+
+    x = T.dscalar()
+    outer = [
+        function([x], Calls(second)(x), updates=[(a, a + 1)]),
+        function([x], Calls(first)(x), updates=[(b, b + 1)]),
+    ]
+    refused = []
+
+    def work(k: int) -> None:
+        for _ in range(20):
+            try:
+                outer[k](1.0)
+            except RuntimeError as error:
+                refused.append(str(error))
+
+    in_threads(work, 2)
+    assert all("wait for each other" in text for text in refused)
