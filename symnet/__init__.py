@@ -32,6 +32,7 @@ from symnet.graph.variables import Apply, Constant, Op, Variable
 from symnet.ops.linalg import dot
 from symnet.ops.scan_folds import foldl, foldr, map, reduce, scan_checkpoints
 from symnet.ops.scan_function import scan
+from symnet.ops.users import as_op
 from symnet.printing import debugprint, draw, pp, pprint
 from symnet.shared import SharedVariable, shared
 from symnet.theano_names import install_as_theano
@@ -45,7 +46,7 @@ __all__ = [
     "Apply", "Constant", "DisconnectedInputError", "Function", "FunctionGraph", "In",
     "Lop", "MissingInputError", "Mode", "NullTypeGradError", "Op", "OrderedUpdates", "Out",
     "Rop",
-    "SharedVariable", "Type", "UnusedInputError", "Variable", "change_flags", "clone",
+    "SharedVariable", "Type", "UnusedInputError", "Variable", "as_op", "change_flags", "clone",
     "compile", "config", "debugprint", "dot", "draw", "foldl", "foldr", "function",
     "get_default_mode", "gof", "grad", "gradient",
     "ifelse", "install_as_theano", "map", "pp", "pprint", "predefined_modes", "printing",

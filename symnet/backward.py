@@ -15,7 +15,6 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from symnet.errors import message
 from symnet.graph.origin import inherit
 from symnet.graph.traverse import toposort
 from symnet.graph.types import (
@@ -34,6 +33,8 @@ from symnet.ops.branches import absorbed
 from symnet.ops.elementwise import Elementwise, cast
 from symnet.ops.reduce import sum as sum_over
 from symnet.ops.shape import dimshuffle
+from symnet.ops.users import checked_pattern, is_disconnected
+from symnet.ops.users import gradients as gradients_of
 from symnet.rewriting.stable import stable_forms
 
 CONTINUOUS = FLOATS + COMPLEX
@@ -133,7 +134,7 @@ def _walk(
         with inherit(node.origin, "gradient"):
             pulled, guarding = _pull_back(node, made[node], terms, guards, wanted)
             for v, want, term, guard in zip(node.inputs, wanted, pulled, guarding):
-                if v not in stop and v not in known and not _is_disconnected(term):
+                if v not in stop and v not in known and not is_disconnected(term):
                     _add_term(terms, guards, v, term if want else None, guard)
     for v in guards.of:
         if v not in known and (gradient := terms[v]) is not None:
@@ -184,21 +185,13 @@ def _pull_back(
             terms[v] = guards.clean(v, gradient)
     handed = [_handed(v, terms) for v in outputs]
     try:
-        results = list(node.op.L_op(node.inputs, outputs, handed))
+        results = gradients_of(node, outputs, handed)
     except NotImplementedError as error:
         why = str(error) or f"{node.op} has no gradient"
         return _where_connected(node, NullType(why)(), outputs, terms), unguarded
-    if len(results) != node.nin:
-        raise ValueError(
-            message(
-                f"{node.op}: {len(results)} gradients for {node.nin} inputs",
-                origin=node.origin,
-                cure="return one gradient for each input, None where it is zero",
-            )
-        )
     found = [
         _fitted(node, outputs, handed, guards, k, term)
-        if want or _is_disconnected(term)
+        if want or is_disconnected(term)
         else (None, None)
         for k, (term, want) in enumerate(zip(results, wanted))
     ]
@@ -242,7 +235,7 @@ def _where_connected(
     reached = [v in terms for v in outputs]
     return [
         term if any(a and b for a, b in zip(row, reached)) else DisconnectedType()()
-        for row in pattern(node)
+        for row in checked_pattern(node, pattern(node))
     ]
 
 
@@ -285,10 +278,6 @@ def _add_term(
     elif term is not None and not isinstance(present.type, NullType):
         undefined = isinstance(term.type, NullType)
         terms[v] = term if undefined else guards.added(v, present, term, guard)
-
-
-def _is_disconnected(term: Any) -> bool:
-    return isinstance(term, Variable) and isinstance(term.type, DisconnectedType)
 
 
 def _dtype(v: Variable) -> str | None:

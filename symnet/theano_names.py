@@ -37,6 +37,7 @@ MODULES = {
     "theano.compile.function_module": "symnet.compile.function",
     "theano.compile.io": "symnet.compile.arguments",
     "theano.compile.mode": "symnet.compile.modes",
+    "theano.compile.ops": "symnet.ops.users",
     "theano.compile.pfunc": "symnet.compile.function",
     "theano.compile.sharedvalue": "symnet.shared",
     "theano.gof.fg": "symnet.gof",

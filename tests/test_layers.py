@@ -43,7 +43,7 @@ ops.drawing ops.random_mrg ops.mrg_streams ops.random_philox ops.random_state
 ops.random_streams
 ops.composed ops.checks ops.barriers ops.gemm ops.linalg ops.softmax ops.logsumexp ops.nnet
 ops.classification ops.normalization ops.solving ops.determinants ops.spectral ops.matrices
-ops.printing ops
+ops.printing ops.users ops
 
 rewriting.folding rewriting.demands rewriting.patterns
 rewriting.host rewriting.infer rewriting.certain rewriting.findings rewriting.rewrite

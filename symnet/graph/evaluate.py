@@ -9,7 +9,14 @@ import numpy as np
 
 from symnet.errors import MissingInputError, ShapeError, message, without_own_frames
 from symnet.graph.traverse import toposort
-from symnet.graph.variables import Apply, Constant, Variable, operand_text
+from symnet.graph.variables import (
+    Apply,
+    Constant,
+    Op,
+    Variable,
+    is_users,
+    operand_text,
+)
 
 
 def evaluate(
@@ -78,7 +85,11 @@ def value_of(variable: Variable, known: Mapping[Variable, Any]) -> Any:
 def compute(node: Apply, arrays: Sequence[Any], xp: Any = np) -> list[Any]:
     """One operation's outputs, its errors told with the user's line."""
     try:
-        return list(node.op.compute(node, arrays, xp))
+        results = list(node.op.compute(node, arrays, xp))
+        if is_users(node.op) and type(node.op).compute is not Op.compute:
+            pairs = zip(node.outputs, results, strict=True)
+            results = [output.type.filter(result) for output, result in pairs]
+        return results
     except NotImplementedError:
         raise
     except Exception as error:

@@ -16,7 +16,7 @@ import numpy as np
 
 from symnet.config import config
 from symnet.errors import briefly, message
-from symnet.graph.origin import Origin, capture
+from symnet.graph.origin import Origin, capture, inherit
 from symnet.graph.testvalues import compute_test_values
 from symnet.graph.types import TensorType, Type
 
@@ -151,15 +151,53 @@ class Op:
 
     __repr__ = __str__
 
+    # Types of the inputs and of the outputs, in the place of a make_node.
+    itypes: Sequence[Type] | None = None
+    otypes: Sequence[Type] | None = None
+
     def make_node(self, *inputs: Any) -> Apply:
-        raise TypeError(f"{self} does not define make_node")
+        """The op applied to inputs of `itypes`, where the class says them and `otypes`.
+
+        Raises: TypeError for other inputs, and where the class says neither.
+        """
+        if self.itypes is None or self.otypes is None:
+            raise TypeError(f"{self} does not define make_node (or itypes and otypes)")
+        if len(inputs) != len(self.itypes):
+            what = f"{self} takes {len(self.itypes)} inputs, not {len(inputs)}"
+            raise TypeError(message(what, origin=capture()))
+        variables = [
+            self._taken(k, kind, v)
+            for k, (kind, v) in enumerate(zip(self.itypes, inputs))
+        ]
+        return Apply(self, variables, [kind.make_variable() for kind in self.otypes])
+
+    def _taken(self, position: int, kind: Any, given: Any) -> Variable:
+        """An input as a variable of the type that `itypes` says."""
+        try:
+            if isinstance(kind, TensorType):
+                return kind.filter_variable(given)
+            if isinstance(given, Variable) and given.type == kind:
+                return given
+        except (TypeError, ValueError):
+            pass
+        shown = operand_text(given) if isinstance(given, Variable) else repr(given)
+        raise TypeError(
+            message(
+                f"{self}: input {position} is to be a {kind}, not {shown}",
+                origin=capture(),
+                cure="cast it with .astype(dtype), or give it that rank with dimshuffle",
+            )
+        )
 
     @briefly
     def __call__(self, *inputs: Any, **keywords: Any) -> Any:
         """Apply the op; returns its output, or a list where there are several."""
         name = keywords.pop("name", None)
         return_list = keywords.pop("return_list", False)
-        node = self.make_node(*inputs, **keywords)
+        if is_users(self):
+            node = self._users_node(inputs, keywords)
+        else:
+            node = self.make_node(*inputs, **keywords)
         if config.compute_test_value != "off":
             compute_test_values(node)
         outputs = node.outputs
@@ -168,6 +206,25 @@ class Op:
         if name is not None and len(outputs) == 1:
             outputs[0].name = name
         return outputs[0] if len(outputs) == 1 and not return_list else list(outputs)
+
+    def _users_node(self, inputs: Sequence[Any], keywords: dict[str, Any]) -> Apply:
+        """What make_node of a user's op gives: checked, its line the one that applies it."""
+        line = capture()
+        with inherit(line):
+            node = self.make_node(*inputs, **keywords)
+        fits = isinstance(node, Apply) and all(
+            isinstance(v, Variable) for v in (*node.inputs, *node.outputs)
+        )
+        if not fits or not node.outputs:
+            raise TypeError(
+                message(
+                    f"{self}: make_node gave {node!r:.80}",
+                    origin=line,
+                    cure="return Apply(self, inputs, outputs) of lists of variables, such as "
+                    "[as_tensor_variable(x)] and [T.dvector()]",
+                )
+            )
+        return node
 
     def L_op(
         self,
@@ -206,6 +263,11 @@ class Op:
         self, node: Apply, inputs: list[Any], output_storage: list[list[Any]]
     ) -> None:
         raise NotImplementedError(f"{self} defines neither compute nor perform")
+
+
+def is_users(op: Any) -> bool:
+    """Whether the op's class is none of this package."""
+    return not type(op).__module__.startswith("symnet.")
 
 
 _by_properties: dict[type, bool] = {}

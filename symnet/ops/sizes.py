@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -276,7 +276,7 @@ class SpecifyShape(ViewOp):
     Raises: ShapeError where they are others.
     """
 
-    __props__ = ("axes",)
+    __props__: ClassVar[tuple[str, ...]] = ("axes",)
 
     def __init__(self, axes: Sequence[int]) -> None:
         self.axes = tuple(axes)
