@@ -49,6 +49,7 @@ rewriting.folding rewriting.demands rewriting.patterns
 rewriting.host rewriting.infer rewriting.certain rewriting.findings rewriting.rewrite
 rewriting.rules.algebra rewriting.rules.checks rewriting.rules.shapes rewriting.rules.reductions
 rewriting.rules.cancel rewriting.rules.determinants rewriting.rules.crossentropy
+rewriting.rules.logged rewriting.rules.logmoves rewriting.rules.logsums
 rewriting.rules.logarithms rewriting.rules.quotients rewriting.rules.stability
 rewriting.rules.indexing rewriting.rules.library rewriting.rules.composed rewriting.rules
 rewriting.stable rewriting

@@ -31,7 +31,7 @@ from symnet.ops.functions import (
 )
 from symnet.ops.softmax import LogSoftmax, Softmax
 from symnet.rewriting.rewrite import Rewriter
-from symnet.rewriting.rules.stability import STABILITY
+from symnet.rewriting.rules.stability import STABLE
 
 # Without one of these a graph has no unstable form that the rules know.
 TELLING = frozenset(
@@ -60,7 +60,7 @@ def _rewritten(
     order = graph.toposort()
     if not may_change(order):
         return None
-    walk = Rewriter(graph, STABILITY)
+    walk = Rewriter(graph, STABLE)
     found = walk.run()
     changed = _changed(order, walk.replaced)
     if not changed:

@@ -136,7 +136,13 @@ def test_modes_that_compile_nothing_say_so() -> None:
 def test_every_stage_has_a_text_and_is_stable() -> None:
     f = training_step()
     f(np.ones((3, 4)))
-    idle = ("branches", "scans", "simplify scans", "inside")  # there is nothing
+    idle = (
+        "stable",
+        "branches",
+        "scans",
+        "simplify scans",
+        "inside",
+    )  # there is nothing
     names = [name for name in STAGE_NAMES if name not in idle]
     assert set(Stages(f).sections) == set(names)
     for name in names:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from symnet.graph.variables import Variable
 from symnet.ops.arithmetic import add, neg, sub
 from symnet.ops.classification import sigmoid_binary_crossentropy
-from symnet.ops.functions import softplus
+from symnet.ops.functions import sigmoid, softplus
 from symnet.rewriting.patterns import Match, Rule, number
 from symnet.rewriting.rules.cancel import Product, added, terms_of
 
@@ -72,7 +72,10 @@ def _same(
 
 
 def complements(a: Variable, b: Variable) -> bool:
-    """Whether one is 1 minus the other."""
+    """Whether one is 1 minus the other.  Those of sigmoids do not count: as targets they
+    would take the digits from an entropy."""
+    if any(v.owner is not None and v.owner.op == sigmoid for v in (a, b)):
+        return False
     for one, other in ((a, b), (b, a)):
         node = one.owner
         if node is not None and node.op == sub and node.inputs[1] is other:

@@ -17,9 +17,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from symnet.graph.types import FLOATS
-from symnet.graph.variables import Variable
-from symnet.ops.arithmetic import add, mul, neg, pow, reciprocal, sqr, sub, true_div
+from symnet.graph.variables import Constant, Variable
+from symnet.ops.alloc import Alloc
+from symnet.ops.arithmetic import (
+    add,
+    mul,
+    neg,
+    pow,
+    reciprocal,
+    second,
+    sqr,
+    sub,
+    true_div,
+)
 from symnet.ops.base import constant
 from symnet.ops.elementwise import cast
 from symnet.ops.functions import cosh, exp, expm1, sigmoid, sinh, tanh
@@ -32,17 +45,8 @@ from symnet.ops.softmax import Softmax
 from symnet.ops.subtensor import Subtensor
 from symnet.ops.tails import reciprocal_expm1
 from symnet.rewriting.patterns import Match, Rule, number
-from symnet.rewriting.rules.logarithms import (
-    Budget,
-    Logged,
-    as_wide,
-    log_of,
-    log_sum,
-    negated,
-    terms_of,
-    top_of,
-    weighted,
-)
+from symnet.rewriting.rules.logged import Budget, Logged, as_wide, log_of, negated
+from symnet.rewriting.rules.logsums import log_sum, terms_of, top_of, weighted
 
 MOST_FACTORS = 8
 
@@ -140,7 +144,14 @@ def _quotient(match: Match) -> Variable | None:
 
 def _settled(fraction: Fraction, below: Variable, match: Match) -> bool:
     """Replace a factor below, and what it goes together with above, in the fraction."""
-    for rule in (_softmax, _weighted_mean, _part_of_sum, _hyperbolic, _minus_one):
+    for rule in (
+        _softmax,
+        _weighted_mean,
+        _part_of_sum,
+        _hyperbolic,
+        _minus_one,
+        _ratio,
+    ):
         for above in fraction.above:
             found = rule(above, below, match)
             if found is not None:
@@ -192,18 +203,16 @@ def _alone(below: Variable) -> Variable | None:
 
 
 def _part_of_sum(above: Variable, below: Variable, match: Match) -> Variable | None:
-    """a / (a + b), also exp(x) / exp(y)."""
+    """a / (a + b)."""
     node = below.owner
     if node is None:
         return None
-    if node.op == exp and above.owner is not None and above.owner.op == exp:
-        return exp(sub(above.owner.inputs[0], node.inputs[0]))  # type: ignore[no-any-return]
     if node.op != add:
         return None
     terms = terms_of(below)
     place = next((k for k, t in enumerate(terms) if _alike(t, above)), None)
     if place is None:
-        return None
+        return _part_of_total(above, terms, match)
     whole, mine = _pure(below), _pure(above)
     rest = [_pure(t) for k, t in enumerate(terms) if k != place]
     known = [one for one in rest if one is not None]
@@ -213,6 +222,32 @@ def _part_of_sum(above: Variable, below: Variable, match: Match) -> Variable | N
     if number(left) == 0:
         return sigmoid(negated(right))  # type: ignore[no-any-return]
     return sigmoid(left if number(right) == 0 else sub(left, right))  # type: ignore[no-any-return]
+
+
+def _part_of_total(
+    above: Variable, terms: Sequence[Variable], match: Match
+) -> Variable | None:
+    """a / (a.sum() + b): a share of the sum, and the share of that."""
+    for place, term in enumerate(terms):
+        share = _softmax(above, term, match)
+        if share is None:
+            continue
+        whole = _pure(term)
+        rest = [_pure(t) for k, t in enumerate(terms) if k != place]
+        known = [one for one in rest if one is not None]
+        if whole is None or len(known) < len(rest):
+            return None
+        other = log_sum([one.make() for one in known])
+        return mul(share, sigmoid(sub(whole.make(), other)))  # type: ignore[no-any-return]
+    return None
+
+
+def _ratio(above: Variable, below: Variable, match: Match) -> Variable | None:
+    """Of what may both overflow: a / b is exp(log(a) - log(b))."""
+    top, bottom = _pure(above), _pure(below)
+    if top is None or bottom is None or not (top.over and bottom.over):
+        return None
+    return exp(sub(top.make(), bottom.make()))  # type: ignore[no-any-return]
 
 
 def _alike(a: Variable, b: Variable) -> bool:
@@ -364,13 +399,40 @@ def total_of(v: Variable, match: Match) -> Total | None:
     while (found := moved(v, match)) is not None:
         v, new = found
         order = tuple("x" if k == "x" else new[int(k)] for k in order)
-    node = v.owner
-    if node is None or not isinstance(node.op, Reduce) or node.op.kind != "sum":
+    summed = _summed(v)
+    if summed is None:
         return None
-    operand, axes = node.inputs[0], node.op.axes
-    kept = node.op.kept(operand.type.ndim)
+    operand, axes = summed
+    kept = [axis for axis in range(operand.type.ndim) if axis not in axes]
     full = tuple("x" if k == "x" else kept[int(k)] for k in order)
     return Total(operand, axes, full) if axes else None
+
+
+def _summed(v: Variable) -> tuple[Variable, tuple[int, ...]] | None:
+    """x and the axes over which it is summed to make `v`; a product with ones is a sum."""
+    node = v.owner
+    if node is None:
+        return None
+    if isinstance(node.op, Reduce) and node.op.kind == "sum":
+        return node.inputs[0], tuple(node.op.axes)
+    if isinstance(node.op, Dot):
+        x, ones = node.inputs
+        if ones.type.ndim == 1 and _are_ones(ones):
+            return x, (x.type.ndim - 1,)
+        if x.type.ndim == 1 and ones.type.ndim == 2 and _are_ones(x):
+            return ones, (0,)
+    return None
+
+
+def _are_ones(v: Variable) -> bool:
+    if isinstance(v, Constant):
+        return bool(np.all(v.data == 1)) and v.data.size > 0
+    if v.owner is None:
+        return False
+    filled = v.owner.inputs[1 if v.owner.op == second else 0]
+    return (v.owner.op == second or isinstance(v.owner.op, Alloc)) and number(
+        filled
+    ) == 1
 
 
 def _softmax(above: Variable, below: Variable, match: Match) -> Variable | None:
@@ -413,14 +475,23 @@ def _normalised(x: Variable, axes: Sequence[int]) -> Variable | None:
     power = x.owner is not None and x.owner.op == exp
     if found is not None and found.pure and (found.risky or power):
         return Softmax(axes)(as_wide(found.make(), x))  # type: ignore[no-any-return]
+    return None
+
+
+def _softmax_by_shift(match: Match) -> Variable | None:
+    """w exp(x) / (w exp(x)).sum(axes), for weights of any sign, such as masks."""
+    x, below = match.node.inputs
+    total = total_of(below, match)
+    if total is None or total.operand is not x or not total.restored:
+        return None
     parts = weighted(x, Budget())
-    if parts is None:
+    if parts is None or x.type.dtype not in FLOATS or 0 in x.type.shape:
         return None
     weight, scale = parts
-    level = as_wide(scale.make(), x)
+    level, axes = as_wide(scale.make(), x), total.axes
     powers: Any = mul(weight, exp(sub(level, restore_axes(top_of(level, axes), axes))))
-    total = sum_over(powers, axis=list(axes), keepdims=True)
-    return true_div(powers, total)  # type: ignore[no-any-return]
+    whole = sum_over(powers, axis=list(axes), keepdims=True)
+    return true_div(powers, whole)  # type: ignore[no-any-return]
 
 
 def _weighted_mean(above: Variable, below: Variable, match: Match) -> Variable | None:
@@ -469,3 +540,6 @@ QUOTIENTS = [
     Rule("power_of_exponentials", pow, _quotient),
     Rule("product_of_exponentials", mul, _quotient),
 ]
+
+# Used once only, as `rules.logarithms.SHIFTS`.
+WEIGHTED = [Rule("softmax_of_weighted_exponentials", true_div, _softmax_by_shift)]

@@ -25,8 +25,9 @@ from symnet.ops.softmax import LogSoftmax, Softmax
 from symnet.rewriting.patterns import Match, Rule, pattern_vars
 from symnet.rewriting.rules.crossentropy import CROSSENTROPY
 from symnet.rewriting.rules.determinants import DETERMINANTS
-from symnet.rewriting.rules.logarithms import LOGARITHMS, negated
-from symnet.rewriting.rules.quotients import QUOTIENTS, moved
+from symnet.rewriting.rules.logarithms import LOGARITHMS, SHIFTS
+from symnet.rewriting.rules.logged import negated
+from symnet.rewriting.rules.quotients import QUOTIENTS, WEIGHTED, moved
 from symnet.rewriting.rules.reductions import is_reduction
 
 (x,) = pattern_vars("x")
@@ -48,6 +49,7 @@ SCALAR = [
     Rule("one_minus_erf", 1 - erf(x), erfc(x)),
     Rule("one_minus_erfc", 1 - erfc(x), erf(x)),
     Rule("one_plus_erf", 1 + erf(x), lambda m: erfc(negated(m[x]))),
+    Rule("root_of_exp", sqrt(exp(x)), exp(0.5 * x), is_real),
     Rule("exp_of_minus_softplus", exp(-softplus(x)),
          lambda m: sigmoid(negated(m[x]))),
 ]  # fmt: skip
@@ -117,6 +119,8 @@ SOFTMAX = [
     Rule("exp_of_logsoftmax", exp, _exp_of_logsoftmax),
 ]
 
+# What the rewriter uses at any time, and what brings a graph into stable form at first.
 STABILITY: list[Rule] = [
     *DETERMINANTS, *SOFTMAX, *LOGARITHMS, *QUOTIENTS, *CROSSENTROPY, *SCALAR,
 ]  # fmt: skip
+STABLE: list[Rule] = [*STABILITY, *SHIFTS, *WEIGHTED]

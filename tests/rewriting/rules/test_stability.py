@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import mpmath
@@ -7,14 +8,17 @@ import numpy as np
 import pytest
 
 from symnet.compile.function import function
+from symnet.compile.passes import rewrite_graph
 from symnet.gradient import grad
 from symnet.graph.evaluate import evaluate
+from symnet.graph.traverse import Graph
 from symnet.graph.types import TensorType
 from symnet.graph.variables import Variable
 from symnet.ops.advanced import AdvancedSubtensor
-from symnet.ops.arithmetic import log, neg
+from symnet.ops.arithmetic import log, neg, reciprocal, sqr, sqrt
 from symnet.ops.creation import arange
-from symnet.ops.functions import exp, log1p, sigmoid
+from symnet.ops.functions import exp, log1p, log2, log10, sigmoid, softplus
+from symnet.ops.logsumexp import LogSumExp
 from symnet.ops.nnet import LogSoftmax, Softmax, softmax
 from symnet.ops.reduce import max as max_over
 from symnet.ops.reduce import mean
@@ -22,6 +26,7 @@ from symnet.ops.reduce import sum as sum_over
 from symnet.ops.shape import dimshuffle
 from symnet.rewriting.patterns import Rule, instantiate
 from symnet.rewriting.rules.stability import SCALAR, x
+from symnet.rewriting.stable import stable_graph
 from tests.rewriting.rules.tools import EXPRESSIONS, check, compare, refuse, simplified
 
 LOGITS = np.array([[1e3, -1e3, 2.0], [3.0, 3.0, 3.0], [-800.0, -801.0, -802.0]])
@@ -205,6 +210,50 @@ def test_gradient_of_log_of_sum_of_exp_is_a_softmax() -> None:
     slow = evaluate([grad(sum_over(weights * log(sum_over(exp(m), 1))), m)], values)[0]
     compare(evaluate([new], values)[0], slow)
     assert np.all(np.isfinite(evaluate([new], {**values, m: LOGITS})[0]))
+
+
+# ---- rules that look at how an operand is made
+
+
+def test_logarithms_of_exponentials() -> None:
+    v, w = tensor("v", None), tensor("w", None)
+    values = {v: np.array([-3.0, 0.5, 2]), w: np.array([0.5, 2.0, 3.0])}
+    for name, output in {
+        "log_of_exponentials": log(exp(v) * w / 3),
+        "log2_of_exponentials": log2(exp(v) + exp(2 * v)),
+        "log10_of_exponentials": log10(sigmoid(v)),
+        "log1p_of_exponentials": log1p(exp(v)),
+        "log_of_weighted_exponentials": log(sum_over(exp(v) * w)),
+        "softmax_of_weighted_exponentials": exp(v) * w / sum_over(exp(v) * w),
+        "quotient_of_exponentials": w / (1 + exp(v)) / exp(v),
+        "power_of_exponentials": (1 + exp(v)) ** -2,
+        "reciprocal_of_exponentials": reciprocal(1 + exp(v)),
+        "product_of_exponentials": sigmoid(v) * exp(-v),
+        "crossentropy_in_difference": -w * softplus(-v) - (1 - w) * softplus(v),
+        "logsoftmax_written_out": v - LogSumExp([0])(v),
+        "exp_of_minus_softplus": exp(-softplus(v)),
+        "root_of_exp": sqrt(exp(v)),
+    }.items():
+        check(name, output, values, rtol=1e-13)
+    refuse("log_of_exponentials", log(w * v))
+    refuse("log_of_exponentials", log(v + w))
+    refuse("log_of_exponentials", log(exp(v) * v * w))
+    refuse("log_of_weighted_exponentials", log(sum_over(v * w)))
+    refuse("quotient_of_exponentials", w / (1 + sigmoid(v)))
+    refuse("product_of_exponentials", sigmoid(v) * exp(v))
+    refuse("logsoftmax_written_out", w - LogSumExp([0])(v))
+    refuse("crossentropy_in_difference", -w * softplus(-v) - (2 - w) * softplus(v))
+
+
+def test_what_shifts_is_not_shifted_again() -> None:
+    v, w = tensor("v", None), tensor("w", None)
+    for output in (log(sum_over(exp(v) * w)), log(exp(-sqr(v)) * w + exp(v))):
+        graph = Graph([v, w], [output])
+        found = stable_graph(graph)
+        assert found is not graph and stable_graph(found) is found
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            rewrite_graph(graph)
 
 
 # ---- losses as users write them, with large scores

@@ -16,8 +16,11 @@ from symnet.graph.variables import Constant, Variable
 from symnet.rewriting.patterns import PatternVariable, Rule
 from symnet.rewriting.rewrite import Fired, rewrite
 from symnet.rewriting.rules.composed import COMPOSED
+from symnet.rewriting.rules.stability import STABLE
 
-RULES: dict[str, Rule] = {rule.name: rule for rule in (*SIMPLIFY, *GEMM, *COMPOSED)}
+RULES: dict[str, Rule] = {
+    rule.name: rule for rule in (*SIMPLIFY, *GEMM, *COMPOSED, *STABLE)
+}
 
 FLOATS = ("float16", "float32", "float64")
 INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")

@@ -1,0 +1,149 @@
+"""The logarithm of a variable, taken before the variable under- or overflows.
+
+Of a positive variable that is made by sums, products, quotients, powers and moves of
+exponentials and the like, `log_of` gives the logarithm without that variable: of
+`2 * exp(x)` it is `log(2) + x`.  It also tells whether the variable could leave the range
+of floats.  Where it could not, the form as written is fine and stays.  How an operation's
+result is looked at stands in `rules.logarithms`, `rules.logsums` and `rules.logmoves`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from symnet.graph.types import FLOATS
+from symnet.graph.variables import Apply, Constant, Variable
+from symnet.ops.arithmetic import log, neg, second, sub
+from symnet.ops.base import constant
+from symnet.ops.elementwise import Cast, Elementwise
+from symnet.rewriting.patterns import number
+
+MOST_NODES = 100  # how many operations one logarithm looks at
+
+
+@dataclass(frozen=True)
+class Logged:
+    """The logarithm of a variable.
+
+    make: builds it.
+    over, under: whether the variable may become infinite or zero where its logarithm is
+        an ordinary number.
+    signed: it may be negative; then the logarithm is NaN, as that of the variable is.
+    zero: it may be exactly zero, where its logarithm has no derivative to go back through.
+    shifts: the logarithm is that of another sum, from which the largest power was taken.
+    """
+
+    make: Callable[[], Variable]
+    over: bool = False
+    under: bool = False
+    signed: bool = False
+    zero: bool = False
+    shifts: bool = False
+
+    @property
+    def risky(self) -> bool:
+        return self.over or self.under
+
+    @property
+    def pure(self) -> bool:
+        """Whether the logarithm may take the variable's place inside of sums."""
+        return not (self.signed or self.zero)
+
+
+Form = Callable[[Apply, Variable, "Budget"], Logged | None]
+
+# How the logarithm of an operation's result is found, by the op or its class.
+FORMS: dict[Any, Form] = {}
+
+
+def form(*ops: Any) -> Callable[[Form], Form]:
+    """Enter a function into `FORMS`."""
+
+    def enter(function: Form) -> Form:
+        FORMS.update(dict.fromkeys(ops, function))
+        return function
+
+    return enter
+
+
+class Budget:
+    """How many operations may still be looked at."""
+
+    def __init__(self, left: int = MOST_NODES) -> None:
+        self.left = left
+
+
+def log_of(v: Variable, budget: Budget | None = None) -> Logged | None:
+    """The logarithm of `v`; None where its sign is not known."""
+    budget = budget or Budget()
+    budget.left -= 1
+    if getattr(v.type, "dtype", None) not in FLOATS or budget.left < 0:
+        return None
+    if isinstance(v, Constant):
+        return _of_constant(v)
+    if v.owner is None:
+        return None
+    op = v.owner.op
+    single = isinstance(op, Elementwise) and not isinstance(op, Cast)
+    rule = FORMS.get(op if single else type(op))
+    return None if rule is None else rule(v.owner, v, budget)
+
+
+def plain(v: Variable, signed: bool = False) -> Logged:
+    """The logarithm of what is fine as it is."""
+    return Logged(lambda: log(v), signed=signed, zero=True)
+
+
+def joined_by(
+    v: Variable, parts: Sequence[Logged], make: Callable[[], Variable]
+) -> Logged:
+    """The logarithm of what under- or overflows where any of its parts does."""
+    signed, zero = any(p.signed for p in parts), any(p.zero for p in parts)
+    over, under = any(p.over for p in parts), any(p.under for p in parts)
+    if not (over or under):
+        return Logged(lambda: log(v), signed=signed, zero=zero)
+    return Logged(make, over, under, signed, zero, any(p.shifts for p in parts))
+
+
+def negated(v: Any) -> Any:
+    """-v without a second sign."""
+    if isinstance(v, Constant) and number(v) is not None:
+        return constant(-number(v), dtype=None if v.weak else v.type.dtype)
+    if v.owner is not None and v.owner.op == neg:
+        return v.owner.inputs[0]
+    if v.owner is not None and v.owner.op == sub:
+        return sub(v.owner.inputs[1], v.owner.inputs[0])
+    return neg(v)
+
+
+def _of_constant(v: Constant) -> Logged | None:
+    data = np.asarray(v.data)
+    if data.size == 0 or not np.all(data >= 0):
+        return None
+    value = number(v)
+    if value is not None and v.type.ndim == 0:
+        return Logged(lambda: constant(math.log(value) if value else -math.inf))
+    with np.errstate(divide="ignore"):
+        return Logged(lambda: constant(np.log(data)))
+
+
+def small_constant(v: Variable) -> bool:
+    return number(v) is not None and v.type.ndim == 0
+
+
+def as_wide(value: Variable, model: Variable) -> Variable:
+    """`value` with the dtype and the shape of `model`."""
+    if value.type.dtype != model.type.dtype:
+        value = Cast(model.type.dtype)(value)
+    same = value.type.broadcastable == model.type.broadcastable
+    return value if same else second(model, value)
+
+
+def as_typed(value: Variable, model: Variable) -> Variable:
+    same = value.type.dtype == model.type.dtype
+    return value if same else Cast(model.type.dtype)(value)

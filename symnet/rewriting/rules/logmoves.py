@@ -1,0 +1,125 @@
+"""Logarithms of what moves elements, or chooses among them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from symnet.graph.variables import Apply, Constant, Variable
+from symnet.ops.advanced import AdvancedIncSubtensor, AdvancedSubtensor
+from symnet.ops.alloc import Alloc
+from symnet.ops.arithmetic import log, maximum, minimum, mul, second, switch
+from symnet.ops.classification import Pick
+from symnet.ops.diagonal import Diagonal
+from symnet.ops.elementwise import Cast
+from symnet.ops.joining import Join, Split
+from symnet.ops.shape import DimShuffle, Reshape
+from symnet.ops.sizes import ForgetShape, ShapeI, SpecifyShape
+from symnet.ops.subtensor import IncSubtensor, Subtensor
+from symnet.rewriting.patterns import number
+from symnet.rewriting.rules.logged import (
+    Budget,
+    Logged,
+    as_typed,
+    as_wide,
+    form,
+    joined_by,
+    log_of,
+)
+
+MOVES = (
+    DimShuffle, Reshape, Subtensor, AdvancedSubtensor, Pick, Split, Diagonal, Alloc,
+    SpecifyShape, ForgetShape,
+)  # fmt: skip
+
+
+@form(Join, *MOVES)
+def _moves(node: Apply, v: Variable, budget: Budget) -> Logged | None:
+    count = len(node.inputs) if isinstance(node.op, Join) else 1
+    parts = [log_of(one, budget) for one in node.inputs[:count]]
+    known = [one for one in parts if one is not None]
+    return moved_logs(node, v, known) if len(known) == len(parts) else None
+
+
+def moved_logs(node: Apply, v: Variable, parts: Sequence[Logged]) -> Logged:
+    """The operation on logarithms in the place of its first operands."""
+    rest = node.inputs[len(parts) :]
+
+    def make() -> Variable:
+        logs = [as_wide(one.make(), x) for one, x in zip(parts, node.inputs)]
+        return node.op(*logs, *rest, return_list=True)[v.index]  # type: ignore[no-any-return]
+
+    return joined_by(v, parts, make)
+
+
+@form(second)
+def _second(node: Apply, v: Variable, budget: Budget) -> Logged | None:
+    model, x = node.inputs
+    inner = log_of(x, budget)
+    if inner is None:
+        return None
+    return replace(inner, make=lambda: second(model, inner.make()))
+
+
+@form(Cast)
+def _cast(node: Apply, v: Variable, budget: Budget) -> Logged | None:
+    if _is_count(v):
+        return Logged(lambda: log(v))
+    inner = log_of(node.inputs[0], budget)
+    return None if inner is None else moved_logs(node, v, [inner])
+
+
+def _is_count(v: Variable) -> bool:
+    """Whether `v` is a number of elements: a product of sizes."""
+    node = v.owner
+    if node is None:
+        return isinstance(v, Constant) and v.type.ndim == 0 and number(v) > 0
+    if isinstance(node.op, Cast):
+        return _is_count(node.inputs[0])
+    if node.op == mul:
+        return all(map(_is_count, node.inputs))
+    return isinstance(node.op, ShapeI)
+
+
+@form(IncSubtensor, AdvancedIncSubtensor)
+def _written(node: Apply, v: Variable, budget: Budget) -> Logged | None:
+    """set_subtensor(x[...], y)."""
+    if not node.op.set:
+        return None
+    return _of_all(node, v, budget, 0, 2)
+
+
+@form(switch)
+def _switch(node: Apply, v: Variable, budget: Budget) -> Logged | None:
+    return _of_all(node, v, budget, 1, 3)
+
+
+def _of_all(
+    node: Apply, v: Variable, budget: Budget, start: int, end: int
+) -> Logged | None:
+    parts = [log_of(one, budget) for one in node.inputs[start:end]]
+    known = [one for one in parts if one is not None]
+    if len(known) < len(parts):
+        return None
+
+    def make() -> Variable:
+        logs = [
+            as_typed(one.make(), x) for one, x in zip(known, node.inputs[start:end])
+        ]
+        return node.op(*node.inputs[:start], *logs, *node.inputs[end:])  # type: ignore[no-any-return]
+
+    return joined_by(v, known, make)
+
+
+@form(maximum, minimum)
+def _extremum(node: Apply, v: Variable, budget: Budget) -> Logged | None:
+    parts = [log_of(one, budget) for one in node.inputs]
+    known = [one for one in parts if one is not None and one.pure]
+    if len(known) < 2:
+        return None
+    largest = node.op == maximum
+    over = (any if largest else all)(one.over for one in known)
+    under = (all if largest else any)(one.under for one in known)
+    if not (over or under):
+        return Logged(lambda: log(v))
+    return Logged(lambda: node.op(*[one.make() for one in known]), over, under)

@@ -1,0 +1,350 @@
+"""Logarithms of sums, differences, reductions and products of matrices."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from symnet.graph.types import FLOATS
+from symnet.graph.variables import Apply, Constant, Variable
+from symnet.ops.arithmetic import add, log, maximum, minimum, mul, neg, sub, true_div
+from symnet.ops.barriers import Barrier, zero_grad
+from symnet.ops.base import constant
+from symnet.ops.elementwise import Cast, cast
+from symnet.ops.functions import erf, erfc, exp, sigmoid, softplus
+from symnet.ops.joining import Join
+from symnet.ops.linalg import Dot
+from symnet.ops.logsumexp import LogSumExp
+from symnet.ops.reduce import Reduce, restore_axes
+from symnet.ops.reduce import max as max_over
+from symnet.ops.reduce import sum as sum_over
+from symnet.ops.shape import DimShuffle
+from symnet.ops.tails import log1mexp, log_erfc, logaddexp
+from symnet.rewriting.patterns import number
+from symnet.rewriting.rules.logged import (
+    Budget,
+    Logged,
+    as_wide,
+    form,
+    joined_by,
+    log_of,
+    negated,
+    small_constant,
+)
+from symnet.rewriting.rules.logmoves import MOVES, moved_logs
+
+
+def is_shifted(v: Variable) -> bool:
+    """Whether `v` is x minus something that is at least x: exp(v) is at most 1."""
+    node = v.owner
+    if node is None or node.op not in (sub, neg):
+        return False
+    level = node.inputs[0] if node.op == sub else None
+    stack, seen = [node.inputs[-1]], 0
+    while stack and seen < 12:
+        top, seen = stack.pop(), seen + 1
+        if top is level or (level is None and number(top) is not None):
+            return level is not None or bool(number(top) >= 0)
+        made = top.owner
+        if made is None:
+            continue
+        if isinstance(made.op, (DimShuffle, Cast, Barrier)) or (
+            isinstance(made.op, Reduce) and made.op.kind == "max"
+        ):
+            stack.append(made.inputs[0])
+        elif made.op == maximum:
+            stack += made.inputs
+        elif made.op == minimum:
+            stack += [
+                x
+                for x, y in (made.inputs, made.inputs[::-1])
+                if isinstance(y, Constant)
+            ]
+    return False
+
+
+# ---- sums and differences
+
+
+def terms_of(v: Variable) -> list[Variable]:
+    """What is added to make `v`."""
+    terms: list[Variable] = []
+    stack = [v]
+    while stack:
+        one = stack.pop()
+        if (
+            one.owner is not None
+            and one.owner.op == add
+            and len(stack) + len(terms) < 12
+        ):
+            stack += reversed(one.owner.inputs)
+        else:
+            terms.append(one)
+    return terms
+
+
+@form(add)
+def _add(node: Apply, v: Variable, budget: Budget) -> Logged | None:
+    if (whole := _two_tails(node)) is not None:
+        return log_of(whole, budget)
+    terms = terms_of(v)
+    found = [log_of(term, budget) for term in terms]
+    logs = [
+        f for t, f in zip(terms, found)
+        if f is not None and f.pure and (f.risky or small_constant(t))
+    ]  # fmt: skip
+    rest = [(t, f) for t, f in zip(terms, found) if not any(f is one for one in logs)]
+    parts = [split(t, budget) for t, _ in rest]
+    levels = [*logs, *(scale for _, scale in parts if scale is not None)]
+    fixed = any(scale is None for _, scale in parts)
+    signed = any(f is None or f.signed for _, f in rest)
+    over = any(f.over for f in levels)
+    under = all(f.under for f in levels) and not fixed
+    if not (over or under):
+        return None if signed else Logged(lambda: log(v), zero=not logs)
+    if not rest:
+        return Logged(lambda: log_sum([f.make() for f in logs]), over, under)
+    return Logged(
+        lambda: _balanced([(None, f) for f in logs] + parts),
+        over, under, signed, zero=signed, shifts=True,
+    )  # fmt: skip
+
+
+def _balanced(parts: Sequence[tuple[Any, Logged | None]]) -> Variable:
+    """log(w exp(a) + v exp(b) + ...): the largest power is taken out."""
+    levels = [scale.make() if scale is not None else constant(0) for _, scale in parts]
+    top: Any = levels[0]
+    for level in levels[1:]:
+        top = maximum(top, level)
+    top = clipped_to_finite(zero_grad(top))
+    total: Any = None
+    for (weight, _), level in zip(parts, levels):
+        power = exp(neg(top) if number(level) == 0 else sub(level, top))
+        term = power if weight is None else mul(weight, power)
+        total = term if total is None else add(total, term)
+    return add(log(total), top)  # type: ignore[no-any-return]
+
+
+def log_sum(logs: Sequence[Any]) -> Variable:
+    """log(exp(a) + exp(b) + ...)."""
+    if len(logs) == 1:
+        return logs[0]  # type: ignore[no-any-return]
+    ones = [a for a in logs if number(a) == 0]
+    rest = [a for a in logs if number(a) != 0] + ones[1:]
+    total: Any = rest[0]
+    for one in rest[1:]:
+        total = logaddexp(total, one)
+    return softplus(total) if ones else total  # type: ignore[no-any-return]
+
+
+@form(sub)
+def _sub(node: Apply, v: Variable, budget: Budget) -> Logged | None:
+    left, right = node.inputs
+    one = number(left) == 1
+    if one and (rest := complement(right, budget)) is not None:
+        return rest
+    a, b = log_of(left, budget), log_of(right, budget)
+    if a is None or b is None or not (a.pure and b.pure):
+        return None
+    if not (a.over or b.over or (a.under and b.under)):
+        return None
+    return Logged(
+        lambda: log_difference(a.make(), b.make()), True, True, signed=True, zero=True
+    )
+
+
+def log_difference(a: Any, b: Any) -> Variable:
+    """log(exp(a) - exp(b))."""
+    if number(a) == 0:
+        return log1mexp(b)  # type: ignore[no-any-return]
+    return add(a, log1mexp(sub(b, a) if number(b) != 0 else negated(a)))  # type: ignore[no-any-return]
+
+
+def complement(v: Variable, budget: Budget) -> Logged | None:
+    """The logarithm of 1 - v, where v is made so that it is not taken apart by that."""
+    budget.left -= 1
+    node = v.owner
+    if node is None or budget.left < 0:
+        return None
+    op = node.op
+    if op == sigmoid:
+        return Logged(lambda: neg(softplus(node.inputs[0])), under=True)
+    if op == exp:
+        return Logged(
+            lambda: log1mexp(node.inputs[0]), under=True, signed=True, zero=True
+        )
+    if op == erf:
+        return Logged(lambda: log_erfc(node.inputs[0]), under=True)
+    if op == neg and (inner := node.inputs[0].owner) is not None and inner.op == erf:
+        return Logged(lambda: log_erfc(negated(inner.inputs[0])), under=True)
+    if op == sub and number(node.inputs[0]) == 1:
+        rest = log_of(node.inputs[1], budget)
+        return rest if rest is not None and rest.risky else None
+    if (tail := half_of_erfc(v)) is not None:
+        return Logged(lambda: sub(log_erfc(negated(tail)), math.log(2)), under=True)
+    if isinstance(op, (*MOVES, Cast, Join)):
+        count = node.nin if isinstance(op, Join) else 1
+        parts = [complement(one, budget) for one in node.inputs[:count]]
+        known = [one for one in parts if one is not None]
+        return moved_logs(node, v, known) if len(known) == count else None
+    return None
+
+
+def half_of_erfc(v: Variable) -> Variable | None:
+    """x, where v is erfc(x) / 2."""
+    node = v.owner
+    if node is None or node.op not in (mul, true_div):
+        return None
+    a, b = node.inputs
+    pairs = ((a, number(b)), (b, number(a))) if node.op == mul else ((a, number(b)),)
+    for tail, factor in pairs:
+        half = factor == (0.5 if node.op == mul else 2)
+        if half and tail.owner is not None and tail.owner.op == erfc:
+            return tail.owner.inputs[0]
+    return None
+
+
+def _two_tails(node: Apply) -> Variable | None:
+    """1 + erf(x) and c + c erf(x), as erfc(-x) and c erfc(-x)."""
+    for c, other in (node.inputs, node.inputs[::-1]):
+        if (value := number(c)) is None:
+            continue
+        inner = other.owner
+        if inner is not None and inner.op == erf and value == 1:
+            return erfc(negated(inner.inputs[0]))  # type: ignore[no-any-return]
+        if inner is not None and inner.op == mul:
+            for factor, tail in (inner.inputs, inner.inputs[::-1]):
+                if number(factor) == value and tail.owner and tail.owner.op == erf:
+                    return mul(c, erfc(negated(tail.owner.inputs[0])))  # type: ignore[no-any-return]
+    return None
+
+
+# ---- reductions and products of matrices
+
+
+@form(Reduce)
+def _reduce(node: Apply, v: Variable, budget: Budget) -> Logged | None:
+    op, (x,) = node.op, node.inputs
+    if not op.axes or op.dtype not in FLOATS or 0 in x.type.shape:
+        return None
+    if op.kind == "sum":
+        return _sum(x, op.axes, v, budget)
+    if op.dtype != x.type.dtype:
+        return None
+    inner = log_of(x, budget)
+    if inner is None or not inner.pure:
+        return None
+    if op.kind == "prod":
+        return joined_by(
+            v, [inner], lambda: sum_over(as_wide(inner.make(), x), axis=list(op.axes))
+        )
+    if op.kind in ("max", "min"):
+        return joined_by(v, [inner], lambda: op(as_wide(inner.make(), x)))
+    return None
+
+
+def _sum(
+    x: Variable, axes: Sequence[int], v: Variable, budget: Budget
+) -> Logged | None:
+    dtype = v.type.dtype
+    inner = log_of(x, budget)
+    if inner is not None and not inner.signed and (inner.pure or not inner.risky):
+        return joined_by(
+            v, [inner], lambda: LogSumExp(axes)(cast(as_wide(inner.make(), x), dtype))
+        )
+    parts = weighted(x, budget)
+    if parts is None:
+        return None
+    weight, scale = parts
+
+    def make() -> Variable:
+        level = cast(as_wide(scale.make(), x), dtype)
+        top = top_of(level, axes)
+        powers = exp(sub(level, restore_axes(top, axes)))
+        return add(log(sum_over(mul(weight, powers), axis=list(axes))), top)  # type: ignore[no-any-return]
+
+    return Logged(make, scale.over, scale.under, True, True, shifts=True)
+
+
+def split(v: Variable, budget: Budget) -> tuple[Variable | None, Logged | None]:
+    """v as a weight of any sign (None: 1) and a positive factor that may under- or
+    overflow (None: 1)."""
+    found = log_of(v, budget)
+    if found is not None and found.pure and found.risky:
+        return None, found
+    node = v.owner
+    if node is None or node.op not in (mul, true_div) or budget.left < 0:
+        return v, None
+    (weight, scale), (other, below) = (split(x, budget) for x in node.inputs)
+    if scale is None and below is None:
+        return v, None
+    if node.op == true_div and below is not None:
+        inverse = below
+        below = replace(
+            inverse, make=lambda: neg(inverse.make()),
+            over=inverse.under, under=inverse.over,
+        )  # fmt: skip
+    if node.op == true_div and other is not None:
+        weight, other = true_div(1 if weight is None else weight, other), None
+    weights = [w for w in (weight, other) if w is not None]
+    scales = [s for s in (scale, below) if s is not None]
+    total = (
+        scales[0]
+        if len(scales) == 1
+        else joined_by(v, scales, lambda: add(scales[0].make(), scales[1].make()))
+    )
+    return (
+        mul(*weights) if len(weights) == 2 else weights[0] if weights else None
+    ), total
+
+
+def weighted(x: Variable, budget: Budget) -> tuple[Variable, Logged] | None:
+    """A weight that is not 1 and a factor that is not 1, whose product is x."""
+    weight, scale = split(x, budget)
+    return None if weight is None or scale is None else (weight, scale)
+
+
+def top_of(level: Any, axes: Sequence[int]) -> Variable:
+    """The largest element, which the gradient need not go through: the result does not
+    depend on what is taken out.  An infinite one is not taken out."""
+    top: Any = zero_grad(max_over(level, axis=list(axes)))
+    return clipped_to_finite(top)
+
+
+def clipped_to_finite(top: Variable) -> Variable:
+    largest = float(np.finfo(top.type.dtype).max)
+    return maximum(minimum(top, largest), -largest)  # type: ignore[no-any-return]
+
+
+@form(Dot)
+def _dot(node: Apply, v: Variable, budget: Budget) -> Logged | None:
+    """exp(x) times a matrix: the largest x of each row (or column) is taken out."""
+    left, right = node.inputs
+    if left.type.dtype != right.type.dtype:
+        return None
+    for x, first in ((left, True), (right, False)):
+        scale = log_of(x, budget)
+        if scale is not None and scale.risky and scale.pure:
+            return Logged(
+                lambda: _log_of_dot(node, scale.make(), first),  # noqa: B023
+                scale.over, scale.under, True, True, shifts=True,
+            )  # fmt: skip
+    return None
+
+
+def _log_of_dot(node: Apply, level: Variable, first: bool) -> Variable:
+    left, right = node.inputs
+    x = left if first else right
+    level = as_wide(level, x)
+    axis = x.type.ndim - 1 if first else max(x.type.ndim - 2, 0)
+    top: Any = top_of(level, [axis])
+    powers = exp(sub(level, restore_axes(top, [axis])))
+    product = log(node.op(powers, right) if first else node.op(left, powers))
+    # Rows keep their place in front, columns behind.
+    if first and right.type.ndim == 2 and top.type.ndim:
+        top = restore_axes(top, [top.type.ndim])
+    return add(product, top)  # type: ignore[no-any-return]

@@ -1,0 +1,91 @@
+"""Functions of sums, differences and tails, against many digits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mpmath
+import numpy as np
+import pytest
+
+from symnet.gradient import grad
+from symnet.graph.types import TensorType
+from symnet.ops.reduce import sum as sum_over
+from symnet.ops.tails import (
+    log1mexp,
+    log_erfc,
+    log_erfc_excess,
+    log_erfc_slope,
+    logaddexp,
+    reciprocal_expm1,
+)
+from tests.helpers import run
+
+POINTS = [1e-8, 0.3, 1.0, 3.9, 4.1, 12.5, 50.0, 100.0, 800.0, 1e4]
+POINTS += [-p for p in POINTS]
+
+
+def _slope(x: Any) -> Any:
+    return -2 / mpmath.sqrt(mpmath.pi) * mpmath.exp(-x * x) / mpmath.erfc(x)
+
+
+ONE = {
+    "log1mexp": (log1mexp, lambda x: mpmath.log(-mpmath.expm1(x))),
+    "reciprocal_expm1": (reciprocal_expm1, lambda x: 1 / mpmath.expm1(x)),
+    "log_erfc": (log_erfc, lambda x: mpmath.log(mpmath.erfc(x))),
+    "log_erfc_slope": (log_erfc_slope, _slope),
+    "log_erfc_excess": (log_erfc_excess, lambda x: 2 * x + _slope(x)),
+}
+
+
+@pytest.mark.parametrize("name", ONE)
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_values_and_derivatives_agree_with_many_digits(name: str, dtype: str) -> None:
+    op, exact = ONE[name]
+    points = [p for p in POINTS if p < 0 or name != "log1mexp"]
+    array = np.array([p for p in points if abs(p) >= np.finfo(dtype).tiny], dtype)
+    x = TensorType(dtype, (None,))("x")
+    y = op(x)
+    orders = 3 if name == "log_erfc" else 2
+    outputs = [y]
+    while len(outputs) < orders and name != "log_erfc_excess":
+        outputs.append(grad(sum_over(outputs[-1]), x))
+    limits = np.finfo(dtype)
+    with mpmath.workdps(110):
+        for order, got in enumerate(run(outputs, {x: array})):
+            for point, value in zip(array, got, strict=True):
+                want = mpmath.diff(
+                    exact, mpmath.mpf(float(point)), order, h=mpmath.mpf(10) ** -40
+                )
+                if abs(want) < limits.max:
+                    error = abs(mpmath.mpf(float(value)) - want)
+                    assert error <= 60 * limits.eps * abs(want) + limits.tiny, point
+
+
+def test_logaddexp() -> None:
+    x, y = TensorType("float64", (None,))("x"), TensorType("float64", (None,))("y")
+    infinity = np.inf
+    left = np.array(
+        [1.0, 1000, -1000, infinity, -infinity, infinity, -infinity, 3, np.nan]
+    )
+    right = np.array([2.0, 999, 800, infinity, -infinity, -infinity, 5, 3, 1])
+    outputs = [logaddexp(x, y), *grad(sum_over(logaddexp(x, y)), [x, y])]
+    value, by_x, by_y = run(outputs, {x: left, y: right})
+    with np.errstate(invalid="ignore"):
+        np.testing.assert_allclose(value, np.logaddexp(left, right), rtol=1e-15)
+        finite = np.isfinite(left - right)
+        shares = 1 / (1 + np.exp(np.clip(right - left, -700, 700)))[finite]
+    np.testing.assert_allclose(by_x[finite], shares, rtol=1e-14, atol=1e-300)
+    np.testing.assert_allclose(by_y[finite], 1 - shares, rtol=1e-14, atol=1e-300)
+
+
+def test_where_they_are_not_defined() -> None:
+    x = TensorType("float64", (None,))("x")
+    points = np.array([0.0, -0.0, 1.0, -np.inf, np.inf, np.nan])
+    (value,) = run([log1mexp(x)], {x: points})
+    np.testing.assert_array_equal(value, [-np.inf, -np.inf, np.nan, 0, np.nan, np.nan])
+    (value,) = run([reciprocal_expm1(x)], {x: points})
+    assert value[0] == np.inf and value[1] == -np.inf and value[3:5].tolist() == [-1, 0]
+    (value,) = run([log_erfc(x)], {x: points})
+    assert value[0] == 0 and value[3] == np.log(2) and value[4] == -np.inf
+    assert np.isnan(value[5])
