@@ -1,4 +1,4 @@
-# make demo | test | lint | bench: each makes the environment it needs in .venv first.
+# make demo | test | lint | fuzz | bench: each makes the environment it needs in .venv first.
 # PYTHON is the interpreter that makes it (3.11 or newer), VENV where it stands.
 PYTHON ?= python3
 VENV ?= .venv
@@ -7,7 +7,7 @@ BIN = $(VENV)/bin
 # with SYMNET_PEERS_PYTHON=/path/to/python.
 PEERS ?= .venv-peers
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint fuzz bench clean
 
 demo: $(VENV)/with-demo
 	$(BIN)/python tutorials/demo.py
@@ -19,6 +19,11 @@ lint: $(VENV)/with-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Random programs for as long as asked: make fuzz SECONDS=3600
+SECONDS ?= 60
+fuzz: $(VENV)/with-dev
+	$(BIN)/python -m tests.fuzz.run --seconds $(SECONDS) $(FUZZ_ARGUMENTS)
 
 ifdef SYMNET_PEERS_PYTHON
 bench: $(VENV)/with-dev

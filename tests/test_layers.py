@@ -39,7 +39,8 @@ ops.inputs
 ops.sizes ops.alloc ops.shape ops.reduce ops.creation
 ops.subtensor ops.joining ops.advanced ops.indexing
 ops.diagonal ops.rearrange ops.cumulative ops.sorting
-ops.drawing ops.random_mrg ops.mrg_streams ops.random_philox ops.random_state
+ops.drawing ops.random_mrg ops.mrg_streams ops.philox_reference ops.random_philox
+ops.random_state
 ops.random_streams
 ops.composed ops.checks ops.barriers ops.gemm ops.linalg ops.softmax ops.logsumexp ops.nnet
 ops.classification ops.normalization ops.solving ops.determinants ops.spectral ops.matrices

@@ -19,7 +19,8 @@ import symnet
 import symnet.tensor as T
 from symnet.kernels import interpret, loops
 from symnet.kernels.philox import philox
-from symnet.ops.random_philox import DRAWS, PhiloxDraw, PhiloxVariates, blocks
+from symnet.ops.philox_reference import blocks
+from symnet.ops.random_philox import DRAWS, PhiloxDraw, PhiloxVariates
 from symnet.random import RandomStream, scale_bits
 
 ROOT = pathlib.Path(__file__).parent.parent

@@ -10,7 +10,6 @@ counter says the row and the group of neighbours in it (`loops.DEALT`).
 
 from __future__ import annotations
 
-import ctypes
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -31,10 +30,11 @@ from symnet.kernels.loops import (
     literal,
     scalar,
 )
-from symnet.kernels.philox import KEY_STEPS, MULTIPLIERS, ROUNDS, halves, philox
+from symnet.kernels.philox import halves, philox
 from symnet.kernels.views import Size
 from symnet.ops.base import PointOp, Read, Sizes, TensorOp, as_tensor
 from symnet.ops.drawing import concrete_sizes, required_sizes, static_shape
+from symnet.ops.philox_reference import REFERENCES, blocks, variates_reference
 from symnet.ops.sizes import disconnected, size_scalar
 
 STATE = 3  # scalars of a state: key, stream, position
@@ -186,65 +186,6 @@ def normal_body(words: Sequence[Scalar], dtype: str) -> Scalar:
 BODIES = {"bits": bits_body, "uniform": uniform_body, "normal": normal_body}
 
 
-# ---- the same on arrays: the reference
-
-Words = list[np.ndarray[Any, np.dtype[np.uint64]]]
-
-
-def blocks(places: Any, stream: int, key: int, row: Any = 0) -> Words:
-    """The four words of each position's block, as uint64."""
-    mask, row = np.uint64(0xFFFFFFFF), np.asarray(row, np.uint64)
-    shift = np.uint64(32)
-    a, b = places & mask, places >> shift
-    c = np.full(places.shape, stream & 0xFFFFFFFF, np.uint64)
-    d = np.zeros(places.shape, np.uint64) + (row & mask)
-    first, second = key & 0xFFFFFFFF, key >> 32
-    for _ in range(ROUNDS):
-        left, right = a * np.uint64(MULTIPLIERS[0]), c * np.uint64(MULTIPLIERS[1])
-        a, b = (right >> shift) ^ b ^ np.uint64(first), right & mask
-        c, d = (left >> shift) ^ d ^ np.uint64(second), left & mask
-        first = (first + KEY_STEPS[0]) & 0xFFFFFFFF
-        second = (second + KEY_STEPS[1]) & 0xFFFFFFFF
-    return [a, b, c, d]
-
-
-def bits_reference(words: Words, dtype: str) -> np.ndarray[Any, Any]:
-    if dtype == "uint32":
-        return words[0].astype(dtype)
-    return words[0] | (words[1] << np.uint64(32))
-
-
-def uniform_reference(words: Words, dtype: str) -> np.ndarray[Any, Any]:
-    if dtype == "float64":
-        joined = words[0] | (words[1] << np.uint64(32))
-        return (joined >> np.uint64(12)).astype(np.float64) * 2.0**-52
-    kept = 24 if dtype == "float32" else 11
-    whole = (words[0] >> np.uint64(32 - kept)).astype(np.float64)
-    return (whole * 2.0**-kept).astype(dtype)
-
-
-def normal_reference(words: Words, dtype: str) -> np.ndarray[Any, Any]:
-    above: Any
-    angle: Any
-    if dtype == "float64":
-        above = 1.0 - uniform_reference(words[:2], dtype)
-        angle = (uniform_reference(words[2:], dtype) - 0.5) * (2 * np.pi)
-        return np.asarray(np.sqrt(-2 * np.log(above)) * np.cos(angle))
-    whole = (words[0] >> np.uint64(1)).astype(np.float32)
-    above = whole * np.float32(2.0**-31) + np.float32(2.0**-32)
-    turn = words[1].astype(np.uint32).view(np.int32).astype(np.float32)
-    angle = turn * np.float32(np.pi * 2.0**-31)
-    radius = np.sqrt(np.log(above) * np.float32(-2))
-    return np.asarray(radius * np.cos(angle)).astype(dtype)
-
-
-REFERENCES = {
-    "bits": bits_reference,
-    "uniform": uniform_reference,
-    "normal": normal_reference,
-}
-
-
 # ---- distributions with a loop of their own
 
 
@@ -310,24 +251,14 @@ class PhiloxVariates(TensorOp):
         return variates.variates_step(self.kind, count, steps, width, counted=True)
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
-        """The same native code, called once: no other has NumPy's algorithms on Philox."""
-        state, first, second = (
-            np.ascontiguousarray(a).reshape(np.shape(a)) for a in arrays[:3]
-        )
+        """By NumPy's own generators (see `philox_reference`), not by native code."""
         shape = concrete_sizes(arrays[3:])
-        if not variates.available(self.kind):
-            raise NotImplementedError(
-                f"{self.kind}: this NumPy hides the functions that draw such numbers"
-            )
-        result = np.zeros(shape, node.outputs[0].type.dtype)
-        step = self._step(first.shape, second.shape, shape)
-        words = np.array(step.words, np.int64)
-        arrays = (state, first, second, result)
-        for slot, array in zip(step.pointer_slots, arrays, strict=True):
-            words[slot] = array.ctypes.data
-        function = ctypes.CFUNCTYPE(*[ctypes.c_int64] * 4)(step.address)
-        if function(words.ctypes.data, 0, step.total):
-            raise ValueError(self.refusal)
+        state, first, second = (np.asarray(a) for a in arrays[:3])
+        dtype = node.outputs[0].type.dtype
+        try:
+            result = variates_reference(self.kind, state, first, second, shape, dtype)
+        except ValueError:
+            raise ValueError(self.refusal) from None
         return [xp.asarray(result)]
 
     def L_op(

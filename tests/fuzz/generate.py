@@ -1,0 +1,661 @@
+"""Draws programs: every step is tried on arrays while the program grows, so that most of
+what is drawn means something.
+
+Three kinds.  "memory": what reads and writes overlapping parts of arrays, in updates, loops
+and conditions, in every dtype.  "forms": textbook formulas at large arguments, with their
+gradients.  "mixed": floats through everything, with gradients of both orders.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tests.fuzz.forms import ELEMENTWISE, PAIRS, ROWS
+from tests.fuzz.program import Meaning, Program, Step, value_of
+from tests.fuzz.spaces import Arrays, Symbols, Unknown
+from tests.fuzz.symbols import leaf_variable
+
+FLOATS = ["float32", "float64"]
+DTYPES = [
+    "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
+    "float16", "float32", "float64", "complex64", "complex128",
+]  # fmt: skip
+MODES = ["FAST_RUN"] * 6 + ["DebugMode", "FAST_COMPILE", "no rewrites", "by reference"]
+SMOOTH = ["exp", "tanh", "sin", "cos", "square", "neg", "sigmoid", "softplus"]
+ROUGH = ["absolute", "sign", "floor", "neg", "square"]
+LARGEST, MOST = 1e4, 64  # values and elements beyond which a step is not kept
+
+
+class Generator:
+    """Grows one program."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = np.random.default_rng(seed)
+        self.kind = self.one_of(["memory", "memory", "forms", "mixed", "mixed"])
+        self.program: Program = {
+            "seed": seed, "sizes": [], "leaves": [], "steps": [], "outputs": [],
+            "updates": [], "gradients": [], "functions": 1, "claims": self.kind == "forms",
+            "mode": self.one_of(MODES), "kind": self.kind,
+        }  # fmt: skip
+        self.dtypes: dict[int, str] = {}
+        self.symbols, self.arrays = (
+            Meaning(Symbols, self.dtypes),
+            Meaning(Arrays, self.dtypes),
+        )
+        self.graph: dict[int, Any] = {}  # variables by id
+        self.values: dict[int, Any] = {}  # arrays by id
+        self.target: list[Step] = self.program["steps"]  # where new steps go
+        self.number = 0
+        self.refused: list[str] = []
+
+    # ---- choices
+
+    def one_of(self, choices: Sequence[Any]) -> Any:
+        return choices[int(self.rng.integers(len(choices)))]
+
+    def below(self, n: int) -> int:
+        return int(self.rng.integers(n))
+
+    def chance(self, p: float) -> bool:
+        return bool(self.rng.random() < p)
+
+    def new(self) -> int:
+        self.number += 1
+        return self.number
+
+    def pick(self, fits: Callable[[Any], bool] = lambda a: True) -> int | None:
+        """An id whose value fits; late ones are likelier."""
+        fitting = [n for n, a in self.values.items() if fits(a)]
+        if not fitting:
+            return None
+        place = int(len(fitting) * self.rng.random() ** 0.6)
+        return fitting[min(place, len(fitting) - 1)]
+
+    def pick_float(self, fits: Callable[[Any], bool] = lambda a: True) -> int | None:
+        return self.pick(lambda a: a.dtype.kind == "f" and fits(a))
+
+    # ---- growth
+
+    def begin(self) -> None:
+        names = ["k", "m", "n"]
+        usual = [2, 3, 4, 5] if self.kind == "forms" else [2, 3, 3, 4, 5, 6]
+        choices = [0, 1, *usual] if self.chance(0.3) else usual
+        if self.kind != "memory":
+            choices = [n for n in choices if n]
+        first = {n: self.one_of(choices) for n in names}
+        again = (
+            first
+            if self.chance(0.6)
+            else {n: self.one_of([0, 1, *usual]) for n in names}
+        )
+        self.program["sizes"] = [first, again]
+        dtypes = [self.one_of(FLOATS)]
+        if self.kind == "memory":
+            dtypes = [self.one_of(DTYPES)] + (
+                [self.one_of(DTYPES)] if self.chance(0.3) else []
+            )
+        elif self.chance(0.1):
+            dtypes = ["float16"]
+        fill = {"memory": "quarters", "forms": "large", "mixed": "normal"}[self.kind]
+        shapes: list[list[Any]] = [
+            ["m"],
+            ["m"],
+            ["m", "n"],
+            ["n"],
+            ["k", "m"],
+            ["m", "m"],
+            [],
+            ["k", "m", "n"],
+        ]
+        if (
+            self.kind == "memory"
+        ):  # few shapes, so that parts of one thing fit into another
+            same: list[list[Any]] = self.one_of(
+                [[["m"]], [["m", "m"]], [["m"], ["m", "m"]], [["m"], ["k", "m"]]]
+            )
+            shapes = [self.one_of(same) for _ in range(3 + self.below(3))] + [[]]
+        for shape in shapes:
+            self.leaf(self.one_of(dtypes), shape, fill, self.chance(0.5))
+        if self.chance(0.3):
+            self.leaf("int64", [], fill, False)
+
+    def leaf(self, dtype: str, shape: list[Any], fill: str, shared: bool) -> int:
+        leaf = {
+            "id": self.new(),
+            "dtype": dtype,
+            "shape": shape,
+            "fill": fill,
+            "shared": shared,
+        }
+        self.program["leaves"].append(leaf)
+        self.values[leaf["id"]] = value_of(self.program, leaf, 0)
+        self.graph[leaf["id"]] = leaf_variable(leaf, self.values[leaf["id"]])
+        self.dtypes[leaf["id"]] = dtype
+        return int(leaf["id"])
+
+    def add(self, do: str, args: Sequence[int | None], **rest: Any) -> int | None:
+        """Tries a step; its id, or None if it means nothing."""
+        if any(a is None for a in args):
+            return None
+        step: Step = {"id": self.new(), "do": do, "args": list(args), **rest}
+        return step["id"] if self.try_step(step) else None
+
+    def try_step(self, step: Step) -> bool:
+        try:
+            found = self.symbols.results(step, self.graph)
+            for number, value in found:
+                self.symbols.typed(number, value)
+        except Exception as error:
+            self.refused.append(f"{step['do']}: {type(error).__name__}: {error}"[:300])
+            return False
+        try:
+            with np.errstate(all="ignore"):
+                made = [
+                    (n, self.arrays.typed(n, v))
+                    for n, v in self.arrays.results(step, self.values)
+                ]
+        except (ValueError, IndexError, TypeError, Unknown, OverflowError):
+            return False
+        limit = math.inf if self.program["claims"] else LARGEST
+        for _, array in made:
+            if array.size > MOST or array.ndim > 4:
+                return False
+            if array.dtype.kind in "fc" and not np.all(
+                np.abs(np.nan_to_num(array, nan=0 if limit == math.inf else 1e9))
+                <= limit
+            ):
+                return False
+        self.target.append(step)
+        self.graph.update(found)
+        self.values.update(made)
+        return True
+
+    def grow(self) -> Program:
+        self.begin()
+        steps = {"memory": MEMORY, "forms": FORM_STEPS, "mixed": MIXED}[self.kind]
+        for _ in range(1 + self.below(10)):
+            self.one_of(steps)(self)
+        self.finish()
+        return self.program
+
+    def finish(self) -> None:
+        own = [s.get("id", s.get("ids")) for s in self.program["steps"]]
+        made = [n for ids in own for n in (ids if isinstance(ids, list) else [ids])]
+        made = made or list(self.values)
+        self.program["outputs"] = sorted(
+            {self.one_of(made) for _ in range(1 + self.below(3))}
+        )
+        shares = [x for x in self.program["leaves"] if x["shared"]]
+        for leaf in shares:
+            old = self.values[leaf["id"]]
+            fits = [n for n in made if same_type(self.values[n], old)]
+            fits = [n for n in fits if leaf["id"] in ancestors(self.program, n)] or fits
+            new = (
+                fits[-1]
+                if fits and self.chance(0.5)
+                else self.one_of(fits)
+                if fits
+                else None
+            )
+            if new is not None and new != leaf["id"] and self.chance(0.7):
+                self.program["updates"].append([leaf["id"], new])
+        if self.program["updates"]:
+            self.program["functions"] = self.one_of([1, 1, 2])
+        if self.kind != "memory" or self.chance(0.2):
+            self.gradient()
+
+    def gradient(self) -> None:
+        """Of a weighted sum of something, by leaves and by what stands between."""
+        start = self.pick_float()
+        leaves = {x["id"] for x in self.program["leaves"]}
+        candidates = [
+            n
+            for n in self.values
+            if n not in leaves and self.values[n].dtype.kind == "f"
+        ]
+        if candidates:
+            start = candidates[-1] if self.chance(0.6) else self.one_of(candidates)
+        if start is None or self.values[start].size == 0:
+            return
+        cost = self.add("form", [start], name="weighted sum", seed=self.below(1000))
+        floats = [
+            n for n in self.values if self.values[n].dtype.kind == "f" and n != cost
+        ]
+        if cost is None or not floats:
+            return
+        above = ancestors(self.program, cost)
+        wrt = [n for n in floats if n in above]
+        if wrt:
+            chosen = sorted({self.one_of(wrt) for _ in range(1 + self.below(3))})
+            order = 2 if self.chance(0.3) else 1
+            self.program["gradients"].append(
+                {"cost": cost, "wrt": chosen, "order": order}
+            )
+
+    # ---- steps
+
+    def apply(self) -> None:
+        names = SMOOTH if self.kind == "mixed" else ROUGH
+        self.add("apply", [self.pick_float()], name=self.one_of(names))
+
+    def whole(self) -> None:
+        x = self.pick(lambda a: a.dtype.kind in "biu")
+        names = ["neg", "square", "absolute"]
+        if x is not None and self.values[x].dtype.kind == "b":
+            names = ["logical_not"]
+        self.add("apply", [x], name=self.one_of(names))
+
+    def combine(self) -> None:
+        x = self.pick()
+        if x is None:
+            return
+        old = self.values[x]
+        y = self.pick(lambda a: a.shape in (old.shape, ()) and a.dtype == old.dtype)
+        names = ["add", "sub", "mul", "maximum", "minimum"]
+        if old.dtype.kind == "c":
+            names = names[:3]
+        if old.dtype.kind == "b":
+            names = ["xor", "conjunction", "maximum"]
+        self.add("apply", [x, y], name=self.one_of(names))
+
+    def scale(self) -> None:
+        x = self.pick(lambda a: a.dtype.kind in "fc")
+        self.add(
+            "scale",
+            [x],
+            by=self.one_of([2.0, -0.5, 0.25, 1.5]),
+            plus=self.one_of([0.0, 1.0, -0.5]),
+        )
+
+    def switch(self) -> None:
+        x = self.pick(lambda a: a.dtype.kind in "fiu")
+        if x is None:
+            return
+        like = self.values[x]
+        y, a, b = (
+            self.pick(lambda v: v.shape == like.shape and v.dtype == like.dtype)
+            for _ in range(3)
+        )
+        truth = self.add("apply", [x, y], name=self.one_of(["greater", "less"]))
+        self.add("apply", [truth, a, b], name="switch")
+
+    def cast(self) -> None:
+        x = self.pick(lambda a: a.dtype.kind in "biuf")
+        self.add("cast", [x], dtype=self.one_of(DTYPES[1:12]))
+
+    def reduce(self) -> None:
+        x = self.pick(lambda a: a.ndim >= 1 and a.dtype.kind != "b")
+        if x is None:
+            return
+        array = self.values[x]
+        axes = [k for k in range(array.ndim) if self.chance(0.6)] or [
+            self.below(array.ndim)
+        ]
+        names = ["sum", "sum", "mean", "prod", "max", "min"]
+        if array.dtype.kind == "c":
+            names = names[:3]
+        chosen: Any = None if self.chance(0.2) else axes
+        self.add(
+            "reduce",
+            [x],
+            name=self.one_of(names),
+            axes=chosen,
+            keepdims=self.chance(0.3),
+        )
+
+    def centred(self) -> None:
+        x = self.pick_float(lambda a: a.ndim >= 1 and a.size > 0)
+        if x is not None:
+            axis = self.below(self.values[x].ndim)
+            self.add(
+                "centred", [x], name=self.one_of(["sum", "mean", "max"]), axis=axis
+            )
+
+    def shuffle(self) -> None:
+        x = self.pick(lambda a: a.ndim >= 1)
+        if x is not None:
+            order: list[Any] = [
+                int(k) for k in self.rng.permutation(self.values[x].ndim)
+            ]
+            if self.chance(0.2):
+                order.insert(self.below(len(order) + 1), "x")
+            self.add("shuffle", [x], pattern=order)
+
+    def flatten(self) -> None:
+        self.add("flatten", [self.pick(lambda a: a.ndim != 1)])
+
+    def index_of(self, shape: Sequence[int], extra: list[int]) -> list[Any]:
+        """An index for that shape; computed positions are added to `extra`."""
+        index: list[Any] = []
+        advanced = False
+        for n in shape[: 1 + self.below(len(shape))]:
+            kind = self.one_of(
+                ["slice", "slice", "slice", "at", "positions", "mask", "from"]
+            )
+            if kind in ("positions", "mask") and advanced:
+                kind = "slice"
+            scalar = (
+                self.pick(lambda a: a.ndim == 0 and a.dtype == "int64")
+                if kind == "from"
+                else None
+            )
+            if kind == "from" and scalar is not None:
+                extra.append(scalar)
+                index.append([self.one_of(["computed", "from", "to"]), -len(extra)])
+            elif kind == "at" and n:
+                index.append(["at", self.below(2 * n) - n])
+            elif kind == "positions" and n:
+                distinct = [
+                    int(k) for k in self.rng.permutation(n)[: self.below(n + 1)]
+                ]
+                repeated = [self.below(2 * n) - n for _ in range(self.below(5))]
+                index.append(["positions", self.one_of([distinct, repeated])])
+                advanced = True
+            elif kind == "mask":
+                index.append(["mask", [self.chance(0.5) for _ in range(n)]])
+                advanced = True
+            else:
+                bounds = [None, None, 0, 1, 2, 3, -1, -2, -3, 7, -7]
+                step = self.one_of([None, None, 1, 2, -1, -2, -1])
+                index.append(["slice", self.one_of(bounds), self.one_of(bounds), step])
+        return index
+
+    def index(self) -> None:
+        x = self.pick(lambda a: a.ndim >= 1)
+        if x is not None:
+            extra: list[int] = []
+            index = self.index_of(self.values[x].shape, extra)
+            self.add("index", [x, *extra], index=placed(index, 1, len(extra)))
+
+    def write(self) -> None:
+        """Into a part of something, what has the size of that part: often another part of
+        the same thing, or of what it will be stored in."""
+        x = self.pick(lambda a: a.ndim >= 1)
+        if x is None:
+            return
+        old, extra = self.values[x], []  # type: Any, list[int]
+        index = self.index_of(old.shape, extra)
+        try:
+            at = placed(index, 1, len(extra))
+            part = self.arrays.results(
+                {"do": "index", "args": [x, *extra], "index": at, "id": 0}, self.values
+            )[0][1]
+        except (IndexError, ValueError):
+            return
+        shape = np.shape(part)
+        fits = lambda a: a.dtype == old.dtype and a.shape == shape  # noqa: E731
+        y = self.pick(fits)
+        if y is None or self.chance(0.2):
+            y = self.slice_like(shape, old.dtype) or y
+        if y is None:
+            y = self.pick(lambda a: a.dtype == old.dtype and a.ndim == 0)
+        do = self.one_of(["set", "add"]) if old.dtype.kind != "b" else "set"
+        self.add(do, [x, y, *extra], index=placed(index, 2, len(extra)))
+
+    def slice_like(self, shape: tuple[int, ...], dtype: Any) -> int | None:
+        """A slice, forwards or backwards, that has this shape."""
+
+        def fits(a: Any) -> bool:
+            return (
+                a.dtype == dtype
+                and a.ndim == len(shape) > 0
+                and all(n >= m for n, m in zip(a.shape, shape))
+            )
+
+        x = self.pick(fits)
+        if x is None:
+            return None
+        index = []
+        for n, m in zip(self.values[x].shape, shape):
+            start = self.below(n - m + 1)
+            if m and self.chance(0.4):
+                end = start - 1
+                index.append(["slice", start + m - 1, end if end >= 0 else None, -1])
+            else:
+                index.append(["slice", start, start + m, None])
+        return self.add("index", [x], index=index)
+
+    def join(self) -> None:
+        x = self.pick(lambda a: a.ndim >= 1)
+        if x is None:
+            return
+        old = self.values[x]
+        axis = self.below(old.ndim)
+
+        def fits(a: Any) -> bool:
+            return a.dtype == old.dtype and a.ndim == old.ndim and all(
+                p == q for k, (p, q) in enumerate(zip(a.shape, old.shape)) if k != axis
+            )  # fmt: skip
+
+        if self.chance(0.3):
+            y = self.pick(lambda a: a.shape == old.shape and a.dtype == old.dtype)
+            self.add("stack", [x, y], axis=axis)
+        else:
+            self.add("join", [x, self.pick(fits)], axis=axis)
+
+    def delay(self) -> None:
+        """A line that moves on: concatenate([s[k:], new[:k]]), either way round."""
+        x = self.pick(lambda a: a.ndim >= 1 and a.shape[0] > 1)
+        if x is None:
+            return
+        old = self.values[x]
+        y = self.pick(lambda a: a.shape == old.shape and a.dtype == old.dtype)
+        k = 1 + self.below(old.shape[0] - 1)
+        flip = self.chance(0.5)
+        rest = self.add(
+            "index",
+            [x],
+            index=[["slice", None, -k, None] if flip else ["slice", k, None, None]],
+        )
+        new = self.add(
+            "index",
+            [y],
+            index=[["slice", -k, None, None] if flip else ["slice", None, k, None]],
+        )
+        self.add("join", [new, rest] if flip else [rest, new], axis=0)
+
+    def move(self) -> None:
+        x = self.pick(lambda a: a.ndim >= 1)
+        if x is None:
+            return
+        axis = self.below(self.values[x].ndim)
+        if self.chance(0.5):
+            self.add("flip", [x], axis=axis)
+        else:
+            self.add("roll", [x], axis=axis, by=self.one_of([1, -1, 2]))
+
+    def along(self) -> None:
+        x = self.pick(lambda a: a.ndim >= 1 and a.dtype.kind in "iuf")
+        if x is not None:
+            names = ["cumsum", "sort", "argsort"]
+            self.add(
+                "along",
+                [x],
+                name=self.one_of(names),
+                axis=self.below(self.values[x].ndim),
+            )
+
+    def dot(self) -> None:
+        x = self.pick(lambda a: a.ndim in (1, 2) and a.dtype.kind in "fc")
+        if x is not None:
+            old = self.values[x]
+            y = self.pick(
+                lambda a: (
+                    a.ndim in (1, 2)
+                    and a.dtype == old.dtype
+                    and a.shape[0] == old.shape[-1]
+                )
+            )
+            self.add("apply", [x, y], name="dot")
+
+    def form(self) -> None:
+        kind = self.one_of(["one", "two", "rows", "rows"])
+        if kind == "one":
+            self.add("form", [self.pick_float()], name=self.one_of(list(ELEMENTWISE)))
+        elif kind == "two":
+            x = self.pick_float()
+            if x is None:
+                return
+            old = self.values[x]
+            y = self.pick_float(lambda a: a.shape == old.shape and a.dtype == old.dtype)
+            self.add("form", [x, y], name=self.one_of(list(PAIRS)))
+        else:
+            x = self.pick_float(lambda a: a.ndim >= 1 and a.size > 0)
+            if x is not None:
+                name, axis = self.one_of(list(ROWS)), self.below(self.values[x].ndim)
+                keepdims, how = self.chance(0.5), self.one_of(["sum", "mean"])
+                self.add("form", [x], name=name, axis=axis, keepdims=keepdims, how=how)
+
+    # ---- loops and conditions
+
+    def inside(
+        self, given: dict[int, Any], symbols: dict[int, Any], count: int
+    ) -> list[Step]:
+        """Steps that see what is given and what stands outside."""
+        kept = self.target, self.values, self.graph
+        self.target, self.values, self.graph = (
+            [],
+            {**self.values, **given},
+            {**self.graph, **symbols},
+        )
+        for _ in range(count):
+            self.one_of(INSIDE[self.kind])(self)
+        steps, self.inner_values = self.target, self.values
+        self.target, self.values, self.graph = kept
+        return steps
+
+    def choose(self) -> None:
+        condition = self.pick(lambda a: a.ndim == 0 and a.dtype.kind in "iuf")
+        if condition is None:
+            return
+        branches = []
+        for _ in range(2):
+            steps = self.inside({}, {}, 1 + self.below(3))
+            branches.append((steps, self.inner_values))
+        (yes, yes_values), (no, no_values) = branches
+        pairs = [
+            (a, b) for a, v in yes_values.items() for b, w in no_values.items()
+            if v.shape == w.shape and v.dtype == w.dtype
+        ]  # fmt: skip
+        if pairs:
+            a, b = pairs[-1] if self.chance(0.5) else self.one_of(pairs)
+            self.add(
+                "choose",
+                [condition],
+                above=0,
+                yes={"steps": yes, "result": a},
+                no={"steps": no, "result": b},
+            )
+
+    def loop(self) -> None:
+        walked, states, given, symbols = [], [], {}, {}
+        sequence = self.pick(lambda a: a.ndim >= 1 and a.shape[0] > 0)
+        if sequence is not None and self.chance(0.7):
+            row = self.new()
+            walked.append({"of": sequence, "row": row})
+            given[row] = self.values[sequence][0]
+            symbols[row] = self.graph[sequence][0]
+        for _ in range(1 + self.below(2)):
+            start = self.pick(lambda a: a.size > 0)
+            if start is None:
+                return
+            array = self.values[start]
+            taps = (
+                min(2, array.shape[0]) if array.ndim >= 1 and array.shape[0] == 2 else 1
+            )
+            reads = [self.new() for _ in range(taps)]
+            for k, read in enumerate(reads):
+                given[read] = array[k] if taps > 1 else array
+                symbols[read] = self.graph[start][k] if taps > 1 else self.graph[start]
+            states.append({"start": start, "taps": taps, "reads": reads})
+        for number in given:
+            self.dtypes[number] = given[number].dtype.name
+        steps = self.inside(given, symbols, 1 + self.below(4))
+        values = self.inner_values
+        made = [s["id"] for s in steps if "id" in s]
+        for state in states:
+            like = given[state["reads"][-1]]
+            fits = [
+                n
+                for n, v in values.items()
+                if v.shape == like.shape and v.dtype == like.dtype
+            ]
+            late = [n for n in fits if n in made] or fits
+            state["new"] = late[-1] if self.chance(0.6) else self.one_of(fits)
+        collected = [self.one_of(made)] if made and self.chance(0.4) else []
+        truths = [
+            n for n in made if values[n].ndim == 0 and values[n].dtype.kind in "iuf"
+        ]
+        count = None if walked and self.chance(0.7) else 1 + self.below(4)
+        if count is not None and walked:
+            count = min(count, self.values[walked[0]["of"]].shape[0])
+        step: Step = {
+            "do": "loop", "args": [], "walked": walked, "states": states, "steps": steps,
+            "collected": collected, "count": count, "backwards": self.chance(0.2),
+            "done": self.one_of(truths) if truths and self.chance(0.3) else None,
+            "above": 1, "ids": [self.new() for _ in [*states, *collected]],
+        }  # fmt: skip
+        if self.try_step(step) and self.chance(0.7):  # of which the last row is kept
+            self.add("index", [self.one_of(step["ids"])], index=[["at", -1]])
+
+
+def same_type(a: Any, b: Any) -> bool:
+    return bool(a.shape == b.shape and a.dtype == b.dtype)
+
+
+def placed(index: list[Any], first: int, count: int) -> list[Any]:
+    """Computed positions, noted as -1, -2, ..., by their place among the arguments."""
+    del count
+    return [
+        [kind, first - r[0] - 1] if kind in ("computed", "from", "to") else [kind, *r]
+        for kind, *r in index
+    ]
+
+
+def ancestors(program: Program, number: int) -> set[int]:
+    """All ids outside of loops that something is made from."""
+    from tests.fuzz.shrink import uses
+
+    makers = {n: s for s in program["steps"] for n in s.get("ids", [s.get("id")])}
+    found: set[int] = set()
+    todo = [number]
+    while todo:
+        for n in uses(makers[todo[-1]]) if (todo[-1] in makers) else ():
+            if n not in found:
+                found.add(n)
+                todo.insert(0, n)
+        todo.pop()
+    return found
+
+
+G = Generator
+MEMORY = [G.write] * 6 + [G.loop] * 3 + [
+    G.index, G.index, G.join, G.delay, G.move, G.move, G.shuffle, G.combine, G.combine,
+    G.whole, G.scale, G.reduce, G.flatten, G.cast, G.choose, G.switch, G.along, G.dot,
+]  # fmt: skip
+MIXED = [
+    G.apply, G.apply, G.combine, G.combine, G.scale, G.switch, G.reduce, G.reduce, G.centred,
+    G.shuffle, G.flatten, G.index, G.write, G.write, G.join, G.delay, G.move, G.along, G.dot,
+    G.dot, G.form, G.loop, G.loop, G.choose,
+]  # fmt: skip
+FORM_STEPS = [G.form] * 4 + [
+    G.shuffle, G.flatten, G.index, G.scale, G.move, G.join, G.combine, G.loop, G.choose,
+]  # fmt: skip
+INSIDE = {
+    "memory": [G.write] * 5 + [
+        G.index, G.join, G.delay, G.delay, G.move, G.move, G.shuffle, G.combine, G.scale,
+    ],
+    "mixed": [
+        G.apply, G.apply, G.combine, G.combine, G.scale, G.write, G.delay, G.move, G.dot,
+        G.switch, G.reduce,
+    ],
+    "forms": [G.form, G.scale, G.move, G.shuffle],
+}  # fmt: skip
+
+
+def generate(seed: int) -> Program:
+    return Generator(seed).grow()

@@ -1,0 +1,408 @@
+"""Runs a program and says what is wrong with it.
+
+Results are compared with NumPy's of the same program, with symnet's own reference
+evaluation, and with the formula in hundreds of digits; gradients with differences in
+those digits, from both sides, so that a kink is no fault.  A refusal where NumPy has a
+value is a fault too.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import mpmath
+import numpy as np
+
+import symnet
+import symnet.tensor as T
+from symnet.compile.debugmode import explained, reach_of_rounding
+from symnet.compile.modes import Mode
+from symnet.graph.evaluate import evaluate
+from tests.fuzz.forms import weighted_sum
+from tests.fuzz.program import Meaning, Program, all_steps, value_of
+from tests.fuzz.spaces import Arrays, Symbols, Unknown, Wide, widened
+from tests.fuzz.symbols import leaf_variable
+
+Array = np.ndarray[Any, Any]
+MODES: dict[str, Any] = {
+    "FAST_RUN": lambda: "FAST_RUN",
+    "DebugMode": lambda: "DebugMode",
+    "FAST_COMPILE": lambda: "FAST_COMPILE",
+    "no rewrites": lambda: Mode(optimizer=None),
+    "by reference": lambda: Mode(linker="py"),
+}
+PLACES = 2  # elements of each variable whose derivative is taken, besides special ones
+DIGITS = 520  # exp(-800) beside 1, and twice the step of differences
+STEP = 60  # of differences: 10 to the power of minus that
+BUDGET = 3.0  # seconds for the differences of one program
+
+
+@dataclass
+class Fault:
+    """kind: what is compared and how it is wrong, the same for a smaller program."""
+
+    kind: str
+    text: str
+
+
+@dataclass
+class Verdict:
+    faults: list[Fault] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def fault(self, kind: str, text: str) -> None:
+        self.faults.append(Fault(kind, text[:2000]))
+
+
+def judge(program: Program) -> Verdict:
+    """Everything that is wrong with a program, and what it was made of."""
+    verdict = Verdict()
+    verdict.counts.update({"programs": 1, f"mode {program['mode']}": 1})
+    verdict.counts["updates"] += len(program["updates"])
+    verdict.counts.update(s["do"] for s in all_steps(program["steps"]))
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        Case(program, verdict).run()
+    return verdict
+
+
+class Case:
+    """One program: its graph, its functions, and what each call should give."""
+
+    def __init__(self, program: Program, verdict: Verdict) -> None:
+        self.program, self.verdict = program, verdict
+        self.dtypes: dict[int, str] = {x["id"]: x["dtype"] for x in program["leaves"]}
+        self.values = {x["id"]: value_of(program, x, 0) for x in program["leaves"]}
+        leaves = {
+            x["id"]: leaf_variable(x, self.values[x["id"]]) for x in program["leaves"]
+        }
+        self.leaves = dict(leaves)
+        self.graph = Meaning(Symbols, self.dtypes).run(program["steps"], leaves)
+        self.inputs = [x for x in program["leaves"] if not x["shared"]]
+        self.shares = [x for x in program["leaves"] if x["shared"]]
+
+    def run(self) -> None:
+        try:
+            self.gradients = [self.gradient(g) for g in self.program["gradients"]]
+            functions = self.compile()
+        except Exception as error:
+            self.refused(error, "compile")
+            return
+        previous: list[tuple[Array, Array]] = []
+        for call in range(len(self.program["sizes"])):
+            for f in functions:
+                if not self.call(f, call, previous):
+                    return
+        for old, copy in previous:
+            if not np.array_equal(old, copy, equal_nan=copy.dtype.kind in "fc"):
+                self.verdict.fault("alias", "a result was changed by a later call")
+
+    def gradient(self, asked: Mapping[str, Any]) -> list[Any]:
+        """The gradients, or those of a weighted sum of the gradients."""
+        wrt = [self.graph[n] for n in asked["wrt"]]
+        self.verdict.counts[f"gradients of order {asked['order']}"] += 1
+        found = T.grad(self.graph[asked["cost"]], wrt, disconnected_inputs="ignore")
+        if asked["order"] == 2:
+            parts = [weighted_sum(Symbols, {"seed": 1}, g) for g in found]
+            found = T.grad(sum(parts[1:], parts[0]), wrt, disconnected_inputs="ignore")
+        return list(found)
+
+    def compile(self) -> list[Any]:
+        self.outputs = [self.graph[n] for n in self.program["outputs"]]
+        self.outputs += [g for found in self.gradients for g in found]
+        updates = [(self.leaves[a], self.graph[b]) for a, b in self.program["updates"]]
+        self.updates = updates
+        mode = MODES[self.program["mode"]]()
+        return [
+            symnet.function(
+                [self.leaves[x["id"]] for x in self.inputs], self.outputs,
+                updates=updates, mode=mode, on_unused_input="ignore",
+            )
+            for _ in range(self.program["functions"])
+        ]  # fmt: skip
+
+    def refused(self, error: Exception, when: str) -> None:
+        text = str(error)
+        self.verdict.fault(
+            f"{when} {type(error).__name__} {text.splitlines()[0][:60] if text else ''}",
+            text,
+        )
+
+    # ---- a call
+
+    def call(self, f: Any, call: int, previous: list[tuple[Array, Array]]) -> bool:
+        """One call beside NumPy; whether the next one makes sense."""
+        given = {x["id"]: value_of(self.program, x, call) for x in self.inputs}
+        for x in self.shares:
+            variable, fresh = self.leaves[x["id"]], value_of(self.program, x, call)
+            if variable.get_value(borrow=True).shape != fresh.shape:
+                variable.set_value(fresh)
+            given[x["id"]] = variable.get_value()
+        arguments = [given[x["id"]] for x in self.inputs]
+        copies = [a.copy() for a in arguments]
+        values = dict(given)
+        try:
+            Meaning(Arrays, self.dtypes).run(self.program["steps"], values)
+            known = {self.leaves[n]: np.array(a) for n, a in given.items()}
+            wanted = [*self.outputs, *(new for _, new in self.updates)]
+            reference = [np.array(a) for a in evaluate(wanted, known)]
+        except (ValueError, IndexError, Unknown):
+            self.verdict.counts["calls that mean nothing"] += 1
+            return False
+        self.verdict.counts["calls"] += 1
+        try:
+            found = [np.asarray(a) for a in f(*arguments)]
+        except Exception as error:
+            self.refused(error, "call")
+            return False
+        previous += [(a, a.copy()) for a in found]
+        found += [s.get_value() for s, _ in self.updates]
+        for array, copy in zip(arguments, copies, strict=True):
+            if not np.array_equal(array, copy, equal_nan=copy.dtype.kind in "fc"):
+                self.verdict.fault("argument", "an argument was written")
+        self.compare(values, known, wanted, reference, found)
+        if call == 0 and not self.verdict.faults:
+            self.compare_wide(given, found)
+        return not self.verdict.faults
+
+    def compare(
+        self, values: Mapping[int, Any], known: Any, wanted: Any, reference: Any, found: Any
+    ) -> None:  # fmt: skip
+        scale = largest(values.values())
+        count = len(self.program["outputs"])
+        ids = [*self.program["outputs"], *[None] * (len(self.outputs) - count)]
+        ids += [b for _, b in self.program["updates"]]
+        doubtful = []
+        for k, (n, got, ref) in enumerate(zip(ids, found, reference, strict=True)):
+            if not near(got, ref, max(scale, largest([ref]))):
+                doubtful.append((k, "reference", ref))
+            elif n is not None and not near(got, values[n], scale):
+                doubtful.append((k, "NumPy", values[n]))
+        if not doubtful:
+            return
+        reaches = reach_of_rounding(wanted, reference, known)
+        for k, whom, want in doubtful:
+            wrong = not explained(found[k], want, reaches[k], False)
+            if (
+                wrong
+                and (self.program["claims"] or unstable(values))
+                and not np.all(np.isfinite(want))
+            ):
+                continue  # judged by many digits
+            if wrong:
+                what = (
+                    "an output"
+                    if k < count
+                    else "a gradient"
+                    if k < len(self.outputs)
+                    else "an update"
+                )
+                self.verdict.fault(f"{what} beside {whom}", describe(k, found[k], want))
+
+    # ---- beside many digits
+
+    def compare_wide(self, given: Mapping[int, Any], found: Sequence[Any]) -> None:
+        self.until = time.monotonic() + BUDGET
+        self.base: dict[int, Any] = {}  # costs with nothing moved
+        with mpmath.workdps(DIGITS):
+            leaves = {n: widened(a) for n, a in given.items()}
+            try:
+                truth = Meaning(Wide, self.dtypes, True).run(
+                    self.program["steps"], dict(leaves)
+                )
+            except (Unknown, TypeError, ValueError, AttributeError, OverflowError):
+                self.verdict.counts["without many digits"] += 1
+                return
+            floats = {n: narrow(a) for n, a in truth.items() if self.is_float(n)}
+            if not all(
+                np.all(np.isfinite(a)) for a in floats.values()
+            ) or not self.within(floats):
+                self.verdict.counts["infinite by meaning"] += 1
+                return
+            self.verdict.counts["beside many digits"] += 1
+            scale = max(1.0, largest(floats.values()))
+            for k, n in enumerate(self.program["outputs"]):
+                if n in floats:
+                    self.judge_wide("an output", k, found[k], floats[n], scale)
+            k = len(self.program["outputs"])
+            for asked in self.program["gradients"]:
+                for n in asked["wrt"]:
+                    self.differences(asked, n, leaves, found[k], scale, k)
+                    k += 1
+
+    def is_float(self, n: int) -> bool:
+        return self.dtypes[n].startswith("float")
+
+    def within(self, floats: Mapping[int, Any]) -> bool:
+        """Whether every step has a value that its dtype can hold."""
+        return all(
+            largest([a]) < np.finfo(self.dtypes[n]).max / 16 for n, a in floats.items()
+        )
+
+    def judge_wide(self, what: str, k: int, got: Any, want: Any, scale: float) -> None:
+        """`scale`: of what was added up on the way, by whose last bits results are off."""
+        if not self.program["claims"] and not np.all(np.isfinite(got)):
+            return
+        eps = float(np.finfo(got.dtype).eps)
+        relative = 256 * eps if self.program["claims"] else 8 * eps ** (2 / 3)
+        allowed = relative * np.abs(want) + 256 * eps * max(scale, largest([want]))
+        if got.shape != want.shape or not np.all(np.abs(got - want) <= allowed):
+            self.verdict.fault(f"{what} beside many digits", describe(k, got, want))
+
+    def differences(
+        self, asked: Mapping[str, Any], n: int, leaves: Any, got: Any, scale: float, k: int
+    ) -> None:  # fmt: skip
+        """Some elements of a gradient beside differences from both sides."""
+        if not self.program["claims"] and not np.all(np.isfinite(got)):
+            return
+        for place in self.places(got):
+            if time.monotonic() > self.until:
+                self.verdict.counts["out of time for differences"] += 1
+                return
+            try:
+                right, left = (
+                    self.slope(asked, n, place, leaves, side) for side in (1, -1)
+                )
+            except (Unknown, ZeroDivisionError):
+                return
+            top = float(np.finfo(got.dtype).max) / 16
+            smooth = abs(right - left) <= 1e-9 * (abs(right) + abs(left)) + 1e-30
+            if not smooth or not abs(right) < top:
+                continue
+            self.verdict.counts["derivatives beside differences"] += 1
+            self.judge_wide(
+                f"a gradient of order {asked['order']}",
+                k,
+                got[place],
+                np.asarray(right),
+                scale,
+            )
+
+    def places(self, got: Array) -> list[tuple[int, ...]]:
+        """Which elements are looked at: what is no number, the largest, and a few others."""
+        if not got.size:
+            return []
+        rng = np.random.default_rng(self.program["seed"])
+        flat = [int(n) for n in np.flatnonzero(~np.isfinite(got))[:1]]
+        flat += [
+            int(np.argmax(np.abs(got))),
+            *(int(n) for n in rng.integers(got.size, size=PLACES)),
+        ]
+        return [
+            tuple(map(int, np.unravel_index(n, got.shape))) for n in dict.fromkeys(flat)
+        ]
+
+    def slope(self, asked: Any, n: int, place: Any, leaves: Any, side: int) -> float:
+        step = side * mpmath.mpf(10) ** -STEP
+        if asked["order"] == 1:
+            return float(
+                (
+                    self.cost(asked, leaves, [(n, place, step)])
+                    - self.unmoved(asked, leaves)
+                )
+                / step
+            )
+        # d/dn sum over wrt of weights * gradient: a difference of differences along weights
+        along = self.directions(asked, leaves)
+        moved = [(n, place, step)]
+        both, one = (
+            self.cost(asked, leaves, [*moved, *along(step)]),
+            self.cost(asked, leaves, moved),
+        )
+        other, none = self.cost(asked, leaves, along(step)), self.unmoved(asked, leaves)
+        return float((both - one - other + none) / step / step)
+
+    def directions(self, asked: Any, leaves: Any) -> Any:
+        values = Meaning(Wide, self.dtypes, True).run(
+            self.program["steps"], dict(leaves)
+        )
+        makers = set(asked["wrt"]) - set(leaves)
+        if makers and len(asked["wrt"]) > 1:
+            raise Unknown("steps whose gradients depend on each other")
+        changes = []
+        for n in asked["wrt"]:
+            shape = np.shape(values[n])
+            weights = Wide.weights(np.zeros(int(np.prod(shape))), 1).reshape(shape)
+            changes += [(n, p, weights[p]) for p in np.ndindex(shape)]
+        return lambda step: [(n, p, mpmath.mpf(float(w)) * step) for n, p, w in changes]
+
+    def unmoved(self, asked: Any, leaves: Any) -> Any:
+        if asked["cost"] not in self.base:
+            self.base[asked["cost"]] = self.cost(asked, leaves, [])
+        return self.base[asked["cost"]]
+
+    def cost(self, asked: Any, leaves: Any, changes: Sequence[Any]) -> Any:
+        meaning = Moved(self.dtypes, changes)
+        values = {n: meaning.moved(n, a) for n, a in leaves.items()}
+        return np.asarray(meaning.run(self.program["steps"], values)[asked["cost"]])[()]
+
+
+class Moved(Meaning):
+    """Many digits, with some elements moved a little, also those of steps' results."""
+
+    def __init__(self, dtypes: dict[int, str], changes: Sequence[Any]) -> None:
+        super().__init__(Wide, dtypes, True)
+        self.changes = changes
+
+    def typed(self, number: int, value: Any) -> Any:
+        return self.moved(number, value)
+
+    def moved(self, number: int, value: Any) -> Any:
+        changes = [c for c in self.changes if c[0] == number]
+        if not changes:
+            return value
+        value = np.array(value, object)
+        for _, place, step in changes:
+            value[place] = value[place] + step
+        return value
+
+
+# ---- numbers
+
+
+def near(got: Array, want: Array, scale: float) -> bool:
+    if got.shape != want.shape or got.dtype != want.dtype:
+        return False
+    if want.dtype.kind not in "fc":
+        return bool(np.array_equal(got, want))
+    rtol = float(np.finfo(want.dtype).eps) ** (2 / 3)
+    return bool(
+        np.allclose(got, want, rtol=rtol, atol=rtol * max(scale, 1e-30), equal_nan=True)
+    )
+
+
+def largest(arrays: Any) -> float:
+    found = 0.0
+    for array in arrays:
+        array = np.asarray(array)
+        if array.dtype.kind in "fc" and array.size:
+            sizes = np.abs(
+                array.astype("complex128" if array.dtype.kind == "c" else "float64")
+            )
+            found = max(found, float(np.max(sizes[np.isfinite(sizes)], initial=0.0)))
+    return found
+
+
+def unstable(values: Mapping[int, Any]) -> bool:
+    return any(
+        a.dtype.kind in "fc" and not np.all(np.isfinite(a))
+        for a in map(np.asarray, values.values())
+    )
+
+
+def narrow(array: Any) -> Array:
+    return np.asarray(np.frompyfunc(float, 1, 1)(array)).astype("float64")
+
+
+def describe(k: int, got: Any, want: Any) -> str:
+    with np.printoptions(threshold=40, precision=9):
+        got, want = np.asarray(got), np.asarray(want)
+        return (
+            f"result {k}: got {got.dtype} {got.shape} {got}\n"
+            f"wanted {want.dtype} {want.shape} {want}"
+        )

@@ -1,0 +1,199 @@
+"""Fuzz programs: plain data, and what they mean in symbols, arrays and many digits.
+
+A program is a dictionary that JSON can hold:
+
+    sizes       names of sizes and how large they are, one dictionary for each call
+    leaves      id, dtype, shape (names of sizes or numbers), shared or not, how to fill it
+    steps       id, "do" (a name in `DOES`), "args" (ids), and what else the step needs;
+                a loop or a condition has steps of its own inside
+    outputs     ids
+    updates     pairs of ids: a shared leaf, its new value
+    gradients   cost, wrt (ids), order (1 or 2)
+    functions   how many functions have these updates, called in turn
+    mode        a name in `judge.MODES`
+    claims      whether the steps are forms that symnet promises to compute stably
+    seed        of the values in the leaves
+
+Ids are numbers that occur once in the whole program, so that a step can be taken away
+and others go on naming what they named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tests.fuzz.forms import FORMS
+from tests.fuzz.spaces import Symbols
+
+Program = dict[str, Any]
+Step = dict[str, Any]
+
+
+def index_of(step: Step, given: Sequence[Any]) -> tuple[Any, ...]:
+    """What stands in brackets: whole numbers, slices, arrays of positions, masks, and
+    values computed by the program (by their place among the arguments)."""
+    made: list[Any] = []
+    for kind, *rest in step["index"]:
+        if kind == "at":
+            made.append(rest[0])
+        elif kind == "slice":
+            made.append(slice(*rest))
+        elif kind == "positions":
+            made.append(np.array(rest[0], "int64"))
+        elif kind == "mask":
+            made.append(np.array(rest[0], bool))
+        elif kind == "computed":
+            made.append(given[rest[0]])
+        elif kind == "from":
+            made.append(slice(given[rest[0]], None))
+        else:
+            made.append(slice(None, given[rest[0]]))
+    return tuple(made)
+
+
+# What a step does: (namespace, step, arguments) -> value.
+DOES: dict[str, Any] = {
+    "apply": lambda m, s, *a: getattr(m, s["name"])(*a),
+    "scale": lambda m, s, x: m.add(m.mul(x, s["by"]), s["plus"]),
+    "form": lambda m, s, *a: FORMS[s["name"]](m, s, *a),
+    "cast": lambda m, s, x: m.cast(x, s["dtype"]),
+    "reduce": lambda m, s, x: m.reduce(s["name"], x, _axes(s["axes"]), s["keepdims"]),
+    "centred": lambda m, s, x: _centred(m, s, x),
+    "along": lambda m, s, x: getattr(m, s["name"])(x, axis=s["axis"]),
+    "shuffle": lambda m, s, x: m.shuffle(x, s["pattern"]),
+    "reshape": lambda m, s, x: m.reshape(x, s["sizes"]),
+    "flatten": lambda m, s, x: m.reshape(x, [-1]),
+    "index": lambda m, s, x, *a: m.at(x, index_of(s, (x, *a))),
+    "set": lambda m, s, x, y, *a: m.set_at(x, index_of(s, (x, y, *a)), y),
+    "add": lambda m, s, x, y, *a: m.add_at(x, index_of(s, (x, y, *a)), y),
+    "join": lambda m, s, *a: m.concatenate(list(a), axis=s["axis"]),
+    "stack": lambda m, s, *a: m.stack(list(a), axis=s["axis"]),
+    "roll": lambda m, s, x: m.roll(x, s["by"], axis=s["axis"]),
+    "flip": lambda m, s, x: m.flip(x, s["axis"]),
+    "repeat": lambda m, s, x: m.repeat(x, s["by"], axis=s["axis"]),
+    "size": lambda m, s, x: m.size(x, s["axis"]),
+}
+
+
+def _axes(axes: Any) -> Any:
+    return tuple(axes) if isinstance(axes, list) else axes
+
+
+def _centred(m: Any, s: Step, x: Any) -> Any:
+    """x less a reduction of it along an axis that is kept: x - max(x), x - mean(x)."""
+    return m.sub(x, m.reduce(s["name"], x, s["axis"], True), spread=True)
+
+
+class Meaning:
+    """A program computed in one namespace.
+
+    dtypes: of every step, filled by the namespace of symbols and used by the others.
+    """
+
+    def __init__(self, space: Any, dtypes: dict[int, str], exact: bool = False) -> None:
+        self.space, self.dtypes, self.exact = space, dtypes, exact
+
+    def run(self, steps: Sequence[Step], values: dict[int, Any]) -> dict[int, Any]:
+        """Adds every step's value to `values`."""
+        for step in steps:
+            for number, value in self.results(step, values):
+                values[number] = self.typed(number, value)
+        return values
+
+    def results(self, step: Step, values: Mapping[int, Any]) -> list[tuple[int, Any]]:
+        if step["do"] == "loop":
+            return self._loop(step, values)
+        if step["do"] == "choose":
+            return [(step["id"], self._choose(step, values))]
+        given = [values[a] for a in step["args"]]
+        return [(step["id"], DOES[step["do"]](self.space, step, *given))]
+
+    def typed(self, number: int, value: Any) -> Any:
+        if self.space is Symbols:
+            self.dtypes[number] = value.type.dtype
+            return value
+        if self.exact:  # many digits: floats have no dtype
+            return value
+        with np.errstate(all="ignore"):
+            return np.asarray(value).astype(self.dtypes[number])
+
+    def _choose(self, step: Step, values: Mapping[int, Any]) -> Any:
+        condition = self.space.greater(values[step["args"][0]], step["above"])
+
+        def branch(name: str) -> Any:
+            part = step[name]
+            inside = self.run(part["steps"], dict(values))
+            return inside[part["result"]]
+
+        return self.space.choose(condition, lambda: branch("yes"), lambda: branch("no"))
+
+    def _loop(self, step: Step, values: Mapping[int, Any]) -> list[tuple[int, Any]]:
+        """`states`: start, taps (how many earlier rows are read), reads (their ids inside,
+        oldest first), new; `walked`: of, row; `collected`: ids inside; `done`: id and bound;
+        `ids`: the ids of what comes out, of the states and then of what is collected."""
+        states, walked = step["states"], step["walked"]
+
+        def body(rows: Sequence[Any], earlier: Sequence[Any]) -> Any:
+            inside = dict(values)
+            names = [w["row"] for w in walked]
+            names += [r for s in states for r in s["reads"]]
+            for name, value in zip(names, [*rows, *earlier], strict=True):
+                inside[name] = self.typed(name, value)
+            self.run(step["steps"], inside)
+            done = None
+            if step.get("done") is not None:
+                done = self.space.greater(inside[step["done"]], step["above"])
+            news = [inside[s["new"]] for s in states]
+            return news, [inside[c] for c in step["collected"]], done
+
+        body.collects = len(step["collected"])  # type: ignore[attr-defined]
+        found = self.space.loop(
+            body, [values[w["of"]] for w in walked], [values[s["start"]] for s in states],
+            [s["taps"] for s in states], step["count"], step["backwards"],
+            step.get("done") is not None,
+        )  # fmt: skip
+        return list(zip(step["ids"], found, strict=True))
+
+
+# ---- leaves
+
+
+def shape_of(leaf: Mapping[str, Any], sizes: Mapping[str, int]) -> tuple[int, ...]:
+    return tuple(sizes[n] if isinstance(n, str) else n for n in leaf["shape"])
+
+
+def value_of(program: Program, leaf: Mapping[str, Any], call: int) -> Any:
+    """What a leaf holds at a call, the same at every run."""
+    rng = np.random.default_rng([program["seed"], call, leaf["id"]])
+    shape = shape_of(leaf, program["sizes"][call])
+    dtype, fill = np.dtype(leaf["dtype"]), leaf["fill"]
+    if dtype.kind == "b":
+        return rng.integers(0, 2, shape).astype(dtype)
+    if dtype.kind in "iu":
+        low = 0 if dtype.kind == "u" else -5
+        return rng.integers(low, 6, shape).astype(dtype)
+    if dtype.kind == "c":
+        parts = rng.integers(-8, 9, (2, *shape)) / 4
+        return np.asarray(parts[0] + 1j * parts[1]).astype(dtype)
+    if fill == "quarters":
+        return np.asarray(rng.integers(-12, 13, shape) / 4).astype(dtype)
+    if fill == "large":  # from ordinary to far beyond what exp can take
+        most = 2.9 if dtype.itemsize > 2 else 1.3
+        powers = 10.0 ** rng.uniform(-1, most, shape)
+        return np.asarray(powers * rng.choice([-1, 1], shape)).astype(dtype)
+    return np.asarray(rng.normal(size=shape)).astype(dtype)
+
+
+def all_steps(steps: Sequence[Step]) -> list[Step]:
+    """Steps and those inside of loops and conditions."""
+    found = []
+    for step in steps:
+        found.append(step)
+        if step["do"] == "loop":
+            found += all_steps(step["steps"])
+        if step["do"] == "choose":
+            found += all_steps(step["yes"]["steps"]) + all_steps(step["no"]["steps"])
+    return found
