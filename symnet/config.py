@@ -52,7 +52,7 @@ class Config:
     on_rewrite_error: what is done about a rule or pass of the compiler that fails: it is
         left out with one warning ("warn"), or its error is raised (in symnet's tests).
     cache_dir: folder of compiled kernels; empty string: no cache on disk, as where the
-        environment names no absolute HOME.
+        environment names no HOME, or none that is there.
     cache_size: bytes of the files there; what was used longest ago goes first.
     memory_kept: bytes that the process keeps for later calls: large results that nobody
         holds any more, and as many again for temporaries of plans other than the latest
@@ -129,9 +129,11 @@ def home_cache() -> str:
     """The cache's folder in the user's home; empty without one.
 
     Not `~` of the user database, nor anything relative: a home that the environment does
-    not name may be nobody's, and a folder `~` in the current directory anybody's."""
+    not name may be nobody's, and a folder `~` in the current directory anybody's.  Nor is
+    a home made that is not there."""
     home = os.path.expanduser("~") if os.name == "nt" else os.environ.get("HOME", "")
-    return os.path.join(home, ".cache", "symnet") if os.path.isabs(home) else ""
+    there = os.path.isabs(home) and os.path.isdir(home)
+    return os.path.join(home, ".cache", "symnet") if there else ""
 
 
 def full_path(folder: str) -> str:

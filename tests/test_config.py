@@ -371,7 +371,7 @@ def test_a_small_machine_keeps_less(monkeypatch, tmp_path):
 def test_without_a_home_there_is_no_cache(monkeypatch, tmp_path):
     monkeypatch.delenv("SYMNET_CACHE", raising=False)
     monkeypatch.chdir(tmp_path)
-    for home in ("", ".", "here/there", "~"):
+    for home in ("", ".", "here/there", "~", str(tmp_path / "missing"), __file__):
         monkeypatch.setenv("HOME", home)
         assert Config().cache_dir == ""
     monkeypatch.delenv("HOME")
