@@ -264,7 +264,7 @@ class Function:
         return f"<function {self.name or ''}({inputs})>"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Maker:
     """What a function was made of, by Theano's names."""
 
