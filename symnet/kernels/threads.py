@@ -6,8 +6,8 @@ workers take one after another, so a worker that gets no processor costs nothing
 chunk.  A worker without work waits in a short loop (some 30 microseconds: the next loop
 usually follows at once) and then sleeps in the kernel.  Nobody waits for the pool: where
 it is in use, in a nested loop or another Python thread's, the caller does all the work
-itself.  Which thread does a chunk never changes a result.
-
+itself.  Neither which thread does a chunk nor how many there are changes a result: what
+is rounded by its cut (sums in parts, blocks of a product) is cut by sizes alone.
 
 Outside Linux, and after a failure to start threads, loops run serially.
 """

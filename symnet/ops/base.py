@@ -248,7 +248,7 @@ def scalar_constant(variable: Any) -> Any:
 
 # Reference evaluation adds sums of so many terms up in more digits: NumPy and BLAS add one
 # by one along some axes, with an error that grows with the length.
-LONG_SUM = 128
+LONG_SUM, LONG_PRODUCT = 128, 512
 WIDER = {"float32": "float64", "complex64": "complex128"}
 
 

@@ -11,13 +11,13 @@ from symnet.errors import ShapeError, message
 from symnet.graph.types import TensorType
 from symnet.graph.variables import Apply, Variable, operand_text
 from symnet.kernels.views import Size
-from symnet.ops.base import LONG_SUM, WIDER, Sizes, TensorOp, as_tensor
+from symnet.ops.base import LONG_PRODUCT, WIDER, Sizes, TensorOp, as_tensor
 from symnet.ops.elementwise import cast
 
 
 def exact_product(multiply: Callable[[Any, Any], Any], x: Any, y: Any) -> Any:
     """multiply(x, y), a product along the last axis of x; long ones in more digits."""
-    wider = WIDER.get(x.dtype.name) if x.shape[-1] >= LONG_SUM else None
+    wider = WIDER.get(x.dtype.name) if x.shape[-1] >= LONG_PRODUCT else None
     if wider is None:
         return multiply(x, y)
     product = multiply(x.astype(wider), y.astype(wider))

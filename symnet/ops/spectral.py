@@ -106,7 +106,9 @@ class Eigh(Eig):
     """Eigenvalues (ascending) and eigenvectors (columns) of a symmetric matrix.
 
     UPLO: which triangle is read, "L" or "U".
-    Source of the gradient: Giles 2008, section 3.1.
+    Source of the gradient: Giles 2008, section 3.1.  That with respect to eigenvectors is
+    not defined where eigenvalues are equal, and is infinite or NaN there; that with
+    respect to eigenvalues alone is right for every function that treats equal ones alike.
     """
 
     __props__ = ("UPLO",)
@@ -185,7 +187,7 @@ class SVD(MatrixOp):
     compute_uv: False gives s alone.
     Source of the gradient: Townsend 2016, "Differentiating the singular value
     decomposition".  That of the square u or vt of a matrix that is not square is not
-    defined.
+    defined; that of u or vt where singular values are equal or 0 is infinite or NaN.
     """
 
     __props__ = ("full_matrices", "compute_uv")
