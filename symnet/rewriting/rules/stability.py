@@ -23,6 +23,7 @@ from symnet.ops.functions import (
 from symnet.ops.logsumexp import LogSumExp
 from symnet.ops.softmax import LogSoftmax, Softmax
 from symnet.rewriting.patterns import Match, Rule, pattern_vars
+from symnet.rewriting.rules.checks import CHECKS
 from symnet.rewriting.rules.crossentropy import CROSSENTROPY
 from symnet.rewriting.rules.determinants import DETERMINANTS
 from symnet.rewriting.rules.logarithms import LOGARITHMS, SHIFTS
@@ -123,4 +124,4 @@ SOFTMAX = [
 STABILITY: list[Rule] = [
     *DETERMINANTS, *SOFTMAX, *LOGARITHMS, *QUOTIENTS, *CROSSENTROPY, *SCALAR,
 ]  # fmt: skip
-STABLE: list[Rule] = [*STABILITY, *SHIFTS, *WEIGHTED]
+STABLE: list[Rule] = [*CHECKS, *STABILITY, *SHIFTS, *WEIGHTED]
