@@ -299,10 +299,6 @@ class Failure:
         self.loaded, self.steps = loaded, steps
 
     def __call__(self, number: int) -> NoReturn:
-        if number < 0:
-            raise RuntimeError(
-                "a compiled function cannot run on: the interpreter ends"
-            )
         path, turns = self.loaded.failed(number)
         raise explain(step_at(self.steps, path), turns)
 

@@ -86,7 +86,6 @@ READERS, WRITER = 0, 1
 BREAK = -(1 << 40)
 INTERRUPTED = BREAK  # a signal handler has raised: the exception is set
 CONFLICT = BREAK - 1  # a signal handler has changed a variable that this call updates
-ENDED = BREAK - 2  # the interpreter ends
 
 # The watch of a program, by word: ticks until it looks at the clock, how many there are
 # from look to look, when it looked last and when it asked Python, whether it may ask.
@@ -96,10 +95,10 @@ LOOK_NS = 250_000
 ASK_NS = 100_000_000
 
 # One for the process, by word: calls that are writing shared variables, whether a fork
-# keeps others from beginning to, whether the interpreter ends, handlers at work.
-_memory = (ctypes.c_int64 * 4)()
+# keeps others from beginning to, handlers at work.
+_memory = (ctypes.c_int64 * 3)()
 GATE = Symbol("symnet gate", ctypes.addressof(_memory))
-WRITING, CLOSED, ENDING, ASKING = range(4)
+WRITING, CLOSED, ASKING = range(3)
 
 TIMED = hasattr(time, "CLOCK_MONOTONIC")
 memcpy = External("memcpy", "i64(i64, i64, i64)", C_LIBRARY)
@@ -183,8 +182,6 @@ def inquire(watch: int, now: int) -> int:
     store(watch, LOOKED, now)
     if load(watch, ACTIVE) == 0:
         return 0
-    if atomic_load(GATE, ENDING) != 0:
-        return ENDED
     if now - load(watch, ASKED) < ASK_NS:
         return 0
     status = ask(load(watch, BLOCK))

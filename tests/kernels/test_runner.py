@@ -76,6 +76,54 @@ def test_steps_run_in_order():
     assert log.noted() == [[0, 0, 5], [1, 0, 1], [2, 0, 0]]
 
 
+class Watch:
+    """A watch, and a call block of no shared variables for it."""
+
+    def __init__(self, asked_ns: int = 0) -> None:
+        self.words = np.zeros(runner.WATCH_WORDS, np.int64)
+        self.block = np.zeros(runner.HEADER_WORDS, np.int64)
+        self.address = self.words.ctypes.data
+        runner.begin_watch(self.address, self.block.ctypes.data)
+        self.words[runner.ASKED] -= asked_ns
+
+
+def test_the_watch_looks_at_the_clock_now_and_then():
+    assert runner.tick.address
+    watch = Watch()
+    for _ in range(100_000):
+        assert runner.tick(watch.address) == 0
+    stride = int(watch.words[runner.STRIDE])
+    assert stride > 10  # ticks are much shorter than the time from look to look
+    assert runner.tick(0) == 0 == runner.glance(0)
+    runner.glance(watch.address)
+    assert watch.words[runner.STRIDE] == watch.words[runner.LEFT] == 1
+
+
+def test_a_break_comes_through_loops_and_choices():
+    """As from a signal: the number is not taken for that of a step."""
+    log = Log((1, 0), (1, runner.CONFLICT), (1, 0))
+    assert run(log.address, log.count, 0) == runner.CONFLICT
+    assert run_timed(log.address, log.count, np.zeros(3, np.int64).ctypes.data, 0) == (
+        runner.CONFLICT
+    )
+    words = np.zeros(REPEAT_WORDS, np.int64)
+    words[runner.TURNS], words[runner.STEPS] = 5, log.address
+    words[runner.STEP_COUNT] = log.count
+    assert repeat(words.ctypes.data, 0, 1) == runner.CONFLICT
+    assert words[runner.TURNS_DONE] == 0
+    flag = np.ones(1, np.int8)
+    words = np.zeros(CHOICE_WORDS, np.int64)
+    words[runner.CONDITION] = flag.ctypes.data
+    words[runner.FIRST_STEPS : runner.FIRST_STEPS + 2] = log.address, log.count
+    assert choose(words.ctypes.data, 0, 1) == runner.CONFLICT
+
+
+def test_steps_that_write_shared_variables_wait_for_a_fork():
+    gate = int(runner.GATE)
+    assert runner.enter_commit() == 0 and load(gate, runner.WRITING) == 1
+    assert runner.leave_commit() == 0 and load(gate, runner.WRITING) == 0
+
+
 def test_the_first_failure_ends_the_run():
     log = Log((1, 0), (1, -3), (1, 0))
     assert run(log.address, log.count, 0) == 2
