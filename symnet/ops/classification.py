@@ -27,7 +27,7 @@ from symnet.ops.indexing import getitem
 from symnet.ops.joining import concatenate
 from symnet.ops.linalg import batched_dot, dot, swapped, tensordot
 from symnet.ops.nnet import Softmax, logsoftmax, softmax
-from symnet.ops.reduce import argmax
+from symnet.ops.reduce import argmax, top_over
 from symnet.ops.reduce import max as max_over
 from symnet.ops.reduce import sum as sum_over
 from symnet.ops.shape import dimshuffle, flatten, reshape
@@ -239,7 +239,7 @@ class CrossentropySoftmax1Hot(Composed):
     def expand(self, *inputs: Variable) -> Variable:
         x, y = inputs
         axis = x.type.ndim - 1
-        top = max_over(x, axis=axis)
+        top = top_over(x, [axis])
         total = sum_over(exp(sub(x, as_column(top))), axis=axis)
         result: Variable = sub(log(total), sub(pick(x, y, strict=True), top))
         return result
@@ -248,7 +248,7 @@ class CrossentropySoftmax1Hot(Composed):
         x, y = arrays
         (score,) = Pick(strict=True).compute(node, arrays, xp)
         with np.errstate(all="ignore"):
-            top = x.max(axis=-1)
+            top = x.max(axis=-1, initial=-np.inf)
             total = xp.exp(x - top[..., None]).sum(axis=-1)
             return [xp.asarray(xp.log(total) - (score - top), dtype=x.dtype)]
 

@@ -15,8 +15,7 @@ from symnet.ops.base import Sizes, as_tensor, to_float
 from symnet.ops.composed import Composed
 from symnet.ops.elementwise import cast
 from symnet.ops.functions import exp
-from symnet.ops.reduce import max as max_over
-from symnet.ops.reduce import restore_axes
+from symnet.ops.reduce import restore_axes, top_over
 from symnet.ops.reduce import sum as sum_over
 from symnet.ops.softmax import Softmax
 
@@ -24,8 +23,7 @@ from symnet.ops.softmax import Softmax
 class LogSumExp(Composed):
     """log(sum(exp(x))) over `axes` (in order, counted from the front), which disappear.
 
-    Finite for all finite x; infinities stay what they are.
-    Raises: ValueError (when run) for no elements.
+    Finite for all finite x; infinities stay what they are; of no elements minus infinity.
     Source: Blanchard, Higham & Higham 2021 (the shift by the maximum).
     """
 
@@ -47,7 +45,7 @@ class LogSumExp(Composed):
 
     def expand(self, *inputs: Variable) -> Variable:
         (x,) = inputs
-        top: Any = max_over(x, axis=self.axes)
+        top: Any = top_over(x, self.axes)
         # An infinite maximum is not taken out: it would leave inf - inf.
         shift = switch(isinf(top), 0, top)
         powers = exp(sub(x, restore_axes(shift, self.axes)))
@@ -56,7 +54,7 @@ class LogSumExp(Composed):
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         (x,) = arrays
-        top = x.max(axis=self.axes, keepdims=True)
+        top = x.max(axis=self.axes, keepdims=True, initial=-np.inf)
         shift = xp.where(xp.isinf(top), 0, top)
         with np.errstate(all="ignore"):
             powers = xp.exp(x - shift)

@@ -101,10 +101,14 @@ class Reduce(TensorOp):
     ) -> Sequence[tuple[Size, ...]]:
         ndim = node.inputs[0].type.ndim
         kept = tuple(inputs[0][axis] for axis in self.kept(ndim))
-        if self.kind in NEEDS_ELEMENTS:
+        if self.needs_elements:
             reduced = views.product([inputs[0][axis] for axis in self.axes])
             sizes.require(views.combine("gt", reduced, ZERO), self._nothing)
         return [kept]
+
+    @property
+    def needs_elements(self) -> bool:
+        return self.kind in NEEDS_ELEMENTS
 
     @property
     def _nothing(self) -> str:
@@ -112,7 +116,7 @@ class Reduce(TensorOp):
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         (x,) = arrays
-        if self.kind in NEEDS_ELEMENTS and 0 in [x.shape[axis] for axis in self.axes]:
+        if self.needs_elements and 0 in [x.shape[axis] for axis in self.axes]:
             raise ValueError(self._nothing)
         dtype = node.outputs[0].type.dtype
         with np.errstate(all="ignore"):
@@ -155,6 +159,27 @@ class Reduce(TensorOp):
         if self.kind == "prod":
             return [_prod_derivative(g, x, self.axes)]
         return [switch(eq(x, restore_axes(outputs[0], self.axes)), g, 0)]
+
+
+class Top(Reduce):
+    """The maximum over `axes` of floats; of no elements minus infinity.
+
+    What is taken out of a sum of exponentials, which of no elements is 0.
+    """
+
+    needs_elements = False
+
+    def __init__(self, axes: Sequence[int], dtype: str) -> None:
+        super().__init__("max", axes, dtype)
+
+    def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
+        return [xp.amax(arrays[0], axis=self.axes, initial=-np.inf)]
+
+
+def top_over(x: Variable, axis: Sequence[int]) -> Variable:
+    """The maximum of floats over `axis`, which may be empty (see `Top`)."""
+    result: Variable = Top(tuple(axis), x.type.dtype)(x)
+    return result
 
 
 def _prod_derivative(g: Any, x: Any, axes: tuple[int, ...]) -> Any:

@@ -15,8 +15,7 @@ from symnet.ops.base import Sizes, as_tensor, to_float
 from symnet.ops.composed import Composed
 from symnet.ops.elementwise import cast
 from symnet.ops.functions import exp
-from symnet.ops.reduce import max as max_over
-from symnet.ops.reduce import restore_axes
+from symnet.ops.reduce import restore_axes, top_over
 from symnet.ops.reduce import sum as sum_over
 
 
@@ -54,7 +53,7 @@ class AlongAxis(Composed):
 
     def shifted(self, x: Variable) -> Any:
         """x minus its maximum along the axis: what exp can take."""
-        return sub(x, self.along(max_over, x))
+        return sub(x, restore_axes(top_over(x, self.axes), self.axes))
 
 
 class Softmax(AlongAxis):
@@ -71,7 +70,7 @@ class Softmax(AlongAxis):
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         (x,) = arrays
         with np.errstate(all="ignore"):
-            powers = xp.exp(x - x.max(axis=self.axis, keepdims=True))
+            powers = xp.exp(x - x.max(axis=self.axis, keepdims=True, initial=-np.inf))
             return [powers / powers.sum(axis=self.axis, keepdims=True)]
 
     def L_op(
@@ -95,7 +94,7 @@ class LogSoftmax(AlongAxis):
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         (x,) = arrays
         with np.errstate(all="ignore"):
-            shifted = x - x.max(axis=self.axis, keepdims=True)
+            shifted = x - x.max(axis=self.axis, keepdims=True, initial=-np.inf)
             return [
                 shifted - xp.log(xp.exp(shifted).sum(axis=self.axis, keepdims=True))
             ]

@@ -3,8 +3,10 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
+import pytest
 import scipy.special
 
+import symnet
 from symnet.gradient import verify_grad
 from symnet.graph.types import TensorType
 from symnet.ops.base import constant
@@ -50,3 +52,22 @@ def test_gradient() -> None:
     array = np.random.default_rng(1).normal(size=(2, 3))
     for axes in ((0,), (1,), (0, 1)):
         verify_grad(lambda x, axes=axes: LogSumExp(axes)(x), [array])
+
+
+@pytest.mark.parametrize("mode", ["FAST_RUN", "FAST_COMPILE", "DebugMode"])
+def test_of_no_elements(mode: str) -> None:
+    """What the formulas give: a sum of nothing is 0, a quotient of nothing is empty."""
+    x = symnet.tensor.dmatrix("x")
+    powers = symnet.tensor.exp(x)
+    outputs = [
+        symnet.tensor.log(powers.sum(1)),
+        symnet.tensor.log(powers.sum()),
+        powers / powers.sum(1, keepdims=True),
+        symnet.tensor.nnet.softmax(x),
+        symnet.tensor.nnet.logsoftmax(x),
+        symnet.grad(symnet.tensor.log(powers.sum(1)).sum(), x),
+    ]
+    f = symnet.function([x], outputs, mode=mode)
+    rows, whole, *rest = f(np.zeros((2, 0)))
+    assert rows.tolist() == [-np.inf, -np.inf] and whole == -np.inf
+    assert [r.shape for r in rest] == [(2, 0)] * 4

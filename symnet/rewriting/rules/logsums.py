@@ -19,8 +19,7 @@ from symnet.ops.functions import erf, erfc, exp, sigmoid, softplus
 from symnet.ops.joining import Join
 from symnet.ops.linalg import Dot
 from symnet.ops.logsumexp import LogSumExp
-from symnet.ops.reduce import Reduce, restore_axes
-from symnet.ops.reduce import max as max_over
+from symnet.ops.reduce import Reduce, restore_axes, top_over
 from symnet.ops.reduce import sum as sum_over
 from symnet.ops.shape import DimShuffle
 from symnet.ops.tails import log1mexp, log_erfc, logaddexp
@@ -311,7 +310,7 @@ def weighted(x: Variable, budget: Budget) -> tuple[Variable, Logged] | None:
 def top_of(level: Any, axes: Sequence[int]) -> Variable:
     """The largest element, which the gradient need not go through: the result does not
     depend on what is taken out.  An infinite one is not taken out."""
-    top: Any = zero_grad(max_over(level, axis=list(axes)))
+    top: Any = zero_grad(top_over(level, axes))
     return clipped_to_finite(top)
 
 
