@@ -209,7 +209,7 @@ def choice(
     p: their probabilities; replace: whether one may be drawn twice.
     Raises: TypeError for a `replace` that is not known; ValueError for another rank.
     """
-    a, replace = as_tensor(a), as_tensor(replace)
+    a, replace = as_tensor(a), as_tensor(replace, truth=True)
     if not isinstance(replace, Constant) or replace.type.ndim:
         raise TypeError(
             f"choice: replace is True or False, not {operand_text(replace)}"
