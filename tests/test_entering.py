@@ -386,3 +386,13 @@ def test_steps_beyond_the_array(mode):
     for step in (2**62, -(2**62)):
         f = function([v], v[::step], mode=mode)
         np.testing.assert_array_equal(f(value), value[::step])
+
+
+def test_a_clone_takes_no_replacement_of_other_sizes():
+    x = three()
+    for other in (T.constant(np.ones((2, 2))), T.vector(), T.fmatrix()):
+        with pytest.raises(TypeError, match="clone"):
+            symnet.clone(x * 2, replace={x: other})
+    m = T.matrix("m")
+    f = function([m], symnet.clone(x.sum(), replace={x: m}))
+    assert f(np.ones((3, 2))) == 6

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from symnet.graph.origin import inherit
+from symnet.graph.types import TensorType
 from symnet.graph.variables import Apply, Constant, Variable
 
 
@@ -125,7 +126,9 @@ def clone(
     mapping = dict(replace or ())
     if strict:
         for old, fresh in mapping.items():
-            if old.type.ndim != fresh.type.ndim or old.type.dtype != fresh.type.dtype:
+            tensor = isinstance(old.type, TensorType)
+            same = type(old.type) is type(fresh.type)
+            if not (old.type.accepts(fresh.type) if tensor else same):
                 raise TypeError(
                     f"clone: {old} ({old.type}) replaced by {fresh} ({fresh.type})"
                 )

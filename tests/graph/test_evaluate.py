@@ -82,11 +82,14 @@ def test_errors_keep_their_class(error):
     assert isinstance(caught.value.__cause__, error)
 
 
-def test_errors_of_unknown_classes_become_runtime_errors():
-    x = T.dvector("x")
-    with pytest.raises(RuntimeError, match="Failing") as error:
-        evaluate([Failing(Unlucky(1, 2))(x)], {x: np.ones(2)})
-    assert isinstance(error.value.__cause__, Unlucky)
+def test_errors_of_other_classes_are_kept_as_they_are():
+    x, error = T.dvector("x"), Unlucky(1, 2)
+    with pytest.raises(Unlucky) as caught:
+        evaluate([Failing(error)(x)], {x: np.ones(2)})
+    assert caught.value is error
+    assert (
+        "operation: Failing" in error.__notes__[0] and "your line" in error.__notes__[0]
+    )
 
 
 def test_what_is_not_implemented_says_so_itself():
