@@ -85,7 +85,7 @@ grow = function([m], [], updates=[(w, T.ones((m,)))])
 until_direct(f, 0.1)
 grow(n)
 end = as_long_as(f, 0.1)
-finish, k, foreign = time.time() + 1.5, 0, 0
+finish, k, foreign = time.time() + 1, 0, 0
 while time.time() < finish:
     k += 1
     size = n + k % 7 * 1000 - 3000
@@ -120,7 +120,7 @@ look = function([], [a.min(), a.max(), b.min(), b.max(), h.shape[0]])
 until_direct(look)
 step(); step()
 end = as_long_as(step)
-finish, seen = time.time() + 2, 0
+finish, seen = time.time() + 1, 0
 while time.time() < finish:
     low, high, low_b, high_b, count = (float(v) for v in look())
     assert low == high == low_b == high_b == count - 1, (low, high, low_b, high_b, count)
@@ -232,7 +232,7 @@ TURNS = """
 n = shared(np.zeros(100_000))
 f = function([], n.sum(), updates=[(n, n + 1)])
 until_direct(f)
-stop, counts = time.time() + 3, [0] * 8
+stop, counts = time.time() + 2, [0] * 8
 def go(k):
     while time.time() < stop:
         f()

@@ -78,6 +78,7 @@ from symnet.kernels.runner import (
     C_ARRAY,
     C_BOX,
     C_QUEUE,
+    C_VERSION,
     C_WORDS,
     C_WRITES,
     CELL_COUNT,
@@ -90,12 +91,15 @@ from symnet.kernels.runner import (
     FORM,
     INTERRUPTED,
     LARGE_OUTPUTS,
+    LIST_ITEMS,
+    LIST_SIZE,
     OUTPUT_COUNT,
     OUTPUTS,
     QUEUE,
     READERS,
     READS,
     RELEASE,
+    VERSION,
     WAKE,
     WRITER,
     list_item,
@@ -149,7 +153,6 @@ if CPYTHON:
     as_integer = External(
         "PyLong_AsLongLongAndOverflow", "i64(i64, i64)", ctypes.pythonapi
     )
-    list_size = External("PyList_Size", "i64(i64)", ctypes.pythonapi)
     this_thread = External("PyThread_get_thread_ident", "i64()", ctypes.pythonapi)
 
 
@@ -187,6 +190,11 @@ def obstacle() -> str:
         return "NumPy's arrays are laid out in another way"
     if not all(dtype_as_expected(letter) for letter in "?bBhHiIlLfdFD"):
         return "NumPy's dtypes are laid out in another way"
+    things = [None, samples]
+    if list_size.python(id(things)) != 2 or list_item.python(id(things), 1) != id(
+        samples
+    ):
+        return "lists are laid out in another way"
     bits = np.float64(1.5).view(np.int64)
     if not load(id(1.5), NUMBER) == load(id(np.float64(1.5)), NUMBER) == bits:
         return "numbers are laid out in another way"
@@ -311,25 +319,25 @@ def bind(block: int, arguments: int) -> int:
             store(bases, load(record, A_BASE), load(record, A_SCRATCH))
     for k in range(load(block, CELL_COUNT)):
         record = load(block, CELLS) + 8 * CELL_WORDS * k
-        if not may_use(record):
+        words = load(record, C_WORDS)
+        if load(load(record, C_QUEUE), LIST_SIZE) != 0 or load(words, WRITER) != 0:
             return 0
-        array = list_item(load(record, C_BOX), 0)
-        if not fits(array, record):
+        if load(record, C_WRITES) != READS and load(words, READERS) != 0:
             return 0
+        array = load(load(load(record, C_BOX), LIST_ITEMS), 0)
+        if load(words, VERSION) != load(record, C_VERSION):
+            if not fits(array, record):
+                return 0
+            store(record, C_VERSION, load(words, VERSION))
         store(record, C_ARRAY, array)
         store(bases, load(record, A_BASE), load(array, DATA))
     return slide(block)
 
 
 @patient
-def may_use(record: int) -> int:
-    """Whether nobody is in the way of what the call does to a shared variable."""
-    words = load(record, C_WORDS)
-    if list_size(load(record, C_QUEUE)) != 0 or load(words, WRITER) != 0:
-        return 0
-    if load(record, C_WRITES) == READS:
-        return 1
-    return load(words, READERS) == 0
+def list_size(items: int) -> int:
+    """How many objects are in a list of Python's."""
+    return load(items, LIST_SIZE)
 
 
 @patient

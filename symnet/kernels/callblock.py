@@ -49,6 +49,7 @@ from symnet.kernels.runner import (
     READS,
     RELEASE,
     STEP_WORDS,
+    VERSION,
     WAKE,
     WATCH,
     WRITER,
@@ -517,7 +518,7 @@ def _forget_others() -> None:
     blocks = list(_blocks.values())
     for block in blocks:
         for cell in block.cells:
-            cell.store.words[:] = 0
+            cell.store.words[:VERSION] = 0
     for block in blocks:
         if int(block[BUSY]) not in (0, me, RETIRED):
             block[BUSY] = 0

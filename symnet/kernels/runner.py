@@ -77,10 +77,13 @@ HEADER_WORDS = 24
 
 # A shared variable in the call block.  The first words are those of an argument's record.
 CELL_WORDS = 12
-C_BOX, C_WORDS, C_QUEUE, C_WRITES, C_ARRAY = 6, 7, 8, 9, 10
+C_BOX, C_WORDS, C_QUEUE, C_WRITES, C_ARRAY, C_VERSION = 6, 7, 8, 9, 10, 11
 READS, WRITES, REPLACES = 0, 1, 2
-# The words of its store: native calls that work on its array without Python's lock.
-READERS, WRITER = 0, 1
+# The words of its store: native calls that work on its array without Python's lock, and a
+# number that no other array has had.
+READERS, WRITER, VERSION = 0, 1, 2
+
+LIST_SIZE, LIST_ITEMS = 2, 3  # words of a list of Python's
 
 # Results of a run that are no number of a step (far from what a step may return).
 BREAK = -(1 << 40)
@@ -111,7 +114,6 @@ if CPYTHON:
     take_lock = External("PyGILState_Ensure", "i32()", ctypes.pythonapi)
     leave_lock = External("PyGILState_Release", "i32(i32)", ctypes.pythonapi)
     check_signals = External("PyErr_CheckSignals", "i32()", ctypes.pythonapi)
-    list_item = External("PyList_GetItem", "i64(i64, i64)", ctypes.pythonapi)
     save_thread = External("PyEval_SaveThread", "i64()", ctypes.pythonapi)
     restore_thread = External("PyEval_RestoreThread", "i64(i64)", ctypes.pythonapi)
 YIELDS = hasattr(os, "sched_yield")
@@ -146,6 +148,12 @@ def nanoseconds() -> int:
         clock_gettime(CLOCK, now)
         return load(now, 0) * 1000000000 + load(now, 1)
     return 0
+
+
+@patient
+def list_item(box: int, k: int) -> int:
+    """The address of an object in a list."""
+    return load(load(box, LIST_ITEMS), k)
 
 
 @patient

@@ -14,13 +14,16 @@ Python threads run.  Three things say so:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import count
 from operator import setitem
 from typing import Any
 
 import numpy as np
 
 from symnet.graph.types import as_kept
-from symnet.kernels.runner import READERS
+from symnet.kernels.runner import READERS, VERSION
+
+_versions = count(1)
 
 
 class Store:
@@ -30,7 +33,7 @@ class Store:
 
     def __init__(self, array: Any) -> None:
         self.box: list[Any] = [kept(array)]
-        self.words = np.zeros(2, np.int64)
+        self.words = np.array([0, 0, next(_versions)], np.int64)
         self.queue: list[Any] = []
 
     @property
@@ -40,7 +43,7 @@ class Store:
     @property
     def users(self) -> tuple[Callable[[], Any], Callable[[], int]]:
         """Two functions (in C) whose results are both false while nobody uses the value."""
-        return self.words.any, self.queue.__len__
+        return self.words[:VERSION].any, self.queue.__len__
 
     def put(self, array: Any) -> None:
         """Make `array` the value: itself where it lies in memory as native code needs it
@@ -66,14 +69,10 @@ def putting(stores: Sequence[Store], arrays: Sequence[Any]) -> Any:
     """An iterator (of None) that exchanges values as it goes, without any Python code: if
     it is gone through in one piece, no other thread and no signal's handler comes between.
     Who reads an old array goes on reading it, and nobody writes to it."""
-    count = len(stores)
-    targets: list[Any] = [x for store in stores for x in (store.words, store.box)]
-    return map(
-        setitem,
-        targets,
-        (READERS, 0) * count,
-        [x for array in arrays for x in (0, kept(array))],
-    )
+    places = (READERS, VERSION, 0) * len(stores)
+    targets: list[Any] = [x for s in stores for x in (s.words, s.words, s.box)]
+    values = [x for array in arrays for x in (0, next(_versions), kept(array))]
+    return map(setitem, targets, places, values)
 
 
 __all__ = ["Store", "putting"]

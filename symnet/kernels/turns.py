@@ -174,13 +174,13 @@ class Ticket:
 
     def _thread_of(self, found: Ticket | Store | None) -> int:
         if isinstance(found, Store):
-            return load(found.words.ctypes.data, WRITER)
+            return int(found.words[WRITER])
         return found.thread if found is not None else 0
 
     def hindrance(self) -> Ticket | Store | None:
         """What this call waits for."""
         for store, use in self.uses.items():
-            if load(store.words.ctypes.data, WRITER) not in (0, self.thread):
+            if store.words.item(WRITER) not in (0, self.thread):
                 return store
             found = self._before(store.queue, use != READS, store)
             if found is not None:

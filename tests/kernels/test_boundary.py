@@ -26,7 +26,7 @@ from symnet.kernels.callblock import (
     execute,
 )
 from symnet.kernels.calls import copy_step, python_step
-from symnet.kernels.runner import READS, WRITER, WRITES
+from symnet.kernels.runner import READS, VERSION, WRITER, WRITES
 from symnet.kernels.store import Store
 from symnet.kernels.turns import in_turn
 
@@ -383,18 +383,18 @@ def test_shared_variables():
 def test_a_shared_variable_in_use_is_left_to_the_fallback(use, release):
     program, store = reading(np.arange(3.0), use, release=release)
     assert natively(program).tolist() == [0, 1, 2]
-    assert not store.words.any()
+    assert not store.words[:VERSION].any()
     store.queue.append("somebody who waits")
     refused(program)
     store.queue.clear()
     store.words[WRITER] = 77
     refused(program)
-    store.words[:] = 1, 0  # a reader
+    store.words[:VERSION] = 1, 0  # a reader
     if use == READS:
         assert natively(program).tolist() == [0, 1, 2]
     else:
         refused(program)
-    assert store.words.tolist() == [1, 0]
+    assert store.words[:VERSION].tolist() == [1, 0]
     program.queue.append("somebody who waits")
     refused(program)
 
@@ -403,7 +403,7 @@ def test_a_long_call_pins_what_it_uses():
     seen = []
 
     def during():
-        seen.append(store.words.tolist())
+        seen.append(store.words[:VERSION].tolist())
         seen.append(sys.getrefcount(store.array))
         store.put(np.arange(3.0) + 5)
 
@@ -417,7 +417,7 @@ def test_a_long_call_pins_what_it_uses():
         assert natively(program).tolist() == [0, 1, 2]
         assert seen[-2] == ([1, 0] if use == READS else [0, me])
         assert seen[-1] == before + 1
-        assert store.words.tolist() == [0, 0]
+        assert store.words[:VERSION].tolist() == [0, 0]
 
 
 @pytest.mark.parametrize(
