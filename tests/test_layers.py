@@ -67,7 +67,8 @@ compile.passes
 compile.program compile.steady compile.panels compile.calls compile.reads compile.fuse compile.scans
 compile.choices compile.lower
 compile.checks compile.memory compile.rows compile.shadow compile.ledger compile.verify
-compile.plan compile.keeping compile.segments compile.linear compile.engine compile.debugmode
+compile.plan compile.keeping compile.segments compile.linear compile.engine
+compile.widening compile.debugmode
 compile.modes compile.profile compile.function compile
 
 printing.roots printing.forms printing.formula printing.latex printing.text

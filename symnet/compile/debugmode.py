@@ -9,7 +9,9 @@ Besides, the program that other modes would run is proven (`compile.verify`).
 Values differ where rounding does not explain it.  When a fixed tolerance is exceeded, the
 graph is evaluated again with every result off by its last bits, which shows how far
 rounding reaches: of log(1 - sigmoid(40)) no digit holds.  A rewrite may also give a
-number where the user's own graph overflows.
+number where the user's own graph overflows.  A result that is no number where the same
+formula in a wider dtype has one is an error too (`Unstable`, see `widening`): gradients and
+updates are results like others.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ import numpy as np
 from symnet.compile.engine import Engine, shared_of, values_of
 from symnet.compile.passes import rewrite_graph
 from symnet.compile.verify import PlacementError
+from symnet.compile.widening import report_unstable
 from symnet.config import config
 from symnet.errors import message
 from symnet.graph.evaluate import compute, evaluate, value_of
@@ -57,6 +60,10 @@ class BadCode(DebugModeError):
 
 class BadMemory(DebugModeError):
     """A call changed an argument, or reads memory that no longer holds what it needs."""
+
+
+class Unstable(DebugModeError):
+    """A result is finite as a formula and not as computed (see `widening`)."""
 
 
 class DebugEngine:
@@ -109,6 +116,9 @@ class DebugEngine:
         if wrong is not None:
             raise self.bad_rewrite(wrong, expected[wrong], rewritten[wrong], given)
         self.updating.prove(arrays)
+        unstable = report_unstable(self.original.outputs, found, given)
+        if unstable is not None:
+            raise Unstable(unstable)
         set_values(dict(zip(self.updates, found[self.count :], strict=True)), ticket)
         return found[: self.count]
 

@@ -61,8 +61,8 @@ ELEMENTWISE: dict[str, Any] = {
     "x > 0 ? log(x) : 0": lambda m, s, x: m.switch(m.greater(x, 0.0), m.log(x), 0.0),
     "x > 0 ? sqrt(x) : 0": lambda m, s, x: m.switch(m.greater(x, 0.0), m.sqrt(x), 0.0),
     "x > 0 ? 0 : exp(x)": lambda m, s, x: m.switch(m.greater(x, 0.0), 0.0, m.exp(x)),
-    "x = 0 ? 1 : sin(x)/x": lambda m, s, x: m.switch(
-        m.equal(x, 0.0), 1.0, m.divide(m.sin(x), x)
+    "x = 0 ? 1 : tanh(x)/x": lambda m, s, x: m.switch(
+        m.equal(x, 0.0), 1.0, m.divide(m.tanh(x), x)
     ),
 }
 PAIRS: dict[str, Any] = {

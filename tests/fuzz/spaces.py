@@ -274,8 +274,9 @@ def _wide_reduce(name: str, x: Any, axes: Any, keepdims: bool) -> Any:
 
 
 def _untied(x: Any, y: Any) -> Any:
-    if x == y:
-        raise Unknown("a tie")
+    """y, if it differs from x by more than a narrow dtype can miss."""
+    if abs(x - y) <= 1e-3 * (abs(x) + abs(y)):
+        raise Unknown("a tie, or nearly")
     return y
 
 
@@ -298,8 +299,11 @@ class Wide(Arrays):
     divide = _each(_divide)
     maximum = _each(lambda x, y: max(_untied(x, y), x))
     minimum = _each(lambda x, y: min(_untied(x, y), x))
-    greater = _each(lambda x, y: x > y)
-    less, equal = _each(lambda x, y: x < y), _each(lambda x, y: x == y)
+    greater, less = (
+        _each(lambda x, y: x > _untied(x, y)),
+        _each(lambda x, y: x < _untied(x, y)),
+    )
+    equal = _each(lambda x, y: x == y)
 
     @staticmethod
     def switch(condition: Any, x: Any, y: Any) -> Any:
