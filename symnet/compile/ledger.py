@@ -101,11 +101,28 @@ class Meaning:
 
 
 def sequences_of(around: Lowering, inside: Inside) -> tuple[list[View], list[View]]:
-    """What a loop walks over, and its present elements."""
+    """What a loop walks over, and its present elements; only of what its steps read: the
+    rest of the order of the steps need not wait for."""
     (node,) = inside.step.nodes
-    outer = node.op.split_inputs(node.inputs).sequences
-    inner = node.op.split_inner(inside.lowering.leaves).sequences
-    return list(map(around.view_of, outer)), list(map(inside.lowering.view_of, inner))
+    outer = map(around.view_of, node.op.split_inputs(node.inputs).sequences)
+    leaves = node.op.split_inner(inside.lowering.leaves).sequences
+    inner = map(inside.lowering.view_of, leaves)
+    read = _buffers_read(inside.body)
+    pairs = [(a, b) for a, b in zip(outer, inner, strict=True) if b.buffer in read]
+    return [a for a, _ in pairs], [b for _, b in pairs]
+
+
+def _buffers_read(body: Body) -> set[Buffer]:
+    """The buffers that steps read, and those whose rows they are."""
+    found: set[Buffer] = set()
+    for step in every_step(body.steps):
+        views = [*step.inputs, *([step.initial] if step.initial is not None else [])]
+        for buffer in (view.buffer for view in views):
+            found.add(buffer)
+            while buffer.row is not None:
+                buffer = buffer.row.origin.buffer
+                found.add(buffer)
+    return found
 
 
 def corner(buffer: Buffer) -> View:

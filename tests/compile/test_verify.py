@@ -10,6 +10,7 @@ import symnet.tensor as T
 from symnet import config, function, scan, shared
 from symnet.compile import engine, memory, plan, rows, scans, steady
 from symnet.compile.memory import Placer, lifetimes, pack
+from symnet.compile.modes import Mode
 from symnet.compile.verify import PlacementError
 from symnet.ifelse import ifelse
 from symnet.kernels.views import size
@@ -397,3 +398,13 @@ def test_nothing_is_found_where_all_is_right():
     g(np.zeros((0, 0), complex))
     big = function([s], T.exp(s)[::-1] + 1)
     assert big(np.zeros(2_200_000)).shape == (2_200_000,)
+
+
+def test_a_sequence_that_no_step_reads_may_be_overwritten():
+    w, x = shared(ROWS.copy(), "w"), T.vector("x")
+    fresh = T.cos(w)
+    held, _ = scan(lambda row, s: s + 1, sequences=fresh, outputs_info=x)
+    as_written = Mode(optimizer=None)  # the sequence is not left out
+    f = function([x], held[-1], updates=[(w, fresh)], mode=as_written)
+    np.testing.assert_allclose(f(ROW), ROW + 4)
+    np.testing.assert_allclose(w.get_value(), np.cos(ROWS))
