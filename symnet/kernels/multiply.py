@@ -306,7 +306,9 @@ def multiply_in_parts(
 ) -> int:
     """One product as a sum of parts.  zero: whether alpha or beta is 0 at this run.
 
-    Returns 1 where there is no memory for the partial products.
+    Without memory for the partial products BLAS adds up by itself: less exact, but a step
+    that fails half-way could leave half of a call's updates.  Returns 1 where that cannot
+    be, because the product must not be scaled by BLAS.
     """
     item = load(arguments, ITEM)
     real = load(arguments, REAL)
@@ -324,7 +326,10 @@ def multiply_in_parts(
         levels += 1
     partial = malloc(run * columns * item * levels + 64)
     if partial == 0:
-        return 1
+        if zero != 0:
+            return 1
+        multiply_once(arguments, sizes, alpha, a, b, beta, c, arguments + 8 * LEAD_C)
+        return 0
     step = load(arguments, LEAD_C) * item
     first = 0
     factor = alpha

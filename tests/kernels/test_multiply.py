@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from symnet.config import config
-from symnet.kernels import calls, threads
+from symnet.kernels import calls, multiply, threads
 from symnet.kernels.calls import gemm_step
 from tests.kernels.test_calls import LAYOUTS, laid_out, random, run_step
 
@@ -110,6 +110,27 @@ def test_a_zero_from_memory_beside_a_result_that_is_not_read():
     a, b = np.full((2, 2), np.inf), np.eye(2)
     assert np.isnan(product(a, b, None, None, 0.0, (0.0,))).all()
     assert np.array_equal(product(b, b, None, None, 0.0, (0.0,)), np.zeros((2, 2)))
+
+
+@pytest.mark.parametrize("beta", [0.0, 2.0])
+def test_without_memory_for_partial_products(beta, monkeypatch):
+    """By the plain Python meaning of the native code."""
+    rng = np.random.default_rng(0)
+    a, b, c = (random(rng, s, "float64") for s in ((3, 20_000), (20_000, 4), (3, 4)))
+    want = a @ b + beta * c
+    step = gemm_step(
+        "float64", 3, 4, 20_000, a.strides, b.strides, c.strides, 1.0, beta
+    )
+    words = np.array(step.words)
+    for slot, array in zip(step.pointer_slots, (a, b, c), strict=True):
+        words[slot] = array.ctypes.data
+    assert words[multiply.PART] > 0
+    monkeypatch.setattr(multiply, "malloc", lambda size: 0)
+    monkeypatch.setattr(
+        multiply, "multiply_in_parts", multiply.multiply_in_parts.python
+    )
+    assert multiply.multiply.python(words.ctypes.data, 0, 1) == 0
+    np.testing.assert_allclose(c, want, rtol=1e-11)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
