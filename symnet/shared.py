@@ -178,9 +178,7 @@ def shared(
         )
     if type(value) in CONSTRUCTORS:
         return CONSTRUCTORS[type(value)](value, name, strict, allow_downcast, borrow)
-    array = np.asarray(
-        unmasked(value) if isinstance(value, np.ma.MaskedArray) else value
-    )
+    array = np.asarray(unmasked(value))
     if dtype is not None:
         array = array.astype(dtype)
     elif isinstance(value, float) and not isinstance(value, np.generic):

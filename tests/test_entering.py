@@ -117,9 +117,14 @@ def test_masked_elements_are_refused_everywhere():
         shared(np.ones(3)).set_value, lambda a: SharedVariable(T.dvector, a),
         lambda a: function([In(v, value=a)], v), lambda a: v.eval({v: a}),
     ]  # fmt: skip
+    m = T.matrix()
     for one in enter:
         with pytest.raises(TypeError, match="masked"):
             one(masked)
+    for one in (shared, T.constant, T.as_tensor_variable, function([m], m * 1)):
+        for rows in ([masked, masked], [[1.0, 2.0, 3.0], masked], (masked,)):
+            with pytest.raises(TypeError, match="masked"):
+                one(rows)
     for _ in range(3):
         assert f(np.array(masked.data)) == 7
         with pytest.raises(TypeError, match=r"filled\(value\)"):

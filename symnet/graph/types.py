@@ -163,8 +163,7 @@ class TensorType(Type):
     def _as_array(
         self, value: Any, strict: bool, allow_downcast: Any
     ) -> np.ndarray[Any, Any]:
-        if isinstance(value, np.ma.MaskedArray):
-            value = unmasked(value)
+        value = unmasked(value)
         if isinstance(value, np.ndarray) and value.dtype == self.numpy_dtype:
             return value.view(np.ndarray) if type(value) is not np.ndarray else value
         if strict:
@@ -231,11 +230,16 @@ class DisconnectedType(Type):
         return hash(DisconnectedType)
 
 
-def unmasked(value: np.ma.MaskedArray[Any, Any]) -> np.ndarray[Any, Any]:
-    """The plain array of a masked one.
+def unmasked(value: Any) -> Any:
+    """`value`, or the plain array of a masked one (or of a list of such).
 
     Raises: TypeError where elements are masked: computed with, they would count.
     """
+    if isinstance(value, (list, tuple)) and len(value):
+        rows = isinstance(value[0], (np.ndarray, list, tuple))
+        return [unmasked(row) for row in value] if rows else value
+    if not isinstance(value, np.ma.MaskedArray):
+        return value
     count = int(np.count_nonzero(np.ma.getmaskarray(value)))
     if count:
         raise TypeError(

@@ -191,8 +191,7 @@ def constant(
     dtype: str | None = None,
 ) -> Constant:
     """A constant variable.  Without dtype a Python number is weak (see `as_tensor`)."""
-    if isinstance(value, np.ma.MaskedArray):
-        value = unmasked(value)
+    value = unmasked(value)
     weak = dtype is None and isinstance(value, (bool, int, float, complex))
     if weak:
         dtype = weak_default(value)
