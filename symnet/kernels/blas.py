@@ -20,6 +20,8 @@ from symnet.kernels.llvm.apart import apart
 from symnet.kernels.llvm.native import native
 from symnet.kernels.llvm.words import (
     Symbol,
+    atomic_add,
+    atomic_load,
     call,
     compare_exchange,
     exchange,
@@ -27,6 +29,7 @@ from symnet.kernels.llvm.words import (
     pause,
     store,
 )
+from symnet.kernels.runner import CLOSED, GATE, MULTIPLYING
 
 # How builds of OpenBLAS name their functions: before the name, and behind it.  Those
 # with 64 take 64-bit integers; the words of a step serve both (little-endian).
@@ -164,6 +167,25 @@ def leave_serial() -> int:
     if load(SERIAL, DEPTH) == 0:
         call(load(SERIAL, SETTER), load(SERIAL, SAVED))
     exchange(SERIAL, LOCK, 0)
+    return 0
+
+
+@native
+def begin_product() -> int:
+    """Before the BLAS is called: it has locks, so a fork waits for its end."""
+    atomic_add(GATE, MULTIPLYING, 1)
+    while atomic_load(GATE, CLOSED) > 1:
+        atomic_add(GATE, MULTIPLYING, -1)
+        while atomic_load(GATE, CLOSED) > 1:
+            pause()
+        atomic_add(GATE, MULTIPLYING, 1)
+    return 0
+
+
+@native
+def end_product() -> int:
+    """The other end of `begin_product`."""
+    atomic_add(GATE, MULTIPLYING, -1)
     return 0
 
 

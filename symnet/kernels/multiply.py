@@ -18,7 +18,12 @@ from __future__ import annotations
 
 import ctypes
 
-from symnet.kernels.blas import enter_serial, leave_serial
+from symnet.kernels.blas import (
+    begin_product,
+    end_product,
+    enter_serial,
+    leave_serial,
+)
 from symnet.kernels.llvm.native import native
 from symnet.kernels.llvm.words import (
     C_LIBRARY,
@@ -189,6 +194,7 @@ def multiply_once(
     lead_c: int,
 ) -> int:
     """One call of BLAS.  alpha, beta, lead_c: addresses, as BLAS wants them."""
+    begin_product()
     if load(arguments, VECTOR) != 0:
         call(
             load(arguments, ROUTINE),
@@ -204,6 +210,7 @@ def multiply_once(
             c,
             lead_c,
         )
+        end_product()
         return 0
     call(
         load(arguments, ROUTINE),
@@ -221,6 +228,7 @@ def multiply_once(
         c,
         lead_c,
     )
+    end_product()
     return 0
 
 

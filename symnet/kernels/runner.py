@@ -98,10 +98,10 @@ LOOK_NS = 250_000
 ASK_NS = 100_000_000
 
 # One for the process, by word: calls that are writing shared variables, whether a fork
-# keeps others from beginning to, handlers at work.
-_memory = (ctypes.c_int64 * 3)()
+# keeps others from beginning to (2: and products too), handlers at work, products.
+_memory = (ctypes.c_int64 * 4)()
 GATE = Symbol("symnet gate", ctypes.addressof(_memory))
-WRITING, CLOSED, ASKING = range(3)
+WRITING, CLOSED, ASKING, MULTIPLYING = range(4)
 
 TIMED = hasattr(time, "CLOCK_MONOTONIC")
 memcpy = External("memcpy", "i64(i64, i64, i64)", C_LIBRARY)

@@ -44,6 +44,7 @@ from symnet.kernels.runner import (
     ASKING,
     CLOSED,
     GATE,
+    MULTIPLYING,
     READERS,
     READS,
     WRITER,
@@ -308,11 +309,13 @@ _forking = threading.Lock()
 
 
 def _before_fork() -> None:
-    """No call may be writing shared variables: a child would find them half written."""
+    """No call may be writing shared variables: a child would find them half written.  Nor
+    may any be in the BLAS, which has locks."""
     _forking.acquire()
-    write(GATE, CLOSED, 1)
-    while load(GATE, WRITING):
-        sleep(1e-4)
+    for step, busy in ((1, WRITING), (2, MULTIPLYING)):
+        write(GATE, CLOSED, step)
+        while load(GATE, busy):
+            sleep(1e-4)
 
 
 def _after_fork() -> None:
@@ -324,7 +327,7 @@ def _after_fork() -> None:
 def _after_fork_in_child() -> None:
     """All other threads are gone, and with them their calls."""
     me, asking = threading.get_ident(), int(in_handler())
-    for word, value in ((WRITING, 0), (ASKING, asking)):
+    for word, value in ((WRITING, 0), (MULTIPLYING, 0), (ASKING, asking)):
         write(GATE, word, value)
     _main[0] = me
     for ticket in tuple(_tickets):
