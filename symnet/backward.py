@@ -26,7 +26,17 @@ from symnet.graph.types import (
     TensorType,
 )
 from symnet.graph.variables import Apply, Variable
-from symnet.guards import CLEAN, Guard, Guards, cleaned, mixes, narrowed, passed_on
+from symnet.guards import (
+    CLEAN,
+    Guard,
+    Guards,
+    Mask,
+    cleaned,
+    mixes,
+    narrowed,
+    passed_on,
+    shown,
+)
 from symnet.ops.arithmetic import identity, real, second
 from symnet.ops.base import as_tensor, constant
 from symnet.ops.branches import absorbed
@@ -45,9 +55,14 @@ class Terms(dict[Variable, Variable | None]):
     """What is known of gradients.  Absent: not connected; None: zero.
 
     retrace: the same walk through the graph as it was written, to tell where it broke.
+    masks: of the gradients that carry one (see `symnet.guards`).
     """
 
     retrace: Callable[[], Terms] | None = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.masks: dict[Variable, Mask] = {}
 
 
 # ---- the walk
@@ -59,6 +74,7 @@ def backpropagate(
     consider_constant: Iterable[Variable] = (),
     known: Mapping[Variable, Variable] | None = None,
     ends: Iterable[Variable] = (),
+    masks: Mapping[Variable, Mask] | None = None,
 ) -> Terms:
     """Gradients of all variables between the seeds and `wrt`.
 
@@ -66,6 +82,7 @@ def backpropagate(
     consider_constant: variables that count as not connected.
     known: variables whose gradient is as given, whatever flows in.
     ends: variables that get a gradient but pass nothing on.
+    masks: where seeds are zero because something else was chosen (see `symnet.guards`).
     The graph is walked in its stable form (see `rewriting.stable`), in which all the
     variables named here stay where they are.
     The cost is linear in the number of operations; each op's L_op is called once.
@@ -76,7 +93,9 @@ def backpropagate(
     fixed = stop | set(ends)
     named = [*sources, *wrt, *fixed]
     forms = stable_forms(sources, named, fixed)
-    terms = _walk(seeds, wrt, stop, known, _order(sources, fixed, forms), named)
+    guarding = {v: Guard(mask, CLEAN) for v, mask in (masks or {}).items()}
+    order = _order(sources, fixed, forms)
+    terms = _walk(seeds, wrt, stop, known, order, named, guarding)
     if forms:
         plain = toposort(sources, blockers=fixed)
         terms.retrace = lambda: _walk(seeds, wrt, stop, known, (plain, {}), named)
@@ -115,8 +134,12 @@ def _walk(
     known: Mapping[Variable, Variable],
     ordered: Order,
     named: Sequence[Variable],
+    given: Mapping[Variable, Guard] | None = None,
 ) -> Terms:
-    """The gradients, from the last of the ordered operations to the first."""
+    """The gradients, from the last of the ordered operations to the first.
+
+    given: the guards of seeds.
+    """
     order, stand_ins = absorbed(ordered[0], named)
     made = {node: node.outputs for node in order} | ordered[1]
     made |= {node: whole.outputs for node, whole in stand_ins.items()}
@@ -125,7 +148,7 @@ def _walk(
     guards = Guards()
     for v, seed in seeds:
         if v not in stop:
-            _add_term(terms, guards, v, seed)
+            _add_term(terms, guards, v, seed, (given or {}).get(v))
     terms.update(known)
     for node in reversed(order):
         if not any(v in terms for v in made[node]):
@@ -136,9 +159,10 @@ def _walk(
             for v, want, term, guard in zip(node.inputs, wanted, pulled, guarding):
                 if v not in stop and v not in known and not is_disconnected(term):
                     _add_term(terms, guards, v, term if want else None, guard)
-    for v in guards.of:
+    for v, one in guards.of.items():
         if v not in known and (gradient := terms[v]) is not None:
-            terms[v] = guards.clean(v, gradient)
+            terms[v] = cleaned(gradient, one)
+            terms.masks[v] = one.mask
     return terms
 
 
@@ -184,6 +208,8 @@ def _pull_back(
         if gradient is not None and mixes(node, guards.of.get(v)):
             terms[v] = guards.clean(v, gradient)
     handed = [_handed(v, terms) for v in outputs]
+    if getattr(node.op, "looks_for_choices", False):
+        handed = [shown(g, guards.of.get(v)) for v, g in zip(outputs, handed)]
     try:
         results = gradients_of(node, outputs, handed)
     except NotImplementedError as error:

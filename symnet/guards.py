@@ -205,6 +205,18 @@ class Guards:
         return add(cleaned(present, have), cleaned(term, guard))  # type: ignore[no-any-return]
 
 
+def shown(gradient: Variable, guard: Guard | None) -> Variable:
+    """The gradient as a choice, for an L_op that looks for one (see `choice_of`)."""
+    if guard is None or choice_of(gradient) is not None:
+        return cleaned(gradient, guard)
+    return switch(guard.mask.variable, gradient, 0)  # type: ignore[no-any-return]
+
+
+def choice_of(gradient: Variable) -> Mask | None:
+    """The mask of a gradient that is a choice between something and zero."""
+    return _choice_in(gradient, None)[0]
+
+
 def cleaned(gradient: Variable, guard: Guard | None) -> Variable:
     """The gradient with zeros where the guard says so."""
     if guard is None or not isinstance(gradient.type, TensorType):

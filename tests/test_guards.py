@@ -380,3 +380,18 @@ def test_a_scan_with_a_guard_in_its_step() -> None:
     )
     found = symnet.function([x], T.grad(rows[-1], x))
     np.testing.assert_allclose(found(V), root(V))
+
+
+def test_guards_around_and_inside_of_a_scan() -> None:
+    """The mask goes into the loop and out of it, also to the second order."""
+    x = T.dvector("x")
+    rows, _ = symnet.scan(lambda v: T.sqrt(v), sequences=x)
+    given, _ = symnet.scan(lambda s: T.switch(s > 0, s, 0), sequences=T.sqrt(x))
+    inside, _ = symnet.scan(lambda v: T.switch(v > 0, T.sqrt(v), 0), sequences=x)
+    for y in (T.switch(x > 0, rows, 0), given, inside):
+        gradient = T.grad(y.sum(), x)
+        second = T.grad(gradient.sum(), x)
+        for mode in MODES:
+            first, again = symnet.function([x], [gradient, second], mode=mode)(V)
+            np.testing.assert_allclose(first, root(V))
+            np.testing.assert_allclose(again, [0, 0, -0.25 * 4**-1.5])

@@ -97,6 +97,8 @@ class Scan(TensorOp):
         "graph", "sequences", "states", "collected", "until", "name", "python_loop",
         "truncate_gradient", "profile", "updates",
     )  # fmt: skip
+    # Its L_op takes over the masks of gradients that are choices.
+    looks_for_choices = True
 
     def __init__(
         self,

@@ -21,8 +21,9 @@ from symnet.backward import CONTINUOUS, Terms, backpropagate
 from symnet.graph.traverse import clone_replace
 from symnet.graph.types import DisconnectedType, NullType, TensorType
 from symnet.graph.variables import Constant, Variable
+from symnet.guards import choice_of, where_true
 from symnet.ops.alloc import Alloc, full_like, zeros
-from symnet.ops.arithmetic import add, minimum, second, sub
+from symnet.ops.arithmetic import add, minimum, second, sub, switch
 from symnet.ops.indexing import getitem, inc_subtensor, set_subtensor
 from symnet.ops.joining import join
 from symnet.ops.scan import Scan, State
@@ -79,6 +80,12 @@ class Backward:
         }
         self.adjoints = [_adjoint(v) for v in self.new.states]
         self.collected_adjoints = [_adjoint(v) for v in self.new.collected]
+        # Rows that are zero because something else was chosen: leaf of the step -> rows.
+        self.choices = {
+            v: (_row(rows, "chosen"), rows)
+            for v, g in zip(self.new.collected, self.of_collected)
+            if g is not None and (rows := _chosen_rows(g)) is not None
+        }
         self.done = (
             self.outer.n_steps if self.results.done is None else self.results.done
         )
@@ -118,9 +125,9 @@ class Backward:
         ]
         taps = [tap for rows in self.inner.taps for tap in rows]
         floats = [v for v in taps if v.type.dtype in CONTINUOUS]
-        return backpropagate(
-            seeds, [*self.inner.sequences, *floats, *self.inner.others]
-        )
+        wrt = [*self.inner.sequences, *floats, *self.inner.others]
+        masks = {v: where_true(leaf, True) for v, (leaf, _) in self.choices.items()}
+        return backpropagate(seeds, wrt, masks=masks)
 
     def undefined(self) -> Variable | None:
         """A gradient that is not defined, where the step has one."""
@@ -144,10 +151,23 @@ class Backward:
         news = [self._term(v) for _, _, v in self.carried]
         sums = [add(self.totals[v], self.terms[v]) for v in self.added]
         walked = [self.terms[v] for v in self.walked]
-        results: list[Any] = [*news, *sums, *walked]
+        masks = [self._mask(v) for v in self.walked]
+        self.masked = [v for v, mask in zip(self.walked, masks) if mask is not None]
+        masks = [mask for mask in masks if mask is not None]
+        results: list[Any] = [*news, *sums, *walked, *masks]
         results = clone_replace(results, self._adjoint_values())
         stored = Stored(self.op, self.inputs, self.outputs, results)
         self._make(stored, results)
+
+    def _mask(self, v: Variable) -> Variable | None:
+        """Where rows of a sequence's gradient are not zero by choice, if what the rows are
+        computed by may be in need of it."""
+        mask, outer = self.terms.masks.get(v), self.outer.sequences
+        source = outer[self.inner.sequences.index(v)].owner
+        if mask is None or source is None:
+            return None
+        flags: Variable = second(self.terms[v], mask.variable)
+        return flags
 
     def _holds_seed(self, k: int, tap: int) -> bool:
         """Whether the state backwards that is read at `tap` starts from a seed."""
@@ -188,6 +208,7 @@ class Backward:
             leaf = _row(g, f"d {self.new.collected[k].name or 'output'}")
             self.flowing[leaf] = g
             self.collected_rows.append(leaf)
+        self.flowing.update(self.choices.values())
         self.starts: dict[Variable, Variable] = {}
         self.passed: dict[Variable, Variable] = {}
         for k, tap, v in self.carried:
@@ -255,7 +276,7 @@ class Backward:
             clone_replace(results, fresh),
             sequences=len(sequences),
             states=states,
-            collected=len(self.walked),
+            collected=len(self.walked) + len(self.masked),
             name=f"gradient of {self.op.name or 'scan'}",
             python_loop=self.op.python_loop,
             profile=self.op.profile,
@@ -270,6 +291,7 @@ class Backward:
         keys = [v for _, _, v in self.carried] + self.added
         self.ends = dict(zip(keys, parts.states))
         self.found = dict(zip(self.walked, parts.collected))
+        self.flags = dict(zip(self.masked, parts.collected[len(self.walked) :]))
 
     def _reversed(self, array: Variable) -> Variable:
         """The rows of the steps done, the last one first."""
@@ -298,7 +320,15 @@ class Backward:
             return disconnected()
         if self.terms[v] is None:
             return None
-        rows = getitem(self.found[v], slice(None, None, -1))
+        rows = self._in_order(self.found[v], outer)
+        if v not in self.flags:
+            return rows
+        return switch(self._in_order(self.flags[v], outer), rows, 0)
+
+    def _in_order(self, found: Variable, outer: Variable) -> Variable:
+        """What the loop backwards collected for the rows of a sequence: zeros for rows
+        that were not gone back to."""
+        rows = getitem(found, slice(None, None, -1))
         whole = self._as_long_as_steps(outer) and not self.op.until
         if whole and self.op.truncate_gradient < 0:
             return rows
@@ -357,6 +387,12 @@ def _given(g: Variable) -> Variable | None:
         if isinstance(filling, Constant) and not filling.data.any():
             return None
     return g
+
+
+def _chosen_rows(g: Variable) -> Variable | None:
+    """Which elements of a gradient were chosen, where it is a choice."""
+    mask = choice_of(g)
+    return None if mask is None else second(g, mask.variable)
 
 
 def _last_row(g: Variable, depth: int) -> Variable | None:
