@@ -18,6 +18,7 @@ from symnet.ops.indexing import getitem
 from symnet.ops.scan import Scan
 from symnet.ops.scan_arguments import line_of
 from symnet.ops.shape import DimShuffle
+from symnet.rewriting.stable import stable_forms
 from symnet.shared import SharedVariable
 
 
@@ -216,10 +217,12 @@ def close(
     given: variables that are taken as they are, wherever they come from.
     strict: nothing else may be taken from outside.
     What stands outside is computed once.  Constants, and arrays filled with one number,
-    are cheaper made inside.
+    are cheaper made inside.  Before it is cut the graph is brought into stable form: of
+    log(exp(x) + exp(state)) no rule would see the first half afterwards.
     Raises: ValueError for other variables where `strict`.
     """
     blockers = set(given)
+    outputs = _in_stable_form(outputs, [*own, *given])
     order = toposort(outputs, blockers)
     changing = set(own)
     loose: set[Variable] = set()  # nothing but constants below
@@ -247,6 +250,16 @@ def close(
         _check_strict(listed, blockers, order)
     fresh = {v: v.type.make_variable(v.name) for v in listed}
     return Closed(clone_replace(outputs, fresh), listed, list(fresh.values()))
+
+
+def _in_stable_form(
+    outputs: Sequence[Variable], fixed: Sequence[Variable]
+) -> list[Variable]:
+    """The outputs, each in the form that its value is computed in."""
+    found: dict[Variable, Variable] = {}
+    for v, form in stable_forms(outputs, [*outputs, *fixed], set(fixed)).items():
+        found[v] = clone_replace([form], found)[0]
+    return clone_replace([found.get(v, v) for v in outputs], found)
 
 
 def _cheap(node: Apply) -> bool:

@@ -242,3 +242,31 @@ def test_rop_through_a_loop(mode):
         s = np.tanh(s * v)
         want = want * v * (1 - s * s)
     np.testing.assert_allclose(f(value, state, along), want, rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_stable_form_of_which_one_half_stays_the_same(mode, dtype):
+    """exp(x) could be computed before the loop, where it overflows."""
+    x, s0 = (T.TensorType(dtype, (False,))() for _ in range(2))
+
+    def step(s):
+        new = T.log(T.exp(x) + T.exp(s))
+        return new, T.log(1 + T.exp(x)) - new  # two results, one made of the other
+
+    (s, below), _ = symnet.scan(step, outputs_info=[s0, None], n_steps=3)
+    gradients = symnet.grad(s[-1].sum(), [x, s0])
+    f = symnet.function([x, s0], [s, below, *gradients], mode=mode)
+    a = np.array([-800.0, 3.0, 800.0, 400.0, 0.5], dtype)
+    b = np.array([1.0, 800.0, -800.0, 400.0, -0.5], dtype)
+    rows = [b]
+    for _ in range(3):
+        rows.append(np.logaddexp(a.astype("float64"), rows[-1]))
+    found, differences, by_x, by_s0 = f(a, b)
+    np.testing.assert_allclose(found, rows[1:], rtol=1e-6)
+    zeros = np.zeros(5)
+    expected = np.logaddexp(zeros, a.astype("float64")) - np.array(rows[1:])
+    np.testing.assert_allclose(differences, expected, rtol=1e-5, atol=1e-4)
+    with np.errstate(over="ignore"):  # a state ends as log(3 exp(x) + exp(s0))
+        share = 1 / (1 + 3 * np.exp(a.astype("float64") - b))
+    np.testing.assert_allclose(by_s0, share, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(by_x, 1 - share, rtol=1e-4, atol=1e-6)
