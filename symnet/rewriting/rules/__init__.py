@@ -3,7 +3,8 @@
     checks      checks of sizes that outlive what they were made for
     algebra     arithmetic: fewer operations, the same values
     cancel      positive factors that cancel, as gradients of losses have them
-    stability   forms that keep their precision
+    stability   forms that keep their precision; logged, logarithms, logsums, logmoves,
+                quotients and crossentropy are its parts
     shapes      fills, axes, sizes
     reductions  sums and maxima
     indexing    parts of arrays, and writing to them
