@@ -531,9 +531,11 @@ class Generator:
     def choose(self) -> None:
         leaves = [self.values[x["id"]] for x in self.program["leaves"]]
         condition = self.pick(  # of forms no computed ones: zero may be a tiny number
-            lambda a: a.ndim == 0
-            and a.dtype.kind in "iuf"
-            and (self.kind != "forms" or any(a is b for b in leaves))
+            lambda a: (
+                a.ndim == 0
+                and a.dtype.kind in "iuf"
+                and (self.kind != "forms" or any(a is b for b in leaves))
+            )
         )
         if condition is None:
             return

@@ -182,6 +182,8 @@ class Case:
         for k, (n, got, ref) in enumerate(zip(ids, found, reference, strict=True)):
             if not near(got, ref, max(scale, largest([ref]))):
                 doubtful.append((k, "reference", ref))
+            elif self.program["claims"] and got.dtype.kind == "f":
+                continue  # NumPy loses the digits that symnet promises to keep
             elif n is not None and not near(got, values[n], scale):
                 doubtful.append((k, "NumPy", values[n]))
         if not doubtful:

@@ -85,6 +85,7 @@ def note(path: pathlib.Path, data: Any) -> None:
 def keep(finds: pathlib.Path, program: Program, kind: str, text: str) -> pathlib.Path:
     """Writes a find to a file named by what it is."""
     finds.mkdir(parents=True, exist_ok=True)
+    text = text.replace(f"{ROOT}{os.sep}", "")
     digest = hashlib.sha256(json.dumps(program, sort_keys=True).encode()).hexdigest()[
         :10
     ]
