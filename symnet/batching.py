@@ -29,7 +29,7 @@ from symnet.ops.linalg import (
     swapped,
     tensordot,
 )
-from symnet.ops.reduce import Reduce
+from symnet.ops.reduce import Reduce, Top
 from symnet.ops.shape import DimShuffle, Reshape, dimshuffle, reshape
 from symnet.ops.sizes import ShapeI, shape_i, sizes_of, vector_elements
 from symnet.ops.subtensor import IncSubtensor, Subtensor
@@ -75,10 +75,7 @@ def _elementwise(i: Inputs) -> Any:
 
 
 def _reduce(i: Inputs) -> Any:
-    op = i.op
-    return Reduce(op.kind, [a + 1 for a in op.axes], op.dtype, op.acc_dtype)(
-        i.values[0]
-    )
+    return i.op.over([a + 1 for a in i.op.axes])(i.values[0])
 
 
 def _dimshuffle(i: Inputs) -> Any:
@@ -176,6 +173,7 @@ RULES: dict[type[Op], Callable[[Inputs], Any]] = {
     IncSubtensor: _inc_subtensor,
     Join: _join,
     Reduce: _reduce,
+    Top: _reduce,
     Reshape: _reshape,
     Split: _split,
     Subtensor: _subtensor,

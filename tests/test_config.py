@@ -113,7 +113,7 @@ def test_promotion(policy: str, floatX: str, table: str) -> None:
                 left = LETTERS[letter]
                 assert upcast(left, right) == upcast(right, left) == LETTERS[want]
                 x, y = T.matrix(dtype=left), T.vector(dtype=right)
-                for result in (x + y, y * x, T.switch(True, x, y), T.stack([x[0], y])):
+                for result in (x + y, y * x, T.switch(1, x, y), T.stack([x[0], y])):
                     assert result.dtype == LETTERS[want], (left, right, result)
 
 

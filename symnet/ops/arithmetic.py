@@ -396,6 +396,7 @@ switch: Elementwise = elementwise(
     select,
     lambda g, out, condition, x, y: (None, switch(condition, g, 0), switch(condition, 0, g)),
     "where", name="switch", arity=3, compute=_choice, result=lambda dtypes: dtypes[1],
+    condition=0,
 )  # fmt: skip
 where = switch
 

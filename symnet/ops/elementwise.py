@@ -45,11 +45,13 @@ class Elementwise(TensorOp):
     result has the first one's dtype, or `result`.
     Gradients of complex inputs: dC/dRe + i dC/dIm, so a `holomorphic` function with
     derivative f' gives g * conj(f'); another's `derivative` says it itself.
+    condition: which input chooses between the others.
     Raises: ShapeError where known sizes contradict; TypeError where `accepts` refuses.
     """
 
     __props__ = ("name",)
     commutative = False
+    condition: int | None = None
 
     def __init__(
         self,
@@ -63,6 +65,7 @@ class Elementwise(TensorOp):
         accepts: str = "biufc",
         commutative: bool = False,
         holomorphic: bool = True,
+        condition: int | None = None,
     ) -> None:
         self.name = name
         self.arity = arity
@@ -74,6 +77,7 @@ class Elementwise(TensorOp):
         self.accepts = accepts
         self.commutative = commutative
         self.holomorphic = holomorphic
+        self.condition = condition
         REGISTRY[name] = self
 
     # There is one op of each name; as the rewriter compares them all the time, by identity.
@@ -93,9 +97,15 @@ class Elementwise(TensorOp):
             raise TypeError(
                 f"{self.name} takes {self.arity} arguments, got {len(inputs)}"
             )
-        # `x * True` is arithmetic; what is made of True and False alone, a mistake.
+        # `x * True` is arithmetic; what is made of True and False alone, a mistake, and so
+        # is a condition that Python has decided already.
         truth = not all(v is True or v is False for v in inputs)
-        variables = self.convert([as_tensor(v, truth=truth) for v in inputs])
+        variables = self.convert(
+            [
+                as_tensor(v, truth=truth and k != self.condition)
+                for k, v in enumerate(inputs)
+            ]
+        )
         types = [v.type for v in variables]
         shape = broadcast_shapes([t.shape for t in types], self, variables)
         dtype = self.result_dtype([t.dtype for t in types])
@@ -356,6 +366,7 @@ def elementwise(
     accepts: str = "biufc",
     commutative: bool = False,
     holomorphic: bool = True,
+    condition: int | None = None,
 ) -> Elementwise:
     """Declare an op on each element.
 
@@ -374,4 +385,5 @@ def elementwise(
         accepts,
         commutative,
         holomorphic,
+        condition,
     )

@@ -144,7 +144,8 @@ def ifelse(
     form of `then_branch`.
     Shapes: the two may differ, their rank may not.
     Dtypes: the two's common one, where both can become it without loss.
-    Raises: TypeError for branches that do not fit, and a condition that is no scalar.
+    Raises: TypeError for branches that do not fit, and a condition that is no scalar or
+    that Python has decided already (`a == b`).
     """
     yes, no = _listed(then_branch), _listed(else_branch)
     if len(yes) != len(no):
@@ -152,7 +153,7 @@ def ifelse(
             f"there are {len(yes)} values in the first branch, {len(no)} in the second"
         )
         raise _misfit(what, "give both branches as many", [*yes, *no])
-    test = as_tensor(condition, truth=True)
+    test = as_tensor(condition)
     if test.type.ndim:
         cure = "reduce it with .all() or .any(); T.switch chooses element by element"
         raise _misfit("the condition is no scalar", cure, [test])

@@ -82,6 +82,10 @@ class Reduce(TensorOp):
 
     __repr__ = __str__
 
+    def over(self, axes: Sequence[int]) -> Reduce:
+        """The same reduction over other axes."""
+        return Reduce(self.kind, axes, self.dtype, self.acc_dtype)
+
     def kept(self, ndim: int) -> list[int]:
         """The axes that remain."""
         return [axis for axis in range(ndim) if axis not in self.axes]
@@ -171,6 +175,9 @@ class Top(Reduce):
 
     def __init__(self, axes: Sequence[int], dtype: str) -> None:
         super().__init__("max", axes, dtype)
+
+    def over(self, axes: Sequence[int]) -> Reduce:
+        return Top(axes, self.dtype)
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         return [xp.amax(arrays[0], axis=self.axes, initial=-np.inf)]

@@ -59,7 +59,7 @@ def test_comparisons_and_constants():
     out = ifelse(T.lt(x.sum(), 3), x, y)
     assert run(out, {x: [1.0], y: [5.0]}).tolist() == [1]
     assert run(out, {x: [4.0], y: [5.0]}).tolist() == [5]
-    for truth, want in ((True, 1), (False, 5), (3, 1), (0.0, 5)):
+    for truth, want in ((np.bool_(True), 1), (T.constant(False), 5), (3, 1), (0.0, 5)):
         assert run(ifelse(truth, x, y), {x: [1.0], y: [5.0]}).tolist() == [want]
 
 

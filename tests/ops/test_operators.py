@@ -11,6 +11,7 @@ import pytest
 from symnet import function as compiled
 from symnet import grad, shared
 from symnet.graph.types import TensorType
+from symnet.ifelse import ifelse
 from symnet.ops import arithmetic as A
 from symnet.ops import inputs
 from symnet.ops.alloc import alloc, full_like
@@ -139,6 +140,7 @@ def test_a_python_bool_is_no_variable():
         lambda b: compiled([x, y], {"same": b}), lambda b: grad(b, x),
         lambda b: cast(b, "float32"), lambda b: and_(b, b), lambda b: eq(b, b),
         lambda b: switch(b, b, b), lambda b: until(b), lambda b: dot(b, x),
+        lambda b: switch(b, x, y), lambda b: ifelse(b, x, y),
     ]  # fmt: skip
     for mistake in mistakes:
         for same in (x == y, x != y):
@@ -149,7 +151,7 @@ def test_a_python_bool_is_no_variable():
 def test_a_python_bool_beside_variables_is_a_number():
     x, flag = inputs.vector("x"), TensorType("bool", ())("flag")
     for output, want in (
-        (x * True, [2, 3]), (x + True, [3, 4]), (switch(True, x, 0), [2, 3]),
+        (x * True, [2, 3]), (x + True, [3, 4]),
         (switch(flag, x, False), [0, 0]), (set_subtensor(x[:1], True), [1, 3]),
         (alloc(True, 2), [True, True]), (full_like(x, False), [0, 0]),
         (stack([flag, True]), [False, True]), (and_(flag, True), False),

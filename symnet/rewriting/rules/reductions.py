@@ -34,13 +34,13 @@ def _without_axes_of_one(match: Match) -> Variable | None:
         return None
     kept = [a for a in range(len(shape)) if not (a in op.axes and shape[a] == 1)]
     axes = [k for k, axis in enumerate(kept) if axis in op.axes]
-    return Reduce(op.kind, axes, op.dtype, op.acc_dtype)(dimshuffle(operand, *kept))  # type: ignore[no-any-return]
+    return op.over(axes)(dimshuffle(operand, *kept))  # type: ignore[no-any-return]
 
 
 def _of_reduction(match: Match) -> Variable | None:
     """sum(sum(x, i), j) is one sum over both, where nothing is rounded in between."""
     op, inner = match.node.op, match.node.inputs[0].owner
-    if inner is None or not isinstance(inner.op, Reduce) or op.kind != inner.op.kind:
+    if inner is None or type(inner.op) is not type(op) or op.kind != inner.op.kind:
         return None
     first = inner.op
     if op.kind not in (*KEEPING, "all", "any"):
@@ -53,7 +53,7 @@ def _of_reduction(match: Match) -> Variable | None:
         return None
     kept = first.kept(inner.inputs[0].type.ndim)
     axes = sorted([*first.axes, *(kept[axis] for axis in op.axes)])
-    return Reduce(op.kind, axes, op.dtype, op.acc_dtype)(inner.inputs[0])  # type: ignore[no-any-return]
+    return op.over(axes)(inner.inputs[0])  # type: ignore[no-any-return]
 
 
 def _of_dimshuffle(match: Match) -> Variable | None:
@@ -67,7 +67,7 @@ def _of_dimshuffle(match: Match) -> Variable | None:
     place = {axis: k for k, axis in enumerate(kept)}
     pattern = [order[a] for a in op.kept(len(order))]
     moved = ["x" if a == "x" else place[int(a)] for a in pattern]
-    reduced = Reduce(op.kind, axes, op.dtype, op.acc_dtype)(below)
+    reduced = op.over(axes)(below)
     return dimshuffle(reduced, *moved)
 
 

@@ -98,7 +98,7 @@ def test_logarithm_of_a_quotient_is_exact() -> None:
 def test_switch() -> None:
     """switch(x > 0, 1, 1) has the shape of x."""
     x = vector("float64")
-    for known in (True, False):
+    for known in (constant(True), constant(False)):
         y = vector("float32", "y")
         check("switch_known", switch(known, x, y), {x: np.ones(3), y: np.zeros(3, "f")})
         narrow = TensorType("float64", (1,))("narrow")
