@@ -129,6 +129,10 @@ class Fuser:
         self.makers = {v: node for node in nodes for v in node.outputs}
         needed = set(nodes)
         for node in nodes:
+            # In the order in which segments were made: what one operation demands, as
+            # equal sizes, may be what the sizes of a later one are known by.
+            for output in node.outputs:
+                self._sizes(output)
             for k in dict.fromkeys(data_inputs(node)):
                 users = self.consumers.setdefault(node.inputs[k], [])
                 if not users or users[-1] is not node:
