@@ -45,6 +45,7 @@ from symnet.ops.reduce import sum as sum_over
 from symnet.ops.shape import dimshuffle
 from symnet.ops.users import checked_pattern, is_disconnected
 from symnet.ops.users import gradients as gradients_of
+from symnet.rewriting.bypassed import remember
 from symnet.rewriting.stable import stable_forms
 
 CONTINUOUS = FLOATS + COMPLEX
@@ -99,6 +100,7 @@ def backpropagate(
     if forms:
         plain = toposort(sources, blockers=fixed)
         terms.retrace = lambda: _walk(seeds, wrt, stop, known, (plain, {}), named)
+        remember([g for v in wrt if (g := terms.get(v)) is not None], forms)
     return terms
 
 

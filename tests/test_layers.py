@@ -53,7 +53,7 @@ rewriting.rules.cancel rewriting.rules.determinants rewriting.rules.crossentropy
 rewriting.rules.logged rewriting.rules.logmoves rewriting.rules.logsums
 rewriting.rules.logarithms rewriting.rules.quotients rewriting.rules.stability
 rewriting.rules.indexing rewriting.rules.library rewriting.rules.composed rewriting.rules
-rewriting.stable rewriting
+rewriting.stable rewriting.bypassed rewriting
 
 updates batching differences ops.ifelse ops.branches guards backward ops.ifelse_gradient
 ops.scan ops.scan_rows ops.scan_stored ops.scan_gradient

@@ -22,6 +22,7 @@ from symnet.ops.base import as_tensor
 from symnet.ops.elementwise import cast
 from symnet.ops.scan_step import carried_updates, warn_of_forgotten
 from symnet.ops.sizes import specify_shape
+from symnet.rewriting.bypassed import refuse_bypassed
 from symnet.shared import SharedVariable
 
 Pairs = Mapping[Any, Any] | Iterable[tuple[Any, Any]] | tuple[Any, Any] | None
@@ -115,6 +116,9 @@ def read_request(
     states = read_states(ins, replace, changes)
     ins = [i for i in ins if i.variable not in replace or i.name not in states]
     targets = list(changes)
+    refuse_bypassed(
+        [*values, *changes.values()], [*replace, *(i.variable for i in ins)]
+    )
     found = clone_replace([*values, *changes.values()], replace)
     results, news = found[: len(values)], found[len(values) :]
     chosen = dict(zip(targets, news, strict=True))
