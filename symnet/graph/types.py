@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -235,12 +236,15 @@ def unmasked(value: Any) -> Any:
 
     Raises: TypeError where elements are masked: computed with, they would count.
     """
+    masked = sys.modules.get("numpy.ma")  # imported by whoever has a masked array
+    if masked is None:
+        return value
     if isinstance(value, (list, tuple)) and len(value):
         rows = isinstance(value[0], (np.ndarray, list, tuple))
         return [unmasked(row) for row in value] if rows else value
-    if not isinstance(value, np.ma.MaskedArray):
+    if not isinstance(value, masked.MaskedArray):
         return value
-    count = int(np.count_nonzero(np.ma.getmaskarray(value)))
+    count = int(np.count_nonzero(masked.getmaskarray(value)))
     if count:
         raise TypeError(
             message(
