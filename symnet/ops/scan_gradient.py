@@ -29,7 +29,13 @@ from symnet.ops.joining import join
 from symnet.ops.scan import Scan, State
 from symnet.ops.scan_stored import Stored
 from symnet.ops.shape import shape_padleft
-from symnet.ops.sizes import ShapeI, disconnected, size_constant, sizes_of
+from symnet.ops.sizes import (
+    ShapeI,
+    disconnected,
+    size_constant,
+    sizes_of,
+    specify_shape,
+)
 from symnet.ops.subtensor import IncSubtensor
 
 
@@ -260,7 +266,11 @@ class Backward:
         for adjoint, leaf in zip(self.collected_adjoints, self.collected_rows):
             if leaf is not None:
                 values[adjoint] = leaf
-        return values
+        # A step may know sizes of its new values that the initial ones do not tell.
+        return {
+            adjoint: specify_shape(value, adjoint.type.shape)
+            for adjoint, value in values.items()
+        }
 
     def _make(self, stored: Stored, results: Sequence[Variable]) -> None:
         arrays = {**self.flowing, **stored.rows}

@@ -10,7 +10,7 @@ from typing import Any
 
 from symnet.errors import message
 from symnet.graph.origin import Origin, capture, inherit
-from symnet.graph.traverse import clone_replace, leaves, toposort
+from symnet.graph.traverse import Graph, clone_replace, leaves, toposort
 from symnet.graph.variables import Apply, Constant, Variable, operand_text
 from symnet.ops.alloc import Alloc
 from symnet.ops.base import as_tensor
@@ -18,6 +18,7 @@ from symnet.ops.indexing import getitem
 from symnet.ops.scan import Scan
 from symnet.ops.scan_arguments import line_of
 from symnet.ops.shape import DimShuffle
+from symnet.rewriting.rewrite import rewrite
 from symnet.rewriting.stable import stable_forms
 from symnet.shared import SharedVariable
 
@@ -222,14 +223,14 @@ def close(
     Raises: ValueError for other variables where `strict`.
     """
     blockers = set(given)
-    outputs = _in_stable_form(outputs, [*own, *given])
+    outputs = _in_stable_form(outputs, own, given)
     order = toposort(outputs, blockers)
-    changing = set(own)
+    changing = _changing(order, own)
     loose: set[Variable] = set()  # nothing but constants below
     for node in order:
-        if any(v in changing for v in node.inputs):
-            changing.update(node.outputs)
-        elif all(isinstance(v, Constant) or v in loose for v in node.inputs):
+        if node.outputs[0] not in changing and all(
+            isinstance(v, Constant) or v in loose for v in node.inputs
+        ):
             loose.update(node.outputs)
     outer: dict[Variable, None] = {}
     stack = list(reversed(outputs))
@@ -253,13 +254,53 @@ def close(
 
 
 def _in_stable_form(
-    outputs: Sequence[Variable], fixed: Sequence[Variable]
+    outputs: Sequence[Variable], own: Sequence[Variable], given: Sequence[Variable]
 ) -> list[Variable]:
-    """The outputs, each in the form that its value is computed in."""
+    """The outputs, each in the form that its value is computed in.
+
+    Values from outside stay the variables that they are, wherever the form still uses
+    them: a gradient may be asked for by them.
+    """
+    fixed = {*own, *given}
+    forms = stable_forms(outputs, [*outputs, *fixed], fixed)
+    if not forms:
+        return list(outputs)
     found: dict[Variable, Variable] = {}
-    for v, form in stable_forms(outputs, [*outputs, *fixed], set(fixed)).items():
+    for v, form in forms.items():
         found[v] = clone_replace([form], found)[0]
-    return clone_replace([found.get(v, v) for v in outputs], found)
+    stable = clone_replace([found.get(v, v) for v in outputs], found)
+    alone = {
+        v: stable_forms([v], [v, *fixed], fixed).get(v)
+        for v in _from_outside(outputs, own, fixed)
+    }
+    pairs = [(v, form) for v, form in alone.items() if form is not None]
+    merged = rewrite(Graph([], [*stable, *(form for _, form in pairs)])).outputs
+    back = dict(zip(merged[len(stable) :], (v for v, _ in pairs), strict=True))
+    return clone_replace(merged[: len(stable)], back)
+
+
+def _from_outside(
+    outputs: Sequence[Variable], own: Sequence[Variable], fixed: Collection[Variable]
+) -> list[Variable]:
+    """The computed values that do not depend on `own`, but are outputs or used by what
+    does."""
+    order = toposort(outputs, fixed)
+    changing = _changing(order, own)
+    users = [node for node in order if node.outputs[0] in changing]
+    used = [*outputs, *(v for node in users for v in node.inputs)]
+    return [
+        v for v in dict.fromkeys(used)
+        if v.owner is not None and v not in changing and v not in fixed
+    ]  # fmt: skip
+
+
+def _changing(order: Sequence[Apply], own: Iterable[Variable]) -> set[Variable]:
+    """`own`, and what depends on it."""
+    changing = set(own)
+    for node in order:
+        if any(v in changing for v in node.inputs):
+            changing.update(node.outputs)
+    return changing
 
 
 def _cheap(node: Apply) -> bool:

@@ -11,7 +11,17 @@ import numpy as np
 
 from symnet.graph.types import FLOATS
 from symnet.graph.variables import Apply, Constant, Variable
-from symnet.ops.arithmetic import add, log, maximum, minimum, mul, neg, sub, true_div
+from symnet.ops.arithmetic import (
+    add,
+    log,
+    maximum,
+    minimum,
+    mul,
+    neg,
+    reciprocal,
+    sub,
+    true_div,
+)
 from symnet.ops.barriers import Barrier, zero_grad
 from symnet.ops.base import constant
 from symnet.ops.elementwise import Cast, cast
@@ -183,6 +193,11 @@ def complement(v: Variable, budget: Budget) -> Logged | None:
     if op == sub and number(node.inputs[0]) == 1:
         rest = log_of(node.inputs[1], budget)
         return rest if rest is not None and rest.risky else None
+    if (odds := _reciprocal_odds(node)) is not None:
+        level = log_of(odds, budget)
+        if level is None or not (level.pure and level.risky):
+            return None
+        return Logged(lambda: neg(softplus(negated(level.make()))), under=level.under)
     if (tail := half_of_erfc(v)) is not None:
         return Logged(lambda: sub(log_erfc(negated(tail)), math.log(2)), under=True)
     if isinstance(op, (*MOVES, Cast, Join)):
@@ -191,6 +206,22 @@ def complement(v: Variable, budget: Budget) -> Logged | None:
         known = [one for one in parts if one is not None]
         return moved_logs(node, v, known) if len(known) == count else None
     return None
+
+
+def _reciprocal_odds(node: Apply) -> Variable | None:
+    """u, where the node makes 1 / (1 + u)."""
+    if node.op == reciprocal:
+        below = node.inputs[0]
+    elif node.op == true_div and number(node.inputs[0]) == 1:
+        below = node.inputs[1]
+    else:
+        return None
+    if below.owner is None or below.owner.op != add:
+        return None
+    a, b = below.owner.inputs
+    if number(a) == 1:
+        return b
+    return a if number(b) == 1 else None
 
 
 def half_of_erfc(v: Variable) -> Variable | None:
