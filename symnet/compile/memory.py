@@ -391,12 +391,15 @@ def reuse_dying(steps: Sequence[Step], own: Collection[Buffer]) -> None:
         v.buffer.home: step for step in steps for v in (*_reads(step), *step.outputs)
     }
     last = {buffer: step for buffer, step in last.items() if buffer in own}
+    first: dict[Buffer, Step] = {}  # who begins what several steps make, as a join
     for step in steps:
+        for view in step.outputs:
+            first.setdefault(view.buffer, step)
         if not isinstance(step, LoopStep) or any(step.kernel.reduced) or step.initial:
             continue
         for view in step.outputs:
             buffer = view.buffer
-            if buffer.place is None and buffer in last:
+            if buffer.place is None and buffer in last and first[buffer] is step:
                 _take_over(step, buffer, last)
 
 
