@@ -30,7 +30,6 @@ from symnet.kernels.device import Device, Entry, Following, Loaded, Signature
 from symnet.kernels.runner import READS, REPLACES, WRITES
 from symnet.kernels.store import Store
 from symnet.kernels.turns import Queue, Ticket, in_turn
-from symnet.rewriting.infer import Inference
 from symnet.shared import SharedVariable
 
 PLANS_KEPT = 64  # sets of sizes of which a function keeps its plans
@@ -45,7 +44,7 @@ def build_program(
     wanted: Sequence[Variable],
 ) -> Program:
     """The program of one segment: its steps, with places but without sizes."""
-    inference = Inference(segment.leaves)
+    inference = segment.inference()
     lowering = Lowering(segment.leaves, [*wanted, *updates.values()], inference)
     place_insides(lowering)
     steps, outputs, replaced = place(lowering, wanted, updates, inference)

@@ -15,20 +15,34 @@ from symnet.graph.traverse import toposort
 from symnet.graph.types import TensorType
 from symnet.graph.variables import Apply, Constant, Variable
 from symnet.kernels.loops import walk
+from symnet.kernels.views import Size, known
 from symnet.ops.ifelse import IfElse
 from symnet.ops.scan import Scan
 from symnet.rewriting.infer import Inference, NotOnHost
 from symnet.shared import SharedVariable
 
+Axis = tuple[Variable, int]
+
 
 @dataclass(eq=False)
 class Segment:
     """Native work that makes `wanted` from `leaves`, then the reference operations that
-    run on its results, in order."""
+    run on its results, in order.
+
+    equal: pairs of axes of leaves whose sizes agree by how the leaves were made before.
+    """
 
     wanted: list[Variable] = field(default_factory=list)
     leaves: list[Variable] = field(default_factory=list)
     reference: list[Apply] = field(default_factory=list)
+    equal: list[tuple[Axis, Axis]] = field(default_factory=list)
+
+    def inference(self) -> Inference:
+        """What is known of the sizes in it, to begin with."""
+        found = Inference(self.leaves)
+        for (a, i), (b, k) in self.equal:
+            found.equal(found.sizes_of(a)[i], found.sizes_of(b)[k], f"{a} and {b}")
+        return found
 
 
 def split(
@@ -41,7 +55,8 @@ def split(
     """
     results = [*outputs, *updates.values()]
     nodes = toposort(results)
-    levels = find_levels(nodes)
+    inference = Inference(_free_leaves(nodes))
+    levels = find_levels(nodes, inference)
     last = max([levels.made.get(v, 0) for v in results], default=0)
     segments = [Segment() for _ in range(last + 1)]
     for node in nodes:
@@ -57,7 +72,27 @@ def split(
         segment.leaves = _leaves_of([*segment.wanted, *also], number, levels)
         for v in segment.leaves:
             _want(segments, levels, v)
+        segment.equal = _equal_axes(segment.leaves, inference)
     return segments
+
+
+def _equal_axes(
+    leaves: Sequence[Variable], inference: Inference
+) -> list[tuple[Axis, Axis]]:
+    """Which sizes of computed leaves agree with one of another leaf: what has been worked
+    out from the sizes before a cut is not to be forgotten behind it."""
+    if all(v.owner is None for v in leaves):
+        return []
+    pairs: list[tuple[Axis, Axis]] = []
+    first: dict[Size, Axis] = {}
+    for v in sorted(leaves, key=lambda v: v.owner is not None):
+        if not isinstance(v.type, TensorType):
+            continue
+        for axis, one in enumerate(inference.sizes_of(v)):
+            other = first.setdefault(inference.one_of(one), (v, axis))
+            if other != (v, axis) and v.owner is not None and known(one) is None:
+                pairs.append((other, (v, axis)))
+    return pairs
 
 
 @dataclass
@@ -104,9 +139,8 @@ def _leaves_of(
     return list(found)
 
 
-def find_levels(nodes: Sequence[Apply]) -> Levels:
+def find_levels(nodes: Sequence[Apply], inference: Inference) -> Levels:
     """Where each operation of a graph can run."""
-    inference = Inference(_free_leaves(nodes))
     found = Levels()
     for node in nodes:
         level = max([found.made.get(v, 0) for v in node.inputs], default=0)

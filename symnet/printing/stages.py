@@ -30,7 +30,7 @@ from symnet.kernels.llvm.machine import machine
 from symnet.kernels.loops import Kernel, Scalar, walk
 from symnet.kernels.views import Size, View
 from symnet.printing.roots import is_number, type_text
-from symnet.rewriting.infer import HostArgument, Inference
+from symnet.rewriting.infer import HostArgument
 from symnet.rewriting.rewrite import Trace
 from symnet.shared import SharedVariable
 
@@ -335,7 +335,7 @@ class Stages:
         """Which operations share a loop, and what NumPy computes between programs."""
         lines: list[str] = []
         for segment, _, head in self._segments():
-            inference = Inference(segment.leaves)
+            inference = segment.inference()
             nodes = needed_nodes(segment.wanted, segment.leaves)
             lines += head
             for k, cluster in enumerate(fuse(nodes, segment.wanted, inference)):
