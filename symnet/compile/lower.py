@@ -522,7 +522,8 @@ class ScatterBuilder(KernelBuilder):
         op = node.op
         shapes = [lowering.inference.sizes_of(v) for v in node.inputs]
         lowering.inference.node = node
-        sizes = list(op.scatter_sizes(node, shapes, lowering.inference))
+        with lowering.inference.asked_again():
+            sizes = list(op.scatter_sizes(node, shapes, lowering.inference))
         cluster = Cluster(0, True, [node], space=sizes)
         every = tuple(None if s is ONE else k for k, s in enumerate(sizes))
         for v in node.inputs[1:]:

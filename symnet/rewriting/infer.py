@@ -6,7 +6,8 @@ sizes agree, whether a position is in range) is kept as a `Demand` for the call.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -145,6 +146,17 @@ class Inference:
         # From here on the two are one, so that later users need not ask again.
         self._same[drop] = keep
         return keep
+
+    @contextmanager
+    def asked_again(self) -> Iterator[None]:
+        """What a rule demands in here it has demanded before, perhaps of one branch only:
+        nothing is demanded or learned anew."""
+        count, same = len(self.demands), dict(self._same)
+        try:
+            yield
+        finally:
+            del self.demands[count:]
+            self._same = same
 
     def same(self, left: Size, right: Size) -> bool:
         """Whether two sizes are known to agree."""
