@@ -186,7 +186,20 @@ class Inference:
             if not condition.value:
                 raise kind(self._text(what))
             return
-        self.demands.append(Demand(condition, what, self.node, kind))
+        if not self._is_plain(condition):
+            self.demands.append(Demand(condition, what, self.node, kind))
+
+    def _is_plain(self, condition: Scalar) -> bool:
+        """Whether it says no more than that a size of an argument is at least 0."""
+        if condition.op != "ge":
+            return False
+        left, least = condition.args
+        return (
+            left.op == "argument"
+            and self.arguments[left.value].axis is not None
+            and least.op == "literal"
+            and least.value <= 0
+        )
 
     def value(self, variable: Variable) -> Size:
         host = self.host(variable)

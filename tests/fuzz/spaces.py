@@ -197,6 +197,10 @@ class Unknown(Exception):
     """This meaning has no value here: nothing is judged by it."""
 
 
+class Tie(Unknown):
+    """Two values are the same, or so close that roundings decide which is larger."""
+
+
 def _agreeing(function: Callable[..., Any]) -> Any:
     def checked(*arrays: Any, spread: bool = False) -> Any:
         if not spread:
@@ -259,6 +263,8 @@ def _wide_reduce(name: str, x: Any, axes: Any, keepdims: bool) -> Any:
     axes = tuple(range(x.ndim)) if axes is None else axes
     axes = (axes,) if isinstance(axes, int) else tuple(axes)
     count = math.prod(x.shape[a] for a in axes)
+    if x.dtype.kind != "O":  # a quotient of whole numbers would be a float
+        x = np.frompyfunc(lambda v: mpmath.mpf(int(v)), 1, 1)(x)
     if name == "mean":
         return np.asarray(np.sum(x, axis=axes, keepdims=keepdims), object) / count
     if name == "var":
@@ -269,14 +275,14 @@ def _wide_reduce(name: str, x: Any, axes: Any, keepdims: bool) -> Any:
         raise Unknown(f"{name} of many digits")
     result = getattr(np, name)(x, axis=axes, keepdims=True)
     if name in ("max", "min") and np.any(np.sum(x == result, axis=axes) > 1):
-        raise Unknown("a tie: which derivative is right is a matter of opinion")
+        raise Tie("a tie: which derivative is right is a matter of opinion")
     return np.asarray(result if keepdims else np.squeeze(result, axes), object)
 
 
 def _untied(x: Any, y: Any) -> Any:
     """y, if it differs from x by more than a narrow dtype can miss."""
-    if abs(x - y) <= 1e-3 * (abs(x) + abs(y)):
-        raise Unknown("a tie, or nearly")
+    if abs(x - y) <= 1e-3 * (abs(x) + abs(y)) + 1e-6:
+        raise Tie("a tie, or nearly")
     return y
 
 
@@ -321,6 +327,10 @@ class Wide(Arrays):
     @staticmethod
     def sort(x: Any, axis: int) -> Any:
         return np.sort(np.asarray(x, object), axis=axis)
+
+    @staticmethod
+    def weights(x: Any, seed: int) -> Any:
+        return widened(Arrays.weights(x, seed))  # a float64 times an mpf is a float64
 
 
 def widened(array: Any) -> Any:
