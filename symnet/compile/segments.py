@@ -55,7 +55,7 @@ def split(
     """
     results = [*outputs, *updates.values()]
     nodes = toposort(results)
-    inference = Inference(_free_leaves(nodes))
+    inference = Inference(_free_leaves(nodes, [*results, *updates]))
     levels = find_levels(nodes, inference)
     last = max([levels.made.get(v, 0) for v in results], default=0)
     segments = [Segment() for _ in range(last + 1)]
@@ -222,10 +222,8 @@ def hosts_known(node: Apply, inference: Inference) -> bool:
     )
 
 
-def _free_leaves(nodes: Sequence[Apply]) -> list[Variable]:
-    found: dict[Variable, None] = {}
-    for node in nodes:
-        for v in node.inputs:
-            if v.owner is None and not isinstance(v, Constant):
-                found.setdefault(v)
-    return list(found)
+def _free_leaves(nodes: Sequence[Apply], others: Sequence[Variable]) -> list[Variable]:
+    """The leaves that the operations need, or that are among the others."""
+    used = [*(v for node in nodes for v in node.inputs), *others]
+    free = (v for v in used if v.owner is None and not isinstance(v, Constant))
+    return list(dict.fromkeys(free))
