@@ -41,7 +41,8 @@ def where_nonzero(f: Form, otherwise: Any = 0.0) -> Form:
 
 
 def half_root(v: Any) -> Any:
-    return 0.5 / np.sqrt(v)
+    with np.errstate(divide="ignore"):
+        return 0.5 / np.sqrt(v)
 
 
 root = where_positive(half_root)

@@ -18,11 +18,10 @@ from symnet.ops.elementwise import cast
 def exact_product(multiply: Callable[[Any, Any], Any], x: Any, y: Any) -> Any:
     """multiply(x, y), a product along the last axis of x; long ones in more digits."""
     wider = WIDER.get(x.dtype.name) if x.shape[-1] >= LONG_PRODUCT else None
-    if wider is None:
-        return multiply(x, y)
-    product = multiply(x.astype(wider), y.astype(wider))
-    with np.errstate(over="ignore"):
-        return product.astype(x.dtype)
+    with np.errstate(all="ignore"):
+        if wider is None:
+            return multiply(x, y)
+        return multiply(x.astype(wider), y.astype(wider)).astype(x.dtype)
 
 
 class Gemm(TensorOp):

@@ -164,11 +164,11 @@ class Generator:
         for _, array in made:
             if array.size > MOST or array.ndim > 4:
                 return False
-            if array.dtype.kind in "fc" and not np.all(
-                np.abs(np.nan_to_num(array, nan=0 if limit == math.inf else 1e9))
-                <= limit
-            ):
-                return False
+            if array.dtype.kind in "fc":
+                size = np.abs(array)
+                fits = (size <= limit) | (np.isnan(size) & (limit == math.inf))
+                if not np.all(fits):
+                    return False
         self.target.append(step)
         self.graph.update(found)
         self.values.update(made)
