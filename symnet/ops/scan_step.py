@@ -268,30 +268,30 @@ def _in_stable_form(
     found: dict[Variable, Variable] = {}
     for v, form in forms.items():
         found[v] = clone_replace([form], found)[0]
-    stable = clone_replace([found.get(v, v) for v in outputs], found)
-    alone = {
-        v: stable_forms([v], [v, *fixed], fixed).get(v)
-        for v in _from_outside(outputs, own, fixed)
-    }
-    pairs = [(v, form) for v, form in alone.items() if form is not None]
-    merged = rewrite(Graph([], [*stable, *(form for _, form in pairs)])).outputs
-    back = dict(zip(merged[len(stable) :], (v for v, _ in pairs), strict=True))
-    return clone_replace(merged[: len(stable)], back)
+    stable = [clone_replace([found.get(v, v)], found)[0] for v in outputs]
+    changed = {v: new for v, new in zip(outputs, stable) if new is not v}
+    outside = _from_outside(list(changed), own, fixed)
+    merged = rewrite(Graph([], [*changed.values(), *outside.values()])).outputs
+    back = dict(zip(merged[len(changed) :], outside, strict=True))
+    news = clone_replace(merged[: len(changed)], back)
+    return [dict(zip(changed, news)).get(v, v) for v in outputs]
 
 
 def _from_outside(
     outputs: Sequence[Variable], own: Sequence[Variable], fixed: Collection[Variable]
-) -> list[Variable]:
-    """The computed values that do not depend on `own`, but are outputs or used by what
-    does."""
+) -> dict[Variable, Variable]:
+    """The computed values that do not depend on `own`, each with what stands for it in a
+    stable form: its own form if the step uses it directly, else itself."""
     order = toposort(outputs, fixed)
     changing = _changing(order, own)
+    outside = [v for node in order for v in node.outputs if v not in changing]
     users = [node for node in order if node.outputs[0] in changing]
-    used = [*outputs, *(v for node in users for v in node.inputs)]
-    return [
-        v for v in dict.fromkeys(used)
-        if v.owner is not None and v not in changing and v not in fixed
-    ]  # fmt: skip
+    used = {*outputs, *(v for node in users for v in node.inputs)}
+    found = {v: v for v in outside}
+    for v in outside:
+        if v in used:
+            found[v] = stable_forms([v], [v, *fixed], fixed).get(v, v)
+    return found
 
 
 def _changing(order: Sequence[Apply], own: Iterable[Variable]) -> set[Variable]:
