@@ -25,7 +25,7 @@ from symnet.graph.types import (
     NullType,
     TensorType,
 )
-from symnet.graph.variables import Apply, Variable
+from symnet.graph.variables import Apply, Variable, make_variable
 from symnet.guards import (
     CLEAN,
     Guard,
@@ -270,7 +270,7 @@ def _where_connected(
 def _handed(v: Variable, terms: Terms) -> Variable:
     """The gradient of an output as L_op gets it: always a variable."""
     if v not in terms:
-        return DisconnectedType()()
+        return make_variable(DisconnectedType())
     gradient = terms[v]
     return zero_gradient(v) if gradient is None else gradient
 

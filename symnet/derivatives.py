@@ -22,7 +22,7 @@ from symnet.backward import (
 from symnet.errors import DisconnectedInputError, NullTypeGradError, briefly, message
 from symnet.graph.traverse import clone_replace
 from symnet.graph.types import DisconnectedType, NullType, TensorType
-from symnet.graph.variables import Variable, describe, operand_text
+from symnet.graph.variables import Variable, describe, make_variable, operand_text
 from symnet.ops import ifelse_gradient, scan_gradient
 from symnet.ops.base import as_tensor, constant
 from symnet.ops.elementwise import cast
@@ -281,7 +281,7 @@ def Rop(
 def _push_forward(
     y: Variable, variables: list[Variable], points: list[Variable], reply: Reply
 ) -> Variable | None:
-    dual = TensorType(_float_dtype(y), y.type.shape).make_variable("dual")
+    dual = make_variable(TensorType(_float_dtype(y), y.type.shape), "dual")
     found = backpropagate([(y, dual)], variables)
     if not any(v in found for v in variables):
         text = message(

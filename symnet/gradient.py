@@ -39,7 +39,7 @@ from symnet.errors import (
 from symnet.graph.evaluate import evaluate
 from symnet.graph.traverse import clone_replace
 from symnet.graph.types import DisconnectedType, NullType, TensorType
-from symnet.graph.variables import Variable, operand_text
+from symnet.graph.variables import Variable, make_variable, operand_text
 from symnet.ops.arithmetic import add, mul
 from symnet.ops.barriers import (
     consider_constant,
@@ -87,7 +87,7 @@ def jacobian(
                 "jacobian takes a vector of floats", operands=[operand_text(expression)]
             )
         )
-    dual = expression.type.make_variable("dual")
+    dual = make_variable(expression.type, "dual")
     variables = as_list(wrt, consider_constant, disconnected_inputs)
     found = backpropagate([(expression, dual)], variables, consider_constant or ())
     reply = Reply(None, [expression], disconnected_inputs, "zero", "raise")
@@ -145,7 +145,7 @@ def hessian(
 def grad_undefined(op: Any, x_pos: int, x: Variable, comment: str = "") -> Variable:
     """What an op's L_op returns for an input where the gradient does not exist."""
     why = f"{op} has no defined gradient with respect to its input {x_pos}"
-    return NullType(f"{why}: {comment}" if comment else why)()
+    return make_variable(NullType(f"{why}: {comment}" if comment else why))
 
 
 def grad_not_implemented(
@@ -153,7 +153,7 @@ def grad_not_implemented(
 ) -> Variable:
     """What an op's L_op returns for an input whose gradient nobody wrote."""
     why = f"the gradient of {op} with respect to its input {x_pos} is not implemented"
-    return NullType(f"{why}: {comment}" if comment else why)()
+    return make_variable(NullType(f"{why}: {comment}" if comment else why))
 
 
 def format_as(use_list: bool, use_tuple: bool, outputs: Any) -> Any:

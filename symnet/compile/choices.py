@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from symnet.compile.context import Context, Inside
 from symnet.compile.program import (
     Access,
     Body,
@@ -11,49 +10,46 @@ from symnet.compile.program import (
     LoopStep,
     shared_kernel,
 )
-from symnet.compile.scans import Inside, outside_reads
+from symnet.compile.scans import outside_reads
 from symnet.graph.variables import Apply, Variable
 from symnet.kernels import loops
 from symnet.kernels.loops import Kernel, Output
 from symnet.kernels.views import View
 
-if TYPE_CHECKING:
-    from symnet.compile.lower import Lowering
 
-
-def lower_choice(lowering: Lowering, node: Apply) -> None:
+def lower_choice(context: Context, node: Apply) -> None:
     """Append the step of an IfElse.  Each branch writes its results to the same places."""
-    op, depth = node.op, lowering.depth
+    op, depth = node.op, context.depth
     condition, yes, no = op.split_inputs(node.inputs)
-    targets = [lowering.temporary(v) for v in node.outputs]
-    flag = _as_byte(lowering, condition, node)
-    graphs = lowering.inference.inner[node]
+    targets = [context.temporary(v) for v in node.outputs]
+    flag = _as_byte(context, condition, node)
+    graphs = context.inference.inner[node]
     step = ChoiceStep([node], [flag], targets, condition=flag)
-    step.decided = lowering.inference.condition(condition)
+    step.decided = context.inference.condition(condition)
     bodies: list[Body] = []
     for (leaves, wanted), given in zip(graphs, (yes, no), strict=True):
-        views = [lowering.view_of(v) for v in given]
-        child = lowering.inside(dict(zip(leaves, views, strict=True)), wanted, False)
+        views = [context.view_of(v) for v in given]
+        child = context.inside(dict(zip(leaves, views, strict=True)), wanted, False)
         body = Body(child.steps, child.temporaries)
         results = [(v, t.buffer) for v, t in zip(wanted, targets, strict=True)]
-        lowering.insides.append(Inside(child, step, body, results))
+        context.insides.append(Inside(child, step, body, results))
         step.inputs = [*step.inputs, *outside_reads(child, depth)]
         step.fallible |= any(s.fallible for s in child.steps)
         bodies.append(body)
     step.bodies = bodies[0], bodies[1]
-    lowering.steps.append(step)
+    context.steps.append(step)
 
 
-def _as_byte(lowering: Lowering, condition: Variable, node: Apply) -> View:
+def _as_byte(context: Context, condition: Variable, node: Apply) -> View:
     """The condition as a bool in memory."""
-    view = lowering.view_of(condition)
+    view = context.view_of(condition)
     if view.dtype == "bool":
         return view
-    flag = View(lowering.buffer("bool", (), "condition"), "bool", (), ())
+    flag = View(context.buffer("bool", (), "condition"), "bool", (), ())
     read, write = Access(view, ()), Access(flag, ())
     value = loops.binary("ne", loops.load(0, view.dtype), 0)
     kernel = Kernel(0, (), (read.operand(0),), (Output(write.operand(0), value),))
     kernel = shared_kernel(kernel)
     step = LoopStep([node], [view], [flag], kernel=kernel, accesses=[read, write])
-    lowering.steps.append(step)
+    context.steps.append(step)
     return flag

@@ -31,7 +31,7 @@ from symnet.errors import message
 from symnet.graph.evaluate import compute, evaluate, value_of
 from symnet.graph.inner import InnerGraph
 from symnet.graph.traverse import Graph, toposort
-from symnet.graph.variables import Apply, Variable, operand_text
+from symnet.graph.variables import Apply, Variable, make_variable, operand_text
 from symnet.kernels.runner import REPLACES
 from symnet.kernels.turns import Ticket, in_turn
 from symnet.ops.ifelse import IfElse
@@ -242,7 +242,7 @@ def report_bad_node(graph: Graph, given: Values) -> str | None:
         values = [
             np.ascontiguousarray(known[v]).reshape(np.shape(known[v])) for v in leaves
         ]
-        fresh = {v: v.type.make_variable() for v in leaves}
+        fresh = {v: make_variable(v.type) for v in leaves}
         alone = node.clone_with_new_inputs([fresh.get(v, v) for v in node.inputs])
         found = Engine(list(fresh.values()), alone.outputs, {}).run(values)
         own = dict(zip(fresh.values(), values, strict=True))

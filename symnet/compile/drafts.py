@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from symnet.graph.traverse import clone_replace, toposort
-from symnet.graph.variables import Apply, Variable
+from symnet.graph.variables import Apply, Variable, make_variable
 from symnet.ops.scan import Outputs, Scan, State, labelled
 
 
@@ -79,7 +79,7 @@ class Draft:
 
     def outside(self, array: Variable) -> Variable:
         """What stands in the step for something that is the same in all steps."""
-        leaf: Variable = array.type.make_variable(array.name)
+        leaf: Variable = make_variable(array.type, array.name)
         self.others[leaf] = array
         return leaf
 

@@ -13,7 +13,7 @@ import numpy as np
 from symnet.compile.keeping import keep
 from symnet.compile.ledger import Meaning
 from symnet.compile.linear import NotLinear, lines
-from symnet.compile.lower import Lowering
+from symnet.compile.lower import lower
 from symnet.compile.memory import place, reuse_dying
 from symnet.compile.plan import Plan, Planner, shape_arguments, step_at
 from symnet.compile.program import Buffer, CallStep, Program, Step
@@ -45,14 +45,14 @@ def build_program(
 ) -> Program:
     """The program of one segment: its steps, with places but without sizes."""
     inference = segment.inference()
-    lowering = Lowering(segment.leaves, [*wanted, *updates.values()], inference)
-    place_insides(lowering)
-    steps, outputs, replaced = place(lowering, wanted, updates, inference)
-    reuse_dying(steps, set(lowering.temporaries))
+    context = lower(segment.leaves, [*wanted, *updates.values()], inference)
+    place_insides(context)
+    steps, outputs, replaced = place(context, wanted, updates, inference)
+    reuse_dying(steps, set(context.temporaries))
     shared = [v for v in segment.leaves if isinstance(v, SharedVariable)]
     meaning = None
     if config.verify_memory == "on":
-        meaning = Meaning(lowering, steps, wanted, updates)
+        meaning = Meaning(context, steps, wanted, updates)
     return Program(
         [v for v in segment.leaves if not isinstance(v, SharedVariable)],
         shared,
@@ -60,9 +60,9 @@ def build_program(
         steps,
         inference.arguments,
         inference.demands,
-        lowering.parameters,
-        lowering.constants,
-        temporaries(lowering.temporaries),
+        context.parameters,
+        context.constants,
+        temporaries(context.temporaries),
         replaced,
         meaning,
     )

@@ -21,7 +21,7 @@ from symnet.compile.allsteps import (
 from symnet.compile.drafts import Draft
 from symnet.graph.traverse import Graph, change_nodes, toposort
 from symnet.graph.types import TensorType
-from symnet.graph.variables import Apply, Variable
+from symnet.graph.variables import Apply, Variable, make_variable
 from symnet.ops.indexing import getitem
 from symnet.ops.linalg import Dot
 from symnet.ops.scan import Scan
@@ -58,7 +58,7 @@ def _hoist(draft: Draft, lengths: Lengths) -> bool:
         array = _over_sequences(draft, product, lengths)
         if array is not None:
             row = TensorType(array.type.dtype, array.type.shape[1:])
-            leaf = row.make_variable(product.name)
+            leaf = make_variable(row, product.name)
             draft.sequences[leaf] = array
             found[product] = leaf
     draft.replace(found)

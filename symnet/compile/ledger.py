@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from symnet.compile.lower import Lowering
+from symnet.compile.context import Context, Inside
 from symnet.compile.panels import PACKED
 from symnet.compile.program import (
     Body,
@@ -25,7 +25,6 @@ from symnet.compile.program import (
     every_step,
     resolve,
 )
-from symnet.compile.scans import Inside
 from symnet.compile.shadow import (
     UNKNOWN,
     Bound,
@@ -56,32 +55,32 @@ class Meaning:
 
     def __init__(
         self,
-        lowering: Lowering,
+        context: Context,
         steps: Sequence[Step],
         outputs: Sequence[Variable],
         updates: Mapping[SharedVariable, Variable],
     ) -> None:
-        self.lowering, self.steps = lowering, steps
+        self.context, self.steps = context, steps
         self.outputs, self.updates = outputs, updates
         self.insides: dict[Body, Inside] = {}
         # Of each loop the sequences, and the element of each that a turn reads.
         self.sequences: dict[Inside, tuple[list[View], list[View]]] = {}
-        stack = [self.lowering]
+        stack = [self.context]
         while stack:
             around = stack.pop()
             for inside in around.insides:
                 self.insides[inside.body] = inside
                 if isinstance(inside.step, RepeatStep):
                     self.sequences[inside] = sequences_of(around, inside)
-                stack.append(inside.lowering)
+                stack.append(inside.context)
 
     def views(self) -> list[View]:
         """Where the results of the graph and of the graphs inside it lie, and belong."""
         wanted = (*self.outputs, *self.updates.values(), *self.updates)
-        found = [self.lowering.view_of(v) for v in (*wanted, *self.lowering.leaves)]
+        found = [self.context.view_of(v) for v in (*wanted, *self.context.leaves)]
         for inside in self.insides.values():
             pairs = [*inside.results, *inside.states]
-            found += [inside.lowering.view_of(v) for v, _ in pairs]
+            found += [inside.context.view_of(v) for v, _ in pairs]
             found += [corner(buffer) for _, buffer in inside.results]
             found += [v for views in self.sequences.get(inside, ()) for v in views]
             for _, carried in inside.states:
@@ -100,13 +99,13 @@ class Meaning:
         return piece_bytes([*self.views(), *(v for s in steps for v in step_views(s))])
 
 
-def sequences_of(around: Lowering, inside: Inside) -> tuple[list[View], list[View]]:
+def sequences_of(around: Context, inside: Inside) -> tuple[list[View], list[View]]:
     """What a loop walks over, and its present elements; only of what its steps read: the
     rest of the order of the steps need not wait for."""
     (node,) = inside.step.nodes
     outer = map(around.view_of, node.op.split_inputs(node.inputs).sequences)
-    leaves = node.op.split_inner(inside.lowering.leaves).sequences
-    inner = map(inside.lowering.view_of, leaves)
+    leaves = node.op.split_inner(inside.context.leaves).sequences
+    inner = map(inside.context.view_of, leaves)
     read = _buffers_read(inside.body)
     pairs = [(a, b) for a, b in zip(outer, inner, strict=True) if b.buffer in read]
     return [a for a, _ in pairs], [b for _, b in pairs]
@@ -177,9 +176,9 @@ class Ledger:
 
     def _outside(self) -> list[Buffer]:
         """What a call brings, and what it does not change."""
-        lowering = self.meaning.lowering
-        leaves = [lowering.view_of(v).buffer for v in lowering.leaves]
-        return [*leaves, *lowering.constants, lowering.parameter_buffer]
+        context = self.meaning.context
+        leaves = [context.view_of(v).buffer for v in context.leaves]
+        return [*leaves, *context.constants, context.parameter_buffer]
 
     # ---- where things lie
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from symnet.compile.checks import check_step
-from symnet.compile.lower import Lowering
+from symnet.compile.context import Context
 from symnet.compile.program import (
     Access,
     Buffer,
@@ -77,7 +77,7 @@ def _reads(step: Step) -> list[View]:
 
 
 def place(
-    lowering: Lowering,
+    context: Context,
     outputs: Sequence[Variable],
     updates: Mapping[SharedVariable, Variable],
     inference: Inference,
@@ -87,7 +87,7 @@ def place(
     Returns the steps in order, the buffers of the outputs (with those of shared
     variables whose size may change behind them), and which of these replace whom.
     """
-    placer = Placer(lowering, inference)
+    placer = Placer(context, inference)
     results = [placer.output(k, v) for k, v in enumerate(outputs)]
     replaced: list[tuple[SharedVariable, int]] = []
     for shared, value in updates.items():
@@ -103,10 +103,10 @@ def place(
 class Placer:
     """Decides places one by one, keeping the dependences of the steps."""
 
-    def __init__(self, lowering: Lowering, inference: Inference) -> None:
-        self.lowering = lowering
+    def __init__(self, context: Context, inference: Inference) -> None:
+        self.context = context
         self.inference = inference
-        self.layout = Layout(list(lowering.steps))
+        self.layout = Layout(list(context.steps))
         self.makers: dict[Buffer, Step] = {}
         self.reading: dict[Buffer, list[Step]] = {}
         self.commits: list[Step] = []
@@ -127,7 +127,7 @@ class Placer:
 
     def output(self, position: int, variable: Variable) -> Buffer:
         """The buffer of a result: the temporary itself, or a copy."""
-        view = self.lowering.view_of(variable)
+        view = self.context.view_of(variable)
         sizes = self.inference.sizes_of(variable)
         buffer = Buffer("output", view.dtype, sizes, position, name=variable.name or "")
         self._give(view, buffer)
@@ -135,7 +135,7 @@ class Placer:
 
     def result(self, variable: Variable, buffer: Buffer) -> None:
         """Have a result inside a loop or a choice written to its buffer."""
-        self._give(self.lowering.view_of(variable), buffer)
+        self._give(self.context.view_of(variable), buffer)
 
     def _give(self, view: View, buffer: Buffer) -> None:
         if self._whole(view) and view.buffer.place is None:
@@ -199,18 +199,18 @@ class Placer:
         updates: Mapping[SharedVariable, Variable],
     ) -> None:
         """Have the new value written over the old one, directly where that is safe."""
-        target = self.lowering.view_of(shared).buffer
-        view = self.lowering.view_of(value)
+        target = self.context.view_of(shared).buffer
+        view = self.context.view_of(value)
         buffer = view.buffer
         if buffer is target:
-            if view == self.lowering.view_of(shared):
+            if view == self.context.view_of(shared):
                 return  # updated with itself
         elif self.overwrite(view, target):
             return
         if buffer.home.leaf in updates:
             # A view of something that is overwritten: copied first, committed last.
-            view = self.lowering.dense(value, view, value.owner)  # type: ignore[arg-type]
-            self._add(self.lowering.steps[-1])
+            view = self.context.dense(value, view, value.owner)  # type: ignore[arg-type]
+            self._add(self.context.steps[-1])
         self._commit(view, target)
 
     def _commit(self, view: View, target: Buffer) -> None:
@@ -248,10 +248,10 @@ class Placer:
             return None
         if source.buffer is not target or not _dense(source):
             return None
-        flag = Buffer("temporary", "bool", position=len(self.lowering.temporaries))
+        flag = Buffer("temporary", "bool", position=len(self.context.temporaries))
         check = check_step(maker, source, View(flag, "bool", (), ()))
         if check is not None:
-            self.lowering.temporaries.append(flag)
+            self.context.temporaries.append(flag)
             maker.fallible = False
             self.fallible = (self.fallible - {maker}) | {check}
             self._add(check)
@@ -278,7 +278,7 @@ class Placer:
         buffer = source.buffer
         only = all(s is step for s in self.reading.get(buffer, ()))
         inside = any(v.buffer is buffer for v in step.inputs)
-        unshared = len(self.lowering.owners.get(buffer, ())) <= 1
+        unshared = len(self.context.owners.get(buffer, ())) <= 1
         free = buffer.place is None and buffer not in self.results
         return only and not inside and unshared and free and self._whole(source)
 
@@ -304,7 +304,7 @@ class Placer:
         """The steps in an order that keeps every dependence; those on which nothing
         depends run as soon as they can, so that what they read is freed."""
         steps = self.layout.steps
-        position = {step: k for k, step in enumerate(self.lowering.steps)}
+        position = {step: k for k, step in enumerate(self.context.steps)}
         waiting = dict.fromkeys(steps, 0)
         for step in steps:
             for follower in self.layout.after[step]:

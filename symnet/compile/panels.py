@@ -8,8 +8,8 @@ network), the copy into the order in which machine code reads it (see
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
+from symnet.compile.context import Context
 from symnet.compile.program import CallStep, copy_step
 from symnet.compile.steady import moves
 from symnet.graph.variables import Apply
@@ -26,16 +26,13 @@ from symnet.kernels.views import (
 )
 from symnet.ops.gemm import Gemm
 
-if TYPE_CHECKING:
-    from symnet.compile.lower import Lowering
-
 PACKED = "product with panels"
 
 
-def pack_constants(lowering: Lowering, inner: Lowering) -> None:
+def pack_constants(context: Context, inner: Context) -> None:
     """Have the products inside a loop read the matrices from panels that do not change.
 
-    inner: the lowered body of a loop in `lowering`, where the copies are made.
+    inner: the lowered body of a loop in `context`, where the copies are made.
     """
     own = {view.buffer for step in inner.steps for view in step.outputs}
     known: dict[View, View] = {}
@@ -50,10 +47,10 @@ def pack_constants(lowering: Lowering, inner: Lowering) -> None:
             "float32",
             "float64",
         )
-        if not matrices or moves(right, own, lowering.depth):
+        if not matrices or moves(right, own, context.depth):
             continue
         if right not in known:
-            known[right] = panels_of(lowering, right, step.nodes[0])
+            known[right] = panels_of(context, right, step.nodes[0])
         inputs = list(step.inputs)
         inputs[position] = known[right]
         if step.initial is not None and _rows_without_gaps(step.initial):
@@ -67,14 +64,14 @@ def _rows_without_gaps(view: View) -> bool:
     return view.strides[-1] is size(view.itemsize)
 
 
-def panels_of(lowering: Lowering, matrix: View, node: Apply) -> View:
+def panels_of(context: Context, matrix: View, node: Apply) -> View:
     """A copy of a matrix in panels: (panels, rows, width), the last one perhaps only
     filled in part."""
     rows, columns = matrix.sizes
     width = panel_width(matrix.dtype)
     count = floor_divide(add(columns, size(width - 1)), size(width))
     sizes = (count, rows, size(width))
-    buffer = lowering.buffer(matrix.dtype, sizes, "panels")
+    buffer = context.buffer(matrix.dtype, sizes, "panels")
     strides = contiguous_strides(sizes, matrix.itemsize)
     panels = View(buffer, matrix.dtype, sizes, strides)
     whole = floor_divide(columns, size(width))
@@ -85,11 +82,11 @@ def panels_of(lowering: Lowering, matrix: View, node: Apply) -> View:
         strides=(multiply(by_column, size(width)), by_row, by_column),
     )
     target = replace(panels, sizes=(whole, rows, size(width)))
-    lowering.steps.append(copy_step(source, target, [node]))
+    context.steps.append(copy_step(source, target, [node]))
     rest = combine("mod", columns, size(width))
     if rest.op != "literal" or rest.value:
         part = matrix.sliced(1, multiply(whole, size(width)), size(1), rest)
-        lowering.steps.append(copy_step(part, _last(panels, whole, rest), [node]))
+        context.steps.append(copy_step(part, _last(panels, whole, rest), [node]))
     return panels
 
 

@@ -25,7 +25,7 @@ from symnet.compile.allsteps import (
 from symnet.compile.drafts import Carried, Draft
 from symnet.graph.traverse import Graph, change_nodes, clone_replace, toposort
 from symnet.graph.types import TensorType
-from symnet.graph.variables import Apply, Variable
+from symnet.graph.variables import Apply, Variable, make_variable
 from symnet.ops.arithmetic import add, mul, neg, sub
 from symnet.ops.elementwise import Elementwise
 from symnet.ops.indexing import getitem
@@ -126,7 +126,7 @@ class Later:
     def _place(self, v: Variable) -> Variable:
         if v not in self.places:
             kind = TensorType(v.type.dtype, (None, *v.type.shape))
-            self.places[v] = kind.make_variable(v.name)
+            self.places[v] = make_variable(kind, v.name)
         return self.places[v]
 
     def _free(self, v: Variable) -> bool:

@@ -9,9 +9,9 @@ values of a state, and the places for what a step makes.  Where a state needs fe
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
+from symnet.compile.context import Carried, Context, Inside
 from symnet.compile.panels import pack_constants
 from symnet.compile.program import (
     Body,
@@ -19,7 +19,6 @@ from symnet.compile.program import (
     RepeatStep,
     RingStep,
     Row,
-    Step,
     copy_step,
 )
 from symnet.compile.steady import hoist_steps
@@ -27,57 +26,27 @@ from symnet.graph.variables import Apply, Variable
 from symnet.kernels.views import ZERO, Size, View, contiguous_strides, size
 from symnet.ops.scan import Scan, State
 
-if TYPE_CHECKING:
-    from symnet.compile.lower import Lowering
 
-
-@dataclass(eq=False)
-class Carried:
-    """A state in the making: the buffers of its taps, oldest first; the place of its new
-    value; the history that is handed out.  `ring` is the memory of a state of which not
-    all is kept, and `straighten` the step that brings its last rows into the history."""
-
-    state: State
-    taps: list[Buffer]
-    new: Buffer
-    history: View
-    start: View
-    ring: View | None = None
-    straighten: RingStep | None = None
-
-
-@dataclass(eq=False)
-class Inside:
-    """A lowered inner graph whose results have no places yet: pairs of an inner variable
-    and the buffer it belongs in."""
-
-    lowering: Lowering
-    step: Step
-    body: Body
-    results: list[tuple[Variable, Buffer]] = field(default_factory=list)
-    states: list[tuple[Variable, Carried]] = field(default_factory=list)
-
-
-def lower_scan(lowering: Lowering, node: Apply) -> None:
+def lower_scan(context: Context, node: Apply) -> None:
     """Append the steps of a Scan: copies of the initial rows, the loop, and what brings
     rows into order."""
-    ScanBuilder(lowering, node).build()
+    ScanBuilder(context, node).build()
 
 
 class ScanBuilder:
     """The loop of one Scan."""
 
-    def __init__(self, lowering: Lowering, node: Apply) -> None:
-        self.lowering, self.node = lowering, node
+    def __init__(self, context: Context, node: Apply) -> None:
+        self.context, self.node = context, node
         self.op: Scan = node.op
-        self.depth = lowering.depth
+        self.depth = context.depth
         self.outer = self.op.split_inputs(node.inputs)
-        self.turns = lowering.inference.value(self.outer.n_steps)
+        self.turns = context.inference.value(self.outer.n_steps)
         self.outputs = self.op.split_outputs(
-            [lowering.temporary(v) for v in node.outputs]
+            [context.temporary(v) for v in node.outputs]
         )
         # With leaves of its own, which inference has given their sizes.
-        ((self.leaves, self.wanted),) = lowering.inference.inner[node]
+        ((self.leaves, self.wanted),) = context.inference.inner[node]
 
     def build(self) -> None:
         done = self.outputs.done
@@ -85,12 +54,12 @@ class ScanBuilder:
         carried = [self._state(k) for k in range(len(self.op.states))]
         for one in carried:
             views += [self._view(b, one.history) for b in one.taps]
-        views += [self.lowering.view_of(v) for v in self.outer.others]
+        views += [self.context.view_of(v) for v in self.outer.others]
         inner = self.op.split_outputs(self.wanted)
         where = dict(zip(self.leaves, views, strict=True))
-        child = self.lowering.inside(where, self.wanted, True)
-        hoist_steps(self.lowering, child)
-        pack_constants(self.lowering, child)
+        child = self.context.inside(where, self.wanted, True)
+        hoist_steps(self.context, child)
+        pack_constants(self.context, child)
         body = Body(child.steps, child.temporaries)
         step = RepeatStep(
             [self.node], [], [], turns=self.turns, body=body, done=done,
@@ -102,14 +71,14 @@ class ScanBuilder:
         step.outputs = [c.history if c.ring is None else c.ring for c in carried]
         step.outputs += self.outputs.collected
         if self.op.until:
-            flag = self.lowering.buffer("bool", (), "until")
+            flag = self.context.buffer("bool", (), "until")
             step.until = View(flag, "bool", (), ())
             inside.results.append((inner.done, flag))
             step.outputs += [step.until, done]
         reads = outside_reads(child, self.depth)
         step.inputs = [*reads, *(c.start for c in carried)]
-        self.lowering.steps.append(step)
-        self.lowering.insides.append(inside)
+        self.context.steps.append(step)
+        self.context.insides.append(inside)
         self._straighten(carried)
 
     # ---- rows
@@ -122,7 +91,7 @@ class ScanBuilder:
         return replace(origin, buffer=buffer, offset=ZERO)
 
     def _sequence(self, variable: Variable) -> View:
-        return self._row(self.lowering.view_of(variable), ZERO)
+        return self._row(self.context.view_of(variable), ZERO)
 
     def _view(self, buffer: Buffer, history: View) -> View:
         return View(buffer, history.dtype, history.sizes[1:], history.strides[1:])
@@ -139,7 +108,7 @@ class ScanBuilder:
             return Carried(state, [r.buffer for r in rows], new.buffer, history, start)
         slots = ring_slots(state)
         sizes = (size(slots), *history.sizes[1:])
-        buffer = self.lowering.buffer(history.dtype, sizes, "ring")
+        buffer = self.context.buffer(history.dtype, sizes, "ring")
         ring = View(buffer, history.dtype, sizes, history.strides)
         start.buffer.place = buffer
         places = [state.depth + tap for tap in state.taps]
@@ -155,12 +124,12 @@ class ScanBuilder:
 
     def _start(self, variable: Variable, depth: int) -> View:
         """A copy of the initial rows, which will lie at the beginning of other memory."""
-        source = self.lowering.view_of(variable)
+        source = self.context.view_of(variable)
         sizes = (size(depth), *source.sizes[1:])
-        buffer = self.lowering.buffer(source.dtype, sizes, "start")
+        buffer = self.context.buffer(source.dtype, sizes, "start")
         strides = contiguous_strides(sizes, source.itemsize)
         target = View(buffer, source.dtype, sizes, strides)
-        self.lowering.steps.append(copy_step(source, target, [self.node]))
+        self.context.steps.append(copy_step(source, target, [self.node]))
         return target
 
     def _straighten(self, carried: Sequence[Carried]) -> None:
@@ -168,11 +137,11 @@ class ScanBuilder:
         for one in carried:
             if one.ring is None:
                 continue
-            count = self.lowering.parameter(self.turns) if turns is None else turns
+            count = self.context.parameter(self.turns) if turns is None else turns
             one.straighten = RingStep(
                 [self.node], [one.ring, count], [one.history], depth=one.state.depth
             )
-            self.lowering.steps.append(one.straighten)
+            self.context.steps.append(one.straighten)
 
 
 def ring_slots(state: State) -> int:
@@ -182,7 +151,7 @@ def ring_slots(state: State) -> int:
     return 1 << (needed - 1).bit_length()
 
 
-def outside_reads(inner: Lowering, depth: int) -> list[View]:
+def outside_reads(inner: Context, depth: int) -> list[View]:
     """What an inner graph reads of arrays that are made outside of it, or hands out as
     it is; depth: the number of loops around it (rows that these move are outside)."""
     own = {view.buffer for step in inner.steps for view in step.outputs}
@@ -199,4 +168,4 @@ def outside_reads(inner: Lowering, depth: int) -> list[View]:
     return list(found.values())
 
 
-__all__ = ["Carried", "Inside", "lower_scan", "outside_reads"]
+__all__ = ["lower_scan", "outside_reads"]

@@ -1,31 +1,28 @@
 """Steps that do the same in every turn of a loop, done once before it.
 
-Such are steps that only lowering makes, as the copy of a matrix that a library cannot
+Such are steps that only context makes, as the copy of a matrix that a library cannot
 read as it lies, and what the user wrote inside the loop though it could stand outside.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+from symnet.compile.context import Context
 from symnet.compile.program import Buffer, CallStep, LoopStep, Step
 from symnet.kernels.views import View
 
-if TYPE_CHECKING:
-    from symnet.compile.lower import Lowering
 
-
-def hoist_steps(lowering: Lowering, inner: Lowering) -> None:
-    """Move what no turn changes out of the body `inner` of a loop in `lowering`.
+def hoist_steps(context: Context, inner: Context) -> None:
+    """Move what no turn changes out of the body `inner` of a loop in `context`.
 
     Steps that may fail stay: a loop without turns must not fail.
     """
-    found = steady_steps(inner.steps, lowering.depth)
-    lowering.steps += [step for step in inner.steps if step in found]
+    found = steady_steps(inner.steps, context.depth)
+    context.steps += [step for step in inner.steps if step in found]
     inner.steps = [step for step in inner.steps if step not in found]
     buffers = {view.buffer for step in found for view in step.outputs}
-    lowering.temporaries += [b for b in inner.temporaries if b in buffers]
+    context.temporaries += [b for b in inner.temporaries if b in buffers]
     inner.temporaries = [b for b in inner.temporaries if b not in buffers]
 
 

@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from symnet.compile.context import Carried, Inside
 from symnet.compile.ledger import Ledger, Meaning, PlacementError
 from symnet.compile.program import (
     Access,
@@ -36,7 +37,6 @@ from symnet.compile.program import (
     RingStep,
     Step,
 )
-from symnet.compile.scans import Carried, Inside
 from symnet.compile.shadow import (
     UNKNOWN,
     Cells,
@@ -96,14 +96,14 @@ class Walk(Ledger):
 
     def _results(self) -> None:
         """At the end each result, and each updated variable, holds its value."""
-        lowering = self.meaning.lowering
+        context = self.meaning.context
         wanted = list(zip(self.meaning.outputs, self.program.outputs))
         targets = {s: self.program.outputs[k] for s, k in self.program.replaced}
         for shared, value in self.meaning.updates.items():
-            target = targets.get(shared, lowering.view_of(shared).buffer)
+            target = targets.get(shared, context.view_of(shared).buffer)
             wanted.append((value, target))
         for variable, buffer in wanted:
-            marks = self.read_own(lowering.view_of(variable), None)
+            marks = self.read_own(context.view_of(variable), None)
             self.compare(self._all_real(buffer), buffer, marks, None, variable)
 
     # ---- steps
@@ -171,7 +171,7 @@ class Walk(Ledger):
 
     def repeat(self, step: RepeatStep) -> None:
         inside = self.meaning.insides[step.body]
-        depth = inside.lowering.depth - 1
+        depth = inside.context.depth - 1
         histories = [self._initial_rows(c, step) for _, c in inside.states]
         collected: list[list[Marks]] = [[] for _ in collected_views(step, inside)]
         turns = self._turns(step, inside, depth)
@@ -183,9 +183,9 @@ class Walk(Ledger):
                 self._show_rows(carried, rows, turn)
             self.walk(step.body.steps)
             for (variable, _), rows in zip(inside.states, histories, strict=True):
-                rows.append(self.read_own(inside.lowering.view_of(variable), step))
+                rows.append(self.read_own(inside.context.view_of(variable), step))
             for (variable, _), rows in zip(inside.results, collected, strict=False):
-                rows.append(self.read_own(inside.lowering.view_of(variable), step))
+                rows.append(self.read_own(inside.context.view_of(variable), step))
             self._hand_out(inside, step)
         self.turns.pop(depth, None)
         for (_, carried), rows in zip(inside.states, histories, strict=True):
@@ -228,13 +228,13 @@ class Walk(Ledger):
 
     def _forget(self, inside: Inside) -> None:
         """A turn knows nothing of what the turn before it has computed."""
-        for buffer in inside.lowering.temporaries:
+        for buffer in inside.context.temporaries:
             self.own.marks.pop(buffer, None)
 
     def _hand_out(self, inside: Inside, step: Step) -> None:
         """What a turn or a branch hands out stands in its place."""
         for variable, buffer in inside.results:
-            marks = self.read_own(inside.lowering.view_of(variable), step)
+            marks = self.read_own(inside.context.view_of(variable), step)
             self.write_own(self._all_own(buffer), marks, step)
             self.compare(self._all_real(buffer), buffer, marks, step, variable)
 

@@ -8,15 +8,13 @@ shows on the line that makes it.
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from symnet.config import config
 from symnet.errors import MissingInputError, message
-
-if TYPE_CHECKING:
-    from symnet.graph.variables import Apply, Variable
+from symnet.graph.variables import Apply, Variable, observers
 
 
 def get_test_value(variable: Variable) -> Any:
@@ -62,3 +60,12 @@ def compute_test_values(node: Apply) -> None:
         raise type(error)(text) from None
     for output, value in zip(node.outputs, values, strict=True):
         output.tag.test_value = value
+
+
+def observe(node: Apply) -> None:
+    """Compute samples where the setting asks for them."""
+    if config.compute_test_value != "off":
+        compute_test_values(node)
+
+
+observers.append(observe)

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from symnet.config import config
 from symnet.errors import message
-
-if TYPE_CHECKING:
-    from symnet.graph.variables import Variable
 
 DTYPES: tuple[str, ...] = tuple(
     (
@@ -38,10 +35,10 @@ class Type:
         """Return `value` as a value of this type, or raise TypeError."""
         raise TypeError(f"{self} holds no values")
 
-    # Attached by graph.variables, which stands above.
-    make_variable: Callable[..., Variable]
-    __call__: Callable[..., Variable]
-    filter_variable: Callable[..., Variable]
+    # Theano's methods that make variables, attached by graph.variables, which stands above.
+    make_variable: Callable[..., Any]
+    __call__: Callable[..., Any]
+    filter_variable: Callable[..., Any]
 
     def is_valid_value(self, value: Any) -> bool:
         try:

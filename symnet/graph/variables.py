@@ -8,7 +8,7 @@ Merging equal nodes is the work of the rewriter.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -17,8 +17,10 @@ import numpy as np
 from symnet.config import config
 from symnet.errors import briefly, message
 from symnet.graph.origin import Origin, capture, inherit
-from symnet.graph.testvalues import compute_test_values
 from symnet.graph.types import TensorType, Type
+
+# Called with every operation that a user or an op's gradient applies.
+observers: list[Callable[[Apply], None]] = []
 
 
 class Variable:
@@ -169,13 +171,13 @@ class Op:
             self._taken(k, kind, v)
             for k, (kind, v) in enumerate(zip(self.itypes, inputs))
         ]
-        return Apply(self, variables, [kind.make_variable() for kind in self.otypes])
+        return Apply(self, variables, [make_variable(kind) for kind in self.otypes])
 
     def _taken(self, position: int, kind: Any, given: Any) -> Variable:
         """An input as a variable of the type that `itypes` says."""
         try:
             if isinstance(kind, TensorType):
-                return kind.filter_variable(given)
+                return filter_variable(kind, given)
             if isinstance(given, Variable) and given.type == kind:
                 return given
         except (TypeError, ValueError):
@@ -198,8 +200,8 @@ class Op:
             node = self._users_node(inputs, keywords)
         else:
             node = self.make_node(*inputs, **keywords)
-        if config.compute_test_value != "off":
-            compute_test_values(node)
+        for observe in observers:
+            observe(node)
         outputs = node.outputs
         if self.default_output is not None:
             outputs = [outputs[self.default_output]]
@@ -336,7 +338,7 @@ class Apply:
         (with its checks) where not.  Keeps names and the user's line."""
         pairs = zip(inputs, self.inputs, strict=True)
         if all(a.type is b.type or a.type == b.type for a, b in pairs):
-            fresh = [o.type.make_variable() for o in self.outputs]
+            fresh = [make_variable(o.type) for o in self.outputs]
             node = Apply(self.op, inputs, fresh, like=self)
         else:
             node = self.op.make_node(*inputs)
@@ -370,10 +372,11 @@ def operand_text(variable: Variable) -> str:
     return f"{describe(variable)}, {variable.type}"
 
 
-def _make_variable(self: Type, name: str | None = None) -> Variable:
-    if config.warn_float64 != "ignore" and getattr(self, "dtype", "") == "float64":
-        _warn_of_float64(self)
-    return Variable(self, name=name)
+def make_variable(kind: Type, name: str | None = None) -> Variable:
+    """A leaf of a type."""
+    if config.warn_float64 != "ignore" and getattr(kind, "dtype", "") == "float64":
+        _warn_of_float64(kind)
+    return Variable(kind, name=name)
 
 
 def _warn_of_float64(kind: Type) -> None:
@@ -388,7 +391,7 @@ def _warn_of_float64(kind: Type) -> None:
     warnings.warn(text, stacklevel=3)
 
 
-def _filter_variable(
+def filter_variable(
     self: TensorType, other: Any, allow_convert: bool = True
 ) -> Variable:
     """Return `other` if it is (or a constant if it can be made) of this type."""
@@ -398,6 +401,6 @@ def _filter_variable(
     return made
 
 
-Type.make_variable = _make_variable
-Type.__call__ = _make_variable  # type: ignore[method-assign]
-TensorType.filter_variable = _filter_variable
+Type.make_variable = make_variable
+Type.__call__ = make_variable  # type: ignore[method-assign]
+TensorType.filter_variable = filter_variable

@@ -17,7 +17,13 @@ import numpy as np
 
 from symnet.errors import ShapeError, message
 from symnet.graph.types import INTEGERS, TensorType
-from symnet.graph.variables import Apply, Constant, Variable, operand_text
+from symnet.graph.variables import (
+    Apply,
+    Constant,
+    Variable,
+    make_variable,
+    operand_text,
+)
 from symnet.kernels import loops, views
 from symnet.kernels.loops import Scalar, literal
 from symnet.kernels.views import ONE, Size, View
@@ -169,7 +175,7 @@ class AdvancedSubtensor(IndexedOp, PointOp):
         x = as_tensor(x)
         variables = self.check_indices(x, indices)
         kind = TensorType(x.type.dtype, self.part_shape(x, variables))
-        return Apply(self, [x, *variables], [kind.make_variable()])
+        return Apply(self, [x, *variables], [make_variable(kind)])
 
     def infer_sizes(
         self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
@@ -231,7 +237,7 @@ class AdvancedIncSubtensor(IndexedOp):
         x = as_tensor(x)
         variables = self.check_indices(x, indices)
         y = fitting(self, x, as_tensor(y, truth=True), self.part_shape(x, variables))
-        return Apply(self, [x, y, *variables], [x.type.make_variable()])
+        return Apply(self, [x, y, *variables], [make_variable(x.type)])
 
     def infer_sizes(
         self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
@@ -365,7 +371,7 @@ class Stretched(ViewOp):
         pairs = zip(index.type.shape, tail, strict=True)
         shape = [1 if have == 1 else want for have, want in pairs]
         kind = TensorType(index.type.dtype, shape)
-        return Apply(self, [index, *others], [kind.make_variable()])
+        return Apply(self, [index, *others], [make_variable(kind)])
 
     def infer_sizes(
         self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
@@ -487,7 +493,7 @@ class Nonzero(TensorOp):
         if x.type.ndim == 0:
             raise ValueError(f"nonzero takes arrays, not the scalar {operand_text(x)}")
         kind = TensorType("int64", (None,))
-        return Apply(self, [x], [kind.make_variable() for _ in range(x.type.ndim)])
+        return Apply(self, [x], [make_variable(kind) for _ in range(x.type.ndim)])
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         return [positions.astype("int64") for positions in xp.nonzero(arrays[0])]

@@ -8,7 +8,13 @@ from typing import Any
 from symnet.config import config
 from symnet.errors import ShapeError, message
 from symnet.graph.types import TensorType
-from symnet.graph.variables import Apply, Constant, Variable, operand_text
+from symnet.graph.variables import (
+    Apply,
+    Constant,
+    Variable,
+    make_variable,
+    operand_text,
+)
 from symnet.kernels import views
 from symnet.kernels.loops import Scalar
 from symnet.kernels.views import Size
@@ -60,7 +66,7 @@ class Alloc(PointOp):
                     )
                 )
         kind = TensorType(value.type.dtype, shape)
-        return Apply(self, [value, *scalars], [kind.make_variable()])
+        return Apply(self, [value, *scalars], [make_variable(kind)])
 
     def infer_sizes(
         self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from symnet.graph.types import DisconnectedType, NullType
-from symnet.graph.variables import Apply, Variable
+from symnet.graph.variables import Apply, Variable, make_variable
 from symnet.kernels.views import Size
 from symnet.ops.arithmetic import clip, mul, second
 from symnet.ops.base import Sizes, as_tensor, constant
@@ -18,7 +18,7 @@ class Barrier(Composed):
 
     def make_node(self, x: Any) -> Apply:
         variable = as_tensor(x)
-        return Apply(self, [variable], [variable.type.make_variable()])
+        return Apply(self, [variable], [make_variable(variable.type)])
 
     def infer_sizes(
         self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
@@ -51,7 +51,7 @@ class DisconnectedGrad(Barrier):
         return [[False]]
 
     def pass_back(self, x: Variable, gradient: Variable) -> Variable:
-        return DisconnectedType()()
+        return make_variable(DisconnectedType())
 
 
 class ZeroGrad(Barrier):
@@ -65,7 +65,7 @@ class UndefinedGrad(Barrier):
     """Its input's gradient is not defined: asking for it is an error."""
 
     def pass_back(self, x: Variable, gradient: Variable) -> Variable:
-        return NullType("undefined_grad() was put here")()
+        return make_variable(NullType("undefined_grad() was put here"))
 
 
 class GradClip(Barrier):

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from symnet.graph.inner import InnerGraph
 from symnet.graph.traverse import Graph, clone_replace
-from symnet.graph.variables import Apply, Constant, Variable
+from symnet.graph.variables import Apply, Constant, Variable, make_variable
 from symnet.ops.ifelse import IfElse
 
 Users = Mapping[Variable, Sequence[tuple[Apply, int]]]
@@ -120,7 +120,7 @@ def _with(
     outer = dict.fromkeys(
         v for v in read if v not in made and not isinstance(v, Constant)
     )
-    leaves = {v: v.type.make_variable(v.name) for v in outer}
+    leaves = {v: make_variable(v.type, v.name) for v in outer}
     outputs = clone_replace(whole, leaves)
     return InnerGraph(list(leaves.values()), outputs), list(outer)
 

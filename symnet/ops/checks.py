@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from symnet.graph.variables import Apply, Op, Variable
+from symnet.graph.variables import Apply, Op, Variable, make_variable
 from symnet.kernels.views import Size, View
 from symnet.ops.base import Sizes, ViewOp, as_tensor
 from symnet.ops.sizes import disconnected
@@ -35,7 +35,7 @@ class Checked(ViewOp):
 
     def make_node(self, value: Any, *operands: Any) -> Apply:
         value = as_tensor(value)
-        return Apply(self, [value, *operands], [value.type.make_variable()])
+        return Apply(self, [value, *operands], [make_variable(value.type)])
 
     def dropped(self, node: Apply) -> Apply:
         """The operation whose operands are checked."""

@@ -13,7 +13,7 @@ import numpy as np
 
 from symnet.errors import ShapeError, message
 from symnet.graph.types import INTEGERS, TensorType
-from symnet.graph.variables import Apply, Variable, operand_text
+from symnet.graph.variables import Apply, Variable, make_variable, operand_text
 from symnet.kernels import loops
 from symnet.kernels.loops import Scalar, call, literal, select
 from symnet.kernels.views import Size
@@ -87,7 +87,7 @@ class Pick(PointOp):
         x = as_tensor(x)
         y = class_numbers(y, x)
         shape = _common_shape(x, y)
-        return Apply(self, [x, y], [TensorType(x.type.dtype, shape).make_variable()])
+        return Apply(self, [x, y], [make_variable(TensorType(x.type.dtype, shape))])
 
     def infer_sizes(
         self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
@@ -157,7 +157,7 @@ class ClassNumbers(Pick):
     def make_node(self, x: Any, y: Any) -> Apply:
         made = super().make_node(x, y)
         kind = TensorType(made.inputs[1].type.dtype, made.outputs[0].type.shape)
-        return Apply(self, made.inputs, [kind.make_variable()])
+        return Apply(self, made.inputs, [make_variable(kind)])
 
     def point(
         self, node: Apply, reads: Sequence[Read], index: Sequence[Scalar]
@@ -229,7 +229,7 @@ class CrossentropySoftmax1Hot(Composed):
         x = as_tensor(x)
         x, y = cast(x, to_float(x.type.dtype)), class_numbers(y, x)
         kind = TensorType(x.type.dtype, _common_shape(x, y))
-        return Apply(self, [x, y], [kind.make_variable()])
+        return Apply(self, [x, y], [make_variable(kind)])
 
     def infer_sizes(
         self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes

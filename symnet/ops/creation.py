@@ -12,7 +12,13 @@ import numpy as np
 from symnet.config import config
 from symnet.errors import message
 from symnet.graph.types import COMPLEX, FLOATS, TensorType
-from symnet.graph.variables import Apply, Constant, Variable, operand_text
+from symnet.graph.variables import (
+    Apply,
+    Constant,
+    Variable,
+    make_variable,
+    operand_text,
+)
 from symnet.kernels import loops, views
 from symnet.kernels.loops import Scalar
 from symnet.kernels.views import Size
@@ -68,7 +74,7 @@ class Arange(PointOp):
             raise ValueError("arange: the step is 0")
         if len(values) == 3:
             length = range_length(*(v.item() for v in values))
-        return Apply(self, numbers, [TensorType(self.dtype, (length,)).make_variable()])
+        return Apply(self, numbers, [make_variable(TensorType(self.dtype, (length,)))])
 
     def infer_sizes(
         self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from symnet.graph.types import TensorType
-from symnet.graph.variables import Apply, Variable, operand_text
+from symnet.graph.variables import Apply, Variable, make_variable, operand_text
 from symnet.kernels.views import Size
 from symnet.ops.alloc import full_like
 from symnet.ops.arithmetic import mul
@@ -36,7 +36,7 @@ class Cumulative(TensorOp):
 
     def make_node(self, x: Any) -> Apply:
         x = as_tensor(x)
-        return Apply(self, [x], [x.type.make_variable()])
+        return Apply(self, [x], [make_variable(x.type)])
 
     def infer_sizes(
         self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
@@ -81,7 +81,7 @@ class Recurrence(TensorOp):
             n if m is None else m
             for m, n in zip(a.type.shape, b.type.shape, strict=True)
         ]
-        return Apply(self, [a, b], [TensorType(a.type.dtype, shape).make_variable()])
+        return Apply(self, [a, b], [make_variable(TensorType(a.type.dtype, shape))])
 
     def infer_sizes(
         self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from symnet.graph.types import DisconnectedType, TensorType
-from symnet.graph.variables import Apply, Variable
+from symnet.graph.variables import Apply, Variable, make_variable
 from symnet.kernels.views import Size
 from symnet.ops.alloc import zeros_like
 from symnet.ops.arithmetic import add, mul, neg, sub
@@ -83,7 +83,7 @@ class SLogDet(MatrixOp):
         x = self.matrix(x)
         kind = np.dtype(x.type.dtype).type(0).real.dtype.name
         return Apply(
-            self, [x], [*self.outputs(x, ()), TensorType(kind, ()).make_variable()]
+            self, [x], [*self.outputs(x, ()), make_variable(TensorType(kind, ()))]
         )
 
     def infer_sizes(
@@ -143,7 +143,7 @@ class CofactorsGradient(MatrixOp):
 
     def make_node(self, x: Any, g: Any) -> Apply:
         x, g = self.matrix(x), self.matrix(g)
-        return Apply(self, [x, g], [x.type.make_variable()])
+        return Apply(self, [x, g], [make_variable(x.type)])
 
     def infer_sizes(
         self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes

@@ -9,7 +9,7 @@ from typing import Any
 
 from symnet.errors import ShapeError, message
 from symnet.graph.types import TensorType
-from symnet.graph.variables import Apply, Variable, operand_text
+from symnet.graph.variables import Apply, Variable, make_variable, operand_text
 from symnet.kernels import views
 from symnet.kernels.views import Size, View
 from symnet.ops.alloc import zeros, zeros_like
@@ -108,7 +108,7 @@ class Diagonal(_DiagonalAxes, ViewOp):
     def make_node(self, x: Any) -> Apply:
         x = as_tensor(x)
         kind = TensorType(x.type.dtype, self.static_shape(x))
-        return Apply(self, [x], [kind.make_variable()])
+        return Apply(self, [x], [make_variable(kind)])
 
     def infer_sizes(
         self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes

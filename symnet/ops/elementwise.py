@@ -13,7 +13,14 @@ import numpy as np
 
 from symnet.errors import ShapeError, message
 from symnet.graph.types import COMPLEX, DTYPES, FLOATS, TensorType
-from symnet.graph.variables import Apply, Constant, Op, Variable, operand_text
+from symnet.graph.variables import (
+    Apply,
+    Constant,
+    Op,
+    Variable,
+    make_variable,
+    operand_text,
+)
 from symnet.kernels import loops
 from symnet.kernels.loops import Scalar
 from symnet.kernels.views import ONE, Size
@@ -112,7 +119,7 @@ class Elementwise(TensorOp):
         result = types[0]
         if (result.dtype, result.shape, type(result)) != (dtype, shape, TensorType):
             result = TensorType(dtype, shape)
-        return Apply(self, variables, [result.make_variable()])
+        return Apply(self, variables, [make_variable(result)])
 
     def convert(self, variables: Sequence[Variable]) -> list[Variable]:
         """The inputs, cast to the dtype in which the body computes."""

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from symnet.graph.types import COMPLEX, NullType
-from symnet.graph.variables import Variable
+from symnet.graph.variables import Variable, make_variable
 from symnet.kernels.loops import Scalar, call, literal, select
 from symnet.ops.arithmetic import (
     clip,
@@ -70,7 +70,7 @@ def from_scipy(name: str) -> Callable[..., Any]:
 
 def _undefined(why: str) -> Variable:
     """The gradient that does not exist."""
-    return NullType(why).make_variable()
+    return make_variable(NullType(why))
 
 
 # ---- exponentials and logarithms (`log` itself stands in arithmetic)

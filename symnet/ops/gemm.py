@@ -9,7 +9,7 @@ import numpy as np
 
 from symnet.errors import ShapeError, message
 from symnet.graph.types import TensorType
-from symnet.graph.variables import Apply, Variable, operand_text
+from symnet.graph.variables import Apply, Variable, make_variable, operand_text
 from symnet.kernels.views import Size
 from symnet.ops.base import LONG_PRODUCT, WIDER, Sizes, TensorOp, as_tensor
 from symnet.ops.elementwise import cast
@@ -53,7 +53,7 @@ class Gemm(TensorOp):
         known = [
             x if x is not None else y for x, y in zip(shape, c.type.shape, strict=True)
         ]
-        output = TensorType(dtype, known).make_variable()
+        output = make_variable(TensorType(dtype, known))
         return Apply(self, [scalars[0], a, b, scalars[1], c], [output])
 
     def initial_input(self, node: Apply) -> int:

@@ -12,7 +12,7 @@ from symnet.graph.evaluate import value_of
 from symnet.graph.inner import InnerGraph
 from symnet.graph.origin import capture
 from symnet.graph.types import INTEGERS, TensorType
-from symnet.graph.variables import Apply, Variable, operand_text
+from symnet.graph.variables import Apply, Variable, make_variable, operand_text
 from symnet.kernels import views
 from symnet.kernels.views import Size
 from symnet.ops.arithmetic import neq
@@ -80,7 +80,7 @@ class IfElse(TensorOp):
             if (a.type.dtype, a.type.ndim) != (b.type.dtype, b.type.ndim):
                 raise TypeError(f"{self}: the branches give {a.type} and {b.type}")
             shape = [n if n == m else None for n, m in zip(a.type.shape, b.type.shape)]
-            outputs.append(TensorType(a.type.dtype, shape).make_variable())
+            outputs.append(make_variable(TensorType(a.type.dtype, shape)))
         return Apply(self, variables, outputs)
 
     def infer_sizes(
@@ -160,8 +160,8 @@ def ifelse(
     if test.type.dtype not in (*INTEGERS, "bool"):
         test = neq(test, 0)
     pairs = [_fitted(a, b) for a, b in zip(yes, no)]
-    first = [a.type.make_variable(a.name) for a, _ in pairs]
-    second = [b.type.make_variable(b.name) for _, b in pairs]
+    first = [make_variable(a.type, a.name) for a, _ in pairs]
+    second = [make_variable(b.type, b.name) for _, b in pairs]
     op = IfElse(first, first, second, second, name or "")
     arguments = [*(a for a, _ in pairs), *(b for _, b in pairs)]
     results: list[Any] = op(test, *arguments, return_list=True)

@@ -10,7 +10,7 @@ from symnet.backward import CONTINUOUS, Terms, backpropagate
 from symnet.graph.inner import InnerGraph
 from symnet.graph.traverse import clone_replace
 from symnet.graph.types import DisconnectedType, NullType
-from symnet.graph.variables import Variable
+from symnet.graph.variables import Variable, make_variable
 from symnet.ops.alloc import full_like
 from symnet.ops.ifelse import IfElse
 from symnet.ops.sizes import disconnected
@@ -28,7 +28,7 @@ def gradients(
         k for k, (g, v) in enumerate(zip(output_gradients, outputs))
         if not isinstance(g.type, DisconnectedType) and v.type.dtype in CONTINUOUS
     ]  # fmt: skip
-    duals = [outputs[k].type.make_variable() for k in given]
+    duals = [make_variable(outputs[k].type) for k in given]
     first = _back(op.then_graph, given, duals)
     second = _back(op.else_graph, given, duals)
     for terms in (first, second):
@@ -81,7 +81,7 @@ def _over_copies(
     leaves: Sequence[Variable], outputs: Sequence[Any]
 ) -> tuple[list[Variable], list[Variable]]:
     """A graph over leaves of its own."""
-    fresh = {v: v.type.make_variable(v.name) for v in leaves}
+    fresh = {v: make_variable(v.type, v.name) for v in leaves}
     return list(fresh.values()), clone_replace(outputs, fresh)
 
 

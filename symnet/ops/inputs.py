@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from symnet.graph.types import TensorType
-from symnet.graph.variables import Variable
+from symnet.graph.variables import Variable, make_variable
 
 PREFIXES = {
     "b": "int8",
@@ -49,12 +49,12 @@ def tensor(
         raise TypeError(
             "tensor() needs a broadcast pattern or a shape, e.g. shape=(None, 3)"
         )
-    return TensorType(dtype or "floatX", pattern)(name)
+    return make_variable(TensorType(dtype or "floatX", pattern), name)
 
 
 def _constructor(word: str, shape: tuple[int | None, ...]) -> Constructor:
     def make(name: str | None = None, dtype: Any = None) -> Variable:
-        return TensorType(dtype or "floatX", shape)(name)
+        return make_variable(TensorType(dtype or "floatX", shape), name)
 
     make.__name__ = make.__qualname__ = word
     make.__doc__ = (

@@ -8,7 +8,13 @@ from typing import Any, ClassVar
 
 from symnet.errors import ShapeError, message
 from symnet.graph.types import INTEGERS, DisconnectedType, TensorType
-from symnet.graph.variables import Apply, Constant, Variable, operand_text
+from symnet.graph.variables import (
+    Apply,
+    Constant,
+    Variable,
+    make_variable,
+    operand_text,
+)
 from symnet.kernels import views
 from symnet.kernels.views import ZERO, Size, View
 from symnet.ops.alloc import zeros_like
@@ -72,7 +78,7 @@ class Join(TensorOp):
                 )
             else:
                 shape.append(numbers[0] if numbers else None)
-        return Apply(self, variables, [TensorType(dtype, shape).make_variable()])
+        return Apply(self, variables, [make_variable(TensorType(dtype, shape))])
 
     def _text(self, variables: Sequence[Variable], what: str) -> str:
         return message(
@@ -153,7 +159,7 @@ class Split(ViewOp):
             [*x.type.shape[: self.axis], n, *x.type.shape[self.axis + 1 :]]
             for n in known
         ]
-        outputs = [TensorType(x.type.dtype, shape).make_variable() for shape in shapes]
+        outputs = [make_variable(TensorType(x.type.dtype, shape)) for shape in shapes]
         return Apply(self, [x, vector], outputs)
 
     def lengths(self, node: Apply, sizes: Sizes) -> tuple[Size, ...]:

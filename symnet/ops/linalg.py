@@ -9,7 +9,13 @@ import numpy as np
 
 from symnet.errors import ShapeError, message
 from symnet.graph.types import COMPLEX, TensorType
-from symnet.graph.variables import Apply, Constant, Variable, operand_text
+from symnet.graph.variables import (
+    Apply,
+    Constant,
+    Variable,
+    make_variable,
+    operand_text,
+)
 from symnet.kernels.views import Size
 from symnet.ops.alloc import alloc
 from symnet.ops.arithmetic import conj, mul
@@ -93,7 +99,7 @@ class Dot(Product):
         inner = y.type.ndim - 2 if y.type.ndim == 2 else 0
         self.agree(x, y, x.type.ndim - 1, inner)
         shape = (*x.type.shape[:-1], *y.type.shape[inner + 1 :])
-        return Apply(self, [x, y], [TensorType(x.type.dtype, shape).make_variable()])
+        return Apply(self, [x, y], [make_variable(TensorType(x.type.dtype, shape))])
 
     def infer_sizes(
         self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
@@ -154,7 +160,7 @@ class BatchedDot(Product):
         self.agree(x, y, 2, 1)
         batch = x.type.shape[0] if x.type.shape[0] is not None else y.type.shape[0]
         shape = (batch, x.type.shape[1], y.type.shape[2])
-        return Apply(self, [x, y], [TensorType(x.type.dtype, shape).make_variable()])
+        return Apply(self, [x, y], [make_variable(TensorType(x.type.dtype, shape))])
 
     def infer_sizes(
         self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from symnet.graph.types import TensorType
-from symnet.graph.variables import Apply, Variable
+from symnet.graph.variables import Apply, Variable, make_variable
 from symnet.kernels.views import Size
 from symnet.ops.arithmetic import add, isinf, log, mul, sub, switch
 from symnet.ops.base import Sizes, as_tensor, to_float
@@ -36,7 +36,7 @@ class LogSumExp(Composed):
         x = as_tensor(x)
         x = cast(x, to_float(x.type.dtype))
         shape = [n for k, n in enumerate(x.type.shape) if k not in self.axes]
-        return Apply(self, [x], [TensorType(x.type.dtype, shape).make_variable()])
+        return Apply(self, [x], [make_variable(TensorType(x.type.dtype, shape))])
 
     def infer_sizes(
         self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from symnet.graph.variables import Apply, Variable
+from symnet.graph.variables import Apply, Variable, make_variable
 from symnet.kernels.views import Size
 from symnet.ops.base import Sizes, TensorOp, as_tensor
 
@@ -44,7 +44,7 @@ class Print(TensorOp):
 
     def make_node(self, x: Any) -> Apply:
         x = as_tensor(x)
-        return Apply(self, [x], [x.type.make_variable()])
+        return Apply(self, [x], [make_variable(x.type)])
 
     def infer_sizes(
         self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes

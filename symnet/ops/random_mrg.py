@@ -20,7 +20,7 @@ import numpy as np
 
 from symnet.errors import message
 from symnet.graph.types import TensorType
-from symnet.graph.variables import Apply, Variable, operand_text
+from symnet.graph.variables import Apply, Variable, make_variable, operand_text
 from symnet.kernels import mrg, views
 from symnet.kernels.calls import CallArrangement
 from symnet.kernels.mrg import M1, M2, mrg_step
@@ -169,7 +169,7 @@ class MRGUniform(Draw):
             )
         scalars = [size_scalar(s, "a size") for s in sizes]
         sample = TensorType(self.dtype, static_shape(scalars))
-        outputs = [states.type.make_variable(), sample.make_variable()]
+        outputs = [make_variable(states.type), make_variable(sample)]
         return Apply(self, [states, *scalars], outputs)
 
     def infer_sizes(
@@ -267,9 +267,9 @@ class PickFromUniform(TensorOp):
         rows, classes = chances.type.shape
         (known,) = static_shape([count])
         shape = (rows, classes) if self.counts else (rows, known)
-        outputs = [TensorType("int64", shape).make_variable()]
+        outputs = [make_variable(TensorType("int64", shape))]
         if not self.counts:
-            outputs.append(TensorType("float64", chances.type.shape).make_variable())
+            outputs.append(make_variable(TensorType("float64", chances.type.shape)))
         inputs = [cast(chances, "float64"), cast(uniform, "float64"), count]
         return Apply(self, inputs, outputs)
 

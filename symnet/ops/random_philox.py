@@ -18,7 +18,7 @@ import numpy as np
 
 from symnet.errors import message
 from symnet.graph.types import FLOATS, NullType, TensorType
-from symnet.graph.variables import Apply, Variable, operand_text
+from symnet.graph.variables import Apply, Variable, make_variable, operand_text
 from symnet.kernels import variates, views
 from symnet.kernels.calls import CallArrangement
 from symnet.kernels.loops import (
@@ -77,7 +77,7 @@ class PhiloxDraw(PointOp):
             )
         scalars = [size_scalar(s, "a size") for s in inputs[STATE:]]
         kind = TensorType(self.dtype, static_shape(scalars))
-        return Apply(self, [*state, *scalars], [kind.make_variable()])
+        return Apply(self, [*state, *scalars], [make_variable(kind)])
 
     def infer_sizes(
         self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
@@ -218,7 +218,7 @@ class PhiloxVariates(TensorOp):
         scalars = [size_scalar(s, "a size") for s in sizes]
         dtype = "float64" if self.kind == "gamma" else "int64"
         kind = TensorType(dtype, static_shape(scalars))
-        return Apply(self, [*inputs, *scalars], [kind.make_variable()])
+        return Apply(self, [*inputs, *scalars], [make_variable(kind)])
 
     def infer_sizes(
         self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
@@ -271,7 +271,7 @@ class PhiloxVariates(TensorOp):
         found: list[Any] = [disconnected() for _ in inputs]
         if self.kind == "gamma":
             why = "gamma numbers have no gradient with respect to their shape"
-            found[1] = NullType(why).make_variable()
+            found[1] = make_variable(NullType(why))
         return found
 
     def connection_pattern(self, node: Apply) -> list[list[bool]]:

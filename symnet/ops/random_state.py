@@ -16,7 +16,7 @@ import numpy as np
 
 from symnet.errors import message
 from symnet.graph.types import TensorType
-from symnet.graph.variables import Apply, Variable, operand_text
+from symnet.graph.variables import Apply, Variable, make_variable, operand_text
 from symnet.kernels import variates, views
 from symnet.kernels.calls import CallArrangement
 from symnet.kernels.variates import GAUSS, HAS_GAUSS, TWISTER_WORDS
@@ -171,9 +171,9 @@ class StateDraw(Draw):
         state = as_state(state)
         scalars = [size_scalar(s, "a size") for s in sizes]
         dtype = "float64" if self.kind in FLOATING else "int64"
-        sample = TensorType(dtype, static_shape(scalars)).make_variable()
+        sample = make_variable(TensorType(dtype, static_shape(scalars)))
         inputs = [state, as_tensor(first), as_tensor(second), *scalars]
-        return Apply(self, inputs, [random_state_type.make_variable(), sample])
+        return Apply(self, inputs, [make_variable(random_state_type), sample])
 
     def infer_sizes(
         self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
@@ -306,7 +306,7 @@ class RandomFunction(Draw):
 
     def make_node(self, r: Any, shape: Any, *args: Any) -> Apply:
         inputs = [as_state(r), size_vector(shape), *map(as_tensor, args)]
-        outputs = [random_state_type.make_variable(), self.outtype.make_variable()]
+        outputs = [make_variable(random_state_type), make_variable(self.outtype)]
         return Apply(self, inputs, outputs)
 
     def native(self, node: Apply) -> bool:
@@ -339,9 +339,9 @@ class ChoiceWithout(Draw):
 
     def make_node(self, state: Any, count: Any, chances: Any, *sizes: Any) -> Apply:
         scalars = [size_scalar(s, "a size") for s in sizes]
-        sample = TensorType("int64", static_shape(scalars)).make_variable()
+        sample = make_variable(TensorType("int64", static_shape(scalars)))
         inputs = [as_state(state), as_tensor(count), cast(chances, "float64"), *scalars]
-        return Apply(self, inputs, [random_state_type.make_variable(), sample])
+        return Apply(self, inputs, [make_variable(random_state_type), sample])
 
     def native(self, node: Apply) -> bool:
         return False

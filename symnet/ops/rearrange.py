@@ -9,7 +9,7 @@ import numpy as np
 
 from symnet.errors import message
 from symnet.graph.types import INTEGERS, TensorType
-from symnet.graph.variables import Apply, Variable, operand_text
+from symnet.graph.variables import Apply, Variable, make_variable, operand_text
 from symnet.ops.advanced import stretched
 from symnet.ops.alloc import alloc, ones, shape_elements
 from symnet.ops.arithmetic import maximum, mod, mul, neq, sub
@@ -81,7 +81,7 @@ class RepeatedPositions(TensorOp):
         repeats = as_tensor(repeats, ndim=1)
         if repeats.type.dtype not in INTEGERS:
             raise TypeError(f"repeats are integers, not {operand_text(repeats)}")
-        return Apply(self, [repeats], [TensorType("int64", (None,)).make_variable()])
+        return Apply(self, [repeats], [make_variable(TensorType("int64", (None,)))])
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         counts = np.asarray(arrays[0]) if xp is np else xp.asnumpy(arrays[0])

@@ -15,7 +15,7 @@ import numpy as np
 from symnet.config import config
 from symnet.errors import message
 from symnet.graph.types import COMPLEX, FLOATS, TensorType
-from symnet.graph.variables import Apply, Variable, operand_text
+from symnet.graph.variables import Apply, Variable, make_variable, operand_text
 from symnet.kernels import views
 from symnet.kernels.loops import REDUCTIONS
 from symnet.kernels.views import ZERO, Size
@@ -98,7 +98,7 @@ class Reduce(TensorOp):
                 message(f"no axes {self.axes}", operands=[operand_text(x)])
             )
         shape = [x.type.shape[axis] for axis in self.kept(ndim)]
-        return Apply(self, [x], [TensorType(self.dtype, shape).make_variable()])
+        return Apply(self, [x], [make_variable(TensorType(self.dtype, shape))])
 
     def infer_sizes(
         self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes

@@ -16,7 +16,13 @@ from symnet.errors import ShapeError, message
 from symnet.graph.evaluate import retold
 from symnet.graph.inner import InnerGraph
 from symnet.graph.types import INTEGERS, TensorType
-from symnet.graph.variables import Apply, Constant, Variable, operand_text
+from symnet.graph.variables import (
+    Apply,
+    Constant,
+    Variable,
+    make_variable,
+    operand_text,
+)
 from symnet.kernels import views
 from symnet.kernels.views import Size
 from symnet.ops.base import Sizes, TensorOp, as_tensor
@@ -251,12 +257,12 @@ class Scan(TensorOp):
             shape = [a if b is None else b for a, b in zip(row.shape, new.type.shape)]
             rows = None if steps is None else state.depth + steps
             rows = rows if state.keep is None else state.keep
-            outputs.append(TensorType(row.dtype, (rows, *shape)).make_variable())
+            outputs.append(make_variable(TensorType(row.dtype, (rows, *shape))))
         for one in inner.collected:
             kind = TensorType(one.type.dtype, (steps, *one.type.shape))
-            outputs.append(kind.make_variable())
+            outputs.append(make_variable(kind))
         if self.until:
-            outputs.append(TensorType("int64", ()).make_variable())
+            outputs.append(make_variable(TensorType("int64", ())))
         return outputs
 
     def infer_sizes(

@@ -14,7 +14,7 @@ from symnet.graph.origin import capture
 from symnet.graph.testvalues import get_test_value
 from symnet.graph.traverse import clone_replace
 from symnet.graph.types import TensorType
-from symnet.graph.variables import Variable, operand_text
+from symnet.graph.variables import Variable, make_variable, operand_text
 from symnet.ops.elementwise import cast
 from symnet.ops.indexing import getitem
 from symnet.ops.scan import Scan, State
@@ -192,7 +192,7 @@ class Loop:
         self._fit_weak()
         self._fit_states()
         self.shared = {
-            s: s.type.make_variable(s.name and f"{s.name}[t-1]")
+            s: make_variable(s.type, s.name and f"{s.name}[t-1]")
             for s in self.reply.updates
         }
         self.given = [v for v in dict.fromkeys(self.others) if v not in self.shared]
@@ -292,14 +292,14 @@ class Loop:
 
 def _element(one: Walked, tap: int) -> Variable:
     kind = TensorType(one.array.type.dtype, one.array.type.shape[1:])
-    leaf = kind.make_variable(_at(one.array.name, tap))
+    leaf = make_variable(kind, _at(one.array.name, tap))
     _give_test_value(leaf, one.array, tap + one.before)
     return leaf
 
 
 def _row(one: Carried, tap: int) -> Variable:
     name = one.label.partition("(")[2].rstrip(")") or None
-    leaf = one.row_type.make_variable(_at(name, tap))
+    leaf = make_variable(one.row_type, _at(name, tap))
     _give_test_value(leaf, one.rows, tap)
     return leaf
 

@@ -20,7 +20,7 @@ from typing import Any
 from symnet.backward import CONTINUOUS, Terms, backpropagate
 from symnet.graph.traverse import clone_replace
 from symnet.graph.types import DisconnectedType, NullType, TensorType
-from symnet.graph.variables import Constant, Variable
+from symnet.graph.variables import Constant, Variable, make_variable
 from symnet.guards import choice_of, where_true
 from symnet.ops.alloc import Alloc, full_like, zeros
 from symnet.ops.arithmetic import add, minimum, second, sub, switch
@@ -274,7 +274,9 @@ class Backward:
 
     def _make(self, stored: Stored, results: Sequence[Variable]) -> None:
         arrays = {**self.flowing, **stored.rows}
-        fresh = {v: v.type.make_variable(v.name) for v in (*stored.rows, *stored.fixed)}
+        fresh = {
+            v: make_variable(v.type, v.name) for v in (*stored.rows, *stored.fixed)
+        }
         sequences = [fresh.get(v, v) for v in arrays]
         others = [fresh[v] for v in stored.fixed]
         taps = [self.passed[v] for _, _, v in self.carried]
@@ -449,11 +451,11 @@ def _of_floats(
 
 
 def _adjoint(v: Variable) -> Variable:
-    adjoint: Variable = v.type.make_variable(f"d {v.name}" if v.name else None)
+    adjoint: Variable = make_variable(v.type, f"d {v.name}" if v.name else None)
     return adjoint
 
 
 def _row(array: Variable, name: str | None) -> Variable:
     kind = TensorType(array.type.dtype, array.type.shape[1:])
-    row: Variable = kind.make_variable(name)
+    row: Variable = make_variable(kind, name)
     return row

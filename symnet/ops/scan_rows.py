@@ -7,7 +7,7 @@ from typing import Any
 
 from symnet.errors import ShapeError
 from symnet.graph.types import TensorType
-from symnet.graph.variables import Apply, Constant
+from symnet.graph.variables import Apply, Constant, make_variable
 from symnet.kernels import views
 from symnet.kernels.views import Size, View
 from symnet.ops.base import Sizes, ViewOp, as_tensor
@@ -35,7 +35,7 @@ class FirstRows(ViewOp):
         x, n_steps = as_tensor(x), size_scalar(n_steps, "n_steps")
         count = int(n_steps.data) if isinstance(n_steps, Constant) else None
         kind = TensorType(x.type.dtype, (count, *x.type.shape[1:]))
-        return Apply(self, [x, n_steps], [kind.make_variable()])
+        return Apply(self, [x, n_steps], [make_variable(kind)])
 
     def infer_sizes(
         self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes

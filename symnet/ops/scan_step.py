@@ -11,7 +11,13 @@ from typing import Any
 from symnet.errors import message
 from symnet.graph.origin import Origin, capture, inherit
 from symnet.graph.traverse import Graph, clone_replace, leaves, toposort
-from symnet.graph.variables import Apply, Constant, Variable, operand_text
+from symnet.graph.variables import (
+    Apply,
+    Constant,
+    Variable,
+    make_variable,
+    operand_text,
+)
 from symnet.ops.alloc import Alloc
 from symnet.ops.base import as_tensor
 from symnet.ops.indexing import getitem
@@ -249,7 +255,7 @@ def close(
     listed += [v for v in outer if v not in blockers]
     if strict:
         _check_strict(listed, blockers, order)
-    fresh = {v: v.type.make_variable(v.name) for v in listed}
+    fresh = {v: make_variable(v.type, v.name) for v in listed}
     return Closed(clone_replace(outputs, fresh), listed, list(fresh.values()))
 
 

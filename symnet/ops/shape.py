@@ -15,7 +15,13 @@ import numpy as np
 
 from symnet.errors import ShapeError, message
 from symnet.graph.types import TensorType
-from symnet.graph.variables import Apply, Constant, Variable, operand_text
+from symnet.graph.variables import (
+    Apply,
+    Constant,
+    Variable,
+    make_variable,
+    operand_text,
+)
 from symnet.kernels import views
 from symnet.kernels.loops import Scalar, literal
 from symnet.kernels.views import ONE, Size, View, size
@@ -106,7 +112,7 @@ class DimShuffle(ViewOp):
                     )
                 )
         shape = [1 if o == "x" else x.type.shape[int(o)] for o in self.new_order]
-        return Apply(self, [x], [TensorType(x.type.dtype, shape).make_variable()])
+        return Apply(self, [x], [make_variable(TensorType(x.type.dtype, shape))])
 
     def _text(self, x: Variable, what: str, cure: str) -> str:
         order = ", ".join(map(str, self.new_order))
@@ -289,7 +295,7 @@ class Reshape(ViewOp):
             wanted = self._complete(wanted, x)
         sizes = [None if n == -1 else n for n in wanted]
         return Apply(
-            self, [x, vector], [TensorType(x.type.dtype, sizes).make_variable()]
+            self, [x, vector], [make_variable(TensorType(x.type.dtype, sizes))]
         )
 
     def _check(self, wanted: Sequence[int | None], x: Variable) -> None:

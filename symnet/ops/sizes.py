@@ -10,7 +10,13 @@ import numpy as np
 
 from symnet.errors import ShapeError, message
 from symnet.graph.types import INTEGERS, DisconnectedType, TensorType
-from symnet.graph.variables import Apply, Constant, Variable, operand_text
+from symnet.graph.variables import (
+    Apply,
+    Constant,
+    Variable,
+    make_variable,
+    operand_text,
+)
 from symnet.kernels import loops, views
 from symnet.kernels.loops import Scalar
 from symnet.kernels.views import Size, View
@@ -30,7 +36,7 @@ from symnet.ops.elementwise import cast
 
 def disconnected() -> Variable:
     """The gradient with respect to what only decides shapes or positions."""
-    return DisconnectedType().make_variable()
+    return make_variable(DisconnectedType())
 
 
 class Shape(TensorOp):
@@ -38,7 +44,7 @@ class Shape(TensorOp):
 
     def make_node(self, x: Any) -> Apply:
         x = as_tensor(x)
-        return Apply(self, [x], [TensorType("int64", (x.type.ndim,)).make_variable()])
+        return Apply(self, [x], [make_variable(TensorType("int64", (x.type.ndim,)))])
 
     def infer_sizes(
         self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
@@ -75,7 +81,7 @@ class ShapeI(TensorOp):
         x = as_tensor(x)
         if not 0 <= self.i < x.type.ndim:
             raise TypeError(f"{self}: no axis {self.i} in {operand_text(x)}")
-        return Apply(self, [x], [TensorType("int64", ()).make_variable()])
+        return Apply(self, [x], [make_variable(TensorType("int64", ()))])
 
     def infer_sizes(
         self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
@@ -111,7 +117,7 @@ class MakeVector(PointOp):
     def make_node(self, *elements: Any) -> Apply:
         scalars = [cast(as_tensor(e, ndim=0), self.dtype) for e in elements]
         return Apply(
-            self, scalars, [TensorType(self.dtype, (len(scalars),)).make_variable()]
+            self, scalars, [make_variable(TensorType(self.dtype, (len(scalars),)))]
         )
 
     def infer_sizes(
@@ -294,7 +300,7 @@ class SpecifyShape(ViewOp):
                 )
             shape[axis] = number
         return Apply(
-            self, [x, *scalars], [TensorType(x.type.dtype, shape).make_variable()]
+            self, [x, *scalars], [make_variable(TensorType(x.type.dtype, shape))]
         )
 
     def infer_sizes(
@@ -339,7 +345,7 @@ class ForgetShape(ViewOp):
     def make_node(self, x: Any) -> Apply:
         x = as_tensor(x)
         shape = [None if k in self.axes else n for k, n in enumerate(x.type.shape)]
-        return Apply(self, [x], [TensorType(x.type.dtype, shape).make_variable()])
+        return Apply(self, [x], [make_variable(TensorType(x.type.dtype, shape))])
 
     def infer_sizes(
         self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes

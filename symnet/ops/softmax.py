@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from symnet.errors import message
-from symnet.graph.variables import Apply, Variable, operand_text
+from symnet.graph.variables import Apply, Variable, make_variable, operand_text
 from symnet.kernels.views import Size
 from symnet.ops.arithmetic import log, mul, sub, true_div
 from symnet.ops.base import Sizes, as_tensor, to_float
@@ -40,7 +40,7 @@ class AlongAxis(Composed):
                 message(f"{self}: no such axis", operands=[operand_text(x)])
             )
         x = cast(x, to_float(x.type.dtype))
-        return Apply(self, [x], [x.type.make_variable()])
+        return Apply(self, [x], [make_variable(x.type)])
 
     def infer_sizes(
         self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes

@@ -14,7 +14,7 @@ import numpy as np
 
 from symnet.errors import ShapeError, message
 from symnet.graph.types import COMPLEX, NullType, TensorType
-from symnet.graph.variables import Apply, Variable, operand_text
+from symnet.graph.variables import Apply, Variable, make_variable, operand_text
 from symnet.kernels import views
 from symnet.kernels.views import Size
 from symnet.ops.arithmetic import add, mul, neg, sub
@@ -55,7 +55,7 @@ class MatrixOp(TensorOp):
 
     def outputs(self, x: Variable, *shapes: Sequence[int | None]) -> list[Variable]:
         """Variables of x's dtype and these shapes."""
-        return [TensorType(x.type.dtype, shape).make_variable() for shape in shapes]
+        return [make_variable(TensorType(x.type.dtype, shape)) for shape in shapes]
 
     def finished(self, node: Apply, values: Sequence[Any], xp: Any) -> list[Any]:
         return [
@@ -84,7 +84,7 @@ def square_size(shape: Sequence[Size], sizes: Sizes) -> Size:
 def only_real(op: object, x: Variable) -> Variable | None:
     """The answer for a complex matrix; None for a real one."""
     if x.type.dtype in COMPLEX:
-        return NullType(f"{op} has no gradient for complex matrices").make_variable()
+        return make_variable(NullType(f"{op} has no gradient for complex matrices"))
     return None
 
 
@@ -344,10 +344,10 @@ class Lstsq(MatrixOp):
         shape = (x.type.shape[1], *y.type.shape[1:])
         vector = TensorType(np.zeros(0, dtype).real.dtype, (None,))
         outputs = [
-            TensorType(dtype, shape).make_variable(),
-            vector.make_variable(),
-            TensorType("int64").make_variable(),
-            vector.make_variable(),
+            make_variable(TensorType(dtype, shape)),
+            make_variable(vector),
+            make_variable(TensorType("int64")),
+            make_variable(vector),
         ]
         return Apply(self, [x, y, cast(limit, "float64")], outputs)
 

@@ -10,7 +10,13 @@ from typing import Any
 
 from symnet.errors import message
 from symnet.graph.types import INTEGERS, DisconnectedType, TensorType
-from symnet.graph.variables import Apply, Constant, Variable, operand_text
+from symnet.graph.variables import (
+    Apply,
+    Constant,
+    Variable,
+    make_variable,
+    operand_text,
+)
 from symnet.kernels import views
 from symnet.kernels.views import Size
 from symnet.ops.alloc import zeros_like
@@ -36,7 +42,7 @@ class Sort(TensorOp):
 
     def make_node(self, x: Any) -> Apply:
         x = as_tensor(x)
-        return Apply(self, [x], [x.type.make_variable()])
+        return Apply(self, [x], [make_variable(x.type)])
 
     def infer_sizes(
         self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
@@ -66,7 +72,7 @@ class Argsort(TensorOp):
 
     def make_node(self, x: Any) -> Apply:
         x = as_tensor(x)
-        return Apply(self, [x], [TensorType("int64", x.type.shape).make_variable()])
+        return Apply(self, [x], [make_variable(TensorType("int64", x.type.shape))])
 
     def infer_sizes(
         self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
@@ -104,7 +110,7 @@ class TopK(TensorOp):
         shape = list(x.type.shape)
         shape[self.axis] = abs(int(k.data)) if isinstance(k, Constant) else None
         kinds = [TensorType(dtype, shape) for dtype in (x.type.dtype, self.index_dtype)]
-        return Apply(self, [x, k], [kind.make_variable() for kind in kinds])
+        return Apply(self, [x, k], [make_variable(kind) for kind in kinds])
 
     def infer_sizes(
         self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
@@ -245,7 +251,7 @@ class SearchSorted(TensorOp):
 
     def make_node(self, x: Any, v: Any) -> Apply:
         x, v = as_tensor(x, ndim=1), as_tensor(v)
-        return Apply(self, [x, v], [TensorType("int64", v.type.shape).make_variable()])
+        return Apply(self, [x, v], [make_variable(TensorType("int64", v.type.shape))])
 
     def infer_sizes(
         self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
@@ -302,9 +308,9 @@ class Unique(TensorOp):
     def make_node(self, x: Any) -> Apply:
         x = as_tensor(x)
         number = TensorType("int64", (None,))
-        extra = [number.make_variable() for asked in self.properties() if asked]
+        extra = [make_variable(number) for asked in self.properties() if asked]
         return Apply(
-            self, [x], [TensorType(x.type.dtype, (None,)).make_variable(), *extra]
+            self, [x], [make_variable(TensorType(x.type.dtype, (None,))), *extra]
         )
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
@@ -350,7 +356,7 @@ class Bincount(TensorOp):
         given = [as_tensor(w, ndim=1) for w in weights]
         dtype = given[0].type.dtype if given else "int64"
         return Apply(
-            self, [x, least, *given], [TensorType(dtype, (None,)).make_variable()]
+            self, [x, least, *given], [make_variable(TensorType(dtype, (None,)))]
         )
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:

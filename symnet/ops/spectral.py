@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from symnet.graph.types import DisconnectedType, NullType, TensorType
-from symnet.graph.variables import Apply, Variable
+from symnet.graph.variables import Apply, Variable, make_variable
 from symnet.kernels.views import Size
 from symnet.ops.arithmetic import (
     add,
@@ -124,7 +124,7 @@ class Eigh(Eig):
             np.dtype(node.inputs[0].type.dtype).type(0).real.dtype, (None,)
         )
         size = known_size(node.inputs[0])
-        outputs = [values.clone(shape=(size,)).make_variable(), node.outputs[1].clone()]
+        outputs = [make_variable(values.clone(shape=(size,))), node.outputs[1].clone()]
         return Apply(self, node.inputs, outputs)
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
@@ -200,7 +200,7 @@ class SVD(MatrixOp):
         m, n = x.type.shape
         k = None if m is None or n is None else min(m, n)
         kind = np.dtype(x.type.dtype).type(0).real.dtype
-        values = TensorType(kind, (k,)).make_variable()
+        values = make_variable(TensorType(kind, (k,)))
         if not self.compute_uv:
             return Apply(self, [x], [values])
         full = self.full_matrices
@@ -240,7 +240,7 @@ class SVD(MatrixOp):
             rows, columns = x.type.shape
             if rows is None or rows != columns:
                 why = "the gradient of full_matrices=True is not defined: use False"
-                return [NullType(why).make_variable()]
+                return [make_variable(NullType(why))]
         u, s, vt = SVD(full_matrices=False)(x)
         k, dtype = shape_i(s, 0), s.type.dtype
         zero = mul(eye(k, dtype=dtype), 0)
@@ -318,7 +318,7 @@ class QR(MatrixOp):
         rows, columns = x.type.shape
         if self.mode == "r":
             q, r = QR("reduced")(x)
-            by_q, by_r = DisconnectedType().make_variable(), output_gradients[0]
+            by_q, by_r = make_variable(DisconnectedType()), output_gradients[0]
         else:
             (q, r), (by_q, by_r) = outputs, output_gradients
         complex_answer = only_real(self, x)
@@ -327,7 +327,7 @@ class QR(MatrixOp):
         wide = rows is not None and columns is not None and rows < columns
         if wide or (self.mode == "complete" and (rows is None or rows != columns)):
             why = f"the gradient of {self} is not defined for a matrix of shape {x.type.shape}"
-            return [NullType(why).make_variable()]
+            return [make_variable(NullType(why))]
         return [_qr_gradient(q, r, by_q, by_r)]
 
 

@@ -16,7 +16,13 @@ import numpy as np
 from symnet.errors import ShapeError, message
 from symnet.graph.origin import capture
 from symnet.graph.types import TensorType
-from symnet.graph.variables import Apply, Constant, Variable, operand_text
+from symnet.graph.variables import (
+    Apply,
+    Constant,
+    Variable,
+    make_variable,
+    operand_text,
+)
 from symnet.kernels import views
 from symnet.kernels.loops import Scalar
 from symnet.kernels.views import Size, View
@@ -144,7 +150,7 @@ class Subtensor(ViewOp):
         scalars = [size_scalar(b, "an index") for b in bounds]
         shape = static_sizes(self, self.pattern, x, scalars)
         return Apply(
-            self, [x, *scalars], [TensorType(x.type.dtype, shape).make_variable()]
+            self, [x, *scalars], [make_variable(TensorType(x.type.dtype, shape))]
         )
 
     def infer_sizes(
@@ -227,7 +233,7 @@ class WriteOp(TensorOp):
         x = as_tensor(x)
         part = self.part_type(x, rest)
         y = fitting(self, x, as_tensor(y, truth=True), part.shape)
-        return Apply(self, [x, y, *rest], [x.type.make_variable()])
+        return Apply(self, [x, y, *rest], [make_variable(x.type)])
 
     def infer_sizes(
         self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes

@@ -13,7 +13,7 @@ from symnet.config import config
 from symnet.graph.origin import inherit
 from symnet.graph.testvalues import compute_test_values
 from symnet.graph.traverse import Graph, clone_replace, toposort
-from symnet.graph.variables import Apply, Variable
+from symnet.graph.variables import Apply, Variable, make_variable
 from symnet.ops.arithmetic import log, sqrt
 from symnet.ops.elementwise import Elementwise
 from symnet.ops.functions import (
@@ -132,7 +132,7 @@ def _over_leaves(
 ) -> dict[Variable, Variable]:
     """Leaves in the place of the held variables, and copies of what is made of them:
     rules look at how an operand is made."""
-    copies = {v: v.type.make_variable(v.name) for v in held if v.owner is not None}
+    copies = {v: make_variable(v.type, v.name) for v in held if v.owner is not None}
     for node in toposort(outputs, blockers=held):
         if any(v in copies for v in node.inputs):
             with inherit(node.origin):
@@ -156,7 +156,7 @@ def may_change(order: Iterable[Apply]) -> bool:
 def _made_alike(v: Variable) -> Variable:
     assert v.owner is not None and v.index is not None
     fresh = Apply(
-        v.owner.op, v.owner.inputs, [u.type.make_variable() for u in v.owner.outputs]
+        v.owner.op, v.owner.inputs, [make_variable(u.type) for u in v.owner.outputs]
     )
     fresh.origin = v.owner.origin
     return fresh.outputs[v.index]

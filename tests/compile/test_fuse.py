@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 import symnet
 import symnet.tensor as T
 from symnet.compile.fuse import MAXIMUM_NODES, MAXIMUM_OPERANDS, fuse, is_loop
-from symnet.compile.lower import Lowering, needed_nodes
+from symnet.compile.lower import lower, needed_nodes
 from symnet.compile.passes import rewrite_graph
 from symnet.compile.program import CallStep, LoopStep
 from symnet.compile.reads import data_inputs
@@ -37,7 +37,7 @@ def steps(outputs):
     """The steps of a graph, rewritten: loops and calls."""
     outputs = rewrite_graph(Graph([], outputs)).outputs
     given_ones = [v for v in leaves(outputs) if not isinstance(v, Constant)]
-    return Lowering(given_ones, outputs, Inference(given_ones)).steps
+    return lower(given_ones, outputs, Inference(given_ones)).steps
 
 
 def loops_and_calls(outputs):

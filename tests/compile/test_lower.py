@@ -7,7 +7,7 @@ import pytest
 
 import symnet.tensor as T
 from symnet import function
-from symnet.compile.lower import Lowering, is_native, is_parameter, needed_nodes
+from symnet.compile.lower import is_native, is_parameter, lower, needed_nodes
 from symnet.compile.passes import rewrite_graph
 from symnet.compile.program import Access, CallStep, LoopStep, as_pairs, copy_step
 from symnet.graph.traverse import Graph, leaves
@@ -27,7 +27,7 @@ def lowered(*outputs):
     """The lowering of a rewritten graph, and its outputs."""
     found = rewrite_graph(Graph([], outputs)).outputs
     given = [leaf for leaf in leaves(found) if not isinstance(leaf, Constant)]
-    return Lowering(given, found, Inference(given)), found
+    return lower(given, found, Inference(given)), found
 
 
 def steps(*outputs):

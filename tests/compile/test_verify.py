@@ -220,7 +220,7 @@ def test_a_result_is_no_temporary(monkeypatch):
     monkeypatch.setattr(
         Placer,
         "output",
-        lambda self, _, variable: self.lowering.view_of(variable).buffer,
+        lambda self, _, variable: self.context.view_of(variable).buffer,
     )
     f = function([x], x + 1)
     with pytest.raises(PlacementError, match="a result lies in other memory"):
