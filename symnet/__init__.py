@@ -29,9 +29,9 @@ from symnet.gradient import Lop, Rop, grad, subgraph_grad
 from symnet.graph.traverse import clone
 from symnet.graph.types import Type
 from symnet.graph.variables import Apply, Constant, Op, Variable
-from symnet.ops.linalg import dot
-from symnet.ops.scan_folds import foldl, foldr, map, reduce, scan_checkpoints
-from symnet.ops.scan_function import scan
+from symnet.ops.linalg.products import dot
+from symnet.ops.scan.folds import foldl, foldr, map, reduce, scan_checkpoints
+from symnet.ops.scan.scan_function import scan
 from symnet.ops.users import as_op
 from symnet.printing import debugprint, draw, pp, pprint
 from symnet.shared import SharedVariable, shared

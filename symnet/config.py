@@ -47,7 +47,7 @@ class Config:
         "warn", "raise".
     warn_float64: what is done when a float64 variable is made.
     verify_memory: "on" proves for each new program and set of sizes that memory holds
-        what is read (`symnet.compile.verify`); slow, meant for tests.
+        what is read (`symnet.compile.memory.verify`); slow, meant for tests.
     exception_verbosity: "high" keeps symnet's own frames in tracebacks.
     on_rewrite_error: what is done about a rule or pass of the compiler that fails: it is
         left out with one warning ("warn"), or its error is raised (in symnet's tests).

@@ -12,14 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from symnet.backward import (
-    CONTINUOUS,
-    backpropagate,
-    sum_to,
-    zero_gradient,
-)
-from symnet.batching import NotBatched, for_each_row
-from symnet.derivatives import (
+from symnet.autodiff.backward import CONTINUOUS, backpropagate, sum_to, zero_gradient
+from symnet.autodiff.batching import NotBatched, for_each_row
+from symnet.autodiff.derivatives import (
     Lop,
     Reply,
     Rop,
@@ -29,7 +24,7 @@ from symnet.derivatives import (
     grad,
     subgraph_grad,
 )
-from symnet.differences import PRECISION, GradientError, numeric_grad
+from symnet.autodiff.differences import PRECISION, GradientError, numeric_grad
 from symnet.errors import (
     DisconnectedInputError,
     NotImplementedGradientError,
@@ -53,7 +48,7 @@ from symnet.ops.base import constant
 from symnet.ops.creation import eye
 from symnet.ops.elementwise import cast
 from symnet.ops.reduce import sum as sum_over
-from symnet.ops.scan_function import scan
+from symnet.ops.scan.scan_function import scan
 from symnet.ops.sizes import shape_i
 
 __all__ = [

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from symnet.ops.ifelse import IfElse, ifelse
+from symnet.ops.ifelse.conditional import IfElse, ifelse
 
 __all__ = ["IfElse", "ifelse"]

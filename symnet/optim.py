@@ -22,7 +22,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from symnet.derivatives import grad
+from symnet.autodiff.derivatives import grad
 from symnet.errors import message
 from symnet.graph.variables import Variable, operand_text
 from symnet.ops.arithmetic import clip, minimum, sqr, sqrt, switch

@@ -21,8 +21,8 @@ from symnet.config import config
 from symnet.errors import message
 from symnet.graph.types import DTYPES, INTEGERS
 from symnet.graph.variables import Constant, Variable, operand_text
-from symnet.kernels.loops import Scalar, call, literal, select
-from symnet.kernels.loops import cast as cast_scalar
+from symnet.kernels.loopir.scalars import Scalar, call, literal, select
+from symnet.kernels.loopir.scalars import cast as cast_scalar
 from symnet.ops.arithmetic import (
     add,
     log,
@@ -34,7 +34,10 @@ from symnet.ops.arithmetic import (
     sub,
 )
 from symnet.ops.base import as_tensor, constant
-from symnet.ops.drawing import (
+from symnet.ops.elementwise import cast, elementwise
+from symnet.ops.functions import erf, erfinv, log1p
+from symnet.ops.indexing import getitem, set_subtensor, take
+from symnet.ops.random.drawing import (
     advanced,
     check_sizes,
     demand_not_negative,
@@ -44,11 +47,8 @@ from symnet.ops.drawing import (
     spread,
     total,
 )
-from symnet.ops.elementwise import cast, elementwise
-from symnet.ops.functions import erf, erfinv, log1p
-from symnet.ops.indexing import getitem, set_subtensor, take
-from symnet.ops.random_mrg import PickFromUniform
-from symnet.ops.random_philox import PhiloxDraw, PhiloxVariates
+from symnet.ops.random.mrg import PickFromUniform
+from symnet.ops.random.philox import PhiloxDraw, PhiloxVariates
 from symnet.ops.reduce import argmax
 from symnet.ops.shape import reshape, shape_padleft
 from symnet.ops.sizes import size_scalar, sizes_of

@@ -52,8 +52,8 @@ from symnet.ops.inputs import (
     zscalar,
 )
 from symnet.ops.joining import concatenate
-from symnet.ops.linalg import batched_dot, dot
-from symnet.ops.nnet import logsoftmax, softmax
+from symnet.ops.linalg.products import batched_dot, dot
+from symnet.ops.nnet.activations import logsoftmax, softmax
 from symnet.ops.reduce import max as max_over
 from symnet.ops.shape import dimshuffle
 from symnet.ops.sizes import specify_shape

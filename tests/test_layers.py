@@ -13,79 +13,100 @@ from collections.abc import Iterator
 PACKAGE = "symnet"
 ROOT = pathlib.Path(__file__).parent.parent
 
-FLOORS = """
-config errors lazy
-graph.origin graph.types graph.variables graph.testvalues graph.traverse graph.evaluate
-graph.pickling graph.inner graph
 
-kernels.recent kernels.loops kernels.interpret kernels.views
-kernels.math.formats kernels.math.exponential kernels.math.logarithm kernels.math.power
-kernels.math.trigonometric kernels.math.gaussian kernels.math.external
-kernels.math.expand kernels.math kernels.layout
-kernels.llvm.apart kernels.llvm.machine kernels.llvm.disk kernels.llvm.objects
-kernels.llvm.words kernels.llvm.translator kernels.llvm.native
-kernels.llvm.text kernels.llvm.primitives kernels.llvm.nest kernels.llvm.blocks
-kernels.llvm.order kernels.llvm.points kernels.llvm.reductions kernels.llvm.passes
-kernels.llvm.bands kernels.llvm.emit kernels.llvm.cache kernels.llvm.recurrence
-kernels.llvm.products kernels.llvm
-kernels.launch kernels.threads kernels.runner kernels.spares kernels.store kernels.turns
-kernels.callblock kernels.blas kernels.multiply kernels.calls kernels.panels kernels.mrg
-kernels.floats kernels.picking kernels.philox kernels.variates
-kernels.boundary kernels.device kernels.recurrence kernels.assembly kernels.cpu kernels
+def floors(text: str) -> list[str]:
+    """The modules of a list whose lines may begin with the folder that they are of; a dot
+    is the folder's own `__init__.py`."""
+    found: list[str] = []
+    for line in text.splitlines():
+        folder, colon, names = line.rpartition(":")
+        for name in names.split():
+            found.append(
+                folder if name == "." else f"{folder}.{name}" if colon else name
+            )
+    return found
+
+
+FLOORS = floors("""
+config errors lazy recent
+graph: origin types variables testvalues traverse evaluate pickling inner .
+
+kernels.loopir: scalars interpret views
+kernels.loopir.math: formats exponential logarithm power trigonometric gaussian external
+kernels.loopir.math: expand .
+kernels: schedule
+kernels.llvm: compiler_thread machine disk_cache object_code
+kernels.cpu.jit: intrinsics translator native floats
+kernels.llvm: text primitives loop_nest blocks order points accumulators accumulate bands
+kernels.llvm: emit kernel_cache .
+kernels.cpu.runtime: launch threads runner output_pool store turns call_block
+kernels.cpu.library: scalar_loop_code packed_gemm_code blas blas_gemm call_steps packed_gemm
+kernels.cpu.library: mrg31k3p categorical philox_bits distributions
+kernels.cpu.runtime: call_boundary
+kernels: interface
+kernels.cpu.library: scalar_loop
+kernels.cpu.runtime: step_table
+kernels.cpu: device
+kernels: .
 
 shared
-ops.base ops.elementwise ops.methods ops.arithmetic ops.operators ops.functions ops.tails
-ops.inputs
-ops.sizes ops.alloc ops.shape ops.reduce ops.creation
-ops.subtensor ops.joining ops.advanced ops.indexing
-ops.diagonal ops.rearrange ops.cumulative ops.sorting
-ops.drawing ops.random_mrg ops.mrg_streams ops.philox_reference ops.random_philox
-ops.random_state
-ops.random_streams
-ops.composed ops.checks ops.barriers ops.gemm ops.linalg ops.softmax ops.logsumexp ops.nnet
-ops.classification ops.normalization ops.solving ops.determinants ops.spectral ops.matrices
-ops.printing ops.users ops
+ops: base elementwise methods arithmetic operators functions tails inputs
+ops: sizes alloc shape reduce creation subtensor joining advanced indexing
+ops: diagonal rearrange cumulative sorting
+ops.random: drawing mrg mrg_streams philox_reference philox random_state random_streams
+ops: composed checks barriers
+ops.linalg: gemm products
+ops.nnet: softmax logsumexp activations classification normalization
+ops.linalg: solving determinants spectral matrices
+ops: print_values users .
 
-rewriting.folding rewriting.demands rewriting.patterns
-rewriting.host rewriting.infer rewriting.certain rewriting.findings rewriting.rewrite
-rewriting.rules.algebra rewriting.rules.checks rewriting.rules.shapes rewriting.rules.reductions
-rewriting.rules.cancel rewriting.rules.determinants rewriting.rules.crossentropy
-rewriting.rules.logged rewriting.rules.logmoves rewriting.rules.logsums
-rewriting.rules.logarithms rewriting.rules.quotients rewriting.rules.stability
-rewriting.rules.indexing rewriting.rules.library rewriting.rules.composed rewriting.rules
-rewriting.stable rewriting.bypassed rewriting
+sizes: conditions
+rewriting: constant_folding patterns
+sizes: host_code infer conservative
+rewriting: analyses rewriter
+rewriting.rules: algebra checks shapes reductions cancel determinants crossentropy
+rewriting.rules: logged logmoves logsums logarithms quotients stability
+rewriting.rules: indexing library_forms composed .
+rewriting: stable bypassed .
 
-updates batching differences ops.ifelse ops.branches guards backward ops.ifelse_gradient
-ops.scan ops.scan_rows ops.scan_stored ops.scan_gradient
-ops.scan_arguments ops.scan_step ops.scan_blocks ops.scan_function ops.scan_folds
-derivatives gradient
+updates
+autodiff: batching differences
+ops.ifelse: conditional branches
+autodiff: guards backward ifelse_gradient
+ops.scan: loop sequence_rows
+autodiff: scan_saved scan_gradient
+ops.scan: scan_arguments step_graph blockwise scan_function folds
+autodiff: derivatives
+gradient
 
-compile.arguments compile.inside compile.drafts compile.allsteps compile.merging
-compile.trimming compile.hoisting
-compile.postponing compile.joining compile.loops
-compile.passes
-compile.program compile.context compile.steady compile.panels compile.calls compile.reads
-compile.fuse compile.scans compile.choices compile.clusters compile.lower
-compile.checks compile.memory compile.rows compile.shadow compile.ledger compile.verify
-compile.plan compile.keeping compile.segments compile.linear compile.engine
-compile.widening compile.debugmode
-compile.modes compile.profile compile.function compile
+compile: arguments inner_graphs
+compile.scan: scan_builder vectorise merge dead_outputs hoist_products sink_products
+compile.scan: concat_products scan_passes
+compile: passes
+compile.lower: program context licm pack_weights
+compile.plan: library_calls
+compile.lower: reads fuse lower_scan lower_ifelse kernel_builder lowering
+compile.memory: bounds_checks placement loop_placement shadow ledger verify
+compile.plan: planner plan_cache
+compile: partition
+compile.plan: affine
+compile: executable widening debugmode modes profile function .
 
-printing.roots printing.forms printing.formula printing.latex printing.text
-printing.layers printing.draw printing.networks printing.sympy_bridge printing.stages
-printing
-gof.graph gof scalar ifelse
-sandbox.rng_mrg sandbox random
-scan_module.scan_op scan_module.scan_utils scan_module
-tensor.inputs tensor.basic tensor.elemwise tensor.extra_ops tensor.nlinalg tensor.sharedvar
-tensor.raw_random tensor.shared_randomstreams tensor.slinalg tensor.sort
-tensor.subtensor tensor.xlogx
-tensor.nnet.bn tensor.nnet.nnet tensor.nnet.sigm tensor.nnet tensor
+printing: roots forms formula latex text layers draw networks sympy_bridge stages .
+gof: graph .
+scalar ifelse
+sandbox: rng_mrg .
+random
+scan_module: scan_op scan_utils .
+tensor: inputs basic elemwise extra_ops nlinalg sharedvar
+tensor: raw_random shared_randomstreams slinalg sort subtensor xlogx
+tensor.nnet: bn nnet sigm .
+tensor: .
 theano_names
 optim datasets testing
 __init__
 debug
-""".split()
+""")
 
 # Imported where they are needed: optional, or too slow for `import symnet`.
 OPTIONAL = {"cupy", "IPython", "matplotlib", "pooch", "rich", "sklearn"}

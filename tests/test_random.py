@@ -17,10 +17,11 @@ from scipy import stats
 
 import symnet
 import symnet.tensor as T
-from symnet.kernels import interpret, loops
-from symnet.kernels.philox import philox
-from symnet.ops.philox_reference import blocks
-from symnet.ops.random_philox import DRAWS, PhiloxDraw, PhiloxVariates
+from symnet.kernels.cpu.library.philox_bits import philox
+from symnet.kernels.loopir import interpret
+from symnet.kernels.loopir import scalars as loops
+from symnet.ops.random.philox import DRAWS, PhiloxDraw, PhiloxVariates
+from symnet.ops.random.philox_reference import blocks
 from symnet.random import RandomStream, scale_bits
 
 ROOT = pathlib.Path(__file__).parent.parent

@@ -9,7 +9,7 @@ import pytest
 import symnet
 import symnet.tensor as T
 from symnet.config import config
-from symnet.kernels import threads
+from symnet.kernels.cpu.runtime import threads
 from symnet.random import RandomStream
 
 COUNTS = (1, 2, 3, 8)

@@ -17,10 +17,10 @@ from symnet.graph.origin import capture, inherit
 from symnet.graph.traverse import ancestors, clone_replace, leaves, toposort
 from symnet.graph.types import TensorType
 from symnet.graph.variables import Constant, Variable, operand_text
-from symnet.kernels.store import Store
+from symnet.kernels.cpu.runtime.store import Store
 from symnet.ops.base import as_tensor
 from symnet.ops.elementwise import cast
-from symnet.ops.scan_step import carried_updates, warn_of_forgotten
+from symnet.ops.scan.step_graph import carried_updates, warn_of_forgotten
 from symnet.ops.sizes import specify_shape
 from symnet.rewriting.bypassed import refuse_bypassed
 from symnet.shared import SharedVariable

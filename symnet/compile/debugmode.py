@@ -4,7 +4,7 @@ Three values are compared: those of the graph that the user wrote and of the rew
 graph, both computed by NumPy, and those of the compiled program.  The first two differ
 where a rewrite is wrong, the last two where native code is.  The cause is then looked
 for: the rule, the operation, or the loop into which several operations were fused.
-Besides, the program that other modes would run is proven (`compile.verify`).
+Besides, the program that other modes would run is proven (`compile.memory.verify`).
 
 Values differ where rounding does not explain it.  When a fixed tolerance is exceeded, the
 graph is evaluated again with every result off by its last bits, which shows how far
@@ -22,9 +22,9 @@ from typing import Any
 
 import numpy as np
 
-from symnet.compile.engine import Engine, shared_of, values_of
+from symnet.compile.executable import Engine, shared_of, values_of
+from symnet.compile.memory.verify import PlacementError
 from symnet.compile.passes import rewrite_graph
-from symnet.compile.verify import PlacementError
 from symnet.compile.widening import report_unstable
 from symnet.config import config
 from symnet.errors import message
@@ -32,11 +32,11 @@ from symnet.graph.evaluate import compute, evaluate, value_of
 from symnet.graph.inner import InnerGraph
 from symnet.graph.traverse import Graph, toposort
 from symnet.graph.variables import Apply, Variable, make_variable, operand_text
-from symnet.kernels.runner import REPLACES
-from symnet.kernels.turns import Ticket, in_turn
-from symnet.ops.ifelse import IfElse
-from symnet.ops.scan import Scan
-from symnet.rewriting.rewrite import Trace
+from symnet.kernels.cpu.runtime.runner import REPLACES
+from symnet.kernels.cpu.runtime.turns import Ticket, in_turn
+from symnet.ops.ifelse.conditional import IfElse
+from symnet.ops.scan.loop import Scan
+from symnet.rewriting.rewriter import Trace
 from symnet.shared import SharedVariable, set_values
 
 TRIALS = 4  # evaluations that measure the reach of rounding

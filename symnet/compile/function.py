@@ -12,7 +12,7 @@ import numpy as np
 
 from symnet import gradient
 from symnet.compile.arguments import In, Out, Pairs, Request, read_request
-from symnet.compile.engine import Engine
+from symnet.compile.executable import Engine
 from symnet.compile.modes import Mode, get_mode
 from symnet.compile.profile import Profiler, Recorder
 from symnet.errors import briefly, message
@@ -20,7 +20,7 @@ from symnet.graph.pickling import Packed, pack, unpack
 from symnet.graph.traverse import Graph, clone_replace, leaves
 from symnet.graph.types import as_kept
 from symnet.graph.variables import Variable, operand_text
-from symnet.kernels.callblock import RETURN_LIST, RETURN_ONE
+from symnet.kernels.cpu.runtime.call_block import RETURN_LIST, RETURN_ONE
 from symnet.ops.methods import method
 from symnet.shared import SharedVariable
 

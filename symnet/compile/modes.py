@@ -8,15 +8,15 @@ from typing import Any, Protocol
 
 from symnet.compile.arguments import Request
 from symnet.compile.debugmode import DebugEngine
-from symnet.compile.engine import Engine, shared_of, uses_of, values_of
-from symnet.compile.inside import stable_throughout
+from symnet.compile.executable import Engine, shared_of, uses_of, values_of
+from symnet.compile.inner_graphs import stable_throughout
 from symnet.compile.passes import rewrite_graph
 from symnet.config import config
 from symnet.graph.evaluate import evaluate
 from symnet.graph.traverse import Graph
 from symnet.graph.variables import Variable
-from symnet.kernels.runner import REPLACES
-from symnet.kernels.turns import Ticket, in_turn
+from symnet.kernels.cpu.runtime.runner import REPLACES
+from symnet.kernels.cpu.runtime.turns import Ticket, in_turn
 from symnet.shared import SharedVariable, set_values
 
 

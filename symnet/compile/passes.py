@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from symnet.compile.inside import rewrite_inside, stable_throughout
-from symnet.compile.loops import rewrite_loops
+from symnet.compile.inner_graphs import rewrite_inside, stable_throughout
+from symnet.compile.scan.scan_passes import rewrite_loops
 from symnet.graph.traverse import Graph
-from symnet.ops.branches import sink_branches
-from symnet.rewriting.findings import Findings
+from symnet.ops.ifelse.branches import sink_branches
+from symnet.rewriting.analyses import Findings
 from symnet.rewriting.patterns import Rule
-from symnet.rewriting.rewrite import Fired, Trace, leave_out, rewrite
+from symnet.rewriting.rewriter import Fired, Trace, leave_out, rewrite
 from symnet.rewriting.rules.algebra import ALGEBRA
 from symnet.rewriting.rules.cancel import CANCEL
 from symnet.rewriting.rules.checks import CHECKS
 from symnet.rewriting.rules.composed import COMPOSED
 from symnet.rewriting.rules.indexing import INDEXING
-from symnet.rewriting.rules.library import GEMM, PRODUCTS
+from symnet.rewriting.rules.library_forms import GEMM, PRODUCTS
 from symnet.rewriting.rules.reductions import REDUCTIONS
 from symnet.rewriting.rules.shapes import SHAPES
 from symnet.rewriting.rules.stability import STABILITY

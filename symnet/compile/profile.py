@@ -16,9 +16,8 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from symnet.compile.engine import Engine, NativeSegment
-from symnet.compile.plan import Plan
-from symnet.compile.program import (
+from symnet.compile.executable import Engine, NativeSegment
+from symnet.compile.lower.program import (
     CallStep,
     ChoiceStep,
     LoopStep,
@@ -28,6 +27,7 @@ from symnet.compile.program import (
     bodies_of,
     every_step,
 )
+from symnet.compile.plan.planner import Plan
 from symnet.graph.evaluate import compute
 from symnet.graph.origin import Origin
 from symnet.graph.variables import Apply

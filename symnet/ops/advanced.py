@@ -24,9 +24,9 @@ from symnet.graph.variables import (
     make_variable,
     operand_text,
 )
-from symnet.kernels import loops, views
-from symnet.kernels.loops import Scalar, literal
-from symnet.kernels.views import ONE, Size, View
+from symnet.kernels.loopir import scalars, views
+from symnet.kernels.loopir.scalars import Scalar, literal
+from symnet.kernels.loopir.views import ONE, Size, View
 from symnet.ops.alloc import zeros_like
 from symnet.ops.arithmetic import eq, switch
 from symnet.ops.base import (
@@ -123,7 +123,7 @@ class IndexedOp(TensorOp):
         counters = [*index[: self.place], *index[len(index) - after :]]
         where = dict(zip(self.kept(ndim), counters, strict=True))
         for axis, read in zip(self.axes, reads, strict=True):
-            where[axis] = loops.cast(read.here(), "int64")
+            where[axis] = scalars.cast(read.here(), "int64")
         return [where[axis] for axis in range(ndim)]
 
     def numpy_index(self, ndim: int, indices: Sequence[Any]) -> tuple[Any, ...]:

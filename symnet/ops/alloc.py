@@ -15,9 +15,9 @@ from symnet.graph.variables import (
     make_variable,
     operand_text,
 )
-from symnet.kernels import views
-from symnet.kernels.loops import Scalar
-from symnet.kernels.views import Size
+from symnet.kernels.loopir import views
+from symnet.kernels.loopir.scalars import Scalar
+from symnet.kernels.loopir.views import Size
 from symnet.ops.base import PointOp, Read, Sizes, as_tensor
 from symnet.ops.elementwise import cast
 from symnet.ops.sizes import (

@@ -13,8 +13,8 @@ import numpy as np
 
 from symnet.graph.types import COMPLEX, FLOATS, INTEGERS
 from symnet.graph.variables import Constant, Variable
-from symnet.kernels import loops
-from symnet.kernels.loops import Scalar, binary, call, literal, select
+from symnet.kernels.loopir import scalars
+from symnet.kernels.loopir.scalars import Scalar, binary, call, literal, select
 from symnet.ops.base import as_tensor, common_dtype, to_float, upcast
 from symnet.ops.elementwise import Elementwise, cast, elementwise
 
@@ -300,7 +300,9 @@ def _compare(primitive: str, x: Scalar, y: Scalar) -> Scalar:
         negative = primitive == "ne"
     else:  # the lesser one is asked for on the left, or on the right
         negative = (primitive in ("lt", "le")) == (signed is x)
-    as_unsigned = binary(primitive, loops.cast(x, "uint64"), loops.cast(y, "uint64"))
+    as_unsigned = binary(
+        primitive, scalars.cast(x, "uint64"), scalars.cast(y, "uint64")
+    )
     below = binary("lt", signed, literal(0, "int64"))
     if negative:
         return call("or", below, as_unsigned)

@@ -5,8 +5,8 @@ An op offers some of these faces, and the compiler uses the cheapest it finds:
   view(node, view, sizes)            no work: another way to look at an array
   point(node, reads, index)          the value at one point of a loop, from its inputs
   reduces                            a reduction inside a loop            (ops.reduce)
-  library                            the name of a routine, e.g. "gemm"   (ops.linalg)
-  arrange(node, shapes)              a native call of its own             (ops.random_mrg)
+  library                            the name of a routine, e.g. "gemm"   (ops.linalg.products)
+  arrange(node, shapes)              a native call of its own             (ops.random.mrg)
   compute(node, arrays, xp)          the reference, and the visible last resort
 """
 
@@ -22,8 +22,8 @@ from symnet.config import config
 from symnet.errors import AsTensorError, NotScalarConstantError, ShapeError, message
 from symnet.graph.types import COMPLEX, FLOATS, TensorType, unmasked
 from symnet.graph.variables import Apply, Constant, Op, Variable, operand_text
-from symnet.kernels.loops import Scalar
-from symnet.kernels.views import Size, View
+from symnet.kernels.loopir.scalars import Scalar
+from symnet.kernels.loopir.views import Size, View
 
 
 class Sizes(Protocol):

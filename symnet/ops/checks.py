@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from symnet.graph.variables import Apply, Op, Variable, make_variable
-from symnet.kernels.views import Size, View
+from symnet.kernels.loopir.views import Size, View
 from symnet.ops.base import Sizes, ViewOp, as_tensor
 from symnet.ops.sizes import disconnected
 

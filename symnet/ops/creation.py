@@ -19,9 +19,9 @@ from symnet.graph.variables import (
     make_variable,
     operand_text,
 )
-from symnet.kernels import loops, views
-from symnet.kernels.loops import Scalar
-from symnet.kernels.views import Size
+from symnet.kernels.loopir import scalars, views
+from symnet.kernels.loopir.scalars import Scalar
+from symnet.kernels.loopir.views import Size
 from symnet.ops.alloc import alloc
 from symnet.ops.arithmetic import add, eq, ge, identity, le, mul, switch
 from symnet.ops.base import PointOp, Read, Sizes, as_tensor, common_dtype, constant
@@ -98,11 +98,11 @@ class Arange(PointOp):
     ) -> Scalar:
         """As NumPy: the distance of the first two numbers, in `dtype`, is the step."""
         start, step = reads[0].here(), reads[2].here()
-        second = loops.binary(
-            "add", loops.cast(start, self.dtype), loops.cast(step, self.dtype)
+        second = scalars.binary(
+            "add", scalars.cast(start, self.dtype), scalars.cast(step, self.dtype)
         )
-        first = loops.cast(start, self.dtype)
-        times = loops.cast(index[0], self.dtype)
+        first = scalars.cast(start, self.dtype)
+        times = scalars.cast(index[0], self.dtype)
         return first + times * (second - first)
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from symnet.graph.types import TensorType
 from symnet.graph.variables import Apply, Variable, make_variable, operand_text
-from symnet.kernels.views import Size
+from symnet.kernels.loopir.views import Size
 from symnet.ops.alloc import full_like
 from symnet.ops.arithmetic import mul
 from symnet.ops.base import Sizes, TensorOp, as_tensor, normalize_axis

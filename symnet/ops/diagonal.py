@@ -10,8 +10,8 @@ from typing import Any
 from symnet.errors import ShapeError, message
 from symnet.graph.types import TensorType
 from symnet.graph.variables import Apply, Variable, make_variable, operand_text
-from symnet.kernels import views
-from symnet.kernels.views import Size, View
+from symnet.kernels.loopir import views
+from symnet.kernels.loopir.views import Size, View
 from symnet.ops.alloc import zeros, zeros_like
 from symnet.ops.arithmetic import add, eq, switch
 from symnet.ops.base import Sizes, ViewOp, as_tensor, normalize_axis

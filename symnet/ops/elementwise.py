@@ -21,9 +21,9 @@ from symnet.graph.variables import (
     make_variable,
     operand_text,
 )
-from symnet.kernels import loops
-from symnet.kernels.loops import Scalar
-from symnet.kernels.views import ONE, Size
+from symnet.kernels.loopir import scalars
+from symnet.kernels.loopir.scalars import Scalar
+from symnet.kernels.loopir.views import ONE, Size
 from symnet.ops.base import (
     Sizes,
     TensorOp,
@@ -157,7 +157,7 @@ class Elementwise(TensorOp):
 
     def scalar(self, arguments: Sequence[Scalar], dtype: str) -> Scalar:
         """The body on scalars; `dtype` is the result's."""
-        return loops.cast(self.body(*arguments), dtype)
+        return scalars.cast(self.body(*arguments), dtype)
 
     def infer_sizes(
         self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
@@ -182,14 +182,14 @@ class Elementwise(TensorOp):
         for k in range(lengths.pop() if lengths else 1):
             row = [value[k] if isinstance(value, tuple) else value for value in values]
             arguments = [
-                loops.cast(one, v.type.dtype)
+                scalars.cast(one, v.type.dtype)
                 for one, v in zip(row, node.inputs, strict=True)
             ]
             result = self.scalar(arguments, dtype)
             if dtype == "int64" and _may_overflow(self.name, arguments, sizes):
                 # Python's integers do not wrap around; those of arrays do.
-                result = loops.cast(loops.cast(result, "uint64"), dtype)
-            rows.append(result if dtype in FLOATS else loops.cast(result, "int64"))
+                result = scalars.cast(scalars.cast(result, "uint64"), dtype)
+            rows.append(result if dtype in FLOATS else scalars.cast(result, "int64"))
         return tuple(rows) if rank else rows[0]
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
@@ -301,7 +301,7 @@ class Cast(Elementwise):
         return Cast, (self.dtype,)
 
     def scalar(self, arguments: Sequence[Scalar], dtype: str) -> Scalar:
-        return loops.cast(arguments[0], dtype)
+        return scalars.cast(arguments[0], dtype)
 
     def convert(self, variables: Sequence[Variable]) -> list[Variable]:
         return list(variables)

@@ -13,7 +13,7 @@ from typing import Any
 
 from symnet.graph.types import COMPLEX, NullType
 from symnet.graph.variables import Variable, make_variable
-from symnet.kernels.loops import Scalar, call, literal, select
+from symnet.kernels.loopir.scalars import Scalar, call, literal, select
 from symnet.ops.arithmetic import (
     clip,
     complex,

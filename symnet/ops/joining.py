@@ -15,8 +15,8 @@ from symnet.graph.variables import (
     make_variable,
     operand_text,
 )
-from symnet.kernels import views
-from symnet.kernels.views import ZERO, Size, View
+from symnet.kernels.loopir import views
+from symnet.kernels.loopir.views import ZERO, Size, View
 from symnet.ops.alloc import zeros_like
 from symnet.ops.base import (
     Sizes,

@@ -16,9 +16,9 @@ from symnet.config import config
 from symnet.errors import message
 from symnet.graph.types import COMPLEX, FLOATS, TensorType
 from symnet.graph.variables import Apply, Variable, make_variable, operand_text
-from symnet.kernels import views
-from symnet.kernels.loops import REDUCTIONS
-from symnet.kernels.views import ZERO, Size
+from symnet.kernels.loopir import views
+from symnet.kernels.loopir.scalars import REDUCTIONS
+from symnet.kernels.loopir.views import ZERO, Size
 from symnet.ops.arithmetic import (
     absolute,
     eq,

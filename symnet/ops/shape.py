@@ -22,9 +22,9 @@ from symnet.graph.variables import (
     make_variable,
     operand_text,
 )
-from symnet.kernels import views
-from symnet.kernels.loops import Scalar, literal
-from symnet.kernels.views import ONE, Size, View, size
+from symnet.kernels.loopir import views
+from symnet.kernels.loopir.scalars import Scalar, literal
+from symnet.kernels.loopir.views import ONE, Size, View, size
 from symnet.ops.alloc import (
     alloc,
     broadcast_to,

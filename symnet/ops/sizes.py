@@ -17,9 +17,10 @@ from symnet.graph.variables import (
     make_variable,
     operand_text,
 )
-from symnet.kernels import loops, views
-from symnet.kernels.loops import Scalar
-from symnet.kernels.views import Size, View
+from symnet.kernels.loopir import scalars as loops
+from symnet.kernels.loopir import views
+from symnet.kernels.loopir.scalars import Scalar
+from symnet.kernels.loopir.views import Size, View
 from symnet.ops.base import (
     PointOp,
     Read,

@@ -17,8 +17,8 @@ from symnet.graph.variables import (
     make_variable,
     operand_text,
 )
-from symnet.kernels import views
-from symnet.kernels.views import Size
+from symnet.kernels.loopir import views
+from symnet.kernels.loopir.views import Size
 from symnet.ops.alloc import zeros_like
 from symnet.ops.base import Sizes, TensorOp, as_tensor, normalize_axis
 from symnet.ops.indexing import getitem, inc_subtensor, take, take_along_axis

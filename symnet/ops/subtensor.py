@@ -23,9 +23,9 @@ from symnet.graph.variables import (
     make_variable,
     operand_text,
 )
-from symnet.kernels import views
-from symnet.kernels.loops import Scalar
-from symnet.kernels.views import Size, View
+from symnet.kernels.loopir import views
+from symnet.kernels.loopir.scalars import Scalar
+from symnet.kernels.loopir.views import Size, View
 from symnet.ops.alloc import zeros_like
 from symnet.ops.base import Sizes, TensorOp, ViewOp, as_tensor, common_dtype
 from symnet.ops.elementwise import cast

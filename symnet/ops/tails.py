@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from symnet.kernels.loops import Scalar, call, literal, select
+from symnet.kernels.loopir.scalars import Scalar, call, literal, select
 from symnet.ops.elementwise import elementwise
 from symnet.ops.functions import PER_ROOT_PI, from_scipy, sigmoid
 

@@ -1,6 +1,6 @@
 """Graphs as text, formulas and pictures (the names of `theano.printing`, and more)."""
 
-from symnet.ops.printing import Print
+from symnet.ops.print_values import Print
 from symnet.printing.draw import Drawing, draw, pydotprint
 from symnet.printing.formula import pp, pprint
 from symnet.printing.latex import latex

@@ -12,8 +12,8 @@ from symnet.ops.advanced import AdvancedIncSubtensor, AdvancedSubtensor
 from symnet.ops.alloc import Alloc
 from symnet.ops.creation import Arange
 from symnet.ops.elementwise import Cast, Elementwise
-from symnet.ops.linalg import Dot
-from symnet.ops.nnet import LogSoftmax, Softmax
+from symnet.ops.linalg.products import Dot
+from symnet.ops.nnet.activations import LogSoftmax, Softmax
 from symnet.ops.reduce import Reduce
 from symnet.ops.shape import DimShuffle
 from symnet.ops.sizes import MakeVector, Shape, ShapeI

@@ -11,9 +11,9 @@ from symnet.graph.variables import Apply, Constant, Variable, describe
 from symnet.ops.advanced import AdvancedSubtensor
 from symnet.ops.creation import Arange
 from symnet.ops.elementwise import Cast, Elementwise
-from symnet.ops.linalg import Dot
+from symnet.ops.linalg.products import Dot
 from symnet.ops.methods import method
-from symnet.ops.nnet import Softmax
+from symnet.ops.nnet.activations import Softmax
 from symnet.ops.reduce import Reduce
 from symnet.ops.shape import DimShuffle
 from symnet.ops.sizes import ShapeI

@@ -10,29 +10,29 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import unified_diff
 from typing import Any
 
-from symnet.compile.engine import Engine, NativeSegment
+from symnet.compile.executable import Engine, NativeSegment
 from symnet.compile.function import Function
-from symnet.compile.fuse import Cluster, fuse
-from symnet.compile.lower import needed_nodes
+from symnet.compile.lower.fuse import Cluster, fuse
+from symnet.compile.lower.lowering import needed_nodes
+from symnet.compile.lower.program import LoopStep, RepeatStep, Step, bodies_of
+from symnet.compile.partition import Segment
 from symnet.compile.passes import PASSES, rewrite_graph
-from symnet.compile.plan import Plan
+from symnet.compile.plan.planner import Plan
 from symnet.compile.profile import row_of, time_text
-from symnet.compile.program import LoopStep, RepeatStep, Step, bodies_of
-from symnet.compile.segments import Segment
 from symnet.graph.inner import InnerGraph
 from symnet.graph.traverse import Graph
 from symnet.graph.variables import Apply, Variable, describe
-from symnet.kernels import threads
-from symnet.kernels.device import AnyTask, Choice, Repeat, Task
-from symnet.kernels.layout import Arrangement
+from symnet.kernels.cpu.runtime import threads
+from symnet.kernels.interface import AnyTask, Choice, Repeat, Task
 from symnet.kernels.llvm.emit import emit
 from symnet.kernels.llvm.machine import machine
-from symnet.kernels.loops import Kernel, Scalar, walk
-from symnet.kernels.views import Size, View
+from symnet.kernels.loopir.scalars import Kernel, Scalar, walk
+from symnet.kernels.loopir.views import Size, View
+from symnet.kernels.schedule import Arrangement
 from symnet.printing.roots import is_number, type_text
-from symnet.rewriting.infer import HostArgument
-from symnet.rewriting.rewrite import Trace
+from symnet.rewriting.rewriter import Trace
 from symnet.shared import SharedVariable
+from symnet.sizes.infer import HostArgument
 
 SIGNS = {"add": "+", "sub": "-", "mul": "*", "floordiv": "//", "mod": "%"}
 LONGEST_SIZE = 60

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple, TextIO
 
 from symnet.graph.traverse import toposort
 from symnet.graph.variables import Apply, Variable
-from symnet.ops.ifelse import IfElse
-from symnet.ops.scan import Scan
+from symnet.ops.ifelse.conditional import IfElse
+from symnet.ops.scan.loop import Scan
 from symnet.printing.roots import Root, label_of, roots_of, value_text
 
 # Below this level the level's number stands for the lines of the tree: the text of a

@@ -21,10 +21,10 @@ import numpy as np
 
 from symnet.graph.types import TensorType
 from symnet.graph.variables import Apply, Constant, Op, Variable
-from symnet.kernels.views import Size
+from symnet.kernels.loopir.views import Size
 from symnet.ops.base import constant
 from symnet.ops.elementwise import Cast, Elementwise
-from symnet.rewriting.demands import implied
+from symnet.sizes.conditions import implied
 
 Bindings = Mapping[Variable, Variable]
 Result = Variable | Sequence[Variable] | None

@@ -29,8 +29,8 @@ from symnet.ops.functions import (
     sigmoid,
     tanh,
 )
-from symnet.ops.softmax import LogSoftmax, Softmax
-from symnet.rewriting.rewrite import Rewriter
+from symnet.ops.nnet.softmax import LogSoftmax, Softmax
+from symnet.rewriting.rewriter import Rewriter
 from symnet.rewriting.rules.stability import STABLE
 
 # Without one of these a graph has no unstable form that the rules know.

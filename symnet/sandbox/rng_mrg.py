@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from symnet.kernels.mrg import M1, M2
-from symnet.ops.mrg_streams import MRG_RandomStreams
-from symnet.ops.random_mrg import (
+from symnet.kernels.cpu.library.mrg31k3p import M1, M2
+from symnet.ops.random.mrg import (
     A1p72,
     A1p134,
     A2p72,
@@ -14,8 +13,9 @@ from symnet.ops.random_mrg import (
     guess_n_streams,
     matVecModM,
     multMatVect,
-)  # fmt: skip
-from symnet.ops.random_mrg import MRGUniform as mrg_uniform
+)
+from symnet.ops.random.mrg import MRGUniform as mrg_uniform
+from symnet.ops.random.mrg_streams import MRG_RandomStreams
 
 __all__ = [
     "A1p134", "A1p72", "A2p134", "A2p72", "M1", "M2", "MRG_RandomStreams", "ff_2p134",

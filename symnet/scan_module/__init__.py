@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from symnet.ops.scan_folds import foldl, foldr, map, reduce, scan_checkpoints
-from symnet.ops.scan_function import scan
-from symnet.ops.scan_step import until
+from symnet.ops.scan.folds import foldl, foldr, map, reduce, scan_checkpoints
+from symnet.ops.scan.scan_function import scan
+from symnet.ops.scan.step_graph import until
 from symnet.scan_module import scan_op, scan_utils
 from symnet.updates import OrderedUpdates
 

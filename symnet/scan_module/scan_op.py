@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from symnet.ops.scan import Scan
+from symnet.ops.scan.loop import Scan
 
 __all__ = ["Scan"]

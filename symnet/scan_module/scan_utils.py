@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from symnet.graph.traverse import clone
-from symnet.ops.scan_step import until
+from symnet.ops.scan.step_graph import until
 
 __all__ = ["clone", "until"]

@@ -45,9 +45,16 @@ from symnet.ops.joining import (
     Join, Split, as_tensor_variable, concatenate, horizontal_stack, join, split, stack,
     stacklists, vertical_stack,
 )  # fmt: skip
-from symnet.ops.linalg import (
-    BatchedDot, Dot, batched_dot, batched_tensordot, dot, matmul, outer, tensordot,
-)  # fmt: skip
+from symnet.ops.linalg.products import (
+    BatchedDot,
+    Dot,
+    batched_dot,
+    batched_tensordot,
+    dot,
+    matmul,
+    outer,
+    tensordot,
+)
 from symnet.ops.rearrange import flip, roll, tile
 from symnet.ops.reduce import (
     all, allclose, any, argmax, argmin, makeKeepDims, max, max_and_argmax, mean, min,

@@ -3,15 +3,24 @@
 # ruff: noqa: I001  (tables of names, several a line)
 from __future__ import annotations
 
-from symnet.ops.determinants import Det, SLogDet, det, slogdet
+from symnet.ops.linalg.determinants import Det, SLogDet, det, slogdet
 from symnet.ops.diagonal import alloc_diag, diag, extract_diag
-from symnet.ops.matrices import (
-    matrix_dot, matrix_power, norm, tensorinv, tensorsolve, trace,
-)  # fmt: skip
-from symnet.ops.solving import (
-    MatrixInverse, MatrixPinv, lstsq, matrix_inverse, pinv,
-)  # fmt: skip
-from symnet.ops.spectral import SVD, Eig, Eigh, eig, eigh, qr, svd
+from symnet.ops.linalg.matrices import (
+    matrix_dot,
+    matrix_power,
+    norm,
+    tensorinv,
+    tensorsolve,
+    trace,
+)
+from symnet.ops.linalg.solving import (
+    MatrixInverse,
+    MatrixPinv,
+    lstsq,
+    matrix_inverse,
+    pinv,
+)
+from symnet.ops.linalg.spectral import SVD, Eig, Eigh, eig, eigh, qr, svd
 
 __all__ = [
     "Det", "Eig", "Eigh", "MatrixInverse", "MatrixPinv", "SLogDet", "SVD", "alloc_diag", "det",

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from symnet.ops.random_state import RandomFunction, RandomStateType, random_state_type
-from symnet.ops.random_streams import RandomStreams as RandomStreamsBase
-from symnet.ops.random_streams import (
+from symnet.ops.random.random_state import (
+    RandomFunction,
+    RandomStateType,
+    random_state_type,
+)
+from symnet.ops.random.random_streams import RandomStreams as RandomStreamsBase
+from symnet.ops.random.random_streams import (
     binomial,
     choice,
     multinomial,
@@ -13,7 +17,7 @@ from symnet.ops.random_streams import (
     poisson,
     random_integers,
     uniform,
-)  # fmt: skip
+)
 
 __all__ = [
     "RandomFunction", "RandomStateType", "RandomStreamsBase", "binomial", "choice",

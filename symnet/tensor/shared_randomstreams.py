@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from symnet.ops.random_state import RandomStateSharedVariable, randomstate_constructor
-from symnet.ops.random_streams import RandomStreams
+from symnet.ops.random.random_state import (
+    RandomStateSharedVariable,
+    randomstate_constructor,
+)
+from symnet.ops.random.random_streams import RandomStreams
 
 __all__ = ["RandomStateSharedVariable", "RandomStreams", "randomstate_constructor"]

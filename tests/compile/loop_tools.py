@@ -7,8 +7,8 @@ import numpy as np
 from symnet import function
 from symnet.compile.passes import simplified
 from symnet.graph.traverse import Graph
-from symnet.ops.linalg import Dot
-from symnet.ops.scan import Scan
+from symnet.ops.linalg.products import Dot
+from symnet.ops.scan.loop import Scan
 
 
 def loops(graph):

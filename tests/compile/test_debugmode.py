@@ -12,7 +12,7 @@ import pytest
 import symnet
 import symnet.tensor as T
 from symnet import function, grad, shared
-from symnet.compile import lower, memory, passes
+from symnet.compile import passes
 from symnet.compile.debugmode import (
     BadCode,
     BadMemory,
@@ -22,11 +22,13 @@ from symnet.compile.debugmode import (
     explained,
     reach_of_rounding,
 )
+from symnet.compile.lower import lowering
+from symnet.compile.memory import placement
 from symnet.graph.evaluate import evaluate
 from symnet.graph.types import FLOATS
 from symnet.graph.variables import Apply, Op
 from symnet.ifelse import ifelse
-from symnet.kernels import loops
+from symnet.kernels.loopir import scalars
 from symnet.ops.functions import tanh
 from symnet.rewriting.patterns import Rule, pattern_vars
 
@@ -87,7 +89,7 @@ def body_of(name):
 def test_a_wrong_kernel_is_named_with_the_users_line(monkeypatch):
     op = body_of("tanh")
     right = op.body
-    monkeypatch.setattr(op, "body", lambda x: loops.call("add", right(x), 0.01))
+    monkeypatch.setattr(op, "body", lambda x: scalars.call("add", right(x), 0.01))
     x = T.dvector("x")
     y = T.tanh(x * 2)  # marker: computed
     f = debug([x], T.exp(y).sum())
@@ -117,7 +119,7 @@ def test_a_wrong_rewrite_inside_a_loop_is_named_with_its_step(wrong_rule):
 def test_a_wrong_kernel_inside_a_loop_is_named_with_its_step(monkeypatch):
     op = body_of("exp")
     right = op.body
-    wrong = lambda x: loops.select(x > 2.0, right(x) + 0.01, right(x))  # noqa: E731
+    wrong = lambda x: scalars.select(x > 2.0, right(x) + 0.01, right(x))  # noqa: E731
     monkeypatch.setattr(op, "body", wrong)
     x, h = T.dmatrix("x"), T.dvector("h")
     hs, _ = symnet.scan(
@@ -147,7 +149,7 @@ def test_a_wrong_branch_is_named(monkeypatch):
 
 def test_a_wrong_kernel_of_integers(monkeypatch):
     op = body_of("maximum")
-    monkeypatch.setattr(op, "body", lambda x, y: loops.call("minimum", x, y))
+    monkeypatch.setattr(op, "body", lambda x, y: scalars.call("minimum", x, y))
     x, y = T.lvectors("x", "y")
     f = debug([x, y], T.maximum(x, y) + 1)
     with pytest.raises(BadCode, match="maximum"):
@@ -157,14 +159,14 @@ def test_a_wrong_kernel_of_integers(monkeypatch):
 
 def test_operations_wrong_only_together(monkeypatch):
     """Each operation alone is right: the loop of several is named by its output."""
-    plain = lower.KernelBuilder._value
+    plain = lowering.KernelBuilder._value
 
     def wrong(self, node):
         value = plain(self, node)
         together = len(self.cluster.nodes) > 1 and node.op == tanh
-        return loops.call("neg", value) if together else value
+        return scalars.call("neg", value) if together else value
 
-    monkeypatch.setattr(lower.KernelBuilder, "_value", wrong)
+    monkeypatch.setattr(lowering.KernelBuilder, "_value", wrong)
     x = T.dvector("x")
     f = debug([x], T.exp(T.tanh(x) * 3))
     with pytest.raises(BadCode, match="fused into one loop") as error:
@@ -296,7 +298,7 @@ def test_explained():
 
 def test_the_memory_of_updates_is_proven(monkeypatch):
     """DebugMode itself computes updates beside the shared variables."""
-    monkeypatch.setattr(memory, "_overwrites_safely", lambda *_: True)
+    monkeypatch.setattr(placement, "_overwrites_safely", lambda *_: True)
     w = shared(np.arange(3.0), "w")
     f = debug([], [], updates=[(w, T.set_subtensor(w[::-1][0], 9.0))])
     with pytest.raises(BadMemory, match="shared w, float64"):

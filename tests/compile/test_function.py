@@ -21,7 +21,7 @@ from symnet import In, Out, function, grad, shared
 from symnet.compile.function import _evaluators
 from symnet.config import config
 from symnet.errors import MissingInputError, ShapeError, UnusedInputError
-from symnet.kernels.llvm.objects import statistics
+from symnet.kernels.llvm.object_code import statistics
 
 ROOT = Path(__file__).parents[2]
 MODES = ["FAST_RUN", "FAST_COMPILE", "DebugMode"]
@@ -559,7 +559,7 @@ ONCE = """
 import time
 import numpy as np
 import symnet, symnet.tensor as T
-from symnet.kernels.llvm.apart import _gate
+from symnet.kernels.llvm.compiler_thread import _gate
 from symnet.kernels import boundary, runner
 x = T.dvector()
 w = symnet.shared(np.zeros(3))

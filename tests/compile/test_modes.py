@@ -11,7 +11,7 @@ import symnet
 import symnet.tensor as T
 from symnet import function, grad, shared
 from symnet.compile.debugmode import DebugEngine
-from symnet.compile.engine import Engine
+from symnet.compile.executable import Engine
 from symnet.compile.modes import (
     MODES,
     DebugMode,
@@ -22,7 +22,7 @@ from symnet.compile.modes import (
     get_mode,
 )
 from symnet.config import config
-from symnet.kernels.llvm.objects import statistics
+from symnet.kernels.llvm.object_code import statistics
 
 EVERY = [
     *MODES,

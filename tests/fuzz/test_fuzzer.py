@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from symnet.kernels.loops import select
+from symnet.kernels.loopir.scalars import select
 from symnet.ops.elementwise import REGISTRY
 from tests.fuzz.forms import FORMS
 from tests.fuzz.generate import generate

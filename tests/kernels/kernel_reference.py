@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from symnet.kernels.interpret import MEANING
-from symnet.kernels.llvm import cache
-from symnet.kernels.loops import Kernel, Operand, Scalar, walk
+from symnet.kernels.llvm import kernel_cache
+from symnet.kernels.loopir.interpret import MEANING
+from symnet.kernels.loopir.scalars import Kernel, Operand, Scalar, walk
 
 REDUCE = {
     "sum": np.add.reduce,
@@ -134,5 +134,5 @@ def expected(kernel: Kernel, sizes: Sequence[int], arrays: Sequence[Any]) -> lis
 
 def forget_kernels() -> None:
     """Know no kernel any more, like a process that begins."""
-    cache._known.clear()
-    cache._recent.clear()
+    kernel_cache._known.clear()
+    kernel_cache._recent.clear()

@@ -8,8 +8,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from symnet.kernels.launch import run_kernel
-from symnet.kernels.loops import (
+from symnet.kernels.cpu.runtime.launch import run_kernel
+from symnet.kernels.loopir.scalars import (
     Kernel,
     Operand,
     Output,
@@ -24,7 +24,7 @@ from symnet.kernels.loops import (
     select,
 )
 from tests.kernels.kernel_reference import expected, operand
-from tests.kernels.test_emit import laid_out
+from tests.kernels.llvm.test_emit import laid_out
 
 WHOLE = "int32"  # wraps alike everywhere, so results must be equal to the last bit
 SIZES = st.sampled_from([1, 2, 3, 7, 18, 40])

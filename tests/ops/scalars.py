@@ -10,10 +10,10 @@ import numpy as np
 from symnet.graph.evaluate import evaluate
 from symnet.graph.types import DTYPES, TensorType
 from symnet.graph.variables import Variable
-from symnet.kernels import interpret
-from symnet.kernels.loops import argument, walk
-from symnet.kernels.math import expand
-from symnet.kernels.math.external import EXTERNAL
+from symnet.kernels.loopir import interpret
+from symnet.kernels.loopir.math import expand
+from symnet.kernels.loopir.math.external import EXTERNAL
+from symnet.kernels.loopir.scalars import argument, walk
 from tests.helpers import run
 
 SPECIAL = [0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 2.0, 1.5, -2.5, 3.0, -7.25, 40.0]

@@ -21,13 +21,13 @@ from symnet.ops.elementwise import cast
 from symnet.ops.functions import exp
 from symnet.ops.indexing import nonzero, set_subtensor
 from symnet.ops.joining import as_tensor_variable, stack
-from symnet.ops.linalg import dot
-from symnet.ops.nnet import softmax
+from symnet.ops.linalg.products import dot
+from symnet.ops.nnet.activations import softmax
 from symnet.ops.reduce import all as all_
 from symnet.ops.reduce import allclose, argmax, mean, std
 from symnet.ops.reduce import any as any_
 from symnet.ops.reduce import sum as sum_
-from symnet.ops.scan_step import until
+from symnet.ops.scan.step_graph import until
 from symnet.ops.shape import flatten
 from tests.helpers import run
 

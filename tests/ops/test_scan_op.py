@@ -10,7 +10,7 @@ import pytest
 import symnet
 import symnet.tensor as T
 from symnet.graph.evaluate import evaluate
-from symnet.ops.scan import Scan, State
+from symnet.ops.scan.loop import Scan, State
 from tests.helpers import run
 
 RNG = np.random.default_rng(3)

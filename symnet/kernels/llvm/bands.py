@@ -14,12 +14,12 @@ from functools import partial
 
 import numpy as np
 
-from symnet.kernels.layout import BAND_LANES, item_lanes
+from symnet.kernels.llvm.accumulate import STEPS, Passes, States
+from symnet.kernels.llvm.accumulators import Accumulator
 from symnet.kernels.llvm.blocks import Turn
-from symnet.kernels.llvm.nest import BLOCK, ENTRY, LOOP
-from symnet.kernels.llvm.passes import STEPS, Passes, States
-from symnet.kernels.llvm.reductions import Accumulator
+from symnet.kernels.llvm.loop_nest import BLOCK, ENTRY, LOOP
 from symnet.kernels.llvm.text import REGISTER, Scope, type_text
+from symnet.kernels.schedule import BAND_LANES, item_lanes
 
 LINE_BYTES = 64
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from symnet.kernels.llvm.nest import ENTRY, Nest
+from symnet.kernels.llvm.loop_nest import ENTRY, Nest
 from symnet.kernels.llvm.text import (
     MEMORY,
     Names,
     Scope,
     type_text,
 )
-from symnet.kernels.loops import Output, Scalar
+from symnet.kernels.loopir.scalars import Output, Scalar
 
 WORD_BYTES = 8
 

@@ -2,7 +2,7 @@
 
 The generated function is `i64 kernel(i64* words, i64 begin, i64 end)`: it does the work
 items begin..end and returns 0, or 1 as soon as a computed position lies outside its
-array.  `words` is laid out by `kernels.layout`.  The text is written straight as SSA
+array.  `words` is laid out by `kernels.schedule`.  The text is written straight as SSA
 form, hoisted and vectorised, so LLVM only has to choose instructions and registers.
 """
 
@@ -10,15 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from symnet.kernels.layout import Variant, axes_of, is_tiled
+from symnet.kernels.llvm.accumulate import States
+from symnet.kernels.llvm.accumulators import Accumulator
 from symnet.kernels.llvm.bands import Bands
+from symnet.kernels.llvm.loop_nest import BLOCK, ENTRY, ITEM
 from symnet.kernels.llvm.machine import Machine, machine
-from symnet.kernels.llvm.nest import BLOCK, ENTRY, ITEM
-from symnet.kernels.llvm.passes import States
 from symnet.kernels.llvm.primitives import Lanes
-from symnet.kernels.llvm.reductions import Accumulator
 from symnet.kernels.llvm.text import MEMORY, REGISTER
-from symnet.kernels.loops import Kernel, walk
+from symnet.kernels.loopir.scalars import Kernel, walk
+from symnet.kernels.schedule import Variant, axes_of, is_tiled
 
 
 def emit(

@@ -23,7 +23,7 @@ import llvmlite
 import llvmlite.binding as llvm
 
 from symnet.config import config
-from symnet.kernels.llvm.apart import apart, inside, is_inside
+from symnet.kernels.llvm.compiler_thread import apart, inside, is_inside
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from operator import attrgetter
 
-from symnet.kernels.loops import Scalar
+from symnet.kernels.loopir.scalars import Scalar
 
 # Cycles from an operation's start until its result can be used, about as on every
 # processor of the last ten years; those of the others are few.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from symnet.kernels.llvm.blocks import Blocks
-from symnet.kernels.llvm.nest import ENTRY, Nest
+from symnet.kernels.llvm.loop_nest import ENTRY, Nest
 from symnet.kernels.llvm.order import in_turns
 from symnet.kernels.llvm.primitives import Lanes, apply, rarely, word_of
 from symnet.kernels.llvm.text import (
@@ -18,7 +18,7 @@ from symnet.kernels.llvm.text import (
     splat_constant,
     type_text,
 )
-from symnet.kernels.loops import BESIDE, PRIMITIVES, Output, Scalar
+from symnet.kernels.loopir.scalars import BESIDE, PRIMITIVES, Output, Scalar
 
 # Instructions for one vector from which on a loop is long.
 LONG = 12

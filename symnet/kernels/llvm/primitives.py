@@ -23,7 +23,7 @@ from symnet.kernels.llvm.text import (
     splat_constant,
     type_text,
 )
-from symnet.kernels.loops import BESIDE, DEALT, ROUNDING
+from symnet.kernels.loopir.scalars import BESIDE, DEALT, ROUNDING
 
 COMPARE = {"lt": "olt", "le": "ole", "gt": "ogt", "ge": "oge", "eq": "oeq", "ne": "une"}
 LOGIC = ("and", "or", "xor")

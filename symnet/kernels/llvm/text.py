@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from symnet.kernels.loops import Scalar
+from symnet.kernels.loopir.scalars import Scalar
 
 # How a value lies in a register and in memory.  float16 is computed in float32.
 REGISTER = {

@@ -13,7 +13,7 @@ from symnet.graph.variables import Variable
 from symnet.ops.arithmetic import add, mul, neg, sub, true_div
 from symnet.ops.base import constant
 from symnet.ops.functions import cosh, exp, sigmoid, softplus
-from symnet.ops.nnet import Softmax
+from symnet.ops.nnet.activations import Softmax
 from symnet.rewriting.patterns import Match, Rule, number, pattern_vars
 
 POSITIVE = (sigmoid, exp, softplus, cosh)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from symnet.graph.variables import Variable
 from symnet.ops.arithmetic import add, neg, sub
-from symnet.ops.classification import sigmoid_binary_crossentropy
 from symnet.ops.functions import sigmoid, softplus
+from symnet.ops.nnet.classification import sigmoid_binary_crossentropy
 from symnet.rewriting.patterns import Match, Rule, number
 from symnet.rewriting.rules.cancel import Product, added, terms_of
 

@@ -22,8 +22,8 @@ from symnet.ops.arithmetic import (
     sqrt,
     true_div,
 )
-from symnet.ops.determinants import Det, slogdet
 from symnet.ops.functions import log2, log10
+from symnet.ops.linalg.determinants import Det, slogdet
 from symnet.rewriting.patterns import Match, Rule, number
 
 # Of a factor: what stands in its place, and the logarithm of what was taken out.

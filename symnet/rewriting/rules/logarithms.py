@@ -35,7 +35,7 @@ from symnet.ops.functions import (
     sigmoid,
     softplus,
 )
-from symnet.ops.softmax import LogSoftmax, Softmax
+from symnet.ops.nnet.softmax import LogSoftmax, Softmax
 from symnet.ops.tails import log1mexp, log_erfc, logaddexp
 from symnet.rewriting.patterns import Match, Rule, number
 from symnet.rewriting.rules.logged import (

@@ -9,10 +9,10 @@ from symnet.graph.variables import Apply, Constant, Variable
 from symnet.ops.advanced import AdvancedIncSubtensor, AdvancedSubtensor
 from symnet.ops.alloc import Alloc
 from symnet.ops.arithmetic import log, maximum, minimum, mul, second, switch
-from symnet.ops.classification import Pick
 from symnet.ops.diagonal import Diagonal
 from symnet.ops.elementwise import Cast
 from symnet.ops.joining import Join, Split
+from symnet.ops.nnet.classification import Pick
 from symnet.ops.shape import DimShuffle, Reshape
 from symnet.ops.sizes import ForgetShape, ShapeI, SpecifyShape
 from symnet.ops.subtensor import IncSubtensor, Subtensor

@@ -27,8 +27,8 @@ from symnet.ops.base import constant
 from symnet.ops.elementwise import Cast, cast
 from symnet.ops.functions import erf, erfc, exp, sigmoid, softplus
 from symnet.ops.joining import Join
-from symnet.ops.linalg import Dot
-from symnet.ops.logsumexp import LogSumExp
+from symnet.ops.linalg.products import Dot
+from symnet.ops.nnet.logsumexp import LogSumExp
 from symnet.ops.reduce import Reduce, restore_axes, top_over
 from symnet.ops.reduce import sum as sum_over
 from symnet.ops.shape import DimShuffle

@@ -36,12 +36,12 @@ from symnet.ops.arithmetic import (
 from symnet.ops.base import constant
 from symnet.ops.elementwise import cast
 from symnet.ops.functions import cosh, exp, expm1, sigmoid, sinh, tanh
-from symnet.ops.linalg import Dot
-from symnet.ops.logsumexp import LogSumExp
+from symnet.ops.linalg.products import Dot
+from symnet.ops.nnet.logsumexp import LogSumExp
+from symnet.ops.nnet.softmax import Softmax
 from symnet.ops.reduce import Reduce, restore_axes
 from symnet.ops.reduce import sum as sum_over
 from symnet.ops.shape import DimShuffle, Reshape, dimshuffle
-from symnet.ops.softmax import Softmax
 from symnet.ops.subtensor import Subtensor
 from symnet.ops.tails import reciprocal_expm1
 from symnet.rewriting.patterns import Match, Rule, number

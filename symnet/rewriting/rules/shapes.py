@@ -28,7 +28,7 @@ from symnet.ops.sizes import (
     vector_elements,
 )
 from symnet.rewriting.patterns import Match, Rule, pattern_vars
-from symnet.rewriting.rewrite import lacks_shape
+from symnet.rewriting.rewriter import lacks_shape
 
 x, y = pattern_vars("x y")
 

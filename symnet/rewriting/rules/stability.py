@@ -20,8 +20,8 @@ from symnet.ops.functions import (
     sigmoid,
     softplus,
 )
-from symnet.ops.logsumexp import LogSumExp
-from symnet.ops.softmax import LogSoftmax, Softmax
+from symnet.ops.nnet.logsumexp import LogSumExp
+from symnet.ops.nnet.softmax import LogSoftmax, Softmax
 from symnet.rewriting.patterns import Match, Rule, pattern_vars
 from symnet.rewriting.rules.checks import CHECKS
 from symnet.rewriting.rules.crossentropy import CROSSENTROPY

@@ -3,9 +3,11 @@
 # ruff: noqa: I001  (tables of names, several a line)
 from __future__ import annotations
 
-from symnet.ops.normalization import (
-    batch_normalization, batch_normalization_test, batch_normalization_train,
-)  # fmt: skip
+from symnet.ops.nnet.normalization import (
+    batch_normalization,
+    batch_normalization_test,
+    batch_normalization_train,
+)
 
 __all__ = [
     "batch_normalization", "batch_normalization_test", "batch_normalization_train",

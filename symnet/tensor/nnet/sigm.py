@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
-from symnet.ops.nnet import hard_sigmoid, sigmoid, softplus, ultra_fast_sigmoid
+from symnet.ops.nnet.activations import (
+    hard_sigmoid,
+    sigmoid,
+    softplus,
+    ultra_fast_sigmoid,
+)
 
 __all__ = ["hard_sigmoid", "sigmoid", "softplus", "ultra_fast_sigmoid"]

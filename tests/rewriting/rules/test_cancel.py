@@ -7,7 +7,7 @@ import numpy as np
 from symnet.graph.types import TensorType
 from symnet.ops.arithmetic import neg
 from symnet.ops.functions import cosh, exp, sigmoid, softplus
-from symnet.ops.nnet import softmax
+from symnet.ops.nnet.activations import softmax
 from symnet.rewriting.rules.cancel import factors_of, is_positive, terms_of
 from tests.rewriting.rules.tools import apply, check, refuse
 

@@ -12,8 +12,8 @@ from symnet.gradient import grad
 from symnet.graph.traverse import toposort
 from symnet.graph.types import TensorType
 from symnet.ops.arithmetic import absolute, log, sqr, sqrt
-from symnet.ops.determinants import Det, det
 from symnet.ops.functions import log2, log10
+from symnet.ops.linalg.determinants import Det, det
 from tests.rewriting.rules.tools import check, compare, refuse, simplified
 
 RNG = np.random.default_rng(7)

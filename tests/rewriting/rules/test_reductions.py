@@ -12,7 +12,7 @@ from symnet.graph.variables import Variable
 from symnet.ops.arithmetic import neg, true_div
 from symnet.ops.functions import exp, sigmoid, tanh
 from symnet.ops.joining import stack
-from symnet.ops.nnet import softmax
+from symnet.ops.nnet.activations import softmax
 from symnet.ops.reduce import Reduce
 from symnet.ops.reduce import max as max_over
 from symnet.ops.reduce import min as min_over

@@ -14,7 +14,7 @@ from symnet.ops.alloc import alloc, zeros, zeros_like
 from symnet.ops.arithmetic import add, mul, neg, second
 from symnet.ops.base import constant
 from symnet.ops.functions import exp, tanh
-from symnet.ops.linalg import dot
+from symnet.ops.linalg.products import dot
 from symnet.ops.reduce import sum as sum_over
 from symnet.ops.shape import dimshuffle, flatten, reshape
 from symnet.ops.sizes import shape, shape_i, unbroadcast

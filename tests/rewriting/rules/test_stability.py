@@ -18,8 +18,8 @@ from symnet.ops.advanced import AdvancedSubtensor
 from symnet.ops.arithmetic import log, neg, reciprocal, sqr, sqrt
 from symnet.ops.creation import arange
 from symnet.ops.functions import exp, log1p, log2, log10, sigmoid, softplus
-from symnet.ops.logsumexp import LogSumExp
-from symnet.ops.nnet import LogSoftmax, Softmax, softmax
+from symnet.ops.nnet.activations import LogSoftmax, Softmax, softmax
+from symnet.ops.nnet.logsumexp import LogSumExp
 from symnet.ops.reduce import max as max_over
 from symnet.ops.reduce import mean
 from symnet.ops.reduce import sum as sum_over

@@ -14,7 +14,7 @@ from symnet.graph.evaluate import evaluate
 from symnet.graph.traverse import Graph, leaves
 from symnet.graph.variables import Constant, Variable
 from symnet.rewriting.patterns import PatternVariable, Rule
-from symnet.rewriting.rewrite import Fired, rewrite
+from symnet.rewriting.rewriter import Fired, rewrite
 from symnet.rewriting.rules.composed import COMPOSED
 from symnet.rewriting.rules.stability import STABLE
 

@@ -1,0 +1,365 @@
+"""The gradient of a scalar, and products with Jacobians.
+
+The walk itself is in `symnet.backward`; here is what it is asked for, and what is said
+where a gradient is not connected or not defined.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from symnet.autodiff import ifelse_gradient, scan_gradient
+from symnet.autodiff.backward import (
+    CONTINUOUS,
+    DISCRETE,
+    Terms,
+    backpropagate,
+    path_lines,
+    path_to,
+    zero_gradient,
+)
+from symnet.errors import DisconnectedInputError, NullTypeGradError, briefly, message
+from symnet.graph.traverse import clone_replace
+from symnet.graph.types import DisconnectedType, NullType, TensorType
+from symnet.graph.variables import Variable, describe, make_variable, operand_text
+from symnet.ops.base import as_tensor, constant
+from symnet.ops.elementwise import cast
+from symnet.ops.ifelse.conditional import IfElse
+from symnet.ops.scan.loop import Scan
+
+REACTIONS = ("raise", "warn", "ignore")
+
+disconnected_type = DisconnectedType()
+
+# Operations with graphs inside stand below the backward walk, which their gradients need.
+IfElse.L_op = ifelse_gradient.gradients  # type: ignore[method-assign, assignment]
+Scan.L_op = scan_gradient.gradients  # type: ignore[method-assign, assignment]
+
+
+# ---- the gradient of a scalar
+
+
+@briefly
+def grad(
+    cost: Variable | None,
+    wrt: Any,
+    consider_constant: Iterable[Variable] | None = None,
+    disconnected_inputs: str = "raise",
+    add_names: bool = True,
+    known_grads: Mapping[Variable, Any] | Iterable[tuple[Variable, Any]] | None = None,
+    return_disconnected: str = "zero",
+    null_gradients: str = "raise",
+) -> Any:
+    """The gradient of the scalar `cost` with respect to `wrt`.
+
+    wrt: a variable, or a list, tuple or dict of them; the result has the same form.
+    consider_constant: variables that nothing is propagated through.
+    disconnected_inputs: what to do where the cost does not use a variable of `wrt`:
+        "raise" DisconnectedInputError, "warn" or "ignore".
+    known_grads: gradients that are given instead of computed; `cost` may then be None.
+    return_disconnected: what such a variable gets: "zero", "None" or "Disconnected".
+    null_gradients: "raise" NullTypeGradError where a gradient is not defined, or
+        "return" the NullType variable that says why.
+    Shapes: each gradient has the shape of its variable.
+    Dtypes: that of its variable; a float for an integer variable, whose gradient is
+        taken as if it were real.  What passes through an integer result is zero.
+    Raises: TypeError for a cost that is no scalar or no float, and the above.
+    """
+    given = {v: as_tensor(g) for v, g in dict(known_grads or {}).items()}
+    seeds: list[tuple[Variable, Variable]] = []
+    if cost is not None:
+        check_cost(cost)
+        seeds.append((cost, constant(1, dtype=cost.type.dtype)))
+    elif not given:
+        raise ValueError("grad: there is neither a cost nor known_grads")
+    variables = as_list(wrt, consider_constant, disconnected_inputs)
+    reply = Reply(
+        cost, list(given), disconnected_inputs, return_disconnected, null_gradients
+    )
+    found = backpropagate(seeds, variables, consider_constant or (), given)
+    results = [reply.gradient(v, found) for v in variables]
+    if add_names and cost is not None and cost.name:
+        for v, result in zip(variables, results):
+            if (
+                v.name
+                and result is not None
+                and result.name is None
+                and result not in given
+            ):
+                result.name = f"(d{cost.name}/d{v.name})"
+    return as_form(wrt, results)
+
+
+def check_cost(cost: Any) -> None:
+    """Raises: TypeError where `cost` is no variable, no scalar or not continuous."""
+    if isinstance(cost, bool):
+        as_tensor(cost)
+    if not isinstance(cost, Variable):
+        raise TypeError(f"grad: the cost is a variable, not {type(cost).__name__}")
+    if isinstance(cost.type, NullType):
+        raise NullTypeGradError(f"grad: the cost is not defined: {cost.type.why}")
+    problem, cure = "", ""
+    if getattr(cost.type, "ndim", 0):
+        problem = f"the cost is a scalar, this one has rank {cost.type.ndim}"
+        cure = "take its sum() or mean(), or use jacobian()"
+    elif getattr(cost.type, "dtype", None) in DISCRETE:
+        problem = f"the cost is {cost.type.dtype}: only floats have gradients"
+        cure = "compute it from floats, or cast it with .astype('float64')"
+    if problem:
+        raise TypeError(
+            message(
+                f"grad: {problem}",
+                operands=[operand_text(cost)],
+                origin=cost.origin,
+                cure=cure,
+            )
+        )
+
+
+def as_list(wrt: Any, *behind: Any) -> list[Variable]:
+    """`wrt` as a list of variables; `behind` are the arguments that come after it.
+
+    Raises: TypeError for what is none, and for a variable where another argument belongs.
+    """
+    misplaced = [v for v in behind if isinstance(v, Variable)]
+    if misplaced:
+        raise TypeError(
+            message(
+                f"grad: {operand_text(misplaced[0])} stands behind wrt, which is one argument",
+                cure="several variables come as a list: grad(cost, [W, b]); what is to count "
+                "as constant, too: consider_constant=[x]",
+            )
+        )
+    variables = list(wrt.values()) if isinstance(wrt, Mapping) else wrt
+    if isinstance(variables, Variable) or not isinstance(variables, Iterable):
+        variables = [variables]
+    variables = list(variables)
+    for v in variables:
+        if not isinstance(v, Variable):
+            raise TypeError(
+                message(
+                    f"grad: wrt holds {v!r:.60} ({type(v).__name__}), which is no variable",
+                    cure="name the variables themselves, alone or in a list",
+                )
+            )
+    return variables
+
+
+def as_form(like: Any, results: list[Any]) -> Any:
+    """`results` in the form of `like`: alone, or in a list, tuple or dict."""
+    if isinstance(like, Mapping):
+        return dict(zip(like, results, strict=True))
+    if isinstance(like, tuple):
+        return tuple(results)
+    if isinstance(like, Iterable) and not isinstance(like, Variable):
+        return results
+    return results[0]
+
+
+class Reply:
+    """What `grad` answers for each variable."""
+
+    def __init__(
+        self,
+        cost: Variable | None,
+        given: list[Variable],
+        disconnected_inputs: str,
+        return_disconnected: str,
+        null_gradients: str,
+    ) -> None:
+        self.sources = given if cost is None else [cost, *given]
+        self.disconnected_inputs = disconnected_inputs
+        self.disconnected = return_disconnected.lower()
+        self.null_gradients = null_gradients
+        if disconnected_inputs not in REACTIONS:
+            raise ValueError(
+                f"disconnected_inputs is one of {REACTIONS}, not {disconnected_inputs!r}"
+            )
+        if self.disconnected not in ("zero", "none", "disconnected"):
+            raise ValueError(
+                "return_disconnected is 'zero', 'None' or 'Disconnected', "
+                f"not {return_disconnected!r}"
+            )
+        if null_gradients not in ("raise", "return"):
+            raise ValueError(
+                f"null_gradients is 'raise' or 'return', not {null_gradients!r}"
+            )
+
+    def gradient(self, v: Variable, found: Terms) -> Variable | None:
+        if v not in found:
+            return self.not_connected(v, self._disconnected_text(v, found))
+        result = found[v]
+        if result is None:
+            return zero_gradient(v)
+        if isinstance(result.type, NullType) and self.null_gradients == "raise":
+            text = message(
+                f"the gradient with respect to {describe(v)} is not defined: {result.type.why}",
+                operands=[operand_text(v)],
+                cure="take that part out of the cost, or stop there with disconnected_grad()",
+            )
+            raise NullTypeGradError("\n".join([text, *path_lines(self.sources, v)]))
+        return result
+
+    def not_connected(self, v: Variable, text: str) -> Variable | None:
+        """Raise or warn with `text`, and what to return all the same."""
+        if self.disconnected_inputs == "raise":
+            raise DisconnectedInputError(text)
+        if self.disconnected_inputs == "warn":
+            warnings.warn(text, stacklevel=4)
+        if self.disconnected == "zero":
+            return zero_gradient(v)
+        return None if self.disconnected == "none" else disconnected_type()
+
+    def _disconnected_text(self, v: Variable, found: Terms) -> str:
+        path = path_to(self.sources, v)
+        what = f"the cost does not depend on {describe(v)}"
+        if path:
+            plain = found.retrace() if found.retrace is not None else found
+            broken = next((x for x in path[1:] if x not in plain), v)
+            breaker = path[path.index(broken) - 1].owner
+            what += f": what depends on it is not propagated through {breaker and breaker.op}"
+        text = message(
+            what,
+            operands=[operand_text(v)],
+            origin=v.origin,
+            cure="check that the cost is computed from this very variable, or pass "
+            "disconnected_inputs='ignore' to get zeros",
+        )
+        return "\n".join([text, *path_lines(self.sources, v)])
+
+
+# ---- products with the Jacobian
+
+
+def Lop(
+    f: Any,
+    wrt: Any,
+    eval_points: Any,
+    consider_constant: Iterable[Variable] | None = None,
+    disconnected_inputs: str = "raise",
+) -> Any:
+    """The row vector `eval_points` times the Jacobian of `f` with respect to `wrt`.
+
+    f, eval_points: a variable, or lists of one length (their products are added up).
+    Shapes: eval_points as f; the result as `wrt`, in the form of `wrt`.
+    Raises: as `grad`.
+    """
+    outputs, points = as_list(f), _points(f, eval_points)
+    variables = as_list(wrt, consider_constant, disconnected_inputs)
+    found = backpropagate(
+        list(zip(outputs, points)), variables, consider_constant or ()
+    )
+    reply = Reply(None, outputs, disconnected_inputs, "zero", "raise")
+    return as_form(wrt, [reply.gradient(v, found) for v in variables])
+
+
+def Rop(
+    f: Any,
+    wrt: Any,
+    eval_points: Any,
+    disconnected_outputs: str = "raise",
+    return_disconnected: str = "zero",
+) -> Any:
+    """The Jacobian of `f` with respect to `wrt` times the column vector `eval_points`.
+
+    Shapes: eval_points as wrt; the result as `f`, in the form of `f`.
+    disconnected_outputs: what to do with an f that does not depend on wrt: "raise",
+        "warn" or "ignore"; it gets what `return_disconnected` says ("zero", "None" or
+        "disconnected").
+    Raises: DisconnectedInputError, and as `grad`.
+    Source: J v is the derivative of u J with respect to u, taken against v; u J is linear
+    in u, so that u itself does not matter.
+    """
+    variables, points = as_list(wrt), _points(wrt, eval_points)
+    reply = Reply(None, variables, disconnected_outputs, return_disconnected, "raise")
+    results = [_push_forward(y, variables, points, reply) for y in as_list(f)]
+    return as_form(f, results)
+
+
+def _push_forward(
+    y: Variable, variables: list[Variable], points: list[Variable], reply: Reply
+) -> Variable | None:
+    dual = make_variable(TensorType(_float_dtype(y), y.type.shape), "dual")
+    found = backpropagate([(y, dual)], variables)
+    if not any(v in found for v in variables):
+        text = message(
+            f"{describe(y)} does not depend on any variable of wrt",
+            operands=[operand_text(v) for v in (y, *variables)],
+            origin=y.origin,
+            cure="pass disconnected_outputs='ignore' to get zeros",
+        )
+        return reply.not_connected(y, text)
+    pulled = Reply(None, [y], "ignore", "zero", "raise")
+    seeds = [
+        (gradient, point)
+        for v, point in zip(variables, points)
+        if (gradient := pulled.gradient(v, found)) is not None
+    ]
+    pushed = backpropagate(seeds, [dual]).get(dual)
+    zero = zero_gradient(y)
+    return zero if pushed is None else clone_replace([pushed], {dual: zero})[0]
+
+
+def _float_dtype(v: Variable) -> str:
+    dtype: str = v.type.dtype
+    return dtype if dtype in CONTINUOUS else TensorType("floatX").dtype
+
+
+def _points(like: Any, eval_points: Any) -> list[Variable]:
+    """One point for each variable, of its rank."""
+    variables = as_list(like)
+    several = isinstance(eval_points, (list, tuple)) and not isinstance(like, Variable)
+    points = [as_tensor(p) for p in (eval_points if several else [eval_points])]
+    if len(points) != len(variables):
+        raise ValueError(f"{len(variables)} variables, but {len(points)} eval_points")
+    for v, point in zip(variables, points):
+        if v.type.ndim != point.type.ndim:
+            raise TypeError(
+                message(
+                    "an eval_point has the rank of its variable",
+                    operands=[operand_text(v), operand_text(point)],
+                )
+            )
+    return [cast(p, _float_dtype(v)) for v, p in zip(variables, points)]
+
+
+def subgraph_grad(
+    wrt: Sequence[Variable],
+    end: Sequence[Variable],
+    start: Mapping[Variable, Any] | None = None,
+    cost: Variable | None = None,
+    details: bool = False,
+) -> Any:
+    """Gradients through a part of a graph, from `start` (or `cost`) back to `end`.
+
+    wrt: variables of the part, whose gradients are wanted.
+    end: variables where the part begins; nothing is propagated beyond them.
+    start: gradients of the variables where the part ends, as this function returned them
+        for the next part.
+    Returns: the gradients of `wrt`, and those of `end`; with `details` also those of
+    `end` from `start` alone and from `cost` alone.
+    """
+    wrt, end = list(wrt), list(end)
+    given = [(v, as_tensor(g)) for v, g in dict(start or {}).items()]
+    if cost is not None:
+        check_cost(cost)
+    elif not given:
+        raise ValueError("subgraph_grad: there is neither a start nor a cost")
+    first: list[Any] = (
+        [] if cost is None else [(cost, constant(1, dtype=cost.type.dtype))]
+    )
+
+    def gradients(
+        seeds: list[tuple[Variable, Variable]], of: list[Variable]
+    ) -> list[Any]:
+        found = backpropagate(seeds, of, ends=end)
+        reply = Reply(None, [v for v, _ in seeds], "ignore", "zero", "raise")
+        return [reply.gradient(v, found) for v in of]
+
+    together = gradients(first + given, wrt + end)
+    result = together[: len(wrt)], together[len(wrt) :]
+    if not details:
+        return result
+    return *result, gradients(given, end), gradients(first, end)

@@ -1,0 +1,461 @@
+"""The gradient of a loop: a loop backwards.
+
+Step t of the loop, with new = f(element, taps, others), has the adjoints
+
+    d(new)     = G[t] + sum over taps k of c_k[t - k]      G: the gradient of the output
+    c_k[t]     = d(new) * df/d(tap k)                       a state of the loop backwards,
+                                                            read at the same tap k
+    d(element) = d(new) * df/d(element)                     collected
+    d(other)   = sum over t of d(new) * df/d(other)         a state that adds up
+
+so that the result is again a Scan, with a gradient of its own.
+Source: back-propagation through time (Werbos 1990), by the states' taps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from symnet.autodiff.backward import CONTINUOUS, Terms, backpropagate
+from symnet.autodiff.guards import choice_of, where_true
+from symnet.autodiff.scan_saved import Stored
+from symnet.graph.traverse import clone_replace
+from symnet.graph.types import DisconnectedType, NullType, TensorType
+from symnet.graph.variables import Constant, Variable, make_variable
+from symnet.ops.alloc import Alloc, full_like, zeros
+from symnet.ops.arithmetic import add, minimum, second, sub, switch
+from symnet.ops.indexing import getitem, inc_subtensor, set_subtensor
+from symnet.ops.joining import join
+from symnet.ops.scan.loop import Scan, State
+from symnet.ops.shape import shape_padleft
+from symnet.ops.sizes import (
+    ShapeI,
+    disconnected,
+    size_constant,
+    sizes_of,
+    specify_shape,
+)
+from symnet.ops.subtensor import IncSubtensor
+
+
+def gradients(
+    op: Scan,
+    inputs: Sequence[Variable],
+    outputs: Sequence[Variable],
+    output_gradients: Sequence[Variable],
+) -> list[Any]:
+    """The gradients of a loop's inputs: `Op.L_op` of `Scan`."""
+    back = Backward(op, inputs, outputs, output_gradients)
+    back.differentiate()
+    undefined = back.undefined()
+    if undefined is not None:
+        return [disconnected(), *[undefined for _ in inputs[1:]]]
+    back.run()
+    return [
+        disconnected(),
+        *map(back.of_sequence, range(op.sequences)),
+        *map(back.of_initial, range(len(op.states))),
+        *map(back.of_other, range(len(back.inner.others))),
+    ]
+
+
+class Backward:
+    """One loop backwards, from its making to what is read off it."""
+
+    def __init__(
+        self,
+        op: Scan,
+        inputs: Sequence[Variable],
+        outputs: Sequence[Variable],
+        output_gradients: Sequence[Variable],
+    ) -> None:
+        self.op, self.inputs, self.outputs = op, inputs, outputs
+        self.outer = op.split_inputs(inputs)
+        self.inner = op.split_inner(op.inner_inputs)
+        self.results = op.split_outputs(outputs)
+        self.new = op.split_outputs(op.inner_outputs)
+        given = op.split_outputs(list(map(_given, output_gradients)))
+        # Gradients from outside: of histories, and of what is collected.
+        self.of_histories = _of_floats(self.new.states, given.states)
+        self.of_collected = _of_floats(self.new.collected, given.collected)
+        self.seeds = {
+            k: seed
+            for k, g in enumerate(self.of_histories)
+            if g is not None and (seed := self._seed(k, g)) is not None
+        }
+        self.adjoints = [_adjoint(v) for v in self.new.states]
+        self.collected_adjoints = [_adjoint(v) for v in self.new.collected]
+        # Rows that are zero because something else was chosen: leaf of the step -> rows.
+        self.choices = {
+            v: (_row(rows, "chosen"), rows)
+            for v, g in zip(self.new.collected, self.of_collected)
+            if g is not None and (rows := _chosen_rows(g)) is not None
+        }
+        self.done = (
+            self.outer.n_steps if self.results.done is None else self.results.done
+        )
+        self.steps = self.done
+        if op.truncate_gradient >= 0:
+            self.steps = minimum(self.done, size_constant(op.truncate_gradient))
+
+    # ---- one step
+
+    def differentiate(self) -> None:
+        """The gradients of the step's inputs, from adjoints of its outputs.
+
+        A state takes part if something flows to its new value: from outside, or from a
+        later step that reads it.
+        """
+        taking = {k for k, g in enumerate(self.of_histories) if g is not None}
+        while True:
+            self.terms = self._back(taking)
+            more = {
+                k for k, v in enumerate(self.new.states)
+                if v.type.dtype in CONTINUOUS
+                and any(self.terms.get(tap) is not None for tap in self.inner.taps[k])
+            } - taking  # fmt: skip
+            if not more:
+                break
+            taking |= more
+        self.taking = sorted(taking)
+
+    def _back(self, taking: set[int]) -> Terms:
+        seeds = [(self.new.states[k], self.adjoints[k]) for k in sorted(taking)]
+        seeds += [
+            (v, adjoint)
+            for v, adjoint, g in zip(
+                self.new.collected, self.collected_adjoints, self.of_collected
+            )
+            if g is not None
+        ]
+        taps = [tap for rows in self.inner.taps for tap in rows]
+        floats = [v for v in taps if v.type.dtype in CONTINUOUS]
+        wrt = [*self.inner.sequences, *floats, *self.inner.others]
+        masks = {v: where_true(leaf, True) for v, (leaf, _) in self.choices.items()}
+        return backpropagate(seeds, wrt, masks=masks)
+
+    def undefined(self) -> Variable | None:
+        """A gradient that is not defined, where the step has one."""
+        found = (v for v in self.terms.values() if v is not None)
+        return next((v for v in found if isinstance(v.type, NullType)), None)
+
+    # ---- the loop backwards
+
+    def run(self) -> None:
+        """Make the loop backwards, and note where in its outputs the gradients are."""
+        inner = self.inner
+        self.walked = [v for v in inner.sequences if self.terms.get(v) is not None]
+        self.added = [v for v in inner.others if self.terms.get(v) is not None]
+        self.carried = [
+            (k, tap, v)
+            for k, rows in enumerate(inner.taps)
+            for tap, v in zip(self.op.states[k].taps, rows)
+            if self.terms.get(v) is not None or self._holds_seed(k, tap)
+        ]
+        self._take_rows()
+        news = [self._term(v) for _, _, v in self.carried]
+        sums = [add(self.totals[v], self.terms[v]) for v in self.added]
+        walked = [self.terms[v] for v in self.walked]
+        masks = [self._mask(v) for v in self.walked]
+        self.masked = [v for v, mask in zip(self.walked, masks) if mask is not None]
+        masks = [mask for mask in masks if mask is not None]
+        results: list[Any] = [*news, *sums, *walked, *masks]
+        results = clone_replace(results, self._adjoint_values())
+        stored = Stored(self.op, self.inputs, self.outputs, results)
+        self._make(stored, results)
+
+    def _mask(self, v: Variable) -> Variable | None:
+        """Where rows of a sequence's gradient are not zero by choice, if what the rows are
+        computed by may be in need of it."""
+        mask, outer = self.terms.masks.get(v), self.outer.sequences
+        source = outer[self.inner.sequences.index(v)].owner
+        if mask is None or source is None:
+            return None
+        flags: Variable = second(self.terms[v], mask.variable)
+        return flags
+
+    def _holds_seed(self, k: int, tap: int) -> bool:
+        """Whether the state backwards that is read at `tap` starts from a seed."""
+        return k in self.seeds and tap == -self.op.states[k].depth
+
+    def _seed(self, k: int, g: Variable) -> Variable | None:
+        """The gradient of the last rows, where no others have one: as many as the state is
+        deep, the last one first.  The state backwards starts from them, and nothing is
+        walked over."""
+        state = self.op.states[k]
+        if state.keep == state.depth:
+            return getitem(g, slice(None, None, -1))
+        row = _last_row(g, state.depth) if state.keep is None else None
+        if row is None or state.depth == 1:
+            return None if row is None else shape_padleft(row)
+        sizes = sizes_of(self.outer.initials[k])[1:]
+        return join(
+            0, shape_padleft(row), zeros([state.depth - 1, *sizes], row.type.dtype)
+        )
+
+    def _take_rows(self) -> None:
+        """Leaves for what the loop backwards walks over and carries."""
+        self.flowing: dict[Variable, Variable] = {}  # leaf -> array, in forward order
+        self.rows: list[Variable | None] = []
+        for k, g in enumerate(self.of_histories):
+            state = self.op.states[k]
+            if g is None or k in self.seeds:
+                self.rows.append(None)
+                continue
+            leaf = _row(g, f"d {self.new.states[k].name or 'state'}")
+            self.flowing[leaf] = getitem(self._whole(k, g), slice(state.depth, None))
+            self.rows.append(leaf)
+        self.collected_rows: list[Variable | None] = []
+        for k, g in enumerate(self.of_collected):
+            if g is None:
+                self.collected_rows.append(None)
+                continue
+            leaf = _row(g, f"d {self.new.collected[k].name or 'output'}")
+            self.flowing[leaf] = g
+            self.collected_rows.append(leaf)
+        self.flowing.update(self.choices.values())
+        self.starts: dict[Variable, Variable] = {}
+        self.passed: dict[Variable, Variable] = {}
+        for k, tap, v in self.carried:
+            self.starts[v] = self._start(k, tap, self._dtype(v))
+            self.passed[v] = _row(self.starts[v], f"d {v.name}" if v.name else None)
+        self.totals: dict[Variable, Variable] = {}
+        for v, outer in zip(self.inner.others, self.outer.others):
+            if v in self.added:
+                zero = shape_padleft(full_like(outer, 0, self._dtype(v)))
+                self.starts[v] = zero
+                self.totals[v] = _row(zero, f"d {v.name}" if v.name else None)
+
+    def _whole(self, k: int, g: Variable) -> Variable:
+        """The gradient of a history as if all of it had been handed out."""
+        state = self.op.states[k]
+        if state.keep is None:
+            return g
+        missing = sub(add(self.done, state.depth), state.keep)
+        sizes = sizes_of(self.outer.initials[k])[1:]
+        return join(0, zeros([missing, *sizes], g.type.dtype), g)
+
+    def _start(self, k: int, tap: int, dtype: str) -> Variable:
+        """What a state backwards starts from: nothing flows from beyond the last step."""
+        if self._holds_seed(k, tap):
+            return self.seeds[k]
+        sizes = sizes_of(self.outer.initials[k])[1:]
+        return zeros([size_constant(-tap), *sizes], dtype)
+
+    def _dtype(self, v: Variable) -> str:
+        term = self.terms.get(v)
+        dtype: str = v.type.dtype if term is None else term.type.dtype
+        return dtype
+
+    def _term(self, v: Variable) -> Variable:
+        term = self.terms.get(v)
+        return full_like(v, 0) if term is None else term
+
+    def _adjoint_values(self) -> dict[Variable, Variable]:
+        """What stands for the adjoints: the sum of all that flows to a new value."""
+        values: dict[Variable, Variable] = {}
+        for k in self.taking:
+            parts = [self.passed[v] for j, _, v in self.carried if j == k]
+            row = self.rows[k]
+            parts = parts if row is None else [row, *parts]
+            total = parts[0]
+            for part in parts[1:]:
+                total = add(total, part)
+            values[self.adjoints[k]] = total
+        for adjoint, leaf in zip(self.collected_adjoints, self.collected_rows):
+            if leaf is not None:
+                values[adjoint] = leaf
+        # A step may know sizes of its new values that the initial ones do not tell.
+        return {
+            adjoint: specify_shape(value, adjoint.type.shape)
+            for adjoint, value in values.items()
+        }
+
+    def _make(self, stored: Stored, results: Sequence[Variable]) -> None:
+        arrays = {**self.flowing, **stored.rows}
+        fresh = {
+            v: make_variable(v.type, v.name) for v in (*stored.rows, *stored.fixed)
+        }
+        sequences = [fresh.get(v, v) for v in arrays]
+        others = [fresh[v] for v in stored.fixed]
+        taps = [self.passed[v] for _, _, v in self.carried]
+        sums = [self.totals[v] for v in self.added]
+        states = [State((tap,), keep=-tap) for _, tap, _ in self.carried]
+        states += [State((-1,), keep=1) for _ in self.added]
+        backwards = Scan(
+            [*sequences, *taps, *sums, *others],
+            clone_replace(results, fresh),
+            sequences=len(sequences),
+            states=states,
+            collected=len(self.walked) + len(self.masked),
+            name=f"gradient of {self.op.name or 'scan'}",
+            python_loop=self.op.python_loop,
+            profile=self.op.profile,
+        )
+        starts = [self.starts[v] for _, _, v in self.carried]
+        starts += [self.starts[v] for v in self.added]
+        walks = [self._reversed(array) for array in arrays.values()]
+        outputs: list[Any] = backwards(
+            self.steps, *walks, *starts, *stored.fixed.values(), return_list=True
+        )
+        parts = backwards.split_outputs(outputs)
+        keys = [v for _, _, v in self.carried] + self.added
+        self.ends = dict(zip(keys, parts.states))
+        self.found = dict(zip(self.walked, parts.collected))
+        self.flags = dict(zip(self.masked, parts.collected[len(self.walked) :]))
+
+    def _reversed(self, array: Variable) -> Variable:
+        """The rows of the steps done, the last one first."""
+        if self.op.until or not self._exact(array):
+            array = getitem(array, slice(None, self.done))
+        return getitem(array, slice(None, None, -1))
+
+    def _exact(self, array: Variable) -> bool:
+        """Whether an array is known to have one row for each step.  Histories and what is
+        collected have; a sequence may be longer."""
+        return array not in self.outer.sequences or self._as_long_as_steps(array)
+
+    def _as_long_as_steps(self, sequence: Variable) -> bool:
+        steps = self.outer.n_steps
+        if isinstance(steps, Constant):
+            return bool(sequence.type.shape[0] == int(steps.data))
+        node = steps.owner
+        measured = node is not None and node.op == ShapeI(0)
+        return measured and node is not None and node.inputs[0] is sequence
+
+    # ---- what is read off
+
+    def of_sequence(self, k: int) -> Any:
+        v, outer = self.inner.sequences[k], self.outer.sequences[k]
+        if v not in self.terms:
+            return disconnected()
+        if self.terms[v] is None:
+            return None
+        rows = self._in_order(self.found[v], outer)
+        if v not in self.flags:
+            return rows
+        return switch(self._in_order(self.flags[v], outer), rows, 0)
+
+    def _in_order(self, found: Variable, outer: Variable) -> Variable:
+        """What the loop backwards collected for the rows of a sequence: zeros for rows
+        that were not gone back to."""
+        rows = getitem(found, slice(None, None, -1))
+        whole = self._as_long_as_steps(outer) and not self.op.until
+        if whole and self.op.truncate_gradient < 0:
+            return rows
+        into = full_like(outer, 0, rows.type.dtype)
+        first = None if self.steps is self.done else sub(self.done, self.steps)
+        return set_subtensor(getitem(into, slice(first, self.done)), rows)
+
+    def of_initial(self, k: int) -> Any:
+        """The gradient of the rows before the first step: from outside, and from the steps
+        that read them."""
+        state, g = self.op.states[k], self.of_histories[k]
+        carried = [(tap, v) for j, tap, v in self.carried if j == k]
+        known = any(v in self.terms for v in self.inner.taps[k])
+        if g is None and not carried:
+            return None if known else disconnected()
+        outer = self.outer.initials[k]
+        total: Variable | None = None
+        if g is not None and k not in self.seeds:
+            total = getitem(self._whole(k, g), slice(None, state.depth))
+        for tap, v in carried:
+            rows = getitem(self.ends[v], slice(None, None, -1))
+            if total is None and tap == -state.depth and self.steps is self.done:
+                total = rows
+                continue
+            if total is None:
+                total = full_like(outer, 0, rows.type.dtype)
+            total = self._add_rows(total, rows, state.depth, tap)
+        return total
+
+    def _add_rows(
+        self, total: Variable, rows: Variable, depth: int, tap: int
+    ) -> Variable:
+        """Row i of `rows` belongs to row depth + tap + i; later ones, where the gradient
+        stopped before the first steps, to steps that are not gone back to."""
+        first: Any = depth + tap
+        if self.steps is not self.done:
+            skipped = minimum(sub(self.done, self.steps), size_constant(-tap))
+            first = add(skipped, first)
+            rows = getitem(rows, slice(None, sub(size_constant(-tap), skipped)))
+        return inc_subtensor(getitem(total, slice(first, None)), rows)
+
+    def of_other(self, k: int) -> Any:
+        v = self.inner.others[k]
+        if v not in self.terms:
+            return disconnected()
+        return None if self.terms[v] is None else getitem(self.ends[v], 0)
+
+
+def _given(g: Variable) -> Variable | None:
+    """An output's gradient; None where it is not connected, or zero everywhere."""
+    if isinstance(g.type, DisconnectedType):
+        return None
+    node = g.owner
+    if node is not None and node.op == second:
+        filling = node.inputs[1]
+        if isinstance(filling, Constant) and not filling.data.any():
+            return None
+    return g
+
+
+def _chosen_rows(g: Variable) -> Variable | None:
+    """Which elements of a gradient were chosen, where it is a choice."""
+    mask = choice_of(g)
+    return None if mask is None else second(g, mask.variable)
+
+
+def _last_row(g: Variable, depth: int) -> Variable | None:
+    """The gradient of a history's last row, where `g` is zero everywhere else: that of
+    `history[depth:][-1]`, or of `history[depth:end][-1]` of a loop that stopped early."""
+    outer = _written(g, ("a::",), ("a:b:",))
+    if outer is None or _number(outer[1][0]) != depth:
+        return None
+    inner = _written(outer[0], ("i",))
+    if inner is None or _number(inner[1][0]) != -1:
+        return None
+    row = inner[0]
+    whole = g.type.shape[1:]
+    stretched = [a == 1 and b != 1 for a, b in zip(row.type.shape, whole)]
+    return None if row.type.ndim != len(whole) or any(stretched) else row
+
+
+def _written(
+    g: Variable, *patterns: tuple[str, ...]
+) -> tuple[Variable, list[Variable]] | None:
+    """What is added to a part of zeros, and the bounds of the part."""
+    node = g.owner
+    if node is None or not isinstance(node.op, IncSubtensor):
+        return None
+    zeros_below = node.inputs[0].owner
+    empty = (
+        zeros_below is not None
+        and isinstance(zeros_below.op, Alloc)
+        and _number(zeros_below.inputs[0]) == 0
+    )
+    if node.op.set or node.op.pattern not in patterns or not empty:
+        return None
+    return node.inputs[1], node.inputs[2:]
+
+
+def _number(v: Variable) -> Any:
+    return v.data.item() if isinstance(v, Constant) and v.data.size == 1 else None
+
+
+def _of_floats(
+    variables: Sequence[Variable], found: Sequence[Variable | None]
+) -> list[Any]:
+    return [g if v.type.dtype in CONTINUOUS else None for v, g in zip(variables, found)]
+
+
+def _adjoint(v: Variable) -> Variable:
+    adjoint: Variable = make_variable(v.type, f"d {v.name}" if v.name else None)
+    return adjoint
+
+
+def _row(array: Variable, name: str | None) -> Variable:
+    kind = TensorType(array.type.dtype, array.type.shape[1:])
+    row: Variable = make_variable(kind, name)
+    return row

@@ -1,0 +1,469 @@
+"""Running compiled graphs: native segments, and reference operations between them."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from time import perf_counter
+from typing import Any, NoReturn
+
+import numpy as np
+
+from symnet.compile.lower.lowering import lower
+from symnet.compile.lower.program import Buffer, CallStep, Program, Step
+from symnet.compile.memory.ledger import Meaning
+from symnet.compile.memory.loop_placement import place_insides
+from symnet.compile.memory.placement import place, reuse_dying
+from symnet.compile.partition import Segment, split
+from symnet.compile.plan.affine import NotLinear, lines
+from symnet.compile.plan.plan_cache import keep
+from symnet.compile.plan.planner import Plan, Planner, shape_arguments, step_at
+from symnet.config import config
+from symnet.errors import message
+from symnet.graph.evaluate import compute, evaluate, value_of
+from symnet.graph.traverse import leaves
+from symnet.graph.variables import Apply, Variable, operand_text
+from symnet.kernels.cpu.device import CPU
+from symnet.kernels.cpu.runtime.call_block import RETURN_LIST
+from symnet.kernels.cpu.runtime.runner import READS, REPLACES, WRITES
+from symnet.kernels.cpu.runtime.store import Store
+from symnet.kernels.cpu.runtime.turns import Queue, Ticket, in_turn
+from symnet.kernels.interface import Device, Entry, Following, Loaded, Signature
+from symnet.shared import SharedVariable
+
+PLANS_KEPT = 64  # sets of sizes of which a function keeps its plans
+INT64 = (-(2**63), 2**63 - 1)
+
+Array = np.ndarray[Any, Any]
+
+
+def build_program(
+    segment: Segment,
+    updates: Mapping[SharedVariable, Variable],
+    wanted: Sequence[Variable],
+) -> Program:
+    """The program of one segment: its steps, with places but without sizes."""
+    inference = segment.inference()
+    context = lower(segment.leaves, [*wanted, *updates.values()], inference)
+    place_insides(context)
+    steps, outputs, replaced = place(context, wanted, updates, inference)
+    reuse_dying(steps, set(context.temporaries))
+    shared = [v for v in segment.leaves if isinstance(v, SharedVariable)]
+    meaning = None
+    if config.verify_memory == "on":
+        meaning = Meaning(context, steps, wanted, updates)
+    return Program(
+        [v for v in segment.leaves if not isinstance(v, SharedVariable)],
+        shared,
+        outputs,
+        steps,
+        inference.arguments,
+        inference.demands,
+        context.parameters,
+        context.constants,
+        temporaries(context.temporaries),
+        replaced,
+        meaning,
+    )
+
+
+def temporaries(buffers: Sequence[Buffer]) -> list[Buffer]:
+    return [b for b in buffers if b.place is None]
+
+
+class NativeSegment:
+    """One program with its plans.
+
+    `inputs` are all variables that a call brings, also those the program does not use;
+    `numbers` says for each whether a Python number may stand for it.
+    uses: what the whole graph does to each store (see `kernels.cpu.runtime.turns`); queue: of the
+    calls of the whole graph that go by Python.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        inputs: Sequence[Variable],
+        uses: Mapping[Store, int],
+        queue: Queue,
+        numbers: Sequence[bool] = (),
+        device: Device = CPU,
+    ) -> None:
+        self.program = program
+        self.uses, self.queue = uses, queue
+        self.inputs = list(inputs)
+        self.numbers = list(numbers) or [True] * len(self.inputs)
+        self.planner = Planner(program, device)
+        self.plans: OrderedDict[Any, Plan] = OrderedDict()
+        self.plans_made, self.planning_seconds = 0, 0.0
+        self.arguments = shape_arguments(program)
+        order = {v: k for k, v in enumerate(self.inputs)}
+        self.positions = [order[v] for v in program.inputs]
+        self.form = RETURN_LIST
+        self.fallback: Callable[..., Any] | None = None
+
+    @property
+    def entries(self) -> dict[Plan, Entry]:
+        """The ways into the plans that are kept."""
+        return {p: p.entry for p in self.plans.values() if p.entry is not None}
+
+    @property
+    def followings(self) -> dict[Plan, Following | None]:
+        """What of the plans that are kept follows an integer."""
+        return {p: p.following for p in self.plans.values() if p.entry is not None}
+
+    def enter_directly(self, form: int, fallback: Callable[..., Any]) -> None:
+        """Have entries made with builtins, which hand out results in this form and turn
+        to `fallback` with what they cannot do."""
+        used = len(self.positions) == len(self.inputs)
+        if used and not self.program.replaced:
+            self.form, self.fallback = form, fallback
+
+    def run(
+        self, arrays: Sequence[Array], ticket: Ticket
+    ) -> tuple[list[Array], Callable[..., Any] | None]:
+        """Run on arrays (C-contiguous, of the inputs' types): new arrays of the outputs,
+        and the builtin that does calls like this one without any Python code.
+
+        Updates are written, all of them or none.  A call from Python code that runs within
+        a call of the same function gets memory of its own.
+        """
+        shared = [ticket.array(s.store) for s in self.program.shared]
+        inputs = [arrays[k] for k in self.positions]
+        key, numbers = self.prepare(inputs, shared)
+        plan = None if ticket.around() else self._plan(key, inputs, shared)
+        if plan is None or (plan.entry is not None and plan.entry.inside()):
+            plan = self._new_plan(inputs, shared)
+        while plan.entry is not None and not plan.entry.idle():
+            ticket.wait()
+        entry = self._entry(plan, inputs, shared, numbers)
+        replaced = [(s.store, number) for s, number in self.program.replaced]
+        given = [arrays[k] for k in self._given()]
+        return entry.run(given, shared, replaced, ticket.moved()), entry.builtin
+
+    def prepare(
+        self, inputs: Sequence[Array], shared: Sequence[Array]
+    ) -> tuple[Any, Sequence[Any]]:
+        """The key of the plan for such arrays, and the call's host integers."""
+        planner = self.planner
+        shapes = tuple(a.shape for a in (*inputs, *shared))
+        if not planner.needs_values:
+            return shapes, ()
+        found = planner.host(self.arguments(inputs, shared))
+        keys, _, _, demands = planner.parts(found)
+        if not all(demands):
+            planner.check(self.arguments(inputs, shared), shapes)
+        return (shapes, keys), found
+
+    def prove(self, arrays: Sequence[Array], ticket: Ticket) -> None:
+        """Prove the program's memory for arrays as of `run`."""
+        inputs = [arrays[k] for k in self.positions]
+        shared = [ticket.array(s.store) for s in self.program.shared]
+        shapes = tuple(a.shape for a in (*inputs, *shared))
+        self.planner.bind(self.arguments(inputs, shared), shapes)
+
+    def _plan(self, key: Any, inputs: Sequence[Any], shared: Sequence[Any]) -> Plan:
+        """The plan that is kept for a key."""
+        plan = self.plans.pop(key, None)
+        if plan is None:
+            start = perf_counter()
+            plan = self._new_plan(inputs, shared)
+            self.plans_made += 1
+            self.planning_seconds += perf_counter() - start
+        self.plans[key] = plan  # the latest is the last
+        if len(self.plans) > PLANS_KEPT:
+            self.plans.popitem(last=False)
+        keep(plan, key, self)
+        return plan
+
+    def _new_plan(self, inputs: Sequence[Any], shared: Sequence[Any]) -> Plan:
+        shapes = [a.shape for a in (*inputs, *shared)]
+        return self.planner.plan(self.arguments(inputs, shared), shapes)
+
+    def drop(self, key: Any) -> bool:
+        """Forget a plan, unless it is the latest; whether that was done.
+
+        A call that uses the plan, in whatever thread, holds it and its memory itself."""
+        latest = next(reversed(self.plans), None) == key
+        return not latest and self.plans.pop(key, None) is not None
+
+    # ---- the native call
+
+    def _entry(
+        self,
+        plan: Plan,
+        inputs: Sequence[Array],
+        shared: Sequence[Array],
+        found: Sequence[Any],
+    ) -> Entry:
+        """The entry to a plan that nobody runs.  There is only one at a time: who runs it
+        owns the plan's memory."""
+        signature = self._signature(plan)
+        entry, following = plan.entry, plan.following
+        if entry is not None:
+            fits = entry.usable and self._in_range(following, inputs, shared)
+            if fits:
+                if following is None and found:
+                    self._follow(plan, found)
+                return entry
+            entry.retire()
+        direct = self.fallback is not None
+        following = self._following(inputs, shared) if direct else None
+        fallback = self.fallback if following is not None or not found else None
+        if following is None and found:
+            self._follow(plan, found)
+        entry = plan.loaded.enter(
+            signature,
+            following,
+            self.form if fallback else RETURN_LIST,
+            fallback,
+            Failure(plan.loaded, plan.steps),
+            self.queue,
+        )
+        plan.entry, plan.following = entry, following
+        return entry
+
+    def _follow(self, plan: Plan, found: Sequence[Any]) -> None:
+        _, offsets, values, _ = self.planner.parts(found)
+        numbers = self.planner.call_parameters
+        plan.loaded.follow(offsets, dict(zip(numbers, values, strict=True)))
+
+    def _given(self) -> Sequence[int]:
+        """Which inputs an entry takes, in which order."""
+        return self.positions if self.fallback is None else range(len(self.inputs))
+
+    def _signature(self, plan: Plan) -> Signature:
+        bases = self.planner.bases
+        given = [(self.inputs[k], self.numbers[k]) for k in self._given()]
+        return Signature(
+            [(v.type.dtype, plan.shapes[v], bases[v], number) for v, number in given],
+            [(*output, bases["output", k]) for k, output in enumerate(plan.outputs)],
+            [
+                (s.store, s.type.dtype, plan.shapes[s], bases[s], self.uses[s.store])
+                for s in self.program.shared
+            ],
+        )
+
+    def _in_range(
+        self,
+        following: Following | None,
+        inputs: Sequence[Array],
+        shared: Sequence[Array],
+    ) -> bool:
+        if following is None:
+            return True
+        (moving,) = self.planner.by_value
+        value = self.arguments(inputs, shared)[moving]
+        return bool(following.low <= value <= following.high)
+
+    def _following(
+        self, inputs: Sequence[Array], shared: Sequence[Array]
+    ) -> Following | None:
+        """How pointers and parameters follow the one integer on which they depend; None
+        where they do not, or not in a straight line."""
+        planner = self.planner
+        if len(planner.by_value) != 1 or not planner.needs_values:
+            return None
+        (moving,) = planner.by_value
+        leaf = self.program.arguments[moving].leaf
+        numbers = self.arguments(inputs, shared)
+        try:
+            found, span = lines(planner.call_scalars, numbers, moving)
+        except NotLinear:
+            return None
+        keys, offsets, values, demands = planner.parts(found)
+        if any(line.slope for line in (*keys, *demands)):
+            return None  # a size changes with every value
+        parameters = zip(planner.call_parameters, values, strict=True)
+        return Following(
+            planner.bases[leaf],
+            leaf.type.dtype,
+            int(max(span.low, INT64[0])),
+            int(min(span.high, INT64[1])),
+            [(line.slope, line.start) for line in offsets],
+            {number: (line.slope, line.start) for number, line in parameters},
+        )
+
+    def free(self) -> None:
+        """Forget all plans, and with them their memory."""
+        self.plans.clear()
+
+
+class Failure:
+    """Called with the number of a step that failed; raises what the reference says."""
+
+    def __init__(self, loaded: Loaded, steps: Sequence[Step]) -> None:
+        # Not the plan, which holds what holds this: it is to go without a collector.
+        self.loaded, self.steps = loaded, steps
+
+    def __call__(self, number: int) -> NoReturn:
+        path, turns = self.loaded.failed(number)
+        raise explain(step_at(self.steps, path), turns)
+
+
+def explain(step: Step, turns: Sequence[int] = ()) -> Exception:
+    """Why a step failed: by a computed position, or as `refusal` of its op says.
+
+    turns: in which step of each loop around it, outermost first."""
+    node = next((n for n in step.nodes if n.inputs), step.nodes[0])
+    for one in step.nodes:
+        if hasattr(one.op, "needs_buffer") and one.op.needs_buffer(one):
+            node = one
+    operands = [operand_text(v) for v in node.inputs]
+    where = "".join(f"in step {turn}: " for turn in turns)
+    if hasattr(node.op, "refusal"):
+        what = where + node.op.refusal
+        return ValueError(message(what, operands=operands, origin=node.origin))
+    if isinstance(step, CallStep):  # see `kernels.cpu.library.blas_gemm`
+        what = where + "there is no memory for the partial products of a long sum"
+        return MemoryError(message(what, operands=operands, origin=node.origin))
+    return IndexError(
+        message(
+            where + "an index is out of range",
+            operation=node.op,
+            operands=operands,
+            origin=node.origin,
+            cure="look at the smallest and largest index, and at the size of the axis",
+        )
+    )
+
+
+class Engine:
+    """The whole graph: segments in order, with reference operations between."""
+
+    def __init__(
+        self,
+        inputs: Sequence[Variable],
+        outputs: Sequence[Variable],
+        updates: Mapping[SharedVariable, Variable],
+        numbers: Sequence[bool] = (),
+    ) -> None:
+        self.inputs, self.outputs = list(inputs), list(outputs)
+        self.updates = dict(updates)
+        self.segments = split(outputs, updates)
+        if len(self.segments) == 1:
+            # Also what nothing uses: then a builtin can take all that a call brings.
+            leaves = self.segments[0].leaves
+            leaves += [v for v in self.inputs if v not in leaves]
+        programs = [build_program(s, {}, s.wanted) for s in self.segments[:-1]]
+        # Results of reference operations are handed out as they are.
+        made = {v for s in self.segments for node in s.reference for v in node.outputs}
+        self.direct = [v in made for v in self.outputs]
+        rest = [v for v in self.outputs if v not in made]
+        last = build_program(self.segments[-1], updates, rest)
+        self.uses = uses_of([*self.outputs, *self.updates.values()], self.updates)
+        for variable, _ in last.replaced:
+            self.uses[variable.store] = REPLACES
+        self.shared = shared_of([*self.outputs, *self.updates.values()])
+        self.queue: Queue = []
+        single = len(self.segments) == 1
+        self.native: list[NativeSegment] = []
+        for program in [*programs, last]:
+            given = self.inputs if single else program.inputs
+            names = numbers if single else ()
+            native = NativeSegment(program, given, self.uses, self.queue, names)
+            self.native.append(native)
+        self.builtin: Callable[..., Any] | None = None
+        # A profile puts one that measures here.
+        self.compute: Callable[[Apply, Sequence[Any]], list[Any]] = compute
+
+    def enter_directly(self, form: int, fallback: Callable[..., Any]) -> None:
+        """Where one native program does everything, have `builtin` do calls like the last
+        one: with results in this form, and `fallback` for all other calls."""
+        if len(self.native) == 1:
+            self.native[0].enter_directly(form, fallback)
+
+    def run(self, arrays: Sequence[Array]) -> list[Any]:
+        """The outputs' values; shared variables are updated when all has succeeded.
+
+        All is computed from the values that shared variables have at one moment.  See
+        `kernels.cpu.runtime.turns` for how calls in several threads wait for each other.
+        """
+        return in_turn(self.uses, self.queue, partial(self._run, arrays))
+
+    def _run(self, arrays: Sequence[Array], ticket: Ticket) -> list[Any]:
+        if len(self.native) == 1:
+            (only,) = self.native
+            try:
+                made, self.builtin = only.run(arrays, ticket)
+                return made[: len(self.outputs)]
+            except IndexError as error:
+                raise self._explained(error, arrays, ticket) from None
+        known, last = self._before_last(arrays, ticket), self.native[-1]
+        results, _ = last.run([known[v] for v in last.inputs], ticket)
+        rest = iter(results)
+        return [
+            known[v].copy() if direct else next(rest)
+            for v, direct in zip(self.outputs, self.direct, strict=True)
+        ]
+
+    def _before_last(
+        self, arrays: Sequence[Array], ticket: Ticket
+    ) -> dict[Variable, Any]:
+        """The inputs, and what all segments but the last make of them."""
+        known: dict[Variable, Any] = dict(zip(self.inputs, arrays, strict=True))
+        known.update(values_of(self.shared, ticket))
+        for segment, native in zip(self.segments[:-1], self.native):
+            results, _ = native.run([known[v] for v in native.inputs], ticket)
+            known.update(zip(segment.wanted, results, strict=True))
+            for node in segment.reference:
+                values = [value_of(v, known) for v in node.inputs]
+                own = map(self._own, self.compute(node, values))
+                known.update(zip(node.outputs, own, strict=True))
+        return known
+
+    def prove(self, arrays: Sequence[Array]) -> None:
+        """Prove the memory of the last program (see `compile.memory.verify`) for a call that is
+        not made.  Raises: PlacementError."""
+        reads = dict.fromkeys(self.uses, READS)
+        in_turn(reads, self.queue, partial(self._prove, arrays))
+
+    def _prove(self, arrays: Sequence[Array], ticket: Ticket) -> None:
+        known, last = self._before_last(arrays, ticket), self.native[-1]
+        last.prove([known[v] for v in last.inputs], ticket)
+
+    def _own(self, result: Any) -> Any:
+        """A reference result as native code reads it, and as no update overwrites it."""
+        array = np.ascontiguousarray(result).reshape(np.shape(result))
+        shown = any(np.may_share_memory(array, s.array) for s in self.updates)
+        return array.copy() if shown else array
+
+    def _explained(
+        self, error: IndexError, arrays: Sequence[Array], ticket: Ticket
+    ) -> IndexError:
+        """The reference's own error for an index out of range, which names the index."""
+        known: dict[Variable, Any] = dict(zip(self.inputs, arrays, strict=True))
+        known.update(values_of(self.shared, ticket))
+        try:
+            evaluate([*self.outputs, *self.updates.values()], known)
+        except IndexError as better:
+            return better
+        return error
+
+    def free(self) -> None:
+        """Forget all plans, and with them their memory."""
+        self.builtin = None
+        for native in self.native:
+            native.free()
+
+
+def shared_of(values: Sequence[Variable]) -> list[SharedVariable]:
+    """The shared variables from which values are computed."""
+    return [v for v in leaves(values) if isinstance(v, SharedVariable)]
+
+
+def uses_of(
+    values: Sequence[Variable], updated: Iterable[SharedVariable], use: int = WRITES
+) -> dict[Store, int]:
+    """What a call does to each store: reads it, or updates it in the way of `use`."""
+    found = dict.fromkeys((v.store for v in shared_of(values)), READS)
+    found.update(dict.fromkeys((v.store for v in updated), use))
+    return found
+
+
+def values_of(
+    variables: Sequence[SharedVariable], ticket: Ticket
+) -> dict[Variable, Any]:
+    """The values of shared variables that a call has found."""
+    return {v: ticket.array(v.store) for v in variables}

@@ -1,0 +1,213 @@
+"""The kernel of a cluster: one loop with the formulas of all its operations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from symnet.compile.lower.context import Context
+from symnet.compile.lower.fuse import AxisMap, Cluster
+from symnet.compile.lower.program import Access, LoopStep, shared_kernel
+from symnet.compile.lower.reads import data_inputs
+from symnet.graph.variables import Apply, Constant, Variable
+from symnet.kernels.loopir import scalars
+from symnet.kernels.loopir.scalars import Kernel, Output, Scalar
+from symnet.kernels.loopir.views import ONE, size
+from symnet.ops.base import PointOp
+from symnet.ops.elementwise import Elementwise
+from symnet.ops.reduce import Reduce
+
+
+class KernelBuilder:
+    """The kernel of one cluster."""
+
+    def __init__(self, context: Context, cluster: Cluster) -> None:
+        self.context = context
+        self.inference = context.inference
+        self.cluster = cluster
+        self.rank = len(cluster.space)
+        self.accesses: list[Access] = []
+        self.loads: dict[tuple[Any, ...], Scalar] = {}
+        self.values: dict[Variable, Scalar] = {}
+        self.fallible = False
+
+    def step(self) -> LoopStep:
+        nodes = self.cluster.nodes[::-1]
+        for node in nodes:
+            self.values[node.outputs[0]] = self._value(node)
+        stored = [n.outputs[0] for n in nodes if n.outputs[0] in self.cluster.stored]
+        values = self._with_parameters([self.values[v] for v in stored])
+        writes = [
+            Access(self.context.temporary(v), self.cluster.maps[v]) for v in stored
+        ]
+        kernel = Kernel(
+            self.rank,
+            tuple(a in self.cluster.reduced for a in range(self.rank)),
+            tuple(a.operand(self.rank) for a in self.accesses),
+            tuple(
+                Output(w.operand(self.rank), value)
+                for w, value in zip(writes, values, strict=True)
+            ),
+        )
+        return LoopStep(
+            nodes,
+            [a.view for a in self.accesses],
+            [w.view for w in writes],
+            kernel=shared_kernel(kernel),
+            sizes=tuple(self.cluster.space),
+            accesses=[*self.accesses, *writes],
+            fallible=self.fallible,
+        )
+
+    def _value(self, node: Apply) -> Scalar:
+        op, output = node.op, node.outputs[0]
+        if isinstance(op, Elementwise):
+            needed = set(data_inputs(node))
+            arguments = [
+                self.read(v, self._input_axes(node, v))
+                if k in needed
+                else scalars.literal(0, v.type.dtype)
+                for k, v in enumerate(node.inputs)
+            ]
+            return op.scalar(arguments, output.type.dtype)
+        if isinstance(op, Reduce):
+            return self._reduction(node)
+        if isinstance(op, PointOp):
+            reads = [PointRead(self, node, v) for v in node.inputs]
+            return op.point(node, reads, self._index(self.cluster.maps[output]))
+        return self.read(node.inputs[0], self._input_axes(node, node.inputs[0]))
+
+    def _index(self, axes: AxisMap) -> list[Scalar]:
+        return [size(0) if a is None else scalars.index(a) for a in axes]
+
+    def _input_axes(self, node: Apply, variable: Variable) -> AxisMap:
+        return self.cluster.inputs[node, variable]
+
+    def _reduction(self, node: Apply) -> Scalar:
+        op, source = node.op, node.inputs[0]
+        axes = self._input_axes(node, source)
+        value = self.read(source, axes)
+        dtype = node.outputs[0].type.dtype
+        over = [axes[k] for k in op.axes]
+        if all(axis is None for axis in over):  # nothing but axes of size 1
+            if op.kind in ("argmax", "argmin"):
+                return scalars.literal(0, "int64")
+            return scalars.cast(value, dtype)
+        if op.kind in ("argmax", "argmin"):
+            return scalars.reduction(op.kind, value, "int64")
+        accumulator = op.acc_dtype or dtype
+        total = scalars.reduction(
+            op.kind, scalars.cast(value, accumulator), accumulator
+        )
+        return scalars.cast(total, dtype)
+
+    def read(self, variable: Variable, axes: AxisMap) -> Scalar:
+        """The element of a variable at this point of the loop."""
+        if variable in self.values:
+            return self.values[variable]
+        if isinstance(variable, Constant) and variable.data.size == 1:
+            return scalars.literal(variable.data.reshape(())[()], variable.type.dtype)
+        view = self.context.view_of(variable)
+        return self.load((variable, axes), Access(view, axes))
+
+    def load(self, key: tuple[Any, ...], access: Access) -> Scalar:
+        if key not in self.loads:
+            self.loads[key] = scalars.load(len(self.accesses), access.view.dtype)
+            self.accesses.append(access)
+        return self.loads[key]
+
+    def gather(self, variable: Variable, indices: Sequence[Scalar]) -> Scalar:
+        """The element of a variable at computed positions."""
+        key = ("gather", variable)
+        if key not in self.loads:
+            view = self.context.view_of(variable)
+            self.load(key, Access(view, (), indexed=True))
+        self.fallible = True
+        operand = self.loads[key].value
+        return scalars.gather(operand, indices, variable.type.dtype)
+
+    def _with_parameters(self, roots: Sequence[Scalar]) -> list[Scalar]:
+        """Host integers inside the scalars become loads from memory."""
+        nodes = scalars.walk(roots)
+        if not any(node.op == "argument" for node in nodes):
+            return list(roots)
+        # A host expression is made of arguments and literals; the largest are replaced.
+        hosted: dict[Scalar, bool] = {}
+        for node in nodes:
+            inner = [hosted[a] for a in node.args if a.op != "literal"]
+            hosted[node] = node.op == "argument" or (bool(inner) and all(inner))
+        tops = {a for node in nodes if not hosted[node] for a in node.args if hosted[a]}
+        tops.update(root for root in roots if hosted[root])
+        replace: dict[Scalar, Scalar] = {}
+        for top in sorted(tops, key=lambda scalar: scalar.serial):
+            view = self.context.parameter(scalars.cast(top, "int64"))
+            value = self.load(("host", top), Access(view, ()))
+            replace[top] = scalars.cast(value, top.dtype)
+        return scalars.substitute(roots, replace)
+
+
+class PointRead:
+    """An input of a PointOp inside a kernel.  Implements `ops.base.Read`."""
+
+    def __init__(self, builder: KernelBuilder, node: Apply, variable: Variable) -> None:
+        self.builder, self.node, self.variable = builder, node, variable
+
+    @property
+    def sizes(self) -> tuple[Scalar, ...]:
+        return self.builder.inference.sizes_of(self.variable)
+
+    def here(self) -> Scalar:
+        axes = self.builder.cluster.inputs[self.node, self.variable]
+        return self.builder.read(self.variable, axes)
+
+    def at(self, indices: Sequence[Scalar]) -> Scalar:
+        return self.builder.gather(self.variable, indices)
+
+
+class ScatterBuilder(KernelBuilder):
+    """The kernel of a write to computed positions: each point of the index space writes
+    (or adds) its value, one after another."""
+
+    def __init__(self, context: Context, node: Apply) -> None:
+        op = node.op
+        shapes = [context.inference.sizes_of(v) for v in node.inputs]
+        context.inference.node = node
+        with context.inference.asked_again():
+            sizes = list(op.scatter_sizes(node, shapes, context.inference))
+        cluster = Cluster(0, True, [node], space=sizes)
+        every = tuple(None if s is ONE else k for k, s in enumerate(sizes))
+        for v in node.inputs[1:]:
+            tail = every[len(every) - v.type.ndim :] if v.type.ndim else ()
+            own = context.inference.sizes_of(v)
+            cluster.inputs[node, v] = tuple(
+                None if s is ONE else a for s, a in zip(own, tail, strict=False)
+            )
+        super().__init__(context, cluster)
+        self.node = node
+
+    def step(self) -> LoopStep:
+        node, op = self.node, self.node.op
+        reads = [PointRead(self, node, v) for v in node.inputs]
+        index = [scalars.index(k) for k in range(self.rank)]
+        positions, value = op.scatter(node, reads, index)
+        *positions, value = self._with_parameters([*positions, value])
+        x = self.context.view_of(node.inputs[0])
+        write = Access(self.context.temporary(node.outputs[0]), (), indexed=True)
+        mode = "set" if op.set else "add"
+        output = Output(write.operand(self.rank), value, tuple(positions), mode)
+        kernel = Kernel(
+            self.rank,
+            (False,) * self.rank,
+            tuple(a.operand(self.rank) for a in self.accesses),
+            (output,),
+        )
+        return LoopStep(
+            [node],
+            [a.view for a in self.accesses],
+            [write.view],
+            initial=x,
+            fallible=True,
+            kernel=shared_kernel(kernel),
+            sizes=tuple(self.cluster.space),
+            accesses=[*self.accesses, write],
+        )

@@ -1,0 +1,358 @@
+"""A proof that memory holds what is read, for one program at one set of sizes.
+
+`memory`, `rows` and `plan` decide where values lie and in which order steps run.  Here
+the steps are walked in that order over two memories of marks (see `shadow`): one in which
+every buffer of the lowered graph has memory of its own, as the graph means it, and the one
+that was decided upon, with its overwritten arrays, moving rows, rings and offsets in one
+arena.  At each read both must hold the same marks.  Besides
+
+- only what the program may write is written: no argument, no constant, and a shared
+  variable only if the call updates it;
+- nothing that may fail runs once a shared variable has been written;
+- a step that overwrites what it reads reads and writes the same elements at each point
+  of its loop, whatever the sizes are;
+- every result has memory of its own, in which the right value stands at the end.
+
+Loops are walked for as many turns as it takes to come round to every slot of their rings,
+at least two; of a choice both branches.  Nothing is taken from the reasoning of `memory`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from symnet.compile.lower.context import Carried, Inside
+from symnet.compile.lower.program import (
+    Access,
+    Body,
+    Buffer,
+    ChoiceStep,
+    LoopStep,
+    Program,
+    RepeatStep,
+    RingStep,
+    Step,
+)
+from symnet.compile.memory.ledger import Ledger, Meaning, PlacementError
+from symnet.compile.memory.shadow import UNKNOWN, Cells, Marks
+from symnet.kernels.loopir.views import ONE, ZERO, View
+
+LARGEST = 1 << 22  # pieces of memory beyond which a set of sizes is not walked
+MOST_TURNS = (9, 4)  # of the outermost loop, of a loop in a loop
+
+
+def verify(
+    program: Program, arguments: Sequence[Any], arena: Mapping[Buffer, int]
+) -> None:
+    """Walk through a program that has its meaning with it, at one set of sizes.
+
+    arguments: the host integers of a call; arena: where temporaries lie in the arena.
+    Raises: PlacementError.
+    """
+    Walk(program, arguments, arena).run()
+
+
+class Walk(Ledger):
+    """One walk through a program."""
+
+    # ---- the program
+
+    def run(self) -> None:
+        if self._too_large():
+            return
+        self._begin()
+        self.walk(self.program.steps)
+        self._results()
+
+    def _too_large(self) -> bool:
+        buffers = [*self.arena, *self.program.outputs, *self._outside()]
+        return sum(map(self._pieces, buffers)) > LARGEST
+
+    def walk(self, steps: Sequence[Step]) -> None:
+        for step in steps:
+            if step.fallible and self.committed is not None:
+                self.fail(
+                    "a shared variable is written before a step that may fail",
+                    step,
+                    self.committed.outputs[0].buffer,
+                )
+            if isinstance(step, RepeatStep):
+                self.repeat(step)
+            elif isinstance(step, ChoiceStep):
+                self.choose(step)
+            elif isinstance(step, RingStep):
+                self.straighten(step)
+            elif isinstance(step, LoopStep) and step.apart is not None:
+                self.apart(step)
+            else:
+                self.step(step)
+
+    def _results(self) -> None:
+        """At the end each result, and each updated variable, holds its value."""
+        context = self.meaning.context
+        wanted = list(zip(self.meaning.outputs, self.program.outputs))
+        targets = {s: self.program.outputs[k] for s, k in self.program.replaced}
+        for shared, value in self.meaning.updates.items():
+            target = targets.get(shared, context.view_of(shared).buffer)
+            wanted.append((value, target))
+        for variable, buffer in wanted:
+            marks = self.read_own(context.view_of(variable), None)
+            self.compare(self._all_real(buffer), buffer, marks, None, variable)
+
+    # ---- steps
+
+    def step(self, step: Step) -> None:
+        """A loop or a call."""
+        self.start(step)
+        marks = [self.read(view, step) for view in step.inputs]
+        self.check_overlap(step)
+        for number, view in enumerate(step.outputs):
+            source = copied(step, number)
+            if source is not None:
+                new = marks[source]
+            else:
+                new = self.fresh(self.own_count(view))
+            self.write(view, new, step)
+
+    def start(self, step: Step) -> None:
+        """The result's memory must hold what the step starts from."""
+        if step.initial is None:
+            return
+        result = step.outputs[0].buffer
+        marks = self.read_own(step.initial, step)
+        self._all_known(marks, step, step.initial.buffer)
+        self.write_own(self._all_own(result), marks, step)
+        what = "a result does not begin as the copy that it starts from"
+        self.compare(self._all_real(result), result, marks, step, what=what)
+
+    def check_overlap(self, step: Step) -> None:
+        """What a step writes it reads at the same points of its loop only."""
+        writes = [(v, self.real_cells(v)) for v in step.outputs]
+        for k, (view, at) in enumerate(writes):
+            for other, there in writes[:k]:
+                if at.meets(there):
+                    self.fail("two results of a step overlap", step, other.buffer)
+            for number, read in enumerate(step.inputs):
+                here = self.real_cells(read)
+                same = read.buffer.home is view.buffer.home
+                if not same and not here.meets(at):
+                    continue
+                if isinstance(step, LoopStep):
+                    first = len(step.inputs)
+                    pair = step.accesses[number], step.accesses[first + k]
+                    if self.together(step, *pair):
+                        continue
+                self.fail("a step overwrites what it still reads", step, read.buffer)
+
+    def together(self, step: LoopStep, read: Access, write: Access) -> bool:
+        """Whether two accesses meet each element at the same point of the loop, and the
+        write comes last there, once."""
+        if read.indexed or write.indexed or read.view.itemsize != write.view.itemsize:
+            return False
+        moves = set(write.axes)
+        for axis, reduced in enumerate(step.kernel.reduced):
+            if (axis in moves) == reduced and step.sizes[axis] is not ONE:
+                return False  # written again, or in a later pass
+        if all(v.contiguous and v.offset is ZERO for v in (read.view, write.view)):
+            return read.axes == write.axes
+        rank = step.kernel.rank
+        pairs = zip(read.strides(rank), write.strides(rank), strict=True)
+        same = read.view.offset is write.view.offset
+        return same and all(here is there for here, there in pairs)
+
+    # ---- loops
+
+    def repeat(self, step: RepeatStep) -> None:
+        inside = self.meaning.insides[step.body]
+        depth = inside.context.depth - 1
+        histories = [self._initial_rows(c, step) for _, c in inside.states]
+        collected: list[list[Marks]] = [[] for _ in collected_views(step, inside)]
+        turns = self._turns(step, inside, depth)
+        for turn in range(turns):
+            self.turns[depth] = turn
+            self._forget(inside)
+            self._check_sequences(step, inside, turn)
+            for (_, carried), rows in zip(inside.states, histories, strict=True):
+                self._show_rows(carried, rows, turn)
+            self.walk(step.body.steps)
+            for (variable, _), rows in zip(inside.states, histories, strict=True):
+                rows.append(self.read_own(inside.context.view_of(variable), step))
+            for (variable, _), rows in zip(inside.results, collected, strict=False):
+                rows.append(self.read_own(inside.context.view_of(variable), step))
+            self._hand_out(inside, step)
+        self.turns.pop(depth, None)
+        for (_, carried), rows in zip(inside.states, histories, strict=True):
+            for buffer in {*carried.taps, carried.new}:
+                self.own.marks.pop(buffer, None)
+            self._end_state(step, carried, rows, turns)
+        for view, rows in zip(collected_views(step, inside), collected, strict=True):
+            self._end_rows(step, view, rows)
+        if step.done is not None:
+            self.write(step.done, self.fresh(self.own_count(step.done)), step)
+
+    def _check_sequences(self, step: Step, inside: Inside, turn: int) -> None:
+        """A turn sees its own row of each sequence."""
+        whole, part = self.meaning.sequences[inside]
+        for sequence, row in zip(whole, part, strict=True):
+            rows = self.read_own(sequence, step)
+            rows = rows.reshape(self.numbers(sequence.sizes[0]), -1)
+            if not np.array_equal(rows[turn], self.read_own(row, step)):
+                self.fail("a loop reads another row of a sequence", step, row.buffer)
+
+    def _turns(self, step: RepeatStep, inside: Inside, depth: int) -> int:
+        slots = [
+            self.numbers(c.ring.sizes[0])
+            for _, c in inside.states
+            if c.ring is not None
+        ]
+        most = MOST_TURNS[min(depth, 1)]
+        return min(self.numbers(step.turns), most, 1 + max([1, *slots]))
+
+    def _initial_rows(self, carried: Carried, step: Step) -> list[Marks]:
+        marks = self.read_own(carried.start, step)
+        return list(marks.reshape(carried.state.depth, -1))
+
+    def _show_rows(self, carried: Carried, rows: list[Marks], turn: int) -> None:
+        """The earlier values that a turn reads."""
+        state = carried.state
+        for tap, buffer in zip(state.taps, carried.taps, strict=True):
+            self.own.marks[buffer] = rows[state.depth + tap + turn].copy()
+        self.own.marks[carried.new] = np.zeros_like(rows[0])
+
+    def _forget(self, inside: Inside) -> None:
+        """A turn knows nothing of what the turn before it has computed."""
+        for buffer in inside.context.temporaries:
+            self.own.marks.pop(buffer, None)
+
+    def _hand_out(self, inside: Inside, step: Step) -> None:
+        """What a turn or a branch hands out stands in its place."""
+        for variable, buffer in inside.results:
+            marks = self.read_own(inside.context.view_of(variable), step)
+            self.write_own(self._all_own(buffer), marks, step)
+            self.compare(self._all_real(buffer), buffer, marks, step, variable)
+
+    def _end_state(
+        self, step: RepeatStep, carried: Carried, rows: list[Marks], turns: int
+    ) -> None:
+        """The history, or the ring from which a later step makes it."""
+        if carried.ring is not None and carried.ring in step.outputs:
+            self.rings[carried.ring.buffer] = turns, rows
+            return
+        keep = carried.state.keep
+        shown = rows if keep is None else rows[-keep:]
+        self._end_rows(step, carried.history, shown)
+
+    def _end_rows(self, step: RepeatStep, view: View, rows: Sequence[Marks]) -> None:
+        """Rows stand where they are handed out; those of turns that were not walked get
+        marks now."""
+        marks = np.zeros(self.own_count(view), np.int64)
+        have = np.concatenate([marks[:0], *rows])
+        marks[: have.size] = have
+        self.compare(self.real_cells(view), view.buffer, marks, step)
+        marks[have.size :] = self.fresh(marks.size - have.size)
+        self.write(view, marks, step)
+
+    def straighten(self, step: RingStep) -> None:
+        """The last rows of a history come out of their ring in order."""
+        ring, (target,) = step.inputs[0], step.outputs
+        self.read(step.inputs[1], step)
+        turns, rows = self.rings.pop(ring.buffer)
+        slots, kept = self.numbers(ring.sizes[0]), self.numbers(target.sizes[0])
+        at, length = self.real_cells(ring), rows[0].size
+        found = [self.fresh(0)]
+        for number in range(step.depth + turns - kept, step.depth + turns):
+            if number < 0:
+                found.append(self.fresh(length))
+                continue
+            low = at.low + number % slots * length
+            slot = Cells(at.where, slice(low, low + length), low, low + length)
+            what = "a row has left its ring before it is handed out"
+            self.compare(slot, ring.buffer, rows[number], step, what=what)
+            found.append(rows[number])
+        self.write(target, np.concatenate(found), step)
+
+    # ---- choices
+
+    def choose(self, step: ChoiceStep) -> None:
+        self.read(step.condition, step)
+        bodies = list(step.bodies)
+        if step.decided is not None:
+            bodies = [bodies[0] if self.numbers(step.decided) else bodies[1]]
+        self._each(step, bodies)
+
+    def apart(self, step: LoopStep) -> None:
+        """A loop in two forms, of which the sizes decide."""
+        assert step.apart is not None
+        before = self._kept()
+        self.step(step)
+        after = self.real.marks
+        self._restore(before)
+        self._each(step, [step.apart])
+        self._join(step, [after, self.real.marks])
+
+    def _each(self, step: Step, bodies: Sequence[Body]) -> None:
+        """Each body from the same beginning; behind them only the results are known."""
+        before, ends = self._kept(), []
+        for body in bodies:
+            self._restore(before)
+            inside = self.meaning.insides[body]
+            self._forget(inside)
+            self.walk(body.steps)
+            self._hand_out(inside, step)
+            ends.append(self.real.marks)
+        self._join(step, ends)
+
+    def _kept(self) -> tuple[dict[Any, Marks], dict[Any, Marks]]:
+        return self._own_copies(self.real.marks), dict(self.own.marks)
+
+    def _restore(self, kept: tuple[dict[Any, Marks], dict[Any, Marks]]) -> None:
+        self.real.marks, self.own.marks = self._own_copies(kept[0]), dict(kept[1])
+
+    def _own_copies(self, marks: dict[Any, Marks]) -> dict[Any, Marks]:
+        """Copies of what a program may write."""
+        return {
+            key: m.copy() if key == "arena" or key.kind in ("output", "shared") else m
+            for key, m in marks.items()
+        }
+
+    def _join(self, step: Step, ends: Sequence[dict[Any, Marks]]) -> None:
+        joined = dict(ends[0])
+        for other in ends[1:]:
+            for key, marks in other.items():
+                mine = joined.setdefault(key, marks)
+                if mine is not marks:
+                    joined[key] = np.where(mine == marks, mine, UNKNOWN)
+        self.real.marks = joined
+        for view in step.outputs:
+            self.write(view, self.fresh(self.own_count(view)), step)
+
+
+def collected_views(step: RepeatStep, inside: Inside) -> list[View]:
+    """The outputs of a loop that are neither states nor about its end."""
+    others = [v for _, c in inside.states for v in (c.history, c.ring)]
+    others += [step.until, step.done]
+    return [view for view in step.outputs if view not in others]
+
+
+def copied(step: Step, number: int) -> int | None:
+    """Which input an output is a mere copy of, element by element."""
+    if not isinstance(step, LoopStep) or step.initial is not None:
+        return None
+    output = step.kernel.outputs[number]
+    if output.indices or output.value.op != "load":
+        return None
+    source = output.value.value
+    read, write = step.accesses[source], step.accesses[len(step.inputs) + number]
+    same = (
+        not read.indexed
+        and read.axes == write.axes
+        and read.view.dtype == write.view.dtype
+        and read.view.sizes == write.view.sizes
+    )
+    return source if same else None
+
+
+__all__ = ["Meaning", "PlacementError", "verify"]

@@ -1,0 +1,229 @@
+"""Cutting a graph where native code must stop.
+
+Most graphs are one segment: one native program.  A new segment begins after an operation
+that has only a NumPy reference (complex numbers, sorting, users' own ops), and where a
+size depends on a value that native code has just computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from symnet.compile.lower.lowering import is_native, is_parameter
+from symnet.graph.traverse import toposort
+from symnet.graph.types import TensorType
+from symnet.graph.variables import Apply, Constant, Variable
+from symnet.kernels.loopir.scalars import walk
+from symnet.kernels.loopir.views import Size, known
+from symnet.ops.ifelse.conditional import IfElse
+from symnet.ops.scan.loop import Scan
+from symnet.shared import SharedVariable
+from symnet.sizes.infer import Inference, NotOnHost
+
+Axis = tuple[Variable, int]
+
+
+@dataclass(eq=False)
+class Segment:
+    """Native work that makes `wanted` from `leaves`, then the reference operations that
+    run on its results, in order.
+
+    equal: pairs of axes of leaves whose sizes agree by how the leaves were made before.
+    """
+
+    wanted: list[Variable] = field(default_factory=list)
+    leaves: list[Variable] = field(default_factory=list)
+    reference: list[Apply] = field(default_factory=list)
+    equal: list[tuple[Axis, Axis]] = field(default_factory=list)
+
+    def inference(self) -> Inference:
+        """What is known of the sizes in it, to begin with."""
+        found = Inference(self.leaves)
+        for (a, i), (b, k) in self.equal:
+            found.equal(found.sizes_of(a)[i], found.sizes_of(b)[k], f"{a} and {b}")
+        return found
+
+
+def split(
+    outputs: Sequence[Variable], updates: Mapping[SharedVariable, Variable]
+) -> list[Segment]:
+    """The segments of a graph, in order.
+
+    The last one makes the outputs and the updates: nothing is updated before every
+    operation that may fail has run.
+    """
+    results = [*outputs, *updates.values()]
+    nodes = toposort(results)
+    inference = Inference(_free_leaves(nodes, [*results, *updates]))
+    levels = find_levels(nodes, inference)
+    last = max([levels.made.get(v, 0) for v in results], default=0)
+    segments = [Segment() for _ in range(last + 1)]
+    for node in nodes:
+        if node in levels.reference:
+            segments[levels.made[node.outputs[0]] - 1].reference.append(node)
+    segments[last].wanted = list(dict.fromkeys(results))
+    for number in reversed(range(last + 1)):
+        segment = segments[number]
+        for node in segment.reference:
+            for v in node.inputs:
+                _want(segments, levels, v)
+        also = updates if number == last else ()
+        segment.leaves = _leaves_of([*segment.wanted, *also], number, levels)
+        for v in segment.leaves:
+            _want(segments, levels, v)
+        segment.equal = _equal_axes(segment.leaves, inference)
+    return segments
+
+
+def _equal_axes(
+    leaves: Sequence[Variable], inference: Inference
+) -> list[tuple[Axis, Axis]]:
+    """Which sizes of computed leaves agree with one of another leaf: what has been worked
+    out from the sizes before a cut is not to be forgotten behind it."""
+    if all(v.owner is None for v in leaves):
+        return []
+    pairs: list[tuple[Axis, Axis]] = []
+    first: dict[Size, Axis] = {}
+    for v in sorted(leaves, key=lambda v: v.owner is not None):
+        if not isinstance(v.type, TensorType):
+            continue
+        for axis, one in enumerate(inference.sizes_of(v)):
+            other = first.setdefault(inference.one_of(one), (v, axis))
+            if other != (v, axis) and v.owner is not None and known(one) is None:
+                pairs.append((other, (v, axis)))
+    return pairs
+
+
+@dataclass
+class Levels:
+    """For each computed variable the first segment that has it; which operations have
+    no native form; which variables are host integers, known wherever sizes are."""
+
+    made: dict[Variable, int] = field(default_factory=dict)
+    reference: set[Apply] = field(default_factory=set)
+    hosted: set[Variable] = field(default_factory=set)
+    # Computed host integers: the first segment that may use their value for sizes.
+    known: dict[Variable, int] = field(default_factory=dict)
+
+
+def _want(segments: Sequence[Segment], levels: Levels, variable: Variable) -> None:
+    """Have a natively computed variable handed out by the segment that makes it."""
+    if variable.owner is None or variable.owner in levels.reference:
+        return
+    segment = segments[levels.made[variable]]
+    if variable not in segment.wanted:
+        segment.wanted.append(variable)
+
+
+def _leaves_of(
+    wanted: Sequence[Variable], number: int, levels: Levels
+) -> list[Variable]:
+    """What the native part of a segment takes from outside."""
+    found: dict[Variable, None] = {}
+    seen: set[Apply] = set()
+    stack = list(reversed(wanted))
+    while stack:
+        v = stack.pop()
+        if isinstance(v, Constant):
+            continue
+        owner = v.owner
+        if owner is None or owner in levels.reference:
+            found.setdefault(v)
+            continue
+        if levels.made[v] < number and v not in levels.hosted:
+            found.setdefault(v)
+        elif owner not in seen:
+            seen.add(owner)
+            stack += reversed(owner.inputs)
+    return list(found)
+
+
+def find_levels(nodes: Sequence[Apply], inference: Inference) -> Levels:
+    """Where each operation of a graph can run."""
+    found = Levels()
+    for node in nodes:
+        level = max([found.made.get(v, 0) for v in node.inputs], default=0)
+        wait = _wait(node, inference, found) if _tensors_only(node) else None
+        if wait is None:
+            found.reference.add(node)
+            level += 1
+            for output in node.outputs:
+                inference.add_leaf(output)
+        else:
+            level = max(level, wait)
+            found.hosted.update(v for v in node.outputs if _is_hosted(v, inference))
+        for output in node.outputs:
+            found.made[output] = level
+    return found
+
+
+def _is_hosted(variable: Variable, inference: Inference) -> bool:
+    """Whether its value is known wherever sizes are: integers, and floats made of them."""
+    return variable.type.ndim <= 1 and inference.host(variable) is not None
+
+
+def _tensors_only(node: Apply) -> bool:
+    return all(isinstance(v.type, TensorType) for v in (*node.inputs, *node.outputs))
+
+
+def _wait(node: Apply, inference: Inference, levels: Levels) -> int | None:
+    """The segment from which on the sizes of the outputs can be known; None where the
+    operation has no native form."""
+    if not is_native(node):
+        return None
+    while True:
+        try:
+            for output in node.outputs:
+                inference.sizes_of(output)
+            known = is_parameter(node) or isinstance(node.op, (Scan, IfElse))
+            if known and not hosts_known(node, inference):
+                return None
+            return _known_from(node, inference, levels.known)
+        except NotOnHost as missing:
+            variable = missing.variable
+            if variable in node.outputs:
+                return None
+            inference.add_leaf(variable)
+            if (
+                inference.host(variable) is None
+            ):  # not an integer scalar: values unknown
+                return None
+            levels.known[variable] = levels.made.get(variable, 0) + 1
+
+
+def _known_from(
+    node: Apply, inference: Inference, known: Mapping[Variable, int]
+) -> int:
+    """The first segment in which the host integers are known that the operation may
+    need: those in the sizes of its outputs and the values of its inputs."""
+    if not known:
+        return 0
+    scalars = [s for v in node.outputs for s in inference.sizes_of(v)]
+    for v in node.inputs:
+        host = inference.host(v)
+        scalars += host if isinstance(host, tuple) else [host] if host else []
+    leaves = [
+        inference.arguments[one.value].leaf
+        for one in walk(scalars)
+        if one.op == "argument"
+    ]
+    return max((known.get(leaf, 0) for leaf in leaves), default=0)
+
+
+def hosts_known(node: Apply, inference: Inference) -> bool:
+    """Whether the host integers that the operation gives, itself or inside, are known."""
+    if is_parameter(node) and inference.host(node.outputs[0]) is None:
+        return False
+    return all(
+        hosts_known(inner, inference)
+        for _, outputs in inference.inner.get(node, ())
+        for inner in toposort(outputs)
+    )
+
+
+def _free_leaves(nodes: Sequence[Apply], others: Sequence[Variable]) -> list[Variable]:
+    """The leaves that the operations need, or that are among the others."""
+    used = [*(v for node in nodes for v in node.inputs), *others]
+    free = (v for v in used if v.owner is None and not isinstance(v, Constant))
+    return list(dict.fromkeys(free))

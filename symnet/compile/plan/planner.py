@@ -1,0 +1,453 @@
+"""A program bound to sizes: numbers where there were expressions, memory, native steps.
+
+A plan is made the first time that a set of sizes is seen.  What may change from call to
+call without changing a size (the start of a minibatch) moves a pointer of an existing
+plan.  Making a plan compiles only kernel variants that no earlier plan needed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from symnet.compile.lower.program import (
+    Body,
+    Buffer,
+    CallStep,
+    ChoiceStep,
+    LoopStep,
+    Program,
+    RepeatStep,
+    RingStep,
+    Row,
+    Step,
+    bodies_of,
+    every_step,
+    every_temporary,
+    resolve,
+)
+from symnet.compile.memory.placement import lifetimes, pack
+from symnet.compile.memory.verify import verify
+from symnet.compile.plan.library_calls import arrange_call, arrange_ring, call_facts
+from symnet.errors import message
+from symnet.graph.variables import operand_text
+from symnet.kernels.interface import (
+    AnyTask,
+    Choice,
+    Device,
+    Entry,
+    Following,
+    Loaded,
+    Path,
+    Place,
+    Repeat,
+    Task,
+    Walk,
+)
+from symnet.kernels.loopir.scalars import Kernel, Scalar, walk
+from symnet.kernels.loopir.views import Size, View
+from symnet.lazy import cached_property
+from symnet.sizes.host_code import make_function
+from symnet.sizes.infer import Demand
+
+
+@dataclass(eq=False)
+class Plan:
+    """A program for one set of sizes, loaded by its device.
+
+    entry, following: how the latest call got in, and what of it moves with an integer.
+    """
+
+    loaded: Loaded
+    shapes: dict[Any, tuple[int, ...]]  # of the leaves
+    outputs: Sequence[tuple[str, tuple[int, ...]]]  # dtype and shape
+    steps: Sequence[Step]
+    tasks: Sequence[AnyTask]  # of the steps
+    entry: Entry | None = None
+    following: Following | None = None
+
+    @property
+    def owners(self) -> list[Step]:
+        """The program's step behind each native step, for errors and profiles; those
+        inside loops and choices at the end."""
+        return [step_at(self.steps, path) for path in self.loaded.paths]
+
+
+def step_at(steps: Sequence[Step], path: Path) -> Step:
+    """The step at the end of a way through loops and choices."""
+    step = steps[path[0]]
+    for body, number in zip(path[1::2], path[2::2], strict=True):
+        step = bodies_of(step)[body].steps[number]
+    return step
+
+
+class Planner:
+    """Makes the plans of one program and knows what a call must compute before."""
+
+    def __init__(self, program: Program, device: Device) -> None:
+        self.program = program
+        self.device = device
+        self.by_value = {
+            k for k, argument in enumerate(program.arguments) if argument.axis is None
+        }
+        self.bases = self._number_bases()
+        self._varying: dict[Scalar, bool] = {}
+
+    def _number_bases(self) -> dict[Any, int]:
+        leaves = [*self.program.inputs, *self.program.shared]
+        numbers: dict[Any, int] = {leaf: k for k, leaf in enumerate(leaves)}
+        for k, _ in enumerate(self.program.outputs):
+            numbers["output", k] = len(leaves) + k
+        return numbers
+
+    # ---- which host integers there are
+
+    @cached_property
+    def fixed(self) -> list[Size]:
+        """All sizes and strides: what a plan is made for."""
+        found: dict[Size, None] = {}
+        for step in every_step(self.program.steps):
+            for one in _step_sizes(step):
+                found.setdefault(one)
+        inner = every_temporary(self.program.steps)
+        for buffer in [*self.program.temporaries, *self.program.outputs, *inner]:
+            for one in buffer.sizes:
+                found.setdefault(one)
+        return [s for s in found if s.op != "literal"]
+
+    @cached_property
+    def offsets(self) -> list[Size]:
+        found: dict[Size, None] = {}
+        for step in every_step(self.program.steps):
+            for view in _step_views(step):
+                found.setdefault(resolve(view)[1])
+        return [s for s in found if s.op != "literal"]
+
+    def varies(self, value: Scalar) -> bool:
+        """Whether a host integer depends on the value of an argument, not only on sizes."""
+        known = self._varying
+        if value not in known:
+            for n in walk([value]):
+                own = n.op == "argument" and n.value in self.by_value
+                known[n] = own or any(known[a] for a in n.args)
+        return known[value]
+
+    @cached_property
+    def call_keys(self) -> list[Size]:
+        """The sizes that depend on values: a call computes them to find its plan."""
+        return [s for s in self.fixed if self.varies(s)]
+
+    @cached_property
+    def call_offsets(self) -> list[Size]:
+        return [s for s in self.offsets if self.varies(s)]
+
+    @cached_property
+    def call_parameters(self) -> list[int]:
+        return [k for k, s in enumerate(self.program.parameters) if self.varies(s)]
+
+    @cached_property
+    def call_demands(self) -> list[Demand]:
+        return [d for d in self.program.demands if self.varies(d.condition)]
+
+    @cached_property
+    def needs_values(self) -> bool:
+        """Whether a call must compute host integers in Python before it runs."""
+        by_call = (
+            self.call_keys,
+            self.call_offsets,
+            self.call_parameters,
+            self.call_demands,
+        )
+        return any(by_call)
+
+    @cached_property
+    def call_scalars(self) -> list[Scalar]:
+        """All that a call computes: keys, offsets, parameters and demands."""
+        parameters = [self.program.parameters[k] for k in self.call_parameters]
+        demands = [d.condition for d in self.call_demands]
+        return [*self.call_keys, *self.call_offsets, *parameters, *demands]
+
+    @cached_property
+    def host(self) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
+        """(arguments) -> the values of `call_scalars`."""
+        return make_function(self.call_scalars)
+
+    def parts(self, found: Sequence[Any]) -> tuple[Any, Any, Any, Any]:
+        """Values of `call_scalars` as keys, offsets, parameters and demands."""
+        keys = len(self.call_keys)
+        offsets = keys + len(self.call_offsets)
+        parameters = offsets + len(self.call_parameters)
+        return (
+            found[:keys],
+            found[keys:offsets],
+            found[offsets:parameters],
+            found[parameters:],
+        )
+
+    @cached_property
+    def _everything(self) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
+        return make_function([*self.fixed, *self.offsets, *self.program.parameters])
+
+    @cached_property
+    def _conditions(self) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
+        return make_function([d.condition for d in self.program.demands])
+
+    # ---- making a plan
+
+    def plan(self, arguments: Sequence[int], shapes: Sequence[tuple[int, ...]]) -> Plan:
+        """The plan for the host arguments of a call.
+
+        Raises: what the demands say (ShapeError, IndexError, ...) where one fails.
+        """
+        return self.bind(arguments, shapes).plan()
+
+    def bind(
+        self, arguments: Sequence[int], shapes: Sequence[tuple[int, ...]]
+    ) -> Binding:
+        """The program with numbers for sizes, proven where that is asked for."""
+        self.check(arguments, shapes)
+        binding = self._bound(arguments, shapes)
+        if self.program.meaning is not None:
+            verify(self.program, arguments, binding.offsets)
+            self._prove_larger(arguments, shapes)
+        return binding
+
+    def _bound(
+        self, arguments: Sequence[int], shapes: Sequence[tuple[int, ...]]
+    ) -> Binding:
+        values = iter(self._everything(arguments))
+        numbers = {s: int(next(values)) for s in [*self.fixed, *self.offsets]}
+        parameters = [int(next(values)) for _ in self.program.parameters]
+        return Binding(self, numbers, parameters, shapes)
+
+    def _prove_larger(
+        self, arguments: Sequence[int], shapes: Sequence[tuple[int, ...]]
+    ) -> None:
+        """Arrays of one element hide in which order they are read and written: prove the
+        program for larger ones too, where it takes them."""
+        kinds = self.program.arguments
+        larger = [
+            3 if kind.axis is not None and number < 2 else number
+            for kind, number in zip(kinds, arguments, strict=True)
+        ]
+        if larger != list(arguments) and all(self._conditions(larger)):
+            verify(self.program, larger, self._bound(larger, shapes).offsets)
+
+    def check(
+        self, arguments: Sequence[int], shapes: Sequence[tuple[int, ...]]
+    ) -> None:
+        """Raise what the first demand says that these host arguments do not meet."""
+        values = self._conditions(arguments)
+        for demand, holds in zip(self.program.demands, values, strict=True):
+            if not holds:
+                seen = make_function(demand.shown)(arguments) if demand.shown else ()
+                raise self.failure(demand, seen, shapes)
+
+    def failure(
+        self, demand: Demand, seen: Sequence[Any], shapes: Sequence[tuple[int, ...]]
+    ) -> Exception:
+        """The error of a demand that does not hold."""
+        node = demand.node
+        what = demand.what + (f": {' and '.join(map(str, seen))}" if seen else "")
+        leaves = [*self.program.inputs, *self.program.shared]
+        sizes = dict(zip(leaves, shapes, strict=True))
+        operands = [
+            operand_text(v) + (f", shape {sizes[v]}" if v in sizes else "")
+            for v in (node.inputs if node is not None else ())
+        ]
+        cure = "look at this call's arguments: their shapes stand below" if seen else ""
+        if seen and 1 in seen:
+            cure = (
+                "to broadcast an axis of size 1, declare it: T.addbroadcast(x, axis), "
+                "dimshuffle, or shared(..., broadcastable=...)"
+            )
+        given = "; ".join(f"{leaf}: {shape}" for leaf, shape in sizes.items() if shape)
+        text = message(
+            what,
+            operation=node.op if node is not None else None,
+            operands=operands,
+            origin=node.origin if node is not None else None,
+            cure=cure,
+        )
+        return demand.kind(f"{text}\n  this call's shapes: {given}" if given else text)
+
+
+def _step_views(step: Step) -> list[View]:
+    """The views to which a step itself needs pointers."""
+    if isinstance(step, LoopStep):
+        return [access.view for access in step.accesses]
+    if isinstance(step, RepeatStep):
+        return [view for view in (step.until, step.done) if view is not None]
+    if isinstance(step, ChoiceStep):
+        return [step.condition]
+    initial = [step.initial] if step.initial is not None else []
+    return [*step.inputs, *initial, *step.outputs]
+
+
+def _step_sizes(step: Step) -> list[Size]:
+    found = list(step.sizes) if isinstance(step, LoopStep) else []
+    if isinstance(step, RepeatStep):
+        found.append(step.turns)
+    if isinstance(step, ChoiceStep) and step.decided is not None:
+        found.append(step.decided)
+    for view in _step_views(step):
+        found += [*view.sizes, *view.strides]
+        found += [row.step for row in resolve(view)[2]]
+    return found
+
+
+class Binding:
+    """One plan in the making."""
+
+    def __init__(
+        self,
+        planner: Planner,
+        numbers: dict[Size, int],
+        parameters: Sequence[int],
+        shapes: Sequence[tuple[int, ...]],
+    ) -> None:
+        leaves = [*planner.program.inputs, *planner.program.shared]
+        self.shapes = dict(zip(leaves, shapes, strict=True))
+        self.planner = planner
+        self.program = planner.program
+        self.device = planner.device
+        self.numbers = numbers
+        self.parameters = parameters
+        self.moves = {offset: k for k, offset in enumerate(planner.call_offsets)}
+        # Equal layers have equal steps: each is arranged once.
+        self.arranged: dict[tuple[Any, ...], Any] = {}
+        lives = lifetimes(self.program.steps)
+        self.offsets, self.arena_bytes = pack(lives, {b: self._bytes(b) for b in lives})
+
+    def number(self, value: Size) -> int:
+        return int(value.value) if value.op == "literal" else self.numbers[value]
+
+    def shape(self, sizes: Sequence[Size]) -> tuple[int, ...]:
+        return tuple(map(self.number, sizes))
+
+    def _bytes(self, buffer: Buffer) -> int:
+        return math.prod(self.shape(buffer.sizes)) * np.dtype(buffer.dtype).itemsize
+
+    def plan(self) -> Plan:
+        program = self.program
+        tasks = [self._task(step) for step in program.steps]
+        loaded = self.device.load(
+            tasks,
+            self.arena_bytes,
+            [constant.data for constant in program.constants],
+            self.parameters,
+            len(self.planner.bases),
+            first_commit(program.steps),
+        )
+        outputs = [(o.dtype, self.shape(o.sizes)) for o in program.outputs]
+        return Plan(loaded, self.shapes, outputs, program.steps, tasks)
+
+    def _task(self, step: Step) -> AnyTask:
+        if isinstance(step, RepeatStep):
+            until = self._place(step.until) if step.until is not None else None
+            done = self._place(step.done) if step.done is not None else None
+            return Repeat(self.number(step.turns), self._tasks(step.body), until, done)
+        if isinstance(step, ChoiceStep):
+            return self._choice(step)
+        places = [self._place(view) for view in _step_views(step)]
+        if isinstance(step, RingStep):
+            return Task(arrange_ring(step, self.shape, self.device), None, places)
+        if isinstance(step, CallStep):
+            return Task(*self._arrange_call(step), places)
+        assert isinstance(step, LoopStep)
+        work = self._arrange(step)
+        if step.apart is not None and not work.full:
+            return Repeat(1, self._tasks(step.apart), None, None)
+        return Task(work, step.kernel, places)
+
+    def _choice(self, step: ChoiceStep) -> Choice:
+        wanted = [True, True]
+        if step.decided is not None:
+            taken = bool(self.number(step.decided))
+            wanted = [taken, not taken]
+        first, second = (
+            self._tasks(body) if want else []
+            for body, want in zip(step.bodies, wanted, strict=True)
+        )
+        return Choice(self._place(step.condition), (first, second))
+
+    def _tasks(self, body: Body) -> list[AnyTask]:
+        return [self._task(step) for step in body.steps]
+
+    def _arrange(self, step: LoopStep) -> Any:
+        rank, sizes = step.kernel.rank, self.shape(step.sizes)
+        strides = tuple([self.shape(a.strides(rank)) for a in step.accesses])
+        indexed = {
+            k: tuple(
+                zip(self.shape(a.view.sizes), self.shape(a.view.strides), strict=True)
+            )
+            for k, a in enumerate(step.accesses)
+            if a.indexed
+        }
+        key = (step.kernel, sizes, strides, *indexed.items())
+        if key not in self.arranged:
+            self.arranged[key] = self.device.arrange(
+                step.kernel, sizes, strides, indexed
+            )
+        return self.arranged[key]
+
+    def _arrange_call(self, step: CallStep) -> tuple[Any, Kernel | None]:
+        asked = call_facts(step, self.shape)
+        if asked is None:
+            return arrange_call(step, self.shape, self.device)
+        found: tuple[Any, Kernel | None] | None = self.arranged.get(asked)
+        if found is None:
+            found = arrange_call(step, self.shape, self.device)
+            self.arranged[asked] = found
+        return found
+
+    def _place(self, view: View) -> Place:
+        """Where a view lies."""
+        home, where, rows = resolve(view)
+        offset, follows = self.number(where), self.moves.get(where, -1)
+        walks = tuple([w for row in rows if (w := self._walk(row)).step])
+        if home.kind in ("input", "shared", "output"):
+            leaf = home.leaf if home.leaf is not None else ("output", home.position)
+            return Place("base", self.planner.bases[leaf], offset, follows, walks)
+        if home.kind == "temporary":
+            return Place("arena", self.offsets[home], offset, follows, walks)
+        kind = "constant" if home.kind == "constant" else "parameter"
+        return Place(kind, home.position, offset, follows, walks)
+
+    def _walk(self, row: Row) -> Walk:
+        return Walk(row.depth, self.number(row.step), row.slots, row.first)
+
+
+def first_commit(steps: Sequence[Step]) -> int:
+    """The number of the first step that writes shared memory (that of all steps if none
+    does).  What comes before may fail or be broken off."""
+    for number, step in enumerate(steps):
+        for one in every_step([step]):
+            if any(resolve(v)[0].kind == "shared" for v in one.outputs):
+                return number
+    return len(steps)
+
+
+def shape_arguments(
+    program: Program,
+) -> Callable[[Sequence[Any], Sequence[Any]], list[Any]]:
+    """(arrays of inputs, arrays of shared variables) -> the host arguments of a call."""
+    leaves = [*program.inputs, *program.shared]
+    position = {leaf: k for k, leaf in enumerate(leaves)}
+    wanted = [(position[a.leaf], a.axis) for a in program.arguments]
+
+    def arguments(inputs: Sequence[Any], shared: Sequence[Any]) -> list[Any]:
+        arrays = [*inputs, *shared]
+        return [
+            int(arrays[k]) if axis is None else arrays[k].shape[axis]
+            for k, axis in wanted
+        ]
+
+    return arguments
+
+
+__all__ = ["Plan", "Planner", "shape_arguments", "step_at"]

@@ -1,0 +1,46 @@
+"""The passes over loops, in order, each with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from symnet.compile.scan.concat_products import join_products
+from symnet.compile.scan.dead_outputs import keep_last_rows, trim_loops
+from symnet.compile.scan.hoist_products import hoist_products
+from symnet.compile.scan.merge import merge_loops
+from symnet.compile.scan.sink_products import postpone_products
+from symnet.graph.inner import InnerGraph
+from symnet.graph.traverse import Graph, change_nodes
+from symnet.graph.variables import Apply, Variable
+from symnet.ops.scan.loop import Scan
+
+
+def rewrite_loops(graph: Graph, simplify: Callable[[Graph], Graph]) -> Graph:
+    """The graph with less to do in its loops; the graph itself where it has none.
+
+    simplify: makes the graph of a step simpler, so that the passes know what is in it.
+    """
+    if not any(isinstance(node.op, Scan) for node in graph.toposort()):
+        return graph
+    # While the loop that a gradient brought is still the user's loop with more results.
+    graph = merge_loops(graph)
+    graph = simplify_steps(graph, simplify)
+    graph = trim_loops(graph)
+    graph = keep_last_rows(graph)
+    graph = postpone_products(graph)
+    graph = hoist_products(graph)
+    return join_products(graph)
+
+
+def simplify_steps(graph: Graph, simplify: Callable[[Graph], Graph]) -> Graph:
+    """The graph with the graphs of its loops' steps made simpler."""
+
+    def change(node: Apply, inputs: list[Variable]) -> list[Variable] | None:
+        if not isinstance(node.op, Scan):
+            return None
+        inner = node.op.graph
+        found = simplify(Graph(inner.inputs, inner.outputs))
+        op = node.op.with_graph(InnerGraph(inner.inputs, found.outputs))
+        return [*op.make_node(*inputs).outputs]
+
+    return change_nodes(graph, change)

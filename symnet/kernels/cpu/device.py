@@ -1,0 +1,258 @@
+"""The CPU as a device: tasks become steps of the native runner over NumPy's memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NoReturn
+
+import numpy as np
+
+from symnet.config import config
+from symnet.kernels.cpu.library.call_steps import CallArrangement, gemm_step
+from symnet.kernels.cpu.library.packed_gemm import panel_step
+from symnet.kernels.cpu.runtime import runner, threads
+from symnet.kernels.cpu.runtime.call_block import (
+    Argument,
+    Cell,
+    Output,
+    Window,
+    call_block,
+    execute,
+    idle,
+    inside,
+    retire,
+    retired,
+)
+from symnet.kernels.cpu.runtime.call_boundary import make_builtin, make_ready, ready
+from symnet.kernels.cpu.runtime.step_table import LINE, Assembly, Words, aligned, cost
+from symnet.kernels.cpu.runtime.store import Store
+from symnet.kernels.cpu.runtime.turns import Queue
+from symnet.kernels.interface import AnyTask, Following, Path, Place, Signature
+from symnet.kernels.llvm.machine import machine
+from symnet.kernels.loopir.scalars import Kernel
+from symnet.kernels.schedule import Arrangement, Variant, arrange
+from symnet.lazy import cached_property
+from symnet.recent import Recent
+
+RELEASE_NS = 20_000.0  # from so much work on other Python threads may run meanwhile
+# Arithmetic by bytes of a vector, against those of 64 (AVX2 measured on Zen 1).
+SLOWNESS = {32: 3.0, 16: 5.0}
+KERNELS = 4096  # kernels of which the variants are remembered
+
+
+class Cpu:
+    """See `kernels.interface.Device`."""
+
+    name = "cpu"
+
+    def __init__(self) -> None:
+        # Those that kernels were compiled for, by the kernel's text.
+        self.variants: Recent[str, dict[Variant, None]] = Recent(KERNELS)
+
+    def arrange(
+        self,
+        kernel: Kernel,
+        sizes: Sequence[int],
+        strides: Sequence[Sequence[int]],
+        indexed: Mapping[int, Sequence[tuple[int, int]]],
+    ) -> Arrangement:
+        known = self.variants.add(kernel.text, {})
+        slowness = SLOWNESS.get(machine().vector_bytes, 1.0)
+        shared = threads.use(config.num_threads)
+        found = arrange(kernel, sizes, strides, indexed, known, slowness, shared)
+        known.setdefault(found.variant)
+        return found
+
+    def product(self, *arguments: Any) -> CallArrangement:
+        return gemm_step(*arguments)
+
+    def panel_product(
+        self,
+        dtype: str,
+        sizes: tuple[int, int, int],
+        strides: Sequence[tuple[int, ...]],
+        alpha: float | None,
+        beta: float | None,
+    ) -> CallArrangement:
+        return panel_step(dtype, sizes, strides, alpha, beta)
+
+    def straighten(
+        self, row_bytes: int, slots: int, depth: int, kept: int
+    ) -> CallArrangement:
+        words = (0, 0, 0, row_bytes, slots, depth, kept)
+        slots_of_pointers = (runner.RING, runner.TURNS_AT, runner.TARGET)
+        return CallArrangement(runner.straighten, words, slots_of_pointers)
+
+    def load(
+        self,
+        tasks: Sequence[AnyTask],
+        arena_bytes: int,
+        constants: Sequence[Any],
+        parameters: Sequence[int],
+        base_count: int,
+        commit: int,
+    ) -> CpuProgram:
+        return CpuProgram(tasks, arena_bytes, constants, parameters, base_count, commit)
+
+
+CPU = Cpu()
+
+
+class CpuProgram:
+    """The tasks as words, and the memory in which they work."""
+
+    def __init__(
+        self,
+        tasks: Sequence[AnyTask],
+        arena_bytes: int,
+        constants: Sequence[np.ndarray[Any, Any]],
+        parameters: Sequence[int],
+        base_count: int,
+        commit: int,
+    ) -> None:
+        self.base_count = base_count + 1  # the last one holds 0, for what is not moved
+        self.parameters: Words = np.array([*parameters, 0], np.int64)
+        self.arena = np.empty(arena_bytes + LINE, np.uint8)
+        self.arena_bytes = arena_bytes
+        self.constants = list(constants)
+        self.cost_ns: float = sum(map(cost, tasks))
+        self.assembly = Assembly(tasks, self._start, base_count)
+        self.block: Words = self.assembly.block
+        self.address = int(self.block.ctypes.data)
+        self.paths: Sequence[Path] = self.assembly.paths
+        first = [number < commit for number in self.assembly.bodies[0].tasks]
+        self.commit = sum(first)  # steps before that task
+
+    def _start(self, place: Place) -> int:
+        if place.kind == "arena":
+            return aligned(self.arena) + place.number
+        if place.kind == "constant":
+            return int(self.constants[place.number].ctypes.data)
+        return int(self.parameters.ctypes.data)
+
+    def failed(self, step: int) -> tuple[Path, Sequence[int]]:
+        return self.assembly.failed(step)
+
+    def follow(self, offsets: Sequence[int], parameters: Mapping[int, int]) -> None:
+        """Put the host integers of the next call in their places."""
+        for word, number, start in self.assembly.moving:
+            self.block[word] = start + offsets[number]
+        for number, value in parameters.items():
+            self.parameters[number] = value
+
+    def enter(
+        self,
+        signature: Signature,
+        following: Following | None,
+        form: int,
+        fallback: Callable[..., Any] | None,
+        failure: Callable[[int], Any],
+        queue: Queue,
+    ) -> CpuEntry:
+        return CpuEntry(self, signature, following, form, fallback, failure, queue)
+
+    def windows(self, following: Following) -> list[Window]:
+        """The words that native code sets by an integer argument."""
+        lines = [
+            (self.address + 8 * word, following.offsets[number], start)
+            for word, number, start in self.assembly.moving
+        ]
+        first = self.parameters.ctypes.data
+        lines += [(first + 8 * n, line, 0) for n, line in following.parameters.items()]
+        if not lines:  # its range must be looked at: a word that nobody reads
+            lines = [(first + 8 * (len(self.parameters) - 1), (0, 0), 0)]
+        base, dtype = following.base, following.dtype
+        bounds = (following.low, following.high)
+        return [
+            Window(word, base, dtype, slope, begin + start, *bounds)
+            for word, (slope, begin), start in lines
+        ]
+
+
+class CpuEntry:
+    """A call block, and the builtin that enters native code by it."""
+
+    def __init__(
+        self,
+        program: CpuProgram,
+        signature: Signature,
+        following: Following | None,
+        form: int,
+        fallback: Callable[..., Any] | None,
+        failure: Callable[[int], Any],
+        queue: Queue,
+    ) -> None:
+        self.program = program
+        words = program.assembly
+        first_patch = program.address + 8 * words.first_patch
+        self.follows = following is not None
+        self.block = call_block(
+            arguments=[
+                Argument(d, s, b, numbers=n) for d, s, b, n in signature.arguments
+            ],
+            cells=[Cell(*cell) for cell in signature.cells],
+            outputs=[Output(*output) for output in signature.outputs],
+            windows=program.windows(following) if following is not None else (),
+            base_count=program.base_count,
+            patches=(first_patch, len(words.patches)),
+            steps=(program.address, words.step_count),
+            form=form,
+            release=program.cost_ns > RELEASE_NS,
+            fallback=fallback or no_fallback,
+            failure=failure,
+            commit=program.commit,
+            watch=int(words.watch.ctypes.data),
+            queue=queue,
+            keep=(program,),
+        )
+        self.direct, self.runs = fallback is not None, 0
+
+    @cached_property
+    def _builtin(self) -> Callable[..., Any]:
+        return make_builtin(self.block)
+
+    @property
+    def builtin(self) -> Callable[..., Any] | None:
+        """What does calls like this one without Python; None where there is none (yet).
+
+        Its code takes longer to compile than a program may last that calls once, so that
+        begins, where it is not on disk, with the second call, and in the background.
+        """
+        if not self.direct:
+            return None
+        if ready():
+            return self._builtin
+        if self.runs > 1:
+            make_ready()
+        return None
+
+    def idle(self) -> bool:
+        return idle(self.block)
+
+    def inside(self) -> bool:
+        return inside(self.block)
+
+    @property
+    def usable(self) -> bool:
+        return not retired(self.block)
+
+    def run(
+        self,
+        arrays: Sequence[np.ndarray[Any, Any]],
+        shared: Sequence[np.ndarray[Any, Any]],
+        replaced: Sequence[tuple[Store, int]],
+        moved: Iterable[bool],
+    ) -> list[np.ndarray[Any, Any]]:
+        self.runs += 1
+        return execute(self.block, arrays, self.follows, shared, replaced, moved)
+
+    def set_times(self, times: Words | None) -> None:
+        self.block.set_times(times)
+        self.program.assembly.set_times(0 if times is None else times.ctypes.data)
+
+    def retire(self) -> None:
+        retire(self.block)
+
+
+def no_fallback(*args: Any, **kwargs: Any) -> NoReturn:
+    raise RuntimeError("this block is only run from Python")

@@ -1,0 +1,264 @@
+"""Native code written in a small subset of Python: how the run time is programmed.
+
+    @native
+    def total(words: int, count: int) -> int:
+        result = 0
+        for k in range(count):
+            result += load(words, k)
+        return result
+
+Every value is a signed 64-bit integer; an address is one too.  `total(address, 3)` runs
+machine code, `total.address` is where it lies, `total.python` is the plain function,
+which computes the same and can be stepped through in a debugger (the instructions have
+Python bodies too, which is also their definition).  `translator` says what the subset has.
+
+The functions of one module are compiled together, when the first of them is needed, and
+kept on disk like the kernels.  With `@patient` in place of `@native` they are needed only
+where their address is: a call from Python is served by the plain function until then,
+because to compile takes longer than what a program does that calls once.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import inspect
+import os
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Any, Generic, ParamSpec
+
+import llvmlite.binding as llvm
+
+from symnet.kernels.cpu.jit import intrinsics, translator
+from symnet.kernels.cpu.jit.intrinsics import External, Function, Symbol
+from symnet.kernels.llvm.compiler_thread import apart, begin
+from symnet.kernels.llvm.machine import machine
+from symnet.kernels.llvm.object_code import (
+    Library,
+    Routine,
+    cached_object,
+    load_objects,
+    made_object,
+    object_code,
+    source_digest,
+)
+from symnet.lazy import cached_property
+
+P = ParamSpec("P")
+
+
+class Native(Function, Generic[P]):
+    """A function of the subset.  Called from Python it runs natively, without the GIL;
+    a `patient` one only if that is compiled already."""
+
+    def __init__(self, python: Callable[P, int], patient: bool = False) -> None:
+        self.python = python
+        self.patient = patient
+        self.name = f"{python.__module__}.{python.__qualname__}"
+        self.parameters = list(inspect.signature(python).parameters)
+        self.__doc__ = python.__doc__
+        self._address = 0
+
+    @property
+    def address(self) -> int:
+        if not self._address:
+            compile_pending(self.python.__module__)
+        return self._address
+
+    @cached_property
+    def _function(self) -> Any:
+        kinds = [ctypes.c_int64] * len(self.parameters)
+        return ctypes.CFUNCTYPE(ctypes.c_int64, *kinds)(self.address)
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is machine code, in this process or on disk."""
+        return bool(self._address) or load_pending(self.python.__module__)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> int:
+        if self.patient and not self.ready:
+            return int(self.python(*args, **kwargs))
+        return int(self._function(*args, **kwargs))
+
+
+_pending: defaultdict[str, list[Native[Any]]] = defaultdict(list)
+
+
+def native(function: Callable[P, int]) -> Native[P]:
+    """Decorator: make a native function of one written in the subset."""
+    result = Native(function)
+    _pending[function.__module__].append(result)
+    return result
+
+
+def patient(function: Callable[P, int]) -> Native[P]:
+    """Decorator: a native function that can wait for its machine code."""
+    result = native(function)
+    result.patient = True
+    return result
+
+
+def outside(functions: list[Native[Any]]) -> dict[str, Symbol | External | Native[Any]]:
+    """What the functions name but do not define."""
+    namespace = functions[0].python.__globals__
+    mentioned = {name for f in functions for name in f.python.__code__.co_names}
+    found = (namespace.get(name) for name in sorted(mentioned))
+    own = {function.name for function in functions}
+    kinds = (Symbol, External, Native)
+    return {
+        what.name: what
+        for what in found
+        if isinstance(what, kinds) and what.name not in own
+    }
+
+
+def declaration(what: Symbol | External | Native[Any]) -> str:
+    if isinstance(what, Symbol):
+        return f'@"{what.name}" = external global i8'
+    if isinstance(what, External):
+        return f"declare {what.result} @{what.name}({', '.join(what.parameters)})"
+    return f'declare i64 @"{what.name}"({", ".join(["i64"] * len(what.parameters))})'
+
+
+def print_module(functions: list[Native[Any]]) -> str:
+    """The LLVM IR of functions of one module."""
+    texts = [translator.Translator(function.python).text() for function in functions]
+    return "\n".join([*map(declaration, outside(functions).values()), *texts])
+
+
+def optimise(text: str, quick: bool) -> bytes:
+    """Object code of LLVM IR text.
+
+    Few passes: the code is made of short loops, and waits mostly for memory or others.
+    quick: with LLVM's fast code generator, which takes a fifth of the time; the code takes
+    one and a half times as long (measured for the call boundary).
+    """
+
+    def run(module: llvm.ModuleRef, target: llvm.TargetMachine) -> None:
+        options = llvm.create_pipeline_tuning_options(speed_level=1)
+        builder = llvm.create_pass_builder(target, options)
+        passes = llvm.create_new_function_pass_manager()
+        passes.add_sroa_pass()
+        if not quick:
+            passes.add_instruction_combine_pass()
+            passes.add_simplify_cfg_pass()
+        for function in module.functions:
+            if not function.is_declaration:
+                passes.run(function, builder)
+
+    return machine().compile(text, quick, run)
+
+
+def address(what: Symbol | External | Native[Any]) -> int:
+    return int(what) if isinstance(what, Symbol) else what.address
+
+
+def cache_key(functions: list[Native[Any]]) -> str:
+    """All that the code of a module's functions depends on."""
+    namespace = functions[0].python.__globals__
+    constants = [f"{k}={v}" for k, v in namespace.items() if type(v) in (int, bool)]
+    names = [function.name for function in functions]
+    sources = source_digest(
+        __file__, translator.__file__, intrinsics.__file__, namespace["__file__"]
+    )
+    return "\n".join([sources, *names, *sorted(constants)])
+
+
+# Held while the functions of a module get their addresses: threads may need them at once.
+# The same thread comes back for the modules that a module calls.
+_linking = threading.RLock()
+_libraries: list[Library] = []  # of native functions, for good
+_made: dict[str, bytes] = {}  # code of modules, by key, until it is loaded
+_begun: set[str] = set()  # functions given to a thread in the background
+_absent: set[str] = set()  # modules with pending functions whose code is not on disk
+if hasattr(os, "register_at_fork"):
+    # A child has none of the parent's threads.
+    os.register_at_fork(after_in_child=_begun.clear)
+
+
+def in_background(functions: Sequence[Native[Any]]) -> None:
+    """Have machine code made on a thread of its own, for functions that will be needed
+    soon; who needs one before it is done waits for it."""
+    pending = [f for f in functions if not f._address and f.name not in _begun]
+    if pending:
+        with suppress(RuntimeError):  # no more threads
+            begin(lambda: [f.address for f in pending])
+        _begun.update(f.name for f in pending)
+
+
+def compile_jobs(
+    functions: Collection[Native[Any] | Routine],
+) -> list[Callable[[], None]]:
+    """What is left to do for these functions, and the native ones that they call, so that
+    their machine code can be loaded at once: jobs for threads."""
+    routines = [f for f in functions if isinstance(f, Routine) and f.missing]
+    left = [f for f in functions if isinstance(f, Native) and not f._address]
+    modules = set[str]()
+    while left:
+        module = left.pop().python.__module__
+        pending = _pending.get(module)
+        if pending and module not in modules:
+            modules.add(module)
+            others = outside(pending).values()
+            left += [f for f in others if isinstance(f, Native) and not f._address]
+    natives = [partial(make_pending, module) for module in sorted(modules)]
+    return [*(routine.make for routine in routines), *natives]
+
+
+def make_pending(module: str) -> None:
+    """Compile, or take from disk, what `module` has defined so far."""
+    functions = list(_pending.get(module, ()))
+    if functions:
+        key = cache_key(functions)
+        _made[key] = object_code(key, partial(build_module, functions))
+
+
+@apart
+def compile_pending(module: str) -> None:
+    """Compile, unless it is done, and load what `module` has defined so far."""
+    with _linking:
+        functions = _pending.get(module)
+        if functions:  # or another thread has done it
+            key = cache_key(functions)
+            if key not in _made:
+                make_pending(module)
+            link(module, functions, _made.pop(key), key)
+
+
+@apart
+def load_pending(module: str) -> bool:
+    """Load what `module` has defined so far from disk; whether it is loaded."""
+    if module in _absent:
+        return False
+    with _linking:
+        functions = _pending.get(module)
+        if functions:
+            key = cache_key(functions)
+            data = cached_object(key)
+            if data is None:
+                _absent.add(module)
+                return False
+            link(module, functions, data, key)
+    return True
+
+
+def build_module(functions: list[Native[Any]]) -> bytes:
+    # What a patient module does happens at every call; the rest once a long step.
+    return optimise(print_module(functions), quick=not functions[0].patient)
+
+
+def link(module: str, functions: list[Native[Any]], data: bytes, key: str) -> None:
+    """Make the pending functions of `module` callable; the caller holds the lock."""
+    imports = {name: address(what) for name, what in outside(functions).items()}
+    names = [function.name for function in functions]
+    build = partial(build_module, functions)
+    library = load_objects(
+        [data], names, imports, again=lambda: [made_object(key, build)]
+    )
+    _libraries.append(library)
+    for function, place in zip(functions, library.addresses, strict=True):
+        function._address = place
+    _pending.pop(module, None)  # or a finalizer has come between

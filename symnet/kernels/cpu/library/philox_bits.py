@@ -1,0 +1,172 @@
+"""Philox-4x32-10: random numbers by counting, as a scalar body and as a bit generator.
+
+Source: Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3",
+Proc. SC11 (2011).
+
+A block of four 32-bit words is a function of a counter (four words) and a key (two): so
+any number can be drawn at any time, by any thread, from its position alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache, partial
+
+from symnet.kernels.llvm.machine import machine
+from symnet.kernels.llvm.object_code import (
+    Library,
+    load_objects,
+    made_object,
+    object_code,
+    source_digest,
+)
+from symnet.kernels.loopir.scalars import Scalar, call, cast, literal
+
+ROUNDS = 10
+MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
+KEY_STEPS = (0x9E3779B9, 0xBB67AE85)  # the golden ratio, and the root of 3 less 1
+
+
+def philox(counter: Sequence[Scalar], key: Sequence[Scalar]) -> list[Scalar]:
+    """The block of a counter: four uint32 from four uint32, with a key of two.
+
+    Words are kept in uint64, whose upper half is looked at by nobody: so a round is two
+    products, two shifts and four exclusive ors, with nothing between to pack or unpack.
+    """
+    a, b, c, d = (cast(word, "uint64") for word in counter)
+    first, second = key
+    for _ in range(ROUNDS):
+        left, right = wide_product(a, MULTIPLIERS[0]), wide_product(c, MULTIPLIERS[1])
+        a, b = mixed(right, b, first), right
+        c, d = mixed(left, d, second), left
+        first, second = first + KEY_STEPS[0], second + KEY_STEPS[1]
+    return [cast(word, "uint32") for word in (a, b, c, d)]
+
+
+def wide_product(x: Scalar, factor: int) -> Scalar:
+    """The product of the lower half of x and 32 bits."""
+    return call("and", x, 0xFFFFFFFF) * literal(factor, "uint64")
+
+
+def mixed(product: Scalar, word: Scalar, key: Scalar) -> Scalar:
+    """The upper half of a product, a word and a key."""
+    upper = call("shift_right", product, 32)
+    return call("xor", call("xor", upper, word), cast(key, "uint64"))
+
+
+def halves(x: Scalar) -> tuple[Scalar, Scalar]:
+    """The lower and the upper word of a uint64."""
+    return cast(x, "uint32"), cast(call("shift_right", x, 32), "uint32")
+
+
+# ---- as a bit generator for functions of NumPy
+
+# Its state, by 32-bit word: the key, the counter, the present block, and how many of its
+# words are used.
+KEY, COUNTER, BLOCK, USED = 0, 2, 6, 10
+STATE_WORDS = 12
+NAMES = ["next_uint64", "next_uint32", "next_double"]
+
+
+@cache
+def bit_generator() -> tuple[int, int, int]:
+    """Addresses of the C functions next_uint64, next_uint32 and next_double of a state."""
+    first, second, third = _library().addresses
+    return first, second, third
+
+
+@cache
+def _library() -> Library:
+    """The code, for good."""
+    key, build = f"philox {source_digest(__file__)}", partial(machine().compile, text())
+    data = object_code(key, build)
+    return load_objects([data], NAMES, again=lambda: [made_object(key, build)])
+
+
+def text() -> str:
+    """The LLVM IR of the bit generator."""
+    return "\n".join([f'target triple = "{machine().triple}"', block_text(), NEXT])
+
+
+def block_text() -> str:
+    """The function that fills the block from the counter, and counts draws in word 3."""
+    lines = ["define internal void @fill(ptr %state) {"]
+    names = {}
+    for number, name in enumerate(["k0", "k1", "a", "b", "c", "d"]):
+        lines += [
+            f"%p{number} = getelementptr i32, ptr %state, i64 {number}",
+            f"%v{number} = load i32, ptr %p{number}",
+        ]
+        names[name] = f"%v{number}"
+    draws = names["d"]
+    for turn in range(ROUNDS):
+        lines += round_text(turn, names)
+    lines += [f"%more = add i32 {draws}, 1", "store i32 %more, ptr %p5"]
+    for number, name in enumerate("abcd"):
+        lines += [
+            f"%q{number} = getelementptr i32, ptr %state, i64 {BLOCK + number}",
+            f"store i32 {names[name]}, ptr %q{number}",
+        ]
+    return "\n".join([*lines, "ret void", "}"])
+
+
+def round_text(turn: int, names: dict[str, str]) -> list[str]:
+    """One round; `names` are changed to those of the new values."""
+    lines = []
+    for letter, factor in zip("ac", MULTIPLIERS, strict=True):
+        lines += [
+            f"%w{letter}{turn} = zext i32 {names[letter]} to i64",
+            f"%m{letter}{turn} = mul i64 %w{letter}{turn}, {factor}",
+            f"%s{letter}{turn} = lshr i64 %m{letter}{turn}, 32",
+            f"%h{letter}{turn} = trunc i64 %s{letter}{turn} to i32",
+            f"%l{letter}{turn} = trunc i64 %m{letter}{turn} to i32",
+        ]
+    for new, high, old, key in (("a", "c", "b", "k0"), ("c", "a", "d", "k1")):
+        lines += [
+            f"%x{new}{turn} = xor i32 %h{high}{turn}, {names[old]}",
+            f"%y{new}{turn} = xor i32 %x{new}{turn}, {names[key]}",
+        ]
+    for key, step in zip(("k0", "k1"), KEY_STEPS, strict=True):
+        lines.append(f"%{key}.{turn} = add i32 {names[key]}, {step - 2**32}")
+        names[key] = f"%{key}.{turn}"
+    names.update(a=f"%ya{turn}", b=f"%lc{turn}", c=f"%yc{turn}", d=f"%la{turn}")
+    return lines
+
+
+# A float64 between 0 and 1 has 53 bits, as in NumPy's bit generators.
+NEXT = f"""
+define i32 @next_uint32(ptr %state) {{
+  %place = getelementptr i32, ptr %state, i64 {USED}
+  %used = load i32, ptr %place
+  %empty = icmp uge i32 %used, 4
+  br i1 %empty, label %again, label %take
+again:
+  call void @fill(ptr %state)
+  br label %take
+take:
+  %k = phi i32 [ %used, %0 ], [ 0, %again ]
+  %next = add i32 %k, 1
+  store i32 %next, ptr %place
+  %wide = zext i32 %k to i64
+  %from = add i64 %wide, {BLOCK}
+  %where = getelementptr i32, ptr %state, i64 %from
+  %word = load i32, ptr %where
+  ret i32 %word
+}}
+define i64 @next_uint64(ptr %state) {{
+  %a = call i32 @next_uint32(ptr %state)
+  %b = call i32 @next_uint32(ptr %state)
+  %low = zext i32 %a to i64
+  %high = zext i32 %b to i64
+  %up = shl i64 %high, 32
+  %all = or i64 %up, %low
+  ret i64 %all
+}}
+define double @next_double(ptr %state) {{
+  %all = call i64 @next_uint64(ptr %state)
+  %most = lshr i64 %all, 11
+  %number = uitofp i64 %most to double
+  %part = fmul double %number, 0x3CA0000000000000
+  ret double %part
+}}
+"""

@@ -1,0 +1,326 @@
+"""Tasks laid out as the words that the runner reads.
+
+For every list of steps, that of the program and those inside loops and choices, there is
+a table of steps, and behind it the argument block of each; a loop's block is followed by
+its own list and by the records that move its pointers.  The patches, which put the
+addresses of a call where the steps look for them, stand at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from symnet.kernels.cpu.jit.native import Native
+from symnet.kernels.cpu.library.call_steps import CallArrangement
+from symnet.kernels.cpu.library.scalar_loop import fused_loop
+from symnet.kernels.cpu.runtime import runner
+from symnet.kernels.cpu.runtime.runner import (
+    MOVE_WORDS,
+    PATCH_WORDS,
+    RING_WORDS,
+    STEP_WORDS,
+)
+from symnet.kernels.cpu.runtime.threads import parallel_for
+from symnet.kernels.interface import AnyTask, Choice, Path, Place, Repeat, Task
+from symnet.kernels.llvm.kernel_cache import compile_kernels
+from symnet.kernels.llvm.machine import machine
+from symnet.kernels.llvm.object_code import Routine
+from symnet.kernels.schedule import Arrangement
+
+LINE = 64  # bytes: memory begins at a multiple of the cache's lines
+# By so much less work is worth handing over to threads that are awake, on the machine
+# with 64-byte vectors for which the costs are estimated.
+AWAKE = 8
+TURN_NS, STEP_NS = 5.0, 2.0  # of a loop, beside its steps; of a step, beside its work
+
+Words = np.ndarray[Any, np.dtype[np.int64]]
+# Where a pointer that a loop moves is read, and how it moves.
+Moves = list[tuple[int, Place]]
+
+
+@dataclass(eq=False)
+class Body:
+    """One list of steps.  path: the way to it; table: the word of its first step; tasks:
+    the number of the task of each step; arguments: the word where the block of a task
+    begins; inside: the bodies of a task; times: the word for the address of its times."""
+
+    path: Path
+    table: int
+    times: int
+    tasks: list[int] = field(default_factory=list)
+    arguments: dict[int, int] = field(default_factory=dict)
+    inside: dict[int, list[Body]] = field(default_factory=dict)
+
+
+class Assembly:
+    """The words of a program.
+
+    start: the address behind which a place lies that is no base of the call.
+    zero_base: the number of a base that is 0.
+    Afterwards `block` holds the words; `moving` says which of them follow an integer of
+    the call: (word, number of the offset, what is added).
+    """
+
+    def __init__(
+        self, tasks: Sequence[AnyTask], start: Callable[[Place], int], zero_base: int
+    ) -> None:
+        self.start, self.zero_base = start, zero_base
+        self.watch: Words = np.zeros(runner.WATCH_WORDS, np.int64)
+        self.words: list[int] = []
+        self.inner: list[int] = []  # words that hold the number of a word: its address
+        self.patches: list[tuple[int, int, int]] = []
+        self.following: list[tuple[int, int, int]] = []  # patch, number, what is added
+        self.scratch: list[np.ndarray[Any, Any]] = []
+        self.loops: list[Moves] = []  # of the loops around what is being laid out
+        self.bodies: list[Body] = []
+        leaves = list(leaf_tasks(tasks))
+        together = compile_kernels(
+            [(t.kernel, t.arrangement.variant) for t in leaves if t.kernel],
+            functions_of(tasks, leaves),
+        )
+        # What the addresses in the words belong to: loaded as long as this is held.
+        self.codes: list[object] = [*together]
+        self._body(tasks, (), -1)
+        self.step_count = len(self.bodies[0].tasks)
+        self.first_patch = len(self.words)
+        self.block = self._finish()
+        del self.start  # the program's: with it the two would hold each other
+
+    # ---- words
+
+    def _place(self, words: Sequence[int]) -> int:
+        """Append words; the position of the first."""
+        self.words += words
+        return len(self.words) - len(words)
+
+    def _link(self, word: int, position: int) -> None:
+        """Let a word hold the address of the word at `position`."""
+        self.words[word] = position
+        self.inner.append(word)
+
+    def _finish(self) -> Words:
+        self.moving = []
+        for number, follows, added in self.following:
+            word = self.first_patch + PATCH_WORDS * number + 2
+            self.moving.append((word, follows, added))
+        for word, base, distance in self.patches:
+            self._link(self._place([0, base, distance]), word)
+        block = np.array([*self.words, 0], np.int64)
+        block[self.inner] = block[self.inner] * 8 + block.ctypes.data
+        return block
+
+    # ---- steps
+
+    def _body(self, tasks: Sequence[AnyTask], path: Path, times: int) -> Body:
+        tasks = [self._fused(task) for task in tasks]
+        steps = step_list(tasks, self.codes, bool(self.loops))
+        body = Body(path, self._place([0] * (STEP_WORDS * len(steps))), times)
+        self.bodies.append(body)
+        for number, task in enumerate(tasks):
+            self._task(body, number, task)
+        for k, (number, code, total, grain) in enumerate(steps):
+            at = body.table + STEP_WORDS * k
+            body.tasks.append(number)
+            self.words[at : at + STEP_WORDS] = code, 0, total, grain
+            self._link(at + 1, body.arguments[number])
+        return body
+
+    def _fused(self, task: AnyTask) -> AnyTask:
+        """A loop over numbers as one task."""
+        if not isinstance(task, Repeat):
+            return task
+        return fused_loop(task, len(self.loops), self.watch.ctypes.data) or task
+
+    def _task(self, body: Body, number: int, task: AnyTask) -> None:
+        if isinstance(task, Task):
+            body.arguments[number] = self._place(task.arrangement.words)
+            self._fill(task, body.arguments[number])
+        elif isinstance(task, Repeat):
+            body.arguments[number] = self._place([0] * runner.REPEAT_WORDS)
+            self._repeat(body, number, task)
+        else:
+            body.arguments[number] = self._place([0] * runner.CHOICE_WORDS)
+            self._choice(body, number, task)
+
+    def _fill(self, task: Task, start: int) -> None:
+        work = task.arrangement
+        if isinstance(work, Arrangement) and work.scratch_bytes:
+            scratch = np.empty(work.scratch_bytes + LINE, np.uint8)
+            self.scratch.append(scratch)
+            self.words[start + work.scratch_slot] = aligned(scratch)
+        for slot, place in zip(work.pointer_slots, task.places, strict=True):
+            if place is not None and slot >= 0:
+                self._point(start + slot, place)
+
+    def _repeat(self, body: Body, number: int, task: Repeat) -> None:
+        start = body.arguments[number]
+        self.words[start + runner.TURNS] = task.turns
+        self.words[start + runner.INNER_WATCH] = self.watch.ctypes.data
+        if task.until is not None:
+            self._point(start + runner.UNTIL, task.until)
+        if task.done is not None:
+            self._point(start + runner.DONE, task.done)
+        self.loops.append([])
+        path = (*body.path, number, 0)
+        inside = self._body(task.body, path, start + runner.INNER_TIMES)
+        body.inside[number] = [inside]
+        self._list(start + runner.STEPS, inside)
+        moves = self.loops.pop()
+        straight = [(w, p) for w, p in moves if not p.walks[-1].slots]
+        round_ = [(w, p) for w, p in moves if p.walks[-1].slots]
+        self._moves(start + runner.MOVES, MOVE_WORDS, straight)
+        self._moves(start + runner.RINGS, RING_WORDS, round_)
+
+    def _list(self, word: int, body: Body) -> None:
+        self._link(word, body.table)
+        self.words[word + 1] = len(body.tasks)
+
+    def _moves(self, word: int, size: int, moves: Moves) -> None:
+        """The records of pointers that a loop moves: each has an origin, which is itself
+        a pointer that an outer loop may move."""
+        table = self._place([0] * (size * len(moves)))
+        self._link(word, table)
+        self.words[word + 1] = len(moves)
+        for k, (pointer, place) in enumerate(moves):
+            record, walk = table + size * k, place.walks[-1]
+            self._link(record, pointer)
+            self._point(record + 1, replace(place, walks=place.walks[:-1]))
+            self.words[record + 2] = walk.step
+            if walk.slots:
+                self.words[record + 3 : record + 5] = walk.slots, walk.first
+
+    def _choice(self, body: Body, number: int, task: Choice) -> None:
+        start = body.arguments[number]
+        self._point(start + runner.CONDITION, task.condition)
+        self.words[start + runner.CHOICE_WATCH] = self.watch.ctypes.data
+        body.inside[number] = []
+        for k, word in enumerate((runner.FIRST_STEPS, runner.SECOND_STEPS)):
+            path = (*body.path, number, k)
+            inside = self._body(task.bodies[k], path, start + word + 2)
+            body.inside[number].append(inside)
+            self._list(start + word, inside)
+
+    # ---- pointers
+
+    def _point(self, word: int, place: Place) -> None:
+        """Set the pointer at `word`, now, by a patch at each call, or by a loop."""
+        if place.walks:
+            self.loops[place.walks[-1].depth].append((word, place))
+        elif place.kind == "base":
+            self._patch(word, place.number, 0, place)
+        elif place.follows >= 0:
+            self._patch(word, self.zero_base, self.start(place), place)
+        else:
+            self.words[word] = self.start(place) + place.offset
+
+    def _patch(self, word: int, base: int, start: int, place: Place) -> None:
+        if place.follows >= 0:
+            self.following.append((len(self.patches), place.follows, start))
+        self.patches.append((word, base, start + place.offset))
+
+    # ---- afterwards
+
+    @property
+    def paths(self) -> list[Path]:
+        """The way to the task of each step, body by body."""
+        return [(*body.path, task) for body in self.bodies for task in body.tasks]
+
+    def set_times(self, times: int) -> None:
+        """Have the steps of inner bodies timed too: the address of the counters of all
+        steps, in the order of `paths`; 0: no more."""
+        for body in self.bodies:
+            if body.times >= 0:
+                self.block[body.times] = times
+            times += 8 * len(body.tasks) if times else 0
+
+    def failed(self, step: int) -> tuple[Path, list[int]]:
+        """See `Loaded.failed`."""
+        body, turns = self.bodies[0], list[int]()
+        while True:
+            number = body.tasks[step]
+            inside = body.inside.get(number)
+            if not inside:
+                return (*body.path, number), turns
+            start = body.arguments[number]
+            if len(inside) == 1:
+                turns.append(int(self.block[start + runner.TURNS_DONE]))
+                step = int(self.block[start + runner.FAILED_STEP]) - 1
+                body = inside[0]
+            else:
+                step = int(self.block[start + runner.CHOICE_FAILED]) - 1
+                body = inside[int(self.block[start + runner.TAKEN])]
+
+
+def step_list(
+    tasks: Sequence[AnyTask], codes: list[object], awake: bool = False
+) -> list[tuple[int, int, int, int]]:
+    """(number of the task, address of the code, items, grain) of each step.  Loops over
+    nothing are left out; a reduction in parts has a second step that combines them.
+
+    codes: what the addresses belong to is added to these.
+    awake: the threads are, as in a loop: to hand work over costs less.
+    """
+    steps: list[tuple[int, int, int, int]] = []
+    for number, task in enumerate(tasks):
+        if not isinstance(task, Task):
+            code = runner.repeat if isinstance(task, Repeat) else runner.choose
+            steps.append((number, code.address, 1, 1))
+            continue
+        work = task.arrangement
+        if task.kernel is None:
+            codes.append(work.code)
+            steps.append((number, work.address, work.total, work.grain))
+            continue
+        (code_,) = compile_kernels([(task.kernel, work.variant)])
+        codes.append(code_)
+        if work.total or work.scratch_bytes:
+            less = AWAKE * 64 // machine().vector_bytes if awake else 1
+            grain = max(work.grain // less, 1)
+            steps.append((number, code_.address, work.total, grain))
+        if work.scratch_bytes:
+            steps.append((number, code_.combine, 1, 1))
+    return steps
+
+
+def leaf_tasks(tasks: Sequence[AnyTask]) -> Iterator[Task]:
+    """All tasks but loops and choices, in order."""
+    for task in tasks:
+        if isinstance(task, Task):
+            yield task
+        elif isinstance(task, Repeat):
+            yield from leaf_tasks(task.body)
+        else:
+            for body in task.bodies:
+                yield from leaf_tasks(body)
+
+
+def functions_of(
+    tasks: Sequence[AnyTask], leaves: Sequence[Task]
+) -> set[Native[Any] | Routine]:
+    """The functions, other than kernels, that a program needs before it can run."""
+    works = [task.arrangement for task in leaves]
+    found = {work.code for work in works if isinstance(work, CallArrangement)}
+    if any(work.total > work.grain for work in works):
+        found.add(parallel_for)
+    if not all(isinstance(task, Task) for task in tasks):
+        found.add(runner.repeat)
+    return {code for code in found if not isinstance(code, int)}
+
+
+def cost(task: AnyTask) -> float:
+    """The nanoseconds that a task may take."""
+    if isinstance(task, Task):
+        return float(task.arrangement.cost_ns)
+    if isinstance(task, Repeat):
+        once = sum(cost(inner) + STEP_NS for inner in task.body)
+        return task.turns * (TURN_NS + once)
+    return max(sum(map(cost, body)) for body in task.bodies)
+
+
+def aligned(array: np.ndarray[Any, Any]) -> int:
+    """The first address in `array` (a line longer than needed) at the start of a line."""
+    return -(-int(array.ctypes.data) // LINE) * LINE

@@ -1,0 +1,174 @@
+"""Object code: made once, kept on disk by content, loaded into the process.
+
+A file of the cache is named by the SHA-256 of everything that its code depends on, so
+it is never out of date, only unused.  `disk` says what is taken from there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import llvmlite.binding as llvm
+
+from symnet.kernels.llvm.compiler_thread import apart
+from symnet.kernels.llvm.disk_cache import read_object, write_object
+from symnet.kernels.llvm.machine import machine
+
+
+@dataclass
+class Statistics:
+    """What this process did: objects compiled, loaded from disk, milliseconds of both."""
+
+    compiled: int = 0
+    loaded: int = 0
+    compile_ms: float = 0.0
+    load_ms: float = 0.0
+
+
+statistics = Statistics()
+_numbers = itertools.count()
+
+
+def object_code(key: str, build: Callable[[], bytes]) -> bytes:
+    """The object code of `key`: read from disk, or made by `build` and written there.
+
+    `key` names all that the code depends on (source text, versions of the generator);
+    the machine and LLVM's version are added here.
+    """
+    data = cached_object(key)
+    return made_object(key, build) if data is None else data
+
+
+def made_object(key: str, build: Callable[[], bytes]) -> bytes:
+    """The object code of `key`, made by `build` and written to disk."""
+    data = build()
+    statistics.compiled += 1
+    write_object(object_name(key), data)
+    return data
+
+
+def cached_object(key: str) -> bytes | None:
+    """The object code of `key` if it is on disk."""
+    data = read_object(object_name(key))
+    if data is not None:
+        statistics.loaded += 1
+    return data
+
+
+def object_name(key: str) -> str:
+    """The name of a key's file: a SHA-256 in hexadecimal digits."""
+    return hashlib.sha256(f"{machine().name}\n{key}".encode()).hexdigest()
+
+
+# LLVM gives back the memory of code that is unloaded, but for some 9 kB, which go with
+# their linker.  So each links only so many libraries.
+LIBRARIES_OF_A_LINKER = 256
+_linkers: list[llvm.LLJIT] = []  # the one in use; those before live in their libraries
+_linking = threading.Lock()
+
+
+def linker(number: int) -> llvm.LLJIT:
+    """The linker for library `number`."""
+    with _linking:
+        if not _linkers or number % LIBRARIES_OF_A_LINKER == 0:
+            _linkers[:] = [llvm.create_lljit_compiler(machine().new_target())]
+        return _linkers[0]
+
+
+class Library:
+    """Loaded code, which lasts as long as this: with the addresses of what it exports."""
+
+    def __init__(
+        self,
+        objects: Sequence[bytes],
+        exports: Sequence[str],
+        imports: Mapping[str, int],
+    ) -> None:
+        builder = llvm.JITLibraryBuilder().add_current_process()
+        for data in objects:
+            builder.add_object_img(data)
+        for name, address in imports.items():
+            builder.import_symbol(name, address)
+        for name in exports:
+            builder.export_symbol(name)
+        number = next(_numbers)
+        self._loaded = builder.link(linker(number), f"symnet{number}")
+        self.addresses = [int(self._loaded[name]) for name in exports]
+
+    def __del__(self) -> None:
+        if hasattr(self, "_loaded"):
+            _unneeded.append(self._loaded)
+
+
+# Code to be unloaded, by the next that is loaded.  Not at once, on whatever thread the
+# last reference has gone: a signal's handler may come between two steps of that.
+_unneeded: list[llvm.ResourceTracker] = []
+
+
+@apart
+def load_objects(
+    objects: Sequence[bytes],
+    exports: Sequence[str],
+    imports: Mapping[str, int] | None = None,
+    again: Callable[[], Sequence[bytes]] | None = None,
+) -> Library:
+    """Link object files together; the code with the functions named in `exports`.
+
+    `imports` gives addresses of functions that the code calls; what is in the process
+    (libc, libm) is found by itself.  `again` makes the objects anew, where what was read
+    from disk turns out not to fit.
+
+    Raises: RuntimeError where a symbol is missing.
+    """
+    _unneeded.clear()
+    try:
+        return Library(objects, exports, imports or {})
+    except RuntimeError:
+        if again is None:
+            raise
+        return Library(again(), exports, imports or {})
+
+
+class Routine:
+    """One function with code of its own, which is made or read when it is needed.
+
+    key: as for `object_code`; name: that of the function in the code.
+    """
+
+    def __init__(self, key: str, name: str, build: Callable[[], bytes]) -> None:
+        self.key, self.name, self.build = key, name, build
+        self._code = b""
+        self._library: Library | None = None
+
+    @property
+    def missing(self) -> bool:
+        return not (self._code or self._library)
+
+    def make(self) -> None:
+        """Compile it, or read it from disk."""
+        self._code = object_code(self.key, self.build)
+
+    @property
+    def address(self) -> int:
+        if self._library is None:
+            # (A signal's handler that comes between may do the same.)
+            code = self._code or object_code(self.key, self.build)
+            self._library = load_objects([code], [self.name], again=self._again)
+            self._code = b""
+        return self._library.addresses[0]
+
+    def _again(self) -> list[bytes]:
+        return [made_object(self.key, self.build)]
+
+
+def source_digest(*files: str) -> str:
+    """A name for the present text of source files, for keys of what they generate."""
+    text = hashlib.sha256()
+    for file in files:
+        text.update(Path(file).read_bytes())
+    return text.hexdigest()

@@ -1,0 +1,11 @@
+"""Mathematical functions for vectors: each written out as arithmetic on primitives.
+
+Read `formats` (the building blocks) first, then `exponential`, `logarithm`,
+`trigonometric`, `power`, `gaussian`; `external` has the functions that are called, and
+`expand` puts all together.
+"""
+
+from symnet.kernels.loopir.math.expand import expand
+from symnet.kernels.loopir.math.external import EXTERNAL, External, external_address
+
+__all__ = ["EXTERNAL", "External", "expand", "external_address"]

@@ -1,0 +1,370 @@
+"""Inverses, factors and solutions of systems of linear equations.
+
+These run as reference steps: LAPACK through NumPy, SciPy or CuPy.  float16 is computed in
+float32.  Gradients are of real matrices; an op that reads one triangle only has the
+gradient with respect to that triangle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from symnet.errors import ShapeError, message
+from symnet.graph.types import COMPLEX, NullType, TensorType
+from symnet.graph.variables import Apply, Variable, make_variable, operand_text
+from symnet.kernels.loopir import views
+from symnet.kernels.loopir.views import Size
+from symnet.ops.arithmetic import add, mul, neg, sub
+from symnet.ops.base import Sizes, TensorOp, as_tensor, common_dtype, to_float
+from symnet.ops.creation import eye, tri, tril, triu
+from symnet.ops.elementwise import cast
+from symnet.ops.linalg.products import dot, outer, swapped
+from symnet.ops.sizes import shape_i
+
+__all__ = [
+    "Cholesky", "cholesky", "Lstsq", "lstsq", "matrix_inverse",
+    "MatrixInverse", "MatrixPinv", "pinv", "Solve", "solve", "solve_lower_triangular",
+    "solve_symmetric", "solve_upper_triangular",
+]  # fmt: skip
+
+
+class MatrixOp(TensorOp):
+    """An op whose first input is a matrix."""
+
+    def matrix(self, x: Any, square: bool = True) -> Variable:
+        """`x` as a matrix of floats.
+
+        Raises: TypeError for another rank; ShapeError where it is known not to be square.
+        """
+        variable = as_tensor(x)
+        if variable.type.ndim != 2:
+            raise TypeError(
+                message(f"{self} takes a matrix", operands=[operand_text(variable)])
+            )
+        rows, columns = variable.type.shape
+        if square and None not in (rows, columns) and rows != columns:
+            raise ShapeError(
+                message(
+                    f"{self} takes a square matrix", operands=[operand_text(variable)]
+                )
+            )
+        return cast(variable, to_float(variable.type.dtype))
+
+    def outputs(self, x: Variable, *shapes: Sequence[int | None]) -> list[Variable]:
+        """Variables of x's dtype and these shapes."""
+        return [make_variable(TensorType(x.type.dtype, shape)) for shape in shapes]
+
+    def finished(self, node: Apply, values: Sequence[Any], xp: Any) -> list[Any]:
+        return [
+            xp.asarray(value, dtype=output.type.dtype)
+            for value, output in zip(values, node.outputs, strict=True)
+        ]
+
+
+def precise(x: Any) -> Any:
+    """`x` in a dtype that LAPACK knows."""
+    return x.astype("float32") if x.dtype == "float16" else x
+
+
+def known_size(x: Variable) -> int | None:
+    """The size of a square matrix, from either axis."""
+    rows, columns = x.type.shape
+    size: int | None = columns if rows is None else rows
+    return size
+
+
+def square_size(shape: Sequence[Size], sizes: Sizes) -> Size:
+    """The one size of a square matrix, which is demanded."""
+    return sizes.equal(shape[0], shape[1], "the rows and columns of a square matrix")
+
+
+def only_real(op: object, x: Variable) -> Variable | None:
+    """The answer for a complex matrix; None for a real one."""
+    if x.type.dtype in COMPLEX:
+        return make_variable(NullType(f"{op} has no gradient for complex matrices"))
+    return None
+
+
+def read_triangle(full: Variable, lower: bool) -> Variable:
+    """The gradient with respect to one triangle of a symmetric matrix, which stands for
+    both, from that with respect to the whole matrix."""
+    n, dtype = shape_i(full, 0), full.type.dtype
+    mask = sub(tri(n, dtype=dtype), mul(eye(n, dtype=dtype), 0.5))
+    result: Variable = mul(add(full, swapped(full)), mask if lower else swapped(mask))
+    return result
+
+
+# ---- inverses
+
+
+class MatrixInverse(MatrixOp):
+    """The inverse of a square matrix.
+
+    Raises: numpy.linalg.LinAlgError for a singular one.
+    """
+
+    def make_node(self, x: Any) -> Apply:
+        x = self.matrix(x)
+        size = known_size(x)
+        return Apply(self, [x], self.outputs(x, (size, size)))
+
+    def infer_sizes(
+        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
+    ) -> Sequence[tuple[Size, ...]]:
+        size = square_size(inputs[0], sizes)
+        return [(size, size)]
+
+    def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
+        return self.finished(node, [xp.linalg.inv(precise(arrays[0]))], xp)
+
+    def L_op(
+        self,
+        inputs: Sequence[Variable],
+        outputs: Sequence[Variable],
+        output_gradients: Sequence[Variable],
+    ) -> Sequence[Any]:
+        complex_answer = only_real(self, inputs[0])
+        if complex_answer is not None:
+            return [complex_answer]
+        turned = swapped(outputs[0])
+        return [neg(dot(turned, dot(output_gradients[0], turned)))]
+
+
+class MatrixPinv(MatrixOp):
+    """The Moore-Penrose pseudo-inverse of a matrix.
+
+    Source of the gradient: Golub & Pereyra 1973.
+    """
+
+    def make_node(self, x: Any) -> Apply:
+        x = self.matrix(x, square=False)
+        return Apply(self, [x], self.outputs(x, x.type.shape[::-1]))
+
+    def infer_sizes(
+        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
+    ) -> Sequence[tuple[Size, ...]]:
+        return [inputs[0][::-1]]
+
+    def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
+        return self.finished(node, [xp.linalg.pinv(precise(arrays[0]))], xp)
+
+    def L_op(
+        self,
+        inputs: Sequence[Variable],
+        outputs: Sequence[Variable],
+        output_gradients: Sequence[Variable],
+    ) -> Sequence[Any]:
+        (x,), (p,), (g,) = inputs, outputs, output_gradients
+        complex_answer = only_real(self, x)
+        if complex_answer is not None:
+            return [complex_answer]
+        turned = swapped(p)
+        rows = dot(dot(swapped(g), p), turned)
+        columns = dot(dot(turned, p), swapped(g))
+        outside = sub(rows, dot(x, dot(p, rows)))
+        inside = sub(columns, dot(dot(columns, p), x))
+        return [sub(add(outside, inside), dot(turned, dot(g, turned)))]
+
+
+matrix_inverse = MatrixInverse()
+pinv = MatrixPinv()
+
+
+# ---- Cholesky
+
+
+class Cholesky(MatrixOp):
+    """The triangular factor L of a positive definite matrix L L^T (or U of U^T U).
+
+    lower: whether L, read from the lower triangle, or U, from the upper one.
+    on_error: what a matrix that is not positive definite does: "raise" LinAlgError, or
+        "nan" fills the result.
+    Source of the gradient: Murray 2016, equation 10.
+    """
+
+    __props__ = ("lower", "on_error")
+
+    def __init__(self, lower: bool = True, on_error: str = "raise") -> None:
+        if on_error not in ("raise", "nan"):
+            raise ValueError(f"on_error is 'raise' or 'nan', not {on_error!r}")
+        self.lower, self.on_error = bool(lower), on_error
+
+    make_node = MatrixInverse.make_node
+    infer_sizes = MatrixInverse.infer_sizes
+
+    def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
+        x = precise(arrays[0])
+        try:
+            factor = xp.linalg.cholesky(x if self.lower else x.conj().T)
+        except np.linalg.LinAlgError:
+            if self.on_error == "raise":
+                raise
+            factor = xp.full_like(x, np.nan)
+        return self.finished(node, [factor if self.lower else factor.conj().T], xp)
+
+    def L_op(
+        self,
+        inputs: Sequence[Variable],
+        outputs: Sequence[Variable],
+        output_gradients: Sequence[Variable],
+    ) -> Sequence[Any]:
+        complex_answer = only_real(self, inputs[0])
+        if complex_answer is not None:
+            return [complex_answer]
+        factor, g = outputs[0], output_gradients[0]
+        if not self.lower:
+            factor, g = swapped(factor), swapped(g)
+        n, dtype = shape_i(factor, 0), factor.type.dtype
+        mask = sub(tri(n, dtype=dtype), mul(eye(n, dtype=dtype), 0.5))
+        middle = mul(dot(swapped(factor), g), mask)
+        half = solve_upper_triangular(swapped(factor), middle)
+        full = swapped(solve_upper_triangular(swapped(factor), swapped(half)))
+        result = read_triangle(full, lower=True)
+        return [result if self.lower else swapped(result)]
+
+
+cholesky = Cholesky()
+
+
+# ---- systems of equations
+
+STRUCTURES = ("general", "symmetric", "lower_triangular", "upper_triangular")
+
+
+class Solve(MatrixOp):
+    """The solution x of A x = b: solve(A, b).
+
+    A_structure: which part of A is read; "symmetric" promises, and changes nothing.
+    Shapes: A (n, n), b (n,) or (n, k) -> as b.
+    Raises: LinAlgError for a singular A.
+    """
+
+    __props__ = ("A_structure", "lower")
+
+    def __init__(
+        self,
+        A_structure: str = "general",
+        lower: bool = False,
+        overwrite_A: bool = False,
+        overwrite_b: bool = False,
+    ) -> None:
+        if A_structure not in STRUCTURES:
+            raise ValueError(f"A_structure is one of {STRUCTURES}, not {A_structure!r}")
+        self.A_structure, self.lower = A_structure, bool(lower)
+
+    def make_node(self, A: Any, b: Any) -> Apply:
+        A, b = self.matrix(A), as_tensor(b)
+        if b.type.ndim not in (1, 2):
+            raise TypeError(
+                message("solve: b is a vector or a matrix", operands=[operand_text(b)])
+            )
+        dtype = to_float(common_dtype([A, b]))
+        A, b = cast(A, dtype), cast(b, dtype)
+        size = known_size(A)
+        if size is not None and b.type.shape[0] not in (None, size):
+            raise ShapeError(
+                message(
+                    "solve: A and b have different numbers of rows",
+                    operands=[operand_text(A), operand_text(b)],
+                )
+            )
+        return Apply(self, [A, b], self.outputs(b, b.type.shape))
+
+    def infer_sizes(
+        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
+    ) -> Sequence[tuple[Size, ...]]:
+        A, b = inputs
+        size = square_size(A, sizes)
+        return [(sizes.equal(size, b[0], "the rows of A and b"), *b[1:])]
+
+    @property
+    def triangular(self) -> bool:
+        return self.A_structure.endswith("triangular")
+
+    def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
+        A, b = map(precise, arrays)
+        if A.shape[0] != A.shape[1] or A.shape[0] != b.shape[0]:
+            raise ShapeError(f"solve: A has shape {A.shape}, b {b.shape}")
+        lower = self.A_structure == "lower_triangular"
+        if self.triangular and xp is np:
+            import scipy.linalg  # slow to import, and only needed here
+
+            solution = scipy.linalg.solve_triangular(
+                A, b, lower=lower, check_finite=False
+            )
+        elif self.triangular:
+            solution = xp.linalg.solve(xp.tril(A) if lower else xp.triu(A), b)
+        else:
+            solution = xp.linalg.solve(A, b)
+        return self.finished(node, [solution], xp)
+
+    def L_op(
+        self,
+        inputs: Sequence[Variable],
+        outputs: Sequence[Variable],
+        output_gradients: Sequence[Variable],
+    ) -> Sequence[Any]:
+        (A, b), (x,) = inputs, outputs
+        complex_answer = only_real(self, A)
+        if complex_answer is not None:
+            return [complex_answer, complex_answer]
+        turned = {
+            "lower_triangular": "upper_triangular",
+            "upper_triangular": "lower_triangular",
+        }.get(self.A_structure, self.A_structure)
+        by_b = Solve(turned)(swapped(A), output_gradients[0])
+        by_A = neg(outer(by_b, x) if b.type.ndim == 1 else dot(by_b, swapped(x)))
+        part = {"lower_triangular": tril, "upper_triangular": triu}.get(
+            self.A_structure
+        )
+        return [by_A if part is None else part(by_A), by_b]
+
+
+solve = Solve()
+solve_symmetric = Solve("symmetric")
+solve_lower_triangular = Solve("lower_triangular")
+solve_upper_triangular = Solve("upper_triangular")
+
+
+class Lstsq(MatrixOp):
+    """The least squares solution of x s = y: lstsq(x, y, rcond).
+
+    Shapes: x (m, n), y (m,) or (m, k) -> s, the sums of squared residues (of no size where
+    x has not full rank or m <= n), the rank of x, its singular values (min(m, n),).
+    It has no gradient: `dot(pinv(x), y)` has one.
+    """
+
+    def make_node(self, x: Any, y: Any, rcond: Any) -> Apply:
+        x, y, limit = self.matrix(x, square=False), as_tensor(y), as_tensor(rcond)
+        dtype = to_float(common_dtype([x, y]))
+        x, y = cast(x, dtype), cast(y, dtype)
+        shape = (x.type.shape[1], *y.type.shape[1:])
+        vector = TensorType(np.zeros(0, dtype).real.dtype, (None,))
+        outputs = [
+            make_variable(TensorType(dtype, shape)),
+            make_variable(vector),
+            make_variable(TensorType("int64")),
+            make_variable(vector),
+        ]
+        return Apply(self, [x, y, cast(limit, "float64")], outputs)
+
+    def infer_sizes(
+        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
+    ) -> None:
+        return None
+
+    def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
+        x, y, limit = arrays
+        results = xp.linalg.lstsq(precise(x), precise(y), rcond=float(limit))
+        return self.finished(node, results, xp)
+
+
+lstsq = Lstsq()
+
+
+def smallest_size(x: Sequence[Size]) -> Size:
+    """The lesser of a matrix's sizes."""
+    return views.minimum(x[0], x[1])

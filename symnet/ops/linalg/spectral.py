@@ -1,0 +1,349 @@
+"""Eigenvalues, singular values, orthogonal factors, functions of matrices.
+
+As in `ops.linalg.solving`, these run as reference steps and have gradients for real matrices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from symnet.graph.types import DisconnectedType, NullType, TensorType
+from symnet.graph.variables import Apply, Variable, make_variable
+from symnet.kernels.loopir.views import Size
+from symnet.ops.arithmetic import (
+    add,
+    mul,
+    neg,
+    reciprocal,
+    sqr,
+    sub,
+    switch,
+)
+from symnet.ops.base import Sizes, as_tensor
+from symnet.ops.creation import eye, tril
+from symnet.ops.elementwise import cast
+from symnet.ops.linalg.products import dot, swapped
+from symnet.ops.linalg.solving import (
+    Cholesky,
+    MatrixOp,
+    cholesky,
+    known_size,
+    only_real,
+    precise,
+    read_triangle,
+    smallest_size,
+    solve_lower_triangular,
+    solve_upper_triangular,
+    square_size,
+)
+from symnet.ops.shape import dimshuffle
+from symnet.ops.sizes import shape_i
+
+__all__ = [
+    "Eig", "eig", "Eigh", "eigh", "eigvalsh", "QR", "qr", "SVD", "svd",
+]  # fmt: skip
+
+
+def connected(gradient: Variable) -> bool:
+    return not isinstance(gradient.type, DisconnectedType)
+
+
+def row(x: Variable) -> Variable:
+    return dimshuffle(x, "x", 0)
+
+
+def column(x: Variable) -> Variable:
+    return dimshuffle(x, 0, "x")
+
+
+def differences_inverted(values: Variable) -> Variable:
+    """1 / (values[j] - values[i]) at (i, j); 0 on the diagonal."""
+    n = shape_i(values, 0)
+    same = cast(eye(n), "bool")
+    apart = sub(row(values), column(values))
+    result: Variable = switch(same, 0, reciprocal(switch(same, 1, apart)))
+    return result
+
+
+# ---- eigenvalues
+
+
+class Eig(MatrixOp):
+    """Eigenvalues and right eigenvectors (columns) of a square matrix.
+
+    Dtypes: those of x; a real matrix with complex eigenvalues is refused.
+    Raises: ValueError for that; LinAlgError where it does not converge.
+    """
+
+    def make_node(self, x: Any) -> Apply:
+        x = self.matrix(x)
+        size = known_size(x)
+        return Apply(self, [x], self.outputs(x, (size,), (size, size)))
+
+    def infer_sizes(
+        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
+    ) -> Sequence[tuple[Size, ...]]:
+        size = square_size(inputs[0], sizes)
+        return [(size,), (size, size)]
+
+    def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
+        x = precise(arrays[0])
+        values, vectors = xp.linalg.eig(x)
+        if values.dtype.kind == "c" and x.dtype.kind != "c":
+            # Since NumPy 2.5 the results are complex even where they are all real.
+            if (values.imag != 0).any():
+                raise ValueError(
+                    "the matrix has complex eigenvalues: cast it to complex first"
+                )
+            values, vectors = values.real, vectors.real
+        return self.finished(node, [values, vectors], xp)
+
+
+class Eigh(Eig):
+    """Eigenvalues (ascending) and eigenvectors (columns) of a symmetric matrix.
+
+    UPLO: which triangle is read, "L" or "U".
+    Source of the gradient: Giles 2008, section 3.1.  That with respect to eigenvectors is
+    not defined where eigenvalues are equal, and is infinite or NaN there; that with
+    respect to eigenvalues alone is right for every function that treats equal ones alike.
+    """
+
+    __props__ = ("UPLO",)
+
+    def __init__(self, UPLO: str = "L") -> None:
+        if UPLO not in ("L", "U"):
+            raise ValueError(f"UPLO is 'L' or 'U', not {UPLO!r}")
+        self.UPLO = UPLO
+
+    def make_node(self, x: Any) -> Apply:
+        node = super().make_node(x)
+        values = TensorType(
+            np.dtype(node.inputs[0].type.dtype).type(0).real.dtype, (None,)
+        )
+        size = known_size(node.inputs[0])
+        outputs = [make_variable(values.clone(shape=(size,))), node.outputs[1].clone()]
+        return Apply(self, node.inputs, outputs)
+
+    def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
+        return self.finished(node, xp.linalg.eigh(precise(arrays[0]), self.UPLO), xp)
+
+    def L_op(
+        self,
+        inputs: Sequence[Variable],
+        outputs: Sequence[Variable],
+        output_gradients: Sequence[Variable],
+    ) -> Sequence[Any]:
+        complex_answer = only_real(self, inputs[0])
+        if complex_answer is not None:
+            return [complex_answer]
+        (w, v), (by_w, by_v) = outputs, output_gradients
+        inner = (
+            mul(eye(shape_i(w, 0), dtype=w.type.dtype), row(by_w))
+            if connected(by_w)
+            else None
+        )
+        if connected(by_v):
+            turning = mul(differences_inverted(w), dot(swapped(v), by_v))
+            inner = turning if inner is None else add(inner, turning)
+        assert inner is not None
+        full = dot(v, dot(inner, swapped(v)))
+        return [read_triangle(full, lower=self.UPLO == "L")]
+
+
+eig = Eig()
+
+
+def eigh(a: Any, UPLO: str = "L") -> list[Variable]:
+    """Eigenvalues (ascending) and eigenvectors (columns) of the symmetric matrix whose
+    lower ("L") or upper ("U") triangle is given."""
+    result: list[Variable] = Eigh(UPLO)(a)
+    return result
+
+
+def eigvalsh(a: Any, b: Any = None, lower: bool = True) -> Variable:
+    """Eigenvalues (ascending) of a v = w b v; `a` symmetric, `b` positive definite (the
+    identity where it is None)."""
+    uplo = "L" if lower else "U"
+    if b is None:
+        return eigh(a, uplo)[0]
+    a = as_tensor(a)
+    factor = cholesky(b) if lower else swapped(Cholesky(lower=False)(b))
+    given = tril(a) if lower else tril(swapped(a))
+    whole = add(given, swapped(tril(given, -1)))
+    half = solve_lower_triangular(factor, whole)
+    return eigh(swapped(solve_lower_triangular(factor, swapped(half))))[0]
+
+
+# ---- singular values
+
+
+class SVD(MatrixOp):
+    """u, s, vt with x = u diag(s) vt; s descending.
+
+    full_matrices: u and vt square, instead of min(m, n) columns and rows.
+    compute_uv: False gives s alone.
+    Source of the gradient: Townsend 2016, "Differentiating the singular value
+    decomposition".  That of the square u or vt of a matrix that is not square is not
+    defined; that of u or vt where singular values are equal or 0 is infinite or NaN.
+    """
+
+    __props__ = ("full_matrices", "compute_uv")
+
+    def __init__(self, full_matrices: bool = True, compute_uv: bool = True) -> None:
+        self.full_matrices, self.compute_uv = bool(full_matrices), bool(compute_uv)
+
+    def make_node(self, x: Any) -> Apply:
+        x = self.matrix(x, square=False)
+        m, n = x.type.shape
+        k = None if m is None or n is None else min(m, n)
+        kind = np.dtype(x.type.dtype).type(0).real.dtype
+        values = make_variable(TensorType(kind, (k,)))
+        if not self.compute_uv:
+            return Apply(self, [x], [values])
+        full = self.full_matrices
+        u, vt = self.outputs(x, (m, m if full else k), (n if full else k, n))
+        return Apply(self, [x], [u, values, vt])
+
+    def infer_sizes(
+        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
+    ) -> Sequence[tuple[Size, ...]]:
+        m, n = inputs[0]
+        k = smallest_size(inputs[0])
+        if not self.compute_uv:
+            return [(k,)]
+        full = self.full_matrices
+        return [(m, m if full else k), (k,), (n if full else k, n)]
+
+    def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
+        x = precise(arrays[0])
+        found = xp.linalg.svd(x, self.full_matrices, self.compute_uv)
+        return self.finished(node, found if self.compute_uv else [found], xp)
+
+    def L_op(
+        self,
+        inputs: Sequence[Variable],
+        outputs: Sequence[Variable],
+        output_gradients: Sequence[Variable],
+    ) -> Sequence[Any]:
+        (x,) = inputs
+        complex_answer = only_real(self, x)
+        if complex_answer is not None:
+            return [complex_answer]
+        by_u, by_s, by_vt = (
+            output_gradients if self.compute_uv else (None, output_gradients[0], None)
+        )
+        vectors = any(g is not None and connected(g) for g in (by_u, by_vt))
+        if vectors and self.full_matrices:
+            rows, columns = x.type.shape
+            if rows is None or rows != columns:
+                why = "the gradient of full_matrices=True is not defined: use False"
+                return [make_variable(NullType(why))]
+        u, s, vt = SVD(full_matrices=False)(x)
+        k, dtype = shape_i(s, 0), s.type.dtype
+        zero = mul(eye(k, dtype=dtype), 0)
+        inner = mul(eye(k, dtype=dtype), row(by_s)) if connected(by_s) else zero
+        between = differences_inverted(sqr(s))
+        full = None
+        if by_u is not None and connected(by_u):
+            turning = mul(between, _antisymmetric(dot(swapped(u), by_u)))
+            inner = add(inner, mul(turning, row(s)))
+            rest = mul(sub(by_u, dot(u, dot(swapped(u), by_u))), reciprocal(row(s)))
+            full = dot(rest, vt)
+        if by_vt is not None and connected(by_vt):
+            turning = mul(between, _antisymmetric(dot(vt, swapped(by_vt))))
+            inner = add(inner, mul(column(s), turning))
+            rest = mul(
+                reciprocal(column(s)), sub(by_vt, dot(dot(by_vt, swapped(vt)), vt))
+            )
+            full = dot(u, rest) if full is None else add(full, dot(u, rest))
+        result = dot(u, dot(inner, vt))
+        return [result if full is None else add(result, full)]
+
+
+def _antisymmetric(x: Variable) -> Any:
+    return sub(x, swapped(x))
+
+
+def svd(a: Any, full_matrices: Any = 1, compute_uv: Any = 1) -> Any:
+    """u, s, vt with a = u diag(s) vt, or s alone: see SVD."""
+    return SVD(bool(full_matrices), bool(compute_uv))(a)
+
+
+# ---- QR
+
+
+class QR(MatrixOp):
+    """q, r with x = q r; q orthogonal, r upper triangular.
+
+    mode: "reduced" (q of min(m, n) columns), "complete" (q square), or "r" (r alone).
+    Source of the gradient (of "reduced" with m >= n): Walter & Lehmann 2010.
+    """
+
+    __props__ = ("mode",)
+
+    def __init__(self, mode: str = "reduced") -> None:
+        if mode not in ("reduced", "complete", "r"):
+            raise ValueError(f"mode is 'reduced', 'complete' or 'r', not {mode!r}")
+        self.mode = mode
+
+    def make_node(self, x: Any) -> Apply:
+        x = self.matrix(x, square=False)
+        m, n = x.type.shape
+        k = None if m is None or n is None else min(m, n)
+        k = m if self.mode == "complete" else k
+        q, r = self.outputs(x, (m, k), (k, n))
+        return Apply(self, [x], [r] if self.mode == "r" else [q, r])
+
+    def infer_sizes(
+        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
+    ) -> Sequence[tuple[Size, ...]]:
+        m, n = inputs[0]
+        k = m if self.mode == "complete" else smallest_size(inputs[0])
+        return [(k, n)] if self.mode == "r" else [(m, k), (k, n)]
+
+    def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
+        found = xp.linalg.qr(precise(arrays[0]), self.mode)
+        return self.finished(node, [found] if self.mode == "r" else found, xp)
+
+    def L_op(
+        self,
+        inputs: Sequence[Variable],
+        outputs: Sequence[Variable],
+        output_gradients: Sequence[Variable],
+    ) -> Sequence[Any]:
+        (x,) = inputs
+        rows, columns = x.type.shape
+        if self.mode == "r":
+            q, r = QR("reduced")(x)
+            by_q, by_r = make_variable(DisconnectedType()), output_gradients[0]
+        else:
+            (q, r), (by_q, by_r) = outputs, output_gradients
+        complex_answer = only_real(self, x)
+        if complex_answer is not None:
+            return [complex_answer]
+        wide = rows is not None and columns is not None and rows < columns
+        if wide or (self.mode == "complete" and (rows is None or rows != columns)):
+            why = f"the gradient of {self} is not defined for a matrix of shape {x.type.shape}"
+            return [make_variable(NullType(why))]
+        return [_qr_gradient(q, r, by_q, by_r)]
+
+
+def _qr_gradient(q: Variable, r: Variable, by_q: Variable, by_r: Variable) -> Variable:
+    middle = dot(r, swapped(by_r)) if connected(by_r) else None
+    if connected(by_q):
+        turned = neg(dot(swapped(by_q), q))
+        middle = turned if middle is None else add(middle, turned)
+    assert middle is not None
+    lower = tril(middle)
+    inner = dot(q, add(lower, swapped(tril(middle, -1))))
+    if connected(by_q):
+        inner = add(inner, by_q)
+    return swapped(solve_upper_triangular(r, swapped(inner)))
+
+
+def qr(a: Any, mode: str = "reduced") -> Any:
+    """q, r with a = q r, or r alone: see QR."""
+    return QR("reduced" if mode == "full" else mode)(a)

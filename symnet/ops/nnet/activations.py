@@ -1,0 +1,160 @@
+"""What neural networks are made of: rectifiers, softmax and its logarithm."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from symnet.errors import message
+from symnet.graph.variables import Variable, operand_text
+from symnet.kernels.loopir.scalars import call, select
+from symnet.ops.arithmetic import (
+    absolute,
+    add,
+    minimum,
+    mul,
+    sgn,
+    sqr,
+    switch,
+)
+from symnet.ops.base import as_tensor, normalize_axis
+from symnet.ops.elementwise import elementwise
+from symnet.ops.functions import (
+    expm1,
+    hard_sigmoid,
+    sigmoid,
+    softplus,
+    ultra_fast_sigmoid,
+)
+from symnet.ops.nnet.logsumexp import LogSumExp
+from symnet.ops.nnet.softmax import AlongAxis, LogSoftmax, Softmax
+from symnet.ops.reduce import restore_axes
+from symnet.ops.shape import shape_padleft
+
+__all__ = [
+    "LogSoftmax", "Softmax", "elu", "hard_sigmoid", "logsoftmax", "logsumexp", "relu",
+    "selu", "sigmoid", "softmax", "softmax_graph", "softmax_op", "softmax_with_bias",
+    "softplus", "softsign", "ultra_fast_sigmoid",
+]  # fmt: skip
+
+
+# ---- rectifiers: where x is 0, Theano's relu has the mean of both slopes
+
+
+def _half_step(x: Any) -> Any:
+    """1 where x is positive, 0 where negative, 1/2 at 0."""
+    return add(mul(sgn(x), 0.5), 0.5)
+
+
+_relu = elementwise(
+    lambda x: call("maximum", x, 0),
+    lambda g, out, x: (g * _half_step(x),),
+    lambda xp, x: xp.maximum(x, 0),
+    name="relu", compute="float", accepts="f",
+)  # fmt: skip
+_leaky_relu = elementwise(
+    lambda x, alpha: select(x > 0, x, alpha * x),
+    lambda g, out, x, alpha: (
+        g * (alpha + (1 - alpha) * _half_step(x)),
+        g * minimum(x, 0),
+    ),
+    lambda xp, x, alpha: xp.where(x > 0, x, alpha * x),
+    name="leaky_relu", arity=2, compute="float", accepts="f",
+)  # fmt: skip
+_elu = elementwise(
+    lambda x, alpha: select(x > 0, x, alpha * call("expm1", x)),
+    lambda g, out, x, alpha: (
+        g * switch(x > 0, 1, out + alpha),
+        g * expm1(minimum(x, 0)),
+    ),
+    lambda xp, x, alpha: xp.where(x > 0, x, alpha * xp.expm1(xp.minimum(x, 0))),
+    name="elu", arity=2, compute="float", accepts="f",
+)  # fmt: skip
+softsign = elementwise(
+    lambda x: x / (1.0 + call("abs", x)),
+    lambda g, out, x: (g / sqr(1 + absolute(x)),),
+    lambda xp, x: x / (1 + xp.abs(x)),
+    name="softsign", compute="float", accepts="f",
+)  # fmt: skip
+
+
+def relu(x: Any, alpha: Any = 0) -> Variable:
+    """x where positive, else alpha * x.
+
+    alpha: a number or a variable that broadcasts with x.
+    The gradient where x is 0 is the mean of both sides, as in Theano.
+    """
+    plain = isinstance(alpha, (int, float)) and alpha == 0
+    result: Variable = _relu(x) if plain else _leaky_relu(x, alpha)
+    return result
+
+
+def elu(x: Any, alpha: Any = 1) -> Variable:
+    """x where positive, else alpha * (exp(x) - 1).
+
+    Source: Clevert, Unterthiner & Hochreiter 2015, equation 16.
+    """
+    result: Variable = _elu(x, alpha)
+    return result
+
+
+def selu(x: Any) -> Variable:
+    """The scaled elu, which keeps mean 0 and variance 1 from layer to layer.
+
+    Source: Klambauer, Unterthiner, Mayr & Hochreiter 2017, equation 2.
+    """
+    alpha, scale = 1.6732632423543772, 1.0507009873554805
+    result: Variable = mul(elu(x, alpha), scale)
+    return result
+
+
+# ---- softmax and its logarithm
+
+
+def softmax(c: Any, axis: int | None = None) -> Variable:
+    """exp(c) divided by its sum along `axis`.
+
+    Shapes: as c.  Without axis, along the last one; and a vector then becomes a matrix of
+    one row, as in Theano.
+    Raises: TypeError for a scalar.
+    """
+    return _along(Softmax, c, axis)
+
+
+def logsoftmax(c: Any, axis: int | None = None) -> Variable:
+    """The logarithm of `softmax(c, axis)`, finite where that underflows to 0."""
+    return _along(LogSoftmax, c, axis)
+
+
+def _along(kind: type[AlongAxis], c: Any, axis: int | None) -> Variable:
+    x = as_tensor(c)
+    if x.type.ndim == 0:
+        raise TypeError(
+            message(
+                "softmax of a scalar: it takes rank 1 at least",
+                operands=[operand_text(x)],
+            )
+        )
+    if axis is None:
+        x = shape_padleft(x) if x.type.ndim == 1 else x
+        axis = -1
+    result: Variable = kind(normalize_axis(axis, x.type.ndim, "softmax"))(x)
+    return result
+
+
+softmax_op = softmax_graph = softmax
+
+
+def softmax_with_bias(x: Any, b: Any) -> Variable:
+    """The softmax of each row of x + b.
+
+    Shapes: x (m, n), b (n,) -> (m, n).
+    """
+    return softmax(add(as_tensor(x), as_tensor(b)))
+
+
+def logsumexp(x: Any, axis: int = -1, keepdims: bool = False) -> Variable:
+    """The logarithm of the sum of exp(x) along `axis`, finite for all finite x."""
+    x = as_tensor(x)
+    axis = normalize_axis(axis, x.type.ndim, "logsumexp")
+    result: Variable = LogSumExp([axis])(x)
+    return restore_axes(result, [axis]) if keepdims else result

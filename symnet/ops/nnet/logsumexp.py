@@ -1,0 +1,72 @@
+"""The logarithm of a sum of exponentials as one operation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from symnet.graph.types import TensorType
+from symnet.graph.variables import Apply, Variable, make_variable
+from symnet.kernels.loopir.views import Size
+from symnet.ops.arithmetic import add, isinf, log, mul, sub, switch
+from symnet.ops.base import Sizes, as_tensor, to_float
+from symnet.ops.composed import Composed
+from symnet.ops.elementwise import cast
+from symnet.ops.functions import exp
+from symnet.ops.nnet.softmax import Softmax
+from symnet.ops.reduce import restore_axes, top_over
+from symnet.ops.reduce import sum as sum_over
+
+
+class LogSumExp(Composed):
+    """log(sum(exp(x))) over `axes` (in order, counted from the front), which disappear.
+
+    Finite for all finite x; infinities stay what they are; of no elements minus infinity.
+    Source: Blanchard, Higham & Higham 2021 (the shift by the maximum).
+    """
+
+    __props__ = ("axes",)
+
+    def __init__(self, axes: Sequence[int]) -> None:
+        self.axes = tuple(axes)
+
+    def make_node(self, x: Any) -> Apply:
+        x = as_tensor(x)
+        x = cast(x, to_float(x.type.dtype))
+        shape = [n for k, n in enumerate(x.type.shape) if k not in self.axes]
+        return Apply(self, [x], [make_variable(TensorType(x.type.dtype, shape))])
+
+    def infer_sizes(
+        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
+    ) -> Sequence[tuple[Size, ...]]:
+        return [tuple(n for k, n in enumerate(inputs[0]) if k not in self.axes)]
+
+    def expand(self, *inputs: Variable) -> Variable:
+        (x,) = inputs
+        top: Any = top_over(x, self.axes)
+        # An infinite maximum is not taken out: it would leave inf - inf.
+        shift = switch(isinf(top), 0, top)
+        powers = exp(sub(x, restore_axes(shift, self.axes)))
+        result: Variable = add(log(sum_over(powers, axis=self.axes)), shift)
+        return result
+
+    def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
+        (x,) = arrays
+        top = x.max(axis=self.axes, keepdims=True, initial=-np.inf)
+        shift = xp.where(xp.isinf(top), 0, top)
+        with np.errstate(all="ignore"):
+            powers = xp.exp(x - shift)
+            total = xp.log(powers.sum(axis=self.axes, keepdims=True)) + shift
+        return [xp.asarray(total.squeeze(self.axes), dtype=x.dtype)]
+
+    def L_op(
+        self,
+        inputs: Sequence[Variable],
+        outputs: Sequence[Variable],
+        output_gradients: Sequence[Variable],
+    ) -> Sequence[Any]:
+        # Not exp(x - out): for large x that difference has few digits.
+        shares = Softmax(self.axes)(inputs[0])
+        return [mul(shares, restore_axes(output_gradients[0], self.axes))]

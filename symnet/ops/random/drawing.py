@@ -1,0 +1,268 @@
+"""What operations that draw random numbers share: states, sizes, parameters.
+
+A generator's state is an ordinary array in a shared variable whose default update is the
+state after the draw: `function` moves it on, `scan` makes it a state of its loop.  The
+operation itself is pure: the same state gives the same numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from symnet.config import config
+from symnet.errors import ShapeError, message
+from symnet.graph.origin import capture
+from symnet.graph.types import FLOATS
+from symnet.graph.variables import Apply, Constant, Variable, operand_text
+from symnet.kernels.cpu.library.call_steps import CallArrangement
+from symnet.kernels.loopir import views
+from symnet.kernels.loopir.views import Size
+from symnet.ops.alloc import broadcast_to, shape_elements
+from symnet.ops.arithmetic import mul
+from symnet.ops.base import Sizes, TensorOp, broadcast_shapes, constant, upcast
+from symnet.ops.elementwise import cast
+from symnet.ops.methods import prop
+from symnet.ops.sizes import disconnected, sizes_of
+from symnet.shared import SharedVariable
+
+
+class Draw(TensorOp):
+    """An op that draws from a state, its first input: outputs are the new state and the
+    numbers.  It runs as a native call (`arrange`) on arrays without gaps."""
+
+    library: ClassVar[str] = "random"
+
+    def native(self, node: Apply) -> bool:
+        """Whether there is native code for it on this machine."""
+        return True
+
+    def reads(self, node: Apply) -> Sequence[int]:
+        """The inputs that are read as arrays; the others serve as sizes."""
+        return range(len(node.inputs))
+
+    def initial_input(self, node: Apply) -> int:
+        """The memory of the new state holds the old one before."""
+        return 0
+
+    def arrange(
+        self, node: Apply, shapes: Sequence[tuple[int, ...]]
+    ) -> CallArrangement:
+        """The native call; `shapes` are those of the inputs that are read except the
+        state, then of the old state, then of the outputs."""
+        raise NotImplementedError(str(self))
+
+    def L_op(
+        self,
+        inputs: Sequence[Variable],
+        outputs: Sequence[Variable],
+        output_gradients: Sequence[Variable],
+    ) -> Sequence[Any]:
+        """Nothing that is drawn depends smoothly on a state or on sizes."""
+        return [disconnected() for _ in inputs]
+
+    def connection_pattern(self, node: Apply) -> list[list[bool]]:
+        return [[False] * len(node.outputs) for _ in node.inputs]
+
+
+# ---- sizes
+
+
+def draw_sizes(
+    size: Any, ndim: int | None, parameters: Sequence[Variable], operation: str
+) -> list[Variable]:
+    """The shape of a draw as integer scalars.
+
+    size: an integer, a sequence of integers and integer scalars, an integer vector, or
+    None: that of the parameters, broadcast against each other.
+    ndim: the rank, needed where a vector's length is not known.
+    Raises: TypeError for a size that is no integer; ValueError for a negative one, for
+    another rank than `ndim`, and for parameters of higher rank than the draw.
+    """
+    if size is None:
+        return common_sizes(parameters)
+    unknown = (
+        isinstance(size, Variable)
+        and size.type.ndim == 1
+        and size.type.shape[0] is None
+    )
+    if unknown and ndim is not None:
+        found = [size[k] for k in range(ndim)]
+    else:
+        found = shape_elements(size)
+    check_sizes(found, ndim, operation)
+    for parameter in parameters:
+        if parameter.type.ndim > len(found):
+            raise ValueError(
+                message(
+                    f"{operation}: a parameter has a higher rank than what is drawn, "
+                    f"{len(found)}",
+                    operands=[operand_text(parameter)],
+                    cure="give a size that holds the parameter's shape, or no size",
+                )
+            )
+    return found
+
+
+def check_sizes(found: Sequence[Variable], ndim: int | None, operation: str) -> None:
+    numbers = [int(s.data) for s in found if isinstance(s, Constant)]
+    if any(number < 0 for number in numbers):
+        raise ValueError(f"{operation}: a size is negative: {numbers}")
+    if ndim is not None and ndim != len(found):
+        raise ValueError(
+            message(
+                f"{operation}: ndim is {ndim}, but the size has {len(found)} entries",
+                cure="leave ndim out where the length of the size is known",
+            )
+        )
+
+
+def common_sizes(parameters: Sequence[Variable]) -> list[Variable]:
+    """The shape of arrays broadcast against each other."""
+    if not parameters:
+        return []
+    shape = broadcast_shapes([v.type.shape for v in parameters], "draw", parameters)
+    found: list[Variable] = []
+    for axis in range(-len(shape), 0):
+        stretched = [
+            v for v in parameters if v.type.ndim >= -axis and v.type.shape[axis] != 1
+        ]
+        source = (
+            stretched[0]
+            if stretched
+            else next(v for v in parameters if v.type.ndim >= -axis)
+        )
+        found.append(sizes_of(source)[axis])
+    return found
+
+
+def static_shape(sizes: Sequence[Variable]) -> tuple[int | None, ...]:
+    """What is known at once of a shape."""
+    return tuple(int(s.data) if isinstance(s, Constant) else None for s in sizes)
+
+
+def required_sizes(variables: Sequence[Variable], sizes: Sizes) -> tuple[Size, ...]:
+    """Size inputs as host integers that must not be negative."""
+    wanted = tuple(sizes.value(v) for v in variables)
+    for one in wanted:
+        sizes.require(views.combine("ge", one, views.ZERO), "a size is negative")
+    return wanted
+
+
+def concrete_sizes(arrays: Sequence[Any]) -> tuple[int, ...]:
+    """Size inputs in a reference evaluation.  Raises: ShapeError for a negative one."""
+    shape = tuple(int(n) for n in arrays)
+    if any(n < 0 for n in shape):
+        raise ShapeError(f"a size is negative: {shape}")
+    return shape
+
+
+def total(sizes: Sequence[Variable]) -> Variable:
+    """How many numbers an array has, as an int64 scalar."""
+    if all(isinstance(s, Constant) for s in sizes):
+        numbers = [int(s.data) for s in sizes if isinstance(s, Constant)]
+        return constant(np.array(math.prod(numbers), "int64"))
+    result: Variable = sizes[0]
+    for one in sizes[1:]:
+        result = mul(result, one)
+    return result
+
+
+# ---- parameters
+
+
+def float_dtype(dtype: str | None, *parameters: Variable) -> str:
+    """The dtype of a draw of floats: as asked for, or that of the parameters, at least
+    floatX.  Raises: TypeError for a dtype that is no float."""
+    if dtype is None:
+        strong = [v.type.dtype for v in parameters if not getattr(v, "weak", False)]
+        dtype = upcast(config.floatX, *strong)
+    if dtype == "floatX":
+        dtype = config.floatX
+    if dtype not in FLOATS:
+        raise TypeError(
+            message(
+                f"numbers of dtype {dtype!r} cannot be drawn from a continuous distribution",
+                operands=[operand_text(v) for v in parameters],
+                cure=f"draw with dtype={config.floatX!r} and cast the result",
+            )
+        )
+    return dtype
+
+
+def known_values(variable: Variable) -> np.ndarray[Any, Any] | None:
+    return variable.data if isinstance(variable, Constant) else None
+
+
+def demand(
+    variable: Variable, holds: Any, operation: str, what: str, name: str
+) -> None:
+    """Refuse a parameter whose value is known to be wrong.
+
+    holds: values -> booleans.  Raises: ValueError.
+    """
+    values = known_values(variable)
+    if values is not None and not np.all(holds(np.asarray(values))):
+        raise ValueError(
+            message(
+                f"{operation}: {name} must be {what}, not {values!s:.60}",
+                operands=[operand_text(variable)],
+                origin=capture(),
+                cure=f"give {operation} a {name} that is {what}",
+            )
+        )
+
+
+def demand_probability(variable: Variable, operation: str, name: str = "p") -> None:
+    demand(variable, lambda p: (p >= 0) & (p <= 1), operation, "between 0 and 1", name)
+
+
+def demand_not_negative(variable: Variable, operation: str, name: str) -> None:
+    demand(variable, lambda x: ~(x < 0), operation, "at least 0", name)
+
+
+def spread(parameter: Variable, sizes: Sequence[Variable], dtype: str) -> Variable:
+    """A parameter for each number drawn: itself if it is one number, else broadcast."""
+    parameter = cast(parameter, dtype)
+    if parameter.type.ndim == 0:
+        return parameter
+    known = static_shape(sizes)
+    own = parameter.type.shape
+    whole = parameter.type.ndim == len(sizes) and all(
+        a is not None and a == b for a, b in zip(own, known, strict=True)
+    )
+    return parameter if whole else broadcast_to(parameter, tuple(sizes))
+
+
+# ---- what clients ask of what was drawn
+
+
+def remember(name: str) -> None:
+    """Give variables an attribute that is kept in their tag."""
+
+    def get(self: Variable) -> Any:
+        return getattr(self.tag, name)
+
+    def put(self: Variable, value: Any) -> None:
+        setattr(self.tag, name, value)
+
+    prop(name)(get)
+    setattr(Variable, name, getattr(Variable, name).setter(put))
+
+
+for _name in ("rng", "rstate", "update", "permutation"):
+    remember(_name)
+
+
+def advanced(sample: Variable, state: SharedVariable, following: Variable) -> Variable:
+    """`sample`, which moves `state` on to `following` wherever it is computed."""
+    state.default_update = following
+    state.tag.is_rng = True
+    sample.update = (state, following)  # type: ignore[attr-defined]
+    return sample
+
+
+__all__ = ["Draw", "advanced", "draw_sizes", "float_dtype"]

@@ -1,0 +1,62 @@
+"""The rows of a sequence that a loop walks over, where they are used without the loop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from symnet.errors import ShapeError
+from symnet.graph.types import TensorType
+from symnet.graph.variables import Apply, Constant, make_variable
+from symnet.kernels.loopir import views
+from symnet.kernels.loopir.views import Size, View
+from symnet.ops.base import Sizes, ViewOp, as_tensor
+from symnet.ops.scan.loop import LONGER
+from symnet.ops.sizes import size_scalar
+from symnet.ops.subtensor import part_view
+
+
+class FirstRows(ViewOp):
+    """The first rows of x: first_rows(x, n_steps).
+
+    what: how errors call x.
+    Shapes: (m, ...), with m >= n_steps -> (n_steps, ...).
+    Raises: ShapeError where x has fewer rows, as the loop does; ValueError for a negative
+        number of steps.
+    Only compilation makes it, when gradients have been taken.
+    """
+
+    __props__ = ("what",)
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+
+    def make_node(self, x: Any, n_steps: Any) -> Apply:
+        x, n_steps = as_tensor(x), size_scalar(n_steps, "n_steps")
+        count = int(n_steps.data) if isinstance(n_steps, Constant) else None
+        kind = TensorType(x.type.dtype, (count, *x.type.shape[1:]))
+        return Apply(self, [x, n_steps], [make_variable(kind)])
+
+    def infer_sizes(
+        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
+    ) -> Sequence[tuple[Size, ...]]:
+        rows, *rest = inputs[0]
+        steps = sizes.value(node.inputs[1])
+        sizes.require(views.combine("ge", steps, views.ZERO), "n_steps is negative")
+        what = f"{self.what} has fewer rows than there are steps: {LONGER}"
+        sizes.require(views.combine("ge", rows, steps), what, ShapeError)
+        return [(steps, *rest)]
+
+    def view(self, node: Apply, view: View, sizes: Sizes) -> View:
+        return part_view((":b:",), view, [sizes.value(node.inputs[1])])
+
+    def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
+        rows, steps = arrays[0], int(arrays[1])
+        if steps < 0:
+            raise ValueError(f"n_steps is negative: {steps}")
+        if len(rows) < steps:
+            raise ShapeError(
+                f"{self.what} has fewer rows ({len(rows)}) than there are steps "
+                f"({steps}): {LONGER}"
+            )
+        return [rows[:steps]]

@@ -1,0 +1,231 @@
+"""Graphs that are not one native program: where they are cut, and their values."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import symnet
+import symnet.tensor as T
+from symnet import function, shared
+from symnet.compile.partition import split
+from symnet.compile.passes import rewrite_graph
+from symnet.graph.traverse import Graph
+from symnet.graph.variables import Apply, Op
+from tests.helpers import run
+
+RNG = np.random.default_rng(0)
+
+
+class Same(Op):
+    """Hands out its very input, as users' ops may."""
+
+    __props__ = ()
+
+    def make_node(self, x):
+        return Apply(self, [x], [x.type()])
+
+    def perform(self, node, inputs, output_storage):
+        output_storage[0][0] = inputs[0]
+
+    def grad(self, inputs, output_gradients):
+        return output_gradients
+
+
+same = Same()
+
+
+def count(outputs, updates=None):
+    """How many segments a graph has after rewriting, and how many reference operations."""
+    updates = updates or {}
+    graph = rewrite_graph(Graph([], [*outputs, *updates.values()]))
+    values = graph.outputs
+    found = split(values[: len(outputs)], dict(zip(updates, values[len(outputs) :])))
+    return len(found), sum(len(segment.reference) for segment in found)
+
+
+# ---- where graphs are cut
+
+
+def test_ordinary_graphs_are_one_segment():
+    x, n = T.dmatrix("x"), T.lscalar("n")
+    w = shared(np.eye(3))
+    cost = T.nnet.softmax(T.dot(x[n:], w)).sum() + T.arange(n).sum()
+    assert count([cost], {w: w - symnet.grad(cost, w)}) == (1, 0)
+    assert count([]) == (1, 0) and count([x]) == (1, 0)
+
+
+def test_each_reference_operation_ends_a_segment():
+    x = T.dvector("x")
+    assert count([same(x)]) == (2, 1)
+    assert count([same(x) + same(x * 2)]) == (2, 2)
+    assert count([same(same(x))]) == (3, 2)
+    assert count([same(T.tanh(same(T.exp(x)))) * 2]) == (3, 2)
+
+
+def test_native_work_is_done_once_and_handed_on():
+    x = T.dvector("x")
+    y = T.tanh(x)
+    first, last = split([same(y) + y, T.exp(y)], {})
+    assert first.leaves == [x] and set(last.leaves) >= {y}
+    assert y in first.wanted and len(first.reference) == 1
+
+
+def test_sizes_from_computed_integers_cut_too():
+    x = T.dvector("x")
+    assert count([T.arange(T.argmax(x))]) == (2, 0)
+    assert count([x[: T.argmax(x)]]) == (2, 0)
+    assert count([x[T.nonzero(x)[0]]])[0] == 2
+
+
+def test_shapes_of_what_a_segment_makes_need_no_cut():
+    x = T.dmatrix("x")
+    hidden = T.tanh(T.dot(x, x.T))
+    assert count([T.zeros(hidden.shape) + hidden.shape[0]]) == (1, 0)
+
+
+# ---- values
+
+
+def values(n=6):
+    return RNG.normal(size=n)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda x: T.sort(x) * 2,
+        lambda x: T.exp(T.sort(T.tanh(x))).sum() + x,
+        lambda x: x[T.argsort(x)],
+        lambda x: T.nonzero(T.gt(x, 0))[0],
+        lambda x: x[T.nonzero(T.gt(x, 0))[0]].sum(),
+        lambda x: x[T.gt(x, 0).nonzero()] * 2,
+        lambda x: T.set_subtensor(x[T.nonzero(T.lt(x, 0))[0]], 0.0),
+        lambda x: T.arange(T.cast(T.sum(T.gt(x, 0)), "int64")) * 2,
+        lambda x: T.arange(T.argmax(x) + 1).sum() * x,
+        lambda x: x[: T.argmax(x) + 1],
+        lambda x: x[T.argmin(x)],
+        lambda x: T.zeros((T.argmax(x) + 1, 2)) + T.sort(x)[0],
+        lambda x: same(x),
+        lambda x: same(same(x) + 1) * same(x * 2),
+        lambda x: T.repeat(x, T.cast(T.abs_(T.round(x)), "int64")),
+        lambda x: T.real(T.fft.fft(x)) if hasattr(T, "fft") else x,
+    ],
+)
+@pytest.mark.parametrize("n", [1, 2, 7])
+def test_values(build, n):
+    x = T.dvector("x")
+    run(build(x), {x: values(n)})
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda z: z * 2 + 1,
+        lambda z: T.real(z) * T.imag(z),
+        lambda z: abs(z) ** 2,
+        lambda z: T.exp(z).sum(),
+        lambda z: T.conj(z)[::-1],
+        lambda z: T.outer(z, z).T,
+        lambda z: T.dot(T.outer(z, z), z),
+    ],
+)
+def test_complex_values(build):
+    z = T.zvector("z")
+    run(build(z), {z: values(5) + 1j * values(5)})
+
+
+def test_reference_results_of_results_of_several_sizes():
+    x = T.dvector("x")
+    f = function([x], [T.sort(x)[::-1], T.arange(T.argmax(x)), x.sum()])
+    for n in (1, 4, 2, 9, 4):
+        value = values(n)
+        down, counting, total = f(value)
+        np.testing.assert_array_equal(down, np.sort(value)[::-1])
+        np.testing.assert_array_equal(counting, np.arange(np.argmax(value)))
+        np.testing.assert_allclose(total, value.sum())
+
+
+# ---- aliasing
+
+
+def test_results_are_nobodys_memory():
+    x, s = T.dvector("x"), shared(np.zeros(3))
+    f = function([x], [same(x), same(s), same(same(x)), same(T.constant([1.0, 2.0]))])
+    value = np.zeros(3)
+    for result in f(value):
+        result[...] = 7
+    assert not value.any() and not s.get_value().any()
+    np.testing.assert_array_equal(f(value)[3], [1, 2])
+
+
+def test_a_reference_result_that_is_the_shared_array_itself():
+    s = shared(np.arange(3.0))
+    f = function([], [same(s) * 10, same(s)], updates=[(s, s + 1)])
+    for k in range(3):
+        ten, one = f()
+        np.testing.assert_array_equal(ten, (np.arange(3.0) + k) * 10)
+        np.testing.assert_array_equal(one, np.arange(3.0) + k)
+
+
+def test_an_update_in_place_does_not_disturb_a_reference_view():
+    s, r = shared(np.arange(5.0)), shared(np.zeros(5))
+    f = function([], T.exp(same(s)), updates=[(s, s + same(s)[::-1]), (r, r + same(s))])
+    np.testing.assert_allclose(f(), np.exp(np.arange(5.0)))
+    np.testing.assert_array_equal(s.get_value(), [4, 4, 4, 4, 4])
+    np.testing.assert_array_equal(r.get_value(), np.arange(5.0))
+
+
+def test_a_shared_variable_updated_with_its_own_reference_view():
+    s, r = shared(np.arange(3.0)), shared(np.zeros(3))
+    f = function([], [], updates=[(s, same(s)[::-1]), (r, same(s))])
+    f()
+    np.testing.assert_array_equal(s.get_value(), [2, 1, 0])
+    np.testing.assert_array_equal(r.get_value(), [0, 1, 2])
+
+
+# ---- updates
+
+
+def test_updates_by_reference_operations():
+    s, n, x = shared(np.array([3.0, 1.0, 2.0])), shared(0), T.dvector("x")
+    f = function([x], s.sum(), updates=[(s, T.sort(s + x)), (n, n + 1)])
+    assert f(np.array([0.0, 5.0, 0.0])) == 6.0
+    np.testing.assert_array_equal(s.get_value(), [2, 3, 6])
+    assert f(np.zeros(3)) == 11.0 and n.get_value() == 2
+
+
+def test_nothing_is_updated_when_a_reference_operation_fails():
+    s, n = shared(np.eye(2)), shared(0)
+    f = function([], T.nlinalg.matrix_inverse(s), updates=[(s, s * 0), (n, n + 1)])
+    f()
+    for _ in range(2):
+        with pytest.raises(np.linalg.LinAlgError) as error:
+            f()
+        assert "T.nlinalg.matrix_inverse(s)" in str(error.value)
+        assert n.get_value() == 1 and not s.get_value().any()
+
+
+def test_nothing_is_updated_when_a_later_segment_fails():
+    s, x, i = shared(np.zeros(3)), T.dvector("x"), T.lvector("i")
+    f = function([x, i], T.sort(x)[i].sum(), updates=[(s, s + 1)])
+    with pytest.raises(IndexError):
+        f(values(3), [5])
+    assert not s.get_value().any()
+    f(values(3), [0])
+    assert s.get_value().all()
+
+
+def test_updates_of_another_size_from_data():
+    s, x = shared(np.zeros(0)), T.dvector("x")
+    f = function([x], s.sum(), updates=[(s, x[T.nonzero(T.gt(x, 0))[0]])])
+    f(np.array([1.0, -1.0, 2.0]))
+    np.testing.assert_array_equal(s.get_value(), [1, 2])
+    assert f(np.array([-1.0])) == 3.0 and s.get_value().shape == (0,)
+
+
+def test_gradients_through_reference_operations():
+    x = T.dvector("x")
+    gradient = symnet.grad((same(T.sqr(x)) * 3).sum(), x)
+    run(gradient, {x: values(4)})
+    np.testing.assert_allclose(gradient.eval({x: np.arange(3.0)}), 6 * np.arange(3.0))

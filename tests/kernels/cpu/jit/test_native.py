@@ -1,0 +1,380 @@
+"""Native functions compute what their Python text says, and refuse what they cannot."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import os
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from symnet.kernels.cpu.jit import native as module
+from symnet.kernels.cpu.jit.intrinsics import (
+    C_LIBRARY,
+    External,
+    Symbol,
+    atomic_add,
+    atomic_load,
+    call,
+    compare_exchange,
+    exchange,
+    float_bits,
+    load,
+    load_i8,
+    load_i16,
+    load_i32,
+    narrow_float,
+    pause,
+    stack,
+    store,
+    store_i8,
+    store_i16,
+    store_i32,
+)
+from symnet.kernels.cpu.jit.native import native, patient
+
+LIMIT = 10
+NOT_HERE = False
+PLACE = Symbol("a place", 123456789012345)
+absolute = External("labs", "i64(i64)", C_LIBRARY)
+absolute_narrow = External("abs", "i32(i32)", C_LIBRARY)
+
+
+@native
+def arithmetic(a: int, b: int) -> int:
+    return (a + b * 3 - (a & b) + (a | 7) - (a ^ b) + (a << 2) - (b >> 1)) + -a + ~b
+
+
+@native
+def quotient(a: int, b: int) -> int:
+    return a // b
+
+
+@native
+def remainder(a: int, b: int) -> int:
+    return a % b
+
+
+@native
+def logic(a: int, b: int) -> int:
+    """A docstring changes nothing."""
+    if a < b and (a > 0 or not (b == 5 or a == 1)):
+        return 1
+    elif a >= b and not (a != 3 and b <= 2):
+        return 2
+    return (a == b) + (not a) * 4 + 8 * True
+
+
+@native
+def loops(n: int, stop: int) -> int:
+    result = 0
+    k = 7
+    for k in range(n):
+        if k == 3:
+            continue
+        for j in range(k, stop):
+            result += j * k
+            if result > 1000:
+                break
+    while n > 0:
+        n -= 1
+        if n == LIMIT:
+            break
+        result += 1
+    return result + 10000 * k
+
+
+@native  # noqa: RET503
+def early(n: int):
+    while n > 3:
+        return 5
+    if NOT_HERE:
+        n = not_defined_anywhere(n)  # noqa: F821
+    pause()
+    if n == 2:
+        return 7
+
+
+@native
+def helper(words: int, count: int) -> int:
+    result = 0
+    for k in range(count):
+        result += load(words, k)
+    return result
+
+
+@native
+def on_stack(a: int) -> int:
+    result = 0
+    for k in range(1000):  # the stack does not grow with the turns of a loop
+        words = stack(3)
+        store(words, 0, a)
+        store(words, 1, k)
+        store(words, 2, result)
+        result = helper(words, 3)
+    return result
+
+
+@native
+def apply(function: int, a: int, b: int) -> int:
+    return call(function, a, b)
+
+
+@native
+def by_name(a: int, b: int) -> int:
+    return apply(quotient.address, a, b)
+
+
+@native
+def externals(a: int) -> int:
+    return absolute(a) + absolute_narrow(a)
+
+
+@native
+def symbol(a: int) -> int:
+    return PLACE + a
+
+
+@native
+def narrow_memory(words: int, value: int) -> int:
+    store_i8(words, 1, value)
+    store_i16(words, 1, value)
+    store_i32(words, 1, value)
+    return load_i8(words, 1) + load_i16(words, 1) * 3 + load_i32(words, 1) * 5
+
+
+@native
+def atomics(words: int) -> int:
+    old = exchange(words, 0, 5)
+    older = atomic_add(words, 0, 2)
+    yes = compare_exchange(words, 0, 7, 9)
+    no = compare_exchange(words, 0, 7, 11)
+    return old + 10 * older + 100 * yes + 1000 * no + 10000 * atomic_load(words, 0)
+
+
+@native
+def single(bits: int) -> int:
+    return narrow_float(bits)
+
+
+@native
+def double(number: int) -> int:
+    return float_bits(number)
+
+
+NUMBERS = [0, 1, -1, 2, 3, 5, -7, 11, 100, -100, 12345678901]
+
+
+@pytest.mark.parametrize("function", [arithmetic, logic], ids=["arithmetic", "logic"])
+def test_integers(function):
+    for a, b in itertools.product(NUMBERS, NUMBERS):
+        assert function(a, b) == function.python(a, b), (a, b)
+
+
+@pytest.mark.parametrize("function", [quotient, remainder], ids=["//", "%"])
+def test_division_rounds_down(function):
+    for a, b in itertools.product(NUMBERS, [n for n in NUMBERS if n]):
+        assert function(a, b) == function.python(a, b), (a, b)
+
+
+def test_integers_wrap():
+    assert arithmetic(2**62, 0) == (arithmetic.python(2**62, 0) + 2**63) % 2**64 - 2**63
+
+
+def test_loops():
+    for n, stop in itertools.product([0, 1, 3, 5, 12, 40], [0, 1, 6, 30]):
+        assert loops(n, stop) == loops.python(n, stop), (n, stop)
+
+
+def test_a_function_without_return_gives_zero():
+    assert (early(4), early(3), early(2)) == (5, 0, 7)
+
+
+def test_memory():
+    words = np.arange(6)
+    assert helper(words.ctypes.data + 8, 4) == 1 + 2 + 3 + 4
+    assert on_stack(2) == on_stack.python(2) == 2 * 1000 + 499500
+    for value in (5, -5, 300, -70000, 2**31):
+        a, b = np.zeros(2, np.int64), np.zeros(2, np.int64)
+        native_result = narrow_memory(a.ctypes.data, value)
+        assert native_result == narrow_memory.python(b.ctypes.data, value)
+        assert np.array_equal(a, b)
+
+
+def test_atomics():
+    a, b = np.array([3]), np.array([3])
+    assert (
+        atomics(a.ctypes.data) == atomics.python(b.ctypes.data) == 3 + 50 + 100 + 90000
+    )
+    assert a == b == 9
+
+
+def test_calls():
+    assert apply(quotient.address, 17, 5) == 3
+    assert apply.python(quotient.address, 17, 5) == 3
+    assert by_name(-17, 5) == by_name.python(-17, 5) == -4
+    assert externals(-4) == 8
+    assert symbol(1) == symbol.python(1) == PLACE + 1
+
+
+@pytest.mark.parametrize("number", [0.0, 1.0, -0.1, 1e300, 1e-42, math.inf, -math.inf])
+def test_float_bits(number):
+    bits = int(np.float64(number).view(np.int64))
+    with np.errstate(over="ignore"):
+        want = int(np.float64(number).astype(np.float32).view(np.uint32))
+    assert single(bits) == single.python(bits) == want
+
+
+def test_integers_as_floats():
+    for number in [0, 1, -3, 2**53 + 1, -(2**62) - 1]:
+        want = int(np.float64(number).view(np.int64))
+        assert double(number) == double.python(number) == want
+
+
+def test_a_missing_c_function_fails_at_once():
+    with pytest.raises(AttributeError):
+        External("no_such_function_anywhere", "i64()", C_LIBRARY)
+
+
+PROGRAM = """
+from symnet.kernels import {module}
+from symnet.kernels.llvm.object_code import statistics
+assert {module}.{function}.address
+print(statistics.compiled, statistics.loaded)
+"""
+
+
+def test_the_run_time_is_compiled_once_and_then_read_from_disk(tmp_path):
+    program = PROGRAM.format(module="threads", function="parallel_for")
+    outputs = [
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "SYMNET_CACHE": str(tmp_path), "PYTHONHASHSEED": seed},
+            capture_output=True, text=True, check=True,
+        ).stdout.split()
+        for seed in ("1", "2")
+    ]  # fmt: skip
+    assert outputs == [["1", "0"], ["0", "1"]]
+
+
+def test_a_patient_function_is_python_until_its_address_is_needed(monkeypatch):
+    monkeypatch.setattr(module, "cached_object", lambda key: None)  # not on disk
+
+    @patient
+    def twice(number: int) -> int:
+        return number + number
+
+    assert twice(21) == 42 and twice._address == 0 and not twice.ready
+    assert twice.address and twice.ready
+    twice.python = None  # it is machine code now
+    assert twice(21) == 42
+
+
+def test_a_patient_function_is_read_from_disk_at_once(tmp_path):
+    program = """
+from symnet.kernels import runner
+runner.patch(0, 0, 0)
+print(bool(runner.patch._address))
+if not runner.patch._address:
+    assert runner.patch.address
+"""
+    outputs = [
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "SYMNET_CACHE": str(tmp_path)},
+            capture_output=True, text=True, check=True,
+        ).stdout.split()
+        for _ in range(2)
+    ]  # fmt: skip
+    assert outputs == [["False"], ["True"]]
+
+
+def test_threads_may_need_the_same_functions_at_once(monkeypatch):
+    slow, found = module.load_objects, []
+
+    def load_objects(*arguments, **settings):
+        time.sleep(0.05)  # the other thread comes meanwhile
+        return slow(*arguments, **settings)
+
+    monkeypatch.setattr(module, "load_objects", load_objects)
+
+    @native
+    def half(number: int) -> int:
+        return number // 2
+
+    def ask() -> None:
+        found.append(half.address)
+
+    threads = [threading.Thread(target=ask) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [half.address] * 3 and half.address
+
+
+def test_functions_and_what_they_call_are_made_side_by_side(tmp_path):
+    """Module by module, and only loaded when they are needed."""
+    program = """
+from symnet.kernels import blas, calls, multiply, threads
+from symnet.kernels.llvm.machine import in_threads
+from symnet.kernels.cpu.jit.native import compile_jobs
+from symnet.kernels.llvm.object_code import statistics
+jobs = compile_jobs([multiply.multiply, threads.parallel_for, calls.copy])
+in_threads(jobs)
+print(len(jobs), statistics.compiled, statistics.loaded, multiply.multiply._address)
+assert multiply.multiply.address and threads.parallel_for.address
+assert blas.enter_serial._address
+print(compile_jobs([multiply.multiply]), statistics.compiled, statistics.loaded)
+"""
+    for counts in ("4 0", "0 4"):
+        printed = subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "SYMNET_CACHE": str(tmp_path)},
+            capture_output=True, text=True, check=True,
+        ).stdout.splitlines()  # fmt: skip
+        assert printed == [f"4 {counts} 0", f"[] {counts}"]
+
+
+BACKGROUND = """
+import os
+import numpy as np
+from symnet import function, tensor as T
+from symnet.kernels import boundary
+from symnet.kernels.cpu.jit.native import _linking
+x = T.vector()
+f = function([x], x * 2)
+for _ in range(3):
+    assert (f([1.0, 2.0]) == [2.0, 4.0]).all()
+begun = not boundary.enter._address
+child = os.fork()
+if child == 0:
+    assert _linking.acquire(blocking=False)
+    assert (f([1.0, 2.0]) == [2.0, 4.0]).all()
+    os._exit(0)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+with _linking:
+    pass
+while not boundary.enter._address:
+    pass
+assert (f([1.0, 2.0]) == [2.0, 4.0]).all()
+assert f.profile([1.0, 2.0]) is not None
+print(begun)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cannot fork here")
+def test_calls_go_on_while_their_way_in_is_compiled(tmp_path):
+    """In the background; a child that is forked meanwhile is sound."""
+    for begun in ("True", "False"):
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", BACKGROUND],
+            env={**os.environ, "SYMNET_CACHE": str(tmp_path)},
+            capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+        assert (done.stdout.strip(), done.stderr) == (begun, "")

@@ -1,0 +1,781 @@
+"""Generated code against NumPy: primitives, layouts, reductions, computed positions."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from symnet.kernels.cpu.runtime.launch import run_kernel
+from symnet.kernels.loopir.scalars import (
+    BESIDE,
+    DEALT,
+    Kernel,
+    Output,
+    Scalar,
+    binary,
+    call,
+    cast,
+    gather,
+    index,
+    literal,
+    load,
+    reduction,
+    scalar,
+    select,
+)
+from symnet.kernels.schedule import Variant
+from tests.kernels.kernel_reference import expected, operand
+
+FLOATS = ["float16", "float32", "float64"]
+INTEGERS = ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
+ALL = ["bool", *INTEGERS, *FLOATS]
+
+
+def samples(dtype: str, count: int, seed: int = 0) -> Any:
+    """Numbers of all sizes with the special ones among them."""
+    rng = np.random.default_rng(seed)
+    kind = np.dtype(dtype).kind
+    if kind == "b":
+        return rng.random(count) < 0.5
+    if kind in "iu":
+        limits = np.iinfo(dtype)
+        wide = rng.integers(limits.min, limits.max, count, dtype=dtype, endpoint=True)
+        small = rng.integers(0 if kind == "u" else -9, 9, count).astype(dtype)
+        values = np.where(rng.random(count) < 0.5, wide, small)
+        special = [limits.min, limits.max, 0, 1, 2, limits.max // 2]
+    else:
+        values = rng.standard_normal(count) * 10.0 ** rng.integers(-3, 4, count)
+        values = values.astype(dtype)
+        special = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -1.5, 2.5, 0.5]
+        special = [float(s) for s in special]
+    places = rng.choice(count, min(count // 2, 2 * len(special)), replace=False)
+    values[places] = np.resize(np.array(special, dtype), len(places))
+    return values
+
+
+def elementwise(
+    value: Scalar, dtypes: list[str], result: str, arrays: list[Any]
+) -> Any:
+    kernel = Kernel(
+        1,
+        (False,),
+        tuple(operand(d, [1]) for d in dtypes),
+        (Output(operand(result, [1]), value),),
+    )
+    out = np.zeros(len(arrays[0]), result)
+    run_kernel(kernel, (len(arrays[0]),), [*arrays, out])
+    return out, expected(kernel, (len(arrays[0]),), [*arrays, out])[0]
+
+
+def same(got: Any, want: Any, ulps: int = 0) -> None:
+    if not ulps or got.dtype.kind != "f":
+        np.testing.assert_array_equal(got, want)
+        return
+    eps = float(np.finfo(got.dtype).eps)
+    np.testing.assert_allclose(
+        got, want, rtol=ulps * eps, atol=float(np.finfo(got.dtype).tiny)
+    )
+
+
+COUNT = 203  # not a multiple of any vector
+
+BINARY_FLOAT = [
+    "add",
+    "sub",
+    "mul",
+    "div",
+    "floordiv",
+    "mod",
+    "minimum",
+    "maximum",
+    "copysign",
+]
+BINARY_INTEGER = [
+    "add",
+    "sub",
+    "mul",
+    "floordiv",
+    "mod",
+    "minimum",
+    "maximum",
+    "and",
+    "or",
+    "xor",
+]
+COMPARE = ["lt", "le", "gt", "ge", "eq", "ne"]
+
+
+@pytest.mark.parametrize("dtype", ALL)
+def test_binary_primitives(dtype: str) -> None:
+    a, b = load(0, dtype), load(1, dtype)
+    if dtype == "bool":
+        names = ["and", "or", "xor", *COMPARE, "minimum", "maximum"]
+    else:
+        names = [*(BINARY_FLOAT if dtype in FLOATS else BINARY_INTEGER), *COMPARE]
+    x, y = samples(dtype, COUNT, 1), samples(dtype, COUNT, 2)
+    inputs = (operand(dtype, [1]), operand(dtype, [1]))
+    values = [call(name, a, b) for name in names]
+    outputs = tuple(Output(operand(v.dtype, [1]), v) for v in values)
+    kernel = Kernel(1, (False,), inputs, outputs)
+    results = [np.zeros(COUNT, v.dtype) for v in values]
+    run_kernel(kernel, (COUNT,), [x, y, *results])
+    wanted = expected(kernel, (COUNT,), [x, y, *results])
+    for name, got, want in zip(names, results, wanted):
+        # float16 is computed in float32: twice rounded, or exact where NumPy's is not.
+        loose = dtype == "float16" and name in ("mod", "floordiv", "div")
+        try:
+            same(got, want, 4 if loose else 0)
+        except AssertionError as error:
+            raise AssertionError(f"{name} of {dtype}") from error
+
+
+@pytest.mark.parametrize("dtype", ["int32", "int64", "uint8", "uint64", "int16"])
+def test_shifts(dtype: str) -> None:
+    bits = 8 * np.dtype(dtype).itemsize
+    x = samples(dtype, COUNT)
+    amount = (np.arange(COUNT) % (bits + 3)).astype(dtype)
+    for name in ("shift_left", "shift_right"):
+        value = call(name, load(0, dtype), load(1, dtype))
+        got, want = elementwise(value, [dtype, dtype], dtype, [x, amount])
+        shift = getattr(np, name.split("_")[1] + "_shift")
+        same(got, shift(x, amount))
+        got, want = elementwise(call(name, load(0, dtype), 3), [dtype], dtype, [x])
+        same(got, shift(x, np.array(3, dtype)))
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_unary_float_primitives(dtype: str) -> None:
+    x = samples(dtype, COUNT)
+    names = ["neg", "abs", "sqrt", "floor", "ceil", "trunc", "rint", "isnan", "isinf"]
+    for name in names:
+        value = call(name, load(0, dtype))
+        got, want = elementwise(value, [dtype], value.dtype, [x])
+        same(got, want)
+
+
+@pytest.mark.parametrize("dtype", [*INTEGERS, "bool"])
+def test_unary_integer_primitives(dtype: str) -> None:
+    x = samples(dtype, COUNT)
+    names = ["not"] if dtype == "bool" else ["neg", "abs", "not", "floor", "isnan"]
+    for name in names:
+        value = call(name, load(0, dtype))
+        got, _ = elementwise(value, [dtype], value.dtype, [x])
+        reference = {"neg": np.negative, "abs": np.abs, "not": np.invert}.get(name)
+        want = (
+            reference(x)
+            if reference
+            else x
+            if name == "floor"
+            else np.zeros(COUNT, bool)
+        )
+        same(got, want)
+
+
+@pytest.mark.parametrize("source", ALL)
+def test_casts(source: str) -> None:
+    x = samples(source, COUNT)
+    if source in FLOATS:  # what does not fit an integer is another test
+        x = np.where(np.abs(x) < 120, np.abs(x), 3).astype(source)
+    values = [cast(load(0, source), target) for target in ALL]
+    kernel = Kernel(
+        1,
+        (False,),
+        (operand(source, [1]),),
+        tuple(Output(operand(target, [1]), v) for target, v in zip(ALL, values)),
+    )
+    results = [np.zeros(COUNT, target) for target in ALL]
+    run_kernel(kernel, (COUNT,), [x, *results])
+    with np.errstate(all="ignore"):
+        for target, got in zip(ALL, results):
+            np.testing.assert_array_equal(
+                got, x.astype(target), f"{source} to {target}"
+            )
+
+
+@pytest.mark.parametrize("source", ["float32", "float64"])
+def test_casts_of_what_does_not_fit(source: str) -> None:
+    x = np.array(
+        [np.nan, np.inf, -np.inf, 1e10, -1e10, 1e30, -7.9, 4e9, 300, -300] * 3, source
+    )
+    for target in ("int32", "int64"):
+        got, _ = elementwise(cast(load(0, source), target), [source], target, [x])
+        limits = np.iinfo(target)
+        inside = (x >= float(limits.min)) & (x < float(limits.max))
+        want = np.where(inside, np.where(inside, x, 0).astype(target), limits.min)
+        same(got, want)
+    for target in ("int8", "uint8", "int16"):
+        got, _ = elementwise(cast(load(0, source), target), [source], target, [x])
+        whole = np.where(np.abs(x) < 2**31, x, -(2.0**31)).astype(np.int32)
+        same(got, whole.astype(target))
+    big = np.array([2.0**63, 1.5 * 2.0**63, 2.0**62, 5.0], source)
+    got, _ = elementwise(cast(load(0, source), "uint64"), [source], "uint64", [big])
+    same(got, big.astype("uint64"))
+
+
+def test_float64_to_float16_rounds_once() -> None:
+    rng = np.random.default_rng(0)
+    half = rng.standard_normal(500).astype(np.float16).astype(float)
+    step = np.spacing(half.astype(np.float16)).astype(float)
+    x = half + step / 2 * (1 + rng.choice([0, 1e-13, -1e-13], 500))
+    x = np.concatenate(
+        [x, [6e-8, 2.9e-8, 65519.999999, 65520, 1e300, np.nan, np.inf, 0.0]]
+    )
+    got, _ = elementwise(
+        cast(load(0, "float64"), "float16"), ["float64"], "float16", [x]
+    )
+    with np.errstate(over="ignore"):
+        np.testing.assert_array_equal(got, x.astype(np.float16))
+
+
+def test_bitcast_and_select() -> None:
+    for wide, whole in (("float32", "int32"), ("float64", "int64")):
+        x = samples(wide, COUNT)
+        got, _ = elementwise(
+            call("bitcast", load(0, wide), dtype=whole), [wide], whole, [x]
+        )
+        same(got, x.view(whole))
+        value = select(
+            call("isnan", load(0, wide)), literal("-inf", wide), load(0, wide)
+        )
+        got, want = elementwise(value, [wide], wide, [x])
+        same(got, np.where(np.isnan(x), -np.inf, x).astype(wide))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_products_are_fused_with_sums(dtype: str) -> None:
+    a, b, c = (load(k, dtype) for k in range(3))
+    x, y = samples(dtype, COUNT, 1), samples(dtype, COUNT, 2)
+    with np.errstate(invalid="ignore"):
+        z = (-x * y).astype(dtype)  # the rounding error of the product is left over
+    for value in (a * b + c, c + a * b, a * b - call("neg", c), c - call("neg", a) * b):
+        got, _ = elementwise(value, [dtype] * 3, dtype, [x, y, z])
+        _, want = elementwise(call("fma", a, b, c), [dtype] * 3, dtype, [x, y, z])
+        same(got, want)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_division_by_what_is_known_outside_the_loop(dtype: str) -> None:
+    limits = np.finfo(dtype)
+    rng = np.random.default_rng(0)
+    x = np.concatenate([samples(dtype, 100), rng.standard_normal(4000).astype(dtype)])
+    x[:6] = [
+        limits.max,
+        -limits.max,
+        limits.tiny,
+        limits.max / 2,
+        1,
+        limits.smallest_subnormal,
+    ]
+    divisors = [3, -7.3, 0.9, 2, 0.25, 0, -0.0, np.inf, np.nan, limits.tiny, limits.max]
+    divisors += [limits.smallest_subnormal, 1e-32, 1e32, *rng.standard_normal(5)]
+    d = np.array(divisors, dtype)
+    shape = (len(d), len(x))
+    kernel = Kernel(
+        2,
+        (False, False),
+        (operand(dtype, [0, 1]), operand(dtype, [1, 0])),
+        (Output(operand(dtype, [1, 1]), load(0, dtype) / load(1, dtype)),),
+    )
+    got = np.zeros(shape, dtype)
+    run_kernel(kernel, shape, [x, d, got])
+    with np.errstate(all="ignore"):
+        want = x / d[:, None]
+        whole = np.abs(want) < limits.tiny
+        np.testing.assert_array_equal(np.where(whole, 0, got), np.where(whole, 0, want))
+        step = 2 * limits.smallest_subnormal
+        np.testing.assert_allclose(got[whole], want[whole], rtol=0, atol=step)
+        for divisor in (3.0, 0.9, 0.25, 1e-35, 0.0):
+            alone, _ = elementwise(load(0, dtype) / divisor, [dtype], dtype, [x])
+            normal = np.abs(alone) >= limits.tiny
+            np.testing.assert_array_equal(
+                alone[normal], (x / np.array(divisor, dtype))[normal]
+            )
+
+
+# Layouts.
+
+SHAPES = st.lists(
+    st.sampled_from([0, 1, 2, 3, 5, 16, 17, 33, 70]), min_size=0, max_size=3
+)
+
+
+def laid_out(data: Any, shape: tuple[int, ...], dtype: str) -> Any:
+    """An array of this shape whose axes lie in any order, with any gaps and directions."""
+    order = data.draw(st.permutations(range(len(shape))))
+    steps = [data.draw(st.sampled_from([1, 1, 1, 2, -1, -3])) for _ in shape]
+    padding = [data.draw(st.sampled_from([0, 0, 3])) for _ in shape]
+    sizes = [n * abs(s) + p for n, s, p in zip(shape, steps, padding)]
+    base = samples(dtype, int(np.prod([sizes[k] for k in order])) + 2, len(shape))[2:]
+    base = base.reshape([sizes[k] for k in order]).transpose(np.argsort(order))
+    parts = [slice(0, n * abs(s), abs(s)) for n, s in zip(shape, steps)]
+    flips = [slice(None, None, 1 if s > 0 else -1) for s in steps]
+    result = base[(*parts, ...)][(*flips, ...)]
+    assert result.shape == shape
+    return result
+
+
+@given(
+    st.data(), SHAPES, st.sampled_from(["float32", "float64", "int8", "bool", "int32"])
+)
+def test_any_layout(data: Any, shape: list[int], dtype: str) -> None:
+    rank = len(shape)
+    masks = [data.draw(st.tuples(*[st.booleans()] * rank)) for _ in range(2)]
+    operands = tuple(operand(dtype, mask) for mask in masks)
+    arrays = [
+        laid_out(data, tuple(n for n, m in zip(shape, mask) if m), dtype)
+        for mask in masks
+    ]
+    kernel = Kernel(
+        rank,
+        (False,) * rank,
+        operands,
+        (
+            Output(
+                operand(dtype, [1] * rank),
+                binary("maximum", load(0, dtype), load(1, dtype)),
+            ),
+            Output(operand("float32", [1] * rank), cast(load(1, dtype), "float32")),
+        ),
+    )
+    outputs = [laid_out(data, tuple(shape), dtype), np.zeros(shape, "float32")]
+    want = expected(kernel, shape, [*arrays, *outputs])
+    run_kernel(kernel, shape, [*arrays, *outputs])
+    for got, wanted in zip(outputs, want):
+        same(got, wanted)
+
+
+@given(
+    st.data(),
+    SHAPES.filter(lambda shape: len(shape) > 0),
+    st.sampled_from(["sum", "prod", "max", "min", "argmax", "argmin", "all", "any"]),
+    st.sampled_from(["float32", "float64", "int32", "int8", "float16"]),
+)
+def test_reductions_of_any_layout(
+    data: Any, shape: list[int], kind: str, dtype: str
+) -> None:
+    reduced = data.draw(st.tuples(*[st.booleans()] * len(shape)).filter(any))
+    empty = 0 in [n for n, r in zip(shape, reduced) if r]
+    if empty and (
+        kind.startswith("arg") or (kind in ("max", "min") and "int" in dtype)
+    ):
+        return
+    array = laid_out(data, tuple(shape), dtype)
+    if kind in ("sum", "prod") and "float" in dtype:
+        array = np.where(np.isfinite(array), array, 1).astype(dtype)
+        if kind == "prod":
+            array = np.clip(array, -1.05, 1.05)
+    result = {"all": "bool", "any": "bool", "argmax": "int64", "argmin": "int64"}.get(
+        kind, dtype
+    )
+    value = reduction(kind, load(0, dtype), result)
+    if kind == "sum":
+        value = value + 1
+    target = operand(result, [not r for r in reduced])
+    kernel = Kernel(
+        len(shape),
+        reduced,
+        (operand(dtype, [1] * len(shape)),),
+        (Output(target, value),),
+    )
+    out = np.zeros([n for n, r in zip(shape, reduced) if not r], result)
+    run_kernel(kernel, shape, [array, out])
+    (want,) = expected(kernel, shape, [array, out])
+    if kind in ("sum", "prod") and "float" in dtype:
+        scale = np.abs(array.astype(float)).sum() if kind == "sum" else 1.0
+        eps = float(np.finfo(dtype).eps)
+        np.testing.assert_allclose(
+            out, want, rtol=300 * eps, atol=8 * eps * float(scale)
+        )
+    else:
+        same(out, want)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("axis", [0, 1, None])
+def test_long_sums_are_accurate(dtype: str, axis: int | None) -> None:
+    rng = np.random.default_rng(1)
+    x = (rng.random((3000, 500)) + 0.5).astype(dtype)
+    reduced = tuple(axis is None or k == axis for k in (0, 1))
+    target = operand(dtype, [not r for r in reduced])
+    kernel = Kernel(
+        2,
+        reduced,
+        (operand(dtype, [1, 1]),),
+        (Output(target, reduction("sum", load(0, dtype), dtype)),),
+    )
+    out = np.zeros([n for n, r in zip(x.shape, reduced) if not r], dtype)
+    run_kernel(kernel, x.shape, [x, out])
+    exact = x.astype(np.longdouble).sum(axis)
+    error = np.abs(out - exact).max() / np.abs(exact).max()
+    numpys = np.abs(x.sum(axis) - exact).max() / np.abs(exact).max()
+    assert error <= max(numpys, 1.5 * np.finfo(dtype).eps)
+
+
+def test_sums_of_infinities_and_nan() -> None:
+    x = np.ones((4, 100), "float32")
+    x[0, 3] = np.inf
+    x[1, 5], x[1, 90] = np.inf, -np.inf
+    x[2, 7] = np.nan
+    for axis in (0, 1):
+        reduced = (axis == 0, axis == 1)
+        y = x if axis == 1 else np.ascontiguousarray(x.T)
+        kernel = Kernel(
+            2,
+            reduced,
+            (operand("float32", [1, 1]),),
+            (
+                Output(
+                    operand("float32", [not r for r in reduced]),
+                    reduction("sum", load(0, "float32"), "float32"),
+                ),
+            ),
+        )
+        out = np.zeros(4, "float32")
+        run_kernel(kernel, y.shape, [y, out])
+        np.testing.assert_array_equal(out, [np.inf, np.nan, np.nan, 100])
+
+
+@pytest.mark.parametrize("kind", ["max", "min", "argmax", "argmin"])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_extremes_with_nan_and_ties(kind: str, axis: int) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 4, (40, 150)).astype("float32")
+    x[3, 20] = x[3, 99] = np.nan
+    x[5] = -np.inf
+    x[6] = np.inf
+    x[:, 7] = np.nan if axis == 0 else x[:, 7]
+    result = "int64" if kind.startswith("arg") else "float32"
+    reduced = (axis == 0, axis == 1)
+    target = operand(result, [not r for r in reduced])
+    kernel = Kernel(
+        2,
+        reduced,
+        (operand("float32", [1, 1]),),
+        (Output(target, reduction(kind, load(0, "float32"), result)),),
+    )
+    out = np.zeros(x.shape[1 - axis], result)
+    run_kernel(kernel, x.shape, [x, out])
+    np.testing.assert_array_equal(out, getattr(np, kind)(x, axis=axis))
+
+
+def softmax_kernel(dtype: str, axis: int) -> Kernel:
+    x = load(0, dtype)
+    shifted = call("exp", x - reduction("max", x, dtype))
+    value = shifted / reduction("sum", shifted, dtype)
+    inputs = (operand(dtype, [1, 1]),)
+    return Kernel(
+        2, (axis == 0, axis == 1), inputs, (Output(operand(dtype, [1, 1]), value),)
+    )
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize(
+    "shape", [(7, 10), (33, 100), (5, 3), (300, 2), (1, 1), (4, 0)]
+)
+def test_softmax(dtype: str, axis: int, shape: tuple[int, int]) -> None:
+    x = np.random.default_rng(0).standard_normal(shape).astype(dtype) * 10
+    out = np.zeros_like(x)
+    kernel = softmax_kernel(dtype, axis)
+    run_kernel(kernel, shape, [x, out])
+    if x.size:
+        wide = np.exp(x.astype("float64") - x.max(axis, keepdims=True))
+        want = wide / wide.sum(axis, keepdims=True)
+        np.testing.assert_allclose(out, want, rtol=12 * np.finfo(dtype).eps, atol=1e-7)
+    run_kernel(kernel, shape, [x, x])  # in place
+    np.testing.assert_array_equal(x, out)
+
+
+def test_several_outputs_and_levels() -> None:
+    """Variance by the mean, with the deviations stored on the way."""
+    x = load(0, "float64")
+    count = literal(13.0, "float64")
+    deviation = x - reduction("sum", x, "float64") / count
+    variance = reduction("sum", deviation * deviation, "float64") / count
+    outputs = (
+        Output(operand("float64", [1, 1]), deviation / call("sqrt", variance)),
+        Output(operand("float64", [1, 0]), variance),
+        Output(operand("int64", [1, 0]), reduction("argmax", deviation, "int64")),
+    )
+    kernel = Kernel(2, (False, True), (operand("float64", [1, 1]),), outputs)
+    for order in "CF":
+        data = np.asarray(np.random.default_rng(0).random((37, 13)), order=order)
+        got = [np.zeros((37, 13)), np.zeros(37), np.zeros(37, "int64")]
+        run_kernel(kernel, data.shape, [data, *got])
+        np.testing.assert_allclose(got[1], data.var(1), rtol=1e-13)
+        np.testing.assert_allclose(
+            got[0],
+            (data - data.mean(1, keepdims=True)) / data.std(1, keepdims=True),
+            rtol=1e-10,
+            atol=1e-12,
+        )
+        np.testing.assert_array_equal(got[2], data.argmax(1))
+
+
+@given(st.data())
+def test_work_can_be_cut_anywhere(data: Any) -> None:
+    shape = (
+        data.draw(st.sampled_from([1, 3, 8])),
+        data.draw(st.sampled_from([5, 100, 3000])),
+    )
+    kind = data.draw(st.sampled_from(["rows", "columns", "all", "none", "softmax"]))
+    x = np.random.default_rng(0).standard_normal(shape).astype("float32")
+    value = load(0, "float32") * 1.1 + load(1, "float32")
+    reduced = {
+        "rows": (False, True),
+        "columns": (True, False),
+        "all": (True, True),
+    }.get(kind)
+    if reduced:
+        kernel = Kernel(
+            2,
+            reduced,
+            (operand("float32", [1, 1]), operand("float32", [0, 1])),
+            (
+                Output(
+                    operand("float32", [not r for r in reduced]),
+                    reduction("sum", value, "float32"),
+                ),
+            ),
+        )
+        outs = [
+            np.zeros([n for n, r in zip(shape, reduced) if not r], "float32")
+            for _ in range(2)
+        ]
+    else:
+        target = Output(operand("float32", [1, 1]), value)
+        inputs = (operand("float32", [1, 1]), operand("float32", [0, 1]))
+        kernel = Kernel(2, (False, False), inputs, (target,))
+        outs = [np.zeros(shape, "float32") for _ in range(2)]
+    cut = data.draw(st.integers(1, 5))
+    run_kernel(kernel, shape, [x, x[0], outs[0]])
+    run_kernel(kernel, shape, [x, x[0], outs[1]], items_at_once=cut)
+    np.testing.assert_array_equal(outs[0], outs[1])
+
+
+@pytest.mark.parametrize("cut", [1, 2, 7])
+def test_transposed_work_can_be_cut_anywhere(cut: int) -> None:
+    x = np.random.default_rng(0).standard_normal((3, 75, 41)).astype("float32")
+    value = load(0, "float32") * 2.0
+    full = operand("float32", [1, 1, 1])
+    kernel = Kernel(3, (False,) * 3, (full,), (Output(full, value),))
+    for view in (x.transpose(0, 2, 1), x.transpose(2, 1, 0), x.transpose(1, 2, 0)):
+        out = np.zeros(view.shape, "float32")
+        run_kernel(kernel, view.shape, [view, out], items_at_once=cut)
+        np.testing.assert_array_equal(out, view * 2)
+
+
+def test_full_reduction_in_many_parts() -> None:
+    x = np.random.default_rng(0).standard_normal(700_001).astype("float32")
+    outputs = tuple(
+        Output(operand(dtype, [0]), value)
+        for dtype, value in [
+            ("float32", reduction("sum", load(0, "float32"), "float32") / 2.0),
+            ("int64", reduction("argmin", load(0, "float32"), "int64")),
+            ("bool", reduction("any", load(0, "float32") > 4.0, "bool")),
+        ]
+    )
+    kernel = Kernel(1, (True,), (operand("float32", [1]),), outputs)
+    got = [np.zeros((), out.operand.dtype) for out in outputs]
+    arranged = run_kernel(kernel, x.shape, [x, *got])
+    assert arranged.total > 1 and arranged.scratch_bytes
+    np.testing.assert_allclose(got[0], x.astype(float).sum() / 2, rtol=1e-6)
+    assert got[1] == x.argmin() and got[2] == (x > 4).any()
+
+
+# Counters and computed positions.
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_counters(order: str) -> None:
+    shape = (3, 20, 5)
+    value = index(0) * 10000 + index(1) * 100 + index(2)
+    out = np.zeros(shape, "int64", order=order)
+    kernel = Kernel(3, (False,) * 3, (), (Output(operand("int64", [1, 1, 1]), value),))
+    run_kernel(kernel, shape, [out])
+    i, j, k = np.indices(shape)
+    np.testing.assert_array_equal(out, 10000 * i + 100 * j + k)
+    total = Kernel(
+        3,
+        (False, True, True),
+        (),
+        (Output(operand("int64", [1, 0, 0]), reduction("sum", value, "int64")),),
+    )
+    sums = np.zeros(3, "int64")
+    run_kernel(total, shape, [sums])
+    np.testing.assert_array_equal(sums, out.sum((1, 2)))
+
+
+def dealt_words(axis: int) -> Scalar:
+    """Number 4 b + w, where the position along the axis takes word w of block b."""
+    block = call("block_of", index(axis))
+    words = [cast(block * 4 + k, "uint32") for k in range(4)]
+    return scalar("word_of", (index(axis), *words), "uint32")
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("shape", [(5, 64), (3, 1075), (4, 45), (70, 3), (9, 8)])
+def test_words_dealt_out(order: str, shape: tuple[int, int]) -> None:
+    places = np.indices(shape)[1]
+    block, word = places // DEALT * BESIDE + places % BESIDE, places // BESIDE % 4
+    wanted = 4 * block + word
+    own = (Output(operand("uint32", [1, 1]), dealt_words(1)),)
+    drawn = np.zeros(shape, "uint32", order=order)  # type: ignore[call-overload]
+    run_kernel(Kernel(2, (False, False), (), own), shape, [drawn])
+    np.testing.assert_array_equal(drawn, wanted)
+    x = np.random.default_rng(0).random(shape).astype("float32")
+    value = cast(dealt_words(1), "float64") * cast(load(0, "float32"), "float64")
+    for axis in (0, 1):
+        kept = [axis != 0, axis != 1]
+        out = Output(operand("float64", kept), reduction("sum", value, "float64"))
+        sums = np.zeros(shape[1 - axis])
+        inputs = (operand("float32", [1, 1]),)
+        kernel = Kernel(2, (axis == 0, axis == 1), inputs, (out,))
+        run_kernel(kernel, shape, [np.asarray(x, order=order), sums])  # type: ignore[call-overload]
+        total = (wanted * x.astype(float)).sum(axis)
+        np.testing.assert_allclose(sums, total, rtol=1e-12)
+
+
+def rows_kernel(dtype: str) -> Kernel:
+    """out[i, j] = table[where[i], j]"""
+    value = gather(1, [load(0, "int64")], dtype)
+    inputs = (operand("int64", [1, 0]), operand(dtype, [0, 1], 1))
+    return Kernel(2, (False, False), inputs, (Output(operand(dtype, [1, 1]), value),))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int8", "bool", "float16"])
+def test_gather_rows_and_elements(dtype: str) -> None:
+    table = samples(dtype, 12 * 35).reshape(12, 35)
+    where = np.array([0, 11, -1, -12, 5, 5], "int64")
+    out = np.zeros((6, 35), dtype)
+    run_kernel(rows_kernel(dtype), out.shape, [where, table, out])
+    np.testing.assert_array_equal(out, table[where])
+    run_kernel(rows_kernel(dtype), (6, 12), [where, table.T[:12], out[:, :12]])
+    np.testing.assert_array_equal(out[:, :12], table.T[:12][where])
+    # Two computed positions, varying from lane to lane.
+    value = gather(2, [load(0, "int64"), load(1, "int64")], dtype)
+    inputs = (operand("int64", [1]), operand("int64", [1]), operand(dtype, [0], 2))
+    kernel = Kernel(1, (False,), inputs, (Output(operand(dtype, [1]), value),))
+    rng = np.random.default_rng(0)
+    i, j = rng.integers(-12, 12, 100), rng.integers(-35, 35, 100)
+    picked = np.zeros(100, dtype)
+    run_kernel(kernel, (100,), [i, j, table, picked])
+    np.testing.assert_array_equal(picked, table[i, j])
+
+
+@pytest.mark.parametrize("bad", [12, -13, 2**40])
+def test_positions_outside(bad: int) -> None:
+    table = samples("float32", 12 * 35).reshape(12, 35)
+    out = np.zeros((6, 35), "float32")
+    with pytest.raises(IndexError):
+        run_kernel(
+            rows_kernel("float32"),
+            out.shape,
+            [np.array([0, 1, bad, 3, 4, 5]), table, out],
+        )
+    value = gather(1, [load(0, "int64")], "float32")
+    inputs = (operand("int64", [1]), operand("float32", [0], 1))
+    kernel = Kernel(1, (False,), inputs, (Output(operand("float32", [1]), value),))
+    for place in (0, 15, 16, 36):
+        where = np.zeros(37, "int64")
+        where[place] = bad
+        with pytest.raises(IndexError):
+            run_kernel(kernel, (37,), [where, table[:, 0], np.zeros(37, "float32")])
+    with pytest.raises(IndexError):
+        empty = np.zeros(0, "float32")
+        run_kernel(kernel, (1,), [np.zeros(1, "int64"), empty, np.zeros(1, "float32")])
+    run_kernel(
+        kernel,
+        (0,),
+        [np.zeros(0, "int64"), np.zeros(0, "float32"), np.zeros(0, "float32")],
+    )
+
+
+@pytest.mark.parametrize("mode", ["set", "add"])
+@pytest.mark.parametrize("dtype", ["float32", "int64", "float16"])
+def test_scatter(mode: str, dtype: str) -> None:
+    rng = np.random.default_rng(0)
+    where = rng.integers(-7, 7, 50)
+    for shape, axes in (((50,), [0]), ((50, 19), [0, 1])):
+        rank = len(shape)
+        values = samples("int8", int(np.prod(shape))).reshape(shape).astype(dtype)
+        target = operand(dtype, axes, 1)
+        kernel = Kernel(
+            rank,
+            (False,) * rank,
+            (operand("int64", [1] + [0] * (rank - 1)), operand(dtype, [1] * rank)),
+            (Output(target, load(1, dtype) * 2, (load(0, "int64"),), mode),),
+        )
+        start = np.ones((7, *shape[1:]), dtype)
+        got = start.copy()
+        run_kernel(kernel, shape, [where, values, got])
+        (want,) = expected(kernel, shape, [where, values, start])
+        np.testing.assert_array_equal(got, want)
+        with pytest.raises(IndexError):
+            run_kernel(kernel, shape, [np.full(50, 7), values, got])
+
+
+# Variants.
+
+
+def test_a_general_variant_serves_special_layouts() -> None:
+    value = load(0, "float32") + 1.0
+    kernel = Kernel(
+        2,
+        (False, False),
+        (operand("float32", [1, 1]),),
+        (Output(operand("float32", [1, 1]), value),),
+    )
+    base = samples("float32", 300).reshape(20, 15)
+    out = np.zeros((20, 10), "float32")
+    general = run_kernel(kernel, (20, 10), [base[:, :10], out]).variant
+    whole = np.zeros((20, 15), "float32")
+    used = run_kernel(kernel, (20, 15), [base, whole], variant=general).variant
+    assert used == general != run_kernel(kernel, (20, 15), [base, whole]).variant
+    np.testing.assert_array_equal(whole, base + np.float32(1))
+
+
+@pytest.mark.parametrize("lanes", ["kept", "reduced"])
+def test_external_functions(lanes: str) -> None:
+    special = pytest.importorskip("scipy.special")
+    value = call("gammaln", load(0, "float32"))
+    x = np.linspace(0.5, 40, 21, dtype="float32")
+    if lanes == "kept":
+        got, _ = elementwise_only(value, x)
+        np.testing.assert_allclose(got, special.gammaln(x), rtol=1e-6, atol=1e-7)
+        return
+    kernel = Kernel(
+        1,
+        (True,),
+        (operand("float32", [1]),),
+        (Output(operand("float32", [0]), reduction("sum", value, "float32")),),
+    )
+    out = np.zeros((), "float32")
+    run_kernel(kernel, x.shape, [x, out])
+    np.testing.assert_allclose(out, special.gammaln(x).sum(), rtol=1e-6)
+
+
+def elementwise_only(value: Scalar, x: Any) -> Any:
+    kernel = Kernel(
+        1,
+        (False,),
+        (operand(x.dtype.name, [1]),),
+        (Output(operand(x.dtype.name, [1]), value),),
+    )
+    out = np.zeros_like(x)
+    return out, run_kernel(kernel, x.shape, [x, out])
+
+
+def test_variants_have_stable_names() -> None:
+    variant = Variant(((0, 1),), ((2,),), "reduced", "ccf")
+    assert variant.text == "((0, 1),) ((2,),) reduced ccf"
+    assert (
+        len({v.text for v in [variant, Variant(((0,), (1,)), ((2,),), "kept", "ccf")]})
+        == 2
+    )
+    assert all(isinstance(hash(v), int) for v, _ in product([variant], [0]))
