@@ -39,7 +39,7 @@ class NotBatched(NotImplementedError):
     """An operation has no rule here."""
 
 
-class Inputs:
+class BatchedInputs:
     """The inputs of a node; some of them (`moved`) have the new first axis."""
 
     def __init__(
@@ -70,21 +70,21 @@ class Inputs:
             raise NotBatched(f"{self.op} with positions that differ from row to row")
 
 
-def _elementwise(i: Inputs) -> Any:
+def _elementwise(i: BatchedInputs) -> Any:
     return i.op(*[i.aligned(k, i.rank) for k in range(len(i.values))])
 
 
-def _reduce(i: Inputs) -> Any:
+def _reduce(i: BatchedInputs) -> Any:
     return i.op.over([a + 1 for a in i.op.axes])(i.values[0])
 
 
-def _dimshuffle(i: Inputs) -> Any:
+def _dimshuffle(i: BatchedInputs) -> Any:
     return dimshuffle(
         i.values[0], 0, *[p if p == "x" else p + 1 for p in i.op.new_order]
     )
 
 
-def _reshape(i: Inputs) -> Any:
+def _reshape(i: BatchedInputs) -> Any:
     i.only(0)
     x, vector = i.values
     sizes = vector_elements(vector)
@@ -106,39 +106,39 @@ def _unless_free(size: Variable, otherwise: Any) -> Any:
     return switch(eq(size, -1), otherwise, size)
 
 
-def _alloc(i: Inputs) -> Any:
+def _alloc(i: BatchedInputs) -> Any:
     i.only(0)
     return alloc(i.aligned(0, i.rank), i.count, *i.values[1:])
 
 
-def _join(i: Inputs) -> Any:
+def _join(i: BatchedInputs) -> Any:
     return Join(i.op.axis + 1)(*[i.spread(k) for k in range(len(i.values))])
 
 
-def _split(i: Inputs) -> Any:
+def _split(i: BatchedInputs) -> Any:
     i.only(0)
     return Split(i.op.axis + 1, i.op.count)(*i.values, return_list=True)
 
 
-def _subtensor(i: Inputs) -> Any:
+def _subtensor(i: BatchedInputs) -> Any:
     i.only(0)
     return Subtensor(["::", *i.op.pattern])(*i.values)
 
 
-def _inc_subtensor(i: Inputs) -> Any:
+def _inc_subtensor(i: BatchedInputs) -> Any:
     i.only(0, 1)
     part = Subtensor(i.op.pattern)(i.old[0], *i.old[2:]).type.ndim
     x, y = i.spread(0), i.aligned(1, part)
     return IncSubtensor(["::", *i.op.pattern], i.op.set)(x, y, *i.values[2:])
 
 
-def _advanced(i: Inputs) -> Any:
+def _advanced(i: BatchedInputs) -> Any:
     i.only(0)
     axes = [a + 1 for a in i.op.axes]
     return AdvancedSubtensor(axes, i.op.place + 1)(*i.values)
 
 
-def _inc_advanced(i: Inputs) -> Any:
+def _inc_advanced(i: BatchedInputs) -> Any:
     i.only(0, 1)
     part = AdvancedSubtensor(i.op.axes, i.op.place)(i.old[0], *i.old[2:]).type.ndim
     x, y = i.spread(0), i.aligned(1, part)
@@ -146,7 +146,7 @@ def _inc_advanced(i: Inputs) -> Any:
     return op(x, y, *i.values[2:])
 
 
-def _dot(i: Inputs) -> Any:
+def _dot(i: BatchedInputs) -> Any:
     (x, y), (left, right) = i.values, i.moved
     ranks = [v.type.ndim for v in i.old]
     if left and right:
@@ -159,11 +159,11 @@ def _dot(i: Inputs) -> Any:
     return product if ranks[1] == 1 else swapped(product)
 
 
-def _batched_dot(i: Inputs) -> Any:
+def _batched_dot(i: BatchedInputs) -> Any:
     return matmul(i.values[0], i.values[1])
 
 
-RULES: dict[type[Op], Callable[[Inputs], Any]] = {
+RULES: dict[type[Op], Callable[[BatchedInputs], Any]] = {
     AdvancedIncSubtensor: _inc_advanced,
     AdvancedSubtensor: _advanced,
     Alloc: _alloc,
@@ -235,5 +235,5 @@ def _results(
                 origin=node.origin,
             )
         )
-    result = rule(Inputs(node, new, count))
+    result = rule(BatchedInputs(node, new, count))
     return result if isinstance(result, list) else [result]

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from symnet.compile.executable import Engine, shared_of, values_of
+from symnet.compile.executable import Executable, shared_of, values_of
 from symnet.compile.memory.verify import PlacementError
 from symnet.compile.passes import rewrite_graph
 from symnet.compile.widening import report_unstable
@@ -81,8 +81,10 @@ class DebugEngine:
         self.graph = Graph(inputs, [*outputs, *updates.values()])
         self.count = len(outputs)
         with config.change_flags(verify_memory="on"):
-            self.engine = Engine(inputs, self.graph.outputs, {})
-            self.updating = Engine(inputs, outputs, updates)  # as other modes run it
+            self.engine = Executable(inputs, self.graph.outputs, {})
+            self.updating = Executable(
+                inputs, outputs, updates
+            )  # as other modes run it
         values = [*original.outputs, *self.graph.outputs]
         self.shared = shared_of(values)
         # Nobody may change anything between one evaluation and the next.
@@ -244,7 +246,7 @@ def report_bad_node(graph: Graph, given: Values) -> str | None:
         ]
         fresh = {v: make_variable(v.type) for v in leaves}
         alone = node.clone_with_new_inputs([fresh.get(v, v) for v in node.inputs])
-        found = Engine(list(fresh.values()), alone.outputs, {}).run(values)
+        found = Executable(list(fresh.values()), alone.outputs, {}).run(values)
         own = dict(zip(fresh.values(), values, strict=True))
         wrong = first_difference(alone.outputs, expected, found, own)
         if wrong is not None:

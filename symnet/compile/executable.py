@@ -11,9 +11,9 @@ from typing import Any, NoReturn
 import numpy as np
 
 from symnet.compile.lower.lowering import lower
-from symnet.compile.lower.program import Buffer, CallStep, Program, Step
+from symnet.compile.lower.program import Buffer, Instruction, LibraryCall, Program
 from symnet.compile.memory.ledger import Meaning
-from symnet.compile.memory.loop_placement import place_insides
+from symnet.compile.memory.loop_placement import place_open_regions
 from symnet.compile.memory.placement import place, reuse_dying
 from symnet.compile.partition import Segment, split
 from symnet.compile.plan.affine import NotLinear, lines
@@ -29,7 +29,7 @@ from symnet.kernels.cpu.runtime.call_block import RETURN_LIST
 from symnet.kernels.cpu.runtime.runner import READS, REPLACES, WRITES
 from symnet.kernels.cpu.runtime.store import Store
 from symnet.kernels.cpu.runtime.turns import Queue, Ticket, in_turn
-from symnet.kernels.interface import Device, Entry, Following, Loaded, Signature
+from symnet.kernels.interface import BoundCall, Device, Following, Loaded, Signature
 from symnet.shared import SharedVariable
 
 PLANS_KEPT = 64  # sets of sizes of which a function keeps its plans
@@ -46,7 +46,7 @@ def build_program(
     """The program of one segment: its steps, with places but without sizes."""
     inference = segment.inference()
     context = lower(segment.leaves, [*wanted, *updates.values()], inference)
-    place_insides(context)
+    place_open_regions(context)
     steps, outputs, replaced = place(context, wanted, updates, inference)
     reuse_dying(steps, set(context.temporaries))
     shared = [v for v in segment.leaves if isinstance(v, SharedVariable)]
@@ -72,7 +72,7 @@ def temporaries(buffers: Sequence[Buffer]) -> list[Buffer]:
     return [b for b in buffers if b.place is None]
 
 
-class NativeSegment:
+class CompiledSegment:
     """One program with its plans.
 
     `inputs` are all variables that a call brings, also those the program does not use;
@@ -104,7 +104,7 @@ class NativeSegment:
         self.fallback: Callable[..., Any] | None = None
 
     @property
-    def entries(self) -> dict[Plan, Entry]:
+    def entries(self) -> dict[Plan, BoundCall]:
         """The ways into the plans that are kept."""
         return {p: p.entry for p in self.plans.values() if p.entry is not None}
 
@@ -196,7 +196,7 @@ class NativeSegment:
         inputs: Sequence[Array],
         shared: Sequence[Array],
         found: Sequence[Any],
-    ) -> Entry:
+    ) -> BoundCall:
         """The entry to a plan that nobody runs.  There is only one at a time: who runs it
         owns the plan's memory."""
         signature = self._signature(plan)
@@ -293,7 +293,7 @@ class NativeSegment:
 class Failure:
     """Called with the number of a step that failed; raises what the reference says."""
 
-    def __init__(self, loaded: Loaded, steps: Sequence[Step]) -> None:
+    def __init__(self, loaded: Loaded, steps: Sequence[Instruction]) -> None:
         # Not the plan, which holds what holds this: it is to go without a collector.
         self.loaded, self.steps = loaded, steps
 
@@ -302,7 +302,7 @@ class Failure:
         raise explain(step_at(self.steps, path), turns)
 
 
-def explain(step: Step, turns: Sequence[int] = ()) -> Exception:
+def explain(step: Instruction, turns: Sequence[int] = ()) -> Exception:
     """Why a step failed: by a computed position, or as `refusal` of its op says.
 
     turns: in which step of each loop around it, outermost first."""
@@ -315,7 +315,7 @@ def explain(step: Step, turns: Sequence[int] = ()) -> Exception:
     if hasattr(node.op, "refusal"):
         what = where + node.op.refusal
         return ValueError(message(what, operands=operands, origin=node.origin))
-    if isinstance(step, CallStep):  # see `kernels.cpu.library.blas_gemm`
+    if isinstance(step, LibraryCall):  # see `kernels.cpu.library.blas_gemm`
         what = where + "there is no memory for the partial products of a long sum"
         return MemoryError(message(what, operands=operands, origin=node.origin))
     return IndexError(
@@ -329,7 +329,7 @@ def explain(step: Step, turns: Sequence[int] = ()) -> Exception:
     )
 
 
-class Engine:
+class Executable:
     """The whole graph: segments in order, with reference operations between."""
 
     def __init__(
@@ -358,11 +358,11 @@ class Engine:
         self.shared = shared_of([*self.outputs, *self.updates.values()])
         self.queue: Queue = []
         single = len(self.segments) == 1
-        self.native: list[NativeSegment] = []
+        self.native: list[CompiledSegment] = []
         for program in [*programs, last]:
             given = self.inputs if single else program.inputs
             names = numbers if single else ()
-            native = NativeSegment(program, given, self.uses, self.queue, names)
+            native = CompiledSegment(program, given, self.uses, self.queue, names)
             self.native.append(native)
         self.builtin: Callable[..., Any] | None = None
         # A profile puts one that measures here.

@@ -12,9 +12,9 @@ import numpy as np
 
 from symnet import gradient
 from symnet.compile.arguments import In, Out, Pairs, Request, read_request
-from symnet.compile.executable import Engine
+from symnet.compile.executable import Executable
 from symnet.compile.modes import Mode, get_mode
-from symnet.compile.profile import Profiler, Recorder
+from symnet.compile.profile import Profiler, TimeRecorder
 from symnet.errors import briefly, message
 from symnet.graph.pickling import Packed, pack, unpack
 from symnet.graph.traverse import Graph, clone_replace, leaves
@@ -55,8 +55,12 @@ class Function:
         outputs, news = graph.outputs[:count], graph.outputs[count:]
         self.updates = dict(zip(request.updates, news, strict=True))
         self.engine = mode.engine(variables, outputs, self.updates, request)
-        self.recorder = Recorder(self.engine) if profile else None
-        if isinstance(self.engine, Engine) and request.form != "dict" and not profile:
+        self.recorder = TimeRecorder(self.engine) if profile else None
+        if (
+            isinstance(self.engine, Executable)
+            and request.form != "dict"
+            and not profile
+        ):
             form = RETURN_ONE if request.form == "one" else RETURN_LIST
             self.engine.enter_directly(form, Fallback(self))
         self.maker = Maker(graph, request.inputs, outputs, mode, ref(self))

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from symnet.compile.arguments import Request
 from symnet.compile.debugmode import DebugEngine
-from symnet.compile.executable import Engine, shared_of, uses_of, values_of
+from symnet.compile.executable import Executable, shared_of, uses_of, values_of
 from symnet.compile.inner_graphs import stable_throughout
 from symnet.compile.passes import rewrite_graph
 from symnet.config import config
@@ -59,7 +59,7 @@ class Mode:
         numbers = [
             not i.strict and i.allow_downcast is not False for i in request.inputs
         ]
-        return Engine(inputs, outputs, updates, numbers)
+        return Executable(inputs, outputs, updates, numbers)
 
     def __repr__(self) -> str:
         return f"Mode {self.name}"

@@ -19,7 +19,7 @@ from symnet.kernels.loopir.views import Size, known
 from symnet.ops.ifelse.conditional import IfElse
 from symnet.ops.scan.loop import Scan
 from symnet.shared import SharedVariable
-from symnet.sizes.infer import Inference, NotOnHost
+from symnet.sizes.infer import DataDependentSize, Inference
 
 Axis = tuple[Variable, int]
 
@@ -180,7 +180,7 @@ def _wait(node: Apply, inference: Inference, levels: Levels) -> int | None:
             if known and not hosts_known(node, inference):
                 return None
             return _known_from(node, inference, levels.known)
-        except NotOnHost as missing:
+        except DataDependentSize as missing:
             variable = missing.variable
             if variable in node.outputs:
                 return None

@@ -9,7 +9,7 @@ from symnet.compile.inner_graphs import rewrite_inside, stable_throughout
 from symnet.compile.scan.scan_passes import rewrite_loops
 from symnet.graph.traverse import Graph
 from symnet.ops.ifelse.branches import sink_branches
-from symnet.rewriting.analyses import Findings
+from symnet.rewriting.analyses import AnalysisCache
 from symnet.rewriting.patterns import Rule
 from symnet.rewriting.rewriter import Fired, Trace, leave_out, rewrite
 from symnet.rewriting.rules.algebra import ALGEBRA
@@ -40,7 +40,7 @@ class Pass:
         self,
         graph: Graph,
         note: Callable[[Fired], None] | None = None,
-        findings: Findings | None = None,
+        findings: AnalysisCache | None = None,
     ) -> Graph:
         return rewrite(graph, self.rules, note, self.fold, findings)
 
@@ -57,7 +57,7 @@ class Change:
         self,
         graph: Graph,
         note: Callable[[Fired], None] | None = None,
-        findings: Findings | None = None,
+        findings: AnalysisCache | None = None,
     ) -> Graph:
         return self.function(graph)
 
@@ -76,7 +76,7 @@ FIRST = Pass("simplify", SIMPLIFY, fold=True)
 
 def simplified(graph: Graph) -> Graph:
     """The graph as the passes over loops want that of a step."""
-    findings = Findings()
+    findings = AnalysisCache()
     return FIRST(MERGE(graph, findings=findings), findings=findings)
 
 
@@ -114,7 +114,7 @@ def rewrite_graph(
     trace: collects the rules used and the graph after every pass that was needed.
     """
     used: set[str] = set()
-    findings = Findings()
+    findings = AnalysisCache()
     for step in PASSES:
         if mode == "FAST_COMPILE" and step.name not in NECESSARY:
             continue
@@ -132,7 +132,7 @@ def _run(
     step: Pass | Change,
     graph: Graph,
     used: set[str],
-    findings: Findings,
+    findings: AnalysisCache,
     trace: Trace | None,
 ) -> Graph:
     def note(fired: Fired) -> None:

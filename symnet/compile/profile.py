@@ -16,16 +16,16 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from symnet.compile.executable import Engine, NativeSegment
+from symnet.compile.executable import CompiledSegment, Executable
 from symnet.compile.lower.program import (
-    CallStep,
-    ChoiceStep,
-    LoopStep,
-    RepeatStep,
-    RingStep,
-    Step,
-    bodies_of,
-    every_step,
+    If,
+    Instruction,
+    KernelLaunch,
+    LibraryCall,
+    Linearise,
+    Loop,
+    every_instruction,
+    regions_of,
 )
 from symnet.compile.plan.planner import Plan
 from symnet.graph.evaluate import compute
@@ -44,7 +44,7 @@ FALLBACK = "NumPy fallback"
 
 
 @dataclass(frozen=True)
-class Row:
+class ProfileRow:
     """One step: seconds for each call; kind is "loop", "library", "copy", "control"
     (what a loop or condition costs beside the steps inside it, which have rows of their
     own), FALLBACK, or "overhead"; the operations fused in it."""
@@ -66,9 +66,9 @@ class Record:
 
     calls: int = 0
     nanoseconds: int = 0
-    steps: dict[Step | Apply, int] = field(default_factory=dict)
+    steps: dict[Instruction | Apply, int] = field(default_factory=dict)
 
-    def add(self, step: Step | Apply, nanoseconds: int) -> None:
+    def add(self, step: Instruction | Apply, nanoseconds: int) -> None:
         self.steps[step] = self.steps.get(step, 0) + nanoseconds
 
 
@@ -76,14 +76,14 @@ class Watch:
     """Times the steps and reference operations of an engine for as long as it is on."""
 
     def __init__(self, engine: Any, record: Record) -> None:
-        self.native: Sequence[NativeSegment] = getattr(engine, "native", ())
+        self.native: Sequence[CompiledSegment] = getattr(engine, "native", ())
         self.engine = engine
         self.record = record
         self.watched: dict[Any, tuple[Plan, np.ndarray[Any, Any]]] = {}
 
     def on(self) -> None:
         """Watch every plan that there is now."""
-        if isinstance(self.engine, Engine):
+        if isinstance(self.engine, Executable):
             self.engine.compute = self._compute
         for native in self.native:
             for plan, entry in native.entries.items():
@@ -97,7 +97,7 @@ class Watch:
             entry.set_times(None)
         self.take()
         self.watched.clear()
-        if isinstance(self.engine, Engine):
+        if isinstance(self.engine, Executable):
             self.engine.compute = compute
 
     def take(self) -> None:
@@ -118,7 +118,7 @@ class Watch:
         return results
 
 
-class Recorder:
+class TimeRecorder:
     """Measures every call of a function made with `profile=True`."""
 
     def __init__(self, engine: Any) -> None:
@@ -210,33 +210,35 @@ def measure(
 # ---- what is shown
 
 
-def own_time(step: Step | Apply, times: Mapping[Step | Apply, int]) -> int:
+def own_time(
+    step: Instruction | Apply, times: Mapping[Instruction | Apply, int]
+) -> int:
     """The time of a step without that of the steps inside it, which have their rows."""
-    bodies = bodies_of(step) if isinstance(step, Step) else ()
+    bodies = regions_of(step) if isinstance(step, Instruction) else ()
     return times[step] - sum(times.get(s, 0) for body in bodies for s in body.steps)
 
 
-def row_of(step: Step | Apply, seconds: float) -> Row:
+def row_of(step: Instruction | Apply, seconds: float) -> ProfileRow:
     """A step as a row."""
     if isinstance(step, Apply):
-        return Row(str(step.op), FALLBACK, seconds, [step])
-    if isinstance(step, (RepeatStep, ChoiceStep)):
-        what = "steps of" if isinstance(step, RepeatStep) else "branches of"
-        return Row(f"{what} {step.nodes[0].op}", "control", seconds, step.nodes)
-    if isinstance(step, RingStep):
-        return Row(f"copy for {step.nodes[0].op}", "copy", seconds, step.nodes)
-    if isinstance(step, CallStep):
-        return Row(
+        return ProfileRow(str(step.op), FALLBACK, seconds, [step])
+    if isinstance(step, (Loop, If)):
+        what = "steps of" if isinstance(step, Loop) else "branches of"
+        return ProfileRow(f"{what} {step.nodes[0].op}", "control", seconds, step.nodes)
+    if isinstance(step, Linearise):
+        return ProfileRow(f"copy for {step.nodes[0].op}", "copy", seconds, step.nodes)
+    if isinstance(step, LibraryCall):
+        return ProfileRow(
             f"{step.nodes[0].op} ({step.routine})", "library", seconds, step.nodes
         )
-    assert isinstance(step, LoopStep)
+    assert isinstance(step, KernelLaunch)
     if all(
         output.value.op == "load" and not output.indices
         for output in step.kernel.outputs
     ):
         what = f"copy for {step.nodes[0].op}" if step.nodes else "copy of a result"
-        return Row(what, "copy", seconds, step.nodes)
-    return Row(names_of(step.nodes), "loop", seconds, step.nodes)
+        return ProfileRow(what, "copy", seconds, step.nodes)
+    return ProfileRow(names_of(step.nodes), "loop", seconds, step.nodes)
 
 
 def names_of(nodes: Sequence[Apply]) -> str:
@@ -261,7 +263,7 @@ class Profile:
 
     def __init__(self, function: Any, record: Record) -> None:
         engine = function.engine
-        native: Sequence[NativeSegment] = getattr(engine, "native", ())
+        native: Sequence[CompiledSegment] = getattr(engine, "native", ())
         self.name = repr(function)
         self.calls = record.calls
         self.made = function.made_seconds
@@ -275,7 +277,7 @@ class Profile:
         ]
         rest = self.seconds - sum(row.seconds for row in self.rows)
         what = OVERHEAD if native else "the whole graph, by NumPy"
-        self.rows.append(Row(what, "overhead" if native else FALLBACK, rest))
+        self.rows.append(ProfileRow(what, "overhead" if native else FALLBACK, rest))
 
     def by_line(self) -> list[tuple[str, float]]:
         """(the user's line, seconds for each call), the most costly first.  What is fused
@@ -367,9 +369,9 @@ def _bar(percent: float) -> str:
 def _positions(engine: Any) -> dict[Any, int]:
     """The order in which an engine runs its steps."""
     found: dict[Any, int] = {}
-    if isinstance(engine, Engine):
+    if isinstance(engine, Executable):
         for segment, native in zip(engine.segments, engine.native, strict=True):
-            inside = every_step(native.program.steps)
+            inside = every_instruction(native.program.steps)
             steps: Iterable[Any] = [*inside, *segment.reference]
             for step in steps:
                 found[step] = len(found)

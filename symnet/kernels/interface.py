@@ -108,7 +108,7 @@ class Signature:
     cells: Sequence[tuple[Store, str, tuple[int, ...], int, int]]
 
 
-class Entry(Protocol):
+class BoundCall(Protocol):
     """A loaded program, ready to be called with arrays of one signature."""
 
     @property
@@ -172,7 +172,7 @@ class Loaded(Protocol):
         fallback: Callable[..., Any] | None,
         failure: Callable[[int], Any],
         queue: Queue,
-    ) -> Entry:
+    ) -> BoundCall:
         """Make it callable.  fallback: what takes calls that the builtin cannot; queue: of
         those calls."""
 

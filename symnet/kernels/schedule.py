@@ -98,7 +98,7 @@ class Variant:
 
 
 @dataclass(frozen=True, slots=True)
-class Arrangement:
+class Schedule:
     """A kernel bound to sizes and strides, lacking only pointers.
 
     `words` is the argument block with 0 at the positions `pointer_slots` (one for each
@@ -240,7 +240,7 @@ def arrange(
     available: Collection[Variant] = (),
     slowness: float = 1.0,
     threads: int = 1,
-) -> Arrangement:
+) -> Schedule:
     """Bind `kernel` to loop sizes and to the byte strides of its operands.
 
     `strides[k]` are those of operand k (inputs, then outputs) along each loop axis, 0
@@ -414,7 +414,7 @@ def bind(
     moved: int,
     slowness: float,
     threads: int,
-) -> Arrangement:
+) -> Schedule:
     groups = (*variant.kept, *variant.reduced)
     extents = [prod(sizes[k] for k in group) for group in groups]
     words = list(extents)
@@ -452,7 +452,7 @@ def bind(
     grain = int(SPLIT_NANOSECONDS * total / cost) + 1 if cost else total
     if cost > SPLIT_NANOSECONDS:
         grain = max(min(grain, total - 1), 1)
-    return Arrangement(
+    return Schedule(
         variant,
         tuple(words),
         tuple(slots),

@@ -30,13 +30,13 @@ class Sizes(Protocol):
     """What size rules may ask while the sizes of a program are worked out."""
 
     def equal(self, left: Size, right: Size, what: str) -> Size:
-        """Demand that two sizes agree (checked at once or at run time, with `what` in
+        """Guard that two sizes agree (checked at once or at run time, with `what` in
         the error); returns the one to go on with."""
 
     def require(
         self, condition: Scalar, what: str, kind: type[Exception] = ValueError
     ) -> None:
-        """Demand at run time that `condition` (a bool Scalar) holds."""
+        """Guard at run time that `condition` (a bool Scalar) holds."""
 
     def never_negative(self, value: Size) -> bool:
         """Whether a host integer is a size, a product of sizes, or the like."""

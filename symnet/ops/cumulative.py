@@ -62,7 +62,7 @@ class Cumulative(TensorOp):
         return [mul(later, _shifted(total, 1, self.axis))]
 
 
-class Recurrence(TensorOp):
+class LinearRecurrence(TensorOp):
     """y[0] = b[0], y[i] = a[i] * y[i - 1] + b[i] along `axis`.
 
     Shapes: a and b have one shape, which is that of y.
@@ -110,7 +110,7 @@ class Recurrence(TensorOp):
 def _from_the_end(a: Variable, gradient: Variable, axis: int) -> Variable:
     """r[i] = gradient[i] + a[i + 1] * r[i + 1], and r = gradient at the end."""
     factors = roll(flip(a, axis), 1, axis)
-    return flip(Recurrence(axis)(factors, flip(gradient, axis)), axis)
+    return flip(LinearRecurrence(axis)(factors, flip(gradient, axis)), axis)
 
 
 def _shifted(x: Variable, first: float, axis: int) -> Variable:

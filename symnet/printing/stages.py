@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import unified_diff
 from typing import Any
 
-from symnet.compile.executable import Engine, NativeSegment
+from symnet.compile.executable import CompiledSegment, Executable
 from symnet.compile.function import Function
 from symnet.compile.lower.fuse import Cluster, fuse
 from symnet.compile.lower.lowering import needed_nodes
-from symnet.compile.lower.program import LoopStep, RepeatStep, Step, bodies_of
+from symnet.compile.lower.program import Instruction, KernelLaunch, Loop, regions_of
 from symnet.compile.partition import Segment
 from symnet.compile.passes import PASSES, rewrite_graph
 from symnet.compile.plan.planner import Plan
@@ -28,7 +28,7 @@ from symnet.kernels.llvm.emit import emit
 from symnet.kernels.llvm.machine import machine
 from symnet.kernels.loopir.scalars import Kernel, Scalar, walk
 from symnet.kernels.loopir.views import Size, View
-from symnet.kernels.schedule import Arrangement
+from symnet.kernels.schedule import Schedule
 from symnet.printing.roots import is_number, type_text
 from symnet.rewriting.rewriter import Trace
 from symnet.shared import SharedVariable
@@ -161,31 +161,35 @@ def view_text(view: View, arguments: Sequence[HostArgument]) -> str:
     return text if view.contiguous else f"{text} strided"
 
 
-def numbered(steps: Sequence[Step], head: str = "") -> Iterator[tuple[str, Step]]:
+def numbered(
+    steps: Sequence[Instruction], head: str = ""
+) -> Iterator[tuple[str, Instruction]]:
     """The steps, each with its number; those inside step 2 are "2.0", "2.1" ... (inside
     the branches of a condition "2.0.0", "2.1.0")."""
     for k, step in enumerate(steps):
         yield f"{head}{k}", step
-        bodies = bodies_of(step)
+        bodies = regions_of(step)
         for which, body in enumerate(bodies):
             inner = f"{head}{k}." if len(bodies) == 1 else f"{head}{k}.{which}."
             yield from numbered(body.steps, inner)
 
 
 def numbered_tasks(
-    steps: Sequence[Step], tasks: Sequence[AnyTask], head: str = ""
-) -> Iterator[tuple[str, Step, AnyTask]]:
+    steps: Sequence[Instruction], tasks: Sequence[AnyTask], head: str = ""
+) -> Iterator[tuple[str, Instruction, AnyTask]]:
     """The same, with the task of each step (there is none in a branch that a plan lacks)."""
     for k, (step, task) in enumerate(zip(steps, tasks)):
         yield f"{head}{k}", step, task
-        bodies = bodies_of(step)
+        bodies = regions_of(step)
         found = [task.body] if isinstance(task, Repeat) else getattr(task, "bodies", ())
         for which, (body, inner) in enumerate(zip(bodies, found)):
             more = f"{head}{k}." if len(bodies) == 1 else f"{head}{k}.{which}."
             yield from numbered_tasks(body.steps, inner, more)
 
 
-def step_lines(number: str, step: Step, arguments: Sequence[HostArgument]) -> list[str]:
+def step_lines(
+    number: str, step: Instruction, arguments: Sequence[HostArgument]
+) -> list[str]:
     """A step of a program: what it does, what it reads and writes."""
     row = row_of(step, 0.0)
     lines = [f"step {number}: {row.operation} [{row.kind}]"]
@@ -193,13 +197,13 @@ def step_lines(number: str, step: Step, arguments: Sequence[HostArgument]) -> li
     if step.initial is not None:
         lines.append(f"  begins with {view_text(step.initial, arguments)}")
     lines += [f"  writes {view_text(v, arguments)}" for v in step.outputs]
-    if isinstance(step, LoopStep):
+    if isinstance(step, KernelLaunch):
         loops = [
             f"{'reduce' if reduced else 'for'} i{axis} < {size_text(size, arguments)}"
             for axis, (size, reduced) in enumerate(zip(step.sizes, step.kernel.reduced))
         ]
         lines.append(f"  {'; '.join(loops) or 'once'}")
-    if isinstance(step, RepeatStep):
+    if isinstance(step, Loop):
         lines.append(f"  {size_text(step.turns, arguments)} times")
     if step.fallible:
         lines.append("  may fail: a position can be out of range")
@@ -223,7 +227,7 @@ def cluster_lines(
     return lines
 
 
-def task_line(number: str, step: Step, task: AnyTask) -> str:
+def task_line(number: str, step: Instruction, task: AnyTask) -> str:
     """A step with its sizes: how much work it is, and how it is laid out."""
     row = row_of(step, 0.0)
     if isinstance(task, Repeat):
@@ -236,7 +240,7 @@ def task_line(number: str, step: Step, task: AnyTask) -> str:
     if arrangement.total > arrangement.grain:
         text += ", shared among threads"
     text += f", about {time_text(arrangement.cost_ns / 1e9)}"
-    if isinstance(arrangement, Arrangement):
+    if isinstance(arrangement, Schedule):
         text += f"; variant {arrangement.variant.text}"
         if arrangement.scratch_bytes:
             text += f", {arrangement.scratch_bytes} bytes for parts"
@@ -317,10 +321,10 @@ class Stages:
 
     # ---- programs
 
-    def _segments(self) -> Iterator[tuple[Segment, NativeSegment, list[str]]]:
+    def _segments(self) -> Iterator[tuple[Segment, CompiledSegment, list[str]]]:
         """The parts of the program, each with a heading where there are several."""
         engine = self.function.engine
-        if not isinstance(engine, Engine):
+        if not isinstance(engine, Executable):
             return
         self.listing.present = set(self.function.maker.fgraph.variables)
         several = len(engine.segments) > 1
@@ -348,7 +352,7 @@ class Stages:
         found: dict[str, tuple[Kernel, list[str]]] = {}
         for _, native, head in self._segments():
             for number, step in numbered(native.program.steps):
-                if isinstance(step, LoopStep):
+                if isinstance(step, KernelLaunch):
                     where = f"{head[0]}, step {number}" if head else f"step {number}"
                     found.setdefault(step.kernel.text, (step.kernel, []))[1].append(
                         where

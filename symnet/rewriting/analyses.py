@@ -16,7 +16,7 @@ from symnet.sizes.conservative import CertainSizes
 CONSTANT, LEAF = -1, -2  # in the place of the number of an op
 
 
-class Findings:
+class AnalysisCache:
     """Kept from pass to pass over what began as one graph.
 
     merged: the last graph in which equal operations are known to be one.

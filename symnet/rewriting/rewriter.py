@@ -24,7 +24,7 @@ from symnet.ops.arithmetic import second
 from symnet.ops.checks import checked
 from symnet.ops.elementwise import Elementwise, cast
 from symnet.ops.sizes import Shape, ShapeI, add_broadcast, specify_shape, unbroadcast
-from symnet.rewriting.analyses import Findings
+from symnet.rewriting.analyses import AnalysisCache
 from symnet.rewriting.constant_folding import fold_constants
 from symnet.rewriting.patterns import Bindings, Match, Rule, rule_table
 from symnet.sizes.conditions import implied
@@ -71,7 +71,7 @@ def rewrite(
     rules: Iterable[Rule] = (),
     note: Callable[[Fired], None] | None = None,
     fold: bool = False,
-    findings: Findings | None = None,
+    findings: AnalysisCache | None = None,
 ) -> Graph:
     """The graph with every rule applied wherever it fits, and equals made one; the graph
     itself where it is known that nothing is to be done.
@@ -99,7 +99,7 @@ class Rewriter:
         rules: Iterable[Rule],
         note: Callable[[Fired], None] | None = None,
         fold: bool = False,
-        findings: Findings | None = None,
+        findings: AnalysisCache | None = None,
     ) -> None:
         self.graph = graph
         self.note = note
@@ -115,7 +115,7 @@ class Rewriter:
         self.users: dict[Variable, list[Apply | None]] = {}  # None: an output
         self.warned = False
         self.table = rule_table(tuple(rules))
-        self.findings = findings if findings is not None else Findings()
+        self.findings = findings if findings is not None else AnalysisCache()
         self.settled = self.findings.settled(self.table, fold)
         self.unchanged: set[Apply] = set()  # no rule applies, whoever the users are
         self.asked = False  # whether a rule has asked for users

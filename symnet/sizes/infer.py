@@ -1,7 +1,7 @@
 """The sizes of all arrays of a graph, as expressions over the call's host integers.
 
 Worked out once, when a function is compiled.  What cannot be decided then (whether two
-sizes agree, whether a position is in range) is kept as a `Demand` for the call.
+sizes agree, whether a position is in range) is kept as a `Guard` for the call.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class HostArgument:
 
 
 @dataclass(frozen=True, eq=False)
-class Demand:
+class Guard:
     """What must hold at a call: `condition`, else an error of `kind` saying `what`."""
 
     condition: Scalar
@@ -40,7 +40,7 @@ class Demand:
     shown: tuple[Size, ...] = ()
 
 
-class NotOnHost(Exception):
+class DataDependentSize(Exception):
     """A value that decides a size is known only after part of the program has run."""
 
     def __init__(self, variable: Variable) -> None:
@@ -56,7 +56,7 @@ class Inference:
 
     def __init__(self, leaves: Sequence[Variable]) -> None:
         self.arguments: list[HostArgument] = []
-        self.demands: list[Demand] = []
+        self.demands: list[Guard] = []
         self._sizes: dict[Variable, tuple[Size, ...]] = {}
         self._host: dict[Variable, Host | None] = {}
         self._leaves = set(leaves)
@@ -89,7 +89,7 @@ class Inference:
     # ---- sizes
 
     def sizes_of(self, variable: Variable) -> tuple[Size, ...]:
-        """The sizes of `variable`.  Raises: NotOnHost where only a run can tell."""
+        """The sizes of `variable`.  Raises: DataDependentSize where only a run can tell."""
         if variable not in self._sizes:
             self._infer(variable)
         return self._sizes[variable]
@@ -116,7 +116,7 @@ class Inference:
         finally:
             self.node = outer
         if found is None:
-            raise NotOnHost(node.outputs[0])
+            raise DataDependentSize(node.outputs[0])
         for output, sizes in zip(node.outputs, found, strict=True):
             shape = output.type.shape
             if len(sizes) != len(shape) or shape.count(None) < len(shape):
@@ -135,7 +135,7 @@ class Inference:
             raise ShapeError(self._text(f"sizes do not agree ({what}): {a} and {b}"))
         keep, drop = (right, left) if b is not None else (left, right)
         self.demands.append(
-            Demand(
+            Guard(
                 combine("eq", left, right),
                 f"sizes do not agree ({what})",
                 self.node,
@@ -187,7 +187,7 @@ class Inference:
                 raise kind(self._text(what))
             return
         if not self._is_plain(condition):
-            self.demands.append(Demand(condition, what, self.node, kind))
+            self.demands.append(Guard(condition, what, self.node, kind))
 
     def _is_plain(self, condition: Scalar) -> bool:
         """Whether it says no more than that a size of an argument is at least 0."""
@@ -204,7 +204,7 @@ class Inference:
     def value(self, variable: Variable) -> Size:
         host = self.host(variable)
         if host is None:
-            raise NotOnHost(variable)
+            raise DataDependentSize(variable)
         if isinstance(host, tuple):
             if len(host) != 1:
                 raise TypeError(self._text(f"expected one integer, got {len(host)}"))
@@ -214,7 +214,7 @@ class Inference:
     def values(self, variable: Variable) -> tuple[Size, ...]:
         host = self.host(variable)
         if host is None:
-            raise NotOnHost(variable)
+            raise DataDependentSize(variable)
         several = host if isinstance(host, tuple) else (host,)
         return tuple(_unsigned(one, variable) for one in several)
 
@@ -252,7 +252,7 @@ class Inference:
         """The sizes of an inner graph's outputs; None where a value inside decides.
         loop: the graph is run again and again.
 
-        Raises: NotOnHost where it is the value of an outer variable that decides.
+        Raises: DataDependentSize where it is the value of an outer variable that decides.
         """
         if self.node is not None:
             graph = (self._bound.pop(self.node, []), outputs)
@@ -260,13 +260,13 @@ class Inference:
         in_loop, self._in_loop = self._in_loop, self._in_loop or loop
         try:
             return [self.sizes_of(v) for v in outputs]
-        except NotOnHost as missing:
+        except DataDependentSize as missing:
             outer = missing.variable
             if outer not in self._stands:
                 return None
             while outer in self._stands:
                 outer = self._stands[outer]
-            raise NotOnHost(outer) from None
+            raise DataDependentSize(outer) from None
         finally:
             self._in_loop = in_loop
 
@@ -284,8 +284,8 @@ class Inference:
         """As `inner_sizes`, for a graph that is run only if `condition` is `taken`: what
         it demands it demands only then, and what sizes it makes one are not one outside.
 
-        Inside a loop, where a condition cannot be known before, demands are made anyway.
-        Raises: NotOnHost(condition) where demands need it.
+        OpenRegion a loop, where a condition cannot be known before, demands are made anyway.
+        Raises: DataDependentSize(condition) where demands need it.
         """
         truth, first = self.condition(condition), len(self.demands)
         same = dict(self._same)
@@ -296,7 +296,7 @@ class Inference:
         del self.demands[first:]
         self._same = same
         if truth is None:
-            raise NotOnHost(condition)
+            raise DataDependentSize(condition)
         for demand in demands:
             always = literal(True, "bool")
             pair = (demand.condition, always) if taken else (always, demand.condition)
@@ -313,7 +313,7 @@ class Inference:
                 rule = getattr(node.op, "host", None)
                 try:
                     found = rule(node, values, self) if rule is not None else None
-                except NotOnHost:
+                except DataDependentSize:
                     found = None
                 found = _folded(found)
                 for output in node.outputs:

@@ -11,7 +11,7 @@ import pytest
 
 import symnet.tensor as T
 from symnet import function, shared
-from symnet.compile.executable import Engine, build_program
+from symnet.compile.executable import Executable, build_program
 from symnet.compile.partition import split
 from symnet.graph.variables import Apply, Op
 
@@ -289,7 +289,7 @@ def test_results_outlive_the_function():
 
 def test_an_engine_by_itself():
     x, s = T.dvector("x"), shared(np.zeros(2))
-    engine = Engine([x], [x * 2], {s: s + x})
+    engine = Executable([x], [x * 2], {s: s + x})
     (double,) = engine.run([np.ones(2)])
     np.testing.assert_array_equal(double, [2, 2])
     np.testing.assert_array_equal(s.get_value(), [1, 1])

@@ -11,7 +11,7 @@ import symnet
 import symnet.tensor as T
 from symnet import function, grad, shared
 from symnet.compile.debugmode import DebugEngine
-from symnet.compile.executable import Engine
+from symnet.compile.executable import Executable
 from symnet.compile.modes import (
     MODES,
     DebugMode,
@@ -83,7 +83,7 @@ def test_the_default_is_a_setting():
 def test_engines():
     x = T.dvector("x")
     kinds = {
-        "FAST_RUN": Engine,
+        "FAST_RUN": Executable,
         "FAST_COMPILE": ReferenceEngine,
         "DebugMode": DebugEngine,
     }

@@ -16,7 +16,7 @@ from symnet.kernels.loopir.scalars import (
     load,
     reduction,
 )
-from symnet.kernels.schedule import Arrangement, Variant, arrange, item_lanes
+from symnet.kernels.schedule import Schedule, Variant, arrange, item_lanes
 from tests.kernels.kernel_reference import operand
 
 F = "float32"
@@ -39,7 +39,7 @@ def plain(
     inputs: Sequence[Sequence[int]],
     reduced: Sequence[int] = (),
     order: str = "C",
-) -> Arrangement:
+) -> Schedule:
     """The sum of inputs (reduced if asked for), all arrays laid out in one order."""
     rank = len(shape)
     value = load(0, F)

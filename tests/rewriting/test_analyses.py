@@ -17,7 +17,7 @@ from symnet.ops.functions import exp, tanh
 from symnet.ops.reduce import Reduce
 from symnet.ops.reduce import sum as sum_over
 from symnet.ops.shape import DimShuffle, dimshuffle
-from symnet.rewriting.analyses import Findings
+from symnet.rewriting.analyses import AnalysisCache
 from symnet.rewriting.patterns import Match, Rule, pattern_vars, rule_table
 from symnet.rewriting.rewriter import rewrite
 
@@ -42,7 +42,7 @@ def counting(name: str, pattern: Any, **options: Any) -> tuple[Rule, list[Variab
 
 
 def test_equal_ops_have_one_number() -> None:
-    findings = Findings()
+    findings = AnalysisCache()
     assert findings.number(Cast("float32")) == findings.number(Cast("float32"))
     assert findings.number(Cast("float32")) != findings.number(Cast("int8"))
     assert findings.number(DimShuffle(["x", 0])) == findings.number(
@@ -65,7 +65,7 @@ def test_rules_are_chosen_by_the_ops_of_the_operands() -> None:
     ]
 
     def names(result: Any) -> list[str]:
-        found = Findings().candidates(rule_table(tuple(rules)), result.owner)
+        found = AnalysisCache().candidates(rule_table(tuple(rules)), result.owner)
         return [rule.name for rule in found]
 
     assert names(a + b) == ["any"]
@@ -101,7 +101,7 @@ def test_no_rule_is_left_out_where_its_own_pattern_stands(rule: Rule) -> None:
 def test_an_operation_is_looked_at_once_by_the_same_rules() -> None:
     a = vector("a")
     rule, seen = counting("look", Elementwise)
-    findings = Findings()
+    findings = AnalysisCache()
     graph = rewrite(Graph([a], [exp(tanh(a))]), [rule], findings=findings)
     assert len(seen) == 2
     again = rewrite(graph, [rule], findings=findings)
@@ -115,7 +115,7 @@ def test_an_operation_is_looked_at_once_by_the_same_rules() -> None:
 def test_what_is_new_is_looked_at() -> None:
     a = vector("a")
     rule, seen = counting("look", Elementwise)
-    findings = Findings()
+    findings = AnalysisCache()
     first = rewrite(Graph([a], [exp(a)]), [rule], findings=findings)
     longer = Graph([a], [sqr(first.outputs[0])])
     rewrite(longer, [rule], findings=findings)
@@ -126,7 +126,7 @@ def test_fewer_rules_have_nothing_either_but_others_may() -> None:
     a = vector("a")
     one, seen_one = counting("one", exp)
     two, seen_two = counting("two", exp)
-    findings = Findings()
+    findings = AnalysisCache()
     graph = rewrite(Graph([a], [exp(a)]), [one], findings=findings)
     rewrite(graph, [one, two], findings=findings)
     assert (len(seen_one), len(seen_two)) == (2, 1)
@@ -142,7 +142,7 @@ def test_a_rule_that_asks_for_users_is_asked_again() -> None:
         return tanh(a) if inner.owner and match.used_once(inner) else None
 
     rule = Rule("once", neg, once)
-    findings = Findings()
+    findings = AnalysisCache()
     power = exp(a)
     both = rewrite(Graph([a], [-power, power]), [rule], findings=findings)
     assert both.outputs[0].owner is not None and both.outputs[0].owner.op == neg
@@ -152,7 +152,7 @@ def test_a_rule_that_asks_for_users_is_asked_again() -> None:
 
 
 def test_constants_are_folded_where_that_was_not_done_before() -> None:
-    findings = Findings()
+    findings = AnalysisCache()
     value = exp(constant(0.0))
     graph = rewrite(Graph([], [value]), [], findings=findings)
     (folded,) = rewrite(graph, [], fold=True, findings=findings).outputs
@@ -161,7 +161,7 @@ def test_constants_are_folded_where_that_was_not_done_before() -> None:
 
 def test_equals_are_made_one_in_a_graph_that_no_pass_has_seen() -> None:
     a = vector("a")
-    findings = Findings()
+    findings = AnalysisCache()
     graph = MERGE(Graph([a], [exp(a)]), findings=findings)
     other = Graph([a], [graph.outputs[0], exp(a)])
     left, right = MERGE(other, findings=findings).outputs
@@ -173,7 +173,7 @@ def test_passes_with_findings_do_what_they_do_without() -> None:
     row = dimshuffle(b, "x", 0)
     outputs = [(exp(a) - 1) * 2 * 3 + (a + (-b)), sum_over(row * 1, 0), neg(neg(a)) / 1]
     with_, without = (Graph([a, b], outputs) for _ in range(2))
-    findings = Findings()
+    findings = AnalysisCache()
     for step in [step for step in PASSES if isinstance(step, Pass)]:
         with_ = step(with_, findings=findings)
         without = step(without)

@@ -12,7 +12,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from symnet.compile.lower.program import Body, Buffer, RingStep, Step, copy_step
+from symnet.compile.lower.program import (
+    Buffer,
+    Instruction,
+    Linearise,
+    Region,
+    copy_launch,
+)
 from symnet.graph.variables import Apply, Constant, Variable
 from symnet.kernels.loopir.views import Size, View, contiguous_strides, size
 from symnet.ops.scan.loop import State
@@ -38,7 +44,7 @@ class Context:
         graph alone (constants, parameters) is then `parent`'s."""
         self.inference = inference
         self.lower_graph = lower_graph
-        self.steps: list[Step] = []
+        self.steps: list[Instruction] = []
         self.constants: list[Buffer] = parent.constants if parent else []
         self.parameters: list[Size] = parent.parameters if parent else []
         self.temporaries: list[Buffer] = []
@@ -47,7 +53,7 @@ class Context:
         )
         self.views: dict[Variable, View] = {}
         self.owners: dict[Buffer, list[Variable]] = {}
-        self.insides: list[Inside] = []
+        self.open_regions: list[OpenRegion] = []
         self.depth: int = parent.depth if parent else 0  # loops around it
         self.leaves, self.wanted = leaves, wanted
         for leaf in leaves:
@@ -141,7 +147,7 @@ class Context:
         """A contiguous copy of a view."""
         buffer = self.buffer(source.dtype, source.sizes, variable.name or "")
         target = View(buffer, source.dtype, source.sizes, strides_of(buffer))
-        self.steps.append(copy_step(source, target, [node]))
+        self.steps.append(copy_launch(source, target, [node]))
         return target
 
 
@@ -151,7 +157,7 @@ def strides_of(buffer: Buffer) -> tuple[Size, ...]:
 
 
 @dataclass(eq=False)
-class Carried:
+class CarriedState:
     """A state in the making: the buffers of its taps, oldest first; the place of its new
     value; the history that is handed out.  `ring` is the memory of a state of which not
     all is kept, and `straighten` the step that brings its last rows into the history."""
@@ -162,16 +168,16 @@ class Carried:
     history: View
     start: View
     ring: View | None = None
-    straighten: RingStep | None = None
+    straighten: Linearise | None = None
 
 
 @dataclass(eq=False)
-class Inside:
+class OpenRegion:
     """A lowered inner graph whose results have no places yet: pairs of an inner variable
     and the buffer it belongs in."""
 
     context: Context
-    step: Step
-    body: Body
+    step: Instruction
+    body: Region
     results: list[tuple[Variable, Buffer]] = field(default_factory=list)
-    states: list[tuple[Variable, Carried]] = field(default_factory=list)
+    states: list[tuple[Variable, CarriedState]] = field(default_factory=list)

@@ -9,7 +9,7 @@ the whole pass is linear in the size of the graph.
 
 Columns that are reduced and then mapped (softmax over axis 0) are one loop where that
 moves less memory; but only sizes say whether it has work for all threads: see
-`Cluster.crosswise`.
+`Cluster.reduces_leading_axes`.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Cluster:
         return frozenset(range(len(self.space))) - self.reduced
 
     @property
-    def crosswise(self) -> bool:
+    def reduces_leading_axes(self) -> bool:
         """Whether it writes whole columns: of few columns, several loops are better."""
         return not self.trailing and any(
             not self.reduced.isdisjoint(self.maps[v]) for v in self.stored
@@ -205,7 +205,7 @@ class Fuser:
         if len(cluster.reads) - len(cluster.maps) + len(node.inputs) > MAXIMUM_OPERANDS:
             return False
         here = frozenset(a for a in axes if a is not None)
-        if isinstance(node.op, PointOp) and cluster.crosswise:
+        if isinstance(node.op, PointOp) and cluster.reduces_leading_axes:
             return False  # several passes would compute it again, or fail in its place
         if isinstance(node.op, Reduce):
             joined = self._join_reduction(node, cluster, axes, here, outside)
@@ -340,7 +340,7 @@ class Fuser:
         return found
 
     def _columns(self, cluster: Cluster) -> bool:
-        """Whether the cluster may be crosswise."""
+        """Whether the cluster may be reduces_leading_axes."""
         return self.columns and not any(
             isinstance(n.op, PointOp) for n in cluster.nodes
         )
@@ -432,7 +432,7 @@ def fuse(
     """The clusters of `nodes` (given in topological order) in an order to run them.
 
     wanted: variables that must be stored whoever else uses them.
-    columns: whether clusters may be crosswise.
+    columns: whether clusters may be reduces_leading_axes.
     """
     found = list(reversed(Fuser(nodes, wanted, inference, columns).clusters))
     return [c for cluster in found for c in _least_moving(cluster, inference)]
@@ -441,7 +441,7 @@ def fuse(
 def _least_moving(cluster: Cluster, inference: Inference) -> list[Cluster]:
     """A cluster, or what it is made of where one loop saves nothing: in the other loops
     threads share rows, which lie in memory as a whole."""
-    if not cluster.crosswise:
+    if not cluster.reduces_leading_axes:
         return [cluster]
     wanted = [v for v in cluster.maps if v in cluster.stored]
     parts = fuse(cluster.nodes[::-1], wanted, inference, columns=False)

@@ -7,7 +7,7 @@ from typing import Any
 
 from symnet.compile.lower.context import Context
 from symnet.compile.lower.fuse import AxisMap, Cluster
-from symnet.compile.lower.program import Access, LoopStep, shared_kernel
+from symnet.compile.lower.program import Access, KernelLaunch, shared_kernel
 from symnet.compile.lower.reads import data_inputs
 from symnet.graph.variables import Apply, Constant, Variable
 from symnet.kernels.loopir import scalars
@@ -31,7 +31,7 @@ class KernelBuilder:
         self.values: dict[Variable, Scalar] = {}
         self.fallible = False
 
-    def step(self) -> LoopStep:
+    def step(self) -> KernelLaunch:
         nodes = self.cluster.nodes[::-1]
         for node in nodes:
             self.values[node.outputs[0]] = self._value(node)
@@ -49,7 +49,7 @@ class KernelBuilder:
                 for w, value in zip(writes, values, strict=True)
             ),
         )
-        return LoopStep(
+        return KernelLaunch(
             nodes,
             [a.view for a in self.accesses],
             [w.view for w in writes],
@@ -185,7 +185,7 @@ class ScatterBuilder(KernelBuilder):
         super().__init__(context, cluster)
         self.node = node
 
-    def step(self) -> LoopStep:
+    def step(self) -> KernelLaunch:
         node, op = self.node, self.node.op
         reads = [PointRead(self, node, v) for v in node.inputs]
         index = [scalars.index(k) for k in range(self.rank)]
@@ -201,7 +201,7 @@ class ScatterBuilder(KernelBuilder):
             tuple(a.operand(self.rank) for a in self.accesses),
             (output,),
         )
-        return LoopStep(
+        return KernelLaunch(
             [node],
             [a.view for a in self.accesses],
             [write.view],

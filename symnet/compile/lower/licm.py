@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from symnet.compile.lower.context import Context
-from symnet.compile.lower.program import Buffer, CallStep, LoopStep, Step
+from symnet.compile.lower.program import Buffer, Instruction, KernelLaunch, LibraryCall
 from symnet.kernels.loopir.views import View
 
 
-def hoist_steps(context: Context, inner: Context) -> None:
+def hoist_invariants(context: Context, inner: Context) -> None:
     """Move what no turn changes out of the body `inner` of a loop in `context`.
 
     Steps that may fail stay: a loop without turns must not fail.
     """
-    found = steady_steps(inner.steps, context.depth)
+    found = invariant_instructions(inner.steps, context.depth)
     context.steps += [step for step in inner.steps if step in found]
     inner.steps = [step for step in inner.steps if step not in found]
     buffers = {view.buffer for step in found for view in step.outputs}
@@ -26,11 +26,13 @@ def hoist_steps(context: Context, inner: Context) -> None:
     inner.temporaries = [b for b in inner.temporaries if b not in buffers]
 
 
-def steady_steps(steps: Sequence[Step], depth: int) -> set[Step]:
+def invariant_instructions(
+    steps: Sequence[Instruction], depth: int
+) -> set[Instruction]:
     """The steps that do the same in every turn of the loop with `depth` loops around it:
     what they read changes in none, and nobody else writes what they write."""
-    kinds = (LoopStep, CallStep)
-    found: set[Step] = {s for s in steps if isinstance(s, kinds) and _is_safe(s)}
+    kinds = (KernelLaunch, LibraryCall)
+    found: set[Instruction] = {s for s in steps if isinstance(s, kinds) and _is_safe(s)}
     while True:
         changing = {v.buffer for s in steps if s not in found for v in s.outputs}
         rest = {
@@ -44,7 +46,7 @@ def steady_steps(steps: Sequence[Step], depth: int) -> set[Step]:
         found = rest
 
 
-def _is_safe(step: Step) -> bool:
+def _is_safe(step: Instruction) -> bool:
     """Whether a step cannot fail, and its results have no place in other memory, where
     others write too."""
     placed = any(view.buffer.place is not None for view in step.outputs)
@@ -57,5 +59,5 @@ def moves(view: View, changing: set[Buffer], depth: int) -> bool:
     return view.buffer in changing or (row is not None and row.depth >= depth)
 
 
-def _reads(step: Step) -> list[View]:
+def _reads(step: Instruction) -> list[View]:
     return [*step.inputs, *([step.initial] if step.initial is not None else [])]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from symnet.compile.lower.context import Context, Inside
+from symnet.compile.lower.context import Context, OpenRegion
 from symnet.compile.lower.lower_scan import outside_reads
 from symnet.compile.lower.program import (
     Access,
-    Body,
-    ChoiceStep,
-    LoopStep,
+    If,
+    KernelLaunch,
+    Region,
     shared_kernel,
 )
 from symnet.graph.variables import Apply, Variable
@@ -17,22 +17,22 @@ from symnet.kernels.loopir.scalars import Kernel, Output
 from symnet.kernels.loopir.views import View
 
 
-def lower_choice(context: Context, node: Apply) -> None:
+def lower_ifelse(context: Context, node: Apply) -> None:
     """Append the step of an IfElse.  Each branch writes its results to the same places."""
     op, depth = node.op, context.depth
     condition, yes, no = op.split_inputs(node.inputs)
     targets = [context.temporary(v) for v in node.outputs]
     flag = _as_byte(context, condition, node)
     graphs = context.inference.inner[node]
-    step = ChoiceStep([node], [flag], targets, condition=flag)
+    step = If([node], [flag], targets, condition=flag)
     step.decided = context.inference.condition(condition)
-    bodies: list[Body] = []
+    bodies: list[Region] = []
     for (leaves, wanted), given in zip(graphs, (yes, no), strict=True):
         views = [context.view_of(v) for v in given]
         child = context.inside(dict(zip(leaves, views, strict=True)), wanted, False)
-        body = Body(child.steps, child.temporaries)
+        body = Region(child.steps, child.temporaries)
         results = [(v, t.buffer) for v, t in zip(wanted, targets, strict=True)]
-        context.insides.append(Inside(child, step, body, results))
+        context.open_regions.append(OpenRegion(child, step, body, results))
         step.inputs = [*step.inputs, *outside_reads(child, depth)]
         step.fallible |= any(s.fallible for s in child.steps)
         bodies.append(body)
@@ -50,6 +50,6 @@ def _as_byte(context: Context, condition: Variable, node: Apply) -> View:
     value = scalars.binary("ne", scalars.load(0, view.dtype), 0)
     kernel = Kernel(0, (), (read.operand(0),), (Output(write.operand(0), value),))
     kernel = shared_kernel(kernel)
-    step = LoopStep([node], [view], [flag], kernel=kernel, accesses=[read, write])
+    step = KernelLaunch([node], [view], [flag], kernel=kernel, accesses=[read, write])
     context.steps.append(step)
     return flag

@@ -11,16 +11,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from symnet.compile.lower.context import Carried, Context, Inside
-from symnet.compile.lower.licm import hoist_steps
-from symnet.compile.lower.pack_weights import pack_constants
+from symnet.compile.lower.context import CarriedState, Context, OpenRegion
+from symnet.compile.lower.licm import hoist_invariants
+from symnet.compile.lower.pack_weights import pack_weights
 from symnet.compile.lower.program import (
-    Body,
     Buffer,
-    RepeatStep,
-    RingStep,
-    Row,
-    copy_step,
+    Linearise,
+    Loop,
+    MovingRow,
+    Region,
+    copy_launch,
 )
 from symnet.graph.variables import Apply, Variable
 from symnet.kernels.loopir.views import ZERO, Size, View, contiguous_strides, size
@@ -30,10 +30,10 @@ from symnet.ops.scan.loop import Scan, State
 def lower_scan(context: Context, node: Apply) -> None:
     """Append the steps of a Scan: copies of the initial rows, the loop, and what brings
     rows into order."""
-    ScanBuilder(context, node).build()
+    LoopLowering(context, node).build()
 
 
-class ScanBuilder:
+class LoopLowering:
     """The loop of one Scan."""
 
     def __init__(self, context: Context, node: Apply) -> None:
@@ -58,14 +58,14 @@ class ScanBuilder:
         inner = self.op.split_outputs(self.wanted)
         where = dict(zip(self.leaves, views, strict=True))
         child = self.context.inside(where, self.wanted, True)
-        hoist_steps(self.context, child)
-        pack_constants(self.context, child)
-        body = Body(child.steps, child.temporaries)
-        step = RepeatStep(
+        hoist_invariants(self.context, child)
+        pack_weights(self.context, child)
+        body = Region(child.steps, child.temporaries)
+        step = Loop(
             [self.node], [], [], turns=self.turns, body=body, done=done,
             fallible=True,  # a signal may break it off
         )  # fmt: skip
-        inside = Inside(child, step, body, states=list(zip(inner.states, carried)))
+        inside = OpenRegion(child, step, body, states=list(zip(inner.states, carried)))
         for v, target in zip(inner.collected, self.outputs.collected, strict=True):
             inside.results.append((v, self._row(target, ZERO).buffer))
         step.outputs = [c.history if c.ring is None else c.ring for c in carried]
@@ -78,7 +78,7 @@ class ScanBuilder:
         reads = outside_reads(child, self.depth)
         step.inputs = [*reads, *(c.start for c in carried)]
         self.context.steps.append(step)
-        self.context.insides.append(inside)
+        self.context.open_regions.append(inside)
         self._straighten(carried)
 
     # ---- rows
@@ -87,7 +87,7 @@ class ScanBuilder:
         """The row of an array that the loop has reached, `first` rows from its start."""
         origin = array.at(0, first)
         buffer = Buffer("row", array.dtype, origin.sizes, name=array.buffer.name)
-        buffer.row = Row(origin, array.strides[0], self.depth)
+        buffer.row = MovingRow(origin, array.strides[0], self.depth)
         return replace(origin, buffer=buffer, offset=ZERO)
 
     def _sequence(self, variable: Variable) -> View:
@@ -98,14 +98,16 @@ class ScanBuilder:
 
     # ---- states
 
-    def _state(self, k: int) -> Carried:
+    def _state(self, k: int) -> CarriedState:
         state, history = self.op.states[k], self.outputs.states[k]
         start = self._start(self.outer.initials[k], state.depth)
         if state.keep is None:
             start.buffer.place = history.buffer
             rows = [self._row(history, size(state.depth + tap)) for tap in state.taps]
             new = self._row(history, size(state.depth))
-            return Carried(state, [r.buffer for r in rows], new.buffer, history, start)
+            return CarriedState(
+                state, [r.buffer for r in rows], new.buffer, history, start
+            )
         slots = ring_slots(state)
         sizes = (size(slots), *history.sizes[1:])
         buffer = self.context.buffer(history.dtype, sizes, "ring")
@@ -114,12 +116,12 @@ class ScanBuilder:
         places = [state.depth + tap for tap in state.taps]
         taps = [self._slot(ring, slots, place) for place in places]
         new_place = self._slot(ring, slots, state.depth)
-        return Carried(state, taps, new_place, history, start, ring)
+        return CarriedState(state, taps, new_place, history, start, ring)
 
     def _slot(self, ring: View, slots: int, first: int) -> Buffer:
         """One of a ring's slots, which the loop goes round."""
         origin = ring.at(0, ZERO)
-        row = Row(origin, ring.strides[0], self.depth, slots, first % slots)
+        row = MovingRow(origin, ring.strides[0], self.depth, slots, first % slots)
         return Buffer("row", ring.dtype, origin.sizes, row=row)
 
     def _start(self, variable: Variable, depth: int) -> View:
@@ -129,16 +131,16 @@ class ScanBuilder:
         buffer = self.context.buffer(source.dtype, sizes, "start")
         strides = contiguous_strides(sizes, source.itemsize)
         target = View(buffer, source.dtype, sizes, strides)
-        self.context.steps.append(copy_step(source, target, [self.node]))
+        self.context.steps.append(copy_launch(source, target, [self.node]))
         return target
 
-    def _straighten(self, carried: Sequence[Carried]) -> None:
+    def _straighten(self, carried: Sequence[CarriedState]) -> None:
         turns = self.outputs.done
         for one in carried:
             if one.ring is None:
                 continue
             count = self.context.parameter(self.turns) if turns is None else turns
-            one.straighten = RingStep(
+            one.straighten = Linearise(
                 [self.node], [one.ring, count], [one.history], depth=one.state.depth
             )
             self.context.steps.append(one.straighten)

@@ -9,17 +9,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from symnet.compile.lower.context import Context, Inside
+from symnet.compile.lower.context import Context, OpenRegion
 from symnet.compile.lower.fuse import AxisMap, Cluster, fuse, is_loop
 from symnet.compile.lower.kernel_builder import KernelBuilder, ScatterBuilder
-from symnet.compile.lower.lower_ifelse import lower_choice
+from symnet.compile.lower.lower_ifelse import lower_ifelse
 from symnet.compile.lower.lower_scan import lower_scan
 from symnet.compile.lower.program import (
     Access,
-    Body,
-    CallStep,
-    LoopStep,
-    copy_step,
+    KernelLaunch,
+    LibraryCall,
+    Region,
+    copy_launch,
     shared_kernel,
 )
 from symnet.compile.lower.reads import data_inputs
@@ -114,7 +114,7 @@ def _lower_cluster(context: Context, cluster: Cluster) -> None:
     if cluster.loop:
         step = KernelBuilder(context, cluster).step()
         context.steps.append(step)
-        if cluster.crosswise:
+        if cluster.reduces_leading_axes:
             _lower_apart(context, cluster, step)
         return
     (node,) = cluster.nodes
@@ -124,7 +124,7 @@ def _lower_cluster(context: Context, cluster: Cluster) -> None:
     elif isinstance(op, Scan):
         lower_scan(context, node)
     elif isinstance(op, IfElse):
-        lower_choice(context, node)
+        lower_ifelse(context, node)
     elif hasattr(op, "write_view"):
         _lower_write(context, node)
     elif hasattr(op, "scatter"):
@@ -135,16 +135,16 @@ def _lower_cluster(context: Context, cluster: Cluster) -> None:
         _lower_call(context, node)
 
 
-def _lower_apart(context: Context, cluster: Cluster, step: LoopStep) -> None:
+def _lower_apart(context: Context, cluster: Cluster, step: KernelLaunch) -> None:
     """Give a step its other form, which writes its results to the same places."""
     own = cluster.maps
     views = {v: context.view_of(v) for v in cluster.reads if v not in own}
     wanted = [v for v in own if v in cluster.stored]
     inner = context.nested(views, wanted)
     lower_graph(inner, columns=False)
-    step.apart = Body(inner.steps, inner.temporaries)
+    step.apart = Region(inner.steps, inner.temporaries)
     results = [(v, context.view_of(v).buffer) for v in wanted]
-    context.insides.append(Inside(inner, step, step.apart, results))
+    context.open_regions.append(OpenRegion(inner, step, step.apart, results))
 
 
 def _lower_view(context: Context, node: Apply) -> None:
@@ -189,7 +189,7 @@ def _lower_write(context: Context, node: Apply) -> None:
         tuple(a.operand(rank) for a in reads),
         (Output(write.operand(rank), value),),
     )
-    step = LoopStep(
+    step = KernelLaunch(
         [node],
         [a.view for a in reads],
         [part],
@@ -206,7 +206,7 @@ def _lower_parts(context: Context, node: Apply) -> None:
     context.inference.node = node
     parts = node.op.parts(node, target, context.inference)
     for k, part in zip(data_inputs(node), parts, strict=True):
-        step = copy_step(context.view_of(node.inputs[k]), part, [node])
+        step = copy_launch(context.view_of(node.inputs[k]), part, [node])
         context.steps.append(step)
 
 
@@ -220,7 +220,7 @@ def _lower_call(context: Context, node: Apply) -> None:
     ]
     targets = [context.temporary(v) for v in node.outputs]
     context.steps.append(
-        CallStep(
+        LibraryCall(
             [node],
             [view for k, view in enumerate(operands) if k != initial],
             targets,

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from symnet.compile.lower.context import Context
 from symnet.compile.lower.licm import moves
-from symnet.compile.lower.program import CallStep, copy_step
+from symnet.compile.lower.program import LibraryCall, copy_launch
 from symnet.graph.variables import Apply
 from symnet.kernels.cpu.library.packed_gemm_code import panel_width
 from symnet.kernels.loopir.views import (
@@ -29,7 +29,7 @@ from symnet.ops.linalg.gemm import Gemm
 PACKED = "product with panels"
 
 
-def pack_constants(context: Context, inner: Context) -> None:
+def pack_weights(context: Context, inner: Context) -> None:
     """Have the products inside a loop read the matrices from panels that do not change.
 
     inner: the lowered body of a loop in `context`, where the copies are made.
@@ -37,7 +37,7 @@ def pack_constants(context: Context, inner: Context) -> None:
     own = {view.buffer for step in inner.steps for view in step.outputs}
     known: dict[View, View] = {}
     for step in inner.steps:
-        if not isinstance(step, CallStep) or step.routine == PACKED:
+        if not isinstance(step, LibraryCall) or step.routine == PACKED:
             continue
         if hasattr(step.nodes[0].op, "arrange"):  # a call of its own: no product
             continue
@@ -50,7 +50,7 @@ def pack_constants(context: Context, inner: Context) -> None:
         if not matrices or moves(right, own, context.depth):
             continue
         if right not in known:
-            known[right] = panels_of(context, right, step.nodes[0])
+            known[right] = pack(context, right, step.nodes[0])
         inputs = list(step.inputs)
         inputs[position] = known[right]
         if step.initial is not None and _rows_without_gaps(step.initial):
@@ -64,7 +64,7 @@ def _rows_without_gaps(view: View) -> bool:
     return view.strides[-1] is size(view.itemsize)
 
 
-def panels_of(context: Context, matrix: View, node: Apply) -> View:
+def pack(context: Context, matrix: View, node: Apply) -> View:
     """A copy of a matrix in panels: (panels, rows, width), the last one perhaps only
     filled in part."""
     rows, columns = matrix.sizes
@@ -82,11 +82,11 @@ def panels_of(context: Context, matrix: View, node: Apply) -> View:
         strides=(multiply(by_column, size(width)), by_row, by_column),
     )
     target = replace(panels, sizes=(whole, rows, size(width)))
-    context.steps.append(copy_step(source, target, [node]))
+    context.steps.append(copy_launch(source, target, [node]))
     rest = combine("mod", columns, size(width))
     if rest.op != "literal" or rest.value:
         part = matrix.sliced(1, multiply(whole, size(width)), size(1), rest)
-        context.steps.append(copy_step(part, _last(panels, whole, rest), [node]))
+        context.steps.append(copy_launch(part, _last(panels, whole, rest), [node]))
     return panels
 
 

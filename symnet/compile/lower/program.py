@@ -16,7 +16,7 @@ from symnet.kernels.loopir.scalars import Kernel, Operand, Output, Scalar, load
 from symnet.kernels.loopir.views import ZERO, Size, View, add, size
 from symnet.recent import Recent
 from symnet.shared import SharedVariable
-from symnet.sizes.infer import Demand, HostArgument
+from symnet.sizes.infer import Guard, HostArgument
 
 AxisMap = tuple[int | None, ...]
 
@@ -40,7 +40,7 @@ class Buffer:
     data: Any = None
     place: Buffer | None = None
     name: str = ""
-    row: Row | None = None
+    row: MovingRow | None = None
 
     @property
     def home(self) -> Buffer:
@@ -65,7 +65,7 @@ class Buffer:
 
 
 @dataclass(frozen=True, eq=False)
-class Row:
+class MovingRow:
     """How the loop number `depth` (0: the outermost) moves a buffer: by `step` bytes in
     each turn, from `origin`.
 
@@ -80,7 +80,7 @@ class Row:
     first: int = 0
 
 
-def resolve(view: View) -> tuple[Buffer, Size, list[Row]]:
+def resolve(view: View) -> tuple[Buffer, Size, list[MovingRow]]:
     """Where a view lies in the end: the buffer, the bytes from its start in the first
     turn of all loops, and how loops move it, outermost first."""
     buffer, offset, rows = view.buffer.home, view.offset, []
@@ -118,7 +118,7 @@ class Access:
 
 
 @dataclass(eq=False)
-class Step:
+class Instruction:
     """Something that runs.  `initial` is what the (first) output's memory must hold
     before: a copy is made where it does not lie there already."""
 
@@ -134,7 +134,7 @@ class Step:
 
 
 @dataclass(eq=False)
-class LoopStep(Step):
+class KernelLaunch(Instruction):
     """A kernel over `sizes`; accesses of its inputs, then of its outputs.
 
     apart: the same in several loops, for sizes where one has no work for all threads.
@@ -143,11 +143,11 @@ class LoopStep(Step):
     kernel: Kernel = None  # type: ignore[assignment]
     sizes: tuple[Size, ...] = ()
     accesses: Sequence[Access] = ()
-    apart: Body | None = None
+    apart: Region | None = None
 
 
 @dataclass(eq=False)
-class CallStep(Step):
+class LibraryCall(Instruction):
     """A routine of a library.  `settings` are its own: see `compile.plan.library_calls`."""
 
     routine: str = ""
@@ -155,26 +155,26 @@ class CallStep(Step):
 
 
 @dataclass(eq=False)
-class Body:
+class Region:
     """Steps inside a step, in order; `temporaries` are needed only while they run."""
 
-    steps: Sequence[Step]
+    steps: Sequence[Instruction]
     temporaries: Sequence[Buffer]
 
 
 @dataclass(eq=False)
-class RepeatStep(Step):
+class Loop(Instruction):
     """A loop: the body `turns` times, or until the byte at `until` is true after a turn.
     How many turns were done is written to `done`, an int64."""
 
     turns: Size = ZERO
-    body: Body = None  # type: ignore[assignment]
+    body: Region = None  # type: ignore[assignment]
     until: View | None = None
     done: View | None = None
 
 
 @dataclass(eq=False)
-class ChoiceStep(Step):
+class If(Instruction):
     """The first body where the byte at `condition` is true, else the second.
 
     decided: the condition as a host integer, where it is one: a plan then has only the
@@ -182,39 +182,39 @@ class ChoiceStep(Step):
     """
 
     condition: View = None  # type: ignore[assignment]
-    bodies: tuple[Body, Body] = None  # type: ignore[assignment]
+    bodies: tuple[Region, Region] = None  # type: ignore[assignment]
     decided: Scalar | None = None
 
 
 @dataclass(eq=False)
-class RingStep(Step):
+class Linearise(Instruction):
     """Brings the last rows of a history from their ring into order: inputs are the ring
     and the number of turns, the output the rows.  depth: rows at the beginning."""
 
     depth: int = 1
 
 
-def bodies_of(step: Step) -> Sequence[Body]:
+def regions_of(step: Instruction) -> Sequence[Region]:
     """The steps inside a step."""
-    if isinstance(step, RepeatStep):
+    if isinstance(step, Loop):
         return (step.body,)
-    if isinstance(step, LoopStep):
+    if isinstance(step, KernelLaunch):
         return (step.apart,) if step.apart is not None else ()
-    return step.bodies if isinstance(step, ChoiceStep) else ()
+    return step.bodies if isinstance(step, If) else ()
 
 
-def every_step(steps: Iterable[Step]) -> Iterator[Step]:
+def every_instruction(steps: Iterable[Instruction]) -> Iterator[Instruction]:
     """The steps, and those inside them."""
     for step in steps:
         yield step
-        for body in bodies_of(step):
-            yield from every_step(body.steps)
+        for body in regions_of(step):
+            yield from every_instruction(body.steps)
 
 
-def every_temporary(steps: Iterable[Step]) -> Iterator[Buffer]:
+def every_temporary(steps: Iterable[Instruction]) -> Iterator[Buffer]:
     """The temporaries inside loops and choices."""
-    for step in every_step(steps):
-        for body in bodies_of(step):
+    for step in every_instruction(steps):
+        for body in regions_of(step):
             yield from body.temporaries
 
 
@@ -231,9 +231,9 @@ class Program:
     inputs: Sequence[Variable]
     shared: Sequence[SharedVariable]
     outputs: Sequence[Buffer]
-    steps: Sequence[Step]
+    steps: Sequence[Instruction]
     arguments: Sequence[HostArgument]
-    demands: Sequence[Demand]
+    demands: Sequence[Guard]
     parameters: Sequence[Size]
     constants: Sequence[Buffer]
     temporaries: Sequence[Buffer]
@@ -241,7 +241,9 @@ class Program:
     meaning: Any = None
 
 
-def copy_step(source: View, target: View, nodes: Sequence[Apply] = ()) -> LoopStep:
+def copy_launch(
+    source: View, target: View, nodes: Sequence[Apply] = ()
+) -> KernelLaunch:
     """A loop that copies one view to another of the same sizes."""
     source = source.broadcast_to(target.sizes)
     if target.dtype in COMPLEX:
@@ -256,7 +258,7 @@ def copy_step(source: View, target: View, nodes: Sequence[Apply] = ()) -> LoopSt
         (operands[0],),
         (Output(operands[1], load(0, source.dtype)),),
     )
-    return LoopStep(
+    return KernelLaunch(
         nodes, [source], [target], kernel=kernel, sizes=target.sizes, accesses=accesses
     )
 

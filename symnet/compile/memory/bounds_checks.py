@@ -7,13 +7,13 @@ fails where one is out of range.
 
 from __future__ import annotations
 
-from symnet.compile.lower.program import Access, LoopStep
+from symnet.compile.lower.program import Access, KernelLaunch
 from symnet.kernels.loopir import scalars
 from symnet.kernels.loopir.scalars import Kernel, Operand, Output, Scalar, walk
 from symnet.kernels.loopir.views import ONE, View, minimum
 
 
-def check_step(write: LoopStep, target: View, flag: View) -> LoopStep | None:
+def check_step(write: KernelLaunch, target: View, flag: View) -> KernelLaunch | None:
     """A step that fails where `write`, whose positions are in `target`, would; None where
     the write may fail for other reasons too.
 
@@ -33,7 +33,7 @@ def check_step(write: LoopStep, target: View, flag: View) -> LoopStep | None:
     rank = kernel.rank
     value = scalars.reduction("any", found, "bool") if rank else found
     operands = [access.operand(rank) for access in accesses]
-    return LoopStep(
+    return KernelLaunch(
         write.nodes,
         [access.view for access in accesses[:-1]],
         [flag],

@@ -12,24 +12,24 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from symnet.compile.lower.context import Context, Inside
+from symnet.compile.lower.context import Context, OpenRegion
 from symnet.compile.lower.pack_weights import PACKED
 from symnet.compile.lower.program import (
-    Body,
     Buffer,
-    CallStep,
+    Instruction,
+    LibraryCall,
+    Loop,
+    MovingRow,
     Program,
-    RepeatStep,
-    Row,
-    Step,
-    every_step,
+    Region,
+    every_instruction,
     resolve,
 )
 from symnet.compile.memory.shadow import (
     UNKNOWN,
     Bound,
     Cells,
-    Maker,
+    MarkMaker,
     Marks,
     Memory,
     Numbers,
@@ -56,21 +56,21 @@ class Meaning:
     def __init__(
         self,
         context: Context,
-        steps: Sequence[Step],
+        steps: Sequence[Instruction],
         outputs: Sequence[Variable],
         updates: Mapping[SharedVariable, Variable],
     ) -> None:
         self.context, self.steps = context, steps
         self.outputs, self.updates = outputs, updates
-        self.insides: dict[Body, Inside] = {}
+        self.open_regions: dict[Region, OpenRegion] = {}
         # Of each loop the sequences, and the element of each that a turn reads.
-        self.sequences: dict[Inside, tuple[list[View], list[View]]] = {}
+        self.sequences: dict[OpenRegion, tuple[list[View], list[View]]] = {}
         stack = [self.context]
         while stack:
             around = stack.pop()
-            for inside in around.insides:
-                self.insides[inside.body] = inside
-                if isinstance(inside.step, RepeatStep):
+            for inside in around.open_regions:
+                self.open_regions[inside.body] = inside
+                if isinstance(inside.step, Loop):
                     self.sequences[inside] = sequences_of(around, inside)
                 stack.append(inside.context)
 
@@ -78,7 +78,7 @@ class Meaning:
         """Where the results of the graph and of the graphs inside it lie, and belong."""
         wanted = (*self.outputs, *self.updates.values(), *self.updates)
         found = [self.context.view_of(v) for v in (*wanted, *self.context.leaves)]
-        for inside in self.insides.values():
+        for inside in self.open_regions.values():
             pairs = [*inside.results, *inside.states]
             found += [inside.context.view_of(v) for v, _ in pairs]
             found += [corner(buffer) for _, buffer in inside.results]
@@ -95,11 +95,11 @@ class Meaning:
 
     @cached_property
     def piece(self) -> int:
-        steps = every_step(self.steps)
+        steps = every_instruction(self.steps)
         return piece_bytes([*self.views(), *(v for s in steps for v in step_views(s))])
 
 
-def sequences_of(around: Context, inside: Inside) -> tuple[list[View], list[View]]:
+def sequences_of(around: Context, inside: OpenRegion) -> tuple[list[View], list[View]]:
     """What a loop walks over, and its present elements; only of what its steps read: the
     rest of the order of the steps need not wait for."""
     (node,) = inside.step.nodes
@@ -111,10 +111,10 @@ def sequences_of(around: Context, inside: Inside) -> tuple[list[View], list[View
     return [a for a, _ in pairs], [b for _, b in pairs]
 
 
-def _buffers_read(body: Body) -> set[Buffer]:
+def _buffers_read(body: Region) -> set[Buffer]:
     """The buffers that steps read, and those whose rows they are."""
     found: set[Buffer] = set()
-    for step in every_step(body.steps):
+    for step in every_instruction(body.steps):
         views = [*step.inputs, *([step.initial] if step.initial is not None else [])]
         for buffer in (view.buffer for view in views):
             found.add(buffer)
@@ -146,11 +146,11 @@ class Ledger:
         self.piece: int = self.meaning.piece
         self.arena = arena
         self.own, self.real = Memory(), Memory()
-        self.fresh = Maker()
+        self.fresh = MarkMaker()
         self.turns: dict[int, int] = {}
-        self.makers: dict[Buffer, Step] = {}
+        self.makers: dict[Buffer, Instruction] = {}
         self.rings: dict[Buffer, tuple[int, list[Marks]]] = {}
-        self.committed: Step | None = None
+        self.committed: Instruction | None = None
         self.replaced = {shared for shared, _ in self.program.replaced}
 
     def _pieces(self, buffer: Buffer) -> int:
@@ -222,7 +222,7 @@ class Ledger:
             return self._cells(view, "arena", self.arena[home] + start)
         return self._cells(view, home, start)
 
-    def _turn(self, row: Row, view: View) -> int:
+    def _turn(self, row: MovingRow, view: View) -> int:
         if row.depth not in self.turns:
             self.fail("a row of a loop is used outside of it", None, view.buffer)
         return self.turns[row.depth]
@@ -236,7 +236,7 @@ class Ledger:
 
     # ---- reading and writing
 
-    def read_own(self, view: View, step: Step | None) -> Marks:
+    def read_own(self, view: View, step: Instruction | None) -> Marks:
         """The value of a view."""
         at = self.own_cells(view)
         if at.where not in self.own.marks:
@@ -245,16 +245,16 @@ class Ledger:
             self.fail("memory is read before it is written", step, view.buffer)
         return self.own.read(at)
 
-    def read(self, view: View, step: Step) -> Marks:
+    def read(self, view: View, step: Instruction) -> Marks:
         """The value of a view, which memory must hold."""
         marks = self.read_own(view, step)
-        in_part = isinstance(step, CallStep) and step.routine == PACKED
+        in_part = isinstance(step, LibraryCall) and step.routine == PACKED
         if not in_part:
             self._all_known(marks, step, view.buffer)
         self.compare(self.real_cells(view), view.buffer, marks, step)
         return marks
 
-    def _all_known(self, marks: Marks, step: Step, buffer: Buffer) -> None:
+    def _all_known(self, marks: Marks, step: Instruction, buffer: Buffer) -> None:
         if (marks == UNKNOWN).any():
             self.fail("memory is read before it is written", step, buffer)
 
@@ -263,7 +263,7 @@ class Ledger:
         at: Cells,
         buffer: Buffer,
         marks: Marks,
-        step: Step | None,
+        step: Instruction | None,
         result: Variable | None = None,
         what: str = "memory no longer holds the value that is read",
     ) -> None:
@@ -276,7 +276,7 @@ class Ledger:
                 what = "the memory of a result does not hold its value at the end"
             self.fail(what, step, buffer, result)
 
-    def write(self, view: View, marks: Marks, step: Step) -> None:
+    def write(self, view: View, marks: Marks, step: Instruction) -> None:
         """Write marks to a view in both memories."""
         if view.buffer.kind != "shared":  # there the graph means the old value
             at = self.own_cells(view)
@@ -287,7 +287,7 @@ class Ledger:
         if real.low < real.high:
             self.real.write(real, marks)
 
-    def write_own(self, at: Cells, marks: Marks, step: Step) -> None:
+    def write_own(self, at: Cells, marks: Marks, step: Instruction) -> None:
         where: Any = at.where
         if where not in self.own.marks:
             self.own.marks[where] = np.zeros(self._pieces(where), np.int64)
@@ -295,7 +295,7 @@ class Ledger:
             self.own.write(at, marks)
         self.makers[where] = step
 
-    def _may_be_written(self, base: Buffer, step: Step) -> None:
+    def _may_be_written(self, base: Buffer, step: Instruction) -> None:
         if base.kind == "shared":
             if base.leaf not in self.meaning.updates or base.leaf in self.replaced:
                 self.fail(
@@ -316,7 +316,7 @@ class Ledger:
     def fail(
         self,
         what: str,
-        step: Step | None,
+        step: Instruction | None,
         buffer: Buffer,
         result: Variable | None = None,
     ) -> NoReturn:

@@ -8,20 +8,20 @@ which not the whole history is kept go round in a ring.
 
 from __future__ import annotations
 
-from symnet.compile.lower.context import Carried, Context, Inside
+from symnet.compile.lower.context import CarriedState, Context, OpenRegion
 from symnet.compile.memory.placement import Placer, reuse_dying
 from symnet.graph.variables import Variable
 
 
-def place_insides(context: Context) -> None:
+def place_open_regions(context: Context) -> None:
     """Order the steps inside the loops and choices of a lowered graph, and give their
     results places."""
-    for inside in context.insides:
-        place_insides(inside.context)
+    for inside in context.open_regions:
+        place_open_regions(inside.context)
         _place(context, inside)
 
 
-def _place(context: Context, inside: Inside) -> None:
+def _place(context: Context, inside: OpenRegion) -> None:
     inner = inside.context
     placer = Placer(inner, inner.inference)
     rings = [pair for pair in inside.states if not _in_one_place(placer, *pair)]
@@ -39,7 +39,7 @@ def _place(context: Context, inside: Inside) -> None:
     reuse_dying(inside.body.steps, own)
 
 
-def _in_one_place(placer: Placer, variable: Variable, carried: Carried) -> bool:
+def _in_one_place(placer: Placer, variable: Variable, carried: CarriedState) -> bool:
     """Whether the new value may be written over the old one."""
     state = carried.state
     if carried.ring is None or state.depth != 1 or state.keep != 1:
@@ -51,7 +51,7 @@ def _in_one_place(placer: Placer, variable: Variable, carried: Carried) -> bool:
     return placer.overwrite(view, old)
 
 
-def _give_up_ring(context: Context, inside: Inside, carried: Carried) -> None:
+def _give_up_ring(context: Context, inside: OpenRegion, carried: CarriedState) -> None:
     """The one place of a state is where its last row is handed out."""
     (old,) = carried.taps
     history, ring, step = carried.history, carried.ring, inside.step

@@ -25,10 +25,10 @@ from symnet.compile.lower.context import Context
 from symnet.compile.lower.program import (
     Access,
     Buffer,
-    LoopStep,
-    Step,
-    bodies_of,
-    copy_step,
+    Instruction,
+    KernelLaunch,
+    copy_launch,
+    regions_of,
 )
 from symnet.compile.memory.bounds_checks import check_step
 from symnet.graph.variables import Variable
@@ -41,13 +41,13 @@ from symnet.sizes.infer import Inference
 class Layout:
     """The steps with their dependences, while places are being given."""
 
-    steps: list[Step]
-    after: dict[Step, set[Step]] = field(
+    steps: list[Instruction]
+    after: dict[Instruction, set[Instruction]] = field(
         default_factory=dict
     )  # step -> those it precedes
 
     def __post_init__(self) -> None:
-        writer: dict[Buffer, list[Step]] = {}
+        writer: dict[Buffer, list[Instruction]] = {}
         for step in self.steps:
             self.after[step] = set()
             for view in _reads(step):
@@ -57,7 +57,7 @@ class Layout:
             for view in step.outputs:
                 writer.setdefault(view.buffer, []).append(step)
 
-    def reaches(self, start: Step, goals: set[Step]) -> bool:
+    def reaches(self, start: Instruction, goals: set[Instruction]) -> bool:
         """Whether any of `goals` must run after `start`."""
         seen = {start}
         stack = [start]
@@ -71,7 +71,7 @@ class Layout:
         return False
 
 
-def _reads(step: Step) -> list[View]:
+def _reads(step: Instruction) -> list[View]:
     initial = [step.initial] if step.initial is not None else []
     return [*step.inputs, *initial]
 
@@ -81,7 +81,7 @@ def place(
     outputs: Sequence[Variable],
     updates: Mapping[SharedVariable, Variable],
     inference: Inference,
-) -> tuple[list[Step], list[Buffer], list[tuple[SharedVariable, int]]]:
+) -> tuple[list[Instruction], list[Buffer], list[tuple[SharedVariable, int]]]:
     """Give every temporary its place and order the steps.
 
     Returns the steps in order, the buffers of the outputs (with those of shared
@@ -107,11 +107,13 @@ class Placer:
         self.context = context
         self.inference = inference
         self.layout = Layout(list(context.steps))
-        self.makers: dict[Buffer, Step] = {}
-        self.reading: dict[Buffer, list[Step]] = {}
-        self.commits: list[Step] = []
-        self.writers: dict[Buffer, list[Step]] = {}
-        self.overwriting: dict[Buffer, Step] = {}  # shared -> who writes its new value
+        self.makers: dict[Buffer, Instruction] = {}
+        self.reading: dict[Buffer, list[Instruction]] = {}
+        self.commits: list[Instruction] = []
+        self.writers: dict[Buffer, list[Instruction]] = {}
+        self.overwriting: dict[
+            Buffer, Instruction
+        ] = {}  # shared -> who writes its new value
         for step in self.layout.steps:
             for view in step.outputs:
                 self.makers[view.buffer] = step
@@ -166,14 +168,14 @@ class Placer:
             and view.offset.value == 0
         )
 
-    def _copy(self, view: View, buffer: Buffer) -> Step:
+    def _copy(self, view: View, buffer: Buffer) -> Instruction:
         strides = contiguous_strides(buffer.sizes, view.itemsize)
         target = View(buffer, view.dtype, buffer.sizes, strides)
-        step = copy_step(view, target)
+        step = copy_launch(view, target)
         self._add(step)
         return step
 
-    def _add(self, step: Step) -> None:
+    def _add(self, step: Instruction) -> None:
         self.layout.steps.append(step)
         self.layout.after[step] = set()
         for view in step.inputs:
@@ -217,7 +219,7 @@ class Placer:
         """A copy after everything else."""
         strides = contiguous_strides(target.sizes, view.itemsize)
         whole = View(target, view.dtype, target.sizes, strides)
-        self.commits.append(copy_step(view, whole))
+        self.commits.append(copy_launch(view, whole))
 
     def _may_write(self, buffer: Buffer, target: Buffer) -> bool:
         """Whether the step that makes `buffer` may write to `target` at once.  Where it
@@ -241,10 +243,10 @@ class Placer:
         self.overwriting[target] = maker
         return True
 
-    def _check_before(self, maker: Step, target: Buffer) -> Step | None:
+    def _check_before(self, maker: Instruction, target: Buffer) -> Instruction | None:
         """A step that fails in place of `maker`, which then may write to `target`."""
         source = maker.initial
-        if not isinstance(maker, LoopStep) or source is None:
+        if not isinstance(maker, KernelLaunch) or source is None:
             return None
         if source.buffer is not target or not _dense(source):
             return None
@@ -274,7 +276,7 @@ class Placer:
                 continue
             self._copy_before(step, source, result)
 
-    def _last_use(self, step: Step, source: View) -> bool:
+    def _last_use(self, step: Instruction, source: View) -> bool:
         buffer = source.buffer
         only = all(s is step for s in self.reading.get(buffer, ()))
         inside = any(v.buffer is buffer for v in step.inputs)
@@ -286,10 +288,10 @@ class Placer:
     def results(self) -> set[Buffer]:
         return {v.buffer for s in self.commits for v in s.inputs}
 
-    def _copy_before(self, step: Step, source: View, result: Buffer) -> None:
+    def _copy_before(self, step: Instruction, source: View, result: Buffer) -> None:
         strides = contiguous_strides(result.sizes, source.itemsize)
         target = View(result, source.dtype, result.sizes, strides)
-        copy = copy_step(source, target, step.nodes)
+        copy = copy_launch(source, target, step.nodes)
         # It writes where the step will write: what comes before the one (readers of a
         # shared variable's old value, steps that may fail) comes before the other.
         earlier = [s for s, followers in self.layout.after.items() if step in followers]
@@ -300,7 +302,7 @@ class Placer:
 
     # ---- order
 
-    def ordered(self) -> list[Step]:
+    def ordered(self) -> list[Instruction]:
         """The steps in an order that keeps every dependence; those on which nothing
         depends run as soon as they can, so that what they read is freed."""
         steps = self.layout.steps
@@ -311,7 +313,7 @@ class Placer:
                 waiting[follower] += 1
         ready: list[tuple[bool, int, int]] = []
 
-        def push(k: int, step: Step) -> None:
+        def push(k: int, step: Instruction) -> None:
             last = bool(self.layout.after[step])
             heapq.heappush(ready, (last, position.get(step, -1), k))
 
@@ -319,7 +321,7 @@ class Placer:
         for k, step in enumerate(steps):
             if not waiting[step]:
                 push(k, step)
-        order: list[Step] = []
+        order: list[Instruction] = []
         while ready:
             step = steps[heapq.heappop(ready)[2]]
             order.append(step)
@@ -331,7 +333,7 @@ class Placer:
         return order + self.commits
 
 
-def _overwrites_safely(step: Step, buffer: Buffer, target: Buffer) -> bool:
+def _overwrites_safely(step: Instruction, buffer: Buffer, target: Buffer) -> bool:
     """Whether `buffer`, which the step makes, may lie over `target`: the step, and the
     copy from which it starts, read there only what has not been overwritten yet."""
     inside = any(v.buffer.home is target for v in step.inputs)
@@ -343,7 +345,7 @@ def _overwrites_safely(step: Step, buffer: Buffer, target: Buffer) -> bool:
             return not inside
     if not inside:
         return True
-    if not isinstance(step, LoopStep) or step.apart is not None:
+    if not isinstance(step, KernelLaunch) or step.apart is not None:
         return False
     count = len(step.inputs)
     write = next(a for a in step.accesses[count:] if a.view.buffer is buffer)
@@ -354,7 +356,7 @@ def _overwrites_safely(step: Step, buffer: Buffer, target: Buffer) -> bool:
     )
 
 
-def _written_once(step: LoopStep, write: Access) -> bool:
+def _written_once(step: KernelLaunch, write: Access) -> bool:
     """Whether each element is stored once, after all reads at its point of the loop: not
     in a later pass over a row, nor again in every turn of an axis that it lacks."""
     if write.indexed:
@@ -384,18 +386,24 @@ def _dense(view: View) -> bool:
     return view.contiguous and view.offset.op == "literal" and view.offset.value == 0
 
 
-def reuse_dying(steps: Sequence[Step], own: Collection[Buffer]) -> None:
+def reuse_dying(steps: Sequence[Instruction], own: Collection[Buffer]) -> None:
     """Let an elementwise result lie over an input that is read for the last time; both
     are among `own`, the temporaries of these steps alone."""
     last = {
         v.buffer.home: step for step in steps for v in (*_reads(step), *step.outputs)
     }
     last = {buffer: step for buffer, step in last.items() if buffer in own}
-    first: dict[Buffer, Step] = {}  # who begins what several steps make, as a join
+    first: dict[
+        Buffer, Instruction
+    ] = {}  # who begins what several steps make, as a join
     for step in steps:
         for view in step.outputs:
             first.setdefault(view.buffer, step)
-        if not isinstance(step, LoopStep) or any(step.kernel.reduced) or step.initial:
+        if (
+            not isinstance(step, KernelLaunch)
+            or any(step.kernel.reduced)
+            or step.initial
+        ):
             continue
         for view in step.outputs:
             buffer = view.buffer
@@ -403,7 +411,9 @@ def reuse_dying(steps: Sequence[Step], own: Collection[Buffer]) -> None:
                 _take_over(step, buffer, last)
 
 
-def _take_over(step: LoopStep, buffer: Buffer, last: dict[Buffer, Step]) -> None:
+def _take_over(
+    step: KernelLaunch, buffer: Buffer, last: dict[Buffer, Instruction]
+) -> None:
     taken = {v.buffer.home for v in step.outputs}
     for view in step.inputs:
         old = view.buffer.home
@@ -425,7 +435,7 @@ def _fills(new: Buffer, old: Buffer) -> bool:
     return same and product(new.sizes) is product(old.sizes)
 
 
-def lifetimes(steps: Sequence[Step]) -> dict[Buffer, tuple[int, int]]:
+def lifetimes(steps: Sequence[Instruction]) -> dict[Buffer, tuple[int, int]]:
     """For each temporary the first and the last moment at which it is touched.
 
     What a loop or choice touches of its surroundings it needs from its beginning to its
@@ -437,12 +447,12 @@ def lifetimes(steps: Sequence[Step]) -> dict[Buffer, tuple[int, int]]:
 
 
 def _live(
-    steps: Sequence[Step], moment: int, found: dict[Buffer, tuple[int, int]]
+    steps: Sequence[Instruction], moment: int, found: dict[Buffer, tuple[int, int]]
 ) -> int:
     """Enter the lifetimes, from `moment` on; the moment after the last step."""
     for step in steps:
         begin = moment
-        for body in bodies_of(step):
+        for body in regions_of(step):
             moment = _live(body.steps, moment, found)
         for view in (*_reads(step), *step.outputs):
             base = view.buffer.base

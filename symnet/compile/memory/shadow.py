@@ -15,11 +15,11 @@ import numpy as np
 
 from symnet.compile.lower.program import (
     Buffer,
-    ChoiceStep,
-    LoopStep,
-    RepeatStep,
-    Step,
-    every_step,
+    If,
+    Instruction,
+    KernelLaunch,
+    Loop,
+    every_instruction,
 )
 from symnet.graph.types import COMPLEX
 from symnet.kernels.loopir.views import Size, View
@@ -33,9 +33,9 @@ UNKNOWN = 0  # the mark of what nobody has written
 class Numbers:
     """The sizes, strides and offsets of a program, to be computed for a call."""
 
-    def __init__(self, steps: Iterable[Step], views: Iterable[View]) -> None:
+    def __init__(self, steps: Iterable[Instruction], views: Iterable[View]) -> None:
         found: dict[Size, None] = {}
-        for step in every_step(steps):
+        for step in every_instruction(steps):
             found.update(dict.fromkeys(step_scalars(step)))
         for view in views:
             found.update(dict.fromkeys(view_scalars(view)))
@@ -61,27 +61,27 @@ class Bound:
         return tuple(map(self, sizes))
 
 
-def step_views(step: Step) -> Iterator[View]:
+def step_views(step: Instruction) -> Iterator[View]:
     """Every view that a step knows of."""
     yield from (*step.inputs, *step.outputs)
     if step.initial is not None:
         yield step.initial
-    if isinstance(step, LoopStep):
+    if isinstance(step, KernelLaunch):
         yield from (access.view for access in step.accesses)
-    if isinstance(step, RepeatStep):
+    if isinstance(step, Loop):
         yield from (view for view in (step.until, step.done) if view is not None)
-    if isinstance(step, ChoiceStep):
+    if isinstance(step, If):
         yield step.condition
 
 
-def step_scalars(step: Step) -> Iterator[Size]:
+def step_scalars(step: Instruction) -> Iterator[Size]:
     for view in step_views(step):
         yield from view_scalars(view)
-    if isinstance(step, LoopStep):
+    if isinstance(step, KernelLaunch):
         yield from step.sizes
-    if isinstance(step, RepeatStep):
+    if isinstance(step, Loop):
         yield step.turns
-    if isinstance(step, ChoiceStep) and step.decided is not None:
+    if isinstance(step, If) and step.decided is not None:
         yield step.decided
 
 
@@ -175,7 +175,7 @@ class Memory:
         memory[at.index] = marks.reshape(memory[at.index].shape)
 
 
-class Maker:
+class MarkMaker:
     """Makes marks that were never there before."""
 
     def __init__(self) -> None:

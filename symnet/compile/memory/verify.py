@@ -24,17 +24,17 @@ from typing import Any
 
 import numpy as np
 
-from symnet.compile.lower.context import Carried, Inside
+from symnet.compile.lower.context import CarriedState, OpenRegion
 from symnet.compile.lower.program import (
     Access,
-    Body,
     Buffer,
-    ChoiceStep,
-    LoopStep,
+    If,
+    Instruction,
+    KernelLaunch,
+    Linearise,
+    Loop,
     Program,
-    RepeatStep,
-    RingStep,
-    Step,
+    Region,
 )
 from symnet.compile.memory.ledger import Ledger, Meaning, PlacementError
 from symnet.compile.memory.shadow import UNKNOWN, Cells, Marks
@@ -52,10 +52,10 @@ def verify(
     arguments: the host integers of a call; arena: where temporaries lie in the arena.
     Raises: PlacementError.
     """
-    Walk(program, arguments, arena).run()
+    Verification(program, arguments, arena).run()
 
 
-class Walk(Ledger):
+class Verification(Ledger):
     """One walk through a program."""
 
     # ---- the program
@@ -71,7 +71,7 @@ class Walk(Ledger):
         buffers = [*self.arena, *self.program.outputs, *self._outside()]
         return sum(map(self._pieces, buffers)) > LARGEST
 
-    def walk(self, steps: Sequence[Step]) -> None:
+    def walk(self, steps: Sequence[Instruction]) -> None:
         for step in steps:
             if step.fallible and self.committed is not None:
                 self.fail(
@@ -79,13 +79,13 @@ class Walk(Ledger):
                     step,
                     self.committed.outputs[0].buffer,
                 )
-            if isinstance(step, RepeatStep):
+            if isinstance(step, Loop):
                 self.repeat(step)
-            elif isinstance(step, ChoiceStep):
+            elif isinstance(step, If):
                 self.choose(step)
-            elif isinstance(step, RingStep):
+            elif isinstance(step, Linearise):
                 self.straighten(step)
-            elif isinstance(step, LoopStep) and step.apart is not None:
+            elif isinstance(step, KernelLaunch) and step.apart is not None:
                 self.apart(step)
             else:
                 self.step(step)
@@ -104,7 +104,7 @@ class Walk(Ledger):
 
     # ---- steps
 
-    def step(self, step: Step) -> None:
+    def step(self, step: Instruction) -> None:
         """A loop or a call."""
         self.start(step)
         marks = [self.read(view, step) for view in step.inputs]
@@ -117,7 +117,7 @@ class Walk(Ledger):
                 new = self.fresh(self.own_count(view))
             self.write(view, new, step)
 
-    def start(self, step: Step) -> None:
+    def start(self, step: Instruction) -> None:
         """The result's memory must hold what the step starts from."""
         if step.initial is None:
             return
@@ -128,7 +128,7 @@ class Walk(Ledger):
         what = "a result does not begin as the copy that it starts from"
         self.compare(self._all_real(result), result, marks, step, what=what)
 
-    def check_overlap(self, step: Step) -> None:
+    def check_overlap(self, step: Instruction) -> None:
         """What a step writes it reads at the same points of its loop only."""
         writes = [(v, self.real_cells(v)) for v in step.outputs]
         for k, (view, at) in enumerate(writes):
@@ -140,14 +140,14 @@ class Walk(Ledger):
                 same = read.buffer.home is view.buffer.home
                 if not same and not here.meets(at):
                     continue
-                if isinstance(step, LoopStep):
+                if isinstance(step, KernelLaunch):
                     first = len(step.inputs)
                     pair = step.accesses[number], step.accesses[first + k]
                     if self.together(step, *pair):
                         continue
                 self.fail("a step overwrites what it still reads", step, read.buffer)
 
-    def together(self, step: LoopStep, read: Access, write: Access) -> bool:
+    def together(self, step: KernelLaunch, read: Access, write: Access) -> bool:
         """Whether two accesses meet each element at the same point of the loop, and the
         write comes last there, once."""
         if read.indexed or write.indexed or read.view.itemsize != write.view.itemsize:
@@ -165,8 +165,8 @@ class Walk(Ledger):
 
     # ---- loops
 
-    def repeat(self, step: RepeatStep) -> None:
-        inside = self.meaning.insides[step.body]
+    def repeat(self, step: Loop) -> None:
+        inside = self.meaning.open_regions[step.body]
         depth = inside.context.depth - 1
         histories = [self._initial_rows(c, step) for _, c in inside.states]
         collected: list[list[Marks]] = [[] for _ in collected_views(step, inside)]
@@ -193,7 +193,9 @@ class Walk(Ledger):
         if step.done is not None:
             self.write(step.done, self.fresh(self.own_count(step.done)), step)
 
-    def _check_sequences(self, step: Step, inside: Inside, turn: int) -> None:
+    def _check_sequences(
+        self, step: Instruction, inside: OpenRegion, turn: int
+    ) -> None:
         """A turn sees its own row of each sequence."""
         whole, part = self.meaning.sequences[inside]
         for sequence, row in zip(whole, part, strict=True):
@@ -202,7 +204,7 @@ class Walk(Ledger):
             if not np.array_equal(rows[turn], self.read_own(row, step)):
                 self.fail("a loop reads another row of a sequence", step, row.buffer)
 
-    def _turns(self, step: RepeatStep, inside: Inside, depth: int) -> int:
+    def _turns(self, step: Loop, inside: OpenRegion, depth: int) -> int:
         slots = [
             self.numbers(c.ring.sizes[0])
             for _, c in inside.states
@@ -211,23 +213,23 @@ class Walk(Ledger):
         most = MOST_TURNS[min(depth, 1)]
         return min(self.numbers(step.turns), most, 1 + max([1, *slots]))
 
-    def _initial_rows(self, carried: Carried, step: Step) -> list[Marks]:
+    def _initial_rows(self, carried: CarriedState, step: Instruction) -> list[Marks]:
         marks = self.read_own(carried.start, step)
         return list(marks.reshape(carried.state.depth, -1))
 
-    def _show_rows(self, carried: Carried, rows: list[Marks], turn: int) -> None:
+    def _show_rows(self, carried: CarriedState, rows: list[Marks], turn: int) -> None:
         """The earlier values that a turn reads."""
         state = carried.state
         for tap, buffer in zip(state.taps, carried.taps, strict=True):
             self.own.marks[buffer] = rows[state.depth + tap + turn].copy()
         self.own.marks[carried.new] = np.zeros_like(rows[0])
 
-    def _forget(self, inside: Inside) -> None:
+    def _forget(self, inside: OpenRegion) -> None:
         """A turn knows nothing of what the turn before it has computed."""
         for buffer in inside.context.temporaries:
             self.own.marks.pop(buffer, None)
 
-    def _hand_out(self, inside: Inside, step: Step) -> None:
+    def _hand_out(self, inside: OpenRegion, step: Instruction) -> None:
         """What a turn or a branch hands out stands in its place."""
         for variable, buffer in inside.results:
             marks = self.read_own(inside.context.view_of(variable), step)
@@ -235,7 +237,7 @@ class Walk(Ledger):
             self.compare(self._all_real(buffer), buffer, marks, step, variable)
 
     def _end_state(
-        self, step: RepeatStep, carried: Carried, rows: list[Marks], turns: int
+        self, step: Loop, carried: CarriedState, rows: list[Marks], turns: int
     ) -> None:
         """The history, or the ring from which a later step makes it."""
         if carried.ring is not None and carried.ring in step.outputs:
@@ -245,7 +247,7 @@ class Walk(Ledger):
         shown = rows if keep is None else rows[-keep:]
         self._end_rows(step, carried.history, shown)
 
-    def _end_rows(self, step: RepeatStep, view: View, rows: Sequence[Marks]) -> None:
+    def _end_rows(self, step: Loop, view: View, rows: Sequence[Marks]) -> None:
         """Rows stand where they are handed out; those of turns that were not walked get
         marks now."""
         marks = np.zeros(self.own_count(view), np.int64)
@@ -255,7 +257,7 @@ class Walk(Ledger):
         marks[have.size :] = self.fresh(marks.size - have.size)
         self.write(view, marks, step)
 
-    def straighten(self, step: RingStep) -> None:
+    def straighten(self, step: Linearise) -> None:
         """The last rows of a history come out of their ring in order."""
         ring, (target,) = step.inputs[0], step.outputs
         self.read(step.inputs[1], step)
@@ -276,14 +278,14 @@ class Walk(Ledger):
 
     # ---- choices
 
-    def choose(self, step: ChoiceStep) -> None:
+    def choose(self, step: If) -> None:
         self.read(step.condition, step)
         bodies = list(step.bodies)
         if step.decided is not None:
             bodies = [bodies[0] if self.numbers(step.decided) else bodies[1]]
         self._each(step, bodies)
 
-    def apart(self, step: LoopStep) -> None:
+    def apart(self, step: KernelLaunch) -> None:
         """A loop in two forms, of which the sizes decide."""
         assert step.apart is not None
         before = self._kept()
@@ -293,12 +295,12 @@ class Walk(Ledger):
         self._each(step, [step.apart])
         self._join(step, [after, self.real.marks])
 
-    def _each(self, step: Step, bodies: Sequence[Body]) -> None:
+    def _each(self, step: Instruction, bodies: Sequence[Region]) -> None:
         """Each body from the same beginning; behind them only the results are known."""
         before, ends = self._kept(), []
         for body in bodies:
             self._restore(before)
-            inside = self.meaning.insides[body]
+            inside = self.meaning.open_regions[body]
             self._forget(inside)
             self.walk(body.steps)
             self._hand_out(inside, step)
@@ -318,7 +320,7 @@ class Walk(Ledger):
             for key, m in marks.items()
         }
 
-    def _join(self, step: Step, ends: Sequence[dict[Any, Marks]]) -> None:
+    def _join(self, step: Instruction, ends: Sequence[dict[Any, Marks]]) -> None:
         joined = dict(ends[0])
         for other in ends[1:]:
             for key, marks in other.items():
@@ -330,16 +332,16 @@ class Walk(Ledger):
             self.write(view, self.fresh(self.own_count(view)), step)
 
 
-def collected_views(step: RepeatStep, inside: Inside) -> list[View]:
+def collected_views(step: Loop, inside: OpenRegion) -> list[View]:
     """The outputs of a loop that are neither states nor about its end."""
     others = [v for _, c in inside.states for v in (c.history, c.ring)]
     others += [step.until, step.done]
     return [view for view in step.outputs if view not in others]
 
 
-def copied(step: Step, number: int) -> int | None:
+def copied(step: Instruction, number: int) -> int | None:
     """Which input an output is a mere copy of, element by element."""
-    if not isinstance(step, LoopStep) or step.initial is not None:
+    if not isinstance(step, KernelLaunch) or step.initial is not None:
         return None
     output = step.kernel.outputs[number]
     if output.indices or output.value.op != "load":

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 from symnet.compile.lower.pack_weights import PACKED
-from symnet.compile.lower.program import CallStep, RingStep
+from symnet.compile.lower.program import LibraryCall, Linearise
 from symnet.graph.variables import Apply, Constant
 from symnet.kernels.cpu.library.call_steps import CallArrangement
 from symnet.kernels.interface import Device
@@ -29,7 +29,7 @@ LONG = 512
 
 
 def arrange_call(
-    step: CallStep, numbers: Numbers, device: Device
+    step: LibraryCall, numbers: Numbers, device: Device
 ) -> tuple[Any, Kernel | None]:
     """The native call of a step: its words, and at which of them the pointers of the
     step's views belong (in the order of `plan.step_views`: inputs, initial, outputs).
@@ -41,7 +41,7 @@ def arrange_call(
 
 
 def _inner_products(
-    step: CallStep, numbers: Numbers
+    step: LibraryCall, numbers: Numbers
 ) -> tuple[Kernel, tuple[int, ...], list[tuple[int, ...]]] | None:
     """Kernel, sizes and strides of a loop, where all products are of two vectors."""
     op = step.nodes[0].op
@@ -78,7 +78,9 @@ def inner_product(dtype: str, rank: int) -> Kernel:
     return Kernel(rank, (*(not k for k in kept), True), factors, (output,))
 
 
-def _library_call(step: CallStep, numbers: Numbers, device: Device) -> CallArrangement:
+def _library_call(
+    step: LibraryCall, numbers: Numbers, device: Device
+) -> CallArrangement:
     (node,) = step.nodes
     if hasattr(node.op, "arrange"):
         initial = [step.initial] if step.initial is not None else []
@@ -93,7 +95,7 @@ def _library_call(step: CallStep, numbers: Numbers, device: Device) -> CallArran
     return _product(a, b, step.outputs[0], (1.0, 0.0), numbers, device)
 
 
-def call_facts(step: CallStep, numbers: Numbers) -> tuple[Any, ...] | None:
+def call_facts(step: LibraryCall, numbers: Numbers) -> tuple[Any, ...] | None:
     """All on which the arrangement of a product depends; None for other routines."""
     (node,) = step.nodes
     if hasattr(node.op, "arrange"):
@@ -106,7 +108,7 @@ def call_facts(step: CallStep, numbers: Numbers) -> tuple[Any, ...] | None:
 
 
 def _packed(
-    step: CallStep, node: Apply, numbers: Numbers, device: Device
+    step: LibraryCall, node: Apply, numbers: Numbers, device: Device
 ) -> CallArrangement:
     """A product with a matrix in panels; the pointers as in `_gemm`."""
     is_gemm = isinstance(node.op, Gemm)
@@ -128,7 +130,7 @@ def _packed(
     return replace(found, pointer_slots=tuple(order))
 
 
-def arrange_ring(step: RingStep, numbers: Numbers, device: Device) -> CallArrangement:
+def arrange_ring(step: Linearise, numbers: Numbers, device: Device) -> CallArrangement:
     """The native step that brings the rows of a ring into order."""
     ring, target = step.inputs[0], step.outputs[0]
     (slots, *_), (kept, *rest) = numbers(ring.sizes), numbers(target.sizes)
@@ -138,7 +140,7 @@ def arrange_ring(step: RingStep, numbers: Numbers, device: Device) -> CallArrang
 
 
 def _gemm(
-    step: CallStep, node: Apply, numbers: Numbers, device: Device
+    step: LibraryCall, node: Apply, numbers: Numbers, device: Device
 ) -> CallArrangement:
     """Pointers of alpha and beta only where their values come at the run."""
     alpha, a, b, beta = step.inputs

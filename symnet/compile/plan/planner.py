@@ -15,19 +15,19 @@ from typing import Any
 import numpy as np
 
 from symnet.compile.lower.program import (
-    Body,
     Buffer,
-    CallStep,
-    ChoiceStep,
-    LoopStep,
+    If,
+    Instruction,
+    KernelLaunch,
+    LibraryCall,
+    Linearise,
+    Loop,
+    MovingRow,
     Program,
-    RepeatStep,
-    RingStep,
-    Row,
-    Step,
-    bodies_of,
-    every_step,
+    Region,
+    every_instruction,
     every_temporary,
+    regions_of,
     resolve,
 )
 from symnet.compile.memory.placement import lifetimes, pack
@@ -37,9 +37,9 @@ from symnet.errors import message
 from symnet.graph.variables import operand_text
 from symnet.kernels.interface import (
     AnyTask,
+    BoundCall,
     Choice,
     Device,
-    Entry,
     Following,
     Loaded,
     Path,
@@ -52,7 +52,7 @@ from symnet.kernels.loopir.scalars import Kernel, Scalar, walk
 from symnet.kernels.loopir.views import Size, View
 from symnet.lazy import cached_property
 from symnet.sizes.host_code import make_function
-from symnet.sizes.infer import Demand
+from symnet.sizes.infer import Guard
 
 
 @dataclass(eq=False)
@@ -65,23 +65,23 @@ class Plan:
     loaded: Loaded
     shapes: dict[Any, tuple[int, ...]]  # of the leaves
     outputs: Sequence[tuple[str, tuple[int, ...]]]  # dtype and shape
-    steps: Sequence[Step]
+    steps: Sequence[Instruction]
     tasks: Sequence[AnyTask]  # of the steps
-    entry: Entry | None = None
+    entry: BoundCall | None = None
     following: Following | None = None
 
     @property
-    def owners(self) -> list[Step]:
+    def owners(self) -> list[Instruction]:
         """The program's step behind each native step, for errors and profiles; those
         inside loops and choices at the end."""
         return [step_at(self.steps, path) for path in self.loaded.paths]
 
 
-def step_at(steps: Sequence[Step], path: Path) -> Step:
+def step_at(steps: Sequence[Instruction], path: Path) -> Instruction:
     """The step at the end of a way through loops and choices."""
     step = steps[path[0]]
     for body, number in zip(path[1::2], path[2::2], strict=True):
-        step = bodies_of(step)[body].steps[number]
+        step = regions_of(step)[body].steps[number]
     return step
 
 
@@ -110,7 +110,7 @@ class Planner:
     def fixed(self) -> list[Size]:
         """All sizes and strides: what a plan is made for."""
         found: dict[Size, None] = {}
-        for step in every_step(self.program.steps):
+        for step in every_instruction(self.program.steps):
             for one in _step_sizes(step):
                 found.setdefault(one)
         inner = every_temporary(self.program.steps)
@@ -122,7 +122,7 @@ class Planner:
     @cached_property
     def offsets(self) -> list[Size]:
         found: dict[Size, None] = {}
-        for step in every_step(self.program.steps):
+        for step in every_instruction(self.program.steps):
             for view in _step_views(step):
                 found.setdefault(resolve(view)[1])
         return [s for s in found if s.op != "literal"]
@@ -150,7 +150,7 @@ class Planner:
         return [k for k, s in enumerate(self.program.parameters) if self.varies(s)]
 
     @cached_property
-    def call_demands(self) -> list[Demand]:
+    def call_demands(self) -> list[Guard]:
         return [d for d in self.program.demands if self.varies(d.condition)]
 
     @cached_property
@@ -248,7 +248,7 @@ class Planner:
                 raise self.failure(demand, seen, shapes)
 
     def failure(
-        self, demand: Demand, seen: Sequence[Any], shapes: Sequence[tuple[int, ...]]
+        self, demand: Guard, seen: Sequence[Any], shapes: Sequence[tuple[int, ...]]
     ) -> Exception:
         """The error of a demand that does not hold."""
         node = demand.node
@@ -276,23 +276,23 @@ class Planner:
         return demand.kind(f"{text}\n  this call's shapes: {given}" if given else text)
 
 
-def _step_views(step: Step) -> list[View]:
+def _step_views(step: Instruction) -> list[View]:
     """The views to which a step itself needs pointers."""
-    if isinstance(step, LoopStep):
+    if isinstance(step, KernelLaunch):
         return [access.view for access in step.accesses]
-    if isinstance(step, RepeatStep):
+    if isinstance(step, Loop):
         return [view for view in (step.until, step.done) if view is not None]
-    if isinstance(step, ChoiceStep):
+    if isinstance(step, If):
         return [step.condition]
     initial = [step.initial] if step.initial is not None else []
     return [*step.inputs, *initial, *step.outputs]
 
 
-def _step_sizes(step: Step) -> list[Size]:
-    found = list(step.sizes) if isinstance(step, LoopStep) else []
-    if isinstance(step, RepeatStep):
+def _step_sizes(step: Instruction) -> list[Size]:
+    found = list(step.sizes) if isinstance(step, KernelLaunch) else []
+    if isinstance(step, Loop):
         found.append(step.turns)
-    if isinstance(step, ChoiceStep) and step.decided is not None:
+    if isinstance(step, If) and step.decided is not None:
         found.append(step.decided)
     for view in _step_views(step):
         found += [*view.sizes, *view.strides]
@@ -346,25 +346,25 @@ class Binding:
         outputs = [(o.dtype, self.shape(o.sizes)) for o in program.outputs]
         return Plan(loaded, self.shapes, outputs, program.steps, tasks)
 
-    def _task(self, step: Step) -> AnyTask:
-        if isinstance(step, RepeatStep):
+    def _task(self, step: Instruction) -> AnyTask:
+        if isinstance(step, Loop):
             until = self._place(step.until) if step.until is not None else None
             done = self._place(step.done) if step.done is not None else None
             return Repeat(self.number(step.turns), self._tasks(step.body), until, done)
-        if isinstance(step, ChoiceStep):
+        if isinstance(step, If):
             return self._choice(step)
         places = [self._place(view) for view in _step_views(step)]
-        if isinstance(step, RingStep):
+        if isinstance(step, Linearise):
             return Task(arrange_ring(step, self.shape, self.device), None, places)
-        if isinstance(step, CallStep):
+        if isinstance(step, LibraryCall):
             return Task(*self._arrange_call(step), places)
-        assert isinstance(step, LoopStep)
+        assert isinstance(step, KernelLaunch)
         work = self._arrange(step)
         if step.apart is not None and not work.full:
             return Repeat(1, self._tasks(step.apart), None, None)
         return Task(work, step.kernel, places)
 
-    def _choice(self, step: ChoiceStep) -> Choice:
+    def _choice(self, step: If) -> Choice:
         wanted = [True, True]
         if step.decided is not None:
             taken = bool(self.number(step.decided))
@@ -375,10 +375,10 @@ class Binding:
         )
         return Choice(self._place(step.condition), (first, second))
 
-    def _tasks(self, body: Body) -> list[AnyTask]:
+    def _tasks(self, body: Region) -> list[AnyTask]:
         return [self._task(step) for step in body.steps]
 
-    def _arrange(self, step: LoopStep) -> Any:
+    def _arrange(self, step: KernelLaunch) -> Any:
         rank, sizes = step.kernel.rank, self.shape(step.sizes)
         strides = tuple([self.shape(a.strides(rank)) for a in step.accesses])
         indexed = {
@@ -395,7 +395,7 @@ class Binding:
             )
         return self.arranged[key]
 
-    def _arrange_call(self, step: CallStep) -> tuple[Any, Kernel | None]:
+    def _arrange_call(self, step: LibraryCall) -> tuple[Any, Kernel | None]:
         asked = call_facts(step, self.shape)
         if asked is None:
             return arrange_call(step, self.shape, self.device)
@@ -418,15 +418,15 @@ class Binding:
         kind = "constant" if home.kind == "constant" else "parameter"
         return Place(kind, home.position, offset, follows, walks)
 
-    def _walk(self, row: Row) -> Walk:
+    def _walk(self, row: MovingRow) -> Walk:
         return Walk(row.depth, self.number(row.step), row.slots, row.first)
 
 
-def first_commit(steps: Sequence[Step]) -> int:
+def first_commit(steps: Sequence[Instruction]) -> int:
     """The number of the first step that writes shared memory (that of all steps if none
     does).  What comes before may fail or be broken off."""
     for number, step in enumerate(steps):
-        for one in every_step([step]):
+        for one in every_instruction([step]):
             if any(resolve(v)[0].kind == "shared" for v in one.outputs):
                 return number
     return len(steps)

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from symnet.compile.scan.scan_builder import Draft
-from symnet.compile.scan.vectorise import FIXED, kinds_of, values_read
+from symnet.compile.scan.scan_builder import ScanBuilder
+from symnet.compile.scan.vectorise import INVARIANT, kinds_of, values_read
 from symnet.graph.traverse import Graph, change_nodes, clone_replace, toposort
 from symnet.graph.variables import Apply, Variable
 from symnet.ops.arithmetic import add
@@ -27,7 +27,7 @@ def join_products(graph: Graph) -> Graph:
     def change(node: Apply, inputs: list[Variable]) -> Sequence[Variable] | None:
         if not isinstance(node.op, Scan) or node.op.python_loop:
             return None
-        draft = Draft.of(node.op, inputs)
+        draft = ScanBuilder.of(node.op, inputs)
         groups = [group for group in _groups(draft) if len(group) > 1]
         if not groups:
             return None
@@ -38,7 +38,7 @@ def join_products(graph: Graph) -> Graph:
     return change_nodes(graph, change)
 
 
-def _groups(draft: Draft) -> list[list[Apply]]:
+def _groups(draft: ScanBuilder) -> list[list[Apply]]:
     """Products of the same moving matrix or vector with fixed matrices."""
     kinds, read = kinds_of(draft), values_read(draft.results)
     found: dict[Variable, list[Apply]] = defaultdict(list)
@@ -46,13 +46,13 @@ def _groups(draft: Draft) -> list[list[Apply]]:
         if not isinstance(node.op, Dot) or node.outputs[0] not in read:
             continue
         left, right = node.inputs
-        moving, fixed = kinds[left] != FIXED, kinds[right] == FIXED
+        moving, fixed = kinds[left] != INVARIANT, kinds[right] == INVARIANT
         if moving and fixed and right.type.ndim == 2:
             found[left].append(node)
     return list(found.values())
 
 
-def _join(draft: Draft, group: Sequence[Apply]) -> None:
+def _join(draft: ScanBuilder, group: Sequence[Apply]) -> None:
     """Make one product of a group, and of each of its products a part of that."""
     left = group[0].inputs[0]
     weights = clone_replace([node.inputs[1] for node in group], draft.others)

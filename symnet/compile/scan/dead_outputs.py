@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
-from symnet.compile.scan.scan_builder import Draft
+from symnet.compile.scan.scan_builder import ScanBuilder
 from symnet.graph.traverse import Graph, change_nodes, toposort
 from symnet.graph.variables import Apply, Constant, Variable
 from symnet.ops.arithmetic import add, minimum, sub
@@ -56,7 +56,7 @@ def _kept_parts(graph: Graph) -> dict[Apply, Kept]:
         if not isinstance(node.op, Scan):
             needed.update(node.inputs)
             continue
-        draft = Draft.of(node.op, node.inputs)
+        draft = ScanBuilder.of(node.op, node.inputs)
         kept, read = _needed_parts(draft, node, needed)
         if len(read) < node.nin - 1 or len(kept.collected) < len(draft.collected):
             found[node] = kept
@@ -65,7 +65,7 @@ def _kept_parts(graph: Graph) -> dict[Apply, Kept]:
 
 
 def _needed_parts(
-    draft: Draft, node: Apply, needed: Collection[Variable]
+    draft: ScanBuilder, node: Apply, needed: Collection[Variable]
 ) -> tuple[Kept, list[Variable]]:
     """What is kept, and the inputs that it reads."""
     outputs = node.op.split_outputs(node.outputs)
@@ -94,7 +94,7 @@ def _trimmed(
     node: Apply, inputs: Sequence[Variable], kept: Kept
 ) -> list[Variable | None]:
     """What stands for the outputs of a loop of which only some parts are kept."""
-    draft = Draft.of(node.op, inputs)
+    draft = ScanBuilder.of(node.op, inputs)
     draft.states = [draft.states[k] for k in kept.states]
     draft.collected = [draft.collected[k] for k in kept.collected]
     found = draft.outputs()
@@ -190,7 +190,7 @@ class LastRows:
 
     def _shortened(self, node: Apply, inputs: list[Variable]) -> list[Variable | None]:
         self.steps[node] = inputs[0]
-        draft = Draft.of(node.op, inputs)
+        draft = ScanBuilder.of(node.op, inputs)
         for k, count in self.kept[node].items():
             carried = draft.states[k]
             carried.state = State(carried.state.taps, count)

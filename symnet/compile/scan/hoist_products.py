@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from symnet.autodiff.batching import NotBatched
-from symnet.compile.scan.scan_builder import Draft
+from symnet.compile.scan.scan_builder import ScanBuilder
 from symnet.compile.scan.vectorise import (
-    FIXED,
-    WALKED,
+    INVARIANT,
+    SEQUENCE,
     Lengths,
     kinds_of,
     over_all_steps,
@@ -39,7 +39,7 @@ def hoist_products(graph: Graph) -> Graph:
     def change(node: Apply, inputs: list[Variable]) -> Sequence[Variable] | None:
         if not isinstance(node.op, Scan) or not hands_out_rows(node.op):
             return None
-        draft = Draft.of(node.op, inputs)
+        draft = ScanBuilder.of(node.op, inputs)
         return draft.node().outputs if _hoist(draft, lengths) else None
 
     return change_nodes(graph, change)
@@ -51,7 +51,7 @@ def hands_out_rows(op: Scan) -> bool:
     return bool(rows) and not op.until and not op.python_loop
 
 
-def _hoist(draft: Draft, lengths: Lengths) -> bool:
+def _hoist(draft: ScanBuilder, lengths: Lengths) -> bool:
     """Make sequences of the products in a step that can be made before the loop."""
     found: dict[Variable, Variable] = {}
     for product in input_products(draft):
@@ -65,7 +65,7 @@ def _hoist(draft: Draft, lengths: Lengths) -> bool:
     return bool(found)
 
 
-def input_products(draft: Draft) -> list[Variable]:
+def input_products(draft: ScanBuilder) -> list[Variable]:
     """The products of something that is walked over with something fixed."""
     kinds, read = kinds_of(draft), values_read(draft.results)
     return [
@@ -73,12 +73,12 @@ def input_products(draft: Draft) -> list[Variable]:
         for node in toposort(draft.results)
         if isinstance(node.op, Dot)
         and node.outputs[0] in read
-        and {kinds[v] for v in node.inputs} == {FIXED, WALKED}
+        and {kinds[v] for v in node.inputs} == {INVARIANT, SEQUENCE}
     ]
 
 
 def _over_sequences(
-    draft: Draft, wanted: Variable, lengths: Lengths
+    draft: ScanBuilder, wanted: Variable, lengths: Lengths
 ) -> Variable | None:
     """A variable as an array over all steps; None where that cannot be made at once.
 

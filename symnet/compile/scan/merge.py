@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 
-from symnet.compile.scan.scan_builder import Carried, Draft
+from symnet.compile.scan.scan_builder import BuilderState, ScanBuilder
 from symnet.graph.inner import constant_key
 from symnet.graph.origin import inherit
 from symnet.graph.traverse import Graph, clone_replace, toposort
@@ -87,16 +87,16 @@ def _needed_loops(order: Sequence[Apply]) -> dict[Apply, frozenset[Apply]]:
 class Union:
     """Two loops over the same steps.
 
-    Inputs that are the same variable outside are one inside.  States are taken to be the
+    ScanInputs that are the same variable outside are one inside.  States are taken to be the
     same as long as nothing speaks against it: they start from the same rows, are read at
     the same taps, and with that assumed their new values are the same expressions.
     """
 
     def __init__(self, first: Apply, second: Apply) -> None:
         self.nodes = first, second
-        self.one = Draft.of(first.op, first.inputs)
+        self.one = ScanBuilder.of(first.op, first.inputs)
         own = second.op.with_graph(second.op.graph.copy())
-        self.other = Draft.of(own, second.inputs)
+        self.other = ScanBuilder.of(own, second.inputs)
         self.same = _same_leaves(self.one.sequences, self.other.sequences)
         self.same |= _same_leaves(self.one.others, self.other.others)
         self.saved = 0
@@ -208,14 +208,14 @@ def _same_leaves(
     }
 
 
-def _start_alike(one: Carried, other: Carried) -> bool:
+def _start_alike(one: BuilderState, other: BuilderState) -> bool:
     """Whether two states start from the same rows and are read at the same taps."""
     if one.initial is not other.initial or one.state != other.state:
         return False
     return all(a.type == b.type for a, b in zip(one.taps, other.taps, strict=True))
 
 
-def _leaves(draft: Draft) -> list[Variable]:
+def _leaves(draft: ScanBuilder) -> list[Variable]:
     return [*draft.sequences, *draft.taps, *draft.others]
 
 

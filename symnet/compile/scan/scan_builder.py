@@ -1,6 +1,6 @@
 """A loop taken apart, so that passes can add to it and take from it.
 
-A pass takes `Draft.of(node.op, inputs)`, changes its sequences, states, others and what is
+A pass takes `ScanBuilder.of(node.op, inputs)`, changes its sequences, states, others and what is
 collected, and asks for the `node()` of the loop that it then is, or for its `outputs()` by
 their parts.
 """
@@ -16,7 +16,7 @@ from symnet.ops.scan.loop import Outputs, Scan, State, labelled
 
 
 @dataclass(eq=False)
-class Carried:
+class BuilderState:
     """A state: what a step reads of it at each tap, the rows before the first step, its
     new value; update: its last row is the update of a shared variable."""
 
@@ -28,7 +28,7 @@ class Carried:
 
 
 @dataclass(eq=False)
-class Draft:
+class ScanBuilder:
     """The parts of a loop.
 
     sequences, others: from a variable of the step to the array outside.
@@ -38,17 +38,17 @@ class Draft:
     op: Scan
     steps: Variable
     sequences: dict[Variable, Variable]
-    states: list[Carried]
+    states: list[BuilderState]
     others: dict[Variable, Variable]
     collected: list[Variable]
     done: Variable | None = None
 
     @classmethod
-    def of(cls, op: Scan, inputs: Sequence[Variable]) -> Draft:
+    def of(cls, op: Scan, inputs: Sequence[Variable]) -> ScanBuilder:
         outer, inner = op.split_inputs(inputs), op.split_inner(op.inner_inputs)
         new = op.split_outputs(op.inner_outputs)
         states = [
-            Carried(state, taps, initial, value, k in op.updates)
+            BuilderState(state, taps, initial, value, k in op.updates)
             for k, (state, taps, initial, value) in enumerate(
                 zip(op.states, inner.taps, outer.initials, new.states, strict=True)
             )

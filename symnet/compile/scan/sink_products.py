@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from symnet.autodiff.batching import NotBatched
-from symnet.compile.scan.scan_builder import Carried, Draft
+from symnet.compile.scan.scan_builder import BuilderState, ScanBuilder
 from symnet.compile.scan.vectorise import (
-    FIXED,
-    WALKED,
+    INVARIANT,
+    SEQUENCE,
     Lengths,
     fitting,
     kinds_of,
@@ -50,7 +50,7 @@ def postpone_products(graph: Graph) -> Graph:
         op = node.op
         if not isinstance(op, Scan) or op.until or op.python_loop or not op.sequences:
             return None
-        found = Later(Draft.of(op, inputs), lengths).outputs()
+        found = SinkPlan(ScanBuilder.of(op, inputs), lengths).outputs()
         if found is None:
             return None
         pairs = zip(found, node.outputs, strict=True)
@@ -59,7 +59,7 @@ def postpone_products(graph: Graph) -> Graph:
     return change_nodes(graph, change)
 
 
-class Later:
+class SinkPlan:
     """What of a loop is left until all its steps are done.
 
     places: for variables of a step leaves that stand for arrays over all steps, until the
@@ -67,7 +67,7 @@ class Later:
     sums, tails: by the number of a state and of a collected value, what stands for it.
     """
 
-    def __init__(self, draft: Draft, lengths: Lengths) -> None:
+    def __init__(self, draft: ScanBuilder, lengths: Lengths) -> None:
         self.draft, self.lengths = draft, lengths
         self.kinds = kinds_of(draft)
         self.places: dict[Variable, Variable] = {}
@@ -107,7 +107,7 @@ class Later:
             order = [p + 1 if isinstance(p, int) else p for p in node.op.new_order]
             array: Variable = dimshuffle(self.rows(node.inputs[0]), 0, *order)
             return array
-        if self.kinds[v] == WALKED and node is not None:
+        if self.kinds[v] == SEQUENCE and node is not None:
             made = self._made(v, read_by([v], self.draft.sequences))
             if made is not None:
                 return made
@@ -199,7 +199,7 @@ class Later:
             if v.owner is None or v in inside or not self._ends_in_product(v):
                 continue
             starts = read_by([v], [*draft.sequences, *draft.taps, *inside])
-            tail = self._made(v, [s for s in starts if self.kinds[s] != FIXED])
+            tail = self._made(v, [s for s in starts if self.kinds[s] != INVARIANT])
             if tail is not None:
                 found[k] = tail
         return found
@@ -216,7 +216,7 @@ class Later:
             seen.add(one)
             if isinstance(node.op, Dot):
                 kinds = [self.kinds[x] for x in node.inputs]
-                if kinds.count(FIXED) == 1 and one.type.ndim:
+                if kinds.count(INVARIANT) == 1 and one.type.ndim:
                     return True
             elif isinstance(node.op, (Elementwise, Softmax, LogSoftmax)):
                 stack += node.inputs
@@ -242,7 +242,7 @@ class Later:
 
     def _summed(self, term: Variable) -> Variable | None:
         """The sum of a variable over all steps; None where it is better made in the loop."""
-        if self.kinds[term] == FIXED:
+        if self.kinds[term] == INVARIANT:
             return None
         node = term.owner
         if node is not None and node.op in LINEAR:
@@ -273,7 +273,7 @@ class Later:
         """The sum over all steps of a product: a product with the steps among what is
         summed over."""
         x, y = node.inputs
-        if FIXED in (self.kinds[x], self.kinds[y]):
+        if INVARIANT in (self.kinds[x], self.kinds[y]):
             return None
         if not isinstance(node.op, Dot):
             column, row = outer_factors(node)
@@ -281,12 +281,12 @@ class Later:
         return tensordot(self.rows(x), self.rows(y), [[0, x.type.ndim], [0, 1]])
 
 
-def _as_history(one: Carried, total: Variable) -> Variable:
+def _as_history(one: BuilderState, total: Variable) -> Variable:
     """The last row of a state that adds up, as a history of which that alone is kept."""
     return fitting(shape_padleft(add(getitem(one.initial, 0), total)), one.new)
 
 
-def added_terms(draft: Draft) -> dict[int, Variable]:
+def added_terms(draft: ScanBuilder) -> dict[int, Variable]:
     """What is added to a state in each step, for the states that only add up."""
     uses = Counter(draft.results)
     for node in toposort(draft.results):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from symnet.autodiff.batching import for_all_rows
-from symnet.compile.scan.scan_builder import Draft
+from symnet.compile.scan.scan_builder import ScanBuilder
 from symnet.graph.traverse import Graph, clone_replace, leaves, toposort
 from symnet.graph.variables import Constant, Variable
 from symnet.kernels.loopir.views import Size, combine, subtract
@@ -16,7 +16,7 @@ from symnet.rewriting.patterns import number
 from symnet.rewriting.rewriter import reads_size_only
 from symnet.sizes.conservative import CertainSizes
 
-FIXED, WALKED, MOVING = "fixed", "walked", "moving"
+INVARIANT, SEQUENCE, CARRIED = "fixed", "walked", "moving"
 
 
 class Lengths:
@@ -48,7 +48,7 @@ class Lengths:
                     return low if value.op == "minimum" else high
         return combine(value.op, *args) if len(args) == 2 else value
 
-    def walked(self, draft: Draft, leaf: Variable) -> Variable:
+    def walked(self, draft: ScanBuilder, leaf: Variable) -> Variable:
         """The rows of a sequence that the steps walk over."""
         array = draft.sequences[leaf]
         if self.exact(array, draft.steps):
@@ -68,24 +68,24 @@ class Lengths:
         return node.inputs[0] if self.exact(array, steps) else None
 
 
-def kinds_of(draft: Draft) -> dict[Variable, str]:
-    """For each variable of a step whether it is the same in all steps (FIXED), follows
-    from what is walked over (WALKED), or depends on the steps before (MOVING)."""
-    kinds = dict.fromkeys(draft.sequences, WALKED)
-    kinds |= dict.fromkeys(draft.others, FIXED)
-    kinds |= dict.fromkeys(draft.taps, MOVING)
+def kinds_of(draft: ScanBuilder) -> dict[Variable, str]:
+    """For each variable of a step whether it is the same in all steps (INVARIANT), follows
+    from what is walked over (SEQUENCE), or depends on the steps before (CARRIED)."""
+    kinds = dict.fromkeys(draft.sequences, SEQUENCE)
+    kinds |= dict.fromkeys(draft.others, INVARIANT)
+    kinds |= dict.fromkeys(draft.taps, CARRIED)
     order = toposort(draft.results)
     read = [*draft.results, *(v for node in order for v in node.inputs)]
-    kinds |= {v: FIXED for v in read if isinstance(v, Constant)}
+    kinds |= {v: INVARIANT for v in read if isinstance(v, Constant)}
     for node in order:
         below = {kinds[v] for v in node.inputs}
-        found = next((k for k in (MOVING, WALKED) if k in below), FIXED)
+        found = next((k for k in (CARRIED, SEQUENCE) if k in below), INVARIANT)
         kinds |= dict.fromkeys(node.outputs, found)
     return kinds
 
 
 def over_all_steps(
-    draft: Draft, wanted: Sequence[Variable], rows: Mapping[Variable, Variable]
+    draft: ScanBuilder, wanted: Sequence[Variable], rows: Mapping[Variable, Variable]
 ) -> list[Variable]:
     """Variables of a step as arrays over all steps, made from those in `rows`.
 

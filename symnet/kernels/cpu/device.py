@@ -13,8 +13,8 @@ from symnet.kernels.cpu.library.packed_gemm import panel_step
 from symnet.kernels.cpu.runtime import runner, threads
 from symnet.kernels.cpu.runtime.call_block import (
     Argument,
-    Cell,
-    Output,
+    BlockCell,
+    ResultSlot,
     Window,
     call_block,
     execute,
@@ -30,7 +30,7 @@ from symnet.kernels.cpu.runtime.turns import Queue
 from symnet.kernels.interface import AnyTask, Following, Path, Place, Signature
 from symnet.kernels.llvm.machine import machine
 from symnet.kernels.loopir.scalars import Kernel
-from symnet.kernels.schedule import Arrangement, Variant, arrange
+from symnet.kernels.schedule import Schedule, Variant, arrange
 from symnet.lazy import cached_property
 from symnet.recent import Recent
 
@@ -55,7 +55,7 @@ class Cpu:
         sizes: Sequence[int],
         strides: Sequence[Sequence[int]],
         indexed: Mapping[int, Sequence[tuple[int, int]]],
-    ) -> Arrangement:
+    ) -> Schedule:
         known = self.variants.add(kernel.text, {})
         slowness = SLOWNESS.get(machine().vector_bytes, 1.0)
         shared = threads.use(config.num_threads)
@@ -190,8 +190,8 @@ class CpuEntry:
             arguments=[
                 Argument(d, s, b, numbers=n) for d, s, b, n in signature.arguments
             ],
-            cells=[Cell(*cell) for cell in signature.cells],
-            outputs=[Output(*output) for output in signature.outputs],
+            cells=[BlockCell(*cell) for cell in signature.cells],
+            outputs=[ResultSlot(*output) for output in signature.outputs],
             windows=program.windows(following) if following is not None else (),
             base_count=program.base_count,
             patches=(first_patch, len(words.patches)),

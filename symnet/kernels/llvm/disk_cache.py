@@ -201,7 +201,7 @@ def write_object(name: str, body: bytes) -> None:
 # ---- how much
 
 
-class Budget:
+class SizeBudget:
     """When to look through the cache: after every sixteenth part of its size written.
 
     Many short processes may write little each, and know nothing of one another: each
@@ -225,7 +225,7 @@ class Budget:
             trim()
 
 
-_budget = Budget()
+_budget = SizeBudget()
 
 
 def kept_bytes() -> int:

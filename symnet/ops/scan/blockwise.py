@@ -17,7 +17,7 @@ from symnet.ops.arithmetic import int_div, mul, sub
 from symnet.ops.indexing import getitem
 from symnet.ops.joining import join
 from symnet.ops.scan.scan_arguments import (
-    Carried,
+    StateArgument,
     Walked,
     as_sequence,
     complain,
@@ -35,7 +35,7 @@ Scanning = Callable[..., Any]
 
 
 @dataclass(eq=False)
-class Blocks:
+class LoopBlocks:
     """A call of `scan` that is to be run in blocks of `every` steps.
 
     scan: the function that makes a loop; settings: what it is told besides.
@@ -45,7 +45,7 @@ class Blocks:
     scan: Scanning
     fn: Callable[..., Any]
     walked: list[Walked]
-    carried: list[Carried | None]
+    carried: list[StateArgument | None]
     others: list[Variable]
     steps: Variable
     every: int
@@ -85,7 +85,7 @@ class Blocks:
         return [one.cut(t, self.backwards) for one in self.walked for t in one.taps]
 
     @property
-    def states(self) -> list[Carried]:
+    def states(self) -> list[StateArgument]:
         return [one for one in self.carried if one is not None]
 
     def _loop(
@@ -166,7 +166,7 @@ class Blocks:
         return self._loop(pieces, ends, self.others, left)
 
 
-def _info(one: Carried, rows: Variable) -> Any:
+def _info(one: StateArgument, rows: Variable) -> Any:
     if one.taps == (-1,):
         return getitem(rows, 0)
     return {"initial": rows, "taps": list(one.taps)}
@@ -194,7 +194,7 @@ def in_blocks(
     walked, carried = read_walked(sequences), read_carried(outputs_info)
     others = [read_array(v, "non_sequences") for v in as_sequence(non_sequences)]
     steps = read_steps(n_steps, walked)
-    blocks = Blocks(
+    blocks = LoopBlocks(
         scan, fn, walked, carried, others, steps, every, backwards, last_only, settings
     )
     return blocks.run()

@@ -56,7 +56,7 @@ class State:
         return -self.taps[0]
 
 
-class Inputs(NamedTuple):
+class ScanInputs(NamedTuple):
     """What a Scan gets, in order."""
 
     n_steps: Any
@@ -160,11 +160,11 @@ class Scan(TensorOp):
 
     # ---- which is which
 
-    def split_inputs(self, values: Sequence[Any]) -> Inputs:
+    def split_inputs(self, values: Sequence[Any]) -> ScanInputs:
         """The node's inputs, or what belongs to them, by their part."""
         first = 1 + self.sequences
         second = first + len(self.states)
-        return Inputs(
+        return ScanInputs(
             values[0],
             list(values[1:first]),
             list(values[first:second]),
@@ -241,7 +241,7 @@ class Scan(TensorOp):
             text += "row of it" if rows else "such value"
             raise TypeError(message(text, operation=self, operands=[operand_text(v)]))
 
-    def _make_outputs(self, outer: Inputs) -> list[Variable]:
+    def _make_outputs(self, outer: ScanInputs) -> list[Variable]:
         inner = self.split_outputs(self.inner_outputs)
         steps = int(outer.n_steps.data) if isinstance(outer.n_steps, Constant) else None
         if steps is not None and steps < 0:
@@ -297,7 +297,7 @@ class Scan(TensorOp):
         return [*results, ()] if self.until else results
 
     def inner_sizes(
-        self, node: Apply, outer: Inputs, sizes: Sizes
+        self, node: Apply, outer: ScanInputs, sizes: Sizes
     ) -> list[tuple[Size, ...]] | None:
         """The sizes of the step's outputs; None where a step's values decide them."""
         graph = self.graph.copy()
@@ -334,7 +334,7 @@ class Scan(TensorOp):
                 break
         return self._hand_out(node, outer, histories, collected, done, xp)
 
-    def _check_arrays(self, steps: int, outer: Inputs) -> None:
+    def _check_arrays(self, steps: int, outer: ScanInputs) -> None:
         if steps < 0:
             raise ValueError(f"n_steps is negative: {steps}{self._because()}")
         for k, array in enumerate(outer.sequences):
@@ -351,7 +351,7 @@ class Scan(TensorOp):
                 )
 
     def _step(
-        self, t: int, outer: Inputs, histories: Sequence[list[Any]], xp: Any
+        self, t: int, outer: ScanInputs, histories: Sequence[list[Any]], xp: Any
     ) -> list[Any]:
         rows = [xp.asarray(array[t]) for array in outer.sequences]
         for state, history in zip(self.states, histories):
@@ -371,7 +371,7 @@ class Scan(TensorOp):
     def _hand_out(
         self,
         node: Apply,
-        outer: Inputs,
+        outer: ScanInputs,
         histories: Sequence[list[Any]],
         collected: Sequence[list[Any]],
         done: int,
@@ -398,7 +398,7 @@ class Scan(TensorOp):
             results.append(_filled(values, shape, variable.type.dtype, xp))
         return [*results, xp.asarray(done, dtype="int64")] if self.until else results
 
-    def _row_shapes(self, outer: Inputs, xp: Any) -> list[tuple[int, ...]]:
+    def _row_shapes(self, outer: ScanInputs, xp: Any) -> list[tuple[int, ...]]:
         """The shapes of collected rows where no step is done: those of a step on zeros,
         or where that cannot be run what is known of them, else 0."""
         kinds = self.split_outputs(self.inner_outputs).collected

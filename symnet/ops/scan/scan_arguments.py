@@ -59,7 +59,7 @@ class Walked:
 
 
 @dataclass(eq=False)
-class Carried:
+class StateArgument:
     """An output that feeds back: its first rows, oldest first, and its taps, in the order
     in which `fn` takes them.  given: what the user gave; weak: that is a bare number."""
 
@@ -170,12 +170,12 @@ def _labelled(label: str, v: Variable) -> str:
 # ---- outputs
 
 
-def read_carried(outputs_info: Any) -> list[Carried | None]:
+def read_carried(outputs_info: Any) -> list[StateArgument | None]:
     """For each output how it feeds back; None for one that does not."""
     return [_carried(k, one) for k, one in enumerate(as_sequence(outputs_info))]
 
 
-def _carried(k: int, given: Any) -> Carried | None:
+def _carried(k: int, given: Any) -> StateArgument | None:
     label = f"output {k}"
     taps: Any = None
     if isinstance(given, Mapping):
@@ -196,9 +196,9 @@ def _carried(k: int, given: Any) -> Carried | None:
         )
     weak = isinstance(first, Constant) and first.weak
     if read == (-1,):
-        return Carried(shape_padleft(first), first, read, label, weak)
+        return StateArgument(shape_padleft(first), first, read, label, weak)
     rows = _first_rows(first, -min(read), read, label)
-    return Carried(rows, first, read, label, weak)
+    return StateArgument(rows, first, read, label, weak)
 
 
 def _first_rows(

@@ -20,7 +20,7 @@ from symnet.ops.indexing import getitem
 from symnet.ops.scan.blockwise import in_blocks
 from symnet.ops.scan.loop import Scan, State
 from symnet.ops.scan.scan_arguments import (
-    Carried,
+    StateArgument,
     Walked,
     as_sequence,
     complain,
@@ -166,7 +166,7 @@ class Loop:
 
     fn: Callable[..., Any]
     walked: list[Walked]
-    carried: list[Carried | None]
+    carried: list[StateArgument | None]
     others: list[Variable]
     backwards: bool
 
@@ -297,7 +297,7 @@ def _element(one: Walked, tap: int) -> Variable:
     return leaf
 
 
-def _row(one: Carried, tap: int) -> Variable:
+def _row(one: StateArgument, tap: int) -> Variable:
     name = one.label.partition("(")[2].rstrip(")") or None
     leaf = make_variable(one.row_type, _at(name, tap))
     _give_test_value(leaf, one.rows, tap)

@@ -46,7 +46,7 @@ class until:  # noqa: N801  Theano's name
 
 
 @dataclass
-class Reply:
+class StepReply:
     """What `fn` returned: outputs, updates of shared variables, when to stop."""
 
     outputs: list[Variable] = field(default_factory=list)
@@ -54,7 +54,7 @@ class Reply:
     condition: Variable | None = None
 
 
-def ask(fn: Callable[..., Any], arguments: Sequence[Variable]) -> Reply:
+def ask(fn: Callable[..., Any], arguments: Sequence[Variable]) -> StepReply:
     """Call `fn` and sort what it returns.
 
     Accepted are an output, a list of them, updates (a dict or pairs), `until(...)`, and
@@ -64,7 +64,7 @@ def ask(fn: Callable[..., Any], arguments: Sequence[Variable]) -> Reply:
     """
     _check_signature(fn, arguments)
     returned = fn(*arguments)
-    reply = Reply()
+    reply = StepReply()
     _sort(returned, reply, line_of(fn))
     if returned is None or not (reply.outputs or reply.updates):
         raise _unfit("fn returns no outputs and no updates", line_of(fn))
@@ -90,7 +90,7 @@ def _check_signature(fn: Callable[..., Any], arguments: Sequence[Variable]) -> N
         ) from None
 
 
-def _sort(part: Any, reply: Reply, line: Origin | None, depth: int = 0) -> None:
+def _sort(part: Any, reply: StepReply, line: Origin | None, depth: int = 0) -> None:
     if isinstance(part, until):
         reply.condition = part.condition
     elif isinstance(part, Mapping) or _are_pairs(part):
@@ -135,7 +135,7 @@ def _unfit(what: str, line: Origin | None) -> TypeError:
 # ---- updates
 
 
-def add_default_updates(reply: Reply, given: Collection[Variable]) -> None:
+def add_default_updates(reply: StepReply, given: Collection[Variable]) -> None:
     """Add how the random streams that a step draws from go on."""
     pending = reply.outputs + list(reply.updates.values())
     pending += [] if reply.condition is None else [reply.condition]

@@ -21,7 +21,7 @@ MOST_FACTORS = 12
 
 
 @dataclass
-class Product:
+class Factors:
     """sign * the product of `above` / the product of `below`."""
 
     sign: int = 1
@@ -71,9 +71,9 @@ def is_positive(variable: Variable) -> bool:
     return False
 
 
-def factors_of(variable: Variable) -> Product:
+def factors_of(variable: Variable) -> Factors:
     """What is multiplied and divided to make `variable`."""
-    product = Product()
+    product = Factors()
     stack = [(variable, True)]
     while stack:
         one, above = stack.pop()
@@ -99,7 +99,7 @@ def _cancel(match: Match) -> Variable | None:
     return _cancel_in_sum(product)
 
 
-def _cancel_in_sum(product: Product) -> Variable | None:
+def _cancel_in_sum(product: Factors) -> Variable | None:
     """(a/s + b) * s: multiplied out where that leaves no term divided by the like."""
     positive = [f for f in product.above if is_positive(f)]
     if not positive:
@@ -118,9 +118,9 @@ def _cancel_in_sum(product: Product) -> Variable | None:
     return None
 
 
-def terms_of(variable: Variable) -> list[Product]:
+def terms_of(variable: Variable) -> list[Factors]:
     """What is added and subtracted to make `variable`."""
-    terms: list[Product] = []
+    terms: list[Factors] = []
     stack = [(variable, 1)]
     while stack:
         one, sign = stack.pop()
@@ -142,7 +142,7 @@ def terms_of(variable: Variable) -> list[Product]:
     return terms
 
 
-def added(terms: list[Product], below: list[Variable]) -> Variable:
+def added(terms: list[Factors], below: list[Variable]) -> Variable:
     result = terms[0].variable()
     for term in terms[1:]:
         result = add(result, term.variable())

@@ -10,7 +10,7 @@ from symnet.ops.arithmetic import add, neg, sub
 from symnet.ops.functions import sigmoid, softplus
 from symnet.ops.nnet.classification import sigmoid_binary_crossentropy
 from symnet.rewriting.patterns import Match, Rule, number
-from symnet.rewriting.rules.cancel import Product, added, terms_of
+from symnet.rewriting.rules.cancel import Factors, added, terms_of
 
 
 def _written_out(match: Match) -> Variable | None:
@@ -24,7 +24,7 @@ def _written_out(match: Match) -> Variable | None:
     return None
 
 
-def _pair(first: Product, second: Product) -> Product | None:
+def _pair(first: Factors, second: Factors) -> Factors | None:
     """The cross-entropy of which these are the two terms, with their common factors."""
     if first.sign != second.sign or first.below != second.below:
         return None
@@ -40,11 +40,11 @@ def _pair(first: Product, second: Product) -> Product | None:
                     ):
                         common = [f for f in mine if f is not target]
                         entropy = sigmoid_binary_crossentropy(y, target)
-                        return Product(first.sign, [*common, entropy], first.below)
+                        return Factors(first.sign, [*common, entropy], first.below)
     return None
 
 
-def _arguments(term: Product) -> list[Variable]:
+def _arguments(term: Factors) -> list[Variable]:
     """What softplus is taken of among the factors."""
     return [f.owner.inputs[0] for f in term.above if f.owner and f.owner.op == softplus]
 

@@ -39,8 +39,8 @@ from symnet.ops.nnet.softmax import LogSoftmax, Softmax
 from symnet.ops.tails import log1mexp, log_erfc, logaddexp
 from symnet.rewriting.patterns import Match, Rule, number
 from symnet.rewriting.rules.logged import (
-    Budget,
     Logged,
+    RewriteBudget,
     form,
     joined_by,
     log_of,
@@ -54,42 +54,42 @@ from symnet.rewriting.rules.logsums import complement, is_shifted, log_sum
 
 
 @form(exp)
-def _exp(node: Apply, v: Variable, budget: Budget) -> Logged:
+def _exp(node: Apply, v: Variable, budget: RewriteBudget) -> Logged:
     (x,) = node.inputs
     risky = not is_shifted(x)
     return Logged(lambda: x, risky, risky)
 
 
 @form(exp2)
-def _exp2(node: Apply, v: Variable, budget: Budget) -> Logged:
+def _exp2(node: Apply, v: Variable, budget: RewriteBudget) -> Logged:
     (x,) = node.inputs
     return Logged(lambda: mul(x, math.log(2)), True, True)
 
 
 @form(sigmoid)
-def _sigmoid(node: Apply, v: Variable, budget: Budget) -> Logged:
+def _sigmoid(node: Apply, v: Variable, budget: RewriteBudget) -> Logged:
     (x,) = node.inputs
     return Logged(lambda: neg(softplus(negated(x))), under=True)
 
 
 @form(Softmax)
-def _softmax(node: Apply, v: Variable, budget: Budget) -> Logged:
+def _softmax(node: Apply, v: Variable, budget: RewriteBudget) -> Logged:
     return Logged(lambda: LogSoftmax(node.op.axes)(node.inputs[0]), under=True)
 
 
 @form(erfc)
-def _erfc(node: Apply, v: Variable, budget: Budget) -> Logged:
+def _erfc(node: Apply, v: Variable, budget: RewriteBudget) -> Logged:
     return Logged(lambda: log_erfc(node.inputs[0]), under=True)
 
 
 @form(cosh)
-def _cosh(node: Apply, v: Variable, budget: Budget) -> Logged:
+def _cosh(node: Apply, v: Variable, budget: RewriteBudget) -> Logged:
     (x,) = node.inputs
     return Logged(lambda: sub(logaddexp(x, neg(x)), math.log(2)), over=True)
 
 
 @form(expm1)
-def _expm1(node: Apply, v: Variable, budget: Budget) -> Logged:
+def _expm1(node: Apply, v: Variable, budget: RewriteBudget) -> Logged:
     (x,) = node.inputs
     return Logged(
         lambda: add(x, log1mexp(negated(x))), over=True, signed=True, zero=True
@@ -97,7 +97,7 @@ def _expm1(node: Apply, v: Variable, budget: Budget) -> Logged:
 
 
 @form(softplus, absolute)
-def _nonnegative(node: Apply, v: Variable, budget: Budget) -> Logged:
+def _nonnegative(node: Apply, v: Variable, budget: RewriteBudget) -> Logged:
     return plain(v)
 
 
@@ -105,7 +105,7 @@ def _nonnegative(node: Apply, v: Variable, budget: Budget) -> Logged:
 
 
 @form(mul, true_div)
-def _product(node: Apply, v: Variable, budget: Budget) -> Logged | None:
+def _product(node: Apply, v: Variable, budget: RewriteBudget) -> Logged | None:
     left, right = node.inputs
     if node.op == true_div and small_constant(right) and number(right) > 0:
         return _scaled(left, -math.log(number(right)), v, budget)
@@ -131,7 +131,9 @@ def _joined(join: Any, a: Variable, b: Variable) -> Variable:
     return join(a, b)  # type: ignore[no-any-return]
 
 
-def _scaled(x: Variable, shift: float, v: Variable, budget: Budget) -> Logged | None:
+def _scaled(
+    x: Variable, shift: float, v: Variable, budget: RewriteBudget
+) -> Logged | None:
     inner = log_of(x, budget)
     if inner is None:
         return None
@@ -139,7 +141,7 @@ def _scaled(x: Variable, shift: float, v: Variable, budget: Budget) -> Logged | 
 
 
 @form(neg)
-def _neg(node: Apply, v: Variable, budget: Budget) -> Logged | None:
+def _neg(node: Apply, v: Variable, budget: RewriteBudget) -> Logged | None:
     inner = node.inputs[0].owner
     if inner is None:
         return None
@@ -152,7 +154,9 @@ def _neg(node: Apply, v: Variable, budget: Budget) -> Logged | None:
     return None
 
 
-def _power(x: Variable, exponent: float, v: Variable, budget: Budget) -> Logged | None:
+def _power(
+    x: Variable, exponent: float, v: Variable, budget: RewriteBudget
+) -> Logged | None:
     if not exponent or not math.isfinite(exponent):
         return None
     if exponent % 2 == 0 and x.type.dtype in FLOATS:
@@ -168,22 +172,22 @@ def _power(x: Variable, exponent: float, v: Variable, budget: Budget) -> Logged 
 
 
 @form(sqr)
-def _sqr(node: Apply, v: Variable, budget: Budget) -> Logged | None:
+def _sqr(node: Apply, v: Variable, budget: RewriteBudget) -> Logged | None:
     return _power(node.inputs[0], 2, v, budget)
 
 
 @form(sqrt)
-def _sqrt(node: Apply, v: Variable, budget: Budget) -> Logged | None:
+def _sqrt(node: Apply, v: Variable, budget: RewriteBudget) -> Logged | None:
     return _power(node.inputs[0], 0.5, v, budget)
 
 
 @form(reciprocal)
-def _reciprocal(node: Apply, v: Variable, budget: Budget) -> Logged | None:
+def _reciprocal(node: Apply, v: Variable, budget: RewriteBudget) -> Logged | None:
     return _power(node.inputs[0], -1, v, budget)
 
 
 @form(pow)
-def _pow(node: Apply, v: Variable, budget: Budget) -> Logged | None:
+def _pow(node: Apply, v: Variable, budget: RewriteBudget) -> Logged | None:
     exponent = number(node.inputs[1])
     if exponent is None or isinstance(exponent, complex) or node.inputs[1].type.ndim:
         return None
@@ -217,7 +221,7 @@ def _log_to_base(base: float) -> Callable[[Match], Variable | None]:
 def _log1p(match: Match) -> Variable | None:
     """log(1 + v)."""
     (v,) = match.node.inputs
-    if (rest := complement(negated(v), Budget())) is not None and rest.risky:
+    if (rest := complement(negated(v), RewriteBudget())) is not None and rest.risky:
         return rest.make()
     found = log_of(v)
     if found is None or not found.pure or not found.over or found.shifts:

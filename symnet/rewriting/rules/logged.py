@@ -55,7 +55,7 @@ class Logged:
         return not (self.signed or self.zero)
 
 
-Form = Callable[[Apply, Variable, "Budget"], Logged | None]
+Form = Callable[[Apply, Variable, "RewriteBudget"], Logged | None]
 
 # How the logarithm of an operation's result is found, by the op or its class.
 FORMS: dict[Any, Form] = {}
@@ -71,16 +71,16 @@ def form(*ops: Any) -> Callable[[Form], Form]:
     return enter
 
 
-class Budget:
+class RewriteBudget:
     """How many operations may still be looked at."""
 
     def __init__(self, left: int = MOST_NODES) -> None:
         self.left = left
 
 
-def log_of(v: Variable, budget: Budget | None = None) -> Logged | None:
+def log_of(v: Variable, budget: RewriteBudget | None = None) -> Logged | None:
     """The logarithm of `v`; None where its sign is not known."""
-    budget = budget or Budget()
+    budget = budget or RewriteBudget()
     budget.left -= 1
     if getattr(v.type, "dtype", None) not in FLOATS or budget.left < 0:
         return None

@@ -18,8 +18,8 @@ from symnet.ops.sizes import ForgetShape, ShapeI, SpecifyShape
 from symnet.ops.subtensor import IncSubtensor, Subtensor
 from symnet.rewriting.patterns import number
 from symnet.rewriting.rules.logged import (
-    Budget,
     Logged,
+    RewriteBudget,
     as_typed,
     as_wide,
     form,
@@ -34,7 +34,7 @@ MOVES = (
 
 
 @form(Join, *MOVES)
-def _moves(node: Apply, v: Variable, budget: Budget) -> Logged | None:
+def _moves(node: Apply, v: Variable, budget: RewriteBudget) -> Logged | None:
     count = len(node.inputs) if isinstance(node.op, Join) else 1
     parts = [log_of(one, budget) for one in node.inputs[:count]]
     known = [one for one in parts if one is not None]
@@ -53,7 +53,7 @@ def moved_logs(node: Apply, v: Variable, parts: Sequence[Logged]) -> Logged:
 
 
 @form(second)
-def _second(node: Apply, v: Variable, budget: Budget) -> Logged | None:
+def _second(node: Apply, v: Variable, budget: RewriteBudget) -> Logged | None:
     model, x = node.inputs
     inner = log_of(x, budget)
     if inner is None:
@@ -62,7 +62,7 @@ def _second(node: Apply, v: Variable, budget: Budget) -> Logged | None:
 
 
 @form(Cast)
-def _cast(node: Apply, v: Variable, budget: Budget) -> Logged | None:
+def _cast(node: Apply, v: Variable, budget: RewriteBudget) -> Logged | None:
     if _is_count(v):
         return Logged(lambda: log(v))
     inner = log_of(node.inputs[0], budget)
@@ -82,7 +82,7 @@ def _is_count(v: Variable) -> bool:
 
 
 @form(IncSubtensor, AdvancedIncSubtensor)
-def _written(node: Apply, v: Variable, budget: Budget) -> Logged | None:
+def _written(node: Apply, v: Variable, budget: RewriteBudget) -> Logged | None:
     """set_subtensor(x[...], y)."""
     if not node.op.set:
         return None
@@ -90,12 +90,12 @@ def _written(node: Apply, v: Variable, budget: Budget) -> Logged | None:
 
 
 @form(switch)
-def _switch(node: Apply, v: Variable, budget: Budget) -> Logged | None:
+def _switch(node: Apply, v: Variable, budget: RewriteBudget) -> Logged | None:
     return _of_all(node, v, budget, 1, 3)
 
 
 def _of_all(
-    node: Apply, v: Variable, budget: Budget, start: int, end: int
+    node: Apply, v: Variable, budget: RewriteBudget, start: int, end: int
 ) -> Logged | None:
     parts = [log_of(one, budget) for one in node.inputs[start:end]]
     known = [one for one in parts if one is not None]
@@ -112,7 +112,7 @@ def _of_all(
 
 
 @form(maximum, minimum)
-def _extremum(node: Apply, v: Variable, budget: Budget) -> Logged | None:
+def _extremum(node: Apply, v: Variable, budget: RewriteBudget) -> Logged | None:
     parts = [log_of(one, budget) for one in node.inputs]
     known = [one for one in parts if one is not None and one.pure]
     if len(known) < 2:

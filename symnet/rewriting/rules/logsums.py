@@ -35,8 +35,8 @@ from symnet.ops.shape import DimShuffle
 from symnet.ops.tails import log1mexp, log_erfc, logaddexp
 from symnet.rewriting.patterns import number
 from symnet.rewriting.rules.logged import (
-    Budget,
     Logged,
+    RewriteBudget,
     as_wide,
     form,
     joined_by,
@@ -97,7 +97,7 @@ def terms_of(v: Variable) -> list[Variable]:
 
 
 @form(add)
-def _add(node: Apply, v: Variable, budget: Budget) -> Logged | None:
+def _add(node: Apply, v: Variable, budget: RewriteBudget) -> Logged | None:
     if (whole := _two_tails(node)) is not None:
         return log_of(whole, budget)
     terms = terms_of(v)
@@ -151,7 +151,7 @@ def log_sum(logs: Sequence[Any]) -> Variable:
 
 
 @form(sub)
-def _sub(node: Apply, v: Variable, budget: Budget) -> Logged | None:
+def _sub(node: Apply, v: Variable, budget: RewriteBudget) -> Logged | None:
     left, right = node.inputs
     one = number(left) == 1
     if one and (rest := complement(right, budget)) is not None:
@@ -173,7 +173,7 @@ def log_difference(a: Any, b: Any) -> Variable:
     return add(a, log1mexp(sub(b, a) if number(b) != 0 else negated(a)))  # type: ignore[no-any-return]
 
 
-def complement(v: Variable, budget: Budget) -> Logged | None:
+def complement(v: Variable, budget: RewriteBudget) -> Logged | None:
     """The logarithm of 1 - v, where v is made so that it is not taken apart by that."""
     budget.left -= 1
     node = v.owner
@@ -257,7 +257,7 @@ def _two_tails(node: Apply) -> Variable | None:
 
 
 @form(Reduce)
-def _reduce(node: Apply, v: Variable, budget: Budget) -> Logged | None:
+def _reduce(node: Apply, v: Variable, budget: RewriteBudget) -> Logged | None:
     op, (x,) = node.op, node.inputs
     if not op.axes or op.dtype not in FLOATS or 0 in x.type.shape:
         return None
@@ -278,7 +278,7 @@ def _reduce(node: Apply, v: Variable, budget: Budget) -> Logged | None:
 
 
 def _sum(
-    x: Variable, axes: Sequence[int], v: Variable, budget: Budget
+    x: Variable, axes: Sequence[int], v: Variable, budget: RewriteBudget
 ) -> Logged | None:
     dtype = v.type.dtype
     inner = log_of(x, budget)
@@ -300,7 +300,7 @@ def _sum(
     return Logged(make, scale.over, scale.under, True, True, shifts=True)
 
 
-def split(v: Variable, budget: Budget) -> tuple[Variable | None, Logged | None]:
+def split(v: Variable, budget: RewriteBudget) -> tuple[Variable | None, Logged | None]:
     """v as a weight of any sign (None: 1) and a positive factor that may under- or
     overflow (None: 1)."""
     found = log_of(v, budget)
@@ -332,7 +332,7 @@ def split(v: Variable, budget: Budget) -> tuple[Variable | None, Logged | None]:
     ), total
 
 
-def weighted(x: Variable, budget: Budget) -> tuple[Variable, Logged] | None:
+def weighted(x: Variable, budget: RewriteBudget) -> tuple[Variable, Logged] | None:
     """A weight that is not 1 and a factor that is not 1, whose product is x."""
     weight, scale = split(x, budget)
     return None if weight is None or scale is None else (weight, scale)
@@ -351,7 +351,7 @@ def clipped_to_finite(top: Variable) -> Variable:
 
 
 @form(Dot)
-def _dot(node: Apply, v: Variable, budget: Budget) -> Logged | None:
+def _dot(node: Apply, v: Variable, budget: RewriteBudget) -> Logged | None:
     """exp(x) times a matrix: the largest x of each row (or column) is taken out."""
     left, right = node.inputs
     if left.type.dtype != right.type.dtype:

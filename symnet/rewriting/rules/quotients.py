@@ -45,7 +45,13 @@ from symnet.ops.shape import DimShuffle, Reshape, dimshuffle
 from symnet.ops.subtensor import Subtensor
 from symnet.ops.tails import reciprocal_expm1
 from symnet.rewriting.patterns import Match, Rule, number
-from symnet.rewriting.rules.logged import Budget, Logged, as_wide, log_of, negated
+from symnet.rewriting.rules.logged import (
+    Logged,
+    RewriteBudget,
+    as_wide,
+    log_of,
+    negated,
+)
 from symnet.rewriting.rules.logsums import log_sum, terms_of, top_of, weighted
 
 MOST_FACTORS = 8
@@ -484,7 +490,7 @@ def _softmax_by_shift(match: Match) -> Variable | None:
     total = total_of(below, match)
     if total is None or total.operand is not x or not total.restored:
         return None
-    parts = weighted(x, Budget())
+    parts = weighted(x, RewriteBudget())
     if parts is None or x.type.dtype not in FLOATS or 0 in x.type.shape:
         return None
     weight, scale = parts

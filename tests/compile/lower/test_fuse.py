@@ -12,7 +12,7 @@ import symnet
 import symnet.tensor as T
 from symnet.compile.lower.fuse import MAXIMUM_NODES, MAXIMUM_OPERANDS, fuse, is_loop
 from symnet.compile.lower.lowering import lower, needed_nodes
-from symnet.compile.lower.program import CallStep, LoopStep
+from symnet.compile.lower.program import KernelLaunch, LibraryCall
 from symnet.compile.lower.reads import data_inputs
 from symnet.compile.passes import rewrite_graph
 from symnet.graph.traverse import Graph, leaves, toposort
@@ -42,8 +42,8 @@ def steps(outputs):
 
 def loops_and_calls(outputs):
     kinds = Counter(type(step) for step in steps(outputs))
-    assert set(kinds) <= {LoopStep, CallStep}
-    return kinds[LoopStep], kinds[CallStep]
+    assert set(kinds) <= {KernelLaunch, LibraryCall}
+    return kinds[KernelLaunch], kinds[LibraryCall]
 
 
 def check(found, nodes, wanted, inference):
@@ -179,7 +179,7 @@ def test_one_loop_over_columns_must_save_passes_over_few_arrays(build):
 def test_what_is_looked_up_is_not_looked_up_in_every_pass_over_columns():
     x, rows = T.fmatrix("x"), T.lvector("rows")
     y = T.nnet.softmax(x[rows], axis=0)
-    loops = [s for s in steps([y]) if isinstance(s, LoopStep)]
+    loops = [s for s in steps([y]) if isinstance(s, KernelLaunch)]
     assert [s.fallible for s in loops] == [True, False] and loops[1].apart is not None
     value = np.random.default_rng(0).normal(size=(5, 3)).astype("f4")
     run(y, {x: value, rows: np.array([4, 0, 0])})

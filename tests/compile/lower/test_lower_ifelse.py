@@ -7,7 +7,7 @@ import pytest
 
 import symnet.tensor as T
 from symnet import function, grad, scan, shared
-from symnet.compile.lower.program import ChoiceStep, RepeatStep, every_step
+from symnet.compile.lower.program import If, Loop, every_instruction
 from symnet.ifelse import ifelse
 
 rng = np.random.default_rng(8)
@@ -15,7 +15,7 @@ rng = np.random.default_rng(8)
 
 def native_steps(f):
     assert not any(segment.reference for segment in f.engine.segments)
-    return [s for n in f.engine.native for s in every_step(n.program.steps)]
+    return [s for n in f.engine.native for s in every_instruction(n.program.steps)]
 
 
 def run_both(inputs, outputs, calls, native=True):
@@ -28,7 +28,7 @@ def run_both(inputs, outputs, calls, native=True):
             assert want.shape == got.shape
             np.testing.assert_allclose(got, want, rtol=1e-6)
     if native:
-        assert any(isinstance(s, ChoiceStep) for s in native_steps(f))
+        assert any(isinstance(s, If) for s in native_steps(f))
     return f
 
 
@@ -46,7 +46,7 @@ def test_a_condition_that_is_computed():
     out = ifelse(T.gt(x.sum(), 0), T.exp(x), y - x)
     a = rng.random(4)
     f = run_both([x, y], [out, x + 1], [(a, a), (-a, a)])
-    (step,) = (s for s in native_steps(f) if isinstance(s, ChoiceStep))
+    (step,) = (s for s in native_steps(f) if isinstance(s, If))
     assert all(len(body.steps) == 1 for body in step.bodies)
 
 
@@ -98,7 +98,7 @@ def test_conditions_in_branches():
     out = ifelse(a, inner * 2, T.sqrt(x))
     calls = [(n, s, rng.random(3)) for n in (0, 1) for s in (-1.0, 1.0)]
     f = run_both([a, b, x], [out], calls)
-    assert sum(isinstance(s, ChoiceStep) for s in native_steps(f)) == 2
+    assert sum(isinstance(s, If) for s in native_steps(f)) == 2
 
 
 def test_gradients():
@@ -121,8 +121,8 @@ def test_inside_a_loop(rank):
     shape = (7, 3)[: rank + 1]
     calls = [(rng.standard_normal(shape), rng.random(3)) for _ in range(3)]
     f = run_both([xs, h0], [hs], calls)
-    (repeat,) = (s for s in native_steps(f) if isinstance(s, RepeatStep))
-    assert any(isinstance(s, ChoiceStep) for s in repeat.body.steps)
+    (repeat,) = (s for s in native_steps(f) if isinstance(s, Loop))
+    assert any(isinstance(s, If) for s in repeat.body.steps)
     cost = hs.sum()
     run_both([xs, h0], [cost, *grad(cost, [xs, h0])], calls)
 
@@ -132,8 +132,8 @@ def test_a_loop_in_a_branch():
     hs, _ = scan(lambda x, h: T.tanh(h + x), xs, T.zeros((3,)))
     out = ifelse(c, hs[-1], xs.sum(0))
     f = run_both([c, xs], [out], [(n, rng.random((4, 3))) for n in (0, 1)])
-    (choice,) = (s for s in native_steps(f) if isinstance(s, ChoiceStep))
-    assert any(isinstance(s, RepeatStep) for s in choice.bodies[0].steps)
+    (choice,) = (s for s in native_steps(f) if isinstance(s, If))
+    assert any(isinstance(s, Loop) for s in choice.bodies[0].steps)
 
 
 def test_the_other_branch_is_neither_run_nor_compiled():

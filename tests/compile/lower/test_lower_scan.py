@@ -11,11 +11,11 @@ import symnet.tensor as T
 from symnet import function, grad, scan, shared
 from symnet.compile.lower.pack_weights import PACKED
 from symnet.compile.lower.program import (
-    CallStep,
-    LoopStep,
-    RepeatStep,
-    RingStep,
-    every_step,
+    KernelLaunch,
+    LibraryCall,
+    Linearise,
+    Loop,
+    every_instruction,
 )
 from symnet.ops.scan.loop import Scan, State
 
@@ -25,7 +25,7 @@ rng = np.random.default_rng(5)
 def native_steps(f):
     """All steps of a function, which must have no part that NumPy computes."""
     assert not any(segment.reference for segment in f.engine.segments)
-    return [s for n in f.engine.native for s in every_step(n.program.steps)]
+    return [s for n in f.engine.native for s in every_instruction(n.program.steps)]
 
 
 def run_both(outputs, values, updates=(), native=True):
@@ -46,7 +46,7 @@ def run_both(outputs, values, updates=(), native=True):
             rough = a.dtype == np.float16
             np.testing.assert_allclose(b, a, rtol=1e-2 if rough else 1e-6, atol=1e-9)
     if native:
-        assert any(isinstance(s, RepeatStep) for s in native_steps(f))
+        assert any(isinstance(s, Loop) for s in native_steps(f))
     return f
 
 
@@ -92,7 +92,7 @@ def test_a_state_that_may_be_overwritten_has_one_place():
     )  # fmt: skip
     shapes = ((6, 2, 3), (1, 2, 3), (3, 3))
     f = run_both([last], dict(zip((xs, start, w), map(rng.standard_normal, shapes))))
-    assert not any(isinstance(s, RingStep) for s in native_steps(f))
+    assert not any(isinstance(s, Linearise) for s in native_steps(f))
     arenas = []
     for steps in (6, 600):
         f(rng.standard_normal((steps, 2, 3)), np.zeros((1, 2, 3)), np.eye(3))
@@ -112,8 +112,8 @@ def test_an_accumulator_is_one_product_into_its_own_memory():
     )  # fmt: skip
     shapes = ((5, 4, 3), (5, 4, 2), (1, 3, 2))
     f = run_both([total], dict(zip((xs, ys, start), map(rng.standard_normal, shapes))))
-    (repeat,) = (s for s in native_steps(f) if isinstance(s, RepeatStep))
-    calls = [s for s in repeat.body.steps if isinstance(s, CallStep)]
+    (repeat,) = (s for s in native_steps(f) if isinstance(s, Loop))
+    calls = [s for s in repeat.body.steps if isinstance(s, LibraryCall)]
     assert [s.routine for s in calls] == ["gemm"]
     assert len(repeat.body.steps) == 2
 
@@ -320,7 +320,7 @@ def test_nested_loops():
         h0: rng.standard_normal((2, 3)),
     }
     f = run_both([hs, sums], values)
-    repeats = [s for s in native_steps(f) if isinstance(s, RepeatStep)]
+    repeats = [s for s in native_steps(f) if isinstance(s, Loop)]
     assert len(repeats) == 2
     assert repeats[1] in repeats[0].body.steps
     cost = (hs**2).sum() + sums.sum()
@@ -429,7 +429,7 @@ def test_an_index_that_stays_the_same_is_no_gather():
     x, k, n = T.dmatrix(), T.lscalar(), T.lscalar()
     rows, _ = scan(lambda h: h + x[k], outputs_info=T.zeros((3,)), n_steps=n)
     f = run_both([rows], {x: rng.random((4, 3)), k: 2, n: 3})
-    inside = [s for s in native_steps(f) if not isinstance(s, RepeatStep)]
+    inside = [s for s in native_steps(f) if not isinstance(s, Loop)]
     assert not any(s.fallible for s in inside)
 
 
@@ -495,10 +495,10 @@ def test_a_copy_that_does_not_change_is_made_before_the_loop():
         xs: rng.random((4, 2, 3)), w: rng.random((3, 3)), start: rng.random((2, 3)),
     }  # fmt: skip
     f = run_both([hs], values)
-    for repeat in (s for s in native_steps(f) if isinstance(s, RepeatStep)):
+    for repeat in (s for s in native_steps(f) if isinstance(s, Loop)):
         copies = [
             s for s in repeat.body.steps
-            if isinstance(s, LoopStep) and s.kernel.outputs[0].value.op == "load"
+            if isinstance(s, KernelLaunch) and s.kernel.outputs[0].value.op == "load"
         ]  # fmt: skip
         assert not copies
 
@@ -545,7 +545,7 @@ def test_weights_are_brought_into_panels_once(dtype, size):
     precision = np.finfo(dtype).eps
     for want, got in zip(reference(*values.values()), f(*values.values()), strict=True):
         np.testing.assert_allclose(got, want, rtol=0, atol=100 * size * precision)
-    (repeat,) = (s for s in native_steps(f) if isinstance(s, RepeatStep))
+    (repeat,) = (s for s in native_steps(f) if isinstance(s, Loop))
     calls = [s for s in repeat.body.steps if hasattr(s, "routine")]
     assert {s.routine for s in calls} <= {PACKED}
 
@@ -647,6 +647,6 @@ def test_profile_shows_the_steps_inside():
     products = [row for row in profile.rows if row.kind == "library"]
     assert products[0].seconds > 0
     plan = next(reversed(f.engine.native[0].plans.values()))
-    inner = [s for s in plan.owners if isinstance(s, LoopStep)]
+    inner = [s for s in plan.owners if isinstance(s, KernelLaunch)]
     assert len(plan.owners) == len(plan.loaded.paths) > len(plan.steps)
     assert inner

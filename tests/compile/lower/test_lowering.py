@@ -8,7 +8,13 @@ import pytest
 import symnet.tensor as T
 from symnet import function
 from symnet.compile.lower.lowering import is_native, is_parameter, lower, needed_nodes
-from symnet.compile.lower.program import Access, CallStep, LoopStep, as_pairs, copy_step
+from symnet.compile.lower.program import (
+    Access,
+    KernelLaunch,
+    LibraryCall,
+    as_pairs,
+    copy_launch,
+)
 from symnet.compile.passes import rewrite_graph
 from symnet.graph.traverse import Graph, leaves
 from symnet.graph.variables import Constant
@@ -39,7 +45,7 @@ def names(step):
 
 
 def kinds(*outputs):
-    return [type(step).__name__.removesuffix("Step") for step in steps(*outputs)]
+    return [type(step).__name__ for step in steps(*outputs)]
 
 
 def normal(*shape):
@@ -52,7 +58,7 @@ def normal(*shape):
 def test_what_serves_only_by_its_size_is_not_computed():
     product = T.dot(x, y)
     (step,) = steps(T.zeros(product.shape) + product.shape[1])
-    assert isinstance(step, LoopStep) and "Product" not in names(step)
+    assert isinstance(step, KernelLaunch) and "Product" not in names(step)
     wanted = T.zeros_like(T.exp(x))
     assert needed_nodes([wanted], [x])[-1] is wanted.owner
     assert not any(
@@ -112,8 +118,8 @@ def test_views_are_no_steps(build):
 
 
 def test_views_that_need_a_copy():
-    assert kinds(x.T.flatten()) == ["Loop"]
-    assert kinds(x[:, ::2].reshape((-1,))) == ["Loop"]
+    assert kinds(x.T.flatten()) == ["KernelLaunch"]
+    assert kinds(x[:, ::2].reshape((-1,))) == ["KernelLaunch"]
     run(x.T.flatten(), {x: normal(3, 4)})
     run(x[:, ::2].reshape((-1,)), {x: normal(3, 4)})
 
@@ -134,7 +140,7 @@ def test_views_that_need_a_copy():
     ],
 )
 def test_blas_reads_views_without_copies(left, right):
-    assert kinds(T.dot(left(), right())) == ["Call"]
+    assert kinds(T.dot(left(), right())) == ["LibraryCall"]
 
 
 @pytest.mark.parametrize(
@@ -142,7 +148,7 @@ def test_blas_reads_views_without_copies(left, right):
     [lambda: x[:, ::2], lambda: x[::-1], lambda: x[:, ::-1], lambda: x[:, ::2].T],
 )
 def test_what_blas_cannot_read_is_copied(left):
-    assert kinds(T.dot(left(), y)) == ["Loop", "Call"]
+    assert kinds(T.dot(left(), y)) == ["KernelLaunch", "LibraryCall"]
     value = normal(6, 6)
     a = left().eval({x: value})
     np.testing.assert_allclose(
@@ -273,7 +279,7 @@ def test_accesses_say_how_a_loop_moves():
 
 def test_copies_broadcast_their_source():
     target, row = matrix_view(), View("row", "float64", (ONE, size(3)), (ZERO, size(8)))
-    step = copy_step(row, target)
+    step = copy_launch(row, target)
     assert step.sizes == target.sizes and step.accesses[0].strides(2) == (ZERO, size(8))
 
 
@@ -282,7 +288,7 @@ def test_complex_arrays_are_copied_as_pairs():
     pairs = as_pairs(view)
     assert pairs.dtype == "float32" and pairs.sizes == (*view.sizes, size(2))
     assert pairs.strides == (*view.strides, size(4))
-    assert copy_step(view, view).kernel.rank == 3
+    assert copy_launch(view, view).kernel.rank == 3
     z = T.zmatrix("z")
     run(z.T, {z: normal(2, 3) + 1j * normal(2, 3)})
     run(z[::-1, ::2], {z: normal(4, 3) + 1j * normal(4, 3)})
@@ -291,5 +297,7 @@ def test_complex_arrays_are_copied_as_pairs():
 def test_steps_know_the_users_line():
     (step,) = steps(T.tanh(x * 2))
     assert step.origin.filename == __file__
-    assert copy_step(matrix_view(), matrix_view()).origin is None
-    assert all(isinstance(s, (LoopStep, CallStep)) for s in steps(T.dot(x, y) + 1))
+    assert copy_launch(matrix_view(), matrix_view()).origin is None
+    assert all(
+        isinstance(s, (KernelLaunch, LibraryCall)) for s in steps(T.dot(x, y) + 1)
+    )

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import symnet.tensor as T
 from symnet import function, scan, shared
 from symnet.compile.executable import build_program
-from symnet.compile.lower.program import CallStep
+from symnet.compile.lower.program import LibraryCall
 from symnet.compile.memory.placement import lifetimes, pack
 from symnet.compile.partition import split
 from symnet.compile.passes import rewrite_graph
@@ -230,9 +230,9 @@ def test_a_gradient_step_is_one_product_into_the_weights():
     x, e = T.fmatrices("x", "e")
     w = shared(np.ones((3, 2), "f4"), "w")
     program = program_of([], {w: w - np.float32(0.1) * T.dot(x.T, e)})
-    assert kinds(program) == ["CallStep"] and written(program) == ["shared"]
+    assert kinds(program) == ["LibraryCall"] and written(program) == ["shared"]
     (step,) = program.steps
-    assert isinstance(step, CallStep) and step.routine == "gemm"
+    assert isinstance(step, LibraryCall) and step.routine == "gemm"
     f = function([x, e], [], updates=[(w, w - np.float32(0.1) * T.dot(x.T, e))])
     rng = np.random.default_rng(0)
     a, b = rng.normal(size=(5, 3)).astype("f4"), rng.normal(size=(5, 2)).astype("f4")
@@ -245,7 +245,10 @@ def test_an_elementwise_update_is_one_loop_in_place():
     w, v = shared(np.ones(4), "w"), shared(np.zeros(4), "v")
     moved = 0.9 * v - 0.1 * w
     program = program_of([], {v: moved, w: w + moved})
-    assert kinds(program) == ["LoopStep"] and written(program) == ["shared", "shared"]
+    assert kinds(program) == ["KernelLaunch"] and written(program) == [
+        "shared",
+        "shared",
+    ]
 
 
 def test_an_update_waits_for_those_who_read_the_old_value():

@@ -119,7 +119,7 @@ def over_anything(steps, own):
     for step in steps:
         inputs = [v.buffer for v in step.inputs if v.buffer in own]
         result = step.outputs[0].buffer
-        if isinstance(step, placement.LoopStep) and inputs and result in own:
+        if isinstance(step, placement.KernelLaunch) and inputs and result in own:
             result.place = result.place or inputs[0].home
 
 

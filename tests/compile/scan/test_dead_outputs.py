@@ -7,7 +7,7 @@ import pytest
 
 import symnet.tensor as T
 from symnet import function, grad, scan, shared
-from symnet.compile.lower.program import RepeatStep, every_step
+from symnet.compile.lower.program import Loop, every_instruction
 from symnet.compile.scan.dead_outputs import keep_last_rows, trim_loops
 from symnet.graph.traverse import Graph
 from symnet.scan_module import until
@@ -53,8 +53,8 @@ def test_a_loop_of_which_all_is_read_stays():
 def test_a_loop_of_which_only_sizes_are_read_is_not_run():
     inputs, found = three()
     f = function(inputs, found[0].shape.sum(), on_unused_input="ignore")
-    steps = [s for n in f.engine.native for s in every_step(n.program.steps)]
-    assert not any(isinstance(step, RepeatStep) for step in steps)
+    steps = [s for n in f.engine.native for s in every_instruction(n.program.steps)]
+    assert not any(isinstance(step, Loop) for step in steps)
     assert f(XS, YS, np.ones(3)) == XS.size // 3 + 3
 
 

@@ -10,7 +10,7 @@ from symnet import foldl, function, grad, scan
 from symnet.compile.passes import simplified
 from symnet.compile.scan.dead_outputs import trim_loops
 from symnet.compile.scan.merge import merge_loops
-from symnet.compile.scan.scan_builder import Draft
+from symnet.compile.scan.scan_builder import ScanBuilder
 from symnet.compile.scan.scan_passes import rewrite_loops
 from symnet.compile.scan.sink_products import (
     added_terms,
@@ -157,7 +157,7 @@ def test_states_that_stay(case):
     op = Scan([x, a], [*news, *collected], 1, states, len(collected))
     xs, start = tensor(3, "xs"), tensor(3, "start")
     found = op.make_node(xs.shape[0], xs, start).outputs
-    assert added_terms(Draft.of(op, found[0].owner.inputs)) == {}
+    assert added_terms(ScanBuilder.of(op, found[0].owner.inputs)) == {}
     rows = states[0].depth
     agree(found, {xs: AS, start: np.ones((rows, 4, 4))})
 

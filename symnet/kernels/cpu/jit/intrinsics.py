@@ -34,7 +34,7 @@ class Symbol(int):
         return self
 
 
-class External:
+class CFunction:
     """A C function, with a signature such as "i32(i64, i32)".
 
     Raises: AttributeError if `library` has no function of this name.
@@ -55,7 +55,7 @@ class External:
         return int(self.function(*arguments))
 
 
-class Function:
+class NativeFunction:
     """A function of the subset, as others of it see it: `name` in LLVM's text, and names of
     its parameters."""
 

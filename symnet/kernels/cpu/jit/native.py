@@ -33,7 +33,7 @@ from typing import Any, Generic, ParamSpec
 import llvmlite.binding as llvm
 
 from symnet.kernels.cpu.jit import intrinsics, translator
-from symnet.kernels.cpu.jit.intrinsics import External, Function, Symbol
+from symnet.kernels.cpu.jit.intrinsics import CFunction, NativeFunction, Symbol
 from symnet.kernels.llvm.compiler_thread import apart, begin
 from symnet.kernels.llvm.machine import machine
 from symnet.kernels.llvm.object_code import (
@@ -50,7 +50,7 @@ from symnet.lazy import cached_property
 P = ParamSpec("P")
 
 
-class Native(Function, Generic[P]):
+class Native(NativeFunction, Generic[P]):
     """A function of the subset.  Called from Python it runs natively, without the GIL;
     a `patient` one only if that is compiled already."""
 
@@ -101,13 +101,15 @@ def patient(function: Callable[P, int]) -> Native[P]:
     return result
 
 
-def outside(functions: list[Native[Any]]) -> dict[str, Symbol | External | Native[Any]]:
+def outside(
+    functions: list[Native[Any]],
+) -> dict[str, Symbol | CFunction | Native[Any]]:
     """What the functions name but do not define."""
     namespace = functions[0].python.__globals__
     mentioned = {name for f in functions for name in f.python.__code__.co_names}
     found = (namespace.get(name) for name in sorted(mentioned))
     own = {function.name for function in functions}
-    kinds = (Symbol, External, Native)
+    kinds = (Symbol, CFunction, Native)
     return {
         what.name: what
         for what in found
@@ -115,10 +117,10 @@ def outside(functions: list[Native[Any]]) -> dict[str, Symbol | External | Nativ
     }
 
 
-def declaration(what: Symbol | External | Native[Any]) -> str:
+def declaration(what: Symbol | CFunction | Native[Any]) -> str:
     if isinstance(what, Symbol):
         return f'@"{what.name}" = external global i8'
-    if isinstance(what, External):
+    if isinstance(what, CFunction):
         return f"declare {what.result} @{what.name}({', '.join(what.parameters)})"
     return f'declare i64 @"{what.name}"({", ".join(["i64"] * len(what.parameters))})'
 
@@ -152,7 +154,7 @@ def optimise(text: str, quick: bool) -> bytes:
     return machine().compile(text, quick, run)
 
 
-def address(what: Symbol | External | Native[Any]) -> int:
+def address(what: Symbol | CFunction | Native[Any]) -> int:
     return int(what) if isinstance(what, Symbol) else what.address
 
 

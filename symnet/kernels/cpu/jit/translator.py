@@ -3,7 +3,7 @@
 The subset: assignment to names, `if`, `while`, `for ... in range(...)`, `break`,
 `continue`, `return`; integer arithmetic (as in Python, but modulo 2**64), comparison,
 `and`/`or`/`not` in conditions; integer constants of the module; calls of instructions,
-of other native functions and of C functions made known by `External`; the address of a
+of other native functions and of C functions made known by `CFunction`; the address of a
 native function.
 """
 
@@ -16,9 +16,9 @@ from collections.abc import Callable
 from typing import Any
 
 from symnet.kernels.cpu.jit.intrinsics import (
-    External,
-    Function,
+    CFunction,
     Instruction,
+    NativeFunction,
     Symbol,
     call,
     stack,
@@ -285,7 +285,7 @@ class Translator:
     def expression_Attribute(self, node: ast.Attribute) -> str:
         owner = node.value.id if isinstance(node.value, ast.Name) else ""
         found = self.function.__globals__.get(owner)
-        if not isinstance(found, Function) or node.attr != "address":
+        if not isinstance(found, NativeFunction) or node.attr != "address":
             raise self.error(
                 node, "only the address of a native function can be asked for"
             )
@@ -338,7 +338,7 @@ class Translator:
             address = self.value_of(f"inttoptr i64 {arguments[0]} to ptr")
             given = ", ".join(f"i64 {argument}" for argument in arguments[1:])
             return self.value_of(f"call i64 {address}({given})")
-        if not isinstance(function, (Instruction, Function, External)):
+        if not isinstance(function, (Instruction, NativeFunction, CFunction)):
             raise self.error(node, "native code cannot call this")
         if len(arguments) != len(function.parameters) or node.keywords:
             raise self.error(
@@ -346,7 +346,7 @@ class Translator:
             )
         if isinstance(function, Instruction):
             return self.inline(function, arguments)
-        if isinstance(function, External):
+        if isinstance(function, CFunction):
             return self.call_external(function, arguments)
         given = ", ".join(f"i64 {argument}" for argument in arguments)
         return self.value_of(f'call i64 @"{function.name}"({given})')
@@ -372,7 +372,7 @@ class Translator:
             self.put(filled)
         return result if has_result else "0"
 
-    def call_external(self, function: External, arguments: list[str]) -> str:
+    def call_external(self, function: CFunction, arguments: list[str]) -> str:
         given = []
         for kind, argument in zip(function.parameters, arguments, strict=True):
             if kind != "i64":

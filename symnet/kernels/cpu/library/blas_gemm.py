@@ -20,7 +20,7 @@ import ctypes
 
 from symnet.kernels.cpu.jit.intrinsics import (
     C_LIBRARY,
-    External,
+    CFunction,
     call,
     instruction,
     load,
@@ -59,9 +59,9 @@ RANK = 32  # loops around; for each size, stride of A, of B, of C
 LOOPS = 33
 LOOP_WORDS = 4
 
-malloc = External("malloc", "i64(i64)", C_LIBRARY)
-free = External("free", "i64(i64)", C_LIBRARY)
-memset = External("memset", "i64(i64, i32, i64)", C_LIBRARY)
+malloc = CFunction("malloc", "i64(i64)", C_LIBRARY)
+free = CFunction("free", "i64(i64)", C_LIBRARY)
+memset = CFunction("memset", "i64(i64, i32, i64)", C_LIBRARY)
 # All bits of a number but its sign: -0 is 0 too.
 FLOAT_BITS, DOUBLE_BITS = 0x7FFFFFFF, 0x7FFFFFFFFFFFFFFF
 

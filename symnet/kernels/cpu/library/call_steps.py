@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from symnet.config import config
-from symnet.kernels.cpu.jit.intrinsics import C_LIBRARY, External, load
+from symnet.kernels.cpu.jit.intrinsics import C_LIBRARY, CFunction, load
 from symnet.kernels.cpu.jit.native import Native, native
 from symnet.kernels.cpu.library.blas import blas_address, map_buffers
 from symnet.kernels.cpu.library.blas_gemm import (
@@ -355,7 +355,7 @@ def _number_words(number: complex | None, dtype: str) -> list[int]:
 
 # ------------------------------------------------------------------ copying, filling
 
-memcpy = External("memcpy", "i64(i64, i64, i64)", C_LIBRARY)
+memcpy = CFunction("memcpy", "i64(i64, i64, i64)", C_LIBRARY)
 
 
 @native
@@ -374,7 +374,7 @@ def fill(arguments: int, begin: int, end: int) -> int:
     return 0
 
 
-def copy_step(count: int) -> CallArrangement:
+def copy_launch(count: int) -> CallArrangement:
     """Copy `count` bytes.  The pointers are those of the target and of the source, which
     may not overlap."""
     return _bytes_step(copy, (0, 0), (0, 1), count)

@@ -30,7 +30,7 @@ from symnet.kernels.cpu.jit.floats import (
 )
 from symnet.kernels.cpu.jit.intrinsics import (
     C_LIBRARY,
-    External,
+    CFunction,
     call,
     load,
     load_i32,
@@ -42,7 +42,7 @@ from symnet.kernels.cpu.jit.native import native
 from symnet.kernels.cpu.library import philox_bits
 from symnet.kernels.cpu.library.call_steps import CallArrangement
 
-memset = External("memset", "i64(i64, i32, i64)", C_LIBRARY)
+memset = CFunction("memset", "i64(i64, i32, i64)", C_LIBRARY)
 
 # What is drawn.
 UNIFORM, NORMAL, BINOMIAL, POISSON, INTEGERS = 0, 1, 2, 3, 4

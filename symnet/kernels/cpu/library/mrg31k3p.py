@@ -27,7 +27,7 @@ from symnet.kernels.llvm.object_code import Routine, source_digest
 
 M1 = 2147483647  # 2**31 - 1
 M2 = 2147462579  # 2**31 - 21069
-# What a draw is multiplied with; of a float16 only 15 bits are used (see `Writer.sample`).
+# What a draw is multiplied with; of a float16 only 15 bits are used (see `MrgWriter.sample`).
 NORMS = {
     "float16": float(np.float16(3.0458e-05)),
     "float32": float(np.float32(4.6566126e-10)),
@@ -72,11 +72,11 @@ def code(dtype: str) -> Routine:
         raise NotImplementedError(f"no native draws of {dtype} on this processor")
     key = f"mrg {dtype} {source_digest(__file__)}"
     return Routine(
-        key, "mrg", lambda: machine().compile(Writer(dtype, machine()).module())
+        key, "mrg", lambda: machine().compile(MrgWriter(dtype, machine()).module())
     )
 
 
-class Writer:
+class MrgWriter:
     """Writes the LLVM IR: for each vector of streams, turns without masks as long as all
     lanes have a sample to make, then turns with masks."""
 

@@ -52,7 +52,7 @@ def product(dtype: str) -> Routine:
 def emit_product(dtype: str, name: str = "product", on: Machine | None = None) -> str:
     """The LLVM module of the function."""
     target = on or machine()
-    writer = Writer(dtype, target)
+    writer = PackedGemmWriter(dtype, target)
     tiles = [writer.tile(rows) for rows in range(1, writer.most_rows + 1)]
     lines = [
         f'target triple = "{target.triple}"',
@@ -65,7 +65,7 @@ def emit_product(dtype: str, name: str = "product", on: Machine | None = None) -
     return "\n".join(lines)
 
 
-class Writer:
+class PackedGemmWriter:
     """Writes the functions for tiles of one to `most_rows` rows, and the loops around.
 
     A tile has as many vectors in each row as a panel is wide; with the vectors of the

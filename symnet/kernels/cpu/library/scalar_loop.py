@@ -34,7 +34,7 @@ Key: TypeAlias = tuple[Place, str]
 
 
 @dataclass(frozen=True)
-class Cell:
+class ScalarCell:
     """A number in memory that a turn reads or writes: at a "fixed" place, at one that
     moves on in each turn ("walk"), or in the slots of a "ring".
 
@@ -49,13 +49,13 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Recurrence:
+class ScalarLoop:
     """The body of a loop: kernels without axes, and for each of their operands (inputs,
     then outputs) the number of its cell.  until: the cell that ends the loop, or -1."""
 
     kernels: tuple[Kernel, ...]
     operands: tuple[tuple[int, ...], ...]
-    cells: tuple[Cell, ...]
+    cells: tuple[ScalarCell, ...]
     until: int
 
     @cached_property
@@ -142,17 +142,17 @@ class _Finder:
     def _moves(self, place: Place) -> bool:
         return bool(place.walks) and place.walks[-1].depth == self.depth
 
-    def recurrence(self) -> Recurrence:
+    def recurrence(self) -> ScalarLoop:
         cells = [self._cell(key, number) for key, number in self.keys.items()]
         kernels = tuple(t.kernel for t in self.tasks if t.kernel is not None)
-        return Recurrence(kernels, tuple(self.operands), tuple(cells), self.until)
+        return ScalarLoop(kernels, tuple(self.operands), tuple(cells), self.until)
 
-    def _cell(self, key: Key, number: int) -> Cell:
+    def _cell(self, key: Key, number: int) -> ScalarCell:
         place, dtype = key
         how = "fixed"
         if self._moves(place):
             how = "ring" if place.walks[-1].slots else "walk"
-        cell = Cell(dtype, how)
+        cell = ScalarCell(dtype, how)
         if number not in self.read_first:
             return cell
         if how == "fixed":

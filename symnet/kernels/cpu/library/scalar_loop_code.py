@@ -53,7 +53,7 @@ class CellLike(Protocol):
 
 
 class RecurrenceLike(Protocol):
-    """See `kernels.cpu.library.scalar_loop.Recurrence`."""
+    """See `kernels.cpu.library.scalar_loop.ScalarLoop`."""
 
     @property
     def kernels(self) -> Sequence[Kernel]: ...
@@ -103,10 +103,10 @@ def emit_recurrence(
     halves = any(cell.dtype == "float16" for cell in recurrence.cells)
     if halves and not target.half:
         raise NotImplementedError("this processor has no instructions for float16")
-    return Emitter(recurrence, target).module(name)
+    return ScalarLoopEmitter(recurrence, target).module(name)
 
 
-class Emitter:
+class ScalarLoopEmitter:
     """Writes the function: what comes before the loop, the loop, what comes after."""
 
     def __init__(self, recurrence: RecurrenceLike, target: Machine) -> None:

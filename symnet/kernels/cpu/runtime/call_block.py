@@ -112,7 +112,7 @@ class Argument:
     numbers: bool = True
 
 
-class Cell(NamedTuple):
+class BlockCell(NamedTuple):
     """A shared variable: a store whose array has this dtype and shape, and what the call
     does to it (READS, WRITES in place, REPLACES)."""
 
@@ -123,7 +123,7 @@ class Cell(NamedTuple):
     use: int = READS
 
 
-class Output(NamedTuple):
+class ResultSlot(NamedTuple):
     """A new C-contiguous array for every call."""
 
     dtype: str
@@ -153,8 +153,8 @@ class CallBlock(np.ndarray[Any, np.dtype[np.int64]]):
 
     address: int
     arguments: Sequence[Argument]
-    cells: Sequence[Cell]
-    outputs: Sequence[Output]
+    cells: Sequence[BlockCell]
+    outputs: Sequence[ResultSlot]
     fallback: Callable[..., Any]
     failure: Callable[[int], Any]
     bases: Words
@@ -232,8 +232,8 @@ class _Layout:
 def call_block(
     *,
     arguments: Sequence[Argument] = (),
-    cells: Sequence[Cell] = (),
-    outputs: Sequence[Output] = (),
+    cells: Sequence[BlockCell] = (),
+    outputs: Sequence[ResultSlot] = (),
     windows: Sequence[Window] = (),
     base_count: int,
     constants: Mapping[int, int] | None = None,
@@ -294,7 +294,7 @@ def call_block(
     return block
 
 
-def _lay_outputs(layout: _Layout, outputs: Sequence[Output]) -> list[int]:
+def _lay_outputs(layout: _Layout, outputs: Sequence[ResultSlot]) -> list[int]:
     """The records of the outputs; returns where the spares of the large ones begin."""
     rest = [0] * (OUTPUT_WORDS - 3)
     position = layout.table(
@@ -333,7 +333,7 @@ def _lay_arguments(layout: _Layout, arguments: Sequence[Argument]) -> None:
             layout.point(record + A_STRIDES, layout.place(argument.strides))
 
 
-def _lay_cells(layout: _Layout, cells: Sequence[Cell]) -> None:
+def _lay_cells(layout: _Layout, cells: Sequence[BlockCell]) -> None:
     """The records of shared variables: as those of arguments, then who uses them."""
     records = []
     for cell in cells:

@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 
 from symnet.kernels.cpu.jit.intrinsics import (
-    External,
+    CFunction,
     Symbol,
     atomic_store,
     call,
@@ -142,18 +142,18 @@ TRUE = Symbol("Py_True", id(True))
 NONE = Symbol("Py_None", id(None))
 
 if CPYTHON:
-    incref = External("Py_IncRef", "i64(i64)", ctypes.pythonapi)
-    decref = External("Py_DecRef", "i64(i64)", ctypes.pythonapi)
-    vectorcall = External(
+    incref = CFunction("Py_IncRef", "i64(i64)", ctypes.pythonapi)
+    decref = CFunction("Py_DecRef", "i64(i64)", ctypes.pythonapi)
+    vectorcall = CFunction(
         "PyObject_Vectorcall", "i64(i64, i64, i64, i64)", ctypes.pythonapi
     )
-    new_list = External("PyList_New", "i64(i64)", ctypes.pythonapi)
-    set_item = External("PyList_SetItem", "i32(i64, i64, i64)", ctypes.pythonapi)
-    new_integer = External("PyLong_FromLongLong", "i64(i64)", ctypes.pythonapi)
-    as_integer = External(
+    new_list = CFunction("PyList_New", "i64(i64)", ctypes.pythonapi)
+    set_item = CFunction("PyList_SetItem", "i32(i64, i64, i64)", ctypes.pythonapi)
+    new_integer = CFunction("PyLong_FromLongLong", "i64(i64)", ctypes.pythonapi)
+    as_integer = CFunction(
         "PyLong_AsLongLongAndOverflow", "i64(i64, i64)", ctypes.pythonapi
     )
-    this_thread = External("PyThread_get_thread_ident", "i64()", ctypes.pythonapi)
+    this_thread = CFunction("PyThread_get_thread_ident", "i64()", ctypes.pythonapi)
 
 
 def numpy_function(slot: int) -> int:

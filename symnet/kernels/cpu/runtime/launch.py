@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from symnet.kernels.llvm.kernel_cache import compile_kernels
 from symnet.kernels.loopir.scalars import Kernel, Operand
-from symnet.kernels.schedule import Arrangement, Variant, arrange
+from symnet.kernels.schedule import Schedule, Variant, arrange
 
 Array = npt.NDArray[np.generic]
 FUNCTION = ctypes.CFUNCTYPE(
@@ -24,7 +24,7 @@ def run_kernel(
     arrays: Sequence[Array],
     variant: Variant | None = None,
     items_at_once: int = 0,
-) -> Arrangement:
+) -> Schedule:
     """Run `kernel` over loops of these sizes; the last arrays are written to.
 
     arrays: one for each operand (inputs, then outputs), its indexed axes first, then

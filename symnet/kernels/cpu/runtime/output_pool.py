@@ -21,7 +21,7 @@ from functools import cache
 from typing import Any
 
 from symnet.config import config
-from symnet.kernels.cpu.jit.intrinsics import External, Symbol, load, load_i32, store
+from symnet.kernels.cpu.jit.intrinsics import CFunction, Symbol, load, load_i32, store
 from symnet.kernels.cpu.jit.native import native
 from symnet.kernels.cpu.runtime.runner import (
     BASES,
@@ -47,8 +47,8 @@ SPARE_WORDS = 6
 OUTPUT_WORDS = O_SPARES + SPARES * SPARE_WORDS
 
 if CPYTHON:
-    incref = External("Py_IncRef", "i64(i64)", ctypes.pythonapi)
-    decref = External("Py_DecRef", "i64(i64)", ctypes.pythonapi)
+    incref = CFunction("Py_IncRef", "i64(i64)", ctypes.pythonapi)
+    decref = CFunction("Py_DecRef", "i64(i64)", ctypes.pythonapi)
 
 # The list's ends are joined by a spare that holds nothing: the newest is the next older
 # of it, the oldest the next newer.  Behind it stand the bytes held and allowed.

@@ -33,7 +33,7 @@ import time
 
 from symnet.kernels.cpu.jit.intrinsics import (
     C_LIBRARY,
-    External,
+    CFunction,
     Symbol,
     atomic_add,
     atomic_load,
@@ -104,21 +104,21 @@ GATE = Symbol("symnet gate", ctypes.addressof(_memory))
 WRITING, CLOSED, ASKING, MULTIPLYING = range(4)
 
 TIMED = hasattr(time, "CLOCK_MONOTONIC")
-memcpy = External("memcpy", "i64(i64, i64, i64)", C_LIBRARY)
-memset = External("memset", "i64(i64, i32, i64)", C_LIBRARY)
+memcpy = CFunction("memcpy", "i64(i64, i64, i64)", C_LIBRARY)
+memset = CFunction("memset", "i64(i64, i32, i64)", C_LIBRARY)
 if TIMED:
-    clock_gettime = External("clock_gettime", "i32(i32, i64)", C_LIBRARY)
+    clock_gettime = CFunction("clock_gettime", "i32(i32, i64)", C_LIBRARY)
     CLOCK = time.CLOCK_MONOTONIC
 CPYTHON = platform.python_implementation() == "CPython"
 if CPYTHON:
-    take_lock = External("PyGILState_Ensure", "i32()", ctypes.pythonapi)
-    leave_lock = External("PyGILState_Release", "i32(i32)", ctypes.pythonapi)
-    check_signals = External("PyErr_CheckSignals", "i32()", ctypes.pythonapi)
-    save_thread = External("PyEval_SaveThread", "i64()", ctypes.pythonapi)
-    restore_thread = External("PyEval_RestoreThread", "i64(i64)", ctypes.pythonapi)
+    take_lock = CFunction("PyGILState_Ensure", "i32()", ctypes.pythonapi)
+    leave_lock = CFunction("PyGILState_Release", "i32(i32)", ctypes.pythonapi)
+    check_signals = CFunction("PyErr_CheckSignals", "i32()", ctypes.pythonapi)
+    save_thread = CFunction("PyEval_SaveThread", "i64()", ctypes.pythonapi)
+    restore_thread = CFunction("PyEval_RestoreThread", "i64(i64)", ctypes.pythonapi)
 YIELDS = hasattr(os, "sched_yield")
 if YIELDS:
-    sched_yield = External("sched_yield", "i32()", C_LIBRARY)
+    sched_yield = CFunction("sched_yield", "i32()", C_LIBRARY)
 
 
 @patient

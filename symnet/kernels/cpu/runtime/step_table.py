@@ -29,7 +29,7 @@ from symnet.kernels.interface import AnyTask, Choice, Path, Place, Repeat, Task
 from symnet.kernels.llvm.kernel_cache import compile_kernels
 from symnet.kernels.llvm.machine import machine
 from symnet.kernels.llvm.object_code import Routine
-from symnet.kernels.schedule import Arrangement
+from symnet.kernels.schedule import Schedule
 
 LINE = 64  # bytes: memory begins at a multiple of the cache's lines
 # By so much less work is worth handing over to threads that are awake, on the machine
@@ -43,7 +43,7 @@ Moves = list[tuple[int, Place]]
 
 
 @dataclass(eq=False)
-class Body:
+class StepList:
     """One list of steps.  path: the way to it; table: the word of its first step; tasks:
     the number of the task of each step; arguments: the word where the block of a task
     begins; inside: the bodies of a task; times: the word for the address of its times."""
@@ -53,7 +53,7 @@ class Body:
     times: int
     tasks: list[int] = field(default_factory=list)
     arguments: dict[int, int] = field(default_factory=dict)
-    inside: dict[int, list[Body]] = field(default_factory=dict)
+    inside: dict[int, list[StepList]] = field(default_factory=dict)
 
 
 class Assembly:
@@ -76,7 +76,7 @@ class Assembly:
         self.following: list[tuple[int, int, int]] = []  # patch, number, what is added
         self.scratch: list[np.ndarray[Any, Any]] = []
         self.loops: list[Moves] = []  # of the loops around what is being laid out
-        self.bodies: list[Body] = []
+        self.bodies: list[StepList] = []
         leaves = list(leaf_tasks(tasks))
         together = compile_kernels(
             [(t.kernel, t.arrangement.variant) for t in leaves if t.kernel],
@@ -115,10 +115,10 @@ class Assembly:
 
     # ---- steps
 
-    def _body(self, tasks: Sequence[AnyTask], path: Path, times: int) -> Body:
+    def _body(self, tasks: Sequence[AnyTask], path: Path, times: int) -> StepList:
         tasks = [self._fused(task) for task in tasks]
         steps = step_list(tasks, self.codes, bool(self.loops))
-        body = Body(path, self._place([0] * (STEP_WORDS * len(steps))), times)
+        body = StepList(path, self._place([0] * (STEP_WORDS * len(steps))), times)
         self.bodies.append(body)
         for number, task in enumerate(tasks):
             self._task(body, number, task)
@@ -135,7 +135,7 @@ class Assembly:
             return task
         return fused_loop(task, len(self.loops), self.watch.ctypes.data) or task
 
-    def _task(self, body: Body, number: int, task: AnyTask) -> None:
+    def _task(self, body: StepList, number: int, task: AnyTask) -> None:
         if isinstance(task, Task):
             body.arguments[number] = self._place(task.arrangement.words)
             self._fill(task, body.arguments[number])
@@ -148,7 +148,7 @@ class Assembly:
 
     def _fill(self, task: Task, start: int) -> None:
         work = task.arrangement
-        if isinstance(work, Arrangement) and work.scratch_bytes:
+        if isinstance(work, Schedule) and work.scratch_bytes:
             scratch = np.empty(work.scratch_bytes + LINE, np.uint8)
             self.scratch.append(scratch)
             self.words[start + work.scratch_slot] = aligned(scratch)
@@ -156,7 +156,7 @@ class Assembly:
             if place is not None and slot >= 0:
                 self._point(start + slot, place)
 
-    def _repeat(self, body: Body, number: int, task: Repeat) -> None:
+    def _repeat(self, body: StepList, number: int, task: Repeat) -> None:
         start = body.arguments[number]
         self.words[start + runner.TURNS] = task.turns
         self.words[start + runner.INNER_WATCH] = self.watch.ctypes.data
@@ -175,7 +175,7 @@ class Assembly:
         self._moves(start + runner.MOVES, MOVE_WORDS, straight)
         self._moves(start + runner.RINGS, RING_WORDS, round_)
 
-    def _list(self, word: int, body: Body) -> None:
+    def _list(self, word: int, body: StepList) -> None:
         self._link(word, body.table)
         self.words[word + 1] = len(body.tasks)
 
@@ -193,7 +193,7 @@ class Assembly:
             if walk.slots:
                 self.words[record + 3 : record + 5] = walk.slots, walk.first
 
-    def _choice(self, body: Body, number: int, task: Choice) -> None:
+    def _choice(self, body: StepList, number: int, task: Choice) -> None:
         start = body.arguments[number]
         self._point(start + runner.CONDITION, task.condition)
         self.words[start + runner.CHOICE_WATCH] = self.watch.ctypes.data

@@ -23,7 +23,7 @@ import sys
 from symnet.config import config
 from symnet.kernels.cpu.jit.intrinsics import (
     C_LIBRARY,
-    External,
+    CFunction,
     Symbol,
     atomic_add,
     atomic_load,
@@ -60,10 +60,10 @@ _memory = (ctypes.c_int64 * 72)()  # one line more than used, to begin on a line
 POOL = Symbol("symnet pool", -(-ctypes.addressof(_memory) // 64) * 64)
 
 if POOLED:
-    futex = External("syscall", "i64(i64, i64, i64, i64, i64, i64, i64)", C_LIBRARY)
-    sched_yield = External("sched_yield", "i32()", C_LIBRARY)
-    pthread_create = External("pthread_create", "i32(i64, i64, i64, i64)", C_LIBRARY)
-    pthread_detach = External("pthread_detach", "i32(i64)", C_LIBRARY)
+    futex = CFunction("syscall", "i64(i64, i64, i64, i64, i64, i64, i64)", C_LIBRARY)
+    sched_yield = CFunction("sched_yield", "i32()", C_LIBRARY)
+    pthread_create = CFunction("pthread_create", "i32(i64, i64, i64, i64)", C_LIBRARY)
+    pthread_detach = CFunction("pthread_detach", "i32(i64)", C_LIBRARY)
 
 
 @native

@@ -6,6 +6,10 @@ Read `formats` (the building blocks) first, then `exponential`, `logarithm`,
 """
 
 from symnet.kernels.loopir.math.expand import expand
-from symnet.kernels.loopir.math.external import EXTERNAL, External, external_address
+from symnet.kernels.loopir.math.external import (
+    EXTERNAL,
+    ExternalFunction,
+    external_address,
+)
 
-__all__ = ["EXTERNAL", "External", "expand", "external_address"]
+__all__ = ["EXTERNAL", "ExternalFunction", "expand", "external_address"]

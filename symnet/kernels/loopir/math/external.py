@@ -14,7 +14,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class External:
+class ExternalFunction:
     """A C function of `arity` doubles that returns a double.
 
     `library` is "scipy" or "libm", `symbol` the name there.
@@ -25,14 +25,14 @@ class External:
     arity: int = 1
 
 
-def _scipy(symbol: str, arity: int = 1) -> External:
-    return External("scipy", symbol, arity)
+def _scipy(symbol: str, arity: int = 1) -> ExternalFunction:
+    return ExternalFunction("scipy", symbol, arity)
 
 
-EXTERNAL: dict[str, External] = {
-    "libm_sin": External("libm", "sin"),
-    "libm_cos": External("libm", "cos"),
-    "libm_tan": External("libm", "tan"),
+EXTERNAL: dict[str, ExternalFunction] = {
+    "libm_sin": ExternalFunction("libm", "sin"),
+    "libm_cos": ExternalFunction("libm", "cos"),
+    "libm_tan": ExternalFunction("libm", "tan"),
     "gamma": _scipy("__pyx_fuse_1gamma"),
     "gammaln": _scipy("gammaln"),
     "psi": _scipy("__pyx_fuse_1psi"),
@@ -77,7 +77,7 @@ def _libm_address(symbol: str) -> int:
     return address
 
 
-def _scipy_address(external: External) -> int:
+def _scipy_address(external: ExternalFunction) -> int:
     # Imported here: it takes a third of a second, and few programs need it.
     from scipy.special import cython_special
 

@@ -23,7 +23,7 @@ from symnet.kernels.cpu.library.blas import (
 )
 from symnet.kernels.cpu.library.call_steps import (
     StridesError,
-    copy_step,
+    copy_launch,
     fill_step,
     gemm_step,
     python_step,
@@ -336,7 +336,7 @@ def test_buffers_are_mapped_and_given_back():
 def test_copy_and_fill(count):
     source = np.random.default_rng(0).integers(0, 255, count + 1).astype(np.uint8)
     target = np.full(count + 1, 7, np.uint8)
-    assert run_step(copy_step(count), [target.ctypes.data, source.ctypes.data]) == 0
+    assert run_step(copy_launch(count), [target.ctypes.data, source.ctypes.data]) == 0
     assert np.array_equal(target[:count], source[:count])
     assert target[count] == 7
     assert run_step(fill_step(count, 9), [target.ctypes.data]) == 0

@@ -12,7 +12,7 @@ import weakref
 import numpy as np
 import pytest
 
-from symnet.kernels.cpu.library.call_steps import copy_step, python_step
+from symnet.kernels.cpu.library.call_steps import copy_launch, python_step
 from symnet.kernels.cpu.runtime import call_block as callblock
 from symnet.kernels.cpu.runtime import call_boundary, runner
 from symnet.kernels.cpu.runtime.call_block import (
@@ -20,7 +20,7 @@ from symnet.kernels.cpu.runtime.call_block import (
     RETURN_NONE,
     RETURN_ONE,
     Argument,
-    Cell,
+    BlockCell,
     Output,
     Window,
     call_block,
@@ -63,7 +63,7 @@ class Program:
         self.words, records, patches = [], [], []
         for k, output in enumerate(outputs):
             size = int(np.prod(output.shape)) * np.dtype(output.dtype).itemsize
-            step = copy_step(size)
+            step = copy_launch(size)
             words = np.array(step.words)
             self.words.append(words)
             records.append([step.address, words.ctypes.data, step.total, step.grain])
@@ -77,7 +77,9 @@ class Program:
         self.queue = []
         self.block = call_block(
             arguments=self.arguments,
-            cells=[Cell(*cell, count + k, use) for k, (_, cell) in enumerate(cells)],
+            cells=[
+                BlockCell(*cell, count + k, use) for k, (_, cell) in enumerate(cells)
+            ],
             queue=self.queue,
             outputs=outputs,
             base_count=count + len(cells) + len(outputs),
