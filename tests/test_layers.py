@@ -65,7 +65,7 @@ rewriting: constant_folding patterns
 sizes: host_code infer conservative
 rewriting: analyses rewriter
 rewriting.rules: algebra checks shapes reductions cancel determinants crossentropy
-rewriting.rules: logged logmoves logsums logarithms quotients stability
+rewriting.rules: logged logmoves logsums logarithms powers totals quotients stability
 rewriting.rules: indexing library_forms composed .
 rewriting: stable bypassed .
 

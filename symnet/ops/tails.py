@@ -5,11 +5,13 @@ logarithms of sums, differences and tails.  The rules of stability put them into
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from symnet.kernels.loopir.scalars import Scalar, call, literal, select
+from symnet.ops.arithmetic import minimum
 from symnet.ops.elementwise import elementwise
-from symnet.ops.functions import PER_ROOT_PI, from_scipy, sigmoid
+from symnet.ops.functions import PER_ROOT_PI, exp, from_scipy, sigmoid, tanh
 
 LOG_2 = math.log(2)
 
@@ -53,6 +55,157 @@ reciprocal_expm1: Any = elementwise(
     lambda g, out, x: (g * (out * reciprocal_expm1(-x)),),
     lambda xp, x: 1 / xp.expm1(x),
     name="reciprocal_expm1", compute="float", accepts="f",
+)  # fmt: skip
+
+
+def _log_cosh(x: Scalar) -> Scalar:
+    a = call("abs", x)
+    half = call("sinh", 0.5 * call("minimum", a, 1.0))
+    far = a + (call("log1p", call("exp", -2.0 * a)) - LOG_2)
+    return select(a < 1.0, call("log1p", 2.0 * half * half), far)
+
+
+def _log_cosh_reference(xp: Any, x: Any) -> Any:
+    a = xp.abs(x)
+    near = xp.log1p(2 * xp.sinh(xp.minimum(a, 1) / 2) ** 2)
+    return xp.where(a < 1, near, a + (xp.log1p(xp.exp(-2 * a)) - LOG_2))
+
+
+# log(cosh(x)).
+log_cosh = elementwise(
+    _log_cosh,
+    lambda g, out, x: (g * tanh(x),),
+    _log_cosh_reference,
+    name="log_cosh", compute="float", accepts="f",
+)  # fmt: skip
+
+
+def _log1m_tanh(x: Scalar) -> Scalar:
+    far = LOG_2 - call("softplus", x + x)
+    return select(x < 1.0, call("log1p", -call("tanh", x)), far)
+
+
+def _log1m_tanh_reference(xp: Any, x: Any) -> Any:
+    near = xp.log1p(-xp.tanh(xp.minimum(x, 1)))
+    return xp.where(x < 1, near, LOG_2 - _softplus_reference(xp, x + x))
+
+
+# log(1 - tanh(x)).
+log1m_tanh = elementwise(
+    _log1m_tanh,
+    lambda g, out, x: (g * (-2 * sigmoid(x + x)),),
+    _log1m_tanh_reference,
+    name="log1m_tanh", compute="float", accepts="f",
+)  # fmt: skip
+
+
+# ---- logarithms of what is itself exponentially small
+
+SMALL = -8.0  # below this logarithm of v, the series in v are used
+
+
+def _series(v: Any, factors: Sequence[float]) -> Any:
+    """factors[0] v + factors[1] v**2 + ..."""
+    total: Any = v * factors[-1]
+    for factor in factors[-2::-1]:
+        total = v * (factor + total)
+    return total
+
+
+# log(log(1 + v) / v), and its derivative times v.
+LOG1P_SERIES = (-1 / 2, 5 / 24, -1 / 8, 251 / 2880)
+LOG1P_SLOPE = tuple(k * c for k, c in enumerate(LOG1P_SERIES, 1))
+# log((1 - exp(-v)) / v), and its derivative times v.
+EXPM1_SERIES = (-1 / 2, 1 / 24)
+EXPM1_SLOPE = (-1 / 2, 1 / 12)
+
+
+def _log_softplus(x: Scalar) -> Scalar:
+    near = call("log", call("softplus", x))
+    return select(x < SMALL, x + _series(call("exp", x), LOG1P_SERIES), near)
+
+
+def _softplus_reference(xp: Any, x: Any) -> Any:
+    return xp.maximum(x, 0) + xp.log1p(xp.exp(-xp.abs(x)))
+
+
+def _log_softplus_reference(xp: Any, x: Any) -> Any:
+    small = x + _series(xp.exp(xp.minimum(x, SMALL)), LOG1P_SERIES)
+    return xp.where(x < SMALL, small, xp.log(_softplus_reference(xp, x)))
+
+
+# log(log(1 + exp(x))).
+log_softplus: Any = elementwise(
+    _log_softplus,
+    lambda g, out, x: (g * log_softplus_slope(x),),
+    _log_softplus_reference,
+    name="log_softplus", compute="float", accepts="f",
+)  # fmt: skip
+
+
+def _log_softplus_slope(x: Scalar) -> Scalar:
+    near = call("sigmoid", x) / call("softplus", x)
+    return select(x < SMALL, 1.0 + _series(call("exp", x), LOG1P_SLOPE), near)
+
+
+def _log_softplus_slope_reference(xp: Any, x: Any) -> Any:
+    small = 1 + _series(xp.exp(xp.minimum(x, SMALL)), LOG1P_SLOPE)
+    near = 1 / ((1 + xp.exp(-x)) * _softplus_reference(xp, x))
+    return xp.where(x < SMALL, small, near)
+
+
+# The derivative of log_softplus.
+log_softplus_slope: Any = elementwise(
+    _log_softplus_slope,
+    lambda g, out, x: (g * (out * (sigmoid(-x) - out)),),
+    _log_softplus_slope_reference,
+    name="log_softplus_slope", compute="float", accepts="f",
+)  # fmt: skip
+
+
+def _log1mexp_exp(x: Scalar) -> Scalar:
+    v = call("exp", x)
+    near = call("log", -call("expm1", -v))
+    middle = select(v > LOG_2, call("log1p", -call("exp", -v)), near)
+    return select(x < SMALL, x + _series(v, EXPM1_SERIES), middle)
+
+
+def _log1mexp_exp_reference(xp: Any, x: Any) -> Any:
+    v = xp.exp(x)
+    return xp.where(
+        x < SMALL,
+        x + _series(xp.minimum(v, 1), EXPM1_SERIES),
+        _log1mexp_reference(xp, -v),
+    )
+
+
+# log(1 - exp(-exp(x))).
+log1mexp_exp: Any = elementwise(
+    _log1mexp_exp,
+    lambda g, out, x: (g * log1mexp_exp_slope(x),),
+    _log1mexp_exp_reference,
+    name="log1mexp_exp", compute="float", accepts="f",
+)  # fmt: skip
+
+GONE = 1000.0  # v exp(-v) is zero from here on
+
+
+def _log1mexp_exp_slope(x: Scalar) -> Scalar:
+    v = call("minimum", call("exp", x), GONE)
+    return select(x < SMALL, 1.0 + _series(v, EXPM1_SLOPE), v / call("expm1", v))
+
+
+def _log1mexp_exp_slope_reference(xp: Any, x: Any) -> Any:
+    v = xp.minimum(xp.exp(x), GONE)
+    return xp.where(x < SMALL, 1 + _series(v, EXPM1_SLOPE), v / xp.expm1(v))
+
+
+# v / (exp(v) - 1) of v = exp(x), the derivative of log1mexp_exp.
+log1mexp_exp_slope: Any = elementwise(
+    _log1mexp_exp_slope,
+    lambda g, out, x: (g * (out * (1 - out - minimum(exp(x), GONE))),),
+    _log1mexp_exp_slope_reference,
+    name="log1mexp_exp_slope", compute="float", accepts="f",
 )  # fmt: skip
 
 

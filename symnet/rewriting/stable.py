@@ -30,8 +30,9 @@ from symnet.ops.functions import (
     tanh,
 )
 from symnet.ops.nnet.softmax import LogSoftmax, Softmax
+from symnet.rewriting.patterns import Rule
 from symnet.rewriting.rewriter import Rewriter
-from symnet.rewriting.rules.stability import STABLE
+from symnet.rewriting.rules.stability import STABLE, STABLE_TO_RUN
 
 # Without one of these a graph has no unstable form that the rules know.
 TELLING = frozenset(
@@ -45,12 +46,12 @@ def stable_graph(graph: Graph) -> Graph:
     A variable below which nothing changes is kept, so that it is still found by those
     who hold it.
     """
-    found = _rewritten(graph, {})
+    found = _rewritten(graph, {}, STABLE_TO_RUN)
     return graph if found is None else Graph(graph.inputs, found)
 
 
 def _rewritten(
-    graph: Graph, originals: Mapping[Variable, Variable]
+    graph: Graph, originals: Mapping[Variable, Variable], rules: Sequence[Rule]
 ) -> list[Variable] | None:
     """The outputs in stable form; None where nothing changes.
 
@@ -60,7 +61,7 @@ def _rewritten(
     order = graph.toposort()
     if not may_change(order):
         return None
-    walk = Rewriter(graph, STABLE)
+    walk = Rewriter(graph, rules)
     found = walk.run()
     changed = _changed(order, walk.replaced)
     if not changed:
@@ -115,7 +116,7 @@ def stable_forms(
     again = [_made_alike(v) for v in made]
     copies = _over_leaves(again, held)
     originals = {copy: v for v, copy in copies.items()}
-    found = _rewritten(Graph([], [copies.get(v, v) for v in again]), originals)
+    found = _rewritten(Graph([], [copies.get(v, v) for v in again]), originals, STABLE)
     if found is None:
         return {}
     pairs = zip(made, again, found)

@@ -12,10 +12,16 @@ from symnet.gradient import grad
 from symnet.graph.types import TensorType
 from symnet.ops.reduce import sum as sum_over
 from symnet.ops.tails import (
+    log1m_tanh,
     log1mexp,
+    log1mexp_exp,
+    log1mexp_exp_slope,
+    log_cosh,
     log_erfc,
     log_erfc_excess,
     log_erfc_slope,
+    log_softplus,
+    log_softplus_slope,
     logaddexp,
     reciprocal_expm1,
 )
@@ -29,13 +35,33 @@ def _slope(x: Any) -> Any:
     return -2 / mpmath.sqrt(mpmath.pi) * mpmath.exp(-x * x) / mpmath.erfc(x)
 
 
+def _softplus(x: Any) -> Any:
+    return mpmath.log1p(mpmath.exp(x))
+
+
+def _log1mexp_exp(x: Any) -> Any:
+    # At the far end it is -exp(-exp(x)), which is nothing to any number of digits.
+    return mpmath.log(-mpmath.expm1(-mpmath.exp(x))) if x < 20 else mpmath.mpf(0)
+
+
 ONE = {
     "log1mexp": (log1mexp, lambda x: mpmath.log(-mpmath.expm1(x))),
     "reciprocal_expm1": (reciprocal_expm1, lambda x: 1 / mpmath.expm1(x)),
     "log_erfc": (log_erfc, lambda x: mpmath.log(mpmath.erfc(x))),
     "log_erfc_slope": (log_erfc_slope, _slope),
     "log_erfc_excess": (log_erfc_excess, lambda x: 2 * x + _slope(x)),
-}
+    "log1m_tanh": (log1m_tanh, lambda x: mpmath.log(2 / (1 + mpmath.exp(2 * x)))),
+    "log_cosh": (log_cosh, lambda x: mpmath.log(mpmath.cosh(x))),
+    "log_softplus": (log_softplus, lambda x: mpmath.log(_softplus(x))),
+    "log_softplus_slope": (
+        log_softplus_slope, lambda x: 1 / ((1 + mpmath.exp(-x)) * _softplus(x))),
+    "log1mexp_exp": (log1mexp_exp, _log1mexp_exp),
+    "log1mexp_exp_slope": (
+        log1mexp_exp_slope,
+        lambda x: mpmath.exp(x) / mpmath.expm1(mpmath.exp(x)) if x < 20 else mpmath.mpf(0)),
+}  # fmt: skip
+# Of the derivatives of these, which are differences, only the absolute error is small.
+LAST = ("log_erfc_excess", "log_softplus_slope", "log1mexp_exp_slope")
 
 
 @pytest.mark.parametrize("name", ONE)
@@ -48,7 +74,7 @@ def test_values_and_derivatives_agree_with_many_digits(name: str, dtype: str) ->
     y = op(x)
     orders = 3 if name == "log_erfc" else 2
     outputs = [y]
-    while len(outputs) < orders and name != "log_erfc_excess":
+    while len(outputs) < orders and name not in LAST:
         outputs.append(grad(sum_over(outputs[-1]), x))
     limits = np.finfo(dtype)
     with mpmath.workdps(110):
@@ -89,3 +115,26 @@ def test_where_they_are_not_defined() -> None:
     (value,) = run([log_erfc(x)], {x: points})
     assert value[0] == 0 and value[3] == np.log(2) and value[4] == -np.inf
     assert np.isnan(value[5])
+
+
+@pytest.mark.parametrize("name", LAST[1:])
+def test_derivatives_of_the_slopes(name: str) -> None:
+    op, exact = ONE[name]
+    x = TensorType("float64", (None,))("x")
+    array = np.array(POINTS)
+    (got,) = run([grad(sum_over(op(x)), x)], {x: array})
+    with mpmath.workdps(110):
+        want = [
+            mpmath.diff(exact, mpmath.mpf(p), h=mpmath.mpf(10) ** -40) for p in POINTS
+        ]
+    np.testing.assert_allclose(got, np.array(want, float), rtol=1e-14, atol=4e-16)
+
+
+def test_their_ends() -> None:
+    x = TensorType("float64", (None,))("x")
+    ends = np.array([-np.inf, np.inf, np.nan])
+    ops = (log_softplus, log_softplus_slope, log1mexp_exp, log1mexp_exp_slope)
+    found = run([op(x) for op in ops], {x: ends})
+    want = [[-np.inf, np.inf], [1, 0], [-np.inf, 0], [1, 0]]
+    for value, limits in zip(found, want):
+        np.testing.assert_array_equal(value, [*limits, np.nan])

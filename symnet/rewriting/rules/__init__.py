@@ -4,7 +4,7 @@
     algebra     arithmetic: fewer operations, the same values
     cancel      positive factors that cancel, as gradients of losses have them
     stability   forms that keep their precision; logged, logarithms, logsums, logmoves,
-                quotients and crossentropy are its parts
+                powers, totals, quotients and crossentropy are its parts
     shapes      fills, axes, sizes
     reductions  sums and maxima
     indexing    parts of arrays, and writing to them

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from symnet.graph.types import FLOATS
 from symnet.graph.variables import Apply, Constant, Variable
 from symnet.ops.arithmetic import (
@@ -33,10 +35,11 @@ from symnet.ops.functions import (
     log2,
     log10,
     sigmoid,
+    sinh,
     softplus,
 )
 from symnet.ops.nnet.softmax import LogSoftmax, Softmax
-from symnet.ops.tails import log1mexp, log_erfc, logaddexp
+from symnet.ops.tails import log1mexp, log1mexp_exp, log_cosh, log_erfc, log_softplus
 from symnet.rewriting.patterns import Match, Rule, number
 from symnet.rewriting.rules.logged import (
     Logged,
@@ -48,7 +51,13 @@ from symnet.rewriting.rules.logged import (
     plain,
     small_constant,
 )
-from symnet.rewriting.rules.logsums import complement, is_shifted, log_sum
+from symnet.rewriting.rules.logsums import (
+    complement,
+    is_shifted,
+    log_sum,
+    one_minus_exp,
+    small_power,
+)
 
 # ---- exponentials and what is made of them
 
@@ -85,18 +94,37 @@ def _erfc(node: Apply, v: Variable, budget: RewriteBudget) -> Logged:
 @form(cosh)
 def _cosh(node: Apply, v: Variable, budget: RewriteBudget) -> Logged:
     (x,) = node.inputs
-    return Logged(lambda: sub(logaddexp(x, neg(x)), math.log(2)), over=True)
+    return Logged(lambda: log_cosh(x), over=True)
+
+
+@form(sinh)
+def _sinh(node: Apply, v: Variable, budget: RewriteBudget) -> Logged:
+    (x,) = node.inputs
+    return Logged(
+        lambda: sub(add(x, log1mexp(mul(x, -2))), math.log(2)),
+        over=True, signed=True, zero=True,
+    )  # fmt: skip
 
 
 @form(expm1)
 def _expm1(node: Apply, v: Variable, budget: RewriteBudget) -> Logged:
     (x,) = node.inputs
+    inner = small_power(x, budget)
+    if inner is not None:
+        return Logged(
+            lambda: add(x, log1mexp_exp(inner.make())), over=True, under=inner.under
+        )
     return Logged(
         lambda: add(x, log1mexp(negated(x))), over=True, signed=True, zero=True
     )
 
 
-@form(softplus, absolute)
+@form(softplus)
+def _softplus(node: Apply, v: Variable, budget: RewriteBudget) -> Logged:
+    return Logged(lambda: log_softplus(node.inputs[0]), under=True)
+
+
+@form(absolute)
 def _nonnegative(node: Apply, v: Variable, budget: RewriteBudget) -> Logged:
     return plain(v)
 
@@ -124,11 +152,26 @@ def _product(node: Apply, v: Variable, budget: RewriteBudget) -> Logged | None:
 
 
 def _joined(join: Any, a: Variable, b: Variable) -> Variable:
-    if number(b) == 0:
-        return a
+    if number(b) is not None and b.type.ndim == 0:
+        return _shifted(a, number(b) if join == add else -number(b))  # type: ignore[no-any-return]
+    if number(a) is not None and a.type.ndim == 0 and join == add:
+        return _shifted(b, number(a))  # type: ignore[no-any-return]
     if number(a) == 0:
-        return b if join == add else negated(b)
+        return negated(b)  # type: ignore[no-any-return]
     return join(a, b)  # type: ignore[no-any-return]
+
+
+def _shifted(v: Any, shift: float) -> Any:
+    """v + shift, in which a constant that is there already takes it up."""
+    if v.owner is not None and v.owner.op in (add, sub):
+        x, there = v.owner.inputs
+        if number(there) is not None and there.type.ndim == 0:
+            before = number(there) if v.owner.op == add else -number(there)
+            # The constant was rounded to its dtype.
+            total = shift + before
+            gone = abs(total) <= np.finfo(v.type.dtype).eps * abs(shift)
+            return x if gone else _shifted(x, total)
+    return add(v, shift) if shift else v
 
 
 def _scaled(
@@ -137,7 +180,7 @@ def _scaled(
     inner = log_of(x, budget)
     if inner is None:
         return None
-    return joined_by(v, [inner], lambda: add(inner.make(), shift))
+    return joined_by(v, [inner], lambda: _shifted(inner.make(), shift))
 
 
 @form(neg)
@@ -145,10 +188,10 @@ def _neg(node: Apply, v: Variable, budget: RewriteBudget) -> Logged | None:
     inner = node.inputs[0].owner
     if inner is None:
         return None
+    if inner.op == neg:
+        return log_of(inner.inputs[0], budget)
     if inner.op == expm1:
-        return Logged(
-            lambda: log1mexp(inner.inputs[0]), under=True, signed=True, zero=True
-        )
+        return one_minus_exp(inner.inputs[0], budget)
     if inner.op == sub:
         return log_of(sub(inner.inputs[1], inner.inputs[0]), budget)
     return None

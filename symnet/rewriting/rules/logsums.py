@@ -18,21 +18,30 @@ from symnet.ops.arithmetic import (
     minimum,
     mul,
     neg,
+    pow,
     reciprocal,
+    sqr,
     sub,
     true_div,
 )
 from symnet.ops.barriers import Barrier, zero_grad
 from symnet.ops.base import constant
 from symnet.ops.elementwise import Cast, cast
-from symnet.ops.functions import erf, erfc, exp, sigmoid, softplus
+from symnet.ops.functions import erf, erfc, exp, sigmoid, softplus, tanh
 from symnet.ops.joining import Join
 from symnet.ops.linalg.products import Dot
 from symnet.ops.nnet.logsumexp import LogSumExp
 from symnet.ops.reduce import Reduce, restore_axes, top_over
 from symnet.ops.reduce import sum as sum_over
 from symnet.ops.shape import DimShuffle
-from symnet.ops.tails import log1mexp, log_erfc, logaddexp
+from symnet.ops.tails import (
+    log1m_tanh,
+    log1mexp,
+    log1mexp_exp,
+    log_cosh,
+    log_erfc,
+    logaddexp,
+)
 from symnet.rewriting.patterns import number
 from symnet.rewriting.rules.logged import (
     Logged,
@@ -100,6 +109,9 @@ def terms_of(v: Variable) -> list[Variable]:
 def _add(node: Apply, v: Variable, budget: RewriteBudget) -> Logged | None:
     if (whole := _two_tails(node)) is not None:
         return log_of(whole, budget)
+    for one, other in (node.inputs, node.inputs[::-1]):
+        if number(one) == 1 and (tail := _tail(negated(other))) is not None:
+            return tail
     terms = terms_of(v)
     found = [log_of(term, budget) for term in terms]
     logs = [
@@ -183,13 +195,11 @@ def complement(v: Variable, budget: RewriteBudget) -> Logged | None:
     if op == sigmoid:
         return Logged(lambda: neg(softplus(node.inputs[0])), under=True)
     if op == exp:
-        return Logged(
-            lambda: log1mexp(node.inputs[0]), under=True, signed=True, zero=True
-        )
-    if op == erf:
-        return Logged(lambda: log_erfc(node.inputs[0]), under=True)
-    if op == neg and (inner := node.inputs[0].owner) is not None and inner.op == erf:
-        return Logged(lambda: log_erfc(negated(inner.inputs[0])), under=True)
+        return one_minus_exp(node.inputs[0], budget)
+    if (tail := _tail(v)) is not None:
+        return tail
+    if op == sqr or (op == pow and number(node.inputs[1]) == 2):
+        return _complement_of_square(node.inputs[0], budget)
     if op == sub and number(node.inputs[0]) == 1:
         rest = log_of(node.inputs[1], budget)
         return rest if rest is not None and rest.risky else None
@@ -198,14 +208,66 @@ def complement(v: Variable, budget: RewriteBudget) -> Logged | None:
         if level is None or not (level.pure and level.risky):
             return None
         return Logged(lambda: neg(softplus(negated(level.make()))), under=level.under)
-    if (tail := half_of_erfc(v)) is not None:
-        return Logged(lambda: sub(log_erfc(negated(tail)), math.log(2)), under=True)
+    if (half := half_of_erfc(v)) is not None:
+        return Logged(lambda: sub(log_erfc(negated(half)), math.log(2)), under=True)
     if isinstance(op, (*MOVES, Cast, Join)):
         count = node.nin if isinstance(op, Join) else 1
         parts = [complement(one, budget) for one in node.inputs[:count]]
         known = [one for one in parts if one is not None]
         return moved_logs(node, v, known) if len(known) == count else None
     return None
+
+
+def _tail(v: Variable) -> Logged | None:
+    """The logarithm of 1 - v, where v is the erf or tanh of something, or minus that."""
+    node, sign = v.owner, 1
+    if node is not None and node.op == neg:
+        node, sign = node.inputs[0].owner, -1
+    if node is None or node.op not in (erf, tanh):
+        return None
+    x = node.inputs[0]
+    if node.op == erf:
+        return Logged(lambda: log_erfc(x if sign > 0 else negated(x)), under=True)
+    return Logged(lambda: log1m_tanh(x if sign > 0 else negated(x)), under=True)
+
+
+def _complement_of_square(v: Variable, budget: RewriteBudget) -> Logged | None:
+    """The logarithm of 1 - v**2."""
+    if v.owner is not None and v.owner.op == tanh:
+        return Logged(lambda: mul(log_cosh(v.owner.inputs[0]), -2), under=True)  # type: ignore[union-attr]
+    level = log_of(v, budget)
+    if level is None or not (level.pure and level.under) or level.over:
+        return None
+    return one_minus_exp(mul(level.make(), 2), budget)
+
+
+def one_minus_exp(x: Variable, budget: RewriteBudget) -> Logged:
+    """The logarithm of 1 - exp(x)."""
+    inner = small_power(_opposite(x), budget)
+    if inner is not None:
+        return Logged(lambda: log1mexp_exp(inner.make()), under=True)
+    return Logged(lambda: log1mexp(x), under=True, signed=True, zero=True)
+
+
+def small_power(v: Variable, budget: RewriteBudget) -> Logged | None:
+    """The logarithm of v, where v is positive and may under- or overflow itself."""
+    found = log_of(v, budget)
+    fits = found is not None and found.pure and found.risky and not found.shifts
+    return found if fits else None
+
+
+def _opposite(v: Variable) -> Variable:
+    """-v, the sign taken from a factor if one has it."""
+    node = v.owner
+    if node is not None and node.op in (mul, true_div):
+        a, b = node.inputs
+        for k, factor in enumerate((a, b)):
+            made = factor.owner
+            signed = made is not None and made.op == neg
+            if signed or (small_constant(factor) and number(factor) < 0):
+                other = (negated(a), b) if k == 0 else (a, negated(b))
+                return node.op(*other)  # type: ignore[no-any-return]
+    return negated(v)  # type: ignore[no-any-return]
 
 
 def _reciprocal_odds(node: Apply) -> Variable | None:
@@ -239,18 +301,30 @@ def half_of_erfc(v: Variable) -> Variable | None:
 
 
 def _two_tails(node: Apply) -> Variable | None:
-    """1 + erf(x) and c + c erf(x), as erfc(-x) and c erfc(-x)."""
+    """c + c erf(x) as c erfc(-x), and c + c tanh(x) as 2 c sigmoid(2 x)."""
     for c, other in (node.inputs, node.inputs[::-1]):
-        if (value := number(c)) is None:
+        value, inner = number(c), other.owner
+        if value is None or inner is None:
             continue
-        inner = other.owner
-        if inner is not None and inner.op == erf and value == 1:
-            return erfc(negated(inner.inputs[0]))  # type: ignore[no-any-return]
-        if inner is not None and inner.op == mul:
-            for factor, tail in (inner.inputs, inner.inputs[::-1]):
-                if number(factor) == value and tail.owner and tail.owner.op == erf:
-                    return mul(c, erfc(negated(tail.owner.inputs[0])))  # type: ignore[no-any-return]
+        if value == 1 and inner.op == erf:
+            return _above_minus_one(other)
+        if inner.op == mul:
+            for factor, function in (inner.inputs, inner.inputs[::-1]):
+                if number(factor) == value:
+                    tail = _above_minus_one(function)
+                    if tail is not None:
+                        return mul(c, tail)  # type: ignore[no-any-return]
     return None
+
+
+def _above_minus_one(v: Variable) -> Variable | None:
+    """1 + v, where v is an erf or a tanh."""
+    if v.owner is None or v.owner.op not in (erf, tanh):
+        return None
+    (x,) = v.owner.inputs
+    if v.owner.op == erf:
+        return erfc(negated(x))  # type: ignore[no-any-return]
+    return mul(sigmoid(mul(x, 2)), 2)  # type: ignore[no-any-return]
 
 
 # ---- reductions and products of matrices

@@ -17,33 +17,38 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from symnet.graph.types import FLOATS
-from symnet.graph.variables import Constant, Variable
-from symnet.ops.alloc import Alloc
+from symnet.graph.variables import Variable
 from symnet.ops.arithmetic import (
     add,
     mul,
     neg,
     pow,
     reciprocal,
-    second,
     sqr,
     sub,
     true_div,
 )
 from symnet.ops.base import constant
 from symnet.ops.elementwise import cast
-from symnet.ops.functions import cosh, exp, expm1, sigmoid, sinh, tanh
+from symnet.ops.functions import (
+    PER_ROOT_PI,
+    cosh,
+    erfc,
+    exp,
+    expm1,
+    sigmoid,
+    sinh,
+    softplus,
+    tanh,
+)
 from symnet.ops.linalg.products import Dot
 from symnet.ops.nnet.logsumexp import LogSumExp
 from symnet.ops.nnet.softmax import Softmax
-from symnet.ops.reduce import Reduce, restore_axes
+from symnet.ops.reduce import restore_axes
 from symnet.ops.reduce import sum as sum_over
-from symnet.ops.shape import DimShuffle, Reshape, dimshuffle
-from symnet.ops.subtensor import Subtensor
-from symnet.ops.tails import reciprocal_expm1
+from symnet.ops.shape import DimShuffle, dimshuffle
+from symnet.ops.tails import log_erfc_slope, reciprocal_expm1
 from symnet.rewriting.patterns import Match, Rule, number
 from symnet.rewriting.rules.logged import (
     Logged,
@@ -53,6 +58,8 @@ from symnet.rewriting.rules.logged import (
     negated,
 )
 from symnet.rewriting.rules.logsums import log_sum, terms_of, top_of, weighted
+from symnet.rewriting.rules.powers import joined_powers
+from symnet.rewriting.rules.totals import Total, moved, scaled, total_of
 
 MOST_FACTORS = 8
 
@@ -109,7 +116,8 @@ def _taken_apart(v: Variable) -> tuple[Any, list[tuple[Variable, int]]] | None:
     if op == true_div:
         return true_div, [(inputs[0], 1), (inputs[1], -1)]
     if op == neg:
-        return neg, [(inputs[0], 1)]
+        # exp(x) - 1 is positive the other way round.
+        return None if _small(v) else (neg, [(inputs[0], 1)])
     if op == sqr:
         return sqr, [(inputs[0], 2)]
     if op == reciprocal:
@@ -126,6 +134,12 @@ def _taken_apart(v: Variable) -> tuple[Any, list[tuple[Variable, int]]] | None:
             if len(parts) == 2:
                 return mul, [(parts[0], 1), (parts[1], power)]
     return None
+
+
+def _small(v: Variable) -> bool:
+    """Whether v is 1 - exp(-a) of a positive a that may underflow."""
+    inner = v.owner.inputs[0].owner if v.owner is not None else None
+    return inner is not None and inner.op == expm1 and _pure(v) is not None
 
 
 # ---- one factor below
@@ -145,6 +159,7 @@ def _quotient(match: Match) -> Variable | None:
     for below in list(fraction.below):
         changed |= _settled(fraction, below, match)
     changed |= _sigmoid_by_exp(fraction)
+    changed |= joined_powers(fraction.above)
     return fraction.variable() if changed else None
 
 
@@ -189,9 +204,11 @@ def _alone(below: Variable) -> Variable | None:
         return None
     if node.op == exp:
         return exp(negated(node.inputs[0]))  # type: ignore[no-any-return]
-    if node.op == expm1:
-        return reciprocal_expm1(node.inputs[0])  # type: ignore[no-any-return]
+    if node.op == sigmoid:
+        return add(exp(negated(node.inputs[0])), 1)  # type: ignore[no-any-return]
     whole = _pure(below)
+    if node.op == expm1 and whole is None:
+        return reciprocal_expm1(node.inputs[0])  # type: ignore[no-any-return]
     if whole is None or not whole.over:
         return None
     if node.op == add:
@@ -249,11 +266,28 @@ def _part_of_total(
 
 
 def _ratio(above: Variable, below: Variable, match: Match) -> Variable | None:
-    """Of what may both overflow: a / b is exp(log(a) - log(b))."""
+    """Of what may both over- or underflow: a / b is exp(log(a) - log(b))."""
+    if (x := _tail_beside_density(above, below)) is not None:
+        return mul(log_erfc_slope(x), -1 / PER_ROOT_PI)  # type: ignore[no-any-return]
     top, bottom = _pure(above), _pure(below)
-    if top is None or bottom is None or not (top.over and bottom.over):
+    if top is None or bottom is None or top.shifts or bottom.shifts:
+        return None
+    if not (top.over and bottom.over) and not (top.under and bottom.under):
         return None
     return exp(sub(top.make(), bottom.make()))  # type: ignore[no-any-return]
+
+
+def _tail_beside_density(above: Variable, below: Variable) -> Variable | None:
+    """x of exp(-x**2) / erfc(x), whose logarithms are large and nearly the same."""
+    top, bottom = above.owner, below.owner
+    if top is None or bottom is None or (top.op, bottom.op) != (exp, erfc):
+        return None
+    minus, (x,) = top.inputs[0].owner, bottom.inputs
+    square = minus.inputs[0].owner if minus is not None and minus.op == neg else None
+    if square is None or square.inputs[0] is not x:
+        return None
+    squared = square.op == sqr or (square.op == pow and number(square.inputs[1]) == 2)
+    return x if squared else None
 
 
 def _alike(a: Variable, b: Variable) -> bool:
@@ -323,6 +357,8 @@ def _sigmoid_by_exp(fraction: Fraction) -> bool:
             inner = other.owner.inputs[0]
             if other.owner.op == sigmoid and _opposite(inner, level):
                 found = sigmoid(level)
+            elif other.owner.op == sigmoid and _apart(inner, level):
+                found = exp(sub(level, softplus(negated(inner))))
             elif other.owner.op == exp and _minus_total(inner):
                 found = exp(sub(level, inner.owner.inputs[0]))  # type: ignore[union-attr]
             if found is not None:
@@ -338,6 +374,21 @@ def _opposite(a: Variable, b: Variable) -> bool:
                for x, y in ((a, b), (b, a)))  # fmt: skip
 
 
+def _apart(a: Variable, b: Variable) -> bool:
+    """Whether they are multiples of one variable, with different signs."""
+    (x, c), (y, d) = _multiple(a), _multiple(b)
+    return x is y and c * d < 0
+
+
+def _multiple(v: Variable) -> tuple[Variable, float]:
+    """x and c, where v is x times the number c."""
+    if v.owner is not None and v.owner.op == neg:
+        x, factor = _multiple(v.owner.inputs[0])
+        return x, -factor
+    x, factor = scaled(v)
+    return (x, factor) if isinstance(factor, (int, float)) else (v, 1)
+
+
 def _minus_total(v: Variable) -> bool:
     """Whether `v` is minus the logarithm of a sum of exponentials, its axes put back."""
     if v.owner is None or v.owner.op != neg:
@@ -351,96 +402,6 @@ def _minus_total(v: Variable) -> bool:
 # ---- sums over axes
 
 
-@dataclass
-class Total:
-    """A sum of `operand` over `axes`; `order` tells for each axis of the variable which
-    axis of the operand it is, "x" for a new one."""
-
-    operand: Variable
-    axes: tuple[int, ...]
-    order: tuple[int | str, ...]
-
-    @property
-    def restored(self) -> bool:
-        """Whether the axes stand where they were, with size 1 (in front: or are gone)."""
-        rank = self.operand.type.ndim
-        full = ("x",) * (rank - len(self.order)) + self.order
-        wanted = tuple("x" if k in self.axes else k for k in range(rank))
-        return bool(len(self.order) <= rank and full == wanted)
-
-    @property
-    def dropped(self) -> bool:
-        kept = [k for k in range(self.operand.type.ndim) if k not in self.axes]
-        return self.order == tuple(kept)
-
-
-def moved(v: Variable, match: Match) -> tuple[Variable, tuple[int | str, ...]] | None:
-    """x and the order of its axes in `v`, where `v` is x with axes moved or put in."""
-    node = v.owner
-    if node is None:
-        return None
-    x = node.inputs[0]
-    if isinstance(node.op, DimShuffle):
-        return x, tuple(node.op.new_order)
-    if isinstance(node.op, Subtensor):
-        whole = all(entry == "::" for entry in node.op.pattern)
-        return (x, tuple(range(x.type.ndim))) if whole else None
-    if isinstance(node.op, Reshape):
-        order = _put_in(x, v)
-        if order is not None and match.same_shape(dimshuffle(x, *order), v):
-            return x, order
-    return None
-
-
-def _put_in(x: Variable, v: Variable) -> tuple[int | str, ...] | None:
-    """The axes of x in a reshaped x, if there are only some of size 1 beside them."""
-    wide = [k for k, n in enumerate(v.type.shape) if n != 1]
-    if len(wide) != x.type.ndim or 1 in x.type.shape:
-        return None
-    return tuple(wide.index(k) if k in wide else "x" for k in range(v.type.ndim))
-
-
-def total_of(v: Variable, match: Match) -> Total | None:
-    order: tuple[int | str, ...] = tuple(range(v.type.ndim))
-    while (found := moved(v, match)) is not None:
-        v, new = found
-        order = tuple("x" if k == "x" else new[int(k)] for k in order)
-    summed = _summed(v)
-    if summed is None:
-        return None
-    operand, axes = summed
-    kept = [axis for axis in range(operand.type.ndim) if axis not in axes]
-    full = tuple("x" if k == "x" else kept[int(k)] for k in order)
-    return Total(operand, axes, full) if axes else None
-
-
-def _summed(v: Variable) -> tuple[Variable, tuple[int, ...]] | None:
-    """x and the axes over which it is summed to make `v`; a product with ones is a sum."""
-    node = v.owner
-    if node is None:
-        return None
-    if isinstance(node.op, Reduce) and node.op.kind == "sum":
-        return node.inputs[0], tuple(node.op.axes)
-    if isinstance(node.op, Dot):
-        x, ones = node.inputs
-        if ones.type.ndim == 1 and _are_ones(ones):
-            return x, (x.type.ndim - 1,)
-        if x.type.ndim == 1 and ones.type.ndim == 2 and _are_ones(x):
-            return ones, (0,)
-    return None
-
-
-def _are_ones(v: Variable) -> bool:
-    if isinstance(v, Constant):
-        return bool(np.all(v.data == 1)) and v.data.size > 0
-    if v.owner is None:
-        return False
-    filled = v.owner.inputs[1 if v.owner.op == second else 0]
-    return (v.owner.op == second or isinstance(v.owner.op, Alloc)) and number(
-        filled
-    ) == 1
-
-
 def _softmax(above: Variable, below: Variable, match: Match) -> Variable | None:
     """exp(x) / exp(x).sum(axes), also where both are transposed."""
     total = total_of(below, match)
@@ -451,7 +412,7 @@ def _softmax(above: Variable, below: Variable, match: Match) -> Variable | None:
     while core is not total.operand and (found := moved(core, match)) is not None:
         core, new = found
         order = tuple("x" if k == "x" else new[k] for k in order)
-    operand, factor = (core, 1) if core is total.operand else _scaled(total.operand)
+    operand, factor = (core, 1) if core is total.operand else scaled(total.operand)
     full = ("x",) * (len(order) - len(total.order)) + total.order
     if core is not operand or "x" in order or len(full) != len(order):
         return None
@@ -462,15 +423,6 @@ def _softmax(above: Variable, below: Variable, match: Match) -> Variable | None:
         return None
     result = result if core is above else dimshuffle(result, *order)
     return result if factor == 1 else true_div(result, factor)
-
-
-def _scaled(v: Variable) -> tuple[Variable, Any]:
-    """x and c, where v is x times the number c."""
-    if v.owner is not None and v.owner.op == mul:
-        for factor, x in (v.owner.inputs, v.owner.inputs[::-1]):
-            if number(factor) is not None and factor.type.ndim == 0:
-                return x, number(factor)
-    return v, 1
 
 
 def _normalised(x: Variable, axes: Sequence[int]) -> Variable | None:

@@ -10,7 +10,17 @@ from typing import Any
 
 from symnet.graph.types import COMPLEX
 from symnet.graph.variables import Apply, Variable
-from symnet.ops.arithmetic import absolute, log, sqr, sqrt, sub
+from symnet.ops.arithmetic import (
+    absolute,
+    eq,
+    log,
+    mul,
+    neg,
+    sqr,
+    sqrt,
+    sub,
+    switch,
+)
 from symnet.ops.functions import (
     erf,
     erfc,
@@ -28,8 +38,10 @@ from symnet.rewriting.rules.crossentropy import CROSSENTROPY
 from symnet.rewriting.rules.determinants import DETERMINANTS
 from symnet.rewriting.rules.logarithms import LOGARITHMS, SHIFTS
 from symnet.rewriting.rules.logged import negated
-from symnet.rewriting.rules.quotients import QUOTIENTS, WEIGHTED, moved
+from symnet.rewriting.rules.powers import POWERS
+from symnet.rewriting.rules.quotients import QUOTIENTS, WEIGHTED
 from symnet.rewriting.rules.reductions import is_reduction
+from symnet.rewriting.rules.totals import moved
 
 (x,) = pattern_vars("x")
 
@@ -50,10 +62,25 @@ SCALAR = [
     Rule("one_minus_erf", 1 - erf(x), erfc(x)),
     Rule("one_minus_erfc", 1 - erfc(x), erf(x)),
     Rule("one_plus_erf", 1 + erf(x), lambda m: erfc(negated(m[x]))),
-    Rule("root_of_exp", sqrt(exp(x)), exp(0.5 * x), is_real),
+    Rule("difference_of_softplus", softplus(x) - softplus(-x), x),
+    Rule("softplus_of_minus_less", softplus(-x) - softplus(x), -x),
+    Rule("difference_of_negatives", -softplus(-x) - -softplus(x), x),
     Rule("exp_of_minus_softplus", exp(-softplus(x)),
          lambda m: sigmoid(negated(m[x]))),
 ]  # fmt: skip
+
+# Not where a graph is differentiated: the derivative of 1 - s is s (1 - s), exact where s is
+# small, and that of the other side would be exact on its own.
+TAILS = [
+    Rule("one_minus_sigmoid", 1 - sigmoid(x), lambda m: _other_side(m)),
+]
+
+
+def _other_side(match: Match) -> Variable | None:
+    """sigmoid(-x), where it costs no more; not beside a gradient."""
+    node = match.node.inputs[1]
+    alone = match.used_once(node)
+    return sigmoid(negated(match[x])) if alone else None
 
 
 # ---- softmax
@@ -113,7 +140,26 @@ def _logsoftmax_written_out(match: Match) -> Variable | None:
     return LogSoftmax(found[1])(operand) if same else None
 
 
+def _share_by_logarithm(match: Match) -> Variable | None:
+    """p log(p), as in an entropy, of p = softmax(x): zero where p is, though x may be
+    minus infinity there, as masks make it."""
+    bare = [_without_sign(v) for v in match.node.inputs]
+    for k, (share, level) in enumerate((bare, bare[::-1])):
+        p, logs = made_by(share, Softmax), made_by(level, LogSoftmax)
+        if p is None or logs is None or p.op.axes != logs.op.axes:
+            continue
+        if p.inputs[0] is logs.inputs[0]:
+            found = switch(eq(share, 0), 0, match.node.inputs[1 - k])
+            return mul(match.node.inputs[k], found)  # type: ignore[no-any-return]
+    return None
+
+
+def _without_sign(v: Variable) -> Variable:
+    return v.owner.inputs[0] if v.owner is not None and v.owner.op == neg else v
+
+
 SOFTMAX = [
+    Rule("share_by_its_logarithm", mul, _share_by_logarithm),
     Rule("softmax_of_shifted", Softmax, _softmax_of_shifted),
     Rule("logsoftmax_of_shifted", LogSoftmax, _softmax_of_shifted),
     Rule("logsoftmax_written_out", sub, _logsoftmax_written_out),
@@ -122,6 +168,8 @@ SOFTMAX = [
 
 # What the rewriter uses at any time, and what brings a graph into stable form at first.
 STABILITY: list[Rule] = [
-    *DETERMINANTS, *SOFTMAX, *LOGARITHMS, *QUOTIENTS, *CROSSENTROPY, *SCALAR,
+    *DETERMINANTS, *SOFTMAX, *LOGARITHMS, *POWERS, *QUOTIENTS, *CROSSENTROPY, *SCALAR,
 ]  # fmt: skip
 STABLE: list[Rule] = [*CHECKS, *STABILITY, *SHIFTS, *WEIGHTED]
+# What a graph that runs gets besides.
+STABLE_TO_RUN: list[Rule] = [*STABLE, *TAILS]

@@ -232,7 +232,7 @@ def test_logarithms_of_exponentials() -> None:
         "crossentropy_in_difference": -w * softplus(-v) - (1 - w) * softplus(v),
         "logsoftmax_written_out": v - LogSumExp([0])(v),
         "exp_of_minus_softplus": exp(-softplus(v)),
-        "root_of_exp": sqrt(exp(v)),
+        "root_of_exponentials": sqrt(exp(v)),
     }.items():
         check(name, output, values, rtol=1e-13)
     refuse("log_of_exponentials", log(w * v))
