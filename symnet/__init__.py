@@ -26,7 +26,7 @@ from symnet.errors import (
 )  # fmt: skip
 from symnet.gof import FunctionGraph
 from symnet.gradient import Lop, Rop, grad, subgraph_grad
-from symnet.graph.traverse import clone
+from symnet.rewriting.bypassed import clone
 from symnet.graph.types import Type
 from symnet.graph.variables import Apply, Constant, Op, Variable
 from symnet.ops.linalg.products import dot

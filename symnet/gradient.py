@@ -50,6 +50,7 @@ from symnet.ops.elementwise import cast
 from symnet.ops.reduce import sum as sum_over
 from symnet.ops.scan.scan_function import scan
 from symnet.ops.sizes import shape_i
+from symnet.rewriting.bypassed import remember_as
 
 __all__ = [
     "DisconnectedInputError", "DisconnectedType", "NotImplementedGradientError", "NullType",
@@ -95,6 +96,7 @@ def jacobian(
         rows = for_each_row(pulled, dual, unit)
     except NotBatched:
         rows = _row_by_row(dual, pulled, unit)
+    remember_as(rows, pulled)
     return as_form(wrt, rows)
 
 

@@ -29,7 +29,7 @@ def floors(text: str) -> list[str]:
 
 FLOORS = floors("""
 config errors lazy recent
-graph: origin types variables testvalues traverse evaluate pickling inner .
+graph: origin types variables testvalues traverse promised evaluate pickling inner .
 
 kernels.loopir: scalars interpret views
 kernels.loopir.math: formats exponential logarithm power trigonometric gaussian external
@@ -58,7 +58,7 @@ ops: composed checks barriers
 ops.linalg: gemm products
 ops.nnet: softmax logsumexp activations classification normalization
 ops.linalg: solving determinants spectral matrices
-ops: print_values users .
+ops: print_values users pushing .
 
 sizes: conditions
 rewriting: constant_folding patterns
@@ -72,7 +72,7 @@ rewriting: stable bypassed .
 updates
 autodiff: batching differences
 ops.ifelse: conditional branches
-autodiff: guards backward ifelse_gradient
+autodiff: masks singular guards backward ifelse_gradient
 ops.scan: loop sequence_rows
 autodiff: scan_saved scan_gradient
 ops.scan: scan_arguments step_graph blockwise scan_function folds

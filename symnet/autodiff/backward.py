@@ -12,20 +12,14 @@ defined:
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from symnet.autodiff.guards import (
-    CLEAN,
-    Guard,
-    Guards,
-    Mask,
-    cleaned,
-    mixes,
-    narrowed,
-    passed_on,
-    shown,
-)
+from symnet.autodiff.guards import Guard, Guards, cleaned, mixes, passed_on
+from symnet.autodiff.masks import Mask, narrowed
+from symnet.autodiff.singular import CLEAN
+from symnet.graph.evaluate import retold
 from symnet.graph.origin import inherit
 from symnet.graph.traverse import toposort
 from symnet.graph.types import (
@@ -41,11 +35,12 @@ from symnet.ops.arithmetic import identity, real, second
 from symnet.ops.base import as_tensor, constant
 from symnet.ops.elementwise import Elementwise, cast
 from symnet.ops.ifelse.branches import absorbed
+from symnet.ops.pushing import pulled
 from symnet.ops.reduce import sum as sum_over
 from symnet.ops.shape import dimshuffle
 from symnet.ops.users import checked_pattern, is_disconnected
 from symnet.ops.users import gradients as gradients_of
-from symnet.rewriting.bypassed import remember
+from symnet.rewriting.bypassed import remember, remember_through
 from symnet.rewriting.stable import stable_forms
 
 CONTINUOUS = FLOATS + COMPLEX
@@ -97,10 +92,14 @@ def backpropagate(
     guarding = {v: Guard(mask, CLEAN) for v, mask in (masks or {}).items()}
     order = _order(sources, fixed, forms)
     terms = _walk(seeds, wrt, stop, known, order, named, guarding)
+    handed_in = {*known.values(), *(seed for _, seed in seeds)}
+    found = [g for v in wrt if (g := terms.get(v)) is not None]
+    made = [g for g in found if g not in handed_in]
+    remember_through(made, terms)
     if forms:
         plain = toposort(sources, blockers=fixed)
         terms.retrace = lambda: _walk(seeds, wrt, stop, known, (plain, {}), named)
-        remember([g for v in wrt if (g := terms.get(v)) is not None], forms)
+        remember(made, forms)
     return terms
 
 
@@ -156,9 +155,9 @@ def _walk(
         if not any(v in terms for v in made[node]):
             continue
         wanted = [v in useful and v not in stop and v not in known for v in node.inputs]
-        with inherit(node.origin, "gradient"):
-            pulled, guarding = _pull_back(node, made[node], terms, guards, wanted)
-            for v, want, term, guard in zip(node.inputs, wanted, pulled, guarding):
+        with inherit(node.origin, "gradient"), told_by(node):
+            found, guarding = _pull_back(node, made[node], terms, guards, wanted)
+            for v, want, term, guard in zip(node.inputs, wanted, found, guarding):
                 if v not in stop and v not in known and not is_disconnected(term):
                     _add_term(terms, guards, v, term if want else None, guard)
     for v, one in guards.of.items():
@@ -207,13 +206,13 @@ def _pull_back(
     if not flows or not any(wanted):
         return _where_connected(node, None, outputs, terms), unguarded
     for v, gradient in zip(outputs, gradients):
-        if gradient is not None and mixes(node, guards.of.get(v)):
+        if gradient is not None and (
+            mixes(node, guards.of.get(v)) or _takes_masks(node)
+        ):
             terms[v] = guards.clean(v, gradient)
     handed = [_handed(v, terms) for v in outputs]
-    if getattr(node.op, "looks_for_choices", False):
-        handed = [shown(g, guards.of.get(v)) for v, g in zip(outputs, handed)]
     try:
-        results = gradients_of(node, outputs, handed)
+        results = _of_inputs(node, outputs, handed, guards)
     except NotImplementedError as error:
         why = str(error) or f"{node.op} has no gradient"
         return _where_connected(node, NullType(why)(), outputs, terms), unguarded
@@ -224,6 +223,27 @@ def _pull_back(
         for k, (term, want) in enumerate(zip(results, wanted))
     ]
     return [term for term, _ in found], [guard for _, guard in found]
+
+
+def _of_inputs(
+    node: Apply,
+    outputs: Sequence[Variable],
+    handed: Sequence[Variable],
+    guards: Guards,
+) -> Sequence[Any]:
+    """What L_op gives.  One with a graph inside gets the masks, for the walk through it."""
+    pushed = pulled(node, outputs, handed)
+    if pushed is not None:
+        return pushed
+    if not _takes_masks(node):
+        return gradients_of(node, outputs, handed)
+    masks = [guards.of[v].mask if v in guards.of else None for v in outputs]
+    results: Sequence[Any] = node.op.L_op(node.inputs, outputs, handed, masks)
+    return results
+
+
+def _takes_masks(node: Apply) -> bool:
+    return getattr(node.op, "looks_for_choices", False)
 
 
 def _fitted(
@@ -354,6 +374,20 @@ def zero_gradient(v: Variable) -> Variable:
 
 
 # ---- where a gradient breaks
+
+
+@contextmanager
+def told_by(node: Apply) -> Iterator[None]:
+    """Errors in here, where the gradient of an operation is made, name the operation and
+    the user's line that applied it."""
+    try:
+        yield
+    except Exception as error:
+        known = "\n".join([str(error), *getattr(error, "__notes__", ())])
+        if "in the gradient of" in known or f": {node.origin}" in known:
+            raise  # it is an operation inside, or says so itself
+        text = f"{error}\n  in the gradient of: {node.op}\n  your line: {node.origin}"
+        raise retold(error, text) from error.__cause__
 
 
 def path_to(sources: Sequence[Variable], target: Variable) -> list[Variable]:

@@ -20,14 +20,23 @@ from symnet.autodiff.backward import (
     path_to,
     zero_gradient,
 )
-from symnet.errors import DisconnectedInputError, NullTypeGradError, briefly, message
+from symnet.errors import (
+    DisconnectedInputError,
+    NullTypeGradError,
+    ShapeError,
+    briefly,
+    message,
+)
+from symnet.graph.origin import capture
 from symnet.graph.traverse import clone_replace
 from symnet.graph.types import DisconnectedType, NullType, TensorType
 from symnet.graph.variables import Variable, describe, make_variable, operand_text
 from symnet.ops.base import as_tensor, constant
 from symnet.ops.elementwise import cast
 from symnet.ops.ifelse.conditional import IfElse
+from symnet.ops.pushing import pushing
 from symnet.ops.scan.loop import Scan
+from symnet.rewriting.bypassed import remember_as
 
 REACTIONS = ("raise", "warn", "ignore")
 
@@ -65,9 +74,13 @@ def grad(
     Shapes: each gradient has the shape of its variable.
     Dtypes: that of its variable; a float for an integer variable, whose gradient is
         taken as if it were real.  What passes through an integer result is zero.
-    Raises: TypeError for a cost that is no scalar or no float, and the above.
+    Raises: TypeError for a cost that is no scalar or no float, ShapeError for known_grads
+        of other sizes, and the above.
     """
-    given = {v: as_tensor(g) for v, g in dict(known_grads or {}).items()}
+    given = {
+        v: _given_gradient("known_grads", v, g)
+        for v, g in dict(known_grads or {}).items()
+    }
     seeds: list[tuple[Variable, Variable]] = []
     if cost is not None:
         check_cost(cost)
@@ -90,6 +103,33 @@ def grad(
             ):
                 result.name = f"(d{cost.name}/d{v.name})"
     return as_form(wrt, results)
+
+
+def _given_gradient(where: str, v: Variable, gradient: Any) -> Variable:
+    """A gradient that is handed in, after `check_fits`."""
+    found = as_tensor(gradient)
+    check_fits(v, found, f"a gradient in {where}")
+    return found
+
+
+def check_fits(v: Variable, given: Variable, what: str) -> None:
+    """Check that what stands for a gradient of `v` could be one, as far as sizes are known.
+    Less axes, or a size of 1, are stretched.
+
+    Raises: ShapeError, which names `v` and the line that made it.
+    """
+    have, want = getattr(given.type, "shape", ()), getattr(v.type, "shape", ())
+    pairs = zip(reversed(have), reversed(want))
+    if len(have) <= len(want) and all(a in (None, 1, b) or b is None for a, b in pairs):
+        return
+    raise ShapeError(
+        message(
+            f"{what} has shape {have}, and its variable {want}",
+            operands=[operand_text(v), operand_text(given)],
+            origin=v.origin or capture(),
+            cure="a gradient has the shape of the variable that it belongs to",
+        )
+    )
 
 
 def check_cost(cost: Any) -> None:
@@ -233,6 +273,7 @@ class Reply:
 # ---- products with the Jacobian
 
 
+@briefly
 def Lop(
     f: Any,
     wrt: Any,
@@ -244,7 +285,7 @@ def Lop(
 
     f, eval_points: a variable, or lists of one length (their products are added up).
     Shapes: eval_points as f; the result as `wrt`, in the form of `wrt`.
-    Raises: as `grad`.
+    Raises: ShapeError where known sizes contradict, and as `grad`.
     """
     outputs, points = as_list(f), _points(f, eval_points)
     variables = as_list(wrt, consider_constant, disconnected_inputs)
@@ -255,6 +296,7 @@ def Lop(
     return as_form(wrt, [reply.gradient(v, found) for v in variables])
 
 
+@briefly
 def Rop(
     f: Any,
     wrt: Any,
@@ -268,9 +310,10 @@ def Rop(
     disconnected_outputs: what to do with an f that does not depend on wrt: "raise",
         "warn" or "ignore"; it gets what `return_disconnected` says ("zero", "None" or
         "disconnected").
-    Raises: DisconnectedInputError, and as `grad`.
+    Raises: DisconnectedInputError, ShapeError where known sizes contradict, and as `grad`.
     Source: J v is the derivative of u J with respect to u, taken against v; u J is linear
-    in u, so that u itself does not matter.
+    in u, so that u itself does not matter.  A user's operation with an `R_op` is asked for
+    its own product instead.
     """
     variables, points = as_list(wrt), _points(wrt, eval_points)
     reply = Reply(None, variables, disconnected_outputs, return_disconnected, "raise")
@@ -282,7 +325,8 @@ def _push_forward(
     y: Variable, variables: list[Variable], points: list[Variable], reply: Reply
 ) -> Variable | None:
     dual = make_variable(TensorType(_float_dtype(y), y.type.shape), "dual")
-    found = backpropagate([(y, dual)], variables)
+    with pushing():
+        found = backpropagate([(y, dual)], variables)
     if not any(v in found for v in variables):
         text = message(
             f"{describe(y)} does not depend on any variable of wrt",
@@ -299,7 +343,11 @@ def _push_forward(
     ]
     pushed = backpropagate(seeds, [dual]).get(dual)
     zero = zero_gradient(y)
-    return zero if pushed is None else clone_replace([pushed], {dual: zero})[0]
+    if pushed is None:
+        return zero
+    result = clone_replace([pushed], {dual: zero})[0]
+    remember_as([result], [pushed])
+    return result
 
 
 def _float_dtype(v: Variable) -> str:
@@ -320,8 +368,10 @@ def _points(like: Any, eval_points: Any) -> list[Variable]:
                 message(
                     "an eval_point has the rank of its variable",
                     operands=[operand_text(v), operand_text(point)],
+                    origin=v.origin or capture(),
                 )
             )
+        check_fits(v, point, "an eval_point")
     return [cast(p, _float_dtype(v)) for v, p in zip(variables, points)]
 
 
@@ -342,7 +392,7 @@ def subgraph_grad(
     `end` from `start` alone and from `cost` alone.
     """
     wrt, end = list(wrt), list(end)
-    given = [(v, as_tensor(g)) for v, g in dict(start or {}).items()]
+    given = [(v, _given_gradient("start", v, g)) for v, g in dict(start or {}).items()]
     if cost is not None:
         check_cost(cost)
     elif not given:

@@ -3,15 +3,21 @@ only the branch that was taken is gone back through."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from symnet.autodiff.backward import CONTINUOUS, Terms, backpropagate
+from symnet.autodiff.masks import Mask
+from symnet.autodiff.singular import loses_zeros
 from symnet.graph.inner import InnerGraph
 from symnet.graph.traverse import clone_replace
 from symnet.graph.types import DisconnectedType, NullType
 from symnet.graph.variables import Variable, make_variable
 from symnet.ops.alloc import full_like
+from symnet.ops.arithmetic import second as second_of
+from symnet.ops.arithmetic import switch
+from symnet.ops.base import constant
 from symnet.ops.ifelse.conditional import IfElse
 from symnet.ops.sizes import disconnected
 
@@ -21,60 +27,100 @@ def gradients(
     inputs: Sequence[Variable],
     outputs: Sequence[Variable],
     output_gradients: Sequence[Variable],
+    masks: Sequence[Mask | None] | None = None,
 ) -> list[Any]:
-    """The gradients of a condition's inputs: `Op.L_op` of `IfElse`."""
+    """The gradients of a condition's inputs: `Op.L_op` of `IfElse`.
+
+    masks: of the outputs' gradients (see `symnet.guards`).
+    """
     condition, yes, no = op.split_inputs(inputs)
     given = [
         k for k, (g, v) in enumerate(zip(output_gradients, outputs))
         if not isinstance(g.type, DisconnectedType) and v.type.dtype in CONTINUOUS
     ]  # fmt: skip
     duals = [make_variable(outputs[k].type) for k in given]
-    first = _back(op.then_graph, given, duals)
-    second = _back(op.else_graph, given, duals)
+    chosen = {k: mask for k in given if masks and (mask := masks[k]) is not None}
+    leaves = {k: make_variable(mask.variable.type) for k, mask in chosen.items()}
+    inside = {
+        k: Mask(mask.ones, partial(_itself, leaves[k]), mask.weak)
+        for k, mask in chosen.items()
+    }
+    first = _back(op.then_graph, given, duals, inside)
+    second = _back(op.else_graph, given, duals, inside)
     for terms in (first, second):
         for term in terms.values():
             if term is not None and isinstance(term.type, NullType):
                 return [disconnected(), *[term for _ in inputs[1:]]]
-    then_leaves = _leaves(op.then_inputs, first)
-    else_leaves = _leaves(op.else_inputs, second)
-    found = _choose(op, duals, first, second, then_leaves, else_leaves)
-    if found is None:
-        results: list[Variable] = []
-    else:
-        arguments = [*yes, *no, *(output_gradients[k] for k in given)]
-        results = found(condition, *arguments, *arguments, return_list=True)
-    made = iter(results)
-    rows = [(v, first) for v in op.then_inputs] + [(v, second) for v in op.else_inputs]
-    return [disconnected(), *(_reply(v, terms, made) for v, terms in rows)]
+    backwards = Backwards([*duals, *leaves.values()])
+    rows = [(v, outer, first, True) for v, outer in zip(op.then_inputs, yes)]
+    rows += [(v, outer, second, False) for v, outer in zip(op.else_inputs, no)]
+    for v, outer, terms, taken in rows:
+        backwards.take(v, outer, terms, taken)
+    handed = [output_gradients[k] for k in given]
+    handed += [mask.variable for mask in chosen.values()]
+    made = iter(backwards.applied(op, condition, [*yes, *no, *handed]))
+    return [
+        disconnected(),
+        *(_reply(v, outer, terms, made) for v, outer, terms, _ in rows),
+    ]
 
 
-def _back(graph: InnerGraph, given: Sequence[int], duals: Sequence[Variable]) -> Terms:
-    seeds = [(graph.outputs[k], dual) for k, dual in zip(given, duals)]
-    return backpropagate(seeds, graph.inputs)
+def _itself(leaf: Variable) -> Variable:
+    return leaf
 
 
-def _leaves(inputs: Sequence[Variable], terms: Terms) -> list[Variable]:
-    """The inputs of a branch that something flows back to."""
-    return [v for v in inputs if terms.get(v) is not None]
-
-
-def _choose(
-    op: IfElse,
+def _back(
+    graph: InnerGraph,
+    given: Sequence[int],
     duals: Sequence[Variable],
-    first: Terms,
-    second: Terms,
-    then_leaves: Sequence[Variable],
-    else_leaves: Sequence[Variable],
-) -> IfElse | None:
+    masks: Mapping[int, Mask],
+) -> Terms:
+    seeds = [(graph.outputs[k], dual) for k, dual in zip(given, duals)]
+    guarded = {graph.outputs[k]: mask for k, mask in masks.items()}
+    return backpropagate(seeds, graph.inputs, masks=guarded)
+
+
+class Backwards:
     """The condition backwards: in each branch the gradients of its own inputs, and zeros
-    for those of the other."""
-    if not then_leaves and not else_leaves:
-        return None
-    yes = [first[v] for v in then_leaves] + [_zero(v, second) for v in else_leaves]
-    no = [_zero(v, first) for v in then_leaves] + [second[v] for v in else_leaves]
-    leaves = [*op.then_inputs, *op.else_inputs, *duals]
-    name = f"gradient of {op.name or 'ifelse'}"
-    return IfElse(*_over_copies(leaves, yes), *_over_copies(leaves, no), name)
+    for those of the other; and where these are not zero by choice, if what the inputs are
+    computed by may be in need of it."""
+
+    def __init__(self, handed: Sequence[Variable]) -> None:
+        self.handed = handed
+        self.yes: list[Variable] = []
+        self.no: list[Variable] = []
+
+    def take(self, v: Variable, outer: Variable, terms: Terms, taken: bool) -> None:
+        """Note the gradient of an input of the branch that is `taken` or not."""
+        term = terms.get(v)
+        if term is None:
+            return
+        self._note(term, full_like(v, 0, term.type.dtype), taken)
+        if not loses_zeros(outer, weak=False):
+            return
+        mask = terms.masks.get(v)
+        own, other = constant(True), constant(False)
+        if mask is not None:
+            own, other = second_of(v, mask.variable), second_of(v, other)
+        self._note(own, other, taken)
+
+    def _note(self, own: Variable, other: Variable, taken: bool) -> None:
+        self.yes.append(own if taken else other)
+        self.no.append(other if taken else own)
+
+    def applied(
+        self, op: IfElse, condition: Variable, arguments: Sequence[Variable]
+    ) -> list[Variable]:
+        if not self.yes:
+            return []
+        leaves = [*op.then_inputs, *op.else_inputs, *self.handed]
+        name = f"gradient of {op.name or 'ifelse'}"
+        yes, no = _over_copies(leaves, self.yes), _over_copies(leaves, self.no)
+        back = IfElse(*yes, *no, name)
+        found: list[Variable] = back(
+            condition, *arguments, *arguments, return_list=True
+        )
+        return found
 
 
 def _over_copies(
@@ -85,13 +131,13 @@ def _over_copies(
     return list(fresh.values()), clone_replace(outputs, fresh)
 
 
-def _zero(v: Variable, terms: Terms) -> Variable:
-    term = terms[v]
-    assert term is not None
-    return full_like(v, 0, term.type.dtype)
-
-
-def _reply(v: Variable, terms: Terms, made: Any) -> Any:
+def _reply(v: Variable, outer: Variable, terms: Terms, made: Iterator[Variable]) -> Any:
+    """The gradient of an input, from what the condition backwards gave."""
     if v not in terms:
         return disconnected()
-    return None if terms[v] is None else next(made)
+    if terms[v] is None:
+        return None
+    gradient = next(made)
+    if not loses_zeros(outer, weak=False):
+        return gradient
+    return switch(next(made), gradient, 0)

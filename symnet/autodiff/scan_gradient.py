@@ -14,29 +14,32 @@ Source: back-propagation through time (Werbos 1990), by the states' taps.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from symnet.autodiff.backward import CONTINUOUS, Terms, backpropagate
-from symnet.autodiff.guards import choice_of, where_true
+from symnet.autodiff.guards import choice_of
+from symnet.autodiff.masks import Mask, where_true
 from symnet.autodiff.scan_saved import Stored
-from symnet.graph.traverse import clone_replace
+from symnet.autodiff.singular import loses_zeros
+from symnet.graph.traverse import ancestors, clone_replace
 from symnet.graph.types import DisconnectedType, NullType, TensorType
 from symnet.graph.variables import Constant, Variable, make_variable
-from symnet.ops.alloc import Alloc, full_like, zeros
-from symnet.ops.arithmetic import add, minimum, second, sub, switch
+from symnet.ops.alloc import full_like, zeros
+from symnet.ops.arithmetic import add, minimum, or_, second, sub, switch
 from symnet.ops.indexing import getitem, inc_subtensor, set_subtensor
 from symnet.ops.joining import join
 from symnet.ops.scan.loop import Scan, State
-from symnet.ops.shape import shape_padleft
+from symnet.ops.scan.sequence_rows import last_row
+from symnet.ops.shape import shape_padleft, shape_padright
 from symnet.ops.sizes import (
     ShapeI,
     disconnected,
+    shape_i,
     size_constant,
     sizes_of,
     specify_shape,
 )
-from symnet.ops.subtensor import IncSubtensor
 
 
 def gradients(
@@ -44,9 +47,13 @@ def gradients(
     inputs: Sequence[Variable],
     outputs: Sequence[Variable],
     output_gradients: Sequence[Variable],
+    masks: Sequence[Mask | None] | None = None,
 ) -> list[Any]:
-    """The gradients of a loop's inputs: `Op.L_op` of `Scan`."""
-    back = Backward(op, inputs, outputs, output_gradients)
+    """The gradients of a loop's inputs: `Op.L_op` of `Scan`.
+
+    masks: of the outputs' gradients (see `symnet.guards`).
+    """
+    back = Backward(op, inputs, outputs, output_gradients, masks)
     back.differentiate()
     undefined = back.undefined()
     if undefined is not None:
@@ -69,6 +76,7 @@ class Backward:
         inputs: Sequence[Variable],
         outputs: Sequence[Variable],
         output_gradients: Sequence[Variable],
+        masks: Sequence[Mask | None] | None = None,
     ) -> None:
         self.op, self.inputs, self.outputs = op, inputs, outputs
         self.outer = op.split_inputs(inputs)
@@ -87,10 +95,11 @@ class Backward:
         self.adjoints = [_adjoint(v) for v in self.new.states]
         self.collected_adjoints = [_adjoint(v) for v in self.new.collected]
         # Rows that are zero because something else was chosen: leaf of the step -> rows.
+        chosen = op.split_outputs(list(masks or [None] * len(outputs))).collected
         self.choices = {
             v: (_row(rows, "chosen"), rows)
-            for v, g in zip(self.new.collected, self.of_collected)
-            if g is not None and (rows := _chosen_rows(g)) is not None
+            for v, g, mask in zip(self.new.collected, self.of_collected, chosen)
+            if g is not None and (rows := _chosen_rows(g, mask)) is not None
         }
         self.done = (
             self.outer.n_steps if self.results.done is None else self.results.done
@@ -153,24 +162,28 @@ class Backward:
             for tap, v in zip(self.op.states[k].taps, rows)
             if self.terms.get(v) is not None or self._holds_seed(k, tap)
         ]
-        self._take_rows()
+        masks = [self._mask(v) for v in self.walked]
+        self.masked = [v for v, mask in zip(self.walked, masks) if mask is not None]
+        flags = [mask for mask in masks if mask is not None]
+        kept = {v: mask for v in self.added if (mask := self._mask(v)) is not None}
+        self._take_rows([*flags, *kept.values()])
+        self._take_chosen(kept)
         news = [self._term(v) for _, _, v in self.carried]
         sums = [add(self.totals[v], self.terms[v]) for v in self.added]
         walked = [self.terms[v] for v in self.walked]
-        masks = [self._mask(v) for v in self.walked]
-        self.masked = [v for v, mask in zip(self.walked, masks) if mask is not None]
-        masks = [mask for mask in masks if mask is not None]
-        results: list[Any] = [*news, *sums, *walked, *masks]
+        ever = [or_(self.chosen[v], mask) for v, mask in kept.items()]
+        results: list[Any] = [*news, *sums, *ever, *walked, *flags]
         results = clone_replace(results, self._adjoint_values())
         stored = Stored(self.op, self.inputs, self.outputs, results)
         self._make(stored, results)
 
     def _mask(self, v: Variable) -> Variable | None:
-        """Where rows of a sequence's gradient are not zero by choice, if what the rows are
-        computed by may be in need of it."""
-        mask, outer = self.terms.masks.get(v), self.outer.sequences
-        source = outer[self.inner.sequences.index(v)].owner
-        if mask is None or source is None:
+        """Where the gradient of a sequence's row, or of what stays the same, is not zero by
+        choice, if what that is computed by may be in need of it."""
+        mask = self.terms.masks.get(v)
+        inner = [*self.inner.sequences, *self.inner.others]
+        source = [*self.outer.sequences, *self.outer.others][inner.index(v)]
+        if mask is None or not loses_zeros(source, mask.weak):
             return None
         flags: Variable = second(self.terms[v], mask.variable)
         return flags
@@ -186,7 +199,7 @@ class Backward:
         state = self.op.states[k]
         if state.keep == state.depth:
             return getitem(g, slice(None, None, -1))
-        row = _last_row(g, state.depth) if state.keep is None else None
+        row = last_row(g, state.depth) if state.keep is None else None
         if row is None or state.depth == 1:
             return None if row is None else shape_padleft(row)
         sizes = sizes_of(self.outer.initials[k])[1:]
@@ -194,7 +207,7 @@ class Backward:
             0, shape_padleft(row), zeros([state.depth - 1, *sizes], row.type.dtype)
         )
 
-    def _take_rows(self) -> None:
+    def _take_rows(self, flags: Sequence[Variable]) -> None:
         """Leaves for what the loop backwards walks over and carries."""
         self.flowing: dict[Variable, Variable] = {}  # leaf -> array, in forward order
         self.rows: list[Variable | None] = []
@@ -214,7 +227,9 @@ class Backward:
             leaf = _row(g, f"d {self.new.collected[k].name or 'output'}")
             self.flowing[leaf] = g
             self.collected_rows.append(leaf)
-        self.flowing.update(self.choices.values())
+        made = [term for term in self.terms.values() if term is not None]
+        read = set(ancestors([*made, *flags]))
+        self.flowing.update(rows for rows in self.choices.values() if rows[0] in read)
         self.starts: dict[Variable, Variable] = {}
         self.passed: dict[Variable, Variable] = {}
         for k, tap, v in self.carried:
@@ -226,6 +241,15 @@ class Backward:
                 zero = shape_padleft(full_like(outer, 0, self._dtype(v)))
                 self.starts[v] = zero
                 self.totals[v] = _row(zero, f"d {v.name}" if v.name else None)
+
+    def _take_chosen(self, kept: Collection[Variable]) -> None:
+        """Leaves for states that note where any step has chosen what stays the same."""
+        self.never: dict[Variable, Variable] = {}
+        self.chosen: dict[Variable, Variable] = {}
+        for v, outer in zip(self.inner.others, self.outer.others):
+            if v in kept:
+                self.never[v] = shape_padleft(full_like(outer, 0, "bool"))
+                self.chosen[v] = _row(self.never[v], None)
 
     def _whole(self, k: int, g: Variable) -> Variable:
         """The gradient of a history as if all of it had been handed out."""
@@ -282,7 +306,8 @@ class Backward:
         taps = [self.passed[v] for _, _, v in self.carried]
         sums = [self.totals[v] for v in self.added]
         states = [State((tap,), keep=-tap) for _, tap, _ in self.carried]
-        states += [State((-1,), keep=1) for _ in self.added]
+        sums += self.chosen.values()
+        states += [State((-1,), keep=1) for _ in sums]
         backwards = Scan(
             [*sequences, *taps, *sums, *others],
             clone_replace(results, fresh),
@@ -295,6 +320,7 @@ class Backward:
         )
         starts = [self.starts[v] for _, _, v in self.carried]
         starts += [self.starts[v] for v in self.added]
+        starts += self.never.values()
         walks = [self._reversed(array) for array in arrays.values()]
         outputs: list[Any] = backwards(
             self.steps, *walks, *starts, *stored.fixed.values(), return_list=True
@@ -302,6 +328,7 @@ class Backward:
         parts = backwards.split_outputs(outputs)
         keys = [v for _, _, v in self.carried] + self.added
         self.ends = dict(zip(keys, parts.states))
+        self.ever_chosen = dict(zip(self.chosen, parts.states[len(keys) :]))
         self.found = dict(zip(self.walked, parts.collected))
         self.flags = dict(zip(self.masked, parts.collected[len(self.walked) :]))
 
@@ -333,20 +360,34 @@ class Backward:
         if self.terms[v] is None:
             return None
         rows = self._in_order(self.found[v], outer)
-        if v not in self.flags:
+        if v in self.flags:
+            return switch(self._in_order(self.flags[v], outer), rows, 0)
+        if self._walks_all(outer) or not loses_zeros(outer, weak=False):
             return rows
-        return switch(self._in_order(self.flags[v], outer), rows, 0)
+        return switch(self._rows_walked(outer), rows, 0)
+
+    def _walks_all(self, outer: Variable) -> bool:
+        whole = self._as_long_as_steps(outer) and not self.op.until
+        return whole and self.op.truncate_gradient < 0
+
+    def _rows_walked(self, outer: Variable) -> Variable:
+        """True for each row of a sequence that the loop backwards has gone back to."""
+        none = zeros([shape_i(outer, 0)], "bool")
+        rows = set_subtensor(getitem(none, self._walked_part()), True)
+        return shape_padright(rows, outer.type.ndim - 1)
+
+    def _walked_part(self) -> slice:
+        first = None if self.steps is self.done else sub(self.done, self.steps)
+        return slice(first, self.done)
 
     def _in_order(self, found: Variable, outer: Variable) -> Variable:
         """What the loop backwards collected for the rows of a sequence: zeros for rows
         that were not gone back to."""
         rows = getitem(found, slice(None, None, -1))
-        whole = self._as_long_as_steps(outer) and not self.op.until
-        if whole and self.op.truncate_gradient < 0:
+        if self._walks_all(outer):
             return rows
         into = full_like(outer, 0, rows.type.dtype)
-        first = None if self.steps is self.done else sub(self.done, self.steps)
-        return set_subtensor(getitem(into, slice(first, self.done)), rows)
+        return set_subtensor(getitem(into, self._walked_part()), rows)
 
     def of_initial(self, k: int) -> Any:
         """The gradient of the rows before the first step: from outside, and from the steps
@@ -386,7 +427,12 @@ class Backward:
         v = self.inner.others[k]
         if v not in self.terms:
             return disconnected()
-        return None if self.terms[v] is None else getitem(self.ends[v], 0)
+        if self.terms[v] is None:
+            return None
+        total = getitem(self.ends[v], 0)
+        if v not in self.ever_chosen:
+            return total
+        return switch(getitem(self.ever_chosen[v], 0), total, 0)
 
 
 def _given(g: Variable) -> Variable | None:
@@ -401,47 +447,10 @@ def _given(g: Variable) -> Variable | None:
     return g
 
 
-def _chosen_rows(g: Variable) -> Variable | None:
+def _chosen_rows(g: Variable, mask: Mask | None) -> Variable | None:
     """Which elements of a gradient were chosen, where it is a choice."""
-    mask = choice_of(g)
+    mask = mask or choice_of(g)
     return None if mask is None else second(g, mask.variable)
-
-
-def _last_row(g: Variable, depth: int) -> Variable | None:
-    """The gradient of a history's last row, where `g` is zero everywhere else: that of
-    `history[depth:][-1]`, or of `history[depth:end][-1]` of a loop that stopped early."""
-    outer = _written(g, ("a::",), ("a:b:",))
-    if outer is None or _number(outer[1][0]) != depth:
-        return None
-    inner = _written(outer[0], ("i",))
-    if inner is None or _number(inner[1][0]) != -1:
-        return None
-    row = inner[0]
-    whole = g.type.shape[1:]
-    stretched = [a == 1 and b != 1 for a, b in zip(row.type.shape, whole)]
-    return None if row.type.ndim != len(whole) or any(stretched) else row
-
-
-def _written(
-    g: Variable, *patterns: tuple[str, ...]
-) -> tuple[Variable, list[Variable]] | None:
-    """What is added to a part of zeros, and the bounds of the part."""
-    node = g.owner
-    if node is None or not isinstance(node.op, IncSubtensor):
-        return None
-    zeros_below = node.inputs[0].owner
-    empty = (
-        zeros_below is not None
-        and isinstance(zeros_below.op, Alloc)
-        and _number(zeros_below.inputs[0]) == 0
-    )
-    if node.op.set or node.op.pattern not in patterns or not empty:
-        return None
-    return node.inputs[1], node.inputs[2:]
-
-
-def _number(v: Variable) -> Any:
-    return v.data.item() if isinstance(v, Constant) and v.data.size == 1 else None
 
 
 def _of_floats(

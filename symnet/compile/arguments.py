@@ -22,6 +22,7 @@ from symnet.ops.base import as_tensor
 from symnet.ops.elementwise import cast
 from symnet.ops.scan.step_graph import carried_updates, warn_of_forgotten
 from symnet.ops.sizes import specify_shape
+from symnet.ops.users import with_promised_sizes
 from symnet.rewriting.bypassed import refuse_bypassed
 from symnet.shared import SharedVariable
 
@@ -128,6 +129,7 @@ def read_request(
     wanted = [*results, *chosen.values()]
     check_inputs(ins, wanted, replace, on_unused_input or config.on_unused_input)
     ins, wanted = cut_at_inputs(ins, wanted)
+    wanted = with_promised_sizes(wanted)
     chosen = dict(zip(chosen, wanted[len(results) :], strict=True))
     return Request(ins, wanted[: len(results)], chosen, form, keys, states)
 

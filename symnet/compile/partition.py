@@ -41,7 +41,9 @@ class Segment:
         """What is known of the sizes in it, to begin with."""
         found = Inference(self.leaves)
         for (a, i), (b, k) in self.equal:
+            found.node = b.owner or a.owner  # whose line an error tells
             found.equal(found.sizes_of(a)[i], found.sizes_of(b)[k], f"{a} and {b}")
+        found.node = None
         return found
 
 

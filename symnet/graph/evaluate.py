@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from symnet.errors import MissingInputError, ShapeError, message, without_own_frames
+from symnet.graph.promised import check_promise
 from symnet.graph.traverse import toposort
 from symnet.graph.variables import (
     Apply,
@@ -84,11 +85,15 @@ def value_of(variable: Variable, known: Mapping[Variable, Any]) -> Any:
 
 def compute(node: Apply, arrays: Sequence[Any], xp: Any = np) -> list[Any]:
     """One operation's outputs, its errors told with the user's line."""
+    foreign = is_users(node.op) or getattr(node.op, "runs_users_code", False)
     try:
-        results = list(node.op.compute(node, arrays, xp))
+        given = [_read_only(a) for a in arrays] if foreign else arrays
+        results = list(node.op.compute(node, given, xp))
         if is_users(node.op) and type(node.op).compute is not Op.compute:
             pairs = zip(node.outputs, results, strict=True)
             results = [output.type.filter(result) for output, result in pairs]
+        if foreign:
+            check_promise(node, arrays, results, evaluate)
         return results
     except NotImplementedError:
         raise
@@ -97,7 +102,11 @@ def compute(node: Apply, arrays: Sequence[Any], xp: Any = np) -> list[Any]:
             f"{operand_text(v)}, value {_shape(a)}" for v, a in zip(node.inputs, arrays)
         ]
         text = message(
-            str(error), operation=node.op, operands=shapes, origin=node.origin
+            str(error),
+            operation=node.op,
+            operands=shapes,
+            origin=node.origin,
+            cure=WRITES if foreign and "read-only" in str(error) else "",
         )
         if not _plain(error):
             error.add_note(text)
@@ -106,6 +115,22 @@ def compute(node: Apply, arrays: Sequence[Any], xp: Any = np) -> list[Any]:
         ours = type(node.op).__module__.startswith("symnet.")
         cause = error.__cause__ if ours else without_own_frames(error)
         raise retold(error, text) from cause
+
+
+WRITES = (
+    "say which inputs it overwrites, destroy_map = {0: [0]} (it gets copies of these), or "
+    "write into a copy"
+)
+
+
+def _read_only(array: Any) -> Any:
+    """The array as an operation of the user's sees it: one that wrote into it would change
+    a value that others read."""
+    if not isinstance(array, np.ndarray):
+        return array
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 def retold(error: Exception, text: str) -> Exception:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from symnet.graph.origin import inherit
-from symnet.graph.types import TensorType
 from symnet.graph.variables import Apply, Constant, Variable
 
 
@@ -106,38 +105,6 @@ def clone_replace(
             for old, fresh in zip(node.outputs, clone.outputs, strict=True):
                 new.setdefault(old, fresh)
     return [new.get(v, v) for v in outputs]
-
-
-def clone(
-    output: Variable | Sequence[Variable],
-    replace: Mapping[Variable, Variable]
-    | Iterable[tuple[Variable, Variable]]
-    | None = None,
-    strict: bool = True,
-    share_inputs: bool = True,
-) -> Variable | list[Variable]:
-    """Theano's `clone`: a copy of the graph of `output` with variables replaced.
-
-    strict: a replacement must fit the type of what it replaces.
-    share_inputs: keep the leaves; False makes new ones (never of shared variables).
-    Raises: TypeError for a replacement of a wrong type.
-    """
-    outputs = [output] if isinstance(output, Variable) else list(output)
-    mapping = dict(replace or ())
-    if strict:
-        for old, fresh in mapping.items():
-            tensor = isinstance(old.type, TensorType)
-            same = type(old.type) is type(fresh.type)
-            if not (old.type.accepts(fresh.type) if tensor else same):
-                raise TypeError(
-                    f"clone: {old} ({old.type}) replaced by {fresh} ({fresh.type})"
-                )
-    if not share_inputs:
-        for leaf in leaves(outputs):
-            if type(leaf) is Variable and leaf not in mapping and leaf.owner is None:
-                mapping[leaf] = leaf.clone()
-    copied = clone_replace(outputs, mapping)
-    return copied[0] if isinstance(output, Variable) else copied
 
 
 class Graph:

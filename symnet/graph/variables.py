@@ -121,11 +121,15 @@ class Op:
           (or Theano's `grad(inputs, output_gradients)`);
       infer_sizes(node, sizes, require): see `ops.base`;
       compute(node, arrays, xp) -> arrays: reference evaluation with xp = numpy or cupy
-          (or Theano's `perform(node, inputs, output_storage)`).
+          (or Theano's `perform(node, inputs, output_storage)`); of a user's op, inputs are
+          read-only but for those that `destroy_map` names, which are copies;
+      infer_shape(node, input_shapes), R_op(inputs, eval_points): as for Theano, both for
+          users' ops only.
     """
 
     __props__: ClassVar[tuple[str, ...]] = ()
     default_output: int | None = None
+    looks_for_choices = False  # L_op takes the masks of gradients (see symnet.guards)
     view_map: ClassVar[dict[int, list[int]]] = {}
     destroy_map: ClassVar[dict[int, list[int]]] = {}
 

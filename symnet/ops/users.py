@@ -11,6 +11,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from symnet.errors import message
+from symnet.graph.origin import inherit
+from symnet.graph.promised import Promised, promised_sizes
+from symnet.graph.traverse import clone_replace, toposort
 from symnet.graph.types import COMPLEX, FLOATS, DisconnectedType, TensorType, Type
 from symnet.graph.variables import (
     Apply,
@@ -21,7 +24,15 @@ from symnet.graph.variables import (
     operand_text,
 )
 from symnet.ops.base import as_tensor
-from symnet.ops.sizes import SpecifyShape, shape_i, unbroadcast
+from symnet.ops.elementwise import cast
+from symnet.ops.sizes import (
+    MakeVector,
+    Shape,
+    ShapeI,
+    SpecifyShape,
+    shape_i,
+    unbroadcast,
+)
 
 # ---- from a function
 
@@ -33,6 +44,7 @@ class FromFunctionOp(Op):
     """
 
     __props__ = ("fn", "itypes", "otypes")
+    runs_users_code = True
 
     def __init__(
         self,
@@ -44,7 +56,8 @@ class FromFunctionOp(Op):
         self.fn = fn
         self.itypes = tuple(itypes)
         self.otypes = tuple(otypes)
-        self.infer_shape = infer_shape
+        if infer_shape is not None:
+            self.infer_shape = infer_shape
         for kind in (*self.itypes, *self.otypes):
             if not isinstance(kind, Type):
                 raise TypeError(
@@ -89,7 +102,9 @@ def as_op(
             return numpy.diff(numpy.sort(x)).max()
 
     itypes, otypes: the types of its arguments and of its results (a type, or several).
-    infer_shape: accepted as Theano takes it; the shapes are read off the results.
+    infer_shape: a function of the node and the shapes of its inputs, for each a tuple of
+        integer scalars, that gives the shapes of the results likewise; sizes are then known
+        without a run, which is held to them.
     The operation has no gradient: write an `Op` with `grad` where one is needed.
     Raises: TypeError for what is no type; when applied, for arguments of other types; when
     run, for results of other types.
@@ -167,7 +182,7 @@ def checked_gradient(node: Apply, k: int, term: Any) -> Any:
     if any(None not in (a, b) and a != b for a, b in pairs):
         what = f"has shape {term.type.shape}, and the input {v.type.shape}"
         raise _wrong(node, k, term, what, ValueError)
-    return _of_same_size(node, k, term)
+    return of_size_of(v, term, f"gradient of input {k} of {node.op}")
 
 
 class GradientShape(SpecifyShape):
@@ -183,17 +198,18 @@ class GradientShape(SpecifyShape):
         return self.what
 
 
-def _of_same_size(node: Apply, k: int, term: Variable) -> Variable:
-    """The gradient with the sizes of its variable: a size of 1 does not stretch."""
-    v = node.inputs[k]
+def of_size_of(v: Variable, term: Variable, what: str) -> Variable:
+    """A gradient with the sizes of its variable: a size of 1 does not stretch.
+
+    what: how an error of a run names it.
+    """
     pairs = list(zip(term.type.shape, v.type.shape))
     unknown = [axis for axis, (a, b) in enumerate(pairs) if a is None or b is None]
     if not unknown or term is v:
         return term
     term = unbroadcast(term, *(axis for axis in unknown if pairs[axis][0] == 1))
     sizes = [shape_i(v, axis) for axis in unknown]
-    check = GradientShape(unknown, f"gradient of input {k} of {node.op}")
-    result: Variable = check(term, *sizes)
+    result: Variable = GradientShape(unknown, what)(term, *sizes)
     return result
 
 
@@ -233,6 +249,62 @@ def checked_pattern(node: Apply, pattern: Any) -> Sequence[Sequence[bool]]:
             )
         )
     return pattern  # type: ignore[no-any-return]
+
+
+# ---- sizes
+
+
+def with_promised_sizes(outputs: Sequence[Variable]) -> list[Variable]:
+    """The outputs with sizes of users' results as their `infer_shape` gives them, so that
+    a size alone needs no run of the operation.
+
+    Raises: as `promised_sizes`.
+    """
+    nodes = toposort(outputs)
+    if not any(_promises(v) for node in nodes for v in node.inputs):
+        return list(outputs)
+    known: dict[Apply, Promised | None] = {}
+    replace: dict[Variable, Variable] = {}
+    for node in nodes:
+        asks = isinstance(node.op, (Shape, ShapeI))
+        if not asks or not _promises(node.inputs[0]):
+            continue
+        v = node.inputs[0]
+        axes = [node.op.i] if isinstance(node.op, ShapeI) else range(v.type.ndim)
+        sizes = [_promised(v, axis, known) for axis in axes]
+        if any(one is not None for one in sizes):
+            found = [one or shape_i(v, axis) for one, axis in zip(sizes, axes)]
+            one_size = isinstance(node.op, ShapeI)
+            replace[node.outputs[0]] = found[0] if one_size else MakeVector()(*found)
+    return clone_replace(outputs, replace)
+
+
+def _promises(v: Variable) -> bool:
+    return v.owner is not None and hasattr(v.owner.op, "infer_shape")
+
+
+def _promised(
+    v: Variable, axis: int, known: dict[Apply, Promised | None]
+) -> Variable | None:
+    """The promised size; None where there is none."""
+    node = v.owner
+    if node is None or v.index is None or v.type.shape[axis] is not None:
+        return None
+    if node not in known:
+        shapes = [
+            tuple(
+                (_promises(w) and _promised(w, k, known)) or shape_i(w, k)
+                for k in range(getattr(w.type, "ndim", 0))
+            )
+            for w in node.inputs
+        ]
+        with inherit(node.origin):
+            known[node] = promised_sizes(node, shapes)
+    promised = known[node]
+    sizes = None if promised is None else promised[v.index]
+    if sizes is None or sizes[axis] is None:
+        return None
+    return cast(as_tensor(sizes[axis]), "int64")
 
 
 def is_disconnected(term: Any) -> bool:

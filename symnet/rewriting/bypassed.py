@@ -3,26 +3,68 @@
 The gradient of `-log(p)` with p = 1 / (1 + exp(-z)) is made of z alone.  Who replaces p
 afterwards (`givens`, an input) would have the value of the replaced graph, and beside it
 the gradient of the graph as it was.  So a gradient remembers the forms it went through,
-for as long as it lives, and the replacement is refused.
+for as long as it lives, and the replacement is refused; and so do copies of it, and what
+is made of it by other ways than operations.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from symnet.errors import message
-from symnet.graph.traverse import ancestors
+from symnet.graph.traverse import ancestors, clone_replace, leaves
+from symnet.graph.types import TensorType
 from symnet.graph.variables import Variable, operand_text
 
+Forms = Mapping[Variable, Variable]
 # Of each gradient: variables, and the stable forms that stood for them.
-_forms: WeakKeyDictionary[Variable, Mapping[Variable, Variable]] = WeakKeyDictionary()
+_forms: WeakKeyDictionary[Variable, tuple[Forms, ...]] = WeakKeyDictionary()
 
 
-def remember(gradients: Iterable[Variable], forms: Mapping[Variable, Variable]) -> None:
+def remember(gradients: Iterable[Variable], forms: Forms) -> None:
     """Note that these gradients went through `forms` (variable -> stable form)."""
     for gradient in gradients:
-        _forms[gradient] = forms
+        _forms[gradient] = (*_forms.get(gradient, ()), forms)
+
+
+def remember_as(made: Iterable[Variable], sources: Iterable[Variable]) -> None:
+    """Note that what was `made` of `sources` goes where their gradients went: for what is
+    made of copies of these gradients, or with them inside an operation."""
+    remember_through(made, ancestors(sources))
+
+
+def remember_through(made: Iterable[Variable], passed: Iterable[Variable]) -> None:
+    """Note that what was `made` goes where the gradients among `passed` went."""
+    known = {id(forms): forms for v in passed for forms in _forms.get(v, ())}
+    made = list(made)
+    for forms in known.values():
+        remember(made, forms)
+
+
+def clone_remembering(
+    outputs: Sequence[Variable], replace: Mapping[Any, Variable]
+) -> list[Variable]:
+    """As `clone_replace`; copies of gradients remember their forms, copied likewise."""
+    gradients = [v for v in ancestors(outputs, tuple(replace)) if v in _forms]
+    pairs = [
+        (gradient, one)
+        for gradient in gradients
+        for forms in _forms[gradient]
+        for one in forms.items()
+    ]
+    if not pairs:
+        return clone_replace(outputs, replace)
+    wanted = [*outputs, *gradients, *(v for _, pair in pairs for v in pair)]
+    copies = dict(zip(wanted, clone_replace(wanted, replace), strict=True))
+    moved: dict[Variable, dict[Variable, Variable]] = {}
+    for gradient, (v, form) in pairs:
+        if copies[gradient] is not gradient:
+            moved.setdefault(copies[gradient], {})[copies[v]] = copies[form]
+    for gradient, forms in moved.items():
+        remember([gradient], forms)
+    return [copies[v] for v in outputs]
 
 
 def refuse_bypassed(
@@ -36,11 +78,12 @@ def refuse_bypassed(
     if not made:
         return
     for gradient in ancestors(outputs):
-        for variable, form in _forms.get(gradient, {}).items():
-            below = set(ancestors([variable])) - {variable}
-            lost = set(made) & below - set(ancestors([form]))
-            if lost:
-                raise ValueError(_complaint(next(v for v in made if v in lost)))
+        for forms in _forms.get(gradient, ()):
+            for variable, form in forms.items():
+                below = set(ancestors([variable])) - {variable}
+                lost = set(made) & below - set(ancestors([form]))
+                if lost:
+                    raise ValueError(_complaint(next(v for v in made if v in lost)))
 
 
 def _complaint(variable: Variable) -> str:
@@ -52,3 +95,44 @@ def _complaint(variable: Variable) -> str:
         cure="take the gradient of the graph with the replacement (symnet.clone), or keep "
         "the variable in it by naming it: grad(cost, [w, variable])",
     )
+
+
+# ---- what users call
+
+
+def clone(
+    output: Variable | Sequence[Variable],
+    replace: Mapping[Variable, Variable]
+    | Iterable[tuple[Variable, Variable]]
+    | None = None,
+    strict: bool = True,
+    share_inputs: bool = True,
+) -> Variable | list[Variable]:
+    """Theano's `clone`: a copy of the graph of `output` with variables replaced.
+
+    strict: a replacement must fit the type of what it replaces.
+    share_inputs: keep the leaves; False makes new ones (never of shared variables).
+    A gradient in it is not taken anew: what it does not go through, because it was taken of
+    a numerically stable form, cannot be replaced in it.
+    Raises: TypeError for a replacement of a wrong type; ValueError where a gradient bypasses
+    what is replaced.
+
+        replaced = symnet.clone(cost, replace={x: 2 * x})
+    """
+    outputs = [output] if isinstance(output, Variable) else list(output)
+    mapping = dict(replace or ())
+    if strict:
+        for old, fresh in mapping.items():
+            tensor = isinstance(old.type, TensorType)
+            same = type(old.type) is type(fresh.type)
+            if not (old.type.accepts(fresh.type) if tensor else same):
+                raise TypeError(
+                    f"clone: {old} ({old.type}) replaced by {fresh} ({fresh.type})"
+                )
+    if not share_inputs:
+        for leaf in leaves(outputs):
+            if type(leaf) is Variable and leaf not in mapping and leaf.owner is None:
+                mapping[leaf] = leaf.clone()
+    refuse_bypassed(outputs, mapping)
+    copied = clone_remembering(outputs, mapping)
+    return copied[0] if isinstance(output, Variable) else copied

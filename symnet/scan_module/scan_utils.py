@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from symnet.graph.traverse import clone
 from symnet.ops.scan.step_graph import until
+from symnet.rewriting.bypassed import clone
 
 __all__ = ["clone", "until"]

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from symnet.graph.variables import Apply, Variable
-from symnet.kernels.loopir.scalars import Scalar
+from symnet.kernels.loopir.scalars import Scalar, walk
 from symnet.kernels.loopir.views import Size, combine, known
 from symnet.sizes.infer import Inference
 
@@ -30,11 +30,30 @@ class CertainSizes(Inference):
         super().__init__(leaves)
         self._demanded: dict[Variable, frozenset[Any]] = {}
         self._own: dict[Apply, set[Any]] = {}  # what the operation itself demands
+        self._depth = 0  # of graphs inside operations
+        self._loose: set[Variable] = set()  # in them, with sizes of their own
 
     def demanded(self, variable: Variable) -> frozenset[Any]:
         """The conditions that hold wherever the variable could be made."""
         self.sizes_of(variable)
         return self._demanded.get(variable, frozenset())
+
+    def inner_sizes(
+        self, outputs: Sequence[Variable], loop: bool = False
+    ) -> list[tuple[Size, ...]] | None:
+        """As of `Inference`; sizes that only a run inside can tell mean nothing outside."""
+        self._depth += 1
+        try:
+            found = super().inner_sizes(outputs, loop)
+        finally:
+            self._depth -= 1
+        arguments = walk(one for sizes in found or () for one in sizes)
+        loose = (
+            self.arguments[one.value].leaf in self._loose
+            for one in arguments
+            if one.op == "argument"
+        )
+        return None if any(loose) else found
 
     # ---- what size rules may ask (see ops.base.Sizes)
 
@@ -70,6 +89,8 @@ class CertainSizes(Inference):
             own = {node}
             for output in node.outputs:
                 self.add_leaf(output)
+            if self._depth:
+                self._loose.update(node.outputs)
         below = [self._demanded[v] for v in node.inputs if v in self._demanded]
         found = max(below, key=len, default=frozenset())
         if own or not all(demands <= found for demands in below):

@@ -5,25 +5,21 @@ from __future__ import annotations
 import sys
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import symnet
 import symnet.tensor as T
 from symnet.graph.evaluate import evaluate
 from symnet.graph.traverse import (
     Graph,
     ancestors,
     change_nodes,
-    clone,
     clone_replace,
     depends_on,
     inputs,
     leaves,
     toposort,
 )
-from symnet.graph.variables import Constant
 
 DEPTH = 50_000
 
@@ -161,36 +157,6 @@ def test_copies_keep_names_and_origins():
     y.name = "y"
     (copied,) = clone_replace([y], {x: z})
     assert copied is not y and copied.name == "y" and copied.origin == y.origin
-
-
-# ---- Theano's clone
-
-
-def test_clone_of_one_or_several():
-    x, z = T.dvectors("x", "z")
-    assert isinstance(clone([x + 1]), list)
-    copied = clone(x * 2, {x: z})
-    assert leaves([copied])[0] is z or z in leaves([copied])
-    assert clone(x) is x
-
-
-def test_clone_checks_types_when_strict():
-    x = T.dvector("x")
-    with pytest.raises(TypeError, match="replaced by"):
-        clone(x * 2, {x: T.fvector("z")})
-    with pytest.raises(TypeError, match="replaced by"):
-        clone(x * 2, {x: T.dmatrix("z")})
-    loose = clone(T.tanh(x), {x: T.fvector("z")}, strict=False)
-    assert loose.dtype == "float32"
-
-
-def test_clone_with_fresh_inputs_keeps_shared_variables_and_constants():
-    x, s = T.dvector("x"), symnet.shared(np.ones(3), "s")
-    copied = clone(x * s + 2.0, share_inputs=False)
-    kept = leaves([copied])
-    assert x not in kept and s in kept
-    assert [v.name for v in kept if type(v) is type(x)] == ["x"]
-    assert any(isinstance(v, Constant) for v in kept)
 
 
 # ---- Graph

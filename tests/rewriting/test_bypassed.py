@@ -7,7 +7,9 @@ import pytest
 
 import symnet
 import symnet.tensor as T
-from symnet import function, grad
+from symnet import clone, function, grad
+from symnet.graph.traverse import leaves
+from symnet.graph.variables import Constant
 
 Z = np.array([-1.0, 0.5, 2.0])
 
@@ -55,3 +57,96 @@ def test_a_gradient_of_the_replaced_graph():
     z, p, cost = logistic()
     replaced = symnet.clone(cost, {p: T.exp(z)})
     np.testing.assert_allclose(function([z], grad(replaced, z))(Z), -1)
+
+
+# ---- other ways of replacing, and other gradients
+
+
+def other_gradients(z, cost):
+    """Gradients whose graphs are copies of those that were walked, or inside a loop."""
+    terms = -T.log(1 / (1 + T.exp(-z)))
+    in_steps, _ = symnet.scan(lambda k: k * grad(cost, z), T.arange(3))
+    return {
+        "grad": grad(cost, z),
+        "Rop": T.Rop(cost, z, T.ones_like(z)),
+        "Lop": T.Lop(cost, z, T.ones_like(cost)),
+        "hessian": T.hessian(cost, z),
+        "second order": grad(grad(cost, z).sum(), z),
+        "in a loop": in_steps,
+        "jacobian": T.jacobian(T.stack([cost, terms.sum()]), z),
+    }
+
+
+@pytest.mark.parametrize("name", list(other_gradients(*logistic()[::2])))
+def test_no_way_of_replacing_changes_half_of_it(name):
+    z, p, cost = logistic()
+    g = other_gradients(z, cost)[name]
+    other = T.vector("other")
+    for outputs in (g, [2 * g, cost]):
+        with pytest.raises(ValueError, match="stable form without it"):
+            symnet.clone(outputs, replace={p: other})
+    with pytest.raises(ValueError, match="stable form without it"):
+        g.eval({p: np.ones(3), z: Z})
+    with pytest.raises(ValueError, match="stable form without it"):
+        function([z, other], g, givens={p: other})
+    with pytest.raises(ValueError, match="stable form without it"):
+        symnet.scan(lambda k: symnet.clone(k * g, {p: k * p}), T.arange(3.0))
+
+
+def test_copies_of_gradients_remember_too():
+    z, p, cost = logistic()
+    y, other = T.vectors("y", "other")
+    # p and the gradient of z, with y for z: that p is made of y
+    g, q = symnet.clone([grad(cost, z), p], replace={z: y})
+    with pytest.raises(ValueError, match="stable form without it"):
+        symnet.clone(g, replace={q: other})
+    f = function([y], symnet.clone(g, replace={y: 2 * y}))
+    np.testing.assert_allclose(f(Z), 1 / (1 + np.exp(-2 * Z)) - 1)
+
+
+def test_a_gradient_taken_in_a_step_remembers():
+    z, other = T.vectors("z", "other")
+    q = T.exp(-z)
+
+    def step(k):
+        p = 1 / (1 + q * k)
+        return grad(-T.log(p).sum() * k, z)
+
+    rows, _ = symnet.scan(step, T.arange(1.0, 3.0))
+    fine = grad(-T.log(1 / (1 + q)).sum(), [z, q])[0]
+    np.testing.assert_allclose(
+        function([z], [rows[0], fine])(Z), [1 / (1 + np.exp(-Z)) - 1] * 2
+    )
+    with pytest.raises(ValueError, match="stable form without it"):
+        function([z, other], rows, givens={q: other})
+    assert function([other], fine, givens={q: other})(Z).shape == (3,)
+
+
+# ---- Theano's clone
+
+
+def test_clone_of_one_or_several():
+    x, z = T.dvectors("x", "z")
+    assert isinstance(clone([x + 1]), list)
+    copied = clone(x * 2, {x: z})
+    assert leaves([copied])[0] is z or z in leaves([copied])
+    assert clone(x) is x
+
+
+def test_clone_checks_types_when_strict():
+    x = T.dvector("x")
+    with pytest.raises(TypeError, match="replaced by"):
+        clone(x * 2, {x: T.fvector("z")})
+    with pytest.raises(TypeError, match="replaced by"):
+        clone(x * 2, {x: T.dmatrix("z")})
+    loose = clone(T.tanh(x), {x: T.fvector("z")}, strict=False)
+    assert loose.dtype == "float32"
+
+
+def test_clone_with_fresh_inputs_keeps_shared_variables_and_constants():
+    x, s = T.dvector("x"), symnet.shared(np.ones(3), "s")
+    copied = clone(x * s + 2.0, share_inputs=False)
+    kept = leaves([copied])
+    assert x not in kept and s in kept
+    assert [v.name for v in kept if type(v) is type(x)] == ["x"]
+    assert any(isinstance(v, Constant) for v in kept)

@@ -28,6 +28,8 @@ class IfElse(TensorOp):
     """
 
     __props__ = ("then_graph", "else_graph", "name")
+    # Its L_op takes over the masks of gradients that are choices.
+    looks_for_choices = True
 
     def __init__(
         self,

@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from symnet.graph.traverse import clone_replace
 from symnet.graph.variables import Constant, Variable
 from symnet.ops.arithmetic import int_div, mul, sub
 from symnet.ops.indexing import getitem
@@ -29,6 +28,7 @@ from symnet.ops.scan.scan_arguments import (
 from symnet.ops.scan.step_graph import until
 from symnet.ops.shape import reshape, shape_padleft
 from symnet.ops.sizes import size_constant, sizes_of
+from symnet.rewriting.bypassed import clone_remembering
 from symnet.updates import OrderedUpdates
 
 Scanning = Callable[..., Any]
@@ -62,7 +62,7 @@ class LoopBlocks:
         rest, changes = self._left(blocks, left, ends)
         count = len(rest)
         # What the blocks have updated, the steps that are left go on from.
-        found = clone_replace([*rest, *changes.values()], list(updates.items()))
+        found = clone_remembering([*rest, *changes.values()], updates)
         for shared, value in zip(changes, found[count:]):
             updates[shared] = value
         tail = [

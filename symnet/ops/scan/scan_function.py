@@ -32,6 +32,7 @@ from symnet.ops.scan.scan_arguments import (
 )
 from symnet.ops.scan.step_graph import Closed, add_default_updates, ask, close
 from symnet.ops.shape import shape_padleft
+from symnet.rewriting.bypassed import remember_as
 from symnet.updates import OrderedUpdates
 
 BY_REFERENCE = ("DebugMode", "DEBUG_MODE", "FAST_COMPILE")
@@ -136,6 +137,7 @@ def _hand_out(
     initials = [one.rows for one in loop.carried if one is not None]
     initials += [shape_padleft(shared) for shared in loop.reply.updates]
     outputs = op(steps, *sequences, *initials, *closed.outer, return_list=True)
+    remember_as(outputs, loop.written)
     parts = op.split_outputs(outputs)
     states, collected = iter(zip(op.states, parts.states)), iter(parts.collected)
     results = []
@@ -186,6 +188,7 @@ class Loop:
             leaf for rows in self.rows if rows is not None for leaf in rows.values()
         ]
         self.reply = ask(self.fn, [*arguments, *self.others])
+        self.written = [*self.reply.outputs, *self.reply.updates.values()]
         self._check_count()
         given = set(self.others) - set(self.reply.updates)
         add_default_updates(self.reply, given)

@@ -1,4 +1,4 @@
-"""The rows of a sequence that a loop walks over, where they are used without the loop."""
+"""Rows of what a loop walks over, or hands out, and which of them are used."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from typing import Any
 
 from symnet.errors import ShapeError
 from symnet.graph.types import TensorType
-from symnet.graph.variables import Apply, Constant, make_variable
+from symnet.graph.variables import Apply, Constant, Variable, make_variable
 from symnet.kernels.loopir import views
 from symnet.kernels.loopir.views import Size, View
+from symnet.ops.alloc import Alloc
 from symnet.ops.base import Sizes, ViewOp, as_tensor
 from symnet.ops.scan.loop import LONGER
 from symnet.ops.sizes import size_scalar
-from symnet.ops.subtensor import part_view
+from symnet.ops.subtensor import IncSubtensor, part_view
 
 
 class FirstRows(ViewOp):
@@ -60,3 +61,40 @@ class FirstRows(ViewOp):
                 f"({steps}): {LONGER}"
             )
         return [rows[:steps]]
+
+
+def last_row(g: Variable, depth: int) -> Variable | None:
+    """The gradient of a history's last row, where `g` is zero everywhere else: that of
+    `history[depth:][-1]`, or of `history[depth:end][-1]` of a loop that stopped early."""
+    outer = _written(g, ("a::",), ("a:b:",))
+    if outer is None or _number(outer[1][0]) != depth:
+        return None
+    inner = _written(outer[0], ("i",))
+    if inner is None or _number(inner[1][0]) != -1:
+        return None
+    row = inner[0]
+    whole = g.type.shape[1:]
+    stretched = [a == 1 and b != 1 for a, b in zip(row.type.shape, whole)]
+    return None if row.type.ndim != len(whole) or any(stretched) else row
+
+
+def _written(
+    g: Variable, *patterns: tuple[str, ...]
+) -> tuple[Variable, list[Variable]] | None:
+    """What is added to a part of zeros, and the bounds of the part."""
+    node = g.owner
+    if node is None or not isinstance(node.op, IncSubtensor):
+        return None
+    zeros_below = node.inputs[0].owner
+    empty = (
+        zeros_below is not None
+        and isinstance(zeros_below.op, Alloc)
+        and _number(zeros_below.inputs[0]) == 0
+    )
+    if node.op.set or node.op.pattern not in patterns or not empty:
+        return None
+    return node.inputs[1], node.inputs[2:]
+
+
+def _number(v: Variable) -> Any:
+    return v.data.item() if isinstance(v, Constant) and v.data.size == 1 else None
