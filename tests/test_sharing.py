@@ -11,6 +11,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -166,11 +168,23 @@ def in_threads(work, count: int) -> None:
             errors.append(error)
 
     threads = [threading.Thread(target=go, args=(k,)) for k in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with changing_often():
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
     assert not errors, errors
+
+
+@contextmanager
+def changing_often() -> Iterator[None]:
+    """Another thread goes on after every few lines of Python code."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
 
 
 @pytest.mark.parametrize("mode", ["FAST_RUN", "FAST_COMPILE"])
@@ -219,10 +233,11 @@ def test_a_graph_with_numpy_operations_sees_one_moment() -> None:
             step()
 
     mover = threading.Thread(target=move)
-    mover.start()
-    found = [float(f()) for _ in range(200)]
-    stop.set()
-    mover.join()
+    with changing_often():
+        mover.start()
+        found = [float(f()) for _ in range(200)]
+        stop.set()
+        mover.join()
     assert set(found) == {0.0}
 
 
@@ -305,6 +320,32 @@ needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 @needs_fork
 def test_forks_while_another_thread_calls_or_compiles() -> None:
     run(FORK)
+
+
+FORK_AT_FIRST = """
+from symnet.kernels import callblock
+callblock._native = lambda: False  # as long as the run time is not compiled
+n, x = 1_000_000, T.dscalar()
+for turn in range(12):
+    w, v = shared(np.zeros(n)), shared(np.zeros(n))
+    f = function([x], [], updates=[(w, w + x), (v, T.tanh(v) * 0 + w + x)])
+    thread = threading.Thread(target=lambda: [f(1.0) for _ in range(2)])
+    thread.start()
+    while thread.is_alive():
+        pid = os.fork()
+        if pid == 0:
+            a, b = w.get_value(), v.get_value()
+            os._exit(0 if (a == a[0]).all() and (b == a[0]).all() else 1)
+        assert os.waitpid(pid, 0)[1] == 0, 'half written'
+    thread.join()
+    assert (w.get_value() == 2).all()
+"""
+
+
+@needs_fork
+def test_forks_while_another_thread_calls_for_the_first_time() -> None:
+    """Then calls go by Python, until the run time is compiled."""
+    run(FORK_AT_FIRST)
 
 
 FORK_IN_HANDLER = """

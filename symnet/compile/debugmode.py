@@ -8,7 +8,9 @@ Besides, the program that other modes would run is proven (`compile.memory.verif
 
 Values differ where rounding does not explain it.  When a fixed tolerance is exceeded, the
 graph is evaluated again with every result off by its last bits, which shows how far
-rounding reaches: of log(1 - sigmoid(40)) no digit holds.  A rewrite may also give a
+rounding reaches: of log(1 - sigmoid(40)) no digit holds.  Choices are made anew: where
+`maximum(a, b)` has two values that are equal but for roundings, its gradient may be that
+of either.  A rewrite may also give a
 number where the user's own graph overflows.  A result that is no number where the same
 formula in a wider dtype has one is an error too (`Unstable`, see `widening`): gradients and
 updates are results like others.
@@ -28,21 +30,32 @@ from symnet.compile.passes import rewrite_graph
 from symnet.compile.widening import report_unstable
 from symnet.config import config
 from symnet.errors import message
-from symnet.graph.evaluate import compute, evaluate, value_of
+from symnet.graph.evaluate import changing, compute, evaluate, value_of
 from symnet.graph.inner import InnerGraph
 from symnet.graph.traverse import Graph, toposort
 from symnet.graph.variables import Apply, Variable, make_variable, operand_text
 from symnet.kernels.cpu.runtime.runner import REPLACES
 from symnet.kernels.cpu.runtime.turns import Ticket, in_turn
+from symnet.ops.elementwise import Elementwise
 from symnet.ops.ifelse.conditional import IfElse
+from symnet.ops.linalg.gemm import Gemm
+from symnet.ops.linalg.products import Product
+from symnet.ops.reduce import Reduce
 from symnet.ops.scan.loop import Scan
 from symnet.rewriting.rewriter import Trace
 from symnet.shared import SharedVariable, set_values
 
-TRIALS = 4  # evaluations that measure the reach of rounding
-SLACK = 16.0  # by how much they may miss it
+TRIALS = 4  # pairs of evaluations that measure the reach of rounding
+BITS = 8.0  # units in the last place by which results are off in them
+CHOOSING = {
+    "switch", "maximum", "minimum", "clip", "second", "identity", "neg", "abs", "sgn",
+    "floor", "ceil", "trunc", "round_half_to_even", "round_half_away_from_zero", "relu",
+    "real", "imag", "complex", "conj",
+}  # fmt: skip
+SLACK = 2.0  # by how much they may miss it: of many choices each turns half of them
 
 Array = np.ndarray[Any, Any]
+ANY_SHAPE = np.array(np.inf)  # the reach where even the shape is a matter of rounding
 Values = Mapping[Variable, Any]
 
 
@@ -324,8 +337,10 @@ def _tolerances(want: Array, scale: float) -> tuple[float, float]:
 def explained(got: Any, want: Any, reach: Array, simpler: bool) -> bool:
     """Whether every element differs by no more than the reach of rounding."""
     got, want = np.asarray(got), np.asarray(want)
-    if got.shape != want.shape or got.dtype != want.dtype:
+    if got.dtype != want.dtype:
         return False
+    if got.shape != want.shape or reach is ANY_SHAPE:
+        return reach is ANY_SHAPE
     allowed = SLACK * reach
     if _is_float(want):
         rtol, atol = _tolerances(want, expected_scale(want))
@@ -354,27 +369,70 @@ def reach_of_rounding(
 
     Source: Vignes 1993, stochastic arithmetic.
     """
-    rng = np.random.default_rng(0)
     reach = [np.zeros(np.shape(want)) for want in wants]
-    for _ in range(TRIALS):
-        known: dict[Variable, Any] = dict(given)
-        for node in toposort(variables, blockers=tuple(given)):
-            arrays = [value_of(v, known) for v in node.inputs]
-            results = [_disturbed(result, rng) for result in compute(node, arrays)]
-            known.update(zip(node.outputs, results, strict=True))
-        for k, (v, want) in enumerate(zip(variables, wants, strict=True)):
-            reach[k] = np.maximum(
-                reach[k], _distance(np.asarray(value_of(v, known)), want)
-            )
+    for trial in range(TRIALS):
+        for side in (1.0, -1.0):  # a choice between near values turns in one of them
+            rng = np.random.default_rng(trial)
+            try:
+                found = _evaluated_off(variables, given, rng, side)
+            except Exception:  # a choice has turned to what means nothing
+                continue
+            for k, (value, want) in enumerate(zip(found, wants, strict=True)):
+                if np.shape(value) != np.shape(want):
+                    reach[k] = ANY_SHAPE
+                elif reach[k] is not ANY_SHAPE:
+                    reach[k] = np.maximum(reach[k], _distance(np.asarray(value), want))
     return reach
 
 
-def _disturbed(result: Any, rng: np.random.Generator) -> Any:
-    if not _is_float(result):
-        return result
+def _evaluated_off(
+    variables: Sequence[Variable], given: Values, rng: np.random.Generator, side: float
+) -> list[Any]:
+    """The values where all that rounds is off, inside of loops and conditions as well."""
+
+    def change(node: Apply, arrays: Sequence[Any], results: list[Any]) -> list[Any]:
+        sizes = _sizes_of_terms(node, arrays) if _adds_up(node) else results
+        return [
+            result
+            if not _is_float(result) or _is_exact(node, result, arrays)
+            else _disturbed(result, size, rng, side)
+            for result, size in zip(results, sizes, strict=True)
+        ]
+
+    token = changing.set(change)
+    try:
+        return evaluate(variables, given)
+    finally:
+        changing.reset(token)
+
+
+def _adds_up(node: Apply) -> bool:
+    sums = isinstance(node.op, Reduce) and node.op.kind in ("sum", "prod")
+    return sums or isinstance(node.op, Product | Gemm)
+
+
+def _is_exact(node: Apply, result: Any, arrays: Sequence[Any]) -> bool:
+    """Whether an operation only moves or chooses what it gets, and rounds nothing."""
+    if isinstance(node.op, Elementwise):
+        return node.op.name in CHOOSING
+    if _adds_up(node):
+        return False
+    there = [np.ravel(a) for a in arrays if _is_float(a)]
+    return bool(there) and bool(np.all(np.isin(result, np.concatenate(there))))
+
+
+def _sizes_of_terms(node: Apply, arrays: Sequence[Any]) -> Sequence[Any]:
+    """What a sum would be without the signs of its terms, by whose last bits it is off."""
+    with np.errstate(all="ignore"):
+        return list(node.op.compute(node, [np.abs(a) for a in arrays], np))
+
+
+def _disturbed(result: Any, size: Any, rng: np.random.Generator, side: float) -> Any:
+    """A result off by the last bits of `size`."""
     array = np.asarray(result)
     limits = np.finfo(array.dtype)
-    last, least = rng.choice([-1.0, 1.0], (2, *array.shape))
+    last, least = side * BITS * rng.uniform(-1.0, 1.0, (2, *array.shape))
     with np.errstate(all="ignore"):
-        moved = array + array * (last * limits.eps) + least * limits.tiny
+        size = np.abs(size).astype(array.dtype)
+        moved = array + size * (last * limits.eps) + least * limits.tiny
     return np.asarray(moved, dtype=array.dtype)

@@ -2,7 +2,8 @@
 what is drawn means something.
 
 Three kinds.  "memory": what reads and writes overlapping parts of arrays, in updates, loops
-and conditions, in every dtype.  "forms": textbook formulas at large arguments, with their
+and conditions, in every dtype; every fifth program is a short one of them, whose updates
+are made of parts of what they update.  "forms": textbook formulas at large arguments, with their
 gradients.  "mixed": floats through everything, with gradients of both orders.
 """
 
@@ -36,6 +37,9 @@ class Generator:
     def __init__(self, seed: int) -> None:
         self.rng = np.random.default_rng(seed)
         self.kind = self.one_of(["memory", "memory", "forms", "mixed", "mixed"])
+        self.overlaps = seed % 5 == 4
+        if self.overlaps:
+            self.kind = "memory"
         self.program: Program = {
             "seed": seed, "sizes": [], "leaves": [], "steps": [], "outputs": [],
             "updates": [], "gradients": [], "functions": 1, "claims": self.kind == "forms",
@@ -177,7 +181,10 @@ class Generator:
     def grow(self) -> Program:
         self.begin()
         steps = {"memory": MEMORY, "forms": FORM_STEPS, "mixed": MIXED}[self.kind]
-        for _ in range(1 + self.below(10)):
+        count = 1 + self.below(10)
+        if self.overlaps:
+            steps, count = OVERLAPS, 1 + self.below(4)
+        for _ in range(count):
             self.one_of(steps)(self)
         self.finish()
         return self.program
@@ -203,6 +210,10 @@ class Generator:
             )
             if new is not None and new != leaf["id"] and self.chance(0.7):
                 self.program["updates"].append([leaf["id"], new])
+        if self.overlaps and self.program["updates"] and self.chance(0.6):
+            self.program[
+                "outputs"
+            ] = []  # nothing else needs what the updates are made of
         if self.program["updates"]:
             self.program["functions"] = self.one_of([1, 1, 2])
         if self.kind != "memory" or self.chance(0.2):
@@ -396,6 +407,49 @@ class Generator:
         do = self.one_of(["set", "add"]) if old.dtype.kind != "b" else "set"
         self.add(do, [x, y, *extra], index=placed(index, 2, len(extra)))
 
+    def of_itself(self) -> None:
+        """Something shared with a part of itself written into it, or beside itself in
+        another order."""
+        shares = {x["id"] for x in self.program["leaves"] if x["shared"]}
+        makers = {
+            s.get("id"): ancestors(self.program, s["id"])
+            for s in self.target
+            if "id" in s
+        }
+        mine = [n for n in self.values if n in shares or makers.get(n, set()) & shares]
+        mine = [n for n in mine if self.values[n].ndim and self.values[n].size > 1]
+        if not mine:
+            return
+        x = self.one_of(mine)
+        old = self.values[x]
+        if self.chance(0.5):
+            length = 1 + self.below(old.shape[0])
+            rows = old.shape[0]
+            y = self.add("index", [x], index=[self.reach(rows, length)])
+            do = "set" if old.dtype.kind == "b" else self.one_of(["set", "add"])
+            self.add(do, [x, y], index=[self.reach(rows, length)])
+            return
+        order = list(range(old.ndim))[::-1]
+        axis = self.below(old.ndim)
+        if old.dtype.kind == "f" and self.chance(0.3):
+            self.add("centred", [x], name=self.one_of(["sum", "max"]), axis=axis)
+            return
+        y = self.one_of([
+            lambda: self.add("flip", [x], axis=axis),
+            lambda: self.add("roll", [x], axis=axis, by=self.one_of([1, -1, 2])),
+            lambda: self.add("shuffle", [x], pattern=order),
+        ])()  # fmt: skip
+        name = "xor" if old.dtype.kind == "b" else self.one_of(["add", "sub", "mul"])
+        self.add("apply", [x, y], name=name)
+
+    def reach(self, rows: int, length: int) -> list[Any]:
+        """A slice of `length` of so many rows, forwards or backwards."""
+        start = self.below(rows - length + 1)
+        if length and self.chance(0.4):
+            end = start - 1
+            return ["slice", start + length - 1, end if end >= 0 else None, -1]
+        return ["slice", start, start + length, None]
+
     def slice_like(self, shape: tuple[int, ...], dtype: Any) -> int | None:
         """A slice, forwards or backwards, that has this shape."""
 
@@ -409,15 +463,8 @@ class Generator:
         x = self.pick(fits)
         if x is None:
             return None
-        index = []
-        for n, m in zip(self.values[x].shape, shape):
-            start = self.below(n - m + 1)
-            if m and self.chance(0.4):
-                end = start - 1
-                index.append(["slice", start + m - 1, end if end >= 0 else None, -1])
-            else:
-                index.append(["slice", start, start + m, None])
-        return self.add("index", [x], index=index)
+        sizes = zip(self.values[x].shape, shape)
+        return self.add("index", [x], index=[self.reach(n, m) for n, m in sizes])
 
     def join(self) -> None:
         x = self.pick(lambda a: a.ndim >= 1)
@@ -644,6 +691,7 @@ MEMORY = [G.write] * 6 + [G.loop] * 3 + [
     G.index, G.index, G.join, G.delay, G.move, G.move, G.shuffle, G.combine, G.combine,
     G.whole, G.scale, G.reduce, G.flatten, G.cast, G.choose, G.switch, G.along, G.dot,
 ]  # fmt: skip
+OVERLAPS = [G.of_itself] * 6 + [G.delay, G.write, G.loop]
 MIXED = [
     G.apply, G.apply, G.combine, G.combine, G.scale, G.switch, G.reduce, G.reduce, G.centred,
     G.shuffle, G.flatten, G.index, G.write, G.write, G.join, G.delay, G.move, G.along, G.dot,

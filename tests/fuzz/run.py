@@ -30,7 +30,10 @@ from tests.fuzz.shrink import shrink
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 FINDS = ROOT / "tests" / "finds"
+COMMAND = [sys.executable, "-m", "tests.fuzz.run"]  # starts a process like this one
 PATIENCE = 60.0  # seconds for one program
+HANGS = 3 * PATIENCE  # seconds after which one is said to hang
+ENDS = 4 * PATIENCE  # seconds for making one smaller that ends its process
 SAYS = 30.0  # seconds between reports
 STRICT = ("verify_memory=on", "on_rewrite_error=raise")  # settings while fuzzing
 
@@ -119,13 +122,10 @@ class Worker:
 
     def start(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        command = [
-            sys.executable, "-m", "tests.fuzz.run", "--work", str(self.next), str(self.stride),
-            str(self.until), str(self.folder), str(self.finds),
-        ]  # fmt: skip
-        flags = [os.environ.get("SYMNET_FLAGS"), *STRICT]
-        environment = {**os.environ, "SYMNET_FLAGS": ",".join(filter(None, flags))}
-        self.process = subprocess.Popen(command, cwd=ROOT, env=environment)
+        (self.folder / "underway.json").unlink(missing_ok=True)  # of one that hung
+        given = [self.next, self.stride, self.until, self.folder, self.finds]
+        command = [*COMMAND, "--work", *map(str, given)]
+        self.process = subprocess.Popen(command, cwd=ROOT, env=strict())
 
     def counts(self) -> Counter[str]:
         return self.past + Counter(self.read("counts.json"))
@@ -138,7 +138,7 @@ class Worker:
         """Starts anew after a crash or a hang, which is a find."""
         underway = self.folder / "underway.json"
         silent = time.time() - underway.stat().st_mtime if underway.exists() else 0.0
-        hangs = self.process.poll() is None and silent > 3 * PATIENCE
+        hangs = self.process.poll() is None and silent > HANGS
         if hangs:
             self.process.kill()
             self.process.wait()
@@ -148,7 +148,8 @@ class Worker:
         program = self.read("underway.json")
         what = "hang" if hangs else f"crash {code}"
         self.past = self.counts() + Counter({"finds": 1})
-        keep(self.finds, small_crash(program), what, f"the process ended with {code}")
+        small = smaller_end(program, hangs)
+        keep(self.finds, small, what, f"the process ended with {code}")
         (self.folder / "counts.json").unlink(missing_ok=True)
         self.next = int(program.get("seed") or self.next) + self.stride
         if time.time() < self.until:
@@ -158,25 +159,32 @@ class Worker:
         return self.process.poll() is None
 
 
-def small_crash(program: Program) -> Program:
-    """A program that ends its process, made smaller in processes of their own."""
+def strict() -> dict[str, str]:
+    """The environment of a process that fuzzes."""
+    flags = [os.environ.get("SYMNET_FLAGS"), *STRICT]
+    return {**os.environ, "SYMNET_FLAGS": ",".join(filter(None, flags))}
+
+
+def smaller_end(program: Program, hangs: bool) -> Program:
+    """A program that ends its process (or hangs in it), made smaller in processes of
+    their own."""
     if "steps" not in program:
         return program
 
-    def crashes(candidate: Program) -> bool:
+    def ends(candidate: Program) -> bool:
         with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
             json.dump({"program": candidate}, file)
             file.flush()
-            command = [sys.executable, "-m", "tests.fuzz.run", "--replay", file.name]
             try:
-                code = subprocess.run(
-                    command, cwd=ROOT, timeout=PATIENCE, capture_output=True
-                ).returncode
+                done = subprocess.run(
+                    [*COMMAND, "--replay", file.name], cwd=ROOT, env=strict(),
+                    timeout=PATIENCE, capture_output=True, check=False,
+                )  # fmt: skip
             except subprocess.TimeoutExpired:
-                return True
-            return code < 0
+                return hangs
+            return not hangs and done.returncode < 0
 
-    return shrink(program, crashes, 4 * PATIENCE)
+    return shrink(program, ends, ENDS)
 
 
 def run(seconds: float, processes: int, first: int, finds: pathlib.Path) -> int:

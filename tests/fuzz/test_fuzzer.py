@@ -11,17 +11,21 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
 
+from symnet.compile.memory import placement
+from symnet.config import config
 from symnet.kernels.loopir.scalars import select
 from symnet.ops.elementwise import REGISTRY
+from tests.fuzz import run as running
 from tests.fuzz.forms import FORMS
 from tests.fuzz.generate import generate
 from tests.fuzz.judge import judge
 from tests.fuzz.program import Program, all_steps
-from tests.fuzz.run import FINDS, ROOT, keep, replay, run, shows
+from tests.fuzz.run import FINDS, ROOT, keep, replay, run, shows, strict
 from tests.fuzz.shrink import shrink
 
 FIXED = range(30)  # numbers of programs that run in every suite
@@ -85,7 +89,12 @@ def test_programs_are_of_every_kind() -> None:
 # ---- planted faults
 
 
-def found_among(seeds: range) -> tuple[Program, str]:
+def with_step(name: str, seeds: range) -> Iterator[int]:
+    drawn = ((seed, all_steps(generate(seed)["steps"])) for seed in seeds)
+    return (seed for seed, steps in drawn if any(s.get("name") == name for s in steps))
+
+
+def found_among(seeds: Iterable[int]) -> tuple[Program, str]:
     for seed in seeds:
         drawn = generate(seed)
         faults = judge(drawn).faults
@@ -102,7 +111,7 @@ def test_a_wrong_kernel_is_found_and_made_small(
     monkeypatch.setattr(
         op, "body", lambda x: select(x > 0.1, right(x) * 1.01, right(x))
     )
-    drawn, kind = found_among(range(1060, 1400))
+    drawn, kind = found_among(with_step("tanh", range(1690, 2500)))
     small = shrink(drawn, lambda p: shows(p, kind), 15.0)
     assert len(all_steps(small["steps"])) <= 3
     assert any(s.get("name") == "tanh" for s in all_steps(small["steps"]))
@@ -114,10 +123,37 @@ def test_a_wrong_gradient_is_found_and_made_small(
     op = REGISTRY["tanh"]
     right = op.derivative
     monkeypatch.setattr(op, "derivative", lambda *a: [1.01 * g for g in right(*a)])
-    drawn, kind = found_among(range(1110, 1400))
+    drawn, kind = found_among(with_step("tanh", range(1110, 2500)))
     assert "gradient" in kind
     small = shrink(drawn, lambda p: shows(p, kind), 15.0)
     assert len(all_steps(small["steps"])) <= 4
+
+
+def last_use_of_anything(self: placement.Placer, step: Any, source: Any) -> bool:
+    return step.outputs[0].buffer.place is None and self._whole(source)
+
+
+WRONG_PLACES = {
+    "over what is still read": (placement, "_overwrites_safely", lambda *_: True),
+    "over other elements": (placement, "_same_elements", lambda *_: True),
+    "over what others read": (placement.Placer, "_last_use", last_use_of_anything),
+}
+
+
+@pytest.mark.parametrize("proven", ["on", "off"])
+@pytest.mark.parametrize("what", list(WRONG_PLACES))
+def test_a_wrong_place_is_found(
+    monkeypatch: pytest.MonkeyPatch, what: str, proven: str
+) -> None:
+    """Where programs are proven and, by the values alone, where they are not."""
+    monkeypatch.setattr(*WRONG_PLACES[what])
+    with config.change_flags(verify_memory=proven):
+        drawn, kind = found_among(range(4, 3000, 5))
+        assert drawn["updates"]
+        if proven == "on":
+            assert "PlacementError" in kind or "BadMemory" in kind
+            small = shrink(drawn, lambda p: shows(p, kind), 5.0)
+            assert len(all_steps(small["steps"])) <= 3
 
 
 def test_what_overflows_as_written_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,3 +202,77 @@ def test_a_find_is_written_and_replayed(tmp_path: Any) -> None:
         command, cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0 and "nothing is wrong" in done.stdout
+
+
+# A fuzzer with a form that ends its process, and one that never comes back.
+PLANTED = """
+import ctypes, sys
+import symnet
+from symnet import tensor as T
+from tests.fuzz import run
+from tests.fuzz.forms import FORMS
+from tests.fuzz.spaces import Symbols
+
+class Fails(symnet.Op):
+    __props__ = ("how",)
+    def __init__(self, how):
+        self.how = how
+    def make_node(self, x):
+        return symnet.Apply(self, [x], [x.type()])
+    def perform(self, node, inputs, outputs):
+        if self.how == "crash":
+            ctypes.string_at(0)
+        while True:
+            pass
+
+def planted(how):
+    return lambda m, s, x: Fails(how)(x) if m is Symbols else x
+
+def generate(seed):
+    leaf = {"id": 1, "shape": ["m"], "dtype": "float64", "fill": "normal", "shared": False}
+    steps = [
+        {"id": 2, "do": "apply", "args": [1], "name": "tanh"},
+        {"id": 3, "do": "form", "args": [2], "name": "KIND OF END"},
+    ]
+    return {
+        "seed": 3, "sizes": [{"m": 3}], "leaves": [leaf], "steps": steps if seed == 0 else
+        steps[:1], "outputs": [3 if seed == 0 else 2], "updates": [], "gradients": [],
+        "functions": 1, "mode": "FAST_RUN", "claims": False,
+    }
+
+FORMS["crash"], FORMS["hang"] = planted("crash"), planted("hang")
+run.generate = generate
+sys.exit(run.main())
+"""
+
+
+@pytest.mark.parametrize("how", ["crash", "hang"])
+def test_a_process_that_ends_or_hangs_is_a_find(
+    how: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told, once, and kept in a file that shows it again."""
+    script = tmp_path / "planted.py"
+    script.write_text(PLANTED.replace("KIND OF END", how))
+    monkeypatch.setattr(running, "COMMAND", [sys.executable, str(script)])
+    monkeypatch.setattr(running, "HANGS", 4.0)
+    monkeypatch.setattr(running, "ENDS", 20.0 if how == "crash" else 0.0)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    assert run(8.0, 1, 0, tmp_path / "finds") == 1
+    (path,) = (tmp_path / "finds").iterdir()
+    find = json.loads(path.read_text())
+    assert find["kind"].startswith(how) and find["text"].endswith(
+        "-11" if how == "crash" else "-9"
+    )
+    assert any(s.get("name") == how for s in find["program"]["steps"])
+    if how == "crash":
+        assert len(find["program"]["steps"]) == 1
+    again = subprocess.Popen(
+        [sys.executable, str(script), "--replay", str(path)], cwd=ROOT, env=strict()
+    )
+    try:
+        assert again.wait(6.0) == -11 and how == "crash"
+    except subprocess.TimeoutExpired:
+        assert how == "hang"
+    finally:
+        again.kill()
+        again.wait()

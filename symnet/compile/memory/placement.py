@@ -31,7 +31,7 @@ from symnet.compile.lower.program import (
     regions_of,
 )
 from symnet.compile.memory.bounds_checks import check_step
-from symnet.graph.variables import Variable
+from symnet.graph.variables import Apply, Variable
 from symnet.kernels.loopir.views import ONE, View, contiguous_strides, product
 from symnet.shared import SharedVariable
 from symnet.sizes.infer import Inference
@@ -59,8 +59,7 @@ class Layout:
 
     def reaches(self, start: Instruction, goals: set[Instruction]) -> bool:
         """Whether any of `goals` must run after `start`."""
-        seen = {start}
-        stack = [start]
+        seen, stack = {start}, [start]
         while stack:
             for follower in self.after[stack.pop()]:
                 if follower in goals:
@@ -143,7 +142,7 @@ class Placer:
         if self._whole(view) and view.buffer.place is None:
             view.buffer.place = buffer
         else:
-            self._copy(view, buffer)
+            self._add(_copy_into(view, buffer))
 
     def overwrite(self, view: View, target: Buffer) -> bool:
         """Have a value written over `target` where that is safe; whether it is."""
@@ -167,13 +166,6 @@ class Placer:
             and view.offset.op == "literal"
             and view.offset.value == 0
         )
-
-    def _copy(self, view: View, buffer: Buffer) -> Instruction:
-        strides = contiguous_strides(buffer.sizes, view.itemsize)
-        target = View(buffer, view.dtype, buffer.sizes, strides)
-        step = copy_launch(view, target)
-        self._add(step)
-        return step
 
     def _add(self, step: Instruction) -> None:
         self.layout.steps.append(step)
@@ -213,13 +205,7 @@ class Placer:
             # A view of something that is overwritten: copied first, committed last.
             view = self.context.dense(value, view, value.owner)  # type: ignore[arg-type]
             self._add(self.context.steps[-1])
-        self._commit(view, target)
-
-    def _commit(self, view: View, target: Buffer) -> None:
-        """A copy after everything else."""
-        strides = contiguous_strides(target.sizes, view.itemsize)
-        whole = View(target, view.dtype, target.sizes, strides)
-        self.commits.append(copy_launch(view, whole))
+        self.commits.append(_copy_into(view, target))
 
     def _may_write(self, buffer: Buffer, target: Buffer) -> bool:
         """Whether the step that makes `buffer` may write to `target` at once.  Where it
@@ -289,9 +275,7 @@ class Placer:
         return {v.buffer for s in self.commits for v in s.inputs}
 
     def _copy_before(self, step: Instruction, source: View, result: Buffer) -> None:
-        strides = contiguous_strides(result.sizes, source.itemsize)
-        target = View(result, source.dtype, result.sizes, strides)
-        copy = copy_launch(source, target, step.nodes)
+        copy = _copy_into(source, result, step.nodes)
         # It writes where the step will write: what comes before the one (readers of a
         # shared variable's old value, steps that may fail) comes before the other.
         earlier = [s for s, followers in self.layout.after.items() if step in followers]
@@ -304,18 +288,20 @@ class Placer:
 
     def ordered(self) -> list[Instruction]:
         """The steps in an order that keeps every dependence; those on which nothing
-        depends run as soon as they can, so that what they read is freed."""
+        depends run as soon as they can, so that what they read is freed.  Writes to
+        shared variables that free nothing come last: a call can be broken off until the
+        first of them."""
         steps = self.layout.steps
         position = {step: k for k, step in enumerate(self.context.steps)}
         waiting = dict.fromkeys(steps, 0)
         for step in steps:
             for follower in self.layout.after[step]:
                 waiting[follower] += 1
-        ready: list[tuple[bool, int, int]] = []
+        ready: list[tuple[int, int, int]] = []
 
         def push(k: int, step: Instruction) -> None:
-            last = bool(self.layout.after[step])
-            heapq.heappush(ready, (last, position.get(step, -1), k))
+            turn = 2 if _only_writes_shared(step) else bool(self.layout.after[step])
+            heapq.heappush(ready, (turn, position.get(step, -1), k))
 
         number = {step: k for k, step in enumerate(steps)}
         for k, step in enumerate(steps):
@@ -331,6 +317,18 @@ class Placer:
                     push(number[follower], follower)
         assert len(order) == len(steps), "steps depend on each other in a circle"
         return order + self.commits
+
+
+def _copy_into(view: View, buffer: Buffer, nodes: Sequence[Apply] = ()) -> KernelLaunch:
+    strides = contiguous_strides(buffer.sizes, view.itemsize)
+    target = View(buffer, view.dtype, buffer.sizes, strides)
+    return copy_launch(view, target, nodes)
+
+
+def _only_writes_shared(step: Instruction) -> bool:
+    """Whether the step writes a shared variable and frees nothing worth mentioning."""
+    frees = any(v.buffer.home.kind == "temporary" and v.sizes for v in _reads(step))
+    return not frees and any(v.buffer.home.kind == "shared" for v in step.outputs)
 
 
 def _overwrites_safely(step: Instruction, buffer: Buffer, target: Buffer) -> bool:

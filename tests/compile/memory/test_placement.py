@@ -533,3 +533,16 @@ def test_complex_values_lie_over_dying_ones():
     product = T.tensordot(double, double, [[1, 0], [1, 0]])
     value = np.arange(20).reshape(5, 4) * (1 + 2j)
     np.testing.assert_allclose(function([z], product)(value), (4 * value**2).sum())
+
+
+def test_updates_that_free_nothing_come_last():
+    """What comes before them can be broken off; a gradient's buffer is freed at once."""
+    count, w = shared(np.zeros(3), "count"), shared(np.eye(4), "w")
+    y = w
+    for _ in range(3):
+        y = T.tanh(T.dot(y, y))
+    steps, _ = program_of([y.sum()], {count: count + 1})
+    assert [s.outputs[0].buffer.home.kind == "shared" for s in steps] == [
+        *[False] * (len(steps) - 1),
+        True,
+    ]

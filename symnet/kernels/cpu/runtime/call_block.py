@@ -72,7 +72,14 @@ from symnet.kernels.cpu.runtime.runner import (
 )
 from symnet.kernels.cpu.runtime.store import Store, putting
 from symnet.kernels.cpu.runtime.threads import parallel_for
-from symnet.kernels.cpu.runtime.turns import Conflict, Queue, Waker
+from symnet.kernels.cpu.runtime.turns import (
+    Conflict,
+    Queue,
+    Waker,
+    await_fork,
+    committing,
+    not_committing,
+)
 
 Words = np.ndarray[Any, np.dtype[np.int64]]
 RETIRED = -1  # in place of the thread that runs a block
@@ -402,11 +409,15 @@ def execute(
     conflict = map({True: CONFLICT}.get, moved)
     news = [results[number] for _, number in replaced]
     exchange = putting([store for store, _ in replaced], news)
-    commit = chain(conflict, steps, exchange)
-    status = (_first if native else _uncollected)(commit)
+    if native:
+        status = _first(chain(conflict, steps, exchange))
+    else:
+        status = _uncollected(chain(conflict, committing(chain(steps, exchange))))
     if status == CONFLICT:
+        await_fork()
         raise Conflict
     if status:
+        not_committing()
         block.failure(status - 1)
         raise RuntimeError(f"step {status - 1} of a compiled function failed")
     return results

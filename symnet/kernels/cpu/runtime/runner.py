@@ -99,8 +99,8 @@ ASK_NS = 100_000_000
 
 # One for the process, by word: calls that are writing shared variables, whether a fork
 # keeps others from beginning to (2: and products too), handlers at work, products.
-_memory = (ctypes.c_int64 * 4)()
-GATE = Symbol("symnet gate", ctypes.addressof(_memory))
+gate_words = (ctypes.c_int64 * 4)()
+GATE = Symbol("symnet gate", ctypes.addressof(gate_words))
 WRITING, CLOSED, ASKING, MULTIPLYING = range(4)
 
 TIMED = hasattr(time, "CLOCK_MONOTONIC")

@@ -43,6 +43,7 @@ from symnet.kernels.cpu.jit.intrinsics import store as write
 from symnet.kernels.cpu.runtime.runner import (
     ASKING,
     CLOSED,
+    CONFLICT,
     GATE,
     MULTIPLYING,
     READERS,
@@ -50,6 +51,7 @@ from symnet.kernels.cpu.runtime.runner import (
     WRITER,
     WRITES,
     WRITING,
+    gate_words,
 )
 from symnet.kernels.cpu.runtime.store import Store, putting
 
@@ -306,15 +308,39 @@ class Waker:
 # ---- forks
 
 _forking = threading.Lock()
+_committing: list[int] = []  # threads that write shared variables step by step
+_held = {1: CONFLICT, 2: CONFLICT}.get
+
+
+def committing(steps: Iterator[Any]) -> Iterator[Any]:
+    """Steps from Python that write shared variables, which a fork waits for; a Conflict
+    where one is under way (see `await_fork`).  No Python code comes between."""
+    me = (threading.get_ident(),)
+    closed = map(_held, map(gate_words.__getitem__, (CLOSED,)))
+    begin, end = map(_committing.append, me), map(_committing.remove, me)
+    return chain(closed, begin, steps, end)
+
+
+def not_committing() -> None:
+    """For steps that have not come to their end."""
+    with suppress(ValueError):
+        _committing.remove(threading.get_ident())
+
+
+def await_fork() -> None:
+    """Wait until no fork is under way."""
+    while load(GATE, CLOSED):
+        sleep(1e-4)
 
 
 def _before_fork() -> None:
     """No call may be writing shared variables: a child would find them half written.  Nor
     may any be in the BLAS, which has locks."""
     _forking.acquire()
+    me = threading.get_ident()
     for step, busy in ((1, WRITING), (2, MULTIPLYING)):
         write(GATE, CLOSED, step)
-        while load(GATE, busy):
+        while load(GATE, busy) or any(t != me for t in tuple(_committing)):
             sleep(1e-4)
 
 
@@ -329,6 +355,7 @@ def _after_fork_in_child() -> None:
     me, asking = threading.get_ident(), int(in_handler())
     for word, value in ((WRITING, 0), (MULTIPLYING, 0), (ASKING, asking)):
         write(GATE, word, value)
+    _committing.clear()
     _main[0] = me
     for ticket in tuple(_tickets):
         if ticket.thread != me:
