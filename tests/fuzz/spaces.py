@@ -124,6 +124,8 @@ class Arrays:
     @staticmethod
     def set_at(x: Any, where: Any, y: Any) -> Any:
         result = np.array(x)
+        if result.dtype == object and np.ndim(y) == 0:
+            y = np.asarray(y, object).item()  # an array would be stored as one object
         result[where] = y
         return result
 
