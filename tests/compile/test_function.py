@@ -560,7 +560,7 @@ import time
 import numpy as np
 import symnet, symnet.tensor as T
 from symnet.kernels.llvm.compiler_thread import _gate
-from symnet.kernels import boundary, runner
+from symnet.kernels.cpu.runtime import call_boundary, runner
 x = T.dvector()
 w = symnet.shared(np.zeros(3))
 f = symnet.function([x], x.sum(), updates=[(w, w + 2 * x)])
@@ -568,7 +568,7 @@ for call in range(3):
     assert f(np.arange(3.0)) == 3
     time.sleep(0.2)
     _gate.finish()
-    ready = bool(runner.start._address), bool(boundary.enter._address)
+    ready = bool(runner.start._address), bool(call_boundary.enter._address)
     print(call, *ready, "__call__" in type(f).__dict__, w.get_value().tolist())
 """
 

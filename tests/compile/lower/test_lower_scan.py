@@ -388,7 +388,7 @@ def test_a_failed_loop_changes_no_shared_variable():
         f(data, np.array([0, 3, 1]))
     np.testing.assert_array_equal(total.get_value(), kept)
     assert "table[k]" in str(caught.value)
-    assert "test_scans.py" in str(caught.value)
+    assert "test_lower_scan.py" in str(caught.value)
 
 
 def test_the_native_report_names_the_step_of_each_loop():

@@ -165,7 +165,7 @@ def test_errors_in_sizes_are_still_found():
     xs, h, W = variables()
     hs, _ = scan(lambda x, h: T.dot(x, W) + h, xs, [h])
     f = function([xs, h, W], hs)
-    with pytest.raises(ValueError, match="test_hoisting"):
+    with pytest.raises(ValueError, match="test_hoist_products"):
         f(XS, H, VALUES["W"].T)
 
 

@@ -309,13 +309,13 @@ def test_code_that_does_not_fit_is_made_anew(folder: Path, kind: str) -> None:
 
 PROGRAM = """
 import numpy as np, symnet, symnet.tensor as T
-from symnet.kernels.llvm import cache, native, objects
+from symnet.kernels.llvm import object_code
 if {planted}:
-    objects.made_object.__globals__["write_object"] = (
-        lambda name, body: objects.disk_write(name, body[: len(body) // 2])
+    object_code.made_object.__globals__["write_object"] = (
+        lambda name, body: object_code.disk_write(name, body[: len(body) // 2])
     )
-    from symnet.kernels.llvm import disk
-    objects.disk_write = disk.write_object
+    from symnet.kernels.llvm import disk_cache
+    object_code.disk_write = disk_cache.write_object
 x, i = T.dvector("x"), T.lscalar()
 steps, _ = symnet.scan(lambda s: s * 0.5 + 1, outputs_info=T.constant(1.0), n_steps=i)
 f = symnet.function([x], [T.exp(x) * 2, T.tanh(x).sum()])
@@ -420,7 +420,7 @@ def test_the_folder_is_looked_through_seldom(
     monkeypatch.setattr(disk_cache, "trim", lambda: looked.append(1))
     with config.change_flags(cache_size=160_000):
         for _ in range(10):  # as ten processes
-            monkeypatch.setattr(disk_cache, "_budget", disk_cache.Budget())
+            monkeypatch.setattr(disk_cache, "_budget", disk_cache.SizeBudget())
             for name in names(100):
                 write_object(name, bytes(400))
     # Half a megabyte, in sixteenths of 160 kB.
@@ -430,16 +430,16 @@ def test_the_folder_is_looked_through_seldom(
 WRITER = """
 import sys, random
 from symnet.config import config
-from symnet.kernels.llvm import disk
+from symnet.kernels.llvm import disk_cache
 config.cache_size = 30_000
 draw, count = random.Random(int(sys.argv[1])), 0
 for _ in range(200):
     name = "%064x" % (draw.randrange(60) << 200 | draw.randrange(60))
     body = name.encode() * 10
-    found = disk.read_object(name)
+    found = disk_cache.read_object(name)
     assert found in (None, body)
     count += found is not None
-    disk.write_object(name, body)
+    disk_cache.write_object(name, body)
 print(count)
 """
 
@@ -460,7 +460,7 @@ def test_processes_may_write_and_trim_at_once(tmp_path: Path) -> None:
 
 
 def test_a_child_draws_a_lot_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    budget = disk_cache.Budget()
+    budget = disk_cache.SizeBudget()
     monkeypatch.setattr(disk_cache, "trim", lambda: None)
     lots = set()
     for process in range(5):

@@ -24,8 +24,8 @@ from symnet.kernels.loopir.scalars import (
     reduction,
 )
 from symnet.kernels.schedule import Variant
-from tests.kernels import test_emit
 from tests.kernels.kernel_reference import forget_kernels, operand
+from tests.kernels.llvm import test_emit
 
 HOST = machine.machine()
 AVX2 = ("avx2", "avx", "fma", "f16c", "bmi", "bmi2")

@@ -156,8 +156,8 @@ def test_threads_make_and_drop_the_same_kernels(
 
 MANY = """
 import numpy as np, symnet, symnet.tensor as T
-from symnet.kernels.llvm import cache
-cache._recent.size = 10
+from symnet.kernels.llvm import kernel_cache
+kernel_cache._recent.size = 10
 def maps():
     with open("/proc/self/maps") as file:
         return sum(1 for _ in file)
@@ -168,7 +168,7 @@ for k in range(90):
     f(np.ones(3))
     if k % 30 == 29:
         counts.append(maps())
-print(*counts, len(cache._known))
+print(*counts, len(kernel_cache._known))
 """
 
 

@@ -370,7 +370,7 @@ def test_branches_that_do_not_fit(call, what, cure):
     text = str(caught.value)
     assert what in text
     assert cure in text
-    assert "test_ifelse.py" in text
+    assert "test_conditional.py" in text
 
 
 def test_dtypes_that_would_lose_precision():

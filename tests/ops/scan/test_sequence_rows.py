@@ -53,4 +53,4 @@ def test_a_loop_that_is_no_longer_there_is_still_checked(mode, steps):
     np.testing.assert_allclose(f(*data, 5), 20)
     with pytest.raises(ValueError, match=r"fewer rows|negative") as caught:
         f(*data, steps)
-    assert "test_scan_rows" in str(caught.value)
+    assert "test_sequence_rows" in str(caught.value)

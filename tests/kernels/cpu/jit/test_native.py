@@ -16,7 +16,7 @@ import pytest
 from symnet.kernels.cpu.jit import native as module
 from symnet.kernels.cpu.jit.intrinsics import (
     C_LIBRARY,
-    External,
+    CFunction,
     Symbol,
     atomic_add,
     atomic_load,
@@ -41,8 +41,8 @@ from symnet.kernels.cpu.jit.native import native, patient
 LIMIT = 10
 NOT_HERE = False
 PLACE = Symbol("a place", 123456789012345)
-absolute = External("labs", "i64(i64)", C_LIBRARY)
-absolute_narrow = External("abs", "i32(i32)", C_LIBRARY)
+absolute = CFunction("labs", "i64(i64)", C_LIBRARY)
+absolute_narrow = CFunction("abs", "i32(i32)", C_LIBRARY)
 
 
 @native
@@ -238,11 +238,11 @@ def test_integers_as_floats():
 
 def test_a_missing_c_function_fails_at_once():
     with pytest.raises(AttributeError):
-        External("no_such_function_anywhere", "i64()", C_LIBRARY)
+        CFunction("no_such_function_anywhere", "i64()", C_LIBRARY)
 
 
 PROGRAM = """
-from symnet.kernels import {module}
+from symnet.kernels.cpu.runtime import {module}
 from symnet.kernels.llvm.object_code import statistics
 assert {module}.{function}.address
 print(statistics.compiled, statistics.loaded)
@@ -277,7 +277,7 @@ def test_a_patient_function_is_python_until_its_address_is_needed(monkeypatch):
 
 def test_a_patient_function_is_read_from_disk_at_once(tmp_path):
     program = """
-from symnet.kernels import runner
+from symnet.kernels.cpu.runtime import runner
 runner.patch(0, 0, 0)
 print(bool(runner.patch._address))
 if not runner.patch._address:
@@ -321,16 +321,17 @@ def test_threads_may_need_the_same_functions_at_once(monkeypatch):
 def test_functions_and_what_they_call_are_made_side_by_side(tmp_path):
     """Module by module, and only loaded when they are needed."""
     program = """
-from symnet.kernels import blas, calls, multiply, threads
+from symnet.kernels.cpu.library import blas, blas_gemm, call_steps
+from symnet.kernels.cpu.runtime import threads
 from symnet.kernels.llvm.machine import in_threads
 from symnet.kernels.cpu.jit.native import compile_jobs
 from symnet.kernels.llvm.object_code import statistics
-jobs = compile_jobs([multiply.multiply, threads.parallel_for, calls.copy])
+jobs = compile_jobs([blas_gemm.multiply, threads.parallel_for, call_steps.copy])
 in_threads(jobs)
-print(len(jobs), statistics.compiled, statistics.loaded, multiply.multiply._address)
-assert multiply.multiply.address and threads.parallel_for.address
+print(len(jobs), statistics.compiled, statistics.loaded, blas_gemm.multiply._address)
+assert blas_gemm.multiply.address and threads.parallel_for.address
 assert blas.enter_serial._address
-print(compile_jobs([multiply.multiply]), statistics.compiled, statistics.loaded)
+print(compile_jobs([blas_gemm.multiply]), statistics.compiled, statistics.loaded)
 """
     for counts in ("4 0", "0 4"):
         printed = subprocess.run(
@@ -345,13 +346,13 @@ BACKGROUND = """
 import os
 import numpy as np
 from symnet import function, tensor as T
-from symnet.kernels import boundary
+from symnet.kernels.cpu.runtime import call_boundary
 from symnet.kernels.cpu.jit.native import _linking
 x = T.vector()
 f = function([x], x * 2)
 for _ in range(3):
     assert (f([1.0, 2.0]) == [2.0, 4.0]).all()
-begun = not boundary.enter._address
+begun = not call_boundary.enter._address
 child = os.fork()
 if child == 0:
     assert _linking.acquire(blocking=False)
@@ -360,7 +361,7 @@ if child == 0:
 assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 with _linking:
     pass
-while not boundary.enter._address:
+while not call_boundary.enter._address:
     pass
 assert (f([1.0, 2.0]) == [2.0, 4.0]).all()
 assert f.profile([1.0, 2.0]) is not None

@@ -271,7 +271,7 @@ def late():
     assert (a @ a == 300).all()
     print("late")
 atexit.register(late)
-from symnet.kernels import blas
+from symnet.kernels.cpu.library import blas
 assert blas.blas_address("dgemm")
 late()
 """

@@ -21,7 +21,7 @@ from symnet.kernels.cpu.runtime.call_block import (
     RETURN_ONE,
     Argument,
     BlockCell,
-    Output,
+    ResultSlot,
     Window,
     call_block,
     execute,
@@ -58,7 +58,7 @@ class Program:
         if form == RETURN_NONE:
             given = []
         outputs = [
-            Output(*spec, count + len(cells) + k) for k, spec in enumerate(given)
+            ResultSlot(*spec, count + len(cells) + k) for k, spec in enumerate(given)
         ]
         self.words, records, patches = [], [], []
         for k, output in enumerate(outputs):
@@ -248,7 +248,7 @@ def test_a_form_must_fit_the_outputs():
     with pytest.raises(ValueError, match="0 outputs"):
         call_block(base_count=0, form=RETURN_ONE, fallback=print, failure=print)
     with pytest.raises(ValueError, match="1 outputs"):
-        outputs = [Output("bool", (), 0)]
+        outputs = [ResultSlot("bool", (), 0)]
         call_block(
             outputs=outputs,
             base_count=1,
@@ -336,7 +336,7 @@ def test_memory_does_not_grow():
 def test_too_large_an_output():
     program = Program([], form=RETURN_NONE)
     huge = call_block(
-        outputs=[Output("float64", (2**40, 2**15), 0)],
+        outputs=[ResultSlot("float64", (2**40, 2**15), 0)],
         base_count=1,
         fallback=program.fallback,
         failure=program.failure,

@@ -15,7 +15,7 @@ from symnet import function
 from symnet.config import config
 from symnet.kernels.cpu.jit.intrinsics import (
     C_LIBRARY,
-    External,
+    CFunction,
     atomic_add,
     load,
     store,
@@ -24,7 +24,7 @@ from symnet.kernels.cpu.jit.native import Native, native, print_module
 from symnet.kernels.cpu.runtime import threads
 from symnet.kernels.cpu.runtime.threads import parallel_for
 
-pthread_self = External("pthread_self", "i64()", C_LIBRARY)
+pthread_self = CFunction("pthread_self", "i64()", C_LIBRARY)
 
 
 @native
@@ -187,7 +187,7 @@ def test_elsewhere_nothing_of_linux_is_used(monkeypatch):
 
 
 PROGRAM = """
-from symnet.kernels import threads
+from symnet.kernels.cpu.runtime import threads
 from symnet.kernels.cpu.jit.intrinsics import load
 print(load(threads.POOL, threads.THREADS))
 """
