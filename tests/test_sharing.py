@@ -123,14 +123,13 @@ until_direct(look)
 step(); step()
 end = as_long_as(step)
 finish, seen = time.time() + 1, 0
-while time.time() < finish:
+while time.time() < finish or seen < 4:
     low, high, low_b, high_b, count = (float(v) for v in look())
     assert low == high == low_b == high_b == count - 1, (low, high, low_b, high_b, count)
     value = a.get_value()
     assert (value == value[0]).all()
     seen += 1
 end()
-assert seen > 3
 """
 
 
