@@ -14,6 +14,8 @@ Programs written for Theano run as they stand after `symnet.install_as_theano()`
 # ruff: noqa: I001  (tables of names, several a line)
 from __future__ import annotations
 
+import typing as _typing
+
 from symnet import (
     compile, gof, gradient, ifelse, printing, random, sandbox, scalar, scan_module, tensor,
 )  # fmt: skip
@@ -29,6 +31,7 @@ from symnet.gradient import Lop, Rop, grad, subgraph_grad
 from symnet.rewriting.bypassed import clone
 from symnet.graph.types import Type
 from symnet.graph.variables import Apply, Constant, Op, Variable
+from symnet.lazy import lazy_modules as _lazy_modules
 from symnet.ops.linalg.products import dot
 from symnet.ops.scan.folds import foldl, foldr, map, reduce, scan_checkpoints
 from symnet.ops.scan.scan_function import scan
@@ -41,6 +44,11 @@ from symnet.updates import OrderedUpdates
 __version__ = "0.1.0"
 
 change_flags = config.change_flags
+
+if _typing.TYPE_CHECKING:
+    from symnet import datasets as datasets, debug as debug, optim as optim
+else:
+    __getattr__ = _lazy_modules("symnet", "datasets", "debug", "optim")
 
 __all__ = [
     "Apply", "Constant", "DisconnectedInputError", "Function", "FunctionGraph", "In",

@@ -76,7 +76,12 @@ def jacobian(
     Raises: TypeError for another rank; and as `grad`.
     """
     if expression.type.ndim == 0:
-        return grad(expression, wrt, consider_constant, disconnected_inputs)
+        return grad(
+            expression,
+            wrt,
+            consider_constant,
+            disconnected_inputs=disconnected_inputs,
+        )
     if expression.type.ndim != 1 or expression.type.dtype not in CONTINUOUS:
         raise TypeError(
             message(
@@ -134,7 +139,7 @@ def hessian(
             raise TypeError(
                 message("hessian is taken by vectors", operands=[operand_text(v)])
             )
-        first = grad(cost, v, constants, disconnected_inputs)
+        first = grad(cost, v, constants, disconnected_inputs=disconnected_inputs)
         results.append(jacobian(first, v, constants, "ignore"))
     return as_form(wrt, results)
 

@@ -1,8 +1,10 @@
-"""Attributes that are computed when they are first asked for."""
+"""Attributes that are computed, and modules imported, when they are first asked for."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
+from types import ModuleType
 from typing import Any, Generic, TypeVar, overload
 
 T = TypeVar("T")
@@ -32,3 +34,14 @@ class cached_property(Generic[T]):
         value = self.function(instance)
         instance.__dict__[self.name] = value
         return value
+
+
+def lazy_modules(package: str, *names: str) -> Callable[[str], ModuleType]:
+    """A package's `__getattr__` that imports these of its modules."""
+
+    def get(name: str) -> ModuleType:
+        if name in names:
+            return import_module(f"{package}.{name}")
+        raise AttributeError(f"module {package!r} has no attribute {name!r}")
+
+    return get

@@ -68,7 +68,7 @@ def remembered(method: Callable[P, Variable]) -> Callable[P, Variable]:
         result = method(*args, **kwargs)
         stream: Any = args[0]
         state, following = stream.state_updates[-1]
-        result.rng, result.update = state, (state, following)  # type: ignore[attr-defined]
+        result.rng, result.update = state, (state, following)
         return result
 
     return draw

@@ -29,7 +29,7 @@ def floors(text: str) -> list[str]:
 
 FLOORS = floors("""
 config errors lazy recent
-graph: origin types variables testvalues traverse promised evaluate pickling inner .
+graph: origin types attached variables testvalues traverse promised evaluate pickling inner .
 
 kernels.loopir: scalars interpret views
 kernels.loopir.math: formats exponential logarithm power trigonometric gaussian external
@@ -103,9 +103,8 @@ tensor: raw_random shared_randomstreams slinalg sort subtensor xlogx
 tensor.nnet: bn nnet sigm .
 tensor: .
 theano_names
-optim datasets testing
+optim datasets testing debug
 __init__
-debug
 """)
 
 # Imported where they are needed: optional, or too slow for `import symnet`.

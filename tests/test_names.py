@@ -20,7 +20,7 @@ import pytest
 import symnet
 import symnet.tensor as T
 from symnet.graph.variables import Variable
-from symnet.ops.inputs import CONSTRUCTORS
+from symnet.ops.inputs import SHAPES
 from symnet.theano_names import Settings, parts, top
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -223,8 +223,32 @@ def test_star_import_hides_what_theano_hides() -> None:
 
 def test_every_constructor_has_its_name() -> None:
     listed = set(importlib.import_module("symnet.tensor.inputs").__all__)
-    assert listed == {*CONSTRUCTORS, "tensor"}
+    plural = {word: word + "s" for word in SHAPES} | {"matrix": "matrices"}
+    assert listed == {"tensor"} | {
+        prefix + word
+        for prefix in ("", *"bwilfdcz")
+        for word in (*plural, *plural.values())
+    }
+    for name in listed - {"tensor"}:
+        made = getattr(T, name)
+        assert getattr(made, "__name__", name) == name
     assert isinstance(T.tensor("int8", shape=(None, 3)), Variable)
+
+
+def test_parts_are_there_without_an_import_of_their_own() -> None:
+    code = (
+        "import sys, symnet; assert 'symnet.optim' not in sys.modules; "
+        "print(symnet.optim.adam, symnet.datasets.digits, symnet.debug.load, "
+        "symnet.random.RandomStream, symnet.printing.pp, hasattr(symnet, 'optimum'))"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert told.stdout.endswith(" False\n") and told.stdout.count("<") == 5
 
 
 def test_import_starts_nothing() -> None:

@@ -7,8 +7,8 @@ where a gradient is not connected or not defined.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence, ValuesView
+from typing import Any, TypedDict, TypeVar, Unpack, overload
 
 from symnet.autodiff import ifelse_gradient, scan_gradient
 from symnet.autodiff.backward import (
@@ -38,6 +38,8 @@ from symnet.ops.pushing import pushing
 from symnet.ops.scan.loop import Scan
 from symnet.rewriting.bypassed import remember_as
 
+Key = TypeVar("Key")
+
 REACTIONS = ("raise", "warn", "ignore")
 
 disconnected_type = DisconnectedType()
@@ -50,11 +52,53 @@ Scan.L_op = scan_gradient.gradients  # type: ignore[method-assign, assignment]
 # ---- the gradient of a scalar
 
 
+class Options(TypedDict, total=False):
+    """The arguments of `grad` that are given by name."""
+
+    disconnected_inputs: str
+    add_names: bool
+    known_grads: Mapping[Variable, Any] | Iterable[tuple[Variable, Any]] | None
+    return_disconnected: str
+    null_gradients: str
+
+
+Cost = Variable | None
+Constants = Iterable[Variable] | None
+
+
+@overload
+def grad(
+    cost: Cost,
+    wrt: Variable,
+    consider_constant: Constants = None,
+    **options: Unpack[Options],
+) -> Variable: ...
+@overload
+def grad(  # type: ignore[overload-overlap]  # a tuple is a sequence, too
+    cost: Cost,
+    wrt: tuple[Variable, ...],
+    consider_constant: Constants = None,
+    **options: Unpack[Options],
+) -> tuple[Variable, ...]: ...
+@overload
+def grad(
+    cost: Cost,
+    wrt: Mapping[Key, Variable],
+    consider_constant: Constants = None,
+    **options: Unpack[Options],
+) -> dict[Key, Variable]: ...
+@overload
+def grad(
+    cost: Cost,
+    wrt: Sequence[Variable] | ValuesView[Variable],
+    consider_constant: Constants = None,
+    **options: Unpack[Options],
+) -> list[Variable]: ...
 @briefly
 def grad(
-    cost: Variable | None,
+    cost: Cost,
     wrt: Any,
-    consider_constant: Iterable[Variable] | None = None,
+    consider_constant: Constants = None,
     disconnected_inputs: str = "raise",
     add_names: bool = True,
     known_grads: Mapping[Variable, Any] | Iterable[tuple[Variable, Any]] | None = None,

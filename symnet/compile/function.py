@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic, TypedDict, Unpack, overload
 from weakref import WeakSet, ref
 
 import numpy as np
+from numpy.typing import NDArray
 
 from symnet import gradient
 from symnet.compile.arguments import In, Out, Pairs, Request, read_request
@@ -24,9 +25,19 @@ from symnet.kernels.cpu.runtime.call_block import RETURN_LIST, RETURN_ONE
 from symnet.ops.methods import method
 from symnet.shared import SharedVariable
 
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
 
-class Function:
+    Result = TypeVar("Result", default=Any)
+else:
+    from typing import TypeVar
+
+    Result = TypeVar("Result")
+
+
+class Function(Generic[Result]):
     """A compiled function.  Call it with values for its inputs, by position or by name.
+    Type checkers know it by what a call gives, as `Function[list[NDArray[Any]]]`.
 
     name; trust_input (arrays are not converted: they must have the right dtype, rank and
     known sizes, which costs nothing to look at); maker.fgraph, the graph after rewriting;
@@ -70,16 +81,16 @@ class Function:
             self._set_default(k, one.value)
         self.made_seconds = perf_counter() - start
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Function:
+    def __new__(cls, *args: Any, **kwargs: Any) -> Function[Result]:
         """Each function has a class of its own, whose `__call__` becomes the builtin that
         runs its latest plan: no Python code then stands between a call and native code."""
         return object.__new__(
             type(cls.__name__, (cls,), {"__module__": cls.__module__})
         )
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: Any, **kwargs: Any) -> Result:
         if self.recorder is not None:
-            return self.recorder.call(self.call, *args, **kwargs)
+            return self.recorder.call(self.call, *args, **kwargs)  # type: ignore[no-any-return]
         return self.call(*args, **kwargs)
 
     @property
@@ -88,7 +99,7 @@ class Function:
         return Profiler(self)
 
     @briefly
-    def call(self, *args: Any, **kwargs: Any) -> Any:
+    def call(self, *args: Any, **kwargs: Any) -> Result:
         """A call by way of Python: converts arguments, makes plans; the builtin hands
         over to it whatever is not exactly as in the call before."""
         arrays = self.read_arguments(args, kwargs)
@@ -106,16 +117,15 @@ class Function:
         # The class would keep the plan's memory until the garbage collector finds it.
         self._leave_directly()
 
-    def hand_out(self, results: Sequence[Any]) -> Any:
+    def hand_out(self, results: Sequence[Any]) -> Result:
         """Results in the form in which the outputs were asked for."""
         form = self.request.form
+        handed: Any = list(results)
         if form == "one":
-            return results[0]
-        if form == "none":
-            return []
-        if form == "dict":
-            return dict(zip(self.request.keys, results, strict=True))
-        return list(results)
+            handed = results[0]
+        elif form == "dict":
+            handed = dict(zip(self.request.keys, results, strict=True))
+        return handed  # type: ignore[no-any-return]
 
     # ---- arguments
 
@@ -219,7 +229,7 @@ class Function:
         delete_updates: bool = False,
         name: str | None = None,
         profile: Any = None,
-    ) -> Function:
+    ) -> Function[Result]:
         """Another function over the same graph, with shared variables exchanged (`swap`)
         or without its updates.  Code is shared in any case.
 
@@ -314,6 +324,50 @@ def _restore(
     return made
 
 
+class Options(TypedDict, total=False):
+    """The arguments of `function` that are given by name."""
+
+    no_default_updates: bool | Sequence[SharedVariable]
+    accept_inplace: bool
+    name: str | None
+    rebuild_strict: bool
+    allow_input_downcast: bool | None
+    profile: Any
+    on_unused_input: str | None
+    trust_input: bool
+
+
+Inputs = Sequence[Variable | In | tuple[Variable, Any]]
+Output = Variable | Out | complex
+
+
+@overload
+def function(
+    inputs: Inputs,
+    outputs: Output,
+    mode: str | Mode | None = None,
+    updates: Pairs = None,
+    givens: Pairs = None,
+    **options: Unpack[Options],
+) -> Function[NDArray[Any]]: ...
+@overload
+def function(
+    inputs: Inputs,
+    outputs: Sequence[Output] | None = None,
+    mode: str | Mode | None = None,
+    updates: Pairs = None,
+    givens: Pairs = None,
+    **options: Unpack[Options],
+) -> Function[list[NDArray[Any]]]: ...
+@overload
+def function(
+    inputs: Inputs,
+    outputs: Mapping[str, Output],
+    mode: str | Mode | None = None,
+    updates: Pairs = None,
+    givens: Pairs = None,
+    **options: Unpack[Options],
+) -> Function[dict[str, NDArray[Any]]]: ...
 @briefly
 def function(
     inputs: Sequence[Any],
@@ -333,7 +387,8 @@ def function(
     """Compile: a callable that computes `outputs` from `inputs`.
 
     inputs: variables, or `In(variable, name, value, ...)`.
-    outputs: None, a variable, a list, or a dict with string keys: what a call returns.
+    outputs: a variable, a list, or a dict with string keys: what a call returns.  None
+        is an empty list.
     updates: (shared variable, expression) pairs, a dict, or one pair: after each call the
         shared variables hold the expressions' values, all from the old values.
     givens: (variable, replacement) pairs, a dict, or one pair, put in all at once.

@@ -10,12 +10,13 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
 from symnet.config import config
 from symnet.errors import briefly, message
+from symnet.graph.attached import Attached
 from symnet.graph.origin import Origin, capture, inherit
 from symnet.graph.types import TensorType, Type
 
@@ -23,7 +24,7 @@ from symnet.graph.types import TensorType, Type
 observers: list[Callable[[Apply], None]] = []
 
 
-class Variable:
+class Variable(Attached):
     """A value of the graph: a leaf, or a result of an operation."""
 
     __slots__ = (
@@ -75,6 +76,12 @@ class Variable:
 
     def __repr__(self) -> str:
         return self.name if self.name else describe(self)
+
+
+# What stands for a tensor where an operation takes one: see `ops.base.as_tensor`.
+TensorLike: TypeAlias = (
+    Variable | complex | np.generic | np.ndarray[Any, Any] | list[Any] | tuple[Any, ...]
+)
 
 
 class Constant(Variable):

@@ -329,7 +329,7 @@ class Cast(Elementwise):
         return [g if g.type.dtype == dtype else Cast(dtype)(g)]
 
 
-def cast(x: Any, dtype: str) -> Variable:
+def cast(x: Any, dtype: Any) -> Variable:
     """`x` with each element converted to `dtype` ("floatX" allowed).
 
     Raises: TypeError from complex to real: take `real(x)` or `abs(x)`.

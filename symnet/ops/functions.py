@@ -28,7 +28,7 @@ from symnet.ops.arithmetic import (
 )
 from symnet.ops.base import as_tensor
 from symnet.ops.elementwise import Elementwise, cast, elementwise
-from symnet.ops.methods import method
+from symnet.ops.methods import method, unary
 
 Derivative = Callable[..., Any]
 
@@ -302,4 +302,4 @@ for _op in (
     arccos, arccosh, arcsin, arcsinh, arctan, arctanh, cos, cosh, deg2rad, exp, exp2, expm1,
     log10, log1p, log2, rad2deg, sin, sinh, tan, tanh,
 ):  # fmt: skip
-    method(_op.name)(lambda self, _op=_op: _op(self))
+    method(_op.name)(unary(_op))

@@ -407,7 +407,7 @@ def _in_range(where: Variable, x: Variable, axis: int, mode: str) -> Variable:
     if mode == "wrap":
         result = mod(positions, length)
     else:
-        result = clip(positions, constant(np.int64(0)), length - 1)  # type: ignore[operator]
+        result = clip(positions, constant(np.int64(0)), length - 1)
     return result
 
 

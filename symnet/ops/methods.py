@@ -1,7 +1,8 @@
 """How modules of operations give `Variable` its methods.
 
 `Variable` stands below the operations and knows none of them; each module attaches what
-it defines: `method("sum")(sum)`, or as a decorator.
+it defines: `method("sum")(sum)`, or as a decorator.  The function's annotations are what
+type checkers read of the method (see `graph.attached`).
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from symnet.graph.attached import Attached
 from symnet.graph.variables import Variable
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -19,17 +21,28 @@ def method(*names: str) -> Callable[[Function], Function]:
 
     def attach(function: Function) -> Function:
         for name in names:
-            setattr(Variable, name, function)
+            setattr(Attached, name, function)
         return function
 
     return attach
 
 
-def prop(name: str) -> Callable[[Function], Function]:
-    """Attach a function of the variable as a property."""
+def unary(op: Callable[..., Any]) -> Callable[[Variable], Variable]:
+    """The method that applies an op to the variable."""
+
+    def apply(self: Variable) -> Variable:
+        return op(self)  # type: ignore[no-any-return]
+
+    return apply
+
+
+def prop(
+    name: str, put: Callable[[Any, Any], None] | None = None
+) -> Callable[[Function], Function]:
+    """Attach a function of the variable as a property; `put` takes what is assigned."""
 
     def attach(function: Function) -> Function:
-        setattr(Variable, name, property(function))
+        setattr(Attached, name, property(function, put))
         return function
 
     return attach

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
 from symnet.errors import message
-from symnet.graph.variables import Variable, operand_text
+from symnet.graph.variables import TensorLike, Variable, operand_text
 from symnet.ops import arithmetic
 from symnet.ops.base import as_tensor
 from symnet.ops.elementwise import cast
-from symnet.ops.methods import method, prop
+from symnet.ops.methods import method, prop, unary
 
 BINARY: dict[str, Callable[..., Any]] = {
     "add": arithmetic.add,
@@ -21,7 +21,6 @@ BINARY: dict[str, Callable[..., Any]] = {
     "truediv": arithmetic.true_div,
     "floordiv": arithmetic.int_div,
     "mod": arithmetic.mod,
-    "divmod": arithmetic.divmod,
     "pow": arithmetic.pow,
     "and": arithmetic.and_,
     "or": arithmetic.or_,
@@ -49,22 +48,34 @@ def _attach_operators() -> None:
     for name, function in BINARY.items():
         method(f"__r{name}__")(_reflected(function))
     for name, function in UNARY.items():
-        method(f"__{name}__")(_unary(function))
+        method(f"__{name}__")(unary(function))
 
 
 def _forward(function: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda self, other: function(self, other)
+    def apply(self: Variable, other: TensorLike) -> Variable:
+        return function(self, other)  # type: ignore[no-any-return]
+
+    return apply
 
 
 def _reflected(function: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda self, other: function(other, self)
+    def apply(self: Variable, other: TensorLike) -> Variable:
+        return function(other, self)  # type: ignore[no-any-return]
 
-
-def _unary(function: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda self: function(self)
+    return apply
 
 
 _attach_operators()
+
+
+@method("__divmod__")
+def _divmod(self: Variable, other: TensorLike) -> tuple[Variable, Variable]:
+    return arithmetic.divmod(self, other)
+
+
+@method("__rdivmod__")
+def _reflected_divmod(self: Variable, other: TensorLike) -> tuple[Variable, Variable]:
+    return arithmetic.divmod(other, self)
 
 
 @method("__pos__")
@@ -73,13 +84,13 @@ def _positive(self: Variable) -> Variable:
 
 
 @method("__xor__")
-def _xor(self: Variable, other: Any) -> Variable:
+def _xor(self: Variable, other: TensorLike) -> Variable:
     """Exclusive or.  Raises: TypeError for floats, where a power was meant."""
     return _exclusive_or(self, other, self, other)
 
 
 @method("__rxor__")
-def _reflected_xor(self: Variable, other: Any) -> Variable:
+def _reflected_xor(self: Variable, other: TensorLike) -> Variable:
     return _exclusive_or(other, self, self, other)
 
 
@@ -148,13 +159,13 @@ def _compares(variable: Variable) -> bool:
 
 
 @method("__len__")
-def _length(self: Variable) -> int:
+def _length(self: Variable) -> NoReturn:
     """Raises: TypeError always: sizes are known when a function runs."""
     raise TypeError(f"{self} has no len(): write x.shape[0] for its symbolic size")
 
 
 @method("__int__", "__index__", "__float__", "__complex__")
-def _number(self: Variable) -> Any:
+def _number(self: Variable) -> NoReturn:
     """Raises: TypeError always: the value does not exist yet."""
     raise TypeError(
         message(
@@ -165,20 +176,35 @@ def _number(self: Variable) -> Any:
     )
 
 
-for _name in ("ndim", "dtype", "broadcastable"):
-    prop(_name)(lambda self, _name=_name: getattr(self.type, _name))
+@prop("ndim")
+def _ndim(self: Variable) -> int:
+    return self.type.ndim  # type: ignore[no-any-return]
+
+
+@prop("dtype")
+def _dtype(self: Variable) -> str:
+    return self.type.dtype  # type: ignore[no-any-return]
+
+
+@prop("broadcastable")
+def _broadcastable(self: Variable) -> tuple[bool, ...]:
+    return self.type.broadcastable  # type: ignore[no-any-return]
 
 
 @method("astype")
-def _astype(self: Variable, dtype: str) -> Variable:
+def _astype(self: Variable, dtype: Any) -> Variable:
     """The variable with each element converted to `dtype`."""
     return cast(self, dtype)
 
 
-method("clip")(lambda self, a_min, a_max: arithmetic.clip(self, a_min, a_max))
+@method("clip")
+def _clip(self: Variable, a_min: TensorLike, a_max: TensorLike) -> Variable:
+    return arithmetic.clip(self, a_min, a_max)  # type: ignore[no-any-return]
+
+
 method("round")(arithmetic.round)
 for _name in ("ceil", "floor", "log", "sqrt", "trunc"):
-    method(_name)(_unary(getattr(arithmetic, _name)))
-method("conj", "conjugate")(_unary(arithmetic.conj))
+    method(_name)(unary(getattr(arithmetic, _name)))
+method("conj", "conjugate")(unary(arithmetic.conj))
 prop("real")(arithmetic.real)
 prop("imag")(arithmetic.imag)

@@ -15,7 +15,13 @@ import numpy as np
 from symnet.config import config
 from symnet.errors import message
 from symnet.graph.types import COMPLEX, FLOATS, TensorType
-from symnet.graph.variables import Apply, Variable, make_variable, operand_text
+from symnet.graph.variables import (
+    Apply,
+    TensorLike,
+    Variable,
+    make_variable,
+    operand_text,
+)
 from symnet.kernels.loopir import views
 from symnet.kernels.loopir.scalars import REDUCTIONS
 from symnet.kernels.loopir.views import ZERO, Size
@@ -275,7 +281,7 @@ def _loses(kind: str, x: Variable, which: str, dtype: str) -> str:
 
 
 def sum(
-    input: Any,
+    input: TensorLike,
     axis: Any = None,
     dtype: str | None = None,
     keepdims: bool = False,
@@ -292,7 +298,7 @@ def sum(
 
 
 def prod(
-    input: Any,
+    input: TensorLike,
     axis: Any = None,
     dtype: str | None = None,
     keepdims: bool = False,
@@ -307,7 +313,7 @@ def prod(
 
 
 def mean(
-    input: Any,
+    input: TensorLike,
     axis: Any = None,
     dtype: str | None = None,
     op: bool = False,
@@ -344,7 +350,7 @@ def count(x: Variable, axes: Sequence[int]) -> Variable:
 
 
 def var(
-    input: Any,
+    input: TensorLike,
     axis: Any = None,
     ddof: Any = 0,
     keepdims: bool = False,
@@ -371,7 +377,7 @@ def var(
 
 
 def std(
-    input: Any,
+    input: TensorLike,
     axis: Any = None,
     ddof: Any = 0,
     keepdims: bool = False,
@@ -385,7 +391,7 @@ def std(
 # ---- extrema
 
 
-def max(x: Any, axis: Any = None, keepdims: bool = False) -> Variable:
+def max(x: TensorLike, axis: Any = None, keepdims: bool = False) -> Variable:
     """The greatest element over `axis`; NaN where there is one.
 
     The gradient goes to every element that equals the maximum, as in Theano.
@@ -394,12 +400,12 @@ def max(x: Any, axis: Any = None, keepdims: bool = False) -> Variable:
     return _reduce("max", _ordered("max", x), axis, keepdims)
 
 
-def min(x: Any, axis: Any = None, keepdims: bool = False) -> Variable:
+def min(x: TensorLike, axis: Any = None, keepdims: bool = False) -> Variable:
     """The least element over `axis`; otherwise as `max`."""
     return _reduce("min", _ordered("min", x), axis, keepdims)
 
 
-def argmax(x: Any, axis: Any = None, keepdims: bool = False) -> Variable:
+def argmax(x: TensorLike, axis: Any = None, keepdims: bool = False) -> Variable:
     """The position (int64) of the greatest element, the first of equals or of NaNs.
 
     Over several axes the position is that in their elements laid out in C order.
@@ -407,7 +413,7 @@ def argmax(x: Any, axis: Any = None, keepdims: bool = False) -> Variable:
     return _reduce("argmax", _ordered("argmax", x), axis, keepdims, "int64")
 
 
-def argmin(x: Any, axis: Any = None, keepdims: bool = False) -> Variable:
+def argmin(x: TensorLike, axis: Any = None, keepdims: bool = False) -> Variable:
     """The position (int64) of the least element; otherwise as `argmax`."""
     return _reduce("argmin", _ordered("argmin", x), axis, keepdims, "int64")
 
@@ -420,7 +426,7 @@ def max_and_argmax(
     return max(a, axis, keepdims), argmax(a, axis, keepdims)
 
 
-def ptp(a: Any, axis: Any = None) -> Variable:
+def ptp(a: TensorLike, axis: Any = None) -> Variable:
     """Peak to peak: the maximum less the minimum."""
     a = as_tensor(a)
     result: Variable = sub(max(a, axis), min(a, axis))
@@ -443,12 +449,12 @@ def _ordered(kind: str, x: Any) -> Variable:
 # ---- truth
 
 
-def all(x: Any, axis: Any = None, keepdims: bool = False) -> Variable:
+def all(x: TensorLike, axis: Any = None, keepdims: bool = False) -> Variable:
     """Whether every element over `axis` is true (not 0); of nothing True."""
     return _reduce("all", cast_truth(x), axis, keepdims)
 
 
-def any(x: Any, axis: Any = None, keepdims: bool = False) -> Variable:
+def any(x: TensorLike, axis: Any = None, keepdims: bool = False) -> Variable:
     """Whether some element over `axis` is true (not 0); of nothing False."""
     return _reduce("any", cast_truth(x), axis, keepdims)
 
@@ -470,7 +476,9 @@ def allclose(
 # ---- norms
 
 
-def norm(x: Any, L: Any = 2, axis: Any = None, keepdims: bool = False) -> Variable:
+def norm(
+    x: TensorLike, L: Any = 2, axis: Any = None, keepdims: bool = False
+) -> Variable:
     """The L-norm over `axis`: (sum of |x|**L) ** (1/L); L may be infinity.
 
     The gradient of a norm with L > 1 at 0 is 0.

@@ -556,7 +556,7 @@ def _reshape_method(self: Variable, *shape: Any, ndim: int | None = None) -> Var
     return reshape(self, shape[0] if len(shape) == 1 else shape, ndim=ndim)
 
 
-def _iterate(self: Any) -> Iterator[Any]:
+def _iterate(self: Variable) -> Iterator[Variable]:
     """The rows of a variable, where their number is known."""
     if self.type.ndim == 0 or self.type.shape[0] is None:
         raise TypeError(

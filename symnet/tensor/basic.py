@@ -38,6 +38,8 @@ from symnet.ops.functions import (
     exp2, expm1, gamma, gammainc, gammaincc, gammal, gammaln, gammau, i0, i1, iv, j0,
     j1, jv, log1p, log2, log10, psi, rad2deg, sin, sinh, tan, tanh, tri_gamma,
 )  # fmt: skip
+from symnet.ops import inputs as _inputs
+from symnet.ops.inputs import *  # noqa: F403
 from symnet.ops.indexing import (
     choose, flatnonzero, nonzero, nonzero_values, take_along_axis,
 )  # fmt: skip
@@ -68,8 +70,6 @@ from symnet.ops.sizes import (
     Shape, SpecifyShape, addbroadcast, get_vector_length, patternbroadcast, shape,
     specify_shape, unbroadcast,
 )  # fmt: skip
-from symnet.tensor import inputs as _inputs
-from symnet.tensor.inputs import *  # noqa: F403
 
 __all__ = [
     "Alloc", "Apply", "Arange", "AsTensorError", "BatchedDot", "Constant", "Diagonal",

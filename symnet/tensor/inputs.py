@@ -1,58 +1,8 @@
-"""Constructors of input variables, by dtype and rank (`symnet.ops.inputs` makes them)."""
+"""Constructors of input variables, by dtype and rank."""
 
-# ruff: noqa: I001  (tables of names, several a line)
 from __future__ import annotations
 
-from symnet.ops.inputs import (
-    bcol, bcols, bmatrices, bmatrix, brow, brows, bscalar, bscalars, btensor3,
-    btensor3s, btensor4, btensor4s, btensor5, btensor5s, btensor6, btensor6s, btensor7,
-    btensor7s, bvector, bvectors, ccol, ccols, cmatrices, cmatrix, col, cols, crow,
-    crows, cscalar, cscalars, ctensor3, ctensor3s, ctensor4, ctensor4s, ctensor5,
-    ctensor5s, ctensor6, ctensor6s, ctensor7, ctensor7s, cvector, cvectors, dcol, dcols,
-    dmatrices, dmatrix, drow, drows, dscalar, dscalars, dtensor3, dtensor3s, dtensor4,
-    dtensor4s, dtensor5, dtensor5s, dtensor6, dtensor6s, dtensor7, dtensor7s, dvector,
-    dvectors, fcol, fcols, fmatrices, fmatrix, frow, frows, fscalar, fscalars, ftensor3,
-    ftensor3s, ftensor4, ftensor4s, ftensor5, ftensor5s, ftensor6, ftensor6s, ftensor7,
-    ftensor7s, fvector, fvectors, icol, icols, imatrices, imatrix, irow, irows, iscalar,
-    iscalars, itensor3, itensor3s, itensor4, itensor4s, itensor5, itensor5s, itensor6,
-    itensor6s, itensor7, itensor7s, ivector, ivectors, lcol, lcols, lmatrices, lmatrix,
-    lrow, lrows, lscalar, lscalars, ltensor3, ltensor3s, ltensor4, ltensor4s, ltensor5,
-    ltensor5s, ltensor6, ltensor6s, ltensor7, ltensor7s, lvector, lvectors, matrices,
-    matrix, row, rows, scalar, scalars, tensor, tensor3, tensor3s, tensor4, tensor4s,
-    tensor5, tensor5s, tensor6, tensor6s, tensor7, tensor7s, vector, vectors, wcol,
-    wcols, wmatrices, wmatrix, wrow, wrows, wscalar, wscalars, wtensor3, wtensor3s,
-    wtensor4, wtensor4s, wtensor5, wtensor5s, wtensor6, wtensor6s, wtensor7, wtensor7s,
-    wvector, wvectors, zcol, zcols, zmatrices, zmatrix, zrow, zrows, zscalar, zscalars,
-    ztensor3, ztensor3s, ztensor4, ztensor4s, ztensor5, ztensor5s, ztensor6, ztensor6s,
-    ztensor7, ztensor7s, zvector, zvectors,
-)  # fmt: skip
+from symnet.ops import inputs as _inputs
+from symnet.ops.inputs import *  # noqa: F403
 
-__all__ = [
-    "bcol", "bcols", "bmatrices", "bmatrix", "brow", "brows", "bscalar", "bscalars",
-    "btensor3", "btensor3s", "btensor4", "btensor4s", "btensor5", "btensor5s",
-    "btensor6", "btensor6s", "btensor7", "btensor7s", "bvector", "bvectors", "ccol",
-    "ccols", "cmatrices", "cmatrix", "col", "cols", "crow", "crows", "cscalar",
-    "cscalars", "ctensor3", "ctensor3s", "ctensor4", "ctensor4s", "ctensor5",
-    "ctensor5s", "ctensor6", "ctensor6s", "ctensor7", "ctensor7s", "cvector",
-    "cvectors", "dcol", "dcols", "dmatrices", "dmatrix", "drow", "drows", "dscalar",
-    "dscalars", "dtensor3", "dtensor3s", "dtensor4", "dtensor4s", "dtensor5",
-    "dtensor5s", "dtensor6", "dtensor6s", "dtensor7", "dtensor7s", "dvector",
-    "dvectors", "fcol", "fcols", "fmatrices", "fmatrix", "frow", "frows", "fscalar",
-    "fscalars", "ftensor3", "ftensor3s", "ftensor4", "ftensor4s", "ftensor5",
-    "ftensor5s", "ftensor6", "ftensor6s", "ftensor7", "ftensor7s", "fvector",
-    "fvectors", "icol", "icols", "imatrices", "imatrix", "irow", "irows", "iscalar",
-    "iscalars", "itensor3", "itensor3s", "itensor4", "itensor4s", "itensor5",
-    "itensor5s", "itensor6", "itensor6s", "itensor7", "itensor7s", "ivector",
-    "ivectors", "lcol", "lcols", "lmatrices", "lmatrix", "lrow", "lrows", "lscalar",
-    "lscalars", "ltensor3", "ltensor3s", "ltensor4", "ltensor4s", "ltensor5",
-    "ltensor5s", "ltensor6", "ltensor6s", "ltensor7", "ltensor7s", "lvector",
-    "lvectors", "matrices", "matrix", "row", "rows", "scalar", "scalars", "tensor",
-    "tensor3", "tensor3s", "tensor4", "tensor4s", "tensor5", "tensor5s", "tensor6",
-    "tensor6s", "tensor7", "tensor7s", "vector", "vectors", "wcol", "wcols",
-    "wmatrices", "wmatrix", "wrow", "wrows", "wscalar", "wscalars", "wtensor3",
-    "wtensor3s", "wtensor4", "wtensor4s", "wtensor5", "wtensor5s", "wtensor6",
-    "wtensor6s", "wtensor7", "wtensor7s", "wvector", "wvectors", "zcol", "zcols",
-    "zmatrices", "zmatrix", "zrow", "zrows", "zscalar", "zscalars", "ztensor3",
-    "ztensor3s", "ztensor4", "ztensor4s", "ztensor5", "ztensor5s", "ztensor6",
-    "ztensor6s", "ztensor7", "ztensor7s", "zvector", "zvectors",
-]  # fmt: skip
+__all__ = _inputs.__all__

@@ -8,10 +8,21 @@ from symnet.config import config
 from symnet.graph.types import TensorType
 from symnet.ops import inputs
 
+PREFIXES = {
+    "b": "int8",
+    "w": "int16",
+    "i": "int32",
+    "l": "int64",
+    "f": "float32",
+    "d": "float64",
+    "c": "complex64",
+    "z": "complex128",
+}
+
 
 @pytest.mark.parametrize("word", inputs.SHAPES)
 def test_prefixes_name_the_dtype(word):
-    for prefix, dtype in inputs.PREFIXES.items():
+    for prefix, dtype in PREFIXES.items():
         made = getattr(inputs, prefix + word)("a")
         assert made.type == TensorType(dtype, inputs.SHAPES[word]) and made.name == "a"
     for floatX in ("float32", "float64"):
@@ -42,5 +53,3 @@ def test_several_at_once():
         "int8",
         "int8",
     ]
-    with pytest.raises(AttributeError, match="no constructor"):
-        inputs.qvector  # noqa: B018

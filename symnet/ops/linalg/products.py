@@ -12,6 +12,7 @@ from symnet.graph.types import COMPLEX, TensorType
 from symnet.graph.variables import (
     Apply,
     Constant,
+    TensorLike,
     Variable,
     make_variable,
     operand_text,
@@ -201,7 +202,7 @@ def swapped(x: Variable) -> Variable:
 # ---- dot and matmul
 
 
-def dot(a: Any, b: Any) -> Variable:
+def dot(a: TensorLike, b: TensorLike) -> Variable:
     """The product of two arrays, as `numpy.dot` defines it.
 
     Shapes: matrices and vectors as in linear algebra; (..., k), (..., k, n) ->
@@ -219,7 +220,7 @@ def dot(a: Any, b: Any) -> Variable:
     return result
 
 
-def matmul(a: Any, b: Any) -> Variable:
+def matmul(a: TensorLike, b: TensorLike) -> Variable:
     """`a @ b`, as `numpy.matmul` defines it: leading axes are batches and broadcast.
 
     Raises: TypeError for a scalar; ShapeError where sizes do not agree.
@@ -288,7 +289,7 @@ def size_product(sizes: Sequence[Variable]) -> Variable:
 # ---- contractions along several axes
 
 
-def tensordot(a: Any, b: Any, axes: Any = 2) -> Variable:
+def tensordot(a: TensorLike, b: TensorLike, axes: Any = 2) -> Variable:
     """The product of two arrays summed over pairs of axes, as `numpy.tensordot`.
 
     axes: a number n (the last n axes of a with the first n of b), or two sequences (or
@@ -301,7 +302,7 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Variable:
     return _contract(a, b, a_axes, b_axes, 0)
 
 
-def batched_tensordot(x: Any, y: Any, axes: Any = 2) -> Variable:
+def batched_tensordot(x: TensorLike, y: TensorLike, axes: Any = 2) -> Variable:
     """`tensordot` of each element of batch x with its partner in batch y.
 
     axes: as in `tensordot`; a number counts behind the batch axis, sequences count the
@@ -397,7 +398,7 @@ def _grouped(
     return reshape(x, [*sizes[:batch], *matrix], ndim=batch + 2)
 
 
-def batched_dot(a: Any, b: Any) -> Variable:
+def batched_dot(a: TensorLike, b: TensorLike) -> Variable:
     """The products of the elements of two batches (axis 0), each with its partner.
 
     Shapes: (b, m, k), (b, k, n) -> (b, m, n); (b, k) is a batch of vectors, (b,) one of
@@ -434,7 +435,7 @@ def batched_dot(a: Any, b: Any) -> Variable:
     return result
 
 
-def outer(x: Any, y: Any) -> Variable:
+def outer(x: TensorLike, y: TensorLike) -> Variable:
     """All products of an element of x with one of y; both are flattened first.
 
     Shapes: (m,), (n,) -> (m, n).
@@ -452,5 +453,5 @@ method("__matmul__")(matmul)
 
 
 @method("__rmatmul__")
-def _reflected_matmul(self: Variable, other: Any) -> Variable:
+def _reflected_matmul(self: Variable, other: TensorLike) -> Variable:
     return matmul(other, self)

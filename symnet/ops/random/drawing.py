@@ -249,8 +249,7 @@ def remember(name: str) -> None:
     def put(self: Variable, value: Any) -> None:
         setattr(self.tag, name, value)
 
-    prop(name)(get)
-    setattr(Variable, name, getattr(Variable, name).setter(put))
+    prop(name, put)(get)
 
 
 for _name in ("rng", "rstate", "update", "permutation"):
@@ -261,7 +260,7 @@ def advanced(sample: Variable, state: SharedVariable, following: Variable) -> Va
     """`sample`, which moves `state` on to `following` wherever it is computed."""
     state.default_update = following
     state.tag.is_rng = True
-    sample.update = (state, following)  # type: ignore[attr-defined]
+    sample.update = (state, following)
     return sample
 
 

@@ -146,7 +146,7 @@ class MRG_RandomStreams:
         nstreams: int | None,
     ) -> Variable:
         """`sample` with its states known to it, to `function` and to `seed`."""
-        sample.rstate = node_rstate  # type: ignore[attr-defined]
+        sample.rstate = node_rstate
         self.state_updates.append((node_rstate, new_rstate, size, nstreams))
         return advanced(sample, node_rstate, new_rstate)
 
@@ -247,13 +247,13 @@ class MRG_RandomStreams:
         even = add(count, mod(count, 2))
         uniform = self._unit([even], (even,), dtype, nstreams)
         half = even // 2
-        radius = sqrt(mul(log(uniform[:half]), -2.0))  # type: ignore[index]
-        angle = mul(uniform[half:], constant(np.array(2 * math.pi, dtype)))  # type: ignore[index]
+        radius = sqrt(mul(log(uniform[:half]), -2.0))
+        angle = mul(uniform[half:], constant(np.array(2 * math.pi, dtype)))
         if truncate:
             flat = self._truncated(radius, cos(angle), sin(angle), dtype, nstreams)
         else:
             flat = join(0, mul(radius, cos(angle)), mul(radius, sin(angle)))
-        sample = reshape(flat[:count], tuple(sizes))  # type: ignore[index]
+        sample = reshape(flat[:count], tuple(sizes))
         if is_number(avg, 0) and is_number(std, 1):
             return sample
         result: Variable = add(mul(sample, cast(std, dtype)), cast(avg, dtype))
@@ -283,9 +283,9 @@ class MRG_RandomStreams:
         return join(
             0,
             kept[0],
-            mul(fresh[:first], cosine[places[0]]),  # type: ignore[index]
+            mul(fresh[:first], cosine[places[0]]),
             kept[1],
-            mul(fresh[first:], sine[places[1]]),  # type: ignore[index]
+            mul(fresh[first:], sine[places[1]]),
         )
 
     def truncated_normal(

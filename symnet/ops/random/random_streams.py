@@ -347,7 +347,7 @@ class RandomStreams:
             RandomState(int(self.gen_seedgen.randint(2**30)))
         )
         following, sample = op(state, *args, **kwargs)
-        sample.rng = state  # type: ignore[attr-defined]
+        sample.rng = state
         self.state_updates.append((state, following))
         return advanced(sample, state, following)
 
@@ -413,7 +413,7 @@ class RandomStreams:
         *outer, count = sizes_of(rows)
         order = self.permutation(size=tuple(outer), n=count)
         shuffled = take_along_axis(rows, order, axis=-1)
-        shuffled.permutation = order  # type: ignore[attr-defined]
+        shuffled.permutation = order
         return shuffled
 
 
