@@ -36,10 +36,10 @@ kernels.loopir.math: formats exponential logarithm power trigonometric gaussian 
 kernels.loopir.math: expand .
 kernels: schedule
 kernels.llvm: compiler_thread machine disk_cache object_code
-kernels.cpu.jit: intrinsics translator native floats
+kernels.cpu.jit: intrinsics record translator native floats
 kernels.llvm: text primitives loop_nest blocks order points accumulators accumulate bands
 kernels.llvm: emit kernel_cache .
-kernels.cpu.runtime: launch threads runner output_pool store turns call_block
+kernels.cpu.runtime: launch threads layouts runner output_pool store turns call_block run_block
 kernels.cpu.library: scalar_loop_code packed_gemm_code blas blas_gemm call_steps packed_gemm
 kernels.cpu.library: mrg31k3p categorical philox_bits distributions
 kernels.cpu.runtime: call_boundary

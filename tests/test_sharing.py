@@ -322,8 +322,8 @@ def test_forks_while_another_thread_calls_or_compiles() -> None:
 
 
 FORK_AT_FIRST = """
-from symnet.kernels.cpu.runtime import call_block
-call_block._native = lambda: False  # as long as the run time is not compiled
+from symnet.kernels.cpu.runtime import run_block
+run_block._native = lambda: False  # as long as the run time is not compiled
 n, x = 1_000_000, T.dscalar()
 for turn in range(12):
     w, v = shared(np.zeros(n)), shared(np.zeros(n))

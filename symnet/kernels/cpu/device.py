@@ -17,13 +17,12 @@ from symnet.kernels.cpu.runtime.call_block import (
     ResultSlot,
     Window,
     call_block,
-    execute,
-    idle,
-    inside,
-    retire,
-    retired,
 )
 from symnet.kernels.cpu.runtime.call_boundary import make_builtin, make_ready, ready
+from symnet.kernels.cpu.runtime.layouts import (
+    StraightenWords,
+)
+from symnet.kernels.cpu.runtime.run_block import execute, idle, inside, retire, retired
 from symnet.kernels.cpu.runtime.step_table import LINE, Assembly, Words, aligned, cost
 from symnet.kernels.cpu.runtime.store import Store
 from symnet.kernels.cpu.runtime.turns import Queue
@@ -80,7 +79,11 @@ class Cpu:
         self, row_bytes: int, slots: int, depth: int, kept: int
     ) -> CallArrangement:
         words = (0, 0, 0, row_bytes, slots, depth, kept)
-        slots_of_pointers = (runner.RING, runner.TURNS_AT, runner.TARGET)
+        slots_of_pointers = (
+            StraightenWords.ring,
+            StraightenWords.turns,
+            StraightenWords.target,
+        )
         return CallArrangement(runner.straighten, words, slots_of_pointers)
 
     def load(

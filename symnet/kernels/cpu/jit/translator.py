@@ -2,7 +2,8 @@
 
 The subset: assignment to names, `if`, `while`, `for ... in range(...)`, `break`,
 `continue`, `return`; integer arithmetic (as in Python, but modulo 2**64), comparison,
-`and`/`or`/`not` in conditions; integer constants of the module; calls of instructions,
+`and`/`or`/`not` in conditions; integer constants of the module; numbers of the words of
+records; calls of instructions,
 of other native functions and of C functions made known by `CFunction`; the address of a
 native function.
 """
@@ -23,6 +24,7 @@ from symnet.kernels.cpu.jit.intrinsics import (
     call,
     stack,
 )
+from symnet.kernels.cpu.jit.record import Record
 
 
 def tree_of(function: Callable[..., int]) -> ast.FunctionDef:
@@ -261,9 +263,22 @@ class Translator:
                 if isinstance(found, int) and type(found) in (int, bool)
                 else None
             )
+        if isinstance(node, ast.Attribute):
+            return self.word_number(node)
         if isinstance(node, ast.BoolOp) and isinstance(node.op, ast.And):
             return 0 if self.constant(node.values[0]) == 0 else None
         return None
+
+    def word_number(self, node: ast.Attribute) -> int | None:
+        """The number of a word of a record, as in `load(address, Record.word)`."""
+        owner = node.value.id if isinstance(node.value, ast.Name) else ""
+        record = self.function.__globals__.get(owner)
+        if owner in self.locals or not isinstance(record, type):
+            return None
+        if not issubclass(record, Record):
+            return None
+        number = getattr(record, node.attr, None)
+        return number if isinstance(number, int) else None
 
     def expression(self, node: ast.expr) -> str:
         constant = self.constant(node)
@@ -287,7 +302,7 @@ class Translator:
         found = self.function.__globals__.get(owner)
         if not isinstance(found, NativeFunction) or node.attr != "address":
             raise self.error(
-                node, "only the address of a native function can be asked for"
+                node, "only the word of a record, or the address of a native function"
             )
         return self.value_of(f'ptrtoint ptr @"{found.name}" to i64')
 

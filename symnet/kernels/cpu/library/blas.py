@@ -28,7 +28,12 @@ from symnet.kernels.cpu.jit.intrinsics import (
     store,
 )
 from symnet.kernels.cpu.jit.native import native
-from symnet.kernels.cpu.runtime.runner import CLOSED, GATE, MULTIPLYING
+from symnet.kernels.cpu.runtime.layouts import (
+    GateWords,
+)
+from symnet.kernels.cpu.runtime.runner import (
+    GATE,
+)
 from symnet.kernels.llvm.compiler_thread import apart
 
 # How builds of OpenBLAS name their functions: before the name, and behind it.  Those
@@ -174,19 +179,19 @@ def leave_serial() -> int:
 @native
 def begin_product() -> int:
     """Before the BLAS is called: it has locks, so a fork waits for its end."""
-    atomic_add(GATE, MULTIPLYING, 1)
-    while atomic_load(GATE, CLOSED) > 1:
-        atomic_add(GATE, MULTIPLYING, -1)
-        while atomic_load(GATE, CLOSED) > 1:
+    atomic_add(GATE, GateWords.multiplying, 1)
+    while atomic_load(GATE, GateWords.closed) > 1:
+        atomic_add(GATE, GateWords.multiplying, -1)
+        while atomic_load(GATE, GateWords.closed) > 1:
             pause()
-        atomic_add(GATE, MULTIPLYING, 1)
+        atomic_add(GATE, GateWords.multiplying, 1)
     return 0
 
 
 @native
 def end_product() -> int:
     """The other end of `begin_product`."""
-    atomic_add(GATE, MULTIPLYING, -1)
+    atomic_add(GATE, GateWords.multiplying, -1)
     return 0
 
 

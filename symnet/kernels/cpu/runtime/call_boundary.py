@@ -45,19 +45,7 @@ from symnet.kernels.cpu.jit.intrinsics import (
 )
 from symnet.kernels.cpu.jit.native import in_background, patient
 from symnet.kernels.cpu.runtime.call_block import (
-    A_BASE,
-    A_DIMS,
-    A_FLAGS,
-    A_HIGH,
-    A_KIND,
-    A_LOW,
-    A_NUMBERS,
-    A_RANK,
-    A_SCALAR,
-    A_SCRATCH,
-    A_STRIDES,
     ALIGNED,
-    ARGUMENT_WORDS,
     AS_BOOLEAN,
     AS_FLOAT32,
     AS_FLOAT64,
@@ -70,55 +58,26 @@ from symnet.kernels.cpu.runtime.call_block import (
     CallBlock,
     kind_word,
 )
+from symnet.kernels.cpu.runtime.layouts import (
+    ArgumentWords,
+    ArrayWords,
+    BlockWords,
+    CellWords,
+    ListWords,
+    OutputWords,
+    StoreWords,
+)
 from symnet.kernels.cpu.runtime.output_pool import (
-    DATA,
-    DIMS,
-    DTYPE,
     FLAGS_I32,
-    O_BASE,
-    O_BYTES,
-    O_DIMS,
-    O_DTYPE,
-    O_RANK,
-    OUTPUT_WORDS,
     RANK_I32,
-    STRIDES,
-    WEAK_REFERENCES,
     keep_results,
     spare_output,
 )
 from symnet.kernels.cpu.runtime.runner import (
-    ARGUMENT_COUNT,
-    ARGUMENTS,
-    BASES,
-    BUSY,
-    C_ARRAY,
-    C_BOX,
-    C_QUEUE,
-    C_VERSION,
-    C_WORDS,
-    C_WRITES,
-    CELL_COUNT,
-    CELL_WORDS,
-    CELLS,
     CONFLICT,
     CPYTHON,
-    FAILURE,
-    FALLBACK,
-    FORM,
     INTERRUPTED,
-    LARGE_OUTPUTS,
-    LIST_ITEMS,
-    LIST_SIZE,
-    OUTPUT_COUNT,
-    OUTPUTS,
-    QUEUE,
-    READERS,
     READS,
-    RELEASE,
-    VERSION,
-    WAKE,
-    WRITER,
     list_item,
     restore_thread,
     save_thread,
@@ -129,7 +88,7 @@ from symnet.kernels.cpu.runtime.runner import (
 # ------------------------------------------------------------------ layouts of objects
 
 # Words of every object, of float and of NumPy's scalars; those of ndarray and of its dtype
-# stand in `callblock`.
+# stand in `layouts`.
 TYPE = 1
 NUMBER = 2
 EMPTY_SLOT, TYPE_SLOT = 184, 2  # in NumPy's table of C functions
@@ -207,13 +166,15 @@ def array_as_expected(array: np.ndarray[Any, Any]) -> bool:
     flags = CONTIGUOUS * array.flags.c_contiguous | ALIGNED * array.flags.aligned
     return (
         load(place, TYPE) == NDARRAY
-        and load(place, DATA) == array.ctypes.data
+        and load(place, ArrayWords.data) == array.ctypes.data
         and load_i32(place, RANK_I32) == rank
-        and [load(load(place, DIMS), k) for k in range(rank)] == list(array.shape)
-        and [load(load(place, STRIDES), k) for k in range(rank)] == list(array.strides)
-        and load(place, DTYPE) == id(array.dtype)
+        and [load(load(place, ArrayWords.dims), k) for k in range(rank)]
+        == list(array.shape)
+        and [load(load(place, ArrayWords.strides), k) for k in range(rank)]
+        == list(array.strides)
+        and load(place, ArrayWords.dtype) == id(array.dtype)
         and load_i32(place, FLAGS_I32) & (CONTIGUOUS | ALIGNED) == flags
-        and load(place, WEAK_REFERENCES) == 0
+        and load(place, ArrayWords.weak_references) == 0
     )
 
 
@@ -238,30 +199,36 @@ def same_words(left: int, right: int, count: int) -> int:
 @patient
 def fits(array: int, record: int) -> int:
     """Whether an ndarray has the dtype, shape and layout that the record asks for."""
-    rank = load(record, A_RANK)
-    flags = load(record, A_FLAGS)
-    if (load(load(array, DTYPE), KIND) & KIND_MASK) != load(record, A_KIND):
+    rank = load(record, ArgumentWords.rank)
+    flags = load(record, ArgumentWords.flags)
+    if (load(load(array, ArrayWords.dtype), KIND) & KIND_MASK) != load(
+        record, ArgumentWords.kind
+    ):
         return 0
     if (
         load_i32(array, RANK_I32) != rank
         or (load_i32(array, FLAGS_I32) & flags) != flags
     ):
         return 0
-    if not same_words(load(array, DIMS), load(record, A_DIMS), rank):
+    if not same_words(
+        load(array, ArrayWords.dims), load(record, ArgumentWords.dims), rank
+    ):
         return 0
-    if load(record, A_STRIDES) != 0:
-        return same_words(load(array, STRIDES), load(record, A_STRIDES), rank)
+    if load(record, ArgumentWords.strides) != 0:
+        return same_words(
+            load(array, ArrayWords.strides), load(record, ArgumentWords.strides), rank
+        )
     return 1
 
 
 @patient
 def take_float(record: int, bits: int) -> int:
     """Keep a float64 for an argument; whether it is one of floats."""
-    if load(record, A_NUMBERS) == AS_FLOAT64:
-        store(load(record, A_SCRATCH), 0, bits)
+    if load(record, ArgumentWords.numbers) == AS_FLOAT64:
+        store(load(record, ArgumentWords.scratch), 0, bits)
         return 1
-    if load(record, A_NUMBERS) == AS_FLOAT32:
-        store(load(record, A_SCRATCH), 0, narrow_float(bits))
+    if load(record, ArgumentWords.numbers) == AS_FLOAT32:
+        store(load(record, ArgumentWords.scratch), 0, narrow_float(bits))
         return 1
     return 0
 
@@ -269,10 +236,12 @@ def take_float(record: int, bits: int) -> int:
 @patient
 def take_integer(record: int, number: int) -> int:
     """Keep an integer for an argument, if its dtype holds it exactly."""
-    if number < load(record, A_LOW) or number > load(record, A_HIGH):
+    if number < load(record, ArgumentWords.low) or number > load(
+        record, ArgumentWords.high
+    ):
         return 0
-    if load(record, A_NUMBERS) == AS_INTEGER:
-        store(load(record, A_SCRATCH), 0, number)
+    if load(record, ArgumentWords.numbers) == AS_INTEGER:
+        store(load(record, ArgumentWords.scratch), 0, number)
         return 1
     return take_float(record, float_bits(number))
 
@@ -281,16 +250,16 @@ def take_integer(record: int, number: int) -> int:
 def take_number(argument: int, record: int) -> int:
     """Keep a Python number, or a NumPy scalar of the very dtype, for a 0-d argument."""
     kind = load(argument, TYPE)
-    if kind == load(record, A_SCALAR):
-        store(load(record, A_SCRATCH), 0, load(argument, NUMBER))
+    if kind == load(record, ArgumentWords.scalar):
+        store(load(record, ArgumentWords.scratch), 0, load(argument, NUMBER))
         return 1
-    if load(record, A_NUMBERS) == 0:
+    if load(record, ArgumentWords.numbers) == 0:
         return 0
     if kind == FLOAT:
         return take_float(record, load(argument, NUMBER))
     if kind == BOOLEAN:
-        if load(record, A_NUMBERS) == AS_BOOLEAN:
-            store(load(record, A_SCRATCH), 0, argument == TRUE)
+        if load(record, ArgumentWords.numbers) == AS_BOOLEAN:
+            store(load(record, ArgumentWords.scratch), 0, argument == TRUE)
             return 1
         return take_integer(record, argument == TRUE)
     if kind == INTEGER:
@@ -305,66 +274,81 @@ def take_number(argument: int, record: int) -> int:
 @patient
 def bind(block: int, arguments: int) -> int:
     """Set the bases by the arguments and the shared variables; 0 if anything differs."""
-    bases = load(block, BASES)
-    for k in range(load(block, ARGUMENT_COUNT)):
+    bases = load(block, BlockWords.bases)
+    for k in range(load(block, BlockWords.argument_count)):
         argument = load(arguments, k)
-        record = load(block, ARGUMENTS) + 8 * ARGUMENT_WORDS * k
+        record = load(block, BlockWords.arguments) + 8 * ArgumentWords.count * k
         if load(argument, TYPE) == NDARRAY:
             if not fits(argument, record):
                 return 0
-            store(bases, load(record, A_BASE), load(argument, DATA))
+            store(
+                bases, load(record, ArgumentWords.base), load(argument, ArrayWords.data)
+            )
         else:
             if not take_number(argument, record):
                 return 0
-            store(bases, load(record, A_BASE), load(record, A_SCRATCH))
-    for k in range(load(block, CELL_COUNT)):
-        record = load(block, CELLS) + 8 * CELL_WORDS * k
-        words = load(record, C_WORDS)
-        if load(load(record, C_QUEUE), LIST_SIZE) != 0 or load(words, WRITER) != 0:
+            store(
+                bases,
+                load(record, ArgumentWords.base),
+                load(record, ArgumentWords.scratch),
+            )
+    for k in range(load(block, BlockWords.cell_count)):
+        record = load(block, BlockWords.cells) + 8 * CellWords.count * k
+        words = load(record, CellWords.words)
+        if (
+            load(load(record, CellWords.queue), ListWords.size) != 0
+            or load(words, StoreWords.writer) != 0
+        ):
             return 0
-        if load(record, C_WRITES) != READS and load(words, READERS) != 0:
+        if (
+            load(record, CellWords.use) != READS
+            and load(words, StoreWords.readers) != 0
+        ):
             return 0
-        array = load(load(load(record, C_BOX), LIST_ITEMS), 0)
-        if load(words, VERSION) != load(record, C_VERSION):
+        array = load(load(load(record, CellWords.box), ListWords.items), 0)
+        if load(words, StoreWords.version) != load(record, CellWords.version):
             if not fits(array, record):
                 return 0
-            store(record, C_VERSION, load(words, VERSION))
-        store(record, C_ARRAY, array)
-        store(bases, load(record, A_BASE), load(array, DATA))
+            store(record, CellWords.version, load(words, StoreWords.version))
+        store(record, CellWords.array, array)
+        store(bases, load(record, ArgumentWords.base), load(array, ArrayWords.data))
     return slide(block)
 
 
 @patient
 def list_size(items: int) -> int:
     """How many objects are in a list of Python's."""
-    return load(items, LIST_SIZE)
+    return load(items, ListWords.size)
 
 
 @patient
 def pin(block: int, thread: int) -> int:
     """Tell other threads what is in use, and keep it alive."""
-    for k in range(load(block, CELL_COUNT)):
-        record = load(block, CELLS) + 8 * CELL_WORDS * k
-        words = load(record, C_WORDS)
-        incref(load(record, C_ARRAY))
-        if load(record, C_WRITES) == READS:
-            store(words, READERS, load(words, READERS) + 1)
+    for k in range(load(block, BlockWords.cell_count)):
+        record = load(block, BlockWords.cells) + 8 * CellWords.count * k
+        words = load(record, CellWords.words)
+        incref(load(record, CellWords.array))
+        if load(record, CellWords.use) == READS:
+            store(words, StoreWords.readers, load(words, StoreWords.readers) + 1)
         else:
-            store(words, WRITER, thread)
+            store(words, StoreWords.writer, thread)
     return 0
 
 
 @patient
 def unpin(block: int) -> int:
     """The other end of `pin`.  A variable that has another array by now is left alone."""
-    for k in range(load(block, CELL_COUNT)):
-        record = load(block, CELLS) + 8 * CELL_WORDS * k
-        words = load(record, C_WORDS)
-        array = load(record, C_ARRAY)
-        if load(record, C_WRITES) != READS:
-            store(words, WRITER, 0)
-        elif list_item(load(record, C_BOX), 0) == array and load(words, READERS) > 0:
-            store(words, READERS, load(words, READERS) - 1)
+    for k in range(load(block, BlockWords.cell_count)):
+        record = load(block, BlockWords.cells) + 8 * CellWords.count * k
+        words = load(record, CellWords.words)
+        array = load(record, CellWords.array)
+        if load(record, CellWords.use) != READS:
+            store(words, StoreWords.writer, 0)
+        elif (
+            list_item(load(record, CellWords.box), 0) == array
+            and load(words, StoreWords.readers) > 0
+        ):
+            store(words, StoreWords.readers, load(words, StoreWords.readers) - 1)
         decref(array)
     return 0
 
@@ -372,11 +356,11 @@ def unpin(block: int) -> int:
 @patient
 def are_waiting(block: int) -> int:
     """Whether there are calls in the queues of what the block uses."""
-    if list_size(load(block, QUEUE)) != 0:
+    if list_size(load(block, BlockWords.queue)) != 0:
         return 1
-    for k in range(load(block, CELL_COUNT)):
-        record = load(block, CELLS) + 8 * CELL_WORDS * k
-        if list_size(load(record, C_QUEUE)) != 0:
+    for k in range(load(block, BlockWords.cell_count)):
+        record = load(block, BlockWords.cells) + 8 * CellWords.count * k
+        if list_size(load(record, CellWords.queue)) != 0:
             return 1
     return 0
 
@@ -384,10 +368,14 @@ def are_waiting(block: int) -> int:
 @patient
 def free_block(block: int, status: int) -> int:
     """End the use of a block and let others go on; 0 if their waking has raised."""
-    atomic_store(block, BUSY, 0)
-    if load(block, RELEASE) == 0 or status == INTERRUPTED or not are_waiting(block):
+    atomic_store(block, BlockWords.busy, 0)
+    if (
+        load(block, BlockWords.release) == 0
+        or status == INTERRUPTED
+        or not are_waiting(block)
+    ):
         return 1
-    outcome = vectorcall(load(block, WAKE), 0, 0, 0)
+    outcome = vectorcall(load(block, BlockWords.wake), 0, 0, 0)
     if outcome == 0:
         return 0
     decref(outcome)
@@ -397,23 +385,29 @@ def free_block(block: int, status: int) -> int:
 @patient
 def new_output(block: int, number: int) -> int:
     """A new array for an output; 0 with MemoryError set."""
-    record = load(block, OUTPUTS) + 8 * OUTPUT_WORDS * number
-    if load(record, O_BYTES) != 0:
+    record = load(block, BlockWords.outputs) + 8 * OutputWords.count * number
+    if load(record, OutputWords.bytes) != 0:
         spare = spare_output(block, record)
         if spare != 0:
             return spare
-    dtype = load(record, O_DTYPE)
+    dtype = load(record, OutputWords.dtype)
     incref(dtype)  # NumPy's function takes this reference over
-    array = call(EMPTY, load(record, O_RANK), load(record, O_DIMS), dtype, 0)
+    array = call(
+        EMPTY, load(record, OutputWords.rank), load(record, OutputWords.dims), dtype, 0
+    )
     if array != 0:
-        store(load(block, BASES), load(record, O_BASE), load(array, DATA))
+        store(
+            load(block, BlockWords.bases),
+            load(record, OutputWords.base),
+            load(array, ArrayWords.data),
+        )
     return array
 
 
 @patient
 def fill_list(block: int, result: int) -> int:
     """Put the outputs into their list; 0 if memory is lacking."""
-    for k in range(load(block, OUTPUT_COUNT)):
+    for k in range(load(block, BlockWords.output_count)):
         array = new_output(block, k)
         if array == 0:
             decref(result)
@@ -427,7 +421,7 @@ def new_result(block: int, empty_list: int) -> int:
     """The object to be returned, a new reference; 0 if memory is lacking."""
     if empty_list != 0:
         return fill_list(block, empty_list)
-    if load(block, FORM) == RETURN_ONE:
+    if load(block, BlockWords.form) == RETURN_ONE:
         return new_output(block, 0)
     incref(NONE)
     return NONE
@@ -436,7 +430,7 @@ def new_result(block: int, empty_list: int) -> int:
 @patient
 def start_released(block: int) -> int:
     """Start the runner; meanwhile other Python threads may run, if the block says so."""
-    if load(block, RELEASE) == 0:
+    if load(block, BlockWords.release) == 0:
         return start(block)
     pin(block, this_thread())
     state = save_thread()
@@ -451,7 +445,7 @@ def report(block: int, step: int) -> int:
     """Call the function that raises the error of a failed step."""
     arguments = stack(1)
     store(arguments, 0, new_integer(step))
-    outcome = vectorcall(load(block, FAILURE), arguments, 1, 0)
+    outcome = vectorcall(load(block, BlockWords.failure), arguments, 1, 0)
     decref(load(arguments, 0))
     return outcome
 
@@ -463,19 +457,19 @@ def attempt(block: int, arguments: int, empty_list: int) -> int:
     -1 (no address) says that the arguments do not fit, or that the call is to begin again.
     """
     if not bind(block, arguments):
-        atomic_store(block, BUSY, 0)
+        atomic_store(block, BlockWords.busy, 0)
         if empty_list != 0:
             decref(empty_list)
         return -1
     result = new_result(block, empty_list)
     if result == 0:
-        atomic_store(block, BUSY, 0)
+        atomic_store(block, BlockWords.busy, 0)
         return 0
     status = start_released(block)
     well = free_block(block, status)
     if well and status == 0:
-        if load(block, LARGE_OUTPUTS) != 0:
-            keep_results(block, result, load(block, FORM) == RETURN_LIST)
+        if load(block, BlockWords.large_outputs) != 0:
+            keep_results(block, result, load(block, BlockWords.form) == RETURN_LIST)
         return result
     decref(result)
     if not well or status == INTERRUPTED:
@@ -488,23 +482,23 @@ def attempt(block: int, arguments: int, empty_list: int) -> int:
 @patient
 def enter(block_array: int, arguments: int, count: int, keywords: int) -> int:
     """What a call of the builtin does, by Python's convention METH_FASTCALL|METH_KEYWORDS."""
-    block = load(block_array, DATA)
-    free = list_size(load(block, QUEUE)) == 0
-    if keywords == 0 and count == load(block, ARGUMENT_COUNT) and free:
+    block = load(block_array, ArrayWords.data)
+    free = list_size(load(block, BlockWords.queue)) == 0
+    if keywords == 0 and count == load(block, BlockWords.argument_count) and free:
         empty_list = 0
         # Before anything else: making a list may run the garbage collector, and with it
         # any Python code, even a call of this very function.
-        if load(block, FORM) == RETURN_LIST:
-            empty_list = new_list(load(block, OUTPUT_COUNT))
+        if load(block, BlockWords.form) == RETURN_LIST:
+            empty_list = new_list(load(block, BlockWords.output_count))
             if empty_list == 0:
                 return 0
-        if compare_exchange(block, BUSY, 0, this_thread()):
+        if compare_exchange(block, BlockWords.busy, 0, this_thread()):
             result = attempt(block, arguments, empty_list)
             if result != -1:
                 return result
         elif empty_list != 0:
             decref(empty_list)
-    return vectorcall(load(block, FALLBACK), arguments, count, keywords)
+    return vectorcall(load(block, BlockWords.fallback), arguments, count, keywords)
 
 
 # ----------------------------------------------------------------------- Python side

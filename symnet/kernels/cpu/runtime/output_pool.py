@@ -23,68 +23,68 @@ from typing import Any
 from symnet.config import config
 from symnet.kernels.cpu.jit.intrinsics import CFunction, Symbol, load, load_i32, store
 from symnet.kernels.cpu.jit.native import native
+from symnet.kernels.cpu.runtime.layouts import (
+    SPARES,
+    ArrayWords,
+    BlockWords,
+    KeptWords,
+    OutputWords,
+    SpareWords,
+)
 from symnet.kernels.cpu.runtime.runner import (
-    BASES,
     CPYTHON,
-    OUTPUT_COUNT,
-    OUTPUTS,
     list_item,
 )
 
 LARGE_BYTES = 1 << 18  # results of so many bytes are used again
 
-# Words of an ndarray; its rank and flags are counted in 32-bit words.
-DATA, DIMS, STRIDES, DTYPE, WEAK_REFERENCES = 2, 4, 5, 7, 9
-RANK_I32, FLAGS_I32 = 6, 16
-
-# An output in a call block: its base, dtype, rank and dims, the bytes of a large one
-# (else 0), which spare is filled next, and two spares.
-O_BASE, O_DTYPE, O_RANK, O_DIMS, O_BYTES, O_TURN, O_SPARES = range(7)
-SPARES = 2
-# A spare: an array (0: none), its data, flags and bytes, and its neighbours in the list.
-S_ARRAY, S_DATA, S_FLAGS, S_BYTES, S_NEWER, S_OLDER = range(6)
-SPARE_WORDS = 6
-OUTPUT_WORDS = O_SPARES + SPARES * SPARE_WORDS
+# The rank and the flags of an ndarray are 32-bit words.
+RANK_I32, FLAGS_I32 = 2 * ArrayWords.rank, 2 * ArrayWords.flags
 
 if CPYTHON:
     incref = CFunction("Py_IncRef", "i64(i64)", ctypes.pythonapi)
     decref = CFunction("Py_DecRef", "i64(i64)", ctypes.pythonapi)
 
-# The list's ends are joined by a spare that holds nothing: the newest is the next older
-# of it, the oldest the next newer.  Behind it stand the bytes held and allowed.
-HELD, ALLOWED = SPARE_WORDS, SPARE_WORDS + 1
-_memory = (ctypes.c_int64 * (SPARE_WORDS + 2))()
+_memory = (ctypes.c_int64 * KeptWords.count)()
 POOL = Symbol("symnet spares", ctypes.addressof(_memory))
-_memory[S_NEWER] = _memory[S_OLDER] = int(POOL)
+_memory[KeptWords.newer] = _memory[KeptWords.older] = int(POOL)
 
 
 @native
 def take_out(spare: int) -> int:
     """Take a spare out of the list."""
-    store(load(spare, S_OLDER), S_NEWER, load(spare, S_NEWER))
-    store(load(spare, S_NEWER), S_OLDER, load(spare, S_OLDER))
+    store(
+        load(spare, SpareWords.older), SpareWords.newer, load(spare, SpareWords.newer)
+    )
+    store(
+        load(spare, SpareWords.newer), SpareWords.older, load(spare, SpareWords.older)
+    )
     return 0
 
 
 @native
 def put_first(spare: int) -> int:
     """Put a spare where the list is newest."""
-    newest = load(POOL, S_OLDER)
-    store(spare, S_OLDER, newest)
-    store(spare, S_NEWER, POOL)
-    store(newest, S_NEWER, spare)
-    store(POOL, S_OLDER, spare)
+    newest = load(POOL, SpareWords.older)
+    store(spare, SpareWords.older, newest)
+    store(spare, SpareWords.newer, POOL)
+    store(newest, SpareWords.newer, spare)
+    store(POOL, SpareWords.older, spare)
     return 0
 
 
 @native
 def clear(spare: int) -> int:
     """Make a spare empty; the array that it held, whose reference is the caller's."""
-    array = load(spare, S_ARRAY)
+    array = load(spare, SpareWords.array)
     if array != 0:
         take_out(spare)
-        store(POOL, HELD, load(POOL, HELD) - load(spare, S_BYTES))
-        store(spare, S_ARRAY, 0)
+        store(
+            POOL,
+            KeptWords.held,
+            load(POOL, KeptWords.held) - load(spare, SpareWords.bytes),
+        )
+        store(spare, SpareWords.array, 0)
     return array
 
 
@@ -92,33 +92,35 @@ def clear(spare: int) -> int:
 def fill(spare: int, array: int, size: int) -> int:
     """Keep an array of `size` bytes, as it is now, in an empty spare."""
     incref(array)
-    store(spare, S_ARRAY, array)
-    store(spare, S_DATA, load(array, DATA))
-    store(spare, S_FLAGS, load_i32(array, FLAGS_I32))
-    store(spare, S_BYTES, size)
-    store(POOL, HELD, load(POOL, HELD) + size)
+    store(spare, SpareWords.array, array)
+    store(spare, SpareWords.data, load(array, ArrayWords.data))
+    store(spare, SpareWords.flags, load_i32(array, FLAGS_I32))
+    store(spare, SpareWords.bytes, size)
+    store(POOL, KeptWords.held, load(POOL, KeptWords.held) + size)
     return put_first(spare)
 
 
 @native
 def is_free(spare: int, record: int) -> int:
     """Whether nobody but the block holds a spare array, and it is as it was made."""
-    array = load(spare, S_ARRAY)
+    array = load(spare, SpareWords.array)
     if array == 0:
         return 0
-    if load_i32(array, 0) != 1 or load(array, WEAK_REFERENCES) != 0:
+    if load_i32(array, 0) != 1 or load(array, ArrayWords.weak_references) != 0:
         return 0
-    if load(array, DATA) != load(spare, S_DATA):
+    if load(array, ArrayWords.data) != load(spare, SpareWords.data):
         return 0
-    if load(array, DTYPE) != load(record, O_DTYPE):
+    if load(array, ArrayWords.dtype) != load(record, OutputWords.dtype):
         return 0
-    rank = load(record, O_RANK)
+    rank = load(record, OutputWords.rank)
     if load_i32(array, RANK_I32) != rank:
         return 0
-    if load_i32(array, FLAGS_I32) != load(spare, S_FLAGS):
+    if load_i32(array, FLAGS_I32) != load(spare, SpareWords.flags):
         return 0
     for k in range(rank):
-        if load(load(array, DIMS), k) != load(load(record, O_DIMS), k):
+        if load(load(array, ArrayWords.dims), k) != load(
+            load(record, OutputWords.dims), k
+        ):
             return 0
     return 1
 
@@ -127,11 +129,15 @@ def is_free(spare: int, record: int) -> int:
 def spare_output(block: int, record: int) -> int:
     """A large result of an earlier call that nobody holds any more, or 0."""
     for k in range(SPARES):
-        spare = record + 8 * (O_SPARES + SPARE_WORDS * k)
+        spare = record + 8 * (OutputWords.spares + SpareWords.count * k)
         if is_free(spare, record):
-            array = load(spare, S_ARRAY)
+            array = load(spare, SpareWords.array)
             incref(array)
-            store(load(block, BASES), load(record, O_BASE), load(spare, S_DATA))
+            store(
+                load(block, BlockWords.bases),
+                load(record, OutputWords.base),
+                load(spare, SpareWords.data),
+            )
             return array
     return 0
 
@@ -139,19 +145,19 @@ def spare_output(block: int, record: int) -> int:
 @native
 def keep(record: int, array: int) -> int:
     """Keep a result, or note that it was handed out again."""
-    spare = record + 8 * O_SPARES
+    spare = record + 8 * OutputWords.spares
     for _ in range(SPARES):
-        if load(spare, S_ARRAY) == array:
+        if load(spare, SpareWords.array) == array:
             take_out(spare)
             return put_first(spare)
-        spare += 8 * SPARE_WORDS
-    size = load(record, O_BYTES)
-    if size > load(POOL, ALLOWED):
+        spare += 8 * SpareWords.count
+    size = load(record, OutputWords.bytes)
+    if size > load(POOL, KeptWords.allowed):
         return 0
     # In place of the one before the last, which somebody holds: else it had been used.
-    turn = load(record, O_TURN)
-    store(record, O_TURN, 1 - turn)
-    spare = record + 8 * (O_SPARES + SPARE_WORDS * turn)
+    turn = load(record, OutputWords.turn)
+    store(record, OutputWords.turn, 1 - turn)
+    spare = record + 8 * (OutputWords.spares + SpareWords.count * turn)
     before = clear(spare)
     fill(spare, array, size)
     if before != 0:
@@ -162,8 +168,8 @@ def keep(record: int, array: int) -> int:
 @native
 def trim() -> int:
     """Let go what is too much, and was handed out longest ago."""
-    while load(POOL, HELD) > load(POOL, ALLOWED):
-        array = clear(load(POOL, S_NEWER))
+    while load(POOL, KeptWords.held) > load(POOL, KeptWords.allowed):
+        array = clear(load(POOL, SpareWords.newer))
         if array == 0:
             return 0
         decref(array)
@@ -173,9 +179,9 @@ def trim() -> int:
 @native
 def keep_results(block: int, result: int, in_list: int) -> int:
     """Keep the large ones of the results that a call is about to return."""
-    for k in range(load(block, OUTPUT_COUNT)):
-        record = load(block, OUTPUTS) + 8 * OUTPUT_WORDS * k
-        if load(record, O_BYTES) != 0:
+    for k in range(load(block, BlockWords.output_count)):
+        record = load(block, BlockWords.outputs) + 8 * OutputWords.count * k
+        if load(record, OutputWords.bytes) != 0:
             array = result
             if in_list:
                 array = list_item(result, k)
@@ -210,9 +216,9 @@ def forget(spare: int) -> None:
 
 def allow() -> None:
     """Let calls from now on keep as much as the settings say."""
-    store(POOL, ALLOWED, config.memory_kept)
+    store(POOL, KeptWords.allowed, config.memory_kept)
 
 
 def held() -> int:
     """The bytes of large results that are kept for later calls, in the whole process."""
-    return load(POOL, HELD)
+    return load(POOL, KeptWords.held)

@@ -18,11 +18,15 @@ from symnet.kernels.cpu.jit.native import Native
 from symnet.kernels.cpu.library.call_steps import CallArrangement
 from symnet.kernels.cpu.library.scalar_loop import fused_loop
 from symnet.kernels.cpu.runtime import runner
-from symnet.kernels.cpu.runtime.runner import (
-    MOVE_WORDS,
-    PATCH_WORDS,
-    RING_WORDS,
-    STEP_WORDS,
+from symnet.kernels.cpu.runtime.layouts import (
+    BranchWords,
+    ChoiceWords,
+    MoveWords,
+    PatchWords,
+    RepeatWords,
+    RingWords,
+    StepWords,
+    WatchWords,
 )
 from symnet.kernels.cpu.runtime.threads import parallel_for
 from symnet.kernels.interface import AnyTask, Choice, Path, Place, Repeat, Task
@@ -69,7 +73,7 @@ class Assembly:
         self, tasks: Sequence[AnyTask], start: Callable[[Place], int], zero_base: int
     ) -> None:
         self.start, self.zero_base = start, zero_base
-        self.watch: Words = np.zeros(runner.WATCH_WORDS, np.int64)
+        self.watch: Words = np.zeros(WatchWords.count, np.int64)
         self.words: list[int] = []
         self.inner: list[int] = []  # words that hold the number of a word: its address
         self.patches: list[tuple[int, int, int]] = []
@@ -105,10 +109,11 @@ class Assembly:
     def _finish(self) -> Words:
         self.moving = []
         for number, follows, added in self.following:
-            word = self.first_patch + PATCH_WORDS * number + 2
+            word = self.first_patch + PatchWords.count * number + PatchWords.distance
             self.moving.append((word, follows, added))
         for word, base, distance in self.patches:
-            self._link(self._place([0, base, distance]), word)
+            record = PatchWords.pack(base=base, distance=distance)
+            self._link(self._place(record) + PatchWords.place, word)
         block = np.array([*self.words, 0], np.int64)
         block[self.inner] = block[self.inner] * 8 + block.ctypes.data
         return block
@@ -118,15 +123,16 @@ class Assembly:
     def _body(self, tasks: Sequence[AnyTask], path: Path, times: int) -> StepList:
         tasks = [self._fused(task) for task in tasks]
         steps = step_list(tasks, self.codes, bool(self.loops))
-        body = StepList(path, self._place([0] * (STEP_WORDS * len(steps))), times)
+        body = StepList(path, self._place([0] * (StepWords.count * len(steps))), times)
         self.bodies.append(body)
         for number, task in enumerate(tasks):
             self._task(body, number, task)
         for k, (number, code, total, grain) in enumerate(steps):
-            at = body.table + STEP_WORDS * k
+            at = body.table + StepWords.count * k
             body.tasks.append(number)
-            self.words[at : at + STEP_WORDS] = code, 0, total, grain
-            self._link(at + 1, body.arguments[number])
+            step = StepWords.pack(code=code, total=total, grain=grain)
+            self.words[at : at + StepWords.count] = step
+            self._link(at + StepWords.arguments, body.arguments[number])
         return body
 
     def _fused(self, task: AnyTask) -> AnyTask:
@@ -140,10 +146,10 @@ class Assembly:
             body.arguments[number] = self._place(task.arrangement.words)
             self._fill(task, body.arguments[number])
         elif isinstance(task, Repeat):
-            body.arguments[number] = self._place([0] * runner.REPEAT_WORDS)
+            body.arguments[number] = self._place([0] * RepeatWords.count)
             self._repeat(body, number, task)
         else:
-            body.arguments[number] = self._place([0] * runner.CHOICE_WORDS)
+            body.arguments[number] = self._place([0] * ChoiceWords.count)
             self._choice(body, number, task)
 
     def _fill(self, task: Task, start: int) -> None:
@@ -158,22 +164,22 @@ class Assembly:
 
     def _repeat(self, body: StepList, number: int, task: Repeat) -> None:
         start = body.arguments[number]
-        self.words[start + runner.TURNS] = task.turns
-        self.words[start + runner.INNER_WATCH] = self.watch.ctypes.data
+        self.words[start + RepeatWords.turns] = task.turns
+        self.words[start + RepeatWords.watch] = self.watch.ctypes.data
         if task.until is not None:
-            self._point(start + runner.UNTIL, task.until)
+            self._point(start + RepeatWords.until, task.until)
         if task.done is not None:
-            self._point(start + runner.DONE, task.done)
+            self._point(start + RepeatWords.done, task.done)
         self.loops.append([])
         path = (*body.path, number, 0)
-        inside = self._body(task.body, path, start + runner.INNER_TIMES)
+        inside = self._body(task.body, path, start + RepeatWords.times)
         body.inside[number] = [inside]
-        self._list(start + runner.STEPS, inside)
+        self._list(start + RepeatWords.steps, inside)
         moves = self.loops.pop()
         straight = [(w, p) for w, p in moves if not p.walks[-1].slots]
         round_ = [(w, p) for w, p in moves if p.walks[-1].slots]
-        self._moves(start + runner.MOVES, MOVE_WORDS, straight)
-        self._moves(start + runner.RINGS, RING_WORDS, round_)
+        self._moves(start + RepeatWords.moves, MoveWords.count, straight)
+        self._moves(start + RepeatWords.rings, RingWords.count, round_)
 
     def _list(self, word: int, body: StepList) -> None:
         self._link(word, body.table)
@@ -187,20 +193,22 @@ class Assembly:
         self.words[word + 1] = len(moves)
         for k, (pointer, place) in enumerate(moves):
             record, walk = table + size * k, place.walks[-1]
-            self._link(record, pointer)
-            self._point(record + 1, replace(place, walks=place.walks[:-1]))
-            self.words[record + 2] = walk.step
+            self._link(record + MoveWords.place, pointer)
+            origin = replace(place, walks=place.walks[:-1])
+            self._point(record + MoveWords.origin, origin)
+            self.words[record + MoveWords.step] = walk.step
             if walk.slots:
-                self.words[record + 3 : record + 5] = walk.slots, walk.first
+                self.words[record + RingWords.slots] = walk.slots
+                self.words[record + RingWords.first] = walk.first
 
     def _choice(self, body: StepList, number: int, task: Choice) -> None:
         start = body.arguments[number]
-        self._point(start + runner.CONDITION, task.condition)
-        self.words[start + runner.CHOICE_WATCH] = self.watch.ctypes.data
+        self._point(start + ChoiceWords.condition, task.condition)
+        self.words[start + ChoiceWords.watch] = self.watch.ctypes.data
         body.inside[number] = []
-        for k, word in enumerate((runner.FIRST_STEPS, runner.SECOND_STEPS)):
+        for k, word in enumerate((ChoiceWords.first, ChoiceWords.second)):
             path = (*body.path, number, k)
-            inside = self._body(task.bodies[k], path, start + word + 2)
+            inside = self._body(task.bodies[k], path, start + word + BranchWords.times)
             body.inside[number].append(inside)
             self._list(start + word, inside)
 
@@ -247,12 +255,12 @@ class Assembly:
                 return (*body.path, number), turns
             start = body.arguments[number]
             if len(inside) == 1:
-                turns.append(int(self.block[start + runner.TURNS_DONE]))
-                step = int(self.block[start + runner.FAILED_STEP]) - 1
+                turns.append(int(self.block[start + RepeatWords.turns_done]))
+                step = int(self.block[start + RepeatWords.failed_step]) - 1
                 body = inside[0]
             else:
-                step = int(self.block[start + runner.CHOICE_FAILED]) - 1
-                body = inside[int(self.block[start + runner.TAKEN])]
+                step = int(self.block[start + ChoiceWords.failed_step]) - 1
+                body = inside[int(self.block[start + ChoiceWords.taken])]
 
 
 def step_list(

@@ -21,7 +21,9 @@ from typing import Any
 import numpy as np
 
 from symnet.graph.types import as_kept
-from symnet.kernels.cpu.runtime.runner import READERS, VERSION
+from symnet.kernels.cpu.runtime.layouts import (
+    StoreWords,
+)
 
 _versions = count(1)
 
@@ -43,7 +45,7 @@ class Store:
     @property
     def users(self) -> tuple[Callable[[], Any], Callable[[], int]]:
         """Two functions (in C) whose results are both false while nobody uses the value."""
-        return self.words[:VERSION].any, self.queue.__len__
+        return self.words[: StoreWords.version].any, self.queue.__len__
 
     def put(self, array: Any) -> None:
         """Make `array` the value: itself where it lies in memory as native code needs it
@@ -69,7 +71,7 @@ def putting(stores: Sequence[Store], arrays: Sequence[Any]) -> Any:
     """An iterator (of None) that exchanges values as it goes, without any Python code: if
     it is gone through in one piece, no other thread and no signal's handler comes between.
     Who reads an old array goes on reading it, and nobody writes to it."""
-    places = (READERS, VERSION, 0) * len(stores)
+    places = (StoreWords.readers, StoreWords.version, 0) * len(stores)
     targets: list[Any] = [x for s in stores for x in (s.words, s.words, s.box)]
     values = [x for array in arrays for x in (0, next(_versions), kept(array))]
     return map(setitem, targets, places, values)

@@ -40,17 +40,15 @@ import numpy as np
 from symnet.errors import message
 from symnet.kernels.cpu.jit.intrinsics import load
 from symnet.kernels.cpu.jit.intrinsics import store as write
+from symnet.kernels.cpu.runtime.layouts import (
+    GateWords,
+    StoreWords,
+)
 from symnet.kernels.cpu.runtime.runner import (
-    ASKING,
-    CLOSED,
     CONFLICT,
     GATE,
-    MULTIPLYING,
-    READERS,
     READS,
-    WRITER,
     WRITES,
-    WRITING,
     gate_words,
 )
 from symnet.kernels.cpu.runtime.store import Store, putting
@@ -66,7 +64,7 @@ _main = [threading.main_thread().ident]
 
 def in_handler() -> bool:
     """Whether this is Python code that a native call of this thread has let in."""
-    return load(GATE, ASKING) > 0 and threading.get_ident() == _main[0]
+    return load(GATE, GateWords.asking) > 0 and threading.get_ident() == _main[0]
 
 
 class Ticket:
@@ -177,13 +175,13 @@ class Ticket:
 
     def _thread_of(self, found: Ticket | Store | None) -> int:
         if isinstance(found, Store):
-            return int(found.words[WRITER])
+            return int(found.words[StoreWords.writer])
         return found.thread if found is not None else 0
 
     def hindrance(self) -> Ticket | Store | None:
         """What this call waits for."""
         for store, use in self.uses.items():
-            if store.words.item(WRITER) not in (0, self.thread):
+            if store.words.item(StoreWords.writer) not in (0, self.thread):
                 return store
             found = self._before(store.queue, use != READS, store)
             if found is not None:
@@ -222,8 +220,8 @@ class Ticket:
         others = any(t is not self and t.arrays is not None for t in store.queue)
         return bool(
             others
-            or words[READERS] > 0
-            or words[WRITER]
+            or words[StoreWords.readers] > 0
+            or words[StoreWords.writer]
             or not store.array.flags.writeable
         )
 
@@ -316,7 +314,7 @@ def committing(steps: Iterator[Any]) -> Iterator[Any]:
     """Steps from Python that write shared variables, which a fork waits for; a Conflict
     where one is under way (see `await_fork`).  No Python code comes between."""
     me = (threading.get_ident(),)
-    closed = map(_held, map(gate_words.__getitem__, (CLOSED,)))
+    closed = map(_held, map(gate_words.__getitem__, (GateWords.closed,)))
     begin, end = map(_committing.append, me), map(_committing.remove, me)
     return chain(closed, begin, steps, end)
 
@@ -329,7 +327,7 @@ def not_committing() -> None:
 
 def await_fork() -> None:
     """Wait until no fork is under way."""
-    while load(GATE, CLOSED):
+    while load(GATE, GateWords.closed):
         sleep(1e-4)
 
 
@@ -338,14 +336,14 @@ def _before_fork() -> None:
     may any be in the BLAS, which has locks."""
     _forking.acquire()
     me = threading.get_ident()
-    for step, busy in ((1, WRITING), (2, MULTIPLYING)):
-        write(GATE, CLOSED, step)
+    for step, busy in ((1, GateWords.writing), (2, GateWords.multiplying)):
+        write(GATE, GateWords.closed, step)
         while load(GATE, busy) or any(t != me for t in tuple(_committing)):
             sleep(1e-4)
 
 
 def _after_fork() -> None:
-    write(GATE, CLOSED, 0)
+    write(GATE, GateWords.closed, 0)
     if _forking.locked():
         _forking.release()
 
@@ -353,7 +351,11 @@ def _after_fork() -> None:
 def _after_fork_in_child() -> None:
     """All other threads are gone, and with them their calls."""
     me, asking = threading.get_ident(), int(in_handler())
-    for word, value in ((WRITING, 0), (MULTIPLYING, 0), (ASKING, asking)):
+    for word, value in (
+        (GateWords.writing, 0),
+        (GateWords.multiplying, 0),
+        (GateWords.asking, asking),
+    ):
         write(GATE, word, value)
     _committing.clear()
     _main[0] = me

@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 
 from symnet.kernels.cpu.library.call_steps import copy_launch, python_step
-from symnet.kernels.cpu.runtime import call_block as callblock
-from symnet.kernels.cpu.runtime import call_boundary, runner
+from symnet.kernels.cpu.runtime import call_boundary, run_block, runner
 from symnet.kernels.cpu.runtime.call_block import (
     RETURN_LIST,
     RETURN_NONE,
@@ -24,10 +23,20 @@ from symnet.kernels.cpu.runtime.call_block import (
     ResultSlot,
     Window,
     call_block,
-    execute,
 )
 from symnet.kernels.cpu.runtime.call_boundary import make_builtin
-from symnet.kernels.cpu.runtime.runner import READS, VERSION, WRITER, WRITES
+from symnet.kernels.cpu.runtime.layouts import (
+    ArrayWords,
+    BlockWords,
+    PatchWords,
+    StepWords,
+    StoreWords,
+)
+from symnet.kernels.cpu.runtime.run_block import execute
+from symnet.kernels.cpu.runtime.runner import (
+    READS,
+    WRITES,
+)
 from symnet.kernels.cpu.runtime.store import Store
 from symnet.kernels.cpu.runtime.turns import in_turn
 
@@ -70,8 +79,8 @@ class Program:
             patches.append([words.ctypes.data, output.base, 0])
             patches.append([words.ctypes.data + 8, k, 0])
         records += [[s.address, 0, 1, 1] for s in extra]
-        self.steps = np.array(records, np.int64).reshape(-1, runner.STEP_WORDS)
-        self.patches = np.array(patches, np.int64).reshape(-1, runner.PATCH_WORDS)
+        self.steps = np.array(records, np.int64).reshape(-1, StepWords.count)
+        self.patches = np.array(patches, np.int64).reshape(-1, PatchWords.count)
         self.calls = []
         self.failures = []
         self.queue = []
@@ -313,7 +322,7 @@ def test_failed_runs_release_everything():
                 program.call(1.0)
         assert abs(sys.getrefcount(dtype) - before) < 20
         assert set(program.failures) == {len(program.block.outputs)}
-        assert program.block[runner.BUSY] == 0
+        assert program.block[BlockWords.busy] == 0
         assert isinstance(step.take_error(), ValueError)
 
 
@@ -342,11 +351,11 @@ def test_too_large_an_output():
         failure=program.failure,
     )
     for form in (RETURN_LIST, RETURN_ONE):
-        huge[callblock.FORM] = form
+        huge[BlockWords.form] = form
         for _ in range(3):
             with pytest.raises((MemoryError, ValueError)):
                 make_builtin(huge)()
-        assert huge[runner.BUSY] == 0
+        assert huge[BlockWords.busy] == 0
 
 
 def test_errors_of_the_fallback_come_through():
@@ -380,7 +389,7 @@ def test_shared_variables():
         refused(program)
     store.put(np.arange(3.0))
     assert natively(program).tolist() == [0, 1, 2]
-    assert program.block[runner.BUSY] == 0
+    assert program.block[BlockWords.busy] == 0
 
 
 @pytest.mark.parametrize("release", [False, True])
@@ -388,18 +397,18 @@ def test_shared_variables():
 def test_a_shared_variable_in_use_is_left_to_the_fallback(use, release):
     program, store = reading(np.arange(3.0), use, release=release)
     assert natively(program).tolist() == [0, 1, 2]
-    assert not store.words[:VERSION].any()
+    assert not store.words[: StoreWords.version].any()
     store.queue.append("somebody who waits")
     refused(program)
     store.queue.clear()
-    store.words[WRITER] = 77
+    store.words[StoreWords.writer] = 77
     refused(program)
-    store.words[:VERSION] = 1, 0  # a reader
+    store.words[: StoreWords.version] = 1, 0  # a reader
     if use == READS:
         assert natively(program).tolist() == [0, 1, 2]
     else:
         refused(program)
-    assert store.words[:VERSION].tolist() == [1, 0]
+    assert store.words[: StoreWords.version].tolist() == [1, 0]
     program.queue.append("somebody who waits")
     refused(program)
 
@@ -408,7 +417,7 @@ def test_a_long_call_pins_what_it_uses():
     seen = []
 
     def during():
-        seen.append(store.words[:VERSION].tolist())
+        seen.append(store.words[: StoreWords.version].tolist())
         seen.append(sys.getrefcount(store.array))
         store.put(np.arange(3.0) + 5)
 
@@ -422,7 +431,7 @@ def test_a_long_call_pins_what_it_uses():
         assert natively(program).tolist() == [0, 1, 2]
         assert seen[-2] == ([1, 0] if use == READS else [0, me])
         assert seen[-1] == before + 1
-        assert store.words[:VERSION].tolist() == [0, 0]
+        assert store.words[: StoreWords.version].tolist() == [0, 0]
 
 
 @pytest.mark.parametrize(
@@ -477,7 +486,7 @@ def test_execute_does_the_same():
             execute(program.block, [wrong, np.array(2.5)])
     with pytest.raises(ValueError, match="zip"):
         execute(program.block, [values])
-    assert program.block[runner.BUSY] == 0
+    assert program.block[BlockWords.busy] == 0
 
 
 def test_execute_reports_failures():
@@ -488,7 +497,7 @@ def test_execute_reports_failures():
     program = Program([], extra=[step.arrangement])
     with pytest.raises(ArithmeticError, match="step 0"):
         execute(program.block, [])
-    assert program.block[runner.BUSY] == 0
+    assert program.block[BlockWords.busy] == 0
 
 
 def test_execute_checks_windows():
@@ -513,22 +522,22 @@ def test_a_call_of_itself_goes_to_the_fallback():
     def inner():
         outcomes.append(program.call())
         outcomes.append(
-            (callblock.idle(program.block), callblock.inside(program.block))
+            (run_block.idle(program.block), run_block.inside(program.block))
         )
 
     step = python_step(inner)
     program = Program([], extra=[step.arrangement])
     assert program.call() == []
     assert outcomes == ["fallback", (False, True)]
-    assert callblock.idle(program.block)
+    assert run_block.idle(program.block)
 
 
 def test_a_retired_block_is_not_entered():
     program = Program([("float64", (), 0)])
     assert natively(program, 1.0) == [1.0]
-    callblock.retire(program.block)
+    run_block.retire(program.block)
     refused(program, 1.0)
-    assert callblock.retired(program.block)
+    assert run_block.retired(program.block)
 
 
 @pytest.mark.parametrize("release", [False, True])
@@ -540,7 +549,7 @@ def test_threads(release):
 
     def slowly(array):
         def work(ticket):
-            while not callblock.idle(program.block):
+            while not run_block.idle(program.block):
                 ticket.wait()
             return execute(program.block, [array])[0]
 
@@ -661,8 +670,19 @@ def test_a_changed_layout_is_noticed(monkeypatch):
     assert "NumPy's table" in call_boundary.obstacle()
     monkeypatch.undo()
     call_boundary.obstacle.cache_clear()
-    monkeypatch.setattr(call_boundary, "DIMS", call_boundary.DIMS + 1)
+    monkeypatch.setattr(ArrayWords, "dims", ArrayWords.dims + 1)
     assert "arrays" in call_boundary.obstacle()
     monkeypatch.undo()
     call_boundary.obstacle.cache_clear()
     assert call_boundary.obstacle() == ""
+
+
+def test_a_block_can_be_read():
+    program = Program([("float64", (2,), 0), ("int8", (), 1)])
+    head, *records = program.block.show().splitlines()
+    assert head.startswith("block: busy 0, argument_count 2, ")
+    assert [r.partition(":")[0] for r in records] == [
+        "argument 0", "argument 1", "output 0", "output 1",
+    ]  # fmt: skip
+    assert "low -128, high 127" in records[1]
+    assert "base 3, " in records[3] and "rank 0, " in records[3]

@@ -9,13 +9,18 @@ from symnet.kernels.cpu.jit.intrinsics import load, store
 from symnet.kernels.cpu.jit.native import native
 from symnet.kernels.cpu.library.call_steps import python_step
 from symnet.kernels.cpu.runtime import runner
+from symnet.kernels.cpu.runtime.layouts import (
+    BlockWords,
+    ChoiceWords,
+    GateWords,
+    MoveWords,
+    RepeatWords,
+    RingWords,
+    StepWords,
+    StraightenWords,
+    WatchWords,
+)
 from symnet.kernels.cpu.runtime.runner import (
-    CHOICE_WORDS,
-    MOVE_WORDS,
-    REPEAT_WORDS,
-    RING_WORDS,
-    STEP_WORDS,
-    STRAIGHTEN_WORDS,
     choose,
     go_round,
     move,
@@ -63,7 +68,7 @@ class Log:
                 [note.address, block.ctypes.data, total, total]
                 for block, (total, _) in zip(self.blocks, steps, strict=True)
             ]
-        ).reshape(-1, STEP_WORDS)
+        ).reshape(-1, StepWords.count)
         self.address, self.count = self.steps.ctypes.data, len(steps)
 
     def noted(self):
@@ -80,11 +85,11 @@ class Watch:
     """A watch, and a call block of no shared variables for it."""
 
     def __init__(self, asked_ns: int = 0) -> None:
-        self.words = np.zeros(runner.WATCH_WORDS, np.int64)
-        self.block = np.zeros(runner.HEADER_WORDS, np.int64)
+        self.words = np.zeros(WatchWords.count, np.int64)
+        self.block = np.zeros(BlockWords.count, np.int64)
         self.address = self.words.ctypes.data
         runner.begin_watch(self.address, self.block.ctypes.data)
-        self.words[runner.ASKED] -= asked_ns
+        self.words[WatchWords.asked] -= asked_ns
 
 
 def test_the_watch_looks_at_the_clock_now_and_then():
@@ -92,11 +97,11 @@ def test_the_watch_looks_at_the_clock_now_and_then():
     watch = Watch()
     for _ in range(100_000):
         assert runner.tick(watch.address) == 0
-    stride = int(watch.words[runner.STRIDE])
+    stride = int(watch.words[WatchWords.stride])
     assert stride > 10  # ticks are much shorter than the time from look to look
     assert runner.tick(0) == 0 == runner.glance(0)
     runner.glance(watch.address)
-    assert watch.words[runner.STRIDE] == watch.words[runner.LEFT] == 1
+    assert watch.words[WatchWords.stride] == watch.words[WatchWords.left] == 1
 
 
 def test_a_break_comes_through_loops_and_choices():
@@ -106,22 +111,22 @@ def test_a_break_comes_through_loops_and_choices():
     assert run_timed(log.address, log.count, np.zeros(3, np.int64).ctypes.data, 0) == (
         runner.CONFLICT
     )
-    words = np.zeros(REPEAT_WORDS, np.int64)
-    words[runner.TURNS], words[runner.STEPS] = 5, log.address
-    words[runner.STEP_COUNT] = log.count
+    words = np.zeros(RepeatWords.count, np.int64)
+    words[RepeatWords.turns], words[RepeatWords.steps] = 5, log.address
+    words[RepeatWords.step_count] = log.count
     assert repeat(words.ctypes.data, 0, 1) == runner.CONFLICT
-    assert words[runner.TURNS_DONE] == 0
+    assert words[RepeatWords.turns_done] == 0
     flag = np.ones(1, np.int8)
-    words = np.zeros(CHOICE_WORDS, np.int64)
-    words[runner.CONDITION] = flag.ctypes.data
-    words[runner.FIRST_STEPS : runner.FIRST_STEPS + 2] = log.address, log.count
+    words = np.zeros(ChoiceWords.count, np.int64)
+    words[ChoiceWords.condition] = flag.ctypes.data
+    words[ChoiceWords.first : ChoiceWords.first + 2] = log.address, log.count
     assert choose(words.ctypes.data, 0, 1) == runner.CONFLICT
 
 
 def test_steps_that_write_shared_variables_wait_for_a_fork():
     gate = int(runner.GATE)
-    assert runner.enter_commit() == 0 and load(gate, runner.WRITING) == 1
-    assert runner.leave_commit() == 0 and load(gate, runner.WRITING) == 0
+    assert runner.enter_commit() == 0 and load(gate, GateWords.writing) == 1
+    assert runner.leave_commit() == 0 and load(gate, GateWords.writing) == 0
 
 
 def test_the_first_failure_ends_the_run():
@@ -162,9 +167,9 @@ def test_moves_and_rings():
     spots = places.ctypes.data + 8 * np.arange(2)
     straight = np.array([spots[0], 100, 8])
     ring = np.array([spots[1], 100, 8, 3, 1, 0])
-    assert (len(straight), len(ring)) == (MOVE_WORDS, RING_WORDS)
-    block = np.zeros(REPEAT_WORDS, np.int64)
-    block[runner.MOVES : runner.RING_COUNT + 1] = [
+    assert (len(straight), len(ring)) == (MoveWords.count, RingWords.count)
+    block = np.zeros(RepeatWords.count, np.int64)
+    block[RepeatWords.moves : RepeatWords.ring_count + 1] = [
         straight.ctypes.data, 1, ring.ctypes.data, 1,
     ]  # fmt: skip
     for _ in range(2):  # a loop begins anew each time
@@ -188,8 +193,8 @@ class Loop:
         place = self.inner.ctypes.data + 8
         self.moves = np.array([place, self.values.ctypes.data, 8])
         self.done = np.full(1, -1)
-        self.block = np.zeros(REPEAT_WORDS, np.int64)
-        self.block[: runner.DONE + 1] = [
+        self.block = np.zeros(RepeatWords.count, np.int64)
+        self.block[: RepeatWords.done + 1] = [
             turns, self.steps.ctypes.data, 1, self.moves.ctypes.data, 1, 0, 0,
             until, self.done.ctypes.data,
         ]  # fmt: skip
@@ -204,7 +209,7 @@ def test_repeat(turns):
     for again in (1, 2):
         assert loop.run() == 0
         assert loop.total == again * sum(range(1, turns + 1))
-        assert loop.block[runner.TURNS_DONE] == loop.done == turns
+        assert loop.block[RepeatWords.turns_done] == loop.done == turns
 
 
 def test_repeat_until():
@@ -219,7 +224,7 @@ def test_repeat_until():
     loop = Loop(range(10), 100, stop.ctypes.data)
     loop.steps[0] = step.arrangement.address
     assert loop.run() == 0
-    assert len(calls) == loop.block[runner.TURNS_DONE] == 3
+    assert len(calls) == loop.block[RepeatWords.turns_done] == 3
 
 
 def test_repeat_reports_the_inner_step():
@@ -230,18 +235,18 @@ def test_repeat_reports_the_inner_step():
     loop = Loop(range(10), 100)
     loop.steps[0] = step.arrangement.address
     assert loop.run() == 1
-    assert loop.block[runner.FAILED_STEP] == 1
-    assert loop.block[runner.TURNS_DONE] == 0
+    assert loop.block[RepeatWords.failed_step] == 1
+    assert loop.block[RepeatWords.turns_done] == 0
     assert isinstance(step.take_error(), KeyError)
     loop = Loop(range(10), 2)
     assert loop.run() == 0
-    assert loop.block[runner.FAILED_STEP] == 0
+    assert loop.block[RepeatWords.failed_step] == 0
 
 
 @pytest.mark.skipif(not runner.TIMED, reason="no clock")
 def test_inner_steps_are_timed():
     loop, times = Loop(range(10), 5), np.zeros(1, np.int64)
-    loop.block[runner.INNER_TIMES] = times.ctypes.data
+    loop.block[RepeatWords.times] = times.ctypes.data
     assert loop.run() == 0
     assert times[0] > 0
 
@@ -251,14 +256,14 @@ def test_inner_steps_are_timed():
 def test_choose(condition, fail):
     logs = [Log((1, fail), (1, 0)), Log((1, 0))]
     byte = np.array([condition, 1], np.int8)
-    block = np.zeros(CHOICE_WORDS, np.int64)
-    block[runner.CONDITION] = byte.ctypes.data
-    for word, log in zip((runner.FIRST_STEPS, runner.SECOND_STEPS), logs, strict=True):
+    block = np.zeros(ChoiceWords.count, np.int64)
+    block[ChoiceWords.condition] = byte.ctypes.data
+    for word, log in zip((ChoiceWords.first, ChoiceWords.second), logs, strict=True):
         block[word : word + 2] = log.address, log.count
     failed = int(condition and fail > 0)
     assert choose(block.ctypes.data, 0, 1) == failed
-    assert block[runner.CHOICE_FAILED] == failed
-    assert block[runner.TAKEN] == 1 - condition
+    assert block[ChoiceWords.failed_step] == failed
+    assert block[ChoiceWords.taken] == 1 - condition
     assert len(logs[0].noted()) == (condition * (1 if fail else 2))
     assert len(logs[1].noted()) == 1 - condition
 
@@ -274,7 +279,7 @@ def test_straighten(slots, depth, kept, turns):
     count = np.array([turns])
     block = np.array([ring.ctypes.data, rows.ctypes.data, count.ctypes.data, 24,
                       slots, depth, kept])  # fmt: skip
-    assert len(block) == STRAIGHTEN_WORDS
+    assert len(block) == StraightenWords.count
     assert straighten(block.ctypes.data, 0, 1) == 0
     last = np.maximum(np.arange(depth + turns - kept, depth + turns) + 1, 0)
     assert (rows == last[:, None]).all()

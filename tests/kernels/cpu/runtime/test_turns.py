@@ -10,7 +10,14 @@ import numpy as np
 import pytest
 
 from symnet.kernels.cpu.runtime import turns
-from symnet.kernels.cpu.runtime.runner import READERS, READS, REPLACES, WRITER, WRITES
+from symnet.kernels.cpu.runtime.layouts import (
+    StoreWords,
+)
+from symnet.kernels.cpu.runtime.runner import (
+    READS,
+    REPLACES,
+    WRITES,
+)
 from symnet.kernels.cpu.runtime.store import Store
 from symnet.kernels.cpu.runtime.turns import Conflict, Ticket, in_turn
 
@@ -83,14 +90,14 @@ def test_who_reads_keeps_its_array_and_nobody_waits_for_it(store: Store) -> None
 
 def test_native_readers_and_writers_are_heeded(store: Store) -> None:
     old = store.array
-    store.words[READERS] = 1
+    store.words[StoreWords.readers] = 1
     in_turn({store: WRITES}, None, lambda ticket: ticket.array(store).fill(1))
     assert store.array is not old and old.tolist() == [0, 0, 0]
-    assert store.words[READERS] == 0  # of the new array
-    store.words[WRITER] = 12345
+    assert store.words[StoreWords.readers] == 0  # of the new array
+    store.words[StoreWords.writer] = 12345
     waiting = Other({store: READS})
     assert not waiting.is_in()
-    store.words[WRITER] = 0
+    store.words[StoreWords.writer] = 0
     assert waiting.is_in()
     waiting.leave()
 
