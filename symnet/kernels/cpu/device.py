@@ -57,7 +57,7 @@ class Cpu:
         indexed: Mapping[int, Sequence[tuple[int, int]]],
     ) -> Schedule:
         known = self.variants.add(kernel.text, {})
-        slowness = SLOWNESS.get(machine().vector_bytes, 1.0)
+        slowness = SLOWNESS.get(machine().target.vector_bytes, 1.0)
         shared = threads.use(config.num_threads)
         found = arrange(kernel, sizes, strides, indexed, known, slowness, shared)
         known.setdefault(found.variant)

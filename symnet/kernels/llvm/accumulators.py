@@ -125,6 +125,8 @@ class Accumulator:
     def across(self, on: Lanes, state: State) -> State:
         """The lanes of a vector joined into one scalar state, by halves."""
         lanes = on.lanes
+        if not lanes:
+            return state
         while lanes > 1:
             halves = [self.half(on, state, lanes, k) for k in (0, 1)]
             lanes //= 2

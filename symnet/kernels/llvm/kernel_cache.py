@@ -16,6 +16,7 @@ from symnet.kernels import schedule
 from symnet.kernels.cpu.jit.native import Native, compile_jobs
 from symnet.kernels.llvm.compiler_thread import apart
 from symnet.kernels.llvm.emit import emit
+from symnet.kernels.llvm.external_calls import external_symbol
 from symnet.kernels.llvm.machine import in_threads, machine
 from symnet.kernels.llvm.object_code import (
     Library,
@@ -26,7 +27,6 @@ from symnet.kernels.llvm.object_code import (
     source_digest,
     statistics,
 )
-from symnet.kernels.llvm.points import external_symbol
 from symnet.kernels.loopir import math, scalars
 from symnet.kernels.loopir.math import external_address
 from symnet.kernels.loopir.scalars import Kernel
@@ -147,6 +147,7 @@ class Part:
         self.externals = externals.decode(errors="replace").split()
 
     def build(self) -> bytes:
-        text = emit(self.kernel, self.variant, self.name)
+        host = machine()
+        text = emit(self.kernel, self.variant, host.target, self.name)
         externals = sorted(set(re.findall(external_symbol(r"(\w+)"), text)))
-        return " ".join(externals).encode() + b"\n" + machine().compile(text)
+        return " ".join(externals).encode() + b"\n" + host.compile(text)

@@ -220,7 +220,7 @@ def c_remainder(on: Lanes, dtype: str, left: str, right: str) -> str:
     is exact all the same and the remainder one divisor off.  Otherwise C's function is
     called for each lane.
     """
-    if not on.scope.names.fused:
+    if not on.scope.module.target.fused:
         return on.binary("frem", dtype, left, right)
     quotient = on.intrinsic("trunc", dtype, on.binary("fdiv", dtype, left, right))
     minus = negate(on, dtype, [quotient])
@@ -254,7 +254,7 @@ def rarely(
 ) -> str:
     """`usual`, but `other` in the lanes in which the condition holds, computed only if
     there are any.  `where` has the lanes of the condition (0: one for all lanes)."""
-    scope, fresh = on.scope, on.scope.names.fresh
+    scope, fresh = on.scope, on.scope.module.fresh
     before, rare, last, done = (fresh(s) for s in ("usual", "rare", "last", "done"))
     scope.line(f"br label %{before}")
     scope.label(before)
