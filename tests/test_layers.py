@@ -34,7 +34,7 @@ graph: origin types variables testvalues traverse promised evaluate pickling inn
 kernels.loopir: scalars interpret views
 kernels.loopir.math: formats exponential logarithm power trigonometric gaussian external
 kernels.loopir.math: expand .
-kernels: schedule
+kernels: variants legality cost_model schedule
 kernels.llvm: compiler_thread target machine disk_cache object_code
 kernels.cpu.jit: intrinsics translator native floats
 kernels.llvm: text primitives external_calls function_writer loop_nest blocks memory order

@@ -18,7 +18,7 @@ from symnet.kernels.llvm.accumulators import Accumulator
 from symnet.kernels.llvm.lane_loops import lane_loops
 from symnet.kernels.llvm.loop_nest import BLOCK, LOOP
 from symnet.kernels.llvm.text import REGISTER, Scope, type_text
-from symnet.kernels.schedule import BAND_LANES
+from symnet.kernels.variants import BAND_LANES
 
 LINE_BYTES = 64
 

@@ -13,6 +13,7 @@ points), `Bands`, `Passes` (over reduced dimensions), `Outputs`, `Points` (value
 
 from __future__ import annotations
 
+from symnet.kernels.legality import axes_of
 from symnet.kernels.llvm.accumulate import Passes
 from symnet.kernels.llvm.blocks import Block
 from symnet.kernels.llvm.function_writer import FunctionWriter
@@ -27,7 +28,7 @@ from symnet.kernels.llvm.text import Module
 from symnet.kernels.llvm.thread_items import ThreadItems, thread_head
 from symnet.kernels.llvm.work_items import WorkItems
 from symnet.kernels.loopir.scalars import Kernel, walk
-from symnet.kernels.schedule import Variant, axes_of
+from symnet.kernels.variants import Variant
 
 
 def emit(kernel: Kernel, variant: Variant, target: Target, name: str = "kernel") -> str:

@@ -12,7 +12,7 @@ from time import perf_counter
 from typing import Any
 from weakref import WeakValueDictionary
 
-from symnet.kernels import schedule
+from symnet.kernels import variants
 from symnet.kernels.cpu.jit.native import Native, compile_jobs
 from symnet.kernels.llvm.compiler_thread import apart
 from symnet.kernels.llvm.emit import emit
@@ -30,7 +30,7 @@ from symnet.kernels.llvm.object_code import (
 from symnet.kernels.loopir import math, scalars
 from symnet.kernels.loopir.math import external_address
 from symnet.kernels.loopir.scalars import Kernel
-from symnet.kernels.schedule import Variant
+from symnet.kernels.variants import Variant
 from symnet.recent import Recent
 
 __all__ = ["Code", "compile_kernels", "statistics"]
@@ -56,7 +56,7 @@ def generator() -> str:
     """A name for the code generator as it is now."""
     folders = [Path(__file__).parent, Path(math.__file__).parent]
     files = [path for folder in folders for path in sorted(folder.glob("*.py"))]
-    return source_digest(schedule.__file__, scalars.__file__, *map(str, files))
+    return source_digest(variants.__file__, scalars.__file__, *map(str, files))
 
 
 def compile_kernels(

@@ -29,7 +29,7 @@ from symnet.kernels.loopir.scalars import (
     select,
     walk,
 )
-from symnet.kernels.schedule import Axes, Variant
+from symnet.kernels.variants import Axes, Variant
 
 ENTRY, ITEM, BLOCK, LOOP = 0, 1, 2, 1000  # BLOCK + k: after the k-th pass; LOOP + r
 

@@ -54,9 +54,9 @@ class ThreadItems:
         extents = [self.block.size(k) for k in range(kept)]
 
         def point(item: str) -> None:
-            self.block.open(ITEM)
             places = split_item(self.writer, item, extents) if extents else []
             self.block.counters.update(enumerate(places))
+            self.block.open(ITEM)
             self.block.open(BLOCK)
             self.passes.point()
 

@@ -9,7 +9,7 @@ from symnet.kernels.llvm.bands import Bands
 from symnet.kernels.llvm.function_writer import FunctionWriter
 from symnet.kernels.llvm.lane_loops import lane_loops
 from symnet.kernels.llvm.loop_nest import BLOCK, ITEM
-from symnet.kernels.schedule import is_tiled, item_lanes
+from symnet.kernels.variants import is_tiled, item_lanes
 
 
 class WorkItems:

@@ -25,7 +25,7 @@ from symnet.kernels.loopir.scalars import (
     load,
     reduction,
 )
-from symnet.kernels.schedule import Variant
+from symnet.kernels.variants import Variant
 from tests.kernels.kernel_reference import forget_kernels, operand
 from tests.kernels.llvm import test_emit
 
