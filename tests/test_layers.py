@@ -39,7 +39,7 @@ kernels.llvm: compiler_thread target machine disk_cache object_code
 kernels.cpu.jit: intrinsics translator native floats
 kernels.llvm: text primitives external_calls function_writer loop_nest blocks memory order
 kernels.llvm: points outputs pass_plan accumulators accumulate lane_loops bands work_items
-kernels.llvm: parts thread_items emit kernel_cache .
+kernels.llvm: parts thread_items emit ptx kernel_cache .
 kernels.cpu.runtime: launch threads runner output_pool store turns call_block
 kernels.cpu.library: scalar_loop_code packed_gemm_code blas blas_gemm call_steps packed_gemm
 kernels.cpu.library: mrg31k3p categorical philox_bits distributions
