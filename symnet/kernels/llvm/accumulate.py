@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from symnet.kernels.llvm.accumulators import Accumulator, State
+from symnet.kernels.llvm.lanes import Lanes
 from symnet.kernels.llvm.loop_nest import BLOCK, LOOP
 from symnet.kernels.llvm.outputs import Outputs
 from symnet.kernels.llvm.pass_plan import PassPlan
-from symnet.kernels.llvm.primitives import Lanes
 from symnet.kernels.llvm.text import REGISTER, type_text
 
 # Steps of one accumulator before a sum is merged into its compensated total.

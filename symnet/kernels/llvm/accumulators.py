@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from symnet.kernels.llvm.primitives import Lanes, apply
+from symnet.kernels.llvm.lanes import Lanes
+from symnet.kernels.llvm.primitives import apply
 from symnet.kernels.llvm.text import is_float, type_text
 from symnet.kernels.loopir.scalars import Scalar
 from symnet.lazy import cached_property

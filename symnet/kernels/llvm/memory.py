@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from symnet.kernels.llvm.blocks import Block
-from symnet.kernels.llvm.primitives import Lanes
+from symnet.kernels.llvm.lanes import Lanes
 from symnet.kernels.llvm.text import (
     MEMORY,
     REGISTER,

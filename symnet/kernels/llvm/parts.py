@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from symnet.kernels.llvm.accumulate import Passes, States, flatten, unflatten
 from symnet.kernels.llvm.accumulators import Accumulator
+from symnet.kernels.llvm.lanes import Lanes
 from symnet.kernels.llvm.loop_nest import BLOCK, ITEM
-from symnet.kernels.llvm.primitives import Lanes
 from symnet.kernels.llvm.text import MEMORY, REGISTER
 
 

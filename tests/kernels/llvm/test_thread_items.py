@@ -101,3 +101,24 @@ def test_what_has_no_code_for_a_gpu_says_so() -> None:
             emit(kernel, variant, target)
     with pytest.raises(NotImplementedError, match="too many"):
         thread_head(Module(nvptx_target("sm_90")), "kernel", MOST_WORDS + 1)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
+def test_remainders_of_quotients_of_any_size(dtype: str) -> None:
+    """There is no C library to ask."""
+    limits, rng = np.finfo(dtype), np.random.default_rng(0)
+    special = [0.0, -0.0, 1.0, -3.0, np.inf, -np.inf, np.nan, limits.max, limits.tiny]
+    special += [limits.smallest_subnormal, 3 * float(limits.smallest_subnormal), 0.1]
+    x, y = (a.ravel() for a in np.meshgrid(special, special))
+    spread = 10.0 ** rng.uniform(limits.minexp / 4, limits.maxexp / 4, (2, 400))
+    x = np.concatenate([x, spread[0] * rng.choice([-1, 1], 400)]).astype(dtype)
+    y = np.concatenate([y, spread[1] * rng.choice([-1, 1], 400)]).astype(dtype)
+    full, a, b = operand(dtype, [1]), load(0, dtype), load(1, dtype)
+    outs = tuple(Output(full, call(name, a, b)) for name in ("mod", "floordiv"))
+    kernel = Kernel(1, (False,), (full, full), outs)
+    got, want = (np.zeros((2, len(x)), dtype) for _ in range(2))
+    run_threads(kernel, x.shape, [x, y, *got])
+    run_kernel(kernel, x.shape, [x, y, *want])
+    np.testing.assert_array_equal(got, want)
+    signs = (np.signbit(a) & ~np.isnan(a) for a in (got, want))
+    np.testing.assert_array_equal(*signs)

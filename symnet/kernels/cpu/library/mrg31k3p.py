@@ -23,9 +23,9 @@ import numpy as np
 from symnet.kernels.cpu.library.call_steps import CallArrangement
 from symnet.kernels.llvm.function_writer import FunctionWriter
 from symnet.kernels.llvm.kernel_cache import generator
+from symnet.kernels.llvm.lanes import Lanes
 from symnet.kernels.llvm.machine import machine
 from symnet.kernels.llvm.object_code import Routine, source_digest
-from symnet.kernels.llvm.primitives import Lanes
 from symnet.kernels.llvm.target import Target
 from symnet.kernels.llvm.text import (
     MEMORY,
