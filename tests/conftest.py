@@ -5,8 +5,11 @@ draw the same examples in every run."""
 from __future__ import annotations
 
 import os
+import pathlib
 import tempfile
+from collections.abc import Callable
 
+import pytest
 from hypothesis import settings
 
 # Before symnet is imported.  A folder named from outside (a second run of the same tests)
@@ -20,3 +23,20 @@ os.environ["SYMNET_FLAGS"] = ",".join(filter(None, _flags))
 
 settings.register_profile("symnet", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("symnet")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="take new texts over")
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """`golden(name, text)`: the text must be that of the file in tests/golden."""
+
+    def check(name: str, text: str) -> None:
+        file = pathlib.Path(__file__).parent / "golden" / name
+        if request.config.getoption("--update-golden"):
+            file.write_text(text)
+        assert text == file.read_text()
+
+    return check

@@ -1,7 +1,8 @@
 """From sizes and strides to a variant of a kernel and the words it is called with.
 
 A kernel is compiled once for each way its arrays can lie in memory, not for each size.
-`arrange` looks at concrete strides, merges loop axes that every operand walks as one,
+`arrange` looks at concrete strides (what it may do is in `legality`, what pays in
+`cost_model`), merges loop axes that every operand walks as one,
 puts the axis with the smallest step innermost, decides along which axis the lanes of
 the vector registers run, and lays out the block of 64-bit words that the compiled code
 reads its sizes, strides and pointers from:
@@ -18,83 +19,25 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
-from weakref import WeakKeyDictionary
 
-import numpy as np
-
-from symnet.kernels.loopir.math import EXTERNAL
-from symnet.kernels.loopir.scalars import PRIMITIVES, Kernel, Operand, Scalar, walk
-
-# Lanes of the last kept dimension that make one work item.  Constants, so that cutting
-# the work differently never changes how it is done.
-ITEM_LANES = 1024
-ITEM_LANES_REDUCING = 64
-ITEM_LANES_TILED = 32
-# Lanes of a band (`Variant.banded`): each row gives a piece of memory of some length, and
-# the buffers of the band stay in the first cache.
-BAND_LANES = 1024
-BAND_UNIT = (
-    32  # their width is a multiple of it: two lines of float32, a block of lanes
+from symnet.kernels.cost_model import (
+    COSTS,
+    band_lanes,
+    band_rows,
+    bands_pay,
+    best_lanes,
+    grain_of,
+    memory_cost,
+    moved_bytes,
+    part_size,
+    work_cost,
 )
-BAND_LEAST = 16  # of so few lanes two vectors read all that a row has
-# What is smaller stays in a core's second cache, where the order of reading hardly counts.
-BAND_BYTES = 1 << 18
-# A band goes through so many rows at a time: through few where they come from memory, so
-# that it is read nearly in its order, through more where the arithmetic is what counts.
-BAND_ROWS_FAR, BAND_ROWS_NEAR = 8, 32
-# Points of the loops in one part of a reduction to a single value.
-PART_POINTS = 1 << 17
+from symnet.kernels.legality import Facts, facts_of, may_be_banded, merge
+from symnet.kernels.loopir.scalars import Kernel
+from symnet.kernels.variants import Axes, Variant, item_lanes
+
 # What a part leaves behind for each reduction: a value, and a position for argmax.
 PART_BYTES = 16
-# Lanes along so short a reduced dimension would mostly be empty, or leave little to do
-# between one joining of lanes and the next: measured for sums and softmax of rows of 4 to
-# 50, lanes across the rows take 0.3 to 0.95 of the time up to here.
-SHORT = 16
-# Handing work to other threads pays from about this much serial work.
-SPLIT_NANOSECONDS = 60_000.0
-# Measured on one core with AVX-512, for float32; a byte within and beyond the caches.
-PRIMITIVE_NANOSECONDS = 0.02
-FUNCTION_NANOSECONDS = 0.3
-GATHER_NANOSECONDS = 0.5
-CALL_NANOSECONDS = 20.0
-ITEM_NANOSECONDS = 5.0
-JOIN_NANOSECONDS = 10.0  # the lanes of one reduction joined into one number
-LINE_POSITIONS = 16  # a vector with few lanes in use costs as much as a full one
-NEAR_BYTE_NANOSECONDS = 0.013
-FAR_BYTE_NANOSECONDS = 0.04
-NEAR_BYTES = 1 << 21
-
-Axes = tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Variant:
-    """What code is generated for.
-
-    `kept` and `reduced` list the dimensions, outer first; each is the tuple of loop axes
-    merged in it.  `lanes` says what one vector holds neighbours of:
-    "kept"     the last kept dimension;
-    "reduced"  the last reduced dimension;
-    "parts"    the same, in a reduction to single values: work items are parts of the
-               first reduced dimension, a second function combines their results;
-    "one"      nothing: one element at a time.
-    `access` has a letter for each operand, how it is walked along the lanes:
-    "c"ontiguous, "f"ixed or "s"trided.
-    `banded`: lanes run along a kept dimension, and many of them go together through a few
-    rows of the reduced ones at a time (`kernels/llvm/bands.py`).
-    """
-
-    kept: tuple[Axes, ...]
-    reduced: tuple[Axes, ...]
-    lanes: str
-    access: str
-    banded: bool = False
-
-    @property
-    def text(self) -> str:
-        """A name that is the same in every process."""
-        bands = " bands" if self.banded else ""
-        return f"{self.kept} {self.reduced} {self.lanes} {self.access}{bands}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,118 +63,6 @@ class Schedule:
     full: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What can be said of a kernel without sizes; worked out once for each kernel."""
-
-    operands: tuple[Operand, ...]
-    itemsizes: tuple[int, ...]
-    kept: Axes
-    reduced: Axes
-    apart: frozenset[int]  # axes whose counter is used are never merged
-    guides: tuple[int, ...]  # for each axis the operand whose strides place it, or -1
-    scatters: bool  # positions are written one after another, kept axes in their order
-    single: bool  # neighbouring lanes might write to the same place
-    positions: bool  # argmax or argmin: reduced axes stay in their order
-    splittable: bool  # reduces to single values in one pass
-    reductions: int
-    nanoseconds: float  # estimated arithmetic for one point of the loops
-
-
-_facts: WeakKeyDictionary[Kernel, Facts] = WeakKeyDictionary()
-
-
-def facts_of(kernel: Kernel) -> Facts:
-    """The kernel's Facts, kept as long as the kernel lives."""
-    found = _facts.get(kernel)
-    if found is None:
-        found = _facts[kernel] = examine(kernel)
-    return found
-
-
-def examine(kernel: Kernel) -> Facts:
-    operands = (*kernel.inputs, *(out.operand for out in kernel.outputs))
-    kept = tuple(k for k in range(kernel.rank) if not kernel.reduced[k])
-    reduced = tuple(k for k in range(kernel.rank) if kernel.reduced[k])
-    nodes = walk(root for out in kernel.outputs for root in (*out.indices, out.value))
-    moves = axes_of(nodes, kernel.inputs, kernel.reduced)
-    reductions = [node for node in nodes if node.op == "reduce"]
-    scatters = [out for out in kernel.outputs if out.indices]
-    stores_inside = any(out.operand.axes[k] for out in kernel.outputs for k in reduced)
-    levels = any(below.op == "reduce" for r in reductions for below in walk(r.args))
-    single = any(
-        kept[-1] in moves[where] or not out.operand.axes[kept[-1]]
-        for out in scatters
-        for where in out.indices
-        if kept
-    )
-    return Facts(
-        operands=operands,
-        itemsizes=tuple(np.dtype(o.dtype).itemsize for o in operands),
-        kept=kept,
-        reduced=reduced,
-        apart=frozenset(node.value for node in nodes if node.op == "index"),
-        guides=guides(kernel),
-        scatters=bool(scatters),
-        single=single,
-        positions=any(node.value in ("argmax", "argmin") for node in reductions),
-        splittable=bool(reductions)
-        and not (kept or scatters or stores_inside or levels),
-        reductions=len(reductions),
-        nanoseconds=estimate(nodes, not single),
-    )
-
-
-def axes_of(
-    nodes: Sequence[Scalar], inputs: Sequence[Operand], reduced: Sequence[bool]
-) -> dict[Scalar, frozenset[int]]:
-    """The loop axes along which each node changes; `nodes` has arguments before users."""
-    moves: dict[Scalar, frozenset[int]] = {}
-    for node in nodes:
-        own: frozenset[int] = frozenset()
-        if node.op == "index":
-            own = frozenset([node.value])
-        elif node.op in ("load", "gather"):
-            axes = inputs[node.value].axes
-            own = frozenset(k for k, moving in enumerate(axes) if moving)
-        found = own.union(*(moves[a] for a in node.args))
-        if node.op == "reduce":
-            found = frozenset(k for k in found if not reduced[k])
-        moves[node] = found
-    return moves
-
-
-def guides(kernel: Kernel) -> tuple[int, ...]:
-    """For each axis: of the operands that move along it, the one that moves most (the
-    outputs before the inputs), because its memory is the longest way to walk."""
-    operands = [*kernel.inputs, *(out.operand for out in kernel.outputs)]
-    first_output = len(kernel.inputs)
-    order = sorted(
-        range(len(operands)),
-        key=lambda k: (-sum(operands[k].axes), k < first_output, k),
-    )
-    return tuple(
-        next((k for k in order if operands[k].axes[axis]), -1)
-        for axis in range(kernel.rank)
-    )
-
-
-def estimate(nodes: Sequence[Scalar], vectors: bool) -> float:
-    """Rough nanoseconds of arithmetic for one point of the loops, on one core."""
-    total = 0.0
-    for node in nodes:
-        width = np.dtype(node.dtype).itemsize / 4
-        if node.op in EXTERNAL:
-            total += CALL_NANOSECONDS
-        elif node.op == "gather":
-            total += GATHER_NANOSECONDS
-        elif node.op in PRIMITIVES or node.op == "reduce":
-            total += PRIMITIVE_NANOSECONDS * width
-        elif node.op not in ("load", "literal", "index"):
-            total += FUNCTION_NANOSECONDS * width
-    return total if vectors else 8 * total
-
-
 def arrange(
     kernel: Kernel,
     sizes: Sequence[int],
@@ -254,7 +85,8 @@ def arrange(
     facts = facts_of(kernel)
     if 0 in sizes:
         strides = [empty_strides(row, facts, k, sizes) for k, row in enumerate(strides)]
-    kept, reduced, lanes = choose_lanes(facts, sizes, strides)
+    kept, reduced = order_of_axes(facts, strides)
+    lanes = best_lanes(facts, kept, reduced, sizes, strides)
     variant = Variant(
         merge(kept, facts, sizes, strides),
         merge(reduced, facts, sizes, strides),
@@ -270,7 +102,8 @@ def arrange(
         general = in_bands(general, facts, sizes, moved, available)
         if general in available:
             variant = general
-    return bind(variant, facts, sizes, strides, indexed or {}, moved, slowness, threads)
+    block = lay_out(variant, sizes, strides, indexed or {})
+    return bind(kernel, variant, facts, block, moved, slowness, threads)
 
 
 def in_bands(
@@ -280,21 +113,12 @@ def in_bands(
     moved: int,
     available: Collection[Variant],
 ) -> Variant:
-    """The variant in bands, where it can have them and gains by them, or is there already:
-    few rows are read at once, few lanes in their order, and little is in the cache.
-
-    Results are the same either way, bit by bit.
-    """
-    if variant.lanes != "kept" or not variant.reduced or facts.scatters:
+    """The variant in bands, where it can have them and gains by them, or is there already."""
+    if not may_be_banded(variant, facts):
         return variant
     banded = replace(variant, banded=True)
-    rows = prod(sizes[k] for k in facts.reduced)
-    lanes = prod(sizes[k] for k in variant.kept[-1])
-    many = rows > BAND_ROWS_NEAR and lanes > BAND_LEAST
-    gains = many and moved > BAND_BYTES
-    if gains or (banded in available and variant not in available):
-        return banded
-    return variant
+    known = banded in available and variant not in available
+    return banded if known or bands_pay(variant, facts, sizes, moved) else variant
 
 
 def empty_strides(
@@ -313,58 +137,18 @@ def empty_strides(
     return result
 
 
-def choose_lanes(
-    facts: Facts, sizes: Sequence[int], strides: Sequence[Sequence[int]]
-) -> tuple[Axes, Axes, str]:
-    """The kept and the reduced axes, outer first, and what the lanes run along."""
+def order_of_axes(facts: Facts, strides: Sequence[Sequence[int]]) -> tuple[Axes, Axes]:
+    """The kept and the reduced axes, outer first: by their steps, where they may."""
     kept, reduced, guide = facts.kept, facts.reduced, facts.guides
 
     def step(axis: int) -> int:
         return -abs(strides[guide[axis]][axis]) if guide[axis] >= 0 else 0
 
-    if len(kept) > 1 and not facts.scatters:
+    if facts.kept_in_any_order:
         kept = tuple(sorted(kept, key=step))
-    if len(reduced) > 1 and not facts.positions:
+    if facts.reduced_in_any_order:
         reduced = tuple(sorted(reduced, key=step))
-    if facts.single or not (kept or reduced):
-        return kept, reduced, "one"
-    if not kept:
-        return kept, reduced, "parts" if facts.splittable else "reduced"
-    if not reduced or facts.scatters or 1 < prod(sizes[k] for k in reduced) <= SHORT:
-        return kept, reduced, "kept"
-    along_kept, along_reduced = (
-        jumps(kept[-1], facts, strides),
-        jumps(reduced[-1], facts, strides),
-    )
-    # Equal for sizes of 1, where strides say little: then as if it were not 1.
-    inner = along_reduced < along_kept or (
-        along_reduced == along_kept and reduced[-1] > kept[-1]
-    )
-    return kept, reduced, "reduced" if inner else "kept"
-
-
-def jumps(axis: int, facts: Facts, strides: Sequence[Sequence[int]]) -> int:
-    """How many operands would be walked with gaps along this axis."""
-    return sum(
-        row[axis] not in (0, size)
-        for row, size in zip(strides, facts.itemsizes, strict=True)
-    )
-
-
-def merge(
-    axes: Axes, facts: Facts, sizes: Sequence[int], strides: Sequence[Sequence[int]]
-) -> tuple[Axes, ...]:
-    """Group neighbouring axes where each operand's outer step is its whole inner walk."""
-    groups: list[Axes] = []
-    for axis in reversed(axes):
-        if groups and axis not in facts.apart and groups[0][0] not in facts.apart:
-            inner = groups[0][0]
-            inner_size = sizes[inner] or 1
-            if all(row[axis] == row[inner] * inner_size for row in strides):
-                groups[0] = (axis, *groups[0])
-                continue
-        groups.insert(0, (axis,))
-    return tuple(groups)
+    return kept, reduced
 
 
 def with_access(
@@ -384,39 +168,49 @@ def with_access(
     return Variant(kept, variant.reduced, lanes, "".join(letters))
 
 
-def item_lanes(variant: Variant) -> int:
-    """Positions of the last kept dimension in one work item."""
-    if variant.reduced:
-        return ITEM_LANES_REDUCING
-    return ITEM_LANES_TILED if is_tiled(variant) else ITEM_LANES
-
-
-def is_tiled(variant: Variant) -> bool:
-    """Whether to go through all rows with one block of lanes before the next block.
-
-    A strided operand (a transposed one) touches as many cache lines as there are lanes;
-    the next row finds its numbers in the same lines, if they are not too many.
-    """
-    return (
-        variant.lanes == "kept"
-        and len(variant.kept) > 1
-        and not variant.reduced
-        and "s" in variant.access
+def arrange_threads(
+    kernel: Kernel,
+    sizes: Sequence[int],
+    strides: Sequence[Sequence[int]],
+    indexed: Mapping[int, Sequence[tuple[int, int]]] | None = None,
+) -> Schedule:
+    """The same for code in which a point is a thread: `total` is the number of points (of
+    parts, for a reduction to single values).  The first thread does a scatter alone."""
+    facts = facts_of(kernel)
+    kept, reduced = order_of_axes(facts, strides)
+    lanes = "parts" if facts.lanes == ("parts",) else "one"
+    variant = Variant(
+        merge(kept, facts, sizes, strides),
+        merge(reduced, facts, sizes, strides),
+        lanes,
+        "f" * len(strides),
     )
+    block = lay_out(variant, sizes, strides, indexed or {})
+    parts = Parts(block, facts) if lanes == "parts" else None
+    total = parts.count if parts else prod(block.extents[: len(variant.kept)])
+    if facts.scatters:
+        total = 1
+    cost = memory_cost(moved_bytes(facts.itemsizes, strides, sizes))
+    return schedule_of(variant, block, total, total, cost, parts)
 
 
-def bind(
+@dataclass(frozen=True, slots=True)
+class Block:
+    """An argument block without pointers: see the head of the module."""
+
+    words: tuple[int, ...]
+    pointer_slots: tuple[int, ...]
+    extents: tuple[int, ...]
+
+
+def lay_out(
     variant: Variant,
-    facts: Facts,
     sizes: Sequence[int],
     strides: Sequence[Sequence[int]],
     indexed: Mapping[int, Sequence[tuple[int, int]]],
-    moved: int,
-    slowness: float,
-    threads: int,
-) -> Schedule:
+) -> Block:
     groups = (*variant.kept, *variant.reduced)
-    extents = [prod(sizes[k] for k in group) for group in groups]
+    extents = tuple(prod(sizes[k] for k in group) for group in groups)
     words = list(extents)
     slots = []
     for k, row in enumerate(strides):
@@ -425,19 +219,62 @@ def bind(
         words += [row[group[-1]] if group else 0 for group in groups]
         for pair in indexed.get(k, ()):
             words += pair
+    return Block(tuple(words), tuple(slots), extents)
+
+
+class Parts:
+    """How a reduction to single values is cut: positions of the first reduced dimension in
+    a part, parts, and the memory for their results."""
+
+    def __init__(self, block: Block, facts: Facts) -> None:
+        self.size = part_size(block.extents)
+        self.count = -(-block.extents[0] // self.size)
+        self.bytes = max(self.count, 1) * PART_BYTES * facts.reductions
+
+
+def schedule_of(
+    variant: Variant,
+    block: Block,
+    total: int,
+    grain: int,
+    cost: float,
+    parts: Parts | None,
+    full: bool = True,
+) -> Schedule:
+    words, slot, scratch = block.words, -1, 0
+    if parts:
+        slot, scratch = len(words) + 1, parts.bytes
+        words += (parts.size, 0)
+    return Schedule(
+        variant,
+        words,
+        block.pointer_slots,
+        total,
+        grain,
+        cost,
+        slot,
+        scratch,
+        full,
+    )
+
+
+def bind(
+    kernel: Kernel,
+    variant: Variant,
+    facts: Facts,
+    block: Block,
+    moved: int,
+    slowness: float,
+    threads: int,
+) -> Schedule:
+    """The variant with its work items and their costs."""
+    extents = block.extents
     kept_extents = extents[: len(variant.kept)]
-    points = prod(extents)
-    scratch_slot, scratch_bytes = -1, 0
-    if variant.lanes == "parts":
-        part = part_size(extents)
-        total = -(-extents[0] // part)
-        scratch_slot, scratch_bytes = (
-            len(words) + 1,
-            max(total, 1) * PART_BYTES * facts.reductions,
-        )
-        words += (part, 0)
+    parts = Parts(block, facts) if variant.lanes == "parts" else None
+    if parts:
+        total = parts.count
     elif facts.scatters:
-        total = 1 if points else 0
+        total = 1 if prod(extents) else 0
     elif variant.lanes == "reduced":
         total = prod(kept_extents)
     else:
@@ -445,71 +282,11 @@ def bind(
         lanes = item_lanes(variant)
         if variant.banded:
             lanes = band_lanes(outer, last, threads)
-            words += (lanes, BAND_ROWS_NEAR if moved < NEAR_BYTES else BAND_ROWS_FAR)
+            words = (*block.words, lanes, band_rows(moved))
+            block = replace(block, words=words)
         total = outer * -(-last // lanes)
-    cost = slowness * work_cost(variant, facts, extents, total)
+    cost = slowness * work_cost(kernel, variant, facts, extents, total)
     cost += memory_cost(moved)
-    grain = int(SPLIT_NANOSECONDS * total / cost) + 1 if cost else total
-    if cost > SPLIT_NANOSECONDS:
-        grain = max(min(grain, total - 1), 1)
-    return Schedule(
-        variant,
-        tuple(words),
-        tuple(slots),
-        total,
-        grain,
-        cost,
-        scratch_slot,
-        scratch_bytes,
-        total >= threads or cost <= SPLIT_NANOSECONDS,
-    )
-
-
-def work_cost(
-    variant: Variant, facts: Facts, extents: Sequence[int], items: int
-) -> float:
-    """Rough nanoseconds of arithmetic."""
-    points, item = prod(extents), ITEM_NANOSECONDS
-    if variant.lanes == "reduced":
-        inner = -(-extents[-1] // LINE_POSITIONS) * LINE_POSITIONS
-        points = prod(extents[:-1]) * inner
-        item += JOIN_NANOSECONDS * facts.reductions
-    walk = 2.0 if "s" in variant.access else 1.0
-    return points * facts.nanoseconds * walk + item * items
-
-
-def moved_bytes(
-    itemsizes: Sequence[int], strides: Sequence[Sequence[int]], sizes: Sequence[int]
-) -> int:
-    """What all operands hold."""
-    moved = 0
-    for itemsize, row in zip(itemsizes, strides, strict=True):
-        count = itemsize
-        for stride, size in zip(row, sizes, strict=True):
-            if stride:
-                count *= size
-        moved += count
-    return moved
-
-
-def memory_cost(moved: int) -> float:
-    """Rough nanoseconds to move so many bytes."""
-    near = moved < NEAR_BYTES
-    return moved * (NEAR_BYTE_NANOSECONDS if near else FAR_BYTE_NANOSECONDS)
-
-
-def band_lanes(outer: int, last: int, threads: int) -> int:
-    """Lanes of the last kept dimension in one band: as many as fit, but so that there is a
-    band for each thread, if there are lanes enough."""
-    pieces = -(-threads // max(outer, 1))
-    lanes = -(-last // (pieces * BAND_UNIT)) * BAND_UNIT
-    return min(max(lanes, BAND_UNIT), BAND_LANES)
-
-
-def part_size(extents: Sequence[int]) -> int:
-    """Positions of the first reduced dimension that make one part.
-
-    A whole number of any machine's vectors, and a matter of the sizes alone.
-    """
-    inner = prod(extents[1:])
-    return PART_POINTS if inner == 1 else -(-PART_POINTS // max(inner, 1))
+    full = total >= threads or cost <= COSTS.split
+    grain = grain_of(cost, total)
+    return schedule_of(variant, block, total, grain, cost, parts, full)

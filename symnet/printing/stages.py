@@ -421,7 +421,7 @@ class Stages:
                     key = (task.kernel.text, task.arrangement.variant)
                     seen.setdefault(key, []).append(where)
         for (text, variant), steps in seen.items():
-            yield "; ".join(steps), emit(kernels[text], variant)
+            yield "; ".join(steps), emit(kernels[text], variant, machine().target)
 
     def llvm(self) -> list[str]:
         """The LLVM IR of every kernel, for the sizes of the latest plan."""

@@ -16,7 +16,8 @@ from symnet.kernels.loopir.scalars import (
     load,
     reduction,
 )
-from symnet.kernels.schedule import Schedule, Variant, arrange, item_lanes
+from symnet.kernels.schedule import Schedule, arrange
+from symnet.kernels.variants import Variant, item_lanes
 from tests.kernels.kernel_reference import operand
 
 F = "float32"

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from symnet.config import config
+from symnet.kernels.cost_model import SLOWNESS
 from symnet.kernels.cpu.library.call_steps import CallArrangement, gemm_step
 from symnet.kernels.cpu.library.packed_gemm import panel_step
 from symnet.kernels.cpu.runtime import runner, threads
@@ -29,13 +30,12 @@ from symnet.kernels.cpu.runtime.turns import Queue
 from symnet.kernels.interface import AnyTask, Following, Path, Place, Signature
 from symnet.kernels.llvm.machine import machine
 from symnet.kernels.loopir.scalars import Kernel
-from symnet.kernels.schedule import Schedule, Variant, arrange
+from symnet.kernels.schedule import Schedule, arrange
+from symnet.kernels.variants import Variant
 from symnet.lazy import cached_property
 from symnet.recent import Recent
 
 RELEASE_NS = 20_000.0  # from so much work on other Python threads may run meanwhile
-# Arithmetic by bytes of a vector, against those of 64 (AVX2 measured on Zen 1).
-SLOWNESS = {32: 3.0, 16: 5.0}
 KERNELS = 4096  # kernels of which the variants are remembered
 
 
@@ -56,7 +56,7 @@ class Cpu:
         indexed: Mapping[int, Sequence[tuple[int, int]]],
     ) -> Schedule:
         known = self.variants.add(kernel.text, {})
-        slowness = SLOWNESS.get(machine().vector_bytes, 1.0)
+        slowness = SLOWNESS[machine().target.vector_bytes]
         shared = threads.use(config.num_threads)
         found = arrange(kernel, sizes, strides, indexed, known, slowness, shared)
         known.setdefault(found.variant)

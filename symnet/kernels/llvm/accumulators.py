@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from symnet.kernels.llvm.primitives import Lanes, apply
+from symnet.kernels.llvm.lanes import Lanes
+from symnet.kernels.llvm.primitives import apply
 from symnet.kernels.llvm.text import is_float, type_text
 from symnet.kernels.loopir.scalars import Scalar
 from symnet.lazy import cached_property
@@ -125,6 +126,8 @@ class Accumulator:
     def across(self, on: Lanes, state: State) -> State:
         """The lanes of a vector joined into one scalar state, by halves."""
         lanes = on.lanes
+        if not lanes:
+            return state
         while lanes > 1:
             halves = [self.half(on, state, lanes, k) for k in (0, 1)]
             lanes //= 2

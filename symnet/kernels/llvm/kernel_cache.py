@@ -12,10 +12,11 @@ from time import perf_counter
 from typing import Any
 from weakref import WeakValueDictionary
 
-from symnet.kernels import schedule
+from symnet.kernels import variants
 from symnet.kernels.cpu.jit.native import Native, compile_jobs
 from symnet.kernels.llvm.compiler_thread import apart
 from symnet.kernels.llvm.emit import emit
+from symnet.kernels.llvm.external_calls import external_symbol
 from symnet.kernels.llvm.machine import in_threads, machine
 from symnet.kernels.llvm.object_code import (
     Library,
@@ -26,11 +27,10 @@ from symnet.kernels.llvm.object_code import (
     source_digest,
     statistics,
 )
-from symnet.kernels.llvm.points import external_symbol
 from symnet.kernels.loopir import math, scalars
 from symnet.kernels.loopir.math import external_address
 from symnet.kernels.loopir.scalars import Kernel
-from symnet.kernels.schedule import Variant
+from symnet.kernels.variants import Variant
 from symnet.recent import Recent
 
 __all__ = ["Code", "compile_kernels", "statistics"]
@@ -56,7 +56,7 @@ def generator() -> str:
     """A name for the code generator as it is now."""
     folders = [Path(__file__).parent, Path(math.__file__).parent]
     files = [path for folder in folders for path in sorted(folder.glob("*.py"))]
-    return source_digest(schedule.__file__, scalars.__file__, *map(str, files))
+    return source_digest(variants.__file__, scalars.__file__, *map(str, files))
 
 
 def compile_kernels(
@@ -147,6 +147,7 @@ class Part:
         self.externals = externals.decode(errors="replace").split()
 
     def build(self) -> bytes:
-        text = emit(self.kernel, self.variant, self.name)
+        host = machine()
+        text = emit(self.kernel, self.variant, host.target, self.name)
         externals = sorted(set(re.findall(external_symbol(r"(\w+)"), text)))
-        return " ".join(externals).encode() + b"\n" + machine().compile(text)
+        return " ".join(externals).encode() + b"\n" + host.compile(text)

@@ -14,10 +14,13 @@ from math import frexp
 
 import numpy as np
 
+from symnet.kernels.llvm.target import Target
 from symnet.kernels.llvm.text import is_float
 from symnet.kernels.loopir.math import expand
 from symnet.kernels.loopir.scalars import (
+    BESIDE,
     Kernel,
+    Output,
     Scalar,
     call,
     cast,
@@ -26,7 +29,7 @@ from symnet.kernels.loopir.scalars import (
     select,
     walk,
 )
-from symnet.kernels.schedule import Axes, Variant
+from symnet.kernels.variants import Axes, Variant
 
 ENTRY, ITEM, BLOCK, LOOP = 0, 1, 2, 1000  # BLOCK + k: after the k-th pass; LOOP + r
 
@@ -40,14 +43,19 @@ SAFE = 2.0**-100
 class Nest:
     """The scalars of a kernel, expanded into primitives, and their places.
 
-    roots: the indices and the value of each output.
+    roots: the indices and the value of each output (see `value_of`, `indices_of`).
     rank, level, varying: for each scalar its place, the number of passes that must be
     over before it is known, and whether it differs from lane to lane.
+    lanes: numbers in one vector; dealing: whether they run along an axis along which blocks
+    of random words are dealt out (see `scalars.DEALT`).
     """
 
-    def __init__(self, kernel: Kernel, variant: Variant, fused: bool) -> None:
+    def __init__(self, kernel: Kernel, variant: Variant, target: Target) -> None:
         self.kernel = kernel
         self.variant = variant
+        self.threads = bool(target.threads)
+        self.operands = [*kernel.inputs, *(out.operand for out in kernel.outputs)]
+        self.scattering = any(out.indices for out in kernel.outputs)
         self.roots = expand(
             [
                 root
@@ -57,12 +65,21 @@ class Nest:
         )
         self.roots = [complete_reductions(root) for root in self.roots]
         self.place()
-        if fused:
-            if variant.lanes != "one":
+        if target.fused:
+            if variant.lanes != "one" or self.threads:
                 self.roots = divide_by_invariants(self.roots, self.rank)
                 self.place()
             self.roots = fuse_products(self.roots, self.rank)
             self.place()
+        self.lanes = max(1, target.vector_bytes // self.widest)
+        few = self.lanes <= BESIDE and not variant.banded
+        self.dealing = few and any(map(self.deals, self.nodes))
+        self.value_of: dict[Output, Scalar] = {}
+        self.indices_of: dict[Output, list[Scalar]] = {}
+        roots = iter(self.roots)
+        for out in kernel.outputs:
+            self.indices_of[out] = [next(roots) for _ in out.indices]
+            self.value_of[out] = next(roots)
 
     def place(self) -> None:
         self.rank: dict[Scalar, int] = {}
@@ -86,7 +103,7 @@ class Nest:
                 varying = dimension == self.lane_dimension
             elif node.op == "position":
                 rank = LOOP + len(self.variant.reduced) - 1
-                varying = self.variant.lanes in ("reduced", "parts")
+                varying = self.along
             self.level[node], self.rank[node], self.varying[node] = level, rank, varying
 
     @property
@@ -94,9 +111,14 @@ class Nest:
         return (*self.variant.kept, *self.variant.reduced)
 
     @property
+    def along(self) -> bool:
+        """Whether the lanes run along the last reduced dimension."""
+        return self.variant.lanes in ("reduced", "parts") and not self.threads
+
+    @property
     def lane_dimension(self) -> int:
         """The dimension that lanes run along, or -1."""
-        if self.variant.lanes == "one":
+        if self.threads or self.variant.lanes == "one":
             return -1
         return (
             len(self.variant.kept if self.variant.lanes == "kept" else self.dimensions)
@@ -115,8 +137,7 @@ class Nest:
 
     def moving(self, operand: int) -> list[int]:
         """The dimensions along which an operand's address changes, by rank."""
-        outputs = (out.operand for out in self.kernel.outputs)
-        axes = (*self.kernel.inputs, *outputs)[operand].axes
+        axes = self.operands[operand].axes
         return [
             d
             for d, group in enumerate(self.dimensions)

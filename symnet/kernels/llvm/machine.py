@@ -1,4 +1,4 @@
-"""The processor that code is generated for, and LLVM's part: from its text to machine code.
+"""The processor that the process runs on, and LLVM's part: from its text to machine code.
 
 Threads compile side by side.  llvmlite lets only one at a time into LLVM, because modules
 share one context unless they are told otherwise; ours have one each, and each thread has
@@ -24,46 +24,38 @@ import llvmlite.binding as llvm
 
 from symnet.config import config
 from symnet.kernels.llvm.compiler_thread import apart, inside, is_inside
+from symnet.kernels.llvm.target import Target, cpu_target
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What the code generator must know about the processor.
+    """A processor that code can be compiled for here.
 
-    `vector_bytes` is the width of one vector register, `fused` whether a*b+c is one
-    instruction (elsewhere LLVM would call a slow function for it), `half` whether it
-    converts float16 to float32 and back, `attributes` the LLVM attributes of every
-    function, `name` all that object code depends on.
+    target: what the code generator knows of it; name: all that object code depends on.
     """
 
-    cpu: str
-    flags: str
-    triple: str
-    vector_bytes: int
-    fused: bool
-    half: bool
-    attributes: str
+    target: Target
     name: str
-    _targets: dict[bool, list[llvm.TargetMachine]] = field(
+    _generators: dict[bool, list[llvm.TargetMachine]] = field(
         default_factory=lambda: {False: [], True: []}, compare=False
     )
 
     @contextmanager
-    def target(self, quick: bool = False) -> Iterator[llvm.TargetMachine]:
-        """A target for one thread at a time: one that makes good code, or one that makes
-        it quickly."""
-        free = self._targets[quick]
+    def generator(self, quick: bool = False) -> Iterator[llvm.TargetMachine]:
+        """LLVM's generator, for one thread at a time: one that makes good code, or one that
+        makes it quickly."""
+        free = self._generators[quick]
         try:
-            target = free.pop()
+            generator = free.pop()
         except IndexError:
-            target = self.new_target(quick)
-        yield target
-        free.append(target)
+            generator = self.new_generator(quick)
+        yield generator
+        free.append(generator)
 
-    def new_target(self, quick: bool = False) -> llvm.TargetMachine:
-        return llvm.Target.from_triple(self.triple).create_target_machine(
-            cpu=self.cpu,
-            features=self.flags,
+    def new_generator(self, quick: bool = False) -> llvm.TargetMachine:
+        return llvm.Target.from_triple(self.target.triple).create_target_machine(
+            cpu=self.target.cpu,
+            features=self.target.features,
             opt=0 if quick else 2,
             reloc="pic",
             codemodel="small",
@@ -81,18 +73,18 @@ class Machine:
         change the module before."""
         with llvm.parse_assembly(text, llvm.create_context()) as module:
             module.verify()  # 0.1 ms; LLVM would end the process over wrong code
-            module.triple = self.triple
-            with self.target(quick) as target:
+            module.triple = self.target.triple
+            with self.generator(quick) as generator:
                 if passes is not None:
-                    passes(module, target)
+                    passes(module, generator)
                 with addresses_as_written():
-                    return emit_object(target, module)
+                    return emit_object(generator, module)
 
     def assembly(self, text: str) -> str:
         """The same for people."""
         with llvm.parse_assembly(text, llvm.create_context()) as module:
-            module.triple = self.triple
-            return str(self.new_target().emit_assembly(module))
+            module.triple = self.target.triple
+            return str(self.new_generator().emit_assembly(module))
 
 
 @cache
@@ -151,18 +143,6 @@ def addresses_as_written() -> Iterator[None]:
                 llvm.set_option("symnet", "-disable-lsr=false")
 
 
-def vector_width(features: dict[str, bool], triple: str) -> int:
-    """Bytes of the widest vector register with masks (or the usual 16).
-
-    Measured on Sapphire Rapids: 64 bytes take 0.6 to 0.9 of the time of 32 for softmax,
-    tanh and exp, sums in the cache; the same for what waits for memory.
-    """
-    wide = ("avx512f", "avx512bw", "avx512dq", "avx512vl")
-    if all(features.get(feature) for feature in wide):
-        return 64
-    return 32 if features.get("avx2") else 16
-
-
 def processors() -> int:
     """Processors that this process may use."""
     if hasattr(os, "sched_getaffinity"):
@@ -203,31 +183,13 @@ def machine() -> Machine:
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     llvm.initialize_native_asmparser()
-    triple = llvm.get_process_triple()
-    cpu = llvm.get_host_cpu_name()
     features = dict(llvm.get_host_cpu_features())
-    return build(triple, cpu, features)
-
-
-def build(triple: str, cpu: str, features: dict[str, bool]) -> Machine:
-    """A machine by name: the tests also build poorer ones than the host."""
-    flags = ",".join(
-        f"{'+' if on else '-'}{name}" for name, on in sorted(features.items())
+    return build(
+        cpu_target(llvm.get_process_triple(), llvm.get_host_cpu_name(), features)
     )
 
-    width = vector_width(features, triple)
-    # Processors of the first AVX-512 years make LLVM split 64-byte vectors in two;
-    # ours are written to be used whole.
-    bits = f'"min-legal-vector-width"="{8 * width}" "prefer-vector-width"="{8 * width}"'
-    attributes = f"nounwind {bits}" if triple.startswith("x86_64") else "nounwind"
+
+def build(target: Target) -> Machine:
+    """A machine with that processor: the tests also build poorer ones than the host."""
     versions = f"llvmlite {llvmlite.__version__} llvm {llvm.llvm_version_info}"
-    return Machine(
-        cpu=cpu,
-        flags=flags,
-        triple=triple,
-        vector_bytes=width,
-        fused=bool(features.get("fma")) or triple.startswith("aarch64"),
-        half=bool(features.get("f16c")) or triple.startswith("aarch64"),
-        attributes=attributes,
-        name=f"{triple} {cpu} {flags} {versions}",
-    )
+    return Machine(target, f"{target.triple} {target.cpu} {target.features} {versions}")

@@ -76,7 +76,7 @@ def linker(number: int) -> llvm.LLJIT:
     """The linker for library `number`."""
     with _linking:
         if not _linkers or number % LIBRARIES_OF_A_LINKER == 0:
-            _linkers[:] = [llvm.create_lljit_compiler(machine().new_target())]
+            _linkers[:] = [llvm.create_lljit_compiler(machine().new_generator())]
         return _linkers[0]
 
 

@@ -41,7 +41,7 @@ def in_turns(
     """
     known = {node: Node(node) for node in nodes}
     for node in nodes:
-        for argument in set(arguments(node)):
+        for argument in dict.fromkeys(arguments(node)):
             if argument in known:
                 known[node].needs.append(known[argument])
                 known[argument].users.append(known[node])

@@ -13,19 +13,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from symnet.kernels.llvm.lanes import COMPARE, Lanes
+from symnet.kernels.llvm.remainders import float_floor_division, float_remainder
 from symnet.kernels.llvm.text import (
     REGISTER,
     Scope,
     bits,
     is_float,
     is_signed,
-    mangled,
-    splat_constant,
     type_text,
 )
 from symnet.kernels.loopir.scalars import BESIDE, DEALT, ROUNDING
 
-COMPARE = {"lt": "olt", "le": "ole", "gt": "ogt", "ge": "oge", "eq": "oeq", "ne": "une"}
 LOGIC = ("and", "or", "xor")
 FLOAT_INTRINSICS = ("sqrt", "copysign", *ROUNDING)
 FLOAT_ARITHMETIC = {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv"}
@@ -37,45 +36,6 @@ BOOL_ARITHMETIC = {
     "minimum": "and",
     "sub": "xor",
 }
-
-
-class Lanes:
-    """Shorthand for writing instructions on `lanes` lanes (0: a scalar) into a scope."""
-
-    def __init__(self, scope: Scope, lanes: int) -> None:
-        self.scope = scope
-        self.lanes = lanes
-
-    def type(self, dtype: str) -> str:
-        return type_text(REGISTER[dtype], self.lanes)
-
-    def constant(self, value: float | str, dtype: str) -> str:
-        return splat_constant(value, dtype, self.lanes)
-
-    def binary(self, name: str, dtype: str, left: str, right: str) -> str:
-        return self.scope.emit(f"{name} {self.type(dtype)} {left}, {right}")
-
-    def compare(self, op: str, dtype: str, left: str, right: str) -> str:
-        if is_float(dtype):
-            return self.binary(f"fcmp {COMPARE.get(op, op)}", dtype, left, right)
-        sign = "" if op in ("eq", "ne") else "s" if is_signed(dtype) else "u"
-        return self.binary(f"icmp {sign}{op}", dtype, left, right)
-
-    def select(self, condition: str, dtype: str, yes: str, no: str) -> str:
-        kind = self.type(dtype)
-        return self.scope.emit(
-            f"select {self.type('bool')} {condition}, {kind} {yes}, {kind} {no}"
-        )
-
-    def intrinsic(self, name: str, dtype: str, *values: str) -> str:
-        kind = self.type(dtype)
-        function = f"llvm.{name}.{mangled(REGISTER[dtype], self.lanes)}"
-        return self.scope.call(function, kind, [(kind, value) for value in values])
-
-    def convert(self, how: str, source: str, dtype: str, value: str) -> str:
-        return self.scope.emit(
-            f"{how} {self.type(source)} {value} to {self.type(dtype)}"
-        )
 
 
 def apply(
@@ -190,110 +150,6 @@ def shift(left: bool) -> Callable[[Lanes, str, list[str]], str]:
         return on.select(fits, dtype, shifted, on.constant(0, dtype))
 
     return write
-
-
-def float_remainder(on: Lanes, dtype: str, left: str, right: str) -> str:
-    """What is left of left/right with the sign of the divisor, as np.mod."""
-    rest, moved = remainder_and_turn(on, dtype, left, right)
-    zero = on.constant(0.0, dtype)
-    turned = on.select(moved, dtype, on.binary("fadd", dtype, rest, right), rest)
-    nonzero = on.compare("ne", dtype, rest, zero)
-    return on.select(
-        nonzero, dtype, turned, on.intrinsic("copysign", dtype, zero, right)
-    )
-
-
-def remainder_and_turn(on: Lanes, dtype: str, left: str, right: str) -> tuple[str, str]:
-    """C's remainder, and whether its sign is not the divisor's (then one more divisor
-    fits downwards)."""
-    rest = c_remainder(on, dtype, left, right)
-    zero = on.constant(0.0, dtype)
-    below = on.compare("lt", dtype, rest, zero)
-    opposite = on.binary("xor", "bool", below, on.compare("lt", dtype, right, zero))
-    return rest, on.binary("and", "bool", opposite, on.compare("ne", dtype, rest, zero))
-
-
-def c_remainder(on: Lanes, dtype: str, left: str, right: str) -> str:
-    """What is left of left/right with the sign of left, exactly (a zero of any sign).
-
-    The quotient cut to a whole number may be one off; if it is small, the fused product
-    is exact all the same and the remainder one divisor off.  Otherwise C's function is
-    called for each lane.
-    """
-    if not on.scope.names.fused:
-        return on.binary("frem", dtype, left, right)
-    quotient = on.intrinsic("trunc", dtype, on.binary("fdiv", dtype, left, right))
-    minus = negate(on, dtype, [quotient])
-    rest = on.intrinsic("fma", dtype, minus, right, left)
-    toward = on.intrinsic("copysign", dtype, right, left)
-    zero = on.constant(0.0, dtype)
-    negative = on.compare("lt", dtype, left, zero)
-    below = on.compare("lt", dtype, rest, zero)
-    above = on.compare("gt", dtype, rest, zero)
-    passed = on.select(negative, "bool", above, below)
-    back = on.select(passed, dtype, on.binary("fadd", dtype, rest, toward), rest)
-    length, size = on.intrinsic("fabs", dtype, back), on.intrinsic("fabs", dtype, right)
-    whole = on.compare("ge", dtype, length, size)
-    result = on.select(whole, dtype, on.binary("fsub", dtype, back, toward), back)
-    steps = on.intrinsic("fabs", dtype, quotient)
-    many = on.binary("fcmp uge", dtype, steps, on.constant(2.0**22, dtype))
-    endless = on.compare("eq", dtype, size, on.constant("inf", dtype))
-    hard = on.binary("or", "bool", many, endless)
-    return rarely(
-        on, on, hard, dtype, result, lambda: on.binary("frem", dtype, left, right)
-    )
-
-
-def rarely(
-    on: Lanes,
-    where: Lanes,
-    condition: str,
-    dtype: str,
-    usual: str,
-    other: Callable[[], str],
-) -> str:
-    """`usual`, but `other` in the lanes in which the condition holds, computed only if
-    there are any.  `where` has the lanes of the condition (0: one for all lanes)."""
-    scope, fresh = on.scope, on.scope.names.fresh
-    before, rare, last, done = (fresh(s) for s in ("usual", "rare", "last", "done"))
-    scope.line(f"br label %{before}")
-    scope.label(before)
-    some = condition
-    if where.lanes:
-        function = f"llvm.vector.reduce.or.{mangled('i1', where.lanes)}"
-        some = scope.call(function, "i1", [(where.type("bool"), condition)])
-    scope.line(f"br i1 {some}, label %{rare}, label %{done}")
-    scope.label(rare)
-    chosen = other()
-    if where.lanes:
-        chosen = on.select(condition, dtype, chosen, usual)
-    scope.line(f"br label %{last}")
-    scope.label(last)
-    scope.line(f"br label %{done}")
-    scope.label(done)
-    return scope.emit(
-        f"phi {on.type(dtype)} [ {usual}, %{before} ], [ {chosen}, %{last} ]"
-    )
-
-
-def float_floor_division(on: Lanes, dtype: str, left: str, right: str) -> str:
-    """The whole number of times that right fits, as np.floor_divide (and Python)."""
-    zero, one = on.constant(0.0, dtype), on.constant(1.0, dtype)
-    rest, moved = remainder_and_turn(on, dtype, left, right)
-    quotient = on.binary("fdiv", dtype, on.binary("fsub", dtype, left, rest), right)
-    less = on.binary("fsub", dtype, quotient, one)
-    quotient = on.select(moved, dtype, less, quotient)
-    whole = on.intrinsic("floor", dtype, quotient)
-    # The quotient is near a whole number; rounding may have left it just below.
-    missing = on.binary("fsub", dtype, quotient, whole)
-    short = on.compare("gt", dtype, missing, on.constant(0.5, dtype))
-    whole = on.select(short, dtype, on.binary("fadd", dtype, whole, one), whole)
-    plain = on.binary("fdiv", dtype, left, right)
-    signed_zero = on.intrinsic("copysign", dtype, zero, plain)
-    whole = on.select(
-        on.compare("ne", dtype, quotient, zero), dtype, whole, signed_zero
-    )
-    return on.select(on.compare("eq", dtype, right, zero), dtype, plain, whole)
 
 
 def integer_floor_division(on: Lanes, dtype: str, left: str, right: str) -> str:

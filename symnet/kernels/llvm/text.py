@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from symnet.kernels.llvm.target import Target
 from symnet.kernels.loopir.scalars import Scalar
 
 # How a value lies in a register and in memory.  float16 is computed in float32.
@@ -64,25 +65,40 @@ def constant(value: float | str, dtype: str) -> str:
     return f"0x{struct.unpack('<Q', struct.pack('<d', number))[0]:016X}"
 
 
+def iota(element: str, lanes: int, first: int = 0) -> str:
+    """The constant vector first, first + 1, ..."""
+    return f"<{', '.join(f'{element} {first + lane}' for lane in range(lanes))}>"
+
+
 def splat_constant(value: float | str, dtype: str, lanes: int) -> str:
     text = constant(value, dtype)
     return f"splat ({REGISTER[dtype]} {text})" if lanes else text
 
 
-class Names:
-    """Fresh names and the declarations of what is called, for one module.
+class Module:
+    """The text of one module: its functions, and the declarations of what they call."""
 
-    `fused` says whether the machine has an instruction for a*b + c.
-    """
-
-    def __init__(self, fused: bool = True) -> None:
-        self.fused = fused
+    def __init__(self, target: Target) -> None:
+        self.target = target
         self.count = 0
         self.declarations: dict[str, str] = {}
+        self.functions: list[str] = []
 
     def fresh(self, stem: str = "v") -> str:
+        """A name that the module does not have yet."""
         self.count += 1
         return f"{stem}{self.count}"
+
+    def text(self) -> str:
+        return "\n".join(
+            [
+                f'target triple = "{self.target.triple}"',
+                *self.declarations.values(),
+                *self.functions,
+                f"attributes #0 = {{ {self.target.attributes} }}",
+                "",
+            ]
+        )
 
 
 class Scope:
@@ -92,8 +108,8 @@ class Scope:
     deep in the nest it was first asked for: so loop-invariant code is born outside.
     """
 
-    def __init__(self, names: Names) -> None:
-        self.names = names
+    def __init__(self, module: Module) -> None:
+        self.module = module
         self.lines: list[str] = []
         self.values: dict[Scalar, tuple[str, ...]] = {}
         self.made: dict[tuple[object, ...], str] = {}  # splats, pointers, masks
@@ -105,7 +121,7 @@ class Scope:
         self.lines.append(f"{name}:")
 
     def emit(self, expression: str) -> str:
-        name = f"%{self.names.fresh()}"
+        name = f"%{self.module.fresh()}"
         self.lines.append(f"  {name} = {expression}")
         return name
 
@@ -114,12 +130,19 @@ class Scope:
     ) -> str:
         """Call an intrinsic or a C function, declared by the types of this call."""
         kinds = ", ".join(kind for kind, _ in arguments)
-        self.names.declarations[function] = f"declare {result} @{function}({kinds})"
+        self.module.declarations[function] = f"declare {result} @{function}({kinds})"
         values = ", ".join(f"{kind} {value}" for kind, value in arguments)
         return self.emit(f"call {result} @{function}({values})")
 
     def call_void(self, function: str, arguments: Sequence[tuple[str, str]]) -> None:
         kinds = ", ".join(kind for kind, _ in arguments)
-        self.names.declarations[function] = f"declare void @{function}({kinds})"
+        self.module.declarations[function] = f"declare void @{function}({kinds})"
         values = ", ".join(f"{kind} {value}" for kind, value in arguments)
         self.line(f"call void @{function}({values})")
+
+    def splat(self, name: str, element: str, lanes: int) -> str:
+        """A vector with the same number in all lanes."""
+        kind = type_text(element, lanes)
+        first = self.emit(f"insertelement {kind} poison, {element} {name}, i64 0")
+        zeros = f"{type_text('i32', lanes)} zeroinitializer"
+        return self.emit(f"shufflevector {kind} {first}, {kind} poison, {zeros}")

@@ -18,7 +18,8 @@ from symnet.kernels.loopir.scalars import (
     load,
     reduction,
 )
-from symnet.kernels.schedule import BAND_LANES, Variant, arrange
+from symnet.kernels.schedule import arrange
+from symnet.kernels.variants import BAND_LANES, Variant
 from tests.kernels.kernel_reference import expected, operand
 
 # Rows and lanes: none, one, below and above the rows of a turn, the steps between merges

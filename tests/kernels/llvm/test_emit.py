@@ -28,7 +28,7 @@ from symnet.kernels.loopir.scalars import (
     scalar,
     select,
 )
-from symnet.kernels.schedule import Variant
+from symnet.kernels.variants import Variant
 from tests.kernels.kernel_reference import expected, operand
 
 FLOATS = ["float16", "float32", "float64"]

@@ -18,7 +18,7 @@ from symnet.kernels.cpu.runtime.launch import run_kernel
 from symnet.kernels.llvm import disk_cache, kernel_cache, object_code
 from symnet.kernels.llvm.kernel_cache import compile_kernels, statistics
 from symnet.kernels.loopir.scalars import Kernel, Output, call, load, reduction
-from symnet.kernels.schedule import Variant
+from symnet.kernels.variants import Variant
 from tests.kernels.kernel_reference import forget_kernels, operand
 
 ROOT = Path(__file__).parents[2]

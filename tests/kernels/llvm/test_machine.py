@@ -12,8 +12,10 @@ import pytest
 
 from symnet.config import config
 from symnet.kernels.cpu.runtime.launch import run_kernel
-from symnet.kernels.llvm import emit, kernel_cache, machine, object_code
+from symnet.kernels.llvm import kernel_cache, machine, object_code
+from symnet.kernels.llvm.emit import emit
 from symnet.kernels.llvm.machine import Machine, build
+from symnet.kernels.llvm.target import cpu_target
 from symnet.kernels.loopir.scalars import (
     Kernel,
     Output,
@@ -23,7 +25,7 @@ from symnet.kernels.loopir.scalars import (
     load,
     reduction,
 )
-from symnet.kernels.schedule import Variant
+from symnet.kernels.variants import Variant
 from tests.kernels.kernel_reference import forget_kernels, operand
 from tests.kernels.llvm import test_emit
 
@@ -41,17 +43,17 @@ def poorer(name: str) -> Machine:
         if name == "sse" and feature in (*AVX2, "sse4.1", "sse4.2", "ssse3", "sse3"):
             features[feature] = False
     cpu = {"avx2": "haswell", "sse": "x86-64"}[name]
-    return build(HOST.triple, cpu, features)
+    return build(cpu_target(HOST.target.triple, cpu, features))
 
 
 @pytest.fixture(params=["avx2", "sse"])
 def other(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Machine]:
-    if not HOST.triple.startswith("x86_64") or HOST.vector_bytes < 32:
+    if not HOST.target.triple.startswith("x86_64") or HOST.target.vector_bytes < 32:
         pytest.skip("this machine cannot run code for the other")
     target = poorer(request.param)
-    for module in (kernel_cache, emit, object_code):
+    for module in (kernel_cache, object_code):
         monkeypatch.setattr(module, "machine", lambda: target)
     known = dict(kernel_cache._known)
     forget_kernels()
@@ -61,7 +63,7 @@ def other(
 
 
 def test_width(other: Machine) -> None:
-    assert other.vector_bytes == (32 if other.fused else 16)
+    assert other.target.vector_bytes == (32 if other.target.fused else 16)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int8", "int64", "bool"])
@@ -95,7 +97,7 @@ def test_the_rest(other: Machine) -> None:
     test_emit.test_several_outputs_and_levels()
     test_emit.test_words_dealt_out("C", (3, 1075))
     test_emit.test_words_dealt_out("F", (70, 3))
-    if other.half:
+    if other.target.half:
         test_emit.test_float64_to_float16_rounds_once()
     else:
         with pytest.raises(NotImplementedError, match="float16"):
@@ -105,17 +107,17 @@ def test_the_rest(other: Machine) -> None:
 def test_words_for_the_widest_vectors() -> None:
     """Eight lanes: the words of a block are whole vectors."""
     features = {f"avx512{part}": True for part in ("f", "bw", "dq", "vl")}
-    target = build("x86_64-unknown-linux-gnu", "skylake-avx512", features)
+    target = cpu_target("x86_64-unknown-linux-gnu", "skylake-avx512", features)
     out = Output(operand("uint32", [1]), test_emit.dealt_words(0))
     kernel = Kernel(1, (False,), (), (out,))
-    text = emit.emit(kernel, Variant(((0,),), (), "kept", "c"), "kernel", target)
+    text = emit(kernel, Variant(((0,),), (), "kept", "c"), target)
     assert text.count("select <8 x") == 0
-    assert target.compile(text)
+    assert build(target).compile(text)
 
 
 def test_threads_compile_what_one_thread_does() -> None:
     texts = [
-        emit.emit(kernel, variant, f"kernel{k}")
+        emit(kernel, variant, HOST.target, f"kernel{k}")
         for k, (kernel, variant) in enumerate(every_kernel()[:6])
     ]
     alone = [HOST.compile(text) for text in texts]
@@ -131,7 +133,7 @@ def test_threads_compile_what_one_thread_does() -> None:
 def test_code_is_what_llvmlite_would_make(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where its library cannot be entered as it can now."""
     kernel, variant = every_kernel()[0]
-    text = emit.emit(kernel, variant, "kernel")
+    text = emit(kernel, variant, HOST.target)
     code = HOST.compile(text)
     monkeypatch.setattr(machine, "unlocked", lambda: None)
     assert HOST.compile(text) == code
@@ -167,7 +169,7 @@ def test_other_processors_get_code(triple: str) -> None:
     try:
         llvm.initialize_all_targets()
         llvm.initialize_all_asmprinters()
-        target = build(triple, "generic", {})
+        other = build(cpu_target(triple, "generic", {}))
     except RuntimeError:
         pytest.skip("this LLVM knows only its own processor")
     x = load(0, "float32")
@@ -177,10 +179,8 @@ def test_other_processors_get_code(triple: str) -> None:
     kernel = Kernel(
         2, (False, True), inputs, (Output(operand("float32", [1, 1]), value),)
     )
-    text = emit.emit(
-        kernel, Variant(((0,),), ((1,),), "reduced", "cc"), "kernel", target
-    )
-    assert target.compile(text)
+    variant = Variant(((0,),), ((1,),), "reduced", "cc")
+    assert other.compile(emit(kernel, variant, other.target))
 
 
 def every_kernel() -> list[tuple[Kernel, Variant]]:
@@ -227,6 +227,6 @@ def every_kernel() -> list[tuple[Kernel, Variant]]:
 @pytest.mark.parametrize("case", range(7))
 def test_llvm_verifies_the_text(case: int) -> None:
     kernel, variant = every_kernel()[case]
-    text: Any = emit.emit(kernel, variant)
+    text: Any = emit(kernel, variant, HOST.target)
     with llvm.parse_assembly(text) as module:
         module.verify()

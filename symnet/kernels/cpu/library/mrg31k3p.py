@@ -16,14 +16,26 @@ row by row.  Streams are shared among threads; the numbers do not depend on how.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 
 import numpy as np
 
 from symnet.kernels.cpu.library.call_steps import CallArrangement
-from symnet.kernels.llvm.machine import Machine, machine
+from symnet.kernels.llvm.function_writer import FunctionWriter
+from symnet.kernels.llvm.kernel_cache import generator
+from symnet.kernels.llvm.lanes import Lanes
+from symnet.kernels.llvm.machine import machine
 from symnet.kernels.llvm.object_code import Routine, source_digest
+from symnet.kernels.llvm.target import Target
+from symnet.kernels.llvm.text import (
+    MEMORY,
+    REGISTER,
+    Module,
+    iota,
+    mangled,
+    splat_constant,
+    type_text,
+)
 
 M1 = 2147483647  # 2**31 - 1
 M2 = 2147462579  # 2**31 - 21069
@@ -33,7 +45,6 @@ NORMS = {
     "float32": float(np.float32(4.6566126e-10)),
     "float64": 2.0**-31,
 }
-KINDS = {"float16": "half", "float32": "float", "float64": "double"}
 # The argument block, by word.
 STATE, SAMPLE, STREAMS, COUNT = 0, 1, 2, 3
 NS_PER_SAMPLE = 1.5
@@ -47,7 +58,7 @@ def mrg_step(dtype: str, streams: int, count: int) -> CallArrangement:
     so of y), which are read and written, and of the samples.
     Raises: NotImplementedError for float16 where the processor cannot store it.
     """
-    lanes = lane_count(machine())
+    lanes = machine().target.vector_bytes // 4
     used = min(streams, count)
     items = -(-used // lanes)
     cost = NS_PER_SAMPLE * count
@@ -56,13 +67,9 @@ def mrg_step(dtype: str, streams: int, count: int) -> CallArrangement:
     return CallArrangement(code(dtype), words, (STATE, SAMPLE), items, grain, cost)
 
 
-def lane_count(on: Machine) -> int:
-    return on.vector_bytes // 4
-
-
 def draws(dtype: str) -> bool:
     """Whether there is native code for that dtype on this processor."""
-    return dtype in KINDS and (dtype != "float16" or machine().half)
+    return dtype in NORMS and (dtype != "float16" or machine().target.half)
 
 
 @cache
@@ -70,271 +77,234 @@ def code(dtype: str) -> Routine:
     """The function that draws numbers of a dtype."""
     if not draws(dtype):
         raise NotImplementedError(f"no native draws of {dtype} on this processor")
-    key = f"mrg {dtype} {source_digest(__file__)}"
-    return Routine(
-        key, "mrg", lambda: machine().compile(MrgWriter(dtype, machine()).module())
-    )
+    key = f"{generator()}{source_digest(__file__)}\nmrg {dtype}"
+
+    def build() -> bytes:
+        host = machine()
+        return host.compile(emit_mrg(dtype, host.target))
+
+    return Routine(key, "mrg", build)
+
+
+def emit_mrg(dtype: str, target: Target) -> str:
+    """The LLVM module of that function: `i64 mrg(i64* words, i64 begin, i64 end)`, whose
+    work items are vectors of streams."""
+    module = Module(target)
+    MrgWriter(dtype, module).write()
+    return module.text()
 
 
 class MrgWriter:
-    """Writes the LLVM IR: for each vector of streams, turns without masks as long as all
-    lanes have a sample to make, then turns with masks."""
+    """Writes the function: for each vector of streams, iterations without masks as long as
+    all lanes have a sample to make, then iterations with masks."""
 
-    def __init__(self, dtype: str, on: Machine) -> None:
-        self.dtype, self.on, self.lanes = dtype, on, lane_count(on)
-        self.lines: list[str] = []
-        self.count = 0
+    def __init__(self, dtype: str, module: Module) -> None:
+        self.dtype = dtype
+        self.writer = FunctionWriter(module)
+        self.lanes = module.target.vector_bytes // 4
+        self.streams, self.samples = self.word(STREAMS), self.word(COUNT)
+        self.states, self.target = (self.word(STATE, "ptr"), self.word(SAMPLE, "ptr"))
 
-    def emit(self, text: str) -> str:
-        self.count += 1
-        self.lines.append(f"  %v{self.count} = {text}")
-        return f"%v{self.count}"
+    def word(self, place: int, kind: str = "i64") -> str:
+        return self.writer.word(place, kind)
 
-    def line(self, text: str) -> None:
-        self.lines.append(text if text.endswith(":") else f"  {text}")
+    def write(self) -> None:
+        def body(item: str, _: list[str]) -> tuple[str, list[str]]:
+            self.item(item)
+            return self.writer.here().emit(f"add i64 {item}, 1"), []
 
-    def all(self, number: int | str, kind: str = "i32") -> str:
-        """One number in every lane."""
-        return "<" + ", ".join([f"{kind} {number}"] * self.lanes) + ">"
+        self.writer.loop("%begin", "%end", (), body)
+        self.writer.finish("define i64 @mrg(ptr %words, i64 %begin, i64 %end)")
 
-    def vector(self, kind: str) -> str:
-        return f"<{self.lanes} x {kind}>"
+    def here(self) -> Lanes:
+        """Instructions on vectors at the present end of the text."""
+        return Lanes(self.writer.here(), self.lanes)
 
-    def integer(self, name: str, left: str, right: str | int) -> str:
-        """An instruction on vectors of int32."""
-        if isinstance(right, int):
-            right = self.all(right)
-        return self.emit(f"{name} {self.vector('i32')} {left}, {right}")
+    def places(self, on: Lanes, first: str) -> str:
+        """first, first + 1, ... in the lanes."""
+        start = on.scope.splat(first, "i64", self.lanes)
+        return on.binary("add", "int64", start, iota("i64", self.lanes))
 
-    def splat(self, value: str, kind: str) -> str:
-        whole = self.vector(kind)
-        one = self.emit(f"insertelement {whole} poison, {kind} {value}, i64 0")
-        zeros = self.vector("i32") + " zeroinitializer"
-        return self.emit(f"shufflevector {whole} {one}, {whole} poison, {zeros}")
+    # The loops.
 
-    # ---- the generator
+    def item(self, item: str) -> None:
+        """One vector of streams through all its samples."""
+        on = self.here()
+        emit = on.scope.emit
+        first = emit(f"mul i64 {item}, {self.lanes}")
+        stream = self.places(on, first)
+        streams = on.scope.splat(self.streams, "i64", self.lanes)
+        present = on.compare("lt", "int64", stream, streams)
+        places = self.addresses(on, stream)
+        state = [self.read(on, place, present) for place in places]
+        # Samples first, first + streams, ...; without masks as long as the last lane of
+        # a whole vector has one.
+        far = emit(f"add i64 {first}, {self.lanes}")
+        whole = emit(f"icmp sle i64 {far}, {self.streams}")
+        ahead = emit(f"sub i64 {self.samples}, {self.lanes - 1}")
+        stop = emit(f"select i1 {whole}, i64 {ahead}, i64 {first}")
+        sample, state = self.turns(first, stop, state, None)
+        _, state = self.turns(sample, self.samples, state, present)
+        on = self.here()
+        for place, value in zip(places, state, strict=True):
+            self.write_back(on, place, value, present)
 
-    def reduce(self, value: str, modulus: int) -> str:
-        """A sum below 2**32, minus the modulus where it is not below it."""
-        less = self.integer("sub", value, modulus)
-        name, kind = f"llvm.umin.v{self.lanes}i32", self.vector("i32")
-        return self.emit(f"call {kind} @{name}({kind} {value}, {kind} {less})")
+    def turns(
+        self, first: str, stop: str, state: list[str], present: str | None
+    ) -> tuple[str, list[str]]:
+        """The samples from first on, below `stop`: which one follows, and the new state.
 
-    def times_power(self, value: str, power: int, multiple: int) -> str:
-        """value * 2**power modulo 2**31 - multiple, not yet below it."""
-        kept = 31 - power
-        low = self.integer("and", value, (1 << kept) - 1)
-        shifted = self.integer("shl", low, power)
-        high = self.integer("lshr", value, kept)
-        if multiple != 1:
-            high = self.integer("mul", high, multiple)
-        return self.integer("add", shifted, high)
+        present: the lanes that have a stream; where it is given, lanes are masked."""
 
-    def advance(self, state: list[str]) -> tuple[list[str], str]:
-        """One step: the new state, and the draw."""
-        x1, x2, x3, y1, y2, y3 = state
-        x = self.integer("add", self.times_power(x2, 22, 1), self.times_power(x3, 7, 1))
-        x = self.reduce(x, M1)
-        x = self.reduce(self.integer("add", x, x3), M1)
-        first = self.reduce(self.times_power(y1, 15, 21069), M2)
-        second = self.reduce(self.times_power(y3, 15, 21069), M2)
-        y = self.reduce(self.integer("add", second, y3), M2)
-        y = self.reduce(self.integer("add", y, first), M2)
-        difference = self.integer("sub", x, y)
-        bits = self.vector("i1")
-        below = self.emit(f"icmp sle {self.vector('i32')} {x}, {y}")
-        wrapped = self.integer("add", difference, M1)
-        kind = self.vector("i32")
-        draw = self.emit(
-            f"select {bits} {below}, {kind} {wrapped}, {kind} {difference}"
+        def body(sample: str, names: list[str]) -> tuple[str, list[str]]:
+            on = self.here()
+            new, draw = advance(on, names[1:])
+            value = self.number(on, draw)
+            if present is None:
+                self.store(on, sample, value)
+            else:
+                active = self.active(on, sample, present)
+                self.store_masked(on, sample, value, active)
+                new = [
+                    on.select(active, "int32", after, before)
+                    for after, before in zip(new, names[1:], strict=True)
+                ]
+            following = on.scope.emit(f"add i64 {sample}, {self.streams}")
+            return following, [following, *new]
+
+        kind = type_text("i32", self.lanes)
+        carried = [("i64", first), *((kind, value) for value in state)]
+        sample, *state = self.writer.loop(first, stop, carried, body)
+        return sample, state
+
+    def active(self, on: Lanes, sample: str, present: str) -> str:
+        """The lanes that have a stream and a sample."""
+        samples = on.scope.splat(self.samples, "i64", self.lanes)
+        there = on.compare("lt", "int64", self.places(on, sample), samples)
+        return on.binary("and", "bool", there, present)
+
+    # Memory.
+
+    def addresses(self, on: Lanes, stream: str) -> list[str]:
+        """Of the six numbers of the streams."""
+        start = on.binary("mul", "int64", stream, on.constant(6, "int64"))
+        found = []
+        for number in range(6):
+            index = on.binary("add", "int64", start, on.constant(number, "int64"))
+            place = f"getelementptr i32, ptr {self.states}, {on.type('int64')} {index}"
+            found.append(on.scope.emit(place))
+        return found
+
+    def read(self, on: Lanes, place: str, present: str) -> str:
+        n, kind = self.lanes, on.type("int32")
+        return on.scope.call(
+            f"llvm.masked.gather.v{n}i32.v{n}p0",
+            kind,
+            [
+                (type_text("ptr", n), place),
+                ("i32", "4"),
+                (on.type("bool"), present),
+                (kind, "zeroinitializer"),
+            ],
         )
-        return [x, x1, x2, y, y1, y2], draw
 
-    def sample(self, draw: str) -> str:
-        """A draw between 0 and 1.
+    def write_back(self, on: Lanes, place: str, value: str, present: str) -> None:
+        n = self.lanes
+        on.scope.call_void(
+            f"llvm.masked.scatter.v{n}i32.v{n}p0",
+            [
+                (on.type("int32"), value),
+                (type_text("ptr", n), place),
+                ("i32", "4"),
+                (on.type("bool"), present),
+            ],
+        )
+
+    def place_of(self, on: Lanes, sample: str) -> str:
+        kind = MEMORY[self.dtype]
+        return on.scope.emit(f"getelementptr {kind}, ptr {self.target}, i64 {sample}")
+
+    def store(self, on: Lanes, sample: str, value: str) -> None:
+        kind, align = type_text(MEMORY[self.dtype], self.lanes), self.align
+        place = self.place_of(on, sample)
+        on.scope.line(f"store {kind} {value}, ptr {place}, align {align}")
+
+    def store_masked(self, on: Lanes, sample: str, value: str, active: str) -> None:
+        # Masked stores of half are not known everywhere: their bits are stored.
+        element, n = MEMORY[self.dtype], self.lanes
+        if element == "half":
+            kind = type_text("half", n)
+            value = on.scope.emit(f"bitcast {kind} {value} to {type_text('i16', n)}")
+            element = "i16"
+        on.scope.call_void(
+            f"llvm.masked.store.{mangled(element, n)}.p0",
+            [
+                (type_text(element, n), value),
+                ("ptr", self.place_of(on, sample)),
+                ("i32", str(self.align)),
+                (on.type("bool"), active),
+            ],
+        )
+
+    @property
+    def align(self) -> int:
+        return np.dtype(self.dtype).itemsize
+
+    def number(self, on: Lanes, draw: str) -> str:
+        """A draw as a number between 0 and 1.
 
         A float16 takes 15 bits, plus 1: that times its factor of 9 bits is exact in
         float32, so the only rounding is the last one.
         """
-        kind, norm = KINDS[self.dtype], NORMS[self.dtype]
-        wide = "double" if self.dtype == "float64" else "float"
         if self.dtype == "float16":
-            draw = self.integer("add", self.integer("and", draw, 0x7FFF), 1)
-        number = self.emit(f"sitofp {self.vector('i32')} {draw} to {self.vector(wide)}")
-        factor = self.all(float_text(norm), wide)
-        value = self.emit(f"fmul {self.vector(wide)} {number}, {factor}")
-        if kind != wide:
-            value = self.emit(
-                f"fptrunc {self.vector(wide)} {value} to {self.vector(kind)}"
-            )
-        return value
-
-    # ---- the loops
-
-    def module(self) -> str:
-        head = [f'target triple = "{self.on.triple}"', *self.declarations()]
-        self.line("define i64 @mrg(ptr %words, i64 %begin, i64 %end) #0 {")
-        self.line("entry:")
-        self.streams, self.samples = self.word(STREAMS), self.word(COUNT)
-        self.states = self.emit(f"inttoptr i64 {self.word(STATE)} to ptr")
-        self.target = self.emit(f"inttoptr i64 {self.word(SAMPLE)} to ptr")
-        self.iota = "<" + ", ".join(f"i64 {lane}" for lane in range(self.lanes)) + ">"
-        self.loop("items", "%begin", "%end", [], self.item)
-        self.line("ret i64 0")
-        self.line("}")
-        tail = f"attributes #0 = {{ {self.on.attributes} }}\n"
-        return "\n".join([*head, *(t.strip("\n") for t in self.lines), tail])
-
-    def declarations(self) -> list[str]:
-        n, whole, bits = self.lanes, self.vector("i32"), self.vector("i1")
-        pointers, kind = self.vector("ptr"), KINDS[self.dtype]
-        # Masked stores of half are not known everywhere: their bits are stored.
-        stored = "i16" if kind == "half" else kind
-        short = {"i16": "i16", "float": "f32", "double": "f64"}[stored]
-        self.stored, self.store = stored, f"llvm.masked.store.v{n}{short}.p0"
-        return [
-            f"declare {whole} @llvm.umin.v{n}i32({whole}, {whole})",
-            f"declare {whole} @llvm.masked.gather.v{n}i32.v{n}p0({pointers}, i32, {bits}, "
-            f"{whole})",
-            f"declare void @llvm.masked.scatter.v{n}i32.v{n}p0({whole}, {pointers}, i32, "
-            f"{bits})",
-            f"declare void @{self.store}({self.vector(stored)}, ptr, i32, {bits})",
-        ]
-
-    def word(self, number: int) -> str:
-        place = self.emit(f"getelementptr i64, ptr %words, i64 {number}")
-        return self.emit(f"load i64, ptr {place}")
-
-    def loop(
-        self,
-        name: str,
-        first: str,
-        end: str,
-        carried: list[str],
-        body: Callable[[str, list[str]], list[str]],
-        step: str = "1",
-    ) -> tuple[str, list[str]]:
-        """`for counter from first to end: carried = body(counter, carried)`; what the
-        counter and the vectors are behind it."""
-        self.count += 1
-        tag = f"{name}{self.count}"
-        self.line(f"br label %before.{tag}")
-        self.line(f"before.{tag}:")
-        self.line(f"br label %test.{tag}")
-        self.line(f"test.{tag}:")
-        counter = f"%counter.{tag}"
-        self.line(
-            f"{counter} = phi i64 [ {first}, %before.{tag} ], "
-            f"[ %next.{tag}, %last.{tag} ]"
-        )
-        names = [f"%carried.{tag}.{k}" for k in range(len(carried))]
-        position = len(self.lines)
-        more = self.emit(f"icmp slt i64 {counter}, {end}")
-        self.line(f"br i1 {more}, label %body.{tag}, label %done.{tag}")
-        self.line(f"body.{tag}:")
-        results = body(counter, names)
-        self.line(f"br label %last.{tag}")
-        self.line(f"last.{tag}:")
-        self.line(f"%next.{tag} = add i64 {counter}, {step}")
-        self.line(f"br label %test.{tag}")
-        self.line(f"done.{tag}:")
-        self.lines[position:position] = [
-            f"  {here} = phi {self.vector('i32')} [ {before}, %before.{tag} ], "
-            f"[ {after}, %last.{tag} ]"
-            for here, before, after in zip(names, carried, results, strict=True)
-        ]
-        return counter, names
-
-    def item(self, item: str, _: list[str]) -> list[str]:
-        """One vector of streams through all its samples."""
-        first = self.emit(f"mul i64 {item}, {self.lanes}")
-        stream = self.emit(
-            f"add {self.vector('i64')} {self.splat(first, 'i64')}, {self.iota}"
-        )
-        present = self.emit(
-            f"icmp slt {self.vector('i64')} {stream}, {self.splat(self.streams, 'i64')}"
-        )
-        places = self.places(stream)
-        state = [self.read(place, present) for place in places]
-        # Samples first, first + streams, ...; without masks as long as the last lane of
-        # a whole vector has one.
-        far = self.emit(f"add i64 {first}, {self.lanes}")
-        whole = self.emit(f"icmp sle i64 {far}, {self.streams}")
-        ahead = self.emit(f"sub i64 {self.samples}, {self.lanes - 1}")
-        stop = self.emit(f"select i1 {whole}, i64 {ahead}, i64 {first}")
-        after, state = self.loop(
-            "whole", first, stop, state, self.whole_turn, self.streams
-        )
-        self.present = present
-        done = self.loop(
-            "masked", after, self.samples, state, self.masked_turn, self.streams
-        )
-        for place, value in zip(places, done[1], strict=True):
-            self.write(place, value, present)
-        return []
-
-    def places(self, stream: str) -> list[str]:
-        """Addresses of the six numbers of the streams."""
-        kind = self.vector("i64")
-        start = self.emit(f"mul {kind} {stream}, {self.all(6, 'i64')}")
-        found = []
-        for number in range(6):
-            index = self.emit(f"add {kind} {start}, {self.all(number, 'i64')}")
-            found.append(
-                self.emit(f"getelementptr i32, ptr {self.states}, {kind} {index}")
-            )
-        return found
-
-    def read(self, place: str, present: str) -> str:
-        n, whole, bits = self.lanes, self.vector("i32"), self.vector("i1")
-        return self.emit(
-            f"call {whole} @llvm.masked.gather.v{n}i32.v{n}p0({self.vector('ptr')} "
-            f"{place}, i32 4, {bits} {present}, {whole} zeroinitializer)"
-        )
-
-    def write(self, place: str, value: str, present: str) -> None:
-        n, whole, bits = self.lanes, self.vector("i32"), self.vector("i1")
-        self.line(
-            f"call void @llvm.masked.scatter.v{n}i32.v{n}p0({whole} {value}, "
-            f"{self.vector('ptr')} {place}, i32 4, {bits} {present})"
-        )
-
-    def target_of(self, counter: str) -> str:
-        kind = KINDS[self.dtype]
-        return self.emit(f"getelementptr {kind}, ptr {self.target}, i64 {counter}")
-
-    def whole_turn(self, counter: str, state: list[str]) -> list[str]:
-        state, draw = self.advance(state)
-        value, align = self.sample(draw), np.dtype(self.dtype).itemsize
-        kind = self.vector(KINDS[self.dtype])
-        self.line(f"store {kind} {value}, ptr {self.target_of(counter)}, align {align}")
-        return state
-
-    def masked_turn(self, counter: str, state: list[str]) -> list[str]:
-        """A turn for the lanes that have a stream and a sample."""
-        bits, whole = self.vector("i1"), self.vector("i32")
-        sample = self.emit(
-            f"add {self.vector('i64')} {self.splat(counter, 'i64')}, {self.iota}"
-        )
-        there = self.emit(
-            f"icmp slt {self.vector('i64')} {sample}, {self.splat(self.samples, 'i64')}"
-        )
-        active = self.emit(f"and {bits} {there}, {self.present}")
-        new, draw = self.advance(state)
-        value, align = self.sample(draw), np.dtype(self.dtype).itemsize
-        kind = self.vector(self.stored)
-        if self.stored == "i16":
-            value = self.emit(f"bitcast {self.vector('half')} {value} to {kind}")
-        self.line(
-            f"call void @{self.store}({kind} {value}, ptr {self.target_of(counter)}, "
-            f"i32 {align}, {bits} {active})"
-        )
-        return [
-            self.emit(f"select {bits} {active}, {whole} {after}, {whole} {before}")
-            for after, before in zip(new, state, strict=True)
-        ]
+            draw = integer(on, "add", integer(on, "and", draw, 0x7FFF), 1)
+        value = on.convert("sitofp", "int32", self.dtype, draw)
+        factor = splat_constant(NORMS[self.dtype], self.dtype, self.lanes)
+        value = on.binary("fmul", self.dtype, value, factor)
+        if MEMORY[self.dtype] == REGISTER[self.dtype]:
+            return value
+        kind = type_text(MEMORY[self.dtype], self.lanes)
+        return on.scope.emit(f"fptrunc {on.type(self.dtype)} {value} to {kind}")
 
 
-def float_text(number: float) -> str:
-    """A float constant of LLVM IR: the bits of the float64."""
-    return f"0x{int(np.float64(number).view(np.uint64)):016X}"
+# The generator: instructions on vectors of int32.
+
+
+def advance(on: Lanes, state: list[str]) -> tuple[list[str], str]:
+    """One step: the new state, and the draw."""
+    x1, x2, x3, y1, y2, y3 = state
+    x = integer(on, "add", times_power(on, x2, 22, 1), times_power(on, x3, 7, 1))
+    x = reduce(on, x, M1)
+    x = reduce(on, integer(on, "add", x, x3), M1)
+    first = reduce(on, times_power(on, y1, 15, 21069), M2)
+    second = reduce(on, times_power(on, y3, 15, 21069), M2)
+    y = reduce(on, integer(on, "add", second, y3), M2)
+    y = reduce(on, integer(on, "add", y, first), M2)
+    difference = integer(on, "sub", x, y)
+    below = on.compare("le", "int32", x, y)
+    wrapped = integer(on, "add", difference, M1)
+    draw = on.select(below, "int32", wrapped, difference)
+    return [x, x1, x2, y, y1, y2], draw
+
+
+def integer(on: Lanes, name: str, left: str, right: str | int) -> str:
+    if isinstance(right, int):
+        right = on.constant(right, "int32")
+    return on.binary(name, "int32", left, right)
+
+
+def reduce(on: Lanes, value: str, modulus: int) -> str:
+    """A sum below 2**32, minus the modulus where it is not below it."""
+    less = integer(on, "sub", value, modulus)
+    return on.intrinsic("umin", "int32", value, less)
+
+
+def times_power(on: Lanes, value: str, power: int, multiple: int) -> str:
+    """value * 2**power modulo 2**31 - multiple, not yet below it."""
+    kept = 31 - power
+    low = integer(on, "and", value, (1 << kept) - 1)
+    shifted = integer(on, "shl", low, power)
+    high = integer(on, "lshr", value, kept)
+    if multiple != 1:
+        high = integer(on, "mul", high, multiple)
+    return integer(on, "add", shifted, high)

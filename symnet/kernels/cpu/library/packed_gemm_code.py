@@ -18,8 +18,21 @@ from __future__ import annotations
 from functools import cache
 from hashlib import sha256
 
-from symnet.kernels.llvm.machine import Machine, machine
+from symnet.kernels.llvm.function_writer import FunctionWriter
+from symnet.kernels.llvm.kernel_cache import generator
+from symnet.kernels.llvm.lanes import Lanes
+from symnet.kernels.llvm.machine import machine
 from symnet.kernels.llvm.object_code import Routine, source_digest
+from symnet.kernels.llvm.primitives import apply
+from symnet.kernels.llvm.target import Target
+from symnet.kernels.llvm.text import (
+    REGISTER,
+    Module,
+    Scope,
+    iota,
+    mangled,
+    type_text,
+)
 
 PANEL_BYTES = 64
 BLOCK_ROWS = 256  # of a panel at once: they stay in the first cache
@@ -33,7 +46,6 @@ ALPHA, BETA, ALPHA_AT, BETA_AT = 11, 12, 13, 14
 PRODUCT_WORDS = 15
 
 ITEM_BYTES = {"float32": 4, "float64": 8}
-TYPES = {"float32": "float", "float64": "double"}
 
 
 def panel_width(dtype: str) -> int:
@@ -44,348 +56,333 @@ def panel_width(dtype: str) -> int:
 @cache
 def product(dtype: str) -> Routine:
     """The function for float32 or float64."""
-    key = f"{source_digest(__file__)} {dtype}"
+    key = f"{generator()}{source_digest(__file__)}\nproduct {dtype}"
     name = f"product_{sha256(key.encode()).hexdigest()[:32]}"
-    return Routine(key, name, lambda: machine().compile(emit_product(dtype, name)))
+
+    def build() -> bytes:
+        host = machine()
+        return host.compile(emit_product(dtype, host.target, name))
+
+    return Routine(key, name, build)
 
 
-def emit_product(dtype: str, name: str = "product", on: Machine | None = None) -> str:
+def emit_product(dtype: str, target: Target, name: str = "product") -> str:
     """The LLVM module of the function."""
-    target = on or machine()
-    writer = PackedGemmWriter(dtype, target)
-    tiles = [writer.tile(rows) for rows in range(1, writer.most_rows + 1)]
-    lines = [
-        f'target triple = "{target.triple}"',
-        *writer.declarations(),
-        *tiles,
-        writer.driver(name),
-        f"attributes #0 = {{ {target.attributes} }}",
-        "",
-    ]
-    return "\n".join(lines)
+    module = Module(target)
+    tile = Tile(dtype, target)
+    for rows in range(1, tile.most_rows + 1):
+        TileWriter(module, tile, rows).write()
+    DriverWriter(module, tile).write(name)
+    return module.text()
 
 
-class PackedGemmWriter:
-    """Writes the functions for tiles of one to `most_rows` rows, and the loops around.
+class Tile:
+    """How large the piece of C is that stays in registers.
 
     A tile has as many vectors in each row as a panel is wide; with the vectors of the
     panel's row and one of A's they fill the registers.
     """
 
-    def __init__(self, dtype: str, target: Machine) -> None:
-        self.item, self.type = ITEM_BYTES[dtype], TYPES[dtype]
+    def __init__(self, dtype: str, target: Target) -> None:
+        self.dtype, self.item, self.type = dtype, ITEM_BYTES[dtype], REGISTER[dtype]
         vector = min(target.vector_bytes, PANEL_BYTES)
         self.lanes = vector // self.item
         self.vectors = PANEL_BYTES // vector
-        registers = 16 if target.vector_bytes == 32 else 32
-        if target.vector_bytes == 16 and target.triple.startswith("x86"):
-            registers = 16
-        self.most_rows = max((registers - self.vectors - 1) // self.vectors, 2)
-        self.most_rows = min(self.most_rows, 12)
-        self.vector = f"<{self.lanes} x {self.type}>"
-        self.suffix = f"v{self.lanes}f{8 * self.item}"
-        self.fused = target.fused
-        self.count = 0
-        self.lines: list[str] = []
+        self.vector = type_text(self.type, self.lanes)
+        most = max((target.registers - self.vectors - 1) // self.vectors, 2)
+        self.most_rows = min(most, 12)
 
-    def emit(self, expression: str) -> str:
-        self.count += 1
-        self.lines.append(f"  %t{self.count} = {expression}")
-        return f"%t{self.count}"
+    @property
+    def width(self) -> int:
+        """Columns of a panel."""
+        return self.lanes * self.vectors
 
-    def put(self, line: str) -> None:
-        self.lines.append(f"  {line}")
 
-    def label(self, name: str) -> None:
-        self.lines.append(f"{name}:")
+def moved(scope: Scope, address: str, distance: str | int) -> str:
+    """An address so many bytes further."""
+    return scope.emit(f"getelementptr i8, ptr {address}, i64 {distance}")
 
-    def declarations(self) -> list[str]:
-        kind, mask = self.vector, f"<{self.lanes} x i1>"
-        return [
-            f"declare {kind} @llvm.fma.{self.suffix}({kind}, {kind}, {kind})",
-            f"declare {kind} @llvm.masked.load.{self.suffix}.p0"
-            f"(ptr, i32, {mask}, {kind})",
-            f"declare void @llvm.masked.store.{self.suffix}.p0"
-            f"({kind}, ptr, i32, {mask})",
-        ]
 
-    # ---- a tile
+class TileWriter:
+    """Writes the function `tile{rows}`: C = alpha A B + beta D for some rows and one panel; if
+    `fresh`, D is not read."""
 
-    def tile(self, rows: int) -> str:
-        """C = alpha A B + beta D for some rows and one panel; if `fresh`, D is not read."""
-        self.lines, self.count = [], 0
+    def __init__(self, module: Module, tile: Tile, rows: int) -> None:
+        self.tile, self.rows = tile, rows
+        self.writer = FunctionWriter(module)
+
+    def write(self) -> None:
+        tile = self.tile
         parameters = (
             "ptr %a, i64 %a_row, i64 %a_step, ptr %b, i64 %inner, ptr %c, i64 %c_row, "
-            f"ptr %d, i64 %d_row, {self.type} %alpha, {self.type} %beta, i1 %fresh, i64 %columns"
+            f"ptr %d, i64 %d_row, {tile.type} %alpha, {tile.type} %beta, i1 %fresh, i64 %columns"
         )
-        head = f"define internal void @tile{rows}({parameters}) #0 {{"
-        self.label("entry")
-        sums = self._products(rows)
-        alpha, beta = self._splat("%alpha"), self._splat("%beta")
+        sums = self.products()
+        on = self.here()
+        alpha = on.scope.splat("%alpha", tile.type, tile.lanes)
+        beta = on.scope.splat("%beta", tile.type, tile.lanes)
         scaled = [
-            [self.emit(f"fmul {self.vector} {s}, {alpha}") for s in row] for row in sums
+            [on.binary("fmul", tile.dtype, s, alpha) for s in row] for row in sums
         ]
-        whole = self.emit(f"icmp sge i64 %columns, {self.lanes * self.vectors}")
-        self.put(f"br i1 {whole}, label %whole, label %part")
-        for name in ("whole", "part"):
-            self.label(name)
-            self.put(f"br i1 %fresh, label %{name}new, label %{name}old")
-            for how in ("new", "old"):
-                self.label(name + how)
-                masks = self._masks() if name == "part" else None
-                self._write(scaled, beta if how == "old" else None, masks)
-                self.put("ret void")
-        return "\n".join([head, *self.lines, "}"])
+        whole = on.scope.emit(f"icmp sge i64 %columns, {tile.width}")
+        on.scope.line(f"br i1 {whole}, label %whole, label %part")
+        on.scope.label("whole")
+        self.finish(on, "whole", scaled, beta, None)
+        on.scope.line("ret void")
+        on.scope.label("part")
+        self.finish(on, "part", scaled, beta, self.masks(on))
+        head = f"define internal void @tile{self.rows}({parameters})"
+        self.writer.finish(head, "ret void")
 
-    def _products(self, rows: int) -> list[list[str]]:
+    def here(self) -> Lanes:
+        return Lanes(self.writer.here(), self.tile.lanes)
+
+    def products(self) -> list[list[str]]:
         """The loop over the rows of the panel; the sums of each row of the tile."""
-        # One pointer for two rows: the second is reached by an index, and no pointer has
-        # to wait for another (LLVM would compute one from the other: it must not know).
-        starts = ["%a"]
-        for _ in range(2, rows, 2):
-            skipped = self.emit(f"getelementptr i8, ptr {starts[-1]}, i64 %a_row")
-            start = self.emit(f"getelementptr i8, ptr {skipped}, i64 %a_row")
-            starts.append(self.emit(f'call ptr asm sideeffect "", "=r,0"(ptr {start})'))
-        self.put("%any = icmp sgt i64 %inner, 0")
-        self.put("br i1 %any, label %again, label %done")
-        self.label("again")
-        names = [[f"%s{r}.{v}" for v in range(self.vectors)] for r in range(rows)]
-        self.put("%k = phi i64 [ 0, %entry ], [ %k.next, %again ]")
-        for p, start in enumerate(starts):
-            self.put(f"%a{p} = phi ptr [ {start}, %entry ], [ %a{p}.next, %again ]")
-        self.put("%row = phi ptr [ %b, %entry ], [ %row.next, %again ]")
-        for name in (n for row in names for n in row):
-            self.put(
-                f"{name} = phi {self.vector} [ zeroinitializer, %entry ], "
-                f"[ {name}.next, %again ]"
+        tile, count = self.tile, self.tile.vectors
+        starts = self.row_pointers()
+
+        def body(k: str, names: list[str]) -> tuple[str, list[str]]:
+            on = self.here()
+            pointers, row = names[: len(starts)], names[len(starts)]
+            sums = iter(names[len(starts) + 1 :])
+            panel = [self.load(on, row, v, None) for v in range(count)]
+            new = []
+            for r in range(self.rows):
+                left = self.number_of_a(on, pointers[r // 2], r % 2 == 1)
+                new += [self.fused(on, left, right, next(sums)) for right in panel]
+            following = on.scope.emit(f"add i64 {k}, 1")
+            pointers = [moved(on.scope, p, "%a_step") for p in pointers]
+            return following, [*pointers, moved(on.scope, row, PANEL_BYTES), *new]
+
+        carried = [("ptr", pointer) for pointer in [*starts, "%b"]]
+        carried += [(tile.vector, "zeroinitializer")] * (self.rows * count)
+        ends = self.writer.loop("0", "%inner", carried, body)[len(starts) + 1 :]
+        return [ends[r * count : (r + 1) * count] for r in range(self.rows)]
+
+    def row_pointers(self) -> list[str]:
+        """One pointer for two rows of A: the second is reached by an index, and no pointer
+        has to wait for another (LLVM would compute one from the other: it must not know)."""
+        scope, starts = self.writer.entry, ["%a"]
+        for _ in range(2, self.rows, 2):
+            start = moved(scope, moved(scope, starts[-1], "%a_row"), "%a_row")
+            starts.append(
+                scope.emit(f'call ptr asm sideeffect "", "=r,0"(ptr {start})')
             )
-        panel = []
-        for v in range(self.vectors):
-            place = self.emit(
-                f"getelementptr i8, ptr %row, i64 {v * self.lanes * self.item}"
-            )
-            panel.append(
-                self.emit(f"load {self.vector}, ptr {place}, align {self.item}")
-            )
-        for r in range(rows):
-            place = f"%a{r // 2}"
-            if r % 2:
-                place = self.emit(f"getelementptr i8, ptr {place}, i64 %a_row")
-            number = self.emit(f"load {self.type}, ptr {place}, align {self.item}")
-            left = self._splat(number)
-            for v, right in enumerate(panel):
-                self.put(f"{names[r][v]}.next = {self._fma(left, right, names[r][v])}")
-        self.put("%k.next = add i64 %k, 1")
-        for p in range(len(starts)):
-            self.put(f"%a{p}.next = getelementptr i8, ptr %a{p}, i64 %a_step")
-        self.put(f"%row.next = getelementptr i8, ptr %row, i64 {PANEL_BYTES}")
-        self.put("%more = icmp slt i64 %k.next, %inner")
-        self.put("br i1 %more, label %again, label %done")
-        self.label("done")
+        return starts
+
+    def number_of_a(self, on: Lanes, place: str, second: bool) -> str:
+        """A number of A in all lanes."""
+        tile = self.tile
+        if second:
+            place = moved(on.scope, place, "%a_row")
+        number = on.scope.emit(f"load {tile.type}, ptr {place}, align {tile.item}")
+        return on.scope.splat(number, tile.type, tile.lanes)
+
+    def fused(self, on: Lanes, a: str, b: str, c: str) -> str:
+        dtype = self.tile.dtype
+        if on.scope.module.target.fused:
+            return apply(on.scope, "fma", dtype, [dtype] * 3, [a, b, c], on.lanes)
+        return on.binary("fadd", dtype, on.binary("fmul", dtype, a, b), c)
+
+    def masks(self, on: Lanes) -> list[str]:
+        """Which lanes of each vector are columns of C."""
+        lanes = self.tile.lanes
+        many = on.scope.splat("%columns", "i64", lanes)
+        starts = range(0, self.tile.width, lanes)
         return [
-            [
-                self.emit(
-                    f"phi {self.vector} [ zeroinitializer, %entry ], "
-                    f"[ {name}.next, %again ]"
-                )
-                for name in row
-            ]
-            for row in names
+            on.compare("lt", "int64", iota("i64", lanes, start), many)
+            for start in starts
         ]
 
-    def _fma(self, a: str, b: str, c: str) -> str:
-        kind = self.vector
-        if self.fused:
-            arguments = f"{kind} {a}, {kind} {b}, {kind} {c}"
-            return f"call {kind} @llvm.fma.{self.suffix}({arguments})"
-        return f"fadd {kind} {self.emit(f'fmul {kind} {a}, {b}')}, {c}"
+    def finish(
+        self,
+        on: Lanes,
+        name: str,
+        sums: list[list[str]],
+        beta: str,
+        masks: list[str] | None,
+    ) -> None:
+        """Store the sums, added to beta times D or not."""
+        on.scope.line(f"br i1 %fresh, label %{name}new, label %{name}old")
+        on.scope.label(f"{name}new")
+        self.store(on, sums, None, masks)
+        on.scope.line("ret void")
+        on.scope.label(f"{name}old")
+        self.store(on, sums, beta, masks)
 
-    def _splat(self, number: str) -> str:
-        first = self.emit(
-            f"insertelement {self.vector} poison, {self.type} {number}, i64 0"
-        )
-        zeros = f"<{self.lanes} x i32> zeroinitializer"
-        return self.emit(
-            f"shufflevector {self.vector} {first}, {self.vector} poison, {zeros}"
-        )
-
-    def _masks(self) -> list[str]:
-        """Which lanes of each vector are columns of C."""
-        kind = f"<{self.lanes} x i64>"
-        first = self.emit(f"insertelement {kind} poison, i64 %columns, i64 0")
-        zeros = f"<{self.lanes} x i32> zeroinitializer"
-        many = self.emit(f"shufflevector {kind} {first}, {kind} poison, {zeros}")
-        masks = []
-        for v in range(self.vectors):
-            numbers = ", ".join(f"i64 {v * self.lanes + k}" for k in range(self.lanes))
-            masks.append(self.emit(f"icmp slt {kind} <{numbers}>, {many}"))
-        return masks
-
-    def _write(
-        self, sums: list[list[str]], beta: str | None, masks: list[str] | None
+    def store(
+        self,
+        on: Lanes,
+        sums: list[list[str]],
+        beta: str | None,
+        masks: list[str] | None,
     ) -> None:
         """Store the sums, added to beta times D, if beta is given."""
-        kind, row, old_row = self.vector, "%c", "%d"
+        tile, row, old_row = self.tile, "%c", "%d"
         for r, values in enumerate(sums):
             if r:
-                row = self.emit(f"getelementptr i8, ptr {row}, i64 %c_row")
+                row = moved(on.scope, row, "%c_row")
             if r and beta is not None:
-                old_row = self.emit(f"getelementptr i8, ptr {old_row}, i64 %d_row")
+                old_row = moved(on.scope, old_row, "%d_row")
             for v, value in enumerate(values):
-                distance = v * self.lanes * self.item
-                place = self.emit(f"getelementptr i8, ptr {row}, i64 {distance}")
                 mask = masks[v] if masks else None
                 if beta is not None:
-                    there = self.emit(
-                        f"getelementptr i8, ptr {old_row}, i64 {distance}"
-                    )
-                    old = self._load(there, mask)
-                    value = self.emit(self._fma(old, beta, value))
-                if mask is None:
-                    self.put(f"store {kind} {value}, ptr {place}, align {self.item}")
-                    continue
-                self.put(
-                    f"call void @llvm.masked.store.{self.suffix}.p0({kind} {value}, "
-                    f"ptr {place}, i32 {self.item}, <{self.lanes} x i1> {mask})"
-                )
+                    old = self.load(on, old_row, v, mask)
+                    value = self.fused(on, old, beta, value)
+                place = moved(on.scope, row, v * tile.lanes * tile.item)
+                self.store_vector(on, place, value, mask)
 
-    def _load(self, place: str, mask: str | None) -> str:
+    def load(self, on: Lanes, row: str, v: int, mask: str | None) -> str:
+        """Vector number v of a row."""
+        tile = self.tile
+        place = moved(on.scope, row, v * tile.lanes * tile.item)
         if mask is None:
-            return self.emit(f"load {self.vector}, ptr {place}, align {self.item}")
-        return self.emit(
-            f"call {self.vector} @llvm.masked.load.{self.suffix}.p0(ptr {place}, "
-            f"i32 {self.item}, <{self.lanes} x i1> {mask}, {self.vector} zeroinitializer)"
+            return on.scope.emit(f"load {tile.vector}, ptr {place}, align {tile.item}")
+        return on.scope.call(
+            f"llvm.masked.load.{mangled(tile.type, tile.lanes)}.p0",
+            tile.vector,
+            [
+                ("ptr", place),
+                ("i32", str(tile.item)),
+                (on.type("bool"), mask),
+                (tile.vector, "zeroinitializer"),
+            ],
         )
 
-    # ---- the loops around
+    def store_vector(self, on: Lanes, place: str, value: str, mask: str | None) -> None:
+        tile = self.tile
+        if mask is None:
+            on.scope.line(
+                f"store {tile.vector} {value}, ptr {place}, align {tile.item}"
+            )
+            return
+        on.scope.call_void(
+            f"llvm.masked.store.{mangled(tile.type, tile.lanes)}.p0",
+            [
+                (tile.vector, value),
+                ("ptr", place),
+                ("i32", str(tile.item)),
+                (on.type("bool"), mask),
+            ],
+        )
 
-    def driver(self, name: str) -> str:
-        """The loops over panels, blocks of their rows, and tiles."""
-        width = self.lanes * self.vectors
-        tail = [
-            f"define i64 @{name}(ptr %words, i64 %begin, i64 %end) #0 {{",
-            "entry:",
-            *self._read_words(),
-            f"  %tiles.up = add i64 %rows, {self.most_rows - 1}",
-            f"  %tiles = udiv i64 %tiles.up, {self.most_rows}",
-            "  %some = icmp sgt i64 %tiles, 0",
-            "  %go = icmp slt i64 %begin, %end",
-            "  %both = and i1 %some, %go",
-            "  br i1 %both, label %start, label %leave",
-            "start:",
-            "  %few = udiv i64 %rows, %tiles",
-            "  %extra = urem i64 %rows, %tiles",
-            f"  %panel.bytes = mul i64 %inner, {PANEL_BYTES}",
-            "  br label %panels",
-            "panels:",
-            "  %p = phi i64 [ %begin, %start ], [ %p.next, %panels.end ]",
-            "  %b.far = mul i64 %p, %panel.bytes",
-            "  %b.here = getelementptr i8, ptr %b, i64 %b.far",
-            f"  %first = mul i64 %p, {width}",
-            "  %left = sub i64 %columns, %first",
-            f"  %c.far = mul i64 %first, {self.item}",
-            "  %c.here = getelementptr i8, ptr %c, i64 %c.far",
-            "  %d.here = getelementptr i8, ptr %d, i64 %c.far",
-            "  br label %blocks",
-            "blocks:",
-            "  %k = phi i64 [ 0, %panels ], [ %k.next, %blocks.end ]",
-            "  %rest = sub i64 %inner, %k",
-            f"  %cut = icmp sgt i64 %rest, {BLOCK_ROWS}",
-            f"  %length = select i1 %cut, i64 {BLOCK_ROWS}, i64 %rest",
-            "  %is.first = icmp eq i64 %k, 0",
-            "  %fresh = and i1 %is.first, %overwrites",
-            f"  %beta.here = select i1 %is.first, {self.type} %beta, {self.type} 1.0",
-            "  %d.block = select i1 %is.first, ptr %d.here, ptr %c.here",
-            "  %d.step = select i1 %is.first, i64 %d_row, i64 %c_row",
-            "  %a.far = mul i64 %k, %a_step",
-            "  %a.block = getelementptr i8, ptr %a, i64 %a.far",
-            f"  %b.down = mul i64 %k, {PANEL_BYTES}",
-            "  %b.block = getelementptr i8, ptr %b.here, i64 %b.down",
-            "  br label %tiles.loop",
-            *self._tiles(),
-            "blocks.end:",
-            "  %k.next = add i64 %k, %length",
-            "  %more.k = icmp slt i64 %k.next, %inner",
-            "  br i1 %more.k, label %blocks, label %panels.end",
-            "panels.end:",
-            "  %p.next = add i64 %p, 1",
-            "  %more.p = icmp slt i64 %p.next, %end",
-            "  br i1 %more.p, label %panels, label %leave",
-            "leave:",
-            "  ret i64 0",
-            "}",
-        ]
-        return "\n".join(tail)
 
-    def _read_words(self) -> list[str]:
-        names = {
-            "a": (A, "ptr"), "b": (B, "ptr"), "c": (C, "ptr"), "a_row": (A_ROW, "i64"),
-            "d": (D, "ptr"), "d_row": (D_ROW, "i64"),
-            "a_step": (A_STEP, "i64"), "c_row": (C_ROW, "i64"), "rows": (ROWS, "i64"),
-            "inner": (INNER, "i64"), "columns": (COLUMNS, "i64"),
-        }  # fmt: skip
-        lines = []
-        for name, (word, kind) in names.items():
-            lines += [
-                f"  %at.{name} = getelementptr i64, ptr %words, i64 {word}",
-                f"  %{name} = load {kind}, ptr %at.{name}",
+class DriverWriter:
+    """Writes the loops over panels, blocks of their rows, and tiles."""
+
+    def __init__(self, module: Module, tile: Tile) -> None:
+        self.tile = tile
+        self.writer = FunctionWriter(module)
+        self.read_words()
+
+    def read_words(self) -> None:
+        word, entry = self.writer.word, self.writer.entry
+        self.a, self.b, self.c, self.d = (word(place, "ptr") for place in (A, B, C, D))
+        self.a_row, self.a_step = word(A_ROW), word(A_STEP)
+        self.c_row, self.d_row = word(C_ROW), word(D_ROW)
+        self.rows, self.inner, self.columns = word(ROWS), word(INNER), word(COLUMNS)
+        self.alpha, _ = self.scalar(ALPHA, ALPHA_AT)
+        self.beta, own = self.scalar(BETA, BETA_AT)
+        zero = entry.emit(f"fcmp oeq {self.tile.type} {self.beta}, 0.0")
+        self.overwrites = entry.emit(f"and i1 {zero}, {own}")
+
+    def scalar(self, own: int, elsewhere: int) -> tuple[str, str]:
+        """A number that is a word or lies where a word says, and whether it is the word."""
+        entry = self.writer.entry
+        place = entry.emit(f"getelementptr i64, ptr %words, i64 {own}")
+        other = self.writer.word(elsewhere, "ptr")
+        none = entry.emit(f"icmp eq ptr {other}, null")
+        source = entry.emit(f"select i1 {none}, ptr {place}, ptr {other}")
+        return entry.emit(f"load {self.tile.type}, ptr {source}"), none
+
+    def write(self, name: str) -> None:
+        entry, most = self.writer.entry, self.tile.most_rows
+        up = entry.emit(f"add i64 {self.rows}, {most - 1}")
+        self.tiles = entry.emit(f"udiv i64 {up}, {most}")
+        some = entry.emit(f"icmp sgt i64 {self.tiles}, 0")
+        stop = entry.emit(f"select i1 {some}, i64 %end, i64 %begin")
+        # As many rows in each tile as possible: `few`, or one more in the first `extra`.
+        least = entry.call("llvm.smax.i64", "i64", [("i64", self.tiles), ("i64", "1")])
+        self.few = entry.emit(f"udiv i64 {self.rows}, {least}")
+        self.extra = entry.emit(f"urem i64 {self.rows}, {least}")
+        self.writer.loop("%begin", stop, (), self.panel)
+        self.writer.finish(f"define i64 @{name}(ptr %words, i64 %begin, i64 %end)")
+
+    def panel(self, panel: str, _: list[str]) -> tuple[str, list[str]]:
+        """All blocks of rows of a panel; where it has none, C is beta D all the same."""
+        tile, here = self.tile, self.writer.here()
+        whole = here.emit(f"mul i64 {self.inner}, {PANEL_BYTES}")
+        b = moved(here, self.b, here.emit(f"mul i64 {panel}, {whole}"))
+        first = here.emit(f"mul i64 {panel}, {tile.width}")
+        self.left = here.emit(f"sub i64 {self.columns}, {first}")
+        far = here.emit(f"mul i64 {first}, {tile.item}")
+        c, d = moved(here, self.c, far), moved(here, self.d, far)
+        stop = here.call("llvm.smax.i64", "i64", [("i64", self.inner), ("i64", "1")])
+
+        def block(k: str, _: list[str]) -> tuple[str, list[str]]:
+            self.block(k, b, c, d)
+            return self.writer.here().emit(f"add i64 {k}, {BLOCK_ROWS}"), []
+
+        self.writer.loop("0", stop, (), block)
+        return self.writer.here().emit(f"add i64 {panel}, 1"), []
+
+    def block(self, k: str, b: str, c: str, d: str) -> None:
+        """The rows of a panel from k on, for all tiles: the first rows added to beta D, the
+        others to C."""
+        here, kind = self.writer.here(), self.tile.type
+        rest = here.emit(f"sub i64 {self.inner}, {k}")
+        length = self.writer.smaller(here, rest, str(BLOCK_ROWS))
+        first = here.emit(f"icmp eq i64 {k}, 0")
+        fresh = here.emit(f"and i1 {first}, {self.overwrites}")
+        beta = here.emit(f"select i1 {first}, {kind} {self.beta}, {kind} 1.0")
+        d = here.emit(f"select i1 {first}, ptr {d}, ptr {c}")
+        d_row = here.emit(f"select i1 {first}, i64 {self.d_row}, i64 {self.c_row}")
+        a = moved(here, self.a, here.emit(f"mul i64 {k}, {self.a_step}"))
+        b = moved(here, b, here.emit(f"mul i64 {k}, {PANEL_BYTES}"))
+
+        def tile(number: str, places: list[str]) -> tuple[str, list[str]]:
+            height = self.height(number)
+            self.call_tile(height, places, b, d_row, length, beta, fresh)
+            here = self.writer.here()
+            steps = (self.a_row, self.c_row, d_row)
+            places = [
+                moved(here, place, here.emit(f"mul i64 {height}, {step}"))
+                for place, step in zip(places, steps, strict=True)
             ]
-        for name, word, pointer in (
-            ("alpha", ALPHA, ALPHA_AT),
-            ("beta", BETA, BETA_AT),
-        ):
-            lines += [
-                f"  %own.{name} = getelementptr i64, ptr %words, i64 {word}",
-                f"  %at.{name} = getelementptr i64, ptr %words, i64 {pointer}",
-                f"  %other.{name} = load ptr, ptr %at.{name}",
-                f"  %none.{name} = icmp eq ptr %other.{name}, null",
-                f"  %from.{name} = select i1 %none.{name}, ptr %own.{name}, "
-                f"ptr %other.{name}",
-                f"  %{name} = load {self.type}, ptr %from.{name}",
-            ]
-        return [
-            *lines,
-            f"  %is.zero = fcmp oeq {self.type} %beta, 0.0",
-            "  %overwrites = and i1 %is.zero, %none.beta",
-        ]
+            return here.emit(f"add i64 {number}, 1"), places
 
-    def _tiles(self) -> list[str]:
-        """The loop over tiles, of `few` rows or one more, which call their function."""
+        self.writer.loop("0", self.tiles, [("ptr", p) for p in (a, c, d)], tile)
+
+    def height(self, number: str) -> str:
+        """The rows of a tile."""
+        here = self.writer.here()
+        bigger = here.emit(f"icmp slt i64 {number}, {self.extra}")
+        one = here.emit(f"zext i1 {bigger} to i64")
+        return here.emit(f"add i64 {self.few}, {one}")
+
+    def call_tile(
+        self,
+        height: str,
+        places: list[str],
+        b: str,
+        d_row: str,
+        length: str,
+        beta: str,
+        fresh: str,
+    ) -> None:
+        """Call the function for tiles of that height."""
+        (a, c, d), kind = places, self.tile.type
         arguments = (
-            "ptr %a.tile, i64 %a_row, i64 %a_step, ptr %b.block, i64 %length, "
-            f"ptr %c.tile, i64 %c_row, ptr %d.tile, i64 %d.step, {self.type} %alpha, "
-            f"{self.type} %beta.here, i1 %fresh, i64 %left"
+            f"ptr {a}, i64 {self.a_row}, i64 {self.a_step}, ptr {b}, i64 {length}, "
+            f"ptr {c}, i64 {self.c_row}, ptr {d}, i64 {d_row}, {kind} {self.alpha}, "
+            f"{kind} {beta}, i1 {fresh}, i64 {self.left}"
         )
-        cases = " ".join(
-            f"i64 {r}, label %rows{r}" for r in range(1, self.most_rows + 1)
-        )
-        lines = [
-            "tiles.loop:",
-            "  %tile = phi i64 [ 0, %blocks ], [ %tile.next, %tiles.end ]",
-            "  %a.tile = phi ptr [ %a.block, %blocks ], [ %a.next, %tiles.end ]",
-            "  %c.tile = phi ptr [ %c.here, %blocks ], [ %c.next, %tiles.end ]",
-            "  %d.tile = phi ptr [ %d.block, %blocks ], [ %d.next, %tiles.end ]",
-            "  %bigger = icmp slt i64 %tile, %extra",
-            "  %one = zext i1 %bigger to i64",
-            "  %height = add i64 %few, %one",
-            f"  switch i64 %height, label %tiles.end [ {cases} ]",
-        ]
-        for r in range(1, self.most_rows + 1):
-            lines += [
-                f"rows{r}:",
-                f"  call void @tile{r}({arguments})",
-                "  br label %tiles.end",
-            ]
-        return [
-            *lines,
-            "tiles.end:",
-            "  %a.down = mul i64 %height, %a_row",
-            "  %a.next = getelementptr i8, ptr %a.tile, i64 %a.down",
-            "  %c.down = mul i64 %height, %c_row",
-            "  %c.next = getelementptr i8, ptr %c.tile, i64 %c.down",
-            "  %d.down = mul i64 %height, %d.step",
-            "  %d.next = getelementptr i8, ptr %d.tile, i64 %d.down",
-            "  %tile.next = add i64 %tile, 1",
-            "  %more.tiles = icmp slt i64 %tile.next, %tiles",
-            "  br i1 %more.tiles, label %tiles.loop, label %blocks.end",
-        ]
+        here, heights = self.writer.here(), range(1, self.tile.most_rows + 1)
+        cases = " ".join(f"i64 {rows}, label %rows{rows}" for rows in heights)
+        here.line(f"switch i64 {height}, label %done [ {cases} ]")
+        for rows in heights:
+            here.label(f"rows{rows}")
+            here.line(f"call void @tile{rows}({arguments})")
+            here.line("br label %done")
+        here.label("done")

@@ -85,7 +85,9 @@ def _library() -> Library:
 
 def text() -> str:
     """The LLVM IR of the bit generator."""
-    return "\n".join([f'target triple = "{machine().triple}"', block_text(), NEXT])
+    return "\n".join(
+        [f'target triple = "{machine().target.triple}"', block_text(), NEXT]
+    )
 
 
 def block_text() -> str:

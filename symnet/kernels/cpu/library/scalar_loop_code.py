@@ -17,17 +17,20 @@ from collections.abc import Sequence
 from functools import partial
 from hashlib import sha256
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Protocol
 from weakref import WeakValueDictionary
 
 import numpy as np
 
+from symnet.kernels.llvm.function_writer import FunctionWriter
 from symnet.kernels.llvm.kernel_cache import generator, statistics
 from symnet.kernels.llvm.loop_nest import ENTRY, fuse_products
-from symnet.kernels.llvm.machine import Machine, machine
+from symnet.kernels.llvm.machine import machine
+from symnet.kernels.llvm.memory import to_memory, to_register
 from symnet.kernels.llvm.object_code import Routine, source_digest
 from symnet.kernels.llvm.primitives import apply
-from symnet.kernels.llvm.text import MEMORY, REGISTER, Names, Scope, constant
+from symnet.kernels.llvm.target import Target
+from symnet.kernels.llvm.text import MEMORY, REGISTER, Module, Scope, constant
 from symnet.kernels.loopir.math import expand
 from symnet.kernels.loopir.scalars import Kernel, Scalar, cast, walk
 from symnet.recent import Recent
@@ -86,82 +89,74 @@ def compile_recurrence(recurrence: RecurrenceLike) -> Routine:
 
 def _build(recurrence: RecurrenceLike, name: str) -> bytes:
     start = perf_counter()
-    text = emit_recurrence(recurrence, name)
-    code = machine().compile(text)
+    host = machine()
+    code = host.compile(emit_recurrence(recurrence, host.target, name))
     statistics.compile_ms += (perf_counter() - start) * 1e3
     return code
 
 
 def emit_recurrence(
-    recurrence: RecurrenceLike, name: str = "recurrence", on: Machine | None = None
+    recurrence: RecurrenceLike, target: Target, name: str = "recurrence"
 ) -> str:
     """The LLVM module of a loop over numbers.
 
-    Raises: NotImplementedError for float16 where the machine has no instructions for it.
+    Raises: NotImplementedError for float16 where the target has no instructions for it.
     """
-    target = on or machine()
     halves = any(cell.dtype == "float16" for cell in recurrence.cells)
     if halves and not target.half:
         raise NotImplementedError("this processor has no instructions for float16")
-    return ScalarLoopEmitter(recurrence, target).module(name)
+    module = Module(target)
+    ScalarLoopWriter(recurrence, module).write(name)
+    return module.text()
 
 
-class ScalarLoopEmitter:
+class ScalarLoopWriter:
     """Writes the function: what comes before the loop, the loop, what comes after."""
 
-    def __init__(self, recurrence: RecurrenceLike, target: Machine) -> None:
-        self.recurrence, self.machine = recurrence, target
+    def __init__(self, recurrence: RecurrenceLike, module: Module) -> None:
+        self.recurrence, self.target = recurrence, module.target
         self.cells = recurrence.cells
-        self.names = Names(target.fused)
-        self.entry, self.loop = Scope(self.names), Scope(self.names)
-        self.exit = Scope(self.names)
-        self.latch: list[str] = []  # the phis, which stand at the head of the loop
+        self.writer = FunctionWriter(module)
+        self.entry = self.writer.entry
+        self.entry.line("%turns = load i64, ptr %words")
+        self.begin = self.writer.here()
+        self.head = self.writer.here()  # the phis, which stand at the head of the loop
+        self.loop = self.writer.here()
+        self.exit = self.writer.here()
         self.now: dict[int, str] = {}  # the values of cells at this point of a turn
         self.stored: dict[
             int, str
         ] = {}  # of fixed cells, in the order of their writing
-        self.pending: list[tuple[str, str, str, int, list[str]]] = []
 
     # ---- the function
 
-    def module(self, name: str) -> str:
+    def write(self, name: str) -> None:
+        self.begin.line("%any = icmp sgt i64 %turns, 0")
+        self.begin.line("br i1 %any, label %loop, label %leave")
+        self.head.label("loop")
+        self.exit.label("finish")
         self._body()
-        head = [f'target triple = "{self.machine.triple}"']
-        head += self.names.declarations.values()
-        lines = [
-            f"define i64 @{name}(ptr %words, i64 %begin, i64 %end) #0 {{",
-            "entry:",
-            *self.entry.lines,
-            "  %any = icmp sgt i64 %turns, 0",
-            "  br i1 %any, label %loop, label %leave",
-            "loop:",
-            *self.latch,
-            *self.loop.lines,
-            "finish:",
-            *self.exit.lines,
-            "  br label %leave",
-            "leave:",
-            "  %count = phi i64 [ 0, %entry ], [ %next, %finish ]",
-            f"  %where = getelementptr i64, ptr %words, i64 {DONE}",
-            "  %done = load ptr, ptr %where",
-            "  %asked = icmp ne ptr %done, null",
-            "  br i1 %asked, label %tell, label %return",
-            "tell:",
-            "  store i64 %count, ptr %done",
-            "  br label %return",
-            "return:",
-            "  ret i64 0",
-            "broken:",
-            "  ret i64 %answer",
-            "}",
-            f"attributes #0 = {{ {self.machine.attributes} }}",
-            "",
-        ]
-        return "\n".join([*head, *lines])
+        self.exit.line("br label %leave")
+        self._report()
+        head = f"define i64 @{name}(ptr %words, i64 %begin, i64 %end)"
+        self.writer.finish(head, fail="ret i64 %answer")
+
+    def _report(self) -> None:
+        """Tell how many turns were done, if that is asked."""
+        here = self.writer.here()
+        here.label("leave")
+        here.line("%count = phi i64 [ 0, %entry ], [ %next, %finish ]")
+        here.line(f"%where = getelementptr i64, ptr %words, i64 {DONE}")
+        here.line("%done = load ptr, ptr %where")
+        here.line("%asked = icmp ne ptr %done, null")
+        here.line("br i1 %asked, label %tell, label %return")
+        here.label("tell")
+        here.line("store i64 %count, ptr %done")
+        here.line("br label %return")
+        here.label("return")
 
     def _body(self) -> None:
-        self.entry.lines.insert(0, "  %turns = load i64, ptr %words")
-        self.latch.append("  %turn = phi i64 [ 0, %entry ], [ %next, %again ]")
+        self.head.line("%turn = phi i64 [ 0, %entry ], [ %next, %again ]")
         self.address = {k: self._address(k) for k in range(len(self.cells))}
         carried: dict[int, list[str]] = {}
         for k, cell in enumerate(self.cells):
@@ -184,8 +179,8 @@ class ScalarLoopEmitter:
             for d, (name, after) in enumerate(zip(names, following, strict=True)):
                 turn = cell.distance - 1 - d  # in which this first value is read
                 first = self._load(self.entry, cell.dtype, self._at_turn(k, turn))
-                self.latch.append(
-                    f"  {name} = phi {kind} [ {first}, %entry ], [ {after}, %again ]"
+                self.head.line(
+                    f"{name} = phi {kind} [ {first}, %entry ], [ {after}, %again ]"
                 )
 
     def _end(self) -> None:
@@ -217,19 +212,15 @@ class ScalarLoopEmitter:
         loop.line("%watch.it = load i64, ptr %watch.at")
         loop.line("%answer = call i64 %asked.it(i64 %watch.it)")
         loop.line("%well = icmp eq i64 %answer, 0")
-        loop.line("br i1 %well, label %again, label %broken")
+        loop.line("br i1 %well, label %again, label %fail")
         loop.label("again")
         loop.line("br label %loop")
+        self.writer.may_fail = True
 
     # ---- cells
 
     def _word(self, k: int, which: int) -> str:
-        key = ("word", k, which)
-        if key not in self.entry.made:
-            number = HEAD_WORDS + CELL_WORDS * k + which
-            place = self.entry.emit(f"getelementptr i64, ptr %words, i64 {number}")
-            self.entry.made[key] = self.entry.emit(f"load i64, ptr {place}")
-        return self.entry.made[key]
+        return self.writer.word(HEAD_WORDS + CELL_WORDS * k + which)
 
     def _address(self, k: int) -> str:
         """Where a cell is in the present turn, as a pointer."""
@@ -255,17 +246,10 @@ class ScalarLoopEmitter:
     def _load(self, scope: Scope, dtype: str, address: str) -> str:
         align = np.dtype(dtype).itemsize
         value = scope.emit(f"load {MEMORY[dtype]}, ptr {address}, align {align}")
-        if dtype == "bool":
-            return scope.emit(f"icmp ne i8 {value}, 0")
-        return (
-            scope.emit(f"fpext half {value} to float") if dtype == "float16" else value
-        )
+        return to_register(scope, dtype, value, 0)
 
     def _store(self, scope: Scope, dtype: str, value: str, address: str) -> None:
-        if dtype == "bool":
-            value = scope.emit(f"zext i1 {value} to i8")
-        elif dtype == "float16":
-            value = scope.emit(f"fptrunc float {value} to half")
+        value = to_memory(scope, dtype, value, 0)
         align = np.dtype(dtype).itemsize
         scope.line(f"store {MEMORY[dtype]} {value}, ptr {address}, align {align}")
 
@@ -281,7 +265,7 @@ class ScalarLoopEmitter:
 
     def _kernel(self, kernel: Kernel, operands: Sequence[int]) -> None:
         roots = expand([cast(o.value, o.operand.dtype) for o in kernel.outputs])
-        if self.machine.fused:
+        if self.target.fused:
             roots = fuse_products(roots, dict.fromkeys(walk(roots), ENTRY))
         inputs = [self._read(k) for k in operands[: len(kernel.inputs)]]
         steady = [
@@ -318,15 +302,15 @@ class ScalarLoopEmitter:
         if node.op == "load":
             return inputs[node.value], steady[node.value]
         same = all(values[a][1] for a in node.args)
-        scope: Any = self.entry if same else self.loop
+        scope = self.entry if same else self.loop
         names = [values[a][0] for a in node.args]
         sources = [a.dtype for a in node.args]
         return apply(scope, node.op, node.dtype, sources, names, 0), same
 
     def _write(self, k: int, dtype: str, value: str) -> None:
         if dtype == "float16":  # as it would be read from memory
-            half = self.loop.emit(f"fptrunc float {value} to half")
-            value = self.loop.emit(f"fpext half {half} to float")
+            half = to_memory(self.loop, dtype, value, 0)
+            value = to_register(self.loop, dtype, half, 0)
         self.now[k] = value
         if self.cells[k].how == "fixed":
             self.stored.pop(k, None)

@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from symnet.kernels.llvm.kernel_cache import compile_kernels
 from symnet.kernels.loopir.scalars import Kernel, Operand
-from symnet.kernels.schedule import Schedule, Variant, arrange
+from symnet.kernels.schedule import Schedule, arrange
+from symnet.kernels.variants import Variant
 
 Array = npt.NDArray[np.generic]
 FUNCTION = ctypes.CFUNCTYPE(

@@ -286,7 +286,7 @@ def step_list(
         (code_,) = compile_kernels([(task.kernel, work.variant)])
         codes.append(code_)
         if work.total or work.scratch_bytes:
-            less = AWAKE * 64 // machine().vector_bytes if awake else 1
+            less = AWAKE * 64 // machine().target.vector_bytes if awake else 1
             grain = max(work.grain // less, 1)
             steps.append((number, code_.address, work.total, grain))
         if work.scratch_bytes:

@@ -11,6 +11,7 @@ from symnet.kernels.cpu.library import packed_gemm_code
 from symnet.kernels.cpu.library.packed_gemm import panel_step
 from symnet.kernels.cpu.library.packed_gemm_code import emit_product, panel_width
 from symnet.kernels.llvm.machine import build
+from symnet.kernels.llvm.target import cpu_target
 
 FUNCTION = ctypes.CFUNCTYPE(
     ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64
@@ -128,6 +129,6 @@ WIDE = dict.fromkeys(["avx512f", "avx512bw", "avx512dq", "avx512vl"], True)
 )
 def test_other_processors(features):
     """The text is sound for them too."""
-    on = build("x86_64-unknown-linux-gnu", "x86-64", features)
+    target = cpu_target("x86_64-unknown-linux-gnu", "x86-64", features)
     for dtype in ("float32", "float64"):
-        assert on.compile(emit_product(dtype, on=on))
+        assert build(target).compile(emit_product(dtype, target))

@@ -1,0 +1,152 @@
+"""What may be done with the loops of a kernel without changing what it means."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from symnet.kernels.loopir.scalars import Kernel, Operand, Scalar, walk
+from symnet.kernels.variants import Axes, Variant
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What can be said of a kernel without sizes; worked out once for each kernel."""
+
+    operands: tuple[Operand, ...]
+    itemsizes: tuple[int, ...]
+    kept: Axes
+    reduced: Axes
+    apart: frozenset[int]  # axes whose counter is used are never merged
+    guides: tuple[int, ...]  # for each axis the operand whose strides place it, or -1
+    scatters: bool  # positions are written one after another, kept axes in their order
+    single: bool  # neighbouring lanes might write to the same place
+    positions: bool  # argmax or argmin: reduced axes stay in their order
+    splittable: bool  # reduces to single values in one pass
+    reductions: int
+
+    @property
+    def lanes(self) -> tuple[str, ...]:
+        """What the lanes may run along (see `Variant.lanes`)."""
+        if self.single or not (self.kept or self.reduced):
+            return ("one",)
+        if not self.kept:
+            return ("parts",) if self.splittable else ("reduced",)
+        if not self.reduced or self.scatters:
+            return ("kept",)
+        return ("kept", "reduced")
+
+    @property
+    def kept_in_any_order(self) -> bool:
+        return len(self.kept) > 1 and not self.scatters
+
+    @property
+    def reduced_in_any_order(self) -> bool:
+        return len(self.reduced) > 1 and not self.positions
+
+
+_facts: WeakKeyDictionary[Kernel, Facts] = WeakKeyDictionary()
+
+
+def facts_of(kernel: Kernel) -> Facts:
+    """The kernel's Facts, kept as long as the kernel lives."""
+    found = _facts.get(kernel)
+    if found is None:
+        found = _facts[kernel] = examine(kernel)
+    return found
+
+
+def examine(kernel: Kernel) -> Facts:
+    operands = (*kernel.inputs, *(out.operand for out in kernel.outputs))
+    kept = tuple(k for k in range(kernel.rank) if not kernel.reduced[k])
+    reduced = tuple(k for k in range(kernel.rank) if kernel.reduced[k])
+    nodes = nodes_of(kernel)
+    moves = axes_of(nodes, kernel.inputs, kernel.reduced)
+    reductions = [node for node in nodes if node.op == "reduce"]
+    scatters = [out for out in kernel.outputs if out.indices]
+    stores_inside = any(out.operand.axes[k] for out in kernel.outputs for k in reduced)
+    levels = any(below.op == "reduce" for r in reductions for below in walk(r.args))
+    single = any(
+        kept[-1] in moves[where] or not out.operand.axes[kept[-1]]
+        for out in scatters
+        for where in out.indices
+        if kept
+    )
+    return Facts(
+        operands=operands,
+        itemsizes=tuple(np.dtype(o.dtype).itemsize for o in operands),
+        kept=kept,
+        reduced=reduced,
+        apart=frozenset(node.value for node in nodes if node.op == "index"),
+        guides=guides(kernel),
+        scatters=bool(scatters),
+        single=single,
+        positions=any(node.value in ("argmax", "argmin") for node in reductions),
+        splittable=bool(reductions)
+        and not (kept or scatters or stores_inside or levels),
+        reductions=len(reductions),
+    )
+
+
+def nodes_of(kernel: Kernel) -> list[Scalar]:
+    """Every scalar of a kernel, arguments before their users."""
+    return walk(root for out in kernel.outputs for root in (*out.indices, out.value))
+
+
+def axes_of(
+    nodes: Sequence[Scalar], inputs: Sequence[Operand], reduced: Sequence[bool]
+) -> dict[Scalar, frozenset[int]]:
+    """The loop axes along which each node changes; `nodes` has arguments before users."""
+    moves: dict[Scalar, frozenset[int]] = {}
+    for node in nodes:
+        own: frozenset[int] = frozenset()
+        if node.op == "index":
+            own = frozenset([node.value])
+        elif node.op in ("load", "gather"):
+            axes = inputs[node.value].axes
+            own = frozenset(k for k, moving in enumerate(axes) if moving)
+        found = own.union(*(moves[a] for a in node.args))
+        if node.op == "reduce":
+            found = frozenset(k for k in found if not reduced[k])
+        moves[node] = found
+    return moves
+
+
+def guides(kernel: Kernel) -> tuple[int, ...]:
+    """For each axis: of the operands that move along it, the one that moves most (the
+    outputs before the inputs), because its memory is the longest way to walk."""
+    operands = [*kernel.inputs, *(out.operand for out in kernel.outputs)]
+    first_output = len(kernel.inputs)
+    order = sorted(
+        range(len(operands)),
+        key=lambda k: (-sum(operands[k].axes), k < first_output, k),
+    )
+    return tuple(
+        next((k for k in order if operands[k].axes[axis]), -1)
+        for axis in range(kernel.rank)
+    )
+
+
+def merge(
+    axes: Axes, facts: Facts, sizes: Sequence[int], strides: Sequence[Sequence[int]]
+) -> tuple[Axes, ...]:
+    """Group neighbouring axes where each operand's outer step is its whole inner walk."""
+    groups: list[Axes] = []
+    for axis in reversed(axes):
+        if groups and axis not in facts.apart and groups[0][0] not in facts.apart:
+            inner = groups[0][0]
+            inner_size = sizes[inner] or 1
+            if all(row[axis] == row[inner] * inner_size for row in strides):
+                groups[0] = (axis, *groups[0])
+                continue
+        groups.insert(0, (axis,))
+    return tuple(groups)
+
+
+def may_be_banded(variant: Variant, facts: Facts) -> bool:
+    """Whether many lanes may go through a few rows at a time: results are the same either
+    way, bit by bit."""
+    return variant.lanes == "kept" and bool(variant.reduced) and not facts.scatters

@@ -1,0 +1,236 @@
+"""Loads and stores at the present block of lanes, with strides, masks, computed positions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from symnet.kernels.llvm.blocks import Block
+from symnet.kernels.llvm.lanes import Lanes
+from symnet.kernels.llvm.text import (
+    MEMORY,
+    REGISTER,
+    Scope,
+    mangled,
+    splat_constant,
+    type_text,
+)
+
+
+class Memory:
+    """Moves numbers between registers and the operands of a kernel."""
+
+    def __init__(self, block: Block) -> None:
+        self.block = block
+        self.operands = block.nest.operands
+        self.lanes = block.lanes
+
+    def strided(self, operand: int, lanes: int) -> bool:
+        return bool(lanes) and self.block.variant.access[operand] == "s"
+
+    # Loads.
+
+    def load(self, scope: Scope, operand: int, lanes: int, copy: int) -> str:
+        address = self.block.copy_pointer(scope, operand, copy)
+        return self.load_at(scope, operand, address, lanes)
+
+    def load_at(self, scope: Scope, operand: int, address: str, lanes: int) -> str:
+        """The numbers of the lanes, the first of them at an address."""
+        if self.strided(operand, lanes):
+            offsets = self.block.lane_offsets(operand)
+            return self.load_lanes(scope, operand, address, offsets)
+        return self.load_here(scope, operand, address, lanes)
+
+    def load_here(self, scope: Scope, operand: int, address: str, lanes: int) -> str:
+        """Neighbouring numbers from an address on (or one)."""
+        dtype = self.operands[operand].dtype
+        align = np.dtype(dtype).itemsize
+        element = MEMORY[dtype]
+        if not (lanes and self.block.mask):
+            value = scope.emit(
+                f"load {type_text(element, lanes)}, ptr {address}, align {align}"
+            )
+            return to_register(scope, dtype, value, lanes)
+        element = "i16" if element == "half" else element
+        kind = type_text(element, lanes)
+        arguments = [
+            ("ptr", address),
+            ("i32", str(align)),
+            (type_text("i1", lanes), self.block.mask),
+            (kind, "zeroinitializer"),
+        ]
+        value = scope.call(
+            f"llvm.masked.load.{mangled(element, lanes)}.p0", kind, arguments
+        )
+        if element != MEMORY[dtype]:
+            value = scope.emit(f"bitcast {kind} {value} to {type_text('half', lanes)}")
+        return to_register(scope, dtype, value, lanes)
+
+    def load_lanes(self, scope: Scope, operand: int, address: str, offsets: str) -> str:
+        """Numbers at byte offsets from an address; unused lanes read offset 0."""
+        dtype, lanes = self.operands[operand].dtype, self.lanes
+        element = MEMORY[dtype]
+        if self.block.mask:
+            offsets = Lanes(scope, lanes).select(
+                self.block.mask, "int64", offsets, splat_constant(0, "int64", lanes)
+            )
+        pointers = self.lane_pointers(scope, address, offsets)
+        kind, pointer_kind = type_text(element, lanes), type_text("ptr", lanes)
+        arguments = [
+            (pointer_kind, pointers),
+            ("i32", str(np.dtype(dtype).itemsize)),
+            (type_text("i1", lanes), splat_constant(True, "bool", lanes)),
+            (kind, "poison"),
+        ]
+        name = f"llvm.masked.gather.{mangled(element, lanes)}.{mangled('ptr', lanes)}"
+        return to_register(scope, dtype, scope.call(name, kind, arguments), lanes)
+
+    def lane_pointers(self, scope: Scope, address: str, offsets: str) -> str:
+        return scope.emit(
+            f"getelementptr i8, ptr {address}, {type_text('i64', self.lanes)} {offsets}"
+        )
+
+    # Computed positions.
+
+    def gather(
+        self,
+        scope: Scope,
+        operand: int,
+        address: str,
+        places: Sequence[str],
+        spread: bool,
+        lanes: int,
+    ) -> str:
+        """Numbers at computed positions: of each lane, if they are `spread`, or of all."""
+        if not spread:
+            address = self.indexed_pointer(scope, operand, address, places)
+            return self.load_at(scope, operand, address, lanes)
+        offsets = self.indexed_offset(scope, operand, places, lanes)
+        if self.block.variant.access[operand] != "f":
+            own = self.block.lane_offsets(operand)
+            offsets = scope.emit(f"add {type_text('i64', lanes)} {offsets}, {own}")
+        return self.load_lanes(scope, operand, address, offsets)
+
+    def indexed_pointer(
+        self, scope: Scope, operand: int, address: str, places: Sequence[str]
+    ) -> str:
+        offset = self.indexed_offset(scope, operand, places, 0)
+        return scope.emit(f"getelementptr i8, ptr {address}, i64 {offset}")
+
+    def indexed_offset(
+        self, scope: Scope, operand: int, places: Sequence[str], lanes: int
+    ) -> str:
+        """Byte offset of positions along the indexed axes; leaves the function where one
+        is outside."""
+        on, mask = Lanes(scope, lanes), self.block.mask
+        zero = on.constant(0, "int64")
+        total = zero
+        for axis, place in enumerate(places):
+            size, stride = self.block.indexed_axis(operand, axis)
+            if lanes:
+                size, stride = map(self.block.entry_splat, (size, stride))
+                if mask:
+                    place = on.select(mask, "int64", place, zero)
+            negative = on.compare("lt", "int64", place, zero)
+            wrapped = on.binary("add", "int64", place, size)
+            place = on.select(negative, "int64", wrapped, place)
+            self.check(scope, on.binary("icmp ult", "int64", place, size), lanes)
+            total = on.binary(
+                "add", "int64", total, on.binary("mul", "int64", place, stride)
+            )
+        return total
+
+    def check(self, scope: Scope, inside: str, lanes: int) -> None:
+        """Go on only if all lanes are inside."""
+        self.block.writer.may_fail = True
+        if lanes:
+            name = f"llvm.vector.reduce.and.{mangled('i1', lanes)}"
+            if self.block.mask:
+                on = Lanes(scope, lanes)
+                true = on.constant(True, "bool")
+                unused = on.binary("xor", "bool", self.block.mask, true)
+                inside = on.binary("or", "bool", inside, unused)
+            inside = scope.call(name, "i1", [(type_text("i1", lanes), inside)])
+        following = scope.module.fresh("inside")
+        scope.line(f"br i1 {inside}, label %{following}, label %fail")
+        scope.label(following)
+
+    # Stores.
+
+    def store_at(
+        self, scope: Scope, operand: int, address: str, value: str, lanes: int
+    ) -> None:
+        """Write the numbers of the lanes, the first of them to an address."""
+        value = to_memory(scope, self.operands[operand].dtype, value, lanes)
+        if self.strided(operand, lanes):
+            self.store_lanes(scope, operand, address, value)
+        else:
+            self.store_here(scope, operand, address, value, lanes)
+
+    def store_here(
+        self, scope: Scope, operand: int, address: str, value: str, lanes: int
+    ) -> None:
+        dtype = self.operands[operand].dtype
+        element = MEMORY[dtype]
+        kind = type_text(element, lanes)
+        if not (lanes and self.block.mask):
+            align = np.dtype(dtype).itemsize
+            scope.line(f"store {kind} {value}, ptr {address}, align {align}")
+            return
+        if element == "half":
+            value = scope.emit(f"bitcast {kind} {value} to {type_text('i16', lanes)}")
+            element = "i16"
+        self.masked_store(scope, operand, element, value, "store", "ptr", address)
+
+    def store_lanes(self, scope: Scope, operand: int, address: str, value: str) -> None:
+        element = MEMORY[self.operands[operand].dtype]
+        pointers = self.lane_pointers(scope, address, self.block.lane_offsets(operand))
+        kind = type_text("ptr", self.lanes)
+        self.masked_store(scope, operand, element, value, "scatter", kind, pointers)
+
+    def masked_store(
+        self,
+        scope: Scope,
+        operand: int,
+        element: str,
+        value: str,
+        how: str,
+        kind: str,
+        where: str,
+    ) -> None:
+        """Store the lanes in use; `kind` is the type of `where`."""
+        lanes = self.lanes
+        mask = self.block.mask or splat_constant(True, "bool", lanes)
+        pointer = "p0" if kind == "ptr" else mangled("ptr", lanes)
+        scope.call_void(
+            f"llvm.masked.{how}.{mangled(element, lanes)}.{pointer}",
+            [
+                (type_text(element, lanes), value),
+                (kind, where),
+                ("i32", str(np.dtype(self.operands[operand].dtype).itemsize)),
+                (type_text("i1", lanes), mask),
+            ],
+        )
+
+
+def to_register(scope: Scope, dtype: str, value: str, lanes: int) -> str:
+    """A value as it was read, as it is computed with."""
+    memory = type_text(MEMORY[dtype], lanes)
+    register = type_text(REGISTER[dtype], lanes)
+    if memory == register:
+        return value
+    if dtype == "bool":
+        zero = "zeroinitializer" if lanes else "0"
+        return scope.emit(f"icmp ne {memory} {value}, {zero}")
+    return scope.emit(f"fpext {memory} {value} to {register}")
+
+
+def to_memory(scope: Scope, dtype: str, value: str, lanes: int) -> str:
+    """A value as it is written."""
+    memory = type_text(MEMORY[dtype], lanes)
+    register = type_text(REGISTER[dtype], lanes)
+    if memory == register:
+        return value
+    how = "zext" if dtype == "bool" else "fptrunc"
+    return scope.emit(f"{how} {register} {value} to {memory}")

@@ -1,0 +1,112 @@
+"""Reductions to single values, cut into parts that are merged in their order."""
+
+from __future__ import annotations
+
+from symnet.kernels.llvm.accumulate import Passes, States, flatten, unflatten
+from symnet.kernels.llvm.accumulators import Accumulator
+from symnet.kernels.llvm.lanes import Lanes
+from symnet.kernels.llvm.loop_nest import BLOCK, ITEM
+from symnet.kernels.llvm.text import MEMORY, REGISTER
+
+
+class Parts:
+    """Writes one part, and what merges all of them."""
+
+    def __init__(self, passes: Passes) -> None:
+        self.passes, self.block, self.writer = passes, passes.block, passes.writer
+
+    def write_items(self) -> None:
+        """The parts %begin to %end."""
+
+        def body(part: str, _: list[str]) -> tuple[str, list[str]]:
+            self.one_part(part)
+            return self.writer.here().emit(f"add i64 {part}, 1"), []
+
+        self.writer.loop("%begin", "%end", (), body)
+
+    def one_part(self, part: str) -> None:
+        """Reduce one part and leave its results in the scratch memory."""
+        self.block.open(ITEM)
+        self.block.open(BLOCK)
+        here = self.writer.here()
+        low = here.emit(f"mul i64 {part}, {self.size}")
+        far = here.emit(f"add i64 {low}, {self.size}")
+        high = self.writer.smaller(here, far, self.first_size())
+        totals = self.passes.one_pass(0, (low, high))
+        here = self.writer.here()
+        accumulators = self.passes.accumulators(0)
+        for k, (a, copies) in enumerate(zip(accumulators, totals, strict=True)):
+            on = Lanes(here, a.lanes)
+            state = a.across(on, a.finish(on, copies[0]))
+            for place, (dtype, value) in enumerate(
+                zip(a.running_dtypes, state, strict=True)
+            ):
+                slot = self.slot(part, k, place)
+                here = self.writer.here()
+                if dtype == "bool":
+                    value = here.emit(f"zext i1 {value} to i8")
+                here.line(f"store {stored(dtype)} {value}, ptr {slot}")
+
+    def combine(self) -> None:
+        """Merge the parts in order, then store the outputs."""
+        self.block.open(ITEM)
+        self.block.open(BLOCK)
+        accumulators = [Accumulator(n, 0) for n in self.passes.nest.reductions(0)]
+        here = self.writer.here()
+        rounded = here.emit(f"add i64 {self.first_size()}, {self.size}")
+        parts = here.emit(f"sdiv i64 {here.emit(f'sub i64 {rounded}, 1')}, {self.size}")
+        start: States = [
+            [a.start(Lanes(here, 0), a.total_dtypes)] for a in accumulators
+        ]
+
+        def body(index: str, names: list[str]) -> tuple[str, list[str]]:
+            totals = unflatten(start, names)
+            part = self.read(accumulators, index)
+            merged = self.passes.merge(accumulators, totals, part)
+            return self.writer.here().emit(f"add i64 {index}, 1"), flatten(merged)
+
+        kinds = [REGISTER[dtype] for a in accumulators for dtype in a.total_dtypes]
+        carried = list(zip(kinds, flatten(start), strict=True))
+        totals = unflatten(start, self.writer.loop("0", parts, carried, body))
+        scope = self.block.open(BLOCK + 1)
+        for a, (total,) in zip(accumulators, totals, strict=True):
+            scope.values[a.node] = (a.finish(Lanes(scope, 0), total)[-1],)
+        self.passes.outputs.store(self.passes.plan.after)
+
+    def read(self, accumulators: list[Accumulator], part: str) -> States:
+        """What a part has left."""
+        states: States = []
+        for k, a in enumerate(accumulators):
+            values = []
+            for place, dtype in enumerate(a.running_dtypes):
+                slot = self.slot(part, k, place)
+                here = self.writer.here()
+                value = here.emit(f"load {stored(dtype)}, ptr {slot}")
+                if dtype == "bool":
+                    value = here.emit(f"trunc i8 {value} to i1")
+                values.append(value)
+            states.append([tuple(values)])
+        return states
+
+    def slot(self, part: str, reduction: int, place: int) -> str:
+        """Where a part keeps a value of a reduction."""
+        here = self.writer.here()
+        count = len(self.passes.nest.reductions(0))
+        words = here.emit(f"mul i64 {part}, {2 * count}")
+        word = here.emit(f"add i64 {words}, {2 * reduction + place}")
+        base = here.emit(f"inttoptr i64 {self.block.last_word(1)} to ptr")
+        return here.emit(f"getelementptr i64, ptr {base}, i64 {word}")
+
+    @property
+    def size(self) -> str:
+        """Positions of the first reduced dimension in one part."""
+        return self.block.last_word(0)
+
+    def first_size(self) -> str:
+        """All positions of the first reduced dimension."""
+        return self.block.size(len(self.passes.variant.kept))
+
+
+def stored(dtype: str) -> str:
+    """The type of a running value in the scratch memory: float16 is not rounded."""
+    return MEMORY[dtype] if dtype == "bool" else REGISTER[dtype]

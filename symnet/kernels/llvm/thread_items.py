@@ -1,0 +1,113 @@
+"""One thread a point: the code of a kernel for a GPU.
+
+The function is `kernel(words, end, failed)`: the argument block of `kernels.schedule` by
+value, the number of points (of the kept dimensions; of parts, for lanes "parts"), and the
+address of a number that becomes 1 where a computed position lies outside its array.  A
+thread does the points that are its number plus a multiple of all threads, so any grid will
+do, and neighbouring threads read neighbouring numbers.  Where writes must follow one
+another (a scatter, the merging of parts), the first thread does everything.
+
+Printed for a CPU, the function has two arguments more: the thread's number and how many
+there are.  Its arithmetic is that of the vectors' lanes, operation by operation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from symnet.kernels.llvm.accumulate import Passes
+from symnet.kernels.llvm.function_writer import FunctionWriter
+from symnet.kernels.llvm.loop_nest import BLOCK, ITEM
+from symnet.kernels.llvm.parts import Parts
+from symnet.kernels.llvm.text import Module
+from symnet.kernels.llvm.work_items import product_of, split_item
+
+# Words that fit into the parameters of a kernel, which may have 4096 bytes.
+# Source: "CUDA C++ Programming Guide", function parameters.
+MOST_WORDS = 500
+REGISTERS = ("tid", "ctaid", "ntid", "nctaid")
+
+
+def thread_head(module: Module, name: str, words: int) -> str:
+    """The first line of a thread's function.
+
+    Raises: NotImplementedError for more words than parameters may have.
+    """
+    if words > MOST_WORDS:
+        raise NotImplementedError(f"{words} words are too many for a GPU's parameters")
+    block = f"ptr byval([{words} x i64]) align 8 %words"
+    if module.target.threads == "special":
+        return f"define ptx_kernel void @{name}({block}, i64 %end, ptr %failed)"
+    more = "i64 %thread, i64 %threads"
+    return f"define void @{name}(ptr %words, i64 %end, ptr %failed, {more})"
+
+
+class ThreadItems:
+    """Writes what each thread does."""
+
+    def __init__(self, passes: Passes) -> None:
+        self.passes, self.block, self.writer = passes, passes.block, passes.writer
+
+    def write_points(self) -> None:
+        """The points of the kept dimensions, passes over the reduced ones within."""
+        kept = len(self.passes.variant.kept)
+        extents = [self.block.size(k) for k in range(kept)]
+
+        def point(item: str) -> None:
+            places = split_item(self.writer, item, extents) if extents else []
+            self.block.counters.update(enumerate(places))
+            self.block.open(ITEM)
+            self.block.open(BLOCK)
+            self.passes.point()
+
+        if self.passes.nest.scattering:
+            self.serially(product_of(self.writer, extents) if extents else "1", point)
+        else:
+            self.side_by_side(point)
+
+    def write_parts(self) -> None:
+        self.side_by_side(Parts(self.passes).one_part)
+
+    def write_combine(self) -> None:
+        self.serially("1", lambda _: Parts(self.passes).combine())
+
+    def side_by_side(self, point: Callable[[str], None]) -> None:
+        """Each thread its share of the points."""
+        first, threads = thread_number(self.writer)
+
+        def body(item: str, _: list[str]) -> tuple[str, list[str]]:
+            point(item)
+            return self.writer.here().emit(f"add i64 {item}, {threads}"), []
+
+        self.writer.loop(first, "%end", (), body)
+
+    def serially(self, end: str, point: Callable[[str], None]) -> None:
+        """The points 0 to `end` in order, by the first thread."""
+        thread, _ = thread_number(self.writer)
+        entry = self.writer.entry
+        is_first = entry.emit(f"icmp eq i64 {thread}, 0")
+        stop = entry.emit(f"select i1 {is_first}, i64 {end}, i64 0")
+
+        def body(item: str, _: list[str]) -> tuple[str, list[str]]:
+            point(item)
+            return self.writer.here().emit(f"add i64 {item}, 1"), []
+
+        self.writer.loop("0", stop, (), body)
+
+
+def thread_number(writer: FunctionWriter) -> tuple[str, str]:
+    """The number of the thread in the whole grid, and how many threads there are."""
+    if writer.module.target.threads == "argument":
+        return "%thread", "%threads"
+    entry = writer.entry
+    tid, block, size, blocks = (
+        entry.emit(f"zext i32 {number} to i64")
+        for number in [
+            entry.call(f"llvm.nvvm.read.ptx.sreg.{name}.x", "i32", [])
+            for name in REGISTERS
+        ]
+    )
+    before = entry.emit(f"mul i64 {block}, {size}")
+    return entry.emit(f"add i64 {before}, {tid}"), entry.emit(
+        f"mul i64 {blocks}, {size}"
+    )

@@ -1,0 +1,73 @@
+"""What code is generated for: one of the ways in which a kernel's arrays may lie in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# Lanes of the last kept dimension that make one work item.  Constants, so that cutting
+# the work differently never changes how it is done.
+ITEM_LANES = 1024
+ITEM_LANES_REDUCING = 64
+ITEM_LANES_TILED = 32
+# The most lanes of a band (`Variant.banded`), whose buffers stay in the first cache.
+BAND_LANES = 1024
+
+Axes = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """What code is generated for.
+
+    `kept` and `reduced` list the dimensions, outer first; each is the tuple of loop axes
+    merged in it.  `lanes` says what one vector holds neighbours of:
+    "kept"     the last kept dimension;
+    "reduced"  the last reduced dimension;
+    "parts"    the same, in a reduction to single values: work items are parts of the
+               first reduced dimension, a second function combines their results;
+    "one"      nothing: one element at a time.
+    `access` has a letter for each operand, how it is walked along the lanes:
+    "c"ontiguous, "f"ixed or "s"trided.
+    `banded`: lanes run along a kept dimension, and many of them go together through a few
+    rows of the reduced ones at a time (`kernels/llvm/bands.py`).
+    """
+
+    kept: tuple[Axes, ...]
+    reduced: tuple[Axes, ...]
+    lanes: str
+    access: str
+    banded: bool = False
+
+    @property
+    def text(self) -> str:
+        """A name that is the same in every process."""
+        bands = " bands" if self.banded else ""
+        return f"{self.kept} {self.reduced} {self.lanes} {self.access}{bands}"
+
+
+def for_threads(variant: Variant) -> Variant:
+    """The variant for code in which each point is a thread, not a lane; its words are the
+    same."""
+    lanes = "parts" if variant.lanes == "parts" else "one"
+    return Variant(variant.kept, variant.reduced, lanes, "f" * len(variant.access))
+
+
+def item_lanes(variant: Variant) -> int:
+    """Positions of the last kept dimension in one work item."""
+    if variant.reduced:
+        return ITEM_LANES_REDUCING
+    return ITEM_LANES_TILED if is_tiled(variant) else ITEM_LANES
+
+
+def is_tiled(variant: Variant) -> bool:
+    """Whether to go through all rows with one block of lanes before the next block.
+
+    A strided operand (a transposed one) touches as many cache lines as there are lanes;
+    the next row finds its numbers in the same lines, if they are not too many.
+    """
+    return (
+        variant.lanes == "kept"
+        and len(variant.kept) > 1
+        and not variant.reduced
+        and "s" in variant.access
+    )
