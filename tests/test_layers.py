@@ -31,17 +31,17 @@ FLOORS = floors("""
 config errors lazy recent
 graph: origin types variables testvalues traverse promised evaluate pickling inner .
 
-kernels.loopir: scalars interpret views
+kernels.loopir: scalars interpret views philox
 kernels.loopir.math: formats exponential logarithm power trigonometric gaussian external
 kernels.loopir.math: expand .
-kernels: schedule
+kernels: routines schedule
 kernels.llvm: compiler_thread machine disk_cache object_code
 kernels.cpu.jit: intrinsics translator native floats
 kernels.llvm: text primitives loop_nest blocks order points accumulators accumulate bands
 kernels.llvm: emit kernel_cache .
 kernels.cpu.runtime: launch threads runner output_pool store turns call_block
 kernels.cpu.library: scalar_loop_code packed_gemm_code blas blas_gemm call_steps packed_gemm
-kernels.cpu.library: mrg31k3p categorical philox_bits distributions
+kernels.cpu.library: mrg31k3p categorical philox_bits distributions draws
 kernels.cpu.runtime: call_boundary
 kernels: interface
 kernels.cpu.library: scalar_loop
@@ -50,7 +50,7 @@ kernels.cpu: device
 kernels: .
 
 shared
-ops: base elementwise methods arithmetic operators functions tails inputs
+ops: lowerings base elementwise methods arithmetic operators functions tails inputs
 ops: sizes alloc shape reduce creation subtensor joining advanced indexing
 ops: diagonal rearrange cumulative sorting
 ops.random: drawing mrg mrg_streams philox_reference philox random_state random_streams

@@ -277,13 +277,10 @@ def _where_connected(
     node: Apply, term: Variable | None, outputs: Sequence[Variable], terms: Terms
 ) -> list[Variable | None]:
     """`term` for each input that an output with a gradient depends on."""
-    pattern = getattr(node.op, "connection_pattern", None)
-    if pattern is None:
-        return [term] * node.nin
     reached = [v in terms for v in outputs]
     return [
         term if any(a and b for a, b in zip(row, reached)) else DisconnectedType()()
-        for row in checked_pattern(node, pattern(node))
+        for row in checked_pattern(node, node.op.connection_pattern(node))
     ]
 
 

@@ -8,7 +8,7 @@ Merging equal nodes is the work of the rewriter.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -119,7 +119,6 @@ class Op:
       make_node(*inputs) -> Apply     checks the inputs' types, gives the outputs' types;
       L_op(inputs, outputs, output_gradients) -> one gradient per input
           (or Theano's `grad(inputs, output_gradients)`);
-      infer_sizes(node, sizes, require): see `ops.base`;
       compute(node, arrays, xp) -> arrays: reference evaluation with xp = numpy or cupy
           (or Theano's `perform(node, inputs, output_storage)`); of a user's op, inputs are
           read-only but for those that `destroy_map` names, which are copies;
@@ -130,6 +129,10 @@ class Op:
     __props__: ClassVar[tuple[str, ...]] = ()
     default_output: int | None = None
     looks_for_choices = False  # L_op takes the masks of gradients (see symnet.guards)
+    commutative = False  # the order of two inputs does not matter
+    foldable = True  # may be computed once, while compiling, of constants
+    lazy = False  # `wanted` may leave inputs out
+    runs_users_code = False  # `compute` calls functions of the user's
     view_map: ClassVar[dict[int, list[int]]] = {}
     destroy_map: ClassVar[dict[int, list[int]]] = {}
 
@@ -251,6 +254,15 @@ class Op:
                 cure="define grad(inputs, output_gradients) in the op",
             )
         )
+
+    def wanted(self, node: Apply, known: Mapping[Variable, Any]) -> Sequence[Variable]:
+        """The inputs that `compute` needs, given the values that are `known`; it is asked
+        again when it has got them, and gets None for the others."""
+        return node.inputs
+
+    def connection_pattern(self, node: Apply) -> Sequence[Sequence[bool]]:
+        """For each input whether the gradient of each output reaches it."""
+        return [[True] * node.nout for _ in node.inputs]
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         """Reference evaluation; by default through Theano's `perform`.

@@ -29,17 +29,10 @@ from symnet.kernels.loopir.scalars import Scalar, literal
 from symnet.kernels.loopir.views import ONE, Size, View
 from symnet.ops.alloc import zeros_like
 from symnet.ops.arithmetic import eq, switch
-from symnet.ops.base import (
-    PointOp,
-    Read,
-    Sizes,
-    TensorOp,
-    ViewOp,
-    as_tensor,
-    broadcast_shapes,
-)
+from symnet.ops.base import PointOp, TensorOp, ViewOp, as_tensor, broadcast_shapes
 from symnet.ops.creation import Arange, arange, size
 from symnet.ops.elementwise import Elementwise
+from symnet.ops.lowerings import Lowering, Read, Reference, Sizes, is_real, scatter
 from symnet.ops.shape import DimShuffle, reshape
 from symnet.ops.sizes import ShapeI, disconnected, sizes_of
 from symnet.ops.subtensor import check_fits, fitting
@@ -183,9 +176,6 @@ class AdvancedSubtensor(IndexedOp, PointOp):
         x, *indices = zip(node.inputs, inputs, strict=True)
         return [self.part_sizes(x, indices, sizes)]
 
-    def needs_buffer(self, node: Apply) -> Sequence[int]:
-        return (0,)
-
     def point(
         self, node: Apply, reads: Sequence[Read], index: Sequence[Scalar]
     ) -> Scalar:
@@ -220,8 +210,7 @@ class AdvancedIncSubtensor(IndexedOp):
     Shapes: y is broadcast against the part (sizes known to be 1, missing axes in front).
 
     The compiler copies x, or takes its memory, and then goes in C order through the points
-    of a space of rank `scatter_rank` and sizes `scatter_sizes`; at each one, `scatter`
-    says where in x (negative counts from the end; out of range is an IndexError) and what.
+    of the part; at each one, `scatter` says where in x and what.
     """
 
     __props__ = ("axes", "place", "set")
@@ -245,10 +234,12 @@ class AdvancedIncSubtensor(IndexedOp):
         self.scatter_sizes(node, inputs, sizes)
         return [inputs[0]]
 
-    def scatter_rank(self, node: Apply) -> int:
-        """The rank of the part that is written."""
+    def lowering(self, node: Apply) -> Lowering:
+        if not is_real(node):
+            return Reference()
         x, _, *indices = node.inputs
-        return self.block_rank(x, indices) + int(x.type.ndim) - len(self.axes)
+        rank = self.block_rank(x, indices) + x.type.ndim - len(self.axes)
+        return scatter(self.scatter_sizes, self.scatter, not self.set, node, rank)
 
     def scatter_sizes(
         self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
@@ -260,9 +251,6 @@ class AdvancedIncSubtensor(IndexedOp):
             if y.type.shape[axis] != 1:
                 sizes.equal(part[axis], have[axis], "the value written, and its place")
         return part
-
-    def needs_buffer(self, node: Apply) -> Sequence[int]:
-        return (0,)
 
     def scatter(
         self, node: Apply, reads: Sequence[Read], index: Sequence[Scalar]

@@ -18,8 +18,9 @@ from symnet.graph.variables import (
 from symnet.kernels.loopir import views
 from symnet.kernels.loopir.scalars import Scalar
 from symnet.kernels.loopir.views import Size
-from symnet.ops.base import PointOp, Read, Sizes, as_tensor
+from symnet.ops.base import PointOp, as_tensor
 from symnet.ops.elementwise import cast
+from symnet.ops.lowerings import Read, Sizes
 from symnet.ops.sizes import (
     disconnected,
     size_scalar,

@@ -9,8 +9,9 @@ from symnet.graph.types import DisconnectedType, NullType
 from symnet.graph.variables import Apply, Variable, make_variable
 from symnet.kernels.loopir.views import Size
 from symnet.ops.arithmetic import clip, mul, second
-from symnet.ops.base import Sizes, as_tensor, constant
+from symnet.ops.base import as_tensor, constant
 from symnet.ops.composed import Composed
+from symnet.ops.lowerings import Sizes
 
 
 class Barrier(Composed):

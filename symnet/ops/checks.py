@@ -12,7 +12,8 @@ from typing import Any
 
 from symnet.graph.variables import Apply, Op, Variable, make_variable
 from symnet.kernels.loopir.views import Size, View
-from symnet.ops.base import Sizes, ViewOp, as_tensor
+from symnet.ops.base import ViewOp, as_tensor
+from symnet.ops.lowerings import Sizes
 from symnet.ops.sizes import disconnected
 
 __all__ = ["Checked", "checked"]

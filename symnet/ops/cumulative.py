@@ -12,10 +12,11 @@ from symnet.graph.variables import Apply, Variable, make_variable, operand_text
 from symnet.kernels.loopir.views import Size
 from symnet.ops.alloc import full_like
 from symnet.ops.arithmetic import mul
-from symnet.ops.base import Sizes, TensorOp, as_tensor, normalize_axis
+from symnet.ops.base import TensorOp, as_tensor, normalize_axis
 from symnet.ops.elementwise import cast
 from symnet.ops.indexing import getitem
 from symnet.ops.joining import join
+from symnet.ops.lowerings import Sizes
 from symnet.ops.methods import method
 from symnet.ops.rearrange import flip, roll
 from symnet.ops.shape import flatten

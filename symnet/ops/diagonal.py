@@ -14,9 +14,10 @@ from symnet.kernels.loopir import views
 from symnet.kernels.loopir.views import Size, View
 from symnet.ops.alloc import zeros, zeros_like
 from symnet.ops.arithmetic import add, eq, switch
-from symnet.ops.base import Sizes, ViewOp, as_tensor, normalize_axis
+from symnet.ops.base import ViewOp, as_tensor, normalize_axis
 from symnet.ops.creation import arange
 from symnet.ops.elementwise import cast
+from symnet.ops.lowerings import Sizes
 from symnet.ops.methods import method
 from symnet.ops.shape import shape_padleft, shape_padright
 from symnet.ops.sizes import shape_i, size_scalar

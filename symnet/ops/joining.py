@@ -19,7 +19,6 @@ from symnet.kernels.loopir import views
 from symnet.kernels.loopir.views import ZERO, Size, View
 from symnet.ops.alloc import zeros_like
 from symnet.ops.base import (
-    Sizes,
     TensorOp,
     ViewOp,
     as_tensor,
@@ -28,6 +27,7 @@ from symnet.ops.base import (
     normalize_axis,
 )
 from symnet.ops.elementwise import cast
+from symnet.ops.lowerings import Concatenate, Lowering, Reference, Sizes, is_real
 from symnet.ops.shape import shape_padaxis, shape_padleft
 from symnet.ops.sizes import (
     disconnected,
@@ -97,14 +97,14 @@ class Join(TensorOp):
                     result[axis] = sizes.equal(result[axis], length, f"axis {axis}")
         return [tuple(result)]
 
+    def lowering(self, node: Apply) -> Lowering:
+        reads = tuple(range(len(node.inputs)))
+        return Concatenate(self.parts, reads) if is_real(node) else Reference()
+
     def parts(self, node: Apply, view: View, sizes: Sizes) -> list[View]:
         """The slices of the output (`view`) to which the inputs are copied, in order."""
         lengths = [sizes.sizes_of(v)[self.axis] for v in node.inputs]
         return _slices(view, self.axis, lengths)
-
-    def is_part(self, node: Apply, position: int) -> bool:
-        """Whether that input is one of the parts: all are."""
-        return True
 
     def host(self, node: Apply, values: Sequence[Any], sizes: Sizes) -> Any:
         if not all(isinstance(value, tuple) for value in values):
@@ -140,7 +140,7 @@ class Split(ViewOp):
     """
 
     __props__ = ("axis", "count")
-    view_map: ClassVar[dict[int, list[int]]] = {}  # one for each output: `views`
+    view_map: ClassVar[dict[int, list[int]]] = {}
 
     def __init__(self, axis: int, count: int) -> None:
         self.axis, self.count = int(axis), int(count)

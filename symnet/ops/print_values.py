@@ -7,7 +7,8 @@ from typing import Any
 
 from symnet.graph.variables import Apply, Variable, make_variable
 from symnet.kernels.loopir.views import Size
-from symnet.ops.base import Sizes, TensorOp, as_tensor
+from symnet.ops.base import TensorOp, as_tensor
+from symnet.ops.lowerings import Sizes
 
 
 def print_attributes(op: Print, value: Any) -> None:

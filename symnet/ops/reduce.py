@@ -35,7 +35,6 @@ from symnet.ops.arithmetic import (
 from symnet.ops.base import (
     LONG_SUM,
     WIDER,
-    Sizes,
     TensorOp,
     as_tensor,
     constant,
@@ -44,6 +43,7 @@ from symnet.ops.base import (
     upcast,
 )
 from symnet.ops.elementwise import cast
+from symnet.ops.lowerings import Lowering, Reduction, Reference, Sizes, is_real
 from symnet.ops.methods import method
 from symnet.ops.shape import dimshuffle, shape_i
 
@@ -109,6 +109,11 @@ class Reduce(TensorOp):
             reduced = views.product([inputs[0][axis] for axis in self.axes])
             sizes.require(views.combine("gt", reduced, ZERO), self._nothing)
         return [kept]
+
+    def lowering(self, node: Apply) -> Lowering:
+        if not is_real(node):
+            return Reference()
+        return Reduction(self.kind, self.axes, self.acc_dtype)
 
     @property
     def needs_elements(self) -> bool:

@@ -37,7 +37,8 @@ from symnet.ops.alloc import (
     zeros_like,
 )
 from symnet.ops.arithmetic import mul
-from symnet.ops.base import Sizes, ViewOp, as_tensor, normalize_axes, normalize_axis
+from symnet.ops.base import ViewOp, as_tensor, normalize_axes, normalize_axis
+from symnet.ops.lowerings import Lowering, Sizes, ViewOf, is_real
 from symnet.ops.methods import method, prop
 from symnet.ops.sizes import (
     add_broadcast,
@@ -123,6 +124,10 @@ class DimShuffle(ViewOp):
         self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
     ) -> Sequence[tuple[Size, ...]]:
         return [tuple(ONE if o == "x" else inputs[0][int(o)] for o in self.new_order)]
+
+    def lowering(self, node: Apply) -> Lowering:
+        axes = tuple(None if o == "x" else int(o) for o in self.new_order)
+        return ViewOf(self.views, axes if is_real(node) else None)
 
     def view(self, node: Apply, view: View, sizes: Sizes) -> View:
         return view.with_axes(self.new_order)

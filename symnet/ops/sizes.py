@@ -23,8 +23,6 @@ from symnet.kernels.loopir.scalars import Scalar
 from symnet.kernels.loopir.views import Size, View
 from symnet.ops.base import (
     PointOp,
-    Read,
-    Sizes,
     TensorOp,
     ViewOp,
     as_tensor,
@@ -33,6 +31,7 @@ from symnet.ops.base import (
     normalize_axis,
 )
 from symnet.ops.elementwise import cast
+from symnet.ops.lowerings import HostValue, Lowering, Read, Reference, Sizes, is_real
 
 
 def disconnected() -> Variable:
@@ -51,6 +50,9 @@ class Shape(TensorOp):
         self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
     ) -> Sequence[tuple[Size, ...]]:
         return [(views.size(node.inputs[0].type.ndim),)]
+
+    def lowering(self, node: Apply) -> Lowering:
+        return HostValue() if is_real(node) else Reference()
 
     def host(self, node: Apply, values: Sequence[Any], sizes: Sizes) -> Any:
         return tuple(sizes.sizes_of(node.inputs[0]))
@@ -88,6 +90,9 @@ class ShapeI(TensorOp):
         self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
     ) -> Sequence[tuple[Size, ...]]:
         return [()]
+
+    def lowering(self, node: Apply) -> Lowering:
+        return HostValue() if is_real(node) else Reference()
 
     def host(self, node: Apply, values: Sequence[Any], sizes: Sizes) -> Any:
         return sizes.sizes_of(node.inputs[0])[self.i]

@@ -20,8 +20,9 @@ from symnet.graph.variables import (
 from symnet.kernels.loopir import views
 from symnet.kernels.loopir.views import Size
 from symnet.ops.alloc import zeros_like
-from symnet.ops.base import Sizes, TensorOp, as_tensor, normalize_axis
+from symnet.ops.base import TensorOp, as_tensor, normalize_axis
 from symnet.ops.indexing import getitem, inc_subtensor, take, take_along_axis
+from symnet.ops.lowerings import Sizes
 from symnet.ops.methods import method
 from symnet.ops.shape import flatten
 from symnet.ops.sizes import disconnected, size_scalar

@@ -27,8 +27,9 @@ from symnet.kernels.loopir import views
 from symnet.kernels.loopir.scalars import Scalar
 from symnet.kernels.loopir.views import Size, View
 from symnet.ops.alloc import zeros_like
-from symnet.ops.base import Sizes, TensorOp, ViewOp, as_tensor, common_dtype
+from symnet.ops.base import TensorOp, ViewOp, as_tensor, common_dtype
 from symnet.ops.elementwise import cast
+from symnet.ops.lowerings import Lowering, Reference, Sizes, WritePart, is_real
 from symnet.ops.sizes import disconnected, size_scalar, vector_elements
 
 Pattern = tuple[str, ...]
@@ -213,6 +214,10 @@ class WriteOp(TensorOp):
     """
 
     set: bool
+
+    def lowering(self, node: Apply) -> Lowering:
+        adds = not self.set
+        return WritePart(self.write_view, adds) if is_real(node) else Reference()
 
     def write_view(self, node: Apply, view: View, sizes: Sizes) -> View:
         """The part of x that is written, as a view of it."""

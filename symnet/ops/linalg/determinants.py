@@ -18,7 +18,6 @@ from symnet.graph.variables import Apply, Variable, make_variable
 from symnet.kernels.loopir.views import Size
 from symnet.ops.alloc import zeros_like
 from symnet.ops.arithmetic import add, mul, neg, sub
-from symnet.ops.base import Sizes
 from symnet.ops.linalg.products import dot, swapped
 from symnet.ops.linalg.solving import (
     MatrixInverse,
@@ -28,6 +27,7 @@ from symnet.ops.linalg.solving import (
     precise,
     square_size,
 )
+from symnet.ops.lowerings import Sizes
 from symnet.ops.reduce import sum as sum_over
 
 __all__ = ["Det", "SLogDet", "det", "slogdet"]

@@ -11,8 +11,10 @@ from symnet.errors import ShapeError, message
 from symnet.graph.types import TensorType
 from symnet.graph.variables import Apply, Variable, make_variable, operand_text
 from symnet.kernels.loopir.views import Size
-from symnet.ops.base import LONG_PRODUCT, WIDER, Sizes, TensorOp, as_tensor
+from symnet.kernels.routines import MatrixProduct
+from symnet.ops.base import LONG_PRODUCT, WIDER, TensorOp, as_tensor
 from symnet.ops.elementwise import cast
+from symnet.ops.lowerings import CallOf, Lowering, Sizes
 
 
 def exact_product(multiply: Callable[[Any, Any], Any], x: Any, y: Any) -> Any:
@@ -33,7 +35,6 @@ class Gemm(TensorOp):
     """
 
     __props__ = ()
-    library = "gemm"
 
     def make_node(self, alpha: Any, a: Any, b: Any, beta: Any, c: Any) -> Apply:
         a, b, c = as_tensor(a), as_tensor(b), as_tensor(c)
@@ -56,9 +57,9 @@ class Gemm(TensorOp):
         output = make_variable(TensorType(dtype, known))
         return Apply(self, [scalars[0], a, b, scalars[1], c], [output])
 
-    def initial_input(self, node: Apply) -> int:
-        """The input that the result's memory holds before the call."""
-        return 4
+    def lowering(self, node: Apply) -> Lowering:
+        routine = MatrixProduct(node.outputs[0].type.dtype, scaled=True)
+        return CallOf(routine, (0, 1, 2, 3, 4), initial=4)
 
     def infer_sizes(
         self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes

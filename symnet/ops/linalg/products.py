@@ -17,10 +17,10 @@ from symnet.graph.variables import (
     operand_text,
 )
 from symnet.kernels.loopir.views import Size
+from symnet.kernels.routines import MatrixProduct
 from symnet.ops.alloc import alloc
 from symnet.ops.arithmetic import conj, mul
 from symnet.ops.base import (
-    Sizes,
     TensorOp,
     as_tensor,
     broadcast_shapes,
@@ -30,6 +30,7 @@ from symnet.ops.base import (
 )
 from symnet.ops.elementwise import cast
 from symnet.ops.linalg.gemm import exact_product
+from symnet.ops.lowerings import CallOf, Lowering, Sizes
 from symnet.ops.methods import method
 from symnet.ops.shape import dimshuffle, flatten, reshape
 from symnet.ops.sizes import sizes_of
@@ -49,7 +50,9 @@ class Product(TensorOp):
     nobody multiplies large matrices, are left to the reference.
     """
 
-    library = "gemm"
+    def lowering(self, node: Apply) -> Lowering:
+        routine = MatrixProduct(node.outputs[0].type.dtype)
+        return CallOf(routine, (0, 1))
 
     def operands(self, x: Any, y: Any) -> tuple[Variable, Variable]:
         x, y = as_tensor(x), as_tensor(y)

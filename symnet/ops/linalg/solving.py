@@ -18,10 +18,11 @@ from symnet.graph.variables import Apply, Variable, make_variable, operand_text
 from symnet.kernels.loopir import views
 from symnet.kernels.loopir.views import Size
 from symnet.ops.arithmetic import add, mul, neg, sub
-from symnet.ops.base import Sizes, TensorOp, as_tensor, common_dtype, to_float
+from symnet.ops.base import TensorOp, as_tensor, common_dtype, to_float
 from symnet.ops.creation import eye, tri, tril, triu
 from symnet.ops.elementwise import cast
 from symnet.ops.linalg.products import dot, outer, swapped
+from symnet.ops.lowerings import Sizes
 from symnet.ops.sizes import shape_i
 
 __all__ = [

@@ -22,7 +22,7 @@ from symnet.ops.arithmetic import (
     sub,
     switch,
 )
-from symnet.ops.base import Sizes, as_tensor
+from symnet.ops.base import as_tensor
 from symnet.ops.creation import eye, tril
 from symnet.ops.elementwise import cast
 from symnet.ops.linalg.products import dot, swapped
@@ -39,6 +39,7 @@ from symnet.ops.linalg.solving import (
     solve_upper_triangular,
     square_size,
 )
+from symnet.ops.lowerings import Sizes
 from symnet.ops.shape import dimshuffle
 from symnet.ops.sizes import shape_i
 

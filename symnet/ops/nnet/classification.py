@@ -18,7 +18,7 @@ from symnet.kernels.loopir import scalars
 from symnet.kernels.loopir.scalars import Scalar, call, literal, select
 from symnet.kernels.loopir.views import Size
 from symnet.ops.arithmetic import add, eq, int_div, log, lt, mod, mul, neg, sub, switch
-from symnet.ops.base import PointOp, Read, Sizes, as_tensor, to_float
+from symnet.ops.base import PointOp, as_tensor, to_float
 from symnet.ops.composed import Composed
 from symnet.ops.creation import arange
 from symnet.ops.elementwise import cast, elementwise
@@ -26,6 +26,7 @@ from symnet.ops.functions import exp, sigmoid, softplus
 from symnet.ops.indexing import getitem
 from symnet.ops.joining import concatenate
 from symnet.ops.linalg.products import batched_dot, dot, swapped, tensordot
+from symnet.ops.lowerings import Read, Sizes
 from symnet.ops.nnet.activations import Softmax, logsoftmax, softmax
 from symnet.ops.reduce import argmax, top_over
 from symnet.ops.reduce import max as max_over
@@ -95,9 +96,6 @@ class Pick(PointOp):
         x, y = inputs
         what = "scores and numbers of classes"
         return [tuple(sizes.equal(a, b, what) for a, b in zip(x[:-1], y, strict=True))]
-
-    def needs_buffer(self, node: Apply) -> Sequence[int]:
-        return (0,)
 
     def point(
         self, node: Apply, reads: Sequence[Read], index: Sequence[Scalar]

@@ -11,10 +11,11 @@ from symnet.errors import message
 from symnet.graph.variables import Apply, Variable, make_variable, operand_text
 from symnet.kernels.loopir.views import Size
 from symnet.ops.arithmetic import log, mul, sub, true_div
-from symnet.ops.base import Sizes, as_tensor, to_float
+from symnet.ops.base import as_tensor, to_float
 from symnet.ops.composed import Composed
 from symnet.ops.elementwise import cast
 from symnet.ops.functions import exp
+from symnet.ops.lowerings import Sizes
 from symnet.ops.reduce import restore_axes, top_over
 from symnet.ops.reduce import sum as sum_over
 

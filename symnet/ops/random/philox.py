@@ -19,10 +19,8 @@ import numpy as np
 from symnet.errors import message
 from symnet.graph.types import FLOATS, NullType, TensorType
 from symnet.graph.variables import Apply, Variable, make_variable, operand_text
-from symnet.kernels.cpu.library import distributions
-from symnet.kernels.cpu.library.call_steps import CallArrangement
-from symnet.kernels.cpu.library.philox_bits import halves, philox
 from symnet.kernels.loopir import views
+from symnet.kernels.loopir.philox import halves, philox
 from symnet.kernels.loopir.scalars import (
     BESIDE,
     DEALT,
@@ -33,7 +31,9 @@ from symnet.kernels.loopir.scalars import (
     scalar,
 )
 from symnet.kernels.loopir.views import Size
-from symnet.ops.base import PointOp, Read, Sizes, TensorOp, as_tensor
+from symnet.kernels.routines import Variates
+from symnet.ops.base import PointOp, TensorOp, as_tensor
+from symnet.ops.lowerings import CallOf, Lowering, Read, Sizes
 from symnet.ops.random.drawing import concrete_sizes, required_sizes, static_shape
 from symnet.ops.random.philox_reference import REFERENCES, blocks, variates_reference
 from symnet.ops.sizes import disconnected, size_scalar
@@ -205,7 +205,6 @@ class PhiloxVariates(TensorOp):
     """
 
     __props__ = ("kind",)
-    library = "Philox"
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
@@ -231,25 +230,9 @@ class PhiloxVariates(TensorOp):
                 sizes.equal(one, found[axis], f"axis {axis} of a parameter")
         return [found]
 
-    def native(self, node: Apply) -> bool:
-        return distributions.available(self.kind)
-
-    def reads(self, node: Apply) -> Sequence[int]:
-        return (0, 1, 2)
-
-    def arrange(
-        self, node: Apply, shapes: Sequence[tuple[int, ...]]
-    ) -> CallArrangement:
-        _, first, second, result = shapes
-        return self._step(first, second, result)
-
-    def _step(
-        self, first: tuple[int, ...], second: tuple[int, ...], result: tuple[int, ...]
-    ) -> CallArrangement:
-        width = result[-1] if self.kind == "permutation" else 1
-        count = math.prod(result[:-1] if self.kind == "permutation" else result)
-        steps = (8 if first else 0, 8 if second else 0)
-        return distributions.variates_step(self.kind, count, steps, width, counted=True)
+    def lowering(self, node: Apply) -> Lowering:
+        draw = Variates(self.kind, "philox")
+        return CallOf(draw, reads=(0, 1, 2), refusal=self.refusal)
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         """By NumPy's own generators (see `philox_reference`), not by native code."""

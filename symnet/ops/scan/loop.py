@@ -25,8 +25,9 @@ from symnet.graph.variables import (
 )
 from symnet.kernels.loopir import views
 from symnet.kernels.loopir.views import Size
-from symnet.ops.base import Sizes, TensorOp, as_tensor
+from symnet.ops.base import TensorOp, as_tensor
 from symnet.ops.elementwise import cast
+from symnet.ops.lowerings import Lowering, Reference, ScanLoop, Sizes
 from symnet.ops.sizes import size_scalar
 
 LONGER = "give a longer sequence, or a smaller n_steps"
@@ -157,6 +158,12 @@ class Scan(TensorOp):
         settings = {name: getattr(self, name) for name in names}
         inner = {"inner_inputs": self.inner_inputs, "inner_outputs": self.inner_outputs}
         return Scan(**{**inner, **settings, **changes})
+
+    def lowering(self, node: Apply) -> Lowering:
+        """The number of steps, the first input, is a host integer."""
+        if self.python_loop:
+            return Reference()
+        return ScanLoop(self.graph, tuple(range(1, len(node.inputs))))
 
     # ---- which is which
 

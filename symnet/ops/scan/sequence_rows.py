@@ -11,7 +11,8 @@ from symnet.graph.variables import Apply, Constant, Variable, make_variable
 from symnet.kernels.loopir import views
 from symnet.kernels.loopir.views import Size, View
 from symnet.ops.alloc import Alloc
-from symnet.ops.base import Sizes, ViewOp, as_tensor
+from symnet.ops.base import ViewOp, as_tensor
+from symnet.ops.lowerings import Sizes
 from symnet.ops.scan.loop import LONGER
 from symnet.ops.sizes import size_scalar
 from symnet.ops.subtensor import IncSubtensor, part_view
