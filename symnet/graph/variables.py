@@ -10,7 +10,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
@@ -109,6 +109,11 @@ class Constant(Variable):
 
     def clone(self, name: str | None = None) -> Variable:
         return Constant(self.type, self.data, name or self.name, self.number)
+
+
+# What `L_op` gets, and gives: for each input its gradient, or None where that is zero.
+Vars: TypeAlias = Sequence[Variable]
+Gradients: TypeAlias = Sequence[Any]
 
 
 class Op:
@@ -235,12 +240,7 @@ class Op:
             )
         return node
 
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Variable]:
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         """Gradients with respect to `inputs`, given those with respect to `outputs`."""
         return self.grad(inputs, output_gradients)
 

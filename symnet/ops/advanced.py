@@ -20,7 +20,9 @@ from symnet.graph.types import INTEGERS, TensorType
 from symnet.graph.variables import (
     Apply,
     Constant,
+    Gradients,
     Variable,
+    Vars,
     make_variable,
     operand_text,
 )
@@ -32,7 +34,15 @@ from symnet.ops.arithmetic import eq, switch
 from symnet.ops.base import PointOp, TensorOp, ViewOp, as_tensor, broadcast_shapes
 from symnet.ops.creation import Arange, arange, size
 from symnet.ops.elementwise import Elementwise
-from symnet.ops.lowerings import Lowering, Read, Reference, Sizes, is_real, scatter
+from symnet.ops.lowerings import (
+    Lowering,
+    Read,
+    Reference,
+    Shapes,
+    Sizes,
+    is_real,
+    scatter,
+)
 from symnet.ops.shape import DimShuffle, reshape
 from symnet.ops.sizes import ShapeI, disconnected, sizes_of
 from symnet.ops.subtensor import check_fits, fitting
@@ -170,9 +180,7 @@ class AdvancedSubtensor(IndexedOp, PointOp):
         kind = TensorType(x.type.dtype, self.part_shape(x, variables))
         return Apply(self, [x, *variables], [make_variable(kind)])
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]]:
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         x, *indices = zip(node.inputs, inputs, strict=True)
         return [self.part_sizes(x, indices, sizes)]
 
@@ -189,12 +197,7 @@ class AdvancedSubtensor(IndexedOp, PointOp):
         have, want = self.numpy_place(), self.place
         return [xp.moveaxis(part, range(have, have + rank), range(want, want + rank))]
 
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         x, *indices = inputs
         increment = AdvancedIncSubtensor(self.axes, self.place, set=False)
         gradient = increment(zeros_like(x), output_gradients[0], *indices)
@@ -228,9 +231,7 @@ class AdvancedIncSubtensor(IndexedOp):
         y = fitting(self, x, as_tensor(y, truth=True), self.part_shape(x, variables))
         return Apply(self, [x, y, *variables], [make_variable(x.type)])
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]]:
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         self.scatter_sizes(node, inputs, sizes)
         return [inputs[0]]
 
@@ -275,12 +276,7 @@ class AdvancedIncSubtensor(IndexedOp):
             xp.add.at(result, where, value)
         return [result]
 
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         """The gradient of y is at the part's shape: `gradient` undoes broadcasting."""
         x, _, *indices = inputs
         gradient = output_gradients[0]
@@ -361,9 +357,7 @@ class Stretched(ViewOp):
         kind = TensorType(index.type.dtype, shape)
         return Apply(self, [index, *others], [make_variable(kind)])
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]]:
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         own, *others = zip(node.inputs, inputs, strict=True)
         result = list(own[1])
         for axis in range(-len(result), 0):
@@ -395,12 +389,7 @@ class Stretched(ViewOp):
         shape = [1 if n == 1 else want for n, want in zip(known, tail, strict=True)]
         return [xp.broadcast_to(own, shape)]
 
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         return [disconnected() for _ in inputs]
 
 
@@ -486,10 +475,5 @@ class Nonzero(TensorOp):
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         return [positions.astype("int64") for positions in xp.nonzero(arrays[0])]
 
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         return [disconnected()]

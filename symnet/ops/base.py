@@ -13,12 +13,13 @@ from symnet.errors import AsTensorError, NotScalarConstantError, ShapeError, mes
 from symnet.graph.types import COMPLEX, FLOATS, TensorType, unmasked
 from symnet.graph.variables import Apply, Constant, Op, Variable, operand_text
 from symnet.kernels.loopir.scalars import Scalar
-from symnet.kernels.loopir.views import Size, View
+from symnet.kernels.loopir.views import View
 from symnet.ops.lowerings import (
     Host,
     Lowering,
     Read,
     Reference,
+    Shapes,
     Sizes,
     ViewOf,
     is_real,
@@ -31,9 +32,7 @@ class TensorOp(Op):
 
     __props__: ClassVar[tuple[str, ...]] = ()
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]] | None:
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes | None:
         """The sizes of the outputs from those of the inputs; None: only a run can tell."""
         return None
 

@@ -17,8 +17,10 @@ from symnet.graph.types import COMPLEX, DTYPES, FLOATS, TensorType
 from symnet.graph.variables import (
     Apply,
     Constant,
+    Gradients,
     Op,
     Variable,
+    Vars,
     make_variable,
     operand_text,
 )
@@ -38,6 +40,7 @@ from symnet.ops.lowerings import (
     Read,
     Recorder,
     Reference,
+    Shapes,
     Sizes,
     is_real,
     loop_of,
@@ -180,9 +183,7 @@ class Elementwise(TensorOp):
         dtype: str = node.outputs[0].type.dtype
         return self.scalar([read.here() for read in reads], dtype)
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]]:
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         return [broadcast_sizes(node, inputs, sizes)]
 
     def host(self, node: Apply, values: Sequence[Any], sizes: Sizes) -> Any:
@@ -223,12 +224,7 @@ class Elementwise(TensorOp):
                 value = function(xp, *arrays)
             return [xp.asarray(value, dtype=node.outputs[0].type.dtype)]
 
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         """One gradient per input, at the result's shape (`gradient` undoes broadcasts);
         None where the derivative is zero everywhere it exists."""
         if self.derivative is None:
@@ -341,12 +337,7 @@ class Cast(Elementwise):
                 array = array.real
             return [array.astype(self.dtype)]
 
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         if self.dtype not in FLOATS + COMPLEX:
             return [None]
         dtype = inputs[0].type.dtype

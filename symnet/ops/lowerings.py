@@ -35,6 +35,8 @@ from symnet.kernels.routines import Routine
 
 # The value of an integer scalar or short vector, as expressions over the call's integers.
 Host: TypeAlias = Scalar | tuple[Scalar, ...]
+# The sizes of several arrays.
+Shapes: TypeAlias = Sequence[tuple[Size, ...]]
 
 
 class Sizes(Protocol):
@@ -109,9 +111,7 @@ PartRule: TypeAlias = Callable[[Apply, View, Sizes], View]
 # (node, the output, sizes) -> the parts of it, one for each input.
 PartsRule: TypeAlias = Callable[[Apply, View, Sizes], Sequence[View]]
 # (node, sizes of the inputs, sizes) -> those of the space whose points write.
-SpaceRule: TypeAlias = Callable[
-    [Apply, Sequence[tuple[Size, ...]], Sizes], tuple[Size, ...]
-]
+SpaceRule: TypeAlias = Callable[[Apply, Shapes, Sizes], tuple[Size, ...]]
 # (node, reads, index) -> where in the output the point `index` writes, and what.
 ScatterRule: TypeAlias = Callable[
     [Apply, Sequence[Read], Sequence[Scalar]], tuple[Sequence[Scalar], Scalar]

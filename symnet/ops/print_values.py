@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from symnet.graph.variables import Apply, Variable, make_variable
-from symnet.kernels.loopir.views import Size
+from symnet.graph.variables import Apply, Gradients, Vars, make_variable
 from symnet.ops.base import TensorOp, as_tensor
-from symnet.ops.lowerings import Sizes
+from symnet.ops.lowerings import Shapes, Sizes
 
 
 def print_attributes(op: Print, value: Any) -> None:
@@ -47,19 +46,12 @@ class Print(TensorOp):
         x = as_tensor(x)
         return Apply(self, [x], [make_variable(x.type)])
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]]:
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         return [inputs[0]]
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         self.global_fn(self, arrays[0])
         return [arrays[0]]
 
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         return output_gradients

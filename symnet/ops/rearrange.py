@@ -9,7 +9,14 @@ import numpy as np
 
 from symnet.errors import message
 from symnet.graph.types import INTEGERS, TensorType
-from symnet.graph.variables import Apply, Variable, make_variable, operand_text
+from symnet.graph.variables import (
+    Apply,
+    Gradients,
+    Variable,
+    Vars,
+    make_variable,
+    operand_text,
+)
 from symnet.ops.advanced import stretched
 from symnet.ops.alloc import alloc, ones, shape_elements
 from symnet.ops.arithmetic import maximum, mod, mul, neq, sub
@@ -87,12 +94,7 @@ class RepeatedPositions(TensorOp):
         counts = np.asarray(arrays[0]) if xp is np else xp.asnumpy(arrays[0])
         return [xp.asarray(np.repeat(np.arange(len(counts)), counts))]
 
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         return [disconnected()]
 
 

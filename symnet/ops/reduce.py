@@ -15,10 +15,17 @@ import numpy as np
 from symnet.config import config
 from symnet.errors import message
 from symnet.graph.types import COMPLEX, FLOATS, TensorType
-from symnet.graph.variables import Apply, Variable, make_variable, operand_text
+from symnet.graph.variables import (
+    Apply,
+    Gradients,
+    Variable,
+    Vars,
+    make_variable,
+    operand_text,
+)
 from symnet.kernels.loopir import views
 from symnet.kernels.loopir.scalars import REDUCTIONS
-from symnet.kernels.loopir.views import ZERO, Size
+from symnet.kernels.loopir.views import ZERO
 from symnet.ops.arithmetic import (
     absolute,
     eq,
@@ -43,7 +50,7 @@ from symnet.ops.base import (
     upcast,
 )
 from symnet.ops.elementwise import cast
-from symnet.ops.lowerings import Lowering, Reduction, Reference, Sizes, is_real
+from symnet.ops.lowerings import Lowering, Reduction, Reference, Shapes, Sizes, is_real
 from symnet.ops.methods import method
 from symnet.ops.shape import dimshuffle, shape_i
 
@@ -100,9 +107,7 @@ class Reduce(TensorOp):
         shape = [x.type.shape[axis] for axis in self.kept(ndim)]
         return Apply(self, [x], [make_variable(TensorType(self.dtype, shape))])
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]]:
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         ndim = node.inputs[0].type.ndim
         kept = tuple(inputs[0][axis] for axis in self.kept(ndim))
         if self.needs_elements:
@@ -153,12 +158,7 @@ class Reduce(TensorOp):
         flat = xp.transpose(x, [*kept, *self.axes]).reshape([*sizes, count])
         return getattr(xp, self.kind)(flat, axis=-1)
 
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         (x,) = inputs
         if x.type.dtype not in FLOATS + COMPLEX or self.kind not in DIFFERENTIABLE:
             return [None]

@@ -13,14 +13,16 @@ from symnet.graph.types import INTEGERS, DisconnectedType, TensorType
 from symnet.graph.variables import (
     Apply,
     Constant,
+    Gradients,
     Variable,
+    Vars,
     make_variable,
     operand_text,
 )
 from symnet.kernels.loopir import scalars as loops
 from symnet.kernels.loopir import views
 from symnet.kernels.loopir.scalars import Scalar
-from symnet.kernels.loopir.views import Size, View
+from symnet.kernels.loopir.views import View
 from symnet.ops.base import (
     PointOp,
     TensorOp,
@@ -31,7 +33,15 @@ from symnet.ops.base import (
     normalize_axis,
 )
 from symnet.ops.elementwise import cast
-from symnet.ops.lowerings import HostValue, Lowering, Read, Reference, Sizes, is_real
+from symnet.ops.lowerings import (
+    HostValue,
+    Lowering,
+    Read,
+    Reference,
+    Shapes,
+    Sizes,
+    is_real,
+)
 
 
 def disconnected() -> Variable:
@@ -46,9 +56,7 @@ class Shape(TensorOp):
         x = as_tensor(x)
         return Apply(self, [x], [make_variable(TensorType("int64", (x.type.ndim,)))])
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]]:
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         return [(views.size(node.inputs[0].type.ndim),)]
 
     def lowering(self, node: Apply) -> Lowering:
@@ -63,12 +71,7 @@ class Shape(TensorOp):
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         return [xp.asarray(arrays[0].shape, dtype="int64")]
 
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         return [disconnected()]
 
 
@@ -86,9 +89,7 @@ class ShapeI(TensorOp):
             raise TypeError(f"{self}: no axis {self.i} in {operand_text(x)}")
         return Apply(self, [x], [make_variable(TensorType("int64", ()))])
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]]:
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         return [()]
 
     def lowering(self, node: Apply) -> Lowering:
@@ -103,12 +104,7 @@ class ShapeI(TensorOp):
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         return [xp.asarray(arrays[0].shape[self.i], dtype="int64")]
 
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         return [disconnected()]
 
 
@@ -126,9 +122,7 @@ class MakeVector(PointOp):
             self, scalars, [make_variable(TensorType(self.dtype, (len(scalars),)))]
         )
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]]:
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         return [(views.size(len(node.inputs)),)]
 
     def host(self, node: Apply, values: Sequence[Any], sizes: Sizes) -> Any:
@@ -151,12 +145,7 @@ class MakeVector(PointOp):
             vector[k] = array
         return [vector]
 
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         if self.dtype in INTEGERS or self.dtype == "bool":
             return [None] * len(inputs)
         gradient: Any = output_gradients[0]
@@ -309,9 +298,7 @@ class SpecifyShape(ViewOp):
             self, [x, *scalars], [make_variable(TensorType(x.type.dtype, shape))]
         )
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]]:
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         shape = list(inputs[0])
         for axis, one in zip(self.axes, node.inputs[1:], strict=True):
             shape[axis] = sizes.equal(shape[axis], sizes.value(one), f"axis {axis}")
@@ -331,12 +318,7 @@ class SpecifyShape(ViewOp):
                 )
         return [arrays[0]]
 
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         return [output_gradients[0], *[disconnected() for _ in inputs[1:]]]
 
 
@@ -353,9 +335,7 @@ class ForgetShape(ViewOp):
         shape = [None if k in self.axes else n for k, n in enumerate(x.type.shape)]
         return Apply(self, [x], [make_variable(TensorType(x.type.dtype, shape))])
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]]:
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         return [inputs[0]]
 
     def view(self, node: Apply, view: View, sizes: Sizes) -> View:
@@ -364,12 +344,7 @@ class ForgetShape(ViewOp):
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         return [arrays[0]]
 
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         known = [k for k in self.axes if inputs[0].type.shape[k] == 1]
         return [add_broadcast(output_gradients[0], *known)]
 

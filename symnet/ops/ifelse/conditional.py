@@ -18,7 +18,7 @@ from symnet.kernels.loopir.views import Size
 from symnet.ops.arithmetic import neq
 from symnet.ops.base import TensorOp, as_tensor, common_dtype
 from symnet.ops.elementwise import cast
-from symnet.ops.lowerings import Branches, Lowering, Reference, Sizes, is_real
+from symnet.ops.lowerings import Branches, Lowering, Reference, Shapes, Sizes, is_real
 
 
 class IfElse(TensorOp):
@@ -93,9 +93,7 @@ class IfElse(TensorOp):
         graphs = (self.then_graph, self.else_graph)
         return Branches(graphs, tuple(range(len(node.inputs))))
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]] | None:
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes | None:
         """Those of the branch that is taken; None where only a run can tell them."""
         condition, yes, no = self.split_inputs(inputs)
         _, yes_given, no_given = self.split_inputs(node.inputs)

@@ -10,11 +10,10 @@ import numpy as np
 from symnet.errors import ShapeError, message
 from symnet.graph.types import TensorType
 from symnet.graph.variables import Apply, Variable, make_variable, operand_text
-from symnet.kernels.loopir.views import Size
 from symnet.kernels.routines import MatrixProduct
 from symnet.ops.base import LONG_PRODUCT, WIDER, TensorOp, as_tensor
 from symnet.ops.elementwise import cast
-from symnet.ops.lowerings import CallOf, Lowering, Sizes
+from symnet.ops.lowerings import CallOf, Lowering, Shapes, Sizes
 
 
 def exact_product(multiply: Callable[[Any, Any], Any], x: Any, y: Any) -> Any:
@@ -61,9 +60,7 @@ class Gemm(TensorOp):
         routine = MatrixProduct(node.outputs[0].type.dtype, scaled=True)
         return CallOf(routine, (0, 1, 2, 3, 4), initial=4)
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]]:
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         _, a, b, _, c = inputs
         sizes.equal(a[1], b[0], "the contracted axes")
         return [(sizes.equal(c[0], a[0], "axis 0"), sizes.equal(c[1], b[1], "axis 1"))]

@@ -17,7 +17,14 @@ from symnet.config import config
 from symnet.errors import ShapeError, message
 from symnet.graph.origin import capture
 from symnet.graph.types import FLOATS
-from symnet.graph.variables import Apply, Constant, Variable, operand_text
+from symnet.graph.variables import (
+    Apply,
+    Constant,
+    Gradients,
+    Variable,
+    Vars,
+    operand_text,
+)
 from symnet.kernels.loopir import views
 from symnet.kernels.loopir.views import Size
 from symnet.ops.alloc import broadcast_to, shape_elements
@@ -34,12 +41,7 @@ class Draw(TensorOp):
     """An op that draws from a state, its first input: outputs are the new state and the
     numbers."""
 
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         """Nothing that is drawn depends smoothly on a state or on sizes."""
         return [disconnected() for _ in inputs]
 

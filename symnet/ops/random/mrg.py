@@ -20,13 +20,18 @@ import numpy as np
 
 from symnet.errors import message
 from symnet.graph.types import TensorType
-from symnet.graph.variables import Apply, Variable, make_variable, operand_text
+from symnet.graph.variables import (
+    Apply,
+    Gradients,
+    Vars,
+    make_variable,
+    operand_text,
+)
 from symnet.kernels.loopir import views
-from symnet.kernels.loopir.views import Size
 from symnet.kernels.routines import M1, M2, NORMS, Categorical, MrgUniform
 from symnet.ops.base import TensorOp, as_tensor
 from symnet.ops.elementwise import cast
-from symnet.ops.lowerings import CallOf, Lowering, Sizes
+from symnet.ops.lowerings import CallOf, Lowering, Shapes, Sizes
 from symnet.ops.random.drawing import Draw, concrete_sizes, required_sizes, static_shape
 from symnet.ops.sizes import disconnected, size_scalar
 
@@ -165,9 +170,7 @@ class MRGUniform(Draw):
         outputs = [make_variable(states.type), make_variable(sample)]
         return Apply(self, [states, *scalars], outputs)
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]]:
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         streams, columns = inputs[0]
         sizes.equal(columns, views.size(6), "the columns of the states")
         sizes.require(views.combine("ge", streams, views.ONE), "there are no streams")
@@ -249,9 +252,7 @@ class PickFromUniform(TensorOp):
         inputs = [cast(chances, "float64"), cast(uniform, "float64"), count]
         return Apply(self, inputs, outputs)
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]]:
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         rows, classes = inputs[0]
         (draws,) = required_sizes([node.inputs[2]], sizes)
         expected = views.multiply(rows, draws)
@@ -290,12 +291,7 @@ class PickFromUniform(TensorOp):
             counts[np.arange(rows)[kept], picked[kept, draw]] += 1
         return [counts]
 
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         return [None, None, disconnected()]
 
 

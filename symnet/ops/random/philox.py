@@ -18,7 +18,13 @@ import numpy as np
 
 from symnet.errors import message
 from symnet.graph.types import FLOATS, NullType, TensorType
-from symnet.graph.variables import Apply, Variable, make_variable, operand_text
+from symnet.graph.variables import (
+    Apply,
+    Gradients,
+    Vars,
+    make_variable,
+    operand_text,
+)
 from symnet.kernels.loopir import views
 from symnet.kernels.loopir.philox import halves, philox
 from symnet.kernels.loopir.scalars import (
@@ -30,10 +36,9 @@ from symnet.kernels.loopir.scalars import (
     literal,
     scalar,
 )
-from symnet.kernels.loopir.views import Size
 from symnet.kernels.routines import Variates
 from symnet.ops.base import PointOp, TensorOp, as_tensor
-from symnet.ops.lowerings import CallOf, Lowering, Read, Sizes
+from symnet.ops.lowerings import CallOf, Lowering, Read, Shapes, Sizes
 from symnet.ops.random.drawing import concrete_sizes, required_sizes, static_shape
 from symnet.ops.random.philox_reference import REFERENCES, blocks, variates_reference
 from symnet.ops.sizes import disconnected, size_scalar
@@ -80,9 +85,7 @@ class PhiloxDraw(PointOp):
         kind = TensorType(self.dtype, static_shape(scalars))
         return Apply(self, [*state, *scalars], [make_variable(kind)])
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]]:
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         return [required_sizes(node.inputs[STATE:], sizes)]
 
     def point(
@@ -121,12 +124,7 @@ class PhiloxDraw(PointOp):
             words = [np.choose((column // BESIDE % 4).astype(int), words)]
         return [xp.asarray(REFERENCES[self.kind](words, self.dtype).reshape(shape))]
 
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         return [disconnected() for _ in inputs]
 
     def connection_pattern(self, node: Apply) -> list[list[bool]]:
@@ -220,9 +218,7 @@ class PhiloxVariates(TensorOp):
         kind = TensorType(dtype, static_shape(scalars))
         return Apply(self, [*inputs, *scalars], [make_variable(kind)])
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]]:
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         found = required_sizes(node.inputs[3:], sizes)
         sizes.equal(inputs[0][0], views.size(STATE), "the numbers of a state")
         for shape in inputs[1:3]:
@@ -245,12 +241,7 @@ class PhiloxVariates(TensorOp):
             raise ValueError(self.refusal) from None
         return [xp.asarray(result)]
 
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         """Counts are constant between jumps; of gamma numbers none is known."""
         found: list[Any] = [disconnected() for _ in inputs]
         if self.kind == "gamma":

@@ -20,7 +20,7 @@ from symnet.kernels.loopir.views import Size
 from symnet.kernels.routines import GAUSS, HAS_GAUSS, ROWS, TWISTER_WORDS, Variates
 from symnet.ops.base import as_tensor
 from symnet.ops.elementwise import cast
-from symnet.ops.lowerings import CallOf, Lowering, Sizes
+from symnet.ops.lowerings import CallOf, Lowering, Shapes, Sizes
 from symnet.ops.random.drawing import Draw, concrete_sizes, required_sizes, static_shape
 from symnet.ops.sizes import size_scalar, size_vector
 from symnet.shared import CONSTRUCTORS, SharedVariable
@@ -171,9 +171,7 @@ class StateDraw(Draw):
         inputs = [state, as_tensor(first), as_tensor(second), *scalars]
         return Apply(self, inputs, [make_variable(random_state_type), sample])
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]]:
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         found = required_sizes(node.inputs[3:], sizes)
         words = views.size(TWISTER_WORDS)
         sizes.equal(inputs[0][0], words, "the numbers of a state")

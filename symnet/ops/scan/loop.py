@@ -27,7 +27,7 @@ from symnet.kernels.loopir import views
 from symnet.kernels.loopir.views import Size
 from symnet.ops.base import TensorOp, as_tensor
 from symnet.ops.elementwise import cast
-from symnet.ops.lowerings import Lowering, Reference, ScanLoop, Sizes
+from symnet.ops.lowerings import Lowering, Reference, ScanLoop, Shapes, Sizes
 from symnet.ops.sizes import size_scalar
 
 LONGER = "give a longer sequence, or a smaller n_steps"
@@ -272,9 +272,7 @@ class Scan(TensorOp):
             outputs.append(make_variable(TensorType("int64", ())))
         return outputs
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]] | None:
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes | None:
         """Sizes of rows come from the step, taken at the sizes of the outer arrays."""
         outer = self.split_inputs(inputs)
         steps = sizes.value(node.inputs[0])
