@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import pathlib
+import re
 from collections.abc import Iterator
 
 PACKAGE = "symnet"
@@ -198,3 +199,23 @@ def test_the_walk_sees_imports_wherever_they_hide() -> None:
     assert imported_module("numpy") is None
     assert allowed_inside("scipy.special.gamma")
     assert not allowed_inside("scipy.stats")
+
+
+def test_ops_know_of_kernels_only_the_loop_ir_and_routines_as_data() -> None:
+    """How a device makes steps of them is its own business."""
+    known = ("kernels.loopir", "kernels.routines")
+    for folder in ("ops", "sizes", "rewriting", "autodiff"):
+        for path in (ROOT / PACKAGE / folder).rglob("*.py"):
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            for line, name, _ in imports(tree):
+                there = imported_module(name) or ""
+                below = there.startswith("kernels") and not there.startswith(known)
+                assert not below, f"{path}:{line}: {name}"
+
+
+def test_abilities_of_ops_are_declared() -> None:
+    """No module asks whether an op happens to have an attribute."""
+    for folder in ("compile", "sizes", "rewriting", "autodiff"):
+        for path in (ROOT / PACKAGE / folder).rglob("*.py"):
+            text = path.read_text(encoding="utf-8")
+            assert not re.search(r"(hasattr|getattr)\((\w+\.)*op, \"", text), path

@@ -31,7 +31,15 @@ from symnet.kernels.loopir.scalars import Scalar, literal
 from symnet.kernels.loopir.views import ONE, Size, View
 from symnet.ops.alloc import zeros_like
 from symnet.ops.arithmetic import eq, switch
-from symnet.ops.base import PointOp, TensorOp, ViewOp, as_tensor, broadcast_shapes
+from symnet.ops.base import (
+    NoGradient,
+    PointOp,
+    TensorOp,
+    ViewOp,
+    as_tensor,
+    broadcast_shapes,
+    disconnected,
+)
 from symnet.ops.creation import Arange, arange, size
 from symnet.ops.elementwise import Elementwise
 from symnet.ops.lowerings import (
@@ -44,7 +52,7 @@ from symnet.ops.lowerings import (
     scatter,
 )
 from symnet.ops.shape import DimShuffle, reshape
-from symnet.ops.sizes import ShapeI, disconnected, sizes_of
+from symnet.ops.sizes import ShapeI, sizes_of
 from symnet.ops.subtensor import check_fits, fitting
 
 
@@ -338,7 +346,7 @@ def _all_found(v: Variable, sources: Sequence[Variable]) -> bool:
 # ---- index arrays of sizes known at a run only
 
 
-class Stretched(ViewOp):
+class Stretched(NoGradient, ViewOp):
     """An index array broadcast with others as NumPy does it, stretched along axes where it
     turns out to have size 1: op(index, *all), where `all` are the same for each of them.
 
@@ -388,9 +396,6 @@ class Stretched(ViewOp):
         tail = common[len(common) - own.ndim :]
         shape = [1 if n == 1 else want for n, want in zip(known, tail, strict=True)]
         return [xp.broadcast_to(own, shape)]
-
-    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
-        return [disconnected() for _ in inputs]
 
 
 def _common_size(
@@ -458,7 +463,7 @@ def length_of(v: Variable, axis: int) -> Any:
 # ---- masks
 
 
-class Nonzero(TensorOp):
+class Nonzero(NoGradient):
     """The positions where x is not 0 (NaN is not): one int64 vector for each axis, in C
     order.
 
@@ -474,6 +479,3 @@ class Nonzero(TensorOp):
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         return [positions.astype("int64") for positions in xp.nonzero(arrays[0])]
-
-    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
-        return [disconnected()]

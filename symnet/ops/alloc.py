@@ -19,16 +19,10 @@ from symnet.graph.variables import (
 )
 from symnet.kernels.loopir import views
 from symnet.kernels.loopir.scalars import Scalar
-from symnet.ops.base import PointOp, as_tensor
+from symnet.ops.base import PointOp, as_tensor, disconnected
 from symnet.ops.elementwise import cast
 from symnet.ops.lowerings import Read, Shapes, Sizes
-from symnet.ops.sizes import (
-    disconnected,
-    size_scalar,
-    size_vector,
-    sizes_of,
-    vector_elements,
-)
+from symnet.ops.sizes import size_scalar, size_vector, sizes_of, vector_elements
 
 __all__ = [
     "Alloc", "alloc", "broadcast_to", "empty", "full", "full_like", "ones", "ones_like",

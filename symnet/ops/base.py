@@ -10,8 +10,17 @@ import numpy as np
 
 from symnet.config import config
 from symnet.errors import AsTensorError, NotScalarConstantError, ShapeError, message
-from symnet.graph.types import COMPLEX, FLOATS, TensorType, unmasked
-from symnet.graph.variables import Apply, Constant, Op, Variable, operand_text
+from symnet.graph.types import COMPLEX, FLOATS, DisconnectedType, TensorType, unmasked
+from symnet.graph.variables import (
+    Apply,
+    Constant,
+    Gradients,
+    Op,
+    Variable,
+    Vars,
+    make_variable,
+    operand_text,
+)
 from symnet.kernels.loopir.scalars import Scalar
 from symnet.kernels.loopir.views import View
 from symnet.ops.lowerings import (
@@ -43,12 +52,36 @@ class TensorOp(Op):
         integer scalars or short vectors that are known before a run; else None."""
         return None
 
+    def elements(self, node: Apply) -> Sequence[Variable] | None:
+        """The scalars of which the output, a vector, consists, where its making shows
+        them."""
+        return None
+
     def lowering(self, node: Apply) -> Lowering:
         """How the outputs are made: see `ops.lowerings`."""
         return Reference()
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         raise NotImplementedError(f"{self} has no reference evaluation")
+
+
+class SameShape(TensorOp):
+    """An op whose only output has the sizes of its first input."""
+
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
+        return [inputs[0]]
+
+
+class NoGradient(TensorOp):
+    """An op whose inputs only decide sizes, positions, or what is drawn."""
+
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
+        return [disconnected() for _ in inputs]
+
+
+def disconnected() -> Variable:
+    """The gradient with respect to what only decides sizes or positions."""
+    return make_variable(DisconnectedType())
 
 
 class ViewOp(TensorOp):

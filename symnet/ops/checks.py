@@ -12,9 +12,8 @@ from typing import Any
 
 from symnet.graph.variables import Apply, Gradients, Op, Variable, Vars, make_variable
 from symnet.kernels.loopir.views import View
-from symnet.ops.base import ViewOp, as_tensor
+from symnet.ops.base import ViewOp, as_tensor, disconnected
 from symnet.ops.lowerings import Shapes, Sizes
-from symnet.ops.sizes import disconnected
 
 __all__ = ["Checked", "checked"]
 

@@ -26,19 +26,12 @@ from symnet.kernels.loopir.scalars import Scalar
 from symnet.kernels.loopir.views import Size
 from symnet.ops.alloc import alloc
 from symnet.ops.arithmetic import add, eq, ge, identity, le, mul, switch
-from symnet.ops.base import PointOp, as_tensor, common_dtype, constant
+from symnet.ops.base import PointOp, as_tensor, common_dtype, constant, disconnected
 from symnet.ops.elementwise import cast
 from symnet.ops.lowerings import Read, Shapes, Sizes
 from symnet.ops.methods import method, prop
 from symnet.ops.shape import dimshuffle, shape_padleft, shape_padright
-from symnet.ops.sizes import (
-    ShapeI,
-    disconnected,
-    shape_i,
-    size_scalar,
-    sizes_of,
-    specify_shape,
-)
+from symnet.ops.sizes import ShapeI, shape_i, size_scalar, sizes_of, specify_shape
 
 __all__ = [
     "Arange", "arange", "eye", "identity_like", "meshgrid", "mgrid", "ogrid", "size",

@@ -18,7 +18,7 @@ from symnet.graph.variables import (
 )
 from symnet.ops.alloc import full_like
 from symnet.ops.arithmetic import mul
-from symnet.ops.base import TensorOp, as_tensor, normalize_axis
+from symnet.ops.base import SameShape, TensorOp, as_tensor, normalize_axis
 from symnet.ops.elementwise import cast
 from symnet.ops.indexing import getitem
 from symnet.ops.joining import join
@@ -32,7 +32,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-class Cumulative(TensorOp):
+class Cumulative(SameShape):
     """Sums ("add") or products ("mul") of the elements of x up to each position along
     `axis`.  Shapes and dtypes: those of x."""
 
@@ -44,9 +44,6 @@ class Cumulative(TensorOp):
     def make_node(self, x: Any) -> Apply:
         x = as_tensor(x)
         return Apply(self, [x], [make_variable(x.type)])
-
-    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
-        return [inputs[0]]
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         function = xp.cumsum if self.mode == "add" else xp.cumprod

@@ -25,6 +25,7 @@ from symnet.ops.base import (
     ViewOp,
     as_tensor,
     common_dtype,
+    disconnected,
     holds_variable,
     normalize_axis,
 )
@@ -39,7 +40,6 @@ from symnet.ops.lowerings import (
 )
 from symnet.ops.shape import shape_padaxis, shape_padleft
 from symnet.ops.sizes import (
-    disconnected,
     make_vector,
     shape_i,
     size_vector,

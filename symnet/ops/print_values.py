@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from symnet.graph.variables import Apply, Gradients, Vars, make_variable
-from symnet.ops.base import TensorOp, as_tensor
-from symnet.ops.lowerings import Shapes, Sizes
+from symnet.ops.base import SameShape, as_tensor
 
 
 def print_attributes(op: Print, value: Any) -> None:
@@ -17,7 +16,7 @@ def print_attributes(op: Print, value: Any) -> None:
         print(op.message, name, "=", attribute() if callable(attribute) else attribute)
 
 
-class Print(TensorOp):
+class Print(SameShape):
     """Its input, which is printed whenever it is computed: `x = Print("x")(x)`.
 
     message: printed before.  attrs: the attributes or methods of the array to print, such
@@ -45,9 +44,6 @@ class Print(TensorOp):
     def make_node(self, x: Any) -> Apply:
         x = as_tensor(x)
         return Apply(self, [x], [make_variable(x.type)])
-
-    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
-        return [inputs[0]]
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         self.global_fn(self, arrays[0])

@@ -23,8 +23,7 @@ from symnet.graph.variables import (
     make_variable,
     operand_text,
 )
-from symnet.ops.base import TensorOp, as_tensor
-from symnet.ops.sizes import disconnected
+from symnet.ops.base import TensorOp, as_tensor, disconnected
 from symnet.ops.users import of_size_of
 
 _pushing: ContextVar[bool] = ContextVar("pushing", default=False)

@@ -39,13 +39,18 @@ from symnet.ops.alloc import (
     zeros_like,
 )
 from symnet.ops.arithmetic import mul
-from symnet.ops.base import ViewOp, as_tensor, normalize_axes, normalize_axis
+from symnet.ops.base import (
+    ViewOp,
+    as_tensor,
+    disconnected,
+    normalize_axes,
+    normalize_axis,
+)
 from symnet.ops.lowerings import Lowering, Shapes, Sizes, ViewOf, is_real
 from symnet.ops.methods import method, prop
 from symnet.ops.sizes import (
     add_broadcast,
     addbroadcast,
-    disconnected,
     get_vector_length,
     make_vector,
     patternbroadcast,

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from symnet.errors import ShapeError, message
-from symnet.graph.types import INTEGERS, DisconnectedType, TensorType
+from symnet.graph.types import INTEGERS, TensorType
 from symnet.graph.variables import (
     Apply,
     Constant,
@@ -24,12 +24,15 @@ from symnet.kernels.loopir import views
 from symnet.kernels.loopir.scalars import Scalar
 from symnet.kernels.loopir.views import View
 from symnet.ops.base import (
+    NoGradient,
     PointOp,
+    SameShape,
     TensorOp,
     ViewOp,
     as_tensor,
     common_dtype,
     constant,
+    disconnected,
     normalize_axis,
 )
 from symnet.ops.elementwise import cast
@@ -44,12 +47,7 @@ from symnet.ops.lowerings import (
 )
 
 
-def disconnected() -> Variable:
-    """The gradient with respect to what only decides shapes or positions."""
-    return make_variable(DisconnectedType())
-
-
-class Shape(TensorOp):
+class Shape(NoGradient):
     """The shape of x as an int64 vector."""
 
     def make_node(self, x: Any) -> Apply:
@@ -65,17 +63,17 @@ class Shape(TensorOp):
     def host(self, node: Apply, values: Sequence[Any], sizes: Sizes) -> Any:
         return tuple(sizes.sizes_of(node.inputs[0]))
 
+    def elements(self, node: Apply) -> list[Variable]:
+        return sizes_of(node.inputs[0])
+
     def connection_pattern(self, node: Apply) -> list[list[bool]]:
         return [[False]]  # a size does not depend on the elements
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         return [xp.asarray(arrays[0].shape, dtype="int64")]
 
-    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
-        return [disconnected()]
 
-
-class ShapeI(TensorOp):
+class ShapeI(NoGradient):
     """The size of x along axis `i`, as an int64 scalar."""
 
     __props__ = ("i",)
@@ -104,9 +102,6 @@ class ShapeI(TensorOp):
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         return [xp.asarray(arrays[0].shape[self.i], dtype="int64")]
 
-    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
-        return [disconnected()]
-
 
 class MakeVector(PointOp):
     """The vector of its scalar inputs, all cast to `dtype`."""
@@ -127,6 +122,9 @@ class MakeVector(PointOp):
 
     def host(self, node: Apply, values: Sequence[Any], sizes: Sizes) -> Any:
         return None if any(v is None for v in values) else tuple(values)
+
+    def elements(self, node: Apply) -> list[Variable]:
+        return node.inputs
 
     def point(
         self, node: Apply, reads: Sequence[Read], index: Sequence[Scalar]
@@ -192,14 +190,11 @@ def vector_elements(vector: Variable) -> list[Variable] | None:
         if vector.type.dtype == "int64":
             return [size_constant(int(element)) for element in vector.data]
         return [constant(element) for element in vector.data]
-    if vector.owner is not None and isinstance(vector.owner.op, MakeVector):
-        return list(vector.owner.inputs)
-    if vector.owner is not None and isinstance(vector.owner.op, Shape):
-        return sizes_of(vector.owner.inputs[0])
-    if vector.owner is not None and hasattr(vector.owner.op, "elements_picked"):
-        picked: list[Variable] | None = vector.owner.op.elements_picked(vector.owner)
-        return picked
-    return None
+    node = vector.owner
+    if node is None or not isinstance(node.op, TensorOp):
+        return None
+    found = node.op.elements(node)
+    return None if found is None else list(found)
 
 
 def get_vector_length(v: Any) -> int:
@@ -322,7 +317,7 @@ class SpecifyShape(ViewOp):
         return [output_gradients[0], *[disconnected() for _ in inputs[1:]]]
 
 
-class ForgetShape(ViewOp):
+class ForgetShape(SameShape, ViewOp):
     """`x`, with nothing known of its sizes along `axes` (so they no longer broadcast)."""
 
     __props__ = ("axes",)
@@ -334,9 +329,6 @@ class ForgetShape(ViewOp):
         x = as_tensor(x)
         shape = [None if k in self.axes else n for k, n in enumerate(x.type.shape)]
         return Apply(self, [x], [make_variable(TensorType(x.type.dtype, shape))])
-
-    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
-        return [inputs[0]]
 
     def view(self, node: Apply, view: View, sizes: Sizes) -> View:
         return view

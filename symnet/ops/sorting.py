@@ -21,12 +21,19 @@ from symnet.graph.variables import (
 )
 from symnet.kernels.loopir import views
 from symnet.ops.alloc import zeros_like
-from symnet.ops.base import TensorOp, as_tensor, normalize_axis
+from symnet.ops.base import (
+    NoGradient,
+    SameShape,
+    TensorOp,
+    as_tensor,
+    disconnected,
+    normalize_axis,
+)
 from symnet.ops.indexing import getitem, inc_subtensor, take, take_along_axis
 from symnet.ops.lowerings import Shapes, Sizes
 from symnet.ops.methods import method
 from symnet.ops.shape import flatten
-from symnet.ops.sizes import disconnected, size_scalar
+from symnet.ops.sizes import size_scalar
 
 __all__ = [
     "argsort", "argtopk", "bincount", "searchsorted", "sort", "topk",
@@ -34,7 +41,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-class Sort(TensorOp):
+class Sort(SameShape):
     """x in ascending order along `axis`, NaN last.  Shapes and dtypes: those of x."""
 
     __props__ = ("axis",)
@@ -46,9 +53,6 @@ class Sort(TensorOp):
         x = as_tensor(x)
         return Apply(self, [x], [make_variable(x.type)])
 
-    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
-        return [inputs[0]]
-
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         return [xp.sort(arrays[0], axis=self.axis, kind="stable")]
 
@@ -57,7 +61,7 @@ class Sort(TensorOp):
         return [_put_along_axis(inputs[0], order, output_gradients[0], self.axis)]
 
 
-class Argsort(TensorOp):
+class Argsort(NoGradient, SameShape):
     """The positions along `axis` that sort x, equal elements in their order: int64."""
 
     __props__ = ("axis",)
@@ -69,15 +73,9 @@ class Argsort(TensorOp):
         x = as_tensor(x)
         return Apply(self, [x], [make_variable(TensorType("int64", x.type.shape))])
 
-    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
-        return [inputs[0]]
-
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         order = xp.argsort(arrays[0], axis=self.axis, kind="stable")
         return [order.astype("int64")]
-
-    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
-        return [disconnected()]
 
 
 class TopK(TensorOp):

@@ -29,10 +29,10 @@ from symnet.kernels.loopir import views
 from symnet.kernels.loopir.scalars import Scalar
 from symnet.kernels.loopir.views import Size, View
 from symnet.ops.alloc import zeros_like
-from symnet.ops.base import TensorOp, ViewOp, as_tensor, common_dtype
+from symnet.ops.base import TensorOp, ViewOp, as_tensor, common_dtype, disconnected
 from symnet.ops.elementwise import cast
 from symnet.ops.lowerings import Lowering, Reference, Shapes, Sizes, WritePart, is_real
-from symnet.ops.sizes import disconnected, size_scalar, vector_elements
+from symnet.ops.sizes import size_scalar, vector_elements
 
 Pattern = tuple[str, ...]
 
@@ -176,8 +176,7 @@ class Subtensor(ViewOp):
         index = numpy_index(self.pattern, numbers)
         return vector[index[0]] if index else vector
 
-    def elements_picked(self, node: Apply) -> list[Variable] | None:
-        """The scalars that the part of a vector consists of, where that is known."""
+    def elements(self, node: Apply) -> list[Variable] | None:
         elements = vector_elements(node.inputs[0])
         bounds = [b.data for b in node.inputs[1:] if isinstance(b, Constant)]
         if (

@@ -333,11 +333,6 @@ class Lstsq(MatrixOp):
         ]
         return Apply(self, [x, y, cast(limit, "float64")], outputs)
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> None:
-        return None
-
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         x, y, limit = arrays
         results = xp.linalg.lstsq(precise(x), precise(y), rcond=float(limit))

@@ -24,7 +24,7 @@ from symnet.graph.variables import (
 from symnet.kernels.loopir import scalars
 from symnet.kernels.loopir.scalars import Scalar, call, literal, select
 from symnet.ops.arithmetic import add, eq, int_div, log, lt, mod, mul, neg, sub, switch
-from symnet.ops.base import PointOp, as_tensor, to_float
+from symnet.ops.base import NoGradient, PointOp, as_tensor, disconnected, to_float
 from symnet.ops.composed import Composed
 from symnet.ops.creation import arange
 from symnet.ops.elementwise import cast, elementwise
@@ -38,7 +38,7 @@ from symnet.ops.reduce import argmax, top_over
 from symnet.ops.reduce import max as max_over
 from symnet.ops.reduce import sum as sum_over
 from symnet.ops.shape import dimshuffle, flatten, reshape
-from symnet.ops.sizes import disconnected, shape_i
+from symnet.ops.sizes import shape_i
 from symnet.ops.sorting import unique
 
 __all__ = [
@@ -141,7 +141,7 @@ class Pick(PointOp):
         return [switch(picked(x, numbers), as_column(g), 0), disconnected()]
 
 
-class ClassNumbers(Pick):
+class ClassNumbers(NoGradient, Pick):
     """y, where its elements number classes of the scores x: a gradient needs no score of
     the class, and must not take a number that is none.
 
@@ -166,9 +166,6 @@ class ClassNumbers(Pick):
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         self.check(*arrays)
         return [arrays[1]]
-
-    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
-        return [disconnected(), disconnected()]
 
 
 def _common_shape(x: Variable, y: Variable) -> list[int | None]:

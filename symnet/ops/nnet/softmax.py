@@ -17,16 +17,15 @@ from symnet.graph.variables import (
     operand_text,
 )
 from symnet.ops.arithmetic import log, mul, sub, true_div
-from symnet.ops.base import as_tensor, to_float
+from symnet.ops.base import SameShape, as_tensor, to_float
 from symnet.ops.composed import Composed
 from symnet.ops.elementwise import cast
 from symnet.ops.functions import exp
-from symnet.ops.lowerings import Shapes, Sizes
 from symnet.ops.reduce import restore_axes, top_over
 from symnet.ops.reduce import sum as sum_over
 
 
-class AlongAxis(Composed):
+class AlongAxis(SameShape, Composed):
     """A map of each line of x along `axis` (counted from the front), or along several axes
     taken together."""
 
@@ -48,9 +47,6 @@ class AlongAxis(Composed):
             )
         x = cast(x, to_float(x.type.dtype))
         return Apply(self, [x], [make_variable(x.type)])
-
-    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
-        return [inputs[0]]
 
     def along(self, function: Any, x: Variable) -> Variable:
         """A reduction over the axes, which keep size 1."""

@@ -20,30 +20,29 @@ from symnet.graph.types import FLOATS
 from symnet.graph.variables import (
     Apply,
     Constant,
-    Gradients,
     Variable,
-    Vars,
     operand_text,
 )
 from symnet.kernels.loopir import views
 from symnet.kernels.loopir.views import Size
 from symnet.ops.alloc import broadcast_to, shape_elements
 from symnet.ops.arithmetic import mul
-from symnet.ops.base import TensorOp, broadcast_shapes, constant, upcast
+from symnet.ops.base import (
+    NoGradient,
+    broadcast_shapes,
+    constant,
+    upcast,
+)
 from symnet.ops.elementwise import cast
 from symnet.ops.lowerings import Sizes
 from symnet.ops.methods import prop
-from symnet.ops.sizes import disconnected, sizes_of
+from symnet.ops.sizes import sizes_of
 from symnet.shared import SharedVariable
 
 
-class Draw(TensorOp):
+class Draw(NoGradient):
     """An op that draws from a state, its first input: outputs are the new state and the
     numbers."""
-
-    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
-        """Nothing that is drawn depends smoothly on a state or on sizes."""
-        return [disconnected() for _ in inputs]
 
     def connection_pattern(self, node: Apply) -> list[list[bool]]:
         return [[False] * len(node.outputs) for _ in node.inputs]

@@ -29,11 +29,11 @@ from symnet.graph.variables import (
 )
 from symnet.kernels.loopir import views
 from symnet.kernels.routines import M1, M2, NORMS, Categorical, MrgUniform
-from symnet.ops.base import TensorOp, as_tensor
+from symnet.ops.base import TensorOp, as_tensor, disconnected
 from symnet.ops.elementwise import cast
 from symnet.ops.lowerings import CallOf, Lowering, Shapes, Sizes
 from symnet.ops.random.drawing import Draw, concrete_sizes, required_sizes, static_shape
-from symnet.ops.sizes import disconnected, size_scalar
+from symnet.ops.sizes import size_scalar
 
 States = np.ndarray[Any, np.dtype[np.int32]]
 Matrices = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]

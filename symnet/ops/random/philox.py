@@ -37,11 +37,11 @@ from symnet.kernels.loopir.scalars import (
     scalar,
 )
 from symnet.kernels.routines import Variates
-from symnet.ops.base import PointOp, TensorOp, as_tensor
+from symnet.ops.base import NoGradient, PointOp, TensorOp, as_tensor, disconnected
 from symnet.ops.lowerings import CallOf, Lowering, Read, Shapes, Sizes
 from symnet.ops.random.drawing import concrete_sizes, required_sizes, static_shape
 from symnet.ops.random.philox_reference import REFERENCES, blocks, variates_reference
-from symnet.ops.sizes import disconnected, size_scalar
+from symnet.ops.sizes import size_scalar
 
 STATE = 3  # scalars of a state: key, stream, position
 DRAWS = {
@@ -53,7 +53,7 @@ DRAWS = {
 ONE_BITS = 0x3FF0000000000000
 
 
-class PhiloxDraw(PointOp):
+class PhiloxDraw(NoGradient, PointOp):
     """One number for each position: "bits", "uniform" (0 included, 1 not) or "normal".
 
     Shapes: key (), stream (), position (), sizes () ... -> (*sizes).
@@ -123,9 +123,6 @@ class PhiloxDraw(PointOp):
         if self.deals and shape:
             words = [np.choose((column // BESIDE % 4).astype(int), words)]
         return [xp.asarray(REFERENCES[self.kind](words, self.dtype).reshape(shape))]
-
-    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
-        return [disconnected() for _ in inputs]
 
     def connection_pattern(self, node: Apply) -> list[list[bool]]:
         return [[False] for _ in node.inputs]
