@@ -31,6 +31,7 @@ from symnet.ops.base import (
     NoGradient,
     broadcast_shapes,
     constant,
+    constant_value,
     upcast,
 )
 from symnet.ops.elementwise import cast
@@ -173,10 +174,6 @@ def float_dtype(dtype: str | None, *parameters: Variable) -> str:
     return dtype
 
 
-def known_values(variable: Variable) -> np.ndarray[Any, Any] | None:
-    return variable.data if isinstance(variable, Constant) else None
-
-
 def demand(
     variable: Variable, holds: Any, operation: str, what: str, name: str
 ) -> None:
@@ -184,7 +181,7 @@ def demand(
 
     holds: values -> booleans.  Raises: ValueError.
     """
-    values = known_values(variable)
+    values = constant_value(variable)
     if values is not None and not np.all(holds(np.asarray(values))):
         raise ValueError(
             message(
