@@ -103,7 +103,13 @@ class ViewOp(TensorOp):
 
 
 class PointOp(TensorOp):
-    """An op whose output at each point is a formula of its inputs' elements."""
+    """An op whose output at each point is a formula of its inputs' elements.
+
+    Example, x[::-1] of a vector:
+        def point(self, node, reads, index):
+            (x,) = reads
+            return x.at([x.sizes[0] - 1 - index[0]])
+    """
 
     def lowering(self, node: Apply) -> Lowering:
         return point_loop(self.point, node) if is_real(node) else Reference()

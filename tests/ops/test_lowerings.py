@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 import symnet.tensor as T
+from symnet import function
 from symnet.graph.variables import Apply, Op
+from symnet.kernels.loopir.views import ONE, subtract
 from symnet.kernels.routines import MatrixProduct, Variates
-from symnet.ops.base import lowering_of
+from symnet.ops.base import PointOp, SameShape, ViewOp, lowering_of
 from symnet.ops.linalg.gemm import gemm
 from symnet.ops.lowerings import (
     CallOf,
@@ -131,3 +134,33 @@ class Own(Op):
 
 def test_ops_of_users_are_run_as_they_are():
     assert lowering_of(Own()(x).owner) == Reference()
+
+
+class Backwards(SameShape, PointOp):
+    """x[::-1] of a vector."""
+
+    def make_node(self, a):
+        return Apply(self, [a], [a.type()])
+
+    def point(self, node, reads, index):
+        (a,) = reads
+        return a.at([a.sizes[0] - 1 - index[0]])
+
+
+class Tail(ViewOp):
+    """x[1:] of a vector, which needs no work."""
+
+    def make_node(self, a):
+        return Apply(self, [a], [a.type()])
+
+    def infer_sizes(self, node, inputs, sizes):
+        return [(subtract(inputs[0][0], ONE),)]
+
+    def view(self, node, view, sizes):
+        return view.sliced(0, ONE, ONE, subtract(view.sizes[0], ONE))
+
+
+def test_an_op_needs_its_lowering_and_no_more_to_run_natively():
+    f = function([v], Tail()(Backwards()(v)) * 2)
+    np.testing.assert_array_equal(f([1.0, 2.0, 3.0]), [4.0, 2.0])
+    assert not any(segment.reference for segment in f.engine.segments)
