@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import pathlib
+import re
 from collections.abc import Iterator
 
 PACKAGE = "symnet"
@@ -31,10 +32,10 @@ FLOORS = floors("""
 config errors lazy recent
 graph: origin types attached variables testvalues traverse promised evaluate pickling inner .
 
-kernels.loopir: scalars interpret views
+kernels.loopir: scalars interpret views philox
 kernels.loopir.math: formats exponential logarithm power trigonometric gaussian external
 kernels.loopir.math: expand .
-kernels: variants legality cost_model schedule
+kernels: routines variants legality cost_model schedule
 kernels.llvm: compiler_thread target machine disk_cache object_code
 kernels.cpu.jit: intrinsics record translator native floats
 kernels.llvm: text lanes remainders primitives external_calls function_writer loop_nest
@@ -42,7 +43,7 @@ kernels.llvm: blocks memory order points outputs pass_plan accumulators accumula
 kernels.llvm: bands work_items parts thread_items emit ptx kernel_cache .
 kernels.cpu.runtime: launch threads layouts runner output_pool store turns call_block run_block
 kernels.cpu.library: scalar_loop_code packed_gemm_code blas blas_gemm call_steps packed_gemm
-kernels.cpu.library: mrg31k3p categorical philox_bits distributions
+kernels.cpu.library: mrg31k3p categorical philox_bits distributions draws
 kernels.cpu.runtime: call_boundary
 kernels: interface
 kernels.cpu.library: scalar_loop
@@ -51,7 +52,7 @@ kernels.cpu: device
 kernels: .
 
 shared
-ops: base elementwise methods arithmetic operators functions tails inputs
+ops: lowerings base elementwise methods arithmetic operators functions tails inputs
 ops: sizes alloc shape reduce creation subtensor joining advanced indexing
 ops: diagonal rearrange cumulative sorting
 ops.random: drawing mrg mrg_streams philox_reference philox random_state random_streams
@@ -198,3 +199,23 @@ def test_the_walk_sees_imports_wherever_they_hide() -> None:
     assert imported_module("numpy") is None
     assert allowed_inside("scipy.special.gamma")
     assert not allowed_inside("scipy.stats")
+
+
+def test_ops_know_of_kernels_only_the_loop_ir_and_routines_as_data() -> None:
+    """How a device makes steps of them is its own business."""
+    known = ("kernels.loopir", "kernels.routines")
+    for folder in ("ops", "sizes", "rewriting", "autodiff"):
+        for path in (ROOT / PACKAGE / folder).rglob("*.py"):
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            for line, name, _ in imports(tree):
+                there = imported_module(name) or ""
+                below = there.startswith("kernels") and not there.startswith(known)
+                assert not below, f"{path}:{line}: {name}"
+
+
+def test_abilities_of_ops_are_declared() -> None:
+    """No module asks whether an op happens to have an attribute."""
+    for folder in ("compile", "sizes", "rewriting", "autodiff"):
+        for path in (ROOT / PACKAGE / folder).rglob("*.py"):
+            text = path.read_text(encoding="utf-8")
+            assert not re.search(r"(hasattr|getattr)\((\w+\.)*op, \"", text), path

@@ -207,7 +207,7 @@ def _pull_back(
         return _where_connected(node, None, outputs, terms), unguarded
     for v, gradient in zip(outputs, gradients):
         if gradient is not None and (
-            mixes(node, guards.of.get(v)) or _takes_masks(node)
+            mixes(node, guards.of.get(v)) or node.op.looks_for_choices
         ):
             terms[v] = guards.clean(v, gradient)
     handed = [_handed(v, terms) for v in outputs]
@@ -235,15 +235,11 @@ def _of_inputs(
     pushed = pulled(node, outputs, handed)
     if pushed is not None:
         return pushed
-    if not _takes_masks(node):
+    if not node.op.looks_for_choices:
         return gradients_of(node, outputs, handed)
     masks = [guards.of[v].mask if v in guards.of else None for v in outputs]
     results: Sequence[Any] = node.op.L_op(node.inputs, outputs, handed, masks)
     return results
-
-
-def _takes_masks(node: Apply) -> bool:
-    return getattr(node.op, "looks_for_choices", False)
 
 
 def _fitted(
@@ -277,13 +273,10 @@ def _where_connected(
     node: Apply, term: Variable | None, outputs: Sequence[Variable], terms: Terms
 ) -> list[Variable | None]:
     """`term` for each input that an output with a gradient depends on."""
-    pattern = getattr(node.op, "connection_pattern", None)
-    if pattern is None:
-        return [term] * node.nin
     reached = [v in terms for v in outputs]
     return [
         term if any(a and b for a, b in zip(row, reached)) else DisconnectedType()()
-        for row in checked_pattern(node, pattern(node))
+        for row in checked_pattern(node, node.op.connection_pattern(node))
     ]
 
 

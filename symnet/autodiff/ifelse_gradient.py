@@ -17,9 +17,8 @@ from symnet.graph.variables import Variable, make_variable
 from symnet.ops.alloc import full_like
 from symnet.ops.arithmetic import second as second_of
 from symnet.ops.arithmetic import switch
-from symnet.ops.base import constant
+from symnet.ops.base import constant, disconnected
 from symnet.ops.ifelse.conditional import IfElse
-from symnet.ops.sizes import disconnected
 
 
 def gradients(

@@ -27,19 +27,13 @@ from symnet.graph.types import DisconnectedType, NullType, TensorType
 from symnet.graph.variables import Constant, Variable, make_variable
 from symnet.ops.alloc import full_like, zeros
 from symnet.ops.arithmetic import add, minimum, or_, second, sub, switch
+from symnet.ops.base import disconnected
 from symnet.ops.indexing import getitem, inc_subtensor, set_subtensor
 from symnet.ops.joining import join
 from symnet.ops.scan.loop import Scan, State
 from symnet.ops.scan.sequence_rows import last_row
 from symnet.ops.shape import shape_padleft, shape_padright
-from symnet.ops.sizes import (
-    ShapeI,
-    disconnected,
-    shape_i,
-    size_constant,
-    sizes_of,
-    specify_shape,
-)
+from symnet.ops.sizes import ShapeI, shape_i, size_constant, sizes_of, specify_shape
 
 
 def gradients(

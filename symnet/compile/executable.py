@@ -30,6 +30,8 @@ from symnet.kernels.cpu.runtime.runner import READS, REPLACES, WRITES
 from symnet.kernels.cpu.runtime.store import Store
 from symnet.kernels.cpu.runtime.turns import Queue, Ticket, in_turn
 from symnet.kernels.interface import BoundCall, Device, Following, Loaded, Signature
+from symnet.ops.base import lowering_of
+from symnet.ops.lowerings import CallOf, Lowering, PointLoop, Scatter
 from symnet.shared import SharedVariable
 
 PLANS_KEPT = 64  # sets of sizes of which a function keeps its plans
@@ -308,12 +310,13 @@ def explain(step: Instruction, turns: Sequence[int] = ()) -> Exception:
     turns: in which step of each loop around it, outermost first."""
     node = next((n for n in step.nodes if n.inputs), step.nodes[0])
     for one in step.nodes:
-        if hasattr(one.op, "needs_buffer") and one.op.needs_buffer(one):
+        if _gathers(lowering_of(one)):
             node = one
     operands = [operand_text(v) for v in node.inputs]
     where = "".join(f"in step {turn}: " for turn in turns)
-    if hasattr(node.op, "refusal"):
-        what = where + node.op.refusal
+    lowering = lowering_of(node)
+    if isinstance(lowering, CallOf) and lowering.refusal:
+        what = where + lowering.refusal
         return ValueError(message(what, operands=operands, origin=node.origin))
     if isinstance(step, LibraryCall):  # see `kernels.cpu.library.blas_gemm`
         what = where + "there is no memory for the partial products of a long sum"
@@ -329,6 +332,13 @@ def explain(step: Instruction, turns: Sequence[int] = ()) -> Exception:
     )
 
 
+def _gathers(lowering: Lowering) -> bool:
+    """Whether an operation goes to computed positions."""
+    if isinstance(lowering, PointLoop):
+        return bool(lowering.gathered)
+    return isinstance(lowering, Scatter)
+
+
 class Executable:
     """The whole graph: segments in order, with reference operations between."""
 
@@ -341,7 +351,7 @@ class Executable:
     ) -> None:
         self.inputs, self.outputs = list(inputs), list(outputs)
         self.updates = dict(updates)
-        self.segments = split(outputs, updates)
+        self.segments = split(outputs, updates, CPU)
         if len(self.segments) == 1:
             # Also what nothing uses: then a builtin can take all that a call brings.
             leaves = self.segments[0].leaves

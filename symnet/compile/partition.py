@@ -10,14 +10,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from symnet.compile.lower.lowering import is_native, is_parameter
 from symnet.graph.traverse import toposort
 from symnet.graph.types import TensorType
 from symnet.graph.variables import Apply, Constant, Variable
+from symnet.kernels.interface import Device
 from symnet.kernels.loopir.scalars import walk
 from symnet.kernels.loopir.views import Size, known
-from symnet.ops.ifelse.conditional import IfElse
-from symnet.ops.scan.loop import Scan
+from symnet.ops.base import lowering_of
+from symnet.ops.lowerings import (
+    Branches,
+    CallOf,
+    HostValue,
+    Lowering,
+    Reference,
+    ScanLoop,
+)
 from symnet.shared import SharedVariable
 from symnet.sizes.infer import DataDependentSize, Inference
 
@@ -47,10 +54,22 @@ class Segment:
         return found
 
 
+def is_native(lowering: Lowering, device: Device) -> bool:
+    """Whether the device computes an operation that is made so, with all inside of it."""
+    if isinstance(lowering, CallOf):
+        return device.offers(lowering.routine)
+    if isinstance(lowering, (ScanLoop, Branches)):
+        inner = (one for graph in lowering.graphs for one in graph.order)
+        return all(is_native(lowering_of(one), device) for one in inner)
+    return not isinstance(lowering, Reference)
+
+
 def split(
-    outputs: Sequence[Variable], updates: Mapping[SharedVariable, Variable]
+    outputs: Sequence[Variable],
+    updates: Mapping[SharedVariable, Variable],
+    device: Device,
 ) -> list[Segment]:
-    """The segments of a graph, in order.
+    """The segments of a graph on a device, in order.
 
     The last one makes the outputs and the updates: nothing is updated before every
     operation that may fail has run.
@@ -58,7 +77,7 @@ def split(
     results = [*outputs, *updates.values()]
     nodes = toposort(results)
     inference = Inference(_free_leaves(nodes, [*results, *updates]))
-    levels = find_levels(nodes, inference)
+    levels = find_levels(nodes, inference, device)
     last = max([levels.made.get(v, 0) for v in results], default=0)
     segments = [Segment() for _ in range(last + 1)]
     for node in nodes:
@@ -141,12 +160,14 @@ def _leaves_of(
     return list(found)
 
 
-def find_levels(nodes: Sequence[Apply], inference: Inference) -> Levels:
+def find_levels(nodes: Sequence[Apply], inference: Inference, device: Device) -> Levels:
     """Where each operation of a graph can run."""
     found = Levels()
     for node in nodes:
         level = max([found.made.get(v, 0) for v in node.inputs], default=0)
-        wait = _wait(node, inference, found) if _tensors_only(node) else None
+        lowering = lowering_of(node)
+        native = _tensors_only(node) and is_native(lowering, device)
+        wait = _wait(node, lowering, inference, found) if native else None
         if wait is None:
             found.reference.add(node)
             level += 1
@@ -169,17 +190,16 @@ def _tensors_only(node: Apply) -> bool:
     return all(isinstance(v.type, TensorType) for v in (*node.inputs, *node.outputs))
 
 
-def _wait(node: Apply, inference: Inference, levels: Levels) -> int | None:
-    """The segment from which on the sizes of the outputs can be known; None where the
-    operation has no native form."""
-    if not is_native(node):
-        return None
+def _wait(
+    node: Apply, lowering: Lowering, inference: Inference, levels: Levels
+) -> int | None:
+    """The segment from which on the sizes of the outputs of a native operation can be
+    known; None where only it can tell them, or host integers inside."""
     while True:
         try:
             for output in node.outputs:
                 inference.sizes_of(output)
-            known = is_parameter(node) or isinstance(node.op, (Scan, IfElse))
-            if known and not hosts_known(node, inference):
+            if not hosts_known(node, lowering, inference):
                 return None
             return _known_from(node, inference, levels.known)
         except DataDependentSize as missing:
@@ -213,12 +233,13 @@ def _known_from(
     return max((known.get(leaf, 0) for leaf in leaves), default=0)
 
 
-def hosts_known(node: Apply, inference: Inference) -> bool:
+def hosts_known(node: Apply, lowering: Lowering, inference: Inference) -> bool:
     """Whether the host integers that the operation gives, itself or inside, are known."""
-    if is_parameter(node) and inference.host(node.outputs[0]) is None:
+    hosts = isinstance(lowering, HostValue)
+    if hosts and inference.host(node.outputs[0]) is None:
         return False
     return all(
-        hosts_known(inner, inference)
+        hosts_known(inner, lowering_of(inner), inference)
         for _, outputs in inference.inner.get(node, ())
         for inner in toposort(outputs)
     )

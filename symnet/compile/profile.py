@@ -229,7 +229,7 @@ def row_of(step: Instruction | Apply, seconds: float) -> ProfileRow:
         return ProfileRow(f"copy for {step.nodes[0].op}", "copy", seconds, step.nodes)
     if isinstance(step, LibraryCall):
         return ProfileRow(
-            f"{step.nodes[0].op} ({step.routine})", "library", seconds, step.nodes
+            f"{step.nodes[0].op} ({step.routine.name})", "library", seconds, step.nodes
         )
     assert isinstance(step, KernelLaunch)
     if all(

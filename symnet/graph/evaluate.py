@@ -45,7 +45,7 @@ def run(
     xp: Any = np,
 ) -> list[Any]:
     """The values of `outputs` after the operations in `order`; adds to `known`."""
-    if any(hasattr(node.op, "wanted") for node in order):
+    if any(node.op.lazy for node in order):
         _run_on_demand(outputs, known, xp)
     else:
         for node in order:
@@ -57,8 +57,7 @@ def run(
 def _run_on_demand(
     outputs: Sequence[Variable], known: dict[Variable, Any], xp: Any
 ) -> None:
-    """Compute nothing that is not needed: an op that offers `wanted(node, known)` says
-    which inputs it needs, given what is known; those it does not get are None."""
+    """Compute nothing that is not needed: see `Op.wanted`."""
     stack = [v for v in reversed(outputs) if v.owner is not None]
     while stack:
         v = stack[-1]
@@ -66,8 +65,7 @@ def _run_on_demand(
         if v in known or node is None:
             stack.pop()
             continue
-        choose = getattr(node.op, "wanted", None)
-        wanted = node.inputs if choose is None else choose(node, known)
+        wanted = node.op.wanted(node, known)
         missing = [w for w in wanted if w.owner is not None and w not in known]
         if missing:
             stack += reversed(missing)
@@ -91,7 +89,7 @@ def value_of(variable: Variable, known: Mapping[Variable, Any]) -> Any:
 
 def compute(node: Apply, arrays: Sequence[Any], xp: Any = np) -> list[Any]:
     """One operation's outputs, its errors told with the user's line."""
-    foreign = is_users(node.op) or getattr(node.op, "runs_users_code", False)
+    foreign = is_users(node.op) or node.op.runs_users_code
     try:
         given = [_read_only(a) for a in arrays] if foreign else arrays
         results = list(node.op.compute(node, given, xp))

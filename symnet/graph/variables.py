@@ -8,7 +8,7 @@ Merging equal nodes is the work of the rewriter.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any, ClassVar, TypeAlias
 
@@ -118,6 +118,11 @@ class Constant(Variable):
         return Constant(self.type, self.data, name or self.name, self.number)
 
 
+# What `L_op` gets, and gives: for each input its gradient, or None where that is zero.
+Vars: TypeAlias = Sequence[Variable]
+Gradients: TypeAlias = Sequence[Any]
+
+
 class Op:
     """The base of operations, and of operations that users write as for Theano.
 
@@ -126,7 +131,6 @@ class Op:
       make_node(*inputs) -> Apply     checks the inputs' types, gives the outputs' types;
       L_op(inputs, outputs, output_gradients) -> one gradient per input
           (or Theano's `grad(inputs, output_gradients)`);
-      infer_sizes(node, sizes, require): see `ops.base`;
       compute(node, arrays, xp) -> arrays: reference evaluation with xp = numpy or cupy
           (or Theano's `perform(node, inputs, output_storage)`); of a user's op, inputs are
           read-only but for those that `destroy_map` names, which are copies;
@@ -137,6 +141,10 @@ class Op:
     __props__: ClassVar[tuple[str, ...]] = ()
     default_output: int | None = None
     looks_for_choices = False  # L_op takes the masks of gradients (see symnet.guards)
+    commutative = False  # the order of two inputs does not matter
+    foldable = True  # may be computed once, while compiling, of constants
+    lazy = False  # `wanted` may leave inputs out
+    runs_users_code = False  # `compute` calls functions of the user's
     view_map: ClassVar[dict[int, list[int]]] = {}
     destroy_map: ClassVar[dict[int, list[int]]] = {}
 
@@ -239,12 +247,7 @@ class Op:
             )
         return node
 
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Variable]:
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         """Gradients with respect to `inputs`, given those with respect to `outputs`."""
         return self.grad(inputs, output_gradients)
 
@@ -258,6 +261,15 @@ class Op:
                 cure="define grad(inputs, output_gradients) in the op",
             )
         )
+
+    def wanted(self, node: Apply, known: Mapping[Variable, Any]) -> Sequence[Variable]:
+        """The inputs that `compute` needs, given the values that are `known`; it is asked
+        again when it has got them, and gets None for the others."""
+        return node.inputs
+
+    def connection_pattern(self, node: Apply) -> Sequence[Sequence[bool]]:
+        """For each input whether the gradient of each output reaches it."""
+        return [[True] * node.nout for _ in node.inputs]
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         """Reference evaluation; by default through Theano's `perform`.

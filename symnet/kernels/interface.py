@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeAlias
 from symnet.kernels.cpu.runtime.store import Store
 from symnet.kernels.cpu.runtime.turns import Queue
 from symnet.kernels.loopir.scalars import Kernel
+from symnet.kernels.routines import Draw, Routine
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +210,13 @@ class Device(Protocol):
         alpha, beta: None: read from memory.  The pointers are those of A, B, C, D, alpha
         and beta.
         """
+
+    def offers(self, routine: Routine) -> bool:
+        """Whether it has a routine of a library."""
+
+    def draw(self, draw: Draw, shapes: Sequence[tuple[int, ...]]) -> Any:
+        """How random numbers are drawn; `shapes` are those of the inputs, of what lies in
+        the first output before (where that is so), and of the outputs."""
 
     def straighten(self, row_bytes: int, slots: int, depth: int, kept: int) -> Any:
         """How the last `kept` rows are copied from a ring (see `kernels.cpu.runtime.runner`): the

@@ -20,7 +20,9 @@ from symnet.graph.types import INTEGERS, TensorType
 from symnet.graph.variables import (
     Apply,
     Constant,
+    Gradients,
     Variable,
+    Vars,
     make_variable,
     operand_text,
 )
@@ -30,18 +32,27 @@ from symnet.kernels.loopir.views import ONE, Size, View
 from symnet.ops.alloc import zeros_like
 from symnet.ops.arithmetic import eq, switch
 from symnet.ops.base import (
+    NoGradient,
     PointOp,
-    Read,
-    Sizes,
     TensorOp,
     ViewOp,
     as_tensor,
     broadcast_shapes,
+    disconnected,
 )
 from symnet.ops.creation import Arange, arange, size
 from symnet.ops.elementwise import Elementwise
+from symnet.ops.lowerings import (
+    Lowering,
+    Read,
+    Reference,
+    Shapes,
+    Sizes,
+    is_real,
+    scatter,
+)
 from symnet.ops.shape import DimShuffle, reshape
-from symnet.ops.sizes import ShapeI, disconnected, sizes_of
+from symnet.ops.sizes import ShapeI, sizes_of
 from symnet.ops.subtensor import check_fits, fitting
 
 
@@ -177,14 +188,9 @@ class AdvancedSubtensor(IndexedOp, PointOp):
         kind = TensorType(x.type.dtype, self.part_shape(x, variables))
         return Apply(self, [x, *variables], [make_variable(kind)])
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]]:
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         x, *indices = zip(node.inputs, inputs, strict=True)
         return [self.part_sizes(x, indices, sizes)]
-
-    def needs_buffer(self, node: Apply) -> Sequence[int]:
-        return (0,)
 
     def point(
         self, node: Apply, reads: Sequence[Read], index: Sequence[Scalar]
@@ -199,12 +205,7 @@ class AdvancedSubtensor(IndexedOp, PointOp):
         have, want = self.numpy_place(), self.place
         return [xp.moveaxis(part, range(have, have + rank), range(want, want + rank))]
 
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         x, *indices = inputs
         increment = AdvancedIncSubtensor(self.axes, self.place, set=False)
         gradient = increment(zeros_like(x), output_gradients[0], *indices)
@@ -220,8 +221,7 @@ class AdvancedIncSubtensor(IndexedOp):
     Shapes: y is broadcast against the part (sizes known to be 1, missing axes in front).
 
     The compiler copies x, or takes its memory, and then goes in C order through the points
-    of a space of rank `scatter_rank` and sizes `scatter_sizes`; at each one, `scatter`
-    says where in x (negative counts from the end; out of range is an IndexError) and what.
+    of the part; at each one, `scatter` says where in x and what.
     """
 
     __props__ = ("axes", "place", "set")
@@ -239,16 +239,16 @@ class AdvancedIncSubtensor(IndexedOp):
         y = fitting(self, x, as_tensor(y, truth=True), self.part_shape(x, variables))
         return Apply(self, [x, y, *variables], [make_variable(x.type)])
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]]:
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         self.scatter_sizes(node, inputs, sizes)
         return [inputs[0]]
 
-    def scatter_rank(self, node: Apply) -> int:
-        """The rank of the part that is written."""
+    def lowering(self, node: Apply) -> Lowering:
+        if not is_real(node):
+            return Reference()
         x, _, *indices = node.inputs
-        return self.block_rank(x, indices) + int(x.type.ndim) - len(self.axes)
+        rank = self.block_rank(x, indices) + x.type.ndim - len(self.axes)
+        return scatter(self.scatter_sizes, self.scatter, not self.set, node, rank)
 
     def scatter_sizes(
         self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
@@ -260,9 +260,6 @@ class AdvancedIncSubtensor(IndexedOp):
             if y.type.shape[axis] != 1:
                 sizes.equal(part[axis], have[axis], "the value written, and its place")
         return part
-
-    def needs_buffer(self, node: Apply) -> Sequence[int]:
-        return (0,)
 
     def scatter(
         self, node: Apply, reads: Sequence[Read], index: Sequence[Scalar]
@@ -287,12 +284,7 @@ class AdvancedIncSubtensor(IndexedOp):
             xp.add.at(result, where, value)
         return [result]
 
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         """The gradient of y is at the part's shape: `gradient` undoes broadcasting."""
         x, _, *indices = inputs
         gradient = output_gradients[0]
@@ -354,7 +346,7 @@ def _all_found(v: Variable, sources: Sequence[Variable]) -> bool:
 # ---- index arrays of sizes known at a run only
 
 
-class Stretched(ViewOp):
+class Stretched(NoGradient, ViewOp):
     """An index array broadcast with others as NumPy does it, stretched along axes where it
     turns out to have size 1: op(index, *all), where `all` are the same for each of them.
 
@@ -373,9 +365,7 @@ class Stretched(ViewOp):
         kind = TensorType(index.type.dtype, shape)
         return Apply(self, [index, *others], [make_variable(kind)])
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]]:
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         own, *others = zip(node.inputs, inputs, strict=True)
         result = list(own[1])
         for axis in range(-len(result), 0):
@@ -406,14 +396,6 @@ class Stretched(ViewOp):
         tail = common[len(common) - own.ndim :]
         shape = [1 if n == 1 else want for n, want in zip(known, tail, strict=True)]
         return [xp.broadcast_to(own, shape)]
-
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
-        return [disconnected() for _ in inputs]
 
 
 def _common_size(
@@ -481,7 +463,7 @@ def length_of(v: Variable, axis: int) -> Any:
 # ---- masks
 
 
-class Nonzero(TensorOp):
+class Nonzero(NoGradient):
     """The positions where x is not 0 (NaN is not): one int64 vector for each axis, in C
     order.
 
@@ -497,11 +479,3 @@ class Nonzero(TensorOp):
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         return [positions.astype("int64") for positions in xp.nonzero(arrays[0])]
-
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
-        return [disconnected()]

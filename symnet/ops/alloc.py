@@ -11,22 +11,18 @@ from symnet.graph.types import TensorType
 from symnet.graph.variables import (
     Apply,
     Constant,
+    Gradients,
     Variable,
+    Vars,
     make_variable,
     operand_text,
 )
 from symnet.kernels.loopir import views
 from symnet.kernels.loopir.scalars import Scalar
-from symnet.kernels.loopir.views import Size
-from symnet.ops.base import PointOp, Read, Sizes, as_tensor
+from symnet.ops.base import PointOp, as_tensor, disconnected
 from symnet.ops.elementwise import cast
-from symnet.ops.sizes import (
-    disconnected,
-    size_scalar,
-    size_vector,
-    sizes_of,
-    vector_elements,
-)
+from symnet.ops.lowerings import Read, Shapes, Sizes
+from symnet.ops.sizes import size_scalar, size_vector, sizes_of, vector_elements
 
 __all__ = [
     "Alloc", "alloc", "broadcast_to", "empty", "full", "full_like", "ones", "ones_like",
@@ -68,9 +64,7 @@ class Alloc(PointOp):
         kind = TensorType(value.type.dtype, shape)
         return Apply(self, [value, *scalars], [make_variable(kind)])
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]]:
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         wanted = [sizes.value(v) for v in node.inputs[1:]]
         for one in wanted:
             enough = views.combine("ge", one, views.ZERO)
@@ -98,12 +92,7 @@ class Alloc(PointOp):
         result[...] = value
         return [result]
 
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         """At the result's shape: `gradient` sums over what was stretched."""
         return [output_gradients[0], *[disconnected() for _ in inputs[1:]]]
 

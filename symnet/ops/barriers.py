@@ -6,24 +6,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from symnet.graph.types import DisconnectedType, NullType
-from symnet.graph.variables import Apply, Variable, make_variable
-from symnet.kernels.loopir.views import Size
+from symnet.graph.variables import Apply, Gradients, Variable, Vars, make_variable
 from symnet.ops.arithmetic import clip, mul, second
-from symnet.ops.base import Sizes, as_tensor, constant
+from symnet.ops.base import SameShape, as_tensor, constant
 from symnet.ops.composed import Composed
 
 
-class Barrier(Composed):
+class Barrier(SameShape, Composed):
     """The input itself.  What happens to its gradient, `pass_back` says."""
 
     def make_node(self, x: Any) -> Apply:
         variable = as_tensor(x)
         return Apply(self, [variable], [make_variable(variable.type)])
-
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]]:
-        return [inputs[0]]
 
     def expand(self, *inputs: Variable) -> Variable:
         return inputs[0]
@@ -31,12 +25,7 @@ class Barrier(Composed):
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         return [arrays[0]]
 
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         return [self.pass_back(inputs[0], output_gradients[0])]
 
     def pass_back(self, x: Variable, gradient: Variable) -> Any:

@@ -1,92 +1,39 @@
-"""What every operation is made of: conversion to variables, dtypes, sizes, lowering faces.
-
-An op offers some of these faces, and the compiler uses the cheapest it finds:
-  scalar(*arguments)                 elementwise: the body of a loop      (ops.elementwise)
-  view(node, view, sizes)            no work: another way to look at an array
-  point(node, reads, index)          the value at one point of a loop, from its inputs
-  reduces                            a reduction inside a loop            (ops.reduce)
-  library                            the name of a routine, e.g. "gemm"   (ops.linalg.products)
-  arrange(node, shapes)              a native call of its own             (ops.random.mrg)
-  compute(node, arrays, xp)          the reference, and the visible last resort
-"""
+"""What every operation is made of: the base of ops, conversion to variables, dtypes, sizes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import numpy as np
 
 from symnet.config import config
 from symnet.errors import AsTensorError, NotScalarConstantError, ShapeError, message
-from symnet.graph.types import COMPLEX, FLOATS, TensorType, unmasked
-from symnet.graph.variables import Apply, Constant, Op, Variable, operand_text
+from symnet.graph.types import COMPLEX, FLOATS, DisconnectedType, TensorType, unmasked
+from symnet.graph.variables import (
+    Apply,
+    Constant,
+    Gradients,
+    Op,
+    Variable,
+    Vars,
+    make_variable,
+    operand_text,
+)
 from symnet.kernels.loopir.scalars import Scalar
-from symnet.kernels.loopir.views import Size, View
-
-
-class Sizes(Protocol):
-    """What size rules may ask while the sizes of a program are worked out."""
-
-    def equal(self, left: Size, right: Size, what: str) -> Size:
-        """Guard that two sizes agree (checked at once or at run time, with `what` in
-        the error); returns the one to go on with."""
-
-    def require(
-        self, condition: Scalar, what: str, kind: type[Exception] = ValueError
-    ) -> None:
-        """Guard at run time that `condition` (a bool Scalar) holds."""
-
-    def never_negative(self, value: Size) -> bool:
-        """Whether a host integer is a size, a product of sizes, or the like."""
-
-    def sizes_of(self, variable: Variable) -> tuple[Size, ...]:
-        """The sizes of any variable of the graph."""
-
-    def value(self, variable: Variable) -> Size:
-        """The value of an integer scalar variable, as a host integer."""
-
-    def values(self, variable: Variable) -> tuple[Size, ...]:
-        """The elements of an integer vector whose length is known."""
-
-    def same(self, left: Size, right: Size) -> bool:
-        """Whether two sizes are known to agree."""
-
-    def bind(
-        self, leaf: Variable, sizes: Sequence[Size], outer: Variable | None = None
-    ) -> None:
-        """Give an input of an inner graph its sizes; `outer` is the variable whose value
-        it has, None where that changes from step to step."""
-
-    def inner_sizes(
-        self, outputs: Sequence[Variable], loop: bool = False
-    ) -> list[tuple[Size, ...]] | None:
-        """The sizes of an inner graph's outputs; None where a value inside decides.
-        loop: the graph is run again and again."""
-
-    def branch_sizes(
-        self, outputs: Sequence[Variable], condition: Variable, taken: bool
-    ) -> list[tuple[Size, ...]] | None:
-        """The same, for a graph that is run only where `condition` is `taken`."""
-
-    def condition(self, variable: Variable) -> Scalar | None:
-        """The truth of an integer or bool scalar as a host bool, or None."""
-
-
-class Read(Protocol):
-    """An input of an op at one point of a loop."""
-
-    @property
-    def sizes(self) -> tuple[Scalar, ...]:
-        """The input's sizes, as int64 scalars."""
-
-    def here(self) -> Scalar:
-        """The element at the loop's own position, broadcast as arrays broadcast."""
-
-    def at(self, indices: Sequence[Scalar]) -> Scalar:
-        """The element at computed int64 positions, one for each axis of the input.
-        Negative positions count from the end; out of range raises IndexError."""
+from symnet.kernels.loopir.views import View
+from symnet.ops.lowerings import (
+    Host,
+    Lowering,
+    Read,
+    Reference,
+    Shapes,
+    Sizes,
+    ViewOf,
+    is_real,
+    point_loop,
+)
 
 
 class TensorOp(Op):
@@ -94,14 +41,47 @@ class TensorOp(Op):
 
     __props__: ClassVar[tuple[str, ...]] = ()
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]] | None:
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes | None:
         """The sizes of the outputs from those of the inputs; None: only a run can tell."""
         return None
 
+    def host(
+        self, node: Apply, values: Sequence[Host | None], sizes: Sizes
+    ) -> Host | None:
+        """The outputs' value from those of the inputs, as host integers, where they are
+        integer scalars or short vectors that are known before a run; else None."""
+        return None
+
+    def elements(self, node: Apply) -> Sequence[Variable] | None:
+        """The scalars of which the output, a vector, consists, where its making shows
+        them."""
+        return None
+
+    def lowering(self, node: Apply) -> Lowering:
+        """How the outputs are made: see `ops.lowerings`."""
+        return Reference()
+
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         raise NotImplementedError(f"{self} has no reference evaluation")
+
+
+class SameShape(TensorOp):
+    """An op whose only output has the sizes of its first input."""
+
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
+        return [inputs[0]]
+
+
+class NoGradient(TensorOp):
+    """An op whose inputs only decide sizes, positions, or what is drawn."""
+
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
+        return [disconnected() for _ in inputs]
+
+
+def disconnected() -> Variable:
+    """The gradient with respect to what only decides sizes or positions."""
+    return make_variable(DisconnectedType())
 
 
 class ViewOp(TensorOp):
@@ -109,26 +89,41 @@ class ViewOp(TensorOp):
 
     view_map: ClassVar[dict[int, list[int]]] = {0: [0]}
 
+    def lowering(self, node: Apply) -> Lowering:
+        return ViewOf(self.views)
+
+    def views(self, node: Apply, view: View, sizes: Sizes) -> Sequence[View] | None:
+        """The outputs as views of the first input; None where a copy is needed."""
+        output = self.view(node, view, sizes)
+        return None if output is None else [output]
+
     def view(self, node: Apply, view: View, sizes: Sizes) -> View | None:
-        """The output as a view of the first input; None where a copy is needed."""
+        """The same, of an op with one output."""
         raise NotImplementedError(str(self))
 
 
 class PointOp(TensorOp):
     """An op whose output at each point is a formula of its inputs' elements.
 
-    `needs_buffer` lists the inputs read at computed positions (`Read.at`): they must lie
-    in memory; the others may be fused into the same loop.
+    Example, x[::-1] of a vector:
+        def point(self, node, reads, index):
+            (x,) = reads
+            return x.at([x.sizes[0] - 1 - index[0]])
     """
 
-    def needs_buffer(self, node: Apply) -> Sequence[int]:
-        return ()
+    def lowering(self, node: Apply) -> Lowering:
+        return point_loop(self.point, node) if is_real(node) else Reference()
 
     def point(
         self, node: Apply, reads: Sequence[Read], index: Sequence[Scalar]
     ) -> Scalar:
         """The output's element; `index` holds the int64 counters of the output's axes."""
         raise NotImplementedError(str(self))
+
+
+def lowering_of(node: Apply) -> Lowering:
+    """How any node's outputs are made; those of ops that users write, by the op."""
+    return node.op.lowering(node) if isinstance(node.op, TensorOp) else Reference()
 
 
 # ---- from values to variables

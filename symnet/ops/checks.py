@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from symnet.graph.variables import Apply, Op, Variable, make_variable
-from symnet.kernels.loopir.views import Size, View
-from symnet.ops.base import Sizes, ViewOp, as_tensor
-from symnet.ops.sizes import disconnected
+from symnet.graph.variables import Apply, Gradients, Op, Variable, Vars, make_variable
+from symnet.kernels.loopir.views import View
+from symnet.ops.base import ViewOp, as_tensor, disconnected
+from symnet.ops.lowerings import Shapes, Sizes
 
 __all__ = ["Checked", "checked"]
 
@@ -41,9 +41,7 @@ class Checked(ViewOp):
         """The operation whose operands are checked."""
         return self.operand_op.make_node(*node.inputs[1:])
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]]:
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         self.operand_op.infer_sizes(self.dropped(node), inputs[1:], sizes)  # type: ignore[attr-defined]
         return [inputs[0]]
 
@@ -57,12 +55,7 @@ class Checked(ViewOp):
         self.operand_op.compute(self.dropped(node), arrays[1:], xp)
         return [arrays[0]]
 
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         return [output_gradients[0], *[disconnected() for _ in inputs[1:]]]
 
 

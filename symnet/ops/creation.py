@@ -15,7 +15,9 @@ from symnet.graph.types import COMPLEX, FLOATS, TensorType
 from symnet.graph.variables import (
     Apply,
     Constant,
+    Gradients,
     Variable,
+    Vars,
     make_variable,
     operand_text,
 )
@@ -24,18 +26,12 @@ from symnet.kernels.loopir.scalars import Scalar
 from symnet.kernels.loopir.views import Size
 from symnet.ops.alloc import alloc
 from symnet.ops.arithmetic import add, eq, ge, identity, le, mul, switch
-from symnet.ops.base import PointOp, Read, Sizes, as_tensor, common_dtype, constant
+from symnet.ops.base import PointOp, as_tensor, common_dtype, constant, disconnected
 from symnet.ops.elementwise import cast
+from symnet.ops.lowerings import Read, Shapes, Sizes
 from symnet.ops.methods import method, prop
 from symnet.ops.shape import dimshuffle, shape_padleft, shape_padright
-from symnet.ops.sizes import (
-    ShapeI,
-    disconnected,
-    shape_i,
-    size_scalar,
-    sizes_of,
-    specify_shape,
-)
+from symnet.ops.sizes import ShapeI, shape_i, size_scalar, sizes_of, specify_shape
 
 __all__ = [
     "Arange", "arange", "eye", "identity_like", "meshgrid", "mgrid", "ogrid", "size",
@@ -76,9 +72,7 @@ class Arange(PointOp):
             length = range_length(*(v.item() for v in values))
         return Apply(self, numbers, [make_variable(TensorType(self.dtype, (length,)))])
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]] | None:
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes | None:
         known = node.outputs[0].type.shape[0]
         if known is not None:
             return [(views.size(known),)]
@@ -115,12 +109,7 @@ class Arange(PointOp):
         times = xp.arange(range_length(start, stop, step)).astype(dtype)
         return [(first + times * distance).astype(dtype)]
 
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         """At the result's shape: `gradient` sums.  `stop` only decides the length."""
         gradient = output_gradients[0]
         if self.dtype not in FLOATS:

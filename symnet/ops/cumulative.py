@@ -8,14 +8,21 @@ from typing import Any
 import numpy as np
 
 from symnet.graph.types import TensorType
-from symnet.graph.variables import Apply, Variable, make_variable, operand_text
-from symnet.kernels.loopir.views import Size
+from symnet.graph.variables import (
+    Apply,
+    Gradients,
+    Variable,
+    Vars,
+    make_variable,
+    operand_text,
+)
 from symnet.ops.alloc import full_like
 from symnet.ops.arithmetic import mul
-from symnet.ops.base import Sizes, TensorOp, as_tensor, normalize_axis
+from symnet.ops.base import SameShape, TensorOp, as_tensor, normalize_axis
 from symnet.ops.elementwise import cast
 from symnet.ops.indexing import getitem
 from symnet.ops.joining import join
+from symnet.ops.lowerings import Shapes, Sizes
 from symnet.ops.methods import method
 from symnet.ops.rearrange import flip, roll
 from symnet.ops.shape import flatten
@@ -25,7 +32,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-class Cumulative(TensorOp):
+class Cumulative(SameShape):
     """Sums ("add") or products ("mul") of the elements of x up to each position along
     `axis`.  Shapes and dtypes: those of x."""
 
@@ -38,22 +45,12 @@ class Cumulative(TensorOp):
         x = as_tensor(x)
         return Apply(self, [x], [make_variable(x.type)])
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]]:
-        return [inputs[0]]
-
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         function = xp.cumsum if self.mode == "add" else xp.cumprod
         with np.errstate(all="ignore"):
             return [function(arrays[0], axis=self.axis, dtype=arrays[0].dtype)]
 
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         (x,), (total,), (gradient,) = inputs, outputs, output_gradients
         if self.mode == "add":
             return [flip(self(flip(gradient, self.axis)), self.axis)]
@@ -83,9 +80,7 @@ class LinearRecurrence(TensorOp):
         ]
         return Apply(self, [a, b], [make_variable(TensorType(a.type.dtype, shape))])
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]]:
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         pairs = enumerate(zip(*inputs, strict=True))
         return [tuple(sizes.equal(m, n, f"axis {axis}") for axis, (m, n) in pairs)]
 
@@ -97,12 +92,7 @@ class LinearRecurrence(TensorOp):
                 result[i] += a[i] * result[i - 1]
         return [xp.moveaxis(result, 0, self.axis)]
 
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         later = _from_the_end(inputs[0], output_gradients[0], self.axis)
         return [mul(later, _shifted(outputs[0], 0, self.axis)), later]
 

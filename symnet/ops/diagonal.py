@@ -9,14 +9,22 @@ from typing import Any
 
 from symnet.errors import ShapeError, message
 from symnet.graph.types import TensorType
-from symnet.graph.variables import Apply, Variable, make_variable, operand_text
+from symnet.graph.variables import (
+    Apply,
+    Gradients,
+    Variable,
+    Vars,
+    make_variable,
+    operand_text,
+)
 from symnet.kernels.loopir import views
 from symnet.kernels.loopir.views import Size, View
 from symnet.ops.alloc import zeros, zeros_like
 from symnet.ops.arithmetic import add, eq, switch
-from symnet.ops.base import Sizes, ViewOp, as_tensor, normalize_axis
+from symnet.ops.base import ViewOp, as_tensor, normalize_axis
 from symnet.ops.creation import arange
 from symnet.ops.elementwise import cast
+from symnet.ops.lowerings import Shapes, Sizes
 from symnet.ops.methods import method
 from symnet.ops.shape import shape_padleft, shape_padright
 from symnet.ops.sizes import shape_i, size_scalar
@@ -110,9 +118,7 @@ class Diagonal(_DiagonalAxes, ViewOp):
         kind = TensorType(x.type.dtype, self.static_shape(x))
         return Apply(self, [x], [make_variable(kind)])
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]]:
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         return [self.part_sizes(inputs[0], sizes)]
 
     def view(self, node: Apply, view: View, sizes: Sizes) -> View:
@@ -122,12 +128,7 @@ class Diagonal(_DiagonalAxes, ViewOp):
         moved, index = self.numpy_index(arrays[0], xp)
         return [moved[index]]
 
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         write = WriteDiagonal(self.offset, self.axes, set=False)
         return [write(zeros_like(inputs[0]), output_gradients[0])]
 
@@ -161,12 +162,7 @@ class WriteDiagonal(_DiagonalAxes, WriteOp):
         moved[index] = arrays[1] if self.set else moved[index] + arrays[1]
         return [result]
 
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         """The gradient of y is at the part's shape: `gradient` undoes broadcasting."""
         gradient = output_gradients[0]
         part = Diagonal(self.offset, self.axes)(gradient)

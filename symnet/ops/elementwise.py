@@ -7,6 +7,7 @@ gradient, and the NumPy function that is its reference.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,10 @@ from symnet.graph.types import COMPLEX, DTYPES, FLOATS, TensorType
 from symnet.graph.variables import (
     Apply,
     Constant,
+    Gradients,
     Op,
     Variable,
+    Vars,
     make_variable,
     operand_text,
 )
@@ -25,17 +28,27 @@ from symnet.kernels.loopir import scalars
 from symnet.kernels.loopir.scalars import Scalar
 from symnet.kernels.loopir.views import ONE, Size
 from symnet.ops.base import (
-    Sizes,
     TensorOp,
     as_tensor,
     broadcast_shapes,
     common_dtype,
     to_float,
 )
+from symnet.ops.lowerings import (
+    Lowering,
+    PointLoop,
+    Read,
+    Recorder,
+    Reference,
+    Shapes,
+    Sizes,
+    is_real,
+    loop_of,
+)
 
 Body = Callable[..., Scalar]
 Derivative = Callable[..., Sequence[Any]]
-Reference = str | Callable[..., Any]
+NumpyFunction = str | Callable[..., Any]
 Compute = str | Callable[[Sequence[Variable]], Sequence[str]]
 
 
@@ -57,7 +70,6 @@ class Elementwise(TensorOp):
     """
 
     __props__ = ("name",)
-    commutative = False
     condition: int | None = None
 
     def __init__(
@@ -66,7 +78,7 @@ class Elementwise(TensorOp):
         arity: int,
         body: Body,
         derivative: Derivative | None,
-        reference: Reference,
+        reference: NumpyFunction,
         compute: Compute = "common",
         result: str | Callable[[Sequence[str]], str] | None = None,
         accepts: str = "biufc",
@@ -159,9 +171,19 @@ class Elementwise(TensorOp):
         """The body on scalars; `dtype` is the result's."""
         return scalars.cast(self.body(*arguments), dtype)
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]]:
+    def lowering(self, node: Apply) -> Lowering:
+        if not is_real(node):
+            return Reference()
+        dtypes = tuple([v.type.dtype for v in node.inputs])
+        return _loop(self, dtypes, node.outputs[0].type.dtype)
+
+    def point(
+        self, node: Apply, reads: Sequence[Read], index: Sequence[Scalar]
+    ) -> Scalar:
+        dtype: str = node.outputs[0].type.dtype
+        return self.scalar([read.here() for read in reads], dtype)
+
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         return [broadcast_sizes(node, inputs, sizes)]
 
     def host(self, node: Apply, values: Sequence[Any], sizes: Sizes) -> Any:
@@ -202,12 +224,7 @@ class Elementwise(TensorOp):
                 value = function(xp, *arrays)
             return [xp.asarray(value, dtype=node.outputs[0].type.dtype)]
 
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         """One gradient per input, at the result's shape (`gradient` undoes broadcasts);
         None where the derivative is zero everywhere it exists."""
         if self.derivative is None:
@@ -218,6 +235,13 @@ class Elementwise(TensorOp):
         conj = REGISTRY["conj"]
         found = self.derivative(conj(g), outputs[0], *inputs)
         return [None if d is None else conj(d) for d in found]
+
+
+@lru_cache(maxsize=4096)
+def _loop(op: Elementwise, dtypes: tuple[str, ...], dtype: str) -> PointLoop:
+    reads = [Recorder(k, own, 0) for k, own in enumerate(dtypes)]
+    element = op.scalar([read.here() for read in reads], dtype)
+    return loop_of(op.point, element, elementwise=True)
 
 
 REGISTRY: dict[str, Elementwise] = {}
@@ -313,12 +337,7 @@ class Cast(Elementwise):
                 array = array.real
             return [array.astype(self.dtype)]
 
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         if self.dtype not in FLOATS + COMPLEX:
             return [None]
         dtype = inputs[0].type.dtype
@@ -364,7 +383,7 @@ def cast(x: Any, dtype: Any) -> Variable:
 def elementwise(
     body: Body,
     derivative: Derivative | None,
-    reference: Reference,
+    reference: NumpyFunction,
     *,
     name: str,
     arity: int = 1,

@@ -11,7 +11,9 @@ from symnet.graph.types import INTEGERS, DisconnectedType, TensorType
 from symnet.graph.variables import (
     Apply,
     Constant,
+    Gradients,
     Variable,
+    Vars,
     make_variable,
     operand_text,
 )
@@ -19,18 +21,25 @@ from symnet.kernels.loopir import views
 from symnet.kernels.loopir.views import ZERO, Size, View
 from symnet.ops.alloc import zeros_like
 from symnet.ops.base import (
-    Sizes,
     TensorOp,
     ViewOp,
     as_tensor,
     common_dtype,
+    disconnected,
     holds_variable,
     normalize_axis,
 )
 from symnet.ops.elementwise import cast
+from symnet.ops.lowerings import (
+    Concatenate,
+    Lowering,
+    Reference,
+    Shapes,
+    Sizes,
+    is_real,
+)
 from symnet.ops.shape import shape_padaxis, shape_padleft
 from symnet.ops.sizes import (
-    disconnected,
     make_vector,
     shape_i,
     size_vector,
@@ -85,9 +94,7 @@ class Join(TensorOp):
             what, operation=self, operands=[operand_text(v) for v in variables]
         )
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]]:
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         result = list(inputs[0])
         for one in inputs[1:]:
             for axis, length in enumerate(one):
@@ -97,14 +104,14 @@ class Join(TensorOp):
                     result[axis] = sizes.equal(result[axis], length, f"axis {axis}")
         return [tuple(result)]
 
+    def lowering(self, node: Apply) -> Lowering:
+        reads = tuple(range(len(node.inputs)))
+        return Concatenate(self.parts, reads) if is_real(node) else Reference()
+
     def parts(self, node: Apply, view: View, sizes: Sizes) -> list[View]:
         """The slices of the output (`view`) to which the inputs are copied, in order."""
         lengths = [sizes.sizes_of(v)[self.axis] for v in node.inputs]
         return _slices(view, self.axis, lengths)
-
-    def is_part(self, node: Apply, position: int) -> bool:
-        """Whether that input is one of the parts: all are."""
-        return True
 
     def host(self, node: Apply, values: Sequence[Any], sizes: Sizes) -> Any:
         if not all(isinstance(value, tuple) for value in values):
@@ -118,12 +125,7 @@ class Join(TensorOp):
                 raise ShapeError(f"sizes differ along axis {axis}: {sorted(found)}")
         return [xp.concatenate(arrays, axis=self.axis)]
 
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         lengths = make_vector([shape_i(v, self.axis) for v in inputs], "int64")
         parts = Split(self.axis, len(inputs))(
             output_gradients[0], lengths, return_list=True
@@ -140,7 +142,7 @@ class Split(ViewOp):
     """
 
     __props__ = ("axis", "count")
-    view_map: ClassVar[dict[int, list[int]]] = {}  # one for each output: `views`
+    view_map: ClassVar[dict[int, list[int]]] = {}
 
     def __init__(self, axis: int, count: int) -> None:
         self.axis, self.count = int(axis), int(count)
@@ -165,9 +167,7 @@ class Split(ViewOp):
     def lengths(self, node: Apply, sizes: Sizes) -> tuple[Size, ...]:
         return sizes.values(node.inputs[1])
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]]:
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         lengths, have = self.lengths(node, sizes), inputs[0]
         if len(lengths) != self.count:
             raise ShapeError(f"split: {len(lengths)} sizes for {self.count} pieces")
@@ -194,12 +194,7 @@ class Split(ViewOp):
         check_pieces(lengths, arrays[0].shape[self.axis])
         return list(xp.split(arrays[0], list(accumulate(lengths))[:-1], axis=self.axis))
 
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         gradients = [
             zeros_like(piece) if isinstance(g.type, DisconnectedType) else g
             for g, piece in zip(output_gradients, outputs, strict=True)

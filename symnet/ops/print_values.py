@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from symnet.graph.variables import Apply, Variable, make_variable
-from symnet.kernels.loopir.views import Size
-from symnet.ops.base import Sizes, TensorOp, as_tensor
+from symnet.graph.variables import Apply, Gradients, Vars, make_variable
+from symnet.ops.base import SameShape, as_tensor
 
 
 def print_attributes(op: Print, value: Any) -> None:
@@ -17,7 +16,7 @@ def print_attributes(op: Print, value: Any) -> None:
         print(op.message, name, "=", attribute() if callable(attribute) else attribute)
 
 
-class Print(TensorOp):
+class Print(SameShape):
     """Its input, which is printed whenever it is computed: `x = Print("x")(x)`.
 
     message: printed before.  attrs: the attributes or methods of the array to print, such
@@ -46,19 +45,9 @@ class Print(TensorOp):
         x = as_tensor(x)
         return Apply(self, [x], [make_variable(x.type)])
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]]:
-        return [inputs[0]]
-
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         self.global_fn(self, arrays[0])
         return [arrays[0]]
 
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         return output_gradients

@@ -16,13 +16,14 @@ from symnet.errors import message
 from symnet.graph.types import COMPLEX, FLOATS, DisconnectedType, TensorType
 from symnet.graph.variables import (
     Apply,
+    Gradients,
     Variable,
+    Vars,
     is_users,
     make_variable,
     operand_text,
 )
-from symnet.ops.base import TensorOp, as_tensor
-from symnet.ops.sizes import disconnected
+from symnet.ops.base import TensorOp, as_tensor, disconnected
 from symnet.ops.users import of_size_of
 
 _pushing: ContextVar[bool] = ContextVar("pushing", default=False)
@@ -118,12 +119,7 @@ class Pulled(TensorOp):
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         return [xp.zeros_like(arrays[k]) for k in self.moving]
 
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         count = self.node.nin
         points: list[Variable | None] = [None] * count
         for k, point in zip(self.moving, output_gradients, strict=True):

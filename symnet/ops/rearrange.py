@@ -9,25 +9,28 @@ import numpy as np
 
 from symnet.errors import message
 from symnet.graph.types import INTEGERS, TensorType
-from symnet.graph.variables import Apply, Variable, make_variable, operand_text
+from symnet.graph.variables import (
+    Apply,
+    Variable,
+    make_variable,
+    operand_text,
+)
 from symnet.ops.advanced import stretched
 from symnet.ops.alloc import alloc, ones, shape_elements
 from symnet.ops.arithmetic import maximum, mod, mul, neq, sub
-from symnet.ops.base import TensorOp, as_tensor, normalize_axes, normalize_axis
+from symnet.ops.base import (
+    NoGradient,
+    as_tensor,
+    normalize_axes,
+    normalize_axis,
+)
 from symnet.ops.creation import arange
 from symnet.ops.elementwise import cast
 from symnet.ops.indexing import getitem, take
 from symnet.ops.joining import join
 from symnet.ops.methods import method
 from symnet.ops.shape import dimshuffle, flatten, reshape
-from symnet.ops.sizes import (
-    disconnected,
-    shape_i,
-    size_scalar,
-    size_vector,
-    sizes_of,
-    specify_shape,
-)
+from symnet.ops.sizes import shape_i, size_scalar, size_vector, sizes_of, specify_shape
 
 __all__ = [
     "diff", "flip", "repeat", "roll", "tile",
@@ -70,7 +73,7 @@ def _counts(reps: Any, ndim: int | None) -> list[Any]:
     return [padded[k] for k in range(ndim)]
 
 
-class RepeatedPositions(TensorOp):
+class RepeatedPositions(NoGradient):
     """Position k as often as element k of the vector `repeats` says.
 
     Shapes: the length is known only when it has run.  Raises: ValueError where one is
@@ -86,14 +89,6 @@ class RepeatedPositions(TensorOp):
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         counts = np.asarray(arrays[0]) if xp is np else xp.asnumpy(arrays[0])
         return [xp.asarray(np.repeat(np.arange(len(counts)), counts))]
-
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
-        return [disconnected()]
 
 
 @method("repeat")

@@ -17,14 +17,16 @@ from symnet.errors import message
 from symnet.graph.types import COMPLEX, FLOATS, TensorType
 from symnet.graph.variables import (
     Apply,
+    Gradients,
     TensorLike,
     Variable,
+    Vars,
     make_variable,
     operand_text,
 )
 from symnet.kernels.loopir import views
 from symnet.kernels.loopir.scalars import REDUCTIONS
-from symnet.kernels.loopir.views import ZERO, Size
+from symnet.kernels.loopir.views import ZERO
 from symnet.ops.arithmetic import (
     absolute,
     eq,
@@ -41,7 +43,6 @@ from symnet.ops.arithmetic import (
 from symnet.ops.base import (
     LONG_SUM,
     WIDER,
-    Sizes,
     TensorOp,
     as_tensor,
     constant,
@@ -50,6 +51,7 @@ from symnet.ops.base import (
     upcast,
 )
 from symnet.ops.elementwise import cast
+from symnet.ops.lowerings import Lowering, Reduction, Reference, Shapes, Sizes, is_real
 from symnet.ops.methods import method
 from symnet.ops.shape import dimshuffle, shape_i
 
@@ -106,15 +108,18 @@ class Reduce(TensorOp):
         shape = [x.type.shape[axis] for axis in self.kept(ndim)]
         return Apply(self, [x], [make_variable(TensorType(self.dtype, shape))])
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]]:
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         ndim = node.inputs[0].type.ndim
         kept = tuple(inputs[0][axis] for axis in self.kept(ndim))
         if self.needs_elements:
             reduced = views.product([inputs[0][axis] for axis in self.axes])
             sizes.require(views.combine("gt", reduced, ZERO), self._nothing)
         return [kept]
+
+    def lowering(self, node: Apply) -> Lowering:
+        if not is_real(node):
+            return Reference()
+        return Reduction(self.kind, self.axes, self.acc_dtype)
 
     @property
     def needs_elements(self) -> bool:
@@ -154,12 +159,7 @@ class Reduce(TensorOp):
         flat = xp.transpose(x, [*kept, *self.axes]).reshape([*sizes, count])
         return getattr(xp, self.kind)(flat, axis=-1)
 
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         (x,) = inputs
         if x.type.dtype not in FLOATS + COMPLEX or self.kind not in DIFFERENTIABLE:
             return [None]

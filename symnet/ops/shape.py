@@ -18,7 +18,9 @@ from symnet.graph.types import TensorType
 from symnet.graph.variables import (
     Apply,
     Constant,
+    Gradients,
     Variable,
+    Vars,
     make_variable,
     operand_text,
 )
@@ -37,12 +39,18 @@ from symnet.ops.alloc import (
     zeros_like,
 )
 from symnet.ops.arithmetic import mul
-from symnet.ops.base import Sizes, ViewOp, as_tensor, normalize_axes, normalize_axis
+from symnet.ops.base import (
+    ViewOp,
+    as_tensor,
+    disconnected,
+    normalize_axes,
+    normalize_axis,
+)
+from symnet.ops.lowerings import Lowering, Shapes, Sizes, ViewOf, is_real
 from symnet.ops.methods import method, prop
 from symnet.ops.sizes import (
     add_broadcast,
     addbroadcast,
-    disconnected,
     get_vector_length,
     make_vector,
     patternbroadcast,
@@ -119,10 +127,12 @@ class DimShuffle(ViewOp):
         what = f"dimshuffle({order}): {what}"
         return message(what, operation=self, operands=[operand_text(x)], cure=cure)
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]]:
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         return [tuple(ONE if o == "x" else inputs[0][int(o)] for o in self.new_order)]
+
+    def lowering(self, node: Apply) -> Lowering:
+        axes = tuple(None if o == "x" else int(o) for o in self.new_order)
+        return ViewOf(self.views, axes if is_real(node) else None)
 
     def view(self, node: Apply, view: View, sizes: Sizes) -> View:
         return view.with_axes(self.new_order)
@@ -149,12 +159,7 @@ class DimShuffle(ViewOp):
             moved.reshape([1 if o == "x" else x.shape[int(o)] for o in self.new_order])
         ]
 
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         where = {axis: k for k, axis in enumerate(self.new_order) if axis != "x"}
         new = [k for k, axis in enumerate(self.new_order) if axis == "x"]
         gradient = add_broadcast(output_gradients[0], *new)
@@ -360,9 +365,7 @@ class Reshape(ViewOp):
         sizes.require(fits, what, ShapeError)
         return tuple(filled)
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]]:
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         return [self.target(node, inputs[0], sizes)]
 
     def view(self, node: Apply, view: View, sizes: Sizes) -> View | None:
@@ -383,12 +386,7 @@ class Reshape(ViewOp):
             )
         return [x.reshape(complete_shape(wanted, x.shape, "reshape"))]
 
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         x = inputs[0]
         return [
             reshape(output_gradients[0], sizes_of(x), ndim=x.type.ndim),

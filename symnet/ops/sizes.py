@@ -9,51 +9,62 @@ from typing import Any, ClassVar
 import numpy as np
 
 from symnet.errors import ShapeError, message
-from symnet.graph.types import INTEGERS, DisconnectedType, TensorType
+from symnet.graph.types import INTEGERS, TensorType
 from symnet.graph.variables import (
     Apply,
     Constant,
+    Gradients,
     Variable,
+    Vars,
     make_variable,
     operand_text,
 )
 from symnet.kernels.loopir import scalars as loops
 from symnet.kernels.loopir import views
 from symnet.kernels.loopir.scalars import Scalar
-from symnet.kernels.loopir.views import Size, View
+from symnet.kernels.loopir.views import View
 from symnet.ops.base import (
+    NoGradient,
     PointOp,
-    Read,
-    Sizes,
+    SameShape,
     TensorOp,
     ViewOp,
     as_tensor,
     common_dtype,
     constant,
+    disconnected,
     normalize_axis,
 )
 from symnet.ops.elementwise import cast
+from symnet.ops.lowerings import (
+    HostValue,
+    Lowering,
+    Read,
+    Reference,
+    Shapes,
+    Sizes,
+    is_real,
+)
 
 
-def disconnected() -> Variable:
-    """The gradient with respect to what only decides shapes or positions."""
-    return make_variable(DisconnectedType())
-
-
-class Shape(TensorOp):
+class Shape(NoGradient):
     """The shape of x as an int64 vector."""
 
     def make_node(self, x: Any) -> Apply:
         x = as_tensor(x)
         return Apply(self, [x], [make_variable(TensorType("int64", (x.type.ndim,)))])
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]]:
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         return [(views.size(node.inputs[0].type.ndim),)]
+
+    def lowering(self, node: Apply) -> Lowering:
+        return HostValue() if is_real(node) else Reference()
 
     def host(self, node: Apply, values: Sequence[Any], sizes: Sizes) -> Any:
         return tuple(sizes.sizes_of(node.inputs[0]))
+
+    def elements(self, node: Apply) -> list[Variable]:
+        return sizes_of(node.inputs[0])
 
     def connection_pattern(self, node: Apply) -> list[list[bool]]:
         return [[False]]  # a size does not depend on the elements
@@ -61,16 +72,8 @@ class Shape(TensorOp):
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         return [xp.asarray(arrays[0].shape, dtype="int64")]
 
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
-        return [disconnected()]
 
-
-class ShapeI(TensorOp):
+class ShapeI(NoGradient):
     """The size of x along axis `i`, as an int64 scalar."""
 
     __props__ = ("i",)
@@ -84,10 +87,11 @@ class ShapeI(TensorOp):
             raise TypeError(f"{self}: no axis {self.i} in {operand_text(x)}")
         return Apply(self, [x], [make_variable(TensorType("int64", ()))])
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]]:
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         return [()]
+
+    def lowering(self, node: Apply) -> Lowering:
+        return HostValue() if is_real(node) else Reference()
 
     def host(self, node: Apply, values: Sequence[Any], sizes: Sizes) -> Any:
         return sizes.sizes_of(node.inputs[0])[self.i]
@@ -97,14 +101,6 @@ class ShapeI(TensorOp):
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         return [xp.asarray(arrays[0].shape[self.i], dtype="int64")]
-
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
-        return [disconnected()]
 
 
 class MakeVector(PointOp):
@@ -121,13 +117,14 @@ class MakeVector(PointOp):
             self, scalars, [make_variable(TensorType(self.dtype, (len(scalars),)))]
         )
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]]:
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         return [(views.size(len(node.inputs)),)]
 
     def host(self, node: Apply, values: Sequence[Any], sizes: Sizes) -> Any:
         return None if any(v is None for v in values) else tuple(values)
+
+    def elements(self, node: Apply) -> list[Variable]:
+        return node.inputs
 
     def point(
         self, node: Apply, reads: Sequence[Read], index: Sequence[Scalar]
@@ -146,12 +143,7 @@ class MakeVector(PointOp):
             vector[k] = array
         return [vector]
 
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         if self.dtype in INTEGERS or self.dtype == "bool":
             return [None] * len(inputs)
         gradient: Any = output_gradients[0]
@@ -198,14 +190,11 @@ def vector_elements(vector: Variable) -> list[Variable] | None:
         if vector.type.dtype == "int64":
             return [size_constant(int(element)) for element in vector.data]
         return [constant(element) for element in vector.data]
-    if vector.owner is not None and isinstance(vector.owner.op, MakeVector):
-        return list(vector.owner.inputs)
-    if vector.owner is not None and isinstance(vector.owner.op, Shape):
-        return sizes_of(vector.owner.inputs[0])
-    if vector.owner is not None and hasattr(vector.owner.op, "elements_picked"):
-        picked: list[Variable] | None = vector.owner.op.elements_picked(vector.owner)
-        return picked
-    return None
+    node = vector.owner
+    if node is None or not isinstance(node.op, TensorOp):
+        return None
+    found = node.op.elements(node)
+    return None if found is None else list(found)
 
 
 def get_vector_length(v: Any) -> int:
@@ -304,9 +293,7 @@ class SpecifyShape(ViewOp):
             self, [x, *scalars], [make_variable(TensorType(x.type.dtype, shape))]
         )
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]]:
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         shape = list(inputs[0])
         for axis, one in zip(self.axes, node.inputs[1:], strict=True):
             shape[axis] = sizes.equal(shape[axis], sizes.value(one), f"axis {axis}")
@@ -326,16 +313,11 @@ class SpecifyShape(ViewOp):
                 )
         return [arrays[0]]
 
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         return [output_gradients[0], *[disconnected() for _ in inputs[1:]]]
 
 
-class ForgetShape(ViewOp):
+class ForgetShape(SameShape, ViewOp):
     """`x`, with nothing known of its sizes along `axes` (so they no longer broadcast)."""
 
     __props__ = ("axes",)
@@ -348,23 +330,13 @@ class ForgetShape(ViewOp):
         shape = [None if k in self.axes else n for k, n in enumerate(x.type.shape)]
         return Apply(self, [x], [make_variable(TensorType(x.type.dtype, shape))])
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]]:
-        return [inputs[0]]
-
     def view(self, node: Apply, view: View, sizes: Sizes) -> View:
         return view
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         return [arrays[0]]
 
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         known = [k for k in self.axes if inputs[0].type.shape[k] == 1]
         return [add_broadcast(output_gradients[0], *known)]
 

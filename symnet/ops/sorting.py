@@ -13,18 +13,27 @@ from symnet.graph.types import INTEGERS, DisconnectedType, TensorType
 from symnet.graph.variables import (
     Apply,
     Constant,
+    Gradients,
     Variable,
+    Vars,
     make_variable,
     operand_text,
 )
 from symnet.kernels.loopir import views
-from symnet.kernels.loopir.views import Size
 from symnet.ops.alloc import zeros_like
-from symnet.ops.base import Sizes, TensorOp, as_tensor, normalize_axis
+from symnet.ops.base import (
+    NoGradient,
+    SameShape,
+    TensorOp,
+    as_tensor,
+    disconnected,
+    normalize_axis,
+)
 from symnet.ops.indexing import getitem, inc_subtensor, take, take_along_axis
+from symnet.ops.lowerings import Shapes, Sizes
 from symnet.ops.methods import method
 from symnet.ops.shape import flatten
-from symnet.ops.sizes import disconnected, size_scalar
+from symnet.ops.sizes import size_scalar
 
 __all__ = [
     "argsort", "argtopk", "bincount", "searchsorted", "sort", "topk",
@@ -32,7 +41,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-class Sort(TensorOp):
+class Sort(SameShape):
     """x in ascending order along `axis`, NaN last.  Shapes and dtypes: those of x."""
 
     __props__ = ("axis",)
@@ -44,25 +53,15 @@ class Sort(TensorOp):
         x = as_tensor(x)
         return Apply(self, [x], [make_variable(x.type)])
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]]:
-        return [inputs[0]]
-
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         return [xp.sort(arrays[0], axis=self.axis, kind="stable")]
 
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         order = Argsort(self.axis)(inputs[0])
         return [_put_along_axis(inputs[0], order, output_gradients[0], self.axis)]
 
 
-class Argsort(TensorOp):
+class Argsort(NoGradient, SameShape):
     """The positions along `axis` that sort x, equal elements in their order: int64."""
 
     __props__ = ("axis",)
@@ -74,22 +73,9 @@ class Argsort(TensorOp):
         x = as_tensor(x)
         return Apply(self, [x], [make_variable(TensorType("int64", x.type.shape))])
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]]:
-        return [inputs[0]]
-
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         order = xp.argsort(arrays[0], axis=self.axis, kind="stable")
         return [order.astype("int64")]
-
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
-        return [disconnected()]
 
 
 class TopK(TensorOp):
@@ -112,9 +98,7 @@ class TopK(TensorOp):
         kinds = [TensorType(dtype, shape) for dtype in (x.type.dtype, self.index_dtype)]
         return Apply(self, [x, k], [make_variable(kind) for kind in kinds])
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]]:
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         k, shape = sizes.value(node.inputs[1]), list(inputs[0])
         count = views.maximum(k, views.subtract(views.ZERO, k))
         sizes.require(views.combine("gt", count, views.ZERO), "topk: k is 0")
@@ -138,12 +122,7 @@ class TopK(TensorOp):
         values = xp.take_along_axis(x, order, axis=axis)
         return [values, order.astype(self.index_dtype)]
 
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         if isinstance(output_gradients[0].type, DisconnectedType):
             return [None, disconnected()]
         gradient = _put_along_axis(
@@ -253,21 +232,14 @@ class SearchSorted(TensorOp):
         x, v = as_tensor(x, ndim=1), as_tensor(v)
         return Apply(self, [x, v], [make_variable(TensorType("int64", v.type.shape))])
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]]:
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         return [inputs[1]]
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         found = xp.searchsorted(arrays[0], arrays[1], side=self.side)
         return [xp.asarray(found, dtype="int64")]
 
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         return [None, None]
 
 
@@ -374,12 +346,7 @@ class Bincount(TensorOp):
         xp.add.at(result, x.astype("int64"), weights[0] if weights else 1)
         return [result]
 
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         weights = [getitem(output_gradients[0], inputs[0]) for _ in inputs[2:]]
         return [None, disconnected(), *weights]
 

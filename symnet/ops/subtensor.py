@@ -19,7 +19,9 @@ from symnet.graph.types import TensorType
 from symnet.graph.variables import (
     Apply,
     Constant,
+    Gradients,
     Variable,
+    Vars,
     make_variable,
     operand_text,
 )
@@ -27,9 +29,10 @@ from symnet.kernels.loopir import views
 from symnet.kernels.loopir.scalars import Scalar
 from symnet.kernels.loopir.views import Size, View
 from symnet.ops.alloc import zeros_like
-from symnet.ops.base import Sizes, TensorOp, ViewOp, as_tensor, common_dtype
+from symnet.ops.base import TensorOp, ViewOp, as_tensor, common_dtype, disconnected
 from symnet.ops.elementwise import cast
-from symnet.ops.sizes import disconnected, size_scalar, vector_elements
+from symnet.ops.lowerings import Lowering, Reference, Shapes, Sizes, WritePart, is_real
+from symnet.ops.sizes import size_scalar, vector_elements
 
 Pattern = tuple[str, ...]
 
@@ -153,9 +156,7 @@ class Subtensor(ViewOp):
             self, [x, *scalars], [make_variable(TensorType(x.type.dtype, shape))]
         )
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]]:
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         bounds = [sizes.value(b) for b in node.inputs[1:]]
         return [part_sizes(self.pattern, inputs[0], bounds, sizes)]
 
@@ -175,8 +176,7 @@ class Subtensor(ViewOp):
         index = numpy_index(self.pattern, numbers)
         return vector[index[0]] if index else vector
 
-    def elements_picked(self, node: Apply) -> list[Variable] | None:
-        """The scalars that the part of a vector consists of, where that is known."""
+    def elements(self, node: Apply) -> list[Variable] | None:
         elements = vector_elements(node.inputs[0])
         bounds = [b.data for b in node.inputs[1:] if isinstance(b, Constant)]
         if (
@@ -191,12 +191,7 @@ class Subtensor(ViewOp):
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         return [xp.asarray(arrays[0][numpy_index(self.pattern, arrays[1:])])]
 
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         x, *bounds = inputs
         increment = IncSubtensor(self.pattern, set=False)
         gradient = increment(zeros_like(x), output_gradients[0], *bounds)
@@ -213,6 +208,10 @@ class WriteOp(TensorOp):
     """
 
     set: bool
+
+    def lowering(self, node: Apply) -> Lowering:
+        adds = not self.set
+        return WritePart(self.write_view, adds) if is_real(node) else Reference()
 
     def write_view(self, node: Apply, view: View, sizes: Sizes) -> View:
         """The part of x that is written, as a view of it."""
@@ -235,9 +234,7 @@ class WriteOp(TensorOp):
         y = fitting(self, x, as_tensor(y, truth=True), part.shape)
         return Apply(self, [x, y, *rest], [make_variable(x.type)])
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]]:
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         part = self.written_sizes(node, inputs, sizes)
         y = node.inputs[1]
         for axis in range(-y.type.ndim, 0):
@@ -334,12 +331,7 @@ class IncSubtensor(WriteOp):
                 result[index] += y
         return [result]
 
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         """The gradient of y is at the part's shape: `gradient` undoes broadcasting."""
         gradient, bounds = output_gradients[0], inputs[2:]
         part = Subtensor(self.pattern)(gradient, *bounds)

@@ -117,7 +117,7 @@ class Painter:
         title = f"{node.op}: {types}" + (f"\n{node.origin}" if node.origin else "")
         box = self.picture.box(node, Box("operation", lines, title))
         shown = [(k, v) for k, v in enumerate(node.inputs) if not is_number(v)]
-        ordered = len(shown) > 1 and not getattr(node.op, "commutative", False)
+        ordered = len(shown) > 1 and not node.op.commutative
         for k, v in shown:
             start = self.variable(v)
             number = k if ordered else -1

@@ -28,7 +28,7 @@ def fold_constants(node: Apply) -> list[Variable] | None:
         if not isinstance(v, Constant):
             return None
         given.append(v.data)
-    if not given or not getattr(node.op, "foldable", True):
+    if not given or not node.op.foldable:
         return None
     largest = max(np.size(data) for data in given)
     for output in node.outputs:

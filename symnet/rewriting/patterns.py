@@ -183,7 +183,7 @@ class Rule:
         if len(operands) != len(makers):
             return False
         orders = [makers]
-        if getattr(op, "commutative", False):
+        if op.commutative:
             orders.append(makers[::-1])
         return any(all(map(_may_stand_for, operands, order)) for order in orders)
 
@@ -266,7 +266,7 @@ def bind(pattern: Variable, variable: Variable, bound: Bindings) -> Iterator[Bin
     if node.op is not wanted.op and (_is_single(wanted.op) or node.op != wanted.op):
         return
     yield from _bind_all(wanted.inputs, node.inputs, bound)
-    if getattr(node.op, "commutative", False):
+    if node.op.commutative:
         yield from _bind_all(wanted.inputs, node.inputs[::-1], bound)
 
 

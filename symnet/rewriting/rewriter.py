@@ -236,7 +236,7 @@ class Rewriter:
         final = self.final
         inputs = [final[v] if v in final else self._final(v) for v in node.inputs]
         numbers = list(map(id, inputs))
-        if getattr(node.op, "commutative", False):
+        if node.op.commutative:
             numbers.sort()
         key = (self.findings.number(node.op), *numbers)
         found = self.nodes.get(key)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from symnet.kernels.cpu.library.mrg31k3p import M1, M2
+from symnet.kernels.routines import M1, M2
 from symnet.ops.random.mrg import (
     A1p72,
     A1p134,

@@ -55,7 +55,7 @@ class CertainSizes(Inference):
         )
         return None if any(loose) else found
 
-    # ---- what size rules may ask (see ops.base.Sizes)
+    # ---- what size rules may ask (see ops.lowerings.Sizes)
 
     def equal(self, left: Size, right: Size, what: str) -> Size:
         if left is not right:

@@ -16,9 +16,9 @@ from symnet.graph.types import FLOATS, TensorType
 from symnet.graph.variables import Apply, Constant, Variable, operand_text
 from symnet.kernels.loopir.scalars import Scalar, argument, binary, literal
 from symnet.kernels.loopir.views import Size, choose, combine, known, size
+from symnet.ops.base import TensorOp
+from symnet.ops.lowerings import Host
 from symnet.sizes.host_code import fold, on_host
-
-Host = Scalar | tuple[Scalar, ...]
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class DataDependentSize(Exception):
 
 
 class Inference:
-    """Sizes and host values of the variables of one graph.  Implements `ops.base.Sizes`.
+    """Sizes and host values of the variables of one graph.  Implements `ops.lowerings.Sizes`.
 
     leaves: the variables that a call provides; everything else follows from them.
     """
@@ -111,8 +111,9 @@ class Inference:
             self.inner.pop(node, None)
             self._bound.pop(node, None)
         try:
-            rule = getattr(node.op, "infer_sizes", None)
-            found = rule(node, inputs, self) if rule is not None else None
+            op = node.op
+            own = isinstance(op, TensorOp)  # others say nothing of sizes
+            found = op.infer_sizes(node, inputs, self) if own else None
         finally:
             self.node = outer
         if found is None:
@@ -124,7 +125,7 @@ class Inference:
                 sizes = [one if n is None else size(n) for one, n in pairs]
             self._sizes[output] = tuple(sizes)
 
-    # ---- what size rules may ask (see ops.base.Sizes)
+    # ---- what size rules may ask (see ops.lowerings.Sizes)
 
     def equal(self, left: Size, right: Size, what: str) -> Size:
         left, right = self.one_of(left), self.one_of(right)
@@ -310,9 +311,10 @@ class Inference:
         if variable not in self._host:
             for node in _pending(variable, self._host, self._leaves):
                 values = [self._host_leaf(v) for v in node.inputs]
-                rule = getattr(node.op, "host", None)
+                op = node.op
                 try:
-                    found = rule(node, values, self) if rule is not None else None
+                    own = isinstance(op, TensorOp)
+                    found = op.host(node, values, self) if own else None
                 except DataDependentSize:
                     found = None
                 found = _folded(found)

@@ -14,6 +14,7 @@ from symnet import function, shared
 from symnet.compile.executable import Executable, build_program
 from symnet.compile.partition import split
 from symnet.graph.variables import Apply, Op
+from symnet.kernels.cpu.device import CPU
 
 RNG = np.random.default_rng(0)
 
@@ -297,10 +298,10 @@ def test_an_engine_by_itself():
 
 def test_a_program_by_itself():
     x, s = T.dvector("x"), shared(np.zeros(2))
-    (segment,) = split([x * s], {s: s + 1})
+    (segment,) = split([x * s], {s: s + 1}, CPU)
     program = build_program(segment, {s: s + 1}, [x * s])
     assert list(program.inputs) == [x] and list(program.shared) == [s]
     assert [b.kind for b in program.outputs] == ["output"] and not program.replaced
-    (segment,) = split([], {s: x})
+    (segment,) = split([], {s: x}, CPU)
     program = build_program(segment, {s: x}, [])
     assert [v for v, _ in program.replaced] == [s]

@@ -8,10 +8,12 @@ import pytest
 import symnet
 import symnet.tensor as T
 from symnet import function, shared
-from symnet.compile.partition import split
+from symnet.compile.partition import is_native, split
 from symnet.compile.passes import rewrite_graph
 from symnet.graph.traverse import Graph
 from symnet.graph.variables import Apply, Op
+from symnet.kernels.cpu.device import CPU
+from symnet.ops.base import lowering_of
 from tests.helpers import run
 
 RNG = np.random.default_rng(0)
@@ -40,7 +42,8 @@ def count(outputs, updates=None):
     updates = updates or {}
     graph = rewrite_graph(Graph([], [*outputs, *updates.values()]))
     values = graph.outputs
-    found = split(values[: len(outputs)], dict(zip(updates, values[len(outputs) :])))
+    news = dict(zip(updates, values[len(outputs) :]))
+    found = split(values[: len(outputs)], news, CPU)
     return len(found), sum(len(segment.reference) for segment in found)
 
 
@@ -66,7 +69,7 @@ def test_each_reference_operation_ends_a_segment():
 def test_native_work_is_done_once_and_handed_on():
     x = T.dvector("x")
     y = T.tanh(x)
-    first, last = split([same(y) + y, T.exp(y)], {})
+    first, last = split([same(y) + y, T.exp(y)], {}, CPU)
     assert first.leaves == [x] and set(last.leaves) >= {y}
     assert y in first.wanted and len(first.reference) == 1
 
@@ -82,6 +85,31 @@ def test_shapes_of_what_a_segment_makes_need_no_cut():
     x = T.dmatrix("x")
     hidden = T.tanh(T.dot(x, x.T))
     assert count([T.zeros(hidden.shape) + hidden.shape[0]]) == (1, 0)
+
+
+def test_which_operations_are_native():
+    def native(output):
+        return is_native(lowering_of(output.owner), CPU)
+
+    x, y, rows, z = T.dmatrix(), T.dmatrix(), T.lvector(), T.zmatrix()
+    assert native(T.tanh(x)) and native(T.dot(x, y))
+    assert native(x[1:]) and native(x.shape)
+    assert native(T.set_subtensor(x[rows], 0.0))
+    assert not native(T.dot(T.lmatrix(), T.lmatrix()))  # BLAS has no integers
+    assert not native(T.sort(x)) and not native(same(x))
+    assert native(T.dot(z, z)) and native(z.T)
+    assert not native(z * 2)
+
+
+def test_a_condition_is_native_where_both_branches_are():
+    x, c = T.dvector(), T.iscalar()
+
+    def native(branch):
+        # What only one branch needs is moved inside.
+        graph = rewrite_graph(Graph([], [symnet.ifelse.ifelse(c, branch, x)]))
+        return is_native(lowering_of(graph.outputs[0].owner), CPU)
+
+    assert native(T.exp(x)) and not native(T.sort(x))
 
 
 # ---- values

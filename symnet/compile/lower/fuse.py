@@ -14,19 +14,13 @@ moves less memory; but only sizes say whether it has work for all threads: see
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 
-from symnet.compile.lower.reads import data_inputs
-from symnet.graph.types import COMPLEX
 from symnet.graph.variables import Apply, Constant, Variable
 from symnet.kernels.loopir import scalars
 from symnet.kernels.loopir.views import ONE, Size
-from symnet.ops.base import PointOp
-from symnet.ops.elementwise import Elementwise
-from symnet.ops.reduce import Reduce
-from symnet.ops.shape import DimShuffle
+from symnet.ops.lowerings import Lowering, PointLoop, Reduction, ViewOf
 from symnet.sizes.infer import Inference
 
 # The loop axis along which each axis of an array moves; None for an axis of size 1.
@@ -38,6 +32,8 @@ MAXIMUM_NODES = 96  # bounds the time to compile one kernel
 # took 0.7 to 1.2 of the time of several loops, with two softmax and the like 0.6 to 1.0.
 MAXIMUM_COLUMN_ARRAYS = 2
 MAXIMUM_AWAITED = 16  # bounds how far ahead is looked for a reduction
+COSTLY = {"div", "sqrt", "mod", "floordiv"}  # primitives that cost more than a load
+CHEAP = (scalars.PRIMITIVES - COSTLY) | {"argument", "literal"}
 MAXIMUM_OPERANDS = 24  # bounds the pointers that a loop must keep in registers
 
 
@@ -47,6 +43,7 @@ class Cluster:
 
     number: int
     loop: bool
+    lowerings: Mapping[Apply, Lowering]  # of all operations
     nodes: list[Apply] = field(default_factory=list)  # consumers first
     space: list[Size] = field(default_factory=list)
     reduced: frozenset[int] = frozenset()
@@ -75,7 +72,7 @@ class Cluster:
         roots: list[tuple[int, Variable]] = []
         for node in reversed(self.nodes):
             before = max((level.get(v, 0) for v in node.inputs), default=0)
-            reduces = isinstance(node.op, Reduce)
+            reduces = self._reduces(node)
             level[node.outputs[0]] = before + reduces
             if reduces:
                 roots.append((before, node.inputs[0]))
@@ -85,7 +82,7 @@ class Cluster:
         for number, v in roots:
             if v not in makers:
                 reads.add((number, v))
-            elif not isinstance(makers[v].op, Reduce):
+            elif not self._reduces(makers[v]):
                 more = [(number, w) for w in makers[v].inputs]
                 roots += [one for one in more if one not in roots]
         whole = [v for _, v in reads if self._everywhere(self.reads.get(v, ()))]
@@ -98,16 +95,26 @@ class Cluster:
         outside += [axes for v, axes in self.reads.items() if v not in self.maps]
         return sum(map(self._everywhere, outside))
 
+    def _reduces(self, node: Apply) -> bool:
+        return isinstance(self.lowerings[node], Reduction)
+
     def _everywhere(self, axes: AxisMap) -> bool:
         return axes == CONFLICT or len(set(axes) - {None}) == len(self.space)
 
 
-def is_loop(node: Apply) -> bool:
+def is_loop(lowering: Lowering) -> bool:
     """Whether the operation can be part of a loop kernel."""
-    if not isinstance(node.op, (Elementwise, Reduce, PointOp, DimShuffle)):
-        return False
-    tensors = [*node.inputs, *node.outputs]
-    return not any(v.type.dtype in COMPLEX for v in tensors)
+    return isinstance(lowering, (PointLoop, Reduction)) or _moves_axes(lowering)
+
+
+def _moves_axes(lowering: Lowering) -> bool:
+    """Whether it is a view through which a loop may read."""
+    return isinstance(lowering, ViewOf) and lowering.axes is not None
+
+
+def _is_positional(lowering: Lowering) -> bool:
+    """Whether a loop's formula looks at where it is, or elsewhere."""
+    return isinstance(lowering, PointLoop) and not lowering.elementwise
 
 
 class Fuser:
@@ -115,11 +122,12 @@ class Fuser:
 
     def __init__(
         self,
-        nodes: Sequence[Apply],
+        nodes: dict[Apply, Lowering],
         wanted: Sequence[Variable],
         inference: Inference,
         columns: bool = True,
     ) -> None:
+        self.lowerings = nodes
         self.inference = inference
         self.columns = columns
         self.home: dict[Apply, Cluster] = {}
@@ -127,23 +135,21 @@ class Fuser:
         self.wanted = set(wanted)
         self.consumers: dict[Variable, list[Apply]] = {}
         self.makers = {v: node for node in nodes for v in node.outputs}
-        needed = set(nodes)
-        for node in nodes:
+        for node, lowering in nodes.items():
             # In the order in which segments were made: what one operation demands, as
             # equal sizes, may be what the sizes of a later one are known by.
             for output in node.outputs:
                 self._sizes(output)
-            for k in dict.fromkeys(data_inputs(node)):
+            for k in lowering.reads:
                 users = self.consumers.setdefault(node.inputs[k], [])
                 if not users or users[-1] is not node:
                     users.append(node)
         for node in reversed(nodes):
             self._place(node)
-        assert needed == set(self.home)
 
     def _place(self, node: Apply) -> None:
         users = [self.home[u] for v in node.outputs for u in self.consumers.get(v, ())]
-        if users and is_loop(node):
+        if users and is_loop(self.lowerings[node]):
             earliest = max(users, key=lambda c: c.number)
             outside = node.outputs[0] in self.wanted or any(
                 c is not earliest for c in users
@@ -155,7 +161,10 @@ class Fuser:
     # ---- opening
 
     def _open(self, node: Apply) -> None:
-        cluster = Cluster(len(self.clusters), is_loop(node) and not _plain_view(node))
+        lowering = self.lowerings[node]
+        # A view that no loop takes in is no loop.
+        loop = isinstance(lowering, (PointLoop, Reduction))
+        cluster = Cluster(len(self.clusters), loop, self.lowerings)
         self.clusters.append(cluster)
         cluster.nodes.append(node)
         self.home[node] = cluster
@@ -163,20 +172,22 @@ class Fuser:
             return
         output = node.outputs[0]
         cluster.stored.add(output)
-        if isinstance(node.op, Reduce):
-            self._open_reduction(node, cluster)
+        if isinstance(lowering, Reduction):
+            self._open_reduction(node, lowering, cluster)
         else:
             cluster.maps[output] = self._axes(cluster, self._sizes(output))
-        self._want_inputs(node, cluster)
+            self._want_inputs(node, cluster)
 
-    def _open_reduction(self, node: Apply, cluster: Cluster) -> None:
+    def _open_reduction(
+        self, node: Apply, reduction: Reduction, cluster: Cluster
+    ) -> None:
         source = self._sizes(node.inputs[0])
         axes = self._axes(cluster, source)
         cluster.reduced = frozenset(
-            a for k in node.op.axes if (a := axes[k]) is not None
+            a for k in reduction.axes if (a := axes[k]) is not None
         )
-        cluster.trailing = _is_trailing(node)
-        kept = [k for k in range(len(source)) if k not in node.op.axes]
+        cluster.trailing = _is_trailing(node, reduction)
+        kept = [k for k in range(len(source)) if k not in reduction.axes]
         cluster.maps[node.outputs[0]] = tuple(axes[k] for k in kept)
         self._want(node, node.inputs[0], axes, cluster)
 
@@ -205,10 +216,11 @@ class Fuser:
         if len(cluster.reads) - len(cluster.maps) + len(node.inputs) > MAXIMUM_OPERANDS:
             return False
         here = frozenset(a for a in axes if a is not None)
-        if isinstance(node.op, PointOp) and cluster.reduces_leading_axes:
+        lowering = self.lowerings[node]
+        if _is_positional(lowering) and cluster.reduces_leading_axes:
             return False  # several passes would compute it again, or fail in its place
-        if isinstance(node.op, Reduce):
-            joined = self._join_reduction(node, cluster, axes, here, outside)
+        if isinstance(lowering, Reduction):
+            joined = self._join_reduction(node, lowering, cluster, axes, outside)
         else:
             joined = self._fits(node, cluster, here, outside)
             if joined:
@@ -236,18 +248,21 @@ class Fuser:
                 return False
         if here in (everywhere, cluster.kept) or here == frozenset(range(len(here))):
             return True
-        return is_cheap(node) or self._awaits_reduction(node, cluster, here)
+        return is_cheap(self.lowerings[node]) or self._awaits_reduction(
+            node, cluster, here
+        )
 
     def _join_reduction(
         self,
         node: Apply,
+        reduction: Reduction,
         cluster: Cluster,
         axes: AxisMap,
-        here: frozenset[int],
         outside: bool,
     ) -> bool:
         source = self._sizes(node.inputs[0])
-        reduced = [k for k in node.op.axes if source[k] is not ONE]
+        here = frozenset(a for a in axes if a is not None)
+        reduced = [k for k in reduction.axes if source[k] is not ONE]
         if not reduced or here & cluster.reduced:
             return False
         found = self._reduction_axes(cluster, here, [source[k] for k in reduced])
@@ -255,17 +270,19 @@ class Fuser:
             return False
         loop_axes, fresh = found
         kept = frozenset(range(len(cluster.space))) - frozenset(loop_axes)
-        if here != kept or not self._stores_allow(cluster, frozenset(loop_axes), node):
+        trailing = cluster.trailing and _is_trailing(node, reduction)
+        over = frozenset(loop_axes)
+        if here != kept or not self._stores_allow(cluster, over, trailing):
             return False
         if fresh:
             cluster.space += [source[k] for k in reduced]
-        cluster.reduced = frozenset(loop_axes)
-        cluster.trailing = cluster.trailing and _is_trailing(node)
+        cluster.reduced = over
+        cluster.trailing = trailing
         self._enter(node, cluster, axes, outside)
         where = dict(zip(reduced, loop_axes, strict=True))
         outer = iter(axes)
         inner = tuple(
-            where.get(k) if k in node.op.axes else next(outer)
+            where.get(k) if k in reduction.axes else next(outer)
             for k in range(len(source))
         )
         self._want(node, node.inputs[0], inner, cluster)
@@ -291,18 +308,17 @@ class Fuser:
         return axes, False
 
     def _stores_allow(
-        self, cluster: Cluster, reduced: frozenset[int], node: Apply
+        self, cluster: Cluster, reduced: frozenset[int], trailing: bool
     ) -> bool:
-        """Whether what the cluster stores may still be stored when `reduced` is reduced."""
+        """Whether what the cluster stores may still be stored when `reduced` is reduced;
+        trailing: see `Cluster`."""
         kept = frozenset(range(len(cluster.space))) - reduced
         for variable in cluster.stored:
             here = frozenset(a for a in cluster.maps[variable] if a is not None)
             if not here >= kept:
                 return False
-            if here & reduced and not (
-                kept
-                and (_is_trailing(node) and cluster.trailing or self._columns(cluster))
-            ):
+            rows = kept and (trailing or self._columns(cluster))
+            if here & reduced and not rows:
                 return False
         return True
 
@@ -316,7 +332,7 @@ class Fuser:
         rest = [cluster.space[a] for a in range(len(cluster.space)) if a not in here]
         found, made = False, [node]
         for one in made:
-            for k in data_inputs(one):
+            for k in self.lowerings[one].reads:
                 v = one.inputs[k]
                 source = self.makers.get(v)
                 if source is None or all(s is ONE for s in self._sizes(v)):
@@ -326,14 +342,15 @@ class Fuser:
                     u not in made and self.home.get(u) is not cluster for u in users
                 ):
                     return False
-                if isinstance(source.op, Reduce):
+                lowering = self.lowerings[source]
+                if isinstance(lowering, Reduction):
                     sizes = self._sizes(source.inputs[0])
-                    reduced = [sizes[k] for k in source.op.axes if sizes[k] is not ONE]
+                    reduced = [sizes[k] for k in lowering.axes if sizes[k] is not ONE]
                     same = list(map(id, reduced)) == list(map(id, rest))
-                    if not same or _is_trailing(source):
+                    if not same or _is_trailing(source, lowering):
                         return False
                     found = True
-                elif is_loop(source) and len(made) < MAXIMUM_AWAITED:
+                elif is_loop(lowering) and len(made) < MAXIMUM_AWAITED:
                     made.append(source)
                 else:
                     return False
@@ -341,25 +358,24 @@ class Fuser:
 
     def _columns(self, cluster: Cluster) -> bool:
         """Whether the cluster may be reduces_leading_axes."""
-        return self.columns and not any(
-            isinstance(n.op, PointOp) for n in cluster.nodes
-        )
+        lowerings = (self.lowerings[node] for node in cluster.nodes)
+        return self.columns and not any(map(_is_positional, lowerings))
 
     # ---- what a member wants of its inputs
 
     def _want_inputs(self, node: Apply, cluster: Cluster) -> None:
-        if isinstance(node.op, Reduce):
+        """Of a loop that reduces nothing, or a view."""
+        lowering, axes = self.lowerings[node], cluster.maps[node.outputs[0]]
+        if isinstance(lowering, ViewOf):
+            (variable,) = node.inputs
+            self._want(node, variable, _through_view(node, lowering, axes), cluster)
             return
-        axes = cluster.maps[node.outputs[0]]
-        buffers = node.op.needs_buffer(node) if isinstance(node.op, PointOp) else ()
-        for k in data_inputs(node):
+        assert isinstance(lowering, PointLoop)
+        for k in lowering.reads:
             variable = node.inputs[k]
-            if k in buffers:
-                self._want(node, variable, CONFLICT, cluster)
-            elif isinstance(node.op, DimShuffle):
-                self._want(node, variable, self._through_shuffle(node, axes), cluster)
-            else:
-                self._want(node, variable, self._aligned(variable, axes), cluster)
+            gathered = k in lowering.gathered
+            wanted = CONFLICT if gathered else self._aligned(variable, axes)
+            self._want(node, variable, wanted, cluster)
 
     def _aligned(self, variable: Variable, axes: AxisMap) -> AxisMap:
         sizes = self._sizes(variable)
@@ -367,13 +383,6 @@ class Fuser:
         return tuple(
             None if one is ONE else axis for one, axis in zip(sizes, tail, strict=True)
         )
-
-    def _through_shuffle(self, node: Apply, axes: AxisMap) -> AxisMap:
-        back: list[int | None] = [None] * node.inputs[0].type.ndim
-        for position, source in enumerate(node.op.new_order):
-            if source != "x":
-                back[source] = axes[position]
-        return tuple(back)
 
     def _want(
         self, node: Apply, variable: Variable, axes: AxisMap, cluster: Cluster
@@ -385,14 +394,18 @@ class Fuser:
         cluster.reads[variable] = axes if have is None or have == axes else CONFLICT
 
 
-def _plain_view(node: Apply) -> bool:
-    """A dimshuffle that no loop takes in is a view, not a loop."""
-    return isinstance(node.op, DimShuffle)
+def _through_view(node: Apply, view: ViewOf, axes: AxisMap) -> AxisMap:
+    """The axes of the input of a view that only moves axes."""
+    back: list[int | None] = [None] * node.inputs[0].type.ndim
+    for axis, source in zip(axes, view.axes or (), strict=True):
+        if source is not None:
+            back[source] = axis
+    return tuple(back)
 
 
-def _is_trailing(node: Apply) -> bool:
+def _is_trailing(node: Apply, reduction: Reduction) -> bool:
     ndim = node.inputs[0].type.ndim
-    return tuple(node.op.axes) == tuple(range(ndim - len(node.op.axes), ndim))
+    return reduction.axes == tuple(range(ndim - len(reduction.axes), ndim))
 
 
 def _may_store_rows(cluster: Cluster) -> bool:
@@ -401,30 +414,15 @@ def _may_store_rows(cluster: Cluster) -> bool:
     return cluster.trailing and bool(cluster.kept)
 
 
-@lru_cache(maxsize=1024)
-def _cheap_op(op: Elementwise, dtype: str) -> bool:
-    arguments = [scalars.argument(k, dtype) for k in range(op.arity)]
-    body = op.body(*arguments)
-    costly = {"div", "sqrt", "mod", "floordiv"}
-    return all(
-        s.op in scalars.PRIMITIVES - costly or s.op in ("argument", "literal")
-        for s in scalars.walk([body])
-    )
-
-
-def is_cheap(node: Apply) -> bool:
+def is_cheap(lowering: Lowering) -> bool:
     """Whether computing a value again costs less than reading it from memory."""
-    if isinstance(node.op, DimShuffle):
-        return True
-    if not isinstance(node.op, Elementwise):
-        return False
-    if getattr(node.op, "body", None) is None:
-        return True  # a cast
-    return _cheap_op(node.op, node.inputs[0].type.dtype)
+    if not isinstance(lowering, PointLoop):
+        return _moves_axes(lowering)
+    return lowering.elementwise and lowering.operations <= CHEAP
 
 
 def fuse(
-    nodes: Sequence[Apply],
+    nodes: dict[Apply, Lowering],
     wanted: Sequence[Variable],
     inference: Inference,
     columns: bool = True,
@@ -444,7 +442,8 @@ def _least_moving(cluster: Cluster, inference: Inference) -> list[Cluster]:
     if not cluster.reduces_leading_axes:
         return [cluster]
     wanted = [v for v in cluster.maps if v in cluster.stored]
-    parts = fuse(cluster.nodes[::-1], wanted, inference, columns=False)
+    nodes = {node: cluster.lowerings[node] for node in reversed(cluster.nodes)}
+    parts = fuse(nodes, wanted, inference, columns=False)
     rank = len(cluster.space)
     apart = sum(p.moved for p in parts if p.loop and len(p.space) == rank)
     few = cluster.arrays <= MAXIMUM_COLUMN_ARRAYS

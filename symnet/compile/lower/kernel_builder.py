@@ -8,14 +8,11 @@ from typing import Any
 from symnet.compile.lower.context import Context
 from symnet.compile.lower.fuse import AxisMap, Cluster
 from symnet.compile.lower.program import Access, KernelLaunch, shared_kernel
-from symnet.compile.lower.reads import data_inputs
 from symnet.graph.variables import Apply, Constant, Variable
 from symnet.kernels.loopir import scalars
 from symnet.kernels.loopir.scalars import Kernel, Output, Scalar
 from symnet.kernels.loopir.views import ONE, size
-from symnet.ops.base import PointOp
-from symnet.ops.elementwise import Elementwise
-from symnet.ops.reduce import Reduce
+from symnet.ops.lowerings import PointLoop, Reduction, Scatter
 
 
 class KernelBuilder:
@@ -60,22 +57,20 @@ class KernelBuilder:
         )
 
     def _value(self, node: Apply) -> Scalar:
-        op, output = node.op, node.outputs[0]
-        if isinstance(op, Elementwise):
-            needed = set(data_inputs(node))
-            arguments = [
-                self.read(v, self._input_axes(node, v))
-                if k in needed
-                else scalars.literal(0, v.type.dtype)
-                for k, v in enumerate(node.inputs)
-            ]
-            return op.scalar(arguments, output.type.dtype)
-        if isinstance(op, Reduce):
-            return self._reduction(node)
-        if isinstance(op, PointOp):
-            reads = [PointRead(self, node, v) for v in node.inputs]
-            return op.point(node, reads, self._index(self.cluster.maps[output]))
-        return self.read(node.inputs[0], self._input_axes(node, node.inputs[0]))
+        lowering = self.cluster.lowerings[node]
+        if isinstance(lowering, PointLoop):
+            index = self._index(self.cluster.maps[node.outputs[0]])
+            return lowering.body(node, self.reads(node, lowering.reads), index)
+        source = node.inputs[0]
+        value = self.read(source, self._input_axes(node, source))
+        if isinstance(lowering, Reduction):
+            return self._reduced(node, lowering, value)
+        return value  # a view that moves axes
+
+    def reads(self, node: Apply, positions: Sequence[int]) -> list[PointRead]:
+        """The inputs of a formula, of which it reads those at `positions`."""
+        inputs = enumerate(node.inputs)
+        return [PointRead(self, node, v, k in positions) for k, v in inputs]
 
     def _index(self, axes: AxisMap) -> list[Scalar]:
         return [size(0) if a is None else scalars.index(a) for a in axes]
@@ -83,23 +78,15 @@ class KernelBuilder:
     def _input_axes(self, node: Apply, variable: Variable) -> AxisMap:
         return self.cluster.inputs[node, variable]
 
-    def _reduction(self, node: Apply) -> Scalar:
-        op, source = node.op, node.inputs[0]
-        axes = self._input_axes(node, source)
-        value = self.read(source, axes)
-        dtype = node.outputs[0].type.dtype
-        over = [axes[k] for k in op.axes]
-        if all(axis is None for axis in over):  # nothing but axes of size 1
-            if op.kind in ("argmax", "argmin"):
-                return scalars.literal(0, "int64")
-            return scalars.cast(value, dtype)
-        if op.kind in ("argmax", "argmin"):
-            return scalars.reduction(op.kind, value, "int64")
-        accumulator = op.acc_dtype or dtype
-        total = scalars.reduction(
-            op.kind, scalars.cast(value, accumulator), accumulator
-        )
-        return scalars.cast(total, dtype)
+    def _reduced(self, node: Apply, how: Reduction, value: Scalar) -> Scalar:
+        axes, dtype = self._input_axes(node, node.inputs[0]), node.outputs[0].type.dtype
+        position = how.kind in ("argmax", "argmin")
+        if all(axes[k] is None for k in how.axes):  # nothing but axes of size 1
+            return scalars.literal(0, dtype) if position else scalars.cast(value, dtype)
+        if position:
+            return scalars.reduction(how.kind, value, dtype)
+        value = scalars.cast(value, how.accumulator)
+        return scalars.cast(scalars.reduction(how.kind, value, how.accumulator), dtype)
 
     def read(self, variable: Variable, axes: AxisMap) -> Scalar:
         """The element of a variable at this point of the loop."""
@@ -147,16 +134,24 @@ class KernelBuilder:
 
 
 class PointRead:
-    """An input of a PointOp inside a kernel.  Implements `ops.base.Read`."""
+    """An input of a formula inside a kernel.  Implements `ops.lowerings.Read`.
 
-    def __init__(self, builder: KernelBuilder, node: Apply, variable: Variable) -> None:
+    needed: whether the formula depends on its elements, or is only handed them.
+    """
+
+    def __init__(
+        self, builder: KernelBuilder, node: Apply, variable: Variable, needed: bool
+    ) -> None:
         self.builder, self.node, self.variable = builder, node, variable
+        self.needed = needed
 
     @property
     def sizes(self) -> tuple[Scalar, ...]:
         return self.builder.inference.sizes_of(self.variable)
 
     def here(self) -> Scalar:
+        if not self.needed:
+            return scalars.literal(0, self.variable.type.dtype)
         axes = self.builder.cluster.inputs[self.node, self.variable]
         return self.builder.read(self.variable, axes)
 
@@ -168,13 +163,12 @@ class ScatterBuilder(KernelBuilder):
     """The kernel of a write to computed positions: each point of the index space writes
     (or adds) its value, one after another."""
 
-    def __init__(self, context: Context, node: Apply) -> None:
-        op = node.op
+    def __init__(self, context: Context, node: Apply, scatter: Scatter) -> None:
         shapes = [context.inference.sizes_of(v) for v in node.inputs]
         context.inference.node = node
         with context.inference.asked_again():
-            sizes = list(op.scatter_sizes(node, shapes, context.inference))
-        cluster = Cluster(0, True, [node], space=sizes)
+            sizes = list(scatter.space(node, shapes, context.inference))
+        cluster = Cluster(0, True, {node: scatter}, [node], space=sizes)
         every = tuple(None if s is ONE else k for k, s in enumerate(sizes))
         for v in node.inputs[1:]:
             tail = every[len(every) - v.type.ndim :] if v.type.ndim else ()
@@ -183,17 +177,17 @@ class ScatterBuilder(KernelBuilder):
                 None if s is ONE else a for s, a in zip(own, tail, strict=False)
             )
         super().__init__(context, cluster)
-        self.node = node
+        self.node, self.scatter = node, scatter
 
     def step(self) -> KernelLaunch:
-        node, op = self.node, self.node.op
-        reads = [PointRead(self, node, v) for v in node.inputs]
+        node, scatter = self.node, self.scatter
         index = [scalars.index(k) for k in range(self.rank)]
-        positions, value = op.scatter(node, reads, index)
+        reads = self.reads(node, scatter.reads)
+        positions, value = scatter.body(node, reads, index)
         *positions, value = self._with_parameters([*positions, value])
         x = self.context.view_of(node.inputs[0])
         write = Access(self.context.temporary(node.outputs[0]), (), indexed=True)
-        mode = "set" if op.set else "add"
+        mode = "add" if scatter.adds else "set"
         output = Output(write.operand(self.rank), value, tuple(positions), mode)
         kernel = Kernel(
             self.rank,

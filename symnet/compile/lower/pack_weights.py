@@ -24,9 +24,7 @@ from symnet.kernels.loopir.views import (
     multiply,
     size,
 )
-from symnet.ops.linalg.gemm import Gemm
-
-PACKED = "product with panels"
+from symnet.kernels.routines import MatrixProduct
 
 
 def pack_weights(context: Context, inner: Context) -> None:
@@ -37,11 +35,11 @@ def pack_weights(context: Context, inner: Context) -> None:
     own = {view.buffer for step in inner.steps for view in step.outputs}
     known: dict[View, View] = {}
     for step in inner.steps:
-        if not isinstance(step, LibraryCall) or step.routine == PACKED:
+        routine = step.routine if isinstance(step, LibraryCall) else None
+        if not isinstance(routine, MatrixProduct) or routine.packed:
             continue
-        if hasattr(step.nodes[0].op, "arrange"):  # a call of its own: no product
-            continue
-        position = 2 if isinstance(step.nodes[0].op, Gemm) else 1
+        assert isinstance(step, LibraryCall)
+        position = 2 if routine.scaled else 1
         left, right = step.inputs[position - 1 : position + 1]
         matrices = left.ndim == right.ndim == 2 and right.dtype in (
             "float32",
@@ -57,7 +55,7 @@ def pack_weights(context: Context, inner: Context) -> None:
             # Read where it is instead of being copied to where the result will be.
             inputs.append(step.initial)
             step.initial = None
-        step.inputs, step.routine = inputs, PACKED
+        step.inputs, step.routine = inputs, replace(routine, packed=True)
 
 
 def _rows_without_gaps(view: View) -> bool:

@@ -5,8 +5,8 @@ What lowering makes, memory decides upon, and a plan binds to concrete sizes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from symnet.graph.origin import Origin
@@ -14,6 +14,7 @@ from symnet.graph.types import COMPLEX
 from symnet.graph.variables import Apply, Variable
 from symnet.kernels.loopir.scalars import Kernel, Operand, Output, Scalar, load
 from symnet.kernels.loopir.views import ZERO, Size, View, add, size
+from symnet.kernels.routines import Routine
 from symnet.recent import Recent
 from symnet.shared import SharedVariable
 from symnet.sizes.infer import Guard, HostArgument
@@ -148,10 +149,9 @@ class KernelLaunch(Instruction):
 
 @dataclass(eq=False)
 class LibraryCall(Instruction):
-    """A routine of a library.  `settings` are its own: see `compile.plan.library_calls`."""
+    """A routine of a library (`kernels.routines`)."""
 
-    routine: str = ""
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    routine: Routine = None  # type: ignore[assignment]
 
 
 @dataclass(eq=False)

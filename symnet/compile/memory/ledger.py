@@ -13,7 +13,6 @@ from typing import Any, NoReturn
 import numpy as np
 
 from symnet.compile.lower.context import Context, OpenRegion
-from symnet.compile.lower.pack_weights import PACKED
 from symnet.compile.lower.program import (
     Buffer,
     Instruction,
@@ -40,6 +39,7 @@ from symnet.compile.memory.shadow import (
 from symnet.errors import message
 from symnet.graph.variables import Variable, operand_text
 from symnet.kernels.loopir.views import Size, View
+from symnet.kernels.routines import MatrixProduct
 from symnet.lazy import cached_property
 from symnet.shared import SharedVariable
 
@@ -248,7 +248,8 @@ class Ledger:
     def read(self, view: View, step: Instruction) -> Marks:
         """The value of a view, which memory must hold."""
         marks = self.read_own(view, step)
-        in_part = isinstance(step, LibraryCall) and step.routine == PACKED
+        routine = step.routine if isinstance(step, LibraryCall) else None
+        in_part = isinstance(routine, MatrixProduct) and routine.packed
         if not in_part:
             self._all_known(marks, step, view.buffer)
         self.compare(self.real_cells(view), view.buffer, marks, step)

@@ -8,7 +8,6 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from symnet.compile.lower.pack_weights import PACKED
 from symnet.compile.lower.program import LibraryCall, Linearise
 from symnet.graph.variables import Apply, Constant
 from symnet.kernels.cpu.library.call_steps import CallArrangement
@@ -16,8 +15,7 @@ from symnet.kernels.interface import Device
 from symnet.kernels.loopir import scalars as loops
 from symnet.kernels.loopir.scalars import Kernel, Operand, Output
 from symnet.kernels.loopir.views import Size, View
-from symnet.ops.linalg.gemm import Gemm
-from symnet.ops.linalg.products import Product
+from symnet.kernels.routines import MatrixProduct
 
 Numbers = Callable[[Sequence[Size]], tuple[int, ...]]
 
@@ -44,8 +42,8 @@ def _inner_products(
     step: LibraryCall, numbers: Numbers
 ) -> tuple[Kernel, tuple[int, ...], list[tuple[int, ...]]] | None:
     """Kernel, sizes and strides of a loop, where all products are of two vectors."""
-    op = step.nodes[0].op
-    if not isinstance(op, Product) or step.routine == PACKED:
+    routine = step.routine
+    if not isinstance(routine, MatrixProduct) or routine.scaled or routine.packed:
         return None
     a, b, c = (*step.inputs, step.outputs[0])
     if c.dtype not in ("float32", "float64") or math.prod(numbers(c.sizes[-2:])) != 1:
@@ -81,15 +79,15 @@ def inner_product(dtype: str, rank: int) -> Kernel:
 def _library_call(
     step: LibraryCall, numbers: Numbers, device: Device
 ) -> CallArrangement:
-    (node,) = step.nodes
-    if hasattr(node.op, "arrange"):
+    (node,), routine = step.nodes, step.routine
+    if not isinstance(routine, MatrixProduct):
         initial = [step.initial] if step.initial is not None else []
         views = [*step.inputs, *initial, *step.outputs]
-        own: CallArrangement = node.op.arrange(node, [numbers(v.sizes) for v in views])
-        return own
-    if step.routine == PACKED:
+        found: CallArrangement = device.draw(routine, [numbers(v.sizes) for v in views])
+        return found
+    if routine.packed:
         return _packed(step, node, numbers, device)
-    if isinstance(node.op, Gemm):
+    if routine.scaled:
         return _gemm(step, node, numbers, device)
     a, b = step.inputs
     return _product(a, b, step.outputs[0], (1.0, 0.0), numbers, device)
@@ -97,23 +95,23 @@ def _library_call(
 
 def call_facts(step: LibraryCall, numbers: Numbers) -> tuple[Any, ...] | None:
     """All on which the arrangement of a product depends; None for other routines."""
-    (node,) = step.nodes
-    if hasattr(node.op, "arrange"):
+    (node,), routine = step.nodes, step.routine
+    if not isinstance(routine, MatrixProduct):
         return None
     views = [*step.inputs, *step.outputs]
     where = [(v.dtype, numbers(v.sizes), numbers(v.strides)) for v in views]
-    scalars = [_number(node, k) for k in (0, 3)] if isinstance(node.op, Gemm) else []
+    scalars = [_number(node, k) for k in (0, 3)] if routine.scaled else []
     # As text, which tells 0.0 from -0.0.
-    return (step.routine, isinstance(node.op, Gemm), *map(str, scalars), *where)
+    return (routine, *map(str, scalars), *where)
 
 
 def _packed(
     step: LibraryCall, node: Apply, numbers: Numbers, device: Device
 ) -> CallArrangement:
     """A product with a matrix in panels; the pointers as in `_gemm`."""
-    is_gemm = isinstance(node.op, Gemm)
-    a, c = step.inputs[1 if is_gemm else 0], step.outputs[0]
-    scalars = [_number(node, 0), _number(node, 3)] if is_gemm else [1.0, 0.0]
+    scaled = isinstance(step.routine, MatrixProduct) and step.routine.scaled
+    a, c = step.inputs[1 if scaled else 0], step.outputs[0]
+    scalars = [_number(node, 0), _number(node, 3)] if scaled else [1.0, 0.0]
     (rows, inner), (_, columns) = numbers(a.sizes), numbers(c.sizes)
     added = step.inputs[4] if len(step.inputs) > 4 else c
     strides = [numbers(view.strides) for view in (a, c, added)]
@@ -121,7 +119,7 @@ def _packed(
         c.dtype, (rows, inner, columns), strides, *scalars
     )
     slot_a, slot_b, slot_c, slot_d, slot_alpha, slot_beta = found.pointer_slots
-    if not is_gemm:
+    if not scaled:
         return replace(found, pointer_slots=(slot_a, slot_b, slot_c))
     order = [
         slot_alpha if scalars[0] is None else -1, slot_a, slot_b,

@@ -9,7 +9,8 @@ import numpy as np
 
 from symnet.config import config
 from symnet.kernels.cost_model import SLOWNESS
-from symnet.kernels.cpu.library.call_steps import CallArrangement, gemm_step
+from symnet.kernels.cpu.library.call_steps import LETTERS, CallArrangement, gemm_step
+from symnet.kernels.cpu.library.draws import draw_step, offers_draw
 from symnet.kernels.cpu.library.packed_gemm import panel_step
 from symnet.kernels.cpu.runtime import runner, threads
 from symnet.kernels.cpu.runtime.call_block import (
@@ -30,6 +31,7 @@ from symnet.kernels.cpu.runtime.turns import Queue
 from symnet.kernels.interface import AnyTask, Following, Path, Place, Signature
 from symnet.kernels.llvm.machine import machine
 from symnet.kernels.loopir.scalars import Kernel
+from symnet.kernels.routines import Draw, MatrixProduct, Routine
 from symnet.kernels.schedule import Schedule, arrange
 from symnet.kernels.variants import Variant
 from symnet.lazy import cached_property
@@ -74,6 +76,14 @@ class Cpu:
         beta: float | None,
     ) -> CallArrangement:
         return panel_step(dtype, sizes, strides, alpha, beta)
+
+    def offers(self, routine: Routine) -> bool:
+        if isinstance(routine, MatrixProduct):
+            return routine.dtype in LETTERS
+        return offers_draw(routine)
+
+    def draw(self, draw: Draw, shapes: Sequence[tuple[int, ...]]) -> CallArrangement:
+        return draw_step(draw, shapes)
 
     def straighten(
         self, row_bytes: int, slots: int, depth: int, kept: int

@@ -16,8 +16,9 @@ from symnet.graph.variables import Apply, Variable, make_variable, operand_text
 from symnet.kernels.loopir import views
 from symnet.kernels.loopir.views import Size
 from symnet.ops.arithmetic import neq
-from symnet.ops.base import Sizes, TensorOp, as_tensor, common_dtype
+from symnet.ops.base import TensorOp, as_tensor, common_dtype
 from symnet.ops.elementwise import cast
+from symnet.ops.lowerings import Branches, Lowering, Reference, Shapes, Sizes, is_real
 
 
 class IfElse(TensorOp):
@@ -30,6 +31,7 @@ class IfElse(TensorOp):
     __props__ = ("then_graph", "else_graph", "name")
     # Its L_op takes over the masks of gradients that are choices.
     looks_for_choices = True
+    lazy = True
 
     def __init__(
         self,
@@ -85,9 +87,13 @@ class IfElse(TensorOp):
             outputs.append(make_variable(TensorType(a.type.dtype, shape)))
         return Apply(self, variables, outputs)
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]] | None:
+    def lowering(self, node: Apply) -> Lowering:
+        if not is_real(node):
+            return Reference()
+        graphs = (self.then_graph, self.else_graph)
+        return Branches(graphs, tuple(range(len(node.inputs))))
+
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes | None:
         """Those of the branch that is taken; None where only a run can tell them."""
         condition, yes, no = self.split_inputs(inputs)
         _, yes_given, no_given = self.split_inputs(node.inputs)
@@ -117,8 +123,7 @@ class IfElse(TensorOp):
         return views.choose(truth, yes, no)
 
     def wanted(self, node: Apply, known: Mapping[Variable, Any]) -> list[Variable]:
-        """The inputs that are needed, once the condition is known: reference evaluation
-        asks before it computes them."""
+        """The condition, and once it is known the inputs of the branch that it takes."""
         condition, yes, no = self.split_inputs(node.inputs)
         if condition.owner is not None and condition not in known:
             return [condition]

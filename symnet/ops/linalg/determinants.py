@@ -14,11 +14,9 @@ from typing import Any
 import numpy as np
 
 from symnet.graph.types import DisconnectedType, TensorType
-from symnet.graph.variables import Apply, Variable, make_variable
-from symnet.kernels.loopir.views import Size
+from symnet.graph.variables import Apply, Gradients, Variable, Vars, make_variable
 from symnet.ops.alloc import zeros_like
 from symnet.ops.arithmetic import add, mul, neg, sub
-from symnet.ops.base import Sizes
 from symnet.ops.linalg.products import dot, swapped
 from symnet.ops.linalg.solving import (
     MatrixInverse,
@@ -28,6 +26,7 @@ from symnet.ops.linalg.solving import (
     precise,
     square_size,
 )
+from symnet.ops.lowerings import Shapes, Sizes
 from symnet.ops.reduce import sum as sum_over
 
 __all__ = ["Det", "SLogDet", "det", "slogdet"]
@@ -46,21 +45,14 @@ class Det(MatrixOp):
         x = self.matrix(x)
         return Apply(self, [x], self.outputs(x, ()))
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]]:
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         square_size(inputs[0], sizes)
         return [()]
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         return self.finished(node, [xp.linalg.det(precise(arrays[0]))], xp)
 
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         (x,) = inputs
         complex_answer = only_real(self, x)
         if complex_answer is not None:
@@ -86,21 +78,14 @@ class SLogDet(MatrixOp):
             self, [x], [*self.outputs(x, ()), make_variable(TensorType(kind, ()))]
         )
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]]:
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         square_size(inputs[0], sizes)
         return [(), ()]
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         return self.finished(node, xp.linalg.slogdet(precise(arrays[0])), xp)
 
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         (x,) = inputs
         by_logarithm = output_gradients[1]
         complex_answer = only_real(self, x)
@@ -126,12 +111,7 @@ class Cofactors(MatrixOp):
         sign, u, s, vt = _turned(x, xp)
         return self.finished(node, [sign * (u * _others(s, xp)) @ vt], xp)
 
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         return [CofactorsGradient()(inputs[0], output_gradients[0])]
 
 
@@ -145,9 +125,7 @@ class CofactorsGradient(MatrixOp):
         x, g = self.matrix(x), self.matrix(g)
         return Apply(self, [x, g], [make_variable(x.type)])
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]]:
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         size = square_size(inputs[0], sizes)
         return [(size, size)]
 
@@ -164,12 +142,7 @@ class CofactorsGradient(MatrixOp):
         result = xp.diag(kept @ xp.diag(inner)) - kept * inner.T
         return self.finished(node, [sign * u @ result @ vt], xp)
 
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         """By x as the derivative of det(x) (<w, g> w - w g^T w) with w = x^-T."""
         (x, g), (h,) = inputs, output_gradients
         w = swapped(matrix_inverse(x))

@@ -10,9 +10,10 @@ import numpy as np
 from symnet.errors import ShapeError, message
 from symnet.graph.types import TensorType
 from symnet.graph.variables import Apply, Variable, make_variable, operand_text
-from symnet.kernels.loopir.views import Size
-from symnet.ops.base import LONG_PRODUCT, WIDER, Sizes, TensorOp, as_tensor
+from symnet.kernels.routines import MatrixProduct
+from symnet.ops.base import LONG_PRODUCT, WIDER, TensorOp, as_tensor
 from symnet.ops.elementwise import cast
+from symnet.ops.lowerings import CallOf, Lowering, Shapes, Sizes
 
 
 def exact_product(multiply: Callable[[Any, Any], Any], x: Any, y: Any) -> Any:
@@ -33,7 +34,6 @@ class Gemm(TensorOp):
     """
 
     __props__ = ()
-    library = "gemm"
 
     def make_node(self, alpha: Any, a: Any, b: Any, beta: Any, c: Any) -> Apply:
         a, b, c = as_tensor(a), as_tensor(b), as_tensor(c)
@@ -56,13 +56,11 @@ class Gemm(TensorOp):
         output = make_variable(TensorType(dtype, known))
         return Apply(self, [scalars[0], a, b, scalars[1], c], [output])
 
-    def initial_input(self, node: Apply) -> int:
-        """The input that the result's memory holds before the call."""
-        return 4
+    def lowering(self, node: Apply) -> Lowering:
+        routine = MatrixProduct(node.outputs[0].type.dtype, scaled=True)
+        return CallOf(routine, (0, 1, 2, 3, 4), initial=4)
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]]:
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         _, a, b, _, c = inputs
         sizes.equal(a[1], b[0], "the contracted axes")
         return [(sizes.equal(c[0], a[0], "axis 0"), sizes.equal(c[1], b[1], "axis 1"))]

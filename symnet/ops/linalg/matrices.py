@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from symnet.errors import ShapeError, message
-from symnet.graph.variables import Apply, Variable, operand_text
+from symnet.graph.variables import Apply, Gradients, Variable, Vars, operand_text
 from symnet.ops.arithmetic import (
     absolute,
     mul,
@@ -65,12 +65,7 @@ class Expm(MatrixOp):
         value = scipy.linalg.expm(x if xp is np else xp.asnumpy(x))
         return self.finished(node, [value], xp)
 
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         (x,), (g,) = inputs, output_gradients
         complex_answer = only_real(self, x)
         if complex_answer is not None:

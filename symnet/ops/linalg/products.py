@@ -12,16 +12,17 @@ from symnet.graph.types import COMPLEX, TensorType
 from symnet.graph.variables import (
     Apply,
     Constant,
+    Gradients,
     TensorLike,
     Variable,
+    Vars,
     make_variable,
     operand_text,
 )
-from symnet.kernels.loopir.views import Size
+from symnet.kernels.routines import MatrixProduct
 from symnet.ops.alloc import alloc
 from symnet.ops.arithmetic import conj, mul
 from symnet.ops.base import (
-    Sizes,
     TensorOp,
     as_tensor,
     broadcast_shapes,
@@ -31,6 +32,7 @@ from symnet.ops.base import (
 )
 from symnet.ops.elementwise import cast
 from symnet.ops.linalg.gemm import exact_product
+from symnet.ops.lowerings import CallOf, Lowering, Shapes, Sizes
 from symnet.ops.methods import method
 from symnet.ops.shape import dimshuffle, flatten, reshape
 from symnet.ops.sizes import sizes_of
@@ -40,8 +42,6 @@ __all__ = [
     "tensordot",
 ]  # fmt: skip
 
-Gradients = Sequence[Any]
-
 
 class Product(TensorOp):
     """What Dot and BatchedDot share: operands of one dtype, contracted along one axis.
@@ -50,7 +50,9 @@ class Product(TensorOp):
     nobody multiplies large matrices, are left to the reference.
     """
 
-    library = "gemm"
+    def lowering(self, node: Apply) -> Lowering:
+        routine = MatrixProduct(node.outputs[0].type.dtype)
+        return CallOf(routine, (0, 1))
 
     def operands(self, x: Any, y: Any) -> tuple[Variable, Variable]:
         x, y = as_tensor(x), as_tensor(y)
@@ -102,9 +104,7 @@ class Dot(Product):
         shape = (*x.type.shape[:-1], *y.type.shape[inner + 1 :])
         return Apply(self, [x, y], [make_variable(TensorType(x.type.dtype, shape))])
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]]:
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         x, y = inputs
         sizes.equal(x[-1], y[0], "the contracted axes")
         return [(*x[:-1], *y[1:])]
@@ -116,12 +116,7 @@ class Dot(Product):
         product = exact_product(xp.dot, x, y)
         return [xp.asarray(product, dtype=node.outputs[0].type.dtype)]
 
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Gradients:
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         (x, y), (g,) = inputs, output_gradients
         return [_left_gradient(g, x, y), _right_gradient(g, x, y)]
 
@@ -163,9 +158,7 @@ class BatchedDot(Product):
         shape = (batch, x.type.shape[1], y.type.shape[2])
         return Apply(self, [x, y], [make_variable(TensorType(x.type.dtype, shape))])
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]]:
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         x, y = inputs
         sizes.equal(x[2], y[1], "the contracted axes")
         return [(sizes.equal(x[0], y[0], "the batch axes"), x[1], y[2])]
@@ -177,12 +170,7 @@ class BatchedDot(Product):
         product = exact_product(xp.matmul, x, y)
         return [xp.asarray(product, dtype=node.outputs[0].type.dtype)]
 
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Gradients:
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         (x, y), (g,) = inputs, output_gradients
         return [self(g, swapped(conjugate(y))), self(swapped(conjugate(x)), g)]
 

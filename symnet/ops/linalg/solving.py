@@ -14,14 +14,22 @@ import numpy as np
 
 from symnet.errors import ShapeError, message
 from symnet.graph.types import COMPLEX, NullType, TensorType
-from symnet.graph.variables import Apply, Variable, make_variable, operand_text
+from symnet.graph.variables import (
+    Apply,
+    Gradients,
+    Variable,
+    Vars,
+    make_variable,
+    operand_text,
+)
 from symnet.kernels.loopir import views
 from symnet.kernels.loopir.views import Size
 from symnet.ops.arithmetic import add, mul, neg, sub
-from symnet.ops.base import Sizes, TensorOp, as_tensor, common_dtype, to_float
+from symnet.ops.base import TensorOp, as_tensor, common_dtype, to_float
 from symnet.ops.creation import eye, tri, tril, triu
 from symnet.ops.elementwise import cast
 from symnet.ops.linalg.products import dot, outer, swapped
+from symnet.ops.lowerings import Shapes, Sizes
 from symnet.ops.sizes import shape_i
 
 __all__ = [
@@ -111,21 +119,14 @@ class MatrixInverse(MatrixOp):
         size = known_size(x)
         return Apply(self, [x], self.outputs(x, (size, size)))
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]]:
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         size = square_size(inputs[0], sizes)
         return [(size, size)]
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         return self.finished(node, [xp.linalg.inv(precise(arrays[0]))], xp)
 
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         complex_answer = only_real(self, inputs[0])
         if complex_answer is not None:
             return [complex_answer]
@@ -143,20 +144,13 @@ class MatrixPinv(MatrixOp):
         x = self.matrix(x, square=False)
         return Apply(self, [x], self.outputs(x, x.type.shape[::-1]))
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]]:
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         return [inputs[0][::-1]]
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         return self.finished(node, [xp.linalg.pinv(precise(arrays[0]))], xp)
 
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         (x,), (p,), (g,) = inputs, outputs, output_gradients
         complex_answer = only_real(self, x)
         if complex_answer is not None:
@@ -205,12 +199,7 @@ class Cholesky(MatrixOp):
             factor = xp.full_like(x, np.nan)
         return self.finished(node, [factor if self.lower else factor.conj().T], xp)
 
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         complex_answer = only_real(self, inputs[0])
         if complex_answer is not None:
             return [complex_answer]
@@ -273,9 +262,7 @@ class Solve(MatrixOp):
             )
         return Apply(self, [A, b], self.outputs(b, b.type.shape))
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]]:
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         A, b = inputs
         size = square_size(A, sizes)
         return [(sizes.equal(size, b[0], "the rows of A and b"), *b[1:])]
@@ -301,12 +288,7 @@ class Solve(MatrixOp):
             solution = xp.linalg.solve(A, b)
         return self.finished(node, [solution], xp)
 
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         (A, b), (x,) = inputs, outputs
         complex_answer = only_real(self, A)
         if complex_answer is not None:
@@ -350,11 +332,6 @@ class Lstsq(MatrixOp):
             make_variable(vector),
         ]
         return Apply(self, [x, y, cast(limit, "float64")], outputs)
-
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> None:
-        return None
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         x, y, limit = arrays

@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 
 from symnet.graph.types import DisconnectedType, NullType, TensorType
-from symnet.graph.variables import Apply, Variable, make_variable
-from symnet.kernels.loopir.views import Size
+from symnet.graph.variables import Apply, Gradients, Variable, Vars, make_variable
 from symnet.ops.arithmetic import (
     add,
     mul,
@@ -22,7 +21,7 @@ from symnet.ops.arithmetic import (
     sub,
     switch,
 )
-from symnet.ops.base import Sizes, as_tensor
+from symnet.ops.base import as_tensor
 from symnet.ops.creation import eye, tril
 from symnet.ops.elementwise import cast
 from symnet.ops.linalg.products import dot, swapped
@@ -39,6 +38,7 @@ from symnet.ops.linalg.solving import (
     solve_upper_triangular,
     square_size,
 )
+from symnet.ops.lowerings import Shapes, Sizes
 from symnet.ops.shape import dimshuffle
 from symnet.ops.sizes import shape_i
 
@@ -83,9 +83,7 @@ class Eig(MatrixOp):
         size = known_size(x)
         return Apply(self, [x], self.outputs(x, (size,), (size, size)))
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]]:
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         size = square_size(inputs[0], sizes)
         return [(size,), (size, size)]
 
@@ -130,12 +128,7 @@ class Eigh(Eig):
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         return self.finished(node, xp.linalg.eigh(precise(arrays[0]), self.UPLO), xp)
 
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         complex_answer = only_real(self, inputs[0])
         if complex_answer is not None:
             return [complex_answer]
@@ -207,9 +200,7 @@ class SVD(MatrixOp):
         u, vt = self.outputs(x, (m, m if full else k), (n if full else k, n))
         return Apply(self, [x], [u, values, vt])
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]]:
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         m, n = inputs[0]
         k = smallest_size(inputs[0])
         if not self.compute_uv:
@@ -222,12 +213,7 @@ class SVD(MatrixOp):
         found = xp.linalg.svd(x, self.full_matrices, self.compute_uv)
         return self.finished(node, found if self.compute_uv else [found], xp)
 
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         (x,) = inputs
         complex_answer = only_real(self, x)
         if complex_answer is not None:
@@ -297,9 +283,7 @@ class QR(MatrixOp):
         q, r = self.outputs(x, (m, k), (k, n))
         return Apply(self, [x], [r] if self.mode == "r" else [q, r])
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]]:
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         m, n = inputs[0]
         k = m if self.mode == "complete" else smallest_size(inputs[0])
         return [(k, n)] if self.mode == "r" else [(m, k), (k, n)]
@@ -308,12 +292,7 @@ class QR(MatrixOp):
         found = xp.linalg.qr(precise(arrays[0]), self.mode)
         return self.finished(node, [found] if self.mode == "r" else found, xp)
 
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         (x,) = inputs
         rows, columns = x.type.shape
         if self.mode == "r":

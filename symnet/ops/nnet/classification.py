@@ -13,12 +13,18 @@ import numpy as np
 
 from symnet.errors import ShapeError, message
 from symnet.graph.types import INTEGERS, TensorType
-from symnet.graph.variables import Apply, Variable, make_variable, operand_text
+from symnet.graph.variables import (
+    Apply,
+    Gradients,
+    Variable,
+    Vars,
+    make_variable,
+    operand_text,
+)
 from symnet.kernels.loopir import scalars
 from symnet.kernels.loopir.scalars import Scalar, call, literal, select
-from symnet.kernels.loopir.views import Size
 from symnet.ops.arithmetic import add, eq, int_div, log, lt, mod, mul, neg, sub, switch
-from symnet.ops.base import PointOp, Read, Sizes, as_tensor, to_float
+from symnet.ops.base import NoGradient, PointOp, as_tensor, disconnected, to_float
 from symnet.ops.composed import Composed
 from symnet.ops.creation import arange
 from symnet.ops.elementwise import cast, elementwise
@@ -26,12 +32,13 @@ from symnet.ops.functions import exp, sigmoid, softplus
 from symnet.ops.indexing import getitem
 from symnet.ops.joining import concatenate
 from symnet.ops.linalg.products import batched_dot, dot, swapped, tensordot
+from symnet.ops.lowerings import Read, Shapes, Sizes
 from symnet.ops.nnet.activations import Softmax, logsoftmax, softmax
 from symnet.ops.reduce import argmax, top_over
 from symnet.ops.reduce import max as max_over
 from symnet.ops.reduce import sum as sum_over
 from symnet.ops.shape import dimshuffle, flatten, reshape
-from symnet.ops.sizes import disconnected, shape_i
+from symnet.ops.sizes import shape_i
 from symnet.ops.sorting import unique
 
 __all__ = [
@@ -89,15 +96,10 @@ class Pick(PointOp):
         shape = _common_shape(x, y)
         return Apply(self, [x, y], [make_variable(TensorType(x.type.dtype, shape))])
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]]:
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         x, y = inputs
         what = "scores and numbers of classes"
         return [tuple(sizes.equal(a, b, what) for a, b in zip(x[:-1], y, strict=True))]
-
-    def needs_buffer(self, node: Apply) -> Sequence[int]:
-        return (0,)
 
     def point(
         self, node: Apply, reads: Sequence[Read], index: Sequence[Scalar]
@@ -133,18 +135,13 @@ class Pick(PointOp):
         lines = xp.take_along_axis(x, y.astype("int64")[..., None], axis=-1)
         return [lines[..., 0]]
 
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         (x, y), (g,) = inputs, output_gradients
         numbers = ClassNumbers()(x, y) if self.strict else y
         return [switch(picked(x, numbers), as_column(g), 0), disconnected()]
 
 
-class ClassNumbers(Pick):
+class ClassNumbers(NoGradient, Pick):
     """y, where its elements number classes of the scores x: a gradient needs no score of
     the class, and must not take a number that is none.
 
@@ -169,14 +166,6 @@ class ClassNumbers(Pick):
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         self.check(*arrays)
         return [arrays[1]]
-
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
-        return [disconnected(), disconnected()]
 
 
 def _common_shape(x: Variable, y: Variable) -> list[int | None]:
@@ -231,9 +220,7 @@ class CrossentropySoftmax1Hot(Composed):
         kind = TensorType(x.type.dtype, _common_shape(x, y))
         return Apply(self, [x, y], [make_variable(kind)])
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]]:
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         return Pick(strict=True).infer_sizes(node, inputs, sizes)
 
     def expand(self, *inputs: Variable) -> Variable:
@@ -252,12 +239,7 @@ class CrossentropySoftmax1Hot(Composed):
             total = xp.exp(x - top[..., None]).sum(axis=-1)
             return [xp.asarray(xp.log(total) - (score - top), dtype=x.dtype)]
 
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         (x, y), (g,) = inputs, output_gradients
         numbers = ClassNumbers()(x, y)
         step = sub(softmax(x, axis=-1), cast(picked(x, numbers), x.type.dtype))

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from symnet.graph.types import TensorType
-from symnet.graph.variables import Apply, Variable, make_variable
-from symnet.kernels.loopir.views import Size
+from symnet.graph.variables import Apply, Gradients, Variable, Vars, make_variable
 from symnet.ops.arithmetic import add, isinf, log, mul, sub, switch
-from symnet.ops.base import Sizes, as_tensor, to_float
+from symnet.ops.base import as_tensor, to_float
 from symnet.ops.composed import Composed
 from symnet.ops.elementwise import cast
 from symnet.ops.functions import exp
+from symnet.ops.lowerings import Shapes, Sizes
 from symnet.ops.nnet.softmax import Softmax
 from symnet.ops.reduce import restore_axes, top_over
 from symnet.ops.reduce import sum as sum_over
@@ -38,9 +38,7 @@ class LogSumExp(Composed):
         shape = [n for k, n in enumerate(x.type.shape) if k not in self.axes]
         return Apply(self, [x], [make_variable(TensorType(x.type.dtype, shape))])
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]]:
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         return [tuple(n for k, n in enumerate(inputs[0]) if k not in self.axes)]
 
     def expand(self, *inputs: Variable) -> Variable:
@@ -61,12 +59,7 @@ class LogSumExp(Composed):
             total = xp.log(powers.sum(axis=self.axes, keepdims=True)) + shift
         return [xp.asarray(total.squeeze(self.axes), dtype=x.dtype)]
 
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         # Not exp(x - out): for large x that difference has few digits.
         shares = Softmax(self.axes)(inputs[0])
         return [mul(shares, restore_axes(output_gradients[0], self.axes))]

@@ -8,10 +8,16 @@ from typing import Any
 import numpy as np
 
 from symnet.errors import message
-from symnet.graph.variables import Apply, Variable, make_variable, operand_text
-from symnet.kernels.loopir.views import Size
+from symnet.graph.variables import (
+    Apply,
+    Gradients,
+    Variable,
+    Vars,
+    make_variable,
+    operand_text,
+)
 from symnet.ops.arithmetic import log, mul, sub, true_div
-from symnet.ops.base import Sizes, as_tensor, to_float
+from symnet.ops.base import SameShape, as_tensor, to_float
 from symnet.ops.composed import Composed
 from symnet.ops.elementwise import cast
 from symnet.ops.functions import exp
@@ -19,7 +25,7 @@ from symnet.ops.reduce import restore_axes, top_over
 from symnet.ops.reduce import sum as sum_over
 
 
-class AlongAxis(Composed):
+class AlongAxis(SameShape, Composed):
     """A map of each line of x along `axis` (counted from the front), or along several axes
     taken together."""
 
@@ -41,11 +47,6 @@ class AlongAxis(Composed):
             )
         x = cast(x, to_float(x.type.dtype))
         return Apply(self, [x], [make_variable(x.type)])
-
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]]:
-        return [inputs[0]]
 
     def along(self, function: Any, x: Variable) -> Variable:
         """A reduction over the axes, which keep size 1."""
@@ -73,12 +74,7 @@ class Softmax(AlongAxis):
             powers = xp.exp(x - x.max(axis=self.axis, keepdims=True, initial=-np.inf))
             return [powers / powers.sum(axis=self.axis, keepdims=True)]
 
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         (s,), (g,) = outputs, output_gradients
         return [mul(sub(g, self.along(sum_over, mul(g, s))), s)]
 
@@ -99,11 +95,6 @@ class LogSoftmax(AlongAxis):
                 shifted - xp.log(xp.exp(shifted).sum(axis=self.axis, keepdims=True))
             ]
 
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         (out,), (g,) = outputs, output_gradients
         return [sub(g, mul(exp(out), self.along(sum_over, g)))]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -17,52 +17,33 @@ from symnet.config import config
 from symnet.errors import ShapeError, message
 from symnet.graph.origin import capture
 from symnet.graph.types import FLOATS
-from symnet.graph.variables import Apply, Constant, Variable, operand_text
-from symnet.kernels.cpu.library.call_steps import CallArrangement
+from symnet.graph.variables import (
+    Apply,
+    Constant,
+    Variable,
+    operand_text,
+)
 from symnet.kernels.loopir import views
 from symnet.kernels.loopir.views import Size
 from symnet.ops.alloc import broadcast_to, shape_elements
 from symnet.ops.arithmetic import mul
-from symnet.ops.base import Sizes, TensorOp, broadcast_shapes, constant, upcast
+from symnet.ops.base import (
+    NoGradient,
+    broadcast_shapes,
+    constant,
+    constant_value,
+    upcast,
+)
 from symnet.ops.elementwise import cast
+from symnet.ops.lowerings import Sizes
 from symnet.ops.methods import prop
-from symnet.ops.sizes import disconnected, sizes_of
+from symnet.ops.sizes import sizes_of
 from symnet.shared import SharedVariable
 
 
-class Draw(TensorOp):
+class Draw(NoGradient):
     """An op that draws from a state, its first input: outputs are the new state and the
-    numbers.  It runs as a native call (`arrange`) on arrays without gaps."""
-
-    library: ClassVar[str] = "random"
-
-    def native(self, node: Apply) -> bool:
-        """Whether there is native code for it on this machine."""
-        return True
-
-    def reads(self, node: Apply) -> Sequence[int]:
-        """The inputs that are read as arrays; the others serve as sizes."""
-        return range(len(node.inputs))
-
-    def initial_input(self, node: Apply) -> int:
-        """The memory of the new state holds the old one before."""
-        return 0
-
-    def arrange(
-        self, node: Apply, shapes: Sequence[tuple[int, ...]]
-    ) -> CallArrangement:
-        """The native call; `shapes` are those of the inputs that are read except the
-        state, then of the old state, then of the outputs."""
-        raise NotImplementedError(str(self))
-
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
-        """Nothing that is drawn depends smoothly on a state or on sizes."""
-        return [disconnected() for _ in inputs]
+    numbers."""
 
     def connection_pattern(self, node: Apply) -> list[list[bool]]:
         return [[False] * len(node.outputs) for _ in node.inputs]
@@ -193,10 +174,6 @@ def float_dtype(dtype: str | None, *parameters: Variable) -> str:
     return dtype
 
 
-def known_values(variable: Variable) -> np.ndarray[Any, Any] | None:
-    return variable.data if isinstance(variable, Constant) else None
-
-
 def demand(
     variable: Variable, holds: Any, operation: str, what: str, name: str
 ) -> None:
@@ -204,7 +181,7 @@ def demand(
 
     holds: values -> booleans.  Raises: ValueError.
     """
-    values = known_values(variable)
+    values = constant_value(variable)
     if values is not None and not np.all(holds(np.asarray(values))):
         raise ValueError(
             message(

@@ -13,7 +13,6 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -21,17 +20,20 @@ import numpy as np
 
 from symnet.errors import message
 from symnet.graph.types import TensorType
-from symnet.graph.variables import Apply, Variable, make_variable, operand_text
-from symnet.kernels.cpu.library import mrg31k3p
-from symnet.kernels.cpu.library.call_steps import CallArrangement
-from symnet.kernels.cpu.library.categorical import choose_step, count_step
-from symnet.kernels.cpu.library.mrg31k3p import M1, M2, mrg_step
+from symnet.graph.variables import (
+    Apply,
+    Gradients,
+    Vars,
+    make_variable,
+    operand_text,
+)
 from symnet.kernels.loopir import views
-from symnet.kernels.loopir.views import Size
-from symnet.ops.base import Sizes, TensorOp, as_tensor
+from symnet.kernels.routines import M1, M2, NORMS, Categorical, MrgUniform
+from symnet.ops.base import TensorOp, as_tensor, disconnected
 from symnet.ops.elementwise import cast
+from symnet.ops.lowerings import CallOf, Lowering, Shapes, Sizes
 from symnet.ops.random.drawing import Draw, concrete_sizes, required_sizes, static_shape
-from symnet.ops.sizes import disconnected, size_scalar
+from symnet.ops.sizes import size_scalar
 
 States = np.ndarray[Any, np.dtype[np.int32]]
 Matrices = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
@@ -147,12 +149,11 @@ class MRGUniform(Draw):
     """
 
     __props__ = ("dtype",)
-    library = "MRG31k3p"
 
     def __init__(self, dtype: str) -> None:
         self.dtype = dtype
-        if dtype not in mrg31k3p.NORMS:
-            raise TypeError(f"MRG31k3p draws {', '.join(mrg31k3p.NORMS)}, not {dtype}")
+        if dtype not in NORMS:
+            raise TypeError(f"MRG31k3p draws {', '.join(NORMS)}, not {dtype}")
 
     def make_node(self, states: Any, *sizes: Any) -> Apply:
         states = as_tensor(states)
@@ -169,26 +170,14 @@ class MRGUniform(Draw):
         outputs = [make_variable(states.type), make_variable(sample)]
         return Apply(self, [states, *scalars], outputs)
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]]:
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         streams, columns = inputs[0]
         sizes.equal(columns, views.size(6), "the columns of the states")
         sizes.require(views.combine("ge", streams, views.ONE), "there are no streams")
         return [inputs[0], required_sizes(node.inputs[1:], sizes)]
 
-    def native(self, node: Apply) -> bool:
-        return mrg31k3p.draws(self.dtype)
-
-    def reads(self, node: Apply) -> Sequence[int]:
-        return (0,)
-
-    def arrange(
-        self, node: Apply, shapes: Sequence[tuple[int, ...]]
-    ) -> CallArrangement:
-        (streams, _), _, sample = shapes
-        found = mrg_step(self.dtype, streams, math.prod(sample))
-        return with_initial(found)
+    def lowering(self, node: Apply) -> Lowering:
+        return CallOf(MrgUniform(self.dtype), reads=(0,), initial=0)
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         states = np.array(arrays[0], np.int64)
@@ -213,15 +202,9 @@ class MRGUniform(Draw):
         return [xp.asarray(states.astype(np.int32)), xp.asarray(sample)]
 
 
-def with_initial(found: CallArrangement) -> CallArrangement:
-    """A call that changes its state in place: the old state, which lies there before,
-    needs no pointer."""
-    return replace(found, pointer_slots=(-1, *found.pointer_slots))
-
-
 def scaled(draws: Any, dtype: str) -> np.ndarray[Any, Any]:
     """Integers from 1 to M1 as numbers between 0 and 1."""
-    norm = mrg31k3p.NORMS[dtype]
+    norm = NORMS[dtype]
     if dtype == "float16":
         kept = ((draws & 0x7FFF) + 1).astype(np.float64)
         return np.asarray(kept * norm, dtype)
@@ -242,7 +225,6 @@ class PickFromUniform(TensorOp):
     """
 
     __props__ = ("counts", "narrow")
-    library = "pick"
     default_output = 0
 
     def __init__(self, counts: bool, narrow: bool) -> None:
@@ -270,9 +252,7 @@ class PickFromUniform(TensorOp):
         inputs = [cast(chances, "float64"), cast(uniform, "float64"), count]
         return Apply(self, inputs, outputs)
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]]:
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         rows, classes = inputs[0]
         (draws,) = required_sizes([node.inputs[2]], sizes)
         expected = views.multiply(rows, draws)
@@ -283,20 +263,8 @@ class PickFromUniform(TensorOp):
         sizes.require(enough, "more classes are to be drawn than there are")
         return [(rows, draws), (rows, classes)]
 
-    def native(self, node: Apply) -> bool:
-        return True
-
-    def reads(self, node: Apply) -> Sequence[int]:
-        return (0, 1)
-
-    def arrange(
-        self, node: Apply, shapes: Sequence[tuple[int, ...]]
-    ) -> CallArrangement:
-        (rows, classes), (numbers,) = shapes[:2]
-        draws = numbers // rows if rows else 0
-        if self.counts:
-            return count_step(rows, classes, draws)
-        return choose_step(rows, classes, draws, self.narrow)
+    def lowering(self, node: Apply) -> Lowering:
+        return CallOf(Categorical(self.counts, self.narrow), reads=(0, 1))
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         chances, uniform, draws = np.array(arrays[0]), arrays[1], int(arrays[2])
@@ -323,12 +291,7 @@ class PickFromUniform(TensorOp):
             counts[np.arange(rows)[kept], picked[kept, draw]] += 1
         return [counts]
 
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         return [None, None, disconnected()]
 
 

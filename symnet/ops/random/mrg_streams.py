@@ -13,7 +13,7 @@ from symnet.config import config
 from symnet.errors import message
 from symnet.graph.types import DTYPES
 from symnet.graph.variables import Constant, Variable, operand_text
-from symnet.kernels.cpu.library.mrg31k3p import M1, M2
+from symnet.kernels.routines import M1, M2
 from symnet.ops.arithmetic import (
     add,
     gt,

@@ -18,11 +18,15 @@ import numpy as np
 
 from symnet.errors import message
 from symnet.graph.types import FLOATS, NullType, TensorType
-from symnet.graph.variables import Apply, Variable, make_variable, operand_text
-from symnet.kernels.cpu.library import distributions
-from symnet.kernels.cpu.library.call_steps import CallArrangement
-from symnet.kernels.cpu.library.philox_bits import halves, philox
+from symnet.graph.variables import (
+    Apply,
+    Gradients,
+    Vars,
+    make_variable,
+    operand_text,
+)
 from symnet.kernels.loopir import views
+from symnet.kernels.loopir.philox import halves, philox
 from symnet.kernels.loopir.scalars import (
     BESIDE,
     DEALT,
@@ -32,11 +36,12 @@ from symnet.kernels.loopir.scalars import (
     literal,
     scalar,
 )
-from symnet.kernels.loopir.views import Size
-from symnet.ops.base import PointOp, Read, Sizes, TensorOp, as_tensor
+from symnet.kernels.routines import Variates
+from symnet.ops.base import NoGradient, PointOp, TensorOp, as_tensor, disconnected
+from symnet.ops.lowerings import CallOf, Lowering, Read, Shapes, Sizes
 from symnet.ops.random.drawing import concrete_sizes, required_sizes, static_shape
 from symnet.ops.random.philox_reference import REFERENCES, blocks, variates_reference
-from symnet.ops.sizes import disconnected, size_scalar
+from symnet.ops.sizes import size_scalar
 
 STATE = 3  # scalars of a state: key, stream, position
 DRAWS = {
@@ -48,7 +53,7 @@ DRAWS = {
 ONE_BITS = 0x3FF0000000000000
 
 
-class PhiloxDraw(PointOp):
+class PhiloxDraw(NoGradient, PointOp):
     """One number for each position: "bits", "uniform" (0 included, 1 not) or "normal".
 
     Shapes: key (), stream (), position (), sizes () ... -> (*sizes).
@@ -80,9 +85,7 @@ class PhiloxDraw(PointOp):
         kind = TensorType(self.dtype, static_shape(scalars))
         return Apply(self, [*state, *scalars], [make_variable(kind)])
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]]:
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         return [required_sizes(node.inputs[STATE:], sizes)]
 
     def point(
@@ -120,14 +123,6 @@ class PhiloxDraw(PointOp):
         if self.deals and shape:
             words = [np.choose((column // BESIDE % 4).astype(int), words)]
         return [xp.asarray(REFERENCES[self.kind](words, self.dtype).reshape(shape))]
-
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
-        return [disconnected() for _ in inputs]
 
     def connection_pattern(self, node: Apply) -> list[list[bool]]:
         return [[False] for _ in node.inputs]
@@ -205,7 +200,6 @@ class PhiloxVariates(TensorOp):
     """
 
     __props__ = ("kind",)
-    library = "Philox"
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
@@ -221,9 +215,7 @@ class PhiloxVariates(TensorOp):
         kind = TensorType(dtype, static_shape(scalars))
         return Apply(self, [*inputs, *scalars], [make_variable(kind)])
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]]:
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         found = required_sizes(node.inputs[3:], sizes)
         sizes.equal(inputs[0][0], views.size(STATE), "the numbers of a state")
         for shape in inputs[1:3]:
@@ -231,25 +223,9 @@ class PhiloxVariates(TensorOp):
                 sizes.equal(one, found[axis], f"axis {axis} of a parameter")
         return [found]
 
-    def native(self, node: Apply) -> bool:
-        return distributions.available(self.kind)
-
-    def reads(self, node: Apply) -> Sequence[int]:
-        return (0, 1, 2)
-
-    def arrange(
-        self, node: Apply, shapes: Sequence[tuple[int, ...]]
-    ) -> CallArrangement:
-        _, first, second, result = shapes
-        return self._step(first, second, result)
-
-    def _step(
-        self, first: tuple[int, ...], second: tuple[int, ...], result: tuple[int, ...]
-    ) -> CallArrangement:
-        width = result[-1] if self.kind == "permutation" else 1
-        count = math.prod(result[:-1] if self.kind == "permutation" else result)
-        steps = (8 if first else 0, 8 if second else 0)
-        return distributions.variates_step(self.kind, count, steps, width, counted=True)
+    def lowering(self, node: Apply) -> Lowering:
+        draw = Variates(self.kind, "philox")
+        return CallOf(draw, reads=(0, 1, 2), refusal=self.refusal)
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         """By NumPy's own generators (see `philox_reference`), not by native code."""
@@ -262,12 +238,7 @@ class PhiloxVariates(TensorOp):
             raise ValueError(self.refusal) from None
         return [xp.asarray(result)]
 
-    def L_op(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        output_gradients: Sequence[Variable],
-    ) -> Sequence[Any]:
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         """Counts are constant between jumps; of gamma numbers none is known."""
         found: list[Any] = [disconnected() for _ in inputs]
         if self.kind == "gamma":

@@ -1,15 +1,13 @@
 """NumPy's `RandomState` in arrays: its state as a value of graphs, and draws from it.
 
 The numbers are NumPy's for the same state, one after another.  Most distributions are
-native calls (`kernels.cpu.library.distributions`); what is not says so in a profile: choice without
-replacement by probabilities, and `RandomFunction` with a function of the user's.
+native calls; what is not says so in a profile: choice without replacement by probabilities,
+and `RandomFunction` with a function of the user's.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,24 +15,22 @@ import numpy as np
 from symnet.errors import message
 from symnet.graph.types import TensorType
 from symnet.graph.variables import Apply, Variable, make_variable, operand_text
-from symnet.kernels.cpu.library import distributions
-from symnet.kernels.cpu.library.call_steps import CallArrangement
-from symnet.kernels.cpu.library.distributions import GAUSS, HAS_GAUSS, TWISTER_WORDS
 from symnet.kernels.loopir import views
 from symnet.kernels.loopir.views import Size
-from symnet.ops.base import Sizes, as_tensor
+from symnet.kernels.routines import GAUSS, HAS_GAUSS, ROWS, TWISTER_WORDS, Variates
+from symnet.ops.base import as_tensor
 from symnet.ops.elementwise import cast
+from symnet.ops.lowerings import CallOf, Lowering, Shapes, Sizes
 from symnet.ops.random.drawing import Draw, concrete_sizes, required_sizes, static_shape
 from symnet.ops.sizes import size_scalar, size_vector
 from symnet.shared import CONSTRUCTORS, SharedVariable
 
 RandomState = np.random.RandomState
 FLOATING = ("uniform", "normal")
-ROWS = ("permutation", "multinomial")  # one draw is a row
 
 
 def pack_state(state: RandomState) -> np.ndarray[Any, np.dtype[np.uint32]]:
-    """The state of a generator as 628 uint32: see `kernels.cpu.library.distributions`.
+    """The state of a generator as 628 uint32: see `kernels.routines`.
 
     Raises: TypeError for another bit generator than the Mersenne Twister.
     """
@@ -159,7 +155,6 @@ class StateDraw(Draw):
     """
 
     __props__ = ("kind",)
-    library = "RandomState"
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
@@ -176,9 +171,7 @@ class StateDraw(Draw):
         inputs = [state, as_tensor(first), as_tensor(second), *scalars]
         return Apply(self, inputs, [make_variable(random_state_type), sample])
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]]:
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         found = required_sizes(node.inputs[3:], sizes)
         words = views.size(TWISTER_WORDS)
         sizes.equal(inputs[0][0], words, "the numbers of a state")
@@ -202,27 +195,9 @@ class StateDraw(Draw):
             for axis, one in enumerate(shape):
                 sizes.equal(one, whole[axis], f"axis {axis} of a parameter")
 
-    def native(self, node: Apply) -> bool:
-        return distributions.available(self.kind)
-
-    def reads(self, node: Apply) -> Sequence[int]:
-        return (0, 1, 2)
-
-    def arrange(
-        self, node: Apply, shapes: Sequence[tuple[int, ...]]
-    ) -> CallArrangement:
-        first, second, _, _, result = shapes
-        width = result[-1] if self.kind in ROWS else 1
-        count = math.prod(result[:-1] if self.kind in ROWS else result)
-        steps = (8 if first else 0, 8 if second else 0)
-        if self.kind == "multinomial":
-            steps = (steps[0], 8 * width if len(second) > 1 else 0)
-        if self.kind == "search":
-            steps = (0, first[0])
-        found = distributions.variates_step(self.kind, count, steps, width)
-        state, one, two, sample = found.pointer_slots
-        slots = (one, two, -1, state, sample)
-        return replace(found, pointer_slots=slots)
+    def lowering(self, node: Apply) -> Lowering:
+        draw = Variates(self.kind, "twister")
+        return CallOf(draw, reads=(0, 1, 2), initial=0, refusal=self.refusal)
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         state, shape = unpack_state(arrays[0]), concrete_sizes(arrays[3:])
@@ -310,9 +285,6 @@ class RandomFunction(Draw):
         outputs = [make_variable(random_state_type), make_variable(self.outtype)]
         return Apply(self, inputs, outputs)
 
-    def native(self, node: Apply) -> bool:
-        return False
-
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         state = unpack_state(arrays[0])
         size = tuple(map(int, arrays[1])) or None
@@ -343,9 +315,6 @@ class ChoiceWithout(Draw):
         sample = make_variable(TensorType("int64", static_shape(scalars)))
         inputs = [as_state(state), as_tensor(count), cast(chances, "float64"), *scalars]
         return Apply(self, inputs, [make_variable(random_state_type), sample])
-
-    def native(self, node: Apply) -> bool:
-        return False
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         state, shape = unpack_state(arrays[0]), concrete_sizes(arrays[3:])

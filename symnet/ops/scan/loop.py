@@ -25,8 +25,9 @@ from symnet.graph.variables import (
 )
 from symnet.kernels.loopir import views
 from symnet.kernels.loopir.views import Size
-from symnet.ops.base import Sizes, TensorOp, as_tensor
+from symnet.ops.base import TensorOp, as_tensor
 from symnet.ops.elementwise import cast
+from symnet.ops.lowerings import Lowering, Reference, ScanLoop, Shapes, Sizes
 from symnet.ops.sizes import size_scalar
 
 LONGER = "give a longer sequence, or a smaller n_steps"
@@ -158,6 +159,12 @@ class Scan(TensorOp):
         inner = {"inner_inputs": self.inner_inputs, "inner_outputs": self.inner_outputs}
         return Scan(**{**inner, **settings, **changes})
 
+    def lowering(self, node: Apply) -> Lowering:
+        """The number of steps, the first input, is a host integer."""
+        if self.python_loop:
+            return Reference()
+        return ScanLoop(self.graph, tuple(range(1, len(node.inputs))))
+
     # ---- which is which
 
     def split_inputs(self, values: Sequence[Any]) -> ScanInputs:
@@ -265,9 +272,7 @@ class Scan(TensorOp):
             outputs.append(make_variable(TensorType("int64", ())))
         return outputs
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]] | None:
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes | None:
         """Sizes of rows come from the step, taken at the sizes of the outer arrays."""
         outer = self.split_inputs(inputs)
         steps = sizes.value(node.inputs[0])

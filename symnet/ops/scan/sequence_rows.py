@@ -9,9 +9,10 @@ from symnet.errors import ShapeError
 from symnet.graph.types import TensorType
 from symnet.graph.variables import Apply, Constant, Variable, make_variable
 from symnet.kernels.loopir import views
-from symnet.kernels.loopir.views import Size, View
+from symnet.kernels.loopir.views import View
 from symnet.ops.alloc import Alloc
-from symnet.ops.base import Sizes, ViewOp, as_tensor
+from symnet.ops.base import ViewOp, as_tensor
+from symnet.ops.lowerings import Shapes, Sizes
 from symnet.ops.scan.loop import LONGER
 from symnet.ops.sizes import size_scalar
 from symnet.ops.subtensor import IncSubtensor, part_view
@@ -38,9 +39,7 @@ class FirstRows(ViewOp):
         kind = TensorType(x.type.dtype, (count, *x.type.shape[1:]))
         return Apply(self, [x, n_steps], [make_variable(kind)])
 
-    def infer_sizes(
-        self, node: Apply, inputs: Sequence[tuple[Size, ...]], sizes: Sizes
-    ) -> Sequence[tuple[Size, ...]]:
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         rows, *rest = inputs[0]
         steps = sizes.value(node.inputs[1])
         sizes.require(views.combine("ge", steps, views.ZERO), "n_steps is negative")

@@ -12,7 +12,7 @@ def _outwards(match: Match) -> list[Variable] | None:
     """f(checked(x, y)) is checked(f(x), y): whether a check is made before or after."""
     node = match.node
     # A condition makes the checks of one of its branches only.
-    if isinstance(node.op, Checked) or hasattr(node.op, "wanted"):
+    if isinstance(node.op, Checked) or node.op.lazy:
         return None
     for place, operand in enumerate(node.inputs):
         below = operand.owner

@@ -15,6 +15,8 @@ from symnet.compile.memory.placement import lifetimes, pack
 from symnet.compile.partition import split
 from symnet.compile.passes import rewrite_graph
 from symnet.graph.traverse import Graph
+from symnet.kernels.cpu.device import CPU
+from symnet.kernels.routines import MatrixProduct
 from tests.test_fuzz import Builder, programs
 
 # ---- the arena
@@ -60,7 +62,7 @@ def program_of(outputs, updates=None):
     found = rewrite_graph(Graph([], [*outputs, *updates.values()])).outputs
     outputs, news = found[: len(outputs)], found[len(outputs) :]
     updates = dict(zip(updates, news, strict=True))
-    (segment,) = split(outputs, updates)
+    (segment,) = split(outputs, updates, CPU)
     return build_program(segment, updates, outputs)
 
 
@@ -232,7 +234,9 @@ def test_a_gradient_step_is_one_product_into_the_weights():
     program = program_of([], {w: w - np.float32(0.1) * T.dot(x.T, e)})
     assert kinds(program) == ["LibraryCall"] and written(program) == ["shared"]
     (step,) = program.steps
-    assert isinstance(step, LibraryCall) and step.routine == "gemm"
+    assert isinstance(step, LibraryCall) and step.routine == MatrixProduct(
+        "float32", scaled=True
+    )
     f = function([x, e], [], updates=[(w, w - np.float32(0.1) * T.dot(x.T, e))])
     rng = np.random.default_rng(0)
     a, b = rng.normal(size=(5, 3)).astype("f4"), rng.normal(size=(5, 2)).astype("f4")

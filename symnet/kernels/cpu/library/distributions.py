@@ -41,6 +41,7 @@ from symnet.kernels.cpu.jit.intrinsics import (
 from symnet.kernels.cpu.jit.native import native
 from symnet.kernels.cpu.library import philox_bits
 from symnet.kernels.cpu.library.call_steps import CallArrangement
+from symnet.kernels.routines import GAUSS, HAS_GAUSS
 
 memset = CFunction("memset", "i64(i64, i32, i64)", C_LIBRARY)
 
@@ -68,10 +69,6 @@ LOGARITHM, ROOT = 9, 10  # C functions
 GENERATOR = 11  # a bitgen_t, lacking its state: five words
 COUNTED = 16  # whether every draw has its own Philox counter
 
-# The Mersenne Twister's state, by 32-bit word: 624 numbers, how many are used, whether
-# there is a normal number left, and that number.
-TWISTER_WORDS = 628
-HAS_GAUSS, GAUSS = 625, 626
 ONE, TWO, ZERO = to_bits(1.0), to_bits(2.0), 0
 MINUS_TWO = to_bits(-2.0)
 LARGEST = 9223372036854775807

@@ -20,6 +20,7 @@ from functools import cache
 
 import numpy as np
 
+from symnet.kernels import routines
 from symnet.kernels.cpu.library.call_steps import CallArrangement
 from symnet.kernels.llvm.function_writer import FunctionWriter
 from symnet.kernels.llvm.kernel_cache import generator
@@ -36,15 +37,8 @@ from symnet.kernels.llvm.text import (
     splat_constant,
     type_text,
 )
+from symnet.kernels.routines import M1, M2, NORMS
 
-M1 = 2147483647  # 2**31 - 1
-M2 = 2147462579  # 2**31 - 21069
-# What a draw is multiplied with; of a float16 only 15 bits are used (see `MrgWriter.sample`).
-NORMS = {
-    "float16": float(np.float16(3.0458e-05)),
-    "float32": float(np.float32(4.6566126e-10)),
-    "float64": 2.0**-31,
-}
 # The argument block, by word.
 STATE, SAMPLE, STREAMS, COUNT = 0, 1, 2, 3
 NS_PER_SAMPLE = 1.5
@@ -77,7 +71,7 @@ def code(dtype: str) -> Routine:
     """The function that draws numbers of a dtype."""
     if not draws(dtype):
         raise NotImplementedError(f"no native draws of {dtype} on this processor")
-    key = f"{generator()}{source_digest(__file__)}\nmrg {dtype}"
+    key = f"{generator()}{source_digest(__file__, routines.__file__)}\nmrg {dtype}"
 
     def build() -> bytes:
         host = machine()
