@@ -44,7 +44,7 @@ kernels.llvm: bands work_items parts thread_items emit ptx kernel_cache .
 kernels.cpu.runtime: launch threads layouts runner output_pool store turns call_block run_block
 kernels.cpu.library: scalar_loop_code packed_gemm_code blas blas_gemm call_steps packed_gemm
 kernels.cpu.library: mrg31k3p categorical philox_bits distributions draws
-kernels.cpu.runtime: call_boundary
+kernels.cpu.runtime: python_objects call_boundary
 kernels: interface
 kernels.cpu.library: scalar_loop
 kernels.cpu.runtime: step_table

@@ -8,30 +8,19 @@ as expected (another shape or dtype, a keyword, a block that is in use) goes to 
 function, the fallback, with the call's own arguments; the fallback may be another
 builtin, so that a function keeps several plans.
 
-Only public parts of the objects' layouts are used, those that every extension module has
-compiled into it, and they are checked against real objects before the first use.  Where
-they differ (another implementation of Python, a build without the global lock) there is
-no builtin, and all calls go by the fallback and `execute`.
-
-Source: NumPy C-API reference, "Python types and C structures"; CPython C-API reference,
-"Common object structures".
+How objects lie in memory is checked first (`python_objects`); where that is another way,
+there is no builtin, and all calls go by the fallback and `execute`.
 """
 
 from __future__ import annotations
 
 import ctypes
-import struct
-import sys
-import sysconfig
 from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-import numpy as np
-
 from symnet.kernels.cpu.jit.intrinsics import (
     CFunction,
-    Symbol,
     atomic_store,
     call,
     compare_exchange,
@@ -45,18 +34,15 @@ from symnet.kernels.cpu.jit.intrinsics import (
 )
 from symnet.kernels.cpu.jit.native import in_background, patient
 from symnet.kernels.cpu.runtime.call_block import (
-    ALIGNED,
     AS_BOOLEAN,
     AS_FLOAT32,
     AS_FLOAT64,
     AS_INTEGER,
-    CONTIGUOUS,
     KIND,
     KIND_MASK,
     RETURN_LIST,
     RETURN_ONE,
     CallBlock,
-    kind_word,
 )
 from symnet.kernels.cpu.runtime.layouts import (
     ArgumentWords,
@@ -65,13 +51,26 @@ from symnet.kernels.cpu.runtime.layouts import (
     CellWords,
     ListWords,
     OutputWords,
+    ScalarWords,
     StoreWords,
 )
 from symnet.kernels.cpu.runtime.output_pool import (
     FLAGS_I32,
     RANK_I32,
+    decref,
+    incref,
     keep_results,
     spare_output,
+)
+from symnet.kernels.cpu.runtime.python_objects import (
+    BOOLEAN,
+    EMPTY,
+    FLOAT,
+    INTEGER,
+    NDARRAY,
+    NONE,
+    TRUE,
+    obstacle,
 )
 from symnet.kernels.cpu.runtime.runner import (
     CONFLICT,
@@ -85,24 +84,7 @@ from symnet.kernels.cpu.runtime.runner import (
     start,
 )
 
-# ------------------------------------------------------------------ layouts of objects
-
-# Words of every object, of float and of NumPy's scalars; those of ndarray and of its dtype
-# stand in `layouts`.
-TYPE = 1
-NUMBER = 2
-EMPTY_SLOT, TYPE_SLOT = 184, 2  # in NumPy's table of C functions
-
-NDARRAY = Symbol("PyArray_Type", id(np.ndarray))
-FLOAT = Symbol("PyFloat_Type", id(float))
-INTEGER = Symbol("PyLong_Type", id(int))
-BOOLEAN = Symbol("PyBool_Type", id(bool))
-TRUE = Symbol("Py_True", id(True))
-NONE = Symbol("Py_None", id(None))
-
 if CPYTHON:
-    incref = CFunction("Py_IncRef", "i64(i64)", ctypes.pythonapi)
-    decref = CFunction("Py_DecRef", "i64(i64)", ctypes.pythonapi)
     vectorcall = CFunction(
         "PyObject_Vectorcall", "i64(i64, i64, i64, i64)", ctypes.pythonapi
     )
@@ -113,76 +95,6 @@ if CPYTHON:
         "PyLong_AsLongLongAndOverflow", "i64(i64, i64)", ctypes.pythonapi
     )
     this_thread = CFunction("PyThread_get_thread_ident", "i64()", ctypes.pythonapi)
-
-
-def numpy_function(slot: int) -> int:
-    """An entry of NumPy's table of C functions; 0 without such a table."""
-    umath = getattr(getattr(np, "_core", None), "_multiarray_umath", None)
-    capsule = getattr(umath, "_ARRAY_API", None)
-    if capsule is None or not CPYTHON:
-        return 0
-    pointer_of = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_char_p)(
-        ("PyCapsule_GetPointer", ctypes.pythonapi)
-    )
-    table = ctypes.cast(pointer_of(capsule, None), ctypes.POINTER(ctypes.c_void_p))
-    return int(table[slot] or 0)
-
-
-EMPTY = Symbol("PyArray_Empty", numpy_function(EMPTY_SLOT))
-
-
-@cache
-def obstacle() -> str:
-    """Why there can be no builtin here; empty if nothing stands against it."""
-    if not CPYTHON or struct.calcsize("P") != 8 or sys.byteorder != "little":
-        return "only for 64-bit little-endian CPython"
-    if sysconfig.get_config_var("Py_GIL_DISABLED"):
-        return "this Python runs without its global lock"
-    if numpy_function(TYPE_SLOT) != NDARRAY or not EMPTY:
-        return "NumPy's table of C functions is not where it was"
-    samples: list[np.ndarray[Any, Any]] = [
-        np.zeros((3, 5), np.float32),
-        np.zeros((2, 3, 4)).T,
-        np.array(7),
-    ]
-    if not all(array_as_expected(sample) for sample in samples):
-        return "NumPy's arrays are laid out in another way"
-    if not all(dtype_as_expected(letter) for letter in "?bBhHiIlLfdFD"):
-        return "NumPy's dtypes are laid out in another way"
-    things = [None, samples]
-    if list_size.python(id(things)) != 2 or list_item.python(id(things), 1) != id(
-        samples
-    ):
-        return "lists are laid out in another way"
-    bits = np.float64(1.5).view(np.int64)
-    if not load(id(1.5), NUMBER) == load(id(np.float64(1.5)), NUMBER) == bits:
-        return "numbers are laid out in another way"
-    return ""
-
-
-def array_as_expected(array: np.ndarray[Any, Any]) -> bool:
-    """Whether the fields of an array lie where `enter` reads them."""
-    place, rank = id(array), array.ndim
-    flags = CONTIGUOUS * array.flags.c_contiguous | ALIGNED * array.flags.aligned
-    return (
-        load(place, TYPE) == NDARRAY
-        and load(place, ArrayWords.data) == array.ctypes.data
-        and load_i32(place, RANK_I32) == rank
-        and [load(load(place, ArrayWords.dims), k) for k in range(rank)]
-        == list(array.shape)
-        and [load(load(place, ArrayWords.strides), k) for k in range(rank)]
-        == list(array.strides)
-        and load(place, ArrayWords.dtype) == id(array.dtype)
-        and load_i32(place, FLAGS_I32) & (CONTIGUOUS | ALIGNED) == flags
-        and load(place, ArrayWords.weak_references) == 0
-    )
-
-
-def dtype_as_expected(letter: str) -> bool:
-    dtype = np.dtype(letter)
-    order = ord(dtype.byteorder)
-    head = ord(dtype.kind) | ord(dtype.char) << 8 | order << 16 | dtype.num << 32
-    return kind_word(dtype) == head
 
 
 # ----------------------------------------------------------------------- native side
@@ -249,14 +161,16 @@ def take_integer(record: int, number: int) -> int:
 @patient
 def take_number(argument: int, record: int) -> int:
     """Keep a Python number, or a NumPy scalar of the very dtype, for a 0-d argument."""
-    kind = load(argument, TYPE)
+    kind = load(argument, ScalarWords.type)
     if kind == load(record, ArgumentWords.scalar):
-        store(load(record, ArgumentWords.scratch), 0, load(argument, NUMBER))
+        store(
+            load(record, ArgumentWords.scratch), 0, load(argument, ScalarWords.number)
+        )
         return 1
     if load(record, ArgumentWords.numbers) == 0:
         return 0
     if kind == FLOAT:
-        return take_float(record, load(argument, NUMBER))
+        return take_float(record, load(argument, ScalarWords.number))
     if kind == BOOLEAN:
         if load(record, ArgumentWords.numbers) == AS_BOOLEAN:
             store(load(record, ArgumentWords.scratch), 0, argument == TRUE)
@@ -278,7 +192,7 @@ def bind(block: int, arguments: int) -> int:
     for k in range(load(block, BlockWords.argument_count)):
         argument = load(arguments, k)
         record = load(block, BlockWords.arguments) + 8 * ArgumentWords.count * k
-        if load(argument, TYPE) == NDARRAY:
+        if load(argument, ScalarWords.type) == NDARRAY:
             if not fits(argument, record):
                 return 0
             store(

@@ -9,20 +9,29 @@ SPARES = 2  # that are kept of a large output
 # ---- objects of Python and NumPy
 
 
-class ListWords(Record):
-    """A list."""
+class ObjectWords(Record):
+    """Any object."""
 
     references: int
     type: int
+
+
+class ScalarWords(ObjectWords):
+    """A float, or a scalar of NumPy's."""
+
+    number: int
+
+
+class ListWords(ObjectWords):
+    """A list."""
+
     size: int
     items: int
 
 
-class ArrayWords(Record):
+class ArrayWords(ObjectWords):
     """An ndarray.  Its rank and flags are the first halves of their words."""
 
-    references: int
-    type: int
     data: int
     rank: int
     dims: int

@@ -26,7 +26,6 @@ from symnet.kernels.cpu.runtime.call_block import (
 )
 from symnet.kernels.cpu.runtime.call_boundary import make_builtin
 from symnet.kernels.cpu.runtime.layouts import (
-    ArrayWords,
     BlockWords,
     PatchWords,
     StepWords,
@@ -662,19 +661,6 @@ def test_without_a_builtin_calls_go_to_the_fallback(monkeypatch):
     assert "a test" in call_boundary.description()
     monkeypatch.undo()
     assert call_boundary.description() == "directly"
-
-
-def test_a_changed_layout_is_noticed(monkeypatch):
-    call_boundary.obstacle.cache_clear()
-    monkeypatch.setattr(call_boundary, "numpy_function", lambda slot: 0)
-    assert "NumPy's table" in call_boundary.obstacle()
-    monkeypatch.undo()
-    call_boundary.obstacle.cache_clear()
-    monkeypatch.setattr(ArrayWords, "dims", ArrayWords.dims + 1)
-    assert "arrays" in call_boundary.obstacle()
-    monkeypatch.undo()
-    call_boundary.obstacle.cache_clear()
-    assert call_boundary.obstacle() == ""
 
 
 def test_a_block_can_be_read():
