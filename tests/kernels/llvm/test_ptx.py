@@ -13,7 +13,7 @@ from symnet.kernels.llvm.emit import emit
 from symnet.kernels.llvm.ptx import ptx
 from symnet.kernels.llvm.target import PTX_OF_ARCHITECTURE, nvptx_target
 from symnet.kernels.loopir.scalars import Kernel, Output, call, load
-from symnet.kernels.variants import Variant, for_threads
+from symnet.kernels.variants import Variant
 from tests.kernels.kernel_reference import operand
 from tests.kernels.sample_kernels import SAMPLES
 
@@ -29,8 +29,7 @@ PTXAS = shutil.which("ptxas")
 
 def ptx_of(name: str, architecture: str) -> str:
     sample, target = SAMPLES[name], nvptx_target(architecture)
-    variant = for_threads(sample.variant)
-    return ptx(emit(sample.kernel, variant, target, name), target)
+    return ptx(emit(sample.kernel, sample.variant, target, name), target)
 
 
 @pytest.mark.parametrize("name", SAMPLES)
