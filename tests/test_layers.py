@@ -38,9 +38,9 @@ kernels.loopir.math: expand .
 kernels: routines variants legality cost_model schedule
 kernels.llvm: compiler_thread target machine disk_cache object_code
 kernels.cpu.jit: intrinsics record translator native floats
-kernels.llvm: text lanes remainders primitives external_calls function_writer loop_nest
-kernels.llvm: blocks memory order points outputs pass_plan accumulators accumulate lane_loops
-kernels.llvm: bands work_items parts thread_items emit ptx kernel_cache .
+kernels.llvm: text lanes remainders primitives huge_angles external_calls function_writer
+kernels.llvm: loop_nest blocks memory order points outputs pass_plan accumulators accumulate
+kernels.llvm: lane_loops bands work_items parts thread_items emit ptx kernel_cache .
 kernels.cpu.runtime: launch threads layouts runner output_pool store turns call_block run_block
 kernels.cpu.library: scalar_loop_code packed_gemm_code blas blas_gemm call_steps packed_gemm
 kernels.cpu.library: mrg31k3p categorical philox_bits distributions draws

@@ -1,4 +1,5 @@
-"""Kernels drawn at random: any mixture of loops, levels of reductions and layouts."""
+"""Kernels drawn at random: any mixture of loops, levels of reductions and layouts; by
+vectors and by threads."""
 
 from __future__ import annotations
 
@@ -25,6 +26,7 @@ from symnet.kernels.loopir.scalars import (
 )
 from tests.kernels.kernel_reference import expected, operand
 from tests.kernels.llvm.test_emit import laid_out
+from tests.kernels.llvm.thread_reference import run_threads
 
 WHOLE = "int32"  # wraps alike everywhere, so results must be equal to the last bit
 SIZES = st.sampled_from([1, 2, 3, 7, 18, 40])
@@ -92,8 +94,13 @@ def test_random_kernels(data: Any) -> None:
         shape = tuple(n for n, m in zip(sizes, out.operand.axes) if m)
         arrays.append(laid_out(data, shape, WHOLE).copy(order="K"))
     want = expected(kernel, sizes, arrays)
+    results = arrays[len(inputs) :]
     run_kernel(
         kernel, sizes, arrays, items_at_once=data.draw(st.sampled_from([0, 1, 3]))
     )
-    for got, wanted in zip(arrays[len(inputs) :], want):
+    for got, wanted in zip(results, want):
+        np.testing.assert_array_equal(got, wanted, kernel.text)
+        got.fill(77)
+    run_threads(kernel, sizes, arrays, data.draw(st.sampled_from([1, 5, 99])))
+    for got, wanted in zip(results, want):
         np.testing.assert_array_equal(got, wanted, kernel.text)

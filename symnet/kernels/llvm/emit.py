@@ -28,12 +28,13 @@ from symnet.kernels.llvm.text import Module
 from symnet.kernels.llvm.thread_items import ThreadItems, thread_head
 from symnet.kernels.llvm.work_items import WorkItems
 from symnet.kernels.loopir.scalars import Kernel, walk
-from symnet.kernels.variants import Variant
+from symnet.kernels.variants import Variant, for_threads
 
 
 def emit(kernel: Kernel, variant: Variant, target: Target, name: str = "kernel") -> str:
     """The LLVM module of one kernel variant; with lanes "parts" it holds a second
-    function `{name}_combine` of the same signature.
+    function `{name}_combine` of the same signature.  For threads the variant is taken as
+    `for_threads` makes it.
 
     Raises: NotImplementedError for an operation that has no instructions, and for
     float16 where the target has none for it (x86 processors before 2012); ValueError
@@ -41,6 +42,8 @@ def emit(kernel: Kernel, variant: Variant, target: Target, name: str = "kernel")
     Example: `emit(kernel, Variant(((0,),), (), "kept", "cc"), cpu_target(...))`.
     """
     check(kernel)
+    if target.threads:
+        variant = for_threads(variant)
     nest = Nest(kernel, variant, target)
     if not target.half and any(o.dtype == "float16" for o in nest.operands):
         raise NotImplementedError("this processor has no instructions for float16")

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from symnet.kernels.llvm.huge_angles import huge_angle
 from symnet.kernels.llvm.primitives import apply
 from symnet.kernels.llvm.text import REGISTER, Scope, type_text
 from symnet.kernels.loopir.scalars import Scalar
+
+ANGLES = {f"libm_{name}": name for name in ("sin", "cos", "tan")}
 
 
 def external_symbol(function: str) -> str:
@@ -21,10 +24,9 @@ def write_external(
 
     The lanes pass through memory in a loop: as many calls in a row would take longer to
     compile than all the rest.
-    Raises: NotImplementedError where a point is a thread, for which there is no such code.
+    Raises: NotImplementedError where a point is a thread, for which there are sines of huge
+    numbers (`huge_angles`), but no C functions.
     """
-    if scope.module.target.threads:
-        raise NotImplementedError(f"no instructions for {node.op} on a GPU")
     if not lanes:
         return call_external(scope, node, values)
     dtypes = [*(a.dtype for a in node.args), node.dtype]
@@ -67,5 +69,10 @@ def call_external(scope: Scope, node: Scalar, values: Sequence[str]) -> str:
     for value, argument in zip(values, node.args, strict=True):
         wide = apply(scope, "cast", "float64", [argument.dtype], [value], 0)
         arguments.append(("double", wide))
-    result = scope.call(external_symbol(node.op), "double", arguments)
+    if not scope.module.target.threads:
+        result = scope.call(external_symbol(node.op), "double", arguments)
+    elif node.op in ANGLES:
+        result = huge_angle(scope, ANGLES[node.op], arguments[0][1])
+    else:
+        raise NotImplementedError(f"no instructions for {node.op} on a GPU")
     return apply(scope, "cast", node.dtype, ["float64"], [result], 0)

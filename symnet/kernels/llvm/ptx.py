@@ -24,7 +24,7 @@ def ptx(text: str, target: Target) -> str:
     """The PTX of a module that was written for a GPU (`nvptx_target`).
 
     Raises: RuntimeError for text that is no module, and where this LLVM knows no GPUs.
-    Example: `ptx(emit(kernel, for_threads(variant), target), target)`.
+    Example: `ptx(emit(kernel, variant, target), target)`.
     """
     initialize()
     generator = llvm.Target.from_triple(target.triple).create_target_machine(

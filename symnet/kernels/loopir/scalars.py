@@ -2,7 +2,7 @@
 
 A `Scalar` is what happens at one point of a loop; a `Kernel` is the loop around it.
 Both are plain data that knows nothing of graphs or of machines: `kernels.llvm` prints
-them as LLVM IR and `kernels.cuda` as CUDA C.
+them as LLVM IR, for vectors and for threads of a GPU.
 
 Scalars are interned: building the same expression twice gives the same object, so
 equality is identity, sharing is free, and a kernel's text is its identity across

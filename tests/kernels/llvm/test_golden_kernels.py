@@ -11,7 +11,6 @@ import pytest
 
 from symnet.kernels.llvm.emit import emit
 from symnet.kernels.llvm.target import Target, cpu_target, nvptx_target
-from symnet.kernels.variants import for_threads
 from tests.kernels.sample_kernels import SAMPLES
 
 AVX2 = dict.fromkeys(("avx2", "fma", "f16c"), True)
@@ -26,8 +25,7 @@ TARGETS = {
 
 def text_of(name: str, target: Target) -> str:
     sample = SAMPLES[name]
-    variant = for_threads(sample.variant) if target.threads else sample.variant
-    return emit(sample.kernel, variant, target)
+    return emit(sample.kernel, sample.variant, target)
 
 
 @pytest.mark.parametrize("target", TARGETS)

@@ -12,7 +12,9 @@ import pytest
 from symnet.kernels.llvm.emit import emit
 from symnet.kernels.llvm.ptx import ptx
 from symnet.kernels.llvm.target import PTX_OF_ARCHITECTURE, nvptx_target
-from symnet.kernels.variants import for_threads
+from symnet.kernels.loopir.scalars import Kernel, Output, call, load
+from symnet.kernels.variants import Variant
+from tests.kernels.kernel_reference import operand
 from tests.kernels.sample_kernels import SAMPLES
 
 llvm = pytest.importorskip("llvmlite.binding")
@@ -27,8 +29,7 @@ PTXAS = shutil.which("ptxas")
 
 def ptx_of(name: str, architecture: str) -> str:
     sample, target = SAMPLES[name], nvptx_target(architecture)
-    variant = for_threads(sample.variant)
-    return ptx(emit(sample.kernel, variant, target, name), target)
+    return ptx(emit(sample.kernel, sample.variant, target, name), target)
 
 
 @pytest.mark.parametrize("name", SAMPLES)
@@ -49,6 +50,19 @@ def test_structure(name: str) -> None:
     assert re.search(r"\bst\.global\.", text)
 
 
+def sines(architecture: str) -> str:
+    full, target = operand("float64", [1]), nvptx_target(architecture)
+    value = call("sin", load(0, "float64"))
+    kernel = Kernel(1, (False,), (full,), (Output(full, value),))
+    return ptx(emit(kernel, Variant(((0,),), (), "one", "ff"), target), target)
+
+
+def test_sines_have_a_table_instead_of_a_library() -> None:
+    text = sines("sm_90")
+    assert "two_over_pi" in text and not re.search(r"\bcall\b|\.extern|\.local", text)
+    assert not re.search(r"\b(ld|st)\.[bfus]\d", text)
+
+
 @pytest.mark.parametrize("architecture", PTX_OF_ARCHITECTURE)
 def test_every_architecture(architecture: str) -> None:
     try:
@@ -65,9 +79,10 @@ def test_every_architecture(architecture: str) -> None:
 def test_the_assembler_takes_it(architecture: str, tmp_path: Path) -> None:
     """Without a byte of stack and without spills."""
     assert PTXAS is not None
-    for name in SAMPLES:
+    texts = {name: ptx_of(name, architecture) for name in SAMPLES}
+    for name, text in (texts | {"sines": sines(architecture)}).items():
         file = tmp_path / f"{name}.ptx"
-        file.write_text(ptx_of(name, architecture))
+        file.write_text(text)
         done = subprocess.run(
             [PTXAS, f"-arch={architecture}", "-v", file, "-o", tmp_path / "cubin"],
             capture_output=True, text=True,

@@ -14,7 +14,7 @@ from symnet.kernels.llvm.target import nvptx_target, threads_on
 from symnet.kernels.llvm.text import Module
 from symnet.kernels.llvm.thread_items import MOST_WORDS, thread_head
 from symnet.kernels.loopir.scalars import Kernel, Output, call, gather, load, reduction
-from symnet.kernels.variants import Variant, for_threads
+from symnet.kernels.variants import Variant
 from tests.kernels.kernel_reference import expected, operand
 from tests.kernels.llvm.thread_reference import run_threads
 from tests.kernels.sample_kernels import SAMPLES
@@ -95,7 +95,7 @@ def test_what_has_no_code_for_a_gpu_says_so() -> None:
     full = operand("float32", [1])
     value = call("gammaln", load(0, "float32"))
     kernel = Kernel(1, (False,), (full,), (Output(full, value),))
-    variant = for_threads(Variant(((0,),), (), "kept", "cc"))
+    variant = Variant(((0,),), (), "kept", "cc")
     for target in (nvptx_target("sm_90"), threads_on(machine().target)):
         with pytest.raises(NotImplementedError, match="gammaln"):
             emit(kernel, variant, target)

@@ -1,0 +1,88 @@
+"""What is loaded and stored, in every dtype and layout, and what is left alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from symnet.kernels.cpu.runtime.launch import run_kernel
+from symnet.kernels.loopir.scalars import Kernel, Output, cast, gather, load
+from tests.kernels.kernel_reference import operand
+
+DTYPES = ["bool", "int8", "uint16", "int32", "uint64", "float16", "float32", "float64"]
+GUARD = 8  # elements on both sides that must not change
+
+
+def numbers(dtype: str, count: int) -> Any:
+    return (np.arange(count) * 7 % 11).astype(dtype)
+
+
+@pytest.mark.parametrize("step", [1, 3, -2])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_copies_touch_only_their_own_places(dtype: str, step: int) -> None:
+    """Sizes with all rests; from and to strided memory."""
+    kernel = Kernel(
+        1,
+        (False,),
+        (operand(dtype, [1]),),
+        (Output(operand(dtype, [1]), load(0, dtype)),),
+    )
+    for size in [*range(20), 63, 64, 65, 130]:
+        length = size * abs(step) + 2 * GUARD
+        source, target = numbers(dtype, length), np.ones(length, dtype)
+        want = target.copy()
+        inner = slice(GUARD, length - GUARD)
+        place = slice(None, None, step)
+        want[inner][place] = source[inner][place]
+        run_kernel(kernel, (size,), [source[inner][place], target[inner][place]])
+        np.testing.assert_array_equal(target, want)
+        flat = np.ones(size + 2 * GUARD, dtype)
+        run_kernel(kernel, (size,), [source[inner][place], flat[GUARD : GUARD + size]])
+        np.testing.assert_array_equal(flat[GUARD : GUARD + size], source[inner][place])
+        assert flat[:GUARD].all() and flat[GUARD + size :].all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_one_number_for_all(dtype: str) -> None:
+    value = load(0, dtype)
+    kernel = Kernel(
+        1, (False,), (operand(dtype, [0]),), (Output(operand(dtype, [1]), value),)
+    )
+    for number in numbers(dtype, 4):
+        out = np.zeros(37, dtype)
+        run_kernel(kernel, (37,), [np.array(number), out])
+        np.testing.assert_array_equal(out, np.full(37, number))
+
+
+@pytest.mark.parametrize("dtype", ["bool", "int8", "float16", "float32", "float64"])
+@pytest.mark.parametrize("size", [1, 15, 16, 33, 100])
+def test_gathers_by_row_and_by_element(dtype: str, size: int) -> None:
+    """One position for a whole row, contiguous or strided; one for each lane."""
+    table, rng = numbers(dtype, 9 * size).reshape(9, size), np.random.default_rng(size)
+    where = rng.integers(-9, 9, (5, size))
+    inputs = (operand("int64", [1, 0]), operand(dtype, [0, 1], 1))
+    picked = gather(1, [load(0, "int64")], dtype)
+    out = np.zeros((5, size), dtype)
+    own = (Output(operand(dtype, [1, 1]), picked),)
+    rows = Kernel(2, (False, False), inputs, own)
+    for source in (table, np.asfortranarray(table)):
+        run_kernel(rows, out.shape, [where[:, 0].copy(), source, out])
+        np.testing.assert_array_equal(out, table[where[:, 0]])
+    inputs = (operand("int64", [1, 1]), operand(dtype, [0, 1], 1))
+    run_kernel(Kernel(2, (False, False), inputs, own), out.shape, [where, table, out])
+    np.testing.assert_array_equal(out, np.take_along_axis(table, where, 0))
+
+
+@pytest.mark.parametrize("source", ["float16", "bool", "int8"])
+def test_loads_in_masks_of_narrow_numbers(source: str) -> None:
+    """Beside wider ones, whose vectors hold fewer lanes."""
+    value = cast(load(0, source), "float64") + load(1, "float64")
+    inputs = (operand(source, [1]), operand("float64", [1]))
+    kernel = Kernel(1, (False,), inputs, (Output(operand("float64", [1]), value),))
+    for size in (1, 3, 9, 21):
+        x, y = numbers(source, size), numbers("float64", size)
+        out = np.zeros(size)
+        run_kernel(kernel, (size,), [x, y, out])
+        np.testing.assert_array_equal(out, x.astype(float) + y)
