@@ -50,7 +50,8 @@ from symnet.ops.random.drawing import (
 from symnet.ops.random.mrg import PickFromUniform
 from symnet.ops.random.philox import PhiloxDraw, PhiloxVariates
 from symnet.ops.reduce import argmax
-from symnet.ops.shape import reshape, shape_padleft
+from symnet.ops.reshape import reshape
+from symnet.ops.shape import shape_padleft
 from symnet.ops.sizes import size_scalar, sizes_of
 from symnet.shared import SharedVariable, shared
 

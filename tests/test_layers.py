@@ -53,7 +53,7 @@ kernels: .
 
 shared
 ops: lowerings base elementwise methods arithmetic operators functions tails inputs
-ops: sizes alloc shape reduce creation subtensor joining advanced indexing
+ops: sizes alloc shape reshape reduce creation subtensor joining advanced indexing
 ops: diagonal rearrange cumulative sorting
 ops.random: drawing mrg mrg_streams philox_reference philox random_state random_streams
 ops: composed checks barriers

@@ -30,7 +30,8 @@ from symnet.ops.linalg.products import (
     tensordot,
 )
 from symnet.ops.reduce import Reduce, Top
-from symnet.ops.shape import DimShuffle, Reshape, dimshuffle, reshape
+from symnet.ops.reshape import Reshape, reshape
+from symnet.ops.shape import DimShuffle, dimshuffle
 from symnet.ops.sizes import ShapeI, shape_i, sizes_of, vector_elements
 from symnet.ops.subtensor import IncSubtensor, Subtensor
 

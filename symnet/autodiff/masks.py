@@ -28,7 +28,8 @@ from symnet.ops.nnet.softmax import AlongAxis
 from symnet.ops.print_values import Print
 from symnet.ops.reduce import Reduce
 from symnet.ops.reduce import any as any_over
-from symnet.ops.shape import DimShuffle, Reshape, dimshuffle
+from symnet.ops.reshape import Reshape
+from symnet.ops.shape import DimShuffle, dimshuffle
 from symnet.ops.sizes import ForgetShape, MakeVector, SpecifyShape, shape_i
 from symnet.ops.sorting import Sort, TopK
 from symnet.ops.subtensor import IncSubtensor, Subtensor

@@ -51,7 +51,8 @@ from symnet.ops.lowerings import (
     is_real,
     scatter,
 )
-from symnet.ops.shape import DimShuffle, reshape
+from symnet.ops.reshape import reshape
+from symnet.ops.shape import DimShuffle
 from symnet.ops.sizes import ShapeI, sizes_of
 from symnet.ops.subtensor import check_fits, fitting
 

@@ -25,7 +25,7 @@ from symnet.ops.joining import join
 from symnet.ops.lowerings import Shapes, Sizes
 from symnet.ops.methods import method
 from symnet.ops.rearrange import flip, roll
-from symnet.ops.shape import flatten
+from symnet.ops.reshape import flatten
 
 __all__ = [
     "Cumulative", "cumprod", "cumsum",

@@ -28,7 +28,8 @@ from symnet.ops.creation import arange
 from symnet.ops.elementwise import cast
 from symnet.ops.joining import stack
 from symnet.ops.methods import method
-from symnet.ops.shape import DimShuffle, dimshuffle, flatten
+from symnet.ops.reshape import flatten
+from symnet.ops.shape import DimShuffle, dimshuffle
 from symnet.ops.sizes import (
     Shape,
     ShapeI,

@@ -29,7 +29,8 @@ from symnet.ops.elementwise import cast
 from symnet.ops.indexing import getitem, take
 from symnet.ops.joining import join
 from symnet.ops.methods import method
-from symnet.ops.shape import dimshuffle, flatten, reshape
+from symnet.ops.reshape import flatten, reshape
+from symnet.ops.shape import dimshuffle
 from symnet.ops.sizes import shape_i, size_scalar, size_vector, sizes_of, specify_shape
 
 __all__ = [

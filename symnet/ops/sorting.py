@@ -32,7 +32,7 @@ from symnet.ops.base import (
 from symnet.ops.indexing import getitem, inc_subtensor, take, take_along_axis
 from symnet.ops.lowerings import Shapes, Sizes
 from symnet.ops.methods import method
-from symnet.ops.shape import flatten
+from symnet.ops.reshape import flatten
 from symnet.ops.sizes import size_scalar
 
 __all__ = [

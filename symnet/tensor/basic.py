@@ -62,10 +62,16 @@ from symnet.ops.reduce import (
     all, allclose, any, argmax, argmin, makeKeepDims, max, max_and_argmax, mean, min,
     norm, prod, ptp, std, sum, var,
 )  # fmt: skip
+from symnet.ops.reshape import Reshape, flatten, ravel, reshape
 from symnet.ops.shape import (
-    Reshape, expand_dims, flatten, moveaxis, ravel, reshape, shape_padaxis,
-    shape_padleft, shape_padright, swapaxes, transpose,
-)  # fmt: skip
+    expand_dims,
+    moveaxis,
+    shape_padaxis,
+    shape_padleft,
+    shape_padright,
+    swapaxes,
+    transpose,
+)
 from symnet.ops.sizes import (
     Shape, SpecifyShape, addbroadcast, get_vector_length, patternbroadcast, shape,
     specify_shape, unbroadcast,

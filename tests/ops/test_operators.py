@@ -27,8 +27,8 @@ from symnet.ops.reduce import all as all_
 from symnet.ops.reduce import allclose, argmax, mean, std
 from symnet.ops.reduce import any as any_
 from symnet.ops.reduce import sum as sum_
+from symnet.ops.reshape import flatten
 from symnet.ops.scan.step_graph import until
-from symnet.ops.shape import flatten
 from tests.helpers import run
 
 X = np.array([1.5, -2.0, 3.25])

@@ -26,7 +26,7 @@ from symnet.ops.functions import exp, expm1, tanh
 from symnet.ops.rearrange import tile
 from symnet.ops.reduce import Reduce
 from symnet.ops.reduce import sum as sum_over
-from symnet.ops.shape import reshape
+from symnet.ops.reshape import reshape
 from symnet.rewriting.patterns import Match, Rule, instantiate, number, pattern_vars
 from symnet.rewriting.rewriter import (
     Fired,

@@ -37,7 +37,8 @@ from symnet.ops.reduce import max as max_over
 from symnet.ops.reduce import min as min_over
 from symnet.ops.reduce import root_of_norm
 from symnet.ops.reduce import sum as sum_over
-from symnet.ops.shape import dimshuffle, reshape
+from symnet.ops.reshape import reshape
+from symnet.ops.shape import dimshuffle
 from symnet.ops.sizes import shape_i, sizes_of
 
 __all__ = [

@@ -34,7 +34,8 @@ from symnet.ops.elementwise import cast
 from symnet.ops.linalg.gemm import exact_product
 from symnet.ops.lowerings import CallOf, Lowering, Shapes, Sizes
 from symnet.ops.methods import method
-from symnet.ops.shape import dimshuffle, flatten, reshape
+from symnet.ops.reshape import flatten, reshape
+from symnet.ops.shape import dimshuffle
 from symnet.ops.sizes import sizes_of
 
 __all__ = [

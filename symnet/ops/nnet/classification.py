@@ -37,7 +37,8 @@ from symnet.ops.nnet.activations import Softmax, logsoftmax, softmax
 from symnet.ops.reduce import argmax, top_over
 from symnet.ops.reduce import max as max_over
 from symnet.ops.reduce import sum as sum_over
-from symnet.ops.shape import dimshuffle, flatten, reshape
+from symnet.ops.reshape import flatten, reshape
+from symnet.ops.shape import dimshuffle
 from symnet.ops.sizes import shape_i
 from symnet.ops.sorting import unique
 

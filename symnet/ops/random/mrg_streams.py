@@ -49,7 +49,7 @@ from symnet.ops.random.mrg import (
     jump,
     spaced_states,
 )
-from symnet.ops.shape import reshape
+from symnet.ops.reshape import reshape
 from symnet.ops.sizes import sizes_of
 from symnet.shared import SharedVariable, shared
 

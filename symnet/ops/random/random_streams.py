@@ -32,7 +32,7 @@ from symnet.ops.random.random_state import (
     randomstate_constructor,
 )
 from symnet.ops.reduce import sum
-from symnet.ops.shape import reshape
+from symnet.ops.reshape import reshape
 from symnet.ops.sizes import size_scalar, sizes_of
 from symnet.shared import SharedVariable
 

@@ -15,6 +15,7 @@ from symnet.graph.variables import Constant, Variable
 from symnet.ops.arithmetic import int_div, mul, sub
 from symnet.ops.indexing import getitem
 from symnet.ops.joining import join
+from symnet.ops.reshape import reshape
 from symnet.ops.scan.scan_arguments import (
     StateArgument,
     Walked,
@@ -26,7 +27,7 @@ from symnet.ops.scan.scan_arguments import (
     read_walked,
 )
 from symnet.ops.scan.step_graph import until
-from symnet.ops.shape import reshape, shape_padleft
+from symnet.ops.shape import shape_padleft
 from symnet.ops.sizes import size_constant, sizes_of
 from symnet.rewriting.bypassed import clone_remembering
 from symnet.updates import OrderedUpdates

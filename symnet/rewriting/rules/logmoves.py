@@ -13,7 +13,8 @@ from symnet.ops.diagonal import Diagonal
 from symnet.ops.elementwise import Cast
 from symnet.ops.joining import Join, Split
 from symnet.ops.nnet.classification import Pick
-from symnet.ops.shape import DimShuffle, Reshape
+from symnet.ops.reshape import Reshape
+from symnet.ops.shape import DimShuffle
 from symnet.ops.sizes import ForgetShape, ShapeI, SpecifyShape
 from symnet.ops.subtensor import IncSubtensor, Subtensor
 from symnet.rewriting.patterns import number

@@ -17,7 +17,8 @@ from symnet.ops.arithmetic import mul, neg, second
 from symnet.ops.base import constant
 from symnet.ops.elementwise import Elementwise
 from symnet.ops.reduce import Reduce
-from symnet.ops.shape import DimShuffle, Reshape, dimshuffle, reshape
+from symnet.ops.reshape import Reshape, reshape
+from symnet.ops.shape import DimShuffle, dimshuffle
 from symnet.ops.sizes import (
     ForgetShape,
     MakeVector,

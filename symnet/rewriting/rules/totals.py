@@ -12,7 +12,8 @@ from symnet.ops.alloc import Alloc
 from symnet.ops.arithmetic import mul, second
 from symnet.ops.linalg.products import Dot
 from symnet.ops.reduce import Reduce
-from symnet.ops.shape import DimShuffle, Reshape, dimshuffle
+from symnet.ops.reshape import Reshape
+from symnet.ops.shape import DimShuffle, dimshuffle
 from symnet.ops.subtensor import Subtensor
 from symnet.rewriting.patterns import Match, number
 

@@ -16,7 +16,8 @@ from symnet.ops.base import constant
 from symnet.ops.functions import exp, tanh
 from symnet.ops.linalg.products import dot
 from symnet.ops.reduce import sum as sum_over
-from symnet.ops.shape import dimshuffle, flatten, reshape
+from symnet.ops.reshape import flatten, reshape
+from symnet.ops.shape import dimshuffle
 from symnet.ops.sizes import shape, shape_i, unbroadcast
 from symnet.rewriting.rules.shapes import filled
 from tests.rewriting.rules.tools import apply, check, compare, refuse, simplified
