@@ -85,10 +85,10 @@ compile: arguments inner_graphs
 compile.scan: scan_builder vectorise merge dead_outputs hoist_products sink_products
 compile.scan: concat_products scan_passes
 compile: passes
-compile.lower: program context licm pack_weights
+compile.lower: program context reads fuse lower_scan lower_ifelse kernel_builder lowering
+compile.lower: licm pack_weights
 compile.plan: library_calls
-compile.lower: reads fuse lower_scan lower_ifelse kernel_builder lowering
-compile.memory: bounds_checks placement loop_placement shadow ledger verify
+compile.memory: arena bounds_checks overwriting placer placement shadow ledger verify
 compile.plan: planner plan_cache
 compile: partition
 compile.plan: affine

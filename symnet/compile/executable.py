@@ -10,16 +10,16 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from symnet.compile.lower.licm import hoist_invariants
 from symnet.compile.lower.lowering import lower
-from symnet.compile.lower.program import Buffer, Instruction, LibraryCall, Program
-from symnet.compile.memory.ledger import Meaning
-from symnet.compile.memory.loop_placement import place_open_regions
-from symnet.compile.memory.placement import place, reuse_dying
+from symnet.compile.lower.pack_weights import pack_weights
+from symnet.compile.lower.program import Instruction, LibraryCall, Program
+from symnet.compile.memory.overwriting import reuse_dying
+from symnet.compile.memory.placement import place
 from symnet.compile.partition import Segment, split
 from symnet.compile.plan.affine import NotLinear, lines
 from symnet.compile.plan.plan_cache import keep
 from symnet.compile.plan.planner import Plan, Planner, shape_arguments, step_at
-from symnet.config import config
 from symnet.errors import message
 from symnet.graph.evaluate import compute, evaluate, value_of
 from symnet.graph.traverse import leaves
@@ -40,6 +40,20 @@ INT64 = (-(2**63), 2**63 - 1)
 Array = np.ndarray[Any, Any]
 
 
+LOWERING: tuple[Callable[[Program], Program], ...] = (
+    # First, for what is invariant in an inner loop may be so in the outer one.
+    hoist_invariants,
+    # Of matrices that are made outside, also of those that have just been moved there.
+    pack_weights,
+    # The copies of weights out of further loops.
+    hoist_invariants,
+    # All instructions are there: order them, and lay values where they belong.
+    place,
+    # In the order that is fixed by now, what dies can be overwritten.
+    reuse_dying,
+)
+
+
 def build_program(
     segment: Segment,
     updates: Mapping[SharedVariable, Variable],
@@ -48,30 +62,10 @@ def build_program(
     """The program of one segment: its steps, with places but without sizes."""
     inference = segment.inference()
     context = lower(segment.leaves, [*wanted, *updates.values()], inference)
-    place_open_regions(context)
-    steps, outputs, replaced = place(context, wanted, updates, inference)
-    reuse_dying(steps, set(context.temporaries))
-    shared = [v for v in segment.leaves if isinstance(v, SharedVariable)]
-    meaning = None
-    if config.verify_memory == "on":
-        meaning = Meaning(context, steps, wanted, updates)
-    return Program(
-        [v for v in segment.leaves if not isinstance(v, SharedVariable)],
-        shared,
-        outputs,
-        steps,
-        inference.arguments,
-        inference.demands,
-        context.parameters,
-        context.constants,
-        temporaries(context.temporaries),
-        replaced,
-        meaning,
-    )
-
-
-def temporaries(buffers: Sequence[Buffer]) -> list[Buffer]:
-    return [b for b in buffers if b.place is None]
+    program = context.program(wanted, updates)
+    for change in LOWERING:
+        program = change(program)
+    return program
 
 
 class CompiledSegment:

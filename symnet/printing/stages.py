@@ -14,7 +14,14 @@ from symnet.compile.executable import CompiledSegment, Executable
 from symnet.compile.function import Function
 from symnet.compile.lower.fuse import Cluster, fuse
 from symnet.compile.lower.lowering import needed_nodes
-from symnet.compile.lower.program import Instruction, KernelLaunch, Loop, regions_of
+from symnet.compile.lower.program import (
+    Buffer,
+    Instruction,
+    KernelLaunch,
+    Loop,
+    Program,
+    regions_of,
+)
 from symnet.compile.partition import Segment
 from symnet.compile.passes import PASSES, rewrite_graph
 from symnet.compile.plan.planner import Plan
@@ -143,19 +150,41 @@ def _enclosed(text: str) -> str:
     return f"({text})" if " " in text else text
 
 
-def view_text(view: View, arguments: Sequence[HostArgument]) -> str:
+class Memory:
+    """The names of a program's buffers: those that a user knows, the others numbered in
+    the order in which they are met."""
+
+    def __init__(self, program: Program) -> None:
+        self.arguments, self.placement = program.arguments, program.placement
+        self.numbers: dict[Buffer, int] = {}
+
+    def name(self, buffer: Buffer) -> str:
+        """`input x`, `temporary 3`."""
+        if buffer.kind in ("temporary", "row"):
+            number = self.numbers.setdefault(buffer, len(self.numbers))
+            return f"{buffer.kind} {number}{f' {buffer.name}' if buffer.name else ''}"
+        return f"{buffer.kind} {buffer.name or buffer.position}"
+
+    def place(self, buffer: Buffer) -> str:
+        """Where it lies in the end; of what takes over a temporary, both."""
+        home = self.placement.home(buffer)
+        if home is buffer or home.kind != "temporary":
+            return self.name(home)
+        return f"{self.name(buffer)} in {self.name(home)}"
+
+
+def view_text(view: View, memory: Memory) -> str:
     """Which memory, its dtype and sizes; where in it, unless it is all of it; how a loop
     moves it."""
+    arguments = memory.arguments
     sizes = ", ".join(size_text(s, arguments) for s in view.sizes)
-    text = f"{view.buffer!r} {view.dtype}[{sizes}]"
-    if view.buffer.home is not view.buffer and not view.buffer.name:
-        text = f"{text} (in place)" if view.buffer.home.kind == "temporary" else text
+    text = f"{memory.place(view.buffer)} {view.dtype}[{sizes}]"
     offset = size_text(view.offset, arguments)
     if offset != "0":
         text += f" from byte {offset}"
-    row = view.buffer.home.row
+    row = memory.placement.home(view.buffer).row
     if row is not None:
-        where = view_text(row.origin, arguments).partition(" ")[0]
+        where = memory.name(memory.placement.home(row.origin.buffer))
         text += f", moved along {where} by {size_text(row.step, arguments)} bytes"
         text += f" in a ring of {row.slots}" if row.slots else ""
     return text if view.contiguous else f"{text} strided"
@@ -187,16 +216,14 @@ def numbered_tasks(
             yield from numbered_tasks(body.steps, inner, more)
 
 
-def step_lines(
-    number: str, step: Instruction, arguments: Sequence[HostArgument]
-) -> list[str]:
+def step_lines(number: str, step: Instruction, memory: Memory) -> list[str]:
     """A step of a program: what it does, what it reads and writes."""
-    row = row_of(step, 0.0)
+    row, arguments = row_of(step, 0.0), memory.arguments
     lines = [f"step {number}: {row.operation} [{row.kind}]"]
-    lines += [f"  reads  {view_text(v, arguments)}" for v in step.inputs]
+    lines += [f"  reads  {view_text(v, memory)}" for v in step.inputs]
     if step.initial is not None:
-        lines.append(f"  begins with {view_text(step.initial, arguments)}")
-    lines += [f"  writes {view_text(v, arguments)}" for v in step.outputs]
+        lines.append(f"  begins with {view_text(step.initial, memory)}")
+    lines += [f"  writes {view_text(v, memory)}" for v in step.outputs]
     if isinstance(step, KernelLaunch):
         loops = [
             f"{'reduce' if reduced else 'for'} i{axis} < {size_text(size, arguments)}"
@@ -371,10 +398,10 @@ class Stages:
         lines: list[str] = []
         for segment, native, head in self._segments():
             program = native.program
-            arguments = program.arguments
+            arguments, memory = program.arguments, Memory(program)
             lines += head
             for number, step in numbered(program.steps):
-                lines += step_lines(number, step, arguments)
+                lines += step_lines(number, step, memory)
             for demand in program.demands:
                 condition = size_text(demand.condition, arguments)
                 lines.append(f"demands {condition}: {demand.what}")

@@ -25,7 +25,7 @@ from symnet.compile.debugmode import (
     reach_of_rounding,
 )
 from symnet.compile.lower import lowering
-from symnet.compile.memory import placement
+from symnet.compile.memory import overwriting
 from symnet.graph.evaluate import evaluate
 from symnet.graph.types import FLOATS
 from symnet.graph.variables import Apply, Op
@@ -380,7 +380,7 @@ def test_a_tie_without_roundings_is_exact():
 
 def test_the_memory_of_updates_is_proven(monkeypatch):
     """DebugMode itself computes updates beside the shared variables."""
-    monkeypatch.setattr(placement, "_overwrites_safely", lambda *_: True)
+    monkeypatch.setattr(overwriting, "overwrites_safely", lambda *_: True)
     w = shared(np.arange(3.0), "w")
     f = debug([], [], updates=[(w, T.set_subtensor(w[::-1][0], 9.0))])
     with pytest.raises(BadMemory, match="shared w, float64"):
