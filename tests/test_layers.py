@@ -84,7 +84,6 @@ gradient
 compile: arguments inner_graphs
 compile.scan: scan_builder vectorise merge dead_outputs hoist_products sink_products
 compile.scan: concat_products scan_passes
-compile: passes
 compile.lower: program context reads fuse lower_scan lower_ifelse kernel_builder lowering
 compile.lower: licm pack_weights
 compile.plan: library_calls
@@ -92,7 +91,7 @@ compile.memory: arena bounds_checks overwriting placer placement shadow ledger v
 compile.plan: planner plan_cache
 compile: partition
 compile.plan: affine
-compile: executable widening debugmode modes profile function .
+compile: executable pipeline widening debugmode modes profile function .
 
 printing: roots forms formula latex text layers draw networks sympy_bridge stages .
 gof: graph .

@@ -23,7 +23,7 @@ from symnet.compile.lower.program import (
     regions_of,
 )
 from symnet.compile.partition import Segment
-from symnet.compile.passes import PASSES, rewrite_graph
+from symnet.compile.pipeline import PASSES, rewrite_graph
 from symnet.compile.plan.planner import Plan
 from symnet.compile.profile import row_of, time_text
 from symnet.graph.inner import InnerGraph
@@ -366,7 +366,7 @@ class Stages:
         """Which operations share a loop, and what NumPy computes between programs."""
         lines: list[str] = []
         for segment, _, head in self._segments():
-            inference = segment.inference()
+            inference = segment.inference
             nodes = needed_nodes(segment.wanted, segment.leaves)
             lines += head
             for k, cluster in enumerate(fuse(nodes, segment.wanted, inference)):

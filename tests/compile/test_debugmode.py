@@ -13,7 +13,7 @@ import pytest
 import symnet
 import symnet.tensor as T
 from symnet import function, grad, scan, shared
-from symnet.compile import passes
+from symnet.compile import pipeline
 from symnet.compile.debugmode import (
     BadCode,
     BadMemory,
@@ -58,9 +58,9 @@ def wrong_rule(monkeypatch):
     rule = Rule("too_much", tanh(a) * b, b * tanh(a) + 0.001)
     changed = [
         dataclasses.replace(step, rules=(rule,)) if step.name == "library" else step
-        for step in passes.PASSES
+        for step in pipeline.PASSES
     ]
-    monkeypatch.setattr(passes, "PASSES", tuple(changed))
+    monkeypatch.setattr(pipeline, "PASSES", tuple(changed))
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -189,6 +189,12 @@ class Planner:
         return [*self.call_keys, *self.call_offsets, *parameters, *demands]
 
     @cached_property
+    def moving(self) -> set[int]:
+        """The arguments by whose values it changes what a call computes."""
+        used = {n.value for n in walk(self.call_scalars) if n.op == "argument"}
+        return used & self.by_value
+
+    @cached_property
     def host(self) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
         """(arguments) -> the values of `call_scalars`."""
         return make_function(self.call_scalars)

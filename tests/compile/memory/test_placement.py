@@ -9,11 +9,10 @@ from hypothesis import strategies as st
 
 import symnet.tensor as T
 from symnet import function, scan, shared
-from symnet.compile.executable import build_program
 from symnet.compile.lower.program import LibraryCall
 from symnet.compile.memory.arena import lifetimes
 from symnet.compile.partition import split
-from symnet.compile.passes import rewrite_graph
+from symnet.compile.pipeline import build_program, rewrite_graph
 from symnet.graph.traverse import Graph
 from symnet.kernels.cpu.device import CPU
 from symnet.kernels.routines import MatrixProduct
@@ -28,7 +27,7 @@ def program_of(outputs, updates=None):
     found = rewrite_graph(Graph([], [*outputs, *updates.values()])).outputs
     outputs, news = found[: len(outputs)], found[len(outputs) :]
     updates = dict(zip(updates, news, strict=True))
-    (segment,) = split(outputs, updates, CPU)
+    (segment,) = split([], outputs, updates, CPU)
     return build_program(segment, updates, outputs)
 
 

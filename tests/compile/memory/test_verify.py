@@ -10,13 +10,12 @@ import pytest
 import symnet
 import symnet.tensor as T
 from symnet import config, function, scan, shared
-from symnet.compile import executable
+from symnet.compile import pipeline
 from symnet.compile.lower import licm, lower_scan
 from symnet.compile.lower.context import Context
 from symnet.compile.lower.program import KernelLaunch, Placement
 from symnet.compile.memory import overwriting, placement
 from symnet.compile.memory.arena import lifetimes, pack
-from symnet.compile.memory.overwriting import reuse_dying
 from symnet.compile.memory.placer import Placer
 from symnet.compile.memory.verify import PlacementError
 from symnet.compile.modes import Mode
@@ -115,8 +114,8 @@ def test_a_result_over_an_input_that_is_read_again(monkeypatch):
         return function([x], T.dot(T.tanh(product), T.dot(product, product)))
 
     build()(np.eye(3))
-    passes = [over_anything if p is reuse_dying else p for p in executable.LOWERING]
-    monkeypatch.setattr(executable, "LOWERING", passes)
+    passes = (*pipeline.LOWERING[:-1], pipeline.Lowering("reuse", over_anything))
+    monkeypatch.setattr(pipeline, "LOWERING", passes)
     found(lambda: build()(np.eye(3)), "temporary")
 
 
