@@ -30,9 +30,10 @@ def floors(text: str) -> list[str]:
 
 FLOORS = floors("""
 config errors lazy recent
-graph: origin types attached variables testvalues traverse promised evaluate pickling inner .
+graph: origin types attached variables testvalues traverse promised evaluate pickling inner
+graph: verify .
 
-kernels.loopir: scalars interpret views philox
+kernels.loopir: scalars interpret views verify philox
 kernels.loopir.math: formats exponential logarithm power trigonometric gaussian external
 kernels.loopir.math: expand .
 kernels: routines variants legality cost_model schedule
@@ -84,7 +85,7 @@ gradient
 compile: arguments inner_graphs
 compile.scan: scan_builder vectorise merge dead_outputs hoist_products sink_products
 compile.scan: concat_products scan_passes
-compile.lower: program context reads fuse lower_scan lower_ifelse kernel_builder lowering
+compile.lower: program verify context reads fuse lower_scan lower_ifelse kernel_builder lowering
 compile.lower: licm pack_weights
 compile.plan: library_calls
 compile.memory: arena bounds_checks overwriting placer placement shadow ledger verify

@@ -93,7 +93,7 @@ class DebugEngine:
         self.updates = dict(updates)
         self.graph = Graph(inputs, [*outputs, *updates.values()])
         self.count = len(outputs)
-        with config.change_flags(verify_memory="on"):
+        with config.change_flags(verify="on"):
             self.engine = compile_graph(self.graph)
             # As other modes run it.
             self.updating = compile_graph(self.graph, list(updates))

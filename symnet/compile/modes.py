@@ -80,6 +80,10 @@ class DebugMode(Mode):
 
     name = "DebugMode"
 
+    def rewrite(self, graph: Graph) -> Graph:
+        with config.change_flags(verify="on"):
+            return super().rewrite(graph)
+
     def engine(
         self,
         inputs: Sequence[Variable],

@@ -21,12 +21,15 @@ from symnet.compile.lower.licm import hoist_invariants
 from symnet.compile.lower.lowering import lower
 from symnet.compile.lower.pack_weights import pack_weights
 from symnet.compile.lower.program import Program
+from symnet.compile.lower.verify import verify_program
 from symnet.compile.memory.overwriting import reuse_dying
 from symnet.compile.memory.placement import place
 from symnet.compile.partition import Segment, split
 from symnet.compile.scan.scan_passes import rewrite_loops
-from symnet.graph.traverse import Graph
+from symnet.config import config
+from symnet.graph.traverse import Graph, leaves
 from symnet.graph.variables import Variable
+from symnet.graph.verify import verify_graph
 from symnet.kernels.cpu.device import CPU
 from symnet.kernels.interface import Device
 from symnet.ops.ifelse.branches import sink_branches
@@ -165,6 +168,8 @@ def _run(
     except Exception as error:  # noqa: BLE001  a fault of the pass, not of the user
         leave_out(f"pass {step.name}", error)
         return graph
+    if config.verify == "on" and found is not graph:
+        verify_graph(found, leaves(graph.outputs, graph.inputs))
     if isinstance(step, Change) and found is not graph:
         used.add(step.name)
     if trace is not None and (isinstance(step, Pass) or found is not graph):
@@ -219,6 +224,8 @@ def build_program(
     program = context.program(wanted, updates)
     for step in (Lowering("lower", lambda made: made), *LOWERING):
         program = step.function(program)
+        if config.verify == "on":
+            verify_program(program)
         if trace is not None:
             trace.programs.append((step.name, program))
     return program

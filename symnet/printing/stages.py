@@ -23,7 +23,7 @@ from symnet.compile.lower.program import (
     regions_of,
 )
 from symnet.compile.partition import Segment
-from symnet.compile.pipeline import PASSES, rewrite_graph
+from symnet.compile.pipeline import LOWERING, PASSES, compile_graph, rewrite_graph
 from symnet.compile.plan.planner import Plan
 from symnet.compile.profile import row_of, time_text
 from symnet.graph.inner import InnerGraph
@@ -232,8 +232,26 @@ def step_lines(number: str, step: Instruction, memory: Memory) -> list[str]:
         lines.append(f"  {'; '.join(loops) or 'once'}")
     if isinstance(step, Loop):
         lines.append(f"  {size_text(step.turns, arguments)} times")
-    if step.fallible:
+    if isinstance(step, Loop):
+        lines.append("  may be broken off")
+    elif step.fallible:
         lines.append("  may fail: a position can be out of range")
+    return lines
+
+
+def program_lines(program: Program) -> list[str]:
+    """The steps, what they are for where values have no places yet, and what a call must
+    check."""
+    memory, lines = Memory(program), list[str]()
+    for number, step in numbered(program.steps):
+        lines += step_lines(number, step, memory)
+    if not program.placement.places:
+        for result in (*program.results, *program.updates):
+            value = view_text(result.value, memory)
+            lines.append(f"{memory.name(result.target)} becomes {value}")
+    for demand in program.demands:
+        condition = size_text(demand.condition, program.arguments)
+        lines.append(f"demands {condition}: {demand.what}")
     return lines
 
 
@@ -301,6 +319,7 @@ class Stages:
             "rules": self.rules,
             "fuse": self.clusters,
             "loops": self.loops,
+            **{name: self._lowered(name) for name in LOWERING_NAMES},
             "program": self.program,
             "plan": self.plan,
             "llvm": self.llvm,
@@ -397,16 +416,25 @@ class Stages:
         """The steps, their memory, and what a call must check."""
         lines: list[str] = []
         for segment, native, head in self._segments():
-            program = native.program
-            arguments, memory = program.arguments, Memory(program)
-            lines += head
-            for number, step in numbered(program.steps):
-                lines += step_lines(number, step, memory)
-            for demand in program.demands:
-                condition = size_text(demand.condition, arguments)
-                lines.append(f"demands {condition}: {demand.what}")
+            lines += [*head, *program_lines(native.program)]
             lines += [f"NumPy: {self.listing.line(node)}" for node in segment.reference]
         return self._native(lines)
+
+    def _lowered(self, name: str) -> Callable[[], list[str]]:
+        """The programs after one pass of LOWERING."""
+
+        def lines() -> list[str]:
+            trace = Trace()
+            if isinstance(self.function.engine, Executable):
+                compile_graph(self.function.maker.fgraph, self.updates, trace=trace)
+            programs = [program for one, program in trace.programs if one == name]
+            found = list[str]()
+            for k, program in enumerate(programs):
+                found += [f"part {k}"] if len(programs) > 1 else []
+                found += program_lines(program)
+            return self._native(found)
+
+        return lines
 
     # ---- plans
 
@@ -466,4 +494,7 @@ class Stages:
 
 
 PASS_NAMES = ("written", *(one.name for one in PASSES), "inside")
-STAGE_NAMES = (*PASS_NAMES, "rules", "fuse", "loops", "program", "plan", "llvm", "asm")
+LOWERING_NAMES = ("lower", *(one.name for one in LOWERING))
+STAGE_NAMES = (
+    *PASS_NAMES, "rules", "fuse", "loops", *LOWERING_NAMES, "program", "plan", "llvm", "asm",
+)  # fmt: skip

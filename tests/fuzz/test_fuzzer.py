@@ -148,7 +148,7 @@ def test_a_wrong_place_is_found(
 ) -> None:
     """Where programs are proven and, by the values alone, where they are not."""
     monkeypatch.setattr(*WRONG_PLACES[what])
-    with config.change_flags(verify_memory=proven):
+    with config.change_flags(verify=proven):
         drawn, kind = found_among(range(4, 3000, 5))
         assert drawn["updates"]
         if proven == "on":

@@ -205,12 +205,20 @@ class Ledger:
 
     def read_own(self, view: View, step: Instruction | None) -> Marks:
         """The value of a view."""
-        at = self.own_cells(view)
+        at = self._inside(view, step)
         if at.where not in self.own.marks:
             if at.low == at.high:
                 return np.zeros(0, np.int64)
             self.fail("memory is read before it is written", step, view.buffer)
         return self.own.read(at)
+
+    def _inside(self, view: View, step: Instruction | None) -> Cells:
+        """The cells of a view, which its memory must have."""
+        at = self.own_cells(view)
+        where: Any = at.where
+        if at.low < at.high and not 0 <= at.low < at.high <= self._pieces(where):
+            self.fail("a view reaches beyond its buffer", step, view.buffer)
+        return at
 
     def read(self, view: View, step: Instruction) -> Marks:
         """The value of a view, which memory must hold."""
@@ -247,7 +255,7 @@ class Ledger:
     def write(self, view: View, marks: Marks, step: Instruction) -> None:
         """Write marks to a view in both memories."""
         if view.buffer.kind != "shared":  # there the graph means the old value
-            at = self.own_cells(view)
+            at = self._inside(view, step)
             self.write_own(at, marks, step)
             marks = self.own.read(at)
         self._may_be_written(self.placement.base(view.buffer), step)

@@ -92,7 +92,7 @@ class Planner:
         self.placement = program.placement
         self.device = device
         # Where memory is to be proven: what all proofs have in common.
-        self.facts = Facts(program) if config.verify_memory == "on" else None
+        self.facts = Facts(program) if config.verify == "on" else None
         self.by_value = {
             k for k, argument in enumerate(program.arguments) if argument.axis is None
         }

@@ -21,15 +21,18 @@ from symnet.compile.memory.verify import PlacementError
 from symnet.compile.modes import Mode
 from symnet.compile.plan import planner
 from symnet.ifelse import ifelse
-from symnet.kernels.loopir.views import size
+from symnet.kernels.loopir.views import add, size
+from symnet.ops.subtensor import Subtensor
 
 TWO = size(2), size(2)
 ROWS, ROW = np.arange(24.0).reshape(4, 6), np.arange(6.0)
 
 
 @pytest.fixture(autouse=True)
-def verified():
-    with config.change_flags(verify_memory="on"):
+def verified(monkeypatch):
+    """The proof alone: what is seen without numbers is not to be found before."""
+    monkeypatch.setattr(pipeline, "verify_program", lambda _: None)
+    with config.change_flags(verify="on"):
         yield
 
 
@@ -250,6 +253,20 @@ def test_an_update_is_written(monkeypatch):
     monkeypatch.setattr(Placer, "update", lambda *_: None)
     f = update(lambda w, x: w[::-1])
     found(lambda: f(ROW), "does not hold its value at the end", "shared w")
+
+
+def test_a_view_beyond_its_buffer(monkeypatch):
+    """Sizes that only a call knows: what is read ends where it begins too late."""
+    right = Subtensor.view
+
+    def late(self, node, source, sizes):
+        view = right(self, node, source, sizes)
+        return replace(view, offset=add(view.offset, view.strides[0]))
+
+    monkeypatch.setattr(Subtensor, "view", late)
+    x = T.vector("x")
+    f = function([x], x[1:] * 2)
+    found(lambda: f(ROW), "a view reaches beyond its buffer", "input x")
 
 
 # ---- the arena
