@@ -22,7 +22,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "on_rewrite_error": ("warn", "raise"),
     "compute_test_value": ("off", "ignore", "warn", "raise"),
     "warn_float64": ("ignore", "warn", "raise"),
-    "verify_memory": ("off", "on"),
+    "verify": ("off", "on"),
 }
 SIZES = ("cache_size", "memory_kept")  # numbers of bytes
 MOST_THREADS = 1024
@@ -46,8 +46,9 @@ class Config:
         their inputs, and what is done about an input without one: "off", "ignore",
         "warn", "raise".
     warn_float64: what is done when a float64 variable is made.
-    verify_memory: "on" proves for each new program and set of sizes that memory holds
-        what is read (`symnet.compile.memory.verify`); slow, meant for tests.
+    verify: "on" checks graphs, programs and kernels after every pass, and proves for each
+        set of sizes that memory holds what is read (`symnet.compile.memory.verify`);
+        slow, meant for tests.
     exception_verbosity: "high" keeps symnet's own frames in tracebacks.
     on_rewrite_error: what is done about a rule or pass of the compiler that fails: it is
         left out with one warning ("warn"), or its error is raised (in symnet's tests).
@@ -71,7 +72,7 @@ class Config:
     on_rewrite_error: str
     compute_test_value: str
     warn_float64: str
-    verify_memory: str
+    verify: str
     cache_dir: str
     cache_size: int
     memory_kept: int

@@ -27,10 +27,10 @@ import numpy as np
 from symnet.compile.function import Function, function
 from symnet.graph.traverse import leaves
 from symnet.graph.variables import Constant, Variable, describe
-from symnet.printing.stages import PASS_NAMES, STAGE_NAMES, Stages
+from symnet.printing.stages import LOWERING_NAMES, PASS_NAMES, STAGE_NAMES, Stages
 from symnet.shared import SharedVariable
 
-LARGE = ("asm",)  # printed only when asked for
+QUIET = ("asm", *LOWERING_NAMES)  # printed only when asked for
 
 
 class UsageError(ValueError):
@@ -136,7 +136,8 @@ def explain(
             f"no stage {', '.join(unknown)}; there are {', '.join(STAGE_NAMES)}"
         )
     found = Stages(f)
-    names = stages or [n for n in found.sections if n not in LARGE or assembly]
+    quiet = [name for name in QUIET if name != "asm" or not assembly]
+    names = stages or [name for name in found.sections if name not in quiet]
     parts = []
     for name in names:
         if name not in found.sections:

@@ -18,7 +18,7 @@ if "SYMNET_CACHE" not in os.environ:
     _folder = tempfile.TemporaryDirectory(prefix="symnet-tests-")
     os.environ["SYMNET_CACHE"] = _folder.name
 
-_flags = [os.environ.get("SYMNET_FLAGS"), "verify_memory=on", "on_rewrite_error=raise"]
+_flags = [os.environ.get("SYMNET_FLAGS"), "verify=on", "on_rewrite_error=raise"]
 os.environ["SYMNET_FLAGS"] = ",".join(filter(None, _flags))
 
 settings.register_profile("symnet", deadline=None, derandomize=True, max_examples=50)

@@ -30,9 +30,10 @@ def floors(text: str) -> list[str]:
 
 FLOORS = floors("""
 config errors lazy recent
-graph: origin types attached variables testvalues traverse promised evaluate pickling inner .
+graph: origin types attached variables testvalues traverse promised evaluate pickling inner
+graph: verify .
 
-kernels.loopir: scalars interpret views philox
+kernels.loopir: scalars interpret views verify philox
 kernels.loopir.math: formats exponential logarithm power trigonometric gaussian external
 kernels.loopir.math: expand .
 kernels: routines variants legality cost_model schedule
@@ -84,15 +85,14 @@ gradient
 compile: arguments inner_graphs
 compile.scan: scan_builder vectorise merge dead_outputs hoist_products sink_products
 compile.scan: concat_products scan_passes
-compile: passes
-compile.lower: program context licm pack_weights
+compile.lower: program verify context reads fuse lower_scan lower_ifelse kernel_builder lowering
+compile.lower: licm pack_weights
 compile.plan: library_calls
-compile.lower: reads fuse lower_scan lower_ifelse kernel_builder lowering
-compile.memory: bounds_checks placement loop_placement shadow ledger verify
+compile.memory: arena bounds_checks overwriting placer placement shadow ledger verify
 compile.plan: planner plan_cache
 compile: partition
 compile.plan: affine
-compile: executable widening debugmode modes profile function .
+compile: executable pipeline widening debugmode modes profile function .
 
 printing: roots forms formula latex text layers draw networks sympy_bridge stages .
 gof: graph .

@@ -24,9 +24,9 @@ from typing import Any
 
 import numpy as np
 
-from symnet.compile.executable import Executable, shared_of, values_of
+from symnet.compile.executable import shared_of, values_of
 from symnet.compile.memory.verify import PlacementError
-from symnet.compile.passes import rewrite_graph
+from symnet.compile.pipeline import compile_graph, rewrite_graph
 from symnet.compile.widening import report_unstable
 from symnet.config import config
 from symnet.errors import message
@@ -93,11 +93,10 @@ class DebugEngine:
         self.updates = dict(updates)
         self.graph = Graph(inputs, [*outputs, *updates.values()])
         self.count = len(outputs)
-        with config.change_flags(verify_memory="on"):
-            self.engine = Executable(inputs, self.graph.outputs, {})
-            self.updating = Executable(
-                inputs, outputs, updates
-            )  # as other modes run it
+        with config.change_flags(verify="on"):
+            self.engine = compile_graph(self.graph)
+            # As other modes run it.
+            self.updating = compile_graph(self.graph, list(updates))
         values = [*original.outputs, *self.graph.outputs]
         self.shared = shared_of(values)
         # Nobody may change anything between one evaluation and the next.
@@ -259,7 +258,7 @@ def report_bad_node(graph: Graph, given: Values) -> str | None:
         ]
         fresh = {v: make_variable(v.type) for v in leaves}
         alone = node.clone_with_new_inputs([fresh.get(v, v) for v in node.inputs])
-        found = Executable(list(fresh.values()), alone.outputs, {}).run(values)
+        found = compile_graph(Graph(list(fresh.values()), alone.outputs)).run(values)
         own = dict(zip(fresh.values(), values, strict=True))
         wrong = first_difference(alone.outputs, expected, found, own)
         if wrong is not None:

@@ -10,16 +10,11 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from symnet.compile.lower.lowering import lower
-from symnet.compile.lower.program import Buffer, Instruction, LibraryCall, Program
-from symnet.compile.memory.ledger import Meaning
-from symnet.compile.memory.loop_placement import place_open_regions
-from symnet.compile.memory.placement import place, reuse_dying
-from symnet.compile.partition import Segment, split
+from symnet.compile.lower.program import Instruction, LibraryCall, Program
+from symnet.compile.partition import Segment
 from symnet.compile.plan.affine import NotLinear, lines
 from symnet.compile.plan.plan_cache import keep
 from symnet.compile.plan.planner import Plan, Planner, shape_arguments, step_at
-from symnet.config import config
 from symnet.errors import message
 from symnet.graph.evaluate import compute, evaluate, value_of
 from symnet.graph.traverse import leaves
@@ -38,40 +33,6 @@ PLANS_KEPT = 64  # sets of sizes of which a function keeps its plans
 INT64 = (-(2**63), 2**63 - 1)
 
 Array = np.ndarray[Any, Any]
-
-
-def build_program(
-    segment: Segment,
-    updates: Mapping[SharedVariable, Variable],
-    wanted: Sequence[Variable],
-) -> Program:
-    """The program of one segment: its steps, with places but without sizes."""
-    inference = segment.inference()
-    context = lower(segment.leaves, [*wanted, *updates.values()], inference)
-    place_open_regions(context)
-    steps, outputs, replaced = place(context, wanted, updates, inference)
-    reuse_dying(steps, set(context.temporaries))
-    shared = [v for v in segment.leaves if isinstance(v, SharedVariable)]
-    meaning = None
-    if config.verify_memory == "on":
-        meaning = Meaning(context, steps, wanted, updates)
-    return Program(
-        [v for v in segment.leaves if not isinstance(v, SharedVariable)],
-        shared,
-        outputs,
-        steps,
-        inference.arguments,
-        inference.demands,
-        context.parameters,
-        context.constants,
-        temporaries(context.temporaries),
-        replaced,
-        meaning,
-    )
-
-
-def temporaries(buffers: Sequence[Buffer]) -> list[Buffer]:
-    return [b for b in buffers if b.place is None]
 
 
 class CompiledSegment:
@@ -255,7 +216,7 @@ class CompiledSegment:
     ) -> bool:
         if following is None:
             return True
-        (moving,) = self.planner.by_value
+        (moving,) = self.planner.moving
         value = self.arguments(inputs, shared)[moving]
         return bool(following.low <= value <= following.high)
 
@@ -265,9 +226,9 @@ class CompiledSegment:
         """How pointers and parameters follow the one integer on which they depend; None
         where they do not, or not in a straight line."""
         planner = self.planner
-        if len(planner.by_value) != 1 or not planner.needs_values:
+        if len(planner.moving) != 1:
             return None
-        (moving,) = planner.by_value
+        (moving,) = planner.moving
         leaf = self.program.arguments[moving].leaf
         numbers = self.arguments(inputs, shared)
         try:
@@ -340,40 +301,44 @@ def _gathers(lowering: Lowering) -> bool:
 
 
 class Executable:
-    """The whole graph: segments in order, with reference operations between."""
+    """The whole graph: segments in order, with reference operations between.
+
+    Made by `compile.pipeline.compile_graph`.  `programs` are those of the segments; only
+    the last one updates.
+    """
 
     def __init__(
         self,
         inputs: Sequence[Variable],
         outputs: Sequence[Variable],
         updates: Mapping[SharedVariable, Variable],
+        segments: Sequence[Segment],
+        programs: Sequence[Program],
         numbers: Sequence[bool] = (),
+        device: Device = CPU,
     ) -> None:
         self.inputs, self.outputs = list(inputs), list(outputs)
-        self.updates = dict(updates)
-        self.segments = split(outputs, updates, CPU)
-        if len(self.segments) == 1:
-            # Also what nothing uses: then a builtin can take all that a call brings.
-            leaves = self.segments[0].leaves
-            leaves += [v for v in self.inputs if v not in leaves]
-        programs = [build_program(s, {}, s.wanted) for s in self.segments[:-1]]
+        self.updates, self.segments = dict(updates), segments
         # Results of reference operations are handed out as they are.
-        made = {v for s in self.segments for node in s.reference for v in node.outputs}
-        self.direct = [v in made for v in self.outputs]
-        rest = [v for v in self.outputs if v not in made]
-        last = build_program(self.segments[-1], updates, rest)
-        self.uses = uses_of([*self.outputs, *self.updates.values()], self.updates)
-        for variable, _ in last.replaced:
+        made = {v for s in segments for node in s.reference for v in node.outputs}
+        self.direct = [v in made for v in outputs]
+        self.uses = uses_of([*outputs, *updates.values()], updates)
+        for variable, _ in programs[-1].replaced:
             self.uses[variable.store] = REPLACES
-        self.shared = shared_of([*self.outputs, *self.updates.values()])
+        self.shared = shared_of([*outputs, *updates.values()])
         self.queue: Queue = []
-        single = len(self.segments) == 1
-        self.native: list[CompiledSegment] = []
-        for program in [*programs, last]:
-            given = self.inputs if single else program.inputs
-            names = numbers if single else ()
-            native = CompiledSegment(program, given, self.uses, self.queue, names)
-            self.native.append(native)
+        single = len(segments) == 1
+        self.native = [
+            CompiledSegment(
+                program,
+                self.inputs if single else program.inputs,
+                self.uses,
+                self.queue,
+                numbers if single else (),
+                device,
+            )
+            for program in programs
+        ]
         self.builtin: Callable[..., Any] | None = None
         # A profile puts one that measures here.
         self.compute: Callable[[Apply, Sequence[Any]], list[Any]] = compute

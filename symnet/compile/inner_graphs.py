@@ -18,6 +18,7 @@ from symnet.ops.ifelse.conditional import IfElse
 from symnet.ops.scan.loop import Scan
 from symnet.ops.shape import DimShuffle
 from symnet.ops.subtensor import IncSubtensor, Subtensor
+from symnet.rewriting.analyses import AnalysisCache
 from symnet.rewriting.stable import stable_graph
 from symnet.sizes.infer import Inference
 
@@ -29,8 +30,10 @@ def rewrite_inside(graph: Graph, rewrite: Rewrite) -> Graph:
     return _Inside(rewrite).graph(graph, ())
 
 
-def stable_throughout(graph: Graph) -> Graph:
-    """The graph in stable form, and so the graphs inside its loops and conditions."""
+def stable_throughout(graph: Graph, findings: AnalysisCache | None = None) -> Graph:
+    """The graph in stable form, and so the graphs inside its loops and conditions.
+
+    findings: of the passes over this graph."""
 
     def change(node: Apply, inputs: list[Variable]) -> Sequence[Variable] | None:
         op = node.op
@@ -48,7 +51,7 @@ def stable_throughout(graph: Graph) -> Graph:
                 return [*fresh.make_node(*inputs).outputs]
         return None
 
-    return stable_graph(change_nodes(graph, change))
+    return stable_graph(change_nodes(graph, change), findings)
 
 
 def stable_inner(graph: InnerGraph) -> InnerGraph:

@@ -8,9 +8,9 @@ from typing import Any, Protocol
 
 from symnet.compile.arguments import Request
 from symnet.compile.debugmode import DebugEngine
-from symnet.compile.executable import Executable, shared_of, uses_of, values_of
+from symnet.compile.executable import shared_of, uses_of, values_of
 from symnet.compile.inner_graphs import stable_throughout
-from symnet.compile.passes import rewrite_graph
+from symnet.compile.pipeline import compile_graph, rewrite_graph
 from symnet.config import config
 from symnet.graph.evaluate import evaluate
 from symnet.graph.traverse import Graph
@@ -59,7 +59,8 @@ class Mode:
         numbers = [
             not i.strict and i.allow_downcast is not False for i in request.inputs
         ]
-        return Executable(inputs, outputs, updates, numbers)
+        graph = Graph(inputs, [*outputs, *updates.values()])
+        return compile_graph(graph, list(updates), numbers)
 
     def __repr__(self) -> str:
         return f"Mode {self.name}"
@@ -78,6 +79,10 @@ class DebugMode(Mode):
     """Everything is computed twice and compared: slow, and sure."""
 
     name = "DebugMode"
+
+    def rewrite(self, graph: Graph) -> Graph:
+        with config.change_flags(verify="on"):
+            return super().rewrite(graph)
 
     def engine(
         self,

@@ -36,22 +36,13 @@ class Segment:
     """Native work that makes `wanted` from `leaves`, then the reference operations that
     run on its results, in order.
 
-    equal: pairs of axes of leaves whose sizes agree by how the leaves were made before.
+    inference: what is known of the sizes in it.
     """
 
     wanted: list[Variable] = field(default_factory=list)
     leaves: list[Variable] = field(default_factory=list)
     reference: list[Apply] = field(default_factory=list)
-    equal: list[tuple[Axis, Axis]] = field(default_factory=list)
-
-    def inference(self) -> Inference:
-        """What is known of the sizes in it, to begin with."""
-        found = Inference(self.leaves)
-        for (a, i), (b, k) in self.equal:
-            found.node = b.owner or a.owner  # whose line an error tells
-            found.equal(found.sizes_of(a)[i], found.sizes_of(b)[k], f"{a} and {b}")
-        found.node = None
-        return found
+    inference: Inference = field(default_factory=lambda: Inference(()))
 
 
 def is_native(lowering: Lowering, device: Device) -> bool:
@@ -65,6 +56,7 @@ def is_native(lowering: Lowering, device: Device) -> bool:
 
 
 def split(
+    inputs: Sequence[Variable],
     outputs: Sequence[Variable],
     updates: Mapping[SharedVariable, Variable],
     device: Device,
@@ -76,9 +68,14 @@ def split(
     """
     results = [*outputs, *updates.values()]
     nodes = toposort(results)
-    inference = Inference(_free_leaves(nodes, [*results, *updates]))
+    inference = Inference(_free_leaves(nodes, [*results, *updates, *inputs]))
     levels = find_levels(nodes, inference, device)
     last = max([levels.made.get(v, 0) for v in results], default=0)
+    if not last:
+        # Also what nothing uses: then a builtin can take all that a call brings.
+        leaves = _leaves_of([*results, *updates], 0, levels)
+        leaves += [v for v in inputs if v not in leaves]
+        return [Segment(list(dict.fromkeys(results)), leaves, [], inference)]
     segments = [Segment() for _ in range(last + 1)]
     for node in nodes:
         if node in levels.reference:
@@ -93,8 +90,19 @@ def split(
         segment.leaves = _leaves_of([*segment.wanted, *also], number, levels)
         for v in segment.leaves:
             _want(segments, levels, v)
-        segment.equal = _equal_axes(segment.leaves, inference)
+        segment.inference = _behind_cut(segment.leaves, inference)
     return segments
+
+
+def _behind_cut(leaves: Sequence[Variable], before: Inference) -> Inference:
+    """What is known of the sizes in a segment to begin with: which leaves, made before,
+    agree with which by how they were made."""
+    found = Inference(leaves)
+    for (a, i), (b, k) in _equal_axes(leaves, before):
+        found.node = b.owner or a.owner  # whose line an error tells
+        found.equal(found.sizes_of(a)[i], found.sizes_of(b)[k], f"{a} and {b}")
+    found.node = None
+    return found
 
 
 def _equal_axes(

@@ -440,7 +440,7 @@ def smallest(*args: Any) -> Variable:
 def _clip_derivative(
     g: Any, out: Any, x: Any, low: Any, high: Any
 ) -> tuple[Any, Any, Any]:
-    """OpenRegion the bounds, themselves included, `x` has the gradient."""
+    """Inside the bounds, themselves included, `x` has the gradient."""
     inside = and_(ge(x, low), le(x, high))
     above = gt(maximum(x, low), high)
     below = and_(lt(x, low), invert(above))

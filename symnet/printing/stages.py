@@ -14,9 +14,16 @@ from symnet.compile.executable import CompiledSegment, Executable
 from symnet.compile.function import Function
 from symnet.compile.lower.fuse import Cluster, fuse
 from symnet.compile.lower.lowering import needed_nodes
-from symnet.compile.lower.program import Instruction, KernelLaunch, Loop, regions_of
+from symnet.compile.lower.program import (
+    Buffer,
+    Instruction,
+    KernelLaunch,
+    Loop,
+    Program,
+    regions_of,
+)
 from symnet.compile.partition import Segment
-from symnet.compile.passes import PASSES, rewrite_graph
+from symnet.compile.pipeline import LOWERING, PASSES, compile_graph, rewrite_graph
 from symnet.compile.plan.planner import Plan
 from symnet.compile.profile import row_of, time_text
 from symnet.graph.inner import InnerGraph
@@ -143,19 +150,41 @@ def _enclosed(text: str) -> str:
     return f"({text})" if " " in text else text
 
 
-def view_text(view: View, arguments: Sequence[HostArgument]) -> str:
+class Memory:
+    """The names of a program's buffers: those that a user knows, the others numbered in
+    the order in which they are met."""
+
+    def __init__(self, program: Program) -> None:
+        self.arguments, self.placement = program.arguments, program.placement
+        self.numbers: dict[Buffer, int] = {}
+
+    def name(self, buffer: Buffer) -> str:
+        """`input x`, `temporary 3`."""
+        if buffer.kind in ("temporary", "row"):
+            number = self.numbers.setdefault(buffer, len(self.numbers))
+            return f"{buffer.kind} {number}{f' {buffer.name}' if buffer.name else ''}"
+        return f"{buffer.kind} {buffer.name or buffer.position}"
+
+    def place(self, buffer: Buffer) -> str:
+        """Where it lies in the end; of what takes over a temporary, both."""
+        home = self.placement.home(buffer)
+        if home is buffer or home.kind != "temporary":
+            return self.name(home)
+        return f"{self.name(buffer)} in {self.name(home)}"
+
+
+def view_text(view: View, memory: Memory) -> str:
     """Which memory, its dtype and sizes; where in it, unless it is all of it; how a loop
     moves it."""
+    arguments = memory.arguments
     sizes = ", ".join(size_text(s, arguments) for s in view.sizes)
-    text = f"{view.buffer!r} {view.dtype}[{sizes}]"
-    if view.buffer.home is not view.buffer and not view.buffer.name:
-        text = f"{text} (in place)" if view.buffer.home.kind == "temporary" else text
+    text = f"{memory.place(view.buffer)} {view.dtype}[{sizes}]"
     offset = size_text(view.offset, arguments)
     if offset != "0":
         text += f" from byte {offset}"
-    row = view.buffer.home.row
+    row = memory.placement.home(view.buffer).row
     if row is not None:
-        where = view_text(row.origin, arguments).partition(" ")[0]
+        where = memory.name(memory.placement.home(row.origin.buffer))
         text += f", moved along {where} by {size_text(row.step, arguments)} bytes"
         text += f" in a ring of {row.slots}" if row.slots else ""
     return text if view.contiguous else f"{text} strided"
@@ -187,16 +216,14 @@ def numbered_tasks(
             yield from numbered_tasks(body.steps, inner, more)
 
 
-def step_lines(
-    number: str, step: Instruction, arguments: Sequence[HostArgument]
-) -> list[str]:
+def step_lines(number: str, step: Instruction, memory: Memory) -> list[str]:
     """A step of a program: what it does, what it reads and writes."""
-    row = row_of(step, 0.0)
+    row, arguments = row_of(step, 0.0), memory.arguments
     lines = [f"step {number}: {row.operation} [{row.kind}]"]
-    lines += [f"  reads  {view_text(v, arguments)}" for v in step.inputs]
+    lines += [f"  reads  {view_text(v, memory)}" for v in step.inputs]
     if step.initial is not None:
-        lines.append(f"  begins with {view_text(step.initial, arguments)}")
-    lines += [f"  writes {view_text(v, arguments)}" for v in step.outputs]
+        lines.append(f"  begins with {view_text(step.initial, memory)}")
+    lines += [f"  writes {view_text(v, memory)}" for v in step.outputs]
     if isinstance(step, KernelLaunch):
         loops = [
             f"{'reduce' if reduced else 'for'} i{axis} < {size_text(size, arguments)}"
@@ -205,8 +232,26 @@ def step_lines(
         lines.append(f"  {'; '.join(loops) or 'once'}")
     if isinstance(step, Loop):
         lines.append(f"  {size_text(step.turns, arguments)} times")
-    if step.fallible:
+    if isinstance(step, Loop):
+        lines.append("  may be broken off")
+    elif step.fallible:
         lines.append("  may fail: a position can be out of range")
+    return lines
+
+
+def program_lines(program: Program) -> list[str]:
+    """The steps, what they are for where values have no places yet, and what a call must
+    check."""
+    memory, lines = Memory(program), list[str]()
+    for number, step in numbered(program.steps):
+        lines += step_lines(number, step, memory)
+    if not program.placement.places:
+        for result in (*program.results, *program.updates):
+            value = view_text(result.value, memory)
+            lines.append(f"{memory.name(result.target)} becomes {value}")
+    for demand in program.demands:
+        condition = size_text(demand.condition, program.arguments)
+        lines.append(f"demands {condition}: {demand.what}")
     return lines
 
 
@@ -274,6 +319,7 @@ class Stages:
             "rules": self.rules,
             "fuse": self.clusters,
             "loops": self.loops,
+            **{name: self._lowered(name) for name in LOWERING_NAMES},
             "program": self.program,
             "plan": self.plan,
             "llvm": self.llvm,
@@ -339,7 +385,7 @@ class Stages:
         """Which operations share a loop, and what NumPy computes between programs."""
         lines: list[str] = []
         for segment, _, head in self._segments():
-            inference = segment.inference()
+            inference = segment.inference
             nodes = needed_nodes(segment.wanted, segment.leaves)
             lines += head
             for k, cluster in enumerate(fuse(nodes, segment.wanted, inference)):
@@ -370,16 +416,25 @@ class Stages:
         """The steps, their memory, and what a call must check."""
         lines: list[str] = []
         for segment, native, head in self._segments():
-            program = native.program
-            arguments = program.arguments
-            lines += head
-            for number, step in numbered(program.steps):
-                lines += step_lines(number, step, arguments)
-            for demand in program.demands:
-                condition = size_text(demand.condition, arguments)
-                lines.append(f"demands {condition}: {demand.what}")
+            lines += [*head, *program_lines(native.program)]
             lines += [f"NumPy: {self.listing.line(node)}" for node in segment.reference]
         return self._native(lines)
+
+    def _lowered(self, name: str) -> Callable[[], list[str]]:
+        """The programs after one pass of LOWERING."""
+
+        def lines() -> list[str]:
+            trace = Trace()
+            if isinstance(self.function.engine, Executable):
+                compile_graph(self.function.maker.fgraph, self.updates, trace=trace)
+            programs = [program for one, program in trace.programs if one == name]
+            found = list[str]()
+            for k, program in enumerate(programs):
+                found += [f"part {k}"] if len(programs) > 1 else []
+                found += program_lines(program)
+            return self._native(found)
+
+        return lines
 
     # ---- plans
 
@@ -439,4 +494,7 @@ class Stages:
 
 
 PASS_NAMES = ("written", *(one.name for one in PASSES), "inside")
-STAGE_NAMES = (*PASS_NAMES, "rules", "fuse", "loops", "program", "plan", "llvm", "asm")
+LOWERING_NAMES = ("lower", *(one.name for one in LOWERING))
+STAGE_NAMES = (
+    *PASS_NAMES, "rules", "fuse", "loops", *LOWERING_NAMES, "program", "plan", "llvm", "asm",
+)  # fmt: skip

@@ -56,10 +56,12 @@ class Fired:
 
 @dataclass(slots=True)
 class Trace:
-    """What happened to a graph: every use of a rule, and the graph after every pass."""
+    """What happened to a graph: every use of a rule, the graph after every pass, and the
+    program after every pass over that."""
 
     fired: list[tuple[str, Fired]] = field(default_factory=list)
     graphs: list[tuple[str, Graph]] = field(default_factory=list)
+    programs: list[tuple[str, Any]] = field(default_factory=list)
 
     def rules(self) -> list[str]:
         """The names of the rules, in the order in which they were used."""

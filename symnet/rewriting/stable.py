@@ -30,6 +30,7 @@ from symnet.ops.functions import (
     tanh,
 )
 from symnet.ops.nnet.softmax import LogSoftmax, Softmax
+from symnet.rewriting.analyses import AnalysisCache
 from symnet.rewriting.patterns import Rule
 from symnet.rewriting.rewriter import Rewriter
 from symnet.rewriting.rules.stability import STABLE, STABLE_TO_RUN
@@ -40,18 +41,21 @@ TELLING = frozenset(
 )
 
 
-def stable_graph(graph: Graph) -> Graph:
+def stable_graph(graph: Graph, findings: AnalysisCache | None = None) -> Graph:
     """The graph in stable form; the graph itself where it has that already.
 
     A variable below which nothing changes is kept, so that it is still found by those
     who hold it.
     """
-    found = _rewritten(graph, {}, STABLE_TO_RUN)
+    found = _rewritten(graph, {}, STABLE_TO_RUN, findings)
     return graph if found is None else Graph(graph.inputs, found)
 
 
 def _rewritten(
-    graph: Graph, originals: Mapping[Variable, Variable], rules: Sequence[Rule]
+    graph: Graph,
+    originals: Mapping[Variable, Variable],
+    rules: Sequence[Rule],
+    findings: AnalysisCache | None = None,
 ) -> list[Variable] | None:
     """The outputs in stable form; None where nothing changes.
 
@@ -61,7 +65,7 @@ def _rewritten(
     order = graph.toposort()
     if not may_change(order):
         return None
-    walk = Rewriter(graph, rules)
+    walk = Rewriter(graph, rules, findings=findings)
     found = walk.run()
     changed = _changed(order, walk.replaced)
     if not changed:

@@ -285,7 +285,7 @@ class Inference:
         """As `inner_sizes`, for a graph that is run only if `condition` is `taken`: what
         it demands it demands only then, and what sizes it makes one are not one outside.
 
-        OpenRegion a loop, where a condition cannot be known before, demands are made anyway.
+        Inside a loop, where a condition cannot be known before, demands are made anyway.
         Raises: DataDependentSize(condition) where demands need it.
         """
         truth, first = self.condition(condition), len(self.demands)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from symnet import function
-from symnet.compile.passes import simplified
+from symnet.compile.pipeline import simplified
+from symnet.compile.scan.vectorise import Lengths
 from symnet.graph.traverse import Graph
 from symnet.ops.linalg.products import Dot
 from symnet.ops.scan.loop import Scan
+from symnet.rewriting.analyses import AnalysisCache
 
 
 def loops(graph):
@@ -23,6 +25,11 @@ def dots(nodes):
 def passed(one_pass, outputs, inputs):
     """The simplified graph of `outputs`, after a pass."""
     return one_pass(simplified(Graph(inputs, list(outputs))))
+
+
+def known(graph):
+    """What `postpone_products` and `hoist_products` ask about sizes."""
+    return Lengths(AnalysisCache().sizes(graph))
 
 
 def agree(outputs, values, rtol=1e-10):

@@ -13,7 +13,7 @@ import pytest
 import symnet
 import symnet.tensor as T
 from symnet import function, grad, scan, shared
-from symnet.compile import passes
+from symnet.compile import pipeline
 from symnet.compile.debugmode import (
     BadCode,
     BadMemory,
@@ -25,7 +25,7 @@ from symnet.compile.debugmode import (
     reach_of_rounding,
 )
 from symnet.compile.lower import lowering
-from symnet.compile.memory import placement
+from symnet.compile.memory import overwriting
 from symnet.graph.evaluate import evaluate
 from symnet.graph.types import FLOATS
 from symnet.graph.variables import Apply, Op
@@ -58,9 +58,9 @@ def wrong_rule(monkeypatch):
     rule = Rule("too_much", tanh(a) * b, b * tanh(a) + 0.001)
     changed = [
         dataclasses.replace(step, rules=(rule,)) if step.name == "library" else step
-        for step in passes.PASSES
+        for step in pipeline.PASSES
     ]
-    monkeypatch.setattr(passes, "PASSES", tuple(changed))
+    monkeypatch.setattr(pipeline, "PASSES", tuple(changed))
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -380,7 +380,7 @@ def test_a_tie_without_roundings_is_exact():
 
 def test_the_memory_of_updates_is_proven(monkeypatch):
     """DebugMode itself computes updates beside the shared variables."""
-    monkeypatch.setattr(placement, "_overwrites_safely", lambda *_: True)
+    monkeypatch.setattr(overwriting, "overwrites_safely", lambda *_: True)
     w = shared(np.arange(3.0), "w")
     f = debug([], [], updates=[(w, T.set_subtensor(w[::-1][0], 9.0))])
     with pytest.raises(BadMemory, match="shared w, float64"):

@@ -11,10 +11,9 @@ import pytest
 
 import symnet.tensor as T
 from symnet import function, shared
-from symnet.compile.executable import Executable, build_program
-from symnet.compile.partition import split
+from symnet.compile.pipeline import compile_graph
+from symnet.graph.traverse import Graph
 from symnet.graph.variables import Apply, Op
-from symnet.kernels.cpu.device import CPU
 
 RNG = np.random.default_rng(0)
 
@@ -290,18 +289,7 @@ def test_results_outlive_the_function():
 
 def test_an_engine_by_itself():
     x, s = T.dvector("x"), shared(np.zeros(2))
-    engine = Executable([x], [x * 2], {s: s + x})
+    engine = compile_graph(Graph([x], [x * 2, s + x]), [s])
     (double,) = engine.run([np.ones(2)])
     np.testing.assert_array_equal(double, [2, 2])
     np.testing.assert_array_equal(s.get_value(), [1, 1])
-
-
-def test_a_program_by_itself():
-    x, s = T.dvector("x"), shared(np.zeros(2))
-    (segment,) = split([x * s], {s: s + 1}, CPU)
-    program = build_program(segment, {s: s + 1}, [x * s])
-    assert list(program.inputs) == [x] and list(program.shared) == [s]
-    assert [b.kind for b in program.outputs] == ["output"] and not program.replaced
-    (segment,) = split([], {s: x}, CPU)
-    program = build_program(segment, {s: x}, [])
-    assert [v for v, _ in program.replaced] == [s]

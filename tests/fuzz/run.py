@@ -35,7 +35,7 @@ PATIENCE = 60.0  # seconds for one program
 HANGS = 3 * PATIENCE  # seconds after which one is said to hang
 ENDS = 4 * PATIENCE  # seconds for making one smaller that ends its process
 SAYS = 30.0  # seconds between reports
-STRICT = ("verify_memory=on", "on_rewrite_error=raise")  # settings while fuzzing
+STRICT = ("verify=on", "on_rewrite_error=raise")  # settings while fuzzing
 
 
 # ---- a worker

@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from symnet.compile.memory import placement
+from symnet.compile.memory import overwriting
+from symnet.compile.memory.placer import Placer
 from symnet.config import config
 from symnet.kernels.loopir.scalars import select
 from symnet.ops.elementwise import REGISTRY
@@ -129,14 +130,14 @@ def test_a_wrong_gradient_is_found_and_made_small(
     assert len(all_steps(small["steps"])) <= 4
 
 
-def last_use_of_anything(self: placement.Placer, step: Any, source: Any) -> bool:
-    return step.outputs[0].buffer.place is None and self._whole(source)
+def last_use_of_anything(self: Placer, step: Any, source: Any) -> bool:
+    return self._unplaced(step.outputs[0].buffer) and self._whole(source)
 
 
 WRONG_PLACES = {
-    "over what is still read": (placement, "_overwrites_safely", lambda *_: True),
-    "over other elements": (placement, "_same_elements", lambda *_: True),
-    "over what others read": (placement.Placer, "_last_use", last_use_of_anything),
+    "over what is still read": (overwriting, "overwrites_safely", lambda *_: True),
+    "over other elements": (overwriting, "_same_elements", lambda *_: True),
+    "over what others read": (Placer, "_last_use", last_use_of_anything),
 }
 
 
@@ -147,7 +148,7 @@ def test_a_wrong_place_is_found(
 ) -> None:
     """Where programs are proven and, by the values alone, where they are not."""
     monkeypatch.setattr(*WRONG_PLACES[what])
-    with config.change_flags(verify_memory=proven):
+    with config.change_flags(verify=proven):
         drawn, kind = found_among(range(4, 3000, 5))
         assert drawn["updates"]
         if proven == "on":

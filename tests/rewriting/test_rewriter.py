@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from symnet.compile.function import function
-from symnet.compile.passes import PASSES, Change, rewrite_graph
+from symnet.compile.pipeline import PASSES, Change, rewrite_graph
 from symnet.config import config
 from symnet.errors import ShapeError
 from symnet.graph.evaluate import evaluate
@@ -446,14 +446,14 @@ def test_a_rule_at_fault_is_left_out_with_one_warning(replacement: Any) -> None:
 
 @pytest.mark.usefixtures("as_users_have_it")
 def test_a_pass_at_fault_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(graph: Graph) -> Graph:
+    def broken(graph: Graph, _: Any) -> Graph:
         raise ZeroDivisionError("a slip in the pass")
 
-    def another_type(graph: Graph) -> Graph:
+    def another_type(graph: Graph, _: Any) -> Graph:
         return Graph(graph.inputs, [v.astype("float32") for v in graph.outputs])
 
     slips = (Change("broken", broken), Change("changes", another_type))
-    monkeypatch.setattr("symnet.compile.passes.PASSES", (*slips, *PASSES))
+    monkeypatch.setattr("symnet.compile.pipeline.PASSES", (*slips, *PASSES))
     a = vector("a")
     with pytest.warns(RewriteWarning) as caught:
         (found,) = rewrite_graph(Graph([a], [exp(a) - 1])).outputs

@@ -1,27 +1,28 @@
 """What lowering knows while it makes the steps of one graph.
 
-A `Context` holds the steps made so far, where each variable lies (a view of a buffer), and
-what belongs to the whole program: constants and parameters.  Graphs inside loops and
-branches are lowered in contexts of their own, by the function that the outermost was given.
+A `Context` holds the instructions made so far, where each variable lies (a view of a
+buffer), and what belongs to the whole program: constants and parameters.  Graphs inside
+loops and branches are lowered in contexts of their own, by the function that the outermost
+was given.  What it has in the end is a `Program`, or a `Region` of one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 
 from symnet.compile.lower.program import (
     Buffer,
     Instruction,
-    Linearise,
+    Program,
     Region,
+    Result,
     copy_launch,
 )
 from symnet.graph.variables import Apply, Constant, Variable
-from symnet.kernels.loopir.views import Size, View, contiguous_strides, size
-from symnet.ops.scan.loop import State
+from symnet.kernels.loopir.views import Size, View, size
+from symnet.shared import SharedVariable
 from symnet.sizes.infer import Inference
 
 
@@ -47,13 +48,10 @@ class Context:
         self.steps: list[Instruction] = []
         self.constants: list[Buffer] = parent.constants if parent else []
         self.parameters: list[Size] = parent.parameters if parent else []
-        self.temporaries: list[Buffer] = []
         self.parameter_buffer: Buffer = (
             parent.parameter_buffer if parent else Buffer("parameters", "int64")
         )
         self.views: dict[Variable, View] = {}
-        self.owners: dict[Buffer, list[Variable]] = {}
-        self.open_regions: list[OpenRegion] = []
         self.depth: int = parent.depth if parent else 0  # loops around it
         self.leaves, self.wanted = leaves, wanted
         for leaf in leaves:
@@ -82,11 +80,10 @@ class Context:
         kind = "shared" if hasattr(leaf, "store") else "input"
         sizes = self.inference.sizes_of(leaf)
         buffer = Buffer(kind, leaf.type.dtype, sizes, leaf=leaf, name=leaf.name or "")
-        self.put(leaf, View(buffer, buffer.dtype, sizes, strides_of(buffer)))
+        self.put(leaf, buffer.whole)
 
     def put(self, variable: Variable, view: View) -> None:
         self.views[variable] = view
-        self.owners.setdefault(view.buffer, []).append(variable)
 
     def view_of(self, variable: Variable) -> View:
         """Where the elements of a variable lie (it must not be inside a kernel)."""
@@ -102,10 +99,10 @@ class Context:
     def _add_constant(self, variable: Constant) -> None:
         data = np.ascontiguousarray(variable.data).reshape(variable.data.shape)
         sizes = tuple(map(size, data.shape))
-        buffer = Buffer("constant", data.dtype.name, sizes, data=data)
-        buffer.position = len(self.constants)
+        number = len(self.constants)
+        buffer = Buffer("constant", data.dtype.name, sizes, number, data=data)
         self.constants.append(buffer)
-        self.put(variable, View(buffer, buffer.dtype, sizes, strides_of(buffer)))
+        self.put(variable, buffer.whole)
 
     def _add_parameter(self, variable: Variable) -> None:
         """A host integer, or a vector of them, as memory."""
@@ -131,53 +128,65 @@ class Context:
     ) -> View:
         """New memory for a variable."""
         sizes = tuple(self.inference.sizes_of(variable) if sizes is None else sizes)
-        buffer = self.buffer(variable.type.dtype, sizes, variable.name or "")
-        view = View(buffer, buffer.dtype, sizes, strides_of(buffer))
+        name = variable.name or ""
+        view = Buffer("temporary", variable.type.dtype, sizes, name=name).whole
         self.put(variable, view)
         return view
 
-    def buffer(self, dtype: str, sizes: Sequence[Size], name: str = "") -> Buffer:
-        """New memory."""
-        buffer = Buffer("temporary", dtype, tuple(sizes), name=name)
-        buffer.position = len(self.temporaries)
-        self.temporaries.append(buffer)
-        return buffer
-
     def dense(self, variable: Variable, source: View, node: Apply) -> View:
         """A contiguous copy of a view."""
-        buffer = self.buffer(source.dtype, source.sizes, variable.name or "")
-        target = View(buffer, source.dtype, source.sizes, strides_of(buffer))
+        name = variable.name or ""
+        target = Buffer("temporary", source.dtype, source.sizes, name=name).whole
         self.steps.append(copy_launch(source, target, [node]))
         return target
 
+    # ---- what has been made
 
-def strides_of(buffer: Buffer) -> tuple[Size, ...]:
-    """The strides of a buffer without gaps."""
-    return contiguous_strides(buffer.sizes, np.dtype(buffer.dtype).itemsize)
+    def result(self, variable: Variable, target: Buffer) -> Result:
+        """The value of a variable, which belongs in a buffer."""
+        return Result(variable, self.view_of(variable), target)
 
+    def region(self, results: Sequence[Result]) -> Region:
+        """The instructions of an inner graph, with what they hand out."""
+        return Region(self.steps, results)
 
-@dataclass(eq=False)
-class CarriedState:
-    """A state in the making: the buffers of its taps, oldest first; the place of its new
-    value; the history that is handed out.  `ring` is the memory of a state of which not
-    all is kept, and `straighten` the step that brings its last rows into the history."""
+    def program(
+        self,
+        outputs: Sequence[Variable],
+        updates: Mapping[SharedVariable, Variable],
+    ) -> Program:
+        """The instructions as a program: without places, without sizes.
 
-    state: State
-    taps: list[Buffer]
-    new: Buffer
-    history: View
-    start: View
-    ring: View | None = None
-    straighten: Linearise | None = None
+        An update whose size may change is a result that replaces the old array."""
+        results = [self._output(k, v) for k, v in enumerate(outputs)]
+        written: list[Result] = []
+        replaced: list[tuple[SharedVariable, int]] = []
+        for shared, value in updates.items():
+            if self._same_sizes(shared, value):
+                written.append(self.result(value, self.view_of(shared).buffer))
+            else:
+                replaced.append((shared, len(results)))
+                results.append(self._output(len(results), value))
+        leaves = [self.view_of(v).buffer for v in self.leaves]
+        return Program(
+            [*leaves, *self.constants, self.parameter_buffer],
+            self.steps,
+            results,
+            written,
+            replaced,
+            self.inference.arguments,
+            self.inference.demands,
+            self.parameters,
+        )
 
+    def _output(self, number: int, variable: Variable) -> Result:
+        value, sizes = self.view_of(variable), self.inference.sizes_of(variable)
+        name = variable.name or ""
+        return self.result(
+            variable, Buffer("output", value.dtype, sizes, number, name=name)
+        )
 
-@dataclass(eq=False)
-class OpenRegion:
-    """A lowered inner graph whose results have no places yet: pairs of an inner variable
-    and the buffer it belongs in."""
-
-    context: Context
-    step: Instruction
-    body: Region
-    results: list[tuple[Variable, Buffer]] = field(default_factory=list)
-    states: list[tuple[Variable, CarriedState]] = field(default_factory=list)
+    def _same_sizes(self, shared: Variable, value: Variable) -> bool:
+        """Whether the new value certainly has the old one's sizes."""
+        old, new = self.inference.sizes_of(shared), self.inference.sizes_of(value)
+        return all(self.inference.same(a, b) for a, b in zip(old, new, strict=True))

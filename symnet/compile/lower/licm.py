@@ -1,29 +1,45 @@
-"""Steps that do the same in every turn of a loop, done once before it.
+"""Loop-invariant code motion: what is the same in every turn of a loop is done before it.
 
-Such are steps that only context makes, as the copy of a matrix that a library cannot
-read as it lies, and what the user wrote inside the loop though it could stand outside.
+Such are instructions that only lowering makes, as the copy of a matrix that a library
+cannot read as it lies, and what the user wrote inside the loop though it could stand
+outside.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 
-from symnet.compile.lower.context import Context
-from symnet.compile.lower.program import Buffer, Instruction, KernelLaunch, LibraryCall
+from symnet.compile.lower.lower_scan import loop_inputs
+from symnet.compile.lower.program import (
+    Buffer,
+    Instruction,
+    KernelLaunch,
+    LibraryCall,
+    Loop,
+    Program,
+    change_loops,
+)
 from symnet.kernels.loopir.views import View
 
 
-def hoist_invariants(context: Context, inner: Context) -> None:
-    """Move what no turn changes out of the body `inner` of a loop in `context`.
+def hoist_invariants(program: Program) -> Program:
+    """The program with what no turn changes moved out of its loops.
 
-    Steps that may fail stay: a loop without turns must not fail.
+    What may fail stays: a loop without turns must not fail.
     """
-    found = invariant_instructions(inner.steps, context.depth)
-    context.steps += [step for step in inner.steps if step in found]
-    inner.steps = [step for step in inner.steps if step not in found]
-    buffers = {view.buffer for step in found for view in step.outputs}
-    context.temporaries += [b for b in inner.temporaries if b in buffers]
-    inner.temporaries = [b for b in inner.temporaries if b not in buffers]
+    return replace(program, steps=change_loops(program.steps, _hoist))
+
+
+def _hoist(loop: Loop, depth: int) -> tuple[Sequence[Instruction], Loop]:
+    steps = loop.body.steps
+    found = invariant_instructions(steps, depth)
+    if not found:
+        return (), loop
+    body = replace(loop.body, steps=[step for step in steps if step not in found])
+    loop = replace(loop, body=body)
+    before = [step for step in steps if step in found]
+    return before, replace(loop, inputs=loop_inputs(loop, depth))
 
 
 def invariant_instructions(
@@ -38,7 +54,7 @@ def invariant_instructions(
         rest = {
             step
             for step in found
-            if not any(moves(view, changing, depth) for view in _reads(step))
+            if not any(moves(view, changing, depth) for view in step.reads)
             and not any(view.buffer in changing for view in step.outputs)
         }
         if len(rest) == len(found):
@@ -47,17 +63,13 @@ def invariant_instructions(
 
 
 def _is_safe(step: Instruction) -> bool:
-    """Whether a step cannot fail, and its results have no place in other memory, where
+    """Whether a step cannot fail, and its results are not within other memory, where
     others write too."""
-    placed = any(view.buffer.place is not None for view in step.outputs)
-    return not (step.fallible or placed)
+    within = any(view.buffer.within is not None for view in step.outputs)
+    return not (step.fallible or within)
 
 
-def moves(view: View, changing: set[Buffer], depth: int) -> bool:
+def moves(view: View, changing: Collection[Buffer], depth: int) -> bool:
     """Whether a view is of something that the loop with `depth` loops around it changes."""
     row = view.buffer.row
     return view.buffer in changing or (row is not None and row.depth >= depth)
-
-
-def _reads(step: Instruction) -> list[View]:
-    return [*step.inputs, *([step.initial] if step.initial is not None else [])]

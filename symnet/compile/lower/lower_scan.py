@@ -1,4 +1,4 @@
-"""From a Scan to a step that repeats steps.
+"""From a Scan to a loop over a region.
 
 The inner graph is lowered at the sizes of the outer arrays, into views of them: an element
 of a sequence is a row of it, a pointer that moves from turn to turn; so are the earlier
@@ -11,11 +11,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from symnet.compile.lower.context import CarriedState, Context, OpenRegion
-from symnet.compile.lower.licm import hoist_invariants
-from symnet.compile.lower.pack_weights import pack_weights
+from symnet.compile.lower.context import Context
 from symnet.compile.lower.program import (
     Buffer,
+    Carried,
     Linearise,
     Loop,
     MovingRow,
@@ -49,74 +48,78 @@ class LoopLowering:
         ((self.leaves, self.wanted),) = context.inference.inner[node]
 
     def build(self) -> None:
-        done = self.outputs.done
-        views = [self._sequence(v) for v in self.outer.sequences]
+        whole = [self.context.view_of(v) for v in self.outer.sequences]
+        rows = [self._row(array, ZERO) for array in whole]
         carried = [self._state(k) for k in range(len(self.op.states))]
-        for one in carried:
-            views += [self._view(b, one.history) for b in one.taps]
+        views = [*rows, *(self._tap(b, c) for c in carried for b in c.taps)]
         views += [self.context.view_of(v) for v in self.outer.others]
-        inner = self.op.split_outputs(self.wanted)
         where = dict(zip(self.leaves, views, strict=True))
         child = self.context.inside(where, self.wanted, True)
-        hoist_invariants(self.context, child)
-        pack_weights(self.context, child)
-        body = Region(child.steps, child.temporaries)
-        step = Loop(
-            [self.node], [], [], turns=self.turns, body=body, done=done,
+        until = Buffer("temporary", "bool", name="until") if self.op.until else None
+        body = child.region([child.result(*r) for r in self._results(carried, until)])
+        outputs = [c.history if c.ring is None else c.ring for c in carried]
+        outputs += self.outputs.collected
+        done = self.outputs.done
+        if until is not None:
+            outputs += [until.whole, done]
+        loop = Loop(
+            [self.node],
+            [],
+            outputs,
             fallible=True,  # a signal may break it off
-        )  # fmt: skip
-        inside = OpenRegion(child, step, body, states=list(zip(inner.states, carried)))
-        for v, target in zip(inner.collected, self.outputs.collected, strict=True):
-            inside.results.append((v, self._row(target, ZERO).buffer))
-        step.outputs = [c.history if c.ring is None else c.ring for c in carried]
-        step.outputs += self.outputs.collected
-        if self.op.until:
-            flag = self.context.buffer("bool", (), "until")
-            step.until = View(flag, "bool", (), ())
-            inside.results.append((inner.done, flag))
-            step.outputs += [step.until, done]
-        reads = outside_reads(child, self.depth)
-        step.inputs = [*reads, *(c.start for c in carried)]
-        self.context.steps.append(step)
-        self.context.open_regions.append(inside)
-        self._straighten(carried)
+            turns=self.turns,
+            body=body,
+            carried=carried,
+            sequences=list(zip(whole, rows)),
+            until=until.whole if until is not None else None,
+            done=done,
+        )
+        self.context.steps.append(replace(loop, inputs=loop_inputs(loop, self.depth)))
+        self._linearise(carried)
+
+    def _results(
+        self, carried: Sequence[Carried], until: Buffer | None
+    ) -> list[tuple[Variable, Buffer]]:
+        """What a turn makes, and where that belongs."""
+        inner = self.op.split_outputs(self.wanted)
+        places = [c.new for c in carried]
+        places += [self._row(array, ZERO).buffer for array in self.outputs.collected]
+        found = list(zip([*inner.states, *inner.collected], places, strict=True))
+        return [*found, (inner.done, until)] if until is not None else found
 
     # ---- rows
 
     def _row(self, array: View, first: Size) -> View:
         """The row of an array that the loop has reached, `first` rows from its start."""
         origin = array.at(0, first)
-        buffer = Buffer("row", array.dtype, origin.sizes, name=array.buffer.name)
-        buffer.row = MovingRow(origin, array.strides[0], self.depth)
+        row = MovingRow(origin, array.strides[0], self.depth)
+        name = array.buffer.name
+        buffer = Buffer("row", array.dtype, origin.sizes, name=name, row=row)
         return replace(origin, buffer=buffer, offset=ZERO)
 
-    def _sequence(self, variable: Variable) -> View:
-        return self._row(self.context.view_of(variable), ZERO)
-
-    def _view(self, buffer: Buffer, history: View) -> View:
+    def _tap(self, buffer: Buffer, carried: Carried) -> View:
+        history = carried.history
         return View(buffer, history.dtype, history.sizes[1:], history.strides[1:])
 
     # ---- states
 
-    def _state(self, k: int) -> CarriedState:
+    def _state(self, k: int) -> Carried:
         state, history = self.op.states[k], self.outputs.states[k]
-        start = self._start(self.outer.initials[k], state.depth)
+        initial = self.outer.initials[k]
         if state.keep is None:
-            start.buffer.place = history.buffer
+            start = self._start(initial, state.depth, history.buffer)
             rows = [self._row(history, size(state.depth + tap)) for tap in state.taps]
-            new = self._row(history, size(state.depth))
-            return CarriedState(
-                state, [r.buffer for r in rows], new.buffer, history, start
-            )
+            new = self._row(history, size(state.depth)).buffer
+            return Carried(state, [r.buffer for r in rows], new, start, history)
         slots = ring_slots(state)
         sizes = (size(slots), *history.sizes[1:])
-        buffer = self.context.buffer(history.dtype, sizes, "ring")
-        ring = View(buffer, history.dtype, sizes, history.strides)
-        start.buffer.place = buffer
+        ring = Buffer("temporary", history.dtype, sizes, name="ring")
+        view = View(ring, history.dtype, sizes, history.strides)
+        start = self._start(initial, state.depth, ring)
         places = [state.depth + tap for tap in state.taps]
-        taps = [self._slot(ring, slots, place) for place in places]
-        new_place = self._slot(ring, slots, state.depth)
-        return CarriedState(state, taps, new_place, history, start, ring)
+        taps = [self._slot(view, slots, place) for place in places]
+        new = self._slot(view, slots, state.depth)
+        return Carried(state, taps, new, start, history, view)
 
     def _slot(self, ring: View, slots: int, first: int) -> Buffer:
         """One of a ring's slots, which the loop goes round."""
@@ -124,26 +127,26 @@ class LoopLowering:
         row = MovingRow(origin, ring.strides[0], self.depth, slots, first % slots)
         return Buffer("row", ring.dtype, origin.sizes, row=row)
 
-    def _start(self, variable: Variable, depth: int) -> View:
-        """A copy of the initial rows, which will lie at the beginning of other memory."""
+    def _start(self, variable: Variable, depth: int, within: Buffer) -> View:
+        """A copy of the initial rows, at the beginning of other memory."""
         source = self.context.view_of(variable)
         sizes = (size(depth), *source.sizes[1:])
-        buffer = self.context.buffer(source.dtype, sizes, "start")
+        buffer = Buffer("temporary", source.dtype, sizes, name="start", within=within)
         strides = contiguous_strides(sizes, source.itemsize)
         target = View(buffer, source.dtype, sizes, strides)
         self.context.steps.append(copy_launch(source, target, [self.node]))
         return target
 
-    def _straighten(self, carried: Sequence[CarriedState]) -> None:
-        turns = self.outputs.done
+    def _linearise(self, carried: Sequence[Carried]) -> None:
+        done = self.outputs.done
         for one in carried:
             if one.ring is None:
                 continue
-            count = self.context.parameter(self.turns) if turns is None else turns
-            one.straighten = Linearise(
+            count = self.context.parameter(self.turns) if done is None else done
+            step = Linearise(
                 [self.node], [one.ring, count], [one.history], depth=one.state.depth
             )
-            self.context.steps.append(one.straighten)
+            self.context.steps.append(step)
 
 
 def ring_slots(state: State) -> int:
@@ -153,14 +156,12 @@ def ring_slots(state: State) -> int:
     return 1 << (needed - 1).bit_length()
 
 
-def outside_reads(inner: Context, depth: int) -> list[View]:
-    """What an inner graph reads of arrays that are made outside of it, or hands out as
-    it is; depth: the number of loops around it (rows that these move are outside)."""
+def outside_reads(inner: Region, depth: int) -> list[View]:
+    """What a region reads of arrays that are made outside of it, or hands out as it is;
+    depth: the number of loops around it (rows that these move are outside)."""
     own = {view.buffer for step in inner.steps for view in step.outputs}
-    reads = [inner.view_of(v) for v in inner.wanted]
-    for step in inner.steps:
-        reads += step.inputs
-        reads += [step.initial] if step.initial is not None else []
+    reads = [result.value for result in inner.results]
+    reads += [view for step in inner.steps for view in step.reads]
     found: dict[Buffer, View] = {}
     for view in reads:
         while view.buffer.row is not None and view.buffer.row.depth >= depth:
@@ -170,4 +171,10 @@ def outside_reads(inner: Context, depth: int) -> list[View]:
     return list(found.values())
 
 
-__all__ = ["lower_scan", "outside_reads"]
+def loop_inputs(loop: Loop, depth: int) -> list[View]:
+    """What a loop reads of what is there before it: it may come back to that in each
+    turn."""
+    return [*outside_reads(loop.body, depth), *(c.start for c in loop.carried)]
+
+
+__all__ = ["loop_inputs", "lower_scan", "outside_reads"]

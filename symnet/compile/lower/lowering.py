@@ -7,8 +7,9 @@ Which operations share a kernel is decided by `fuse`; where results lie, by `mem
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from symnet.compile.lower.context import Context, OpenRegion
+from symnet.compile.lower.context import Context
 from symnet.compile.lower.fuse import AxisMap, Cluster, fuse
 from symnet.compile.lower.kernel_builder import KernelBuilder, ScatterBuilder
 from symnet.compile.lower.lower_ifelse import lower_ifelse
@@ -17,7 +18,6 @@ from symnet.compile.lower.program import (
     Access,
     KernelLaunch,
     LibraryCall,
-    Region,
     copy_launch,
     shared_kernel,
 )
@@ -83,9 +83,9 @@ def lower_graph(context: Context, columns: bool = True) -> None:
 def _lower_cluster(context: Context, cluster: Cluster) -> None:
     if cluster.loop:
         step = KernelBuilder(context, cluster).step()
-        context.steps.append(step)
         if cluster.reduces_leading_axes:
-            _lower_apart(context, cluster, step)
+            step = _with_apart(context, cluster, step)
+        context.steps.append(step)
         return
     (node,) = cluster.nodes
     lower_alone(context, node, cluster.lowerings[node])
@@ -112,16 +112,15 @@ def lower_alone(context: Context, node: Apply, lowering: Lowering) -> None:
             raise AssertionError(f"{node.op}: {lowering} is made elsewhere")
 
 
-def _lower_apart(context: Context, cluster: Cluster, step: KernelLaunch) -> None:
-    """Give a step its other form, which writes its results to the same places."""
+def _with_apart(context: Context, cluster: Cluster, step: KernelLaunch) -> KernelLaunch:
+    """A kernel with its other form, which writes its results to the same places."""
     own = cluster.maps
     views = {v: context.view_of(v) for v in cluster.reads if v not in own}
     wanted = [v for v in own if v in cluster.stored]
     inner = context.nested(views, wanted)
     lower_graph(inner, columns=False)
-    step.apart = Region(inner.steps, inner.temporaries)
-    results = [(v, context.view_of(v).buffer) for v in wanted]
-    context.open_regions.append(OpenRegion(inner, step, step.apart, results))
+    results = [inner.result(v, context.view_of(v).buffer) for v in wanted]
+    return replace(step, apart=inner.region(results))
 
 
 def _lower_view(context: Context, node: Apply, lowering: ViewOf) -> None:

@@ -1,20 +1,46 @@
-"""A program: steps over buffers, with sizes still to come.
+"""The program: instructions over buffers, with sizes still to come.
 
-What lowering makes, memory decides upon, and a plan binds to concrete sizes.
+    Program     ::= given: Buffer*  Instruction*  results: Result*  updates: Result*
+    Instruction ::= KernelLaunch | LibraryCall | Loop | If | Linearise
+    KernelLaunch::= Kernel over sizes, Access*             apart: Region?
+    LibraryCall ::= Routine                                (`kernels.routines`)
+    Loop        ::= turns times Region, Carried*, sequences: (View, View)*
+    If          ::= condition: View ? Region : Region
+    Linearise   ::= the last rows of a ring, in order
+    Region      ::= Instruction*  results: Result*
+    Result      ::= value: View -> target: Buffer
+    View        ::= Buffer, offset, sizes, strides         (`kernels.loopir.views`)
+    Buffer      ::= input | shared | constant | parameters | output | temporary | row
+    Placement   ::= (Buffer -> Buffer)*
+
+Every instruction has inputs, outputs, perhaps an `initial` view from which its result
+starts, and says whether it may fail.  Lowering makes a program, passes make new programs
+of it (nothing is edited in place), `compile.memory` gives its buffers places, and a plan
+binds it to concrete sizes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+import numpy as np
 
 from symnet.graph.origin import Origin
 from symnet.graph.types import COMPLEX
 from symnet.graph.variables import Apply, Variable
 from symnet.kernels.loopir.scalars import Kernel, Operand, Output, Scalar, load
-from symnet.kernels.loopir.views import ZERO, Size, View, add, size
+from symnet.kernels.loopir.views import (
+    ZERO,
+    Size,
+    View,
+    add,
+    contiguous_strides,
+    size,
+)
 from symnet.kernels.routines import Routine
+from symnet.ops.scan.loop import State
 from symnet.recent import Recent
 from symnet.shared import SharedVariable
 from symnet.sizes.infer import Guard, HostArgument
@@ -22,15 +48,20 @@ from symnet.sizes.infer import Guard, HostArgument
 AxisMap = tuple[int | None, ...]
 
 
-@dataclass(eq=False)
+# ---- memory
+
+
+@dataclass(frozen=True, eq=False)
 class Buffer:
     """A piece of memory.
 
-    kind: "input" (number `position` of the call), "shared", "constant", "parameters"
-    (host integers that kernels read), "output" (made for each call), "temporary", or
-    "row" (the place that a loop has reached in other memory).
-    A temporary, or a row that a loop need not move, may be given `place`: it then is (the
-    first part of) that other buffer.
+    kind: "input", "shared", "constant", "parameters" (host integers that kernels read),
+        "output" (made for each call), "temporary", or "row" (the place that a loop has
+        reached in other memory: `row` says how).
+    position: the number of an output or constant.
+    leaf: the variable of an input or shared variable; data: a constant's array.
+    within: the buffer at whose beginning it lies by the program's meaning: the first rows
+        of a history are a part of it.
     """
 
     kind: str
@@ -39,30 +70,18 @@ class Buffer:
     position: int = 0
     leaf: Variable | None = None
     data: Any = None
-    place: Buffer | None = None
     name: str = ""
     row: MovingRow | None = None
+    within: Buffer | None = None
 
     @property
-    def home(self) -> Buffer:
-        """The buffer that this one is, in the end."""
-        buffer = self
-        while buffer.place is not None:
-            buffer = buffer.place
-        return buffer
-
-    @property
-    def base(self) -> Buffer:
-        """The buffer in which it lies in the end, through rows of rows."""
-        buffer = self.home
-        while buffer.row is not None:
-            buffer = buffer.row.origin.buffer.home
-        return buffer
+    def whole(self) -> View:
+        """All of it, without gaps."""
+        strides = contiguous_strides(self.sizes, np.dtype(self.dtype).itemsize)
+        return View(self, self.dtype, self.sizes, strides)
 
     def __repr__(self) -> str:
-        home = self.home
-        named = self.name or home.name
-        return f"{home.kind}{f' {named}' if named else f' {home.position}'}"
+        return f"{self.kind} {self.name or self.position}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,15 +100,42 @@ class MovingRow:
     first: int = 0
 
 
-def resolve(view: View) -> tuple[Buffer, Size, list[MovingRow]]:
-    """Where a view lies in the end: the buffer, the bytes from its start in the first
-    turn of all loops, and how loops move it, outermost first."""
-    buffer, offset, rows = view.buffer.home, view.offset, []
-    while buffer.row is not None:
-        rows.append(buffer.row)
-        origin = buffer.row.origin
-        buffer, offset = origin.buffer.home, add(offset, origin.offset)
-    return buffer, offset, rows[::-1]
+@dataclass(frozen=True, eq=False)
+class Placement:
+    """Where buffers lie: buffer -> the buffer whose memory it is given, from its first
+    byte on.  What has no place here, and lies `within` no other, has memory of its own.
+
+    Empty until `compile.memory.placement`, which alone decides.
+    """
+
+    places: Mapping[Buffer, Buffer] = field(default_factory=dict)
+
+    def place(self, buffer: Buffer) -> Buffer | None:
+        """The buffer in which a buffer lies; None where it has memory of its own."""
+        return self.places.get(buffer, buffer.within)
+
+    def home(self, buffer: Buffer) -> Buffer:
+        """The buffer that this one is, in the end."""
+        while (place := self.places.get(buffer, buffer.within)) is not None:
+            buffer = place
+        return buffer
+
+    def base(self, buffer: Buffer) -> Buffer:
+        """The buffer in which it lies in the end, through rows of rows."""
+        buffer = self.home(buffer)
+        while buffer.row is not None:
+            buffer = self.home(buffer.row.origin.buffer)
+        return buffer
+
+    def resolve(self, view: View) -> tuple[Buffer, Size, list[MovingRow]]:
+        """Where a view lies in the end: the buffer, the bytes from its start in the first
+        turn of all loops, and how loops move it, outermost first."""
+        buffer, offset, rows = self.home(view.buffer), view.offset, []
+        while buffer.row is not None:
+            rows.append(buffer.row)
+            origin = buffer.row.origin
+            buffer, offset = self.home(origin.buffer), add(offset, origin.offset)
+        return buffer, offset, rows[::-1]
 
 
 @dataclass(frozen=True)
@@ -118,7 +164,10 @@ class Access:
         return Operand(self.view.dtype, tuple(a in moving for a in range(rank)), count)
 
 
-@dataclass(eq=False)
+# ---- instructions
+
+
+@dataclass(frozen=True, eq=False)
 class Instruction:
     """Something that runs.  `initial` is what the (first) output's memory must hold
     before: a copy is made where it does not lie there already."""
@@ -133,47 +182,86 @@ class Instruction:
     def origin(self) -> Origin | None:
         return next((n.origin for n in self.nodes if n.origin is not None), None)
 
+    @property
+    def reads(self) -> list[View]:
+        """All that it reads of what was there before."""
+        initial = [self.initial] if self.initial is not None else []
+        return [*self.inputs, *initial]
 
-@dataclass(eq=False)
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class KernelLaunch(Instruction):
     """A kernel over `sizes`; accesses of its inputs, then of its outputs.
 
     apart: the same in several loops, for sizes where one has no work for all threads.
     """
 
-    kernel: Kernel = None  # type: ignore[assignment]
+    kernel: Kernel
     sizes: tuple[Size, ...] = ()
     accesses: Sequence[Access] = ()
     apart: Region | None = None
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class LibraryCall(Instruction):
     """A routine of a library (`kernels.routines`)."""
 
-    routine: Routine = None  # type: ignore[assignment]
+    routine: Routine
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
+class Result:
+    """A value, and the buffer that must hold it in the end."""
+
+    variable: Variable
+    value: View
+    target: Buffer
+
+
+@dataclass(frozen=True, eq=False)
 class Region:
-    """Steps inside a step, in order; `temporaries` are needed only while they run."""
+    """Instructions inside an instruction, in order, and what they hand out."""
 
     steps: Sequence[Instruction]
-    temporaries: Sequence[Buffer]
+    results: Sequence[Result] = ()
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
+class Carried:
+    """A state of a loop.
+
+    taps: the rows of its earlier values, oldest first; new: that of the new value.
+    start: the copy of its initial rows; history: what is handed out.
+    ring: the memory of a state of which not all is kept; a Linearise behind the loop
+        brings its last rows into the history.  None where each turn writes there.
+    """
+
+    state: State
+    taps: Sequence[Buffer]
+    new: Buffer
+    start: View
+    history: View
+    ring: View | None = None
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Loop(Instruction):
     """A loop: the body `turns` times, or until the byte at `until` is true after a turn.
-    How many turns were done is written to `done`, an int64."""
+    How many turns were done is written to `done`, an int64.
 
-    turns: Size = ZERO
-    body: Region = None  # type: ignore[assignment]
+    The body's results are the new values of the `carried` states, what is collected, and
+    the byte at `until`.  sequences: each array that is walked over, and its present row.
+    """
+
+    turns: Size
+    body: Region
+    carried: Sequence[Carried] = ()
+    sequences: Sequence[tuple[View, View]] = ()
     until: View | None = None
     done: View | None = None
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class If(Instruction):
     """The first body where the byte at `condition` is true, else the second.
 
@@ -181,12 +269,12 @@ class If(Instruction):
     body that is taken.
     """
 
-    condition: View = None  # type: ignore[assignment]
-    bodies: tuple[Region, Region] = None  # type: ignore[assignment]
+    condition: View
+    bodies: tuple[Region, Region]
     decided: Scalar | None = None
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Linearise(Instruction):
     """Brings the last rows of a history from their ring into order: inputs are the ring
     and the number of turns, the output the rows.  depth: rows at the beginning."""
@@ -194,8 +282,57 @@ class Linearise(Instruction):
     depth: int = 1
 
 
+# ---- the program
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """Instructions in order, and what a call must provide and check.
+
+    given: the buffers that are there before: of inputs, shared variables, constants and
+        parameters.
+    results: what a call hands out, each in an output; at `replaced` (shared variable ->
+        number of the result) the new values of those whose size may change.
+    updates: the new values that are written over the old ones.
+    arguments: the host integers on which sizes depend; parameters: host integers that
+        kernels read from memory; demands: what must hold of them.
+    """
+
+    given: Sequence[Buffer]
+    steps: Sequence[Instruction]
+    results: Sequence[Result]
+    updates: Sequence[Result]
+    replaced: Sequence[tuple[SharedVariable, int]]
+    arguments: Sequence[HostArgument]
+    demands: Sequence[Guard]
+    parameters: Sequence[Size]
+    placement: Placement = Placement()
+
+    def _leaves(self, kind: str) -> list[Any]:
+        return [b.leaf for b in self.given if b.kind == kind]
+
+    @property
+    def inputs(self) -> list[Variable]:
+        return self._leaves("input")
+
+    @property
+    def shared(self) -> list[SharedVariable]:
+        return self._leaves("shared")
+
+    @property
+    def constants(self) -> list[Buffer]:
+        return [b for b in self.given if b.kind == "constant"]
+
+    @property
+    def outputs(self) -> list[Buffer]:
+        return [result.target for result in self.results]
+
+
+# ---- walks
+
+
 def regions_of(step: Instruction) -> Sequence[Region]:
-    """The steps inside a step."""
+    """The instructions inside an instruction."""
     if isinstance(step, Loop):
         return (step.body,)
     if isinstance(step, KernelLaunch):
@@ -203,42 +340,60 @@ def regions_of(step: Instruction) -> Sequence[Region]:
     return step.bodies if isinstance(step, If) else ()
 
 
+def with_regions(step: Instruction, regions: Sequence[Region]) -> Instruction:
+    """The instruction with others in the place of `regions_of` it."""
+    if isinstance(step, Loop):
+        return replace(step, body=regions[0])
+    if isinstance(step, KernelLaunch):
+        return replace(step, apart=regions[0])
+    assert isinstance(step, If)
+    return replace(step, bodies=(regions[0], regions[1]))
+
+
 def every_instruction(steps: Iterable[Instruction]) -> Iterator[Instruction]:
-    """The steps, and those inside them."""
+    """The instructions, and those inside them."""
     for step in steps:
         yield step
         for body in regions_of(step):
             yield from every_instruction(body.steps)
 
 
-def every_temporary(steps: Iterable[Instruction]) -> Iterator[Buffer]:
-    """The temporaries inside loops and choices."""
-    for step in every_instruction(steps):
-        for body in regions_of(step):
-            yield from body.temporaries
+def views_of(step: Instruction) -> Iterator[View]:
+    """Every view that an instruction itself knows of."""
+    yield from (*step.reads, *step.outputs)
+    if isinstance(step, KernelLaunch):
+        yield from (access.view for access in step.accesses)
+    if isinstance(step, Loop):
+        yield from (view for view in (step.until, step.done) if view is not None)
+    if isinstance(step, If):
+        yield step.condition
 
 
-@dataclass(eq=False)
-class Program:
-    """Steps in order, and what a call must provide and check.
+# What a pass makes of a loop with so many loops around it: instructions before, the loop.
+ChangeLoop = Callable[[Loop, int], tuple[Sequence[Instruction], Loop]]
 
-    arguments: the host integers on which sizes depend; parameters: host integers that
-    kernels read from memory; updates: shared variables written by the steps, or (with a
-    view) to be replaced by a new array after the call, since their size may change.
-    meaning: for `compile.memory.verify`, what the program is to compute.
-    """
 
-    inputs: Sequence[Variable]
-    shared: Sequence[SharedVariable]
-    outputs: Sequence[Buffer]
-    steps: Sequence[Instruction]
-    arguments: Sequence[HostArgument]
-    demands: Sequence[Guard]
-    parameters: Sequence[Size]
-    constants: Sequence[Buffer]
-    temporaries: Sequence[Buffer]
-    replaced: Sequence[tuple[SharedVariable, int]]
-    meaning: Any = None
+def change_loops(
+    steps: Sequence[Instruction], change: ChangeLoop, depth: int = 0
+) -> list[Instruction]:
+    """The instructions with every loop changed, the innermost first."""
+    found: list[Instruction] = []
+    for step in steps:
+        regions = regions_of(step)
+        if regions:
+            inner = depth + isinstance(step, Loop)
+            bodies = [
+                replace(r, steps=change_loops(r.steps, change, inner)) for r in regions
+            ]
+            step = with_regions(step, bodies)
+        if isinstance(step, Loop):
+            before, step = change(step, depth)
+            found += before
+        found.append(step)
+    return found
+
+
+# ---- parts that several stages make
 
 
 def copy_launch(

@@ -1,8 +1,8 @@
 """Two memories beside each other: what a program means, and where it was put.
 
-In the first, `own`, every buffer of the lowered graph has memory of its own; a row of a
-loop lies in what it is a row of, and the earlier values of a state are known by themselves.
-The second, `real`, is what was decided upon: arguments, results, and one arena.
+In the first, `own`, every buffer has memory of its own; a row of a loop lies in what it is
+a row of, and the earlier values of a state are known by themselves.  The second, `real`, is
+what was decided upon: arguments, results, and one arena.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from symnet.compile.lower.context import Context, OpenRegion
 from symnet.compile.lower.program import (
     Buffer,
     Instruction,
@@ -22,8 +21,10 @@ from symnet.compile.lower.program import (
     Program,
     Region,
     every_instruction,
-    resolve,
+    regions_of,
+    views_of,
 )
+from symnet.compile.memory.overwriting import temporaries_of
 from symnet.compile.memory.shadow import (
     UNKNOWN,
     Bound,
@@ -34,14 +35,11 @@ from symnet.compile.memory.shadow import (
     Numbers,
     cells,
     piece_bytes,
-    step_views,
 )
 from symnet.errors import message
 from symnet.graph.variables import Variable, operand_text
 from symnet.kernels.loopir.views import Size, View
 from symnet.kernels.routines import MatrixProduct
-from symnet.lazy import cached_property
-from symnet.shared import SharedVariable
 
 
 class PlacementError(RuntimeError):
@@ -49,74 +47,28 @@ class PlacementError(RuntimeError):
     it must not write: a bug of symnet."""
 
 
-class Meaning:
-    """What a program is to compute: its graph as it was lowered, before places were given,
-    and which variables its results and updates are."""
-
-    def __init__(
-        self,
-        context: Context,
-        steps: Sequence[Instruction],
-        outputs: Sequence[Variable],
-        updates: Mapping[SharedVariable, Variable],
-    ) -> None:
-        self.context, self.steps = context, steps
-        self.outputs, self.updates = outputs, updates
-        self.open_regions: dict[Region, OpenRegion] = {}
-        # Of each loop the sequences, and the element of each that a turn reads.
-        self.sequences: dict[OpenRegion, tuple[list[View], list[View]]] = {}
-        stack = [self.context]
-        while stack:
-            around = stack.pop()
-            for inside in around.open_regions:
-                self.open_regions[inside.body] = inside
-                if isinstance(inside.step, Loop):
-                    self.sequences[inside] = sequences_of(around, inside)
-                stack.append(inside.context)
-
-    def views(self) -> list[View]:
-        """Where the results of the graph and of the graphs inside it lie, and belong."""
-        wanted = (*self.outputs, *self.updates.values(), *self.updates)
-        found = [self.context.view_of(v) for v in (*wanted, *self.context.leaves)]
-        for inside in self.open_regions.values():
-            pairs = [*inside.results, *inside.states]
-            found += [inside.context.view_of(v) for v, _ in pairs]
-            found += [corner(buffer) for _, buffer in inside.results]
-            found += [v for views in self.sequences.get(inside, ()) for v in views]
-            for _, carried in inside.states:
-                found += [carried.start, carried.history]
-                found += [carried.ring] if carried.ring is not None else []
-                found += [corner(buffer) for buffer in (*carried.taps, carried.new)]
-        return found
-
-    @cached_property
-    def numbers(self) -> Numbers:
-        return Numbers(self.steps, self.views())
-
-    @cached_property
-    def piece(self) -> int:
-        steps = every_instruction(self.steps)
-        return piece_bytes([*self.views(), *(v for s in steps for v in step_views(s))])
+def result_views(program: Program) -> list[View]:
+    """Where the values that are handed out lie, and belong, and what loops walk over."""
+    steps = list(every_instruction(program.steps))
+    bodies = [body for step in steps for body in regions_of(step)]
+    results = [r for body in bodies for r in body.results]
+    results += [*program.results, *program.updates]
+    found = [v for r in results for v in (r.value, corner(r.target))]
+    found += [buffer.whole for buffer in program.given]
+    for loop in steps:
+        if isinstance(loop, Loop):
+            found += [view for pair in loop.sequences for view in pair]
+            for one in loop.carried:
+                found += [one.start, one.history, *map(corner, (*one.taps, one.new))]
+                found += [one.ring] if one.ring is not None else []
+    return found
 
 
-def sequences_of(around: Context, inside: OpenRegion) -> tuple[list[View], list[View]]:
-    """What a loop walks over, and its present elements; only of what its steps read: the
-    rest of the order of the steps need not wait for."""
-    (node,) = inside.step.nodes
-    outer = map(around.view_of, node.op.split_inputs(node.inputs).sequences)
-    leaves = node.op.split_inner(inside.context.leaves).sequences
-    inner = map(inside.context.view_of, leaves)
-    read = _buffers_read(inside.body)
-    pairs = [(a, b) for a, b in zip(outer, inner, strict=True) if b.buffer in read]
-    return [a for a, _ in pairs], [b for _, b in pairs]
-
-
-def _buffers_read(body: Region) -> set[Buffer]:
+def buffers_read(body: Region) -> set[Buffer]:
     """The buffers that steps read, and those whose rows they are."""
     found: set[Buffer] = set()
     for step in every_instruction(body.steps):
-        views = [*step.inputs, *([step.initial] if step.initial is not None else [])]
-        for buffer in (view.buffer for view in views):
+        for buffer in (view.buffer for view in step.reads):
             found.add(buffer)
             while buffer.row is not None:
                 buffer = buffer.row.origin.buffer
@@ -129,6 +81,25 @@ def corner(buffer: Buffer) -> View:
     return View(buffer, buffer.dtype, (), ())
 
 
+class Facts:
+    """What the walks through one program, each at one set of sizes, have in common.
+
+    numbers: its sizes; piece: the bytes that one mark stands for; temporaries: those that
+    are made in a turn of each region; read: the buffers that it reads.
+    """
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        steps = list(every_instruction(program.steps))
+        results = result_views(program)
+        self.numbers = Numbers(program, results)
+        views = (view for step in steps for view in views_of(step))
+        self.piece = piece_bytes([*results, *views])
+        bodies = [body for step in steps for body in regions_of(step)]
+        self.temporaries = {b: temporaries_of(b.steps, b.results) for b in bodies}
+        self.read = {body: buffers_read(body) for body in bodies}
+
+
 class Ledger:
     """Which marks both memories hold, at one set of sizes.
 
@@ -138,12 +109,12 @@ class Ledger:
     """
 
     def __init__(
-        self, program: Program, arguments: Sequence[Any], arena: Mapping[Buffer, int]
+        self, facts: Facts, arguments: Sequence[Any], arena: Mapping[Buffer, int]
     ) -> None:
-        self.program = program
-        self.meaning: Meaning = program.meaning
-        self.numbers: Bound = self.meaning.numbers.bind(arguments)
-        self.piece: int = self.meaning.piece
+        self.facts, self.program = facts, facts.program
+        self.placement = self.program.placement
+        self.numbers: Bound = facts.numbers.bind(arguments)
+        self.piece = facts.piece
         self.arena = arena
         self.own, self.real = Memory(), Memory()
         self.fresh = MarkMaker()
@@ -151,7 +122,7 @@ class Ledger:
         self.makers: dict[Buffer, Instruction] = {}
         self.rings: dict[Buffer, tuple[int, list[Marks]]] = {}
         self.committed: Instruction | None = None
-        self.replaced = {shared for shared, _ in self.program.replaced}
+        self.updated = {result.target for result in self.program.updates}
 
     def _pieces(self, buffer: Buffer) -> int:
         if buffer.kind == "parameters":
@@ -165,20 +136,15 @@ class Ledger:
         ends = [self.arena[b] // self.piece + n for b, n in pieces.items()]
         self.real.marks["arena"] = np.zeros(max(ends, default=0), np.int64)
         for buffer in self.program.outputs:
-            if buffer.kind != "output" or buffer.place is not None:
+            placed = self.placement.place(buffer) is not None
+            if buffer.kind != "output" or placed:
                 self.fail("a result lies in other memory", None, buffer)
             if buffer in self.real.marks:
                 self.fail("two results lie in the same memory", None, buffer)
             self.real.marks[buffer] = np.zeros(self._pieces(buffer), np.int64)
-        for buffer in self._outside():
+        for buffer in self.program.given:
             self.own.marks[buffer] = self.fresh(self._pieces(buffer))
             self.real.marks[buffer] = self.own.marks[buffer].copy()
-
-    def _outside(self) -> list[Buffer]:
-        """What a call brings, and what it does not change."""
-        context = self.meaning.context
-        leaves = [context.view_of(v).buffer for v in context.leaves]
-        return [*leaves, *context.constants, context.parameter_buffer]
 
     # ---- where things lie
 
@@ -212,7 +178,7 @@ class Ledger:
 
     def real_cells(self, view: View) -> Cells:
         """Where a view lies in the memory that was decided upon."""
-        home, _, rows = resolve(view)
+        home, _, rows = self.placement.resolve(view)
         start = self._offset(view)
         for row in rows:
             turn = self._turn(row, view)
@@ -228,22 +194,31 @@ class Ledger:
         return self.turns[row.depth]
 
     def _offset(self, view: View) -> int:
-        buffer, start = view.buffer.home, self.numbers(view.offset)
+        home = self.placement.home
+        buffer, start = home(view.buffer), self.numbers(view.offset)
         while buffer.row is not None:
             start += self.numbers(buffer.row.origin.offset)
-            buffer = buffer.row.origin.buffer.home
+            buffer = home(buffer.row.origin.buffer)
         return start
 
     # ---- reading and writing
 
     def read_own(self, view: View, step: Instruction | None) -> Marks:
         """The value of a view."""
-        at = self.own_cells(view)
+        at = self._inside(view, step)
         if at.where not in self.own.marks:
             if at.low == at.high:
                 return np.zeros(0, np.int64)
             self.fail("memory is read before it is written", step, view.buffer)
         return self.own.read(at)
+
+    def _inside(self, view: View, step: Instruction | None) -> Cells:
+        """The cells of a view, which its memory must have."""
+        at = self.own_cells(view)
+        where: Any = at.where
+        if at.low < at.high and not 0 <= at.low < at.high <= self._pieces(where):
+            self.fail("a view reaches beyond its buffer", step, view.buffer)
+        return at
 
     def read(self, view: View, step: Instruction) -> Marks:
         """The value of a view, which memory must hold."""
@@ -280,10 +255,10 @@ class Ledger:
     def write(self, view: View, marks: Marks, step: Instruction) -> None:
         """Write marks to a view in both memories."""
         if view.buffer.kind != "shared":  # there the graph means the old value
-            at = self.own_cells(view)
+            at = self._inside(view, step)
             self.write_own(at, marks, step)
             marks = self.own.read(at)
-        self._may_be_written(view.buffer.base, step)
+        self._may_be_written(self.placement.base(view.buffer), step)
         real = self.real_cells(view)
         if real.low < real.high:
             self.real.write(real, marks)
@@ -298,7 +273,7 @@ class Ledger:
 
     def _may_be_written(self, base: Buffer, step: Instruction) -> None:
         if base.kind == "shared":
-            if base.leaf not in self.meaning.updates or base.leaf in self.replaced:
+            if base not in self.updated:
                 self.fail(
                     "a shared variable is written that is not updated", step, base
                 )
@@ -332,13 +307,19 @@ class Ledger:
         operands = [operand_text(v) for v in node.inputs] if node is not None else []
         raise PlacementError(
             message(
-                f"{what}: {buffer!r}, {buffer.dtype} {self._shape(buffer.sizes)}",
+                f"{what}: {self._named(buffer)}, {buffer.dtype} "
+                f"{self._shape(buffer.sizes)}",
                 operation=node.op if node is not None else type(step).__name__,
                 operands=operands,
                 origin=origin,
                 cure="please report this as a bug of symnet, with the program",
             )
         )
+
+    def _named(self, buffer: Buffer) -> str:
+        """The memory in the end, by the name of what it holds."""
+        home = self.placement.home(buffer)
+        return f"{home.kind} {buffer.name or home.name or home.position}"
 
     def _shape(self, sizes: Sequence[Size]) -> tuple[int | str, ...]:
         return tuple(

@@ -19,7 +19,10 @@ from symnet.compile.lower.program import (
     Instruction,
     KernelLaunch,
     Loop,
+    Placement,
+    Program,
     every_instruction,
+    views_of,
 )
 from symnet.graph.types import COMPLEX
 from symnet.kernels.loopir.views import Size, View
@@ -33,12 +36,14 @@ UNKNOWN = 0  # the mark of what nobody has written
 class Numbers:
     """The sizes, strides and offsets of a program, to be computed for a call."""
 
-    def __init__(self, steps: Iterable[Instruction], views: Iterable[View]) -> None:
+    def __init__(self, program: Program, views: Iterable[View]) -> None:
         found: dict[Size, None] = {}
-        for step in every_instruction(steps):
+        every = list(views)
+        for step in every_instruction(program.steps):
             found.update(dict.fromkeys(step_scalars(step)))
-        for view in views:
-            found.update(dict.fromkeys(view_scalars(view)))
+            every += views_of(step)
+        for view in every:
+            found.update(dict.fromkeys(view_scalars(view, program.placement)))
         self.scalars = [s for s in found if s.op != "literal"]
         self.function = make_function(self.scalars)
 
@@ -61,22 +66,7 @@ class Bound:
         return tuple(map(self, sizes))
 
 
-def step_views(step: Instruction) -> Iterator[View]:
-    """Every view that a step knows of."""
-    yield from (*step.inputs, *step.outputs)
-    if step.initial is not None:
-        yield step.initial
-    if isinstance(step, KernelLaunch):
-        yield from (access.view for access in step.accesses)
-    if isinstance(step, Loop):
-        yield from (view for view in (step.until, step.done) if view is not None)
-    if isinstance(step, If):
-        yield step.condition
-
-
 def step_scalars(step: Instruction) -> Iterator[Size]:
-    for view in step_views(step):
-        yield from view_scalars(view)
     if isinstance(step, KernelLaunch):
         yield from step.sizes
     if isinstance(step, Loop):
@@ -85,7 +75,7 @@ def step_scalars(step: Instruction) -> Iterator[Size]:
         yield step.decided
 
 
-def view_scalars(view: View) -> Iterator[Size]:
+def view_scalars(view: View, placement: Placement) -> Iterator[Size]:
     """The host integers of a view, of its buffer, and of what that lies in."""
     yield from (*view.sizes, *view.strides, view.offset)
     buffer: Buffer | None = view.buffer
@@ -93,8 +83,8 @@ def view_scalars(view: View) -> Iterator[Size]:
         yield from buffer.sizes
         if buffer.row is not None:
             yield buffer.row.step
-            yield from view_scalars(buffer.row.origin)
-        buffer = buffer.place
+            yield from view_scalars(buffer.row.origin, placement)
+        buffer = placement.place(buffer)
 
 
 def piece_bytes(views: Iterable[View]) -> int:

@@ -1,8 +1,8 @@
 """A proof that memory holds what is read, for one program at one set of sizes.
 
-`memory`, `rows` and `plan` decide where values lie and in which order steps run.  Here
+`placement` and `arena` decide where values lie and in which order steps run.  Here
 the steps are walked in that order over two memories of marks (see `shadow`): one in which
-every buffer of the lowered graph has memory of its own, as the graph means it, and the one
+every buffer has memory of its own, as the graph means it, and the one
 that was decided upon, with its overwritten arrays, moving rows, rings and offsets in one
 arena.  At each read both must hold the same marks.  Besides
 
@@ -24,19 +24,19 @@ from typing import Any
 
 import numpy as np
 
-from symnet.compile.lower.context import CarriedState, OpenRegion
 from symnet.compile.lower.program import (
     Access,
     Buffer,
+    Carried,
     If,
     Instruction,
     KernelLaunch,
     Linearise,
     Loop,
-    Program,
     Region,
+    Result,
 )
-from symnet.compile.memory.ledger import Ledger, Meaning, PlacementError
+from symnet.compile.memory.ledger import Facts, Ledger, PlacementError
 from symnet.compile.memory.shadow import UNKNOWN, Cells, Marks
 from symnet.kernels.loopir.views import ONE, ZERO, View
 
@@ -44,15 +44,14 @@ LARGEST = 1 << 22  # pieces of memory beyond which a set of sizes is not walked
 MOST_TURNS = (9, 4)  # of the outermost loop, of a loop in a loop
 
 
-def verify(
-    program: Program, arguments: Sequence[Any], arena: Mapping[Buffer, int]
-) -> None:
-    """Walk through a program that has its meaning with it, at one set of sizes.
+def verify(facts: Facts, arguments: Sequence[Any], arena: Mapping[Buffer, int]) -> None:
+    """Walk through a placed program at one set of sizes.
 
-    arguments: the host integers of a call; arena: where temporaries lie in the arena.
+    facts: `Facts(program)`; arguments: the host integers of a call; arena: where
+    temporaries lie in the arena.
     Raises: PlacementError.
     """
-    Verification(program, arguments, arena).run()
+    Verification(facts, arguments, arena).run()
 
 
 class Verification(Ledger):
@@ -68,7 +67,7 @@ class Verification(Ledger):
         self._results()
 
     def _too_large(self) -> bool:
-        buffers = [*self.arena, *self.program.outputs, *self._outside()]
+        buffers = [*self.arena, *self.program.outputs, *self.program.given]
         return sum(map(self._pieces, buffers)) > LARGEST
 
     def walk(self, steps: Sequence[Instruction]) -> None:
@@ -92,15 +91,10 @@ class Verification(Ledger):
 
     def _results(self) -> None:
         """At the end each result, and each updated variable, holds its value."""
-        context = self.meaning.context
-        wanted = list(zip(self.meaning.outputs, self.program.outputs))
-        targets = {s: self.program.outputs[k] for s, k in self.program.replaced}
-        for shared, value in self.meaning.updates.items():
-            target = targets.get(shared, context.view_of(shared).buffer)
-            wanted.append((value, target))
-        for variable, buffer in wanted:
-            marks = self.read_own(context.view_of(variable), None)
-            self.compare(self._all_real(buffer), buffer, marks, None, variable)
+        for result in (*self.program.results, *self.program.updates):
+            marks = self.read_own(result.value, None)
+            at = self._all_real(result.target)
+            self.compare(at, result.target, marks, None, result.variable)
 
     # ---- steps
 
@@ -137,7 +131,8 @@ class Verification(Ledger):
                     self.fail("two results of a step overlap", step, other.buffer)
             for number, read in enumerate(step.inputs):
                 here = self.real_cells(read)
-                same = read.buffer.home is view.buffer.home
+                home = self.placement.home
+                same = home(read.buffer) is home(view.buffer)
                 if not same and not here.meets(at):
                     continue
                 if isinstance(step, KernelLaunch):
@@ -166,81 +161,82 @@ class Verification(Ledger):
     # ---- loops
 
     def repeat(self, step: Loop) -> None:
-        inside = self.meaning.open_regions[step.body]
-        depth = inside.context.depth - 1
-        histories = [self._initial_rows(c, step) for _, c in inside.states]
-        collected: list[list[Marks]] = [[] for _ in collected_views(step, inside)]
-        turns = self._turns(step, inside, depth)
+        depth = len(self.turns)  # of the loops around it
+        states = list(zip(step.carried, step.body.results))
+        others = step.body.results[len(states) :]
+        histories = [self._initial_rows(c, step) for c in step.carried]
+        views = collected_views(step)
+        collected: list[list[Marks]] = [[] for _ in views]
+        turns = self._turns(step, depth)
         for turn in range(turns):
             self.turns[depth] = turn
-            self._forget(inside)
-            self._check_sequences(step, inside, turn)
-            for (_, carried), rows in zip(inside.states, histories, strict=True):
+            self._forget(step.body)
+            self._check_sequences(step, turn)
+            for carried, rows in zip(step.carried, histories, strict=True):
                 self._show_rows(carried, rows, turn)
             self.walk(step.body.steps)
-            for (variable, _), rows in zip(inside.states, histories, strict=True):
-                rows.append(self.read_own(inside.context.view_of(variable), step))
-            for (variable, _), rows in zip(inside.results, collected, strict=False):
-                rows.append(self.read_own(inside.context.view_of(variable), step))
-            self._hand_out(inside, step)
+            for (_, new), rows in zip(states, histories, strict=True):
+                rows.append(self.read_own(new.value, step))
+            for result, rows in zip(others, collected, strict=False):
+                rows.append(self.read_own(result.value, step))
+            self._hand_out(others, step)
         self.turns.pop(depth, None)
-        for (_, carried), rows in zip(inside.states, histories, strict=True):
+        for carried, rows in zip(step.carried, histories, strict=True):
             for buffer in {*carried.taps, carried.new}:
                 self.own.marks.pop(buffer, None)
             self._end_state(step, carried, rows, turns)
-        for view, rows in zip(collected_views(step, inside), collected, strict=True):
+        for view, rows in zip(views, collected, strict=True):
             self._end_rows(step, view, rows)
         if step.done is not None:
             self.write(step.done, self.fresh(self.own_count(step.done)), step)
 
-    def _check_sequences(
-        self, step: Instruction, inside: OpenRegion, turn: int
-    ) -> None:
-        """A turn sees its own row of each sequence."""
-        whole, part = self.meaning.sequences[inside]
-        for sequence, row in zip(whole, part, strict=True):
+    def _check_sequences(self, step: Loop, turn: int) -> None:
+        """A turn sees its own row of each sequence that it reads: for the rest the order
+        of the steps need not wait."""
+        read = self.facts.read[step.body]
+        for sequence, row in step.sequences:
+            if row.buffer not in read:
+                continue
             rows = self.read_own(sequence, step)
             rows = rows.reshape(self.numbers(sequence.sizes[0]), -1)
             if not np.array_equal(rows[turn], self.read_own(row, step)):
                 self.fail("a loop reads another row of a sequence", step, row.buffer)
 
-    def _turns(self, step: Loop, inside: OpenRegion, depth: int) -> int:
-        slots = [
-            self.numbers(c.ring.sizes[0])
-            for _, c in inside.states
-            if c.ring is not None
-        ]
+    def _turns(self, step: Loop, depth: int) -> int:
+        rings = [c.ring for c in step.carried if c.ring is not None]
+        slots = [self.numbers(ring.sizes[0]) for ring in rings]
         most = MOST_TURNS[min(depth, 1)]
         return min(self.numbers(step.turns), most, 1 + max([1, *slots]))
 
-    def _initial_rows(self, carried: CarriedState, step: Instruction) -> list[Marks]:
+    def _initial_rows(self, carried: Carried, step: Instruction) -> list[Marks]:
         marks = self.read_own(carried.start, step)
         return list(marks.reshape(carried.state.depth, -1))
 
-    def _show_rows(self, carried: CarriedState, rows: list[Marks], turn: int) -> None:
+    def _show_rows(self, carried: Carried, rows: list[Marks], turn: int) -> None:
         """The earlier values that a turn reads."""
         state = carried.state
         for tap, buffer in zip(state.taps, carried.taps, strict=True):
             self.own.marks[buffer] = rows[state.depth + tap + turn].copy()
         self.own.marks[carried.new] = np.zeros_like(rows[0])
 
-    def _forget(self, inside: OpenRegion) -> None:
+    def _forget(self, body: Region) -> None:
         """A turn knows nothing of what the turn before it has computed."""
-        for buffer in inside.context.temporaries:
+        for buffer in self.facts.temporaries[body]:
             self.own.marks.pop(buffer, None)
 
-    def _hand_out(self, inside: OpenRegion, step: Instruction) -> None:
+    def _hand_out(self, results: Sequence[Result], step: Instruction) -> None:
         """What a turn or a branch hands out stands in its place."""
-        for variable, buffer in inside.results:
-            marks = self.read_own(inside.context.view_of(variable), step)
-            self.write_own(self._all_own(buffer), marks, step)
-            self.compare(self._all_real(buffer), buffer, marks, step, variable)
+        for result in results:
+            marks = self.read_own(result.value, step)
+            self.write_own(self._all_own(result.target), marks, step)
+            at = self._all_real(result.target)
+            self.compare(at, result.target, marks, step, result.variable)
 
     def _end_state(
-        self, step: Loop, carried: CarriedState, rows: list[Marks], turns: int
+        self, step: Loop, carried: Carried, rows: list[Marks], turns: int
     ) -> None:
         """The history, or the ring from which a later step makes it."""
-        if carried.ring is not None and carried.ring in step.outputs:
+        if carried.ring is not None:
             self.rings[carried.ring.buffer] = turns, rows
             return
         keep = carried.state.keep
@@ -300,10 +296,9 @@ class Verification(Ledger):
         before, ends = self._kept(), []
         for body in bodies:
             self._restore(before)
-            inside = self.meaning.open_regions[body]
-            self._forget(inside)
+            self._forget(body)
             self.walk(body.steps)
-            self._hand_out(inside, step)
+            self._hand_out(body.results, step)
             ends.append(self.real.marks)
         self._join(step, ends)
 
@@ -332,9 +327,9 @@ class Verification(Ledger):
             self.write(view, self.fresh(self.own_count(view)), step)
 
 
-def collected_views(step: Loop, inside: OpenRegion) -> list[View]:
+def collected_views(step: Loop) -> list[View]:
     """The outputs of a loop that are neither states nor about its end."""
-    others = [v for _, c in inside.states for v in (c.history, c.ring)]
+    others = [v for c in step.carried for v in (c.history, c.ring)]
     others += [step.until, step.done]
     return [view for view in step.outputs if view not in others]
 
@@ -357,4 +352,4 @@ def copied(step: Instruction, number: int) -> int | None:
     return source if same else None
 
 
-__all__ = ["Meaning", "PlacementError", "verify"]
+__all__ = ["Facts", "PlacementError", "verify"]

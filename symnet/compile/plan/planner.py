@@ -26,13 +26,12 @@ from symnet.compile.lower.program import (
     Program,
     Region,
     every_instruction,
-    every_temporary,
     regions_of,
-    resolve,
 )
-from symnet.compile.memory.placement import lifetimes, pack
-from symnet.compile.memory.verify import verify
+from symnet.compile.memory.arena import lifetimes, pack
+from symnet.compile.memory.verify import Facts, verify
 from symnet.compile.plan.library_calls import arrange_call, arrange_ring, call_facts
+from symnet.config import config
 from symnet.errors import message
 from symnet.graph.variables import operand_text
 from symnet.kernels.interface import (
@@ -90,7 +89,10 @@ class Planner:
 
     def __init__(self, program: Program, device: Device) -> None:
         self.program = program
+        self.placement = program.placement
         self.device = device
+        # Where memory is to be proven: what all proofs have in common.
+        self.facts = Facts(program) if config.verify == "on" else None
         self.by_value = {
             k for k, argument in enumerate(program.arguments) if argument.axis is None
         }
@@ -111,20 +113,35 @@ class Planner:
         """All sizes and strides: what a plan is made for."""
         found: dict[Size, None] = {}
         for step in every_instruction(self.program.steps):
-            for one in _step_sizes(step):
+            for one in self._step_sizes(step):
                 found.setdefault(one)
-        inner = every_temporary(self.program.steps)
-        for buffer in [*self.program.temporaries, *self.program.outputs, *inner]:
+        for buffer in [*self.lifetimes, *self.program.outputs]:
             for one in buffer.sizes:
                 found.setdefault(one)
         return [s for s in found if s.op != "literal"]
+
+    @cached_property
+    def lifetimes(self) -> dict[Buffer, tuple[int, int]]:
+        """When each temporary is needed that has memory of its own."""
+        return lifetimes(self.program.steps, self.placement)
+
+    def _step_sizes(self, step: Instruction) -> list[Size]:
+        found = list(step.sizes) if isinstance(step, KernelLaunch) else []
+        if isinstance(step, Loop):
+            found.append(step.turns)
+        if isinstance(step, If) and step.decided is not None:
+            found.append(step.decided)
+        for view in _step_views(step):
+            found += [*view.sizes, *view.strides]
+            found += [row.step for row in self.placement.resolve(view)[2]]
+        return found
 
     @cached_property
     def offsets(self) -> list[Size]:
         found: dict[Size, None] = {}
         for step in every_instruction(self.program.steps):
             for view in _step_views(step):
-                found.setdefault(resolve(view)[1])
+                found.setdefault(self.placement.resolve(view)[1])
         return [s for s in found if s.op != "literal"]
 
     def varies(self, value: Scalar) -> bool:
@@ -172,6 +189,12 @@ class Planner:
         return [*self.call_keys, *self.call_offsets, *parameters, *demands]
 
     @cached_property
+    def moving(self) -> set[int]:
+        """The arguments by whose values it changes what a call computes."""
+        used = {n.value for n in walk(self.call_scalars) if n.op == "argument"}
+        return used & self.by_value
+
+    @cached_property
     def host(self) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
         """(arguments) -> the values of `call_scalars`."""
         return make_function(self.call_scalars)
@@ -211,8 +234,8 @@ class Planner:
         """The program with numbers for sizes, proven where that is asked for."""
         self.check(arguments, shapes)
         binding = self._bound(arguments, shapes)
-        if self.program.meaning is not None:
-            verify(self.program, arguments, binding.offsets)
+        if self.facts is not None:
+            verify(self.facts, arguments, binding.offsets)
             self._prove_larger(arguments, shapes)
         return binding
 
@@ -235,7 +258,8 @@ class Planner:
             for kind, number in zip(kinds, arguments, strict=True)
         ]
         if larger != list(arguments) and all(self._conditions(larger)):
-            verify(self.program, larger, self._bound(larger, shapes).offsets)
+            assert self.facts is not None
+            verify(self.facts, larger, self._bound(larger, shapes).offsets)
 
     def check(
         self, arguments: Sequence[int], shapes: Sequence[tuple[int, ...]]
@@ -288,18 +312,6 @@ def _step_views(step: Instruction) -> list[View]:
     return [*step.inputs, *initial, *step.outputs]
 
 
-def _step_sizes(step: Instruction) -> list[Size]:
-    found = list(step.sizes) if isinstance(step, KernelLaunch) else []
-    if isinstance(step, Loop):
-        found.append(step.turns)
-    if isinstance(step, If) and step.decided is not None:
-        found.append(step.decided)
-    for view in _step_views(step):
-        found += [*view.sizes, *view.strides]
-        found += [row.step for row in resolve(view)[2]]
-    return found
-
-
 class Binding:
     """One plan in the making."""
 
@@ -320,7 +332,7 @@ class Binding:
         self.moves = {offset: k for k, offset in enumerate(planner.call_offsets)}
         # Equal layers have equal steps: each is arranged once.
         self.arranged: dict[tuple[Any, ...], Any] = {}
-        lives = lifetimes(self.program.steps)
+        lives = planner.lifetimes
         self.offsets, self.arena_bytes = pack(lives, {b: self._bytes(b) for b in lives})
 
     def number(self, value: Size) -> int:
@@ -341,7 +353,7 @@ class Binding:
             [constant.data for constant in program.constants],
             self.parameters,
             len(self.planner.bases),
-            first_commit(program.steps),
+            first_commit(program),
         )
         outputs = [(o.dtype, self.shape(o.sizes)) for o in program.outputs]
         return Plan(loaded, self.shapes, outputs, program.steps, tasks)
@@ -407,7 +419,7 @@ class Binding:
 
     def _place(self, view: View) -> Place:
         """Where a view lies."""
-        home, where, rows = resolve(view)
+        home, where, rows = self.planner.placement.resolve(view)
         offset, follows = self.number(where), self.moves.get(where, -1)
         walks = tuple([w for row in rows if (w := self._walk(row)).step])
         if home.kind in ("input", "shared", "output"):
@@ -422,14 +434,15 @@ class Binding:
         return Walk(row.depth, self.number(row.step), row.slots, row.first)
 
 
-def first_commit(steps: Sequence[Instruction]) -> int:
+def first_commit(program: Program) -> int:
     """The number of the first step that writes shared memory (that of all steps if none
     does).  What comes before may fail or be broken off."""
-    for number, step in enumerate(steps):
+    base = program.placement.base
+    for number, step in enumerate(program.steps):
         for one in every_instruction([step]):
-            if any(resolve(v)[0].kind == "shared" for v in one.outputs):
+            if any(base(v.buffer).kind == "shared" for v in one.outputs):
                 return number
-    return len(steps)
+    return len(program.steps)
 
 
 def shape_arguments(

@@ -27,14 +27,13 @@ from symnet.ops.linalg.products import Dot
 from symnet.ops.scan.loop import Scan
 
 
-def hoist_products(graph: Graph) -> Graph:
+def hoist_products(graph: Graph, lengths: Lengths) -> Graph:
     """The graph with products that do not depend on the steps before taken out of its
     loops.
 
     Not of loops that may stop early, nor of those that hand out no more than last rows:
     their memory is not to grow with the steps.
     """
-    lengths = Lengths(graph)
 
     def change(node: Apply, inputs: list[Variable]) -> Sequence[Variable] | None:
         if not isinstance(node.op, Scan) or not hands_out_rows(node.op):

@@ -9,16 +9,21 @@ from symnet.compile.scan.dead_outputs import keep_last_rows, trim_loops
 from symnet.compile.scan.hoist_products import hoist_products
 from symnet.compile.scan.merge import merge_loops
 from symnet.compile.scan.sink_products import postpone_products
+from symnet.compile.scan.vectorise import Lengths
 from symnet.graph.inner import InnerGraph
 from symnet.graph.traverse import Graph, change_nodes
 from symnet.graph.variables import Apply, Variable
 from symnet.ops.scan.loop import Scan
+from symnet.rewriting.analyses import AnalysisCache
 
 
-def rewrite_loops(graph: Graph, simplify: Callable[[Graph], Graph]) -> Graph:
+def rewrite_loops(
+    graph: Graph, simplify: Callable[[Graph], Graph], findings: AnalysisCache
+) -> Graph:
     """The graph with less to do in its loops; the graph itself where it has none.
 
     simplify: makes the graph of a step simpler, so that the passes know what is in it.
+    findings: of the passes over the graph.
     """
     if not any(isinstance(node.op, Scan) for node in graph.toposort()):
         return graph
@@ -27,8 +32,9 @@ def rewrite_loops(graph: Graph, simplify: Callable[[Graph], Graph]) -> Graph:
     graph = simplify_steps(graph, simplify)
     graph = trim_loops(graph)
     graph = keep_last_rows(graph)
-    graph = postpone_products(graph)
-    graph = hoist_products(graph)
+    lengths = Lengths(findings.sizes(graph))
+    graph = postpone_products(graph, lengths)
+    graph = hoist_products(graph, lengths)
     return join_products(graph)
 
 

@@ -38,13 +38,12 @@ from symnet.ops.shape import DimShuffle, dimshuffle, shape_padleft
 LINEAR = (add, sub, neg)
 
 
-def postpone_products(graph: Graph) -> Graph:
+def postpone_products(graph: Graph, lengths: Lengths) -> Graph:
     """The graph with the products that its loops only add up, or hand out, taken out.
 
     Not of loops that may stop early, nor of those that walk over nothing: their memory is
     not to grow with the steps.
     """
-    lengths = Lengths(graph)
 
     def change(node: Apply, inputs: list[Variable]) -> Sequence[Variable] | None:
         op = node.op

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from symnet.autodiff.batching import for_all_rows
 from symnet.compile.scan.scan_builder import ScanBuilder
-from symnet.graph.traverse import Graph, clone_replace, leaves, toposort
+from symnet.graph.traverse import clone_replace, toposort
 from symnet.graph.variables import Constant, Variable
 from symnet.kernels.loopir.views import Size, combine, subtract
 from symnet.ops.scan.sequence_rows import FirstRows
@@ -22,10 +22,8 @@ INVARIANT, SEQUENCE, CARRIED = "fixed", "walked", "moving"
 class Lengths:
     """Whether an array is known to have one row for each step."""
 
-    def __init__(self, graph: Graph) -> None:
-        needed = dict.fromkeys([*graph.inputs, *leaves(graph.outputs, graph.inputs)])
-        unknown = [v for v in needed if not isinstance(v, Constant)]
-        self.inference = CertainSizes(unknown)
+    def __init__(self, inference: CertainSizes) -> None:
+        self.inference = inference
 
     def exact(self, array: Variable, steps: Variable) -> bool:
         count = self.inference.host(steps)

@@ -14,5 +14,5 @@
 A new rule is a `Rule` in one of the lists at the end of these files.  It is tested by its
 name, in `tests/rewriting/rules`: by value with awkward numbers in every dtype, and, where
 both sides are expressions, by SymPy's proof.  In which order lists are used, and why, is
-said in `compile.passes`.
+said in `compile.pipeline`.
 """

@@ -13,7 +13,7 @@ import symnet.tensor as T
 from symnet.compile.lower.fuse import MAXIMUM_NODES, MAXIMUM_OPERANDS, fuse, is_loop
 from symnet.compile.lower.lowering import lower, needed_nodes
 from symnet.compile.lower.program import KernelLaunch, LibraryCall
-from symnet.compile.passes import rewrite_graph
+from symnet.compile.pipeline import rewrite_graph
 from symnet.graph.traverse import Graph, leaves, toposort
 from symnet.graph.variables import Constant
 from symnet.kernels.loopir.views import ONE

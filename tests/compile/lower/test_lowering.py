@@ -15,7 +15,7 @@ from symnet.compile.lower.program import (
     as_pairs,
     copy_launch,
 )
-from symnet.compile.passes import rewrite_graph
+from symnet.compile.pipeline import rewrite_graph
 from symnet.graph.traverse import Graph, leaves
 from symnet.graph.variables import Constant
 from symnet.kernels.loopir.scalars import argument

@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import symnet
 import symnet.tensor as T
 from symnet import config, function, scan, shared
-from symnet.compile import executable
+from symnet.compile import pipeline
 from symnet.compile.lower import licm, lower_scan
-from symnet.compile.lower.context import strides_of
-from symnet.compile.memory import loop_placement, placement
-from symnet.compile.memory.placement import Placer, lifetimes, pack
+from symnet.compile.lower.context import Context
+from symnet.compile.lower.program import KernelLaunch, Placement
+from symnet.compile.memory import overwriting, placement
+from symnet.compile.memory.arena import lifetimes, pack
+from symnet.compile.memory.placer import Placer
 from symnet.compile.memory.verify import PlacementError
 from symnet.compile.modes import Mode
 from symnet.compile.plan import planner
 from symnet.ifelse import ifelse
-from symnet.kernels.loopir.views import View, size
+from symnet.kernels.loopir.views import add, size
+from symnet.ops.subtensor import Subtensor
 
 TWO = size(2), size(2)
 ROWS, ROW = np.arange(24.0).reshape(4, 6), np.arange(6.0)
 
 
 @pytest.fixture(autouse=True)
-def verified():
-    with config.change_flags(verify_memory="on"):
+def verified(monkeypatch):
+    """The proof alone: what is seen without numbers is not to be found before."""
+    monkeypatch.setattr(pipeline, "verify_program", lambda _: None)
+    with config.change_flags(verify="on"):
         yield
 
 
@@ -49,9 +56,9 @@ def found(call, *words):
         assert word in str(caught.value), f"{word!r} is not in\n{caught.value}"
 
 
-def old_rule(step, buffer, target):
+def old_rule(step, buffer, target, places):
     """Without a look at what a step starts from."""
-    return not any(v.buffer.home is target for v in step.inputs)
+    return not any(places.home(v.buffer) is target for v in step.inputs)
 
 
 # ---- what is laid over what
@@ -59,7 +66,7 @@ def old_rule(step, buffer, target):
 
 @pytest.mark.parametrize("rule", [old_rule, lambda *_: True])
 def test_a_start_that_is_turned_round(monkeypatch, rule):
-    monkeypatch.setattr(placement, "_overwrites_safely", rule)
+    monkeypatch.setattr(overwriting, "overwrites_safely", rule)
     f = update(lambda w, x: T.set_subtensor(w[::-1][0], 9.0))
     found(lambda: f(ROW), "shared w", "float64 (6,)", "your line")
 
@@ -77,12 +84,12 @@ def test_a_start_that_is_turned_round(monkeypatch, rule):
 )
 def test_updates_that_read_what_they_overwrite(monkeypatch, new):
     update(new)(ROW + 1)
-    monkeypatch.setattr(placement, "_overwrites_safely", lambda *_: True)
+    monkeypatch.setattr(overwriting, "overwrites_safely", lambda *_: True)
     found(lambda: update(new)(ROW + 1), "w")
 
 
 def test_passes_that_read_what_an_earlier_pass_overwrites(monkeypatch):
-    monkeypatch.setattr(placement, "_overwrites_safely", lambda *_: True)
+    monkeypatch.setattr(overwriting, "overwrites_safely", lambda *_: True)
     w = shared(ROWS.copy(), "w")
     f = function([], [], updates=[(w, T.nnet.softmax(w))])
     found(f, "a step overwrites what it still reads", "shared w")
@@ -98,7 +105,7 @@ def test_passes_that_read_what_an_earlier_pass_overwrites(monkeypatch):
 )
 def test_states_that_read_what_they_overwrite(monkeypatch, step):
     loop(step)(ROWS, ROW)
-    monkeypatch.setattr(placement, "_overwrites_safely", lambda *_: True)
+    monkeypatch.setattr(overwriting, "overwrites_safely", lambda *_: True)
     found(lambda: loop(step)(ROWS, ROW))
 
 
@@ -110,18 +117,20 @@ def test_a_result_over_an_input_that_is_read_again(monkeypatch):
         return function([x], T.dot(T.tanh(product), T.dot(product, product)))
 
     build()(np.eye(3))
-    monkeypatch.setattr(placement, "reuse_dying", lambda *_: None)
-    monkeypatch.setattr(executable, "reuse_dying", over_anything)
+    passes = (*pipeline.LOWERING[:-1], pipeline.Lowering("reuse", over_anything))
+    monkeypatch.setattr(pipeline, "LOWERING", passes)
     found(lambda: build()(np.eye(3)), "temporary")
 
 
-def over_anything(steps, own):
+def over_anything(program):
     """Lay each elementwise result over an input, needed or not."""
-    for step in steps:
-        inputs = [v.buffer for v in step.inputs if v.buffer in own]
-        result = step.outputs[0].buffer
-        if isinstance(step, placement.KernelLaunch) and inputs and result in own:
-            result.place = result.place or inputs[0].home
+    places = dict(program.placement.places)
+    for step in program.steps:
+        buffers = [v.buffer for v in (step.outputs[0], *step.inputs)]
+        result, *inputs = (b for b in buffers if b.kind == "temporary")
+        if isinstance(step, KernelLaunch) and inputs and result is buffers[0]:
+            places.setdefault(result, Placement(places).home(inputs[0]))
+    return replace(program, placement=Placement(places))
 
 
 # ---- the order
@@ -207,47 +216,57 @@ def test_a_shared_variable_is_not_overwritten(monkeypatch):
 
 
 def test_results_have_memory_of_their_own(monkeypatch):
-    x, right = T.vector("x"), Placer.output
-    made = {}
+    x, right, first = T.vector("x"), Context._output, {}
 
-    def once(self, position, variable):
-        return made.setdefault(self, right(self, position, variable))
+    def once(self, number, variable):
+        found = right(self, number, variable)
+        return replace(found, target=first.setdefault(self, found.target))
 
-    monkeypatch.setattr(Placer, "output", once)
+    monkeypatch.setattr(Context, "_output", once)
     f = function([x], [x + 1, x * 2])
     with pytest.raises(PlacementError, match="two results lie in the same memory"):
         f(ROW)
 
 
 def test_a_result_is_no_temporary(monkeypatch):
-    x = T.vector("x")
-    monkeypatch.setattr(
-        Placer,
-        "output",
-        lambda self, _, variable: self.context.view_of(variable).buffer,
-    )
+    x, right = T.vector("x"), Context._output
+
+    def where_it_is_made(self, number, variable):
+        found = right(self, number, variable)
+        return replace(found, target=found.value.buffer)
+
+    monkeypatch.setattr(Context, "_output", where_it_is_made)
+    monkeypatch.setattr(Placer, "result", lambda *_: None)
     f = function([x], x + 1)
     with pytest.raises(PlacementError, match="a result lies in other memory"):
         f(ROW)
 
 
 def test_a_result_holds_its_value_at_the_end(monkeypatch):
-    monkeypatch.setattr(Placer, "_add", lambda *_: None)
+    monkeypatch.setattr(Placer, "result", lambda *_: None)
     x = T.vector("x")
     f = function([x], [T.dot(x, x), x[::-1]])
     found(lambda: f(ROW), "does not hold its value at the end", "output")
 
 
 def test_an_update_is_written(monkeypatch):
-    plain = placement._copy_into
-
-    def of_itself(view, buffer, nodes=()):
-        there = View(buffer, view.dtype, buffer.sizes, strides_of(buffer))
-        return plain(there, buffer, nodes)
-
-    monkeypatch.setattr(placement, "_copy_into", of_itself)
+    monkeypatch.setattr(Placer, "update", lambda *_: None)
     f = update(lambda w, x: w[::-1])
     found(lambda: f(ROW), "does not hold its value at the end", "shared w")
+
+
+def test_a_view_beyond_its_buffer(monkeypatch):
+    """Sizes that only a call knows: what is read ends where it begins too late."""
+    right = Subtensor.view
+
+    def late(self, node, source, sizes):
+        view = right(self, node, source, sizes)
+        return replace(view, offset=add(view.offset, view.strides[0]))
+
+    monkeypatch.setattr(Subtensor, "view", late)
+    x = T.vector("x")
+    f = function([x], x[1:] * 2)
+    found(lambda: f(ROW), "a view reaches beyond its buffer", "input x")
 
 
 # ---- the arena
@@ -273,8 +292,9 @@ def test_arrays_that_overlap_in_the_arena(monkeypatch):
 def test_a_lifetime_that_ends_too_soon(monkeypatch):
     """What a loop reads in every turn lives until its end."""
 
-    def short(steps):
-        return {b: (first, first) for b, (first, _) in lifetimes(steps).items()}
+    def short(steps, places):
+        lives = lifetimes(steps, places)
+        return {b: (first, first) for b, (first, _) in lives.items()}
 
     step = loop(lambda x, s: T.tanh(T.dot(T.outer(x, s), s) + T.dot(T.outer(s, x), x)))
     step(ROWS, ROW)
@@ -317,16 +337,16 @@ def test_two_states_that_read_each_other(monkeypatch):
         return right(self, buffer, target)
 
     monkeypatch.setattr(Placer, "_may_write", careless)
-    monkeypatch.setattr(placement, "_overwrites_safely", lambda *_: True)
+    monkeypatch.setattr(overwriting, "overwrites_safely", lambda *_: True)
     found(lambda: build()(ROWS, ROW))
 
 
 def test_a_row_that_is_not_written(monkeypatch):
     right = Placer.result
 
-    def forgotten(self, variable, buffer):
-        if buffer.row is None:
-            right(self, variable, buffer)
+    def forgotten(self, result):
+        if result.target.row is None:
+            right(self, result)
 
     monkeypatch.setattr(Placer, "result", forgotten)
     x = T.matrix("x")
@@ -369,12 +389,12 @@ def test_a_branch_that_does_not_write_its_result(monkeypatch):
         return function([x, c], ifelse(c, T.exp(x), x) * 2)
 
     build()(ROW, 1)
-    monkeypatch.setattr(loop_placement, "_place", lambda *_: None)
+    monkeypatch.setattr(placement, "_placed", lambda region, _: region)
     found(lambda: build()(ROW, 0))
 
 
 def test_arrays_of_one_element_hide_nothing(monkeypatch):
-    monkeypatch.setattr(placement, "_overwrites_safely", lambda *_: True)
+    monkeypatch.setattr(overwriting, "overwrites_safely", lambda *_: True)
     for start in (ROW[:0], ROW[:1], ROW):
         f = update(lambda w, x: T.set_subtensor(w[::-1][:1], 9.0), start)
         found(lambda f=f: f(ROW), "shared w")

@@ -11,7 +11,7 @@ from symnet.compile.scan.dead_outputs import keep_last_rows
 from symnet.compile.scan.hoist_products import hoist_products
 from symnet.ops.scan.loop import Scan
 from symnet.scan_module import until
-from tests.compile.loop_tools import agree, dots, loops, passed
+from tests.compile.loop_tools import agree, dots, known, loops, passed
 
 rng = np.random.default_rng(6)
 XS, H, W = (
@@ -20,13 +20,17 @@ XS, H, W = (
 VALUES = {"xs": XS, "h": H, "W": W}
 
 
+def applied(graph):
+    return hoist_products(graph, known(graph))
+
+
 def variables():
     return T.dtensor3("xs"), T.dmatrix("h"), T.dmatrix("W")
 
 
 def counts(results, inputs):
     """How many products are in the loops, and around them."""
-    graph = passed(hoist_products, results, inputs)
+    graph = passed(applied, results, inputs)
     inside = [len(dots(loop.graph.order)) for loop in loops(graph)]
     return sum(inside), len(dots(graph.toposort()))
 
@@ -103,7 +107,7 @@ def test_products_turned_round_are_made_as_they_lie():
     """A sequence that is walked from its end is not copied for its product."""
     xs, h, W = variables()
     hs, _ = scan(lambda x, h: T.dot(x, W) + h, xs, [h], go_backwards=True)
-    graph = passed(hoist_products, [hs], [xs, h, W])
+    graph = passed(applied, [hs], [xs, h, W])
     (node,) = dots(graph.toposort())
     maker = node.inputs[0].owner
     assert str(maker.op).startswith("Reshape")
@@ -138,7 +142,7 @@ def test_loops_that_are_left_alone(why):
     graph = passed(lambda g: g, [hs], [xs, h, W])
     if why == "last rows only":
         graph = keep_last_rows(passed(lambda g: g, [hs[-1]], [xs, h, W]))
-    graph = hoist_products(graph)
+    graph = applied(graph)
     (loop,) = loops(graph)
     assert len(dots(loop.graph.order)) == 1
     agree([hs], {xs: XS, h: H, W: VALUES["W"]})
@@ -155,7 +159,7 @@ def test_what_cannot_be_done_for_all_steps_at_once_stays():
     xs, h, W = variables()
     at = T.lvector("at")
     hs, _ = scan(lambda x, k, h: T.dot(x[:, : k + 1], W[:1]) + h, [xs, at], [h])
-    graph = passed(hoist_products, [hs], [xs, at, h, W])
+    graph = passed(applied, [hs], [xs, at, h, W])
     (loop,) = loops(graph)
     assert len(dots(loop.graph.order)) == 1
     agree([hs], {xs: XS, at: np.zeros(6, "int64"), h: H, W: VALUES["W"]})
@@ -185,6 +189,6 @@ def test_known_sizes_are_kept():
     xs, h = T.dtensor3("xs"), T.dmatrix("h")
     column = T.TensorType("float64", (None, 1))("column")
     hs, _ = scan(lambda x, h: T.dot(x, column) + h, xs, [h])
-    graph = passed(hoist_products, [hs], [xs, h, column])
+    graph = passed(applied, [hs], [xs, h, column])
     assert any(isinstance(node.op, Scan) for node in graph.toposort())
     agree([hs], {xs: XS, h: H, column: VALUES["W"][:, :1]})

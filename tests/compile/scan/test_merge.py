@@ -7,7 +7,7 @@ import pytest
 
 import symnet.tensor as T
 from symnet import function, grad, scan, shared
-from symnet.compile.passes import rewrite_graph
+from symnet.compile.pipeline import rewrite_graph
 from symnet.compile.scan.merge import merge_loops
 from symnet.graph.traverse import Graph
 from symnet.ifelse import ifelse

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 import symnet
 import symnet.tensor as T
-from symnet.compile.passes import rewrite_graph, simplified
+from symnet.compile.pipeline import rewrite_graph, simplified
 from symnet.compile.scan.scan_passes import rewrite_loops
 from symnet.graph.traverse import Graph
 from symnet.ops.scan.loop import Scan
+from symnet.rewriting.analyses import AnalysisCache
 from symnet.scan_module import until
 
 BATCH, INPUTS, HIDDEN, CLASSES = 3, 4, 5, 2
@@ -141,7 +142,7 @@ def test_layers_mean_the_same(layer):
 def test_a_graph_without_loops_is_left_alone():
     x = T.dmatrix()
     graph = Graph([x], [T.dot(x, x) + 1])
-    assert rewrite_loops(graph, simplified) is graph
+    assert rewrite_loops(graph, simplified, AnalysisCache()) is graph
 
 
 @pytest.mark.parametrize("order", [1, 2])

@@ -7,7 +7,7 @@ import pytest
 
 import symnet.tensor as T
 from symnet import foldl, function, grad, scan
-from symnet.compile.passes import simplified
+from symnet.compile.pipeline import simplified
 from symnet.compile.scan.dead_outputs import trim_loops
 from symnet.compile.scan.merge import merge_loops
 from symnet.compile.scan.scan_builder import ScanBuilder
@@ -18,12 +18,17 @@ from symnet.compile.scan.sink_products import (
     postpone_products,
 )
 from symnet.ops.scan.loop import Scan, State
+from symnet.rewriting.analyses import AnalysisCache
 from symnet.scan_module import until
-from tests.compile.loop_tools import agree, dots, loops, passed
+from tests.compile.loop_tools import agree, dots, known, loops, passed
 
 rng = np.random.default_rng(8)
 AS, BS = rng.standard_normal((5, 4, 3)), rng.standard_normal((5, 4, 2))
 H, W = rng.standard_normal((4, 3)), rng.standard_normal((3, 2))
+
+
+def applied(graph):
+    return postpone_products(graph, known(graph))
 
 
 def tensor(rank, name):
@@ -90,7 +95,7 @@ def test_no_loop_is_left_of_a_sum_of_products():
     xs, ys, start = tensor(3, "xs"), tensor(3, "ys"), tensor(3, "start")
     op = Scan([a, b, acc], [acc + T.dot(a.T, b)], 2, [State((-1,), 1)], 0)
     (total,) = op.make_node(xs.shape[0], xs, ys, start).outputs
-    graph = passed(postpone_products, [total], [xs, ys, start])
+    graph = passed(applied, [total], [xs, ys, start])
     assert loops(graph) == []
     assert len(dots(graph.toposort())) == 1
     agree([total], {xs: AS, ys: BS, start: np.ones((1, 3, 2))})
@@ -134,7 +139,7 @@ def test_rows_of_which_the_sum_is_free():
         new, total = step(x, a, b)
         op = Scan([x, a, b], [new, total], 1, [State((-1,)), State((-1,), 1)], 0)
         found = op.make_node(xs.shape[0], xs, start[None], start[None]).outputs
-        (loop,) = loops(passed(postpone_products, found, [xs, start]))
+        (loop,) = loops(passed(applied, found, [xs, start]))
         assert len(loop.states) == states
         agree(found, {xs: AS, start: H})
 
@@ -169,7 +174,7 @@ def test_what_a_loop_that_may_stop_adds_up_stays():
         [xs, ys],
         [T.zeros((3, 2))],
     )
-    graph = passed(postpone_products, [total[-1]], [xs, ys])
+    graph = passed(applied, [total[-1]], [xs, ys])
     assert len(dots(loops(graph)[0].graph.order)) == 1
     agree([total[-1]], {xs: AS, ys: BS})
 
@@ -196,7 +201,8 @@ def test_gradients_of_weights_and_inputs(vectors, last):
     cost = ((hs[-1] if last else hs) ** 2).sum()
     results = grad(cost, [U, W, b, xs, h])
 
-    graph = rewrite_loops(passed(merge_loops, results, list(values)), simplified)
+    graph = passed(merge_loops, results, list(values))
+    graph = rewrite_loops(graph, simplified, AnalysisCache())
     inside = [loop.graph.order for loop in loops(graph)]
     assert [len(dots(order)) for order in inside] == [1, 1]
     assert not any(outer_factors(node) for order in inside for node in order)
@@ -232,7 +238,7 @@ def test_products_that_nothing_else_needs(name, steps):
         return new, TAILS[name](new, V)
 
     found, _ = scan(step, xs, [h, None], n_steps=n)
-    (loop,) = loops(passed(postpone_products, found, [xs, h, V, n]))
+    (loop,) = loops(passed(applied, found, [xs, h, V, n]))
     assert dots(loop.graph.order) == []
     assert loop.collected == 0  # the states are there anyway
     agree(found, {xs: AS, h: H, V: W, n: steps})
@@ -252,7 +258,7 @@ def test_products_that_stay(case):
         return T.tanh(x + h), T.sort(product, axis=1) + product
 
     found, _ = scan(step, xs, [h, None])
-    (loop,) = loops(passed(postpone_products, found, [xs, h, V]))
+    (loop,) = loops(passed(applied, found, [xs, h, V]))
     assert len(dots(loop.graph.order)) == 1
     agree(found, {xs: AS, h: H, V: W})
 
@@ -266,7 +272,7 @@ def test_memory_of_a_loop_without_sequences():
         return new, total + T.dot(new.T, new)
 
     found, _ = scan(step, None, [h, T.zeros((3, 3))], n_steps=n)
-    graph = passed(postpone_products, [found[1][-1]], [h, n])
+    graph = passed(applied, [found[1][-1]], [h, n])
     assert len(dots(loops(graph)[0].graph.order)) == 1
     agree([found[1][-1]], {h: H, n: 4})
 
@@ -276,6 +282,6 @@ def test_tails_and_sums_share_what_is_collected():
     hs, values = recurrent()
     xs, _, U, _, b = values
     results = grad((hs**2).sum(), [U, b, xs])
-    graph = passed(lambda g: postpone_products(trim_loops(g)), results, list(values))
+    graph = passed(lambda g: applied(trim_loops(g)), results, list(values))
     assert loops(graph)[-1].collected == 1
     agree(results, values)

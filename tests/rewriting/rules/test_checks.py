@@ -9,7 +9,7 @@ import pytest
 
 import symnet.tensor as T
 from symnet import function
-from symnet.compile.passes import simplified
+from symnet.compile.pipeline import simplified
 from symnet.errors import ShapeError
 from symnet.graph.traverse import Graph, toposort
 from symnet.ops.checks import Checked, checked

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from symnet.compile.passes import rewrite_graph
+from symnet.compile.pipeline import rewrite_graph
 from symnet.gradient import grad
 from symnet.graph.evaluate import evaluate
 from symnet.graph.traverse import Graph, leaves

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from symnet.compile.passes import SIMPLIFY
+from symnet.compile.pipeline import SIMPLIFY
 from symnet.graph.evaluate import evaluate
 from symnet.graph.traverse import leaves
 from symnet.graph.types import TensorType

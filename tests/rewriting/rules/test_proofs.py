@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import sympy
 
-from symnet.compile.passes import SIMPLIFY
+from symnet.compile.pipeline import SIMPLIFY
 from symnet.rewriting.patterns import Rule
 from tests.rewriting.rules.tools import difference, provable
 

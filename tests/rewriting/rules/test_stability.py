@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from symnet.compile.function import function
-from symnet.compile.passes import rewrite_graph
+from symnet.compile.pipeline import rewrite_graph
 from symnet.gradient import grad
 from symnet.graph.evaluate import evaluate
 from symnet.graph.traverse import Graph

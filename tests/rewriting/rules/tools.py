@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import sympy
 
-from symnet.compile.passes import GEMM, SIMPLIFY
+from symnet.compile.pipeline import GEMM, SIMPLIFY
 from symnet.graph.evaluate import evaluate
 from symnet.graph.traverse import Graph, leaves
 from symnet.graph.variables import Constant, Variable

@@ -1,13 +1,37 @@
-"""The passes between the user's graph and the program, in order, each with its reason."""
+"""The whole compilation: from the user's graph to what runs, each pass with its reason.
+
+    graph    -> graph       PASSES, by `rewrite_graph`
+    graph    -> segments    `partition.split`: one unless something has no native form
+    segment  -> program     `lower.lowering`: fuses operations into kernels
+    program  -> program     LOWERING, by `build_program`
+    programs -> Executable  `compile_graph`, the whole of the second half
+
+A program has no sizes yet: a plan binds it to those of a call (`plan.planner`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
+from symnet.compile.executable import Executable
 from symnet.compile.inner_graphs import rewrite_inside, stable_throughout
+from symnet.compile.lower.licm import hoist_invariants
+from symnet.compile.lower.lowering import lower
+from symnet.compile.lower.pack_weights import pack_weights
+from symnet.compile.lower.program import Program
+from symnet.compile.lower.verify import verify_program
+from symnet.compile.memory.overwriting import reuse_dying
+from symnet.compile.memory.placement import place
+from symnet.compile.partition import Segment, split
 from symnet.compile.scan.scan_passes import rewrite_loops
-from symnet.graph.traverse import Graph
+from symnet.config import config
+from symnet.graph.traverse import Graph, leaves
+from symnet.graph.variables import Variable
+from symnet.graph.verify import verify_graph
+from symnet.kernels.cpu.device import CPU
+from symnet.kernels.interface import Device
 from symnet.ops.ifelse.branches import sink_branches
 from symnet.rewriting.analyses import AnalysisCache
 from symnet.rewriting.patterns import Rule
@@ -21,6 +45,9 @@ from symnet.rewriting.rules.library_forms import GEMM, PRODUCTS
 from symnet.rewriting.rules.reductions import REDUCTIONS
 from symnet.rewriting.rules.shapes import SHAPES
 from symnet.rewriting.rules.stability import STABILITY
+from symnet.shared import SharedVariable
+
+Note = Callable[[Fired], None]
 
 
 @dataclass(frozen=True)
@@ -37,10 +64,7 @@ class Pass:
     after: Sequence[str] = ()
 
     def __call__(
-        self,
-        graph: Graph,
-        note: Callable[[Fired], None] | None = None,
-        findings: AnalysisCache | None = None,
+        self, graph: Graph, findings: AnalysisCache, note: Note | None = None
     ) -> Graph:
         return rewrite(graph, self.rules, note, self.fold, findings)
 
@@ -50,17 +74,16 @@ class Change:
     """A pass that is no set of rules; it gives the graph itself where it changes nothing."""
 
     name: str
-    function: Callable[[Graph], Graph]
+    function: Callable[[Graph, AnalysisCache], Graph]
     after: Sequence[str] = ()
 
     def __call__(
-        self,
-        graph: Graph,
-        note: Callable[[Fired], None] | None = None,
-        findings: AnalysisCache | None = None,
+        self, graph: Graph, findings: AnalysisCache, note: Note | None = None
     ) -> Graph:
-        return self.function(graph)
+        return self.function(graph, findings)
 
+
+# ---- graph -> graph
 
 # The order matters: a rule that knows a special form stands before the one that would
 # take it apart.
@@ -77,7 +100,7 @@ FIRST = Pass("simplify", SIMPLIFY, fold=True)
 def simplified(graph: Graph) -> Graph:
     """The graph as the passes over loops want that of a step."""
     findings = AnalysisCache()
-    return FIRST(MERGE(graph, findings=findings), findings=findings)
+    return FIRST(MERGE(graph, findings), findings)
 
 
 PASSES: tuple[Pass | Change, ...] = (
@@ -88,9 +111,9 @@ PASSES: tuple[Pass | Change, ...] = (
     # On the simplified graph again, for rules that ask how often a value is used.
     Pass("simplify again", SIMPLIFY, fold=True, after=("simplify",)),
     # On the simplified graph: what was equal, or not needed, is no longer in the way.
-    Change("branches", sink_branches),
+    Change("branches", lambda graph, _: sink_branches(graph)),
     # On products as they are written, before they are joined with sums.
-    Change("scans", lambda graph: rewrite_loops(graph, simplified)),
+    Change("scans", lambda graph, known: rewrite_loops(graph, simplified, known)),
     # What was taken out of loops meets what stands around them.
     Pass("simplify scans", SIMPLIFY, fold=True, after=("scans",)),
     # When sums have their last form, and before they are hidden in loops.
@@ -122,9 +145,8 @@ def rewrite_graph(
             continue
         graph = _run(step, graph, used, findings, trace)
     # Last, when the operations with graphs inside have their last form.
-    inside = Change(
-        "inside", lambda g: rewrite_inside(g, lambda inner: rewrite_graph(inner, mode))
-    )
+    again = partial(rewrite_graph, mode=mode)
+    inside = Change("inside", lambda graph, _: rewrite_inside(graph, again))
     return _run(inside, graph, used, findings, trace)
 
 
@@ -141,11 +163,13 @@ def _run(
             trace.fired.append((step.name, fired))
 
     try:
-        found = step(graph, note, findings)
+        found = step(graph, findings, note)
         _check_types(graph, found)
     except Exception as error:  # noqa: BLE001  a fault of the pass, not of the user
         leave_out(f"pass {step.name}", error)
         return graph
+    if config.verify == "on" and found is not graph:
+        verify_graph(found, leaves(graph.outputs, graph.inputs))
     if isinstance(step, Change) and found is not graph:
         used.add(step.name)
     if trace is not None and (isinstance(step, Pass) or found is not graph):
@@ -158,3 +182,81 @@ def _check_types(graph: Graph, found: Graph) -> None:
     for old, new in zip(graph.outputs, found.outputs, strict=True):
         if new is not old and not old.type.accepts(new.type):
             raise TypeError(f"{new.type} has come in the place of {old.type}")
+
+
+# ---- program -> program
+
+
+@dataclass(frozen=True)
+class Lowering:
+    """A pass over a program, which gives a new one."""
+
+    name: str
+    function: Callable[[Program], Program]
+
+
+LOWERING: tuple[Lowering, ...] = (
+    # First: a copy that is the same in each turn may be what a product reads.
+    Lowering("hoist", hoist_invariants),
+    # Of matrices made outside, also of those just moved there.  For the CPU's products.
+    Lowering("pack", pack_weights),
+    # The panels of an inner loop out of the loops around it.
+    Lowering("hoist panels", hoist_invariants),
+    # All instructions are there: bring them into order, and values where they belong.
+    Lowering("place", place),
+    # The order is fixed, so it is known what dies where, and can be overwritten.
+    Lowering("reuse", reuse_dying),
+)
+
+
+def build_program(
+    segment: Segment,
+    updates: Mapping[SharedVariable, Variable],
+    wanted: Sequence[Variable],
+    trace: Trace | None = None,
+) -> Program:
+    """The program of one segment: its instructions, with places but without sizes.
+
+    trace: collects the program after every pass.
+    """
+    inference = segment.inference
+    context = lower(segment.leaves, [*wanted, *updates.values()], inference)
+    program = context.program(wanted, updates)
+    for step in (Lowering("lower", lambda made: made), *LOWERING):
+        program = step.function(program)
+        if config.verify == "on":
+            verify_program(program)
+        if trace is not None:
+            trace.programs.append((step.name, program))
+    return program
+
+
+# ---- graph -> Executable
+
+
+def compile_graph(
+    graph: Graph,
+    updated: Sequence[SharedVariable] = (),
+    numbers: Sequence[bool] = (),
+    device: Device = CPU,
+    trace: Trace | None = None,
+) -> Executable:
+    """What runs a rewritten graph.
+
+    updated: the shared variables whose new values are the graph's last outputs.
+    numbers: for each input whether a Python number may stand for it (default: yes).
+    trace: collects the programs after every pass.
+    """
+    count = len(graph.outputs) - len(updated)
+    outputs = graph.outputs[:count]
+    updates = dict(zip(updated, graph.outputs[count:], strict=True))
+    segments = split(graph.inputs, outputs, updates, device)
+    # Results of reference operations are handed out as they are.
+    made = {v for s in segments for node in s.reference for v in node.outputs}
+    rest = [v for v in outputs if v not in made]
+    *before, last = segments
+    programs = [build_program(s, {}, s.wanted, trace) for s in before]
+    programs.append(build_program(last, updates, rest, trace))
+    return Executable(
+        graph.inputs, outputs, updates, segments, programs, numbers, device
+    )

@@ -1,0 +1,78 @@
+"""The second half of the compilation: from a graph to programs, each pass a step."""
+
+from __future__ import annotations
+
+import numpy as np
+
+import symnet.tensor as T
+from symnet import scan, shared
+from symnet.compile.lower.program import LibraryCall, Loop, every_instruction
+from symnet.compile.partition import split
+from symnet.compile.pipeline import (
+    LOWERING,
+    build_program,
+    compile_graph,
+    rewrite_graph,
+)
+from symnet.graph.traverse import Graph
+from symnet.kernels.cpu.device import CPU
+from symnet.rewriting.rewriter import Trace
+from symnet.sizes.infer import Inference
+
+
+def test_a_program_by_itself():
+    x, s = T.dvector("x"), shared(np.zeros(2))
+    (segment,) = split([x], [x * s], {s: s + 1}, CPU)
+    program = build_program(segment, {s: s + 1}, [x * s])
+    assert list(program.inputs) == [x] and list(program.shared) == [s]
+    assert [b.kind for b in program.outputs] == ["output"] and not program.replaced
+    (segment,) = split([x], [], {s: x}, CPU)
+    program = build_program(segment, {s: x}, [])
+    assert [v for v, _ in program.replaced] == [s]
+
+
+def recurrent():
+    """The last state of a network whose weights are an argument turned round."""
+    xs, h, w = T.dtensor3("xs"), T.dmatrix("h"), T.dmatrix("w")
+    step = lambda x, h, w: T.tanh(T.dot(h, w[:, ::2]) + x)  # noqa: E731
+    hs, _ = scan(step, xs, [h], non_sequences=w)
+    return rewrite_graph(Graph([xs, h, w], [hs[-1]]))
+
+
+def test_each_pass_gives_a_new_program():
+    trace = Trace()
+    engine = compile_graph(recurrent(), trace=trace)
+    names = [name for name, _ in trace.programs]
+    assert names == ["lower", *(step.name for step in LOWERING)]
+    programs = dict(trace.programs)
+    assert engine.native[0].program is programs["reuse"]
+
+    def body(name):
+        (loop,) = (s for s in programs[name].steps if isinstance(s, Loop))
+        return [type(s).__name__ for s in loop.body.steps]
+
+    # The copy that BLAS can read, and the panels, are made before the loop.
+    assert len(body("lower")) > len(body("hoist"))
+    steps = every_instruction(programs["pack"].steps)
+    calls = [s for s in steps if isinstance(s, LibraryCall)]
+    assert [s.routine.packed for s in calls] == [True]
+    for name in names[:-2]:
+        assert not programs[name].placement.places
+    assert programs["place"].placement.places
+    found = engine.run([np.ones((3, 2, 2)), np.zeros((2, 2)), np.zeros((2, 4))])
+    np.testing.assert_allclose(found[0], np.tanh(np.ones((2, 2))))
+
+
+def test_sizes_are_inferred_once(monkeypatch):
+    x, w = T.dmatrix("x"), shared(np.zeros((4, 3)))
+    graph = rewrite_graph(Graph([x], [T.nnet.softmax(T.dot(x, w)), w + 1]))
+    count: dict = {}
+    right = Inference._infer_node
+
+    def counted(self, node):
+        count[node] = count.get(node, 0) + 1
+        right(self, node)
+
+    monkeypatch.setattr(Inference, "_infer_node", counted)
+    compile_graph(graph, [w])
+    assert set(count) >= set(graph.toposort()) and set(count.values()) == {1}
