@@ -134,14 +134,14 @@ class RandomStream:
     def _draw(self, kind: str, dtype: str, sizes: Sequence[Variable]) -> Variable:
         state = self._state()
         numbers = [getitem(state, k) for k in range(3)]
-        sample: Variable = PhiloxDraw(kind, dtype)(*numbers, *sizes)
+        sample = PhiloxDraw(kind, dtype)(*numbers, *sizes)
         return self._finish(state, sample, total(sizes))
 
     def _variates(
         self, kind: str, first: Variable, second: Variable, sizes: Sequence[Variable]
     ) -> Variable:
         state = self._state()
-        sample: Variable = PhiloxVariates(kind)(state, first, second, *sizes)
+        sample = PhiloxVariates(kind)(state, first, second, *sizes)
         count = total(sizes[:-1] if kind == "permutation" else sizes)
         return self._finish(state, sample, count)
 

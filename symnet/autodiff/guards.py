@@ -96,7 +96,7 @@ def cleaned(gradient: Variable, guard: Guard | None) -> Variable:
         return gradient
     weak = guard.mask.weak
     if guard.state == SINGULAR or (guard.state == FINITE and not weak):
-        return switch(guard.mask.variable, gradient, 0)  # type: ignore[no-any-return]
+        return switch(guard.mask.variable, gradient, 0)
     return gradient
 
 

@@ -98,7 +98,8 @@ class Backwards:
         if not loses_zeros(outer, weak=False):
             return
         mask = terms.masks.get(v)
-        own, other = constant(True), constant(False)
+        own: Variable = constant(True)
+        other: Variable = constant(False)
         if mask is not None:
             own, other = second_of(v, mask.variable), second_of(v, other)
         self._note(own, other, taken)
@@ -116,10 +117,7 @@ class Backwards:
         name = f"gradient of {op.name or 'ifelse'}"
         yes, no = _over_copies(leaves, self.yes), _over_copies(leaves, self.no)
         back = IfElse(*yes, *no, name)
-        found: list[Variable] = back(
-            condition, *arguments, *arguments, return_list=True
-        )
-        return found
+        return back(condition, *arguments, *arguments, return_list=True)
 
 
 def _over_copies(

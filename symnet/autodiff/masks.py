@@ -71,7 +71,7 @@ def where_true(condition: Variable, true: bool) -> Mask:
     """The mask of a condition, or of its contrary."""
 
     def make() -> Variable:
-        found: Variable = cast(condition, "bool")
+        found = cast(condition, "bool")
         return found if true else invert(found)
 
     return Mask(condition.type.broadcastable, make)

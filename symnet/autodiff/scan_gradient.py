@@ -179,8 +179,7 @@ class Backward:
         source = [*self.outer.sequences, *self.outer.others][inner.index(v)]
         if mask is None or not loses_zeros(source, mask.weak):
             return None
-        flags: Variable = second(self.terms[v], mask.variable)
-        return flags
+        return second(self.terms[v], mask.variable)
 
     def _holds_seed(self, k: int, tap: int) -> bool:
         """Whether the state backwards that is read at `tap` starts from a seed."""
@@ -454,11 +453,9 @@ def _of_floats(
 
 
 def _adjoint(v: Variable) -> Variable:
-    adjoint: Variable = make_variable(v.type, f"d {v.name}" if v.name else None)
-    return adjoint
+    return make_variable(v.type, f"d {v.name}" if v.name else None)
 
 
 def _row(array: Variable, name: str | None) -> Variable:
     kind = TensorType(array.type.dtype, array.type.shape[1:])
-    row: Variable = make_variable(kind, name)
-    return row
+    return make_variable(kind, name)

@@ -146,11 +146,11 @@ def read_computed(
     """
     found = _split(op.pattern, bounds, moves)
     if found is None:
-        return op(x, *bounds)  # type: ignore[no-any-return]
+        return op(x, *bounds)
     pattern, fixed, axes, positions = found
     if any(entry != "::" for entry in pattern):
         x = Subtensor(pattern)(x, *fixed)
-    return AdvancedSubtensor(axes, 0)(x, *_aligned(x, axes, positions))  # type: ignore[no-any-return]
+    return AdvancedSubtensor(axes, 0)(x, *_aligned(x, axes, positions))
 
 
 def write_computed(
@@ -163,15 +163,15 @@ def write_computed(
     """x with y written there; see `read_computed`."""
     found = _split(op.pattern, bounds, moves)
     if found is None:
-        return op(x, y, *bounds)  # type: ignore[no-any-return]
+        return op(x, y, *bounds)
     pattern, fixed, axes, positions = found
     whole = all(entry == "::" for entry in pattern)
     part = x if whole else Subtensor(pattern)(x, *fixed)
     write = AdvancedIncSubtensor(axes, 0, op.set)
     part = write(part, y, *_aligned(part, axes, positions))
     if whole:
-        return part  # type: ignore[no-any-return]
-    return IncSubtensor(pattern, set=True)(x, part, *fixed)  # type: ignore[no-any-return]
+        return part
+    return IncSubtensor(pattern, set=True)(x, part, *fixed)
 
 
 def _split(

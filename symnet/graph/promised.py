@@ -138,8 +138,7 @@ def check_promise(
 
 
 def _size() -> Variable:
-    leaf: Variable = make_variable(TensorType("int64", ()))
-    return leaf
+    return make_variable(TensorType("int64", ()))
 
 
 def _number(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import SimpleNamespace
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias, overload
 
 import numpy as np
 
@@ -210,6 +210,12 @@ class Op:
             )
         )
 
+    @overload
+    def __call__(
+        self, *inputs: Any, return_list: Literal[True], **keywords: Any
+    ) -> list[Variable]: ...
+    @overload
+    def __call__(self, *inputs: Any, **keywords: Any) -> Variable: ...
     @briefly
     def __call__(self, *inputs: Any, **keywords: Any) -> Any:
         """Apply the op; returns its output, or a list where there are several."""

@@ -305,8 +305,7 @@ class AdvancedIncSubtensor(IndexedOp):
         numbers = reshape(arange(size(part)), sizes_of(part), ndim=part.type.ndim)
         written = self(zeros_like(x, dtype="int64"), numbers, *indices)
         last = AdvancedSubtensor(self.axes, self.place)(written, *indices)
-        result: Variable = eq(last, numbers)
-        return result
+        return eq(last, numbers)
 
 
 def _all_different(indices: Sequence[Variable]) -> bool:

@@ -126,8 +126,7 @@ def alloc(value: Any, *shape: Any) -> Variable:
         shape = tuple(shape[0])
     elif len(shape) == 1 and isinstance(shape[0], Variable) and shape[0].type.ndim == 1:
         shape = tuple(shape_elements(shape[0]))
-    result: Variable = Alloc()(value, *shape)
-    return result
+    return Alloc()(value, *shape)
 
 
 def broadcast_to(x: Any, shape: Any) -> Variable:

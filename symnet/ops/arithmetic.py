@@ -101,17 +101,13 @@ def divmod(x: Any, y: Any) -> tuple[Variable, Variable]:
 
 def mod_check(x: Any, y: Any) -> Variable:
     """`x % y`.  Raises: TypeError for complex operands."""
-    result: Variable = mod(x, y)
-    return result
+    return mod(x, y)
 
 
 def ceil_intdiv(a: Any, b: Any) -> Variable:
     """The quotient of integers rounded up: `-(-a // b)` without overflow."""
     a, b = as_tensor(a), as_tensor(b)
-    result: Variable = int_div(a, b) + cast(
-        neq(mod(a, b), 0), upcast(a.type.dtype, b.type.dtype)
-    )
-    return result
+    return int_div(a, b) + cast(neq(mod(a, b), 0), upcast(a.type.dtype, b.type.dtype))
 
 
 # ---- powers
@@ -269,8 +265,7 @@ def round(a: Any, mode: str | None = None) -> Variable:
     }
     if mode not in modes:
         raise ValueError(f"round: no mode {mode!r}: there are {[*modes][1:]}")
-    result: Variable = modes[mode](a)
-    return result
+    return modes[mode](a)
 
 
 def iround(a: Any, mode: str | None = None) -> Variable:
@@ -510,10 +505,7 @@ imaginary_part = elementwise(
 def real(z: Any) -> Variable:
     """The real part; a real variable itself."""
     variable = as_tensor(z)
-    result: Variable = (
-        real_part(variable) if variable.type.dtype in COMPLEX else variable
-    )
-    return result
+    return real_part(variable) if variable.type.dtype in COMPLEX else variable
 
 
 def imag(z: Any) -> Variable:

@@ -61,5 +61,4 @@ class Checked(ViewOp):
 
 def checked(value: Variable, node: Apply) -> Variable:
     """`value`, where the operands of `node` fit together."""
-    result: Variable = Checked(node.op)(value, *node.inputs)
-    return result
+    return Checked(node.op)(value, *node.inputs)

@@ -156,8 +156,7 @@ def arange(
         dtype = _range_dtype(common_dtype(numbers))
     elif dtype == "floatX":
         dtype = config.floatX
-    result: Variable = Arange(dtype)(*[cast(v, v.type.dtype) for v in numbers])
-    return result
+    return Arange(dtype)(*[cast(v, v.type.dtype) for v in numbers])
 
 
 def _range_dtype(common: str) -> str:
@@ -289,8 +288,7 @@ def _triangle(m: Any, k: Any, lower: bool) -> Variable:
         )
     rows, columns = _diagonal_grid(shape_i(matrix, -2), shape_i(matrix, -1), k)
     kept = ge(rows, columns) if lower else le(rows, columns)
-    result: Variable = switch(kept, matrix, constant(np.zeros((), matrix.type.dtype)))
-    return result
+    return switch(kept, matrix, constant(np.zeros((), matrix.type.dtype)))
 
 
 def tril(m: Any, k: Any = 0) -> Variable:
@@ -314,6 +312,6 @@ method("fill")(_fill)
 @method("copy")
 def _copy(self: Variable, name: str | None = None) -> Variable:
     """The same value as another variable, which may have another name."""
-    result: Variable = identity(self)
+    result = identity(self)
     result.name = name
     return result

@@ -118,8 +118,7 @@ def _cumulate(x: Any, axis: int | None, mode: str) -> Variable:
     if axis is None:
         variable, axis = flatten(variable), 0
     axis = normalize_axis(axis, variable.type.ndim, "cumsum")
-    result: Variable = Cumulative(axis, mode)(variable)
-    return result
+    return Cumulative(axis, mode)(variable)
 
 
 @method("cumsum")

@@ -178,8 +178,7 @@ def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Variabl
     ]
     if axes[0] == axes[1]:
         raise ValueError("diagonal: the two axes are the same")
-    result: Variable = Diagonal(offset, axes)(variable)
-    return result
+    return Diagonal(offset, axes)(variable)
 
 
 extract_diag = diagonal
@@ -198,8 +197,7 @@ def alloc_diag(v: Any, offset: int = 0) -> Variable:
     length = add(sizes[-1], abs(int(offset)))
     base = zeros((*sizes[:-1], length, length), dtype=variable.type.dtype)
     write = WriteDiagonal(offset, (ndim - 1, ndim), set=True)
-    result: Variable = write(base, variable)
-    return result
+    return write(base, variable)
 
 
 def diag(v: Any, k: int = 0) -> Variable:
@@ -226,10 +224,7 @@ def fill_diagonal(a: Any, val: Any) -> Variable:
         raise TypeError(
             message("fill_diagonal takes a matrix and a scalar", operands=operands)
         )
-    result: Variable = WriteDiagonal(0, range(variable.type.ndim), set=True)(
-        variable, value
-    )
-    return result
+    return WriteDiagonal(0, range(variable.type.ndim), set=True)(variable, value)
 
 
 def fill_diagonal_offset(a: Any, val: Any, offset: Any) -> Variable:
@@ -239,5 +234,4 @@ def fill_diagonal_offset(a: Any, val: Any, offset: Any) -> Variable:
     rows = add(arange(shape_i(matrix, 0)), size_scalar(offset, "a diagonal"))
     columns = arange(shape_i(matrix, 1))
     there = eq(shape_padright(rows), shape_padleft(columns))
-    result: Variable = switch(there, cast(value, matrix.type.dtype), matrix)
-    return result
+    return switch(there, cast(value, matrix.type.dtype), matrix)

@@ -373,8 +373,7 @@ def cast(x: Any, dtype: Any) -> Variable:
         with np.errstate(all="ignore"):
             data = np.asarray(exact).astype(dtype).reshape(variable.data.shape)
         return Constant(TensorType(dtype, variable.type.shape), data, variable.name)
-    result: Variable = Cast(dtype)(variable)
-    return result
+    return Cast(dtype)(variable)
 
 
 # ---- declarations

@@ -206,7 +206,7 @@ def gammal(k: Any, x: Any) -> Variable:
 
 def chi2sf(x: Any, k: Any) -> Variable:
     """How probable a value above `x` is for chi squared of `k` degrees of freedom."""
-    return gammaincc(mul(k, 0.5), mul(x, 0.5))  # type: ignore[no-any-return]
+    return gammaincc(mul(k, 0.5), mul(x, 0.5))
 
 
 # ---- Bessel functions
@@ -238,7 +238,7 @@ i1: Elementwise = _special("i1", lambda g, out, x: (g * 0.5 * (i0(x) + iv(2, x))
 def hard_sigmoid(x: Any) -> Variable:
     """The sigmoid drawn with three straight lines: 0.2 x + 0.5, between 0 and 1."""
     x = as_tensor(x)
-    return clip(mul(x, 0.2) + 0.5, 0.0, 1.0)  # type: ignore[no-any-return]
+    return clip(mul(x, 0.2) + 0.5, 0.0, 1.0)
 
 
 def _ultra_fast_sigmoid(x: Scalar) -> Scalar:
@@ -287,13 +287,13 @@ def angle(z: Any) -> Variable:
     """The angle of a complex number, from -pi to pi; 0 or pi for a real one."""
     z = as_tensor(z)
     if z.type.dtype in COMPLEX:
-        return arctan2(imag(z), real(z))  # type: ignore[no-any-return]
-    return arctan2(cast(0, "bool"), z)  # type: ignore[no-any-return]
+        return arctan2(imag(z), real(z))
+    return arctan2(cast(0, "bool"), z)
 
 
 def complex_from_polar(abs: Any, angle: Any) -> Variable:
     """The complex number of that absolute value and angle."""
-    return complex(mul(abs, cos(angle)), mul(abs, sin(angle)))  # type: ignore[no-any-return]
+    return complex(mul(abs, cos(angle)), mul(abs, sin(angle)))
 
 
 # ---- methods

@@ -111,7 +111,7 @@ def _expand(x: Variable, key: Any) -> tuple[Variable, list[Any]]:
     if "x" not in order:
         return x, entries
     order += range(sum(o != "x" for o in order), x.type.ndim)
-    marked: Variable = TruthAxes(order)(x)
+    marked = TruthAxes(order)(x)
     return marked, entries
 
 
@@ -228,8 +228,7 @@ def _basic(x: Variable, axes: Sequence[Any], through: bool = False) -> Variable:
         element = _element(x, int(bounds[0].data))
         if element is not None:
             return element
-    result: Variable = Subtensor(pattern)(x, *bounds)
-    return result
+    return Subtensor(pattern)(x, *bounds)
 
 
 def _of_shape(x: Variable) -> bool:
@@ -262,10 +261,7 @@ def _advanced(x: Variable, entries: Sequence[Any]) -> Variable:
     indices = [
         dimshuffle(axes[k], *range(axes[k].type.ndim), *["x"] * after) for k in indexed
     ]
-    result: Variable = AdvancedSubtensor(indexed, place, through=sliced)(
-        base, *stretched(indices)
-    )
-    return result
+    return AdvancedSubtensor(indexed, place, through=sliced)(base, *stretched(indices))
 
 
 # ---- writing

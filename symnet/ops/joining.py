@@ -237,8 +237,7 @@ def join(axis: Any, *tensors: Any) -> Variable:
     elements = [_as_sizes(v) for v in variables]
     if all(e is not None for e in elements):
         return make_vector([e for part in elements for e in part or ()], "int64")
-    result: Variable = Join(axis)(*variables)
-    return result
+    return Join(axis)(*variables)
 
 
 def _as_sizes(v: Variable) -> list[Variable] | None:
@@ -344,7 +343,4 @@ def split(x: Any, splits_size: Any, n_splits: int, axis: Any = 0) -> list[Variab
     """
     variable = as_tensor(x)
     axis = normalize_axis(axis, variable.type.ndim, "split")
-    pieces: list[Variable] = Split(axis, n_splits)(
-        variable, splits_size, return_list=True
-    )
-    return pieces
+    return Split(axis, n_splits)(variable, splits_size, return_list=True)

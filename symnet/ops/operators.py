@@ -199,7 +199,7 @@ def _astype(self: Variable, dtype: Any) -> Variable:
 
 @method("clip")
 def _clip(self: Variable, a_min: TensorLike, a_max: TensorLike) -> Variable:
-    return arithmetic.clip(self, a_min, a_max)  # type: ignore[no-any-return]
+    return arithmetic.clip(self, a_min, a_max)
 
 
 method("round")(arithmetic.round)

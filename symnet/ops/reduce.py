@@ -191,8 +191,7 @@ class Top(Reduce):
 
 def top_over(x: Variable, axis: Sequence[int]) -> Variable:
     """The maximum of floats over `axis`, which may be empty (see `Top`)."""
-    result: Variable = Top(tuple(axis), x.type.dtype)(x)
-    return result
+    return Top(tuple(axis), x.type.dtype)(x)
 
 
 def _prod_derivative(g: Any, x: Any, axes: tuple[int, ...]) -> Any:
@@ -233,10 +232,10 @@ def _reduce(
     axes = normalize_axes(axis, x.type.ndim, kind)
     dtype = dtype or x.type.dtype
     if not axes and kind in ("argmax", "argmin"):
-        return second(x, cast(0, dtype))  # type: ignore[no-any-return]
+        return second(x, cast(0, dtype))
     if not axes:
         return cast(x, dtype)
-    result: Variable = Reduce(kind, axes, dtype, acc_dtype)(x)
+    result = Reduce(kind, axes, dtype, acc_dtype)(x)
     return restore_axes(result, axes) if keepdims else result
 
 
@@ -334,7 +333,7 @@ def mean(
     elif dtype is None and x.type.dtype not in FLOATS + COMPLEX:
         dtype, acc_dtype = config.floatX, acc_dtype or "float64"
     total = sum(x, axes, dtype, keepdims, acc_dtype)
-    result: Variable = true_div(total, cast(count(x, axes), to_float(total.type.dtype)))
+    result = true_div(total, cast(count(x, axes), to_float(total.type.dtype)))
     return cast(result, "float16") if half else result
 
 
@@ -372,8 +371,7 @@ def var(
         rest = sqr(sum(centered, axes, keepdims=keepdims))
         squares = squares - rest / cast(count(x, axes), rest.type.dtype)
     divisor = cast(sub(count(x, axes), ddof), to_float(squares.type.dtype))
-    result: Variable = true_div(squares, divisor)
-    return result
+    return true_div(squares, divisor)
 
 
 def std(
@@ -384,8 +382,7 @@ def std(
     corrected: bool = False,
 ) -> Variable:
     """The square root of `var`."""
-    result: Variable = sqrt(var(input, axis, ddof, keepdims, corrected))
-    return result
+    return sqrt(var(input, axis, ddof, keepdims, corrected))
 
 
 # ---- extrema
@@ -429,8 +426,7 @@ def max_and_argmax(
 def ptp(a: TensorLike, axis: Any = None) -> Variable:
     """Peak to peak: the maximum less the minimum."""
     a = as_tensor(a)
-    result: Variable = sub(max(a, axis), min(a, axis))
-    return result
+    return sub(max(a, axis), min(a, axis))
 
 
 def _ordered(kind: str, x: Any) -> Variable:
@@ -462,8 +458,7 @@ def any(x: TensorLike, axis: Any = None, keepdims: bool = False) -> Variable:
 def cast_truth(x: Any) -> Variable:
     """`x` as booleans: what is not 0 (NaN included) is true."""
     x = as_tensor(x)
-    result: Variable = x if x.type.dtype == "bool" else neq(x, 0)
-    return result
+    return x if x.type.dtype == "bool" else neq(x, 0)
 
 
 def allclose(
@@ -508,11 +503,11 @@ def root_of_norm(total: Variable, L: Any) -> Variable:
     all sides, as that of abs at 0 does.
     """
     if not isinstance(L, (int, float)) or L <= 0:
-        return pow(total, true_div(1.0, L))  # type: ignore[no-any-return]
+        return pow(total, true_div(1.0, L))
     nothing = eq(total, 0)
     safe = switch(nothing, 1, total)
     root = sqrt(safe) if L == 2 else pow(safe, 1.0 / L)
-    return switch(nothing, 0, root)  # type: ignore[no-any-return]
+    return switch(nothing, 0, root)
 
 
 for _function in (sum, prod, var, std, max, min, argmax, argmin, ptp, all, any):

@@ -251,7 +251,7 @@ def reshape(x: Any, newshape: Any, ndim: int | None = None) -> Variable:
     if same_rank and (ndim == 0 or (ndim == 1 and static_sizes(vector, 1) == [-1])):
         return variable
     named = vector if elements is None else _named_rest(variable, elements, vector)
-    result: Variable = Reshape(ndim)(variable, named)
+    result = Reshape(ndim)(variable, named)
     if named is vector:
         return result
     # A size worked out does not count as known to be 1.

@@ -168,8 +168,7 @@ def dimshuffle(x: Any, *pattern: Any) -> Variable:
     order = [p if p == "x" else normalize_axis(p, ndim, "dimshuffle") for p in pattern]
     if order == list(range(ndim)):
         return variable
-    result: Variable = DimShuffle(order)(variable)
-    return result
+    return DimShuffle(order)(variable)
 
 
 def transpose(x: Any, *axes: Any) -> Variable:

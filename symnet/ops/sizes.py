@@ -158,14 +158,12 @@ def make_vector(elements: Sequence[Any], dtype: str | None = None) -> Variable:
     numbers = [s.data for s in scalars if isinstance(s, Constant)]
     if len(numbers) == len(scalars):
         return constant(np.array(numbers, dtype=dtype))
-    result: Variable = MakeVector(dtype)(*scalars)
-    return result
+    return MakeVector(dtype)(*scalars)
 
 
 def shape(x: Any) -> Variable:
     """The shape of x as an int64 vector.  What is known of it is known of its elements."""
-    result: Variable = Shape()(as_tensor(x))
-    return result
+    return Shape()(as_tensor(x))
 
 
 def shape_i(x: Any, i: int) -> Variable:
@@ -175,8 +173,7 @@ def shape_i(x: Any, i: int) -> Variable:
     number = variable.type.shape[axis]
     if number is not None:
         return size_constant(number)
-    result: Variable = ShapeI(axis)(variable)
-    return result
+    return ShapeI(axis)(variable)
 
 
 def sizes_of(x: Variable) -> list[Variable]:
@@ -369,10 +366,7 @@ def specify_shape(x: Any, shape: Any) -> Variable:
     ]  # fmt: skip
     if not open_axes:
         return variable
-    result: Variable = SpecifyShape(open_axes)(
-        variable, *[named[axis] for axis in open_axes]
-    )
-    return result
+    return SpecifyShape(open_axes)(variable, *[named[axis] for axis in open_axes])
 
 
 def add_broadcast(x: Any, *axes: int) -> Variable:
@@ -391,8 +385,7 @@ def unbroadcast(x: Any, *axes: int) -> Variable:
     open_axes = sorted({axis for axis in named if variable.type.shape[axis] == 1})
     if not open_axes:
         return variable
-    result: Variable = ForgetShape(open_axes)(variable)
-    return result
+    return ForgetShape(open_axes)(variable)
 
 
 def patternbroadcast(x: Any, broadcastable: Sequence[bool]) -> Variable:

@@ -158,8 +158,7 @@ def sort(
     kind: NumPy's name of an algorithm, without effect.
     """
     variable, axis = _sortable(a, axis, order)
-    result: Variable = Sort(axis)(variable)
-    return result
+    return Sort(axis)(variable)
 
 
 @method("argsort")
@@ -171,8 +170,7 @@ def argsort(
     kind: NumPy's name of an algorithm, without effect.
     """
     variable, axis = _sortable(a, axis, order)
-    result: Variable = Argsort(axis)(variable)
-    return result
+    return Argsort(axis)(variable)
 
 
 def topk_and_argtopk(
@@ -189,8 +187,7 @@ def topk_and_argtopk(
     Raises: ValueError where there are fewer than kth elements.
     """
     variable, axis = _sortable(x, axis, None)
-    found: list[Variable] = TopK(axis, idx_dtype)(variable, kth, return_list=True)
-    return found
+    return TopK(axis, idx_dtype)(variable, kth, return_list=True)
 
 
 def topk(
@@ -253,8 +250,7 @@ def searchsorted(x: Any, v: Any, side: str = "left", sorter: Any = None) -> Vari
     vector = as_tensor(x)
     if sorter is not None:
         vector = take(vector, sorter)
-    result: Variable = SearchSorted(side)(vector, v)
-    return result
+    return SearchSorted(side)(vector, v)
 
 
 class Unique(TensorOp):
@@ -362,5 +358,4 @@ def bincount(
     """
     least = 0 if minlength is None else minlength
     given = [] if weights is None else [weights]
-    result: Variable = Bincount()(x, least, *given)
-    return result
+    return Bincount()(x, least, *given)

@@ -209,8 +209,7 @@ def of_size_of(v: Variable, term: Variable, what: str) -> Variable:
         return term
     term = unbroadcast(term, *(axis for axis in unknown if pairs[axis][0] == 1))
     sizes = [shape_i(v, axis) for axis in unknown]
-    result: Variable = GradientShape(unknown, what)(term, *sizes)
-    return result
+    return GradientShape(unknown, what)(term, *sizes)
 
 
 def _wrong(

@@ -227,5 +227,4 @@ def _from_last(kept: Variable, steps: Variable, count: int) -> Variable:
         first = have - min(int(steps.data), count)
     else:
         first = sub(size_constant(have), minimum(steps, size_constant(count)))
-    part: Variable = getitem(kept, slice(first, None))
-    return part
+    return getitem(kept, slice(first, None))

@@ -79,7 +79,7 @@ class ScanBuilder:
 
     def outside(self, array: Variable) -> Variable:
         """What stands in the step for something that is the same in all steps."""
-        leaf: Variable = make_variable(array.type, array.name)
+        leaf = make_variable(array.type, array.name)
         self.others[leaf] = array
         return leaf
 

@@ -104,8 +104,7 @@ class SinkPlan:
         node = v.owner
         if node is not None and isinstance(node.op, DimShuffle):
             order = [p + 1 if isinstance(p, int) else p for p in node.op.new_order]
-            array: Variable = dimshuffle(self.rows(node.inputs[0]), 0, *order)
-            return array
+            return dimshuffle(self.rows(node.inputs[0]), 0, *order)
         if self.kinds[v] == SEQUENCE and node is not None:
             made = self._made(v, read_by([v], self.draft.sequences))
             if made is not None:
@@ -260,8 +259,7 @@ class SinkPlan:
     def _reduced(self, v: Variable, reduce: Reduce) -> Variable | None:
         if not self._free(v):
             return None
-        total: Variable = reduce(self.rows(v))
-        return total
+        return reduce(self.rows(v))
 
     def _terms(self, node: Apply) -> Variable | None:
         parts = [self._summed(v) for v in node.inputs]

@@ -51,8 +51,7 @@ class Lengths:
         array = draft.sequences[leaf]
         if self.exact(array, draft.steps):
             return array
-        rows: Variable = FirstRows(draft.sequence_name(leaf))(array, draft.steps)
-        return rows
+        return FirstRows(draft.sequence_name(leaf))(array, draft.steps)
 
     def forwards(self, array: Variable, steps: Variable) -> Variable | None:
         """The array of which these rows are the rows, the last one first."""

@@ -196,5 +196,4 @@ def slogdet(x: Any) -> list[Variable]:
 
     Example: `sign, logdet = slogdet(covariance)`.
     """
-    result: list[Variable] = _slogdet(x)
-    return result
+    return _slogdet(x, return_list=True)

@@ -76,5 +76,4 @@ class Gemm(TensorOp):
 
 def gemm(alpha: Any, a: Any, b: Any, beta: Any, c: Any) -> Variable:
     """alpha * dot(a, b) + beta * c as one operation."""
-    result: Variable = Gemm()(alpha, a, b, beta, c)
-    return result
+    return Gemm()(alpha, a, b, beta, c)

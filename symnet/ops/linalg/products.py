@@ -178,8 +178,7 @@ class BatchedDot(Product):
 
 def conjugate(x: Variable) -> Variable:
     """The complex conjugate; a real array as it is."""
-    result: Variable = conj(x) if x.type.dtype in COMPLEX else x
-    return result
+    return conj(x) if x.type.dtype in COMPLEX else x
 
 
 def swapped(x: Variable) -> Variable:
@@ -243,7 +242,7 @@ def _batched_matmul(a: Variable, b: Variable) -> Variable:
         wide = [v for v in having if v.type.shape[axis] != 1] or having
         batch.append(sizes_of(wide[0])[axis])
     left, right = (_as_batch(v, batch) for v in (a, b))
-    result: Variable = BatchedDot()(left, right)
+    result = BatchedDot()(left, right)
     if rank == 1:
         return result
     return reshape(result, [*batch, sizes_of(a)[-2], sizes_of(b)[-1]], ndim=rank + 2)
@@ -350,8 +349,7 @@ def _contract(
     sizes = [a_sizes[k] for k in shared + a_free] + [b_sizes[k] for k in b_free]
     rank = batch + len(a_free) + len(b_free)
     if len(a_free) == len(b_free) == 1:
-        result: Variable = product
-        return result
+        return product
     return reshape(product, sizes, ndim=rank)
 
 

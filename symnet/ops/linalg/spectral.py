@@ -64,8 +64,7 @@ def differences_inverted(values: Variable) -> Variable:
     n = shape_i(values, 0)
     same = cast(eye(n), "bool")
     apart = sub(row(values), column(values))
-    result: Variable = switch(same, 0, reciprocal(switch(same, 1, apart)))
-    return result
+    return switch(same, 0, reciprocal(switch(same, 1, apart)))
 
 
 # ---- eigenvalues
@@ -152,8 +151,7 @@ eig = Eig()
 def eigh(a: Any, UPLO: str = "L") -> list[Variable]:
     """Eigenvalues (ascending) and eigenvectors (columns) of the symmetric matrix whose
     lower ("L") or upper ("U") triangle is given."""
-    result: list[Variable] = Eigh(UPLO)(a)
-    return result
+    return Eigh(UPLO)(a, return_list=True)
 
 
 def eigvalsh(a: Any, b: Any = None, lower: bool = True) -> Variable:
@@ -227,7 +225,7 @@ class SVD(MatrixOp):
             if rows is None or rows != columns:
                 why = "the gradient of full_matrices=True is not defined: use False"
                 return [make_variable(NullType(why))]
-        u, s, vt = SVD(full_matrices=False)(x)
+        u, s, vt = SVD(full_matrices=False)(x, return_list=True)
         k, dtype = shape_i(s, 0), s.type.dtype
         zero = mul(eye(k, dtype=dtype), 0)
         inner = mul(eye(k, dtype=dtype), row(by_s)) if connected(by_s) else zero
@@ -296,7 +294,7 @@ class QR(MatrixOp):
         (x,) = inputs
         rows, columns = x.type.shape
         if self.mode == "r":
-            q, r = QR("reduced")(x)
+            q, r = QR("reduced")(x, return_list=True)
             by_q, by_r = make_variable(DisconnectedType()), output_gradients[0]
         else:
             (q, r), (by_q, by_r) = outputs, output_gradients

@@ -84,8 +84,7 @@ def relu(x: Any, alpha: Any = 0) -> Variable:
     The gradient where x is 0 is the mean of both sides, as in Theano.
     """
     plain = isinstance(alpha, (int, float)) and alpha == 0
-    result: Variable = _relu(x) if plain else _leaky_relu(x, alpha)
-    return result
+    return _relu(x) if plain else _leaky_relu(x, alpha)
 
 
 def elu(x: Any, alpha: Any = 1) -> Variable:
@@ -93,8 +92,7 @@ def elu(x: Any, alpha: Any = 1) -> Variable:
 
     Source: Clevert, Unterthiner & Hochreiter 2015, equation 16.
     """
-    result: Variable = _elu(x, alpha)
-    return result
+    return _elu(x, alpha)
 
 
 def selu(x: Any) -> Variable:
@@ -137,8 +135,7 @@ def _along(kind: type[AlongAxis], c: Any, axis: int | None) -> Variable:
     if axis is None:
         x = shape_padleft(x) if x.type.ndim == 1 else x
         axis = -1
-    result: Variable = kind(normalize_axis(axis, x.type.ndim, "softmax"))(x)
-    return result
+    return kind(normalize_axis(axis, x.type.ndim, "softmax"))(x)
 
 
 softmax_op = softmax_graph = softmax
@@ -156,5 +153,5 @@ def logsumexp(x: Any, axis: int = -1, keepdims: bool = False) -> Variable:
     """The logarithm of the sum of exp(x) along `axis`, finite for all finite x."""
     x = as_tensor(x)
     axis = normalize_axis(axis, x.type.ndim, "logsumexp")
-    result: Variable = LogSumExp([axis])(x)
+    result = LogSumExp([axis])(x)
     return restore_axes(result, [axis]) if keepdims else result

@@ -194,8 +194,7 @@ def picked(x: Variable, y: Variable) -> Variable:
     count = shape_i(x, -1)
     if not y.type.dtype.startswith("u"):
         y = switch(lt(y, 0), add(y, count), y)
-    result: Variable = eq(arange(count), as_column(y))
-    return result
+    return eq(arange(count), as_column(y))
 
 
 def pick(x: Any, y: Any, strict: bool = False) -> Variable:
@@ -204,8 +203,7 @@ def pick(x: Any, y: Any, strict: bool = False) -> Variable:
     Shapes: x (..., n), y (...) of integers -> (...).
     Raises: IndexError for a number out of range, if `strict` also for a negative one.
     """
-    result: Variable = Pick(strict)(x, y)
-    return result
+    return Pick(strict)(x, y)
 
 
 class CrossentropySoftmax1Hot(Composed):
@@ -229,8 +227,7 @@ class CrossentropySoftmax1Hot(Composed):
         axis = x.type.ndim - 1
         top = top_over(x, [axis])
         total = sum_over(exp(sub(x, as_column(top))), axis=axis)
-        result: Variable = sub(log(total), sub(pick(x, y, strict=True), top))
-        return result
+        return sub(log(total), sub(pick(x, y, strict=True), top))
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         x, y = arrays
@@ -258,8 +255,7 @@ def softmax_argument(p: Variable) -> Variable | None:
 def log_probability(p: Variable) -> Variable:
     """log(p), from the argument of a softmax that made p."""
     x = softmax_argument(p)
-    result: Variable = log(p) if x is None else logsoftmax(x, axis=-1)
-    return result
+    return log(p) if x is None else logsoftmax(x, axis=-1)
 
 
 def categorical_crossentropy(coding_dist: Any, true_dist: Any) -> Variable:
@@ -282,8 +278,7 @@ def categorical_crossentropy(coding_dist: Any, true_dist: Any) -> Variable:
             )
         )
     product = mul(true, log_probability(coding))
-    result: Variable = neg(sum_over(product, axis=coding.type.ndim - 1))
-    return result
+    return neg(sum_over(product, axis=coding.type.ndim - 1))
 
 
 def crossentropy_categorical_1hot(coding_dist: Any, true_one_of_n: Any) -> Variable:
@@ -360,8 +355,7 @@ _sigmoid_crossentropy = elementwise(
 
 def sigmoid_binary_crossentropy(output: Any, target: Any) -> Variable:
     """The cross-entropy of sigmoid(output) with target, finite for all finite output."""
-    result: Variable = _sigmoid_crossentropy(output, target)
-    return result
+    return _sigmoid_crossentropy(output, target)
 
 
 def binary_crossentropy(output: Any, target: Any) -> Variable:
@@ -372,8 +366,7 @@ def binary_crossentropy(output: Any, target: Any) -> Variable:
     p, t = as_tensor(output), as_tensor(target)
     if p.owner is not None and p.owner.op is sigmoid:
         return sigmoid_binary_crossentropy(p.owner.inputs[0], t)
-    result: Variable = neg(add(mul(t, log(p)), mul(sub(1.0, t), log(sub(1.0, p)))))
-    return result
+    return neg(add(mul(t, log(p)), mul(sub(1.0, t), log(sub(1.0, p)))))
 
 
 def confusion_matrix(actual: Any, pred: Any) -> list[Variable]:

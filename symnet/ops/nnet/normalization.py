@@ -57,8 +57,8 @@ def batch_normalization_train(
     scale, shift = (_parameter(p, x, over) for p in (gamma, beta))
     center = mean(x, axis=over, keepdims=True)
     spread = var(x, axis=over, keepdims=True)
-    inverse: Variable = reciprocal(sqrt(add(spread, epsilon)))
-    out: Variable = add(mul(sub(x, center), mul(scale, inverse)), shift)
+    inverse = reciprocal(sqrt(add(spread, epsilon)))
+    out = add(mul(sub(x, center), mul(scale, inverse)), shift)
     results = [out, center, inverse]
     if running_mean is not None:
         results.append(_moved(running_mean, center, x, over, running_average_factor))

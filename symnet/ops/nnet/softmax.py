@@ -65,8 +65,7 @@ class Softmax(AlongAxis):
 
     def expand(self, *inputs: Variable) -> Variable:
         powers = exp(self.shifted(inputs[0]))
-        result: Variable = true_div(powers, self.along(sum_over, powers))
-        return result
+        return true_div(powers, self.along(sum_over, powers))
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         (x,) = arrays
@@ -84,8 +83,7 @@ class LogSoftmax(AlongAxis):
 
     def expand(self, *inputs: Variable) -> Variable:
         shifted = self.shifted(inputs[0])
-        result: Variable = sub(shifted, log(self.along(sum_over, exp(shifted))))
-        return result
+        return sub(shifted, log(self.along(sum_over, exp(shifted))))
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         (x,) = arrays

@@ -158,7 +158,7 @@ class MRG_RandomStreams:
         """Numbers between 0 and 1.  size: as it was given, which decides on the streams."""
         count = self.n_streams(size) if nstreams is None else int(nstreams)
         state = shared(self.get_substream_rstates(count, dtype))
-        following, sample = MRGUniform(dtype)(state, *sizes)
+        following, sample = MRGUniform(dtype)(state, *sizes, return_list=True)
         return self.pretty_return(state, following, sample, size, nstreams)
 
     def uniform(
@@ -186,7 +186,7 @@ class MRG_RandomStreams:
         if is_number(low, 0) and is_number(high, 1):
             return sample
         low, high = cast(low, dtype), cast(high, dtype)
-        result: Variable = add(mul(sample, sub(high, low)), low)
+        result = add(mul(sample, sub(high, low)), low)
         return keep_shape(result, sample, "uniform")
 
     def binomial(
@@ -256,7 +256,7 @@ class MRG_RandomStreams:
         sample = reshape(flat[:count], tuple(sizes))
         if is_number(avg, 0) and is_number(std, 1):
             return sample
-        result: Variable = add(mul(sample, cast(std, dtype)), cast(avg, dtype))
+        result = add(mul(sample, cast(std, dtype)), cast(avg, dtype))
         return keep_shape(result, sample, "normal")
 
     def _truncated(

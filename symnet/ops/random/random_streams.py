@@ -153,8 +153,9 @@ def permutation(
     count = size_scalar(n, "permutation: n")
     demand_not_negative(count, "permutation", "n")
     nothing = constant(np.array(0, "int64"))
-    state, sample = StateDraw("permutation")(
-        random_state, nothing, nothing, *outer, count
+    shuffle = StateDraw("permutation")
+    state, sample = shuffle(
+        random_state, nothing, nothing, *outer, count, return_list=True
     )
     return [state, cast(sample, dtype)]
 
@@ -191,7 +192,8 @@ def multinomial(
     trials = spread(n, outer, "int64")
     if pvals.type.ndim > 1:
         chances = spread(chances, sizes, "float64")
-    state, sample = StateDraw("multinomial")(random_state, trials, chances, *sizes)
+    share_out = StateDraw("multinomial")
+    state, sample = share_out(random_state, trials, chances, *sizes, return_list=True)
     return [state, cast(sample, dtype)]
 
 
@@ -243,15 +245,20 @@ def pick(
         demand(chances, close, "choice", "probabilities with a sum of 1", "p")
     if replace and chances is None:
         last = sub(count, 1)
-        return list(StateDraw("integers")(random_state, nothing, last, *sizes))
+        return StateDraw("integers")(
+            random_state, nothing, last, *sizes, return_list=True
+        )
     if replace:
         assert chances is not None
         sums = cumsum(cast(chances, "float64"))
         share = true_div(sums, getitem(sums, -1))
-        return list(StateDraw("search")(random_state, share, nothing, *sizes))
+        return StateDraw("search")(
+            random_state, share, nothing, *sizes, return_list=True
+        )
     if chances is not None:
-        return list(ChoiceWithout()(random_state, count, chances, *sizes))
-    state, order = StateDraw("permutation")(random_state, nothing, nothing, count)
+        return ChoiceWithout()(random_state, count, chances, *sizes, return_list=True)
+    shuffle = StateDraw("permutation")
+    state, order = shuffle(random_state, nothing, nothing, count, return_list=True)
     return [state, reshape(order[: total(sizes)], tuple(sizes))]
 
 
@@ -267,7 +274,8 @@ def draw(
         spread(whole_number(v, kind) if kept == "int64" else v, sizes, kept)
         for v, kept in zip(parameters, dtypes, strict=True)
     )
-    state, sample = StateDraw(kind)(random_state, first, second, *sizes)
+    draws = StateDraw(kind)
+    state, sample = draws(random_state, first, second, *sizes, return_list=True)
     return [state, cast(sample, dtype)]
 
 

@@ -78,7 +78,7 @@ class LoopBlocks:
         if isinstance(self.steps, Constant):
             blocks, left = divmod(int(self.steps.data), self.every)
             return size_constant(blocks), size_constant(left)
-        many: Variable = int_div(self.steps, self.every)
+        many = int_div(self.steps, self.every)
         return many, sub(self.steps, mul(many, self.every))
 
     @property

@@ -46,8 +46,7 @@ class Walked:
             return size_constant(int(length.data) - self.span)
         if not self.span:
             return length
-        steps: Variable = sub(length, self.span)
-        return steps
+        return sub(length, self.span)
 
     def cut(self, tap: int, backwards: bool) -> Variable:
         """The array whose row t is what step t reads at `tap`."""

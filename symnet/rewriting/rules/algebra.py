@@ -204,8 +204,7 @@ def power(base: Any, exponent: Any) -> Variable | None:
     if isinstance(exponent, complex) or (exponent < 0 and not floating):
         return None
     if exponent == 0.5 and floating:
-        root: Variable = sqrt(base)
-        return root
+        return sqrt(base)
     result = _product(base, abs(exponent))
     return true_div(1, result) if exponent < 0 and result is not None else result
 

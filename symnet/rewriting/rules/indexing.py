@@ -49,7 +49,7 @@ def _add_to_part(match: Match) -> Variable | None:
             zeros, y, *rest = node.inputs
             if not match.still_checked([zeros], whole):
                 continue
-            return adding(node)(whole, neg(y) if minus else y, *rest)  # type: ignore[no-any-return]
+            return adding(node)(whole, neg(y) if minus else y, *rest)
     return None
 
 
@@ -121,7 +121,7 @@ def _part_of_elementwise(match: Match) -> Variable | None:
             operands.append(match.node.op(v, *match.node.inputs[1:]))
         else:
             return None
-    return node.op(*operands)  # type: ignore[no-any-return]
+    return node.op(*operands)
 
 
 def _whole(match: Match) -> Variable | None:
@@ -139,7 +139,7 @@ def _row_of_one(match: Match) -> Variable | None:
     order = node.op.new_order
     if order[:1] != ("x",) or number(first) not in (0, -1):
         return None
-    row: Variable = DimShuffle(order[1:])(node.inputs[0])
+    row = DimShuffle(order[1:])(node.inputs[0])
     return Subtensor(pattern[1:])(row, *rest) if pattern[1:] else row
 
 

@@ -26,7 +26,7 @@ def _of_negative(match: Match) -> Variable | None:
         node = operand.owner
         if node is not None and node.op == neg and match.used_once(operand):
             other = (node.inputs[0], right) if place == 0 else (left, node.inputs[0])
-            return neg(dot(*other))  # type: ignore[no-any-return]
+            return neg(dot(*other))
     return None
 
 

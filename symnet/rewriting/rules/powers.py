@@ -36,11 +36,11 @@ def _power(match: Match) -> Variable | None:
 
 def _powered(base: Variable, exponent: float) -> Variable | None:
     if base.owner is not None and base.owner.op == exp:
-        return exp(_times(base.owner.inputs[0], exponent))  # type: ignore[no-any-return]
+        return exp(_times(base.owner.inputs[0], exponent))
     found = log_of(base)
     if found is None or not (found.pure and found.risky) or found.shifts:
         return None
-    return exp(_times(found.make(), exponent))  # type: ignore[no-any-return]
+    return exp(_times(found.make(), exponent))
 
 
 def _times(v: Any, factor: float) -> Any:
@@ -78,7 +78,7 @@ def _joined(first: Variable, second: Variable) -> Variable | None:
     if one is not None and other is not None and not _vanishes(one):
         if is_shifted(one) or is_shifted(other) or _vanishes(other):
             return None
-        return exp(add(one, other))  # type: ignore[no-any-return]
+        return exp(add(one, other))
     if not _may_vanish(first, MOST_TERMS):
         return None
     if other is None:

@@ -203,7 +203,7 @@ def _alone(below: Variable) -> Variable | None:
     if node is None:
         return None
     if node.op == exp:
-        return exp(negated(node.inputs[0]))  # type: ignore[no-any-return]
+        return exp(negated(node.inputs[0]))
     if node.op == sigmoid:
         return add(exp(negated(node.inputs[0])), 1)  # type: ignore[no-any-return]
     whole = _pure(below)
@@ -220,9 +220,9 @@ def _alone(below: Variable) -> Variable | None:
         if fixed and len(known) == len(rest) and total > 0:
             level = log_sum([one.make() for one in known])
             if total == 1:
-                return sigmoid(negated(level))  # type: ignore[no-any-return]
+                return sigmoid(negated(level))
             return mul(sigmoid(sub(math.log(total), level)), 1 / total)  # type: ignore[no-any-return]
-    return exp(neg(whole.make()))  # type: ignore[no-any-return]
+    return exp(neg(whole.make()))
 
 
 def _part_of_sum(above: Variable, below: Variable, match: Match) -> Variable | None:
@@ -243,8 +243,8 @@ def _part_of_sum(above: Variable, below: Variable, match: Match) -> Variable | N
         return None
     left, right = mine.make(), log_sum([one.make() for one in known])
     if number(left) == 0:
-        return sigmoid(negated(right))  # type: ignore[no-any-return]
-    return sigmoid(left if number(right) == 0 else sub(left, right))  # type: ignore[no-any-return]
+        return sigmoid(negated(right))
+    return sigmoid(left if number(right) == 0 else sub(left, right))
 
 
 def _part_of_total(
@@ -274,7 +274,7 @@ def _ratio(above: Variable, below: Variable, match: Match) -> Variable | None:
         return None
     if not (top.over and bottom.over) and not (top.under and bottom.under):
         return None
-    return exp(sub(top.make(), bottom.make()))  # type: ignore[no-any-return]
+    return exp(sub(top.make(), bottom.make()))
 
 
 def _tail_beside_density(above: Variable, below: Variable) -> Variable | None:
@@ -302,7 +302,7 @@ def _hyperbolic(above: Variable, below: Variable, match: Match) -> Variable | No
     if top is None or bottom is None:
         return None
     if top.op == sinh and bottom.op == cosh and top.inputs[0] is bottom.inputs[0]:
-        return tanh(top.inputs[0])  # type: ignore[no-any-return]
+        return tanh(top.inputs[0])
     if bottom.op != add:
         return None
     a, b = bottom.inputs
@@ -312,7 +312,7 @@ def _hyperbolic(above: Variable, below: Variable, match: Match) -> Variable | No
             if number(one) != 1 or made is None or made.op != exp:
                 continue
             if made.inputs[0] is top.inputs[0]:
-                return tanh(mul(made.inputs[0], 0.5))  # type: ignore[no-any-return]
+                return tanh(mul(made.inputs[0], 0.5))
         return None
     if top.op != sub or {*top.inputs} != {a, b}:
         return None
@@ -321,7 +321,7 @@ def _hyperbolic(above: Variable, below: Variable, match: Match) -> Variable | No
         return None
     if not (left.over or right.over):
         return None
-    return tanh(mul(_halved_difference(left.make(), right.make()), 0.5))  # type: ignore[no-any-return]
+    return tanh(mul(_halved_difference(left.make(), right.make()), 0.5))
 
 
 def _halved_difference(left: Any, right: Any) -> Any:
@@ -341,7 +341,7 @@ def _minus_one(above: Variable, below: Variable, match: Match) -> Variable | Non
         return None
     if top.inputs[0] is not bottom.inputs[0]:
         return None
-    return neg(reciprocal_expm1(negated(top.inputs[0])))  # type: ignore[no-any-return]
+    return neg(reciprocal_expm1(negated(top.inputs[0])))
 
 
 def _sigmoid_by_exp(fraction: Fraction) -> bool:
@@ -432,7 +432,7 @@ def _normalised(x: Variable, axes: Sequence[int]) -> Variable | None:
     found = log_of(x)
     power = x.owner is not None and x.owner.op == exp
     if found is not None and found.pure and (found.risky or power):
-        return Softmax(axes)(as_wide(found.make(), x))  # type: ignore[no-any-return]
+        return Softmax(axes)(as_wide(found.make(), x))
     return None
 
 
@@ -449,7 +449,7 @@ def _softmax_by_shift(match: Match) -> Variable | None:
     level, axes = as_wide(scale.make(), x), total.axes
     powers: Any = mul(weight, exp(sub(level, restore_axes(top_of(level, axes), axes))))
     whole = sum_over(powers, axis=list(axes), keepdims=True)
-    return true_div(powers, whole)  # type: ignore[no-any-return]
+    return true_div(powers, whole)
 
 
 def _weighted_mean(above: Variable, below: Variable, match: Match) -> Variable | None:

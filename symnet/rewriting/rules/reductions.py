@@ -78,7 +78,7 @@ def _of_negative(match: Match) -> Variable | None:
         return None
     if inner.inputs[0].type.dtype != op.dtype:
         return None
-    return neg(op(inner.inputs[0]))  # type: ignore[no-any-return]
+    return neg(op(inner.inputs[0]))
 
 
 def _signed(dtype: str) -> bool:

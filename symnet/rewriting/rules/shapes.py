@@ -62,7 +62,7 @@ def refill(like: Variable, value: Variable) -> Variable:
     same = like.type.ndim >= value.type.ndim and not lacks_shape(like, value)
     if is_alloc(like) and same and lacks_shape(value, like):
         return node.op(value, *node.inputs[1:])  # type: ignore[no-any-return]
-    return second(like if is_alloc(like) else node.inputs[0], value)  # type: ignore[no-any-return]
+    return second(like if is_alloc(like) else node.inputs[0], value)
 
 
 def shape_givers(fill: Variable) -> Sequence[Variable]:
@@ -140,7 +140,7 @@ def _fill_like_source(match: Match) -> Variable | None:
     # A size that is not known must not become one that is: that is another type.
     if origin is like or origin.type.broadcastable != like.type.broadcastable:
         return None
-    return second(origin, value)  # type: ignore[no-any-return]
+    return second(origin, value)
 
 
 FILLS = [
@@ -207,7 +207,7 @@ def _dimshuffle_of_fill(match: Match) -> Variable | None:
     padded = dimshuffle(
         value, *["x"] * (rank - value.type.ndim), *range(value.type.ndim)
     )
-    return second(dimshuffle(like, *order), dimshuffle(padded, *order))  # type: ignore[no-any-return]
+    return second(dimshuffle(like, *order), dimshuffle(padded, *order))
 
 
 def _dimshuffle_of_negative(match: Match) -> Variable | None:
@@ -215,7 +215,7 @@ def _dimshuffle_of_negative(match: Match) -> Variable | None:
     node = match.node.inputs[0].owner
     if node is None or node.op != neg:
         return None
-    return neg(match.node.op(node.inputs[0]))  # type: ignore[no-any-return]
+    return neg(match.node.op(node.inputs[0]))
 
 
 def _reshape_of_reshape(match: Match) -> Variable | None:
@@ -283,8 +283,7 @@ def _size_below(operand: Variable, axis: int, match: Match) -> Variable | None:
         origin = source(operand, match)
         return None if origin is operand else shape_i(origin, axis)
     if isinstance(node.op, Alloc):
-        asked: Variable = node.inputs[1 + axis]
-        return asked
+        return node.inputs[1 + axis]
     below: Any = node.inputs[0] if node.inputs else None
     if isinstance(node.op, DimShuffle):
         return shape_i(below, int(node.op.new_order[axis]))
@@ -301,7 +300,7 @@ def _shape(match: Match) -> Variable | None:
     if operand.type.ndim == 0:
         return None
     sizes = [shape_i(operand, axis) for axis in range(operand.type.ndim)]
-    vector: Variable = MakeVector("int64")(*sizes)
+    vector = MakeVector("int64")(*sizes)
     return vector if match.still_checked([operand], vector) else None
 
 
