@@ -77,7 +77,7 @@ class Context:
         return inner
 
     def _add_leaf(self, leaf: Variable) -> None:
-        kind = "shared" if hasattr(leaf, "store") else "input"
+        kind = "shared" if isinstance(leaf, SharedVariable) else "input"
         sizes = self.inference.sizes_of(leaf)
         buffer = Buffer(kind, leaf.type.dtype, sizes, leaf=leaf, name=leaf.name or "")
         self.put(leaf, buffer.whole)

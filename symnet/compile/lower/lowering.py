@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import assert_never
 
 from symnet.compile.lower.context import Context
 from symnet.compile.lower.fuse import AxisMap, Cluster, fuse
@@ -110,6 +111,8 @@ def lower_alone(context: Context, node: Apply, lowering: Lowering) -> None:
             lower_ifelse(context, node)
         case PointLoop() | Reduction() | HostValue() | Reference():
             raise AssertionError(f"{node.op}: {lowering} is made elsewhere")
+        case _:
+            assert_never(lowering)
 
 
 def _with_apart(context: Context, cluster: Cluster, step: KernelLaunch) -> KernelLaunch:
