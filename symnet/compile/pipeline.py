@@ -188,24 +188,24 @@ def _check_types(graph: Graph, found: Graph) -> None:
 
 
 @dataclass(frozen=True)
-class Lowering:
+class ProgramPass:
     """A pass over a program, which gives a new one."""
 
     name: str
     function: Callable[[Program], Program]
 
 
-LOWERING: tuple[Lowering, ...] = (
+LOWERING: tuple[ProgramPass, ...] = (
     # First: a copy that is the same in each turn may be what a product reads.
-    Lowering("hoist", hoist_invariants),
+    ProgramPass("hoist", hoist_invariants),
     # Of matrices made outside, also of those just moved there.  For the CPU's products.
-    Lowering("pack", pack_weights),
+    ProgramPass("pack", pack_weights),
     # The panels of an inner loop out of the loops around it.
-    Lowering("hoist panels", hoist_invariants),
+    ProgramPass("hoist panels", hoist_invariants),
     # All instructions are there: bring them into order, and values where they belong.
-    Lowering("place", place),
+    ProgramPass("place", place),
     # The order is fixed, so it is known what dies where, and can be overwritten.
-    Lowering("reuse", reuse_dying),
+    ProgramPass("reuse", reuse_dying),
 )
 
 
@@ -222,7 +222,7 @@ def build_program(
     inference = segment.inference
     context = lower(segment.leaves, [*wanted, *updates.values()], inference)
     program = context.program(wanted, updates)
-    for step in (Lowering("lower", lambda made: made), *LOWERING):
+    for step in (ProgramPass("lower", lambda made: made), *LOWERING):
         program = step.function(program)
         if config.verify == "on":
             verify_program(program)

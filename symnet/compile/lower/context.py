@@ -174,9 +174,9 @@ class Context:
             results,
             written,
             replaced,
-            self.inference.arguments,
-            self.inference.demands,
-            self.parameters,
+            tuple(self.inference.arguments),
+            tuple(self.inference.demands),
+            tuple(self.parameters),
         )
 
     def _output(self, number: int, variable: Variable) -> Result:

@@ -142,7 +142,7 @@ def test_a_pass_at_fault_is_found_where_it_is(monkeypatch):
         last = replace(program.results[0], value=spare)
         return replace(program, results=[last, *program.results[1:]])
 
-    passes = (pipeline.Lowering("forgetful", forgetful), *pipeline.LOWERING)
+    passes = (pipeline.ProgramPass("forgetful", forgetful), *pipeline.LOWERING)
     monkeypatch.setattr(pipeline, "LOWERING", passes)
     x = T.dvector("x")
     what = pytest.raises(ProgramError, match="a result that nobody makes")

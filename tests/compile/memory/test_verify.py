@@ -117,7 +117,7 @@ def test_a_result_over_an_input_that_is_read_again(monkeypatch):
         return function([x], T.dot(T.tanh(product), T.dot(product, product)))
 
     build()(np.eye(3))
-    passes = (*pipeline.LOWERING[:-1], pipeline.Lowering("reuse", over_anything))
+    passes = (*pipeline.LOWERING[:-1], pipeline.ProgramPass("reuse", over_anything))
     monkeypatch.setattr(pipeline, "LOWERING", passes)
     found(lambda: build()(np.eye(3)), "temporary")
 
