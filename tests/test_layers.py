@@ -36,7 +36,7 @@ graph: verify .
 kernels.loopir: scalars interpret views verify philox
 kernels.loopir.math: formats exponential logarithm power trigonometric gaussian external
 kernels.loopir.math: expand .
-kernels: routines variants legality cost_model schedule
+kernels: routines library variants legality cost_model schedule
 kernels.llvm: compiler_thread target machine disk_cache object_code
 kernels.cpu.jit: intrinsics record translator native floats
 kernels.llvm: text lanes remainders primitives huge_angles external_calls function_writer
@@ -45,12 +45,14 @@ kernels.llvm: lane_loops bands work_items parts thread_items emit ptx kernel_cac
 kernels.cpu.runtime: launch threads layouts runner output_pool store turns call_block run_block
 kernels.cpu.library: scalar_loop_code packed_gemm_code blas blas_gemm call_steps packed_gemm
 kernels.cpu.library: mrg31k3p categorical philox_bits distributions draws
+kernels.cpu.library: calls
 kernels.cpu.runtime: python_objects call_boundary
 kernels: interface
+kernels.reference: functions launch memory library device .
 kernels.cpu.library: scalar_loop
 kernels.cpu.runtime: step_table
 kernels.cpu: device
-kernels: .
+kernels: devices .
 
 shared
 ops: lowerings base elementwise methods arithmetic operators functions tails inputs

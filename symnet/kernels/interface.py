@@ -13,8 +13,9 @@ from typing import Any, Protocol, TypeAlias
 
 from symnet.kernels.cpu.runtime.store import Store
 from symnet.kernels.cpu.runtime.turns import Queue
+from symnet.kernels.library import Call
 from symnet.kernels.loopir.scalars import Kernel
-from symnet.kernels.routines import Draw, Routine
+from symnet.kernels.routines import Routine
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,34 +194,12 @@ class Device(Protocol):
         """How a loop of these sizes is run; `full` says whether that is work for all of
         the device, or so little that it does not matter."""
 
-    def product(self, *arguments: Any) -> Any:
-        """How a product of matrices is run (see `kernels.cpu.library.call_steps.gemm_step`)."""
-
-    def panel_product(
-        self,
-        dtype: str,
-        sizes: tuple[int, int, int],
-        strides: Sequence[tuple[int, ...]],
-        alpha: float | None,
-        beta: float | None,
-    ) -> Any:
-        """How C = alpha A B + beta D is run with B in panels.
-
-        sizes: rows of A, its columns, columns of C; strides: bytes of A, of C and of D.
-        alpha, beta: None: read from memory.  The pointers are those of A, B, C, D, alpha
-        and beta.
-        """
-
     def offers(self, routine: Routine) -> bool:
         """Whether it has a routine of a library."""
 
-    def draw(self, draw: Draw, shapes: Sequence[tuple[int, ...]]) -> Any:
-        """How random numbers are drawn; `shapes` are those of the inputs, of what lies in
-        the first output before (where that is so), and of the outputs."""
-
-    def straighten(self, row_bytes: int, slots: int, depth: int, kept: int) -> Any:
-        """How the last `kept` rows are copied from a ring (see `kernels.cpu.runtime.runner`): the
-        pointers are those of the ring, the number of turns, and the rows."""
+    def library(self, call: Call) -> tuple[Any, Kernel | None]:
+        """How a call of a library is run, as the arrangement of a task whose places are
+        those of the call's operands; with a kernel where that is a loop."""
 
     def load(
         self,

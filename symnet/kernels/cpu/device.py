@@ -9,10 +9,10 @@ import numpy as np
 
 from symnet.config import config
 from symnet.kernels.cost_model import SLOWNESS
-from symnet.kernels.cpu.library.call_steps import LETTERS, CallArrangement, gemm_step
-from symnet.kernels.cpu.library.draws import draw_step, offers_draw
-from symnet.kernels.cpu.library.packed_gemm import panel_step
-from symnet.kernels.cpu.runtime import runner, threads
+from symnet.kernels.cpu.library.call_steps import LETTERS, CallArrangement
+from symnet.kernels.cpu.library.calls import bind
+from symnet.kernels.cpu.library.draws import offers_draw
+from symnet.kernels.cpu.runtime import threads
 from symnet.kernels.cpu.runtime.call_block import (
     Argument,
     BlockCell,
@@ -21,17 +21,15 @@ from symnet.kernels.cpu.runtime.call_block import (
     call_block,
 )
 from symnet.kernels.cpu.runtime.call_boundary import make_builtin, make_ready, ready
-from symnet.kernels.cpu.runtime.layouts import (
-    StraightenWords,
-)
 from symnet.kernels.cpu.runtime.run_block import execute, idle, inside, retire, retired
 from symnet.kernels.cpu.runtime.step_table import LINE, Assembly, Words, aligned, cost
 from symnet.kernels.cpu.runtime.store import Store
 from symnet.kernels.cpu.runtime.turns import Queue
 from symnet.kernels.interface import AnyTask, Following, Path, Place, Signature
+from symnet.kernels.library import Call
 from symnet.kernels.llvm.machine import machine
 from symnet.kernels.loopir.scalars import Kernel
-from symnet.kernels.routines import Draw, MatrixProduct, Routine
+from symnet.kernels.routines import MatrixProduct, Routine
 from symnet.kernels.schedule import Schedule, arrange
 from symnet.kernels.variants import Variant
 from symnet.lazy import cached_property
@@ -64,37 +62,13 @@ class Cpu:
         known.setdefault(found.variant)
         return found
 
-    def product(self, *arguments: Any) -> CallArrangement:
-        return gemm_step(*arguments)
-
-    def panel_product(
-        self,
-        dtype: str,
-        sizes: tuple[int, int, int],
-        strides: Sequence[tuple[int, ...]],
-        alpha: float | None,
-        beta: float | None,
-    ) -> CallArrangement:
-        return panel_step(dtype, sizes, strides, alpha, beta)
-
     def offers(self, routine: Routine) -> bool:
         if isinstance(routine, MatrixProduct):
             return routine.dtype in LETTERS
         return offers_draw(routine)
 
-    def draw(self, draw: Draw, shapes: Sequence[tuple[int, ...]]) -> CallArrangement:
-        return draw_step(draw, shapes)
-
-    def straighten(
-        self, row_bytes: int, slots: int, depth: int, kept: int
-    ) -> CallArrangement:
-        words = (0, 0, 0, row_bytes, slots, depth, kept)
-        slots_of_pointers = (
-            StraightenWords.ring,
-            StraightenWords.turns,
-            StraightenWords.target,
-        )
-        return CallArrangement(runner.straighten, words, slots_of_pointers)
+    def library(self, call: Call) -> tuple[CallArrangement | Schedule, Kernel | None]:
+        return bind(call, self.arrange)
 
     def load(
         self,
