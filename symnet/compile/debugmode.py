@@ -36,6 +36,7 @@ from symnet.graph.traverse import Graph, toposort
 from symnet.graph.variables import Apply, Variable, make_variable, operand_text
 from symnet.kernels.cpu.runtime.runner import REPLACES
 from symnet.kernels.cpu.runtime.turns import Ticket, in_turn
+from symnet.kernels.interface import Device
 from symnet.ops.elementwise import Elementwise
 from symnet.ops.ifelse.conditional import IfElse
 from symnet.ops.linalg.gemm import Gemm
@@ -88,15 +89,17 @@ class DebugEngine:
         inputs: Sequence[Variable],
         outputs: Sequence[Variable],
         updates: Mapping[SharedVariable, Variable],
+        device: Device,
     ) -> None:
         self.original = original
+        self.device = device
         self.updates = dict(updates)
         self.graph = Graph(inputs, [*outputs, *updates.values()])
         self.count = len(outputs)
         with config.change_flags(verify="on"):
-            self.engine = compile_graph(self.graph)
+            self.engine = compile_graph(self.graph, device=device)
             # As other modes run it.
-            self.updating = compile_graph(self.graph, list(updates))
+            self.updating = compile_graph(self.graph, list(updates), device=device)
         values = [*original.outputs, *self.graph.outputs]
         self.shared = shared_of(values)
         # Nobody may change anything between one evaluation and the next.
