@@ -140,6 +140,12 @@ class BoundCall(Protocol):
         moved: whether what the call updates has changed since it began.
         """
 
+    def rehearse(
+        self, arrays: Sequence[Any], shared: Sequence[Any]
+    ) -> tuple[list[Any], list[Any]]:
+        """Run as `run` does, but change nothing: the outputs, and arrays of the cells with
+        what they would hold then."""
+
     def set_times(self, times: Any) -> None:
         """Add the nanoseconds of every step (in the order of `Loaded.paths`) to an int64
         array; None: no more."""

@@ -233,6 +233,14 @@ class CpuEntry:
         self.runs += 1
         return execute(self.block, arrays, self.follows, shared, replaced, moved)
 
+    def rehearse(
+        self,
+        arrays: Sequence[np.ndarray[Any, Any]],
+        shared: Sequence[np.ndarray[Any, Any]],
+    ) -> tuple[list[np.ndarray[Any, Any]], list[np.ndarray[Any, Any]]]:
+        cells = [array.copy() for array in shared]
+        return execute(self.block, arrays, self.follows, shared, copies=cells), cells
+
     def set_times(self, times: Words | None) -> None:
         self.block.set_times(times)
         self.program.assembly.set_times(0 if times is None else times.ctypes.data)

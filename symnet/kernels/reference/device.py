@@ -259,24 +259,37 @@ class Entry:
         replaced: Sequence[tuple[Store, int]],
         moved: Iterable[bool],
     ) -> list[Any]:
-        """Shared variables are written in copies, which take their place at the end."""
+        outputs, news = self.rehearse(arrays, shared)
+        written = [
+            (old, new)
+            for (*_, use), old, new in zip(
+                self.signature.cells, shared, news, strict=True
+            )
+            if use == WRITES
+        ]
+        commit(written, [(store, outputs[k]) for store, k in replaced], moved)
+        return outputs
+
+    def rehearse(
+        self, arrays: Sequence[Any], shared: Sequence[Any]
+    ) -> tuple[list[Any], list[Any]]:
+        """Shared variables are written in copies."""
         signature = self.signature
         bases = {a[2]: x for a, x in zip(signature.arguments, arrays, strict=True)}
         outputs = [unwritten(shape, dtype) for dtype, shape, _ in signature.outputs]
         bases |= {o[2]: x for o, x in zip(signature.outputs, outputs, strict=True)}
-        written = []
-        for (*_, base, use), array in zip(signature.cells, shared, strict=True):
-            bases[base] = array.copy() if use == WRITES else array
-            if use == WRITES:
-                written.append((array, bases[base]))
+        cells = [
+            array.copy() if use == WRITES else array
+            for (*_, use), array in zip(signature.cells, shared, strict=True)
+        ]
+        bases |= {c[3]: x for c, x in zip(signature.cells, cells, strict=True)}
         self._follow(bases)
         try:
             self.loaded.run(bases)
         except Failed as error:
             self.loaded.failure = error
             self.failure(error.path[0])
-        commit(written, [(store, outputs[k]) for store, k in replaced], moved)
-        return outputs
+        return outputs, cells
 
     def _follow(self, bases: Mapping[int, Any]) -> None:
         """Set what follows an integer of the call."""
