@@ -29,14 +29,14 @@ def floors(text: str) -> list[str]:
 
 
 FLOORS = floors("""
-config errors lazy recent
+config errors lazy recent times
 graph: origin types attached variables testvalues traverse promised evaluate pickling inner
 graph: verify .
 
 kernels.loopir: scalars interpret views verify philox
 kernels.loopir.math: formats exponential logarithm power trigonometric gaussian external
 kernels.loopir.math: expand .
-kernels: routines library variants legality cost_model schedule
+kernels: routines library memory variants legality cost_model schedule
 kernels.llvm: compiler_thread target machine disk_cache object_code
 kernels.cpu.jit: intrinsics record translator native floats
 kernels.llvm: text lanes remainders primitives huge_angles external_calls function_writer

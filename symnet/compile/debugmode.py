@@ -36,10 +36,9 @@ from symnet.graph.evaluate import changing, compute, evaluate, value_of
 from symnet.graph.inner import InnerGraph
 from symnet.graph.traverse import Graph, toposort
 from symnet.graph.variables import Apply, Variable, make_variable, operand_text
-from symnet.kernels.cpu.runtime.runner import REPLACES
-from symnet.kernels.cpu.runtime.turns import Ticket, in_turn
-from symnet.kernels.interface import Device
-from symnet.kernels.reference.device import REFERENCE
+from symnet.kernels.devices import REFERENCE
+from symnet.kernels.interface import REPLACES, Device, Ticket, in_turn
+from symnet.kernels.memory import HOST
 from symnet.ops.elementwise import Elementwise
 from symnet.ops.ifelse.conditional import IfElse
 from symnet.ops.linalg.gemm import Gemm
@@ -244,8 +243,7 @@ def inner_runs(
 
 
 def _values(graph: InnerGraph, arrays: Sequence[Any]) -> dict[Variable, Any]:
-    contiguous = (np.ascontiguousarray(a).reshape(np.shape(a)) for a in arrays)
-    return dict(zip(graph.inputs, contiguous, strict=True))
+    return dict(zip(graph.inputs, map(HOST.from_host, arrays), strict=True))
 
 
 def _report(what: str, variable: Variable, want: Any, got: Any) -> str:
@@ -274,9 +272,7 @@ def report_bad_node(graph: Graph, given: Values) -> str | None:
         arrays = [value_of(v, known) for v in node.inputs]
         expected = compute(node, arrays)
         leaves = [v for v in dict.fromkeys(node.inputs) if v in known]
-        values = [
-            np.ascontiguousarray(known[v]).reshape(np.shape(known[v])) for v in leaves
-        ]
+        values = [HOST.from_host(known[v]) for v in leaves]
         fresh = {v: make_variable(v.type) for v in leaves}
         alone = node.clone_with_new_inputs([fresh.get(v, v) for v in node.inputs])
         found = compile_graph(Graph(list(fresh.values()), alone.outputs)).run(values)

@@ -19,12 +19,22 @@ from symnet.errors import message
 from symnet.graph.evaluate import compute, evaluate, value_of
 from symnet.graph.traverse import leaves
 from symnet.graph.variables import Apply, Variable, operand_text
-from symnet.kernels.cpu.device import CPU
-from symnet.kernels.cpu.runtime.call_block import RETURN_LIST
-from symnet.kernels.cpu.runtime.runner import READS, REPLACES, WRITES
-from symnet.kernels.cpu.runtime.store import Store
-from symnet.kernels.cpu.runtime.turns import Queue, Ticket, in_turn
-from symnet.kernels.interface import BoundCall, Device, Following, Loaded, Signature
+from symnet.kernels.devices import CPU
+from symnet.kernels.interface import (
+    READS,
+    REPLACES,
+    RETURN_LIST,
+    WRITES,
+    BoundCall,
+    Device,
+    Following,
+    Loaded,
+    Queue,
+    Signature,
+    Store,
+    Ticket,
+    in_turn,
+)
 from symnet.ops.base import lowering_of
 from symnet.ops.lowerings import CallOf, Lowering, PointLoop, Scatter
 from symnet.shared import SharedVariable
@@ -326,6 +336,7 @@ class Executable:
     ) -> None:
         self.inputs, self.outputs = list(inputs), list(outputs)
         self.updates, self.segments = dict(updates), segments
+        self.device = device
         # Results of reference operations are handed out as they are.
         made = {v for s in segments for node in s.reference for v in node.outputs}
         self.direct = [v in made for v in outputs]
@@ -423,7 +434,7 @@ class Executable:
 
     def _own(self, result: Any) -> Any:
         """A reference result as native code reads it, and as no update overwrites it."""
-        array = np.ascontiguousarray(result).reshape(np.shape(result))
+        array = self.device.memory.from_host(result)
         shown = any(np.may_share_memory(array, s.array) for s in self.updates)
         return array.copy() if shown else array
 

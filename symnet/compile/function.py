@@ -21,10 +21,8 @@ from symnet.graph.pickling import Packed, pack, unpack
 from symnet.graph.traverse import Graph, clone_replace, leaves
 from symnet.graph.types import as_kept
 from symnet.graph.variables import Variable, operand_text
-from symnet.kernels.cpu.device import CPU
-from symnet.kernels.cpu.runtime.call_block import RETURN_LIST, RETURN_ONE
-from symnet.kernels.devices import get_device
-from symnet.kernels.interface import Device
+from symnet.kernels.devices import CPU, get_device
+from symnet.kernels.interface import RETURN_LIST, RETURN_ONE, Device
 from symnet.ops.methods import method
 from symnet.shared import SharedVariable
 

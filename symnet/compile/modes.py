@@ -15,9 +15,7 @@ from symnet.config import config
 from symnet.graph.evaluate import evaluate
 from symnet.graph.traverse import Graph
 from symnet.graph.variables import Variable
-from symnet.kernels.cpu.runtime.runner import REPLACES
-from symnet.kernels.cpu.runtime.turns import Ticket, in_turn
-from symnet.kernels.interface import Device
+from symnet.kernels.interface import REPLACES, Device, Ticket, in_turn
 from symnet.shared import SharedVariable, set_values
 
 

@@ -30,7 +30,7 @@ from symnet.config import config
 from symnet.graph.traverse import Graph, leaves
 from symnet.graph.variables import Variable
 from symnet.graph.verify import verify_graph
-from symnet.kernels.cpu.device import CPU
+from symnet.kernels.devices import CPU
 from symnet.kernels.interface import Device
 from symnet.ops.ifelse.branches import sink_branches
 from symnet.rewriting.analyses import AnalysisCache

@@ -20,4 +20,4 @@ def get_device(name: str | None = None) -> Device:
     return known
 
 
-__all__ = ["get_device"]
+__all__ = ["CPU", "REFERENCE", "get_device"]

@@ -2,7 +2,8 @@
 
 Above this interface the compiler knows arrays by dtype, shape and number; where they lie,
 what code is and how a step starts is the device's own business.  The CPU is the first
-device (`kernels.cpu.device`).
+device (`kernels.cpu.device`).  Values of shared variables, and how calls wait for each
+other, are the same for all devices: what callers need of it stands here, too.
 """
 
 from __future__ import annotations
@@ -11,10 +12,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
+from symnet.kernels.cpu.runtime.call_block import RETURN_LIST, RETURN_ONE
+from symnet.kernels.cpu.runtime.runner import READS, REPLACES, WRITES
 from symnet.kernels.cpu.runtime.store import Store
-from symnet.kernels.cpu.runtime.turns import Queue
+from symnet.kernels.cpu.runtime.turns import Queue, Ticket, in_turn
 from symnet.kernels.library import Call
 from symnet.kernels.loopir.scalars import Kernel
+from symnet.kernels.memory import Memory
 from symnet.kernels.routines import Routine
 
 
@@ -189,6 +193,7 @@ class Device(Protocol):
     """Allocates, compiles, loads and runs."""
 
     name: str
+    memory: Memory
 
     def arrange(
         self,
@@ -221,3 +226,19 @@ class Device(Protocol):
         base_count: arrays of a call; commit: the number of the first task that writes
         shared variables.
         """
+
+    def description(self) -> str:
+        """What runs a call, in words."""
+
+    def work(self, task: Task) -> str:
+        """How much work a task is and how it is laid out, in words."""
+
+    def code(self, task: Task, form: str) -> str:
+        """A kernel's code, by `form` as "llvm" or "asm"; empty where there is none."""
+
+
+__all__ = [
+    "READS", "REPLACES", "RETURN_LIST", "RETURN_ONE", "WRITES", "AnyTask", "BoundCall",
+    "Choice", "Device", "Following", "Loaded", "Path", "Place", "Queue", "Repeat",
+    "Signature", "Store", "Task", "Ticket", "Walk", "in_turn",
+]  # fmt: skip

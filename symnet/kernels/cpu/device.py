@@ -25,15 +25,18 @@ from symnet.kernels.cpu.runtime.run_block import execute, idle, inside, retire, 
 from symnet.kernels.cpu.runtime.step_table import LINE, Assembly, Words, aligned, cost
 from symnet.kernels.cpu.runtime.store import Store
 from symnet.kernels.cpu.runtime.turns import Queue
-from symnet.kernels.interface import AnyTask, Following, Path, Place, Signature
+from symnet.kernels.interface import AnyTask, Following, Path, Place, Signature, Task
 from symnet.kernels.library import Call
+from symnet.kernels.llvm.emit import emit
 from symnet.kernels.llvm.machine import machine
 from symnet.kernels.loopir.scalars import Kernel
+from symnet.kernels.memory import HOST
 from symnet.kernels.routines import MatrixProduct, Routine
 from symnet.kernels.schedule import Schedule, arrange
 from symnet.kernels.variants import Variant
 from symnet.lazy import cached_property
 from symnet.recent import Recent
+from symnet.times import time_text
 
 RELEASE_NS = 20_000.0  # from so much work on other Python threads may run meanwhile
 KERNELS = 4096  # kernels of which the variants are remembered
@@ -43,6 +46,7 @@ class Cpu:
     """See `kernels.interface.Device`."""
 
     name = "cpu"
+    memory = HOST
 
     def __init__(self) -> None:
         # Those that kernels were compiled for, by the kernel's text.
@@ -80,6 +84,28 @@ class Cpu:
         commit: int,
     ) -> CpuProgram:
         return CpuProgram(tasks, arena_bytes, constants, parameters, base_count, commit)
+
+    def description(self) -> str:
+        return threads.description()
+
+    def work(self, task: Task) -> str:
+        work = task.arrangement
+        items = f"{work.total} item{'s' if work.total != 1 else ''}"
+        text = f"{items}, {len(work.words)} words"
+        if work.total > work.grain:
+            text += ", shared among threads"
+        text += f", about {time_text(work.cost_ns / 1e9)}"
+        if isinstance(work, Schedule):
+            text += f"; variant {work.variant.text}"
+            if work.scratch_bytes:
+                text += f", {work.scratch_bytes} bytes for parts"
+        return text
+
+    def code(self, task: Task, form: str) -> str:
+        if task.kernel is None:
+            return ""
+        module = emit(task.kernel, task.arrangement.variant, machine().target)
+        return module if form == "llvm" else machine().assembly(module)
 
 
 CPU = Cpu()

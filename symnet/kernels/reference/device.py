@@ -8,6 +8,7 @@ call, or not at all.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, repeat
@@ -37,6 +38,7 @@ from symnet.kernels.interface import (
 )
 from symnet.kernels.library import Call
 from symnet.kernels.loopir.scalars import Kernel
+from symnet.kernels.memory import HOST
 from symnet.kernels.reference.launch import OutOfRange, launch
 from symnet.kernels.reference.library import Refused, run_call
 from symnet.kernels.reference.memory import Memory, bytes_of, unwritten
@@ -61,6 +63,7 @@ class Reference:
     """See `kernels.interface.Device`."""
 
     name = "reference"
+    memory = HOST
 
     def arrange(
         self,
@@ -87,6 +90,17 @@ class Reference:
         commit: int,
     ) -> Loaded:
         return Loaded(tasks, arena_bytes, constants, parameters, base_count)
+
+    def description(self) -> str:
+        return "by NumPy"
+
+    def work(self, task: Task) -> str:
+        if isinstance(task.arrangement, Launch):
+            return f"{math.prod(task.arrangement.sizes)} points"
+        return type(task.arrangement).__name__
+
+    def code(self, task: Task, form: str) -> str:
+        return ""
 
 
 REFERENCE = Reference()
@@ -115,7 +129,7 @@ class Loaded:
     ) -> None:
         self.tasks = tasks
         self.arena_bytes = arena_bytes
-        self.constants = [bytes_of(np.ascontiguousarray(c)) for c in constants]
+        self.constants = [bytes_of(HOST.from_host(c)) for c in constants]
         self.parameters = np.array(parameters, np.int64)
         self.offsets: Sequence[int] = ()
         self.base_count = base_count
