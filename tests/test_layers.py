@@ -178,6 +178,18 @@ def test_every_module_imports_only_modules_below_it() -> None:
     assert not found, "\n".join(found)
 
 
+def test_only_the_kernels_know_their_devices() -> None:
+    """Above them devices are asked for by name, and used by their interface."""
+    found = []
+    for path in sorted((ROOT / PACKAGE).rglob("*.py")):
+        if path.is_relative_to(ROOT / PACKAGE / "kernels"):
+            continue
+        for line, name, _ in imports(ast.parse(path.read_text(encoding="utf-8"))):
+            if name.startswith(("symnet.kernels.cpu", "symnet.kernels.llvm")):
+                found.append(f"{path}:{line}: {name}")
+    assert not found, "\n".join(found)
+
+
 def test_the_list_names_each_module_once() -> None:
     assert len(FLOORS) == len(set(FLOORS))
 

@@ -14,6 +14,12 @@ from typing import Any, TypeAlias
 from symnet.kernels.routines import Draw
 
 Pair: TypeAlias = tuple[int, int]
+PANEL_BYTES = 64
+
+
+def panel_width(dtype: str) -> int:
+    """Columns of one panel of a packed matrix of float32 or float64."""
+    return PANEL_BYTES // {"float32": 4, "float64": 8}[dtype]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +46,10 @@ class Gemm:
 class PackedGemm:
     """C = alpha A B + beta D with B packed.  Operands: alpha, A, B, beta, D, C.
 
-    B has its columns in panels: (panels, k, width), the last one perhaps only filled in
-    part.  sizes: m, n, k; strides: bytes of A, of C and of D, whose rows have no gaps; D
-    is C or lies elsewhere.
+    B has its columns in panels of PANEL_BYTES: (panels, k, width); panel p holds of row k
+    the columns p * width to (p + 1) * width, the last one perhaps only some of them.
+    sizes: m, n, k; strides: bytes of A, of C and of D, whose rows have no gaps; D is C or
+    lies elsewhere.
     alpha, beta: numbers, or None: read from memory when the call runs.
     Dtypes: float32, float64.
     """
@@ -50,7 +57,6 @@ class PackedGemm:
     dtype: str
     sizes: tuple[int, int, int]
     strides: tuple[Pair, Pair, Pair]
-    width: int
     alpha: float | None = 1.0
     beta: float | None = 0.0
 

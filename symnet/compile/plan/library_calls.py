@@ -46,7 +46,7 @@ def bind_call(step: LibraryCall | Linearise, numbers: Numbers) -> tuple[Call, Op
     else:
         a, b = views
     if routine.packed:
-        packed = _packed(a, b, added, target, factors, numbers)
+        packed = _packed(a, added, target, factors, numbers)
         return packed, (alpha, a, b, beta, added, target)
     return _gemm(a, b, target, factors, numbers), (alpha, a, b, beta, target)
 
@@ -61,15 +61,14 @@ def _number(node: Apply, position: int) -> Any:
 
 
 def _packed(
-    a: View, panels: View, added: View, c: View, factors: Any, numbers: Numbers
+    a: View, added: View, c: View, factors: Any, numbers: Numbers
 ) -> PackedGemm:
     (m, k), (_, n) = numbers(a.sizes), numbers(c.sizes)
     strides_a, strides_c, strides_d = (
         _pair(numbers(view.strides)) for view in (a, c, added)
     )
     strides = (strides_a, strides_c, strides_d)
-    (width,) = numbers(panels.sizes[2:])
-    return PackedGemm(c.dtype, (m, n, k), strides, width, *factors)
+    return PackedGemm(c.dtype, (m, n, k), strides, *factors)
 
 
 def _gemm(a: View, b: View, c: View, factors: Any, numbers: Numbers) -> Gemm:

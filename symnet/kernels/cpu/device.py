@@ -22,7 +22,7 @@ from symnet.kernels.cpu.runtime.call_block import (
 )
 from symnet.kernels.cpu.runtime.call_boundary import make_builtin, make_ready, ready
 from symnet.kernels.cpu.runtime.run_block import execute, idle, inside, retire, retired
-from symnet.kernels.cpu.runtime.step_table import LINE, Assembly, Words, aligned, cost
+from symnet.kernels.cpu.runtime.step_table import Assembly, Words, aligned, cost
 from symnet.kernels.cpu.runtime.store import Store
 from symnet.kernels.cpu.runtime.turns import Queue
 from symnet.kernels.interface import AnyTask, Following, Path, Place, Signature, Task
@@ -30,7 +30,7 @@ from symnet.kernels.library import Call
 from symnet.kernels.llvm.emit import emit
 from symnet.kernels.llvm.machine import machine
 from symnet.kernels.loopir.scalars import Kernel
-from symnet.kernels.memory import HOST
+from symnet.kernels.memory import HOST, LINE
 from symnet.kernels.routines import MatrixProduct, Routine
 from symnet.kernels.schedule import Schedule, arrange
 from symnet.kernels.variants import Variant

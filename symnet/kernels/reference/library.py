@@ -8,7 +8,14 @@ from typing import Any
 import numpy as np
 
 from symnet.kernels.interface import Place
-from symnet.kernels.library import BoundDraw, Call, Gemm, PackedGemm, Unwind
+from symnet.kernels.library import (
+    BoundDraw,
+    Call,
+    Gemm,
+    PackedGemm,
+    Unwind,
+    panel_width,
+)
 from symnet.kernels.reference.memory import Memory
 
 Places = Sequence[Place | None]
@@ -42,10 +49,11 @@ def packed_gemm(call: PackedGemm, places: Places, memory: Memory) -> None:
     alpha, beta = _factors(call, places, memory)
     m, n, k = call.sizes
     a_strides, c_strides, d_strides = call.strides
-    panels = -(-n // call.width)
+    width = panel_width(call.dtype)
+    panels = -(-n // width)
     a = _array(memory, places[1], call.dtype, (m, k), a_strides)
-    packed = _array(memory, places[2], call.dtype, (panels, k, call.width))
-    b = packed.transpose(1, 0, 2).reshape(k, panels * call.width)[:, :n]
+    packed = _array(memory, places[2], call.dtype, (panels, k, width))
+    b = packed.transpose(1, 0, 2).reshape(k, panels * width)[:, :n]
     c = _array(memory, places[5], call.dtype, (m, n), c_strides)
     d = None
     if call.beta != 0:

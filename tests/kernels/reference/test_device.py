@@ -284,12 +284,12 @@ def test_gemm_does_not_read_what_beta_forgets():
 
 def test_packed_gemm():
     random = np.random.default_rng(2)
-    a, b, d = (random.normal(size=s) for s in ((3, 4), (4, 6), (3, 6)))
-    packed = unwritten((2, 4, 5), "float64")  # six columns in panels of five
-    packed[0], packed[1, :, :1] = b[:, :5], b[:, 5:]
-    c = unwritten((3, 6), "float64")
+    a, b, d = (random.normal(size=s) for s in ((3, 4), (4, 9), (3, 9)))
+    packed = unwritten((2, 4, 8), "float64")  # nine columns in panels of eight
+    packed[0], packed[1, :, :1] = b[:, :8], b[:, 8:]
+    c = unwritten((3, 9), "float64")
     strides = (a.strides, c.strides, d.strides)
-    product = PackedGemm("float64", (3, 6, 4), strides, 5, 1.0, 0.5)
+    product = PackedGemm("float64", (3, 9, 4), strides, 1.0, 0.5)
     call(product, None, a, packed, None, d, c)
     np.testing.assert_allclose(c, a @ b + 0.5 * d)
 
