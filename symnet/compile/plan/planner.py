@@ -335,7 +335,9 @@ class Binding:
         # Equal layers have equal steps: each is arranged once.
         self.arranged: dict[Any, Any] = {}
         lives = planner.lifetimes
-        self.offsets, self.arena_bytes = pack(lives, {b: self._bytes(b) for b in lives})
+        sizes = {buffer: self._bytes(buffer) for buffer in lives}
+        alignment = planner.device.memory.alignment
+        self.offsets, self.arena_bytes = pack(lives, sizes, alignment)
 
     def number(self, value: Size) -> int:
         return int(value.value) if value.op == "literal" else self.numbers[value]

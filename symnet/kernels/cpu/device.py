@@ -39,6 +39,7 @@ from symnet.recent import Recent
 from symnet.times import time_text
 
 RELEASE_NS = 20_000.0  # from so much work on other Python threads may run meanwhile
+PACKED = ("float32", "float64")
 KERNELS = 4096  # kernels of which the variants are remembered
 
 
@@ -68,7 +69,7 @@ class Cpu:
 
     def offers(self, routine: Routine) -> bool:
         if isinstance(routine, MatrixProduct):
-            return routine.dtype in LETTERS
+            return routine.dtype in (PACKED if routine.packed else LETTERS)
         return offers_draw(routine)
 
     def library(self, call: Call) -> tuple[CallArrangement | Schedule, Kernel | None]:

@@ -75,7 +75,9 @@ class Reference:
         return Launch(sizes, strides, indexed)
 
     def offers(self, routine: Routine) -> bool:
-        return not isinstance(routine, MatrixProduct) or routine.dtype in PRODUCTS
+        if not isinstance(routine, MatrixProduct):
+            return True
+        return routine.dtype in (PRODUCTS[:2] if routine.packed else PRODUCTS)
 
     def library(self, call: Call) -> tuple[Call, Kernel | None]:
         return call, None
