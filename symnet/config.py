@@ -23,7 +23,9 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "compute_test_value": ("off", "ignore", "warn", "raise"),
     "warn_float64": ("ignore", "warn", "raise"),
     "verify": ("off", "on"),
+    "device": ("cpu", "reference"),
 }
+PLANNED_DEVICES = ("cuda", "gpu")
 SIZES = ("cache_size", "memory_kept")  # numbers of bytes
 MOST_THREADS = 1024
 CONTAINER_LIMITS = (
@@ -46,6 +48,8 @@ class Config:
         their inputs, and what is done about an input without one: "off", "ignore",
         "warn", "raise".
     warn_float64: what is done when a float64 variable is made.
+    device: where functions run when no device is given: "cpu", or "reference": the same
+        programs run by NumPy, loop by loop, to judge those of other devices by.
     verify: "on" checks graphs, programs and kernels after every pass, and proves for each
         set of sizes that memory holds what is read (`symnet.compile.memory.verify`);
         slow, meant for tests.
@@ -73,6 +77,7 @@ class Config:
     compute_test_value: str
     warn_float64: str
     verify: str
+    device: str
     cache_dir: str
     cache_size: int
     memory_kept: int
@@ -92,6 +97,8 @@ class Config:
             setattr(self, name.strip(), value.strip())
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if name == "device" and value not in CHOICES[name]:
+            raise ValueError(f"config.device: {no_device(value)}")
         if name in CHOICES:
             if value not in CHOICES[name]:
                 raise ValueError(
@@ -124,6 +131,12 @@ class Config:
         finally:
             for name, value in old.items():
                 setattr(self, name, value)
+
+
+def no_device(name: Any) -> str:
+    """The text of an error for a device that does not exist."""
+    yet = " yet" if str(name).rstrip("0123456789:") in PLANNED_DEVICES else ""
+    return f"there is no device {name!r}{yet}; there are {', '.join(CHOICES['device'])}"
 
 
 def home_cache() -> str:

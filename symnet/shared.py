@@ -12,9 +12,7 @@ import numpy as np
 
 from symnet.graph.types import TensorType, Type, unmasked
 from symnet.graph.variables import Variable
-from symnet.kernels.cpu.runtime.runner import READS, REPLACES
-from symnet.kernels.cpu.runtime.store import Store
-from symnet.kernels.cpu.runtime.turns import Ticket, in_turn
+from symnet.kernels.interface import READS, REPLACES, Store, Ticket, in_turn
 
 SMALL = 256  # numbers that NumPy copies without giving up Python's lock
 # What `shared` makes of values that are no arrays, by their class.

@@ -77,11 +77,11 @@ class Settings:
     own, which have no effect.
 
     Raises: AttributeError for a name that Theano does not have either; ValueError for a
-    value that cannot be had, such as a device other than the CPU.
+    value that cannot be had, such as a device that does not exist.
     """
 
     def __init__(self) -> None:
-        vars(self).update(WITHOUT_EFFECT, device="cpu")
+        vars(self).update(WITHOUT_EFFECT)
         vars(self).update({group: SimpleNamespace() for group in GROUPS})
         self.blas.ldflags = ""
 
@@ -94,10 +94,6 @@ class Settings:
         if name in CHOICES:
             setattr(
                 config, name, MODE_NAMES.get(value, value) if name == "mode" else value
-            )
-        elif name == "device" and value != "cpu":
-            raise ValueError(
-                f"theano.config.device: symnet works on 'cpu', not {value!r}"
             )
         elif name in vars(self):
             vars(self)[name] = value

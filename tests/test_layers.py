@@ -29,14 +29,14 @@ def floors(text: str) -> list[str]:
 
 
 FLOORS = floors("""
-config errors lazy recent
+config errors lazy recent times
 graph: origin types attached variables testvalues traverse promised evaluate pickling inner
 graph: verify .
 
 kernels.loopir: scalars interpret views verify philox
 kernels.loopir.math: formats exponential logarithm power trigonometric gaussian external
 kernels.loopir.math: expand .
-kernels: routines variants legality cost_model schedule
+kernels: routines library memory variants legality cost_model schedule
 kernels.llvm: compiler_thread target machine disk_cache object_code
 kernels.cpu.jit: intrinsics record translator native floats
 kernels.llvm: text lanes remainders primitives huge_angles external_calls function_writer
@@ -45,12 +45,14 @@ kernels.llvm: lane_loops bands work_items parts thread_items emit ptx kernel_cac
 kernels.cpu.runtime: launch threads layouts runner output_pool store turns call_block run_block
 kernels.cpu.library: scalar_loop_code packed_gemm_code blas blas_gemm call_steps packed_gemm
 kernels.cpu.library: mrg31k3p categorical philox_bits distributions draws
+kernels.cpu.library: calls
 kernels.cpu.runtime: python_objects call_boundary
 kernels: interface
+kernels.reference: functions launch memory library device .
 kernels.cpu.library: scalar_loop
 kernels.cpu.runtime: step_table
 kernels.cpu: device
-kernels: .
+kernels: devices .
 
 shared
 ops: lowerings base elementwise methods arithmetic operators functions tails inputs
@@ -173,6 +175,18 @@ def test_every_module_imports_only_modules_below_it() -> None:
     files = sorted((ROOT / PACKAGE).rglob("*.py"))
     assert files
     found = [complaint for path in files for complaint in complaints(path)]
+    assert not found, "\n".join(found)
+
+
+def test_only_the_kernels_know_their_devices() -> None:
+    """Above them devices are asked for by name, and used by their interface."""
+    found = []
+    for path in sorted((ROOT / PACKAGE).rglob("*.py")):
+        if path.is_relative_to(ROOT / PACKAGE / "kernels"):
+            continue
+        for line, name, _ in imports(ast.parse(path.read_text(encoding="utf-8"))):
+            if name.startswith(("symnet.kernels.cpu", "symnet.kernels.llvm")):
+                found.append(f"{path}:{line}: {name}")
     assert not found, "\n".join(found)
 
 

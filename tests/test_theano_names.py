@@ -486,7 +486,7 @@ def test_settings_are_those_of_symnet_and_those_without_effect() -> None:
         assert settings.profile is False
     assert config.mode == "FAST_RUN"
     assert settings.profile is True
-    with pytest.raises(ValueError, match="'cpu', not 'cuda0'"):
+    with pytest.raises(ValueError, match="no device 'cuda0' yet; there are cpu"):
         settings.device = "cuda0"
     with pytest.raises(AttributeError, match=r"no_such"):
         settings.no_such = 1

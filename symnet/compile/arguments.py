@@ -17,7 +17,7 @@ from symnet.graph.origin import capture, inherit
 from symnet.graph.traverse import ancestors, clone_replace, leaves, toposort
 from symnet.graph.types import TensorType
 from symnet.graph.variables import Constant, Variable, operand_text
-from symnet.kernels.cpu.runtime.store import Store
+from symnet.kernels.interface import Store
 from symnet.ops.base import as_tensor
 from symnet.ops.elementwise import cast
 from symnet.ops.scan.step_graph import carried_updates, warn_of_forgotten

@@ -1,10 +1,12 @@
 """DebugMode: the compiled program beside the reference, at every call.
 
-Three values are compared: those of the graph that the user wrote and of the rewritten
-graph, both computed by NumPy, and those of the compiled program.  The first two differ
-where a rewrite is wrong, the last two where native code is.  The cause is then looked
-for: the rule, the operation, or the loop into which several operations were fused.
-Besides, the program that other modes would run is proven (`compile.memory.verify`).
+Four values are compared: those of the graph that the user wrote and of the rewritten
+graph, both computed by NumPy, and those of the compiled program, run as machine code and
+by the reference device.  The first two differ where a rewrite is wrong, the last two from
+the second where lowering or native code is.  The cause is then looked for: the rule, the
+operation, or the loop into which several operations were fused.  The program is the one
+that other modes would run, with its updates; its memory is proven, too
+(`compile.memory.verify`).
 
 Values differ where rounding does not explain it.  When a fixed tolerance is exceeded, the
 graph is evaluated again with every result off by its last bits, which shows how far
@@ -24,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from symnet.compile.executable import shared_of, values_of
+from symnet.compile.executable import Executable, shared_of, values_of
 from symnet.compile.memory.verify import PlacementError
 from symnet.compile.pipeline import compile_graph, rewrite_graph
 from symnet.compile.widening import report_unstable
@@ -34,8 +36,9 @@ from symnet.graph.evaluate import changing, compute, evaluate, value_of
 from symnet.graph.inner import InnerGraph
 from symnet.graph.traverse import Graph, toposort
 from symnet.graph.variables import Apply, Variable, make_variable, operand_text
-from symnet.kernels.cpu.runtime.runner import REPLACES
-from symnet.kernels.cpu.runtime.turns import Ticket, in_turn
+from symnet.kernels.devices import REFERENCE
+from symnet.kernels.interface import REPLACES, Device, Ticket, in_turn
+from symnet.kernels.memory import HOST
 from symnet.ops.elementwise import Elementwise
 from symnet.ops.ifelse.conditional import IfElse
 from symnet.ops.linalg.gemm import Gemm
@@ -88,15 +91,16 @@ class DebugEngine:
         inputs: Sequence[Variable],
         outputs: Sequence[Variable],
         updates: Mapping[SharedVariable, Variable],
+        device: Device,
     ) -> None:
         self.original = original
         self.updates = dict(updates)
         self.graph = Graph(inputs, [*outputs, *updates.values()])
         self.count = len(outputs)
+        # The program that other modes run, with its updates; and who judges it.
         with config.change_flags(verify="on"):
-            self.engine = compile_graph(self.graph)
-            # As other modes run it.
-            self.updating = compile_graph(self.graph, list(updates))
+            self.engine = compile_graph(self.graph, list(updates), device=device)
+            self.judge = compile_graph(self.graph, list(updates), device=REFERENCE)
         values = [*original.outputs, *self.graph.outputs]
         self.shared = shared_of(values)
         # Nobody may change anything between one evaluation and the next.
@@ -114,40 +118,56 @@ class DebugEngine:
         given: dict[Variable, Any] = dict(zip(self.graph.inputs, arrays, strict=True))
         given.update(values_of(self.shared, ticket))
         expected = evaluate(self.original.outputs, given)
-        found = self.engine.run(arrays)
+        found = self._rehearse(self.engine, arrays)
+        judged = self._rehearse(self.judge, arrays)
         for array, old, variable in zip(arrays, before, self.graph.inputs, strict=True):
             if not np.array_equal(array, old, equal_nan=old.dtype.kind in "fc"):
                 raise BadMemory(
                     f"the argument {operand_text(variable)} was overwritten"
                 )
         rewritten = evaluate(self.graph.outputs, given)
-        wrong = first_difference(self.graph.outputs, rewritten, found, given)
-        if wrong is not None:
-            raise self.bad_code(wrong, rewritten[wrong], found[wrong], given)
+        for computed in (found, judged):
+            wrong = first_difference(self.graph.outputs, rewritten, computed, given)
+            if wrong is not None:
+                want, got = rewritten[wrong], computed[wrong]
+                raise self.bad_code(wrong, want, got, judged[wrong], given)
         wrong = first_difference(
             self.original.outputs, expected, rewritten, given, True
         )
         if wrong is not None:
             raise self.bad_rewrite(wrong, expected[wrong], rewritten[wrong], given)
-        self.updating.prove(arrays)
         unstable = report_unstable(self.original.outputs, found, given)
         if unstable is not None:
             raise Unstable(unstable)
         set_values(dict(zip(self.updates, found[self.count :], strict=True)), ticket)
         return found[: self.count]
 
+    def _rehearse(self, program: Executable, arrays: Sequence[Any]) -> list[Any]:
+        """What a program computes: outputs, and new values of shared variables."""
+        found, news = program.rehearse(arrays)
+        return [*found, *(news[v] for v in self.updates)]
+
     def free(self) -> None:
         self.engine.free()
-        self.updating.free()
+        self.judge.free()
 
     # ---- what is wrong
 
-    def bad_code(self, position: int, want: Any, got: Any, given: Values) -> BadCode:
-        """The first operation whose own code is wrong, or the output of a loop."""
+    def bad_code(
+        self, position: int, want: Any, got: Any, judged: Any, given: Values
+    ) -> BadCode:
+        """The first operation whose own code is wrong, or an output: then it is operations
+        together that are lowered wrongly, or rightly and become wrong machine code."""
         report = report_bad_node(self.graph, given)
         if report is None:
-            what = "operations fused into one loop disagree with the reference in"
-            report = _report(what, self.graph.outputs[position], want, got)
+            variable = self.graph.outputs[position]
+            lowered = first_difference([variable], [want], [judged], given) is None
+            stage = "machine code" if lowered else "lowering"
+            what = (
+                f"the {stage} of operations fused into one loop, or of the whole program, "
+                "disagrees with the reference in"
+            )
+            report = _report(what, variable, want, got)
         return BadCode(report)
 
     def bad_rewrite(
@@ -223,8 +243,7 @@ def inner_runs(
 
 
 def _values(graph: InnerGraph, arrays: Sequence[Any]) -> dict[Variable, Any]:
-    contiguous = (np.ascontiguousarray(a).reshape(np.shape(a)) for a in arrays)
-    return dict(zip(graph.inputs, contiguous, strict=True))
+    return dict(zip(graph.inputs, map(HOST.from_host, arrays), strict=True))
 
 
 def _report(what: str, variable: Variable, want: Any, got: Any) -> str:
@@ -253,9 +272,7 @@ def report_bad_node(graph: Graph, given: Values) -> str | None:
         arrays = [value_of(v, known) for v in node.inputs]
         expected = compute(node, arrays)
         leaves = [v for v in dict.fromkeys(node.inputs) if v in known]
-        values = [
-            np.ascontiguousarray(known[v]).reshape(np.shape(known[v])) for v in leaves
-        ]
+        values = [HOST.from_host(known[v]) for v in leaves]
         fresh = {v: make_variable(v.type) for v in leaves}
         alone = node.clone_with_new_inputs([fresh.get(v, v) for v in node.inputs])
         found = compile_graph(Graph(list(fresh.values()), alone.outputs)).run(values)

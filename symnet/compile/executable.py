@@ -19,12 +19,22 @@ from symnet.errors import message
 from symnet.graph.evaluate import compute, evaluate, value_of
 from symnet.graph.traverse import leaves
 from symnet.graph.variables import Apply, Variable, operand_text
-from symnet.kernels.cpu.device import CPU
-from symnet.kernels.cpu.runtime.call_block import RETURN_LIST
-from symnet.kernels.cpu.runtime.runner import READS, REPLACES, WRITES
-from symnet.kernels.cpu.runtime.store import Store
-from symnet.kernels.cpu.runtime.turns import Queue, Ticket, in_turn
-from symnet.kernels.interface import BoundCall, Device, Following, Loaded, Signature
+from symnet.kernels.devices import CPU
+from symnet.kernels.interface import (
+    READS,
+    REPLACES,
+    RETURN_LIST,
+    WRITES,
+    BoundCall,
+    Device,
+    Following,
+    Loaded,
+    Queue,
+    Signature,
+    Store,
+    Ticket,
+    in_turn,
+)
 from symnet.ops.base import lowering_of
 from symnet.ops.lowerings import CallOf, Lowering, PointLoop, Scatter
 from symnet.shared import SharedVariable
@@ -119,12 +129,19 @@ class CompiledSegment:
             planner.check(self.arguments(inputs, shared), shapes)
         return (shapes, keys), found
 
-    def prove(self, arrays: Sequence[Array], ticket: Ticket) -> None:
-        """Prove the program's memory for arrays as of `run`."""
+    def rehearse(
+        self, arrays: Sequence[Array], ticket: Ticket
+    ) -> tuple[list[Array], dict[SharedVariable, Array]]:
+        """Run as `run` does, by a plan made anew and for nobody else, without updating
+        anything: the outputs, and what shared variables would hold."""
+        program = self.program
+        shared = [ticket.array(s.store) for s in program.shared]
         inputs = [arrays[k] for k in self.positions]
-        shared = [ticket.array(s.store) for s in self.program.shared]
-        shapes = tuple(a.shape for a in (*inputs, *shared))
-        self.planner.bind(self.arguments(inputs, shared), shapes)
+        _, numbers = self.prepare(inputs, shared)
+        entry = self._entry(self._new_plan(inputs, shared), inputs, shared, numbers)
+        outputs, cells = entry.rehearse([arrays[k] for k in self._given()], shared)
+        news = dict(zip(program.shared, cells, strict=True))
+        return outputs, news | {s: outputs[number] for s, number in program.replaced}
 
     def _plan(self, key: Any, inputs: Sequence[Any], shared: Sequence[Any]) -> Plan:
         """The plan that is kept for a key."""
@@ -319,6 +336,7 @@ class Executable:
     ) -> None:
         self.inputs, self.outputs = list(inputs), list(outputs)
         self.updates, self.segments = dict(updates), segments
+        self.device = device
         # Results of reference operations are handed out as they are.
         made = {v for s in segments for node in s.reference for v in node.outputs}
         self.direct = [v in made for v in outputs]
@@ -367,7 +385,13 @@ class Executable:
                 raise self._explained(error, arrays, ticket) from None
         known, last = self._before_last(arrays, ticket), self.native[-1]
         results, _ = last.run([known[v] for v in last.inputs], ticket)
-        rest = iter(results)
+        return self._results(results, known)
+
+    def _results(
+        self, computed: Sequence[Array], known: Mapping[Variable, Any]
+    ) -> list[Any]:
+        """All outputs from those of the last segment, and what came before."""
+        rest = iter(computed)
         return [
             known[v].copy() if direct else next(rest)
             for v, direct in zip(self.outputs, self.direct, strict=True)
@@ -388,19 +412,29 @@ class Executable:
                 known.update(zip(node.outputs, own, strict=True))
         return known
 
-    def prove(self, arrays: Sequence[Array]) -> None:
-        """Prove the memory of the last program (see `compile.memory.verify`) for a call that is
-        not made.  Raises: PlacementError."""
-        reads = dict.fromkeys(self.uses, READS)
-        in_turn(reads, self.queue, partial(self._prove, arrays))
+    def rehearse(
+        self, arrays: Sequence[Array]
+    ) -> tuple[list[Any], dict[SharedVariable, Any]]:
+        """The outputs of a call that updates nothing, and what shared variables would
+        hold after it.  Where memory is verified it is proven for these arrays.
 
-    def _prove(self, arrays: Sequence[Array], ticket: Ticket) -> None:
+        Raises: PlacementError."""
+        reads = dict.fromkeys(self.uses, READS)
+        return in_turn(reads, self.queue, partial(self._rehearse, arrays))
+
+    def _rehearse(
+        self, arrays: Sequence[Array], ticket: Ticket
+    ) -> tuple[list[Any], dict[SharedVariable, Any]]:
         known, last = self._before_last(arrays, ticket), self.native[-1]
-        last.prove([known[v] for v in last.inputs], ticket)
+        try:
+            results, news = last.rehearse([known[v] for v in last.inputs], ticket)
+        except IndexError as error:
+            raise self._explained(error, arrays, ticket) from None
+        return self._results(results, known), news
 
     def _own(self, result: Any) -> Any:
         """A reference result as native code reads it, and as no update overwrites it."""
-        array = np.ascontiguousarray(result).reshape(np.shape(result))
+        array = self.device.memory.from_host(result)
         shown = any(np.may_share_memory(array, s.array) for s in self.updates)
         return array.copy() if shown else array
 

@@ -21,7 +21,8 @@ from symnet.graph.pickling import Packed, pack, unpack
 from symnet.graph.traverse import Graph, clone_replace, leaves
 from symnet.graph.types import as_kept
 from symnet.graph.variables import Variable, operand_text
-from symnet.kernels.cpu.runtime.call_block import RETURN_LIST, RETURN_ONE
+from symnet.kernels.devices import CPU, get_device
+from symnet.kernels.interface import RETURN_LIST, RETURN_ONE, Device
 from symnet.ops.methods import method
 from symnet.shared import SharedVariable
 
@@ -51,11 +52,13 @@ class Function(Generic[Result]):
         name: str | None,
         trust_input: bool,
         profile: bool = False,
+        device: Device = CPU,
     ) -> None:
         start = perf_counter()
         self.name = name
         self.request = request
         self.mode = mode
+        self.device = device
         self.trust_input = trust_input
         self.states = request.states
         self.defaults = [None] * len(request.inputs)
@@ -65,7 +68,7 @@ class Function(Generic[Result]):
         count = len(request.outputs)
         outputs, news = graph.outputs[:count], graph.outputs[count:]
         self.updates = dict(zip(request.updates, news, strict=True))
-        self.engine = mode.engine(variables, outputs, self.updates, request)
+        self.engine = mode.engine(variables, outputs, self.updates, request, device)
         self.recorder = TimeRecorder(self.engine) if profile else None
         if (
             isinstance(self.engine, Executable)
@@ -253,9 +256,9 @@ class Function(Generic[Result]):
             request.keys,
             request.states,
         )
-        return Function(
-            twin, self.mode, name or self.name, self.trust_input, bool(profile)
-        )
+        name = name or self.name
+        settings = (self.trust_input, bool(profile), self.device)
+        return Function(twin, self.mode, name, *settings)
 
     def free(self) -> None:
         """Give the memory of temporaries, and of results that nobody holds, back; the next
@@ -270,7 +273,9 @@ class Function(Generic[Result]):
         request = self.request
         graph = pack([*request.outputs, *request.updates.values()])
         rest = (request.form, request.keys, request.states)
-        settings = (self.mode, self.name, self.trust_input, self.defaults)
+        settings = (
+            self.mode, self.name, self.trust_input, self.defaults, self.device.name
+        )  # fmt: skip
         return _restore, (request.inputs, graph, list(request.updates), rest, settings)
 
     def __repr__(self) -> str:
@@ -317,9 +322,9 @@ def _restore(
     values = unpack(graph)
     count = len(values) - len(updated)
     updates = dict(zip(updated, values[count:], strict=True))
-    mode, name, trust_input, defaults = settings
+    mode, name, trust_input, defaults, device = settings
     request = Request(inputs, values[:count], updates, *rest)
-    made = Function(request, mode, name, trust_input)
+    made = Function(request, mode, name, trust_input, device=get_device(device))
     made.defaults = defaults
     return made
 
@@ -383,6 +388,7 @@ def function(
     profile: Any = None,
     on_unused_input: str | None = None,
     trust_input: bool = False,
+    device: str | None = None,
 ) -> Function:
     """Compile: a callable that computes `outputs` from `inputs`.
 
@@ -399,6 +405,8 @@ def function(
     no_default_updates: True, or a list: whose default updates are left out.
     trust_input: arrays are not converted; one of another dtype is an error.
     profile: measure every call, for `f.profile()`.
+    device: where it runs, "cpu" or "reference" (NumPy, as a judge); None: as
+        `config.device` says.
     Raises: TypeError, ValueError for what does not fit; MissingInputError,
         UnusedInputError.
     """
@@ -406,7 +414,8 @@ def function(
         inputs, outputs, updates, givens, no_default_updates, allow_input_downcast,
         on_unused_input,
     )  # fmt: skip
-    return Function(request, get_mode(mode), name, trust_input, bool(profile))
+    where = get_device(device)
+    return Function(request, get_mode(mode), name, trust_input, bool(profile), where)
 
 
 _evaluators: WeakSet[Function] = WeakSet()  # those that `eval` made and that live

@@ -15,8 +15,7 @@ from symnet.config import config
 from symnet.graph.evaluate import evaluate
 from symnet.graph.traverse import Graph
 from symnet.graph.variables import Variable
-from symnet.kernels.cpu.runtime.runner import REPLACES
-from symnet.kernels.cpu.runtime.turns import Ticket, in_turn
+from symnet.kernels.interface import REPLACES, Device, Ticket, in_turn
 from symnet.shared import SharedVariable, set_values
 
 
@@ -52,6 +51,7 @@ class Mode:
         outputs: Sequence[Variable],
         updates: Mapping[SharedVariable, Variable],
         request: Request,
+        device: Device,
     ) -> Runs:
         """What runs the rewritten outputs and updates of a request."""
         if self.by_reference:
@@ -60,7 +60,7 @@ class Mode:
             not i.strict and i.allow_downcast is not False for i in request.inputs
         ]
         graph = Graph(inputs, [*outputs, *updates.values()])
-        return compile_graph(graph, list(updates), numbers)
+        return compile_graph(graph, list(updates), numbers, device)
 
     def __repr__(self) -> str:
         return f"Mode {self.name}"
@@ -90,9 +90,10 @@ class DebugMode(Mode):
         outputs: Sequence[Variable],
         updates: Mapping[SharedVariable, Variable],
         request: Request,
+        device: Device,
     ) -> Runs:
         original = Graph(inputs, [*request.outputs, *request.updates.values()])
-        return DebugEngine(original, inputs, outputs, updates)
+        return DebugEngine(original, inputs, outputs, updates, device)
 
 
 class ReferenceEngine:

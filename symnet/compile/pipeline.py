@@ -30,8 +30,9 @@ from symnet.config import config
 from symnet.graph.traverse import Graph, leaves
 from symnet.graph.variables import Variable
 from symnet.graph.verify import verify_graph
-from symnet.kernels.cpu.device import CPU
+from symnet.kernels.devices import CPU
 from symnet.kernels.interface import Device
+from symnet.kernels.routines import MatrixProduct, Routine
 from symnet.ops.ifelse.branches import sink_branches
 from symnet.rewriting.analyses import AnalysisCache
 from symnet.rewriting.patterns import Rule
@@ -189,17 +190,24 @@ def _check_types(graph: Graph, found: Graph) -> None:
 
 @dataclass(frozen=True)
 class ProgramPass:
-    """A pass over a program, which gives a new one."""
+    """A pass over a program, which gives a new one.
+
+    routine: the pass is for devices that offer this.
+    """
 
     name: str
     function: Callable[[Program], Program]
+    routine: Routine | None = None
+
+    def is_for(self, device: Device) -> bool:
+        return self.routine is None or device.offers(self.routine)
 
 
 LOWERING: tuple[ProgramPass, ...] = (
     # First: a copy that is the same in each turn may be what a product reads.
     ProgramPass("hoist", hoist_invariants),
-    # Of matrices made outside, also of those just moved there.  For the CPU's products.
-    ProgramPass("pack", pack_weights),
+    # Of matrices made outside, also of those just moved there.
+    ProgramPass("pack", pack_weights, MatrixProduct("float32", packed=True)),
     # The panels of an inner loop out of the loops around it.
     ProgramPass("hoist panels", hoist_invariants),
     # All instructions are there: bring them into order, and values where they belong.
@@ -213,16 +221,19 @@ def build_program(
     segment: Segment,
     updates: Mapping[SharedVariable, Variable],
     wanted: Sequence[Variable],
+    device: Device = CPU,
     trace: Trace | None = None,
 ) -> Program:
     """The program of one segment: its instructions, with places but without sizes.
 
+    device: where it will run, which decides about passes of its own.
     trace: collects the program after every pass.
     """
     inference = segment.inference
     context = lower(segment.leaves, [*wanted, *updates.values()], inference)
     program = context.program(wanted, updates)
-    for step in (ProgramPass("lower", lambda made: made), *LOWERING):
+    passes = [step for step in LOWERING if step.is_for(device)]
+    for step in (ProgramPass("lower", lambda made: made), *passes):
         program = step.function(program)
         if config.verify == "on":
             verify_program(program)
@@ -255,8 +266,8 @@ def compile_graph(
     made = {v for s in segments for node in s.reference for v in node.outputs}
     rest = [v for v in outputs if v not in made]
     *before, last = segments
-    programs = [build_program(s, {}, s.wanted, trace) for s in before]
-    programs.append(build_program(last, updates, rest, trace))
+    programs = [build_program(s, {}, s.wanted, device, trace) for s in before]
+    programs.append(build_program(last, updates, rest, device, trace))
     return Executable(
         graph.inputs, outputs, updates, segments, programs, numbers, device
     )

@@ -33,6 +33,7 @@ from symnet.graph.origin import Origin
 from symnet.graph.variables import Apply
 from symnet.ops.elementwise import Cast
 from symnet.ops.shape import DimShuffle
+from symnet.times import time_text
 
 SECONDS = 0.3  # `f.profile(*args)` calls the function for about so long
 MOST_CALLS, FEWEST_CALLS = 2000, 3
@@ -390,11 +391,3 @@ def _line(origin: Origin | None) -> str:
         else f"{origin.text[:LONGEST_LINE]}..."
     )
     return f"{role}{name}:{origin.line}" + (f": {text}" if text else "")
-
-
-def time_text(seconds: float) -> str:
-    """A time with three figures and its unit."""
-    for unit, size in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
-        if abs(seconds) >= size:
-            return f"{seconds / size:.3g} {unit}"
-    return f"{seconds * 1e9:.0f} ns"

@@ -2,7 +2,8 @@
 
 Above this interface the compiler knows arrays by dtype, shape and number; where they lie,
 what code is and how a step starts is the device's own business.  The CPU is the first
-device (`kernels.cpu.device`).
+device (`kernels.cpu.device`).  Values of shared variables, and how calls wait for each
+other, are the same for all devices: what callers need of it stands here, too.
 """
 
 from __future__ import annotations
@@ -11,10 +12,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
+from symnet.kernels.cpu.runtime.call_block import RETURN_LIST, RETURN_ONE
+from symnet.kernels.cpu.runtime.runner import READS, REPLACES, WRITES
 from symnet.kernels.cpu.runtime.store import Store
-from symnet.kernels.cpu.runtime.turns import Queue
+from symnet.kernels.cpu.runtime.turns import Queue, Ticket, in_turn
+from symnet.kernels.library import Call
 from symnet.kernels.loopir.scalars import Kernel
-from symnet.kernels.routines import Draw, Routine
+from symnet.kernels.memory import Memory
+from symnet.kernels.routines import Routine
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +144,12 @@ class BoundCall(Protocol):
         moved: whether what the call updates has changed since it began.
         """
 
+    def rehearse(
+        self, arrays: Sequence[Any], shared: Sequence[Any]
+    ) -> tuple[list[Any], list[Any]]:
+        """Run as `run` does, but change nothing: the outputs, and arrays of the cells with
+        what they would hold then."""
+
     def set_times(self, times: Any) -> None:
         """Add the nanoseconds of every step (in the order of `Loaded.paths`) to an int64
         array; None: no more."""
@@ -182,6 +193,7 @@ class Device(Protocol):
     """Allocates, compiles, loads and runs."""
 
     name: str
+    memory: Memory
 
     def arrange(
         self,
@@ -193,34 +205,12 @@ class Device(Protocol):
         """How a loop of these sizes is run; `full` says whether that is work for all of
         the device, or so little that it does not matter."""
 
-    def product(self, *arguments: Any) -> Any:
-        """How a product of matrices is run (see `kernels.cpu.library.call_steps.gemm_step`)."""
-
-    def panel_product(
-        self,
-        dtype: str,
-        sizes: tuple[int, int, int],
-        strides: Sequence[tuple[int, ...]],
-        alpha: float | None,
-        beta: float | None,
-    ) -> Any:
-        """How C = alpha A B + beta D is run with B in panels.
-
-        sizes: rows of A, its columns, columns of C; strides: bytes of A, of C and of D.
-        alpha, beta: None: read from memory.  The pointers are those of A, B, C, D, alpha
-        and beta.
-        """
-
     def offers(self, routine: Routine) -> bool:
         """Whether it has a routine of a library."""
 
-    def draw(self, draw: Draw, shapes: Sequence[tuple[int, ...]]) -> Any:
-        """How random numbers are drawn; `shapes` are those of the inputs, of what lies in
-        the first output before (where that is so), and of the outputs."""
-
-    def straighten(self, row_bytes: int, slots: int, depth: int, kept: int) -> Any:
-        """How the last `kept` rows are copied from a ring (see `kernels.cpu.runtime.runner`): the
-        pointers are those of the ring, the number of turns, and the rows."""
+    def library(self, call: Call) -> tuple[Any, Kernel | None]:
+        """How a call of a library is run, as the arrangement of a task whose places are
+        those of the call's operands; with a kernel where that is a loop."""
 
     def load(
         self,
@@ -236,3 +226,19 @@ class Device(Protocol):
         base_count: arrays of a call; commit: the number of the first task that writes
         shared variables.
         """
+
+    def description(self) -> str:
+        """What runs a call, in words."""
+
+    def work(self, task: Task) -> str:
+        """How much work a task is and how it is laid out, in words."""
+
+    def code(self, task: Task, form: str) -> str:
+        """A kernel's code, by `form` as "llvm" or "asm"; empty where there is none."""
+
+
+__all__ = [
+    "READS", "REPLACES", "RETURN_LIST", "RETURN_ONE", "WRITES", "AnyTask", "BoundCall",
+    "Choice", "Device", "Following", "Loaded", "Path", "Place", "Queue", "Repeat",
+    "Signature", "Store", "Task", "Ticket", "Walk", "in_turn",
+]  # fmt: skip

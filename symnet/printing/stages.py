@@ -25,21 +25,18 @@ from symnet.compile.lower.program import (
 from symnet.compile.partition import Segment
 from symnet.compile.pipeline import LOWERING, PASSES, compile_graph, rewrite_graph
 from symnet.compile.plan.planner import Plan
-from symnet.compile.profile import row_of, time_text
+from symnet.compile.profile import row_of
 from symnet.graph.inner import InnerGraph
 from symnet.graph.traverse import Graph
 from symnet.graph.variables import Apply, Variable, describe
-from symnet.kernels.cpu.runtime import threads
-from symnet.kernels.interface import AnyTask, Choice, Repeat, Task
-from symnet.kernels.llvm.emit import emit
-from symnet.kernels.llvm.machine import machine
+from symnet.kernels.interface import AnyTask, Choice, Device, Repeat, Task
 from symnet.kernels.loopir.scalars import Kernel, Scalar, walk
 from symnet.kernels.loopir.views import Size, View
-from symnet.kernels.schedule import Schedule
 from symnet.printing.roots import is_number, type_text
 from symnet.rewriting.rewriter import Trace
 from symnet.shared import SharedVariable
 from symnet.sizes.infer import HostArgument
+from symnet.times import time_text
 
 SIGNS = {"add": "+", "sub": "-", "mul": "*", "floordiv": "//", "mod": "%"}
 LONGEST_SIZE = 60
@@ -272,24 +269,14 @@ def cluster_lines(
     return lines
 
 
-def task_line(number: str, step: Instruction, task: AnyTask) -> str:
+def task_line(number: str, step: Instruction, task: AnyTask, device: Device) -> str:
     """A step with its sizes: how much work it is, and how it is laid out."""
     row = row_of(step, 0.0)
     if isinstance(task, Repeat):
         return f"step {number}: {row.operation}: {task.turns} times"
     if isinstance(task, Choice):
         return f"step {number}: {row.operation}"
-    arrangement = task.arrangement
-    items = f"{arrangement.total} item{'s' if arrangement.total != 1 else ''}"
-    text = f"step {number}: {row.operation}: {items}, {len(arrangement.words)} words"
-    if arrangement.total > arrangement.grain:
-        text += ", shared among threads"
-    text += f", about {time_text(arrangement.cost_ns / 1e9)}"
-    if isinstance(arrangement, Schedule):
-        text += f"; variant {arrangement.variant.text}"
-        if arrangement.scratch_bytes:
-            text += f", {arrangement.scratch_bytes} bytes for parts"
-    return text
+    return f"step {number}: {row.operation}: {device.work(task)}"
 
 
 # ---- a function
@@ -446,6 +433,7 @@ class Stages:
     def plan(self) -> list[str]:
         """The latest plan: sizes, memory, work and threads of each step."""
         lines: list[str] = []
+        device = self.function.device
         for plan, head in self._plans():
             lines += head
             if plan is None:
@@ -456,41 +444,36 @@ class Stages:
             lines += [
                 f"for {'; '.join(shapes) or 'no arguments'}",
                 f"arena {loaded.arena_bytes} bytes; about {time_text(loaded.cost_ns / 1e9)}; "
-                f"{threads.description()}",
+                f"{device.description()}",
             ]
             for number, step, task in numbered_tasks(plan.steps, plan.tasks):
-                lines.append(task_line(number, step, task))
+                lines.append(task_line(number, step, task, device))
         return self._native(lines)
 
-    def _modules(self) -> Iterator[tuple[str, str]]:
-        """(heading, LLVM module) of each kernel variant of the latest plans."""
-        seen: dict[tuple[str, Any], list[str]] = {}
-        kernels: dict[str, Kernel] = {}
+    def _code(self, form: str, comment: str) -> list[str]:
+        """The code of each kernel variant of the latest plans, under a heading."""
+        seen: dict[str, list[str]] = {}
         for plan, head in self._plans():
-            if plan is None:
-                continue
-            for number, _, task in numbered_tasks(plan.steps, plan.tasks):
+            for number, _, task in (
+                numbered_tasks(plan.steps, plan.tasks) if plan else ()
+            ):
                 if isinstance(task, Task) and task.kernel is not None:
-                    kernels[task.kernel.text] = task.kernel
                     where = f"{head[0]}, step {number}" if head else f"step {number}"
-                    key = (task.kernel.text, task.arrangement.variant)
-                    seen.setdefault(key, []).append(where)
-        for (text, variant), steps in seen.items():
-            yield "; ".join(steps), emit(kernels[text], variant, machine().target)
+                    code = self.function.device.code(task, form)
+                    if code:
+                        seen.setdefault(code, []).append(where)
+        lines = []
+        for code, steps in seen.items():
+            lines += [f"{comment} {'; '.join(steps)}", code]
+        return lines or self.plan()
 
     def llvm(self) -> list[str]:
         """The LLVM IR of every kernel, for the sizes of the latest plan."""
-        lines = []
-        for steps, module in self._modules():
-            lines += [f"; {steps}", module]
-        return lines or self.plan()
+        return self._code("llvm", ";")
 
     def assembly(self) -> list[str]:
         """The machine code of every kernel, as assembly."""
-        lines = []
-        for steps, module in self._modules():
-            lines += [f"# {steps}", machine().assembly(module)]
-        return lines or self.plan()
+        return self._code("asm", "#")
 
 
 PASS_NAMES = ("written", *(one.name for one in PASSES), "inside")

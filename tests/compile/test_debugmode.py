@@ -31,6 +31,7 @@ from symnet.graph.types import FLOATS
 from symnet.graph.variables import Apply, Op
 from symnet.ifelse import ifelse
 from symnet.kernels.loopir import scalars
+from symnet.kernels.reference import device as reference_device
 from symnet.ops.functions import tanh
 from symnet.rewriting.patterns import Rule, pattern_vars
 from symnet.scan_module import until
@@ -172,7 +173,7 @@ def test_operations_wrong_only_together(monkeypatch):
     monkeypatch.setattr(lowering.KernelBuilder, "_value", wrong)
     x = T.dvector("x")
     f = debug([x], T.exp(T.tanh(x) * 3))
-    with pytest.raises(BadCode, match="fused into one loop") as error:
+    with pytest.raises(BadCode, match="lowering of operations fused into one") as error:
         f(np.array([0.5, 1.0]))
     assert __file__ in str(error.value)
 
@@ -376,6 +377,23 @@ def test_a_tie_without_roundings_is_exact():
         given = {x: same, y: same}
         want, got = evaluate([one], given), evaluate([other], given)
         assert first_difference([one], want, got, given) == 0
+
+
+def test_programs_are_judged_as_they_are_lowered(monkeypatch):
+    """With updates, as other modes run them: machine code of another one was right."""
+
+    def wrong(kernel, sizes, operands):
+        launch(kernel, sizes, operands)
+        operands[-1][...] += 1
+
+    launch = reference_device.launch
+    monkeypatch.setattr(reference_device, "launch", wrong)
+    w = shared(np.arange(3.0), "w")
+    f = debug([], [], updates=[(w, T.exp(w) * 2)])
+    with pytest.raises(BadCode, match="lowering of operations") as error:
+        f()
+    assert __file__ in str(error.value)
+    np.testing.assert_array_equal(w.get_value(), [0, 1, 2])
 
 
 def test_the_memory_of_updates_is_proven(monkeypatch):

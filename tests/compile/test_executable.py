@@ -14,6 +14,7 @@ from symnet import function, shared
 from symnet.compile.pipeline import compile_graph
 from symnet.graph.traverse import Graph
 from symnet.graph.variables import Apply, Op
+from symnet.kernels.devices import get_device
 
 RNG = np.random.default_rng(0)
 
@@ -293,3 +294,19 @@ def test_an_engine_by_itself():
     (double,) = engine.run([np.ones(2)])
     np.testing.assert_array_equal(double, [2, 2])
     np.testing.assert_array_equal(s.get_value(), [1, 1])
+
+
+@pytest.mark.parametrize("device", ["cpu", "reference"])
+def test_a_rehearsal_changes_nothing(device):
+    x, s, t = T.dvector("x"), shared(np.zeros(2), "s"), shared(np.ones(2), "t")
+    news = [s + x, T.concatenate([t, x])]  # in place, and by a new array
+    graph = Graph([x], [x * s, *news])
+    engine = compile_graph(graph, [s, t], device=get_device(device))
+    for _ in range(2):
+        (product,), news = engine.rehearse([np.full(2, 3.0)])
+        np.testing.assert_array_equal(product, [0, 0])
+        np.testing.assert_array_equal(news[s], [3, 3])
+        np.testing.assert_array_equal(news[t], [1, 1, 3, 3])
+        assert s.get_value().tolist() == [0, 0] and t.get_value().tolist() == [1, 1]
+    engine.run([np.full(2, 3.0)])
+    assert s.get_value().tolist() == [3, 3] and t.get_value().shape == (4,)

@@ -15,7 +15,8 @@ from symnet.compile.pipeline import (
     rewrite_graph,
 )
 from symnet.graph.traverse import Graph
-from symnet.kernels.cpu.device import CPU
+from symnet.kernels.devices import CPU, REFERENCE
+from symnet.kernels.reference.device import Reference
 from symnet.rewriting.rewriter import Trace
 from symnet.sizes.infer import Inference
 
@@ -61,6 +62,21 @@ def test_each_pass_gives_a_new_program():
     assert programs["place"].placement.places
     found = engine.run([np.ones((3, 2, 2)), np.zeros((2, 2)), np.zeros((2, 4))])
     np.testing.assert_allclose(found[0], np.tanh(np.ones((2, 2))))
+
+
+def test_passes_are_for_devices_that_offer_what_they_need():
+    class Plain(Reference):
+        def offers(self, routine):
+            return not getattr(routine, "packed", False)
+
+    arrays = [np.ones((3, 2, 2)), np.zeros((2, 2)), np.ones((2, 4))]
+    results = []
+    for device, packs in [(Plain(), False), (REFERENCE, True), (CPU, True)]:
+        trace = Trace()
+        engine = compile_graph(recurrent(), device=device, trace=trace)
+        assert ("pack" in dict(trace.programs)) == packs
+        results.append(engine.run(arrays)[0])
+    np.testing.assert_allclose(results[1:], [results[0]] * 2)
 
 
 def test_sizes_are_inferred_once(monkeypatch):

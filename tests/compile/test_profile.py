@@ -8,7 +8,8 @@ import pytest
 
 import symnet
 import symnet.tensor as T
-from symnet.compile.profile import FALLBACK, OVERHEAD, Profile, names_of, time_text
+from symnet.compile.profile import FALLBACK, OVERHEAD, Profile, names_of
+from symnet.times import time_text
 
 X = np.ones((50, 40))
 

@@ -197,6 +197,11 @@ def _lower_call(context: Context, node: Apply, call: CallOf) -> None:
             initial=initial,
             fallible=bool(call.refusal),
             routine=call.routine,
+            sizes=[
+                context.inference.value(v)
+                for k, v in enumerate(node.inputs)
+                if k not in call.reads
+            ],
         )
     )
 

@@ -2,7 +2,7 @@
 
 Of a product inside a loop whose second matrix is made outside (the weights of a recurrent
 network), the copy into the order in which machine code reads it (see
-`kernels.cpu.library.packed_gemm_code`) stands before the loop.
+`kernels.library.PackedGemm`) stands before the loop.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from symnet.compile.lower.program import (
     copy_launch,
 )
 from symnet.graph.variables import Apply
-from symnet.kernels.cpu.library.packed_gemm_code import panel_width
+from symnet.kernels.library import panel_width
 from symnet.kernels.loopir.views import (
     Size,
     View,

@@ -204,9 +204,11 @@ class KernelLaunch(Instruction):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class LibraryCall(Instruction):
-    """A routine of a library (`kernels.routines`)."""
+    """A routine of a library (`kernels.routines`).  sizes: of the inputs of its node that
+    serve as symbolic sizes."""
 
     routine: Routine
+    sizes: Sequence[Size] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,6 +6,7 @@ import heapq
 from collections.abc import Mapping, Sequence
 
 from symnet.compile.lower.program import Buffer, Instruction, Placement, regions_of
+from symnet.kernels.memory import LINE
 
 
 def lifetimes(
@@ -43,11 +44,13 @@ def _live(
 
 
 def pack(
-    lives: Mapping[Buffer, tuple[int, int]], sizes: Mapping[Buffer, int]
+    lives: Mapping[Buffer, tuple[int, int]],
+    sizes: Mapping[Buffer, int],
+    alignment: int = LINE,
 ) -> tuple[dict[Buffer, int], int]:
     """Offsets in one arena so that arrays that live at the same time do not overlap.
 
-    First fit in order of first use, each at a multiple of 64 bytes.
+    First fit in order of first use, each at a multiple of `alignment` bytes.
     Returns the offsets, and the size of the arena in bytes.
     """
     free: list[tuple[int, int]] = []  # (offset, length), by offset
@@ -55,7 +58,7 @@ def pack(
     offsets: dict[Buffer, int] = {}
     end = 0
     for buffer, (first, last) in sorted(lives.items(), key=lambda item: item[1]):
-        length = -(-max(sizes[buffer], 1) // 64) * 64
+        length = -(-max(sizes[buffer], 1) // alignment) * alignment
         while dying and dying[0][0] < first:
             _, offset, gone = heapq.heappop(dying)
             free = _with_block(free, offset, gone)

@@ -30,7 +30,7 @@ from symnet.compile.lower.program import (
 )
 from symnet.compile.memory.arena import lifetimes, pack
 from symnet.compile.memory.verify import Facts, verify
-from symnet.compile.plan.library_calls import arrange_call, arrange_ring, call_facts
+from symnet.compile.plan.library_calls import bind_call
 from symnet.config import config
 from symnet.errors import message
 from symnet.graph.variables import operand_text
@@ -47,7 +47,7 @@ from symnet.kernels.interface import (
     Task,
     Walk,
 )
-from symnet.kernels.loopir.scalars import Kernel, Scalar, walk
+from symnet.kernels.loopir.scalars import Scalar, walk
 from symnet.kernels.loopir.views import Size, View
 from symnet.lazy import cached_property
 from symnet.sizes.host_code import make_function
@@ -131,6 +131,8 @@ class Planner:
             found.append(step.turns)
         if isinstance(step, If) and step.decided is not None:
             found.append(step.decided)
+        if isinstance(step, LibraryCall):
+            found += step.sizes
         for view in _step_views(step):
             found += [*view.sizes, *view.strides]
             found += [row.step for row in self.placement.resolve(view)[2]]
@@ -331,9 +333,11 @@ class Binding:
         self.parameters = parameters
         self.moves = {offset: k for k, offset in enumerate(planner.call_offsets)}
         # Equal layers have equal steps: each is arranged once.
-        self.arranged: dict[tuple[Any, ...], Any] = {}
+        self.arranged: dict[Any, Any] = {}
         lives = planner.lifetimes
-        self.offsets, self.arena_bytes = pack(lives, {b: self._bytes(b) for b in lives})
+        sizes = {buffer: self._bytes(buffer) for buffer in lives}
+        alignment = planner.device.memory.alignment
+        self.offsets, self.arena_bytes = pack(lives, sizes, alignment)
 
     def number(self, value: Size) -> int:
         return int(value.value) if value.op == "literal" else self.numbers[value]
@@ -365,12 +369,10 @@ class Binding:
             return Repeat(self.number(step.turns), self._tasks(step.body), until, done)
         if isinstance(step, If):
             return self._choice(step)
-        places = [self._place(view) for view in _step_views(step)]
-        if isinstance(step, Linearise):
-            return Task(arrange_ring(step, self.shape, self.device), None, places)
-        if isinstance(step, LibraryCall):
-            return Task(*self._arrange_call(step), places)
+        if isinstance(step, (LibraryCall, Linearise)):
+            return self._call(step)
         assert isinstance(step, KernelLaunch)
+        places = [self._place(access.view) for access in step.accesses]
         work = self._arrange(step)
         if step.apart is not None and not work.full:
             return Repeat(1, self._tasks(step.apart), None, None)
@@ -407,15 +409,13 @@ class Binding:
             )
         return self.arranged[key]
 
-    def _arrange_call(self, step: LibraryCall) -> tuple[Any, Kernel | None]:
-        asked = call_facts(step, self.shape)
-        if asked is None:
-            return arrange_call(step, self.shape, self.device)
-        found: tuple[Any, Kernel | None] | None = self.arranged.get(asked)
-        if found is None:
-            found = arrange_call(step, self.shape, self.device)
-            self.arranged[asked] = found
-        return found
+    def _call(self, step: LibraryCall | Linearise) -> Task:
+        call, operands = bind_call(step, self.shape)
+        if call not in self.arranged:
+            self.arranged[call] = self.device.library(call)
+        places = [self._place(v) if v is not None else None for v in operands]
+        work, kernel = self.arranged[call]
+        return Task(work, kernel, places)
 
     def _place(self, view: View) -> Place:
         """Where a view lies."""

@@ -9,10 +9,10 @@ import numpy as np
 
 from symnet.config import config
 from symnet.kernels.cost_model import SLOWNESS
-from symnet.kernels.cpu.library.call_steps import LETTERS, CallArrangement, gemm_step
-from symnet.kernels.cpu.library.draws import draw_step, offers_draw
-from symnet.kernels.cpu.library.packed_gemm import panel_step
-from symnet.kernels.cpu.runtime import runner, threads
+from symnet.kernels.cpu.library.call_steps import LETTERS, CallArrangement
+from symnet.kernels.cpu.library.calls import bind
+from symnet.kernels.cpu.library.draws import offers_draw
+from symnet.kernels.cpu.runtime import threads
 from symnet.kernels.cpu.runtime.call_block import (
     Argument,
     BlockCell,
@@ -21,23 +21,25 @@ from symnet.kernels.cpu.runtime.call_block import (
     call_block,
 )
 from symnet.kernels.cpu.runtime.call_boundary import make_builtin, make_ready, ready
-from symnet.kernels.cpu.runtime.layouts import (
-    StraightenWords,
-)
 from symnet.kernels.cpu.runtime.run_block import execute, idle, inside, retire, retired
-from symnet.kernels.cpu.runtime.step_table import LINE, Assembly, Words, aligned, cost
+from symnet.kernels.cpu.runtime.step_table import Assembly, Words, aligned, cost
 from symnet.kernels.cpu.runtime.store import Store
 from symnet.kernels.cpu.runtime.turns import Queue
-from symnet.kernels.interface import AnyTask, Following, Path, Place, Signature
+from symnet.kernels.interface import AnyTask, Following, Path, Place, Signature, Task
+from symnet.kernels.library import Call
+from symnet.kernels.llvm.emit import emit
 from symnet.kernels.llvm.machine import machine
 from symnet.kernels.loopir.scalars import Kernel
-from symnet.kernels.routines import Draw, MatrixProduct, Routine
+from symnet.kernels.memory import HOST, LINE
+from symnet.kernels.routines import MatrixProduct, Routine
 from symnet.kernels.schedule import Schedule, arrange
 from symnet.kernels.variants import Variant
 from symnet.lazy import cached_property
 from symnet.recent import Recent
+from symnet.times import time_text
 
 RELEASE_NS = 20_000.0  # from so much work on other Python threads may run meanwhile
+PACKED = ("float32", "float64")
 KERNELS = 4096  # kernels of which the variants are remembered
 
 
@@ -45,6 +47,7 @@ class Cpu:
     """See `kernels.interface.Device`."""
 
     name = "cpu"
+    memory = HOST
 
     def __init__(self) -> None:
         # Those that kernels were compiled for, by the kernel's text.
@@ -64,37 +67,13 @@ class Cpu:
         known.setdefault(found.variant)
         return found
 
-    def product(self, *arguments: Any) -> CallArrangement:
-        return gemm_step(*arguments)
-
-    def panel_product(
-        self,
-        dtype: str,
-        sizes: tuple[int, int, int],
-        strides: Sequence[tuple[int, ...]],
-        alpha: float | None,
-        beta: float | None,
-    ) -> CallArrangement:
-        return panel_step(dtype, sizes, strides, alpha, beta)
-
     def offers(self, routine: Routine) -> bool:
         if isinstance(routine, MatrixProduct):
-            return routine.dtype in LETTERS
+            return routine.dtype in (PACKED if routine.packed else LETTERS)
         return offers_draw(routine)
 
-    def draw(self, draw: Draw, shapes: Sequence[tuple[int, ...]]) -> CallArrangement:
-        return draw_step(draw, shapes)
-
-    def straighten(
-        self, row_bytes: int, slots: int, depth: int, kept: int
-    ) -> CallArrangement:
-        words = (0, 0, 0, row_bytes, slots, depth, kept)
-        slots_of_pointers = (
-            StraightenWords.ring,
-            StraightenWords.turns,
-            StraightenWords.target,
-        )
-        return CallArrangement(runner.straighten, words, slots_of_pointers)
+    def library(self, call: Call) -> tuple[CallArrangement | Schedule, Kernel | None]:
+        return bind(call, self.arrange)
 
     def load(
         self,
@@ -106,6 +85,28 @@ class Cpu:
         commit: int,
     ) -> CpuProgram:
         return CpuProgram(tasks, arena_bytes, constants, parameters, base_count, commit)
+
+    def description(self) -> str:
+        return threads.description()
+
+    def work(self, task: Task) -> str:
+        work = task.arrangement
+        items = f"{work.total} item{'s' if work.total != 1 else ''}"
+        text = f"{items}, {len(work.words)} words"
+        if work.total > work.grain:
+            text += ", shared among threads"
+        text += f", about {time_text(work.cost_ns / 1e9)}"
+        if isinstance(work, Schedule):
+            text += f"; variant {work.variant.text}"
+            if work.scratch_bytes:
+                text += f", {work.scratch_bytes} bytes for parts"
+        return text
+
+    def code(self, task: Task, form: str) -> str:
+        if task.kernel is None:
+            return ""
+        module = emit(task.kernel, task.arrangement.variant, machine().target)
+        return module if form == "llvm" else machine().assembly(module)
 
 
 CPU = Cpu()
@@ -258,6 +259,14 @@ class CpuEntry:
     ) -> list[np.ndarray[Any, Any]]:
         self.runs += 1
         return execute(self.block, arrays, self.follows, shared, replaced, moved)
+
+    def rehearse(
+        self,
+        arrays: Sequence[np.ndarray[Any, Any]],
+        shared: Sequence[np.ndarray[Any, Any]],
+    ) -> tuple[list[np.ndarray[Any, Any]], list[np.ndarray[Any, Any]]]:
+        cells = [array.copy() for array in shared]
+        return execute(self.block, arrays, self.follows, shared, copies=cells), cells
 
     def set_times(self, times: Words | None) -> None:
         self.block.set_times(times)

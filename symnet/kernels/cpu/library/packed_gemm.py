@@ -10,9 +10,9 @@ from symnet.kernels.cpu.library import packed_gemm_code
 from symnet.kernels.cpu.library.call_steps import CallArrangement
 from symnet.kernels.cpu.library.packed_gemm_code import (
     PRODUCT_WORDS,
-    panel_width,
     product,
 )
+from symnet.kernels.library import panel_width
 
 FLOPS_PER_NS = {"float32": 35.0, "float64": 17.0}  # a modest core
 SHARED_NS = 10_000.0  # from so much work on threads pay: in a loop they are awake

@@ -2,8 +2,7 @@
 
 BLAS copies its operands into an order of its own at every call.  Where one matrix serves
 many products, as the weights of a recurrent network do, it is copied once:
-into panels of PANEL_BYTES beside each other, so that panel p holds of row k the columns
-p * width to (p + 1) * width, and the rows follow one another.
+into panels (see `kernels.library.PackedGemm`).
 
 The function is `i64 product(i64* words, i64 begin, i64 end)`: C = alpha A B + beta D for
 the panels begin..end of B, and thereby as many columns of C.  D may be C itself, but not
@@ -18,6 +17,8 @@ from __future__ import annotations
 from functools import cache
 from hashlib import sha256
 
+from symnet.kernels import library
+from symnet.kernels.library import PANEL_BYTES
 from symnet.kernels.llvm.function_writer import FunctionWriter
 from symnet.kernels.llvm.kernel_cache import generator
 from symnet.kernels.llvm.lanes import Lanes
@@ -34,7 +35,6 @@ from symnet.kernels.llvm.text import (
     type_text,
 )
 
-PANEL_BYTES = 64
 BLOCK_ROWS = 256  # of a panel at once: they stay in the first cache
 
 # The words: pointers to A, the panels, C and D; bytes from row to row and along a row of
@@ -48,15 +48,10 @@ PRODUCT_WORDS = 15
 ITEM_BYTES = {"float32": 4, "float64": 8}
 
 
-def panel_width(dtype: str) -> int:
-    """Columns of one panel."""
-    return PANEL_BYTES // ITEM_BYTES[dtype]
-
-
 @cache
 def product(dtype: str) -> Routine:
     """The function for float32 or float64."""
-    key = f"{generator()}{source_digest(__file__)}\nproduct {dtype}"
+    key = f"{generator()}{source_digest(__file__, library.__file__)}\nproduct {dtype}"
     name = f"product_{sha256(key.encode()).hexdigest()[:32]}"
 
     def build() -> bytes:

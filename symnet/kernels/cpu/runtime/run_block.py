@@ -53,6 +53,7 @@ def execute(
     shared: Sequence[np.ndarray[Any, Any]] = (),
     replaced: Sequence[tuple[Store, int]] = (),
     moved: Iterable[bool] = (),
+    copies: Sequence[np.ndarray[Any, Any]] | None = None,
 ) -> list[np.ndarray[Any, Any]]:
     """Run a block from Python, with arrays that are as it expects; the outputs.
 
@@ -61,6 +62,7 @@ def execute(
     windows=False: they are set already.
     shared: the arrays of the cells; replaced: stores that get outputs as their values;
     moved: whether what the call updates has changed (`Ticket.moved`).
+    copies: arrays of the cells that are read and written instead of those.
 
     Nothing comes between the steps that write shared variables and the exchange of those
     that are replaced: an exception of a signal's handler finds all of it done, or nothing.
@@ -74,8 +76,9 @@ def execute(
         _check(number, argument, array)
         block.bases[argument.base] = array.ctypes.data
     first = (int(block[BlockWords.cells]) - block.address) // 8
+    used = shared if copies is None else copies
     for k, (cell, array) in enumerate(zip(block.cells, shared, strict=True)):
-        block.bases[cell.base] = array.ctypes.data
+        block.bases[cell.base] = used[k].ctypes.data
         block[first + CellWords.count * k + CellWords.array] = id(array)
     results = [np.empty(o.shape, o.dtype) for o in block.outputs]
     for output, array in zip(block.outputs, results, strict=True):

@@ -33,9 +33,9 @@ from symnet.kernels.interface import AnyTask, Choice, Path, Place, Repeat, Task
 from symnet.kernels.llvm.kernel_cache import compile_kernels
 from symnet.kernels.llvm.machine import machine
 from symnet.kernels.llvm.object_code import Routine
+from symnet.kernels.memory import LINE, address
 from symnet.kernels.schedule import Schedule
 
-LINE = 64  # bytes: memory begins at a multiple of the cache's lines
 # By so much less work is worth handing over to threads that are awake, on the machine
 # with 64-byte vectors for which the costs are estimated.
 AWAKE = 8
@@ -331,4 +331,4 @@ def cost(task: AnyTask) -> float:
 
 def aligned(array: np.ndarray[Any, Any]) -> int:
     """The first address in `array` (a line longer than needed) at the start of a line."""
-    return -(-int(array.ctypes.data) // LINE) * LINE
+    return -(-address(array) // LINE) * LINE

@@ -9,7 +9,8 @@ import pytest
 
 from symnet.kernels.cpu.library import packed_gemm_code
 from symnet.kernels.cpu.library.packed_gemm import panel_step
-from symnet.kernels.cpu.library.packed_gemm_code import emit_product, panel_width
+from symnet.kernels.cpu.library.packed_gemm_code import emit_product
+from symnet.kernels.library import panel_width
 from symnet.kernels.llvm.machine import build
 from symnet.kernels.llvm.target import cpu_target
 
