@@ -281,8 +281,8 @@ def test_arrays_that_overlap_in_the_arena(monkeypatch):
 
     build()(np.eye(3))
 
-    def packed(lives, sizes):
-        offsets, end = pack(lives, sizes)
+    def packed(lives, sizes, alignment):
+        offsets, end = pack(lives, sizes, alignment)
         return {b: min(o, 64) for b, o in offsets.items()}, end
 
     monkeypatch.setattr(planner, "pack", packed)
