@@ -30,6 +30,15 @@ from symnet.ops.base import as_tensor
 from symnet.ops.elementwise import Elementwise, cast, elementwise
 from symnet.ops.methods import method, unary
 
+# What `symnet.tensor` has of them.
+__all__ = [
+    "angle", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh",
+    "chi2sf", "complex_from_polar", "cos", "cosh", "deg2rad", "erf", "erfc", "erfcinv",
+    "erfcx", "erfinv", "exp", "exp2", "expm1", "gamma", "gammainc", "gammaincc",
+    "gammal", "gammaln", "gammau", "i0", "i1", "iv", "j0", "j1", "jv", "log10", "log1p",
+    "log2", "psi", "rad2deg", "sin", "sinh", "tan", "tanh", "tri_gamma",
+]  # fmt: skip
+
 Derivative = Callable[..., Any]
 
 

@@ -55,8 +55,15 @@ from symnet.ops.lowerings import Lowering, Reduction, Reference, Shapes, Sizes, 
 from symnet.ops.methods import method
 from symnet.ops.shape import dimshuffle, shape_i
 
-NUMPY_NAMES = {"sum": "sum", "prod": "prod", "max": "amax", "min": "amin", "all": "all",
-               "any": "any", "argmax": "argmax", "argmin": "argmin"}  # fmt: skip
+# What `symnet.tensor` has of them.
+__all__ = [
+    "all", "allclose", "any", "argmax", "argmin", "makeKeepDims", "max",
+    "max_and_argmax", "mean", "min", "norm", "prod", "ptp", "std", "sum", "var",
+]  # fmt: skip
+
+# kind -> the function of NumPy that joins two elements.
+JOINS = {"sum": "add", "prod": "multiply", "max": "maximum", "min": "minimum",
+         "all": "logical_and", "any": "logical_or"}  # fmt: skip
 DIFFERENTIABLE = ("sum", "prod", "max", "min")
 # Reductions of nothing have no value.
 NEEDS_ELEMENTS = ("max", "min", "argmax", "argmin")
@@ -137,11 +144,10 @@ class Reduce(TensorOp):
         with np.errstate(all="ignore"):
             if self.kind in ("argmax", "argmin"):
                 value = self._position(x, xp)
-            elif self.kind in ("sum", "prod"):
-                function = getattr(xp, self.kind)
-                value = function(x, axis=self.axes, dtype=self._exact_dtype(x))
             else:
-                value = getattr(xp, NUMPY_NAMES[self.kind])(x, axis=self.axes)
+                sums = self.kind in ("sum", "prod")
+                wide = self._exact_dtype(x) if sums else None
+                value = getattr(xp, JOINS[self.kind]).reduce(x, self.axes, wide)
             return [xp.asarray(value).astype(dtype)]
 
     def _exact_dtype(self, x: Any) -> str | None:

@@ -32,13 +32,10 @@ from symnet.ops.creation import (
 )  # fmt: skip
 from symnet.ops.diagonal import Diagonal, diag, diagonal
 from symnet.ops.elementwise import cast
-from symnet.ops.functions import (
-    angle, arccos, arccosh, arcsin, arcsinh, arctan, arctan2, arctanh, chi2sf,
-    complex_from_polar, cos, cosh, deg2rad, erf, erfc, erfcinv, erfcx, erfinv, exp,
-    exp2, expm1, gamma, gammainc, gammaincc, gammal, gammaln, gammau, i0, i1, iv, j0,
-    j1, jv, log1p, log2, log10, psi, rad2deg, sin, sinh, tan, tanh, tri_gamma,
-)  # fmt: skip
+from symnet.ops.functions import *  # noqa: F403
+from symnet.ops import functions as _functions
 from symnet.ops import inputs as _inputs
+from symnet.ops import reduce as _reduce
 from symnet.ops.inputs import *  # noqa: F403
 from symnet.ops.indexing import (
     choose, flatnonzero, nonzero, nonzero_values, take_along_axis,
@@ -58,10 +55,7 @@ from symnet.ops.linalg.products import (
     tensordot,
 )
 from symnet.ops.rearrange import flip, roll, tile
-from symnet.ops.reduce import (
-    all, allclose, any, argmax, argmin, makeKeepDims, max, max_and_argmax, mean, min,
-    norm, prod, ptp, std, sum, var,
-)  # fmt: skip
+from symnet.ops.reduce import *  # noqa: F403
 from symnet.ops.reshape import Reshape, flatten, ravel, reshape
 from symnet.ops.shape import (
     expand_dims,
@@ -82,31 +76,25 @@ __all__ = [
     "DisconnectedType", "Dot", "Join", "Lop", "NotScalarConstantError", "Op", "Reshape",
     "Rop", "Shape", "ShapeError", "SpecifyShape", "Split", "TensorConstant",
     "TensorType", "TensorVariable", "Variable", "abs_", "absolute", "add",
-    "addbroadcast", "all", "allclose", "alloc", "and_", "angle", "any", "arange",
-    "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "argmax",
-    "argmin", "as_tensor_variable", "batched_dot", "batched_tensordot", "bitwise_and",
-    "bitwise_not", "bitwise_or", "bitwise_xor", "broadcast_to", "cast", "ceil",
-    "ceil_intdiv", "chi2sf", "choose", "clip", "complex_from_polar", "concatenate",
-    "conj", "consider_constant", "constant", "cos", "cosh", "deg2rad", "diag",
-    "diagonal", "disconnected_grad", "div_proxy", "dot", "empty", "eq", "erf", "erfc",
-    "erfcinv", "erfcx", "erfinv", "exp", "exp2", "expand_dims", "expm1", "eye", "fill",
-    "flatnonzero", "flatten", "flip", "floor", "floor_div", "full", "full_like",
-    "gamma", "gammainc", "gammaincc", "gammal", "gammaln", "gammau", "ge",
+    "addbroadcast", "alloc", "and_", "arange", "as_tensor_variable", "batched_dot",
+    "batched_tensordot", "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor",
+    "broadcast_to", "cast", "ceil", "ceil_intdiv", "choose", "clip", "concatenate",
+    "conj", "consider_constant", "constant", "diag", "diagonal", "disconnected_grad",
+    "div_proxy", "dot", "empty", "eq", "expand_dims", "eye", "fill", "flatnonzero",
+    "flatten", "flip", "floor", "floor_div", "full", "full_like", "ge",
     "get_scalar_constant_value", "get_vector_length", "grad", "grad_not_implemented",
-    "grad_undefined", "gt", "hessian", "horizontal_stack", "i0", "i1", "identity_like",
-    "imag", "int_div", "inv", "invert", "iround", "isclose", "isinf", "isnan", "iv",
-    "j0", "j1", "jacobian", "join", "jv", "largest", "le", "log", "log10", "log1p",
-    "log2", "lt", "makeKeepDims", "matmul", "max", "max_and_argmax", "maximum", "mean",
-    "meshgrid", "mgrid", "min", "minimum", "mod", "mod_check", "moveaxis", "mul", "neg",
-    "neq", "nonzero", "nonzero_values", "norm", "numeric_grad", "ogrid", "ones",
-    "ones_like", "or_", "outer", "patternbroadcast", "pow", "power", "prod", "psi",
-    "ptp", "rad2deg", "ravel", "real", "reciprocal", "reshape", "roll", "round",
-    "round_half_away_from_zero", "round_half_to_even", "second", "sgn", "shape",
-    "shape_padaxis", "shape_padleft", "shape_padright", "sign", "sin", "sinh", "size",
+    "grad_undefined", "gt", "hessian", "horizontal_stack", "identity_like", "imag",
+    "int_div", "inv", "invert", "iround", "isclose", "isinf", "isnan", "jacobian",
+    "join", "largest", "le", "log", "lt", "matmul", "maximum", "meshgrid", "mgrid",
+    "minimum", "mod", "mod_check", "moveaxis", "mul", "neg", "neq", "nonzero",
+    "nonzero_values", "numeric_grad", "ogrid", "ones", "ones_like", "or_", "outer",
+    "patternbroadcast", "pow", "power", "ravel", "real", "reciprocal", "reshape",
+    "roll", "round", "round_half_away_from_zero", "round_half_to_even", "second", "sgn",
+    "shape", "shape_padaxis", "shape_padleft", "shape_padright", "sign", "size",
     "smallest", "specify_shape", "split", "sqr", "sqrt", "square", "stack",
-    "stacklists", "std", "sub", "sum", "swapaxes", "switch", "take_along_axis", "tan",
-    "tanh", "tensor_copy", "tensordot", "tile", "transpose", "tri", "tri_gamma", "tril",
-    "triu", "true_div", "trunc", "unbroadcast", "var", "verify_grad", "vertical_stack",
-    "where", "xor", "zero_grad", "zeros", "zeros_like",
+    "stacklists", "sub", "swapaxes", "switch", "take_along_axis", "tensor_copy",
+    "tensordot", "tile", "transpose", "tri", "tril", "triu", "true_div", "trunc",
+    "unbroadcast", "verify_grad", "vertical_stack", "where", "xor", "zero_grad",
+    "zeros", "zeros_like",
 ]  # fmt: skip
-__all__ += _inputs.__all__
+__all__ += _functions.__all__ + _inputs.__all__ + _reduce.__all__
