@@ -51,7 +51,7 @@ class Config:
     device: where functions run when no device is given: "cpu", or "reference": the same
         programs run by NumPy, loop by loop, to judge those of other devices by.
     verify: "on" checks graphs, programs and kernels after every pass, and proves for each
-        set of sizes that memory holds what is read (`symnet.compile.memory.verify`);
+        set of sizes that memory holds what is read (`symnet.compile.memory.verify_placement`);
         slow, meant for tests.
     exception_verbosity: "high" keeps symnet's own frames in tracebacks.
     on_rewrite_error: what is done about a rule or pass of the compiler that fails: it is

@@ -31,27 +31,27 @@ def floors(text: str) -> list[str]:
 FLOORS = floors("""
 config errors lazy recent times
 graph: origin types attached variables testvalues traverse promised evaluate pickling inner
-graph: verify .
+graph: verify_graph .
 
-kernels.loopir: scalars interpret views verify philox
+kernels.loopir: scalars interpret views verify_kernel philox_body
 kernels.loopir.math: formats exponential logarithm power trigonometric gaussian external
 kernels.loopir.math: expand .
 kernels: routines library memory variants legality cost_model schedule
 kernels.llvm: compiler_thread target machine disk_cache object_code
 kernels.cpu.jit: intrinsics record translator native floats
 kernels.llvm: text lanes remainders primitives huge_angles external_calls function_writer
-kernels.llvm: loop_nest blocks memory order points outputs pass_plan accumulators accumulate
+kernels.llvm: loop_nest blocks array_access order points outputs pass_plan accumulators accumulate
 kernels.llvm: lane_loops bands work_items parts thread_items emit ptx kernel_cache .
-kernels.cpu.runtime: launch threads layouts runner output_pool store turns call_block run_block
+kernels.cpu.runtime: run_kernel threads layouts runner output_pool store turns call_block run_block
 kernels.cpu.library: scalar_loop_code packed_gemm_code blas blas_gemm call_steps packed_gemm
 kernels.cpu.library: mrg31k3p categorical philox_bits distributions draws
 kernels.cpu.library: calls
 kernels.cpu.runtime: python_objects call_boundary
 kernels: interface
-kernels.reference: functions launch memory library device .
+kernels.reference: special_functions interpret_launch host_arrays numpy_library reference_device .
 kernels.cpu.library: scalar_loop
 kernels.cpu.runtime: step_table
-kernels.cpu: device
+kernels.cpu: cpu_device
 kernels: devices .
 
 shared
@@ -69,9 +69,9 @@ sizes: conditions
 rewriting: constant_folding patterns
 sizes: host_code infer conservative
 rewriting: analyses rewriter
-rewriting.rules: algebra checks shapes reductions cancel determinants crossentropy
+rewriting.rules: algebra check_rules shapes reductions cancel determinant_rules crossentropy
 rewriting.rules: logged logmoves logsums logarithms powers totals quotients stability
-rewriting.rules: indexing library_forms composed .
+rewriting.rules: indexing_rules library_forms composed_rules .
 rewriting: stable bypassed .
 
 updates
@@ -87,16 +87,16 @@ gradient
 compile: arguments inner_graphs
 compile.scan: scan_builder vectorise merge dead_outputs hoist_products sink_products
 compile.scan: concat_products scan_passes
-compile.lower: program verify context reads fuse lower_scan lower_ifelse kernel_builder lowering
+compile.lower: program verify_program context reads fuse lower_scan lower_ifelse kernel_builder lowering
 compile.lower: licm pack_weights
 compile.plan: library_calls
-compile.memory: arena bounds_checks overwriting placer placement shadow ledger verify
+compile.memory: arena bounds_checks overwriting placer placement shadow ledger verify_placement
 compile.plan: planner plan_cache
 compile: partition
 compile.plan: affine
 compile: executable pipeline widening debugmode modes profile function .
 
-printing: roots forms formula latex text layers draw networks sympy_bridge stages .
+printing: roots forms formula latex plain_text layers draw networks sympy_bridge stages .
 gof: graph .
 scalar ifelse
 sandbox: rng_mrg .

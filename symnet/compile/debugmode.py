@@ -6,7 +6,7 @@ by the reference device.  The first two differ where a rewrite is wrong, the las
 the second where lowering or native code is.  The cause is then looked for: the rule, the
 operation, or the loop into which several operations were fused.  The program is the one
 that other modes would run, with its updates; its memory is proven, too
-(`compile.memory.verify`).
+(`compile.memory.verify_placement`).
 
 Values differ where rounding does not explain it.  When a fixed tolerance is exceeded, the
 graph is evaluated again with every result off by its last bits, which shows how far
@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from symnet.compile.executable import Executable, shared_of, values_of
-from symnet.compile.memory.verify import PlacementError
+from symnet.compile.memory.verify_placement import (PlacementError)
 from symnet.compile.pipeline import compile_graph, rewrite_graph
 from symnet.compile.widening import report_unstable
 from symnet.config import config

@@ -2,7 +2,7 @@
 
 Above this interface the compiler knows arrays by dtype, shape and number; where they lie,
 what code is and how a step starts is the device's own business.  The CPU is the first
-device (`kernels.cpu.device`).  Values of shared variables, and how calls wait for each
+device (`kernels.cpu.cpu_device`).  Values of shared variables, and how calls wait for each
 other, are the same for all devices: what callers need of it stands here, too.
 """
 

@@ -29,7 +29,7 @@ from symnet.compile.lower.program import (
     regions_of,
 )
 from symnet.compile.memory.arena import lifetimes, pack
-from symnet.compile.memory.verify import Facts, verify
+from symnet.compile.memory.verify_placement import (Facts, verify)
 from symnet.compile.plan.library_calls import bind_call
 from symnet.config import config
 from symnet.errors import message

@@ -18,7 +18,7 @@ from symnet.kernels.llvm.accumulate import Passes
 from symnet.kernels.llvm.blocks import Block
 from symnet.kernels.llvm.function_writer import FunctionWriter
 from symnet.kernels.llvm.loop_nest import Nest
-from symnet.kernels.llvm.memory import Memory
+from symnet.kernels.llvm.array_access import (Memory)
 from symnet.kernels.llvm.outputs import Outputs
 from symnet.kernels.llvm.parts import Parts
 from symnet.kernels.llvm.pass_plan import PassPlan

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from symnet.kernels.llvm.memory import Memory
+from symnet.kernels.llvm.array_access import (Memory)
 from symnet.kernels.llvm.points import Points
 from symnet.kernels.llvm.primitives import apply
 from symnet.kernels.loopir.scalars import Output, Scalar

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from symnet.kernels.llvm.blocks import Block
 from symnet.kernels.llvm.external_calls import write_external
 from symnet.kernels.llvm.lanes import Lanes, rarely
-from symnet.kernels.llvm.memory import Memory
+from symnet.kernels.llvm.array_access import (Memory)
 from symnet.kernels.llvm.order import in_turns
 from symnet.kernels.llvm.primitives import apply, word_of
 from symnet.kernels.llvm.text import REGISTER, Scope, splat_constant

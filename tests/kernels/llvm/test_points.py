@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from symnet.kernels.cpu.runtime.launch import run_kernel
+from symnet.kernels.cpu.runtime.run_kernel import (run_kernel)
 from symnet.kernels.llvm.blocks import Block
 from symnet.kernels.llvm.loop_nest import BLOCK, ENTRY, ITEM, Nest
-from symnet.kernels.llvm.memory import Memory
+from symnet.kernels.llvm.array_access import (Memory)
 from symnet.kernels.llvm.points import Points, is_rare, needed
 from symnet.kernels.llvm.target import cpu_target
 from symnet.kernels.loopir.scalars import (

@@ -1,4 +1,4 @@
-"""Philox-4x32-10 as a bit generator for functions of NumPy: see `kernels.loopir.philox`."""
+"""Philox-4x32-10 as a bit generator for functions of NumPy: see `kernels.loopir.philox_body`."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from symnet.kernels.llvm.object_code import (
     object_code,
     source_digest,
 )
-from symnet.kernels.loopir import philox
-from symnet.kernels.loopir.philox import KEY_STEPS, MULTIPLIERS, ROUNDS
+from symnet.kernels.loopir import (philox_body)
+from symnet.kernels.loopir.philox_body import (KEY_STEPS, MULTIPLIERS, ROUNDS)
 
 # Its state, by 32-bit word: the key, the counter, the present block, and how many of its
 # words are used.
@@ -32,7 +32,7 @@ def bit_generator() -> tuple[int, int, int]:
 @cache
 def _library() -> Library:
     """The code, for good."""
-    digest = source_digest(__file__, philox.__file__)
+    digest = source_digest(__file__, philox_body.__file__)
     key, build = f"philox {digest}", partial(machine().compile, text())
     data = object_code(key, build)
     return load_objects([data], NAMES, again=lambda: [made_object(key, build)])

@@ -16,7 +16,7 @@ from symnet.kernels.library import (
     Unwind,
     panel_width,
 )
-from symnet.kernels.reference.memory import Memory
+from symnet.kernels.reference.host_arrays import (Memory)
 
 Places = Sequence[Place | None]
 WIDER = {"f": np.float64, "F": np.complex128}

@@ -20,8 +20,8 @@ from symnet.ifelse import ifelse
 from symnet.kernels.devices import get_device
 from symnet.kernels.interface import Place, Walk
 from symnet.kernels.library import Gemm, PackedGemm, Unwind
-from symnet.kernels.reference.library import run_call
-from symnet.kernels.reference.memory import Memory, bytes_of, unwritten
+from symnet.kernels.reference.numpy_library import (run_call)
+from symnet.kernels.reference.host_arrays import (Memory, bytes_of, unwritten)
 from symnet.sandbox.rng_mrg import MRG_RandomStreams
 from symnet.tensor.shared_randomstreams import RandomStreams
 

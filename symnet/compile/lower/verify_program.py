@@ -1,7 +1,7 @@
 """A program is well formed: what memory and plans take for granted.
 
 What depends on numbers is proven beside it, at the sizes of a call: see
-`compile.memory.verify`.
+`compile.memory.verify_placement`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from symnet.compile.lower.program import (
 )
 from symnet.errors import message
 from symnet.graph.variables import operand_text
-from symnet.kernels.loopir.verify import verify_kernel
+from symnet.kernels.loopir.verify_kernel import (verify_kernel)
 from symnet.kernels.loopir.views import View, known
 
 

@@ -39,9 +39,9 @@ from symnet.kernels.interface import (
 from symnet.kernels.library import Call
 from symnet.kernels.loopir.scalars import Kernel
 from symnet.kernels.memory import HOST
-from symnet.kernels.reference.launch import OutOfRange, launch
-from symnet.kernels.reference.library import Refused, run_call
-from symnet.kernels.reference.memory import Memory, bytes_of, unwritten
+from symnet.kernels.reference.interpret_launch import (OutOfRange, launch)
+from symnet.kernels.reference.numpy_library import (Refused, run_call)
+from symnet.kernels.reference.host_arrays import (Memory, bytes_of, unwritten)
 from symnet.kernels.routines import MatrixProduct, Routine
 
 PRODUCTS = ("float32", "float64", "complex64", "complex128")
