@@ -1,6 +1,6 @@
 """Settings that hold for all tests: kernels are cached in a folder of the test run, every
-program is proven (`symnet.compile.memory.verify_placement`), a rewrite at fault raises, and property tests
-draw the same examples in every run."""
+program is proven (`symnet.compile.memory.verify_placement`), a rewrite at fault raises, and
+property tests draw the same examples in every run."""
 
 from __future__ import annotations
 

@@ -53,7 +53,9 @@ def apply_hunk(root: pathlib.Path, name: str, old: str, new: str) -> None:
         file.write_text(new, encoding="utf-8")
         return
     text = file.read_text(encoding="utf-8")
-    assert text.count(old) == 1, f"{name} has not once, but {text.count(old)} times\n{old}"
+    assert text.count(old) == 1, (
+        f"{name} has not once, but {text.count(old)} times\n{old}"
+    )
     file.write_text(text.replace(old, new), encoding="utf-8")
 
 

@@ -87,7 +87,8 @@ gradient
 compile: arguments inner_graphs
 compile.scan: scan_builder vectorise merge dead_outputs hoist_products sink_products
 compile.scan: concat_products scan_passes
-compile.lower: program verify_program context reads fuse lower_scan lower_ifelse kernel_builder lowering
+compile.lower: program verify_program context fuse lower_scan lower_ifelse kernel_builder
+compile.lower: lowering
 compile.lower: licm pack_weights
 compile.plan: library_calls
 compile.memory: arena bounds_checks overwriting placer placement shadow ledger verify_placement
@@ -192,6 +193,52 @@ def test_only_the_kernels_know_their_devices() -> None:
 
 def test_the_list_names_each_module_once() -> None:
     assert len(FLOORS) == len(set(FLOORS))
+
+
+def test_the_list_names_only_modules_that_exist() -> None:
+    for name in FLOORS:
+        path = ROOT / PACKAGE / name.replace(".", "/")
+        assert path.with_suffix(".py").exists() or (path / "__init__.py").exists(), name
+
+
+# Folders whose files bear the names of Theano's.
+THEANOS = ("tensor", "gof", "sandbox", "scan_module", "scalar", "ifelse", "random")
+
+
+def trees() -> Iterator[tuple[pathlib.Path, ast.Module]]:
+    for path in sorted((ROOT / PACKAGE).rglob("*.py")):
+        yield path, ast.parse(path.read_text(encoding="utf-8"))
+
+
+def test_no_two_modules_and_no_two_classes_bear_one_name() -> None:
+    modules: dict[str, list[str]] = {}
+    classes: dict[str, list[str]] = {}
+    for path, tree in trees():
+        theanos = module_name(path).split(".")[0] in THEANOS
+        if path.name != "__init__.py" and not theanos:
+            modules.setdefault(path.stem, []).append(str(path))
+        for node in tree.body:
+            if isinstance(node, ast.ClassDef):
+                classes.setdefault(node.name, []).append(str(path))
+    twice = [where for where in (*modules.values(), *classes.values()) if where[1:]]
+    assert not twice, twice
+
+
+MOST_LINES = {"file": 500, "function": 60}
+
+
+def test_files_and_functions_are_short() -> None:
+    found = []
+    for path, tree in trees():
+        lines = len(path.read_text(encoding="utf-8").splitlines())
+        if lines > MOST_LINES["file"]:
+            found.append(f"{path}: {lines} lines")
+        for node in ast.walk(tree):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                lines = (node.end_lineno or 0) - node.lineno + 1
+                if lines > MOST_LINES["function"]:
+                    found.append(f"{path}:{node.lineno}: {node.name}: {lines} lines")
+    assert not found, "\n".join(found)
 
 
 def test_the_walk_sees_imports_wherever_they_hide() -> None:

@@ -19,7 +19,7 @@ import symnet
 import symnet.tensor as T
 from symnet.kernels.loopir import interpret
 from symnet.kernels.loopir import scalars as loops
-from symnet.kernels.loopir.philox_body import (philox)
+from symnet.kernels.loopir.philox_body import philox
 from symnet.ops.random.philox import DRAWS, PhiloxDraw, PhiloxVariates
 from symnet.ops.random.philox_reference import blocks
 from symnet.random import RandomStream, scale_bits

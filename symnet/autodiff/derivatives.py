@@ -52,7 +52,7 @@ Scan.L_op = scan_gradient.gradients  # type: ignore[method-assign, assignment]
 # ---- the gradient of a scalar
 
 
-class Options(TypedDict, total=False):
+class GradOptions(TypedDict, total=False):
     """The arguments of `grad` that are given by name."""
 
     disconnected_inputs: str
@@ -71,28 +71,28 @@ def grad(
     cost: Cost,
     wrt: Variable,
     consider_constant: Constants = None,
-    **options: Unpack[Options],
+    **options: Unpack[GradOptions],
 ) -> Variable: ...
 @overload
 def grad(  # type: ignore[overload-overlap]  # a tuple is a sequence, too
     cost: Cost,
     wrt: tuple[Variable, ...],
     consider_constant: Constants = None,
-    **options: Unpack[Options],
+    **options: Unpack[GradOptions],
 ) -> tuple[Variable, ...]: ...
 @overload
 def grad(
     cost: Cost,
     wrt: Mapping[Key, Variable],
     consider_constant: Constants = None,
-    **options: Unpack[Options],
+    **options: Unpack[GradOptions],
 ) -> dict[Key, Variable]: ...
 @overload
 def grad(
     cost: Cost,
     wrt: Sequence[Variable] | ValuesView[Variable],
     consider_constant: Constants = None,
-    **options: Unpack[Options],
+    **options: Unpack[GradOptions],
 ) -> list[Variable]: ...
 @briefly
 def grad(

@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from symnet.compile.executable import Executable, shared_of, values_of
-from symnet.compile.memory.verify_placement import (PlacementError)
+from symnet.compile.memory.verify_placement import PlacementError
 from symnet.compile.pipeline import compile_graph, rewrite_graph
 from symnet.compile.widening import report_unstable
 from symnet.config import config

@@ -329,7 +329,7 @@ def _restore(
     return made
 
 
-class Options(TypedDict, total=False):
+class FunctionOptions(TypedDict, total=False):
     """The arguments of `function` that are given by name."""
 
     no_default_updates: bool | Sequence[SharedVariable]
@@ -353,7 +353,7 @@ def function(
     mode: str | Mode | None = None,
     updates: Pairs = None,
     givens: Pairs = None,
-    **options: Unpack[Options],
+    **options: Unpack[FunctionOptions],
 ) -> Function[NDArray[Any]]: ...
 @overload
 def function(
@@ -362,7 +362,7 @@ def function(
     mode: str | Mode | None = None,
     updates: Pairs = None,
     givens: Pairs = None,
-    **options: Unpack[Options],
+    **options: Unpack[FunctionOptions],
 ) -> Function[list[NDArray[Any]]]: ...
 @overload
 def function(
@@ -371,7 +371,7 @@ def function(
     mode: str | Mode | None = None,
     updates: Pairs = None,
     givens: Pairs = None,
-    **options: Unpack[Options],
+    **options: Unpack[FunctionOptions],
 ) -> Function[dict[str, NDArray[Any]]]: ...
 @briefly
 def function(

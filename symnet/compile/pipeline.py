@@ -21,7 +21,7 @@ from symnet.compile.lower.licm import hoist_invariants
 from symnet.compile.lower.lowering import lower
 from symnet.compile.lower.pack_weights import pack_weights
 from symnet.compile.lower.program import Program
-from symnet.compile.lower.verify_program import (verify_program)
+from symnet.compile.lower.verify_program import verify_program
 from symnet.compile.memory.overwriting import reuse_dying
 from symnet.compile.memory.placement import place
 from symnet.compile.partition import Segment, split
@@ -29,7 +29,7 @@ from symnet.compile.scan.scan_passes import rewrite_loops
 from symnet.config import config
 from symnet.graph.traverse import Graph, leaves
 from symnet.graph.variables import Variable
-from symnet.graph.verify_graph import (verify_graph)
+from symnet.graph.verify_graph import verify_graph
 from symnet.kernels.devices import CPU
 from symnet.kernels.interface import Device
 from symnet.kernels.routines import MatrixProduct, Routine
@@ -39,9 +39,9 @@ from symnet.rewriting.patterns import Rule
 from symnet.rewriting.rewriter import Fired, Trace, leave_out, rewrite
 from symnet.rewriting.rules.algebra import ALGEBRA
 from symnet.rewriting.rules.cancel import CANCEL
-from symnet.rewriting.rules.check_rules import (CHECKS)
-from symnet.rewriting.rules.composed_rules import (COMPOSED)
-from symnet.rewriting.rules.indexing_rules import (INDEXING)
+from symnet.rewriting.rules.check_rules import CHECKS
+from symnet.rewriting.rules.composed_rules import COMPOSED
+from symnet.rewriting.rules.indexing_rules import INDEXING
 from symnet.rewriting.rules.library_forms import GEMM, PRODUCTS
 from symnet.rewriting.rules.reductions import REDUCTIONS
 from symnet.rewriting.rules.shapes import SHAPES

@@ -62,7 +62,7 @@ class ProfileRow:
 
 
 @dataclass
-class Record:
+class Measured:
     """What has been measured of one function: usual calls, and nanoseconds of steps."""
 
     calls: int = 0
@@ -76,7 +76,7 @@ class Record:
 class Watch:
     """Times the steps and reference operations of an engine for as long as it is on."""
 
-    def __init__(self, engine: Any, record: Record) -> None:
+    def __init__(self, engine: Any, record: Measured) -> None:
         self.native: Sequence[CompiledSegment] = getattr(engine, "native", ())
         self.engine = engine
         self.record = record
@@ -123,7 +123,7 @@ class TimeRecorder:
     """Measures every call of a function made with `profile=True`."""
 
     def __init__(self, engine: Any) -> None:
-        self.record = Record()
+        self.record = Measured()
         self.watch = Watch(engine, self.record)
 
     def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -180,13 +180,13 @@ class Profiler:
 
 def measure(
     function: Any, args: Sequence[Any], kwargs: Mapping[str, Any], repeat: int | None
-) -> Record:
+) -> Measured:
     """Call the function again and again; its shared variables are put back."""
     kept = [(shared, shared.get_value()) for shared in function.updates]
     recorder, function.recorder = function.recorder, None
     if recorder is not None:
         recorder.watch.off()
-    record = Record()
+    record = Measured()
     watch = Watch(function.engine, record)
     most = MOST_CALLS if repeat is None else repeat
     try:
@@ -262,7 +262,7 @@ class Profile:
     seconds, most of which is compiling.
     """
 
-    def __init__(self, function: Any, record: Record) -> None:
+    def __init__(self, function: Any, record: Measured) -> None:
         engine = function.engine
         native: Sequence[CompiledSegment] = getattr(engine, "native", ())
         self.name = repr(function)

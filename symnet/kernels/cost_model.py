@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from symnet.kernels.legality import Facts, nodes_of
+from symnet.kernels.legality import KernelFacts, nodes_of
 from symnet.kernels.loopir.math import EXTERNAL
 from symnet.kernels.loopir.scalars import PRIMITIVES, Kernel
 from symnet.kernels.variants import BAND_LANES, Axes, Variant
@@ -80,7 +80,7 @@ BAND_ROWS_FAR, BAND_ROWS_NEAR = 8, 32
 _points: WeakKeyDictionary[Kernel, float] = WeakKeyDictionary()
 
 
-def point_cost(kernel: Kernel, facts: Facts) -> float:
+def point_cost(kernel: Kernel, facts: KernelFacts) -> float:
     """Arithmetic for one point of the loops; worked out once for each kernel."""
     found = _points.get(kernel)
     if found is None:
@@ -106,7 +106,7 @@ def estimate(kernel: Kernel, vectors: bool) -> float:
 def work_cost(
     kernel: Kernel,
     variant: Variant,
-    facts: Facts,
+    facts: KernelFacts,
     extents: Sequence[int],
     items: int,
 ) -> float:
@@ -141,7 +141,7 @@ def memory_cost(moved: int) -> float:
 
 
 def best_lanes(
-    facts: Facts,
+    facts: KernelFacts,
     kept: Axes,
     reduced: Axes,
     sizes: Sequence[int],
@@ -162,7 +162,7 @@ def best_lanes(
     return "reduced" if inner else "kept"
 
 
-def jumps(axis: int, facts: Facts, strides: Sequence[Sequence[int]]) -> int:
+def jumps(axis: int, facts: KernelFacts, strides: Sequence[Sequence[int]]) -> int:
     """How many operands would be walked with gaps along this axis."""
     return sum(
         row[axis] not in (0, size)
@@ -170,7 +170,9 @@ def jumps(axis: int, facts: Facts, strides: Sequence[Sequence[int]]) -> int:
     )
 
 
-def bands_pay(variant: Variant, facts: Facts, sizes: Sequence[int], moved: int) -> bool:
+def bands_pay(
+    variant: Variant, facts: KernelFacts, sizes: Sequence[int], moved: int
+) -> bool:
     """Whether bands gain: few rows are read at once, few lanes in their order, and little is
     in the cache."""
     rows = prod(sizes[k] for k in facts.reduced)

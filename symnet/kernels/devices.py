@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from symnet.config import config, no_device
-from symnet.kernels.cpu.cpu_device import (CPU)
+from symnet.kernels.cpu.cpu_device import CPU
 from symnet.kernels.interface import Device
-from symnet.kernels.reference.reference_device import (REFERENCE)
+from symnet.kernels.reference.reference_device import REFERENCE
 
 DEVICES: dict[str, Device] = {"cpu": CPU, "reference": REFERENCE}
 

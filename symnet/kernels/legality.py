@@ -13,7 +13,7 @@ from symnet.kernels.variants import Axes, Variant
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class KernelFacts:
     """What can be said of a kernel without sizes; worked out once for each kernel."""
 
     operands: tuple[Operand, ...]
@@ -48,18 +48,18 @@ class Facts:
         return len(self.reduced) > 1 and not self.positions
 
 
-_facts: WeakKeyDictionary[Kernel, Facts] = WeakKeyDictionary()
+_facts: WeakKeyDictionary[Kernel, KernelFacts] = WeakKeyDictionary()
 
 
-def facts_of(kernel: Kernel) -> Facts:
-    """The kernel's Facts, kept as long as the kernel lives."""
+def facts_of(kernel: Kernel) -> KernelFacts:
+    """The kernel's KernelFacts, kept as long as the kernel lives."""
     found = _facts.get(kernel)
     if found is None:
         found = _facts[kernel] = examine(kernel)
     return found
 
 
-def examine(kernel: Kernel) -> Facts:
+def examine(kernel: Kernel) -> KernelFacts:
     operands = (*kernel.inputs, *(out.operand for out in kernel.outputs))
     kept = tuple(k for k in range(kernel.rank) if not kernel.reduced[k])
     reduced = tuple(k for k in range(kernel.rank) if kernel.reduced[k])
@@ -75,7 +75,7 @@ def examine(kernel: Kernel) -> Facts:
         for where in out.indices
         if kept
     )
-    return Facts(
+    return KernelFacts(
         operands=operands,
         itemsizes=tuple(np.dtype(o.dtype).itemsize for o in operands),
         kept=kept,
@@ -131,7 +131,10 @@ def guides(kernel: Kernel) -> tuple[int, ...]:
 
 
 def merge(
-    axes: Axes, facts: Facts, sizes: Sequence[int], strides: Sequence[Sequence[int]]
+    axes: Axes,
+    facts: KernelFacts,
+    sizes: Sequence[int],
+    strides: Sequence[Sequence[int]],
 ) -> tuple[Axes, ...]:
     """Group neighbouring axes where each operand's outer step is its whole inner walk."""
     groups: list[Axes] = []
@@ -146,7 +149,7 @@ def merge(
     return tuple(groups)
 
 
-def may_be_banded(variant: Variant, facts: Facts) -> bool:
+def may_be_banded(variant: Variant, facts: KernelFacts) -> bool:
     """Whether many lanes may go through a few rows at a time: results are the same either
     way, bit by bit."""
     return variant.lanes == "kept" and bool(variant.reduced) and not facts.scatters

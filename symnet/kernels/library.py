@@ -23,7 +23,7 @@ def panel_width(dtype: str) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Gemm:
+class GemmCall:
     """C = alpha A B + beta C, once or (batched) in loops.  Operands: alpha, A, B, beta, C.
 
     sizes: m, n, k of A (m, k), B (k, n), C (m, n); strides: bytes from row to row and from
@@ -92,4 +92,4 @@ class BoundDraw:
     reference: Callable[[Sequence[Any]], Sequence[Any]]
 
 
-Call: TypeAlias = Gemm | PackedGemm | Unwind | BoundDraw
+Call: TypeAlias = GemmCall | PackedGemm | Unwind | BoundDraw

@@ -32,7 +32,7 @@ from symnet.kernels.cost_model import (
     part_size,
     work_cost,
 )
-from symnet.kernels.legality import Facts, facts_of, may_be_banded, merge
+from symnet.kernels.legality import KernelFacts, facts_of, may_be_banded, merge
 from symnet.kernels.loopir.scalars import Kernel
 from symnet.kernels.variants import Axes, Variant, item_lanes
 
@@ -108,7 +108,7 @@ def arrange(
 
 def in_bands(
     variant: Variant,
-    facts: Facts,
+    facts: KernelFacts,
     sizes: Sequence[int],
     moved: int,
     available: Collection[Variant],
@@ -122,7 +122,7 @@ def in_bands(
 
 
 def empty_strides(
-    row: Sequence[int], facts: Facts, operand: int, sizes: Sequence[int]
+    row: Sequence[int], facts: KernelFacts, operand: int, sizes: Sequence[int]
 ) -> Sequence[int]:
     """Strides of an array without elements mean nothing: those of a usual one instead,
     so that it does not ask for code of its own."""
@@ -137,7 +137,9 @@ def empty_strides(
     return result
 
 
-def order_of_axes(facts: Facts, strides: Sequence[Sequence[int]]) -> tuple[Axes, Axes]:
+def order_of_axes(
+    facts: KernelFacts, strides: Sequence[Sequence[int]]
+) -> tuple[Axes, Axes]:
     """The kept and the reduced axes, outer first: by their steps, where they may."""
     kept, reduced, guide = facts.kept, facts.reduced, facts.guides
 
@@ -152,7 +154,7 @@ def order_of_axes(facts: Facts, strides: Sequence[Sequence[int]]) -> tuple[Axes,
 
 
 def with_access(
-    variant: Variant, facts: Facts, strides: Sequence[Sequence[int]]
+    variant: Variant, facts: KernelFacts, strides: Sequence[Sequence[int]]
 ) -> Variant:
     """The variant completed by how each operand is walked along the lanes."""
     kept, lanes = variant.kept, variant.lanes
@@ -186,7 +188,7 @@ def arrange_threads(
         "f" * len(strides),
     )
     block = lay_out(variant, sizes, strides, indexed or {})
-    parts = Parts(block, facts) if lanes == "parts" else None
+    parts = ReductionParts(block, facts) if lanes == "parts" else None
     total = parts.count if parts else prod(block.extents[: len(variant.kept)])
     if facts.scatters:
         total = 1
@@ -195,7 +197,7 @@ def arrange_threads(
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class ArgumentBlock:
     """An argument block without pointers: see the head of the module."""
 
     words: tuple[int, ...]
@@ -208,7 +210,7 @@ def lay_out(
     sizes: Sequence[int],
     strides: Sequence[Sequence[int]],
     indexed: Mapping[int, Sequence[tuple[int, int]]],
-) -> Block:
+) -> ArgumentBlock:
     groups = (*variant.kept, *variant.reduced)
     extents = tuple(prod(sizes[k] for k in group) for group in groups)
     words = list(extents)
@@ -219,14 +221,14 @@ def lay_out(
         words += [row[group[-1]] if group else 0 for group in groups]
         for pair in indexed.get(k, ()):
             words += pair
-    return Block(tuple(words), tuple(slots), extents)
+    return ArgumentBlock(tuple(words), tuple(slots), extents)
 
 
-class Parts:
+class ReductionParts:
     """How a reduction to single values is cut: positions of the first reduced dimension in
     a part, parts, and the memory for their results."""
 
-    def __init__(self, block: Block, facts: Facts) -> None:
+    def __init__(self, block: ArgumentBlock, facts: KernelFacts) -> None:
         self.size = part_size(block.extents)
         self.count = -(-block.extents[0] // self.size)
         self.bytes = max(self.count, 1) * PART_BYTES * facts.reductions
@@ -234,11 +236,11 @@ class Parts:
 
 def schedule_of(
     variant: Variant,
-    block: Block,
+    block: ArgumentBlock,
     total: int,
     grain: int,
     cost: float,
-    parts: Parts | None,
+    parts: ReductionParts | None,
     full: bool = True,
 ) -> Schedule:
     words, slot, scratch = block.words, -1, 0
@@ -261,8 +263,8 @@ def schedule_of(
 def bind(
     kernel: Kernel,
     variant: Variant,
-    facts: Facts,
-    block: Block,
+    facts: KernelFacts,
+    block: ArgumentBlock,
     moved: int,
     slowness: float,
     threads: int,
@@ -270,7 +272,7 @@ def bind(
     """The variant with its work items and their costs."""
     extents = block.extents
     kept_extents = extents[: len(variant.kept)]
-    parts = Parts(block, facts) if variant.lanes == "parts" else None
+    parts = ReductionParts(block, facts) if variant.lanes == "parts" else None
     if parts:
         total = parts.count
     elif facts.scatters:

@@ -5,8 +5,8 @@ from symnet.printing.draw import Drawing, draw, pydotprint
 from symnet.printing.formula import pp, pprint
 from symnet.printing.latex import latex
 from symnet.printing.networks import to_networkx
+from symnet.printing.plain_text import debugprint, min_informative_str
 from symnet.printing.sympy_bridge import from_sympy, to_sympy
-from symnet.printing.plain_text import (debugprint, min_informative_str)
 
 pydot_imported = True  # Theano's programs ask before they draw; nothing is needed here
 

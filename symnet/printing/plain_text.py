@@ -19,7 +19,7 @@ from symnet.printing.roots import Root, label_of, roots_of, value_text
 DEEPEST_DRAWN = 40
 
 
-class Branches(NamedTuple):
+class TreeMarks(NamedTuple):
     """How the tree is drawn: before a child, before the last child, and below them."""
 
     child: str
@@ -28,8 +28,8 @@ class Branches(NamedTuple):
     nothing: str
 
 
-BOX = Branches("├─ ", "└─ ", "│  ", "   ")
-ASCII = Branches("|- ", "`- ", "|  ", "   ")
+BOX = TreeMarks("├─ ", "└─ ", "│  ", "   ")
+ASCII = TreeMarks("|- ", "`- ", "|  ", "   ")
 
 
 def letters() -> Iterator[str]:
@@ -76,7 +76,7 @@ class TreePrinter:
         print_type: bool = False,
         stop_on_name: bool = False,
         print_storage: bool = False,
-        branches: Branches = BOX,
+        branches: TreeMarks = BOX,
     ) -> None:
         self.depth = depth
         self.print_type = print_type

@@ -147,7 +147,7 @@ def _enclosed(text: str) -> str:
     return f"({text})" if " " in text else text
 
 
-class Memory:
+class BufferNames:
     """The names of a program's buffers: those that a user knows, the others numbered in
     the order in which they are met."""
 
@@ -170,7 +170,7 @@ class Memory:
         return f"{self.name(buffer)} in {self.name(home)}"
 
 
-def view_text(view: View, memory: Memory) -> str:
+def view_text(view: View, memory: BufferNames) -> str:
     """Which memory, its dtype and sizes; where in it, unless it is all of it; how a loop
     moves it."""
     arguments = memory.arguments
@@ -213,7 +213,7 @@ def numbered_tasks(
             yield from numbered_tasks(body.steps, inner, more)
 
 
-def step_lines(number: str, step: Instruction, memory: Memory) -> list[str]:
+def step_lines(number: str, step: Instruction, memory: BufferNames) -> list[str]:
     """A step of a program: what it does, what it reads and writes."""
     row, arguments = row_of(step, 0.0), memory.arguments
     lines = [f"step {number}: {row.operation} [{row.kind}]"]
@@ -239,7 +239,7 @@ def step_lines(number: str, step: Instruction, memory: Memory) -> list[str]:
 def program_lines(program: Program) -> list[str]:
     """The steps, what they are for where values have no places yet, and what a call must
     check."""
-    memory, lines = Memory(program), list[str]()
+    memory, lines = BufferNames(program), list[str]()
     for number, step in numbered(program.steps):
         lines += step_lines(number, step, memory)
     if not program.placement.places:

@@ -1,7 +1,7 @@
 """The sizes of all arrays of a graph, as expressions over the call's host integers.
 
 Worked out once, when a function is compiled.  What cannot be decided then (whether two
-sizes agree, whether a position is in range) is kept as a `Guard` for the call.
+sizes agree, whether a position is in range) is kept as a `SizeGuard` for the call.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class HostArgument:
 
 
 @dataclass(frozen=True, eq=False)
-class Guard:
+class SizeGuard:
     """What must hold at a call: `condition`, else an error of `kind` saying `what`."""
 
     condition: Scalar
@@ -56,7 +56,7 @@ class Inference:
 
     def __init__(self, leaves: Sequence[Variable]) -> None:
         self.arguments: list[HostArgument] = []
-        self.demands: list[Guard] = []
+        self.demands: list[SizeGuard] = []
         self._sizes: dict[Variable, tuple[Size, ...]] = {}
         self._host: dict[Variable, Host | None] = {}
         self._leaves = set(leaves)
@@ -136,7 +136,7 @@ class Inference:
             raise ShapeError(self._text(f"sizes do not agree ({what}): {a} and {b}"))
         keep, drop = (right, left) if b is not None else (left, right)
         self.demands.append(
-            Guard(
+            SizeGuard(
                 combine("eq", left, right),
                 f"sizes do not agree ({what})",
                 self.node,
@@ -188,7 +188,7 @@ class Inference:
                 raise kind(self._text(what))
             return
         if not self._is_plain(condition):
-            self.demands.append(Guard(condition, what, self.node, kind))
+            self.demands.append(SizeGuard(condition, what, self.node, kind))
 
     def _is_plain(self, condition: Scalar) -> bool:
         """Whether it says no more than that a size of an argument is at least 0."""

@@ -31,7 +31,7 @@ from symnet.graph.types import FLOATS
 from symnet.graph.variables import Apply, Op
 from symnet.ifelse import ifelse
 from symnet.kernels.loopir import scalars
-from symnet.kernels.reference import (reference_device as reference_device)
+from symnet.kernels.reference import reference_device as reference_device
 from symnet.ops.functions import tanh
 from symnet.rewriting.patterns import Rule, pattern_vars
 from symnet.scan_module import until

@@ -12,7 +12,7 @@ from symnet.compile.partition import is_native, split
 from symnet.compile.pipeline import rewrite_graph
 from symnet.graph.traverse import Graph
 from symnet.graph.variables import Apply, Op
-from symnet.kernels.cpu.cpu_device import (CPU)
+from symnet.kernels.cpu.cpu_device import CPU
 from symnet.ops.base import lowering_of
 from tests.helpers import run
 

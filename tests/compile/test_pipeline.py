@@ -16,7 +16,7 @@ from symnet.compile.pipeline import (
 )
 from symnet.graph.traverse import Graph
 from symnet.kernels.devices import CPU, REFERENCE
-from symnet.kernels.reference.reference_device import (Reference)
+from symnet.kernels.reference.reference_device import Reference
 from symnet.rewriting.rewriter import Trace
 from symnet.sizes.infer import Inference
 

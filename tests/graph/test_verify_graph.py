@@ -10,7 +10,7 @@ from symnet import config, function, scan
 from symnet.compile import pipeline
 from symnet.graph.traverse import Graph
 from symnet.graph.variables import Apply
-from symnet.graph.verify_graph import (GraphError, verify_graph)
+from symnet.graph.verify_graph import GraphError, verify_graph
 from symnet.ifelse import ifelse
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from symnet.kernels.llvm import kernel_cache
 from symnet.kernels.loopir.scalars import Kernel, Operand
-from symnet.kernels.reference.interpret_launch import (launch)
+from symnet.kernels.reference.interpret_launch import launch
 
 
 def operand(dtype: str, axes: Sequence[int] = (), indexed: int = 0) -> Operand:

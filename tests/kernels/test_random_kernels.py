@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from symnet.kernels.cpu.runtime.run_kernel import (run_kernel)
+from symnet.kernels.cpu.runtime.run_kernel import run_kernel
 from symnet.kernels.loopir.scalars import (
     Kernel,
     Operand,

@@ -43,7 +43,7 @@ from symnet.kernels.routines import Routine
 from symnet.ops.scan.loop import State
 from symnet.recent import Recent
 from symnet.shared import SharedVariable
-from symnet.sizes.infer import Guard, HostArgument
+from symnet.sizes.infer import HostArgument, SizeGuard
 
 AxisMap = tuple[int | None, ...]
 
@@ -306,7 +306,7 @@ class Program:
     updates: Sequence[Result]
     replaced: Sequence[tuple[SharedVariable, int]]
     arguments: Sequence[HostArgument]
-    demands: Sequence[Guard]
+    demands: Sequence[SizeGuard]
     parameters: Sequence[Size]
     placement: Placement = Placement()
 

@@ -26,7 +26,7 @@ from symnet.compile.lower.program import (
 )
 from symnet.errors import message
 from symnet.graph.variables import operand_text
-from symnet.kernels.loopir.verify_kernel import (verify_kernel)
+from symnet.kernels.loopir.verify_kernel import verify_kernel
 from symnet.kernels.loopir.views import View, known
 
 

@@ -29,9 +29,9 @@ from symnet.compile.memory.shadow import (
     UNKNOWN,
     Bound,
     Cells,
+    MarkedMemory,
     MarkMaker,
     Marks,
-    Memory,
     Numbers,
     cells,
     piece_bytes,
@@ -81,7 +81,7 @@ def corner(buffer: Buffer) -> View:
     return View(buffer, buffer.dtype, (), ())
 
 
-class Facts:
+class ProofFacts:
     """What the walks through one program, each at one set of sizes, have in common.
 
     numbers: its sizes; piece: the bytes that one mark stands for; temporaries: those that
@@ -109,14 +109,14 @@ class Ledger:
     """
 
     def __init__(
-        self, facts: Facts, arguments: Sequence[Any], arena: Mapping[Buffer, int]
+        self, facts: ProofFacts, arguments: Sequence[Any], arena: Mapping[Buffer, int]
     ) -> None:
         self.facts, self.program = facts, facts.program
         self.placement = self.program.placement
         self.numbers: Bound = facts.numbers.bind(arguments)
         self.piece = facts.piece
         self.arena = arena
-        self.own, self.real = Memory(), Memory()
+        self.own, self.real = MarkedMemory(), MarkedMemory()
         self.fresh = MarkMaker()
         self.turns: dict[int, int] = {}
         self.makers: dict[Buffer, Instruction] = {}

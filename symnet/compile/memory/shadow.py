@@ -150,7 +150,7 @@ def _side_by_side(axes: Sequence[tuple[int, int]], width: int) -> bool:
     return True
 
 
-class Memory:
+class MarkedMemory:
     """Arrays of marks by name."""
 
     def __init__(self) -> None:

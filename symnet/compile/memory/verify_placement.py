@@ -36,7 +36,7 @@ from symnet.compile.lower.program import (
     Region,
     Result,
 )
-from symnet.compile.memory.ledger import Facts, Ledger, PlacementError
+from symnet.compile.memory.ledger import Ledger, PlacementError, ProofFacts
 from symnet.compile.memory.shadow import UNKNOWN, Cells, Marks
 from symnet.kernels.loopir.views import ONE, ZERO, View
 
@@ -44,10 +44,12 @@ LARGEST = 1 << 22  # pieces of memory beyond which a set of sizes is not walked
 MOST_TURNS = (9, 4)  # of the outermost loop, of a loop in a loop
 
 
-def verify(facts: Facts, arguments: Sequence[Any], arena: Mapping[Buffer, int]) -> None:
+def verify(
+    facts: ProofFacts, arguments: Sequence[Any], arena: Mapping[Buffer, int]
+) -> None:
     """Walk through a placed program at one set of sizes.
 
-    facts: `Facts(program)`; arguments: the host integers of a call; arena: where
+    facts: `ProofFacts(program)`; arguments: the host integers of a call; arena: where
     temporaries lie in the arena.
     Raises: PlacementError.
     """
@@ -352,4 +354,4 @@ def copied(step: Instruction, number: int) -> int | None:
     return source if same else None
 
 
-__all__ = ["Facts", "PlacementError", "verify"]
+__all__ = ["ProofFacts", "PlacementError", "verify"]

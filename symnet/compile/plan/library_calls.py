@@ -13,7 +13,7 @@ from symnet.graph.variables import Apply, Constant
 from symnet.kernels.library import (
     BoundDraw,
     Call,
-    Gemm,
+    GemmCall,
     PackedGemm,
     Pair,
     Unwind,
@@ -71,7 +71,7 @@ def _packed(
     return PackedGemm(c.dtype, (m, n, k), strides, *factors)
 
 
-def _gemm(a: View, b: View, c: View, factors: Any, numbers: Numbers) -> Gemm:
+def _gemm(a: View, b: View, c: View, factors: Any, numbers: Numbers) -> GemmCall:
     """A product of matrices, vectors, or batches of matrices."""
     sizes_a, sizes_b = numbers(a.sizes), numbers(b.sizes)
     steps_a, steps_b = numbers(a.strides), numbers(b.strides)
@@ -87,7 +87,7 @@ def _gemm(a: View, b: View, c: View, factors: Any, numbers: Numbers) -> Gemm:
     rows_c = _result_strides(len(sizes_a), len(sizes_b), steps_c, m, n, item)
     strides = (rows_a, _pair(columns_b[::-1]), rows_c)
     alpha, beta = factors
-    return Gemm(c.dtype, (m, n, k), strides, alpha, beta, loops)
+    return GemmCall(c.dtype, (m, n, k), strides, alpha, beta, loops)
 
 
 def _pair(numbers: Sequence[int]) -> Pair:

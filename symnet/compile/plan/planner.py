@@ -29,7 +29,7 @@ from symnet.compile.lower.program import (
     regions_of,
 )
 from symnet.compile.memory.arena import lifetimes, pack
-from symnet.compile.memory.verify_placement import (Facts, verify)
+from symnet.compile.memory.verify_placement import ProofFacts, verify
 from symnet.compile.plan.library_calls import bind_call
 from symnet.config import config
 from symnet.errors import message
@@ -51,7 +51,7 @@ from symnet.kernels.loopir.scalars import Scalar, walk
 from symnet.kernels.loopir.views import Size, View
 from symnet.lazy import cached_property
 from symnet.sizes.host_code import make_function
-from symnet.sizes.infer import Guard
+from symnet.sizes.infer import SizeGuard
 
 
 @dataclass(eq=False)
@@ -92,7 +92,7 @@ class Planner:
         self.placement = program.placement
         self.device = device
         # Where memory is to be proven: what all proofs have in common.
-        self.facts = Facts(program) if config.verify == "on" else None
+        self.facts = ProofFacts(program) if config.verify == "on" else None
         self.by_value = {
             k for k, argument in enumerate(program.arguments) if argument.axis is None
         }
@@ -169,7 +169,7 @@ class Planner:
         return [k for k, s in enumerate(self.program.parameters) if self.varies(s)]
 
     @cached_property
-    def call_demands(self) -> list[Guard]:
+    def call_demands(self) -> list[SizeGuard]:
         return [d for d in self.program.demands if self.varies(d.condition)]
 
     @cached_property
@@ -274,7 +274,7 @@ class Planner:
                 raise self.failure(demand, seen, shapes)
 
     def failure(
-        self, demand: Guard, seen: Sequence[Any], shapes: Sequence[tuple[int, ...]]
+        self, demand: SizeGuard, seen: Sequence[Any], shapes: Sequence[tuple[int, ...]]
     ) -> Exception:
         """The error of a demand that does not hold."""
         node = demand.node

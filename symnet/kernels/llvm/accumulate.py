@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from symnet.kernels.llvm.accumulators import Accumulator, State
 from symnet.kernels.llvm.lanes import Lanes
 from symnet.kernels.llvm.loop_nest import BLOCK, LOOP
-from symnet.kernels.llvm.outputs import Outputs
+from symnet.kernels.llvm.outputs import KernelOutputs
 from symnet.kernels.llvm.pass_plan import PassPlan
 from symnet.kernels.llvm.text import REGISTER, type_text
 
@@ -21,7 +21,7 @@ States = list[list[State]]
 class Passes:
     """Writes all that happens at one point, or one block, of the kept dimensions."""
 
-    def __init__(self, plan: PassPlan, outputs: Outputs) -> None:
+    def __init__(self, plan: PassPlan, outputs: KernelOutputs) -> None:
         self.plan, self.outputs, self.points = plan, outputs, outputs.points
         self.block, self.nest = outputs.block, outputs.nest
         self.writer, self.lanes = self.block.writer, self.block.lanes

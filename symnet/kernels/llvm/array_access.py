@@ -18,7 +18,7 @@ from symnet.kernels.llvm.text import (
 )
 
 
-class Memory:
+class ArrayAccess:
     """Moves numbers between registers and the operands of a kernel."""
 
     def __init__(self, block: Block) -> None:

@@ -7,19 +7,19 @@ is written straight as SSA form, hoisted and vectorised, so LLVM only has to cho
 instructions and registers.
 
 Of small objects, each knows those below it: `WorkItems`, `Parts`, `ThreadItems` (which
-points), `Bands`, `Passes` (over reduced dimensions), `Outputs`, `Points` (values), `Memory`,
-`Block` (the present place, addresses), `FunctionWriter` (text).
+points), `Bands`, `Passes` (over reduced dimensions), `KernelOutputs`, `Points` (values),
+`ArrayAccess`, `Block` (the present place, addresses), `FunctionWriter` (text).
 """
 
 from __future__ import annotations
 
 from symnet.kernels.legality import axes_of
 from symnet.kernels.llvm.accumulate import Passes
+from symnet.kernels.llvm.array_access import ArrayAccess
 from symnet.kernels.llvm.blocks import Block
 from symnet.kernels.llvm.function_writer import FunctionWriter
 from symnet.kernels.llvm.loop_nest import Nest
-from symnet.kernels.llvm.array_access import (Memory)
-from symnet.kernels.llvm.outputs import Outputs
+from symnet.kernels.llvm.outputs import KernelOutputs
 from symnet.kernels.llvm.parts import Parts
 from symnet.kernels.llvm.pass_plan import PassPlan
 from symnet.kernels.llvm.points import Points
@@ -89,8 +89,8 @@ def write_thread_function(
 def passes_of(module: Module, plan: PassPlan) -> Passes:
     """The objects that write one function."""
     block = Block(plan.nest, FunctionWriter(module))
-    memory = Memory(block)
-    return Passes(plan, Outputs(Points(block, memory), memory))
+    memory = ArrayAccess(block)
+    return Passes(plan, KernelOutputs(Points(block, memory), memory))
 
 
 def check(kernel: Kernel) -> None:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from symnet.kernels.llvm.array_access import (Memory)
+from symnet.kernels.llvm.array_access import ArrayAccess
 from symnet.kernels.llvm.points import Points
 from symnet.kernels.llvm.primitives import apply
 from symnet.kernels.loopir.scalars import Output, Scalar
 
 
-class Outputs:
+class KernelOutputs:
     """Stores values to the places of outputs, and reads them back."""
 
-    def __init__(self, points: Points, memory: Memory) -> None:
+    def __init__(self, points: Points, memory: ArrayAccess) -> None:
         self.points, self.memory = points, memory
         self.block, self.nest = points.block, points.nest
         first = len(self.nest.kernel.inputs)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from symnet.kernels.llvm.array_access import ArrayAccess
 from symnet.kernels.llvm.blocks import Block
 from symnet.kernels.llvm.external_calls import write_external
 from symnet.kernels.llvm.lanes import Lanes, rarely
-from symnet.kernels.llvm.array_access import (Memory)
 from symnet.kernels.llvm.order import in_turns
 from symnet.kernels.llvm.primitives import apply, word_of
 from symnet.kernels.llvm.text import REGISTER, Scope, splat_constant
@@ -23,7 +23,7 @@ class Points:
     turns: the order in which the nodes of long loops are written.
     """
 
-    def __init__(self, block: Block, memory: Memory) -> None:
+    def __init__(self, block: Block, memory: ArrayAccess) -> None:
         self.block, self.memory, self.nest = block, memory, block.nest
         # How many vectors may be held at once besides constants.
         self.registers = 24 if block.writer.module.target.registers == 32 else 6

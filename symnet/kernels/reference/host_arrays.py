@@ -27,7 +27,7 @@ def unwritten(shape: Sequence[int] | int, dtype: Any = np.uint8) -> Any:
     return made
 
 
-class Memory:
+class CallMemory:
     """What places mean in one call.
 
     bases: arrays of the call; offsets: those of what follows an integer; turns: of the
@@ -81,4 +81,4 @@ class Memory:
         return self.parameters, offset
 
 
-__all__ = ["Memory", "bytes_of", "unwritten"]
+__all__ = ["CallMemory", "bytes_of", "unwritten"]

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from symnet.kernels.loopir.scalars import Kernel, Output, Scalar, walk
-from symnet.kernels.reference.special_functions import (function_of)
+from symnet.kernels.reference.special_functions import function_of
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

@@ -11,12 +11,12 @@ from symnet.kernels.interface import Place
 from symnet.kernels.library import (
     BoundDraw,
     Call,
-    Gemm,
+    GemmCall,
     PackedGemm,
     Unwind,
     panel_width,
 )
-from symnet.kernels.reference.host_arrays import (Memory)
+from symnet.kernels.reference.host_arrays import CallMemory
 
 Places = Sequence[Place | None]
 WIDER = {"f": np.float64, "F": np.complex128}
@@ -26,12 +26,12 @@ class Refused(Exception):
     """A routine does not take these arguments."""
 
 
-def run_call(call: Call, places: Places, memory: Memory) -> None:
+def run_call(call: Call, places: Places, memory: CallMemory) -> None:
     """Raises: Refused."""
     RUN[type(call)](call, places, memory)
 
 
-def gemm(call: Gemm, places: Places, memory: Memory) -> None:
+def gemm(call: GemmCall, places: Places, memory: CallMemory) -> None:
     alpha, beta = _factors(call, places, memory)
     (m, n, k), batch = call.sizes, [size for size, *_ in call.loops]
     shapes = ((m, k), (k, n), (m, n))
@@ -45,7 +45,7 @@ def gemm(call: Gemm, places: Places, memory: Memory) -> None:
     _put(c, alpha, a, b, beta, None if beta is not None and call.beta == 0 else c)
 
 
-def packed_gemm(call: PackedGemm, places: Places, memory: Memory) -> None:
+def packed_gemm(call: PackedGemm, places: Places, memory: CallMemory) -> None:
     alpha, beta = _factors(call, places, memory)
     m, n, k = call.sizes
     a_strides, c_strides, d_strides = call.strides
@@ -62,7 +62,7 @@ def packed_gemm(call: PackedGemm, places: Places, memory: Memory) -> None:
 
 
 def _factors(
-    call: Gemm | PackedGemm, places: Places, memory: Memory
+    call: GemmCall | PackedGemm, places: Places, memory: CallMemory
 ) -> tuple[Any, Any]:
     """The numbers alpha and beta."""
     alpha, beta = (
@@ -84,7 +84,7 @@ def _put(c: Any, alpha: Any, a: Any, b: Any, beta: Any, d: Any) -> None:
         c[...] = result if d is None else result + beta * d
 
 
-def unwind(call: Unwind, places: Places, memory: Memory) -> None:
+def unwind(call: Unwind, places: Places, memory: CallMemory) -> None:
     ring = _array(memory, places[0], "uint8", (call.slots, call.row_bytes))
     turns = int(_array(memory, places[1], "int64", ()))
     rows = _array(memory, places[2], "uint8", (call.kept, call.row_bytes))
@@ -93,7 +93,7 @@ def unwind(call: Unwind, places: Places, memory: Memory) -> None:
         rows[k] = ring[row % call.slots] if row >= 0 else 0
 
 
-def bound_draw(call: BoundDraw, places: Places, memory: Memory) -> None:
+def bound_draw(call: BoundDraw, places: Places, memory: CallMemory) -> None:
     arrays = [
         _array(memory, place, dtype, shape)
         for place, (dtype, shape) in zip(places, call.operands, strict=True)
@@ -107,7 +107,7 @@ def bound_draw(call: BoundDraw, places: Places, memory: Memory) -> None:
 
 
 def _array(
-    memory: Memory,
+    memory: CallMemory,
     place: Place | None,
     dtype: str,
     shape: Sequence[int],
@@ -118,7 +118,7 @@ def _array(
 
 
 RUN: dict[type, Any] = {
-    Gemm: gemm,
+    GemmCall: gemm,
     PackedGemm: packed_gemm,
     Unwind: unwind,
     BoundDraw: bound_draw,

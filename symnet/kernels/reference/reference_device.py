@@ -1,7 +1,7 @@
 """A device without code of its own: NumPy runs each task as the interface says it.
 
 It is what compiled programs are judged by, from their buffers and places to the last
-loop, and the shortest answer to what a device must do.  Memory that nothing was written
+loop, and the shortest answer to what a device must do.  CallMemory that nothing was written
 to holds NaN; nothing reaches outside of an array; shared variables change at the end of a
 call, or not at all.
 """
@@ -39,9 +39,9 @@ from symnet.kernels.interface import (
 from symnet.kernels.library import Call
 from symnet.kernels.loopir.scalars import Kernel
 from symnet.kernels.memory import HOST
-from symnet.kernels.reference.interpret_launch import (OutOfRange, launch)
-from symnet.kernels.reference.numpy_library import (Refused, run_call)
-from symnet.kernels.reference.host_arrays import (Memory, bytes_of, unwritten)
+from symnet.kernels.reference.host_arrays import CallMemory, bytes_of, unwritten
+from symnet.kernels.reference.interpret_launch import OutOfRange, launch
+from symnet.kernels.reference.numpy_library import Refused, run_call
 from symnet.kernels.routines import MatrixProduct, Routine
 
 PRODUCTS = ("float32", "float64", "complex64", "complex128")
@@ -59,7 +59,7 @@ class Launch:
     full: bool = True
 
 
-class Reference:
+class ReferenceDevice:
     """See `kernels.interface.Device`."""
 
     name = "reference"
@@ -90,8 +90,8 @@ class Reference:
         parameters: Sequence[int],
         base_count: int,
         commit: int,
-    ) -> Loaded:
-        return Loaded(tasks, arena_bytes, constants, parameters, base_count)
+    ) -> LoadedTasks:
+        return LoadedTasks(tasks, arena_bytes, constants, parameters, base_count)
 
     def description(self) -> str:
         return "by NumPy"
@@ -105,7 +105,7 @@ class Reference:
         return ""
 
 
-REFERENCE = Reference()
+REFERENCE = ReferenceDevice()
 
 
 class Failed(Exception):
@@ -116,7 +116,7 @@ class Failed(Exception):
         self.path, self.turns = path, turns
 
 
-class Loaded:
+class LoadedTasks:
     """See `kernels.interface.Loaded`."""
 
     cost_ns = 0.0
@@ -163,7 +163,7 @@ class Loaded:
     def run(self, bases: Mapping[int, np.ndarray[Any, Any]]) -> None:
         """Run all tasks on the arrays of a call.  Raises: Failed."""
         nothing = bytes_of(np.empty(0, np.uint8))
-        memory = Memory(
+        memory = CallMemory(
             [
                 bytes_of(bases[k]) if k in bases else nothing
                 for k in range(self.base_count)
@@ -175,7 +175,7 @@ class Loaded:
         )
         self._body(self.tasks, (), memory)
 
-    def _body(self, tasks: Sequence[AnyTask], path: Path, memory: Memory) -> None:
+    def _body(self, tasks: Sequence[AnyTask], path: Path, memory: CallMemory) -> None:
         for number, task in enumerate(tasks):
             start = perf_counter_ns()
             try:
@@ -187,7 +187,7 @@ class Loaded:
                     perf_counter_ns() - start
                 )
 
-    def _task(self, task: AnyTask, path: Path, memory: Memory) -> None:
+    def _task(self, task: AnyTask, path: Path, memory: CallMemory) -> None:
         if isinstance(task, Repeat):
             self._repeat(task, (*path, 0), memory)
         elif isinstance(task, Choice):
@@ -198,7 +198,7 @@ class Loaded:
         else:
             run_kernel(task.kernel, task.arrangement, task.places, memory)
 
-    def _repeat(self, task: Repeat, path: Path, memory: Memory) -> None:
+    def _repeat(self, task: Repeat, path: Path, memory: CallMemory) -> None:
         turn = 0
         memory.turns.append(0)
         while turn < task.turns:
@@ -213,7 +213,7 @@ class Loaded:
 
 
 def run_kernel(
-    kernel: Kernel, work: Launch, places: Sequence[Place | None], memory: Memory
+    kernel: Kernel, work: Launch, places: Sequence[Place | None], memory: CallMemory
 ) -> None:
     """Raises: OutOfRange."""
     described = [*kernel.inputs, *(out.operand for out in kernel.outputs)]
@@ -248,7 +248,7 @@ class Entry:
 
     def __init__(
         self,
-        loaded: Loaded,
+        loaded: LoadedTasks,
         signature: Signature,
         following: Following | None,
         failure: Callable[[int], Any],
@@ -339,4 +339,4 @@ def commit(
         raise Conflict
 
 
-__all__ = ["REFERENCE", "Reference"]
+__all__ = ["REFERENCE", "ReferenceDevice"]

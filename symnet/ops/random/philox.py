@@ -26,7 +26,7 @@ from symnet.graph.variables import (
     operand_text,
 )
 from symnet.kernels.loopir import views
-from symnet.kernels.loopir.philox_body import (halves, philox)
+from symnet.kernels.loopir.philox_body import halves, philox
 from symnet.kernels.loopir.scalars import (
     BESIDE,
     DEALT,

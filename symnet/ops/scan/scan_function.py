@@ -98,7 +98,7 @@ def scan(
     walked, carried = read_walked(sequences), read_carried(outputs_info)
     steps = read_steps(n_steps, walked)
     others = [read_array(v, "non_sequences") for v in as_sequence(non_sequences)]
-    loop = Loop(fn, walked, carried, others, go_backwards)
+    loop = ScanCall(fn, walked, carried, others, go_backwards)
     loop.ask()
     closed = close(loop.results, loop.own, loop.given, strict)
     op = Scan(
@@ -131,7 +131,7 @@ def _check_whole(truncate_gradient: int) -> None:
 
 
 def _hand_out(
-    op: Scan, loop: Loop, closed: Closed, steps: Variable, return_list: bool
+    op: Scan, loop: ScanCall, closed: Closed, steps: Variable, return_list: bool
 ) -> Any:
     sequences = [w.cut(tap, loop.backwards) for w, tap, _ in loop.elements]
     initials = [one.rows for one in loop.carried if one is not None]
@@ -163,7 +163,7 @@ def _in_form(
 
 
 @dataclass(eq=False)
-class Loop:
+class ScanCall:
     """A call of `scan` on its way to the operation."""
 
     fn: Callable[..., Any]

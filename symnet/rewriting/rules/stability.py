@@ -33,9 +33,9 @@ from symnet.ops.functions import (
 from symnet.ops.nnet.logsumexp import LogSumExp
 from symnet.ops.nnet.softmax import LogSoftmax, Softmax
 from symnet.rewriting.patterns import Match, Rule, pattern_vars
-from symnet.rewriting.rules.check_rules import (CHECKS)
+from symnet.rewriting.rules.check_rules import CHECKS
 from symnet.rewriting.rules.crossentropy import CROSSENTROPY
-from symnet.rewriting.rules.determinant_rules import (DETERMINANTS)
+from symnet.rewriting.rules.determinant_rules import DETERMINANTS
 from symnet.rewriting.rules.logarithms import LOGARITHMS, SHIFTS
 from symnet.rewriting.rules.logged import negated
 from symnet.rewriting.rules.powers import POWERS

@@ -18,7 +18,7 @@ from symnet.compile.lower.program import (
     Program,
     with_regions,
 )
-from symnet.compile.lower.verify_program import (ProgramError, verify_program)
+from symnet.compile.lower.verify_program import ProgramError, verify_program
 from symnet.compile.pipeline import compile_graph, rewrite_graph
 from symnet.graph.traverse import Graph
 from symnet.ifelse import ifelse

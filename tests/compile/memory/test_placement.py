@@ -14,7 +14,7 @@ from symnet.compile.memory.arena import lifetimes
 from symnet.compile.partition import split
 from symnet.compile.pipeline import build_program, rewrite_graph
 from symnet.graph.traverse import Graph
-from symnet.kernels.cpu.cpu_device import (CPU)
+from symnet.kernels.cpu.cpu_device import CPU
 from symnet.kernels.routines import MatrixProduct
 from tests.test_fuzz import Builder, programs
 

@@ -17,7 +17,7 @@ from symnet.compile.lower.program import KernelLaunch, Placement
 from symnet.compile.memory import overwriting, placement
 from symnet.compile.memory.arena import lifetimes, pack
 from symnet.compile.memory.placer import Placer
-from symnet.compile.memory.verify_placement import (PlacementError)
+from symnet.compile.memory.verify_placement import PlacementError
 from symnet.compile.modes import Mode
 from symnet.compile.plan import planner
 from symnet.ifelse import ifelse

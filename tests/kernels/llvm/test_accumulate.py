@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from symnet.kernels.cpu.runtime.run_kernel import (run_kernel)
+from symnet.kernels.cpu.runtime.run_kernel import run_kernel
 from symnet.kernels.llvm.accumulate import STEPS, flatten, unflatten
 from symnet.kernels.llvm.machine import machine
 from symnet.kernels.loopir.scalars import (

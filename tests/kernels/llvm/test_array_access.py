@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from symnet.kernels.cpu.runtime.run_kernel import (run_kernel)
+from symnet.kernels.cpu.runtime.run_kernel import run_kernel
 from symnet.kernels.loopir.scalars import Kernel, Output, cast, gather, load
 from tests.kernels.kernel_reference import operand
 

@@ -14,7 +14,7 @@ import pytest
 
 from symnet.config import config
 from symnet.kernels.cpu.jit.native import compile_jobs
-from symnet.kernels.cpu.runtime.run_kernel import (run_kernel)
+from symnet.kernels.cpu.runtime.run_kernel import run_kernel
 from symnet.kernels.llvm import disk_cache, kernel_cache, object_code
 from symnet.kernels.llvm.kernel_cache import compile_kernels, statistics
 from symnet.kernels.loopir.scalars import Kernel, Output, call, load, reduction

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from symnet.config import config
-from symnet.kernels.cpu.runtime.run_kernel import (run_kernel)
+from symnet.kernels.cpu.runtime.run_kernel import run_kernel
 from symnet.kernels.llvm import kernel_cache, machine, object_code
 from symnet.kernels.llvm.emit import emit
 from symnet.kernels.llvm.machine import Machine, build

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from symnet.kernels.cpu.runtime.run_kernel import (run_kernel)
+from symnet.kernels.cpu.runtime.run_kernel import run_kernel
+from symnet.kernels.llvm.array_access import ArrayAccess
 from symnet.kernels.llvm.blocks import Block
 from symnet.kernels.llvm.loop_nest import BLOCK, ENTRY, ITEM, Nest
-from symnet.kernels.llvm.array_access import (Memory)
 from symnet.kernels.llvm.points import Points, is_rare, needed
 from symnet.kernels.llvm.target import cpu_target
 from symnet.kernels.loopir.scalars import (
@@ -43,7 +43,7 @@ def points_of(value: Scalar, access: str = "cfc") -> Points:
     block.counters = {0: "%i", 1: "%j"}
     for rank in (ITEM, BLOCK):
         block.open(rank)
-    return Points(block, Memory(block))
+    return Points(block, ArrayAccess(block))
 
 
 def test_a_value_is_written_where_all_it_needs_is_known() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from symnet.kernels.cpu.runtime.run_kernel import (run_kernel)
+from symnet.kernels.cpu.runtime.run_kernel import run_kernel
 from symnet.kernels.llvm.emit import emit
 from symnet.kernels.llvm.machine import machine
 from symnet.kernels.llvm.target import nvptx_target, threads_on

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from symnet.kernels.cpu.runtime.run_kernel import (run_kernel)
+from symnet.kernels.cpu.runtime.run_kernel import run_kernel
 from symnet.kernels.llvm.function_writer import FunctionWriter
 from symnet.kernels.llvm.work_items import product_of, split_item
 from symnet.kernels.loopir.scalars import Kernel, Output, load, reduction

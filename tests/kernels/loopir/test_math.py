@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import scipy.special
 
-from symnet.kernels.cpu.runtime.run_kernel import (run_kernel)
+from symnet.kernels.cpu.runtime.run_kernel import run_kernel
 from symnet.kernels.loopir.interpret import evaluate
 from symnet.kernels.loopir.math import EXTERNAL, expand, external_address
 from symnet.kernels.loopir.math.formats import sign_of

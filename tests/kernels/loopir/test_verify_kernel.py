@@ -8,7 +8,7 @@ import pytest
 
 from symnet.kernels.loopir import scalars
 from symnet.kernels.loopir.scalars import Kernel, Operand, Output, load
-from symnet.kernels.loopir.verify_kernel import (KernelError, verify_kernel)
+from symnet.kernels.loopir.verify_kernel import KernelError, verify_kernel
 
 ROWS = Operand("float64", (True, True))
 ROW = Operand("float64", (True, False))

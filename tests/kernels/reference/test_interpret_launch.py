@@ -20,7 +20,7 @@ from symnet.kernels.loopir.scalars import (
     load,
     reduction,
 )
-from symnet.kernels.reference.interpret_launch import (OutOfRange, launch)
+from symnet.kernels.reference.interpret_launch import OutOfRange, launch
 from tests.kernels.kernel_reference import expected, operand
 
 X = np.arange(12.0).reshape(3, 4) - 5

@@ -19,9 +19,9 @@ from symnet.config import config
 from symnet.ifelse import ifelse
 from symnet.kernels.devices import get_device
 from symnet.kernels.interface import Place, Walk
-from symnet.kernels.library import Gemm, PackedGemm, Unwind
-from symnet.kernels.reference.numpy_library import (run_call)
-from symnet.kernels.reference.host_arrays import (Memory, bytes_of, unwritten)
+from symnet.kernels.library import GemmCall, PackedGemm, Unwind
+from symnet.kernels.reference.host_arrays import Memory, bytes_of, unwritten
+from symnet.kernels.reference.numpy_library import run_call
 from symnet.sandbox.rng_mrg import MRG_RandomStreams
 from symnet.tensor.shared_randomstreams import RandomStreams
 
@@ -271,14 +271,14 @@ def test_gemm(batch: tuple[int, ...]):
     wanted = 2 * a @ b.swapaxes(-1, -2) + 3 * c
     loops = ((2, *(m.strides[0] for m in (a, b, c))),) if batch else ()
     strides = (a.strides[-2:], b.strides[-2:][::-1], c.strides[-2:])
-    product = Gemm("float64", (3, 5, 4), strides, None, 3.0, loops)
+    product = GemmCall("float64", (3, 5, 4), strides, None, 3.0, loops)
     call(product, np.array(2.0), a, b, None, c)
     np.testing.assert_allclose(c, wanted)
 
 
 def test_gemm_does_not_read_what_beta_forgets():
     a, c = np.ones((2, 2)), np.full((2, 2), np.nan)
-    call(Gemm("float64", (2, 2, 2), ((16, 8),) * 3), None, a, a, None, c)
+    call(GemmCall("float64", (2, 2, 2), ((16, 8),) * 3), None, a, a, None, c)
     np.testing.assert_array_equal(c, 2)
 
 

@@ -15,7 +15,7 @@ from symnet.graph.traverse import Graph, leaves
 from symnet.graph.variables import Constant, Variable
 from symnet.rewriting.patterns import PatternVariable, Rule
 from symnet.rewriting.rewriter import Fired, rewrite
-from symnet.rewriting.rules.composed_rules import (COMPOSED)
+from symnet.rewriting.rules.composed_rules import COMPOSED
 from symnet.rewriting.rules.stability import STABLE
 
 RULES: dict[str, Rule] = {

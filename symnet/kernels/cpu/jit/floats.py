@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from symnet.kernels.cpu.jit.intrinsics import Instruction, instruction
+from symnet.kernels.cpu.jit.intrinsics import NativeInstruction, instruction
 
 
 def to_bits(number: float) -> int:
@@ -23,7 +23,7 @@ def from_bits(bits: int) -> float:
     return float(struct.unpack("<d", struct.pack("<q", bits))[0])
 
 
-Two = Instruction[[int, int]]
+Two = NativeInstruction[[int, int]]
 
 
 def _binary(name: str, meaning: Callable[[float, float], float]) -> Two:
@@ -33,7 +33,7 @@ def _binary(name: str, meaning: Callable[[float, float], float]) -> Two:
         with np.errstate(all="ignore"):
             return to_bits(meaning(np.float64(from_bits(left)), from_bits(right)))
 
-    return Instruction(
+    return NativeInstruction(
         f"""%a = bitcast i64 {{left}} to double
             %b = bitcast i64 {{right}} to double
             %c = {name} double %a, %b
@@ -52,7 +52,7 @@ def _comparison(name: str, meaning: Callable[[float, float], bool]) -> Two:
     def body(left: int, right: int) -> int:
         return int(meaning(from_bits(left), from_bits(right)))
 
-    return Instruction(
+    return NativeInstruction(
         f"""%a = bitcast i64 {{left}} to double
             %b = bitcast i64 {{right}} to double
             %c = fcmp {name} double %a, %b

@@ -63,7 +63,7 @@ class NativeFunction:
     parameters: list[str]
 
 
-class Instruction(Generic[P]):
+class NativeInstruction(Generic[P]):
     """A function that is translated to fixed lines of LLVM IR.
 
     In the lines `{name}` is a parameter, `{result}` the value, `%name` a temporary.
@@ -84,13 +84,13 @@ def _pieces(line: str) -> list[str]:
     return re.split(r"\{(\w+)\}", line)
 
 
-def instruction(lines: str) -> Callable[[Callable[P, int]], Instruction[P]]:
+def instruction(lines: str) -> Callable[[Callable[P, int]], NativeInstruction[P]]:
     """Decorator: make an instruction of its LLVM lines and its meaning in Python."""
-    return lambda body: Instruction(lines, body)
+    return lambda body: NativeInstruction(lines, body)
 
 
-Load = Instruction[[int, int]]
-Store = Instruction[[int, int, int]]
+Load = NativeInstruction[[int, int]]
+Store = NativeInstruction[[int, int, int]]
 
 
 def _define_memory(kind: str, c_type: Any) -> tuple[Load, Store]:
@@ -112,8 +112,12 @@ def _define_memory(kind: str, c_type: Any) -> tuple[Load, Store]:
         return 0
 
     return (
-        Instruction(f"{place}\n {loaded} = load {kind}, ptr %q\n{after_load}", load),
-        Instruction(f"{place}\n{before_store}\nstore {kind} {narrow}, ptr %q", store),
+        NativeInstruction(
+            f"{place}\n {loaded} = load {kind}, ptr %q\n{after_load}", load
+        ),
+        NativeInstruction(
+            f"{place}\n{before_store}\nstore {kind} {narrow}, ptr %q", store
+        ),
     )
 
 

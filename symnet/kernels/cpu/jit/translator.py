@@ -18,8 +18,8 @@ from typing import Any
 
 from symnet.kernels.cpu.jit.intrinsics import (
     CFunction,
-    Instruction,
     NativeFunction,
+    NativeInstruction,
     Symbol,
     call,
     stack,
@@ -353,13 +353,13 @@ class Translator:
             address = self.value_of(f"inttoptr i64 {arguments[0]} to ptr")
             given = ", ".join(f"i64 {argument}" for argument in arguments[1:])
             return self.value_of(f"call i64 {address}({given})")
-        if not isinstance(function, (Instruction, NativeFunction, CFunction)):
+        if not isinstance(function, (NativeInstruction, NativeFunction, CFunction)):
             raise self.error(node, "native code cannot call this")
         if len(arguments) != len(function.parameters) or node.keywords:
             raise self.error(
                 node, f"takes {len(function.parameters)} positional arguments"
             )
-        if isinstance(function, Instruction):
+        if isinstance(function, NativeInstruction):
             return self.inline(function, arguments)
         if isinstance(function, CFunction):
             return self.call_external(function, arguments)
@@ -374,7 +374,7 @@ class Translator:
         self.head.append(f"{memory} = alloca [{count} x i64]")
         return self.value_of(f"ptrtoint ptr {memory} to i64")
 
-    def inline(self, function: Instruction[Any], arguments: list[str]) -> str:
+    def inline(self, function: NativeInstruction[Any], arguments: list[str]) -> str:
         names = dict(zip(function.parameters, arguments, strict=True))
         names["serial"] = str(next(self.numbers))
         result = names["result"] = self.fresh()

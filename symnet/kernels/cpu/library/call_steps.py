@@ -58,7 +58,7 @@ LANES = 16  # blocks end at a whole vector
 # How a product is cut follows from its sizes and from the machine alone, because BLAS
 # rounds by the shape of what it is given: the number of threads changes no bit.
 PROCESSORS = os.cpu_count() or 1
-# Parts of a long sum.  BLAS adds large products up in blocks of its own, and so the rows
+# ReductionParts of a long sum.  BLAS adds large products up in blocks of its own, and so the rows
 # of a matrix times a vector; small products, the columns of a matrix times a vector, and
 # two vectors it adds up one by one.  Measured in float32, where all roundings go one way:
 # 1e-5 of the sum lost after 2000 terms, 1e-3 after a million.  In float64 nobody counts

@@ -16,7 +16,7 @@ from symnet.kernels.cpu.library.draws import draw_step
 from symnet.kernels.cpu.library.packed_gemm import panel_step
 from symnet.kernels.cpu.runtime import runner
 from symnet.kernels.cpu.runtime.layouts import StraightenWords
-from symnet.kernels.library import BoundDraw, Call, Gemm, PackedGemm, Unwind
+from symnet.kernels.library import BoundDraw, Call, GemmCall, PackedGemm, Unwind
 from symnet.kernels.loopir import scalars as loops
 from symnet.kernels.loopir.scalars import Kernel, Operand, Output
 from symnet.kernels.schedule import Schedule
@@ -35,7 +35,7 @@ Bound = tuple[CallArrangement | Schedule, Kernel | None]
 
 def bind(call: Call, arrange: Arrange) -> Bound:
     """What runs a call; with a kernel where that is a loop."""
-    if isinstance(call, Gemm):
+    if isinstance(call, GemmCall):
         return _inner_products(call, arrange) or (gemm(call), None)
     if isinstance(call, PackedGemm):
         return packed_gemm(call), None
@@ -45,7 +45,7 @@ def bind(call: Call, arrange: Arrange) -> Bound:
     return draw_step(call.draw, [shape for _, shape in call.operands]), None
 
 
-def gemm(call: Gemm) -> CallArrangement:
+def gemm(call: GemmCall) -> CallArrangement:
     m, n, k = call.sizes
     numbers = call.alpha, call.beta
     found = gemm_step(call.dtype, m, n, k, *call.strides, *numbers, call.loops)
@@ -73,7 +73,7 @@ def unwind(call: Unwind) -> CallArrangement:
 # ---- long vectors
 
 
-def _inner_products(call: Gemm, arrange: Arrange) -> Bound | None:
+def _inner_products(call: GemmCall, arrange: Arrange) -> Bound | None:
     """A loop, where all products are of two long vectors."""
     m, n, k = call.sizes
     plain = call.alpha == 1 and call.beta == 0 and call.dtype in ("float32", "float64")

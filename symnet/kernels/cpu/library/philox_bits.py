@@ -12,8 +12,8 @@ from symnet.kernels.llvm.object_code import (
     object_code,
     source_digest,
 )
-from symnet.kernels.loopir import (philox_body)
-from symnet.kernels.loopir.philox_body import (KEY_STEPS, MULTIPLIERS, ROUNDS)
+from symnet.kernels.loopir import philox_body
+from symnet.kernels.loopir.philox_body import KEY_STEPS, MULTIPLIERS, ROUNDS
 
 # Its state, by 32-bit word: the key, the counter, the present block, and how many of its
 # words are used.

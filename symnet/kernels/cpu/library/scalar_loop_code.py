@@ -22,11 +22,11 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
+from symnet.kernels.llvm.array_access import to_memory, to_register
 from symnet.kernels.llvm.function_writer import FunctionWriter
 from symnet.kernels.llvm.kernel_cache import generator, statistics
 from symnet.kernels.llvm.loop_nest import ENTRY, fuse_products
 from symnet.kernels.llvm.machine import machine
-from symnet.kernels.llvm.array_access import (to_memory, to_register)
 from symnet.kernels.llvm.object_code import Routine, source_digest
 from symnet.kernels.llvm.primitives import apply
 from symnet.kernels.llvm.target import Target

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from symnet.kernels.cpu.cpu_device import (CPU)
+from symnet.kernels.cpu.cpu_device import CPU
 from symnet.kernels.cpu.library import distributions, mrg31k3p
 from symnet.kernels.cpu.library.draws import draw_step, offers_draw
 from symnet.kernels.routines import (
