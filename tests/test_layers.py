@@ -108,7 +108,7 @@ tensor: raw_random shared_randomstreams slinalg sort subtensor xlogx
 tensor.nnet: bn nnet sigm .
 tensor: .
 theano_names
-optim datasets testing debug
+optim datasets debug
 __init__
 """)
 
