@@ -68,6 +68,16 @@ def test_right_programs(stage):
     verify_program(programs(outputs, [x, c, i], news)[stage])
 
 
+@pytest.mark.parametrize("length", [0, 1])
+def test_a_loop_over_rows_that_are_known_to_be_none(length):
+    x = T.tensor("float64", shape=(length,))
+    rows, _ = scan(lambda a, w: a * w, T.exp(x), non_sequences=x.sum())
+    f = function([x], [rows, T.grad(rows.sum() + x.sum(), x)])
+    value = np.full(length, 0.5)
+    np.testing.assert_allclose(f(value)[0], np.exp(value) * value.sum())
+    assert f(value)[1].shape == (length,)
+
+
 def test_a_use_before_its_definition():
     program = product()
     failing(replace(program, steps=program.steps[::-1]), "nobody has written")

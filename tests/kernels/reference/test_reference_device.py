@@ -20,7 +20,7 @@ from symnet.ifelse import ifelse
 from symnet.kernels.devices import get_device
 from symnet.kernels.interface import Place, Walk
 from symnet.kernels.library import GemmCall, PackedGemm, Unwind
-from symnet.kernels.reference.host_arrays import Memory, bytes_of, unwritten
+from symnet.kernels.reference.host_arrays import CallMemory, bytes_of, unwritten
 from symnet.kernels.reference.numpy_library import run_call
 from symnet.sandbox.rng_mrg import MRG_RandomStreams
 from symnet.tensor.shared_randomstreams import RandomStreams
@@ -242,7 +242,7 @@ def test_nothing_is_read_outside_of_the_memory():
 
 def test_places():
     arena = np.arange(8.0)
-    memory = Memory([bytes_of(arena)], bytes_of(arena), [], bytes_of(arena), [16])
+    memory = CallMemory([bytes_of(arena)], bytes_of(arena), [], bytes_of(arena), [16])
     memory.turns = [2, 3]
     assert memory.number(Place("arena", 8, 8), "float64") == 2
     assert memory.number(Place("base", 0, 8, 0), "float64") == 2  # follows an integer
@@ -259,7 +259,7 @@ def call(one: Any, *arrays: Any) -> None:
     """Run a library call on arrays (None: not needed)."""
     held = [a if a is not None else np.empty(0) for a in arrays]
     nothing = bytes_of(np.empty(0))
-    memory = Memory([bytes_of(a) for a in held], nothing, [], nothing, [])
+    memory = CallMemory([bytes_of(a) for a in held], nothing, [], nothing, [])
     places = [Place("base", k) if a is not None else None for k, a in enumerate(arrays)]
     run_call(one, places, memory)
 

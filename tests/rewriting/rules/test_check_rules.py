@@ -69,13 +69,13 @@ def test_sizes_that_do_not_fit_are_refused(name):
             first, second = shape_of(a, one), shape_of(b, two)
             values = np.ones(first, a.dtype), np.ones(second, b.dtype)
             if not agree(a, b, first, second):
-                with pytest.raises(ShapeError, match=r"test_checks\.py"):
+                with pytest.raises(ShapeError, match=r"test_check_rules\.py"):
                     f(*values)
             elif 0 not in first + second:
                 f(*values)
 
 
-def test_checks_move_outwards_and_hide_no_form():
+def test_check_rules_move_outwards_and_hide_no_form():
     c, x = T.col("c"), T.matrix("x")
     node = T.switch(c > 0, x, x).owner
     value = checked(x, node)
