@@ -16,7 +16,7 @@ from symnet.compile.pipeline import (
 )
 from symnet.graph.traverse import Graph
 from symnet.kernels.devices import CPU, REFERENCE
-from symnet.kernels.reference.reference_device import Reference
+from symnet.kernels.reference.reference_device import ReferenceDevice
 from symnet.rewriting.rewriter import Trace
 from symnet.sizes.infer import Inference
 
@@ -65,7 +65,7 @@ def test_each_pass_gives_a_new_program():
 
 
 def test_passes_are_for_devices_that_offer_what_they_need():
-    class Plain(Reference):
+    class Plain(ReferenceDevice):
         def offers(self, routine):
             return not getattr(routine, "packed", False)
 

@@ -52,7 +52,7 @@ def loop(step, **how):
 def found(call, *words):
     with pytest.raises(PlacementError) as caught:
         call()
-    for word in ("operation: ", "test_verify.py", "report this", *words):
+    for word in ("operation: ", "test_verify_placement.py", "report this", *words):
         assert word in str(caught.value), f"{word!r} is not in\n{caught.value}"
 
 
