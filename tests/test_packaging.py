@@ -35,7 +35,8 @@ def small_clone(folder: pathlib.Path) -> pathlib.Path:
     for name in (
         "symnet/__init__.py", "symnet/py.typed", "symnet/graph/a.py", "symnet/graph/a.pyi",
         "tests/golden/a.json", "tests/finds/a.json", "tutorials/a.ipynb",
-        "benchmarks/cases/a.py", "docs/a.md", "CHANGELOG.md", "Makefile",
+        "benchmarks/cases/a.py", "docs/a.md", "CHANGELOG.md", "CONTRIBUTING.md",
+        "Makefile",
     ):  # fmt: skip
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).touch()

@@ -30,10 +30,10 @@ def rewrite_inside(graph: Graph, rewrite: Rewrite) -> Graph:
     return _Inside(rewrite).graph(graph, ())
 
 
-def stable_throughout(graph: Graph, findings: AnalysisCache | None = None) -> Graph:
+def stable_throughout(graph: Graph, analyses: AnalysisCache | None = None) -> Graph:
     """The graph in stable form, and so the graphs inside its loops and conditions.
 
-    findings: of the passes over this graph."""
+    analyses: of the passes over this graph."""
 
     def change(node: Apply, inputs: list[Variable]) -> Sequence[Variable] | None:
         op = node.op
@@ -51,7 +51,7 @@ def stable_throughout(graph: Graph, findings: AnalysisCache | None = None) -> Gr
                 return [*fresh.make_node(*inputs).outputs]
         return None
 
-    return stable_graph(change_nodes(graph, change), findings)
+    return stable_graph(change_nodes(graph, change), analyses)
 
 
 def stable_inner(graph: InnerGraph) -> InnerGraph:

@@ -1,6 +1,6 @@
 """Where the time of a compiled function goes: by step, by the user's line, by operation.
 
-Native steps are timed by the runner itself, NumPy's operations by the engine; what is
+Native steps are timed by the runner itself, NumPy's operations by the executable; what is
 left of a call (arguments, results, the way from Python to native code and back) is a row
 of its own, so that the rows add up to the time of the calls.
 """

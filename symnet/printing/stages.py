@@ -359,7 +359,8 @@ class Stages:
         engine = self.function.engine
         if not isinstance(engine, Executable):
             return
-        self.listing.present = set(self.function.maker.fgraph.variables)
+        for graph in (*(one for _, one in self.graphs), self.function.maker.fgraph):
+            self.listing.graph(graph, self.updates)
         several = len(engine.segments) > 1
         for k, (segment, native) in enumerate(zip(engine.segments, engine.native)):
             head = [f"part {k}"] if several else []

@@ -1,4 +1,4 @@
-"""Rules and the engine that applies them; what is known of sizes.
+"""Rules and the rewriter that applies them; what is known of sizes.
 
 It stands below the gradient, which brings what it differentiates into stable form first.
 """

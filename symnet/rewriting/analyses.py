@@ -25,7 +25,7 @@ class AnalysisCache:
     def __init__(self) -> None:
         self.merged: Graph | None = None
         self._sizes: CertainSizes | None = None
-        self._settled: list[tuple[frozenset[Rule], bool, set[Apply]]] = []
+        self._converged: list[tuple[frozenset[Rule], bool, set[Apply]]] = []
         self._ops: dict[Any, int] = {}
         # Ops are hashed and compared in Python; most are met many times as one object.
         self._numbers: dict[int, tuple[int, Any]] = {}
@@ -59,15 +59,15 @@ class AnalysisCache:
 
     # ---- operations for which no rule has anything
 
-    def settled(self, table: RuleTable, fold: bool) -> set[Apply]:
+    def converged(self, table: RuleTable, fold: bool) -> set[Apply]:
         """The operations that these rules, and folding, are known to leave as they are."""
         rules = frozenset(table.rules)
-        known = [n for r, f, n in self._settled if rules <= r and fold <= f]
+        known = [n for r, f, n in self._converged if rules <= r and fold <= f]
         return set().union(*known)
 
-    def settle(self, table: RuleTable, fold: bool, nodes: set[Apply]) -> None:
+    def note_converged(self, table: RuleTable, fold: bool, nodes: set[Apply]) -> None:
         """Note that these rules leave `nodes` as they are, whatever uses them."""
-        self._settled.append((frozenset(table.rules), fold, nodes))
+        self._converged.append((frozenset(table.rules), fold, nodes))
 
     # ---- sizes
 

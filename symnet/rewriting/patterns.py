@@ -55,7 +55,7 @@ def pattern_vars(
 
 
 class Knowledge(Protocol):
-    """What the engine knows of the graph."""
+    """What the rewriter knows of the graph."""
 
     def clients(self, variable: Variable) -> Sequence[Apply | None]:
         """Who uses the elements of a variable; None for an output of the graph."""

@@ -73,20 +73,20 @@ def rewrite(
     rules: Iterable[Rule] = (),
     note: Callable[[Fired], None] | None = None,
     fold: bool = False,
-    findings: AnalysisCache | None = None,
+    analyses: AnalysisCache | None = None,
 ) -> Graph:
     """The graph with every rule applied wherever it fits, and equals made one; the graph
     itself where it is known that nothing is to be done.
 
     fold: also compute what needs constants only.
     note: told of every use of a rule.
-    findings: of earlier passes over this graph.
+    analyses: of earlier passes over this graph.
     A replacement gets the dtype of what it replaces by a cast, and its shape by
     broadcasting.  What cannot be mended so, and a rule that raises, is left out with a
     RewriteWarning (config.on_rewrite_error).  Of the checks of sizes that what it replaces
     stood for, none is lost (`ops.checks`).  Without rules this only merges equals.
     """
-    return Rewriter(graph, rules, note, fold, findings).run()
+    return Rewriter(graph, rules, note, fold, analyses).run()
 
 
 Steps = tuple[str, "Steps | None", int]
@@ -101,7 +101,7 @@ class Rewriter:
         rules: Iterable[Rule],
         note: Callable[[Fired], None] | None = None,
         fold: bool = False,
-        findings: AnalysisCache | None = None,
+        analyses: AnalysisCache | None = None,
     ) -> None:
         self.graph = graph
         self.note = note
@@ -117,14 +117,14 @@ class Rewriter:
         self.users: dict[Variable, list[Apply | None]] = {}  # None: an output
         self.warned = False
         self.table = rule_table(tuple(rules))
-        self.findings = findings if findings is not None else AnalysisCache()
-        self.settled = self.findings.settled(self.table, fold)
+        self.analyses = analyses if analyses is not None else AnalysisCache()
+        self.converged = self.analyses.converged(self.table, fold)
         self.unchanged: set[Apply] = set()  # no rule applies, whoever the users are
         self.asked = False  # whether a rule has asked for users
 
     def run(self) -> Graph:
         order = self.graph.toposort()
-        if self.findings.merged is self.graph and all(map(self._is_idle, order)):
+        if self.analyses.merged is self.graph and all(map(self._is_idle, order)):
             return self.graph
         self.final.update({v: v for v in self.fixed})
         self.given.update(order)
@@ -134,15 +134,15 @@ class Rewriter:
             for node in order:
                 self._walk(node)
         found = Graph(self.graph.inputs, [self._final(v) for v in self.graph.outputs])
-        self.findings.settle(self.table, self.fold, self.unchanged)
-        self.findings.merged = found
+        self.analyses.note_converged(self.table, self.fold, self.unchanged)
+        self.analyses.merged = found
         return found
 
     def _is_idle(self, node: Apply) -> bool:
         """Whether it is known that no rule has anything for the operation."""
-        if node in self.settled:
+        if node in self.converged:
             return True
-        return not self.fold and not self.findings.candidates(self.table, node)
+        return not self.fold and not self.analyses.candidates(self.table, node)
 
     def _find_clients(self, order: Sequence[Apply]) -> None:
         for node in order:
@@ -166,7 +166,7 @@ class Rewriter:
             if isinstance(top, tuple):
                 self._finish(*top)
                 continue
-            if self._settled(top):
+            if self._converged(top):
                 continue
             waiting = [
                 v.owner for v in top.inputs
@@ -177,7 +177,7 @@ class Rewriter:
                 stack.extend(reversed(waiting))
                 continue
             current = self._merged(top)
-            if current is not top and self._settled(current):
+            if current is not top and self._converged(current):
                 if current in self.replaced:
                     self.replaced.add(top)
                 self._finish(top, current, [self.final[v] for v in current.outputs])
@@ -191,7 +191,7 @@ class Rewriter:
             stack.append((top, current, new))
             stack.extend(self._begin(v.owner, current) for v in new if v.owner)
 
-    def _settled(self, node: Apply) -> bool:
+    def _converged(self, node: Apply) -> bool:
         return all(map(self.final.__contains__, node.outputs))
 
     def _begin(self, owner: Apply, current: Apply) -> Apply:
@@ -200,7 +200,7 @@ class Rewriter:
         fresh = [owner]
         while fresh:
             node = fresh.pop()
-            if node in self.steps or self._settled(node):
+            if node in self.steps or self._converged(node):
                 continue
             self.steps[node] = steps
             fresh.extend(v.owner for v in node.inputs if v.owner is not None)
@@ -240,7 +240,7 @@ class Rewriter:
         numbers = list(map(id, inputs))
         if node.op.commutative:
             numbers.sort()
-        key = (self.findings.number(node.op), *numbers)
+        key = (self.analyses.number(node.op), *numbers)
         found = self.nodes.get(key)
         if found is None:
             found = node
@@ -269,14 +269,14 @@ class Rewriter:
         if node in self.open or self._too_many(node):
             self._warn(node)
             return None
-        if node in self.settled:
+        if node in self.converged:
             return None
         if self.fold:
             constants = fold_constants(node)
             if constants is not None:
                 return self._replaced("constant_folding", node, constants)
         self.asked = False
-        rules = self.findings.candidates(self.table, node) if self.table.rules else ()
+        rules = self.analyses.candidates(self.table, node) if self.table.rules else ()
         with inherit(node.origin):
             for rule in rules:
                 for bound in rule.bindings(node):
@@ -360,7 +360,7 @@ class Rewriter:
         return self._inference().demanded(variable)
 
     def _inference(self) -> CertainSizes:
-        return self.findings.sizes(self.graph)
+        return self.analyses.sizes(self.graph)
 
     # ---- termination
 

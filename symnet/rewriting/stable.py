@@ -41,13 +41,13 @@ TELLING = frozenset(
 )
 
 
-def stable_graph(graph: Graph, findings: AnalysisCache | None = None) -> Graph:
+def stable_graph(graph: Graph, analyses: AnalysisCache | None = None) -> Graph:
     """The graph in stable form; the graph itself where it has that already.
 
     A variable below which nothing changes is kept, so that it is still found by those
     who hold it.
     """
-    found = _rewritten(graph, {}, STABLE_TO_RUN, findings)
+    found = _rewritten(graph, {}, STABLE_TO_RUN, analyses)
     return graph if found is None else Graph(graph.inputs, found)
 
 
@@ -55,7 +55,7 @@ def _rewritten(
     graph: Graph,
     originals: Mapping[Variable, Variable],
     rules: Sequence[Rule],
-    findings: AnalysisCache | None = None,
+    analyses: AnalysisCache | None = None,
 ) -> list[Variable] | None:
     """The outputs in stable form; None where nothing changes.
 
@@ -65,7 +65,7 @@ def _rewritten(
     order = graph.toposort()
     if not may_change(order):
         return None
-    walk = Rewriter(graph, rules, findings=findings)
+    walk = Rewriter(graph, rules, analyses=analyses)
     found = walk.run()
     changed = _changed(order, walk.replaced)
     if not changed:

@@ -42,14 +42,14 @@ def counting(name: str, pattern: Any, **options: Any) -> tuple[Rule, list[Variab
 
 
 def test_equal_ops_have_one_number() -> None:
-    findings = AnalysisCache()
-    assert findings.number(Cast("float32")) == findings.number(Cast("float32"))
-    assert findings.number(Cast("float32")) != findings.number(Cast("int8"))
-    assert findings.number(DimShuffle(["x", 0])) == findings.number(
+    analyses = AnalysisCache()
+    assert analyses.number(Cast("float32")) == analyses.number(Cast("float32"))
+    assert analyses.number(Cast("float32")) != analyses.number(Cast("int8"))
+    assert analyses.number(DimShuffle(["x", 0])) == analyses.number(
         DimShuffle(("x", 0))
     )
-    assert findings.number(exp) != findings.number(tanh)
-    numbers = {findings.number(DimShuffle([0, *"x" * k])) for k in range(50)}
+    assert analyses.number(exp) != analyses.number(tanh)
+    numbers = {analyses.number(DimShuffle([0, *"x" * k])) for k in range(50)}
     assert len(numbers) == 50
 
 
@@ -101,10 +101,10 @@ def test_no_rule_is_left_out_where_its_own_pattern_stands(rule: Rule) -> None:
 def test_an_operation_is_looked_at_once_by_the_same_rules() -> None:
     a = vector("a")
     rule, seen = counting("look", Elementwise)
-    findings = AnalysisCache()
-    graph = rewrite(Graph([a], [exp(tanh(a))]), [rule], findings=findings)
+    analyses = AnalysisCache()
+    graph = rewrite(Graph([a], [exp(tanh(a))]), [rule], analyses=analyses)
     assert len(seen) == 2
-    again = rewrite(graph, [rule], findings=findings)
+    again = rewrite(graph, [rule], analyses=analyses)
     assert again is graph
     assert len(seen) == 2
     # Without what was found, as before.
@@ -115,10 +115,10 @@ def test_an_operation_is_looked_at_once_by_the_same_rules() -> None:
 def test_what_is_new_is_looked_at() -> None:
     a = vector("a")
     rule, seen = counting("look", Elementwise)
-    findings = AnalysisCache()
-    first = rewrite(Graph([a], [exp(a)]), [rule], findings=findings)
+    analyses = AnalysisCache()
+    first = rewrite(Graph([a], [exp(a)]), [rule], analyses=analyses)
     longer = Graph([a], [sqr(first.outputs[0])])
-    rewrite(longer, [rule], findings=findings)
+    rewrite(longer, [rule], analyses=analyses)
     assert [v.owner.op for v in seen if v.owner] == [exp, sqr]
 
 
@@ -126,11 +126,11 @@ def test_fewer_rules_have_nothing_either_but_others_may() -> None:
     a = vector("a")
     one, seen_one = counting("one", exp)
     two, seen_two = counting("two", exp)
-    findings = AnalysisCache()
-    graph = rewrite(Graph([a], [exp(a)]), [one], findings=findings)
-    rewrite(graph, [one, two], findings=findings)
+    analyses = AnalysisCache()
+    graph = rewrite(Graph([a], [exp(a)]), [one], analyses=analyses)
+    rewrite(graph, [one, two], analyses=analyses)
     assert (len(seen_one), len(seen_two)) == (2, 1)
-    rewrite(graph, [two], findings=findings)
+    rewrite(graph, [two], analyses=analyses)
     assert (len(seen_one), len(seen_two)) == (2, 1)
 
 
@@ -142,43 +142,43 @@ def test_a_rule_that_asks_for_users_is_asked_again() -> None:
         return tanh(a) if inner.owner and match.used_once(inner) else None
 
     rule = Rule("once", neg, once)
-    findings = AnalysisCache()
+    analyses = AnalysisCache()
     power = exp(a)
-    both = rewrite(Graph([a], [-power, power]), [rule], findings=findings)
+    both = rewrite(Graph([a], [-power, power]), [rule], analyses=analyses)
     assert both.outputs[0].owner is not None and both.outputs[0].owner.op == neg
     single = Graph([a], both.outputs[:1])
-    (new,) = rewrite(single, [rule], findings=findings).outputs
+    (new,) = rewrite(single, [rule], analyses=analyses).outputs
     assert new.owner is not None and new.owner.op == tanh
 
 
 def test_constants_are_folded_where_that_was_not_done_before() -> None:
-    findings = AnalysisCache()
+    analyses = AnalysisCache()
     value = exp(constant(0.0))
-    graph = rewrite(Graph([], [value]), [], findings=findings)
-    (folded,) = rewrite(graph, [], fold=True, findings=findings).outputs
+    graph = rewrite(Graph([], [value]), [], analyses=analyses)
+    (folded,) = rewrite(graph, [], fold=True, analyses=analyses).outputs
     assert isinstance(folded, Constant) and folded.data == 1
 
 
 def test_equals_are_made_one_in_a_graph_that_no_pass_has_seen() -> None:
     a = vector("a")
-    findings = AnalysisCache()
-    graph = MERGE(Graph([a], [exp(a)]), findings=findings)
+    analyses = AnalysisCache()
+    graph = MERGE(Graph([a], [exp(a)]), findings=analyses)
     other = Graph([a], [graph.outputs[0], exp(a)])
-    left, right = MERGE(other, findings=findings).outputs
+    left, right = MERGE(other, findings=analyses).outputs
     assert left is right
 
 
-def test_passes_with_findings_do_what_they_do_without() -> None:
+def test_passes_with_analyses_do_what_they_do_without() -> None:
     a, b = vector("a"), vector("b")
     row = dimshuffle(b, "x", 0)
     outputs = [(exp(a) - 1) * 2 * 3 + (a + (-b)), sum_over(row * 1, 0), neg(neg(a)) / 1]
     with_, without = (Graph([a, b], outputs) for _ in range(2))
-    findings = AnalysisCache()
+    analyses = AnalysisCache()
     for step in [step for step in PASSES if isinstance(step, Pass)]:
-        with_ = step(with_, findings=findings)
+        with_ = step(with_, findings=analyses)
         without = step(without, AnalysisCache())
         assert list(map(text, with_.outputs)) == list(map(text, without.outputs))
-    assert FIRST(with_, findings=findings) is with_
+    assert FIRST(with_, findings=analyses) is with_
 
 
 def text(variable: Variable) -> str:

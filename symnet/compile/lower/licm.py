@@ -1,4 +1,4 @@
-"""Loop-invariant code motion: what is the same in every turn of a loop is done before it.
+"""Loop-invariant code motion: what no iteration of a loop changes is done before it.
 
 Such are instructions that only lowering makes, as the copy of a matrix that a library
 cannot read as it lies, and what the user wrote inside the loop though it could stand
@@ -24,9 +24,9 @@ from symnet.kernels.loopir.views import View
 
 
 def hoist_invariants(program: Program) -> Program:
-    """The program with what no turn changes moved out of its loops.
+    """The program with what no iteration changes moved out of its loops.
 
-    What may fail stays: a loop without turns must not fail.
+    What may fail stays: a loop without iterations must not fail.
     """
     return replace(program, steps=change_loops(program.steps, _hoist))
 
@@ -45,7 +45,7 @@ def _hoist(loop: Loop, depth: int) -> tuple[Sequence[Instruction], Loop]:
 def invariant_instructions(
     steps: Sequence[Instruction], depth: int
 ) -> set[Instruction]:
-    """The steps that do the same in every turn of the loop with `depth` loops around it:
+    """The steps that do the same in every iteration of the loop with `depth` loops around it:
     what they read changes in none, and nobody else writes what they write."""
     kinds = (KernelLaunch, LibraryCall)
     found: set[Instruction] = {s for s in steps if isinstance(s, kinds) and _is_safe(s)}

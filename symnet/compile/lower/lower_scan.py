@@ -1,7 +1,7 @@
 """From a Scan to a loop over a region.
 
 The inner graph is lowered at the sizes of the outer arrays, into views of them: an element
-of a sequence is a row of it, a pointer that moves from turn to turn; so are the earlier
+of a sequence is a row of it, a pointer that moves from iteration to iteration; so are the earlier
 values of a state, and the places for what a step makes.  Where a state needs few rows,
 `memory` decides whether one place is enough or a ring of them goes round.
 """
@@ -80,7 +80,7 @@ class LoopLowering:
     def _results(
         self, carried: Sequence[Carried], until: Buffer | None
     ) -> list[tuple[Variable, Buffer]]:
-        """What a turn makes, and where that belongs."""
+        """What an iteration makes, and where that belongs."""
         inner = self.op.split_outputs(self.wanted)
         places = [c.new for c in carried]
         places += [self._row(array, ZERO).buffer for array in self.outputs.collected]
@@ -173,7 +173,7 @@ def outside_reads(inner: Region, depth: int) -> list[View]:
 
 def loop_inputs(loop: Loop, depth: int) -> list[View]:
     """What a loop reads of what is there before it: it may come back to that in each
-    turn."""
+    iteration."""
     return [*outside_reads(loop.body, depth), *(c.start for c in loop.carried)]
 
 

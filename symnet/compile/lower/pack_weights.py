@@ -36,7 +36,7 @@ from symnet.kernels.routines import MatrixProduct
 
 
 def pack_weights(program: Program) -> Program:
-    """The program with the products inside loops reading what no turn changes from
+    """The program with the products inside loops reading what no iteration changes from
     panels, which are made before the loop."""
     return replace(program, steps=change_loops(program.steps, _pack_loop))
 

@@ -87,9 +87,9 @@ class Buffer:
 @dataclass(frozen=True, eq=False)
 class MovingRow:
     """How the loop number `depth` (0: the outermost) moves a buffer: by `step` bytes in
-    each turn, from `origin`.
+    each iteration, from `origin`.
 
-    slots: if not 0, the origin is the first of so many slots in a ring; the first turn
+    slots: if not 0, the origin is the first of so many slots in a ring; the first iteration
     uses number `first`.
     """
 
@@ -129,7 +129,7 @@ class Placement:
 
     def resolve(self, view: View) -> tuple[Buffer, Size, list[MovingRow]]:
         """Where a view lies in the end: the buffer, the bytes from its start in the first
-        turn of all loops, and how loops move it, outermost first."""
+        iteration of all loops, and how loops move it, outermost first."""
         buffer, offset, rows = self.home(view.buffer), view.offset, []
         while buffer.row is not None:
             rows.append(buffer.row)
@@ -235,7 +235,7 @@ class Carried:
     taps: the rows of its earlier values, oldest first; new: that of the new value.
     start: the copy of its initial rows; history: what is handed out.
     ring: the memory of a state of which not all is kept; a Linearise behind the loop
-        brings its last rows into the history.  None where each turn writes there.
+        brings its last rows into the history.  None where each iteration writes there.
     """
 
     state: State
@@ -248,8 +248,9 @@ class Carried:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Loop(Instruction):
-    """A loop: the body `turns` times, or until the byte at `until` is true after a turn.
-    How many turns were done is written to `done`, an int64.
+    """A loop: the body `turns` times, or until the byte at `until` is true after
+    an iteration.
+    How many iterations were done is written to `done`, an int64.
 
     The body's results are the new values of the `carried` states, what is collected, and
     the byte at `until`.  sequences: each array that is walked over, and its present row.
@@ -279,7 +280,7 @@ class If(Instruction):
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Linearise(Instruction):
     """Brings the last rows of a history from their ring into order: inputs are the ring
-    and the number of turns, the output the rows.  depth: rows at the beginning."""
+    and the number of iterations, the output the rows.  depth: rows at the beginning."""
 
     depth: int = 1
 

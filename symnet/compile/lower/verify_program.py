@@ -105,7 +105,7 @@ def _verify_region(
     step: Instruction,
     defined: set[Buffer],
 ) -> None:
-    # A turn may read what another one wrote to a result of the loop.
+    # An iteration may read what another one wrote to a result of the loop.
     around = defined | {root(v.buffer) for v in step.outputs}
     _verify_steps(steps, around if isinstance(step, Loop) else defined)
     inside = _written(steps, around)

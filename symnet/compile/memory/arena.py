@@ -16,7 +16,7 @@ def lifetimes(
     which it is touched.
 
     What a loop or choice touches of its surroundings it needs from its beginning to its
-    end: it comes back to it in every turn.  Its own temporaries live inside one turn.
+    end: it comes back to it in every iteration.  Its own temporaries live inside one iteration.
     """
     found: dict[Buffer, tuple[int, int]] = {}
     _live(steps, placement, 0, found)

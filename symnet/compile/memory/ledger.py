@@ -85,7 +85,7 @@ class ProofFacts:
     """What the walks through one program, each at one set of sizes, have in common.
 
     numbers: its sizes; piece: the bytes that one mark stands for; temporaries: those that
-    are made in a turn of each region; read: the buffers that it reads.
+    are made in an iteration of each region; read: the buffers that it reads.
     """
 
     def __init__(self, program: Program) -> None:

@@ -52,7 +52,7 @@ def overwrites_safely(
 
 def _written_once(step: KernelLaunch, write: Access) -> bool:
     """Whether each element is stored once, after all reads at its point of the loop: not
-    in a later pass over a row, nor again in every turn of an axis that it lacks."""
+    in a later pass over a row, nor again in every iteration of an axis that it lacks."""
     if write.indexed:
         return False
     along = {axis for axis in write.axes if axis is not None}
@@ -99,7 +99,7 @@ def reuse_dying(program: Program) -> Program:
 def temporaries_of(
     steps: Sequence[Instruction], results: Sequence[Result]
 ) -> set[Buffer]:
-    """The temporaries that belong to instructions alone: they live in one turn."""
+    """The temporaries that belong to instructions alone: they live in one iteration."""
     made = {v.buffer for step in steps for v in step.outputs}
     handed_out = {result.target for result in results}
     return {b for b in made if b.kind == "temporary"} - handed_out

@@ -1,11 +1,11 @@
 """Where results lie: temporaries get the memory of what they are made for.
 
 A temporary is given the memory of an output, of the shared variable that it updates, of
-the row of a loop in which a turn's result belongs, or of an array that is used for the
+the row of a loop in which an iteration's result belongs, or of an array that is used for the
 last time (`placer`, `overwriting`); the rest share one arena (`arena`).  This is the only
 place where anything is decided to be overwritten.
 
-Inside loops every result of a turn is written straight into its row where the step that
+Inside loops every result of an iteration is written straight into its row where the step that
 makes it can write there, and copied otherwise.  The new value of a state may lie over the
 old one where everybody else has read that by then: such a state needs one place.  All
 others of which not the whole history is kept go round in a ring.

@@ -13,7 +13,7 @@ arena.  At each read both must hold the same marks.  Besides
   of its loop, whatever the sizes are;
 - every result has memory of its own, in which the right value stands at the end.
 
-Loops are walked for as many turns as it takes to come round to every slot of their rings,
+Loops are walked for as many iterations as it takes to come round to every slot of their rings,
 at least two; of a choice both branches.  Nothing is taken from the reasoning of `memory`.
 """
 
@@ -85,7 +85,7 @@ class Verification(Ledger):
             elif isinstance(step, If):
                 self.choose(step)
             elif isinstance(step, Linearise):
-                self.straighten(step)
+                self.linearise(step)
             elif isinstance(step, KernelLaunch) and step.apart is not None:
                 self.apart(step)
             else:
@@ -193,7 +193,7 @@ class Verification(Ledger):
             self.write(step.done, self.fresh(self.own_count(step.done)), step)
 
     def _check_sequences(self, step: Loop, turn: int) -> None:
-        """A turn sees its own row of each sequence that it reads: for the rest the order
+        """An iteration sees its own row of each sequence that it reads: for the rest the order
         of the steps need not wait."""
         read = self.facts.read[step.body]
         for sequence, row in step.sequences:
@@ -215,19 +215,19 @@ class Verification(Ledger):
         return list(marks.reshape(carried.state.depth, -1))
 
     def _show_rows(self, carried: Carried, rows: list[Marks], turn: int) -> None:
-        """The earlier values that a turn reads."""
+        """The earlier values that an iteration reads."""
         state = carried.state
         for tap, buffer in zip(state.taps, carried.taps, strict=True):
             self.own.marks[buffer] = rows[state.depth + tap + turn].copy()
         self.own.marks[carried.new] = np.zeros_like(rows[0])
 
     def _forget(self, body: Region) -> None:
-        """A turn knows nothing of what the turn before it has computed."""
+        """An iteration knows nothing of what the iteration before it has computed."""
         for buffer in self.facts.temporaries[body]:
             self.own.marks.pop(buffer, None)
 
     def _hand_out(self, results: Sequence[Result], step: Instruction) -> None:
-        """What a turn or a branch hands out stands in its place."""
+        """What an iteration or a branch hands out stands in its place."""
         for result in results:
             marks = self.read_own(result.value, step)
             self.write_own(self._all_own(result.target), marks, step)
@@ -246,7 +246,7 @@ class Verification(Ledger):
         self._end_rows(step, carried.history, shown)
 
     def _end_rows(self, step: Loop, view: View, rows: Sequence[Marks]) -> None:
-        """Rows stand where they are handed out; those of turns that were not walked get
+        """Rows stand where they are handed out; those of iterations that were not walked get
         marks now."""
         marks = np.zeros(self.own_count(view), np.int64)
         have = np.concatenate([marks[:0], *rows])
@@ -255,7 +255,7 @@ class Verification(Ledger):
         marks[have.size :] = self.fresh(marks.size - have.size)
         self.write(view, marks, step)
 
-    def straighten(self, step: Linearise) -> None:
+    def linearise(self, step: Linearise) -> None:
         """The last rows of a history come out of their ring in order."""
         ring, (target,) = step.inputs[0], step.outputs
         self.read(step.inputs[1], step)

@@ -24,9 +24,9 @@ Numbers = dict[Variable, Hashable]
 
 def merge_loops(graph: Graph) -> Graph:
     """The graph with loops merged that share work."""
-    settled: set[tuple[Apply, Apply]] = set()
+    compared: set[tuple[Apply, Apply]] = set()
     while True:
-        pair = _next_pair(graph, settled)
+        pair = _next_pair(graph, compared)
         if pair is None:
             return graph
         first, second = pair
@@ -39,7 +39,7 @@ def merge_loops(graph: Graph) -> Graph:
 
 
 def _next_pair(
-    graph: Graph, settled: set[tuple[Apply, Apply]]
+    graph: Graph, compared: set[tuple[Apply, Apply]]
 ) -> tuple[Apply, Apply] | None:
     """Two loops that may be one and have not been looked at; they are noted."""
     order = graph.toposort()
@@ -56,8 +56,8 @@ def _next_pair(
             for first in nodes[:k]:
                 apart = first not in needs[second] and second not in needs[first]
                 alike = not set(first.inputs[1:]).isdisjoint(second.inputs[1:])
-                if apart and alike and (first, second) not in settled:
-                    settled.add((first, second))
+                if apart and alike and (first, second) not in compared:
+                    compared.add((first, second))
                     return first, second
     return None
 

@@ -18,12 +18,12 @@ from symnet.rewriting.analyses import AnalysisCache
 
 
 def rewrite_loops(
-    graph: Graph, simplify: Callable[[Graph], Graph], findings: AnalysisCache
+    graph: Graph, simplify: Callable[[Graph], Graph], analyses: AnalysisCache
 ) -> Graph:
     """The graph with less to do in its loops; the graph itself where it has none.
 
     simplify: makes the graph of a step simpler, so that the passes know what is in it.
-    findings: of the passes over the graph.
+    analyses: of the passes over the graph.
     """
     if not any(isinstance(node.op, Scan) for node in graph.toposort()):
         return graph
@@ -32,7 +32,7 @@ def rewrite_loops(
     graph = simplify_steps(graph, simplify)
     graph = trim_loops(graph)
     graph = keep_last_rows(graph)
-    lengths = Lengths(findings.sizes(graph))
+    lengths = Lengths(analyses.sizes(graph))
     graph = postpone_products(graph, lengths)
     graph = hoist_products(graph, lengths)
     return join_products(graph)

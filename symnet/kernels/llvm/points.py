@@ -8,7 +8,7 @@ from symnet.kernels.llvm.array_access import ArrayAccess
 from symnet.kernels.llvm.blocks import Block
 from symnet.kernels.llvm.external_calls import write_external
 from symnet.kernels.llvm.lanes import Lanes, rarely
-from symnet.kernels.llvm.order import in_turns
+from symnet.kernels.llvm.order import list_schedule
 from symnet.kernels.llvm.primitives import apply, word_of
 from symnet.kernels.llvm.text import REGISTER, Scope, splat_constant
 from symnet.kernels.loopir.scalars import BESIDE, PRIMITIVES, Scalar
@@ -42,7 +42,7 @@ class Points:
         if len(nodes) > LONG:
             key = tuple(nodes)
             if key not in self.turns:  # the same for the last lanes
-                order = in_turns(nodes, needed, self.block.copies, self.registers)
+                order = list_schedule(nodes, needed, self.block.copies, self.registers)
                 self.turns[key] = order
             nodes = self.turns[key]
         for node in nodes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from symnet.kernels.llvm.order import in_turns
+from symnet.kernels.llvm.order import list_schedule
 from symnet.kernels.loopir.math import expand
 from symnet.kernels.loopir.scalars import Scalar, call, load, walk
 
@@ -30,7 +30,7 @@ def test_every_node_comes_once_and_after_its_arguments(
 ) -> None:
     loads = [load(k, "float64") for k in range(2 if name == "pow" else 1)]
     nodes = nodes_of(call(name, *loads))
-    order = in_turns(nodes, arguments, 2, registers)
+    order = list_schedule(nodes, arguments, 2, registers)
     assert sorted(n.serial for n in order) == sorted(n.serial for n in nodes)
     place = {node: k for k, node in enumerate(order)}
     for node in order:
@@ -40,7 +40,7 @@ def test_every_node_comes_once_and_after_its_arguments(
 def test_independent_chains_take_turns() -> None:
     chains = [chain(load(k, "float32"), 6) for k in range(4)]
     total = (chains[0] + chains[1]) + (chains[2] + chains[3])
-    order = in_turns(nodes_of(total), arguments, 2, 24)
+    order = list_schedule(nodes_of(total), arguments, 2, 24)
     products = [node for node in order if node.op == "mul"]
     for turn in range(6):
         together = products[4 * turn : 4 * turn + 4]
@@ -49,7 +49,7 @@ def test_independent_chains_take_turns() -> None:
 
 def test_a_single_chain_stays_as_it_is() -> None:
     nodes = nodes_of(chain(load(0, "float64"), 20))
-    assert in_turns(nodes, arguments, 2, 6) == nodes
+    assert list_schedule(nodes, arguments, 2, 6) == nodes
 
 
 def test_few_registers_keep_chains_apart() -> None:
@@ -59,7 +59,7 @@ def test_few_registers_keep_chains_apart() -> None:
         total = total + each
 
     def held(registers: int) -> int:
-        order = in_turns(nodes_of(total), arguments, 1, registers)
+        order = list_schedule(nodes_of(total), arguments, 1, registers)
         last = {a: k for k, node in enumerate(order) for a in node.args}
         return max(
             sum(last.get(node, 0) > k for node in order[: k + 1])
@@ -71,4 +71,6 @@ def test_few_registers_keep_chains_apart() -> None:
 
 def test_the_order_is_the_same_every_time() -> None:
     nodes = nodes_of(call("erf", load(0, "float32")))
-    assert in_turns(nodes, arguments, 2, 8) == in_turns(nodes, arguments, 2, 8)
+    assert list_schedule(nodes, arguments, 2, 8) == list_schedule(
+        nodes, arguments, 2, 8
+    )

@@ -13,7 +13,7 @@ which computes the same and can be stepped through in a debugger (the instructio
 Python bodies too, which is also their definition).  `translator` says what the subset has.
 
 The functions of one module are compiled together, when the first of them is needed, and
-kept on disk like the kernels.  With `@patient` in place of `@native` they are needed only
+kept on disk like the kernels.  With `@lazily_compiled` in place of `@native` they are needed only
 where their address is: a call from Python is served by the plain function until then,
 because to compile takes longer than what a program does that calls once.
 """
@@ -52,11 +52,11 @@ P = ParamSpec("P")
 
 class Native(NativeFunction, Generic[P]):
     """A function of the subset.  Called from Python it runs natively, without the GIL;
-    a `patient` one only if that is compiled already."""
+    a `lazy` one only if that is compiled already."""
 
-    def __init__(self, python: Callable[P, int], patient: bool = False) -> None:
+    def __init__(self, python: Callable[P, int], lazy: bool = False) -> None:
         self.python = python
-        self.patient = patient
+        self.lazy = lazy
         self.name = f"{python.__module__}.{python.__qualname__}"
         self.parameters = list(inspect.signature(python).parameters)
         self.__doc__ = python.__doc__
@@ -79,7 +79,7 @@ class Native(NativeFunction, Generic[P]):
         return bool(self._address) or load_pending(self.python.__module__)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> int:
-        if self.patient and not self.ready:
+        if self.lazy and not self.ready:
             return int(self.python(*args, **kwargs))
         return int(self._function(*args, **kwargs))
 
@@ -94,10 +94,10 @@ def native(function: Callable[P, int]) -> Native[P]:
     return result
 
 
-def patient(function: Callable[P, int]) -> Native[P]:
+def lazily_compiled(function: Callable[P, int]) -> Native[P]:
     """Decorator: a native function that can wait for its machine code."""
     result = native(function)
-    result.patient = True
+    result.lazy = True
     return result
 
 
@@ -248,8 +248,8 @@ def load_pending(module: str) -> bool:
 
 
 def build_module(functions: list[Native[Any]]) -> bytes:
-    # What a patient module does happens at every call; the rest once a long step.
-    return optimise(print_module(functions), quick=not functions[0].patient)
+    # What a lazily compiled module does happens at every call; the rest once a long step.
+    return optimise(print_module(functions), quick=not functions[0].lazy)
 
 
 def link(module: str, functions: list[Native[Any]], data: bytes, key: str) -> None:

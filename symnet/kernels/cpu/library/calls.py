@@ -15,7 +15,7 @@ from symnet.kernels.cpu.library.call_steps import CallArrangement, gemm_step
 from symnet.kernels.cpu.library.draws import draw_step
 from symnet.kernels.cpu.library.packed_gemm import panel_step
 from symnet.kernels.cpu.runtime import runner
-from symnet.kernels.cpu.runtime.layouts import StraightenWords
+from symnet.kernels.cpu.runtime.layouts import LineariseWords
 from symnet.kernels.library import BoundDraw, Call, GemmCall, PackedGemm, Unwind
 from symnet.kernels.loopir import scalars as loops
 from symnet.kernels.loopir.scalars import Kernel, Operand, Output
@@ -66,8 +66,8 @@ def packed_gemm(call: PackedGemm) -> CallArrangement:
 
 def unwind(call: Unwind) -> CallArrangement:
     words = (0, 0, 0, call.row_bytes, call.slots, call.depth, call.kept)
-    pointers = (StraightenWords.ring, StraightenWords.turns, StraightenWords.target)
-    return CallArrangement(runner.straighten, words, pointers)
+    pointers = (LineariseWords.ring, LineariseWords.turns, LineariseWords.target)
+    return CallArrangement(runner.linearise, words, pointers)
 
 
 # ---- long vectors

@@ -1,7 +1,7 @@
 """Loops over numbers: a loop whose steps all compute single numbers, as one function.
 
 The steps of such a loop would cost less than starting them.  Compiled together, what one
-turn hands to the next stays in registers.
+iteration hands to the next stays in registers.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from symnet.kernels.loopir.math import expand
 from symnet.kernels.loopir.scalars import PRIMITIVES, Kernel, walk
 from symnet.lazy import cached_property
 
-LONGEST_CARRY = 8  # turns that a value is kept in registers for
+LONGEST_CARRY = 8  # iterations that a value is kept in registers for
 MOST_NODES = 400  # scalars in the body: bounds the time to compile
 TURN_NS = 1.5
 
@@ -35,11 +35,11 @@ Key: TypeAlias = tuple[Place, str]
 
 @dataclass(frozen=True)
 class ScalarCell:
-    """A number in memory that a turn reads or writes: at a "fixed" place, at one that
-    moves on in each turn ("walk"), or in the slots of a "ring".
+    """A number in memory that an iteration reads or writes: at a "fixed" place, at one that
+    moves on in each iteration ("walk"), or in the slots of a "ring".
 
-    carried: if not negative, it is read before this turn writes it, and holds what cell
-    number `carried` was given `distance` turns before.
+    carried: if not negative, it is read before this iteration writes it, and holds what cell
+    number `carried` was given `distance` iterations before.
     """
 
     dtype: str
@@ -123,7 +123,7 @@ class _Finder:
 
     @property
     def places(self) -> list[Place]:
-        """Where each cell is in the first turn, or where its ring begins."""
+        """Where each cell is in the first iteration, or where its ring begins."""
         return [
             replace(place, walks=place.walks[:-1]) if self._moves(place) else place
             for place, _ in self.keys
@@ -131,7 +131,7 @@ class _Finder:
 
     @property
     def words(self) -> list[int]:
-        """For each cell: its address, bytes from turn to turn, and of a ring the mask of
+        """For each cell: its address, bytes from iteration to iteration, and of a ring the mask of
         the slots (their number is a power of two) and the first."""
         words: list[int] = []
         for place, _ in self.keys:
@@ -167,7 +167,7 @@ class _Finder:
 
 
 def turns_between(read: Place, written: Place) -> int:
-    """After how many turns a place that moves is where another one that moves has been;
+    """After how many iterations a place that moves is where another one that moves has been;
     0 if never or by chance."""
     a, b = read.walks[-1], written.walks[-1]
     here = replace(read, offset=0, walks=read.walks[:-1])

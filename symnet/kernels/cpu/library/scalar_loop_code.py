@@ -1,13 +1,13 @@
 """From a loop over numbers to LLVM IR: one function with the loop inside.
 
 The function is `i64 recurrence(i64* words, i64 begin, i64 end)`.  Its words are the number
-of turns, the address for the number of turns done (or 0), a function and its argument,
-and for each cell its address, its bytes from turn to turn, and of a ring the mask of the
-slots and the first slot.  The function is called once in `LOOK_TURNS` turns; where it
-returns another number than 0 the loop ends with that.
+of iterations, the address for the number of iterations done (or 0), a function and its
+argument, and for each cell its address, its bytes from iteration to iteration, and of a
+ring the mask of the slots and the first slot.  The function is called once in
+`LOOK_TURNS` iterations; where it returns another number than 0 the loop ends with that.
 
-Values that no turn changes are computed before the loop.  What a turn hands to later ones
-goes through registers; cells that move are also written to memory in each turn, the
+Values that no iteration changes are computed before the loop.  What one iteration hands to
+later ones goes through registers; cells that move are also written in each iteration, the
 others when the loop ends.
 """
 
@@ -35,7 +35,7 @@ from symnet.kernels.loopir.math import expand
 from symnet.kernels.loopir.scalars import Kernel, Scalar, cast, walk
 from symnet.recent import Recent
 
-HEAD_WORDS = 4  # turns, where to put the number done, whom to ask whether to go on
+HEAD_WORDS = 4  # iterations, where to put the number done, whom to ask whether to go on
 CELL_WORDS = 4
 TURNS, DONE, LOOK, WATCH = 0, 1, 2, 3
 LOOK_TURNS = 1 << 16
@@ -123,7 +123,9 @@ class ScalarLoopWriter:
         self.head = self.writer.here()  # the phis, which stand at the head of the loop
         self.loop = self.writer.here()
         self.exit = self.writer.here()
-        self.now: dict[int, str] = {}  # the values of cells at this point of a turn
+        self.now: dict[
+            int, str
+        ] = {}  # the values of cells at this point of an iteration
         self.stored: dict[
             int, str
         ] = {}  # of fixed cells, in the order of their writing
@@ -142,7 +144,7 @@ class ScalarLoopWriter:
         self.writer.finish(head, fail="ret i64 %answer")
 
     def _report(self) -> None:
-        """Tell how many turns were done, if that is asked."""
+        """Tell how many iterations were done, if that is asked."""
         here = self.writer.here()
         here.label("leave")
         here.line("%count = phi i64 [ 0, %entry ], [ %next, %finish ]")
@@ -171,7 +173,7 @@ class ScalarLoopWriter:
         self._end()
 
     def _carry(self, carried: dict[int, list[str]]) -> None:
-        """The phis of carried values: one for each turn they are kept."""
+        """The phis of carried values: one for each iteration they are kept."""
         for k, names in carried.items():
             cell = self.cells[k]
             kind = REGISTER[cell.dtype]
@@ -184,7 +186,7 @@ class ScalarLoopWriter:
                 )
 
     def _end(self) -> None:
-        """The end of a turn, and what is written after the last."""
+        """The end of an iteration, and what is written after the last."""
         loop, until = self.loop, self.recurrence.until
         loop.line("%next = add i64 %turn, 1")
         if until >= 0:
@@ -199,7 +201,7 @@ class ScalarLoopWriter:
             self._store(self.exit, self.cells[k].dtype, value, self.address[k])
 
     def _look(self) -> None:
-        """Between turns, now and then: ask whether to go on."""
+        """Between iterations, now and then: ask whether to go on."""
         loop = self.loop
         loop.label("further")
         loop.line(f"%rest = and i64 %next, {LOOK_TURNS - 1}")
@@ -223,13 +225,13 @@ class ScalarLoopWriter:
         return self.writer.word(HEAD_WORDS + CELL_WORDS * k + which)
 
     def _address(self, k: int) -> str:
-        """Where a cell is in the present turn, as a pointer."""
+        """Where a cell is in the present iteration, as a pointer."""
         if self.cells[k].how == "fixed":
             return self.entry.emit(f"inttoptr i64 {self._word(k, 0)} to ptr")
         return self._moved(self.loop, k, "%turn")
 
     def _at_turn(self, k: int, turn: int) -> str:
-        """Where a cell is in a turn with a known number, for the code before the loop."""
+        """Where a cell is in an iteration with a known number, for the code before the loop."""
         if self.cells[k].how == "fixed":
             return self.address[k]
         return self._moved(self.entry, k, str(turn))
@@ -281,7 +283,7 @@ class ScalarLoopWriter:
             self._write(k, out.operand.dtype, values[root][0])
 
     def _changes(self, k: int) -> bool:
-        """Whether a turn may write the cell."""
+        """Whether an iteration may write the cell."""
         return any(
             k in operands[len(kernel.inputs) :]
             for kernel, operands in zip(
@@ -296,7 +298,7 @@ class ScalarLoopWriter:
         steady: Sequence[bool],
         values: dict[Scalar, tuple[str, bool]],
     ) -> tuple[str, bool]:
-        """The name of a scalar's value, and whether it is the same in every turn."""
+        """The name of a scalar's value, and whether it is the same in every iteration."""
         if node.op == "literal":
             return constant(node.value, node.dtype), True
         if node.op == "load":

@@ -32,7 +32,7 @@ from symnet.kernels.cpu.jit.intrinsics import (
     store,
     store_i32,
 )
-from symnet.kernels.cpu.jit.native import in_background, patient
+from symnet.kernels.cpu.jit.native import in_background, lazily_compiled
 from symnet.kernels.cpu.runtime.call_block import (
     AS_BOOLEAN,
     AS_FLOAT32,
@@ -100,7 +100,7 @@ if CPYTHON:
 # ----------------------------------------------------------------------- native side
 
 
-@patient
+@lazily_compiled
 def same_words(left: int, right: int, count: int) -> int:
     for k in range(count):
         if load(left, k) != load(right, k):
@@ -108,7 +108,7 @@ def same_words(left: int, right: int, count: int) -> int:
     return 1
 
 
-@patient
+@lazily_compiled
 def fits(array: int, record: int) -> int:
     """Whether an ndarray has the dtype, shape and layout that the record asks for."""
     rank = load(record, ArgumentWords.rank)
@@ -133,7 +133,7 @@ def fits(array: int, record: int) -> int:
     return 1
 
 
-@patient
+@lazily_compiled
 def take_float(record: int, bits: int) -> int:
     """Keep a float64 for an argument; whether it is one of floats."""
     if load(record, ArgumentWords.numbers) == AS_FLOAT64:
@@ -145,7 +145,7 @@ def take_float(record: int, bits: int) -> int:
     return 0
 
 
-@patient
+@lazily_compiled
 def take_integer(record: int, number: int) -> int:
     """Keep an integer for an argument, if its dtype holds it exactly."""
     if number < load(record, ArgumentWords.low) or number > load(
@@ -158,7 +158,7 @@ def take_integer(record: int, number: int) -> int:
     return take_float(record, float_bits(number))
 
 
-@patient
+@lazily_compiled
 def take_number(argument: int, record: int) -> int:
     """Keep a Python number, or a NumPy scalar of the very dtype, for a 0-d argument."""
     kind = load(argument, ScalarWords.type)
@@ -185,7 +185,7 @@ def take_number(argument: int, record: int) -> int:
     return 0
 
 
-@patient
+@lazily_compiled
 def bind(block: int, arguments: int) -> int:
     """Set the bases by the arguments and the shared variables; 0 if anything differs."""
     bases = load(block, BlockWords.bases)
@@ -229,13 +229,13 @@ def bind(block: int, arguments: int) -> int:
     return slide(block)
 
 
-@patient
+@lazily_compiled
 def list_size(items: int) -> int:
     """How many objects are in a list of Python's."""
     return load(items, ListWords.size)
 
 
-@patient
+@lazily_compiled
 def pin(block: int, thread: int) -> int:
     """Tell other threads what is in use, and keep it alive."""
     for k in range(load(block, BlockWords.cell_count)):
@@ -249,7 +249,7 @@ def pin(block: int, thread: int) -> int:
     return 0
 
 
-@patient
+@lazily_compiled
 def unpin(block: int) -> int:
     """The other end of `pin`.  A variable that has another array by now is left alone."""
     for k in range(load(block, BlockWords.cell_count)):
@@ -267,7 +267,7 @@ def unpin(block: int) -> int:
     return 0
 
 
-@patient
+@lazily_compiled
 def are_waiting(block: int) -> int:
     """Whether there are calls in the queues of what the block uses."""
     if list_size(load(block, BlockWords.queue)) != 0:
@@ -279,7 +279,7 @@ def are_waiting(block: int) -> int:
     return 0
 
 
-@patient
+@lazily_compiled
 def free_block(block: int, status: int) -> int:
     """End the use of a block and let others go on; 0 if their waking has raised."""
     atomic_store(block, BlockWords.busy, 0)
@@ -296,7 +296,7 @@ def free_block(block: int, status: int) -> int:
     return 1
 
 
-@patient
+@lazily_compiled
 def new_output(block: int, number: int) -> int:
     """A new array for an output; 0 with MemoryError set."""
     record = load(block, BlockWords.outputs) + 8 * OutputWords.count * number
@@ -318,7 +318,7 @@ def new_output(block: int, number: int) -> int:
     return array
 
 
-@patient
+@lazily_compiled
 def fill_list(block: int, result: int) -> int:
     """Put the outputs into their list; 0 if memory is lacking."""
     for k in range(load(block, BlockWords.output_count)):
@@ -330,7 +330,7 @@ def fill_list(block: int, result: int) -> int:
     return result
 
 
-@patient
+@lazily_compiled
 def new_result(block: int, empty_list: int) -> int:
     """The object to be returned, a new reference; 0 if memory is lacking."""
     if empty_list != 0:
@@ -341,7 +341,7 @@ def new_result(block: int, empty_list: int) -> int:
     return NONE
 
 
-@patient
+@lazily_compiled
 def start_released(block: int) -> int:
     """Start the runner; meanwhile other Python threads may run, if the block says so."""
     if load(block, BlockWords.release) == 0:
@@ -354,7 +354,7 @@ def start_released(block: int) -> int:
     return status
 
 
-@patient
+@lazily_compiled
 def report(block: int, step: int) -> int:
     """Call the function that raises the error of a failed step."""
     arguments = stack(1)
@@ -364,7 +364,7 @@ def report(block: int, step: int) -> int:
     return outcome
 
 
-@patient
+@lazily_compiled
 def attempt(block: int, arguments: int, empty_list: int) -> int:
     """Bind and run a claimed block: the result, or 0 with *block* free again.
 
@@ -393,7 +393,7 @@ def attempt(block: int, arguments: int, empty_list: int) -> int:
     return report(block, status - 1)
 
 
-@patient
+@lazily_compiled
 def enter(block_array: int, arguments: int, count: int, keywords: int) -> int:
     """What a call of the builtin does, by Python's convention METH_FASTCALL|METH_KEYWORDS."""
     block = load(block_array, ArrayWords.data)

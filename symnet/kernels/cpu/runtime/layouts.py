@@ -224,8 +224,8 @@ class RepeatWords(Record):
     move_count: int
     rings: int
     ring_count: int
-    until: int  # address of a byte, looked at after each turn: stop if not 0; or 0
-    done: int  # address of a word for the number of turns done, or 0
+    until: int  # address of a byte, looked at after each iteration: stop if not 0; or 0
+    done: int  # address of a word for the number of iterations done, or 0
     turns_done: int
     failed_step: int  # 1 + the number of the inner step that failed, or 0
     times: int  # address of a counter for each inner step, or 0
@@ -255,8 +255,8 @@ class ChoiceWords(Record):
     watch: int
 
 
-class StraightenWords(Record):
-    """The arguments of `runner.straighten`."""
+class LineariseWords(Record):
+    """The arguments of `runner.linearise`."""
 
     ring: int
     target: int

@@ -46,20 +46,20 @@ from symnet.kernels.cpu.jit.intrinsics import (
     stack,
     store,
 )
-from symnet.kernels.cpu.jit.native import patient
+from symnet.kernels.cpu.jit.native import lazily_compiled
 from symnet.kernels.cpu.runtime.layouts import (
     BlockWords,
     BranchWords,
     CellWords,
     ChoiceWords,
     GateWords,
+    LineariseWords,
     ListWords,
     MoveWords,
     PatchWords,
     RepeatWords,
     RingWords,
     StepWords,
-    StraightenWords,
     WatchWords,
     WindowWords,
 )
@@ -96,7 +96,7 @@ if YIELDS:
     sched_yield = CFunction("sched_yield", "i32()", C_LIBRARY)
 
 
-@patient
+@lazily_compiled
 def patch(patches: int, count: int, bases: int) -> int:
     """Write the addresses of this call where the steps expect them."""
     for k in range(count):
@@ -108,7 +108,7 @@ def patch(patches: int, count: int, bases: int) -> int:
     return 0
 
 
-@patient
+@lazily_compiled
 def run_step(step: int) -> int:
     """Do one step; its result."""
     code = load(step, StepWords.code)
@@ -120,7 +120,7 @@ def run_step(step: int) -> int:
     return call(code, arguments, 0, total)
 
 
-@patient
+@lazily_compiled
 def nanoseconds() -> int:
     """The time of a clock that only goes forward (0 where the system has none)."""
     if TIMED:
@@ -130,13 +130,13 @@ def nanoseconds() -> int:
     return 0
 
 
-@patient
+@lazily_compiled
 def list_item(box: int, k: int) -> int:
     """The address of an object in a list."""
     return load(load(box, ListWords.items), k)
 
 
-@patient
+@lazily_compiled
 def moved(block: int) -> int:
     """Whether a variable that the call updates has another array than at its beginning."""
     if CPYTHON:
@@ -150,7 +150,7 @@ def moved(block: int) -> int:
     return 0
 
 
-@patient
+@lazily_compiled
 def ask(block: int) -> int:
     """Let Python handle the signals that have come; a BREAK if the call cannot go on."""
     status = 0
@@ -166,7 +166,7 @@ def ask(block: int) -> int:
     return status
 
 
-@patient
+@lazily_compiled
 def inquire(watch: int, now: int) -> int:
     """A BREAK if the call is to end; asks Python, if it is time for that."""
     store(watch, WatchWords.looked, now)
@@ -179,7 +179,7 @@ def inquire(watch: int, now: int) -> int:
     return status
 
 
-@patient
+@lazily_compiled
 def look(watch: int) -> int:
     """Look at the clock, choose when to look again, and inquire."""
     now = nanoseconds()
@@ -195,7 +195,7 @@ def look(watch: int) -> int:
     return inquire(watch, now)
 
 
-@patient
+@lazily_compiled
 def glance(watch: int) -> int:
     """Like `look`, for long steps that look by themselves."""
     if watch == 0:
@@ -205,7 +205,7 @@ def glance(watch: int) -> int:
     return inquire(watch, nanoseconds())
 
 
-@patient
+@lazily_compiled
 def tick(watch: int) -> int:
     """Something has been done: now and then, look whether the call is to end."""
     if watch == 0:
@@ -217,7 +217,7 @@ def tick(watch: int) -> int:
     return look(watch)
 
 
-@patient
+@lazily_compiled
 def begin_watch(watch: int, block: int) -> int:
     """Let the watch look from now on."""
     now = nanoseconds()
@@ -230,7 +230,7 @@ def begin_watch(watch: int, block: int) -> int:
     return 0
 
 
-@patient
+@lazily_compiled
 def run(steps: int, count: int, watch: int) -> int:
     """Do the steps one after another; 0, 1 + the number of the step that failed, or a
     BREAK."""
@@ -245,7 +245,7 @@ def run(steps: int, count: int, watch: int) -> int:
     return 0
 
 
-@patient
+@lazily_compiled
 def run_timed(steps: int, count: int, times: int, watch: int) -> int:
     """Like `run`; adds the nanoseconds of step k to word k of `times`."""
     before = nanoseconds()
@@ -261,7 +261,7 @@ def run_timed(steps: int, count: int, times: int, watch: int) -> int:
     return 0
 
 
-@patient
+@lazily_compiled
 def read_integer(address: int, size: int, mask: int) -> int:
     """An integer of `size` bytes; `mask` cuts unsigned ones."""
     if size == 8:
@@ -273,7 +273,7 @@ def read_integer(address: int, size: int, mask: int) -> int:
     return load_i8(address, 0) & mask
 
 
-@patient
+@lazily_compiled
 def slide(block: int) -> int:
     """Set the windows by the integers of this call; 0 if one is out of its range."""
     bases = load(block, BlockWords.bases)
@@ -292,7 +292,7 @@ def slide(block: int) -> int:
     return 1
 
 
-@patient
+@lazily_compiled
 def enter_commit() -> int:
     """From here on shared variables are written; waits while a fork is under way."""
     atomic_add(GATE, GateWords.writing, 1)
@@ -307,14 +307,14 @@ def enter_commit() -> int:
     return 0
 
 
-@patient
+@lazily_compiled
 def leave_commit() -> int:
     """The other end of `enter_commit`."""
     atomic_add(GATE, GateWords.writing, -1)
     return 0
 
 
-@patient
+@lazily_compiled
 def run_part(block: int, first: int, count: int, watch: int) -> int:
     """Do `count` steps of a block from number `first` on; result as of `run`."""
     steps = load(block, BlockWords.steps) + 8 * StepWords.count * first
@@ -324,7 +324,7 @@ def run_part(block: int, first: int, count: int, watch: int) -> int:
     return run(steps, count, watch)
 
 
-@patient
+@lazily_compiled
 def start(block: int) -> int:
     """Run a call block whose bases are set; result as of `run`."""
     patch(
@@ -350,7 +350,7 @@ def start(block: int) -> int:
     return 0
 
 
-@patient
+@lazily_compiled
 def start_unlocked(block: int) -> int:
     """Like `start`, called with Python's lock, without which the steps run."""
     if CPYTHON:
@@ -364,9 +364,9 @@ def start_unlocked(block: int) -> int:
     return start(block)
 
 
-@patient
+@lazily_compiled
 def rewind(arguments: int) -> int:
-    """Set the pointers of a loop to where they are in the first turn."""
+    """Set the pointers of a loop to where they are in the first iteration."""
     for k in range(load(arguments, RepeatWords.move_count)):
         record = load(arguments, RepeatWords.moves) + 8 * MoveWords.count * k
         store(load(record, MoveWords.place), 0, load(record, MoveWords.origin))
@@ -381,7 +381,7 @@ def rewind(arguments: int) -> int:
     return 0
 
 
-@patient
+@lazily_compiled
 def move(moves: int, count: int) -> int:
     """Advance pointers: the word at a record's place grows by its bytes."""
     for k in range(count):
@@ -391,9 +391,9 @@ def move(moves: int, count: int) -> int:
     return 0
 
 
-@patient
+@lazily_compiled
 def go_round(rings: int, count: int) -> int:
-    """Advance pointers to the next slot of a ring, so that a few slots serve many turns."""
+    """Advance pointers to the next slot of a ring, so that a few slots serve many iterations."""
     for k in range(count):
         record = rings + 8 * RingWords.count * k
         slot = load(record, RingWords.slot) + 1
@@ -407,7 +407,7 @@ def go_round(rings: int, count: int) -> int:
     return 0
 
 
-@patient
+@lazily_compiled
 def run_body(steps: int, count: int, times: int, watch: int) -> int:
     """Do the steps inside a loop or a branch once; result as of `run`."""
     if times != 0:
@@ -415,7 +415,7 @@ def run_body(steps: int, count: int, times: int, watch: int) -> int:
     return run(steps, count, watch)
 
 
-@patient
+@lazily_compiled
 def repeat(arguments: int, begin: int, end: int) -> int:
     """A step that does a list of steps again and again, and moves pointers in between."""
     rewind(arguments)
@@ -449,7 +449,7 @@ def repeat(arguments: int, begin: int, end: int) -> int:
     return failed
 
 
-@patient
+@lazily_compiled
 def choose(arguments: int, begin: int, end: int) -> int:
     """A step that does the first list of steps if a byte is not 0, else the second."""
     body = arguments + 8 * ChoiceWords.first
@@ -465,24 +465,24 @@ def choose(arguments: int, begin: int, end: int) -> int:
     return failed
 
 
-@patient
-def straighten(arguments: int, begin: int, end: int) -> int:
+@lazily_compiled
+def linearise(arguments: int, begin: int, end: int) -> int:
     """Copy the last rows of a history from its ring into their order.
 
-    The history begins with `depth` rows and grows by one in each turn; row number r lies
+    The history begins with `depth` rows and grows by one in each iteration; row number r lies
     in slot r modulo `slots`, a power of two.  Rows before the first are filled with zeros.
     """
-    size = load(arguments, StraightenWords.row_bytes)
-    row = load(arguments, StraightenWords.depth) + load(
-        load(arguments, StraightenWords.turns), 0
+    size = load(arguments, LineariseWords.row_bytes)
+    row = load(arguments, LineariseWords.depth) + load(
+        load(arguments, LineariseWords.turns), 0
     )
-    row -= load(arguments, StraightenWords.kept)
-    for k in range(load(arguments, StraightenWords.kept)):
-        target = load(arguments, StraightenWords.target) + k * size
+    row -= load(arguments, LineariseWords.kept)
+    for k in range(load(arguments, LineariseWords.kept)):
+        target = load(arguments, LineariseWords.target) + k * size
         if row < 0:
             memset(target, 0, size)
         else:
-            slot = row & (load(arguments, StraightenWords.slots) - 1)
-            memcpy(target, load(arguments, StraightenWords.ring) + slot * size, size)
+            slot = row & (load(arguments, LineariseWords.slots) - 1)
+            memcpy(target, load(arguments, LineariseWords.ring) + slot * size, size)
         row += 1
     return 0

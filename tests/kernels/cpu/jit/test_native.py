@@ -36,7 +36,7 @@ from symnet.kernels.cpu.jit.intrinsics import (
     store_i16,
     store_i32,
 )
-from symnet.kernels.cpu.jit.native import native, patient
+from symnet.kernels.cpu.jit.native import lazily_compiled, native
 
 LIMIT = 10
 NOT_HERE = False
@@ -265,7 +265,7 @@ def test_the_run_time_is_compiled_once_and_then_read_from_disk(tmp_path):
 def test_a_patient_function_is_python_until_its_address_is_needed(monkeypatch):
     monkeypatch.setattr(module, "cached_object", lambda key: None)  # not on disk
 
-    @patient
+    @lazily_compiled
     def twice(number: int) -> int:
         return number + number
 

@@ -13,23 +13,23 @@ from symnet.kernels.cpu.runtime.layouts import (
     BlockWords,
     ChoiceWords,
     GateWords,
+    LineariseWords,
     MoveWords,
     RepeatWords,
     RingWords,
     StepWords,
-    StraightenWords,
     WatchWords,
 )
 from symnet.kernels.cpu.runtime.runner import (
     choose,
     go_round,
+    linearise,
     move,
     patch,
     repeat,
     rewind,
     run,
     run_timed,
-    straighten,
 )
 
 
@@ -272,14 +272,14 @@ def test_choose(condition, fail):
     ("slots", "depth", "kept", "turns"),
     [(2, 1, 1, 0), (2, 1, 1, 5), (4, 3, 3, 7), (8, 2, 5, 1), (8, 2, 5, 100)],
 )
-def test_straighten(slots, depth, kept, turns):
+def test_linearise(slots, depth, kept, turns):
     ring, rows = np.zeros((slots, 3)), np.full((kept, 3), -1.0)
     for number in range(depth + turns):
         ring[number % slots] = number + 1
     count = np.array([turns])
     block = np.array([ring.ctypes.data, rows.ctypes.data, count.ctypes.data, 24,
                       slots, depth, kept])  # fmt: skip
-    assert len(block) == StraightenWords.count
-    assert straighten(block.ctypes.data, 0, 1) == 0
+    assert len(block) == LineariseWords.count
+    assert linearise(block.ctypes.data, 0, 1) == 0
     last = np.maximum(np.arange(depth + turns - kept, depth + turns) + 1, 0)
     assert (rows == last[:, None]).all()
