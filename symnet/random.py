@@ -19,10 +19,7 @@ import numpy as np
 
 from symnet.config import config
 from symnet.errors import message
-from symnet.graph.types import DTYPES, INTEGERS
 from symnet.graph.variables import Constant, Variable, operand_text
-from symnet.kernels.loopir.scalars import Scalar, call, literal, select
-from symnet.kernels.loopir.scalars import cast as cast_scalar
 from symnet.ops.arithmetic import (
     add,
     log,
@@ -34,19 +31,23 @@ from symnet.ops.arithmetic import (
     sub,
 )
 from symnet.ops.base import as_tensor, constant
-from symnet.ops.elementwise import cast, elementwise
+from symnet.ops.elementwise import cast
 from symnet.ops.functions import erf, erfinv, log1p
 from symnet.ops.indexing import getitem, set_subtensor, take
 from symnet.ops.random.drawing import (
     advanced,
     check_sizes,
+    count_dtype,
     demand_not_negative,
     demand_probability,
     draw_sizes,
     float_dtype,
+    located,
     spread,
     total,
+    whole,
 )
+from symnet.ops.random.integer_ranges import scale_bits
 from symnet.ops.random.mrg import PickFromUniform
 from symnet.ops.random.philox import PhiloxDraw, PhiloxVariates
 from symnet.ops.reduce import argmax
@@ -455,87 +456,3 @@ class RandomStream:
         if not x.type.ndim:
             raise TypeError(f"shuffle takes an array, not {operand_text(x)}")
         return self.permutation(x)
-
-
-# ---- parameters
-
-
-def located(sample: Variable, loc: Variable, scale: Variable) -> Variable:
-    """loc + scale * sample, which must not be larger than the sample.
-
-    Raises: ValueError where parameters stretch it: a number would be used twice.
-    """
-    result: Variable = add(mul(sample, scale), loc)
-    if result.type.broadcastable != sample.type.broadcastable:
-        raise ValueError(
-            message(
-                "the parameters have more elements than numbers are drawn",
-                operands=[operand_text(sample), operand_text(loc), operand_text(scale)],
-                cure="give the size that the result is to have",
-            )
-        )
-    return result
-
-
-def whole(value: Any, operation: str, name: str) -> Variable:
-    """A parameter that is an integer.  Raises: TypeError for another."""
-    variable = as_tensor(value)
-    if variable.type.dtype not in INTEGERS:
-        raise TypeError(
-            message(
-                f"{operation}: {name} is an integer, not {operand_text(variable)}",
-                cure="cast it, with .astype('int64')",
-            )
-        )
-    return variable
-
-
-def count_dtype(dtype: str) -> str:
-    """A dtype for counts: any real one.  Raises: TypeError."""
-    if dtype == "floatX":
-        return config.floatX
-    if dtype not in DTYPES or np.dtype(dtype).kind == "c":
-        raise TypeError(f"counts are of a real dtype, not {dtype!r}")
-    return dtype
-
-
-# ---- integers in a range
-
-
-def _high_product(x: Scalar, y: Scalar) -> Scalar:
-    """The upper 64 bits of a product of two uint64."""
-    mask = literal(0xFFFFFFFF, "uint64")
-    a, b = call("shift_right", x, 32), call("and", x, mask)
-    c, d = call("shift_right", y, 32), call("and", y, mask)
-    middle = a * d + call("shift_right", b * d, 32)
-    lower = b * c + call("and", middle, mask)
-    return a * c + call("shift_right", middle, 32) + call("shift_right", lower, 32)
-
-
-def _scale_body(bits: Scalar, low: Scalar, high: Scalar) -> Scalar:
-    """low + floor(bits * (high - low) / 2**64): each integer with the same probability up
-    to (high - low) / 2**64.
-
-    Source: Lemire, "Fast random integer generation in an interval", ACM TOMACS 29 (2019),
-    without its rejection.
-    """
-    length = cast_scalar(high, "uint64") - cast_scalar(low, "uint64")
-    length = select(low < high, length, 0)
-    return low + cast_scalar(_high_product(bits, length), "int64")
-
-
-def _scale_reference(xp: Any, bits: Any, low: Any, high: Any) -> Any:
-    length = xp.where(
-        low < high, high.astype("uint64") - low.astype("uint64"), np.uint64(0)
-    )
-    shift, mask = np.uint64(32), np.uint64(0xFFFFFFFF)
-    a, b, c, d = bits >> shift, bits & mask, length >> shift, length & mask
-    middle = a * d + ((b * d) >> shift)
-    lower = b * c + (middle & mask)
-    return low + (a * c + (middle >> shift) + (lower >> shift)).astype("int64")
-
-
-scale_bits = elementwise(
-    _scale_body, None, _scale_reference,
-    name="scale_bits", arity=3, compute="own", result="int64", accepts="iu",
-)  # fmt: skip

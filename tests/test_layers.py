@@ -55,10 +55,11 @@ kernels.cpu: cpu_device
 kernels: devices .
 
 shared
-ops: lowerings base elementwise methods arithmetic operators functions tails inputs
-ops: sizes alloc shape reshape reduce creation subtensor joining advanced indexing
+ops: lowerings base elementwise methods arithmetic complex_parts operators functions tails inputs
+ops: sizes alloc shape reshape reduce statistics creation subtensor joining advanced indexing
 ops: diagonal rearrange cumulative sorting
-ops.random: drawing mrg mrg_streams philox_reference philox random_state random_streams
+ops.random: drawing integer_ranges mrg mrg_streams philox_reference philox random_state
+ops.random: random_streams
 ops: composed checks barriers
 ops.linalg: gemm products
 ops.nnet: softmax logsumexp activations classification normalization
@@ -70,7 +71,7 @@ rewriting: constant_folding patterns
 sizes: host_code infer conservative
 rewriting: analyses rewriter
 rewriting.rules: algebra check_rules shapes reductions cancel determinant_rules crossentropy
-rewriting.rules: logged logmoves logsums logarithms powers totals quotients stability
+rewriting.rules: logged logmoves logsums logarithms powers totals fractions quotients stability
 rewriting.rules: indexing_rules library_forms composed_rules .
 rewriting: stable bypassed .
 

@@ -31,8 +31,9 @@ from symnet.graph.types import (
     TensorType,
 )
 from symnet.graph.variables import Apply, Variable, make_variable
-from symnet.ops.arithmetic import identity, real, second
+from symnet.ops.arithmetic import identity, second
 from symnet.ops.base import as_tensor, constant
+from symnet.ops.complex_parts import real
 from symnet.ops.elementwise import Elementwise, cast
 from symnet.ops.ifelse.branches import absorbed
 from symnet.ops.pushing import pulled

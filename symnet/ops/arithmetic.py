@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from symnet.graph.types import COMPLEX, FLOATS, INTEGERS
+from symnet.graph.types import FLOATS, INTEGERS
 from symnet.graph.variables import Constant, Variable
 from symnet.kernels.loopir import scalars
 from symnet.kernels.loopir.scalars import Scalar, binary, call, literal, select
-from symnet.ops.base import as_tensor, common_dtype, to_float, upcast
+from symnet.ops.base import as_tensor, common_dtype, upcast
 from symnet.ops.elementwise import Elementwise, cast, elementwise
 
 
@@ -465,57 +465,3 @@ identity = elementwise(
     lambda x: x, lambda g, out, x: (g,), lambda xp, x: x.copy(), name="identity"
 )
 tensor_copy = identity
-
-# ---- complex numbers: no kernels, only the reference evaluates them
-
-
-def _complex_parts(variables: Sequence[Variable]) -> list[str]:
-    """Both real parts in one float dtype, at least float32."""
-    return [upcast(to_float(common_dtype(variables)), "float32")] * 2
-
-
-def _no_kernel(*arguments: Scalar) -> Scalar:
-    raise TypeError("complex numbers have no kernels")
-
-
-complex = elementwise(
-    _no_kernel,
-    lambda g, out, re, im: (real(g), imag(g)),
-    lambda xp, re, im: re + 1j * im,
-    name="complex", arity=2, compute=_complex_parts, accepts="f", holomorphic=False,
-    result=lambda dtypes: "complex64" if dtypes[0] == "float32" else "complex128",
-)  # fmt: skip
-conj: Elementwise = elementwise(
-    lambda x: x, lambda g, out, x: (conj(g),), "conj", name="conj", holomorphic=False
-)
-real_part = elementwise(
-    _no_kernel,
-    lambda g, out, z: (complex(g, 0),),
-    "real", name="real", result=lambda dtypes: real_dtype(dtypes[0]), accepts="c",
-    holomorphic=False,
-)  # fmt: skip
-imaginary_part = elementwise(
-    _no_kernel,
-    lambda g, out, z: (complex(0, g),),
-    "imag", name="imag", result=lambda dtypes: real_dtype(dtypes[0]), accepts="c",
-    holomorphic=False,
-)  # fmt: skip
-
-
-def real(z: Any) -> Variable:
-    """The real part; a real variable itself."""
-    variable = as_tensor(z)
-    return real_part(variable) if variable.type.dtype in COMPLEX else variable
-
-
-def imag(z: Any) -> Variable:
-    """The imaginary part; zeros for a real variable."""
-    variable = as_tensor(z)
-    dtype = variable.type.dtype
-    result: Variable
-    result = (
-        imaginary_part(variable)
-        if dtype in COMPLEX
-        else second(variable, cast(0, dtype))
-    )
-    return result

@@ -16,17 +16,15 @@ from symnet.graph.variables import Variable, make_variable
 from symnet.kernels.loopir.scalars import Scalar, call, literal, select
 from symnet.ops.arithmetic import (
     clip,
-    complex,
     eq,
-    imag,
     log,
     mul,
-    real,
     sqr,
     sqrt,
     switch,
 )
 from symnet.ops.base import as_tensor
+from symnet.ops.complex_parts import complex, imag, real
 from symnet.ops.elementwise import Elementwise, cast, elementwise
 from symnet.ops.methods import method, unary
 

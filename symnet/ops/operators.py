@@ -11,6 +11,7 @@ from symnet.errors import message
 from symnet.graph.variables import TensorLike, Variable, operand_text
 from symnet.ops import arithmetic
 from symnet.ops.base import as_tensor
+from symnet.ops.complex_parts import conj, imag, real
 from symnet.ops.elementwise import cast
 from symnet.ops.methods import method, prop, unary
 
@@ -205,6 +206,6 @@ def _clip(self: Variable, a_min: TensorLike, a_max: TensorLike) -> Variable:
 method("round")(arithmetic.round)
 for _name in ("ceil", "floor", "log", "sqrt", "trunc"):
     method(_name)(unary(getattr(arithmetic, _name)))
-method("conj", "conjugate")(unary(arithmetic.conj))
-prop("real")(arithmetic.real)
-prop("imag")(arithmetic.imag)
+method("conj", "conjugate")(unary(conj))
+prop("real")(real)
+prop("imag")(imag)

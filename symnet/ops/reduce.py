@@ -1,4 +1,4 @@
-"""Reductions over axes: sum, prod, max, min, all, any, argmax, mean, var, ...
+"""Reductions over axes: sum, prod, max, min, all, any, argmax, ...
 
 Every one takes `axis` as None (all axes), an int (negative from the end) or a sequence
 of ints, and `keepdims` to leave the reduced axes with size 1.
@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from symnet.config import config
 from symnet.errors import message
 from symnet.graph.types import COMPLEX, FLOATS, TensorType
 from symnet.graph.variables import (
@@ -28,14 +27,10 @@ from symnet.kernels.loopir import views
 from symnet.kernels.loopir.scalars import REDUCTIONS
 from symnet.kernels.loopir.views import ZERO
 from symnet.ops.arithmetic import (
-    absolute,
     eq,
     isclose,
     neq,
-    pow,
     second,
-    sqr,
-    sqrt,
     sub,
     switch,
     true_div,
@@ -45,20 +40,18 @@ from symnet.ops.base import (
     WIDER,
     TensorOp,
     as_tensor,
-    constant,
     normalize_axes,
-    to_float,
     upcast,
 )
 from symnet.ops.elementwise import cast
 from symnet.ops.lowerings import Lowering, Reduction, Reference, Shapes, Sizes, is_real
 from symnet.ops.methods import method
-from symnet.ops.shape import dimshuffle, shape_i
+from symnet.ops.shape import dimshuffle
 
 # What `symnet.tensor` has of them.
 __all__ = [
     "all", "allclose", "any", "argmax", "argmin", "makeKeepDims", "max",
-    "max_and_argmax", "mean", "min", "norm", "prod", "ptp", "std", "sum", "var",
+    "max_and_argmax", "min", "prod", "ptp", "sum",
 ]  # fmt: skip
 
 # kind -> the function of NumPy that joins two elements.
@@ -317,80 +310,6 @@ def prod(
     return _accumulate("prod", input, axis, dtype, keepdims, acc_dtype)
 
 
-def mean(
-    input: TensorLike,
-    axis: Any = None,
-    dtype: str | None = None,
-    op: bool = False,
-    keepdims: bool = False,
-    acc_dtype: str | None = None,
-) -> Variable:
-    """The mean over `axis`; of nothing NaN.
-
-    Dtypes: floats keep theirs (float16 is summed in float32); integers give floatX, and
-    are summed in float64, where they do not wrap.
-    `op` is accepted for Theano's sake.
-    """
-    x = as_tensor(input)
-    axes = normalize_axes(axis, x.type.ndim, "mean")
-    half = x.type.dtype == "float16" and dtype is None
-    if half:
-        dtype = "float32"
-    elif dtype is None and x.type.dtype not in FLOATS + COMPLEX:
-        dtype, acc_dtype = config.floatX, acc_dtype or "float64"
-    total = sum(x, axes, dtype, keepdims, acc_dtype)
-    result = true_div(total, cast(count(x, axes), to_float(total.type.dtype)))
-    return cast(result, "float16") if half else result
-
-
-def count(x: Variable, axes: Sequence[int]) -> Variable:
-    """How many elements lie along `axes`: an int64 scalar."""
-    known = [x.type.shape[axis] for axis in axes]
-    number = int(np.prod([n for n in known if n is not None], dtype=np.int64))
-    result: Any = constant(number, dtype="int64")
-    for axis, n in zip(axes, known, strict=True):
-        if n is None:
-            result = shape_i(x, axis) * result
-    return result  # type: ignore[no-any-return]
-
-
-def var(
-    input: TensorLike,
-    axis: Any = None,
-    ddof: Any = 0,
-    keepdims: bool = False,
-    corrected: bool = False,
-) -> Variable:
-    """The mean squared distance from the mean, over `count - ddof`; float16 is computed
-    in float32.
-
-    corrected: subtract what rounding of the mean leaves.
-    Source: Chan, Golub & LeVeque 1983, the corrected two-pass algorithm.
-    """
-    x = as_tensor(input)
-    if x.type.dtype == "float16":
-        return cast(var(cast(x, "float32"), axis, ddof, keepdims, corrected), "float16")
-    axes = normalize_axes(axis, x.type.ndim, "var")
-    centered = sub(x, mean(x, axes, keepdims=True))
-    squares = sum(sqr(centered), axes, keepdims=keepdims)
-    if corrected:
-        rest = sqr(sum(centered, axes, keepdims=keepdims))
-        squares = squares - rest / cast(count(x, axes), rest.type.dtype)
-    divisor = cast(sub(count(x, axes), ddof), to_float(squares.type.dtype))
-    return true_div(squares, divisor)
-
-
-def std(
-    input: TensorLike,
-    axis: Any = None,
-    ddof: Any = 0,
-    keepdims: bool = False,
-    corrected: bool = False,
-) -> Variable:
-    """The square root of `var`."""
-    return sqrt(var(input, axis, ddof, keepdims, corrected))
-
-
 # ---- extrema
 
 
@@ -474,65 +393,5 @@ def allclose(
     return all(isclose(a, b, rtol, atol, equal_nan))
 
 
-# ---- norms
-
-
-def norm(
-    x: TensorLike, L: Any = 2, axis: Any = None, keepdims: bool = False
-) -> Variable:
-    """The L-norm over `axis`: (sum of |x|**L) ** (1/L); L may be infinity.
-
-    The gradient of a norm with L > 1 at 0 is 0.
-
-    Raises: NotImplementedError for L = 0 (it is not a norm), as Theano.
-    """
-    if isinstance(L, (int, float)) and L == 0:
-        raise NotImplementedError(
-            "norm: L = 0 is not a norm: count with T.neq(x, 0).sum()"
-        )
-    size = absolute(as_tensor(x))
-    if isinstance(L, (int, float)):
-        if math.isinf(L):
-            return max(size, axis, keepdims)
-        if L == 1:
-            return sum(size, axis, keepdims=keepdims)
-        if L == 2:
-            return root_of_norm(sum(sqr(size), axis, keepdims=keepdims), 2)
-    total = sum(pow(size, L), axis, keepdims=keepdims)
-    return root_of_norm(total, L)
-
-
-def root_of_norm(total: Variable, L: Any) -> Variable:
-    """total ** (1/L), the last step of an L-norm.
-
-    At 0 the norm has a corner; its gradient there is 0, which lies among the slopes on
-    all sides, as that of abs at 0 does.
-    """
-    if not isinstance(L, (int, float)) or L <= 0:
-        return pow(total, true_div(1.0, L))
-    nothing = eq(total, 0)
-    safe = switch(nothing, 1, total)
-    root = sqrt(safe) if L == 2 else pow(safe, 1.0 / L)
-    return switch(nothing, 0, root)
-
-
-for _function in (sum, prod, var, std, max, min, argmax, argmin, ptp, all, any):
+for _function in (sum, prod, max, min, argmax, argmin, ptp, all, any):
     method(_function.__name__)(_function)
-
-
-@method("mean")
-def _mean(
-    self: Variable,
-    axis: Any = None,
-    dtype: str | None = None,
-    keepdims: bool = False,
-    acc_dtype: str | None = None,
-) -> Variable:
-    """The mean over `axis`."""
-    return mean(self, axis, dtype, keepdims=keepdims, acc_dtype=acc_dtype)
-
-
-@method("norm")
-def _norm(self: Variable, L: Any, axis: Any = None, keepdims: bool = False) -> Variable:
-    """The L-norm over `axis`."""
-    return norm(self, L, axis, keepdims)

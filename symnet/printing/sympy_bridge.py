@@ -12,7 +12,7 @@ from symnet.errors import message
 from symnet.graph.traverse import toposort
 from symnet.graph.types import TensorType
 from symnet.graph.variables import Constant, Variable, operand_text
-from symnet.ops import arithmetic, functions
+from symnet.ops import arithmetic, complex_parts, functions
 from symnet.ops.base import as_tensor, constant
 from symnet.ops.elementwise import Cast, Elementwise
 from symnet.printing.formula import is_broadcast
@@ -20,8 +20,8 @@ from symnet.printing.formula import is_broadcast
 # Names that differ: SymPy's class -> the function here.
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "Abs": arithmetic.absolute, "sign": arithmetic.sgn, "floor": arithmetic.floor,
-    "ceiling": arithmetic.ceil, "Mod": arithmetic.mod, "conjugate": arithmetic.conj,
-    "re": arithmetic.real, "im": arithmetic.imag, "Not": arithmetic.invert,
+    "ceiling": arithmetic.ceil, "Mod": arithmetic.mod, "conjugate": complex_parts.conj,
+    "re": complex_parts.real, "im": complex_parts.imag, "Not": arithmetic.invert,
     "asin": functions.arcsin, "acos": functions.arccos, "atan": functions.arctan,
     "atan2": functions.arctan2, "asinh": functions.arcsinh, "acosh": functions.arccosh,
     "atanh": functions.arctanh, "loggamma": functions.gammaln,

@@ -8,13 +8,14 @@ but all, any, max, min, pow, round and sum are those of arrays.
 from __future__ import annotations
 
 from symnet.ops import operators as _operators  # noqa: F401  gives variables +, -, ...
-from symnet.ops.arithmetic import complex as complex
 from symnet.ops.arithmetic import divmod as divmod
+from symnet.ops.complex_parts import complex as complex
 
 # Once more, for mypy does not see them in basic.__all__.
 from symnet.ops.functions import *  # noqa: F403
 from symnet.ops.inputs import *  # noqa: F403
 from symnet.ops.reduce import *  # noqa: F403
+from symnet.ops.statistics import *  # noqa: F403
 from symnet.shared import shared
 from symnet.tensor import (
     basic, elemwise, extra_ops, nlinalg, nnet, raw_random, shared_randomstreams, sharedvar,

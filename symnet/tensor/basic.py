@@ -19,14 +19,15 @@ from symnet.ops.alloc import (
 )  # fmt: skip
 from symnet.ops.arithmetic import (
     abs_, absolute, add, and_, bitwise_and, bitwise_not, bitwise_or, bitwise_xor, ceil,
-    ceil_intdiv, clip, conj, div_proxy, eq, fill, floor, floor_div, ge, gt, imag,
+    ceil_intdiv, clip, div_proxy, eq, fill, floor, floor_div, ge, gt,
     int_div, inv, invert, iround, isclose, isinf, isnan, largest, le, log, lt, maximum,
-    minimum, mod, mod_check, mul, neg, neq, or_, pow, power, real, reciprocal, round,
+    minimum, mod, mod_check, mul, neg, neq, or_, pow, power, reciprocal, round,
     round_half_away_from_zero, round_half_to_even, second, sgn, sign, smallest, sqr,
     sqrt, square, sub, switch, tensor_copy, true_div, trunc, where, xor,
 )  # fmt: skip
 from symnet.ops.base import constant
 from symnet.ops.base import scalar_constant as get_scalar_constant_value
+from symnet.ops.complex_parts import conj, imag, real
 from symnet.ops.creation import (
     Arange, arange, eye, identity_like, meshgrid, mgrid, ogrid, size, tri, tril, triu,
 )  # fmt: skip
@@ -36,6 +37,7 @@ from symnet.ops.functions import *  # noqa: F403
 from symnet.ops import functions as _functions
 from symnet.ops import inputs as _inputs
 from symnet.ops import reduce as _reduce
+from symnet.ops import statistics as _statistics
 from symnet.ops.inputs import *  # noqa: F403
 from symnet.ops.indexing import (
     choose, flatnonzero, nonzero, nonzero_values, take_along_axis,
@@ -70,6 +72,7 @@ from symnet.ops.sizes import (
     Shape, SpecifyShape, addbroadcast, get_vector_length, patternbroadcast, shape,
     specify_shape, unbroadcast,
 )  # fmt: skip
+from symnet.ops.statistics import *  # noqa: F403
 
 __all__ = [
     "Alloc", "Apply", "Arange", "AsTensorError", "BatchedDot", "Constant", "Diagonal",
@@ -97,4 +100,5 @@ __all__ = [
     "unbroadcast", "verify_grad", "vertical_stack", "where", "xor", "zero_grad",
     "zeros", "zeros_like",
 ]  # fmt: skip
-__all__ += _functions.__all__ + _inputs.__all__ + _reduce.__all__
+__all__ += _functions.__all__ + _inputs.__all__
+__all__ += _reduce.__all__ + _statistics.__all__

@@ -218,21 +218,6 @@ def test_isclose():
         )
 
 
-@pytest.mark.parametrize("dtype", ["complex64", "complex128"])
-def test_complex_parts(dtype):
-    z = samples(dtype)
-    apply(A.real, z, expected=z.real)
-    apply(A.imag, z, expected=z.imag)
-    apply(A.conj, z, expected=z.conj())
-    apply(A.absolute, z, expected=np.abs(z))
-    half = {"complex64": "float32", "complex128": "float64"}[dtype]
-    x, y = RANDOM.normal(size=(2, 3)).astype(half)
-    apply(A.complex, x, y, expected=x + 1j * y)
-    apply(A.imag, x, expected=x * 0)
-    with pytest.raises(TypeError, match="not defined for complex"):
-        A.lt(*inputs.cvectors("ab"))
-
-
 # ---- dtypes
 
 
@@ -323,31 +308,6 @@ def test_gradients_at_special_points():
     assert gradient_at(lambda x: A.switch(A.gt(x, 0), x, 0 * x), [0.0, 2.0]) == [[0, 1]]
     # Bounds in the wrong order: the upper one wins, and has the gradient.
     assert gradient_at(A.clip, [0.0], [3.0], [1.0]) == [[0], [0], [1]]
-
-
-def test_gradients_of_complex_functions():
-    """dC/dRe + i dC/dIm of C = |f(z)|**2, against differences."""
-    z = inputs.zvector()
-    point = np.array([0.7 - 0.3j, -1.1 + 2j])
-
-    def functions(z):
-        yield z * z * (1 + 2j)
-        yield 1 / z
-        yield A.sqrt(z) + A.conj(z)
-        yield A.absolute(z) + 0 * z
-        yield A.complex(A.imag(z), 2 * A.real(z))
-
-    for f in functions(z):
-        cost = A.sqr(A.real(f)).sum() + A.sqr(A.imag(f)).sum()
-        found = run(grad(cost, z), {z: point})
-        for k in range(2):
-            for direction in (1, 1j):
-                step = np.zeros(2, complex)
-                step[k] = 1e-6 * direction
-                more, less = (run(cost, {z: point + s}) for s in (step, -step))
-                slope = (more - less) / 2e-6
-                part = found[k].real if direction == 1 else found[k].imag
-                assert abs(slope - part) < 1e-6 * (1 + abs(slope))
 
 
 def test_ops_are_values():

@@ -9,7 +9,7 @@ import scipy.special as special
 
 from symnet.errors import NullTypeGradError
 from symnet.gradient import grad, verify_grad
-from symnet.ops import arithmetic as A
+from symnet.ops import complex_parts as C
 from symnet.ops import functions as F
 from symnet.ops import inputs
 from tests.helpers import run
@@ -154,7 +154,7 @@ def test_gradients_of_complex_functions():
         if not takes:
             continue
         f = getattr(F, name)(z)
-        cost = 2 * A.real(f) + 3 * A.imag(f)
+        cost = 2 * C.real(f) + 3 * C.imag(f)
         found = run(grad(cost, z), {z: point})
         slopes = [
             (run(cost, {z: point + s}) - run(cost, {z: point - s})) / 2e-6

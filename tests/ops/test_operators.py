@@ -24,11 +24,12 @@ from symnet.ops.joining import as_tensor_variable, stack
 from symnet.ops.linalg.products import dot
 from symnet.ops.nnet.activations import softmax
 from symnet.ops.reduce import all as all_
-from symnet.ops.reduce import allclose, argmax, mean, std
+from symnet.ops.reduce import allclose, argmax
 from symnet.ops.reduce import any as any_
 from symnet.ops.reduce import sum as sum_
 from symnet.ops.reshape import flatten
 from symnet.ops.scan.step_graph import until
+from symnet.ops.statistics import mean, std
 from tests.helpers import run
 
 X = np.array([1.5, -2.0, 3.25])

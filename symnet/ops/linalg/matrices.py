@@ -35,11 +35,11 @@ from symnet.ops.linalg.spectral import svd
 from symnet.ops.methods import method
 from symnet.ops.reduce import max as max_over
 from symnet.ops.reduce import min as min_over
-from symnet.ops.reduce import root_of_norm
 from symnet.ops.reduce import sum as sum_over
 from symnet.ops.reshape import reshape
 from symnet.ops.shape import dimshuffle
 from symnet.ops.sizes import shape_i, sizes_of
+from symnet.ops.statistics import root_of_norm
 
 __all__ = [
     "Expm", "expm", "kron", "matrix_dot", "matrix_power", "norm", "tensorinv",

@@ -21,7 +21,7 @@ from symnet.graph.variables import (
 )
 from symnet.kernels.routines import MatrixProduct
 from symnet.ops.alloc import alloc
-from symnet.ops.arithmetic import conj, mul
+from symnet.ops.arithmetic import mul
 from symnet.ops.base import (
     TensorOp,
     as_tensor,
@@ -30,6 +30,7 @@ from symnet.ops.base import (
     constant,
     normalize_axes,
 )
+from symnet.ops.complex_parts import conj
 from symnet.ops.elementwise import cast
 from symnet.ops.linalg.gemm import exact_product
 from symnet.ops.lowerings import CallOf, Lowering, Shapes, Sizes

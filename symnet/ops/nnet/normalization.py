@@ -10,9 +10,9 @@ from symnet.graph.variables import Variable, operand_text
 from symnet.ops.arithmetic import add, mul, reciprocal, sqrt, sub, true_div
 from symnet.ops.base import as_tensor, normalize_axes
 from symnet.ops.elementwise import cast
-from symnet.ops.reduce import count, mean, var
 from symnet.ops.shape import dimshuffle
 from symnet.ops.sizes import add_broadcast
+from symnet.ops.statistics import count, mean, var
 
 __all__ = [
     "batch_normalization", "batch_normalization_test", "batch_normalization_train",

@@ -16,7 +16,7 @@ import numpy as np
 from symnet.config import config
 from symnet.errors import ShapeError, message
 from symnet.graph.origin import capture
-from symnet.graph.types import FLOATS
+from symnet.graph.types import DTYPES, FLOATS, INTEGERS
 from symnet.graph.variables import (
     Apply,
     Constant,
@@ -26,9 +26,10 @@ from symnet.graph.variables import (
 from symnet.kernels.loopir import views
 from symnet.kernels.loopir.views import Size
 from symnet.ops.alloc import broadcast_to, shape_elements
-from symnet.ops.arithmetic import mul
+from symnet.ops.arithmetic import add, mul
 from symnet.ops.base import (
     NoGradient,
+    as_tensor,
     broadcast_shapes,
     constant,
     constant_value,
@@ -212,6 +213,45 @@ def spread(parameter: Variable, sizes: Sequence[Variable], dtype: str) -> Variab
         a is not None and a == b for a, b in zip(own, known, strict=True)
     )
     return parameter if whole else broadcast_to(parameter, tuple(sizes))
+
+
+def located(sample: Variable, loc: Variable, scale: Variable) -> Variable:
+    """loc + scale * sample, which must not be larger than the sample.
+
+    Raises: ValueError where parameters stretch it: a number would be used twice.
+    """
+    result: Variable = add(mul(sample, scale), loc)
+    if result.type.broadcastable != sample.type.broadcastable:
+        raise ValueError(
+            message(
+                "the parameters have more elements than numbers are drawn",
+                operands=[operand_text(sample), operand_text(loc), operand_text(scale)],
+                cure="give the size that the result is to have",
+            )
+        )
+    return result
+
+
+def whole(value: Any, operation: str, name: str) -> Variable:
+    """A parameter that is an integer.  Raises: TypeError for another."""
+    variable = as_tensor(value)
+    if variable.type.dtype not in INTEGERS:
+        raise TypeError(
+            message(
+                f"{operation}: {name} is an integer, not {operand_text(variable)}",
+                cure="cast it, with .astype('int64')",
+            )
+        )
+    return variable
+
+
+def count_dtype(dtype: str) -> str:
+    """A dtype for counts: any real one.  Raises: TypeError."""
+    if dtype == "floatX":
+        return config.floatX
+    if dtype not in DTYPES or np.dtype(dtype).kind == "c":
+        raise TypeError(f"counts are of a real dtype, not {dtype!r}")
+    return dtype
 
 
 # ---- what clients ask of what was drawn

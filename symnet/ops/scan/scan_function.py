@@ -40,22 +40,12 @@ BY_REFERENCE = ("DebugMode", "DEBUG_MODE", "FAST_COMPILE")
 
 @briefly
 def scan(
-    fn: Any,
-    sequences: Any = None,
-    outputs_info: Any = None,
-    non_sequences: Any = None,
-    n_steps: Any = None,
-    truncate_gradient: int = -1,
-    go_backwards: bool = False,
-    mode: Any = None,
-    name: str | None = None,
-    profile: bool = False,
-    allow_gc: bool | None = None,
-    strict: bool = False,
-    return_list: bool = False,
-    python_loop: bool = False,
-    checkpoint_every: int | None = None,
-) -> Any:
+    fn: Any, sequences: Any = None, outputs_info: Any = None, non_sequences: Any = None,
+    n_steps: Any = None, truncate_gradient: int = -1, go_backwards: bool = False,
+    mode: Any = None, name: str | None = None, profile: bool = False,
+    allow_gc: bool | None = None, strict: bool = False, return_list: bool = False,
+    python_loop: bool = False, checkpoint_every: int | None = None,
+) -> Any:  # fmt: skip
     """A loop: `fn` says what one step computes, from the current elements of the
     sequences, earlier values of its own outputs, and values that stay the same.
 
@@ -83,12 +73,8 @@ def scan(
         the random streams that it draws from: pass it to `function`.
     Raises: TypeError, ValueError, which name the sequence or output and the line.
     """
-    if not callable(fn):
-        cure = "give a function of symbolic variables"
-        raise complain(f"fn is no function: {fn!r:.60}", cure, kind=TypeError)
-    truncate_gradient = _truncation(truncate_gradient)
+    truncate_gradient = _truncation(fn, truncate_gradient, checkpoint_every)
     if checkpoint_every is not None:
-        _check_whole(truncate_gradient)
         results, updates = in_blocks(
             scan, fn, sequences, outputs_info, non_sequences, n_steps, checkpoint_every,
             go_backwards, False, mode=mode, name=name, profile=profile, strict=strict,
@@ -100,34 +86,27 @@ def scan(
     others = [read_array(v, "non_sequences") for v in as_sequence(non_sequences)]
     loop = ScanCall(fn, walked, carried, others, go_backwards)
     loop.ask()
-    closed = close(loop.results, loop.own, loop.given, strict)
-    op = Scan(
-        [*loop.leaves, *closed.inner],
-        closed.outputs,
-        sequences=len(loop.elements),
-        states=loop.states,
-        collected=len(loop.collected),
-        until=loop.reply.condition is not None,
-        name=name or "",
-        python_loop=python_loop or getattr(mode, "name", mode) in BY_REFERENCE,
+    closed = close(loop.results, loop.leaves, loop.given, strict)
+    python_loop = python_loop or getattr(mode, "name", mode) in BY_REFERENCE
+    op = loop.operation(
+        closed, name=name or "", python_loop=python_loop, profile=bool(profile),
         truncate_gradient=truncate_gradient,
-        profile=bool(profile),
-        updates=range(len(loop.states) - len(loop.reply.updates), len(loop.states)),
-    )
+    )  # fmt: skip
     return _hand_out(op, loop, closed, steps, return_list)
 
 
-def _truncation(steps: Any) -> int:
+def _truncation(fn: Any, steps: Any, checkpoint_every: int | None) -> int:
+    """The steps of a truncated gradient, -1 for all, where they fit the other arguments."""
+    if not callable(fn):
+        cure = "give a function of symbolic variables"
+        raise complain(f"fn is no function: {fn!r:.60}", cure, kind=TypeError)
     if isinstance(steps, bool) or not isinstance(steps, (int, np.integer)):
         cure = "give an int: how many steps the gradient goes back, -1 for all"
         raise complain(f"truncate_gradient is {steps!r:.40}", cure, kind=TypeError)
-    return int(steps) if steps >= 0 else -1
-
-
-def _check_whole(truncate_gradient: int) -> None:
-    if truncate_gradient >= 0:
+    if steps >= 0 and checkpoint_every is not None:
         cure = "leave one of them out: a truncated gradient stores only its own steps"
         raise complain("truncate_gradient goes with no checkpoint_every", cure)
+    return int(steps) if steps >= 0 else -1
 
 
 def _hand_out(
@@ -259,6 +238,20 @@ class ScanCall:
 
     # ---- in the order of the operation
 
+    def operation(self, closed: Closed, **settings: Any) -> Scan:
+        """The loop over `closed`, what `results` depend on."""
+        states = self.states
+        return Scan(
+            [*self.leaves, *closed.inner],
+            closed.outputs,
+            sequences=len(self.elements),
+            states=states,
+            collected=len(self.collected),
+            until=self.reply.condition is not None,
+            updates=range(len(states) - len(self.reply.updates), len(states)),
+            **settings,
+        )
+
     @property
     def states(self) -> list[State]:
         states = [State(tuple(sorted(c.taps))) for c in self.carried if c is not None]
@@ -277,10 +270,6 @@ class ScanCall:
             if rows is not None:
                 found += [rows[tap] for tap in sorted(rows)]
         return found + list(self.shared.values())
-
-    @property
-    def own(self) -> list[Variable]:
-        return self.leaves
 
     @property
     def results(self) -> list[Variable]:

@@ -94,6 +94,12 @@ def log_of(v: Variable, budget: RewriteBudget | None = None) -> Logged | None:
     return None if rule is None else rule(v.owner, v, budget)
 
 
+def pure_log_of(v: Variable) -> Logged | None:
+    """The logarithm of `v`; None where it is not known, or `v` may be negative or zero."""
+    found = log_of(v)
+    return found if found is not None and found.pure else None
+
+
 def plain(v: Variable, signed: bool = False) -> Logged:
     """The logarithm of what is fine as it is."""
     return Logged(lambda: log(v), signed=signed, zero=True)

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from symnet.graph.types import FLOATS
@@ -29,7 +28,6 @@ from symnet.ops.arithmetic import (
     sub,
     true_div,
 )
-from symnet.ops.base import constant
 from symnet.ops.elementwise import cast
 from symnet.ops.functions import (
     PER_ROOT_PI,
@@ -50,97 +48,18 @@ from symnet.ops.reduce import sum as sum_over
 from symnet.ops.shape import DimShuffle, dimshuffle
 from symnet.ops.tails import log_erfc_slope, reciprocal_expm1
 from symnet.rewriting.patterns import Match, Rule, number
+from symnet.rewriting.rules.fractions import Fraction, fraction_of
 from symnet.rewriting.rules.logged import (
     Logged,
     RewriteBudget,
     as_wide,
     log_of,
     negated,
+    pure_log_of,
 )
 from symnet.rewriting.rules.logsums import log_sum, terms_of, top_of, weighted
 from symnet.rewriting.rules.powers import joined_powers
 from symnet.rewriting.rules.totals import Total, moved, scaled, total_of
-
-MOST_FACTORS = 8
-
-
-@dataclass
-class Fraction:
-    """sign * the product of `above` / the product of `below`."""
-
-    above: list[Variable]
-    below: list[Variable]
-    sign: int = 1
-
-    def variable(self) -> Any:
-        result = _multiplied(self.above)
-        if self.below:
-            result = true_div(result, _multiplied(self.below))
-        return neg(result) if self.sign < 0 else result
-
-
-def _multiplied(factors: Sequence[Variable]) -> Any:
-    ones = [f for f in factors if number(f) == 1 and f.type.ndim == 0]
-    rest = [f for f in factors if not any(f is one for one in ones)]
-    result: Any = rest[0] if rest else constant(1)
-    for factor in rest[1:]:
-        result = mul(result, factor)
-    return result
-
-
-def fraction_of(v: Variable) -> Fraction:
-    """What is multiplied and divided to make `v`; whole powers are taken apart."""
-    found = Fraction([], [])
-    stack = [(v, 1)]
-    while stack:
-        one, times = stack.pop()
-        node = one.owner
-        room = len(found.above) + len(found.below) + len(stack) < MOST_FACTORS
-        inner = _taken_apart(one) if node is not None and room else None
-        if inner is None:
-            (found.above if times > 0 else found.below).extend([one] * abs(times))
-        elif inner[0] is neg:
-            found.sign *= 1 if times % 2 == 0 else -1
-            stack.append((inner[1][0][0], times))
-        else:
-            stack += [(u, times * e) for u, e in reversed(inner[1])]
-    return found
-
-
-def _taken_apart(v: Variable) -> tuple[Any, list[tuple[Variable, int]]] | None:
-    """The factors of `v` with their powers."""
-    assert v.owner is not None
-    op, inputs = v.owner.op, v.owner.inputs
-    if op == mul:
-        return mul, [(inputs[0], 1), (inputs[1], 1)]
-    if op == true_div:
-        return true_div, [(inputs[0], 1), (inputs[1], -1)]
-    if op == neg:
-        # exp(x) - 1 is positive the other way round.
-        return None if _small(v) else (neg, [(inputs[0], 1)])
-    if op == sqr:
-        return sqr, [(inputs[0], 2)]
-    if op == reciprocal:
-        return reciprocal, [(inputs[0], -1)]
-    if op == pow and (e := number(inputs[1])) in (-3, -2, -1, 1, 2, 3):
-        return pow, [(inputs[0], int(e))]
-    if isinstance(op, DimShuffle) and inputs[0].owner is not None:
-        inner = inputs[0].owner
-        if inner.op in (mul, true_div) and len(inner.inputs) == 2:
-            power = 1 if inner.op == mul else -1
-            rank = inputs[0].type.ndim
-            parts = [u if u.type.ndim == 0 else op(u) for u in inner.inputs
-                     if u.type.ndim in (0, rank)]  # fmt: skip
-            if len(parts) == 2:
-                return mul, [(parts[0], 1), (parts[1], power)]
-    return None
-
-
-def _small(v: Variable) -> bool:
-    """Whether v is 1 - exp(-a) of a positive a that may underflow."""
-    inner = v.owner.inputs[0].owner if v.owner is not None else None
-    return inner is not None and inner.op == expm1 and _pure(v) is not None
-
 
 # ---- one factor below
 
@@ -192,11 +111,6 @@ def _remove(factors: list[Variable], factor: Variable) -> None:
     del factors[next(k for k, f in enumerate(factors) if f is factor)]
 
 
-def _pure(v: Variable) -> Logged | None:
-    found = log_of(v)
-    return found if found is not None and found.pure else None
-
-
 def _alone(below: Variable) -> Variable | None:
     """1 / below."""
     node = below.owner
@@ -206,7 +120,7 @@ def _alone(below: Variable) -> Variable | None:
         return exp(negated(node.inputs[0]))
     if node.op == sigmoid:
         return add(exp(negated(node.inputs[0])), 1)  # type: ignore[no-any-return]
-    whole = _pure(below)
+    whole = pure_log_of(below)
     if node.op == expm1 and whole is None:
         return reciprocal_expm1(node.inputs[0])  # type: ignore[no-any-return]
     if whole is None or not whole.over:
@@ -214,7 +128,7 @@ def _alone(below: Variable) -> Variable | None:
     if node.op == add:
         terms = terms_of(below)
         fixed = [t for t in terms if number(t) is not None and t.type.ndim == 0]
-        rest = [_pure(t) for t in terms if not any(t is f for f in fixed)]
+        rest = [pure_log_of(t) for t in terms if not any(t is f for f in fixed)]
         known = [one for one in rest if one is not None]
         total = sum(number(t) for t in fixed)
         if fixed and len(known) == len(rest) and total > 0:
@@ -236,8 +150,8 @@ def _part_of_sum(above: Variable, below: Variable, match: Match) -> Variable | N
     place = next((k for k, t in enumerate(terms) if _alike(t, above)), None)
     if place is None:
         return _part_of_total(above, terms, match)
-    whole, mine = _pure(below), _pure(above)
-    rest = [_pure(t) for k, t in enumerate(terms) if k != place]
+    whole, mine = pure_log_of(below), pure_log_of(above)
+    rest = [pure_log_of(t) for k, t in enumerate(terms) if k != place]
     known = [one for one in rest if one is not None]
     if whole is None or mine is None or len(known) < len(rest) or not whole.risky:
         return None
@@ -255,8 +169,8 @@ def _part_of_total(
         share = _softmax(above, term, match)
         if share is None:
             continue
-        whole = _pure(term)
-        rest = [_pure(t) for k, t in enumerate(terms) if k != place]
+        whole = pure_log_of(term)
+        rest = [pure_log_of(t) for k, t in enumerate(terms) if k != place]
         known = [one for one in rest if one is not None]
         if whole is None or len(known) < len(rest):
             return None
@@ -269,7 +183,7 @@ def _ratio(above: Variable, below: Variable, match: Match) -> Variable | None:
     """Of what may both over- or underflow: a / b is exp(log(a) - log(b))."""
     if (x := _tail_beside_density(above, below)) is not None:
         return mul(log_erfc_slope(x), -1 / PER_ROOT_PI)  # type: ignore[no-any-return]
-    top, bottom = _pure(above), _pure(below)
+    top, bottom = pure_log_of(above), pure_log_of(below)
     if top is None or bottom is None or top.shifts or bottom.shifts:
         return None
     if not (top.over and bottom.over) and not (top.under and bottom.under):
@@ -457,7 +371,7 @@ def _weighted_mean(above: Variable, below: Variable, match: Match) -> Variable |
     bottom = total_of(below, match)
     if bottom is None or above.owner is None:
         return None
-    powers = _pure(bottom.operand)
+    powers = pure_log_of(bottom.operand)
     if powers is None or not powers.risky:
         return None
     if isinstance(above.owner.op, Dot):

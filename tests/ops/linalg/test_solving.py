@@ -9,7 +9,7 @@ import scipy.linalg
 from symnet.errors import NullTypeGradError, ShapeError
 from symnet.gradient import grad, verify_grad
 from symnet.graph.types import TensorType
-from symnet.ops.arithmetic import real
+from symnet.ops.complex_parts import real
 from symnet.ops.inputs import matrix, vector, zmatrix
 from symnet.ops.linalg.determinants import det
 from symnet.ops.linalg.solving import (

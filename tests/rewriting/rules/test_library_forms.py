@@ -21,7 +21,7 @@ from symnet.ops.linalg.gemm import Gemm
 from symnet.ops.linalg.products import Dot, dot
 from symnet.ops.nnet.activations import softmax
 from symnet.ops.nnet.classification import categorical_crossentropy
-from symnet.ops.reduce import mean
+from symnet.ops.statistics import mean
 from symnet.rewriting.rewriter import Trace
 from symnet.shared import shared
 from tests.rewriting.rules.tools import apply, check, compare, refuse

@@ -21,9 +21,9 @@ from symnet.ops.functions import exp, log1p, log2, log10, sigmoid, softplus
 from symnet.ops.nnet.activations import LogSoftmax, Softmax, softmax
 from symnet.ops.nnet.logsumexp import LogSumExp
 from symnet.ops.reduce import max as max_over
-from symnet.ops.reduce import mean
 from symnet.ops.reduce import sum as sum_over
 from symnet.ops.shape import dimshuffle
+from symnet.ops.statistics import mean
 from symnet.rewriting.patterns import Rule, instantiate
 from symnet.rewriting.rules.stability import SCALAR, x
 from symnet.rewriting.stable import stable_graph

@@ -253,15 +253,11 @@ def call_block(
     _lay_cells(layout, cells)
     spares = _lay_outputs(layout, outputs)
     layout.table(BlockWords.window_count, [_window_words(w) for w in windows])
-    fixed = constants or {}
-    bases = layout.place([fixed.get(k, 0) for k in range(base_count)])
-    layout.point(BlockWords.bases, bases)
+    bases = _lay_bases(layout, base_count, constants or {})
+    _lay_steps(layout, patches, steps, commit)
     words = layout.words
-    words[BlockWords.patches], words[BlockWords.patch_count] = patches
-    words[BlockWords.steps], words[BlockWords.step_count] = steps
     words[BlockWords.form], words[BlockWords.release] = form, int(release)
     words[BlockWords.fallback], words[BlockWords.failure] = id(fallback), id(failure)
-    words[BlockWords.commit] = steps[1] if commit is None else commit
     words[BlockWords.watch] = watch if release else 0
     queue = [] if queue is None else queue
     waker = Waker([queue, *(cell.store.queue for cell in cells)])
@@ -274,6 +270,25 @@ def call_block(
     block.spares, block.waker = spares, waker
     blocks[block.address] = block
     return block
+
+
+def _lay_bases(layout: _Layout, count: int, constants: Mapping[int, int]) -> int:
+    """The bases, those that never change filled in; the position of the first."""
+    position = layout.place([constants.get(k, 0) for k in range(count)])
+    layout.point(BlockWords.bases, position)
+    return position
+
+
+def _lay_steps(
+    layout: _Layout,
+    patches: tuple[int, int],
+    steps: tuple[int, int],
+    commit: int | None,
+) -> None:
+    words = layout.words
+    words[BlockWords.patches], words[BlockWords.patch_count] = patches
+    words[BlockWords.steps], words[BlockWords.step_count] = steps
+    words[BlockWords.commit] = steps[1] if commit is None else commit
 
 
 def _lay_outputs(layout: _Layout, outputs: Sequence[ResultSlot]) -> list[int]:

@@ -1,0 +1,68 @@
+"""Complex numbers: made of two parts, taken apart, conjugated.
+
+They have no kernels: only the reference evaluates them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from symnet.graph.types import COMPLEX
+from symnet.graph.variables import Variable
+from symnet.kernels.loopir.scalars import Scalar
+from symnet.ops.arithmetic import real_dtype, second
+from symnet.ops.base import as_tensor, common_dtype, to_float, upcast
+from symnet.ops.elementwise import Elementwise, cast, elementwise
+
+
+def _complex_parts(variables: Sequence[Variable]) -> list[str]:
+    """Both real parts in one float dtype, at least float32."""
+    return [upcast(to_float(common_dtype(variables)), "float32")] * 2
+
+
+def _no_kernel(*arguments: Scalar) -> Scalar:
+    raise TypeError("complex numbers have no kernels")
+
+
+complex = elementwise(
+    _no_kernel,
+    lambda g, out, re, im: (real(g), imag(g)),
+    lambda xp, re, im: re + 1j * im,
+    name="complex", arity=2, compute=_complex_parts, accepts="f", holomorphic=False,
+    result=lambda dtypes: "complex64" if dtypes[0] == "float32" else "complex128",
+)  # fmt: skip
+conj: Elementwise = elementwise(
+    lambda x: x, lambda g, out, x: (conj(g),), "conj", name="conj", holomorphic=False
+)
+real_part = elementwise(
+    _no_kernel,
+    lambda g, out, z: (complex(g, 0),),
+    "real", name="real", result=lambda dtypes: real_dtype(dtypes[0]), accepts="c",
+    holomorphic=False,
+)  # fmt: skip
+imaginary_part = elementwise(
+    _no_kernel,
+    lambda g, out, z: (complex(0, g),),
+    "imag", name="imag", result=lambda dtypes: real_dtype(dtypes[0]), accepts="c",
+    holomorphic=False,
+)  # fmt: skip
+
+
+def real(z: Any) -> Variable:
+    """The real part; a real variable itself."""
+    variable = as_tensor(z)
+    return real_part(variable) if variable.type.dtype in COMPLEX else variable
+
+
+def imag(z: Any) -> Variable:
+    """The imaginary part; zeros for a real variable."""
+    variable = as_tensor(z)
+    dtype = variable.type.dtype
+    result: Variable
+    result = (
+        imaginary_part(variable)
+        if dtype in COMPLEX
+        else second(variable, cast(0, dtype))
+    )
+    return result
