@@ -214,7 +214,7 @@ def spread(parameter: Variable, sizes: Sequence[Variable], dtype: str) -> Variab
     return parameter if whole else broadcast_to(parameter, tuple(sizes))
 
 
-# ---- what clients ask of what was drawn
+# ---- what others ask of what was drawn
 
 
 def remember(name: str) -> None:
