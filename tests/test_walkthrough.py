@@ -6,6 +6,7 @@ tests/test_walkthrough.py` writes the blocks anew.
 
 from __future__ import annotations
 
+import linecache
 import pathlib
 import re
 from collections.abc import Callable
@@ -22,7 +23,7 @@ from symnet.printing.stages import numbered_tasks
 from tests.kernels.llvm.test_golden_kernels import TARGETS
 
 FILE = pathlib.Path(__file__).parent.parent / "docs" / "walkthrough.md"
-BLOCK = re.compile(r"(<!-- (\w+): ([\w ]+) -->\n```\w*\n)(.*?)(^```$)", re.M | re.S)
+BLOCK = re.compile(r"(<!-- (\w+): ([\w =,]+) -->\n```\w*\n)(.*?)(^```$)", re.M | re.S)
 # What differs from machine to machine.
 OF_THE_MACHINE = re.compile(r", \d+ words|[,;] about [\d.]+ \w+|; \d+ threads?.*")
 
@@ -35,7 +36,9 @@ def step() -> Function:
     command = re.search(r"--shapes ((?:\w+=[\d,]+ ?)+)", text)
     assert program is not None and command is not None
     names: dict[str, Any] = {}
-    exec(program[1], names)
+    # As a file, so that errors can show its lines.
+    linecache.cache["step.py"] = (0, None, program[1].splitlines(True), "step.py")
+    exec(compile(program[1], "step.py", "exec"), names)
     CPU.variants.clear()  # a variant made before is taken again where it is nearly as good
     call_once(names["step"], read_shapes(command[1].split()))
     found: Function = names["step"]
@@ -68,6 +71,13 @@ def llvm(step: Function, number: str) -> str:
     raise KeyError(number)
 
 
+def error(step: Function, shapes: str) -> str:
+    """What a call with arrays of such shapes raises."""
+    with pytest.raises(Exception) as caught:
+        call_once(step, read_shapes(shapes.split()))
+    return f"{caught.type.__name__}: {caught.value}"
+
+
 SHOWN: dict[str, Callable[[Function, str], str]] = {
     "stage": stage,
     "diff": lambda step, name: stage(step, name, diff=True),
@@ -75,6 +85,7 @@ SHOWN: dict[str, Callable[[Function, str], str]] = {
     "lines": lines,
     "plan": lambda step, _: OF_THE_MACHINE.sub("", stage(step, "plan")),
     "llvm": llvm,
+    "error": error,
 }
 
 

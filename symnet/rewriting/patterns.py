@@ -57,7 +57,7 @@ def pattern_vars(
 class Knowledge(Protocol):
     """What the rewriter knows of the graph."""
 
-    def clients(self, variable: Variable) -> Sequence[Apply | None]:
+    def users(self, variable: Variable) -> Sequence[Apply | None]:
         """Who uses the elements of a variable; None for an output of the graph."""
 
     def sizes(self, variable: Variable) -> tuple[Size, ...]:
@@ -86,15 +86,15 @@ class Match:
     def out(self) -> Variable:
         return self.node.outputs[0]
 
-    def clients(self, variable: Variable) -> Sequence[Apply | None]:
+    def users(self, variable: Variable) -> Sequence[Apply | None]:
         """The operations of the graph before this pass that use `variable`, None for an
         output; nothing for what the pass has made.  Good enough to judge what pays, not
         what is right."""
-        return self.known.clients(variable)
+        return self.known.users(variable)
 
     def used_once(self, variable: Variable) -> bool:
         """Whether nothing but this place needs `variable`, as far as is known."""
-        return len(self.known.clients(variable)) <= 1
+        return len(self.known.users(variable)) <= 1
 
     def same_shape(self, left: Variable, right: Variable) -> bool:
         """Whether two variables certainly have the same shape at every call."""

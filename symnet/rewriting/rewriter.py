@@ -114,7 +114,7 @@ class Rewriter:
         self.replaced: set[Apply] = set()  # by a rule, or merged with one that was
         self.open: set[Apply] = set()  # replaced, but the replacement is not final yet
         self.steps: dict[Apply, Steps] = {}
-        self.users: dict[Variable, list[Apply | None]] = {}  # None: an output
+        self._users: dict[Variable, list[Apply | None]] = {}  # None: an output
         self.warned = False
         self.table = rule_table(tuple(rules))
         self.analyses = analyses if analyses is not None else AnalysisCache()
@@ -148,13 +148,13 @@ class Rewriter:
         for node in order:
             for k, v in enumerate(node.inputs):
                 if not reads_size_only(node, k):
-                    self.users.setdefault(v, []).append(node)
+                    self._users.setdefault(v, []).append(node)
         for v in self.graph.outputs:
-            self.users.setdefault(v, []).append(None)
+            self._users.setdefault(v, []).append(None)
 
     def _same_clients(self, old: Variable, new: Variable) -> None:
-        if old in self.users:
-            self.users.setdefault(new, []).extend(self.users[old])
+        if old in self._users:
+            self._users.setdefault(new, []).extend(self._users[old])
 
     # ---- the walk
 
@@ -248,7 +248,7 @@ class Rewriter:
                 with inherit(node.origin):
                     found = node.clone_with_new_inputs(inputs)
             self.nodes[key] = found
-        if found is not node and self.users:
+        if found is not node and self._users:
             for old, new in zip(node.outputs, found.outputs, strict=True):
                 self._same_clients(old, new)
         if node in self.steps:
@@ -339,9 +339,9 @@ class Rewriter:
             self.note(Fired(rule, node.outputs[0], new[0]))
         return new
 
-    def clients(self, variable: Variable) -> Sequence[Apply | None]:
+    def users(self, variable: Variable) -> Sequence[Apply | None]:
         self.asked = True
-        return self.users.get(variable, ())
+        return self._users.get(variable, ())
 
     # ---- what is known of sizes
 

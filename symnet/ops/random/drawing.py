@@ -254,7 +254,7 @@ def count_dtype(dtype: str) -> str:
     return dtype
 
 
-# ---- what clients ask of what was drawn
+# ---- what others ask of what was drawn
 
 
 def remember(name: str) -> None:

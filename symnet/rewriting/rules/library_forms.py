@@ -131,12 +131,10 @@ def _known(scalar: Any) -> bool:
 def in_loop(match: Match) -> bool:
     """Whether an elementwise operation or reduction takes the result up, and it is not
     an output, which is stored anyway."""
-    clients = match.clients(match.out)
-    if None in clients:
+    users = match.users(match.out)
+    if None in users:
         return False
-    return any(
-        c is not None and isinstance(c.op, (Elementwise, Reduce)) for c in clients
-    )
+    return any(c is not None and isinstance(c.op, (Elementwise, Reduce)) for c in users)
 
 
 GEMM: list[Rule] = [
