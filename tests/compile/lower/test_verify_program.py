@@ -78,6 +78,17 @@ def test_a_loop_over_rows_that_are_known_to_be_none(length):
     assert f(value)[1].shape == (length,)
 
 
+def test_a_loop_that_is_known_to_have_no_iteration():
+    x, w = T.dscalar("x"), T.dscalar("w")
+    (states, sines), _ = scan(
+        lambda s, w: (T.tanh(s * w), T.sin(s)), None, [x, None], w, n_steps=0
+    )
+    cost = states.sum() + sines.sum() + x * w
+    f = function([x, w], [states, sines, *T.grad(cost, [x, w])])
+    states, sines, by_x, by_w = f(1.0, 2.0)
+    assert states.shape == sines.shape == (0,) and (by_x, by_w) == (2.0, 1.0)
+
+
 def test_a_use_before_its_definition():
     program = product()
     failing(replace(program, steps=program.steps[::-1]), "nobody has written")
