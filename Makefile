@@ -12,6 +12,8 @@ PEERS ?= .venv-peers
 demo: $(VENV)/with-demo
 	$(BIN)/python tutorials/demo.py
 
+# As many processes as processors, but not more than four.
+PYTEST_ARGUMENTS ?= --numprocesses auto --maxprocesses 4
 test: $(VENV)/with-dev
 	$(BIN)/python -m pytest -q $(PYTEST_ARGUMENTS)
 

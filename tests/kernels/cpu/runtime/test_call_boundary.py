@@ -296,12 +296,13 @@ def test_references_are_neither_lost_nor_kept():
         results = program.call(array, number)
     del results
     after = counts()
-    assert [b - a for a, b in zip(before, after, strict=True) if abs(b - a) > 20] == []
+    # Other tests' threads may let a few go; one for each call would be thousands.
+    assert [b - a for a, b in zip(before, after, strict=True) if abs(b - a) > 999] == []
     for _ in range(2000):
         program.call(array, wrong)
     program.calls.clear()
     assert [
-        b - a for a, b in zip(before, counts(), strict=True) if abs(b - a) > 20
+        b - a for a, b in zip(before, counts(), strict=True) if abs(b - a) > 999
     ] == []
     result = program.call(array, number)[0]
     assert sys.getrefcount(result) == 2
