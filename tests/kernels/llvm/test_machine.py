@@ -160,7 +160,7 @@ def test_jobs_are_all_done_or_the_first_error_comes_out(threads: int) -> None:
         assert sorted(done) == list(range(5))
         with pytest.raises(KeyError, match="5"):
             machine.in_threads([lambda k=k: job(k) for k in range(5, 9)])
-    assert threading.active_count() == before
+    assert threading.active_count() <= before  # another test's may just have ended
 
 
 @pytest.mark.parametrize("triple", ["aarch64-unknown-linux-gnu"])

@@ -232,10 +232,14 @@ class Ticket:
 
     def is_stale(self) -> bool:
         """Whether an exception, or a fork, has ended the call before it could leave."""
-        frame = sys._current_frames().get(self.thread)
-        while frame is not None and frame is not self.frame:
-            frame = frame.f_back
-        return frame is None
+        while True:
+            frame = sys._current_frames().get(self.thread)
+            try:
+                while frame is not None and frame is not self.frame:
+                    frame = frame.f_back
+            except AttributeError:
+                continue  # seen: a frame that ended at this moment gave no frame
+            return frame is None
 
     def replace(self, values: Mapping[Store, Any]) -> None:
         """Make arrays the values of stores, all of them in one piece.
