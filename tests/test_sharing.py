@@ -167,19 +167,18 @@ def in_threads(work, count: int) -> None:
             errors.append(error)
 
     threads = [threading.Thread(target=go, args=(k,)) for k in range(count)]
-    with changing_often():
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     assert not errors, errors
 
 
 @contextmanager
-def changing_often() -> Iterator[None]:
+def changing_often(seconds: float = 1e-6) -> Iterator[None]:
     """Another thread goes on after every few lines of Python code."""
     before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
+    sys.setswitchinterval(seconds)
     try:
         yield
     finally:
