@@ -167,10 +167,11 @@ def in_threads(work, count: int) -> None:
             errors.append(error)
 
     threads = [threading.Thread(target=go, args=(k,)) for k in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with changing_often():
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
     assert not errors, errors
 
 
@@ -202,6 +203,31 @@ def test_functions_that_update_one_variable_lose_nothing(mode: str, size: int) -
     in_threads(work, 6)
     np.testing.assert_array_equal(total.get_value(), np.full(size, 6.0 * calls))
     np.testing.assert_array_equal(other.get_value(), np.full(size, 4.0 * calls))
+
+
+LITTER = """
+import gc, weakref
+gc.set_threshold(20)
+gone = weakref.WeakSet()
+class Thing: pass
+total = shared(np.zeros(60_000))
+f = function([], [], updates=[(total, total + 1)])
+def work():
+    for _ in range(100):
+        for _ in range(3):
+            thing = Thing(); thing.me = thing; gone.add(thing)
+        f()
+sys.setswitchinterval(1e-5)
+threads = [threading.Thread(target=work) for _ in range(6)]
+for t in threads: t.start()
+for t in threads: t.join()
+assert (total.get_value() == 600).all()
+"""
+
+
+def test_callbacks_of_garbage_do_not_hold_up_who_waits() -> None:
+    """They let other threads go on in the midst of whatever makes an object."""
+    run(LITTER)
 
 
 def test_sizes_that_change_lose_nothing() -> None:

@@ -231,15 +231,18 @@ class Ticket:
         return any(t is not self and t.thread == self.thread for t in tuple(queue))
 
     def is_stale(self) -> bool:
-        """Whether an exception, or a fork, has ended the call before it could leave."""
-        while True:
-            frame = sys._current_frames().get(self.thread)
-            try:
-                while frame is not None and frame is not self.frame:
-                    frame = frame.f_back
-            except AttributeError:
-                continue  # seen: a frame that ended at this moment gave no frame
-            return frame is None
+        """Whether an exception has ended the call before it could leave."""
+        # Python refuses to clear a frame that runs.  To walk the frames of a running thread
+        # is not safe: `f_back` makes objects, which may collect garbage, whose callbacks
+        # let that thread go on and take the frames away.
+        frame = self.frame
+        if frame is None:
+            return True
+        try:
+            frame.clear()
+        except RuntimeError:
+            return False
+        return True
 
     def replace(self, values: Mapping[Store, Any]) -> None:
         """Make arrays the values of stores, all of them in one piece.
