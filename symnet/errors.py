@@ -105,6 +105,10 @@ def without_own_frames(error: E) -> E:
         entry = entry.tb_next
     kept: TracebackType | None = None
     for one in reversed(entries):
-        if not one.tb_frame.f_code.co_filename.startswith(PACKAGE):
-            kept = TracebackType(kept, one.tb_frame, one.tb_lasti, one.tb_lineno)
+        code = one.tb_frame.f_code
+        if not code.co_filename.startswith(PACKAGE):
+            # None where a signal's handler came between two lines.
+            line: int | None = one.tb_lineno
+            line = code.co_firstlineno if line is None else line
+            kept = TracebackType(kept, one.tb_frame, one.tb_lasti, line)
     return error.with_traceback(kept)

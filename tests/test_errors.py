@@ -62,3 +62,20 @@ def test_long_lists_of_operands_are_cut(count):
     assert len(lines) == min(count, 8)
     if count > 8:
         assert lines[-1] == f"  ... and {count - 7} more operands"
+
+
+def test_an_instruction_of_no_line_is_shown_by_the_first_of_its_function() -> None:
+    """As where the handler of a signal comes between two lines."""
+
+    def plain() -> None:
+        raise ValueError("between lines")
+
+    plain.__code__ = plain.__code__.replace(co_linetable=b"")
+    with pytest.raises(ValueError, match="between lines") as caught:
+        errors.briefly(plain)()
+    entries = []
+    entry = caught.value.__traceback__
+    while entry is not None:
+        entries.append((entry.tb_frame.f_code.co_name, entry.tb_lineno))
+        entry = entry.tb_next
+    assert ("plain", plain.__code__.co_firstlineno) in entries
