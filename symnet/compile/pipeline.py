@@ -65,9 +65,9 @@ class Pass:
     after: Sequence[str] = ()
 
     def __call__(
-        self, graph: Graph, findings: AnalysisCache, note: Note | None = None
+        self, graph: Graph, analyses: AnalysisCache, note: Note | None = None
     ) -> Graph:
-        return rewrite(graph, self.rules, note, self.fold, findings)
+        return rewrite(graph, self.rules, note, self.fold, analyses)
 
 
 @dataclass(frozen=True)
@@ -79,9 +79,9 @@ class Change:
     after: Sequence[str] = ()
 
     def __call__(
-        self, graph: Graph, findings: AnalysisCache, note: Note | None = None
+        self, graph: Graph, analyses: AnalysisCache, note: Note | None = None
     ) -> Graph:
-        return self.function(graph, findings)
+        return self.function(graph, analyses)
 
 
 # ---- graph -> graph
@@ -100,8 +100,8 @@ FIRST = Pass("simplify", SIMPLIFY, fold=True)
 
 def simplified(graph: Graph) -> Graph:
     """The graph as the passes over loops want that of a step."""
-    findings = AnalysisCache()
-    return FIRST(MERGE(graph, findings), findings)
+    analyses = AnalysisCache()
+    return FIRST(MERGE(graph, analyses), analyses)
 
 
 PASSES: tuple[Pass | Change, ...] = (
@@ -138,24 +138,24 @@ def rewrite_graph(
     trace: collects the rules used and the graph after every pass that was needed.
     """
     used: set[str] = set()
-    findings = AnalysisCache()
+    analyses = AnalysisCache()
     for step in PASSES:
         if mode == "FAST_COMPILE" and step.name not in NECESSARY:
             continue
         if step.after and used.isdisjoint(step.after):
             continue
-        graph = _run(step, graph, used, findings, trace)
+        graph = _run(step, graph, used, analyses, trace)
     # Last, when the operations with graphs inside have their last form.
     again = partial(rewrite_graph, mode=mode)
     inside = Change("inside", lambda graph, _: rewrite_inside(graph, again))
-    return _run(inside, graph, used, findings, trace)
+    return _run(inside, graph, used, analyses, trace)
 
 
 def _run(
     step: Pass | Change,
     graph: Graph,
     used: set[str],
-    findings: AnalysisCache,
+    analyses: AnalysisCache,
     trace: Trace | None,
 ) -> Graph:
     def note(fired: Fired) -> None:
@@ -164,7 +164,7 @@ def _run(
             trace.fired.append((step.name, fired))
 
     try:
-        found = step(graph, findings, note)
+        found = step(graph, analyses, note)
         _check_types(graph, found)
     except Exception as error:  # noqa: BLE001  a fault of the pass, not of the user
         leave_out(f"pass {step.name}", error)

@@ -17,12 +17,14 @@ Two things BLAS does not do as they are meant here:
 from __future__ import annotations
 
 import ctypes
+import operator
+from typing import Any
 
 from symnet.kernels.cpu.jit.intrinsics import (
     C_LIBRARY,
     CFunction,
+    NativeInstruction,
     call,
-    instruction,
     load,
     load_i32,
     stack,
@@ -66,51 +68,34 @@ memset = CFunction("memset", "i64(i64, i32, i64)", C_LIBRARY)
 FLOAT_BITS, DOUBLE_BITS = 0x7FFFFFFF, 0x7FFFFFFFFFFFFFFF
 
 
-def _arithmetic(kind: str, operation: str) -> str:
-    return f"""
+def _into_place(kind: str, operation: str) -> NativeInstruction[[int, int]]:
+    """What combines the number at `target` with that at `source`, in the first's place.
+
+    kind: LLVM's type; operation: LLVM's, one of the keys of MEANING."""
+    number, combine = NUMBERS[kind], MEANING[operation]
+
+    def meaning(target: int, source: int) -> int:
+        result = number.from_address(target)
+        result.value = combine(result.value, number.from_address(source).value)
+        return 0
+
+    return NativeInstruction(
+        f"""
         %p = inttoptr i64 {{target}} to ptr
         %q = inttoptr i64 {{source}} to ptr
         %old = load {kind}, ptr %p
         %other = load {kind}, ptr %q
         %new = {operation} {kind} %old, %other
         store {kind} %new, ptr %p
-    """
+        """,
+        meaning,
+    )
 
 
-@instruction(_arithmetic("float", "fadd"))
-def add_float(target: int, source: int) -> int:
-    """Add the float32 at `source` to that at `target`."""
-    ctypes.c_float.from_address(target).value += ctypes.c_float.from_address(
-        source
-    ).value
-    return 0
-
-
-@instruction(_arithmetic("double", "fadd"))
-def add_double(target: int, source: int) -> int:
-    """Add the float64 at `source` to that at `target`."""
-    ctypes.c_double.from_address(target).value += ctypes.c_double.from_address(
-        source
-    ).value
-    return 0
-
-
-@instruction(_arithmetic("float", "fmul"))
-def scale_float(target: int, source: int) -> int:
-    """Multiply the float32 at `target` by that at `source`."""
-    ctypes.c_float.from_address(target).value *= ctypes.c_float.from_address(
-        source
-    ).value
-    return 0
-
-
-@instruction(_arithmetic("double", "fmul"))
-def scale_double(target: int, source: int) -> int:
-    """Multiply the float64 at `target` by that at `source`."""
-    ctypes.c_double.from_address(target).value *= ctypes.c_double.from_address(
-        source
-    ).value
-    return 0
+NUMBERS: dict[str, Any] = {"float": ctypes.c_float, "double": ctypes.c_double}
+MEANING = {"fadd": operator.add, "fmul": operator.mul}
+add_float, add_double = (_into_place(kind, "fadd") for kind in NUMBERS)
+scale_float, scale_double = (_into_place(kind, "fmul") for kind in NUMBERS)
 
 
 @native
