@@ -91,9 +91,11 @@ def _verify_steps(steps: Sequence[Instruction], defined: set[Buffer]) -> None:
             _verify_region(body.steps, body.results, step, defined)
         for view in step.outputs:
             buffer = view.buffer
-            if buffer in whole and step.initial is None and view == buffer.whole:
+            # Parts that are all without elements are all of it, and overwrite nothing.
+            is_whole = view == buffer.whole and 0 not in map(known, view.sizes)
+            if buffer in whole and step.initial is None and is_whole:
                 _fail("memory is written again before it is read", step, buffer)
-            if view == buffer.whole and not isinstance(step, (Loop, Linearise)):
+            if is_whole and not isinstance(step, (Loop, Linearise)):
                 whole.add(buffer)
             defined.add(root(buffer))
         whole -= {view.buffer for view in step.reads}
