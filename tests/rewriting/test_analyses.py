@@ -162,9 +162,9 @@ def test_constants_are_folded_where_that_was_not_done_before() -> None:
 def test_equals_are_made_one_in_a_graph_that_no_pass_has_seen() -> None:
     a = vector("a")
     analyses = AnalysisCache()
-    graph = MERGE(Graph([a], [exp(a)]), findings=analyses)
+    graph = MERGE(Graph([a], [exp(a)]), analyses=analyses)
     other = Graph([a], [graph.outputs[0], exp(a)])
-    left, right = MERGE(other, findings=analyses).outputs
+    left, right = MERGE(other, analyses=analyses).outputs
     assert left is right
 
 
@@ -175,10 +175,10 @@ def test_passes_with_analyses_do_what_they_do_without() -> None:
     with_, without = (Graph([a, b], outputs) for _ in range(2))
     analyses = AnalysisCache()
     for step in [step for step in PASSES if isinstance(step, Pass)]:
-        with_ = step(with_, findings=analyses)
+        with_ = step(with_, analyses=analyses)
         without = step(without, AnalysisCache())
         assert list(map(text, with_.outputs)) == list(map(text, without.outputs))
-    assert FIRST(with_, findings=analyses) is with_
+    assert FIRST(with_, analyses=analyses) is with_
 
 
 def text(variable: Variable) -> str:
