@@ -62,7 +62,7 @@ ops.random: drawing integer_ranges mrg mrg_streams philox_reference philox rando
 ops.random: random_streams
 ops: composed checks barriers
 ops.linalg: gemm products
-ops.nnet: softmax logsumexp activations classification normalization
+ops.nnet: softmax logsumexp activations classification normalization convolution
 ops.linalg: solving determinants spectral matrices
 ops: print_values users pushing .
 
