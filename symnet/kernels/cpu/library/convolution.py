@@ -1,0 +1,267 @@
+"""Convolutions as steps of the runner: which driver, which tiles, how the work is cut.
+
+How it is cut follows from the sizes and the kind of processor, never from the number of
+threads, so that results do not depend on that.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from symnet.config import config
+from symnet.kernels.cpu.jit.native import Native
+from symnet.kernels.cpu.library.call_steps import CallArrangement, fill_step, gemm_step
+from symnet.kernels.cpu.library.convolution_code import (
+    ConvolutionWords,
+    convolve_rows,
+    convolve_sums,
+)
+from symnet.kernels.cpu.library.tiles import (
+    INNER_COLUMNS,
+    INNER_ROWS,
+    ITEM,
+    OUTER_ROWS,
+    OUTER_VECTORS,
+    inner_tile,
+    lanes,
+    outer_tile,
+)
+from symnet.kernels.cpu.runtime import threads
+from symnet.kernels.library import ConvolutionCall
+from symnet.kernels.llvm.machine import machine
+from symnet.kernels.llvm.object_code import Routine
+from symnet.kernels.memory import LINE
+
+PANEL_BYTES = (
+    192 * 1024
+)  # of the packed matrix: in the second cache, beside the filters
+LEAST_INNER, MOST_INNER = 128, 512  # contracted numbers that are packed at once
+STRETCH_BYTES = (
+    3072  # of a row that `inner_tile` walks: ten of them fill the first cache
+)
+ITEMS = 16  # pieces of work that are worth cutting for
+LEAST_COLUMNS, LEAST_OUTPUTS = 64, 48  # of a piece
+NUMBERS_PER_NS = {"float32": 30.0, "float64": 15.0}  # a modest core
+SHARED_NS = 20_000.0
+
+
+def convolution_step(call: ConvolutionCall) -> CallArrangement:
+    """The step of a convolution.  The pointers are those of x, w and y."""
+    sizes = (call.groups, call.images, call.outputs, *call.sizes)
+    if call.inner == 0 or 0 in sizes:
+        found = fill_step(math.prod(sizes) * ITEM[call.dtype])
+        return replace(found, pointer_slots=(-1, -1, *found.pointer_slots))
+    if call.is_product:
+        return _product(call)
+    return _sums(call) if along_taps(call) else _rows(call)
+
+
+def along_taps(call: ConvolutionCall) -> bool:
+    """Whether vectors run along the taps: there are many, or filters lie so that nothing
+    else is possible."""
+    if not call.is_uniform:
+        return True
+    return math.prod(call.taps) > math.prod(call.sizes) and call.taps_are_dense
+
+
+def _product(call: ConvolutionCall) -> CallArrangement:
+    """One place of the output, which meets all of the input: a product of matrices."""
+    item = ITEM[call.dtype]
+    sizes = (call.images, call.outputs, call.inner)
+    strides = (
+        (call.x_strides[1], item),
+        (item, call.w_strides[1]),
+        (call.y_strides[1], call.y_strides[2]),
+    )
+    loops = [(call.groups, call.x_strides[0], call.w_strides[0], call.y_strides[0])]
+    return gemm_step(call.dtype, *sizes, *strides, loops=loops[: call.groups > 1])
+
+
+# ---- tables
+
+
+def axis_table(call: ConvolutionCall, axis: int, fixes_taps: bool) -> list[list[int]]:
+    """For each fixed index along an axis the elements of the input that the running ones
+    meet: their numbers, or -1."""
+    stride, dilation, spread = (
+        s[axis] for s in (call.strides, call.dilations, call.spreads)
+    )
+    table = []
+    length, low = call.inputs[axis], call.low[axis]
+    counts = (call.taps[axis], call.sizes[axis])
+    steps = (dilation, stride)
+    if not fixes_taps:
+        counts, steps = counts[::-1], steps[::-1]
+    for fixed in range(counts[0]):
+        places = (fixed * steps[0] + k * steps[1] - low for k in range(counts[1]))
+        table.append(
+            [
+                q // spread if q % spread == 0 and 0 <= q // spread < length else -1
+                for q in places
+            ]
+        )
+    return table
+
+
+def line(places: Sequence[int], item: int, stride: int) -> list[int]:
+    """Evenly spaced places as words: bytes before the first, from one to the next, how
+    many there are, and the same of the input."""
+    met = [(k, q) for k, q in enumerate(places) if q >= 0]
+    if not met:
+        return [0, item, 0, 0, item]
+    (first, source), step, jump = met[0], item, stride
+    if len(met) > 1:
+        step, jump = (met[1][0] - first) * item, (met[1][1] - source) * stride
+    elif stride != item:
+        jump = item  # of a single element any step is right
+    return [first * item, step, len(met), source * stride, jump]
+
+
+class _Block:
+    """The words of a step while they are put together."""
+
+    def __init__(self, call: ConvolutionCall, fixes_taps: bool) -> None:
+        self.call = call
+        self.item = ITEM[call.dtype]
+        fixed, run = call.taps, call.sizes
+        if not fixes_taps:
+            fixed, run = run, fixed
+        depths, heights, widths = (
+            axis_table(call, axis, fixes_taps) for axis in range(3)
+        )
+        by_depth, by_height, by_width = call.x_strides[3:]
+        tables = [
+            [q * by_depth if q >= 0 else -1 for row in depths for q in row],
+            [q * by_height if q >= 0 else -1 for row in heights for q in row],
+            [n for row in widths for n in line(row, self.item, by_width)],
+        ]
+        starts = [ConvolutionWords.count]
+        for table in tables:
+            starts.append(starts[-1] + len(table))
+        self.tail = [n for table in tables for n in table]
+        self.slots = threads.use(config.num_threads)
+        self.words = {
+            "item": self.item, "groups": call.groups, "images": call.images,
+            "outputs": call.outputs, "channels": call.channels,
+            "x_group": call.x_strides[0], "x_image": call.x_strides[1],
+            "x_channel": call.x_strides[2],
+            "w_group": call.w_strides[0], "w_output": call.w_strides[1],
+            "w_channel": call.w_strides[2], "w_step": call.w_step,
+            "y_group": call.y_strides[0], "y_image": call.y_strides[1],
+            "y_output": call.y_strides[2],
+            "fixed_heights": fixed[1], "fixed_widths": fixed[2], "fixed": math.prod(fixed),
+            "heights": run[1], "width": run[2], "rows": run[0] * run[1],
+            "depth_table": starts[0], "height_table": starts[1], "lines": starts[2],
+            "flags": starts[3], "slots": self.slots,
+        }  # fmt: skip
+
+    def finish(
+        self,
+        code: Native[Any],
+        total: int,
+        slot_bytes: int,
+        routines: dict[str, Routine],
+    ) -> CallArrangement:
+        self.words["slot_bytes"] = slot_bytes
+        words = ConvolutionWords.pack(**self.words)
+        cost = self.call.work / NUMBERS_PER_NS[self.call.dtype]
+        grain = max(int(total * SHARED_NS / max(cost, 1.0)), 1)
+        names = ConvolutionWords
+        return CallArrangement(
+            code,
+            (*words, *self.tail, *[0] * self.slots),
+            (names.x, names.w, names.y),
+            total,
+            grain,
+            cost,
+            scratch_bytes=slot_bytes * self.slots,
+            scratch_slot=names.scratch,
+            routines=tuple((getattr(names, k), r) for k, r in routines.items()),
+        )
+
+
+# ---- vectors along the output
+
+
+def _rows(call: ConvolutionCall) -> CallArrangement:
+    block, target = _Block(call, True), machine().target
+    width, rows = call.sizes[2], call.sizes[0] * call.sizes[1]
+    tile_columns = OUTER_VECTORS * lanes(call.dtype, target)
+    row_block, parts = _cut_rows(call, rows, width)
+    output_block = -(-call.outputs // parts)
+    while call.outputs % output_block:  # parts are equal: their tiles are the same
+        output_block += 1
+    parts = call.outputs // output_block
+    columns = -(-row_block * width // tile_columns) * tile_columns
+    panel_row = columns * block.item
+    inner_block = max(PANEL_BYTES // panel_row, LEAST_INNER)
+    inner_block = min(inner_block, MOST_INNER, call.inner)
+    most = OUTER_ROWS[target.registers]
+    tiles = -(-output_block // most)
+    few = output_block // tiles
+    more = min(few + 1, most)
+    blocks = -(-rows // row_block)
+    block.words |= {
+        "row_block": row_block, "blocks": blocks, "output_block": output_block,
+        "output_blocks": parts, "inner": call.inner, "inner_block": inner_block,
+        "panel_row": panel_row, "tile_columns": tile_columns, "few": few, "tiles": tiles,
+    }  # fmt: skip
+    exact = output_block % tiles == 0
+    heights = {"": few, "_more": few if exact else more}
+    routines: dict[str, Routine] = {}
+    for suffix, height in heights.items():
+        routines["wide" + suffix] = outer_tile(call.dtype, height, OUTER_VECTORS)
+        routines["narrow" + suffix] = outer_tile(call.dtype, height, 1)
+    total = call.groups * call.images * blocks * parts
+    return block.finish(convolve_rows, total, panel_row * inner_block + LINE, routines)
+
+
+def _cut_rows(call: ConvolutionCall, rows: int, width: int) -> tuple[int, int]:
+    """Rows of a block, and the parts in which the filters are taken."""
+    inner = min(call.inner, LEAST_INNER)
+    most = PANEL_BYTES // (inner * ITEM[call.dtype])
+    row_block = min(max(most // max(width, 1), 1), rows)
+    others = call.groups * call.images
+    wanted = -(-ITEMS // others)
+    row_block = min(row_block, max(-(-rows // wanted), -(-LEAST_COLUMNS // width), 1))
+    blocks = -(-rows // row_block)
+    row_block = -(-rows // blocks)
+    parts = min(-(-wanted // blocks), max(call.outputs // LEAST_OUTPUTS, 1))
+    return row_block, parts
+
+
+# ---- vectors along the taps
+
+
+def _sums(call: ConvolutionCall) -> CallArrangement:
+    block, target = _Block(call, False), machine().target
+    columns = call.images * math.prod(call.sizes)
+    width, rows = call.taps[2], call.taps[0] * call.taps[1]
+    stretch_numbers = STRETCH_BYTES // block.item
+    row_block = min(max(stretch_numbers // width, 1), rows)
+    row_block = -(-rows // -(-rows // row_block))
+    channel_block = 1
+    if row_block == rows:
+        channel_block = max(stretch_numbers // (rows * width), 1)
+        channel_block = min(channel_block, call.channels)
+    stretch = -(-row_block * width * block.item // LINE) * LINE
+    panel_row = stretch * channel_block
+    tile_columns = INNER_COLUMNS[target.registers]
+    most = max(PANEL_BYTES // panel_row // tile_columns, 1) * tile_columns
+    wanted = -(-columns // -(-ITEMS // call.groups) // tile_columns) * tile_columns
+    column_block = min(most, max(wanted, tile_columns))
+    blocks = -(-columns // column_block)
+    block.words |= {
+        "columns": columns, "column_block": column_block, "blocks": blocks, "row_block": row_block,
+        "channel_block": channel_block, "stretch": stretch, "panel_row": panel_row,
+        "tile_rows": INNER_ROWS[target.registers], "tile_columns": tile_columns,
+    }  # fmt: skip
+    return block.finish(
+        convolve_sums,
+        call.groups * blocks,
+        panel_row * column_block + 2 * LINE,
+        {"tile": inner_tile(call.dtype)},
+    )

@@ -1,0 +1,562 @@
+"""Convolution on the CPU: the native drivers around the micro-kernels, and their words.
+
+Source: Chetlur et al. 2014, "cuDNN: Efficient primitives for deep learning": a convolution is
+a product of matrices, of which the larger, a row for each tap with the elements that it
+meets, is made piece by piece in the cache.
+
+Along each axis one of two indices is *fixed* in a row of that matrix, and the other one
+*runs*: `convolve_rows` fixes taps and runs along the output, `convolve_sums` fixes a place of
+the output and runs along the taps, where these are many: so for the gradient of a filter.
+Which element of the input meets which pair stands in tables behind the words.
+"""
+
+from __future__ import annotations
+
+import ctypes
+
+from symnet.kernels.cpu.jit.intrinsics import (
+    C_LIBRARY,
+    CFunction,
+    call,
+    compare_exchange,
+    instruction,
+    load,
+    load_i32,
+    pause,
+    stack,
+    store,
+    store_i32,
+)
+from symnet.kernels.cpu.jit.native import native
+from symnet.kernels.cpu.jit.record import Record
+
+getpid = CFunction("getpid", "i32()", C_LIBRARY)
+LINE_WORDS = 5
+BLOCK = 64  # bytes that are copied at once
+
+
+class ConvolutionWords(Record):
+    """The argument block; tables and flags stand behind, at the word that is named."""
+
+    x: int
+    w: int
+    y: int
+    scratch: int  # for each thread `slot_bytes`
+    slot_bytes: int
+    slots: int
+    flags: int  # of each slot: the process that has taken it
+    item: int  # bytes of a number
+    groups: int
+    images: int
+    outputs: int
+    channels: int
+    # Bytes from one to the next, of x, w and y.
+    x_group: int
+    x_image: int
+    x_channel: int
+    w_group: int
+    w_output: int
+    w_channel: int
+    w_step: int
+    y_group: int
+    y_image: int
+    y_output: int
+    # Fixed and running indices of depth, height and width.
+    fixed_heights: int
+    fixed_widths: int
+    fixed: int  # all of them
+    heights: int
+    width: int
+    rows: int  # depths times heights
+    # Bytes from the first element of an image to that which a pair of indices meets, -1
+    # for none: of depth, of height; of width for each fixed index a line.
+    depth_table: int
+    height_table: int
+    lines: int
+    # How the work is cut.
+    row_block: int
+    blocks: int  # of rows, or of columns of the matrix
+    output_block: int
+    output_blocks: int
+    inner: int  # the contracted length of `convolve_rows`
+    inner_block: int
+    panel_row: int  # bytes of a row of the packed matrix
+    # The micro-kernels.  Of `convolve_rows`: tiles with `rows_few` rows, or one more,
+    # over one vector or two.
+    tile_columns: int
+    few: int
+    tiles: int
+    wide: int
+    wide_more: int
+    narrow: int
+    narrow_more: int
+    # Of `convolve_sums`.
+    tile: int
+    tile_rows: int
+    columns: int
+    column_block: int
+    channel_block: int
+    stretch: int  # bytes of a packed channel
+
+
+W = ConvolutionWords
+
+
+@instruction("""
+    %p = inttoptr i64 {target} to ptr
+    %q = inttoptr i64 {source} to ptr
+    %v = load <64 x i8>, ptr %q, align 1
+    store <64 x i8> %v, ptr %p, align 1
+""")
+def copy_block(target: int, source: int) -> int:
+    """Copy 64 bytes."""
+    ctypes.memmove(target, source, BLOCK)
+    return 0
+
+
+@instruction("""
+    %p = inttoptr i64 {target} to ptr
+    %q = inttoptr i64 {source} to ptr
+    %v = load <16 x i8>, ptr %q, align 1
+    store <16 x i8> %v, ptr %p, align 1
+""")
+def copy_quarter(target: int, source: int) -> int:
+    """Copy 16 bytes."""
+    ctypes.memmove(target, source, BLOCK // 4)
+    return 0
+
+
+@instruction("""
+    %p = inttoptr i64 {target} to ptr
+    store <64 x i8> zeroinitializer, ptr %p, align 1
+""")
+def clear_block(target: int) -> int:
+    """Set 64 bytes to 0."""
+    ctypes.memset(target, 0, BLOCK)
+    return 0
+
+
+@instruction("""
+    %p = inttoptr i64 {target} to ptr
+    %q = inttoptr i64 {source} to ptr
+    %old = load float, ptr %p
+    %other = load float, ptr %q
+    %new = fadd float %old, %other
+    store float %new, ptr %p
+""")
+def add_single(target: int, source: int) -> int:
+    """Add a float32 to another."""
+    result = ctypes.c_float.from_address(target)
+    result.value += ctypes.c_float.from_address(source).value
+    return 0
+
+
+@instruction("""
+    %p = inttoptr i64 {target} to ptr
+    %q = inttoptr i64 {source} to ptr
+    %old = load double, ptr %p
+    %other = load double, ptr %q
+    %new = fadd double %old, %other
+    store double %new, ptr %p
+""")
+def add_double_number(target: int, source: int) -> int:
+    """Add a float64 to another."""
+    result = ctypes.c_double.from_address(target)
+    result.value += ctypes.c_double.from_address(source).value
+    return 0
+
+
+# ---- memory of a thread
+
+
+@native
+def take_slot(arguments: int) -> int:
+    """The number of a slot of scratch memory that nobody uses.
+
+    What another process has taken was taken before a fork, by a thread that is no more.
+    """
+    process = getpid()
+    while True:
+        for slot in range(load(arguments, W.slots)):
+            flag = load(arguments, W.flags) + slot
+            holder = load(arguments, flag)
+            if holder != process and compare_exchange(arguments, flag, holder, process):
+                return slot
+        pause()
+
+
+# ---- packing
+
+
+@native
+def clear(target: int, count: int) -> int:
+    """Set bytes to 0, and up to 63 behind."""
+    done = 0
+    while done < count:
+        clear_block(target + done)
+        done += BLOCK
+    return 0
+
+
+@native
+def copy_numbers(target: int, source: int, count: int) -> int:
+    """Copy bytes, a multiple of 4."""
+    done = 0
+    while done + BLOCK <= count:
+        copy_block(target + done, source + done)
+        done += BLOCK
+    while done + 16 <= count:
+        copy_quarter(target + done, source + done)
+        done += 16
+    while done < count:
+        store_i32(target + done, 0, load_i32(source + done, 0))
+        done += 4
+    return 0
+
+
+@native
+def scatter_numbers(
+    target: int, step: int, source: int, stride: int, count: int, item: int
+) -> int:
+    """Copy numbers that lie `stride` bytes apart to places `step` bytes apart."""
+    if item == 4:
+        for _ in range(count):
+            store_i32(target, 0, load_i32(source, 0))
+            target += step
+            source += stride
+        return 0
+    for _ in range(count):
+        store(target, 0, load(source, 0))
+        target += step
+        source += stride
+    return 0
+
+
+@native
+def pack_rows(
+    arguments: int,
+    target: int,
+    source: int,
+    depth: int,
+    height: int,
+    width: int,
+    first: int,
+    last: int,
+) -> int:
+    """The elements of one channel that meet a fixed index, along the rows from `first` to
+    `last` of the running ones; up to 63 bytes behind are overwritten."""
+    item = load(arguments, W.item)
+    heights = load(arguments, W.heights)
+    size = load(arguments, W.width) * item
+    line = arguments + 8 * (load(arguments, W.lines) + LINE_WORDS * width)
+    start = load(line, 0)  # bytes before the first element
+    step = load(line, 1)
+    count = load(line, 2)
+    source += load(line, 3)
+    stride = load(line, 4)
+    depths = arguments + 8 * load(arguments, W.depth_table)
+    table = arguments + 8 * (load(arguments, W.height_table) + height * heights)
+    plain = 0
+    if step == item and stride == item:
+        plain = 1
+    row = first % heights
+    level = first // heights
+    depth_row = depths + 8 * (depth * (load(arguments, W.rows) // heights))
+    for _ in range(first, last):
+        far = load(depth_row, level)
+        down = load(table, row)
+        if far < 0 or down < 0 or count == 0:
+            clear(target, size)
+        elif plain != 0:
+            if start > 0:
+                clear(target, start)
+            copy_numbers(target + start, source + far + down, count * item)
+            end = start + count * item
+            if end < size:
+                clear(target + end, size - end)
+        else:
+            clear(target, size)
+            scatter_numbers(
+                target + start, step, source + far + down, stride, count, item
+            )
+        target += size
+        row += 1
+        if row == heights:
+            row = 0
+            level += 1
+    return 0
+
+
+@native
+def pack_fixed(
+    arguments: int, target: int, source: int, fixed: int, first: int, last: int
+) -> int:
+    """`pack_rows` for a fixed index by number."""
+    widths = load(arguments, W.fixed_widths)
+    heights = load(arguments, W.fixed_heights)
+    width = fixed % widths
+    rest = fixed // widths
+    pack_rows(
+        arguments, target, source, rest // heights, rest % heights, width, first, last
+    )
+    return 0
+
+
+# ---- taps fixed: vectors along the output
+
+
+@native
+def pack_panel(
+    arguments: int, panel: int, x: int, k: int, stop: int, first: int, last: int
+) -> int:
+    """Rows `k` to `stop` of the packed matrix: channel by channel, tap by tap."""
+    taps = load(arguments, W.fixed)
+    used = (last - first) * load(arguments, W.width) * load(arguments, W.item)
+    panel_row = load(arguments, W.panel_row)
+    for number in range(k, stop):
+        source = x + number // taps * load(arguments, W.x_channel)
+        pack_fixed(arguments, panel, source, number % taps, first, last)
+        clear(panel + used, panel_row - used)
+        panel += panel_row
+    return 0
+
+
+@native
+def multiply_panel(
+    arguments: int, w: int, panel: int, inner: int, y: int, columns: int, fresh: int
+) -> int:
+    """All tiles of one block of the output: filters times the packed rows."""
+    item = load(arguments, W.item)
+    w_output = load(arguments, W.w_output)
+    y_output = load(arguments, W.y_output)
+    few = load(arguments, W.few)
+    more = load(arguments, W.output_block) - few * load(arguments, W.tiles)
+    tile_columns = load(arguments, W.tile_columns)
+    column = 0
+    while column < columns:
+        left = columns - column
+        plain = load(arguments, W.wide)
+        higher = load(arguments, W.wide_more)
+        if 2 * left <= tile_columns:
+            plain = load(arguments, W.narrow)
+            higher = load(arguments, W.narrow_more)
+        a = w
+        c = y + column * item
+        for tile in range(load(arguments, W.tiles)):
+            code = plain
+            height = few
+            if tile < more:
+                code = higher
+                height = few + 1
+            call(
+                code,
+                a,
+                w_output,
+                load(arguments, W.w_step),
+                panel + column * item,
+                load(arguments, W.panel_row),
+                inner,
+                c,
+                y_output,
+                left,
+                fresh,
+            )
+            a += height * w_output
+            c += height * y_output
+        column += tile_columns
+    return 0
+
+
+@native
+def convolve_rows(arguments: int, begin: int, end: int) -> int:
+    """Blocks `begin` to `end` of the output: of filters, rows, images, groups."""
+    slot = take_slot(arguments)
+    panel = load(arguments, W.scratch) + slot * load(arguments, W.slot_bytes)
+    item = load(arguments, W.item)
+    parts = load(arguments, W.output_blocks)
+    blocks = load(arguments, W.blocks)
+    images = load(arguments, W.images)
+    for number in range(begin, end):
+        part = number % parts
+        block = number // parts % blocks
+        image = number // parts // blocks % images
+        group = number // parts // blocks // images
+        first = block * load(arguments, W.row_block)
+        last = first + load(arguments, W.row_block)
+        if last > load(arguments, W.rows):
+            last = load(arguments, W.rows)
+        output = part * load(arguments, W.output_block)
+        x = load(arguments, W.x) + group * load(arguments, W.x_group)
+        x += image * load(arguments, W.x_image)
+        w = load(arguments, W.w) + group * load(arguments, W.w_group)
+        w += output * load(arguments, W.w_output)
+        y = load(arguments, W.y) + group * load(arguments, W.y_group)
+        y += image * load(arguments, W.y_image) + output * load(arguments, W.y_output)
+        y += first * load(arguments, W.width) * item
+        k = 0
+        while k < load(arguments, W.inner):
+            stop = k + load(arguments, W.inner_block)
+            if stop > load(arguments, W.inner):
+                stop = load(arguments, W.inner)
+            pack_panel(arguments, panel, x, k, stop, first, last)
+            multiply_panel(
+                arguments,
+                w + k * load(arguments, W.w_step),
+                panel,
+                stop - k,
+                y,
+                (last - first) * load(arguments, W.width),
+                k == 0,
+            )
+            k = stop
+    store(arguments, load(arguments, W.flags) + slot, 0)
+    return 0
+
+
+# ---- places of the output fixed: vectors along the taps
+
+
+@native
+def add_tile(
+    arguments: int, sums: int, y: int, output: int, column: int, stop: int, fresh: int
+) -> int:
+    """Put the sums of one tile where they belong, or add them."""
+    item = load(arguments, W.item)
+    taps = load(arguments, W.fixed)
+    outputs = load(arguments, W.outputs)
+    width = load(arguments, W.tile_columns)
+    for row in range(load(arguments, W.tile_rows)):
+        if output + row >= outputs:
+            return 0
+        for k in range(width):
+            if column + k < stop:
+                place = y + (column + k) // taps * load(arguments, W.y_image)
+                place += (output + row) * load(arguments, W.y_output)
+                place += (column + k) % taps * item
+                source = sums + (row * width + k) * item
+                if fresh != 0:
+                    if item == 4:
+                        store_i32(place, 0, load_i32(source, 0))
+                    else:
+                        store(place, 0, load(source, 0))
+                elif item == 4:
+                    add_single(place, source)
+                else:
+                    add_double_number(place, source)
+    return 0
+
+
+@native
+def sum_block(
+    arguments: int,
+    panel: int,
+    w: int,
+    y: int,
+    column: int,
+    stop: int,
+    channels: int,
+    length: int,
+    fresh: int,
+) -> int:
+    """All tiles of one block of columns, for one piece of the contracted axes."""
+    rows = load(arguments, W.tile_rows)
+    width = load(arguments, W.tile_columns)
+    outputs = load(arguments, W.outputs)
+    places = stack(8)
+    sums = stack(32)
+    here = column
+    while here < stop:
+        output = 0
+        while output < outputs:
+            for row in range(rows):
+                one = output + row
+                if one >= outputs:
+                    one = outputs - 1
+                store(places, row, w + one * load(arguments, W.w_output))
+            call(
+                load(arguments, W.tile),
+                places,
+                panel + (here - column) * load(arguments, W.panel_row),
+                load(arguments, W.panel_row),
+                channels,
+                load(arguments, W.w_channel),
+                load(arguments, W.stretch),
+                length,
+                sums,
+            )
+            add_tile(arguments, sums, y, output, here, stop, fresh)
+            output += rows
+        here += width
+    return 0
+
+
+@native
+def pack_columns(
+    arguments: int,
+    panel: int,
+    x: int,
+    column: int,
+    stop: int,
+    channels: int,
+    first: int,
+    last: int,
+) -> int:
+    """A row for each column of the result: what its place meets, channel by channel."""
+    fixed = load(arguments, W.fixed)
+    for number in range(column, stop):
+        source = x + number // fixed * load(arguments, W.x_image)
+        target = panel + (number - column) * load(arguments, W.panel_row)
+        for channel in range(channels):
+            pack_fixed(
+                arguments,
+                target + channel * load(arguments, W.stretch),
+                source + channel * load(arguments, W.x_channel),
+                number % fixed,
+                first,
+                last,
+            )
+    return 0
+
+
+@native
+def convolve_sums(arguments: int, begin: int, end: int) -> int:
+    """Blocks `begin` to `end` of columns: places of the output of images, for a group."""
+    slot = take_slot(arguments)
+    panel = load(arguments, W.scratch) + slot * load(arguments, W.slot_bytes)
+    item = load(arguments, W.item)
+    blocks = load(arguments, W.blocks)
+    for number in range(begin, end):
+        group = number // blocks
+        column = number % blocks * load(arguments, W.column_block)
+        stop = column + load(arguments, W.column_block)
+        if stop > load(arguments, W.columns):
+            stop = load(arguments, W.columns)
+        x = load(arguments, W.x) + group * load(arguments, W.x_group)
+        w = load(arguments, W.w) + group * load(arguments, W.w_group)
+        y = load(arguments, W.y) + group * load(arguments, W.y_group)
+        fresh = 1
+        channel = 0
+        while channel < load(arguments, W.channels):
+            channels = load(arguments, W.channel_block)
+            if channel + channels > load(arguments, W.channels):
+                channels = load(arguments, W.channels) - channel
+            first = 0
+            while first < load(arguments, W.rows):
+                last = first + load(arguments, W.row_block)
+                if last > load(arguments, W.rows):
+                    last = load(arguments, W.rows)
+                source = x + channel * load(arguments, W.x_channel)
+                pack_columns(
+                    arguments, panel, source, column, stop, channels, first, last
+                )
+                left = w + channel * load(arguments, W.w_channel)
+                left += first * load(arguments, W.width) * item
+                length = (last - first) * load(arguments, W.width)
+                sum_block(
+                    arguments, panel, left, y, column, stop, channels, length, fresh
+                )
+                fresh = 0
+                first = last
+            channel += channels
+    store(arguments, load(arguments, W.flags) + slot, 0)
+    return 0
