@@ -23,17 +23,25 @@ from symnet.graph.types import TensorType
 from symnet.graph.variables import (
     Apply,
     Constant,
+    Gradients,
     Variable,
+    Vars,
     make_variable,
     operand_text,
 )
 from symnet.kernels.loopir import views
 from symnet.kernels.loopir.views import Size
 from symnet.ops.arithmetic import int_div
-from symnet.ops.base import NoGradient, as_tensor, scalar_constant
+from symnet.ops.base import NoGradient, as_tensor, disconnected, scalar_constant
 from symnet.ops.linalg.products import size_product
 from symnet.ops.lowerings import HostValue, Lowering, Reference, Shapes, Sizes, is_real
-from symnet.ops.sizes import SpecifyShape, shape_i, size_scalar
+from symnet.ops.sizes import (
+    ForgetShape,
+    SpecifyShape,
+    shape_i,
+    size_scalar,
+    vector_elements,
+)
 
 __all__ = [
     "Border", "FilterPlaces", "SizeAtLeast", "borders_of", "declared_shape", "demand_sizes",
@@ -322,6 +330,20 @@ class DemandedSizes(SpecifyShape):
                 raise self.kind(self.text(axis, int(one), have))
         return [arrays[0]]
 
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
+        x, *sizes = inputs
+        gradient = _no_more_known(output_gradients[0], x)
+        return [gradient, *[disconnected() for _ in sizes]]
+
+
+def _no_more_known(gradient: Variable, x: Variable) -> Variable:
+    """A gradient of whose sizes no more is known than of those of its variable."""
+    pairs = zip(gradient.type.shape, x.type.shape, strict=True)
+    axes = [
+        axis for axis, (n, its) in enumerate(pairs) if its is None and n is not None
+    ]
+    return ForgetShape(axes)(gradient) if axes else gradient
+
 
 def demand_sizes(
     x: Variable,
@@ -365,6 +387,8 @@ def declared_shape(shape: Any, ndim: int, what: str) -> tuple[int | None, ...]:
     """
     if shape is None or (isinstance(shape, Sequence) and not shape):
         return (None,) * ndim
+    if isinstance(shape, Variable):
+        shape = vector_elements(shape) or (shape,)
     sizes = tuple(shape)
     if len(sizes) != ndim:
         raise ValueError(f"{what} {sizes}: {ndim} sizes, or None, are expected")

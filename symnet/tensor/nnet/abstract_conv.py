@@ -45,6 +45,9 @@ from symnet.ops.nnet.upsampling import (
     frac_bilinear_upsampling,
 )
 
+# Programs ask it before they convolve.
+imported_scipy_signal = True
+
 __all__ = [
     "AbstractConv", "AbstractConv2d", "AbstractConv2d_gradInputs",
     "AbstractConv2d_gradWeights", "AbstractConv3d", "AbstractConv3d_gradInputs",
@@ -56,5 +59,5 @@ __all__ = [
     "conv3d_grad_wrt_weights", "frac_bilinear_upsampling", "get_conv_gradinputs_shape",
     "get_conv_gradinputs_shape_1axis", "get_conv_gradweights_shape",
     "get_conv_gradweights_shape_1axis", "get_conv_output_shape", "get_conv_shape_1axis",
-    "separable_conv2d", "separable_conv3d",
+    "imported_scipy_signal", "separable_conv2d", "separable_conv3d",
 ]  # fmt: skip
