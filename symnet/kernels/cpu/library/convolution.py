@@ -15,6 +15,7 @@ from symnet.config import config
 from symnet.kernels.cpu.jit.native import Native
 from symnet.kernels.cpu.library.call_steps import CallArrangement, fill_step, gemm_step
 from symnet.kernels.cpu.library.convolution_code import (
+    BLOCK,
     ConvolutionWords,
     convolve_rows,
     convolve_sums,
@@ -120,6 +121,13 @@ def line(places: Sequence[int], item: int, stride: int) -> list[int]:
     return [first * item, step, len(met), source * stride, jump]
 
 
+def _reach(call: ConvolutionCall) -> int:
+    """Bytes from the first element of x to the end of the last one in memory."""
+    sizes = (call.groups, call.images, call.channels, *call.inputs)
+    far = (max(n - 1, 0) * s for n, s in zip(sizes, call.x_strides, strict=True))
+    return sum(k for k in far if k > 0) + ITEM[call.dtype]
+
+
 class _Block:
     """The words of a step while they are put together."""
 
@@ -151,7 +159,7 @@ class _Block:
             "w_group": call.w_strides[0], "w_output": call.w_strides[1],
             "w_channel": call.w_strides[2], "w_step": call.w_step,
             "y_group": call.y_strides[0], "y_image": call.y_strides[1],
-            "y_output": call.y_strides[2],
+            "y_output": call.y_strides[2], "x_reach": _reach(call) - BLOCK,
             "fixed_heights": fixed[1], "fixed_widths": fixed[2], "fixed": math.prod(fixed),
             "heights": run[1], "width": run[2], "rows": run[0] * run[1],
             "depth_table": starts[0], "height_table": starts[1], "lines": starts[2],

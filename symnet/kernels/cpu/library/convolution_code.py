@@ -27,7 +27,7 @@ from symnet.kernels.cpu.jit.intrinsics import (
     store,
     store_i32,
 )
-from symnet.kernels.cpu.jit.native import native
+from symnet.kernels.cpu.jit.native import hot
 from symnet.kernels.cpu.jit.record import Record
 
 getpid = CFunction("getpid", "i32()", C_LIBRARY)
@@ -61,6 +61,7 @@ class ConvolutionWords(Record):
     y_group: int
     y_image: int
     y_output: int
+    x_reach: int  # bytes from x on of which 64 may be read at once
     # Fixed and running indices of depth, height and width.
     fixed_heights: int
     fixed_widths: int
@@ -169,7 +170,7 @@ def add_double_number(target: int, source: int) -> int:
 # ---- memory of a thread
 
 
-@native
+@hot
 def take_slot(arguments: int) -> int:
     """The number of a slot of scratch memory that nobody uses.
 
@@ -188,7 +189,7 @@ def take_slot(arguments: int) -> int:
 # ---- packing
 
 
-@native
+@hot
 def clear(target: int, count: int) -> int:
     """Set bytes to 0, and up to 63 behind."""
     done = 0
@@ -198,7 +199,7 @@ def clear(target: int, count: int) -> int:
     return 0
 
 
-@native
+@hot
 def copy_numbers(target: int, source: int, count: int) -> int:
     """Copy bytes, a multiple of 4."""
     done = 0
@@ -214,7 +215,7 @@ def copy_numbers(target: int, source: int, count: int) -> int:
     return 0
 
 
-@native
+@hot
 def scatter_numbers(
     target: int, step: int, source: int, stride: int, count: int, item: int
 ) -> int:
@@ -232,7 +233,7 @@ def scatter_numbers(
     return 0
 
 
-@native
+@hot
 def pack_rows(
     arguments: int,
     target: int,
@@ -254,40 +255,50 @@ def pack_rows(
     count = load(line, 2)
     source += load(line, 3)
     stride = load(line, 4)
-    depths = arguments + 8 * load(arguments, W.depth_table)
-    table = arguments + 8 * (load(arguments, W.height_table) + height * heights)
+    safe = load(arguments, W.x) + load(arguments, W.x_reach)
+    level = first // heights
+    row = first % heights
+    depths = load(arguments, W.depth_table) + depth * (
+        load(arguments, W.rows) // heights
+    )
+    table = load(arguments, W.height_table) + height * heights
+    far = load(arguments, depths + level)
+    used = count * item
     plain = 0
     if step == item and stride == item:
         plain = 1
-    row = first % heights
-    level = first // heights
-    depth_row = depths + 8 * (depth * (load(arguments, W.rows) // heights))
     for _ in range(first, last):
-        far = load(depth_row, level)
-        down = load(table, row)
-        if far < 0 or down < 0 or count == 0:
+        down = load(arguments, table + row)
+        if far < 0 or down < 0 or used == 0:
             clear(target, size)
         elif plain != 0:
             if start > 0:
                 clear(target, start)
-            copy_numbers(target + start, source + far + down, count * item)
-            end = start + count * item
-            if end < size:
-                clear(target + end, size - end)
+            begin = source + far + down
+            done = 0
+            while done < used:
+                if begin + done > safe:
+                    copy_numbers(target + start + done, begin + done, used - done)
+                    break
+                copy_block(target + start + done, begin + done)
+                done += BLOCK
+            if start + used < size:
+                clear(target + start + used, size - start - used)
         else:
             clear(target, size)
-            scatter_numbers(
-                target + start, step, source + far + down, stride, count, item
-            )
+            begin = source + far + down
+            scatter_numbers(target + start, step, begin, stride, count, item)
         target += size
         row += 1
         if row == heights:
             row = 0
             level += 1
+            if level * heights < load(arguments, W.rows):
+                far = load(arguments, depths + level)
     return 0
 
 
-@native
+@hot
 def pack_fixed(
     arguments: int, target: int, source: int, fixed: int, first: int, last: int
 ) -> int:
@@ -305,7 +316,7 @@ def pack_fixed(
 # ---- taps fixed: vectors along the output
 
 
-@native
+@hot
 def pack_panel(
     arguments: int, panel: int, x: int, k: int, stop: int, first: int, last: int
 ) -> int:
@@ -321,7 +332,7 @@ def pack_panel(
     return 0
 
 
-@native
+@hot
 def multiply_panel(
     arguments: int, w: int, panel: int, inner: int, y: int, columns: int, fresh: int
 ) -> int:
@@ -367,7 +378,7 @@ def multiply_panel(
     return 0
 
 
-@native
+@hot
 def convolve_rows(arguments: int, begin: int, end: int) -> int:
     """Blocks `begin` to `end` of the output: of filters, rows, images, groups."""
     slot = take_slot(arguments)
@@ -416,7 +427,7 @@ def convolve_rows(arguments: int, begin: int, end: int) -> int:
 # ---- places of the output fixed: vectors along the taps
 
 
-@native
+@hot
 def add_tile(
     arguments: int, sums: int, y: int, output: int, column: int, stop: int, fresh: int
 ) -> int:
@@ -446,7 +457,7 @@ def add_tile(
     return 0
 
 
-@native
+@hot
 def sum_block(
     arguments: int,
     panel: int,
@@ -490,7 +501,7 @@ def sum_block(
     return 0
 
 
-@native
+@hot
 def pack_columns(
     arguments: int,
     panel: int,
@@ -518,7 +529,7 @@ def pack_columns(
     return 0
 
 
-@native
+@hot
 def convolve_sums(arguments: int, begin: int, end: int) -> int:
     """Blocks `begin` to `end` of columns: places of the output of images, for a group."""
     slot = take_slot(arguments)
