@@ -16,7 +16,9 @@ from symnet.kernels.cpu.jit.native import Native
 from symnet.kernels.cpu.library.call_steps import CallArrangement, fill_step, gemm_step
 from symnet.kernels.cpu.library.convolution_code import (
     BLOCK,
+    PIECE,
     ConvolutionWords,
+    add_parts,
     convolve_inputs,
     convolve_rows,
     convolve_sums,
@@ -44,6 +46,8 @@ LEAST_INNER, MOST_INNER = 128, 512  # contracted numbers that are packed at once
 STRETCH_BYTES = (
     3072  # of a row that `inner_tile` walks: ten of them fill the first cache
 )
+FEW_ROWS = 8  # of a tile: its accumulators do not hide the multiplier's latency
+PARTS_BYTES = 4 << 20  # of sums that are made beside each other
 ITEMS = 16  # pieces of work that are worth cutting for
 LEAST_COLUMNS, LEAST_OUTPUTS = 64, 48  # of a piece
 NUMBERS_PER_NS = {"float32": 30.0, "float64": 15.0}  # a modest core
@@ -66,8 +70,11 @@ def convolution_step(call: ConvolutionCall) -> CallArrangement:
 def along_inputs(call: ConvolutionCall) -> bool:
     """Whether products of the input with each tap are made and added up: fewer than those
     of taps and outputs, most of which would meet nothing."""
-    fewer = math.prod(call.inputs) < math.prod(call.sizes)
-    return fewer and call.strides == (1, 1, 1) and call.taps_are_dense
+    inputs, outputs, taps = map(math.prod, (call.inputs, call.sizes, call.taps))
+    few = call.outputs < min(taps, FEW_ROWS) and inputs == outputs
+    return (
+        (inputs < outputs or few) and call.strides == (1, 1, 1) and call.taps_are_dense
+    )
 
 
 def along_taps(call: ConvolutionCall) -> bool:
@@ -330,17 +337,42 @@ def _sums(call: ConvolutionCall) -> CallArrangement:
     panel_row = stretch * channel_block
     tile_columns = INNER_COLUMNS[target.registers]
     most = max(PANEL_BYTES // panel_row // tile_columns, 1) * tile_columns
-    wanted = -(-columns // -(-ITEMS // call.groups) // tile_columns) * tile_columns
-    column_block = min(most, max(wanted, tile_columns))
+    column_block = min(most, -(-columns // tile_columns) * tile_columns)
     blocks = -(-columns // column_block)
+    y_bytes = call.groups * call.outputs * columns * block.item
+    parts = _parts(call, blocks, channel_block, y_bytes)
+    channel_part = -(-call.channels // parts)
+    parts = -(-call.channels // channel_part)
+    if parts == 1:
+        wanted = -(-columns // -(-ITEMS // call.groups) // tile_columns) * tile_columns
+        column_block = min(column_block, max(wanted, tile_columns))
+        blocks = -(-columns // column_block)
+    slot_bytes = -(-(panel_row * column_block + 2 * LINE) // LINE) * LINE
     block.words |= {
-        "columns": columns, "column_block": column_block, "blocks": blocks, "row_block": row_block,
-        "channel_block": channel_block, "stretch": stretch, "panel_row": panel_row,
-        "tile_rows": INNER_ROWS[target.registers], "tile_columns": tile_columns,
+        "columns": columns, "column_block": column_block, "blocks": blocks,
+        "row_block": row_block, "channel_block": channel_block, "stretch": stretch,
+        "panel_row": panel_row, "tile_rows": INNER_ROWS[target.registers],
+        "tile_columns": tile_columns, "parts": parts, "channel_part": channel_part,
+        "sums": slot_bytes * block.slots, "y_bytes": y_bytes,
     }  # fmt: skip
-    return block.finish(
+    found = block.finish(
         convolve_sums,
-        call.groups * blocks,
-        panel_row * column_block + 2 * LINE,
+        call.groups * blocks * parts,
+        slot_bytes,
         {"tile": inner_tile(call.dtype)},
     )
+    if parts == 1:
+        return found
+    return replace(
+        found,
+        scratch_bytes=found.scratch_bytes + (parts - 1) * y_bytes,
+        after=(add_parts, -(-y_bytes // PIECE)),
+    )
+
+
+def _parts(call: ConvolutionCall, blocks: int, channel_block: int, size: int) -> int:
+    """In how many parts the contracted axis is taken: few columns are not cut, because
+    each block of them reads all filters."""
+    wanted = ITEMS // (call.groups * blocks)
+    most = min(PARTS_BYTES // size + 1, call.channels // channel_block)
+    return max(min(wanted, most), 1)

@@ -40,6 +40,7 @@ getpid = CFunction("getpid", "i32()", C_LIBRARY)
 memset = CFunction("memset", "i64(i64, i32, i64)", C_LIBRARY)
 LINE_WORDS = 5
 BLOCK = 64  # bytes that are copied at once
+PIECE = 4096  # bytes of y of which parts are added up at once
 
 
 class ConvolutionWords(Record):
@@ -106,6 +107,10 @@ class ConvolutionWords(Record):
     column_block: int
     channel_block: int
     stretch: int  # bytes of a packed channel
+    parts: int
+    channel_part: int  # channels of a part
+    sums: int  # where those of the second part begin, in bytes of the scratch memory
+    y_bytes: int
     # Of `convolve_inputs`.
     x_depth: int
     x_height: int
@@ -705,26 +710,35 @@ def pack_columns(
 
 @hot
 def convolve_sums(arguments: int, begin: int, end: int) -> int:
-    """Blocks `begin` to `end` of columns: places of the output of images, for a group."""
+    """Blocks `begin` to `end` of columns: places of the output of images, for a group and
+    a part of the channels.  The first part is summed in y, the others beside each other."""
     slot = take_slot(arguments)
     panel = load(arguments, W.scratch) + slot * load(arguments, W.slot_bytes)
     item = load(arguments, W.item)
     blocks = load(arguments, W.blocks)
     for number in range(begin, end):
-        group = number // blocks
+        group = number // blocks % load(arguments, W.groups)
+        part = number // blocks // load(arguments, W.groups)
         column = number % blocks * load(arguments, W.column_block)
         stop = column + load(arguments, W.column_block)
         if stop > load(arguments, W.columns):
             stop = load(arguments, W.columns)
         x = load(arguments, W.x) + group * load(arguments, W.x_group)
         w = load(arguments, W.w) + group * load(arguments, W.w_group)
-        y = load(arguments, W.y) + group * load(arguments, W.y_group)
+        y = load(arguments, W.y)
+        if part > 0:
+            y = load(arguments, W.scratch) + load(arguments, W.sums)
+            y += (part - 1) * load(arguments, W.y_bytes)
+        y += group * load(arguments, W.y_group)
         fresh = 1
-        channel = 0
-        while channel < load(arguments, W.channels):
+        channel = part * load(arguments, W.channel_part)
+        channel_end = channel + load(arguments, W.channel_part)
+        if channel_end > load(arguments, W.channels):
+            channel_end = load(arguments, W.channels)
+        while channel < channel_end:
             channels = load(arguments, W.channel_block)
-            if channel + channels > load(arguments, W.channels):
-                channels = load(arguments, W.channels) - channel
+            if channel + channels > channel_end:
+                channels = channel_end - channel
             first = 0
             while first < load(arguments, W.rows):
                 last = first + load(arguments, W.row_block)
@@ -744,4 +758,19 @@ def convolve_sums(arguments: int, begin: int, end: int) -> int:
                 first = last
             channel += channels
     store(arguments, load(arguments, W.flags) + slot, 0)
+    return 0
+
+
+@hot
+def add_parts(arguments: int, begin: int, end: int) -> int:
+    """Pieces `begin` to `end` of y: what the parts have summed, in their order."""
+    item = load(arguments, W.item)
+    first = begin * PIECE
+    last = end * PIECE
+    if last > load(arguments, W.y_bytes):
+        last = load(arguments, W.y_bytes)
+    source = load(arguments, W.scratch) + load(arguments, W.sums)
+    for _ in range(1, load(arguments, W.parts)):
+        add_numbers(load(arguments, W.y) + first, source + first, last - first, item)
+        source += load(arguments, W.y_bytes)
     return 0
