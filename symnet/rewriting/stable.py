@@ -27,6 +27,7 @@ from symnet.ops.functions import (
     log2,
     log10,
     sigmoid,
+    sinh,
     softplus,
     tanh,
 )
@@ -39,6 +40,7 @@ from symnet.rewriting.rules.stability import STABLE, STABLE_TO_RUN
 # Without one of these a graph has no unstable form that the rules know.
 TELLING = frozenset((
     exp, exp2, expm1, log, log1p, log2, log10, sigmoid, softplus, erf, erfc, sqrt, cosh, tanh,
+    sinh,
 ))  # fmt: skip
 
 

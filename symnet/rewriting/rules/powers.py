@@ -15,8 +15,8 @@ from symnet.ops.arithmetic import add, lt, mul, neg, pow, sqrt, sub, switch, tru
 from symnet.ops.functions import exp, expm1, softplus
 from symnet.ops.tails import softplus_ratio
 from symnet.rewriting.patterns import Match, Rule, number
-from symnet.rewriting.rules.logged import Logged, log_of
-from symnet.rewriting.rules.logsums import is_shifted
+from symnet.rewriting.rules.logged import Logged, as_wide, log_of, pure_log_of
+from symnet.rewriting.rules.logsums import clipped_to_finite, is_shifted
 
 # ---- roots and powers
 
@@ -28,12 +28,27 @@ def _root(match: Match) -> Variable | None:
 def _power(match: Match) -> Variable | None:
     base, exponent = match.node.inputs
     value = number(exponent)
+    if value is None:
+        return _variable_power(base, exponent, match)
     if not isinstance(value, (int, float)) or exponent.type.ndim:
         return None
     # A whole power leaves the range where its base does; -1, -2 and -3 are quotients.
     if value % 1 == 0 and value >= -3:
         return None
     return _powered(base, value)
+
+
+def _variable_power(
+    base: Variable, exponent: Variable, match: Match
+) -> Variable | None:
+    """a**b as exp(b log(a)), where the derivative of a**b is made of log(a)."""
+    dtypes = {v.type.dtype for v in (base, exponent, match.out)}
+    found = pure_log_of(base) if len(dtypes) == 1 else None
+    if found is None or not found.risky or found.shifts:
+        return None
+    # The zeroth power of zero and of infinity is one.
+    power: Variable = exp(mul(exponent, clipped_to_finite(as_wide(found.make(), base))))
+    return power
 
 
 def _powered(base: Variable, exponent: float) -> Variable | None:
