@@ -33,12 +33,20 @@ class AnalysisCache:
         self._ones: set[Apply] = set()
         self._constants: dict[Any, Constant] = {}
         self._sizes: CertainSizes | None = None
-        self._converged: list[tuple[frozenset[Rule], bool, set[Apply]]] = []
+        self._converged: dict[tuple[frozenset[Rule], bool], set[Apply]] = {}
         self._ops: dict[Any, int] = {}
         # Ops are hashed and compared in Python; most are met many times as one object.
         # What is known by the identity of an op keeps it, so that no other one gets that.
         self._numbers: dict[int, tuple[int, Any]] = {}
         self._kinds: dict[tuple[RuleTable, int], tuple[Any, Any]] = {}
+
+    def inside(self) -> AnalysisCache:
+        """For a graph inside an operation: what ops and rules are to each other is so
+        there, too, and an operation without rules has none when it is met again."""
+        found = AnalysisCache()
+        found._converged, found._ops = self._converged, self._ops
+        found._numbers, found._kinds = self._numbers, self._kinds
+        return found
 
     # ---- ops
 
@@ -102,13 +110,16 @@ class AnalysisCache:
 
     def converged(self, table: RuleTable, fold: bool) -> set[Apply]:
         """The operations that these rules, and folding, are known to leave as they are."""
-        rules = frozenset(table.rules)
-        known = [n for r, f, n in self._converged if rules <= r and fold <= f]
-        return set().union(*known)
+        known = [
+            nodes
+            for (rules, folded), nodes in self._converged.items()
+            if table.set <= rules and fold <= folded
+        ]
+        return known[0] if len(known) == 1 else set().union(*known)
 
     def note_converged(self, table: RuleTable, fold: bool, nodes: set[Apply]) -> None:
         """Note that these rules leave `nodes` as they are, whatever uses them."""
-        self._converged.append((frozenset(table.rules), fold, nodes))
+        self._converged.setdefault((table.set, fold), set()).update(nodes)
 
     # ---- sizes
 

@@ -230,6 +230,7 @@ class RuleTable:
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         self.rules = tuple(rules)
+        self.set = frozenset(self.rules)
         self._by_root: dict[Any, list[int]] = {}  # op or class -> numbers of rules
         for number, rule in enumerate(self.rules):
             self._by_root.setdefault(rule.root, []).append(number)

@@ -181,7 +181,7 @@ class Rewriter:
             if isinstance(top, tuple):
                 self._finish(*top)
                 continue
-            if self._converged(top):
+            if self._is_final(top):
                 continue
             waiting = [
                 v.owner for v in top.inputs
@@ -192,7 +192,7 @@ class Rewriter:
                 stack.extend(reversed(waiting))
                 continue
             current = self._merged(top)
-            if current is not top and self._converged(current):
+            if current is not top and self._is_final(current):
                 if current in self.replaced:
                     self.replaced.add(top)
                 self._finish(top, current, [self.final[v] for v in current.outputs])
@@ -206,7 +206,7 @@ class Rewriter:
             stack.append((top, current, new))
             stack.extend(self._begin(v.owner, current) for v in new if v.owner)
 
-    def _converged(self, node: Apply) -> bool:
+    def _is_final(self, node: Apply) -> bool:
         return all(map(self.final.__contains__, node.outputs))
 
     def _begin(self, owner: Apply, current: Apply) -> Apply:
@@ -215,7 +215,7 @@ class Rewriter:
         fresh = [owner]
         while fresh:
             node = fresh.pop()
-            if node in self.steps or self._converged(node):
+            if node in self.steps or self._is_final(node):
                 continue
             self.steps[node] = steps
             fresh.extend(v.owner for v in node.inputs if v.owner is not None)
