@@ -57,6 +57,7 @@ class Native(NativeFunction, Generic[P]):
     def __init__(self, python: Callable[P, int], lazy: bool = False) -> None:
         self.python = python
         self.lazy = lazy
+        self.hot = False
         self.name = f"{python.__module__}.{python.__qualname__}"
         self.parameters = list(inspect.signature(python).parameters)
         self.__doc__ = python.__doc__
@@ -91,6 +92,14 @@ def native(function: Callable[P, int]) -> Native[P]:
     """Decorator: make a native function of one written in the subset."""
     result = Native(function)
     _pending[function.__module__].append(result)
+    return result
+
+
+def hot(function: Callable[P, int]) -> Native[P]:
+    """Decorator: a native function whose own loops are most of the work, compiled with
+    care, as all of its module are."""
+    result = native(function)
+    result.hot = True
     return result
 
 
@@ -249,7 +258,10 @@ def load_pending(module: str) -> bool:
 
 def build_module(functions: list[Native[Any]]) -> bytes:
     # What a lazily compiled module does happens at every call; the rest once a long step.
-    return optimise(print_module(functions), quick=not functions[0].lazy)
+    return optimise(
+        print_module(functions),
+        quick=not (functions[0].lazy or functions[0].hot),
+    )
 
 
 def link(module: str, functions: list[Native[Any]], data: bytes, key: str) -> None:
