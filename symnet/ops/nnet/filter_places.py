@@ -35,12 +35,11 @@ from symnet.ops.arithmetic import int_div
 from symnet.ops.base import NoGradient, as_tensor, disconnected, scalar_constant
 from symnet.ops.linalg.products import size_product
 from symnet.ops.lowerings import HostValue, Lowering, Reference, Shapes, Sizes, is_real
+from symnet.ops.nnet.convolution import no_more_known
 from symnet.ops.sizes import (
-    ForgetShape,
     SpecifyShape,
     shape_i,
     size_scalar,
-    vector_elements,
 )
 
 __all__ = [
@@ -313,10 +312,11 @@ class DemandedSizes(SpecifyShape):
         shape = list(inputs[0])
         for axis, one in zip(self.axes, node.inputs[1:], strict=True):
             wanted = sizes.value(one)
-            number = views.known(wanted)
-            if self.declared and number is not None:
+            if self.declared:
                 fits = views.combine("eq", shape[axis], wanted)
-                sizes.require(fits, self.text(axis, number), self.kind)
+                number = views.known(wanted)
+                text = self.text(axis, one if number is None else number)
+                sizes.require(fits, text, self.kind)
                 shape[axis] = wanted
             else:
                 what = f"{self.what}, along axis {axis}"
@@ -332,17 +332,8 @@ class DemandedSizes(SpecifyShape):
 
     def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         x, *sizes = inputs
-        gradient = _no_more_known(output_gradients[0], x)
+        gradient = no_more_known(output_gradients[0], x)
         return [gradient, *[disconnected() for _ in sizes]]
-
-
-def _no_more_known(gradient: Variable, x: Variable) -> Variable:
-    """A gradient of whose sizes no more is known than of those of its variable."""
-    pairs = zip(gradient.type.shape, x.type.shape, strict=True)
-    axes = [
-        axis for axis, (n, its) in enumerate(pairs) if its is None and n is not None
-    ]
-    return ForgetShape(axes)(gradient) if axes else gradient
 
 
 def demand_sizes(
@@ -388,7 +379,12 @@ def declared_shape(shape: Any, ndim: int, what: str) -> tuple[int | None, ...]:
     if shape is None or (isinstance(shape, Sequence) and not shape):
         return (None,) * ndim
     if isinstance(shape, Variable):
-        shape = vector_elements(shape) or (shape,)
+        raise ValueError(
+            message(
+                f"{what} is a tuple of ints, constants or None",
+                operands=[operand_text(shape)],
+            )
+        )
     sizes = tuple(shape)
     if len(sizes) != ndim:
         raise ValueError(f"{what} {sizes}: {ndim} sizes, or None, are expected")

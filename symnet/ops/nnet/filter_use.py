@@ -95,7 +95,9 @@ class FilterUse:
             wanted: list[Any] = [None] * w.type.ndim
             wanted[self._channel_axis] = self._of_one_group(channels)
             w = self._declared(w, "input_shape", wanted)
-        g = self._declared(g, "input_shape", [batch, None, *[None] * self.rank])
+        unknown = [None] * self.rank
+        g = self._declared(g, "input_shape", [batch, None, *unknown])
+        g = self._declared(g, "filter_shape", [None, self.filter_shape[0], *unknown])
         spatial = [self._size(one) for one in spatial]
         taps = sizes_of(w)[-self.rank :]
         places = self._places(spatial, taps)
