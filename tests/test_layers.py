@@ -84,7 +84,7 @@ autodiff: batching differences
 ops.ifelse: conditional branches
 autodiff: masks singular guards backward ifelse_gradient
 ops.scan: loop sequence_rows
-autodiff: scan_saved scan_gradient
+autodiff: scan_saved scan_choices scan_gradient
 ops.scan: scan_arguments step_graph blockwise scan_function folds
 autodiff: derivatives
 gradient
