@@ -427,7 +427,7 @@ class Moved(Meaning):
         self.changes = changes
 
     def typed(self, number: int, value: Any) -> Any:
-        return self.moved(number, value)
+        return self.moved(number, super().typed(number, value))
 
     def moved(self, number: int, value: Any) -> Any:
         changes = [c for c in self.changes if c[0] == number]
