@@ -72,8 +72,8 @@ rewriting: constant_folding patterns
 sizes: host_code infer conservative
 rewriting: analyses rewriter
 rewriting.rules: algebra check_rules shapes reductions cancel determinant_rules crossentropy
-rewriting.rules: logged logmoves logsums logarithms powers totals fractions quotients stability
-rewriting.rules: indexing_rules library_forms composed_rules .
+rewriting.rules: logged logmoves logsums logarithms powers inverses totals fractions quotients
+rewriting.rules: stability indexing_rules library_forms composed_rules .
 rewriting: stable bypassed .
 
 updates

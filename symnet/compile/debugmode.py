@@ -12,8 +12,10 @@ Values differ where rounding does not explain it.  When a fixed tolerance is exc
 graph is evaluated again with every result off by its last bits, which shows how far
 rounding reaches: of log(1 - sigmoid(40)) no digit holds.  Choices are made anew: where
 `maximum(a, b)` has two values that are equal but for roundings, its gradient may be that
-of either.  A rewrite may also give a
-number where the user's own graph overflows.  A result that is no number where the same
+of either.  A rewrite may also give a number where the user's own graph overflows, and what
+follows from such a number: of `switch(p > 0, log(p), 0)` with p = exp(x) / exp(x).sum() the
+graph as written takes the wrong branch.  So what the graph gives in a wider dtype counts
+as well.  A result that is no number where the same
 formula in a wider dtype has one is an error too (`Unstable`, see `widening`): gradients and
 updates are results like others.
 """
@@ -30,7 +32,7 @@ from symnet.compile.executable import Executable, shared_of, values_of
 from symnet.compile.memory.verify_placement import PlacementError
 from symnet.compile.pipeline import compile_graph, rewrite_graph
 from symnet.compile.rounding import off_by_rounding
-from symnet.compile.widening import report_unstable
+from symnet.compile.widening import report_unstable, wide_values
 from symnet.config import config
 from symnet.errors import message
 from symnet.graph.evaluate import changing, compute, evaluate, value_of
@@ -299,7 +301,8 @@ def first_difference(
     simpler: bool = False,
 ) -> int | None:
     """The number of the first variable of which two values differ by more than rounding
-    explains.  simpler: what is got may be a number where `want` is not finite."""
+    explains.  simpler: what is got may be a number where `want` is not finite, and what
+    the variable is in a wider dtype."""
     pairs = enumerate(zip(wants, gots, strict=True))
     doubtful = [
         k for k, (want, got) in pairs if not agree(got, want, expected_scale(want))
@@ -307,8 +310,14 @@ def first_difference(
     if not doubtful:
         return None
     reaches = reach_of_rounding(variables, wants, given)
-    for k in doubtful:
-        if not explained(gots[k], wants[k], reaches[k], simpler):
+    doubtful = [
+        k for k in doubtful if not explained(gots[k], wants[k], reaches[k], simpler)
+    ]
+    if not doubtful or not simpler:
+        return doubtful[0] if doubtful else None
+    wider = wide_values([variables[k] for k in doubtful], given)
+    for k, wide in zip(doubtful, wider, strict=True):
+        if not explained(gots[k], wants[k], reaches[k], simpler, wide):
             return k
     return None
 
@@ -341,8 +350,12 @@ def _tolerances(want: Array, scale: float) -> tuple[float, float]:
     return rtol, rtol * max(scale, 1e-30)
 
 
-def explained(got: Any, want: Any, reach: Array, simpler: bool) -> bool:
-    """Whether every element differs by no more than the reach of rounding."""
+def explained(
+    got: Any, want: Any, reach: Array, simpler: bool, wide: Array | None = None
+) -> bool:
+    """Whether every element differs by no more than the reach of rounding.
+
+    wide: what is wanted, as a wider dtype has it."""
     got, want = np.asarray(got), np.asarray(want)
     if got.dtype != want.dtype:
         return False
@@ -356,7 +369,19 @@ def explained(got: Any, want: Any, reach: Array, simpler: bool) -> bool:
     fine = _distance(got, want) <= allowed
     if simpler and _is_float(want):
         fine |= ~np.isfinite(want)
+    if wide is not None and wide.shape == want.shape:
+        fine |= _is_near(got, wide)
     return bool(np.all(fine))
+
+
+def _is_near(got: Array, wide: Array) -> Array:
+    """Which elements are those of a wider dtype to a fixed tolerance."""
+    if not _is_float(got):
+        return np.asarray(got == wide)
+    with np.errstate(all="ignore"):
+        want = wide.astype(got.dtype)
+        rtol, atol = _tolerances(want, expected_scale(want))
+        return np.asarray(np.isclose(got, want, rtol=rtol, atol=atol))
 
 
 def _distance(got: Array, want: Array) -> Array:

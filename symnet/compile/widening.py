@@ -1,4 +1,4 @@
-"""Whether a result is finite as a formula and not as computed.
+"""What a graph is in a wider dtype: whether a result is finite as a formula only.
 
 A graph is evaluated again with every float in NumPy's longdouble, whose range is that of
 float64 to the sixteenth power and more on most processors.  Where a result is no number, or
@@ -78,6 +78,19 @@ def _has_digits(
     return fine
 
 
+def wide_values(
+    outputs: Sequence[Variable], given: Mapping[Variable, Any]
+) -> list[Array | None]:
+    """The outputs with every float in longdouble; None for what cannot be computed so."""
+    wide = {v: _widened(a) for v, a in given.items()}
+    _walk(outputs, dict(given), wide)
+    known = [v in wide or v.owner is None for v in outputs]
+    return [
+        np.asarray(value_of(v, wide)) if there else None
+        for v, there in zip(outputs, known, strict=True)
+    ]
+
+
 def _walk(
     outputs: Sequence[Variable],
     narrow: dict[Variable, Any],
@@ -114,13 +127,13 @@ def _wide_results(node: Apply, arrays: Sequence[Any]) -> list[Any]:
     if not all(v.type.dtype in ("float16", "float32", "float64") for v in node.outputs):
         return compute(node, [_as_typed(v, a) for v, a in zip(node.inputs, arrays)])
     with np.errstate(all="ignore"):
+        if isinstance(op, Cast):
+            return [np.asarray(arrays[0]).astype(np.longdouble)]
         if isinstance(op, Elementwise):
             function = op.reference
             if isinstance(function, str):
                 return [_widened(getattr(np, function)(*arrays))]
             return [_widened(function(np, *arrays))]
-        if isinstance(op, Cast):
-            return [_widened(np.asarray(arrays[0]))]
         if isinstance(op, Reduce) and op.kind in ("sum", "prod", "max", "min"):
             return [_widened(getattr(np, op.kind)(arrays[0], axis=op.axes))]
         try:

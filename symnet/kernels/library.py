@@ -107,6 +107,11 @@ class ConvolutionCall:
         return _dense(self.taps, self.w_strides[3:], _ITEM[self.dtype])
 
     @property
+    def x_is_dense(self) -> bool:
+        """Whether an image of one channel of x lies without gaps."""
+        return _dense(self.inputs, self.x_strides[3:], _ITEM[self.dtype])
+
+    @property
     def w_step(self) -> int:
         """Bytes from one number of a filter to the next, where that is a number."""
         return self.w_strides[2] if math.prod(self.taps) == 1 else _ITEM[self.dtype]

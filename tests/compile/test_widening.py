@@ -10,7 +10,7 @@ import pytest
 import symnet
 import symnet.tensor as T
 from symnet.compile.debugmode import Unstable
-from symnet.compile.widening import report_unstable
+from symnet.compile.widening import report_unstable, wide_values
 
 
 def debug(inputs: Any, outputs: Any, **options: Any) -> Any:
@@ -30,6 +30,28 @@ def test_the_step_that_overflows_is_named_with_its_line(
     text = str(error.value)
     assert "finite as a formula" in text and "exp" in text.splitlines()[0]
     assert "marker: overflows" in text and "to do: " in text
+
+
+@pytest.mark.parametrize("dtype", ["int8", "float32"])
+def test_what_is_converted_on_the_way_is_judged(dtype: str) -> None:
+    x = T.TensorType(dtype, (False,))("x")
+    e = T.exp(T.cast(x, "float64") * 10.0)
+    f = debug([x], T.sqrt(e + T.sin(e)) / (3.0 + T.sqrt(e)))
+    with pytest.raises(Unstable, match="exp"):
+        f(np.array([1, 100], dtype))
+
+
+def test_values_in_a_wider_dtype() -> None:
+    x = T.fvector("x")
+    p = T.exp(x) / T.exp(x).sum()
+    outputs = [p, p > 0.5, T.cast(p > 0.5, "float32"), x]
+    given = {x: np.array([0.0, 200.0, 199.0], "float32")}
+    found = wide_values(outputs, given)
+    want = 1 / (1 + np.exp(-1.0))
+    np.testing.assert_allclose(found[0], [np.exp(-200.0) * want, want, 1 - want], 1e-6)
+    np.testing.assert_array_equal(found[1], [False, True, False])
+    np.testing.assert_array_equal(found[2], [0, 1, 0])
+    np.testing.assert_array_equal(found[3], given[x])
 
 
 def test_lost_digits_are_named() -> None:

@@ -87,7 +87,8 @@ class CallArrangement:
     items.
 
     scratch_bytes: memory that it needs besides, whose address stands at `scratch_slot`.
-    routines: the words that hold addresses of other functions."""
+    routines: the words that hold addresses of other functions.
+    after: what is done afterwards with the same block, and how many items that has."""
 
     code: Native[Any] | Routine | int
     words: tuple[int, ...]
@@ -98,6 +99,7 @@ class CallArrangement:
     scratch_bytes: int = 0
     scratch_slot: int = 0
     routines: tuple[tuple[int, Routine], ...] = ()
+    after: tuple[Native[Any], int] | None = None
 
     @property
     def address(self) -> int:

@@ -16,7 +16,10 @@ from symnet.kernels.cpu.jit.native import Native
 from symnet.kernels.cpu.library.call_steps import CallArrangement, fill_step, gemm_step
 from symnet.kernels.cpu.library.convolution_code import (
     BLOCK,
+    PIECE,
     ConvolutionWords,
+    add_parts,
+    convolve_inputs,
     convolve_rows,
     convolve_sums,
 )
@@ -43,6 +46,8 @@ LEAST_INNER, MOST_INNER = 128, 512  # contracted numbers that are packed at once
 STRETCH_BYTES = (
     3072  # of a row that `inner_tile` walks: ten of them fill the first cache
 )
+FEW_ROWS = 8  # of a tile: its accumulators do not hide the multiplier's latency
+PARTS_BYTES = 4 << 20  # of sums that are made beside each other
 ITEMS = 16  # pieces of work that are worth cutting for
 LEAST_COLUMNS, LEAST_OUTPUTS = 64, 48  # of a piece
 NUMBERS_PER_NS = {"float32": 30.0, "float64": 15.0}  # a modest core
@@ -57,7 +62,19 @@ def convolution_step(call: ConvolutionCall) -> CallArrangement:
         return replace(found, pointer_slots=(-1, -1, *found.pointer_slots))
     if call.is_product:
         return _product(call)
+    if along_inputs(call):
+        return _inputs(call)
     return _sums(call) if along_taps(call) else _rows(call)
+
+
+def along_inputs(call: ConvolutionCall) -> bool:
+    """Whether products of the input with each tap are made and added up: fewer than those
+    of taps and outputs, most of which would meet nothing."""
+    inputs, outputs, taps = map(math.prod, (call.inputs, call.sizes, call.taps))
+    few = call.outputs < min(taps, FEW_ROWS) and inputs == outputs
+    return (
+        (inputs < outputs or few) and call.strides == (1, 1, 1) and call.taps_are_dense
+    )
 
 
 def along_taps(call: ConvolutionCall) -> bool:
@@ -107,6 +124,17 @@ def axis_table(call: ConvolutionCall, axis: int, fixes_taps: bool) -> list[list[
     return table
 
 
+def back_table(call: ConvolutionCall, axis: int) -> list[list[int]]:
+    """For each tap along an axis the elements of the output that those of the input go to:
+    their numbers, or -1."""
+    dilation, spread, low = call.dilations[axis], call.spreads[axis], call.low[axis]
+    table = []
+    for tap in range(call.taps[axis]):
+        places = (q * spread + low - tap * dilation for q in range(call.inputs[axis]))
+        table.append([p if 0 <= p < call.sizes[axis] else -1 for p in places])
+    return table
+
+
 def line(places: Sequence[int], item: int, stride: int) -> list[int]:
     """Evenly spaced places as words: bytes before the first, from one to the next, how
     many there are, and the same of the input."""
@@ -131,25 +159,28 @@ def _reach(call: ConvolutionCall) -> int:
 class _Block:
     """The words of a step while they are put together."""
 
-    def __init__(self, call: ConvolutionCall, fixes_taps: bool) -> None:
+    def __init__(
+        self,
+        call: ConvolutionCall,
+        fixed: Sequence[int],
+        run: Sequence[int],
+        tables: Sequence[list[list[int]]],
+        strides: Sequence[int],
+    ) -> None:
+        """tables: for each axis, of each fixed index the elements of the running ones;
+        strides: bytes from one of those to the next."""
         self.call = call
         self.item = ITEM[call.dtype]
-        fixed, run = call.taps, call.sizes
-        if not fixes_taps:
-            fixed, run = run, fixed
-        depths, heights, widths = (
-            axis_table(call, axis, fixes_taps) for axis in range(3)
-        )
-        by_depth, by_height, by_width = call.x_strides[3:]
-        tables = [
-            [q * by_depth if q >= 0 else -1 for row in depths for q in row],
-            [q * by_height if q >= 0 else -1 for row in heights for q in row],
-            [n for row in widths for n in line(row, self.item, by_width)],
+        depths, heights, widths = tables
+        parts = [
+            [q * strides[0] if q >= 0 else -1 for row in depths for q in row],
+            [q * strides[1] if q >= 0 else -1 for row in heights for q in row],
+            [n for row in widths for n in line(row, self.item, strides[2])],
         ]
         starts = [ConvolutionWords.count]
-        for table in tables:
-            starts.append(starts[-1] + len(table))
-        self.tail = [n for table in tables for n in table]
+        for part in parts:
+            starts.append(starts[-1] + len(part))
+        self.tail = [n for part in parts for n in part]
         self.slots = threads.use(config.num_threads)
         self.words = {
             "item": self.item, "groups": call.groups, "images": call.images,
@@ -191,11 +222,33 @@ class _Block:
         )
 
 
+def _of_x(call: ConvolutionCall, fixes_taps: bool) -> _Block:
+    fixed, run = call.taps, call.sizes
+    if not fixes_taps:
+        fixed, run = run, fixed
+    tables = [axis_table(call, axis, fixes_taps) for axis in range(3)]
+    return _Block(call, fixed, run, tables, call.x_strides[3:])
+
+
+def _tiles(dtype: str, rows: int, words: dict[str, int]) -> dict[str, Routine]:
+    """Tiles that make up so many rows, as equal as can be."""
+    most = OUTER_ROWS[machine().target.registers]
+    tiles = -(-rows // most)
+    few = rows // tiles
+    words |= {"tiled": rows, "tiles": tiles, "few": few}
+    words["tile_columns"] = OUTER_VECTORS * lanes(dtype, machine().target)
+    routines = {}
+    for suffix, height in (("", few), ("_more", few + (rows % tiles > 0))):
+        routines["wide" + suffix] = outer_tile(dtype, height, OUTER_VECTORS)
+        routines["narrow" + suffix] = outer_tile(dtype, height, 1)
+    return routines
+
+
 # ---- vectors along the output
 
 
 def _rows(call: ConvolutionCall) -> CallArrangement:
-    block, target = _Block(call, True), machine().target
+    block, target = _of_x(call, True), machine().target
     width, rows = call.sizes[2], call.sizes[0] * call.sizes[1]
     tile_columns = OUTER_VECTORS * lanes(call.dtype, target)
     row_block, parts = _cut_rows(call, rows, width)
@@ -207,22 +260,13 @@ def _rows(call: ConvolutionCall) -> CallArrangement:
     panel_row = columns * block.item
     inner_block = max(PANEL_BYTES // panel_row, LEAST_INNER)
     inner_block = min(inner_block, MOST_INNER, call.inner)
-    most = OUTER_ROWS[target.registers]
-    tiles = -(-output_block // most)
-    few = output_block // tiles
-    more = min(few + 1, most)
     blocks = -(-rows // row_block)
     block.words |= {
         "row_block": row_block, "blocks": blocks, "output_block": output_block,
         "output_blocks": parts, "inner": call.inner, "inner_block": inner_block,
-        "panel_row": panel_row, "tile_columns": tile_columns, "few": few, "tiles": tiles,
+        "panel_row": panel_row,
     }  # fmt: skip
-    exact = output_block % tiles == 0
-    heights = {"": few, "_more": few if exact else more}
-    routines: dict[str, Routine] = {}
-    for suffix, height in heights.items():
-        routines["wide" + suffix] = outer_tile(call.dtype, height, OUTER_VECTORS)
-        routines["narrow" + suffix] = outer_tile(call.dtype, height, 1)
+    routines = _tiles(call.dtype, output_block, block.words)
     total = call.groups * call.images * blocks * parts
     return block.finish(convolve_rows, total, panel_row * inner_block + LINE, routines)
 
@@ -241,11 +285,45 @@ def _cut_rows(call: ConvolutionCall, rows: int, width: int) -> tuple[int, int]:
     return row_block, parts
 
 
+# ---- vectors along the input
+
+
+def _inputs(call: ConvolutionCall) -> CallArrangement:
+    tables = [back_table(call, axis) for axis in range(3)]
+    block = _Block(call, call.taps, call.inputs, tables, call.y_strides[3:])
+    tile_columns = OUTER_VECTORS * lanes(call.dtype, machine().target)
+    width, rows = call.inputs[2], call.inputs[0] * call.inputs[1]
+    taps = math.prod(call.taps)
+    # The input of all channels, and the products of all taps with one filter.
+    most = PANEL_BYTES // ((call.channels + taps) * block.item) // width
+    row_block = min(max(most, 1), rows)
+    row_block = -(-rows // -(-rows // row_block))
+    columns = -(-row_block * width // tile_columns) * tile_columns
+    panel_row = columns * block.item
+    wanted = -(-ITEMS // (call.groups * call.images))
+    output_block = -(-call.outputs // min(wanted, call.outputs))
+    parts = -(-call.outputs // output_block)
+    by_depth, by_height, by_width = call.x_strides[3:]
+    products = panel_row * call.channels
+    block.words |= {
+        "row_block": row_block, "output_block": output_block, "output_blocks": parts,
+        "inner": call.channels, "inner_block": min(call.channels, MOST_INNER),
+        "w_step": call.w_strides[2], "panel_row": panel_row, "products": products,
+        "x_depth": by_depth, "x_height": by_height, "x_width": by_width,
+        "x_dense": int(call.x_is_dense),
+        "places": math.prod(call.sizes) * block.item,
+    }  # fmt: skip
+    routines = _tiles(call.dtype, taps, block.words)
+    slot_bytes = products + panel_row * taps + LINE
+    total = call.groups * call.images * parts
+    return block.finish(convolve_inputs, total, slot_bytes, routines)
+
+
 # ---- vectors along the taps
 
 
 def _sums(call: ConvolutionCall) -> CallArrangement:
-    block, target = _Block(call, False), machine().target
+    block, target = _of_x(call, False), machine().target
     columns = call.images * math.prod(call.sizes)
     width, rows = call.taps[2], call.taps[0] * call.taps[1]
     stretch_numbers = STRETCH_BYTES // block.item
@@ -259,17 +337,42 @@ def _sums(call: ConvolutionCall) -> CallArrangement:
     panel_row = stretch * channel_block
     tile_columns = INNER_COLUMNS[target.registers]
     most = max(PANEL_BYTES // panel_row // tile_columns, 1) * tile_columns
-    wanted = -(-columns // -(-ITEMS // call.groups) // tile_columns) * tile_columns
-    column_block = min(most, max(wanted, tile_columns))
+    column_block = min(most, -(-columns // tile_columns) * tile_columns)
     blocks = -(-columns // column_block)
+    y_bytes = call.groups * call.outputs * columns * block.item
+    parts = _parts(call, blocks, channel_block, y_bytes)
+    channel_part = -(-call.channels // parts)
+    parts = -(-call.channels // channel_part)
+    if parts == 1:
+        wanted = -(-columns // -(-ITEMS // call.groups) // tile_columns) * tile_columns
+        column_block = min(column_block, max(wanted, tile_columns))
+        blocks = -(-columns // column_block)
+    slot_bytes = -(-(panel_row * column_block + 2 * LINE) // LINE) * LINE
     block.words |= {
-        "columns": columns, "column_block": column_block, "blocks": blocks, "row_block": row_block,
-        "channel_block": channel_block, "stretch": stretch, "panel_row": panel_row,
-        "tile_rows": INNER_ROWS[target.registers], "tile_columns": tile_columns,
+        "columns": columns, "column_block": column_block, "blocks": blocks,
+        "row_block": row_block, "channel_block": channel_block, "stretch": stretch,
+        "panel_row": panel_row, "tile_rows": INNER_ROWS[target.registers],
+        "tile_columns": tile_columns, "parts": parts, "channel_part": channel_part,
+        "sums": slot_bytes * block.slots, "y_bytes": y_bytes,
     }  # fmt: skip
-    return block.finish(
+    found = block.finish(
         convolve_sums,
-        call.groups * blocks,
-        panel_row * column_block + 2 * LINE,
+        call.groups * blocks * parts,
+        slot_bytes,
         {"tile": inner_tile(call.dtype)},
     )
+    if parts == 1:
+        return found
+    return replace(
+        found,
+        scratch_bytes=found.scratch_bytes + (parts - 1) * y_bytes,
+        after=(add_parts, -(-y_bytes // PIECE)),
+    )
+
+
+def _parts(call: ConvolutionCall, blocks: int, channel_block: int, size: int) -> int:
+    """In how many parts the contracted axis is taken: few columns are not cut, because
+    each block of them reads all filters."""
+    wanted = ITEMS // (call.groups * blocks)
+    most = min(PARTS_BYTES // size + 1, call.channels // channel_block)
+    return max(min(wanted, most), 1)

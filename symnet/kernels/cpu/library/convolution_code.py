@@ -5,18 +5,24 @@ a product of matrices, of which the larger, a row for each tap with the elements
 meets, is made piece by piece in the cache.
 
 Along each axis one of two indices is *fixed* in a row of that matrix, and the other one
-*runs*: `convolve_rows` fixes taps and runs along the output, `convolve_sums` fixes a place of
-the output and runs along the taps, where these are many: so for the gradient of a filter.
-Which element of the input meets which pair stands in tables behind the words.
+*runs*:
+- `convolve_rows` fixes a tap and runs along the output.
+- `convolve_sums` fixes a place of the output and runs along the taps, where these are many:
+  so for the gradient of a filter.
+- `convolve_inputs` fixes a tap and runs along the input, where that has fewer elements than
+  the output: so for the gradient of an input.  The products are added where they belong.
+Which element meets which pair stands in tables behind the words.
 """
 
 from __future__ import annotations
 
 import ctypes
+from typing import Any
 
 from symnet.kernels.cpu.jit.intrinsics import (
     C_LIBRARY,
     CFunction,
+    NativeInstruction,
     call,
     compare_exchange,
     instruction,
@@ -31,8 +37,10 @@ from symnet.kernels.cpu.jit.native import hot
 from symnet.kernels.cpu.jit.record import Record
 
 getpid = CFunction("getpid", "i32()", C_LIBRARY)
+memset = CFunction("memset", "i64(i64, i32, i64)", C_LIBRARY)
 LINE_WORDS = 5
 BLOCK = 64  # bytes that are copied at once
+PIECE = 4096  # bytes of y of which parts are added up at once
 
 
 class ConvolutionWords(Record):
@@ -82,9 +90,10 @@ class ConvolutionWords(Record):
     inner: int  # the contracted length of `convolve_rows`
     inner_block: int
     panel_row: int  # bytes of a row of the packed matrix
-    # The micro-kernels.  Of `convolve_rows`: tiles with `rows_few` rows, or one more,
-    # over one vector or two.
+    # The micro-kernels.  Of `convolve_rows` and `convolve_inputs`: tiles that make up
+    # `tiled` rows, each with `few` or one more, over two vectors or one.
     tile_columns: int
+    tiled: int
     few: int
     tiles: int
     wide: int
@@ -98,6 +107,17 @@ class ConvolutionWords(Record):
     column_block: int
     channel_block: int
     stretch: int  # bytes of a packed channel
+    parts: int
+    channel_part: int  # channels of a part
+    sums: int  # where those of the second part begin, in bytes of the scratch memory
+    y_bytes: int
+    # Of `convolve_inputs`.
+    x_depth: int
+    x_height: int
+    x_width: int
+    x_dense: int  # whether these say that there are no gaps
+    places: int  # bytes of an image of the output
+    products: int  # where the products begin, in bytes of a slot
 
 
 W = ConvolutionWords
@@ -134,36 +154,6 @@ def copy_quarter(target: int, source: int) -> int:
 def clear_block(target: int) -> int:
     """Set 64 bytes to 0."""
     ctypes.memset(target, 0, BLOCK)
-    return 0
-
-
-@instruction("""
-    %p = inttoptr i64 {target} to ptr
-    %q = inttoptr i64 {source} to ptr
-    %old = load float, ptr %p
-    %other = load float, ptr %q
-    %new = fadd float %old, %other
-    store float %new, ptr %p
-""")
-def add_single(target: int, source: int) -> int:
-    """Add a float32 to another."""
-    result = ctypes.c_float.from_address(target)
-    result.value += ctypes.c_float.from_address(source).value
-    return 0
-
-
-@instruction("""
-    %p = inttoptr i64 {target} to ptr
-    %q = inttoptr i64 {source} to ptr
-    %old = load double, ptr %p
-    %other = load double, ptr %q
-    %new = fadd double %old, %other
-    store double %new, ptr %p
-""")
-def add_double_number(target: int, source: int) -> int:
-    """Add a float64 to another."""
-    result = ctypes.c_double.from_address(target)
-    result.value += ctypes.c_double.from_address(source).value
     return 0
 
 
@@ -334,14 +324,20 @@ def pack_panel(
 
 @hot
 def multiply_panel(
-    arguments: int, w: int, panel: int, inner: int, y: int, columns: int, fresh: int
+    arguments: int,
+    w: int,
+    w_row: int,
+    panel: int,
+    inner: int,
+    y: int,
+    y_row: int,
+    columns: int,
+    fresh: int,
 ) -> int:
-    """All tiles of one block of the output: filters times the packed rows."""
+    """All tiles of a product: `tiled` rows of numbers at w times the packed rows."""
     item = load(arguments, W.item)
-    w_output = load(arguments, W.w_output)
-    y_output = load(arguments, W.y_output)
     few = load(arguments, W.few)
-    more = load(arguments, W.output_block) - few * load(arguments, W.tiles)
+    more = load(arguments, W.tiled) - few * load(arguments, W.tiles)
     tile_columns = load(arguments, W.tile_columns)
     column = 0
     while column < columns:
@@ -362,18 +358,18 @@ def multiply_panel(
             call(
                 code,
                 a,
-                w_output,
+                w_row,
                 load(arguments, W.w_step),
                 panel + column * item,
                 load(arguments, W.panel_row),
                 inner,
                 c,
-                y_output,
+                y_row,
                 left,
                 fresh,
             )
-            a += height * w_output
-            c += height * y_output
+            a += height * w_row
+            c += height * y_row
         column += tile_columns
     return 0
 
@@ -413,13 +409,196 @@ def convolve_rows(arguments: int, begin: int, end: int) -> int:
             multiply_panel(
                 arguments,
                 w + k * load(arguments, W.w_step),
+                load(arguments, W.w_output),
                 panel,
                 stop - k,
                 y,
+                load(arguments, W.y_output),
                 (last - first) * load(arguments, W.width),
                 k == 0,
             )
             k = stop
+    store(arguments, load(arguments, W.flags) + slot, 0)
+    return 0
+
+
+# ---- taps fixed: vectors along the input
+
+
+def _adding(kind: str) -> NativeInstruction[[int, int]]:
+    """What adds the numbers at `source` to those at `target`; kind: LLVM's type."""
+    count, number = kind[1:-1].split(" x ") if "x" in kind else ("1", kind)
+    real: Any = {"float": ctypes.c_float, "double": ctypes.c_double}[number]
+
+    def meaning(target: int, source: int) -> int:
+        result = (real * int(count)).from_address(target)
+        for k, other in enumerate((real * int(count)).from_address(source)):
+            result[k] += other
+        return 0
+
+    return NativeInstruction(
+        f"""
+        %p = inttoptr i64 {{target}} to ptr
+        %q = inttoptr i64 {{source}} to ptr
+        %old = load {kind}, ptr %p, align 4
+        %other = load {kind}, ptr %q, align 4
+        %new = fadd {kind} %old, %other
+        store {kind} %new, ptr %p, align 4
+        """,
+        meaning,
+    )
+
+
+add_single, add_double = _adding("float"), _adding("double")
+add_singles, add_doubles = _adding("<16 x float>"), _adding("<8 x double>")
+add_few_singles, add_few_doubles = _adding("<4 x float>"), _adding("<2 x double>")
+
+
+@hot
+def add_numbers(target: int, source: int, count: int, item: int) -> int:
+    """Add `count` bytes of numbers to others."""
+    done = 0
+    if item == 4:
+        while done + BLOCK <= count:
+            add_singles(target + done, source + done)
+            done += BLOCK
+        while done + 16 <= count:
+            add_few_singles(target + done, source + done)
+            done += 16
+        while done < count:
+            add_single(target + done, source + done)
+            done += 4
+        return 0
+    while done + BLOCK <= count:
+        add_doubles(target + done, source + done)
+        done += BLOCK
+    while done < count:
+        add_double(target + done, source + done)
+        done += 8
+    return 0
+
+
+@hot
+def add_rows(
+    arguments: int, y: int, source: int, tap: int, first: int, last: int
+) -> int:
+    """The products of one tap, rows `first` to `last` of the input, to one image of y."""
+    item = load(arguments, W.item)
+    heights = load(arguments, W.heights)
+    size = load(arguments, W.width) * item
+    widths = load(arguments, W.fixed_widths)
+    rest = tap // widths
+    height = rest % load(arguments, W.fixed_heights)
+    depth = rest // load(arguments, W.fixed_heights)
+    line = arguments + 8 * (load(arguments, W.lines) + LINE_WORDS * (tap % widths))
+    start = load(line, 0)
+    count = load(line, 2)
+    stride = load(line, 4)
+    y += load(line, 3)
+    table = load(arguments, W.height_table) + height * heights
+    depths = load(arguments, W.depth_table) + depth * (
+        load(arguments, W.rows) // heights
+    )
+    for row in range(first, last):
+        far = load(arguments, depths + row // heights)
+        down = load(arguments, table + row % heights)
+        if far >= 0 and down >= 0 and count > 0:
+            target = y + far + down
+            if stride == item:
+                add_numbers(target, source + start, count * item, item)
+            elif item == 4:
+                for k in range(count):
+                    add_single(target + k * stride, source + start + 4 * k)
+            else:
+                for k in range(count):
+                    add_double(target + k * stride, source + start + 8 * k)
+        source += size
+    return 0
+
+
+@hot
+def pack_inputs(arguments: int, panel: int, x: int, first: int, last: int) -> int:
+    """Rows `first` to `last` of every channel of an image."""
+    item = load(arguments, W.item)
+    heights = load(arguments, W.heights)
+    width = load(arguments, W.width)
+    panel_row = load(arguments, W.panel_row)
+    used = (last - first) * width * item
+    for channel in range(load(arguments, W.channels)):
+        source = x + channel * load(arguments, W.x_channel)
+        if load(arguments, W.x_dense) != 0:
+            copy_numbers(panel, source + first * width * item, used)
+        else:
+            for row in range(first, last):
+                scatter_numbers(
+                    panel + (row - first) * width * item,
+                    item,
+                    source
+                    + row // heights * load(arguments, W.x_depth)
+                    + row % heights * load(arguments, W.x_height),
+                    load(arguments, W.x_width),
+                    width,
+                    item,
+                )
+        clear(panel + used, panel_row - used)
+        panel += panel_row
+    return 0
+
+
+@hot
+def convolve_inputs(arguments: int, begin: int, end: int) -> int:
+    """Blocks `begin` to `end` of the output: of filters, images, groups."""
+    slot = take_slot(arguments)
+    panel = load(arguments, W.scratch) + slot * load(arguments, W.slot_bytes)
+    products = panel + load(arguments, W.products)
+    panel_row = load(arguments, W.panel_row)
+    parts = load(arguments, W.output_blocks)
+    images = load(arguments, W.images)
+    for number in range(begin, end):
+        output = number % parts * load(arguments, W.output_block)
+        stop = output + load(arguments, W.output_block)
+        if stop > load(arguments, W.outputs):
+            stop = load(arguments, W.outputs)
+        image = number // parts % images
+        group = number // parts // images
+        x = load(arguments, W.x) + group * load(arguments, W.x_group)
+        x += image * load(arguments, W.x_image)
+        w = load(arguments, W.w) + group * load(arguments, W.w_group)
+        y = load(arguments, W.y) + group * load(arguments, W.y_group)
+        y += image * load(arguments, W.y_image)
+        first = 0
+        while first < load(arguments, W.rows):
+            last = first + load(arguments, W.row_block)
+            if last > load(arguments, W.rows):
+                last = load(arguments, W.rows)
+            pack_inputs(arguments, panel, x, first, last)
+            for one in range(output, stop):
+                target = y + one * load(arguments, W.y_output)
+                if first == 0:
+                    memset(target, 0, load(arguments, W.places))
+                k = 0
+                while k < load(arguments, W.inner):
+                    inner = load(arguments, W.inner_block)
+                    if k + inner > load(arguments, W.inner):
+                        inner = load(arguments, W.inner) - k
+                    multiply_panel(
+                        arguments,
+                        w
+                        + one * load(arguments, W.w_output)
+                        + k * load(arguments, W.w_step),
+                        load(arguments, W.item),
+                        panel + k * panel_row,
+                        inner,
+                        products,
+                        panel_row,
+                        (last - first) * load(arguments, W.width),
+                        k == 0,
+                    )
+                    k += inner
+                for tap in range(load(arguments, W.fixed)):
+                    source = products + tap * panel_row
+                    add_rows(arguments, target, source, tap, first, last)
+            first = last
     store(arguments, load(arguments, W.flags) + slot, 0)
     return 0
 
@@ -453,7 +632,7 @@ def add_tile(
                 elif item == 4:
                     add_single(place, source)
                 else:
-                    add_double_number(place, source)
+                    add_double(place, source)
     return 0
 
 
@@ -531,26 +710,35 @@ def pack_columns(
 
 @hot
 def convolve_sums(arguments: int, begin: int, end: int) -> int:
-    """Blocks `begin` to `end` of columns: places of the output of images, for a group."""
+    """Blocks `begin` to `end` of columns: places of the output of images, for a group and
+    a part of the channels.  The first part is summed in y, the others beside each other."""
     slot = take_slot(arguments)
     panel = load(arguments, W.scratch) + slot * load(arguments, W.slot_bytes)
     item = load(arguments, W.item)
     blocks = load(arguments, W.blocks)
     for number in range(begin, end):
-        group = number // blocks
+        group = number // blocks % load(arguments, W.groups)
+        part = number // blocks // load(arguments, W.groups)
         column = number % blocks * load(arguments, W.column_block)
         stop = column + load(arguments, W.column_block)
         if stop > load(arguments, W.columns):
             stop = load(arguments, W.columns)
         x = load(arguments, W.x) + group * load(arguments, W.x_group)
         w = load(arguments, W.w) + group * load(arguments, W.w_group)
-        y = load(arguments, W.y) + group * load(arguments, W.y_group)
+        y = load(arguments, W.y)
+        if part > 0:
+            y = load(arguments, W.scratch) + load(arguments, W.sums)
+            y += (part - 1) * load(arguments, W.y_bytes)
+        y += group * load(arguments, W.y_group)
         fresh = 1
-        channel = 0
-        while channel < load(arguments, W.channels):
+        channel = part * load(arguments, W.channel_part)
+        channel_end = channel + load(arguments, W.channel_part)
+        if channel_end > load(arguments, W.channels):
+            channel_end = load(arguments, W.channels)
+        while channel < channel_end:
             channels = load(arguments, W.channel_block)
-            if channel + channels > load(arguments, W.channels):
-                channels = load(arguments, W.channels) - channel
+            if channel + channels > channel_end:
+                channels = channel_end - channel
             first = 0
             while first < load(arguments, W.rows):
                 last = first + load(arguments, W.row_block)
@@ -570,4 +758,19 @@ def convolve_sums(arguments: int, begin: int, end: int) -> int:
                 first = last
             channel += channels
     store(arguments, load(arguments, W.flags) + slot, 0)
+    return 0
+
+
+@hot
+def add_parts(arguments: int, begin: int, end: int) -> int:
+    """Pieces `begin` to `end` of y: what the parts have summed, in their order."""
+    item = load(arguments, W.item)
+    first = begin * PIECE
+    last = end * PIECE
+    if last > load(arguments, W.y_bytes):
+        last = load(arguments, W.y_bytes)
+    source = load(arguments, W.scratch) + load(arguments, W.sums)
+    for _ in range(1, load(arguments, W.parts)):
+        add_numbers(load(arguments, W.y) + first, source + first, last - first, item)
+        source += load(arguments, W.y_bytes)
     return 0

@@ -264,10 +264,9 @@ class InnerTile(TileWriter):
         zeros = [(self.vector, "zeroinitializer")] * (self.rows * self.columns)
         carried = [*(("ptr", p) for p in (*starts, b)), *zeros]
         sums = self.writer.loop("0", "%images", carried, image)[self.rows + 1 :]
-        for k, total in enumerate(sums):
-            place = self.moved(out, k * self.item)
-            value = self.added_up(total)
-            self.writer.here().line(f"store {self.type} {value}, ptr {place}")
+        for first in range(0, len(sums), self.lanes):
+            place = self.moved(out, first * self.item)
+            self.store(place, self.added_up(sums[first : first + self.lanes]))
         parameters = ", ".join(f"i64 %{name}" for name in given)
         self.writer.finish(f"define i64 @{name}({parameters})")
 
@@ -311,22 +310,32 @@ class InnerTile(TileWriter):
             entry.made[key] = entry.emit(f"mul i64 %b_row, {column}")
         return entry.made[key]
 
-    def added_up(self, total: str) -> str:
-        """The sum of the lanes, in pairs."""
-        scope, width = self.writer.here(), self.lanes
-        while width > 1:
-            width //= 2
-            kind = type_text(self.type, 2 * width)
-            halves = []
-            for first in (0, width):
-                picks = ", ".join(f"i32 {first + k}" for k in range(width))
-                halves.append(
-                    scope.emit(
-                        f"shufflevector {kind} {total}, {kind} poison, "
-                        f"<{width} x i32> <{picks}>"
-                    )
-                )
-            total = scope.emit(
-                f"fadd {type_text(self.type, width)} {halves[0]}, {halves[1]}"
-            )
-        return scope.emit(f"extractelement {type_text(self.type, 1)} {total}, i32 0")
+    def added_up(self, totals: list[str]) -> str:
+        """One vector with the sum of the lanes of each of up to as many vectors.
+
+        Two vectors become one that has the sums of halves of the first, then of the
+        second; and so on in blocks half as long each time.
+        """
+        on, block = self.here(), self.lanes
+        while block > 1:
+            starts = range(0, self.lanes, block)
+            low = [s + k for s in starts for k in range(block // 2)]
+            low += [self.lanes + k for k in low]
+            pairs = [
+                (*totals[k : k + 2], totals[k])[:2] for k in range(0, len(totals), 2)
+            ]
+            totals = []
+            for left, right in pairs:
+                halves = [
+                    self.picked(on, left, right, [k + far for k in low])
+                    for far in (0, block // 2)
+                ]
+                totals.append(on.binary("fadd", self.dtype, *halves))
+            block //= 2
+        return totals[0]
+
+    def picked(self, on: Lanes, left: str, right: str, lanes: list[int]) -> str:
+        """Lanes of two vectors, counted through."""
+        numbers = ", ".join(f"i32 {k}" for k in lanes)
+        kinds = f"{self.vector} {left}, {self.vector} {right}"
+        return on.scope.emit(f"shufflevector {kinds}, <{len(lanes)} x i32> <{numbers}>")

@@ -285,6 +285,10 @@ def step_list(
         if task.kernel is None:
             codes.append(work.code)
             steps.append((number, work.address, work.total, work.grain))
+            if work.after is not None:
+                code, total = work.after
+                codes.append(code)
+                steps.append((number, code.address, total, 1))
             continue
         (code_,) = compile_kernels([(task.kernel, work.variant)])
         codes.append(code_)
@@ -317,6 +321,7 @@ def functions_of(
     calls = [work for work in works if isinstance(work, CallArrangement)]
     found = {work.code for work in calls}
     found |= {routine for work in calls for _, routine in work.routines}
+    found |= {work.after[0] for work in calls if work.after is not None}
     if any(work.total > work.grain for work in works):
         found.add(parallel_for)
     if not all(isinstance(task, Task) for task in tasks):
