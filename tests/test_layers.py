@@ -29,7 +29,7 @@ def floors(text: str) -> list[str]:
 
 
 FLOORS = floors("""
-config errors lazy recent times
+collector config errors lazy recent times
 graph: origin types attached variables testvalues traverse promised evaluate pickling inner
 graph: verify_graph .
 
