@@ -9,7 +9,8 @@ Along each axis one of two indices is *fixed* in a row of that matrix, and the o
 - `convolve_rows` fixes a tap and runs along the output.
 - `convolve_sums` fixes a place of the output and runs along the taps, where these are many:
   so for the gradient of a filter.
-- `convolve_inputs` (`convolution_inputs_code`) fixes a tap and runs along the input, where that has fewer elements than
+- `convolve_inputs` (`convolution_inputs_code`) fixes a tap and runs along the input, where
+  that has fewer elements than
   the output: so for the gradient of an input.  The products are added where they belong.
 Which element meets which pair stands in tables behind the words.
 """
