@@ -281,7 +281,7 @@ def test_a_maximum_is_one_loop_and_its_gradient_another() -> None:
 
 def test_numbers_of_pytorch() -> None:
     """torch.nn.functional.avg_pool2d(torch.arange(16.).view(1, 1, 4, 4), 3, 2, 1) and
-    max_pool2d with the same arguments, PyTorch 2.x."""
+    max_pool2d with the same arguments, PyTorch 2.13."""
     x = T.dtensor4("x")
     value = np.arange(16.0).reshape(1, 1, 4, 4)
 
