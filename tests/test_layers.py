@@ -84,6 +84,7 @@ autodiff: masks singular guards backward ifelse_gradient
 ops.scan: loop sequence_rows
 autodiff: scan_saved scan_gradient
 ops.scan: scan_arguments step_graph blockwise scan_function folds
+ops.nnet: alignments
 autodiff: derivatives
 gradient
 
@@ -108,7 +109,7 @@ random
 scan_module: scan_op scan_utils .
 tensor: inputs basic elemwise extra_ops nlinalg sharedvar
 tensor: raw_random shared_randomstreams slinalg sort subtensor xlogx
-tensor.nnet: bn neighbours nnet sigm .
+tensor.nnet: bn ctc neighbours nnet sigm .
 tensor.signal: pool downsample .
 tensor: .
 theano_names
