@@ -64,7 +64,7 @@ ops.random: random_streams
 ops: composed checks barriers
 ops.linalg: gemm products
 ops.nnet: softmax logsumexp activations classification normalization convolution
-ops.nnet: windows pooling pool_functions neighbourhoods
+ops.nnet: windows pooling pool_functions neighbourhoods spatial_transformer block_products
 ops.linalg: solving determinants spectral matrices
 ops: print_values users pushing .
 
@@ -109,7 +109,7 @@ random
 scan_module: scan_op scan_utils .
 tensor: inputs basic elemwise extra_ops nlinalg sharedvar
 tensor: raw_random shared_randomstreams slinalg sort subtensor xlogx
-tensor.nnet: bn ctc neighbours nnet sigm .
+tensor.nnet: blocksparse bn ctc neighbours nnet sigm spatialtf .
 tensor.signal: pool downsample .
 tensor: .
 theano_names
