@@ -29,7 +29,7 @@ def floors(text: str) -> list[str]:
 
 
 FLOORS = floors("""
-config errors lazy recent times
+collector config errors lazy recent times
 graph: origin types attached variables testvalues traverse promised evaluate pickling inner
 graph: verify_graph .
 
@@ -44,7 +44,8 @@ kernels.llvm: loop_nest blocks array_access order points outputs pass_plan accum
 kernels.llvm: lane_loops bands work_items parts thread_items emit ptx kernel_cache .
 kernels.cpu.runtime: run_kernel threads layouts runner output_pool store turns call_block run_block
 kernels.cpu.library: scalar_loop_code packed_gemm_code blas blas_gemm call_steps packed_gemm
-kernels.cpu.library: tiles convolution_code convolution
+kernels.cpu.library: tiles panels_code tiled_gemm_code tiled_gemm
+kernels.cpu.library: convolution_code convolution_inputs_code convolution_steps
 kernels.cpu.library: mrg31k3p categorical philox_bits distributions draws
 kernels.cpu.library: calls
 kernels.cpu.runtime: python_objects call_boundary
@@ -64,6 +65,8 @@ ops.random: random_streams
 ops: composed checks barriers
 ops.linalg: gemm products
 ops.nnet: softmax logsumexp activations classification normalization convolution
+ops.nnet: filter_places conv_shapes local_conv filter_use conv conv_objects legacy_conv
+ops.nnet: upsampling
 ops.linalg: solving determinants spectral matrices
 ops: print_values users pushing .
 
@@ -81,7 +84,7 @@ autodiff: batching differences
 ops.ifelse: conditional branches
 autodiff: masks singular guards backward ifelse_gradient
 ops.scan: loop sequence_rows
-autodiff: scan_saved scan_gradient
+autodiff: scan_saved scan_choices scan_gradient
 ops.scan: scan_arguments step_graph blockwise scan_function folds
 autodiff: derivatives
 gradient
@@ -107,7 +110,8 @@ random
 scan_module: scan_op scan_utils .
 tensor: inputs basic elemwise extra_ops nlinalg sharedvar
 tensor: raw_random shared_randomstreams slinalg sort subtensor xlogx
-tensor.nnet: bn nnet sigm .
+tensor.nnet: abstract_conv bn conv conv3d2d corr corr3d nnet sigm .
+tensor.signal: conv
 tensor: .
 theano_names
 optim datasets debug
