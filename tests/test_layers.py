@@ -67,6 +67,7 @@ ops.linalg: gemm products
 ops.nnet: softmax logsumexp activations classification normalization convolution
 ops.nnet: filter_places conv_shapes local_conv filter_use conv conv_objects legacy_conv
 ops.nnet: upsampling
+ops.nnet: windows pooling pool_functions neighbourhoods
 ops.linalg: solving determinants spectral matrices
 ops: print_values users pushing .
 
@@ -110,8 +111,8 @@ random
 scan_module: scan_op scan_utils .
 tensor: inputs basic elemwise extra_ops nlinalg sharedvar
 tensor: raw_random shared_randomstreams slinalg sort subtensor xlogx
-tensor.nnet: abstract_conv bn conv conv3d2d corr corr3d nnet sigm .
-tensor.signal: conv
+tensor.nnet: abstract_conv bn conv conv3d2d corr corr3d neighbours nnet sigm .
+tensor.signal: conv pool downsample .
 tensor: .
 theano_names
 optim datasets debug
