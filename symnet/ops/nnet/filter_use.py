@@ -30,7 +30,7 @@ from symnet.ops.nnet.filter_places import (
     times,
     whole_number,
 )
-from symnet.ops.nnet.local_conv import GatheredWindows
+from symnet.ops.nnet.local_conv import LocalWindows
 from symnet.ops.reshape import reshape
 from symnet.ops.shape import dimshuffle
 from symnet.ops.sizes import shape_i, size_scalar, sizes_of
@@ -270,8 +270,8 @@ class FilterUse:
             for border, t, d in zip(self.borders, taps, self.dilations, strict=True)
         ]
 
-    def _windows(self, places: Sequence[Any], taps: Sequence[Any]) -> GatheredWindows:
-        return GatheredWindows(
+    def _windows(self, places: Sequence[Any], taps: Sequence[Any]) -> LocalWindows:
+        return LocalWindows(
             tuple(places),
             tuple(taps),
             tuple(self._padding(taps)),

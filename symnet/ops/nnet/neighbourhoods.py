@@ -142,7 +142,7 @@ class Neighbourhoods(Composed):
     def _matrix(
         self, x: Variable, sides: Sequence[Number], counts: Sequence[Number]
     ) -> list[Number]:
-        rows = shape_i(x, 0) * shape_i(x, 1) * counts[0] * counts[1]  # type: ignore[operator]
+        rows = shape_i(x, 0) * shape_i(x, 1) * counts[0] * counts[1]
         return [rows, sides[0] * sides[1]]
 
     def extended(self, x: Variable, sides: Sequence[Number]) -> Variable:
