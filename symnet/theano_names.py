@@ -84,6 +84,7 @@ class Settings:
         vars(self).update(WITHOUT_EFFECT)
         vars(self).update({group: SimpleNamespace() for group in GROUPS})
         self.blas.ldflags = ""
+        self.conv.assert_shape = True
 
     def __getattr__(self, name: str) -> Any:
         if name in CHOICES:
@@ -106,10 +107,14 @@ class Settings:
         """Take settings as `THEANO_FLAGS` holds them: "floatX=float32,warn.round=False"."""
         for flag in filter(None, (part.strip() for part in text.split(","))):
             name, _, value = flag.partition("=")
-            group, _, rest = name.strip().rpartition(".")
-            owner = getattr(self, group.partition(".")[0]) if group else self
             truth = {"True": True, "False": False}
-            setattr(owner, rest, truth.get(value.strip(), value.strip()))
+            place = self._place(name.strip())
+            setattr(*place, truth.get(value.strip(), value.strip()))
+
+    def _place(self, name: str) -> tuple[Any, str]:
+        """Whose attribute a setting is: that of a group, as "conv.assert_shape", or of all."""
+        group, _, last = name.rpartition(".")
+        return (getattr(self, group.partition(".")[0]) if group else self), last
 
     @contextmanager
     def change_flags(
@@ -117,14 +122,15 @@ class Settings:
     ) -> Iterator[Settings]:
         """Within the `with` block, or the decorated function, the given settings hold."""
         settings = {**dict(args), **settings}
-        old = {name: getattr(self, name) for name in settings}
+        places = [self._place(name) for name in settings]
+        old = [(owner, last, getattr(owner, last)) for owner, last in places]
         try:
             for name, value in settings.items():
-                setattr(self, name, value)
+                setattr(*self._place(name), value)
             yield self
         finally:
-            for name, value in old.items():
-                setattr(self, name, value)
+            for owner, last, value in old:
+                setattr(owner, last, value)
 
 
 def refusal(where: str, name: str, known: Iterable[str]) -> str:

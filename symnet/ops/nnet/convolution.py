@@ -40,7 +40,7 @@ from symnet.ops.base import TensorOp, as_tensor, disconnected
 from symnet.ops.indexing import getitem
 from symnet.ops.lowerings import CallOf, Lowering, Shapes, Sizes
 from symnet.ops.shape import dimshuffle
-from symnet.ops.sizes import size_scalar, sizes_of
+from symnet.ops.sizes import ForgetShape, size_scalar, sizes_of
 
 LEADING = 3  # axes before the spatial ones: group, batch, channel
 
@@ -157,8 +157,8 @@ class Convolution(TensorOp):
         (g,) = output_gradients
         rest = [disconnected() for _ in numbers]
         return [
-            self.input_gradient(x, w, numbers, g),
-            self.filter_gradient(x, w, numbers, g),
+            no_more_known(self.input_gradient(x, w, numbers, g), x),
+            no_more_known(self.filter_gradient(x, w, numbers, g), w),
             *rest,
         ]
 
@@ -193,6 +193,15 @@ def _known(scalar: Variable) -> int | None:
 def _channels_first(x: Variable) -> Variable:
     """The axes of batch and channel exchanged."""
     return dimshuffle(x, 0, 2, 1, *range(LEADING, x.type.ndim))
+
+
+def no_more_known(gradient: Variable, v: Variable) -> Variable:
+    """A gradient of whose sizes no more is known than of those of its variable."""
+    pairs = zip(gradient.type.shape, v.type.shape, strict=True)
+    axes = [
+        axis for axis, (n, its) in enumerate(pairs) if its is None and n is not None
+    ]
+    return ForgetShape(axes)(gradient) if axes else gradient
 
 
 def mirrored(w: Variable, rank: int) -> Variable:

@@ -1,6 +1,6 @@
 """Windows of an array: every place of a small box that goes over its last axes.
 
-`Windows` shows them, as a view in which elements may come several times; `AddWindows` adds
+`SlidingWindows` shows them, as a view in which elements may come several times; `AddWindows` adds
 values for the elements of windows up where they belong.  Each is the gradient of the other.
 """
 
@@ -40,7 +40,7 @@ from symnet.ops.lowerings import (
 from symnet.ops.sizes import shape_i, size_scalar
 
 
-class Windows(ViewOp):
+class SlidingWindows(ViewOp):
     """windows(x, *window, *strides, *counts): of the last `ndim` axes of x the boxes of size
     `window` that begin at multiples of the strides, `counts` of them.
 
@@ -105,7 +105,7 @@ class AddWindows(TensorOp):
     added, one after another.
 
     Shapes: x (..., n1, n2), values (..., counts1, counts2, window1, window2) -> as x.
-    Raises: as `Windows`.
+    Raises: as `SlidingWindows`.
     """
 
     __props__ = ("ndim",)
@@ -183,7 +183,7 @@ class AddWindows(TensorOp):
         lead = x.type.ndim - self.ndim
         shape = [shape_i(values, axis) for axis in range(lead, values.type.ndim)]
         counts, window = in_groups(shape, self.ndim)
-        own = Windows(self.ndim)(g, *window, *strides, *counts)
+        own = SlidingWindows(self.ndim)(g, *window, *strides, *counts)
         return [g, own, *[disconnected() for _ in strides]]
 
 

@@ -1,8 +1,8 @@
 """Micro-kernels of products: a tile of the result stays in registers while the contracted
 axis passes by.
 
-Two of them, printed from a description (rows, vectors), because an operand can lie in
-two ways:
+Two of them, printed from a description (rows, vectors), because operands can lie in two
+ways:
 - `outer_tile`: vectors run along the columns of the result; B has its columns side by side.
 - `inner_tile`: vectors run along the contracted axis, which both operands have without
   gaps; the lanes are added up at the end.
@@ -17,7 +17,7 @@ the multiplier, and a row of loads serves several of them.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
 from hashlib import sha256
 
 from symnet.kernels.llvm.function_writer import FunctionWriter
@@ -42,11 +42,13 @@ def lanes(dtype: str, target: Target) -> int:
 
 @cache
 def outer_tile(dtype: str, rows: int, vectors: int) -> Routine:
-    """`i64 (a, a_row, a_step, b, b_row, inner, c, c_row, columns, fresh)`: C = A B or, unless
-    `fresh`, C += A B, for `rows` rows of C and as many columns as fill the vectors or fewer.
+    """`i64 (a, a_row, a_step, b, b_row, inner, c, c_row, columns, alpha, beta)`:
+    C = alpha A B + beta C, for `rows` rows of C and as many columns as fill the vectors or
+    fewer.
 
     The rows of A, B and C are so many bytes apart, and the numbers of A's `a_step`; rows of
-    B and C have no gaps, and those of B are whole vectors long.
+    B and C have no gaps, and those of B are whole vectors long.  alpha and beta: addresses
+    of numbers; with the address 0 for beta C is not read.
     """
 
     def emit(target: Target, name: str) -> str:
@@ -74,6 +76,37 @@ def inner_tile(dtype: str) -> Routine:
     return _routine(f"inner tile {dtype}", emit)
 
 
+@cache
+def transposing_tile(dtype: str) -> Routine:
+    """`i64 (target, target_row, source, source_row, rows, columns)`: a block of a matrix
+    transposed, with as many rows and columns as a vector has lanes, or fewer.
+
+    The target gets whole vectors, `columns` of them; what is behind `rows` is 0.
+    """
+
+    def emit(target: Target, name: str) -> str:
+        module = Module(target)
+        TransposingTile(module, dtype).write(name)
+        return module.text()
+
+    return _routine(f"transposing tile {dtype}", emit)
+
+
+def tile_words(dtype: str, rows: int) -> tuple[dict[str, int], dict[str, Routine]]:
+    """Tiles that make up so many rows, as equal as can be: words of `PanelWords`, and the
+    routines whose addresses belong in others."""
+    most = OUTER_ROWS[machine().target.registers]
+    tiles = -(-rows // most)
+    few, more = rows // tiles, rows % tiles
+    columns = OUTER_VECTORS * lanes(dtype, machine().target)
+    words = {"tiles": tiles, "few": few, "more": more, "tile_columns": columns}
+    routines = {}
+    for suffix, height in (("", few), ("_more", few + (more > 0))):
+        routines["wide" + suffix] = outer_tile(dtype, height, OUTER_VECTORS)
+        routines["narrow" + suffix] = outer_tile(dtype, height, 1)
+    return words, routines
+
+
 def _routine(what: str, emit: Callable[[Target, str], str]) -> Routine:
     key = f"{generator()}{source_digest(__file__)}\n{what}"
     name = f"tile_{sha256(key.encode()).hexdigest()[:32]}"
@@ -85,7 +118,7 @@ def _routine(what: str, emit: Callable[[Target, str], str]) -> Routine:
     return Routine(key, name, build)
 
 
-class TileWriter:
+class RegisterTile:
     """What both tiles share: pointers, loads and stores of vectors, sums of products."""
 
     def __init__(self, module: Module, dtype: str) -> None:
@@ -100,6 +133,9 @@ class TileWriter:
 
     def pointer(self, name: str) -> str:
         return self.writer.entry.emit(f"inttoptr i64 {name} to ptr")
+
+    def pointer_here(self, name: str) -> str:
+        return self.writer.here().emit(f"inttoptr i64 {name} to ptr")
 
     def moved(self, place: str, distance: str | int) -> str:
         """An address so many bytes further."""
@@ -132,6 +168,12 @@ class TileWriter:
         many = on.scope.splat(count, "i64", self.lanes)
         return on.compare("lt", "int64", iota("i64", self.lanes, first), many)
 
+    def picked(self, on: Lanes, left: str, right: str, lanes: list[int]) -> str:
+        """Lanes of two vectors, counted through."""
+        numbers = ", ".join(f"i32 {k}" for k in lanes)
+        kinds = f"{self.vector} {left}, {self.vector} {right}"
+        return on.scope.emit(f"shufflevector {kinds}, <{len(lanes)} x i32> <{numbers}>")
+
     def fused(self, a: str, b: str, c: str) -> str:
         on, kinds = self.here(), [self.dtype] * 3
         if self.target.fused:
@@ -139,7 +181,7 @@ class TileWriter:
         return on.binary("fadd", self.dtype, on.binary("fmul", self.dtype, a, b), c)
 
 
-class OuterTile(TileWriter):
+class OuterTile(RegisterTile):
     """Writes `outer_tile`."""
 
     def __init__(self, module: Module, dtype: str, rows: int, vectors: int) -> None:
@@ -149,10 +191,10 @@ class OuterTile(TileWriter):
     def write(self, name: str) -> None:
         given = (
             "a", "a_row", "a_step", "b", "b_row", "inner", "c", "c_row", "columns",
-            "fresh",
+            "alpha", "beta",
         )  # fmt: skip
         self.a, self.b, self.c = (self.pointer(f"%{p}") for p in "abc")
-        sums = self.products()
+        sums = self.scaled(self.products())
         here = self.writer.here()
         whole = here.emit(f"icmp sge i64 %columns, {self.vectors * self.lanes}")
         here.line(f"br i1 {whole}, label %whole, label %part")
@@ -197,6 +239,12 @@ class OuterTile(TileWriter):
             starts.append(start)
         return starts
 
+    def scaled(self, sums: list[list[str]]) -> list[list[str]]:
+        """The sums times alpha."""
+        alpha = self.number(self.pointer_here("%alpha"))
+        on = self.here()
+        return [[on.binary("fmul", self.dtype, s, alpha) for s in row] for row in sums]
+
     def number(self, place: str) -> str:
         """A number in all lanes."""
         scope = self.writer.here()
@@ -214,28 +262,28 @@ class OuterTile(TileWriter):
         here = self.writer.here()
         if not labelled:
             here.label(name)
-        new = here.emit("icmp ne i64 %fresh, 0")
+        new = here.emit("icmp eq i64 %beta, 0")
         here.line(f"br i1 {new}, label %{name}new, label %{name}old")
         for adds, label in ((False, "new"), (True, "old")):
             self.writer.here().label(f"{name}{label}")
-            self.store_rows(sums, masks, adds)
+            beta = self.number(self.pointer_here("%beta")) if adds else None
+            self.store_rows(sums, masks, beta)
             self.writer.here().line("ret i64 0")
 
     def store_rows(
-        self, sums: list[list[str]], masks: Sequence[str | None], adds: bool
+        self, sums: list[list[str]], masks: Sequence[str | None], beta: str | None
     ) -> None:
         row = self.c
         for r, values in enumerate(sums):
             row = self.moved(row, "%c_row") if r else row
             for v, (value, mask) in enumerate(zip(values, masks, strict=True)):
                 place = self.moved(row, v * self.lanes * self.item)
-                if adds:
-                    old = self.load(place, mask)
-                    value = self.here().binary("fadd", self.dtype, old, value)
+                if beta is not None:
+                    value = self.fused(self.load(place, mask), beta, value)
                 self.store(place, value, mask)
 
 
-class InnerTile(TileWriter):
+class InnerTile(RegisterTile):
     """Writes `inner_tile`."""
 
     def __init__(self, module: Module, dtype: str) -> None:
@@ -334,8 +382,65 @@ class InnerTile(TileWriter):
             block //= 2
         return totals[0]
 
-    def picked(self, on: Lanes, left: str, right: str, lanes: list[int]) -> str:
-        """Lanes of two vectors, counted through."""
-        numbers = ", ".join(f"i32 {k}" for k in lanes)
-        kinds = f"{self.vector} {left}, {self.vector} {right}"
-        return on.scope.emit(f"shufflevector {kinds}, <{len(lanes)} x i32> <{numbers}>")
+
+class TransposingTile(RegisterTile):
+    """Writes `transposing_tile`."""
+
+    def write(self, name: str) -> None:
+        given = ("target", "target_row", "source", "source_row", "rows", "columns")
+        self.source, self.target_place = map(self.pointer, ("%source", "%target"))
+        here = self.writer.here()
+        fewer = here.emit("call i64 @llvm.smin.i64(i64 %rows, i64 %columns)")
+        self.writer.module.declarations["llvm.smin.i64"] = (
+            "declare i64 @llvm.smin.i64(i64, i64)"
+        )
+        whole = here.emit(f"icmp sge i64 {fewer}, {self.lanes}")
+        here.line(f"br i1 {whole}, label %whole, label %part")
+        here.label("whole")
+        for row, value in enumerate(self.exchanged(self.rows(None))):
+            self.store(self.target_row(row), value)
+        self.writer.here().line("ret i64 0")
+        self.writer.here().label("part")
+        masks = self.mask("%columns", 0)
+        for row, value in enumerate(self.exchanged(self.rows(masks))):
+            self.writer.when(str(row), "%columns", (), partial(self.put, row, value))
+        parameters = ", ".join(f"i64 %{name}" for name in given)
+        self.writer.finish(f"define i64 @{name}({parameters})")
+
+    def put(self, row: int, value: str, *_: object) -> tuple[str, list[str]]:
+        self.store(self.target_row(row), value)
+        return "", []
+
+    def target_row(self, row: int) -> str:
+        distance = self.writer.here().emit(f"mul i64 %target_row, {row}")
+        return self.moved(self.target_place, distance)
+
+    def rows(self, mask: str | None) -> list[str]:
+        """The rows of the source; with a mask, only those that there are."""
+        found = []
+        for row in range(self.lanes):
+            here = self.here()
+            distance = here.scope.emit(f"mul i64 %source_row, {row}")
+            lanes = mask
+            if mask is not None:
+                there = here.scope.emit(f"icmp sgt i64 %rows, {row}")
+                some = here.scope.splat(there, "i1", self.lanes)
+                lanes = here.scope.emit(f"and {here.type('bool')} {mask}, {some}")
+            found.append(self.load(self.moved(self.source, distance), lanes))
+        return found
+
+    def exchanged(self, rows: list[str]) -> list[str]:
+        """The transposed rows: blocks of half the size are exchanged at each stage."""
+        size = self.lanes // 2
+        while size:
+            new = list(rows)
+            for k in (k for k in range(self.lanes) if not k & size):
+                low = [
+                    j if not j & size else self.lanes + j - size
+                    for j in range(self.lanes)
+                ]
+                on, pair = self.here(), (rows[k], rows[k + size])
+                new[k] = self.picked(on, *pair, low)
+                new[k + size] = self.picked(on, *pair, [j + size for j in low])
+            rows, size = new, size // 2
+        return rows

@@ -161,6 +161,8 @@ class Assembly:
             for word, routine in work.routines:
                 self.words[start + word] = routine.address
                 self.codes.append(routine)
+            for word, other in work.own_words:
+                self._link(start + word, start + other)
         for slot, place in zip(work.pointer_slots, task.places, strict=True):
             if place is not None and slot >= 0:
                 self._point(start + slot, place)

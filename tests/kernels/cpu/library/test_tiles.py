@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 
 import numpy as np
 import pytest
@@ -39,16 +40,19 @@ def numbers(*shape, dtype):
 def check_outer(call, dtype, rows, width):
     for inner in (0, 1, 7):
         a, b = numbers(rows, inner, dtype=dtype), numbers(inner, width, dtype=dtype)
+        alpha, beta = np.array([[-1.5], [0.5]], dtype)
         for columns in sorted({1, width // 2, width - 1, width} - {0}):
             for fresh in (0, 1):
                 c = numbers(rows, width + 3, dtype=dtype)
                 want = c.copy()
-                product = (a @ b)[:, :columns]
-                want[:, :columns] = product + (0 if fresh else c[:, :columns])
+                product = alpha * (a @ b)[:, :columns]
+                old = 0 if fresh else beta * c[:, :columns]
+                want[:, :columns] = product + old
                 item = a.itemsize
                 call(
                     a.ctypes.data, inner * item, item, b.ctypes.data, width * item,
-                    inner, c.ctypes.data, c.strides[0], columns, fresh,
+                    inner, c.ctypes.data, c.strides[0], columns, alpha.ctypes.data,
+                    0 if fresh else beta.ctypes.data,
                 )  # fmt: skip
                 np.testing.assert_allclose(c, want, rtol=1e-5, atol=1e-5)
 
@@ -74,7 +78,7 @@ def test_outer_tiles(dtype):
     for rows in (1, 2, OUTER_ROWS[host.registers] - 1, OUTER_ROWS[host.registers]):
         for vectors in (1, OUTER_VECTORS):
             routine = tiles.outer_tile(dtype, rows, vectors)
-            call = function(routine.address, 10)
+            call = function(routine.address, 11)
             check_outer(call, dtype, rows, vectors * lanes(dtype, host))
 
 
@@ -85,15 +89,32 @@ def test_inner_tiles(dtype):
     check_inner(call, dtype, rows, columns, lanes(dtype, host))
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_transposing_tiles(dtype):
+    call, width = function(tiles.transposing_tile(dtype).address, 6), lanes(dtype, host)
+    source = numbers(width, width + 2, dtype=dtype)
+    for rows, columns in itertools.product(sorted({1, width - 1, width}), repeat=2):
+        target = np.full((width, width + 1), np.nan, dtype)
+        call(
+            target.ctypes.data, target.strides[0], source.ctypes.data,
+            source.strides[0], rows, columns,
+        )  # fmt: skip
+        want = np.full_like(target, np.nan)
+        want[:columns, :width] = 0
+        want[:columns, :rows] = source[:rows, :columns].T
+        np.testing.assert_array_equal(target, want)
+
+
 def test_numbers_of_a_that_lie_apart():
     a, b = numbers(8, 10, dtype="float32").T[::2], numbers(8, 16, dtype="float32")
     c = np.zeros((5, 16), "float32")
-    call = function(tiles.outer_tile("float32", 5, 1).address, 10)
+    call = function(tiles.outer_tile("float32", 5, 1).address, 11)
     width = lanes("float32", host)
     for first in range(0, 16, width):
         call(
             a.ctypes.data, a.strides[0], a.strides[1], b[:, first:].ctypes.data,
-            b.strides[0], 8, c[:, first:].ctypes.data, c.strides[0], 16 - first, 1,
+            b.strides[0], 8, c[:, first:].ctypes.data, c.strides[0], 16 - first,
+            np.ones(1, "float32").ctypes.data, 0,
         )  # fmt: skip
     np.testing.assert_allclose(c, a @ b, rtol=1e-5, atol=1e-5)
 
@@ -111,6 +132,6 @@ def test_other_processors(features, dtype):
         return
     library = load_objects(objects, ["outer", "inner"])
     width = lanes(dtype, target)
-    check_outer(function(library.addresses[0], 10), dtype, 4, 2 * width)
+    check_outer(function(library.addresses[0], 11), dtype, 4, 2 * width)
     rows, columns = INNER_ROWS[target.registers], INNER_COLUMNS[target.registers]
     check_inner(function(library.addresses[1], 8), dtype, rows, columns, width)

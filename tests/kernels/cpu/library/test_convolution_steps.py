@@ -13,13 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from symnet import config
-from symnet.kernels.cpu.library import convolution_code
-from symnet.kernels.cpu.library.convolution import (
+from symnet.kernels.cpu.library import panels_code
+from symnet.kernels.cpu.library.convolution_code import ConvolutionWords
+from symnet.kernels.cpu.library.convolution_steps import (
     along_inputs,
     along_taps,
     convolution_step,
 )
-from symnet.kernels.cpu.library.convolution_code import ConvolutionWords
 from symnet.kernels.cpu.runtime import threads
 from symnet.kernels.library import ConvolutionCall
 
@@ -63,6 +63,8 @@ def run(call, x, w, y, at_once=0):
         words[step.scratch_slot] = -(-scratch.ctypes.data // 64) * 64
     for word, routine in step.routines:
         words[word] = routine.address
+    for word, other in step.own_words:
+        words[word] = words.ctypes.data + 8 * other
     parts = [(step.address, step.total)]
     if step.after is not None:
         parts.append((step.after[0].address, step.after[1]))
@@ -222,7 +224,7 @@ def test_memory_that_was_taken_before_a_fork_is_free():
     words = np.zeros(ConvolutionWords.count + 2, np.int64)
     words[ConvolutionWords.slots] = 2
     words[ConvolutionWords.flags] = ConvolutionWords.count
-    take = convolution_code.take_slot
+    take = panels_code.take_slot
     assert take(words.ctypes.data) == 0
     child = os.fork()
     if child == 0:

@@ -11,30 +11,32 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from symnet.config import config
 from symnet.kernels.cpu.jit.native import Native
 from symnet.kernels.cpu.library.call_steps import CallArrangement, fill_step, gemm_step
 from symnet.kernels.cpu.library.convolution_code import (
-    BLOCK,
     PIECE,
     ConvolutionWords,
     add_parts,
-    convolve_inputs,
     convolve_rows,
     convolve_sums,
 )
+from symnet.kernels.cpu.library.convolution_inputs_code import convolve_inputs
+from symnet.kernels.cpu.library.panels_code import BLOCK
+from symnet.kernels.cpu.library.tiled_gemm import tiled_gemm
 from symnet.kernels.cpu.library.tiles import (
     INNER_COLUMNS,
     INNER_ROWS,
     ITEM,
-    OUTER_ROWS,
     OUTER_VECTORS,
     inner_tile,
     lanes,
-    outer_tile,
+    tile_words,
 )
 from symnet.kernels.cpu.runtime import threads
-from symnet.kernels.library import ConvolutionCall
+from symnet.kernels.library import ConvolutionCall, GemmCall
 from symnet.kernels.llvm.machine import machine
 from symnet.kernels.llvm.object_code import Routine
 from symnet.kernels.memory import LINE
@@ -95,7 +97,12 @@ def _product(call: ConvolutionCall) -> CallArrangement:
         (call.y_strides[1], call.y_strides[2]),
     )
     loops = [(call.groups, call.x_strides[0], call.w_strides[0], call.y_strides[0])]
-    return gemm_step(call.dtype, *sizes, *strides, loops=loops[: call.groups > 1])
+    gemm = GemmCall(call.dtype, sizes, strides, loops=tuple(loops[: call.groups > 1]))
+    found = tiled_gemm(gemm)
+    if found is None:
+        return gemm_step(call.dtype, *sizes, *strides, loops=gemm.loops)
+    _, x, w, _, y = found.pointer_slots
+    return replace(found, pointer_slots=(x, w, y))
 
 
 # ---- tables
@@ -188,7 +195,7 @@ class _Block:
             "x_group": call.x_strides[0], "x_image": call.x_strides[1],
             "x_channel": call.x_strides[2],
             "w_group": call.w_strides[0], "w_output": call.w_strides[1],
-            "w_channel": call.w_strides[2], "w_step": call.w_step,
+            "w_channel": call.w_strides[2], "a_step": call.w_step,
             "y_group": call.y_strides[0], "y_image": call.y_strides[1],
             "y_output": call.y_strides[2], "x_reach": _reach(call) - BLOCK,
             "fixed_heights": fixed[1], "fixed_widths": fixed[2], "fixed": math.prod(fixed),
@@ -205,7 +212,8 @@ class _Block:
         routines: dict[str, Routine],
     ) -> CallArrangement:
         self.words["slot_bytes"] = slot_bytes
-        words = ConvolutionWords.pack(**self.words)
+        one = int(np.ones(1, self.call.dtype).view(f"i{self.item}")[0])
+        words = ConvolutionWords.pack(**self.words, one=one)
         cost = self.call.work / NUMBERS_PER_NS[self.call.dtype]
         grain = max(int(total * SHARED_NS / max(cost, 1.0)), 1)
         names = ConvolutionWords
@@ -219,6 +227,7 @@ class _Block:
             scratch_bytes=slot_bytes * self.slots,
             scratch_slot=names.scratch,
             routines=tuple((getattr(names, k), r) for k, r in routines.items()),
+            own_words=((names.alpha, names.one), (names.beta, names.one)),
         )
 
 
@@ -228,20 +237,6 @@ def _of_x(call: ConvolutionCall, fixes_taps: bool) -> _Block:
         fixed, run = run, fixed
     tables = [axis_table(call, axis, fixes_taps) for axis in range(3)]
     return _Block(call, fixed, run, tables, call.x_strides[3:])
-
-
-def _tiles(dtype: str, rows: int, words: dict[str, int]) -> dict[str, Routine]:
-    """Tiles that make up so many rows, as equal as can be."""
-    most = OUTER_ROWS[machine().target.registers]
-    tiles = -(-rows // most)
-    few = rows // tiles
-    words |= {"tiled": rows, "tiles": tiles, "few": few}
-    words["tile_columns"] = OUTER_VECTORS * lanes(dtype, machine().target)
-    routines = {}
-    for suffix, height in (("", few), ("_more", few + (rows % tiles > 0))):
-        routines["wide" + suffix] = outer_tile(dtype, height, OUTER_VECTORS)
-        routines["narrow" + suffix] = outer_tile(dtype, height, 1)
-    return routines
 
 
 # ---- vectors along the output
@@ -266,7 +261,8 @@ def _rows(call: ConvolutionCall) -> CallArrangement:
         "output_blocks": parts, "inner": call.inner, "inner_block": inner_block,
         "panel_row": panel_row,
     }  # fmt: skip
-    routines = _tiles(call.dtype, output_block, block.words)
+    words, routines = tile_words(call.dtype, output_block)
+    block.words |= words
     total = call.groups * call.images * blocks * parts
     return block.finish(convolve_rows, total, panel_row * inner_block + LINE, routines)
 
@@ -308,12 +304,13 @@ def _inputs(call: ConvolutionCall) -> CallArrangement:
     block.words |= {
         "row_block": row_block, "output_block": output_block, "output_blocks": parts,
         "inner": call.channels, "inner_block": min(call.channels, MOST_INNER),
-        "w_step": call.w_strides[2], "panel_row": panel_row, "products": products,
+        "a_step": call.w_strides[2], "panel_row": panel_row, "products": products,
         "x_depth": by_depth, "x_height": by_height, "x_width": by_width,
         "x_dense": int(call.x_is_dense),
         "places": math.prod(call.sizes) * block.item,
     }  # fmt: skip
-    routines = _tiles(call.dtype, taps, block.words)
+    words, routines = tile_words(call.dtype, taps)
+    block.words |= words
     slot_bytes = products + panel_row * taps + LINE
     total = call.groups * call.images * parts
     return block.finish(convolve_inputs, total, slot_bytes, routines)
