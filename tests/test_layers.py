@@ -44,8 +44,9 @@ kernels.llvm: loop_nest blocks array_access order points outputs pass_plan accum
 kernels.llvm: lane_loops bands work_items parts thread_items emit ptx kernel_cache .
 kernels.cpu.runtime: run_kernel threads layouts runner output_pool store turns call_block run_block
 kernels.cpu.library: scalar_loop_code packed_gemm_code blas blas_gemm call_steps packed_gemm
-kernels.cpu.library: tiles panels_code tiled_gemm_code tiled_gemm
-kernels.cpu.library: convolution_code convolution_inputs_code convolution_steps
+kernels.cpu.library: tiles rearranging_tiles panels_code tiled_gemm_code
+kernels.cpu.library: tiled_gemm convolution_code convolution_inputs_code convolution_sums_code
+kernels.cpu.library: convolution_steps
 kernels.cpu.library: mrg31k3p categorical philox_bits distributions draws
 kernels.cpu.library: calls
 kernels.cpu.runtime: python_objects call_boundary

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from symnet.errors import ShapeError, message
+from symnet.errors import DeclaredShapeError, ShapeError, message
 from symnet.graph.types import COMPLEX, FLOATS
 from symnet.graph.variables import Variable, operand_text
 from symnet.ops.base import as_tensor, common_dtype
@@ -30,7 +30,7 @@ from symnet.ops.nnet.filter_places import (
     times,
     whole_number,
 )
-from symnet.ops.nnet.local_conv import Windows
+from symnet.ops.nnet.local_conv import LocalWindows
 from symnet.ops.reshape import reshape
 from symnet.ops.shape import dimshuffle
 from symnet.ops.sizes import shape_i, size_scalar, sizes_of
@@ -63,7 +63,7 @@ class FilterUse:
         x, w, dtype = self._operands(x, w, "input", "filters", self._filter_rank)
         x = self._declared(x, "input_shape")
         w = self._whole_groups(self._declared(w, "filter_shape"), 0, "filters")
-        channels = times(shape_i(w, self._channel_axis), self.groups)
+        channels = times(shape_i(w, self.channel_axis), self.groups)
         what = "the channels of the input are num_groups times those of the filters"
         wanted = [None, channels, *[None] * self.rank]
         x = demand_sizes(x, wanted, what, beside=[w])
@@ -93,7 +93,7 @@ class FilterUse:
         batch, channels = self.input_shape[:2]
         if channels is not None:
             wanted: list[Any] = [None] * w.type.ndim
-            wanted[self._channel_axis] = self._of_one_group(channels)
+            wanted[self.channel_axis] = self._of_one_group(channels)
             w = self._declared(w, "input_shape", wanted)
         unknown = [None] * self.rank
         g = self._declared(g, "input_shape", [batch, None, *unknown])
@@ -128,7 +128,7 @@ class FilterUse:
         x, g, dtype = self._operands(x, g, "input", "output_grad", 2 + self.rank)
         self._floats(x, g)
         x = self._whole_groups(self._declared(x, "input_shape"), 1, "channels")
-        number, channels = self.filter_shape[0], self.filter_shape[self._channel_axis]
+        number, channels = self.filter_shape[0], self.filter_shape[self.channel_axis]
         unknown = [None] * self.rank
         if channels is not None:
             wanted = [None, channels * self.groups, *unknown]
@@ -156,7 +156,7 @@ class FilterUse:
         return 2 + (2 * self.rank if self.unshared else self.rank)
 
     @property
-    def _channel_axis(self) -> int:
+    def channel_axis(self) -> int:
         """The axis of the filters along which their channels lie."""
         return 1 + (self.rank if self.unshared else 0)
 
@@ -270,8 +270,8 @@ class FilterUse:
             for border, t, d in zip(self.borders, taps, self.dilations, strict=True)
         ]
 
-    def _windows(self, places: Sequence[Any], taps: Sequence[Any]) -> Windows:
-        return Windows(
+    def _windows(self, places: Sequence[Any], taps: Sequence[Any]) -> LocalWindows:
+        return LocalWindows(
             tuple(places),
             tuple(taps),
             tuple(self._padding(taps)),
@@ -323,7 +323,7 @@ def filter_use(
     Raises: ValueError, TypeError for arguments that say nothing.
     """
     filter_rank = 2 + (2 * rank if unshared else rank)
-    return FilterUse(
+    use = FilterUse(
         rank=rank,
         borders=borders_of(border_mode, rank),
         strides=_steps(subsample, rank, "subsample"),
@@ -334,6 +334,13 @@ def filter_use(
         input_shape=declared_shape(input_shape, 2 + rank, "input_shape"),
         filter_shape=declared_shape(filter_shape, filter_rank, "filter_shape"),
     )
+    channels, own = use.input_shape[1], use.filter_shape[use.channel_axis]
+    if channels is not None and own is not None and channels != own * use.groups:
+        raise DeclaredShapeError(
+            f"input_shape {use.input_shape} has {channels} channels, and filter_shape "
+            f"{use.filter_shape} is for {own} in each of {use.groups} groups"
+        )
+    return use
 
 
 def _steps(steps: Any, rank: int, what: str) -> tuple[int, ...]:

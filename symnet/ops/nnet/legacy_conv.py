@@ -18,7 +18,7 @@ from symnet.ops.indexing import getitem, inc_subtensor
 from symnet.ops.nnet.filter_places import borders_of
 from symnet.ops.nnet.filter_use import filter_use
 from symnet.ops.shape import dimshuffle
-from symnet.ops.sizes import shape_i
+from symnet.ops.sizes import shape_i, vector_elements
 
 __all__ = [
     "ConvOp", "DiagonalSubtensor", "IncDiagonalSubtensor", "diagonal_subtensor",
@@ -88,8 +88,9 @@ def _constants(shape: Any) -> list[Any] | None:
     """The sizes of a shape as ints.  Raises: NotScalarConstantError, TypeError."""
     if shape is None:
         return None
+    sizes = vector_elements(shape) if isinstance(shape, Variable) else shape
     found: list[Any] = []
-    for one in shape:
+    for one in [shape] if sizes is None else sizes:
         number = one if one is None else as_tensor(one)
         if isinstance(number, Variable) and number.type.dtype not in INTEGERS:
             raise TypeError(f"{operand_text(number)} is no size: sizes are integers")

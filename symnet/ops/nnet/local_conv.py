@@ -21,11 +21,11 @@ from symnet.ops.reshape import reshape
 from symnet.ops.shape import dimshuffle
 from symnet.ops.sizes import size_scalar, sizes_of
 
-__all__ = ["Windows"]
+__all__ = ["LocalWindows"]
 
 
 @dataclass(frozen=True)
-class Windows:
+class LocalWindows:
     """Where the windows of an input lie, along each spatial axis.
 
     places, taps: their number, and that of the elements of each.

@@ -33,7 +33,13 @@ from typing import Any, Generic, ParamSpec
 import llvmlite.binding as llvm
 
 from symnet.kernels.cpu.jit import intrinsics, translator
-from symnet.kernels.cpu.jit.intrinsics import CFunction, NativeFunction, Symbol
+from symnet.kernels.cpu.jit.intrinsics import (
+    CFunction,
+    NativeFunction,
+    NativeInstruction,
+    Symbol,
+)
+from symnet.kernels.cpu.jit.record import Record
 from symnet.kernels.llvm.compiler_thread import apart, begin
 from symnet.kernels.llvm.machine import machine
 from symnet.kernels.llvm.object_code import (
@@ -171,6 +177,12 @@ def cache_key(functions: list[Native[Any]]) -> str:
     """All that the code of a module's functions depends on."""
     namespace = functions[0].python.__globals__
     constants = [f"{k}={v}" for k, v in namespace.items() if type(v) in (int, bool)]
+    # What other modules define is not in this one's source.
+    for name, value in namespace.items():
+        if isinstance(value, type) and issubclass(value, Record):
+            constants.append(f"{name}={value.names}")
+        elif isinstance(value, NativeInstruction):
+            constants.append(f"{name}={value.lines}")
     names = [function.name for function in functions]
     sources = source_digest(
         __file__, translator.__file__, intrinsics.__file__, namespace["__file__"]

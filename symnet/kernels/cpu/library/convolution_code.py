@@ -7,8 +7,8 @@ meets, is made piece by piece in the cache.
 Along each axis one of two indices is *fixed* in a row of that matrix, and the other one
 *runs*:
 - `convolve_rows` fixes a tap and runs along the output.
-- `convolve_sums` fixes a place of the output and runs along the taps, where these are many:
-  so for the gradient of a filter.
+- `convolve_sums` (`convolution_sums_code`) fixes a place of the output and runs along the
+  taps, where these are many: so for the gradient of a filter.
 - `convolve_inputs` (`convolution_inputs_code`) fixes a tap and runs along the input, where
   that has fewer elements than
   the output: so for the gradient of an input.  The products are added where they belong.
@@ -18,10 +18,8 @@ Which element meets which pair stands in tables behind the words.
 from __future__ import annotations
 
 from symnet.kernels.cpu.jit.intrinsics import (
-    call,
     load,
     load_i32,
-    stack,
     store,
     store_i32,
 )
@@ -29,9 +27,6 @@ from symnet.kernels.cpu.jit.native import hot
 from symnet.kernels.cpu.library.panels_code import (
     BLOCK,
     PanelWords,
-    add_double,
-    add_numbers,
-    add_single,
     clear,
     copy_block,
     copy_numbers,
@@ -40,7 +35,6 @@ from symnet.kernels.cpu.library.panels_code import (
 )
 
 LINE_WORDS = 5
-PIECE = 4096  # bytes of y of which parts are added up at once
 
 
 class ConvolutionWords(PanelWords):
@@ -64,6 +58,8 @@ class ConvolutionWords(PanelWords):
     y_image: int
     y_output: int
     x_reach: int  # bytes from x on of which 64 may be read at once
+    x_span: int  # bytes of a channel of one image
+    whole: int  # whether every pair of indices meets an element, and rows have no gaps
     # Fixed and running indices of depth, height and width.
     fixed_heights: int
     fixed_widths: int
@@ -100,6 +96,10 @@ class ConvolutionWords(PanelWords):
     x_width: int
     x_dense: int  # whether these say that there are no gaps
     places: int  # bytes of an image of the output
+    shifting: int  # `shifted_sum`, where it serves, and its arguments
+    shift: int
+    shift_step: int
+    y_width: int
     products: int  # where the products begin, in bytes of a slot
 
 
@@ -212,6 +212,79 @@ def pack_fixed(
     return 0
 
 
+@hot
+def pack_whole(
+    arguments: int,
+    target: int,
+    target_row: int,
+    source: int,
+    fixed: int,
+    count: int,
+    first: int,
+    last: int,
+) -> int:
+    """`pack_rows` for `count` fixed indices that differ in width alone, `target_row` bytes
+    apart, where nothing is missing: a row of the input is read once for all of them."""
+    item = load(arguments, W.item)
+    heights = load(arguments, W.heights)
+    size = load(arguments, W.width) * item
+    widths = load(arguments, W.fixed_widths)
+    fixed_heights = load(arguments, W.fixed_heights)
+    line = arguments + 8 * (load(arguments, W.lines) + LINE_WORDS * (fixed % widths))
+    source += load(line, 3)
+    gap = 0
+    if count > 1:
+        gap = load(line, LINE_WORDS + 3) - load(line, 3)
+    depth = fixed // widths // fixed_heights
+    depths = load(arguments, W.depth_table)
+    depths += depth * (load(arguments, W.rows) // heights)
+    table = load(arguments, W.height_table)
+    table += fixed // widths % fixed_heights * heights
+    level = first // heights
+    row = first % heights
+    for _ in range(first, last):
+        begin = source + load(arguments, depths + level) + load(arguments, table + row)
+        done = 0
+        while done < size:
+            here = begin + done
+            place = target + done
+            for _ in range(count):
+                copy_block(place, here)
+                place += target_row
+                here += gap
+            done += BLOCK
+        target += size
+        row += 1
+        if row == heights:
+            row = 0
+            level += 1
+    return 0
+
+
+@hot
+def pack_some(
+    arguments: int,
+    target: int,
+    target_row: int,
+    source: int,
+    fixed: int,
+    most: int,
+    first: int,
+    last: int,
+) -> int:
+    """Pack fixed indices from `fixed` on, up to `most`, for one channel; how many."""
+    x_end = load(arguments, W.x) + load(arguments, W.x_reach)
+    if load(arguments, W.whole) != 0 and source + load(arguments, W.x_span) <= x_end:
+        widths = load(arguments, W.fixed_widths)
+        count = widths - fixed % widths
+        if count > most:
+            count = most
+        pack_whole(arguments, target, target_row, source, fixed, count, first, last)
+        return count
+    pack_fixed(arguments, target, source, fixed, first, last)
+    return 1
+
+
 # ---- taps fixed: vectors along the output
 
 
@@ -221,13 +294,17 @@ def pack_panel(
 ) -> int:
     """Rows `k` to `stop` of the packed matrix: channel by channel, tap by tap."""
     taps = load(arguments, W.fixed)
-    used = (last - first) * load(arguments, W.width) * load(arguments, W.item)
     panel_row = load(arguments, W.panel_row)
-    for number in range(k, stop):
+    number = k
+    while number < stop:
+        tap = number % taps
+        most = taps - tap
+        if most > stop - number:
+            most = stop - number
         source = x + number // taps * load(arguments, W.x_channel)
-        pack_fixed(arguments, panel, source, number % taps, first, last)
-        clear(panel + used, panel_row - used)
-        panel += panel_row
+        count = pack_some(arguments, panel, panel_row, source, tap, most, first, last)
+        number += count
+        panel += count * panel_row
     return 0
 
 
@@ -282,177 +359,4 @@ def convolve_rows(arguments: int, begin: int, end: int) -> int:
             )
             k = stop
     store(arguments, load(arguments, W.flags) + slot, 0)
-    return 0
-
-
-# ---- places of the output fixed: vectors along the taps
-
-
-@hot
-def add_tile(
-    arguments: int, sums: int, y: int, output: int, column: int, stop: int, fresh: int
-) -> int:
-    """Put the sums of one tile where they belong, or add them."""
-    item = load(arguments, W.item)
-    taps = load(arguments, W.fixed)
-    outputs = load(arguments, W.outputs)
-    width = load(arguments, W.tile_columns)
-    for row in range(load(arguments, W.tile_rows)):
-        if output + row >= outputs:
-            return 0
-        for k in range(width):
-            if column + k < stop:
-                place = y + (column + k) // taps * load(arguments, W.y_image)
-                place += (output + row) * load(arguments, W.y_output)
-                place += (column + k) % taps * item
-                source = sums + (row * width + k) * item
-                if fresh != 0:
-                    if item == 4:
-                        store_i32(place, 0, load_i32(source, 0))
-                    else:
-                        store(place, 0, load(source, 0))
-                elif item == 4:
-                    add_single(place, source)
-                else:
-                    add_double(place, source)
-    return 0
-
-
-@hot
-def sum_block(
-    arguments: int,
-    panel: int,
-    w: int,
-    y: int,
-    column: int,
-    stop: int,
-    channels: int,
-    length: int,
-    fresh: int,
-) -> int:
-    """All tiles of one block of columns, for one piece of the contracted axes."""
-    rows = load(arguments, W.tile_rows)
-    width = load(arguments, W.tile_columns)
-    outputs = load(arguments, W.outputs)
-    places = stack(8)
-    sums = stack(32)
-    here = column
-    while here < stop:
-        output = 0
-        while output < outputs:
-            for row in range(rows):
-                one = output + row
-                if one >= outputs:
-                    one = outputs - 1
-                store(places, row, w + one * load(arguments, W.w_output))
-            call(
-                load(arguments, W.tile),
-                places,
-                panel + (here - column) * load(arguments, W.panel_row),
-                load(arguments, W.panel_row),
-                channels,
-                load(arguments, W.w_channel),
-                load(arguments, W.stretch),
-                length,
-                sums,
-            )
-            add_tile(arguments, sums, y, output, here, stop, fresh)
-            output += rows
-        here += width
-    return 0
-
-
-@hot
-def pack_columns(
-    arguments: int,
-    panel: int,
-    x: int,
-    column: int,
-    stop: int,
-    channels: int,
-    first: int,
-    last: int,
-) -> int:
-    """A row for each column of the result: what its place meets, channel by channel."""
-    fixed = load(arguments, W.fixed)
-    for number in range(column, stop):
-        source = x + number // fixed * load(arguments, W.x_image)
-        target = panel + (number - column) * load(arguments, W.panel_row)
-        for channel in range(channels):
-            pack_fixed(
-                arguments,
-                target + channel * load(arguments, W.stretch),
-                source + channel * load(arguments, W.x_channel),
-                number % fixed,
-                first,
-                last,
-            )
-    return 0
-
-
-@hot
-def convolve_sums(arguments: int, begin: int, end: int) -> int:
-    """Blocks `begin` to `end` of columns: places of the output of images, for a group and
-    a part of the channels.  The first part is summed in y, the others beside each other."""
-    slot = take_slot(arguments)
-    panel = load(arguments, W.scratch) + slot * load(arguments, W.slot_bytes)
-    item = load(arguments, W.item)
-    blocks = load(arguments, W.blocks)
-    for number in range(begin, end):
-        group = number // blocks % load(arguments, W.groups)
-        part = number // blocks // load(arguments, W.groups)
-        column = number % blocks * load(arguments, W.column_block)
-        stop = column + load(arguments, W.column_block)
-        if stop > load(arguments, W.columns):
-            stop = load(arguments, W.columns)
-        x = load(arguments, W.x) + group * load(arguments, W.x_group)
-        w = load(arguments, W.w) + group * load(arguments, W.w_group)
-        y = load(arguments, W.y)
-        if part > 0:
-            y = load(arguments, W.scratch) + load(arguments, W.sums)
-            y += (part - 1) * load(arguments, W.y_bytes)
-        y += group * load(arguments, W.y_group)
-        fresh = 1
-        channel = part * load(arguments, W.channel_part)
-        channel_end = channel + load(arguments, W.channel_part)
-        if channel_end > load(arguments, W.channels):
-            channel_end = load(arguments, W.channels)
-        while channel < channel_end:
-            channels = load(arguments, W.channel_block)
-            if channel + channels > channel_end:
-                channels = channel_end - channel
-            first = 0
-            while first < load(arguments, W.rows):
-                last = first + load(arguments, W.row_block)
-                if last > load(arguments, W.rows):
-                    last = load(arguments, W.rows)
-                source = x + channel * load(arguments, W.x_channel)
-                pack_columns(
-                    arguments, panel, source, column, stop, channels, first, last
-                )
-                left = w + channel * load(arguments, W.w_channel)
-                left += first * load(arguments, W.width) * item
-                length = (last - first) * load(arguments, W.width)
-                sum_block(
-                    arguments, panel, left, y, column, stop, channels, length, fresh
-                )
-                fresh = 0
-                first = last
-            channel += channels
-    store(arguments, load(arguments, W.flags) + slot, 0)
-    return 0
-
-
-@hot
-def add_parts(arguments: int, begin: int, end: int) -> int:
-    """Pieces `begin` to `end` of y: what the parts have summed, in their order."""
-    item = load(arguments, W.item)
-    first = begin * PIECE
-    last = end * PIECE
-    if last > load(arguments, W.y_bytes):
-        last = load(arguments, W.y_bytes)
-    source = load(arguments, W.scratch) + load(arguments, W.sums)
-    for _ in range(1, load(arguments, W.parts)):
-        add_numbers(load(arguments, W.y) + first, source + first, last - first, item)
-        source += load(arguments, W.y_bytes)
     return 0

@@ -7,7 +7,7 @@ nothing.
 
 from __future__ import annotations
 
-from symnet.kernels.cpu.jit.intrinsics import C_LIBRARY, CFunction, load, store
+from symnet.kernels.cpu.jit.intrinsics import C_LIBRARY, CFunction, call, load, store
 from symnet.kernels.cpu.jit.native import hot
 from symnet.kernels.cpu.library.convolution_code import (
     LINE_WORDS,
@@ -95,6 +95,41 @@ def pack_inputs(arguments: int, panel: int, x: int, first: int, last: int) -> in
 
 
 @hot
+def sum_taps(arguments: int, y: int, products: int, first: int, last: int) -> int:
+    """All products with rows `first` to `last` of the input, where neighbours in the input
+    go to neighbours: the taps of a row of the filter are summed for a whole row of y."""
+    item = load(arguments, W.item)
+    heights = load(arguments, W.heights)
+    width = load(arguments, W.width)
+    widths = load(arguments, W.fixed_widths)
+    fixed_heights = load(arguments, W.fixed_heights)
+    panel_row = load(arguments, W.panel_row)
+    for taps in range(load(arguments, W.fixed) // widths):
+        source = products + taps * widths * panel_row
+        table = load(arguments, W.height_table) + taps % fixed_heights * heights
+        depths = load(arguments, W.depth_table)
+        depths += taps // fixed_heights * (load(arguments, W.rows) // heights)
+        for row in range(first, last):
+            far = load(arguments, depths + row // heights)
+            down = load(arguments, table + row % heights)
+            if far >= 0 and down >= 0:
+                call(
+                    load(arguments, W.shifting),
+                    y + far + down,
+                    load(arguments, W.y_width),
+                    source,
+                    panel_row,
+                    widths,
+                    load(arguments, W.shift),
+                    load(arguments, W.shift_step),
+                    width,
+                    0,
+                )
+            source += width * item
+    return 0
+
+
+@hot
 def filter_inputs(
     arguments: int, panel: int, w: int, y: int, first: int, last: int
 ) -> int:
@@ -126,6 +161,9 @@ def filter_inputs(
         )
         beta = load(arguments, W.beta)
         k += inner
+    if load(arguments, W.shifting) != 0:
+        sum_taps(arguments, y, products, first, last)
+        return 0
     for tap in range(load(arguments, W.fixed)):
         add_rows(arguments, y, products + tap * panel_row, tap, first, last)
     return 0

@@ -6,6 +6,7 @@ threads, so that results do not depend on that.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,14 +18,17 @@ from symnet.config import config
 from symnet.kernels.cpu.jit.native import Native
 from symnet.kernels.cpu.library.call_steps import CallArrangement, fill_step, gemm_step
 from symnet.kernels.cpu.library.convolution_code import (
-    PIECE,
     ConvolutionWords,
-    add_parts,
     convolve_rows,
-    convolve_sums,
 )
 from symnet.kernels.cpu.library.convolution_inputs_code import convolve_inputs
+from symnet.kernels.cpu.library.convolution_sums_code import (
+    PIECE,
+    add_parts,
+    convolve_sums,
+)
 from symnet.kernels.cpu.library.panels_code import BLOCK
+from symnet.kernels.cpu.library.rearranging_tiles import shifted_sum
 from symnet.kernels.cpu.library.tiled_gemm import tiled_gemm
 from symnet.kernels.cpu.library.tiles import (
     INNER_COLUMNS,
@@ -163,6 +167,21 @@ def _reach(call: ConvolutionCall) -> int:
     return sum(k for k in far if k > 0) + ITEM[call.dtype]
 
 
+def _span(call: ConvolutionCall) -> int:
+    """Bytes of a channel of one image, from its first element to the last."""
+    steps = zip(call.inputs, call.x_strides[3:], strict=True)
+    return sum((n - 1) * s for n, s in steps if s > 0) + ITEM[call.dtype]
+
+
+def _whole(rows: Sequence[list[int]], widths: list[list[int]], plain: bool) -> bool:
+    """Whether every pair of indices meets an element, and running ones lie without gaps."""
+    near = all(
+        q >= 0 and q == line[0] + k for line in widths for k, q in enumerate(line)
+    )
+    even = len({b[0] - a[0] for a, b in itertools.pairwise(widths)}) <= 1
+    return plain and near and even and all(q >= 0 for row in rows for q in row)
+
+
 class _Block:
     """The words of a step while they are put together."""
 
@@ -197,7 +216,9 @@ class _Block:
             "w_group": call.w_strides[0], "w_output": call.w_strides[1],
             "w_channel": call.w_strides[2], "a_step": call.w_step,
             "y_group": call.y_strides[0], "y_image": call.y_strides[1],
-            "y_output": call.y_strides[2], "x_reach": _reach(call) - BLOCK,
+            "y_output": call.y_strides[2],
+            "x_reach": _reach(call) - BLOCK, "x_span": _span(call),
+            "whole": int(_whole(parts[:2], tables[2], strides[2] == self.item)),
             "fixed_heights": fixed[1], "fixed_widths": fixed[2], "fixed": math.prod(fixed),
             "heights": run[1], "width": run[2], "rows": run[0] * run[1],
             "depth_table": starts[0], "height_table": starts[1], "lines": starts[2],
@@ -252,7 +273,8 @@ def _rows(call: ConvolutionCall) -> CallArrangement:
         output_block += 1
     parts = call.outputs // output_block
     columns = -(-row_block * width // tile_columns) * tile_columns
-    panel_row = columns * block.item
+    # A block may be copied beyond the end of a row.
+    panel_row = columns * block.item + BLOCK
     inner_block = max(PANEL_BYTES // panel_row, LEAST_INNER)
     inner_block = min(inner_block, MOST_INNER, call.inner)
     blocks = -(-rows // row_block)
@@ -310,6 +332,12 @@ def _inputs(call: ConvolutionCall) -> CallArrangement:
         "places": math.prod(call.sizes) * block.item,
     }  # fmt: skip
     words, routines = tile_words(call.dtype, taps)
+    if call.spreads[2] == 1:
+        routines["shifting"] = shifted_sum(call.dtype)
+        words |= {
+            "shift": -call.low[2], "shift_step": call.dilations[2],
+            "y_width": call.sizes[2],
+        }  # fmt: skip
     block.words |= words
     slot_bytes = products + panel_row * taps + LINE
     total = call.groups * call.images * parts
@@ -331,7 +359,7 @@ def _sums(call: ConvolutionCall) -> CallArrangement:
         channel_block = max(stretch_numbers // (rows * width), 1)
         channel_block = min(channel_block, call.channels)
     stretch = -(-row_block * width * block.item // LINE) * LINE
-    panel_row = stretch * channel_block
+    panel_row = stretch * channel_block + BLOCK
     tile_columns = INNER_COLUMNS[target.registers]
     most = max(PANEL_BYTES // panel_row // tile_columns, 1) * tile_columns
     column_block = min(most, -(-columns // tile_columns) * tile_columns)

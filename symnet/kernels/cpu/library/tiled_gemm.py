@@ -16,8 +16,9 @@ import numpy as np
 
 from symnet.config import config
 from symnet.kernels.cpu.library.call_steps import CallArrangement
+from symnet.kernels.cpu.library.rearranging_tiles import transposing_tile
 from symnet.kernels.cpu.library.tiled_gemm_code import TiledGemmWords, multiply_tiles
-from symnet.kernels.cpu.library.tiles import ITEM, lanes, tile_words, transposing_tile
+from symnet.kernels.cpu.library.tiles import ITEM, lanes, tile_words
 from symnet.kernels.cpu.runtime import threads
 from symnet.kernels.library import GemmCall
 from symnet.kernels.llvm.machine import machine

@@ -17,7 +17,7 @@ the multiplier, and a row of loads serves several of them.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache, partial
+from functools import cache
 from hashlib import sha256
 
 from symnet.kernels.llvm.function_writer import FunctionWriter
@@ -56,7 +56,7 @@ def outer_tile(dtype: str, rows: int, vectors: int) -> Routine:
         OuterTile(module, dtype, rows, vectors).write(name)
         return module.text()
 
-    return _routine(f"outer tile {dtype} {rows} {vectors}", emit)
+    return tile_routine(f"outer tile {dtype} {rows} {vectors}", emit)
 
 
 @cache
@@ -73,23 +73,7 @@ def inner_tile(dtype: str) -> Routine:
         InnerTile(module, dtype).write(name)
         return module.text()
 
-    return _routine(f"inner tile {dtype}", emit)
-
-
-@cache
-def transposing_tile(dtype: str) -> Routine:
-    """`i64 (target, target_row, source, source_row, rows, columns)`: a block of a matrix
-    transposed, with as many rows and columns as a vector has lanes, or fewer.
-
-    The target gets whole vectors, `columns` of them; what is behind `rows` is 0.
-    """
-
-    def emit(target: Target, name: str) -> str:
-        module = Module(target)
-        TransposingTile(module, dtype).write(name)
-        return module.text()
-
-    return _routine(f"transposing tile {dtype}", emit)
+    return tile_routine(f"inner tile {dtype}", emit)
 
 
 def tile_words(dtype: str, rows: int) -> tuple[dict[str, int], dict[str, Routine]]:
@@ -107,7 +91,7 @@ def tile_words(dtype: str, rows: int) -> tuple[dict[str, int], dict[str, Routine
     return words, routines
 
 
-def _routine(what: str, emit: Callable[[Target, str], str]) -> Routine:
+def tile_routine(what: str, emit: Callable[[Target, str], str]) -> Routine:
     key = f"{generator()}{source_digest(__file__)}\n{what}"
     name = f"tile_{sha256(key.encode()).hexdigest()[:32]}"
 
@@ -381,66 +365,3 @@ class InnerTile(RegisterTile):
                 totals.append(on.binary("fadd", self.dtype, *halves))
             block //= 2
         return totals[0]
-
-
-class TransposingTile(RegisterTile):
-    """Writes `transposing_tile`."""
-
-    def write(self, name: str) -> None:
-        given = ("target", "target_row", "source", "source_row", "rows", "columns")
-        self.source, self.target_place = map(self.pointer, ("%source", "%target"))
-        here = self.writer.here()
-        fewer = here.emit("call i64 @llvm.smin.i64(i64 %rows, i64 %columns)")
-        self.writer.module.declarations["llvm.smin.i64"] = (
-            "declare i64 @llvm.smin.i64(i64, i64)"
-        )
-        whole = here.emit(f"icmp sge i64 {fewer}, {self.lanes}")
-        here.line(f"br i1 {whole}, label %whole, label %part")
-        here.label("whole")
-        for row, value in enumerate(self.exchanged(self.rows(None))):
-            self.store(self.target_row(row), value)
-        self.writer.here().line("ret i64 0")
-        self.writer.here().label("part")
-        masks = self.mask("%columns", 0)
-        for row, value in enumerate(self.exchanged(self.rows(masks))):
-            self.writer.when(str(row), "%columns", (), partial(self.put, row, value))
-        parameters = ", ".join(f"i64 %{name}" for name in given)
-        self.writer.finish(f"define i64 @{name}({parameters})")
-
-    def put(self, row: int, value: str, *_: object) -> tuple[str, list[str]]:
-        self.store(self.target_row(row), value)
-        return "", []
-
-    def target_row(self, row: int) -> str:
-        distance = self.writer.here().emit(f"mul i64 %target_row, {row}")
-        return self.moved(self.target_place, distance)
-
-    def rows(self, mask: str | None) -> list[str]:
-        """The rows of the source; with a mask, only those that there are."""
-        found = []
-        for row in range(self.lanes):
-            here = self.here()
-            distance = here.scope.emit(f"mul i64 %source_row, {row}")
-            lanes = mask
-            if mask is not None:
-                there = here.scope.emit(f"icmp sgt i64 %rows, {row}")
-                some = here.scope.splat(there, "i1", self.lanes)
-                lanes = here.scope.emit(f"and {here.type('bool')} {mask}, {some}")
-            found.append(self.load(self.moved(self.source, distance), lanes))
-        return found
-
-    def exchanged(self, rows: list[str]) -> list[str]:
-        """The transposed rows: blocks of half the size are exchanged at each stage."""
-        size = self.lanes // 2
-        while size:
-            new = list(rows)
-            for k in (k for k in range(self.lanes) if not k & size):
-                low = [
-                    j if not j & size else self.lanes + j - size
-                    for j in range(self.lanes)
-                ]
-                on, pair = self.here(), (rows[k], rows[k + size])
-                new[k] = self.picked(on, *pair, low)
-                new[k + size] = self.picked(on, *pair, [j + size for j in low])
-            rows, size = new, size // 2
-        return rows

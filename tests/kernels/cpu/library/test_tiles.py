@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import itertools
 
 import numpy as np
 import pytest
@@ -87,22 +86,6 @@ def test_inner_tiles(dtype):
     call = function(tiles.inner_tile(dtype).address, 8)
     rows, columns = INNER_ROWS[host.registers], INNER_COLUMNS[host.registers]
     check_inner(call, dtype, rows, columns, lanes(dtype, host))
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_transposing_tiles(dtype):
-    call, width = function(tiles.transposing_tile(dtype).address, 6), lanes(dtype, host)
-    source = numbers(width, width + 2, dtype=dtype)
-    for rows, columns in itertools.product(sorted({1, width - 1, width}), repeat=2):
-        target = np.full((width, width + 1), np.nan, dtype)
-        call(
-            target.ctypes.data, target.strides[0], source.ctypes.data,
-            source.strides[0], rows, columns,
-        )  # fmt: skip
-        want = np.full_like(target, np.nan)
-        want[:columns, :width] = 0
-        want[:columns, :rows] = source[:rows, :columns].T
-        np.testing.assert_array_equal(target, want)
 
 
 def test_numbers_of_a_that_lie_apart():
