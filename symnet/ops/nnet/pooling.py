@@ -280,8 +280,14 @@ class Blocks:
 
     def __init__(self, pooling: Pooling, axes: Sequence[Axis]) -> None:
         self.pooling, self.axes = pooling, axes
-        # Blocks that cover the image, and windows that reach into one.
-        self.counts = [(axis.n + axis.p + axis.s - 1) // axis.s for axis in axes]
+        # Blocks that cover the image, one at least for each window, and how many windows
+        # reach into one.
+        self.counts = [
+            (axis.n + axis.s - 1) // axis.s
+            if isinstance(axis.p, int) and axis.p == 0
+            else _larger((axis.n + axis.p + axis.s - 1) // axis.s, axis.o)
+            for axis in axes
+        ]
         self.reach = [-(-axis.w // axis.s) for axis in axes]
 
     def spread(self, x: Variable, z: Variable, g: Variable) -> Variable:

@@ -25,6 +25,7 @@ from symnet.graph.variables import (
 )
 from symnet.kernels.loopir import views
 from symnet.kernels.loopir.scalars import Scalar
+from symnet.kernels.loopir.scalars import cast as cast_scalar
 from symnet.kernels.loopir.views import ONE, ZERO, Size, View
 from symnet.ops.alloc import zeros_like
 from symnet.ops.base import TensorOp, ViewOp, as_tensor, disconnected
@@ -155,7 +156,7 @@ class AddWindows(TensorOp):
     ) -> tuple[list[Scalar], Scalar]:
         lead = len(index) - 2 * self.ndim
         counts, taps = in_groups(index[lead:], self.ndim)
-        strides = [read.here() for read in reads[2:]]
+        strides = [cast_scalar(read.here(), "int64") for read in reads[2:]]
         own = [c * s + t for c, s, t in zip(counts, strides, taps, strict=True)]
         return [*index[:lead], *own], reads[1].here()
 
