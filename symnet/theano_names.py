@@ -72,6 +72,15 @@ GROUPS = (
 MODE_NAMES = {"Mode": "FAST_RUN", "DEBUG_MODE": "DebugMode"}
 
 
+class Warnings(SimpleNamespace):
+    """`theano.config.warn`: warnings of old faults of Theano, none of which is on."""
+
+    def __getattr__(self, name: str) -> bool:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return False
+
+
 class Settings:
     """`theano.config`: the settings of `symnet.config` under Theano's names, and Theano's
     own, which have no effect.
@@ -83,6 +92,7 @@ class Settings:
     def __init__(self) -> None:
         vars(self).update(WITHOUT_EFFECT)
         vars(self).update({group: SimpleNamespace() for group in GROUPS})
+        vars(self)["warn"] = Warnings()
         self.blas.ldflags = ""
         self.conv.assert_shape = True
 
