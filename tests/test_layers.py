@@ -68,7 +68,8 @@ ops.linalg: gemm products
 ops.nnet: softmax logsumexp activations classification normalization convolution
 ops.nnet: filter_places conv_shapes local_conv filter_use conv conv_objects legacy_conv
 ops.nnet: upsampling
-ops.nnet: windows pooling pool_functions neighbourhoods
+ops.nnet: windows pooling pool_functions neighbourhoods spatial_transformer block_products
+ops.nnet: response_normalization dropping named_parts
 ops.linalg: solving determinants spectral matrices
 ops: print_values users pushing .
 
@@ -88,6 +89,7 @@ autodiff: masks singular guards backward ifelse_gradient
 ops.scan: loop sequence_rows
 autodiff: scan_saved scan_choices scan_gradient
 ops.scan: scan_arguments step_graph blockwise scan_function folds
+ops.nnet: alignments
 autodiff: derivatives
 gradient
 
@@ -112,7 +114,8 @@ random
 scan_module: scan_op scan_utils .
 tensor: inputs basic elemwise extra_ops nlinalg sharedvar
 tensor: raw_random shared_randomstreams slinalg sort subtensor xlogx
-tensor.nnet: abstract_conv bn conv conv3d2d corr corr3d neighbours nnet sigm .
+tensor.nnet: abstract_conv blocksparse bn conv conv3d2d corr corr3d ctc neighbours nnet sigm
+tensor.nnet: spatialtf .
 tensor.signal: conv pool downsample .
 tensor: .
 theano_names

@@ -6,6 +6,7 @@ stands in: that no rule has anything for it, which rules could, how large its re
 
 from __future__ import annotations
 
+from collections import defaultdict
 from operator import is_
 from typing import Any
 
@@ -38,7 +39,7 @@ class AnalysisCache:
         # Ops are hashed and compared in Python; most are met many times as one object.
         # What is known by the identity of an op keeps it, so that no other one gets that.
         self._numbers: dict[int, tuple[int, Any]] = {}
-        self._kinds: dict[tuple[RuleTable, int], tuple[Any, Any]] = {}
+        self._kinds: dict[RuleTable, dict[int, tuple[Any, Any]]] = defaultdict(dict)
 
     def inside(self) -> AnalysisCache:
         """For a graph inside an operation: what ops and rules are to each other is so
@@ -60,16 +61,14 @@ class AnalysisCache:
 
     def candidates(self, table: RuleTable, node: Apply) -> list[Rule]:
         """The rules that may fit, judged by the ops of the node and of its operands."""
-        kinds = [self._kind(table, node.op)]
-        for v in node.inputs:
-            kinds.append(maker(v) if v.owner is None else self._kind(table, v.owner.op))
+        known = self._kinds[table]
+        kinds = []
+        for made_by in (node.op, *map(maker, node.inputs)):
+            found = known.get(id(made_by))
+            if found is None:
+                found = known[id(made_by)] = table.kind(made_by), made_by
+            kinds.append(found[0])
         return table.candidates(tuple(kinds), node)
-
-    def _kind(self, table: RuleTable, op: Any) -> Any:
-        found = self._kinds.get((table, id(op)))
-        if found is None:
-            found = self._kinds[table, id(op)] = table.kind(op), op
-        return found[0]
 
     # ---- of equals, the one that stands for all
 

@@ -238,9 +238,12 @@ class RuleTable:
         self._named = {one for one in named if isinstance(one, Op)}
         self._candidates: dict[tuple[Any, ...], list[Rule]] = {}
 
-    def kind(self, op: Op) -> Any:
-        """As much of an op as the rules ask for: itself if one names it, else its class."""
-        return op if op in self._named else type(op)
+    def kind(self, made_by: Any) -> Any:
+        """As much of what makes a variable (`maker`) as the rules ask for: an op itself if
+        one names it, else its class."""
+        if not isinstance(made_by, Op) or made_by in self._named:
+            return made_by
+        return type(made_by)
 
     def candidates(self, kinds: tuple[Any, ...], node: Apply) -> list[Rule]:
         """The rules that may fit `node`, in order.

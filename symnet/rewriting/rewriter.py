@@ -161,9 +161,8 @@ class Rewriter:
 
     def _find_clients(self, order: Sequence[Apply]) -> None:
         for node in order:
-            for k, v in enumerate(node.inputs):
-                if not reads_size_only(node, k):
-                    self._users.setdefault(v, []).append(node)
+            for v in inputs_read(node):
+                self._users.setdefault(v, []).append(node)
         for v in self.graph.outputs:
             self._users.setdefault(v, []).append(None)
 
@@ -455,9 +454,11 @@ def conform(new: Variable, old: Variable, rule: str) -> Variable:
     return result
 
 
-def reads_size_only(node: Apply, position: int) -> bool:
-    """Whether an operation needs no element of that input, only how large it is."""
-    return isinstance(node.op, (Shape, ShapeI)) or (node.op is second and position == 0)
+def inputs_read(node: Apply) -> Sequence[Variable]:
+    """The inputs of which an operation needs elements, not only how large they are."""
+    if isinstance(node.op, (Shape, ShapeI)):
+        return ()
+    return node.inputs[1:] if node.op is second else node.inputs
 
 
 def lacks_shape(new: Variable, wanted: Variable) -> bool:
