@@ -122,7 +122,7 @@ theano_names
 optim datasets debug
 models: initialisers model_layers model architectures model_summary
 models: stored_arrays safetensors_format safe_pickles torch_files hdf5_files weight_files
-models: weight_loading .
+models: weight_loading images . __main__
 __init__
 """)
 

@@ -15,6 +15,10 @@ from __future__ import annotations
 from symnet.models.architectures import (
     ARCHITECTURES, VGG16, VGG19, alexnet, alexnet_2012, lenet5, vgg, vgg16, vgg19,
 )  # fmt: skip
+from symnet.models.images import (
+    CAFFE, DIGITS, PREPROCESSING, TORCHVISION, ImageFileError, Preprocessing, find_images,
+    ranked, read_image, read_labels,
+)  # fmt: skip
 from symnet.models.initialisers import glorot_uniform, he_normal
 from symnet.models.model import Model
 from symnet.models.model_layers import (
@@ -27,9 +31,11 @@ from symnet.models.weight_files import open_weights, read_weights, write_weights
 from symnet.models.weight_loading import CONVENTIONS, load_weights, save_weights
 
 __all__ = [
-    "ARCHITECTURES", "CONVENTIONS", "VGG16", "VGG19", "ActivationLayer", "ConvLayer",
-    "DenseLayer", "DropoutLayer", "FlattenLayer", "LayerBase", "MaxPoolLayer", "Model",
-    "ResponseNormLayer", "WeightFileError", "alexnet", "alexnet_2012", "count_parameters",
-    "glorot_uniform", "he_normal", "lenet5", "load_weights", "open_weights",
+    "ARCHITECTURES", "CAFFE", "CONVENTIONS", "DIGITS", "PREPROCESSING", "TORCHVISION",
+    "VGG16", "VGG19", "ActivationLayer", "ConvLayer", "DenseLayer", "DropoutLayer",
+    "FlattenLayer", "ImageFileError", "LayerBase", "MaxPoolLayer", "Model",
+    "Preprocessing", "ResponseNormLayer", "WeightFileError", "alexnet", "alexnet_2012",
+    "count_parameters", "find_images", "glorot_uniform", "he_normal", "lenet5",
+    "load_weights", "open_weights", "ranked", "read_image", "read_labels",
     "read_weights", "save_weights", "summary", "vgg", "vgg16", "vgg19", "write_weights",
 ]  # fmt: skip

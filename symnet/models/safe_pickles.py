@@ -144,10 +144,16 @@ def _encode(text: Any, encoding: Any = "latin1") -> bytes:
     return text.encode("latin1")
 
 
+def _no_bytes() -> bytes:
+    """How Python 3 writes b"" for Python 2: as a call of bytes."""
+    return b""
+
+
 NUMPY: dict[tuple[str, str], Any] = {
     ("numpy", "ndarray"): ArrayRecord,
     ("numpy", "dtype"): DtypeRecord,
     ("_codecs", "encode"): _encode,
+    ("__builtin__", "bytes"): _no_bytes,
     ("collections", "OrderedDict"): OrderedDict,
 }
 for _core in ("numpy.core", "numpy._core"):

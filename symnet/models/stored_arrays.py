@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 import os
+import pickle
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -53,6 +56,7 @@ class WeightFile:
 DAMAGE = (
     ArithmeticError, AssertionError, AttributeError, EOFError, LookupError, MemoryError,
     NotImplementedError, RuntimeError, TypeError, ValueError,
+    pickle.PickleError, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
 
 
