@@ -69,6 +69,7 @@ ops.nnet: softmax logsumexp activations classification normalization convolution
 ops.nnet: filter_places conv_shapes local_conv filter_use conv conv_objects legacy_conv
 ops.nnet: upsampling
 ops.nnet: windows pooling pool_functions neighbourhoods spatial_transformer block_products
+ops.nnet: response_normalization dropping named_parts
 ops.linalg: solving determinants spectral matrices
 ops: print_values users pushing .
 
@@ -119,11 +120,14 @@ tensor.signal: conv pool downsample .
 tensor: .
 theano_names
 optim datasets debug
+models: initialisers model_layers model architectures model_summary
+models: stored_arrays safetensors_format safe_pickles torch_files hdf5_files weight_files
+models: weight_loading images . __main__
 __init__
 """)
 
 # Imported where they are needed: optional, or too slow for `import symnet`.
-OPTIONAL = {"cupy", "IPython", "matplotlib", "pooch", "rich", "sklearn"}
+OPTIONAL = {"cupy", "h5py", "IPython", "matplotlib", "PIL", "pooch", "rich", "sklearn"}
 SLOW = {"networkx", "scipy.linalg", "scipy.special", "sympy"}
 
 

@@ -27,7 +27,7 @@ from symnet.ops.indexing import getitem, inc_subtensor, set_subtensor
 from symnet.ops.joining import concatenate
 from symnet.ops.lowerings import Shapes, Sizes
 from symnet.ops.nnet.pooling import Number, number, padded
-from symnet.ops.nnet.windows import AddWindows, Windows
+from symnet.ops.nnet.windows import AddWindows, SlidingWindows
 from symnet.ops.reshape import reshape
 from symnet.ops.shape import dimshuffle
 from symnet.ops.sizes import shape_i, size_scalar, size_vector, vector_elements
@@ -120,7 +120,7 @@ class Neighbourhoods(Composed):
     def expand(self, *inputs: Variable) -> Variable:
         x, *numbers = inputs
         sides, steps, counts = self.numbers(x, numbers)
-        shown = Windows(2)(self.extended(x, sides), *sides, *steps, *counts)
+        shown = SlidingWindows(2)(self.extended(x, sides), *sides, *steps, *counts)
         return reshape(shown, self._matrix(x, sides, counts), ndim=2)
 
     def numbers(

@@ -232,7 +232,11 @@ class AveragePoolGrad:
         self, x: Any, gz: Any, ws: Any, stride: Any = None, pad: Any = None
     ) -> Variable:
         x, gz = as_tensor(x), as_tensor(gz)
-        return self.op.spread(x, gz, gz, pool_numbers(self.op, x, ws, stride, pad))
+        # Of nothing but padding a sum is 0, and an average that counts it, too.
+        wide = self.op.mode != "average_exc_pad"
+        return self.op.spread(
+            x, gz, gz, pool_numbers(self.op, x, ws, stride, pad, wide)
+        )
 
 
 class DownsampleFactorMaxGradGrad:
@@ -259,9 +263,12 @@ class DownsampleFactorMaxGradGrad:
 
 
 def pool_numbers(
-    op: Pooling, x: Variable, ws: Any, stride: Any, pad: Any
+    op: Pooling, x: Variable, ws: Any, stride: Any, pad: Any, wide: bool = False
 ) -> list[Variable]:
-    """What `Pooling` takes beside the image.  Raises: see `pool_2d`."""
+    """What `Pooling` takes beside the image.  Raises: see `pool_2d`.
+
+    wide: padding may be as wide as the window.
+    """
     ndim = op.ndim
     if x.type.ndim < ndim:
         raise TypeError(
@@ -274,7 +281,7 @@ def pool_numbers(
     window = _integers(ws, ndim, "a window")
     strides = window if stride is None else _integers(stride, ndim, "a stride")
     pads = _integers((0,) * ndim if pad is None else pad, ndim, "a padding")
-    _check(op, x, window, strides, pads)
+    _check(op, x, window, strides, pads, wide)
     lead = x.type.ndim - ndim
     sizes = [number(shape_i(x, lead + k)) for k in range(ndim)]
     rows = zip(sizes, window, strides, pads, strict=True)
@@ -329,6 +336,7 @@ def _check(
     window: Sequence[Number],
     strides: Sequence[Number],
     pads: Sequence[Number],
+    wide: bool,
 ) -> None:
     """Raises: see `pool_2d`."""
 
@@ -347,7 +355,7 @@ def _check(
             )
         )
     for p, w in zip(pads, window, strict=True):
-        if isinstance(p, int) and isinstance(w, int) and p >= w:
+        if isinstance(p, int) and isinstance(w, int) and p >= w and not wide:
             raise NotImplementedError(
                 text(f"a padding is smaller than its window: {p} for {w}")
             )

@@ -52,7 +52,7 @@ from symnet.ops.creation import arange
 from symnet.ops.elementwise import cast
 from symnet.ops.indexing import getitem, set_subtensor
 from symnet.ops.lowerings import Shapes, Sizes
-from symnet.ops.nnet.windows import AddWindows, Windows, in_groups
+from symnet.ops.nnet.windows import AddWindows, SlidingWindows, in_groups
 from symnet.ops.reduce import default_dtype
 from symnet.ops.reduce import max as max_over
 from symnet.ops.reduce import sum as sum_over
@@ -280,8 +280,14 @@ class Blocks:
 
     def __init__(self, pooling: Pooling, axes: Sequence[Axis]) -> None:
         self.pooling, self.axes = pooling, axes
-        # Blocks that cover the image, and windows that reach into one.
-        self.counts = [(axis.n + axis.p + axis.s - 1) // axis.s for axis in axes]
+        # Blocks that cover the image, one at least for each window, and how many windows
+        # reach into one.
+        self.counts = [
+            (axis.n + axis.s - 1) // axis.s
+            if isinstance(axis.p, int) and axis.p == 0
+            else _larger((axis.n + axis.p + axis.s - 1) // axis.s, axis.o)
+            for axis in axes
+        ]
         self.reach = [-(-axis.w // axis.s) for axis in axes]
 
     def spread(self, x: Variable, z: Variable, g: Variable) -> Variable:
@@ -327,7 +333,7 @@ class Blocks:
             x = padded(x, pads, ends, self.pooling.neutral(x.type.dtype))
         steps = [axis.s for axis in self.axes]
         return self.interleaved(
-            Windows(len(steps))(x, *steps, *steps, *self.counts), len(steps)
+            SlidingWindows(len(steps))(x, *steps, *steps, *self.counts), len(steps)
         )
 
     def interleaved(self, x: Variable, ndim: int) -> Variable:
@@ -345,7 +351,7 @@ class Blocks:
         known = [isinstance(e, int) and e == a.o for e, a in pairs]
         if any(low) or not all(known):
             z = padded(z, low, ends, constant(np.array(0, z.type.dtype)))
-        return Windows(ndim)(z, *self.reach, *[1] * ndim, *self.counts)
+        return SlidingWindows(ndim)(z, *self.reach, *[1] * ndim, *self.counts)
 
     def at(self, shown: Variable, back: Sequence[int]) -> Variable:
         """What is of the windows that begin so many blocks before."""
@@ -373,7 +379,7 @@ class Blocks:
 
 def windows_of(x: Variable, axes: Sequence[Axis]) -> Variable:
     numbers = [[a.w for a in axes], [a.s for a in axes], [a.o for a in axes]]
-    result: Variable = Windows(len(axes))(x, *itertools.chain(*numbers))
+    result: Variable = SlidingWindows(len(axes))(x, *itertools.chain(*numbers))
     return result
 
 

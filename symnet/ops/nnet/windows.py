@@ -1,6 +1,6 @@
 """Windows of an array: every place of a small box that goes over its last axes.
 
-`Windows` shows them, as a view in which elements may come several times; `AddWindows` adds
+`SlidingWindows` shows them, as a view in which elements may come several times; `AddWindows` adds
 values for the elements of windows up where they belong.  Each is the gradient of the other.
 """
 
@@ -25,6 +25,7 @@ from symnet.graph.variables import (
 )
 from symnet.kernels.loopir import views
 from symnet.kernels.loopir.scalars import Scalar
+from symnet.kernels.loopir.scalars import cast as cast_scalar
 from symnet.kernels.loopir.views import ONE, ZERO, Size, View
 from symnet.ops.alloc import zeros_like
 from symnet.ops.base import TensorOp, ViewOp, as_tensor, disconnected
@@ -40,7 +41,7 @@ from symnet.ops.lowerings import (
 from symnet.ops.sizes import shape_i, size_scalar
 
 
-class Windows(ViewOp):
+class SlidingWindows(ViewOp):
     """windows(x, *window, *strides, *counts): of the last `ndim` axes of x the boxes of size
     `window` that begin at multiples of the strides, `counts` of them.
 
@@ -105,7 +106,7 @@ class AddWindows(TensorOp):
     added, one after another.
 
     Shapes: x (..., n1, n2), values (..., counts1, counts2, window1, window2) -> as x.
-    Raises: as `Windows`.
+    Raises: as `SlidingWindows`.
     """
 
     __props__ = ("ndim",)
@@ -155,7 +156,7 @@ class AddWindows(TensorOp):
     ) -> tuple[list[Scalar], Scalar]:
         lead = len(index) - 2 * self.ndim
         counts, taps = in_groups(index[lead:], self.ndim)
-        strides = [read.here() for read in reads[2:]]
+        strides = [cast_scalar(read.here(), "int64") for read in reads[2:]]
         own = [c * s + t for c, s, t in zip(counts, strides, taps, strict=True)]
         return [*index[:lead], *own], reads[1].here()
 
@@ -183,7 +184,7 @@ class AddWindows(TensorOp):
         lead = x.type.ndim - self.ndim
         shape = [shape_i(values, axis) for axis in range(lead, values.type.ndim)]
         counts, window = in_groups(shape, self.ndim)
-        own = Windows(self.ndim)(g, *window, *strides, *counts)
+        own = SlidingWindows(self.ndim)(g, *window, *strides, *counts)
         return [g, own, *[disconnected() for _ in strides]]
 
 

@@ -76,6 +76,27 @@ def test_gradients_by_their_own_names() -> None:
     np.testing.assert_allclose(got, np.zeros((2, 3, 4)), atol=1e-14)
 
 
+def test_sums_of_nothing_but_padding_give_no_gradient() -> None:
+    """Windows in the padding alone, before the image and behind it."""
+    x, g = T.dvector("x"), T.dvector("g")
+    own = pool.AveragePoolGrad(True, "sum", ndim=1)(x, g, (2,), (1,), (2,))
+    f = symnet.function([x, g], own, on_unused_input="ignore")
+    weights = RNG.normal(size=8)
+    want = [weights[k + 1] + weights[k + 2] for k in range(5)]
+    np.testing.assert_allclose(f(np.zeros(5), weights), want)
+
+
+def test_sizes_in_short_integers() -> None:
+    x, ws = T.dmatrix("x"), T.ivector("ws")
+    z = pool.pool_2d(x, ws, True, ws - 1)
+    f = symnet.function([x, ws], symnet.grad((z**2).sum(), x))
+    image = np.arange(20.0).reshape(4, 5)
+    want = np.zeros((4, 5))
+    for at in [(2, 2), (2, 4)]:
+        want[at] = 2 * image[at]
+    np.testing.assert_array_equal(f(image, np.array([3, 3], "int32")), want)
+
+
 @pytest.mark.parametrize(
     ("arguments", "kind", "match"),
     [

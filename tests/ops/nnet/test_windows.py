@@ -11,7 +11,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 import symnet
 import symnet.tensor as T
-from symnet.ops.nnet.windows import AddWindows, Windows
+from symnet.ops.nnet.windows import AddWindows, SlidingWindows
 from tests.helpers import run
 
 RNG = np.random.default_rng(7)
@@ -35,7 +35,7 @@ def test_windows_overlap_or_leave_gaps(
     x = T.tensor3("x", dtype=dtype)
     value = RNG.integers(-9, 9, (3, 7, 6)).astype(dtype)
     want = shown(value, window, strides)
-    y = Windows(2)(x, *window, *strides, *want.shape[1:3])
+    y = SlidingWindows(2)(x, *window, *strides, *want.shape[1:3])
     np.testing.assert_array_equal(run(y, {x: value}), want)
     view = value[::-1, :, ::-1]
     np.testing.assert_array_equal(
@@ -46,7 +46,7 @@ def test_windows_overlap_or_leave_gaps(
 def test_sizes_may_be_known_at_a_run_only() -> None:
     x = T.dvector("x")
     w, s, n = T.lscalars("w", "s", "n")
-    f = symnet.function([x, w, s, n], Windows(1)(x, w, s, n) * 2)
+    f = symnet.function([x, w, s, n], SlidingWindows(1)(x, w, s, n) * 2)
     np.testing.assert_array_equal(
         f(np.arange(7.0), 3, 2, 3), [[0, 2, 4], [4, 6, 8], [8, 10, 12]]
     )
@@ -58,7 +58,7 @@ def test_sizes_may_be_known_at_a_run_only() -> None:
 
 def test_each_is_the_gradient_of_the_other() -> None:
     x, g, y = T.dtensor3("x"), T.TensorType("float64", (None,) * 5)("g"), T.dtensor3()
-    windows = Windows(2)(x, 3, 2, 2, 1, 2, 4)
+    windows = SlidingWindows(2)(x, 3, 2, 2, 1, 2, 4)
     value, weights = RNG.normal(size=(2, 5, 5)), RNG.normal(size=(2, 2, 4, 3, 2))
     want = np.zeros_like(value)
     for k, n in np.ndindex(2, 4):
@@ -77,10 +77,10 @@ def test_each_is_the_gradient_of_the_other() -> None:
 def test_wrong_windows_are_refused_at_once() -> None:
     x = T.dmatrix("x")
     with pytest.raises(ValueError, match="a window is 1 at least"):
-        Windows(2)(x, 0, 1, 1, 1, 2, 2)
+        SlidingWindows(2)(x, 0, 1, 1, 1, 2, 2)
     with pytest.raises(ValueError, match="a stride is 1 at least"):
-        Windows(2)(x, 1, 1, 1, -1, 2, 2)
+        SlidingWindows(2)(x, 1, 1, 1, -1, 2, 2)
     with pytest.raises(TypeError, match="windows along 3 axes"):
-        Windows(3)(x, *[1] * 9)
+        SlidingWindows(3)(x, *[1] * 9)
     with pytest.raises(TypeError, match="2 axes more"):
         AddWindows(2)(x, x, 1, 1)

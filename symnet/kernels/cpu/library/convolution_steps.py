@@ -49,7 +49,7 @@ from symnet.kernels.memory import LINE
 PANEL_BYTES = (
     192 * 1024
 )  # of the packed matrix: in the second cache, beside the filters
-LEAST_INNER, MOST_INNER = 128, 512  # contracted numbers that are packed at once
+LEAST_INNER, MOST_INNER = 128, 256  # contracted numbers that are packed at once
 STRETCH_BYTES = (
     3072  # of a row that `inner_tile` walks: ten of them fill the first cache
 )
