@@ -86,6 +86,11 @@ class StateFlows:
 
     # ---- the loop backwards
 
+    def read(self, carried: Carried, terms: Terms) -> list[Variable]:
+        """The masks of a step that its flags are made of."""
+        masks = [terms.masks.get(v) for k, _, v in carried if k in self.leaves]
+        return [mask.variable for mask in masks if mask is not None]
+
     def take(self, carried: Carried, starts: Mapping[Variable, Variable]) -> None:
         """Make the flags that are carried: leaves of the step, and what they start from."""
         self.carried = [(k, tap, v) for k, tap, v in carried if k in self.leaves]

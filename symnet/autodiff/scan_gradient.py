@@ -236,7 +236,9 @@ class Backward:
                 )
                 self.row_flags[k] = leaf
         made = [term for term in self.terms.values() if term is not None]
-        read = set(ancestors([*made, *flags]))
+        read = set(
+            ancestors([*made, *flags, *self.flows.read(self.carried, self.terms)])
+        )
         self.flowing.update(rows for rows in self.choices.values() if rows[0] in read)
         self.starts: dict[Variable, Variable] = {}
         self.passed: dict[Variable, Variable] = {}

@@ -31,6 +31,7 @@ import numpy as np
 from symnet.compile.executable import Executable, shared_of, values_of
 from symnet.compile.memory.verify_placement import PlacementError
 from symnet.compile.pipeline import compile_graph, rewrite_graph
+from symnet.compile.rounding import off_by_rounding
 from symnet.compile.widening import report_unstable, wide_values
 from symnet.config import config
 from symnet.errors import message
@@ -41,22 +42,12 @@ from symnet.graph.variables import Apply, Variable, make_variable, operand_text
 from symnet.kernels.devices import REFERENCE
 from symnet.kernels.interface import REPLACES, Device, Ticket, in_turn
 from symnet.kernels.memory import HOST
-from symnet.ops.elementwise import Elementwise
 from symnet.ops.ifelse.conditional import IfElse
-from symnet.ops.linalg.gemm import Gemm
-from symnet.ops.linalg.products import Product
-from symnet.ops.reduce import Reduce
 from symnet.ops.scan.loop import Scan
 from symnet.rewriting.rewriter import Trace
 from symnet.shared import SharedVariable, set_values
 
 TRIALS = 4  # pairs of evaluations that measure the reach of rounding
-BITS = 8.0  # units in the last place by which results are off in them
-CHOOSING = {
-    "switch", "maximum", "minimum", "clip", "second", "identity", "neg", "abs", "sgn",
-    "floor", "ceil", "trunc", "round_half_to_even", "round_half_away_from_zero", "relu",
-    "real", "imag", "complex", "conj",
-}  # fmt: skip
 SLACK = 2.0  # by how much they may miss it: of many choices each turns half of them
 
 Array = np.ndarray[Any, Any]
@@ -431,49 +422,14 @@ def _evaluated_off(
 ) -> list[Any]:
     """The values where all that rounds is off, inside of loops and conditions as well."""
 
+    def without_changes(node: Apply, arrays: Sequence[Any]) -> list[Any]:
+        return list(node.op.compute(node, arrays, np))
+
     def change(node: Apply, arrays: Sequence[Any], results: list[Any]) -> list[Any]:
-        sizes = _sizes_of_terms(node, arrays) if _adds_up(node) else results
-        return [
-            result
-            if not _is_float(result) or _is_exact(node, result, arrays)
-            else _disturbed(result, size, rng, side)
-            for result, size in zip(results, sizes, strict=True)
-        ]
+        return off_by_rounding(node, arrays, results, without_changes, rng, side)
 
     token = changing.set(change)
     try:
         return evaluate(variables, given)
     finally:
         changing.reset(token)
-
-
-def _adds_up(node: Apply) -> bool:
-    sums = isinstance(node.op, Reduce) and node.op.kind in ("sum", "prod")
-    return sums or isinstance(node.op, Product | Gemm)
-
-
-def _is_exact(node: Apply, result: Any, arrays: Sequence[Any]) -> bool:
-    """Whether an operation only moves or chooses what it gets, and rounds nothing."""
-    if isinstance(node.op, Elementwise):
-        return node.op.name in CHOOSING
-    if _adds_up(node):
-        return False
-    there = [np.ravel(a) for a in arrays if _is_float(a)]
-    return bool(there) and bool(np.all(np.isin(result, np.concatenate(there))))
-
-
-def _sizes_of_terms(node: Apply, arrays: Sequence[Any]) -> Sequence[Any]:
-    """What a sum would be without the signs of its terms, by whose last bits it is off."""
-    with np.errstate(all="ignore"):
-        return list(node.op.compute(node, [np.abs(a) for a in arrays], np))
-
-
-def _disturbed(result: Any, size: Any, rng: np.random.Generator, side: float) -> Any:
-    """A result off by the last bits of `size`."""
-    array = np.asarray(result)
-    limits = np.finfo(array.dtype)
-    last, least = side * BITS * rng.uniform(-1.0, 1.0, (2, *array.shape))
-    with np.errstate(all="ignore"):
-        size = np.abs(size).astype(array.dtype)
-        moved = array + size * (last * limits.eps) + least * limits.tiny
-    return np.asarray(moved, dtype=array.dtype)

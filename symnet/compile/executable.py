@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from symnet.collector import collector_paused
 from symnet.compile.lower.program import Instruction, LibraryCall, Program
 from symnet.compile.partition import Segment
 from symnet.compile.plan.affine import NotLinear, lines
@@ -159,7 +160,8 @@ class CompiledSegment:
 
     def _new_plan(self, inputs: Sequence[Any], shared: Sequence[Any]) -> Plan:
         shapes = [a.shape for a in (*inputs, *shared)]
-        return self.planner.plan(self.arguments(inputs, shared), shapes)
+        with collector_paused():
+            return self.planner.plan(self.arguments(inputs, shared), shapes)
 
     def drop(self, key: Any) -> bool:
         """Forget a plan, unless it is the latest; whether that was done.

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symnet import gradient
+from symnet.collector import collector_paused
 from symnet.compile.arguments import In, Out, Pairs, Request, read_request
 from symnet.compile.executable import Executable
 from symnet.compile.modes import Mode, get_mode
@@ -410,12 +411,14 @@ def function(
     Raises: TypeError, ValueError for what does not fit; MissingInputError,
         UnusedInputError.
     """
-    request = read_request(
-        inputs, outputs, updates, givens, no_default_updates, allow_input_downcast,
-        on_unused_input,
-    )  # fmt: skip
-    where = get_device(device)
-    return Function(request, get_mode(mode), name, trust_input, bool(profile), where)
+    with collector_paused():
+        request = read_request(
+            inputs, outputs, updates, givens, no_default_updates, allow_input_downcast,
+            on_unused_input,
+        )  # fmt: skip
+        where = get_device(device)
+        measured = bool(profile)
+        return Function(request, get_mode(mode), name, trust_input, measured, where)
 
 
 _evaluators: WeakSet[Function] = WeakSet()  # those that `eval` made and that live

@@ -98,9 +98,12 @@ MERGE = Pass("merge")
 FIRST = Pass("simplify", SIMPLIFY, fold=True)
 
 
-def simplified(graph: Graph) -> Graph:
-    """The graph as the passes over loops want that of a step."""
-    analyses = AnalysisCache()
+def simplified(graph: Graph, around: AnalysisCache | None = None) -> Graph:
+    """The graph as the passes over loops want that of a step.
+
+    around: the analyses of the graph in which the loop stands.
+    """
+    analyses = AnalysisCache() if around is None else around.inside()
     return FIRST(MERGE(graph, analyses), analyses)
 
 
@@ -114,7 +117,12 @@ PASSES: tuple[Pass | Change, ...] = (
     # On the simplified graph: what was equal, or not needed, is no longer in the way.
     Change("branches", lambda graph, _: sink_branches(graph)),
     # On products as they are written, before they are joined with sums.
-    Change("scans", lambda graph, known: rewrite_loops(graph, simplified, known)),
+    Change(
+        "scans",
+        lambda graph, analyses: rewrite_loops(
+            graph, partial(simplified, around=analyses), analyses
+        ),
+    ),
     # What was taken out of loops meets what stands around them.
     Pass("simplify scans", SIMPLIFY, fold=True, after=("scans",)),
     # When sums have their last form, and before they are hidden in loops.
@@ -129,16 +137,20 @@ NECESSARY = ("stable", "merge", "branches", "expand")
 
 
 def rewrite_graph(
-    graph: Graph, mode: str = "FAST_RUN", trace: Trace | None = None
+    graph: Graph,
+    mode: str = "FAST_RUN",
+    trace: Trace | None = None,
+    around: AnalysisCache | None = None,
 ) -> Graph:
     """The graph made simpler, stabler and cheaper, with the same values.
 
     mode: FAST_RUN and DebugMode apply every pass, FAST_COMPILE only what is NECESSARY
         (and where NumPy runs the graph, not more than that it is stable: `compile.modes`).
     trace: collects the rules used and the graph after every pass that was needed.
+    around: the analyses of the graph in whose operation this one stands.
     """
     used: set[str] = set()
-    analyses = AnalysisCache()
+    analyses = AnalysisCache() if around is None else around.inside()
     for step in PASSES:
         if mode == "FAST_COMPILE" and step.name not in NECESSARY:
             continue
@@ -146,7 +158,7 @@ def rewrite_graph(
             continue
         graph = _run(step, graph, used, analyses, trace)
     # Last, when the operations with graphs inside have their last form.
-    again = partial(rewrite_graph, mode=mode)
+    again = partial(rewrite_graph, mode=mode, around=analyses)
     inside = Change("inside", lambda graph, _: rewrite_inside(graph, again))
     return _run(inside, graph, used, analyses, trace)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from symnet.graph.evaluate import run
 from symnet.graph.pickling import pack, unpack
-from symnet.graph.traverse import clone_replace, leaves, toposort
+from symnet.graph.traverse import leaves, toposort
 from symnet.graph.variables import Apply, Constant, Variable, operand_text
 from symnet.lazy import cached_property
 
@@ -56,8 +56,12 @@ class InnerGraph:
 
     def copy(self) -> InnerGraph:
         """The same over inputs of its own."""
-        fresh = {v: v.clone() for v in self.inputs}
-        return InnerGraph(list(fresh.values()), clone_replace(self.outputs, fresh))
+        made: dict[Variable, Variable] = {v: v.clone() for v in self.inputs}
+        inputs = list(made.values())
+        for node in self.order:
+            clone = node.clone_with_new_inputs([made.get(v, v) for v in node.inputs])
+            made.update(zip(node.outputs, clone.outputs, strict=True))
+        return InnerGraph(inputs, [made.get(v, v) for v in self.outputs])
 
     def evaluate(self, arrays: Sequence[Any], xp: Any = np) -> list[Any]:
         """The outputs' values, by the operations' references."""

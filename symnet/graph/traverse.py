@@ -16,24 +16,25 @@ def toposort(
     blockers: variables whose making is not looked into.
     """
     stop = set(blockers)
-    order: dict[Apply, None] = {}
-    # What they need stands above them on the stack, or is done.
+    order: list[Apply] = []
     seen = set[Apply]()
-    stack: list[Apply] = [
+    begun: list[Apply] = []  # those whose needs stand on the stack, above a None
+    stack: list[Apply | None] = [
         v.owner for v in reversed(list(outputs)) if v.owner and v not in stop
     ]
     while stack:
-        node = stack[-1]
-        if node in seen:
-            stack.pop()
-            order.setdefault(node)
-            continue
-        seen.add(node)
-        for v in reversed(node.inputs):
-            owner = v.owner
-            if owner is not None and owner not in seen and v not in stop:
-                stack.append(owner)
-    return list(order)
+        node = stack.pop()
+        if node is None:
+            order.append(begun.pop())
+        elif node not in seen:
+            seen.add(node)
+            begun.append(node)
+            stack.append(None)
+            for v in reversed(node.inputs):
+                owner = v.owner
+                if owner is not None and owner not in seen and v not in stop:
+                    stack.append(owner)
+    return order
 
 
 def ancestors(

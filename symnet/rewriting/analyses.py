@@ -6,30 +6,48 @@ stands in: that no rule has anything for it, which rules could, how large its re
 
 from __future__ import annotations
 
+from collections import defaultdict
+from operator import is_
 from typing import Any
 
+from symnet.graph.origin import inherit
 from symnet.graph.traverse import Graph, leaves
+from symnet.graph.types import TensorType
 from symnet.graph.variables import Apply, Constant, Variable
-from symnet.rewriting.patterns import Rule, RuleTable
+from symnet.rewriting.patterns import Rule, RuleTable, maker
 from symnet.sizes.conservative import CertainSizes
 
-CONSTANT, LEAF = -1, -2  # in the place of the number of an op
+# Constants up to this size in bytes are compared by value.
+LARGEST_COMPARED = 4096
 
 
 class AnalysisCache:
     """Kept from pass to pass over what began as one graph.
 
-    merged: the last graph in which equal operations are known to be one.
+    given: the operations of the graphs that passes were given, which are not to change.
     """
 
     def __init__(self) -> None:
-        self.merged: Graph | None = None
+        self.given: set[Apply] = set()
+        # By op and identities of inputs, which are kept so that no others get these.
+        self._nodes: dict[tuple[int, ...], tuple[Apply, list[Variable]]] = {}
+        self._ones: set[Apply] = set()
+        self._constants: dict[Any, Constant] = {}
         self._sizes: CertainSizes | None = None
-        self._converged: list[tuple[frozenset[Rule], bool, set[Apply]]] = []
+        self._converged: dict[tuple[frozenset[Rule], bool], set[Apply]] = {}
         self._ops: dict[Any, int] = {}
         # Ops are hashed and compared in Python; most are met many times as one object.
+        # What is known by the identity of an op keeps it, so that no other one gets that.
         self._numbers: dict[int, tuple[int, Any]] = {}
-        self._candidates: dict[tuple[Any, ...], list[Rule]] = {}
+        self._kinds: dict[RuleTable, dict[int, tuple[Any, Any]]] = defaultdict(dict)
+
+    def inside(self) -> AnalysisCache:
+        """For a graph inside an operation: what ops and rules are to each other is so
+        there, too, and an operation without rules has none when it is met again."""
+        found = AnalysisCache()
+        found._converged, found._ops = self._converged, self._ops
+        found._numbers, found._kinds = self._numbers, self._kinds
+        return found
 
     # ---- ops
 
@@ -38,36 +56,69 @@ class AnalysisCache:
         found = self._numbers.get(id(op))
         if found is None:
             number = self._ops.setdefault(op, len(self._ops))
-            # The op is kept, so that no other one gets its identity.
             found = self._numbers[id(op)] = number, op
         return found[0]
 
     def candidates(self, table: RuleTable, node: Apply) -> list[Rule]:
         """The rules that may fit, judged by the ops of the node and of its operands."""
-        key = [self.number(node.op)]
-        for v in node.inputs:
-            if v.owner is not None:
-                key.append(self.number(v.owner.op))
-            else:
-                key.append(CONSTANT if isinstance(v, Constant) else LEAF)
-        found = self._candidates.get((table, *key))
-        if found is None:
-            makers = [_maker(v) for v in node.inputs]
-            found = [r for r in table.rules_for(node.op) if r.fits(makers)]
-            self._candidates[table, *key] = found
-        return found
+        known = self._kinds[table]
+        kinds = []
+        for made_by in (node.op, *map(maker, node.inputs)):
+            found = known.get(id(made_by))
+            if found is None:
+                found = known[id(made_by)] = table.kind(made_by), made_by
+            kinds.append(found[0])
+        return table.candidates(tuple(kinds), node)
+
+    # ---- of equals, the one that stands for all
+
+    def one_node(self, node: Apply, inputs: list[Variable]) -> Apply:
+        """The operation equal to `node`, but on these inputs, that is there already; else
+        the node itself, or one made anew.
+
+        inputs: no two of them equal.
+        """
+        numbers = list(map(id, inputs))
+        if node.op.commutative:
+            numbers.sort()
+        key = (self.number(node.op), *numbers)
+        found = self._nodes.get(key)
+        if found is not None:
+            return found[0]
+        made = node
+        if not all(map(is_, inputs, node.inputs)):
+            with inherit(node.origin):
+                made = node.clone_with_new_inputs(inputs)
+        self._nodes[key] = made, inputs
+        if all(map(is_, inputs, made.inputs)):
+            self._ones.add(made)
+        return made
+
+    def is_one(self, node: Apply) -> bool:
+        """Whether this operation, and each that it needs, stands for all equal ones."""
+        return node in self._ones
+
+    def one_constant(self, constant: Constant) -> Constant:
+        data = constant.data
+        if not isinstance(constant.type, TensorType) or data.nbytes > LARGEST_COMPARED:
+            return constant
+        key = (constant.type, data.shape, data.tobytes())
+        return self._constants.setdefault(key, constant)
 
     # ---- operations for which no rule has anything
 
     def converged(self, table: RuleTable, fold: bool) -> set[Apply]:
         """The operations that these rules, and folding, are known to leave as they are."""
-        rules = frozenset(table.rules)
-        known = [n for r, f, n in self._converged if rules <= r and fold <= f]
-        return set().union(*known)
+        known = [
+            nodes
+            for (rules, folded), nodes in self._converged.items()
+            if table.set <= rules and fold <= folded
+        ]
+        return known[0] if len(known) == 1 else set().union(*known)
 
     def note_converged(self, table: RuleTable, fold: bool, nodes: set[Apply]) -> None:
         """Note that these rules leave `nodes` as they are, whatever uses them."""
-        self._converged.append((frozenset(table.rules), fold, nodes))
+        self._converged.setdefault((table.set, fold), set()).update(nodes)
 
     # ---- sizes
 
@@ -78,9 +129,3 @@ class AnalysisCache:
             unknown = [v for v in dict.fromkeys(needed) if not isinstance(v, Constant)]
             self._sizes = CertainSizes(unknown)
         return self._sizes
-
-
-def _maker(variable: Variable) -> Any:
-    if variable.owner is not None:
-        return variable.owner.op
-    return Constant if isinstance(variable, Constant) else None

@@ -172,9 +172,16 @@ class Rule:
             return self.pattern.owner.op
         return self.pattern
 
+    def makers(self) -> Sequence[Any]:
+        """The ops and classes that the rule asks for among what makes the operands."""
+        if not isinstance(self.pattern, Variable):
+            return self.operands
+        assert self.pattern.owner is not None
+        return [maker(v) for v in self.pattern.owner.inputs]
+
     def fits(self, makers: Sequence[Any]) -> bool:
         """Whether the rule may apply to an operation of its root, judged by what makes
-        the operands: an op; `Constant`; None for another leaf."""
+        the operands (`maker`)."""
         if not isinstance(self.pattern, Variable):
             wanted = self.operands
             return not wanted or any(_is(m, kind) for m in makers for kind in wanted)
@@ -202,41 +209,68 @@ class Rule:
         return self.replacement(match)
 
 
-def _is(maker: Any, kind: Any) -> bool:
+def _is(made_by: Any, kind: Any) -> bool:
     if isinstance(kind, type):
-        return maker is kind or isinstance(maker, kind)
-    return bool(maker == kind)
+        return made_by is kind or isinstance(made_by, kind)
+    return bool(made_by == kind)
 
 
-def _may_stand_for(pattern: Variable, maker: Any) -> bool:
+def _may_stand_for(pattern: Variable, made_by: Any) -> bool:
     """Whether `pattern` may stand for what is made so."""
     if isinstance(pattern, PatternVariable):
-        return not pattern.constant or maker is Constant
+        return not pattern.constant or made_by is Constant
     if isinstance(pattern, Constant):
-        return maker is Constant
+        return made_by is Constant
     assert pattern.owner is not None
-    return bool(maker == pattern.owner.op)
+    return bool(made_by == pattern.owner.op)
 
 
 class RuleTable:
-    """Rules, found by the op at their root."""
+    """Rules, found by the op at their root and by what makes the operands."""
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         self.rules = tuple(rules)
+        self.set = frozenset(self.rules)
         self._by_root: dict[Any, list[int]] = {}  # op or class -> numbers of rules
         for number, rule in enumerate(self.rules):
             self._by_root.setdefault(rule.root, []).append(number)
-        self._found: dict[Any, list[Rule]] = {}
+        named = (one for rule in self.rules for one in (rule.root, *rule.makers()))
+        self._named = {one for one in named if isinstance(one, Op)}
+        self._candidates: dict[tuple[Any, ...], list[Rule]] = {}
 
-    def rules_for(self, op: Any) -> list[Rule]:
-        """The rules for this op and for the classes that it is of, in order."""
-        key = op if op in self._by_root else type(op)
-        found = self._found.get(key)
+    def kind(self, made_by: Any) -> Any:
+        """As much of what makes a variable (`maker`) as the rules ask for: an op itself if
+        one names it, else its class."""
+        if not isinstance(made_by, Op) or made_by in self._named:
+            return made_by
+        return type(made_by)
+
+    def candidates(self, kinds: tuple[Any, ...], node: Apply) -> list[Rule]:
+        """The rules that may fit `node`, in order.
+
+        kinds: the `kind` of its op, and what makes each operand, as in `Rule.fits` but by
+            `kind`.  Found out once in a process for all operations of which they are true.
+        """
+        found = self._candidates.get(kinds)
         if found is None:
-            roots = [*type(op).__mro__, *([key] if key is op else ())]
-            numbers = [n for root in roots for n in self._by_root.get(root, ())]
-            found = self._found[key] = [self.rules[n] for n in sorted(numbers)]
+            makers = [maker(v) for v in node.inputs]
+            found = [r for r in self._rules_for(node.op) if r.fits(makers)]
+            self._candidates[kinds] = found
         return found
+
+    def _rules_for(self, op: Op) -> list[Rule]:
+        """The rules for this op and for the classes that it is of, in order."""
+        roots = [*type(op).__mro__, *([op] if op in self._by_root else ())]
+        numbers = [n for root in roots for n in self._by_root.get(root, ())]
+        return [self.rules[n] for n in sorted(numbers)]
+
+
+def maker(variable: Variable) -> Any:
+    """What makes a variable, as far as rules ask: its op; `Constant`; None for another
+    leaf."""
+    if variable.owner is not None:
+        return variable.owner.op
+    return Constant if isinstance(variable, Constant) else None
 
 
 @lru_cache(maxsize=64)

@@ -30,8 +30,6 @@ from symnet.rewriting.patterns import Bindings, Match, Rule, rule_table
 from symnet.sizes.conditions import implied
 from symnet.sizes.conservative import CertainSizes
 
-# Constants up to this size in bytes are compared by value.
-LARGEST_COMPARED = 4096
 # So many rules one after another on one result, and something goes round in circles.
 MOST_STEPS = 60
 
@@ -107,10 +105,7 @@ class Rewriter:
         self.note = note
         self.fold = fold
         self.fixed = dict.fromkeys(graph.inputs)
-        self.given: set[Apply] = set()  # the user's operations, which are not to change
         self.final: dict[Variable, Variable] = {}
-        self.nodes: dict[Any, Apply] = {}
-        self.constants: dict[Any, Constant] = {}
         self.replaced: set[Apply] = set()  # by a rule, or merged with one that was
         self.open: set[Apply] = set()  # replaced, but the replacement is not final yet
         self.steps: dict[Apply, Steps] = {}
@@ -118,37 +113,56 @@ class Rewriter:
         self.warned = False
         self.table = rule_table(tuple(rules))
         self.analyses = analyses if analyses is not None else AnalysisCache()
+        self.given = self.analyses.given
         self.converged = self.analyses.converged(self.table, fold)
         self.unchanged: set[Apply] = set()  # no rule applies, whoever the users are
         self.asked = False  # whether a rule has asked for users
 
     def run(self) -> Graph:
         order = self.graph.toposort()
-        if self.analyses.merged is self.graph and all(map(self._is_idle, order)):
-            return self.graph
         self.final.update({v: v for v in self.fixed})
-        self.given.update(order)
-        if self.table.rules:
-            self._find_clients(order)
-        with config.change_flags(compute_test_value="off", warn_float64="ignore"):
-            for node in order:
-                self._walk(node)
-        found = Graph(self.graph.inputs, [self._final(v) for v in self.graph.outputs])
+        changing = [node for node in order if not self._stays(node)]
+        if changing:
+            self._walk_all(order, changing)
+        outputs = [self._final(v) for v in self.graph.outputs]
         self.analyses.note_converged(self.table, self.fold, self.unchanged)
-        self.analyses.merged = found
-        return found
+        if not changing and all(map(is_, outputs, self.graph.outputs)):
+            return self.graph
+        return Graph(self.graph.inputs, outputs)
+
+    def _stays(self, node: Apply) -> bool:
+        """Whether it is known that neither the operation nor what it needs changes; its
+        results are final then."""
+        final = self.final
+        for v in node.inputs:
+            if v.owner is not None and v not in final:
+                return False
+        if not self.analyses.is_one(node) or not self._is_idle(node):
+            return False
+        for v in node.outputs:
+            final.setdefault(v, v)
+        return True
 
     def _is_idle(self, node: Apply) -> bool:
         """Whether it is known that no rule has anything for the operation."""
         if node in self.converged:
             return True
-        return not self.fold and not self.analyses.candidates(self.table, node)
+        if self.fold and all(isinstance(v, Constant) for v in node.inputs):
+            return False
+        return not self.analyses.candidates(self.table, node)
+
+    def _walk_all(self, order: Sequence[Apply], changing: Sequence[Apply]) -> None:
+        self.given.update(order)
+        if self.table.rules:
+            self._find_clients(order)
+        with config.change_flags(compute_test_value="off", warn_float64="ignore"):
+            for node in changing:
+                self._walk(node)
 
     def _find_clients(self, order: Sequence[Apply]) -> None:
         for node in order:
-            for k, v in enumerate(node.inputs):
-                if not reads_size_only(node, k):
-                    self._users.setdefault(v, []).append(node)
+            for v in inputs_read(node):
+                self._users.setdefault(v, []).append(node)
         for v in self.graph.outputs:
             self._users.setdefault(v, []).append(None)
 
@@ -166,7 +180,7 @@ class Rewriter:
             if isinstance(top, tuple):
                 self._finish(*top)
                 continue
-            if self._converged(top):
+            if self._is_final(top):
                 continue
             waiting = [
                 v.owner for v in top.inputs
@@ -177,7 +191,7 @@ class Rewriter:
                 stack.extend(reversed(waiting))
                 continue
             current = self._merged(top)
-            if current is not top and self._converged(current):
+            if current is not top and self._is_final(current):
                 if current in self.replaced:
                     self.replaced.add(top)
                 self._finish(top, current, [self.final[v] for v in current.outputs])
@@ -191,7 +205,7 @@ class Rewriter:
             stack.append((top, current, new))
             stack.extend(self._begin(v.owner, current) for v in new if v.owner)
 
-    def _converged(self, node: Apply) -> bool:
+    def _is_final(self, node: Apply) -> bool:
         return all(map(self.final.__contains__, node.outputs))
 
     def _begin(self, owner: Apply, current: Apply) -> Apply:
@@ -200,7 +214,7 @@ class Rewriter:
         fresh = [owner]
         while fresh:
             node = fresh.pop()
-            if node in self.steps or self._converged(node):
+            if node in self.steps or self._is_final(node):
                 continue
             self.steps[node] = steps
             fresh.extend(v.owner for v in node.inputs if v.owner is not None)
@@ -228,7 +242,7 @@ class Rewriter:
         if found is None:
             if not isinstance(variable, Constant):
                 return variable
-            found = self.final[variable] = self._one_constant(variable)
+            found = self.final[variable] = self.analyses.one_constant(variable)
         return found
 
     # ---- equals are made one
@@ -237,30 +251,13 @@ class Rewriter:
         """The operation on final inputs: the one that is there already, or a new one."""
         final = self.final
         inputs = [final[v] if v in final else self._final(v) for v in node.inputs]
-        numbers = list(map(id, inputs))
-        if node.op.commutative:
-            numbers.sort()
-        key = (self.analyses.number(node.op), *numbers)
-        found = self.nodes.get(key)
-        if found is None:
-            found = node
-            if not all(map(is_, inputs, node.inputs)):
-                with inherit(node.origin):
-                    found = node.clone_with_new_inputs(inputs)
-            self.nodes[key] = found
+        found = self.analyses.one_node(node, inputs)
         if found is not node and self._users:
             for old, new in zip(node.outputs, found.outputs, strict=True):
                 self._same_clients(old, new)
         if node in self.steps:
             self.steps[found] = self.steps[node]
         return found
-
-    def _one_constant(self, constant: Constant) -> Constant:
-        data = constant.data
-        if not isinstance(constant.type, TensorType) or data.nbytes > LARGEST_COMPARED:
-            return constant
-        key = (constant.type, data.shape, data.tobytes())
-        return self.constants.setdefault(key, constant)
 
     # ---- rules
 
@@ -276,13 +273,14 @@ class Rewriter:
             if constants is not None:
                 return self._replaced("constant_folding", node, constants)
         self.asked = False
-        rules = self.analyses.candidates(self.table, node) if self.table.rules else ()
-        with inherit(node.origin):
-            for rule in rules:
-                for bound in rule.bindings(node):
-                    new = self._try(rule, node, bound)
-                    if new is not None:
-                        return self._replaced(rule.name, node, new)
+        rules = self.analyses.candidates(self.table, node)
+        if rules:
+            with inherit(node.origin):
+                for rule in rules:
+                    for bound in rule.bindings(node):
+                        new = self._try(rule, node, bound)
+                        if new is not None:
+                            return self._replaced(rule.name, node, new)
         if not self.asked:
             self.unchanged.add(node)
         return None
@@ -456,9 +454,11 @@ def conform(new: Variable, old: Variable, rule: str) -> Variable:
     return result
 
 
-def reads_size_only(node: Apply, position: int) -> bool:
-    """Whether an operation needs no element of that input, only how large it is."""
-    return isinstance(node.op, (Shape, ShapeI)) or (node.op is second and position == 0)
+def inputs_read(node: Apply) -> Sequence[Variable]:
+    """The inputs of which an operation needs elements, not only how large they are."""
+    if isinstance(node.op, (Shape, ShapeI)):
+        return ()
+    return node.inputs[1:] if node.op is second else node.inputs
 
 
 def lacks_shape(new: Variable, wanted: Variable) -> bool:

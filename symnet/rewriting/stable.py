@@ -48,7 +48,7 @@ def stable_graph(graph: Graph, analyses: AnalysisCache | None = None) -> Graph:
     """The graph in stable form; the graph itself where it has that already.
 
     A variable below which nothing changes is kept, so that it is still found by those
-    who hold it.
+    who hold it; but with the analyses of passes, for which equals become one anyway.
     """
     found = _rewritten(graph, {}, STABLE_TO_RUN, analyses)
     return graph if found is None else Graph(graph.inputs, found)
@@ -73,6 +73,8 @@ def _rewritten(
     changed = _changed(order, walk.replaced)
     if not changed:
         return None
+    if analyses is not None:
+        return found.outputs
     back = _unmerged(order, changed, walk)
     back = {copy: originals.get(v, v) for copy, v in back.items()}
     kept = {v: old for v, old in originals.items() if v.owner not in changed}

@@ -70,6 +70,12 @@ def both_ways(x: Any) -> Any:
     return loop(step, x, None)
 
 
+def read_before(x: Any) -> Any:
+    """What is collected is the state that a step reads; the next one is of elsewhere."""
+    y = T.log(T.log(x))
+    return loop(lambda h: [y, h], x, None)[1]
+
+
 def halves(x: Any, last: int) -> Any:
     """What log(h + 1) makes of x, up to a step."""
     h, rows = x, []
@@ -117,6 +123,9 @@ COSTS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     "a condition": (lambda x: ifelse(T.gt(x, 0), logs(x)[1], x), lambda x: mp.log(mp.log(x))),
     "until": (lambda x: loop(lambda h: (T.log(h), until(T.isnan(h))), x)[1],
               lambda x: mp.log(mp.log(x))),
+    "the state before is collected": (
+        lambda x: read_before(x)[0] * 2 + read_before(x)[-1],
+        lambda x: x * 2 + mp.log(mp.log(x))),
     "a state that is collected": (
         lambda x: both_ways(x)[1][:2].sum() + both_ways(x)[0][-1],
         lambda x: sum(halves(x, 2)) + halves(x, STEPS)[-1]),

@@ -84,6 +84,27 @@ def test_what_is_infinite_by_meaning_is_no_fault() -> None:
     assert np.isinf(found[2][1])  # exp(100) is beyond float32 whoever computes it
 
 
+def test_a_wide_number_that_only_roundings_make_is_none() -> None:
+    """What exp(100) + exp(95) misses of exp(100) is beyond float32, and beyond the digits
+    of longdouble that of exp(300) + exp(1); of exp(88.7) + exp(88) it is neither."""
+    x = T.fvector("x")
+    e = T.exp(x)
+    f = debug([x], [e - e.sum(), e[0] - T.dot(e, T.ones_like(e))])
+    for far in ([100.0, 95.0], [300.0, 1.0]):
+        for found in f(np.array(far, "float32")):
+            assert not np.any(np.isfinite(found))
+    with pytest.raises(Unstable, match=r"formula \(-1\.65\d*e\+38\)"):
+        f(np.array([88.7, 88.0], "float32"))
+
+
+def test_a_wide_number_that_is_exact_stays_one() -> None:
+    x = T.fvector("x")
+    e = T.exp(x)
+    for left in (e - e.max(), e - T.maximum(e, 1.0)):
+        with pytest.raises(Unstable, match=r"formula \(0\)"):
+            debug([x], left)(np.array([100.0, 1.0], "float32"))
+
+
 @pytest.mark.parametrize(
     "form",
     [

@@ -13,7 +13,7 @@ from symnet.ops.scan.sequence_rows import FirstRows
 from symnet.ops.sizes import add_broadcast, specify_shape
 from symnet.ops.subtensor import Subtensor
 from symnet.rewriting.patterns import number
-from symnet.rewriting.rewriter import reads_size_only
+from symnet.rewriting.rewriter import inputs_read
 from symnet.sizes.conservative import CertainSizes
 
 INVARIANT, SEQUENCE, CARRIED = "fixed", "walked", "moving"
@@ -132,7 +132,5 @@ def values_read(wanted: Iterable[Variable]) -> set[Variable]:
     found = set(wanted)
     for node in reversed(toposort(wanted)):
         if not found.isdisjoint(node.outputs):
-            found |= {
-                v for k, v in enumerate(node.inputs) if not reads_size_only(node, k)
-            }
+            found.update(inputs_read(node))
     return found

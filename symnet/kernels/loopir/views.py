@@ -267,6 +267,7 @@ def _contiguous_strides(sizes: tuple[Size, ...], itemsize: int) -> tuple[Size, .
     return tuple(reversed(strides))
 
 
+@lru_cache(maxsize=4096)  # the same few are asked for again and again
 def canonical_slice(
     start: Size | None, stop: Size | None, step: int | Size, length: Size
 ) -> tuple[Size, Size, Size]:

@@ -15,8 +15,9 @@ from symnet.rewriting.rules.cancel import Factors, added, terms_of
 
 def _written_out(match: Match) -> Variable | None:
     terms = terms_of(match.out)
-    for k, first in enumerate(terms):
-        for second in terms[k + 1 :]:
+    entropies = [term for term in terms if _arguments(term)]
+    for k, first in enumerate(entropies):
+        for second in entropies[k + 1 :]:
             pair = _pair(first, second) or _pair(second, first)
             if pair is not None:
                 rest = [t for t in terms if t is not first and t is not second]

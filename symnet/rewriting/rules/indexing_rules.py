@@ -12,7 +12,7 @@ from symnet.graph.variables import Apply, Constant, Variable
 from symnet.ops.advanced import AdvancedIncSubtensor, AdvancedSubtensor, Stretched
 from symnet.ops.arithmetic import add, mul, neg, second, sub, true_div
 from symnet.ops.elementwise import Elementwise
-from symnet.ops.shape import DimShuffle
+from symnet.ops.shape import DimShuffle, dimshuffle
 from symnet.ops.sizes import MakeVector
 from symnet.ops.subtensor import IncSubtensor, Subtensor
 from symnet.rewriting.patterns import Match, Rule, number
@@ -139,7 +139,7 @@ def _row_of_one(match: Match) -> Variable | None:
     order = node.op.new_order
     if order[:1] != ("x",) or number(first) not in (0, -1):
         return None
-    row = DimShuffle(order[1:])(node.inputs[0])
+    row = dimshuffle(node.inputs[0], order[1:])
     return Subtensor(pattern[1:])(row, *rest) if pattern[1:] else row
 
 

@@ -105,7 +105,9 @@ MOST_TERMS = 6  # how deep a sum of products is looked at
 
 def joined_powers(factors: list[Variable]) -> bool:
     """Make one of two factors, of which one may be zero where the other is infinite."""
-    for first in factors:
+    # What the other may be absorbed by: seldom is there any.
+    exponents = [f for f in factors if _is_exp(f) or _may_vanish(f, MOST_TERMS)]
+    for first in exponents:
         for second in factors:
             if second is first or not _alike(first, second):
                 continue
@@ -121,7 +123,7 @@ def joined_powers(factors: list[Variable]) -> bool:
 def _joined(first: Variable, second: Variable) -> Variable | None:
     """The product of the two as one exponential, or as a sum of such."""
     one, other = (
-        v.owner.inputs[0] if v.owner is not None and v.owner.op == exp else None
+        v.owner.inputs[0] if v.owner is not None and _is_exp(v) else None
         for v in (first, second)
     )
     if one is not None and other is not None and not _vanishes(one):
@@ -136,6 +138,10 @@ def _joined(first: Variable, second: Variable) -> Variable | None:
             return None
         other = found.make()
     return _absorbed(first, other)  # type: ignore[no-any-return]
+
+
+def _is_exp(v: Variable) -> bool:
+    return v.owner is not None and v.owner.op == exp
 
 
 def _may_vanish(v: Variable, depth: int) -> bool:

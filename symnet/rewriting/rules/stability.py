@@ -160,7 +160,7 @@ def _without_sign(v: Variable) -> Variable:
 
 
 SOFTMAX = [
-    Rule("share_by_its_logarithm", mul, _share_by_logarithm),
+    Rule("share_by_its_logarithm", mul, _share_by_logarithm, operands=(Softmax, neg)),
     Rule("softmax_of_shifted", Softmax, _softmax_of_shifted),
     Rule("logsoftmax_of_shifted", LogSoftmax, _softmax_of_shifted),
     Rule("logsoftmax_written_out", sub, _logsoftmax_written_out),

@@ -13,9 +13,11 @@ from __future__ import annotations
 import ast
 import inspect
 import linecache
+import threading
 from collections.abc import Callable
 from typing import Any
 
+from symnet.collector import collector_paused
 from symnet.kernels.cpu.jit.intrinsics import (
     CFunction,
     NativeFunction,
@@ -25,6 +27,10 @@ from symnet.kernels.cpu.jit.intrinsics import (
     stack,
 )
 from symnet.kernels.cpu.jit.record import Record
+
+# CPython 3.11 counts how deep a tree is for all threads together.  A collection of garbage
+# while one of them parses may let the next one in: then both fail (gh-106905).
+_parsing = threading.Lock()
 
 
 def tree_of(function: Callable[..., int]) -> ast.FunctionDef:
@@ -40,7 +46,8 @@ def tree_of(function: Callable[..., int]) -> ast.FunctionDef:
     ):
         end += 1  # the last statement goes on
     own = "".join(line[margin:] or "\n" for line in lines[first:end])
-    tree = ast.parse(own, code.co_filename).body[0]
+    with _parsing, collector_paused():
+        tree = ast.parse(own, code.co_filename).body[0]
     assert isinstance(tree, ast.FunctionDef)
     return tree
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import gc
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from symnet.kernels.cpu.jit.intrinsics import load, stack
-from symnet.kernels.cpu.jit.translator import NativeError, Translator
+from symnet.kernels.cpu.jit.translator import NativeError, Translator, tree_of
 
 missing = 2.5  # a constant, but no integer
 
@@ -68,3 +72,22 @@ def test_what_is_not_in_the_subset_is_named_with_its_line(function):
         Translator(function).text()
     line = int(str(caught.value).split(":")[1])
     assert line in {number for *_, number in function.__code__.co_lines()}
+
+
+def test_threads_translate_side_by_side_whatever_a_collection_lets_in():
+    enabled, old = gc.isenabled(), gc.get_threshold()
+
+    def let_others_in(phase, info):
+        time.sleep(0)
+
+    with ThreadPoolExecutor(4) as pool:
+        gc.enable()
+        gc.set_threshold(10)
+        gc.callbacks.append(let_others_in)
+        try:
+            trees = list(pool.map(tree_of, [Translator.block] * 200))
+        finally:
+            gc.callbacks.remove(let_others_in)
+            gc.set_threshold(*old)
+            (gc.enable if enabled else gc.disable)()
+    assert {tree.name for tree in trees} == {"block"}
