@@ -54,9 +54,11 @@ __version__ = "0.1.0"
 change_flags = config.change_flags
 
 if _typing.TYPE_CHECKING:
-    from symnet import datasets as datasets, debug as debug, optim as optim
+    from symnet import (
+        datasets as datasets, debug as debug, models as models, optim as optim,
+    )  # fmt: skip
 else:
-    __getattr__ = _lazy_modules("symnet", "datasets", "debug", "optim")
+    __getattr__ = _lazy_modules("symnet", "datasets", "debug", "models", "optim")
 
 __all__ = [
     "Apply", "Constant", "DisconnectedInputError", "Function", "FunctionGraph", "In",

@@ -46,6 +46,10 @@ class ShapeError(ValueError):
     """Sizes of arrays do not fit together."""
 
 
+class DeclaredShapeError(ShapeError, AssertionError):
+    """An array has not the sizes that the program declares for it."""
+
+
 class NotScalarConstantError(ValueError):
     """A variable is not a constant of one element."""
 

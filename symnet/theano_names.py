@@ -72,6 +72,15 @@ GROUPS = (
 MODE_NAMES = {"Mode": "FAST_RUN", "DEBUG_MODE": "DebugMode"}
 
 
+class Warnings(SimpleNamespace):
+    """`theano.config.warn`: warnings of old faults of Theano, none of which is on."""
+
+    def __getattr__(self, name: str) -> bool:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return False
+
+
 class Settings:
     """`theano.config`: the settings of `symnet.config` under Theano's names, and Theano's
     own, which have no effect.
@@ -83,7 +92,9 @@ class Settings:
     def __init__(self) -> None:
         vars(self).update(WITHOUT_EFFECT)
         vars(self).update({group: SimpleNamespace() for group in GROUPS})
+        vars(self)["warn"] = Warnings()
         self.blas.ldflags = ""
+        self.conv.assert_shape = True
 
     def __getattr__(self, name: str) -> Any:
         if name in CHOICES:
@@ -106,10 +117,14 @@ class Settings:
         """Take settings as `THEANO_FLAGS` holds them: "floatX=float32,warn.round=False"."""
         for flag in filter(None, (part.strip() for part in text.split(","))):
             name, _, value = flag.partition("=")
-            group, _, rest = name.strip().rpartition(".")
-            owner = getattr(self, group.partition(".")[0]) if group else self
             truth = {"True": True, "False": False}
-            setattr(owner, rest, truth.get(value.strip(), value.strip()))
+            place = self._place(name.strip())
+            setattr(*place, truth.get(value.strip(), value.strip()))
+
+    def _place(self, name: str) -> tuple[Any, str]:
+        """Whose attribute a setting is: that of a group, as "conv.assert_shape", or of all."""
+        group, _, last = name.rpartition(".")
+        return (getattr(self, group.partition(".")[0]) if group else self), last
 
     @contextmanager
     def change_flags(
@@ -117,14 +132,15 @@ class Settings:
     ) -> Iterator[Settings]:
         """Within the `with` block, or the decorated function, the given settings hold."""
         settings = {**dict(args), **settings}
-        old = {name: getattr(self, name) for name in settings}
+        places = [self._place(name) for name in settings]
+        old = [(owner, last, getattr(owner, last)) for owner, last in places]
         try:
             for name, value in settings.items():
-                setattr(self, name, value)
+                setattr(*self._place(name), value)
             yield self
         finally:
-            for name, value in old.items():
-                setattr(self, name, value)
+            for owner, last, value in old:
+                setattr(owner, last, value)
 
 
 def refusal(where: str, name: str, known: Iterable[str]) -> str:
@@ -205,6 +221,7 @@ def parts(settings: Settings) -> dict[str, ModuleType]:
         found.setdefault(name, importlib.import_module(source))
     for name, contents in small_modules(settings).items():
         found[name] = make(name, contents)
+    vars(found["theano.tensor.basic"])["_allclose"] = _allclose
     return found
 
 
@@ -222,7 +239,12 @@ def small_modules(settings: Settings) -> dict[str, dict[str, Any]]:
         "theano.configparser": flags,
         "theano.misc": {},
         "theano.misc.safe_asarray": {"_asarray": _asarray},
-        # The CUDA backend of old: programs ask before they use it.
+        # There is no GPU: programs ask before they use one.
+        "theano.gpuarray": {"pygpu_activated": False},
+        "theano.gpuarray.dnn": {
+            "dnn_available": lambda *names: False,
+            "dnn_present": lambda: False,
+        },
         "theano.sandbox.cuda": {"cuda_available": False, "cuda_enabled": False},
         "theano.sandbox.cuda.dnn": {"dnn_available": lambda: False},
         "theano.tests": {},
@@ -243,4 +265,17 @@ def _asarray(a: Any, dtype: Any, order: Any = None) -> np.ndarray[Any, Any]:
     """Theano's name for `numpy.asarray` with a dtype ("floatX" is config.floatX)."""
     return np.asarray(
         a, dtype=config.floatX if dtype == "floatX" else dtype, order=order
+    )
+
+
+def _allclose(
+    a: Any, b: Any, rtol: float | None = None, atol: float | None = None
+) -> bool:
+    """Theano's name for `numpy.allclose` with the precision of the narrower dtype."""
+    left, right = np.asarray(a), np.asarray(b)
+    names = {left.dtype.name, right.dtype.name}
+    rough = 1e-3 if "float16" in names else 1e-5
+    fine = 1e-8 if names.isdisjoint(("float16", "float32", "complex64")) else rough
+    return np.allclose(
+        left, right, rough if rtol is None else rtol, fine if atol is None else atol
     )

@@ -28,9 +28,11 @@ elif what == 'inner':
     out, _ = symnet.scan(inner, outputs_info=x, n_steps=20)
     args = np.ones(100),
 elif what == 'until':
-    stop = lambda s: (step(s), symnet.scan_module.until(s[0] > 1e9))
+    # All of its states are kept: small ones, and steps that take long.
+    longer = lambda s: symnet.scan(step, outputs_info=s, n_steps=2000)[0][-1]
+    stop = lambda s: (longer(s), symnet.scan_module.until(s[0] > 1e9))
     out, _ = symnet.scan(stop, outputs_info=x, n_steps=k)
-    args = np.ones(500),
+    args = np.ones(10),
 elif what == 'state':
     state = shared(np.ones(500))
     out, ups = symnet.scan(lambda: {state: step(state)}, n_steps=k)
@@ -41,7 +43,7 @@ else:
     f = function([x, k], out[-1].sum(), updates=[(n, n + 1)])
 for _ in range(2):
     f(*args, 50)
-turns, per = 2000, 0.0
+turns, per = 50, 0.0
 while per * turns < 0.1:
     turns *= 3
     start = time.time()
@@ -49,10 +51,12 @@ while per * turns < 0.1:
     per = (time.time() - start) / turns
 before = n.get_value()
 kept = state.get_value() if what == 'state' else 0
-threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
 start = time.time()
 try:
+    timer.start()
     f(*args, int(40 / per))
+    timer.cancel()  # or it would interrupt the end of the process
     raise SystemExit('not interrupted')
 except KeyboardInterrupt:
     late = time.time() - start - 0.3

@@ -44,6 +44,9 @@ kernels.llvm: loop_nest blocks array_access order points outputs pass_plan accum
 kernels.llvm: lane_loops bands work_items parts thread_items emit ptx kernel_cache .
 kernels.cpu.runtime: run_kernel threads layouts runner output_pool store turns call_block run_block
 kernels.cpu.library: scalar_loop_code packed_gemm_code blas blas_gemm call_steps packed_gemm
+kernels.cpu.library: tiles rearranging_tiles panels_code tiled_gemm_code
+kernels.cpu.library: tiled_gemm convolution_code convolution_inputs_code convolution_sums_code
+kernels.cpu.library: convolution_steps
 kernels.cpu.library: mrg31k3p categorical philox_bits distributions draws
 kernels.cpu.library: calls
 kernels.cpu.runtime: python_objects call_boundary
@@ -63,6 +66,10 @@ ops.random: random_streams
 ops: composed checks barriers
 ops.linalg: gemm products
 ops.nnet: softmax logsumexp activations classification normalization convolution
+ops.nnet: filter_places conv_shapes local_conv filter_use conv conv_objects legacy_conv
+ops.nnet: upsampling
+ops.nnet: windows pooling pool_functions neighbourhoods spatial_transformer block_products
+ops.nnet: response_normalization dropping named_parts
 ops.linalg: solving determinants spectral matrices
 ops: print_values users pushing .
 
@@ -71,8 +78,8 @@ rewriting: constant_folding patterns
 sizes: host_code infer conservative
 rewriting: analyses rewriter
 rewriting.rules: algebra check_rules shapes reductions cancel determinant_rules crossentropy
-rewriting.rules: logged logmoves logsums logarithms powers totals fractions quotients stability
-rewriting.rules: indexing_rules library_forms composed_rules .
+rewriting.rules: logged logmoves logsums logarithms powers inverses totals fractions quotients
+rewriting.rules: stability indexing_rules library_forms composed_rules .
 rewriting: stable bypassed .
 
 updates
@@ -80,8 +87,9 @@ autodiff: batching differences
 ops.ifelse: conditional branches
 autodiff: masks singular guards backward ifelse_gradient
 ops.scan: loop sequence_rows
-autodiff: scan_saved scan_gradient
+autodiff: scan_saved scan_choices scan_gradient
 ops.scan: scan_arguments step_graph blockwise scan_function folds
+ops.nnet: alignments
 autodiff: derivatives
 gradient
 
@@ -96,7 +104,7 @@ compile.memory: arena bounds_checks overwriting placer placement shadow ledger v
 compile.plan: planner plan_cache
 compile: partition
 compile.plan: affine
-compile: executable pipeline widening debugmode modes profile function .
+compile: executable pipeline rounding widening debugmode modes profile function .
 
 printing: roots forms formula latex plain_text layers draw networks sympy_bridge stages .
 gof: graph .
@@ -106,15 +114,20 @@ random
 scan_module: scan_op scan_utils .
 tensor: inputs basic elemwise extra_ops nlinalg sharedvar
 tensor: raw_random shared_randomstreams slinalg sort subtensor xlogx
-tensor.nnet: bn nnet sigm .
+tensor.nnet: abstract_conv blocksparse bn conv conv3d2d corr corr3d ctc neighbours nnet sigm
+tensor.nnet: spatialtf .
+tensor.signal: conv pool downsample .
 tensor: .
 theano_names
 optim datasets debug
+models: initialisers model_layers model architectures model_summary
+models: stored_arrays safetensors_format safe_pickles torch_files hdf5_files weight_files
+models: weight_loading images . __main__
 __init__
 """)
 
 # Imported where they are needed: optional, or too slow for `import symnet`.
-OPTIONAL = {"cupy", "IPython", "matplotlib", "pooch", "rich", "sklearn"}
+OPTIONAL = {"cupy", "h5py", "IPython", "matplotlib", "PIL", "pooch", "rich", "sklearn"}
 SLOW = {"networkx", "scipy.linalg", "scipy.special", "sympy"}
 
 

@@ -50,7 +50,8 @@ PRESENT = {
     ),
     "theano.tensor.nnet": (
         "sigmoid softmax softplus categorical_crossentropy binary_crossentropy relu "
-        "batch_normalization elu"
+        "batch_normalization elu conv2d conv3d selu h_softmax softmax_with_bias softsign "
+        "confusion_matrix logsoftmax_op softmax_grad prepend_0_to_each_row SoftmaxWithBias"
     ),
     "theano.gradient": "disconnected_grad grad_clip DisconnectedInputError",
     "theano.printing": "debugprint Print pydotprint",
@@ -77,12 +78,24 @@ PRESENT = {
         "RandomFunction RandomStateType binomial multinomial normal uniform"
     ),
     "theano.sandbox.rng_mrg": "MRG_RandomStreams guess_n_streams",
+    "theano.tensor.nnet.conv": "conv2d",
+    "theano.tensor.nnet.abstract_conv": (
+        "AbstractConv2d_gradInputs AbstractConv3d_gradInputs"
+    ),
+    "theano.tensor.nnet.blocksparse": (
+        "sparse_block_dot SparseBlockGemv SparseBlockOuter"
+    ),
+    "theano.tensor.nnet.ctc": "ctc ConnectionistTemporalClassification",
+    "theano.tensor.nnet.neighbours": "images2neibs neibs2images Images2Neibs",
+    "theano.tensor.signal.conv": "conv2d",
+    "theano.tensor.signal.downsample": "max_pool_2d max_pool_2d_same_size",
+    "theano.tensor.signal.pool": (
+        "pool_2d pool_3d max_pool_2d_same_size Pool MaxPoolGrad AveragePoolGrad "
+        "DownsampleFactorMaxGradGrad"
+    ),
 }
 ABSENT = {
     "theano": "OpFromGraph FunctionMaker ProfileStats",
-    "theano.tensor.nnet": "conv2d conv3d",
-    "theano.tensor.nnet.conv": "conv2d",
-    "theano.tensor.signal.pool": "pool_2d pool_3d",
     "theano.gpuarray": "get_context as_gpuarray_variable",
     "theano.sandbox.cuda.basic_ops": (
         "gpu_contiguous as_cuda_ndarray_variable gpu_alloc_empty"
@@ -90,12 +103,7 @@ ABSENT = {
     "theano.sandbox.cuda.dnn": (
         "dnn_conv dnn_pool GpuDnnConvDesc GpuDnnConvGradI dnn_batch_normalization_train"
     ),
-    "theano.tensor.nnet.abstract_conv": (
-        "AbstractConv2d_gradInputs AbstractConv3d_gradInputs"
-    ),
-    "theano.tensor.signal.downsample": "max_pool_2d",
     "theano.tensor": "AdvancedSubtensor1",
-    "theano.tensor.signal.conv": "conv2d",
     "theano.sparse": (
         "SparseType structured_dot as_sparse_variable dense_from_sparse csr_matrix "
         "dot SparseVariable csc_matrix hstack"

@@ -427,6 +427,38 @@ main()
 """
 
 
+FORKS_BETWEEN = """
+# Some values are written where they lie, others exchanged, for their sizes change.
+size = int(sys.argv[1])
+count, many, rows = shared(np.zeros(1)), shared(np.zeros(size)), shared(np.zeros(1))
+work = T.tanh(T.ones((size,)) * count[0]).sum() * 0
+f = function([], work, updates=[
+    (count, count + 1 + work), (many, many + 1),
+    (rows, T.alloc(count[0] + 1 + work, 1 + T.cast(count[0], 'int64') % 3)),
+])
+for _ in range(3):
+    f()
+end = as_long_as(f)
+failed, stop = 0, time.time() + 2
+while time.time() < stop and not failed:
+    sum(range(3000))  # others wait for Python's lock
+    pid = os.fork()
+    if not pid:
+        values = [v.get_value(borrow=True) for v in (count, many, rows)]
+        os._exit(len({values[0][0], values[1][0], values[1][-1], values[2][0]}) - 1)
+    failed += os.waitpid(pid, 0)[1] != 0
+end()
+assert not failed
+"""
+
+
+@needs_fork
+@pytest.mark.parametrize("size", [100, 200_000])
+def test_a_child_sees_all_updates_of_a_call_or_none(size: int) -> None:
+    """Of short calls, which keep Python's lock, and of long ones."""
+    run(FORKS_BETWEEN, str(size))
+
+
 @needs_fork
 def test_pools_of_threads_and_of_processes() -> None:
     run(POOLS)

@@ -389,7 +389,7 @@ with theano.change_flags([('exception_verbosity', 'high')], compute_test_value='
     assert theano.config.exception_verbosity == 'high'
 theano.config.optimizer = 'fast_compile'
 theano.config.warn.round = False
-assert theano.config.device == 'cpu' and not theano.sandbox.cuda.cuda_enabled
+assert theano.config.device in ('cpu', 'reference') and not theano.sandbox.cuda.cuda_enabled
 assert theano.scalar.upcast('int8', 'float32') == 'float32'
 assert theano._asarray([1], dtype='floatX').dtype == 'float64'
 theano.printing.debugprint(doubled)
@@ -437,8 +437,8 @@ def test_what_is_missing_is_refused_with_what_there_is(tmp_path: pathlib.Path) -
         "AttributeError symnet does not have theano.functoin; there is function, Function",
         "AttributeError symnet does not have theano.config.floatx; there is floatX",
         "ModuleNotFoundError symnet does not have theano.kernels",
-        "  modules of theano: compat, compile, configparser, gof, gradient, ifelse, misc, "
-        "printing, sandbox, scalar, scan_module, tensor, tests, updates, version",
+        "  modules of theano: compat, compile, configparser, gof, gpuarray, gradient, ifelse, "
+        "misc, printing, sandbox, scalar, scan_module, tensor, tests, updates, version",
     ]
     assert lines[4].startswith(
         "ModuleNotFoundError symnet does not have theano.tensor.nlin"
@@ -490,3 +490,31 @@ def test_settings_are_those_of_symnet_and_those_without_effect() -> None:
         settings.device = "cuda0"
     with pytest.raises(AttributeError, match=r"no_such"):
         settings.no_such = 1
+
+
+POOLING = """
+import numpy
+import theano
+import theano.tensor as T
+from theano.tensor.signal import pool, downsample
+from theano.tensor.nnet.neighbours import images2neibs
+from theano.tensor.nnet.ctc import ctc
+from theano.tensor.nnet.blocksparse import sparse_block_dot
+import theano.tensor.nnet.bn
+assert not theano.config.warn.sum_div_dimshuffle_bug
+x = T.tensor4('x')
+outputs = [pool.pool_2d(x, ds=(2, 2), ignore_border=True),
+           downsample.max_pool_2d(x, (2, 2), ignore_border=True),
+           images2neibs(x, (2, 2)).max(axis=1).reshape((1, 1, 2, 2))]
+f = theano.function([x], outputs)
+image = numpy.arange(16, dtype=theano.config.floatX).reshape(1, 1, 4, 4)
+for found in f(image):
+    assert T.basic._allclose(found[0, 0], numpy.array([[5, 7], [13, 15]]))
+assert not T.basic._allclose(1.0, 1.0001) and T.basic._allclose(1.0, 1.000001)
+assert T.basic._allclose(numpy.float16(1), 1.0005)
+print('done')
+"""
+
+
+def test_modules_of_pictures_and_sequences(tmp_path: pathlib.Path) -> None:
+    assert run_program(tmp_path, POOLING).strip() == "done"

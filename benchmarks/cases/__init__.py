@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from benchmarks.cases import arrays, loops, networks, small
+from benchmarks.cases import arrays, loops, networks, pictures, small
 from benchmarks.cases.case import Case
 
 CASES: dict[str, Case] = {
     case.name: case
-    for module in (small, arrays, networks, loops)
+    for module in (small, arrays, networks, pictures, loops)
     for case in module.CASES
 }

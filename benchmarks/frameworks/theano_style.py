@@ -44,6 +44,12 @@ class Names:
     def relu(self, x: Any) -> Any:
         return self.tensor.maximum(x, 0)
 
+    def convolve(self, x: Any, w: Any, border: int) -> Any:
+        return self.tensor.nnet.conv2d(x, w, border_mode=border, filter_flip=False)
+
+    def pool(self, x: Any) -> Any:
+        return self.tensor.signal.pool.pool_2d(x, (2, 2), ignore_border=True)
+
     def nll(self, scores: Any, classes: Any) -> Any:
         """Mean negative log-likelihood of the classes, as Theano's tutorial has it."""
         probabilities = self.softmax(scores, axis=1)

@@ -31,6 +31,16 @@ class Names:
         jnp.dot,
     )
     sigmoid, softmax = jax.nn.sigmoid, jax.nn.softmax
+    reshape = jnp.reshape
+
+    @staticmethod
+    def convolve(x: Any, w: Any, border: int) -> Any:
+        return jax.lax.conv_general_dilated(x, w, (1, 1), [(border, border)] * 2)
+
+    @staticmethod
+    def pool(x: Any) -> Any:
+        square = (1, 1, 2, 2)
+        return jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, square, square, "VALID")
 
     @staticmethod
     def relu(x: Any) -> Any:

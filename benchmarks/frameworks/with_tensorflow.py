@@ -25,6 +25,20 @@ class Names:
     sum, mean = tf.reduce_sum, tf.reduce_mean
     sigmoid, relu, softmax = tf.sigmoid, tf.nn.relu, tf.nn.softmax
 
+    reshape = tf.reshape
+
+    @staticmethod
+    def convolve(x: Any, w: Any, border: int) -> Any:
+        """On the CPU TensorFlow has convolutions with channels last only."""
+        x, w = tf.transpose(x, (0, 2, 3, 1)), tf.transpose(w, (2, 3, 1, 0))
+        y = tf.nn.conv2d(x, w, 1, [[0, 0], [border] * 2, [border] * 2, [0, 0]])
+        return tf.transpose(y, (0, 3, 1, 2))
+
+    @staticmethod
+    def pool(x: Any) -> Any:
+        y = tf.nn.max_pool2d(tf.transpose(x, (0, 2, 3, 1)), 2, 2, "VALID")
+        return tf.transpose(y, (0, 3, 1, 2))
+
     @staticmethod
     def nll(scores: Any, classes: Any) -> Any:
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(classes, scores)

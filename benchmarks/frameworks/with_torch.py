@@ -32,6 +32,16 @@ class Names:
     sigmoid, relu = torch.sigmoid, torch.relu
     nll = torch.nn.functional.cross_entropy
 
+    reshape = torch.reshape
+
+    @staticmethod
+    def convolve(x: torch.Tensor, w: torch.Tensor, border: int) -> torch.Tensor:
+        return torch.nn.functional.conv2d(x, w, padding=border)
+
+    @staticmethod
+    def pool(x: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.max_pool2d(x, 2)
+
     @staticmethod
     def softmax(x: torch.Tensor, axis: int) -> torch.Tensor:
         return torch.softmax(x, dim=axis)

@@ -71,7 +71,7 @@ def backpropagate(
     consider_constant: Iterable[Variable] = (),
     known: Mapping[Variable, Variable] | None = None,
     ends: Iterable[Variable] = (),
-    masks: Mapping[Variable, Mask] | None = None,
+    masks: Sequence[Mask | None] = (),
 ) -> Terms:
     """Gradients of all variables between the seeds and `wrt`.
 
@@ -79,7 +79,8 @@ def backpropagate(
     consider_constant: variables that count as not connected.
     known: variables whose gradient is as given, whatever flows in.
     ends: variables that get a gradient but pass nothing on.
-    masks: where seeds are zero because something else was chosen (see `symnet.guards`).
+    masks: for each seed where it is zero because something else was chosen (see
+        `symnet.guards`); () if none is.  One variable may have several seeds.
     The graph is walked in its stable form (see `rewriting.stable`), in which all the
     variables named here stay where they are.
     The cost is linear in the number of operations; each op's L_op is called once.
@@ -90,7 +91,7 @@ def backpropagate(
     fixed = stop | set(ends)
     named = [*sources, *wrt, *fixed]
     forms = stable_forms(sources, named, fixed)
-    guarding = {v: Guard(mask, CLEAN) for v, mask in (masks or {}).items()}
+    guarding = [None if mask is None else Guard(mask, CLEAN) for mask in masks]
     order = _order(sources, fixed, forms)
     terms = _walk(seeds, wrt, stop, known, order, named, guarding)
     handed_in = {*known.values(), *(seed for _, seed in seeds)}
@@ -136,11 +137,11 @@ def _walk(
     known: Mapping[Variable, Variable],
     ordered: Order,
     named: Sequence[Variable],
-    given: Mapping[Variable, Guard] | None = None,
+    given: Sequence[Guard | None] = (),
 ) -> Terms:
     """The gradients, from the last of the ordered operations to the first.
 
-    given: the guards of seeds.
+    given: the guards of the seeds; () if none has one.
     """
     order, stand_ins = absorbed(ordered[0], named)
     made = {node: node.outputs for node in order} | ordered[1]
@@ -148,9 +149,9 @@ def _walk(
     useful = _leads_to(set(wrt), order, made)
     terms = Terms()
     guards = Guards()
-    for v, seed in seeds:
+    for (v, seed), guard in zip(seeds, given or [None] * len(seeds), strict=True):
         if v not in stop:
-            _add_term(terms, guards, v, seed, (given or {}).get(v))
+            _add_term(terms, guards, v, seed, guard)
     terms.update(known)
     for node in reversed(order):
         if not any(v in terms for v in made[node]):

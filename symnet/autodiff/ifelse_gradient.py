@@ -75,8 +75,7 @@ def _back(
     masks: Mapping[int, Mask],
 ) -> Terms:
     seeds = [(graph.outputs[k], dual) for k, dual in zip(given, duals)]
-    guarded = {graph.outputs[k]: mask for k, mask in masks.items()}
-    return backpropagate(seeds, graph.inputs, masks=guarded)
+    return backpropagate(seeds, graph.inputs, masks=[masks.get(k) for k in given])
 
 
 class Backwards:

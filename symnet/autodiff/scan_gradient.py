@@ -14,12 +14,12 @@ Source: back-propagation through time (Werbos 1990), by the states' taps.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from symnet.autodiff.backward import CONTINUOUS, Terms, backpropagate
-from symnet.autodiff.guards import choice_of
 from symnet.autodiff.masks import Mask, where_true
+from symnet.autodiff.scan_choices import StateFlows, chosen_rows
 from symnet.autodiff.scan_saved import Stored
 from symnet.autodiff.singular import loses_zeros
 from symnet.graph.traverse import ancestors, clone_replace
@@ -28,6 +28,7 @@ from symnet.graph.variables import Constant, Variable, make_variable
 from symnet.ops.alloc import full_like, zeros
 from symnet.ops.arithmetic import add, minimum, or_, second, sub, switch
 from symnet.ops.base import disconnected
+from symnet.ops.elementwise import cast
 from symnet.ops.indexing import getitem, inc_subtensor, set_subtensor
 from symnet.ops.joining import join
 from symnet.ops.scan.loop import Scan, State
@@ -88,13 +89,18 @@ class Backward:
         }
         self.adjoints = [_adjoint(v) for v in self.new.states]
         self.collected_adjoints = [_adjoint(v) for v in self.new.collected]
-        # Rows that are zero because something else was chosen: leaf of the step -> rows.
-        chosen = op.split_outputs(list(masks or [None] * len(outputs))).collected
+        # Rows that are zero because something else was chosen: their leaf in a step, and
+        # all of them.
+        chosen = op.split_outputs(list(masks or [None] * len(outputs)))
         self.choices = {
-            v: (_row(rows, "chosen"), rows)
-            for v, g, mask in zip(self.new.collected, self.of_collected, chosen)
-            if g is not None and (rows := _chosen_rows(g, mask)) is not None
+            k: (_row(rows, "chosen"), rows)
+            for k, (g, mask) in enumerate(zip(self.of_collected, chosen.collected))
+            if g is not None and (rows := chosen_rows(g, mask)) is not None
         }
+        self.flows = StateFlows(
+            self.new.states, self.of_histories, chosen.states, self.seeds,
+            sources=inputs, elsewhere=bool(self.choices),
+        )  # fmt: skip
         self.done = (
             self.outer.n_steps if self.results.done is None else self.results.done
         )
@@ -125,17 +131,15 @@ class Backward:
 
     def _back(self, taking: set[int]) -> Terms:
         seeds = [(self.new.states[k], self.adjoints[k]) for k in sorted(taking)]
-        seeds += [
-            (v, adjoint)
-            for v, adjoint, g in zip(
-                self.new.collected, self.collected_adjoints, self.of_collected
-            )
-            if g is not None
-        ]
+        masks = [self.flows.mask(k) for k in sorted(taking)]
+        for k, g in enumerate(self.of_collected):
+            if g is not None:
+                seeds.append((self.new.collected[k], self.collected_adjoints[k]))
+                leaf = self.choices[k][0] if k in self.choices else None
+                masks.append(None if leaf is None else where_true(leaf, True))
         taps = [tap for rows in self.inner.taps for tap in rows]
         floats = [v for v in taps if v.type.dtype in CONTINUOUS]
         wrt = [*self.inner.sequences, *floats, *self.inner.others]
-        masks = {v: where_true(leaf, True) for v, (leaf, _) in self.choices.items()}
         return backpropagate(seeds, wrt, masks=masks)
 
     def undefined(self) -> Variable | None:
@@ -166,8 +170,10 @@ class Backward:
         sums = [add(self.totals[v], self.terms[v]) for v in self.added]
         walked = [self.terms[v] for v in self.walked]
         ever = [or_(self.chosen[v], mask) for v, mask in kept.items()]
-        results: list[Any] = [*news, *sums, *ever, *walked, *flags]
-        results = clone_replace(results, self._adjoint_values())
+        flows = self.flows.results(self.terms)
+        results: list[Any] = [*news, *sums, *ever, *flows, *walked, *flags]
+        values = self._adjoint_values() | self.flows.values(self.row_flags)
+        results = clone_replace(results, values)
         stored = Stored(self.op, self.inputs, self.outputs, results)
         self._make(stored, results)
 
@@ -220,14 +226,29 @@ class Backward:
             leaf = _row(g, f"d {self.new.collected[k].name or 'output'}")
             self.flowing[leaf] = g
             self.collected_rows.append(leaf)
+        self.row_flags: dict[int, Variable] = {}
+        for k, flags_of in self.flows.rows.items():
+            if k in self.flows.leaves and k not in self.seeds:
+                leaf = _row(flags_of, "chosen")
+                whole = self._whole(k, flags_of)
+                self.flowing[leaf] = getitem(
+                    whole, slice(self.op.states[k].depth, None)
+                )
+                self.row_flags[k] = leaf
         made = [term for term in self.terms.values() if term is not None]
-        read = set(ancestors([*made, *flags]))
+        read = set(
+            ancestors([*made, *flags, *self.flows.read(self.carried, self.terms)])
+        )
         self.flowing.update(rows for rows in self.choices.values() if rows[0] in read)
         self.starts: dict[Variable, Variable] = {}
         self.passed: dict[Variable, Variable] = {}
         for k, tap, v in self.carried:
             self.starts[v] = self._start(k, tap, self._dtype(v))
             self.passed[v] = _row(self.starts[v], f"d {v.name}" if v.name else None)
+        self.flows.take(self.carried, self.starts)
+        for k, tap, v in self.carried:
+            if self._holds_seed(k, tap):
+                self.flows.seed(k, v)
         self.totals: dict[Variable, Variable] = {}
         for v, outer in zip(self.inner.others, self.outer.others):
             if v in self.added:
@@ -301,8 +322,9 @@ class Backward:
         states = [State((tap,), keep=-tap) for _, tap, _ in self.carried]
         sums += self.chosen.values()
         states += [State((-1,), keep=1) for _ in sums]
+        states += [State((tap,), keep=-tap) for _, tap, _ in self.flows.carried]
         backwards = Scan(
-            [*sequences, *taps, *sums, *others],
+            [*sequences, *taps, *sums, *self.flows.passed.values(), *others],
             clone_replace(results, fresh),
             sequences=len(sequences),
             states=states,
@@ -313,7 +335,7 @@ class Backward:
         )
         starts = [self.starts[v] for _, _, v in self.carried]
         starts += [self.starts[v] for v in self.added]
-        starts += self.never.values()
+        starts += [*self.never.values(), *self.flows.starts.values()]
         walks = [self._reversed(array) for array in arrays.values()]
         outputs: list[Any] = backwards(
             self.steps, *walks, *starts, *stored.fixed.values(), return_list=True
@@ -322,6 +344,8 @@ class Backward:
         keys = [v for _, _, v in self.carried] + self.added
         self.ends = dict(zip(keys, parts.states))
         self.ever_chosen = dict(zip(self.chosen, parts.states[len(keys) :]))
+        flags = parts.states[len(keys) + len(self.chosen) :]
+        self.flow_ends = dict(zip(self.flows.passed, flags))
         self.found = dict(zip(self.walked, parts.collected))
         self.flags = dict(zip(self.masked, parts.collected[len(self.walked) :]))
 
@@ -385,23 +409,38 @@ class Backward:
     def of_initial(self, k: int) -> Any:
         """The gradient of the rows before the first step: from outside, and from the steps
         that read them."""
-        state, g = self.op.states[k], self.of_histories[k]
-        carried = [(tap, v) for j, tap, v in self.carried if j == k]
+        g = self.of_histories[k]
+        carried = any(j == k for j, _, _ in self.carried)
         known = any(v in self.terms for v in self.inner.taps[k])
         if g is None and not carried:
             return None if known else disconnected()
         outer = self.outer.initials[k]
+        total = self._of_rows_before(k, g, self.ends)
+        if k not in self.flows.leaves or not loses_zeros(outer, weak=False):
+            return total
+        kind = total.type.dtype
+        ends = {v: cast(flags, kind) for v, flags in self.flow_ends.items()}
+        rows = None if g is None else cast(self.flows.rows[k], kind)
+        return switch(self._of_rows_before(k, rows, ends), total, 0)
+
+    def _of_rows_before(
+        self, k: int, g: Variable | None, ends: Mapping[Variable, Variable]
+    ) -> Variable:
+        """The sum of `g`, of a history, and what the loop backwards ended with, at the
+        rows before the first step."""
+        state, outer = self.op.states[k], self.outer.initials[k]
         total: Variable | None = None
         if g is not None and k not in self.seeds:
             total = getitem(self._whole(k, g), slice(None, state.depth))
-        for tap, v in carried:
-            rows = getitem(self.ends[v], slice(None, None, -1))
+        for tap, v in ((tap, v) for j, tap, v in self.carried if j == k):
+            rows = getitem(ends[v], slice(None, None, -1))
             if total is None and tap == -state.depth and self.steps is self.done:
                 total = rows
                 continue
             if total is None:
                 total = full_like(outer, 0, rows.type.dtype)
             total = self._add_rows(total, rows, state.depth, tap)
+        assert total is not None
         return total
 
     def _add_rows(
@@ -438,12 +477,6 @@ def _given(g: Variable) -> Variable | None:
         if isinstance(filling, Constant) and not filling.data.any():
             return None
     return g
-
-
-def _chosen_rows(g: Variable, mask: Mask | None) -> Variable | None:
-    """Which elements of a gradient were chosen, where it is a choice."""
-    mask = mask or choice_of(g)
-    return None if mask is None else second(g, mask.variable)
 
 
 def _of_floats(

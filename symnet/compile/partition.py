@@ -14,8 +14,8 @@ from symnet.graph.traverse import toposort
 from symnet.graph.types import TensorType
 from symnet.graph.variables import Apply, Constant, Variable
 from symnet.kernels.interface import Device
-from symnet.kernels.loopir.scalars import walk
-from symnet.kernels.loopir.views import Size, known
+from symnet.kernels.loopir.scalars import Scalar, argument, substitute, walk
+from symnet.kernels.loopir.views import Size
 from symnet.ops.base import lowering_of
 from symnet.ops.lowerings import (
     Branches,
@@ -26,9 +26,8 @@ from symnet.ops.lowerings import (
     ScanLoop,
 )
 from symnet.shared import SharedVariable
+from symnet.sizes.host_code import fold
 from symnet.sizes.infer import DataDependentSize, Inference
-
-Axis = tuple[Variable, int]
 
 
 @dataclass(eq=False)
@@ -88,6 +87,7 @@ def split(
                 _want(segments, levels, v)
         also = updates if number == last else ()
         segment.leaves = _leaves_of([*segment.wanted, *also], number, levels)
+        segment.leaves += _missing(segment.leaves, inference)
         for v in segment.leaves:
             _want(segments, levels, v)
         segment.inference = _behind_cut(segment.leaves, inference)
@@ -95,33 +95,55 @@ def split(
 
 
 def _behind_cut(leaves: Sequence[Variable], before: Inference) -> Inference:
-    """What is known of the sizes in a segment to begin with: which leaves, made before,
-    agree with which by how they were made."""
-    found = Inference(leaves)
-    for (a, i), (b, k) in _equal_axes(leaves, before):
-        found.node = b.owner or a.owner  # whose line an error tells
-        found.equal(found.sizes_of(a)[i], found.sizes_of(b)[k], f"{a} and {b}")
-    found.node = None
+    """What is known of the sizes in a segment to begin with: all that was known of its
+    leaves when the graph was cut.  A choice between arrays whose sizes agree by what came
+    before the cut, or are numbers by it, has a known size behind it, too."""
+    found, there = Inference(leaves), set(leaves)
+    here: dict[Scalar, Scalar] = {}  # what stands for sizes and values of before
+
+    def behind(value: Size) -> Size | None:
+        """A size or condition of before, in what is known here; None if it cannot be."""
+        used = [one for one in walk([value]) if one.op == "argument"]
+        if value not in here and not all(one in here for one in used):
+            return None
+        return fold(substitute([value], here)[0])
+
+    for number, given in enumerate(before.arguments):
+        if given.leaf not in there:
+            continue
+        if given.axis is not None:
+            here[argument(number, "int64")] = found.sizes_of(given.leaf)[given.axis]
+        elif isinstance(value := found.host(given.leaf), Scalar):
+            here[argument(number, "int64")] = value
+    for v in leaves:
+        if not isinstance(v.type, TensorType) or v.owner is None:
+            continue
+        for axis, one in enumerate(before.sizes_of(v)):
+            known_as = behind(before.one_of(one))
+            if known_as is None:
+                here[before.one_of(one)] = found.sizes_of(v)[axis]
+            else:
+                found.learn(v, axis, known_as)
+    for demand in before.equalities():
+        left, right = map(behind, demand.shown)
+        if left is not None and right is not None:
+            found.make_one(left, right, demand.what, demand.node)
     return found
 
 
-def _equal_axes(
-    leaves: Sequence[Variable], inference: Inference
-) -> list[tuple[Axis, Axis]]:
-    """Which sizes of computed leaves agree with one of another leaf: what has been worked
-    out from the sizes before a cut is not to be forgotten behind it."""
-    if all(v.owner is None for v in leaves):
-        return []
-    pairs: list[tuple[Axis, Axis]] = []
-    first: dict[Size, Axis] = {}
-    for v in sorted(leaves, key=lambda v: v.owner is not None):
-        if not isinstance(v.type, TensorType):
-            continue
-        for axis, one in enumerate(inference.sizes_of(v)):
-            other = first.setdefault(inference.one_of(one), (v, axis))
-            if other != (v, axis) and v.owner is not None and known(one) is None:
-                pairs.append((other, (v, axis)))
-    return pairs
+def _missing(leaves: Sequence[Variable], inference: Inference) -> list[Variable]:
+    """The other leaves by which the sizes of these computed ones are known, where they
+    are more than a size of another."""
+    sizes = [
+        inference.one_of(one)
+        for v in leaves
+        if isinstance(v.type, TensorType) and v.owner is not None
+        for one in inference.sizes_of(v)
+    ]
+    used = walk(one for one in sizes if one.op != "argument")
+    numbers = (one.value for one in used if one.op == "argument")
+    found = dict.fromkeys(inference.arguments[number].leaf for number in numbers)
+    return [v for v in found if v not in leaves]
 
 
 @dataclass

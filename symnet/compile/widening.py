@@ -1,9 +1,11 @@
-"""Whether a result is finite as a formula and not as computed.
+"""What a graph is in a wider dtype: whether a result is finite as a formula only.
 
 A graph is evaluated again with every float in NumPy's longdouble, whose range is that of
 float64 to the sixteenth power and more on most processors.  Where a result is no number, or
 infinite, and the wide one is a number that the result's dtype could hold, then some step
-on the way left the range of its dtype or lost all of its digits: it is named.
+on the way left the range of its dtype or lost all of its digits: it is named.  A wide
+number that only its roundings make, as 1e60 - (1e60 + 1e39), is none: what the formula
+is there, nobody knows.
 
 What has no wide reference (loops, conditions, library calls) is computed in its own dtype:
 so nothing is reported that is not so, and what happens inside of those is not seen.
@@ -16,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from symnet.compile.rounding import off_by_rounding
 from symnet.errors import message
 from symnet.graph.evaluate import compute, value_of
 from symnet.graph.traverse import toposort
@@ -24,6 +27,7 @@ from symnet.ops.elementwise import Cast, Elementwise
 from symnet.ops.reduce import Reduce
 
 Array = np.ndarray[Any, Any]
+TRIALS = 2  # evaluations that are off by last bits
 CURE = (
     "write it so that no step leaves the range of its dtype: exp(x - x.max()) for exp(x) in "
     "a quotient, T.nnet.softplus, T.nnet.sigmoid, T.nnet.softmax, T.nnet.logsoftmax, log1p, "
@@ -48,25 +52,62 @@ def report_unstable(
         output = outputs[k]
         if output not in wide and output.owner is not None:
             continue
-        missed = _missed(found[k], _widened(value_of(output, wide)))
+        value = _widened(value_of(output, wide))
+        missed = _missed(found[k], value)
+        if np.any(missed):
+            missed &= _has_digits(output, value, given, np.finfo(found[k].dtype).tiny)
         if culprit is not None and np.any(missed):
             return _text(output, culprit, np.asarray(value_of(output, wide))[missed])
     return None
 
 
+def _has_digits(
+    output: Variable, value: Array, given: Mapping[Variable, Any], tiny: Any
+) -> Any:
+    """Where a wide value stays as it is when all that leads to it is off by last bits."""
+    fine = np.ones(value.shape, bool)
+    for trial in range(TRIALS):
+        off = {v: _widened(a) for v, a in given.items()}
+        _walk([output], dict(given), off, np.random.default_rng(trial))
+        there = output in off or output.owner is None
+        moved = _widened(value_of(output, off)) if there else np.array(np.nan)
+        if moved.shape != value.shape:
+            return np.zeros(value.shape, bool)
+        with np.errstate(all="ignore"):
+            fine &= np.abs(moved - value) <= 0.01 * np.abs(value) + tiny
+    return fine
+
+
+def wide_values(
+    outputs: Sequence[Variable], given: Mapping[Variable, Any]
+) -> list[Array | None]:
+    """The outputs with every float in longdouble; None for what cannot be computed so."""
+    wide = {v: _widened(a) for v, a in given.items()}
+    _walk(outputs, dict(given), wide)
+    known = [v in wide or v.owner is None for v in outputs]
+    return [
+        np.asarray(value_of(v, wide)) if there else None
+        for v, there in zip(outputs, known, strict=True)
+    ]
+
+
 def _walk(
-    outputs: Sequence[Variable], narrow: dict[Variable, Any], wide: dict[Variable, Any]
+    outputs: Sequence[Variable],
+    narrow: dict[Variable, Any],
+    wide: dict[Variable, Any],
+    off: np.random.Generator | None = None,
 ) -> Apply | None:
     """Computes both; the first operation that has numbers in and, unlike the wide one,
-    none out."""
+    none out.  off: the wide results are off by their last bits."""
     culprit = None
     for node in toposort(outputs, blockers=tuple(narrow)):
         try:
             arrays = [value_of(v, narrow) for v in node.inputs]
             results = compute(node, arrays)
-            wider = _wide_results(
-                node, [_widened(value_of(v, wide)) for v in node.inputs]
-            )
+            given = [_widened(value_of(v, wide)) for v in node.inputs]
+            wider = _wide_results(node, given)
+            if off is not None:
+                wider = off_by_rounding(node, given, wider, _wide_results, off)
         except Exception:  # a branch that nobody takes may be impossible
             continue
         narrow.update(zip(node.outputs, results, strict=True))
@@ -86,13 +127,13 @@ def _wide_results(node: Apply, arrays: Sequence[Any]) -> list[Any]:
     if not all(v.type.dtype in ("float16", "float32", "float64") for v in node.outputs):
         return compute(node, [_as_typed(v, a) for v, a in zip(node.inputs, arrays)])
     with np.errstate(all="ignore"):
+        if isinstance(op, Cast):
+            return [np.asarray(arrays[0]).astype(np.longdouble)]
         if isinstance(op, Elementwise):
             function = op.reference
             if isinstance(function, str):
                 return [_widened(getattr(np, function)(*arrays))]
             return [_widened(function(np, *arrays))]
-        if isinstance(op, Cast):
-            return [_widened(np.asarray(arrays[0]))]
         if isinstance(op, Reduce) and op.kind in ("sum", "prod", "max", "min"):
             return [_widened(getattr(np, op.kind)(arrays[0], axis=op.axes))]
         try:

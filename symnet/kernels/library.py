@@ -7,6 +7,7 @@ in the order that its class names; those of numbers that are known are not neede
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -62,6 +63,91 @@ class PackedGemm:
 
 
 @dataclass(frozen=True, slots=True)
+class ConvolutionCall:
+    """Operands x, w -> y: see `ops.nnet.convolution`, whose equation this is along three
+    spatial axes.
+
+    sizes: of the output; taps: of the filters; inputs: of x; low: how far the output
+    begins before x.  Strides in bytes: of x (group, image, channel, and three), of w
+    (group, output, channel, ...) and of y (group, image, output, ...), whose spatial axes
+    have no gaps.
+    Dtypes: float32, float64.
+    """
+
+    dtype: str
+    groups: int
+    images: int
+    outputs: int
+    channels: int
+    inputs: tuple[int, int, int]
+    taps: tuple[int, int, int]
+    sizes: tuple[int, int, int]
+    low: tuple[int, int, int]
+    strides: tuple[int, int, int]
+    dilations: tuple[int, int, int]
+    spreads: tuple[int, int, int]
+    x_strides: tuple[int, ...]
+    w_strides: tuple[int, ...]
+    y_strides: tuple[int, ...]
+
+    @property
+    def inner(self) -> int:
+        """The length of the contracted axes together."""
+        return self.channels * math.prod(self.taps)
+
+    @property
+    def work(self) -> int:
+        """Multiplications."""
+        places = self.groups * self.images * self.outputs * math.prod(self.sizes)
+        return places * self.inner
+
+    @property
+    def taps_are_dense(self) -> bool:
+        """Whether the taps of one channel of a filter lie without gaps."""
+        return _dense(self.taps, self.w_strides[3:], _ITEM[self.dtype])
+
+    @property
+    def x_is_dense(self) -> bool:
+        """Whether an image of one channel of x lies without gaps."""
+        return _dense(self.inputs, self.x_strides[3:], _ITEM[self.dtype])
+
+    @property
+    def w_step(self) -> int:
+        """Bytes from one number of a filter to the next, where that is a number."""
+        return self.w_strides[2] if math.prod(self.taps) == 1 else _ITEM[self.dtype]
+
+    @property
+    def is_uniform(self) -> bool:
+        """Whether all numbers of a filter lie at equal distances."""
+        taps = math.prod(self.taps)
+        if taps == 1:
+            return True
+        whole = self.channels == 1 or self.w_strides[2] == taps * self.w_step
+        return self.taps_are_dense and whole
+
+    @property
+    def is_product(self) -> bool:
+        """Whether there is one place of the output, and it meets all numbers of x."""
+        met = (self.inputs == self.taps, self.low == (0, 0, 0))
+        plain = self.dilations == self.spreads == (1, 1, 1)
+        shape = (self.channels, *self.inputs)
+        x_dense = _dense(shape, self.x_strides[2:], _ITEM[self.dtype])
+        w_dense = _dense(shape, self.w_strides[2:], _ITEM[self.dtype])
+        return math.prod(self.sizes) == 1 and all(met) and plain and x_dense and w_dense
+
+
+_ITEM = {"float32": 4, "float64": 8}
+
+
+def _dense(sizes: Sequence[int], strides: Sequence[int], item: int) -> bool:
+    for size, stride in zip(reversed(sizes), reversed(strides), strict=True):
+        if size != 1 and stride != item:
+            return False
+        item *= size
+    return True
+
+
+@dataclass(frozen=True, slots=True)
 class Unwind:
     """The last `kept` rows of a history from a ring of `slots` rows (a power of two).
     Operands: the ring, the number of turns (int64), the rows.
@@ -92,4 +178,4 @@ class BoundDraw:
     reference: Callable[[Sequence[Any]], Sequence[Any]]
 
 
-Call: TypeAlias = GemmCall | PackedGemm | Unwind | BoundDraw
+Call: TypeAlias = GemmCall | PackedGemm | ConvolutionCall | Unwind | BoundDraw

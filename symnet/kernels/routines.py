@@ -93,5 +93,16 @@ class Variates:
         return "Philox" if self.generator == "philox" else "RandomState"
 
 
+@dataclass(frozen=True)
+class Convolve:
+    """A convolution: see `ops.nnet.convolution`.  Operands: x, w -> y."""
+
+    dtype: str
+    strides: tuple[int, ...]
+    dilations: tuple[int, ...]
+    spreads: tuple[int, ...]
+    name = "convolution"
+
+
 Draw: TypeAlias = MrgUniform | Categorical | Variates
-Routine: TypeAlias = MatrixProduct | Draw
+Routine: TypeAlias = MatrixProduct | Convolve | Draw

@@ -34,7 +34,14 @@ from symnet.kernels.cost_model import (
 )
 from symnet.kernels.legality import KernelFacts, facts_of, may_be_banded, merge
 from symnet.kernels.loopir.scalars import Kernel
-from symnet.kernels.variants import Axes, Variant, item_lanes
+from symnet.kernels.variants import (
+    PERIODS,
+    SHARING,
+    WIDEST_SPACING,
+    Axes,
+    Variant,
+    item_lanes,
+)
 
 # What a part leaves behind for each reduction: a value, and a position for argmax.
 PART_BYTES = 16
@@ -86,19 +93,16 @@ def arrange(
     if 0 in sizes:
         strides = [empty_strides(row, facts, k, sizes) for k, row in enumerate(strides)]
     kept, reduced = order_of_axes(facts, strides)
+    groups = short_last_axis(merge(kept, facts, sizes, strides), facts, sizes, strides)
+    kept = tuple(k for group in groups for k in group)
     lanes = best_lanes(facts, kept, reduced, sizes, strides)
-    variant = Variant(
-        merge(kept, facts, sizes, strides),
-        merge(reduced, facts, sizes, strides),
-        lanes,
-        "",
-    )
+    variant = Variant(groups, merge(reduced, facts, sizes, strides), lanes, "")
     moved = moved_bytes(facts.itemsizes, strides, sizes)
-    variant = with_access(variant, facts, strides)
+    variant = with_access(variant, facts, strides, sizes)
     variant = in_bands(variant, facts, sizes, moved, available)
     if available and variant not in available:
         apart = tuple((k,) for k in kept), tuple((k,) for k in reduced)
-        general = with_access(Variant(*apart, lanes, ""), facts, strides)
+        general = with_access(Variant(*apart, lanes, ""), facts, strides, sizes)
         general = in_bands(general, facts, sizes, moved, available)
         if general in available:
             variant = general
@@ -153,8 +157,61 @@ def order_of_axes(
     return kept, reduced
 
 
+def short_last_axis(
+    groups: tuple[Axes, ...],
+    facts: KernelFacts,
+    sizes: Sequence[int],
+    strides: Sequence[Sequence[int]],
+) -> tuple[Axes, ...]:
+    """The kept dimensions so that vectors are full where the last one has few positions.
+
+    Either it is joined to the dimension before, of which some operands then have one number
+    for several lanes; or it goes before it, if that leaves numbers near each other.
+    """
+    if facts.reduced or not facts.kept_in_any_order or len(groups) < 2:
+        return groups
+    *outer, before, last = groups
+    few = 1 < sizes[last[0]] <= WIDEST_SPACING
+    if len(last) > 1 or not few or sizes[last[0]] >= prod(sizes[k] for k in before):
+        return groups
+    if shares_numbers(before[-1], last[0], facts, sizes, strides):
+        return (*outer, (*before, *last))
+    steps = [row[before[-1]] for row in strides]
+    if "s" in map(access_letter, steps, facts.itemsizes):
+        return groups
+    kept = tuple(k for group in (*outer, last, before) for k in group)
+    return merge(kept, facts, sizes, strides)
+
+
+def shares_numbers(
+    outer: int,
+    inner: int,
+    facts: KernelFacts,
+    sizes: Sequence[int],
+    strides: Sequence[Sequence[int]],
+) -> bool:
+    """Whether each operand goes through both axes as one, or stands still along one of them
+    and goes from number to number along the other."""
+    if sizes[inner] not in SHARING.values() or not facts.apart.isdisjoint(
+        (outer, inner)
+    ):
+        return False
+    for operand, row, itemsize in zip(
+        facts.operands, strides, facts.itemsizes, strict=True
+    ):
+        whole = row[outer] == row[inner] * sizes[inner]
+        shared = row[inner] == 0 and row[outer] == itemsize
+        again = row[inner] == itemsize and row[outer] == 0
+        if not whole and (operand.indexed or not (shared or again)):
+            return False
+    return True
+
+
 def with_access(
-    variant: Variant, facts: KernelFacts, strides: Sequence[Sequence[int]]
+    variant: Variant,
+    facts: KernelFacts,
+    strides: Sequence[Sequence[int]],
+    sizes: Sequence[int],
 ) -> Variant:
     """The variant completed by how each operand is walked along the lanes."""
     kept, lanes = variant.kept, variant.lanes
@@ -162,12 +219,26 @@ def with_access(
         if not kept:  # a loop of one step around what has no axes
             kept = ((),)
         return Variant(kept, variant.reduced, lanes, "f" * len(strides))
-    axis = (kept if lanes == "kept" else variant.reduced)[-1][-1]
+    group = (kept if lanes == "kept" else variant.reduced)[-1]
     letters = [
-        "f" if row[axis] == 0 else "c" if row[axis] == size else "s"
+        access_letter(row[group[-1]], size)
         for row, size in zip(strides, facts.itemsizes, strict=True)
     ]
+    for k, row in enumerate(strides):
+        outer, inner = row[group[-2]] if len(group) > 1 else 0, row[group[-1]]
+        if len(group) > 1 and (outer == 0) != (inner == 0):
+            kinds = PERIODS if outer == 0 else SHARING
+            letters[k] = next(s for s, n in kinds.items() if n == sizes[group[-1]])
     return Variant(kept, variant.reduced, lanes, "".join(letters))
+
+
+def access_letter(stride: int, itemsize: int) -> str:
+    """How an operand is walked along the lanes: see `Variant.access`."""
+    if stride in (0, itemsize):
+        return "c" if stride else "f"
+    apart = stride // itemsize
+    known = stride % itemsize == 0 and 1 < apart <= WIDEST_SPACING
+    return str(apart) if known else "s"
 
 
 def arrange_threads(

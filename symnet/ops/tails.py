@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from symnet.kernels.loopir.scalars import Scalar, call, literal, select
-from symnet.ops.arithmetic import minimum
+from symnet.ops.arithmetic import lt, minimum, switch
 from symnet.ops.elementwise import elementwise
 from symnet.ops.functions import PER_ROOT_PI, exp, from_scipy, sigmoid, tanh
 
@@ -160,6 +160,26 @@ log_softplus_slope: Any = elementwise(
     lambda g, out, x: (g * (out * (sigmoid(-x) - out)),),
     _log_softplus_slope_reference,
     name="log_softplus_slope", compute="float", accepts="f",
+)  # fmt: skip
+
+
+def _softplus_ratio(x: Scalar) -> Scalar:
+    near = call("softplus", x) * call("exp", -call("minimum", x, 0.0))
+    return select(x < SMALL, call("exp", _series(call("exp", x), LOG1P_SERIES)), near)
+
+
+def _softplus_ratio_reference(xp: Any, x: Any) -> Any:
+    small = xp.exp(_series(xp.exp(xp.minimum(x, SMALL)), LOG1P_SERIES))
+    near = _softplus_reference(xp, x) * xp.exp(-xp.clip(x, SMALL, 0))
+    return xp.where(x < SMALL, small, near)
+
+
+# log(1 + exp(x)) / exp(minimum(x, 0)): what is left when its decay is taken out.
+softplus_ratio: Any = elementwise(
+    _softplus_ratio,
+    lambda g, out, x: (g * switch(lt(x, 0), sigmoid(-x) - out, sigmoid(x)),),
+    _softplus_ratio_reference,
+    name="softplus_ratio", compute="float", accepts="f",
 )  # fmt: skip
 
 

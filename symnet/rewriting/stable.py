@@ -27,6 +27,8 @@ from symnet.ops.functions import (
     log2,
     log10,
     sigmoid,
+    sinh,
+    softplus,
     tanh,
 )
 from symnet.ops.nnet.softmax import LogSoftmax, Softmax
@@ -36,9 +38,10 @@ from symnet.rewriting.rewriter import Rewriter
 from symnet.rewriting.rules.stability import STABLE, STABLE_TO_RUN
 
 # Without one of these a graph has no unstable form that the rules know.
-TELLING = frozenset(
-    (exp, exp2, expm1, log, log1p, log2, log10, sigmoid, erf, erfc, sqrt, cosh, tanh)
-)
+TELLING = frozenset((
+    exp, exp2, expm1, log, log1p, log2, log10, sigmoid, softplus, erf, erfc, sqrt, cosh, tanh,
+    sinh,
+))  # fmt: skip
 
 
 def stable_graph(graph: Graph, analyses: AnalysisCache | None = None) -> Graph:

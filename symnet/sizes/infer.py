@@ -128,25 +128,37 @@ class Inference:
     # ---- what size rules may ask (see ops.lowerings.Sizes)
 
     def equal(self, left: Size, right: Size, what: str) -> Size:
+        return self.make_one(left, right, f"sizes do not agree ({what})", self.node)
+
+    def make_one(self, left: Size, right: Size, what: str, node: Apply | None) -> Size:
+        """From here on the two are one size, so that later users need not ask again.
+        What is wrong where a run brings two, an error says of `node`."""
         left, right = self.one_of(left), self.one_of(right)
         if left is right:
             return left
         a, b = known(left), known(right)
         if a is not None and b is not None:
-            raise ShapeError(self._text(f"sizes do not agree ({what}): {a} and {b}"))
+            raise ShapeError(self._text(f"{what}: {a} and {b}"))
         keep, drop = (right, left) if b is not None else (left, right)
-        self.demands.append(
-            SizeGuard(
-                combine("eq", left, right),
-                f"sizes do not agree ({what})",
-                self.node,
-                ShapeError,
-                (left, right),
-            )
+        guard = SizeGuard(
+            combine("eq", left, right), what, node, ShapeError, (left, right)
         )
-        # From here on the two are one, so that later users need not ask again.
+        self.demands.append(guard)
         self._same[drop] = keep
         return keep
+
+    def equalities(self) -> Iterator[SizeGuard]:
+        """The demands by which two sizes (`shown`) have become one."""
+        for demand in self.demands:
+            if demand.condition.op == "eq" and demand.shown:
+                yield demand
+
+    def learn(self, leaf: Variable, axis: int, value: Size) -> None:
+        """A size of a leaf is known as another expression; a call checks that it is."""
+        sizes = list(self._sizes[leaf])
+        what = f"sizes do not agree ({leaf}, axis {axis}, as it was made)"
+        sizes[axis] = self.make_one(value, sizes[axis], what, leaf.owner)
+        self._sizes[leaf] = tuple(sizes)
 
     @contextmanager
     def asked_again(self) -> Iterator[None]:

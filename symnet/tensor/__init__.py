@@ -19,7 +19,7 @@ from symnet.ops.statistics import *  # noqa: F403
 from symnet.shared import shared
 from symnet.tensor import (
     basic, elemwise, extra_ops, nlinalg, nnet, raw_random, shared_randomstreams, sharedvar,
-    slinalg, subtensor, xlogx,
+    signal, slinalg, subtensor, xlogx,
 )  # fmt: skip
 from symnet.tensor.basic import *  # noqa: F403
 from symnet.tensor.elemwise import *  # noqa: F403
@@ -29,8 +29,8 @@ from symnet.tensor.subtensor import *  # noqa: F403
 
 __all__ = [
     "argsort", "argtopk", "basic", "elemwise", "extra_ops", "nlinalg", "nnet",
-    "raw_random", "shared", "shared_randomstreams", "sharedvar", "slinalg", "sort",
-    "subtensor", "topk", "topk_and_argtopk", "xlogx",
+    "raw_random", "shared", "shared_randomstreams", "sharedvar", "signal", "slinalg",
+    "sort", "subtensor", "topk", "topk_and_argtopk", "xlogx",
 ]  # fmt: skip
 __all__ += basic.__all__
 __all__ += elemwise.__all__

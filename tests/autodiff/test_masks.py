@@ -192,3 +192,15 @@ def test_a_whole_array_needs_no_mask() -> None:
     assert choices(lambda z: T.tanh(z[:, :2]) * T.tanh(z[:, 2:])) == 0  # below
     assert choices(lambda z: T.log(T.nnet.softmax(z))[T.arange(4), [0, 1, 1, 0]]) == 0
     assert choices(lambda z: T.tanh(z)[:, :2]) == 1
+
+
+def test_two_results_that_are_one_variable() -> None:
+    """The mask of one of them is not that of the other."""
+    x, c = T.dvector("x"), T.iscalar("c")
+    y = T.sqr(x)
+    first, second = ifelse(c, [y, y], [x, x])
+    cost = T.switch(x > 1, first, 0).sum() + second.sum()
+    f = symnet.function([x, c], symnet.grad(cost, x))
+    values = np.array([0.5, 1.5, 3.0])
+    np.testing.assert_allclose(f(values, 1), 2 * values * [1, 2, 2], rtol=1e-15)
+    np.testing.assert_allclose(f(values, 0), [1, 2, 2], rtol=1e-15)

@@ -201,6 +201,12 @@ def test_an_overwritten_argument_is_noticed():
 
 # ---- sound programs
 
+
+def by_hand(v):
+    """A softmax that overflows as it is written."""
+    return T.exp(v) / T.exp(v).sum()
+
+
 UNSTABLE = [
     lambda v: T.log(T.nnet.sigmoid(v)),
     lambda v: T.log(1 - T.nnet.sigmoid(v)),
@@ -214,6 +220,10 @@ UNSTABLE = [
     lambda v: (v * 1e-30) * 1e30,
     lambda v: (v + 1e9) - 1e9,
     lambda v: v * v - v * v + T.sin(v * 1e5),
+    lambda v: T.switch(by_hand(v) > 0, T.log(by_hand(v)), 0),
+    lambda v: (by_hand(v) > 0.5) * 1.0,
+    lambda v: T.eq(by_hand(v), by_hand(v).max()),
+    lambda v: ifelse(by_hand(v)[1] > 0.25, by_hand(v).sum(), v[0]),
     lambda v: T.argmax(T.nnet.softmax(v.dimshuffle("x", 0)), axis=1),
     lambda v: T.nnet.binary_crossentropy(T.nnet.sigmoid(v), T.gt(v, 0)).sum(),
 ]

@@ -12,6 +12,7 @@ from symnet.compile.partition import is_native, split
 from symnet.compile.pipeline import rewrite_graph
 from symnet.graph.traverse import Graph
 from symnet.graph.variables import Apply, Op
+from symnet.ifelse import ifelse
 from symnet.kernels.cpu.cpu_device import CPU
 from symnet.ops.base import lowering_of
 from tests.helpers import run
@@ -210,6 +211,50 @@ def test_a_shared_variable_updated_with_its_own_reference_view():
     f()
     np.testing.assert_array_equal(s.get_value(), [2, 1, 0])
     np.testing.assert_array_equal(r.get_value(), [0, 1, 2])
+
+
+# ---- what is known of sizes behind a cut
+
+
+def choices(x, y):
+    """Arrays of one size, by what an operation of the graph demands, or by their making:
+    (needs, yes, no), all behind a cut by the condition."""
+    empty, shown = x[2:2], x[: x.shape[0] // x.shape[0] + 1]
+    longer = T.concatenate([x, [1.0]])
+    return [
+        ([x + y], x, y),
+        ([x * 2 + y[:2]], x * 2, T.exp(y[:2])),
+        ([empty * 2], T.concatenate([x * 2, empty * 2]), x * 3),
+        ([longer * 2], T.concatenate([y, [2.0]]) + longer, longer * 2),
+        ([longer * 2], T.concatenate([longer * 2, [3.0]]),
+         T.concatenate([x, [1.0, 2.0]]) * 3),
+        ([shown * 2], shown * 2, T.exp(shown)),
+        ([longer * 2], longer[: y.shape[0]], y[::-1]),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("number", range(7))
+def test_a_choice_of_sizes_that_agree_by_what_came_before_a_cut(number, turned):
+    x, y = T.dvector("x"), T.dvector("y")
+    needs, yes, no = choices(x, y)[number]
+    totals = [T.sort(v).sum() for v in (*needs, yes, no)]
+    chosen = ifelse(T.gt(sum(totals), 0), yes, no)
+    outputs = [chosen, *needs] if turned else [*needs, chosen]
+    for sign in (1, -1):
+        at = {x: sign * np.array([1.0, 2.0]), y: sign * np.array([3.0, 4.0])}
+        run(outputs, at)
+
+
+def test_sizes_that_must_agree_by_what_comes_after_a_cut_and_do_not():
+    """The error tells the line that demands it."""
+    x, y, c = T.dvector("x"), T.dvector("y"), T.dvector("c")
+    total = x * 2 + y
+    f = function([x, y, c], [total, ifelse(T.gt(T.sort(c)[0], 0), x, y)])
+    assert len(f(values(2), values(2), values(1))) == 2
+    with pytest.raises(ValueError, match=r"sizes do not agree") as error:
+        f(values(2), values(3), values(1))
+    assert "total = x * 2 + y" in str(error.value)
 
 
 # ---- updates

@@ -10,7 +10,7 @@ import pytest
 import symnet
 import symnet.tensor as T
 from symnet.compile.debugmode import Unstable
-from symnet.compile.widening import report_unstable
+from symnet.compile.widening import report_unstable, wide_values
 
 
 def debug(inputs: Any, outputs: Any, **options: Any) -> Any:
@@ -30,6 +30,28 @@ def test_the_step_that_overflows_is_named_with_its_line(
     text = str(error.value)
     assert "finite as a formula" in text and "exp" in text.splitlines()[0]
     assert "marker: overflows" in text and "to do: " in text
+
+
+@pytest.mark.parametrize("dtype", ["int8", "float32"])
+def test_what_is_converted_on_the_way_is_judged(dtype: str) -> None:
+    x = T.TensorType(dtype, (False,))("x")
+    e = T.exp(T.cast(x, "float64") * 10.0)
+    f = debug([x], T.sqrt(e + T.sin(e)) / (3.0 + T.sqrt(e)))
+    with pytest.raises(Unstable, match="exp"):
+        f(np.array([1, 100], dtype))
+
+
+def test_values_in_a_wider_dtype() -> None:
+    x = T.fvector("x")
+    p = T.exp(x) / T.exp(x).sum()
+    outputs = [p, p > 0.5, T.cast(p > 0.5, "float32"), x]
+    given = {x: np.array([0.0, 200.0, 199.0], "float32")}
+    found = wide_values(outputs, given)
+    want = 1 / (1 + np.exp(-1.0))
+    np.testing.assert_allclose(found[0], [np.exp(-200.0) * want, want, 1 - want], 1e-6)
+    np.testing.assert_array_equal(found[1], [False, True, False])
+    np.testing.assert_array_equal(found[2], [0, 1, 0])
+    np.testing.assert_array_equal(found[3], given[x])
 
 
 def test_lost_digits_are_named() -> None:
@@ -60,6 +82,27 @@ def test_what_is_infinite_by_meaning_is_no_fault() -> None:
     found = debug([x], outputs)(np.array([0.0, 100.0, np.inf, np.nan], "float32"))
     assert np.isinf(found[0][0]) and np.isinf(found[1][0])
     assert np.isinf(found[2][1])  # exp(100) is beyond float32 whoever computes it
+
+
+def test_a_wide_number_that_only_roundings_make_is_none() -> None:
+    """What exp(100) + exp(95) misses of exp(100) is beyond float32, and beyond the digits
+    of longdouble that of exp(300) + exp(1); of exp(88.7) + exp(88) it is neither."""
+    x = T.fvector("x")
+    e = T.exp(x)
+    f = debug([x], [e - e.sum(), e[0] - T.dot(e, T.ones_like(e))])
+    for far in ([100.0, 95.0], [300.0, 1.0]):
+        for found in f(np.array(far, "float32")):
+            assert not np.any(np.isfinite(found))
+    with pytest.raises(Unstable, match=r"formula \(-1\.65\d*e\+38\)"):
+        f(np.array([88.7, 88.0], "float32"))
+
+
+def test_a_wide_number_that_is_exact_stays_one() -> None:
+    x = T.fvector("x")
+    e = T.exp(x)
+    for left in (e - e.max(), e - T.maximum(e, 1.0)):
+        with pytest.raises(Unstable, match=r"formula \(0\)"):
+            debug([x], left)(np.array([100.0, 1.0], "float32"))
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,19 @@ def _centred(m: Any, s: Step, x: Any) -> Any:
     return m.sub(x, m.reduce(s["name"], x, s["axis"], True), spread=True)
 
 
+def _wrapped(value: Any, dtype: np.dtype[Any]) -> Any:
+    """Whole numbers as those of their dtype; others as they are."""
+    if dtype.kind not in "iu":
+        return value
+    value = np.asarray(value)
+    if value.dtype != object:
+        return value.astype(dtype)
+    bits = 8 * dtype.itemsize
+    low = -(1 << bits - 1) if dtype.kind == "i" else 0
+    wrap = np.frompyfunc(lambda v: (int(v) - low) % (1 << bits) + low, 1, 1)
+    return np.asarray(wrap(value)).astype(dtype)
+
+
 class Meaning:
     """A program computed in one namespace.
 
@@ -115,8 +128,8 @@ class Meaning:
         if self.space is Symbols:
             self.dtypes[number] = value.type.dtype
             return value
-        if self.exact:  # many digits: floats have no dtype
-            return value
+        if self.exact:  # many digits: floats have no dtype, whole numbers have
+            return _wrapped(value, np.dtype(self.dtypes[number]))
         with np.errstate(all="ignore"):
             return np.asarray(value).astype(self.dtypes[number])
 

@@ -174,6 +174,18 @@ def test_what_overflows_as_written_is_found(monkeypatch: pytest.MonkeyPatch) -> 
     assert not judge({**drawn, "claims": False}).faults
 
 
+def test_whole_numbers_wrap_around_in_every_meaning() -> None:
+    """-1 of uint8 is 255 beside many digits, too."""
+    steps = [
+        {"id": 2, "do": "apply", "args": [1], "name": "neg"},
+        {"id": 3, "do": "scale", "args": [2], "by": 0.5, "plus": 0.25},
+    ]
+    for dtype in ("uint8", "int8", "uint64", "int64"):
+        drawn = program([leaf(1, ["m"], dtype=dtype)], steps, outputs=[3])
+        verdict = judge(drawn)
+        assert verdict.faults == [] and verdict.counts["beside many digits"] == 1
+
+
 def test_a_kink_is_no_fault() -> None:
     steps = [
         {"id": 2, "do": "apply", "args": [1], "name": "absolute"},

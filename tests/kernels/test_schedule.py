@@ -77,7 +77,31 @@ def test_a_broadcast_operand_keeps_axes_apart() -> None:
 def test_the_smallest_step_goes_innermost() -> None:
     arranged = plain((4, 5, 6), [[1, 1, 1]], order="F")
     assert arranged.variant == Variant(((2, 1, 0),), (), "kept", "cc")
-    assert plain((4, 5), [[1, 1], [0, 1]], order="F").variant.kept == ((1,), (0,))
+    assert plain((7, 5), [[1, 1], [0, 1]], order="F").variant.kept == ((1,), (0,))
+
+
+def test_a_few_numbers_from_lane_to_lane_are_told_apart() -> None:
+    kernel = Kernel(
+        1, (False,), (operand(F, [1]),), (Output(operand(F, [1]), load(0, F)),)
+    )
+    steps = [0, 4, 8, 12, 16, 20, -8, 6]
+    letters = [arrange(kernel, (9,), [[step], [4]]).variant.access[0] for step in steps]
+    assert letters == ["f", "c", "2", "3", "4", "s", "s", "s"]
+
+
+def test_a_short_last_axis_leaves_no_lanes_empty() -> None:
+    """Rows of 2 beside one number for each: joined to the axis before.  Rows of 3 go
+    before it; longer ones, and those of whole arrays, stay where they are."""
+    paired = plain((50, 2), [[1, 1], [1, 0]])
+    assert paired.variant == Variant(((0, 1),), (), "kept", "chc")
+    assert paired.words == (100, 0, 4, 0, 0, 0, 4)
+    again = plain((50, 2), [[1, 1], [1, 0], [0, 1]])
+    assert again.variant == Variant(((0, 1),), (), "kept", "chpc")
+    apart = plain((50, 3), [[1, 1], [1, 0]])
+    assert apart.variant == Variant(((1,), (0,)), (), "kept", "3c3")
+    assert plain((50, 5), [[1, 1], [1, 0]]).variant.kept == ((0,), (1,))
+    assert plain((50, 3), [[1, 1]]).variant.kept == ((0, 1),)
+    assert plain((50, 3), [[1, 1], [0, 1]]).variant.kept == ((1,), (0,))
 
 
 def test_lanes_run_where_memory_does() -> None:

@@ -270,3 +270,52 @@ def test_a_stable_form_of_which_one_half_stays_the_same(mode, dtype):
         share = 1 / (1 + 3 * np.exp(a.astype("float64") - b))
     np.testing.assert_allclose(by_s0, share, rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(by_x, 1 - share, rtol=1e-4, atol=1e-6)
+
+
+def log_sum(a, b):
+    return T.log(T.exp(a) + T.exp(b))
+
+
+# What stands outside of a loop, and steps whose stable form would not go through it.
+BYPASSED = {
+    "log(exp(v) + exp(s))": (lambda x: log_sum(x, 2 * x), lambda s, v, x: log_sum(v, s)),
+    "log(exp(s) + v)": (lambda x: T.exp(x), lambda s, v, x: T.log(T.exp(s) + v)),
+    "log(exp(s) + v) of a sum": (
+        lambda x: 1 + T.exp(x), lambda s, v, x: T.log(T.exp(s) + v)
+    ),
+    "the same value beside it": (
+        lambda x: T.log(1 + T.exp(x)),
+        lambda s, v, x: s * v + T.log(1 + T.exp(s)) * T.nnet.softplus(x),
+    ),
+    "what it is equal to beside it": (
+        lambda x: T.log(T.exp(x)), lambda s, v, x: s * T.exp(v) + T.log(1 + T.exp(s)) * x
+    ),
+    "log(s * s * sigmoid(x))": (
+        lambda x: T.nnet.sigmoid(x), lambda s, v, x: T.log(s * s * v) + T.log(1 + T.exp(s))
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BYPASSED)
+def test_a_stable_form_of_a_step_goes_through_what_stands_outside(mode, name):
+    """Its gradient, and another value in its place, are those of the step as written."""
+    outside, step = BYPASSED[name]
+    x, free = T.dscalar("x"), T.dscalar("free")
+
+    def last(v):
+        s, _ = symnet.scan(
+            lambda s: step(s, v, x), outputs_info=T.constant(0.3), n_steps=2
+        )
+        return s[-1]
+
+    v = outside(x)
+    total = last(v)
+    by_v = compiled([x], [symnet.grad(total, v), v], mode)
+    value = by_v(0.7)[1]
+    plain = compiled([x, free], last(free), mode)
+    h = 1e-6
+    slope = (plain(0.7, value + h) - plain(0.7, value - h)) / (2 * h)
+    np.testing.assert_allclose(by_v(0.7)[0], slope, rtol=1e-7)
+    replaced = compiled([x, free], symnet.clone(total, {v: free}), mode)
+    np.testing.assert_allclose(replaced(0.7, 0.4), plain(0.7, 0.4), rtol=1e-12)
+    assert abs(replaced(0.7, 0.4) - plain(0.7, value)) > 1e-3

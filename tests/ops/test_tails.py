@@ -24,6 +24,7 @@ from symnet.ops.tails import (
     log_softplus_slope,
     logaddexp,
     reciprocal_expm1,
+    softplus_ratio,
 )
 from tests.helpers import run
 
@@ -55,13 +56,15 @@ ONE = {
     "log_softplus": (log_softplus, lambda x: mpmath.log(_softplus(x))),
     "log_softplus_slope": (
         log_softplus_slope, lambda x: 1 / ((1 + mpmath.exp(-x)) * _softplus(x))),
+    "softplus_ratio": (
+        softplus_ratio, lambda x: _softplus(x) / mpmath.exp(min(x, mpmath.mpf(0)))),
     "log1mexp_exp": (log1mexp_exp, _log1mexp_exp),
     "log1mexp_exp_slope": (
         log1mexp_exp_slope,
         lambda x: mpmath.exp(x) / mpmath.expm1(mpmath.exp(x)) if x < 20 else mpmath.mpf(0)),
 }  # fmt: skip
 # Of the derivatives of these, which are differences, only the absolute error is small.
-LAST = ("log_erfc_excess", "log_softplus_slope", "log1mexp_exp_slope")
+LAST = ("log_erfc_excess", "log_softplus_slope", "log1mexp_exp_slope", "softplus_ratio")
 
 
 @pytest.mark.parametrize("name", ONE)

@@ -26,8 +26,8 @@ from symnet.graph.traverse import toposort
 from symnet.graph.variables import Apply, Variable
 from symnet.kernels.loopir import scalars
 from symnet.kernels.loopir.scalars import Kernel, Output
-from symnet.kernels.loopir.views import ONE, View, size
-from symnet.kernels.routines import MatrixProduct, Routine
+from symnet.kernels.loopir.views import ONE, View, contiguous_strides, size
+from symnet.kernels.routines import Convolve, MatrixProduct, Routine
 from symnet.ops.base import lowering_of
 from symnet.ops.lowerings import (
     Branches,
@@ -211,11 +211,19 @@ def _readable(
 ) -> View:
     """A matrix or vector as BLAS can read it, copied where it is not; for other routines
     without gaps."""
-    if isinstance(routine, MatrixProduct):
+    if isinstance(routine, Convolve):
+        fits = variable is node.inputs[0] or _taps_are_dense(view, len(routine.strides))
+    elif isinstance(routine, MatrixProduct):
         fits = view.ndim == 0 or _blas_takes(context, view)
     else:
         fits = view.contiguous
     return view if fits else context.dense(variable, view, node)
+
+
+def _taps_are_dense(view: View, rank: int) -> bool:
+    """Whether the taps of each filter lie without gaps."""
+    dense = contiguous_strides(view.sizes[-rank:], view.itemsize)
+    return all(a is b for a, b in zip(view.strides[-rank:], dense, strict=True))
 
 
 def _blas_takes(context: Context, view: View) -> bool:

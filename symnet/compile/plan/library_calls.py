@@ -13,13 +13,14 @@ from symnet.graph.variables import Apply, Constant
 from symnet.kernels.library import (
     BoundDraw,
     Call,
+    ConvolutionCall,
     GemmCall,
     PackedGemm,
     Pair,
     Unwind,
 )
 from symnet.kernels.loopir.views import Size, View
-from symnet.kernels.routines import Draw, MatrixProduct
+from symnet.kernels.routines import Convolve, Draw, MatrixProduct
 
 Numbers = Callable[[Sequence[Size]], tuple[int, ...]]
 # Views of the operands of a call; None for a number that is known.
@@ -31,6 +32,8 @@ def bind_call(step: LibraryCall | Linearise, numbers: Numbers) -> tuple[Call, Op
     if isinstance(step, Linearise):
         return _unwind(step, numbers)
     (node,), routine = step.nodes, step.routine
+    if isinstance(routine, Convolve):
+        return _convolution(step, routine, numbers)
     if not isinstance(routine, MatrixProduct):
         return _draw(step, node, routine, numbers)
     (target,) = step.outputs
@@ -88,6 +91,33 @@ def _gemm(a: View, b: View, c: View, factors: Any, numbers: Numbers) -> GemmCall
     strides = (rows_a, _pair(columns_b[::-1]), rows_c)
     alpha, beta = factors
     return GemmCall(c.dtype, (m, n, k), strides, alpha, beta, loops)
+
+
+def _convolution(
+    step: LibraryCall, routine: Convolve, numbers: Numbers
+) -> tuple[ConvolutionCall, Operands]:
+    """A convolution along three axes: those that are missing have one element."""
+    (x, w), (y,) = step.inputs, step.outputs
+    rank, item = len(routine.strides), y.itemsize
+    low = numbers(step.sizes)[:rank]
+
+    def three(values: Sequence[int], fill: int) -> tuple[int, int, int]:
+        first, second, third = (*[fill] * (3 - rank), *values)
+        return first, second, third
+
+    sizes = [numbers(view.sizes) for view in (x, w, y)]
+    strides = [
+        (*steps[:3], *three(steps[3:], item))
+        for steps in (numbers(view.strides) for view in (x, w, y))
+    ]
+    (groups, images, channels, *inputs), (_, outputs, _, *taps), (*_,) = sizes
+    call = ConvolutionCall(
+        y.dtype, groups, images, outputs, channels,
+        three(inputs, 1), three(taps, 1), three(sizes[2][3:], 1), three(low, 0),
+        three(routine.strides, 1), three(routine.dilations, 1),
+        three(routine.spreads, 1), *strides,
+    )  # fmt: skip
+    return call, (x, w, y)
 
 
 def _pair(numbers: Sequence[int]) -> Pair:

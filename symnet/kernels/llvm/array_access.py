@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from symnet.kernels.llvm.text import (
     splat_constant,
     type_text,
 )
+from symnet.kernels.variants import PERIODS
 
 
 class ArrayAccess:
@@ -29,6 +31,12 @@ class ArrayAccess:
     def strided(self, operand: int, lanes: int) -> bool:
         return bool(lanes) and self.block.variant.access[operand] == "s"
 
+    def spacing(self, operand: int, lanes: int) -> int:
+        """How far apart the numbers of neighbouring lanes are, where that is known to be a
+        few numbers; else 0."""
+        letter = self.block.variant.access[operand]
+        return int(letter) if lanes and letter.isdigit() else 0
+
     # Loads.
 
     def load(self, scope: Scope, operand: int, lanes: int, copy: int) -> str:
@@ -37,6 +45,12 @@ class ArrayAccess:
 
     def load_at(self, scope: Scope, operand: int, address: str, lanes: int) -> str:
         """The numbers of the lanes, the first of them at an address."""
+        if step := self.spacing(operand, lanes):
+            return self.load_spaced(scope, operand, address, step)
+        if lanes and (period := PERIODS.get(self.block.variant.access[operand])):
+            return self.load_again(scope, operand, address, period)
+        if lanes and (share := self.block.sharing(operand)):
+            return self.load_shared(scope, operand, address, share)
         if self.strided(operand, lanes):
             offsets = self.block.lane_offsets(operand)
             return self.load_lanes(scope, operand, address, offsets)
@@ -47,25 +61,91 @@ class ArrayAccess:
         dtype = self.operands[operand].dtype
         align = np.dtype(dtype).itemsize
         element = MEMORY[dtype]
-        if not (lanes and self.block.mask):
-            value = scope.emit(
-                f"load {type_text(element, lanes)}, ptr {address}, align {align}"
-            )
-            return to_register(scope, dtype, value, lanes)
-        element = "i16" if element == "half" else element
+        if lanes and self.block.mask:
+            value = self.masked_load(scope, operand, address, self.block.mask)
+        else:
+            kind = type_text(element, lanes)
+            value = scope.emit(f"load {kind}, ptr {address}, align {align}")
+        return to_register(scope, dtype, value, lanes)
+
+    def masked_load(self, scope: Scope, operand: int, address: str, mask: str) -> str:
+        """Neighbouring numbers as they lie in memory; those not in the mask are 0."""
+        dtype, lanes = self.operands[operand].dtype, self.lanes
+        element = "i16" if dtype == "float16" else MEMORY[dtype]
         kind = type_text(element, lanes)
         arguments = [
             ("ptr", address),
-            ("i32", str(align)),
-            (type_text("i1", lanes), self.block.mask),
+            ("i32", str(np.dtype(dtype).itemsize)),
+            (type_text("i1", lanes), mask),
             (kind, "zeroinitializer"),
         ]
-        value = scope.call(
-            f"llvm.masked.load.{mangled(element, lanes)}.p0", kind, arguments
-        )
+        name = f"llvm.masked.load.{mangled(element, lanes)}.p0"
+        value = scope.call(name, kind, arguments)
         if element != MEMORY[dtype]:
             value = scope.emit(f"bitcast {kind} {value} to {type_text('half', lanes)}")
-        return to_register(scope, dtype, value, lanes)
+        return value
+
+    def load_spaced(self, scope: Scope, operand: int, address: str, step: int) -> str:
+        """Numbers `step` apart: whole vectors are loaded, and the numbers picked."""
+        dtype, lanes = self.operands[operand].dtype, self.lanes
+        kind = type_text(MEMORY[dtype], lanes)
+        align = np.dtype(dtype).itemsize
+        picked = ""
+        for piece in pieces(lanes, step):
+            at = element_pointer(scope, MEMORY[dtype], address, piece.first)
+            if self.block.mask:
+                mask = self.spread_mask(scope, piece)
+                value = self.masked_load(scope, operand, at, mask)
+            else:
+                value = scope.emit(f"load {kind}, ptr {at}, align {align}")
+            places = [piece.place.get(lane) for lane in range(lanes)]
+            order = [k if p is None else lanes + p for k, p in enumerate(places)]
+            picked = shuffled(scope, kind, picked or value, value, order)
+        return to_register(scope, dtype, picked, lanes)
+
+    def load_shared(self, scope: Scope, operand: int, address: str, share: int) -> str:
+        """Numbers of which each is for `share` neighbouring lanes."""
+        dtype, lanes = self.operands[operand].dtype, self.lanes
+        numbers = max(1, lanes // share)
+        kind, element = type_text(MEMORY[dtype], lanes), MEMORY[dtype]
+        if self.block.mask:
+            order = [k * share if k < numbers else lanes for k in range(lanes)]
+            mask = shuffled(
+                scope, type_text("i1", lanes), self.block.mask, "zeroinitializer", order
+            )
+            value, width = self.masked_load(scope, operand, address, mask), lanes
+        else:
+            align, width = np.dtype(dtype).itemsize, numbers
+            kind = type_text(element, numbers)
+            value = scope.emit(f"load {kind}, ptr {address}, align {align}")
+        order = [lane // share for lane in range(lanes)]
+        kind = type_text(element, width)
+        return to_register(
+            scope, dtype, shuffled(scope, kind, value, value, order), lanes
+        )
+
+    def load_again(self, scope: Scope, operand: int, address: str, period: int) -> str:
+        """A few numbers, again and again."""
+        dtype, lanes = self.operands[operand].dtype, self.lanes
+        kind = type_text(MEMORY[dtype], period)
+        align = np.dtype(dtype).itemsize
+        value = scope.emit(f"load {kind}, ptr {address}, align {align}")
+        order = [lane % period for lane in range(lanes)]
+        return to_register(
+            scope, dtype, shuffled(scope, kind, value, value, order), lanes
+        )
+
+    def spread_mask(self, scope: Scope, piece: Piece) -> str:
+        """The lanes in use, at the places that they have in a piece."""
+        lanes, kind = self.lanes, type_text("i1", self.lanes)
+        if not self.block.mask:
+            used = piece.place.values()
+            bits = (f"i1 {str(k in used).lower()}" for k in range(lanes))
+            return f"<{', '.join(bits)}>"
+        order = [lanes] * lanes
+        for lane, place in piece.place.items():
+            order[place] = lane
+        return shuffled(scope, kind, self.block.mask, "zeroinitializer", order)
 
     def load_lanes(self, scope: Scope, operand: int, address: str, offsets: str) -> str:
         """Numbers at byte offsets from an address; unused lanes read offset 0."""
@@ -163,7 +243,9 @@ class ArrayAccess:
     ) -> None:
         """Write the numbers of the lanes, the first of them to an address."""
         value = to_memory(scope, self.operands[operand].dtype, value, lanes)
-        if self.strided(operand, lanes):
+        if step := self.spacing(operand, lanes):
+            self.store_spaced(scope, operand, address, value, step)
+        elif self.strided(operand, lanes):
             self.store_lanes(scope, operand, address, value)
         else:
             self.store_here(scope, operand, address, value, lanes)
@@ -172,22 +254,46 @@ class ArrayAccess:
         self, scope: Scope, operand: int, address: str, value: str, lanes: int
     ) -> None:
         dtype = self.operands[operand].dtype
-        element = MEMORY[dtype]
-        kind = type_text(element, lanes)
-        if not (lanes and self.block.mask):
-            align = np.dtype(dtype).itemsize
-            scope.line(f"store {kind} {value}, ptr {address}, align {align}")
+        if lanes and self.block.mask:
+            self.store_some(scope, operand, address, value, self.block.mask)
             return
+        kind, align = type_text(MEMORY[dtype], lanes), np.dtype(dtype).itemsize
+        scope.line(f"store {kind} {value}, ptr {address}, align {align}")
+
+    def store_some(
+        self, scope: Scope, operand: int, address: str, value: str, mask: str
+    ) -> None:
+        """Neighbouring numbers from an address on, those in the mask."""
+        element, lanes = MEMORY[self.operands[operand].dtype], self.lanes
         if element == "half":
-            value = scope.emit(f"bitcast {kind} {value} to {type_text('i16', lanes)}")
-            element = "i16"
-        self.masked_store(scope, operand, element, value, "store", "ptr", address)
+            half, element = type_text("half", lanes), "i16"
+            value = scope.emit(f"bitcast {half} {value} to {type_text('i16', lanes)}")
+        self.masked_store(scope, operand, element, value, "store", "ptr", address, mask)
+
+    def store_spaced(
+        self, scope: Scope, operand: int, address: str, value: str, step: int
+    ) -> None:
+        """Numbers `step` apart: put to their places in whole vectors, of which only these
+        are written."""
+        element, lanes = MEMORY[self.operands[operand].dtype], self.lanes
+        kind = type_text(element, lanes)
+        for piece in pieces(lanes, step):
+            order = [0] * lanes
+            for lane, place in piece.place.items():
+                order[place] = lane
+            spread = shuffled(scope, kind, value, value, order)
+            at = element_pointer(scope, element, address, piece.first)
+            mask = self.spread_mask(scope, piece)
+            self.store_some(scope, operand, at, spread, mask)
 
     def store_lanes(self, scope: Scope, operand: int, address: str, value: str) -> None:
         element = MEMORY[self.operands[operand].dtype]
         pointers = self.lane_pointers(scope, address, self.block.lane_offsets(operand))
         kind = type_text("ptr", self.lanes)
-        self.masked_store(scope, operand, element, value, "scatter", kind, pointers)
+        mask = self.block.mask or splat_constant(True, "bool", self.lanes)
+        self.masked_store(
+            scope, operand, element, value, "scatter", kind, pointers, mask
+        )
 
     def masked_store(
         self,
@@ -198,10 +304,10 @@ class ArrayAccess:
         how: str,
         kind: str,
         where: str,
+        mask: str,
     ) -> None:
-        """Store the lanes in use; `kind` is the type of `where`."""
+        """Store the lanes in the mask; `kind` is the type of `where`."""
         lanes = self.lanes
-        mask = self.block.mask or splat_constant(True, "bool", lanes)
         pointer = "p0" if kind == "ptr" else mangled("ptr", lanes)
         scope.call_void(
             f"llvm.masked.{how}.{mangled(element, lanes)}.{pointer}",
@@ -212,6 +318,45 @@ class ArrayAccess:
                 (type_text("i1", lanes), mask),
             ],
         )
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Neighbouring numbers, from the number `first` on, among which numbers of some lanes
+    are: `place` has for each of these lanes its place in the piece."""
+
+    first: int
+    place: dict[int, int]
+
+
+def pieces(lanes: int, step: int) -> list[Piece]:
+    """Vectors that hold the numbers 0, step, 2 step, ..., one for each lane, and nothing
+    beyond the last."""
+    last = (lanes - 1) * step
+    firsts = [*range(0, (step - 1) * lanes, lanes), last - lanes + 1]
+    found: list[Piece] = []
+    done = 0  # lanes in earlier pieces
+    for first in firsts:
+        inside = range(done, min((first + lanes - 1) // step + 1, lanes))
+        found.append(Piece(first, {lane: lane * step - first for lane in inside}))
+        done = inside.stop
+    return [piece for piece in found if piece.place]
+
+
+def element_pointer(scope: Scope, element: str, address: str, number: int) -> str:
+    if number == 0:
+        return address
+    return scope.emit(f"getelementptr {element}, ptr {address}, i64 {number}")
+
+
+def shuffled(
+    scope: Scope, kind: str, left: str, right: str, order: Sequence[int]
+) -> str:
+    """Numbers picked from two vectors, those of the right counted after the left's."""
+    places = ", ".join(f"i32 {k}" for k in order)
+    return scope.emit(
+        f"shufflevector {kind} {left}, {kind} {right}, <{len(order)} x i32> <{places}>"
+    )
 
 
 def to_register(scope: Scope, dtype: str, value: str, lanes: int) -> str:

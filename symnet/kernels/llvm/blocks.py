@@ -5,6 +5,7 @@ from __future__ import annotations
 from symnet.kernels.llvm.function_writer import FunctionWriter
 from symnet.kernels.llvm.loop_nest import ENTRY, Nest
 from symnet.kernels.llvm.text import MEMORY, Scope, iota, type_text
+from symnet.kernels.variants import SHARING
 
 
 class Block:
@@ -94,21 +95,31 @@ class Block:
         ):
             element = MEMORY[self.nest.operands[operand].dtype]
             return scope.emit(f"getelementptr {element}, ptr {address}, i64 {counter}")
+        if dimension == self.nest.lane_dimension and (share := self.sharing(operand)):
+            element = MEMORY[self.nest.operands[operand].dtype]
+            number = scope.emit(f"udiv i64 {counter}, {share}")
+            return scope.emit(f"getelementptr {element}, ptr {address}, i64 {number}")
         offset = scope.emit(f"mul i64 {counter}, {self.stride(operand, dimension)}")
         return scope.emit(f"getelementptr i8, ptr {address}, i64 {offset}")
 
     def copy_pointer(self, scope: Scope, operand: int, copy: int) -> str:
         """The address for one of the vectors side by side."""
         address = self.pointer(operand)
-        if copy == 0 or self.variant.access[operand] == "f":
+        if copy == 0 or self.variant.access[operand] in "fp":
             return address
         first = copy * self.lanes
-        if self.variant.access[operand] == "c":
+        share = self.sharing(operand)
+        if share or self.variant.access[operand] == "c":
+            first //= share or 1
             element = MEMORY[self.nest.operands[operand].dtype]
             return scope.emit(f"getelementptr {element}, ptr {address}, i64 {first}")
         stride = self.stride(operand, self.nest.lane_dimension)
         offset = scope.emit(f"mul i64 {stride}, {first}")
         return scope.emit(f"getelementptr i8, ptr {address}, i64 {offset}")
+
+    def sharing(self, operand: int) -> int:
+        """Neighbouring lanes that share a number of the operand; 0 where none do."""
+        return SHARING.get(self.variant.access[operand], 0)
 
     def lane_offsets(self, operand: int) -> str:
         """Byte offsets of the lanes of a strided operand from its first lane."""

@@ -11,6 +11,7 @@ from symnet.kernels.interface import Place
 from symnet.kernels.library import (
     BoundDraw,
     Call,
+    ConvolutionCall,
     GemmCall,
     PackedGemm,
     Unwind,
@@ -84,6 +85,44 @@ def _put(c: Any, alpha: Any, a: Any, b: Any, beta: Any, d: Any) -> None:
         c[...] = result if d is None else result + beta * d
 
 
+def convolution(call: ConvolutionCall, places: Places, memory: CallMemory) -> None:
+    """All windows of the spread and padded input, times the filters."""
+    heads = (
+        (call.groups, call.images, call.channels, *call.inputs),
+        (call.groups, call.outputs, call.channels, *call.taps),
+        (call.groups, call.images, call.outputs, *call.sizes),
+    )
+    x, w, y = (
+        _array(memory, place, call.dtype, shape, strides)
+        for place, shape, strides in zip(
+            places, heads, (call.x_strides, call.w_strides, call.y_strides), strict=True
+        )
+    )
+    spans = [
+        max((p - 1) * s + (t - 1) * d + 1, 0)
+        for p, s, t, d in zip(
+            call.sizes, call.strides, call.taps, call.dilations, strict=True
+        )
+    ]
+    padded = np.zeros((*x.shape[:3], *spans), np.float64)
+    for place in np.ndindex(*call.inputs):
+        at = [q * e + b for q, e, b in zip(place, call.spreads, call.low, strict=True)]
+        if all(0 <= k < span for k, span in zip(at, spans, strict=True)):
+            padded[:, :, :, at[0], at[1], at[2]] = x[:, :, :, *place]
+    steps = padded.strides[3:]
+    windows = np.lib.stride_tricks.as_strided(
+        padded,
+        (*x.shape[:3], *call.sizes, *call.taps),
+        (
+            *padded.strides[:3],
+            *(k * s for k, s in zip(steps, call.strides, strict=True)),
+            *(k * d for k, d in zip(steps, call.dilations, strict=True)),
+        ),
+        writeable=False,
+    )
+    y[...] = np.einsum("gncpqrstu,gocstu->gnopqr", windows, w, dtype=np.float64)
+
+
 def unwind(call: Unwind, places: Places, memory: CallMemory) -> None:
     ring = _array(memory, places[0], "uint8", (call.slots, call.row_bytes))
     turns = int(_array(memory, places[1], "int64", ()))
@@ -120,6 +159,7 @@ def _array(
 RUN: dict[type, Any] = {
     GemmCall: gemm,
     PackedGemm: packed_gemm,
+    ConvolutionCall: convolution,
     Unwind: unwind,
     BoundDraw: bound_draw,
 }

@@ -42,7 +42,7 @@ from symnet.kernels.memory import HOST
 from symnet.kernels.reference.host_arrays import CallMemory, bytes_of, unwritten
 from symnet.kernels.reference.interpret_launch import OutOfRange, launch
 from symnet.kernels.reference.numpy_library import Refused, run_call
-from symnet.kernels.routines import MatrixProduct, Routine
+from symnet.kernels.routines import Convolve, MatrixProduct, Routine
 
 PRODUCTS = ("float32", "float64", "complex64", "complex128")
 
@@ -75,6 +75,8 @@ class ReferenceDevice:
         return Launch(sizes, strides, indexed)
 
     def offers(self, routine: Routine) -> bool:
+        if isinstance(routine, Convolve):
+            return routine.dtype in PRODUCTS[:2]
         if not isinstance(routine, MatrixProduct):
             return True
         return routine.dtype in (PRODUCTS[:2] if routine.packed else PRODUCTS)

@@ -10,6 +10,7 @@ from symnet.kernels.loopir.scalars import call, select
 from symnet.ops.arithmetic import (
     absolute,
     add,
+    int_div,
     minimum,
     mul,
     sgn,
@@ -27,13 +28,16 @@ from symnet.ops.functions import (
 )
 from symnet.ops.nnet.logsumexp import LogSumExp
 from symnet.ops.nnet.softmax import AlongAxis, LogSoftmax, Softmax
+from symnet.ops.reduce import max as max_over
 from symnet.ops.reduce import restore_axes
-from symnet.ops.shape import shape_padleft
+from symnet.ops.reshape import reshape
+from symnet.ops.shape import dimshuffle, shape_padleft
+from symnet.ops.sizes import shape_i
 
 __all__ = [
-    "LogSoftmax", "Softmax", "elu", "hard_sigmoid", "logsoftmax", "logsumexp", "relu",
-    "selu", "sigmoid", "softmax", "softmax_graph", "softmax_op", "softmax_with_bias",
-    "softplus", "softsign", "ultra_fast_sigmoid",
+    "LogSoftmax", "Softmax", "elu", "hard_sigmoid", "leaky_relu", "logsoftmax", "logsumexp",
+    "maxout", "prelu", "relu", "selu", "sigmoid", "softmax", "softmax_graph",
+    "softmax_op", "softmax_with_bias", "softplus", "softsign", "ultra_fast_sigmoid",
 ]  # fmt: skip
 
 
@@ -85,6 +89,46 @@ def relu(x: Any, alpha: Any = 0) -> Variable:
     """
     plain = isinstance(alpha, (int, float)) and alpha == 0
     return _relu(x) if plain else _leaky_relu(x, alpha)
+
+
+def leaky_relu(x: Any, alpha: Any = 0.01) -> Variable:
+    """x where positive, else alpha * x.  Source: Maas, Hannun & Ng 2013."""
+    return _leaky_relu(x, alpha)
+
+
+def prelu(x: Any, alpha: Any) -> Variable:
+    """x where positive, else alpha * x, with an alpha for each channel.
+
+    Shapes: x (n, channels, ...), alpha (channels,) -> as x.
+    Raises: TypeError for an x of rank below 2, or an alpha that is no vector.
+    Source: He, Zhang, Ren & Sun 2015, equation 1.
+    """
+    x, slopes = as_tensor(x), as_tensor(alpha)
+    if x.type.ndim < 2 or slopes.type.ndim != 1:
+        raise TypeError(
+            message(
+                "prelu takes an array with channels along axis 1, and a vector of slopes",
+                operands=[operand_text(x), operand_text(slopes)],
+            )
+        )
+    behind = ["x"] * (x.type.ndim - 2)
+    return _leaky_relu(x, dimshuffle(slopes, "x", 0, *behind))
+
+
+def maxout(x: Any, pieces: int, axis: int = 1) -> Variable:
+    """The greatest of each `pieces` neighbours along an axis.
+
+    Shapes: (..., pieces * n, ...) -> (..., n, ...).
+    Raises: ValueError for pieces below 1; ShapeError where the size is no multiple.
+    Source: Goodfellow, Warde-Farley, Mirza, Courville & Bengio 2013.
+    """
+    x = as_tensor(x)
+    axis = normalize_axis(axis, x.type.ndim, "maxout")
+    if isinstance(pieces, bool) or not isinstance(pieces, int) or pieces < 1:
+        raise ValueError(f"maxout: the number of pieces is 1 at least, not {pieces!r}")
+    sizes: list[Any] = [shape_i(x, k) for k in range(x.type.ndim)]
+    sizes[axis : axis + 1] = [int_div(sizes[axis], pieces), pieces]
+    return max_over(reshape(x, sizes, ndim=x.type.ndim + 1), axis=axis + 1)
 
 
 def elu(x: Any, alpha: Any = 1) -> Variable:

@@ -17,6 +17,7 @@ are convolutions of the same kind, and so are theirs.  It is JAX's and XLA's
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -33,11 +34,13 @@ from symnet.graph.variables import (
     make_variable,
     operand_text,
 )
+from symnet.kernels.loopir import views
+from symnet.kernels.routines import Convolve
 from symnet.ops.base import TensorOp, as_tensor, disconnected
 from symnet.ops.indexing import getitem
-from symnet.ops.lowerings import Shapes, Sizes
+from symnet.ops.lowerings import CallOf, Lowering, Shapes, Sizes
 from symnet.ops.shape import dimshuffle
-from symnet.ops.sizes import size_scalar, sizes_of
+from symnet.ops.sizes import ForgetShape, size_scalar, sizes_of
 
 LEADING = 3  # axes before the spatial ones: group, batch, channel
 
@@ -116,6 +119,12 @@ class Convolution(TensorOp):
                     )
                 )
 
+    def lowering(self, node: Apply) -> Lowering:
+        dtype = node.outputs[0].type.dtype
+        return CallOf(
+            Convolve(dtype, self.strides, self.dilations, self.spreads), (0, 1)
+        )
+
     def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         x, w, *_ = inputs
         group = sizes.equal(x[0], w[0], "the groups of input and filters")
@@ -123,7 +132,8 @@ class Convolution(TensorOp):
         numbers = [sizes.value(v) for v in node.inputs[2:]]
         for number in numbers[self.rank :]:
             if not sizes.never_negative(number):
-                sizes.require(number >= 0, "a convolution has a size below 0")
+                at_least = views.combine("ge", number, views.ZERO)
+                sizes.require(at_least, "a convolution has a size below 0")
         return [(group, x[1], w[1], *numbers[self.rank :])]
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
@@ -147,8 +157,8 @@ class Convolution(TensorOp):
         (g,) = output_gradients
         rest = [disconnected() for _ in numbers]
         return [
-            self.input_gradient(x, w, numbers, g),
-            self.filter_gradient(x, w, numbers, g),
+            no_more_known(self.input_gradient(x, w, numbers, g), x),
+            no_more_known(self.filter_gradient(x, w, numbers, g), w),
             *rest,
         ]
 
@@ -185,6 +195,15 @@ def _channels_first(x: Variable) -> Variable:
     return dimshuffle(x, 0, 2, 1, *range(LEADING, x.type.ndim))
 
 
+def no_more_known(gradient: Variable, v: Variable) -> Variable:
+    """A gradient of whose sizes no more is known than of those of its variable."""
+    pairs = zip(gradient.type.shape, v.type.shape, strict=True)
+    axes = [
+        axis for axis, (n, its) in enumerate(pairs) if its is None and n is not None
+    ]
+    return ForgetShape(axes)(gradient) if axes else gradient
+
+
 def mirrored(w: Variable, rank: int) -> Variable:
     """Filters with their last `rank` axes reversed."""
     every = slice(None)
@@ -211,7 +230,9 @@ def convolved(
         filters = w[(every, every, every, *(tap for tap, _, _ in taps))]
         source = x[(every, every, every, *(s for _, s, _ in taps))]
         target = wide[(every, every, every, *(t for _, _, t in taps))]
-        flat = source.reshape(*source.shape[:LEADING], -1)
+        flat = source.reshape(
+            *source.shape[:LEADING], math.prod(source.shape[LEADING:])
+        )
         product = np.matmul(
             filters[:, None].astype(wide.dtype), flat.astype(wide.dtype)
         )

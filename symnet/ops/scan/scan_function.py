@@ -86,7 +86,7 @@ def scan(
     others = [read_array(v, "non_sequences") for v in as_sequence(non_sequences)]
     loop = ScanCall(fn, walked, carried, others, go_backwards)
     loop.ask()
-    closed = close(loop.results, loop.leaves, loop.given, strict)
+    closed = close(loop.results, loop.leaves, loop.given, strict, loop.reply.made)
     python_loop = python_loop or getattr(mode, "name", mode) in BY_REFERENCE
     op = loop.operation(
         closed, name=name or "", python_loop=python_loop, profile=bool(profile),

@@ -10,12 +10,13 @@ from typing import Any
 
 from symnet.errors import message
 from symnet.graph.origin import Origin, capture, inherit
-from symnet.graph.traverse import Graph, clone_replace, leaves, toposort
+from symnet.graph.traverse import clone_replace, leaves, toposort
 from symnet.graph.variables import (
     Apply,
     Constant,
     Variable,
     make_variable,
+    observers,
     operand_text,
 )
 from symnet.ops.alloc import Alloc
@@ -24,7 +25,6 @@ from symnet.ops.indexing import getitem
 from symnet.ops.scan.loop import Scan
 from symnet.ops.scan.scan_arguments import line_of
 from symnet.ops.shape import DimShuffle
-from symnet.rewriting.rewriter import rewrite
 from symnet.rewriting.stable import stable_forms
 from symnet.shared import SharedVariable
 
@@ -47,11 +47,15 @@ class until:  # noqa: N801  Theano's name
 
 @dataclass
 class StepReply:
-    """What `fn` returned: outputs, updates of shared variables, when to stop."""
+    """What `fn` returned: outputs, updates of shared variables, when to stop.
+
+    made: the operations that were applied while it ran.
+    """
 
     outputs: list[Variable] = field(default_factory=list)
     updates: dict[SharedVariable, Variable] = field(default_factory=dict)
     condition: Variable | None = None
+    made: set[Apply] = field(default_factory=set)
 
 
 def ask(fn: Callable[..., Any], arguments: Sequence[Variable]) -> StepReply:
@@ -63,8 +67,12 @@ def ask(fn: Callable[..., Any], arguments: Sequence[Variable]) -> StepReply:
         another number of arguments.
     """
     _check_signature(fn, arguments)
-    returned = fn(*arguments)
     reply = StepReply()
+    observers.append(reply.made.add)
+    try:
+        returned = fn(*arguments)
+    finally:
+        observers.remove(reply.made.add)
     _sort(returned, reply, line_of(fn))
     if returned is None or not (reply.outputs or reply.updates):
         raise _unfit("fn returns no outputs and no updates", line_of(fn))
@@ -218,18 +226,30 @@ def close(
     own: Sequence[Variable],
     given: Sequence[Variable],
     strict: bool,
+    made: Collection[Apply] = (),
 ) -> Closed:
     """Cut a graph where it no longer depends on `own`, the values that change.
 
     given: variables that are taken as they are, wherever they come from.
     strict: nothing else may be taken from outside.
+    made: operations that the step itself has applied.
     What stands outside is computed once.  Constants, and arrays filled with one number,
     are cheaper made inside.  Before it is cut the graph is brought into stable form: of
-    log(exp(x) + exp(state)) no rule would see the first half afterwards.
+    log(exp(x) + exp(state)) no rule would see the first half afterwards.  What was there
+    before the step stays: a gradient may be asked for by it, and it may be replaced.
     Raises: ValueError for other variables where `strict`.
     """
     blockers = set(given)
-    outputs = _in_stable_form(outputs, own, given)
+    order = toposort(outputs, blockers)
+    changing = _changing(order, own)
+    before = [
+        v
+        for node in order
+        if node not in made
+        for v in node.outputs
+        if v not in changing
+    ]
+    outputs = _in_stable_form(outputs, [*own, *given, *before])
     order = toposort(outputs, blockers)
     changing = _changing(order, own)
     loose: set[Variable] = set()  # nothing but constants below
@@ -260,44 +280,14 @@ def close(
 
 
 def _in_stable_form(
-    outputs: Sequence[Variable], own: Sequence[Variable], given: Sequence[Variable]
+    outputs: Sequence[Variable], fixed: Collection[Variable]
 ) -> list[Variable]:
-    """The outputs, each in the form that its value is computed in.
-
-    Values from outside stay the variables that they are, wherever the form still uses
-    them: a gradient may be asked for by them.
-    """
-    fixed = {*own, *given}
-    forms = stable_forms(outputs, [*outputs, *fixed], fixed)
-    if not forms:
-        return list(outputs)
+    """The outputs, each in the form that its value is computed in, over the `fixed` ones."""
+    forms = stable_forms(outputs, [*outputs, *fixed], set(fixed))
     found: dict[Variable, Variable] = {}
     for v, form in forms.items():
         found[v] = clone_replace([form], found)[0]
-    stable = [clone_replace([found.get(v, v)], found)[0] for v in outputs]
-    changed = {v: new for v, new in zip(outputs, stable) if new is not v}
-    outside = _from_outside(list(changed), own, fixed)
-    merged = rewrite(Graph([], [*changed.values(), *outside.values()])).outputs
-    back = dict(zip(merged[len(changed) :], outside, strict=True))
-    news = clone_replace(merged[: len(changed)], back)
-    return [dict(zip(changed, news)).get(v, v) for v in outputs]
-
-
-def _from_outside(
-    outputs: Sequence[Variable], own: Sequence[Variable], fixed: Collection[Variable]
-) -> dict[Variable, Variable]:
-    """The computed values that do not depend on `own`, each with what stands for it in a
-    stable form: its own form if the step uses it directly, else itself."""
-    order = toposort(outputs, fixed)
-    changing = _changing(order, own)
-    outside = [v for node in order for v in node.outputs if v not in changing]
-    users = [node for node in order if node.outputs[0] in changing]
-    used = {*outputs, *(v for node in users for v in node.inputs)}
-    found = {v: v for v in outside}
-    for v in outside:
-        if v in used:
-            found[v] = stable_forms([v], [v, *fixed], fixed).get(v, v)
-    return found
+    return [clone_replace([found.get(v, v)], found)[0] for v in outputs]
 
 
 def _changing(order: Sequence[Apply], own: Iterable[Variable]) -> set[Variable]:

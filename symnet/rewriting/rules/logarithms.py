@@ -39,7 +39,14 @@ from symnet.ops.functions import (
     softplus,
 )
 from symnet.ops.nnet.softmax import LogSoftmax, Softmax
-from symnet.ops.tails import log1mexp, log1mexp_exp, log_cosh, log_erfc, log_softplus
+from symnet.ops.tails import (
+    log1mexp,
+    log1mexp_exp,
+    log_cosh,
+    log_erfc,
+    log_softplus,
+    softplus_ratio,
+)
 from symnet.rewriting.patterns import Match, Rule, number
 from symnet.rewriting.rules.logged import (
     Logged,
@@ -122,6 +129,11 @@ def _expm1(node: Apply, v: Variable, budget: RewriteBudget) -> Logged:
 @form(softplus)
 def _softplus(node: Apply, v: Variable, budget: RewriteBudget) -> Logged:
     return Logged(lambda: log_softplus(node.inputs[0]), under=True)
+
+
+@form(softplus_ratio)
+def _positive(node: Apply, v: Variable, budget: RewriteBudget) -> Logged:
+    return Logged(lambda: log(v))
 
 
 @form(absolute)

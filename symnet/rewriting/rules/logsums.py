@@ -168,6 +168,8 @@ def _sub(node: Apply, v: Variable, budget: RewriteBudget) -> Logged | None:
     one = number(left) == 1
     if one and (rest := complement(right, budget)) is not None:
         return rest
+    if (gap := _between_sigmoids(left, right)) is not None:
+        return gap
     a, b = log_of(left, budget), log_of(right, budget)
     if a is None or b is None or not (a.pure and b.pure):
         return None
@@ -183,6 +185,48 @@ def log_difference(a: Any, b: Any) -> Variable:
     if number(a) == 0:
         return log1mexp(b)
     return add(a, log1mexp(sub(b, a) if number(b) != 0 else negated(a)))  # type: ignore[no-any-return]
+
+
+def _between_sigmoids(left: Variable, right: Variable) -> Logged | None:
+    """The logarithm of sigmoid(a) - sigmoid(b), or of tanh(a) - tanh(b).
+
+    sigmoid(a) - sigmoid(b) = sigmoid(a) sigmoid(-b) (1 - exp(b - a)), and tanh(a) is
+    2 sigmoid(2 a) - 1."""
+    if left.owner is None or right.owner is None or left.owner.op != right.owner.op:
+        return None
+    op, (a,), (b,) = left.owner.op, left.owner.inputs[:1], right.owner.inputs[:1]
+    if op not in (sigmoid, tanh):
+        return None
+
+    def make() -> Variable:
+        gap, top, bottom = _gap(b, a), a, b
+        if op == tanh:
+            gap, top, bottom = mul(gap, 2), mul(a, 2), mul(b, 2)
+        tails: Any = neg(add(softplus(negated(top)), softplus(bottom)))
+        whole = add(tails, log1mexp(gap))
+        return add(whole, math.log(2)) if op == tanh else whole  # type: ignore[no-any-return]
+
+    return Logged(make, under=True, signed=True, zero=True)
+
+
+def _gap(b: Variable, a: Variable) -> Variable:
+    """b - a; where both are one variable and a number, the numbers' difference."""
+    (x, c), (y, d) = _without_shift(b), _without_shift(a)
+    if x is y:
+        return constant(c - d)
+    return sub(b, a)
+
+
+def _without_shift(v: Variable) -> tuple[Variable, float]:
+    """x and c, where v is x + c and c a number."""
+    node = v.owner
+    if node is not None and node.op in (add, sub):
+        x, c = node.inputs
+        if number(c) is None and node.op == add:
+            x, c = c, x
+        if isinstance(number(c), (int, float)) and c.type.ndim == 0:
+            return x, float(number(c)) * (1 if node.op == add else -1)
+    return v, 0.0
 
 
 def complement(v: Variable, budget: RewriteBudget) -> Logged | None:

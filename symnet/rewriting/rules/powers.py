@@ -1,6 +1,7 @@
 """Powers and products of exponentials, which are computed in the exponent.
 
 sqrt(a), a**c       is  exp(c log(a)), where a under- or overflows before its power does
+                    (of softplus only where that is small: far out it is an ordinary x)
 exp(a) exp(b)       is  exp(a + b), of which only one factor may be zero or infinite
 exp(-exp(a)) b      is  exp(log(b) - exp(a)), which is zero however large b is
 """
@@ -10,11 +11,12 @@ from __future__ import annotations
 from typing import Any
 
 from symnet.graph.variables import Constant, Variable
-from symnet.ops.arithmetic import add, mul, neg, pow, sqrt, sub, true_div
-from symnet.ops.functions import exp, expm1
+from symnet.ops.arithmetic import add, lt, mul, neg, pow, sqrt, sub, switch, true_div
+from symnet.ops.functions import exp, expm1, softplus
+from symnet.ops.tails import softplus_ratio
 from symnet.rewriting.patterns import Match, Rule, number
-from symnet.rewriting.rules.logged import Logged, log_of
-from symnet.rewriting.rules.logsums import is_shifted
+from symnet.rewriting.rules.logged import Logged, as_wide, log_of, pure_log_of
+from symnet.rewriting.rules.logsums import clipped_to_finite, is_shifted
 
 # ---- roots and powers
 
@@ -26,6 +28,8 @@ def _root(match: Match) -> Variable | None:
 def _power(match: Match) -> Variable | None:
     base, exponent = match.node.inputs
     value = number(exponent)
+    if value is None:
+        return _variable_power(base, exponent, match)
     if not isinstance(value, (int, float)) or exponent.type.ndim:
         return None
     # A whole power leaves the range where its base does; -1, -2 and -3 are quotients.
@@ -34,13 +38,58 @@ def _power(match: Match) -> Variable | None:
     return _powered(base, value)
 
 
+def _variable_power(
+    base: Variable, exponent: Variable, match: Match
+) -> Variable | None:
+    """a**b as exp(b log(a)), where the derivative of a**b is made of log(a)."""
+    dtypes = {v.type.dtype for v in (base, exponent, match.out)}
+    found = pure_log_of(base) if len(dtypes) == 1 else None
+    if found is None or not found.risky or found.shifts:
+        return None
+    # The zeroth power of zero and of infinity is one.
+    power: Variable = exp(mul(exponent, clipped_to_finite(as_wide(found.make(), base))))
+    return power
+
+
 def _powered(base: Variable, exponent: float) -> Variable | None:
     if base.owner is not None and base.owner.op == exp:
         return exp(_times(base.owner.inputs[0], exponent))
+    if (part := _softplus_part(base)) is not None and part[1] > 0:
+        return _powered_softplus(*part, exponent)
     found = log_of(base)
     if found is None or not (found.pure and found.risky) or found.shifts:
         return None
     return exp(_times(found.make(), exponent))
+
+
+def _softplus_part(v: Variable) -> tuple[Variable, float] | None:
+    """x and c, where `v` is c softplus(x)."""
+    node = v.owner
+    if node is None or node.op not in (softplus, neg, mul, true_div):
+        return None
+    if node.op == softplus:
+        return node.inputs[0], 1.0
+    if node.op == neg:
+        inner = _softplus_part(node.inputs[0])
+        return inner and (inner[0], -inner[1])
+    given = node.inputs
+    for part, factor in [given] if node.op == true_div else [given, given[::-1]]:
+        c = number(factor) if factor.type.ndim == 0 else None
+        if not isinstance(c, (int, float)) or not c:
+            continue
+        if (inner := _softplus_part(part)) is not None:
+            return inner[0], inner[1] * (c if node.op == mul else 1 / c)
+    return None
+
+
+def _powered_softplus(x: Variable, factor: float, exponent: float) -> Variable:
+    """(factor softplus(x))**exponent.  Only what decays goes into an exponential: of all
+    of it the gradient at an infinite x would be infinity times zero."""
+    decaying = switch(lt(x, 0), x, 0)
+    rest = mul(softplus_ratio(x), factor) if factor != 1 else softplus_ratio(x)
+    power = sqrt(rest) if exponent == 0.5 else pow(rest, exponent)
+    result: Variable = mul(exp(_times(decaying, exponent)), power)
+    return result
 
 
 def _times(v: Any, factor: float) -> Any:

@@ -36,6 +36,7 @@ from symnet.rewriting.patterns import Match, Rule, pattern_vars
 from symnet.rewriting.rules.check_rules import CHECKS
 from symnet.rewriting.rules.crossentropy import CROSSENTROPY
 from symnet.rewriting.rules.determinant_rules import DETERMINANTS
+from symnet.rewriting.rules.inverses import INVERSES
 from symnet.rewriting.rules.logarithms import LOGARITHMS, SHIFTS
 from symnet.rewriting.rules.logged import negated
 from symnet.rewriting.rules.powers import POWERS
@@ -168,7 +169,8 @@ SOFTMAX = [
 
 # What the rewriter uses at any time, and what brings a graph into stable form at first.
 STABILITY: list[Rule] = [
-    *DETERMINANTS, *SOFTMAX, *LOGARITHMS, *POWERS, *QUOTIENTS, *CROSSENTROPY, *SCALAR,
+    *DETERMINANTS, *SOFTMAX, *LOGARITHMS, *POWERS, *INVERSES, *QUOTIENTS, *CROSSENTROPY,
+    *SCALAR,
 ]  # fmt: skip
 STABLE: list[Rule] = [*CHECKS, *STABILITY, *SHIFTS, *WEIGHTED]
 # What a graph that runs gets besides.

@@ -20,8 +20,11 @@ from symnet.ops.nnet.activations import (
     LogSoftmax,
     Softmax,
     elu,
+    leaky_relu,
     logsoftmax,
     logsumexp,
+    maxout,
+    prelu,
     relu,
     selu,
     softmax,
@@ -30,8 +33,35 @@ from symnet.ops.nnet.activations import (
     softmax_with_bias,
     softsign,
 )
+from symnet.ops.nnet.activations import logsoftmax as logsoftmax_op
+from symnet.ops.nnet.dropping import dropout
+from symnet.ops.nnet.named_parts import (
+    CrossentropyCategorical1Hot,
+    CrossentropyCategorical1HotGrad,
+    CrossentropySoftmax1HotWithBiasDx,
+    CrossentropySoftmaxArgmax1HotWithBias,
+    Prepend_scalar_constant_to_each_row,
+    Prepend_scalar_to_each_row,
+    SoftmaxGrad,
+    SoftmaxWithBias,
+    crossentropy_categorical_1hot_grad,
+    crossentropy_softmax_1hot_with_bias_dx,
+    prepend_0_to_each_row,
+    prepend_1_to_each_row,
+    prepend_scalar_to_each_row,
+    softmax_grad,
+)
+from symnet.ops.nnet.response_normalization import local_response_normalization
 
 __all__ = [
+    "CrossentropyCategorical1Hot", "CrossentropyCategorical1HotGrad",
+    "CrossentropySoftmax1HotWithBiasDx", "CrossentropySoftmaxArgmax1HotWithBias",
+    "Prepend_scalar_constant_to_each_row", "Prepend_scalar_to_each_row", "SoftmaxGrad",
+    "SoftmaxWithBias", "crossentropy_categorical_1hot_grad",
+    "crossentropy_softmax_1hot_with_bias_dx", "dropout", "leaky_relu",
+    "local_response_normalization", "logsoftmax_op", "maxout", "prelu",
+    "prepend_0_to_each_row", "prepend_1_to_each_row", "prepend_scalar_to_each_row",
+    "softmax_grad",
     "LogSoftmax", "Softmax", "binary_crossentropy", "categorical_crossentropy",
     "confusion_matrix", "crossentropy_categorical_1hot", "crossentropy_softmax_1hot",
     "crossentropy_softmax_1hot_with_bias", "crossentropy_softmax_argmax_1hot_with_bias",

@@ -19,7 +19,7 @@ def numbers(dtype: str, count: int) -> Any:
     return (np.arange(count) * 7 % 11).astype(dtype)
 
 
-@pytest.mark.parametrize("step", [1, 3, -2])
+@pytest.mark.parametrize("step", [1, 2, 3, 4, 5, -2])
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_copies_touch_only_their_own_places(dtype: str, step: int) -> None:
     """Sizes with all rests; from and to strided memory."""
@@ -42,6 +42,28 @@ def test_copies_touch_only_their_own_places(dtype: str, step: int) -> None:
         run_kernel(kernel, (size,), [source[inner][place], flat[GUARD : GUARD + size]])
         np.testing.assert_array_equal(flat[GUARD : GUARD + size], source[inner][place])
         assert flat[:GUARD].all() and flat[GUARD + size :].all()
+
+
+@pytest.mark.parametrize("wide", ["float64", "float32"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_one_number_for_two_lanes(dtype: str, wide: str) -> None:
+    """Beside rows of two, and two numbers for all rows; sizes with all rests."""
+    total = cast(load(0, dtype), wide) + load(1, wide) + cast(load(2, dtype), wide)
+    kernel = Kernel(
+        2,
+        (False, False),
+        (operand(dtype, [1, 0]), operand(wide, [1, 1]), operand(dtype, [0, 1])),
+        (Output(operand(wide, [1, 1]), total),),
+    )
+    for size in [*range(20), 31, 64, 65, 130, 1500]:
+        shared, own = numbers(dtype, size), numbers(wide, 2 * size).reshape(size, 2)
+        target = np.ones(2 * size + 2 * GUARD, wide)
+        inner = target[GUARD : GUARD + 2 * size].reshape(size, 2)
+        two = numbers(dtype, 3)[1:]
+        run_kernel(kernel, (size, 2), [shared, own, two, inner])
+        want = shared.astype(wide)[:, None] + own + two.astype(wide)
+        np.testing.assert_array_equal(inner, want)
+        assert (target[:GUARD] == 1).all() and (target[GUARD + 2 * size :] == 1).all()
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

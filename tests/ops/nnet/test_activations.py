@@ -15,8 +15,11 @@ from symnet.ops.nnet.activations import (
     LogSoftmax,
     Softmax,
     elu,
+    leaky_relu,
     logsoftmax,
     logsumexp,
+    maxout,
+    prelu,
     relu,
     selu,
     softmax,
@@ -214,3 +217,32 @@ def test_max_of_softmax():
     found = run(softmax(x).max(), {x: X})
     np.testing.assert_allclose(found, GOLDEN["softmax"][0][2])
     assert cast(found, "float32").type.dtype == "float32"
+
+
+def test_slopes_of_channels():
+    """Golden values: PyTorch 2.13.0, prelu and leaky_relu."""
+    x, a = tensor3("x"), vector("a")
+    value = np.arange(-6.0, 6).reshape(2, 3, 2)
+    slopes = np.array([0.5, 0.25, 2.0])
+    y = prelu(x, a)
+    want = np.where(value > 0, value, value * slopes[:, None])
+    np.testing.assert_allclose(run(y, {x: value, a: slopes}), want)
+    by_a = run(grad(y.sum(), a), {x: value, a: slopes})
+    np.testing.assert_allclose(by_a, np.minimum(value, 0).sum((0, 2)))
+    got = run(leaky_relu(x), {x: value})
+    np.testing.assert_allclose(got, np.where(value > 0, value, 0.01 * value))
+    with pytest.raises(TypeError, match="channels along axis 1"):
+        prelu(vector("v"), a)
+
+
+def test_maxout():
+    x = tensor3("x")
+    value = RANDOM.integers(0, 9, (2, 6, 4)).astype(float)
+    for axis, shape in ((1, (2, 3, 2, 4)), (-1, (2, 6, 2, 2)), (0, (1, 2, 6, 4))):
+        y = maxout(x, 2, axis)
+        want = value.reshape(shape).max(axis % 3 + 1)
+        np.testing.assert_array_equal(run(y, {x: value}), want)
+    with pytest.raises(ValueError, match="multiple|number of elements"):
+        run(maxout(x, 4), {x: value})
+    with pytest.raises(ValueError, match="1 at least"):
+        maxout(x, 0)

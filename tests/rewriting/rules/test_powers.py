@@ -65,6 +65,23 @@ FORMS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     "root of 1 - tanh**2": (lambda x: T.sqrt(1 - T.tanh(x) ** 2), lambda x: 1 / mp.cosh(x)),
     "root of softplus": (lambda x: T.sqrt(sp(x)), to(0.5, softplus)),
     "root of an entropy": (lambda x: T.sqrt(-T.log(p(x))), lambda x: to(0.5, softplus)(-x)),
+    "root of a deviance": (lambda x: T.sqrt(-2 * T.log(p(x))),
+                           lambda x: mp.sqrt(2 * softplus(-x))),
+    "power of softplus": (lambda x: (sp(x) / 3) ** 0.3,
+                          lambda x: to(0.3, lambda x: softplus(x) / 3)(x)),
+    "sigmoid to the sigmoid": (lambda x: p(x) ** p(x), lambda x: sigmoid(x) ** sigmoid(x)),
+    "sigmoid to a slope": (lambda x: S(-x) ** S(x), lambda x: sigmoid(-x) ** sigmoid(x)),
+    "arcsinh of exp": (lambda x: T.arcsinh(e(x)), lambda x: mp.asinh(mp.exp(x))),
+    "arcsinh of a sum": (lambda x: T.arcsinh(2 * e(x) + 3), lambda x: mp.asinh(2 * mp.exp(x) + 3)),
+    "arccosh": (lambda x: T.arccosh(e(x) + 2), lambda x: mp.acosh(mp.exp(x) + 2)),
+    "arcsinh of sinh": (lambda x: T.arcsinh(T.sinh(x)), lambda x: x),
+    "arctanh of tanh": (lambda x: T.arctanh(T.tanh(x / 2)), lambda x: x / 2),
+    "arctanh of sigmoid": (lambda x: T.arctanh(p(x)),
+                           lambda x: (mp.log1p(sigmoid(x)) + softplus(x)) / 2),
+    "log of a bin": (lambda x: T.log(p(x + 1) - p(x)),
+                     lambda x: mp.log(sigmoid(x + 1) - sigmoid(x))),
+    "log of a bin of tanh": (lambda x: T.log(T.tanh((x + 1) / 2) - T.tanh((x - 1) / 2)),
+                             lambda x: mp.log(mp.tanh((x + 1) / 2) - mp.tanh((x - 1) / 2))),
     "cloglog": (lambda x: T.log(1 - e(-e(x))), cloglog),
     "cloglog, expm1": (lambda x: T.log(-T.expm1(-e(x))), cloglog),
     "cloglog, log1p": (lambda x: T.log1p(-e(-e(x))), cloglog),
@@ -138,6 +155,29 @@ def compare(name: str, value: float, point: float, order: int, dtype: str) -> No
     assert error <= float(limits.eps) * allowed + 4 * float(limits.tiny), (
         dtype, order, point, value, want,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("mode", ["FAST_RUN", "FAST_COMPILE"])
+def test_powers_of_softplus_at_infinity(mode: Any) -> None:
+    """An infinite root times a derivative of zero is zero, as the limit is."""
+    inf = np.inf
+    roots = (
+        lambda x: T.sqrt(sp(x)),
+        lambda x: T.sqrt(T.log(1 + e(x))),
+        lambda x: T.sqrt(-T.log(p(-x))),
+        lambda x: T.sqrt(-2 * T.log(1 - S(x))),
+        lambda x: T.sqrt(T.log1p(e(x)) / 3),
+        lambda x: sp(x) ** 0.3,
+    )
+    for dtype in ("float32", "float64"):
+        x = T.vector(dtype=dtype)
+        ends = np.array([-inf, inf], dtype)
+        for root in roots:
+            y = root(x)
+            first = symnet.grad(y.sum(), x)
+            second = symnet.grad(first.sum(), x)
+            got = symnet.function([x], [y, first, second], mode=mode)(ends)
+            np.testing.assert_array_equal(got, [[0, inf], [0, 0], [0, 0]])
 
 
 def test_vectors_with_minus_infinity_have_roots_of_probabilities() -> None:

@@ -33,7 +33,13 @@ from typing import Any, Generic, ParamSpec
 import llvmlite.binding as llvm
 
 from symnet.kernels.cpu.jit import intrinsics, translator
-from symnet.kernels.cpu.jit.intrinsics import CFunction, NativeFunction, Symbol
+from symnet.kernels.cpu.jit.intrinsics import (
+    CFunction,
+    NativeFunction,
+    NativeInstruction,
+    Symbol,
+)
+from symnet.kernels.cpu.jit.record import Record
 from symnet.kernels.llvm.compiler_thread import apart, begin
 from symnet.kernels.llvm.machine import machine
 from symnet.kernels.llvm.object_code import (
@@ -57,6 +63,7 @@ class Native(NativeFunction, Generic[P]):
     def __init__(self, python: Callable[P, int], lazy: bool = False) -> None:
         self.python = python
         self.lazy = lazy
+        self.hot = False
         self.name = f"{python.__module__}.{python.__qualname__}"
         self.parameters = list(inspect.signature(python).parameters)
         self.__doc__ = python.__doc__
@@ -91,6 +98,14 @@ def native(function: Callable[P, int]) -> Native[P]:
     """Decorator: make a native function of one written in the subset."""
     result = Native(function)
     _pending[function.__module__].append(result)
+    return result
+
+
+def hot(function: Callable[P, int]) -> Native[P]:
+    """Decorator: a native function whose own loops are most of the work, compiled with
+    care, as all of its module are."""
+    result = native(function)
+    result.hot = True
     return result
 
 
@@ -162,6 +177,12 @@ def cache_key(functions: list[Native[Any]]) -> str:
     """All that the code of a module's functions depends on."""
     namespace = functions[0].python.__globals__
     constants = [f"{k}={v}" for k, v in namespace.items() if type(v) in (int, bool)]
+    # What other modules define is not in this one's source.
+    for name, value in namespace.items():
+        if isinstance(value, type) and issubclass(value, Record):
+            constants.append(f"{name}={value.names}")
+        elif isinstance(value, NativeInstruction):
+            constants.append(f"{name}={value.lines}")
     names = [function.name for function in functions]
     sources = source_digest(
         __file__, translator.__file__, intrinsics.__file__, namespace["__file__"]
@@ -249,7 +270,10 @@ def load_pending(module: str) -> bool:
 
 def build_module(functions: list[Native[Any]]) -> bytes:
     # What a lazily compiled module does happens at every call; the rest once a long step.
-    return optimise(print_module(functions), quick=not functions[0].lazy)
+    return optimise(
+        print_module(functions),
+        quick=not (functions[0].lazy or functions[0].hot),
+    )
 
 
 def link(module: str, functions: list[Native[Any]], data: bytes, key: str) -> None:

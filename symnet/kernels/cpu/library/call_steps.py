@@ -84,7 +84,12 @@ class StridesError(ValueError):
 class CallArrangement:
     """A step, lacking only pointers: the function (or its address), the words of its
     argument block, the positions of the pointers there, and (see `kernels.cpu.runtime.runner`) its
-    items."""
+    items.
+
+    scratch_bytes: memory that it needs besides, whose address stands at `scratch_slot`.
+    routines: the words that hold addresses of other functions.
+    own_words: words that hold the address of another word of the block.
+    after: what is done afterwards with the same block, and how many items that has."""
 
     code: Native[Any] | Routine | int
     words: tuple[int, ...]
@@ -92,6 +97,11 @@ class CallArrangement:
     total: int = 1
     grain: int = 1
     cost_ns: float = 0.0
+    scratch_bytes: int = 0
+    scratch_slot: int = 0
+    routines: tuple[tuple[int, Routine], ...] = ()
+    own_words: tuple[tuple[int, int], ...] = ()
+    after: tuple[Native[Any], int] | None = None
 
     @property
     def address(self) -> int:

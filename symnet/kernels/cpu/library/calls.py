@@ -12,11 +12,20 @@ from functools import cache
 from typing import Any
 
 from symnet.kernels.cpu.library.call_steps import CallArrangement, gemm_step
+from symnet.kernels.cpu.library.convolution_steps import convolution_step
 from symnet.kernels.cpu.library.draws import draw_step
 from symnet.kernels.cpu.library.packed_gemm import panel_step
+from symnet.kernels.cpu.library.tiled_gemm import tiled_gemm
 from symnet.kernels.cpu.runtime import runner
 from symnet.kernels.cpu.runtime.layouts import LineariseWords
-from symnet.kernels.library import BoundDraw, Call, GemmCall, PackedGemm, Unwind
+from symnet.kernels.library import (
+    BoundDraw,
+    Call,
+    ConvolutionCall,
+    GemmCall,
+    PackedGemm,
+    Unwind,
+)
 from symnet.kernels.loopir import scalars as loops
 from symnet.kernels.loopir.scalars import Kernel, Operand, Output
 from symnet.kernels.schedule import Schedule
@@ -36,9 +45,11 @@ Bound = tuple[CallArrangement | Schedule, Kernel | None]
 def bind(call: Call, arrange: Arrange) -> Bound:
     """What runs a call; with a kernel where that is a loop."""
     if isinstance(call, GemmCall):
-        return _inner_products(call, arrange) or (gemm(call), None)
+        return _inner_products(call, arrange) or (tiled_gemm(call) or gemm(call), None)
     if isinstance(call, PackedGemm):
         return packed_gemm(call), None
+    if isinstance(call, ConvolutionCall):
+        return convolution_step(call), None
     if isinstance(call, Unwind):
         return unwind(call), None
     assert isinstance(call, BoundDraw)

@@ -77,6 +77,7 @@ from symnet.kernels.cpu.runtime.runner import (
     CPYTHON,
     INTERRUPTED,
     READS,
+    leave,
     list_item,
     restore_thread,
     save_thread,
@@ -350,6 +351,7 @@ def start_released(block: int) -> int:
     state = save_thread()
     status = start(block)
     restore_thread(state)
+    leave(block)
     unpin(block)
     return status
 

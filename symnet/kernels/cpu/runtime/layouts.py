@@ -167,6 +167,7 @@ class WatchWords(Record):
     asked: int
     active: int  # whether it may ask Python
     block: int
+    writing: int  # whether the call is among those that are writing
 
 
 class GateWords(Record):

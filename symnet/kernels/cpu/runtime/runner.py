@@ -326,7 +326,7 @@ def run_part(block: int, first: int, count: int, watch: int) -> int:
 
 @lazily_compiled
 def start(block: int) -> int:
-    """Run a call block whose bases are set; result as of `run`."""
+    """Run a call block whose bases are set; result as of `run`.  `leave` comes next."""
     patch(
         load(block, BlockWords.patches),
         load(block, BlockWords.patch_count),
@@ -334,34 +334,46 @@ def start(block: int) -> int:
     )
     watch = load(block, BlockWords.watch)
     count = load(block, BlockWords.step_count)
-    commit = load(block, BlockWords.commit)
     if watch == 0:
         return run_part(block, 0, count, 0)
     begin_watch(watch, block)
+    commit = load(block, BlockWords.commit)
     status = run_part(block, 0, commit, watch)
     store(watch, WatchWords.active, 0)
     if status != 0 or commit == count:
         return status
     enter_commit()
+    store(watch, WatchWords.writing, 1)
     status = run_part(block, commit, count - commit, 0)
-    leave_commit()
     if status != 0:
         return commit + status
     return 0
 
 
 @lazily_compiled
+def leave(block: int) -> int:
+    """End a run, with Python's lock: no fork comes between the steps that write shared
+    variables and the exchange of others, which the caller does at once."""
+    watch = load(block, BlockWords.watch)
+    if watch != 0 and load(watch, WatchWords.writing) != 0:
+        store(watch, WatchWords.writing, 0)
+        leave_commit()
+    return 0
+
+
+@lazily_compiled
 def start_unlocked(block: int) -> int:
-    """Like `start`, called with Python's lock, without which the steps run."""
-    if CPYTHON:
-        # To call this from Python takes memory, and may so run the garbage collector.
-        if moved(block):
-            return CONFLICT
-        state = save_thread()
-        status = start(block)
-        restore_thread(state)
-        return status
-    return start(block)
+    """Like `start`, called with Python's lock, without which the steps of long calls run."""
+    # To call this from Python takes memory, and may so run the garbage collector.
+    if moved(block):
+        return CONFLICT
+    if not CPYTHON or load(block, BlockWords.release) == 0:
+        return start(block)
+    state = save_thread()
+    status = start(block)
+    restore_thread(state)
+    leave(block)
+    return status
 
 
 @lazily_compiled

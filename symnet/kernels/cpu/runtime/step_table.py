@@ -34,7 +34,6 @@ from symnet.kernels.llvm.kernel_cache import compile_kernels
 from symnet.kernels.llvm.machine import machine
 from symnet.kernels.llvm.object_code import Routine
 from symnet.kernels.memory import LINE, address
-from symnet.kernels.schedule import Schedule
 
 # By so much less work is worth handing over to threads that are awake, on the machine
 # with 64-byte vectors for which the costs are estimated.
@@ -154,10 +153,16 @@ class Assembly:
 
     def _fill(self, task: Task, start: int) -> None:
         work = task.arrangement
-        if isinstance(work, Schedule) and work.scratch_bytes:
+        if work.scratch_bytes:
             scratch = np.empty(work.scratch_bytes + LINE, np.uint8)
             self.scratch.append(scratch)
             self.words[start + work.scratch_slot] = aligned(scratch)
+        if isinstance(work, CallArrangement):
+            for word, routine in work.routines:
+                self.words[start + word] = routine.address
+                self.codes.append(routine)
+            for word, other in work.own_words:
+                self._link(start + word, start + other)
         for slot, place in zip(work.pointer_slots, task.places, strict=True):
             if place is not None and slot >= 0:
                 self._point(start + slot, place)
@@ -282,6 +287,10 @@ def step_list(
         if task.kernel is None:
             codes.append(work.code)
             steps.append((number, work.address, work.total, work.grain))
+            if work.after is not None:
+                code, total = work.after
+                codes.append(code)
+                steps.append((number, code.address, total, 1))
             continue
         (code_,) = compile_kernels([(task.kernel, work.variant)])
         codes.append(code_)
@@ -311,7 +320,10 @@ def functions_of(
 ) -> set[Native[Any] | Routine]:
     """The functions, other than kernels, that a program needs before it can run."""
     works = [task.arrangement for task in leaves]
-    found = {work.code for work in works if isinstance(work, CallArrangement)}
+    calls = [work for work in works if isinstance(work, CallArrangement)]
+    found = {work.code for work in calls}
+    found |= {routine for work in calls for _, routine in work.routines}
+    found |= {work.after[0] for work in calls if work.after is not None}
     if any(work.total > work.grain for work in works):
         found.add(parallel_for)
     if not all(isinstance(task, Task) for task in tasks):

@@ -46,6 +46,7 @@ FUNCTION, ARGUMENTS, TOTAL, SIZE, CHUNKS = 24, 25, 26, 27, 28  # the loop
 SLEEPING = 32  # workers asleep
 BUSY = 40  # whether a loop is running
 THREADS, STARTED, STOP = 48, 49, 50  # threads wanted (with the caller), workers made
+GENERATION = 51  # 1, and one more after each fork
 ALIVE = 56  # workers that have not ended
 
 SPINS = 2000  # turns of the waiting loop before sleep
@@ -240,9 +241,10 @@ def description() -> str:
 
 def forget() -> None:
     """In a forked child no worker lives: begin anew."""
-    threads = load(POOL, THREADS)
+    threads, generation = load(POOL, THREADS), load(POOL, GENERATION)
     ctypes.memset(int(POOL), 0, 64 * 8)
     store(POOL, THREADS, threads)
+    store(POOL, GENERATION, generation + 1)
 
 
 def stop() -> None:
@@ -252,6 +254,7 @@ def stop() -> None:
 
 
 store(POOL, THREADS, wanted(config.num_threads))
+store(POOL, GENERATION, 1)
 # Machine code is unloaded when the interpreter ends: no thread may be in it then.
 atexit.register(stop)
 if hasattr(os, "register_at_fork"):

@@ -1,0 +1,80 @@
+"""Results off by their last bits: which operations round, and how far.
+
+Where an evaluation with such results differs from one without, it is roundings that
+decide.  Source: Vignes 1993, stochastic arithmetic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from symnet.graph.variables import Apply
+from symnet.ops.elementwise import Elementwise
+from symnet.ops.linalg.gemm import Gemm
+from symnet.ops.linalg.products import Product
+from symnet.ops.reduce import Reduce
+
+BITS = 8.0  # units in the last place by which results are off
+CHOOSING = {
+    "switch", "maximum", "minimum", "clip", "second", "identity", "neg", "abs", "sgn",
+    "floor", "ceil", "trunc", "round_half_to_even", "round_half_away_from_zero", "relu",
+    "real", "imag", "complex", "conj",
+}  # fmt: skip
+
+
+def off_by_rounding(
+    node: Apply,
+    arrays: Sequence[Any],
+    results: Sequence[Any],
+    compute: Callable[[Apply, Sequence[Any]], Sequence[Any]],
+    rng: np.random.Generator,
+    side: float = 1.0,
+) -> list[Any]:
+    """The results of an operation, each off by its last bits where it rounds, at random,
+    and the other way where `side` is -1.
+
+    compute: what gave the results for `arrays`.
+    """
+    sizes = results
+    if _adds_up(node):  # what a sum would be without the signs of its terms
+        with np.errstate(all="ignore"):
+            sizes = compute(node, [np.abs(a) for a in arrays])
+    return [
+        result
+        if not _is_float(result) or _is_exact(node, result, arrays)
+        else _disturbed(result, size, rng, side)
+        for result, size in zip(results, sizes, strict=True)
+    ]
+
+
+def _is_float(array: Any) -> bool:
+    return bool(np.asarray(array).dtype.kind in "fc")
+
+
+def _adds_up(node: Apply) -> bool:
+    sums = isinstance(node.op, Reduce) and node.op.kind in ("sum", "prod")
+    return sums or isinstance(node.op, Product | Gemm)
+
+
+def _is_exact(node: Apply, result: Any, arrays: Sequence[Any]) -> bool:
+    """Whether an operation only moves or chooses what it gets, and rounds nothing."""
+    if isinstance(node.op, Elementwise):
+        return node.op.name in CHOOSING
+    if _adds_up(node):
+        return False
+    there = [np.ravel(a) for a in arrays if _is_float(a)]
+    return bool(there) and bool(np.all(np.isin(result, np.concatenate(there))))
+
+
+def _disturbed(result: Any, size: Any, rng: np.random.Generator, side: float) -> Any:
+    """A result off by the last bits of `size`."""
+    array = np.asarray(result)
+    limits = np.finfo(array.dtype)
+    last, least = side * BITS * rng.uniform(-1.0, 1.0, (2, *array.shape))
+    with np.errstate(all="ignore"):
+        size = np.abs(size).astype(array.dtype)
+        moved = array + size * (last * limits.eps) + least * limits.tiny
+    return np.asarray(moved, dtype=array.dtype)

@@ -1,0 +1,139 @@
+"""Products of matrices by our own micro-kernels, as steps of the runner.
+
+They serve products of middle size on processors with 64-byte vectors; single vectors, tiny
+and very long products go to the BLAS.  On a Zen 5 OpenBLAS reaches half of what the
+processor can multiply, these tiles eight to nine tenths.  With 32-byte vectors, measured on
+the same processor, both reach the same (0.9 to 1.2 of the BLAS's time): there it stays.
+
+How the work is cut follows from the sizes and the kind of processor alone, so that the
+number of threads changes no bit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from symnet.config import config
+from symnet.kernels.cpu.library.call_steps import CallArrangement
+from symnet.kernels.cpu.library.rearranging_tiles import transposing_tile
+from symnet.kernels.cpu.library.tiled_gemm_code import TiledGemmWords, multiply_tiles
+from symnet.kernels.cpu.library.tiles import ITEM, lanes, tile_words
+from symnet.kernels.cpu.runtime import threads
+from symnet.kernels.library import GemmCall
+from symnet.kernels.llvm.machine import machine
+from symnet.kernels.memory import LINE
+
+PANEL_BYTES = 192 * 1024  # in the second cache
+WIDE = 64  # bytes of a vector from which on they are faster than the BLAS
+LONGEST_PIECE = 256  # of a sum: each rounds on its own
+LONGEST_SUM = 8192  # the BLAS is told to add longer ones up in parts
+LEAST_ROWS, LEAST_COLUMNS, LEAST_WORK = 4, 8, 20_000
+FEW_TILES = 3  # of rows: to pack B does not pay
+ITEMS = 16  # pieces of work that are worth cutting for
+LEAST_TILES = 4  # of a piece
+NUMBERS_PER_NS = {"float32": 40.0, "float64": 20.0}  # a modest core
+SHARED_NS = 10_000.0
+W = TiledGemmWords
+
+
+def tiled_gemm(call: GemmCall) -> CallArrangement | None:
+    """The step of a product, or None where tiles do not serve.  The pointers are those of
+    alpha, A, B, beta and C."""
+    suits = machine().target.vector_bytes >= WIDE and call.dtype in ITEM
+    if not suits or not _has_size(call) or len(call.loops) > 1:
+        return None
+    item = ITEM[call.dtype]
+    if call.strides[2][1] == item and call.sizes[1] > 1:
+        return _step(call) if _fits(call) else None
+    other = _transposed(call)
+    if not _fits(other):
+        return None
+    step = _step(other)
+    alpha, b, a, beta, c = step.pointer_slots
+    return replace(step, pointer_slots=(alpha, a, b, beta, c))
+
+
+def _has_size(call: GemmCall) -> bool:
+    m, n, k = call.sizes
+    least = min(m, n) >= LEAST_ROWS and max(m, n) >= LEAST_COLUMNS
+    return least and k <= LONGEST_SUM and m * n * k >= LEAST_WORK
+
+
+def _transposed(call: GemmCall) -> GemmCall:
+    """C.T = B.T A.T."""
+    (m, n, k), (a, b, c) = call.sizes, call.strides
+    return replace(
+        call,
+        sizes=(n, m, k),
+        strides=(b[::-1], a[::-1], c[::-1]),
+        loops=tuple((size, y, x, z) for size, x, y, z in call.loops),
+    )
+
+
+def _fits(call: GemmCall) -> bool:
+    """Whether rows of C have no gaps, and rows or columns of B none."""
+    item, (_, (b_row, b_step), (_, c_step)) = ITEM[call.dtype], call.strides
+    return c_step == item and item in (b_row, b_step)
+
+
+def _step(call: GemmCall) -> CallArrangement:
+    (m, n, k), item, target = call.sizes, ITEM[call.dtype], machine().target
+    width = lanes(call.dtype, target)
+    words, routines = tile_words(call.dtype, m)
+    pieces = -(-k // LONGEST_PIECE)
+    inner_block = -(-k // pieces)
+    rows_kept = -(-inner_block // width) * width  # whole blocks are transposed
+    column_block = max(PANEL_BYTES // (rows_kept * item) // (2 * width), 1) * 2 * width
+    column_blocks = -(-n // column_block)
+    column_block = -(-n // column_blocks // (2 * width)) * 2 * width
+    column_blocks = -(-n // column_block)
+    batch = call.loops[0] if call.loops else (1, 0, 0, 0)
+    wanted = -(-ITEMS // (column_blocks * max(batch[0], 1)))
+    tile_block = max(-(-words["tiles"] // wanted), LEAST_TILES)
+    tile_blocks = -(-words["tiles"] // tile_block)
+    by_rows = call.strides[1][1] == item
+    slots = threads.use(config.num_threads)
+    slot_bytes = column_block * rows_kept * item + LINE
+    words |= {
+        "item": item, "slots": slots, "flags": W.count, "slot_bytes": slot_bytes,
+        "panel_row": column_block * item, "inner": k, "columns": n,
+        "a_row": call.strides[0][0], "a_step": call.strides[0][1],
+        "b_row": call.strides[1][0], "b_step": call.strides[1][1],
+        "c_row": call.strides[2][0], "a_batch": batch[1], "b_batch": batch[2],
+        "c_batch": batch[3], "inner_block": inner_block, "column_block": column_block,
+        "column_blocks": column_blocks, "tile_block": tile_block,
+        "tile_blocks": tile_blocks, "lanes": width,
+        "direct": int(by_rows and words["tiles"] <= FEW_TILES),
+        "one": _bits(1.0, call.dtype), "first": _bits(call.alpha, call.dtype),
+        "other": _bits(call.beta, call.dtype),
+    }  # fmt: skip
+    if not by_rows:
+        routines["transposing"] = transposing_tile(call.dtype)
+    own = [(W.alpha, W.first)] if call.alpha is not None else []
+    own += [(W.beta, W.other)] if call.beta is not None and call.beta != 0 else []
+    total = column_blocks * tile_blocks * batch[0]
+    cost = m * n * k * batch[0] / NUMBERS_PER_NS[call.dtype]
+    return CallArrangement(
+        multiply_tiles,
+        (*W.pack(**words), *[0] * slots),
+        (
+            W.alpha if call.alpha is None else -1, W.a, W.b,
+            W.beta if call.beta is None else -1, W.c,
+        ),
+        total,
+        max(int(total * SHARED_NS / cost), 1),
+        cost,
+        scratch_bytes=slot_bytes * slots,
+        scratch_slot=W.scratch,
+        routines=tuple((getattr(W, name), r) for name, r in routines.items()),
+        own_words=tuple(own),
+    )  # fmt: skip
+
+
+def _bits(number: complex | None, dtype: str) -> int:
+    """A number as the first bytes of a word."""
+    word = np.zeros(1, np.int64)
+    word.view(dtype)[0] = 0.0 if number is None else number.real
+    return int(word[0])

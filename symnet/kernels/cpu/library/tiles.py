@@ -1,0 +1,367 @@
+"""Micro-kernels of products: a tile of the result stays in registers while the contracted
+axis passes by.
+
+Two of them, printed from a description (rows, vectors), because operands can lie in two
+ways:
+- `outer_tile`: vectors run along the columns of the result; B has its columns side by side.
+- `inner_tile`: vectors run along the contracted axis, which both operands have without
+  gaps; the lanes are added up at the end.
+
+Sums are made in the dtype itself, in as many parts as there are calls.
+
+Source: Goto and van de Geijn 2008, "Anatomy of high-performance matrix multiplication";
+the sizes follow Van Zee and van de Geijn 2015, "BLIS": accumulators hide the latency of
+the multiplier, and a row of loads serves several of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from hashlib import sha256
+
+from symnet.kernels.llvm.function_writer import FunctionWriter
+from symnet.kernels.llvm.kernel_cache import generator
+from symnet.kernels.llvm.lanes import Lanes
+from symnet.kernels.llvm.machine import machine
+from symnet.kernels.llvm.object_code import Routine, source_digest
+from symnet.kernels.llvm.primitives import apply
+from symnet.kernels.llvm.target import Target
+from symnet.kernels.llvm.text import REGISTER, Module, iota, mangled, type_text
+
+ITEM = {"float32": 4, "float64": 8}
+# Rows and vectors of the largest tiles by the number of registers.
+OUTER_ROWS, OUTER_VECTORS = {16: 6, 32: 12}, 2
+INNER_ROWS, INNER_COLUMNS = {16: 3, 32: 4}, {16: 4, 32: 6}
+
+
+def lanes(dtype: str, target: Target) -> int:
+    """Numbers in one vector."""
+    return target.vector_bytes // ITEM[dtype]
+
+
+@cache
+def outer_tile(dtype: str, rows: int, vectors: int) -> Routine:
+    """`i64 (a, a_row, a_step, b, b_row, inner, c, c_row, columns, alpha, beta)`:
+    C = alpha A B + beta C, for `rows` rows of C and as many columns as fill the vectors or
+    fewer.
+
+    The rows of A, B and C are so many bytes apart, and the numbers of A's `a_step`; rows of
+    B and C have no gaps, and those of B are whole vectors long.  alpha and beta: addresses
+    of numbers; with the address 0 for beta C is not read.
+    """
+
+    def emit(target: Target, name: str) -> str:
+        module = Module(target)
+        OuterTile(module, dtype, rows, vectors).write(name)
+        return module.text()
+
+    return tile_routine(f"outer tile {dtype} {rows} {vectors}", emit)
+
+
+@cache
+def inner_tile(dtype: str) -> Routine:
+    """`i64 (a, b, b_row, images, a_image, b_image, length, out)`: sums of products.
+
+    a: the addresses of the rows of A; the rows of B are `b_row` bytes apart.  Each row has
+    `images` stretches of `length` numbers, `a_image` and `b_image` bytes apart.  out: the
+    sums, as a matrix without gaps: one row for each of A's, one column for each of B's.
+    """
+
+    def emit(target: Target, name: str) -> str:
+        module = Module(target)
+        InnerTile(module, dtype).write(name)
+        return module.text()
+
+    return tile_routine(f"inner tile {dtype}", emit)
+
+
+def tile_words(dtype: str, rows: int) -> tuple[dict[str, int], dict[str, Routine]]:
+    """Tiles that make up so many rows, as equal as can be: words of `PanelWords`, and the
+    routines whose addresses belong in others."""
+    most = OUTER_ROWS[machine().target.registers]
+    tiles = -(-rows // most)
+    few, more = rows // tiles, rows % tiles
+    columns = OUTER_VECTORS * lanes(dtype, machine().target)
+    words = {"tiles": tiles, "few": few, "more": more, "tile_columns": columns}
+    routines = {}
+    for suffix, height in (("", few), ("_more", few + (more > 0))):
+        routines["wide" + suffix] = outer_tile(dtype, height, OUTER_VECTORS)
+        routines["narrow" + suffix] = outer_tile(dtype, height, 1)
+    return words, routines
+
+
+def tile_routine(what: str, emit: Callable[[Target, str], str]) -> Routine:
+    key = f"{generator()}{source_digest(__file__)}\n{what}"
+    name = f"tile_{sha256(key.encode()).hexdigest()[:32]}"
+
+    def build() -> bytes:
+        host = machine()
+        return host.compile(emit(host.target, name))
+
+    return Routine(key, name, build)
+
+
+class RegisterTile:
+    """What both tiles share: pointers, loads and stores of vectors, sums of products."""
+
+    def __init__(self, module: Module, dtype: str) -> None:
+        self.dtype, self.item, self.type = dtype, ITEM[dtype], REGISTER[dtype]
+        self.target = module.target
+        self.lanes = lanes(dtype, module.target)
+        self.vector = type_text(self.type, self.lanes)
+        self.writer = FunctionWriter(module)
+
+    def here(self) -> Lanes:
+        return Lanes(self.writer.here(), self.lanes)
+
+    def pointer(self, name: str) -> str:
+        return self.writer.entry.emit(f"inttoptr i64 {name} to ptr")
+
+    def pointer_here(self, name: str) -> str:
+        return self.writer.here().emit(f"inttoptr i64 {name} to ptr")
+
+    def moved(self, place: str, distance: str | int) -> str:
+        """An address so many bytes further."""
+        return self.writer.here().emit(f"getelementptr i8, ptr {place}, i64 {distance}")
+
+    def load(self, place: str, mask: str | None = None) -> str:
+        on = self.here()
+        if mask is None:
+            return on.scope.emit(f"load {self.vector}, ptr {place}, align {self.item}")
+        name = f"llvm.masked.load.{mangled(self.type, self.lanes)}.p0"
+        align, none = ("i32", str(self.item)), (self.vector, "zeroinitializer")
+        masked = (on.type("bool"), mask)
+        return on.scope.call(name, self.vector, [("ptr", place), align, masked, none])
+
+    def store(self, place: str, value: str, mask: str | None = None) -> None:
+        on = self.here()
+        if mask is None:
+            on.scope.line(
+                f"store {self.vector} {value}, ptr {place}, align {self.item}"
+            )
+            return
+        name = f"llvm.masked.store.{mangled(self.type, self.lanes)}.p0"
+        align, masked = ("i32", str(self.item)), (on.type("bool"), mask)
+        values = [(self.vector, value), ("ptr", place), align, masked]
+        on.scope.call_void(name, values)
+
+    def mask(self, count: str, first: int) -> str:
+        """Which lanes are before `count`, where lane 0 has the number `first`."""
+        on = self.here()
+        many = on.scope.splat(count, "i64", self.lanes)
+        return on.compare("lt", "int64", iota("i64", self.lanes, first), many)
+
+    def picked(self, on: Lanes, left: str, right: str, lanes: list[int]) -> str:
+        """Lanes of two vectors, counted through."""
+        numbers = ", ".join(f"i32 {k}" for k in lanes)
+        kinds = f"{self.vector} {left}, {self.vector} {right}"
+        return on.scope.emit(f"shufflevector {kinds}, <{len(lanes)} x i32> <{numbers}>")
+
+    def fused(self, a: str, b: str, c: str) -> str:
+        on, kinds = self.here(), [self.dtype] * 3
+        if self.target.fused:
+            return apply(on.scope, "fma", self.dtype, kinds, [a, b, c], on.lanes)
+        return on.binary("fadd", self.dtype, on.binary("fmul", self.dtype, a, b), c)
+
+
+class OuterTile(RegisterTile):
+    """Writes `outer_tile`."""
+
+    def __init__(self, module: Module, dtype: str, rows: int, vectors: int) -> None:
+        super().__init__(module, dtype)
+        self.rows, self.vectors = rows, vectors
+
+    def write(self, name: str) -> None:
+        given = (
+            "a", "a_row", "a_step", "b", "b_row", "inner", "c", "c_row", "columns",
+            "alpha", "beta",
+        )  # fmt: skip
+        self.a, self.b, self.c = (self.pointer(f"%{p}") for p in "abc")
+        sums = self.scaled(self.products())
+        here = self.writer.here()
+        whole = here.emit(f"icmp sge i64 %columns, {self.vectors * self.lanes}")
+        here.line(f"br i1 {whole}, label %whole, label %part")
+        self.finish("whole", sums, [None] * self.vectors)
+        self.writer.here().label("part")
+        masks = [self.mask("%columns", v * self.lanes) for v in range(self.vectors)]
+        self.finish("part", sums, masks, labelled=True)
+        parameters = ", ".join(f"i64 %{name}" for name in given)
+        self.writer.finish(f"define i64 @{name}({parameters})")
+
+    def products(self) -> list[list[str]]:
+        """The loop along the contracted axis; the sums of each row."""
+        starts = self.row_pointers()
+        size = self.lanes * self.item
+
+        def body(k: str, names: list[str]) -> tuple[str, list[str]]:
+            rows, b = names[: len(starts)], names[len(starts)]
+            old, new = iter(names[len(starts) + 1 :]), []
+            row = [self.load(self.moved(b, v * size)) for v in range(self.vectors)]
+            for r in range(self.rows):
+                place = rows[r // 2]
+                left = self.number(self.moved(place, "%a_row") if r % 2 else place)
+                new += [self.fused(left, right, next(old)) for right in row]
+            following = self.writer.here().emit(f"add i64 {k}, 1")
+            rows = [self.moved(place, "%a_step") for place in rows]
+            return following, [*rows, self.moved(b, "%b_row"), *new]
+
+        zeros = [(self.vector, "zeroinitializer")] * (self.rows * self.vectors)
+        carried = [*(("ptr", p) for p in (*starts, self.b)), *zeros]
+        ends = self.writer.loop("0", "%inner", carried, body)[len(starts) + 1 :]
+        count = self.vectors
+        return [ends[r * count : (r + 1) * count] for r in range(self.rows)]
+
+    def row_pointers(self) -> list[str]:
+        """One pointer for two rows of A: the second is reached by an index, and no pointer
+        waits for another (LLVM would compute one from the other: it must not know)."""
+        scope, starts = self.writer.entry, [self.a]
+        twice = scope.emit("shl i64 %a_row, 1")
+        for _ in range(2, self.rows, 2):
+            start = scope.emit(f"getelementptr i8, ptr {starts[-1]}, i64 {twice}")
+            start = scope.emit(f'call ptr asm sideeffect "", "=r,0"(ptr {start})')
+            starts.append(start)
+        return starts
+
+    def scaled(self, sums: list[list[str]]) -> list[list[str]]:
+        """The sums times alpha."""
+        alpha = self.number(self.pointer_here("%alpha"))
+        on = self.here()
+        return [[on.binary("fmul", self.dtype, s, alpha) for s in row] for row in sums]
+
+    def number(self, place: str) -> str:
+        """A number in all lanes."""
+        scope = self.writer.here()
+        value = scope.emit(f"load {self.type}, ptr {place}, align {self.item}")
+        return scope.splat(value, self.type, self.lanes)
+
+    def finish(
+        self,
+        name: str,
+        sums: list[list[str]],
+        masks: Sequence[str | None],
+        labelled: bool = False,
+    ) -> None:
+        """Store the sums, or add them."""
+        here = self.writer.here()
+        if not labelled:
+            here.label(name)
+        new = here.emit("icmp eq i64 %beta, 0")
+        here.line(f"br i1 {new}, label %{name}new, label %{name}old")
+        for adds, label in ((False, "new"), (True, "old")):
+            self.writer.here().label(f"{name}{label}")
+            beta = self.number(self.pointer_here("%beta")) if adds else None
+            self.store_rows(sums, masks, beta)
+            self.writer.here().line("ret i64 0")
+
+    def store_rows(
+        self, sums: list[list[str]], masks: Sequence[str | None], beta: str | None
+    ) -> None:
+        row = self.c
+        for r, values in enumerate(sums):
+            row = self.moved(row, "%c_row") if r else row
+            for v, (value, mask) in enumerate(zip(values, masks, strict=True)):
+                place = self.moved(row, v * self.lanes * self.item)
+                if beta is not None:
+                    value = self.fused(self.load(place, mask), beta, value)
+                self.store(place, value, mask)
+
+
+class InnerTile(RegisterTile):
+    """Writes `inner_tile`."""
+
+    def __init__(self, module: Module, dtype: str) -> None:
+        super().__init__(module, dtype)
+        self.rows = INNER_ROWS[self.target.registers]
+        self.columns = INNER_COLUMNS[self.target.registers]
+
+    def write(self, name: str) -> None:
+        given = ("a", "b", "b_row", "images", "a_image", "b_image", "length", "out")
+        table, b, out = (self.pointer(p) for p in ("%a", "%b", "%out"))
+        entry, starts = self.writer.entry, []
+        for r in range(self.rows):
+            place = entry.emit(f"getelementptr i8, ptr {table}, i64 {8 * r}")
+            starts.append(entry.emit(f"load ptr, ptr {place}, align 8"))
+        self.whole = entry.emit(f"and i64 %length, {-self.lanes}")
+        self.left = entry.emit(f"sub i64 %length, {self.whole}")
+
+        def image(number: str, names: list[str]) -> tuple[str, list[str]]:
+            pointers, sums = names[: self.rows + 1], names[self.rows + 1 :]
+            sums = self.stretch(pointers, sums)
+            ends = [self.moved(p, "%a_image") for p in pointers[:-1]]
+            ends.append(self.moved(pointers[-1], "%b_image"))
+            following = self.writer.here().emit(f"add i64 {number}, 1")
+            return following, [*ends, *sums]
+
+        zeros = [(self.vector, "zeroinitializer")] * (self.rows * self.columns)
+        carried = [*(("ptr", p) for p in (*starts, b)), *zeros]
+        sums = self.writer.loop("0", "%images", carried, image)[self.rows + 1 :]
+        for first in range(0, len(sums), self.lanes):
+            place = self.moved(out, first * self.item)
+            self.store(place, self.added_up(sums[first : first + self.lanes]))
+        parameters = ", ".join(f"i64 %{name}" for name in given)
+        self.writer.finish(f"define i64 @{name}({parameters})")
+
+    def stretch(self, pointers: list[str], sums: list[str]) -> list[str]:
+        """The products of one stretch added to the sums: whole vectors, then a part."""
+        size = self.lanes * self.item
+
+        def body(k: str, names: list[str]) -> tuple[str, list[str]]:
+            places, old = names[: self.rows + 1], names[self.rows + 1 :]
+            new = self.step(places, old, None)
+            following = self.writer.here().emit(f"add i64 {k}, {self.lanes}")
+            return following, [*(self.moved(p, size) for p in places), *new]
+
+        pairs = [(self.vector, s) for s in sums]
+        carried = [*(("ptr", p) for p in pointers), *pairs]
+        ends = self.writer.loop("0", self.whole, carried, body)
+        places, sums = ends[: self.rows + 1], ends[self.rows + 1 :]
+
+        def rest(_: str, old: list[str]) -> tuple[str, list[str]]:
+            return "", self.step(places, old, self.mask(self.left, 0))
+
+        return self.writer.when("0", self.left, [(self.vector, s) for s in sums], rest)
+
+    def step(self, places: list[str], sums: list[str], mask: str | None) -> list[str]:
+        """One vector of every row."""
+        *rows, b = places
+        left = [self.load(row, mask) for row in rows]
+        new: list[list[str]] = [[] for _ in rows]
+        for column in range(self.columns):
+            place = b if column == 0 else self.moved(b, self.distance(column))
+            right = self.load(place, mask)
+            for r in range(self.rows):
+                total = sums[r * self.columns + column]
+                new[r].append(self.fused(left[r], right, total))
+        return [total for row in new for total in row]
+
+    def distance(self, column: int) -> str:
+        entry = self.writer.entry
+        key = ("distance", column)
+        if key not in entry.made:
+            entry.made[key] = entry.emit(f"mul i64 %b_row, {column}")
+        return entry.made[key]
+
+    def added_up(self, totals: list[str]) -> str:
+        """One vector with the sum of the lanes of each of up to as many vectors.
+
+        Two vectors become one that has the sums of halves of the first, then of the
+        second; and so on in blocks half as long each time.
+        """
+        on, block = self.here(), self.lanes
+        while block > 1:
+            starts = range(0, self.lanes, block)
+            low = [s + k for s in starts for k in range(block // 2)]
+            low += [self.lanes + k for k in low]
+            pairs = [
+                (*totals[k : k + 2], totals[k])[:2] for k in range(0, len(totals), 2)
+            ]
+            totals = []
+            for left, right in pairs:
+                halves = [
+                    self.picked(on, left, right, [k + far for k in low])
+                    for far in (0, block // 2)
+                ]
+                totals.append(on.binary("fadd", self.dtype, *halves))
+            block //= 2
+        return totals[0]

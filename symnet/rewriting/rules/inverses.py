@@ -1,0 +1,57 @@
+"""Inverse hyperbolic functions of what overflows, or comes too near to one.
+
+arcsinh(a), arccosh(a)  are  log(2 a), where a is large: log(a) does not overflow
+arctanh(a)              is   (log(1 + a) - log(1 - a)) / 2, where 1 - a is known by itself
+arctanh(tanh(x))        is   x, and so is arcsinh(sinh(x))
+"""
+
+from __future__ import annotations
+
+import math
+
+from symnet.graph.types import FLOATS
+from symnet.graph.variables import Variable
+from symnet.ops.arithmetic import add, gt, minimum, mul, sub, switch
+from symnet.ops.functions import arccosh, arcsinh, arctanh, log1p, sinh, tanh
+from symnet.rewriting.patterns import Match, Rule
+from symnet.rewriting.rules.logged import RewriteBudget, as_wide, pure_log_of
+from symnet.rewriting.rules.logsums import complement
+
+
+def _of_large(match: Match) -> Variable | None:
+    """log(2 a) in the place of arcsinh(a) and arccosh(a), where a is large."""
+    node = match.node
+    (a,) = node.inputs
+    if match.out.type.dtype != a.type.dtype:
+        return None
+    if a.owner is not None and (node.op, a.owner.op) == (arcsinh, sinh):
+        return a.owner.inputs[0]
+    found = pure_log_of(a)
+    if found is None or not found.over or found.shifts:
+        return None
+    # 1 / (2 a)**2, by which the two differ, is less than the last bit from here on.
+    far = 8.0 if a.type.dtype == "float16" else 20.0
+    level = as_wide(found.make(), match.out)
+    near = node.op(minimum(a, math.exp(far + 1)))
+    result: Variable = switch(gt(level, far), add(level, math.log(2)), near)
+    return result
+
+
+def _arctanh(match: Match) -> Variable | None:
+    (a,) = match.node.inputs
+    if match.out.type.dtype not in FLOATS or match.out.type.dtype != a.type.dtype:
+        return None
+    if a.owner is not None and a.owner.op == tanh:
+        return a.owner.inputs[0]
+    rest = complement(a, RewriteBudget())
+    if pure_log_of(a) is None or rest is None or not rest.risky or rest.shifts:
+        return None
+    half: Variable = mul(sub(log1p(a), rest.make()), 0.5)
+    return half
+
+
+INVERSES = [
+    Rule("arcsinh_of_exponentials", arcsinh, _of_large),
+    Rule("arccosh_of_exponentials", arccosh, _of_large),
+    Rule("arctanh_of_what_saturates", arctanh, _arctanh),
+]

@@ -1,0 +1,81 @@
+"""Transposed blocks and shifted sums against NumPy."""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+
+import numpy as np
+import pytest
+
+from symnet.kernels.cpu.library.rearranging_tiles import (
+    ShiftedSum,
+    TransposingTile,
+    shifted_sum,
+    transposing_tile,
+)
+from symnet.kernels.cpu.library.tiles import lanes
+from symnet.kernels.llvm.machine import build, machine
+from symnet.kernels.llvm.target import cpu_target
+from symnet.kernels.llvm.text import Module
+
+rng = np.random.default_rng(7)
+host = machine().target
+
+
+def function(address, count):
+    return ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * count)(address)
+
+
+def numbers(*shape, dtype):
+    return rng.normal(size=shape).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_transposing_tiles(dtype):
+    call, width = function(transposing_tile(dtype).address, 6), lanes(dtype, host)
+    source = numbers(width, width + 2, dtype=dtype)
+    for rows, columns in itertools.product(sorted({1, width - 1, width}), repeat=2):
+        target = np.full((width, width + 1), np.nan, dtype)
+        call(
+            target.ctypes.data, target.strides[0], source.ctypes.data,
+            source.strides[0], rows, columns,
+        )  # fmt: skip
+        want = np.full_like(target, np.nan)
+        want[:columns, :width] = 0
+        want[:columns, :rows] = source[:rows, :columns].T
+        np.testing.assert_array_equal(target, want)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("step", [1, 2, -1])
+@pytest.mark.parametrize("shift", [-4, 0, 3])
+def test_shifted_sums(dtype, step, shift):
+    call, width = function(shifted_sum(dtype).address, 9), lanes(dtype, host)
+    for count, length, rows in ((1, 3, 2), (width, width, 5), (2 * width + 3, 9, 3)):
+        source = numbers(rows, length + 4, dtype=dtype)
+        source[:, length:] = np.nan  # not to be looked at
+        for fresh in (0, 1):
+            target = numbers(count + 2, dtype=dtype)
+            want = target.copy()
+            want[:count] *= not fresh
+            for x, row in itertools.product(range(count), range(rows)):
+                place = x + shift + row * step
+                if 0 <= place < length:
+                    want[x] += source[row, place]
+            call(
+                target.ctypes.data, count, source.ctypes.data, source.strides[0], rows,
+                shift, step, length, fresh,
+            )  # fmt: skip
+            np.testing.assert_allclose(target, want, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("features", [{}, {"avx2": True, "fma": True}])
+@pytest.mark.parametrize("writer", [TransposingTile, ShiftedSum])
+def test_other_processors(features, writer):
+    """The text is sound for them too."""
+    target = cpu_target("x86_64-unknown-linux-gnu", "x86-64", features)
+    for dtype in ("float32", "float64"):
+        module = Module(target)
+        writer(module, dtype).write("rearranged")
+        assert build(target).compile(module.text())

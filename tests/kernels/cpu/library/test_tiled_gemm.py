@@ -1,0 +1,153 @@
+"""Products by tiles against NumPy: every way to lie, every rest, numbers from memory."""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+
+import numpy as np
+import pytest
+
+from symnet import config
+from symnet.kernels.cpu.library import tiled_gemm as steps
+from symnet.kernels.cpu.library.tiled_gemm import LONGEST_SUM, tiled_gemm
+from symnet.kernels.cpu.runtime import threads
+from symnet.kernels.library import GemmCall
+
+FUNCTION = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 3)
+rng = np.random.default_rng(6)
+
+
+@pytest.fixture(autouse=True)
+def _whatever_the_processor(monkeypatch):
+    """The tiles are right where the BLAS is preferred, too."""
+    monkeypatch.setattr(steps, "WIDE", 0)
+
+
+def call_of(a, b, c, alpha=1.0, beta=0.0):
+    rank = a.ndim - 2
+    loops = [(a.shape[0], a.strides[0], b.strides[0], c.strides[0])][:rank]
+    sizes = (a.shape[-2], b.shape[-1], a.shape[-1])
+    strides = (a.strides[-2:], b.strides[-2:], c.strides[-2:])
+    return GemmCall(a.dtype.name, sizes, strides, alpha, beta, tuple(loops))
+
+
+def run(call, a, b, c, alpha=None, beta=None, at_once=0):
+    """Carry out the step of a call, so many items at a time (0: all)."""
+    step = tiled_gemm(call)
+    assert step is not None
+    words = np.array(step.words, np.int64)
+    for slot, array in zip(step.pointer_slots, (alpha, a, b, beta, c), strict=True):
+        if slot >= 0:
+            words[slot] = array.ctypes.data
+    scratch = np.full(step.scratch_bytes + 64, 255, np.uint8)  # NaN, if it is read
+    words[step.scratch_slot] = -(-scratch.ctypes.data // 64) * 64
+    for word, routine in step.routines:
+        words[word] = routine.address
+    for word, other in step.own_words:
+        words[word] = words.ctypes.data + 8 * other
+    many = at_once or step.total
+    for begin in range(0, step.total, many):
+        end = min(begin + many, step.total)
+        assert FUNCTION(step.address)(words.ctypes.data, begin, end) == 0
+    return c
+
+
+def matrix(rows, columns, dtype, order="C", gap=0):
+    """Random numbers; `gap`: what stands between its rows (columns)."""
+    shape = (rows, columns + gap) if order == "C" else (rows + gap, columns)
+    made = np.array(rng.normal(size=shape), dtype, order=order)
+    return made[:rows, :columns]
+
+
+def close(got, want):
+    single = got.dtype == np.float32
+    np.testing.assert_allclose(got, want, rtol=1e-4 if single else 1e-12, atol=1e-3)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("orders", list(itertools.product("CF", repeat=3)))
+def test_every_order_and_rest(dtype, orders):
+    for m, n, k in ((13, 40, 90), (70, 33, 17), (5, 200, 64), (24, 65, 700)):
+        shapes = ((m, k), (k, n), (m, n))
+        for gap in (0, 3):
+            a, b, c = (
+                matrix(*shape, dtype, order, gap)
+                for shape, order in zip(shapes, orders, strict=True)
+            )
+            for alpha, beta in ((1.0, 0.0), (-0.5, 1.0), (2.0, 0.25)):
+                want = alpha * (a @ b) + beta * c
+                call = call_of(a, b, c, alpha, beta)
+                close(
+                    run(call, a, b, c.copy(order="K") if not gap else c, at_once=2),
+                    want,
+                )
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_numbers_from_memory(dtype):
+    a, b, c = (matrix(*s, dtype) for s in ((20, 50), (50, 40), (20, 40)))
+    alpha, beta = np.array(1.5, dtype), np.array(-0.5, dtype)
+    want = alpha * (a @ b) + beta * c
+    close(run(call_of(a, b, c, None, None), a, b, c, alpha, beta), want)
+
+
+def test_batches():
+    a, b = (rng.normal(size=s).astype("float32") for s in ((5, 12, 40), (5, 40, 50)))
+    c = np.zeros((5, 12, 50), "float32")
+    close(run(call_of(a, b, c), a, b, c, at_once=3), a @ b)
+
+
+def test_zero_hides_no_nan_but_the_number_0_does_not_read_c():
+    a, b, c = (matrix(*s, "float32") for s in ((12, 50), (50, 40), (12, 40)))
+    a[3, 4], c[1, 2] = np.inf, np.nan
+    zero = np.array(0, "float32")
+    with np.errstate(all="ignore"):
+        for alpha, beta in ((zero, zero), (np.float32(1), zero), (zero, np.float32(1))):
+            want = alpha * (a @ b) + beta * c
+            numbers = np.array(alpha), np.array(beta)
+            got = run(call_of(a, b, c, None, None), a, b, c.copy(), *numbers)
+            np.testing.assert_array_equal(np.isnan(got), np.isnan(want))
+    got = run(call_of(a, b, c), a, b, c.copy())
+    assert not np.isnan(got[1, 2])
+
+
+def test_the_number_of_threads_changes_no_bit():
+    a, b, c = (matrix(*s, "float32") for s in ((150, 600), (600, 300), (150, 300)))
+    before, found = config.num_threads, []
+    try:
+        for count in (1, 2, 3, 8):
+            config.num_threads = count
+            found.append(run(call_of(a, b, c), a, b, c.copy(), at_once=count))
+    finally:
+        config.num_threads = before
+        threads.use(before)
+    for other in found[1:]:
+        np.testing.assert_array_equal(found[0], other)
+
+
+def test_what_is_left_to_the_blas():
+    def served(m, n, k, dtype="float32"):
+        a, b, c = (
+            np.zeros((m, k), dtype),
+            np.zeros((k, n), dtype),
+            np.zeros((m, n), dtype),
+        )
+        return tiled_gemm(call_of(a, b, c)) is not None
+
+    assert served(20, 500, 784)
+    assert not served(1, 500, 784)
+    assert not served(500, 1, 784)
+    assert not served(4, 4, 4)
+    assert not served(100, 100, LONGEST_SUM + 1)
+    assert not served(20, 500, 784, "complex64")
+    a, b, c = np.zeros((40, 100)), np.zeros((100, 80)), np.zeros((40, 40))
+    assert tiled_gemm(call_of(a, b[:, ::2], c)) is None
+
+
+def test_long_sums_are_exact():
+    """Equal terms of single precision, where roundings of partial sums go one way."""
+    a = np.full((40, LONGEST_SUM), 0.1, "float32")
+    b, c = np.ones((LONGEST_SUM, 32), "float32"), np.empty((40, 32), "float32")
+    exact = float(np.float32(0.1)) * LONGEST_SUM
+    np.testing.assert_allclose(run(call_of(a, b, c), a, b, c), exact, rtol=1e-5)

@@ -1,0 +1,120 @@
+"""The micro-kernels against NumPy: every height, every rest, for several processors."""
+
+from __future__ import annotations
+
+import ctypes
+
+import numpy as np
+import pytest
+
+from symnet.kernels.cpu.library import tiles
+from symnet.kernels.cpu.library.tiles import (
+    INNER_COLUMNS,
+    INNER_ROWS,
+    OUTER_ROWS,
+    OUTER_VECTORS,
+    InnerTile,
+    OuterTile,
+    lanes,
+)
+from symnet.kernels.llvm.machine import build, machine
+from symnet.kernels.llvm.object_code import load_objects
+from symnet.kernels.llvm.target import cpu_target
+from symnet.kernels.llvm.text import Module
+
+rng = np.random.default_rng(5)
+host = machine().target
+WIDE = dict.fromkeys(["avx512f", "avx512bw", "avx512dq", "avx512vl"], True)
+OTHERS = [{}, {"avx2": True, "fma": True}, {"avx2": True, "fma": True, **WIDE}]
+
+
+def function(address, count):
+    return ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * count)(address)
+
+
+def numbers(*shape, dtype):
+    return rng.normal(size=shape).astype(dtype)
+
+
+def check_outer(call, dtype, rows, width):
+    for inner in (0, 1, 7):
+        a, b = numbers(rows, inner, dtype=dtype), numbers(inner, width, dtype=dtype)
+        alpha, beta = np.array([[-1.5], [0.5]], dtype)
+        for columns in sorted({1, width // 2, width - 1, width} - {0}):
+            for fresh in (0, 1):
+                c = numbers(rows, width + 3, dtype=dtype)
+                want = c.copy()
+                product = alpha * (a @ b)[:, :columns]
+                old = 0 if fresh else beta * c[:, :columns]
+                want[:, :columns] = product + old
+                item = a.itemsize
+                call(
+                    a.ctypes.data, inner * item, item, b.ctypes.data, width * item,
+                    inner, c.ctypes.data, c.strides[0], columns, alpha.ctypes.data,
+                    0 if fresh else beta.ctypes.data,
+                )  # fmt: skip
+                np.testing.assert_allclose(c, want, rtol=1e-5, atol=1e-5)
+
+
+def check_inner(call, dtype, rows, columns, width):
+    for images, length in ((1, 1), (3, width), (2, 2 * width + 1), (1, width - 1)):
+        a = numbers(rows, images, length + 2, dtype=dtype)
+        b = numbers(columns, images, length + 5, dtype=dtype)
+        a[:, :, length:] = b[:, :, length:] = np.nan  # not to be looked at
+        out = np.zeros(rows * columns + width, dtype)
+        places = np.array([row.ctypes.data for row in a], np.int64)
+        call(
+            places.ctypes.data, b.ctypes.data, b.strides[0], images,
+            a.strides[1], b.strides[1], length, out.ctypes.data,
+        )  # fmt: skip
+        want = np.einsum("rik,cik->rc", a[:, :, :length], b[:, :, :length])
+        got = out[: rows * columns].reshape(rows, columns)
+        np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_outer_tiles(dtype):
+    for rows in (1, 2, OUTER_ROWS[host.registers] - 1, OUTER_ROWS[host.registers]):
+        for vectors in (1, OUTER_VECTORS):
+            routine = tiles.outer_tile(dtype, rows, vectors)
+            call = function(routine.address, 11)
+            check_outer(call, dtype, rows, vectors * lanes(dtype, host))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_inner_tiles(dtype):
+    call = function(tiles.inner_tile(dtype).address, 8)
+    rows, columns = INNER_ROWS[host.registers], INNER_COLUMNS[host.registers]
+    check_inner(call, dtype, rows, columns, lanes(dtype, host))
+
+
+def test_numbers_of_a_that_lie_apart():
+    a, b = numbers(8, 10, dtype="float32").T[::2], numbers(8, 16, dtype="float32")
+    c = np.zeros((5, 16), "float32")
+    call = function(tiles.outer_tile("float32", 5, 1).address, 11)
+    width = lanes("float32", host)
+    for first in range(0, 16, width):
+        call(
+            a.ctypes.data, a.strides[0], a.strides[1], b[:, first:].ctypes.data,
+            b.strides[0], 8, c[:, first:].ctypes.data, c.strides[0], 16 - first,
+            np.ones(1, "float32").ctypes.data, 0,
+        )  # fmt: skip
+    np.testing.assert_allclose(c, a @ b, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("features", OTHERS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_other_processors(features, dtype):
+    """The text is sound for them too; it runs where this processor has what they have."""
+    target = cpu_target("x86_64-unknown-linux-gnu", "x86-64", features)
+    outer, inner = Module(target), Module(target)
+    OuterTile(outer, dtype, 4, 2).write("outer")
+    InnerTile(inner, dtype).write("inner")
+    objects = [build(target).compile(module.text()) for module in (outer, inner)]
+    if not host.is_x86 or host.vector_bytes < target.vector_bytes:
+        return
+    library = load_objects(objects, ["outer", "inner"])
+    width = lanes(dtype, target)
+    check_outer(function(library.addresses[0], 11), dtype, 4, 2 * width)
+    rows, columns = INNER_ROWS[target.registers], INNER_COLUMNS[target.registers]
+    check_inner(function(library.addresses[1], 8), dtype, rows, columns, width)
