@@ -61,7 +61,7 @@ class Preprocessing:
         pixels = np.asarray(image, np.float32).reshape(rows, columns, channels)
         if self.channels == "BGR":
             pixels = pixels[:, :, ::-1]
-        mean, deviation = np.float32(self.mean), np.float32(self.deviation)
+        mean, deviation = np.array([self.mean, self.deviation], np.float32)
         normal = (pixels / np.float32(self.scale) - mean) / deviation
         return np.ascontiguousarray(normal.transpose(2, 0, 1))
 
@@ -84,7 +84,7 @@ def read_image(path: str | os.PathLike[str], mode: str = "RGB") -> Any:
     Raises: ImageFileError for what is no image, is damaged, or has more pixels than Pillow
         thinks safe; FileNotFoundError; ModuleNotFoundError without Pillow.
     """
-    from PIL import Image, ImageOps
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
         with warnings.catch_warnings():
@@ -97,7 +97,7 @@ def read_image(path: str | os.PathLike[str], mode: str = "RGB") -> Any:
                 return upright.convert(mode)
     except FileNotFoundError:
         raise
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         raise ImageFileError(path, "no image that Pillow knows") from None
     # Pillow's readers let all of these through.
     except (
@@ -125,7 +125,7 @@ def find_images(paths: Sequence[str | os.PathLike[str]]) -> Iterator[str]:
     Files that are named are given whatever their ending; whether they are there is seen
     when they are read.
     """
-    for path in map(os.fspath, paths):
+    for path in [os.fspath(one) for one in paths]:
         if not os.path.isdir(path):
             yield path
             continue
