@@ -72,6 +72,15 @@ GROUPS = (
 MODE_NAMES = {"Mode": "FAST_RUN", "DEBUG_MODE": "DebugMode"}
 
 
+class Warnings(SimpleNamespace):
+    """`theano.config.warn`: warnings of old faults of Theano, none of which is on."""
+
+    def __getattr__(self, name: str) -> bool:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return False
+
+
 class Settings:
     """`theano.config`: the settings of `symnet.config` under Theano's names, and Theano's
     own, which have no effect.
@@ -83,6 +92,7 @@ class Settings:
     def __init__(self) -> None:
         vars(self).update(WITHOUT_EFFECT)
         vars(self).update({group: SimpleNamespace() for group in GROUPS})
+        vars(self)["warn"] = Warnings()
         self.blas.ldflags = ""
         self.conv.assert_shape = True
 
@@ -211,6 +221,7 @@ def parts(settings: Settings) -> dict[str, ModuleType]:
         found.setdefault(name, importlib.import_module(source))
     for name, contents in small_modules(settings).items():
         found[name] = make(name, contents)
+    vars(found["theano.tensor.basic"])["_allclose"] = _allclose
     return found
 
 
@@ -254,4 +265,17 @@ def _asarray(a: Any, dtype: Any, order: Any = None) -> np.ndarray[Any, Any]:
     """Theano's name for `numpy.asarray` with a dtype ("floatX" is config.floatX)."""
     return np.asarray(
         a, dtype=config.floatX if dtype == "floatX" else dtype, order=order
+    )
+
+
+def _allclose(
+    a: Any, b: Any, rtol: float | None = None, atol: float | None = None
+) -> bool:
+    """Theano's name for `numpy.allclose` with the precision of the narrower dtype."""
+    left, right = np.asarray(a), np.asarray(b)
+    names = {left.dtype.name, right.dtype.name}
+    rough = 1e-3 if "float16" in names else 1e-5
+    fine = 1e-8 if names.isdisjoint(("float16", "float32", "complex64")) else rough
+    return np.allclose(
+        left, right, rough if rtol is None else rtol, fine if atol is None else atol
     )

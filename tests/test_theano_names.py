@@ -490,3 +490,31 @@ def test_settings_are_those_of_symnet_and_those_without_effect() -> None:
         settings.device = "cuda0"
     with pytest.raises(AttributeError, match=r"no_such"):
         settings.no_such = 1
+
+
+POOLING = """
+import numpy
+import theano
+import theano.tensor as T
+from theano.tensor.signal import pool, downsample
+from theano.tensor.nnet.neighbours import images2neibs
+from theano.tensor.nnet.ctc import ctc
+from theano.tensor.nnet.blocksparse import sparse_block_dot
+import theano.tensor.nnet.bn
+assert not theano.config.warn.sum_div_dimshuffle_bug
+x = T.tensor4('x')
+outputs = [pool.pool_2d(x, ds=(2, 2), ignore_border=True),
+           downsample.max_pool_2d(x, (2, 2), ignore_border=True),
+           images2neibs(x, (2, 2)).max(axis=1).reshape((1, 1, 2, 2))]
+f = theano.function([x], outputs)
+image = numpy.arange(16, dtype=theano.config.floatX).reshape(1, 1, 4, 4)
+for found in f(image):
+    assert T.basic._allclose(found[0, 0], numpy.array([[5, 7], [13, 15]]))
+assert not T.basic._allclose(1.0, 1.0001) and T.basic._allclose(1.0, 1.000001)
+assert T.basic._allclose(numpy.float16(1), 1.0005)
+print('done')
+"""
+
+
+def test_modules_of_pictures_and_sequences(tmp_path: pathlib.Path) -> None:
+    assert run_program(tmp_path, POOLING).strip() == "done"

@@ -35,6 +35,7 @@ from symnet.kernels.cost_model import (
 from symnet.kernels.legality import KernelFacts, facts_of, may_be_banded, merge
 from symnet.kernels.loopir.scalars import Kernel
 from symnet.kernels.variants import (
+    PERIODS,
     SHARING,
     WIDEST_SPACING,
     Axes,
@@ -189,8 +190,8 @@ def shares_numbers(
     sizes: Sequence[int],
     strides: Sequence[Sequence[int]],
 ) -> bool:
-    """Whether each operand goes through both axes as one, or stands still along the inner
-    one and goes from number to number along the outer one."""
+    """Whether each operand goes through both axes as one, or stands still along one of them
+    and goes from number to number along the other."""
     if sizes[inner] not in SHARING.values() or not facts.apart.isdisjoint(
         (outer, inner)
     ):
@@ -199,8 +200,9 @@ def shares_numbers(
         facts.operands, strides, facts.itemsizes, strict=True
     ):
         whole = row[outer] == row[inner] * sizes[inner]
-        shared = row[inner] == 0 and row[outer] == itemsize and not operand.indexed
-        if not whole and not shared:
+        shared = row[inner] == 0 and row[outer] == itemsize
+        again = row[inner] == itemsize and row[outer] == 0
+        if not whole and (operand.indexed or not (shared or again)):
             return False
     return True
 
@@ -223,8 +225,10 @@ def with_access(
         for row, size in zip(strides, facts.itemsizes, strict=True)
     ]
     for k, row in enumerate(strides):
-        if len(group) > 1 and row[group[-1]] == 0 != row[group[-2]]:
-            letters[k] = next(s for s, n in SHARING.items() if n == sizes[group[-1]])
+        outer, inner = row[group[-2]] if len(group) > 1 else 0, row[group[-1]]
+        if len(group) > 1 and (outer == 0) != (inner == 0):
+            kinds = PERIODS if outer == 0 else SHARING
+            letters[k] = next(s for s, n in kinds.items() if n == sizes[group[-1]])
     return Variant(kept, variant.reduced, lanes, "".join(letters))
 
 

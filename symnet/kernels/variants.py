@@ -15,6 +15,8 @@ BAND_LANES = 1024
 WIDEST_SPACING = 4
 # Lanes that share an element, by the letter of the access.
 SHARING = {"h": 2}
+# After how many lanes elements come again.
+PERIODS = {"p": 2}
 
 Axes = tuple[int, ...]
 
@@ -32,7 +34,8 @@ class Variant:
     "one"      nothing: one element at a time.
     `access` has a letter for each operand, how it is walked along the lanes:
     "c"ontiguous, "f"ixed, with a number of elements from 2 to WIDEST_SPACING from lane to
-    lane, "h" where two neighbouring lanes share one, or "s"trided.
+    lane, "h" where two neighbouring lanes share one, "p"eriodic where every second lane has
+    the same, or "s"trided.
     `banded`: lanes run along a kept dimension, and many of them go together through a few
     rows of the reduced ones at a time (`kernels/llvm/bands.py`).
     """

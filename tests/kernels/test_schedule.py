@@ -95,6 +95,8 @@ def test_a_short_last_axis_leaves_no_lanes_empty() -> None:
     paired = plain((50, 2), [[1, 1], [1, 0]])
     assert paired.variant == Variant(((0, 1),), (), "kept", "chc")
     assert paired.words == (100, 0, 4, 0, 0, 0, 4)
+    again = plain((50, 2), [[1, 1], [1, 0], [0, 1]])
+    assert again.variant == Variant(((0, 1),), (), "kept", "chpc")
     apart = plain((50, 3), [[1, 1], [1, 0]])
     assert apart.variant == Variant(((1,), (0,)), (), "kept", "3c3")
     assert plain((50, 5), [[1, 1], [1, 0]]).variant.kept == ((0,), (1,))

@@ -17,6 +17,7 @@ from symnet.kernels.llvm.text import (
     splat_constant,
     type_text,
 )
+from symnet.kernels.variants import PERIODS
 
 
 class ArrayAccess:
@@ -46,6 +47,8 @@ class ArrayAccess:
         """The numbers of the lanes, the first of them at an address."""
         if step := self.spacing(operand, lanes):
             return self.load_spaced(scope, operand, address, step)
+        if lanes and (period := PERIODS.get(self.block.variant.access[operand])):
+            return self.load_again(scope, operand, address, period)
         if lanes and (share := self.block.sharing(operand)):
             return self.load_shared(scope, operand, address, share)
         if self.strided(operand, lanes):
@@ -117,6 +120,17 @@ class ArrayAccess:
             value = scope.emit(f"load {kind}, ptr {address}, align {align}")
         order = [lane // share for lane in range(lanes)]
         kind = type_text(element, width)
+        return to_register(
+            scope, dtype, shuffled(scope, kind, value, value, order), lanes
+        )
+
+    def load_again(self, scope: Scope, operand: int, address: str, period: int) -> str:
+        """A few numbers, again and again."""
+        dtype, lanes = self.operands[operand].dtype, self.lanes
+        kind = type_text(MEMORY[dtype], period)
+        align = np.dtype(dtype).itemsize
+        value = scope.emit(f"load {kind}, ptr {address}, align {align}")
+        order = [lane % period for lane in range(lanes)]
         return to_register(
             scope, dtype, shuffled(scope, kind, value, value, order), lanes
         )

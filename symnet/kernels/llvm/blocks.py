@@ -105,7 +105,7 @@ class Block:
     def copy_pointer(self, scope: Scope, operand: int, copy: int) -> str:
         """The address for one of the vectors side by side."""
         address = self.pointer(operand)
-        if copy == 0 or self.variant.access[operand] == "f":
+        if copy == 0 or self.variant.access[operand] in "fp":
             return address
         first = copy * self.lanes
         share = self.sharing(operand)

@@ -142,7 +142,7 @@ class Nest:
             d
             for d, group in enumerate(self.dimensions)
             if any(axes[k] for k in group)
-            and not (d == self.lane_dimension and self.variant.access[operand] == "f")
+            and not (d == self.lane_dimension and self.variant.access[operand] in "fp")
         ]
 
     def operand_rank(self, operand: int) -> int:

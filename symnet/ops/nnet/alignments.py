@@ -108,12 +108,12 @@ class CtcCost(Composed):
 
     def expand(self, *inputs: Variable) -> Variable:
         x, labels, lengths = inputs
-        trellis = Trellis.of(x, labels, lengths)
-        return trellis.cost(getitem(trellis.forward(), -1))
+        task = Alignment.of(x, labels, lengths)
+        return task.cost(getitem(task.forward(), -1))
 
     def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         x, labels, lengths = inputs
-        slope = Trellis.of(x, labels, lengths).slope()
+        slope = Alignment.of(x, labels, lengths).slope()
         return [
             mul(slope, dimshuffle(output_gradients[0], "x", 0, "x")),
             disconnected(),
@@ -135,7 +135,7 @@ class CtcCost(Composed):
 
 
 @dataclass(frozen=True)
-class Trellis:
+class Alignment:
     """What both directions need.
 
     scores: the logarithms of the probabilities, (time, batch, classes).
@@ -154,7 +154,7 @@ class Trellis:
     lengths: Variable
 
     @classmethod
-    def of(cls, x: Variable, labels: Variable, lengths: Variable) -> Trellis:
+    def of(cls, x: Variable, labels: Variable, lengths: Variable) -> Alignment:
         scores, labels = logsoftmax(x, axis=2), cast(labels, "int64")
         batch, most = shape_i(x, 1), shape_i(labels, 1)
         used = labels >= 0

@@ -15,6 +15,7 @@ from symnet.ops.indexing import getitem, inc_subtensor, set_subtensor
 from symnet.ops.joining import concatenate
 from symnet.ops.nnet.activations import softmax_with_bias
 from symnet.ops.nnet.classification import (
+    ClassNumbers,
     crossentropy_categorical_1hot,
     crossentropy_softmax_argmax_1hot_with_bias,
 )
@@ -60,11 +61,12 @@ def crossentropy_softmax_1hot_with_bias_dx(dy: Any, sm: Any, y_idx: Any) -> Vari
     cross-entropy with the classes y_idx.
 
     Shapes: dy (m,) or a scalar, sm (m, n), y_idx (m,) -> (m, n).
+    Raises: IndexError (when run) for a number of no class.
     """
     dy, sm, y = as_tensor(dy), as_tensor(sm), as_tensor(y_idx)
     dy = alloc(dy, shape_i(sm, 0)) if dy.type.ndim == 0 else dy
     _checked("crossentropy_softmax_1hot_with_bias_dx", [dy, sm, y], (1, 2, 1))
-    place = getitem(sm, (arange(shape_i(sm, 0)), y))
+    place = getitem(sm, (arange(shape_i(sm, 0)), ClassNumbers()(sm, y)))
     result: Variable = mul(inc_subtensor(place, -1), dimshuffle(dy, 0, "x"))
     return result
 
@@ -75,10 +77,11 @@ def crossentropy_categorical_1hot_grad(
     """The gradient for the probabilities of `crossentropy_categorical_1hot`.
 
     Shapes: g_y (m,), coding_dist (m, n), true_one_of_n (m,) -> (m, n).
+    Raises: IndexError (when run) for a number of no class.
     """
     g, p, y = as_tensor(g_y), as_tensor(coding_dist), as_tensor(true_one_of_n)
     _checked("crossentropy_categorical_1hot_grad", [g, p, y], (1, 2, 1))
-    rows = arange(shape_i(p, 0))
+    rows, y = arange(shape_i(p, 0)), ClassNumbers()(p, y)
     value = cast(neg(true_div(g, getitem(p, (rows, y)))), p.type.dtype)
     return set_subtensor(getitem(zeros_like(p), (rows, y)), value)
 

@@ -31,7 +31,7 @@ class AlongAxis(SameShape, Composed):
 
     __props__ = ("axis",)
 
-    def __init__(self, axis: int | Sequence[int]) -> None:
+    def __init__(self, axis: int | Sequence[int] = 1) -> None:
         axes = (axis,) if isinstance(axis, int) else tuple(sorted(axis))
         self.axis: int | tuple[int, ...] = axes[0] if len(axes) == 1 else axes
 

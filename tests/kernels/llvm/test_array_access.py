@@ -47,20 +47,22 @@ def test_copies_touch_only_their_own_places(dtype: str, step: int) -> None:
 @pytest.mark.parametrize("wide", ["float64", "float32"])
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_one_number_for_two_lanes(dtype: str, wide: str) -> None:
-    """Beside rows of two; sizes with all rests."""
-    total = cast(load(0, dtype), wide) + load(1, wide)
+    """Beside rows of two, and two numbers for all rows; sizes with all rests."""
+    total = cast(load(0, dtype), wide) + load(1, wide) + cast(load(2, dtype), wide)
     kernel = Kernel(
         2,
         (False, False),
-        (operand(dtype, [1, 0]), operand(wide, [1, 1])),
+        (operand(dtype, [1, 0]), operand(wide, [1, 1]), operand(dtype, [0, 1])),
         (Output(operand(wide, [1, 1]), total),),
     )
     for size in [*range(20), 31, 64, 65, 130, 1500]:
         shared, own = numbers(dtype, size), numbers(wide, 2 * size).reshape(size, 2)
         target = np.ones(2 * size + 2 * GUARD, wide)
         inner = target[GUARD : GUARD + 2 * size].reshape(size, 2)
-        run_kernel(kernel, (size, 2), [shared, own, inner])
-        np.testing.assert_array_equal(inner, shared.astype(wide)[:, None] + own)
+        two = numbers(dtype, 3)[1:]
+        run_kernel(kernel, (size, 2), [shared, own, two, inner])
+        want = shared.astype(wide)[:, None] + own + two.astype(wide)
+        np.testing.assert_array_equal(inner, want)
         assert (target[:GUARD] == 1).all() and (target[GUARD + 2 * size :] == 1).all()
 
 

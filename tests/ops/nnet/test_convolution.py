@@ -60,19 +60,40 @@ def cases(draw):
     low, sizes = each(st.integers(-3, 5)), each(st.integers(0, 5))
     x = RANDOM.normal(size=(groups, images, channels, *inputs))
     w = RANDOM.normal(size=(groups, filters, channels, *taps))
-    return op, x, w, low, sizes
+    return op, x, w, low, sizes, each(st.sampled_from([1, -1]))
 
 
 @settings(max_examples=120)
 @given(cases())
 def test_all_combinations(case):
-    """Sizes 0 and 1, borders that cut off, spread inputs, one to three axes."""
-    op, x, w, low, sizes = case
+    """Sizes 0 and 1, borders that cut off, spread and reversed inputs, one to three axes."""
+    op, x, w, low, sizes, steps = case
+    reversed_ = (..., *(slice(None, None, step) for step in steps))
     a, b = variables(op.rank)
     numbers = [lscalar() for _ in range(2 * op.rank)]
     given_values = {a: x, b: w, **dict(zip(numbers, [*low, *sizes]))}
-    got = run(op(a, b, *numbers), given_values)
-    np.testing.assert_allclose(got, loops(op, x, w, low, sizes), atol=1e-12)
+    got = run(op(a[reversed_], b, *numbers), given_values)
+    want = loops(op, x[reversed_], w, low, sizes)
+    np.testing.assert_allclose(got, want, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "x_shape, w_shape, low, sizes",
+    [
+        ((1, 2, 3, 20, 30), (1, 8, 3, 3, 3), (0, 0), (18, 28)),  # along the output
+        ((1, 2, 3, 4, 5), (1, 2, 3, 3, 3), (2, 2), (6, 7)),  # along the input
+        ((1, 2, 3, 20, 30), (1, 8, 3, 18, 28), (0, 0), (3, 3)),  # along the taps
+    ],
+)
+def test_reversed_axes_of_all_operands(x_shape, w_shape, low, sizes):
+    x, w = RANDOM.normal(size=x_shape), RANDOM.normal(size=w_shape)
+    a, b = variables(2)
+    for mirror in ((slice(None, None, -1), slice(None)), (slice(None, None, -1),) * 2):
+        index = (..., *mirror)
+        op = Convolution((1, 1))
+        got = run(op(a[index], b[index], *low, *sizes), {a: x, b: w})
+        want = loops(op, x[index], w[index], low, sizes)
+        np.testing.assert_allclose(got, want, atol=1e-10)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -78,6 +78,18 @@ def test_operations_as_functions() -> None:
     )
 
 
+def test_numbers_of_no_class() -> None:
+    x, g, y = T.dmatrix("x"), T.dvector("g"), T.lvector("y")
+    for slope in (
+        nnet.crossentropy_softmax_1hot_with_bias_dx(g, x, y),
+        nnet.crossentropy_categorical_1hot_grad(g, x, y),
+    ):
+        f = symnet.function([x, g, y], slope)
+        for wrong in (-1, 3):
+            with pytest.raises(IndexError, match="number of no class"):
+                f(X, G, np.array([0, 1, wrong, 2]))
+
+
 def test_wrong_ranks() -> None:
     with pytest.raises(TypeError, match="ranks 2, 2"):
         nnet.softmax_grad(G, X)

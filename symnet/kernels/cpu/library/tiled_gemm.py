@@ -25,7 +25,7 @@ from symnet.kernels.llvm.machine import machine
 from symnet.kernels.memory import LINE
 
 PANEL_BYTES = 192 * 1024  # in the second cache
-LONGEST_PIECE = 512  # of a sum in single precision
+LONGEST_PIECE = 256  # of a sum: each rounds on its own
 LONGEST_SUM = 8192  # the BLAS is told to add longer ones up in parts
 LEAST_ROWS, LEAST_COLUMNS, LEAST_WORK = 4, 8, 20_000
 FEW_TILES = 3  # of rows: to pack B does not pay
