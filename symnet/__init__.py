@@ -11,14 +11,22 @@
 Programs written for Theano run as they stand after `symnet.install_as_theano()`.
 """
 
-# ruff: noqa: I001  (tables of names, several a line)
+# ruff: noqa: I001, E402  (tables of names, several a line; the first loads everything)
 from __future__ import annotations
 
 import typing as _typing
 
-from symnet import (
-    compile, gof, gradient, ifelse, printing, random, sandbox, scalar, scan_module, tensor,
+from symnet.collector import (
+    collector_paused as _collector_paused, objects_stay as _objects_stay,
 )  # fmt: skip
+
+with _collector_paused():
+    from symnet import (
+        compile, gof, gradient, ifelse, printing, random, sandbox, scalar, scan_module,
+        tensor,
+    )  # fmt: skip
+
+    _objects_stay()
 from symnet.compile import (
     Function, In, Mode, Out, function, get_default_mode, predefined_modes,
 )  # fmt: skip
@@ -46,9 +54,11 @@ __version__ = "0.1.0"
 change_flags = config.change_flags
 
 if _typing.TYPE_CHECKING:
-    from symnet import datasets as datasets, debug as debug, optim as optim
+    from symnet import (
+        datasets as datasets, debug as debug, models as models, optim as optim,
+    )  # fmt: skip
 else:
-    __getattr__ = _lazy_modules("symnet", "datasets", "debug", "optim")
+    __getattr__ = _lazy_modules("symnet", "datasets", "debug", "models", "optim")
 
 __all__ = [
     "Apply", "Constant", "DisconnectedInputError", "Function", "FunctionGraph", "In",

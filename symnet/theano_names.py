@@ -239,7 +239,12 @@ def small_modules(settings: Settings) -> dict[str, dict[str, Any]]:
         "theano.configparser": flags,
         "theano.misc": {},
         "theano.misc.safe_asarray": {"_asarray": _asarray},
-        # The CUDA backend of old: programs ask before they use it.
+        # There is no GPU: programs ask before they use one.
+        "theano.gpuarray": {"pygpu_activated": False},
+        "theano.gpuarray.dnn": {
+            "dnn_available": lambda *names: False,
+            "dnn_present": lambda: False,
+        },
         "theano.sandbox.cuda": {"cuda_available": False, "cuda_enabled": False},
         "theano.sandbox.cuda.dnn": {"dnn_available": lambda: False},
         "theano.tests": {},

@@ -9,7 +9,7 @@ import pytest
 
 import symnet
 import symnet.tensor as T
-from symnet.collector import collector_paused
+from symnet.collector import collector_paused, objects_stay
 
 
 @pytest.fixture(autouse=True)
@@ -60,3 +60,22 @@ def test_a_function_is_compiled_without_collections() -> None:
     # At most what the first objects before and after the pause set off.
     assert len(inside) <= 4
     assert gc.isenabled()
+
+
+def test_objects_that_stay_are_old_ones() -> None:
+    with collector_paused():
+        young: list[list[int]] = [[]]
+        assert any(one is young for one in gc.get_objects(generation=0))
+        objects_stay()
+        assert any(one is young for one in gc.get_objects(generation=2))
+    assert gc.get_freeze_count() == 0
+
+
+def test_what_someone_else_has_frozen_stays_frozen() -> None:
+    gc.freeze()
+    try:
+        count = gc.get_freeze_count()
+        objects_stay()
+        assert gc.get_freeze_count() >= count > 0
+    finally:
+        gc.unfreeze()

@@ -120,11 +120,14 @@ tensor.signal: conv pool downsample .
 tensor: .
 theano_names
 optim datasets debug
+models: initialisers model_layers model architectures model_summary
+models: stored_arrays safetensors_format safe_pickles torch_files hdf5_files weight_files
+models: weight_loading images . __main__
 __init__
 """)
 
 # Imported where they are needed: optional, or too slow for `import symnet`.
-OPTIONAL = {"cupy", "IPython", "matplotlib", "pooch", "rich", "sklearn"}
+OPTIONAL = {"cupy", "h5py", "IPython", "matplotlib", "PIL", "pooch", "rich", "sklearn"}
 SLOW = {"networkx", "scipy.linalg", "scipy.special", "sympy"}
 
 

@@ -50,8 +50,8 @@ def lenet(batch: int) -> Training:
     products = [
         *convolution_products(batch * 24 * 24, 1, 20, 25, below=False),
         *convolution_products(batch * 8 * 8, 20, 50, 25),
-        *dense(batch, 800, 500),
-        *dense(batch, 500, 10),
+        *dense(batch, 800, 500, below=True),
+        *dense(batch, 500, 10, below=True),
     ]
 
     def loss(names: Any, parameters: Any, x: Any, classes: Any) -> Any:

@@ -35,6 +35,7 @@ from symnet.kernels.cpu.library.panels_code import (
 )
 
 LINE_WORDS = 5
+NOT_THERE = -(2**62)  # no distance in bytes; of a reversed axis these are negative
 
 
 class ConvolutionWords(PanelWords):
@@ -67,8 +68,8 @@ class ConvolutionWords(PanelWords):
     heights: int
     width: int
     rows: int  # depths times heights
-    # Bytes from the first element of an image to that which a pair of indices meets, -1
-    # for none: of depth, of height; of width for each fixed index a line.
+    # Bytes from the first element of an image to that which a pair of indices meets,
+    # NOT_THERE for none: of depth, of height; of width for each fixed index a line.
     depth_table: int
     height_table: int
     lines: int
@@ -158,7 +159,7 @@ def pack_rows(
     for _ in range(first, last):
         down = load(table, row)
         begin = source + far + down
-        if far < 0 or down < 0 or used == 0:
+        if far == NOT_THERE or down == NOT_THERE or used == 0:
             clear(target, size)
         elif step == item and stride == item:
             if start > 0:

@@ -11,6 +11,7 @@ from symnet.kernels.cpu.jit.intrinsics import C_LIBRARY, CFunction, call, load, 
 from symnet.kernels.cpu.jit.native import hot
 from symnet.kernels.cpu.library.convolution_code import (
     LINE_WORDS,
+    NOT_THERE,
     W,
     scatter_numbers,
 )
@@ -51,7 +52,7 @@ def add_rows(
     for row in range(first, last):
         far = load(arguments, depths + row // heights)
         down = load(arguments, table + row % heights)
-        if far >= 0 and down >= 0 and count > 0:
+        if far != NOT_THERE and down != NOT_THERE and count > 0:
             target = y + far + down
             if stride == item:
                 add_numbers(target, source + start, count * item, item)
@@ -112,7 +113,7 @@ def sum_taps(arguments: int, y: int, products: int, first: int, last: int) -> in
         for row in range(first, last):
             far = load(arguments, depths + row // heights)
             down = load(arguments, table + row % heights)
-            if far >= 0 and down >= 0:
+            if far != NOT_THERE and down != NOT_THERE:
                 call(
                     load(arguments, W.shifting),
                     y + far + down,

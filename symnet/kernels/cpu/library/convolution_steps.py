@@ -18,6 +18,7 @@ from symnet.config import config
 from symnet.kernels.cpu.jit.native import Native
 from symnet.kernels.cpu.library.call_steps import CallArrangement, fill_step, gemm_step
 from symnet.kernels.cpu.library.convolution_code import (
+    NOT_THERE,
     ConvolutionWords,
     convolve_rows,
 )
@@ -48,7 +49,7 @@ from symnet.kernels.memory import LINE
 PANEL_BYTES = (
     192 * 1024
 )  # of the packed matrix: in the second cache, beside the filters
-LEAST_INNER, MOST_INNER = 128, 512  # contracted numbers that are packed at once
+LEAST_INNER, MOST_INNER = 128, 256  # contracted numbers that are packed at once
 STRETCH_BYTES = (
     3072  # of a row that `inner_tile` walks: ten of them fill the first cache
 )
@@ -63,7 +64,7 @@ SHARED_NS = 20_000.0
 def convolution_step(call: ConvolutionCall) -> CallArrangement:
     """The step of a convolution.  The pointers are those of x, w and y."""
     sizes = (call.groups, call.images, call.outputs, *call.sizes)
-    if call.inner == 0 or 0 in sizes:
+    if call.inner == 0 or 0 in sizes or 0 in call.inputs:
         found = fill_step(math.prod(sizes) * ITEM[call.dtype])
         return replace(found, pointer_slots=(-1, -1, *found.pointer_slots))
     if call.is_product:
@@ -179,7 +180,12 @@ def _whole(rows: Sequence[list[int]], widths: list[list[int]], plain: bool) -> b
         q >= 0 and q == line[0] + k for line in widths for k, q in enumerate(line)
     )
     even = len({b[0] - a[0] for a, b in itertools.pairwise(widths)}) <= 1
-    return plain and near and even and all(q >= 0 for row in rows for q in row)
+    return plain and near and even and not any(NOT_THERE in row for row in rows)
+
+
+def _bytes(number: int, stride: int) -> int:
+    """How far an element of a table is, NOT_THERE for -1."""
+    return number * stride if number >= 0 else NOT_THERE
 
 
 class _Block:
@@ -199,8 +205,8 @@ class _Block:
         self.item = ITEM[call.dtype]
         depths, heights, widths = tables
         parts = [
-            [q * strides[0] if q >= 0 else -1 for row in depths for q in row],
-            [q * strides[1] if q >= 0 else -1 for row in heights for q in row],
+            [_bytes(q, strides[0]) for row in depths for q in row],
+            [_bytes(q, strides[1]) for row in heights for q in row],
             [n for row in widths for n in line(row, self.item, strides[2])],
         ]
         starts = [ConvolutionWords.count]

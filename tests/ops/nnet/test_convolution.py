@@ -1,0 +1,221 @@
+"""The operation itself, against loops over its equation and against SciPy."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import scipy.signal
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from symnet.compile.function import function
+from symnet.errors import ShapeError
+from symnet.gradient import grad, verify_grad
+from symnet.graph.types import TensorType
+from symnet.ops.base import constant
+from symnet.ops.inputs import lscalar
+from symnet.ops.nnet.convolution import Convolution, mirrored
+from tests.helpers import run
+
+RANDOM = np.random.default_rng(5)
+
+
+def loops(op, x, w, low, sizes):
+    """The equation, element by element."""
+    y = np.zeros((x.shape[0], x.shape[1], w.shape[1], *sizes))
+    for place in np.ndindex(*sizes):
+        for tap in np.ndindex(*w.shape[3:]):
+            at = [
+                p * s + t * d - b
+                for p, s, t, d, b in zip(place, op.strides, tap, op.dilations, low)
+            ]
+            if any(a % e for a, e in zip(at, op.spreads)):
+                continue
+            q = tuple(a // e for a, e in zip(at, op.spreads))
+            if all(0 <= k < n for k, n in zip(q, x.shape[3:])):
+                part = (slice(None), slice(None), slice(None))
+                terms = np.einsum("gnc,goc->gno", x[(*part, *q)], w[(*part, *tap)])
+                y[(*part, *place)] += terms
+    return y
+
+
+def variables(rank, dtype="float64"):
+    kind = TensorType(dtype, (None,) * (3 + rank))
+    return kind("x"), kind("w")
+
+
+@st.composite
+def cases(draw):
+    rank = draw(st.sampled_from([1, 1, 2, 3]))
+    small = st.integers(1, 3)
+
+    def each(numbers):
+        return tuple(draw(numbers) for _ in range(rank))
+
+    op = Convolution(each(small), each(small), each(small))
+    groups, images, filters, channels = (draw(st.integers(0, 3)) for _ in range(4))
+    inputs, taps = each(st.integers(0, 5)), each(st.integers(0, 3))
+    low, sizes = each(st.integers(-3, 5)), each(st.integers(0, 5))
+    x = RANDOM.normal(size=(groups, images, channels, *inputs))
+    w = RANDOM.normal(size=(groups, filters, channels, *taps))
+    return op, x, w, low, sizes, each(st.sampled_from([1, -1]))
+
+
+@settings(max_examples=120)
+@given(cases())
+def test_all_combinations(case):
+    """Sizes 0 and 1, borders that cut off, spread and reversed inputs, one to three axes."""
+    op, x, w, low, sizes, steps = case
+    reversed_ = (..., *(slice(None, None, step) for step in steps))
+    a, b = variables(op.rank)
+    numbers = [lscalar() for _ in range(2 * op.rank)]
+    given_values = {a: x, b: w, **dict(zip(numbers, [*low, *sizes]))}
+    got = run(op(a[reversed_], b, *numbers), given_values)
+    want = loops(op, x[reversed_], w, low, sizes)
+    np.testing.assert_allclose(got, want, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "x_shape, w_shape, low, sizes",
+    [
+        ((1, 2, 3, 20, 30), (1, 8, 3, 3, 3), (0, 0), (18, 28)),  # along the output
+        ((1, 2, 3, 4, 5), (1, 2, 3, 3, 3), (2, 2), (6, 7)),  # along the input
+        ((1, 2, 3, 20, 30), (1, 8, 3, 18, 28), (0, 0), (3, 3)),  # along the taps
+    ],
+)
+def test_reversed_axes_of_all_operands(x_shape, w_shape, low, sizes):
+    x, w = RANDOM.normal(size=x_shape), RANDOM.normal(size=w_shape)
+    a, b = variables(2)
+    for mirror in ((slice(None, None, -1), slice(None)), (slice(None, None, -1),) * 2):
+        index = (..., *mirror)
+        op = Convolution((1, 1))
+        got = run(op(a[index], b[index], *low, *sizes), {a: x, b: w})
+        want = loops(op, x[index], w[index], low, sizes)
+        np.testing.assert_allclose(got, want, atol=1e-10)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("flip", [False, True])
+def test_against_scipy(dtype, flip):
+    x = RANDOM.normal(size=(2, 2, 3, 9, 8)).astype(dtype)
+    w = RANDOM.normal(size=(2, 4, 3, 3, 2)).astype(dtype)
+    a, b = variables(2, dtype)
+    y = Convolution((1, 1))(a, mirrored(b, 2) if flip else b, 0, 0, 7, 7)
+    got = run(y, {a: x, b: w}, rtol=1e-5 if dtype == "float32" else None)
+    assert got.dtype == dtype
+    with_scipy = scipy.signal.convolve2d if flip else scipy.signal.correlate2d
+    for g, n, o in itertools.product(range(2), range(2), range(4)):
+        want = sum(with_scipy(x[g, n, c], w[g, o, c], "valid") for c in range(3))
+        np.testing.assert_allclose(got[g, n, o], want, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "op, low, sizes",
+    [
+        (Convolution((1,)), (1,), (6,)),
+        (Convolution((2,), (2,), (1,)), (1,), (3,)),
+        (Convolution((3,), (1,), (2,)), (-1,), (4,)),
+        (Convolution((1, 2), (2, 1), (3, 1)), (2, -1), (5, 2)),
+        (Convolution((2, 1, 1), (1, 1, 2), (1, 2, 1)), (0, 1, 1), (2, 4, 3)),
+    ],
+)
+def test_gradients_of_both_orders(op, low, sizes):
+    inputs, taps = (5, 4, 3)[: op.rank], (3, 2, 2)[: op.rank]
+    x = RANDOM.normal(size=(2, 1, 2, *inputs))
+    w = RANDOM.normal(size=(2, 2, 2, *taps))
+
+    def value(a, b):
+        return op(a, b, *low, *sizes)
+
+    verify_grad(value, [x, w])
+
+    def slope(a, b):
+        y = value(a, b)
+        return sum((g**2).sum() for g in grad((y**3).sum(), [a, b]))
+
+    verify_grad(slope, [x, w])
+
+
+def test_gradients_know_no_more_sizes_than_their_variables():
+    x, w = variables(1)
+    known = constant(RANDOM.normal(size=(1, 2, 3, 9)))
+    filters = constant(RANDOM.normal(size=(1, 2, 3, 2)))
+    for y in (Convolution((1,))(known, w, 0, 5), Convolution((1,))(x, filters, 0, 5)):
+        leaf = w if y.owner.inputs[1] is w else x
+        assert grad(y.sum(), leaf).type == leaf.type
+
+
+def test_nan_and_infinity_stay_where_they_are():
+    x = np.ones((1, 1, 1, 6))
+    x[..., 2] = np.inf
+    x[..., 5] = np.nan
+    a, b = variables(1)
+    got = run(Convolution((1,))(a, b, 0, 5), {a: x, b: np.ones((1, 1, 1, 2))})
+    np.testing.assert_array_equal(got[0, 0, 0], [2, np.inf, np.inf, 2, np.nan])
+
+
+def test_sizes_are_known_where_the_numbers_are():
+    x = TensorType("float32", (1, None, 3, None))("x")
+    w = TensorType("float32", (None, 4, 3, 5))("w")
+    assert Convolution((1,))(x, w, 0, 7).type.shape == (1, None, 4, 7)
+    assert Convolution((1,))(x, w, 0, lscalar()).type.shape == (1, None, 4, None)
+
+
+def test_views_need_no_copies():
+    x = RANDOM.normal(size=(7, 9, 2, 1, 3))
+    w = RANDOM.normal(size=(3, 2, 4, 4, 1))
+    a, b = variables(2)
+    y = Convolution((1, 1))(
+        a.transpose(4, 3, 2, 0, 1)[..., ::-1, ::2],
+        b.transpose(0, 2, 1, 4, 3)[..., ::-2],
+        0, 0, 7, 4,
+    )  # fmt: skip
+    got = run(y, {a: x, b: w})
+    seen_x = x.transpose(4, 3, 2, 0, 1)[..., ::-1, ::2]
+    seen_w = w.transpose(0, 2, 1, 4, 3)[..., ::-2]
+    want = loops(y.owner.op, seen_x, seen_w, (0, 0), (7, 4))
+    np.testing.assert_allclose(got, want, atol=1e-12)
+
+
+def test_wrong_settings():
+    for settings_ in [((),), ((0,),), ((1, 1), (1,)), ((1,) * 4,), ((1,), (1,), (-1,))]:
+        with pytest.raises(ValueError, match="one positive int"):
+            Convolution(*settings_)
+
+
+def test_wrong_operands():
+    x, w = variables(1)
+    op = Convolution((1,))
+    with pytest.raises(TypeError, match="two arrays of rank 4"):
+        op(x, w[0], 0, 3)
+    with pytest.raises(TypeError, match="two arrays of rank 4"):
+        op(x, w.astype("float32"), 0, 3)
+    with pytest.raises(TypeError, match="two arrays of rank 4"):
+        op(x.astype("int32"), w.astype("int32"), 0, 3)
+    with pytest.raises(TypeError, match="two arrays of rank 4"):
+        op(x, w, 0)
+    with pytest.raises(TypeError, match="is an integer"):
+        op(x, w, 0.5, 3)
+
+
+def test_known_sizes_that_differ():
+    x = TensorType("float64", (2, None, 3, None))("x")
+    for shape, what in (((1, 4, 3, 2), "groups"), ((2, 4, 5, 2), "channels")):
+        with pytest.raises(ShapeError, match=what):
+            Convolution((1,))(x, TensorType("float64", shape)("w"), 0, 3)
+
+
+def test_sizes_that_differ_at_a_run():
+    x, w = variables(1)
+    size = lscalar("size")
+    f = function([x, w, size], Convolution((1,))(x, w, 0, size))
+    ones = np.ones
+    with pytest.raises(ShapeError, match="channels of input and filters"):
+        f(ones((1, 1, 2, 5)), ones((1, 1, 3, 2)), 4)
+    with pytest.raises(ShapeError, match="groups of input and filters"):
+        f(ones((2, 1, 2, 5)), ones((1, 1, 2, 2)), 4)
+    with pytest.raises(ValueError, match="size below 0") as caught:
+        f(ones((1, 1, 2, 5)), ones((1, 1, 2, 2)), -1)
+    assert "f = function([x, w, size]" in str(caught.value)
