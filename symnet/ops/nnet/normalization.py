@@ -48,21 +48,25 @@ def batch_normalization_train(
     axes: "per-activation" (axis 0), "spatial" (all but axis 1), or a tuple of axes.
     gamma, beta, running_mean, running_var: of the rank of inputs with size 1 along
         `axes`, or without these axes.
-    Returns: the normalized inputs, the mean, 1 / sqrt(variance + epsilon); and, where
-        running averages are given, their new values (the variance unbiased).
-    Raises: ValueError for an epsilon below 1e-5 or axes that do not exist.
+    Returns: the normalized inputs; the mean and 1 / sqrt(variance + epsilon), of the rank of
+        gamma; and, where running averages are given, their new values (the variance
+        unbiased).
+    Raises: ValueError for an epsilon below 1e-5, axes that do not exist, parameters of
+        different ranks, or one running average alone.
     """
     x = as_tensor(inputs)
     over = _axes(axes, x, epsilon)
+    if (running_mean is None) != (running_var is None):
+        raise ValueError("batch normalization: give both running averages, or none")
+    _one_rank([gamma, beta, running_mean, running_var])
     scale, shift = (_parameter(p, x, over) for p in (gamma, beta))
     center = mean(x, axis=over, keepdims=True)
     spread = var(x, axis=over, keepdims=True)
     inverse = reciprocal(sqrt(add(spread, epsilon)))
     out = add(mul(sub(x, center), mul(scale, inverse)), shift)
-    results = [out, center, inverse]
+    results = [out, _like(gamma, center, over), _like(gamma, inverse, over)]
     if running_mean is not None:
         results.append(_moved(running_mean, center, x, over, running_average_factor))
-    if running_var is not None:
         number = cast(count(x, over), x.type.dtype)
         unbiased = mul(spread, true_div(number, sub(number, 1)))
         results.append(_moved(running_var, unbiased, x, over, running_average_factor))
@@ -84,6 +88,7 @@ def batch_normalization_test(
     """
     x = as_tensor(inputs)
     over = _axes(axes, x, epsilon)
+    _one_rank([gamma, beta, mean, var])
     scale, shift, center, spread = (
         _parameter(p, x, over) for p in (gamma, beta, mean, var)
     )
@@ -133,7 +138,24 @@ def _moved(
     """The running average with `value` taken in, in the form in which it came."""
     old = as_tensor(average)
     new = add(mul(_parameter(old, x, axes), 1 - factor), mul(value, factor))
-    new = cast(new, old.type.dtype)
-    if old.type.ndim == x.type.ndim:
-        return new
-    return dimshuffle(new, *[k for k in range(x.type.ndim) if k not in axes])
+    return _like(old, cast(new, old.type.dtype), axes)
+
+
+def _like(parameter: Any, value: Variable, axes: Sequence[int]) -> Variable:
+    """What has size 1 along `axes`, without them where the parameter lacks them."""
+    ndim = value.type.ndim
+    if as_tensor(parameter).type.ndim == ndim:
+        return value
+    return dimshuffle(value, *[k for k in range(ndim) if k not in axes])
+
+
+def _one_rank(parameters: Sequence[Any]) -> None:
+    """Raises: ValueError for parameters, of those that are given, of different ranks."""
+    given = [as_tensor(p) for p in parameters if p is not None]
+    if len({p.type.ndim for p in given}) > 1:
+        raise ValueError(
+            message(
+                "the parameters of batch normalization have different ranks",
+                operands=[operand_text(p) for p in given],
+            )
+        )

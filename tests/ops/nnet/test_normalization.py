@@ -53,8 +53,8 @@ def test_golden_values_of_training():
         ],
     ]
     np.testing.assert_allclose(out, want, rtol=1e-12)
-    np.testing.assert_allclose(center, X.mean(0, keepdims=True))
-    np.testing.assert_allclose(inverse, 1 / np.sqrt(X.var(0, keepdims=True) + 1e-4))
+    np.testing.assert_allclose(center, X.mean(0))
+    np.testing.assert_allclose(inverse, 1 / np.sqrt(X.var(0) + 1e-4))
     means = [
         0.0977518583771818,
         0.0998221731795505,
@@ -134,3 +134,38 @@ def test_wrong_arguments():
         batch_normalization_train(x, np.ones((1, 1, 4)), BETA)
     with pytest.raises(ValueError, match="mode"):
         batch_normalization(x, GAMMA, BETA, GAMMA, BETA, mode="other")
+
+
+def test_mean_and_spread_have_the_rank_of_the_parameters():
+    x, names = tensor4("x"), "gamma beta mean var".split()
+    image = RANDOM.normal(size=(3, 2, 4, 5))
+    for pattern in (None, ("x", 0, "x", "x")):
+        short = [vector(name) for name in names]
+        given = dict(zip(short, [np.ones(2), np.zeros(2), np.zeros(2), np.ones(2)]))
+        own = [p.dimshuffle(*pattern) if pattern else p for p in short]
+        gamma, beta, mean, var = own
+        results = batch_normalization_train(
+            x, gamma, beta, "spatial", running_mean=mean, running_var=var
+        )
+        got = run(list(results[1:]), {x: image, **given})
+        wide = (1, 2, 1, 1) if pattern else (2,)
+        want = image.mean((0, 2, 3)).reshape(wide)
+        spread = image.var((0, 2, 3)).reshape(wide)
+        unbiased = image.var((0, 2, 3), ddof=1).reshape(wide)
+        np.testing.assert_allclose(got[0], want, atol=1e-15)
+        np.testing.assert_allclose(got[1], 1 / np.sqrt(spread + 1e-4))
+        np.testing.assert_allclose(got[2], 0.1 * want, atol=1e-15)
+        np.testing.assert_allclose(got[3], 0.9 + 0.1 * unbiased)
+
+
+def test_parameters_must_fit_each_other():
+    x, (gamma, beta, mean, var), _ = variables()
+    wide = gamma.dimshuffle("x", 0)
+    with pytest.raises(ValueError, match="both running averages"):
+        batch_normalization_train(x, gamma, beta, running_mean=mean)
+    with pytest.raises(ValueError, match="different ranks"):
+        batch_normalization_train(x, wide, beta)
+    with pytest.raises(ValueError, match="different ranks"):
+        batch_normalization_train(x, wide, wide, running_mean=mean, running_var=var)
+    with pytest.raises(ValueError, match="different ranks"):
+        batch_normalization_test(x, gamma, beta, mean, wide)
