@@ -155,7 +155,9 @@ def main() -> None:
         found = outputs(torch, network, image)
         torch.save(network.state_dict(), FOLDER / f"{name}.pth")
         arrays = {f"output {k}": x for k, x in enumerate(found)}
-        np.savez_compressed(FOLDER / f"{name}.npz", origin=origin, image=image, **arrays)
+        np.savez_compressed(
+            FOLDER / f"{name}.npz", origin=origin, image=image, **arrays
+        )
         if name == "vgg":
             state = network.state_dict()
             torch.save(
