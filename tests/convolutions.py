@@ -59,7 +59,6 @@ def direct(
             filters = filters[(slice(None), *place)] if unshared else filters
             part = window[:, g * own : (g + 1) * own, None].swapaxes(1, 2)
             product = part * filters[None].astype(wide)
-            y[(slice(None), slice(g * each, (g + 1) * each), *place)] = product.reshape(
-                *product.shape[:2], -1
-            ).sum(-1)
+            terms = product.sum(axis=tuple(range(2, product.ndim)))
+            y[(slice(None), slice(g * each, (g + 1) * each), *place)] = terms
     return y

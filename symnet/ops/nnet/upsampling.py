@@ -15,7 +15,18 @@ from symnet.config import config
 from symnet.errors import message
 from symnet.graph.types import COMPLEX
 from symnet.graph.variables import Variable, operand_text
-from symnet.ops.arithmetic import add, clip, gt, int_div, mod, mul, sub, true_div
+from symnet.ops.arithmetic import (
+    add,
+    clip,
+    eq,
+    gt,
+    int_div,
+    mod,
+    mul,
+    sub,
+    switch,
+    true_div,
+)
 from symnet.ops.base import as_tensor, to_float
 from symnet.ops.creation import arange
 from symnet.ops.elementwise import cast
@@ -137,6 +148,8 @@ def _along(x: Variable, axis: int, p: Variable, q: int) -> Variable:
     share = cast(true_div(part, p), x.type.dtype)
     pattern = ["x"] * axis + [0] + ["x"] * (3 - axis)
     weight = dimshuffle(share, *pattern)
-    lower = mul(take(x, below, axis=axis), sub(1, weight))
-    result: Variable = add(lower, mul(take(x, above, axis=axis), weight))
+    left, right = (take(x, at, axis=axis) for at in (below, above))
+    mixed = add(mul(left, sub(1, weight)), mul(right, weight))
+    # A whole position has its element, be it infinite.
+    result: Variable = switch(eq(weight, 0), left, mixed)
     return result
