@@ -267,7 +267,9 @@ def _contiguous_strides(sizes: tuple[Size, ...], itemsize: int) -> tuple[Size, .
     return tuple(reversed(strides))
 
 
-@lru_cache(maxsize=4096)  # the same few are asked for again and again
+# While a function is compiled the same few are asked for again and again.  Then they are
+# forgotten (`cache_clear`): sizes that live longer stand elsewhere in sums.
+@lru_cache(maxsize=4096)
 def canonical_slice(
     start: Size | None, stop: Size | None, step: int | Size, length: Size
 ) -> tuple[Size, Size, Size]:

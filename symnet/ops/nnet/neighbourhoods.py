@@ -26,7 +26,7 @@ from symnet.ops.composed import Composed
 from symnet.ops.indexing import getitem, inc_subtensor, set_subtensor
 from symnet.ops.joining import concatenate
 from symnet.ops.lowerings import Shapes, Sizes
-from symnet.ops.nnet.pooling import Number, number, padded
+from symnet.ops.nnet.pooling import Number, number, padded, still_checked
 from symnet.ops.nnet.windows import AddWindows, SlidingWindows
 from symnet.ops.reshape import reshape
 from symnet.ops.shape import dimshuffle
@@ -121,7 +121,8 @@ class Neighbourhoods(Composed):
         x, *numbers = inputs
         sides, steps, counts = self.numbers(x, numbers)
         shown = SlidingWindows(2)(self.extended(x, sides), *sides, *steps, *counts)
-        return reshape(shown, self._matrix(x, sides, counts), ndim=2)
+        rows = reshape(shown, self._matrix(x, sides, counts), ndim=2)
+        return still_checked(self, rows, inputs)
 
     def numbers(
         self, x: Variable, numbers: Sequence[Variable]

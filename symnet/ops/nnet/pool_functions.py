@@ -10,7 +10,14 @@ from symnet.graph.types import INTEGERS
 from symnet.graph.variables import Variable, operand_text
 from symnet.ops.base import as_tensor
 from symnet.ops.indexing import getitem
-from symnet.ops.nnet.pooling import MODES, Number, Pooling, count_windows, number
+from symnet.ops.nnet.pooling import (
+    MODES,
+    WITH_BORDER,
+    Number,
+    Pooling,
+    count_windows,
+    number,
+)
 from symnet.ops.sizes import shape_i, size_scalar, vector_elements
 
 __all__ = [
@@ -348,12 +355,8 @@ def _check(
             raise ValueError(text(f"a {what} of pooling is 1 at least, not {numbers}"))
     if any(isinstance(p, int) and p < 0 for p in pads):
         raise ValueError(text(f"a padding of pooling is not negative: {pads}"))
-    if not op.ignore_border and any(not isinstance(p, int) or p > 0 for p in pads):
-        raise NotImplementedError(
-            text(
-                "padding works only with ignore_border=True", "pass ignore_border=True"
-            )
-        )
+    if not op.ignore_border and any(isinstance(p, int) and p > 0 for p in pads):
+        raise NotImplementedError(text(WITH_BORDER, "pass ignore_border=True"))
     for p, w in zip(pads, window, strict=True):
         if isinstance(p, int) and isinstance(w, int) and p >= w and not wide:
             raise NotImplementedError(

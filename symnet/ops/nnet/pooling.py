@@ -7,8 +7,7 @@ maximum and adds nothing to a sum; whether an average counts it, its mode says.
 
 The gradient of a maximum goes to every element of its window that equals it, as in Theano.
 It is made for all elements of the image at once: the element r of block a of s elements is
-in the windows a, a - 1, ..., as far as a window reaches.  So threads share the image, and
-nothing is added to memory twice.
+in the windows a, a - 1, ..., as far as a window reaches.  So threads share the image.
 """
 
 from __future__ import annotations
@@ -47,6 +46,7 @@ from symnet.ops.arithmetic import (
     true_div,
 )
 from symnet.ops.base import as_tensor, constant, disconnected
+from symnet.ops.checks import Checked
 from symnet.ops.composed import Composed
 from symnet.ops.creation import arange
 from symnet.ops.elementwise import cast
@@ -64,6 +64,8 @@ MODES = ("max", "sum", "average_inc_pad", "average_exc_pad")
 
 # Windows of so many elements are written out element by element.
 SMALL_WINDOW = 16
+
+WITH_BORDER = "padding works only with ignore_border=True"
 
 # A size: a number, or an integer scalar of the graph.
 Number: TypeAlias = Any
@@ -130,6 +132,16 @@ class Axis:
         return sub(minimum(add(first, self.w), high), maximum(first, low))
 
 
+def still_checked(
+    op: Composed, value: Variable, inputs: Sequence[Variable]
+) -> Variable:
+    """The value of an op whose sizes a run must still check, as far as they are computed."""
+    if all(isinstance(v, Constant) for v in inputs[1:]):
+        return value
+    result: Variable = Checked(op)(value, *inputs)
+    return result
+
+
 class Pooling(Composed):
     """pooling(x, *windows, *strides, *paddings, *counts), with a number of each for each of
     the last `ndim` axes.
@@ -179,6 +191,9 @@ class Pooling(Composed):
                 views.combine("lt", p, w),
                 "a padding of pooling is not smaller than its window",
             )
+            if not self.ignore_border:
+                none = views.combine("eq", p, views.ZERO)
+                sizes.require(none, WITH_BORDER, NotImplementedError)
         return [(*inputs[0][: len(inputs[0]) - self.ndim], *counts)]
 
     def axes(self, x: Variable, numbers: Sequence[Variable]) -> list[Axis]:
@@ -198,8 +213,10 @@ class Pooling(Composed):
         axes = self.axes(x, numbers)
         shown = windows_of(self.extended(x, axes), axes)
         if self.mode == "max":
-            return greatest(shown, axes)
-        return cast(self.divided(total(shown, axes), axes), x.type.dtype)
+            value = greatest(shown, axes)
+        else:
+            value = cast(self.divided(total(shown, axes), axes), x.type.dtype)
+        return still_checked(self, value, inputs)
 
     def extended(self, x: Variable, axes: Sequence[Axis]) -> Variable:
         """The image with what stands for padding, and for what windows lack."""
@@ -233,6 +250,8 @@ class Pooling(Composed):
         for w, s, p in zip(*groups[:3], strict=True):
             if w < 1 or s < 1 or not 0 <= p < w:
                 raise ValueError(f"pooling: window {w}, stride {s}, padding {p}")
+        if any(groups[2]) and not self.ignore_border:
+            raise NotImplementedError(WITH_BORDER)
         return [pooled(self.mode, x, *groups)]
 
     # ---- the gradient

@@ -113,6 +113,10 @@ def test_what_does_not_fit_is_refused() -> None:
         with pytest.raises(TypeError, match="patches"):
             f = symnet.function([x], images2neibs(x, side, step, mode))
             f(np.zeros((1, 1, 5, 7)))
+        ws, st = T.lvectors("ws", "st")
+        f = symnet.function([x, ws, st], images2neibs(x, ws, st, mode))
+        with pytest.raises(TypeError, match="patches"):
+            f(np.zeros((1, 1, 5, 7)), side, step)
     with pytest.raises(NotImplementedError, match="no mode 'same'"):
         images2neibs(x, (2, 2), mode="same")
     with pytest.raises(NotImplementedError, match="put together"):

@@ -97,6 +97,17 @@ def test_sizes_in_short_integers() -> None:
     np.testing.assert_array_equal(f(image, np.array([3, 3], "int32")), want)
 
 
+def test_padding_that_only_a_call_knows_must_be_none_with_borders() -> None:
+    x, pad = T.dmatrix("x"), T.ivector("pad")
+    z = pool.pool_2d(x, (2, 2), False, (2, 2), pad)
+    f = symnet.function([x, pad], [z, symnet.grad(z.sum(), x)])
+    got, slope = f(VALUE[0], np.zeros(2, "int32"))
+    np.testing.assert_array_equal(got, evaluated(pool.pool_2d(VALUE[0], (2, 2), False)))
+    assert slope.shape == (5, 7)
+    with pytest.raises(NotImplementedError, match="ignore_border=True"):
+        f(VALUE[0], np.array([0, 1], "int32"))
+
+
 @pytest.mark.parametrize(
     ("arguments", "kind", "match"),
     [
