@@ -61,8 +61,7 @@ class Preprocessing:
         pixels = np.asarray(image, np.float32).reshape(rows, columns, channels)
         if self.channels == "BGR":
             pixels = pixels[:, :, ::-1]
-        mean = np.asarray(self.mean, np.float32)
-        deviation = np.asarray(self.deviation, np.float32)
+        mean, deviation = np.array([self.mean, self.deviation], np.float32)
         normal = (pixels / np.float32(self.scale) - mean) / deviation
         return np.ascontiguousarray(normal.transpose(2, 0, 1))
 
@@ -126,7 +125,7 @@ def find_images(paths: Sequence[str | os.PathLike[str]]) -> Iterator[str]:
     Files that are named are given whatever their ending; whether they are there is seen
     when they are read.
     """
-    for path in (os.fspath(path) for path in paths):
+    for path in [os.fspath(one) for one in paths]:
         if not os.path.isdir(path):
             yield path
             continue

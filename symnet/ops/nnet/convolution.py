@@ -35,10 +35,11 @@ from symnet.graph.variables import (
     operand_text,
 )
 from symnet.kernels.loopir import views
+from symnet.kernels.loopir.scalars import Scalar
 from symnet.kernels.routines import Convolve
-from symnet.ops.base import TensorOp, as_tensor, disconnected
+from symnet.ops.base import PointOp, SameShape, TensorOp, as_tensor, disconnected
 from symnet.ops.indexing import getitem
-from symnet.ops.lowerings import CallOf, Lowering, Shapes, Sizes
+from symnet.ops.lowerings import CallOf, Lowering, Read, Shapes, Sizes
 from symnet.ops.shape import dimshuffle
 from symnet.ops.sizes import ForgetShape, size_scalar, sizes_of
 
@@ -172,9 +173,8 @@ class Convolution(TensorOp):
             for t, d, b in zip(taps, self.dilations, numbers[: self.rank], strict=True)
         ]
         back = Convolution(self.spreads, self.dilations, self.strides)
-        return back(
-            g, _channels_first(mirrored(w, self.rank)), *low, *sizes_of(x)[LEADING:]
-        )
+        filters = in_order(_channels_first(mirrored(w, self.rank)))
+        return back(g, filters, *low, *sizes_of(x)[LEADING:])
 
     def filter_gradient(
         self, x: Variable, w: Variable, numbers: Sequence[Variable], g: Variable
@@ -184,6 +184,28 @@ class Convolution(TensorOp):
         low, sizes = numbers[: self.rank], sizes_of(w)[LEADING:]
         found = along(_channels_first(x), _channels_first(g), *low, *sizes)
         return _channels_first(found)
+
+
+class InOrder(SameShape, PointOp):
+    """x, its elements in C order in memory: filters are small and walked over often."""
+
+    def make_node(self, x: Any) -> Apply:
+        x = as_tensor(x)
+        return Apply(self, [x], [make_variable(x.type)])
+
+    def point(
+        self, node: Apply, reads: Sequence[Read], index: Sequence[Scalar]
+    ) -> Scalar:
+        return reads[0].here()
+
+    def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
+        return [xp.array(arrays[0], order="C")]
+
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
+        return [output_gradients[0]]
+
+
+in_order = InOrder()
 
 
 def _known(scalar: Variable) -> int | None:

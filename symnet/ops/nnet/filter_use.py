@@ -17,7 +17,7 @@ from symnet.graph.types import COMPLEX, FLOATS
 from symnet.graph.variables import Variable, operand_text
 from symnet.ops.base import as_tensor, common_dtype
 from symnet.ops.elementwise import cast
-from symnet.ops.nnet.convolution import Convolution, mirrored
+from symnet.ops.nnet.convolution import Convolution, in_order, mirrored
 from symnet.ops.nnet.filter_places import (
     Border,
     FilterPlaces,
@@ -116,7 +116,7 @@ class FilterUse:
         ]
         w = w if self.flip else mirrored(w, self.rank)
         op = Convolution((1,) * self.rank, self.dilations, self.strides)
-        filters = _swapped(self._split(w, 0))
+        filters = in_order(_swapped(self._split(w, 0)))
         found = op(self._split(g, 1), filters, *low, *spatial)
         return cast(self._joined(found, 1), dtype)
 

@@ -7,8 +7,7 @@ maximum and adds nothing to a sum; whether an average counts it, its mode says.
 
 The gradient of a maximum goes to every element of its window that equals it, as in Theano.
 It is made for all elements of the image at once: the element r of block a of s elements is
-in the windows a, a - 1, ..., as far as a window reaches.  So threads share the image, and
-nothing is added to memory twice.
+in the windows a, a - 1, ..., as far as a window reaches.  So threads share the image.
 """
 
 from __future__ import annotations

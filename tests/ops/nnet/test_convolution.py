@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from symnet.compile.function import function
 from symnet.errors import ShapeError
-from symnet.gradient import grad, verify_grad
+from symnet.gradient import Rop, grad, verify_grad
 from symnet.graph.types import TensorType
 from symnet.ops.base import constant
 from symnet.ops.inputs import lscalar
-from symnet.ops.nnet.convolution import Convolution, mirrored
+from symnet.ops.nnet.convolution import Convolution, in_order, mirrored
 from tests.helpers import run
 
 RANDOM = np.random.default_rng(5)
@@ -177,6 +177,29 @@ def test_views_need_no_copies():
     seen_w = w.transpose(0, 2, 1, 4, 3)[..., ::-2]
     want = loops(y.owner.op, seen_x, seen_w, (0, 0), (7, 4))
     np.testing.assert_allclose(got, want, atol=1e-12)
+
+
+def test_filters_laid_in_order_are_the_same_filters():
+    v = TensorType("float64", (None,) * 4)("v")
+    w = RANDOM.normal(size=(2, 3, 4, 5))
+    laid = in_order(mirrored(v, 2).transpose(1, 0, 3, 2))
+    np.testing.assert_array_equal(
+        run(laid, {v: w}), w[..., ::-1, ::-1].transpose(1, 0, 3, 2)
+    )
+    assert run(laid, {v: w[:0]}).shape == (3, 0, 5, 4)
+    verify_grad(lambda a: in_order(a.transpose(1, 0, 2, 3)) ** 2, [w])
+
+
+def test_derivatives_forwards():
+    x, w = variables(1)
+    a, b = RANDOM.normal(size=(1, 2, 3, 6)), RANDOM.normal(size=(1, 2, 3, 2))
+    y = Convolution((2,))(x, w, 1, 3)
+    along = [v.type() for v in (x, w)]
+    p, q = RANDOM.normal(size=a.shape), RANDOM.normal(size=b.shape)
+    values = {x: a, w: b, along[0]: p, along[1]: q}
+    # The convolution is linear in each of its operands.
+    want = loops(y.owner.op, p, b, (1,), (3,)) + loops(y.owner.op, a, q, (1,), (3,))
+    np.testing.assert_allclose(run(Rop(y, [x, w], along), values), want, atol=1e-12)
 
 
 def test_wrong_settings():

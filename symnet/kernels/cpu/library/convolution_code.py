@@ -85,6 +85,7 @@ class ConvolutionWords(PanelWords):
     tile_rows: int
     columns: int
     column_block: int
+    panel_columns: int  # so many of them are packed at once
     channel_block: int
     stretch: int  # bytes of a packed channel
     parts: int

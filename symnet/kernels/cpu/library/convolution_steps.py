@@ -365,22 +365,23 @@ def _sums(call: ConvolutionCall) -> CallArrangement:
         channel_block = max(stretch_numbers // (rows * width), 1)
         channel_block = min(channel_block, call.channels)
     stretch = -(-row_block * width * block.item // LINE) * LINE
-    panel_row = stretch * channel_block + BLOCK
-    tile_columns = INNER_COLUMNS[target.registers]
-    most = max(PANEL_BYTES // panel_row // tile_columns, 1) * tile_columns
-    column_block = min(most, -(-columns // tile_columns) * tile_columns)
-    blocks = -(-columns // column_block)
     y_bytes = call.groups * call.outputs * columns * block.item
-    parts = _parts(call, blocks, channel_block, y_bytes)
+    parts = _parts(call, channel_block, y_bytes)
     channel_part = -(-call.channels // parts)
     parts = -(-call.channels // channel_part)
-    if parts == 1:
-        wanted = -(-columns // -(-ITEMS // call.groups) // tile_columns) * tile_columns
-        column_block = min(column_block, max(wanted, tile_columns))
-        blocks = -(-columns // column_block)
-    slot_bytes = -(-(panel_row * column_block + 2 * LINE) // LINE) * LINE
+    channel_block = -(-channel_part // -(-channel_part // channel_block))
+    panel_row = stretch * channel_block + BLOCK
+    tile_columns = INNER_COLUMNS[target.registers]
+    panel_columns = max(PANEL_BYTES // panel_row // tile_columns, 1) * tile_columns
+    # Where parts are not enough for all threads, columns are cut, too.
+    wanted = -(-ITEMS // (call.groups * parts))
+    column_block = -(-columns // wanted // tile_columns) * tile_columns
+    blocks = -(-columns // column_block)
+    panel_columns = min(panel_columns, column_block)
+    slot_bytes = -(-(panel_row * panel_columns + 2 * LINE) // LINE) * LINE
     block.words |= {
-        "columns": columns, "column_block": column_block, "blocks": blocks,
+        "columns": columns, "column_block": column_block, "panel_columns": panel_columns,
+        "blocks": blocks,
         "row_block": row_block, "channel_block": channel_block, "stretch": stretch,
         "panel_row": panel_row, "tile_rows": INNER_ROWS[target.registers],
         "tile_columns": tile_columns, "parts": parts, "channel_part": channel_part,
@@ -401,9 +402,9 @@ def _sums(call: ConvolutionCall) -> CallArrangement:
     )
 
 
-def _parts(call: ConvolutionCall, blocks: int, channel_block: int, size: int) -> int:
-    """In how many parts the contracted axis is taken: few columns are not cut, because
-    each block of them reads all filters."""
-    wanted = ITEMS // (call.groups * blocks)
-    most = min(PARTS_BYTES // size + 1, call.channels // channel_block)
+def _parts(call: ConvolutionCall, channel_block: int, size: int) -> int:
+    """In how many parts the contracted axis is taken: each reads its filters once, but needs
+    sums of its own, of `size` bytes."""
+    wanted = -(-ITEMS // call.groups)
+    most = min(PARTS_BYTES // size + 1, call.channels * 2 // channel_block)
     return max(min(wanted, most), 1)

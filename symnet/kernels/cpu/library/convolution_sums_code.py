@@ -179,15 +179,21 @@ def convolve_sums(arguments: int, begin: int, end: int) -> int:
                 if last > load(arguments, W.rows):
                     last = load(arguments, W.rows)
                 source = x + channel * load(arguments, W.x_channel)
-                pack_columns(
-                    arguments, panel, source, column, stop, channels, first, last
-                )
                 left = w + channel * load(arguments, W.w_channel)
                 left += first * load(arguments, W.width) * item
                 length = (last - first) * load(arguments, W.width)
-                sum_block(
-                    arguments, panel, left, y, column, stop, channels, length, fresh
-                )
+                here = column
+                while here < stop:
+                    until = here + load(arguments, W.panel_columns)
+                    if until > stop:
+                        until = stop
+                    pack_columns(
+                        arguments, panel, source, here, until, channels, first, last
+                    )
+                    sum_block(
+                        arguments, panel, left, y, here, until, channels, length, fresh
+                    )
+                    here = until
                 fresh = 0
                 first = last
             channel += channels
