@@ -68,7 +68,8 @@ ops.linalg: gemm products
 ops.nnet: softmax logsumexp activations classification normalization convolution
 ops.nnet: filter_places conv_shapes local_conv filter_use conv conv_objects legacy_conv
 ops.nnet: upsampling
-ops.nnet: windows pooling pool_functions neighbourhoods spatial_transformer block_products
+ops.nnet: windows pool_axes pooling pool_functions neighbourhoods spatial_transformer
+ops.nnet: block_products
 ops.nnet: response_normalization dropping named_parts
 ops.linalg: solving determinants spectral matrices
 ops: print_values users pushing .

@@ -486,6 +486,12 @@ def test_settings_are_those_of_symnet_and_those_without_effect() -> None:
         assert settings.profile is False
     assert config.mode == "FAST_RUN"
     assert settings.profile is True
+    groups = {"scan.allow_gc": True, "conv.assert_shape": False}
+    with settings.change_flags(groups.items()):
+        assert settings.scan.allow_gc is True
+        assert settings.conv.assert_shape is False
+    assert settings.scan.allow_gc is False
+    assert settings.conv.assert_shape is True
     with pytest.raises(ValueError, match="no device 'cuda0' yet; there are cpu"):
         settings.device = "cuda0"
     with pytest.raises(AttributeError, match=r"no_such"):
@@ -518,3 +524,44 @@ print('done')
 
 def test_modules_of_pictures_and_sequences(tmp_path: pathlib.Path) -> None:
     assert run_program(tmp_path, POOLING).strip() == "done"
+
+
+CONVOLUTIONS = """
+import numpy
+import theano
+import theano.tensor as T
+import theano.tensor.nnet.abstract_conv as abstract
+from theano import gpuarray
+from theano.tensor.nnet import conv, conv3d2d, corr, corr3d
+from theano.tensor.signal.conv import conv2d as signal_conv2d
+assert not gpuarray.pygpu_activated
+x, w, m = T.dtensor4('x'), T.dtensor4('w'), T.dmatrix('m')
+taps = T.lvector('taps')
+mirrored = w[:, :, ::-1, ::-1]
+same = [T.nnet.conv2d(x, w), abstract.conv2d(x, mirrored, filter_flip=False),
+        abstract.AbstractConv2d()(x, w), corr.CorrMM()(x, mirrored), conv.conv2d(x, w),
+        T.nnet.abstract_conv2d(x, w), T.nnet.abstract_conv.conv2d(x, w)]
+volume = [v.dimshuffle(0, 1, 'x', 2, 3) for v in (x, w)]
+film = [v.dimshuffle(0, 'x', 1, 2, 3) for v in (x, w)]
+same += [T.nnet.conv3d(*volume)[:, :, 0], conv3d2d.conv3d(*film)[:, 0],
+         corr3d.Corr3dMM()(x.dimshuffle(0, 1, 'x', 2, 3),
+                           mirrored.dimshuffle(0, 1, 'x', 2, 3))[:, :, 0]]
+f = theano.function([x, w], same)
+values = numpy.random.RandomState(0).uniform(size=(2, 3, 6, 5))
+filters = numpy.random.RandomState(1).uniform(size=(4, 3, 3, 2))
+first, *others = f(values, filters)
+assert first.shape == (2, 4, 4, 4)
+for one in others:
+    assert numpy.allclose(one, first)
+single = theano.function([x, m], signal_conv2d(x[0, 0], m))
+assert numpy.allclose(single(values, filters[0, 0]),
+                      theano.function([x, w], T.nnet.conv2d(x, w))(
+                          values[:1, :1], filters[:1, :1])[0, 0])
+assert abstract.get_conv_output_shape((2, 3, 6, 5), (4, 3, 3, 2), 'half', (1, 1)) == (
+    2, 4, 6, 6)
+print('done')
+"""
+
+
+def test_modules_of_convolutions(tmp_path: pathlib.Path) -> None:
+    assert run_program(tmp_path, CONVOLUTIONS).strip() == "done"

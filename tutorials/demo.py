@@ -1,4 +1,4 @@
-"""Trains the workshop's three networks on real digits: `make demo`.
+"""Trains four of the workshop's networks on real digits: `make demo`.
 
     python tutorials/demo.py [--epochs N] [--small]
 
@@ -14,7 +14,7 @@ import warnings
 from dataclasses import replace
 
 import numpy as np
-from networks import Network, perceptron, switched
+from networks import Network, convolutional, perceptron, switched
 from progress import display
 from training import Report, Settings, train
 
@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Train three networks on real digits.")
+    parser = argparse.ArgumentParser(description="Train four networks on real digits.")
     parser.add_argument("--epochs", type=int, default=1_000_000, help="at most so many")
     parser.add_argument(
         "--small", action="store_true", help="scikit-learn's 8x8 digits, not MNIST"
@@ -57,7 +57,7 @@ def load() -> Digits:
 
 
 def plan(data: Digits) -> list[tuple[Network, Settings]]:
-    """The three networks, each with settings found by experiment."""
+    """The four networks, each with settings found by experiment."""
     rng = np.random.default_rng(1234)
     pixels = data.train_images.shape[1]
     side = int(pixels**0.5)
@@ -65,10 +65,12 @@ def plan(data: Digits) -> list[tuple[Network, Settings]]:
     logistic = perceptron(rng, (pixels, CLASSES), "logistic regression")
     mlp = perceptron(rng, (pixels, 500, CLASSES), "tanh MLP")
     gated = switched(rng, side, CLASSES, patch, "switched network")
+    lenet = convolutional(rng, side, CLASSES, "LeNet")
     return [
         (logistic, Settings(epochs=15, rate=0.1)),
         (mlp, Settings(epochs=30, rate=0.3, rate_decay=0.93, weight_decay=1e-3)),
         (gated, Settings(epochs=15, rate=0.3)),
+        (lenet, Settings(epochs=10, rate=0.1)),
     ]
 
 

@@ -1,4 +1,4 @@
-"""The workshop's three networks, as expressions."""
+"""The workshop's networks, as expressions."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 import symnet
 import symnet.tensor as T
+from symnet.tensor.signal.pool import pool_2d
 
 
 @dataclass(frozen=True)
@@ -101,4 +102,40 @@ def switched(
     entropy = -T.sum(labels * T.log(output) + (1 - labels) * T.log(1 - output), axis=1)
     predicted, cost = T.argmax(output, axis=1), T.mean(entropy)
     parameters = [switch_weights, switch_bias, weights, bias]
+    return Network(name, images, numbers, predicted, cost, parameters)
+
+
+def filters(rng: np.random.Generator, outputs: int, channels: int, side: int) -> Any:
+    """Shared filters between -b and b, b = sqrt(6 / (fan_in + fan_out)), as `uniform`."""
+    bound = np.sqrt(6 / ((channels + outputs) * side**2))
+    values = rng.uniform(-bound, bound, (outputs, channels, side, side))
+    return symnet.shared(values.astype(symnet.config.floatX))
+
+
+def convolutional(
+    rng: np.random.Generator, side: int, classes: int, name: str
+) -> Network:
+    """A LeNet: two layers of filters, each followed by the greatest of every 2x2 places and
+    tanh, then 500 tanh units and a softmax.
+
+    Filters are 5x5; images of 8x8 pixels have room for 3x3 and 2x2.
+    Source: LeCun, Bottou, Bengio & Haffner 1998, in the form of the Deep Learning Tutorials.
+    """
+    images, numbers = T.matrix("images"), T.ivector("classes")
+    signal: Any = images.reshape((-1, 1, side, side))
+    parameters = []
+    channels, left = 1, side
+    for outputs, size in ((20, 5 if side > 8 else 3), (50, 5 if side > 8 else 2)):
+        w, b = filters(rng, outputs, channels, size), zeros(outputs)
+        passed = pool_2d(T.nnet.conv2d(signal, w), (2, 2), ignore_border=True)
+        signal = T.tanh(passed + b.dimshuffle("x", 0, "x", "x"))
+        parameters += [w, b]
+        channels, left = outputs, (left - size + 1) // 2
+    hidden, last = uniform(rng, channels * left**2, 500), uniform(rng, 500, classes)
+    hidden_bias, last_bias = zeros(500), zeros(classes)
+    signal = T.tanh(T.dot(signal.flatten(2), hidden) + hidden_bias)
+    probabilities = T.nnet.softmax(T.dot(signal, last) + last_bias)
+    cost = T.mean(T.nnet.categorical_crossentropy(probabilities, numbers))
+    predicted = T.argmax(probabilities, axis=1)
+    parameters += [hidden, hidden_bias, last, last_bias]
     return Network(name, images, numbers, predicted, cost, parameters)

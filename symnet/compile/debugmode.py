@@ -48,6 +48,7 @@ from symnet.rewriting.rewriter import Trace
 from symnet.shared import SharedVariable, set_values
 
 TRIALS = 4  # pairs of evaluations that measure the reach of rounding
+MANY_TRIALS = 32  # before it is said that something differs
 SLACK = 2.0  # by how much they may miss it: of many choices each turns half of them
 
 Array = np.ndarray[Any, Any]
@@ -309,12 +310,15 @@ def first_difference(
     ]
     if not doubtful:
         return None
-    reaches = reach_of_rounding(variables, wants, given)
-    doubtful = [
-        k for k in doubtful if not explained(gots[k], wants[k], reaches[k], simpler)
-    ]
-    if not doubtful or not simpler:
-        return doubtful[0] if doubtful else None
+    for trials in (TRIALS, MANY_TRIALS):
+        reaches = reach_of_rounding(variables, wants, given, trials)
+        doubtful = [
+            k for k in doubtful if not explained(gots[k], wants[k], reaches[k], simpler)
+        ]
+        if not doubtful:
+            return None
+    if not simpler:
+        return doubtful[0]
     wider = wide_values([variables[k] for k in doubtful], given)
     for k, wide in zip(doubtful, wider, strict=True):
         if not explained(gots[k], wants[k], reaches[k], simpler, wide):
@@ -394,7 +398,10 @@ def _distance(got: Array, want: Array) -> Array:
 
 
 def reach_of_rounding(
-    variables: Sequence[Variable], wants: Sequence[Any], given: Values
+    variables: Sequence[Variable],
+    wants: Sequence[Any],
+    given: Values,
+    trials: int = TRIALS,
 ) -> list[Array]:
     """How far each element moves when every float that leads to it is off by its last
     bits (or, near zero, by the smallest normal number), in a few random trials.
@@ -402,7 +409,7 @@ def reach_of_rounding(
     Source: Vignes 1993, stochastic arithmetic.
     """
     reach = [np.zeros(np.shape(want)) for want in wants]
-    for trial in range(TRIALS):
+    for trial in range(trials):
         for side in (1.0, -1.0):  # a choice between near values turns in one of them
             rng = np.random.default_rng(trial)
             try:

@@ -34,10 +34,14 @@ def off_by_rounding(
     side: float = 1.0,
 ) -> list[Any]:
     """The results of an operation, each off by its last bits where it rounds, at random,
-    and the other way where `side` is -1.
+    and the other way where `side` is -1.  Floats that differ by no more than that may be
+    equal: of many that nearly are the largest, each may be the one.
 
     compute: what gave the results for `arrays`.
     """
+    if isinstance(node.op, Elementwise) and node.op.name == "eq":
+        left, right = arrays
+        return [_nearly_equal(left, right, results[0], rng)]
     sizes = results
     if _adds_up(node):  # what a sum would be without the signs of its terms
         with np.errstate(all="ignore"):
@@ -48,6 +52,17 @@ def off_by_rounding(
         else _disturbed(result, size, rng, side)
         for result, size in zip(results, sizes, strict=True)
     ]
+
+
+def _nearly_equal(left: Any, right: Any, equal: Any, rng: np.random.Generator) -> Any:
+    if not (_is_float(left) and _is_float(right)):
+        return equal
+    last = max(np.finfo(np.asarray(a).dtype).eps for a in (left, right))
+    with np.errstate(all="ignore"):
+        size = np.maximum(np.abs(left), np.abs(right))
+        near = np.abs(np.subtract(left, right)) <= BITS * float(last) * size
+        near &= np.isfinite(size)
+    return np.asarray(equal) | (near & (rng.random(np.shape(equal)) < 0.5))
 
 
 def _is_float(array: Any) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from symnet.graph.traverse import ancestors, inputs, io_toposort
+from symnet.graph.traverse import inputs, io_toposort
+from symnet.graph.traverse import reached_from_last as ancestors
 from symnet.graph.variables import Apply, Constant, Variable
 from symnet.rewriting.bypassed import clone
 

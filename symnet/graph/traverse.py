@@ -71,11 +71,35 @@ def leaves(
     return list(found)
 
 
-def inputs(
-    variables: Iterable[Variable], blockers: Iterable[Variable] = ()
+def reached_from_last(
+    variable_list: Iterable[Variable], blockers: Iterable[Variable] = ()
 ) -> list[Variable]:
-    """Theano's name for `leaves`."""
-    return leaves(variables, blockers)
+    """The same variables as `ancestors`, in the order of Theano's function of that name.
+
+    The search goes depth first, from the last of the given variables to the first.  Each
+    variable stands before its inputs, whose first comes first.
+    """
+    stop = set(blockers or ())
+    found: dict[Variable, None] = {}
+    stack = list(variable_list)
+    while stack:
+        v = stack.pop()
+        if v not in found:
+            found[v] = None
+            if v.owner is not None and v not in stop:
+                stack += reversed(v.owner.inputs)
+    return list(found)
+
+
+def inputs(
+    variable_list: Iterable[Variable], blockers: Iterable[Variable] = ()
+) -> list[Variable]:
+    """The variables without owner that those of the list need, in Theano's order.
+
+    That is the order of `reached_from_last`: programs that want the order of their list
+    give it reversed.
+    """
+    return [v for v in reached_from_last(variable_list, blockers) if v.owner is None]
 
 
 def io_toposort(inputs: Iterable[Variable], outputs: Iterable[Variable]) -> list[Apply]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
@@ -34,6 +34,8 @@ from symnet.ops.lowerings import (
     is_real,
     point_loop,
 )
+
+ListJoin = TypeVar("ListJoin", bound=Callable[..., Variable])
 
 
 class TensorOp(Op):
@@ -138,7 +140,8 @@ def as_tensor(
     """`value` as a tensor variable.
 
     Python numbers become weak constants: alone int64, floatX or complex128, beside
-    arrays of the arrays' dtype.  NumPy arrays keep their dtype.
+    arrays of the arrays' dtype.  NumPy arrays keep their dtype.  Lists that hold variables
+    are stacked, as T.stack does it.
     truth: whether True and False are numbers here, as beside a variable in `x * True`.
         Where a variable is expected they are what `a == b` gave by mistake.
     Raises: AsTensorError for what is no number, array or tensor variable.
@@ -155,12 +158,7 @@ def as_tensor(
             )
         )
     elif isinstance(value, (list, tuple)) and holds_variable(value):
-        raise AsTensorError(
-            message(
-                f"a {type(value).__name__} that holds variables is not an array",
-                cure="join scalars or arrays of one shape with T.stack([...])",
-            )
-        )
+        variable = _joining_lists[0](value)
     else:
         variable = constant(value)
     if not isinstance(variable.type, TensorType):
@@ -170,6 +168,18 @@ def as_tensor(
     if ndim is not None and variable.type.ndim != ndim:
         raise AsTensorError(f"expected rank {ndim}, got {operand_text(variable)}")
     return variable
+
+
+_joining_lists: list[Callable[[Sequence[Any]], Variable]] = []
+
+
+def joins_lists(function: ListJoin) -> ListJoin:
+    """Make lists that hold variables into arrays by this function.
+
+    It is made of operations, which stand above this module.
+    """
+    _joining_lists[:] = [function]
+    return function
 
 
 def holds_variable(value: Any) -> bool:

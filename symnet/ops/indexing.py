@@ -86,6 +86,8 @@ def _expand(x: Variable, key: Any) -> tuple[Variable, list[Any]]:
     A boolean scalar is a mask over no axis at all: x gets an axis of size 1 for it, of
     which the element is taken or not.
     """
+    if isinstance(key, list) and any(isinstance(part, slice) for part in key):
+        key = tuple(key)  # as in Theano, and in NumPy before 1.23
     parts = [_entry(part, x) for part in (key if isinstance(key, tuple) else (key,))]
     used = sum(_axes_used(part) for part in parts)
     dots = [k for k, part in enumerate(parts) if part is Ellipsis]
@@ -126,8 +128,6 @@ def _entry(part: Any, x: Variable) -> Any:
         return part
     if isinstance(part, (list, tuple)) and len(part) == 0:
         part = np.array([], dtype="int64")
-    if isinstance(part, (list, tuple)) and any(isinstance(p, Variable) for p in part):
-        part = stack(part)
     if type(part) is int:
         return size_constant(part)
     variable = as_tensor(part, truth=True)

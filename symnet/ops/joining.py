@@ -26,7 +26,7 @@ from symnet.ops.base import (
     as_tensor,
     common_dtype,
     disconnected,
-    holds_variable,
+    joins_lists,
     normalize_axis,
 )
 from symnet.ops.elementwise import cast
@@ -261,6 +261,7 @@ def concatenate(tensor_list: Any, axis: Any = 0) -> Variable:
     return join(axis, *tensor_list)
 
 
+@joins_lists
 def stack(*tensors: Any, axis: int = 0) -> Variable:
     """The arrays of one shape along a new axis: `stack([a, b], axis=0)`.
 
@@ -299,12 +300,7 @@ def as_tensor_variable(
     Raises: AsTensorError for what is no number, array, tensor variable or list of these;
         ValueError for an array of a rank above `ndim`.
     """
-    listed = isinstance(x, (list, tuple)) and holds_variable(x)
-    variable = as_tensor(
-        stack([as_tensor_variable(v) for v in x]) if listed else x,
-        name,
-        truth=True,
-    )
+    variable = as_tensor(x, name, truth=True)
     if ndim is None or variable.type.ndim == ndim:
         return variable
     if variable.type.ndim > ndim:

@@ -414,3 +414,11 @@ def test_the_memory_of_updates_is_proven(monkeypatch):
     with pytest.raises(BadMemory, match="shared w, float64"):
         f()
     np.testing.assert_array_equal(w.get_value(), [0, 1, 2])
+
+
+def test_which_of_many_nearly_equal_values_is_the_largest_is_a_matter_of_rounding():
+    x = T.TensorType("float16", (False,))("x")
+    entropy = T.log(1 + T.exp(x)) - x * T.nnet.sigmoid(x)  # flat at 0
+    values = np.linspace(-0.06, 0.07, 41).astype("float16")
+    (found,) = debug([x], [symnet.grad(entropy.max(), x)])(values)
+    assert found.shape == values.shape

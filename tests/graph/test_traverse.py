@@ -18,6 +18,7 @@ from symnet.graph.traverse import (
     depends_on,
     inputs,
     leaves,
+    reached_from_last,
     toposort,
 )
 
@@ -75,7 +76,37 @@ def test_ancestors_and_leaves(case):
             assert all(place[i] < place[v] for i in v.owner.inputs)
     want = {v for v in reached if v.owner is None or v in blockers}
     assert set(leaves(outputs, blockers)) == want
-    assert inputs(outputs, blockers) == leaves(outputs, blockers)
+
+
+def depth_first(outputs, blockers):
+    """Theano's order of ancestors, by its definition: last output first, inputs from left
+    to right, each variable before its inputs."""
+    found = []
+
+    def visit(v):
+        if v not in found:
+            found.append(v)
+            if v.owner is not None and v not in blockers:
+                for x in v.owner.inputs:
+                    visit(x)
+
+    for v in reversed(outputs):
+        visit(v)
+    return found
+
+
+@given(graphs())
+def test_inputs_in_the_order_of_theano(case):
+    _, outputs, blockers = case
+    want = depth_first(outputs, set(blockers))
+    assert reached_from_last(outputs, blockers) == want
+    assert inputs(outputs, blockers) == [v for v in want if v.owner is None]
+    assert reached_from_last(outputs, None) == depth_first(outputs, ())
+
+
+def test_inputs_of_a_reversed_list_stand_in_its_order():
+    w, b, c, x = (T.dvector(name) for name in "wbcx")
+    assert inputs(reversed([w, x * c + b])) == [w, x, c, b]
 
 
 @given(graphs())

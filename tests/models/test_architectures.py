@@ -99,7 +99,9 @@ SIZES: list[tuple[Any, int]] = [
 ]
 
 
-@pytest.mark.parametrize("build, count", SIZES, ids=lambda one: str(one))
+@pytest.mark.parametrize(
+    "build, count", SIZES, ids=lambda one: getattr(one, "__name__", str(one))
+)
 def test_numbers_of_parameters(build: Any, count: int) -> None:
     assert models.count_parameters(build()) == count
 

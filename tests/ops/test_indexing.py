@@ -64,6 +64,17 @@ def test_read_and_write(key):
         np.testing.assert_array_equal(run(write(x[key], 2), {x: VALUE}), wanted)
 
 
+def test_a_list_with_slices_is_a_tuple():
+    """As in Theano, where programs put such lists together."""
+    x, n = cube(), variable(dtype="int64", name="n")
+    for key in ([slice(1, 3), 0], [slice(None), [0, 2]], [slice(None, None, -1)] * 3):
+        np.testing.assert_array_equal(run(x[key], {x: VALUE}), VALUE[tuple(key)])
+    symbolic = [slice(None, n), slice(n, None)]
+    np.testing.assert_array_equal(run(x[symbolic], {x: VALUE, n: 2}), VALUE[:2, 2:])
+    cut = I.set_subtensor(x[symbolic], 0.0)
+    assert not run(cut, {x: VALUE, n: 2})[:2, 2:].any()
+
+
 @pytest.mark.parametrize("key", KEYS[1:20:3], ids=str)
 def test_gradients(key):
     part = RANDOM.standard_normal(VALUE[key].shape)

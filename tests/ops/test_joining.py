@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import symnet.tensor as T
 from symnet.compile.function import function
 from symnet.errors import ShapeError
 from symnet.gradient import grad, verify_grad
 from symnet.graph.evaluate import evaluate
 from symnet.graph.types import TensorType
+from symnet.graph.variables import Variable
 from symnet.ops import joining as J
 from symnet.ops import operators  # noqa: F401  (attaches + to variables)
 from symnet.ops.reduce import sum as sum_over
@@ -167,3 +169,29 @@ def test_lists_of_variables_are_stacked_for_theano() -> None:
     assert J.as_tensor_variable([1, 2]).dtype == "int64"
     with pytest.raises(ValueError, match="rank 0"):
         J.as_tensor_variable(x, ndim=0)
+
+
+def test_operations_take_lists_of_variables() -> None:
+    x, y = TensorType("float32", (None,))("x"), TensorType("float32")("y")
+    a, b = np.array([1.0, 2.0], "float32"), np.float32(3.0)
+    values = {x: a, y: b}
+    both = np.stack([a, a * 2])
+    cases: list[tuple[Variable, object]] = [
+        (T.sum([x, x * 2], axis=0), both.sum(0)),
+        (T.mean((x, x * 2), axis=1), both.mean(1)),
+        (T.max([y, 5.0]), np.float32(5.0)),
+        (T.exp([[y, 0], [1, y]]), np.exp(np.array([[3, 0], [1, 3]], "float32"))),
+        (T.dot([x, x * 2], x), both @ a),
+        (x + [y, y * 2], a + [b, b * 2]),
+        (T.concatenate([[y, 1.0], x]), np.array([3, 1, 1, 2])),
+        (T.as_tensor_variable([x, x]).T, np.stack([a, a]).T),
+    ]
+    for variable, want in cases:
+        assert variable.type.dtype == "float32"
+        np.testing.assert_allclose(run(variable, values), want, rtol=1e-6)
+    verify_grad(lambda v: T.sum([v**2, v * 3], axis=0), [np.array([1.5, -2.0])])
+    for wrong in ([x, y], [x, "text"], [x, [x]]):
+        with pytest.raises(TypeError):
+            T.sum(wrong)
+    with pytest.raises(ShapeError):
+        run(T.sum([x, x[1:]], axis=0), values)

@@ -26,7 +26,8 @@ from symnet.ops.composed import Composed
 from symnet.ops.indexing import getitem, inc_subtensor, set_subtensor
 from symnet.ops.joining import concatenate
 from symnet.ops.lowerings import Shapes, Sizes
-from symnet.ops.nnet.pooling import Number, number, padded, still_checked
+from symnet.ops.nnet.pool_axes import Number, number
+from symnet.ops.nnet.pooling import padded, still_checked
 from symnet.ops.nnet.windows import AddWindows, SlidingWindows
 from symnet.ops.reshape import reshape
 from symnet.ops.shape import dimshuffle

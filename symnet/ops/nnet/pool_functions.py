@@ -10,14 +10,8 @@ from symnet.graph.types import INTEGERS
 from symnet.graph.variables import Variable, operand_text
 from symnet.ops.base import as_tensor
 from symnet.ops.indexing import getitem
-from symnet.ops.nnet.pooling import (
-    MODES,
-    WITH_BORDER,
-    Number,
-    Pooling,
-    count_windows,
-    number,
-)
+from symnet.ops.nnet.pool_axes import Number, count_windows, number
+from symnet.ops.nnet.pooling import MODES, WITH_BORDER, Pooling
 from symnet.ops.sizes import shape_i, size_scalar, vector_elements
 
 __all__ = [

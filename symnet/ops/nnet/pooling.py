@@ -15,9 +15,8 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import reduce
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
@@ -37,21 +36,17 @@ from symnet.ops.alloc import alloc, zeros_like
 from symnet.ops.arithmetic import (
     add,
     eq,
-    ge,
     maximum,
-    minimum,
-    mul,
-    sub,
     switch,
     true_div,
 )
 from symnet.ops.base import as_tensor, constant, disconnected
 from symnet.ops.checks import Checked
 from symnet.ops.composed import Composed
-from symnet.ops.creation import arange
 from symnet.ops.elementwise import cast
 from symnet.ops.indexing import getitem, set_subtensor
 from symnet.ops.lowerings import Shapes, Sizes
+from symnet.ops.nnet.pool_axes import Axis, Number, larger, number
 from symnet.ops.nnet.windows import AddWindows, SlidingWindows, in_groups
 from symnet.ops.reduce import default_dtype
 from symnet.ops.reduce import max as max_over
@@ -66,70 +61,6 @@ MODES = ("max", "sum", "average_inc_pad", "average_exc_pad")
 SMALL_WINDOW = 16
 
 WITH_BORDER = "padding works only with ignore_border=True"
-
-# A size: a number, or an integer scalar of the graph.
-Number: TypeAlias = Any
-
-
-def number(value: Variable) -> Number:
-    """The number of a constant; another scalar as it is."""
-    return int(value.data) if isinstance(value, Constant) else value
-
-
-def _larger(a: Number, b: Number) -> Number:
-    known = isinstance(a, int) and isinstance(b, int)
-    return max(a, b) if known else maximum(a, b)
-
-
-def _smaller(a: Number, b: Number) -> Number:
-    known = isinstance(a, int) and isinstance(b, int)
-    return min(a, b) if known else minimum(a, b)
-
-
-def count_windows(n: Number, w: Number, s: Number, p: Number, ignore: bool) -> Number:
-    """How many windows there are along an axis of n elements."""
-    whole = n + 2 * p
-    if ignore:
-        return _larger(whole - w + s, 0) // s
-    apart = (whole + s - 1) // s  # each element begins one, or is in one
-    over = _smaller(_larger(whole - 1 - w + s, 0) // s + 1, whole)
-    if isinstance(w, int) and isinstance(s, int):
-        return apart if s >= w else over
-    return switch(ge(s, w), apart, over)
-
-
-@dataclass(frozen=True)
-class Axis:
-    """Pooling along one axis: elements n, window w, stride s, padding p, windows o."""
-
-    n: Number
-    w: Number
-    s: Number
-    p: Number
-    o: Number
-    ignore: bool
-
-    @property
-    def end(self) -> Number:
-        """Where the last window ends, counted from the beginning of the padding."""
-        return (self.o - 1) * self.s + self.w
-
-    @property
-    def inside(self) -> bool:
-        """Whether all windows certainly lie within the image."""
-        if not isinstance(self.p, int) or self.p > 0:
-            return False
-        known = isinstance(self.end, int) and isinstance(self.n, int)
-        return self.ignore or (known and self.end <= self.n)
-
-    def elements(self, padding: bool) -> Number | Variable:
-        """How many elements each window has, with padding or without: one number for all,
-        or a vector."""
-        if self.ignore and (padding or (isinstance(self.p, int) and self.p == 0)):
-            return self.w
-        first = mul(arange(self.o), self.s)
-        low, high = (0, self.n + 2 * self.p) if padding else (self.p, self.n + self.p)
-        return sub(minimum(add(first, self.w), high), maximum(first, low))
 
 
 def still_checked(
@@ -222,7 +153,7 @@ class Pooling(Composed):
         """The image with what stands for padding, and for what windows lack."""
         if all(axis.inside for axis in axes):
             return x
-        ends = [_larger(axis.p + axis.n, axis.end) for axis in axes]
+        ends = [larger(axis.p + axis.n, axis.end) for axis in axes]
         return padded(x, [a.p for a in axes], ends, self.neutral(x.type.dtype))
 
     def neutral(self, dtype: str) -> Variable:
@@ -304,7 +235,7 @@ class Blocks:
         self.counts = [
             (axis.n + axis.s - 1) // axis.s
             if isinstance(axis.p, int) and axis.p == 0
-            else _larger((axis.n + axis.p + axis.s - 1) // axis.s, axis.o)
+            else larger((axis.n + axis.p + axis.s - 1) // axis.s, axis.o)
             for axis in axes
         ]
         self.reach = [-(-axis.w // axis.s) for axis in axes]

@@ -289,10 +289,17 @@ def _rows(call: ConvolutionCall) -> CallArrangement:
         "output_blocks": parts, "inner": call.inner, "inner_block": inner_block,
         "panel_row": panel_row,
     }  # fmt: skip
-    words, routines = tile_words(call.dtype, output_block)
+    counts = _columns(rows, row_block, width)
+    words, routines = tile_words(call.dtype, output_block, counts)
     block.words |= words
     total = call.groups * call.images * blocks * parts
     return block.finish(convolve_rows, total, panel_row * inner_block + LINE, routines)
+
+
+def _columns(rows: int, row_block: int, width: int) -> tuple[int, int]:
+    """The columns of the first and of the last block of rows."""
+    last = rows - (-(-rows // row_block) - 1) * row_block
+    return row_block * width, last * width
 
 
 def _cut_rows(call: ConvolutionCall, rows: int, width: int) -> tuple[int, int]:
@@ -337,7 +344,7 @@ def _inputs(call: ConvolutionCall) -> CallArrangement:
         "x_dense": int(call.x_is_dense),
         "places": math.prod(call.sizes) * block.item,
     }  # fmt: skip
-    words, routines = tile_words(call.dtype, taps)
+    words, routines = tile_words(call.dtype, taps, _columns(rows, row_block, width))
     if call.spreads[2] == 1:
         routines["shifting"] = shifted_sum(call.dtype)
         words |= {

@@ -81,7 +81,6 @@ def _fits(call: GemmCall) -> bool:
 def _step(call: GemmCall) -> CallArrangement:
     (m, n, k), item, target = call.sizes, ITEM[call.dtype], machine().target
     width = lanes(call.dtype, target)
-    words, routines = tile_words(call.dtype, m)
     pieces = -(-k // LONGEST_PIECE)
     inner_block = -(-k // pieces)
     rows_kept = -(-inner_block // width) * width  # whole blocks are transposed
@@ -89,6 +88,8 @@ def _step(call: GemmCall) -> CallArrangement:
     column_blocks = -(-n // column_block)
     column_block = -(-n // column_blocks // (2 * width)) * 2 * width
     column_blocks = -(-n // column_block)
+    last = n - (column_blocks - 1) * column_block
+    words, routines = tile_words(call.dtype, m, (min(column_block, n), last))
     batch = call.loops[0] if call.loops else (1, 0, 0, 0)
     wanted = -(-ITEMS // (column_blocks * max(batch[0], 1)))
     tile_block = max(-(-words["tiles"] // wanted), LEAST_TILES)

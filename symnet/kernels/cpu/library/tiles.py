@@ -76,18 +76,30 @@ def inner_tile(dtype: str) -> Routine:
     return tile_routine(f"inner tile {dtype}", emit)
 
 
-def tile_words(dtype: str, rows: int) -> tuple[dict[str, int], dict[str, Routine]]:
+def tile_words(
+    dtype: str, rows: int, columns: Sequence[int]
+) -> tuple[dict[str, int], dict[str, Routine]]:
     """Tiles that make up so many rows, as equal as can be: words of `PanelWords`, and the
-    routines whose addresses belong in others."""
+    routines whose addresses belong in others.
+
+    columns: the counts that occur; tiles that none of them needs are not made.
+    """
     most = OUTER_ROWS[machine().target.registers]
     tiles = -(-rows // most)
     few, more = rows // tiles, rows % tiles
-    columns = OUTER_VECTORS * lanes(dtype, machine().target)
-    words = {"tiles": tiles, "few": few, "more": more, "tile_columns": columns}
+    width = lanes(dtype, machine().target)
+    whole = OUTER_VECTORS * width
+    words = {"tiles": tiles, "few": few, "more": more, "tile_columns": whole}
+    sizes = {}
+    if any(count >= whole or count % whole > width for count in columns):
+        sizes["wide"] = OUTER_VECTORS
+    if any(0 < count % whole <= width for count in columns):
+        sizes["narrow"] = 1
     routines = {}
-    for suffix, height in (("", few), ("_more", few + (more > 0))):
-        routines["wide" + suffix] = outer_tile(dtype, height, OUTER_VECTORS)
-        routines["narrow" + suffix] = outer_tile(dtype, height, 1)
+    for name, vectors in sizes.items():
+        routines[name] = outer_tile(dtype, few, vectors)
+        if more:
+            routines[f"{name}_more"] = outer_tile(dtype, few + 1, vectors)
     return words, routines
 
 
