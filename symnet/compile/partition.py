@@ -87,7 +87,9 @@ def split(
                 _want(segments, levels, v)
         also = updates if number == last else ()
         segment.leaves = _leaves_of([*segment.wanted, *also], number, levels)
-        segment.leaves += _missing(segment.leaves, inference)
+        others = _missing(segment.leaves, inference)
+        # Sizes can be equal to those of what is made only later.
+        segment.leaves += [v for v in others if levels.made.get(v, 0) <= number]
         for v in segment.leaves:
             _want(segments, levels, v)
         segment.inference = _behind_cut(segment.leaves, inference)
