@@ -30,8 +30,8 @@ def floors(text: str) -> list[str]:
 
 FLOORS = floors("""
 collector config errors lazy recent times
-graph: origin types attached variables testvalues traverse same_graph promised evaluate pickling inner
-graph: verify_graph .
+graph: origin types attached variables testvalues traverse promised evaluate pickling inner
+graph: verify_graph same_graph .
 
 kernels.loopir: scalars interpret views verify_kernel philox_body
 kernels.loopir.math: formats exponential logarithm power trigonometric gaussian external

@@ -42,14 +42,21 @@ def equal_computations(
         if isinstance(x, Constant) and isinstance(y, Constant):
             if not _equal_constants(x, y):
                 return False
-        elif x.owner is None or y.owner is None or x.index != y.index:
-            return False
-        elif x.owner.op != y.owner.op or len(x.owner.inputs) != len(y.owner.inputs):
+        elif (made := _equal_nodes(x, y)) is None:
             return False
         else:  # taken for the same from now on: if an input differs, so does the whole
-            waiting += zip(x.owner.inputs, y.owner.inputs, strict=True)
+            waiting += made
         same.add((x, y))
     return True
+
+
+def _equal_nodes(x: Variable, y: Variable) -> list[tuple[Variable, Variable]] | None:
+    """The pairs of inputs of which equal operations make the two, or None."""
+    a, b = x.owner, y.owner
+    if a is None or b is None or x.index != y.index or a.op != b.op:
+        return None
+    alike = len(a.inputs) == len(b.inputs)
+    return list(zip(a.inputs, b.inputs, strict=True)) if alike else None
 
 
 def _equal_constants(x: Constant, y: Constant) -> bool:
