@@ -31,7 +31,7 @@ def floors(text: str) -> list[str]:
 FLOORS = floors("""
 collector config errors lazy recent times
 graph: origin types attached variables testvalues traverse promised evaluate pickling inner
-graph: verify_graph .
+graph: verify_graph same_graph .
 
 kernels.loopir: scalars interpret views verify_kernel philox_body
 kernels.loopir.math: formats exponential logarithm power trigonometric gaussian external

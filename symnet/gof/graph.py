@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from symnet.graph.same_graph import is_same_graph
 from symnet.graph.traverse import inputs, io_toposort
 from symnet.graph.traverse import reached_from_last as ancestors
 from symnet.graph.variables import Apply, Constant, Variable
@@ -9,4 +10,5 @@ from symnet.rewriting.bypassed import clone
 
 __all__ = [
     "Apply", "Constant", "Variable", "ancestors", "clone", "inputs", "io_toposort",
+    "is_same_graph",
 ]  # fmt: skip
