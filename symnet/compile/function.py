@@ -24,7 +24,6 @@ from symnet.graph.types import as_kept
 from symnet.graph.variables import Variable, operand_text
 from symnet.kernels.devices import CPU, get_device
 from symnet.kernels.interface import RETURN_LIST, RETURN_ONE, Device
-from symnet.kernels.loopir.views import canonical_slice
 from symnet.ops.methods import method
 from symnet.shared import SharedVariable
 
@@ -419,10 +418,7 @@ def function(
         )  # fmt: skip
         where = get_device(device)
         measured = bool(profile)
-        try:
-            return Function(request, get_mode(mode), name, trust_input, measured, where)
-        finally:
-            canonical_slice.cache_clear()
+        return Function(request, get_mode(mode), name, trust_input, measured, where)
 
 
 _evaluators: WeakSet[Function] = WeakSet()  # those that `eval` made and that live

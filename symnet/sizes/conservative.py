@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from symnet.graph.variables import Apply, Variable
-from symnet.kernels.loopir.scalars import Scalar, walk
+from symnet.kernels.loopir.scalars import Scalar, in_order, walk
 from symnet.kernels.loopir.views import Size, combine, known
 from symnet.sizes.infer import Inference
 
@@ -59,8 +59,7 @@ class CertainSizes(Inference):
 
     def equal(self, left: Size, right: Size, what: str) -> Size:
         if left is not right:
-            first, second = sorted((left, right), key=lambda one: one.serial)
-            self._note(combine("eq", first, second))
+            self._note(combine("eq", *in_order((left, right))))
         return left if known(right) is None else right
 
     def require(

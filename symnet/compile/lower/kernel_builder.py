@@ -126,7 +126,7 @@ class KernelBuilder:
         tops = {a for node in nodes if not hosted[node] for a in node.args if hosted[a]}
         tops.update(root for root in roots if hosted[root])
         replace: dict[Scalar, Scalar] = {}
-        for top in sorted(tops, key=lambda scalar: scalar.serial):
+        for top in scalars.in_order(tops):
             view = self.context.parameter(scalars.cast(top, "int64"))
             value = self.load(("host", top), Access(view, ()))
             replace[top] = scalars.cast(value, top.dtype)

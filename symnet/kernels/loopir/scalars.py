@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import count
+from functools import cmp_to_key
 from typing import Any
 from weakref import ref
 
@@ -53,12 +53,11 @@ class Scalar:
                 (see DEALT).
     """
 
-    __slots__ = ("op", "args", "dtype", "value", "serial", "__weakref__")
+    __slots__ = ("op", "args", "dtype", "value", "__weakref__")
     op: str
     args: tuple[Scalar, ...]
     dtype: str
     value: Any
-    serial: int  # the order in which scalars came into being
 
     def __repr__(self) -> str:
         inner = [] if self.value is None else [str(self.value)]
@@ -106,7 +105,6 @@ class Scalar:
         return binary("ge", self, other)
 
 
-_serials = count()
 _interned: dict[tuple[Any, ...], ref[Scalar]] = {}
 
 
@@ -119,7 +117,6 @@ def scalar(op: str, args: Sequence[Scalar], dtype: str, value: Any = None) -> Sc
     if found is None:
         found = Scalar()
         found.op, found.args, found.dtype, found.value = op, args, dtype, value
-        found.serial = next(_serials)
         _intern(key, found)
     return found
 
@@ -222,6 +219,43 @@ def walk(roots: Iterable[Scalar]) -> list[Scalar]:
             order.setdefault(node)
             stack.pop()
     return list(order)
+
+
+# Arguments come first, numbers last.
+_RANKS = {"argument": 0, "literal": 2}
+
+
+def _compare(left: Scalar, right: Scalar) -> int:
+    # Scalars that are equal up to their arguments differ in one of these: equals are one
+    # object.  So there is one path down to where two differ, and nothing to remember.
+    while left is not right:
+        one, other = _own_key(left), _own_key(right)
+        if one != other:
+            return -1 if one < other else 1
+        pairs = zip(left.args, right.args, strict=True)
+        left, right = next((a, b) for a, b in pairs if a is not b)
+    return 0
+
+
+def _own_key(node: Scalar) -> tuple[Any, ...]:
+    """What a scalar is without its arguments, as something that can be compared."""
+    value = node.value
+    fields = (_RANKS.get(node.op, 1), node.op, node.dtype, len(node.args))
+    return (*fields, isinstance(value, str), 0 if value is None else value)
+
+
+STRUCTURE_KEY = cmp_to_key(_compare)
+
+
+def in_order(scalars: Iterable[Scalar]) -> list[Scalar]:
+    """The scalars in an order that follows from what they are: the same in every
+    process, whatever else was made there before.
+
+    Arguments by position, then expressions by the names of their operations and by their
+    arguments, then numbers.
+    """
+    several = list(scalars)
+    return several if len(several) < 2 else sorted(several, key=STRUCTURE_KEY)
 
 
 def substitute(roots: Sequence[Scalar], replace: dict[Scalar, Scalar]) -> list[Scalar]:

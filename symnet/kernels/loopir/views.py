@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from symnet.kernels.loopir.scalars import Scalar, binary, literal, select
+from symnet.kernels.loopir.scalars import Scalar, binary, in_order, literal, select
 
 Size = Scalar
 
@@ -75,11 +75,6 @@ def combine(name: str, left: Size, right: Size) -> Size:
     return binary(name, left, right)
 
 
-def _order(value: Size) -> tuple[int, int]:
-    """Products and sums keep numbers last and the rest in order of their making."""
-    return (1 if value.op == "literal" else 0, value.serial)
-
-
 def _terms(value: Size, sign: int, into: dict[Size, int]) -> int:
     """Collect `value` as a sum of multiples into `into`; returns the constant part."""
     constant = 0
@@ -104,8 +99,8 @@ def _linear(left: Size, right: Size, sign: int) -> Size:
     terms: dict[Size, int] = {}
     constant = _terms(left, 1, terms) + _terms(right, sign, terms)
     result: Size | None = None
-    for node, factor in sorted(terms.items(), key=lambda item: _order(item[0])):
-        if factor:
+    for node in in_order(terms):
+        if factor := terms[node]:
             term = node if factor == 1 else binary("mul", node, size(factor))
             result = term if result is None else binary("add", result, term)
     if result is None:
@@ -127,7 +122,7 @@ def _multiply(left: Size, right: Size) -> Size:
             factors.append(node)
     if not factors or number == 0:
         return size(number)
-    first, *rest = sorted(factors, key=_order)
+    first, *rest = in_order(factors)
     for factor in rest:
         first = binary("mul", first, factor)
     return first if number == 1 else binary("mul", first, size(number))
@@ -267,8 +262,7 @@ def _contiguous_strides(sizes: tuple[Size, ...], itemsize: int) -> tuple[Size, .
     return tuple(reversed(strides))
 
 
-# While a function is compiled the same few are asked for again and again.  Then they are
-# forgotten (`cache_clear`): sizes that live longer stand elsewhere in sums.
+# While a function is compiled the same few are asked for again and again.
 @lru_cache(maxsize=4096)
 def canonical_slice(
     start: Size | None, stop: Size | None, step: int | Size, length: Size

@@ -1,0 +1,43 @@
+"""The order of scalars."""
+
+from __future__ import annotations
+
+import itertools
+
+from symnet.kernels.loopir.scalars import (
+    argument,
+    binary,
+    call,
+    cast,
+    in_order,
+    literal,
+)
+
+
+def test_the_order_follows_from_what_scalars_are() -> None:
+    a, b, c = (argument(k, "int64") for k in (2, 9, 10))
+    both, other = binary("add", a, b), binary("add", a, c)
+    deep = binary("mul", binary("add", both, both), both)
+    deeper = binary("mul", binary("add", both, other), both)
+    wanted = [
+        a, b, c, both, other, cast(a, "float64"), call("floor", literal(0.5, "float64")),
+        deep, deeper, call("neg", a), literal(False, "bool"), literal(-3, "float64"),
+        literal(0.5, "float64"), literal("inf", "float64"), literal("nan", "float64"),
+        literal(-1, "int64"), literal(7, "int64"),
+    ]  # fmt: skip
+    assert in_order(wanted[::-1]) == wanted
+    for pair in itertools.combinations(wanted, 2):
+        assert in_order(pair) == in_order(pair[::-1]) == list(pair)
+
+
+def test_equals_stay_together() -> None:
+    a, b = argument(0, "int64"), argument(1, "int64")
+    assert in_order([b, a, b, a]) == [a, a, b, b]
+    assert in_order([]) == []
+
+
+def test_long_expressions_need_no_recursion() -> None:
+    one, other = argument(0, "int64"), argument(1, "int64")
+    for _ in range(20_000):
+        one, other = call("neg", one), call("neg", other)
+    assert in_order([other, one]) == [one, other]
