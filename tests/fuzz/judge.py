@@ -120,6 +120,8 @@ class Case:
         self.outputs = [self.graph[n] for n in self.program["outputs"]]
         self.outputs += [g for found in self.gradients for g in found]
         updates = [(self.leaves[a], self.graph[b]) for a, b in self.program["updates"]]
+        if self.program.get("descends"):
+            updates += self.descents({a for a, _ in self.program["updates"]})
         self.updates = updates
         mode = MODES[self.program["mode"]]()
         return [
@@ -129,6 +131,15 @@ class Case:
             )
             for _ in range(self.program["functions"])
         ]  # fmt: skip
+
+    def descents(self, taken: set[int]) -> list[tuple[Any, Any]]:
+        """Updates of shared leaves by a step down the gradients of first order."""
+        found = {}
+        for asked, gradients in zip(self.program["gradients"], self.gradients):
+            for n, g in zip(asked["wrt"], gradients, strict=True):
+                if asked["order"] == 1 and n in {x["id"] for x in self.shares} - taken:
+                    found[n] = (self.leaves[n], self.leaves[n] - 0.125 * g)
+        return list(found.values())
 
     def refused(self, error: Exception, when: str) -> None:
         text = str(error)
@@ -188,6 +199,7 @@ class Case:
         count = len(self.program["outputs"])
         ids = [*self.program["outputs"], *[None] * (len(self.outputs) - count)]
         ids += [b for _, b in self.program["updates"]]
+        ids += [None] * (len(found) - len(ids))
         doubtful = []
         for k, (n, got, ref) in enumerate(zip(ids, found, reference, strict=True)):
             if not near(got, ref, max(scale, largest([ref]))):
