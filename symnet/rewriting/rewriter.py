@@ -27,7 +27,6 @@ from symnet.ops.sizes import Shape, ShapeI, add_broadcast, specify_shape, unbroa
 from symnet.rewriting.analyses import AnalysisCache
 from symnet.rewriting.constant_folding import fold_constants
 from symnet.rewriting.patterns import Bindings, Match, Rule, rule_table
-from symnet.sizes.conditions import implied
 from symnet.sizes.conservative import CertainSizes
 
 # So many rules one after another on one result, and something goes round in circles.
@@ -324,11 +323,10 @@ class Rewriter:
 
     def _checked(self, new: Variable, old: Variable) -> Variable:
         """`new` in the place of `old`, checking all that is checked where that is made."""
-        node, demanded = old.owner, self.demanded(old)
-        if not demanded or node is None or node in demanded:
+        node = old.owner
+        if node is None or not self._inference().lost(old, new):
             return new
-        held = implied(demanded, self.demanded(new), self.sizes(new))
-        return new if held else checked(new, node)
+        return checked(new, node)
 
     def _replaced(self, rule: str, node: Apply, new: list[Variable]) -> list[Variable]:
         before = self.steps.get(node)

@@ -331,7 +331,9 @@ class Inference:
                     found = None
                 found = _folded(found)
                 for output in node.outputs:
-                    self._host[output] = found
+                    self._host[output] = (
+                        self.unknown(output) if found is None else found
+                    )
             self._host_leaf(variable)
         return self._host[variable]
 
@@ -339,6 +341,10 @@ class Inference:
         if variable not in self._host:
             self._host[variable] = self._read_leaf(variable)
         return self._host[variable]
+
+    def unknown(self, variable: Variable) -> Host | None:
+        """What stands for a value that only a run can tell; None where it has to wait."""
+        return None
 
     def _read_leaf(self, variable: Variable) -> Host | None:
         kind = variable.type
