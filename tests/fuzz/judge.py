@@ -82,6 +82,8 @@ class Case:
         self.program, self.verdict = program, verdict
         self.dtypes: dict[int, str] = {x["id"]: x["dtype"] for x in program["leaves"]}
         self.values = {x["id"]: value_of(program, x, 0) for x in program["leaves"]}
+        floats = [x["dtype"] for x in program["leaves"] if x["dtype"] in FLOATS]
+        self.narrowest = max((float(np.finfo(d).eps) for d in floats), default=0.0)
         leaves = {
             x["id"]: leaf_variable(x, self.values[x["id"]]) for x in program["leaves"]
         }
@@ -361,7 +363,7 @@ class Case:
         """`scale`: of what was added up on the way, by whose last bits results are off."""
         if not self.program["claims"] and not np.all(np.isfinite(got)):
             return
-        eps = float(np.finfo(got.dtype).eps)
+        eps = max(float(np.finfo(got.dtype).eps), self.narrowest)
         relative = 256 * eps if self.program["claims"] else 8 * eps ** (2 / 3)
         allowed = relative * np.abs(want) + 256 * eps * max(scale, largest([want]))
         if got.shape != want.shape or not np.all(np.abs(got - want) <= allowed):
