@@ -227,10 +227,16 @@ def no_more_known(gradient: Variable, v: Variable) -> Variable:
 
 
 def mirrored(w: Variable, rank: int) -> Variable:
-    """Filters with their last `rank` axes reversed."""
-    every = slice(None)
-    mirror = slice(None, None, -1)
-    result: Variable = getitem(w, (*[every] * (w.type.ndim - rank), *[mirror] * rank))
+    """Filters with their last `rank` axes reversed.
+
+    An axis known to have one element stays: reversed, filters would be copied to be read.
+    """
+    own = w.type.shape[w.type.ndim - rank :]
+    steps = [None if size == 1 else -1 for size in own]
+    if not any(steps):
+        return w
+    key = (..., *[slice(None, None, step) for step in steps])
+    result: Variable = getitem(w, key)
     return result
 
 

@@ -242,3 +242,12 @@ def test_sizes_that_differ_at_a_run():
     with pytest.raises(ValueError, match="size below 0") as caught:
         f(ones((1, 1, 2, 5)), ones((1, 1, 2, 2)), -1)
     assert "f = function([x, w, size]" in str(caught.value)
+
+
+def test_axes_of_one_element_are_not_mirrored() -> None:
+    value = np.arange(24.0).reshape(2, 3, 1, 4)
+    for shape in ((2, 3, 1, 4), (None, None, None, None), (2, 3, 1, None)):
+        v = TensorType("float64", shape)("v")
+        np.testing.assert_array_equal(run(mirrored(v, 2), {v: value}), value[..., ::-1])
+    one = TensorType("float64", (None, None, 1, 1))("one")
+    assert mirrored(one, 2) is one
