@@ -12,6 +12,7 @@ KINDS = {
     "UnusedInputError": ValueError,
     "DisconnectedInputError": ValueError,
     "ShapeError": ValueError,
+    "DeclaredShapeError": AssertionError,
     "NotScalarConstantError": ValueError,
     "NullTypeGradError": TypeError,
     "AsTensorError": TypeError,

@@ -31,7 +31,7 @@ def floors(text: str) -> list[str]:
 FLOORS = floors("""
 collector config errors lazy recent times
 graph: origin types attached variables testvalues traverse promised evaluate pickling inner
-graph: verify_graph .
+graph: verify_graph same_graph .
 
 kernels.loopir: scalars interpret views verify_kernel philox_body
 kernels.loopir.math: formats exponential logarithm power trigonometric gaussian external
@@ -45,7 +45,8 @@ kernels.llvm: lane_loops bands work_items parts thread_items emit ptx kernel_cac
 kernels.cpu.runtime: run_kernel threads layouts runner output_pool store turns call_block run_block
 kernels.cpu.library: scalar_loop_code packed_gemm_code blas blas_gemm call_steps packed_gemm
 kernels.cpu.library: tiles rearranging_tiles panels_code tiled_gemm_code
-kernels.cpu.library: tiled_gemm convolution_code convolution_inputs_code convolution_sums_code
+kernels.cpu.library: tiled_gemm narrow_gemm_code narrow_gemm convolution_code
+kernels.cpu.library: convolution_inputs_code convolution_sums_code
 kernels.cpu.library: convolution_steps
 kernels.cpu.library: mrg31k3p categorical philox_bits distributions draws
 kernels.cpu.library: calls

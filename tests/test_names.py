@@ -57,7 +57,7 @@ PRESENT = {
     "theano.printing": "debugprint Print pydotprint",
     "theano.compile": "SharedVariable get_default_mode Function get_mode",
     "theano.gof": "MissingInputError PureOp",
-    "theano.gof.graph": "inputs ancestors io_toposort",
+    "theano.gof.graph": "inputs ancestors io_toposort is_same_graph",
     "theano.scalar": "upcast bool add mul",
     "theano.tensor.sharedvar": "TensorSharedVariable",
     "theano.tensor.nlinalg": "det matrix_inverse trace",
@@ -73,6 +73,7 @@ PRESENT = {
     "theano.ifelse": "ifelse",
     "theano.scan_module": "until",
     "theano.scan_module.scan_op": "Scan",
+    "theano.scan_module.scan_utils": "equal_computations",
     "theano.tensor.shared_randomstreams": "RandomStreams RandomStateSharedVariable",
     "theano.tensor.raw_random": (
         "RandomFunction RandomStateType binomial multinomial normal uniform"

@@ -87,7 +87,9 @@ def split(
                 _want(segments, levels, v)
         also = updates if number == last else ()
         segment.leaves = _leaves_of([*segment.wanted, *also], number, levels)
-        segment.leaves += _missing(segment.leaves, inference)
+        others = _missing(segment.leaves, inference)
+        # Sizes can be equal to those of what is made only later, or here.
+        segment.leaves += [v for v in others if levels.is_made_before(v, number)]
         for v in segment.leaves:
             _want(segments, levels, v)
         segment.inference = _behind_cut(segment.leaves, inference)
@@ -156,6 +158,13 @@ class Levels:
     hosted: set[Variable] = field(default_factory=set)
     # Computed host integers: the first segment that may use their value for sizes.
     known: dict[Variable, int] = field(default_factory=dict)
+
+    def is_made_before(self, variable: Variable, segment: int) -> bool:
+        """Whether a variable has its value when the native part of a segment begins."""
+        owner, made = variable.owner, self.made.get(variable, 0)
+        if owner is None:
+            return True
+        return made <= segment if owner in self.reference else made < segment
 
 
 def _want(segments: Sequence[Segment], levels: Levels, variable: Variable) -> None:

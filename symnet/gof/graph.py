@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from symnet.graph.same_graph import is_same_graph
 from symnet.graph.traverse import inputs, io_toposort
 from symnet.graph.traverse import reached_from_last as ancestors
 from symnet.graph.variables import Apply, Constant, Variable
-from symnet.rewriting.bypassed import clone
+from symnet.rewriting.bypassed import clone_between as clone
 
 __all__ = [
     "Apply", "Constant", "Variable", "ancestors", "clone", "inputs", "io_toposort",
+    "is_same_graph",
 ]  # fmt: skip

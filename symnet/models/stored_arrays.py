@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import pickle
@@ -71,7 +72,7 @@ def reading(path: Any, what: str) -> Iterator[None]:
     except WeightFileError:
         raise
     except OSError as error:
-        if error.errno is not None:
+        if error.errno not in (None, errno.EINVAL):  # a place before the beginning
             raise
         raise WeightFileError(path, f"damaged {what}: {error}") from error
     except DAMAGE as error:

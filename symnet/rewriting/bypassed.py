@@ -136,3 +136,28 @@ def clone(
     refuse_bypassed(outputs, mapping)
     copied = clone_remembering(outputs, mapping)
     return copied[0] if isinstance(output, Variable) else copied
+
+
+def clone_between(
+    i: Sequence[Variable],
+    o: Sequence[Variable],
+    copy_inputs: bool = True,
+    copy_orphans: bool | None = None,
+) -> tuple[list[Variable], list[Variable]]:
+    """Theano's `gof.graph.clone`: the inputs `i`, and the outputs `o` over new ones.
+
+    copy_inputs: make new inputs; else the old ones stay.
+    copy_orphans: make new leaves also for those that are not among `i` (None: as
+        copy_inputs).  Shared variables and constants stay in any case, and what depends on
+        nothing new is shared with the old graph.
+    Raises: ValueError where a gradient bypasses an input.
+
+        (new_x,), (new_y,) = symnet.gof.graph.clone([x], [y])
+    """
+    fresh = [v.clone() for v in i] if copy_inputs else list(i)
+    copied = clone(
+        o,
+        zip(i, fresh, strict=True),
+        share_inputs=not (copy_inputs if copy_orphans is None else copy_orphans),
+    )
+    return fresh, list(copied)

@@ -302,3 +302,16 @@ def test_gradients_through_reference_operations():
     gradient = symnet.grad((same(T.sqr(x)) * 3).sum(), x)
     run(gradient, {x: values(4)})
     np.testing.assert_allclose(gradient.eval({x: np.arange(3.0)}), 6 * np.arange(3.0))
+
+
+def test_sizes_by_a_condition_that_is_computed_in_the_same_segment():
+    """Behind a product of float16, which has no native form, a choice between arrays whose
+    rows agree by a demand."""
+    half = [T.TensorType("float16", (None,) * rank) for rank in (1, 2, 2)]
+    v, a, b = (kind() for kind in half)
+    product = T.dot(a, b)
+    chosen = ifelse(T.gt(T.dot(v, v), 0), product, b)
+    f = function([v, a, b], T.concatenate([chosen, product[:-1]]))
+    x, y = np.ones((1, 1), "float16"), np.full((1, 3), 2, "float16")
+    for sign in (0, 1):
+        np.testing.assert_array_equal(f(np.full(2, sign, "float16"), x, y), y)

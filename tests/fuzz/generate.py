@@ -1,10 +1,11 @@
 """Draws programs: every step is tried on arrays while the program grows, so that most of
 what is drawn means something.
 
-Three kinds.  "memory": what reads and writes overlapping parts of arrays, in updates, loops
+Four kinds.  "memory": what reads and writes overlapping parts of arrays, in updates, loops
 and conditions, in every dtype; every fifth program is a short one of them, whose updates
 are made of parts of what they update.  "forms": textbook formulas at large arguments, with their
-gradients.  "mixed": floats through everything, with gradients of both orders.
+gradients.  "mixed": floats through everything, with gradients of both orders.  "pictures",
+every fifth program: convolutions and pooling among what else is done to images.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from tests.fuzz.draw_pictures import begin_pictures, bias, convolve, pool, rectify
 from tests.fuzz.forms import ELEMENTWISE, PAIRS, ROWS
 from tests.fuzz.program import Meaning, Program, Step, value_of
 from tests.fuzz.spaces import Arrays, Symbols, Unknown
@@ -28,7 +30,10 @@ DTYPES = [
 MODES = ["FAST_RUN"] * 6 + ["DebugMode", "FAST_COMPILE", "no rewrites", "by reference"]
 SMOOTH = ["exp", "tanh", "sin", "cos", "square", "neg", "sigmoid", "softplus"]
 ROUGH = ["absolute", "sign", "floor", "neg", "square"]
-LARGEST, MOST = 1e4, 64  # values and elements beyond which a step is not kept
+# Values, elements and axes beyond which a step is not kept.
+LARGEST = 1e4
+MOST = {"memory": 64, "forms": 64, "mixed": 64, "pictures": 200}
+RANK = {"memory": 4, "forms": 4, "mixed": 4, "pictures": 5}
 
 
 class Generator:
@@ -40,10 +45,12 @@ class Generator:
         self.overlaps = seed % 5 == 4
         if self.overlaps:
             self.kind = "memory"
+        if seed % 5 == 3:
+            self.kind = "pictures"
         self.program: Program = {
             "seed": seed, "sizes": [], "leaves": [], "steps": [], "outputs": [],
             "updates": [], "gradients": [], "functions": 1, "claims": self.kind == "forms",
-            "mode": self.one_of(MODES), "kind": self.kind,
+            "mode": self.one_of(MODES), "kind": self.kind, "descends": False,
         }  # fmt: skip
         self.dtypes: dict[int, str] = {}
         self.symbols, self.arrays = (
@@ -85,6 +92,9 @@ class Generator:
     # ---- growth
 
     def begin(self) -> None:
+        if self.kind == "pictures":
+            begin_pictures(self)
+            return
         names = ["k", "m", "n"]
         usual = [2, 3, 4, 5] if self.kind == "forms" else [2, 3, 3, 4, 5, 6]
         choices = [0, 1, *usual] if self.chance(0.3) else usual
@@ -166,7 +176,7 @@ class Generator:
             return False
         limit = math.inf if self.program["claims"] else LARGEST
         for _, array in made:
-            if array.size > MOST or array.ndim > 4:
+            if array.size > MOST[self.kind] or array.ndim > RANK[self.kind]:
                 return False
             if array.dtype.kind in "fc":
                 size = np.abs(array)
@@ -180,7 +190,7 @@ class Generator:
 
     def grow(self) -> Program:
         self.begin()
-        steps = {"memory": MEMORY, "forms": FORM_STEPS, "mixed": MIXED}[self.kind]
+        steps = STEPS[self.kind]
         count = 1 + self.below(10)
         if self.overlaps:
             steps, count = OVERLAPS, 1 + self.below(4)
@@ -241,6 +251,7 @@ class Generator:
         above = ancestors(self.program, cost)
         wrt = [n for n in floats if n in above]
         if wrt:
+            self.program["descends"] = self.kind == "pictures" and self.chance(0.4)
             chosen = sorted({self.one_of(wrt) for _ in range(1 + self.below(3))})
             order = 2 if self.chance(0.3) else 1
             self.program["gradients"].append(
@@ -250,7 +261,7 @@ class Generator:
     # ---- steps
 
     def apply(self) -> None:
-        names = SMOOTH if self.kind == "mixed" else ROUGH
+        names = SMOOTH if self.kind in ("mixed", "pictures") else ROUGH
         self.add("apply", [self.pick_float()], name=self.one_of(names))
 
     def whole(self) -> None:
@@ -709,7 +720,17 @@ INSIDE = {
         G.switch, G.reduce,
     ],
     "forms": [G.form, G.scale, G.move, G.shuffle],
+    "pictures": [
+        convolve, convolve, convolve, pool, rectify, bias, G.apply, G.combine, G.scale, G.move,
+        G.shuffle, G.write,
+    ],
 }  # fmt: skip
+PICTURES = [convolve] * 8 + [pool] * 6 + [
+    rectify, rectify, bias, bias, G.apply, G.combine, G.combine, G.scale, G.switch, G.reduce,
+    G.centred, G.shuffle, G.shuffle, G.index, G.index, G.write, G.join, G.delay, G.move,
+    G.move, G.loop, G.loop, G.loop, G.choose,
+]  # fmt: skip
+STEPS = {"memory": MEMORY, "forms": FORM_STEPS, "mixed": MIXED, "pictures": PICTURES}
 
 
 def generate(seed: int) -> Program:

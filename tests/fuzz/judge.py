@@ -82,6 +82,8 @@ class Case:
         self.program, self.verdict = program, verdict
         self.dtypes: dict[int, str] = {x["id"]: x["dtype"] for x in program["leaves"]}
         self.values = {x["id"]: value_of(program, x, 0) for x in program["leaves"]}
+        floats = [x["dtype"] for x in program["leaves"] if x["dtype"] in FLOATS]
+        self.narrowest = max((float(np.finfo(d).eps) for d in floats), default=0.0)
         leaves = {
             x["id"]: leaf_variable(x, self.values[x["id"]]) for x in program["leaves"]
         }
@@ -120,6 +122,8 @@ class Case:
         self.outputs = [self.graph[n] for n in self.program["outputs"]]
         self.outputs += [g for found in self.gradients for g in found]
         updates = [(self.leaves[a], self.graph[b]) for a, b in self.program["updates"]]
+        if self.program.get("descends"):
+            updates += self.descents({a for a, _ in self.program["updates"]})
         self.updates = updates
         mode = MODES[self.program["mode"]]()
         return [
@@ -129,6 +133,15 @@ class Case:
             )
             for _ in range(self.program["functions"])
         ]  # fmt: skip
+
+    def descents(self, taken: set[int]) -> list[tuple[Any, Any]]:
+        """Updates of shared leaves by a step down the gradients of first order."""
+        found = {}
+        for asked, gradients in zip(self.program["gradients"], self.gradients):
+            for n, g in zip(asked["wrt"], gradients, strict=True):
+                if asked["order"] == 1 and n in {x["id"] for x in self.shares} - taken:
+                    found[n] = (self.leaves[n], self.leaves[n] - 0.125 * g)
+        return list(found.values())
 
     def refused(self, error: Exception, when: str) -> None:
         text = str(error)
@@ -188,6 +201,7 @@ class Case:
         count = len(self.program["outputs"])
         ids = [*self.program["outputs"], *[None] * (len(self.outputs) - count)]
         ids += [b for _, b in self.program["updates"]]
+        ids += [None] * (len(found) - len(ids))
         doubtful = []
         for k, (n, got, ref) in enumerate(zip(ids, found, reference, strict=True)):
             if not near(got, ref, max(scale, largest([ref]))):
@@ -349,7 +363,7 @@ class Case:
         """`scale`: of what was added up on the way, by whose last bits results are off."""
         if not self.program["claims"] and not np.all(np.isfinite(got)):
             return
-        eps = float(np.finfo(got.dtype).eps)
+        eps = max(float(np.finfo(got.dtype).eps), self.narrowest)
         relative = 256 * eps if self.program["claims"] else 8 * eps ** (2 / 3)
         allowed = relative * np.abs(want) + 256 * eps * max(scale, largest([want]))
         if got.shape != want.shape or not np.all(np.abs(got - want) <= allowed):

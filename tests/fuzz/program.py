@@ -9,6 +9,7 @@ A program is a dictionary that JSON can hold:
     outputs     ids
     updates     pairs of ids: a shared leaf, its new value
     gradients   cost, wrt (ids), order (1 or 2)
+    descends    whether shared leaves without an update go down their gradients
     functions   how many functions have these updates, called in turn
     mode        a name in `judge.MODES`
     claims      whether the steps are forms that symnet promises to compute stably
@@ -74,6 +75,10 @@ DOES: dict[str, Any] = {
     "roll": lambda m, s, x: m.roll(x, s["by"], axis=s["axis"]),
     "flip": lambda m, s, x: m.flip(x, s["axis"]),
     "repeat": lambda m, s, x: m.repeat(x, s["by"], axis=s["axis"]),
+    "convolve": lambda m, s, x, w: m.convolve(x, w, s),
+    "pool": lambda m, s, x: m.pool(x, s),
+    "bias": lambda m, s, x, b: _with_bias(m, x, b),
+    "rectify": lambda m, s, x: m.maximum(x, 0.0),
     "size": lambda m, s, x: m.size(x, s["axis"]),
 }
 
@@ -85,6 +90,13 @@ def _axes(axes: Any) -> Any:
 def _centred(m: Any, s: Step, x: Any) -> Any:
     """x less a reduction of it along an axis that is kept: x - max(x), x - mean(x)."""
     return m.sub(x, m.reduce(s["name"], x, s["axis"], True), spread=True)
+
+
+def _with_bias(m: Any, x: Any, b: Any) -> Any:
+    """Images (n, c, h, w) with a number (c,) added to each channel."""
+    if m is not Symbols and np.shape(b) != np.shape(x)[1:2]:
+        raise ValueError("a number for each channel")
+    return m.add(x, m.shuffle(b, ["x", 0, "x", "x"]), spread=True)
 
 
 def _wrapped(value: Any, dtype: np.dtype[Any]) -> Any:

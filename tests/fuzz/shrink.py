@@ -83,6 +83,8 @@ def _plainer(program: Program) -> Iterator[Program]:
         yield _with(program, sizes=program["sizes"][:1] * 2)
     if program["functions"] > 1:
         yield _with(program, functions=1)
+    if program.get("descends"):
+        yield _with(program, descends=False)
     if program["mode"] != "FAST_RUN":
         yield _with(program, mode="FAST_RUN")
 

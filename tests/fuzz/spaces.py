@@ -9,7 +9,7 @@ Neither of the last two knows anything of symnet.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import mpmath
@@ -19,6 +19,8 @@ import scipy.special
 import symnet
 import symnet.tensor as T
 from symnet.ifelse import ifelse
+from symnet.tensor.signal.pool import pool_2d
+from tests.fuzz import pictures
 
 NEARLY, TINY = 1e-3, 1e-6  # how far apart roundings of a narrow dtype turn a comparison
 
@@ -38,7 +40,8 @@ class Symbols:
     sin, cos, erf, erfc = T.sin, T.cos, T.erf, T.erfc
     neg, absolute, square, sign, floor = T.neg, T.abs_, T.sqr, T.sgn, T.floor
     sigmoid, softplus = T.nnet.sigmoid, T.nnet.softplus
-    add, mul = T.add, T.mul
+    mul = T.mul
+    add = staticmethod(lambda x, y, spread=False: T.add(x, y))
     sub = staticmethod(lambda x, y, spread=False: T.sub(x, y))
     divide = staticmethod(lambda x, y, spread=False: T.true_div(x, y))
     maximum, minimum, switch = T.maximum, T.minimum, T.switch
@@ -66,6 +69,19 @@ class Symbols:
             x, axis=axes, keepdims=keepdims
         )
     )
+
+    @staticmethod
+    def convolve(x: Any, w: Any, s: Mapping[str, Any]) -> Any:
+        return T.nnet.conv2d(
+            x, w, border_mode=s["border"], subsample=s["strides"], filter_flip=s["flip"],
+            filter_dilation=s["dilations"], num_groups=s["groups"],
+        )  # fmt: skip
+
+    @staticmethod
+    def pool(x: Any, s: Mapping[str, Any]) -> Any:
+        return pool_2d(
+            x, s["window"], s["ignore_border"], s["strides"], s["padding"], s["mode"]
+        )
 
     @staticmethod
     def choose(condition: Any, yes: Callable[[], Any], no: Callable[[], Any]) -> Any:
@@ -116,6 +132,7 @@ class Arrays:
     concatenate, stack = staticmethod(np.concatenate), staticmethod(np.stack)
     flip = staticmethod(lambda x, axis: np.flip(x, axis))
     at = staticmethod(lambda x, where: x[where])
+    convolve, pool = classmethod(pictures.convolve), classmethod(pictures.pool)
     cast = staticmethod(lambda x, dtype: np.asarray(x).astype(dtype))
     reshape = staticmethod(lambda x, sizes: np.reshape(x, tuple(sizes)))
     size = staticmethod(lambda x, axis: np.int64(np.shape(x)[axis]))

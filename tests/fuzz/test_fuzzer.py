@@ -21,6 +21,8 @@ from symnet.compile.memory.placer import Placer
 from symnet.config import config
 from symnet.kernels.loopir.scalars import select
 from symnet.ops.elementwise import REGISTRY
+from symnet.ops.nnet.convolution import Convolution
+from symnet.ops.nnet.pooling import Pooling
 from tests.fuzz import run as running
 from tests.fuzz.forms import FORMS
 from tests.fuzz.generate import generate
@@ -91,8 +93,12 @@ def test_programs_are_of_every_kind() -> None:
 
 
 def with_step(name: str, seeds: range) -> Iterator[int]:
+    """Of programs that apply the function, or do the step, of that name."""
     drawn = ((seed, all_steps(generate(seed)["steps"])) for seed in seeds)
-    return (seed for seed, steps in drawn if any(s.get("name") == name for s in steps))
+    return (
+        seed for seed, steps in drawn
+        if any(name in (s["do"], s.get("name")) for s in steps)
+    )  # fmt: skip
 
 
 def found_among(seeds: Iterable[int]) -> tuple[Program, str]:
@@ -128,6 +134,25 @@ def test_a_wrong_gradient_is_found_and_made_small(
     assert "gradient" in kind
     small = shrink(drawn, lambda p: shows(p, kind), 15.0)
     assert len(all_steps(small["steps"])) <= 4
+
+
+WRONG_PICTURES = {
+    "of filters": (Convolution, "filter_gradient", "convolve"),
+    "of images": (Convolution, "input_gradient", "convolve"),
+    "of pooling": (Pooling, "spread", "pool"),
+}
+
+
+@pytest.mark.parametrize("what", list(WRONG_PICTURES))
+def test_a_wrong_gradient_of_pictures_is_found(
+    monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    owner, name, do = WRONG_PICTURES[what]
+    right = getattr(owner, name)
+    monkeypatch.setattr(owner, name, lambda *a: 1.01 * right(*a))
+    drawn, kind = found_among(with_step(do, range(1003, 3000, 5)))
+    small = shrink(drawn, lambda p: shows(p, kind), 3.0)
+    assert do in {s["do"] for s in all_steps(small["steps"])}
 
 
 def last_use_of_anything(self: Placer, step: Any, source: Any) -> bool:

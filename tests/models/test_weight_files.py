@@ -181,3 +181,48 @@ def test_kinds_go_by_content_not_by_name(tmp_path: pathlib.Path) -> None:
             assert open_weights(tmp_path / "file").kind == kind
     (tmp_path / "file").write_bytes(pickle.dumps([np.ones(2)]))
     assert open_weights(tmp_path / "file").kind == "lasagne"
+
+
+def changed(raw: bytes, rng: np.random.Generator) -> bytes:
+    """A few bytes replaced, taken out or put in."""
+    content = bytearray(raw)
+    for _ in range(rng.integers(1, 6)):
+        place, kind = int(rng.integers(len(content))), rng.integers(3)
+        if kind == 0:
+            content[place] = rng.integers(256)
+        elif kind == 1:
+            del content[place : place + int(rng.integers(1, 9))]
+        else:
+            content[place:place] = rng.bytes(rng.integers(1, 5))
+    return bytes(content)
+
+
+@pytest.mark.parametrize(
+    "kind", ["odd.pth", "vgg_legacy.pth", "vgg.safetensors", "npz"]
+)
+def test_files_with_changed_bytes(kind: str, tmp_path: pathlib.Path) -> None:
+    """They are read or refused: no other error comes out."""
+    path = tmp_path / "file.npz"
+    write_weights(path, ARRAYS)
+    raw = path.read_bytes() if kind == "npz" else (GOLDEN / kind).read_bytes()
+    rng, refused = np.random.default_rng(8), 0
+    for _ in range(150):
+        path.write_bytes(changed(raw, rng))
+        try:
+            read_weights(path)
+        except WeightFileError as error:
+            assert "file.npz: " in str(error)
+            refused += 1
+    assert refused > 50
+
+
+def test_places_before_the_beginning(tmp_path: pathlib.Path) -> None:
+    """A zip archive whose table says that an array begins there."""
+    path = tmp_path / "file.npz"
+    write_weights(path, ARRAYS)
+    raw = path.read_bytes()
+    table = raw.rindex(b"PK\x05\x06") + 16
+    start = int.from_bytes(raw[table : table + 4], "little") + 5000
+    path.write_bytes(raw[:table] + start.to_bytes(4, "little") + raw[table + 4 :])
+    with pytest.raises(WeightFileError, match=r"file\.npz: damaged"):
+        open_weights(path)

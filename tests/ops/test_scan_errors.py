@@ -12,6 +12,7 @@ from symnet.scan_module import until
 
 X, x, h = T.matrix("X"), T.vector("x"), T.vector("h")
 s0, w = T.scalar("s0"), T.matrix("w")
+W = symnet.shared(np.eye(2), "W")
 f32 = symnet.shared(np.float32(1), "f32")
 
 
@@ -212,9 +213,9 @@ MADE = {
         "reduce it with .all() or .any()",
     ),
     "strict": (
-        lambda: symnet.scan(lambda a: a * w.sum(), x, strict=True),
+        lambda: symnet.scan(lambda a: a * W.sum(), x, strict=True),
         ValueError,
-        "fn uses w, float64 matrix, which is not among non_sequences (strict=True)",
+        "fn uses W, float64 matrix, which is not among non_sequences (strict=True)",
         "add it to non_sequences",
     ),
     "truncation": (

@@ -53,7 +53,7 @@ def test_loops_are_pickled():
 def test_a_loop_on_other_inputs():
     x, y = T.vector("x"), T.vector("y")
     rows, _ = symnet.scan(lambda v: v * 2, x)
-    (again,) = symnet.gof.graph.clone([rows], {x: y + 1})
+    (again,) = symnet.clone([rows], {x: y + 1})
     assert run(again, {y: [1.0, 2.0]}).tolist() == [4, 6]
 
 

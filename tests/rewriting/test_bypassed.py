@@ -10,6 +10,7 @@ import symnet.tensor as T
 from symnet import clone, function, grad
 from symnet.graph.traverse import leaves
 from symnet.graph.variables import Constant
+from symnet.rewriting.bypassed import clone_between
 
 Z = np.array([-1.0, 0.5, 2.0])
 
@@ -150,3 +151,20 @@ def test_clone_with_fresh_inputs_keeps_shared_variables_and_constants():
     assert x not in kept and s in kept
     assert [v.name for v in kept if type(v) is type(x)] == ["x"]
     assert any(isinstance(v, Constant) for v in kept)
+
+
+def test_clone_between_inputs_and_outputs():
+    x, y, s = T.dvector("x"), T.dvector("y"), symnet.shared(np.ones(2), "s")
+    middle = T.exp(x) * 2.0
+    outputs = [middle + y * s, x]
+    for copies, orphans in ((True, None), (True, False), (False, None), (False, True)):
+        (new,), made = clone_between([middle], outputs, copies, orphans)
+        found = leaves(made)
+        assert (new is middle) is not copies and len(made) == 2
+        assert new.type == middle.type and s in found and middle not in found
+        fresh = copies if orphans is None else orphans
+        assert (y in found) is not fresh and (made[1] is x) is not fresh
+    (new,), made = clone_between([x], [middle, x], True, False)
+    assert made[1] is new and new.name == "x"
+    f = symnet.function([new], made)
+    np.testing.assert_allclose(f([0.0, 1.0])[0], [2, 2 * np.e])

@@ -31,7 +31,7 @@ _known: dict[ref[Plan], tuple[ref[Owner], Any]] = {}
 def keep(plan: Plan, key: Any, owner: Owner) -> None:
     """Note that `owner` uses a plan now, which it keeps under `key`; if that is new, drop
     what is too much."""
-    if plan.loaded.arena_bytes < SMALL:
+    if plan.loaded.memory_bytes < SMALL:
         return
     mark = ref(plan)
     new = _known.pop(mark, None) is None
@@ -49,7 +49,7 @@ def trim() -> None:
         if plan is None:
             _known.pop(mark, None)
         else:
-            total += plan.loaded.arena_bytes
+            total += plan.loaded.memory_bytes
     for mark, (owner, key) in marks.items():
         if total <= config.memory_kept:
             return
@@ -60,7 +60,7 @@ def _dropped(plan: Plan | None, owner: Owner | None, key: Any) -> int:
     """Drop a plan if that can be; the bytes that are free then."""
     if plan is None or owner is None or not owner.drop(key):
         return 0
-    return plan.loaded.arena_bytes
+    return plan.loaded.memory_bytes
 
 
 __all__ = ["keep", "trim"]

@@ -136,6 +136,7 @@ class CpuProgram:
         self.block: Words = self.assembly.block
         self.address = int(self.block.ctypes.data)
         self.paths: Sequence[Path] = self.assembly.paths
+        self.memory_bytes = arena_bytes + self.assembly.scratch.nbytes
         first = [number < commit for number in self.assembly.bodies[0].tasks]
         self.commit = sum(first)  # steps before that task
 

@@ -132,7 +132,7 @@ class LoadedTasks:
         base_count: int,
     ) -> None:
         self.tasks = tasks
-        self.arena_bytes = arena_bytes
+        self.arena_bytes = self.memory_bytes = arena_bytes
         self.constants = [bytes_of(HOST.from_host(c)) for c in constants]
         self.parameters = np.array(parameters, np.int64)
         self.offsets: Sequence[int] = ()

@@ -59,7 +59,8 @@ def scan(
         step, or dict(initial=rows, taps=[-2, -1]): as many rows as the taps reach back,
         oldest first.  None alone: no output feeds back.
     non_sequences: further arguments of fn.  What fn uses without being given it is
-        found, unless `strict`.
+        found.
+    strict: shared variables that fn uses must be among non_sequences.
     n_steps: how many steps; needed where there is no sequence.
     truncate_gradient: how many steps, from the last, the gradient goes back; -1: all.
     go_backwards: the sequences are walked from their ends.

@@ -231,13 +231,13 @@ def close(
     """Cut a graph where it no longer depends on `own`, the values that change.
 
     given: variables that are taken as they are, wherever they come from.
-    strict: nothing else may be taken from outside.
+    strict: no other shared variable may be taken from outside.
     made: operations that the step itself has applied.
     What stands outside is computed once.  Constants, and arrays filled with one number,
     are cheaper made inside.  Before it is cut the graph is brought into stable form: of
     log(exp(x) + exp(state)) no rule would see the first half afterwards.  What was there
     before the step stays: a gradient may be asked for by it, and it may be replaced.
-    Raises: ValueError for other variables where `strict`.
+    Raises: ValueError for other shared variables where `strict`.
     """
     blockers = set(given)
     order = toposort(outputs, blockers)
@@ -306,9 +306,10 @@ def _cheap(node: Apply) -> bool:
 def _check_strict(
     listed: Sequence[Variable], given: Collection[Variable], order: Sequence[Apply]
 ) -> None:
-    """Raises: ValueError for what the operations of `order` take from outside."""
+    """Raises: ValueError for shared variables that the operations of `order` take from
+    outside without being given them."""
     for leaf in leaves(listed, given):
-        if leaf in given or isinstance(leaf, Constant):
+        if leaf in given or not isinstance(leaf, SharedVariable):
             continue
         user = next((node for node in order if leaf in node.inputs), None)
         raise ValueError(

@@ -364,6 +364,10 @@ def test_strict():
         lambda v, e, _: v * e * w, x, non_sequences=[T.exp(y), w], strict=True
     )
     assert run(rows, {x: [1.0], y: 0.0}).tolist() == [2]
+    rows, _ = symnet.scan(lambda v: v + T.exp(y), x, strict=True)  # y is not shared
+    assert run(rows, {x: [1.0], y: 0.0}).tolist() == [2]
+    with pytest.raises(ValueError, match="uses w"):
+        symnet.scan(lambda v, _: v * (w + y), x, non_sequences=y, strict=True)
 
 
 def test_givens_reach_into_loops():

@@ -14,8 +14,9 @@ from typing import Any
 from symnet.kernels.cpu.library.call_steps import CallArrangement, gemm_step
 from symnet.kernels.cpu.library.convolution_steps import convolution_step
 from symnet.kernels.cpu.library.draws import draw_step
+from symnet.kernels.cpu.library.narrow_gemm import narrow_gemm
 from symnet.kernels.cpu.library.packed_gemm import panel_step
-from symnet.kernels.cpu.library.tiled_gemm import tiled_gemm
+from symnet.kernels.cpu.library.tiled_gemm import suits_tiles, tiled_gemm
 from symnet.kernels.cpu.runtime import runner
 from symnet.kernels.cpu.runtime.layouts import LineariseWords
 from symnet.kernels.library import (
@@ -45,7 +46,7 @@ Bound = tuple[CallArrangement | Schedule, Kernel | None]
 def bind(call: Call, arrange: Arrange) -> Bound:
     """What runs a call; with a kernel where that is a loop."""
     if isinstance(call, GemmCall):
-        return _inner_products(call, arrange) or (tiled_gemm(call) or gemm(call), None)
+        return _inner_products(call, arrange) or (own_gemm(call) or gemm(call), None)
     if isinstance(call, PackedGemm):
         return packed_gemm(call), None
     if isinstance(call, ConvolutionCall):
@@ -54,6 +55,12 @@ def bind(call: Call, arrange: Arrange) -> Bound:
         return unwind(call), None
     assert isinstance(call, BoundDraw)
     return draw_step(call.draw, [shape for _, shape in call.operands]), None
+
+
+def own_gemm(call: GemmCall) -> CallArrangement | None:
+    """A product by our own micro-kernels, where they serve."""
+    narrow = narrow_gemm(call) if suits_tiles(call) else None
+    return narrow or tiled_gemm(call)
 
 
 def gemm(call: GemmCall) -> CallArrangement:

@@ -319,6 +319,7 @@ def convolve_rows(arguments: int, begin: int, end: int) -> int:
     parts = load(arguments, W.output_blocks)
     blocks = load(arguments, W.blocks)
     images = load(arguments, W.images)
+    taps = load(arguments, W.fixed)
     for number in range(begin, end):
         part = number % parts
         block = number // parts % blocks
@@ -349,7 +350,9 @@ def convolve_rows(arguments: int, begin: int, end: int) -> int:
                 arguments,
                 0,
                 load(arguments, W.tiles),
-                w + k * load(arguments, W.a_step),
+                w
+                + k // taps * load(arguments, W.w_channel)
+                + k % taps * load(arguments, W.item),
                 load(arguments, W.w_output),
                 panel,
                 load(arguments, W.panel_row),

@@ -87,9 +87,10 @@ def along_inputs(call: ConvolutionCall) -> bool:
 def along_taps(call: ConvolutionCall) -> bool:
     """Whether vectors run along the taps: there are many, or filters lie so that nothing
     else is possible."""
-    if not call.is_uniform:
+    taps = math.prod(call.taps)
+    if not call.is_uniform and taps > MOST_INNER:
         return True
-    return math.prod(call.taps) > math.prod(call.sizes) and call.taps_are_dense
+    return taps > math.prod(call.sizes) and call.taps_are_dense
 
 
 def _product(call: ConvolutionCall) -> CallArrangement:
@@ -283,6 +284,8 @@ def _rows(call: ConvolutionCall) -> CallArrangement:
     panel_row = columns * block.item + BLOCK
     inner_block = max(PANEL_BYTES // panel_row, LEAST_INNER)
     inner_block = min(inner_block, MOST_INNER, call.inner)
+    if not call.is_uniform:  # channel by channel
+        inner_block = math.prod(call.taps)
     blocks = -(-rows // row_block)
     block.words |= {
         "row_block": row_block, "blocks": blocks, "output_block": output_block,

@@ -41,27 +41,29 @@ W = TiledGemmWords
 def tiled_gemm(call: GemmCall) -> CallArrangement | None:
     """The step of a product, or None where tiles do not serve.  The pointers are those of
     alpha, A, B, beta and C."""
-    suits = machine().target.vector_bytes >= WIDE and call.dtype in ITEM
-    if not suits or not _has_size(call) or len(call.loops) > 1:
+    if not suits_tiles(call) or len(call.loops) > 1:
         return None
     item = ITEM[call.dtype]
     if call.strides[2][1] == item and call.sizes[1] > 1:
-        return _step(call) if _fits(call) else None
-    other = _transposed(call)
+        return tiled_step(call) if _fits(call) else None
+    other = transposed(call)
     if not _fits(other):
         return None
-    step = _step(other)
+    step = tiled_step(other)
     alpha, b, a, beta, c = step.pointer_slots
     return replace(step, pointer_slots=(alpha, a, b, beta, c))
 
 
-def _has_size(call: GemmCall) -> bool:
+def suits_tiles(call: GemmCall) -> bool:
+    """Whether tiles are faster than the BLAS for a product of that dtype and size."""
+    if call.dtype not in ITEM or machine().target.vector_bytes < WIDE:
+        return False
     m, n, k = call.sizes
     least = min(m, n) >= LEAST_ROWS and max(m, n) >= LEAST_COLUMNS
     return least and k <= LONGEST_SUM and m * n * k >= LEAST_WORK
 
 
-def _transposed(call: GemmCall) -> GemmCall:
+def transposed(call: GemmCall) -> GemmCall:
     """C.T = B.T A.T."""
     (m, n, k), (a, b, c) = call.sizes, call.strides
     return replace(
@@ -78,7 +80,8 @@ def _fits(call: GemmCall) -> bool:
     return c_step == item and item in (b_row, b_step)
 
 
-def _step(call: GemmCall) -> CallArrangement:
+def tiled_step(call: GemmCall) -> CallArrangement:
+    """The step of a product whose C has its rows without gaps, and B rows or columns."""
     (m, n, k), item, target = call.sizes, ITEM[call.dtype], machine().target
     width = lanes(call.dtype, target)
     pieces = -(-k // LONGEST_PIECE)
@@ -107,8 +110,8 @@ def _step(call: GemmCall) -> CallArrangement:
         "column_blocks": column_blocks, "tile_block": tile_block,
         "tile_blocks": tile_blocks, "lanes": width,
         "direct": int(by_rows and words["tiles"] <= FEW_TILES),
-        "one": _bits(1.0, call.dtype), "first": _bits(call.alpha, call.dtype),
-        "other": _bits(call.beta, call.dtype),
+        "one": number_bits(1.0, call.dtype), "first": number_bits(call.alpha, call.dtype),
+        "other": number_bits(call.beta, call.dtype),
     }  # fmt: skip
     if not by_rows:
         routines["transposing"] = transposing_tile(call.dtype)
@@ -133,7 +136,7 @@ def _step(call: GemmCall) -> CallArrangement:
     )  # fmt: skip
 
 
-def _bits(number: complex | None, dtype: str) -> int:
+def number_bits(number: complex | None, dtype: str) -> int:
     """A number as the first bytes of a word."""
     word = np.zeros(1, np.int64)
     word.view(dtype)[0] = 0.0 if number is None else number.real

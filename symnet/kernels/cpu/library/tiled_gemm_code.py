@@ -49,6 +49,13 @@ class TiledGemmWords(PanelWords):
     direct: int
     first: int  # where alpha may stand, and beta
     other: int
+    # Where C is made in memory of the step's own first (see `narrow_gemm_code`): how far in
+    # the scratch memory, and where it belongs.
+    through: int
+    result: int
+    result_row: int
+    result_columns: int
+    result_beta: int
 
 
 W = TiledGemmWords
@@ -162,6 +169,8 @@ def multiply_tiles(arguments: int, begin: int, end: int) -> int:
         b = load(arguments, W.b) + product * load(arguments, W.b_batch)
         b += column * load(arguments, W.b_step)
         c = load(arguments, W.c) + product * load(arguments, W.c_batch)
+        if load(arguments, W.through) != 0:
+            c = load(arguments, W.scratch) + load(arguments, W.through)
         c += row * load(arguments, W.c_row) + column * item
         k = 0
         beta = load(arguments, W.beta)

@@ -60,20 +60,23 @@ def outer_tile(dtype: str, rows: int, vectors: int) -> Routine:
 
 
 @cache
-def inner_tile(dtype: str) -> Routine:
+def inner_tile(dtype: str, columns: int = 0) -> Routine:
     """`i64 (a, b, b_row, images, a_image, b_image, length, out)`: sums of products.
 
     a: the addresses of the rows of A; the rows of B are `b_row` bytes apart.  Each row has
     `images` stretches of `length` numbers, `a_image` and `b_image` bytes apart.  out: the
-    sums, as a matrix without gaps: one row for each of A's, one column for each of B's.
+    sums, as a matrix without gaps: one row for each of A's, one column for each of B's; whole
+    vectors are written.
+
+    columns: how many rows B has, INNER_COLUMNS or fewer (0: as many).
     """
 
     def emit(target: Target, name: str) -> str:
         module = Module(target)
-        InnerTile(module, dtype).write(name)
+        InnerTile(module, dtype, columns).write(name)
         return module.text()
 
-    return tile_routine(f"inner tile {dtype}", emit)
+    return tile_routine(f"inner tile {dtype} {columns}", emit)
 
 
 def tile_words(
@@ -282,10 +285,10 @@ class OuterTile(RegisterTile):
 class InnerTile(RegisterTile):
     """Writes `inner_tile`."""
 
-    def __init__(self, module: Module, dtype: str) -> None:
+    def __init__(self, module: Module, dtype: str, columns: int = 0) -> None:
         super().__init__(module, dtype)
         self.rows = INNER_ROWS[self.target.registers]
-        self.columns = INNER_COLUMNS[self.target.registers]
+        self.columns = columns or INNER_COLUMNS[self.target.registers]
 
     def write(self, name: str) -> None:
         given = ("a", "b", "b_row", "images", "a_image", "b_image", "length", "out")

@@ -77,10 +77,12 @@ class Assembly:
         self.inner: list[int] = []  # words that hold the number of a word: its address
         self.patches: list[tuple[int, int, int]] = []
         self.following: list[tuple[int, int, int]] = []  # patch, number, what is added
-        self.scratch: list[np.ndarray[Any, Any]] = []
         self.loops: list[Moves] = []  # of the loops around what is being laid out
         self.bodies: list[StepList] = []
         leaves = list(leaf_tasks(tasks))
+        # One piece for all steps, which come one after another.
+        needed = max((t.arrangement.scratch_bytes for t in leaves), default=0)
+        self.scratch = np.empty(needed + LINE if needed else 0, np.uint8)
         together = compile_kernels(
             [(t.kernel, t.arrangement.variant) for t in leaves if t.kernel],
             functions_of(tasks, leaves),
@@ -154,9 +156,7 @@ class Assembly:
     def _fill(self, task: Task, start: int) -> None:
         work = task.arrangement
         if work.scratch_bytes:
-            scratch = np.empty(work.scratch_bytes + LINE, np.uint8)
-            self.scratch.append(scratch)
-            self.words[start + work.scratch_slot] = aligned(scratch)
+            self.words[start + work.scratch_slot] = aligned(self.scratch)
         if isinstance(work, CallArrangement):
             for word, routine in work.routines:
                 self.words[start + word] = routine.address

@@ -32,9 +32,9 @@ def call_of(a, b, c, alpha=1.0, beta=0.0):
     return GemmCall(a.dtype.name, sizes, strides, alpha, beta, tuple(loops))
 
 
-def run(call, a, b, c, alpha=None, beta=None, at_once=0):
+def run(call, a, b, c, alpha=None, beta=None, at_once=0, make=tiled_gemm):
     """Carry out the step of a call, so many items at a time (0: all)."""
-    step = tiled_gemm(call)
+    step = make(call)
     assert step is not None
     words = np.array(step.words, np.int64)
     for slot, array in zip(step.pointer_slots, (alpha, a, b, beta, c), strict=True):
@@ -46,10 +46,14 @@ def run(call, a, b, c, alpha=None, beta=None, at_once=0):
         words[word] = routine.address
     for word, other in step.own_words:
         words[word] = words.ctypes.data + 8 * other
-    many = at_once or step.total
-    for begin in range(0, step.total, many):
-        end = min(begin + many, step.total)
-        assert FUNCTION(step.address)(words.ctypes.data, begin, end) == 0
+    parts = [(step.address, step.total)]
+    if step.after is not None:
+        parts.append((step.after[0].address, step.after[1]))
+    for address, total in parts:
+        many = at_once or total
+        for begin in range(0, total, many):
+            end = min(begin + many, total)
+            assert FUNCTION(address)(words.ctypes.data, begin, end) == 0
     return c
 
 
