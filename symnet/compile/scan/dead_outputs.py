@@ -127,6 +127,10 @@ class LastRows:
         at most.
     counts: for each operation that reads how many rows there are its loop, and how many
         of them are initial rows.
+    steps, made: for each loop how many steps it is asked for, and how many it did.
+
+    A loop that may stop early has rows behind those that it made.  Of its history only the
+    slice of the rows that were made is looked at.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -135,8 +139,9 @@ class LastRows:
         self.later: dict[Apply, tuple[Apply, int]] = {}
         self.counts: dict[Apply, tuple[Apply, int]] = {}
         self.steps: dict[Apply, Variable] = {}
+        self.made: dict[Apply, Variable] = {}
         for node in graph.toposort():
-            if isinstance(node.op, Scan) and not node.op.until:
+            if isinstance(node.op, Scan):
                 for k, state in enumerate(node.op.states):
                     if state.keep is None:
                         self._look_at(node, k, state.depth)
@@ -145,11 +150,11 @@ class LastRows:
         """Whether of this history only last rows are read, and by whom."""
         rows, slices, counts = [depth], [], dict[Apply, int]()
         for user, _ in self.users.get(node.outputs[k], []):
-            if isinstance(user, Apply) and _read_from(user) == depth:
+            if isinstance(user, Apply) and _reads_made(user, node, depth):
                 slices.append(user)
                 continue
             found = self._rows_read(user, counts, depth)
-            if found is None or found > depth:
+            if found is None or found > (0 if node.op.until else depth):
                 return
         later: dict[Apply, int] = {}
         for part in slices:
@@ -182,10 +187,10 @@ class LastRows:
             return self._shortened(node, inputs)
         if node in self.later:
             loop, count = self.later[node]
-            return [_from_last(inputs[0], self.steps[loop], count)]
+            return [_from_last(inputs[0], self.made[loop], count)]
         if node in self.counts:
             loop, first = self.counts[node]
-            return [add(self.steps[loop], first) if first else self.steps[loop]]
+            return [add(self.steps[loop], first) if first else self.made[loop]]
         return None
 
     def _shortened(self, node: Apply, inputs: list[Variable]) -> list[Variable | None]:
@@ -194,17 +199,32 @@ class LastRows:
         for k, count in self.kept[node].items():
             carried = draft.states[k]
             carried.state = State(carried.state.taps, count)
-        return [*draft.node().outputs]
+        outputs = draft.node().outputs
+        self.made[node] = outputs[-1] if node.op.until else inputs[0]
+        return [*outputs]
 
 
-def _read_from(node: Apply) -> int | None:
-    """Where a slice of whole rows up to the last one begins."""
-    bounds = node.inputs[1:]
-    if not isinstance(node.op, Subtensor) or len(bounds) != 1:
-        return None
+def _reads_made(node: Apply, loop: Apply, depth: int) -> bool:
+    """Whether an operation is the slice of all whole rows that the steps of a loop made,
+    behind `depth` initial ones."""
+    if not isinstance(node.op, Subtensor):
+        return False
     first, *rest = node.op.pattern
-    whole = first == "a::" and all(entry == "::" for entry in rest)
-    return number(bounds[0]) if whole else None
+    if first != ("a:b:" if loop.op.until else "a::") or any(e != "::" for e in rest):
+        return False
+    begin, *end = node.inputs[1:]
+    ends = all(_is_sum(bound, loop.outputs[-1], depth) for bound in end)
+    return number(begin) == depth and ends
+
+
+def _is_sum(value: Variable, one: Variable, other: int) -> bool:
+    """Whether a value is `one + other`."""
+    node = value.owner
+    if node is None or node.op is not add:
+        return False
+    left, right = node.inputs
+    pairs = (left, right), (right, left)
+    return any(a is one and number(b) == other for a, b in pairs)
 
 
 def _last_rows(node: Apply | str) -> int | None:

@@ -181,11 +181,98 @@ def test_a_history_that_the_gradient_needs():
     agree(results, {xs: XS, h: np.ones(3)})
 
 
-def test_a_loop_that_may_stop_keeps_all():
+@pytest.mark.parametrize("read", READS)
+@pytest.mark.parametrize("taps", [[-1], [-2, -1], [-3]])
+@pytest.mark.parametrize("stop", [2, 3, 6, 9])
+def test_last_rows_of_a_loop_that_may_stop(read, taps, stop):
+    xs, limit = T.dmatrix("xs"), T.dscalar("limit")
+    start = T.dvector("start") if taps == [-1] else T.dmatrix("start")
+    info = [{"initial": start, "taps": taps}, T.constant(0.0)]
+
+    def step(x, *h):
+        *h, count = h
+        return x + 2 * h[0] + h[-1], count + 1, until(T.ge(count + 1, limit))
+
+    (hs, _), _ = scan(step, xs, info)
+    result = READS[read](hs)
+    (loop,) = loops(passed(keep_last_rows, [result], [xs, start, limit]))
+    rows = 2 if read in ("one before", "two", "slice") else 1
+    assert loop.until
+    assert loop.states[0].keep == max(rows, -taps[0])
+    first = YS[0 if taps == [-1] else slice(-taps[0])]
+    agree([result], {xs: XS, start: first, limit: float(stop)})
+    rows = [*np.atleast_2d(first)]
+    for x in XS[:stop]:
+        rows.append(x + 2 * rows[taps[0]] + rows[taps[-1]])
+    made = np.array(rows[-taps[0] :])
+    f = function([xs, start, limit], result)
+    np.testing.assert_allclose(f(XS, first, stop), READS[read](made), rtol=1e-13)
+
+
+@pytest.mark.parametrize("mode", ["FAST_COMPILE", "FAST_RUN", "DebugMode"])
+@pytest.mark.parametrize("numbers", [True, False])
+def test_the_memory_of_a_loop_that_stops_does_not_grow_with_its_steps(mode, numbers):
+    """Else it would take terabytes."""
+    h, n = (T.dscalar if numbers else T.dvector)("h"), T.lscalar("n")
+    hs, _ = scan(lambda h: (h * 2, until(T.ge(h.sum(), 20))), outputs_info=h, n_steps=n)
+    f = function([h, n], [hs[-1], hs.shape[0]], mode=mode)
+    value = 1.0 if numbers else np.array([1.0, 0.5])
+    most = 10**12 if mode == "FAST_RUN" else 9  # the others keep what is written
+    last, count = f(value, most)
+    np.testing.assert_array_equal(last, np.multiply(value, 2.0**count))
+    assert count == (6 if numbers else 5)
+    with pytest.raises(IndexError):
+        f(value, 0)
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda hs: hs,
+        lambda hs: hs[0],
+        lambda hs: hs[1:],
+        lambda hs: hs.owner.inputs[0][-1],
+        lambda hs: (hs[-1], hs.owner.inputs[0].sum()),
+    ],
+)
+def test_histories_of_a_loop_that_may_stop(read):
     h = T.dvector("h")
     hs, _ = scan(lambda h: (h * 2, until(h.sum() > 20)), outputs_info=[h], n_steps=9)
-    assert loops(passed(keep_last_rows, [hs[-1]], [h]))[0].states[0].keep is None
-    agree([hs[-1]], {h: np.ones(3)})
+    found = read(hs)
+    results = list(found) if isinstance(found, tuple) else [found]
+    (loop,) = loops(passed(keep_last_rows, results, [h]))
+    assert loop.states[0].keep is None
+    agree(results, {h: np.ones(3)})
+
+
+def test_a_loop_that_stops_inside_another():
+    xs = T.dmatrix("xs")
+
+    def outer(row):
+        hs, _ = scan(
+            lambda h: (h * 2, until(h.sum() > 20)), outputs_info=row, n_steps=7
+        )
+        return hs[-1] + hs.shape[0]
+
+    result, _ = scan(outer, abs(xs) + 1)
+    wanted = []
+    for row in abs(XS) + 1:
+        count, h = 0, row
+        while count < 7:
+            stops, h, count = h.sum() > 20, h * 2, count + 1
+            if stops:
+                break
+        wanted.append(h + count)
+    for mode in ("FAST_COMPILE", "FAST_RUN", "DebugMode"):
+        f = function([xs], result, mode=mode)
+        np.testing.assert_allclose(f(XS), wanted, rtol=1e-14)
+
+
+def test_a_loop_that_may_stop_and_its_gradient():
+    h, limit = T.dvector("h"), T.dscalar("limit")
+    hs, _ = scan(lambda h: (h**1.5, until(h.sum() > limit)), outputs_info=h, n_steps=9)
+    results = [hs[-1], grad(hs[-1].sum(), h)]
+    agree(results, {h: np.array([1.5, 2.0]), limit: 30.0})
 
 
 def test_the_number_of_steps_that_another_loop_gives():
