@@ -185,8 +185,7 @@ def _lower_call(context: Context, node: Apply, call: CallOf) -> None:
     operands = {k: context.view_of(node.inputs[k]) for k in call.reads}
     initial = operands.pop(call.initial) if call.initial is not None else None
     inputs = [
-        _readable(context, node.inputs[k], view, node, call.routine)
-        for k, view in operands.items()
+        _readable(context, node, k, view, call.routine) for k, view in operands.items()
     ]
     targets = [context.temporary(v) for v in node.outputs]
     context.steps.append(
@@ -207,17 +206,18 @@ def _lower_call(context: Context, node: Apply, call: CallOf) -> None:
 
 
 def _readable(
-    context: Context, variable: Variable, view: View, node: Apply, routine: Routine
+    context: Context, node: Apply, place: int, view: View, routine: Routine
 ) -> View:
-    """A matrix or vector as BLAS can read it, copied where it is not; for other routines
-    without gaps."""
+    """An operand of a routine: a matrix or vector as BLAS can read it, copied where it is
+    not; filters with dense taps; for other routines without gaps."""
     if isinstance(routine, Convolve):
-        fits = variable is node.inputs[0] or _taps_are_dense(view, len(routine.strides))
+        # By its place: one variable may be the input and the filters.
+        fits = place == 0 or _taps_are_dense(view, len(routine.strides))
     elif isinstance(routine, MatrixProduct):
         fits = view.ndim == 0 or _blas_takes(context, view)
     else:
         fits = view.contiguous
-    return view if fits else context.dense(variable, view, node)
+    return view if fits else context.dense(node.inputs[place], view, node)
 
 
 def _taps_are_dense(view: View, rank: int) -> bool:

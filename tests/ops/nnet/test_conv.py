@@ -46,6 +46,18 @@ def test_operands_of_two_dtypes(left, right, dtype):
     np.testing.assert_array_equal(got, direct(x, w))
 
 
+@pytest.mark.parametrize("order", [(1, 2, 3, 0), (0, 1, 3, 2), (3, 0, 2, 1)])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_images_as_their_own_filters(dtype, order):
+    """One view in which taps have gaps is both operands."""
+    x = tensor(4, dtype)
+    value = normal(2, 3, 2, 3, dtype=dtype)
+    view = value.transpose(order)
+    shown = x.dimshuffle(*order)
+    got = run(conv.conv2d(shown, shown, border_mode=1, filter_flip=False), {x: value})
+    np.testing.assert_allclose(got, direct(view, view, 1, flip=False), atol=1e-5)
+
+
 @pytest.mark.parametrize("mode", ["valid", "full"])
 def test_against_scipy(mode):
     x, w = normal(2, 3, 6, 7), normal(4, 3, 3, 2)
