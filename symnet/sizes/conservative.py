@@ -21,7 +21,7 @@ from symnet.sizes.infer import DataDependentSize, Inference
 # Beyond this many conditions an operation stands for all that was demanded below it.
 MOST_DEMANDS = 200
 # So many of those are asked again what they stand for.
-MOST_ASKED = 16
+MOST_ASKED = 2
 # Vectors of so many integers have a name for each.
 LONGEST_VECTOR = 32
 
