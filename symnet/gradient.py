@@ -8,7 +8,7 @@ only change how gradients pass) and, what asks for several gradients, here.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -61,6 +61,27 @@ __all__ = [
 ]  # fmt: skip
 
 
+@overload
+def jacobian(
+    expression: Variable,
+    wrt: Variable,
+    consider_constant: Iterable[Variable] | None = None,
+    disconnected_inputs: str = "raise",
+) -> Variable: ...
+@overload
+def jacobian(  # type: ignore[overload-overlap]  # a tuple is a sequence, too
+    expression: Variable,
+    wrt: tuple[Variable, ...],
+    consider_constant: Iterable[Variable] | None = None,
+    disconnected_inputs: str = "raise",
+) -> tuple[Variable, ...]: ...
+@overload
+def jacobian(
+    expression: Variable,
+    wrt: Sequence[Variable],
+    consider_constant: Iterable[Variable] | None = None,
+    disconnected_inputs: str = "raise",
+) -> list[Variable]: ...
 def jacobian(
     expression: Variable,
     wrt: Any,
@@ -119,6 +140,27 @@ def _row_by_row(
     return rows
 
 
+@overload
+def hessian(
+    cost: Variable,
+    wrt: Variable,
+    consider_constant: Iterable[Variable] | None = None,
+    disconnected_inputs: str = "raise",
+) -> Variable: ...
+@overload
+def hessian(  # type: ignore[overload-overlap]  # a tuple is a sequence, too
+    cost: Variable,
+    wrt: tuple[Variable, ...],
+    consider_constant: Iterable[Variable] | None = None,
+    disconnected_inputs: str = "raise",
+) -> tuple[Variable, ...]: ...
+@overload
+def hessian(
+    cost: Variable,
+    wrt: Sequence[Variable],
+    consider_constant: Iterable[Variable] | None = None,
+    disconnected_inputs: str = "raise",
+) -> list[Variable]: ...
 def hessian(
     cost: Variable,
     wrt: Any,

@@ -1,6 +1,6 @@
 """The gradient of a scalar, and products with Jacobians.
 
-The walk itself is in `symnet.backward`; here is what it is asked for, and what is said
+The walk itself is in `autodiff.backward`; here is what it is asked for, and what is said
 where a gradient is not connected or not defined.
 """
 
@@ -39,9 +39,7 @@ from symnet.ops.scan.loop import Scan
 from symnet.rewriting.bypassed import remember_as
 
 Key = TypeVar("Key")
-
 REACTIONS = ("raise", "warn", "ignore")
-
 disconnected_type = DisconnectedType()
 
 # Operations with graphs inside stand below the backward walk, which their gradients need.
@@ -317,6 +315,30 @@ class Reply:
 # ---- products with the Jacobian
 
 
+@overload
+def Lop(
+    f: Any,
+    wrt: Variable,
+    eval_points: Any,
+    consider_constant: Iterable[Variable] | None = None,
+    disconnected_inputs: str = "raise",
+) -> Variable: ...
+@overload
+def Lop(
+    f: Any,
+    wrt: tuple[Variable, ...],
+    eval_points: Any,
+    consider_constant: Iterable[Variable] | None = None,
+    disconnected_inputs: str = "raise",
+) -> tuple[Variable, ...]: ...
+@overload
+def Lop(
+    f: Any,
+    wrt: Sequence[Variable],
+    eval_points: Any,
+    consider_constant: Iterable[Variable] | None = None,
+    disconnected_inputs: str = "raise",
+) -> list[Variable]: ...
 @briefly
 def Lop(
     f: Any,
@@ -340,6 +362,25 @@ def Lop(
     return as_form(wrt, [reply.gradient(v, found) for v in variables])
 
 
+class RopOptions(TypedDict, total=False):
+    """The arguments of `Rop` that are given by name."""
+
+    disconnected_outputs: str
+    return_disconnected: str
+
+
+@overload
+def Rop(
+    f: Variable, wrt: Any, eval_points: Any, **options: Unpack[RopOptions]
+) -> Variable: ...
+@overload
+def Rop(
+    f: tuple[Variable, ...], wrt: Any, eval_points: Any, **options: Unpack[RopOptions]
+) -> tuple[Variable, ...]: ...
+@overload
+def Rop(
+    f: Sequence[Variable], wrt: Any, eval_points: Any, **options: Unpack[RopOptions]
+) -> list[Variable]: ...
 @briefly
 def Rop(
     f: Any,
