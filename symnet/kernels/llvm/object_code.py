@@ -101,7 +101,8 @@ class Library:
         self.addresses = [int(self._loaded[name]) for name in exports]
 
     def __del__(self) -> None:
-        if hasattr(self, "_loaded"):
+        # (At the end of the interpreter the module's names are gone.)
+        if hasattr(self, "_loaded") and _unneeded is not None:
             _unneeded.append(self._loaded)
 
 

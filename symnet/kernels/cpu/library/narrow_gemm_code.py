@@ -18,7 +18,7 @@ from symnet.kernels.cpu.jit.intrinsics import (
     stack,
     store,
 )
-from symnet.kernels.cpu.jit.native import hot
+from symnet.kernels.cpu.jit.native import native
 from symnet.kernels.cpu.library.panels_code import PanelWords, copy_numbers, take_slot
 from symnet.kernels.cpu.library.tiled_gemm_code import TiledGemmWords
 
@@ -87,7 +87,7 @@ set_single, set_double = _into("float", False), _into("double", False)
 add_single, add_double = _into("float", True), _into("double", True)
 
 
-@hot
+@native
 def put_number(target: int, beta: int, alpha: int, source: int, item: int) -> int:
     """target = alpha source + beta target; with the address 0 for beta it is not read."""
     if item == 4:
@@ -102,7 +102,7 @@ def put_number(target: int, beta: int, alpha: int, source: int, item: int) -> in
     return 0
 
 
-@hot
+@native
 def put_columns(arguments: int, begin: int, end: int) -> int:
     """Rows `begin` to `end` of C, from columns of the product that `multiply_tiles` made."""
     item = load(arguments, T.item)
@@ -120,7 +120,7 @@ def put_columns(arguments: int, begin: int, end: int) -> int:
     return 0
 
 
-@hot
+@native
 def pack_narrow(arguments: int, panel: int) -> int:
     """The columns of B as rows of the panel."""
     item = load(arguments, N.item)
@@ -157,7 +157,7 @@ def pack_narrow(arguments: int, panel: int) -> int:
     return 0
 
 
-@hot
+@native
 def put_tile(
     arguments: int, sums: int, row: int, stop: int, column: int, beta: int
 ) -> int:
@@ -180,7 +180,7 @@ def put_tile(
     return 0
 
 
-@hot
+@native
 def multiply_rows(
     arguments: int, panel: int, row: int, stop: int, k: int, length: int, beta: int
 ) -> int:
@@ -216,7 +216,7 @@ def multiply_rows(
     return 0
 
 
-@hot
+@native
 def multiply_narrow(arguments: int, begin: int, end: int) -> int:
     """Blocks `begin` to `end` of the rows of C."""
     slot = take_slot(arguments)

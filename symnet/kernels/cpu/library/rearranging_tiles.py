@@ -49,18 +49,6 @@ class TransposingTile(RegisterTile):
     def write(self, name: str) -> None:
         given = ("target", "target_row", "source", "source_row", "rows", "columns")
         self.source, self.target_place = map(self.pointer, ("%source", "%target"))
-        here = self.writer.here()
-        fewer = here.emit("call i64 @llvm.smin.i64(i64 %rows, i64 %columns)")
-        self.writer.module.declarations["llvm.smin.i64"] = (
-            "declare i64 @llvm.smin.i64(i64, i64)"
-        )
-        whole = here.emit(f"icmp sge i64 {fewer}, {self.lanes}")
-        here.line(f"br i1 {whole}, label %whole, label %part")
-        here.label("whole")
-        for row, value in enumerate(self.exchanged(self.rows(None))):
-            self.store(self.target_row(row), value)
-        self.writer.here().line("ret i64 0")
-        self.writer.here().label("part")
         masks = self.mask("%columns", 0)
         for row, value in enumerate(self.exchanged(self.rows(masks))):
             self.writer.when(str(row), "%columns", (), partial(self.put, row, value))
@@ -75,17 +63,15 @@ class TransposingTile(RegisterTile):
         distance = self.writer.here().emit(f"mul i64 %target_row, {row}")
         return self.moved(self.target_place, distance)
 
-    def rows(self, mask: str | None) -> list[str]:
-        """The rows of the source; with a mask, only those that there are."""
+    def rows(self, mask: str) -> list[str]:
+        """The rows of the source, as far as there are any."""
         found = []
         for row in range(self.lanes):
             here = self.here()
             distance = here.scope.emit(f"mul i64 %source_row, {row}")
-            lanes = mask
-            if mask is not None:
-                there = here.scope.emit(f"icmp sgt i64 %rows, {row}")
-                some = here.scope.splat(there, "i1", self.lanes)
-                lanes = here.scope.emit(f"and {here.type('bool')} {mask}, {some}")
+            there = here.scope.emit(f"icmp sgt i64 %rows, {row}")
+            some = here.scope.splat(there, "i1", self.lanes)
+            lanes = here.scope.emit(f"and {here.type('bool')} {mask}, {some}")
             found.append(self.load(self.moved(self.source, distance), lanes))
         return found
 

@@ -9,7 +9,7 @@ Source: Goto and van de Geijn 2008, "Anatomy of high-performance matrix multipli
 from __future__ import annotations
 
 from symnet.kernels.cpu.jit.intrinsics import call, load, store
-from symnet.kernels.cpu.jit.native import hot
+from symnet.kernels.cpu.jit.native import native
 from symnet.kernels.cpu.library.panels_code import (
     PanelWords,
     clear,
@@ -61,7 +61,7 @@ class TiledGemmWords(PanelWords):
 W = TiledGemmWords
 
 
-@hot
+@native
 def pack_b(arguments: int, panel: int, b: int, inner: int, columns: int) -> int:
     """Rows of B, `columns` of each, as rows of whole vectors."""
     item = load(arguments, W.item)
@@ -96,7 +96,7 @@ def pack_b(arguments: int, panel: int, b: int, inner: int, columns: int) -> int:
     return 0
 
 
-@hot
+@native
 def multiply_piece(
     arguments: int,
     panel: int,
@@ -140,7 +140,7 @@ def multiply_piece(
     return 0
 
 
-@hot
+@native
 def multiply_tiles(arguments: int, begin: int, end: int) -> int:
     """Blocks `begin` to `end` of C: of columns, tiles of rows, products."""
     slot = take_slot(arguments)
