@@ -16,11 +16,12 @@ from symnet.kernels.routines import Draw
 
 Pair: TypeAlias = tuple[int, int]
 PANEL_BYTES = 64
+ITEM_BYTES = {"float32": 4, "float64": 8}
 
 
 def panel_width(dtype: str) -> int:
     """Columns of one panel of a packed matrix of float32 or float64."""
-    return PANEL_BYTES // {"float32": 4, "float64": 8}[dtype]
+    return PANEL_BYTES // ITEM_BYTES[dtype]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,17 +105,19 @@ class ConvolutionCall:
     @property
     def taps_are_dense(self) -> bool:
         """Whether the taps of one channel of a filter lie without gaps."""
-        return _dense(self.taps, self.w_strides[3:], _ITEM[self.dtype])
+        return _dense(self.taps, self.w_strides[3:], ITEM_BYTES[self.dtype])
 
     @property
     def x_is_dense(self) -> bool:
         """Whether an image of one channel of x lies without gaps."""
-        return _dense(self.inputs, self.x_strides[3:], _ITEM[self.dtype])
+        return _dense(self.inputs, self.x_strides[3:], ITEM_BYTES[self.dtype])
 
     @property
     def w_step(self) -> int:
         """Bytes from one number of a filter to the next, where that is a number."""
-        return self.w_strides[2] if math.prod(self.taps) == 1 else _ITEM[self.dtype]
+        return (
+            self.w_strides[2] if math.prod(self.taps) == 1 else ITEM_BYTES[self.dtype]
+        )
 
     @property
     def is_uniform(self) -> bool:
@@ -131,12 +134,9 @@ class ConvolutionCall:
         met = (self.inputs == self.taps, self.low == (0, 0, 0))
         plain = self.dilations == self.spreads == (1, 1, 1)
         shape = (self.channels, *self.inputs)
-        x_dense = _dense(shape, self.x_strides[2:], _ITEM[self.dtype])
-        w_dense = _dense(shape, self.w_strides[2:], _ITEM[self.dtype])
+        x_dense = _dense(shape, self.x_strides[2:], ITEM_BYTES[self.dtype])
+        w_dense = _dense(shape, self.w_strides[2:], ITEM_BYTES[self.dtype])
         return math.prod(self.sizes) == 1 and all(met) and plain and x_dense and w_dense
-
-
-_ITEM = {"float32": 4, "float64": 8}
 
 
 def _dense(sizes: Sequence[int], strides: Sequence[int], item: int) -> bool:

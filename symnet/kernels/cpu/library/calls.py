@@ -14,9 +14,8 @@ from typing import Any
 from symnet.kernels.cpu.library.call_steps import CallArrangement, gemm_step
 from symnet.kernels.cpu.library.convolution_steps import convolution_step
 from symnet.kernels.cpu.library.draws import draw_step
-from symnet.kernels.cpu.library.narrow_gemm import narrow_gemm
-from symnet.kernels.cpu.library.packed_gemm import panel_step
-from symnet.kernels.cpu.library.tiled_gemm import suits_tiles, tiled_gemm
+from symnet.kernels.cpu.library.narrow_gemm import own_gemm
+from symnet.kernels.cpu.library.packed_gemm import packed_gemm
 from symnet.kernels.cpu.runtime import runner
 from symnet.kernels.cpu.runtime.layouts import LineariseWords
 from symnet.kernels.library import (
@@ -57,12 +56,6 @@ def bind(call: Call, arrange: Arrange) -> Bound:
     return draw_step(call.draw, [shape for _, shape in call.operands]), None
 
 
-def own_gemm(call: GemmCall) -> CallArrangement | None:
-    """A product by our own micro-kernels, where they serve."""
-    narrow = narrow_gemm(call) if suits_tiles(call) else None
-    return narrow or tiled_gemm(call)
-
-
 def gemm(call: GemmCall) -> CallArrangement:
     m, n, k = call.sizes
     numbers = call.alpha, call.beta
@@ -71,15 +64,6 @@ def gemm(call: GemmCall) -> CallArrangement:
     places = iter(rest)
     alpha, beta = (next(places) if one is None else -1 for one in numbers)
     return replace(found, pointer_slots=(alpha, a, b, beta, c))
-
-
-def packed_gemm(call: PackedGemm) -> CallArrangement:
-    m, n, k = call.sizes
-    found = panel_step(call.dtype, (m, k, n), call.strides, call.alpha, call.beta)
-    a, b, c, d, alpha, beta = found.pointer_slots
-    alpha = alpha if call.alpha is None else -1
-    beta = beta if call.beta is None else -1
-    return replace(found, pointer_slots=(alpha, a, b, beta, d, c))
 
 
 def unwind(call: Unwind) -> CallArrangement:

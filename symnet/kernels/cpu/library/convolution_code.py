@@ -361,6 +361,8 @@ def convolve_rows(arguments: int, begin: int, end: int) -> int:
                 load(arguments, W.y_output),
                 (last - first) * load(arguments, W.width),
                 beta,
+                y,
+                load(arguments, W.y_output),
             )
             k = stop
     store(arguments, load(arguments, W.flags) + slot, 0)

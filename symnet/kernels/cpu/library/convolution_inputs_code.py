@@ -159,6 +159,8 @@ def filter_inputs(
             panel_row,
             (last - first) * load(arguments, W.width),
             beta,
+            products,
+            panel_row,
         )
         beta = load(arguments, W.beta)
         k += inner

@@ -12,9 +12,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
-from symnet.config import config
 from symnet.kernels.cpu.jit.native import Native
 from symnet.kernels.cpu.library.call_steps import CallArrangement, fill_step, gemm_step
 from symnet.kernels.cpu.library.convolution_code import (
@@ -28,20 +25,19 @@ from symnet.kernels.cpu.library.convolution_sums_code import (
     add_parts,
     convolve_sums,
 )
+from symnet.kernels.cpu.library.narrow_gemm import own_gemm
+from symnet.kernels.cpu.library.panel_steps import panel_step, whole_lines
 from symnet.kernels.cpu.library.panels_code import BLOCK
 from symnet.kernels.cpu.library.rearranging_tiles import shifted_sum
-from symnet.kernels.cpu.library.tiled_gemm import tiled_gemm
 from symnet.kernels.cpu.library.tiles import (
     INNER_COLUMNS,
     INNER_ROWS,
-    ITEM,
     OUTER_VECTORS,
     inner_tile,
     lanes,
     tile_words,
 )
-from symnet.kernels.cpu.runtime import threads
-from symnet.kernels.library import ConvolutionCall, GemmCall
+from symnet.kernels.library import ITEM_BYTES, ConvolutionCall, GemmCall
 from symnet.kernels.llvm.machine import machine
 from symnet.kernels.llvm.object_code import Routine
 from symnet.kernels.memory import LINE
@@ -65,7 +61,7 @@ def convolution_step(call: ConvolutionCall) -> CallArrangement:
     """The step of a convolution.  The pointers are those of x, w and y."""
     sizes = (call.groups, call.images, call.outputs, *call.sizes)
     if call.inner == 0 or 0 in sizes or 0 in call.inputs:
-        found = fill_step(math.prod(sizes) * ITEM[call.dtype])
+        found = fill_step(math.prod(sizes) * ITEM_BYTES[call.dtype])
         return replace(found, pointer_slots=(-1, -1, *found.pointer_slots))
     if call.is_product:
         return _product(call)
@@ -95,7 +91,7 @@ def along_taps(call: ConvolutionCall) -> bool:
 
 def _product(call: ConvolutionCall) -> CallArrangement:
     """One place of the output, which meets all of the input: a product of matrices."""
-    item = ITEM[call.dtype]
+    item = ITEM_BYTES[call.dtype]
     sizes = (call.images, call.outputs, call.inner)
     strides = (
         (call.x_strides[1], item),
@@ -104,7 +100,7 @@ def _product(call: ConvolutionCall) -> CallArrangement:
     )
     loops = [(call.groups, call.x_strides[0], call.w_strides[0], call.y_strides[0])]
     gemm = GemmCall(call.dtype, sizes, strides, loops=tuple(loops[: call.groups > 1]))
-    found = tiled_gemm(gemm)
+    found = own_gemm(gemm)
     if found is None:
         return gemm_step(call.dtype, *sizes, *strides, loops=gemm.loops)
     _, x, w, _, y = found.pointer_slots
@@ -166,13 +162,13 @@ def _reach(call: ConvolutionCall) -> int:
     """Bytes from the first element of x to the end of the last one in memory."""
     sizes = (call.groups, call.images, call.channels, *call.inputs)
     far = (max(n - 1, 0) * s for n, s in zip(sizes, call.x_strides, strict=True))
-    return sum(k for k in far if k > 0) + ITEM[call.dtype]
+    return sum(k for k in far if k > 0) + ITEM_BYTES[call.dtype]
 
 
 def _span(call: ConvolutionCall) -> int:
     """Bytes of a channel of one image, from its first element to the last."""
     steps = zip(call.inputs, call.x_strides[3:], strict=True)
-    return sum((n - 1) * s for n, s in steps if s > 0) + ITEM[call.dtype]
+    return sum((n - 1) * s for n, s in steps if s > 0) + ITEM_BYTES[call.dtype]
 
 
 def _whole(rows: Sequence[list[int]], widths: list[list[int]], plain: bool) -> bool:
@@ -203,7 +199,7 @@ class _Block:
         """tables: for each axis, of each fixed index the elements of the running ones;
         strides: bytes from one of those to the next."""
         self.call = call
-        self.item = ITEM[call.dtype]
+        self.item = ITEM_BYTES[call.dtype]
         depths, heights, widths = tables
         parts = [
             [_bytes(q, strides[0]) for row in depths for q in row],
@@ -214,10 +210,9 @@ class _Block:
         for part in parts:
             starts.append(starts[-1] + len(part))
         self.tail = [n for part in parts for n in part]
-        self.slots = threads.use(config.num_threads)
         self.words = {
-            "item": self.item, "groups": call.groups, "images": call.images,
-            "outputs": call.outputs, "channels": call.channels,
+            "groups": call.groups, "images": call.images, "outputs": call.outputs,
+            "channels": call.channels,
             "x_group": call.x_strides[0], "x_image": call.x_strides[1],
             "x_channel": call.x_strides[2],
             "w_group": call.w_strides[0], "w_output": call.w_strides[1],
@@ -229,7 +224,6 @@ class _Block:
             "fixed_heights": fixed[1], "fixed_widths": fixed[2], "fixed": math.prod(fixed),
             "heights": run[1], "width": run[2], "rows": run[0] * run[1],
             "depth_table": starts[0], "height_table": starts[1], "lines": starts[2],
-            "flags": starts[3], "slots": self.slots,
         }  # fmt: skip
 
     def finish(
@@ -239,24 +233,20 @@ class _Block:
         slot_bytes: int,
         routines: dict[str, Routine],
     ) -> CallArrangement:
-        self.words["slot_bytes"] = slot_bytes
-        one = int(np.ones(1, self.call.dtype).view(f"i{self.item}")[0])
-        words = ConvolutionWords.pack(**self.words, one=one)
-        cost = self.call.work / NUMBERS_PER_NS[self.call.dtype]
-        grain = max(int(total * SHARED_NS / max(cost, 1.0)), 1)
-        names = ConvolutionWords
-        return CallArrangement(
+        found = panel_step(
             code,
-            (*words, *self.tail, *[0] * self.slots),
-            (names.x, names.w, names.y),
-            total,
-            grain,
-            cost,
-            scratch_bytes=slot_bytes * self.slots,
-            scratch_slot=names.scratch,
-            routines=tuple((getattr(names, k), r) for k, r in routines.items()),
-            own_words=((names.alpha, names.one), (names.beta, names.one)),
+            ConvolutionWords,
+            self.words,
+            routines,
+            dtype=self.call.dtype,
+            total=total,
+            cost_ns=self.call.work / NUMBERS_PER_NS[self.call.dtype],
+            shared_ns=SHARED_NS,
+            slot_bytes=slot_bytes,
+            tail=self.tail,
         )
+        words = ConvolutionWords
+        return replace(found, pointer_slots=(words.x, words.w, words.y))
 
 
 def _of_x(call: ConvolutionCall, fixes_taps: bool) -> _Block:
@@ -308,7 +298,7 @@ def _columns(rows: int, row_block: int, width: int) -> tuple[int, int]:
 def _cut_rows(call: ConvolutionCall, rows: int, width: int) -> tuple[int, int]:
     """Rows of a block, and the parts in which the filters are taken."""
     inner = min(call.inner, LEAST_INNER)
-    most = PANEL_BYTES // (inner * ITEM[call.dtype])
+    most = PANEL_BYTES // (inner * ITEM_BYTES[call.dtype])
     row_block = min(max(most // max(width, 1), 1), rows)
     others = call.groups * call.images
     wanted = -(-ITEMS // others)
@@ -374,7 +364,7 @@ def _sums(call: ConvolutionCall) -> CallArrangement:
     if row_block == rows:
         channel_block = max(stretch_numbers // (rows * width), 1)
         channel_block = min(channel_block, call.channels)
-    stretch = -(-row_block * width * block.item // LINE) * LINE
+    stretch = whole_lines(row_block * width * block.item)
     y_bytes = call.groups * call.outputs * columns * block.item
     parts = _parts(call, channel_block, y_bytes)
     channel_part = -(-call.channels // parts)
@@ -388,14 +378,14 @@ def _sums(call: ConvolutionCall) -> CallArrangement:
     column_block = -(-columns // wanted // tile_columns) * tile_columns
     blocks = -(-columns // column_block)
     panel_columns = min(panel_columns, column_block)
-    slot_bytes = -(-(panel_row * panel_columns + 2 * LINE) // LINE) * LINE
+    slot_bytes = whole_lines(panel_row * panel_columns + 2 * LINE)
     block.words |= {
         "columns": columns, "column_block": column_block, "panel_columns": panel_columns,
-        "blocks": blocks,
-        "row_block": row_block, "channel_block": channel_block, "stretch": stretch,
+        "blocks": blocks, "row_block": row_block, "channel_block": channel_block,
+        "stretch": stretch,
         "panel_row": panel_row, "tile_rows": INNER_ROWS[target.registers],
         "tile_columns": tile_columns, "parts": parts, "channel_part": channel_part,
-        "sums": slot_bytes * block.slots, "y_bytes": y_bytes,
+        "y_bytes": y_bytes,
     }  # fmt: skip
     found = block.finish(
         convolve_sums,
@@ -405,8 +395,11 @@ def _sums(call: ConvolutionCall) -> CallArrangement:
     )
     if parts == 1:
         return found
+    words = list(found.words)
+    words[ConvolutionWords.sums] = found.scratch_bytes
     return replace(
         found,
+        words=tuple(words),
         scratch_bytes=found.scratch_bytes + (parts - 1) * y_bytes,
         after=(add_parts, -(-y_bytes // PIECE)),
     )

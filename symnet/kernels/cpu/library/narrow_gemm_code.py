@@ -19,7 +19,12 @@ from symnet.kernels.cpu.jit.intrinsics import (
     store,
 )
 from symnet.kernels.cpu.jit.native import native
-from symnet.kernels.cpu.library.panels_code import PanelWords, copy_numbers, take_slot
+from symnet.kernels.cpu.library.panels_code import (
+    PanelWords,
+    copy_numbers,
+    take_slot,
+    transpose,
+)
 from symnet.kernels.cpu.library.tiled_gemm_code import TiledGemmWords
 
 
@@ -42,8 +47,6 @@ class NarrowGemmWords(PanelWords):
     tile_rows: int
     transposing: int  # where B has its rows without gaps: transposes blocks of `lanes`
     lanes: int
-    first: int  # where alpha may stand, and beta
-    other: int
 
 
 N, T = NarrowGemmWords, TiledGemmWords
@@ -137,23 +140,17 @@ def pack_narrow(arguments: int, panel: int) -> int:
                 inner * item,
             )
         return 0
-    lanes = load(arguments, N.lanes)
-    b_row = load(arguments, N.b_row)
-    column = 0
-    while column < columns:
-        k = 0
-        while k < inner:
-            call(
-                code,
-                panel + column * panel_row + k * item,
-                panel_row,
-                b + k * b_row + column * item,
-                b_row,
-                inner - k,
-                columns - column,
-            )
-            k += lanes
-        column += lanes
+    transpose(
+        code,
+        load(arguments, N.lanes),
+        item,
+        panel,
+        panel_row,
+        b,
+        load(arguments, N.b_row),
+        inner,
+        columns,
+    )
     return 0
 
 

@@ -2,58 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import replace
 
-import numpy as np
-
-from symnet.kernels.cpu.library import packed_gemm_code
 from symnet.kernels.cpu.library.call_steps import CallArrangement
 from symnet.kernels.cpu.library.packed_gemm_code import (
-    PRODUCT_WORDS,
-    product,
+    PackedGemmWords,
+    multiply_panels,
 )
-from symnet.kernels.library import panel_width
+from symnet.kernels.cpu.library.panel_steps import number_slot, panel_step
+from symnet.kernels.cpu.library.tiles import tile_words
+from symnet.kernels.library import ITEM_BYTES, PANEL_BYTES, PackedGemm, panel_width
+from symnet.kernels.llvm.machine import machine
 
-FLOPS_PER_NS = {"float32": 35.0, "float64": 17.0}  # a modest core
+BLOCK_ROWS = 256  # of a panel at once: they stay in the first cache
+NUMBERS_PER_NS = {"float32": 17.5, "float64": 8.5}  # a modest core
 SHARED_NS = 10_000.0  # from so much work on threads pay: in a loop they are awake
 
 
-def panel_step(
-    dtype: str,
-    sizes: tuple[int, int, int],
-    strides: Sequence[tuple[int, ...]],
-    alpha: float | None = 1.0,
-    beta: float | None = 0.0,
-) -> CallArrangement:
-    """The step C = alpha A B + beta D with B in panels, split among threads by columns.
-
-    sizes: rows of A, its columns, columns of C; strides: bytes of A, of C and of D; the
-    rows of C and D have no gaps, and D is C or lies elsewhere.
-    alpha, beta: numbers, or None: read from memory when the step runs.
-    The pointers are those of A, B, C, D, alpha and beta.
-    Dtypes: float32, float64.
-    """
-    rows, inner, columns = sizes
-    (a_row, a_step), (c_row, _), (d_row, _) = strides
-    words = np.zeros(PRODUCT_WORDS, np.int64)
-    words[packed_gemm_code.A_ROW : packed_gemm_code.COLUMNS + 1] = [
-        a_row, a_step, c_row, d_row, rows, inner, columns,
-    ]  # fmt: skip
-    for word, number in (
-        (packed_gemm_code.ALPHA, alpha),
-        (packed_gemm_code.BETA, beta),
-    ):
-        words[word : word + 1].view(dtype)[0] = 0 if number is None else number
-    panels = -(-columns // panel_width(dtype)) if rows else 0
-    cost = 2.0 * rows * inner * columns / FLOPS_PER_NS[dtype]
-    grain = max(int(panels * SHARED_NS / max(cost, 1.0)), 1)
-    pointers = (
-        packed_gemm_code.A,
-        packed_gemm_code.B,
-        packed_gemm_code.C,
-        packed_gemm_code.D,
+def packed_gemm(call: PackedGemm) -> CallArrangement:
+    """The step of a product, split among threads by columns.  The pointers are those of
+    alpha, A, B, beta, D and C."""
+    (m, n, k), item = call.sizes, ITEM_BYTES[call.dtype]
+    (a_row, a_step), (c_row, _), (d_row, _) = call.strides
+    vectors = max(PANEL_BYTES // machine().target.vector_bytes, 1)
+    width = panel_width(call.dtype)
+    counts = (min(n, width), n % width)
+    words, routines = tile_words(call.dtype, max(m, 1), counts, vectors)
+    words |= {
+        "panel_row": width * item, "a_row": a_row, "a_step": a_step, "c_row": c_row,
+        "d_row": d_row, "inner": k, "inner_block": BLOCK_ROWS, "columns": n,
+    }  # fmt: skip
+    step = panel_step(
+        multiply_panels,
+        PackedGemmWords,
+        words,
+        routines,
+        dtype=call.dtype,
+        total=-(-n // width) if m else 0,
+        cost_ns=m * n * k / NUMBERS_PER_NS[call.dtype],
+        shared_ns=SHARED_NS,
+        numbers=(call.alpha, call.beta),
     )
-    slots = (*pointers, packed_gemm_code.ALPHA_AT, packed_gemm_code.BETA_AT)
-    return CallArrangement(
-        product(dtype), tuple(words.tolist()), slots, panels, grain, cost
-    )
+    at, alpha, beta = PackedGemmWords, call.alpha, call.beta
+    return replace(
+        step,
+        pointer_slots=(
+            number_slot(at.alpha, alpha), at.a, at.b, number_slot(at.beta, beta),
+            at.d, at.c,
+        ),
+    )  # fmt: skip

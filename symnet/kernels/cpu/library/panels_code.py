@@ -32,11 +32,13 @@ class PanelWords(Record):
     item: int  # bytes of a number
     panel_row: int  # bytes of a row of the panel
     a_step: int  # bytes from one number of the other matrix to the next in a row
-    alpha: int  # addresses of the numbers, and one where they may stand
+    alpha: int  # addresses of the numbers, and where they may stand; 0 for beta: no D
     beta: int
-    one: int
+    first: int
+    other: int
+    one: int  # the number 1
     # Tiles that make up all rows, each with `few` of them or, `more` times, one more; over
-    # two vectors or one.
+    # `tile_columns` columns or half of them.
     tile_columns: int
     tiles: int
     few: int
@@ -132,6 +134,38 @@ def copy_numbers(target: int, source: int, count: int) -> int:
     return 0
 
 
+@hot
+def transpose(
+    code: int,
+    lanes: int,
+    item: int,
+    target: int,
+    target_row: int,
+    source: int,
+    source_row: int,
+    rows: int,
+    columns: int,
+) -> int:
+    """Columns of a matrix as rows of another, by blocks of `lanes` numbers; code: that of
+    `transposing_tile`.  What is behind the rows of a last block is 0."""
+    column = 0
+    while column < columns:
+        row = 0
+        while row < rows:
+            call(
+                code,
+                target + column * target_row + row * item,
+                target_row,
+                source + row * source_row + column * item,
+                source_row,
+                rows - row,
+                columns - column,
+            )
+            row += lanes
+        column += lanes
+    return 0
+
+
 # ---- adding
 
 
@@ -205,8 +239,10 @@ def multiply_panel(
     c_row: int,
     columns: int,
     beta: int,
+    d: int,
+    d_row: int,
 ) -> int:
-    """Tiles `first` to `last` of C = alpha A B + beta C, where the panel holds B; a and c
+    """Tiles `first` to `last` of C = alpha A B + beta D, where the panel holds B; a, c and d
     are where the first of them begins, beta is an address or 0."""
     item = load(arguments, P.item)
     few = load(arguments, P.few)
@@ -222,6 +258,7 @@ def multiply_panel(
             higher = load(arguments, P.narrow_more)
         here = a
         target = c + column * item
+        old = d + column * item
         for tile in range(first, last):
             code = plain
             height = few
@@ -241,8 +278,11 @@ def multiply_panel(
                 left,
                 load(arguments, P.alpha),
                 beta,
+                old,
+                d_row,
             )
             here += height * a_row
             target += height * c_row
+            old += height * d_row
         column += tile_columns
     return 0

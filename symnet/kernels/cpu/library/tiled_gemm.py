@@ -13,15 +13,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-
-from symnet.config import config
 from symnet.kernels.cpu.library.call_steps import CallArrangement
+from symnet.kernels.cpu.library.panel_steps import (
+    number_slot,
+    panel_step,
+    whole_lines,
+)
 from symnet.kernels.cpu.library.rearranging_tiles import transposing_tile
 from symnet.kernels.cpu.library.tiled_gemm_code import TiledGemmWords, multiply_tiles
-from symnet.kernels.cpu.library.tiles import ITEM, lanes, tile_words
-from symnet.kernels.cpu.runtime import threads
-from symnet.kernels.library import GemmCall
+from symnet.kernels.cpu.library.tiles import lanes, tile_words
+from symnet.kernels.library import ITEM_BYTES, GemmCall
 from symnet.kernels.llvm.machine import machine
 from symnet.kernels.memory import LINE
 
@@ -43,7 +44,7 @@ def tiled_gemm(call: GemmCall) -> CallArrangement | None:
     alpha, A, B, beta and C."""
     if not suits_tiles(call) or len(call.loops) > 1:
         return None
-    item = ITEM[call.dtype]
+    item = ITEM_BYTES[call.dtype]
     if call.strides[2][1] == item and call.sizes[1] > 1:
         return tiled_step(call) if _fits(call) else None
     other = transposed(call)
@@ -56,7 +57,7 @@ def tiled_gemm(call: GemmCall) -> CallArrangement | None:
 
 def suits_tiles(call: GemmCall) -> bool:
     """Whether tiles are faster than the BLAS for a product of that dtype and size."""
-    if call.dtype not in ITEM or machine().target.vector_bytes < WIDE:
+    if call.dtype not in ITEM_BYTES or machine().target.vector_bytes < WIDE:
         return False
     m, n, k = call.sizes
     least = min(m, n) >= LEAST_ROWS and max(m, n) >= LEAST_COLUMNS
@@ -76,13 +77,13 @@ def transposed(call: GemmCall) -> GemmCall:
 
 def _fits(call: GemmCall) -> bool:
     """Whether rows of C have no gaps, and rows or columns of B none."""
-    item, (_, (b_row, b_step), (_, c_step)) = ITEM[call.dtype], call.strides
+    item, (_, (b_row, b_step), (_, c_step)) = ITEM_BYTES[call.dtype], call.strides
     return c_step == item and item in (b_row, b_step)
 
 
 def tiled_step(call: GemmCall) -> CallArrangement:
     """The step of a product whose C has its rows without gaps, and B rows or columns."""
-    (m, n, k), item, target = call.sizes, ITEM[call.dtype], machine().target
+    (m, n, k), item, target = call.sizes, ITEM_BYTES[call.dtype], machine().target
     width = lanes(call.dtype, target)
     pieces = -(-k // LONGEST_PIECE)
     inner_block = -(-k // pieces)
@@ -98,10 +99,8 @@ def tiled_step(call: GemmCall) -> CallArrangement:
     tile_block = max(-(-words["tiles"] // wanted), LEAST_TILES)
     tile_blocks = -(-words["tiles"] // tile_block)
     by_rows = call.strides[1][1] == item
-    slots = threads.use(config.num_threads)
-    slot_bytes = column_block * rows_kept * item + LINE
+    slot_bytes = whole_lines(column_block * rows_kept * item)
     words |= {
-        "item": item, "slots": slots, "flags": W.count, "slot_bytes": slot_bytes,
         "panel_row": column_block * item, "inner": k, "columns": n,
         "a_row": call.strides[0][0], "a_step": call.strides[0][1],
         "b_row": call.strides[1][0], "b_step": call.strides[1][1],
@@ -110,34 +109,20 @@ def tiled_step(call: GemmCall) -> CallArrangement:
         "column_blocks": column_blocks, "tile_block": tile_block,
         "tile_blocks": tile_blocks, "lanes": width,
         "direct": int(by_rows and words["tiles"] <= FEW_TILES),
-        "one": number_bits(1.0, call.dtype), "first": number_bits(call.alpha, call.dtype),
-        "other": number_bits(call.beta, call.dtype),
     }  # fmt: skip
     if not by_rows:
         routines["transposing"] = transposing_tile(call.dtype)
-    own = [(W.alpha, W.first)] if call.alpha is not None else []
-    own += [(W.beta, W.other)] if call.beta is not None and call.beta != 0 else []
-    total = column_blocks * tile_blocks * batch[0]
-    cost = m * n * k * batch[0] / NUMBERS_PER_NS[call.dtype]
-    return CallArrangement(
+    step = panel_step(
         multiply_tiles,
-        (*W.pack(**words), *[0] * slots),
-        (
-            W.alpha if call.alpha is None else -1, W.a, W.b,
-            W.beta if call.beta is None else -1, W.c,
-        ),
-        total,
-        max(int(total * SHARED_NS / cost), 1),
-        cost,
-        scratch_bytes=slot_bytes * slots,
-        scratch_slot=W.scratch,
-        routines=tuple((getattr(W, name), r) for name, r in routines.items()),
-        own_words=tuple(own),
-    )  # fmt: skip
-
-
-def number_bits(number: complex | None, dtype: str) -> int:
-    """A number as the first bytes of a word."""
-    word = np.zeros(1, np.int64)
-    word.view(dtype)[0] = 0.0 if number is None else number.real
-    return int(word[0])
+        W,
+        words,
+        routines,
+        dtype=call.dtype,
+        total=column_blocks * tile_blocks * batch[0],
+        cost_ns=m * n * k * batch[0] / NUMBERS_PER_NS[call.dtype],
+        shared_ns=SHARED_NS,
+        slot_bytes=slot_bytes + LINE,
+        numbers=(call.alpha, call.beta),
+    )
+    alpha, beta = number_slot(W.alpha, call.alpha), number_slot(W.beta, call.beta)
+    return replace(step, pointer_slots=(alpha, W.a, W.b, beta, W.c))

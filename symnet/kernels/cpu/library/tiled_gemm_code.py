@@ -8,7 +8,7 @@ Source: Goto and van de Geijn 2008, "Anatomy of high-performance matrix multipli
 
 from __future__ import annotations
 
-from symnet.kernels.cpu.jit.intrinsics import call, load, store
+from symnet.kernels.cpu.jit.intrinsics import load, store
 from symnet.kernels.cpu.jit.native import native
 from symnet.kernels.cpu.library.panels_code import (
     PanelWords,
@@ -16,6 +16,7 @@ from symnet.kernels.cpu.library.panels_code import (
     copy_numbers,
     multiply_panel,
     take_slot,
+    transpose,
 )
 
 
@@ -47,8 +48,6 @@ class TiledGemmWords(PanelWords):
     lanes: int
     # Whether whole vectors of B are read where they lie.
     direct: int
-    first: int  # where alpha may stand, and beta
-    other: int
     # Where C is made in memory of the step's own first (see `narrow_gemm_code`): how far in
     # the scratch memory, and where it belongs.
     through: int
@@ -76,23 +75,17 @@ def pack_b(arguments: int, panel: int, b: int, inner: int, columns: int) -> int:
             panel += panel_row
             b += b_row
         return 0
-    lanes = load(arguments, W.lanes)
-    b_step = load(arguments, W.b_step)
-    column = 0
-    while column < columns:
-        k = 0
-        while k < inner:
-            call(
-                code,
-                panel + k * panel_row + column * item,
-                panel_row,
-                b + column * b_step + k * b_row,
-                b_step,
-                columns - column,
-                inner - k,
-            )
-            k += lanes
-        column += lanes
+    transpose(
+        code,
+        load(arguments, W.lanes),
+        item,
+        panel,
+        panel_row,
+        b,
+        load(arguments, W.b_step),
+        columns,
+        inner,
+    )
     return 0
 
 
@@ -118,7 +111,20 @@ def multiply_piece(
     if load(arguments, W.direct) != 0:
         whole = columns - columns % load(arguments, W.tile_columns)
         multiply_panel(
-            arguments, first, last, a, a_row, b, b_row, inner, c, c_row, whole, beta
+            arguments,
+            first,
+            last,
+            a,
+            a_row,
+            b,
+            b_row,
+            inner,
+            c,
+            c_row,
+            whole,
+            beta,
+            c,
+            c_row,
         )
     rest = columns - whole
     if rest > 0:
@@ -136,6 +142,8 @@ def multiply_piece(
             c_row,
             rest,
             beta,
+            c + whole * item,
+            c_row,
         )
     return 0
 

@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from hashlib import sha256
 
+from symnet.kernels.library import ITEM_BYTES
 from symnet.kernels.llvm.function_writer import FunctionWriter
 from symnet.kernels.llvm.kernel_cache import generator
 from symnet.kernels.llvm.lanes import Lanes
@@ -29,7 +30,6 @@ from symnet.kernels.llvm.primitives import apply
 from symnet.kernels.llvm.target import Target
 from symnet.kernels.llvm.text import REGISTER, Module, iota, mangled, type_text
 
-ITEM = {"float32": 4, "float64": 8}
 # Rows and vectors of the largest tiles by the number of registers.
 OUTER_ROWS, OUTER_VECTORS = {16: 6, 32: 12}, 2
 INNER_ROWS, INNER_COLUMNS = {16: 3, 32: 4}, {16: 4, 32: 6}
@@ -37,18 +37,18 @@ INNER_ROWS, INNER_COLUMNS = {16: 3, 32: 4}, {16: 4, 32: 6}
 
 def lanes(dtype: str, target: Target) -> int:
     """Numbers in one vector."""
-    return target.vector_bytes // ITEM[dtype]
+    return target.vector_bytes // ITEM_BYTES[dtype]
 
 
 @cache
 def outer_tile(dtype: str, rows: int, vectors: int) -> Routine:
-    """`i64 (a, a_row, a_step, b, b_row, inner, c, c_row, columns, alpha, beta)`:
-    C = alpha A B + beta C, for `rows` rows of C and as many columns as fill the vectors or
-    fewer.
+    """`i64 (a, a_row, a_step, b, b_row, inner, c, c_row, columns, alpha, beta, d, d_row)`:
+    C = alpha A B + beta D, for `rows` rows of C and as many columns as fill the vectors or
+    fewer.  D is C, or lies elsewhere.
 
-    The rows of A, B and C are so many bytes apart, and the numbers of A's `a_step`; rows of
-    B and C have no gaps, and those of B are whole vectors long.  alpha and beta: addresses
-    of numbers; with the address 0 for beta C is not read.
+    The rows of the matrices are so many bytes apart, and the numbers of A's `a_step`; the
+    rows of the others have no gaps, and those of B are whole vectors long.  alpha and beta:
+    addresses of numbers; with the address 0 for beta D is not read.
     """
 
     def emit(target: Target, name: str) -> str:
@@ -80,29 +80,30 @@ def inner_tile(dtype: str, columns: int = 0) -> Routine:
 
 
 def tile_words(
-    dtype: str, rows: int, columns: Sequence[int]
+    dtype: str, rows: int, columns: Sequence[int], vectors: int = OUTER_VECTORS
 ) -> tuple[dict[str, int], dict[str, Routine]]:
-    """Tiles that make up so many rows, as equal as can be: words of `PanelWords`, and the
-    routines whose addresses belong in others.
+    """Tiles of so many vectors that make up so many rows (at least one), as equal as can be:
+    words of `PanelWords`, and the routines whose addresses belong in others.
 
     columns: the counts that occur; tiles that none of them needs are not made.
     """
-    most = OUTER_ROWS[machine().target.registers]
+    target = machine().target
+    room = (target.registers - vectors - 1) // vectors
+    most = max(min(OUTER_ROWS[target.registers], room), 2)
     tiles = -(-rows // most)
     few, more = rows // tiles, rows % tiles
-    width = lanes(dtype, machine().target)
-    whole = OUTER_VECTORS * width
+    whole = vectors * lanes(dtype, target)
     words = {"tiles": tiles, "few": few, "more": more, "tile_columns": whole}
     sizes = {}
-    if any(count >= whole or count % whole > width for count in columns):
-        sizes["wide"] = OUTER_VECTORS
-    if any(0 < count % whole <= width for count in columns):
-        sizes["narrow"] = 1
+    if any(count >= whole or 2 * (count % whole) > whole for count in columns):
+        sizes["wide"] = vectors
+    if any(0 < 2 * (count % whole) <= whole for count in columns):
+        sizes["narrow"] = max(vectors // 2, 1)
     routines = {}
-    for name, vectors in sizes.items():
-        routines[name] = outer_tile(dtype, few, vectors)
+    for name, size in sizes.items():
+        routines[name] = outer_tile(dtype, few, size)
         if more:
-            routines[f"{name}_more"] = outer_tile(dtype, few + 1, vectors)
+            routines[f"{name}_more"] = outer_tile(dtype, few + 1, size)
     return words, routines
 
 
@@ -121,7 +122,7 @@ class RegisterTile:
     """What both tiles share: pointers, loads and stores of vectors, sums of products."""
 
     def __init__(self, module: Module, dtype: str) -> None:
-        self.dtype, self.item, self.type = dtype, ITEM[dtype], REGISTER[dtype]
+        self.dtype, self.item, self.type = dtype, ITEM_BYTES[dtype], REGISTER[dtype]
         self.target = module.target
         self.lanes = lanes(dtype, module.target)
         self.vector = type_text(self.type, self.lanes)
@@ -190,9 +191,9 @@ class OuterTile(RegisterTile):
     def write(self, name: str) -> None:
         given = (
             "a", "a_row", "a_step", "b", "b_row", "inner", "c", "c_row", "columns",
-            "alpha", "beta",
+            "alpha", "beta", "d", "d_row",
         )  # fmt: skip
-        self.a, self.b, self.c = (self.pointer(f"%{p}") for p in "abc")
+        self.a, self.b, self.c, self.d = (self.pointer(f"%{p}") for p in "abcd")
         sums = self.scaled(self.products())
         here = self.writer.here()
         whole = here.emit(f"icmp sge i64 %columns, {self.vectors * self.lanes}")
@@ -272,14 +273,17 @@ class OuterTile(RegisterTile):
     def store_rows(
         self, sums: list[list[str]], masks: Sequence[str | None], beta: str | None
     ) -> None:
-        row = self.c
+        row, old_row = self.c, self.d
         for r, values in enumerate(sums):
-            row = self.moved(row, "%c_row") if r else row
+            if r:
+                row = self.moved(row, "%c_row")
+                old_row = self.moved(old_row, "%d_row")
             for v, (value, mask) in enumerate(zip(values, masks, strict=True)):
-                place = self.moved(row, v * self.lanes * self.item)
+                far = v * self.lanes * self.item
                 if beta is not None:
-                    value = self.fused(self.load(place, mask), beta, value)
-                self.store(place, value, mask)
+                    old = self.load(self.moved(old_row, far), mask)
+                    value = self.fused(old, beta, value)
+                self.store(self.moved(row, far), value, mask)
 
 
 class InnerTile(RegisterTile):

@@ -22,8 +22,8 @@ from symnet.kernels.cpu.library.convolution_steps import (
 )
 from symnet.kernels.cpu.runtime import threads
 from symnet.kernels.library import ConvolutionCall
+from tests.kernels.cpu.library.steps import carry_out
 
-FUNCTION = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 3)
 ONES = (1, 1, 1)
 
 
@@ -53,25 +53,7 @@ def call_of(x, w, y, low, strides=ONES, dilations=ONES, spreads=ONES):
 
 def run(call, x, w, y, at_once=0):
     """Carry out the step of a call, so many items at a time (0: all)."""
-    step = convolution_step(call)
-    words = np.array(step.words, np.int64)
-    for slot, array in zip(step.pointer_slots, (x, w, y), strict=True):
-        if slot >= 0:
-            words[slot] = array.ctypes.data
-    scratch = np.full(step.scratch_bytes + 64, 255, np.uint8)  # NaN, if it is read
-    if step.scratch_bytes:
-        words[step.scratch_slot] = -(-scratch.ctypes.data // 64) * 64
-    for word, routine in step.routines:
-        words[word] = routine.address
-    for word, other in step.own_words:
-        words[word] = words.ctypes.data + 8 * other
-    parts = [(step.address, step.total)]
-    if step.after is not None:
-        parts.append((step.after[0].address, step.after[1]))
-    for address, total in parts:
-        for begin in range(0, total, at_once or max(total, 1)):
-            end = min(begin + (at_once or total), total)
-            assert FUNCTION(address)(words.ctypes.data, begin, end) == 0
+    carry_out(convolution_step(call), (x, w, y), at_once)
     return y
 
 

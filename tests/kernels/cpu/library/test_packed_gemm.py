@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import ctypes
-
 import numpy as np
 import pytest
 
-from symnet.kernels.cpu.library import packed_gemm_code
-from symnet.kernels.cpu.library.packed_gemm import panel_step
-from symnet.kernels.cpu.library.packed_gemm_code import emit_product
-from symnet.kernels.library import panel_width
-from symnet.kernels.llvm.machine import build
-from symnet.kernels.llvm.target import cpu_target
+from symnet.kernels.cpu.library.packed_gemm import packed_gemm
+from symnet.kernels.library import PackedGemm, panel_width
+from tests.kernels.cpu.library.steps import carry_out
 
-FUNCTION = ctypes.CFUNCTYPE(
-    ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64
-)
 rng = np.random.default_rng(3)
 
 
@@ -34,26 +26,13 @@ def in_panels(matrix):
 def run(a, b, c, alpha=1.0, beta=0.0, pointers=False, at_once=0, added=None):
     """C = alpha A B + beta C, in place; or plus beta times another array."""
     d = c if added is None else added
-    dtype = a.dtype.name
-    sizes = (a.shape[0], a.shape[1], c.shape[1])
+    sizes = (a.shape[0], c.shape[1], a.shape[1])
     given = (None, None) if pointers else (alpha, beta)
-    step = panel_step(dtype, sizes, (a.strides, c.strides, d.strides), *given)
-    words = np.array(step.words, np.int64)
-    numbers = np.array([alpha, beta], dtype)
-    panels = in_panels(b)
-    for slot, array in zip(
-        step.pointer_slots, (a, panels, c, d, numbers[:1], numbers[1:]), strict=True
-    ):
-        if pointers or slot not in (
-            packed_gemm_code.ALPHA_AT,
-            packed_gemm_code.BETA_AT,
-        ):
-            words[slot] = array.ctypes.data
-    function = FUNCTION(step.address)
-    width = at_once or max(step.total, 1)
-    for begin in range(0, step.total, width):
-        end = min(begin + width, step.total)
-        assert function(words.ctypes.data, begin, end) == 0
+    strides = (a.strides, c.strides, d.strides)
+    step = packed_gemm(PackedGemm(a.dtype.name, sizes, strides, *given))
+    numbers = np.array([[alpha], [beta]], a.dtype)
+    arrays = (numbers[0], a, in_panels(b), numbers[1], d, c)
+    carry_out(step, arrays, at_once)
 
 
 def check(dtype, rows, inner, columns, alpha=1.0, beta=0.0, turned=False, **how):
@@ -119,17 +98,3 @@ def test_a_scalar_that_turns_out_as_zero_hides_no_nan(dtype):
             got, want = c.copy(), (alpha * (a @ b) + beta * c).astype(dtype)
             run(a, b, got, alpha, beta, pointers=True)
             np.testing.assert_array_equal(got, want)
-
-
-WIDE = dict.fromkeys(["avx512f", "avx512bw", "avx512dq", "avx512vl"], True)
-
-
-@pytest.mark.parametrize(
-    "features",
-    [{}, {"avx2": True, "fma": True}, {"avx2": True, "fma": True, **WIDE}],
-)
-def test_other_processors(features):
-    """The text is sound for them too."""
-    target = cpu_target("x86_64-unknown-linux-gnu", "x86-64", features)
-    for dtype in ("float32", "float64"):
-        assert build(target).compile(emit_product(dtype, target))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import itertools
 
 import numpy as np
@@ -13,8 +12,8 @@ from symnet.kernels.cpu.library import tiled_gemm as steps
 from symnet.kernels.cpu.library.tiled_gemm import LONGEST_SUM, tiled_gemm
 from symnet.kernels.cpu.runtime import threads
 from symnet.kernels.library import GemmCall
+from tests.kernels.cpu.library.steps import carry_out
 
-FUNCTION = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 3)
 rng = np.random.default_rng(6)
 
 
@@ -36,24 +35,7 @@ def run(call, a, b, c, alpha=None, beta=None, at_once=0, make=tiled_gemm):
     """Carry out the step of a call, so many items at a time (0: all)."""
     step = make(call)
     assert step is not None
-    words = np.array(step.words, np.int64)
-    for slot, array in zip(step.pointer_slots, (alpha, a, b, beta, c), strict=True):
-        if slot >= 0:
-            words[slot] = array.ctypes.data
-    scratch = np.full(step.scratch_bytes + 64, 255, np.uint8)  # NaN, if it is read
-    words[step.scratch_slot] = -(-scratch.ctypes.data // 64) * 64
-    for word, routine in step.routines:
-        words[word] = routine.address
-    for word, other in step.own_words:
-        words[word] = words.ctypes.data + 8 * other
-    parts = [(step.address, step.total)]
-    if step.after is not None:
-        parts.append((step.after[0].address, step.after[1]))
-    for address, total in parts:
-        many = at_once or total
-        for begin in range(0, total, many):
-            end = min(begin + many, total)
-            assert FUNCTION(address)(words.ctypes.data, begin, end) == 0
+    carry_out(step, (alpha, a, b, beta, c), at_once)
     return c
 
 

@@ -43,15 +43,16 @@ def check_outer(call, dtype, rows, width):
         for columns in sorted({1, width // 2, width - 1, width} - {0}):
             for fresh in (0, 1):
                 c = numbers(rows, width + 3, dtype=dtype)
+                d = numbers(rows, width + 1, dtype=dtype) if columns % 2 else c
                 want = c.copy()
                 product = alpha * (a @ b)[:, :columns]
-                old = 0 if fresh else beta * c[:, :columns]
+                old = 0 if fresh else beta * d[:, :columns]
                 want[:, :columns] = product + old
                 item = a.itemsize
                 call(
                     a.ctypes.data, inner * item, item, b.ctypes.data, width * item,
                     inner, c.ctypes.data, c.strides[0], columns, alpha.ctypes.data,
-                    0 if fresh else beta.ctypes.data,
+                    0 if fresh else beta.ctypes.data, d.ctypes.data, d.strides[0],
                 )  # fmt: skip
                 np.testing.assert_allclose(c, want, rtol=1e-5, atol=1e-5)
 
@@ -77,7 +78,7 @@ def test_outer_tiles(dtype):
     for rows in (1, 2, OUTER_ROWS[host.registers] - 1, OUTER_ROWS[host.registers]):
         for vectors in (1, OUTER_VECTORS):
             routine = tiles.outer_tile(dtype, rows, vectors)
-            call = function(routine.address, 11)
+            call = function(routine.address, 13)
             check_outer(call, dtype, rows, vectors * lanes(dtype, host))
 
 
@@ -91,13 +92,13 @@ def test_inner_tiles(dtype):
 def test_numbers_of_a_that_lie_apart():
     a, b = numbers(8, 10, dtype="float32").T[::2], numbers(8, 16, dtype="float32")
     c = np.zeros((5, 16), "float32")
-    call = function(tiles.outer_tile("float32", 5, 1).address, 11)
+    call = function(tiles.outer_tile("float32", 5, 1).address, 13)
     width = lanes("float32", host)
     for first in range(0, 16, width):
         call(
             a.ctypes.data, a.strides[0], a.strides[1], b[:, first:].ctypes.data,
             b.strides[0], 8, c[:, first:].ctypes.data, c.strides[0], 16 - first,
-            np.ones(1, "float32").ctypes.data, 0,
+            np.ones(1, "float32").ctypes.data, 0, 0, 0,
         )  # fmt: skip
     np.testing.assert_allclose(c, a @ b, rtol=1e-5, atol=1e-5)
 
@@ -115,6 +116,6 @@ def test_other_processors(features, dtype):
         return
     library = load_objects(objects, ["outer", "inner"])
     width = lanes(dtype, target)
-    check_outer(function(library.addresses[0], 11), dtype, 4, 2 * width)
+    check_outer(function(library.addresses[0], 13), dtype, 4, 2 * width)
     rows, columns = INNER_ROWS[target.registers], INNER_COLUMNS[target.registers]
     check_inner(function(library.addresses[1], 8), dtype, rows, columns, width)
