@@ -203,16 +203,12 @@ class Inference:
             self.demands.append(SizeGuard(condition, what, self.node, kind))
 
     def _is_plain(self, condition: Scalar) -> bool:
-        """Whether it says no more than that a size of an argument is at least 0."""
+        """Whether it says no more than that what is never negative is at least 0."""
         if condition.op != "ge":
             return False
         left, least = condition.args
-        return (
-            left.op == "argument"
-            and self.arguments[left.value].axis is not None
-            and least.op == "literal"
-            and least.value <= 0
-        )
+        low = least.op == "literal" and least.value <= 0
+        return low and self.never_negative(left)
 
     def value(self, variable: Variable) -> Size:
         host = self.host(variable)

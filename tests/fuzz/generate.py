@@ -337,6 +337,12 @@ class Generator:
                 "centred", [x], name=self.one_of(["sum", "mean", "max"]), axis=axis
             )
 
+    def shuffled(self, x: int, order: list[Any]) -> int | None:
+        """Axes in another order; as they are, they are no new variable (to symnet they are
+        the same one, and so is the gradient by it)."""
+        same = order == list(range(self.values[x].ndim))
+        return x if same else self.add("shuffle", [x], pattern=order)
+
     def shuffle(self) -> None:
         x = self.pick(lambda a: a.ndim >= 1)
         if x is not None:
@@ -345,7 +351,7 @@ class Generator:
             ]
             if self.chance(0.2):
                 order.insert(self.below(len(order) + 1), "x")
-            self.add("shuffle", [x], pattern=order)
+            self.shuffled(x, order)
 
     def flatten(self) -> None:
         self.add("flatten", [self.pick(lambda a: a.ndim != 1)])
@@ -448,7 +454,7 @@ class Generator:
         y = self.one_of([
             lambda: self.add("flip", [x], axis=axis),
             lambda: self.add("roll", [x], axis=axis, by=self.one_of([1, -1, 2])),
-            lambda: self.add("shuffle", [x], pattern=order),
+            lambda: self.shuffled(x, order),
         ])()  # fmt: skip
         name = "xor" if old.dtype.kind == "b" else self.one_of(["add", "sub", "mul"])
         self.add("apply", [x, y], name=name)

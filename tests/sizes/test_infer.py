@@ -155,6 +155,23 @@ def test_requirements():
     assert [d.what for d in inference.demands] == ["positive"]
 
 
+def test_what_is_never_negative_need_not_be_demanded():
+    """A demand inside a branch would make the condition decide about sizes."""
+    x, n = T.dmatrix("x"), T.lscalar("n")
+    inference = Inference([x, n])
+    (rows, _), value = inference.sizes_of(x), inference.value(n)
+    for size_, demanded in (
+        (rows, 0),
+        (scalars.binary("maximum", subtract(rows, ONE), ZERO), 0),
+        (add(rows, ONE), 0),
+        (value, 1),
+        (subtract(rows, ONE), 1),
+    ):
+        inference.demands.clear()
+        inference.require(scalars.binary("ge", size_, 0), "not negative")
+        assert len(inference.demands) == demanded
+
+
 def test_never_negative():
     x, n = T.dmatrix("x"), T.lscalar("n")
     inference = Inference([x, n])

@@ -252,9 +252,7 @@ def _sizes_of_result(
     Raises: ValueError where one of them is missing.
     """
     sizes = list(shape) if isinstance(shape, Sequence) else None
-    if sizes is None or len(sizes) != ndim or None in [
-        None if one is None else 0 for one in sizes[-rank:]
-    ]:  # fmt: skip
+    if sizes is None or len(sizes) != ndim or any(one is None for one in sizes[-rank:]):
         raise ValueError(
             f"{what} {shape!r}: {ndim} sizes, the last {rank} of which are ints or integer "
             "scalars"
