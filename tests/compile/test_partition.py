@@ -138,7 +138,6 @@ def values(n=6):
         lambda x: same(x),
         lambda x: same(same(x) + 1) * same(x * 2),
         lambda x: T.repeat(x, T.cast(T.abs_(T.round(x)), "int64")),
-        lambda x: T.real(T.fft.fft(x)) if hasattr(T, "fft") else x,
     ],
 )
 @pytest.mark.parametrize("n", [1, 2, 7])
