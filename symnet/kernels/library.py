@@ -115,9 +115,8 @@ class ConvolutionCall:
     @property
     def w_step(self) -> int:
         """Bytes from one number of a filter to the next, where that is a number."""
-        return (
-            self.w_strides[2] if math.prod(self.taps) == 1 else ITEM_BYTES[self.dtype]
-        )
+        one = math.prod(self.taps) == 1
+        return self.w_strides[2] if one else ITEM_BYTES[self.dtype]
 
     @property
     def is_uniform(self) -> bool:

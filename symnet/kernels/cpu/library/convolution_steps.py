@@ -42,9 +42,7 @@ from symnet.kernels.llvm.machine import machine
 from symnet.kernels.llvm.object_code import Routine
 from symnet.kernels.memory import LINE
 
-PANEL_BYTES = (
-    192 * 1024
-)  # of the packed matrix: in the second cache, beside the filters
+PANEL_BYTES = 192 * 1024  # of the packed matrix: in the second cache, with the filters
 LEAST_INNER, MOST_INNER = 128, 256  # contracted numbers that are packed at once
 STRETCH_BYTES = (
     3072  # of a row that `inner_tile` walks: ten of them fill the first cache
@@ -75,9 +73,8 @@ def along_inputs(call: ConvolutionCall) -> bool:
     of taps and outputs, most of which would meet nothing."""
     inputs, outputs, taps = map(math.prod, (call.inputs, call.sizes, call.taps))
     few = call.outputs < min(taps, FEW_ROWS) and inputs == outputs
-    return (
-        (inputs < outputs or few) and call.strides == (1, 1, 1) and call.taps_are_dense
-    )
+    pays = inputs < outputs or few
+    return pays and call.strides == (1, 1, 1) and call.taps_are_dense
 
 
 def along_taps(call: ConvolutionCall) -> bool:
