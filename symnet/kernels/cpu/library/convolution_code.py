@@ -81,17 +81,28 @@ class ConvolutionWords(PanelWords):
     inner: int  # the contracted length of `convolve_rows`
     inner_block: int
     # Of `convolve_sums`.
-    tile: int
-    tile_rows: int
-    columns: int
+    columns: int  # rows of its result: places of the output, image by image
     column_block: int
     panel_columns: int  # so many of them are packed at once
+    panel_result: int  # bytes of their sums
+    row_blocks: int
     channel_block: int
     stretch: int  # bytes of a packed channel
+    pieces: int  # of the contracted axis
+    part_pieces: int
     parts: int
-    channel_part: int  # channels of a part
     sums: int  # where those of the second part begin, in bytes of the scratch memory
     y_bytes: int
+    result: int  # where the sums begin, in bytes of a slot
+    # With `outer_tile`: what transposes the filters, and how they lie then.
+    transposing: int
+    lanes: int
+    left: int
+    left_row: int
+    # With `inner_tile`.
+    tile: int
+    tile_rows: int
+    tile_bytes: int
     # Of `convolve_inputs`.
     x_depth: int
     x_height: int
