@@ -17,12 +17,7 @@ Which element meets which pair stands in tables behind the words.
 
 from __future__ import annotations
 
-from symnet.kernels.cpu.jit.intrinsics import (
-    load,
-    load_i32,
-    store,
-    store_i32,
-)
+from symnet.kernels.cpu.jit.intrinsics import load, store
 from symnet.kernels.cpu.jit.native import hot
 from symnet.kernels.cpu.library.panels_code import (
     BLOCK,
@@ -30,7 +25,9 @@ from symnet.kernels.cpu.library.panels_code import (
     clear,
     copy_block,
     copy_numbers,
+    gather_numbers,
     multiply_panel,
+    scatter_numbers,
     take_slot,
 )
 
@@ -94,12 +91,6 @@ class ConvolutionWords(PanelWords):
     sums: int  # where those of the second part begin, in bytes of the scratch memory
     y_bytes: int
     result: int  # where the sums begin, in bytes of a slot
-    # With `outer_tile`: what transposes the filters, and how they lie then.
-    transposing: int
-    lanes: int
-    left: int
-    left_row: int
-    # With `inner_tile`.
     tile: int
     tile_rows: int
     tile_bytes: int
@@ -120,24 +111,6 @@ W = ConvolutionWords
 
 
 # ---- packing
-
-
-@hot
-def scatter_numbers(
-    target: int, step: int, source: int, stride: int, count: int, item: int
-) -> int:
-    """Copy numbers that lie `stride` bytes apart to places `step` bytes apart."""
-    if item == 4:
-        for _ in range(count):
-            store_i32(target, 0, load_i32(source, 0))
-            target += step
-            source += stride
-        return 0
-    for _ in range(count):
-        store(target, 0, load(source, 0))
-        target += step
-        source += stride
-    return 0
 
 
 @hot
@@ -185,6 +158,10 @@ def pack_rows(
                 done += BLOCK
             if start + used < size:
                 clear(target + start + used, size - start - used)
+        elif step == item:
+            if used < size:
+                clear(target, size)
+            gather_numbers(target + start, begin, stride, count, item)
         else:
             clear(target, size)
             scatter_numbers(target + start, step, begin, stride, count, item)

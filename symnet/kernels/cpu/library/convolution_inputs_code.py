@@ -13,7 +13,6 @@ from symnet.kernels.cpu.library.convolution_code import (
     LINE_WORDS,
     NOT_THERE,
     W,
-    scatter_numbers,
 )
 from symnet.kernels.cpu.library.panels_code import (
     add_double,
@@ -22,6 +21,7 @@ from symnet.kernels.cpu.library.panels_code import (
     clear,
     copy_numbers,
     multiply_panel,
+    scatter_numbers,
     take_slot,
 )
 

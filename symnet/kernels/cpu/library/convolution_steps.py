@@ -13,7 +13,11 @@ from symnet.kernels.cpu.library.call_steps import CallArrangement, fill_step, ge
 from symnet.kernels.cpu.library.convolution_code import convolve_rows
 from symnet.kernels.cpu.library.convolution_inputs_code import convolve_inputs
 from symnet.kernels.cpu.library.convolution_sums_steps import sums_step
-from symnet.kernels.cpu.library.convolution_tables import Block, back_table, of_x
+from symnet.kernels.cpu.library.convolution_tables import (
+    ConvolutionBlock,
+    back_table,
+    of_x,
+)
 from symnet.kernels.cpu.library.narrow_gemm import own_gemm
 from symnet.kernels.cpu.library.panels_code import BLOCK
 from symnet.kernels.cpu.library.rearranging_tiles import shifted_sum
@@ -135,7 +139,7 @@ def _cut_rows(call: ConvolutionCall, rows: int, width: int) -> tuple[int, int]:
 
 def _inputs(call: ConvolutionCall) -> CallArrangement:
     tables = [back_table(call, axis) for axis in range(3)]
-    block = Block(call, call.taps, call.inputs, tables, call.y_strides[3:])
+    block = ConvolutionBlock(call, call.taps, call.inputs, tables, call.y_strides[3:])
     tile_columns = OUTER_VECTORS * lanes(call.dtype, machine().target)
     width, rows = call.inputs[2], call.inputs[0] * call.inputs[1]
     taps = math.prod(call.taps)

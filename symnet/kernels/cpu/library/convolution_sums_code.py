@@ -1,22 +1,21 @@
 """Convolution on the CPU with vectors along the taps: see `convolution_code`.
 
 Of few places of the output, as where filters are what is sought, each is a sum of
-products of two long rows: of what the place meets, and of a filter.  The result is a
-matrix, a row for each place and channel that is kept and a column for each filter.  The
-contracted axis is cut into pieces (some channels, or some rows of taps), and pieces next
-to each other make a part, whose sums are made in the memory of a thread.
+products of two long rows: of what the place meets, and of a filter.  The contracted axis
+is cut into pieces (some channels, or some rows of taps).  Pieces next to each other make a
+part, whose sums are kept in the memory of a thread, tile by tile, until they are put into
+their places.
 """
 
 from __future__ import annotations
 
 from symnet.kernels.cpu.jit.intrinsics import call, load, stack, store
 from symnet.kernels.cpu.jit.native import hot
-from symnet.kernels.cpu.library.convolution_code import W, pack_some, scatter_numbers
+from symnet.kernels.cpu.library.convolution_code import W, pack_some
 from symnet.kernels.cpu.library.panels_code import (
     add_numbers,
-    multiply_panel,
+    scatter_numbers,
     take_slot,
-    transpose,
 )
 
 PIECE = 4096  # bytes of y of which parts are added up at once
@@ -64,16 +63,12 @@ def pack_columns(
     return 0
 
 
-# ---- vectors along both rows: `inner_tile`
-
-
 @hot
 def sum_tiles(
     arguments: int,
     panel: int,
     w: int,
     columns: int,
-    outputs: int,
     channels: int,
     length: int,
     result: int,
@@ -83,6 +78,7 @@ def sum_tiles(
     rows = load(arguments, W.tile_rows)
     width = load(arguments, W.tile_columns)
     size = load(arguments, W.tile_bytes)
+    outputs = load(arguments, W.outputs)
     places = stack(8)
     sums = stack(32)
     column = 0
@@ -117,15 +113,14 @@ def sum_tiles(
 
 
 @hot
-def put_tiles(
-    arguments: int, result: int, y: int, column: int, stop: int, outputs: int
-) -> int:
+def put_tiles(arguments: int, result: int, y: int, column: int, stop: int) -> int:
     """Bring the sums of all tiles to where they belong."""
     item = load(arguments, W.item)
     fixed = load(arguments, W.fixed)
     rows = load(arguments, W.tile_rows)
     width = load(arguments, W.tile_columns)
     size = load(arguments, W.tile_bytes)
+    outputs = load(arguments, W.outputs)
     tiles = (outputs + rows - 1) // rows
     for one in range(column, stop):
         target = y + one // fixed * load(arguments, W.y_image) + one % fixed * item
@@ -145,48 +140,6 @@ def put_tiles(
     return 0
 
 
-# ---- vectors along the filters: `outer_tile`
-
-
-@hot
-def transpose_filters(
-    arguments: int, left: int, w: int, outputs: int, channels: int, length: int
-) -> int:
-    """A row for each contracted number: that of every filter."""
-    for channel in range(channels):
-        transpose(
-            load(arguments, W.transposing),
-            load(arguments, W.lanes),
-            load(arguments, W.item),
-            left + channel * length * load(arguments, W.left_row),
-            load(arguments, W.left_row),
-            w + channel * load(arguments, W.w_channel),
-            load(arguments, W.w_output),
-            outputs,
-            length,
-        )
-    return 0
-
-
-@hot
-def put_rows(
-    arguments: int, result: int, y: int, column: int, stop: int, outputs: int
-) -> int:
-    """Bring the sums of all rows to where they belong."""
-    item = load(arguments, W.item)
-    fixed = load(arguments, W.fixed)
-    for one in range(column, stop):
-        target = y + one // fixed * load(arguments, W.y_image) + one % fixed * item
-        scatter_numbers(
-            target, load(arguments, W.y_output), result, item, outputs, item
-        )
-        result += load(arguments, W.left_row)
-    return 0
-
-
-# ---- both
-
-
 @hot
 def sum_piece(
     arguments: int,
@@ -195,13 +148,11 @@ def sum_piece(
     w: int,
     column: int,
     stop: int,
-    outputs: int,
     piece: int,
     fresh: int,
 ) -> int:
-    """One piece of the contracted axis, for places `column` to `stop` and some filters."""
+    """One piece of the contracted axis, for places `column` to `stop`."""
     result = memory + load(arguments, W.result)
-    left = memory + load(arguments, W.left)
     row_blocks = load(arguments, W.row_blocks)
     channel = piece // row_blocks * load(arguments, W.channel_block)
     channels = load(arguments, W.channels) - channel
@@ -215,12 +166,6 @@ def sum_piece(
     x += channel * load(arguments, W.x_channel)
     w += channel * load(arguments, W.w_channel)
     w += first * load(arguments, W.width) * load(arguments, W.item)
-    outer = load(arguments, W.transposing)
-    beta = load(arguments, W.beta)
-    if fresh != 0:
-        beta = 0
-    if outer != 0:
-        transpose_filters(arguments, left, w, outputs, channels, length)
     while column < stop:
         columns = stop - column
         if columns > load(arguments, W.panel_columns):
@@ -228,28 +173,7 @@ def sum_piece(
         pack_columns(
             arguments, memory, x, column, column + columns, channels, first, last
         )
-        if outer != 0:
-            height = load(arguments, W.few)
-            multiply_panel(
-                arguments,
-                0,
-                (columns + height - 1) // height,
-                memory,
-                load(arguments, W.panel_row),
-                left,
-                load(arguments, W.left_row),
-                channels * length,
-                result,
-                load(arguments, W.left_row),
-                outputs,
-                beta,
-                result,
-                load(arguments, W.left_row),
-            )
-        else:
-            sum_tiles(
-                arguments, memory, w, columns, outputs, channels, length, result, fresh
-            )
+        sum_tiles(arguments, memory, w, columns, channels, length, result, fresh)
         result += load(arguments, W.panel_result)
         column += columns
     return 0
@@ -257,13 +181,12 @@ def sum_piece(
 
 @hot
 def convolve_sums(arguments: int, begin: int, end: int) -> int:
-    """Blocks `begin` to `end`: of places of the output of images, of filters, of groups and
-    of parts of the contracted axis.  The first part is put into y, the others beside each
+    """Blocks `begin` to `end`: of places of the output of images, of groups, of parts of the
+    contracted axis.  The first part is put into y, the others beside each
     other."""
     slot = take_slot(arguments)
     memory = load(arguments, W.scratch) + slot * load(arguments, W.slot_bytes)
     blocks = load(arguments, W.blocks)
-    output_blocks = load(arguments, W.output_blocks)
     groups = load(arguments, W.groups)
     for number in range(begin, end):
         column = number % blocks * load(arguments, W.column_block)
@@ -271,35 +194,25 @@ def convolve_sums(arguments: int, begin: int, end: int) -> int:
         if stop > load(arguments, W.columns):
             stop = load(arguments, W.columns)
         rest = number // blocks
-        output = rest % output_blocks * load(arguments, W.output_block)
-        outputs = load(arguments, W.outputs) - output
-        if outputs > load(arguments, W.output_block):
-            outputs = load(arguments, W.output_block)
-        rest = rest // output_blocks
         group = rest % groups
         part = rest // groups
         x = load(arguments, W.x) + group * load(arguments, W.x_group)
         w = load(arguments, W.w) + group * load(arguments, W.w_group)
-        w += output * load(arguments, W.w_output)
         piece = part * load(arguments, W.part_pieces)
         last = piece + load(arguments, W.part_pieces)
         if last > load(arguments, W.pieces):
             last = load(arguments, W.pieces)
         fresh = 1
         while piece < last:
-            sum_piece(arguments, memory, x, w, column, stop, outputs, piece, fresh)
+            sum_piece(arguments, memory, x, w, column, stop, piece, fresh)
             fresh = 0
             piece += 1
         y = load(arguments, W.y)
         if part > 0:
             y = load(arguments, W.scratch) + load(arguments, W.sums)
             y += (part - 1) * load(arguments, W.y_bytes)
-        y += group * load(arguments, W.y_group) + output * load(arguments, W.y_output)
-        result = memory + load(arguments, W.result)
-        if load(arguments, W.transposing) != 0:
-            put_rows(arguments, result, y, column, stop, outputs)
-        else:
-            put_tiles(arguments, result, y, column, stop, outputs)
+        y += group * load(arguments, W.y_group)
+        put_tiles(arguments, memory + load(arguments, W.result), y, column, stop)
     store(arguments, load(arguments, W.flags) + slot, 0)
     return 0
 

@@ -1,5 +1,5 @@
-"""Convolutions with vectors along the taps as steps of the runner: which tile, how the work
-is cut.  See `convolution_sums_code`."""
+"""Convolutions with vectors along the taps as steps of the runner: how the work is cut.
+See `convolution_sums_code`."""
 
 from __future__ import annotations
 
@@ -16,31 +16,18 @@ from symnet.kernels.cpu.library.convolution_sums_code import (
 from symnet.kernels.cpu.library.convolution_tables import of_x
 from symnet.kernels.cpu.library.panel_steps import whole_lines
 from symnet.kernels.cpu.library.panels_code import BLOCK
-from symnet.kernels.cpu.library.rearranging_tiles import transposing_tile
-from symnet.kernels.cpu.library.tiles import (
-    INNER_COLUMNS,
-    INNER_ROWS,
-    OUTER_ROWS,
-    OUTER_VECTORS,
-    inner_tile,
-    lanes,
-    tile_words,
-)
+from symnet.kernels.cpu.library.tiles import INNER_COLUMNS, INNER_ROWS, inner_tile
 from symnet.kernels.library import ITEM_BYTES, ConvolutionCall
 from symnet.kernels.llvm.machine import machine
-from symnet.kernels.llvm.object_code import Routine
 from symnet.kernels.memory import LINE
 
-# Bytes of a row that is packed at once: with `inner_tile` a tile's rows fill the first
-# cache, with `outer_tile` the filters beside them do.
-INNER_BYTES, OUTER_BYTES = 6144, 1024
+PIECE_BYTES = (
+    6144  # of a row that is packed at once: a tile's rows fill the first cache
+)
 PANEL_BYTES = 96 * 1024  # of the packed rows, which are read from the second cache
-FILTER_BYTES = 192 * 1024  # of the transposed filters, there too
-RESULT_BYTES = 256 * 1024  # of the sums of a thread
+RESULT_BYTES = 512 * 1024  # of the sums of a thread
 PARTS_BYTES = 4 << 20  # of sums that are made beside each other
 ITEMS = 16  # pieces of work that are worth cutting for
-LEAST_COLUMNS = 128  # of a block: each transposes the filters
-FEW_FILTERS = 2  # vectors: fewer leave lanes empty
 
 
 @dataclass(frozen=True)
@@ -56,39 +43,47 @@ class Pieces:
 def sums_step(call: ConvolutionCall) -> CallArrangement:
     """The step of a convolution whose vectors run along the taps."""
     item, target = ITEM_BYTES[call.dtype], machine().target
-    outer = call.outputs >= FEW_FILTERS * lanes(call.dtype, target)
-    block = of_x(call, False)
-    pieces = _pieces(call, OUTER_BYTES if outer else INNER_BYTES)
+    rows, width = INNER_ROWS[target.registers], INNER_COLUMNS[target.registers]
+    block, pieces = of_x(call, False), _pieces(call)
     columns = call.images * math.prod(call.sizes)
-    words, routines = (_outer if outer else _inner)(call, pieces, columns)
-    output_blocks = -(-call.outputs // words["output_block"])
     y_bytes = call.groups * call.outputs * columns * item
-    parts, column_block = _cut(call, pieces, columns, y_bytes, words, output_blocks)
+    # A part reads its filters once, but needs sums of its own.  There are no fewer parts
+    # than pieces in one, as long as there is memory: each rounds its sum on its own.
+    wanted = max(-(-ITEMS // call.groups), math.isqrt(pieces.count))
+    parts = max(min(wanted, PARTS_BYTES // y_bytes + 1, pieces.count), 1)
     part_pieces = -(-pieces.count // parts)
     parts = -(-pieces.count // part_pieces)
+    tile_bytes = -(-rows * width * item // target.vector_bytes) * target.vector_bytes
+    row_bytes = -(-call.outputs // rows) * tile_bytes
+    # Where parts are not enough for all threads, columns are cut, too.
+    wanted = -(-ITEMS // (call.groups * parts))
+    blocks = max(wanted, -(-columns * row_bytes // (width * RESULT_BYTES)))
+    column_block = -(-columns // blocks // width) * width
     blocks = -(-columns // column_block)
-    panel_columns = min(words["panel_columns"], column_block)
-    height = words.pop("height")
-    left = whole_lines(words["panel_row"] * panel_columns + LINE)
-    result = left + words.pop("left_bytes")
-    panel_result = words.pop("row_bytes") * panel_columns // height
-    rows = whole_lines(panel_result * -(-column_block // panel_columns))
-    block.words |= words | {
+    stretch = whole_lines(pieces.row_block * call.taps[2] * item)
+    panel_row = stretch * pieces.channel_block + BLOCK
+    panel_columns = max(PANEL_BYTES // panel_row // width, 1) * width
+    panel_columns = min(panel_columns, column_block)
+    result = whole_lines(panel_row * panel_columns + LINE)
+    block.words |= {
         "columns": columns, "column_block": column_block, "blocks": blocks,
-        "panel_columns": panel_columns, "panel_result": panel_result,
-        "output_blocks": output_blocks, "row_block": pieces.row_block,
-        "row_blocks": pieces.row_blocks, "channel_block": pieces.channel_block,
-        "pieces": pieces.count, "part_pieces": part_pieces, "parts": parts,
-        "left": left, "result": result, "y_bytes": y_bytes,
+        "panel_columns": panel_columns, "panel_row": panel_row, "stretch": stretch,
+        "panel_result": panel_columns // width * row_bytes, "result": result,
+        "tile_rows": rows, "tile_columns": width, "tile_bytes": tile_bytes,
+        "row_block": pieces.row_block, "row_blocks": pieces.row_blocks,
+        "channel_block": pieces.channel_block, "pieces": pieces.count,
+        "part_pieces": part_pieces, "parts": parts, "y_bytes": y_bytes,
     }  # fmt: skip
-    total = call.groups * output_blocks * blocks * parts
-    found = block.finish(convolve_sums, total, result + rows + LINE, routines)
+    slot_bytes = result + whole_lines(column_block // width * row_bytes)
+    total = call.groups * blocks * parts
+    tile = {"tile": inner_tile(call.dtype)}
+    found = block.finish(convolve_sums, total, slot_bytes, tile)
     return found if parts == 1 else _with_parts(found, parts, y_bytes)
 
 
-def _pieces(call: ConvolutionCall, size: int) -> Pieces:
-    """Pieces of about `size` bytes, at least a row of taps."""
-    most = size // ITEM_BYTES[call.dtype]
+def _pieces(call: ConvolutionCall) -> Pieces:
+    """Pieces of about PIECE_BYTES, at least a row of taps."""
+    most = PIECE_BYTES // ITEM_BYTES[call.dtype]
     width, rows = call.taps[2], call.taps[0] * call.taps[1]
     row_blocks = -(-rows // min(max(most // width, 1), rows))
     row_block = -(-rows // row_blocks)
@@ -98,75 +93,6 @@ def _pieces(call: ConvolutionCall, size: int) -> Pieces:
         channel_block = min(max(most // (rows * width), 1), call.channels)
     count = -(-call.channels // channel_block) * row_blocks
     return Pieces(row_block, row_blocks, channel_block, count)
-
-
-def _outer(
-    call: ConvolutionCall, pieces: Pieces, columns: int
-) -> tuple[dict[str, int], dict[str, Routine]]:
-    """Words and routines for vectors along the filters."""
-    item, target = ITEM_BYTES[call.dtype], machine().target
-    width = OUTER_VECTORS * lanes(call.dtype, target)
-    length = pieces.row_block * call.taps[2]
-    inner = length * pieces.channel_block
-    most = max(FILTER_BYTES // (inner * item) // width, 1) * width
-    output_block = -(-call.outputs // -(-call.outputs // most) // width) * width
-    height = -(-columns // -(-columns // OUTER_ROWS[target.registers]))
-    counts = (min(output_block, call.outputs), call.outputs % output_block)
-    words, routines = tile_words(call.dtype, height, counts)
-    routines["transposing"] = transposing_tile(call.dtype)
-    panel_row = inner * item + BLOCK
-    left_row = output_block * item
-    # Whole blocks are transposed.
-    kept = inner + lanes(call.dtype, target)
-    words |= {
-        "panel_row": panel_row, "stretch": length * item, "left_row": left_row,
-        "output_block": output_block, "lanes": lanes(call.dtype, target),
-        "left_bytes": kept * left_row, "row_bytes": height * left_row, "height": height,
-        "panel_columns": max(PANEL_BYTES // panel_row // height, 1) * height,
-    }  # fmt: skip
-    return words, routines
-
-
-def _inner(
-    call: ConvolutionCall, pieces: Pieces, columns: int
-) -> tuple[dict[str, int], dict[str, Routine]]:
-    """Words and routines for vectors along both rows."""
-    item, target = ITEM_BYTES[call.dtype], machine().target
-    rows, width = INNER_ROWS[target.registers], INNER_COLUMNS[target.registers]
-    stretch = whole_lines(pieces.row_block * call.taps[2] * item)
-    panel_row = stretch * pieces.channel_block + BLOCK
-    tile_bytes = -(-rows * width * item // target.vector_bytes) * target.vector_bytes
-    words = {
-        "panel_row": panel_row, "stretch": stretch, "tile_rows": rows,
-        "tile_columns": width, "tile_bytes": tile_bytes, "output_block": call.outputs,
-        "left_bytes": 0, "row_bytes": -(-call.outputs // rows) * tile_bytes,
-        "height": width, "panel_columns": max(PANEL_BYTES // panel_row // width, 1) * width,
-    }  # fmt: skip
-    return words, {"tile": inner_tile(call.dtype)}
-
-
-def _cut(
-    call: ConvolutionCall,
-    pieces: Pieces,
-    columns: int,
-    y_bytes: int,
-    words: dict[str, int],
-    output_blocks: int,
-) -> tuple[int, int]:
-    """The parts of the contracted axis, and the columns of a block.
-
-    A part reads its filters once, but needs sums of its own.  There are no fewer parts than
-    pieces in one, as long as there is memory: each rounds its sum on its own.
-    """
-    height = words["height"]
-    wanted = -(-ITEMS // (call.groups * output_blocks))
-    wanted = max(wanted, math.isqrt(pieces.count))
-    parts = max(min(wanted, PARTS_BYTES // y_bytes + 1, pieces.count), 1)
-    most = max(RESULT_BYTES // words["row_bytes"], 1) * height
-    wanted = -(-ITEMS // (call.groups * output_blocks * parts))
-    column_block = max(-(-columns // wanted), min(LEAST_COLUMNS, columns))
-    column_block = -(-columns // -(-columns // min(column_block, most)))
-    return parts, -(-column_block // height) * height
 
 
 def _with_parts(found: CallArrangement, parts: int, y_bytes: int) -> CallArrangement:

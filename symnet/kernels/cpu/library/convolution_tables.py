@@ -96,7 +96,7 @@ def _bytes(number: int, stride: int) -> int:
     return number * stride if number >= 0 else NOT_THERE
 
 
-class Block:
+class ConvolutionBlock:
     """The words of a step while they are put together."""
 
     def __init__(
@@ -160,9 +160,9 @@ class Block:
         return replace(found, pointer_slots=(words.x, words.w, words.y))
 
 
-def of_x(call: ConvolutionCall, fixes_taps: bool) -> Block:
+def of_x(call: ConvolutionCall, fixes_taps: bool) -> ConvolutionBlock:
     fixed, run = call.taps, call.sizes
     if not fixes_taps:
         fixed, run = run, fixed
     tables = [axis_table(call, axis, fixes_taps) for axis in range(3)]
-    return Block(call, fixed, run, tables, call.x_strides[3:])
+    return ConvolutionBlock(call, fixed, run, tables, call.x_strides[3:])
