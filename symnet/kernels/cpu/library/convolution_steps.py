@@ -12,6 +12,7 @@ from dataclasses import replace
 from symnet.kernels.cpu.library.call_steps import CallArrangement, fill_step, gemm_step
 from symnet.kernels.cpu.library.convolution_code import convolve_rows
 from symnet.kernels.cpu.library.convolution_inputs_code import convolve_inputs
+from symnet.kernels.cpu.library.convolution_planes_steps import planes_step
 from symnet.kernels.cpu.library.convolution_sums_steps import sums_step
 from symnet.kernels.cpu.library.convolution_tables import (
     ConvolutionBlock,
@@ -41,9 +42,13 @@ def convolution_step(call: ConvolutionCall) -> CallArrangement:
         return replace(found, pointer_slots=(-1, -1, *found.pointer_slots))
     if call.is_product:
         return _product(call)
+    taps_run = along_taps(call)
+    found = planes_step(call, fixes_taps=not taps_run)
+    if found is not None:
+        return found
     if along_inputs(call):
         return _inputs(call)
-    return sums_step(call) if along_taps(call) else _rows(call)
+    return sums_step(call) if taps_run else _rows(call)
 
 
 def along_inputs(call: ConvolutionCall) -> bool:
