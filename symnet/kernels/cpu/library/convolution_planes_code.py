@@ -143,6 +143,31 @@ def fill_slice(
 
 
 @hot
+def fill_plane(
+    arguments: int, target: int, x: int, level: int, top: int, rows: int
+) -> int:
+    """The planes of one channel, phase after phase and slice after slice: what is written
+    behind a row is written before the next one."""
+    spread = load(arguments, W.depth_spread)
+    last = load(arguments, W.depths) - 1
+    first = level * load(arguments, W.run_depth) - load(arguments, W.depth_low)
+    for number in range(load(arguments, W.phases)):
+        words = load(arguments, W.phase_table) + PHASE_WORDS * number
+        place = target + number * load(arguments, W.plane_phase)
+        depth = first
+        for _ in range(load(arguments, W.slices)):
+            phase = 0
+            image = depth // spread
+            if depth >= 0 and image <= last and image * spread == depth:
+                phase = arguments + 8 * words
+            source = x + image * load(arguments, W.x_depth)
+            fill_slice(arguments, place, source, phase, top, rows)
+            depth += load(arguments, W.fixed_depth)
+            place += load(arguments, W.plane_slice)
+    return 0
+
+
+@hot
 def fill_planes(
     arguments: int, target: int, x: int, channels: int, level: int, row: int, rows: int
 ) -> int:
@@ -150,24 +175,10 @@ def fill_planes(
     meet them."""
     top = row * load(arguments, W.run_height) - load(arguments, W.height_low)
     many = (rows - 1) * load(arguments, W.run_height) + load(arguments, W.fixed_rows)
-    spread = load(arguments, W.depth_spread)
-    for number in range(load(arguments, W.phases)):
-        words = load(arguments, W.phase_table) + PHASE_WORDS * number
-        for piece in range(load(arguments, W.slices)):
-            depth = level * load(arguments, W.run_depth) - load(arguments, W.depth_low)
-            depth += piece * load(arguments, W.fixed_depth)
-            phase = 0
-            image = depth // spread
-            last = load(arguments, W.depths) - 1
-            if depth >= 0 and image <= last and image * spread == depth:
-                phase = arguments + 8 * words
-            source = x + image * load(arguments, W.x_depth)
-            place = target + number * load(arguments, W.plane_phase)
-            place += piece * load(arguments, W.plane_slice)
-            for _ in range(channels):
-                fill_slice(arguments, place, source, phase, top, many)
-                source += load(arguments, W.x_channel)
-                place += load(arguments, W.plane_channel)
+    for _ in range(channels):
+        fill_plane(arguments, target, x, level, top, many)
+        x += load(arguments, W.x_channel)
+        target += load(arguments, W.plane_channel)
     return 0
 
 
