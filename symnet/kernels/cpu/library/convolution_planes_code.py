@@ -1,7 +1,8 @@
-"""Convolution on the CPU with few filters in a group: see `convolution_code`.
+"""Convolution on the CPU by planes: see `convolution_code`.
 
-To pack a row for each tap would take longer than to multiply by it.  Each image is copied
-once, with its border, into a plane (`plane_tiles`), along which every tap is a distance:
+Each image is copied once, with its border, into a plane (`plane_tiles`), along which every
+tap is a distance.  To pack a row for each tap takes longer, with few filters longer than to
+multiply by it; but then rows of the output can be joined to fill vectors.
 - `convolve_planes` fixes taps and runs along the output.
 - `sum_planes` fixes places of the output and runs along the taps, where these are many: so
   for the gradient of a filter.
@@ -71,6 +72,7 @@ class PlaneWords(PanelWords):
     # What pairs meet, as distances in bytes: of x and w, or of x.
     places: int
     pairs: int
+    channel_block: int  # channels whose pairs these are
     # Of `sum_planes`.
     w_depth: int
     w_height: int
@@ -86,28 +88,30 @@ W = PlaneWords
 
 
 @hot
-def fill_rows(arguments: int, target: int, source: int, rows: int, phase: int) -> int:
-    """Rows of one phase; with the phase 0 of zeros."""
-    length = load(arguments, W.length)
-    left = length
-    count = 0
-    if phase != 0:
-        left = load(phase, 0)
-        count = load(phase, 1)
-        source += load(phase, 2)
-    if rows > 0:
-        call(
-            load(arguments, W.filling),
-            target,
-            load(arguments, W.plane_row),
-            source,
-            load(arguments, W.x_height),
-            rows,
-            left,
-            count,
-            length,
-        )
-    return target + rows * load(arguments, W.plane_row)
+def fill_rows(
+    arguments: int,
+    target: int,
+    source: int,
+    above: int,
+    rows: int,
+    below: int,
+    phase: int,
+) -> int:
+    """Rows of zeros, of one phase, of zeros."""
+    call(
+        load(arguments, W.filling),
+        target,
+        load(arguments, W.plane_row),
+        source + load(phase, 2),
+        load(arguments, W.x_height),
+        above,
+        rows,
+        below,
+        load(phase, 0),
+        load(phase, 1),
+        load(arguments, W.length),
+    )
+    return 0
 
 
 @hot
@@ -119,27 +123,34 @@ def fill_slice(
     heights = load(arguments, W.heights)
     spread = load(arguments, W.height_spread)
     stride = load(arguments, W.x_height)
+    done = 0  # rows
     if spread == 1:
-        before = 0
         if top < 0:
-            before = -top
-            if before > rows:
-                before = rows
+            done = -top
+            if done > rows:
+                done = rows
         last = heights - top
         if last > rows:
             last = rows
-        if last < before:
-            last = before
-        target = fill_rows(arguments, target, source, before, 0)
-        source += (top + before) * stride
-        target = fill_rows(arguments, target, source, last - before, phase)
-        return fill_rows(arguments, target, source, rows - last, 0)
-    for row in range(top, top + rows):
-        here = 0
-        if row >= 0 and row % spread == 0 and row // spread < heights:
-            here = phase
-        target = fill_rows(arguments, target, source + row // spread * stride, 1, here)
-    return target
+        if last < done:
+            last = done
+        source += (top + done) * stride
+        fill_rows(arguments, target, source, done, last - done, rows - last, phase)
+        return 0
+    image = 0
+    if top > 0:
+        image = (top + spread - 1) // spread
+    row = image * spread - top
+    source += image * stride
+    while image < heights and row < rows:
+        fill_rows(arguments, target, source, row - done, 1, 0, phase)
+        target += (row + 1 - done) * load(arguments, W.plane_row)
+        source += stride
+        done = row + 1
+        row += spread
+        image += 1
+    fill_rows(arguments, target, source, rows - done, 0, 0, phase)
+    return 0
 
 
 @hot
@@ -152,16 +163,19 @@ def fill_plane(
     last = load(arguments, W.depths) - 1
     first = level * load(arguments, W.run_depth) - load(arguments, W.depth_low)
     for number in range(load(arguments, W.phases)):
-        words = load(arguments, W.phase_table) + PHASE_WORDS * number
+        phase = load(arguments, W.phase_table) + PHASE_WORDS * number
+        phase = arguments + 8 * phase
         place = target + number * load(arguments, W.plane_phase)
         depth = first
         for _ in range(load(arguments, W.slices)):
-            phase = 0
-            image = depth // spread
-            if depth >= 0 and image <= last and image * spread == depth:
-                phase = arguments + 8 * words
+            image = depth
+            if spread > 1:
+                image = depth // spread
             source = x + image * load(arguments, W.x_depth)
-            fill_slice(arguments, place, source, phase, top, rows)
+            if depth >= 0 and image <= last and image * spread == depth:
+                fill_slice(arguments, place, source, phase, top, rows)
+            else:
+                fill_rows(arguments, place, x, rows, 0, 0, phase)
             depth += load(arguments, W.fixed_depth)
             place += load(arguments, W.plane_slice)
     return 0
@@ -186,6 +200,39 @@ def fill_planes(
 
 
 @hot
+def slide_filters(
+    arguments: int, planes: int, w: int, y: int, channels: int, rows: int, fresh: int
+) -> int:
+    """What the planes of some channels give to every filter."""
+    size = load(arguments, W.width) * load(arguments, W.item)
+    taps = load(arguments, W.pairs) // load(arguments, W.channel_block)
+    for tile in range(load(arguments, W.tiles)):
+        code = load(arguments, W.wide)
+        height = load(arguments, W.few)
+        if tile < load(arguments, W.more):
+            code = load(arguments, W.wide_more)
+            height += 1
+        call(
+            code,
+            y,
+            load(arguments, W.y_output),
+            size,
+            w,
+            load(arguments, W.w_output),
+            arguments + 8 * load(arguments, W.places),
+            channels * taps,
+            planes,
+            load(arguments, W.run_height) * load(arguments, W.plane_row),
+            rows,
+            load(arguments, W.width),
+            fresh,
+        )
+        y += height * load(arguments, W.y_output)
+        w += height * load(arguments, W.w_output)
+    return 0
+
+
+@hot
 def convolve_planes(arguments: int, begin: int, end: int) -> int:
     """Blocks `begin` to `end` of the output: of rows, depths, images, groups."""
     slot = take_slot(arguments)
@@ -194,43 +241,45 @@ def convolve_planes(arguments: int, begin: int, end: int) -> int:
     levels = load(arguments, W.run_depths)
     images = load(arguments, W.images)
     size = load(arguments, W.width) * load(arguments, W.item)
-    for number in range(begin, end):
-        row = number % blocks * load(arguments, W.row_block)
+    # The indices of the first block; those of others follow without divisions.
+    block = begin % blocks
+    level = begin // blocks % levels
+    image = begin // blocks // levels % images
+    group = begin // blocks // levels // images
+    for _ in range(begin, end):
+        row = block * load(arguments, W.row_block)
         rows = load(arguments, W.run_rows) - row
         if rows > load(arguments, W.row_block):
             rows = load(arguments, W.row_block)
-        rest = number // blocks
-        level = rest % levels
-        rest = rest // levels
-        x = load(arguments, W.x) + rest // images * load(arguments, W.x_group)
-        x += rest % images * load(arguments, W.x_image)
-        w = load(arguments, W.w) + rest // images * load(arguments, W.w_group)
-        y = load(arguments, W.y) + rest // images * load(arguments, W.y_group)
-        y += rest % images * load(arguments, W.y_image)
+        x = load(arguments, W.x) + group * load(arguments, W.x_group)
+        x += image * load(arguments, W.x_image)
+        w = load(arguments, W.w) + group * load(arguments, W.w_group)
+        y = load(arguments, W.y) + group * load(arguments, W.y_group)
+        y += image * load(arguments, W.y_image)
         y += (level * load(arguments, W.run_rows) + row) * size
-        fill_planes(arguments, planes, x, load(arguments, W.channels), level, row, rows)
-        for tile in range(load(arguments, W.tiles)):
-            code = load(arguments, W.wide)
-            height = load(arguments, W.few)
-            if tile < load(arguments, W.more):
-                code = load(arguments, W.wide_more)
-                height += 1
-            call(
-                code,
-                y,
-                load(arguments, W.y_output),
-                size,
-                w,
-                load(arguments, W.w_output),
-                arguments + 8 * load(arguments, W.places),
-                load(arguments, W.pairs),
-                planes,
-                load(arguments, W.run_height) * load(arguments, W.plane_row),
-                rows,
-                load(arguments, W.width),
-            )
-            y += height * load(arguments, W.y_output)
-            w += height * load(arguments, W.w_output)
+        channel = 0
+        while channel < load(arguments, W.channels):
+            channels = load(arguments, W.channels) - channel
+            if channels > load(arguments, W.channel_block):
+                channels = load(arguments, W.channel_block)
+            fill_planes(arguments, planes, x, channels, level, row, rows)
+            fresh = 0
+            if channel == 0:
+                fresh = 1
+            slide_filters(arguments, planes, w, y, channels, rows, fresh)
+            x += channels * load(arguments, W.x_channel)
+            w += channels * load(arguments, W.w_channel)
+            channel += channels
+        block += 1
+        if block == blocks:
+            block = 0
+            level += 1
+        if level == levels:
+            level = 0
+            image += 1
+        if image == images:
+            image = 0
+            group += 1
     store(arguments, load(arguments, W.flags) + slot, 0)
     return 0
 

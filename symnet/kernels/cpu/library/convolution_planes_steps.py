@@ -1,5 +1,5 @@
-"""Convolutions with few filters in a group as steps of the runner: how planes lie, how the
-work is cut.  See `convolution_planes_code`."""
+"""Convolutions by planes as steps of the runner: how planes lie, how the work is cut.
+See `convolution_planes_code`."""
 
 from __future__ import annotations
 
@@ -34,8 +34,10 @@ from symnet.kernels.llvm.object_code import Routine
 
 PLANE_BYTES = 256 * 1024  # of a thread's planes: in the second cache
 MOST_STEP = 4  # of strides and spreads that vectors are shuffled for
-FEW_FILTERS, FEW_TAPS = 16, 128
-LONGEST_SUM = 512  # of a filter, whose products are added one by one
+FEW_FILTERS, FEW_TAPS = 8, 128  # whose sums are made side by side
+LONGEST_SUM = 512  # products that are added one by one
+# Measured: what rows packed for each tap cost more than planes, in all and with one filter.
+PACKING, PACKING_ONE = 1.15, 16.0
 LONGEST_RUN = 128  # vectors that are added one by one
 SUMS_BYTES = 64 * 1024
 ITEMS = 16  # pieces of work that are worth cutting for
@@ -60,6 +62,12 @@ class Planes:
     @property
     def item(self) -> int:
         return ITEM_BYTES[self.call.dtype]
+
+    @property
+    def lanes(self) -> int:
+        """Of a vector: half of them where one such holds a row."""
+        whole = lanes(self.call.dtype, machine().target)
+        return whole // 2 if whole > 4 and 2 * self.run[2] <= whole else whole
 
     @property
     def length(self) -> int:
@@ -163,7 +171,8 @@ class Planes:
         beyond = (MOST_STEP + FEW_ACCUMULATORS[machine().target.registers]) * vector
         sums = whole_lines(self.channel * channels + beyond)
         words = self.words | words | {
-            "places": PlaneWords.count + len(table), "sums": sums, "vector_bytes": vector,
+            "places": PlaneWords.count + len(table), "sums": sums,
+            "vector_bytes": self.lanes * self.item,
         }  # fmt: skip
         found = panel_step(
             code,
@@ -215,22 +224,25 @@ def _fitting(planes: Planes, channels: int, rows: int) -> Planes | None:
 
 def _along_output(planes: Planes) -> CallArrangement | None:
     call, target = planes.call, machine().target
-    if call.outputs > FEW_FILTERS or call.inner > LONGEST_SUM:
+    taps = math.prod(call.taps)
+    if taps > LONGEST_SUM or not _pays(planes):
         return None
     others = call.groups * call.images * planes.run[0]
+    pieces = -(-call.inner // (LONGEST_SUM // taps * taps))
+    channel_block = -(-call.channels // pieces)
     rows = -(-planes.run[1] // -(-ITEMS // others))
-    found = _fitting(planes, call.channels, rows)
+    found = _fitting(planes, channel_block, rows)
     if found is None:
         return None
     tiles = -(-call.outputs // OUTER_ROWS[target.registers])
     few, more = call.outputs // tiles, call.outputs % tiles
     blocks = -(-found.run[1] // found.row_block)
-    last = found.run[1] - (blocks - 1) * found.row_block
-    width = -(-found.run[2] // lanes(call.dtype, target))
-    lines, vectors = _tile(few + bool(more), width, last, target.registers)
-    routines = {"wide": plane_tile(call.dtype, few, lines, vectors)}
+    heights = (found.row_block, found.run[1] - (blocks - 1) * found.row_block)
+    lines, vectors = _tile(found, few + bool(more), heights, whole=pieces > 1)
+    shape = (lines, vectors, found.lanes)
+    routines = {"wide": plane_tile(call.dtype, few, *shape)}
     if more:
-        routines["wide_more"] = plane_tile(call.dtype, few + 1, lines, vectors)
+        routines["wide_more"] = plane_tile(call.dtype, few + 1, *shape)
     weights = [
         sum(k * s for k, s in zip(tap, call.w_strides[3:], strict=True))
         for tap in itertools.product(*map(range, call.taps))
@@ -238,25 +250,42 @@ def _along_output(planes: Planes) -> CallArrangement | None:
     pairs = list(zip(found.distances(), weights, strict=True))
     places = [
         n
-        for channel in range(call.channels)
+        for channel in range(channel_block)
         for x, w in pairs
         for n in (x + channel * found.channel, w + channel * call.w_strides[2])
     ]
-    words = {"tiles": tiles, "few": few, "more": more, "pairs": call.inner}
+    words = {
+        "tiles": tiles, "few": few, "more": more, "channel_block": channel_block,
+        "pairs": channel_block * taps,
+    }  # fmt: skip
     total = others * blocks
-    return found.finish(convolve_planes, total, call.channels, words, places, routines)
+    return found.finish(convolve_planes, total, channel_block, words, places, routines)
 
 
-def _tile(outputs: int, width: int, rows: int, registers: int) -> tuple[int, int]:
-    """The lines and vectors of a tile for so many filters, and vectors and rows: the fewest
-    instructions."""
+def _pays(planes: Planes) -> bool:
+    """Whether lanes that stay empty at the end of rows cost less than rows packed for each
+    tap, which serve all filters."""
+    width = planes.run[2]
+    taken = -(-width // planes.lanes) * planes.lanes
+    return taken / width <= PACKING + PACKING_ONE / planes.call.outputs
+
+
+def _tile(
+    planes: Planes, outputs: int, heights: tuple[int, int], whole: bool
+) -> tuple[int, int]:
+    """The lines and vectors of a tile for so many filters: the fewest instructions.
+
+    heights: rows of blocks; whole: whether these have to be whole tiles.
+    """
+    registers = machine().target.registers
+    width, rows = -(-planes.run[2] // planes.lanes), min(heights)
     most = (registers - 2) // (outputs + 1)
     if outputs == 1:
         most = FEW_ACCUMULATORS[registers]
 
     def cost(tile: tuple[int, int]) -> int:
         lines, vectors = tile
-        tiles = -(-rows // lines) * -(-width // vectors)
+        tiles = -(-heights[0] // lines) * -(-width // vectors)
         return tiles * (max(lines * vectors * outputs, 4) + outputs + 2)
 
     choices = [
@@ -264,6 +293,7 @@ def _tile(outputs: int, width: int, rows: int, registers: int) -> tuple[int, int
         for vectors in (4, 2, 1)
         for lines in range(1, rows + 1)
         if lines * vectors <= max(most, 1)
+        and not (whole and any(height % lines for height in heights))
     ]
     return min(choices, key=cost)
 
@@ -277,18 +307,18 @@ def _along_taps(planes: Planes) -> CallArrangement | None:
     few = call.outputs <= FEW_FILTERS and count <= FEW_TAPS and others >= ITEMS
     if not dense or not few or sums_bytes > SUMS_BYTES:
         return None
-    width = -(-planes.run[2] // lanes(call.dtype, target))
-    found = _fitting(planes, 1, LONGEST_RUN // width)
+    width = planes.lanes
+    found = _fitting(planes, 1, LONGEST_RUN // -(-planes.run[2] // width))
     if found is None:
         return None
     tiles = -(-count // MOST_TAPS[target.registers])
     few_taps, more = count // tiles, count % tiles
     routines = {
-        "wide": tap_sums(call.dtype, few_taps),
-        "adding": lane_sums(call.dtype),
+        "wide": tap_sums(call.dtype, few_taps, width),
+        "adding": lane_sums(call.dtype, width),
     }
     if more:
-        routines["wide_more"] = tap_sums(call.dtype, few_taps + 1)
+        routines["wide_more"] = tap_sums(call.dtype, few_taps + 1, width)
     words = {
         "tiles": tiles, "few": few_taps, "more": more, "pairs": count,
         "w_depth": call.w_strides[3], "w_height": call.w_strides[4],

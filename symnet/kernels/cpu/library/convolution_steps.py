@@ -30,6 +30,7 @@ from symnet.kernels.memory import LINE
 PANEL_BYTES = 192 * 1024  # of the packed matrix: in the second cache, with the filters
 LEAST_INNER, MOST_INNER = 128, 256  # contracted numbers that are packed at once
 FEW_ROWS = 8  # of a tile: its accumulators do not hide the multiplier's latency
+FEW_CHANNELS = 8  # products of an input's channels with a tap are too short to pay
 ITEMS = 16  # pieces of work that are worth cutting for
 LEAST_COLUMNS, LEAST_OUTPUTS = 64, 48  # of a piece
 
@@ -42,11 +43,12 @@ def convolution_step(call: ConvolutionCall) -> CallArrangement:
         return replace(found, pointer_slots=(-1, -1, *found.pointer_slots))
     if call.is_product:
         return _product(call)
-    taps_run = along_taps(call)
-    found = planes_step(call, fixes_taps=not taps_run)
-    if found is not None:
-        return found
-    if along_inputs(call):
+    back, taps_run = along_inputs(call), along_taps(call)
+    if not back or call.channels < FEW_CHANNELS:
+        found = planes_step(call, fixes_taps=back or not taps_run)
+        if found is not None:
+            return found
+    if back:
         return _inputs(call)
     return sums_step(call) if taps_run else _rows(call)
 

@@ -17,14 +17,14 @@ from functools import cache
 from symnet.kernels.cpu.library.tiles import RegisterTile, tile_routine
 from symnet.kernels.llvm.object_code import Routine
 from symnet.kernels.llvm.target import Target
-from symnet.kernels.llvm.text import Module, mangled
+from symnet.kernels.llvm.text import Module, mangled, type_text
 
 
 @cache
 def plane_rows(dtype: str, step: int, spread: int) -> Routine:
-    """`i64 (target, target_row, source, source_row, rows, left, count, length)`: rows of a
-    plane.  Each gets `left` zeros, `count` numbers and zeros up to `length`; some more are
-    overwritten behind.
+    """`i64 (target, target_row, source, source_row, above, rows, below, left, count, length)`:
+    rows of a plane: of zeros, of numbers, of zeros.  A row of numbers gets `left` zeros,
+    `count` numbers and zeros up to `length`; some more are overwritten behind.
 
     The numbers are every `step`-th of the source, and come `spread` places apart; zeros are
     in between.  One of both is 1.  The rows are `target_row` and `source_row` bytes apart.
@@ -39,28 +39,34 @@ def plane_rows(dtype: str, step: int, spread: int) -> Routine:
 
 
 @cache
-def plane_tile(dtype: str, outputs: int, lines: int, vectors: int) -> Routine:
-    """`i64 (y, y_output, y_row, w, w_output, places, count, x, x_row, rows, columns)`: for
-    `outputs` filters the numbers y[o, r, c] = the sum over k of w[o, k] x[k, r, c].
+def plane_tile(
+    dtype: str, outputs: int, lines: int, vectors: int, lanes: int
+) -> Routine:
+    """`i64 (y, y_output, y_row, w, w_output, places, count, x, x_row, rows, columns,
+    fresh)`: for `outputs` filters y[o, r, c] = (fresh ? 0 : y[o, r, c]) + the sum over k of
+    w[o, k] x[k, r, c].
 
     places: `count` pairs of distances in bytes, of x[k] from x and of w[., k] from w.  Rows
     are `x_row` and `y_row` bytes apart, filters `w_output` and `y_output`; columns have no
-    gaps.  rows: at least `lines`, so many are made at once; vectors: a power of two.  Numbers
-    of x behind the columns may be read.
+    gaps.  rows: at least `lines`, so many are made at once, and a multiple of it where
+    not fresh.  lanes: of a vector; they and
+    the vectors are powers of two.  Numbers of x behind the columns may be read.
     """
 
     def emit(target: Target, name: str) -> str:
         module = Module(target)
-        PlaneTile(module, dtype, outputs, lines, vectors).write(name)
+        PlaneTile(module, dtype, outputs, lines, vectors, lanes).write(name)
         return module.text()
 
-    return tile_routine(f"plane tile {dtype} {outputs} {lines} {vectors}", emit)
+    what = f"plane tile {dtype} {outputs} {lines} {vectors} {lanes}"
+    return tile_routine(what, emit)
 
 
 @cache
-def tap_sums(dtype: str, taps: int) -> Routine:
-    """`i64 (sums, w, w_row, places, x, x_row, rows, columns)`: to each of `taps` vectors in
-    `sums` is added, lane by lane, the sum over r and c of w[r, c] x[t, r, c].
+def tap_sums(dtype: str, taps: int, lanes: int) -> Routine:
+    """`i64 (sums, w, w_row, places, x, x_row, rows, columns)`: to each of `taps` vectors
+    of so many lanes in `sums` is added, lane by lane, the sum over r and c of w[r, c]
+    x[t, r, c].
 
     places: the distances of x[t] from x in bytes.  Rows are `w_row` and `x_row` bytes apart;
     columns have no gaps.
@@ -68,28 +74,34 @@ def tap_sums(dtype: str, taps: int) -> Routine:
 
     def emit(target: Target, name: str) -> str:
         module = Module(target)
-        TapSums(module, dtype, taps).write(name)
+        TapSums(module, dtype, taps, lanes).write(name)
         return module.text()
 
-    return tile_routine(f"tap sums {dtype} {taps}", emit)
+    return tile_routine(f"tap sums {dtype} {taps} {lanes}", emit)
 
 
 @cache
-def lane_sums(dtype: str) -> Routine:
+def lane_sums(dtype: str, lanes: int) -> Routine:
     """`i64 (target, source, count)`: the sum of the lanes of each of `count` vectors."""
 
     def emit(target: Target, name: str) -> str:
         module = Module(target)
-        LaneSums(module, dtype).write(name)
+        LaneSums(module, dtype, lanes).write(name)
         return module.text()
 
-    return tile_routine(f"lane sums {dtype}", emit)
+    return tile_routine(f"lane sums {dtype} {lanes}", emit)
 
 
 class PlaneTool(RegisterTile):
     """What all of these share."""
 
     given: tuple[str, ...]
+
+    def __init__(self, module: Module, dtype: str, lanes: int = 0) -> None:
+        """lanes: of a vector; 0: as many as there are."""
+        super().__init__(module, dtype)
+        self.lanes = lanes or self.lanes
+        self.vector = type_text(self.type, self.lanes)
 
     def write(self, name: str) -> None:
         self.body()
@@ -116,7 +128,8 @@ class PlaneRows(PlaneTool):
     """Writes `plane_rows`."""
 
     given = (
-        "target", "target_row", "source", "source_row", "rows", "left", "count", "length",
+        "target", "target_row", "source", "source_row", "above", "rows", "below", "left",
+        "count", "length",
     )  # fmt: skip
 
     def __init__(self, module: Module, dtype: str, step: int, spread: int) -> None:
@@ -124,20 +137,30 @@ class PlaneRows(PlaneTool):
         self.step, self.spread = step, spread
 
     def body(self) -> None:
-        starts = [self.pointer("%target"), self.pointer("%source")]
-
         def row(number: str, places: list[str]) -> tuple[str, list[str]]:
             target, source = places
             self.zeros(target, "0", "%left")
-            inside = self.at(target, "%left")
-            end = self.numbers(inside, source)
+            end = self.numbers(self.at(target, "%left"), source)
             begin = self.emit(f"add i64 %left, {end}")
             self.zeros(target, begin, "%length")
             ends = [self.moved(target, "%target_row")]
             ends.append(self.moved(source, "%source_row"))
             return self.emit(f"add i64 {number}, 1"), ends
 
-        self.writer.loop("0", "%rows", [("ptr", p) for p in starts], row)
+        begin = self.empty_rows("%above", self.pointer("%target"))
+        starts = [("ptr", begin), ("ptr", self.pointer("%source"))]
+        end, _ = self.writer.loop("0", "%rows", starts, row)
+        self.empty_rows("%below", end)
+
+    def empty_rows(self, count: str, target: str) -> str:
+        """Rows of zeros; where they end."""
+
+        def row(number: str, places: list[str]) -> tuple[str, list[str]]:
+            self.zeros(places[0], "0", "%length")
+            end = self.moved(places[0], "%target_row")
+            return self.emit(f"add i64 {number}, 1"), [end]
+
+        return self.writer.loop("0", count, [("ptr", target)], row)[0]
 
     def zeros(self, target: str, begin: str, end: str) -> None:
         def body(k: str, _: list[str]) -> tuple[str, list[str]]:
@@ -205,18 +228,25 @@ class PlaneTile(PlaneTool):
 
     given = (
         "y", "y_output", "y_row", "w", "w_output", "places", "count", "x", "x_row", "rows",
-        "columns",
+        "columns", "fresh",
     )  # fmt: skip
 
     def __init__(
-        self, module: Module, dtype: str, outputs: int, lines: int, vectors: int
+        self,
+        module: Module,
+        dtype: str,
+        outputs: int,
+        lines: int,
+        vectors: int,
+        lanes: int,
     ) -> None:
-        super().__init__(module, dtype)
+        super().__init__(module, dtype, lanes)
         self.outputs, self.lines, self.vectors = outputs, lines, vectors
 
     def body(self) -> None:
         self.y, self.w, self.x = (self.pointer(f"%{p}") for p in ("y", "w", "x"))
         self.places = self.pointer("%places")
+        self.fresh = self.emit("icmp ne i64 %fresh, 0")
         size = self.lanes * self.vectors
 
         def row(number: str, _: list[str]) -> tuple[str, list[str]]:
@@ -268,7 +298,20 @@ class PlaneTile(PlaneTool):
         count = self.outputs * self.lines * self.vectors
         zeros = [(self.vector, "zeroinitializer")] * count
         carried = [("ptr", self.places), *zeros]
-        sums = iter(self.writer.loop("0", "%count", carried, product)[1:])
+        sums = self.writer.loop("0", "%count", carried, product)[1:]
+        new, old, end = (self.writer.module.fresh(s) for s in ("new", "old", "end"))
+        self.writer.here().line(f"br i1 {self.fresh}, label %{new}, label %{old}")
+        for label in (new, old):
+            self.writer.here().label(label)
+            self.store_all(y, sums, masks, adds=label == old)
+            self.writer.here().line(f"br label %{end}")
+        self.writer.here().label(end)
+
+    def store_all(
+        self, y: str, sums: list[str], masks: Sequence[str | None], adds: bool
+    ) -> None:
+        """Store the sums of a tile, or add them."""
+        left = iter(sums)
         for output in range(self.outputs):
             if output:
                 y = self.moved(y, "%y_output")
@@ -276,9 +319,13 @@ class PlaneTile(PlaneTool):
             for line in range(self.lines):
                 if line:
                     row = self.moved(row, "%y_row")
-                for v, mask in zip(vectors, masks, strict=True):
-                    far = v * self.lanes * self.item
-                    self.store(self.moved(row, far), next(sums), mask)
+                for v, mask in enumerate(masks):
+                    place = self.moved(row, v * self.lanes * self.item)
+                    value = next(left)
+                    if adds:
+                        old = self.load(place, mask)
+                        value = self.here().binary("fadd", self.dtype, old, value)
+                    self.store(place, value, mask)
 
     def number(self, place: str) -> str:
         """A number in all lanes."""
@@ -291,8 +338,8 @@ class TapSums(PlaneTool):
 
     given = ("sums", "w", "w_row", "places", "x", "x_row", "rows", "columns")
 
-    def __init__(self, module: Module, dtype: str, taps: int) -> None:
-        super().__init__(module, dtype)
+    def __init__(self, module: Module, dtype: str, taps: int, lanes: int) -> None:
+        super().__init__(module, dtype, lanes)
         self.taps = taps
 
     def body(self) -> None:
