@@ -35,7 +35,7 @@ from symnet.kernels.llvm.object_code import Routine
 PLANE_BYTES = 256 * 1024  # of a thread's planes: in the second cache
 MOST_STEP = 4  # of strides and spreads that vectors are shuffled for
 FEW_FILTERS, FEW_TAPS = 8, 128  # whose sums are made side by side
-LONGEST_SUM = 512  # products that are added one by one
+LONGEST_SUM = 640  # products that are added one by one
 # Measured: what rows packed for each tap cost more than planes, in all and with one filter.
 PACKING, PACKING_ONE = 1.15, 16.0
 LONGEST_RUN = 128  # vectors that are added one by one

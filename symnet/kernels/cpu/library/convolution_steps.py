@@ -44,10 +44,11 @@ def convolution_step(call: ConvolutionCall) -> CallArrangement:
     if call.is_product:
         return _product(call)
     back, taps_run = along_inputs(call), along_taps(call)
-    if not back or call.channels < FEW_CHANNELS:
-        found = planes_step(call, fixes_taps=back or not taps_run)
-        if found is not None:
-            return found
+    if back and call.channels >= FEW_CHANNELS:
+        return _inputs(call)
+    found = planes_step(call, fixes_taps=back or not taps_run)
+    if found is not None:
+        return found
     if back:
         return _inputs(call)
     return sums_step(call) if taps_run else _rows(call)

@@ -172,36 +172,41 @@ class PlaneRows(PlaneTool):
     def numbers(self, target: str, source: str) -> str:
         """Whole vectors of numbers; where they end."""
 
-        def body(k: str, _: list[str]) -> tuple[str, list[str]]:
+        def vector(k: str, left: str | None) -> tuple[str, list[str]]:
             place = self.at(target, self.emit(f"mul i64 {k}, {self.spread}"))
-            begin = self.emit(f"mul i64 {k}, {self.step}")
-            left = self.emit(f"sub i64 %count, {k}")
-            if self.spread == 1:
-                self.store(place, self.gathered(self.at(source, begin), left))
-            else:
-                value = self.load(self.at(source, begin), self.mask(left, 0))
-                for part in range(self.spread):
-                    far = part * self.lanes * self.item
-                    self.store(self.moved(place, far), self.spread_out(value, part))
+            here = self.at(source, self.emit(f"mul i64 {k}, {self.step}"))
+            value = self.gathered(here, left)
+            for part in range(self.spread):
+                far = part * self.lanes * self.item
+                some = self.spread_out(value, part) if self.spread > 1 else value
+                self.store(self.moved(place, far), some)
             return self.emit(f"add i64 {k}, {self.lanes}"), []
 
-        self.writer.loop("0", "%count", (), body)
+        # Of numbers apart, more is loaded than the last one of a vector.
+        most = self.emit(f"sub i64 %count, {int(self.step > 1)}")
+        pair = [("i64", most), ("i64", "0")]
+        most = self.writer.here().call("llvm.smax.i64", "i64", pair)
+        whole = self.writer.whole_steps("0", most, self.lanes)
+        self.writer.loop("0", whole, (), lambda k, _: vector(k, None))
+        left = self.emit(f"sub i64 %count, {whole}")
+        self.writer.when(whole, "%count", (), lambda k, _: vector(k, left))
         vectors = self.emit(f"add i64 %count, {self.lanes - 1}")
         whole = self.emit(f"and i64 {vectors}, {-self.lanes}")
         return self.emit(f"mul i64 {whole}, {self.spread}")
 
-    def gathered(self, source: str, left: str) -> str:
-        """Every `step`-th number, as far as `left` of them; nothing else is read behind."""
-        some = self.emit(f"sub i64 {left}, 1")
-        reach = self.emit(f"mul i64 {some}, {self.step}")
-        reach = self.emit(f"add i64 {reach}, 1")
+    def gathered(self, source: str, left: str | None) -> str:
+        """Every `step`-th number, as far as `left` of them (None: all); nothing else is read
+        behind."""
         size = self.lanes
+        masks: list[str | None] = [None] * self.step
+        if left is not None:
+            some = self.emit(f"sub i64 {left}, 1")
+            reach = self.emit(f"mul i64 {some}, {self.step}")
+            reach = self.emit(f"add i64 {reach}, 1")
+            masks = [self.mask(reach, part * size) for part in range(self.step)]
         parts = [
-            self.load(
-                self.moved(source, part * size * self.item),
-                self.mask(reach, part * size),
-            )
-            for part in range(self.step)
+            self.load(self.moved(source, part * size * self.item), mask)
+            for part, mask in enumerate(masks)
         ]
         found = parts[0]
         for number, part in enumerate(parts[1:], 1):
