@@ -46,9 +46,9 @@ def convolution_step(call: ConvolutionCall) -> CallArrangement:
     back, taps_run = along_inputs(call), along_taps(call)
     if back and call.channels >= FEW_CHANNELS:
         return _inputs(call)
-    found = planes_step(call, fixes_taps=back or not taps_run)
-    if found is not None:
-        return found
+    by_planes = planes_step(call, fixes_taps=back or not taps_run)
+    if by_planes is not None:
+        return by_planes
     if back:
         return _inputs(call)
     return sums_step(call) if taps_run else _rows(call)
