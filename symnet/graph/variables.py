@@ -357,6 +357,11 @@ class Apply:
             raise AttributeError(f"{self.op} has {len(self.outputs)} outputs")
         return self.outputs[0]
 
+    def applied_to(self, *inputs: Any) -> Variable:
+        """The op on other inputs: its output (its `default_output`, of several)."""
+        made: Variable = self.op(*inputs)
+        return made
+
     def default_output(self) -> Variable:
         return self.outputs[self.op.default_output or 0]
 

@@ -247,7 +247,8 @@ def checked_pattern(node: Apply, pattern: Any) -> Sequence[Sequence[bool]]:
                 f"{node.nout} booleans (one for each output)",
             )
         )
-    return pattern  # type: ignore[no-any-return]
+    found: Sequence[Sequence[bool]] = pattern
+    return found
 
 
 # ---- sizes
