@@ -406,6 +406,17 @@ def operand_text(variable: Variable) -> str:
     return f"{describe(variable)}, {variable.type}"
 
 
+def node_message(node: Apply, what: str, cure: str) -> str:
+    """The text of an error: what is wrong at an operation that stands in a graph."""
+    return message(
+        f"{node.op}: {what}",
+        operation=node.op,
+        operands=[operand_text(v) for v in node.inputs],
+        origin=node.origin,
+        cure=cure,
+    )
+
+
 def make_variable(kind: Type, name: str | None = None) -> Variable:
     """A leaf of a type."""
     if config.warn_float64 != "ignore" and getattr(kind, "dtype", "") == "float64":
