@@ -7,11 +7,13 @@ TypeError, a wrong size or value a ValueError, a wrong position an IndexError.
 
 from __future__ import annotations
 
+import difflib
+import inspect
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from types import TracebackType
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from symnet.config import config
 
@@ -84,7 +86,8 @@ def message(
 def briefly(function: Callable[P, R]) -> Callable[P, R]:
     """Decorator for what users call: errors leave it without the frames inside symnet.
 
-    config.exception_verbosity = "high" keeps them.
+    config.exception_verbosity = "high" keeps them.  An argument that the function does
+    not have is answered with the one that was probably meant.
     """
 
     @wraps(function)
@@ -92,9 +95,43 @@ def briefly(function: Callable[P, R]) -> Callable[P, R]:
         try:
             return function(*args, **kwargs)
         except Exception as error:
+            if isinstance(error, TypeError) and kwargs:
+                error = _misspelled(function, kwargs) or error
             raise without_own_frames(error) from error.__cause__
 
     return brief
+
+
+# Other libraries' names of arguments.
+ELSEWHERE = {
+    "lr": "learning_rate", "dim": "axis", "axes": "axis", "keepdim": "keepdims",
+    "feed_dict": "givens", "params": "parameters", "x": "inputs", "y": "outputs",
+    "args": "inputs", "argnums": "wrt", "parameters": "wrt", "sequence": "sequences",
+    "init": "outputs_info", "length": "n_steps", "reverse": "go_backwards",
+}  # fmt: skip
+
+
+def _misspelled(
+    function: Callable[..., Any], given: Mapping[str, Any]
+) -> TypeError | None:
+    """What to say where one of the arguments given by name is none of the function's."""
+    parameters = inspect.signature(function).parameters
+    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        return None
+    for name in given:
+        if name not in parameters:
+            close = difflib.get_close_matches(name, parameters, 1, 0.7)
+            meant = ELSEWHERE.get(name)
+            found = [meant] if meant in parameters else close
+            return TypeError(
+                message(
+                    f"{function.__name__}() has no argument {name!r}",
+                    cure=f"did you mean {found[0]!r}?"
+                    if found
+                    else f"it takes {', '.join(parameters)}",
+                )
+            )
+    return None
 
 
 def without_own_frames(error: E) -> E:

@@ -60,7 +60,8 @@ kernels.cpu: cpu_device
 kernels: devices .
 
 shared
-ops: lowerings base elementwise methods arithmetic complex_parts operators functions tails inputs
+ops: lowerings base elementwise methods arithmetic complex_parts operators habits functions
+ops: tails inputs
 ops: sizes alloc shape reshape reduce statistics creation subtensor joining advanced indexing
 ops: diagonal rearrange cumulative sorting
 ops.random: drawing integer_ranges mrg mrg_streams philox_reference philox random_state
@@ -120,7 +121,7 @@ tensor: raw_random shared_randomstreams slinalg sort subtensor xlogx
 tensor.nnet: abstract_conv blocksparse bn conv conv3d2d corr corr3d ctc neighbours nnet sigm
 tensor.nnet: spatialtf .
 tensor.signal: conv pool downsample .
-tensor: .
+tensor: numpy_compositions numpy_table numpy_calls .
 theano_names
 optim datasets debug
 models: initialisers model_layers model architectures model_summary

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any, ClassVar, TypeVar
 
@@ -210,7 +210,9 @@ def constant(
     if dtype == "floatX" or (dtype is None and isinstance(value, (list, tuple))):
         array = array.astype(_list_dtype(array, dtype))
     if array.dtype.kind not in "biufc":
-        raise AsTensorError(f"{value!r:.80} ({type(value).__name__}) is not numeric")
+        text = f"{value!r:.80} ({type(value).__name__}) is not numeric"
+        lazily = isinstance(value, Iterator)
+        raise AsTensorError(message(text, cure="list(values)") if lazily else text)
     if ndim is not None and array.ndim < ndim:
         array = array.reshape((1,) * (ndim - array.ndim) + array.shape)
     number = value if weak else None
