@@ -30,7 +30,7 @@ def floors(text: str) -> list[str]:
 
 FLOORS = floors("""
 collector config errors lazy recent times
-graph: origin types attached variables testvalues traverse promised evaluate pickling inner
+graph: origin entering types attached variables testvalues traverse promised evaluate pickling inner
 graph: verify_graph same_graph .
 
 kernels.loopir: scalars interpret views verify_kernel philox_body

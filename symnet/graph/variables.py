@@ -33,6 +33,7 @@ class Variable(Attached):
         "__weakref__",
     )  # fmt: skip
     __array_priority__ = 1000  # programs written for Theano ask for it
+    __pandas_priority__ = 5000  # `table * x` is for `Variable.__rmul__` to make
 
     type: Any
     owner: Apply | None

@@ -10,7 +10,8 @@ import numpy as np
 
 from symnet.config import config
 from symnet.errors import AsTensorError, NotScalarConstantError, ShapeError, message
-from symnet.graph.types import COMPLEX, FLOATS, DisconnectedType, TensorType, unmasked
+from symnet.graph.entering import as_plain
+from symnet.graph.types import COMPLEX, FLOATS, DisconnectedType, TensorType
 from symnet.graph.variables import (
     Apply,
     Constant,
@@ -196,7 +197,7 @@ def constant(
     dtype: str | None = None,
 ) -> Constant:
     """A constant variable.  Without dtype a Python number is weak (see `as_tensor`)."""
-    value = unmasked(value)
+    value = as_plain(value)
     weak = dtype is None and isinstance(value, (bool, int, float, complex))
     if weak:
         dtype = weak_default(value)
