@@ -10,8 +10,9 @@ from __future__ import annotations
 import difflib
 import inspect
 import os
+import sys
 from collections.abc import Callable, Iterable, Mapping
-from functools import wraps
+from functools import partial, wraps
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
@@ -86,7 +87,8 @@ def message(
 def briefly(function: Callable[P, R]) -> Callable[P, R]:
     """Decorator for what users call: errors leave it without the frames inside symnet.
 
-    config.exception_verbosity = "high" keeps them.  An argument that the function does
+    config.exception_verbosity = "high" keeps them.  IPython leaves out those
+    between the user's line and here too.  An argument that the function does
     not have is answered with the one that was probably meant.
     """
 
@@ -97,6 +99,8 @@ def briefly(function: Callable[P, R]) -> Callable[P, R]:
         except Exception as error:
             if isinstance(error, TypeError) and kwargs:
                 error = _misspelled(function, kwargs) or error
+            if "IPython" in sys.modules:
+                error.__dict__["_render_traceback_"] = partial(_in_ipython, error)
             raise without_own_frames(error) from error.__cause__
 
     return brief
@@ -139,8 +143,12 @@ def without_own_frames(error: E) -> E:
     config.exception_verbosity is "high"): those of users' own ops stay in it."""
     if config.exception_verbosity == "high":
         return error
+    return error.with_traceback(_foreign(error.__traceback__))
+
+
+def _foreign(entry: TracebackType | None) -> TracebackType | None:
+    """The entries of a traceback that are in no file of this package."""
     entries = []
-    entry = error.__traceback__
     while entry is not None:
         entries.append(entry)
         entry = entry.tb_next
@@ -152,4 +160,16 @@ def without_own_frames(error: E) -> E:
             line: int | None = one.tb_lineno
             line = code.co_firstlineno if line is None else line
             kept = TracebackType(kept, one.tb_frame, one.tb_lasti, line)
-    return error.with_traceback(kept)
+    return kept
+
+
+def _in_ipython(error: BaseException) -> list[str]:
+    """What IPython shows of an error, which it asks the error itself for."""
+    shell = sys.modules["IPython"].get_ipython()
+    entries = error.__traceback__
+    if config.exception_verbosity != "high":
+        entries = _foreign(entries)
+    lines: list[str] = shell.InteractiveTB.structured_traceback(
+        type(error), error, entries, tb_offset=1
+    )
+    return lines
