@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from symnet.errors import message
-from symnet.graph.types import TensorType, Type, unmasked
+from symnet.graph.entering import as_plain
+from symnet.graph.types import TensorType, Type
 from symnet.graph.variables import Variable, describe, operand_text
 from symnet.kernels.devices import get_device
 from symnet.kernels.interface import READS, REPLACES, Device, Store, Ticket, with_ticket
@@ -102,6 +103,18 @@ class SharedVariable(Variable):
             value, strict=self.strict, allow_downcast=self.allow_downcast
         )
 
+    def __dlpack__(self, **keywords: Any) -> Any:
+        """A copy of the value, as other libraries take arrays over (DLPack)."""
+        return self.get_value().__dlpack__(**keywords)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        device: tuple[int, int] = np.empty(0).__dlpack_device__()
+        return device  # the copy lies in the host's memory
+
+    def __buffer__(self, flags: int) -> memoryview:
+        """A copy of the value, as `memoryview(w)` takes it from Python 3.12 on."""
+        return memoryview(self.get_value())
+
     def zero(self, borrow: bool = False) -> None:
         """Set every element to zero."""
         self.set_value(np.zeros(self.array.shape, self.array.dtype))
@@ -177,7 +190,7 @@ def shared(
         )
     if type(value) in CONSTRUCTORS:
         return CONSTRUCTORS[type(value)](value, name, strict, allow_downcast, borrow)
-    array = np.asarray(unmasked(value))
+    array = np.asarray(as_plain(value))
     if dtype is not None:
         array = array.astype(dtype)
     elif isinstance(value, float) and not isinstance(value, np.generic):
