@@ -19,15 +19,14 @@ from __future__ import annotations
 
 from symnet.kernels.cpu.jit.intrinsics import load, store
 from symnet.kernels.cpu.jit.native import hot
+from symnet.kernels.cpu.library.gathering_code import gather_numbers, scatter_numbers
 from symnet.kernels.cpu.library.panels_code import (
     BLOCK,
     PanelWords,
     clear,
     copy_block,
     copy_numbers,
-    gather_numbers,
     multiply_panel,
-    scatter_numbers,
     take_slot,
 )
 

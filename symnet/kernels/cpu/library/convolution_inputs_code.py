@@ -9,19 +9,17 @@ from __future__ import annotations
 
 from symnet.kernels.cpu.jit.intrinsics import C_LIBRARY, CFunction, call, load, store
 from symnet.kernels.cpu.jit.native import hot
+from symnet.kernels.cpu.library.adding_code import add_double, add_numbers, add_single
 from symnet.kernels.cpu.library.convolution_code import (
     LINE_WORDS,
     NOT_THERE,
     W,
 )
+from symnet.kernels.cpu.library.gathering_code import scatter_numbers
 from symnet.kernels.cpu.library.panels_code import (
-    add_double,
-    add_numbers,
-    add_single,
     clear,
     copy_numbers,
     multiply_panel,
-    scatter_numbers,
     take_slot,
 )
 

@@ -11,12 +11,10 @@ from __future__ import annotations
 
 from symnet.kernels.cpu.jit.intrinsics import call, load, stack, store
 from symnet.kernels.cpu.jit.native import hot
+from symnet.kernels.cpu.library.adding_code import add_numbers
 from symnet.kernels.cpu.library.convolution_code import W, pack_some
-from symnet.kernels.cpu.library.panels_code import (
-    add_numbers,
-    scatter_numbers,
-    take_slot,
-)
+from symnet.kernels.cpu.library.gathering_code import scatter_numbers
+from symnet.kernels.cpu.library.panels_code import take_slot
 
 PIECE = 4096  # bytes of y of which parts are added up at once
 

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import ctypes
-from typing import Any
 
 from symnet.kernels.cpu.jit.intrinsics import (
-    NativeInstruction,
     call,
     compare_exchange,
     instruction,
     load,
-    load_i32,
+    memcpy,
+    memset,
     pause,
-    store,
-    store_i32,
 )
-from symnet.kernels.cpu.jit.native import hot
+from symnet.kernels.cpu.jit.native import hot, native
 from symnet.kernels.cpu.jit.record import Record
 from symnet.kernels.cpu.runtime.threads import GENERATION, POOL
 
-BLOCK = 64  # bytes that are copied at once
+BLOCK = 64  # bytes of `copy_block`
 
 
 class PanelWords(Record):
@@ -53,44 +50,10 @@ class PanelWords(Record):
 P = PanelWords
 
 
-@instruction("""
-    %p = inttoptr i64 {target} to ptr
-    %q = inttoptr i64 {source} to ptr
-    %v = load <64 x i8>, ptr %q, align 1
-    store <64 x i8> %v, ptr %p, align 1
-""")
-def copy_block(target: int, source: int) -> int:
-    """Copy 64 bytes."""
-    ctypes.memmove(target, source, BLOCK)
-    return 0
-
-
-@instruction("""
-    %p = inttoptr i64 {target} to ptr
-    %q = inttoptr i64 {source} to ptr
-    %v = load <16 x i8>, ptr %q, align 1
-    store <16 x i8> %v, ptr %p, align 1
-""")
-def copy_quarter(target: int, source: int) -> int:
-    """Copy 16 bytes."""
-    ctypes.memmove(target, source, BLOCK // 4)
-    return 0
-
-
-@instruction("""
-    %p = inttoptr i64 {target} to ptr
-    store <64 x i8> zeroinitializer, ptr %p, align 1
-""")
-def clear_block(target: int) -> int:
-    """Set 64 bytes to 0."""
-    ctypes.memset(target, 0, BLOCK)
-    return 0
-
-
 # ---- memory of a thread
 
 
-@hot
+@native
 def take_slot(arguments: int) -> int:
     """The number of a slot of scratch memory that nobody uses.
 
@@ -109,116 +72,36 @@ def take_slot(arguments: int) -> int:
 # ---- copying
 
 
-@hot
+@instruction("""
+    %p = inttoptr i64 {target} to ptr
+    %q = inttoptr i64 {source} to ptr
+    %v = load <64 x i8>, ptr %q, align 1
+    store <64 x i8> %v, ptr %p, align 1
+""")
+def copy_block(target: int, source: int) -> int:
+    """Copy 64 bytes."""
+    ctypes.memmove(target, source, BLOCK)
+    return 0
+
+
+# The C library's loops need not be compiled.
+
+
+@native
 def clear(target: int, count: int) -> int:
-    """Set bytes to 0, and up to 63 behind."""
-    done = 0
-    while done < count:
-        clear_block(target + done)
-        done += BLOCK
+    """Set bytes to 0."""
+    memset(target, 0, count)
     return 0
 
 
-@hot
+@native
 def copy_numbers(target: int, source: int, count: int) -> int:
-    """Copy bytes, a multiple of 4."""
-    done = 0
-    while done + BLOCK <= count:
-        copy_block(target + done, source + done)
-        done += BLOCK
-    while done + 16 <= count:
-        copy_quarter(target + done, source + done)
-        done += 16
-    while done < count:
-        store_i32(target + done, 0, load_i32(source + done, 0))
-        done += 4
+    """Copy bytes."""
+    memcpy(target, source, count)
     return 0
 
 
-@hot
-def scatter_numbers(
-    target: int, step: int, source: int, stride: int, count: int, item: int
-) -> int:
-    """Copy numbers that lie `stride` bytes apart to places `step` bytes apart."""
-    if item == 4:
-        for _ in range(count):
-            store_i32(target, 0, load_i32(source, 0))
-            target += step
-            source += stride
-        return 0
-    for _ in range(count):
-        store(target, 0, load(source, 0))
-        target += step
-        source += stride
-    return 0
-
-
-def _picking(kind: str, step: int) -> NativeInstruction[[int, int]]:
-    """What copies every `step`-th number from `source` on; kind: LLVM's type of the copy."""
-    count, number = kind[1:-1].split(" x ")
-    real: Any = {"float": ctypes.c_float, "double": ctypes.c_double}[number]
-    many = int(count) * step
-    wide = f"<{many} x {number}>"
-    picked = ", ".join(f"i32 {k}" for k in range(0, many, step))
-
-    def meaning(target: int, source: int) -> int:
-        numbers = (real * many).from_address(source)[::step]
-        (real * int(count)).from_address(target)[:] = numbers
-        return 0
-
-    return NativeInstruction(
-        f"""
-        %p = inttoptr i64 {{target}} to ptr
-        %q = inttoptr i64 {{source}} to ptr
-        %all = load {wide}, ptr %q, align 4
-        %some = shufflevector {wide} %all, {wide} poison, <{count} x i32> <{picked}>
-        store {kind} %some, ptr %p, align 4
-        """,
-        meaning,
-    )
-
-
-second_singles, second_doubles = (
-    _picking("<16 x float>", 2),
-    _picking("<8 x double>", 2),
-)
-third_singles, third_doubles = _picking("<16 x float>", 3), _picking("<8 x double>", 3)
-fourth_singles, fourth_doubles = (
-    _picking("<16 x float>", 4),
-    _picking("<8 x double>", 4),
-)
-
-
-@hot
-def gather_numbers(target: int, source: int, stride: int, count: int, item: int) -> int:
-    """Copy numbers that lie `stride` bytes apart; nothing behind the last one is read."""
-    lanes = BLOCK // item
-    step = stride // item
-    done = 0
-    if step * item == stride and step >= 2 and step <= 4:
-        # What is loaded ends before the first number of the next block.
-        while done + lanes < count:
-            if item == 4:
-                if step == 2:
-                    second_singles(target, source)
-                elif step == 3:
-                    third_singles(target, source)
-                else:
-                    fourth_singles(target, source)
-            elif step == 2:
-                second_doubles(target, source)
-            elif step == 3:
-                third_doubles(target, source)
-            else:
-                fourth_doubles(target, source)
-            target += BLOCK
-            source += lanes * stride
-            done += lanes
-    scatter_numbers(target, item, source, stride, count - done, item)
-    return 0
-
-
-@hot
+@native
 def transpose(
     code: int,
     lanes: int,
@@ -247,62 +130,6 @@ def transpose(
             )
             row += lanes
         column += lanes
-    return 0
-
-
-# ---- adding
-
-
-def _adding(kind: str) -> NativeInstruction[[int, int]]:
-    """What adds the numbers at `source` to those at `target`; kind: LLVM's type."""
-    count, number = kind[1:-1].split(" x ") if "x" in kind else ("1", kind)
-    real: Any = {"float": ctypes.c_float, "double": ctypes.c_double}[number]
-
-    def meaning(target: int, source: int) -> int:
-        result = (real * int(count)).from_address(target)
-        for k, other in enumerate((real * int(count)).from_address(source)):
-            result[k] += other
-        return 0
-
-    return NativeInstruction(
-        f"""
-        %p = inttoptr i64 {{target}} to ptr
-        %q = inttoptr i64 {{source}} to ptr
-        %old = load {kind}, ptr %p, align 4
-        %other = load {kind}, ptr %q, align 4
-        %new = fadd {kind} %old, %other
-        store {kind} %new, ptr %p, align 4
-        """,
-        meaning,
-    )
-
-
-add_single, add_double = _adding("float"), _adding("double")
-add_singles, add_doubles = _adding("<16 x float>"), _adding("<8 x double>")
-add_few_singles, add_few_doubles = _adding("<4 x float>"), _adding("<2 x double>")
-
-
-@hot
-def add_numbers(target: int, source: int, count: int, item: int) -> int:
-    """Add `count` bytes of numbers to others."""
-    done = 0
-    if item == 4:
-        while done + BLOCK <= count:
-            add_singles(target + done, source + done)
-            done += BLOCK
-        while done + 16 <= count:
-            add_few_singles(target + done, source + done)
-            done += 16
-        while done < count:
-            add_single(target + done, source + done)
-            done += 4
-        return 0
-    while done + BLOCK <= count:
-        add_doubles(target + done, source + done)
-        done += BLOCK
-    while done < count:
-        add_double(target + done, source + done)
-        done += 8
     return 0
 
 

@@ -7,7 +7,7 @@ import ctypes
 import numpy as np
 import pytest
 
-from symnet.kernels.cpu.library.panels_code import gather_numbers
+from symnet.kernels.cpu.library.gathering_code import gather_numbers
 
 FUNCTION = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 5)
 
