@@ -19,11 +19,14 @@ from __future__ import annotations
 
 from symnet.kernels.cpu.jit.intrinsics import load, store
 from symnet.kernels.cpu.jit.native import hot
-from symnet.kernels.cpu.library.gathering_code import gather_numbers, scatter_numbers
+from symnet.kernels.cpu.library.gathering_code import (
+    clear_blocks,
+    gather_numbers,
+    scatter_numbers,
+)
 from symnet.kernels.cpu.library.panels_code import (
     BLOCK,
     PanelWords,
-    clear,
     copy_block,
     copy_numbers,
     multiply_panel,
@@ -144,10 +147,10 @@ def pack_rows(
         down = load(table, row)
         begin = source + far + down
         if far == NOT_THERE or down == NOT_THERE or used == 0:
-            clear(target, size)
+            clear_blocks(target, size)
         elif step == item and stride == item:
             if start > 0:
-                clear(target, start)
+                clear_blocks(target, start)
             done = 0
             while done < used:
                 if begin + done > safe:
@@ -156,13 +159,13 @@ def pack_rows(
                 copy_block(target + start + done, begin + done)
                 done += BLOCK
             if start + used < size:
-                clear(target + start + used, size - start - used)
+                clear_blocks(target + start + used, size - start - used)
         elif step == item:
             if used < size:
-                clear(target, size)
+                clear_blocks(target, size)
             gather_numbers(target + start, begin, stride, count, item)
         else:
-            clear(target, size)
+            clear_blocks(target, size)
             scatter_numbers(target + start, step, begin, stride, count, item)
         target += size
         row += 1

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from symnet.kernels.cpu.jit.intrinsics import call, load, store
 from symnet.kernels.cpu.jit.native import hot
-from symnet.kernels.cpu.library.panels_code import PanelWords, clear, take_slot
+from symnet.kernels.cpu.library.gathering_code import clear_blocks
+from symnet.kernels.cpu.library.panels_code import PanelWords, take_slot
 
 PHASE_WORDS = 3
 
@@ -333,7 +334,7 @@ def sum_planes(arguments: int, begin: int, end: int) -> int:
         w = load(arguments, W.w) + number // images * load(arguments, W.w_group)
         y = load(arguments, W.y) + number // images * load(arguments, W.y_group)
         y += number % images * load(arguments, W.y_image)
-        clear(sums, outputs * total)
+        clear_blocks(sums, outputs * total)
         for _ in range(load(arguments, W.channels)):
             for level in range(load(arguments, W.run_depths)):
                 left = w + level * load(arguments, W.w_depth)

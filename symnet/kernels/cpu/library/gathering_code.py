@@ -1,4 +1,4 @@
-"""Copying numbers that lie apart: in whole vectors where they are two to four apart."""
+"""Short rows of zeros, and copies of numbers that lie apart: by whole vectors."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from symnet.kernels.cpu.jit.intrinsics import (
     NativeInstruction,
+    instruction,
     load,
     load_i32,
     store,
@@ -14,6 +15,26 @@ from symnet.kernels.cpu.jit.intrinsics import (
 )
 from symnet.kernels.cpu.jit.native import hot
 from symnet.kernels.cpu.library.panels_code import BLOCK
+
+
+@instruction("""
+    %p = inttoptr i64 {target} to ptr
+    store <64 x i8> zeroinitializer, ptr %p, align 1
+""")
+def clear_block(target: int) -> int:
+    """Set 64 bytes to 0."""
+    ctypes.memset(target, 0, BLOCK)
+    return 0
+
+
+@hot
+def clear_blocks(target: int, count: int) -> int:
+    """Set bytes to 0, and up to 63 behind: of a few, quicker than the C library's."""
+    done = 0
+    while done < count:
+        clear_block(target + done)
+        done += BLOCK
+    return 0
 
 
 @hot

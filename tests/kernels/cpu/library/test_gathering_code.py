@@ -1,13 +1,14 @@
-"""Numbers that lie apart, gathered as by NumPy's slices."""
+"""Zeros, and numbers that lie apart, gathered as by NumPy's slices."""
 
 from __future__ import annotations
 
 import ctypes
+import itertools
 
 import numpy as np
 import pytest
 
-from symnet.kernels.cpu.library.gathering_code import gather_numbers
+from symnet.kernels.cpu.library.gathering_code import clear_blocks, gather_numbers
 
 FUNCTION = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 5)
 
@@ -25,3 +26,13 @@ def test_gathered_numbers(dtype, step):
             call(place, source.ctypes.data, step * item, count, item)
             np.testing.assert_array_equal(target[:-1], source)
             assert target[-1] == -1
+
+
+def test_zeros():
+    native = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 2)(
+        clear_blocks.address
+    )
+    for count, call in itertools.product((0, 1, 64, 65), (native, clear_blocks.python)):
+        target = np.ones(256, np.uint8)
+        call(target.ctypes.data, count)
+        assert not target[:count].any() and target[count + 63 :].all()
