@@ -36,8 +36,10 @@ PLANE_BYTES = 256 * 1024  # of a thread's planes: in the second cache
 MOST_STEP = 4  # of strides and spreads that vectors are shuffled for
 FEW_FILTERS, FEW_TAPS = 8, 128  # whose sums are made side by side
 LONGEST_SUM = 640  # products that are added one by one
-# Measured: what rows packed for each tap cost more than planes, in all and with one filter.
-PACKING, PACKING_ONE = 1.15, 16.0
+# Measured: what rows packed for each tap cost more than planes, in all (where images are
+# small, or one piece takes all channels; else) and with one filter.
+PACKING, PACKING_LARGE, PACKING_ONE = 1.14, 1.05, 16.0
+FEW_PLACES = 256
 LONGEST_RUN = 128  # vectors that are added one by one
 SUMS_BYTES = 64 * 1024
 ITEMS = 16  # pieces of work that are worth cutting for
@@ -267,7 +269,9 @@ def _pays(planes: Planes) -> bool:
     tap, which serve all filters."""
     width = planes.run[2]
     taken = -(-width // planes.lanes) * planes.lanes
-    return taken / width <= PACKING + PACKING_ONE / planes.call.outputs
+    small = planes.run[1] * width <= FEW_PLACES or planes.call.inner <= LONGEST_SUM
+    cost = PACKING if small else PACKING_LARGE
+    return taken / width <= cost + PACKING_ONE / planes.call.outputs
 
 
 def _tile(
