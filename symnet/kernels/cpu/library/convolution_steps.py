@@ -37,6 +37,7 @@ from symnet.kernels.cpu.library.tiles import (
     lanes,
     tile_words,
 )
+from symnet.kernels.cpu.library.winograd_steps import winograd_outputs, winograd_step
 from symnet.kernels.library import ITEM_BYTES, ConvolutionCall, GemmCall
 from symnet.kernels.llvm.machine import machine
 from symnet.kernels.llvm.object_code import Routine
@@ -63,6 +64,9 @@ def convolution_step(call: ConvolutionCall) -> CallArrangement:
         return replace(found, pointer_slots=(-1, -1, *found.pointer_slots))
     if call.is_product:
         return _product(call)
+    outputs = winograd_outputs(call)
+    if outputs:
+        return winograd_step(call, outputs, _rows(call))
     if along_inputs(call):
         return _inputs(call)
     return _sums(call) if along_taps(call) else _rows(call)
@@ -398,7 +402,7 @@ def _sums(call: ConvolutionCall) -> CallArrangement:
         found,
         words=tuple(words),
         scratch_bytes=found.scratch_bytes + (parts - 1) * y_bytes,
-        after=(add_parts, -(-y_bytes // PIECE)),
+        after=((add_parts, -(-y_bytes // PIECE)),),
     )
 
 

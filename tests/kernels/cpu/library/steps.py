@@ -23,8 +23,7 @@ def carry_out(step, arrays, at_once=0):
     for word, other in step.own_words:
         words[word] = words.ctypes.data + 8 * other
     parts = [(step.address, step.total)]
-    if step.after is not None:
-        parts.append((step.after[0].address, step.after[1]))
+    parts += [(code.address, total) for code, total in step.after]
     for address, total in parts:
         many = at_once or max(total, 1)
         for begin in range(0, total, many):

@@ -1,0 +1,264 @@
+"""Convolutions by Winograd's minimal filtering as steps of the runner: where it pays, how the
+work is cut.
+
+How it is cut follows from the sizes and the kind of processor, never from the number of
+threads, so that results do not depend on that.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from symnet.config import config
+from symnet.kernels.cpu.library.call_steps import CallArrangement
+from symnet.kernels.cpu.library.panel_steps import panel_step, whole_lines
+from symnet.kernels.cpu.library.tiles import OUTER_VECTORS, lanes, tile_words
+from symnet.kernels.cpu.library.winograd_code import (
+    WinogradWords,
+    convolve_tiles,
+    mend,
+    share_transforms,
+)
+from symnet.kernels.cpu.library.winograd_forms import (
+    POINTS,
+    TAPS,
+    MinimalFilter,
+    minimal_filter,
+)
+from symnet.kernels.cpu.library.winograd_tiles import (
+    filter_transform,
+    input_transform,
+    output_transform,
+)
+from symnet.kernels.library import ITEM_BYTES, ConvolutionCall
+from symnet.kernels.llvm.machine import machine
+from symnet.kernels.memory import LINE
+
+LEAST_CHANNELS = 16  # a vector of filters' channels; with fewer the transforms are most
+LONGEST_PIECE = 64  # channels that are added up at once: see `docs/design.md`
+SHARED_BYTES = 64 << 20  # of what is transformed for all threads
+PRODUCT_BYTES = 384 * 1024  # of the products of a piece of work: in the second cache
+STRIPE_BYTES = 384 * 1024  # of the transformed inputs of a piece of work
+ITEMS = 16  # pieces of work that are worth cutting for
+SHARE_BLOCK = 4  # outputs or channels that are transformed at once for all
+NUMBERS_PER_NS = {"float32": 30.0, "float64": 15.0}  # a modest core
+SHARED_NS = 20_000.0
+# What a transform costs, in multiplications of a product, for each number of a transformed
+# tile of a channel or output, and of a transformed filter.
+INPUT_COST, OUTPUT_COST, FILTER_COST = 4.0, 4.0, 8.0
+W = WinogradWords
+
+
+def winograd_outputs(call: ConvolutionCall) -> int:
+    """The m of F(m, 3) by which a call is fastest, or 0 where it is not to be used."""
+    if not _suits(call):
+        return 0
+    costs = {m: _Cut(call, minimal_filter(m)).cost for m in POINTS}
+    best = min(costs, key=lambda m: costs[m])
+    return best if costs[best] < call.work else 0
+
+
+def _suits(call: ConvolutionCall) -> bool:
+    """Whether a call is of the kind: 3 x 3 taps, all steps 1, rows without gaps."""
+    steps = (*call.strides, *call.dilations, *call.spreads)
+    flat = call.inputs[0] == call.sizes[0] == 1 and call.low[0] == 0
+    least = max(LEAST_CHANNELS, lanes(call.dtype, machine().target))
+    return (
+        config.winograd == "on"
+        and call.taps == (1, TAPS, TAPS)
+        and set(steps) == {1}
+        and flat
+        and call.taps_are_dense
+        and call.x_strides[5] == ITEM_BYTES[call.dtype]
+        and min(call.channels, call.outputs) >= least
+    )
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """How a call is cut, for F(m, 3)."""
+
+    call: ConvolutionCall
+    form: MinimalFilter
+
+    @property
+    def item(self) -> int:
+        return ITEM_BYTES[self.call.dtype]
+
+    @property
+    def matrices(self) -> int:
+        return self.form.size**2
+
+    @property
+    def high(self) -> int:
+        """Tiles in a column of an image."""
+        return -(-self.call.sizes[1] // self.form.outputs)
+
+    @property
+    def wide(self) -> int:
+        """Tiles in a row of an image."""
+        return -(-self.call.sizes[2] // self.form.outputs)
+
+    @property
+    def tiles(self) -> int:
+        return self.call.images * self.high * self.wide
+
+    @property
+    def width(self) -> int:
+        """Columns of the widest tile of products."""
+        return OUTER_VECTORS * lanes(self.call.dtype, machine().target)
+
+    @property
+    def shares_filters(self) -> bool:
+        """Whether filters are transformed for all, because they are less."""
+        return self.call.outputs <= self.tiles
+
+    @property
+    def channel_block(self) -> int:
+        pieces = -(-self.call.channels // LONGEST_PIECE)
+        return -(-self.call.channels // pieces)
+
+    @property
+    def stripe(self) -> int:
+        """Tiles of a piece of work."""
+        if not self.shares_filters:
+            return self.tiles
+        number = self.matrices * self.item
+        most = min(
+            STRIPE_BYTES // (number * self.channel_block),
+            PRODUCT_BYTES // (number * self.call.outputs),
+        )
+        wanted = -(-self.tiles // -(-ITEMS // self.call.groups))
+        stripe = min(max(most, 1), -(-wanted // self.width) * self.width)
+        return max(stripe // self.width, 1) * self.width
+
+    @property
+    def cost(self) -> float:
+        """In multiplications, as `ConvolutionCall.work`."""
+        call, half = self.call, self.width // 2
+        columns = self.tiles // self.stripe * self.stripe
+        columns += -(-(self.tiles - columns) // half) * half
+        both = call.channels * call.outputs
+        # Vectors run along a row of tiles: those of short rows are partly empty.
+        runs = -(-self.wide // half) * half * call.images * self.high
+        numbers = columns * both + FILTER_COST * both
+        numbers += runs * (INPUT_COST * call.channels + OUTPUT_COST * call.outputs)
+        return call.groups * self.matrices * numbers
+
+
+def winograd_step(
+    call: ConvolutionCall, outputs: int, direct: CallArrangement
+) -> CallArrangement:
+    """The step of a convolution by F(outputs, 3).  The pointers are those of x, w and y.
+
+    direct: the step of `convolve_rows`, for what is not finite.
+    """
+    cut = _Cut(call, minimal_filter(outputs))
+    words, routines = tile_words(call.dtype, call.outputs, _columns(cut))
+    words |= _sizes(cut)
+    blocks = words["tiles"]
+    if not cut.shares_filters:
+        number = cut.matrices * cut.item * whole_lines(cut.tiles)
+        rows = PRODUCT_BYTES // number // (words["few"] + 1)
+        wanted = -(-ITEMS // call.groups)
+        blocks = max(min(rows, words["tiles"] // wanted), 1)
+    words |= {"tile_block": blocks, "tile_blocks": -(-words["tiles"] // blocks)}
+    rows = min(blocks * (words["few"] + 1), call.outputs)
+    memory, slot_bytes, shared_bytes = _memory(cut, rows)
+    start = W.count
+    words |= memory
+    words |= {
+        "direct": start, "marks": start + len(direct.words), "pieces": direct.total,
+    }  # fmt: skip
+    routines |= {
+        "entering": input_transform(call.dtype, outputs),
+        "filtering": filter_transform(call.dtype, outputs),
+        "leaving": output_transform(call.dtype, outputs),
+    }
+    found = panel_step(
+        share_transforms,
+        W,
+        words,
+        routines,
+        dtype=call.dtype,
+        total=call.groups * words["share_blocks"],
+        cost_ns=cut.cost / NUMBERS_PER_NS[call.dtype],
+        shared_ns=SHARED_NS,
+        slot_bytes=slot_bytes,
+        tail=(*direct.words, *[0] * direct.total),
+    )
+    numbers = list(found.words)
+    numbers[W.shared] = found.scratch_bytes
+    items = call.groups * words["stripes"] * words["tile_blocks"]
+    return replace(
+        found,
+        words=tuple(numbers),
+        pointer_slots=(W.x, W.w, W.y),
+        scratch_bytes=max(found.scratch_bytes + shared_bytes, direct.scratch_bytes),
+        routines=(*found.routines, *((start + k, r) for k, r in direct.routines)),
+        own_words=(
+            *found.own_words, *((start + a, start + b) for a, b in direct.own_words),
+        ),
+        after=((convolve_tiles, items), (mend, direct.total)),
+    )  # fmt: skip
+
+
+def _columns(cut: _Cut) -> tuple[int, int]:
+    """Tiles of the first and of the last stripe."""
+    last = cut.tiles - (-(-cut.tiles // cut.stripe) - 1) * cut.stripe
+    return min(cut.stripe, cut.tiles), last
+
+
+def _sizes(cut: _Cut) -> dict[str, int]:
+    call = cut.call
+    shared = call.outputs if cut.shares_filters else call.channels
+    return {
+        "groups": call.groups, "images": call.images, "outputs": call.outputs,
+        "channels": call.channels,
+        "x_group": call.x_strides[0], "x_image": call.x_strides[1],
+        "x_channel": call.x_strides[2], "x_row": call.x_strides[4],
+        "w_group": call.w_strides[0], "w_output": call.w_strides[1],
+        "w_channel": call.w_strides[2],
+        "y_group": call.y_strides[0], "y_image": call.y_strides[1],
+        "y_output": call.y_strides[2], "y_row": call.sizes[2] * cut.item,
+        "height": call.inputs[1], "width": call.inputs[2], "rows": call.sizes[1],
+        "columns": call.sizes[2], "low": call.low[1], "low_columns": call.low[2],
+        "side": cut.form.outputs, "tile_height": cut.high, "tile_width": cut.wide,
+        "all_tiles": cut.tiles, "matrices": cut.matrices, "a_step": cut.item,
+        "shares_filters": int(cut.shares_filters),
+        "stripe": cut.stripe, "stripes": -(-cut.tiles // cut.stripe),
+        "channel_block": cut.channel_block, "share_block": SHARE_BLOCK,
+        "share_blocks": -(-shared // SHARE_BLOCK),
+    }  # fmt: skip
+
+
+def _memory(cut: _Cut, rows: int) -> tuple[Mapping[str, int], int, int]:
+    """Where the matrices lie, bytes of a slot and of what all share; rows: of a piece of
+    work."""
+    call, item, number = cut.call, cut.item, cut.matrices
+    kept, channels = call.outputs, call.channels
+    if not cut.shares_filters:
+        kept, channels = rows, cut.channel_block
+    u_row = whole_lines(channels * item)
+    u_matrix = kept * u_row + LINE
+    lines = call.channels if not cut.shares_filters else cut.channel_block
+    columns = -(-cut.stripe // cut.width) * cut.width
+    v_row = columns * item
+    v_matrix = lines * v_row + LINE
+    m_matrix = rows * v_row + LINE
+    u_bytes, v_bytes, m_bytes = (number * n for n in (u_matrix, v_matrix, m_matrix))
+    own, shared = v_bytes, u_bytes
+    if not cut.shares_filters:
+        own, shared = u_bytes, v_bytes
+    words = {
+        "u_row": u_row, "u_matrix": u_matrix, "u_group": u_bytes,
+        "panel_row": v_row, "v_matrix": v_matrix, "v_group": v_bytes, "v_place": 0,
+        "m_row": v_row, "m_matrix": m_matrix, "m_place": own,
+    }  # fmt: skip
+    # Behind the last products whole vectors are read.
+    return words, own + m_bytes + LINE, call.groups * shared
+
+
+__all__ = ["winograd_outputs", "winograd_step"]
