@@ -66,10 +66,10 @@ def convolution_step(call: ConvolutionCall) -> CallArrangement:
         return _product(call)
     outputs = winograd_outputs(call)
     if outputs:
-        return winograd_step(call, outputs, _rows(call))
+        return winograd_step(call, outputs, rows_step(call))
     if along_inputs(call):
         return _inputs(call)
-    return _sums(call) if along_taps(call) else _rows(call)
+    return _sums(call) if along_taps(call) else rows_step(call)
 
 
 def along_inputs(call: ConvolutionCall) -> bool:
@@ -261,7 +261,7 @@ def _of_x(call: ConvolutionCall, fixes_taps: bool) -> _Block:
 # ---- vectors along the output
 
 
-def _rows(call: ConvolutionCall) -> CallArrangement:
+def rows_step(call: ConvolutionCall) -> CallArrangement:
     block, target = _of_x(call, True), machine().target
     width, rows = call.sizes[2], call.sizes[0] * call.sizes[1]
     tile_columns = OUTER_VECTORS * lanes(call.dtype, target)

@@ -304,7 +304,13 @@ def first_row(arguments: int, tile: int) -> int:
 
 @native
 def convolve_piece(
-    arguments: int, slot: int, group: int, tile: int, tile_end: int, first: int, last: int
+    arguments: int,
+    slot: int,
+    group: int,
+    tile: int,
+    tile_end: int,
+    first: int,
+    last: int,
 ) -> int:
     """Tiles of rows `tile` to `tile_end` (outputs) and tiles `first` to `last` of images."""
     item = load(arguments, W.item)

@@ -7,7 +7,6 @@ threads, so that results do not depend on that.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -37,10 +36,10 @@ from symnet.kernels.llvm.machine import machine
 from symnet.kernels.memory import LINE
 
 LEAST_CHANNELS = 16  # a vector of filters' channels; with fewer the transforms are most
-LONGEST_PIECE = 64  # channels that are added up at once: see `docs/design.md`
+LONGEST_PIECE = 48  # channels that are added up at once: see `docs/design.md`
 SHARED_BYTES = 64 << 20  # of what is transformed for all threads
-PRODUCT_BYTES = 384 * 1024  # of the products of a piece of work: in the second cache
-STRIPE_BYTES = 384 * 1024  # of the transformed inputs of a piece of work
+PRODUCT_BYTES = 512 * 1024  # of the products of a piece of work: in the second cache
+STRIPE_BYTES = 512 * 1024  # of the transformed inputs of a piece of work
 ITEMS = 16  # pieces of work that are worth cutting for
 SHARE_BLOCK = 4  # outputs or channels that are transformed at once for all
 NUMBERS_PER_NS = {"float32": 30.0, "float64": 15.0}  # a modest core

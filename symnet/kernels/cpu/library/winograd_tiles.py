@@ -160,7 +160,9 @@ class WinogradTransform(RegisterTile):
         numbers = iota("i32", self.lanes, first)
         return on.scope.emit(f"icmp slt {kind} {numbers}, {many}")
 
-    def stored_matrices(self, place: str, values: Sequence[str], mask: str | None) -> None:
+    def stored_matrices(
+        self, place: str, values: Sequence[str], mask: str | None
+    ) -> None:
         """Store a vector in each of the matrices."""
         for number, value in enumerate(values):
             if number:
@@ -280,7 +282,10 @@ class FilterTransform(WinogradTransform):
         far = here.emit(f"mul i64 {channel}, %w_channel")
         source = self.moved(places[0], far)
         taps = [
-            [self.gathered(self.moved(source, (TAPS * r + k) * self.item)) for k in range(TAPS)]
+            [
+                self.gathered(self.moved(source, (TAPS * r + k) * self.item))
+                for k in range(TAPS)
+            ]
             for r in range(TAPS)
         ]
         columns = [self.by_rows(self.form.filters, column) for column in zip(*taps)]
@@ -317,7 +322,12 @@ class OutputTransform(WinogradTransform):
             following = here.emit(f"add i64 {tile}, {self.lanes}")
             source = self.moved(source, self.lanes * self.item)
             y = self.moved(y, step * self.item)
-            return following, [source, y, here.emit(f"sub i64 {columns}, {step}"), *sums]
+            return following, [
+                source,
+                y,
+                here.emit(f"sub i64 {columns}, {step}"),
+                *sums,
+            ]
 
         zero = (self.vector, "zeroinitializer")
         source, y = map(self.pointer, ("%source", "%y"))

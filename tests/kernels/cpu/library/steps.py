@@ -9,9 +9,10 @@ import numpy as np
 FUNCTION = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 3)
 
 
-def carry_out(step, arrays, at_once=0):
-    """The items of a step, so many at a time (0: all), on the arrays of its pointers."""
-    words = np.array(step.words, np.int64)
+def carry_out(step, arrays, at_once=0, words=None):
+    """The items of a step, so many at a time (0: all), on the arrays of its pointers; its
+    words, with which it can be carried out again."""
+    words = np.array(step.words, np.int64) if words is None else words
     for slot, array in zip(step.pointer_slots, arrays, strict=True):
         if slot >= 0:
             words[slot] = array.ctypes.data
@@ -29,3 +30,4 @@ def carry_out(step, arrays, at_once=0):
         for begin in range(0, total, many):
             end = min(begin + many, total)
             assert FUNCTION(address)(words.ctypes.data, begin, end) == 0
+    return words

@@ -1,0 +1,185 @@
+"""The transforms of Winograd's forms against matrices in float64."""
+
+from __future__ import annotations
+
+import ctypes
+
+import llvmlite.binding as llvm
+import numpy as np
+import pytest
+
+from symnet.kernels.cpu.library.tiles import lanes
+from symnet.kernels.cpu.library.winograd_forms import POINTS, minimal_filter
+from symnet.kernels.cpu.library.winograd_tiles import (
+    FilterTransform,
+    InputTransform,
+    OutputTransform,
+    filter_transform,
+    input_transform,
+    output_transform,
+)
+from symnet.kernels.llvm.machine import build, machine
+from symnet.kernels.llvm.object_code import load_objects
+from symnet.kernels.llvm.target import cpu_target
+from symnet.kernels.llvm.text import Module
+
+rng = np.random.default_rng(11)
+host = machine().target
+WIDE = dict.fromkeys(["avx512f", "avx512bw", "avx512dq", "avx512vl"], True)
+OTHERS = [{}, {"avx2": True, "fma": True}, {"avx2": True, "fma": True, **WIDE}]
+GOLDEN = {
+    "avx2": cpu_target("x86_64-unknown-linux-gnu", "haswell", OTHERS[1]),
+    "avx512": cpu_target("x86_64-unknown-linux-gnu", "skylake-avx512", OTHERS[2]),
+    "neon": cpu_target("aarch64-unknown-linux-gnu", "generic", {}),
+}
+WRITERS = (InputTransform, FilterTransform, OutputTransform)
+ARGUMENTS = (12, 8, 7)
+CASES = [(dtype, m) for dtype in ("float32", "float64") for m in POINTS]
+EXACT = {
+    "float32": {"rtol": 1e-4, "atol": 2e-4},
+    "float64": {"rtol": 1e-10, "atol": 1e-10},
+}
+
+
+def text_of(writer, target, dtype, m):
+    module = Module(target)
+    writer(module, dtype, m).write("transform")
+    return module.text()
+
+
+def function(address, count):
+    return ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * count)(address)
+
+
+def numbers(*shape, dtype):
+    return rng.normal(size=shape).astype(dtype)
+
+
+def matrices(outputs):
+    form = minimal_filter(outputs)
+    found = (form.inputs, form.filters, form.results)
+    return [np.array([[float(f) for f in row] for row in matrix]) for matrix in found]
+
+
+def check_inputs(call, dtype, m, width):
+    b, size = matrices(m)[0], m + 2
+    channels, height, columns = 3, 9, 5 * width
+    x = numbers(channels, height, columns, dtype=dtype)
+    zeros = np.pad(x, ((0, 0), (size, size), (9 * m, 9 * m * width)))
+    for count, top, left in (
+        (1, 0, 0), (width - 1, -1, -1), (width, 5, 1), (3 * width + 2, 8, -2),
+        (2, -size, 4), (2, 2, -2 * m), (1, height, columns),
+    ):  # fmt: skip
+        v = np.full((size**2, channels, count + 2), np.nan, dtype)
+        call(
+            x.ctypes.data + top * x.strides[1] + left * x.itemsize, x.strides[1],
+            x.strides[0], top, left, height, columns, count, channels, v.ctypes.data,
+            v.strides[1], v.strides[0],
+        )  # fmt: skip
+        assert np.isnan(v[:, :, count:]).all()
+        for tile in range(count):
+            at = 9 * m + left + tile * m
+            d = zeros[:, size + top : 2 * size + top, at : at + size]
+            want = (b @ d.astype(float) @ b.T).reshape(channels, -1).T
+            np.testing.assert_allclose(v[:, :, tile], want, **EXACT[dtype])
+
+
+def check_filters(call, dtype, m, width):
+    g, size = matrices(m)[1], m + 2
+    for channels in (width, width + 1, 2 * width + 3):
+        w = numbers(2, channels + 1, 3, 3, dtype=dtype)[:, 1:]
+        u = np.full((size**2, 2, channels + 1), np.nan, dtype)
+        call(
+            w.ctypes.data, w.strides[0], w.strides[1], 2, channels, u.ctypes.data,
+            u.strides[1], u.strides[0],
+        )  # fmt: skip
+        want = np.moveaxis(g @ w.astype(float) @ g.T, (2, 3), (0, 1))
+        want = want.reshape(size**2, 2, channels)
+        np.testing.assert_allclose(u[:, :, :channels], want, **EXACT[dtype])
+        assert np.isnan(u[:, :, channels:]).all()
+
+
+def check_outputs(call, dtype, m, width):
+    a, size = matrices(m)[2], m + 2
+    for count, rows, columns in (
+        (1, m, m), (width, 1, m * width), (width + 1, m - 1, m * width + 1),
+        (2 * width + 1, m, 2 * m * width + 2),
+    ):  # fmt: skip
+        products = np.full((size**2, count + width), np.nan, dtype)  # not looked at
+        products[:, :count] = numbers(size**2, count, dtype=dtype)
+        y = np.full((m + 1, count * m + 3), -7, dtype)
+
+        def found(products=products, y=y, rows=rows, columns=columns, count=count):
+            return call(
+                products.ctypes.data, products.strides[0], y.ctypes.data, y.strides[0],
+                rows, columns, count,
+            )  # fmt: skip
+
+        assert found() == 0
+        tiles = products[:, :count].astype(float).reshape(size, size, count)
+        whole = np.einsum("ij,jkt,lk->itl", a, tiles, a).reshape(m, count * m)
+        want = np.full_like(y, -7)
+        want[:rows, :columns] = whole[:rows, :columns]
+        np.testing.assert_allclose(y, want, **EXACT[dtype])
+        for number in (np.nan, np.inf, -np.inf):
+            for matrix in (0, size + 1, size**2 - 1):
+                kept, products[matrix, 0] = products[matrix, 0], number
+                wrong = found()
+                products[matrix, 0] = kept
+                # The last number of a tile is made of all matrices but the first.
+                assert wrong or not np.isnan(y[:rows, :m]).any()
+                if rows == m:
+                    assert wrong == 1
+
+
+CHECKS = (check_inputs, check_filters, check_outputs)
+
+
+@pytest.mark.parametrize("dtype, m", CASES)
+def test_transforms(dtype, m):
+    routines = (input_transform, filter_transform, output_transform)
+    for routine, count, check in zip(routines, ARGUMENTS, CHECKS, strict=True):
+        call = function(routine(dtype, m).address, count)
+        check(call, dtype, m, lanes(dtype, host))
+
+
+@pytest.mark.parametrize("features", OTHERS)
+@pytest.mark.parametrize("dtype, m", CASES)
+def test_other_processors(features, dtype, m):
+    """The text is sound for them too; it runs where this processor has what they have."""
+    target = cpu_target("x86_64-unknown-linux-gnu", "x86-64", features)
+    objects, names = [], ["inputs", "filters", "outputs"]
+    for writer, name in zip(WRITERS, names, strict=True):
+        module = Module(target)
+        writer(module, dtype, m).write(name)
+        objects.append(build(target).compile(module.text()))
+    if not host.is_x86 or host.vector_bytes < target.vector_bytes:
+        return
+    library = load_objects(objects, names)
+    for place, count, check in zip(library.addresses, ARGUMENTS, CHECKS, strict=True):
+        check(function(place, count), dtype, m, lanes(dtype, target))
+
+
+@pytest.mark.parametrize("dtype, m", CASES)
+def test_arm(dtype, m):
+    target = cpu_target("aarch64-unknown-linux-gnu", "generic", {})
+    texts = [text_of(writer, target, dtype, m) for writer in WRITERS]
+    for text in texts:
+        with llvm.parse_assembly(text, llvm.create_context()) as module:
+            module.verify()
+    try:
+        llvm.initialize_all_targets()
+        llvm.initialize_all_asmprinters()
+        llvm.Target.from_triple(target.triple)
+    except RuntimeError:
+        pytest.skip("this LLVM knows only its own processor")
+    for text in texts:
+        assert build(target).compile(text)
+
+
+@pytest.mark.parametrize("kind", GOLDEN)
+@pytest.mark.parametrize("writer", WRITERS)
+def test_text(writer, kind, golden):
+    """F(2, 3) shows all that F(4, 3) is made of, in fewer lines."""
+    text = text_of(writer, GOLDEN[kind], "float32", 2)
+    golden(f"kernels/{writer.__name__}.{kind}.txt", text)
