@@ -100,7 +100,7 @@ class CallArrangement:
     cost_ns: float = 0.0
     scratch_bytes: int = 0
     scratch_slot: int = 0
-    routines: tuple[tuple[int, Routine], ...] = ()
+    routines: tuple[tuple[int, Routine | Native[Any]], ...] = ()
     own_words: tuple[tuple[int, int], ...] = ()
     after: tuple[tuple[Native[Any], int], ...] = ()
 

@@ -38,6 +38,10 @@ from symnet.kernels.cpu.library.tiles import (
     tile_words,
 )
 from symnet.kernels.cpu.library.winograd_steps import winograd_outputs, winograd_step
+from symnet.kernels.cpu.library.winograd_sums_steps import (
+    winograd_sums_outputs,
+    winograd_sums_step,
+)
 from symnet.kernels.library import ITEM_BYTES, ConvolutionCall, GemmCall
 from symnet.kernels.llvm.machine import machine
 from symnet.kernels.llvm.object_code import Routine
@@ -67,6 +71,14 @@ def convolution_step(call: ConvolutionCall) -> CallArrangement:
     outputs = winograd_outputs(call)
     if outputs:
         return winograd_step(call, outputs, rows_step(call))
+    outputs = winograd_sums_outputs(call)
+    if outputs:
+        return winograd_sums_step(call, outputs, direct_step(call))
+    return direct_step(call)
+
+
+def direct_step(call: ConvolutionCall) -> CallArrangement:
+    """The step that multiplies each tap."""
     if along_inputs(call):
         return _inputs(call)
     return _sums(call) if along_taps(call) else rows_step(call)

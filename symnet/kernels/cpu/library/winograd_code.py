@@ -24,7 +24,19 @@ from symnet.kernels.cpu.library.panels_code import (
 )
 
 
-class WinogradWords(PanelWords):
+class TileWords(PanelWords):
+    """What drivers of tiles have in common."""
+
+    # Numbers of the output along a side of a tile; tiles in a column and in a row of an
+    # image, and of all images.
+    side: int
+    tile_height: int
+    tile_width: int
+    all_tiles: int
+    matrices: int
+
+
+class WinogradWords(TileWords):
     """The argument block."""
 
     x: int
@@ -52,12 +64,6 @@ class WinogradWords(PanelWords):
     columns: int
     low: int  # how far the output begins before the input
     low_columns: int
-    # Tiles: numbers of the output along a side, in a column, in a row of them, of all images.
-    side: int
-    tile_height: int
-    tile_width: int
-    all_tiles: int
-    matrices: int
     entering: int  # `input_transform`, `filter_transform`, `output_transform`
     filtering: int
     leaving: int
@@ -89,6 +95,7 @@ class WinogradWords(PanelWords):
     marks: int
 
 
+T = TileWords
 W = WinogradWords
 D = ConvolutionWords
 
@@ -97,41 +104,80 @@ D = ConvolutionWords
 
 
 @native
-def transform_inputs(
-    arguments: int, v: int, x: int, first: int, last: int, channel: int, stop: int
+def transform_tiles(
+    arguments: int,
+    code: int,
+    x: int,
+    x_row: int,
+    x_image: int,
+    x_channel: int,
+    low: int,
+    low_columns: int,
+    height: int,
+    width: int,
+    first: int,
+    last: int,
+    channels: int,
+    target: int,
+    row: int,
+    matrix: int,
 ) -> int:
-    """Tiles `first` to `last` of channels `channel` to `stop`."""
-    item = load(arguments, W.item)
-    side = load(arguments, W.side)
-    wide = load(arguments, W.tile_width)
-    high = load(arguments, W.tile_height)
-    x += channel * load(arguments, W.x_channel)
+    """Tiles `first` to `last` of so many channels, by a transform of tiles; target, row,
+    matrix: as of `input_transform`."""
+    item = load(arguments, T.item)
+    side = load(arguments, T.side)
+    wide = load(arguments, T.tile_width)
+    high = load(arguments, T.tile_height)
     tile = first
     while tile < last:
         column = tile % wide
         count = wide - column
         if count > last - tile:
             count = last - tile
-        top = tile // wide % high * side - load(arguments, W.low)
-        left = column * side - load(arguments, W.low_columns)
-        source = x + tile // wide // high * load(arguments, W.x_image)
+        top = tile // wide % high * side - low
+        left = column * side - low_columns
         call(
-            load(arguments, W.entering),
-            source + top * load(arguments, W.x_row) + left * item,
-            load(arguments, W.x_row),
-            load(arguments, W.x_channel),
+            code,
+            x + tile // wide // high * x_image + top * x_row + left * item,
+            x_row,
+            x_channel,
             top,
             left,
-            load(arguments, W.height),
-            load(arguments, W.width),
+            height,
+            width,
             count,
-            stop - channel,
-            v + (tile - first) * item,
-            load(arguments, W.panel_row),
-            load(arguments, W.v_matrix),
+            channels,
+            target + (tile - first) * item,
+            row,
+            matrix,
         )
         tile += count
     return 0
+
+
+@native
+def transform_inputs(
+    arguments: int, v: int, x: int, first: int, last: int, channel: int, stop: int
+) -> int:
+    """Tiles `first` to `last` of channels `channel` to `stop`."""
+    return transform_tiles(
+        arguments,
+        load(arguments, W.entering),
+        x + channel * load(arguments, W.x_channel),
+        load(arguments, W.x_row),
+        load(arguments, W.x_image),
+        load(arguments, W.x_channel),
+        load(arguments, W.low),
+        load(arguments, W.low_columns),
+        load(arguments, W.height),
+        load(arguments, W.width),
+        first,
+        last,
+        stop - channel,
+        v,
+        load(arguments, W.panel_row),
+        load(arguments, W.v_matrix),
+    )
 
 
 @native

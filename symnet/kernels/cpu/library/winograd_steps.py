@@ -12,7 +12,11 @@ from dataclasses import dataclass, replace
 
 from symnet.config import config
 from symnet.kernels.cpu.library.call_steps import CallArrangement
-from symnet.kernels.cpu.library.panel_steps import panel_step, whole_lines
+from symnet.kernels.cpu.library.panel_steps import (
+    panel_step,
+    whole_lines,
+    with_words_of,
+)
 from symnet.kernels.cpu.library.tiles import OUTER_VECTORS, lanes, tile_words
 from symnet.kernels.cpu.library.winograd_code import (
     WinogradWords,
@@ -35,9 +39,9 @@ from symnet.kernels.library import ITEM_BYTES, ConvolutionCall
 from symnet.kernels.llvm.machine import machine
 from symnet.kernels.memory import LINE
 
-LEAST_CHANNELS = 16  # a vector of filters' channels; with fewer the transforms are most
+# A vector of filters' channels on every processor; with fewer the transforms are most.
+LEAST_CHANNELS = 16
 LONGEST_PIECE = 48  # channels that are added up at once: see `docs/design.md`
-SHARED_BYTES = 64 << 20  # of what is transformed for all threads
 PRODUCT_BYTES = 512 * 1024  # of the products of a piece of work: in the second cache
 STRIPE_BYTES = 512 * 1024  # of the transformed inputs of a piece of work
 ITEMS = 16  # pieces of work that are worth cutting for
@@ -59,19 +63,21 @@ def winograd_outputs(call: ConvolutionCall) -> int:
     return best if costs[best] < call.work else 0
 
 
+def is_plain(call: ConvolutionCall) -> bool:
+    """Whether Winograd's forms are wanted, and all steps are 1 along two axes."""
+    steps = (*call.strides, *call.dilations, *call.spreads)
+    return config.winograd == "on" and set(steps) == {1} and call.low[0] == 0
+
+
 def _suits(call: ConvolutionCall) -> bool:
     """Whether a call is of the kind: 3 x 3 taps, all steps 1, rows without gaps."""
-    steps = (*call.strides, *call.dilations, *call.spreads)
-    flat = call.inputs[0] == call.sizes[0] == 1 and call.low[0] == 0
-    least = max(LEAST_CHANNELS, lanes(call.dtype, machine().target))
     return (
-        config.winograd == "on"
+        is_plain(call)
         and call.taps == (1, TAPS, TAPS)
-        and set(steps) == {1}
-        and flat
+        and call.inputs[0] == call.sizes[0] == 1
         and call.taps_are_dense
         and call.x_strides[5] == ITEM_BYTES[call.dtype]
-        and min(call.channels, call.outputs) >= least
+        and min(call.channels, call.outputs) >= LEAST_CHANNELS
     )
 
 
@@ -186,22 +192,19 @@ def winograd_step(
         cost_ns=cut.cost / NUMBERS_PER_NS[call.dtype],
         shared_ns=SHARED_NS,
         slot_bytes=slot_bytes,
-        tail=(*direct.words, *[0] * direct.total),
+        tail=[0] * (len(direct.words) + direct.total),
     )
     numbers = list(found.words)
     numbers[W.shared] = found.scratch_bytes
     items = call.groups * words["stripes"] * words["tile_blocks"]
-    return replace(
+    found = replace(
         found,
         words=tuple(numbers),
         pointer_slots=(W.x, W.w, W.y),
-        scratch_bytes=max(found.scratch_bytes + shared_bytes, direct.scratch_bytes),
-        routines=(*found.routines, *((start + k, r) for k, r in direct.routines)),
-        own_words=(
-            *found.own_words, *((start + a, start + b) for a, b in direct.own_words),
-        ),
+        scratch_bytes=found.scratch_bytes + shared_bytes,
         after=((convolve_tiles, items), (mend, direct.total)),
-    )  # fmt: skip
+    )
+    return with_words_of(found, direct, start)
 
 
 def _columns(cut: _Cut) -> tuple[int, int]:

@@ -31,6 +31,24 @@ def input_transform(dtype: str, outputs: int) -> Routine:
 
 
 @cache
+def gradient_transform(dtype: str, outputs: int) -> Routine:
+    """`input_transform`, but for A.T g A of tiles g of `outputs` x `outputs` numbers that do
+    not overlap."""
+    return _routine(GradientTransform, dtype, outputs)
+
+
+@cache
+def tap_transform(dtype: str, outputs: int) -> Routine:
+    """`i64 (source, matrix, y, y_channel, channels)`: G.T m G for each of so many channels,
+    the 3 x 3 taps of its filter; 1 if one of them is not finite, else 0.
+
+    source: the first channel, in the first matrix; whole vectors are read.  The taps of one
+    channel have no gaps.
+    """
+    return _routine(TapTransform, dtype, outputs)
+
+
+@cache
 def filter_transform(dtype: str, outputs: int) -> Routine:
     """`i64 (w, w_output, w_channel, filters, channels, target, row, matrix)`: G g G.T of the 3
     x 3 taps g of each filter and channel.
@@ -169,6 +187,23 @@ class WinogradTransform(RegisterTile):
                 place = self.moved(place, "%matrix")
             self.store(place, value, mask)
 
+    def loaded_matrices(self, place: str) -> list[list[str]]:
+        """A vector of each of the matrices: column by column of what a tile is made of."""
+        values = []
+        for number in range(self.size**2):
+            if number:
+                place = self.moved(place, "%matrix")
+            values.append(self.load(place))
+        return [values[k :: self.size] for k in range(self.size)]
+
+    def not_finite(self, total: str) -> str:
+        """Whether one of the lanes, sums of numbers times 0, is NaN: a number."""
+        on = self.here()
+        wrong = on.compare("uno", self.dtype, total, "zeroinitializer")
+        either = f"llvm.vector.reduce.or.{mangled('i1', self.lanes)}"
+        some = on.scope.call(either, "i1", [(on.type("bool"), wrong)])
+        return on.scope.emit(f"zext i1 {some} to i64")
+
     def finish(self, name: str, given: Sequence[str], end: str = "ret i64 0") -> None:
         parameters = ", ".join(f"i64 %{name}" for name in given)
         self.writer.finish(f"define i64 @{name}({parameters})", end)
@@ -177,6 +212,15 @@ class WinogradTransform(RegisterTile):
 class InputTransform(WinogradTransform):
     """Writes `input_transform`."""
 
+    def __init__(self, module: Module, dtype: str, outputs: int) -> None:
+        super().__init__(module, dtype, outputs)
+        self.matrix = self.form.inputs
+
+    @property
+    def reach(self) -> int:
+        """Rows and columns of the image that a tile is made of."""
+        return len(self.matrix[0])
+
     def write(self, name: str) -> None:
         given = (
             "x", "x_row", "x_channel", "top", "left", "height", "width", "count",
@@ -184,11 +228,11 @@ class InputTransform(WinogradTransform):
         )  # fmt: skip
         entry = self.writer.entry
         self.there = []  # whether each row of a tile is one of the image
-        for row in range(self.size):
+        for row in range(self.reach):
             number = entry.emit(f"add i64 %top, {row}")
             self.there.append(entry.emit(f"icmp ult i64 {number}, %height"))
-        # A last lane has not all of its tile in the vectors that are read.
-        tiles = self.lanes - 1
+        # Where tiles overlap, a last one is not in the vectors that are read.
+        tiles = self.lanes - (self.reach > self.outputs)
         step = tiles * self.outputs
 
         def block(tile: str, places: list[str]) -> tuple[str, list[str]]:
@@ -238,16 +282,25 @@ class InputTransform(WinogradTransform):
             pairs = zip(steps, row, strict=True)
             lines.append([self.load(self.moved(source, n), mask) for n, mask in pairs])
             source = self.moved(source, "%x_row")
-        columns = [self.by_rows(self.form.inputs, column) for column in zip(*lines)]
+        columns = [self.by_rows(self.matrix, column) for column in zip(*lines)]
         values, around = [], [*range(1, self.lanes), 0]
         for line in zip(*columns, strict=True):
             dealt, on = self.dealt(line), self.here()
-            dealt += [self.picked(on, v, v, around) for v in dealt[: TAPS - 1]]
-            values += self.by_rows(self.form.inputs, dealt)
+            beside = dealt[: self.reach - self.outputs]
+            dealt += [self.picked(on, v, v, around) for v in beside]
+            values += self.by_rows(self.matrix, dealt)
         self.stored_matrices(target, values, kept)
         following = self.writer.here().emit(f"add i64 {index}, 1")
         ends = [self.moved(places[0], "%x_channel"), self.moved(target, "%row")]
         return following, ends
+
+
+class GradientTransform(InputTransform):
+    """Writes `gradient_transform`."""
+
+    def __init__(self, module: Module, dtype: str, outputs: int) -> None:
+        super().__init__(module, dtype, outputs)
+        self.matrix = transposed(self.form.results)
 
 
 class FilterTransform(WinogradTransform):
@@ -308,6 +361,57 @@ class FilterTransform(WinogradTransform):
         return scope.call(name, self.vector, [(kind, places), align, every, none])
 
 
+class TapTransform(WinogradTransform):
+    """Writes `tap_transform`."""
+
+    def write(self, name: str) -> None:
+        given = ("source", "matrix", "y", "y_channel", "channels")
+        entry, kind = self.writer.entry, type_text("i64", self.lanes)
+        step = entry.splat("%y_channel", "i64", self.lanes)
+        self.steps = entry.emit(f"mul {kind} {step}, {iota('i64', self.lanes)}")
+        far = entry.emit(f"mul i64 %y_channel, {self.lanes}")
+
+        def vector(channel: str, values: list[str]) -> tuple[str, list[str]]:
+            source, y, total = values
+            left = self.writer.here().emit(f"sub i64 %channels, {channel}")
+            taps, mask = self.taps(source), self.columns_before(left, 0)
+            on = self.here()
+            zero = on.constant(0.0, self.dtype)
+            check = "zeroinitializer"
+            for number, tap in enumerate(taps):
+                self.scattered(self.moved(y, number * self.item), tap, mask)
+                check = self.fused(tap, zero, check)
+            on = self.here()
+            inside = on.select(mask, self.dtype, check, "zeroinitializer")
+            total = on.binary("fadd", self.dtype, total, inside)
+            following = self.writer.here().emit(f"add i64 {channel}, {self.lanes}")
+            source = self.moved(source, self.lanes * self.item)
+            return following, [source, self.moved(y, far), total]
+
+        source, y = map(self.pointer, ("%source", "%y"))
+        carried = [("ptr", source), ("ptr", y), (self.vector, "zeroinitializer")]
+        total = self.writer.loop("0", "%channels", carried, vector)[2]
+        self.finish(name, given, f"ret i64 {self.not_finite(total)}")
+
+    def taps(self, source: str) -> list[str]:
+        """The taps of a vector of channels, row by row."""
+        matrix = transposed(self.form.filters)
+        lines = [self.by_columns(matrix, line) for line in self.loaded_matrices(source)]
+        found = []
+        for line in zip(*lines, strict=True):
+            found += self.by_columns(matrix, line)
+        return found
+
+    def scattered(self, place: str, value: str, mask: str) -> None:
+        """Store the same tap of neighbouring channels."""
+        scope, kind = self.writer.here(), type_text("ptr", self.lanes)
+        steps = f"{type_text('i64', self.lanes)} {self.steps}"
+        places = scope.emit(f"getelementptr i8, ptr {place}, {steps}")
+        name = f"llvm.masked.scatter.{mangled(self.type, self.lanes)}.v{self.lanes}p0"
+        masked, align = (type_text("i1", self.lanes), mask), ("i32", str(self.item))
+        scope.call_void(name, [(self.vector, value), (kind, places), align, masked])
+
+
 class OutputTransform(WinogradTransform):
     """Writes `output_transform`."""
 
@@ -333,23 +437,15 @@ class OutputTransform(WinogradTransform):
         source, y = map(self.pointer, ("%source", "%y"))
         carried = [("ptr", source), ("ptr", y), ("i64", "%columns"), zero]
         total = self.writer.loop("0", "%count", carried, block)[3]
-        on = self.here()
-        wrong = on.compare("uno", self.dtype, total, "zeroinitializer")
-        either = f"llvm.vector.reduce.or.{mangled('i1', self.lanes)}"
-        some = on.scope.call(either, "i1", [(on.type("bool"), wrong)])
-        found = on.scope.emit(f"zext i1 {some} to i64")
-        self.finish(name, given, f"ret i64 {found}")
+        self.finish(name, given, f"ret i64 {self.not_finite(total)}")
 
     def tiles(self, source: str, y: str, columns: str, sums: list[str]) -> list[str]:
         """One vector of tiles.  To the sums its numbers are added, times 0: what is not
         finite makes them NaN."""
-        values = []
-        for number in range(self.size**2):
-            if number:
-                source = self.moved(source, "%matrix")
-            values.append(self.load(source))
-        lines = [values[k :: self.size] for k in range(self.size)]
-        lines = [self.by_columns(self.form.results, line) for line in lines]
+        lines = [
+            self.by_columns(self.form.results, line)
+            for line in self.loaded_matrices(source)
+        ]
         masks = [
             self.columns_before(columns, v * self.lanes) for v in range(self.outputs)
         ]
@@ -380,3 +476,7 @@ class OutputTransform(WinogradTransform):
 def _alternating(row: Sequence[Fraction]) -> tuple[Fraction, ...]:
     """A row with its odd numbers negated: of the opposite point."""
     return tuple(-f if k % 2 else f for k, f in enumerate(row))
+
+
+def transposed(matrix: Matrix) -> Matrix:
+    return tuple(zip(*matrix, strict=True))
