@@ -96,7 +96,13 @@ W = WinogradSumsWords
 
 @native
 def transform_stripe(
-    arguments: int, memory: int, group: int, first: int, last: int, image: int, stop: int
+    arguments: int,
+    memory: int,
+    group: int,
+    first: int,
+    last: int,
+    image: int,
+    stop: int,
 ) -> int:
     """Tiles `first` to `last` of inputs `image` to `stop`, as rows of tiles."""
     lanes = load(arguments, W.lanes)
@@ -218,7 +224,9 @@ def sum_tiles(arguments: int, begin: int, end: int) -> int:
         if number == 0:
             store(arguments, W.wrong, 0)
         rest = number // load(arguments, W.image_blocks)
-        image = number % load(arguments, W.image_blocks) * load(arguments, W.image_block)
+        image = (
+            number % load(arguments, W.image_blocks) * load(arguments, W.image_block)
+        )
         stop = image + load(arguments, W.image_block)
         if stop > load(arguments, W.images):
             stop = load(arguments, W.images)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from symnet.config import config
 from symnet.kernels.cpu.jit.native import Native
 from symnet.kernels.cpu.library.call_steps import CallArrangement
 from symnet.kernels.cpu.library.panel_steps import (
@@ -47,8 +46,9 @@ from symnet.kernels.library import ITEM_BYTES, ConvolutionCall
 from symnet.kernels.llvm.machine import machine
 from symnet.kernels.memory import LINE
 
-BLOCK = 64  # inputs and gradients of a piece of work
+BLOCK = 128  # inputs and gradients of a piece of work
 STRIPE = 48  # tiles that are added up at once: see `docs/design.md`
+LEAST_STRIPES = 4  # of a part: to add parts up takes as long as a stripe or more
 MOST_STRIPES = 64  # of a part: sums of more are as inexact as they are long
 SUMS_BYTES = 16 << 20  # of all parts
 # What transforms cost, in multiplications of a product, for each number of a transformed
@@ -126,7 +126,10 @@ class _SumsCut:
 
     @property
     def image_block(self) -> int:
-        return _even(self.call.images, BLOCK, self.width)
+        """Inputs of a piece of work: equal blocks of whole tiles."""
+        columns = -(-self.call.images // self.width)
+        blocks = -(-columns * self.width // BLOCK)
+        return -(-columns // blocks) * self.width
 
     @property
     def width(self) -> int:
@@ -139,7 +142,7 @@ class _SumsCut:
         blocks = -(-self.call.images // BLOCK) * -(-self.call.outputs // BLOCK)
         wanted = -(-ITEMS // (self.call.groups * blocks))
         most = SUMS_BYTES // (self.part_bytes * self.call.groups)
-        return max(min(wanted, most, -(-self.tiles // STRIPE)), 1)
+        return max(min(wanted, most, self.tiles // (LEAST_STRIPES * STRIPE)), 1)
 
     @property
     def part(self) -> int:
@@ -162,12 +165,6 @@ class _SumsCut:
             INPUT_COST * c * -(-k // BLOCK) + GRADIENT_COST * k * -(-c // BLOCK)
         )
         return call.groups * self.matrices * (numbers + TAP_COST * self.parts * c * k)
-
-
-def _even(count: int, most: int, whole: int) -> int:
-    """The size of equal blocks of at most so many, a multiple of `whole`."""
-    blocks = -(-count // most)
-    return min(-(-(-(-count // blocks)) // whole) * whole, -(-count // whole) * whole)
 
 
 def winograd_sums_step(

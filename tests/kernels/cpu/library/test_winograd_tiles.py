@@ -12,11 +12,15 @@ from symnet.kernels.cpu.library.tiles import lanes
 from symnet.kernels.cpu.library.winograd_forms import POINTS, minimal_filter
 from symnet.kernels.cpu.library.winograd_tiles import (
     FilterTransform,
+    GradientTransform,
     InputTransform,
     OutputTransform,
+    TapTransform,
     filter_transform,
+    gradient_transform,
     input_transform,
     output_transform,
+    tap_transform,
 )
 from symnet.kernels.llvm.machine import build, machine
 from symnet.kernels.llvm.object_code import load_objects
@@ -32,8 +36,10 @@ GOLDEN = {
     "avx512": cpu_target("x86_64-unknown-linux-gnu", "skylake-avx512", OTHERS[2]),
     "neon": cpu_target("aarch64-unknown-linux-gnu", "generic", {}),
 }
-WRITERS = (InputTransform, FilterTransform, OutputTransform)
-ARGUMENTS = (12, 8, 7)
+WRITERS = (
+    InputTransform, FilterTransform, OutputTransform, GradientTransform, TapTransform
+)  # fmt: skip
+ARGUMENTS = (12, 8, 7, 12, 5)
 CASES = [(dtype, m) for dtype in ("float32", "float64") for m in POINTS]
 EXACT = {
     "float32": {"rtol": 1e-4, "atol": 2e-4},
@@ -62,7 +68,15 @@ def matrices(outputs):
 
 
 def check_inputs(call, dtype, m, width):
-    b, size = matrices(m)[0], m + 2
+    check_spread(call, dtype, m, width, matrices(m)[0])
+
+
+def check_gradients(call, dtype, m, width):
+    check_spread(call, dtype, m, width, matrices(m)[2].T)
+
+
+def check_spread(call, dtype, m, width, b):
+    size, reach = b.shape
     channels, height, columns = 3, 9, 5 * width
     x = numbers(channels, height, columns, dtype=dtype)
     zeros = np.pad(x, ((0, 0), (size, size), (9 * m, 9 * m * width)))
@@ -79,7 +93,7 @@ def check_inputs(call, dtype, m, width):
         assert np.isnan(v[:, :, count:]).all()
         for tile in range(count):
             at = 9 * m + left + tile * m
-            d = zeros[:, size + top : 2 * size + top, at : at + size]
+            d = zeros[:, size + top : size + top + reach, at : at + reach]
             want = (b @ d.astype(float) @ b.T).reshape(channels, -1).T
             np.testing.assert_allclose(v[:, :, tile], want, **EXACT[dtype])
 
@@ -126,18 +140,41 @@ def check_outputs(call, dtype, m, width):
                 kept, products[matrix, 0] = products[matrix, 0], number
                 wrong = found()
                 products[matrix, 0] = kept
-                # The last number of a tile is made of all matrices but the first.
-                assert wrong or not np.isnan(y[:rows, :m]).any()
-                if rows == m:
-                    assert wrong == 1
+                assert wrong == 1 or rows < m
 
 
-CHECKS = (check_inputs, check_filters, check_outputs)
+def check_taps(call, dtype, m, width):
+    g, size = matrices(m)[1], m + 2
+    for channels in (1, width - 1, width, 2 * width + 1):
+        sums = np.full((size**2, channels + width), np.nan, dtype)  # not looked at
+        sums[:, :channels] = numbers(size**2, channels, dtype=dtype)
+        y = np.full((channels + 1, 2, 9), -7, dtype)
+
+        def found(sums=sums, y=y, channels=channels):
+            return call(
+                sums.ctypes.data, sums.strides[0], y.ctypes.data, y.strides[0], channels
+            )
+
+        assert found() == 0
+        squares = sums[:, :channels].astype(float).reshape(size, size, channels)
+        want = np.full_like(y, -7)
+        want[:channels, 0] = np.einsum("ji,jkc,kl->cil", g, squares, g).reshape(-1, 9)
+        np.testing.assert_allclose(y, want, **EXACT[dtype])
+        for number in (np.nan, np.inf):
+            kept, sums[size + 1, channels - 1] = sums[size + 1, channels - 1], number
+            assert found() == 1
+            sums[size + 1, channels - 1] = kept
+
+
+CHECKS = (check_inputs, check_filters, check_outputs, check_gradients, check_taps)
 
 
 @pytest.mark.parametrize("dtype, m", CASES)
 def test_transforms(dtype, m):
-    routines = (input_transform, filter_transform, output_transform)
+    routines = (
+        input_transform, filter_transform, output_transform, gradient_transform,
+        tap_transform,
+    )  # fmt: skip
     for routine, count, check in zip(routines, ARGUMENTS, CHECKS, strict=True):
         call = function(routine(dtype, m).address, count)
         check(call, dtype, m, lanes(dtype, host))
@@ -148,7 +185,7 @@ def test_transforms(dtype, m):
 def test_other_processors(features, dtype, m):
     """The text is sound for them too; it runs where this processor has what they have."""
     target = cpu_target("x86_64-unknown-linux-gnu", "x86-64", features)
-    objects, names = [], ["inputs", "filters", "outputs"]
+    objects, names = [], ["inputs", "filters", "outputs", "gradients", "taps"]
     for writer, name in zip(WRITERS, names, strict=True):
         module = Module(target)
         writer(module, dtype, m).write(name)
