@@ -74,7 +74,6 @@ class WinogradWords(TileWords):
     u_group: int
     v_matrix: int
     v_group: int
-    v_place: int
     m_row: int
     m_matrix: int
     m_place: int
@@ -366,6 +365,12 @@ def convolve_piece(
     m = slot + load(arguments, W.m_place)
     output = first_row(arguments, tile)
     output_end = first_row(arguments, tile_end)
+    # Of several stripes the last has whole tiles, too, of which some are of nothing: so no
+    # narrower ones need be made.
+    columns = last - first
+    if load(arguments, W.stripes) > 1:
+        whole = load(arguments, W.tile_columns)
+        columns = (columns + whole - 1) // whole * whole
     beta = 0
     channel = 0
     while channel < load(arguments, W.channels):
@@ -375,7 +380,7 @@ def convolve_piece(
         if load(arguments, W.shares_filters) != 0:
             u = shared + group * load(arguments, W.u_group) + channel * item
             u += output * load(arguments, W.u_row)
-            v = slot + load(arguments, W.v_place)
+            v = slot
             transform_inputs(arguments, v, x, first, last, channel, stop)
         else:
             u = slot
@@ -383,7 +388,7 @@ def convolve_piece(
             v += channel * load(arguments, W.panel_row) + first * item
             transform_filters(arguments, u, w, output, output_end, channel, stop)
         multiply_matrices(
-            arguments, u, v, m, tile, tile_end, stop - channel, last - first, beta
+            arguments, u, v, m, tile, tile_end, stop - channel, columns, beta
         )
         beta = load(arguments, W.beta)
         channel = stop

@@ -42,15 +42,19 @@ from symnet.kernels.memory import LINE
 # A vector of filters' channels on every processor; with fewer the transforms are most.
 LEAST_CHANNELS = 16
 LONGEST_PIECE = 48  # channels that are added up at once: see `docs/design.md`
+SHARED_BYTES = 64 << 20  # of what is transformed for all threads
 PRODUCT_BYTES = 512 * 1024  # of the products of a piece of work: in the second cache
 STRIPE_BYTES = 512 * 1024  # of the transformed inputs of a piece of work
 ITEMS = 16  # pieces of work that are worth cutting for
-SHARE_BLOCK = 4  # outputs or channels that are transformed at once for all
+# Outputs or channels that are transformed at once for all: a call is worth several.
+OUTPUT_SHARE, CHANNEL_SHARE = 4, 16
 NUMBERS_PER_NS = {"float32": 30.0, "float64": 15.0}  # a modest core
 SHARED_NS = 20_000.0
 # What a transform costs, in multiplications of a product, for each number of a transformed
 # tile of a channel or output, and of a transformed filter.
-INPUT_COST, OUTPUT_COST, FILTER_COST = 4.0, 4.0, 8.0
+# For each row of the output that a tap is packed for: ROW_COST.
+ROW_COST = 300.0
+INPUT_COST, OUTPUT_COST, FILTER_COST = 8.0, 8.0, 12.0
 W = WinogradWords
 
 
@@ -58,9 +62,17 @@ def winograd_outputs(call: ConvolutionCall) -> int:
     """The m of F(m, 3) by which a call is fastest, or 0 where it is not to be used."""
     if not _suits(call):
         return 0
-    costs = {m: _Cut(call, minimal_filter(m)).cost for m in POINTS}
-    best = min(costs, key=lambda m: costs[m])
-    return best if costs[best] < call.work else 0
+    cuts = [_Cut(call, minimal_filter(m)) for m in POINTS]
+    cuts = [cut for cut in cuts if cut.shared_bytes <= SHARED_BYTES]
+    best = min(cuts, key=lambda cut: cut.cost, default=None)
+    return best.form.outputs if best and best.cost < _direct_cost(call) else 0
+
+
+def _direct_cost(call: ConvolutionCall) -> float:
+    """What the product of matrices costs that a convolution is, with its packing, in
+    multiplications."""
+    rows = call.groups * call.images * call.sizes[1]
+    return call.work + ROW_COST * call.inner * rows
 
 
 def is_plain(call: ConvolutionCall) -> bool:
@@ -140,11 +152,30 @@ class _Cut:
         return max(stripe // self.width, 1) * self.width
 
     @property
+    def columns(self) -> int:
+        """Of the products of a piece of work."""
+        return min(self.stripe, self.tiles)
+
+    @property
+    def row(self) -> int:
+        """Bytes of a row of transformed inputs, and of products."""
+        return -(-self.stripe // self.width) * self.width * self.item
+
+    @property
+    def shared_bytes(self) -> int:
+        """What is transformed for all threads."""
+        row = whole_lines(self.call.channels * self.item)
+        bytes_ = self.call.outputs * row
+        if not self.shares_filters:
+            bytes_ = self.call.channels * self.row
+        return self.call.groups * self.matrices * (bytes_ + LINE)
+
+    @property
     def cost(self) -> float:
         """In multiplications, as `ConvolutionCall.work`."""
         call, half = self.call, self.width // 2
-        columns = self.tiles // self.stripe * self.stripe
-        columns += -(-(self.tiles - columns) // half) * half
+        whole = half if self.columns == self.tiles else self.width
+        columns = -(-self.tiles // whole) * whole
         both = call.channels * call.outputs
         # Vectors run along a row of tiles: those of short rows are partly empty.
         runs = -(-self.wide // half) * half * call.images * self.high
@@ -161,17 +192,16 @@ def winograd_step(
     direct: the step of `convolve_rows`, for what is not finite.
     """
     cut = _Cut(call, minimal_filter(outputs))
-    words, routines = tile_words(call.dtype, call.outputs, _columns(cut))
+    words, routines = tile_words(call.dtype, call.outputs, (cut.columns,))
     words |= _sizes(cut)
     blocks = words["tiles"]
     if not cut.shares_filters:
-        number = cut.matrices * cut.item * whole_lines(cut.tiles)
-        rows = PRODUCT_BYTES // number // (words["few"] + 1)
+        rows = PRODUCT_BYTES // (cut.matrices * cut.row * (words["few"] + 1))
         wanted = -(-ITEMS // call.groups)
         blocks = max(min(rows, words["tiles"] // wanted), 1)
     words |= {"tile_block": blocks, "tile_blocks": -(-words["tiles"] // blocks)}
     rows = min(blocks * (words["few"] + 1), call.outputs)
-    memory, slot_bytes, shared_bytes = _memory(cut, rows)
+    memory, slot_bytes = _memory(cut, rows)
     start = W.count
     words |= memory
     words |= {
@@ -201,21 +231,17 @@ def winograd_step(
         found,
         words=tuple(numbers),
         pointer_slots=(W.x, W.w, W.y),
-        scratch_bytes=found.scratch_bytes + shared_bytes,
+        scratch_bytes=found.scratch_bytes + cut.shared_bytes,
         after=((convolve_tiles, items), (mend, direct.total)),
     )
     return with_words_of(found, direct, start)
 
 
-def _columns(cut: _Cut) -> tuple[int, int]:
-    """Tiles of the first and of the last stripe."""
-    last = cut.tiles - (-(-cut.tiles // cut.stripe) - 1) * cut.stripe
-    return min(cut.stripe, cut.tiles), last
-
-
 def _sizes(cut: _Cut) -> dict[str, int]:
     call = cut.call
-    shared = call.outputs if cut.shares_filters else call.channels
+    shared, share_block = call.outputs, OUTPUT_SHARE
+    if not cut.shares_filters:
+        shared, share_block = call.channels, CHANNEL_SHARE
     return {
         "groups": call.groups, "images": call.images, "outputs": call.outputs,
         "channels": call.channels,
@@ -231,36 +257,30 @@ def _sizes(cut: _Cut) -> dict[str, int]:
         "all_tiles": cut.tiles, "matrices": cut.matrices, "a_step": cut.item,
         "shares_filters": int(cut.shares_filters),
         "stripe": cut.stripe, "stripes": -(-cut.tiles // cut.stripe),
-        "channel_block": cut.channel_block, "share_block": SHARE_BLOCK,
-        "share_blocks": -(-shared // SHARE_BLOCK),
+        "channel_block": cut.channel_block, "share_block": share_block,
+        "share_blocks": -(-shared // share_block),
     }  # fmt: skip
 
 
-def _memory(cut: _Cut, rows: int) -> tuple[Mapping[str, int], int, int]:
-    """Where the matrices lie, bytes of a slot and of what all share; rows: of a piece of
-    work."""
-    call, item, number = cut.call, cut.item, cut.matrices
-    kept, channels = call.outputs, call.channels
+def _memory(cut: _Cut, rows: int) -> tuple[Mapping[str, int], int]:
+    """Where the matrices lie, and bytes of a slot; rows: of a piece of work."""
+    call, number = cut.call, cut.matrices
+    filters, filter_channels = call.outputs, call.channels
+    channels = cut.channel_block
     if not cut.shares_filters:
-        kept, channels = rows, cut.channel_block
-    u_row = whole_lines(channels * item)
-    u_matrix = kept * u_row + LINE
-    lines = call.channels if not cut.shares_filters else cut.channel_block
-    columns = -(-cut.stripe // cut.width) * cut.width
-    v_row = columns * item
-    v_matrix = lines * v_row + LINE
-    m_matrix = rows * v_row + LINE
-    u_bytes, v_bytes, m_bytes = (number * n for n in (u_matrix, v_matrix, m_matrix))
-    own, shared = v_bytes, u_bytes
-    if not cut.shares_filters:
-        own, shared = u_bytes, v_bytes
+        filters, filter_channels, channels = rows, cut.channel_block, call.channels
+    u_row = whole_lines(filter_channels * cut.item)
+    # A line more: else all matrices would begin in the same sets of the caches.
+    u_matrix = filters * u_row + LINE
+    v_matrix, m_matrix = (n * cut.row + LINE for n in (channels, rows))
+    own = number * (v_matrix if cut.shares_filters else u_matrix)
     words = {
-        "u_row": u_row, "u_matrix": u_matrix, "u_group": u_bytes,
-        "panel_row": v_row, "v_matrix": v_matrix, "v_group": v_bytes, "v_place": 0,
-        "m_row": v_row, "m_matrix": m_matrix, "m_place": own,
+        "u_row": u_row, "u_matrix": u_matrix, "u_group": number * u_matrix,
+        "panel_row": cut.row, "v_matrix": v_matrix, "v_group": number * v_matrix,
+        "m_row": cut.row, "m_matrix": m_matrix, "m_place": own,
     }  # fmt: skip
     # Behind the last products whole vectors are read.
-    return words, own + m_bytes + LINE, call.groups * shared
+    return words, own + number * m_matrix + LINE
 
 
 __all__ = ["winograd_outputs", "winograd_step"]

@@ -158,7 +158,7 @@ class _SumsCut:
         """In multiplications, as `ConvolutionCall.work`."""
         call, half = self.call, self.width // 2
         c, k = call.images, call.outputs
-        numbers = self.tiles * -(-c // half) * half * k
+        numbers: float = self.tiles * -(-c // half) * half * k
         # Vectors run along a row of tiles: those of short rows are partly empty.
         runs = -(-self.wide // half) * half * call.channels * self.high
         numbers += runs * (
