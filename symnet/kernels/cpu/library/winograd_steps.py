@@ -42,6 +42,7 @@ from symnet.kernels.memory import LINE
 # A vector of filters' channels on every processor; with fewer the transforms are most.
 LEAST_CHANNELS = 16
 LONGEST_PIECE = 48  # channels that are added up at once: see `docs/design.md`
+MOST_PLACES = 2**30  # of an axis: transforms compare numbers of columns as int32
 SHARED_BYTES = 64 << 20  # of what is transformed for all threads
 PRODUCT_BYTES = 512 * 1024  # of the products of a piece of work: in the second cache
 STRIPE_BYTES = 512 * 1024  # of the transformed inputs of a piece of work
@@ -78,7 +79,10 @@ def _direct_cost(call: ConvolutionCall) -> float:
 def is_plain(call: ConvolutionCall) -> bool:
     """Whether Winograd's forms are wanted, and all steps are 1 along two axes."""
     steps = (*call.strides, *call.dilations, *call.spreads)
-    return config.winograd == "on" and set(steps) == {1} and call.low[0] == 0
+    numbers = (*call.low, *call.inputs, *call.sizes, *call.taps)
+    small = max(map(abs, numbers)) <= MOST_PLACES
+    plain = set(steps) == {1} and call.low[0] == 0
+    return config.winograd == "on" and plain and small
 
 
 def _suits(call: ConvolutionCall) -> bool:

@@ -260,3 +260,6 @@ def test_only_what_it_can_do():
     assert not winograd_outputs(call_of(x, mirrored, y, (0, 1, 1)))
     large = array(rng, "float32", 1, 32, 32, 1, 5, 5)
     assert not winograd_outputs(call_of(x, large, y, (0, 2, 2)))
+    far = call_of(x, w, y, (0, 1, 2**32 + 1))  # nothing is met
+    assert not winograd_outputs(far)
+    assert not winograd_outputs(call_of(x, w, y, (0, 1, 1 - 2**32)))
