@@ -17,8 +17,8 @@ from __future__ import annotations
 
 from symnet.kernels.cpu.jit.intrinsics import call, load, store
 from symnet.kernels.cpu.jit.native import native
+from symnet.kernels.cpu.library.adding_code import add_numbers
 from symnet.kernels.cpu.library.panels_code import (
-    add_numbers,
     multiply_panel,
     take_slot,
     transpose,

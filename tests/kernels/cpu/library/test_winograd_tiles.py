@@ -26,16 +26,12 @@ from symnet.kernels.llvm.machine import build, machine
 from symnet.kernels.llvm.object_code import load_objects
 from symnet.kernels.llvm.target import cpu_target
 from symnet.kernels.llvm.text import Module
+from tests.kernels.targets import TARGETS
 
 rng = np.random.default_rng(11)
 host = machine().target
 WIDE = dict.fromkeys(["avx512f", "avx512bw", "avx512dq", "avx512vl"], True)
 OTHERS = [{}, {"avx2": True, "fma": True}, {"avx2": True, "fma": True, **WIDE}]
-GOLDEN = {
-    "avx2": cpu_target("x86_64-unknown-linux-gnu", "haswell", OTHERS[1]),
-    "avx512": cpu_target("x86_64-unknown-linux-gnu", "skylake-avx512", OTHERS[2]),
-    "neon": cpu_target("aarch64-unknown-linux-gnu", "generic", {}),
-}
 WRITERS = (
     InputTransform, FilterTransform, OutputTransform, GradientTransform, TapTransform
 )  # fmt: skip
@@ -199,7 +195,7 @@ def test_other_processors(features, dtype, m):
 
 @pytest.mark.parametrize("dtype, m", CASES)
 def test_arm(dtype, m):
-    target = cpu_target("aarch64-unknown-linux-gnu", "generic", {})
+    target = TARGETS["neon"]
     texts = [text_of(writer, target, dtype, m) for writer in WRITERS]
     for text in texts:
         with llvm.parse_assembly(text, llvm.create_context()) as module:
@@ -214,9 +210,9 @@ def test_arm(dtype, m):
         assert build(target).compile(text)
 
 
-@pytest.mark.parametrize("kind", GOLDEN)
+@pytest.mark.parametrize("kind", ["avx2", "avx512", "neon"])
 @pytest.mark.parametrize("writer", WRITERS)
 def test_text(writer, kind, golden):
     """F(2, 3) shows all that F(4, 3) is made of, in fewer lines."""
-    text = text_of(writer, GOLDEN[kind], "float32", 2)
+    text = text_of(writer, TARGETS[kind], "float32", 2)
     golden(f"kernels/{writer.__name__}.{kind}.txt", text)
