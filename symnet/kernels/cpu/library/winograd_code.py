@@ -42,7 +42,6 @@ class WinogradWords(TileWords):
     x: int
     w: int
     y: int
-    groups: int
     images: int
     outputs: int
     channels: int
@@ -87,10 +86,9 @@ class WinogradWords(TileWords):
     channel_block: int  # that is summed up at once
     share_block: int  # outputs or channels that are transformed at once for all
     share_blocks: int
-    # The words of the driver that makes again what is not finite; how many pieces of work it
-    # has, and the word of the first of their marks.
+    # The words of the driver that makes again what is not finite, and the first of the marks
+    # of its pieces of work.
     direct: int
-    pieces: int
     marks: int
 
 

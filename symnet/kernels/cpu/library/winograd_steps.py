@@ -17,7 +17,12 @@ from symnet.kernels.cpu.library.panel_steps import (
     whole_lines,
     with_words_of,
 )
-from symnet.kernels.cpu.library.tiles import OUTER_VECTORS, lanes, tile_words
+from symnet.kernels.cpu.library.tiles import (
+    OUTER_ROWS,
+    OUTER_VECTORS,
+    lanes,
+    tile_words,
+)
 from symnet.kernels.cpu.library.winograd_code import (
     WinogradWords,
     convolve_tiles,
@@ -44,7 +49,8 @@ LEAST_CHANNELS = 16
 LONGEST_PIECE = 48  # channels that are added up at once: see `docs/design.md`
 MOST_PLACES = 2**30  # of an axis: transforms compare numbers of columns as int32
 SHARED_BYTES = 64 << 20  # of what is transformed for all threads
-PRODUCT_BYTES = 512 * 1024  # of the products of a piece of work: in the second cache
+SLOT_BYTES = 16 << 20  # of the products of a piece of work
+PRODUCT_BYTES = 512 * 1024  # of them, wanted: in the second cache
 STRIPE_BYTES = 512 * 1024  # of the transformed inputs of a piece of work
 ITEMS = 16  # pieces of work that are worth cutting for
 # Outputs or channels that are transformed at once for all: a call is worth several.
@@ -53,9 +59,9 @@ NUMBERS_PER_NS = {"float32": 30.0, "float64": 15.0}  # a modest core
 SHARED_NS = 20_000.0
 # What a transform costs, in multiplications of a product, for each number of a transformed
 # tile of a channel or output, and of a transformed filter.
-# For each row of the output that a tap is packed for: ROW_COST.
-ROW_COST = 300.0
 INPUT_COST, OUTPUT_COST, FILTER_COST = 8.0, 8.0, 12.0
+# What packing costs where there are no transforms, for each row of the output and each tap.
+ROW_COST = 300.0
 W = WinogradWords
 
 
@@ -64,7 +70,7 @@ def winograd_outputs(call: ConvolutionCall) -> int:
     if not _suits(call):
         return 0
     cuts = [_Cut(call, minimal_filter(m)) for m in POINTS]
-    cuts = [cut for cut in cuts if cut.shared_bytes <= SHARED_BYTES]
+    cuts = [cut for cut in cuts if cut.fits]
     best = min(cuts, key=lambda cut: cut.cost, default=None)
     return best.form.outputs if best and best.cost < _direct_cost(call) else 0
 
@@ -175,6 +181,13 @@ class _Cut:
         return self.call.groups * self.matrices * (bytes_ + LINE)
 
     @property
+    def fits(self) -> bool:
+        """Whether it takes no more memory than it may."""
+        rows = self.call.outputs if self.shares_filters else max(OUTER_ROWS.values())
+        products = self.matrices * self.row * rows
+        return self.shared_bytes <= SHARED_BYTES and products <= SLOT_BYTES
+
+    @property
     def cost(self) -> float:
         """In multiplications, as `ConvolutionCall.work`."""
         call, half = self.call, self.width // 2
@@ -208,9 +221,7 @@ def winograd_step(
     memory, slot_bytes = _memory(cut, rows)
     start = W.count
     words |= memory
-    words |= {
-        "direct": start, "marks": start + len(direct.words), "pieces": direct.total,
-    }  # fmt: skip
+    words |= {"direct": start, "marks": start + len(direct.words)}
     routines |= {
         "entering": input_transform(call.dtype, outputs),
         "filtering": filter_transform(call.dtype, outputs),
@@ -247,7 +258,7 @@ def _sizes(cut: _Cut) -> dict[str, int]:
     if not cut.shares_filters:
         shared, share_block = call.channels, CHANNEL_SHARE
     return {
-        "groups": call.groups, "images": call.images, "outputs": call.outputs,
+        "images": call.images, "outputs": call.outputs,
         "channels": call.channels,
         "x_group": call.x_strides[0], "x_image": call.x_strides[1],
         "x_channel": call.x_strides[2], "x_row": call.x_strides[4],

@@ -241,6 +241,8 @@ def test_where_it_is_used():
     assert not chosen(8, 3, 64, 56)
     assert not chosen(8, 64, 3, 56)
     assert not chosen(1, 32, 32, 2)
+    assert not chosen(1, 16, 9000, 400)  # products of all outputs for each thread
+    assert not chosen(1, 2048, 2048, 200)  # 600 MB of transformed filters
     with config.change_flags(winograd="off"):
         assert not chosen(8, 64, 64, 56)
 
