@@ -23,6 +23,11 @@ from symnet.kernels.cpu.library.narrow_gemm import own_gemm
 from symnet.kernels.cpu.library.panels_code import BLOCK
 from symnet.kernels.cpu.library.rearranging_tiles import shifted_sum
 from symnet.kernels.cpu.library.tiles import OUTER_VECTORS, lanes, tile_words
+from symnet.kernels.cpu.library.winograd_steps import winograd_outputs, winograd_step
+from symnet.kernels.cpu.library.winograd_sums_steps import (
+    winograd_sums_outputs,
+    winograd_sums_step,
+)
 from symnet.kernels.library import ITEM_BYTES, ConvolutionCall, GemmCall
 from symnet.kernels.llvm.machine import machine
 from symnet.kernels.memory import LINE
@@ -43,6 +48,17 @@ def convolution_step(call: ConvolutionCall) -> CallArrangement:
         return replace(found, pointer_slots=(-1, -1, *found.pointer_slots))
     if call.is_product:
         return _product(call)
+    outputs = winograd_outputs(call)
+    if outputs:
+        return winograd_step(call, outputs, rows_step(call))
+    outputs = winograd_sums_outputs(call)
+    if outputs:
+        return winograd_sums_step(call, outputs, sums_step(call))
+    return direct_step(call)
+
+
+def direct_step(call: ConvolutionCall) -> CallArrangement:
+    """The step that multiplies each tap."""
     back, taps_run = along_inputs(call), along_taps(call)
     if back and call.channels >= FEW_CHANNELS:
         return _inputs(call)
@@ -51,7 +67,7 @@ def convolution_step(call: ConvolutionCall) -> CallArrangement:
         return by_planes
     if back:
         return _inputs(call)
-    return sums_step(call) if taps_run else _rows(call)
+    return sums_step(call) if taps_run else rows_step(call)
 
 
 def along_inputs(call: ConvolutionCall) -> bool:
@@ -93,7 +109,7 @@ def _product(call: ConvolutionCall) -> CallArrangement:
 # ---- vectors along the output
 
 
-def _rows(call: ConvolutionCall) -> CallArrangement:
+def rows_step(call: ConvolutionCall) -> CallArrangement:
     block, target = of_x(call, True), machine().target
     width, rows = call.sizes[2], call.sizes[0] * call.sizes[1]
     tile_columns = OUTER_VECTORS * lanes(call.dtype, target)

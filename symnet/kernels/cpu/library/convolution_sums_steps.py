@@ -102,5 +102,5 @@ def _with_parts(found: CallArrangement, parts: int, y_bytes: int) -> CallArrange
         found,
         words=tuple(words),
         scratch_bytes=found.scratch_bytes + (parts - 1) * y_bytes,
-        after=(add_parts, -(-y_bytes // PIECE)),
+        after=((add_parts, -(-y_bytes // PIECE)),),
     )

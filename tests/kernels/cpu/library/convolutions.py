@@ -1,19 +1,19 @@
-"""Convolutions as calls of the CPU's library, and by their equation."""
+"""What tests of convolutions share: the equation itself, calls, memory with guards."""
 
 from __future__ import annotations
 
+import ctypes
 import itertools
+import mmap
 
 import numpy as np
 
-from symnet.kernels.cpu.library.convolution_steps import convolution_step
 from symnet.kernels.library import ConvolutionCall
-from tests.kernels.cpu.library.steps import carry_out
 
 ONES = (1, 1, 1)
 
 
-def by_the_equation(x, w, low, sizes, strides, dilations, spreads):
+def by_the_equation(x, w, low, sizes, strides=ONES, dilations=ONES, spreads=ONES):
     """The sum over all places and taps that meet an element, one by one."""
     y = np.zeros((*x.shape[:2], w.shape[1], *sizes))
     for p in itertools.product(*map(range, sizes)):
@@ -37,22 +37,28 @@ def call_of(x, w, y, low, strides=ONES, dilations=ONES, spreads=ONES):
     )  # fmt: skip
 
 
-def run(call, x, w, y, at_once=0):
-    """Carry out the step of a call, so many items at a time (0: all)."""
-    carry_out(convolution_step(call), (x, w, y), at_once)
-    return y
-
-
-def check(x, w, low, sizes, *steps, at_once=0):
-    y = np.full((*x.shape[:2], w.shape[1], *sizes), np.nan, x.dtype)
-    call = call_of(x, w, y, low, *steps)
-    run(call, x, w, y, at_once)
-    want = by_the_equation(x, w, low, sizes, *(steps or (ONES,) * 3))
-    np.testing.assert_allclose(
-        y, want, rtol=2e-4, atol=2e-4 if y.itemsize == 4 else 1e-12
-    )
-    return call
-
-
 def array(rng, dtype, *shape):
     return rng.normal(size=shape).astype(dtype)
+
+
+class GuardedMemory:
+    """Arrays that end (or begin) where a page ends (begins), beside one that may not be
+    touched."""
+
+    def __init__(self, place):
+        self.place, self.kept = place, []
+        self.libc = ctypes.CDLL(None, use_errno=True)
+
+    def guarded(self, values):
+        page = mmap.PAGESIZE
+        room = -(-values.nbytes // page) * page
+        memory = mmap.mmap(-1, room + 2 * page)
+        self.kept.append(memory)
+        start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+        for guard in (start, start + page + room):
+            assert self.libc.mprotect(ctypes.c_void_p(guard), page, 0) == 0
+        offset = page if self.place == "first" else page + room - values.nbytes
+        found = np.frombuffer(memory, values.dtype, values.size, offset)
+        found = found.reshape(values.shape)
+        found[...] = values
+        return found
