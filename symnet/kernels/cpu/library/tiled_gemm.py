@@ -92,7 +92,8 @@ def tiled_step(call: GemmCall) -> CallArrangement:
     batch = call.loops[0] if call.loops else (1, 0, 0, 0)
     column_block, column_blocks, row_blocks = _cut(call, inner_block, rows_kept)
     last = n - (column_blocks - 1) * column_block
-    words, routines = tile_words(call.dtype, m, (min(column_block, n), last))
+    counts = (min(column_block, n), last)
+    words, routines = tile_words(call.dtype, m, counts, total=n)
     tile_block = max(-(-words["tiles"] // row_blocks), LEAST_TILES)
     tile_blocks = -(-words["tiles"] // tile_block)
     by_rows = call.strides[1][1] == item
