@@ -113,7 +113,7 @@ compile.memory: arena bounds_checks overwriting placer placement shadow ledger v
 compile.plan: planner plan_cache
 compile: partition
 compile.plan: affine
-compile: executable pipeline rounding widening debugmode modes profile function .
+compile: recompute executable pipeline rounding widening debugmode modes profile function .
 
 printing: roots forms formula latex plain_text layers draw networks sympy_bridge stages .
 gof: graph .
