@@ -29,7 +29,7 @@ def floors(text: str) -> list[str]:
 
 
 FLOORS = floors("""
-collector config errors lazy recent times
+collector config errors lazy recent times progress_display
 graph: origin entering types attached variables testvalues traverse promised evaluate pickling inner
 graph: verify_graph same_graph .
 
@@ -132,11 +132,23 @@ optim datasets debug
 models: initialisers model_layers model architectures model_summary
 models: stored_arrays safetensors_format safe_pickles torch_files hdf5_files weight_files
 models: weight_loading images . __main__
+parameter_files training
 __init__
 """)
 
 # Imported where they are needed: optional, or too slow for `import symnet`.
-OPTIONAL = {"cupy", "h5py", "IPython", "matplotlib", "PIL", "pooch", "rich", "sklearn"}
+OPTIONAL = {
+    "cupy",
+    "h5py",
+    "IPython",
+    "matplotlib",
+    "PIL",
+    "pooch",
+    "rich",
+    "sklearn",
+    "tensorboard",
+    "tqdm",
+}
 SLOW = {"networkx", "scipy.linalg", "scipy.special", "sympy"}
 
 
