@@ -57,12 +57,12 @@ change_flags = config.change_flags
 if _typing.TYPE_CHECKING:
     from symnet import (
         datasets as datasets, debug as debug, models as models, optim as optim,
-        training as training,
+        tensorboard as tensorboard, training as training,
     )  # fmt: skip
     from symnet.parameter_files import load, save
 else:
     __getattr__ = _lazy_names(
-        "symnet", "datasets", "debug", "models", "optim", "training",
+        "symnet", "datasets", "debug", "models", "optim", "tensorboard", "training",
         load="parameter_files", save="parameter_files",
     )  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any, Generic, TypeVar, overload
@@ -37,13 +38,15 @@ class cached_property(Generic[T]):
 
 def lazy_names(package: str, *modules: str, **homes: str) -> Callable[[str], Any]:
     """A package's `__getattr__` that imports these of its modules, and functions from
-    their homes: name="module" below the package."""
+    their homes (name="module" below the package), once each."""
 
     def get(name: str) -> Any:
         if name in modules:
             return import_module(f"{package}.{name}")
         if name in homes:
-            return getattr(import_module(f"{package}.{homes[name]}"), name)
+            found = getattr(import_module(f"{package}.{homes[name]}"), name)
+            setattr(sys.modules[package], name, found)
+            return found
         raise AttributeError(f"module {package!r} has no attribute {name!r}")
 
     return get

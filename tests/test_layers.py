@@ -115,7 +115,7 @@ compile: partition
 compile.plan: affine
 compile: recompute executable pipeline rounding widening debugmode modes profile function .
 
-printing: roots forms formula latex plain_text layers draw networks sympy_bridge stages .
+printing: roots scopes forms formula latex plain_text layers draw networks sympy_bridge stages .
 gof: graph .
 scalar ifelse
 sandbox: rng_mrg .
@@ -132,7 +132,7 @@ optim datasets debug
 models: initialisers model_layers model architectures model_summary
 models: stored_arrays safetensors_format safe_pickles torch_files hdf5_files weight_files
 models: weight_loading images . __main__
-parameter_files training
+parameter_files training tensorboard
 __init__
 """)
 

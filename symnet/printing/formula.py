@@ -31,9 +31,9 @@ from symnet.printing.forms import (
     SUM,
     XOR,
     Form,
+    FormulaWriter,
     Notation,
     Part,
-    Writer,
     call,
     separated,
 )
@@ -305,7 +305,7 @@ def pp(obj: Any, stop_on_name: bool = False) -> str:
     """
     lines = []
     for root in roots_of(obj):
-        text, definitions = Writer(TEXT, stop_on_name).write(root.variable)
+        text, definitions = FormulaWriter(TEXT, stop_on_name).write(root.variable)
         if definitions:
             named = ", ".join(f"{name} = {formula}" for name, formula in definitions)
             text = f"{text} where {named}"

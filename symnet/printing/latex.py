@@ -28,9 +28,9 @@ from symnet.printing.forms import (
     SIGN,
     SUM,
     Form,
+    FormulaWriter,
     Notation,
     Part,
-    Writer,
     separated,
 )
 from symnet.printing.formula import (
@@ -299,7 +299,7 @@ def latex(obj: Any, stop_on_name: bool = False) -> str:
     """
     lines: list[tuple[str, str]] = []
     for root in roots_of(obj):
-        writer = Writer(LATEX, stop_on_name, define_names=not stop_on_name)
+        writer = FormulaWriter(LATEX, stop_on_name, define_names=not stop_on_name)
         text, definitions = writer.write(root.variable)
         name = root.variable.name if root.variable.owner is not None else None
         label = symbol(name, root.variable.type.ndim) if name else _role(root.role)
@@ -318,7 +318,7 @@ def _role(role: str) -> str:
 @method("_repr_latex_")
 def repr_latex(self: Variable) -> str | None:
     """What notebooks show; None (the plain text is shown) for very large graphs."""
-    writer = Writer(LATEX, define_names=True)
+    writer = FormulaWriter(LATEX, define_names=True)
     writer.write(self)
     if len(writer.forms) > BROADEST:
         return None
