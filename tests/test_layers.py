@@ -29,7 +29,7 @@ def floors(text: str) -> list[str]:
 
 
 FLOORS = floors("""
-collector config errors lazy recent times progress_display
+collector config errors lazy recent times progress_display html_tables
 graph: origin entering types attached variables testvalues traverse promised evaluate pickling inner
 graph: verify_graph same_graph .
 
@@ -113,7 +113,7 @@ compile.memory: arena bounds_checks overwriting placer placement shadow ledger v
 compile.plan: planner plan_cache
 compile: partition
 compile.plan: affine
-compile: recompute executable pipeline rounding widening debugmode modes profile function .
+compile: recompute executable pipeline rounding widening debugmode modes profile card function .
 
 printing: roots scopes forms formula latex plain_text layers draw networks sympy_bridge stages .
 gof: graph .
@@ -128,7 +128,7 @@ tensor.nnet: spatialtf .
 tensor.signal: conv pool downsample .
 tensor: numpy_compositions numpy_table numpy_calls .
 theano_names
-optim datasets debug
+update_list optim datasets debug
 models: initialisers model_layers model architectures model_summary
 models: stored_arrays safetensors_format safe_pickles torch_files hdf5_files weight_files
 models: weight_loading images . __main__

@@ -102,8 +102,9 @@ def leaf_form(variable: Variable) -> Form:
 
 
 def number_text(constant: Constant) -> str:
-    """A constant of one element; whole numbers without a point."""
-    text = str(constant.data.reshape(()).item())
+    """A constant of one element, with the digits that tell it apart in its dtype; whole
+    numbers without a point."""
+    text = str(constant.data.reshape(())[()])
     return text.removesuffix(".0")
 
 
