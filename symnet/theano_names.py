@@ -33,6 +33,7 @@ PACKAGES = ("gof", "sandbox", "scan_module", "tensor")
 # Theano's other modules, and where their names are.
 MODULES = {
     "theano.compile": "symnet.compile",
+    "theano.compile.builders": "symnet.ops.from_graph",
     "theano.compile.debugmode": "symnet.compile.debugmode",
     "theano.compile.function_module": "symnet.compile.function",
     "theano.compile.io": "symnet.compile.arguments",
@@ -41,6 +42,7 @@ MODULES = {
     "theano.compile.pfunc": "symnet.compile.function",
     "theano.compile.sharedvalue": "symnet.shared",
     "theano.gof.fg": "symnet.gof",
+    "theano.gof.null_type": "symnet.graph.types",
     "theano.gof.op": "symnet.gof",
     "theano.gof.type": "symnet.gof",
     "theano.gradient": "symnet.gradient",

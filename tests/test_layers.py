@@ -94,6 +94,7 @@ autodiff: scan_saved scan_choices scan_gradient
 ops.scan: scan_arguments step_graph blockwise scan_function folds
 ops.nnet: alignments
 autodiff: derivatives
+ops: from_graph
 gradient
 
 compile: arguments inner_graphs

@@ -28,7 +28,7 @@ ROOT = pathlib.Path(__file__).parent.parent
 PRESENT = {
     "theano": (
         "function shared grad Apply Op Variable clone Constant Rop config In "
-        "change_flags Mode pprint FunctionGraph dot Lop scan map as_op"
+        "change_flags Mode pprint FunctionGraph dot Lop scan map as_op OpFromGraph"
     ),
     "theano.tensor": (
         "dot log exp sqrt sum matrix concatenate tanh arange cast switch mean sqr "
@@ -96,7 +96,7 @@ PRESENT = {
     ),
 }
 ABSENT = {
-    "theano": "OpFromGraph FunctionMaker ProfileStats",
+    "theano": "FunctionMaker ProfileStats",
     "theano.gpuarray": "get_context as_gpuarray_variable",
     "theano.sandbox.cuda.basic_ops": (
         "gpu_contiguous as_cuda_ndarray_variable gpu_alloc_empty"

@@ -8,11 +8,13 @@ from symnet.compile.function import function as pfunc
 from symnet.compile.modes import MODES as predefined_modes
 from symnet.compile.modes import DebugMode, Mode, get_default_mode, get_mode
 from symnet.errors import MissingInputError, UnusedInputError
+from symnet.ops.from_graph import OpFromGraph
 from symnet.ops.users import FromFunctionOp, as_op
 from symnet.shared import SharedVariable, shared
 
 __all__ = [
-    "DebugMode", "FromFunctionOp", "Function", "In", "MissingInputError", "Mode", "Out",
+    "DebugMode", "FromFunctionOp", "Function", "In", "MissingInputError", "Mode",
+    "OpFromGraph", "Out",
     "SharedVariable", "UnusedInputError", "as_op", "function", "get_default_mode",
     "get_mode", "pfunc", "predefined_modes", "shared",
 ]  # fmt: skip

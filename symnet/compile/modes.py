@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from symnet.compile.arguments import Request
 from symnet.compile.debugmode import DebugEngine
 from symnet.compile.executable import shared_of, uses_of, values_of
-from symnet.compile.inner_graphs import stable_throughout
+from symnet.compile.inner_graphs import stable_throughout, written_out
 from symnet.compile.pipeline import compile_graph, rewrite_graph
 from symnet.config import config
 from symnet.graph.evaluate import evaluate
@@ -42,7 +42,7 @@ class Mode:
 
     def rewrite(self, graph: Graph) -> Graph:
         if self.by_reference and not self.rewrites:
-            return stable_throughout(graph)
+            return stable_throughout(written_out(graph))
         return rewrite_graph(graph, "FAST_RUN" if self.rewrites else "FAST_COMPILE")
 
     def engine(

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from symnet.compile.executable import Executable
-from symnet.compile.inner_graphs import rewrite_inside, stable_throughout
+from symnet.compile.inner_graphs import rewrite_inside, stable_throughout, written_out
 from symnet.compile.lower.licm import hoist_invariants
 from symnet.compile.lower.lowering import lower
 from symnet.compile.lower.pack_weights import pack_weights
@@ -108,6 +108,8 @@ def simplified(graph: Graph, around: AnalysisCache | None = None) -> Graph:
 
 
 PASSES: tuple[Pass | Change, ...] = (
+    # First of all: gradients were taken, and no rule looks into an operation.
+    Change("write out", lambda graph, _: written_out(graph)),
     # On what the user wrote, as the gradient has it: part of what the graph means.
     Change("stable", stable_throughout),
     MERGE,
@@ -133,7 +135,7 @@ PASSES: tuple[Pass | Change, ...] = (
     Pass("tidy", (*ALGEBRA, *SHAPES), fold=True, after=("library", "expand")),
 )
 # What every program needs, also one that is to be compiled fast.
-NECESSARY = ("stable", "merge", "branches", "expand")
+NECESSARY = ("write out", "stable", "merge", "branches", "expand")
 
 
 def rewrite_graph(
