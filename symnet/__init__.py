@@ -64,7 +64,8 @@ else:
 __all__ = [
     "Apply", "Constant", "DisconnectedInputError", "Function", "FunctionGraph", "In",
     "Lop", "MissingInputError", "Mode", "NullTypeGradError", "Op", "OpFromGraph", "OrderedUpdates",
-    "Out", "Rop", "SharedVariable", "Type", "UnusedInputError", "Variable", "as_op", "change_flags", "clone",
+    "Out", "Rop", "SharedVariable", "Type", "UnusedInputError", "Variable", "as_op",
+    "change_flags", "clone",
     "compile", "config", "debugprint", "dot", "draw", "foldl", "foldr", "function",
     "get_default_mode", "gof", "grad", "gradient",
     "ifelse", "install_as_theano", "map", "pp", "pprint", "predefined_modes", "printing",

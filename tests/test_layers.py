@@ -83,7 +83,7 @@ rewriting: analyses rewriter
 rewriting.rules: algebra check_rules shapes reductions cancel determinant_rules crossentropy
 rewriting.rules: logged logmoves logsums logarithms powers inverses totals fractions quotients
 rewriting.rules: stability indexing_rules library_forms composed_rules .
-rewriting: stable bypassed .
+rewriting: stable bypassed function_graph users_rewrites theano_tags selection .
 
 updates
 autodiff: batching differences
@@ -108,16 +108,17 @@ compile.memory: arena bounds_checks overwriting placer placement shadow ledger v
 compile.plan: planner plan_cache
 compile: partition
 compile.plan: affine
-compile: executable pipeline rounding widening debugmode modes profile function .
+compile: executable pipeline databases rounding widening debugmode modes nanguardmode monitormode
+compile: profile function .
 
 printing: roots forms formula latex plain_text layers draw networks sympy_bridge stages .
-gof: graph .
+gof: graph opt optdb toolbox .
 scalar ifelse
 sandbox: rng_mrg .
 random
 scan_module: scan_op scan_utils .
 tensor: inputs basic elemwise extra_ops nlinalg sharedvar
-tensor: raw_random shared_randomstreams slinalg sort subtensor xlogx
+tensor: opt raw_random shared_randomstreams slinalg sort subtensor xlogx
 tensor.nnet: abstract_conv blocksparse bn conv conv3d2d corr corr3d ctc neighbours nnet sigm
 tensor.nnet: spatialtf .
 tensor.signal: conv pool downsample .

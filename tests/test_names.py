@@ -55,8 +55,12 @@ PRESENT = {
     ),
     "theano.gradient": "disconnected_grad grad_clip DisconnectedInputError",
     "theano.printing": "debugprint Print pydotprint",
-    "theano.compile": "SharedVariable get_default_mode Function get_mode",
-    "theano.gof": "MissingInputError PureOp",
+    "theano.compile": (
+        "SharedVariable get_default_mode Function get_mode optdb MonitorMode"
+    ),
+    "theano.compile.nanguardmode": "NanGuardMode",
+    "theano.tensor.opt": "register_canonicalize",
+    "theano.gof": "MissingInputError PureOp TopoOptimizer local_optimizer OpRemove",
     "theano.gof.graph": "inputs ancestors io_toposort is_same_graph",
     "theano.scalar": "upcast bool add mul",
     "theano.tensor.sharedvar": "TensorSharedVariable",
@@ -109,11 +113,9 @@ ABSENT = {
         "SparseType structured_dot as_sparse_variable dense_from_sparse csr_matrix "
         "dot SparseVariable csc_matrix hstack"
     ),
-    "theano.compile": "optdb ViewOp is_same_graph MonitorMode",
-    "theano.gof": "TopoOptimizer local_optimizer OpRemove",
+    "theano.compile": "ViewOp is_same_graph",
     "theano.gof.graph": "stack_search",
     "theano.compat.six": "next PY3 itervalues",
-    "theano.compile.nanguardmode": "NanGuardMode",
     "theano.gpuarray.basic_ops": (
         "Kernel gpu_contiguous GpuKernelBase infer_context_name"
     ),
@@ -125,7 +127,6 @@ ABSENT = {
     ),
     "theano.sandbox.cuda.cuda_ndarray": "cuda_ndarray",
     "theano.scalar": "UnaryScalarOp Identity",
-    "theano.tensor.opt": "register_canonicalize",
 }
 
 # Methods and attributes of variables, and of shared ones.

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from symnet.compile.arguments import In, Out
+from symnet.compile.databases import optdb
 from symnet.compile.function import Function, function
 from symnet.compile.function import function as pfunc
 from symnet.compile.modes import MODES as predefined_modes
 from symnet.compile.modes import DebugMode, Mode, get_default_mode, get_mode
+from symnet.compile.monitormode import MonitorMode
+from symnet.compile.nanguardmode import NanGuardMode
 from symnet.errors import MissingInputError, UnusedInputError
 from symnet.ops.from_graph import OpFromGraph
 from symnet.ops.users import FromFunctionOp, as_op
@@ -14,7 +17,7 @@ from symnet.shared import SharedVariable, shared
 
 __all__ = [
     "DebugMode", "FromFunctionOp", "Function", "In", "MissingInputError", "Mode",
-    "OpFromGraph", "Out",
+    "MonitorMode", "NanGuardMode", "OpFromGraph", "Out",
     "SharedVariable", "UnusedInputError", "as_op", "function", "get_default_mode",
-    "get_mode", "pfunc", "predefined_modes", "shared",
+    "get_mode", "optdb", "pfunc", "predefined_modes", "shared",
 ]  # fmt: skip

@@ -22,7 +22,7 @@ updates are results like others.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -52,6 +52,7 @@ MANY_TRIALS = 32  # before it is said that something differs
 SLACK = 2.0  # by how much they may miss it: of many choices each turns half of them
 
 Array = np.ndarray[Any, Any]
+Rewrite = Callable[..., Graph]
 ANY_SHAPE = np.array(np.inf)  # the reach where even the shape is a matter of rounding
 Values = Mapping[Variable, Any]
 
@@ -86,7 +87,10 @@ class DebugEngine:
         outputs: Sequence[Variable],
         updates: Mapping[SharedVariable, Variable],
         device: Device,
+        rewrite: Rewrite = rewrite_graph,
     ) -> None:
+        """rewrite: how the graph has become what `outputs` and `updates` are of."""
+        self.rewrite = rewrite
         self.original = original
         self.updates = dict(updates)
         self.graph = Graph(inputs, [*outputs, *updates.values()])
@@ -169,10 +173,12 @@ class DebugEngine:
     ) -> BadRewrite:
         """The first rule that changed a value, or the output that all of them changed."""
         trace = Trace()
-        rewrite_graph(self.original, trace=trace)
+        self.rewrite(self.original, trace=trace)
         report = report_bad_rule(trace, given)
+        if report is None:
+            report = report_bad_pass(self.original, trace, given)
         if report is None and trace.graphs and trace.graphs[-1][0] == "inside":
-            report = report_bad_inner_rule(trace.graphs[-2][1], given)
+            report = report_bad_inner_rule(trace.graphs[-2][1], given, self.rewrite)
         if report is None:
             report = _report(
                 "rewriting changed", self.original.outputs[position], want, got
@@ -190,10 +196,28 @@ def report_bad_rule(trace: Trace, given: Values) -> str | None:
         return None
     step, event = trace.fired[wrong]
     what = f"the rule {event.rule!r} (pass {step!r}) changed"
-    return _report(what, event.before, wants[wrong], gots[wrong])
+    cure = OF_USERS if event.users else BUG
+    return _report(what, event.before, wants[wrong], gots[wrong], cure)
 
 
-def report_bad_inner_rule(graph: Graph, given: Values) -> str | None:
+def report_bad_pass(original: Graph, trace: Trace, given: Values) -> str | None:
+    """What is wrong with the first rewrite of whole graphs, a user's, that changed an
+    output; None if there is none."""
+    before = original
+    for name, graph in trace.graphs:
+        if name.startswith("users' "):
+            wants, gots = (evaluate(g.outputs, given) for g in (before, graph))
+            wrong = first_difference(before.outputs, wants, gots, given, True)
+            if wrong is not None:
+                what = f"{name} changed"
+                return _report(
+                    what, before.outputs[wrong], wants[wrong], gots[wrong], OF_USERS
+                )
+        before = graph
+    return None
+
+
+def report_bad_inner_rule(graph: Graph, given: Values, rewrite: Rewrite) -> str | None:
     """The same for the rules used inside loops and conditions, of a graph before that."""
     known: dict[Variable, Any] = dict(given)
     for node in toposort(graph.outputs, blockers=graph.inputs):
@@ -203,7 +227,7 @@ def report_bad_inner_rule(graph: Graph, given: Values) -> str | None:
             if inner not in traces:
                 traces[inner] = Trace()
                 inside = Graph(inner.inputs, inner.outputs)
-                rewrite_graph(inside, trace=traces[inner])
+                rewrite(inside, trace=traces[inner])
             report = report_bad_rule(traces[inner], values)
             if report is not None:
                 return f"{where} of {node.op}: {report}"
@@ -240,7 +264,11 @@ def _values(graph: InnerGraph, arrays: Sequence[Any]) -> dict[Variable, Any]:
     return dict(zip(graph.inputs, map(HOST.from_host, arrays), strict=True))
 
 
-def _report(what: str, variable: Variable, want: Any, got: Any) -> str:
+BUG = "please report this as a bug of symnet, with the program"
+OF_USERS = "this rewrite is not symnet's: have it give the same values, or leave it out"
+
+
+def _report(what: str, variable: Variable, want: Any, got: Any, cure: str = BUG) -> str:
     node = variable.owner
     want, got = np.asarray(want), np.asarray(got)
     if want.shape != got.shape:
@@ -254,7 +282,7 @@ def _report(what: str, variable: Variable, want: Any, got: Any) -> str:
         operation=node.op if node is not None else None,
         operands=[operand_text(v) for v in node.inputs] if node is not None else (),
         origin=node.origin if node is not None else None,
-        cure="please report this as a bug of symnet, with the program",
+        cure=cure,
     )
 
 

@@ -159,8 +159,12 @@ class Graph:
     def variables(self) -> list[Variable]:
         return ancestors(self.outputs, blockers=self.inputs)
 
-    def clients(self) -> dict[Variable, list[tuple[Apply | str, int]]]:
-        """Who uses each variable: (operation, which input), or ("output", which)."""
+    def clients(self, variable: Variable) -> list[tuple[Apply | str, int]]:
+        """Who uses a variable: (operation, which input), or ("output", which)."""
+        return self.all_clients().get(variable, [])
+
+    def all_clients(self) -> dict[Variable, list[tuple[Apply | str, int]]]:
+        """The same of each variable that is used."""
         found: dict[Variable, list[tuple[Apply | str, int]]] = {}
         for node in self.toposort():
             for k, v in enumerate(node.inputs):

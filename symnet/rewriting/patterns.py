@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -163,6 +163,7 @@ class Rule:
     replacement: Variable | Callable[[Match], Result]
     condition: Callable[[Match], bool] | None = None
     operands: tuple[Any, ...] = ()
+    is_users: ClassVar[bool] = False  # what goes wrong in it is an error of the user's
 
     @property
     def root(self) -> Any:
