@@ -40,7 +40,7 @@ MODULES = {
     "theano.compile.mode": "symnet.compile.modes",
     "theano.compile.monitormode": "symnet.compile.monitormode",
     "theano.compile.nanguardmode": "symnet.compile.nanguardmode",
-    "theano.compile.ops": "symnet.ops.users",
+    "theano.compile.ops": "symnet.compile",
     "theano.compile.pfunc": "symnet.compile.function",
     "theano.compile.sharedvalue": "symnet.shared",
     "theano.gof.fg": "symnet.rewriting.function_graph",

@@ -74,7 +74,7 @@ ops.nnet: windows pool_axes pooling pool_functions neighbourhoods spatial_transf
 ops.nnet: block_products
 ops.nnet: response_normalization dropping named_parts
 ops.linalg: solving determinants spectral matrices
-ops: print_values users pushing .
+ops: print_values users scalar_ops pushing .
 
 sizes: conditions
 rewriting: constant_folding patterns
@@ -108,11 +108,11 @@ compile.memory: arena bounds_checks overwriting placer placement shadow ledger v
 compile.plan: planner plan_cache
 compile: partition
 compile.plan: affine
-compile: executable pipeline databases rounding widening debugmode modes nanguardmode monitormode
-compile: profile function .
+compile: executable pipeline databases rounding widening agreement debugmode modes
+compile: nanguardmode monitormode profile function .
 
 printing: roots forms formula latex plain_text layers draw networks sympy_bridge stages .
-gof: graph opt optdb toolbox .
+gof: graph opt optdb params_type toolbox .
 scalar ifelse
 sandbox: rng_mrg .
 random

@@ -56,13 +56,13 @@ PRESENT = {
     "theano.gradient": "disconnected_grad grad_clip DisconnectedInputError",
     "theano.printing": "debugprint Print pydotprint",
     "theano.compile": (
-        "SharedVariable get_default_mode Function get_mode optdb MonitorMode"
+        "SharedVariable get_default_mode Function get_mode optdb MonitorMode ViewOp"
     ),
     "theano.compile.nanguardmode": "NanGuardMode",
     "theano.tensor.opt": "register_canonicalize",
     "theano.gof": "MissingInputError PureOp TopoOptimizer local_optimizer OpRemove",
     "theano.gof.graph": "inputs ancestors io_toposort is_same_graph",
-    "theano.scalar": "upcast bool add mul",
+    "theano.scalar": "upcast bool add mul UnaryScalarOp",
     "theano.tensor.sharedvar": "TensorSharedVariable",
     "theano.tensor.nlinalg": "det matrix_inverse trace",
     "theano.tensor.slinalg": "cholesky Solve Cholesky",
@@ -113,7 +113,7 @@ ABSENT = {
         "SparseType structured_dot as_sparse_variable dense_from_sparse csr_matrix "
         "dot SparseVariable csc_matrix hstack"
     ),
-    "theano.compile": "ViewOp is_same_graph",
+    "theano.compile": "is_same_graph",
     "theano.gof.graph": "stack_search",
     "theano.compat.six": "next PY3 itervalues",
     "theano.gpuarray.basic_ops": (
@@ -126,7 +126,7 @@ ABSENT = {
         "CudaNdarrayType use GpuOp host_from_gpu as_cuda_ndarray_variable"
     ),
     "theano.sandbox.cuda.cuda_ndarray": "cuda_ndarray",
-    "theano.scalar": "UnaryScalarOp Identity",
+    "theano.scalar": "Identity",
 }
 
 # Methods and attributes of variables, and of shared ones.

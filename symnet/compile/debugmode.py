@@ -23,22 +23,29 @@ updates are results like others.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 
+from symnet.compile.agreement import Values, distance, first_difference
 from symnet.compile.executable import Executable, shared_of, values_of
 from symnet.compile.memory.verify_placement import PlacementError
 from symnet.compile.pipeline import compile_graph, rewrite_graph
-from symnet.compile.rounding import off_by_rounding
-from symnet.compile.widening import report_unstable, wide_values
+from symnet.compile.widening import report_unstable
 from symnet.config import config
 from symnet.errors import message
 from symnet.graph.evaluate import changing, compute, evaluate, value_of
 from symnet.graph.inner import InnerGraph
 from symnet.graph.traverse import Graph, toposort
-from symnet.graph.variables import Apply, Variable, make_variable, operand_text
+from symnet.graph.variables import (
+    Apply,
+    Variable,
+    is_users,
+    make_variable,
+    operand_text,
+)
 from symnet.kernels.devices import REFERENCE
 from symnet.kernels.interface import REPLACES, Device, Ticket, in_turn
 from symnet.kernels.memory import HOST
@@ -47,14 +54,7 @@ from symnet.ops.scan.loop import Scan
 from symnet.rewriting.rewriter import Trace
 from symnet.shared import SharedVariable, set_values
 
-TRIALS = 4  # pairs of evaluations that measure the reach of rounding
-MANY_TRIALS = 32  # before it is said that something differs
-SLACK = 2.0  # by how much they may miss it: of many choices each turns half of them
-
-Array = np.ndarray[Any, Any]
 Rewrite = Callable[..., Graph]
-ANY_SHAPE = np.array(np.inf)  # the reach where even the shape is a matter of rounding
-Values = Mapping[Variable, Any]
 
 
 class DebugModeError(RuntimeError):
@@ -73,8 +73,26 @@ class BadMemory(DebugModeError):
     """A call changed an argument, or reads memory that no longer holds what it needs."""
 
 
+class BadView(DebugModeError):
+    """A user's operation hands out memory of an input, and its view_map does not say so."""
+
+
+class NotFinite(DebugModeError):
+    """A result is NaN or infinite, where `check_isfinite` forbids that."""
+
+
 class Unstable(DebugModeError):
     """A result is finite as a formula and not as computed (see `widening`)."""
+
+
+@dataclass(frozen=True)
+class Checks:
+    """What DebugMode looks at: see `compile.modes.DebugMode`."""
+
+    patience: int = 1
+    code: bool = True
+    judge: bool = True
+    finite: bool = False
 
 
 class DebugEngine:
@@ -88,9 +106,10 @@ class DebugEngine:
         updates: Mapping[SharedVariable, Variable],
         device: Device,
         rewrite: Rewrite = rewrite_graph,
+        checks: Checks = Checks(),  # noqa: B008  it never changes
     ) -> None:
         """rewrite: how the graph has become what `outputs` and `updates` are of."""
-        self.rewrite = rewrite
+        self.rewrite, self.checks = rewrite, checks
         self.original = original
         self.updates = dict(updates)
         self.graph = Graph(inputs, [*outputs, *updates.values()])
@@ -115,16 +134,16 @@ class DebugEngine:
         before = [np.array(a) for a in arrays]
         given: dict[Variable, Any] = dict(zip(self.graph.inputs, arrays, strict=True))
         given.update(values_of(self.shared, ticket))
-        expected = evaluate(self.original.outputs, given)
+        expected = evaluate_checking_views(self.original.outputs, given)
         found = self._rehearse(self.engine, arrays)
-        judged = self._rehearse(self.judge, arrays)
+        judged = self._rehearse(self.judge, arrays) if self.checks.judge else found
         for array, old, variable in zip(arrays, before, self.graph.inputs, strict=True):
             if not np.array_equal(array, old, equal_nan=old.dtype.kind in "fc"):
                 raise BadMemory(
                     f"the argument {operand_text(variable)} was overwritten"
                 )
         rewritten = evaluate(self.graph.outputs, given)
-        for computed in (found, judged):
+        for computed in (found, judged) if self.checks.code else ():
             wrong = first_difference(self.graph.outputs, rewritten, computed, given)
             if wrong is not None:
                 want, got = rewritten[wrong], computed[wrong]
@@ -134,11 +153,21 @@ class DebugEngine:
         )
         if wrong is not None:
             raise self.bad_rewrite(wrong, expected[wrong], rewritten[wrong], given)
+        if self.checks.finite:
+            self._check_finite(found)
         unstable = report_unstable(self.original.outputs, found, given)
         if unstable is not None:
             raise Unstable(unstable)
         set_values(dict(zip(self.updates, found[self.count :], strict=True)), ticket)
         return found[: self.count]
+
+    def _check_finite(self, found: Sequence[Any]) -> None:
+        for v, value in zip(self.original.outputs, found, strict=True):
+            array = np.asarray(value)
+            if array.dtype.kind in "fc" and not np.isfinite(array).all():
+                what = f"{operand_text(v)} is not finite"
+                cure = "use NanGuardMode to find where it begins"
+                raise NotFinite(message(what, origin=v.origin, cure=cure))
 
     def _rehearse(self, program: Executable, arrays: Sequence[Any]) -> list[Any]:
         """What a program computes: outputs, and new values of shared variables."""
@@ -184,6 +213,41 @@ class DebugEngine:
                 "rewriting changed", self.original.outputs[position], want, got
             )
         return BadRewrite(report)
+
+
+def evaluate_checking_views(outputs: Sequence[Variable], given: Values) -> list[Any]:
+    """The values of the outputs.
+
+    Raises: BadView where a user's operation shares memory that it does not declare.
+    """
+
+    def look(node: Apply, arrays: Sequence[Any], results: list[Any]) -> list[Any]:
+        if is_users(node.op) or node.op.runs_users_code:
+            for k, result in enumerate(results):
+                _check_view(node, k, result, arrays)
+        return results
+
+    token = changing.set(look)
+    try:
+        return evaluate(outputs, given)
+    finally:
+        changing.reset(token)
+
+
+def _check_view(node: Apply, k: int, result: Any, arrays: Sequence[Any]) -> None:
+    declared = {*node.op.view_map.get(k, ()), *node.op.destroy_map.get(k, ())}
+    for j, array in enumerate(arrays):
+        both = isinstance(result, np.ndarray) and isinstance(array, np.ndarray)
+        if both and j not in declared and np.shares_memory(result, array):
+            raise BadView(
+                message(
+                    f"{node.op}: result {k} is memory of input {j}",
+                    operation=node.op,
+                    operands=[operand_text(v) for v in node.inputs],
+                    origin=node.origin,
+                    cure=f"say so, view_map = {{{k}: [{j}]}}, or hand out a copy",
+                )
+            )
 
 
 def report_bad_rule(trace: Trace, given: Values) -> str | None:
@@ -275,7 +339,7 @@ def _report(what: str, variable: Variable, want: Any, got: Any, cure: str = BUG)
         difference = f"shape {got.shape} instead of {want.shape}"
     else:
         difference = (
-            f"largest difference {np.max(_distance(got, want), initial=0.0):.3g}"
+            f"largest difference {np.max(distance(got, want), initial=0.0):.3g}"
         )
     return message(
         f"{what} {operand_text(variable)}: {difference}",
@@ -317,154 +381,3 @@ def report_bad_inner_node(node: Apply, arrays: Sequence[Any]) -> str | None:
         if report is not None:
             return f"{where} of {node.op}: {report}"
     return None
-
-
-# ---- which differences count
-
-
-def first_difference(
-    variables: Sequence[Variable],
-    wants: Sequence[Any],
-    gots: Sequence[Any],
-    given: Values,
-    simpler: bool = False,
-) -> int | None:
-    """The number of the first variable of which two values differ by more than rounding
-    explains.  simpler: what is got may be a number where `want` is not finite, and what
-    the variable is in a wider dtype."""
-    pairs = enumerate(zip(wants, gots, strict=True))
-    doubtful = [
-        k for k, (want, got) in pairs if not agree(got, want, expected_scale(want))
-    ]
-    if not doubtful:
-        return None
-    for trials in (TRIALS, MANY_TRIALS):
-        reaches = reach_of_rounding(variables, wants, given, trials)
-        doubtful = [
-            k for k in doubtful if not explained(gots[k], wants[k], reaches[k], simpler)
-        ]
-        if not doubtful:
-            return None
-    if not simpler:
-        return doubtful[0]
-    wider = wide_values([variables[k] for k in doubtful], given)
-    for k, wide in zip(doubtful, wider, strict=True):
-        if not explained(gots[k], wants[k], reaches[k], simpler, wide):
-            return k
-    return None
-
-
-def expected_scale(array: Any) -> float:
-    """The magnitude against which differences count."""
-    finite = (
-        np.asarray(array)[np.isfinite(np.asarray(array))] if _is_float(array) else array
-    )
-    return float(np.max(np.abs(finite), initial=0.0)) if _is_float(array) else 0.0
-
-
-def _is_float(array: Any) -> bool:
-    return bool(np.asarray(array).dtype.kind in "fc")
-
-
-def agree(got: Any, want: Any, scale: float) -> bool:
-    """Whether two results are equal to a fixed tolerance."""
-    got, want = np.asarray(got), np.asarray(want)
-    if got.shape != want.shape or got.dtype != want.dtype:
-        return False
-    if not _is_float(want):
-        return bool(np.array_equal(got, want))
-    rtol, atol = _tolerances(want, scale)
-    return bool(np.allclose(got, want, rtol=rtol, atol=atol, equal_nan=True))
-
-
-def _tolerances(want: Array, scale: float) -> tuple[float, float]:
-    rtol = float(np.finfo(want.dtype).eps) ** (2 / 3)
-    return rtol, rtol * max(scale, 1e-30)
-
-
-def explained(
-    got: Any, want: Any, reach: Array, simpler: bool, wide: Array | None = None
-) -> bool:
-    """Whether every element differs by no more than the reach of rounding.
-
-    wide: what is wanted, as a wider dtype has it."""
-    got, want = np.asarray(got), np.asarray(want)
-    if got.dtype != want.dtype:
-        return False
-    if got.shape != want.shape or reach is ANY_SHAPE:
-        return reach is ANY_SHAPE
-    allowed = SLACK * reach
-    if _is_float(want):
-        rtol, atol = _tolerances(want, expected_scale(want))
-        with np.errstate(all="ignore"):
-            allowed = allowed + np.nan_to_num(atol + rtol * np.abs(want), posinf=0.0)
-    fine = _distance(got, want) <= allowed
-    if simpler and _is_float(want):
-        fine |= ~np.isfinite(want)
-    if wide is not None and wide.shape == want.shape:
-        fine |= _is_near(got, wide)
-    return bool(np.all(fine))
-
-
-def _is_near(got: Array, wide: Array) -> Array:
-    """Which elements are those of a wider dtype to a fixed tolerance."""
-    if not _is_float(got):
-        return np.asarray(got == wide)
-    with np.errstate(all="ignore"):
-        want = wide.astype(got.dtype)
-        rtol, atol = _tolerances(want, expected_scale(want))
-        return np.asarray(np.isclose(got, want, rtol=rtol, atol=atol))
-
-
-def _distance(got: Array, want: Array) -> Array:
-    """How far apart elements are: 0 for equal ones, NaN and infinities included, and
-    infinitely far where only one is finite."""
-    with np.errstate(all="ignore"):
-        gap = np.abs(np.subtract(got, want, dtype=complex))
-        same = (got == want) | ((got != got) & (want != want))
-    return np.where(same, 0.0, np.nan_to_num(gap, nan=np.inf, posinf=np.inf))
-
-
-def reach_of_rounding(
-    variables: Sequence[Variable],
-    wants: Sequence[Any],
-    given: Values,
-    trials: int = TRIALS,
-) -> list[Array]:
-    """How far each element moves when every float that leads to it is off by its last
-    bits (or, near zero, by the smallest normal number), in a few random trials.
-
-    Source: Vignes 1993, stochastic arithmetic.
-    """
-    reach = [np.zeros(np.shape(want)) for want in wants]
-    for trial in range(trials):
-        for side in (1.0, -1.0):  # a choice between near values turns in one of them
-            rng = np.random.default_rng(trial)
-            try:
-                found = _evaluated_off(variables, given, rng, side)
-            except Exception:  # a choice has turned to what means nothing
-                continue
-            for k, (value, want) in enumerate(zip(found, wants, strict=True)):
-                if np.shape(value) != np.shape(want):
-                    reach[k] = ANY_SHAPE
-                elif reach[k] is not ANY_SHAPE:
-                    reach[k] = np.maximum(reach[k], _distance(np.asarray(value), want))
-    return reach
-
-
-def _evaluated_off(
-    variables: Sequence[Variable], given: Values, rng: np.random.Generator, side: float
-) -> list[Any]:
-    """The values where all that rounds is off, inside of loops and conditions as well."""
-
-    def without_changes(node: Apply, arrays: Sequence[Any]) -> list[Any]:
-        return list(node.op.compute(node, arrays, np))
-
-    def change(node: Apply, arrays: Sequence[Any], results: list[Any]) -> list[Any]:
-        return off_by_rounding(node, arrays, results, without_changes, rng, side)
-
-    token = changing.set(change)
-    try:
-        return evaluate(variables, given)
-    finally:
-        changing.reset(token)

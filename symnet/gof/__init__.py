@@ -17,6 +17,7 @@ from symnet.gof.opt import (
     local_optimizer,
     optimizer,
 )
+from symnet.gof.params_type import Params, ParamsType
 from symnet.graph.types import Type
 from symnet.graph.variables import Apply, Constant, Op, Variable
 from symnet.graph.variables import Op as PureOp
@@ -25,6 +26,7 @@ from symnet.rewriting.function_graph import FunctionGraph, InconsistencyError
 __all__ = [
     "Apply", "Constant", "EquilibriumOptimizer", "FunctionGraph", "InconsistencyError",
     "LocalOptimizer", "MissingInputError", "Op", "OpRemove", "OpSub", "Optimizer",
-    "PatternSub", "PureOp", "Query", "SeqOptimizer", "TopoOptimizer", "Type", "Variable",
+    "Params", "ParamsType", "PatternSub", "PureOp", "Query", "SeqOptimizer",
+    "TopoOptimizer", "Type", "Variable",
     "graph", "local_optimizer", "opt", "optdb", "optimizer", "toolbox",
 ]  # fmt: skip

@@ -24,7 +24,7 @@ from symnet.graph.variables import (
     operand_text,
 )
 from symnet.ops.base import as_tensor
-from symnet.ops.elementwise import cast
+from symnet.ops.elementwise import Elementwise, cast
 from symnet.ops.sizes import (
     MakeVector,
     Shape,
@@ -129,7 +129,7 @@ def gradients(
     Raises: TypeError for what is no list, ValueError for another number; as
     `checked_gradient`; and what L_op itself raises, with the op and the line as a note.
     """
-    if not is_users(node.op):
+    if not is_users(node.op) or isinstance(node.op, Elementwise):
         return _counted(node, node.op.L_op(node.inputs, outputs, output_gradients))
     try:
         found = node.op.L_op(node.inputs, outputs, output_gradients)
