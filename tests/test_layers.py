@@ -109,7 +109,7 @@ compile.memory: arena bounds_checks overwriting placer placement shadow ledger v
 compile.plan: planner plan_cache
 compile: partition
 compile.plan: affine
-compile: executable pipeline databases rounding widening agreement debugmode modes
+compile: executable pipeline databases rounding widening agreement modes debugmode
 compile: nanguardmode monitormode profile function .
 
 printing: roots forms formula latex plain_text layers draw networks sympy_bridge stages .

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from symnet.compile.arguments import In, Out
 from symnet.compile.databases import optdb
+from symnet.compile.debugmode import DebugMode
 from symnet.compile.function import Function, function
 from symnet.compile.function import function as pfunc
 from symnet.compile.modes import MODES as predefined_modes
-from symnet.compile.modes import DebugMode, Mode, get_default_mode, get_mode
+from symnet.compile.modes import Mode, get_default_mode, get_mode
 from symnet.compile.monitormode import MonitorMode
 from symnet.compile.nanguardmode import NanGuardMode
 from symnet.errors import MissingInputError, UnusedInputError

@@ -10,7 +10,7 @@ From then on all functions compiled in "FAST_RUN" have it, unless their mode exc
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 from symnet.compile.pipeline import GROUPS, rewrite_graph
@@ -24,7 +24,13 @@ from symnet.rewriting.selection import (
     meant,
     registered,
 )
-from symnet.rewriting.users_rewrites import GlobalRewrite, as_global, as_local
+from symnet.rewriting.users_rewrites import (
+    EquilibriumOptimizer,
+    GlobalRewrite,
+    SeqOptimizer,
+    as_global,
+    as_local,
+)
 
 # Groups of rewrites of single operations: with our own rules, right after them, at the end.
 STAGES = (*GROUPS, "uncanonicalize", "specialize_device", "fusion", "useless")
@@ -35,10 +41,16 @@ class RewriteDatabase:
     """The rewrites that users registered under one stage; of whole graphs, if it has none.
 
     stage: the group of rules to which they belong.
+    entries: where they are kept; if not given, where all modes find them.
     """
 
-    def __init__(self, stage: str = "") -> None:
+    def __init__(
+        self,
+        stage: str = "",
+        entries: dict[tuple[str, str], RegisteredRewrite] | None = None,
+    ) -> None:
         self.stage = stage
+        self.entries = registered if entries is None else entries
 
     def register(
         self,
@@ -57,38 +69,38 @@ class RewriteDatabase:
         tags = list(arguments)
         if tags and not isinstance(tags[0], str) or tags[:1] == ["last"]:
             position = tags.pop(0)
-        if (self.stage, name) in registered or name in STAGES:
+        if (self.stage, name) in self.entries or name in STAGES:
             raise ValueError(
                 message(f"a rewrite {name!r} is registered already", origin=capture())
             )
         made: Any = as_local(rewrite) if self.stage else as_global(rewrite)
-        if made.name is None:
-            made.name = name
+        if made.name is None and not hasattr(made, "__name__"):
+            made.name = name  # how errors call it
         where = LAST if position in (None, "last") else float(position)
         entry = RegisteredRewrite(
             name, made, frozenset(tags or ["fast_run"]), self.stage, where
         )
-        registered[self.stage, name] = entry
+        self.entries[self.stage, name] = entry
 
     def remove(self, name: str) -> None:
         """Forget a rewrite.  Raises: KeyError."""
-        del registered[self.stage, name]
+        del self.entries[self.stage, name]
 
     def __contains__(self, name: str) -> bool:
-        return (self.stage, name) in registered
+        return (self.stage, name) in self.entries
 
     def __iter__(self) -> Iterator[str]:
-        return (name for stage, name in list(registered) if stage == self.stage)
+        return (name for stage, name in list(self.entries) if stage == self.stage)
 
     def __getitem__(self, name: str) -> Any:
         """The database of a stage, or the rewrite of that name.  Raises: KeyError."""
         if not self.stage and name in STAGES:
             return RewriteDatabase(name)
-        if (self.stage, name) not in registered:
+        if (self.stage, name) not in self.entries:
             raise KeyError(
                 f"no rewrite {name!r}; there are {', '.join(self) or 'none'}"
             )
-        return registered[self.stage, name].rewrite
+        return self.entries[self.stage, name].rewrite
 
     def query(self, *tags: Any, **options: Any) -> GlobalRewrite:
         """The rewrites of a selection as one of whole graphs.
@@ -96,11 +108,44 @@ class RewriteDatabase:
         tags: a `RewriteChoice` (Theano's `Query`), or strings: "+tag" includes (so does the
         tag alone), "-tag" excludes, "&tag" requires.
         """
-        if len(tags) == 1 and isinstance(tags[0], RewriteChoice):
-            return SelectedRewrites(tags[0])
-        words = {sign: [t[1:] for t in tags if t[0] == sign] for sign in "+-&"}
-        plain = [tag for tag in tags if tag[0] not in "+-&"]
-        return SelectedRewrites(Query([*plain, *words["+"]], words["&"], words["-"]))
+        return SelectedRewrites(choice_of(tags))
+
+    def chosen(self, tags: Sequence[Any]) -> list[Any]:
+        """Its own rewrites that a selection takes, in order of their positions."""
+        choice = choice_of(tags)
+        entries = [e for e in self.entries.values() if choice.takes({e.name, *e.tags})]
+        return [e.rewrite for e in sorted(entries, key=lambda e: e.position)]
+
+
+class EquilibriumDB(RewriteDatabase):
+    """Rewrites of single operations that only who asks for them gets."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__("local", {})
+
+    def query(self, *tags: Any, **options: Any) -> GlobalRewrite:
+        """The chosen ones, applied until none has anything to do."""
+        return EquilibriumOptimizer(self.chosen(tags))
+
+
+class SequenceDB(RewriteDatabase):
+    """Rewrites of whole graphs that only who asks for them gets."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__("", {})
+
+    def query(self, *tags: Any, **options: Any) -> GlobalRewrite:
+        """The chosen ones, one after the other."""
+        return SeqOptimizer(self.chosen(tags))
+
+
+def choice_of(tags: Sequence[Any]) -> RewriteChoice:
+    """What the arguments of `query` stand for."""
+    if len(tags) == 1 and isinstance(tags[0], RewriteChoice):
+        return tags[0]
+    words = {sign: [t[1:] for t in tags if t[0] == sign] for sign in "+-&"}
+    plain = [tag for tag in tags if tag[0] not in "+-&"]
+    return Query([*plain, *words["+"]], words["&"], words["-"])
 
 
 class SelectedRewrites(GlobalRewrite):

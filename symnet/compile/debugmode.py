@@ -30,14 +30,17 @@ from typing import Any
 import numpy as np
 
 from symnet.compile.agreement import Values, distance, first_difference
+from symnet.compile.arguments import Request
 from symnet.compile.executable import Executable, shared_of, values_of
 from symnet.compile.memory.verify_placement import PlacementError
+from symnet.compile.modes import MODES, Mode, Runs
 from symnet.compile.pipeline import compile_graph, rewrite_graph
 from symnet.compile.widening import report_unstable
 from symnet.config import config
 from symnet.errors import message
 from symnet.graph.evaluate import changing, compute, evaluate, value_of
 from symnet.graph.inner import InnerGraph
+from symnet.graph.same_graph import equal_computations
 from symnet.graph.traverse import Graph, toposort
 from symnet.graph.variables import (
     Apply,
@@ -73,11 +76,11 @@ class BadMemory(DebugModeError):
     """A call changed an argument, or reads memory that no longer holds what it needs."""
 
 
-class BadView(DebugModeError):
+class BadViewMap(DebugModeError):
     """A user's operation hands out memory of an input, and its view_map does not say so."""
 
 
-class NotFinite(DebugModeError):
+class InvalidValueError(DebugModeError):
     """A result is NaN or infinite, where `check_isfinite` forbids that."""
 
 
@@ -87,12 +90,72 @@ class Unstable(DebugModeError):
 
 @dataclass(frozen=True)
 class Checks:
-    """What DebugMode looks at: see `compile.modes.DebugMode`."""
+    """What DebugMode looks at: see `DebugMode`."""
 
     patience: int = 1
     code: bool = True
     judge: bool = True
     finite: bool = False
+
+
+class DebugMode(Mode):
+    """Everything is computed twice and compared: slow, and sure.
+
+    stability_patience: how many times a graph is rewritten, to see that it always becomes
+        the same.
+    check_c_code: compare native code with the reference, operation by operation where they
+        differ; check_py_code: run the program by the reference device too, which tells
+        wrong lowering from wrong machine code.
+    check_isfinite: results that are NaN or infinite are errors.  Without, they are where
+        the formula is finite (`compile.widening`).
+    check_preallocated_output, require_matching_strides: accepted as in Theano; here no
+        operation gets memory that it might rely on.
+    optimizer, linker: as for `Mode`; the linker is this mode's own.
+    Raises, when a function is made or called: DebugModeError, of a kind for each fault.
+    """
+
+    name = "DebugMode"
+
+    def __init__(
+        self,
+        optimizer: Any = "default",
+        stability_patience: int | None = None,
+        check_c_code: bool | None = None,
+        check_py_code: bool | None = None,
+        check_isfinite: bool | None = None,
+        check_preallocated_output: Any = None,
+        require_matching_strides: Any = None,
+        linker: Any = None,
+    ) -> None:
+        super().__init__(None, optimizer)
+        patience = 1 if stability_patience is None else int(stability_patience)
+        if patience < 1:
+            raise ValueError(f"DebugMode: a patience of {patience} rewrites nothing")
+        code, judge = check_c_code is not False, check_py_code is not False
+        self.checks = Checks(patience, code, judge, bool(check_isfinite))
+
+    def rewrite(self, graph: Graph, trace: Trace | None = None) -> Graph:
+        with config.change_flags(verify="on"):
+            found = super().rewrite(graph, trace)
+            for _ in range(self.checks.patience - 1):
+                again = super().rewrite(graph)
+                if not equal_computations(found.outputs, again.outputs):
+                    what = "a graph was rewritten to different ones"
+                    cure = "have rewrites give the same for the same"
+                    raise BadRewrite(message(what, cure=cure))
+            return found
+
+    def engine(
+        self,
+        inputs: Sequence[Variable],
+        outputs: Sequence[Variable],
+        updates: Mapping[SharedVariable, Variable],
+        request: Request,
+        device: Device,
+    ) -> Runs:
+        original = Graph(inputs, [*request.outputs, *request.updates.values()])
+        given = (original, inputs, outputs, updates, device)
+        return DebugEngine(*given, super().rewrite, self.checks)
 
 
 class DebugEngine:
@@ -167,7 +230,7 @@ class DebugEngine:
             if array.dtype.kind in "fc" and not np.isfinite(array).all():
                 what = f"{operand_text(v)} is not finite"
                 cure = "use NanGuardMode to find where it begins"
-                raise NotFinite(message(what, origin=v.origin, cure=cure))
+                raise InvalidValueError(message(what, origin=v.origin, cure=cure))
 
     def _rehearse(self, program: Executable, arrays: Sequence[Any]) -> list[Any]:
         """What a program computes: outputs, and new values of shared variables."""
@@ -218,7 +281,7 @@ class DebugEngine:
 def evaluate_checking_views(outputs: Sequence[Variable], given: Values) -> list[Any]:
     """The values of the outputs.
 
-    Raises: BadView where a user's operation shares memory that it does not declare.
+    Raises: BadViewMap where a user's operation shares memory that it does not declare.
     """
 
     def look(node: Apply, arrays: Sequence[Any], results: list[Any]) -> list[Any]:
@@ -239,7 +302,7 @@ def _check_view(node: Apply, k: int, result: Any, arrays: Sequence[Any]) -> None
     for j, array in enumerate(arrays):
         both = isinstance(result, np.ndarray) and isinstance(array, np.ndarray)
         if both and j not in declared and np.shares_memory(result, array):
-            raise BadView(
+            raise BadViewMap(
                 message(
                     f"{node.op}: result {k} is memory of input {j}",
                     operation=node.op,
@@ -381,3 +444,6 @@ def report_bad_inner_node(node: Apply, arrays: Sequence[Any]) -> str | None:
         if report is not None:
             return f"{where} of {node.op}: {report}"
     return None
+
+
+MODES["DebugMode"] = MODES["DEBUG_MODE"] = DebugMode

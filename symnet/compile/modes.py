@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any, Protocol
 
 from symnet.compile.arguments import Request
-from symnet.compile.debugmode import BadRewrite, Checks, DebugEngine
 from symnet.compile.executable import shared_of, uses_of, values_of
 from symnet.compile.inner_graphs import stable_throughout, written_out
 from symnet.compile.pipeline import compile_graph, known_tags, rewrite_graph
@@ -17,7 +16,6 @@ from symnet.config import config
 from symnet.errors import message
 from symnet.graph.evaluate import evaluate
 from symnet.graph.origin import capture
-from symnet.graph.same_graph import equal_computations
 from symnet.graph.traverse import Graph
 from symnet.graph.variables import Variable
 from symnet.kernels.interface import REPLACES, Device, Ticket, in_turn
@@ -217,66 +215,6 @@ class FastCompile(Mode):
         super().__init__("py", None)
 
 
-class DebugMode(Mode):
-    """Everything is computed twice and compared: slow, and sure.
-
-    stability_patience: how many times a graph is rewritten, to see that it always becomes
-        the same.
-    check_c_code: compare native code with the reference, operation by operation where they
-        differ; check_py_code: run the program by the reference device too, which tells
-        wrong lowering from wrong machine code.
-    check_isfinite: results that are NaN or infinite are errors.  Without, they are where
-        the formula is finite (`compile.widening`).
-    check_preallocated_output, require_matching_strides: accepted as in Theano; here no
-        operation gets memory that it might rely on.
-    optimizer, linker: as for `Mode`; the linker is this mode's own.
-    Raises, when a function is made or called: DebugModeError, of a kind for each fault.
-    """
-
-    name = "DebugMode"
-
-    def __init__(
-        self,
-        optimizer: Any = "default",
-        stability_patience: int | None = None,
-        check_c_code: bool | None = None,
-        check_py_code: bool | None = None,
-        check_isfinite: bool | None = None,
-        check_preallocated_output: Any = None,
-        require_matching_strides: Any = None,
-        linker: Any = None,
-    ) -> None:
-        super().__init__(None, optimizer)
-        patience = 1 if stability_patience is None else int(stability_patience)
-        if patience < 1:
-            raise ValueError(f"DebugMode: a patience of {patience} rewrites nothing")
-        code, judge = check_c_code is not False, check_py_code is not False
-        self.checks = Checks(patience, code, judge, bool(check_isfinite))
-
-    def rewrite(self, graph: Graph, trace: Trace | None = None) -> Graph:
-        with config.change_flags(verify="on"):
-            found = super().rewrite(graph, trace)
-            for _ in range(self.checks.patience - 1):
-                again = super().rewrite(graph)
-                if not equal_computations(found.outputs, again.outputs):
-                    what = "a graph was rewritten to different ones"
-                    cure = "have rewrites give the same for the same"
-                    raise BadRewrite(message(what, cure=cure))
-            return found
-
-    def engine(
-        self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
-        updates: Mapping[SharedVariable, Variable],
-        request: Request,
-        device: Device,
-    ) -> Runs:
-        original = Graph(inputs, [*request.outputs, *request.updates.values()])
-        given = (original, inputs, outputs, updates, device)
-        return DebugEngine(*given, super().rewrite, self.checks)
-
-
 class ReferenceEngine:
     """Runs a graph by reference evaluation."""
 
@@ -329,6 +267,4 @@ def get_default_mode() -> Mode:
 MODES: dict[str, type[Mode]] = {
     "FAST_RUN": Mode,
     "FAST_COMPILE": FastCompile,
-    "DebugMode": DebugMode,
-    "DEBUG_MODE": DebugMode,
 }

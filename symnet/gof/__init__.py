@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from symnet.compile.databases import Query, optdb
+from symnet.compile.databases import EquilibriumDB, Query, SequenceDB, optdb
 from symnet.errors import MissingInputError
 from symnet.gof import graph, opt, toolbox
 from symnet.gof.opt import (
     EquilibriumOptimizer,
     LocalOptimizer,
+    MergeOptimizer,
+    OpKeyOptimizer,
     OpRemove,
     OpSub,
     Optimizer,
@@ -24,9 +26,9 @@ from symnet.graph.variables import Op as PureOp
 from symnet.rewriting.function_graph import FunctionGraph, InconsistencyError
 
 __all__ = [
-    "Apply", "Constant", "EquilibriumOptimizer", "FunctionGraph", "InconsistencyError",
-    "LocalOptimizer", "MissingInputError", "Op", "OpRemove", "OpSub", "Optimizer",
-    "Params", "ParamsType", "PatternSub", "PureOp", "Query", "SeqOptimizer",
-    "TopoOptimizer", "Type", "Variable",
+    "Apply", "Constant", "EquilibriumDB", "EquilibriumOptimizer", "FunctionGraph",
+    "InconsistencyError", "LocalOptimizer", "MergeOptimizer", "MissingInputError", "Op",
+    "OpKeyOptimizer", "OpRemove", "OpSub", "Optimizer", "Params", "ParamsType", "PatternSub",
+    "PureOp", "Query", "SeqOptimizer", "SequenceDB", "TopoOptimizer", "Type", "Variable",
     "graph", "local_optimizer", "opt", "optdb", "optimizer", "toolbox",
 ]  # fmt: skip

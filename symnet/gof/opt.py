@@ -7,6 +7,8 @@ from symnet.rewriting.users_rewrites import (
     EquilibriumOptimizer,
     FromFunctionLocalOptimizer,
     FromFunctionOptimizer,
+    MergeOptimizer,
+    OpKeyOptimizer,
     OpRemove,
     OpSub,
     PatternSub,
@@ -20,6 +22,7 @@ from symnet.rewriting.users_rewrites import LocalRewrite as LocalOptimizer
 
 __all__ = [
     "EquilibriumOptimizer", "FromFunctionLocalOptimizer", "FromFunctionOptimizer",
-    "InconsistencyError", "LocalOptimizer", "OpRemove", "OpSub", "Optimizer", "PatternSub",
-    "SeqOptimizer", "TopoOptimizer", "local_optimizer", "optimizer",
+    "InconsistencyError", "LocalOptimizer", "MergeOptimizer", "OpKeyOptimizer", "OpRemove",
+    "OpSub", "Optimizer", "PatternSub", "SeqOptimizer", "TopoOptimizer", "local_optimizer",
+    "optimizer",
 ]  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from symnet.compile.databases import Query
+from symnet.compile.databases import EquilibriumDB, Query, SequenceDB
 from symnet.compile.databases import RewriteDatabase as DB
 
-__all__ = ["DB", "Query"]
+__all__ = ["DB", "EquilibriumDB", "Query", "SequenceDB"]

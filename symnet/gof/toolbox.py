@@ -42,6 +42,10 @@ class ReplaceValidate(Feature):
     """Theano's feature that gives graphs `replace_validate`; here they have it anyway."""
 
 
+class NodeFinder(Feature):
+    """Theano's feature that gives graphs `get_nodes`; here they have it anyway."""
+
+
 class PrintListener(Feature):
     """Prints every change."""
 
@@ -70,4 +74,4 @@ class PrintListener(Feature):
             print(text)  # noqa: T201
 
 
-__all__ = ["Feature", "PrintListener", "ReplaceValidate"]
+__all__ = ["Feature", "NodeFinder", "PrintListener", "ReplaceValidate"]

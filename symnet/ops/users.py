@@ -7,6 +7,8 @@ that names the operation and the line that applied it, not in a wrong number.
 
 from __future__ import annotations
 
+import importlib
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
@@ -69,6 +71,14 @@ class FromFunctionOp(Op):
 
     __repr__ = __str__
 
+    def __reduce__(self) -> Any:
+        """By the name of the function, under which a decorator has left the operation."""
+        module = sys.modules.get(getattr(self.fn, "__module__", ""))
+        name = getattr(self.fn, "__qualname__", "")
+        if name and getattr(module, name, None) is self:
+            return _decorated, (self.fn.__module__, name)
+        return super().__reduce__()
+
     def perform(
         self, node: Apply, inputs: list[Any], output_storage: list[list[Any]]
     ) -> None:
@@ -83,6 +93,10 @@ class FromFunctionOp(Op):
             )
         for cell, result in zip(output_storage, results):
             cell[0] = result
+
+
+def _decorated(module: str, name: str) -> Any:
+    return getattr(importlib.import_module(module), name)
 
 
 def _is_one_result(results: Any) -> bool:

@@ -53,7 +53,7 @@ class FunctionGraph(Graph):
     Raises: MissingInputError for an output that needs something else.
     """
 
-    __slots__ = ("_clients", "_features", "name")
+    __slots__ = ("_clients", "_features", "__dict__")  # features may add attributes
 
     def __init__(
         self,
@@ -99,6 +99,10 @@ class FunctionGraph(Graph):
 
     def all_clients(self) -> dict[Variable, list[Client]]:
         return {v: list(uses) for v, uses in self._clients.items() if uses}
+
+    def get_nodes(self, op: Any) -> list[Apply]:
+        """The operations by an op, in order."""
+        return [node for node in self.toposort() if node.op == op]
 
     def has(self, variable: Variable) -> bool:
         """Whether the variable is one of the graph."""

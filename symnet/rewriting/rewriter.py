@@ -308,10 +308,13 @@ class Rewriter:
         pairs = list(zip(outputs, node.outputs))
         if all(new is old for new, old in pairs):
             return None
-        return [
-            self._checked(conform(self._opened(new, old), old, rule.name), old)
-            for new, old in pairs
-        ]
+        return [self._fitted(new, old, rule) for new, old in pairs]
+
+    def _fitted(self, new: Variable, old: Variable, rule: Rule) -> Variable:
+        """`new` as it stands in the place of `old`."""
+        if not isinstance(old.type, TensorType):
+            return conform(new, old, rule.name)
+        return self._checked(conform(self._opened(new, old), old, rule.name), old)
 
     def _opened(self, new: Variable, old: Variable) -> Variable:
         """`new` without the knowledge that a size is 1, where `old` does not have it: a
@@ -343,6 +346,10 @@ class Rewriter:
     def users(self, variable: Variable) -> Sequence[Apply | None]:
         self.asked = True
         return self._users.get(variable, ())
+
+    def is_new(self, node: Apply) -> bool:
+        """Whether a rule has brought the operation into the graph."""
+        return node in self.steps
 
     # ---- what is known of sizes
 

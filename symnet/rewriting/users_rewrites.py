@@ -14,6 +14,7 @@ either gives is checked: its type always, its value in DebugMode.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -123,9 +124,12 @@ class TopoOptimizer(GlobalRewrite):
     ) -> None:
         several = isinstance(local_opt, (list, tuple))
         self.local = tuple(map(as_local, local_opt if several else [local_opt]))
+        self.once = ignore_newtrees
 
     def apply(self, graph: FunctionGraph, *arguments: Any, **options: Any) -> None:
         rules = [rule for one in self.local for rule in one.rules()]
+        if self.once:
+            rules = [replace(r, condition=lambda m: not m.is_new) for r in rules]
         try:
             found = rewrite(graph.frozen(), rules)
         except UsersRewriteFailed as failed:
@@ -143,6 +147,18 @@ class EquilibriumOptimizer(TopoOptimizer):
 
     def __init__(self, optimizers: Sequence[Any], **options: Any) -> None:
         super().__init__(list(optimizers))
+
+
+class OpKeyOptimizer(TopoOptimizer):
+    """The same by Theano's name for one that is tried at operations by one op."""
+
+
+class MergeOptimizer(GlobalRewrite):
+    """Equal operations on equal inputs, and equal constants, become one."""
+
+    def apply(self, graph: FunctionGraph, *arguments: Any, **options: Any) -> None:
+        found = rewrite(graph.frozen())
+        graph.replace_all(zip(graph.outputs[:], found.outputs), "merge")
 
 
 # ---- of single operations
@@ -412,11 +428,10 @@ def _fits(
                 bound.update(trial)
                 return True
         return False
-    wanted = pattern.data if isinstance(pattern, Constant) else pattern
+    if isinstance(pattern, Constant) and isinstance(variable, Constant):
+        return bool(np.array_equal(np.asarray(pattern.data), np.asarray(variable.data)))
     value = number(variable)
-    if isinstance(variable, Constant) and np.size(wanted) != 1:
-        return bool(np.array_equal(variable.data, wanted))
-    return value is not None and bool(value == wanted)
+    return value is not None and bool(value == pattern)
 
 
 def _built(pattern: Any, bound: dict[str, Variable]) -> Variable:

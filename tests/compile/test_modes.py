@@ -11,11 +11,10 @@ import pytest
 import symnet
 import symnet.tensor as T
 from symnet import function, grad, shared
-from symnet.compile.debugmode import DebugEngine
+from symnet.compile.debugmode import DebugEngine, DebugMode
 from symnet.compile.executable import Executable
 from symnet.compile.modes import (
     MODES,
-    DebugMode,
     FastCompile,
     Mode,
     ReferenceEngine,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import numpy as np
@@ -369,3 +370,15 @@ def test_rebroadcast() -> None:
         f([[2.0, 3.0]])
     with pytest.raises(ValueError, match="takes pairs"):
         T.Rebroadcast(0)
+
+
+@symnet.compile.as_op([T.dvector], [T.dvector])
+def doubled(x: Any) -> Any:
+    return x * 2
+
+
+def test_functions_as_operations_are_pickled_by_name() -> None:
+    assert pickle.loads(pickle.dumps(doubled)) is doubled
+    x = T.dvector("x")
+    f = pickle.loads(pickle.dumps(symnet.function([x], doubled(x))))
+    np.testing.assert_array_equal(f(V), V * 2)

@@ -169,3 +169,16 @@ def test_change_of_one_input() -> None:
     g.change_input("output", 1, g.inputs[0])
     np.testing.assert_allclose(value(g)[1], V)
     assert texts(g.clone()) == texts(g) == ["exp", "mul"]
+
+
+def test_as_text() -> None:
+    x, y = T.dvectors("x", "y")
+    shared = T.exp(x)
+    assert str(FunctionGraph([x, y], [shared * y, T.sin(shared)])) == (
+        "[mul(*1 -> exp(x), y), sin(*1)]"
+    )
+    assert str(FunctionGraph([x], [x, x])) == "[x, x]"
+    deep = x
+    for _ in range(3000):  # no recursion
+        deep = T.exp(deep)
+    assert str(FunctionGraph([x], [deep])).endswith("exp(x" + ")" * 3000 + "]")

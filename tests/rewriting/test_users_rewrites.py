@@ -15,15 +15,23 @@ from symnet import function
 from symnet.compile import DebugMode, Mode, optdb
 from symnet.compile.debugmode import BadRewrite
 from symnet.gof import (
+    Apply,
+    Constant,
+    EquilibriumDB,
     EquilibriumOptimizer,
     FunctionGraph,
     LocalOptimizer,
+    MergeOptimizer,
+    Op,
+    OpKeyOptimizer,
     OpRemove,
     OpSub,
     Optimizer,
     PatternSub,
     SeqOptimizer,
+    SequenceDB,
     TopoOptimizer,
+    Type,
     local_optimizer,
     optimizer,
 )
@@ -210,7 +218,75 @@ def test_types_may_know_more_or_less() -> None:
     np.testing.assert_array_equal(g(V), [7.0])
 
 
+def test_what_a_rewrite_brings_in_may_be_left_alone() -> None:
+    swapped = PatternSub((T.sub, "x", "y"), (T.sub, "y", "x"))
+    x, y = T.dvectors("x", "y")
+    once = TopoOptimizer(swapped, ignore_newtrees=True)
+    mode = Mode(optimizer=None).register((once, 0.5))
+    f = function([x, y], (x - y) - y, mode=mode)
+    np.testing.assert_array_equal(f(V, V + 1), (V + 1) - 1)
+
+
+class Text(Type):
+    """A type that is no tensor."""
+
+    def filter(
+        self, data: Any, strict: bool = False, allow_downcast: Any = None
+    ) -> Any:
+        return data
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Text)
+
+    def __hash__(self) -> int:
+        return hash(Text)
+
+
+class Joined(Op):
+    __props__ = ("between",)
+
+    def __init__(self, between: str) -> None:
+        self.between = between
+
+    def make_node(self, *inputs: Any) -> Apply:
+        return Apply(self, inputs, [Text()()])
+
+
+def test_types_that_are_no_tensors() -> None:
+    """In the graph's own text: a rewrite, and equals that become one."""
+    a, b = Text()("a"), Text()("b")
+    comma, dot = Joined(","), Joined(".")
+    one, two = Constant(Text(), "!", "one"), Constant(Text(), "!", "two")
+    graph = FunctionGraph([a, b], [comma(comma(a, one), comma(a, two), b)])
+    MergeOptimizer().optimize(graph)
+    text = str(graph)
+    assert text.startswith("[Joined{between=','}(*1 -> Joined{between=','}(a, ")
+    assert text.endswith("), *1, b)]")
+    OpKeyOptimizer(PatternSub((comma, "x", one), (dot, "x"))).optimize(graph)
+    want = "[Joined{between=','}(*1 -> Joined{between='.'}(a), *1, b)]"
+    assert str(graph) == want
+
+
 # ---- registered
+
+
+def test_databases_of_ones_own() -> None:
+    x = T.dvector("x")
+    locals_, sequence = EquilibriumDB(), SequenceDB()
+    locals_.register("mine", log_to_exp, "a", "b")
+    locals_.register("other", exp_of_log, "b")
+    sequence.register("second", SinForExp(), 2.0, "a")
+    sequence.register("first", TopoOptimizer(log_to_exp), 1.0, "a")
+    assert list(locals_) == ["mine", "other"] and "mine" not in optdb
+    for database, tags, want in (
+        (locals_, ["+a"], ["exp"]),
+        (locals_, ["b", "-a"], ["log"]),
+        (locals_, ["+b", "&a"], ["exp"]),
+        (sequence, ["a"], ["sin"]),
+        (sequence, ["a", "-second"], ["exp"]),
+    ):
+        mode = Mode(optimizer=database.query(*tags))
+        assert ops(function([x], T.log(x), mode=mode)) == want
 
 
 def test_registered_ones_are_part_of_fast_run(clean: None) -> None:
