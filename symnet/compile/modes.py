@@ -156,7 +156,12 @@ class Mode:
         return hash((type(self), self.linker, self.selection))
 
     def __repr__(self) -> str:
-        return f"Mode {self.name}"
+        choice, parts = self.selection, [f"Mode {self.name}"]
+        if choice.exclude:
+            parts.append(f"without {', '.join(sorted(choice.exclude))}")
+        if choice.own:
+            parts.append(f"with {', '.join(str(one) for one, _ in choice.own)}")
+        return " ".join(parts)
 
 
 # Theano's, of which two are NumPy: everything else is one native program here.

@@ -179,11 +179,14 @@ class FunctionGraph(Graph):
 
     def _replace(
         self,
-        old: Variable,
-        new: Variable,
+        old: Any,
+        new: Any,
         reason: Any,
         done: list[tuple[Client, Variable]],
     ) -> None:
+        if not isinstance(old, Variable):
+            what = f"{old!r:.60} is no variable, and cannot be replaced"
+            raise TypeError(message(what, origin=capture()))
         if new is old or old not in self._clients:
             return
         users = list(self._clients[old])  # not those that `new` brings itself

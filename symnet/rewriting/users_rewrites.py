@@ -53,7 +53,15 @@ class GlobalRewrite:
         """Nothing, unless a subclass says more."""
 
     def optimize(self, graph: FunctionGraph, *arguments: Any, **options: Any) -> Any:
-        """Rewrite the graph in place."""
+        """Rewrite the graph in place.  Raises: TypeError for what is no FunctionGraph."""
+        if not isinstance(graph, FunctionGraph):
+            raise TypeError(
+                message(
+                    f"{self} rewrites a FunctionGraph, not {graph!r:.60}",
+                    origin=capture(),
+                    cure="make one: FunctionGraph(inputs, outputs)",
+                )
+            )
         self.add_requirements(graph)
         return self.apply(graph, *arguments, **options)
 

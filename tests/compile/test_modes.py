@@ -270,3 +270,4 @@ def test_modes_are_values():
         optimizer=None
     )
     assert plain.optimizer == plain.selection
+    assert repr(plain.excluding("fusion")) == "Mode FAST_RUN without fusion"

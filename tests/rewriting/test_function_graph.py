@@ -9,7 +9,7 @@ import pytest
 
 import symnet.tensor as T
 from symnet.errors import MissingInputError
-from symnet.gof import FunctionGraph, InconsistencyError
+from symnet.gof import FunctionGraph, InconsistencyError, MergeOptimizer
 from symnet.gof.toolbox import Feature, PrintListener
 from symnet.graph.evaluate import evaluate
 from symnet.rewriting.function_graph import UsersRewriteError
@@ -114,6 +114,10 @@ def test_wrong_replacements() -> None:
             g.replace(old, new)
         assert "test_function_graph.py" in str(caught.value)
         assert g.outputs[0] is old
+    with pytest.raises(TypeError, match="3 is no variable"):
+        g.replace(3, old)
+    with pytest.raises(TypeError, match="rewrites a FunctionGraph"):
+        MergeOptimizer().optimize([old])
     with pytest.raises(MissingInputError, match="no input"):
         FunctionGraph([T.dvector()], [T.exp(T.dvector("y"))])
 
