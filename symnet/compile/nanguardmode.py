@@ -25,7 +25,7 @@ from symnet.graph.evaluate import changing, evaluate, value_of
 from symnet.graph.traverse import Graph, leaves
 from symnet.graph.types import COMPLEX, FLOATS, TensorType
 from symnet.graph.variables import Apply, Constant, Variable, operand_text
-from symnet.kernels.interface import READS, Device, Ticket, in_turn
+from symnet.kernels.interface import READS, Device, Ticket, with_ticket
 from symnet.ops.advanced import AdvancedSubtensor
 from symnet.ops.arithmetic import absolute, gt, invert, isinf, isnan, le, or_
 from symnet.ops.base import constant
@@ -146,7 +146,7 @@ class NanGuardEngine:
             return self.engine.run(arrays)[: self.count]
         except IndexError:
             uses = {v.store: READS for v in self.shared}
-            in_turn(uses, None, partial(self._complain, arrays))
+            with_ticket(uses, None, partial(self._complain, arrays))
             raise  # it was an index
 
     def free(self) -> None:
