@@ -288,6 +288,7 @@ def evaluate_checking_views(outputs: Sequence[Variable], given: Values) -> list[
         if is_users(node.op) or node.op.runs_users_code:
             for k, result in enumerate(results):
                 _check_view(node, k, result, arrays)
+                _check_results(node, k, results)
         return results
 
     token = changing.set(look)
@@ -309,6 +310,23 @@ def _check_view(node: Apply, k: int, result: Any, arrays: Sequence[Any]) -> None
                     operands=[operand_text(v) for v in node.inputs],
                     origin=node.origin,
                     cure=f"say so, view_map = {{{k}: [{j}]}}, or hand out a copy",
+                )
+            )
+
+
+def _check_results(node: Apply, k: int, results: Sequence[Any]) -> None:
+    """Raises: BadViewMap where result k shares memory with an earlier one, and they are not
+    declared to be views of one input."""
+    for j, other in enumerate(results[:k]):
+        both = isinstance(results[k], np.ndarray) and isinstance(other, np.ndarray)
+        common = {*node.op.view_map.get(k, ())} & {*node.op.view_map.get(j, ())}
+        if both and not common and np.shares_memory(results[k], other):
+            raise BadViewMap(
+                message(
+                    f"{node.op}: results {j} and {k} share memory",
+                    operation=node.op,
+                    origin=node.origin,
+                    cure="hand out copies, or declare both views of one input (view_map)",
                 )
             )
 

@@ -163,7 +163,9 @@ POSITIONS = {"simplify": 1.0, "branches": 2.0}
 
 def known_tags() -> set[str]:
     """The names by which rewrites are chosen: of passes, groups, rules, and users' own."""
-    own = {t for e in registered.values() for t in (e.name, e.stage, *e.tags) if t}
+    own = {
+        t for e in list(registered.values()) for t in (e.name, e.stage, *e.tags) if t
+    }
     rules = {
         rule.name for step in PASSES if isinstance(step, Pass) for rule in step.rules
     }
@@ -175,7 +177,7 @@ def known_tags() -> set[str]:
 def passes_of(selection: RewriteChoice) -> list[Pass | Change]:
     """The passes over graphs of a selection, in order."""
     entries = [
-        e for e in registered.values()
+        e for e in list(registered.values())
         if selection.takes({e.name, e.stage, *e.tags} - {""})
     ]  # fmt: skip
     placed = [(e.rewrite, e.position) for e in entries if not e.stage]

@@ -268,6 +268,10 @@ class Op:
             )
         )
 
+    def do_constant_folding(self, node: Apply) -> bool:
+        """Whether a node of constants may be computed once, while compiling."""
+        return self.foldable
+
     def wanted(self, node: Apply, known: Mapping[Variable, Any]) -> Sequence[Variable]:
         """The inputs that `compute` needs, given the values that are `known`; it is asked
         again when it has got them, and gets None for the others."""

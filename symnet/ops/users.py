@@ -7,13 +7,12 @@ that names the operation and the line that applied it, not in a wrong number.
 
 from __future__ import annotations
 
-import importlib
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from symnet.errors import message
 from symnet.graph.origin import inherit
+from symnet.graph.pickling import by_name, named
 from symnet.graph.promised import Promised, promised_sizes
 from symnet.graph.traverse import clone_replace, toposort
 from symnet.graph.types import COMPLEX, FLOATS, DisconnectedType, TensorType, Type
@@ -73,12 +72,8 @@ class FromFunctionOp(Op):
     __repr__ = __str__
 
     def __reduce__(self) -> Any:
-        """By the name of the function, under which a decorator has left the operation."""
-        module = sys.modules.get(getattr(self.fn, "__module__", ""))
-        name = getattr(self.fn, "__qualname__", "")
-        if name and getattr(module, name, None) is self:
-            return _decorated, (self.fn.__module__, name)
-        return super().__reduce__()
+        place = by_name(self, self.fn)
+        return super().__reduce__() if place is None else (named, place)
 
     def perform(
         self, node: Apply, inputs: list[Any], output_storage: list[list[Any]]
@@ -94,10 +89,6 @@ class FromFunctionOp(Op):
             )
         for cell, result in zip(output_storage, results):
             cell[0] = result
-
-
-def _decorated(module: str, name: str) -> Any:
-    return getattr(importlib.import_module(module), name)
 
 
 def _is_one_result(results: Any) -> bool:

@@ -21,6 +21,7 @@ import numpy as np
 
 from symnet.errors import message
 from symnet.graph.origin import Origin, capture
+from symnet.graph.pickling import by_name, named
 from symnet.graph.traverse import Graph
 from symnet.graph.variables import Apply, Constant, Op, Variable
 from symnet.ops.base import as_tensor
@@ -90,6 +91,10 @@ class FromFunctionOptimizer(GlobalRewrite):
     ) -> None:
         self.fn, self.requirements = fn, tuple(requirements)
         self.__name__ = getattr(fn, "__name__", "rewrite")
+
+    def __reduce__(self) -> Any:
+        place = by_name(self, self.fn)
+        return super().__reduce_ex__(2) if place is None else (named, place)
 
     def apply(self, graph: FunctionGraph, *arguments: Any, **options: Any) -> Any:
         return self.fn(graph, *arguments, **options)
@@ -271,6 +276,10 @@ class FromFunctionLocalOptimizer(LocalRewrite):
         self.fn, self._tracks, self.line = fn, tracks, line
         self.__name__ = getattr(fn, "__name__", "rewrite")
         self.__doc__ = getattr(fn, "__doc__", None)
+
+    def __reduce__(self) -> Any:
+        place = by_name(self, self.fn)
+        return super().__reduce_ex__(2) if place is None else (named, place)
 
     def tracks(self) -> Sequence[Any] | None:
         return self._tracks

@@ -494,3 +494,21 @@ def test_views_are_declared() -> None:
         f(value)
     text = str(caught.value)
     assert "view_map = {0: [0]}" in text and "test_debugmode.py" in text
+
+
+class Twice(Op):
+    """Its input, as two results that are one array."""
+
+    def make_node(self, x: Any) -> Apply:
+        return Apply(self, [x], [x.type(), x.type()])
+
+    def perform(self, node: Any, inputs: Any, output_storage: Any) -> None:
+        output_storage[0][0] = output_storage[1][0] = inputs[0] + 1
+
+
+def test_results_have_memory_of_their_own() -> None:
+    x = T.dvector("x")
+    f = function([x], Twice()(x), mode="DebugMode")
+    with pytest.raises(BadViewMap, match="results 0 and 1 share memory") as caught:
+        f([1.0])
+    assert "test_debugmode.py" in str(caught.value)

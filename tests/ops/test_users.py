@@ -382,3 +382,26 @@ def test_functions_as_operations_are_pickled_by_name() -> None:
     x = T.dvector("x")
     f = pickle.loads(pickle.dumps(symnet.function([x], doubled(x))))
     np.testing.assert_array_equal(f(V), V * 2)
+
+
+def test_what_is_not_folded() -> None:
+    class Counting(Op):
+        def __init__(self, folds: bool) -> None:
+            self.folds, self.calls = folds, 0
+
+        def make_node(self, x: Any) -> Apply:
+            return Apply(self, [x], [x.type()])
+
+        def perform(self, node: Any, inputs: Any, output_storage: Any) -> None:
+            self.calls += 1
+            output_storage[0][0] = inputs[0] + 1
+
+        def do_constant_folding(self, node: Apply) -> bool:
+            return self.folds
+
+    for folds, calls in ((True, 1), (False, 2)):
+        op = Counting(folds)
+        f = symnet.function([], op(T.constant(V)))
+        for _ in range(2):
+            np.testing.assert_array_equal(f(), V + 1)
+        assert op.calls == calls

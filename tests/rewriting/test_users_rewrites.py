@@ -57,6 +57,11 @@ class SinForExp(Optimizer):
                 graph.replace_validate(node.outputs[0], T.sin(node.inputs[0]), "sin")
 
 
+@optimizer
+def sines(graph: FunctionGraph) -> None:
+    SinForExp().apply(graph)
+
+
 def ops(f: Any) -> list[str]:
     return [str(node.op) for node in f.maker.fgraph.toposort()]
 
@@ -336,6 +341,11 @@ def test_wrong_forms() -> None:
 
 
 def test_pickles() -> None:
+    assert pickle.loads(pickle.dumps(log_to_exp)) is log_to_exp
+    assert pickle.loads(pickle.dumps(sines)) is sines
     x = T.dvector("x")
+    for one in (log_to_exp, sines, OpSub(T.exp, T.sin)):
+        f = applied(one, T.exp(T.log(x)), x)
+        np.testing.assert_array_equal(pickle.loads(pickle.dumps(f))(V), f(V))
     f = applied(SinForExp(), T.exp(x), x)
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(f))(V), f(V))
