@@ -269,8 +269,10 @@ class DebugEngine:
         report = report_bad_rule(trace, given)
         if report is None:
             report = report_bad_pass(self.original, trace, given)
-        if report is None and trace.graphs and trace.graphs[-1][0] == "inside":
-            report = report_bad_inner_rule(trace.graphs[-2][1], given, self.rewrite)
+        names = [name for name, _ in trace.graphs]
+        if report is None and "inside" in names:
+            before = trace.graphs[names.index("inside") - 1][1]
+            report = report_bad_inner_rule(before, given, self.rewrite)
         if report is None:
             report = _report(
                 "rewriting changed", self.original.outputs[position], want, got

@@ -26,6 +26,7 @@ from symnet.compile.lower.verify_program import verify_program
 from symnet.compile.memory.overwriting import reuse_dying
 from symnet.compile.memory.placement import place
 from symnet.compile.partition import Segment, split
+from symnet.compile.recompute import recompute
 from symnet.compile.scan.scan_passes import rewrite_loops
 from symnet.config import config
 from symnet.errors import message
@@ -170,7 +171,15 @@ def known_tags() -> set[str]:
         rule.name for step in PASSES if isinstance(step, Pass) for rule in step.rules
     }
     steps = {step.name for step in (*PASSES, *LOWERING)}
-    ours = {"fast_run", "fast_compile", "fusion", "fold", "inside", *GROUPS}
+    ours = {
+        "fast_run",
+        "fast_compile",
+        "fusion",
+        "fold",
+        "inside",
+        "recompute",
+        *GROUPS,
+    }
     return own | rules | steps | ours | set(COUNTERPARTS) | WITHOUT_COUNTERPART
 
 
@@ -258,7 +267,12 @@ def rewrite_graph(
     # Last, when the operations with graphs inside have their last form.
     again = partial(rewrite_graph, selection=selection, around=analyses)
     inside = Change("inside", lambda graph, _: rewrite_inside(graph, again))
-    return _run(inside, graph, used, analyses, trace)
+    graph = _run(inside, graph, used, analyses, trace)
+    if around is not None or not selection.takes({"fast_run", "recompute"}):
+        return graph  # a step of a loop keeps nothing from turn to turn but its states
+    # The very last, for every pass before would make one operation of equal ones.
+    last = Change("recompute", lambda graph, _: recompute(graph))
+    return _run(last, graph, used, analyses, trace)
 
 
 def _run(
