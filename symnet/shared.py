@@ -15,8 +15,8 @@ from symnet.graph.variables import Variable
 from symnet.kernels.interface import READS, REPLACES, Store, Ticket, in_turn
 
 SMALL = 256  # numbers that NumPy copies without giving up Python's lock
-# What `shared` makes of values that are no arrays, by their class.
-CONSTRUCTORS: dict[type, Callable[..., SharedVariable]] = {}
+# What `shared` makes of values that are no arrays: which values, and by what.
+CONSTRUCTORS: list[tuple[Callable[[Any], bool], Callable[..., SharedVariable]]] = []
 
 
 class SharedVariable(Variable):
@@ -174,8 +174,9 @@ def shared(
         raise TypeError(
             "shared() takes a value, not a symbolic variable: use value.eval()"
         )
-    if type(value) in CONSTRUCTORS:
-        return CONSTRUCTORS[type(value)](value, name, strict, allow_downcast, borrow)
+    for takes, constructor in CONSTRUCTORS:
+        if takes(value):
+            return constructor(value, name, strict, allow_downcast, borrow)
     array = np.asarray(unmasked(value))
     if dtype is not None:
         array = array.astype(dtype)
