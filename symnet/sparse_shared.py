@@ -9,6 +9,7 @@ from symnet.errors import message
 from symnet.graph.variables import Variable
 from symnet.kernels.interface import READS, Ticket, in_turn
 from symnet.ops.sparse.sparse_parts import (
+    ARRAYS,
     SparseParts,
     arrays_of,
     leaf_types,
@@ -22,8 +23,6 @@ from symnet.ops.sparse.sparse_type import (
     is_sparse_value,
 )
 from symnet.shared import CONSTRUCTORS, SharedVariable, set_values
-
-NAMES = ("data", "indices", "indptr", "minor")
 
 
 class SparseSharedVariable(SparseMethods, SharedVariable):
@@ -50,7 +49,7 @@ class SparseSharedVariable(SparseMethods, SharedVariable):
             found = type.filter(value, strict=strict, allow_downcast=allow_downcast)
             arrays = [
                 SharedVariable(kind, array, name and f"{name}.{what}")
-                for kind, array, what in zip(leaf_types(type), arrays_of(found), NAMES)
+                for kind, array, what in zip(leaf_types(type), arrays_of(found), ARRAYS)
             ]
         elif isinstance(value, tuple):
             arrays = value

@@ -29,6 +29,7 @@ from symnet.ops.sparse.sparse_type import (
     is_sparse_value,
     scipy_matrix,
 )
+from symnet.shared import shared
 
 # The release whose names these are: programs that ask choose their newest branch.
 VERSION = "1.0.5"
@@ -238,6 +239,7 @@ def parts(settings: Settings) -> dict[str, ModuleType]:
     for name, contents in small_modules(settings).items():
         found[name] = make(name, contents)
     vars(found["theano.tensor.basic"]).update(PRECISION, _allclose=_allclose)
+    vars(found["theano.tensor"])["_shared"] = shared
     vars(found["theano.sparse.basic"]).update(
         _is_sparse=is_sparse_value,
         _is_dense=lambda value: not is_sparse_value(value),

@@ -10,14 +10,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from symnet.config import config
 from symnet.graph.traverse import toposort
-from symnet.graph.variables import Variable, make_variable
+from symnet.graph.variables import Variable
+from symnet.ops.sparse.entries import CompressedProduct
 from symnet.ops.sparse.sparse_parts import (
     SparseParts,
     arrays_of,
     dense_forms,
-    leaf_types,
+    leaves_of,
     parts_of_arrays,
     regrouped,
     variables_in,
@@ -26,9 +29,16 @@ from symnet.ops.sparse.sparse_type import SparseType, is_sparse
 from symnet.shared import SharedVariable
 from symnet.sparse_shared import SparseSharedVariable
 
+# Of so many entries at most the number is rounded up where it does not matter: to copy
+# them takes less than a plan for the new number (1 ms).
+MOST_PADDED = 100_000
+
 
 class Edges:
-    """Inputs, outputs and updates as a program has them."""
+    """Inputs, outputs and updates as a program has them.
+
+    roomy: the inputs whose entries may have room behind them.
+    """
 
     def __init__(
         self,
@@ -41,6 +51,7 @@ class Edges:
         self.shared: dict[SharedVariable, SharedVariable] = {}
         self.inputs, self.outputs = list(inputs), list(outputs)
         self.updates = dict(updates)
+        self.roomy: set[int] = set()
         self.plain = not _any_sparse([*inputs, *outputs, *updates, *updates.values()])
         if not self.plain:
             self._make_dense()
@@ -49,11 +60,16 @@ class Edges:
         leaves: dict[Variable, Any] = {}
         for v in self.inputs:
             if is_sparse(v):
-                arrays = [make_variable(kind) for kind in leaf_types(v.type)]
+                arrays = leaves_of(v.type, v.name)
                 leaves[v] = parts_of_arrays(v.type.format, arrays)
         values = [*self.outputs, *self.updates.values()]
         with config.change_flags(compute_test_value="off"):
             forms = dense_forms(values, self._shared_parts, leaves)
+        made = [w for form in forms for w in variables_in(form)]
+        self.roomy = {
+            k for k, v in enumerate(self.inputs)
+            if v in leaves and takes_room(leaves[v], made)
+        }  # fmt: skip
         count = len(self.outputs)
         self.inputs = [w for v in self.inputs for w in variables_in(leaves.get(v, v))]
         self.outputs = [w for form in forms[:count] for w in variables_in(form)]
@@ -83,13 +99,38 @@ class Edges:
         if self.plain:
             return list(values)
         found: list[Any] = []
-        for kind, value in zip(self.taken, values, strict=True):
-            found += arrays_of(value) if isinstance(kind, SparseType) else [value]
+        for k, (kind, value) in enumerate(zip(self.taken, values, strict=True)):
+            if not isinstance(kind, SparseType):
+                found.append(value)
+                continue
+            data, indices, *rest = arrays_of(value)
+            if k in self.roomy and len(data) < MOST_PADDED:
+                data, indices = with_room(data), with_room(indices)
+            found += [data, indices, *rest]
         return found
 
     def joined(self, results: Sequence[Any]) -> list[Any]:
         """The results of a call from those of a program."""
         return list(results) if self.plain else regrouped(self.given, results)
+
+
+def takes_room(parts: SparseParts, values: Sequence[Variable]) -> bool:
+    """Whether it does not matter what stands behind the entries: they are read by products
+    only, which go by indptr."""
+    arrays = (parts.data, parts.indices)
+    return not any(v in values for v in arrays) and all(
+        isinstance(node.op, CompressedProduct) and place < 2
+        for node in toposort(values)
+        for place, v in enumerate(node.inputs)
+        if v in arrays
+    )
+
+
+def with_room(array: Any) -> Any:
+    """The array, made longer by an eighth at most, so that few lengths occur."""
+    step = 1 << max(len(array).bit_length() - 4, 3)
+    room = -len(array) % step
+    return np.concatenate([array, np.zeros(room, array.dtype)]) if room else array
 
 
 def _any_sparse(values: Sequence[Variable]) -> bool:

@@ -51,6 +51,7 @@ from symnet.ops.sparse.sparse_type import (
 from symnet.ops.users import is_disconnected
 
 # The dtypes of the arrays of a matrix but its numbers.
+ARRAYS = ("data", "indices", "indptr", "minor")
 STRUCTURE = ("int32", "int32", "int64")
 
 
@@ -130,6 +131,14 @@ def leaf_types(kind: SparseType) -> list[TensorType]:
     return [*vectors, TensorType(STRUCTURE[2], ())]
 
 
+def leaves_of(kind: SparseType, name: str | None = None) -> list[Variable]:
+    """Leaves for the arrays of a matrix of that name."""
+    return [
+        make_variable(one, name and f"{name}.{what}")
+        for one, what in zip(leaf_types(kind), ARRAYS, strict=True)
+    ]
+
+
 def arrays_of(matrix: Any) -> list[Any]:
     """The values of a matrix of SciPy's that its type has let pass."""
     count = int(matrix.indptr[-1])
@@ -199,7 +208,7 @@ class SparseOp(Op):
         alone = Apply(self, inputs, [make_variable(v.type) for v in node.outputs])
         for v, value in zip(inputs, arrays, strict=True):
             if is_sparse(v):
-                leaves = [make_variable(kind) for kind in leaf_types(v.type)]
+                leaves = leaves_of(v.type)
                 forms.known[v] = parts_of_arrays(v.type.format, leaves)
                 known.update(zip(leaves, arrays_of(value), strict=True))
             else:
