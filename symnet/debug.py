@@ -106,7 +106,8 @@ def call_once(f: Function, shapes: Mapping[str, tuple[int, ...]]) -> None:
     arrays = []
     for name, one, default in zip(names, f.request.inputs, f.defaults, strict=True):
         kind = one.variable.type
-        shape = shapes.get(name, getattr(kind, "shape", (None, None)))
+        own: tuple[Any, ...] = getattr(kind, "shape", (None, None))
+        shape: tuple[Any, ...] = shapes.get(name, own)
         if None in shape and default is None:
             raise UsageError(
                 f"the sizes of {name} are not known: add --shapes {name}=..."

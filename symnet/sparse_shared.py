@@ -7,7 +7,7 @@ from typing import Any
 
 from symnet.errors import message
 from symnet.graph.variables import Variable
-from symnet.kernels.interface import READS, Ticket, in_turn
+from symnet.kernels.interface import READS, Ticket, with_ticket
 from symnet.ops.sparse.sparse_parts import (
     ARRAYS,
     SparseParts,
@@ -71,7 +71,8 @@ class SparseSharedVariable(SparseMethods, SharedVariable):
     @property
     def array(self) -> Any:
         """The matrix; its arrays are not copied."""
-        return matrix_of(self.format, [v.array for v in self.arrays])
+        arrays = [v.store.seen(v.store.array) for v in self.arrays]
+        return matrix_of(self.format, arrays)
 
     def get_value(
         self, borrow: bool = False, return_internal_type: bool = False
@@ -79,12 +80,12 @@ class SparseSharedVariable(SparseMethods, SharedVariable):
         """The matrix: a copy unless `borrow` (see `SharedVariable.get_value`)."""
         if borrow:
             return self.array
-        return in_turn({v.store: READS for v in self.arrays}, None, self._copy_out)
+        return with_ticket({v.store: READS for v in self.arrays}, None, self._copy_out)
 
     def _copy_out(self, ticket: Ticket) -> Any:
-        return matrix_of(
-            self.format, [ticket.array(v.store).copy() for v in self.arrays]
-        )
+        stores = [v.store for v in self.arrays]
+        arrays = [one.memory.copy_out(ticket.array(one)) for one in stores]
+        return matrix_of(self.format, arrays)
 
     def set_value(self, new_value: Any, borrow: bool = False) -> None:
         """Replace the matrix; it is copied unless `borrow`.

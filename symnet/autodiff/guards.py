@@ -81,7 +81,7 @@ class Guards:
             return total(present, term)
         if have is not None and guard is not None and have.mask is guard.mask:
             self.of[v] = Guard(have.mask, max(have.state, guard.state))
-            return add(present, term)  # type: ignore[no-any-return]
+            return add(present, term)
         if have is not None and guard is not None:
             self.of[v] = Guard(either(have.mask, guard.mask), CLEAN)
         return total(cleaned(present, have), cleaned(term, guard))

@@ -76,7 +76,7 @@ class Categorical:
 
 
 @dataclass(frozen=True)
-class Variates:
+class NumpyDistribution:
     """Numbers of a distribution, one after another from the state of a generator.
 
     generator: "twister", a Mersenne Twister's state (`TWISTER_WORDS`,), moved on in place;
@@ -155,6 +155,6 @@ class EntryCheck:
     name = "check of entries"
 
 
-Draw: TypeAlias = MrgUniform | Categorical | Variates
+Draw: TypeAlias = MrgUniform | Categorical | NumpyDistribution
 OnEntries: TypeAlias = SparseProduct | SampledProduct | EntryRows | EntryCheck
 Routine: TypeAlias = MatrixProduct | Convolve | Draw | OnEntries

@@ -55,6 +55,8 @@ def _attach() -> None:
     }
     for name, function in methods.items():
         setattr(SparseMethods, name, function)
+    # `array * x` is for `x.__rmul__` to make.
+    SparseMethods.__array_ufunc__ = None  # type: ignore[attr-defined]
     # The rows and columns cost nothing; the size counts what is stored, as in SciPy.
     attributes: dict[str, Callable[[Any], Any]] = {
         "T": lambda self: transpose(self),

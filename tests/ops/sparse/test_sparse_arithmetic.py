@@ -86,7 +86,8 @@ def test_operators() -> None:
         (v + w, x + d), (w + v, x + d), (w - v, d - x.toarray()), (v - w, x - d),
         (w * v, x.multiply(d)), (v * w, x.multiply(d)), (-v, -x), (2 * v, 2 * x),
         (v - v, x * 0), (w < v, (d < x.toarray()).astype("uint8")),
-        (T.lt(w, 3) * v, x.multiply(d < 3)),
+        (T.lt(w, 3) * v, x.multiply(d < 3)), (d * v, x.multiply(d)), (d + v, x + d),
+        (v - d, x - d), (v * np.float64(2), 2 * x), (v + x, 2 * x), (x + v, 2 * x),
     ]:  # fmt: skip
         np.testing.assert_allclose(_dense(symnet.function([v], made)(x)), _dense(want))
 
