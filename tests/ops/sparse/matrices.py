@@ -78,7 +78,8 @@ def check(
     every mode, on the reference device, and operation by operation."""
     leaves = [leaf(v) for v in values]
     made = function(*leaves)
-    (found,) = evaluate([made], dict(zip(leaves, values, strict=True)))
+    entered = [v.type.filter(value) for v, value in zip(leaves, values, strict=True)]
+    (found,) = evaluate([made], dict(zip(leaves, entered, strict=True)))
     agree(found, want, made.type)
     ways = [{"mode": mode} for mode in modes] + [{"device": "reference"}]
     for way in ways:
