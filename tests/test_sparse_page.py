@@ -31,3 +31,21 @@ def test_every_name_of_the_page_is_there() -> None:
         if not any(hasattr(where, n) for where in (sparse, sp2, symnet))
     ]  # fmt: skip
     assert not missing
+
+
+def test_the_examples_of_docstrings_run() -> None:
+    import doctest
+    import importlib
+    import pkgutil
+
+    import symnet.ops.sparse
+    import symnet.sparse as sparse
+
+    tried = 0
+    for info in pkgutil.iter_modules(symnet.ops.sparse.__path__, "symnet.ops.sparse."):
+        names = {name: getattr(sparse, name) for name in sparse.__all__}
+        module = importlib.import_module(info.name)
+        found = doctest.testmod(module, extraglobs=names)
+        assert not found.failed
+        tried += found.attempted
+    assert tried > 10
