@@ -55,6 +55,7 @@ kernels.cpu.library: winograd_forms winograd_tiles winograd_code winograd_steps
 kernels.cpu.library: winograd_sums_code winograd_sums_steps
 kernels.cpu.library: convolution_steps
 kernels.cpu.library: mrg31k3p categorical philox_bits distributions draws
+kernels.cpu.library: sparse_tiles sparse_steps
 kernels.cpu.library: calls
 kernels.cpu.runtime: python_objects call_boundary
 kernels: interface
@@ -80,7 +81,12 @@ ops.nnet: windows pool_axes pooling pool_functions neighbourhoods spatial_transf
 ops.nnet: block_products
 ops.nnet: response_normalization dropping named_parts
 ops.linalg: solving determinants spectral matrices
-ops: print_values users scalar_ops pushing .
+ops: print_values users scalar_ops pushing
+ops.sparse: sparse_type entries sparse_parts conversions sparse_arithmetic sparse_slices
+ops.sparse: sparse_stacks sparse_reductions sparse_products sparse_functions sparse_draws
+ops.sparse: sparse_methods
+ops: .
+sparse_shared
 
 sizes: conditions
 rewriting: constant_folding patterns
@@ -103,7 +109,7 @@ autodiff: derivatives
 ops: from_graph
 gradient
 
-compile: arguments inner_graphs
+compile: arguments sparse_edges inner_graphs
 compile.scan: scan_builder vectorise merge dead_outputs hoist_products sink_products
 compile.scan: concat_products scan_passes
 compile.lower: program verify_program context fuse lower_scan lower_ifelse kernel_builder
@@ -129,6 +135,9 @@ tensor.nnet: abstract_conv blocksparse bn conv conv3d2d corr corr3d ctc neighbou
 tensor.nnet: spatialtf .
 tensor.signal: conv pool downsample .
 tensor: numpy_compositions numpy_table numpy_calls .
+sparse: .
+sparse: basic
+sparse.sandbox: sp2 .
 theano_names
 optim datasets debug
 models: initialisers model_layers model architectures model_summary
@@ -139,7 +148,7 @@ __init__
 
 # Imported where they are needed: optional, or too slow for `import symnet`.
 OPTIONAL = {"cupy", "h5py", "IPython", "matplotlib", "PIL", "pooch", "rich", "sklearn"}
-SLOW = {"networkx", "scipy.linalg", "scipy.special", "sympy"}
+SLOW = {"networkx", "scipy.linalg", "scipy.sparse", "scipy.special", "sympy"}
 
 
 def module_name(path: pathlib.Path) -> str:
@@ -227,7 +236,16 @@ def test_the_list_names_only_modules_that_exist() -> None:
 
 
 # Folders whose files bear the names of Theano's.
-THEANOS = ("tensor", "gof", "sandbox", "scan_module", "scalar", "ifelse", "random")
+THEANOS = (
+    "tensor",
+    "gof",
+    "sandbox",
+    "scan_module",
+    "scalar",
+    "ifelse",
+    "random",
+    "sparse",
+)
 
 
 def trees() -> Iterator[tuple[pathlib.Path, ast.Module]]:

@@ -30,7 +30,6 @@ from typing import Any
 import numpy as np
 
 from symnet.compile.agreement import Values, distance, first_difference
-from symnet.compile.arguments import Request
 from symnet.compile.executable import Executable, shared_of, values_of
 from symnet.compile.memory.verify_placement import PlacementError
 from symnet.compile.modes import MODES, Mode, Runs
@@ -147,14 +146,13 @@ class DebugMode(Mode):
 
     def engine(
         self,
-        inputs: Sequence[Variable],
+        original: Graph,
         outputs: Sequence[Variable],
         updates: Mapping[SharedVariable, Variable],
-        request: Request,
+        numbers: Sequence[bool],
         device: Device,
     ) -> Runs:
-        original = Graph(inputs, [*request.outputs, *request.updates.values()])
-        given = (original, inputs, outputs, updates, device)
+        given = (original, original.inputs, outputs, updates, device)
         return DebugEngine(*given, super().rewrite, self.checks)
 
 

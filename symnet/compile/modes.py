@@ -8,7 +8,6 @@ from copy import copy
 from functools import partial
 from typing import Any, Protocol
 
-from symnet.compile.arguments import Request
 from symnet.compile.executable import shared_of, uses_of, values_of
 from symnet.compile.inner_graphs import stable_throughout, written_out
 from symnet.compile.pipeline import compile_graph, known_tags, rewrite_graph
@@ -89,18 +88,19 @@ class Mode:
 
     def engine(
         self,
-        inputs: Sequence[Variable],
+        original: Graph,
         outputs: Sequence[Variable],
         updates: Mapping[SharedVariable, Variable],
-        request: Request,
+        numbers: Sequence[bool],
         device: Device,
     ) -> Runs:
-        """What runs the rewritten outputs and updates of a request."""
+        """What runs the rewritten outputs and updates of a graph.
+
+        numbers: for each input whether a Python number may stand for it.
+        """
+        inputs = original.inputs
         if self.by_reference:
             return ReferenceEngine(inputs, outputs, updates)
-        numbers = [
-            not i.strict and i.allow_downcast is not False for i in request.inputs
-        ]
         graph = Graph(inputs, [*outputs, *updates.values()])
         return compile_graph(
             graph, list(updates), numbers, device, without=self.without

@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from symnet.compile.arguments import Request
 from symnet.compile.modes import Mode, ReferenceEngine, Runs
 from symnet.errors import message
 from symnet.graph.evaluate import compute, run
-from symnet.graph.traverse import toposort
+from symnet.graph.traverse import Graph, toposort
 from symnet.graph.variables import Apply, Variable, operand_text
 from symnet.kernels.interface import Device
 from symnet.shared import SharedVariable
@@ -73,13 +72,13 @@ class MonitorMode(Mode):
 
     def engine(
         self,
-        inputs: Sequence[Variable],
+        original: Graph,
         outputs: Sequence[Variable],
         updates: Mapping[SharedVariable, Variable],
-        request: Request,
+        numbers: Sequence[bool],
         device: Device,
     ) -> Runs:
-        return MonitorEngine(self, inputs, outputs, updates)
+        return MonitorEngine(self, original.inputs, outputs, updates)
 
 
 class MonitorEngine(ReferenceEngine):

@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 
-from symnet.compile.arguments import Request
 from symnet.compile.executable import shared_of, values_of
 from symnet.compile.modes import MODES, Mode, Runs
 from symnet.compile.pipeline import compile_graph
@@ -76,13 +75,13 @@ class NanGuardMode(Mode):
 
     def engine(
         self,
-        inputs: Sequence[Variable],
+        original: Graph,
         outputs: Sequence[Variable],
         updates: Mapping[SharedVariable, Variable],
-        request: Request,
+        numbers: Sequence[bool],
         device: Device,
     ) -> Runs:
-        return NanGuardEngine(self, inputs, outputs, updates, device)
+        return NanGuardEngine(self, original.inputs, outputs, updates, device)
 
     # ---- what is amiss
 
