@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Literal, TypeAlias, overload
 import numpy as np
 
 from symnet.config import config
-from symnet.errors import briefly, message
+from symnet.errors import UnusedCodeWarning, briefly, message
 from symnet.graph.attached import Attached
 from symnet.graph.origin import Origin, capture, inherit
 from symnet.graph.types import TensorType, Type
@@ -338,10 +338,6 @@ def warn_of_code(op: Op, line: Origin | None) -> None:
         "have a body that is compiled (symnet.scalar.ScalarOp)",
     )
     warnings.warn(text, UnusedCodeWarning, stacklevel=4)
-
-
-class UnusedCodeWarning(UserWarning):
-    """An operation brings code that is not used."""
 
 
 def is_users(op: Any) -> bool:

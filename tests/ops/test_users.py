@@ -11,10 +11,9 @@ import pytest
 import symnet
 import symnet.tensor as T
 from symnet import Apply, Op
-from symnet.errors import NullTypeGradError, ShapeError
+from symnet.errors import NullTypeGradError, ShapeError, UnusedCodeWarning
 from symnet.gof import Params, ParamsType
 from symnet.gradient import disconnected_type
-from symnet.graph.variables import UnusedCodeWarning
 
 MODES = ("FAST_RUN", "FAST_COMPILE", "DebugMode")
 V = np.array([1.0, 2.0, 0.5])
