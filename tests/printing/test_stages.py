@@ -137,6 +137,7 @@ def test_every_stage_has_a_text_and_is_stable() -> None:
     f = training_step()
     f(np.ones((3, 4)))
     idle = (
+        "write out",
         "stable",
         "branches",
         "scans",
