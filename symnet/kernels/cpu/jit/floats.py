@@ -77,6 +77,15 @@ def single(bits: int) -> int:
 
 
 @instruction("""
+    %a = bitcast i64 {bits} to double
+    {result} = fptosi double %a to i64
+""")
+def whole_part(bits: int) -> int:
+    """The integer of a float64 within its range, without the fraction."""
+    return int(from_bits(bits))
+
+
+@instruction("""
     %f = inttoptr i64 {function} to ptr
     %a = bitcast i64 {bits} to double
     %b = call double %f(double %a)
