@@ -50,7 +50,7 @@ kernels.cpu.library: narrow_gemm_code narrow_gemm
 kernels.cpu.library: convolution_code convolution_inputs_code convolution_sums_code
 kernels.cpu.library: convolution_steps
 kernels.cpu.library: mrg31k3p categorical philox_bits distributions
-kernels.cpu.library: twister_code twister_draws draws
+kernels.cpu.library: twister_code twister_words twister_binomials twister_draws draws
 kernels.cpu.library: calls
 kernels.cpu.runtime: python_objects call_boundary
 kernels: interface

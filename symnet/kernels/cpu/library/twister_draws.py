@@ -16,19 +16,15 @@ from symnet.kernels.cpu.jit.floats import (
     add,
     apply,
     divide,
-    draw_successes,
     less,
     multiply,
-    next_float,
     same,
     subtract,
     to_bits,
-    whole_part,
 )
 from symnet.kernels.cpu.jit.intrinsics import (
     C_LIBRARY,
     call,
-    float_bits,
     load,
     load_i32,
     stack,
@@ -42,12 +38,10 @@ from symnet.kernels.cpu.library.distributions import (
     BINOMIAL,
     FIRST,
     FIRST_STEP,
-    FUNCTION,
     GENERATOR,
     INTEGERS,
     KIND,
     NORMAL,
-    OWN,
     RESULT,
     SEARCH,
     SECOND,
@@ -59,69 +53,29 @@ from symnet.kernels.cpu.library.distributions import (
     head_words,
     item_size,
     memset,
-    refused,
+)
+from symnet.kernels.cpu.library.twister_binomials import binomials
+from symnet.kernels.cpu.library.twister_words import (
+    LOGARITHM,
+    PLACES,
+    ROOT,
+    USED,
+    WORDS,
+    fill,
+    refreshed,
 )
 from symnet.kernels.routines import GAUSS, HAS_GAUSS
 
-USED = 624  # the word of a state that says how many are used; also how many there are
-
-# Words of the argument block behind those of `distributions`.
-# Functions of `twister_code`.
-TWIST, FRACTIONS, WORDS, SUCCESSES, COUNTS = OWN, OWN + 1, OWN + 2, OWN + 3, OWN + 4
 ROUTINES = {
     "uniform": ("twist", "fractions"), "normal": ("twist", "fractions"),
     "search": ("twist", "fractions"), "integers": ("twist", "words"),
     "binomial": ("twist", "successes", "counts"),
 }  # fmt: skip
-PLACES = {"twist": TWIST, "fractions": FRACTIONS, "words": WORDS,
-          "successes": SUCCESSES, "counts": COUNTS}  # fmt: skip
-# C functions.
-LOGARITHM, ROOT, EXPONENTIAL = OWN + 5, OWN + 6, OWN + 7
-
-ZERO, HALF, ONE, TWO, TEN = 0, to_bits(0.5), to_bits(1.0), to_bits(2.0), to_bits(10.0)
-MINUS_ONE, MINUS_TWO, THIRTY = to_bits(-1.0), to_bits(-2.0), to_bits(30.0)
+ZERO, ONE, TWO = 0, to_bits(1.0), to_bits(2.0)
+MINUS_ONE, MINUS_TWO = to_bits(-1.0), to_bits(-2.0)
 WORD = 4294967295
 CHUNK = 256  # pairs of numbers, or words, that are looked at together
 NS = {"uniform": 0.6, "normal": 6.0, "integers": 2.0, "search": 10.0, "binomial": 2.0}
-
-
-# ---- numbers of the generator
-
-
-@hot
-def refreshed(arguments: int, state: int) -> int:
-    """How many words are used, of a block that has some left."""
-    if load_i32(state, USED) >= USED:
-        call(load(arguments, TWIST), state)
-        store_i32(state, USED, 0)
-    return load_i32(state, USED)
-
-
-@hot
-def fill(arguments: int, target: int, count: int, low: int, length: int) -> int:
-    """low + length * u for `count` numbers u from [0, 1)."""
-    state = load(arguments, STATE)
-    done = 0
-    while done < count:
-        used = refreshed(arguments, state)
-        here = (USED - used) >> 1
-        if (
-            here == 0
-        ):  # a number of the last word of this block and the first of the next
-            u = next_float(load(arguments, GENERATOR + 3), state)
-            store(target, done, add(low, multiply(length, u)))
-            done = done + 1
-            continue
-        if here > count - done:
-            here = count - done
-        place = state + 4 * used
-        call(load(arguments, FRACTIONS), place, here, target + 8 * done, low, length)
-        store_i32(state, USED, used + 2 * here)
-        done = done + here
-    return 0
-
-
-# ---- distributions
 
 
 @hot
@@ -267,170 +221,6 @@ def integers(arguments: int, bits: int, memory: int, count: int) -> int:
                 store(target, done, low + number)
                 done = done + 1
     return 0
-
-
-# Binomial numbers.  `RandomState` has an inversion of its own, which NumPy does not export:
-# exp(n log(1 - p)) where newer generators take log1p, and a number drawn for no trials.
-
-
-@hot
-def none_succeeds(arguments: int, count: int, rest: int) -> int:
-    """The chance of that, `rest` being that of one failure."""
-    logarithm = apply(load(arguments, LOGARITHM), rest)
-    return apply(load(arguments, EXPONENTIAL), multiply(count, logarithm))
-
-
-@hot
-def greatest(arguments: int, trials: int, chance: int) -> int:
-    """The number of successes beyond which another number is drawn."""
-    mean = multiply(float_bits(trials), chance)
-    spread = add(multiply(mean, subtract(ONE, chance)), ONE)
-    most = add(mean, multiply(TEN, apply(load(arguments, ROOT), spread)))
-    if less(most, float_bits(trials)) != 0:
-        return whole_part(most)
-    return trials
-
-
-@hot
-def following(now: int, k: int, trials: int, chance: int) -> int:
-    """The chance of k successes, `now` being that of one less."""
-    above = multiply(multiply(float_bits(trials - k + 1), chance), now)
-    return divide(above, multiply(float_bits(k), subtract(ONE, chance)))
-
-
-@hot
-def inverted(arguments: int, trials: int, chance: int) -> int:
-    """Successes in some trials, of a chance up to a half."""
-    state = load(arguments, STATE)
-    none = none_succeeds(arguments, float_bits(trials), subtract(ONE, chance))
-    bound = greatest(arguments, trials, chance)
-    found = 0
-    now = none
-    u = next_float(load(arguments, GENERATOR + 3), state)
-    while less(now, u) != 0:
-        found = found + 1
-        if found > bound:
-            found = 0
-            now = none
-            u = next_float(load(arguments, GENERATOR + 3), state)
-        else:
-            u = subtract(u, now)
-            now = following(now, found, trials, chance)
-    return found
-
-
-@hot
-def binomials_from(arguments: int, bits: int, begin: int, end: int) -> int:
-    """Numbers `begin` to `end`, one after the other."""
-    memory = stack(40)
-    memset(memory, 0, 320)
-    for item in range(begin, end):
-        first = load(arguments, FIRST) + item * load(arguments, FIRST_STEP)
-        second = load(arguments, SECOND) + item * load(arguments, SECOND_STEP)
-        if refused(BINOMIAL, first, second, 1) != 0:
-            return 1
-        trials = load(first, 0)
-        chance = load(second, 0)
-        smaller = chance
-        if less(HALF, chance) != 0:
-            smaller = subtract(ONE, chance)
-        if less(THIRTY, multiply(smaller, float_bits(trials))) != 0:
-            function = load(arguments, FUNCTION)
-            found = draw_successes(function, bits, chance, trials, memory)
-        elif smaller == chance:
-            found = inverted(arguments, trials, chance)
-        else:
-            found = trials - inverted(arguments, trials, smaller)
-        store(load(arguments, RESULT), item, found)
-    return 0
-
-
-@hot
-def chance_table(arguments: int, table: int, trials: int, chance: int) -> int:
-    """The chances of 0, 1, ... successes; the result is the last number there is one of."""
-    bound = greatest(arguments, trials, chance)
-    now = none_succeeds(arguments, float_bits(trials), subtract(ONE, chance))
-    store(table, 0, now)
-    for k in range(1, bound + 1):
-        now = following(now, k, trials, chance)
-        store(table, k, now)
-    return bound
-
-
-@hot
-def of_one_chance(arguments: int, bits: int, count: int) -> int:
-    """Successes in several trials, all of one chance."""
-    trials = load(load(arguments, FIRST), 0)
-    chance = load(load(arguments, SECOND), 0)
-    base = 0
-    sign = 1
-    if less(HALF, chance) != 0:
-        chance = subtract(ONE, chance)
-        base = trials
-        sign = -1
-    if less(THIRTY, multiply(chance, float_bits(trials))) != 0:
-        return binomials_from(arguments, bits, 0, count)
-    table = stack(96)
-    bound = chance_table(arguments, table, trials, chance)
-    state = load(arguments, STATE)
-    target = load(arguments, RESULT)
-    done = 0
-    while done < count:
-        used = refreshed(arguments, state)
-        here = (USED - used) >> 1
-        if here > count - done:
-            here = count - done
-        found = call(
-            load(arguments, COUNTS),
-            state + 4 * used, here, table, bound, base, sign, target + 8 * done,
-        )  # fmt: skip
-        store_i32(state, USED, used + 2 * found)
-        done = done + found
-        if done < count and (found < here or here == 0):
-            binomials_from(arguments, bits, done, done + 1)
-            done = done + 1
-    return 0
-
-
-@hot
-def of_one_trial(arguments: int, bits: int, count: int) -> int:
-    """One trial each, of chances of their own."""
-    state = load(arguments, STATE)
-    target = load(arguments, RESULT)
-    chances = load(arguments, SECOND)
-    done = 0
-    while done < count:
-        used = refreshed(arguments, state)
-        here = (USED - used) >> 1
-        if here > count - done:
-            here = count - done
-        found = call(
-            load(arguments, SUCCESSES),
-            state + 4 * used, here, chances + 8 * done, target + 8 * done,
-        )  # fmt: skip
-        store_i32(state, USED, used + 2 * found)
-        done = done + found
-        if done < count and (found < here or here == 0):
-            if binomials_from(arguments, bits, done, done + 1) != 0:
-                return 1
-            done = done + 1
-    return 0
-
-
-@hot
-def binomials(arguments: int, bits: int, count: int) -> int:
-    if count == 0:
-        return 0
-    first = load(arguments, FIRST)
-    if load(arguments, FIRST_STEP) != 0:
-        return binomials_from(arguments, bits, 0, count)
-    if load(arguments, SECOND_STEP) != 0:
-        if load(first, 0) == 1:
-            return of_one_trial(arguments, bits, count)
-        return binomials_from(arguments, bits, 0, count)
-    if refused(BINOMIAL, first, load(arguments, SECOND), 1) != 0:
-        return 1
-    return of_one_chance(arguments, bits, count)
 
 
 @hot
