@@ -51,6 +51,7 @@ kernels.cpu.library: convolution_code convolution_inputs_code convolution_sums_c
 kernels.cpu.library: convolution_steps
 kernels.cpu.library: mrg31k3p categorical philox_bits distributions
 kernels.cpu.library: twister_code twister_words twister_binomials twister_draws draws
+kernels.cpu.library: numpy_loops matrix_functions ordering fourier_steps running_code dense_calls
 kernels.cpu.library: calls
 kernels.cpu.runtime: python_objects call_boundary
 kernels: interface
@@ -63,7 +64,7 @@ kernels: devices .
 shared
 ops: lowerings base elementwise methods arithmetic complex_parts operators functions tails inputs
 ops: sizes alloc shape reshape reduce statistics creation subtensor joining advanced indexing
-ops: diagonal rearrange cumulative sorting
+ops: diagonal rearrange cumulative sorting fourier
 ops.random: drawing integer_ranges mrg mrg_streams philox_reference philox random_state
 ops.random: random_streams
 ops: composed checks barriers
@@ -116,7 +117,7 @@ scalar ifelse
 sandbox: rng_mrg .
 random
 scan_module: scan_op scan_utils .
-tensor: inputs basic elemwise extra_ops nlinalg sharedvar
+tensor: inputs basic elemwise extra_ops fft nlinalg sharedvar
 tensor: raw_random shared_randomstreams slinalg sort subtensor xlogx
 tensor.nnet: abstract_conv blocksparse bn conv conv3d2d corr corr3d ctc neighbours nnet sigm
 tensor.nnet: spatialtf .

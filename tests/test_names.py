@@ -153,7 +153,7 @@ NAMESPACES = [
     "symnet.scalar",
     "symnet.scan_module", "symnet.scan_module.scan_op", "symnet.scan_module.scan_utils",
     *("symnet.tensor" + rest for rest in (
-        "", ".basic", ".elemwise", ".extra_ops", ".inputs", ".nlinalg", ".nnet", ".nnet.bn",
+        "", ".basic", ".elemwise", ".extra_ops", ".fft", ".inputs", ".nlinalg", ".nnet", ".nnet.bn",
         ".nnet.nnet", ".nnet.sigm", ".sharedvar", ".slinalg", ".sort", ".subtensor", ".xlogx",
     )),
 ]  # fmt: skip

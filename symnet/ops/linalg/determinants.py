@@ -26,7 +26,7 @@ from symnet.ops.linalg.solving import (
     precise,
     square_size,
 )
-from symnet.ops.lowerings import Shapes, Sizes
+from symnet.ops.lowerings import Lowering, Shapes, Sizes
 from symnet.ops.reduce import sum as sum_over
 
 __all__ = ["Det", "SLogDet", "det", "slogdet"]
@@ -48,6 +48,9 @@ class Det(MatrixOp):
     def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         square_size(inputs[0], sizes)
         return [()]
+
+    def lowering(self, node: Apply) -> Lowering:
+        return self.called(node, "det")
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         return self.finished(node, [xp.linalg.det(precise(arrays[0]))], xp)
@@ -81,6 +84,9 @@ class SLogDet(MatrixOp):
     def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         square_size(inputs[0], sizes)
         return [(), ()]
+
+    def lowering(self, node: Apply) -> Lowering:
+        return self.called(node, "slogdet")
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         return self.finished(node, xp.linalg.slogdet(precise(arrays[0])), xp)

@@ -1,8 +1,8 @@
 """Inverses, factors and solutions of systems of linear equations.
 
-These run as reference steps: LAPACK through NumPy, SciPy or CuPy.  float16 is computed in
-float32.  Gradients are of real matrices; an op that reads one triangle only has the
-gradient with respect to that triangle.
+These are LAPACK's, called natively.  Reference steps: pseudo-inverses, least squares, and
+float16, which is computed in float32.  Gradients are of real matrices; an op that reads one
+triangle only has the gradient with respect to that triangle.
 """
 
 from __future__ import annotations
@@ -24,12 +24,13 @@ from symnet.graph.variables import (
 )
 from symnet.kernels.loopir import views
 from symnet.kernels.loopir.views import Size
+from symnet.kernels.routines import MatrixFunction, TriangularSolve
 from symnet.ops.arithmetic import add, mul, neg, sub
 from symnet.ops.base import TensorOp, as_tensor, common_dtype, to_float
 from symnet.ops.creation import eye, tri, tril, triu
 from symnet.ops.elementwise import cast
 from symnet.ops.linalg.products import dot, outer, swapped
-from symnet.ops.lowerings import Shapes, Sizes
+from symnet.ops.lowerings import CallOf, Lowering, Shapes, Sizes
 from symnet.ops.sizes import shape_i
 
 __all__ = [
@@ -64,6 +65,15 @@ class MatrixOp(TensorOp):
     def outputs(self, x: Variable, *shapes: Sequence[int | None]) -> list[Variable]:
         """Variables of x's dtype and these shapes."""
         return [make_variable(TensorType(x.type.dtype, shape)) for shape in shapes]
+
+    def called(self, node: Apply, kind: str, refusal: str = "") -> Lowering:
+        """The native call of a function of the inputs (see `routines.MatrixFunction`).
+
+        refusal: why a matrix is refused, as LinAlgError; "": what fails is NaN.
+        """
+        routine = MatrixFunction(kind, node.inputs[0].type.dtype, bool(refusal))
+        reads = tuple(range(len(node.inputs)))
+        return CallOf(routine, reads, refusal=refusal, error=np.linalg.LinAlgError)
 
     def finished(self, node: Apply, values: Sequence[Any], xp: Any) -> list[Any]:
         return [
@@ -107,6 +117,8 @@ def read_triangle(full: Variable, lower: bool) -> Variable:
 
 # ---- inverses
 
+SINGULAR = "Singular matrix"
+
 
 class MatrixInverse(MatrixOp):
     """The inverse of a square matrix.
@@ -122,6 +134,9 @@ class MatrixInverse(MatrixOp):
     def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         size = square_size(inputs[0], sizes)
         return [(size, size)]
+
+    def lowering(self, node: Apply) -> Lowering:
+        return self.called(node, "inv", SINGULAR)
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         return self.finished(node, [xp.linalg.inv(precise(arrays[0]))], xp)
@@ -188,6 +203,10 @@ class Cholesky(MatrixOp):
 
     make_node = MatrixInverse.make_node
     infer_sizes = MatrixInverse.infer_sizes
+
+    def lowering(self, node: Apply) -> Lowering:
+        refusal = "Matrix is not positive definite" if self.on_error == "raise" else ""
+        return self.called(node, f"cholesky_{'lo' if self.lower else 'up'}", refusal)
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         x = precise(arrays[0])
@@ -270,6 +289,16 @@ class Solve(MatrixOp):
     @property
     def triangular(self) -> bool:
         return self.A_structure.endswith("triangular")
+
+    def lowering(self, node: Apply) -> Lowering:
+        A, b = node.inputs
+        if not self.triangular:
+            return self.called(
+                node, "solve1" if b.type.ndim == 1 else "solve", SINGULAR
+            )
+        lower = self.A_structure == "lower_triangular"
+        routine = TriangularSolve(lower, A.type.dtype)
+        return CallOf(routine, (0, 1), refusal=SINGULAR, error=np.linalg.LinAlgError)
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         A, b = map(precise, arrays)

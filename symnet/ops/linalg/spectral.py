@@ -1,6 +1,7 @@
 """Eigenvalues, singular values, orthogonal factors, functions of matrices.
 
-As in `ops.linalg.solving`, these run as reference steps and have gradients for real matrices.
+As in `ops.linalg.solving`, these are LAPACK's and have gradients for real matrices.
+Reference steps: eigenvalues of matrices that are not symmetric, orthogonal factors.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ from symnet.ops.linalg.solving import (
     solve_upper_triangular,
     square_size,
 )
-from symnet.ops.lowerings import Shapes, Sizes
+from symnet.ops.lowerings import Lowering, Shapes, Sizes
 from symnet.ops.shape import dimshuffle
 from symnet.ops.sizes import shape_i
 
@@ -124,6 +125,10 @@ class Eigh(Eig):
         outputs = [make_variable(values.clone(shape=(size,))), node.outputs[1].clone()]
         return Apply(self, node.inputs, outputs)
 
+    def lowering(self, node: Apply) -> Lowering:
+        kind = f"eigh_{'lo' if self.UPLO == 'L' else 'up'}"
+        return self.called(node, kind, "Eigenvalues did not converge")
+
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         return self.finished(node, xp.linalg.eigh(precise(arrays[0]), self.UPLO), xp)
 
@@ -205,6 +210,11 @@ class SVD(MatrixOp):
             return [(k,)]
         full = self.full_matrices
         return [(m, m if full else k), (k,), (n if full else k, n)]
+
+    def lowering(self, node: Apply) -> Lowering:
+        kind = "svd_f" if self.full_matrices else "svd_s"
+        kind = kind if self.compute_uv else "svd"
+        return self.called(node, kind, "SVD did not converge")
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         x = precise(arrays[0])

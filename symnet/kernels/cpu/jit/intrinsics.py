@@ -55,6 +55,18 @@ class CFunction:
         return int(self.function(*arguments))
 
 
+def c_function(name: str) -> int:
+    """The address of a function of C's library, its mathematics among it.
+
+    Raises: AttributeError, OSError where there is none.
+    """
+    try:
+        found = C_LIBRARY[name]
+    except AttributeError:
+        found = ctypes.CDLL("libm.so.6")[name]
+    return ctypes.cast(found, ctypes.c_void_p).value or 0
+
+
 class NativeFunction:
     """A function of the subset, as others of it see it: `name` in LLVM's text, and names of
     its parameters."""

@@ -23,7 +23,7 @@ from symnet.kernels.cpu.jit.floats import (
     to_bits,
 )
 from symnet.kernels.cpu.jit.intrinsics import (
-    C_LIBRARY,
+    c_function,
     call,
     load,
     load_i32,
@@ -259,22 +259,6 @@ def twister_generator() -> tuple[int, ...]:
     return (0, *words[1:])
 
 
-@cache
-def library_functions() -> tuple[int, ...]:
-    """The addresses of the C functions log, sqrt, exp."""
-    names = ("log", "sqrt", "exp")
-    found = [ctypes.cast(_mathematics()[n], ctypes.c_void_p).value or 0 for n in names]
-    return tuple(found)
-
-
-def _mathematics() -> ctypes.CDLL:
-    try:
-        C_LIBRARY["log"]
-        return C_LIBRARY
-    except AttributeError:
-        return ctypes.CDLL("libm.so.6")
-
-
 def twister_step(
     kind: str, count: int, steps: tuple[int, int], width: int = 1
 ) -> CallArrangement:
@@ -286,7 +270,7 @@ def twister_step(
     """
     words = (
         *head_words(kind, steps, width), *twister_generator(), *[0] * len(PLACES),
-        *library_functions(),
+        *[c_function(name) for name in ("log", "sqrt", "exp")],
     )  # fmt: skip
     each = NS.get(kind, 50.0) * (width if kind in ("permutation", "multinomial") else 1)
     found = [(PLACES[n], twister_code.routine(n)) for n in ROUTINES.get(kind, ())]
