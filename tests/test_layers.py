@@ -64,7 +64,7 @@ kernels: devices .
 shared
 ops: lowerings base elementwise methods arithmetic complex_parts operators functions tails inputs
 ops: sizes alloc shape reshape reduce statistics creation subtensor joining advanced indexing
-ops: diagonal rearrange cumulative sorting fourier
+ops: diagonal rearrange cumulative sorting order_objects fourier
 ops.random: drawing integer_ranges mrg mrg_streams philox_reference philox random_state
 ops.random: random_streams
 ops: composed checks barriers

@@ -6,7 +6,7 @@ sizes that only their values tell: they run as reference steps.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from symnet.errors import message
@@ -35,6 +35,7 @@ from symnet.ops.base import (
 )
 from symnet.ops.elementwise import cast
 from symnet.ops.indexing import getitem, inc_subtensor, take, take_along_axis
+from symnet.ops.joining import stack
 from symnet.ops.lowerings import CallOf, Lowering, Shapes, Sizes
 from symnet.ops.methods import method
 from symnet.ops.reshape import flatten
@@ -144,6 +145,16 @@ def _sortable(a: Any, axis: Any, order: Any) -> tuple[Variable, int]:
     return variable, normalize_axis(axis, variable.type.ndim, "sort")
 
 
+def _along_any(function: Callable[[int], Variable], x: Variable, axis: Any) -> Variable:
+    """What a function gives along the axis that a run tells, negative or not."""
+    found = [function(one) for one in range(x.type.ndim)]
+    return getitem(stack(found), size_scalar(cast(axis, "int64"), "an axis"))
+
+
+def _is_told_by_a_run(axis: Any) -> bool:
+    return isinstance(axis, Variable) and not isinstance(axis, Constant)
+
+
 def _along_rows(op: Op, variable: Variable, axis: int, *others: Any) -> list[Variable]:
     """The results of an operation on rows, along another axis."""
     last = variable.type.ndim - 1
@@ -158,7 +169,11 @@ def sort(
     """`a` in ascending order along `axis` (None: flattened), NaN last.
 
     kind: NumPy's name of an algorithm, without effect.
+    An axis that is a variable costs as much as all axes.
     """
+    if _is_told_by_a_run(axis):
+        a = as_tensor(a)
+        return _along_any(lambda one: sort(a, one, kind, order), a, axis)
     variable, axis = _sortable(a, axis, order)
     return _along_rows(Sort(), variable, axis)[0]
 
@@ -170,7 +185,11 @@ def argsort(
     """The positions along `axis` (None: flattened) that sort `a`; equals keep their order.
 
     kind: NumPy's name of an algorithm, without effect.
+    An axis that is a variable costs as much as all axes.
     """
+    if _is_told_by_a_run(axis):
+        a = as_tensor(a)
+        return _along_any(lambda one: argsort(a, one, kind, order), a, axis)
     variable, axis = _sortable(a, axis, order)
     return _along_rows(Argsort(), variable, axis)[0]
 

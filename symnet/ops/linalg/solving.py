@@ -368,7 +368,10 @@ class Lstsq(MatrixOp):
         return self.finished(node, results, xp)
 
 
-lstsq = Lstsq()
+def lstsq(*arguments: Any) -> Any:
+    """The operation, which is then applied, as in Theano: `lstsq()(x, y, rcond)`; or
+    `lstsq(x, y, rcond)` at once.  See Lstsq."""
+    return Lstsq()(*arguments) if arguments else Lstsq()
 
 
 def smallest_size(x: Sequence[Size]) -> Size:

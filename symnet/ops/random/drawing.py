@@ -38,7 +38,7 @@ from symnet.ops.base import (
 from symnet.ops.elementwise import cast
 from symnet.ops.lowerings import Sizes
 from symnet.ops.methods import prop
-from symnet.ops.sizes import sizes_of
+from symnet.ops.sizes import sizes_of, specify_shape
 from symnet.shared import SharedVariable
 
 
@@ -61,17 +61,25 @@ def draw_sizes(
     size: an integer, a sequence of integers and integer scalars, an integer vector, or
     None: that of the parameters, broadcast against each other.
     ndim: the rank, needed where a vector's length is not known.
-    Raises: TypeError for a size that is no integer; ValueError for a negative one, for
+    Raises: TypeError for a size that is no integer, and for an `ndim` that the parameters
+    do not have where there is no size; ValueError for a negative one, for
     another rank than `ndim`, and for parameters of higher rank than the draw.
     """
     if size is None:
-        return common_sizes(parameters)
+        own = common_sizes(parameters)
+        if ndim not in (None, len(own)):
+            raise TypeError(
+                f"{operation}: without a size it has the rank of its parameters, "
+                f"{len(own)}, not ndim={ndim}"
+            )
+        return own
     unknown = (
         isinstance(size, Variable)
         and size.type.ndim == 1
         and size.type.shape[0] is None
     )
     if unknown and ndim is not None:
+        size = specify_shape(size, (ndim,))  # it may have another length
         found = [size[k] for k in range(ndim)]
     else:
         found = shape_elements(size)
