@@ -114,6 +114,9 @@ class MatrixFunction:
     "eigvalsh_lo" -> eigenvalues (n,); of a, b: "solve1" (n, n), (n,) -> (n,); "solve"
     (n, n), (n, k) -> (n, k).  Of x (m, n): "svd" -> descending singular values;
     "svd_s", "svd_f" -> u, s, vt with min(m, n) columns and rows, or square.
+    "qr_r_raw", of float64 and complex128 only: the first output lies where x was, and has
+    its reflections (see `ops.linalg.spectral.Reflections`); their factors (min(m, n),).
+    "qr_reduced", "qr_complete": of these two -> q.
     fallible: whether a matrix that has none of these stops the call; else its result is NaN.
     Dtypes: float32, float64, complex64, complex128; determinants' logarithms, eigenvalues
     and singular values are real.

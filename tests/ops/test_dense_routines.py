@@ -108,9 +108,12 @@ def largest(x: Any, k: int) -> Any:
 
 @pytest.mark.parametrize("dtype", [*REAL, "complex64", "complex128"])
 def test_largest(dtype: str) -> None:
-    for shape in ((1,), (7,), (1, 1), (40, 9), (2, 3, 4)):
+    for shape in ((1,), (7,), (1, 1), (3, 300), (2, 3, 4)):
         x = numbers(shape, dtype)
-        for k in (1, shape[-1], -1, -shape[-1]):
+        if np.dtype(dtype).kind == "f" and x.size > 3:
+            x.flat[[1, 3]] = np.nan
+        # The few that are kept while others pass by, and all of a row.
+        for k in {1, -1, shape[-1] // 4 or 1, -(shape[-1] // 4) or -1, shape[-1]}:
             check(lambda v: T.argtopk(v, k), lambda a: largest(a, k), [x])
             check(
                 lambda v: T.topk(v, k),
@@ -123,6 +126,37 @@ def test_largest(dtype: str) -> None:
     np.testing.assert_array_equal(f(-2), [0, 1])
     with pytest.raises(ValueError, match="fewer than k"):
         f(6)
+
+
+def test_rows_along_an_axis_that_a_run_tells() -> None:
+    x, axis, value = T.dmatrix(), T.scalar(), numbers((4, 5), "float64")
+    f = symnet.function([x, axis], [T.sort(x, axis), T.argsort(x, axis)])
+    for one in (0, 1, -1):
+        ours, order = f(value, one)
+        np.testing.assert_array_equal(ours, np.sort(value, one))
+        np.testing.assert_array_equal(order, np.argsort(value, one, kind="stable"))
+    with pytest.raises(IndexError):
+        f(value, 2)
+    symnet.gradient.verify_grad(lambda v: T.sort(v, T.constant(0)) ** 2, [value])
+
+
+def test_operations_that_are_made_first() -> None:
+    from symnet.tensor.sort import ArgSortOp, SortOp, TopKOp
+
+    x, value = T.dmatrix(), numbers((4, 5), "float64")
+    built = [
+        SortOp("mergesort")(x, 0),
+        ArgSortOp()(x),
+        TopKOp(return_indices=False)(x, 2),
+    ]
+    ours, order, most = symnet.function([x], built)(value)
+    np.testing.assert_array_equal(ours, np.sort(value, 0))
+    np.testing.assert_array_equal(order, np.argsort(value, 1, kind="stable"))
+    np.testing.assert_array_equal(most, np.sort(value)[:, ::-1][:, :2])
+    assert SortOp("mergesort", []) != SortOp("quicksort", [])
+    assert len(TopKOp()(x, 1)) == 2
+    with pytest.raises(ValueError, match="neither"):
+        TopKOp(return_values=False, return_indices=False)
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
@@ -139,6 +173,26 @@ def test_places(dtype: str, side: str) -> None:
                 lambda x, v: np.asarray(np.searchsorted(x, v, side)),
                 [x, v],
             )
+
+
+@pytest.mark.parametrize(
+    "dtype", ["int32", "uint32", "int64", "uint64", "float32", "float64"]
+)
+def test_long_rows_of_all_bits(dtype: str) -> None:
+    """With numbers of both signs, zeros of both, infinities, NaN of both, subnormals."""
+    rng = np.random.default_rng(3)
+    words = rng.integers(0, 256, (2, 3000 * np.dtype(dtype).itemsize), dtype=np.uint8)
+    x = words.view(dtype)
+    if np.dtype(dtype).kind == "f":
+        some = [0.0, -0.0, np.inf, -np.inf, np.nan, -np.nan, 5e-324, -1e-40]
+        x[:, ::50] = rng.choice(np.array(some).astype(dtype), x[:, ::50].shape)
+    v = variable(x)
+    f = symnet.function(
+        [v], [T.sort(v), T.argsort(v), T.sort(v // 1000 if x.dtype.kind != "f" else v)]
+    )
+    ours, order, _ = f(x)
+    np.testing.assert_array_equal(ours, np.sort(x))
+    np.testing.assert_array_equal(order, np.argsort(x, kind="stable"))
 
 
 def test_places_of_another_dtype() -> None:
@@ -272,6 +326,26 @@ def test_systems_of_equations(columns: int | None, dtype: str) -> None:
                 check(
                     ours, lambda a, b: np.linalg.solve(part(a), b), [a, b], layout, near
                 )
+
+
+@pytest.mark.parametrize("dtype", PRECISE)
+@pytest.mark.parametrize("mode", ["reduced", "complete", "r", "raw"])
+def test_orthogonal_factors(mode: str, dtype: str) -> None:
+    v = TensorType(dtype, (None, None))()
+    f, debug = (symnet.function([v], NL.qr(v, mode), mode=m) for m in WAYS)
+    assert native(f) or dtype in COMPLEX  # which have no triangles in native loops
+    for shape in ((4, 4), (30, 3), (3, 5), (1, 3), (3, 0), (0, 2)):
+        x = numbers(shape, dtype)
+        want = np.linalg.qr(x, mode)
+        for way in (f, debug):
+            got = way(x)
+            for ours, numpys in zip(
+                [got] if mode == "r" else got,
+                [want] if mode == "r" else want,
+                strict=True,
+            ):
+                np.testing.assert_allclose(ours, numpys, atol=precision(dtype))
+                assert ours.dtype == dtype
 
 
 @pytest.mark.parametrize("device", ["cpu", "reference"])

@@ -152,6 +152,8 @@ class MatrixInverse(MatrixOp):
 class MatrixPinv(MatrixOp):
     """The Moore-Penrose pseudo-inverse of a matrix.
 
+    Singular values that are not above 1e-15 of the largest count as 0.
+
     Source of the gradient: Golub & Pereyra 1973.
     """
 

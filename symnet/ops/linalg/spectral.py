@@ -1,7 +1,7 @@
 """Eigenvalues, singular values, orthogonal factors, functions of matrices.
 
 As in `ops.linalg.solving`, these are LAPACK's and have gradients for real matrices.
-Reference steps: eigenvalues of matrices that are not symmetric, orthogonal factors.
+Reference steps: eigenvalues of matrices that are not symmetric.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from symnet.graph.types import DisconnectedType, NullType, TensorType
+from symnet.graph.types import COMPLEX, DisconnectedType, NullType, TensorType
 from symnet.graph.variables import Apply, Gradients, Variable, Vars, make_variable
+from symnet.kernels.routines import MatrixFunction
 from symnet.ops.arithmetic import (
     add,
     mul,
@@ -23,8 +24,10 @@ from symnet.ops.arithmetic import (
     switch,
 )
 from symnet.ops.base import as_tensor
-from symnet.ops.creation import eye, tril
+from symnet.ops.composed import Composed
+from symnet.ops.creation import eye, tril, triu
 from symnet.ops.elementwise import cast
+from symnet.ops.indexing import getitem
 from symnet.ops.linalg.products import dot, swapped
 from symnet.ops.linalg.solving import (
     Cholesky,
@@ -39,7 +42,7 @@ from symnet.ops.linalg.solving import (
     solve_upper_triangular,
     square_size,
 )
-from symnet.ops.lowerings import Lowering, Shapes, Sizes
+from symnet.ops.lowerings import CallOf, Lowering, Shapes, Sizes
 from symnet.ops.shape import dimshuffle
 from symnet.ops.sizes import shape_i
 
@@ -269,32 +272,115 @@ def svd(a: Any, full_matrices: Any = 1, compute_uv: Any = 1) -> Any:
 # ---- QR
 
 
-class QR(MatrixOp):
+class Reflections(MatrixOp):
+    """A matrix as LAPACK's geqrf leaves it, and the factors of its reflections.
+
+    Above and on the diagonal stands r; below it, with a 1 on it, the vector v of each
+    reflection 1 - factor v v^H, whose product is q.
+    Shapes: (m, n) -> (m, n), (min(m, n),).  Dtypes: float64, complex128.
+    """
+
+    def make_node(self, x: Any) -> Apply:
+        x = self.matrix(x, square=False)
+        m, n = x.type.shape
+        k = None if m is None or n is None else min(m, n)
+        return Apply(self, [x], self.outputs(x, (m, n), (k,)))
+
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
+        return [inputs[0], (smallest_size(inputs[0]),)]
+
+    def lowering(self, node: Apply) -> Lowering:
+        routine = MatrixFunction("qr_r_raw", node.inputs[0].type.dtype, False)
+        return CallOf(routine, (0,), initial=0)
+
+    def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
+        turned, factors = xp.linalg.qr(arrays[0], "raw")
+        return self.finished(node, [turned.T, factors], xp)
+
+
+class OrthogonalFactor(MatrixOp):
+    """The product q of reflections: its first min(m, n) columns, or all m (`complete`).
+
+    Shapes: (m, n), (min(m, n),) -> (m, min(m, n)) or (m, m).
+    """
+
+    __props__ = ("complete",)
+
+    def __init__(self, complete: bool) -> None:
+        self.complete = bool(complete)
+
+    def make_node(self, x: Any, factors: Any) -> Apply:
+        x, factors = self.matrix(x, square=False), as_tensor(factors, ndim=1)
+        m = x.type.shape[0]
+        columns = m if self.complete else factors.type.shape[0]
+        return Apply(self, [x, factors], self.outputs(x, (m, columns)))
+
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
+        m, k = inputs[0][0], smallest_size(inputs[0])
+        sizes.equal(inputs[1][0], k, "the reflections of a matrix")
+        return [(m, m if self.complete else k)]
+
+    def lowering(self, node: Apply) -> Lowering:
+        return self.called(node, "qr_complete" if self.complete else "qr_reduced")
+
+    def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
+        x, factors = arrays
+        m, k = len(x), len(factors)
+        q = xp.eye(m, m if self.complete else k, dtype=x.dtype)
+        for i in reversed(range(k)):
+            v = x[:, i].copy()
+            v[:i], v[i] = 0, 1
+            q -= factors[i] * xp.outer(v, v.conj() @ q)
+        return [q]
+
+
+class QR(MatrixOp, Composed):
     """q, r with x = q r; q orthogonal, r upper triangular.
 
-    mode: "reduced" (q of min(m, n) columns), "complete" (q square), or "r" (r alone).
+    mode: "reduced" (q of min(m, n) columns), "complete" (q square), "r" (r alone), or
+        "raw": the transposed matrix of `Reflections`, and their factors.
     Source of the gradient (of "reduced" with m >= n): Walter & Lehmann 2010.
     """
 
     __props__ = ("mode",)
 
     def __init__(self, mode: str = "reduced") -> None:
-        if mode not in ("reduced", "complete", "r"):
-            raise ValueError(f"mode is 'reduced', 'complete' or 'r', not {mode!r}")
+        if mode not in ("reduced", "complete", "r", "raw"):
+            raise ValueError(
+                f"mode is 'reduced', 'complete', 'r' or 'raw', not {mode!r}"
+            )
         self.mode = mode
 
     def make_node(self, x: Any) -> Apply:
         x = self.matrix(x, square=False)
         m, n = x.type.shape
         k = None if m is None or n is None else min(m, n)
+        if self.mode == "raw":
+            return Apply(self, [x], self.outputs(x, (n, m), (k,)))
         k = m if self.mode == "complete" else k
         q, r = self.outputs(x, (m, k), (k, n))
         return Apply(self, [x], [r] if self.mode == "r" else [q, r])
 
     def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         m, n = inputs[0]
+        if self.mode == "raw":
+            return [(n, m), (smallest_size(inputs[0]),)]
         k = m if self.mode == "complete" else smallest_size(inputs[0])
         return [(k, n)] if self.mode == "r" else [(m, k), (k, n)]
+
+    def expand(self, *inputs: Variable) -> Sequence[Variable]:
+        (x,) = inputs
+        kind = x.type.dtype
+        wide = "complex128" if kind in COMPLEX else "float64"
+        inside, factors = Reflections()(cast(x, wide), return_list=True)
+        if self.mode == "raw":
+            return [cast(swapped(inside), kind), cast(factors, kind)]
+        whole = self.mode == "complete"
+        r = triu(inside if whole else getitem(inside, slice(None, shape_i(factors, 0))))
+        if self.mode == "r":
+            return [cast(r, kind)]
+        q = OrthogonalFactor(whole)(inside, factors)
+        return [cast(q, kind), cast(r, kind)]
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         found = xp.linalg.qr(precise(arrays[0]), self.mode)
@@ -312,6 +398,7 @@ class QR(MatrixOp):
         if complex_answer is not None:
             return [complex_answer]
         wide = rows is not None and columns is not None and rows < columns
+        wide = wide or self.mode == "raw"
         if wide or (self.mode == "complete" and (rows is None or rows != columns)):
             why = f"the gradient of {self} is not defined for a matrix of shape {x.type.shape}"
             return [make_variable(NullType(why))]

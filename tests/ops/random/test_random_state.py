@@ -463,3 +463,19 @@ def test_wrong_input() -> None:
         StateDraw("uniform")(RandomState(1), 0.0, 1.0, 2.5)
     with pytest.raises(TypeError, match="a size is an integer"):
         raw_random.permutation(RandomState(1), T.dscalar(), 3)
+
+
+def test_probabilities_that_are_a_variable() -> None:
+    p, n, size = T.dmatrix(), T.lvector(), T.lvector()
+    state = random_state_type()
+    f = symnet.function([state, n, p], raw_random.multinomial(state, None, n, p)[1])
+    want = [RandomState(4)]
+    expected = [want[0].multinomial(k, row) for k, row in zip([5, 9], ROWS)]
+    np.testing.assert_array_equal(f(RandomState(4), [5, 9], ROWS), expected)
+    g = symnet.function([state, size], raw_random.uniform(state, size, ndim=2)[1])
+    assert g(RandomState(4), [2, 3]).shape == (2, 3)
+    for wrong in ([2], [2, 3, 4]):
+        with pytest.raises(ValueError):
+            g(RandomState(4), wrong)
+    with pytest.raises(TypeError, match="ndim=2"):
+        raw_random.poisson(state, ndim=2)

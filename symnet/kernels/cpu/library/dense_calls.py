@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from symnet.kernels.cpu.library import radix_sort
 from symnet.kernels.cpu.library.call_steps import LETTERS, CallArrangement
 from symnet.kernels.cpu.library.draws import draw_step, offers_draw
 from symnet.kernels.cpu.library.fourier_steps import fourier_step, offers_fourier
@@ -22,6 +23,8 @@ from symnet.kernels.cpu.library.running_code import (
     has_code,
     places_step,
     running_step,
+    selection_step,
+    selects,
 )
 from symnet.kernels.routines import (
     Dense,
@@ -70,8 +73,12 @@ def dense_step(
             return triangular_step(routine, shapes[0], shapes[1])
         case Fourier():
             return fourier_step(routine, shapes)
+        case Ordering() if radix_sort.sorts(routine, shapes[0][-1]):
+            return radix_sort.radix_step(routine, shapes[0])
         case Ordering():
             return ordering_step(routine, shapes[0])
+        case Largest() if selects(routine.dtype, shapes[0][-1], sizes[0]):
+            return selection_step(routine.dtype, shapes[0], sizes[0])
         case Largest():
             return largest_step(routine, shapes[0], sizes[0])
         case Places():

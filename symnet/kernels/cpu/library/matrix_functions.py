@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -38,7 +39,8 @@ MODULE = "numpy.linalg._umath_linalg"
 # How many inputs and outputs a function has; those whose dtypes are real.
 OPERANDS: dict[str, tuple[int, int]] = {
     "solve": (2, 1), "solve1": (2, 1), "slogdet": (1, 2), "eigh_lo": (1, 2),
-    "eigh_up": (1, 2), "svd_s": (1, 3), "svd_f": (1, 3),
+    "eigh_up": (1, 2), "svd_s": (1, 3), "svd_f": (1, 3), "qr_reduced": (2, 1),
+    "qr_complete": (2, 1),
 }  # fmt: skip
 REAL = {"slogdet": 2, "eigh_lo": 1, "eigh_up": 1, "eigvalsh_lo": 1, "svd": 1,
         "svd_s": 2, "svd_f": 2}  # fmt: skip
@@ -67,25 +69,31 @@ def offers_function(function: MatrixFunction) -> bool:
 
 def function_step(function: MatrixFunction, shapes: Sequence[Shape]) -> CallArrangement:
     """The step for operands without gaps of these shapes, which are its pointers."""
-    found = inner_loop(MODULE, function.kind, loop_types(function))
+    kind, in_place = function.kind, function.kind == "qr_r_raw"
+    if in_place:  # its result has the place of what it works on
+        shapes = shapes[1:]
+    if kind == "qr_complete" and shapes[0][0] <= shapes[0][1]:
+        kind = "qr_reduced"  # which has all columns then
+    found = inner_loop(MODULE, kind, loop_types(function))
     assert found is not None
-    cores = core_dimensions(ufunc_signature(MODULE, function.kind))
+    cores = core_dimensions(ufunc_signature(MODULE, kind))
     item = np.dtype(function.dtype).itemsize
     items = math.prod(shapes[0][: len(shapes[0]) - len(cores[0])])
     sizes: dict[str, int] = {}
     operands = []
     kinds = loop_types(function).replace("->", "")
-    for core, shape, kind in zip(cores, shapes, kinds, strict=True):
+    for core, shape, letter in zip(cores, shapes, kinds, strict=True):
         own = shape[len(shape) - len(core) :]
         sizes.update(zip(core, own, strict=True))
-        item = np.dtype(kind).itemsize
+        item = np.dtype(letter).itemsize
         steps = dense_steps(own, item)
         operands.append(LoopOperand(math.prod(own) * item, 0, steps))
     work = CUBES.get(function.kind, 1.0) * float(max(sizes.values(), default=0)) ** 3
     cost = (CALL_NS + work / PER_NS) * items
-    return loop_step(
+    step = loop_step(
         found, (1, *sizes.values()), operands, items, cost, function.fallible
     )
+    return replace(step, pointer_slots=(-1, *step.pointer_slots)) if in_place else step
 
 
 def core_dimensions(signature: str) -> list[tuple[str, ...]]:

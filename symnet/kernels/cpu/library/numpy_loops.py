@@ -78,7 +78,9 @@ def inner_loop(module: str, name: str, types: str) -> tuple[int, int] | None:
 FUNCTION, DATA, FALLIBLE = 0, 1, 2
 CLEAR, TEST = 3, 4  # the C functions feclearexcept and fetestexcept
 OPERANDS, STEPS = 5, 6  # how many operands; the word at which steps of the loop begin
-POINTERS = 7
+# How many words sizes take, where all items are turns of one loop; else 0.
+MERGED = 7
+POINTERS = 8
 MOST = 6  # operands
 OUTER = POINTERS + MOST  # bytes from item to item of each operand
 SIZES = OUTER + MOST  # of the loop, then of its core
@@ -86,8 +88,18 @@ SIZES = OUTER + MOST  # of the loop, then of its core
 
 @native
 def run_inner_loop(arguments: int, begin: int, end: int) -> int:
-    """Items `begin` to `end`, each of them one call.  Not 0: an operation was invalid."""
+    """Items `begin` to `end`, each of them one call, or the turns of one.
+
+    Not 0: an operation was invalid.
+    """
     places = stack(6)
+    sizes = arguments + 8 * SIZES
+    if load(arguments, MERGED) != 0:
+        sizes = stack(8)
+        for k in range(load(arguments, MERGED)):
+            store(sizes, k, load(arguments, SIZES + k))
+        store(sizes, 0, end - begin)
+        end = begin + 1
     failed = 0
     begin_product()
     enter_serial()
@@ -99,7 +111,7 @@ def run_inner_loop(arguments: int, begin: int, end: int) -> int:
         call(
             load(arguments, FUNCTION),
             places,
-            arguments + 8 * SIZES,
+            sizes,
             arguments + 8 * load(arguments, STEPS),
             load(arguments, DATA),
         )
@@ -142,15 +154,21 @@ def loop_step(
 ) -> CallArrangement:
     """Call an inner loop once for each of the items, whose pointers are the operands'.
 
-    sizes: of the loop, then of the dimensions of its core.  cost_ns: of all items.
+    sizes: of the loop, then of the dimensions of its core.  With a loop of one turn, items
+    side by side are turns of a single call.  cost_ns: of all items.
     fallible: whether an invalid operation is a failure.
     """
     prepare_serial()
     count = len(operands)
     missing = (0,) * (MOST - count)
     outer = (*(o.outer for o in operands), *missing)
-    steps = (*(o.inner for o in operands), *(s for o in operands for s in o.core))
-    head = (*found, int(fallible), *flag_functions(), count, SIZES + len(sizes))
+    merged = sizes[0] == 1
+    along = [o.outer if merged else o.inner for o in operands]
+    steps = (*along, *(s for o in operands for s in o.core))
+    head = (
+        *found, int(fallible), *flag_functions(), count, SIZES + len(sizes),
+        len(sizes) * merged,
+    )  # fmt: skip
     words = (*head, *[0] * MOST, *outer, *sizes, *steps)
     slots = tuple(range(POINTERS, POINTERS + count))
     grain = max(1, int(GRAIN_NS * items / max(cost_ns, 1.0)))

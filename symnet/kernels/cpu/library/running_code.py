@@ -291,3 +291,124 @@ def emit_places(name: str, target: Target) -> str:
 
     writer.loop("%begin", "%end", (), item)
     return _finish(writer)
+
+
+# ---- the largest few
+
+FEW = 64  # elements that are kept in order while the others pass by
+KEPT, PLACES = INNER, RESULT
+
+
+def selects(dtype: str, length: int, asked: int) -> bool:
+    """Whether so many of a row are found in one pass."""
+    return has_code(dtype) and abs(asked) <= min(FEW, length // 4)
+
+
+def selection_step(dtype: str, shape: Sequence[int], asked: int) -> CallArrangement:
+    """The step; pointers: the rows, values, positions."""
+    rows, length, count = math.prod(shape[:-1]), shape[-1], abs(asked)
+    each = length + 2.0 * count**2
+    name = f"{'down' if asked > 0 else 'up'} {dtype}"
+    grain = max(1, int(GRAIN_NS / max(each, 1.0)))
+    words = (0, 0, 0, length, count, 0)
+    slots = (SOURCE, VALUES, PLACES)
+    step = code(name, emit_selection)
+    return CallArrangement(step, words, slots, rows, grain, each * rows)
+
+
+def emit_selection(name: str, target: Target) -> str:
+    """The LLVM module that keeps the largest ("down") or smallest ("up") in order."""
+    order, dtype = name.split()
+    writer, elements = FunctionWriter(Module(target)), Elements(dtype, 0)
+    length, kept = writer.word(LENGTH), writer.word(KEPT)
+
+    def better(on: Lanes, one: str, other: str) -> str:
+        pair = (other, one) if order == "down" else (one, other)
+        return elements.before(on, *pair)
+
+    def item(row: str, _: list[str]) -> tuple[str, list[str]]:
+        on = Lanes(writer.here(), 0)
+        starts = [on.scope.emit(f"mul i64 {row}, {n}") for n in (length, kept)]
+        source = _place(on, elements, writer.word(SOURCE, "ptr"), starts[0])
+        values = _place(on, elements, writer.word(VALUES, "ptr"), starts[1])
+        start = f"getelementptr i64, ptr {writer.word(PLACES, 'ptr')}, i64 {starts[1]}"
+        _select(writer, elements, better, source, values, on.scope.emit(start))
+        return writer.here().emit(f"add i64 {row}, 1"), []
+
+    writer.loop("%begin", "%end", (), item)
+    return _finish(writer)
+
+
+def _select(
+    writer: FunctionWriter,
+    elements: Elements,
+    better: Callable[[Lanes, str, str], str],
+    source: str,
+    values: str,
+    places: str,
+) -> None:
+    length, kept = writer.word(LENGTH), writer.word(KEPT)
+
+    def turn(k: str, _: list[str]) -> tuple[str, list[str]]:
+        on = Lanes(writer.here(), 0)
+        emit = on.scope.emit
+        value = elements.load(on, _place(on, elements, source, k))
+        last = emit(f"sub i64 {kept}, 1")
+        end = writer.smaller(on.scope, k, last)  # the place that may be given up
+        worst = elements.load(on, _place(on, elements, values, end))
+        room = emit(f"icmp slt i64 {k}, {kept}")
+        enters = emit(f"or i1 {room}, {better(on, value, worst)}")
+        skip = emit(f"select i1 {enters}, i64 0, i64 1")
+
+        def enter(_: str, __: list[str]) -> tuple[str, list[str]]:
+            _insert(writer, elements, better, values, places, value, k, end)
+            return "1", []
+
+        writer.when(skip, "1", (), enter)
+        return writer.here().emit(f"add i64 {k}, 1"), []
+
+    writer.loop("0", length, (), turn)
+
+
+def _insert(
+    writer: FunctionWriter,
+    elements: Elements,
+    better: Callable[[Lanes, str, str], str],
+    values: str,
+    places: str,
+    value: str,
+    number: str,
+    end: str,
+) -> None:
+    """Move what is worse on by one, up to `end`, and put the value before it."""
+
+    def at(on: Lanes, place: str) -> tuple[str, str]:
+        own = on.scope.emit(f"getelementptr i64, ptr {places}, i64 {place}")
+        return _place(on, elements, values, place), own
+
+    def move(left: str, carried: list[str]) -> tuple[str, list[str]]:
+        """left: minus the place that is free."""
+        on = Lanes(writer.here(), 0)
+        emit = on.scope.emit
+        free = emit(f"sub i64 0, {left}")
+        (above, above_own), (own, own_own) = (
+            at(on, emit(f"sub i64 {free}, 1")), at(on, free)
+        )  # fmt: skip
+        other = elements.load(on, above)
+        moves = better(on, value, other)
+        # Where nothing moves, this is the value's own place.
+        chosen = on.select(moves, elements.dtype, other, value)
+        elements.store(on, own, chosen)
+        earlier = emit(f"load i64, ptr {above_own}, align 8")
+        earlier = emit(f"select i1 {moves}, i64 {earlier}, i64 {number}")
+        on.scope.line(f"store i64 {earlier}, ptr {own_own}, align 8")
+        after = emit(f"add i64 {left}, 1")
+        place = emit(f"select i1 {moves}, i64 {after}, i64 {left}")
+        return emit(f"select i1 {moves}, i64 {after}, i64 0"), [place]
+
+    start = writer.here().emit(f"sub i64 0, {end}")
+    (place,) = writer.loop(start, "0", [("i64", start)], move)
+    on = Lanes(writer.here(), 0)
+    own, own_own = at(on, on.scope.emit(f"sub i64 0, {place}"))
+    elements.store(on, own, value)
+    on.scope.line(f"store i64 {number}, ptr {own_own}, align 8")
