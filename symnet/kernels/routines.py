@@ -135,7 +135,7 @@ class MatrixFunction:
 class TriangularSolve:
     """The solution of a x = b with the lower or the upper triangle of a.
 
-    Operands: a (n, n), b (n,) or (n, k) -> as b.  It refuses a 0 on the diagonal.
+    Operands: a (..., n, n), b (..., n) or (..., n, k) -> as b.  It refuses a 0 on the diagonal.
     Dtypes: float32, float64, complex64, complex128, the same for all.
     """
 

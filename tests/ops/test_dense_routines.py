@@ -396,3 +396,71 @@ def test_flags_of_earlier_operations_are_no_failure() -> None:
     number, inverse = f(-np.eye(2))
     assert np.isnan(number)
     np.testing.assert_array_equal(inverse, -np.eye(2))
+
+
+def batch(function: Any) -> Any:
+    """A function of NumPy's on each matrix."""
+
+    def apply(*arrays: Any) -> Any:
+        return np.stack([function(*one) for one in zip(*arrays, strict=True)])
+
+    return apply
+
+
+BATCHED: dict[str, tuple[Any, Any]] = {
+    "inverse": (NL.matrix_inverse, np.linalg.inv),
+    "det": (NL.det, np.linalg.det),
+    "logdet": (lambda x: NL.slogdet(x)[1], lambda x: np.linalg.slogdet(x)[1]),
+    "cholesky": (SL.cholesky, np.linalg.cholesky),
+    "upper": (SL.Cholesky(lower=False), lambda x: np.linalg.cholesky(x).T),
+    "eigenvalues": (lambda x: NL.eigh(x)[0], lambda x: np.linalg.eigh(x)[0]),
+    "projected": (
+        lambda x: T.sqr(NL.eigh(x)[1][..., :1]), lambda x: np.linalg.eigh(x)[1][:, :1] ** 2,
+    ),
+    "singular values": (lambda x: NL.svd(x, compute_uv=0), lambda x: np.linalg.svd(x)[1]),
+    "singular vectors": (
+        lambda x: T.sqr(NL.svd(x, full_matrices=0)[2]), lambda x: np.linalg.svd(x)[2] ** 2,
+    ),
+    "vectors": (lambda x: SL.solve(x, x[..., 0]), lambda x: np.linalg.solve(x, x[:, 0])),
+    "matrices": (lambda x: SL.solve(x, x[..., :2]), lambda x: np.linalg.solve(x, x[:, :2])),
+    "lower": (
+        lambda x: SL.solve_lower_triangular(x, x), lambda x: np.linalg.solve(np.tril(x), x),
+    ),
+    "upper vectors": (
+        lambda x: SL.solve_upper_triangular(x, x[..., 1]),
+        lambda x: np.linalg.solve(np.triu(x), x[:, 1]),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BATCHED)
+def test_batches(name: str) -> None:
+    ours, numpys = BATCHED[name]
+    for count, n in ((1, 3), (4, 5)):
+        value = np.stack([positive(n, "float64") + k * np.eye(n) for k in range(count)])
+        check(ours, batch(numpys), [value], tolerance=1e-9)
+    value = value[:2, :3, :3]
+    symnet.gradient.verify_grad(ours, [value])
+    symnet.gradient.verify_grad(
+        lambda v: symnet.grad((ours(v) ** 2).sum(), v), [value], n_tests=1
+    )
+    x = T.dtensor3()
+    f = symnet.function([x], ours(x))
+    assert f(np.zeros((0, 3, 3))).shape[0] == 0
+
+
+def test_batches_fail_as_a_whole() -> None:
+    x, b = T.dtensor3(), T.dmatrix()
+    value = np.stack([np.eye(3), np.zeros((3, 3)), np.eye(3)])
+    for build in (
+        NL.matrix_inverse,
+        SL.cholesky,
+        lambda v: SL.solve_lower_triangular(v, v),
+    ):
+        with pytest.raises(np.linalg.LinAlgError):
+            symnet.function([x], build(x))(value)
+    f = symnet.function([x], SL.Cholesky(on_error="nan")(x))
+    np.testing.assert_array_equal(np.isnan(f(value)).all(axis=(1, 2)), [0, 1, 0])
+    g = symnet.function([x, b], SL.solve(x, b))
+    with pytest.raises(ValueError, match="axis 0 of A and b"):
+        g(np.stack([np.eye(3)] * 2), np.ones((3, 3)))

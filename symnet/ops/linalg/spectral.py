@@ -28,7 +28,7 @@ from symnet.ops.composed import Composed
 from symnet.ops.creation import eye, tril, triu
 from symnet.ops.elementwise import cast
 from symnet.ops.indexing import getitem
-from symnet.ops.linalg.products import dot, swapped
+from symnet.ops.linalg.products import dot, matmul, swapped
 from symnet.ops.linalg.solving import (
     Cholesky,
     MatrixOp,
@@ -37,6 +37,7 @@ from symnet.ops.linalg.solving import (
     only_real,
     precise,
     read_triangle,
+    rows_of,
     smallest_size,
     solve_lower_triangular,
     solve_upper_triangular,
@@ -56,16 +57,19 @@ def connected(gradient: Variable) -> bool:
 
 
 def row(x: Variable) -> Variable:
-    return dimshuffle(x, "x", 0)
+    """Vectors as matrices of one row."""
+    last = x.type.ndim - 1
+    return dimshuffle(x, *range(last), "x", last)
 
 
 def column(x: Variable) -> Variable:
-    return dimshuffle(x, 0, "x")
+    """Vectors as matrices of one column."""
+    return dimshuffle(x, *range(x.type.ndim), "x")
 
 
 def differences_inverted(values: Variable) -> Variable:
     """1 / (values[j] - values[i]) at (i, j); 0 on the diagonal."""
-    n = shape_i(values, 0)
+    n = shape_i(values, values.type.ndim - 1)
     same = cast(eye(n), "bool")
     apart = sub(row(values), column(values))
     return switch(same, 0, reciprocal(switch(same, 1, apart)))
@@ -87,8 +91,8 @@ class Eig(MatrixOp):
         return Apply(self, [x], self.outputs(x, (size,), (size, size)))
 
     def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
-        size = square_size(inputs[0], sizes)
-        return [(size,), (size, size)]
+        size, batch = square_size(inputs[0], sizes), inputs[0][:-2]
+        return [(*batch, size), (*batch, size, size)]
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         x = precise(arrays[0])
@@ -104,7 +108,10 @@ class Eig(MatrixOp):
 
 
 class Eigh(Eig):
-    """Eigenvalues (ascending) and eigenvectors (columns) of a symmetric matrix.
+    """Eigenvalues (ascending) and eigenvectors (columns) of a symmetric matrix, or of each
+    of a batch.
+
+    Shapes: (..., n, n) -> (..., n), (..., n, n).
 
     UPLO: which triangle is read, "L" or "U".
     Source of the gradient: Giles 2008, section 3.1.  That with respect to eigenvectors is
@@ -113,6 +120,7 @@ class Eigh(Eig):
     """
 
     __props__ = ("UPLO",)
+    batched = True
 
     def __init__(self, UPLO: str = "L") -> None:
         if UPLO not in ("L", "U"):
@@ -120,13 +128,11 @@ class Eigh(Eig):
         self.UPLO = UPLO
 
     def make_node(self, x: Any) -> Apply:
-        node = super().make_node(x)
-        values = TensorType(
-            np.dtype(node.inputs[0].type.dtype).type(0).real.dtype, (None,)
-        )
-        size = known_size(node.inputs[0])
-        outputs = [make_variable(values.clone(shape=(size,))), node.outputs[1].clone()]
-        return Apply(self, node.inputs, outputs)
+        x = self.matrix(x)
+        size = known_size(x)
+        kind = np.dtype(x.type.dtype).type(0).real.dtype
+        values = TensorType(kind, (*x.type.shape[:-2], size))
+        return Apply(self, [x], [make_variable(values), *self.outputs(x, (size, size))])
 
     def lowering(self, node: Apply) -> Lowering:
         kind = f"eigh_{'lo' if self.UPLO == 'L' else 'up'}"
@@ -141,15 +147,15 @@ class Eigh(Eig):
             return [complex_answer]
         (w, v), (by_w, by_v) = outputs, output_gradients
         inner = (
-            mul(eye(shape_i(w, 0), dtype=w.type.dtype), row(by_w))
+            mul(eye(rows_of(v), dtype=w.type.dtype), row(by_w))
             if connected(by_w)
             else None
         )
         if connected(by_v):
-            turning = mul(differences_inverted(w), dot(swapped(v), by_v))
+            turning = mul(differences_inverted(w), matmul(swapped(v), by_v))
             inner = turning if inner is None else add(inner, turning)
         assert inner is not None
-        full = dot(v, dot(inner, swapped(v)))
+        full = matmul(v, matmul(inner, swapped(v)))
         return [read_triangle(full, lower=self.UPLO == "L")]
 
 
@@ -180,7 +186,9 @@ def eigvalsh(a: Any, b: Any = None, lower: bool = True) -> Variable:
 
 
 class SVD(MatrixOp):
-    """u, s, vt with x = u diag(s) vt; s descending.
+    """u, s, vt with x = u diag(s) vt; s descending; for each of a batch.
+
+    Shapes: (..., m, n) -> (..., m, k), (..., k), (..., k, n) with k = min(m, n).
 
     full_matrices: u and vt square, instead of min(m, n) columns and rows.
     compute_uv: False gives s alone.
@@ -190,16 +198,17 @@ class SVD(MatrixOp):
     """
 
     __props__ = ("full_matrices", "compute_uv")
+    batched = True
 
     def __init__(self, full_matrices: bool = True, compute_uv: bool = True) -> None:
         self.full_matrices, self.compute_uv = bool(full_matrices), bool(compute_uv)
 
     def make_node(self, x: Any) -> Apply:
         x = self.matrix(x, square=False)
-        m, n = x.type.shape
+        *batch, m, n = x.type.shape
         k = None if m is None or n is None else min(m, n)
         kind = np.dtype(x.type.dtype).type(0).real.dtype
-        values = make_variable(TensorType(kind, (k,)))
+        values = make_variable(TensorType(kind, (*batch, k)))
         if not self.compute_uv:
             return Apply(self, [x], [values])
         full = self.full_matrices
@@ -207,12 +216,13 @@ class SVD(MatrixOp):
         return Apply(self, [x], [u, values, vt])
 
     def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
-        m, n = inputs[0]
+        *batch, m, n = inputs[0]
         k = smallest_size(inputs[0])
         if not self.compute_uv:
-            return [(k,)]
+            return [(*batch, k)]
         full = self.full_matrices
-        return [(m, m if full else k), (k,), (n if full else k, n)]
+        shapes = (m, m if full else k), (k,), (n if full else k, n)
+        return [(*batch, *shape) for shape in shapes]
 
     def lowering(self, node: Apply) -> Lowering:
         kind = "svd_f" if self.full_matrices else "svd_s"
@@ -234,29 +244,32 @@ class SVD(MatrixOp):
         )
         vectors = any(g is not None and connected(g) for g in (by_u, by_vt))
         if vectors and self.full_matrices:
-            rows, columns = x.type.shape
+            rows, columns = x.type.shape[-2:]
             if rows is None or rows != columns:
                 why = "the gradient of full_matrices=True is not defined: use False"
                 return [make_variable(NullType(why))]
         u, s, vt = SVD(full_matrices=False)(x, return_list=True)
-        k, dtype = shape_i(s, 0), s.type.dtype
+        k, dtype = shape_i(s, s.type.ndim - 1), s.type.dtype
         zero = mul(eye(k, dtype=dtype), 0)
         inner = mul(eye(k, dtype=dtype), row(by_s)) if connected(by_s) else zero
         between = differences_inverted(sqr(s))
         full = None
         if by_u is not None and connected(by_u):
-            turning = mul(between, _antisymmetric(dot(swapped(u), by_u)))
+            turning = mul(between, _antisymmetric(matmul(swapped(u), by_u)))
             inner = add(inner, mul(turning, row(s)))
-            rest = mul(sub(by_u, dot(u, dot(swapped(u), by_u))), reciprocal(row(s)))
-            full = dot(rest, vt)
+            rest = mul(
+                sub(by_u, matmul(u, matmul(swapped(u), by_u))), reciprocal(row(s))
+            )
+            full = matmul(rest, vt)
         if by_vt is not None and connected(by_vt):
-            turning = mul(between, _antisymmetric(dot(vt, swapped(by_vt))))
+            turning = mul(between, _antisymmetric(matmul(vt, swapped(by_vt))))
             inner = add(inner, mul(column(s), turning))
             rest = mul(
-                reciprocal(column(s)), sub(by_vt, dot(dot(by_vt, swapped(vt)), vt))
+                reciprocal(column(s)),
+                sub(by_vt, matmul(matmul(by_vt, swapped(vt)), vt)),
             )
-            full = dot(u, rest) if full is None else add(full, dot(u, rest))
-        result = dot(u, dot(inner, vt))
+            full = matmul(u, rest) if full is None else add(full, matmul(u, rest))
+        result = matmul(u, matmul(inner, vt))
         return [result if full is None else add(result, full)]
 
 

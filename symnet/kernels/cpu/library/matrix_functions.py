@@ -48,6 +48,7 @@ REAL = {"slogdet": 2, "eigh_lo": 1, "eigh_up": 1, "eigvalsh_lo": 1, "svd": 1,
 # nanosecond.
 CUBES = {"eigh_lo": 9.0, "eigh_up": 9.0, "svd_s": 20.0, "svd_f": 20.0, "svd": 4.0}
 PER_NS, CALL_NS = 8.0, 1000.0
+GRAIN_NS = 20_000.0  # of work that one thread takes
 
 
 def loop_types(function: MatrixFunction) -> str:
@@ -129,18 +130,30 @@ def is_zero(address: int, narrow: int) -> int:
 
 @native
 def solve_triangle(arguments: int, begin: int, end: int) -> int:
+    for item in range(begin, end):
+        size = load(arguments, SIZE)
+        matrix = load(arguments, MATRIX) + item * size * size * load(arguments, ITEM)
+        moved = item * load(arguments, BYTES)
+        right = load(arguments, RIGHT) + moved
+        if solve_one(arguments, matrix, right, load(arguments, SOLUTION) + moved) != 0:
+            return 1
+    return 0
+
+
+@native
+def solve_one(arguments: int, matrix: int, right: int, solution: int) -> int:
     size = load(arguments, SIZE)
     item = load(arguments, ITEM)
     reals = load(arguments, REALS)
     part = item // reals
     for k in range(size):
-        place = load(arguments, MATRIX) + k * (size + 1) * item
+        place = matrix + k * (size + 1) * item
         zeros = 0
         for one in range(reals):
             zeros = zeros + is_zero(place + one * part, part == 4)
         if zeros == reals:
             return 1
-    memcpy(load(arguments, SOLUTION), load(arguments, RIGHT), load(arguments, BYTES))
+    memcpy(solution, right, load(arguments, BYTES))
     if load(arguments, BYTES) == 0:
         return 0
     begin_product()
@@ -154,9 +167,9 @@ def solve_triangle(arguments: int, begin: int, end: int) -> int:
         arguments + 8 * COLUMNS,
         arguments + 8 * SIZE,
         arguments + 8 * FACTOR,
-        load(arguments, MATRIX),
+        matrix,
         arguments + 8 * SIZE,
-        load(arguments, SOLUTION),
+        solution,
         arguments + 8 * COLUMNS,
     )
     leave_serial()
@@ -170,15 +183,17 @@ def triangular_step(
     """The step; pointers: the matrix, the right side, the solution."""
     kind = np.dtype(routine.dtype)
     reals = 2 if kind.kind == "c" else 1
-    columns = math.prod(right[1:])
+    rank, size = len(matrix), matrix[-1]
+    items, columns = math.prod(matrix[:-2]), math.prod(right[rank - 1 :])
     one = np.zeros(16, np.uint8)
     one[: kind.itemsize] = np.ones(1, kind).view(np.uint8)
     factor = [int(word) for word in one.view(np.int64)]
     words = (
         blas_address(f"{LETTERS[routine.dtype]}trsm"), 0, 0, 0,
-        kind.itemsize, reals, kind.itemsize * math.prod(right), matrix[0], columns,
+        kind.itemsize, reals, kind.itemsize * size * columns, size, columns,
         ord("R"), ord("U" if routine.lower else "L"), ord("N"), ord("N"), *factor,
     )  # fmt: skip
-    cost = CALL_NS / 10 + matrix[0] ** 2 * columns * reals**2 / PER_NS
+    each = CALL_NS / 10 + size**2 * columns * reals**2 / PER_NS
+    grain = max(1, int(GRAIN_NS / each))
     slots = (MATRIX, RIGHT, SOLUTION)
-    return CallArrangement(solve_triangle, words, slots, cost_ns=cost)
+    return CallArrangement(solve_triangle, words, slots, items, grain, each * items)
