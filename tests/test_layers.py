@@ -30,7 +30,7 @@ def floors(text: str) -> list[str]:
 
 FLOORS = floors("""
 collector config errors lazy recent times
-graph: origin types attached variables testvalues traverse promised evaluate pickling inner
+graph: origin entering types attached variables testvalues traverse promised evaluate pickling inner
 graph: verify_graph same_graph .
 
 kernels.loopir: scalars interpret views verify_kernel philox_body
@@ -42,9 +42,10 @@ kernels.cpu.jit: intrinsics record translator native floats
 kernels.llvm: text lanes remainders primitives huge_angles external_calls function_writer
 kernels.llvm: loop_nest blocks array_access order points outputs pass_plan accumulators accumulate
 kernels.llvm: lane_loops bands work_items parts thread_items emit ptx kernel_cache .
-kernels.cpu.runtime: run_kernel threads layouts runner output_pool store turns call_block run_block
+kernels.cpu.runtime: run_kernel threads layouts runner output_pool store tickets
+kernels.cpu.runtime: call_block run_block
 kernels.cpu.library: scalar_loop_code blas blas_gemm call_steps
-kernels.cpu.library: tiles rearranging_tiles panels_code panel_steps
+kernels.cpu.library: tiles rearranging_tiles panels_code panel_steps adding_code
 kernels.cpu.library: packed_gemm_code packed_gemm tiled_gemm_code tiled_gemm
 kernels.cpu.library: narrow_gemm_code narrow_gemm
 kernels.cpu.library: convolution_code convolution_inputs_code convolution_sums_code
@@ -63,7 +64,8 @@ kernels.cpu: cpu_device
 kernels: devices .
 
 shared
-ops: lowerings base elementwise methods arithmetic complex_parts operators functions tails inputs
+ops: lowerings base elementwise methods arithmetic complex_parts operators habits functions
+ops: tails inputs
 ops: sizes alloc shape reshape reduce statistics creation subtensor joining advanced indexing
 ops: diagonal rearrange cumulative sorting order_objects fourier
 ops.random: drawing integer_ranges mrg mrg_streams philox_reference philox random_state
@@ -123,7 +125,7 @@ tensor: raw_random shared_randomstreams slinalg sort subtensor xlogx
 tensor.nnet: abstract_conv blocksparse bn conv conv3d2d corr corr3d ctc neighbours nnet sigm
 tensor.nnet: spatialtf .
 tensor.signal: conv pool downsample .
-tensor: .
+tensor: numpy_compositions numpy_table numpy_calls .
 theano_names
 optim datasets debug
 models: initialisers model_layers model architectures model_summary

@@ -32,9 +32,8 @@ class Variable(Attached):
         "_functions",  # that `eval` has compiled for it, if it has
         "__weakref__",
     )  # fmt: skip
-    # NumPy must leave `array + variable` to Variable.__radd__.
-    __array_priority__ = 1000
-    __array_ufunc__ = None
+    __array_priority__ = 1000  # programs written for Theano ask for it
+    __pandas_priority__ = 5000  # `table * x` is for `Variable.__rmul__` to make
 
     type: Any
     owner: Apply | None
@@ -357,6 +356,11 @@ class Apply:
             raise AttributeError(f"{self.op} has {len(self.outputs)} outputs")
         return self.outputs[0]
 
+    def applied_to(self, *inputs: Any) -> Variable:
+        """The op on other inputs: its output (its `default_output`, of several)."""
+        made: Variable = self.op(*inputs)
+        return made
+
     def default_output(self) -> Variable:
         return self.outputs[self.op.default_output or 0]
 
@@ -399,6 +403,17 @@ def describe(variable: Variable) -> str:
 def operand_text(variable: Variable) -> str:
     """How errors name an operand: its text and its type."""
     return f"{describe(variable)}, {variable.type}"
+
+
+def node_message(node: Apply, what: str, cure: str) -> str:
+    """The text of an error: what is wrong at an operation that stands in a graph."""
+    return message(
+        f"{node.op}: {what}",
+        operation=node.op,
+        operands=[operand_text(v) for v in node.inputs],
+        origin=node.origin,
+        cure=cure,
+    )
 
 
 def make_variable(kind: Type, name: str | None = None) -> Variable:

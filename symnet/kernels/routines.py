@@ -76,7 +76,7 @@ class Categorical:
 
 
 @dataclass(frozen=True)
-class Variates:
+class NumpyDistribution:
     """Numbers of a distribution, one after another from the state of a generator.
 
     generator: "twister", a Mersenne Twister's state (`TWISTER_WORDS`,), moved on in place;
@@ -213,7 +213,7 @@ class Running:
     name = "running total"
 
 
-Draw: TypeAlias = MrgUniform | Categorical | Variates
+Draw: TypeAlias = MrgUniform | Categorical | NumpyDistribution
 # Those whose operands have no gaps.
 Dense: TypeAlias = (
     Draw

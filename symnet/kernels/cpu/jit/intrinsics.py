@@ -67,6 +67,10 @@ def c_function(name: str) -> int:
     return ctypes.cast(found, ctypes.c_void_p).value or 0
 
 
+memcpy = CFunction("memcpy", "i64(i64, i64, i64)")
+memset = CFunction("memset", "i64(i64, i32, i64)")
+
+
 class NativeFunction:
     """A function of the subset, as others of it see it: `name` in LLVM's text, and names of
     its parameters."""

@@ -11,11 +11,10 @@ import numpy as np
 
 from symnet.kernels.cpu.jit.floats import same, wide_bits
 from symnet.kernels.cpu.jit.intrinsics import (
-    C_LIBRARY,
-    CFunction,
     call,
     load,
     load_i32,
+    memcpy,
 )
 from symnet.kernels.cpu.jit.native import native
 from symnet.kernels.cpu.library.blas import (
@@ -113,7 +112,6 @@ def dense_steps(shape: Shape, item: int) -> tuple[int, ...]:
 # Rows here are columns of Fortran: it sees a transposed, and b transposed, so that
 # x a' = b' is to be solved for x from the right.
 
-memcpy = CFunction("memcpy", "i64(i64, i64, i64)", C_LIBRARY)
 ROUTINE, MATRIX, RIGHT, SOLUTION = 0, 1, 2, 3
 ITEM, REALS, BYTES = 4, 5, 6
 SIZE, COLUMNS = 7, 8

@@ -18,6 +18,7 @@ from symnet.kernels.cpu.jit.intrinsics import (
     load_i8,
     load_i16,
     load_i32,
+    memcpy,
     store,
     store_i8,
     store_i16,
@@ -26,7 +27,6 @@ from symnet.kernels.cpu.jit.intrinsics import (
 from symnet.kernels.cpu.jit.native import native
 from symnet.kernels.cpu.library.blas_gemm import free, malloc
 from symnet.kernels.cpu.library.call_steps import CallArrangement
-from symnet.kernels.cpu.library.matrix_functions import memcpy
 from symnet.kernels.routines import Largest, Ordering
 
 # Places in the table of C functions of NumPy 2, and in a dtype's own table.

@@ -12,11 +12,16 @@ import math
 
 import numpy as np
 
-from symnet.kernels.cpu.jit.intrinsics import load, load_i32, store, store_i32
+from symnet.kernels.cpu.jit.intrinsics import (
+    load,
+    load_i32,
+    memcpy,
+    store,
+    store_i32,
+)
 from symnet.kernels.cpu.jit.native import hot
 from symnet.kernels.cpu.library.blas_gemm import free, malloc
 from symnet.kernels.cpu.library.call_steps import CallArrangement
-from symnet.kernels.cpu.library.matrix_functions import memcpy
 from symnet.kernels.routines import Ordering
 
 # Below it NumPy's functions are quicker (measured on Zen 5).
