@@ -51,7 +51,8 @@ kernels.cpu.library: narrow_gemm_code narrow_gemm
 kernels.cpu.library: convolution_code convolution_inputs_code convolution_sums_code
 kernels.cpu.library: convolution_steps
 kernels.cpu.library: mrg31k3p categorical philox_bits distributions
-kernels.cpu.library: twister_code twister_words twister_binomials twister_draws draws
+kernels.cpu.library: twister_code twister_words twister_binomials twister_loops
+kernels.cpu.library: twister_draws draws
 kernels.cpu.library: numpy_loops matrix_functions ordering radix_sort fourier_steps
 kernels.cpu.library: running_code dense_calls
 kernels.cpu.library: calls

@@ -247,7 +247,9 @@ def test_sizes_that_change_lose_nothing() -> None:
 def test_a_graph_with_numpy_operations_sees_one_moment() -> None:
     """Its segments run one after another; another thread updates between them."""
     w = shared(np.zeros(2000))
-    f = function([], T.sort(w * 1.0)[0] - (w * 1.0)[0] + 0 * T.sort(w).sum())
+    f = function(
+        [], reference_sort(w * 1.0)[0] - (w * 1.0)[0] + 0 * reference_sort(w).sum()
+    )
     step = function([], [], updates=[(w, w + 1)])
     f(), step()
     stop = threading.Event()
@@ -348,6 +350,7 @@ def test_forks_while_another_thread_calls_or_compiles() -> None:
 
 FORK_AT_FIRST = """
 from symnet.kernels.cpu.runtime import run_block
+from tests.helpers import reference_sort
 run_block._native = lambda: False  # as long as the run time is not compiled
 n, x = 1_000_000, T.dscalar()
 for turn in range(12):
@@ -480,6 +483,7 @@ def test_a_pool_of_spawned_processes() -> None:
 
 EXIT = """
 import atexit
+from tests.helpers import reference_sort
 w = shared(np.ones(300_000))
 f = function([], T.tanh(w).sum(), updates=[(w, w * 1.0)])
 until_direct(f)

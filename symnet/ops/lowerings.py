@@ -202,7 +202,7 @@ class CallOf:
     reads: tuple[int, ...]
     initial: int | None = None
     refusal: str = ""
-    error: type[ValueError] = ValueError
+    error: type[Exception] = ValueError
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,9 @@ __all__ = [
 ]  # fmt: skip
 
 
+NO_MEMORY = "there is no memory for the rows that are sorted"
+
+
 class RowsInOrder(SameShape):
     """What orders the elements along the last axis."""
 
@@ -59,7 +62,8 @@ class RowsInOrder(SameShape):
         return Apply(self, [x], [make_variable(TensorType(dtype, x.type.shape))])
 
     def lowering(self, node: Apply) -> Lowering:
-        return CallOf(Ordering(node.inputs[0].type.dtype, self.positions), (0,))
+        routine = Ordering(node.inputs[0].type.dtype, self.positions)
+        return CallOf(routine, (0,), refusal=NO_MEMORY, error=MemoryError)
 
 
 class Sort(RowsInOrder):
@@ -107,7 +111,8 @@ class TopK(TensorOp):
         return [(*outer, count), (*outer, count)]
 
     def lowering(self, node: Apply) -> Lowering:
-        return CallOf(Largest(node.inputs[0].type.dtype), (0,))
+        routine = Largest(node.inputs[0].type.dtype)
+        return CallOf(routine, (0,), refusal=NO_MEMORY, error=MemoryError)
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         x, k = arrays[0], int(arrays[1])

@@ -26,7 +26,7 @@ from symnet.kernels.cpu.jit.intrinsics import (
     store,
     store_i32,
 )
-from symnet.kernels.cpu.jit.native import hot
+from symnet.kernels.cpu.jit.native import native
 from symnet.kernels.cpu.library.distributions import (
     BINOMIAL,
     FIRST,
@@ -53,14 +53,14 @@ from symnet.kernels.cpu.library.twister_words import (
 HALF, ONE, TEN, THIRTY = to_bits(0.5), to_bits(1.0), to_bits(10.0), to_bits(30.0)
 
 
-@hot
+@native
 def none_succeeds(arguments: int, count: int, rest: int) -> int:
     """The chance of that, `rest` being that of one failure."""
     logarithm = apply(load(arguments, LOGARITHM), rest)
     return apply(load(arguments, EXPONENTIAL), multiply(count, logarithm))
 
 
-@hot
+@native
 def greatest(arguments: int, trials: int, chance: int) -> int:
     """The number of successes beyond which another number is drawn."""
     mean = multiply(float_bits(trials), chance)
@@ -71,14 +71,14 @@ def greatest(arguments: int, trials: int, chance: int) -> int:
     return trials
 
 
-@hot
+@native
 def following(now: int, k: int, trials: int, chance: int) -> int:
     """The chance of k successes, `now` being that of one less."""
     above = multiply(multiply(float_bits(trials - k + 1), chance), now)
     return divide(above, multiply(float_bits(k), subtract(ONE, chance)))
 
 
-@hot
+@native
 def inverted(arguments: int, trials: int, chance: int) -> int:
     """Successes in some trials, of a chance up to a half."""
     state = load(arguments, STATE)
@@ -99,7 +99,7 @@ def inverted(arguments: int, trials: int, chance: int) -> int:
     return found
 
 
-@hot
+@native
 def binomials_from(arguments: int, bits: int, begin: int, end: int) -> int:
     """Numbers `begin` to `end`, one after the other."""
     memory = stack(40)
@@ -125,7 +125,7 @@ def binomials_from(arguments: int, bits: int, begin: int, end: int) -> int:
     return 0
 
 
-@hot
+@native
 def chance_table(arguments: int, table: int, trials: int, chance: int) -> int:
     """The chances of 0, 1, ... successes; the result is the last number there is one of."""
     bound = greatest(arguments, trials, chance)
@@ -137,7 +137,7 @@ def chance_table(arguments: int, table: int, trials: int, chance: int) -> int:
     return bound
 
 
-@hot
+@native
 def of_one_chance(arguments: int, bits: int, count: int) -> int:
     """Successes in several trials, all of one chance."""
     trials = load(load(arguments, FIRST), 0)
@@ -172,7 +172,7 @@ def of_one_chance(arguments: int, bits: int, count: int) -> int:
     return 0
 
 
-@hot
+@native
 def of_one_trial(arguments: int, bits: int, count: int) -> int:
     """One trial each, of chances of their own."""
     state = load(arguments, STATE)
@@ -197,7 +197,7 @@ def of_one_trial(arguments: int, bits: int, count: int) -> int:
     return 0
 
 
-@hot
+@native
 def binomials(arguments: int, bits: int, count: int) -> int:
     if count == 0:
         return 0

@@ -14,11 +14,8 @@ import numpy as np
 
 from symnet.kernels.cpu.jit.floats import (
     add,
-    apply,
-    divide,
     less,
     multiply,
-    same,
     subtract,
     to_bits,
 )
@@ -26,12 +23,11 @@ from symnet.kernels.cpu.jit.intrinsics import (
     c_function,
     call,
     load,
-    load_i32,
     stack,
     store,
     store_i32,
 )
-from symnet.kernels.cpu.jit.native import hot
+from symnet.kernels.cpu.jit.native import native
 from symnet.kernels.cpu.library import twister_code
 from symnet.kernels.cpu.library.call_steps import CallArrangement
 from symnet.kernels.cpu.library.distributions import (
@@ -55,21 +51,22 @@ from symnet.kernels.cpu.library.distributions import (
     memset,
 )
 from symnet.kernels.cpu.library.twister_binomials import binomials
+from symnet.kernels.cpu.library.twister_loops import (
+    accepted,
+    normals,
+    refuses_deviation,
+)
 from symnet.kernels.cpu.library.twister_words import (
-    LOGARITHM,
     PLACES,
-    ROOT,
     USED,
     WORDS,
     fill,
     refreshed,
 )
-from symnet.kernels.routines import GAUSS, HAS_GAUSS
 
 ROUTINES = {
     "uniform": ("twist", "fractions"), "normal": ("twist", "fractions"),
     "search": ("twist", "fractions"), "integers": ("twist", "words"),
-    "binomial": ("twist", "successes", "counts"),
 }  # fmt: skip
 ZERO, ONE, TWO = 0, to_bits(1.0), to_bits(2.0)
 MINUS_ONE, MINUS_TWO = to_bits(-1.0), to_bits(-2.0)
@@ -78,7 +75,7 @@ CHUNK = 256  # pairs of numbers, or words, that are looked at together
 NS = {"uniform": 0.6, "normal": 6.0, "integers": 2.0, "search": 10.0, "binomial": 2.0}
 
 
-@hot
+@native
 def uniforms(arguments: int, count: int) -> int:
     target = load(arguments, RESULT)
     first = load(arguments, FIRST)
@@ -95,67 +92,7 @@ def uniforms(arguments: int, count: int) -> int:
     return 0
 
 
-@hot
-def put_normal(arguments: int, k: int, number: int) -> int:
-    """mean + deviation * number, as number k of the result."""
-    mean = load(load(arguments, FIRST) + k * load(arguments, FIRST_STEP), 0)
-    deviation = load(load(arguments, SECOND) + k * load(arguments, SECOND_STEP), 0)
-    return store(load(arguments, RESULT), k, add(mean, multiply(deviation, number)))
-
-
-@hot
-def normals(arguments: int, count: int) -> int:
-    """Normal numbers as `RandomState` draws them: the second of every pair is kept.
-
-    Source: Marsaglia and Bray, "A convenient method for generating normal variables",
-    SIAM Review 6 (1964).
-    """
-    state = load(arguments, STATE)
-    done = 0
-    if count > 0 and load_i32(state, HAS_GAUSS) != 0:
-        put_normal(arguments, 0, load(state + 4 * GAUSS, 0))
-        store_i32(state, HAS_GAUSS, 0)
-        store(state + 4 * GAUSS, 0, 0)
-        done = 1
-    points = stack(512)
-    while done < count:
-        # Not more than are needed if all lie in the circle, so none is left over.
-        pairs = (count - done + 1) >> 1
-        if pairs > CHUNK:
-            pairs = CHUNK
-        fill(arguments, points, 2 * pairs, MINUS_ONE, TWO)
-        for k in range(pairs):
-            x = load(points, 2 * k)
-            y = load(points, 2 * k + 1)
-            square = add(multiply(x, x), multiply(y, y))
-            if less(square, ONE) == 0 or same(square, ZERO) != 0:
-                continue
-            logarithm = apply(load(arguments, LOGARITHM), square)
-            quotient = divide(multiply(MINUS_TWO, logarithm), square)
-            factor = apply(load(arguments, ROOT), quotient)
-            put_normal(arguments, done, multiply(factor, y))
-            done = done + 1
-            if done < count:
-                put_normal(arguments, done, multiply(factor, x))
-                done = done + 1
-            else:
-                store(state + 4 * GAUSS, 0, multiply(factor, x))
-                store_i32(state, HAS_GAUSS, 1)
-    return 0
-
-
-@hot
-def refuses_deviation(arguments: int, count: int) -> int:
-    if load(arguments, SECOND_STEP) == 0 and count > 1:
-        count = 1
-    for k in range(count):
-        deviation = load(arguments, SECOND) + k * load(arguments, SECOND_STEP)
-        if less(load(deviation, 0), ZERO) != 0:
-            return 1
-    return 0
-
-
-@hot
+@native
 def position(sums: int, count: int, number: int) -> int:
     """How many of the sums are not above a number."""
     low = 0
@@ -169,7 +106,7 @@ def position(sums: int, count: int, number: int) -> int:
     return low
 
 
-@hot
+@native
 def searches(arguments: int, count: int) -> int:
     target = load(arguments, RESULT)
     sums = load(arguments, FIRST)
@@ -180,7 +117,7 @@ def searches(arguments: int, count: int) -> int:
     return 0
 
 
-@hot
+@native
 def one_by_one(arguments: int, bits: int, memory: int, begin: int, end: int) -> int:
     """Draws number `begin` to `end` by NumPy's functions."""
     size = item_size(arguments)
@@ -193,7 +130,7 @@ def one_by_one(arguments: int, bits: int, memory: int, begin: int, end: int) -> 
     return 0
 
 
-@hot
+@native
 def integers(arguments: int, bits: int, memory: int, count: int) -> int:
     """Integers of one range: words cut to the bits of its length, without those above it."""
     low = load(load(arguments, FIRST), 0)
@@ -215,15 +152,12 @@ def integers(arguments: int, bits: int, memory: int, count: int) -> int:
             here = count - done
         call(load(arguments, WORDS), state + 4 * used, here, words)
         store_i32(state, USED, used + here)
-        for k in range(here):
-            number = load_i32(words, k) & mask
-            if number <= length:
-                store(target, done, low + number)
-                done = done + 1
+        place = target + 8 * done
+        done = done + accepted(words, here, mask, low, length, place)
     return 0
 
 
-@hot
+@native
 def draw_twister(arguments: int, begin: int, end: int) -> int:
     """All draws, 0 to `end`, one after the other.  Not 0: parameters are wrong."""
     kind = load(arguments, KIND)
@@ -273,7 +207,10 @@ def twister_step(
         *[c_function(name) for name in ("log", "sqrt", "exp")],
     )  # fmt: skip
     each = NS.get(kind, 50.0) * (width if kind in ("permutation", "multinomial") else 1)
-    found = [(PLACES[n], twister_code.routine(n)) for n in ROUTINES.get(kind, ())]
+    names = ROUTINES.get(kind, ())
+    if kind == "binomial":
+        names = ("twist", "successes" if any(steps) else "counts")
+    found = [(PLACES[name], twister_code.routine(name)) for name in names]
     return CallArrangement(
         draw_twister, words, (STATE, FIRST, SECOND, RESULT), count, max(1, count),
         each * count, routines=tuple(found),

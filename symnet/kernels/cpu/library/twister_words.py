@@ -14,7 +14,7 @@ from symnet.kernels.cpu.jit.intrinsics import (
     store,
     store_i32,
 )
-from symnet.kernels.cpu.jit.native import hot
+from symnet.kernels.cpu.jit.native import native
 from symnet.kernels.cpu.library.distributions import (
     GENERATOR,
     OWN,
@@ -32,7 +32,7 @@ PLACES = {"twist": TWIST, "fractions": FRACTIONS, "words": WORDS,
 LOGARITHM, ROOT, EXPONENTIAL = OWN + 5, OWN + 6, OWN + 7
 
 
-@hot
+@native
 def refreshed(arguments: int, state: int) -> int:
     """How many words are used, of a block that has some left."""
     if load_i32(state, USED) >= USED:
@@ -41,7 +41,7 @@ def refreshed(arguments: int, state: int) -> int:
     return load_i32(state, USED)
 
 
-@hot
+@native
 def fill(arguments: int, target: int, count: int, low: int, length: int) -> int:
     """low + length * u for `count` numbers u from [0, 1)."""
     state = load(arguments, STATE)
