@@ -21,6 +21,7 @@ import pytest
 import symnet
 import symnet.tensor as T
 from symnet import function, shared
+from tests.helpers import reference_sort
 
 ROOT = Path(__file__).parent.parent
 HEAD = """
@@ -350,7 +351,6 @@ def test_forks_while_another_thread_calls_or_compiles() -> None:
 
 FORK_AT_FIRST = """
 from symnet.kernels.cpu.runtime import run_block
-from tests.helpers import reference_sort
 run_block._native = lambda: False  # as long as the run time is not compiled
 n, x = 1_000_000, T.dscalar()
 for turn in range(12):
@@ -483,7 +483,6 @@ def test_a_pool_of_spawned_processes() -> None:
 
 EXIT = """
 import atexit
-from tests.helpers import reference_sort
 w = shared(np.ones(300_000))
 f = function([], T.tanh(w).sum(), updates=[(w, w * 1.0)])
 until_direct(f)
