@@ -61,18 +61,11 @@ def draw_sizes(
     size: an integer, a sequence of integers and integer scalars, an integer vector, or
     None: that of the parameters, broadcast against each other.
     ndim: the rank, needed where a vector's length is not known.
-    Raises: TypeError for a size that is no integer, and for an `ndim` that the parameters
-    do not have where there is no size; ValueError for a negative one, for
+    Raises: TypeError for a size that is no integer; ValueError for a negative one, for
     another rank than `ndim`, and for parameters of higher rank than the draw.
     """
     if size is None:
-        own = common_sizes(parameters)
-        if ndim not in (None, len(own)):
-            raise TypeError(
-                f"{operation}: without a size it has the rank of its parameters, "
-                f"{len(own)}, not ndim={ndim}"
-            )
-        return own
+        return common_sizes(parameters)
     unknown = (
         isinstance(size, Variable)
         and size.type.ndim == 1

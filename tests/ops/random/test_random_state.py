@@ -477,5 +477,3 @@ def test_probabilities_that_are_a_variable() -> None:
     for wrong in ([2], [2, 3, 4]):
         with pytest.raises(ValueError):
             g(RandomState(4), wrong)
-    with pytest.raises(TypeError, match="ndim=2"):
-        raw_random.poisson(state, ndim=2)
