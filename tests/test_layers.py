@@ -45,10 +45,14 @@ kernels.llvm: lane_loops bands work_items parts thread_items emit ptx kernel_cac
 kernels.cpu.runtime: run_kernel threads layouts runner output_pool store tickets
 kernels.cpu.runtime: call_block run_block
 kernels.cpu.library: scalar_loop_code blas blas_gemm call_steps
-kernels.cpu.library: tiles rearranging_tiles panels_code panel_steps adding_code
+kernels.cpu.library: tiles rearranging_tiles panels_code panel_steps adding_code gathering_code
 kernels.cpu.library: packed_gemm_code packed_gemm tiled_gemm_code tiled_gemm
 kernels.cpu.library: narrow_gemm_code narrow_gemm
 kernels.cpu.library: convolution_code convolution_inputs_code convolution_sums_code
+kernels.cpu.library: convolution_tables convolution_sums_steps
+kernels.cpu.library: plane_tiles convolution_planes_code convolution_planes_steps
+kernels.cpu.library: winograd_forms winograd_tiles winograd_code winograd_steps
+kernels.cpu.library: winograd_sums_code winograd_sums_steps
 kernels.cpu.library: convolution_steps
 kernels.cpu.library: mrg31k3p categorical philox_bits distributions
 kernels.cpu.library: twister_code twister_words twister_binomials twister_loops
@@ -113,7 +117,7 @@ compile.memory: arena bounds_checks overwriting placer placement shadow ledger v
 compile.plan: planner plan_cache
 compile: partition
 compile.plan: affine
-compile: executable pipeline rounding widening debugmode modes profile function .
+compile: recompute executable pipeline rounding widening debugmode modes profile function .
 
 printing: roots forms formula latex plain_text layers draw networks sympy_bridge stages .
 gof: graph .

@@ -101,6 +101,7 @@ class Convolve:
     strides: tuple[int, ...]
     dilations: tuple[int, ...]
     spreads: tuple[int, ...]
+    order: tuple[int, ...]
     name = "convolution"
 
 

@@ -477,7 +477,7 @@ class Stages:
         return self._code("asm", "#")
 
 
-PASS_NAMES = ("written", *(one.name for one in PASSES), "inside")
+PASS_NAMES = ("written", *(one.name for one in PASSES), "inside", "recompute")
 LOWERING_NAMES = ("lower", *(one.name for one in LOWERING))
 STAGE_NAMES = (
     *PASS_NAMES, "rules", "fuse", "loops", *LOWERING_NAMES, "program", "plan", "llvm", "asm",

@@ -110,6 +110,8 @@ def _convolution(
         (*steps[:3], *three(steps[3:], item))
         for steps in (numbers(view.strides) for view in (x, w, y))
     ]
+    leading, strides[2] = strides[2][:3], strides[2][3:]
+    strides[2] = (*(leading[routine.order.index(k)] for k in range(3)), *strides[2])
     (groups, images, channels, *inputs), (_, outputs, _, *taps), (*_,) = sizes
     call = ConvolutionCall(
         y.dtype, groups, images, outputs, channels,
