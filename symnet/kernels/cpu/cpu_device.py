@@ -11,7 +11,7 @@ from symnet.config import config
 from symnet.kernels.cost_model import SLOWNESS
 from symnet.kernels.cpu.library.call_steps import LETTERS, CallArrangement
 from symnet.kernels.cpu.library.calls import bind
-from symnet.kernels.cpu.library.draws import offers_draw
+from symnet.kernels.cpu.library.dense_calls import offers_dense
 from symnet.kernels.cpu.runtime import threads
 from symnet.kernels.cpu.runtime.call_block import (
     Argument,
@@ -72,7 +72,7 @@ class Cpu:
             return routine.dtype in (PACKED if routine.packed else LETTERS)
         if isinstance(routine, Convolve):
             return routine.dtype in PACKED
-        return offers_draw(routine)
+        return offers_dense(routine)
 
     def library(self, call: Call) -> tuple[CallArrangement | Schedule, Kernel | None]:
         return bind(call, self.arrange)

@@ -13,15 +13,15 @@ from typing import Any
 
 from symnet.kernels.cpu.library.call_steps import CallArrangement, gemm_step
 from symnet.kernels.cpu.library.convolution_steps import convolution_step
-from symnet.kernels.cpu.library.draws import draw_step
+from symnet.kernels.cpu.library.dense_calls import dense_step
 from symnet.kernels.cpu.library.narrow_gemm import own_gemm
 from symnet.kernels.cpu.library.packed_gemm import packed_gemm
 from symnet.kernels.cpu.runtime import runner
 from symnet.kernels.cpu.runtime.layouts import LineariseWords
 from symnet.kernels.library import (
-    BoundDraw,
     Call,
     ConvolutionCall,
+    DenseCall,
     GemmCall,
     PackedGemm,
     Unwind,
@@ -52,8 +52,9 @@ def bind(call: Call, arrange: Arrange) -> Bound:
         return convolution_step(call), None
     if isinstance(call, Unwind):
         return unwind(call), None
-    assert isinstance(call, BoundDraw)
-    return draw_step(call.draw, [shape for _, shape in call.operands]), None
+    assert isinstance(call, DenseCall)
+    shapes = [shape for _, shape in call.operands]
+    return dense_step(call.routine, shapes, call.sizes), None
 
 
 def gemm(call: GemmCall) -> CallArrangement:
