@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sized
 from time import monotonic
@@ -82,6 +83,9 @@ class Rewritten:
 
     def __init__(self, shown: Progress[Any], file: TextIO) -> None:
         self.shown, self.file = shown, file
+        terminal = file.isatty()
+        # A line that is broken in two cannot be written over.
+        self.most = shutil.get_terminal_size().columns - 1 if terminal else None
         self.start = monotonic()
         self.next, self.width = self.start, 0
 
@@ -98,6 +102,7 @@ class Rewritten:
             line += f", {time_text(seconds)}"
         elif total and 0 < done < total:
             line += f", {time_text(seconds / done * (total - done))} left"
+        line = line[: self.most]
         self.file.write(f"\r{line:<{self.width}}{end}")
         self.file.flush()
         self.width = len(line)

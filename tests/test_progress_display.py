@@ -72,6 +72,17 @@ def test_shorter_lines_cover_longer_ones(plain: None, clock: list[float]) -> Non
     assert on_screen(file.getvalue()) == ["4/4, b, 4 s", ""]
 
 
+def test_lines_are_no_wider_than_the_terminal(
+    plain: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    file = Terminal()
+    steps = symnet.progress(range(3), "training", file=file)
+    for _ in steps:
+        steps.show("a text that is too long")
+    assert on_screen(file.getvalue()) == ["training: 3/3, a te", ""]
+
+
 def test_an_error_in_the_loop_ends_the_line(plain: None) -> None:
     file = Terminal()
     with pytest.raises(ZeroDivisionError):

@@ -15,6 +15,7 @@ import pytest
 import symnet
 import symnet.tensor as T
 from symnet import optim, training
+from symnet.sandbox.rng_mrg import MRG_RandomStreams
 from symnet.tensor.shared_randomstreams import RandomStreams
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -257,6 +258,26 @@ def test_wrong_sources(tmp_path: pathlib.Path) -> None:
             training.Checkpoint(tmp_path / "a", source)
     with pytest.raises(ValueError, match="without shared variables"):
         training.Checkpoint(tmp_path / "a", symnet.function([x], x))
+
+
+@pytest.mark.parametrize("mode", ["FAST_RUN", "FAST_COMPILE", "DebugMode"])
+def test_states_of_all_kinds_in_all_modes(mode: str, tmp_path: pathlib.Path) -> None:
+    """Theano's streams, and an input that is kept between calls."""
+    x, total = T.dvector("x"), T.dscalar("total")
+    streams = MRG_RandomStreams(seed=5)
+    noise = streams.uniform((3,)).sum()
+
+    def build() -> symnet.Function[Any]:
+        state = symnet.In(total, value=0.0, update=total + x.sum() + noise)
+        return symnet.function([x, state], total + noise, mode=mode)
+
+    path, step = tmp_path / "a.npz", build()
+    checkpoint = training.Checkpoint(path, step)
+    step([1.0, 2.0])
+    checkpoint.save(1)
+    wanted = [float(step([k])) for k in range(3)]
+    assert checkpoint.resume() == 1
+    assert [float(step([k])) for k in range(3)] == wanted
 
 
 def test_clones_and_repetitions_count_once(tmp_path: pathlib.Path) -> None:

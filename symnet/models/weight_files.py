@@ -102,11 +102,14 @@ def write_weights(
 def _replacing(path: str) -> Iterator[IO[bytes]]:
     """A file to write to, which takes the place of the one at `path` in one step, once all
     of it is on the disk.  If the body raises, nothing changes."""
-    folder = os.path.dirname(path) or "."
+    folder, name = os.path.dirname(path) or ".", os.path.basename(path)
     # As `open` would have made it, not for its owner alone.
     mask = os.umask(0)
     os.umask(mask)
-    with tempfile.NamedTemporaryFile(dir=folder, prefix=".", delete=False) as file:
+    # Who is killed meanwhile leaves a file that says whose it was.
+    with tempfile.NamedTemporaryFile(
+        dir=folder, prefix=f".{name[:60]}.", suffix=".part", delete=False
+    ) as file:
         try:
             yield file
             file.flush()
