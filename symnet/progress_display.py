@@ -65,6 +65,7 @@ def progress(
     In a terminal or a notebook this is tqdm's bar where tqdm is installed (the extra
     "progress"), and else a line that is written over, at most ten times a second.  Into
     files and pipes go lines of their own, one for each tenth of the way.
+    Raises: TypeError for what cannot be gone through.
 
     >>> import sys, symnet
     >>> steps = symnet.progress(range(20), "training", file=sys.stdout)
@@ -75,6 +76,10 @@ def progress(
     training: 2/20, cost 0.50
     training: 3/20, cost 0.25
     """
+    if not isinstance(items, Iterable):
+        raise TypeError(
+            f"progress() goes through items, not {items!r:.60}; say range(n) for n steps"
+        )
     return Progress(items, what, total, file)
 
 

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -267,9 +268,12 @@ class Checkpoint:
     @briefly
     def save(self, number: int) -> None:
         """Write the state, and how many epochs (or steps) are done, in place of what was
-        written before.  An interrupted `save` leaves the old file.  Raises: OSError."""
-        arrays = snapshot(self.variables)
-        write_weights(self.path, {**arrays, NUMBER: np.array(number, np.int64)})
+        written before.  An interrupted `save` leaves the old file.
+
+        Raises: TypeError for a number that is no integer; OSError.
+        """
+        done = np.array(index(number), np.int64)
+        write_weights(self.path, {**snapshot(self.variables), NUMBER: done})
 
     @briefly
     def resume(self) -> int:

@@ -84,6 +84,22 @@ def test_another_order_of_bytes_is_the_same_dtype(tmp_path: pathlib.Path) -> Non
     np.testing.assert_array_equal(w.get_value(), [0, 1, 2])
 
 
+@pytest.mark.parametrize("ending", [".npz", ".safetensors"])
+def test_no_values_at_all(ending: str, tmp_path: pathlib.Path) -> None:
+    symnet.save(tmp_path / f"a{ending}", [])
+    assert symnet.load(tmp_path / f"a{ending}") == {}
+
+
+def test_where_no_file_can_be(tmp_path: pathlib.Path) -> None:
+    w = symnet.shared(0.0, "w")
+    with pytest.raises(FileNotFoundError, match=r"no such folder.*nowhere'$"):
+        symnet.save(tmp_path / "nowhere" / "a.npz", [w])
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(IsADirectoryError, match="folder'$"):
+        symnet.save(tmp_path / "folder", [w])
+    assert os.listdir(tmp_path) == ["folder"]
+
+
 def test_numpy_reads_npz_files(tmp_path: pathlib.Path) -> None:
     symnet.save(tmp_path / "a.npz", {"layer/W": np.eye(2)})
     with np.load(tmp_path / "a.npz", allow_pickle=False) as file:

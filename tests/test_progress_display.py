@@ -121,6 +121,11 @@ def test_nothing_to_do() -> None:
     assert file.getvalue() == ""
 
 
+def test_a_number_is_no_iterable() -> None:
+    with pytest.raises(TypeError, match=r"not 5; say range\(n\) for n steps"):
+        symnet.progress(5)  # type: ignore[arg-type]
+
+
 def test_standard_error_by_default(capsys: pytest.CaptureFixture[str]) -> None:
     list(symnet.progress(range(2)))
     assert capsys.readouterr() == ("", "1/2\n2/2\n")

@@ -280,6 +280,14 @@ def test_states_of_all_kinds_in_all_modes(mode: str, tmp_path: pathlib.Path) -> 
     assert [float(step([k])) for k in range(3)] == wanted
 
 
+@pytest.mark.parametrize("number", [1.5, "1", None])
+def test_numbers_are_whole(number: Any, tmp_path: pathlib.Path) -> None:
+    checkpoint = training.Checkpoint(tmp_path / "a", symnet.shared(0.0, "w"))
+    with pytest.raises(TypeError, match="integer"):
+        checkpoint.save(number)
+    assert checkpoint.resume() == 0
+
+
 def test_clones_and_repetitions_count_once(tmp_path: pathlib.Path) -> None:
     w = symnet.shared(np.zeros(3), "w")
     step = symnet.function([], updates=[(w, w + 1)])

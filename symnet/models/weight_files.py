@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import tempfile
@@ -44,7 +45,7 @@ def open_weights(path: str | os.PathLike[str]) -> WeightFile:
     path = os.fspath(path)
     with open(path, "rb") as file:
         head, size = file.read(64), os.fstat(file.fileno()).st_size
-    if head.startswith(b"PK\x03\x04"):
+    if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):  # the second: without members
         with reading(path, "zip archive"), zipfile.ZipFile(path) as archive:
             names = archive.namelist()
         torch = any(name.endswith("/data.pkl") for name in names)
@@ -103,6 +104,10 @@ def _replacing(path: str) -> Iterator[IO[bytes]]:
     """A file to write to, which takes the place of the one at `path` in one step, once all
     of it is on the disk.  If the body raises, nothing changes."""
     folder, name = os.path.dirname(path) or ".", os.path.basename(path)
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(errno.ENOENT, "no such folder", folder)
+    if os.path.isdir(path):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
     # As `open` would have made it, not for its owner alone.
     mask = os.umask(0)
     os.umask(mask)
