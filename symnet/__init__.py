@@ -46,6 +46,7 @@ from symnet.ops.scan.scan_function import scan
 from symnet.ops.users import as_op
 from symnet.printing import debugprint, draw, pp, pprint
 from symnet.shared import SharedVariable, shared
+from symnet.surroundings import show_config
 from symnet.theano_names import install_as_theano
 from symnet.updates import OrderedUpdates
 
@@ -69,5 +70,5 @@ __all__ = [
     "get_default_mode", "gof", "grad", "gradient",
     "ifelse", "install_as_theano", "map", "pp", "pprint", "predefined_modes", "printing",
     "random", "reduce", "sandbox", "scalar", "scan", "scan_checkpoints", "scan_module",
-    "shared", "subgraph_grad", "tensor",
+    "shared", "show_config", "subgraph_grad", "tensor",
 ]  # fmt: skip

@@ -53,8 +53,9 @@ kernels.cpu.library: convolution_steps
 kernels.cpu.library: mrg31k3p categorical philox_bits distributions draws
 kernels.cpu.library: calls
 kernels.cpu.runtime: python_objects call_boundary
-kernels: interface
+kernels: interface call_places stepwise
 kernels.reference: special_functions interpret_launch host_arrays numpy_library reference_device .
+kernels.cuda: driver device_array array_library gpu_program gpu_device emulated_driver cupy_driver .
 kernels.cpu.library: scalar_loop
 kernels.cpu.runtime: step_table
 kernels.cpu: cpu_device
@@ -76,7 +77,7 @@ ops.nnet: windows pool_axes pooling pool_functions neighbourhoods spatial_transf
 ops.nnet: block_products
 ops.nnet: response_normalization dropping named_parts
 ops.linalg: solving determinants spectral matrices
-ops: print_values users pushing .
+ops: print_values users pushing transfer .
 
 sizes: conditions
 rewriting: constant_folding patterns
@@ -107,7 +108,7 @@ compile.lower: licm pack_weights
 compile.plan: library_calls
 compile.memory: arena bounds_checks overwriting placer placement shadow ledger verify_placement
 compile.plan: planner plan_cache
-compile: partition
+compile: partition refusals
 compile.plan: affine
 compile: executable pipeline rounding widening debugmode modes profile function .
 
@@ -124,7 +125,7 @@ tensor.nnet: spatialtf .
 tensor.signal: conv pool downsample .
 tensor: numpy_compositions numpy_table numpy_calls .
 theano_names
-optim datasets debug
+optim datasets debug surroundings
 models: initialisers model_layers model architectures model_summary
 models: stored_arrays safetensors_format safe_pickles torch_files hdf5_files weight_files
 models: weight_loading images . __main__
@@ -133,7 +134,7 @@ __init__
 
 # Imported where they are needed: optional, or too slow for `import symnet`.
 OPTIONAL = {"cupy", "h5py", "IPython", "matplotlib", "PIL", "pooch", "rich", "sklearn"}
-SLOW = {"networkx", "scipy.linalg", "scipy.special", "sympy"}
+SLOW = {"importlib", "networkx", "scipy.linalg", "scipy.special", "sympy"}
 
 
 def module_name(path: pathlib.Path) -> str:

@@ -31,6 +31,7 @@ import numpy as np
 from symnet.compile.executable import Executable, shared_of, values_of
 from symnet.compile.memory.verify_placement import PlacementError
 from symnet.compile.pipeline import compile_graph, rewrite_graph
+from symnet.compile.refusals import NotOnDevice
 from symnet.compile.rounding import off_by_rounding
 from symnet.compile.widening import report_unstable, wide_values
 from symnet.config import config
@@ -87,6 +88,11 @@ class DebugEngine:
         updates: Mapping[SharedVariable, Variable],
         device: Device,
     ) -> None:
+        if device.memory is not HOST:
+            raise NotOnDevice(
+                f"DebugMode compares arrays in the host's memory, not in that of the device "
+                f"{device.name!r}: compile with device='cpu' to debug"
+            )
         self.original = original
         self.updates = dict(updates)
         self.graph = Graph(inputs, [*outputs, *updates.values()])

@@ -72,7 +72,7 @@ class CompiledSegment:
         self.planner = Planner(program, device)
         self.plans: OrderedDict[Any, Plan] = OrderedDict()
         self.plans_made, self.planning_seconds = 0, 0.0
-        self.arguments = shape_arguments(program)
+        self.arguments = shape_arguments(program, device.memory)
         order = {v: k for k, v in enumerate(self.inputs)}
         self.positions = [order[v] for v in program.inputs]
         self.form = RETURN_LIST

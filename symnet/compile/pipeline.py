@@ -25,6 +25,7 @@ from symnet.compile.lower.verify_program import verify_program
 from symnet.compile.memory.overwriting import reuse_dying
 from symnet.compile.memory.placement import place
 from symnet.compile.partition import Segment, split
+from symnet.compile.refusals import refuse_functions, refuse_references
 from symnet.compile.scan.scan_passes import rewrite_loops
 from symnet.config import config
 from symnet.graph.traverse import Graph, leaves
@@ -251,6 +252,7 @@ def build_program(
             verify_program(program)
         if trace is not None:
             trace.programs.append((step.name, program))
+    refuse_functions(program, device)
     return program
 
 
@@ -269,11 +271,13 @@ def compile_graph(
     updated: the shared variables whose new values are the graph's last outputs.
     numbers: for each input whether a Python number may stand for it (default: yes).
     trace: collects the programs after every pass.
+    Raises: NotOnDevice for what the device cannot compute.
     """
     count = len(graph.outputs) - len(updated)
     outputs = graph.outputs[:count]
     updates = dict(zip(updated, graph.outputs[count:], strict=True))
     segments = split(graph.inputs, outputs, updates, device)
+    refuse_references([node for s in segments for node in s.reference], device)
     # Results of reference operations are handed out as they are.
     made = {v for s in segments for node in s.reference for v in node.outputs}
     rest = [v for v in outputs if v not in made]

@@ -210,11 +210,9 @@ def test_a_function_keeps_its_device():
         assert symnet.function([x], x).device.name == "reference"
 
 
-@pytest.mark.parametrize(
-    ("name", "yet"), [("cuda", " yet"), ("cuda0", " yet"), ("tpu", "")]
-)
-def test_devices_that_there_are(name: str, yet: str):
-    text = f"there is no device '{name}'{yet}; there are cpu, reference"
+@pytest.mark.parametrize("name", ["tpu", "cuda1", "gpu:3"])
+def test_devices_that_there_are(name: str):
+    text = f"there is no device '{name}'; there are cpu, reference"
     with pytest.raises(ValueError, match=text):
         on(name, [x], x)
     with pytest.raises(ValueError, match=text):
@@ -237,7 +235,8 @@ def test_nothing_is_read_outside_of_the_memory():
     loaded = next(iter(f.engine.native[0].plans.values())).loaded
     base = f.engine.native[0].planner.bases[f.maker.inputs[0].variable]
     with pytest.raises((TypeError, ValueError), match="strides|buffer"):
-        loaded.run({base: X[:2].copy(), base + 1: np.empty((3, 4))})
+        arrays = {base: X[:2].copy(), base + 1: np.empty((3, 4))}
+        loaded.run_all(loaded.memory(arrays))
 
 
 def test_places():
