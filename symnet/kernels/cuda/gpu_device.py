@@ -17,6 +17,7 @@ from symnet.kernels.loopir.math import EXTERNAL, expand
 from symnet.kernels.loopir.scalars import Kernel, walk
 from symnet.kernels.routines import Routine
 from symnet.kernels.schedule import Schedule, arrange_threads
+from symnet.kernels.variants import item_threads
 from symnet.lazy import cached_property
 
 
@@ -96,7 +97,7 @@ class Gpu:
         work = task.arrangement
         if not isinstance(work, Schedule):
             return type(work).__name__
-        grid = grid_for(work.total)
+        grid = grid_for(work.total * item_threads(work.variant))
         text = f"{grid.blocks} x {grid.threads} threads for {work.total} points"
         return f"{text}, variant {work.variant.text}"
 

@@ -23,7 +23,7 @@ from symnet.kernels.interface import AnyTask, Following, Path, Place, Signature,
 from symnet.kernels.loopir.scalars import Kernel, walk
 from symnet.kernels.schedule import Schedule
 from symnet.kernels.stepwise import Failed, StepwiseCall, StepwiseProgram, commit
-from symnet.kernels.variants import Variant
+from symnet.kernels.variants import Variant, item_threads
 
 LOGGED = 1024  # launches that may fail between two looks at the log
 
@@ -146,7 +146,7 @@ class GpuProgram(StepwiseProgram[GpuPlaces]):
         for slot, place in zip(work.pointer_slots, operands, strict=True):
             words[slot] = places.address(place)
         failed = places.word(path) if kernel in self.fallible else 0
-        grids = [grid_for(work.total)]
+        grids = [grid_for(work.total * item_threads(work.variant))]
         scratch = None
         if work.scratch_bytes:
             scratch = self.driver.allocate(work.scratch_bytes)

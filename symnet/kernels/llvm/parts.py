@@ -37,7 +37,7 @@ class Parts:
         accumulators = self.passes.accumulators(0)
         for k, (a, copies) in enumerate(zip(accumulators, totals, strict=True)):
             on = Lanes(here, a.lanes)
-            state = a.across(on, a.finish(on, copies[0]))
+            state = self.passes.finished(a, on, copies[0])
             for place, (dtype, value) in enumerate(
                 zip(a.running_dtypes, state, strict=True)
             ):
