@@ -15,6 +15,8 @@ from symnet.kernels.library import Call, ConvolutionCall, GemmCall, Unwind
 from symnet.kernels.routines import Convolve, MatrixProduct, Routine
 
 DTYPES = ("float32", "float64")
+# What products are made in, where it is not their own dtype.
+WIDER = {"float16": "float32"}
 # Terms of a sum that are left to one product of the library: longer ones are made of parts,
 # added in pairs, so that roundings that all go one way do not add up.
 LONGEST_SUM = 4096
@@ -26,7 +28,7 @@ Places = Sequence[Place | None]
 def offers(routine: Routine) -> bool:
     """Whether there is one of these for a routine."""
     if isinstance(routine, MatrixProduct):
-        return routine.dtype in DTYPES and not routine.packed
+        return not routine.packed and np.dtype(routine.dtype).kind in "fiu"
     return isinstance(routine, Convolve) and routine.dtype in DTYPES
 
 
@@ -54,6 +56,8 @@ def gemm(call: GemmCall, places: Places, memory: CallPlaces[Any], xp: Any) -> No
     )
     if not c.size:
         return
+    if (wide := WIDER.get(call.dtype)) is not None:
+        a, b = a.astype(wide), b.astype(wide)
     result = factor(call.alpha, places[0], call, memory) * product(a, b, xp)
     if call.beta is None or call.beta != 0:
         result = result + factor(call.beta, places[3], call, memory) * c

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from symnet.kernels.llvm.accumulate import Passes, States, flatten, unflatten
+from symnet.kernels.llvm.accumulate import Passes, flatten, unflatten
 from symnet.kernels.llvm.accumulators import Accumulator
 from symnet.kernels.llvm.lanes import Lanes
 from symnet.kernels.llvm.loop_nest import BLOCK, ITEM
 from symnet.kernels.llvm.text import MEMORY, REGISTER
+from symnet.kernels.llvm.warps import States
 
 
 class Parts:

@@ -30,6 +30,7 @@ def test_what_there_is() -> None:
     for routine in (
         MatrixProduct("float32", packed=True),
         MatrixProduct("complex64"),
+        MatrixProduct("bool"),
         MrgUniform("float32"),
     ):
         assert not offers(routine)

@@ -107,6 +107,17 @@ def test_reductions(kind: str, axis: Any, order: None) -> None:
     np.testing.assert_allclose(got, wanted, rtol=1e-11)
 
 
+@pytest.mark.parametrize("dtype", ["float16", "int8", "int64", "uint32"])
+def test_products_of_every_dtype(dtype: str) -> None:
+    """Integers wrap around; float16 is added up in float32."""
+    a = T.matrix("a", dtype)
+    value = np.random.default_rng(8).integers(0, 50, (30, 40)).astype(dtype)
+    found = on("emulated", [a], T.dot(a, a.T))(value)
+    wide = value.astype("float32" if dtype == "float16" else dtype)
+    assert found.dtype == dtype
+    np.testing.assert_array_equal(found, (wide @ wide.T).astype(dtype))
+
+
 def test_sums_are_the_same_in_any_order_of_threads() -> None:
     value = np.random.default_rng(3).normal(size=(300, 1000)).astype("float32")
     a = T.fmatrix("a")
