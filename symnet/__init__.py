@@ -23,7 +23,7 @@ from symnet.collector import (
 with _collector_paused():
     from symnet import (
         compile, gof, gradient, ifelse, printing, random, sandbox, scalar, scan_module,
-        tensor,
+        sparse, tensor,
     )  # fmt: skip
 
     _objects_stay()
@@ -40,9 +40,11 @@ from symnet.rewriting.bypassed import clone
 from symnet.graph.types import Type
 from symnet.graph.variables import Apply, Constant, Op, Variable
 from symnet.lazy import lazy_modules as _lazy_modules
+from symnet.ops.from_graph import OpFromGraph
 from symnet.ops.linalg.products import dot
 from symnet.ops.scan.folds import foldl, foldr, map, reduce, scan_checkpoints
 from symnet.ops.scan.scan_function import scan
+from symnet.ops.sparse.sparse_stacks import sparse_grad
 from symnet.ops.users import as_op
 from symnet.printing import debugprint, draw, pp, pprint
 from symnet.shared import SharedVariable, shared
@@ -63,12 +65,12 @@ else:
 
 __all__ = [
     "Apply", "Constant", "DisconnectedInputError", "Function", "FunctionGraph", "In",
-    "Lop", "MissingInputError", "Mode", "NullTypeGradError", "Op", "OrderedUpdates", "Out",
-    "Rop",
-    "SharedVariable", "Type", "UnusedInputError", "Variable", "as_op", "change_flags", "clone",
+    "Lop", "MissingInputError", "Mode", "NullTypeGradError", "Op", "OpFromGraph", "OrderedUpdates",
+    "Out", "Rop", "SharedVariable", "Type", "UnusedInputError", "Variable", "as_op",
+    "change_flags", "clone",
     "compile", "config", "debugprint", "dot", "draw", "foldl", "foldr", "function",
     "get_default_mode", "gof", "grad", "gradient",
     "ifelse", "install_as_theano", "map", "pp", "pprint", "predefined_modes", "printing",
     "random", "reduce", "sandbox", "scalar", "scan", "scan_checkpoints", "scan_module",
-    "shared", "show_config", "subgraph_grad", "tensor",
+    "shared", "show_config", "sparse", "sparse_grad", "subgraph_grad", "tensor",
 ]  # fmt: skip

@@ -45,12 +45,17 @@ kernels.llvm: accumulate lane_loops bands work_items parts thread_items emit ptx
 kernels.cpu.runtime: run_kernel threads layouts runner output_pool store tickets
 kernels.cpu.runtime: call_block run_block
 kernels.cpu.library: scalar_loop_code blas blas_gemm call_steps
-kernels.cpu.library: tiles rearranging_tiles panels_code panel_steps adding_code
+kernels.cpu.library: tiles rearranging_tiles panels_code panel_steps adding_code gathering_code
 kernels.cpu.library: packed_gemm_code packed_gemm tiled_gemm_code tiled_gemm
 kernels.cpu.library: narrow_gemm_code narrow_gemm
 kernels.cpu.library: convolution_code convolution_inputs_code convolution_sums_code
+kernels.cpu.library: convolution_tables convolution_sums_steps
+kernels.cpu.library: plane_tiles convolution_planes_code convolution_planes_steps
+kernels.cpu.library: winograd_forms winograd_tiles winograd_code winograd_steps
+kernels.cpu.library: winograd_sums_code winograd_sums_steps
 kernels.cpu.library: convolution_steps
 kernels.cpu.library: mrg31k3p categorical philox_bits distributions draws
+kernels.cpu.library: sparse_tiles sparse_steps
 kernels.cpu.library: calls
 kernels.cpu.runtime: python_objects call_boundary
 kernels: interface call_places stepwise
@@ -77,7 +82,12 @@ ops.nnet: windows pool_axes pooling pool_functions neighbourhoods spatial_transf
 ops.nnet: block_products
 ops.nnet: response_normalization dropping named_parts
 ops.linalg: solving determinants spectral matrices
-ops: print_values users pushing transfer .
+ops: print_values users scalar_ops pushing transfer
+ops.sparse: sparse_type entries sparse_parts conversions sparse_arithmetic sparse_slices
+ops.sparse: sparse_stacks sparse_reductions sparse_products sparse_functions sparse_draws
+ops.sparse: sparse_methods
+ops: .
+sparse_shared
 
 sizes: conditions
 rewriting: constant_folding patterns
@@ -86,7 +96,7 @@ rewriting: analyses rewriter
 rewriting.rules: algebra check_rules shapes reductions cancel determinant_rules crossentropy
 rewriting.rules: logged logmoves logsums logarithms powers inverses totals fractions quotients
 rewriting.rules: stability indexing_rules library_forms composed_rules .
-rewriting: stable bypassed .
+rewriting: stable bypassed function_graph users_rewrites theano_tags selection .
 
 updates
 autodiff: batching differences
@@ -97,9 +107,10 @@ autodiff: scan_saved scan_choices scan_gradient
 ops.scan: scan_arguments step_graph blockwise scan_function folds
 ops.nnet: alignments
 autodiff: derivatives
+ops: from_graph
 gradient
 
-compile: arguments inner_graphs
+compile: arguments sparse_edges inner_graphs
 compile.scan: scan_builder vectorise merge dead_outputs hoist_products sink_products
 compile.scan: concat_products scan_passes
 compile.lower: program verify_program context fuse lower_scan lower_ifelse kernel_builder
@@ -110,20 +121,24 @@ compile.memory: arena bounds_checks overwriting placer placement shadow ledger v
 compile.plan: planner plan_cache
 compile: partition refusals
 compile.plan: affine
-compile: executable pipeline rounding widening debugmode modes profile function .
+compile: recompute executable pipeline databases rounding widening agreement modes debugmode
+compile: nanguardmode monitormode profile function .
 
 printing: roots forms formula latex plain_text layers draw networks sympy_bridge stages .
-gof: graph .
+gof: graph opt optdb params_type toolbox .
 scalar ifelse
 sandbox: rng_mrg .
 random
 scan_module: scan_op scan_utils .
 tensor: inputs basic elemwise extra_ops nlinalg sharedvar
-tensor: raw_random shared_randomstreams slinalg sort subtensor xlogx
+tensor: opt raw_random shared_randomstreams slinalg sort subtensor xlogx
 tensor.nnet: abstract_conv blocksparse bn conv conv3d2d corr corr3d ctc neighbours nnet sigm
 tensor.nnet: spatialtf .
 tensor.signal: conv pool downsample .
 tensor: numpy_compositions numpy_table numpy_calls .
+sparse: .
+sparse: basic
+sparse.sandbox: sp2 .
 theano_names
 optim datasets debug surroundings
 models: initialisers model_layers model architectures model_summary
@@ -134,7 +149,14 @@ __init__
 
 # Imported where they are needed: optional, or too slow for `import symnet`.
 OPTIONAL = {"cupy", "h5py", "IPython", "matplotlib", "PIL", "pooch", "rich", "sklearn"}
-SLOW = {"importlib", "networkx", "scipy.linalg", "scipy.special", "sympy"}
+SLOW = {
+    "importlib",
+    "networkx",
+    "scipy.linalg",
+    "scipy.sparse",
+    "scipy.special",
+    "sympy",
+}
 
 
 def module_name(path: pathlib.Path) -> str:
@@ -222,7 +244,16 @@ def test_the_list_names_only_modules_that_exist() -> None:
 
 
 # Folders whose files bear the names of Theano's.
-THEANOS = ("tensor", "gof", "sandbox", "scan_module", "scalar", "ifelse", "random")
+THEANOS = (
+    "tensor",
+    "gof",
+    "sandbox",
+    "scan_module",
+    "scalar",
+    "ifelse",
+    "random",
+    "sparse",
+)
 
 
 def trees() -> Iterator[tuple[pathlib.Path, ast.Module]]:

@@ -12,7 +12,7 @@ from symnet.kernels.cuda.array_library import offers, run_call
 from symnet.kernels.interface import Place
 from symnet.kernels.library import ConvolutionCall, GemmCall, Unwind
 from symnet.kernels.reference.host_arrays import CallMemory, bytes_of, unwritten
-from symnet.kernels.routines import Convolve, MatrixProduct, MrgUniform
+from symnet.kernels.routines import Categorical, Convolve, MatrixProduct
 
 
 def call(one: Any, *arrays: Any) -> None:
@@ -26,12 +26,12 @@ def call(one: Any, *arrays: Any) -> None:
 
 def test_what_there_is() -> None:
     assert offers(MatrixProduct("float32")) and offers(MatrixProduct("float64", True))
-    assert offers(Convolve("float32", (1, 1), (1, 1), (1, 1)))
+    assert offers(Convolve("float32", (1, 1), (1, 1), (1, 1), (0, 1)))
     for routine in (
         MatrixProduct("float32", packed=True),
         MatrixProduct("complex64"),
         MatrixProduct("bool"),
-        MrgUniform("float32"),
+        Categorical(True, False),
     ):
         assert not offers(routine)
 

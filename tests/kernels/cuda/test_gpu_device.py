@@ -95,6 +95,20 @@ def test_random_numbers_to_the_last_bit() -> None:
         np.testing.assert_array_equal(found, native)
 
 
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("size", [(1,), (7,), (50, 40), (0, 3)])
+def test_theanos_random_numbers_to_the_last_bit(size: Any, dtype: str) -> None:
+    drawn = []
+    for device in ("cpu", "emulated"):
+        with config.change_flags(device=device):
+            source = MRG_RandomStreams(11)
+            numbers = [source.uniform(size, dtype=dtype, nstreams=5)]
+            f = on(device, [], [*numbers, source.binomial(size, p=0.4)])
+            drawn.append([*f(), *f()])
+    for native, found in zip(*drawn, strict=True):
+        np.testing.assert_array_equal(found, native)
+
+
 @pytest.mark.parametrize("axis", [0, 1, 2, (0, 2), None])
 @pytest.mark.parametrize("kind", ["sum", "prod", "max", "argmax", "any", "mean"])
 def test_reductions(kind: str, axis: Any, order: None) -> None:
@@ -278,12 +292,12 @@ def test_a_failure_in_a_loop_names_the_iteration(length: int) -> None:
 
 def test_what_has_no_code_is_refused_with_its_line() -> None:
     v = T.dvector("v")
-    source = MRG_RandomStreams(1)
+    source = symnet.random.RandomStream(1)
     refused = {
         "Sort": T.sort(v),
         "gammaln": T.exp(T.gammaln(v)),
         "imag": T.imag(T.complex(v, v)),
-        "uniform": source.uniform((3,)),
+        "permutation": source.permutation(3),
         "solve": T.slinalg.solve(T.outer(v, v), v),
     }
     for name, result in refused.items():

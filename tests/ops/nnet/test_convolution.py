@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from symnet.compile.function import function
+from symnet.config import config
 from symnet.errors import ShapeError
 from symnet.gradient import Rop, grad, verify_grad
 from symnet.graph.types import TensorType
@@ -54,7 +55,8 @@ def cases(draw):
     def each(numbers):
         return tuple(draw(numbers) for _ in range(rank))
 
-    op = Convolution(each(small), each(small), each(small))
+    order = tuple(draw(st.permutations(range(3))))
+    op = Convolution(each(small), each(small), each(small), order)
     groups, images, filters, channels = (draw(st.integers(0, 3)) for _ in range(4))
     inputs, taps = each(st.integers(0, 5)), each(st.integers(0, 3))
     low, sizes = each(st.integers(-3, 5)), each(st.integers(0, 5))
@@ -74,6 +76,7 @@ def test_all_combinations(case):
     given_values = {a: x, b: w, **dict(zip(numbers, [*low, *sizes]))}
     got = run(op(a[reversed_], b, *numbers), given_values)
     want = loops(op, x[reversed_], w, low, sizes)
+    want = want.transpose(*op.order, *range(3, want.ndim))
     np.testing.assert_allclose(got, want, atol=1e-12)
 
 
@@ -119,6 +122,8 @@ def test_against_scipy(dtype, flip):
         (Convolution((3,), (1,), (2,)), (-1,), (4,)),
         (Convolution((1, 2), (2, 1), (3, 1)), (2, -1), (5, 2)),
         (Convolution((2, 1, 1), (1, 1, 2), (1, 2, 1)), (0, 1, 1), (2, 4, 3)),
+        (Convolution((2,), order=(1, 0, 2)), (1,), (3,)),
+        (Convolution((1,), (2,), order=(2, 0, 1)), (1,), (4,)),
     ],
 )
 def test_gradients_of_both_orders(op, low, sizes):
@@ -161,6 +166,8 @@ def test_sizes_are_known_where_the_numbers_are():
     w = TensorType("float32", (None, 4, 3, 5))("w")
     assert Convolution((1,))(x, w, 0, 7).type.shape == (1, None, 4, 7)
     assert Convolution((1,))(x, w, 0, lscalar()).type.shape == (1, None, 4, None)
+    swapped = Convolution((1,), order=(1, 2, 0))
+    assert swapped(x, w, 0, 7).type.shape == (None, 4, 1, 7)
 
 
 def test_views_need_no_copies():
@@ -206,6 +213,8 @@ def test_wrong_settings():
     for settings_ in [((),), ((0,),), ((1, 1), (1,)), ((1,) * 4,), ((1,), (1,), (-1,))]:
         with pytest.raises(ValueError, match="one positive int"):
             Convolution(*settings_)
+    with pytest.raises(ValueError, match="a permutation"):
+        Convolution((1,), order=(0, 1, 1))
 
 
 def test_wrong_operands():
@@ -251,3 +260,56 @@ def test_axes_of_one_element_are_not_mirrored() -> None:
         np.testing.assert_array_equal(run(mirrored(v, 2), {v: value}), value[..., ::-1])
     one = TensorType("float64", (None, None, 1, 1))("one")
     assert mirrored(one, 2) is one
+
+
+# ---- by fewer multiplications (Winograd's forms), where there are many channels
+
+
+def layer(dtype, mode=None):
+    """y, its gradients, and theirs, as a function of x, w and a weight v of y."""
+    kind = TensorType(dtype, (None,) * 5)
+    x, w, v = (kind(name) for name in "xwv")
+    y = Convolution((1, 1))(x, w, 1, 1, x.shape[3], x.shape[4])
+    first = grad((y * y * v).sum(), [x, w])
+    second = grad(sum((g * g).sum() for g in first), [x, w])
+    return function([x, w, v], [y, *first, *second], mode=mode)
+
+
+def layer_arguments(dtype, images, size):
+    x = RANDOM.normal(size=(1, images, 16, *size)).astype(dtype)
+    w = RANDOM.normal(size=(1, 24, 16, 3, 3)).astype(dtype)
+    v = RANDOM.normal(size=(1, images, 24, *size)).astype(dtype)
+    return x, w, v
+
+
+@pytest.mark.parametrize("dtype, error", [("float32", 1e-5), ("float64", 1e-13)])
+@pytest.mark.parametrize("images, size", [(3, (17, 30)), (1, (31, 16))])
+def test_winograds_forms_in_both_orders(dtype, error, images, size):
+    given = layer_arguments(dtype, images, size)
+    reference = layer("float64", "FAST_COMPILE")
+    with config.change_flags(winograd="off"):
+        usual, wants = (
+            layer(dtype)(*given),
+            reference(*(a.astype(float) for a in given)),
+        )
+    found = layer(dtype)(*given)
+    for got, other, want in zip(found, usual, wants, strict=True):
+        scale = abs(want).max()
+        np.testing.assert_allclose(got / scale, want / scale, rtol=0, atol=error)
+        assert (got != other).any(), "it was not used"
+    op = Convolution((1, 1))
+    expected = loops(op, *given[:2], (1, 1), size)
+    np.testing.assert_allclose(found[0], expected, rtol=0, atol=error * 200)
+
+
+def test_a_nan_reaches_through_winograds_forms_whom_it_concerns():
+    x, w, v = layer_arguments("float32", 2, (20, 30))
+    x[0, 1, 5, 7, 13] = np.nan
+    y, back, forth, *_ = layer("float32")(x, w, v)
+    want = np.zeros(y.shape, bool)
+    want[0, 1, :, 6:9, 12:15] = True
+    np.testing.assert_array_equal(np.isnan(y), want)
+    want = np.zeros(x.shape, bool)
+    want[0, 1, :, 5:10, 11:16] = True
+    np.testing.assert_array_equal(np.isnan(back), want)
+    assert np.isnan(forth).all()
