@@ -34,7 +34,6 @@ from symnet.compile.executable import Executable, shared_of, values_of
 from symnet.compile.memory.verify_placement import PlacementError
 from symnet.compile.modes import MODES, Mode, Runs
 from symnet.compile.pipeline import compile_graph, rewrite_graph
-from symnet.compile.refusals import NotOnDevice
 from symnet.compile.widening import report_unstable
 from symnet.config import config
 from symnet.errors import message
@@ -171,11 +170,6 @@ class DebugEngine:
         checks: Checks = Checks(),  # noqa: B008  it never changes
     ) -> None:
         """rewrite: how the graph has become what `outputs` and `updates` are of."""
-        if device.memory is not HOST:
-            raise NotOnDevice(
-                f"DebugMode compares arrays in the host's memory, not in that of the device "
-                f"{device.name!r}: compile with device='cpu' to debug"
-            )
         self.rewrite, self.checks = rewrite, checks
         self.original = original
         self.updates = dict(updates)
@@ -184,7 +178,9 @@ class DebugEngine:
         # The program that other modes run, with its updates; and who judges it.
         with config.change_flags(verify="on"):
             self.engine = compile_graph(self.graph, list(updates), device=device)
-            self.judge = compile_graph(self.graph, list(updates), device=REFERENCE)
+            self.judge = compile_graph(
+                self.graph, list(updates), device=REFERENCE, rehearsed=True
+            )
         values = [*original.outputs, *self.graph.outputs]
         self.shared = shared_of(values)
         # Nobody may change anything between one evaluation and the next.

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from symnet.compile.executable import Executable
+from symnet.compile.executable import Executable, shared_of
 from symnet.compile.inner_graphs import rewrite_inside, stable_throughout, written_out
 from symnet.compile.lower.licm import hoist_invariants
 from symnet.compile.lower.lowering import lower
@@ -54,7 +54,7 @@ from symnet.rewriting.rules.stability import STABILITY
 from symnet.rewriting.selection import FAST_RUN, RewriteChoice, registered
 from symnet.rewriting.theano_tags import COUNTERPARTS, WITHOUT_COUNTERPART
 from symnet.rewriting.users_rewrites import UsersRewriteFailed
-from symnet.shared import SharedVariable
+from symnet.shared import SharedVariable, check_memory
 
 Note = Callable[[Fired], None]
 
@@ -384,6 +384,7 @@ def compile_graph(
     device: Device = CPU,
     trace: Trace | None = None,
     without: Collection[str] = (),
+    rehearsed: bool = False,
 ) -> Executable:
     """What runs a rewritten graph.
 
@@ -391,8 +392,12 @@ def compile_graph(
     numbers: for each input whether a Python number may stand for it (default: yes).
     trace: collects the programs after every pass.
     without: as for `build_program`.
-    Raises: NotOnDevice for what the device cannot compute.
+    rehearsed: that is all that is done with it, so that shared variables may lie elsewhere.
+    Raises: NotOnDevice for what the device cannot compute; TypeError for shared variables
+        that it does not reach.
     """
+    if not rehearsed:
+        check_memory(shared_of(graph.outputs), device)
     count = len(graph.outputs) - len(updated)
     outputs = graph.outputs[:count]
     updates = dict(zip(updated, graph.outputs[count:], strict=True))

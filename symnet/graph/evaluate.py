@@ -89,10 +89,10 @@ def value_of(variable: Variable, known: Mapping[Variable, Any]) -> Any:
         return known[variable]
     if isinstance(variable, Constant):
         return variable.data
-    array = getattr(variable, "array", None)  # a shared variable
-    if array is None:
+    store = getattr(variable, "store", None)  # of a shared variable
+    if store is None:
         raise MissingInputError(f"no value for {operand_text(variable)}")
-    return array
+    return store.seen(store.array)
 
 
 def compute(node: Apply, arrays: Sequence[Any], xp: Any = np) -> list[Any]:

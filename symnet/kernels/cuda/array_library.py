@@ -127,8 +127,10 @@ def convolution(
     for first in range(0, call.images, at_once):
         images = x[:, first : first + at_once]
         windows = windows_of(call, images, xp)
-        found = product(windows.reshape(call.groups, -1, inner), filters, xp)
-        found = found.reshape(call.groups, -1, *call.sizes, call.outputs)
+        count = images.shape[1]
+        rows = windows.reshape(call.groups, count * area, inner)
+        found = product(rows, filters, xp)
+        found = found.reshape(call.groups, count, *call.sizes, call.outputs)
         y[:, first : first + at_once] = found.transpose(0, 1, 5, 2, 3, 4)
 
 

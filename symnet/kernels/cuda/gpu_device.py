@@ -88,6 +88,7 @@ class Gpu:
             constants,
             parameters,
             base_count,
+            commit < len(tasks),
         )
 
     def description(self) -> str:

@@ -24,6 +24,7 @@ from symnet.kernels.loopir.scalars import Kernel, walk
 from symnet.kernels.schedule import Schedule
 from symnet.kernels.stepwise import Failed, StepwiseCall, StepwiseProgram, commit
 from symnet.kernels.variants import Variant, item_threads
+from symnet.lazy import cached_property
 
 LOGGED = 1024  # launches that may fail between two looks at the log
 
@@ -34,7 +35,6 @@ class GpuPlaces(CallPlaces[Allocation]):
     def __init__(self, driver: Driver, transfers: Transfers, *places: Any) -> None:
         super().__init__(*places)
         self.driver, self.transfers = driver, transfers
-        self.log = transfers.send(np.zeros(LOGGED, np.int32))
         self.logged: list[tuple[Path, tuple[int, ...]]] = []
 
     def array(
@@ -50,6 +50,10 @@ class GpuPlaces(CallPlaces[Allocation]):
     def number(self, place: Place, dtype: str) -> Any:
         """The number, when what was launched before is done."""
         return self.driver.number(self.array(place, dtype, ()))
+
+    @cached_property
+    def log(self) -> DeviceArray:
+        return self.transfers.send(np.zeros(LOGGED, np.int32))
 
     def address(self, place: Place | None) -> int:
         assert place is not None
@@ -75,7 +79,8 @@ class GpuPlaces(CallPlaces[Allocation]):
 
 
 class GpuProgram(StepwiseProgram[GpuPlaces]):
-    """See `kernels.interface.Loaded`."""
+    """See `kernels.interface.Loaded`.  writes: whether some task writes a shared variable;
+    of a call's programs only the last one may."""
 
     def __init__(
         self,
@@ -86,11 +91,12 @@ class GpuProgram(StepwiseProgram[GpuPlaces]):
         constants: Sequence[Any],
         parameters: Sequence[int],
         base_count: int,
+        writes: bool,
     ) -> None:
         super().__init__(tasks, arena_bytes, parameters)
         self.driver, self.transfers = driver, transfers
         self.constants = [transfers.keep(c) for c in constants]
-        self.base_count = base_count
+        self.base_count, self.writes = base_count, writes
         needed = [
             (task.kernel, task.arrangement.variant)
             for task in kernel_tasks(tasks)
@@ -199,7 +205,7 @@ class GpuCall(StepwiseCall):
         results = [
             made if k in new_stores else fetch(made) for k, made in enumerate(outputs)
         ]
-        written = self.written(news)
+        written = self.written(news) if self.loaded.writes else []
         commit([], [*written, *((s, outputs[k]) for s, k in replaced)], moved)
         return results
 
@@ -222,7 +228,7 @@ class GpuCall(StepwiseCall):
         outputs = [transfers.new(shape, dtype) for dtype, shape, _ in signature.outputs]
         bases |= {o[2]: x for o, x in zip(signature.outputs, outputs, strict=True)}
         cells = [
-            transfers.copied(array) if use == WRITES else array
+            transfers.copied(array) if use == WRITES and self.loaded.writes else array
             for (*_, use), array in zip(signature.cells, shared, strict=True)
         ]
         bases |= {c[3]: x for c, x in zip(signature.cells, cells, strict=True)}

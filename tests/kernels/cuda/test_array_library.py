@@ -26,7 +26,7 @@ def call(one: Any, *arrays: Any) -> None:
 
 def test_what_there_is() -> None:
     assert offers(MatrixProduct("float32")) and offers(MatrixProduct("float64", True))
-    assert offers(Convolve("float32", (1, 1), (1, 1), (1, 1), (0, 1)))
+    assert offers(Convolve("float32", (1, 1), (1, 1), (1, 1), (0, 1, 2)))
     for routine in (
         MatrixProduct("float32", packed=True),
         MatrixProduct("complex64"),
@@ -91,15 +91,16 @@ CASES = [  # inputs, taps, sizes, low, strides, dilations, spreads
 
 
 @pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("channels", [0, 3])
 @pytest.mark.parametrize("window_bytes", [1, 64 << 20])
 def test_convolutions(
-    case: Any, window_bytes: int, monkeypatch: pytest.MonkeyPatch
+    case: Any, channels: int, window_bytes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Term by term; with little memory image by image."""
     monkeypatch.setattr(array_library, "WINDOW_BYTES", window_bytes)
     inputs, taps, sizes, low, strides, dilations, spreads = case
     random = np.random.default_rng(4)
-    groups, images, outputs, channels = 2, 3, 2, 3
+    groups, images, outputs = 2, 3, 2
     x = random.normal(size=(groups, images, channels, *inputs))
     w = random.normal(size=(groups, outputs, channels, *taps))
     y = unwritten((groups, images, outputs, *sizes), "float64")
