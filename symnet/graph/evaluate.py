@@ -90,9 +90,12 @@ def value_of(variable: Variable, known: Mapping[Variable, Any]) -> Any:
     if isinstance(variable, Constant):
         return variable.data
     store = getattr(variable, "store", None)  # of a shared variable
-    if store is None:
+    if store is not None:
+        return store.seen(store.array)
+    array = getattr(variable, "array", None)  # of one whose value is of several arrays
+    if array is None:
         raise MissingInputError(f"no value for {operand_text(variable)}")
-    return store.seen(store.array)
+    return array
 
 
 def compute(node: Apply, arrays: Sequence[Any], xp: Any = np) -> list[Any]:
