@@ -54,8 +54,11 @@ kernels.cpu.library: plane_tiles convolution_planes_code convolution_planes_step
 kernels.cpu.library: winograd_forms winograd_tiles winograd_code winograd_steps
 kernels.cpu.library: winograd_sums_code winograd_sums_steps
 kernels.cpu.library: convolution_steps
-kernels.cpu.library: mrg31k3p categorical philox_bits distributions draws
-kernels.cpu.library: sparse_tiles sparse_steps
+kernels.cpu.library: mrg31k3p categorical philox_bits distributions
+kernels.cpu.library: twister_code twister_words twister_binomials twister_loops
+kernels.cpu.library: twister_draws draws
+kernels.cpu.library: numpy_loops matrix_functions ordering radix_sort fourier_steps
+kernels.cpu.library: running_code sparse_tiles sparse_steps dense_calls
 kernels.cpu.library: calls
 kernels.cpu.runtime: python_objects call_boundary
 kernels: interface call_places stepwise
@@ -70,7 +73,7 @@ shared
 ops: lowerings base elementwise methods arithmetic complex_parts operators habits functions
 ops: tails inputs
 ops: sizes alloc shape reshape reduce statistics creation subtensor joining advanced indexing
-ops: diagonal rearrange cumulative sorting
+ops: diagonal rearrange cumulative sorting order_objects fourier
 ops.random: drawing integer_ranges mrg mrg_streams philox_reference philox random_state
 ops.random: random_streams
 ops: composed checks barriers
@@ -130,7 +133,7 @@ scalar ifelse
 sandbox: rng_mrg .
 random
 scan_module: scan_op scan_utils .
-tensor: inputs basic elemwise extra_ops nlinalg sharedvar
+tensor: inputs basic elemwise extra_ops fft nlinalg sharedvar
 tensor: opt raw_random shared_randomstreams slinalg sort subtensor xlogx
 tensor.nnet: abstract_conv blocksparse bn conv conv3d2d corr corr3d ctc neighbours nnet sigm
 tensor.nnet: spatialtf .

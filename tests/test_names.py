@@ -159,7 +159,7 @@ NAMESPACES = [
     "symnet.scan_module", "symnet.scan_module.scan_op", "symnet.scan_module.scan_utils",
     "symnet.sparse", "symnet.sparse.sandbox", "symnet.sparse.sandbox.sp2",
     *("symnet.tensor" + rest for rest in (
-        "", ".basic", ".elemwise", ".extra_ops", ".inputs", ".nlinalg", ".nnet", ".nnet.bn",
+        "", ".basic", ".elemwise", ".extra_ops", ".fft", ".inputs", ".nlinalg", ".nnet", ".nnet.bn",
         ".nnet.nnet", ".nnet.sigm", ".sharedvar", ".slinalg", ".sort", ".subtensor", ".xlogx",
     )),
 ]  # fmt: skip

@@ -10,6 +10,7 @@ import numpy as np
 import symnet
 import symnet.tensor as T
 from symnet.ifelse import ifelse
+from tests.helpers import reference_sort
 
 x, y = T.matrix("x"), T.matrix("y")
 X = np.random.default_rng(0).normal(size=(3, 4))
@@ -67,5 +68,5 @@ PROGRAMS: dict[str, Callable[[], Any]] = {
     "conditions": lambda: ifelse(T.gt(x.sum(), 0), T.exp(x), -x),
     "ordered": lambda: T.argmax(x, axis=1) + T.argmin(x, axis=0)[:3],
     "halves": lambda: T.cast(T.cast(x, "float16") * 3, "float64"),
-    "sorted by NumPy": lambda: T.exp(T.sort(x, axis=0)).sum(1),
+    "sorted by NumPy": lambda: T.exp(reference_sort(x.T).T).sum(1),
 }

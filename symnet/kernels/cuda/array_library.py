@@ -12,9 +12,9 @@ import numpy as np
 from symnet.kernels.call_places import CallPlaces
 from symnet.kernels.interface import Place
 from symnet.kernels.library import (
-    ArraysCall,
     Call,
     ConvolutionCall,
+    DenseCall,
     GemmCall,
     Unwind,
 )
@@ -58,7 +58,7 @@ def run_call(call: Call, places: Places, memory: CallPlaces[Any], xp: Any) -> No
         elif isinstance(call, Unwind):
             unwind(call, places, memory)
         else:
-            assert isinstance(call, ArraysCall), f"no library for {call}"
+            assert isinstance(call, DenseCall), f"no library for {call}"
             mrg_uniform(call, places, memory, xp)
 
 
@@ -175,7 +175,7 @@ def unwind(call: Unwind, places: Places, memory: CallPlaces[Any]) -> None:
 
 
 def mrg_uniform(
-    call: ArraysCall, places: Places, memory: CallPlaces[Any], xp: Any
+    call: DenseCall, places: Places, memory: CallPlaces[Any], xp: Any
 ) -> None:
     """See `routines.MrgUniform`: all streams one step further, again and again."""
     dtype = call.operands[-1][0]
