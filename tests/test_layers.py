@@ -40,8 +40,8 @@ kernels: routines library memory variants legality cost_model schedule
 kernels.llvm: compiler_thread target machine disk_cache object_code
 kernels.cpu.jit: intrinsics record translator native floats
 kernels.llvm: text lanes remainders primitives huge_angles external_calls function_writer
-kernels.llvm: loop_nest blocks array_access order points outputs pass_plan accumulators accumulate
-kernels.llvm: lane_loops bands work_items parts thread_items emit ptx kernel_cache .
+kernels.llvm: loop_nest blocks array_access order points outputs pass_plan accumulators warps
+kernels.llvm: accumulate lane_loops bands work_items parts thread_items emit ptx kernel_cache .
 kernels.cpu.runtime: run_kernel threads layouts runner output_pool store tickets
 kernels.cpu.runtime: call_block run_block
 kernels.cpu.library: scalar_loop_code blas blas_gemm call_steps
@@ -61,8 +61,9 @@ kernels.cpu.library: numpy_loops matrix_functions ordering radix_sort fourier_st
 kernels.cpu.library: running_code sparse_tiles sparse_steps dense_calls
 kernels.cpu.library: calls
 kernels.cpu.runtime: python_objects call_boundary
-kernels: interface
+kernels: interface call_places stepwise
 kernels.reference: special_functions interpret_launch host_arrays numpy_library reference_device .
+kernels.cuda: driver device_array array_library gpu_program gpu_device emulated_driver cupy_driver .
 kernels.cpu.library: scalar_loop
 kernels.cpu.runtime: step_table
 kernels.cpu: cpu_device
@@ -84,7 +85,7 @@ ops.nnet: windows pool_axes pooling pool_functions neighbourhoods spatial_transf
 ops.nnet: block_products
 ops.nnet: response_normalization dropping named_parts
 ops.linalg: solving determinants spectral matrices
-ops: print_values users scalar_ops pushing
+ops: print_values users scalar_ops pushing transfer
 ops.sparse: sparse_type entries sparse_parts conversions sparse_arithmetic sparse_slices
 ops.sparse: sparse_stacks sparse_reductions sparse_products sparse_functions sparse_draws
 ops.sparse: sparse_methods
@@ -121,7 +122,7 @@ compile.lower: licm pack_weights
 compile.plan: library_calls
 compile.memory: arena bounds_checks overwriting placer placement shadow ledger verify_placement
 compile.plan: planner plan_cache
-compile: partition
+compile: partition refusals
 compile.plan: affine
 compile: recompute executable pipeline databases rounding widening agreement modes debugmode
 compile: nanguardmode monitormode profile card function .
@@ -142,7 +143,7 @@ sparse: .
 sparse: basic
 sparse.sandbox: sp2 .
 theano_names
-update_list optim datasets debug
+update_list optim datasets debug surroundings
 models: initialisers model_layers model architectures model_summary
 models: stored_arrays safetensors_format safe_pickles torch_files hdf5_files weight_files
 models: weight_loading images . __main__
@@ -163,7 +164,14 @@ OPTIONAL = {
     "tensorboard",
     "tqdm",
 }
-SLOW = {"networkx", "scipy.linalg", "scipy.sparse", "scipy.special", "sympy"}
+SLOW = {
+    "importlib",
+    "networkx",
+    "scipy.linalg",
+    "scipy.sparse",
+    "scipy.special",
+    "sympy",
+}
 
 
 def module_name(path: pathlib.Path) -> str:

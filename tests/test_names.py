@@ -141,9 +141,9 @@ METHODS = (
     "arctan arctanh argmin argsort ceil choose compress conj conjugate cos cosh cumprod "
     "deg2rad exp exp2 expm1 fill floor log log10 log1p log2 ones_like prod ptp rad2deg round "
     "searchsorted sin sinh sqrt tan tanh trace trunc eval clone get_parents owner name tag "
-    "type"
+    "transfer type"
 )
-ABSENT_METHODS = "equals get_scalar_constant_value signature transfer"
+ABSENT_METHODS = "equals get_scalar_constant_value signature"
 SHARED_METHODS = "get_value set_value clone zero default_update"
 TYPE_METHODS = (
     "dtype ndim broadcastable filter filter_variable make_variable clone values_eq"
