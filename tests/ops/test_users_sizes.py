@@ -9,8 +9,8 @@ import pytest
 
 import symnet
 import symnet.tensor as T
-from symnet.compile.debugmode import BadViewMap
 from symnet import Apply, Op
+from symnet.compile.debugmode import BadViewMap
 from symnet.errors import ShapeError
 
 MODES = ("FAST_RUN", "FAST_COMPILE", "DebugMode")
