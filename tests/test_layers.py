@@ -63,8 +63,8 @@ kernels.cpu: cpu_device
 kernels: devices .
 
 shared
-ops: lowerings base elementwise methods arithmetic complex_parts operators habits functions
-ops: tails inputs
+ops: about lowerings base elementwise methods comparison arithmetic whole_numbers
+ops: complex_parts operators habits functions special tails inputs
 ops: sizes alloc shape reshape reduce statistics creation subtensor joining advanced indexing
 ops: diagonal rearrange cumulative sorting
 ops.random: drawing integer_ranges mrg mrg_streams philox_reference philox random_state

@@ -25,8 +25,9 @@ from symnet.kernels.loopir import scalars, views
 from symnet.kernels.loopir.scalars import Scalar
 from symnet.kernels.loopir.views import Size
 from symnet.ops.alloc import alloc
-from symnet.ops.arithmetic import add, eq, ge, identity, le, mul, switch
+from symnet.ops.arithmetic import add, identity, mul, switch
 from symnet.ops.base import PointOp, as_tensor, common_dtype, constant, disconnected
+from symnet.ops.comparison import eq, ge, le
 from symnet.ops.elementwise import cast
 from symnet.ops.lowerings import Read, Shapes, Sizes
 from symnet.ops.methods import method, prop

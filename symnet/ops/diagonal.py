@@ -20,8 +20,9 @@ from symnet.graph.variables import (
 from symnet.kernels.loopir import views
 from symnet.kernels.loopir.views import Size, View
 from symnet.ops.alloc import zeros, zeros_like
-from symnet.ops.arithmetic import add, eq, switch
+from symnet.ops.arithmetic import add, switch
 from symnet.ops.base import ViewOp, as_tensor, normalize_axis
+from symnet.ops.comparison import eq
 from symnet.ops.creation import arange
 from symnet.ops.elementwise import cast
 from symnet.ops.lowerings import Shapes, Sizes

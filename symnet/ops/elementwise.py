@@ -27,6 +27,7 @@ from symnet.graph.variables import (
 from symnet.kernels.loopir import scalars
 from symnet.kernels.loopir.scalars import Scalar
 from symnet.kernels.loopir.views import ONE, Size
+from symnet.ops.about import docstring
 from symnet.ops.base import (
     TensorOp,
     as_tensor,
@@ -66,6 +67,7 @@ class Elementwise(TensorOp):
     Gradients of complex inputs: dC/dRe + i dC/dIm, so a `holomorphic` function with
     derivative f' gives g * conj(f'); another's `derivative` says it itself.
     condition: which input chooses between the others.
+    about: what it is, its gradient and an example, in one line (`ops/about.py`).
     Raises: ShapeError where known sizes contradict; TypeError where `accepts` refuses.
     """
 
@@ -85,6 +87,7 @@ class Elementwise(TensorOp):
         commutative: bool = False,
         holomorphic: bool = True,
         condition: int | None = None,
+        about: str = "",
     ) -> None:
         self.name = name
         self.arity = arity
@@ -97,6 +100,8 @@ class Elementwise(TensorOp):
         self.commutative = commutative
         self.holomorphic = holomorphic
         self.condition = condition
+        if about:
+            self.__doc__ = docstring(self, about)
         REGISTRY[name] = self
 
     # There is one op of each name; as the rewriter compares them all the time, by identity.
@@ -392,12 +397,14 @@ def elementwise(
     commutative: bool = False,
     holomorphic: bool = True,
     condition: int | None = None,
+    about: str = "",
 ) -> Elementwise:
     """Declare an op on each element.
 
     body: its scalar expression.
     derivative: (g, out, *inputs) -> one gradient per input; None: zero everywhere.
     reference: the name of a function of NumPy, or (xp, *arrays) -> array.
+    about: what `help` says of it (`ops/about.py`).
     """
     return Elementwise(
         name,
@@ -411,4 +418,5 @@ def elementwise(
         commutative,
         holomorphic,
         condition,
+        about,
     )

@@ -22,8 +22,9 @@ from symnet.ops.advanced import (
     stretched,
 )
 from symnet.ops.alloc import zeros
-from symnet.ops.arithmetic import clip, lt, mod, second, switch
+from symnet.ops.arithmetic import clip, mod, second, switch
 from symnet.ops.base import as_tensor, constant, normalize_axis
+from symnet.ops.comparison import lt
 from symnet.ops.creation import arange
 from symnet.ops.elementwise import cast
 from symnet.ops.joining import stack

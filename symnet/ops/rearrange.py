@@ -17,13 +17,14 @@ from symnet.graph.variables import (
 )
 from symnet.ops.advanced import stretched
 from symnet.ops.alloc import alloc, ones, shape_elements
-from symnet.ops.arithmetic import maximum, mod, mul, neq, sub
+from symnet.ops.arithmetic import maximum, mod, mul, sub
 from symnet.ops.base import (
     NoGradient,
     as_tensor,
     normalize_axes,
     normalize_axis,
 )
+from symnet.ops.comparison import neq
 from symnet.ops.creation import arange
 from symnet.ops.elementwise import cast
 from symnet.ops.indexing import getitem, take

@@ -26,15 +26,7 @@ from symnet.graph.variables import (
 from symnet.kernels.loopir import views
 from symnet.kernels.loopir.scalars import REDUCTIONS
 from symnet.kernels.loopir.views import ZERO
-from symnet.ops.arithmetic import (
-    eq,
-    isclose,
-    neq,
-    second,
-    sub,
-    switch,
-    true_div,
-)
+from symnet.ops.arithmetic import isclose, second, sub, switch, true_div
 from symnet.ops.base import (
     LONG_SUM,
     WIDER,
@@ -43,6 +35,7 @@ from symnet.ops.base import (
     normalize_axes,
     upcast,
 )
+from symnet.ops.comparison import eq, neq
 from symnet.ops.elementwise import cast
 from symnet.ops.lowerings import Lowering, Reduction, Reference, Shapes, Sizes, is_real
 from symnet.ops.methods import method

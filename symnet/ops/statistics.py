@@ -11,18 +11,9 @@ import numpy as np
 from symnet.config import config
 from symnet.graph.types import COMPLEX, FLOATS
 from symnet.graph.variables import TensorLike, Variable
-from symnet.ops.arithmetic import (
-    absolute,
-    eq,
-    mul,
-    pow,
-    sqr,
-    sqrt,
-    sub,
-    switch,
-    true_div,
-)
+from symnet.ops.arithmetic import absolute, mul, pow, sqr, sqrt, sub, switch, true_div
 from symnet.ops.base import as_tensor, constant, normalize_axes, to_float
+from symnet.ops.comparison import eq
 from symnet.ops.elementwise import cast
 from symnet.ops.methods import method
 from symnet.ops.reduce import max, sum

@@ -15,8 +15,9 @@ from symnet.ifelse import ifelse
 from symnet.ops import arithmetic as A
 from symnet.ops import inputs
 from symnet.ops.alloc import alloc, full_like
-from symnet.ops.arithmetic import and_, eq, isnan, neg, neq, switch
+from symnet.ops.arithmetic import neg, switch
 from symnet.ops.base import constant
+from symnet.ops.comparison import and_, eq, isnan, neq
 from symnet.ops.elementwise import cast
 from symnet.ops.functions import exp
 from symnet.ops.indexing import nonzero, set_subtensor

@@ -78,6 +78,8 @@ softsign = elementwise(
     lambda g, out, x: (g / sqr(1 + absolute(x)),),
     lambda xp, x: x / (1 + xp.abs(x)),
     name="softsign", compute="float", accepts="f",
+    about="x / (1 + abs(x)), between -1 and 1.  Gradient: 1 / (1 + abs_(x)) ** 2.  Example: "
+    "T.nnet.nnet.softsign(0.5) = 0.333333...",
 )  # fmt: skip
 
 

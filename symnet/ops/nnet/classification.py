@@ -23,8 +23,9 @@ from symnet.graph.variables import (
 )
 from symnet.kernels.loopir import scalars
 from symnet.kernels.loopir.scalars import Scalar, call, literal, select
-from symnet.ops.arithmetic import add, eq, int_div, log, lt, mod, mul, neg, sub, switch
+from symnet.ops.arithmetic import add, int_div, log, mod, mul, neg, sub, switch
 from symnet.ops.base import NoGradient, PointOp, as_tensor, disconnected, to_float
+from symnet.ops.comparison import eq, lt
 from symnet.ops.composed import Composed
 from symnet.ops.creation import arange
 from symnet.ops.elementwise import cast, elementwise
