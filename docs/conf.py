@@ -25,7 +25,12 @@ release = generate.symnet.__version__
 
 extensions = ["myst_nb"]
 root_doc = "docs/index"
-include_patterns = ["docs/**.md", "CONTRIBUTING.md", "CHANGELOG.md", "tutorials/*.ipynb"]
+include_patterns = [
+    "docs/**.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "tutorials/*.ipynb",
+]
 exclude_patterns = ["docs/generated/settings.md", "docs/generated/results.md"]
 nb_execution_mode = "off"  # shown as they were saved; the tests run them
 nb_merge_streams = True

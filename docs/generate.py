@@ -94,7 +94,9 @@ def entries(lines: list[str]) -> Iterator[str]:
 def escaped(text: str) -> str:
     """Text in which only `code` means something."""
     pieces = re.split(r"(``?[^`]+``?)", text)
-    pieces[::2] = [re.sub(r"([\\*_<>\[\]#$|~])", r"\\\1", piece) for piece in pieces[::2]]
+    pieces[::2] = [
+        re.sub(r"([\\*_<>\[\]#$|~])", r"\\\1", piece) for piece in pieces[::2]
+    ]
     return "".join(pieces)
 
 
@@ -114,7 +116,9 @@ def signature(function: Any) -> str:
         for one in found.parameters.values()
         if one.name != "self"
     ]
-    text = str(found.replace(parameters=plain, return_annotation=inspect.Parameter.empty))
+    text = str(
+        found.replace(parameters=plain, return_annotation=inspect.Parameter.empty)
+    )
     return re.sub(r"<[^>]*>", "...", text)
 
 
@@ -178,10 +182,14 @@ def makers_table() -> str:
     for name in sorted(vars(T)):
         thing = getattr(T, name)
         if isinstance(thing, TensorType):
-            shape = ", ".join("?" if size is None else str(size) for size in thing.shape)
+            shape = ", ".join(
+                "?" if size is None else str(size) for size in thing.shape
+            )
             rows.setdefault((shape, "generic"), []).append(f"`{name}`")
     lines = ["| sizes | made by |", "|---|---|"]
-    lines += [f"| ({shape}) | {', '.join(found)} |" for (shape, _), found in rows.items()]
+    lines += [
+        f"| ({shape}) | {', '.join(found)} |" for (shape, _), found in rows.items()
+    ]
     head = (
         "Constructors of variables, by the sizes that they know (? is any). The first "
         "letter is the dtype: b, w, i, l integers of 8 to 64 bits, f and d floats, c and z "
