@@ -23,12 +23,19 @@ import numpy as np
 
 from symnet.config import CHOICES, config
 from symnet.gradient import verify_grad
+from symnet.ops.sparse.sparse_type import (
+    SparseType,
+    is_sparse,
+    is_sparse_value,
+    scipy_matrix,
+)
+from symnet.shared import shared
 
 # The release whose names these are: programs that ask choose their newest branch.
 VERSION = "1.0.5"
 
 # Packages that are found under the same name in Theano, with all that is in them.
-PACKAGES = ("gof", "sandbox", "scan_module", "tensor")
+PACKAGES = ("gof", "sandbox", "scan_module", "sparse", "tensor")
 
 # Theano's other modules, and where their names are.
 MODULES = {
@@ -51,6 +58,8 @@ MODULES = {
     "theano.scan_module.scan": "symnet.scan_module",
     "theano.scan_module.scan_checkpoints": "symnet.scan_module",
     "theano.scan_module.scan_views": "symnet.scan_module",
+    "theano.sparse.sharedvar": "symnet.sparse_shared",
+    "theano.sparse.type": "symnet.ops.sparse.sparse_type",
     "theano.tensor.type": "symnet.tensor.basic",
     "theano.updates": "symnet.updates",
     "theano.tensor.var": "symnet.tensor.basic",
@@ -59,6 +68,7 @@ MODULES = {
 # Settings that say how Theano does its work: they are kept, and mean nothing here.
 WITHOUT_EFFECT: dict[str, Any] = {
     "allow_gc": True, "base_compiledir": "", "compiledir": "", "cxx": "",
+    "cycle_detection": "regular",
     "deterministic": "default", "force_device": False, "init_gpu_device": "",
     "linker": "cvm", "on_opt_error": "warn", "on_shape_error": "warn", "openmp": False,
     "optimizer": "fast_run", "optimizer_excluding": "", "optimizer_including": "",
@@ -70,6 +80,13 @@ GROUPS = (
     "numpy nvcc optdb profiling pthreads scan tensor traceback unittests vm warn"
 ).split()
 MODE_NAMES = {"Mode": "FAST_RUN", "DEBUG_MODE": "DebugMode"}
+
+
+# How near `theano.tensor.basic._allclose` asks values to be.
+PRECISION = {
+    "float16_rtol": 1e-3, "float32_rtol": 1e-5, "float64_rtol": 1e-5,
+    "float16_atol": 1e-3, "float32_atol": 1e-5, "float64_atol": 1e-8,
+}  # fmt: skip
 
 
 class Warnings(SimpleNamespace):
@@ -221,7 +238,15 @@ def parts(settings: Settings) -> dict[str, ModuleType]:
         found.setdefault(name, importlib.import_module(source))
     for name, contents in small_modules(settings).items():
         found[name] = make(name, contents)
-    vars(found["theano.tensor.basic"])["_allclose"] = _allclose
+    vars(found["theano.tensor.basic"]).update(PRECISION, _allclose=_allclose)
+    vars(found["theano.tensor"])["_shared"] = shared
+    vars(found["theano.sparse.basic"]).update(
+        _is_sparse=is_sparse_value,
+        _is_dense=lambda value: not is_sparse_value(value),
+        _mtypes=[scipy_matrix(format) for format in ("csc", "csr")],
+        _is_sparse_variable=is_sparse,
+        _is_dense_variable=lambda variable: not is_sparse(variable),
+    )
     return found
 
 
@@ -238,6 +263,11 @@ def small_modules(settings: Settings) -> dict[str, dict[str, Any]]:
         "theano.compat.python2x": {"OrderedDict": OrderedDict},
         "theano.configparser": flags,
         "theano.misc": {},
+        "theano.misc.may_share_memory": {
+            "may_share_memory": lambda a, b, raise_other_type=True: (
+                SparseType.may_share_memory(a, b)
+            )
+        },
         "theano.misc.safe_asarray": {"_asarray": _asarray},
         # There is no GPU: programs ask before they use one.
         "theano.gpuarray": {"pygpu_activated": False},
@@ -271,11 +301,18 @@ def _asarray(a: Any, dtype: Any, order: Any = None) -> np.ndarray[Any, Any]:
 def _allclose(
     a: Any, b: Any, rtol: float | None = None, atol: float | None = None
 ) -> bool:
-    """Theano's name for `numpy.allclose` with the precision of the narrower dtype."""
+    """Theano's name for `numpy.allclose` with the precision of the narrower dtype, as
+    `theano.tensor.basic` says it (`PRECISION`, which a program may change there)."""
     left, right = np.asarray(a), np.asarray(b)
     names = {left.dtype.name, right.dtype.name}
-    rough = 1e-3 if "float16" in names else 1e-5
-    fine = 1e-8 if names.isdisjoint(("float16", "float32", "complex64")) else rough
+    if "float16" in names:
+        dtype = "float16"
+    elif names.isdisjoint(("float32", "complex64")):
+        dtype = "float64"
+    else:
+        dtype = "float32"
+    known = vars(sys.modules["symnet.tensor.basic"])
+    wide, far = known[f"{dtype}_rtol"], known[f"{dtype}_atol"]
     return np.allclose(
-        left, right, rough if rtol is None else rtol, fine if atol is None else atol
+        left, right, wide if rtol is None else rtol, far if atol is None else atol
     )

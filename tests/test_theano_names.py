@@ -438,7 +438,7 @@ def test_what_is_missing_is_refused_with_what_there_is(tmp_path: pathlib.Path) -
         "AttributeError symnet does not have theano.config.floatx; there is floatX",
         "ModuleNotFoundError symnet does not have theano.kernels",
         "  modules of theano: compat, compile, configparser, gof, gpuarray, gradient, ifelse, "
-        "misc, printing, sandbox, scalar, scan_module, tensor, tests, updates, version",
+        "misc, printing, sandbox, scalar, scan_module, sparse, tensor, tests, updates, version",
     ]
     assert lines[4].startswith(
         "ModuleNotFoundError symnet does not have theano.tensor.nlin"

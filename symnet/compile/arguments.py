@@ -22,9 +22,17 @@ from symnet.ops.base import as_tensor
 from symnet.ops.elementwise import cast
 from symnet.ops.scan.step_graph import carried_updates, warn_of_forgotten
 from symnet.ops.sizes import specify_shape
+from symnet.ops.sparse.sparse_type import (
+    SparseType,
+    as_sparse_variable,
+    is_sparse_value,
+)
 from symnet.ops.users import with_promised_sizes
 from symnet.rewriting.bypassed import refuse_bypassed
 from symnet.shared import SharedVariable
+from symnet.sparse_shared import SparseSharedVariable
+
+HANDED_OUT = (TensorType, SparseType)  # what a function may give back
 
 Pairs = Mapping[Any, Any] | Iterable[tuple[Any, Any]] | tuple[Any, Any] | None
 
@@ -78,7 +86,7 @@ class Out:
     """An output of a function.  `borrow` is accepted as in Theano; results are fresh."""
 
     def __init__(self, variable: Any, borrow: bool = False) -> None:
-        self.variable = as_tensor(variable)
+        self.variable = _output(variable)
         self.borrow = borrow
 
     def __repr__(self) -> str:
@@ -195,9 +203,18 @@ def read_outputs(outputs: Any) -> tuple[list[Variable], str, list[Any]]:
 def _output(given: Any) -> Variable:
     if isinstance(given, Out):
         return given.variable
-    if isinstance(given, Variable) and not isinstance(given.type, TensorType):
+    if isinstance(given, Variable) and not isinstance(given.type, HANDED_OUT):
         raise TypeError(f"{given} of type {given.type} cannot be an output")
-    return as_tensor(given)
+    return as_any(given) if not isinstance(given, bool) else as_tensor(given)
+
+
+def as_any(value: Any) -> Variable:
+    """`value` as a variable, of whatever type."""
+    if isinstance(value, Variable):
+        return value
+    if is_sparse_value(value):
+        return as_sparse_variable(value)
+    return as_tensor(value, truth=True)
 
 
 def read_pairs(pairs: Pairs, what: str) -> list[tuple[Any, Any]]:
@@ -241,13 +258,14 @@ def read_givens(givens: Pairs) -> dict[Variable, Variable]:
 
 def fit(value: Any, target: Variable, what: str) -> Variable:
     """`value` as a variable that may stand for `target`.  Raises: TypeError."""
-    new = as_tensor(value, truth=True) if not isinstance(value, Variable) else value
+    new = as_any(value)
     old_type, new_type = target.type, new.type
-    if not isinstance(old_type, TensorType):
-        if type(new_type) is not type(old_type):
-            raise TypeError(
-                f"{target} ({old_type}) cannot be {what} {new} ({new_type})"
-            )
+    if not isinstance(old_type, TensorType) or not isinstance(new_type, TensorType):
+        tensors = isinstance(old_type, TensorType) or isinstance(new_type, TensorType)
+        if tensors or type(new_type) is not type(old_type):
+            raise TypeError(_other_type(target, new, what))
+        if isinstance(old_type, SparseType) and new_type != old_type:
+            raise TypeError(_other_type(target, new, what))
         return new
     if new_type.ndim != old_type.ndim:
         raise TypeError(_misfit(target, new, what, "their ranks differ"))
@@ -263,6 +281,13 @@ def fit(value: Any, target: Variable, what: str) -> Variable:
     # What the target's type promises of sizes has been relied on: a call checks it.
     with inherit(new.origin or capture()):
         return specify_shape(new, old_type.shape)
+
+
+def _other_type(target: Variable, new: Variable, what: str) -> str:
+    """The text of an error where one of two is sparse, or both are otherwise stored."""
+    text = f"{operand_text(target)} cannot be {what} {operand_text(new)}"
+    cure = getattr(target.type, "from_others", "") or getattr(new.type, "to_tensor", "")
+    return message(text, origin=new.origin, cure=cure)
 
 
 def _lossless(new: Variable, dtype: str) -> bool:
@@ -313,9 +338,7 @@ def read_updates(updates: Pairs) -> dict[SharedVariable, Any]:
             )
         if target in found:
             raise ValueError(f"updates change {operand_text(target)} twice")
-        found[target] = (
-            value if isinstance(value, Variable) else as_tensor(value, truth=True)
-        )
+        found[target] = as_any(value)
     return found
 
 
@@ -413,10 +436,11 @@ def read_states(
                 f"{one}: an input with an update needs a value to start from"
             )
         kind, allowed = one.variable.type, one.allow_downcast
-        start = np.array(kind.filter(one.value, allow_downcast=allowed))
-        state = SharedVariable(kind, start, one.name)
+        start = kind.filter(one.value, allow_downcast=allowed).copy()
+        kept = SparseSharedVariable if isinstance(kind, SparseType) else SharedVariable
+        state = kept(kind, start, one.name)
         replace[one.variable] = state
-        changes[state] = as_tensor(one.update, truth=True)
+        changes[state] = as_any(one.update)
         states[one.name or f"state {len(states)}"] = state
     return states
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
 
-from symnet.compile.arguments import Request
 from symnet.compile.debugmode import DebugEngine
 from symnet.compile.executable import shared_of, uses_of, values_of
 from symnet.compile.inner_graphs import stable_throughout
@@ -47,18 +46,19 @@ class Mode:
 
     def engine(
         self,
-        inputs: Sequence[Variable],
+        original: Graph,
         outputs: Sequence[Variable],
         updates: Mapping[SharedVariable, Variable],
-        request: Request,
+        numbers: Sequence[bool],
         device: Device,
     ) -> Runs:
-        """What runs the rewritten outputs and updates of a request."""
+        """What runs the rewritten outputs and updates of a graph.
+
+        numbers: for each input whether a Python number may stand for it.
+        """
+        inputs = original.inputs
         if self.by_reference:
             return ReferenceEngine(inputs, outputs, updates)
-        numbers = [
-            not i.strict and i.allow_downcast is not False for i in request.inputs
-        ]
         graph = Graph(inputs, [*outputs, *updates.values()])
         return compile_graph(graph, list(updates), numbers, device)
 
@@ -92,14 +92,13 @@ class DebugMode(Mode):
 
     def engine(
         self,
-        inputs: Sequence[Variable],
+        original: Graph,
         outputs: Sequence[Variable],
         updates: Mapping[SharedVariable, Variable],
-        request: Request,
+        numbers: Sequence[bool],
         device: Device,
     ) -> Runs:
-        original = Graph(inputs, [*request.outputs, *request.updates.values()])
-        return DebugEngine(original, inputs, outputs, updates, device)
+        return DebugEngine(original, original.inputs, outputs, updates, device)
 
 
 class ReferenceEngine:
