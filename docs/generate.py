@@ -18,6 +18,7 @@ import symnet.datasets
 import symnet.models
 import symnet.optim
 import symnet.sandbox.rng_mrg
+import symnet.sparse
 import symnet.tensor as T
 from symnet.config import CHOICES, Config
 from symnet.graph.types import TensorType
@@ -32,6 +33,7 @@ MODULES: dict[str, tuple[ModuleType, str]] = {
     "pool": (T.signal.pool, "Pooling."),
     "nlinalg": (T.nlinalg, "Linear algebra, as `numpy.linalg` has it."),
     "slinalg": (T.slinalg, "Linear algebra, as `scipy.linalg` has it."),
+    "sparse": (symnet.sparse, "Sparse matrices."),
     "optim": (symnet.optim, "Updates of parameters, schedules of rates."),
     "random": (symnet.random, "Random numbers for new programs."),
     "rng_mrg": (symnet.sandbox.rng_mrg, "Theano's MRG31k3p streams."),
@@ -145,12 +147,15 @@ def methods(kind: type) -> Iterator[tuple[str, Any]]:
 
 
 def names(module: ModuleType) -> Iterator[tuple[str, Any]]:
-    public = getattr(module, "__all__", None) or [
-        name for name in vars(module) if not name.startswith("_")
-    ]
-    for name in sorted(set(public), key=lambda name: (name.lower(), name)):
+    """Public functions, classes and objects; without `__all__` those defined there."""
+    listed = getattr(module, "__all__", None)
+    for name in sorted(listed or vars(module), key=lambda name: (name.lower(), name)):
         thing = getattr(module, name)
-        if not inspect.ismodule(thing) and not variable_maker(thing):
+        plain = type(thing).__module__ in ("builtins", "types", "__future__")
+        made = inspect.isfunction(thing) or inspect.isclass(thing)
+        if name.startswith("_") or plain and not made or variable_maker(thing):
+            continue
+        if listed or getattr(thing, "__module__", "") == module.__name__:
             yield name, thing
 
 

@@ -183,6 +183,11 @@ def shared(
     Dtypes: the array's own; a Python float becomes floatX, an int int64.
     borrow: use the array itself where it can be used as it is, instead of a copy.
     Raises: TypeError for a value that is not numeric.
+
+    >>> w = symnet.shared(np.zeros(2), name="w")
+    >>> w.set_value(w.get_value() + 1)
+    >>> w.get_value()
+    array([1., 1.])
     """
     if isinstance(value, Variable):
         raise TypeError(

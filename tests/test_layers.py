@@ -68,7 +68,7 @@ kernels: devices .
 shared
 ops: about lowerings base elementwise methods comparison arithmetic whole_numbers
 ops: complex_parts operators habits functions special tails inputs
-ops: sizes alloc shape reshape reduce statistics creation subtensor joining advanced indexing
+ops: sizes alloc shape reshape reduce statistics creation subtensor joining advanced indexing picks
 ops: diagonal rearrange cumulative sorting
 ops.random: drawing integer_ranges mrg mrg_streams philox_reference philox random_state
 ops.random: random_streams
@@ -105,7 +105,7 @@ ops.scan: loop sequence_rows
 autodiff: scan_saved scan_choices scan_gradient
 ops.scan: scan_arguments step_graph blockwise scan_function folds
 ops.nnet: alignments
-autodiff: derivatives
+autodiff: derivatives subgraphs
 gradient
 
 compile: arguments sparse_edges inner_graphs
@@ -137,7 +137,7 @@ sparse: .
 sparse: basic
 sparse.sandbox: sp2 .
 theano_names
-optim datasets debug
+schedules optim datasets debug
 models: initialisers model_layers model architectures model_summary
 models: stored_arrays safetensors_format safe_pickles torch_files hdf5_files weight_files
 models: weight_loading images . __main__
@@ -234,7 +234,16 @@ def test_the_list_names_only_modules_that_exist() -> None:
 
 
 # Folders whose files bear the names of Theano's.
-THEANOS = ("tensor", "gof", "sandbox", "scan_module", "scalar", "ifelse", "random", "sparse")
+THEANOS = (
+    "tensor",
+    "gof",
+    "sandbox",
+    "scan_module",
+    "scalar",
+    "ifelse",
+    "random",
+    "sparse",
+)
 
 
 def trees() -> Iterator[tuple[pathlib.Path, ast.Module]]:

@@ -115,12 +115,20 @@ def divmod(x: Any, y: Any) -> tuple[Variable, Variable]:
 
 
 def mod_check(x: Any, y: Any) -> Variable:
-    """`x % y`.  Raises: TypeError for complex operands."""
+    """`x % y`.  Raises: TypeError for complex operands.
+
+    >>> T.mod_check(-7, 3).eval()
+    array(2)
+    """
     return mod(x, y)
 
 
 def ceil_intdiv(a: Any, b: Any) -> Variable:
-    """The quotient of integers rounded up: `-(-a // b)` without overflow."""
+    """The quotient of integers rounded up: `-(-a // b)` without overflow.
+
+    >>> T.ceil_intdiv(7, 2).eval()
+    array(4)
+    """
     a, b = as_tensor(a), as_tensor(b)
     return int_div(a, b) + cast(neq(mod(a, b), 0), upcast(a.type.dtype, b.type.dtype))
 
@@ -259,6 +267,9 @@ def isclose(
     """Where `|a - b| <= atol + rtol * |b|`; infinities are close to themselves alone.
 
     equal_nan: NaN is close to NaN.  Result: bool, broadcast.
+
+    >>> T.isclose([1.0, 2.0], [1.0, 2.1]).eval()
+    array([ True, False])
     """
     a, b = as_tensor(a), as_tensor(b)
     finite = and_(invert(isinf(a)), invert(isinf(b)))
@@ -320,13 +331,21 @@ minimum = _extremum(
 
 
 def largest(*args: Any) -> Variable:
-    """The greatest of the arguments, element by element."""
+    """The greatest of the arguments, element by element.
+
+    >>> T.largest([1, 5], [4, 2]).eval()
+    array([4, 5])
+    """
     result: Variable = maximum(*args)
     return result
 
 
 def smallest(*args: Any) -> Variable:
-    """The least of the arguments, element by element."""
+    """The least of the arguments, element by element.
+
+    >>> T.smallest([1, 5], [4, 2]).eval()
+    array([1, 2])
+    """
     result: Variable = minimum(*args)
     return result
 

@@ -357,6 +357,9 @@ def cast(x: Any, dtype: Any) -> Variable:
     """`x` with each element converted to `dtype` ("floatX" allowed).
 
     Raises: TypeError from complex to real: take `real(x)` or `abs(x)`.
+
+    >>> T.cast([1.7, -1.7], "int8").eval()
+    array([ 1, -1], dtype=int8)
     """
     variable = as_tensor(x)
     if dtype not in DTYPES:

@@ -221,7 +221,11 @@ rad2deg = elementwise(
 
 
 def hard_sigmoid(x: Any) -> Variable:
-    """The sigmoid drawn with three straight lines: 0.2 x + 0.5, between 0 and 1."""
+    """The sigmoid drawn with three straight lines: 0.2 x + 0.5, between 0 and 1.
+
+    >>> T.nnet.hard_sigmoid([-9.0, 0.0, 9.0]).eval()
+    array([0. , 0.5, 1. ])
+    """
     x = as_tensor(x)
     return clip(mul(x, 0.2) + 0.5, 0.0, 1.0)
 
@@ -276,7 +280,11 @@ xlogy0 = elementwise(
 
 
 def angle(z: Any) -> Variable:
-    """The angle of a complex number, from -pi to pi; 0 or pi for a real one."""
+    """The angle of a complex number, from -pi to pi; 0 or pi for a real one.
+
+    >>> T.angle(-1.0).eval()
+    array(3.14159265)
+    """
     z = as_tensor(z)
     if z.type.dtype in COMPLEX:
         return arctan2(imag(z), real(z))
@@ -284,7 +292,11 @@ def angle(z: Any) -> Variable:
 
 
 def complex_from_polar(abs: Any, angle: Any) -> Variable:
-    """The complex number of that absolute value and angle."""
+    """The complex number of that absolute value and angle.
+
+    >>> T.complex_from_polar(2.0, 0.0).eval()
+    array(2.+0.j)
+    """
     return complex(mul(abs, cos(angle)), mul(abs, sin(angle)))
 
 

@@ -166,17 +166,29 @@ gammaincc = _special(
 
 
 def gammau(k: Any, x: Any) -> Variable:
-    """The upper incomplete gamma function, not normalised."""
+    """The upper incomplete gamma function, not normalised.
+
+    >>> T.gammau(1.0, 0.0).eval()
+    array(1.)
+    """
     return mul(gamma(k), gammaincc(k, x))
 
 
 def gammal(k: Any, x: Any) -> Variable:
-    """The lower incomplete gamma function, not normalised."""
+    """The lower incomplete gamma function, not normalised.
+
+    >>> T.gammal(1.0, 0.0).eval()
+    array(0.)
+    """
     return mul(gamma(k), gammainc(k, x))
 
 
 def chi2sf(x: Any, k: Any) -> Variable:
-    """How probable a value above `x` is for chi squared of `k` degrees of freedom."""
+    """How probable a value above `x` is for chi squared of `k` degrees of freedom.
+
+    >>> T.chi2sf(0.0, 3.0).eval()
+    array(1.)
+    """
     return gammaincc(mul(k, 0.5), mul(x, 0.5))
 
 

@@ -81,6 +81,9 @@ def round(a: Any, mode: str | None = None) -> Variable:
 
     mode: "half_to_even" (the default, as NumPy) or "half_away_from_zero".
     Raises: ValueError for another mode.
+
+    >>> T.round([0.5, 1.5, -2.6]).eval()
+    array([ 0.,  2., -3.])
     """
     modes = {
         None: round_half_to_even,
@@ -93,5 +96,9 @@ def round(a: Any, mode: str | None = None) -> Variable:
 
 
 def iround(a: Any, mode: str | None = None) -> Variable:
-    """`round(a, mode)` as int64."""
+    """`round(a, mode)` as int64.
+
+    >>> T.iround([1.2, 2.7]).eval()
+    array([1, 3])
+    """
     return cast(round(a, mode), "int64")

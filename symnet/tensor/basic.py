@@ -43,9 +43,8 @@ from symnet.ops import inputs as _inputs
 from symnet.ops import reduce as _reduce
 from symnet.ops import statistics as _statistics
 from symnet.ops.inputs import *  # noqa: F403
-from symnet.ops.indexing import (
-    choose, flatnonzero, nonzero, nonzero_values, take_along_axis,
-)  # fmt: skip
+from symnet.ops.indexing import flatnonzero, nonzero, nonzero_values
+from symnet.ops.picks import choose, take_along_axis
 from symnet.ops.joining import (
     Join, Split, as_tensor_variable, concatenate, horizontal_stack, join, split, stack,
     stacklists, vertical_stack,
