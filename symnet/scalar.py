@@ -16,6 +16,10 @@ from symnet.ops.comparison import and_, eq, ge, gt, invert, le, lt, neq, or_, xo
 from symnet.ops.base import upcast
 from symnet.ops.elementwise import Cast, cast
 from symnet.ops.functions import exp, log1p, sigmoid, softplus, tanh
+from symnet.ops.scalar_ops import (
+    BinaryScalarOp, ScalarOp, UnaryScalarOp, call, same_out, same_out_nocomplex, upcast_out,
+    upgrade_to_float, upgrade_to_float_no_complex,
+)  # fmt: skip
 
 bool = Scalar("bool")
 int8, int16, int32, int64 = map(Scalar, ("int8", "int16", "int32", "int64"))
@@ -24,10 +28,13 @@ float16, float32, float64 = map(Scalar, ("float16", "float32", "float64"))
 complex64, complex128 = map(Scalar, ("complex64", "complex128"))
 
 __all__ = [
-    "Cast", "Scalar", "add", "all_types", "and_", "bool", "cast", "complex128",
+    "BinaryScalarOp", "Cast", "Scalar", "ScalarOp", "UnaryScalarOp", "add", "all_types",
+    "and_", "bool", "call", "cast", "complex128",
     "complex64", "eq", "exp", "float16", "float32", "float64", "ge", "gt", "identity",
     "int16", "int32", "int64", "int8", "int_div", "invert", "le", "log", "log1p", "lt",
-    "maximum", "minimum", "mod", "mul", "neg", "neq", "or_", "pow", "second", "sgn",
+    "maximum", "minimum", "mod", "mul", "neg", "neq", "or_", "pow", "same_out",
+    "same_out_nocomplex", "second", "sgn",
     "sigmoid", "softplus", "sqr", "sqrt", "sub", "switch", "tanh", "true_div", "uint16",
-    "uint32", "uint64", "uint8", "upcast", "xor",
+    "uint32", "uint64", "uint8", "upcast", "upcast_out", "upgrade_to_float",
+    "upgrade_to_float_no_complex", "xor",
 ]  # fmt: skip

@@ -17,6 +17,7 @@ KINDS = {
     "NullTypeGradError": TypeError,
     "AsTensorError": TypeError,
     "NotImplementedGradientError": TypeError,
+    "UnusedCodeWarning": UserWarning,
 }
 
 

@@ -54,8 +54,11 @@ kernels.cpu.library: plane_tiles convolution_planes_code convolution_planes_step
 kernels.cpu.library: winograd_forms winograd_tiles winograd_code winograd_steps
 kernels.cpu.library: winograd_sums_code winograd_sums_steps
 kernels.cpu.library: convolution_steps
-kernels.cpu.library: mrg31k3p categorical philox_bits distributions draws
-kernels.cpu.library: sparse_tiles sparse_steps
+kernels.cpu.library: mrg31k3p categorical philox_bits distributions
+kernels.cpu.library: twister_code twister_words twister_binomials twister_loops
+kernels.cpu.library: twister_draws draws
+kernels.cpu.library: numpy_loops matrix_functions ordering radix_sort fourier_steps
+kernels.cpu.library: running_code sparse_tiles sparse_steps dense_calls
 kernels.cpu.library: calls
 kernels.cpu.runtime: python_objects call_boundary
 kernels: interface
@@ -69,7 +72,7 @@ shared
 ops: about lowerings base elementwise methods comparison arithmetic whole_numbers
 ops: complex_parts operators habits functions special tails inputs
 ops: sizes alloc shape reshape reduce statistics creation subtensor joining advanced indexing picks
-ops: diagonal rearrange cumulative sorting
+ops: diagonal rearrange cumulative sorting order_objects fourier
 ops.random: drawing integer_ranges mrg mrg_streams philox_reference philox random_state
 ops.random: random_streams
 ops: composed checks barriers
@@ -81,7 +84,7 @@ ops.nnet: windows pool_axes pooling pool_functions neighbourhoods spatial_transf
 ops.nnet: block_products
 ops.nnet: response_normalization dropping named_parts
 ops.linalg: solving determinants spectral matrices
-ops: print_values users pushing
+ops: print_values users scalar_ops pushing
 ops.sparse: sparse_type entries sparse_parts conversions sparse_arithmetic sparse_slices
 ops.sparse: sparse_stacks sparse_reductions sparse_products sparse_functions sparse_draws
 ops.sparse: sparse_methods
@@ -95,7 +98,7 @@ rewriting: analyses rewriter
 rewriting.rules: algebra check_rules shapes reductions cancel determinant_rules crossentropy
 rewriting.rules: logged logmoves logsums logarithms powers inverses totals fractions quotients
 rewriting.rules: stability indexing_rules library_forms composed_rules .
-rewriting: stable bypassed .
+rewriting: stable bypassed function_graph users_rewrites theano_tags selection .
 
 updates
 autodiff: batching differences
@@ -106,6 +109,7 @@ autodiff: scan_saved scan_choices scan_gradient
 ops.scan: scan_arguments step_graph blockwise scan_function folds
 ops.nnet: alignments
 autodiff: derivatives subgraphs
+ops: from_graph
 gradient
 
 compile: arguments sparse_edges inner_graphs
@@ -119,16 +123,17 @@ compile.memory: arena bounds_checks overwriting placer placement shadow ledger v
 compile.plan: planner plan_cache
 compile: partition
 compile.plan: affine
-compile: recompute executable pipeline rounding widening debugmode modes profile function .
+compile: recompute executable pipeline databases rounding widening agreement modes debugmode
+compile: nanguardmode monitormode profile function .
 
 printing: roots forms formula latex plain_text layers draw networks sympy_bridge stages .
-gof: graph .
+gof: graph opt optdb params_type toolbox .
 scalar ifelse
 sandbox: rng_mrg .
 random
 scan_module: scan_op scan_utils .
-tensor: inputs basic elemwise extra_ops nlinalg sharedvar
-tensor: raw_random shared_randomstreams slinalg sort subtensor xlogx
+tensor: inputs basic elemwise extra_ops fft nlinalg sharedvar
+tensor: opt raw_random shared_randomstreams slinalg sort subtensor xlogx
 tensor.nnet: abstract_conv blocksparse bn conv conv3d2d corr corr3d ctc neighbours nnet sigm
 tensor.nnet: spatialtf .
 tensor.signal: conv pool downsample .

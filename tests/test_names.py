@@ -28,7 +28,7 @@ ROOT = pathlib.Path(__file__).parent.parent
 PRESENT = {
     "theano": (
         "function shared grad Apply Op Variable clone Constant Rop config In "
-        "change_flags Mode pprint FunctionGraph dot Lop scan map as_op"
+        "change_flags Mode pprint FunctionGraph dot Lop scan map as_op OpFromGraph"
     ),
     "theano.tensor": (
         "dot log exp sqrt sum matrix concatenate tanh arange cast switch mean sqr "
@@ -55,10 +55,14 @@ PRESENT = {
     ),
     "theano.gradient": "disconnected_grad grad_clip DisconnectedInputError",
     "theano.printing": "debugprint Print pydotprint",
-    "theano.compile": "SharedVariable get_default_mode Function get_mode",
-    "theano.gof": "MissingInputError PureOp",
+    "theano.compile": (
+        "SharedVariable get_default_mode Function get_mode optdb MonitorMode ViewOp"
+    ),
+    "theano.compile.nanguardmode": "NanGuardMode",
+    "theano.tensor.opt": "register_canonicalize",
+    "theano.gof": "MissingInputError PureOp TopoOptimizer local_optimizer OpRemove",
     "theano.gof.graph": "inputs ancestors io_toposort is_same_graph",
-    "theano.scalar": "upcast bool add mul",
+    "theano.scalar": "upcast bool add mul UnaryScalarOp",
     "theano.tensor.sharedvar": "TensorSharedVariable",
     "theano.tensor.nlinalg": "det matrix_inverse trace",
     "theano.tensor.slinalg": "cholesky Solve Cholesky",
@@ -104,7 +108,7 @@ PRESENT = {
     "theano.sparse.sandbox.sp2": "poisson Binomial multinomial csr_dbinomial",
 }
 ABSENT = {
-    "theano": "OpFromGraph FunctionMaker ProfileStats",
+    "theano": "FunctionMaker ProfileStats",
     "theano.gpuarray": "get_context as_gpuarray_variable",
     "theano.sandbox.cuda.basic_ops": (
         "gpu_contiguous as_cuda_ndarray_variable gpu_alloc_empty"
@@ -113,11 +117,9 @@ ABSENT = {
         "dnn_conv dnn_pool GpuDnnConvDesc GpuDnnConvGradI dnn_batch_normalization_train"
     ),
     "theano.tensor": "AdvancedSubtensor1",
-    "theano.compile": "optdb ViewOp is_same_graph MonitorMode",
-    "theano.gof": "TopoOptimizer local_optimizer OpRemove",
+    "theano.compile": "is_same_graph",
     "theano.gof.graph": "stack_search",
     "theano.compat.six": "next PY3 itervalues",
-    "theano.compile.nanguardmode": "NanGuardMode",
     "theano.gpuarray.basic_ops": (
         "Kernel gpu_contiguous GpuKernelBase infer_context_name"
     ),
@@ -128,8 +130,7 @@ ABSENT = {
         "CudaNdarrayType use GpuOp host_from_gpu as_cuda_ndarray_variable"
     ),
     "theano.sandbox.cuda.cuda_ndarray": "cuda_ndarray",
-    "theano.scalar": "UnaryScalarOp Identity",
-    "theano.tensor.opt": "register_canonicalize",
+    "theano.scalar": "Identity",
 }
 
 # Methods and attributes of variables, and of shared ones.
@@ -158,7 +159,7 @@ NAMESPACES = [
     "symnet.scan_module", "symnet.scan_module.scan_op", "symnet.scan_module.scan_utils",
     "symnet.sparse", "symnet.sparse.sandbox", "symnet.sparse.sandbox.sp2",
     *("symnet.tensor" + rest for rest in (
-        "", ".basic", ".elemwise", ".extra_ops", ".inputs", ".nlinalg", ".nnet", ".nnet.bn",
+        "", ".basic", ".elemwise", ".extra_ops", ".fft", ".inputs", ".nlinalg", ".nnet", ".nnet.bn",
         ".nnet.nnet", ".nnet.sigm", ".sharedvar", ".slinalg", ".sort", ".subtensor", ".xlogx",
     )),
 ]  # fmt: skip

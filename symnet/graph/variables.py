@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Literal, TypeAlias, overload
 import numpy as np
 
 from symnet.config import config
-from symnet.errors import briefly, message
+from symnet.errors import UnusedCodeWarning, briefly, message
 from symnet.graph.attached import Attached
 from symnet.graph.origin import Origin, capture, inherit
 from symnet.graph.types import TensorType, Type
@@ -238,6 +238,7 @@ class Op:
     def _users_node(self, inputs: Sequence[Any], keywords: dict[str, Any]) -> Apply:
         """What make_node of a user's op gives: checked, its line the one that applies it."""
         line = capture()
+        warn_of_code(self, line)
         with inherit(line):
             node = self.make_node(*inputs, **keywords)
         fits = isinstance(node, Apply) and all(
@@ -269,6 +270,10 @@ class Op:
             )
         )
 
+    def do_constant_folding(self, node: Apply) -> bool:
+        """Whether a node of constants may be computed once, while compiling."""
+        return self.foldable
+
     def wanted(self, node: Apply, known: Mapping[Variable, Any]) -> Sequence[Variable]:
         """The inputs that `compute` needs, given the values that are `known`; it is asked
         again when it has got them, and gets None for the others."""
@@ -287,14 +292,52 @@ class Op:
         overwritten = {k for inputs in self.destroy_map.values() for k in inputs}
         given = [a.copy() if k in overwritten else a for k, a in enumerate(arrays)]
         storage: list[list[Any]] = [[None] for _ in node.outputs]
-        self.perform(node, given, storage)
+        if self.params_type is None:
+            self.perform(node, given, storage)
+        else:
+            perform: Callable[..., None] = self.perform
+            perform(node, given, storage, self.get_params(node))
         results = zip(node.outputs, storage, strict=True)
         return [output.type.filter(cell[0]) for output, cell in results]
 
     def perform(
         self, node: Apply, inputs: list[Any], output_storage: list[list[Any]]
     ) -> None:
-        raise NotImplementedError(f"{self} defines neither compute nor perform")
+        foreign = [name for name in UNUSED if hasattr(self, name)]
+        also = f"; {', '.join(foreign)} is not used" if foreign else ""
+        raise NotImplementedError(
+            message(
+                f"{self} defines neither compute nor perform{also}",
+                origin=node.origin,
+                cure="define perform(node, inputs, output_storage)",
+            )
+        )
+
+    # What `perform` is to get as its last argument: see `gof.params_type`.
+    params_type: Any = None
+
+    def get_params(self, node: Apply) -> Any:
+        """The params of a node: the attributes that `params_type` names."""
+        return self.params_type.get_params(self)
+
+
+# Theano's ways to compute an op that are not there: C is not compiled.
+UNUSED = ("c_code", "make_thunk")
+_warned: set[type] = set()
+
+
+def warn_of_code(op: Op, line: Origin | None) -> None:
+    """Say once that a class brings code that is not used."""
+    if type(op) in _warned or not hasattr(op, "c_code"):
+        return
+    _warned.add(type(op))
+    text = message(
+        f"{type(op).__name__}.c_code is not used: no C is compiled",
+        origin=line,
+        cure="its perform computes it, in Python; what is computed element by element can "
+        "have a body that is compiled (symnet.scalar.ScalarOp)",
+    )
+    warnings.warn(text, UnusedCodeWarning, stacklevel=4)
 
 
 def is_users(op: Any) -> bool:

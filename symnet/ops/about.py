@@ -28,6 +28,7 @@ class Described(Protocol):
     result: Any
     derivative: Callable[..., Any] | None
     body: Callable[..., Any]
+    condition: int | None
 
 
 class About(NamedTuple):
@@ -78,13 +79,18 @@ def docstring(op: Described, about: str) -> str:
 
 
 def dtypes_text(op: Described) -> str:
+    """What becomes of the operands' dtypes, and which the result has."""
+    if op.condition is not None:
+        return "bool for the condition; the result has the common one of the others"
     if op.compute_dtype == "float":
-        kept = (
-            "floats and complex numbers keep theirs"
-            if "c" in op.accepts
-            else "floats keep theirs"
-        )
-        return f"{kept}, integers and booleans become floats"
+        complex_too = " and complex numbers" if "c" in op.accepts else ""
+        return f"floats{complex_too} keep theirs, integers and booleans become floats"
     if op.result == "bool":
         return "the result is bool"
+    if op.compute_dtype == "own":
+        return f"that of {operand_names(op)[-1]}"
+    if callable(op.result) and op.arity == 1:
+        return "that of the operand; of a complex number that of its parts"
+    if callable(op.result):
+        return "floats, the result is complex"
     return "that of the operand" if op.arity == 1 else "the common one of the operands"

@@ -57,7 +57,17 @@ LARGE_FACTOR = 2**31
 KINDS = {dtype: np.dtype(dtype).kind for dtype in DTYPES}
 
 
-class Elementwise(TensorOp):
+class ElementwiseKind(type):
+    """Of an op that is elementwise already `Elementwise(op)` is the op itself: so Theano's
+    programs make operations on arrays of those on numbers."""
+
+    def __call__(cls, *arguments: Any, **options: Any) -> Any:
+        if cls is Elementwise and isinstance(arguments[0], Elementwise):
+            return arguments[0]
+        return super().__call__(*arguments, **options)
+
+
+class Elementwise(TensorOp, metaclass=ElementwiseKind):
     """out[i] = body(in0[i], in1[i], ...), inputs broadcast against each other.
 
     Shapes: inputs of any ranks, aligned at the last axis; a size known to be 1 stretches.

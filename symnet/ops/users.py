@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from symnet.errors import message
 from symnet.graph.origin import inherit
+from symnet.graph.pickling import by_name, named
 from symnet.graph.promised import Promised, promised_sizes
 from symnet.graph.traverse import clone_replace, toposort
 from symnet.graph.types import COMPLEX, FLOATS, DisconnectedType, TensorType, Type
@@ -25,7 +26,7 @@ from symnet.graph.variables import (
     operand_text,
 )
 from symnet.ops.base import as_tensor
-from symnet.ops.elementwise import cast
+from symnet.ops.elementwise import Elementwise, cast
 from symnet.ops.sizes import (
     MakeVector,
     Shape,
@@ -69,6 +70,10 @@ class FromFunctionOp(Op):
         return f"FromFunctionOp{{{getattr(self.fn, '__name__', self.fn)}}}"
 
     __repr__ = __str__
+
+    def __reduce__(self) -> Any:
+        place = by_name(self, self.fn)
+        return super().__reduce__() if place is None else (named, place)
 
     def perform(
         self, node: Apply, inputs: list[Any], output_storage: list[list[Any]]
@@ -134,7 +139,7 @@ def gradients(
     Raises: TypeError for what is no list, ValueError for another number; as
     `checked_gradient`; and what L_op itself raises, with the op and the line as a note.
     """
-    if not is_users(node.op):
+    if not is_users(node.op) or isinstance(node.op, Elementwise):
         return _counted(node, node.op.L_op(node.inputs, outputs, output_gradients))
     try:
         found = node.op.L_op(node.inputs, outputs, output_gradients)

@@ -19,7 +19,7 @@ from symnet.ops.reduce import *  # noqa: F403
 from symnet.ops.statistics import *  # noqa: F403
 from symnet.shared import shared
 from symnet.tensor import (
-    basic, elemwise, extra_ops, nlinalg, nnet, raw_random, shared_randomstreams, sharedvar,
+    basic, elemwise, extra_ops, fft, nlinalg, nnet, raw_random, shared_randomstreams, sharedvar,
     signal, slinalg, subtensor, xlogx,
 )  # fmt: skip
 from symnet.tensor import numpy_calls as _numpy_calls  # noqa: F401  np.exp(x)
@@ -30,7 +30,7 @@ from symnet.tensor.sort import argsort, argtopk, sort, topk, topk_and_argtopk
 from symnet.tensor.subtensor import *  # noqa: F403
 
 __all__ = [
-    "argsort", "argtopk", "basic", "elemwise", "extra_ops", "nlinalg", "nnet",
+    "argsort", "argtopk", "basic", "elemwise", "extra_ops", "fft", "nlinalg", "nnet",
     "raw_random", "shared", "shared_randomstreams", "sharedvar", "signal", "slinalg",
     "sort", "subtensor", "topk", "topk_and_argtopk", "xlogx",
 ]  # fmt: skip

@@ -72,7 +72,7 @@ from symnet.ops.shape import (
     transpose,
 )
 from symnet.ops.sizes import (
-    Shape, SpecifyShape, addbroadcast, get_vector_length, patternbroadcast, shape,
+    Rebroadcast, Shape, SpecifyShape, addbroadcast, get_vector_length, patternbroadcast, shape,
     specify_shape, unbroadcast,
 )  # fmt: skip
 from symnet.ops.statistics import *  # noqa: F403
@@ -82,9 +82,9 @@ from symnet.ops.whole_numbers import (
 
 __all__ = [
     "Alloc", "Apply", "Arange", "AsTensorError", "BatchedDot", "Constant", "Diagonal",
-    "DisconnectedType", "Dot", "Join", "Lop", "NotScalarConstantError", "Op", "Reshape",
-    "Rop", "Shape", "ShapeError", "SpecifyShape", "Split", "TensorConstant",
-    "TensorType", "TensorVariable", "Variable", "abs_", "absolute", "add",
+    "DisconnectedType", "Dot", "Join", "Lop", "NotScalarConstantError", "Op",
+    "Rebroadcast", "Reshape", "Rop", "Shape", "ShapeError", "SpecifyShape", "Split",
+    "TensorConstant", "TensorType", "TensorVariable", "Variable", "abs_", "absolute", "add",
     "addbroadcast", "alloc", "and_", "arange", "as_tensor_variable", "batched_dot",
     "batched_tensordot", "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor",
     "broadcast_to", "cast", "ceil", "ceil_intdiv", "choose", "clip", "concatenate",

@@ -94,3 +94,21 @@ def test_dtypes_and_errors_follow_from_the_declaration() -> None:
     assert "TypeError for booleans" in (T.neg.__doc__ or "")
     with pytest.raises(TypeError, match="bool"):
         T.neg(T.bvector() > 0)
+
+
+@pytest.mark.parametrize(
+    "op, operands, dtype, told",
+    [
+        (T.abs_, [T.zvector()], "float64", "of a complex number that of its parts"),
+        (T.switch, [T.bvector(), T.fvector(), T.dvector()], "float64", "of the others"),
+        (T.second, [T.dvector(), T.bvector()], "int8", "Dtypes: that of y."),
+        (T.complex, [T.fvector(), T.fvector()], "complex64", "the result is complex"),
+        (T.sqrt, [T.lvector()], "float64", "integers and booleans become floats"),
+        (T.add, [T.bvector(), T.lvector()], "int64", "the common one"),
+    ],
+)
+def test_the_dtype_that_is_told_is_the_dtype(
+    op: Elementwise, operands: list[symnet.Variable], dtype: str, told: str
+) -> None:
+    assert op(*operands).dtype == dtype
+    assert told in (op.__doc__ or "")
