@@ -34,7 +34,7 @@ include_patterns = [
 exclude_patterns = ["docs/generated/settings.md", "docs/generated/results.md"]
 nb_execution_mode = "off"  # shown as they were saved; the tests run them
 nb_merge_streams = True
-myst_enable_extensions = ["colon_fence"]
+myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 4
 suppress_warnings = ["misc.highlighting_failure"]  # listings that are shortened
 

@@ -90,7 +90,9 @@ def test_every_page_is_in_a_table_of_contents() -> None:
                 lines = text.splitlines()
                 listed |= {line for line in lines if line and not line.startswith(":")}
     for page in DOCS.glob("*.md"):
-        assert page.stem in listed | {"index"}, page.name
+        assert page.stem in listed | {"index"}, (
+            f"{page.name}: enter it in docs/index.md"
+        )
     for name in listed:
         made = name.startswith("generated/") and pathlib.Path(name).name in modules
         assert made or "*" in name or (DOCS / f"{name}.md").exists(), name
