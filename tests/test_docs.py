@@ -24,7 +24,7 @@ LINK = re.compile(r"\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^(`{3,})(\S*)[^\n]*\n(.*?)^\1$", re.M | re.S)
 HEADING = re.compile(r"^#+ (.*)$", re.M)
 # Their programs are run by tests of their own.
-TESTED_ELSEWHERE = {"CONTRIBUTING.md", "walkthrough.md"}
+TESTED_ELSEWHERE = {"CONTRIBUTING.md", "training.md", "walkthrough.md"}
 
 
 def prose(page: pathlib.Path) -> str:

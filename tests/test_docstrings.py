@@ -15,10 +15,10 @@ from symnet import optim
 
 SPACES = {"symnet": symnet, "T": T, "T.nnet": T.nnet, "optim": optim}
 NAMES = {"np": np, "symnet": symnet, "T": T, "optim": optim}
-# What has no value to show: it starts something in the whole process, or belongs to who
-# writes operations.
+# What has no value to show: it starts something in the whole process, belongs to who
+# writes operations, or reads a file (docs/training.md has one).
 WITHOUT_EXAMPLE = {
-    "grad_not_implemented", "grad_undefined", "h_softmax", "install_as_theano",
+    "grad_not_implemented", "grad_undefined", "h_softmax", "install_as_theano", "load",
 }  # fmt: skip
 
 

@@ -29,7 +29,7 @@ def floors(text: str) -> list[str]:
 
 
 FLOORS = floors("""
-collector config errors lazy recent times
+collector config errors lazy recent times progress_display html_tables
 graph: origin entering types attached variables testvalues traverse promised evaluate pickling inner
 graph: verify_graph same_graph .
 
@@ -124,9 +124,9 @@ compile.plan: planner plan_cache
 compile: partition
 compile.plan: affine
 compile: recompute executable pipeline databases rounding widening agreement modes debugmode
-compile: nanguardmode monitormode profile function .
+compile: nanguardmode monitormode profile card function .
 
-printing: roots forms formula latex plain_text layers draw networks sympy_bridge stages .
+printing: roots scopes forms formula latex plain_text layers draw networks sympy_bridge stages .
 gof: graph opt optdb params_type toolbox .
 scalar ifelse
 sandbox: rng_mrg .
@@ -142,15 +142,27 @@ sparse: .
 sparse: basic
 sparse.sandbox: sp2 .
 theano_names
-schedules optim datasets debug
+update_list schedules optim datasets debug
 models: initialisers model_layers model architectures model_summary
 models: stored_arrays safetensors_format safe_pickles torch_files hdf5_files weight_files
 models: weight_loading images . __main__
+parameter_files training tensorboard
 __init__
 """)
 
 # Imported where they are needed: optional, or too slow for `import symnet`.
-OPTIONAL = {"cupy", "h5py", "IPython", "matplotlib", "PIL", "pooch", "rich", "sklearn"}
+OPTIONAL = {
+    "cupy",
+    "h5py",
+    "IPython",
+    "matplotlib",
+    "PIL",
+    "pooch",
+    "rich",
+    "sklearn",
+    "tensorboard",
+    "tqdm",
+}
 SLOW = {"networkx", "scipy.linalg", "scipy.sparse", "scipy.special", "sympy"}
 
 
