@@ -1,4 +1,4 @@
-# make demo | test | lint | fuzz | bench: each makes the environment it needs in .venv first.
+# make demo | test | lint | fuzz | bench | docs: each makes the environment it needs in .venv first.
 # PYTHON is the interpreter that makes it (3.11 or newer), VENV where it stands.
 PYTHON ?= python3
 VENV ?= .venv
@@ -7,7 +7,7 @@ BIN = $(VENV)/bin
 # with SYMNET_PEERS_PYTHON=/path/to/python.
 PEERS ?= .venv-peers
 
-.PHONY: demo test lint fuzz bench clean
+.PHONY: demo test lint fuzz bench docs clean
 
 demo: $(VENV)/with-demo
 	$(BIN)/python tutorials/demo.py
@@ -35,6 +35,11 @@ bench: $(VENV)/with-dev $(PEERS)/installed
 	SYMNET_PEERS_PYTHON=$(PEERS)/bin/python \
 	    $(BIN)/python -m benchmarks.run $(BENCH_ARGUMENTS)
 endif
+
+# The site, in build/site/index.html; a warning is an error.
+docs: $(VENV)/with-docs
+	$(BIN)/python -m sphinx -q -W --keep-going -c docs . build/site
+	cp docs/front.html build/site/index.html
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

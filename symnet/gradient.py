@@ -22,9 +22,9 @@ from symnet.autodiff.derivatives import (
     as_list,
     disconnected_type,
     grad,
-    subgraph_grad,
 )
 from symnet.autodiff.differences import PRECISION, GradientError, numeric_grad
+from symnet.autodiff.subgraphs import subgraph_grad
 from symnet.errors import (
     DisconnectedInputError,
     NotImplementedGradientError,
@@ -95,6 +95,11 @@ def jacobian(
     Where an operation on the way cannot be computed for all elements at once, a loop goes
     through them.
     Raises: TypeError for another rank; and as `grad`.
+
+    >>> x = T.dvector("x")
+    >>> T.jacobian(x**2, x).eval({x: [1, 2]})
+    array([[2., 0.],
+           [0., 4.]])
     """
     if expression.type.ndim == 0:
         return grad(
@@ -172,6 +177,11 @@ def hessian(
 
     Shapes: wrt (n,) -> (n, n).  The result has the form of `wrt`.
     Raises: TypeError for a wrt that is no vector; and as `jacobian`.
+
+    >>> x = T.dvector("x")
+    >>> T.hessian(T.sum(x**2), x).eval({x: [1, 2]})
+    array([[2., 0.],
+           [0., 2.]])
     """
     variables = as_list(wrt, consider_constant, disconnected_inputs)
     constants = list(consider_constant or ())
@@ -247,6 +257,8 @@ def verify_grad(
         "reference" leaves it out.
     An element is wrong if it is off by more than abs_tol and by more than rel_tol.
     Raises: GradientError; TypeError for a point that is no list of float arrays.
+
+    >>> T.verify_grad(T.tanh, [np.array([0.5, 1.0])], rng=np.random.default_rng(0))
     """
     points = [np.array(p) for p in pt] if isinstance(pt, (list, tuple)) else None
     if points is None or any(p.dtype.name not in PRECISION for p in points):

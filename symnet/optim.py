@@ -26,16 +26,25 @@ import numpy as np
 from symnet.autodiff.derivatives import grad
 from symnet.errors import briefly, message
 from symnet.graph.variables import Variable, operand_text
-from symnet.ops.arithmetic import clip, minimum, sqr, sqrt, switch
+from symnet.ops.arithmetic import clip, minimum, sqr, sqrt
 from symnet.ops.base import as_tensor
 from symnet.ops.elementwise import cast
-from symnet.ops.functions import cos
 from symnet.ops.reduce import sum as total
+from symnet.schedules import (
+    Expression,
+    Number,
+    cosine_decay,
+    exponential_decay,
+    inverse_time_decay,
+    linear_decay,
+    linear_warmup,
+    piecewise,
+    step_counter,
+    step_decay,
+)  # fmt: skip
 from symnet.shared import SharedVariable, shared
 from symnet.update_list import UpdateList
 
-Expression: TypeAlias = Any  # a Variable; +, * and the like are given to it at run time
-Number: TypeAlias = Any  # a Python number, or a symbolic or shared scalar
 Update: TypeAlias = tuple[SharedVariable, Expression]
 
 __all__ = [
@@ -58,6 +67,11 @@ def sgd(
     Raises (all methods): TypeError for a parameter that is not a shared variable of floats
         or a rate that is not a scalar; ValueError for a parameter named twice or another
         number of gradients than of parameters; and as `grad` for a cost.
+
+    >>> w = symnet.shared(np.array([1.0]))
+    >>> _ = symnet.function([], updates=optim.sgd(T.sum(w**2), [w], 0.1))()
+    >>> w.get_value().round(4)
+    array([0.8])
     """
     pairs = _pairs(cost_or_gradients, params)
     return UpdateList([(p, p - _scalar(learning_rate, p) * g) for p, g in pairs], pairs)
@@ -75,6 +89,11 @@ def momentum(
     The velocity v adds up gradients, not steps: a change of the rate acts at once.
     Source: Polyak 1964; in this form Sutskever et al. 2013, equations 1 and 2, with the
         rate taken out of v.
+
+    >>> w = symnet.shared(np.array([1.0]))
+    >>> _ = symnet.function([], updates=optim.momentum(T.sum(w**2), [w], 0.1))()
+    >>> w.get_value().round(4)
+    array([0.8])
     """
     pairs = _pairs(cost_or_gradients, params)
     updates = UpdateList(gradients=pairs)
@@ -96,6 +115,11 @@ def nesterov(
 
     Source: Nesterov 1983; written for gradients taken where the parameters are, as in
         Bengio, Boulanger-Lewandowski & Pascanu 2013, equation 7.
+
+    >>> w = symnet.shared(np.array([1.0]))
+    >>> _ = symnet.function([], updates=optim.nesterov(T.sum(w**2), [w], 0.1))()
+    >>> w.get_value().round(4)
+    array([0.62])
     """
     pairs = _pairs(cost_or_gradients, params)
     updates = UpdateList(gradients=pairs)
@@ -118,6 +142,11 @@ def adagrad(
     s <- s + g^2, p <- p - rate * g / (sqrt(s) + epsilon).
 
     Source: Duchi, Hazan & Singer 2011, with a diagonal matrix.
+
+    >>> w = symnet.shared(np.array([1.0]))
+    >>> _ = symnet.function([], updates=optim.adagrad(T.sum(w**2), [w], 0.1))()
+    >>> w.get_value().round(4)
+    array([0.9])
     """
     pairs = _pairs(cost_or_gradients, params)
     updates = UpdateList(gradients=pairs)
@@ -141,6 +170,11 @@ def rmsprop(
     s <- decay * s + (1 - decay) * g^2, p <- p - rate * g / (sqrt(s) + epsilon).
 
     Source: Tieleman & Hinton 2012, lecture 6.5 of "Neural networks for machine learning".
+
+    >>> w = symnet.shared(np.array([1.0]))
+    >>> _ = symnet.function([], updates=optim.rmsprop(T.sum(w**2), [w], 0.1))()
+    >>> w.get_value().round(4)
+    array([0.])
     """
     pairs = _pairs(cost_or_gradients, params)
     updates = UpdateList(gradients=pairs)
@@ -164,6 +198,11 @@ def adadelta(
     change = sqrt(d + epsilon) / sqrt(s + epsilon) * g, p <- p - rate * change.
 
     Source: Zeiler 2012, arXiv:1212.5701, algorithm 1 (there the rate is 1).
+
+    >>> w = symnet.shared(np.array([1.0]))
+    >>> _ = symnet.function([], updates=optim.adadelta(T.sum(w**2), [w], 1.0))()
+    >>> w.get_value().round(4)
+    array([0.9968])
     """
     pairs = _pairs(cost_or_gradients, params)
     updates = UpdateList(gradients=pairs)
@@ -194,6 +233,11 @@ def adam(
     The corrections are computed in float64 whatever the parameters' dtype: in float32,
     1 - 0.999^t keeps only four digits at first.
     Source: Kingma & Ba 2015, arXiv:1412.6980, algorithm 1.
+
+    >>> w = symnet.shared(np.array([1.0]))
+    >>> _ = symnet.function([], updates=optim.adam(T.sum(w**2), [w], 0.1))()
+    >>> w.get_value().round(4)
+    array([0.9])
     """
     count: Expression = shared(np.int64(0), "adam_count")
     time = count + 1
@@ -282,12 +326,21 @@ def _running_mean(
 
 @briefly
 def clip_values(gradients: Sequence[Expression], bound: Number) -> list[Expression]:
-    """Every element between -bound and bound."""
+    """Every element between -bound and bound.
+
+    >>> (g,) = optim.clip_values([T.constant([3.0, -0.5])], 1.0)
+    >>> g.eval()
+    array([ 1. , -0.5])
+    """
     return [clip(g, -_scalar(bound, g), _scalar(bound, g)) for g in gradients]
 
 
 def global_norm(gradients: Sequence[Expression]) -> Expression:
-    """The Euclidean norm of all gradients taken as one vector, computed in float64."""
+    """The Euclidean norm of all gradients taken as one vector, computed in float64.
+
+    >>> optim.global_norm([T.constant(3.0), T.constant(4.0)]).eval()
+    array(5.)
+    """
     squares: list[Expression] = [total(sqr(cast(g, "float64"))) for g in gradients]
     return sqrt(sum(squares))
 
@@ -297,6 +350,10 @@ def clip_norm(gradients: Sequence[Expression], bound: Number) -> list[Expression
     """All gradients scaled by one factor, so that their `global_norm` is at most `bound`.
 
     Source: Pascanu, Mikolov & Bengio 2013, arXiv:1211.5063, algorithm 1.
+
+    >>> (g,) = optim.clip_norm([T.constant([3.0, 4.0])], 1.0)
+    >>> g.eval().round(6)
+    array([0.6, 0.8])
     """
     norm = global_norm(gradients)
     # Where all gradients are zero, bound / norm is infinite and the factor 1.
@@ -311,6 +368,10 @@ def decay_weights(
     """Gradients of the cost plus amount / 2 * (sum of all squared parameters).
 
     Source: Krogh & Hertz 1992.
+
+    >>> (g,) = optim.decay_weights([T.constant(1.0)], [symnet.shared(2.0)], 0.5)
+    >>> g.eval()
+    array(2.)
     """
     return [g + _scalar(amount, p) * p for p, g in _pairs(gradients, params)]
 
@@ -324,6 +385,11 @@ def shrink_weights(
     With `adam` and amount = learning rate * weight decay this is AdamW: the decay is not
     divided by the running means.  Source: Loshchilov & Hutter 2019, arXiv:1711.05101,
     algorithm 2.
+
+    >>> w = symnet.shared(2.0)
+    >>> ((_, new),) = optim.shrink_weights([(w, w - 1.0)], [w], 0.25)
+    >>> new.eval()
+    array(0.5)
     """
     chosen = set(_checked(params))
     pairs = updates if isinstance(updates, UpdateList) else UpdateList(updates)
@@ -331,103 +397,3 @@ def shrink_weights(
         [(p, new - _scalar(amount, p) * p if p in chosen else new) for p, new in pairs],
         pairs.gradients,
     )
-
-
-# Learning rates in time: scalars of floatX that depend on a counted step.
-
-
-def step_counter(name: str = "step") -> Expression:
-    """A shared int64, 0 at first, that goes up by 1 in each call of a function that uses it.
-
-    To look at a rate without counting, compile with no_default_updates=True.  For epochs
-    instead of steps, pass step // steps_per_epoch to the functions below.
-    """
-    counter: Expression = shared(np.int64(0), name)
-    counter.default_update = counter + 1
-    return counter
-
-
-@briefly
-def step_decay(
-    step: Expression, initial: Number, factor: Number, every: int
-) -> Expression:
-    """initial * factor^k after k times `every` steps."""
-    return exponential_decay(step // every, initial, factor)
-
-
-@briefly
-def exponential_decay(step: Expression, initial: Number, factor: Number) -> Expression:
-    """initial * factor^step."""
-    return _float_x(initial * factor ** _exact(step))
-
-
-@briefly
-def inverse_time_decay(step: Expression, initial: Number, factor: Number) -> Expression:
-    """initial / (1 + factor * step).
-
-    Source: Robbins & Monro 1951, as an instance of the rates that they show to converge.
-    """
-    return _float_x(initial / (1 + factor * _exact(step)))
-
-
-@briefly
-def linear_decay(
-    step: Expression, initial: Number, steps: int, final: Number = 0.0
-) -> Expression:
-    """From `initial` to `final` in a straight line of `steps` steps, then `final`."""
-    return _float_x(initial + (final - initial) * _part_done(step, steps))
-
-
-@briefly
-def cosine_decay(
-    step: Expression, initial: Number, steps: int, final: Number = 0.0
-) -> Expression:
-    """From `initial` to `final` along half a wave of a cosine in `steps` steps, then `final`.
-
-    Source: Loshchilov & Hutter 2017, arXiv:1608.03983, equation 5, without restarts.
-    """
-    height = (1 + cos(np.pi * _part_done(step, steps))) / 2
-    return _float_x(final + (initial - final) * height)
-
-
-@briefly
-def linear_warmup(step: Expression, learning_rate: Number, steps: int) -> Expression:
-    """1/steps, 2/steps, ... of a rate, which may itself depend on the step; then all of it.
-
-    Source: Goyal et al. 2017, arXiv:1706.02677, section 2.2 (gradual warmup).
-    """
-    return _float_x(learning_rate * _part_done(step + 1, steps))
-
-
-@briefly
-def piecewise(
-    step: Expression, boundaries: Sequence[int], rates: Sequence[Number]
-) -> Expression:
-    """rates[0] before step boundaries[0], rates[1] before boundaries[1], ..., then the last.
-
-    Raises: ValueError unless there is one rate more than (rising) boundaries.
-    """
-    if len(rates) != len(boundaries) + 1 or list(boundaries) != sorted(set(boundaries)):
-        raise ValueError(
-            "piecewise() takes rising boundaries and one rate more than these"
-        )
-    value = as_tensor(rates[-1])
-    for boundary, earlier in zip(reversed(boundaries), reversed(rates[:-1])):
-        value = switch(step < boundary, earlier, value)
-    return _float_x(value)
-
-
-def _exact(step: Expression) -> Expression:
-    """The step as a float that holds every count (float32 ends at 2^24)."""
-    return cast(step, "float64")
-
-
-def _part_done(step: Expression, steps: int) -> Expression:
-    """step / steps, at most 1."""
-    if steps < 1:
-        raise ValueError(f"a schedule lasts at least one step, not {steps}")
-    return minimum(1.0, _exact(step) / steps)
-
-
-def _float_x(value: Expression) -> Expression:
-    return cast(value, "floatX")

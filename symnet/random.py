@@ -20,19 +20,11 @@ import numpy as np
 from symnet.config import config
 from symnet.errors import message
 from symnet.graph.variables import Constant, Variable, operand_text
-from symnet.ops.arithmetic import (
-    add,
-    log,
-    lt,
-    maximum,
-    minimum,
-    mul,
-    neg,
-    sub,
-)
+from symnet.ops.arithmetic import add, log, maximum, minimum, mul, neg, sub
 from symnet.ops.base import as_tensor, constant
+from symnet.ops.comparison import lt
 from symnet.ops.elementwise import cast
-from symnet.ops.functions import erf, erfinv, log1p
+from symnet.ops.functions import log1p
 from symnet.ops.indexing import getitem, set_subtensor, take
 from symnet.ops.random.drawing import (
     advanced,
@@ -54,6 +46,7 @@ from symnet.ops.reduce import argmax
 from symnet.ops.reshape import reshape
 from symnet.ops.shape import shape_padleft
 from symnet.ops.sizes import size_scalar, sizes_of
+from symnet.ops.special import erf, erfinv
 from symnet.shared import SharedVariable, shared
 
 __all__ = ["RandomStream"]

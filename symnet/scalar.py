@@ -9,9 +9,10 @@ from __future__ import annotations
 from symnet.graph.types import DTYPES as all_types
 from symnet.graph.types import TensorType as Scalar
 from symnet.ops.arithmetic import (
-    add, and_, eq, ge, gt, identity, int_div, invert, le, log, lt, maximum, minimum,
-    mod, mul, neg, neq, or_, pow, second, sgn, sqr, sqrt, sub, switch, true_div, xor,
+    add, identity, int_div, log, maximum, minimum, mod, mul, neg, pow, second, sgn,
+    sqr, sqrt, sub, switch, true_div,
 )  # fmt: skip
+from symnet.ops.comparison import and_, eq, ge, gt, invert, le, lt, neq, or_, xor
 from symnet.ops.base import upcast
 from symnet.ops.elementwise import Cast, cast
 from symnet.ops.functions import exp, log1p, sigmoid, softplus, tanh

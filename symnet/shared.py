@@ -185,6 +185,11 @@ def shared(
     target: the device in whose memory the value lies, as "cuda"; None: `config.device`.
     Raises: TypeError for a value that is not numeric; ValueError, RuntimeError for a device
         that is not there.
+
+    >>> w = symnet.shared(np.zeros(2), name="w")
+    >>> w.set_value(w.get_value() + 1)
+    >>> w.get_value()
+    array([1., 1.])
     """
     if isinstance(value, Variable):
         raise TypeError(

@@ -38,7 +38,8 @@ from symnet.graph.types import DisconnectedType, NullType, TensorType
 from symnet.graph.variables import Apply, Op
 from symnet.ops import functions as F
 from symnet.ops.alloc import alloc
-from symnet.ops.arithmetic import eq, sgn, switch
+from symnet.ops.arithmetic import sgn, switch
+from symnet.ops.comparison import eq
 from symnet.ops.complex_parts import complex, imag, real
 from symnet.ops.elementwise import cast, elementwise
 from symnet.ops.indexing import inc_subtensor, set_subtensor

@@ -70,9 +70,9 @@ kernels.cpu: cpu_device
 kernels: devices .
 
 shared
-ops: lowerings base elementwise methods arithmetic complex_parts operators habits functions
-ops: tails inputs
-ops: sizes alloc shape reshape reduce statistics creation subtensor joining advanced indexing
+ops: about lowerings base elementwise methods comparison arithmetic whole_numbers
+ops: complex_parts operators habits functions special tails inputs
+ops: sizes alloc shape reshape reduce statistics creation subtensor joining advanced indexing picks
 ops: diagonal rearrange cumulative sorting order_objects fourier
 ops.random: drawing integer_ranges mrg mrg_streams philox_reference philox random_state
 ops.random: random_streams
@@ -109,7 +109,7 @@ ops.scan: loop sequence_rows
 autodiff: scan_saved scan_choices scan_gradient
 ops.scan: scan_arguments step_graph blockwise scan_function folds
 ops.nnet: alignments
-autodiff: derivatives
+autodiff: derivatives subgraphs
 ops: from_graph
 gradient
 
@@ -143,7 +143,7 @@ sparse: .
 sparse: basic
 sparse.sandbox: sp2 .
 theano_names
-update_list optim datasets debug surroundings
+update_list schedules optim datasets debug surroundings
 models: initialisers model_layers model architectures model_summary
 models: stored_arrays safetensors_format safe_pickles torch_files hdf5_files weight_files
 models: weight_loading images . __main__

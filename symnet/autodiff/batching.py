@@ -16,7 +16,8 @@ from symnet.graph.traverse import toposort
 from symnet.graph.variables import Apply, Constant, Op, Variable
 from symnet.ops.advanced import AdvancedIncSubtensor, AdvancedSubtensor
 from symnet.ops.alloc import Alloc, alloc
-from symnet.ops.arithmetic import eq, int_div, mul, switch
+from symnet.ops.arithmetic import int_div, mul, switch
+from symnet.ops.comparison import eq
 from symnet.ops.composed import Composed, expanded
 from symnet.ops.elementwise import Elementwise
 from symnet.ops.joining import Join, Split

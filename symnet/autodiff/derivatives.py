@@ -119,9 +119,13 @@ def grad(
         taken as if it were real.  What passes through an integer result is zero.
     Raises: TypeError for a cost that is no scalar or no float, ShapeError for known_grads
         of other sizes, and the above.
+
+    >>> x = T.dvector("x")
+    >>> symnet.grad(T.sum(x**2), x).eval({x: [1, 2]})
+    array([2., 4.])
     """
     given = {
-        v: _given_gradient("known_grads", v, g)
+        v: given_gradient("known_grads", v, g)
         for v, g in dict(known_grads or {}).items()
     }
     seeds: list[tuple[Variable, Variable]] = []
@@ -148,7 +152,7 @@ def grad(
     return as_form(wrt, results)
 
 
-def _given_gradient(where: str, v: Variable, gradient: Any) -> Variable:
+def given_gradient(where: str, v: Variable, gradient: Any) -> Variable:
     """A gradient that is handed in, after `check_fits`."""
     found = as_sparse_or_tensor_variable(gradient)
     check_fits(v, found, f"a gradient in {where}")
@@ -349,6 +353,10 @@ def Lop(
     f, eval_points: a variable, or lists of one length (their products are added up).
     Shapes: eval_points as f; the result as `wrt`, in the form of `wrt`.
     Raises: ShapeError where known sizes contradict, and as `grad`.
+
+    >>> x, v = T.dvectors("x", "v")
+    >>> symnet.Lop(x**2, x, v).eval({x: [1, 2], v: [1, 10]})
+    array([ 2., 40.])
     """
     outputs, points = as_list(f), _points(f, eval_points)
     variables = as_list(wrt, consider_constant, disconnected_inputs)
@@ -396,6 +404,10 @@ def Rop(
     Source: J v is the derivative of u J with respect to u, taken against v; u J is linear
     in u, so that u itself does not matter.  A user's operation with an `R_op` is asked for
     its own product instead.
+
+    >>> x, v = T.dvectors("x", "v")
+    >>> symnet.Rop(x**2, x, v).eval({x: [1, 2], v: [1, 10]})
+    array([ 2., 40.])
     """
     variables, points = as_list(wrt), _points(wrt, eval_points)
     reply = Reply(None, variables, disconnected_outputs, return_disconnected, "raise")
@@ -455,43 +467,3 @@ def _points(like: Any, eval_points: Any) -> list[Variable]:
             )
         check_fits(v, point, "an eval_point")
     return [cast(p, _float_dtype(v)) for v, p in zip(variables, points)]
-
-
-def subgraph_grad(
-    wrt: Sequence[Variable],
-    end: Sequence[Variable],
-    start: Mapping[Variable, Any] | None = None,
-    cost: Variable | None = None,
-    details: bool = False,
-) -> Any:
-    """Gradients through a part of a graph, from `start` (or `cost`) back to `end`.
-
-    wrt: variables of the part, whose gradients are wanted.
-    end: variables where the part begins; nothing is propagated beyond them.
-    start: gradients of the variables where the part ends, as this function returned them
-        for the next part.
-    Returns: the gradients of `wrt`, and those of `end`; with `details` also those of
-    `end` from `start` alone and from `cost` alone.
-    """
-    wrt, end = list(wrt), list(end)
-    given = [(v, _given_gradient("start", v, g)) for v, g in dict(start or {}).items()]
-    if cost is not None:
-        check_cost(cost)
-    elif not given:
-        raise ValueError("subgraph_grad: there is neither a start nor a cost")
-    first: list[Any] = (
-        [] if cost is None else [(cost, constant(1, dtype=cost.type.dtype))]
-    )
-
-    def gradients(
-        seeds: list[tuple[Variable, Variable]], of: list[Variable]
-    ) -> list[Any]:
-        found = backpropagate(seeds, of, ends=end)
-        reply = Reply(None, [v for v, _ in seeds], "ignore", "zero", "raise")
-        return [reply.gradient(v, found) for v in of]
-
-    together = gradients(first + given, wrt + end)
-    result = together[: len(wrt)], together[len(wrt) :]
-    if not details:
-        return result
-    return *result, gradients(given, end), gradients(first, end)

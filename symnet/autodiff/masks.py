@@ -13,10 +13,11 @@ from symnet.graph.types import DisconnectedType, TensorType
 from symnet.graph.variables import Apply, Constant, Variable
 from symnet.ops.advanced import AdvancedIncSubtensor, AdvancedSubtensor
 from symnet.ops.alloc import Alloc, zeros
-from symnet.ops.arithmetic import and_, invert, neq, or_, second
+from symnet.ops.arithmetic import second
 from symnet.ops.barriers import Barrier, Passed
 from symnet.ops.base import constant
 from symnet.ops.checks import Checked
+from symnet.ops.comparison import and_, invert, neq, or_
 from symnet.ops.cumulative import Cumulative
 from symnet.ops.diagonal import Diagonal, WriteDiagonal
 from symnet.ops.elementwise import Elementwise, cast

@@ -21,7 +21,8 @@ from symnet.autodiff.singular import loses_zeros
 from symnet.graph.types import TensorType
 from symnet.graph.variables import Variable, make_variable
 from symnet.ops.alloc import full_like
-from symnet.ops.arithmetic import or_, second
+from symnet.ops.arithmetic import second
+from symnet.ops.comparison import or_
 from symnet.ops.indexing import getitem
 from symnet.ops.joining import join
 from symnet.ops.sizes import specify_shape

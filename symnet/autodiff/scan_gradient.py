@@ -26,8 +26,9 @@ from symnet.graph.traverse import ancestors, clone_replace
 from symnet.graph.types import DisconnectedType, NullType, TensorType
 from symnet.graph.variables import Constant, Variable, make_variable
 from symnet.ops.alloc import full_like, zeros
-from symnet.ops.arithmetic import add, minimum, or_, second, sub, switch
+from symnet.ops.arithmetic import add, minimum, second, sub, switch
 from symnet.ops.base import disconnected
+from symnet.ops.comparison import or_
 from symnet.ops.elementwise import cast
 from symnet.ops.indexing import getitem, inc_subtensor, set_subtensor
 from symnet.ops.joining import join

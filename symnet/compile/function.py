@@ -420,6 +420,12 @@ def function(
         (NumPy, as a judge); None: as `config.device` says.
     Raises: TypeError, ValueError for what does not fit; MissingInputError,
         UnusedInputError; NotOnDevice for what the device cannot compute.
+
+    >>> x = T.dscalar("x")
+    >>> n = symnet.shared(0.0)
+    >>> f = symnet.function([x], x + n, updates=[(n, n + 1)])
+    >>> f(10), f(10)
+    (array(10.), array(11.))
     """
     with collector_paused():
         request = read_request(

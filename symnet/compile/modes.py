@@ -266,6 +266,11 @@ def get_mode(mode: str | Mode | None) -> Mode:
 
 
 def get_default_mode() -> Mode:
+    """The mode of functions that are made without one, as `config.mode` says.
+
+    >>> symnet.get_default_mode().name
+    'FAST_RUN'
+    """
     return get_mode(None)
 
 

@@ -26,8 +26,9 @@ from symnet.graph.types import COMPLEX, FLOATS, TensorType
 from symnet.graph.variables import Apply, Constant, Variable, operand_text
 from symnet.kernels.interface import READS, Device, Ticket, with_ticket
 from symnet.ops.advanced import AdvancedSubtensor
-from symnet.ops.arithmetic import absolute, gt, invert, isinf, isnan, le, or_
+from symnet.ops.arithmetic import absolute
 from symnet.ops.base import constant
+from symnet.ops.comparison import gt, invert, isinf, isnan, le, or_
 from symnet.ops.elementwise import cast
 from symnet.ops.reduce import any as any_over
 from symnet.ops.sizes import make_vector

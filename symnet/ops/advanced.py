@@ -30,7 +30,7 @@ from symnet.kernels.loopir import scalars, views
 from symnet.kernels.loopir.scalars import Scalar, literal
 from symnet.kernels.loopir.views import ONE, Size, View
 from symnet.ops.alloc import zeros_like
-from symnet.ops.arithmetic import eq, switch
+from symnet.ops.arithmetic import switch
 from symnet.ops.base import (
     NoGradient,
     PointOp,
@@ -40,6 +40,7 @@ from symnet.ops.base import (
     broadcast_shapes,
     disconnected,
 )
+from symnet.ops.comparison import eq
 from symnet.ops.creation import Arange, arange, size
 from symnet.ops.elementwise import Elementwise
 from symnet.ops.lowerings import (

@@ -121,6 +121,10 @@ def alloc(value: Any, *shape: Any) -> Variable:
     `value`, which is broadcast.
 
     Raises: ShapeError where `value` does not fit; TypeError for a size that is no integer.
+
+    >>> T.alloc(7, 2, 3).eval()
+    array([[7, 7, 7],
+           [7, 7, 7]])
     """
     if len(shape) == 1 and isinstance(shape[0], (tuple, list)):
         shape = tuple(shape[0])
@@ -130,33 +134,59 @@ def alloc(value: Any, *shape: Any) -> Variable:
 
 
 def broadcast_to(x: Any, shape: Any) -> Variable:
-    """`x` stretched to `shape` (NumPy's rule, for sizes known to be 1)."""
+    """`x` stretched to `shape` (NumPy's rule, for sizes known to be 1).
+
+    >>> T.broadcast_to([1, 2], (2, 2)).eval()
+    array([[1, 2],
+           [1, 2]])
+    """
     return alloc(x, *shape_elements(shape))
 
 
 def full(shape: Any, fill_value: Any, dtype: str | None = None) -> Variable:
-    """An array of sizes `shape` filled with `fill_value`, in its dtype or `dtype`."""
+    """An array of sizes `shape` filled with `fill_value`, in its dtype or `dtype`.
+
+    >>> T.full((2,), 7).eval()
+    array([7, 7])
+    """
     value = as_tensor(fill_value, truth=True)
     return alloc(value if dtype is None else cast(value, dtype), *shape_elements(shape))
 
 
 def zeros(shape: Any, dtype: str | None = None) -> Variable:
-    """Zeros of sizes `shape`, floatX unless a dtype is given."""
+    """Zeros of sizes `shape`, floatX unless a dtype is given.
+
+    >>> T.zeros((2,)).eval()
+    array([0., 0.])
+    """
     return full(shape, 0, dtype or config.floatX)
 
 
 def ones(shape: Any, dtype: str | None = None) -> Variable:
-    """Ones of sizes `shape`, floatX unless a dtype is given."""
+    """Ones of sizes `shape`, floatX unless a dtype is given.
+
+    >>> T.ones((2,)).eval()
+    array([1., 1.])
+    """
     return full(shape, 1, dtype or config.floatX)
 
 
 def empty(shape: Any, dtype: str | None = None) -> Variable:
-    """An array to be overwritten.  It holds zeros, so that every run gives the same."""
+    """An array to be overwritten.  It holds zeros, so that every run gives the same.
+
+    >>> T.empty((2, 2)).eval()
+    array([[0., 0.],
+           [0., 0.]])
+    """
     return zeros(shape, dtype)
 
 
 def full_like(model: Any, fill_value: Any, dtype: str | None = None) -> Variable:
-    """An array of the shape of `model` filled with `fill_value`, in the dtype of `model`."""
+    """An array of the shape of `model` filled with `fill_value`, in the dtype of `model`.
+
+    >>> T.full_like([1, 2], 7).eval()
+    array([7, 7])
+    """
     variable = as_tensor(model)
     value = cast(as_tensor(fill_value, truth=True), dtype or variable.type.dtype)
     if variable.type.ndim == 0 and value.type.ndim == 0:
@@ -168,10 +198,17 @@ def zeros_like(model: Any, dtype: str | None = None, opt: bool = False) -> Varia
     """Zeros of the shape of `model`, in its dtype unless another is given.
 
     opt: Theano's flag, without effect: sizes alone are used of `model` in any case.
+
+    >>> T.zeros_like([5, 6]).eval()
+    array([0, 0])
     """
     return full_like(model, 0, dtype)
 
 
 def ones_like(model: Any, dtype: str | None = None, opt: bool = False) -> Variable:
-    """Ones of the shape of `model`, in its dtype unless another is given."""
+    """Ones of the shape of `model`, in its dtype unless another is given.
+
+    >>> T.ones_like([5, 6]).eval()
+    array([1, 1])
+    """
     return full_like(model, 1, dtype)

@@ -7,45 +7,29 @@ derivatives are expressions too, so they can be differentiated again.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, overload
+from typing import Any
 
-import numpy as np
-
-from symnet.graph.types import FLOATS, INTEGERS
+from symnet.graph.types import INTEGERS
 from symnet.graph.variables import Constant, Variable
-from symnet.kernels.loopir import scalars
-from symnet.kernels.loopir.scalars import Scalar, binary, call, literal, select
+from symnet.kernels.loopir.scalars import Scalar, call, literal, select
 from symnet.ops.base import as_tensor, common_dtype, upcast
+from symnet.ops.comparison import (
+    Foldable,
+    and_,
+    eq,
+    ge,
+    gt,
+    invert,
+    isinf,
+    isnan,
+    kind,
+    le,
+    lt,
+    neq,
+    numbers,
+    or_,
+)  # fmt: skip
 from symnet.ops.elementwise import Elementwise, cast, elementwise
-
-
-class Foldable(Elementwise):
-    """An associative op of two operands that may be called with more, or with one."""
-
-    @overload
-    def __call__(
-        self, *operands: Any, return_list: Literal[True], **keywords: Any
-    ) -> list[Variable]: ...
-    @overload
-    def __call__(self, *operands: Any, **keywords: Any) -> Variable: ...
-    def __call__(self, *operands: Any, **keywords: Any) -> Any:
-        if len(operands) == 1:
-            return as_tensor(operands[0])
-        while len(operands) > 2:
-            operands = (super().__call__(*operands[:2]), *operands[2:])
-        return super().__call__(*operands, **keywords)
-
-
-def kind(x: Scalar) -> str:
-    """The kind of a scalar's dtype, as NumPy's letters: b, i, u, f."""
-    return np.dtype(x.dtype).kind
-
-
-def numbers(variables: Sequence[Variable]) -> list[str]:
-    """The common dtype; booleans count as int8."""
-    dtype = common_dtype(variables)
-    return ["int8" if dtype == "bool" else dtype] * len(variables)
-
 
 # ---- sums and products
 
@@ -58,7 +42,16 @@ def _multiply(x: Scalar, y: Scalar) -> Scalar:
     return call("and", x, y) if kind(x) == "b" else x * y
 
 
-add = Foldable("add", 2, _add, lambda g, out, x, y: (g, g), "add", commutative=True)
+add = Foldable(
+    "add",
+    2,
+    _add,
+    lambda g, out, x, y: (g, g),
+    "add",
+    commutative=True,
+    about="x + y; of booleans, or.  Further operands are added in turn.  Gradient: 1; 1.  "
+    "Example: T.add(1, 2, 3) = 6",
+)
 mul = Foldable(
     "mul",
     2,
@@ -66,34 +59,50 @@ mul = Foldable(
     lambda g, out, x, y: (g * y, g * x),
     "multiply",
     commutative=True,
+    about="x * y; of booleans, and.  Further operands are multiplied in turn.  Gradient: y; "
+    "x.  Example: T.mul(2, 3, 4) = 24",
 )
 sub = elementwise(
     lambda x, y: x - y,
     lambda g, out, x, y: (g, -g),
     "subtract", name="sub", arity=2, accepts="iufc",
+    about="x - y.  Gradient: 1; -1.  Example: T.sub(5, 3) = 2",
 )  # fmt: skip
 neg = elementwise(
-    lambda x: -x, lambda g, out, x: (-g,), "negative", name="neg", accepts="iufc"
+    lambda x: -x,
+    lambda g, out, x: (-g,),
+    "negative",
+    name="neg",
+    accepts="iufc",
+    about="-x; of unsigned integers, which wrap around, too.  Gradient: -1.  Example: "
+    "T.neg(5) = -5",
 )
 true_div = elementwise(
     lambda x, y: x / y,
     lambda g, out, x, y: (g / y, -g * out / y),
     "true_divide", name="true_div", arity=2, compute="float",
+    about="x / y, a float also of integers; 1/0 is infinite, 0/0 NaN.  Gradient: 1 / y; -x / "
+    "y**2.  Example: T.true_div(1, 4) = 0.25",
 )  # fmt: skip
 int_div = elementwise(
     lambda x, y: call("floordiv", x, y),
     None,
     "floor_divide", name="int_div", arity=2, compute=numbers, accepts="iuf",
+    about="x // y, rounded down; an integer of integers, by 0 it is 0.  Gradient: 0; 0.  "
+    "Example: T.int_div(-7, 2) = -4",
 )  # fmt: skip
 mod = elementwise(
     lambda x, y: call("mod", x, y),
     lambda g, out, x, y: (g, -g * int_div(x, y)),
     "mod", name="mod", arity=2, compute=numbers, accepts="iuf",
+    about="x % y, what is left of x // y: of y's sign.  Gradient: 1; -(x // y).  Example: "
+    "T.mod(-7, 3) = 2",
 )  # fmt: skip
 reciprocal = elementwise(
     lambda x: 1.0 / x,
     lambda g, out, x: (-g * sqr(out),),
     lambda xp, x: 1 / x, name="reciprocal", compute="float",
+    about="1 / x.  Gradient: -1 / x**2.  Example: T.inv(4.0) = 0.25",
 )  # fmt: skip
 inv = reciprocal
 div_proxy = true_div
@@ -106,12 +115,20 @@ def divmod(x: Any, y: Any) -> tuple[Variable, Variable]:
 
 
 def mod_check(x: Any, y: Any) -> Variable:
-    """`x % y`.  Raises: TypeError for complex operands."""
+    """`x % y`.  Raises: TypeError for complex operands.
+
+    >>> T.mod_check(-7, 3).eval()
+    array(2)
+    """
     return mod(x, y)
 
 
 def ceil_intdiv(a: Any, b: Any) -> Variable:
-    """The quotient of integers rounded up: `-(-a // b)` without overflow."""
+    """The quotient of integers rounded up: `-(-a // b)` without overflow.
+
+    >>> T.ceil_intdiv(7, 2).eval()
+    array(4)
+    """
     a, b = as_tensor(a), as_tensor(b)
     return int_div(a, b) + cast(neq(mod(a, b), 0), upcast(a.type.dtype, b.type.dtype))
 
@@ -122,6 +139,7 @@ sqr: Elementwise = elementwise(
     lambda x: x * x,
     lambda g, out, x: (g * 2 * x,),
     "square", name="sqr", compute=numbers,
+    about="x * x.  Gradient: 2 * x.  Example: T.sqr(3) = 9",
 )  # fmt: skip
 square = sqr
 # At 0 the derivative is infinite, as in IEEE arithmetic.
@@ -129,6 +147,8 @@ sqrt = elementwise(
     lambda x: call("sqrt", x),
     lambda g, out, x: (0.5 * g / out,),
     "sqrt", name="sqrt", compute="float",
+    about="The square root; NaN where x is negative.  Gradient: 1 / (2 * sqrt(x)).  Example: "
+    "T.sqrt(2.0) = 1.414213...",
 )  # fmt: skip
 
 
@@ -181,16 +201,27 @@ class Power(Elementwise):
         return super().convert(variables)
 
 
-pow = Power("pow", 2, _power, _power_derivative, _power_reference, compute=numbers)
+pow = Power(
+    "pow",
+    2,
+    _power,
+    _power_derivative,
+    _power_reference,
+    compute=numbers,
+    about="x ** y; of integers an integer, whose negative powers are 1, -1 or 0.  Gradient: y"
+    " * x ** (y - 1); log(x) * x**y.  Example: T.pow(2.0, 0.5) = 1.414213...",
+)
 power = pow
 # The one transcendental function that arithmetic needs, for the derivative of a power.
 log = elementwise(
     lambda x: call("log", x),
     lambda g, out, x: (g / x,),
     "log", name="log", compute="float",
+    about="The natural logarithm; minus infinity at 0, NaN below.  Gradient: 1 / x.  Example:"
+    " T.log(10.0) = 2.302585...",
 )  # fmt: skip
 
-# ---- sign and rounding
+# ---- sign
 
 
 def _absolute(x: Scalar) -> Scalar:
@@ -207,9 +238,18 @@ absolute = elementwise(
     _absolute,
     lambda g, out, x: (g * sgn(x),),
     "abs", name="abs", result=lambda dtypes: real_dtype(dtypes[0]), holomorphic=False,
+    about="The absolute value; of a complex number its real length.  Gradient: sgn(x).  "
+    "Example: T.abs_(-3) = 3",
 )  # fmt: skip
 abs_ = absolute
-sgn: Elementwise = elementwise(_sign, None, "sign", name="sgn", accepts="iufc")
+sgn: Elementwise = elementwise(
+    _sign,
+    None,
+    "sign",
+    name="sgn",
+    accepts="iufc",
+    about="The sign: -1, 0 or 1, NaN of NaN.  Gradient: 0.  Example: T.sgn(-0.5) = -1.0",
+)
 sign = sgn
 
 
@@ -218,133 +258,7 @@ def real_dtype(dtype: str) -> str:
     return {"complex64": "float32", "complex128": "float64"}.get(dtype, dtype)
 
 
-def _rounding(name: str, primitive: str, reference: str) -> Elementwise:
-    return elementwise(
-        lambda x: call(primitive, x) if kind(x) == "f" else x,
-        None,
-        lambda xp, x: getattr(xp, reference)(x) if x.dtype.kind == "f" else x,
-        name=name,
-        accepts="biuf",
-    )
-
-
-floor = _rounding("floor", "floor", "floor")
-ceil = _rounding("ceil", "ceil", "ceil")
-trunc = _rounding("trunc", "trunc", "trunc")
-round_half_to_even = _rounding("round_half_to_even", "rint", "rint")
-
-
-def _half_away(x: Scalar) -> Scalar:
-    if kind(x) != "f":
-        return x
-    whole = call("trunc", x)
-    step = call("copysign", literal(1.0, x.dtype), x)
-    return select(call("abs", x - whole) >= 0.5, whole + step, whole)
-
-
-def _half_away_reference(xp: Any, x: Any) -> Any:
-    if x.dtype.kind != "f":
-        return x
-    whole = xp.trunc(x)
-    return xp.where(xp.abs(x - whole) >= 0.5, whole + xp.copysign(1, x), whole)
-
-
-round_half_away_from_zero = elementwise(
-    _half_away,
-    None,
-    _half_away_reference,
-    name="round_half_away_from_zero",
-    accepts="biuf",
-)
-
-
-def round(a: Any, mode: str | None = None) -> Variable:
-    """The nearest whole number, in `a`'s dtype.
-
-    mode: "half_to_even" (the default, as NumPy) or "half_away_from_zero".
-    Raises: ValueError for another mode.
-    """
-    modes = {
-        None: round_half_to_even,
-        "half_to_even": round_half_to_even,
-        "half_away_from_zero": round_half_away_from_zero,
-    }
-    if mode not in modes:
-        raise ValueError(f"round: no mode {mode!r}: there are {[*modes][1:]}")
-    return modes[mode](a)
-
-
-def iround(a: Any, mode: str | None = None) -> Variable:
-    """`round(a, mode)` as int64."""
-    return cast(round(a, mode), "int64")
-
-
-# ---- comparison: the result is bool, the derivative zero
-
-
-def _compared(variables: Sequence[Variable]) -> list[str]:
-    """The dtypes in which numbers are compared: the common one, but that no dtype holds
-    both uint64 and a negative number; these stay what they are."""
-    common = common_dtype(variables)
-    found = [v.type.dtype for v in variables]
-    if common in FLOATS and "uint64" in found and set(found) < {*INTEGERS}:
-        return ["uint64" if dtype == "uint64" else "int64" for dtype in found]
-    return [common] * len(variables)
-
-
-def _compare(primitive: str, x: Scalar, y: Scalar) -> Scalar:
-    """x and y by a primitive; of an int64 and a uint64 the sign is looked at first."""
-    if x.dtype == y.dtype:
-        return binary(primitive, x, y)
-    signed = x if kind(x) == "i" else y
-    if primitive in ("eq", "ne"):
-        negative = primitive == "ne"
-    else:  # the lesser one is asked for on the left, or on the right
-        negative = (primitive in ("lt", "le")) == (signed is x)
-    as_unsigned = binary(
-        primitive, scalars.cast(x, "uint64"), scalars.cast(y, "uint64")
-    )
-    below = binary("lt", signed, literal(0, "int64"))
-    if negative:
-        return call("or", below, as_unsigned)
-    return call("and", binary("ge", signed, literal(0, "int64")), as_unsigned)
-
-
-def _comparison(name: str, primitive: str, reference: str, accepts: str) -> Elementwise:
-    return elementwise(
-        lambda x, y: _compare(primitive, x, y),
-        None,
-        reference,
-        name=name,
-        arity=2,
-        compute=_compared,
-        result="bool",
-        accepts=accepts,
-        commutative=primitive in ("eq", "ne"),
-    )
-
-
-lt = _comparison("lt", "lt", "less", "biuf")
-le = _comparison("le", "le", "less_equal", "biuf")
-gt = _comparison("gt", "gt", "greater", "biuf")
-ge = _comparison("ge", "ge", "greater_equal", "biuf")
-eq = _comparison("eq", "eq", "equal", "biufc")
-neq = _comparison("neq", "ne", "not_equal", "biufc")
-
-
-def _test(name: str) -> Elementwise:
-    """isnan, isinf: False for every integer."""
-    return elementwise(
-        lambda x: call(name, x) if kind(x) == "f" else literal(False, "bool"),
-        None,
-        name,
-        name=name,
-        result="bool",
-    )
-
-
-isnan = _test("isnan")
-isinf = _test("isinf")
+# ---- choice
 
 
 def isclose(
@@ -353,6 +267,9 @@ def isclose(
     """Where `|a - b| <= atol + rtol * |b|`; infinities are close to themselves alone.
 
     equal_nan: NaN is close to NaN.  Result: bool, broadcast.
+
+    >>> T.isclose([1.0, 2.0], [1.0, 2.1]).eval()
+    array([ True, False])
     """
     a, b = as_tensor(a), as_tensor(b)
     finite = and_(invert(isinf(a)), invert(isinf(b)))
@@ -360,33 +277,6 @@ def isclose(
     near = and_(finite, le(distance, atol + rtol * absolute(b)))
     result: Variable = or_(eq(a, b), near)
     return or_(result, and_(isnan(a), isnan(b))) if equal_nan else result
-
-
-# ---- logic: of booleans, or bit by bit of integers
-
-
-def _logic(name: str, primitive: str, reference: str) -> Foldable:
-    return Foldable(
-        name,
-        2,
-        lambda x, y: call(primitive, x, y),
-        None,
-        reference,
-        accepts="biu",
-        commutative=True,
-    )
-
-
-and_ = _logic("and_", "and", "bitwise_and")
-or_ = _logic("or_", "or", "bitwise_or")
-xor = _logic("xor", "xor", "bitwise_xor")
-bitwise_and, bitwise_or, bitwise_xor = and_, or_, xor
-invert = elementwise(
-    lambda x: call("not", x), None, "invert", name="invert", accepts="biu"
-)
-bitwise_not = invert
-
-# ---- choice
 
 
 def _choice(variables: Sequence[Variable]) -> list[str]:
@@ -400,11 +290,14 @@ switch: Elementwise = elementwise(
     lambda g, out, condition, x, y: (None, switch(condition, g, 0), switch(condition, 0, g)),
     "where", name="switch", arity=3, compute=_choice, result=lambda dtypes: dtypes[1],
     condition=0,
+    about="x where the condition is true, else y.  Both are computed.  Gradient: 0; "
+    "switch(condition, 1, 0); switch(condition, 0, 1).  Example: T.switch(T.gt(2, 1), "
+    "10, 20) = 10",
 )  # fmt: skip
 where = switch
 
 
-def _extremum(name: str, for_bool: str) -> Foldable:
+def _extremum(name: str, for_bool: str, about: str) -> Foldable:
     """NaN wins over every number.  Where both are equal the first has the gradient."""
 
     def derivative(g: Any, out: Any, x: Any, y: Any) -> tuple[Any, Any]:
@@ -419,21 +312,40 @@ def _extremum(name: str, for_bool: str) -> Foldable:
         name,
         accepts="biuf",
         commutative=True,
+        about=about,
     )
 
 
-maximum = _extremum("maximum", "or")
-minimum = _extremum("minimum", "and")
+maximum = _extremum(
+    "maximum",
+    "or",
+    about="The greater of x and y, or of more operands; NaN where one is.  Gradient: x >= y; "
+    "x < y.  Example: T.maximum(1, 2) = 2",
+)
+minimum = _extremum(
+    "minimum",
+    "and",
+    about="The lesser of x and y, or of more operands; NaN where one is.  Gradient: x <= y; x"
+    " > y.  Example: T.minimum(1, 2) = 1",
+)
 
 
 def largest(*args: Any) -> Variable:
-    """The greatest of the arguments, element by element."""
+    """The greatest of the arguments, element by element.
+
+    >>> T.largest([1, 5], [4, 2]).eval()
+    array([4, 5])
+    """
     result: Variable = maximum(*args)
     return result
 
 
 def smallest(*args: Any) -> Variable:
-    """The least of the arguments, element by element."""
+    """The least of the arguments, element by element.
+
+    >>> T.smallest([1, 5], [4, 2]).eval()
+    array([1, 2])
+    """
     result: Variable = minimum(*args)
     return result
 
@@ -457,6 +369,8 @@ clip = elementwise(
     _clip_derivative,
     lambda xp, x, low, high: xp.minimum(xp.maximum(x, low), high),
     name="clip", arity=3, accepts="iuf",
+    about="x, but low where below and high where above.  Gradient: and_(x >= low, x <= high);"
+    " x < low; x > high.  Example: T.clip(5, 0, 3) = 3",
 )  # fmt: skip
 
 # `y` at the shape of `x`: how a gradient gets back a shape that a reduction took.
@@ -465,9 +379,15 @@ second = elementwise(
     lambda g, out, x, y: (None, g),
     lambda xp, x, y: xp.broadcast_to(y, xp.broadcast(x, y).shape).copy(),
     name="second", arity=2, compute="own", result=lambda dtypes: dtypes[1],
+    about="y, stretched to the shape of x.  Gradient: 0; 1.  Example: T.second(1.0, 2.0) = "
+    "2.0",
 )  # fmt: skip
 fill = second
 identity = elementwise(
-    lambda x: x, lambda g, out, x: (g,), lambda xp, x: x.copy(), name="identity"
+    lambda x: x,
+    lambda g, out, x: (g,),
+    lambda xp, x: x.copy(),
+    name="identity",
+    about="x itself, as a new variable.  Gradient: 1.  Example: T.tensor_copy(3) = 3",
 )
 tensor_copy = identity

@@ -135,7 +135,12 @@ class GradScale(Barrier):
 
 
 def disconnected_grad(x: Any) -> Any:
-    """`x`, which no gradient passes; asking for one through it alone is an error."""
+    """`x`, which no gradient passes; asking for one through it alone is an error.
+
+    >>> x = T.dvector("x")
+    >>> symnet.grad(T.sum(x * T.disconnected_grad(x)), x).eval({x: [1, 2]})
+    array([1., 2.])
+    """
     return DisconnectedGrad()(x)
 
 
@@ -143,7 +148,12 @@ consider_constant = disconnected_grad
 
 
 def zero_grad(x: Any) -> Any:
-    """`x`; the gradient that passes it is zero."""
+    """`x`; the gradient that passes it is zero.
+
+    >>> x = T.dscalar("x")
+    >>> symnet.grad(x * T.zero_grad(x), x).eval({x: 3})
+    array(3.)
+    """
     return ZeroGrad()(x)
 
 

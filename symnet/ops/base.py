@@ -198,7 +198,11 @@ def constant(
     ndim: int | None = None,
     dtype: str | None = None,
 ) -> Constant:
-    """A constant variable.  Without dtype a Python number is weak (see `as_tensor`)."""
+    """A constant variable.  Without dtype a Python number is weak (see `as_tensor`).
+
+    >>> T.constant(2.5).eval()
+    array(2.5)
+    """
     value = as_plain(value)
     weak = dtype is None and isinstance(value, (bool, int, float, complex))
     if weak:
@@ -245,7 +249,11 @@ def constant_value(variable: Variable) -> np.ndarray[Any, Any] | None:
 
 
 def scalar_constant(variable: Any) -> Any:
-    """The number in a constant of one element.  Raises: NotScalarConstantError."""
+    """The number in a constant of one element.  Raises: NotScalarConstantError.
+
+    >>> T.get_scalar_constant_value(T.constant(3))
+    np.int64(3)
+    """
     data = variable.data if isinstance(variable, Constant) else variable
     if isinstance(data, Variable) or np.size(data) != 1:
         raise NotScalarConstantError(f"{variable} is not a constant of one element")

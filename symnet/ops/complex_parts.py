@@ -31,32 +31,48 @@ complex = elementwise(
     lambda xp, re, im: re + 1j * im,
     name="complex", arity=2, compute=_complex_parts, accepts="f", holomorphic=False,
     result=lambda dtypes: "complex64" if dtypes[0] == "float32" else "complex128",
+    about="The complex number x + i y.  Example: T.complex(1.0, 2.0) = (1+2j)",
 )  # fmt: skip
 conj: Elementwise = elementwise(
-    lambda x: x, lambda g, out, x: (conj(g),), "conj", name="conj", holomorphic=False
+    lambda x: x,
+    lambda g, out, x: (conj(g),),
+    "conj",
+    name="conj",
+    holomorphic=False,
+    about="The complex conjugate; a real number itself.  Example: T.conj(1 - 2j) = (1+2j)",
 )
 real_part = elementwise(
     _no_kernel,
     lambda g, out, z: (complex(g, 0),),
     "real", name="real", result=lambda dtypes: real_dtype(dtypes[0]), accepts="c",
     holomorphic=False,
+    about="The real part.",
 )  # fmt: skip
 imaginary_part = elementwise(
     _no_kernel,
     lambda g, out, z: (complex(0, g),),
     "imag", name="imag", result=lambda dtypes: real_dtype(dtypes[0]), accepts="c",
     holomorphic=False,
+    about="The imaginary part.",
 )  # fmt: skip
 
 
 def real(z: Any) -> Variable:
-    """The real part; a real variable itself."""
+    """The real part; a real variable itself.
+
+    >>> T.real(1 + 2j).eval()
+    array(1.)
+    """
     variable = as_tensor(z)
     return real_part(variable) if variable.type.dtype in COMPLEX else variable
 
 
 def imag(z: Any) -> Variable:
-    """The imaginary part; zeros for a real variable."""
+    """The imaginary part; zeros for a real variable.
+
+    >>> T.imag(1 + 2j).eval()
+    array(2.)
+    """
     variable = as_tensor(z)
     dtype = variable.type.dtype
     result: Variable

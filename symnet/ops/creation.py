@@ -25,8 +25,9 @@ from symnet.kernels.loopir import scalars, views
 from symnet.kernels.loopir.scalars import Scalar
 from symnet.kernels.loopir.views import Size
 from symnet.ops.alloc import alloc
-from symnet.ops.arithmetic import add, eq, ge, identity, le, mul, switch
+from symnet.ops.arithmetic import add, identity, mul, switch
 from symnet.ops.base import PointOp, as_tensor, common_dtype, constant, disconnected
+from symnet.ops.comparison import eq, ge, le
 from symnet.ops.elementwise import cast
 from symnet.ops.lowerings import Read, Shapes, Sizes
 from symnet.ops.methods import method, prop
@@ -40,7 +41,11 @@ __all__ = [
 
 
 def size(x: Any) -> Variable:
-    """The number of elements of `x`, as an int64 scalar."""
+    """The number of elements of `x`, as an int64 scalar.
+
+    >>> T.size([[1, 2, 3]]).eval()
+    array(3)
+    """
     counts = sizes_of(as_tensor(x))
     return reduce(mul, counts) if counts else constant(np.array(1, dtype="int64"))
 
@@ -140,6 +145,9 @@ def arange(
     Dtypes: int64 for integers (uint64 where one of them is); float64 for floats, but
         that of their sum where floatX is smaller and none of them is float64.
     Raises: TypeError for what is no real scalar; ValueError for a step of 0.
+
+    >>> T.arange(1, 10, 3).eval()
+    array([1, 4, 7])
     """
     if stop is None:
         start, stop = 0, start
@@ -212,6 +220,12 @@ def meshgrid(
     the first vector vary along the first axis, "xy" along the second.
 
     sparse: leave the other axes of each array at size 1.
+
+    >>> columns, rows = T.meshgrid([1, 2], [3, 4])
+    >>> columns.eval(), rows.eval()
+    (array([[1, 2],
+           [1, 2]]), array([[3, 3],
+           [4, 4]]))
     """
     if indexing not in ("xy", "ij"):
         raise ValueError(f"meshgrid: indexing is 'xy' or 'ij', not {indexing!r}")
@@ -253,6 +267,10 @@ def eye(n: Any, m: Any = None, k: Any = 0, dtype: str | None = None) -> Variable
     k > 0), else 0.
 
     Raises: ValueError for a negative size.
+
+    >>> T.eye(2).eval()
+    array([[1., 0.],
+           [0., 1.]])
     """
     sizes = [size_scalar(one, "a size") for one in (n, n if m is None else m)]
     if any(isinstance(one, Constant) and one.data < 0 for one in sizes):
@@ -269,13 +287,23 @@ def _is_size(one: Variable) -> bool:
 
 
 def identity_like(x: Any) -> Variable:
-    """`eye` with the shape and dtype of the matrix x."""
+    """`eye` with the shape and dtype of the matrix x.
+
+    >>> T.identity_like([[1, 2], [3, 4]]).eval()
+    array([[1, 0],
+           [0, 1]])
+    """
     x = as_tensor(x, ndim=2)
     return eye(shape_i(x, 0), shape_i(x, 1), dtype=x.type.dtype)
 
 
 def tri(N: Any, M: Any = None, k: Any = 0, dtype: str | None = None) -> Variable:
-    """A matrix of N rows and M (or N) columns, 1 on and below diagonal k, else 0."""
+    """A matrix of N rows and M (or N) columns, 1 on and below diagonal k, else 0.
+
+    >>> T.tri(2).eval()
+    array([[1., 0.],
+           [1., 1.]])
+    """
     rows, columns = _diagonal_grid(N, N if M is None else M, k)
     return cast(ge(rows, columns), dtype or config.floatX)
 
@@ -292,12 +320,22 @@ def _triangle(m: Any, k: Any, lower: bool) -> Variable:
 
 
 def tril(m: Any, k: Any = 0) -> Variable:
-    """The matrix m (or each matrix in its last two axes), 0 above diagonal k."""
+    """The matrix m (or each matrix in its last two axes), 0 above diagonal k.
+
+    >>> T.tril([[1, 2], [3, 4]]).eval()
+    array([[1, 0],
+           [3, 4]])
+    """
     return _triangle(m, k, lower=True)
 
 
 def triu(m: Any, k: Any = 0) -> Variable:
-    """The matrix m (or each matrix in its last two axes), 0 below diagonal k."""
+    """The matrix m (or each matrix in its last two axes), 0 below diagonal k.
+
+    >>> T.triu([[1, 2], [3, 4]]).eval()
+    array([[1, 2],
+           [0, 4]])
+    """
     return _triangle(m, k, lower=False)
 
 

@@ -135,6 +135,9 @@ def cumsum(x: Any, axis: int | None = None) -> Variable:
     """Sums up to each position along `axis` (None: of the flattened x).
 
     Dtypes: those of x; smaller integers and booleans are summed as int64 or uint64.
+
+    >>> T.cumsum([1, 2, 3]).eval()
+    array([1, 3, 6])
     """
     return _cumulate(x, axis, "add")
 
@@ -144,5 +147,8 @@ def cumprod(x: Any, axis: int | None = None) -> Variable:
     """Products up to each position along `axis` (None: of the flattened x).
 
     Dtypes: as `cumsum`.  The gradient is right beside elements that are 0.
+
+    >>> T.cumprod([1, 2, 3]).eval()
+    array([1, 2, 6])
     """
     return _cumulate(x, axis, "mul")

@@ -20,8 +20,9 @@ from symnet.graph.variables import (
 from symnet.kernels.loopir import views
 from symnet.kernels.loopir.views import Size, View
 from symnet.ops.alloc import zeros, zeros_like
-from symnet.ops.arithmetic import add, eq, switch
+from symnet.ops.arithmetic import add, switch
 from symnet.ops.base import ViewOp, as_tensor, normalize_axis
+from symnet.ops.comparison import eq
 from symnet.ops.creation import arange
 from symnet.ops.elementwise import cast
 from symnet.ops.lowerings import Shapes, Sizes
@@ -171,7 +172,11 @@ class WriteDiagonal(_DiagonalAxes, WriteOp):
 
 @method("diagonal")
 def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Variable:
-    """The diagonal of two axes of `a`, as the last axis (NumPy's meaning)."""
+    """The diagonal of two axes of `a`, as the last axis (NumPy's meaning).
+
+    >>> T.diagonal([[1, 2], [3, 4]]).eval()
+    array([1, 4])
+    """
     variable = as_tensor(a)
     axes = [
         normalize_axis(axis, variable.type.ndim, "diagonal") for axis in (axis1, axis2)
@@ -204,6 +209,10 @@ def diag(v: Any, k: int = 0) -> Variable:
     """A square matrix with the vector v on diagonal k, or diagonal k of a matrix v.
 
     Raises: ValueError for other ranks.
+
+    >>> T.diag([1, 2]).eval()
+    array([[1, 0],
+           [0, 2]])
     """
     variable = as_tensor(v)
     if variable.type.ndim == 1:
@@ -217,6 +226,10 @@ def fill_diagonal(a: Any, val: Any) -> Variable:
     """`a` with the scalar `val` on its main diagonal.
 
     Shapes: a matrix, or an array of more axes that all have one size.
+
+    >>> T.fill_diagonal(T.zeros((2, 2)), 5).eval()
+    array([[5., 0.],
+           [0., 5.]])
     """
     variable, value = as_tensor(a), as_tensor(val, truth=True)
     if variable.type.ndim < 2 or value.type.ndim != 0:
@@ -229,7 +242,12 @@ def fill_diagonal(a: Any, val: Any) -> Variable:
 
 def fill_diagonal_offset(a: Any, val: Any, offset: Any) -> Variable:
     """The matrix `a` with the scalar `val` on the diagonal `offset`, which may be a
-    symbolic integer."""
+    symbolic integer.
+
+    >>> T.fill_diagonal_offset(T.zeros((2, 2)), 5, 1).eval()
+    array([[0., 5.],
+           [0., 0.]])
+    """
     matrix, value = as_tensor(a, ndim=2), as_tensor(val, ndim=0, truth=True)
     rows = add(arange(shape_i(matrix, 0)), size_scalar(offset, "a diagonal"))
     columns = arange(shape_i(matrix, 1))

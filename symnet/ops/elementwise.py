@@ -27,6 +27,7 @@ from symnet.graph.variables import (
 from symnet.kernels.loopir import scalars
 from symnet.kernels.loopir.scalars import Scalar
 from symnet.kernels.loopir.views import ONE, Size
+from symnet.ops.about import docstring
 from symnet.ops.base import (
     TensorOp,
     as_tensor,
@@ -76,6 +77,7 @@ class Elementwise(TensorOp, metaclass=ElementwiseKind):
     Gradients of complex inputs: dC/dRe + i dC/dIm, so a `holomorphic` function with
     derivative f' gives g * conj(f'); another's `derivative` says it itself.
     condition: which input chooses between the others.
+    about: what it is, its gradient and an example, in one line (`ops/about.py`).
     Raises: ShapeError where known sizes contradict; TypeError where `accepts` refuses.
     """
 
@@ -95,6 +97,7 @@ class Elementwise(TensorOp, metaclass=ElementwiseKind):
         commutative: bool = False,
         holomorphic: bool = True,
         condition: int | None = None,
+        about: str = "",
     ) -> None:
         self.name = name
         self.arity = arity
@@ -107,6 +110,8 @@ class Elementwise(TensorOp, metaclass=ElementwiseKind):
         self.commutative = commutative
         self.holomorphic = holomorphic
         self.condition = condition
+        if about:
+            self.__doc__ = docstring(self, about)
         REGISTRY[name] = self
 
     # There is one op of each name; as the rewriter compares them all the time, by identity.
@@ -362,6 +367,9 @@ def cast(x: Any, dtype: Any) -> Variable:
     """`x` with each element converted to `dtype` ("floatX" allowed).
 
     Raises: TypeError from complex to real: take `real(x)` or `abs(x)`.
+
+    >>> T.cast([1.7, -1.7], "int8").eval()
+    array([ 1, -1], dtype=int8)
     """
     variable = as_tensor(x)
     if dtype not in DTYPES:
@@ -402,12 +410,14 @@ def elementwise(
     commutative: bool = False,
     holomorphic: bool = True,
     condition: int | None = None,
+    about: str = "",
 ) -> Elementwise:
     """Declare an op on each element.
 
     body: its scalar expression.
     derivative: (g, out, *inputs) -> one gradient per input; None: zero everywhere.
     reference: the name of a function of NumPy, or (xp, *arrays) -> array.
+    about: what `help` says of it (`ops/about.py`).
     """
     return Elementwise(
         name,
@@ -421,4 +431,5 @@ def elementwise(
         commutative,
         holomorphic,
         condition,
+        about,
     )

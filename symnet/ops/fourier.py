@@ -26,8 +26,9 @@ from symnet.kernels.loopir import views
 from symnet.kernels.loopir.views import Size
 from symnet.kernels.routines import Fourier
 from symnet.ops.alloc import alloc, shape_elements
-from symnet.ops.arithmetic import add, eq, mul, or_, sqrt, switch, true_div
+from symnet.ops.arithmetic import add, mul, sqrt, switch, true_div
 from symnet.ops.base import TensorOp, as_tensor, disconnected, to_float
+from symnet.ops.comparison import eq, or_
 from symnet.ops.creation import arange
 from symnet.ops.elementwise import cast
 from symnet.ops.indexing import getitem, set_subtensor

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from symnet.config import config
 from symnet.errors import message
 from symnet.graph.types import INTEGERS
 from symnet.graph.variables import Constant, Variable, operand_text
@@ -22,9 +21,8 @@ from symnet.ops.advanced import (
     stretched,
 )
 from symnet.ops.alloc import zeros
-from symnet.ops.arithmetic import clip, lt, mod, second, switch
+from symnet.ops.arithmetic import clip, mod
 from symnet.ops.base import as_tensor, constant, normalize_axis
-from symnet.ops.creation import arange
 from symnet.ops.elementwise import cast
 from symnet.ops.joining import stack
 from symnet.ops.methods import method
@@ -44,9 +42,8 @@ from symnet.ops.sizes import (
 from symnet.ops.subtensor import IncSubtensor, Subtensor
 
 __all__ = [
-    "choose", "compress", "flatnonzero", "getitem", "inc_subtensor", "nonzero",
-    "nonzero_values", "set_subtensor", "take", "take_along_axis", "to_one_hot",
-]  # fmt: skip
+    "flatnonzero", "getitem", "inc_subtensor", "nonzero",
+    "nonzero_values", "set_subtensor", "take", ]  # fmt: skip
 
 # ---- x[key]
 
@@ -283,6 +280,9 @@ def inc_subtensor(
     wherever that is safe.
     Raises: TypeError where x is no indexed part, or the dtype of y does not fit a's;
     ShapeError where its sizes do not.
+
+    >>> T.inc_subtensor(T.zeros(3)[[0, 0, 2]], 1).eval()
+    array([2., 0., 1.])
     """
     return _write(x, y, set_instead_of_inc)
 
@@ -293,6 +293,9 @@ def set_subtensor(
     """The array that x is an indexed part of, with that part replaced by y.
 
     As `inc_subtensor`; at a position that comes several times the last value stays.
+
+    >>> T.set_subtensor(T.zeros(3)[1:], 5).eval()
+    array([0., 5., 5.])
     """
     return _write(x, y, True)
 
@@ -359,19 +362,31 @@ def nonzero(a: Any, return_matrix: bool = False) -> Any:
     an index takes it.
 
     return_matrix: one matrix instead, with a row for each axis.
+
+    >>> (places,) = T.nonzero([0, 5, 6])
+    >>> places.eval()
+    array([1, 2])
     """
     found = Nonzero()(as_tensor(a), return_list=True)
     return stack(found) if return_matrix else tuple(found)
 
 
 def flatnonzero(a: Any) -> Variable:
-    """The positions in the flattened `a` where it is not 0."""
+    """The positions in the flattened `a` where it is not 0.
+
+    >>> T.flatnonzero([0, 5, 6]).eval()
+    array([1, 2])
+    """
     found: Variable = nonzero(flatten(as_tensor(a)))[0]
     return found
 
 
 def nonzero_values(a: Any) -> Variable:
-    """The elements of `a` that are not 0, as a vector."""
+    """The elements of `a` that are not 0, as a vector.
+
+    >>> T.nonzero_values([0, 5, 6]).eval()
+    array([5, 6])
+    """
     flat = flatten(as_tensor(a))
     return getitem(flat, flatnonzero(flat))
 
@@ -383,17 +398,20 @@ def take(
 
     mode: what a position out of range does: "raise" an IndexError, "wrap" around, or be
     "clip"ped to the nearest (a negative one to 0).
+
+    >>> T.take([10, 20, 30], [2, 0]).eval()
+    array([30, 10])
     """
     variable, where = as_tensor(a), as_tensor(indices)
     if axis is None:
         variable, axis = flatten(variable), 0
     axis = normalize_axis(axis, variable.type.ndim, "take")
     return getitem(
-        variable, (slice(None),) * axis + (_in_range(where, variable, axis, mode),)
+        variable, (slice(None),) * axis + (in_range(where, variable, axis, mode),)
     )
 
 
-def _in_range(where: Variable, x: Variable, axis: int, mode: str) -> Variable:
+def in_range(where: Variable, x: Variable, axis: int, mode: str) -> Variable:
     if mode not in ("raise", "wrap", "clip"):
         raise ValueError(f"mode is 'raise', 'wrap' or 'clip', not {mode!r}")
     if mode == "raise" or where.type.dtype not in INTEGERS:
@@ -408,88 +426,6 @@ def _in_range(where: Variable, x: Variable, axis: int, mode: str) -> Variable:
     return result
 
 
-def take_along_axis(a: Any, indices: Any, axis: int = -1) -> Variable:
-    """The elements of `a` at `indices` along `axis`, which vary along the others: what
-    argsort gives.
-
-    Shapes: both have one rank, and one shape save for `axis`.
-    """
-    variable, where = as_tensor(a), as_tensor(indices)
-    rank = variable.type.ndim
-    if where.type.ndim != rank:
-        raise ValueError(
-            f"take_along_axis: {operand_text(where)} for {operand_text(variable)}"
-        )
-    axis = normalize_axis(axis, rank, "take_along_axis")
-    key = [
-        where if k == axis else _along(arange(shape_i(variable, k)), k, rank)
-        for k in range(rank)
-    ]
-    return getitem(variable, tuple(key))
-
-
-def _along(vector: Variable, axis: int, rank: int) -> Variable:
-    return dimshuffle(vector, *[0 if k == axis else "x" for k in range(rank)])
-
-
-def compress(condition: Any, x: Any, axis: int | None = None) -> Variable:
-    """The elements of `x` along `axis` (None: flattened) where the vector `condition`
-    is true; it may be shorter than x."""
-    return take(x, flatnonzero(condition), axis=axis)
-
-
-def choose(a: Any, choices: Any, out: None = None, mode: str = "raise") -> Variable:
-    """At each place the element of `choices[a]`; a and the choices are broadcast.
-
-    choices: a list of arrays, or an array whose first axis counts them.
-    mode: what a number out of range, also a negative one, does: "raise" an IndexError,
-        "wrap" or "clip".
-    """
-    if out is not None:
-        raise TypeError("choose: a symbolic result has no `out`")
-    number = as_tensor(a)
-    if isinstance(choices, (list, tuple)):
-        arrays = [as_tensor(c) for c in choices]
-        shape = arrays[0]
-        for one in arrays[1:]:
-            shape = second(shape, one)
-        options = stack([second(shape, one) for one in arrays])
-    else:
-        options = as_tensor(choices)
-    rank = max(number.type.ndim, options.type.ndim - 1)
-    if mode == "raise" and number.type.dtype in INTEGERS:
-        number = cast(number, "int64")
-        number = switch(lt(number, 0), shape_i(options, 0), number)
-    key: list[Any] = [_in_range(number, options, 0, mode)]
-    for axis in range(1, options.type.ndim):
-        place = rank - options.type.ndim + axis
-        one = options.type.shape[axis] == 1
-        key.append(0 if one else _along(arange(shape_i(options, axis)), place, rank))
-    return getitem(options, tuple(key))
-
-
-def to_one_hot(y: Any, nb_class: Any, dtype: str | None = None) -> Variable:
-    """A matrix with a row for each label in the vector y: 1 in the label's column, else 0.
-
-    Raises: IndexError for a label that is not below `nb_class`.
-    """
-    labels = as_tensor(y)
-    if labels.type.ndim != 1 or labels.type.dtype not in INTEGERS:
-        raise TypeError(
-            f"to_one_hot takes a vector of integers, not {operand_text(labels)}"
-        )
-    count = shape_i(labels, 0)
-    rows = zeros((count, nb_class), dtype=dtype or config.floatX)
-    return set_subtensor(getitem(rows, (arange(count), labels)), 1)
-
-
 method("take")(take)
 method("nonzero")(nonzero)
 method("nonzero_values")(nonzero_values)
-method("choose")(choose)
-
-
-@method("compress")
-def _compress(self: Variable, a: Any, axis: int | None = None) -> Variable:
-    """The elements of `a` where this vector, the condition, is true."""
-    return compress(self, a, axis=axis)

@@ -223,6 +223,9 @@ def join(axis: Any, *tensors: Any) -> Variable:
     """The arrays one after another along `axis`.
 
     Raises: TypeError for differing ranks or scalars; ShapeError for differing sizes.
+
+    >>> T.join(0, [1, 2], [3]).eval()
+    array([1, 2, 3])
     """
     variables = [as_tensor(t, truth=True) for t in tensors]
     if not variables:
@@ -253,6 +256,9 @@ def concatenate(tensor_list: Any, axis: Any = 0) -> Variable:
 
     Raises: TypeError for differing ranks, scalars, or what is no list; ShapeError for
     differing sizes.
+
+    >>> T.concatenate([[1, 2], [3]]).eval()
+    array([1, 2, 3])
     """
     if not isinstance(tensor_list, (tuple, list)):
         raise TypeError(
@@ -266,6 +272,10 @@ def stack(*tensors: Any, axis: int = 0) -> Variable:
     """The arrays of one shape along a new axis: `stack([a, b], axis=0)`.
 
     Scalars make a vector.  `stack(a, b)` means the same.
+
+    >>> T.stack([[1, 2], [3, 4]], axis=1).eval()
+    array([[1, 3],
+           [2, 4]])
     """
     arrays: Sequence[Any] = tensors
     if isinstance(tensors[0], (list, tuple)):
@@ -299,6 +309,9 @@ def as_tensor_variable(
     front of an array of lower rank.
     Raises: AsTensorError for what is no number, array, tensor variable or list of these;
         ValueError for an array of a rank above `ndim`.
+
+    >>> T.as_tensor_variable([1, 2]).type
+    int64 tensor (2)
     """
     variable = as_tensor(x, name, truth=True)
     if ndim is None or variable.type.ndim == ndim:
@@ -309,19 +322,34 @@ def as_tensor_variable(
 
 
 def stacklists(arg: Any) -> Variable:
-    """Nested lists of arrays of one shape as one array, a new axis for each level."""
+    """Nested lists of arrays of one shape as one array, a new axis for each level.
+
+    >>> T.stacklists([[1, 2], [3, 4]]).eval()
+    array([[1, 2],
+           [3, 4]])
+    """
     if isinstance(arg, (tuple, list)):
         return stack([stacklists(one) for one in arg])
     return as_tensor(arg, truth=True)
 
 
 def horizontal_stack(*args: Any) -> Variable:
-    """Matrices side by side."""
+    """Matrices side by side.
+
+    >>> T.horizontal_stack([[1], [2]], [[3], [4]]).eval()
+    array([[1, 3],
+           [2, 4]])
+    """
     return _matrices("horizontal_stack", args, 1)
 
 
 def vertical_stack(*args: Any) -> Variable:
-    """Matrices one below another."""
+    """Matrices one below another.
+
+    >>> T.vertical_stack([[1, 2]], [[3, 4]]).eval()
+    array([[1, 2],
+           [3, 4]])
+    """
     return _matrices("vertical_stack", args, 0)
 
 
@@ -336,6 +364,10 @@ def split(x: Any, splits_size: Any, n_splits: int, axis: Any = 0) -> list[Variab
     """`x` cut along `axis` into `n_splits` pieces of the sizes in `splits_size`.
 
     Raises: ShapeError where these do not sum up to the size of x.
+
+    >>> first, last = T.split([1, 2, 3], [2, 1], 2)
+    >>> first.eval(), last.eval()
+    (array([1, 2]), array([3]))
     """
     variable = as_tensor(x)
     axis = normalize_axis(axis, variable.type.ndim, "split")

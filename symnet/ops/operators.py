@@ -9,7 +9,7 @@ import numpy as np
 
 from symnet.errors import message
 from symnet.graph.variables import TensorLike, Variable, operand_text
-from symnet.ops import arithmetic
+from symnet.ops import arithmetic, comparison, whole_numbers
 from symnet.ops.base import as_tensor
 from symnet.ops.complex_parts import conj, imag, real
 from symnet.ops.elementwise import cast
@@ -23,23 +23,23 @@ BINARY: dict[str, Callable[..., Any]] = {
     "floordiv": arithmetic.int_div,
     "mod": arithmetic.mod,
     "pow": arithmetic.pow,
-    "and": arithmetic.and_,
-    "or": arithmetic.or_,
+    "and": comparison.and_,
+    "or": comparison.or_,
 }
 # `==` and `!=` stay identity: variables are keys of dictionaries.  T.eq and T.neq compare.
 COMPARISON: dict[str, Callable[..., Any]] = {
-    "lt": arithmetic.lt,
-    "le": arithmetic.le,
-    "gt": arithmetic.gt,
-    "ge": arithmetic.ge,
+    "lt": comparison.lt,
+    "le": comparison.le,
+    "gt": comparison.gt,
+    "ge": comparison.ge,
 }
 UNARY: dict[str, Callable[..., Any]] = {
     "neg": arithmetic.neg,
     "abs": arithmetic.absolute,
-    "invert": arithmetic.invert,
-    "floor": arithmetic.floor,
-    "ceil": arithmetic.ceil,
-    "trunc": arithmetic.trunc,
+    "invert": comparison.invert,
+    "floor": whole_numbers.floor,
+    "ceil": whole_numbers.ceil,
+    "trunc": whole_numbers.trunc,
 }
 
 
@@ -107,7 +107,7 @@ def _exclusive_or(left: Any, right: Any, variable: Variable, other: Any) -> Vari
                 cure="for a power write x ** 2",
             )
         )
-    result: Variable = arithmetic.xor(*operands)
+    result: Variable = comparison.xor(*operands)
     return result
 
 
@@ -117,7 +117,7 @@ def _round(self: Variable, ndigits: int | None = None) -> Variable:
         raise TypeError(
             "round(x) of a variable takes no digits: scale, round, scale back"
         )
-    return arithmetic.round(self)
+    return whole_numbers.round(self)
 
 
 @method("__bool__")
@@ -140,10 +140,10 @@ def _truth(self: Variable) -> bool:
 
 
 COMPARING = [
-    arithmetic.lt, arithmetic.le, arithmetic.gt, arithmetic.ge, arithmetic.eq,
-    arithmetic.neq,
+    comparison.lt, comparison.le, comparison.gt, comparison.ge, comparison.eq,
+    comparison.neq,
 ]  # fmt: skip
-COMBINING = [arithmetic.and_, arithmetic.or_, arithmetic.xor, arithmetic.invert]
+COMBINING = [comparison.and_, comparison.or_, comparison.xor, comparison.invert]
 
 
 def _compares(variable: Variable) -> bool:
@@ -205,9 +205,12 @@ def _clip(self: Variable, a_min: TensorLike, a_max: TensorLike) -> Variable:
     return arithmetic.clip(self, a_min, a_max)
 
 
-method("round")(arithmetic.round)
-for _name in ("ceil", "floor", "log", "sqrt", "trunc"):
-    method(_name)(unary(getattr(arithmetic, _name)))
+method("round")(whole_numbers.round)
+for _op in (
+    arithmetic.log, arithmetic.sqrt, whole_numbers.ceil, whole_numbers.floor,
+    whole_numbers.trunc,
+):  # fmt: skip
+    method(_op.name)(unary(_op))
 method("conj", "conjugate")(unary(conj))
 prop("real")(real)
 prop("imag")(imag)

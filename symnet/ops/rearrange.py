@@ -17,13 +17,14 @@ from symnet.graph.variables import (
 )
 from symnet.ops.advanced import stretched
 from symnet.ops.alloc import alloc, ones, shape_elements
-from symnet.ops.arithmetic import maximum, mod, mul, neq, sub
+from symnet.ops.arithmetic import maximum, mod, mul, sub
 from symnet.ops.base import (
     NoGradient,
     as_tensor,
     normalize_axes,
     normalize_axis,
 )
+from symnet.ops.comparison import neq
 from symnet.ops.creation import arange
 from symnet.ops.elementwise import cast
 from symnet.ops.indexing import getitem, take
@@ -44,6 +45,9 @@ def tile(x: Any, reps: Any, ndim: int | None = None) -> Variable:
     reps: an integer, a sequence of integers, or an integer vector.
     ndim: the rank of the result, at least that of x and the number of reps; needed where
     that number is known only at a run.
+
+    >>> T.tile([1, 2], 2).eval()
+    array([1, 2, 1, 2])
     """
     variable = as_tensor(x)
     counts: list[Any] = _counts(reps, ndim)
@@ -97,6 +101,9 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Variable:
     """Each element of `x` repeated along `axis` (None: of the flattened x).
 
     repeats: one integer (or a vector of one), or a vector with one for each position.
+
+    >>> T.repeat([1, 2], 2).eval()
+    array([1, 1, 2, 2])
     """
     variable, counts = as_tensor(x), as_tensor(repeats)
     if counts.type.ndim > 1 or counts.type.dtype not in INTEGERS:
@@ -128,7 +135,11 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Variable:
 
 def roll(x: Any, shift: Any, axis: int | None = None) -> Variable:
     """`x` with its elements moved by `shift` along `axis` (None: of the flattened x);
-    what leaves at one end comes back at the other."""
+    what leaves at one end comes back at the other.
+
+    >>> T.roll([1, 2, 3], 1).eval()
+    array([3, 1, 2])
+    """
     variable = as_tensor(x)
     if axis is None:
         flat = roll(flatten(variable), shift, 0)
@@ -144,7 +155,11 @@ def roll(x: Any, shift: Any, axis: int | None = None) -> Variable:
 
 
 def flip(x: Any, axis: Any = None) -> Variable:
-    """`x` with the order of its elements reversed along `axis` (int, sequence, or all)."""
+    """`x` with the order of its elements reversed along `axis` (int, sequence, or all).
+
+    >>> T.flip([1, 2, 3]).eval()
+    array([3, 2, 1])
+    """
     variable = as_tensor(x)
     axes = normalize_axes(axis, variable.type.ndim, "flip")
     if not axes:
@@ -156,7 +171,11 @@ def flip(x: Any, axis: Any = None) -> Variable:
 
 def diff(x: Any, n: int = 1, axis: int = -1) -> Variable:
     """Differences of neighbours along `axis`, taken n times (of booleans: whether they
-    differ)."""
+    differ).
+
+    >>> T.diff([1, 4, 9]).eval()
+    array([3, 5])
+    """
     variable = as_tensor(x)
     axis = normalize_axis(axis, variable.type.ndim, "diff")
     if n < 0:

@@ -26,15 +26,7 @@ from symnet.graph.variables import (
 from symnet.kernels.loopir import views
 from symnet.kernels.loopir.scalars import REDUCTIONS
 from symnet.kernels.loopir.views import ZERO
-from symnet.ops.arithmetic import (
-    eq,
-    isclose,
-    neq,
-    second,
-    sub,
-    switch,
-    true_div,
-)
+from symnet.ops.arithmetic import isclose, second, sub, switch, true_div
 from symnet.ops.base import (
     LONG_SUM,
     WIDER,
@@ -43,6 +35,7 @@ from symnet.ops.base import (
     normalize_axes,
     upcast,
 )
+from symnet.ops.comparison import eq, neq
 from symnet.ops.elementwise import cast
 from symnet.ops.lowerings import Lowering, Reduction, Reference, Shapes, Sizes, is_real
 from symnet.ops.methods import method
@@ -219,7 +212,13 @@ def restore_axes(reduced: Variable, axes: Sequence[int]) -> Variable:
 
 
 def makeKeepDims(x: Any, y: Variable, axis: Any) -> Variable:
-    """Theano's name: `y`, a reduction of `x` over `axis`, with the axes put back."""
+    """Theano's name: `y`, a reduction of `x` over `axis`, with the axes put back.
+
+    >>> x = T.constant([[1, 2], [3, 4]])
+    >>> T.makeKeepDims(x, x.sum(axis=1), 1).eval()
+    array([[3],
+           [7]])
+    """
     return restore_axes(y, normalize_axes(axis, as_tensor(x).type.ndim, "makeKeepDims"))
 
 
@@ -291,6 +290,9 @@ def sum(
     float16 accumulates in float32, unless `acc_dtype` says otherwise.
     Raises: TypeError where dtype or acc_dtype would lose precision; ValueError for an
     axis that does not exist.
+
+    >>> T.sum([[1, 2], [3, 4]], axis=0).eval()
+    array([4, 6])
     """
     return _accumulate("sum", input, axis, dtype, keepdims, acc_dtype)
 
@@ -306,6 +308,9 @@ def prod(
     """The product over `axis`; of nothing 1.  Dtypes and errors as `sum`.
 
     `no_zeros_in_input` is a promise that is not needed: the gradient is right with zeros.
+
+    >>> T.prod([2, 3, 4]).eval()
+    array(24)
     """
     return _accumulate("prod", input, axis, dtype, keepdims, acc_dtype)
 
@@ -318,12 +323,19 @@ def max(x: TensorLike, axis: Any = None, keepdims: bool = False) -> Variable:
 
     The gradient goes to every element that equals the maximum, as in Theano.
     Raises: TypeError for complex; ValueError (when run) for no elements.
+
+    >>> T.max([[1, 5], [4, 2]], axis=1).eval()
+    array([5, 4])
     """
     return _reduce("max", _ordered("max", x), axis, keepdims)
 
 
 def min(x: TensorLike, axis: Any = None, keepdims: bool = False) -> Variable:
-    """The least element over `axis`; otherwise as `max`."""
+    """The least element over `axis`; otherwise as `max`.
+
+    >>> T.min([[1, 5], [4, 2]], axis=1).eval()
+    array([1, 2])
+    """
     return _reduce("min", _ordered("min", x), axis, keepdims)
 
 
@@ -331,25 +343,41 @@ def argmax(x: TensorLike, axis: Any = None, keepdims: bool = False) -> Variable:
     """The position (int64) of the greatest element, the first of equals or of NaNs.
 
     Over several axes the position is that in their elements laid out in C order.
+
+    >>> T.argmax([[1, 5], [4, 2]], axis=1).eval()
+    array([1, 0])
     """
     return _reduce("argmax", _ordered("argmax", x), axis, keepdims, "int64")
 
 
 def argmin(x: TensorLike, axis: Any = None, keepdims: bool = False) -> Variable:
-    """The position (int64) of the least element; otherwise as `argmax`."""
+    """The position (int64) of the least element; otherwise as `argmax`.
+
+    >>> T.argmin([[1, 5], [4, 2]], axis=1).eval()
+    array([0, 1])
+    """
     return _reduce("argmin", _ordered("argmin", x), axis, keepdims, "int64")
 
 
 def max_and_argmax(
     a: Any, axis: Any = None, keepdims: bool = False
 ) -> tuple[Variable, Variable]:
-    """`(max(a, axis), argmax(a, axis))`."""
+    """`(max(a, axis), argmax(a, axis))`.
+
+    >>> value, place = T.max_and_argmax([1, 5, 2])
+    >>> value.eval(), place.eval()
+    (array(5), array(1))
+    """
     a = as_tensor(a)
     return max(a, axis, keepdims), argmax(a, axis, keepdims)
 
 
 def ptp(a: TensorLike, axis: Any = None) -> Variable:
-    """Peak to peak: the maximum less the minimum."""
+    """Peak to peak: the maximum less the minimum.
+
+    >>> T.ptp([2, 3, 7]).eval()
+    array(5)
+    """
     a = as_tensor(a)
     return sub(max(a, axis), min(a, axis))
 
@@ -371,12 +399,20 @@ def _ordered(kind: str, x: Any) -> Variable:
 
 
 def all(x: TensorLike, axis: Any = None, keepdims: bool = False) -> Variable:
-    """Whether every element over `axis` is true (not 0); of nothing True."""
+    """Whether every element over `axis` is true (not 0); of nothing True.
+
+    >>> T.all([[True, False], [True, True]], axis=1).eval()
+    array([False,  True])
+    """
     return _reduce("all", cast_truth(x), axis, keepdims)
 
 
 def any(x: TensorLike, axis: Any = None, keepdims: bool = False) -> Variable:
-    """Whether some element over `axis` is true (not 0); of nothing False."""
+    """Whether some element over `axis` is true (not 0); of nothing False.
+
+    >>> T.any([[True, False], [False, False]], axis=1).eval()
+    array([ True, False])
+    """
     return _reduce("any", cast_truth(x), axis, keepdims)
 
 
@@ -389,7 +425,11 @@ def cast_truth(x: Any) -> Variable:
 def allclose(
     a: Any, b: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
 ) -> Variable:
-    """Whether all of `isclose(a, b)` holds: a bool scalar."""
+    """Whether all of `isclose(a, b)` holds: a bool scalar.
+
+    >>> T.allclose([1.0, 2.0], [1.0, 2.0 + 1e-9]).eval()
+    array(True)
+    """
     return all(isclose(a, b, rtol, atol, equal_nan))
 
 

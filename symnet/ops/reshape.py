@@ -234,6 +234,10 @@ def reshape(x: Any, newshape: Any, ndim: int | None = None) -> Variable:
     newshape: an integer, a sequence of integers (numbers or scalar variables), or an
     integer vector, whose length must be known or given as `ndim`.
     Raises: ShapeError where the number of elements differs; ValueError for an unknown rank.
+
+    >>> T.reshape([1, 2, 3, 4], (2, 2)).eval()
+    array([[1, 2],
+           [3, 4]])
     """
     variable, vector = as_tensor(x), size_vector(newshape)
     if ndim is None:
@@ -301,6 +305,9 @@ def flatten(x: Any, ndim: int | None = None, outdim: int | None = None) -> Varia
     """`x` with its last axes joined, so that `ndim` axes remain (1 by default).
 
     Raises: ValueError for an ndim below 1 or above the rank of x.
+
+    >>> T.flatten([[1, 2], [3, 4]]).eval()
+    array([1, 2, 3, 4])
     """
     variable = as_tensor(x)
     ndim = outdim if ndim is None else ndim
@@ -313,7 +320,11 @@ def flatten(x: Any, ndim: int | None = None, outdim: int | None = None) -> Varia
 
 
 def ravel(x: Any) -> Variable:
-    """`x` as a vector, in C order."""
+    """`x` as a vector, in C order.
+
+    >>> T.ravel([[1, 2], [3, 4]]).eval()
+    array([1, 2, 3, 4])
+    """
     return flatten(x, 1)
 
 

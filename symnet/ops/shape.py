@@ -172,7 +172,12 @@ def dimshuffle(x: Any, *pattern: Any) -> Variable:
 
 
 def transpose(x: Any, *axes: Any) -> Variable:
-    """`x` with its axes reversed, or in the order `axes` (several ints or one sequence)."""
+    """`x` with its axes reversed, or in the order `axes` (several ints or one sequence).
+
+    >>> T.transpose([[1, 2], [3, 4]]).eval()
+    array([[1, 3],
+           [2, 4]])
+    """
     variable = as_tensor(x)
     order: Any = axes
     if len(axes) == 1 and (axes[0] is None or isinstance(axes[0], (tuple, list))):
@@ -187,7 +192,12 @@ def transpose(x: Any, *axes: Any) -> Variable:
 
 
 def swapaxes(y: Any, axis1: int, axis2: int) -> Variable:
-    """`y` with two axes exchanged."""
+    """`y` with two axes exchanged.
+
+    >>> T.swapaxes([[1, 2], [3, 4]], 0, 1).eval()
+    array([[1, 3],
+           [2, 4]])
+    """
     variable = as_tensor(y)
     first = normalize_axis(axis1, variable.type.ndim, "swapaxes")
     second = normalize_axis(axis2, variable.type.ndim, "swapaxes")
@@ -197,7 +207,11 @@ def swapaxes(y: Any, axis1: int, axis2: int) -> Variable:
 
 
 def moveaxis(x: Any, source: Any, destination: Any) -> Variable:
-    """`x` with the axes `source` moved to the places `destination` (NumPy's meaning)."""
+    """`x` with the axes `source` moved to the places `destination` (NumPy's meaning).
+
+    >>> T.moveaxis(T.zeros((2, 3, 4)), 0, -1).eval().shape
+    (3, 4, 2)
+    """
     variable = as_tensor(x)
     ndim = variable.type.ndim
     sources, places = (
@@ -215,13 +229,21 @@ def moveaxis(x: Any, source: Any, destination: Any) -> Variable:
 
 
 def shape_padleft(t: Any, n_ones: int = 1) -> Variable:
-    """`t` with `n_ones` new axes of size 1 in front."""
+    """`t` with `n_ones` new axes of size 1 in front.
+
+    >>> T.shape_padleft(T.vector()).type.shape
+    (1, None)
+    """
     variable = as_tensor(t)
     return dimshuffle(variable, *["x"] * n_ones, *range(variable.type.ndim))
 
 
 def shape_padright(t: Any, n_ones: int = 1) -> Variable:
-    """`t` with `n_ones` new axes of size 1 at the end."""
+    """`t` with `n_ones` new axes of size 1 at the end.
+
+    >>> T.shape_padright(T.vector()).type.shape
+    (None, 1)
+    """
     variable = as_tensor(t)
     return dimshuffle(variable, *range(variable.type.ndim), *["x"] * n_ones)
 
@@ -230,6 +252,9 @@ def shape_padaxis(t: Any, axis: int) -> Variable:
     """`t` with one new axis of size 1, which becomes axis number `axis`.
 
     Raises: IndexError for an axis outside -ndim-1 .. ndim.
+
+    >>> T.expand_dims(T.vector(), 1).type.shape
+    (None, 1)
     """
     variable = as_tensor(t)
     ndim = variable.type.ndim + 1
@@ -245,7 +270,11 @@ expand_dims = shape_padaxis
 
 def squeeze(x: Any, axis: Any = None) -> Variable:
     """`x` without its axes known to have size 1, or without `axis` (int or sequence), whose
-    size is checked to be 1."""
+    size is checked to be 1.
+
+    >>> T.squeeze(T.TensorType("int8", (1, None, 1))()).type.shape
+    (None,)
+    """
     variable = as_tensor(x)
     ndim = variable.type.ndim
     if axis is None:

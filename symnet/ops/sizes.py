@@ -162,7 +162,11 @@ def make_vector(elements: Sequence[Any], dtype: str | None = None) -> Variable:
 
 
 def shape(x: Any) -> Variable:
-    """The shape of x as an int64 vector.  What is known of it is known of its elements."""
+    """The shape of x as an int64 vector.  What is known of it is known of its elements.
+
+    >>> T.shape([[1, 2, 3]]).eval()
+    array([1, 3])
+    """
     return Shape()(as_tensor(x))
 
 
@@ -195,7 +199,11 @@ def vector_elements(vector: Variable) -> list[Variable] | None:
 
 
 def get_vector_length(v: Any) -> int:
-    """The number of elements of a vector.  Raises: ValueError where it is not known."""
+    """The number of elements of a vector.  Raises: ValueError where it is not known.
+
+    >>> T.get_vector_length(T.constant([1, 2, 3]))
+    3
+    """
     vector = as_tensor(v)
     if vector.type.ndim != 1:
         raise TypeError(f"get_vector_length takes a vector, not {operand_text(vector)}")
@@ -342,6 +350,9 @@ def specify_shape(x: Any, shape: Any) -> Variable:
     """`x`, checked to have `shape`: a sequence of integers or None, or an integer vector.
 
     Raises: ShapeError where x has another; ValueError where its rank differs.
+
+    >>> T.specify_shape(T.dmatrix(), (3, None)).type.shape
+    (3, None)
     """
     variable = as_tensor(x)
     ndim = variable.type.ndim
@@ -370,7 +381,11 @@ def specify_shape(x: Any, shape: Any) -> Variable:
 
 
 def add_broadcast(x: Any, *axes: int) -> Variable:
-    """`x`, whose sizes along `axes` are known (and at a run checked) to be 1."""
+    """`x`, whose sizes along `axes` are known (and at a run checked) to be 1.
+
+    >>> T.addbroadcast(T.dmatrix(), 1).type.shape
+    (None, 1)
+    """
     variable = as_tensor(x)
     wanted: list[int | None] = [None] * variable.type.ndim
     for axis in axes:
@@ -379,7 +394,11 @@ def add_broadcast(x: Any, *axes: int) -> Variable:
 
 
 def unbroadcast(x: Any, *axes: int) -> Variable:
-    """`x`, whose sizes along `axes` no longer count as known to be 1."""
+    """`x`, whose sizes along `axes` no longer count as known to be 1.
+
+    >>> T.unbroadcast(T.col(), 1).type.shape
+    (None, None)
+    """
     variable = as_tensor(x)
     named = [normalize_axis(axis, variable.type.ndim, "unbroadcast") for axis in axes]
     open_axes = sorted({axis for axis in named if variable.type.shape[axis] == 1})
@@ -389,7 +408,11 @@ def unbroadcast(x: Any, *axes: int) -> Variable:
 
 
 def patternbroadcast(x: Any, broadcastable: Sequence[bool]) -> Variable:
-    """`x` with exactly the sizes where `broadcastable` is True known to be 1."""
+    """`x` with exactly the sizes where `broadcastable` is True known to be 1.
+
+    >>> T.patternbroadcast(T.dmatrix(), (False, True)).type.shape
+    (None, 1)
+    """
     variable = as_tensor(x)
     if len(broadcastable) != variable.type.ndim:
         raise ValueError(

@@ -34,10 +34,11 @@ from symnet.ops.base import (
     normalize_axis,
 )
 from symnet.ops.elementwise import cast
-from symnet.ops.indexing import getitem, inc_subtensor, take, take_along_axis
+from symnet.ops.indexing import getitem, inc_subtensor, take
 from symnet.ops.joining import stack
 from symnet.ops.lowerings import CallOf, Lowering, Shapes, Sizes
 from symnet.ops.methods import method
+from symnet.ops.picks import take_along_axis
 from symnet.ops.reshape import flatten
 from symnet.ops.shape import swapaxes
 from symnet.ops.sizes import size_scalar
@@ -175,6 +176,9 @@ def sort(
 
     kind: NumPy's name of an algorithm, without effect.
     An axis that is a variable costs as much as all axes.
+
+    >>> T.sort([30, 10, 20]).eval()
+    array([10, 20, 30])
     """
     if _is_told_by_a_run(axis):
         a = as_tensor(a)
@@ -191,6 +195,9 @@ def argsort(
 
     kind: NumPy's name of an algorithm, without effect.
     An axis that is a variable costs as much as all axes.
+
+    >>> T.argsort([30, 10, 20]).eval()
+    array([1, 2, 0])
     """
     if _is_told_by_a_run(axis):
         a = as_tensor(a)
@@ -211,6 +218,10 @@ def topk_and_argtopk(
 
     sorted: without effect, they always are.
     Raises: ValueError where there are fewer than kth elements.
+
+    >>> values, places = T.topk_and_argtopk([30, 10, 20], 2)
+    >>> values.eval(), places.eval()
+    (array([30, 20]), array([0, 2]))
     """
     variable, axis = _sortable(x, axis, None)
     values, places = _along_rows(TopK(), variable, axis, kth)
@@ -224,7 +235,11 @@ def topk(
     sorted: bool = True,
     idx_dtype: str = "int64",
 ) -> Variable:
-    """The values of `topk_and_argtopk`."""
+    """The values of `topk_and_argtopk`.
+
+    >>> T.topk([30, 10, 20], 2).eval()
+    array([30, 20])
+    """
     return topk_and_argtopk(x, kth, axis, sorted, idx_dtype)[0]
 
 
@@ -235,7 +250,11 @@ def argtopk(
     sorted: bool = True,
     idx_dtype: str = "int64",
 ) -> Variable:
-    """The positions of `topk_and_argtopk`."""
+    """The positions of `topk_and_argtopk`.
+
+    >>> T.argtopk([30, 10, 20], 2).eval()
+    array([0, 2])
+    """
     return topk_and_argtopk(x, kth, axis, sorted, idx_dtype)[1]
 
 
@@ -279,6 +298,9 @@ def searchsorted(x: Any, v: Any, side: str = "left", sorter: Any = None) -> Vari
     in order: before ("left") or behind ("right") equal ones.
 
     sorter: positions that sort x, where it is not ascending.
+
+    >>> T.searchsorted([10, 20, 30], [15, 20]).eval()
+    array([1, 1])
     """
     vector = as_tensor(x)
     if sorter is not None:
@@ -336,7 +358,11 @@ def unique(
     return_counts: bool = False,
 ) -> Any:
     """The distinct elements of `ar` in ascending order; with the further results asked
-    for (first positions, number of each element, counts), a list."""
+    for (first positions, number of each element, counts), a list.
+
+    >>> T.unique([3, 1, 3]).eval()
+    array([1, 3])
+    """
     return Unique(return_index, return_inverse, return_counts)(ar)
 
 
@@ -388,6 +414,9 @@ def bincount(
 
     minlength: the least length of the result.
     assert_nonneg: without effect: a negative number raises ValueError in any case.
+
+    >>> T.bincount([0, 2, 2]).eval()
+    array([1, 0, 2])
     """
     least = 0 if minlength is None else minlength
     given = [] if weights is None else [weights]

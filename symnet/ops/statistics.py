@@ -11,18 +11,9 @@ import numpy as np
 from symnet.config import config
 from symnet.graph.types import COMPLEX, FLOATS
 from symnet.graph.variables import TensorLike, Variable
-from symnet.ops.arithmetic import (
-    absolute,
-    eq,
-    mul,
-    pow,
-    sqr,
-    sqrt,
-    sub,
-    switch,
-    true_div,
-)
+from symnet.ops.arithmetic import absolute, mul, pow, sqr, sqrt, sub, switch, true_div
 from symnet.ops.base import as_tensor, constant, normalize_axes, to_float
+from symnet.ops.comparison import eq
 from symnet.ops.elementwise import cast
 from symnet.ops.methods import method
 from symnet.ops.reduce import max, sum
@@ -45,6 +36,9 @@ def mean(
     Dtypes: floats keep theirs (float16 is summed in float32); integers give floatX, and
     are summed in float64, where they do not wrap.
     `op` is accepted for Theano's sake.
+
+    >>> T.mean([[1, 2], [3, 4]], axis=0).eval()
+    array([2., 3.])
     """
     x = as_tensor(input)
     axes = normalize_axes(axis, x.type.ndim, "mean")
@@ -81,6 +75,9 @@ def var(
 
     corrected: subtract what rounding of the mean leaves.
     Source: Chan, Golub & LeVeque 1983, the corrected two-pass algorithm.
+
+    >>> T.var([1.0, 3.0]).eval()
+    array(1.)
     """
     x = as_tensor(input)
     if x.type.dtype == "float16":
@@ -102,7 +99,11 @@ def std(
     keepdims: bool = False,
     corrected: bool = False,
 ) -> Variable:
-    """The square root of `var`."""
+    """The square root of `var`.
+
+    >>> T.std([1.0, 3.0]).eval()
+    array(1.)
+    """
     return sqrt(var(input, axis, ddof, keepdims, corrected))
 
 
@@ -117,6 +118,9 @@ def norm(
     The gradient of a norm with L > 1 at 0 is 0.
 
     Raises: NotImplementedError for L = 0 (it is not a norm), as Theano.
+
+    >>> T.norm([3.0, 4.0]).eval()
+    array(5.)
     """
     if isinstance(L, (int, float)) and L == 0:
         raise NotImplementedError(

@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from symnet.kernels.loopir.scalars import Scalar, call, literal, select
-from symnet.ops.arithmetic import lt, minimum, switch
+from symnet.ops.arithmetic import minimum, switch
+from symnet.ops.comparison import lt
 from symnet.ops.elementwise import Elementwise, elementwise
-from symnet.ops.functions import PER_ROOT_PI, exp, from_scipy, sigmoid, tanh
+from symnet.ops.functions import exp, sigmoid, tanh
+from symnet.ops.special import PER_ROOT_PI, from_scipy
 
 LOG_2 = math.log(2)
 

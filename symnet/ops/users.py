@@ -114,6 +114,10 @@ def as_op(
     The operation has no gradient: write an `Op` with `grad` where one is needed.
     Raises: TypeError for what is no type; when applied, for arguments of other types; when
     run, for results of other types.
+
+    >>> double = symnet.as_op([T.dvector], [T.dvector])(lambda x: 2 * x)
+    >>> double(T.constant([1.0, 2.0])).eval()
+    array([2., 4.])
     """
     given = [itypes] if isinstance(itypes, Type) else list(itypes)
     made = [otypes] if isinstance(otypes, Type) else list(otypes)

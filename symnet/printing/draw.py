@@ -287,6 +287,10 @@ def draw(obj: Any, max_label_size: int = 40) -> Drawing:
     in places far apart is drawn again.  Hovering shows types, values and the user's line.
     Inputs enter from left to right, or are numbered.
     Raises: TypeError for an object without a graph.
+
+    >>> picture = symnet.draw(T.exp(T.dscalar("x")))
+    >>> "<svg" in picture._repr_svg_()
+    True
     """
     return Drawing(Painter(max_label_size).paint(roots_of(obj)))
 

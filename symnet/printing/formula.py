@@ -303,6 +303,10 @@ def pp(obj: Any, stop_on_name: bool = False) -> str:
     obj: a variable, a compiled function, or a list of them (a line for each result).
     stop_on_name: results that have a name are written as this name.
     Raises: TypeError for an object without a graph.
+
+    >>> x = T.dscalar("x")
+    >>> symnet.pp(T.exp(x) * 2 + 1)
+    'exp(x) * 2 + 1'
     """
     lines = []
     for root in roots_of(obj):

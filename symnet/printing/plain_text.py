@@ -216,6 +216,13 @@ def debugprint(
     print_storage: add the values of shared variables and constants.
     print_clients: add who uses each variable.
     Raises: TypeError for an object without a graph; ValueError for other `ids`.
+
+    >>> x = T.dscalar("x")
+    >>> symnet.debugprint(T.exp(x) + 1)
+    add [id A]
+    ├─ exp [id B]
+    │  └─ x [id C]
+    └─ 1.0 [id D]
     """
     roots = roots_of(obj)
     names = Identifiers(ids, used_ids)

@@ -12,29 +12,36 @@ from symnet.errors import message
 from symnet.graph.traverse import toposort
 from symnet.graph.types import TensorType
 from symnet.graph.variables import Constant, Variable, operand_text
-from symnet.ops import arithmetic, complex_parts, functions
+from symnet.ops import (
+    arithmetic,
+    comparison,
+    complex_parts,
+    functions,
+    special,
+    whole_numbers,
+)  # fmt: skip
 from symnet.ops.base import as_tensor, constant
 from symnet.ops.elementwise import Cast, Elementwise
 from symnet.printing.formula import is_broadcast
 
 # Names that differ: SymPy's class -> the function here.
 FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "Abs": arithmetic.absolute, "sign": arithmetic.sgn, "floor": arithmetic.floor,
-    "ceiling": arithmetic.ceil, "Mod": arithmetic.mod, "conjugate": complex_parts.conj,
-    "re": complex_parts.real, "im": complex_parts.imag, "Not": arithmetic.invert,
+    "Abs": arithmetic.absolute, "sign": arithmetic.sgn, "floor": whole_numbers.floor,
+    "ceiling": whole_numbers.ceil, "Mod": arithmetic.mod, "conjugate": complex_parts.conj,
+    "re": complex_parts.real, "im": complex_parts.imag, "Not": comparison.invert,
     "asin": functions.arcsin, "acos": functions.arccos, "atan": functions.arctan,
     "atan2": functions.arctan2, "asinh": functions.arcsinh, "acosh": functions.arccosh,
-    "atanh": functions.arctanh, "loggamma": functions.gammaln,
-    "StrictLessThan": arithmetic.lt, "LessThan": arithmetic.le,
-    "StrictGreaterThan": arithmetic.gt, "GreaterThan": arithmetic.ge,
-    "Equality": arithmetic.eq, "Unequality": arithmetic.neq,
+    "atanh": functions.arctanh, "loggamma": special.gammaln,
+    "StrictLessThan": comparison.lt, "LessThan": comparison.le,
+    "StrictGreaterThan": comparison.gt, "GreaterThan": comparison.ge,
+    "Equality": comparison.eq, "Unequality": comparison.neq,
 }  # fmt: skip
 SAME_NAME = (
     "exp log sin cos tan sinh cosh tanh erf erfc erfinv erfcinv gamma digamma"
 ).split()
 FOLDED: dict[str, Callable[..., Any]] = {
     "Add": arithmetic.add, "Max": arithmetic.maximum, "Min": arithmetic.minimum,
-    "And": arithmetic.and_, "Or": arithmetic.or_, "Xor": arithmetic.xor,
+    "And": comparison.and_, "Or": comparison.or_, "Xor": comparison.xor,
 }  # fmt: skip
 FORMS = ("Mul", "Pow", "Piecewise", "ExprCondPair", "polygamma")
 
@@ -116,7 +123,7 @@ def _node(expression: Any, arguments: Sequence[Any]) -> Any:
         return _piecewise(arguments)
     if name == "polygamma":
         return _polygamma(*arguments)
-    function = FUNCTIONS.get(name) or getattr(functions, name)
+    function = FUNCTIONS.get(name) or {**vars(functions), **vars(special)}[name]
     return function(*arguments)
 
 
@@ -174,7 +181,7 @@ def _root_or_power(base: Any, exponent: Any) -> Any:
 
 
 def _polygamma(order: Any, x: Any) -> Any:
-    functions_known = (functions.psi, functions.tri_gamma)
+    functions_known = (special.psi, special.tri_gamma)
     if not isinstance(order, Constant) or order.data not in range(len(functions_known)):
         raise TypeError(f"from_sympy: no polygamma function of order {order} here")
     return functions_known[int(order.data)](x)

@@ -118,6 +118,10 @@ def clone(
     what is replaced.
 
         replaced = symnet.clone(cost, replace={x: 2 * x})
+
+    >>> x, y = T.dscalars("x", "y")
+    >>> symnet.clone(x**2 + 1, replace={x: y}).eval({y: 3})
+    array(10.)
     """
     outputs = [output] if isinstance(output, Variable) else list(output)
     mapping = dict(replace or ())

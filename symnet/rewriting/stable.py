@@ -18,8 +18,6 @@ from symnet.ops.arithmetic import log, sqrt
 from symnet.ops.elementwise import Elementwise
 from symnet.ops.functions import (
     cosh,
-    erf,
-    erfc,
     exp,
     exp2,
     expm1,
@@ -32,6 +30,7 @@ from symnet.ops.functions import (
     tanh,
 )
 from symnet.ops.nnet.softmax import LogSoftmax, Softmax
+from symnet.ops.special import erf, erfc
 from symnet.rewriting.analyses import AnalysisCache
 from symnet.rewriting.patterns import Rule
 from symnet.rewriting.rewriter import Rewriter

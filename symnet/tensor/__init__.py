@@ -13,6 +13,7 @@ from symnet.ops.complex_parts import complex as complex
 
 # Once more, for mypy does not see them in basic.__all__.
 from symnet.ops.functions import *  # noqa: F403
+from symnet.ops.special import *  # noqa: F403
 from symnet.ops.inputs import *  # noqa: F403
 from symnet.ops.reduce import *  # noqa: F403
 from symnet.ops.statistics import *  # noqa: F403

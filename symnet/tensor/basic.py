@@ -18,12 +18,14 @@ from symnet.ops.alloc import (
     zeros_like,
 )  # fmt: skip
 from symnet.ops.arithmetic import (
-    abs_, absolute, add, and_, bitwise_and, bitwise_not, bitwise_or, bitwise_xor, ceil,
-    ceil_intdiv, clip, div_proxy, eq, fill, floor, floor_div, ge, gt,
-    int_div, inv, invert, iround, isclose, isinf, isnan, largest, le, log, lt, maximum,
-    minimum, mod, mod_check, mul, neg, neq, or_, pow, power, reciprocal, round,
-    round_half_away_from_zero, round_half_to_even, second, sgn, sign, smallest, sqr,
-    sqrt, square, sub, switch, tensor_copy, true_div, trunc, where, xor,
+    abs_, absolute, add, ceil_intdiv, clip, div_proxy, fill, floor_div, int_div,
+    inv, isclose, largest, log, maximum, minimum, mod, mod_check, mul, neg, pow,
+    power, reciprocal, second, sgn, sign, smallest, sqr, sqrt, square, sub, switch,
+    tensor_copy, true_div, where,
+)  # fmt: skip
+from symnet.ops.comparison import (
+    and_, bitwise_and, bitwise_not, bitwise_or, bitwise_xor, eq, ge, gt, invert,
+    isinf, isnan, le, lt, neq, or_, xor,
 )  # fmt: skip
 from symnet.ops.base import constant
 from symnet.ops.base import scalar_constant as get_scalar_constant_value
@@ -34,14 +36,15 @@ from symnet.ops.creation import (
 from symnet.ops.diagonal import Diagonal, diag, diagonal
 from symnet.ops.elementwise import cast
 from symnet.ops.functions import *  # noqa: F403
+from symnet.ops.special import *  # noqa: F403
 from symnet.ops import functions as _functions
+from symnet.ops import special as _special
 from symnet.ops import inputs as _inputs
 from symnet.ops import reduce as _reduce
 from symnet.ops import statistics as _statistics
 from symnet.ops.inputs import *  # noqa: F403
-from symnet.ops.indexing import (
-    choose, flatnonzero, nonzero, nonzero_values, take_along_axis,
-)  # fmt: skip
+from symnet.ops.indexing import flatnonzero, nonzero, nonzero_values
+from symnet.ops.picks import choose, take_along_axis
 from symnet.ops.joining import (
     Join, Split, as_tensor_variable, concatenate, horizontal_stack, join, split, stack,
     stacklists, vertical_stack,
@@ -73,6 +76,9 @@ from symnet.ops.sizes import (
     specify_shape, unbroadcast,
 )  # fmt: skip
 from symnet.ops.statistics import *  # noqa: F403
+from symnet.ops.whole_numbers import (
+    ceil, floor, iround, round, round_half_away_from_zero, round_half_to_even, trunc,
+)  # fmt: skip
 
 __all__ = [
     "Alloc", "Apply", "Arange", "AsTensorError", "BatchedDot", "Constant", "Diagonal",
@@ -100,5 +106,5 @@ __all__ = [
     "unbroadcast", "verify_grad", "vertical_stack", "where", "xor", "zero_grad",
     "zeros", "zeros_like",
 ]  # fmt: skip
-__all__ += _functions.__all__ + _inputs.__all__
+__all__ += _functions.__all__ + _special.__all__ + _inputs.__all__
 __all__ += _reduce.__all__ + _statistics.__all__

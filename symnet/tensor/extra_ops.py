@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from symnet.ops.cumulative import cumprod, cumsum
 from symnet.ops.diagonal import fill_diagonal, fill_diagonal_offset
-from symnet.ops.indexing import compress, to_one_hot
+from symnet.ops.picks import compress, to_one_hot
 from symnet.ops.rearrange import diff, repeat
 from symnet.ops.shape import squeeze
 from symnet.ops.sorting import bincount, searchsorted, unique

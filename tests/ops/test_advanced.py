@@ -17,6 +17,7 @@ from symnet.graph.traverse import toposort
 from symnet.graph.types import DTYPES, TensorType
 from symnet.ops import indexing as I
 from symnet.ops import operators  # noqa: F401  (attaches + to variables)
+from symnet.ops import picks as P
 from symnet.ops.advanced import AdvancedIncSubtensor, AdvancedSubtensor, Stretched
 from symnet.ops.creation import arange
 from symnet.ops.functions import log
@@ -268,13 +269,13 @@ def test_take_out_of_range(mode):
 def test_take_along_axis():
     x = cube()
     order = np.argsort(VALUE, axis=1)
-    got = run(I.take_along_axis(x, order, 1), {x: VALUE})
+    got = run(P.take_along_axis(x, order, 1), {x: VALUE})
     np.testing.assert_array_equal(got, np.sort(VALUE, axis=1))
 
 
 def test_compress():
     x = cube()
-    got = run(I.compress([True, False, True], x, axis=0), {x: VALUE})
+    got = run(P.compress([True, False, True], x, axis=0), {x: VALUE})
     np.testing.assert_array_equal(got, VALUE[[0, 2]])
     m = variable(None, dtype="bool", name="m")
     flat = run(m.compress(x), {x: VALUE, m: [False, True]})
@@ -288,25 +289,25 @@ def test_choose():
     x = variable(None, None)
     expected = np.choose(numbers, options)
     np.testing.assert_array_equal(
-        run(I.choose(a, x), {a: numbers, x: options}), expected
+        run(P.choose(a, x), {a: numbers, x: options}), expected
     )
-    listed = I.choose(a, [x[0], x[1], x[2]])
+    listed = P.choose(a, [x[0], x[1], x[2]])
     np.testing.assert_array_equal(run(listed, {a: numbers, x: options}), expected)
-    mixed = run(I.choose(a, [x, 1.0]), {a: [0, 1, 0, 1], x: options})
+    mixed = run(P.choose(a, [x, 1.0]), {a: [0, 1, 0, 1], x: options})
     np.testing.assert_array_equal(mixed, np.choose([0, 1, 0, 1], [options, 1.0]))
-    wrapped = run(I.choose(a, x, mode="wrap"), {a: numbers + 3, x: options})
+    wrapped = run(P.choose(a, x, mode="wrap"), {a: numbers + 3, x: options})
     np.testing.assert_array_equal(wrapped, expected)
-    verify_grad(lambda v: I.choose(numbers, v) ** 2, [options])
+    verify_grad(lambda v: P.choose(numbers, v) ** 2, [options])
 
 
 def test_one_hot():
     y = variable(None, dtype="int32", name="y")
-    got = run(I.to_one_hot(y, 4, dtype="float32"), {y: [3, 0, 1]})
+    got = run(P.to_one_hot(y, 4, dtype="float32"), {y: [3, 0, 1]})
     np.testing.assert_array_equal(got, np.eye(4, dtype="float32")[[3, 0, 1]])
     with pytest.raises(IndexError):
-        evaluate([I.to_one_hot(y, 3)], {y: np.array([3], "int32")})
+        evaluate([P.to_one_hot(y, 3)], {y: np.array([3], "int32")})
     with pytest.raises(TypeError):
-        I.to_one_hot(variable(None), 3)
+        P.to_one_hot(variable(None), 3)
 
 
 # ---- all dtypes, unusual inputs
@@ -431,7 +432,7 @@ def test_index_arrays_of_one_shape_by_their_making_are_read_as_they_are():
             v.owner is not None and isinstance(v.owner.op, Stretched)
             for v in part.owner.inputs
         )
-    part = I.take_along_axis(x, x.argsort(1), axis=1)
+    part = P.take_along_axis(x, x.argsort(1), axis=1)
     f = function([x], part)
     assert "Stretched" not in str([n.op for n in toposort(f.maker.fgraph.outputs)])
     value = RANDOM.standard_normal((4, 5))

@@ -15,8 +15,8 @@ from symnet.graph.types import INTEGERS, TensorType
 from symnet.graph.variables import Apply, Variable, make_variable, operand_text
 from symnet.kernels.loopir import views
 from symnet.kernels.loopir.views import Size
-from symnet.ops.arithmetic import neq
 from symnet.ops.base import TensorOp, as_tensor, common_dtype
+from symnet.ops.comparison import neq
 from symnet.ops.elementwise import cast
 from symnet.ops.lowerings import Branches, Lowering, Reference, Shapes, Sizes, is_real
 

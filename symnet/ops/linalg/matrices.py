@@ -9,14 +9,9 @@ import numpy as np
 
 from symnet.errors import ShapeError, message
 from symnet.graph.variables import Apply, Gradients, Variable, Vars, operand_text
-from symnet.ops.arithmetic import (
-    absolute,
-    mul,
-    neq,
-    pow,
-    sqr,
-)
+from symnet.ops.arithmetic import absolute, mul, pow, sqr
 from symnet.ops.base import as_tensor
+from symnet.ops.comparison import neq
 from symnet.ops.creation import eye
 from symnet.ops.diagonal import diagonal
 from symnet.ops.elementwise import cast

@@ -198,6 +198,9 @@ def dot(a: TensorLike, b: TensorLike) -> Variable:
     (..., ..., n) for higher ranks; a scalar multiplies.
     A variable of another type says itself what its product is (`__dot__`, `__rdot__`).
     Raises: ShapeError where the contracted sizes differ.
+
+    >>> T.dot([[1, 2], [3, 4]], [1, 10]).eval()
+    array([21, 43])
     """
     result: Variable
     for one, other, name in ((a, b, "__dot__"), (b, a, "__rdot__")):
@@ -218,6 +221,9 @@ def matmul(a: TensorLike, b: TensorLike) -> Variable:
     """`a @ b`, as `numpy.matmul` defines it: leading axes are batches and broadcast.
 
     Raises: TypeError for a scalar; ShapeError where sizes do not agree.
+
+    >>> T.matmul([[1, 2], [3, 4]], [1, 10]).eval()
+    array([21, 43])
     """
     if any(isinstance(v, Variable) and v.rules_operators for v in (a, b)):
         return dot(a, b)
@@ -292,6 +298,9 @@ def tensordot(a: TensorLike, b: TensorLike, axes: Any = 2) -> Variable:
     two ints): the axes of a and, in the same order, those of b.
     Shapes: the remaining axes of a, then those of b.
     Raises: ValueError for axes that do not pair up; ShapeError where sizes differ.
+
+    >>> T.tensordot([[1, 2], [3, 4]], [[1, 0], [0, 1]], 2).eval()
+    array(5)
     """
     a, b = as_tensor(a), as_tensor(b)
     a_axes, b_axes = contracted_axes(a, b, axes, 0)
@@ -304,6 +313,9 @@ def batched_tensordot(x: TensorLike, y: TensorLike, axes: Any = 2) -> Variable:
     axes: as in `tensordot`; a number counts behind the batch axis, sequences count the
     batch axis (axis 0, which cannot be summed over) too.
     Shapes: the batch axis, the remaining axes of x, then those of y.
+
+    >>> T.batched_tensordot(np.ones((2, 3)), np.ones((2, 3)), 1).eval()
+    array([3., 3.])
     """
     x, y = as_tensor(x), as_tensor(y)
     x_axes, y_axes = contracted_axes(x, y, axes, 1)
@@ -400,6 +412,10 @@ def batched_dot(a: TensorLike, b: TensorLike) -> Variable:
     scalars, which multiply; higher ranks sum the last axis of a with the last but one of
     b's element.
     Raises: TypeError for a scalar; ShapeError where sizes differ.
+
+    >>> T.batched_dot(np.ones((2, 3, 4)), np.ones((2, 4))).eval()
+    array([[4., 4., 4.],
+           [4., 4., 4.]])
     """
     a, b = as_tensor(a), as_tensor(b)
     for v in (a, b):
@@ -434,6 +450,10 @@ def outer(x: TensorLike, y: TensorLike) -> Variable:
     """All products of an element of x with one of y; both are flattened first.
 
     Shapes: (m,), (n,) -> (m, n).
+
+    >>> T.outer([1, 2], [1, 10]).eval()
+    array([[ 1, 10],
+           [ 2, 20]])
     """
     x, y = (
         flatten(v) if v.type.ndim else dimshuffle(v, "x")

@@ -78,6 +78,8 @@ softsign = elementwise(
     lambda g, out, x: (g / sqr(1 + absolute(x)),),
     lambda xp, x: x / (1 + xp.abs(x)),
     name="softsign", compute="float", accepts="f",
+    about="x / (1 + abs(x)), between -1 and 1.  Gradient: 1 / (1 + abs_(x)) ** 2.  Example: "
+    "T.nnet.nnet.softsign(0.5) = 0.333333...",
 )  # fmt: skip
 
 
@@ -86,13 +88,20 @@ def relu(x: Any, alpha: Any = 0) -> Variable:
 
     alpha: a number or a variable that broadcasts with x.
     The gradient where x is 0 is the mean of both sides, as in Theano.
+
+    >>> T.nnet.relu([-1.0, 2.0]).eval()
+    array([0., 2.])
     """
     plain = isinstance(alpha, (int, float)) and alpha == 0
     return _relu(x) if plain else _leaky_relu(x, alpha)
 
 
 def leaky_relu(x: Any, alpha: Any = 0.01) -> Variable:
-    """x where positive, else alpha * x.  Source: Maas, Hannun & Ng 2013."""
+    """x where positive, else alpha * x.  Source: Maas, Hannun & Ng 2013.
+
+    >>> T.nnet.leaky_relu([-1.0, 2.0], alpha=0.5).eval()
+    array([-0.5,  2. ])
+    """
     return _leaky_relu(x, alpha)
 
 
@@ -102,6 +111,9 @@ def prelu(x: Any, alpha: Any) -> Variable:
     Shapes: x (n, channels, ...), alpha (channels,) -> as x.
     Raises: TypeError for an x of rank below 2, or an alpha that is no vector.
     Source: He, Zhang, Ren & Sun 2015, equation 1.
+
+    >>> T.nnet.prelu(T.constant([[-1.0, 2.0]]), T.constant([0.5, 0.5])).eval()
+    array([[-0.5,  2. ]])
     """
     x, slopes = as_tensor(x), as_tensor(alpha)
     if x.type.ndim < 2 or slopes.type.ndim != 1:
@@ -121,6 +133,9 @@ def maxout(x: Any, pieces: int, axis: int = 1) -> Variable:
     Shapes: (..., pieces * n, ...) -> (..., n, ...).
     Raises: ValueError for pieces below 1; ShapeError where the size is no multiple.
     Source: Goodfellow, Warde-Farley, Mirza, Courville & Bengio 2013.
+
+    >>> T.nnet.maxout([[1.0, 5.0, 4.0, 2.0]], 2).eval()
+    array([[5., 4.]])
     """
     x = as_tensor(x)
     axis = normalize_axis(axis, x.type.ndim, "maxout")
@@ -135,6 +150,9 @@ def elu(x: Any, alpha: Any = 1) -> Variable:
     """x where positive, else alpha * (exp(x) - 1).
 
     Source: Clevert, Unterthiner & Hochreiter 2015, equation 16.
+
+    >>> T.nnet.elu([-1e3, 2.0]).eval()
+    array([-1.,  2.])
     """
     return _elu(x, alpha)
 
@@ -143,6 +161,9 @@ def selu(x: Any) -> Variable:
     """The scaled elu, which keeps mean 0 and variance 1 from layer to layer.
 
     Source: Klambauer, Unterthiner, Mayr & Hochreiter 2017, equation 2.
+
+    >>> T.nnet.selu([0.0, 1.0]).eval().round(6)
+    array([0.      , 1.050701])
     """
     alpha, scale = 1.6732632423543772, 1.0507009873554805
     result: Variable = mul(elu(x, alpha), scale)
@@ -158,12 +179,20 @@ def softmax(c: Any, axis: int | None = None) -> Variable:
     Shapes: as c.  Without axis, along the last one; and a vector then becomes a matrix of
     one row, as in Theano.
     Raises: TypeError for a scalar.
+
+    >>> T.nnet.softmax([[0.0, 0.0], [1000.0, 0.0]]).eval()
+    array([[0.5, 0.5],
+           [1. , 0. ]])
     """
     return _along(Softmax, c, axis)
 
 
 def logsoftmax(c: Any, axis: int | None = None) -> Variable:
-    """The logarithm of `softmax(c, axis)`, finite where that underflows to 0."""
+    """The logarithm of `softmax(c, axis)`, finite where that underflows to 0.
+
+    >>> T.nnet.logsoftmax_op([[1000.0, 0.0]]).eval()
+    array([[    0., -1000.]])
+    """
     return _along(LogSoftmax, c, axis)
 
 
@@ -189,12 +218,19 @@ def softmax_with_bias(x: Any, b: Any) -> Variable:
     """The softmax of each row of x + b.
 
     Shapes: x (m, n), b (n,) -> (m, n).
+
+    >>> T.nnet.softmax_with_bias([[0.0, 1.0]], [1.0, 0.0]).eval()
+    array([[0.5, 0.5]])
     """
     return softmax(add(as_tensor(x), as_tensor(b)))
 
 
 def logsumexp(x: Any, axis: int = -1, keepdims: bool = False) -> Variable:
-    """The logarithm of the sum of exp(x) along `axis`, finite for all finite x."""
+    """The logarithm of the sum of exp(x) along `axis`, finite for all finite x.
+
+    >>> T.nnet.logsumexp([1000.0, -1000.0]).eval()
+    array(1000.)
+    """
     x = as_tensor(x)
     axis = normalize_axis(axis, x.type.ndim, "logsumexp")
     result = LogSumExp([axis])(x)

@@ -28,8 +28,9 @@ from symnet.graph.variables import (
     operand_text,
 )
 from symnet.ops.alloc import full, zeros
-from symnet.ops.arithmetic import add, isinf, log, maximum, mul, neq, sub, switch
+from symnet.ops.arithmetic import add, log, maximum, mul, sub, switch
 from symnet.ops.base import as_tensor, disconnected
+from symnet.ops.comparison import isinf, neq
 from symnet.ops.composed import Composed
 from symnet.ops.creation import arange
 from symnet.ops.elementwise import cast

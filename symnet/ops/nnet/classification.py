@@ -23,8 +23,9 @@ from symnet.graph.variables import (
 )
 from symnet.kernels.loopir import scalars
 from symnet.kernels.loopir.scalars import Scalar, call, literal, select
-from symnet.ops.arithmetic import add, eq, int_div, log, lt, mod, mul, neg, sub, switch
+from symnet.ops.arithmetic import add, int_div, log, mod, mul, neg, sub, switch
 from symnet.ops.base import NoGradient, PointOp, as_tensor, disconnected, to_float
+from symnet.ops.comparison import eq, lt
 from symnet.ops.composed import Composed
 from symnet.ops.creation import arange
 from symnet.ops.elementwise import cast, elementwise
@@ -265,6 +266,9 @@ def categorical_crossentropy(coding_dist: Any, true_dist: Any) -> Variable:
     less).
     Shapes: (..., n) -> (...).
     Raises: TypeError for another rank or for numbers that are not integers.
+
+    >>> T.nnet.categorical_crossentropy([[0.5, 0.5]], [1]).eval().round(6)
+    array([0.693147])
     """
     coding, true = as_tensor(coding_dist), as_tensor(true_dist)
     if true.type.ndim == coding.type.ndim - 1:
@@ -286,6 +290,9 @@ def crossentropy_categorical_1hot(coding_dist: Any, true_one_of_n: Any) -> Varia
 
     Shapes: (..., n), integers (...) -> (...).
     Raises: IndexError for a number that is not one of 0, ..., n - 1.
+
+    >>> T.nnet.crossentropy_categorical_1hot([[0.5, 0.5]], [1]).eval().round(6)
+    array([0.693147])
     """
     coding = as_tensor(coding_dist)
     x = softmax_argument(coding)
@@ -301,7 +308,12 @@ def crossentropy_softmax_max_and_argmax_1hot(
     x: Any, y_idx: Any, **keywords: Any
 ) -> list[Variable]:
     """For each row of x: the cross-entropy of its softmax with class y, the softmax, its
-    maximum and the maximum's position."""
+    maximum and the maximum's position.
+
+    >>> found = T.nnet.crossentropy_softmax_max_and_argmax_1hot([[0.0, 3.0]], [1])
+    >>> found[-1].eval()
+    array([1])
+    """
     x = as_tensor(x)
     probabilities = softmax(x)
     entropy = crossentropy_categorical_1hot(probabilities, y_idx)
@@ -316,14 +328,26 @@ def crossentropy_softmax_max_and_argmax_1hot(
 def crossentropy_softmax_max_and_argmax_1hot_with_bias(
     x: Any, b: Any, y_idx: Any, **keywords: Any
 ) -> list[Variable]:
-    """`crossentropy_softmax_max_and_argmax_1hot` of x + b."""
+    """`crossentropy_softmax_max_and_argmax_1hot` of x + b.
+
+    >>> x, b = [[0.0, 3.0]], [1.0, 0.0]
+    >>> found = T.nnet.crossentropy_softmax_max_and_argmax_1hot_with_bias(x, b, [1])
+    >>> found[-1].eval()
+    array([1])
+    """
     return crossentropy_softmax_max_and_argmax_1hot(add(x, b), y_idx)
 
 
 def crossentropy_softmax_argmax_1hot_with_bias(
     x: Any, b: Any, y_idx: Any
 ) -> list[Variable]:
-    """The cross-entropy of the softmax of x + b, that softmax, its greatest position."""
+    """The cross-entropy of the softmax of x + b, that softmax, its greatest position.
+
+    >>> x, b = [[0.0, 3.0]], [1.0, 0.0]
+    >>> found = T.nnet.crossentropy_softmax_argmax_1hot_with_bias(x, b, [1])
+    >>> found[-1].eval()
+    array([1])
+    """
     entropy, probabilities, _, position = crossentropy_softmax_max_and_argmax_1hot(
         add(x, b), y_idx
     )
@@ -331,14 +355,25 @@ def crossentropy_softmax_argmax_1hot_with_bias(
 
 
 def crossentropy_softmax_1hot(x: Any, y_idx: Any, **keywords: Any) -> list[Variable]:
-    """For each row of x the cross-entropy of its softmax with class y, and the softmax."""
+    """For each row of x the cross-entropy of its softmax with class y, and the softmax.
+
+    >>> cost, p = T.nnet.crossentropy_softmax_1hot([[0.0, 0.0]], [1])
+    >>> p.eval()
+    array([[0.5, 0.5]])
+    """
     return crossentropy_softmax_max_and_argmax_1hot(x, y_idx)[:2]
 
 
 def crossentropy_softmax_1hot_with_bias(
     x: Any, b: Any, y_idx: Any, **keywords: Any
 ) -> list[Variable]:
-    """`crossentropy_softmax_1hot` of x + b."""
+    """`crossentropy_softmax_1hot` of x + b.
+
+    >>> x, b = [[0.0, 1.0]], [1.0, 0.0]
+    >>> cost, p = T.nnet.crossentropy_softmax_1hot_with_bias(x, b, [1])
+    >>> p.eval()
+    array([[0.5, 0.5]])
+    """
     return crossentropy_softmax_1hot(add(x, b), y_idx)
 
 
@@ -354,7 +389,11 @@ _sigmoid_crossentropy = elementwise(
 
 
 def sigmoid_binary_crossentropy(output: Any, target: Any) -> Variable:
-    """The cross-entropy of sigmoid(output) with target, finite for all finite output."""
+    """The cross-entropy of sigmoid(output) with target, finite for all finite output.
+
+    >>> T.nnet.sigmoid_binary_crossentropy([1000.0, 0.0], [1.0, 0.0]).eval().round(6)
+    array([0.      , 0.693147])
+    """
     return _sigmoid_crossentropy(output, target)
 
 
@@ -362,6 +401,9 @@ def binary_crossentropy(output: Any, target: Any) -> Variable:
     """-(target log(output) + (1 - target) log(1 - output)), element by element.
 
     Stable where `output` was made by sigmoid.
+
+    >>> T.nnet.binary_crossentropy([0.5, 0.5], [1.0, 0.0]).eval().round(6)
+    array([0.693147, 0.693147])
     """
     p, t = as_tensor(output), as_tensor(target)
     if p.owner is not None and p.owner.op is sigmoid:
@@ -374,6 +416,11 @@ def confusion_matrix(actual: Any, pred: Any) -> list[Variable]:
 
     Shapes: actual (n,), pred (n,) -> (c, c), (c,), c the number of classes that occur.
     Raises: ValueError for other ranks.
+
+    >>> counts, order = T.nnet.confusion_matrix([0, 1, 1], [0, 1, 0])
+    >>> counts.eval()
+    array([[1, 0],
+           [1, 1]])
     """
     labels = [as_tensor(actual), as_tensor(pred)]
     if any(v.type.ndim != 1 for v in labels):

@@ -64,6 +64,10 @@ def conv2d(
     Example:
         x, w = T.tensor4("x"), T.tensor4("w")
         y = T.nnet.conv2d(x, w, border_mode="half", filter_flip=False)
+
+    >>> x, w = np.ones((1, 1, 4, 4)), np.ones((2, 1, 3, 3))
+    >>> T.nnet.conv2d(x, w, border_mode="half").eval().shape
+    (1, 2, 4, 4)
     """
     if image_shape is not None:
         if input_shape is not None:
@@ -88,7 +92,12 @@ def abstract_conv2d(
     num_groups: int = 1,
     unshared: bool = False,
 ) -> Variable:
-    """`conv2d` with the arguments in the order of `theano.tensor.nnet.abstract_conv`."""
+    """`conv2d` with the arguments in the order of `theano.tensor.nnet.abstract_conv`.
+
+    >>> x, w = np.ones((1, 1, 4, 4)), np.ones((2, 1, 3, 3))
+    >>> T.nnet.abstract_conv2d(x, w).eval().shape
+    (1, 2, 2, 2)
+    """
     use = filter_use(
         2, input_shape, filter_shape, border_mode, subsample, filter_flip,
         filter_dilation, num_groups, unshared,
@@ -110,6 +119,10 @@ def conv3d(
     """The convolution of a batch of volumes with filters.
 
     Shapes: input (n, c, d, h, w), filters (o, c, kd, kh, kw) -> (n, o, d', h', w').
+
+    >>> x, w = np.ones((1, 1, 4, 4, 4)), np.ones((2, 1, 3, 3, 3))
+    >>> T.nnet.conv3d(x, w).eval().shape
+    (1, 2, 2, 2, 2)
     """
     use = filter_use(
         3, input_shape, filter_shape, border_mode, subsample, filter_flip,
@@ -136,6 +149,10 @@ def conv2d_transpose(
     sizes `output_shape` gives, as ints or integer scalars.
     border_mode: what is cut off the output.  input_dilation: the stride of the convolution
     that this one is the transpose of.
+
+    >>> y, w = np.ones((1, 2, 2, 2)), np.ones((2, 1, 3, 3))
+    >>> T.nnet.conv2d_transpose(y, w, (1, 1, 4, 4)).eval().shape
+    (1, 1, 4, 4)
     """
     return conv2d_grad_wrt_inputs(
         input, filters, output_shape, filter_shape, border_mode, input_dilation,
@@ -162,6 +179,10 @@ def conv2d_grad_wrt_inputs(
 
     input_shape: the last two sizes are ints or integer scalars, the others may be None.
     Shapes: output_grad (n, o, h', w'), filters (o, c, kh, kw) -> (n, c, h, w).
+
+    >>> g, w = np.ones((1, 2, 2, 2)), np.ones((2, 1, 3, 3))
+    >>> T.nnet.conv2d_grad_wrt_inputs(g, w, (1, 1, 4, 4)).eval().shape
+    (1, 1, 4, 4)
     """
     known, spatial = _sizes_of_result(input_shape, 2, 4, "input_shape")
     use = filter_use(
@@ -280,6 +301,10 @@ def separable_conv2d(
 
     Shapes: input (n, num_channels, h, w), depthwise_filters (d, 1, kh, kw),
     pointwise_filters (o, d, 1, 1) -> (n, o, h', w').
+
+    >>> x, each, mix = np.ones((1, 2, 4, 4)), np.ones((2, 1, 3, 3)), np.ones((5, 2, 1, 1))
+    >>> T.nnet.separable_conv2d(x, each, mix, num_channels=2).eval().shape
+    (1, 5, 2, 2)
     """
     use = filter_use(
         2, input_shape, depthwise_filter_shape, border_mode, subsample, filter_flip,

@@ -32,6 +32,9 @@ def dropout(
 
     Example: half of the elements.
         y = dropout(x, 0.5, MRG_RandomStreams(1))
+
+    >>> T.nnet.dropout(np.ones(3), 0.0, symnet.random.RandomStream(seed=1)).eval()
+    array([1., 1., 1.])
     """
     array = as_tensor(x)
     dtype = array.type.dtype

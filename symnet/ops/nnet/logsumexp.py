@@ -9,8 +9,9 @@ import numpy as np
 
 from symnet.graph.types import TensorType
 from symnet.graph.variables import Apply, Gradients, Variable, Vars, make_variable
-from symnet.ops.arithmetic import add, isinf, log, mul, sub, switch
+from symnet.ops.arithmetic import add, log, mul, sub, switch
 from symnet.ops.base import as_tensor, to_float
+from symnet.ops.comparison import isinf
 from symnet.ops.composed import Composed
 from symnet.ops.elementwise import cast
 from symnet.ops.functions import exp

@@ -48,6 +48,9 @@ def softmax_grad(dy: Any, sm: Any) -> Variable:
     """The gradient for the input of a softmax of each row, from that of its output `sm`.
 
     Shapes: both (m, n) -> (m, n).
+
+    >>> T.nnet.softmax_grad([[1.0, 0.0]], [[0.5, 0.5]]).eval()
+    array([[ 0.25, -0.25]])
     """
     dy, sm = as_tensor(dy), as_tensor(sm)
     _checked("softmax_grad", [dy, sm], (2, 2))
@@ -62,6 +65,9 @@ def crossentropy_softmax_1hot_with_bias_dx(dy: Any, sm: Any, y_idx: Any) -> Vari
 
     Shapes: dy (m,) or a scalar, sm (m, n), y_idx (m,) -> (m, n).
     Raises: IndexError (when run) for a number of no class.
+
+    >>> T.nnet.crossentropy_softmax_1hot_with_bias_dx([1.0], [[0.5, 0.5]], [0]).eval()
+    array([[-0.5,  0.5]])
     """
     dy, sm, y = as_tensor(dy), as_tensor(sm), as_tensor(y_idx)
     dy = alloc(dy, shape_i(sm, 0)) if dy.type.ndim == 0 else dy
@@ -78,6 +84,9 @@ def crossentropy_categorical_1hot_grad(
 
     Shapes: g_y (m,), coding_dist (m, n), true_one_of_n (m,) -> (m, n).
     Raises: IndexError (when run) for a number of no class.
+
+    >>> T.nnet.crossentropy_categorical_1hot_grad([1.0], [[0.5, 0.5]], [0]).eval()
+    array([[-2.,  0.]])
     """
     g, p, y = as_tensor(g_y), as_tensor(coding_dist), as_tensor(true_one_of_n)
     _checked("crossentropy_categorical_1hot_grad", [g, p, y], (1, 2, 1))
@@ -87,7 +96,12 @@ def crossentropy_categorical_1hot_grad(
 
 
 def prepend_scalar_to_each_row(val: Any, mat: Any) -> Variable:
-    """`mat` with a first column of `val`.  Shapes: a scalar, (m, n) -> (m, n + 1)."""
+    """`mat` with a first column of `val`.  Shapes: a scalar, (m, n) -> (m, n + 1).
+
+    >>> T.nnet.prepend_scalar_to_each_row(9.0, T.zeros((2, 1))).eval()
+    array([[9., 0.],
+           [9., 0.]])
+    """
     value, matrix = as_tensor(val), as_tensor(mat)
     _checked("prepend_scalar_to_each_row", [value, matrix], (0, 2))
     column = alloc(cast(value, matrix.type.dtype), shape_i(matrix, 0), 1)

@@ -26,6 +26,9 @@ def batch_normalization(
 
     mode: Theano's "low_mem" or "high_mem"; both compute the same here.
     Raises: ValueError for another mode.
+
+    >>> T.nnet.batch_normalization(np.array([1.0, 3.0]), 1.0, 0.0, 2.0, 1.0).eval()
+    array([-1.,  1.])
     """
     if mode not in ("low_mem", "high_mem"):
         raise ValueError(f"mode is 'low_mem' or 'high_mem', not {mode!r}")
@@ -53,6 +56,11 @@ def batch_normalization_train(
         unbiased).
     Raises: ValueError for an epsilon below 1e-5, axes that do not exist, parameters of
         different ranks, or one running average alone.
+
+    >>> x, one = np.array([[1.0], [3.0]]), np.ones((1, 1))
+    >>> y, mean, inverse_std = T.nnet.batch_normalization_train(x, one, 0 * one)
+    >>> mean.eval()
+    array([[2.]])
     """
     x = as_tensor(inputs)
     over = _axes(axes, x, epsilon)
@@ -85,6 +93,11 @@ def batch_normalization_test(
     """Normalize `inputs` by a mean and variance that are given.
 
     The arguments are as in `batch_normalization_train`.
+
+    >>> x, one = np.array([[1.0], [3.0]]), np.ones((1, 1))
+    >>> T.nnet.batch_normalization_test(x, one, 0 * one, 2 * one, one).eval().round(3)
+    array([[-1.],
+           [ 1.]])
     """
     x = as_tensor(inputs)
     over = _axes(axes, x, epsilon)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from symnet.graph.variables import Constant, Variable
-from symnet.ops.arithmetic import add, ge, maximum, minimum, mul, sub, switch
+from symnet.ops.arithmetic import add, maximum, minimum, mul, sub, switch
+from symnet.ops.comparison import ge
 from symnet.ops.creation import arange
 
 # A size: a number, or an integer scalar of the graph.

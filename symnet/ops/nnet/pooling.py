@@ -32,14 +32,9 @@ from symnet.graph.variables import (
 )
 from symnet.kernels.loopir import views
 from symnet.ops.alloc import alloc, zeros_like
-from symnet.ops.arithmetic import (
-    add,
-    eq,
-    maximum,
-    switch,
-    true_div,
-)
+from symnet.ops.arithmetic import add, maximum, switch, true_div
 from symnet.ops.base import as_tensor, constant, disconnected
+from symnet.ops.comparison import eq
 from symnet.ops.composed import Composed
 from symnet.ops.elementwise import cast
 from symnet.ops.indexing import getitem, set_subtensor

@@ -31,6 +31,9 @@ def local_response_normalization(
 
     Example: as in AlexNet.
         y = local_response_normalization(x)
+
+    >>> T.nnet.local_response_normalization(np.zeros((1, 5, 2, 2))).eval().shape
+    (1, 5, 2, 2)
     """
     x = as_tensor(x)
     if x.type.ndim < 2 or not x.type.dtype.startswith("float"):

@@ -11,9 +11,7 @@ from symnet.errors import message
 from symnet.graph.variables import Variable, operand_text
 from symnet.ops.arithmetic import (
     add,
-    ceil,
     clip,
-    floor,
     maximum,
     minimum,
     mod,
@@ -29,6 +27,7 @@ from symnet.ops.indexing import getitem
 from symnet.ops.reshape import reshape
 from symnet.ops.shape import dimshuffle
 from symnet.ops.sizes import shape_i, size_scalar
+from symnet.ops.whole_numbers import ceil, floor
 
 __all__ = ["affine_grid", "bilinear_sample", "spatial_transform"]
 

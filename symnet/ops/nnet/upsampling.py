@@ -15,19 +15,9 @@ from symnet.config import config
 from symnet.errors import message
 from symnet.graph.types import COMPLEX
 from symnet.graph.variables import Variable, operand_text
-from symnet.ops.arithmetic import (
-    add,
-    clip,
-    eq,
-    gt,
-    int_div,
-    mod,
-    mul,
-    sub,
-    switch,
-    true_div,
-)
+from symnet.ops.arithmetic import add, clip, int_div, mod, mul, sub, switch, true_div
 from symnet.ops.base import as_tensor, to_float
+from symnet.ops.comparison import eq, gt
 from symnet.ops.creation import arange
 from symnet.ops.elementwise import cast
 from symnet.ops.indexing import getitem, take

@@ -14,20 +14,9 @@ from symnet.errors import message
 from symnet.graph.types import DTYPES
 from symnet.graph.variables import Constant, Variable, operand_text
 from symnet.kernels.routines import M1, M2
-from symnet.ops.arithmetic import (
-    add,
-    gt,
-    invert,
-    log,
-    lt,
-    mod,
-    mul,
-    or_,
-    sqrt,
-    sub,
-    true_div,
-)
+from symnet.ops.arithmetic import add, log, mod, mul, sqrt, sub, true_div
 from symnet.ops.base import as_tensor, constant
+from symnet.ops.comparison import gt, invert, lt, or_
 from symnet.ops.elementwise import cast
 from symnet.ops.functions import cos, sin
 from symnet.ops.indexing import nonzero

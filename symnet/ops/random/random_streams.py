@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 
 from symnet.graph.variables import Constant, Variable, operand_text
-from symnet.ops.arithmetic import and_, gt, lt, mul, or_, sub, switch, true_div
+from symnet.ops.arithmetic import mul, sub, switch, true_div
 from symnet.ops.base import as_tensor, constant
+from symnet.ops.comparison import and_, gt, lt, or_
 from symnet.ops.cumulative import cumsum
 from symnet.ops.elementwise import cast
-from symnet.ops.indexing import getitem, take, take_along_axis
+from symnet.ops.indexing import getitem, take
+from symnet.ops.picks import take_along_axis
 from symnet.ops.random.drawing import (
     advanced,
     common_sizes,

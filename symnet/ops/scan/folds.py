@@ -19,7 +19,12 @@ def map(
     mode: Any = None,
     name: str | None = None,
 ) -> Any:
-    """`fn` of each element of the sequences: (outputs, updates), as `scan`."""
+    """`fn` of each element of the sequences: (outputs, updates), as `scan`.
+
+    >>> squares, _ = symnet.map(lambda x: x**2, T.constant([1, 2, 3]))
+    >>> squares.eval()
+    array([1, 4, 9])
+    """
     return scan(
         fn, sequences, None, non_sequences, None, truncate_gradient, go_backwards, mode,
         name,
@@ -35,7 +40,12 @@ def reduce(
     mode: Any = None,
     name: str | None = None,
 ) -> Any:
-    """The last value of each output of a loop: (outputs, updates)."""
+    """The last value of each output of a loop: (outputs, updates).
+
+    >>> total, _ = symnet.reduce(lambda x, s: s + x, T.constant([1, 2, 3]), T.constant(0))
+    >>> total.eval()
+    array(6)
+    """
     rows, updates = scan(
         fn, sequences, outputs_info, non_sequences, None, -1, go_backwards, mode, name,
         return_list=True,
@@ -52,7 +62,12 @@ def foldl(
     mode: Any = None,
     name: str | None = None,
 ) -> Any:
-    """`reduce` from the first element to the last."""
+    """`reduce` from the first element to the last.
+
+    >>> total, _ = symnet.foldl(lambda x, s: s - x, T.constant([1, 2, 3]), T.constant(0))
+    >>> total.eval()
+    array(-6)
+    """
     return reduce(fn, sequences, outputs_info, non_sequences, False, mode, name)
 
 
@@ -64,7 +79,12 @@ def foldr(
     mode: Any = None,
     name: str | None = None,
 ) -> Any:
-    """`reduce` from the last element to the first."""
+    """`reduce` from the last element to the first.
+
+    >>> last, _ = symnet.foldr(lambda x, s: x - s, T.constant([1, 2, 3]), T.constant(0))
+    >>> last.eval()
+    array(2)
+    """
     return reduce(fn, sequences, outputs_info, non_sequences, True, mode, name)
 
 
@@ -85,6 +105,12 @@ def scan_checkpoints(
     steps between again.
     padding: accepted; the number of steps need not be a multiple of save_every_N.
     Raises: as `scan`.
+
+    >>> powers, _ = symnet.scan_checkpoints(
+    ...     lambda p: 2 * p, outputs_info=T.constant(1.0), n_steps=4, save_every_N=2
+    ... )
+    >>> powers.eval()
+    array([ 4., 16.])
     """
     results, updates = in_blocks(
         scan, fn, sequences, outputs_info, non_sequences, n_steps, save_every_N, False,

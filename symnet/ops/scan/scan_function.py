@@ -74,6 +74,10 @@ def scan(
     Returns: (outputs, updates).  updates holds the shared variables that fn updates, and
         the random streams that it draws from: pass it to `function`.
     Raises: TypeError, ValueError, which name the sequence or output and the line.
+
+    >>> sums, _ = symnet.scan(lambda x, s: s + x, T.constant([1, 2, 3]), T.constant(0))
+    >>> sums.eval()
+    array([1, 3, 6])
     """
     truncate_gradient = _truncation(fn, truncate_gradient, checkpoint_every)
     if checkpoint_every is not None:

@@ -18,7 +18,7 @@ from symnet.graph.variables import (
     make_variable,
     operand_text,
 )
-from symnet.ops import arithmetic
+from symnet.ops import arithmetic, comparison
 from symnet.ops.base import as_tensor, common_dtype
 from symnet.ops.elementwise import cast as dense_cast
 from symnet.ops.indexing import getitem, inc_subtensor
@@ -306,7 +306,7 @@ def mul(x: Any, y: Any) -> Variable:
 
 
 def _comparison(kind: str, sign: str) -> Callable[[Any, Any], Variable]:
-    dense = getattr(arithmetic, {"ne": "neq"}.get(kind, kind))
+    dense = getattr(comparison, {"ne": "neq"}.get(kind, kind))
 
     def compare(x: Any, y: Any) -> Variable:
         left, right = operands(x, y, kind)

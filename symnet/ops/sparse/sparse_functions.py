@@ -11,7 +11,7 @@ from typing import Any
 
 from symnet.errors import message
 from symnet.graph.variables import Variable, operand_text
-from symnet.ops import arithmetic, functions
+from symnet.ops import arithmetic, functions, whole_numbers
 from symnet.ops.base import as_tensor
 from symnet.ops.complex_parts import conj as dense_conj
 from symnet.ops.sparse.conversions import CSM, csm_properties
@@ -57,7 +57,7 @@ def _structured(name: str, function: Function, parameters: str = "x") -> Functio
 
 
 def _rint(x: Variable) -> Variable:
-    found: Variable = arithmetic.round(x, mode="half_to_even")
+    found: Variable = whole_numbers.round(x, mode="half_to_even")
     return found
 
 
@@ -77,10 +77,10 @@ arcsinh = _structured("arcsinh", functions.arcsinh)
 arctanh = _structured("arctanh", functions.arctanh)
 rint, sgn = _structured("rint", _rint), _structured("sgn", arithmetic.sgn)
 ceil, floor = (
-    _structured("ceil", arithmetic.ceil),
-    _structured("floor", arithmetic.floor),
+    _structured("ceil", whole_numbers.ceil),
+    _structured("floor", whole_numbers.floor),
 )
-trunc = _structured("trunc", arithmetic.trunc)
+trunc = _structured("trunc", whole_numbers.trunc)
 log1p = _structured("log1p", functions.log1p)
 expm1 = _structured("expm1", functions.expm1)
 deg2rad = _structured("deg2rad", functions.deg2rad)

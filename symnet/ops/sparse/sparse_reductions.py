@@ -15,7 +15,7 @@ from symnet.graph.variables import (
     make_variable,
     operand_text,
 )
-from symnet.ops import arithmetic
+from symnet.ops import arithmetic, comparison
 from symnet.ops.alloc import broadcast_to, zeros
 from symnet.ops.base import as_tensor, common_dtype, constant
 from symnet.ops.creation import arange
@@ -176,7 +176,7 @@ class Diag(SparseOp):
         (x,) = inputs
         rows, columns = x.positions
         zero = constant(0, dtype=x.data.type.dtype)
-        found = arithmetic.switch(arithmetic.eq(rows, columns), x.data, zero)
+        found = arithmetic.switch(comparison.eq(rows, columns), x.data, zero)
         empty = zeros([x.shape[0]], dtype=x.data.type.dtype)
         diagonal = inc_subtensor(getitem(empty, rows), found)
         return [specify_shape(diagonal, [x.shape[1]])]

@@ -17,8 +17,9 @@ from symnet.graph.variables import (
 )
 from symnet.ops.advanced import AdvancedSubtensor
 from symnet.ops.alloc import broadcast_to
-from symnet.ops.arithmetic import lt, switch
+from symnet.ops.arithmetic import switch
 from symnet.ops.base import as_tensor, common_dtype, constant, disconnected
+from symnet.ops.comparison import lt
 from symnet.ops.composed import Composed
 from symnet.ops.creation import arange
 from symnet.ops.elementwise import cast as dense_cast

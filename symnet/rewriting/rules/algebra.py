@@ -18,19 +18,11 @@ from symnet.graph.types import COMPLEX, FLOATS
 from symnet.graph.variables import Variable
 from symnet.ops.arithmetic import (
     absolute,
-    and_,
-    eq,
-    ge,
-    gt,
     identity,
-    invert,
-    le,
-    lt,
     maximum,
     minimum,
     mul,
     neg,
-    or_,
     pow,
     reciprocal,
     sqr,
@@ -40,6 +32,7 @@ from symnet.ops.arithmetic import (
 )
 from symnet.ops.barriers import Barrier
 from symnet.ops.base import constant
+from symnet.ops.comparison import and_, eq, ge, gt, invert, le, lt, or_
 from symnet.ops.elementwise import Cast, cast
 from symnet.rewriting.patterns import Match, Rule, number, pattern_vars
 

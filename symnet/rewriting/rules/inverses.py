@@ -11,7 +11,8 @@ import math
 
 from symnet.graph.types import FLOATS
 from symnet.graph.variables import Variable
-from symnet.ops.arithmetic import add, gt, minimum, mul, sub, switch
+from symnet.ops.arithmetic import add, minimum, mul, sub, switch
+from symnet.ops.comparison import gt
 from symnet.ops.functions import arccosh, arcsinh, arctanh, log1p, sinh, tanh
 from symnet.rewriting.patterns import Match, Rule
 from symnet.rewriting.rules.logged import RewriteBudget, as_wide, pure_log_of

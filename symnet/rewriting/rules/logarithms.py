@@ -27,7 +27,6 @@ from symnet.ops.base import constant
 from symnet.ops.elementwise import Elementwise
 from symnet.ops.functions import (
     cosh,
-    erfc,
     exp,
     exp2,
     expm1,
@@ -39,6 +38,7 @@ from symnet.ops.functions import (
     softplus,
 )
 from symnet.ops.nnet.softmax import LogSoftmax, Softmax
+from symnet.ops.special import erfc
 from symnet.ops.tails import (
     log1mexp,
     log1mexp_exp,

@@ -27,13 +27,14 @@ from symnet.ops.arithmetic import (
 from symnet.ops.barriers import Barrier, zero_grad
 from symnet.ops.base import constant
 from symnet.ops.elementwise import Cast, cast
-from symnet.ops.functions import erf, erfc, exp, sigmoid, softplus, tanh
+from symnet.ops.functions import exp, sigmoid, softplus, tanh
 from symnet.ops.joining import Join
 from symnet.ops.linalg.products import Dot
 from symnet.ops.nnet.logsumexp import LogSumExp
 from symnet.ops.reduce import Reduce, restore_axes, top_over
 from symnet.ops.reduce import sum as sum_over
 from symnet.ops.shape import DimShuffle
+from symnet.ops.special import erf, erfc
 from symnet.ops.tails import (
     log1m_tanh,
     log1mexp,

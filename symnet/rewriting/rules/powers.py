@@ -11,7 +11,8 @@ from __future__ import annotations
 from typing import Any
 
 from symnet.graph.variables import Constant, Variable
-from symnet.ops.arithmetic import add, lt, mul, neg, pow, sqrt, sub, switch, true_div
+from symnet.ops.arithmetic import add, mul, neg, pow, sqrt, sub, switch, true_div
+from symnet.ops.comparison import lt
 from symnet.ops.functions import exp, expm1, softplus
 from symnet.ops.tails import softplus_ratio
 from symnet.rewriting.patterns import Match, Rule, number

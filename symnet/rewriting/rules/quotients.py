@@ -29,23 +29,14 @@ from symnet.ops.arithmetic import (
     true_div,
 )
 from symnet.ops.elementwise import cast
-from symnet.ops.functions import (
-    PER_ROOT_PI,
-    cosh,
-    erfc,
-    exp,
-    expm1,
-    sigmoid,
-    sinh,
-    softplus,
-    tanh,
-)
+from symnet.ops.functions import cosh, exp, expm1, sigmoid, sinh, softplus, tanh
 from symnet.ops.linalg.products import Dot
 from symnet.ops.nnet.logsumexp import LogSumExp
 from symnet.ops.nnet.softmax import Softmax
 from symnet.ops.reduce import restore_axes
 from symnet.ops.reduce import sum as sum_over
 from symnet.ops.shape import DimShuffle, dimshuffle
+from symnet.ops.special import PER_ROOT_PI, erfc
 from symnet.ops.tails import log_erfc_slope, reciprocal_expm1
 from symnet.rewriting.patterns import Match, Rule, number
 from symnet.rewriting.rules.fractions import Fraction, fraction_of

@@ -10,28 +10,12 @@ from typing import Any
 
 from symnet.graph.types import COMPLEX
 from symnet.graph.variables import Apply, Variable
-from symnet.ops.arithmetic import (
-    absolute,
-    eq,
-    log,
-    mul,
-    neg,
-    sqr,
-    sqrt,
-    sub,
-    switch,
-)
-from symnet.ops.functions import (
-    erf,
-    erfc,
-    exp,
-    expm1,
-    log1p,
-    sigmoid,
-    softplus,
-)
+from symnet.ops.arithmetic import absolute, log, mul, neg, sqr, sqrt, sub, switch
+from symnet.ops.comparison import eq
+from symnet.ops.functions import exp, expm1, log1p, sigmoid, softplus
 from symnet.ops.nnet.logsumexp import LogSumExp
 from symnet.ops.nnet.softmax import LogSoftmax, Softmax
+from symnet.ops.special import erf, erfc
 from symnet.rewriting.patterns import Match, Rule, pattern_vars
 from symnet.rewriting.rules.check_rules import CHECKS
 from symnet.rewriting.rules.crossentropy import CROSSENTROPY

@@ -1,0 +1,244 @@
+"""Special functions of each element: error, gamma and Bessel functions.
+
+They take reals; where a domain ends the value is NaN or infinite as in SciPy, whose
+functions are the references.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+from collections.abc import Callable
+from typing import Any
+
+from symnet.graph.types import NullType
+from symnet.graph.variables import Variable, make_variable
+from symnet.kernels.loopir.scalars import Scalar, call, literal, select
+from symnet.ops.arithmetic import log, mul, sqr
+from symnet.ops.elementwise import Elementwise, elementwise
+from symnet.ops.functions import Derivative, exp, known_function
+
+# What `symnet.tensor` has of them.
+__all__ = [
+    "chi2sf", "erf", "erfc", "erfcinv", "erfcx", "erfinv", "gamma", "gammainc",
+    "gammaincc", "gammal", "gammaln", "gammau", "i0", "i1", "iv", "j0", "j1", "jv",
+    "psi", "tri_gamma",
+]  # fmt: skip
+
+
+def _special(
+    name: str, derivative: Derivative, arity: int = 1, about: str = ""
+) -> Elementwise:
+    """A function of reals whose reference is SciPy's of the same name."""
+    return known_function(name, derivative, from_scipy(name), arity, "f", about)
+
+
+def from_scipy(name: str) -> Callable[..., Any]:
+    def reference(xp: Any, *arrays: Any) -> Any:
+        # scipy.special takes long to import, and few programs need it.
+        home = "cupyx.scipy.special" if xp.__name__ == "cupy" else "scipy.special"
+        return getattr(importlib.import_module(home), name)(*arrays)
+
+    return reference
+
+
+def _undefined(why: str) -> Variable:
+    """The gradient that does not exist."""
+    return make_variable(NullType(why))
+
+
+# ---- error functions
+
+PER_ROOT_PI = 2 / math.sqrt(math.pi)
+
+erf = _special(
+    "erf",
+    lambda g, out, x: (g * PER_ROOT_PI * exp(-sqr(x)),),
+    about="The error function, 2 / sqrt(pi) times the integral of exp(-t**2) from 0 to x.  "
+    "Gradient: 2 / sqrt(arccos(-1)) * exp(-(x**2)).  Example: T.erf(0.5) = 0.520499...",
+)
+erfc = _special(
+    "erfc",
+    lambda g, out, x: (-g * PER_ROOT_PI * exp(-sqr(x)),),
+    about="1 - erf(x), exact also where that is small.  Gradient: -2 / sqrt(arccos(-1)) * "
+    "exp(-(x**2)).  Example: T.erfc(3.0) = 2.20904...e-05",
+)
+# exp(x*x) * erfc(x)
+erfcx = _special(
+    "erfcx",
+    lambda g, out, x: (g * (2 * x * out - PER_ROOT_PI),),
+    about="exp(x**2) * erfc(x), which does not underflow.  Gradient: 2 * x * erfcx(x) - 2 / "
+    "sqrt(arccos(-1)).  Example: T.erfcx(30.0) = 0.018795...",
+)
+erfinv = _special(
+    "erfinv",
+    lambda g, out, x: (g / PER_ROOT_PI * exp(sqr(out)),),
+    about="The inverse of erf; infinite at -1 and 1, NaN beyond.  Gradient: sqrt(arccos(-1)) "
+    "/ 2 * exp(erfinv(x) ** 2).  Example: T.erfinv(0.5) = 0.476936...",
+)
+erfcinv = _special(
+    "erfcinv",
+    lambda g, out, x: (-g / PER_ROOT_PI * exp(sqr(out)),),
+    about="The inverse of erfc; infinite at 0 and 2, NaN beyond.  Gradient: -sqrt(arccos(-1))"
+    " / 2 * exp(erfcinv(x) ** 2).  Example: T.erfcinv(0.5) = 0.476936...",
+)
+
+# ---- gamma functions
+
+gamma = _special(
+    "gamma",
+    lambda g, out, x: (g * out * psi(x),),
+    about="The gamma function: gamma(n + 1) is n factorial.  Gradient: gamma(x) * psi(x).  "
+    "Example: T.gamma(5.0) = 24.0",
+)
+gammaln = _special(
+    "gammaln",
+    lambda g, out, x: (g * psi(x),),
+    about="The logarithm of abs(gamma(x)).  Gradient: psi(x).  Example: T.gammaln(100.0) = "
+    "359.134205...",
+)
+psi: Elementwise = _special(
+    "psi",
+    lambda g, out, x: (g * tri_gamma(x),),
+    about="The digamma function, the derivative of log(gamma(x)).  Gradient: tri_gamma(x).  "
+    "Example: T.psi(2.0) = 0.422784...",
+)
+
+
+def _tri_gamma(x: Scalar) -> Scalar:
+    """The second derivative of log(gamma(x)).
+
+    Source: Abramowitz & Stegun 6.4.7 (reflection for x < 1/2), 6.4.6 (recurrence, ten
+    steps up), 6.4.12 (asymptotic series, truncated behind B14).
+    """
+    one = literal(1.0, x.dtype)
+    mirrored = x < 0.5
+    z = select(mirrored, 1.0 - x, x)
+    total = one / (z * z)
+    for step in range(1, 10):
+        total = total + one / ((z + float(step)) * (z + float(step)))
+    w = 1.0 / (z + 10.0)
+    square = w * w
+    series = literal(7 / 6, x.dtype)
+    for bernoulli in (-691 / 2730, 5 / 66, -1 / 30, 1 / 42, -1 / 30, 1 / 6):
+        series = series * square + bernoulli
+    total = total + w + 0.5 * square + w * square * series
+    # The sine of pi*x keeps its zeros when x is brought near 0 first.
+    sine = call("sin", (x - call("rint", x)) * math.pi)
+    return select(mirrored, math.pi**2 / (sine * sine) - total, total)
+
+
+tri_gamma: Elementwise = elementwise(
+    _tri_gamma,
+    lambda g, out, x: (_undefined("tri_gamma has no gradient"),),
+    lambda xp, x: from_scipy("polygamma")(xp, 1, x),
+    name="tri_gamma", compute="float", accepts="f",
+    about="The trigamma function, the second derivative of log(gamma(x)).  Gradient: "
+    "undefined.  Example: T.tri_gamma(2.0) = 0.644934...",
+)  # fmt: skip
+
+
+def _gammainc_derivative(sign: int) -> Derivative:
+    def derivative(g: Any, out: Any, k: Any, x: Any) -> Any:
+        density = exp((k - 1) * log(x) - x - gammaln(k))
+        return _undefined(
+            "the incomplete gamma function has no gradient by k"
+        ), sign * g * density
+
+    return derivative
+
+
+gammainc = _special(
+    "gammainc",
+    _gammainc_derivative(1),
+    2,
+    about="The lower incomplete gamma function of k > 0, normalised: from 0 at x = 0 to 1.  "
+    "Gradient: undefined; exp((k - 1) * log(x) - x - gammaln(k)).  Example: "
+    "T.gammainc(2.0, 1.0) = 0.264241...",
+)
+gammaincc = _special(
+    "gammaincc",
+    _gammainc_derivative(-1),
+    2,
+    about="1 - gammainc(k, x), exact also where that is small.  Gradient: undefined; -exp((k "
+    "- 1) * log(x) - x - gammaln(k)).  Example: T.gammaincc(2.0, 1.0) = 0.735758...",
+)
+
+
+def gammau(k: Any, x: Any) -> Variable:
+    """The upper incomplete gamma function, not normalised.
+
+    >>> T.gammau(1.0, 0.0).eval()
+    array(1.)
+    """
+    return mul(gamma(k), gammaincc(k, x))
+
+
+def gammal(k: Any, x: Any) -> Variable:
+    """The lower incomplete gamma function, not normalised.
+
+    >>> T.gammal(1.0, 0.0).eval()
+    array(0.)
+    """
+    return mul(gamma(k), gammainc(k, x))
+
+
+def chi2sf(x: Any, k: Any) -> Variable:
+    """How probable a value above `x` is for chi squared of `k` degrees of freedom.
+
+    >>> T.chi2sf(0.0, 3.0).eval()
+    array(1.)
+    """
+    return gammaincc(mul(k, 0.5), mul(x, 0.5))
+
+
+# ---- Bessel functions
+
+
+def _order_undefined(step: Callable[[Any, Any], Any]) -> Derivative:
+    def derivative(g: Any, out: Any, v: Any, x: Any) -> Any:
+        return _undefined("Bessel functions have no gradient by their order"), g * step(
+            v, x
+        )
+
+    return derivative
+
+
+jv: Elementwise = _special(
+    "jv",
+    _order_undefined(lambda v, x: 0.5 * (jv(v - 1, x) - jv(v + 1, x))),
+    2,
+    about="The Bessel function of the first kind of order v.  Gradient: undefined; (jv(v - 1,"
+    " x) - jv(v + 1, x)) / 2.  Example: T.jv(1.5, 2.0) = 0.491293...",
+)
+iv: Elementwise = _special(
+    "iv",
+    _order_undefined(lambda v, x: 0.5 * (iv(v - 1, x) + iv(v + 1, x))),
+    2,
+    about="The modified Bessel function of the first kind of order v.  Gradient: undefined; "
+    "(iv(v - 1, x) + iv(v + 1, x)) / 2.  Example: T.iv(1.5, 2.0) = 1.099473...",
+)
+j0 = _special(
+    "j0",
+    lambda g, out, x: (-g * j1(x),),
+    about="The Bessel function of the first kind of order 0.  Gradient: -j1(x).  Example: "
+    "T.j0(0.5) = 0.938469...",
+)
+j1: Elementwise = _special(
+    "j1",
+    lambda g, out, x: (g * 0.5 * (j0(x) - jv(2, x)),),
+    about="The Bessel function of the first kind of order 1.  Gradient: (j0(x) - jv(2, x)) / "
+    "2.  Example: T.j1(0.5) = 0.242268...",
+)
+i0 = _special(
+    "i0",
+    lambda g, out, x: (g * i1(x),),
+    about="The modified Bessel function of the first kind of order 0.  Gradient: i1(x).  "
+    "Example: T.i0(0.5) = 1.063483...",
+)
+i1: Elementwise = _special(
+    "i1",
+    lambda g, out, x: (g * 0.5 * (i0(x) + iv(2, x)),),
+    about="The modified Bessel function of the first kind of order 1.  Gradient: (i0(x) + "
+    "iv(2, x)) / 2.  Example: T.i1(0.5) = 0.257894...",
+)
