@@ -62,11 +62,14 @@ kernels: devices .
 shared
 ops: lowerings base elementwise methods arithmetic complex_parts operators functions tails inputs
 ops: sizes alloc shape reshape reduce statistics creation subtensor joining advanced indexing
-ops: diagonal rearrange cumulative sorting
+ops: assertions diagonal rearrange cumulative sorting positions
 ops.random: drawing integer_ranges mrg mrg_streams philox_reference philox random_state
 ops.random: random_streams
 ops: composed checks barriers
-ops.linalg: gemm products
+ops.linalg: gemm products covariances
+ops: operation_objects
+ops: scalar_ops loading transfer
+ops: known_values
 ops.nnet: softmax logsumexp activations classification normalization convolution
 ops.nnet: filter_places conv_shapes local_conv filter_use conv conv_objects legacy_conv
 ops.nnet: upsampling
@@ -115,7 +118,7 @@ scalar ifelse
 sandbox: rng_mrg .
 random
 scan_module: scan_op scan_utils .
-tensor: inputs basic elemwise extra_ops nlinalg sharedvar
+tensor: inputs basic elemwise inplace opt extra_ops nlinalg sharedvar
 tensor: raw_random shared_randomstreams slinalg sort subtensor xlogx
 tensor.nnet: abstract_conv blocksparse bn conv conv3d2d corr corr3d ctc neighbours nnet sigm
 tensor.nnet: spatialtf .

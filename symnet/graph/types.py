@@ -228,6 +228,28 @@ class DisconnectedType(Type):
         return hash(DisconnectedType)
 
 
+class NoneTypeT(Type):
+    """The type of Python's None, where an operation takes it for an axis."""
+
+    def filter(
+        self, value: Any, strict: bool = False, allow_downcast: Any = None
+    ) -> None:
+        if value is not None:
+            raise TypeError(f"expected None, got {_describe(value)}")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, NoneTypeT)
+
+    def __hash__(self) -> int:
+        return hash(NoneTypeT)
+
+    def __repr__(self) -> str:
+        return "NoneTypeT"
+
+
+none_type_t = NoneTypeT()
+
+
 def unmasked(value: Any) -> Any:
     """`value`, or the plain array of a masked one (or of a list of such).
 

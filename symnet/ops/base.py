@@ -384,7 +384,7 @@ def normalize_axes(axis: Any, ndim: int, operation: object) -> tuple[int, ...]:
 
     Raises: ValueError for an axis that does not exist or is named twice.
     """
-    if axis is None:
+    if axis is None or (isinstance(axis, Constant) and axis.data is None):
         return tuple(range(ndim))
     if isinstance(axis, Constant) and axis.type.ndim == 1:
         axis = axis.data.tolist()

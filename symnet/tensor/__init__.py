@@ -16,10 +16,14 @@ from symnet.ops.functions import *  # noqa: F403
 from symnet.ops.inputs import *  # noqa: F403
 from symnet.ops.reduce import *  # noqa: F403
 from symnet.ops.statistics import *  # noqa: F403
+from symnet.ops.ifelse.conditional import ifelse
+from symnet.printing.plain_text import min_informative_str
+from symnet import scalar as scal
 from symnet.shared import shared
+from symnet.shared import shared as _shared  # noqa: F401  programs say T._shared
 from symnet.tensor import (
-    basic, elemwise, extra_ops, nlinalg, nnet, raw_random, shared_randomstreams, sharedvar,
-    signal, slinalg, subtensor, xlogx,
+    basic, elemwise, extra_ops, inplace, nlinalg, nnet, opt, raw_random,
+    shared_randomstreams, sharedvar, signal, slinalg, subtensor, xlogx,
 )  # fmt: skip
 from symnet.tensor.basic import *  # noqa: F403
 from symnet.tensor.elemwise import *  # noqa: F403
@@ -28,7 +32,8 @@ from symnet.tensor.sort import argsort, argtopk, sort, topk, topk_and_argtopk
 from symnet.tensor.subtensor import *  # noqa: F403
 
 __all__ = [
-    "argsort", "argtopk", "basic", "elemwise", "extra_ops", "nlinalg", "nnet",
+    "argsort", "argtopk", "basic", "elemwise", "extra_ops", "ifelse", "inplace",
+    "min_informative_str", "nlinalg", "nnet", "opt", "scal",
     "raw_random", "shared", "shared_randomstreams", "sharedvar", "signal", "slinalg",
     "sort", "subtensor", "topk", "topk_and_argtopk", "xlogx",
 ]  # fmt: skip

@@ -9,7 +9,9 @@ from symnet.gradient import (
     grad_not_implemented, grad_undefined, hessian, jacobian, numeric_grad, verify_grad,
     zero_grad,
 )  # fmt: skip
-from symnet.graph.types import TensorType
+from symnet.graph.types import (
+    COMPLEX, FLOATS, INTEGERS, NoneTypeT, TensorType, none_type_t,
+)  # fmt: skip
 from symnet.graph.variables import Apply, Constant, Op, Variable
 from symnet.graph.variables import Constant as TensorConstant
 from symnet.graph.variables import Variable as TensorVariable
@@ -26,11 +28,11 @@ from symnet.ops.arithmetic import (
     sqrt, square, sub, switch, tensor_copy, true_div, trunc, where, xor,
 )  # fmt: skip
 from symnet.ops.base import constant
-from symnet.ops.base import scalar_constant as get_scalar_constant_value
 from symnet.ops.complex_parts import conj, imag, real
 from symnet.ops.creation import (
     Arange, arange, eye, identity_like, meshgrid, mgrid, ogrid, size, tri, tril, triu,
 )  # fmt: skip
+from symnet.ops.creation import Arange as ARange
 from symnet.ops.diagonal import Diagonal, diag, diagonal
 from symnet.ops.elementwise import cast
 from symnet.ops.functions import *  # noqa: F403
@@ -43,9 +45,10 @@ from symnet.ops.indexing import (
     choose, flatnonzero, nonzero, nonzero_values, take_along_axis,
 )  # fmt: skip
 from symnet.ops.joining import (
-    Join, Split, as_tensor_variable, concatenate, horizontal_stack, join, split, stack,
-    stacklists, vertical_stack,
+    Join, Split, as_tensor_variable, concatenate, horizontal_stack, hstack, join, split,
+    stack, stacklists, vertical_stack, vstack,
 )  # fmt: skip
+from symnet.ops.linalg.covariances import cov
 from symnet.ops.linalg.products import (
     BatchedDot,
     Dot,
@@ -56,10 +59,19 @@ from symnet.ops.linalg.products import (
     outer,
     tensordot,
 )
+from symnet.ops.known_values import extract_constant, get_scalar_constant_value
+from symnet.ops.loading import LoadFromDisk, load
+from symnet.ops.operation_objects import (
+    AllocDiag, AllocEmpty, Argmax, Choose, ExtractDiag, Eye, Flatten, MaxAndArgmax, Mean,
+    Nonzero, PermuteRowElements, ScalarFromTensor, TensorFromScalar, Tile, Tri,
+    scalar_from_tensor, tensor_from_scalar,
+)  # fmt: skip
+from symnet.ops.positions import inverse_permutation, permute_row_elements
 from symnet.ops.rearrange import flip, roll, tile
 from symnet.ops.reduce import *  # noqa: F403
-from symnet.ops.reshape import Reshape, flatten, ravel, reshape
+from symnet.ops.reshape import Reshape, flatten, is_flat, ravel, reshape
 from symnet.ops.shape import (
+    dimshuffle,
     expand_dims,
     moveaxis,
     shape_padaxis,
@@ -73,32 +85,74 @@ from symnet.ops.sizes import (
     specify_shape, unbroadcast,
 )  # fmt: skip
 from symnet.ops.statistics import *  # noqa: F403
+from symnet.ops.transfer import register_transfer, transfer
+
+# Dtypes by their kind, in lists as Theano has them: programs join them by +.
+float_dtypes, complex_dtypes = list(FLOATS), list(COMPLEX)
+continuous_dtypes = float_dtypes + complex_dtypes
+int_dtypes = [dtype for dtype in INTEGERS if dtype.startswith("int")]
+uint_dtypes = [dtype for dtype in INTEGERS if dtype.startswith("uint")]
+integer_dtypes = int_dtypes + uint_dtypes
+discrete_dtypes = ["bool", *integer_dtypes]
+all_dtypes = discrete_dtypes + continuous_dtypes
+
+# Types by their kind.
+int_types = (bscalar, wscalar, iscalar, lscalar)
+float_types = (fscalar, dscalar)
+complex_types = (cscalar, zscalar)
+int_vector_types = (bvector, wvector, ivector, lvector)
+float_vector_types = (fvector, dvector)
+complex_vector_types = (cvector, zvector)
+int_matrix_types = (bmatrix, wmatrix, imatrix, lmatrix)
+float_matrix_types = (fmatrix, dmatrix)
+complex_matrix_types = (cmatrix, zmatrix)
+
+NoneConst = Constant(none_type_t, None, "NoneConst")
+join_ = join
+
+
+def Tensor(*args: Any, **keywords: Any) -> TensorType:
+    """Theano's older name of `TensorType`."""
+    return TensorType(*args, **keywords)
+
 
 __all__ = [
-    "Alloc", "Apply", "Arange", "AsTensorError", "BatchedDot", "Constant", "Diagonal",
-    "DisconnectedType", "Dot", "Join", "Lop", "NotScalarConstantError", "Op", "Reshape",
-    "Rop", "Shape", "ShapeError", "SpecifyShape", "Split", "TensorConstant",
-    "TensorType", "TensorVariable", "Variable", "abs_", "absolute", "add",
-    "addbroadcast", "alloc", "and_", "arange", "as_tensor_variable", "batched_dot",
+    "ARange", "Alloc", "AllocDiag", "AllocEmpty", "Apply", "Arange", "Argmax",
+    "AsTensorError", "BatchedDot", "Choose", "Constant", "Diagonal",
+    "DisconnectedType", "Dot", "ExtractDiag", "Eye", "Flatten", "Join",
+    "LoadFromDisk", "Lop", "MaxAndArgmax", "Mean", "NoneConst", "NoneTypeT",
+    "Nonzero", "NotScalarConstantError", "Op", "PermuteRowElements", "Reshape",
+    "Rop", "ScalarFromTensor", "Shape", "ShapeError", "SpecifyShape", "Split",
+    "Tensor", "TensorConstant", "TensorFromScalar", "TensorType", "TensorVariable",
+    "Tile", "Tri", "Variable", "abs_", "absolute", "add", "addbroadcast",
+    "all_dtypes", "alloc", "and_", "arange", "as_tensor_variable", "batched_dot",
     "batched_tensordot", "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor",
-    "broadcast_to", "cast", "ceil", "ceil_intdiv", "choose", "clip", "concatenate",
-    "conj", "consider_constant", "constant", "diag", "diagonal", "disconnected_grad",
-    "div_proxy", "dot", "empty", "eq", "expand_dims", "eye", "fill", "flatnonzero",
-    "flatten", "flip", "floor", "floor_div", "full", "full_like", "ge",
-    "get_scalar_constant_value", "get_vector_length", "grad", "grad_not_implemented",
-    "grad_undefined", "gt", "hessian", "horizontal_stack", "identity_like", "imag",
-    "int_div", "inv", "invert", "iround", "isclose", "isinf", "isnan", "jacobian",
-    "join", "largest", "le", "log", "lt", "matmul", "maximum", "meshgrid", "mgrid",
-    "minimum", "mod", "mod_check", "moveaxis", "mul", "neg", "neq", "nonzero",
-    "nonzero_values", "numeric_grad", "ogrid", "ones", "ones_like", "or_", "outer",
-    "patternbroadcast", "pow", "power", "ravel", "real", "reciprocal", "reshape",
-    "roll", "round", "round_half_away_from_zero", "round_half_to_even", "second", "sgn",
-    "shape", "shape_padaxis", "shape_padleft", "shape_padright", "sign", "size",
-    "smallest", "specify_shape", "split", "sqr", "sqrt", "square", "stack",
-    "stacklists", "sub", "swapaxes", "switch", "take_along_axis", "tensor_copy",
-    "tensordot", "tile", "transpose", "tri", "tril", "triu", "true_div", "trunc",
-    "unbroadcast", "verify_grad", "vertical_stack", "where", "xor", "zero_grad",
-    "zeros", "zeros_like",
+    "broadcast_to", "cast", "ceil", "ceil_intdiv", "choose", "clip",
+    "complex_dtypes", "complex_matrix_types", "complex_types",
+    "complex_vector_types", "concatenate", "conj", "consider_constant", "constant",
+    "continuous_dtypes", "cov", "diag", "diagonal", "dimshuffle",
+    "disconnected_grad", "discrete_dtypes", "div_proxy", "dot", "empty",
+    "eq", "expand_dims", "extract_constant", "eye", "fill", "flatnonzero",
+    "flatten", "flip", "float_dtypes", "float_matrix_types", "float_types",
+    "float_vector_types", "floor", "floor_div", "full", "full_like", "ge",
+    "get_scalar_constant_value", "get_vector_length", "grad",
+    "grad_not_implemented", "grad_undefined", "gt", "hessian", "horizontal_stack",
+    "hstack", "identity_like", "imag", "int_div", "int_dtypes", "int_matrix_types",
+    "int_types", "int_vector_types", "integer_dtypes", "inv", "inverse_permutation",
+    "invert", "iround", "is_flat", "isclose", "isinf", "isnan", "jacobian", "join",
+    "join_", "largest", "le", "load", "log", "lt", "matmul", "maximum", "meshgrid",
+    "mgrid", "minimum", "mod", "mod_check", "moveaxis", "mul", "neg", "neq",
+    "none_type_t", "nonzero", "nonzero_values", "numeric_grad", "ogrid", "ones",
+    "ones_like", "or_", "outer", "patternbroadcast", "permute_row_elements", "pow",
+    "power", "ravel", "real", "reciprocal", "register_transfer", "reshape", "roll",
+    "round", "round_half_away_from_zero", "round_half_to_even",
+    "scalar_from_tensor", "second", "sgn", "shape", "shape_padaxis",
+    "shape_padleft", "shape_padright", "sign", "size", "smallest", "specify_shape",
+    "split", "sqr", "sqrt", "square", "stack", "stacklists", "sub", "swapaxes",
+    "switch", "take_along_axis", "tensor_copy", "tensor_from_scalar", "tensordot",
+    "tile", "transfer", "transpose", "tri", "tril", "triu", "true_div", "trunc",
+    "uint_dtypes", "unbroadcast", "verify_grad", "vertical_stack", "vstack",
+    "where", "xor", "zero_grad", "zeros", "zeros_like",
 ]  # fmt: skip
 __all__ += _functions.__all__ + _inputs.__all__
 __all__ += _reduce.__all__ + _statistics.__all__
