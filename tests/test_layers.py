@@ -68,7 +68,7 @@ ops.random: random_streams
 ops: composed checks barriers
 ops.linalg: gemm products covariances
 ops: operation_objects
-ops: scalar_ops loading transfer
+ops: scalar_ops loading transfer breakpoints
 ops: known_values
 ops.nnet: softmax logsumexp activations classification normalization convolution
 ops.nnet: filter_places conv_shapes local_conv filter_use conv conv_objects legacy_conv
@@ -99,7 +99,7 @@ ops.nnet: alignments
 autodiff: derivatives
 gradient
 
-compile: arguments inner_graphs
+compile: containers fitting arguments inner_graphs
 compile.scan: scan_builder vectorise merge dead_outputs hoist_products sink_products
 compile.scan: concat_products scan_passes
 compile.lower: program verify_program context fuse lower_scan lower_ifelse kernel_builder
@@ -110,12 +110,16 @@ compile.memory: arena bounds_checks overwriting placer placement shadow ledger v
 compile.plan: planner plan_cache
 compile: partition
 compile.plan: affine
-compile: executable pipeline rounding widening debugmode modes profile function .
+compile: executable pipeline rounding widening debugmode modes profile kept_values function
+compile: makers .
 
 printing: roots forms formula latex plain_text layers draw networks sympy_bridge stages .
-gof: graph .
+gof: utils op graph .
+misc: may_share_memory pkl_utils .
+d3viz
 scalar ifelse
-sandbox: rng_mrg .
+sandbox.linalg: ops .
+sandbox: multinomial rng_mrg .
 random
 scan_module: scan_op scan_utils .
 tensor: inputs basic elemwise inplace opt extra_ops nlinalg sharedvar
@@ -124,7 +128,7 @@ tensor.nnet: abstract_conv blocksparse bn conv conv3d2d corr corr3d ctc neighbou
 tensor.nnet: spatialtf .
 tensor.signal: conv pool downsample .
 tensor: .
-theano_names
+theano_settings theano_refusals theano_compat theano_names
 optim datasets debug
 models: initialisers model_layers model architectures model_summary
 models: stored_arrays safetensors_format safe_pickles torch_files hdf5_files weight_files
@@ -222,7 +226,9 @@ def test_the_list_names_only_modules_that_exist() -> None:
 
 
 # Folders whose files bear the names of Theano's.
-THEANOS = ("tensor", "gof", "sandbox", "scan_module", "scalar", "ifelse", "random")
+THEANOS = (
+    "tensor", "gof", "sandbox", "scan_module", "scalar", "ifelse", "random", "misc",
+)  # fmt: skip
 
 
 def trees() -> Iterator[tuple[pathlib.Path, ast.Module]]:

@@ -11,17 +11,16 @@ from typing import Any
 
 import numpy as np
 
+from symnet.compile.containers import Container
+from symnet.compile.fitting import fit
 from symnet.config import config
 from symnet.errors import MissingInputError, UnusedInputError, message
-from symnet.graph.origin import capture, inherit
-from symnet.graph.traverse import ancestors, clone_replace, leaves, toposort
+from symnet.graph.traverse import clone_replace, leaves, toposort
 from symnet.graph.types import TensorType
 from symnet.graph.variables import Constant, Variable, operand_text
 from symnet.kernels.interface import Store
 from symnet.ops.base import as_tensor
-from symnet.ops.elementwise import cast
 from symnet.ops.scan.step_graph import carried_updates, warn_of_forgotten
-from symnet.ops.sizes import specify_shape
 from symnet.ops.users import with_promised_sizes
 from symnet.rewriting.bypassed import refuse_bypassed
 from symnet.shared import SharedVariable
@@ -35,7 +34,12 @@ class In:
     value: taken where a call gives none; with `update` it is kept between calls, and
     replaced after each by the value of the expression `update`.
     strict, allow_downcast: how a call's argument is converted (see `TensorType.filter`).
+    A container of another function, `f.container[x]`, or a shared variable as the value is
+    shared with it; such an input is implicit.
+    implicit: a call cannot give a value for it.
     mutable, borrow: accepted as in Theano; arguments are never overwritten.
+    Raises: TypeError for what is no variable, an update of another type, a name that is no
+        string, or an implicit input without value.
     """
 
     def __init__(
@@ -60,6 +64,14 @@ class In:
                     cure="pass symbolic variables, such as T.matrix('x')",
                 )
             )
+        if name is not None and not isinstance(name, str):
+            raise TypeError(f"the name of an input is a string, not {name!r:.60}")
+        if implicit is None:
+            implicit = isinstance(value, (Container, SharedVariable))
+        if implicit and value is None:
+            raise TypeError(f"the implicit input {operand_text(variable)} has no value")
+        if update is not None:
+            update = fit(update, variable, "updated with")
         self.variable = variable
         self.name = name if name is not None else (variable.name if autoname else None)
         self.value = value
@@ -69,6 +81,7 @@ class In:
         self.allow_downcast = allow_downcast
         self.borrow = borrow
         self.implicit = implicit
+        self.shared = shared
 
     def __repr__(self) -> str:
         return f"In({self.variable})"
@@ -90,6 +103,8 @@ class Request:
     """What a function is to compute: inputs, outputs, updates, all replaced and checked.
 
     form: how results are handed out, "none", "one", "list" or "dict" (with `keys`).
+    order: all inputs as they were listed, those with a state together with the shared
+        variable that keeps it; `inputs` are the others, which calls bring.
     """
 
     inputs: list[In]
@@ -98,6 +113,7 @@ class Request:
     form: str
     keys: list[Any]
     states: dict[str, SharedVariable]
+    order: list[tuple[In, SharedVariable | None]]
 
 
 def read_request(
@@ -114,8 +130,13 @@ def read_request(
     values, form, keys = read_outputs(outputs)
     replace = read_givens(givens)
     changes = read_updates(updates)
-    states = read_states(ins, replace, changes)
-    ins = [i for i in ins if i.variable not in replace or i.name not in states]
+    order = read_states(ins, replace, changes)
+    states = {
+        one.name or f"state {k}": state
+        for k, (one, state) in enumerate(order)
+        if state is not None
+    }
+    ins = [one for one, state in order if state is None]
     targets = list(changes)
     refuse_bypassed(
         [*values, *changes.values()], [*replace, *(i.variable for i in ins)]
@@ -131,7 +152,9 @@ def read_request(
     ins, wanted = cut_at_inputs(ins, wanted)
     wanted = with_promised_sizes(wanted)
     chosen = dict(zip(chosen, wanted[len(results) :], strict=True))
-    return Request(ins, wanted[: len(results)], chosen, form, keys, states)
+    listed = iter(ins)
+    order = [(next(listed) if state is None else one, state) for one, state in order]
+    return Request(ins, wanted[: len(results)], chosen, form, keys, states, order)
 
 
 # ---- inputs and outputs
@@ -239,64 +262,6 @@ def read_givens(givens: Pairs) -> dict[Variable, Variable]:
     return replace
 
 
-def fit(value: Any, target: Variable, what: str) -> Variable:
-    """`value` as a variable that may stand for `target`.  Raises: TypeError."""
-    new = as_tensor(value, truth=True) if not isinstance(value, Variable) else value
-    old_type, new_type = target.type, new.type
-    if not isinstance(old_type, TensorType):
-        if type(new_type) is not type(old_type):
-            raise TypeError(
-                f"{target} ({old_type}) cannot be {what} {new} ({new_type})"
-            )
-        return new
-    if new_type.ndim != old_type.ndim:
-        raise TypeError(_misfit(target, new, what, "their ranks differ"))
-    if new_type.dtype != old_type.dtype:
-        if not _lossless(new, old_type.dtype):
-            source = introduced(new, new_type.dtype)
-            raise TypeError(
-                _misfit(target, new, what, "it would lose precision", source)
-            )
-        new = cast(new, old_type.dtype)
-    if not old_type.accepts(new.type):
-        raise TypeError(_misfit(target, new, what, "their known sizes differ"))
-    # What the target's type promises of sizes has been relied on: a call checks it.
-    with inherit(new.origin or capture()):
-        return specify_shape(new, old_type.shape)
-
-
-def _lossless(new: Variable, dtype: str) -> bool:
-    have = new.type.dtype
-    if isinstance(new, Constant) and new.weak and new.data.dtype.kind in "biuf":
-        return np.dtype(dtype).kind in ("f", "c") or new.data.dtype.kind in "biu"
-    integer_to_float = np.dtype(have).kind in "biu" and dtype == config.floatX
-    return integer_to_float or bool(np.can_cast(have, dtype, "safe"))
-
-
-def _misfit(
-    target: Variable, new: Variable, what: str, why: str, source: Variable | None = None
-) -> str:
-    operands = [operand_text(target), operand_text(new)]
-    cure = f"cast it: .astype({target.type.dtype!r})"
-    if new.type.ndim != target.type.ndim:
-        cure = "give it the same rank, with reshape, dimshuffle or a reduction"
-    note = ""
-    if source is not None and source.owner is not None:
-        note = f"\n  {source.type.dtype} comes from: {source.owner.op}, {source.origin}"
-    text = f"{operand_text(target)} cannot be {what} {operand_text(new)}: {why}{note}"
-    return message(text, operands=operands, origin=new.origin, cure=cure)
-
-
-def introduced(variable: Variable, dtype: str) -> Variable | None:
-    """The first variable of that dtype which no operand of the same dtype explains."""
-    for node in toposort([variable]):
-        inputs = [v.type.dtype for v in node.inputs if isinstance(v.type, TensorType)]
-        outputs = [v for v in node.outputs if getattr(v.type, "dtype", None) == dtype]
-        if outputs and dtype not in inputs:
-            return outputs[0]
-    return next((v for v in ancestors([variable]) if v.type.dtype == dtype), None)
-
-
 # ---- updates
 
 
@@ -402,23 +367,36 @@ def read_states(
     ins: Sequence[In],
     replace: dict[Variable, Variable],
     changes: dict[SharedVariable, Any],
-) -> dict[str, SharedVariable]:
-    """Inputs with an update keep their value between calls: each becomes shared."""
-    states: dict[str, SharedVariable] = {}
+) -> list[tuple[In, SharedVariable | None]]:
+    """Inputs with an update, or with a state of another function as their value, keep it
+    between calls: each becomes shared.  All inputs in their order, with that variable."""
+    order: list[tuple[In, SharedVariable | None]] = []
     for one in ins:
-        if one.update is None:
+        if one.update is None and not isinstance(one.value, Container):
+            order.append((one, None))
             continue
         if one.value is None:
             raise ValueError(
                 f"{one}: an input with an update needs a value to start from"
             )
-        kind, allowed = one.variable.type, one.allow_downcast
-        start = np.array(kind.filter(one.value, allow_downcast=allowed))
-        state = SharedVariable(kind, start, one.name)
+        state = _state(one)
         replace[one.variable] = state
-        changes[state] = as_tensor(one.update, truth=True)
-        states[one.name or f"state {len(states)}"] = state
-    return states
+        if one.update is not None:
+            changes[state] = one.update
+        order.append((one, state))
+    return order
+
+
+def _state(one: In) -> SharedVariable:
+    """A shared variable for an input: of the value's own store, or of a new one."""
+    kind, value = one.variable.type, one.value
+    shared = value.state if isinstance(value, Container) else value
+    if isinstance(shared, SharedVariable):
+        return SharedVariable(kind, shared.store, one.name)
+    if isinstance(value, Container):
+        value = value.value
+    start = np.array(kind.filter(value, allow_downcast=one.allow_downcast))
+    return SharedVariable(kind, start, one.name)
 
 
 # ---- what is missing, what is not needed

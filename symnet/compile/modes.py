@@ -38,7 +38,7 @@ class Mode:
         "fast_compile" leave the graph as it is, but for stable forms and what native code
         needs."""
         self.by_reference = linker in ("py", "vm_py")
-        self.rewrites = optimizer not in (None, "None", "fast_compile")
+        self.rewrites = optimizer not in (None, "None", "fast_compile", "merge", "o1")
 
     def rewrite(self, graph: Graph) -> Graph:
         if self.by_reference and not self.rewrites:
@@ -137,6 +137,8 @@ def get_mode(mode: str | Mode | None) -> Mode:
     """The Mode of that name (config.mode where none is given).  Raises: ValueError."""
     if isinstance(mode, Mode):
         return mode
+    if mode is None and config.mode == "FAST_RUN":
+        return Mode(config.linker, config.optimizer)
     name = mode if mode is not None else config.mode
     if name not in MODES:
         known = ", ".join(MODES)

@@ -75,6 +75,12 @@ class Variable(Attached):
         return [] if self.owner is None else [self.owner]
 
     def __repr__(self) -> str:
+        text = self.name if self.name else describe(self)
+        if config.print_test_value == "on" and hasattr(self.tag, "test_value"):
+            text += f"\n{self.tag.test_value}"
+        return text
+
+    def __str__(self) -> str:
         return self.name if self.name else describe(self)
 
 

@@ -19,7 +19,7 @@ from symnet.graph.variables import (
 from symnet.ops.base import SameShape, as_tensor, disconnected
 from symnet.ops.reduce import all as all_over
 
-__all__ = ["Assert", "assert_op"]
+__all__ = ["Assert", "Raise", "assert_op"]
 
 
 class Assert(SameShape):
@@ -70,3 +70,29 @@ class Assert(SameShape):
 
 
 assert_op = Assert()
+
+
+class Raise(SameShape):
+    """Its first input, if ever it is computed: it raises instead.  `Raise("why")(x)` in a
+    branch of `ifelse` says that the branch is not to be taken.
+
+    Raises: `exc(msg)`, when run.
+    """
+
+    __props__ = ("msg", "exc")
+    foldable = False
+
+    def __init__(
+        self, msg: str = "", exc: type[Exception] = NotImplementedError
+    ) -> None:
+        self.msg, self.exc = msg, exc
+
+    def make_node(self, x: Any) -> Apply:
+        x = as_tensor(x)
+        return Apply(self, [x], [make_variable(x.type)])
+
+    def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
+        raise self.exc(self.msg)
+
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
+        return output_gradients

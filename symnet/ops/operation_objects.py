@@ -156,9 +156,7 @@ ProdWithoutZeros = operation_object(
 )
 All = operation_object("All", all_over, axis=None)
 Any_ = operation_object("Any", any_over, axis=None)
-Eye = operation_object(
-    "Eye", lambda n, m, k, dtype: eye(n, m, k, dtype), dtype=None
-)
+Eye = operation_object("Eye", lambda n, m, k, dtype: eye(n, m, k, dtype), dtype=None)
 Tri = operation_object("Tri", lambda N, M, k, dtype: tri(N, M, k, dtype), dtype=None)
 Tile = operation_object("Tile", tile, ndim=REQUIRED)
 Flatten = operation_object("Flatten", flatten, outdim=1)

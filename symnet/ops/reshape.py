@@ -312,9 +312,7 @@ def flatten(x: Any, ndim: int | None = None, outdim: int | None = None) -> Varia
     return reshape(variable, [*sizes_of(variable)[: ndim - 1], -1], ndim=ndim)
 
 
-def is_flat(
-    var: Variable, ndim: int | None = None, outdim: int | None = None
-) -> bool:
+def is_flat(var: Variable, ndim: int | None = None, outdim: int | None = None) -> bool:
     """Whether a variable has the rank that `flatten(var, ndim)` would give it."""
     if ndim is not None and outdim is not None:
         raise ValueError("is_flat: ndim and outdim mean the same: give one of them")

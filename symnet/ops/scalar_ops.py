@@ -339,15 +339,15 @@ class Composite(ScalarOp):
     array([2., 5.])
     """
 
-    def __init__(
-        self, inputs: Sequence[Variable], outputs: Sequence[Variable]
-    ) -> None:
+    def __init__(self, inputs: Sequence[Variable], outputs: Sequence[Variable]) -> None:
         super().__init__()
         self.inputs, self.outputs = list(inputs), list(outputs)
         self.nout = len(self.outputs)
         for leaf in leaves(self.outputs):
             if leaf not in self.inputs and not isinstance(leaf, Constant):
-                raise TypeError(f"Composite: {operand_text(leaf)} is none of its inputs")
+                raise TypeError(
+                    f"Composite: {operand_text(leaf)} is none of its inputs"
+                )
 
     def output_types(self, types: Types) -> Types:
         return [v.type for v in self.outputs]

@@ -3,6 +3,7 @@
 # ruff: noqa: I001  (tables of names, several a line)
 from __future__ import annotations
 
+from symnet.gof.utils import MethodNotDefined, hashtype
 from symnet.errors import AsTensorError, NotScalarConstantError, ShapeError
 from symnet.gradient import (
     DisconnectedType, Lop, Rop, consider_constant, disconnected_grad, grad,
@@ -117,6 +118,7 @@ def Tensor(*args: Any, **keywords: Any) -> TensorType:
 
 
 __all__ = [
+    "MethodNotDefined", "hashtype",
     "ARange", "Alloc", "AllocDiag", "AllocEmpty", "Apply", "Arange", "Argmax",
     "AsTensorError", "BatchedDot", "Choose", "Constant", "Diagonal",
     "DisconnectedType", "Dot", "ExtractDiag", "Eye", "Flatten", "Join",
