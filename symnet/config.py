@@ -18,10 +18,26 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "cast_policy": ("numpy+floatX", "custom", "numpy"),
     "mode": ("FAST_RUN", "FAST_COMPILE", "DebugMode"),
     "optimizer": (
-        "fast_run", "fast_compile", "None", "o4", "o3", "o2", "o1", "unsafe", "merge",
+        "fast_run",
+        "fast_compile",
+        "None",
+        "o4",
+        "o3",
+        "o2",
+        "o1",
+        "unsafe",
+        "merge",
     ),
     "linker": (
-        "cvm", "cvm_nogc", "c|py", "c|py_nogc", "c", "vm", "vm_nogc", "py", "vm_py",
+        "cvm",
+        "cvm_nogc",
+        "c|py",
+        "c|py_nogc",
+        "c",
+        "vm",
+        "vm_nogc",
+        "py",
+        "vm_py",
     ),
     "on_unused_input": ("raise", "warn", "ignore"),
     "exception_verbosity": ("low", "high"),
@@ -51,8 +67,8 @@ class Config:
         "custom" and "numpy" NumPy's rule alone (Theano's "custom" is this rule).
     mode: what `function` does when no mode is given.
     optimizer, linker: what the mode FAST_RUN means where it is the setting `mode` that
-        asks for it, as `Mode(linker, optimizer)`: "None", "merge", "fast_compile" and "o1" leave graphs as
-        they are but for what native code needs, "py" and "vm_py" have NumPy compute them;
+        asks for it, as `Mode(linker, optimizer)`: "None", "merge", "fast_compile" and "o1"
+        leave graphs as they are but for what native code needs, "py" and "vm_py" have NumPy compute them;
         all other values mean the same, every rewrite and native code.
     print_test_value: "on" shows the test value of a variable with its name.
     on_unused_input: what `function` does with an input that no output needs.

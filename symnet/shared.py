@@ -146,8 +146,8 @@ class Container:
     shared variable.
 
     storage: a list whose only item is the value; functions that share a value share it.
-    value, data: a copy of a state, or the default itself; assigned to, the next call finds the
-        new one.
+    value, data: the value itself, to be read and written; assigned to, the next call finds
+        the new one.
     Raises: TypeError, ValueError for a value that does not fit the variable's type.
     """
 
@@ -168,7 +168,7 @@ class Container:
 
     @property
     def value(self) -> Any:
-        return self.storage[0] if self.state is None else self.state.get_value()
+        return self.storage[0]
 
     @value.setter
     def value(self, new: Any) -> None:
@@ -224,7 +224,10 @@ def shared(
     asked = {key: given for key, given in keywords.items() if given is not None}
     for constructor in reversed(USERS_CONSTRUCTORS):
         try:
-            return constructor(value, name, strict, allow_downcast, **asked)
+            made: SharedVariable = constructor(
+                value, name, strict, allow_downcast, **asked
+            )
+            return made
         except TypeError:
             continue  # as Theano's: it does not make variables of such values
     if type(value) in CONSTRUCTORS:

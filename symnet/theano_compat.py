@@ -9,6 +9,7 @@ import importlib
 import io
 import operator
 import pickle
+import struct
 from collections import OrderedDict
 from collections.abc import (
     Callable,
@@ -90,7 +91,7 @@ MOVES: dict[str, Any] = {
 def seed_rng(pseed: int | None = None) -> int:
     """Seed `numpy.random`, by default with 666; the seed."""
     seed = 666 if pseed is None else pseed
-    np.random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002  programs draw from it
     return seed
 
 
@@ -122,7 +123,11 @@ def small_modules(settings: Any, asarray: Any) -> dict[str, dict[str, Any]]:
         "theano.compat.six": SIX,
         "theano.compat.six.moves": MOVES,
         "theano.compat.six.moves.cPickle": vars(pickle),
-        "theano.configdefaults": flags,
+        "theano.configdefaults": {
+            **flags,
+            "local_bitwidth": lambda: struct.calcsize("P") * 8,
+            "python_int_bitwidth": lambda: struct.calcsize("l") * 8,
+        },
         "theano.configparser": flags,
         "theano.misc.safe_asarray": {"_asarray": asarray},
         "theano.gpuarray": {"pygpu_activated": False, "pygpu": None, "use": use},

@@ -19,7 +19,15 @@ from typing import Any
 
 import numpy as np
 
-from symnet.compile import Container, FunctionMaker, In, Out, Param, function_dump
+from symnet.compile import (
+    Container,
+    DebugMode,
+    FunctionMaker,
+    In,
+    Out,
+    Param,
+    function_dump,
+)
 from symnet.config import config
 from symnet.ops.known_values import get_scalar_constant_value
 from symnet.theano_compat import VERSION, small_modules
@@ -33,24 +41,26 @@ PACKAGES = ("d3viz", "gof", "misc", "sandbox", "scan_module", "tensor")
 MODULES = {
     "theano.compile": "symnet.compile",
     "theano.compile.debugmode": "symnet.compile.debugmode",
-    "theano.compile.function_module": "symnet.compile.function",
-    "theano.compile.io": "symnet.compile.arguments",
+    "theano.compile.function": "symnet.compile",
+    "theano.compile.function_module": "symnet.compile",
+    "theano.compile.io": "symnet.compile",
     "theano.compile.mode": "symnet.compile.modes",
     "theano.compile.ops": "symnet.ops.users",
-    "theano.compile.pfunc": "symnet.compile.function",
+    "theano.compile.pfunc": "symnet.compile",
     "theano.compile.sharedvalue": "symnet.shared",
     "theano.gof.fg": "symnet.gof",
     "theano.d3viz.d3viz": "symnet.d3viz",
+    "theano.gof.null_type": "symnet.gof",
     "theano.gof.type": "symnet.gof",
     "theano.gradient": "symnet.gradient",
     "theano.ifelse": "symnet.ifelse",
     "theano.printing": "symnet.printing",
     "theano.scalar": "symnet.scalar",
     "theano.scalar.basic": "symnet.scalar",
+    "theano.scalar.sharedvar": "symnet.tensor.sharedvar",
     "theano.scan_module.scan": "symnet.scan_module",
     "theano.scan_module.scan_checkpoints": "symnet.scan_module",
     "theano.scan_module.scan_views": "symnet.scan_module",
-    "theano.tensor.type": "symnet.tensor.basic",
     "theano.updates": "symnet.updates",
     "theano.tensor.var": "symnet.tensor.basic",
 }
@@ -158,8 +168,13 @@ def parts(settings: Settings) -> dict[str, ModuleType]:
             found[name.replace("symnet", "theano", 1)] = importlib.import_module(name)
     for name, source in MODULES.items():
         found.setdefault(name, importlib.import_module(source))
-    for name, contents in small_modules(settings, _asarray).items():
-        found[name] = make(name, contents)
+    debugmode = vars(found["theano.compile.debugmode"])
+    contents = {
+        **small_modules(settings, _asarray),
+        "theano.compile.debugmode": {**debugmode, "DebugMode": DebugMode},
+    }
+    for name, names in contents.items():
+        found[name] = make(name, names)
     vars(found["theano.tensor.basic"])["_allclose"] = _allclose
     for name, module in found.items():
         refuse_in(name, module)

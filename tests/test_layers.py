@@ -30,7 +30,7 @@ def floors(text: str) -> list[str]:
 
 FLOORS = floors("""
 collector config errors lazy recent times
-graph: origin types attached variables testvalues traverse promised evaluate pickling inner
+graph: origin types agreement attached variables testvalues traverse asked promised evaluate pickling inner
 graph: verify_graph same_graph .
 
 kernels.loopir: scalars interpret views verify_kernel philox_body
@@ -68,7 +68,8 @@ ops.random: random_streams
 ops: composed checks barriers
 ops.linalg: gemm products covariances
 ops: operation_objects
-ops: scalar_ops loading transfer breakpoints
+ops: scalar_ops scalar_names loading transfer breakpoints
+ops: theano_classes in_place index_objects named_types
 ops: known_values
 ops.nnet: softmax logsumexp activations classification normalization convolution
 ops.nnet: filter_places conv_shapes local_conv filter_use conv conv_objects legacy_conv
@@ -122,7 +123,7 @@ sandbox.linalg: ops .
 sandbox: multinomial rng_mrg .
 random
 scan_module: scan_op scan_utils .
-tensor: inputs basic elemwise inplace opt extra_ops nlinalg sharedvar
+tensor: type inputs basic elemwise inplace opt extra_ops nlinalg sharedvar
 tensor: raw_random shared_randomstreams slinalg sort subtensor xlogx
 tensor.nnet: abstract_conv blocksparse bn conv conv3d2d corr corr3d ctc neighbours nnet sigm
 tensor.nnet: spatialtf .

@@ -5,11 +5,14 @@ from __future__ import annotations
 from symnet.compile.arguments import In, Out
 from symnet.compile.arguments import In as SymbolicInput
 from symnet.compile.arguments import Out as SymbolicOutput
-from symnet.compile.containers import Container
 from symnet.compile.function import Function, function
 from symnet.compile.function import function as pfunc
 from symnet.compile.makers import (
-    FunctionMaker, Param, function_dump, orig_function, rebuild_collect_shared,
+    FunctionMaker,
+    Param,
+    function_dump,
+    orig_function,
+    rebuild_collect_shared,
 )  # fmt: skip
 from symnet.compile.modes import MODES as predefined_modes
 from symnet.compile.modes import DebugMode, Mode, get_default_mode, get_mode
@@ -18,7 +21,7 @@ from symnet.graph.same_graph import is_same_graph
 from symnet.graph.types import NullType
 from symnet.ops.sizes import ShapeI as Shape_i
 from symnet.ops.users import FromFunctionOp, as_op
-from symnet.shared import SharedVariable, shared, shared_constructor
+from symnet.shared import Container, SharedVariable, shared, shared_constructor
 
 __all__ = [
     "Container", "DebugMode", "FromFunctionOp", "Function", "FunctionMaker", "In",

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from symnet.compile.containers import Container
 from symnet.compile.fitting import fit
 from symnet.config import config
 from symnet.errors import MissingInputError, UnusedInputError, message
+from symnet.graph.asked import inputs_asked
 from symnet.graph.traverse import clone_replace, leaves, toposort
 from symnet.graph.types import TensorType
 from symnet.graph.variables import Constant, Variable, operand_text
@@ -23,7 +23,7 @@ from symnet.ops.base import as_tensor
 from symnet.ops.scan.step_graph import carried_updates, warn_of_forgotten
 from symnet.ops.users import with_promised_sizes
 from symnet.rewriting.bypassed import refuse_bypassed
-from symnet.shared import SharedVariable
+from symnet.shared import Container, SharedVariable
 
 Pairs = Mapping[Any, Any] | Iterable[tuple[Any, Any]] | tuple[Any, Any] | None
 
@@ -148,7 +148,8 @@ def read_request(
     chosen, results = unite_clones(chosen, results)
     chosen = {s: fit_update(s, v) for s, v in chosen.items()}
     wanted = [*results, *chosen.values()]
-    check_inputs(ins, wanted, replace, on_unused_input or config.on_unused_input)
+    on_unused = on_unused_input or config.on_unused_input
+    check_inputs(ins, wanted, replace, on_unused, [*values, *changes.values()])
     ins, wanted = cut_at_inputs(ins, wanted)
     wanted = with_promised_sizes(wanted)
     chosen = dict(zip(chosen, wanted[len(results) :], strict=True))
@@ -372,7 +373,8 @@ def read_states(
     between calls: each becomes shared.  All inputs in their order, with that variable."""
     order: list[tuple[In, SharedVariable | None]] = []
     for one in ins:
-        if one.update is None and not isinstance(one.value, Container):
+        kept = isinstance(one.value, Container) and one.value.state is not None
+        if one.update is None and not kept:
             order.append((one, None))
             continue
         if one.value is None:
@@ -407,8 +409,11 @@ def check_inputs(
     wanted: Sequence[Variable],
     replace: Mapping[Variable, Variable],
     on_unused: str,
+    written: Sequence[Variable],
 ) -> None:
-    """Raises: MissingInputError, UnusedInputError; ValueError for a bad `on_unused`."""
+    """written: what the user has asked for, before anything was replaced.
+
+    Raises: MissingInputError, UnusedInputError; ValueError for a bad `on_unused`."""
     if on_unused not in ("raise", "warn", "ignore"):
         raise ValueError(
             f"on_unused_input is 'raise', 'warn' or 'ignore', not {on_unused!r}"
@@ -418,10 +423,12 @@ def check_inputs(
     for leaf in used:
         if not isinstance(leaf, (Constant, SharedVariable)) and leaf not in given:
             raise MissingInputError(_missing(leaf, ins, wanted))
-    replaced = {v for key in replace for v in [key]}
-    for one in ins:
-        if one.variable not in used and one.value is None:
-            _unused(one.variable, on_unused, one.variable in replaced)
+    unused = [v for one in ins if (v := one.variable) not in used and one.value is None]
+    if unused and on_unused != "ignore":
+        asked = inputs_asked(written)
+        for variable in unused:
+            if variable not in asked:
+                _unused(variable, on_unused, variable in replace)
 
 
 def _missing(leaf: Variable, ins: Sequence[In], wanted: Sequence[Variable]) -> str:
@@ -438,8 +445,6 @@ def _missing(leaf: Variable, ins: Sequence[In], wanted: Sequence[Variable]) -> s
 
 
 def _unused(variable: Variable, on_unused: str, replaced: bool) -> None:
-    if on_unused == "ignore":
-        return
     why = "givens replaces it" if replaced else "no output or update needs it"
     text = message(
         f"the input {operand_text(variable)} is not used: {why}",

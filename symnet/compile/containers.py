@@ -57,7 +57,9 @@ class Values(Mapping[Any, Any]):
         self.containers = containers
 
     def __getitem__(self, key: Any) -> Any:
-        return self.containers[key].value
+        found = self.containers[key]
+        # Calls write a state where it lies.
+        return found.value if found.state is None else found.state.get_value()
 
     def __setitem__(self, key: Any, value: Any) -> None:
         self.containers[key].value = value

@@ -27,7 +27,7 @@ from symnet.graph.variables import Variable, operand_text
 from symnet.kernels.devices import CPU, get_device
 from symnet.kernels.interface import RETURN_LIST, RETURN_ONE, Device
 from symnet.ops.methods import method
-from symnet.shared import SharedVariable
+from symnet.shared import Container, SharedVariable
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
@@ -85,7 +85,11 @@ class Function(KeptValues, Generic[Result]):
         self._types = [v.type for v in variables]
         self._names = {one.name: k for k, one in enumerate(request.inputs) if one.name}
         for k, one in enumerate(request.inputs):
-            self._set_default(k, one.value)
+            if isinstance(one.value, Container):  # that of another function is shared
+                self.convert(k, one.value.value)
+                self._cells[k] = one.value.storage
+            else:
+                self._set_default(k, one.value)
         self.made_seconds = perf_counter() - start
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Function[Result]:
@@ -109,8 +113,8 @@ class Function(KeptValues, Generic[Result]):
     def call(self, *args: Any, **kwargs: Any) -> Result:
         """A call by way of Python: converts arguments, makes plans; the builtin hands
         over to it whatever is not exactly as in the call before."""
-        states, args, kwargs = self.states_given(args, kwargs)
-        arrays = self.read_arguments(args, kwargs)
+        states, given, named = self.states_given(args, kwargs)
+        arrays = self.read_arguments(given, named)
         with given_states(states):
             results = self.engine.run(arrays)
         builtin = getattr(self.engine, "builtin", None)
@@ -153,6 +157,8 @@ class Function(KeptValues, Generic[Result]):
         given: list[Any] = [*args, *(cell[0] for cell in self._cells[len(args) :])]
         for key, value in kwargs.items():
             position = self._names.get(key)
+            if sum(one.name == key for one in inputs) > 1:
+                raise TypeError(self._text(f"has several inputs called {key!r}"))
             if position is None:
                 known = ", ".join(self._names) or "none has a name"
                 raise TypeError(
@@ -251,9 +257,8 @@ class Function(KeptValues, Generic[Result]):
         request = self.request
         graph = pack([*request.outputs, *request.updates.values()])
         rest = (request.form, request.keys, request.states, request.order)
-        defaults = [cell[0] for cell in self._cells]
         settings = (
-            self.mode, self.name, self.trust_input, defaults, self.device.name
+            self.mode, self.name, self.trust_input, self._cells, self.device.name
         )  # fmt: skip
         return _restore, (request.inputs, graph, list(request.updates), rest, settings)
 
@@ -301,11 +306,10 @@ def _restore(
     values = unpack(graph)
     count = len(values) - len(updated)
     updates = dict(zip(updated, values[count:], strict=True))
-    mode, name, trust_input, defaults, device = settings
+    mode, name, trust_input, cells, device = settings
     request = Request(inputs, values[:count], updates, *rest)
     made = Function(request, mode, name, trust_input, device=get_device(device))
-    for cell, value in zip(made._cells, defaults, strict=True):
-        cell[0] = value
+    made._cells = cells
     return made
 
 

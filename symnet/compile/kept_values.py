@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from symnet.compile.arguments import Request
-from symnet.compile.containers import Container, Containers, Values
+from symnet.compile.containers import Containers, Values
 from symnet.errors import message
-from symnet.shared import SharedVariable
+from symnet.shared import Container, SharedVariable
 
 
 class KeptValues:
@@ -35,7 +35,7 @@ class KeptValues:
 
     def __getitem__(self, key: Any) -> Any:
         """The default value, or the kept state, of an input (by name or variable)."""
-        return self.container[key].value
+        return self.value[key]
 
     def __setitem__(self, key: Any, value: Any) -> None:
         self.container[key].value = value
@@ -60,11 +60,12 @@ class KeptValues:
         for one, state in self.request.order:
             variable, name = one.variable, one.name
             if state is not None:
-                kept = (state.store.box, state.set_value, state)
+                put: Any = state.set_value
+                place = Container(variable, name, state.store.box, put, state)
             else:
                 k, cell = next(cells)
-                kept = (cell, partial(self._set_default, k), None)
-            found.append(Container(variable, name, *kept))
+                place = Container(variable, name, cell, partial(self._set_default, k))
+            found.append(place)
         return found
 
     @property

@@ -5,11 +5,11 @@ from __future__ import annotations
 from symnet.errors import MissingInputError
 from symnet.gof import graph
 from symnet.graph.traverse import Graph as FunctionGraph
-from symnet.graph.types import Type
+from symnet.graph.types import NullType, Type
 from symnet.graph.variables import Apply, Constant, Op, Variable
 from symnet.graph.variables import Op as PureOp
 
 __all__ = [
-    "Apply", "Constant", "FunctionGraph", "MissingInputError", "Op", "PureOp", "Type",
+    "Apply", "Constant", "FunctionGraph", "MissingInputError", "NullType", "Op", "PureOp", "Type",
     "Variable", "graph",
 ]  # fmt: skip

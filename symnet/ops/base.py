@@ -388,7 +388,8 @@ def normalize_axes(axis: Any, ndim: int, operation: object) -> tuple[int, ...]:
         return tuple(range(ndim))
     if isinstance(axis, Constant) and axis.type.ndim == 1:
         axis = axis.data.tolist()
-    axes = axis if isinstance(axis, (tuple, list, np.ndarray)) else [axis]
+    axis = axis.tolist() if isinstance(axis, np.ndarray) else axis
+    axes = axis if isinstance(axis, (tuple, list)) else [axis]
     found = [normalize_axis(a, ndim, operation) for a in axes]
     if len(set(found)) < len(found):
         raise ValueError(f"{operation}: axis named twice in {axis!r}")

@@ -14,6 +14,7 @@ from symnet.ops.arithmetic import second
 from symnet.ops.assertions import Assert
 from symnet.ops.base import as_tensor, scalar_constant
 from symnet.ops.elementwise import Elementwise
+from symnet.ops.methods import method
 from symnet.ops.reshape import Reshape
 from symnet.ops.shape import DimShuffle
 from symnet.ops.sizes import (
@@ -65,6 +66,9 @@ def get_scalar_constant_value(
         if found is not None:
             return np.asarray(found, orig_v.type.dtype)[()]
     raise NotScalarConstantError(f"the value of {operand_text(orig_v)} is not constant")
+
+
+method("get_scalar_constant_value")(get_scalar_constant_value)
 
 
 def _through(v: Variable, elemwise: bool, depth: int) -> Any:

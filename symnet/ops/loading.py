@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from symnet.ops.base import TensorOp
 
 __all__ = ["LoadFromDisk", "load"]
 
+Mapped: TypeAlias = Literal["c", "r"] | None
 MAPPED = (None, "c", "r")
 
 
@@ -34,7 +35,7 @@ class LoadFromDisk(TensorOp):
         path: str,
         dtype: Any,
         broadcastable: Sequence[bool],
-        mmap_mode: str | None = None,
+        mmap_mode: Mapped = None,
     ) -> None:
         if mmap_mode not in MAPPED:
             raise ValueError(f"load: mmap_mode is one of {MAPPED}, not {mmap_mode!r}")
@@ -47,7 +48,7 @@ class LoadFromDisk(TensorOp):
         return Apply(self, [], [make_variable(kind)])
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
-        found = np.load(self.path, mmap_mode=self.mmap_mode, allow_pickle=False)  # type: ignore[call-overload]
+        found = np.load(self.path, mmap_mode=self.mmap_mode, allow_pickle=False)
         if not isinstance(found, np.ndarray):
             found.close()
             raise ValueError(f"load: {self.path} is no .npy file but an archive")
@@ -58,7 +59,7 @@ def load(
     path: str,
     dtype: Any,
     broadcastable: Sequence[bool],
-    mmap_mode: str | None = None,
+    mmap_mode: Mapped = None,
 ) -> Any:
     """The array in the file `path`, of that dtype and broadcast pattern, read at each call.
 

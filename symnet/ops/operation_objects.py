@@ -35,6 +35,7 @@ from symnet.ops.reduce import prod as prod_over
 from symnet.ops.reduce import sum as sum_over
 from symnet.ops.reshape import flatten
 from symnet.ops.shape import moveaxis
+from symnet.ops.sizes import MakeVector
 from symnet.ops.statistics import mean
 
 __all__ = [
@@ -126,6 +127,11 @@ def same_scalar(x: Any) -> Variable:
     Raises: AsTensorError for another rank.
     """
     return as_tensor(x, ndim=0, truth=True)
+
+
+def vector_of(*elements: Any) -> Variable:
+    """The int64 vector of scalars."""
+    return MakeVector("int64")(*elements)
 
 
 def same_tensor(x: Any) -> Variable:

@@ -42,9 +42,25 @@ Preference = Callable[..., Sequence[TensorType]]
 # ---- from the types of the operands, those of the results
 
 
-def scalar_type(dtype: str) -> TensorType:
+class ScalarType(TensorType):
+    """The type of single numbers of a dtype: that of arrays of rank 0, printed as the
+    dtype alone."""
+
+    __slots__ = ()
+
+    def __init__(self, dtype: Any) -> None:
+        super().__init__(dtype)
+
+    def __repr__(self) -> str:
+        return self.dtype
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ScalarType, (self.dtype,)
+
+
+def scalar_type(dtype: str) -> ScalarType:
     """The type of single numbers of a dtype."""
-    return TensorType(dtype)
+    return ScalarType(dtype)
 
 
 def upcast_out(*types: TensorType) -> list[TensorType]:
@@ -169,6 +185,7 @@ class ScalarOp:
 
     nin: ClassVar[int] = -1
     nout: int = 1
+    name: str | None = None
 
     def __init__(
         self, output_types_preference: Preference | None = None, name: str | None = None

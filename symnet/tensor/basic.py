@@ -11,7 +11,7 @@ from symnet.gradient import (
     zero_grad,
 )  # fmt: skip
 from symnet.graph.types import (
-    COMPLEX, FLOATS, INTEGERS, NoneTypeT, TensorType, none_type_t,
+    NoneTypeT, TensorType, none_type_t,
 )  # fmt: skip
 from symnet.graph.variables import Apply, Constant, Op, Variable
 from symnet.graph.variables import Constant as TensorConstant
@@ -87,74 +87,54 @@ from symnet.ops.sizes import (
 )  # fmt: skip
 from symnet.ops.statistics import *  # noqa: F403
 from symnet.ops.transfer import register_transfer, transfer
-
-# Dtypes by their kind, in lists as Theano has them: programs join them by +.
-float_dtypes, complex_dtypes = list(FLOATS), list(COMPLEX)
-continuous_dtypes = float_dtypes + complex_dtypes
-int_dtypes = [dtype for dtype in INTEGERS if dtype.startswith("int")]
-uint_dtypes = [dtype for dtype in INTEGERS if dtype.startswith("uint")]
-integer_dtypes = int_dtypes + uint_dtypes
-discrete_dtypes = ["bool", *integer_dtypes]
-all_dtypes = discrete_dtypes + continuous_dtypes
-
-# Types by their kind.
-int_types = (bscalar, wscalar, iscalar, lscalar)
-float_types = (fscalar, dscalar)
-complex_types = (cscalar, zscalar)
-int_vector_types = (bvector, wvector, ivector, lvector)
-float_vector_types = (fvector, dvector)
-complex_vector_types = (cvector, zvector)
-int_matrix_types = (bmatrix, wmatrix, imatrix, lmatrix)
-float_matrix_types = (fmatrix, dmatrix)
-complex_matrix_types = (cmatrix, zmatrix)
-
-NoneConst = Constant(none_type_t, None, "NoneConst")
-join_ = join
-
-
-def Tensor(*args: Any, **keywords: Any) -> TensorType:
-    """Theano's older name of `TensorType`."""
-    return TensorType(*args, **keywords)
-
+from symnet.tensor.type import (
+    values_eq_approx_always_true, values_eq_approx_remove_inf,
+    values_eq_approx_remove_inf_nan, values_eq_approx_remove_nan,
+)  # fmt: skip
+from symnet.ops.named_types import (  # noqa: F401  programs import casts from here
+    _convert_to_bool, _convert_to_complex128, _convert_to_complex64,
+    _convert_to_float16, _convert_to_float32, _convert_to_float64,
+    _convert_to_int16, _convert_to_int32, _convert_to_int64, _convert_to_int8,
+    _convert_to_uint16, _convert_to_uint32, _convert_to_uint64, _convert_to_uint8,
+)  # fmt: skip
+from symnet.ops.named_types import *  # noqa: F403
+from symnet.ops.joining import join as join_
+from symnet.ops import named_types as _named_types
 
 __all__ = [
-    "MethodNotDefined", "hashtype",
     "ARange", "Alloc", "AllocDiag", "AllocEmpty", "Apply", "Arange", "Argmax",
     "AsTensorError", "BatchedDot", "Choose", "Constant", "Diagonal",
     "DisconnectedType", "Dot", "ExtractDiag", "Eye", "Flatten", "Join",
-    "LoadFromDisk", "Lop", "MaxAndArgmax", "Mean", "NoneConst", "NoneTypeT",
+    "LoadFromDisk", "Lop", "MaxAndArgmax", "Mean", "MethodNotDefined", "NoneTypeT",
     "Nonzero", "NotScalarConstantError", "Op", "PermuteRowElements", "Reshape",
     "Rop", "ScalarFromTensor", "Shape", "ShapeError", "SpecifyShape", "Split",
-    "Tensor", "TensorConstant", "TensorFromScalar", "TensorType", "TensorVariable",
-    "Tile", "Tri", "Variable", "abs_", "absolute", "add", "addbroadcast",
-    "all_dtypes", "alloc", "and_", "arange", "as_tensor_variable", "batched_dot",
-    "batched_tensordot", "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor",
-    "broadcast_to", "cast", "ceil", "ceil_intdiv", "choose", "clip",
-    "complex_dtypes", "complex_matrix_types", "complex_types",
-    "complex_vector_types", "concatenate", "conj", "consider_constant", "constant",
-    "continuous_dtypes", "cov", "diag", "diagonal", "dimshuffle",
-    "disconnected_grad", "discrete_dtypes", "div_proxy", "dot", "empty",
-    "eq", "expand_dims", "extract_constant", "eye", "fill", "flatnonzero",
-    "flatten", "flip", "float_dtypes", "float_matrix_types", "float_types",
-    "float_vector_types", "floor", "floor_div", "full", "full_like", "ge",
-    "get_scalar_constant_value", "get_vector_length", "grad",
-    "grad_not_implemented", "grad_undefined", "gt", "hessian", "horizontal_stack",
-    "hstack", "identity_like", "imag", "int_div", "int_dtypes", "int_matrix_types",
-    "int_types", "int_vector_types", "integer_dtypes", "inv", "inverse_permutation",
-    "invert", "iround", "is_flat", "isclose", "isinf", "isnan", "jacobian", "join",
-    "join_", "largest", "le", "load", "log", "lt", "matmul", "maximum", "meshgrid",
-    "mgrid", "minimum", "mod", "mod_check", "moveaxis", "mul", "neg", "neq",
-    "none_type_t", "nonzero", "nonzero_values", "numeric_grad", "ogrid", "ones",
-    "ones_like", "or_", "outer", "patternbroadcast", "permute_row_elements", "pow",
-    "power", "ravel", "real", "reciprocal", "register_transfer", "reshape", "roll",
-    "round", "round_half_away_from_zero", "round_half_to_even",
-    "scalar_from_tensor", "second", "sgn", "shape", "shape_padaxis",
-    "shape_padleft", "shape_padright", "sign", "size", "smallest", "specify_shape",
-    "split", "sqr", "sqrt", "square", "stack", "stacklists", "sub", "swapaxes",
-    "switch", "take_along_axis", "tensor_copy", "tensor_from_scalar", "tensordot",
-    "tile", "transfer", "transpose", "tri", "tril", "triu", "true_div", "trunc",
-    "uint_dtypes", "unbroadcast", "verify_grad", "vertical_stack", "vstack",
-    "where", "xor", "zero_grad", "zeros", "zeros_like",
+    "TensorConstant", "TensorFromScalar", "TensorType", "TensorVariable", "Tile",
+    "Tri", "Variable", "abs_", "absolute", "add", "addbroadcast", "alloc", "and_",
+    "arange", "as_tensor_variable", "batched_dot", "batched_tensordot",
+    "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor", "broadcast_to",
+    "cast", "ceil", "ceil_intdiv", "choose", "clip", "concatenate", "conj",
+    "consider_constant", "constant", "cov", "diag", "diagonal", "dimshuffle",
+    "disconnected_grad", "div_proxy", "dot", "empty", "eq", "expand_dims",
+    "extract_constant", "eye", "fill", "flatnonzero", "flatten", "flip", "floor",
+    "floor_div", "full", "full_like", "ge", "get_scalar_constant_value",
+    "get_vector_length", "grad", "grad_not_implemented", "grad_undefined", "gt",
+    "hashtype", "hessian", "horizontal_stack", "hstack", "identity_like", "imag",
+    "int_div", "inv", "inverse_permutation", "invert", "iround", "is_flat",
+    "isclose", "isinf", "isnan", "jacobian", "join", "join_", "largest", "le",
+    "load", "log", "lt", "matmul", "maximum", "meshgrid", "mgrid", "minimum", "mod",
+    "mod_check", "moveaxis", "mul", "neg", "neq", "none_type_t", "nonzero",
+    "nonzero_values", "numeric_grad", "ogrid", "ones", "ones_like", "or_", "outer",
+    "patternbroadcast", "permute_row_elements", "pow", "power", "ravel", "real",
+    "reciprocal", "register_transfer", "reshape", "roll", "round",
+    "round_half_away_from_zero", "round_half_to_even", "scalar_from_tensor",
+    "second", "sgn", "shape", "shape_padaxis", "shape_padleft", "shape_padright",
+    "sign", "size", "smallest", "specify_shape", "split", "sqr", "sqrt", "square",
+    "stack", "stacklists", "sub", "swapaxes", "switch", "take_along_axis",
+    "tensor_copy", "tensor_from_scalar", "tensordot", "tile", "transfer",
+    "transpose", "tri", "tril", "triu", "true_div", "trunc", "unbroadcast",
+    "values_eq_approx_always_true", "values_eq_approx_remove_inf",
+    "values_eq_approx_remove_inf_nan", "values_eq_approx_remove_nan", "verify_grad",
+    "vertical_stack", "vstack", "where", "xor", "zero_grad", "zeros", "zeros_like",
 ]  # fmt: skip
-__all__ += _functions.__all__ + _inputs.__all__
+__all__ += _functions.__all__ + _inputs.__all__ + _named_types.__all__
 __all__ += _reduce.__all__ + _statistics.__all__

@@ -7,8 +7,18 @@ from symnet.ops.cumulative import cumprod, cumsum
 from symnet.ops.diagonal import fill_diagonal, fill_diagonal_offset
 from symnet.ops.indexing import compress, to_one_hot
 from symnet.ops.operation_objects import (
-    Bartlett, CpuContiguous, CumOp, CumprodOp, CumsumOp, DiffOp, FillDiagonal, FillDiagonalOffset,
-    RavelMultiIndex, RepeatOp, UnravelIndex, cpu_contiguous,
+    Bartlett,
+    CpuContiguous,
+    CumOp,
+    CumprodOp,
+    CumsumOp,
+    DiffOp,
+    FillDiagonal,
+    FillDiagonalOffset,
+    RavelMultiIndex,
+    RepeatOp,
+    UnravelIndex,
+    cpu_contiguous,
 )  # fmt: skip
 from symnet.ops.positions import ravel_multi_index, unravel_index
 from symnet.ops.rearrange import diff, repeat

@@ -44,7 +44,11 @@ def cov(
     if y is not None:
         rows = concatenate([rows, _variables_as_rows(y, rowvar)], axis=0)
     ddof = (0 if bias else 1) if ddof is None else ddof
-    given = [cast(as_tensor(w), rows.type.dtype) for w in (fweights, aweights) if w is not None]
+    given = [
+        cast(as_tensor(w), rows.type.dtype)
+        for w in (fweights, aweights)
+        if w is not None
+    ]
     weights = alloc(constant(1, dtype=rows.type.dtype), shape_i(rows, 1))
     for one in given:
         weights = mul(weights, one)

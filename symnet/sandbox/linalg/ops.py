@@ -52,6 +52,8 @@ def spectral_radius_bound(X: Any, log2_exponent: int) -> Variable:
     return result  # type: ignore[no-any-return]
 
 
+imported_scipy = True  # programs ask before they solve
+
 __all__ = [
     "Cholesky", "Det", "MatrixInverse", "MatrixPinv", "Solve", "alloc_diag", "cholesky",
     "det", "diag", "eig", "eigh", "extract_diag", "matrix_dot", "matrix_inverse", "pinv",
