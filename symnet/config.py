@@ -68,7 +68,8 @@ class Config:
     mode: what `function` does when no mode is given.
     optimizer, linker: what the mode FAST_RUN means where it is the setting `mode` that
         asks for it, as `Mode(linker, optimizer)`: "None", "merge", "fast_compile" and "o1"
-        leave graphs as they are but for what native code needs, "py" and "vm_py" have NumPy compute them;
+        leave graphs as they are but for what native code needs, "py" and "vm_py" have NumPy
+        compute them;
         all other values mean the same, every rewrite and native code.
     print_test_value: "on" shows the test value of a variable with its name.
     on_unused_input: what `function` does with an input that no output needs.

@@ -29,6 +29,7 @@ from symnet.compile import (
     function_dump,
 )
 from symnet.config import config
+from symnet.ops.elementwise import Elementwise
 from symnet.ops.known_values import get_scalar_constant_value
 from symnet.theano_compat import VERSION, small_modules
 from symnet.theano_refusals import reason
@@ -113,6 +114,8 @@ class Missing(MetaPathFinder):
 def install_as_theano() -> None:
     """Make `import theano` and the modules below it find symnet in this process.
 
+    Operations on elements are printed as Theano prints them.
+
     Settings are taken from the files that the environment variable THEANORC lists, or
     ~/.theanorc, and then from THEANO_FLAGS.
     Raises: ImportError where Theano itself is imported already.
@@ -127,12 +130,22 @@ def install_as_theano() -> None:
     settings = Settings()
     settings.read_files()
     settings.read_flags(os.environ.get("THEANO_FLAGS", ""))
+    Elementwise.printed = staticmethod(elementwise_text)
     for name, module in {"theano": top(settings), **parts(settings)}.items():
         sys.modules[name] = module
         where, _, last = name.rpartition(".")
         if where and not hasattr(sys.modules[where], last):
             setattr(sys.modules[where], last, module)
     sys.meta_path.insert(0, Missing())
+
+
+# Operations on elements that Theano prints by another name.
+PRINTED = {"abs": "abs_", "reciprocal": "inv"}
+
+
+def elementwise_text(name: str) -> str:
+    """How Theano prints an operation on elements: programs look for that text."""
+    return f"Elemwise{{{PRINTED.get(name, name)},no_inplace}}"
 
 
 def top(settings: Settings) -> ModuleType:
@@ -168,14 +181,11 @@ def parts(settings: Settings) -> dict[str, ModuleType]:
             found[name.replace("symnet", "theano", 1)] = importlib.import_module(name)
     for name, source in MODULES.items():
         found.setdefault(name, importlib.import_module(source))
-    debugmode = vars(found["theano.compile.debugmode"])
-    contents = {
-        **small_modules(settings, _asarray),
-        "theano.compile.debugmode": {**debugmode, "DebugMode": DebugMode},
-    }
-    for name, names in contents.items():
+    for name, names in small_modules(settings, _asarray).items():
         found[name] = make(name, names)
+    # What stands above the modules that bear Theano's names.
     vars(found["theano.tensor.basic"])["_allclose"] = _allclose
+    vars(found["theano.compile.debugmode"])["DebugMode"] = DebugMode
     for name, module in found.items():
         refuse_in(name, module)
     return found

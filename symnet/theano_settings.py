@@ -276,7 +276,7 @@ def unknown(path: str) -> str:
     """The text of an error for a setting that Theano does not have."""
     near = difflib.get_close_matches(path, [*WORKING, *DEFAULTS], n=3, cutoff=0.7)
     hint = f"; there is {', '.join(near)}" if near else ""
-    return f"Theano has no setting {path}{hint}"
+    return f"symnet does not have theano.config.{path}{hint}"
 
 
 __all__ = ["DEFAULTS", "REFUSED", "WORKING", "Settings", "SettingsGroup"]

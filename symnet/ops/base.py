@@ -9,7 +9,13 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 
 from symnet.config import config
-from symnet.errors import AsTensorError, NotScalarConstantError, ShapeError, message
+from symnet.errors import (
+    AsTensorError,
+    AxisError,
+    NotScalarConstantError,
+    ShapeError,
+    message,
+)
 from symnet.graph.types import COMPLEX, FLOATS, DisconnectedType, TensorType, unmasked
 from symnet.graph.variables import (
     Apply,
@@ -375,7 +381,7 @@ def normalize_axis(axis: Any, ndim: int, operation: object) -> int:
     if isinstance(axis, (bool, np.bool_)) or int(axis) != axis:
         raise TypeError(f"{operation}: an axis is an int, not {axis!r}")
     if not -ndim <= axis < ndim:
-        raise ValueError(f"{operation}: no axis {axis} in an array of rank {ndim}")
+        raise AxisError(f"{operation}: no axis {axis} in an array of rank {ndim}")
     return int(axis) % ndim
 
 

@@ -106,8 +106,11 @@ class Elementwise(TensorOp):
     def __reduce__(self) -> Any:
         return by_name, (self.name,)
 
+    # How the op is printed: by its name; in programs written for Theano as there.
+    printed: Callable[[str], str] = staticmethod(str)
+
     def __str__(self) -> str:
-        return self.name
+        return self.printed(self.name)
 
     __repr__ = __str__
 

@@ -156,6 +156,14 @@ class specific_out:
         return hash(self.spec)
 
 
+class ComplexError(NotImplementedError):
+    """An operation is not defined for complex numbers."""
+
+
+class IntegerDivisionError(Exception):
+    """Theano's error for `/` of integers under a setting of old; never raised here."""
+
+
 # ---- what users write
 
 

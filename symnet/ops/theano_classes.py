@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from symnet.errors import message
+from symnet.graph.types import Type
 from symnet.graph.variables import Variable, operand_text
 from symnet.ops.arithmetic import (
     add,
@@ -20,9 +21,14 @@ from symnet.ops.arithmetic import (
 )  # fmt: skip
 from symnet.ops.base import as_tensor
 from symnet.ops.elementwise import Elementwise, cast
+from symnet.ops.indexing import getitem, inc_subtensor, set_subtensor
+from symnet.ops.joining import Join as JoinOp
+from symnet.ops.joining import Split as SplitOp
+from symnet.ops.joining import join, split
 from symnet.ops.operation_objects import (
     REQUIRED,
     OperationObject,
+    operation_object,
 )  # fmt: skip
 from symnet.ops.reduce import Reduce
 from symnet.ops.reduce import all as all_over
@@ -33,6 +39,19 @@ from symnet.ops.reduce import prod as prod_over
 from symnet.ops.reduce import sum as sum_over
 from symnet.ops.scalar_ops import Composite, OnElements, ScalarOp
 from symnet.ops.shape import DimShuffle
+from symnet.ops.sizes import SpecifyShape as SpecifyShapeOp
+from symnet.ops.sizes import specify_shape
+from symnet.ops.subtensor import IncSubtensor as IncSubtensorOp
+from symnet.ops.subtensor import Subtensor as SubtensorOp
+
+
+class ClassOfOps(type):
+    """A class of Theano's: ops of `kinds` are of it, and what it makes itself."""
+
+    kinds: tuple[type, ...]
+
+    def __instancecheck__(cls, op: Any) -> bool:
+        return isinstance(op, cls.kinds) or type(op) is cls
 
 
 class ElemwiseClass(type):
@@ -135,12 +154,7 @@ def _reduced(x: Any, scalar_op: Any, axis: Any, dtype: Any, acc_dtype: Any) -> V
     return cast(ASSOCIATIVE[scalar_op](x, axis), dtype or own)
 
 
-class CAReduceClass(type):
-    def __instancecheck__(cls, op: Any) -> bool:
-        return isinstance(op, Reduce) or type(op) is cls
-
-
-class CAReduce(OperationObject, metaclass=CAReduceClass):
+class CAReduce(OperationObject, metaclass=ClassOfOps):
     """An associative operation of two numbers over the axes of an array:
     `CAReduce(scalar.add, axis=0)`.
 
@@ -149,6 +163,7 @@ class CAReduce(OperationObject, metaclass=CAReduceClass):
     Raises: TypeError for another operation; when called, for another dtype.
     """
 
+    kinds = (Reduce,)
     function = staticmethod(_reduced)
     defaults = {"scalar_op": REQUIRED, "axis": None, "dtype": None, "acc_dtype": None}
 
@@ -159,4 +174,68 @@ class CAReduce(OperationObject, metaclass=CAReduceClass):
             raise TypeError(f"CAReduce: {operation} is not associative, or not known")
 
 
-__all__ = ["AxesOrder", "CAReduce", "Elemwise"]
+def op_class(
+    name: str, kind: type, function: Callable[..., Any], **defaults: Any
+) -> type[OperationObject]:
+    """A class whose objects call a function; ops of `kind` are of that class."""
+    made = operation_object(name, function, **defaults)
+    return ClassOfOps(name, (made,), {"kinds": (kind,), "__module__": __name__})
+
+
+def _part(x: Any, *bounds: Any, idx_list: Sequence[Any]) -> Variable:
+    return getitem(x, _filled(idx_list, bounds))
+
+
+def _written(
+    x: Any, y: Any, *bounds: Any, idx_list: Sequence[Any], inplace: bool,
+    set_instead_of_inc: bool, destroyhandler_tolerate_aliased: Any,
+) -> Variable:  # fmt: skip
+    place = getitem(x, _filled(idx_list, bounds))
+    write = set_subtensor if set_instead_of_inc else inc_subtensor
+    return write(place, y)
+
+
+def _filled(idx_list: Sequence[Any], bounds: Sequence[Any]) -> tuple[Any, ...]:
+    """An index: its types replaced by the next of the bounds.
+
+    Raises: TypeError for another number of bounds.
+    """
+    rest = list(bounds)
+
+    def fill(one: Any) -> Any:
+        if isinstance(one, slice):
+            return slice(fill(one.start), fill(one.stop), fill(one.step))
+        return rest.pop(0) if isinstance(one, (Type, Variable)) else one
+
+    needed = sum(
+        isinstance(part, (Type, Variable))
+        for one in idx_list
+        for part in (
+            (one.start, one.stop, one.step) if isinstance(one, slice) else (one,)
+        )
+    )
+    if needed != len(rest):
+        raise TypeError(f"an index of {needed} bounds got {len(rest)}")
+    return tuple(map(fill, idx_list))
+
+
+Join = op_class(
+    "Join", JoinOp, lambda axis, *tensors, view: join(axis, *tensors), view=-1
+)
+Split = op_class(
+    "Split",
+    SplitOp,
+    lambda x, axis, splits, len_splits: split(x, splits, len_splits, axis),
+    len_splits=REQUIRED,
+)
+SpecifyShape = op_class("SpecifyShape", SpecifyShapeOp, specify_shape)
+Subtensor = op_class("Subtensor", SubtensorOp, _part, idx_list=REQUIRED)
+IncSubtensor = op_class(
+    "IncSubtensor", IncSubtensorOp, _written, idx_list=REQUIRED, inplace=False,
+    set_instead_of_inc=False, destroyhandler_tolerate_aliased=None,
+)  # fmt: skip
+
+__all__ = [
+    "AxesOrder", "CAReduce", "Elemwise", "IncSubtensor", "Join", "SpecifyShape", "Split",
+    "Subtensor",
+]  # fmt: skip

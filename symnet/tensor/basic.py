@@ -46,7 +46,7 @@ from symnet.ops.indexing import (
     choose, flatnonzero, nonzero, nonzero_values, take_along_axis,
 )  # fmt: skip
 from symnet.ops.joining import (
-    Join, Split, as_tensor_variable, concatenate, horizontal_stack, hstack, join, split,
+    as_tensor_variable, concatenate, horizontal_stack, hstack, join, split,
     stack, stacklists, vertical_stack, vstack,
 )  # fmt: skip
 from symnet.ops.linalg.covariances import cov
@@ -82,10 +82,11 @@ from symnet.ops.shape import (
     transpose,
 )
 from symnet.ops.sizes import (
-    Shape, SpecifyShape, addbroadcast, get_vector_length, patternbroadcast, shape,
+    Shape, addbroadcast, get_vector_length, patternbroadcast, shape,
     specify_shape, unbroadcast,
 )  # fmt: skip
 from symnet.ops.statistics import *  # noqa: F403
+from symnet.ops.theano_classes import Join, SpecifyShape, Split
 from symnet.ops.transfer import register_transfer, transfer
 from symnet.tensor.type import (
     values_eq_approx_always_true, values_eq_approx_remove_inf,

@@ -11,7 +11,7 @@ from symnet.ops.index_objects import (
     advanced_set_subtensor1, advanced_subtensor, advanced_subtensor1,
 )  # fmt: skip
 from symnet.ops.indexing import inc_subtensor, set_subtensor, take
-from symnet.ops.subtensor import IncSubtensor, Subtensor
+from symnet.ops.theano_classes import IncSubtensor, Subtensor
 
 __all__ = [
     "AdvancedIncSubtensor", "AdvancedIncSubtensor1", "AdvancedSubtensor",
