@@ -46,11 +46,15 @@ def test_names_that_the_page_says_are_there(known: dict[str, ModuleType]) -> Non
 
 
 def test_differences_and_refusals_say_how_and_why() -> None:
-    silent = [one for one in ROWS if one.state in ("differs", "refused") and not one.note]
+    silent = [
+        one for one in ROWS if one.state in ("differs", "refused") and not one.note
+    ]
     assert not silent
 
 
-def test_refused_names_are_refused_by_their_reason(known: dict[str, ModuleType]) -> None:
+def test_refused_names_are_refused_by_their_reason(
+    known: dict[str, ModuleType],
+) -> None:
     for one in ROWS:
         if one.state == "refused":
             assert not is_there(known, one.module, one.name), (one, HINT)

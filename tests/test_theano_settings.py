@@ -102,7 +102,9 @@ def test_flags_of_the_environment() -> None:
 
 def test_files(tmp_path: pathlib.Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
-    first.write_text("[global]\nfloatX = float32\nallow_gc = False\n[nvcc]\nfastmath=True\n")
+    first.write_text(
+        "[global]\nfloatX = float32\nallow_gc = False\n[nvcc]\nfastmath=True\n"
+    )
     second.write_text("[global]\nfloatX = float16\n[dnn.conv]\nalgo_fwd = small\n")
     settings = Settings()
     with config.change_flags(floatX="float64"):

@@ -71,7 +71,9 @@ def looked_up(row: Row, known: Mapping[str, ModuleType]) -> Row:
 def settings_table() -> str:
     """All settings of Theano, and what becomes of them."""
     lines = ["| setting | default | |", "|---|---|---|"]
-    lines += [f"| `{one}` | | works: `symnet.config.{own}` |" for one, own in WORKING.items()]
+    lines += [
+        f"| `{one}` | | works: `symnet.config.{own}` |" for one, own in WORKING.items()
+    ]
     for name, value in sorted(DEFAULTS.items()):
         shown = f"`{value}`" if value not in ("", None) else ""
         why = REFUSED.get(name)
