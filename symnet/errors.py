@@ -7,11 +7,14 @@ TypeError, a wrong size or value a ValueError, a wrong position an IndexError.
 
 from __future__ import annotations
 
+import difflib
+import inspect
 import os
-from collections.abc import Callable, Iterable
-from functools import wraps
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial, wraps
 from types import TracebackType
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from symnet.config import config
 
@@ -88,7 +91,9 @@ def message(
 def briefly(function: Callable[P, R]) -> Callable[P, R]:
     """Decorator for what users call: errors leave it without the frames inside symnet.
 
-    config.exception_verbosity = "high" keeps them.
+    config.exception_verbosity = "high" keeps them.  IPython leaves out those
+    between the user's line and here too.  An argument that the function does
+    not have is answered with the one that was probably meant.
     """
 
     @wraps(function)
@@ -96,9 +101,45 @@ def briefly(function: Callable[P, R]) -> Callable[P, R]:
         try:
             return function(*args, **kwargs)
         except Exception as error:
+            if isinstance(error, TypeError) and kwargs:
+                error = _misspelled(function, kwargs) or error
+            if "IPython" in sys.modules:
+                error.__dict__["_render_traceback_"] = partial(_in_ipython, error)
             raise without_own_frames(error) from error.__cause__
 
     return brief
+
+
+# Other libraries' names of arguments.
+ELSEWHERE = {
+    "lr": "learning_rate", "dim": "axis", "axes": "axis", "keepdim": "keepdims",
+    "feed_dict": "givens", "params": "parameters", "x": "inputs", "y": "outputs",
+    "args": "inputs", "argnums": "wrt", "parameters": "wrt", "sequence": "sequences",
+    "init": "outputs_info", "length": "n_steps", "reverse": "go_backwards",
+}  # fmt: skip
+
+
+def _misspelled(
+    function: Callable[..., Any], given: Mapping[str, Any]
+) -> TypeError | None:
+    """What to say where one of the arguments given by name is none of the function's."""
+    parameters = inspect.signature(function).parameters
+    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        return None
+    for name in given:
+        if name not in parameters:
+            close = difflib.get_close_matches(name, parameters, 1, 0.7)
+            meant = ELSEWHERE.get(name)
+            found = [meant] if meant in parameters else close
+            return TypeError(
+                message(
+                    f"{function.__name__}() has no argument {name!r}",
+                    cure=f"did you mean {found[0]!r}?"
+                    if found
+                    else f"it takes {', '.join(parameters)}",
+                )
+            )
+    return None
 
 
 def without_own_frames(error: E) -> E:
@@ -106,8 +147,12 @@ def without_own_frames(error: E) -> E:
     config.exception_verbosity is "high"): those of users' own ops stay in it."""
     if config.exception_verbosity == "high":
         return error
+    return error.with_traceback(_foreign(error.__traceback__))
+
+
+def _foreign(entry: TracebackType | None) -> TracebackType | None:
+    """The entries of a traceback that are in no file of this package."""
     entries = []
-    entry = error.__traceback__
     while entry is not None:
         entries.append(entry)
         entry = entry.tb_next
@@ -119,4 +164,16 @@ def without_own_frames(error: E) -> E:
             line: int | None = one.tb_lineno
             line = code.co_firstlineno if line is None else line
             kept = TracebackType(kept, one.tb_frame, one.tb_lasti, line)
-    return error.with_traceback(kept)
+    return kept
+
+
+def _in_ipython(error: BaseException) -> list[str]:
+    """What IPython shows of an error, which it asks the error itself for."""
+    shell = sys.modules["IPython"].get_ipython()
+    entries = error.__traceback__
+    if config.exception_verbosity != "high":
+        entries = _foreign(entries)
+    lines: list[str] = shell.InteractiveTB.structured_traceback(
+        type(error), error, entries, tb_offset=1
+    )
+    return lines

@@ -23,7 +23,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from symnet.autodiff.derivatives import grad
-from symnet.errors import message
+from symnet.errors import briefly, message
 from symnet.graph.variables import Variable, operand_text
 from symnet.ops.arithmetic import clip, minimum, sqr, sqrt, switch
 from symnet.ops.base import as_tensor
@@ -47,6 +47,7 @@ __all__ = [
 # Methods: what all of them do, then one function each.
 
 
+@briefly
 def sgd(
     cost_or_gradients: Any, params: Iterable[Expression], learning_rate: Number = 0.01
 ) -> list[Update]:
@@ -62,6 +63,7 @@ def sgd(
     ]
 
 
+@briefly
 def momentum(
     cost_or_gradients: Any,
     params: Iterable[Expression],
@@ -82,6 +84,7 @@ def momentum(
     return updates
 
 
+@briefly
 def nesterov(
     cost_or_gradients: Any,
     params: Iterable[Expression],
@@ -102,6 +105,7 @@ def nesterov(
     return updates
 
 
+@briefly
 def adagrad(
     cost_or_gradients: Any,
     params: Iterable[Expression],
@@ -122,6 +126,7 @@ def adagrad(
     return updates
 
 
+@briefly
 def rmsprop(
     cost_or_gradients: Any,
     params: Iterable[Expression],
@@ -143,6 +148,7 @@ def rmsprop(
     return updates
 
 
+@briefly
 def adadelta(
     cost_or_gradients: Any,
     params: Iterable[Expression],
@@ -168,6 +174,7 @@ def adadelta(
     return updates
 
 
+@briefly
 def adam(
     cost_or_gradients: Any,
     params: Iterable[Expression],
@@ -267,6 +274,7 @@ def _running_mean(
 # What is done to gradients before, and to updates after.
 
 
+@briefly
 def clip_values(gradients: Sequence[Expression], bound: Number) -> list[Expression]:
     """Every element between -bound and bound."""
     return [clip(g, -_scalar(bound, g), _scalar(bound, g)) for g in gradients]
@@ -278,6 +286,7 @@ def global_norm(gradients: Sequence[Expression]) -> Expression:
     return sqrt(sum(squares))
 
 
+@briefly
 def clip_norm(gradients: Sequence[Expression], bound: Number) -> list[Expression]:
     """All gradients scaled by one factor, so that their `global_norm` is at most `bound`.
 
@@ -289,6 +298,7 @@ def clip_norm(gradients: Sequence[Expression], bound: Number) -> list[Expression
     return [g * cast(factor, g.type.dtype) for g in gradients]
 
 
+@briefly
 def decay_weights(
     gradients: Sequence[Expression], params: Iterable[Expression], amount: Number
 ) -> list[Expression]:
@@ -299,6 +309,7 @@ def decay_weights(
     return [g + _scalar(amount, p) * p for p, g in _pairs(gradients, params)]
 
 
+@briefly
 def shrink_weights(
     updates: Iterable[Update], params: Iterable[Expression], amount: Number
 ) -> list[Update]:
@@ -328,6 +339,7 @@ def step_counter(name: str = "step") -> Expression:
     return counter
 
 
+@briefly
 def step_decay(
     step: Expression, initial: Number, factor: Number, every: int
 ) -> Expression:
@@ -335,11 +347,13 @@ def step_decay(
     return exponential_decay(step // every, initial, factor)
 
 
+@briefly
 def exponential_decay(step: Expression, initial: Number, factor: Number) -> Expression:
     """initial * factor^step."""
     return _float_x(initial * factor ** _exact(step))
 
 
+@briefly
 def inverse_time_decay(step: Expression, initial: Number, factor: Number) -> Expression:
     """initial / (1 + factor * step).
 
@@ -348,6 +362,7 @@ def inverse_time_decay(step: Expression, initial: Number, factor: Number) -> Exp
     return _float_x(initial / (1 + factor * _exact(step)))
 
 
+@briefly
 def linear_decay(
     step: Expression, initial: Number, steps: int, final: Number = 0.0
 ) -> Expression:
@@ -355,6 +370,7 @@ def linear_decay(
     return _float_x(initial + (final - initial) * _part_done(step, steps))
 
 
+@briefly
 def cosine_decay(
     step: Expression, initial: Number, steps: int, final: Number = 0.0
 ) -> Expression:
@@ -366,6 +382,7 @@ def cosine_decay(
     return _float_x(final + (initial - final) * height)
 
 
+@briefly
 def linear_warmup(step: Expression, learning_rate: Number, steps: int) -> Expression:
     """1/steps, 2/steps, ... of a rate, which may itself depend on the step; then all of it.
 
@@ -374,6 +391,7 @@ def linear_warmup(step: Expression, learning_rate: Number, steps: int) -> Expres
     return _float_x(learning_rate * _part_done(step + 1, steps))
 
 
+@briefly
 def piecewise(
     step: Expression, boundaries: Sequence[int], rates: Sequence[Number]
 ) -> Expression:

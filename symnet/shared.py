@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from symnet.graph.types import TensorType, Type, unmasked
+from symnet.graph.entering import as_plain
+from symnet.graph.types import TensorType, Type
 from symnet.graph.variables import Variable
 from symnet.kernels.interface import READS, REPLACES, Store, Ticket, in_turn
 
@@ -122,6 +123,18 @@ class SharedVariable(Variable):
             value, strict=self.strict, allow_downcast=self.allow_downcast
         )
 
+    def __dlpack__(self, **keywords: Any) -> Any:
+        """A copy of the value, as other libraries take arrays over (DLPack)."""
+        return self.get_value().__dlpack__(**keywords)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        device: tuple[int, int] = self.array.__dlpack_device__()
+        return device
+
+    def __buffer__(self, flags: int) -> memoryview:
+        """A copy of the value, as `memoryview(w)` takes it from Python 3.12 on."""
+        return memoryview(self.get_value())
+
     def zero(self, borrow: bool = False) -> None:
         """Set every element to zero."""
         self.set_value(np.zeros_like(self.array))
@@ -232,7 +245,7 @@ def shared(
             continue  # as Theano's: it does not make variables of such values
     if type(value) in CONSTRUCTORS:
         return CONSTRUCTORS[type(value)](value, name, strict, allow_downcast, borrow)
-    array = np.asarray(unmasked(value))
+    array = np.asarray(as_plain(value))
     if dtype is not None:
         array = array.astype(dtype)
     elif isinstance(value, float) and not isinstance(value, np.generic):

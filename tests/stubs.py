@@ -18,11 +18,16 @@ from symnet.graph.attached import Attached
 
 FILE = pathlib.Path(inspect.getfile(Attached)).with_suffix(".pyi")
 
+# With it a variable were an array to NumPy's annotations, and so were `array + x`.
+HIDDEN = ("__array__",)
+
 HEAD = '''\
 """The methods and operators of variables; made by `python -m tests.stubs`."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
+
+import numpy as np
 
 from symnet.graph.variables import TensorLike, Variable
 
@@ -32,7 +37,8 @@ class Attached:
 
 def stub() -> str:
     """The text of the stub file."""
-    members = {k: v for k, v in vars(Attached).items() if k not in vars(Empty)}
+    hidden = {*vars(Empty), *HIDDEN}
+    members = {k: v for k, v in vars(Attached).items() if k not in hidden}
     return HEAD + "".join(
         f"    {line}\n"
         for name in sorted(members)
@@ -79,6 +85,7 @@ def parameters(function: Callable[..., Any]) -> Iterator[inspect.Parameter]:
 
 def text(one: inspect.Parameter) -> str:
     star = "*" if one.kind is one.VAR_POSITIONAL else ""
+    star = "**" if one.kind is one.VAR_KEYWORD else star
     default = "" if one.default is one.empty else f" = {one.default!r}"
     return f"{star}{one.name}: {one.annotation}{default}"
 

@@ -30,7 +30,8 @@ def floors(text: str) -> list[str]:
 
 FLOORS = floors("""
 collector config errors lazy recent times
-graph: origin types agreement attached variables testvalues traverse asked promised evaluate pickling inner
+graph: origin entering types agreement attached variables testvalues traverse asked
+graph: promised evaluate pickling inner
 graph: verify_graph same_graph .
 
 kernels.loopir: scalars interpret views verify_kernel philox_body
@@ -60,7 +61,8 @@ kernels.cpu: cpu_device
 kernels: devices .
 
 shared
-ops: lowerings base elementwise methods arithmetic complex_parts operators functions tails inputs
+ops: lowerings base elementwise methods arithmetic complex_parts operators habits functions
+ops: tails inputs
 ops: sizes alloc shape reshape reduce statistics creation subtensor joining advanced indexing
 ops: assertions diagonal rearrange cumulative sorting positions
 ops.random: drawing integer_ranges mrg mrg_streams philox_reference philox random_state
@@ -128,7 +130,7 @@ tensor: raw_random shared_randomstreams slinalg sort subtensor xlogx
 tensor.nnet: abstract_conv blocksparse bn conv conv3d2d corr corr3d ctc neighbours nnet sigm
 tensor.nnet: spatialtf .
 tensor.signal: conv pool downsample .
-tensor: .
+tensor: numpy_compositions numpy_table numpy_calls .
 theano_settings theano_refusals theano_compat theano_names
 optim datasets debug
 models: initialisers model_layers model architectures model_summary

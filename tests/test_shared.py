@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import sys
 
 import numpy as np
 import pytest
@@ -312,3 +313,23 @@ def test_default_updates_survive_pickling():
     twin = pickle.loads(pickle.dumps(s))
     f = function([], twin)
     assert [int(f()) for _ in range(3)] == [1, 2, 4] and s.get_value() == 1
+
+
+def test_values_go_to_other_libraries_as_copies() -> None:
+    w = symnet.shared(np.arange(3.0))
+    taken = np.from_dlpack(w)
+    np.testing.assert_array_equal(taken, [0.0, 1.0, 2.0])
+    w.set_value(np.zeros(3), borrow=True)
+    np.testing.assert_array_equal(taken, [0.0, 1.0, 2.0])
+    assert w.__dlpack_device__() == np.zeros(3).__dlpack_device__()
+
+
+@pytest.mark.skipif(
+    sys.version_info < (3, 12), reason="memoryview asks classes from 3.12"
+)
+def test_the_buffer_of_a_shared_variable_is_a_copy() -> None:
+    w = symnet.shared(np.arange(3.0))
+    view = memoryview(w)
+    view[0] = 7.0
+    assert view.tolist() == [7.0, 1.0, 2.0]
+    np.testing.assert_array_equal(w.get_value(), [0.0, 1.0, 2.0])

@@ -140,9 +140,9 @@ def test_change_flags_in_a_block_and_of_a_function() -> None:
     with settings.change_flags({"warn.round": True}, profile=True):
         assert settings.warn.round and settings.profile
     assert not settings.warn.round and not settings.profile
-    with pytest.raises(ValueError, match="float99"):
-        with settings.change_flags([("profile", True), ("floatX", "float99")]):
-            pass
+    wrong = [("profile", True), ("floatX", "float99")]
+    with pytest.raises(ValueError, match="float99"), settings.change_flags(wrong):
+        pass
     assert not settings.profile
 
 

@@ -384,10 +384,9 @@ def _line(origin: Origin | None) -> str:
     if origin is None:
         return ""
     role = f"{origin.role} of " if origin.role else ""
-    name = origin.filename.replace("\\", "/").rsplit("/", 1)[-1]
     text = (
         origin.text
         if len(origin.text) <= LONGEST_LINE
         else f"{origin.text[:LONGEST_LINE]}..."
     )
-    return f"{role}{name}:{origin.line}" + (f": {text}" if text else "")
+    return f"{role}{origin.short_place}" + (f": {text}" if text else "")

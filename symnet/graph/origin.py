@@ -28,7 +28,26 @@ class Origin:
     def __str__(self) -> str:
         role = f"{self.role} of " if self.role else ""
         code = f": {self.text}" if self.text else ""
-        return f"{role}{self.filename}:{self.line}, in {self.function}{code}"
+        return f"{role}{self.place}, in {self.function}{code}"
+
+    @property
+    def place(self) -> str:
+        """FILE:LINE, or "Cell In[3], line 5" in a notebook."""
+        cell = _cell(self.filename)
+        return f"{cell}, line {self.line}" if cell else f"{self.filename}:{self.line}"
+
+    @property
+    def short_place(self) -> str:
+        """The same with the file's name alone."""
+        return self.place.replace("\\", "/").rsplit("/", 1)[-1]
+
+
+def _cell(filename: str) -> str:
+    """The notebook's cell that IPython compiled under this name, or ""."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    label = getattr(getattr(shell, "compile", None), "format_code_name", lambda _: None)
+    return " ".join(label(filename) or ())
 
 
 _inherited: list[Origin | None] = [None]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from symnet.config import config
 from symnet.errors import message
+from symnet.graph.entering import as_plain
 
 DTYPES: tuple[str, ...] = tuple(
     (
@@ -161,7 +161,7 @@ class TensorType(Type):
     def _as_array(
         self, value: Any, strict: bool, allow_downcast: Any
     ) -> np.ndarray[Any, Any]:
-        value = unmasked(value)
+        value = as_plain(value)
         if isinstance(value, np.ndarray) and value.dtype == self.numpy_dtype:
             return value.view(np.ndarray) if type(value) is not np.ndarray else value
         if strict:
@@ -276,32 +276,6 @@ class NoneTypeT(Type):
 
 
 none_type_t = NoneTypeT()
-
-
-def unmasked(value: Any) -> Any:
-    """`value`, or the plain array of a masked one (or of a list of such).
-
-    Raises: TypeError where elements are masked: computed with, they would count.
-    """
-    masked = sys.modules.get("numpy.ma")  # imported by whoever has a masked array
-    if masked is None:
-        return value
-    if isinstance(value, (list, tuple)) and len(value):
-        rows = isinstance(value[0], (np.ndarray, list, tuple))
-        return [unmasked(row) for row in value] if rows else value
-    if not isinstance(value, masked.MaskedArray):
-        return value
-    count = int(np.count_nonzero(masked.getmaskarray(value)))
-    if count:
-        raise TypeError(
-            message(
-                f"{count} elements of a masked array of shape {value.shape} are masked, "
-                "which no variable can hold",
-                cure="choose what they count as, array.filled(value), or pass the mask as "
-                "an argument of its own and use T.switch",
-            )
-        )
-    return np.asarray(value.data)
 
 
 def as_kept(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

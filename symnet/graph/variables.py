@@ -32,9 +32,8 @@ class Variable(Attached):
         "_functions",  # that `eval` has compiled for it, if it has
         "__weakref__",
     )  # fmt: skip
-    # NumPy must leave `array + variable` to Variable.__radd__.
-    __array_priority__ = 1000
-    __array_ufunc__ = None
+    __array_priority__ = 1000  # programs written for Theano ask for it
+    __pandas_priority__ = 5000  # `table * x` is for `Variable.__rmul__` to make
 
     type: Any
     owner: Apply | None

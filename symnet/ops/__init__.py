@@ -2,4 +2,5 @@
 
 from __future__ import annotations
 
+from symnet.ops import habits as habits
 from symnet.ops import operators as operators

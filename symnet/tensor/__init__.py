@@ -25,6 +25,7 @@ from symnet.tensor import (
     basic, elemwise, extra_ops, inplace, nlinalg, nnet, opt, raw_random,
     shared_randomstreams, sharedvar, signal, slinalg, subtensor, xlogx,
 )  # fmt: skip
+from symnet.tensor import numpy_calls as _numpy_calls  # noqa: F401  np.exp(x)
 from symnet.tensor.basic import *  # noqa: F403
 from symnet.tensor.elemwise import *  # noqa: F403
 from symnet.tensor.extra_ops import *  # noqa: F403
