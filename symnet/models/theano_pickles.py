@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from symnet.graph.types import DTYPES
 from symnet.models.safe_pickles import (
     NUMPY,
     ArrayRecord,
@@ -71,9 +72,18 @@ class TheanoNames(Mapping[tuple[str, str], Any]):
         **{(f"{core}.multiarray", "scalar"): _number for core in ("numpy.core", "numpy._core")},
     }  # fmt: skip
 
+    # Types of numbers, which types of Theano's hold.
+    KINDS = {
+        *(("numpy", name) for name in DTYPES),
+        *((module, name) for module in ("__builtin__", "builtins")
+          for name in ("bool", "complex", "float", "int", "long", "slice")),
+    }  # fmt: skip
+
     def __contains__(self, key: object) -> bool:
-        return key in self.OTHERS or (
-            isinstance(key, tuple) and str(key[0]).split(".")[0] == "theano"
+        return (
+            key in self.OTHERS
+            or key in self.KINDS
+            or (isinstance(key, tuple) and str(key[0]).split(".")[0] == "theano")
         )
 
     def __getitem__(self, key: tuple[str, str]) -> Any:

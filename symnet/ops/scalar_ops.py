@@ -14,7 +14,7 @@ import numpy as np
 
 from symnet.errors import message
 from symnet.graph.traverse import clone_replace, leaves
-from symnet.graph.types import COMPLEX, DisconnectedType, TensorType
+from symnet.graph.types import COMPLEX, DisconnectedType, NullType, TensorType
 from symnet.graph.variables import (
     Apply,
     Constant,
@@ -346,7 +346,9 @@ def on_arrays(
 ) -> Any:
     """An expression of numbers, written for the arrays that stand for them; it has the
     shape of `like` also where it depends on none of them."""
-    if result is None or isinstance(getattr(result, "type", None), DisconnectedType):
+    if result is None or isinstance(
+        getattr(result, "type", None), (DisconnectedType, NullType)
+    ):
         return result
     (found,) = clone_replace([as_tensor(result)], pairs)
     return found if found.type.ndim == like.type.ndim else second(like, found)

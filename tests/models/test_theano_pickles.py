@@ -60,7 +60,10 @@ def make(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
 def shared(
     make: Callable[..., Any], value: Any, name: str | None, kind: str = ""
 ) -> Any:
-    kind_of_value = make("TensorType", dtype="float32", broadcastable=(False, False))
+    kind_of_value = make(
+        "TensorType", dtype="float32", broadcastable=(False, False),
+        numpy_dtype=np.dtype("float32"), specs=(float, np.float32),
+    )  # fmt: skip
     container = make("Container", storage=[value], type=kind_of_value, name=name)
     return make(
         kind or "TensorSharedVariable", type=kind_of_value, owner=None, index=None,
