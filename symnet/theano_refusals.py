@@ -129,13 +129,17 @@ REFUSED: dict[str, dict[str, str]] = {
         "local_abstract_batch_norm_inference local_abstract_batch_norm_train "
         "local_abstract_batch_norm_train_grad",
     },
+    "theano.tensor.nnet.Conv3D": {
+        "conv3d of theano.tensor.nnet takes its place, with channels before the axes": "*",
+    },
     "theano.tensor.nnet.conv": {C_CODE: "gen_conv_code_unroll_batch_kern"},
     "theano.tensor.raw_random": {
         INNER: "_infer_ndim_bcast choice_helper multinomial_helper permutation_helper "
         "random_integers_helper",
         IN_PLACE: "random_make_inplace",
     },
-    "theano.tensor.signal.pool": {C_CODE: "PoolingMode_t"},
+    "theano.tensor.opt": {REWRITES: "FusionOptimizer local_add_mul_fusion"},
+    "theano.tensor.signal.pool": {C_CODE: "PoolingMode_t", INNER: "MaxPoolRop PoolGrad"},
     "theano.tensor.slinalg": {INNER: "CholeskyGrad EigvalshGrad ExpmGrad logger"},
     "theano.tests.disturb_mem": {TESTS: "*"},
     "theano.tests.record": {TESTS: "*"},

@@ -37,6 +37,12 @@ AdvancedSubtensor1 = operation_object(
 AdvancedIncSubtensor1 = operation_object(
     "AdvancedIncSubtensor1", _write, inplace=False, set_instead_of_inc=False
 )
+AdvancedBooleanSubtensor = operation_object(
+    "AdvancedBooleanSubtensor", advanced_subtensor
+)
+AdvancedBooleanIncSubtensor = operation_object(
+    "AdvancedBooleanIncSubtensor", _write, inplace=False, set_instead_of_inc=False
+)
 advanced_subtensor1 = AdvancedSubtensor1()
 advanced_inc_subtensor1 = AdvancedIncSubtensor1()
 advanced_set_subtensor1 = AdvancedIncSubtensor1(set_instead_of_inc=True)
@@ -45,6 +51,7 @@ advanced_boolean_inc_subtensor = advanced_inc_subtensor
 advanced_boolean_set_subtensor = advanced_set_subtensor
 
 __all__ = [
+    "AdvancedBooleanIncSubtensor", "AdvancedBooleanSubtensor",
     "AdvancedIncSubtensor1", "AdvancedSubtensor1", "advanced_boolean_inc_subtensor",
     "advanced_boolean_set_subtensor", "advanced_boolean_subtensor",
     "advanced_inc_subtensor", "advanced_inc_subtensor1", "advanced_set_subtensor",

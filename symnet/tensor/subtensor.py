@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from symnet.ops.advanced import AdvancedIncSubtensor, AdvancedSubtensor
 from symnet.ops.index_objects import (
+    AdvancedBooleanIncSubtensor, AdvancedBooleanSubtensor,
     AdvancedIncSubtensor1, AdvancedSubtensor1, advanced_boolean_inc_subtensor,
     advanced_boolean_set_subtensor, advanced_boolean_subtensor,
     advanced_inc_subtensor, advanced_inc_subtensor1, advanced_set_subtensor,
@@ -14,6 +15,7 @@ from symnet.ops.indexing import inc_subtensor, set_subtensor, take
 from symnet.ops.theano_classes import IncSubtensor, Subtensor
 
 __all__ = [
+    "AdvancedBooleanIncSubtensor", "AdvancedBooleanSubtensor",
     "AdvancedIncSubtensor", "AdvancedIncSubtensor1", "AdvancedSubtensor",
     "AdvancedSubtensor1", "IncSubtensor", "Subtensor",
     "advanced_boolean_inc_subtensor", "advanced_boolean_set_subtensor",

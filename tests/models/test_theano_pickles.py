@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from symnet import models
 from symnet.models.stored_arrays import WeightFileError
 from symnet.models.weight_files import open_weights, read_weights
 
@@ -165,3 +166,14 @@ def test_damaged_files(make: Callable[..., Any], tmp_path: pathlib.Path) -> None
         path.write_bytes(content[:end])
         with pytest.raises(WeightFileError):
             read_weights(path)
+
+
+def test_a_model_takes_them_in_order_and_mirrored(tmp_path: pathlib.Path) -> None:
+    model = models.lenet5()
+    rng = np.random.default_rng(0)
+    values = [rng.normal(size=shape) for shape in model.parameter_shapes.values()]
+    path = written(tmp_path, *values)
+    assert models.load_weights(model, path).name == "lasagne"
+    for got, want in zip(model.values().values(), values, strict=True):
+        mirrored = want[:, :, ::-1, ::-1] if want.ndim == 4 else want
+        np.testing.assert_allclose(got, mirrored, rtol=1e-6)

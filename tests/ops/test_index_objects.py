@@ -20,7 +20,10 @@ def test_elements_by_arrays() -> None:
         T.advanced_subtensor(x, rows, columns).eval(), X[rows, columns]
     )
     mask = X > 5
-    np.testing.assert_array_equal(T.advanced_boolean_subtensor(x, mask).eval(), X[mask])
+    for op in (T.advanced_boolean_subtensor, T.AdvancedBooleanSubtensor()):
+        np.testing.assert_array_equal(op(x, mask).eval(), X[mask])
+    added = T.AdvancedBooleanIncSubtensor()(x, 1.0, mask)
+    np.testing.assert_array_equal(added.eval(), X + mask)
 
 
 def test_writes_by_arrays() -> None:
