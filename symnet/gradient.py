@@ -31,6 +31,7 @@ from symnet.errors import (
     NullTypeGradError,
     message,
 )
+from symnet.graph.asked import remember_inputs
 from symnet.graph.evaluate import evaluate
 from symnet.graph.traverse import clone_replace
 from symnet.graph.types import DisconnectedType, NullType, TensorType
@@ -142,6 +143,7 @@ def jacobian(
     except NotBatched:
         rows = _row_by_row(dual, pulled, unit)
     remember_as(rows, pulled)
+    remember_inputs(rows, [expression, *variables])
     return as_form(wrt, rows)
 
 

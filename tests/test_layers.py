@@ -134,7 +134,8 @@ tensor: numpy_compositions numpy_table numpy_calls .
 theano_settings theano_refusals theano_compat theano_names
 optim datasets debug
 models: initialisers model_layers model architectures model_summary
-models: stored_arrays safetensors_format safe_pickles theano_pickles torch_files hdf5_files weight_files
+models: stored_arrays safetensors_format safe_pickles theano_pickles torch_files hdf5_files
+models: weight_files
 models: weight_loading images . __main__
 __init__
 """)

@@ -136,7 +136,7 @@ def grad(
     )
     found = backpropagate(seeds, variables, consider_constant or (), given)
     results = [reply.gradient(v, found) for v in variables]
-    remember_inputs(results, [*given] if cost is None else [cost, *given])
+    remember_inputs(results, [*variables, *given, *(v for v, _ in seeds)])
     if add_names and cost is not None and cost.name:
         for v, result in zip(variables, results):
             fresh = result not in given and getattr(result, "name", "") is None

@@ -30,6 +30,14 @@ def test_other_inputs_still_are() -> None:
         symnet.function([x], x * 2, givens={x: T.constant(2.0)})
 
 
+def test_what_was_asked_for_is_no_mistake_either() -> None:
+    x, v = T.dvector("x"), T.dscalar("v")
+    slope = symnet.grad(x.sum(), v, disconnected_inputs="ignore")
+    assert symnet.function([x, v], slope)([1.0], 2.0) == 0
+    rows = symnet.gradient.jacobian(x * 2, v, disconnected_inputs="ignore")
+    assert symnet.function([x, v], rows)([1.0, 2.0], 2.0).tolist() == [0, 0]
+
+
 def test_only_inputs_are_remembered_and_only_as_long() -> None:
     x, w = T.dscalar("x"), symnet.shared(1.0)
     slope = symnet.grad(3 * x * w, x)
