@@ -55,10 +55,13 @@ change_flags = config.change_flags
 
 if _typing.TYPE_CHECKING:
     from symnet import (
-        datasets as datasets, debug as debug, models as models, optim as optim,
+        d3viz as d3viz, datasets as datasets, debug as debug, misc as misc,
+        models as models, optim as optim, typed_list as typed_list,
     )  # fmt: skip
 else:
-    __getattr__ = _lazy_modules("symnet", "datasets", "debug", "models", "optim")
+    __getattr__ = _lazy_modules(
+        "symnet", "d3viz", "datasets", "debug", "misc", "models", "optim", "typed_list",
+    )  # fmt: skip
 
 __all__ = [
     "Apply", "Constant", "DisconnectedInputError", "Function", "FunctionGraph", "In",

@@ -29,6 +29,7 @@ from symnet.compile import (
     function_dump,
 )
 from symnet.config import config
+from symnet.graph.object_types import Generic, generic
 from symnet.ops.elementwise import Elementwise
 from symnet.ops.known_values import get_scalar_constant_value
 from symnet.theano_compat import VERSION, small_modules
@@ -36,7 +37,7 @@ from symnet.theano_refusals import reason
 from symnet.theano_settings import Settings
 
 # Packages that are found under the same name in Theano, with all that is in them.
-PACKAGES = ("d3viz", "gof", "misc", "sandbox", "scan_module", "tensor")
+PACKAGES = ("d3viz", "gof", "misc", "sandbox", "scan_module", "tensor", "typed_list")
 
 # Theano's other modules, and where their names are.
 MODULES = {
@@ -158,6 +159,8 @@ def top(settings: Settings) -> ModuleType:
         "_asarray": _asarray,
         "Container": Container,
         "FunctionMaker": FunctionMaker,
+        "Generic": Generic,
+        "generic": generic,
         "Param": Param,
         "SymbolicInput": In,
         "SymbolicOutput": Out,

@@ -26,7 +26,6 @@ IN_PLACE = (
 MPI = "there is no MPI: exchange arrays between calls, as with mpi4py"
 INNER = "it is a part of Theano's own making, not for programs"
 LOGGING = "nothing is logged: what goes wrong is an error, or a warning of Python's"
-OBJECTS = "values are arrays: keep other objects in Python, beside the function"
 PROFILE = "ask a function itself: f.profile(), with profile=True"
 SLICES = "slices are written where they are used: x[a:b], with variables as bounds"
 PRINTER = "formulas are written by symnet.pp, symnet.printing.latex and debugprint"
@@ -41,7 +40,6 @@ REFUSED: dict[str, dict[str, str]] = {
         LINKERS: "CLinker DualLinker Linker LocalLinker OpWiseCLinker PerformLinker "
         "predefined_linkers predefined_optimizers",
         C_CODE: "OpenMPOp rpath",
-        OBJECTS: "Generic generic",
         LOGGING: "disable_log_handler has_handlers logging_default_formatter "
         "logging_default_handler theano_logger",
         PROFILE: "ProfileStats",
@@ -143,7 +141,6 @@ REFUSED: dict[str, dict[str, str]] = {
     "theano.tensor.slinalg": {INNER: "CholeskyGrad EigvalshGrad ExpmGrad logger"},
     "theano.tests.disturb_mem": {TESTS: "*"},
     "theano.tests.record": {TESTS: "*"},
-    "theano.typed_list": {OBJECTS: "*"},
 }  # fmt: skip
 
 

@@ -30,7 +30,7 @@ def floors(text: str) -> list[str]:
 
 FLOORS = floors("""
 collector config errors lazy recent times
-graph: origin entering types agreement attached variables testvalues traverse asked
+graph: origin entering types agreement object_types attached variables testvalues traverse asked
 graph: promised evaluate pickling inner
 graph: verify_graph same_graph .
 
@@ -71,7 +71,7 @@ ops: composed checks barriers
 ops.linalg: gemm products covariances
 ops: operation_objects
 ops: scalar_ops scalar_names loading transfer breakpoints
-ops: theano_classes in_place index_objects named_types
+ops: theano_classes in_place index_objects named_types typed_lists
 ops: known_values
 ops.nnet: softmax logsumexp activations classification normalization convolution
 ops.nnet: filter_places conv_shapes local_conv filter_use conv conv_objects legacy_conv
@@ -119,13 +119,14 @@ compile: makers .
 printing: roots forms formula latex plain_text layers draw networks sympy_bridge stages .
 gof: utils op graph .
 misc: may_share_memory pkl_utils .
+typed_list: basic type .
 d3viz
 scalar ifelse
 sandbox.linalg: ops .
 sandbox: multinomial rng_mrg .
 random
 scan_module: scan_op scan_utils .
-tensor: type inputs basic elemwise inplace opt extra_ops nlinalg sharedvar
+tensor: type type_other inputs basic elemwise inplace opt extra_ops nlinalg sharedvar
 tensor: raw_random shared_randomstreams slinalg sort subtensor xlogx
 tensor.nnet: abstract_conv blocksparse bn conv conv3d2d corr corr3d ctc neighbours nnet sigm
 tensor.nnet: spatialtf .
@@ -232,6 +233,7 @@ def test_the_list_names_only_modules_that_exist() -> None:
 # Folders whose files bear the names of Theano's.
 THEANOS = (
     "tensor", "gof", "sandbox", "scan_module", "scalar", "ifelse", "random", "misc",
+    "typed_list",
 )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from symnet.compile.fitting import fit
 from symnet.config import config
 from symnet.errors import MissingInputError, UnusedInputError, message
 from symnet.graph.asked import inputs_asked
+from symnet.graph.object_types import ObjectType
 from symnet.graph.traverse import clone_replace, leaves, toposort
 from symnet.graph.types import TensorType
 from symnet.graph.variables import Constant, Variable, operand_text
@@ -91,7 +92,7 @@ class Out:
     """An output of a function.  `borrow` is accepted as in Theano; results are fresh."""
 
     def __init__(self, variable: Any, borrow: bool = False) -> None:
-        self.variable = as_tensor(variable)
+        self.variable = _output(variable)
         self.borrow = borrow
 
     def __repr__(self) -> str:
@@ -219,6 +220,8 @@ def read_outputs(outputs: Any) -> tuple[list[Variable], str, list[Any]]:
 def _output(given: Any) -> Variable:
     if isinstance(given, Out):
         return given.variable
+    if isinstance(given, Variable) and isinstance(given.type, ObjectType):
+        return given
     if isinstance(given, Variable) and not isinstance(given.type, TensorType):
         raise TypeError(f"{given} of type {given.type} cannot be an output")
     return as_tensor(given)

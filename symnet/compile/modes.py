@@ -13,6 +13,7 @@ from symnet.compile.inner_graphs import stable_throughout
 from symnet.compile.pipeline import compile_graph, rewrite_graph
 from symnet.config import config
 from symnet.graph.evaluate import evaluate
+from symnet.graph.object_types import ObjectType
 from symnet.graph.traverse import Graph
 from symnet.graph.variables import Variable
 from symnet.kernels.interface import REPLACES, Device, Ticket, in_turn
@@ -54,7 +55,7 @@ class Mode:
         device: Device,
     ) -> Runs:
         """What runs the rewritten outputs and updates of a request."""
-        if self.by_reference:
+        if self.by_reference or returns_objects(outputs):
             return ReferenceEngine(inputs, outputs, updates)
         numbers = [
             not i.strict and i.allow_downcast is not False for i in request.inputs
@@ -98,8 +99,22 @@ class DebugMode(Mode):
         request: Request,
         device: Device,
     ) -> Runs:
+        if returns_objects(outputs):
+            return ReferenceEngine(inputs, outputs, updates)
         original = Graph(inputs, [*request.outputs, *request.updates.values()])
         return DebugEngine(original, inputs, outputs, updates, device)
+
+
+def returns_objects(outputs: Sequence[Variable]) -> bool:
+    """Whether a function is to give objects of Python, which Python has to compute."""
+    return any(isinstance(v.type, ObjectType) for v in outputs)
+
+
+def own_result(variable: Variable, value: Any) -> Any:
+    """A result as the caller's own."""
+    if isinstance(variable.type, ObjectType):
+        return variable.type.fresh(value)
+    return value.copy() if hasattr(value, "copy") else value
 
 
 class ReferenceEngine:
@@ -125,7 +140,7 @@ class ReferenceEngine:
         results = evaluate(self.values, given)
         count = len(self.outputs)
         # Copies: a result may be a view of an argument, a constant or a shared variable.
-        fresh = [r.copy() if hasattr(r, "copy") else r for r in results]
+        fresh = [own_result(v, r) for v, r in zip(self.values, results, strict=True)]
         set_values(dict(zip(self.updates, fresh[count:], strict=True)), ticket)
         return fresh[:count]
 

@@ -33,6 +33,8 @@ class TheanoRecord:
     """What a pickle says of an object of Theano's: how it was made, and its state."""
 
     theanos: str
+    arguments: tuple[Any, ...]
+    state: dict[str, Any]
 
     def __init__(self, *arguments: Any) -> None:
         self.arguments, self.state = arguments, {}

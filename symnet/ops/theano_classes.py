@@ -179,7 +179,9 @@ def op_class(
 ) -> type[OperationObject]:
     """A class whose objects call a function; ops of `kind` are of that class."""
     made = operation_object(name, function, **defaults)
-    return ClassOfOps(name, (made,), {"kinds": (kind,), "__module__": __name__})
+    contents = {"kinds": (kind,), "__module__": __name__}
+    known: type[Any] = ClassOfOps(name, (made,), contents)
+    return known
 
 
 def _part(x: Any, *bounds: Any, idx_list: Sequence[Any]) -> Variable:
