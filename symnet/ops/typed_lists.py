@@ -85,7 +85,7 @@ class ListOp(TensorOp):
     def __str__(self) -> str:
         return type(self).__name__
 
-    def the_list(self, x: Any) -> TypedListVariable:
+    def the_list(self, x: Any) -> Any:
         """Raises: TypeError for what is no list."""
         if not (isinstance(x, Variable) and isinstance(x.type, TypedListType)):
             shown = operand_text(x) if isinstance(x, Variable) else repr(x)
@@ -104,7 +104,7 @@ class ListOp(TensorOp):
                     operands=[operand_text(x), operand_text(made)],
                 )
             )
-        return made  # type: ignore[no-any-return]
+        return made
 
     def position(self, index: Any) -> Variable:
         """An integer scalar.  Raises: TypeError."""
