@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from itertools import chain
-from operator import call, is_not, itemgetter, setitem
 from typing import Any
 
 import numpy as np
 
+from symnet.errors import message
 from symnet.graph.entering import as_plain
 from symnet.graph.types import TensorType, Type
-from symnet.graph.variables import Variable
-from symnet.kernels.interface import READS, REPLACES, Store, Ticket, in_turn
+from symnet.graph.variables import Variable, describe, operand_text
+from symnet.kernels.devices import get_device
+from symnet.kernels.interface import READS, REPLACES, Device, Store, Ticket, with_ticket
 
-SMALL = 256  # numbers that NumPy copies without giving up Python's lock
 # What `shared` makes of values that are no arrays, by their class.
 CONSTRUCTORS: dict[type, Callable[..., SharedVariable]] = {}
 # What users have `shared` try first, the last of them at once.
@@ -23,8 +22,8 @@ USERS_CONSTRUCTORS: list[Callable[..., SharedVariable]] = []
 
 
 class SharedVariable(Variable):
-    """A leaf with a value of its own: a C-contiguous array that compiled functions read
-    and write where it lies.
+    """A leaf with a value of its own: an array that compiled functions read and write where
+    it lies, in the memory of `config.device`.
 
     value: used itself where it has the type's dtype and may lie where it is (see
     `Store.put`); or the store of another variable.
@@ -49,10 +48,10 @@ class SharedVariable(Variable):
         self.default_update: Variable | None = None
         if isinstance(value, Store):
             if isinstance(type, TensorType):
-                type.filter(value.array, strict=True)
+                type.filter(value.seen(value.array), strict=True)
             self.store = value
         else:
-            self.store = Store(self._fit(value))
+            self.store = Store(self._fit(value), get_device().memory)
 
     @property
     def array(self) -> Any:
@@ -67,22 +66,20 @@ class SharedVariable(Variable):
     def get_value(
         self, borrow: bool = False, return_internal_type: bool = False
     ) -> Any:
-        """The value; a copy unless `borrow`.
+        """The value; a copy unless `borrow`, if it lies in the host's memory.
 
         Waits for a call in another thread that updates the variable; with `borrow` it
         does not, and what such calls write may be seen in the array.
+        return_internal_type: the array as it lies in the device's memory.
         """
-        array = self.store.array
-        if borrow or not isinstance(array, np.ndarray):
-            return array
-        if array.size <= SMALL:
-            copy, *busy = map(call, (array.copy, *self.store.users))
-            if not any(busy):
-                return copy
-        return in_turn({self.store: READS}, None, self._copy_out)
-
-    def _copy_out(self, ticket: Ticket) -> Any:
-        return ticket.array(self.store).copy()
+        store, array = self.store, self.store.array
+        if borrow or not store.memory.holds(array):
+            return array if return_internal_type else store.seen(array)
+        few = store.copy_of_few()
+        if few is not None:
+            return few
+        copy = store.memory.copy if return_internal_type else store.memory.copy_out
+        return with_ticket({store: READS}, None, lambda t: copy(t.array(store)))
 
     def set_value(self, new_value: Any, borrow: bool = False) -> None:
         """Replace the value; the array is copied unless `borrow` (and it fits as it is).
@@ -91,30 +88,20 @@ class SharedVariable(Variable):
         go on with the old value.
         Raises: TypeError, ValueError where `new_value` does not fit the type.
         """
-        array = self._fit(new_value)
-        if isinstance(array, np.ndarray) and not (borrow and array.flags.carray):
-            if not self._copy_quickly(array):
-                in_turn({self.store: REPLACES}, None, partial(self._copy_in, array))
-        else:
+        array, store = self._fit(new_value), self.store
+        if not isinstance(array, np.ndarray) or (borrow and store.memory.lends(array)):
             set_values({self: array})
-
-    def _copy_quickly(self, array: np.ndarray[Any, Any]) -> bool:
-        """Copy few numbers in place, in one piece; whether that could be done."""
-        old = self.store.array
-        if array.size > SMALL or old.shape != array.shape or not old.flags.writeable:
-            return False
-        replaced = map(is_not, map(itemgetter(0), (self.store.box,)), (old,))
-        write = map(setitem, (old,), (...,), (array,))
-        return not any(chain(map(call, self.store.users), replaced, write))
+        elif not store.write_few(array):
+            with_ticket({store: REPLACES}, None, partial(self._copy_in, array))
 
     def _copy_in(self, array: np.ndarray[Any, Any], ticket: Ticket) -> None:
         """Make a copy of `array` the value: in its place, so that whoever has borrowed the
         value sees the new one, unless a call reads it there or the shape is another."""
-        old = ticket.array(self.store)
+        old, memory = ticket.array(self.store), self.store.memory
         if old.shape == array.shape and not ticket.is_read(self.store):
-            old[...] = array  # NumPy copies first what overlaps
+            memory.write(old, array)
         else:
-            ticket.replace({self.store: np.array(array, order="C")})
+            ticket.replace({self.store: memory.copy_in(array)})
 
     def _fit(self, value: Any) -> Any:
         if not isinstance(self.type, TensorType):
@@ -128,8 +115,8 @@ class SharedVariable(Variable):
         return self.get_value().__dlpack__(**keywords)
 
     def __dlpack_device__(self) -> tuple[int, int]:
-        device: tuple[int, int] = self.array.__dlpack_device__()
-        return device
+        device: tuple[int, int] = np.empty(0).__dlpack_device__()
+        return device  # the copy lies in the host's memory
 
     def __buffer__(self, flags: int) -> memoryview:
         """A copy of the value, as `memoryview(w)` takes it from Python 3.12 on."""
@@ -137,7 +124,7 @@ class SharedVariable(Variable):
 
     def zero(self, borrow: bool = False) -> None:
         """Set every element to zero."""
-        self.set_value(np.zeros_like(self.array))
+        self.set_value(np.zeros(self.array.shape, self.array.dtype))
 
     def clone(self, name: str | None = None) -> Variable:
         """Another variable of the same type for the same value."""
@@ -207,7 +194,21 @@ def set_values(
         ticket.replace(fitting)
     else:
         uses = dict.fromkeys(fitting, REPLACES)
-        in_turn(uses, None, lambda ticket: ticket.replace(fitting))
+        with_ticket(uses, None, lambda ticket: ticket.replace(fitting))
+
+
+def check_memory(variables: Iterable[SharedVariable], device: Device) -> None:
+    """Raises: TypeError where one lies where programs of a device do not reach it."""
+    for variable in variables:
+        if variable.store.memory is not device.memory:
+            raise TypeError(
+                message(
+                    f"{describe(variable)} lies in the memory of another device",
+                    operands=[operand_text(variable)],
+                    cure=f"make a new shared variable of its get_value() under "
+                    f"config.device={device.name!r}; set_value leaves it where it is",
+                )
+            )
 
 
 def shared(

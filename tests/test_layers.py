@@ -43,9 +43,10 @@ kernels.cpu.jit: intrinsics record translator native floats
 kernels.llvm: text lanes remainders primitives huge_angles external_calls function_writer
 kernels.llvm: loop_nest blocks array_access order points outputs pass_plan accumulators accumulate
 kernels.llvm: lane_loops bands work_items parts thread_items emit ptx kernel_cache .
-kernels.cpu.runtime: run_kernel threads layouts runner output_pool store turns call_block run_block
+kernels.cpu.runtime: run_kernel threads layouts runner output_pool store tickets
+kernels.cpu.runtime: call_block run_block
 kernels.cpu.library: scalar_loop_code blas blas_gemm call_steps
-kernels.cpu.library: tiles rearranging_tiles panels_code panel_steps
+kernels.cpu.library: tiles rearranging_tiles panels_code panel_steps adding_code
 kernels.cpu.library: packed_gemm_code packed_gemm tiled_gemm_code tiled_gemm
 kernels.cpu.library: narrow_gemm_code narrow_gemm
 kernels.cpu.library: convolution_code convolution_inputs_code convolution_sums_code

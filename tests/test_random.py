@@ -95,7 +95,7 @@ def test_native_draws_are_the_reference(kind: str, dtype: str, sizes: Any) -> No
     "shape", [(31,), (33,), (300_001,), (3, 41), (5, 8), (4, 9), (2, 3, 100), (700, 3)]
 )
 @pytest.mark.parametrize("kind, dtype", [("bits", "uint32"), ("uniform", "float32")])
-def test_words_dealt_out(kind: str, dtype: str, shape: Any) -> None:
+def test_interleaved_words(kind: str, dtype: str, shape: Any) -> None:
     """Whichever way a loop goes through a draw, it meets the same numbers."""
     state = symnet.shared(np.array([5, 3, 2**32 - 5], np.uint64))
     drawn = PhiloxDraw(kind, dtype)(state[0], state[1], state[2], *shape)

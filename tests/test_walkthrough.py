@@ -20,7 +20,7 @@ from symnet.kernels.devices import CPU
 from symnet.kernels.interface import Task
 from symnet.kernels.llvm.emit import emit
 from symnet.printing.stages import numbered_tasks
-from tests.kernels.llvm.test_golden_kernels import TARGETS
+from tests.kernels.targets import TARGETS
 
 FILE = pathlib.Path(__file__).parent.parent / "docs" / "walkthrough.md"
 BLOCK = re.compile(r"(<!-- (\w+): ([\w =,]+) -->\n```\w*\n)(.*?)(^```$)", re.M | re.S)

@@ -8,7 +8,6 @@ stays as it is.  This is how a Jacobian is computed in one go.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import reduce
 from typing import Any
 
 from symnet.errors import message
@@ -93,7 +92,7 @@ def _reshape(i: BatchedInputs) -> Any:
         sizes = [Subtensor(["i"])(vector, k) for k in range(i.op.ndim)]
     # Of no rows nothing could say what -1 is, so one row says it.
     given = [_unless_free(one, 1) for one in sizes]
-    left = int_div(reduce(mul, sizes_of(x)[1:], 1), reduce(mul, given, 1))
+    left = int_div(mul(1, *sizes_of(x)[1:]), mul(1, *given))
     sizes = [_unless_free(one, left) for one in sizes]
     return reshape(x, [i.count, *sizes], ndim=i.op.ndim + 1)
 

@@ -76,13 +76,13 @@ class Guards:
         """The sum of two gradients of `v`, of which `guard` guards the second."""
         have = self.of.pop(v, None)
         if have is None and guard is None:
-            return add(present, term)  # type: ignore[no-any-return]
+            return add(present, term)
         if have is not None and guard is not None and have.mask is guard.mask:
             self.of[v] = Guard(have.mask, max(have.state, guard.state))
-            return add(present, term)  # type: ignore[no-any-return]
+            return add(present, term)
         if have is not None and guard is not None:
             self.of[v] = Guard(either(have.mask, guard.mask), CLEAN)
-        return add(cleaned(present, have), cleaned(term, guard))  # type: ignore[no-any-return]
+        return add(cleaned(present, have), cleaned(term, guard))
 
 
 def choice_of(gradient: Variable) -> Mask | None:

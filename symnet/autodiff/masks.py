@@ -272,9 +272,9 @@ def _of_indexed_axes(node: Apply, rank: int, mask: Mask) -> Mask | None:
         if order != list(range(chosen.type.ndim)):
             chosen = dimshuffle(chosen, *order)
         nowhere = zeros([shape_i(x, axis) for axis in indexed], "bool")
-        found = write(nowhere, chosen, *indices)
+        found: Variable = write(nowhere, chosen, *indices)
         if len(indexed) == x.type.ndim:
-            return found  # type: ignore[no-any-return]
+            return found
         where = [indexed.index(a) if a in indexed else "x" for a in range(x.type.ndim)]
         return dimshuffle(found, *where)
 

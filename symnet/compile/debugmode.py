@@ -40,7 +40,7 @@ from symnet.graph.inner import InnerGraph
 from symnet.graph.traverse import Graph, toposort
 from symnet.graph.variables import Apply, Variable, make_variable, operand_text
 from symnet.kernels.devices import REFERENCE
-from symnet.kernels.interface import REPLACES, Device, Ticket, in_turn
+from symnet.kernels.interface import REPLACES, Device, Ticket, with_ticket
 from symnet.kernels.memory import HOST
 from symnet.ops.ifelse.conditional import IfElse
 from symnet.ops.scan.loop import Scan
@@ -103,7 +103,7 @@ class DebugEngine:
 
     def run(self, arrays: Sequence[Any]) -> list[Any]:
         try:
-            return in_turn(self.uses, None, partial(self._run, arrays))
+            return with_ticket(self.uses, None, partial(self._run, arrays))
         except PlacementError as error:
             raise BadMemory(str(error)) from None
 

@@ -34,11 +34,11 @@ from symnet.kernels.interface import (
     Signature,
     Store,
     Ticket,
-    in_turn,
+    with_ticket,
 )
 from symnet.ops.base import lowering_of
 from symnet.ops.lowerings import CallOf, Lowering, PointLoop, Scatter
-from symnet.shared import SharedVariable
+from symnet.shared import SharedVariable, check_memory
 
 PLANS_KEPT = 64  # sets of sizes of which a function keeps its plans
 INT64 = (-(2**63), 2**63 - 1)
@@ -51,7 +51,7 @@ class CompiledSegment:
 
     `inputs` are all variables that a call brings, also those the program does not use;
     `numbers` says for each whether a Python number may stand for it.
-    uses: what the whole graph does to each store (see `kernels.cpu.runtime.turns`); queue: of the
+    uses: what the whole graph does to each store (see `kernels.cpu.runtime.tickets`); queue: of the
     calls of the whole graph that go by Python.
     """
 
@@ -64,6 +64,7 @@ class CompiledSegment:
         numbers: Sequence[bool] = (),
         device: Device = CPU,
     ) -> None:
+        check_memory(program.shared, device)
         self.program = program
         self.uses, self.queue = uses, queue
         self.inputs = list(inputs)
@@ -280,20 +281,20 @@ class Failure:
         self.loaded, self.steps = loaded, steps
 
     def __call__(self, number: int) -> NoReturn:
-        path, turns = self.loaded.failed(number)
-        raise explain(step_at(self.steps, path), turns)
+        path, iterations = self.loaded.failed(number)
+        raise explain(step_at(self.steps, path), iterations)
 
 
-def explain(step: Instruction, turns: Sequence[int] = ()) -> Exception:
+def explain(step: Instruction, iterations: Sequence[int] = ()) -> Exception:
     """Why a step failed: by a computed position, or as `refusal` of its op says.
 
-    turns: in which step of each loop around it, outermost first."""
+    iterations: in which step of each loop around it, outermost first."""
     node = next((n for n in step.nodes if n.inputs), step.nodes[0])
     for one in step.nodes:
         if _gathers(lowering_of(one)):
             node = one
     operands = [operand_text(v) for v in node.inputs]
-    where = "".join(f"in step {turn}: " for turn in turns)
+    where = "".join(f"in step {k}: " for k in iterations)
     lowering = lowering_of(node)
     if isinstance(lowering, CallOf) and lowering.refusal:
         what = where + lowering.refusal
@@ -373,9 +374,9 @@ class Executable:
         """The outputs' values; shared variables are updated when all has succeeded.
 
         All is computed from the values that shared variables have at one moment.  See
-        `kernels.cpu.runtime.turns` for how calls in several threads wait for each other.
+        `kernels.cpu.runtime.tickets` for how calls in several threads wait for each other.
         """
-        return in_turn(self.uses, self.queue, partial(self._run, arrays))
+        return with_ticket(self.uses, self.queue, partial(self._run, arrays))
 
     def _run(self, arrays: Sequence[Array], ticket: Ticket) -> list[Any]:
         if len(self.native) == 1:
@@ -422,7 +423,7 @@ class Executable:
 
         Raises: PlacementError."""
         reads = dict.fromkeys(self.uses, READS)
-        return in_turn(reads, self.queue, partial(self._rehearse, arrays))
+        return with_ticket(reads, self.queue, partial(self._rehearse, arrays))
 
     def _rehearse(
         self, arrays: Sequence[Array], ticket: Ticket
@@ -436,9 +437,13 @@ class Executable:
 
     def _own(self, result: Any) -> Any:
         """A reference result as native code reads it, and as no update overwrites it."""
-        array = self.device.memory.from_host(result)
-        shown = any(np.may_share_memory(array, s.array) for s in self.updates)
-        return array.copy() if shown else array
+        memory = self.device.memory
+        array = memory.from_host(result)
+        stores = [s.store for s in self.updates]
+        shown = any(
+            memory.overlap(array, s.array) for s in stores if s.memory is memory
+        )
+        return memory.copy(array) if shown else array
 
     def _explained(
         self, error: IndexError, arrays: Sequence[Array], ticket: Ticket
@@ -476,5 +481,6 @@ def uses_of(
 def values_of(
     variables: Sequence[SharedVariable], ticket: Ticket
 ) -> dict[Variable, Any]:
-    """The values of shared variables that a call has found."""
-    return {v: ticket.array(v.store) for v in variables}
+    """The values of shared variables that a call has found, as reference evaluation reads
+    them."""
+    return {v: v.store.seen(ticket.array(v.store)) for v in variables}

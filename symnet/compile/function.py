@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Generic, TypedDict, Unpack, overload
+from typing import TYPE_CHECKING, Any, Generic, TypedDict, Unpack, cast, overload
 from weakref import WeakSet, ref
 
 import numpy as np
@@ -101,7 +101,7 @@ class Function(KeptValues, Generic[Result]):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Result:
         if self.recorder is not None:
-            return self.recorder.call(self.call, *args, **kwargs)  # type: ignore[no-any-return]
+            return self.recorder.call(self.call, *args, **kwargs)
         return self.call(*args, **kwargs)
 
     @property
@@ -138,7 +138,7 @@ class Function(KeptValues, Generic[Result]):
             handed = results[0]
         elif form == "dict":
             handed = dict(zip(self.request.keys, results, strict=True))
-        return handed  # type: ignore[no-any-return]
+        return cast("Result", handed)
 
     # ---- arguments
 

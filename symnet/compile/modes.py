@@ -16,7 +16,7 @@ from symnet.graph.evaluate import evaluate
 from symnet.graph.object_types import ObjectType
 from symnet.graph.traverse import Graph
 from symnet.graph.variables import Variable
-from symnet.kernels.interface import REPLACES, Device, Ticket, in_turn
+from symnet.kernels.interface import REPLACES, Device, Ticket, with_ticket
 from symnet.shared import SharedVariable, set_values
 
 
@@ -132,7 +132,7 @@ class ReferenceEngine:
         self.uses = uses_of(self.values, updates, REPLACES)
 
     def run(self, arrays: Sequence[Any]) -> list[Any]:
-        return in_turn(self.uses, None, partial(self._run, arrays))
+        return with_ticket(self.uses, None, partial(self._run, arrays))
 
     def _run(self, arrays: Sequence[Any], ticket: Ticket) -> list[Any]:
         given: dict[Variable, Any] = dict(zip(self.inputs, arrays, strict=True))

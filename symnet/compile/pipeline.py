@@ -216,7 +216,7 @@ class ProgramPass:
 
 
 LOWERING: tuple[ProgramPass, ...] = (
-    # First: a copy that is the same in each turn may be what a product reads.
+    # First: a copy that is the same in each iteration may be what a product reads.
     ProgramPass("hoist", hoist_invariants),
     # Of matrices made outside, also of those just moved there.
     ProgramPass("pack", pack_weights, MatrixProduct("float32", packed=True)),

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from time import perf_counter, perf_counter_ns
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeVar
 
 import numpy as np
 
@@ -35,6 +35,7 @@ from symnet.ops.elementwise import Cast
 from symnet.ops.shape import DimShuffle
 from symnet.times import time_text
 
+T = TypeVar("T")
 SECONDS = 0.3  # `f.profile(*args)` calls the function for about so long
 MOST_CALLS, FEWEST_CALLS = 2000, 3
 LONGEST_NAME = 48  # of the operations of a loop
@@ -126,7 +127,7 @@ class TimeRecorder:
         self.record = Measured()
         self.watch = Watch(engine, self.record)
 
-    def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    def call(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         """function(*args, **kwargs), measured; a call that makes a plan does not count."""
         self.watch.on()
         plans = self.watch.plans()

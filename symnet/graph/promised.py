@@ -16,7 +16,13 @@ import numpy as np
 
 from symnet.errors import ShapeError, message
 from symnet.graph.types import INTEGERS, TensorType
-from symnet.graph.variables import Apply, Variable, make_variable, operand_text
+from symnet.graph.variables import (
+    Apply,
+    Variable,
+    make_variable,
+    node_message,
+    operand_text,
+)
 
 Promised = list[tuple[Any, ...] | None]
 # What stands for the sizes of the inputs, and what is promised of the outputs.
@@ -91,16 +97,11 @@ def _checked(node: Apply, k: int, sizes: Any) -> tuple[Any, ...] | None:
 
 
 def _wrong(node: Apply, what: str, kind: type[Exception] = TypeError) -> Exception:
-    return kind(
-        message(
-            f"{node.op}: infer_shape {what}",
-            operation=node.op,
-            operands=[operand_text(v) for v in node.inputs],
-            origin=node.origin,
-            cure="return a list with one tuple for each output, of as many integers (or "
-            "integer scalars) as it has axes; None where only a run can tell",
-        )
+    cure = (
+        "return a list with one tuple for each output, of as many integers (or integer "
+        "scalars) as it has axes; None where only a run can tell"
     )
+    return kind(node_message(node, f"infer_shape {what}", cure))
 
 
 def check_promise(

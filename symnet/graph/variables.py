@@ -362,6 +362,11 @@ class Apply:
             raise AttributeError(f"{self.op} has {len(self.outputs)} outputs")
         return self.outputs[0]
 
+    def applied_to(self, *inputs: Any) -> Variable:
+        """The op on other inputs: its output (its `default_output`, of several)."""
+        made: Variable = self.op(*inputs)
+        return made
+
     def default_output(self) -> Variable:
         return self.outputs[self.op.default_output or 0]
 
@@ -404,6 +409,17 @@ def describe(variable: Variable) -> str:
 def operand_text(variable: Variable) -> str:
     """How errors name an operand: its text and its type."""
     return f"{describe(variable)}, {variable.type}"
+
+
+def node_message(node: Apply, what: str, cure: str) -> str:
+    """The text of an error: what is wrong at an operation that stands in a graph."""
+    return message(
+        f"{node.op}: {what}",
+        operation=node.op,
+        operands=[operand_text(v) for v in node.inputs],
+        origin=node.origin,
+        cure=cure,
+    )
 
 
 def make_variable(kind: Type, name: str | None = None) -> Variable:

@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeAlias
 from symnet.kernels.cpu.runtime.call_block import RETURN_LIST, RETURN_ONE
 from symnet.kernels.cpu.runtime.runner import READS, REPLACES, WRITES
 from symnet.kernels.cpu.runtime.store import Store
-from symnet.kernels.cpu.runtime.turns import Queue, Ticket, in_turn
+from symnet.kernels.cpu.runtime.tickets import Queue, Ticket, with_ticket
 from symnet.kernels.library import Call
 from symnet.kernels.loopir.scalars import Kernel
 from symnet.kernels.memory import Memory
@@ -24,10 +24,10 @@ from symnet.kernels.routines import Routine
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """How a pointer moves in a loop: by `step` bytes from turn to turn.
+    """How a pointer moves in a loop: by `step` bytes from iteration to iteration.
 
     depth: which of the loops around the task it is, 0 the outermost.
-    slots: if not 0, there are only so many places; the first turn uses number `first`,
+    slots: if not 0, there are only so many places; the first iteration uses number `first`,
     and after the last comes number 0.
     """
 
@@ -67,10 +67,10 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """Tasks that are done `turns` times, or until the byte at `until` is not 0 after a
-    turn.  The number of turns done is put at `done`, an int64."""
+    """Tasks that are done `iterations` times, or until the byte at `until` is not 0 after a
+    iteration.  The number of iterations done is put at `done`, an int64."""
 
-    turns: int
+    iterations: int
     body: Sequence[AnyTask]
     until: Place | None
     done: Place | None
@@ -173,7 +173,7 @@ class Loaded(Protocol):
 
     def failed(self, step: int) -> tuple[Path, Sequence[int]]:
         """The way to the task that failed when the program's step of this number did,
-        and in which turn of each loop around it, outermost first."""
+        and in which iteration of each loop around it, outermost first."""
 
     def follow(self, offsets: Sequence[int], parameters: Mapping[int, int]) -> None:
         """Put the host integers of the next call in their places."""
@@ -242,5 +242,5 @@ class Device(Protocol):
 __all__ = [
     "READS", "REPLACES", "RETURN_LIST", "RETURN_ONE", "WRITES", "AnyTask", "BoundCall",
     "Choice", "Device", "Following", "Loaded", "Path", "Place", "Queue", "Repeat",
-    "Signature", "Store", "Task", "Ticket", "Walk", "in_turn",
+    "Signature", "Store", "Task", "Ticket", "Walk", "with_ticket",
 ]  # fmt: skip

@@ -20,7 +20,7 @@ class KernelFacts:
     itemsizes: tuple[int, ...]
     kept: Axes
     reduced: Axes
-    apart: frozenset[int]  # axes whose counter is used are never merged
+    unmergeable: frozenset[int]  # axes whose counter is used are never merged
     guides: tuple[int, ...]  # for each axis the operand whose strides place it, or -1
     scatters: bool  # positions are written one after another, kept axes in their order
     single: bool  # neighbouring lanes might write to the same place
@@ -80,7 +80,7 @@ def examine(kernel: Kernel) -> KernelFacts:
         itemsizes=tuple(np.dtype(o.dtype).itemsize for o in operands),
         kept=kept,
         reduced=reduced,
-        apart=frozenset(node.value for node in nodes if node.op == "index"),
+        unmergeable=frozenset(node.value for node in nodes if node.op == "index"),
         guides=guides(kernel),
         scatters=bool(scatters),
         single=single,
@@ -139,7 +139,11 @@ def merge(
     """Group neighbouring axes where each operand's outer step is its whole inner walk."""
     groups: list[Axes] = []
     for axis in reversed(axes):
-        if groups and axis not in facts.apart and groups[0][0] not in facts.apart:
+        if (
+            groups
+            and axis not in facts.unmergeable
+            and groups[0][0] not in facts.unmergeable
+        ):
             inner = groups[0][0]
             inner_size = sizes[inner] or 1
             if all(row[axis] == row[inner] * inner_size for row in strides):

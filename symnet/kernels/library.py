@@ -149,9 +149,9 @@ def _dense(sizes: Sequence[int], strides: Sequence[int], item: int) -> bool:
 @dataclass(frozen=True, slots=True)
 class Unwind:
     """The last `kept` rows of a history from a ring of `slots` rows (a power of two).
-    Operands: the ring, the number of turns (int64), the rows.
+    Operands: the ring, the number of iterations (int64), the rows.
 
-    The history begins with `depth` rows and grows by one in each turn; row number r lies
+    The history begins with `depth` rows and grows by one in each iteration; row number r lies
     in slot r modulo `slots`.  Rows before the first are filled with zeros.
     """
 

@@ -76,7 +76,7 @@ class Categorical:
 
 
 @dataclass(frozen=True)
-class Variates:
+class NumpyDistribution:
     """Numbers of a distribution, one after another from the state of a generator.
 
     generator: "twister", a Mersenne Twister's state (`TWISTER_WORDS`,), moved on in place;
@@ -104,5 +104,5 @@ class Convolve:
     name = "convolution"
 
 
-Draw: TypeAlias = MrgUniform | Categorical | Variates
+Draw: TypeAlias = MrgUniform | Categorical | NumpyDistribution
 Routine: TypeAlias = MatrixProduct | Convolve | Draw

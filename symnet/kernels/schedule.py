@@ -101,8 +101,8 @@ def arrange(
     variant = with_access(variant, facts, strides, sizes)
     variant = in_bands(variant, facts, sizes, moved, available)
     if available and variant not in available:
-        apart = tuple((k,) for k in kept), tuple((k,) for k in reduced)
-        general = with_access(Variant(*apart, lanes, ""), facts, strides, sizes)
+        unmerged = tuple((k,) for k in kept), tuple((k,) for k in reduced)
+        general = with_access(Variant(*unmerged, lanes, ""), facts, strides, sizes)
         general = in_bands(general, facts, sizes, moved, available)
         if general in available:
             variant = general
@@ -192,7 +192,7 @@ def shares_numbers(
 ) -> bool:
     """Whether each operand goes through both axes as one, or stands still along one of them
     and goes from number to number along the other."""
-    if sizes[inner] not in SHARING.values() or not facts.apart.isdisjoint(
+    if sizes[inner] not in SHARING.values() or not facts.unmergeable.isdisjoint(
         (outer, inner)
     ):
         return False
@@ -236,9 +236,9 @@ def access_letter(stride: int, itemsize: int) -> str:
     """How an operand is walked along the lanes: see `Variant.access`."""
     if stride in (0, itemsize):
         return "c" if stride else "f"
-    apart = stride // itemsize
-    known = stride % itemsize == 0 and 1 < apart <= WIDEST_SPACING
-    return str(apart) if known else "s"
+    spacing = stride // itemsize
+    known = stride % itemsize == 0 and 1 < spacing <= WIDEST_SPACING
+    return str(spacing) if known else "s"
 
 
 def arrange_threads(

@@ -16,7 +16,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import numpy as np
 
@@ -94,8 +94,8 @@ def mapped(path: str) -> IO[bytes]:
     with open(path, "rb") as file:
         if not file.read(1):
             return io.BytesIO()
-        memory: Any = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        return memory  # type: ignore[no-any-return]
+        memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        return cast("IO[bytes]", memory)
 
 
 # ---- NumPy's arrays

@@ -7,7 +7,7 @@ derivatives are expressions too, so they can be differentiated again.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 
@@ -22,6 +22,12 @@ from symnet.ops.elementwise import Elementwise, cast, elementwise
 class Foldable(Elementwise):
     """An associative op of two operands that may be called with more, or with one."""
 
+    @overload
+    def __call__(
+        self, *operands: Any, return_list: Literal[True], **keywords: Any
+    ) -> list[Variable]: ...
+    @overload
+    def __call__(self, *operands: Any, **keywords: Any) -> Variable: ...
     def __call__(self, *operands: Any, **keywords: Any) -> Any:
         if len(operands) == 1:
             return as_tensor(operands[0])

@@ -203,12 +203,12 @@ gammaincc = _special("gammaincc", _gammainc_derivative(-1), 2)
 
 def gammau(k: Any, x: Any) -> Variable:
     """The upper incomplete gamma function, not normalised."""
-    return mul(gamma(k), gammaincc(k, x))  # type: ignore[no-any-return]
+    return mul(gamma(k), gammaincc(k, x))
 
 
 def gammal(k: Any, x: Any) -> Variable:
     """The lower incomplete gamma function, not normalised."""
-    return mul(gamma(k), gammainc(k, x))  # type: ignore[no-any-return]
+    return mul(gamma(k), gammainc(k, x))
 
 
 def chi2sf(x: Any, k: Any) -> Variable:

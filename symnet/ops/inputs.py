@@ -7,7 +7,7 @@ complex64 and complex128; without prefix it is floatX, or what `dtype` says.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from symnet.graph.types import TensorType
 from symnet.graph.variables import Variable, make_variable
@@ -95,8 +95,7 @@ def _floatX() -> list[Constructor]:
 
 def _types(dtype: str) -> list[InputType]:
     """Types, as in Theano: calling one makes a variable."""
-    made: Any = [TensorType(dtype, shape) for shape in SHAPES.values()]
-    return made  # type: ignore[no-any-return]
+    return [cast("InputType", TensorType(dtype, shape)) for shape in SHAPES.values()]
 
 
 def _several(prefix: str, singular: Sequence[Constructor | InputType]) -> list[Several]:

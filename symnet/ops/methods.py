@@ -27,11 +27,11 @@ def method(*names: str) -> Callable[[Function], Function]:
     return attach
 
 
-def unary(op: Callable[..., Any]) -> Callable[[Variable], Variable]:
+def unary(op: Callable[..., Variable]) -> Callable[[Variable], Variable]:
     """The method that applies an op to the variable."""
 
     def apply(self: Variable) -> Variable:
-        return op(self)  # type: ignore[no-any-return]
+        return op(self)
 
     return apply
 

@@ -52,16 +52,16 @@ def _attach_operators() -> None:
         method(f"__{name}__")(unary(function))
 
 
-def _forward(function: Callable[..., Any]) -> Callable[..., Any]:
+def _forward(function: Callable[..., Variable]) -> Callable[..., Any]:
     def apply(self: Variable, other: TensorLike) -> Variable:
-        return function(self, other)  # type: ignore[no-any-return]
+        return function(self, other)
 
     return apply
 
 
-def _reflected(function: Callable[..., Any]) -> Callable[..., Any]:
+def _reflected(function: Callable[..., Variable]) -> Callable[..., Any]:
     def apply(self: Variable, other: TensorLike) -> Variable:
-        return function(other, self)  # type: ignore[no-any-return]
+        return function(other, self)
 
     return apply
 
@@ -179,17 +179,17 @@ def _number(self: Variable) -> NoReturn:
 
 @prop("ndim")
 def _ndim(self: Variable) -> int:
-    return self.type.ndim  # type: ignore[no-any-return]
+    return int(self.type.ndim)
 
 
 @prop("dtype")
 def _dtype(self: Variable) -> str:
-    return self.type.dtype  # type: ignore[no-any-return]
+    return str(self.type.dtype)
 
 
 @prop("broadcastable")
 def _broadcastable(self: Variable) -> tuple[bool, ...]:
-    return self.type.broadcastable  # type: ignore[no-any-return]
+    return tuple(self.type.broadcastable)
 
 
 @method("astype")

@@ -21,6 +21,7 @@ from symnet.graph.variables import (
     Vars,
     is_users,
     make_variable,
+    node_message,
     operand_text,
 )
 from symnet.ops.base import TensorOp, as_tensor, disconnected
@@ -165,13 +166,8 @@ def _checked(node: Apply, k: int, term: Any) -> Variable | None:
 
 
 def _wrong(node: Apply, what: str, kind: type[Exception] = TypeError) -> Exception:
-    return kind(
-        message(
-            f"{node.op}: R_op {what}",
-            operation=node.op,
-            operands=[operand_text(v) for v in node.inputs],
-            origin=node.origin,
-            cure="return a list with one term for each output, a float of its rank and "
-            "shape; None where it does not depend on an input that has an eval_point",
-        )
+    cure = (
+        "return a list with one term for each output, a float of its rank and shape; None "
+        "where it does not depend on an input that has an eval_point"
     )
+    return kind(node_message(node, f"R_op {what}", cure))

@@ -11,7 +11,17 @@ import numpy as np
 from symnet.config import config
 from symnet.graph.types import COMPLEX, FLOATS
 from symnet.graph.variables import TensorLike, Variable
-from symnet.ops.arithmetic import absolute, eq, pow, sqr, sqrt, sub, switch, true_div
+from symnet.ops.arithmetic import (
+    absolute,
+    eq,
+    mul,
+    pow,
+    sqr,
+    sqrt,
+    sub,
+    switch,
+    true_div,
+)
 from symnet.ops.base import as_tensor, constant, normalize_axes, to_float
 from symnet.ops.elementwise import cast
 from symnet.ops.methods import method
@@ -52,11 +62,11 @@ def count(x: Variable, axes: Sequence[int]) -> Variable:
     """How many elements lie along `axes`: an int64 scalar."""
     known = [x.type.shape[axis] for axis in axes]
     number = int(np.prod([n for n in known if n is not None], dtype=np.int64))
-    result: Any = constant(number, dtype="int64")
+    result: Variable = constant(number, dtype="int64")
     for axis, n in zip(axes, known, strict=True):
         if n is None:
-            result = shape_i(x, axis) * result
-    return result  # type: ignore[no-any-return]
+            result = mul(shape_i(x, axis), result)
+    return result
 
 
 def var(

@@ -10,7 +10,7 @@ from typing import Any
 
 from symnet.kernels.loopir.scalars import Scalar, call, literal, select
 from symnet.ops.arithmetic import lt, minimum, switch
-from symnet.ops.elementwise import elementwise
+from symnet.ops.elementwise import Elementwise, elementwise
 from symnet.ops.functions import PER_ROOT_PI, exp, from_scipy, sigmoid, tanh
 
 LOG_2 = math.log(2)
@@ -50,7 +50,7 @@ log1mexp = elementwise(
 )  # fmt: skip
 
 # 1 / (exp(x) - 1); its derivative, written with both signs, is exact in both tails.
-reciprocal_expm1: Any = elementwise(
+reciprocal_expm1: Elementwise = elementwise(
     lambda x: 1.0 / call("expm1", x),
     lambda g, out, x: (g * (out * reciprocal_expm1(-x)),),
     lambda xp, x: 1 / xp.expm1(x),
@@ -261,7 +261,7 @@ def _slope_reference(xp: Any, x: Any) -> Any:
 
 
 # The derivative of log_erfc.
-log_erfc_slope: Any = elementwise(
+log_erfc_slope: Elementwise = elementwise(
     _slope,
     lambda g, out, x: (-g * (out * log_erfc_excess(x)),),
     _slope_reference,

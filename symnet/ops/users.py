@@ -21,6 +21,7 @@ from symnet.graph.variables import (
     Op,
     Variable,
     is_users,
+    node_message,
     operand_text,
 )
 from symnet.ops.base import as_tensor
@@ -216,16 +217,11 @@ def _wrong(
     node: Apply, k: int, term: Any, what: str, kind: type[Exception] = TypeError
 ) -> Exception:
     shown = operand_text(term) if isinstance(term, Variable) else repr(term)
-    return kind(
-        message(
-            f"{node.op}: the gradient of input {k} {what}",
-            operation=node.op,
-            operands=[operand_text(v) for v in node.inputs],
-            origin=node.origin,
-            cure=f"grad (or L_op) of {type(node.op).__name__} returned {shown}; return one "
-            "of the input's rank and shape, a float",
-        )
+    cure = (
+        f"grad (or L_op) of {type(node.op).__name__} returned {shown}; return one of the "
+        "input's rank and shape, a float"
     )
+    return kind(node_message(node, f"the gradient of input {k} {what}", cure))
 
 
 def checked_pattern(node: Apply, pattern: Any) -> Sequence[Sequence[bool]]:
@@ -237,17 +233,14 @@ def checked_pattern(node: Apply, pattern: Any) -> Sequence[Sequence[bool]]:
         isinstance(row, (list, tuple)) and len(row) == node.nout for row in pattern
     )
     if not rows or len(pattern) != node.nin:
-        raise ValueError(
-            message(
-                f"{node.op}: connection_pattern gave {pattern!r}",
-                operation=node.op,
-                operands=[operand_text(v) for v in node.inputs],
-                origin=node.origin,
-                cure=f"return a list of {node.nin} lists (one for each input) of "
-                f"{node.nout} booleans (one for each output)",
-            )
+        cure = (
+            f"return a list of {node.nin} lists (one for each input) of {node.nout} "
+            "booleans (one for each output)"
         )
-    return pattern  # type: ignore[no-any-return]
+        what = f"connection_pattern gave {pattern!r}"
+        raise ValueError(node_message(node, what, cure))
+    found: Sequence[Sequence[bool]] = pattern
+    return found
 
 
 # ---- sizes

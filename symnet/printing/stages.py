@@ -228,7 +228,7 @@ def step_lines(number: str, step: Instruction, memory: BufferNames) -> list[str]
         ]
         lines.append(f"  {'; '.join(loops) or 'once'}")
     if isinstance(step, Loop):
-        lines.append(f"  {size_text(step.turns, arguments)} times")
+        lines.append(f"  {size_text(step.iterations, arguments)} times")
     if isinstance(step, Loop):
         lines.append("  may be broken off")
     elif step.fallible:
@@ -273,7 +273,7 @@ def task_line(number: str, step: Instruction, task: AnyTask, device: Device) -> 
     """A step with its sizes: how much work it is, and how it is laid out."""
     row = row_of(step, 0.0)
     if isinstance(task, Repeat):
-        return f"step {number}: {row.operation}: {task.turns} times"
+        return f"step {number}: {row.operation}: {task.iterations} times"
     if isinstance(task, Choice):
         return f"step {number}: {row.operation}"
     return f"step {number}: {row.operation}: {device.work(task)}"

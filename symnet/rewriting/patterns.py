@@ -339,7 +339,8 @@ def instantiate(pattern: Variable, bound: Bindings) -> Variable:
         return weak_number(pattern.data.item())
     assert pattern.owner is not None and pattern.index is not None
     inputs = [instantiate(v, bound) for v in pattern.owner.inputs]
-    return pattern.owner.op.make_node(*inputs).outputs[pattern.index]  # type: ignore[no-any-return]
+    made: Apply = pattern.owner.op.make_node(*inputs)
+    return made.outputs[pattern.index]
 
 
 def weak_number(value: Any) -> Constant:

@@ -1,13 +1,16 @@
 """The compilation of small graphs as text: what a change of the compiler changes.
 
 Each file of `tests/golden/compile` has the rewritten graph, the program with its placement,
-and the kernels.  `pytest tests/compile/test_golden.py --update-golden` writes them anew;
-whether they are right is to be read in the diff.
+the kernels, and LLVM IR: of each kernel for AVX-512, the blocks that read or write arrays.
+(What stands around them is the same for all kernels, and whole in `tests/golden/kernels`.)
+`pytest tests/compile/test_golden.py --update-golden` writes the files anew; whether they are
+right is to be read in the diff.
 """
 
 from __future__ import annotations
 
 import pathlib
+import re
 
 import numpy as np
 import pytest
@@ -15,13 +18,19 @@ import pytest
 import symnet
 import symnet.tensor as T
 from symnet import function, grad, scan, shared
+from symnet.compile.lower.program import KernelLaunch
 from symnet.ifelse import ifelse
-from symnet.printing.stages import Stages
+from symnet.kernels.llvm.emit import emit
+from symnet.kernels.schedule import arrange
+from symnet.printing.stages import Stages, numbered
 from symnet.random import RandomStream
 from symnet.sandbox.rng_mrg import MRG_RandomStreams
+from tests.kernels.targets import TARGETS
 
 FOLDER = pathlib.Path(__file__).parent.parent / "golden" / "compile"
 GRAPHS = {}
+# Of the loops of a kernel, outermost first: long enough for every kind of variant.
+SIZES = (30, 40, 50, 20)
 
 x, y = T.dmatrix("x"), T.dmatrix("y")
 v, u = T.dvector("v"), T.dvector("u")
@@ -344,8 +353,47 @@ def compiled(make):
         ("graph", "\n".join(graph)),
         ("program", stages.text("program")),
         ("kernels", stages.text("loops")),
+        ("LLVM IR, for AVX-512", "\n\n".join(llvm_texts(f))),
     ]
     return "\n\n".join(f"==== {head}\n{text.strip()}" for head, text in parts) + "\n"
+
+
+def llvm_texts(f):
+    """Of each kernel once, with the number of the first step that launches it."""
+    segments = getattr(f.engine, "native", ())
+    found = {}
+    for segment in segments:
+        for number, step in numbered(segment.program.steps):
+            if isinstance(step, KernelLaunch):
+                found.setdefault(step.kernel.text, (number, step.kernel))
+    return [
+        f"# step {number}\n{llvm_text(kernel)}" for number, kernel in found.values()
+    ]
+
+
+def llvm_text(kernel):
+    """The blocks that read or write arrays, where these lie in C order."""
+    sizes = SIZES[: len(kernel.reduced)]
+    operands = [*kernel.inputs, *(out.operand for out in kernel.outputs)]
+    strides = [c_strides(operand, sizes) for operand in operands]
+    indexed = {k: [(9, 8)] * one.indexed for k, one in enumerate(operands)}
+    variant = arrange(kernel, sizes, strides, indexed).variant
+    text = emit(kernel, variant, TARGETS["avx512"])
+    blocks = re.split(r"^(?=\w+:$|define|attributes)", text, flags=re.M)
+    if variant.lanes != "one":  # where it is, a value that no loop moves is read before
+        blocks = [one for one in blocks if not one.startswith("entry")]
+    accesses = re.compile(r"load|store|gather|scatter")
+    shown = [b for b in blocks if re.match(r"\w+:\n", b) and accesses.search(b)]
+    return f"variant {variant.text}\n{''.join(shown)}".rstrip()
+
+
+def c_strides(operand, sizes):
+    """In bytes, 0 along the loops that do not move the operand."""
+    strides, step = [], np.dtype(operand.dtype).itemsize
+    for size, moves in zip(reversed(sizes), reversed(operand.axes), strict=True):
+        strides.insert(0, step if moves else 0)
+        step *= size if moves else 1
+    return strides
 
 
 def free(outputs):

@@ -213,7 +213,7 @@ class State:
 
 
 def uniform() -> Sample:
-    """Random numbers: Philox, its words dealt out to the lanes."""
+    """Random numbers: Philox, its words interleaved in the lanes."""
 
     def make(rng: Any) -> list[Any]:
         state = [np.array(v, "uint64") for v in (12345678901, 7, 2**32 - 3)]

@@ -9,7 +9,7 @@ import symnet.tensor as T
 from symnet import function
 from symnet.graph.variables import Apply, Op
 from symnet.kernels.loopir.views import ONE, subtract
-from symnet.kernels.routines import MatrixProduct, Variates
+from symnet.kernels.routines import MatrixProduct, NumpyDistribution
 from symnet.ops.base import PointOp, SameShape, ViewOp, lowering_of
 from symnet.ops.linalg.gemm import gemm
 from symnet.ops.lowerings import (
@@ -123,7 +123,7 @@ def test_routines_are_data():
     state = T.vector(dtype="uint32")
     sample = StateDraw("poisson")(state, v.sum(), v.sum(), 3)[1]
     call = lowering_of(sample.owner)
-    assert call.routine == Variates("poisson", "twister")
+    assert call.routine == NumpyDistribution("poisson", "twister")
     assert call.reads == (0, 1, 2) and call.initial == 0 and "mean" in call.refusal
 
 

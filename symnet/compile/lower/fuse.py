@@ -445,9 +445,9 @@ def _least_moving(cluster: Cluster, inference: Inference) -> list[Cluster]:
     nodes = {node: cluster.lowerings[node] for node in reversed(cluster.nodes)}
     parts = fuse(nodes, wanted, inference, columns=False)
     rank = len(cluster.space)
-    apart = sum(p.moved for p in parts if p.loop and len(p.space) == rank)
+    split = sum(p.moved for p in parts if p.loop and len(p.space) == rank)
     few = cluster.arrays <= MAXIMUM_COLUMN_ARRAYS
-    return [cluster] if few and cluster.moved < apart else parts
+    return [cluster] if few and cluster.moved < split else parts
 
 
 __all__ = ["AxisMap", "Cluster", "fuse", "is_loop"]

@@ -40,7 +40,7 @@ class LoopLowering:
         self.op: Scan = node.op
         self.depth = context.depth
         self.outer = self.op.split_inputs(node.inputs)
-        self.turns = context.inference.value(self.outer.n_steps)
+        self.iterations = context.inference.value(self.outer.n_steps)
         self.outputs = self.op.split_outputs(
             [context.temporary(v) for v in node.outputs]
         )
@@ -67,7 +67,7 @@ class LoopLowering:
             [],
             outputs,
             fallible=True,  # a signal may break it off
-            turns=self.turns,
+            iterations=self.iterations,
             body=body,
             carried=carried,
             sequences=list(zip(whole, rows)),
@@ -142,7 +142,7 @@ class LoopLowering:
         for one in carried:
             if one.ring is None:
                 continue
-            count = self.context.parameter(self.turns) if done is None else done
+            count = self.context.parameter(self.iterations) if done is None else done
             step = Linearise(
                 [self.node], [one.ring, count], [one.history], depth=one.state.depth
             )

@@ -123,7 +123,7 @@ def _with_apart(context: Context, cluster: Cluster, step: KernelLaunch) -> Kerne
     inner = context.nested(views, wanted)
     lower_graph(inner, columns=False)
     results = [inner.result(v, context.view_of(v).buffer) for v in wanted]
-    return replace(step, apart=inner.region(results))
+    return replace(step, split=inner.region(results))
 
 
 def _lower_view(context: Context, node: Apply, lowering: ViewOf) -> None:

@@ -2,9 +2,9 @@
 
     Program     ::= given: Buffer*  Instruction*  results: Result*  updates: Result*
     Instruction ::= KernelLaunch | LibraryCall | Loop | If | Linearise
-    KernelLaunch::= Kernel over sizes, Access*             apart: Region?
+    KernelLaunch::= Kernel over sizes, Access*             split: Region?
     LibraryCall ::= Routine                                (`kernels.routines`)
-    Loop        ::= turns times Region, Carried*, sequences: (View, View)*
+    Loop        ::= iterations times Region, Carried*, sequences: (View, View)*
     If          ::= condition: View ? Region : Region
     Linearise   ::= the last rows of a ring, in order
     Region      ::= Instruction*  results: Result*
@@ -193,13 +193,13 @@ class Instruction:
 class KernelLaunch(Instruction):
     """A kernel over `sizes`; accesses of its inputs, then of its outputs.
 
-    apart: the same in several loops, for sizes where one has no work for all threads.
+    split: the same in several loops, for sizes where one has no work for all threads.
     """
 
     kernel: Kernel
     sizes: tuple[Size, ...] = ()
     accesses: Sequence[Access] = ()
-    apart: Region | None = None
+    split: Region | None = None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -248,7 +248,7 @@ class Carried:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Loop(Instruction):
-    """A loop: the body `turns` times, or until the byte at `until` is true after
+    """A loop: the body `iterations` times, or until the byte at `until` is true after
     an iteration.
     How many iterations were done is written to `done`, an int64.
 
@@ -256,7 +256,7 @@ class Loop(Instruction):
     the byte at `until`.  sequences: each array that is walked over, and its present row.
     """
 
-    turns: Size
+    iterations: Size
     body: Region
     carried: Sequence[Carried] = ()
     sequences: Sequence[tuple[View, View]] = ()
@@ -339,7 +339,7 @@ def regions_of(step: Instruction) -> Sequence[Region]:
     if isinstance(step, Loop):
         return (step.body,)
     if isinstance(step, KernelLaunch):
-        return (step.apart,) if step.apart is not None else ()
+        return (step.split,) if step.split is not None else ()
     return step.bodies if isinstance(step, If) else ()
 
 
@@ -348,7 +348,7 @@ def with_regions(step: Instruction, regions: Sequence[Region]) -> Instruction:
     if isinstance(step, Loop):
         return replace(step, body=regions[0])
     if isinstance(step, KernelLaunch):
-        return replace(step, apart=regions[0])
+        return replace(step, split=regions[0])
     assert isinstance(step, If)
     return replace(step, bodies=(regions[0], regions[1]))
 

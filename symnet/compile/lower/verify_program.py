@@ -113,7 +113,9 @@ def _verify_region(
     inside = _written(steps, around)
     for result in results:
         if root(result.value.buffer) not in inside:
-            _fail("a turn or branch hands out what nobody makes", step, result.target)
+            _fail(
+                "a iteration or branch hands out what nobody makes", step, result.target
+            )
 
 
 def _verify_commits(program: Program) -> None:
@@ -142,7 +144,7 @@ def _verify_views(step: Instruction) -> None:
         if len(view.sizes) != len(view.strides):
             _fail("a view without a stride for each size", step, buffer)
         extent, room = _extent(view), _room(buffer)
-        if room == 0 or (isinstance(step, Loop) and known(step.turns) == 0):
+        if room == 0 or (isinstance(step, Loop) and known(step.iterations) == 0):
             continue  # rows that no iteration reaches
         if (
             extent is not None

@@ -103,7 +103,7 @@ class ProofFacts:
 class Ledger:
     """Which marks both memories hold, at one set of sizes.
 
-    own: by buffer; real: by buffer, or "arena".  turns: of the loops being walked, by
+    own: by buffer; real: by buffer, or "arena".  iterations: of the loops being walked, by
     depth.  makers: who has written a buffer.  committed: the first step that wrote a shared
     variable.
     """
@@ -118,7 +118,7 @@ class Ledger:
         self.arena = arena
         self.own, self.real = MarkedMemory(), MarkedMemory()
         self.fresh = MarkMaker()
-        self.turns: dict[int, int] = {}
+        self.iterations: dict[int, int] = {}
         self.makers: dict[Buffer, Instruction] = {}
         self.rings: dict[Buffer, tuple[int, list[Marks]]] = {}
         self.committed: Instruction | None = None
@@ -172,7 +172,7 @@ class Ledger:
         while buffer.row is not None and buffer not in self.own.marks:
             row = buffer.row
             start += self.numbers(row.origin.offset)
-            start += self._turn(row, view) * self.numbers(row.step)
+            start += self._iteration(row, view) * self.numbers(row.step)
             buffer = row.origin.buffer
         return self._cells(view, buffer, start)
 
@@ -181,17 +181,17 @@ class Ledger:
         home, _, rows = self.placement.resolve(view)
         start = self._offset(view)
         for row in rows:
-            turn = self._turn(row, view)
-            turn = (row.first + turn) % row.slots if row.slots else turn
-            start += turn * self.numbers(row.step)
+            iteration = self._iteration(row, view)
+            iteration = (row.first + iteration) % row.slots if row.slots else iteration
+            start += iteration * self.numbers(row.step)
         if home.kind == "temporary":
             return self._cells(view, "arena", self.arena[home] + start)
         return self._cells(view, home, start)
 
-    def _turn(self, row: MovingRow, view: View) -> int:
-        if row.depth not in self.turns:
+    def _iteration(self, row: MovingRow, view: View) -> int:
+        if row.depth not in self.iterations:
             self.fail("a row of a loop is used outside of it", None, view.buffer)
-        return self.turns[row.depth]
+        return self.iterations[row.depth]
 
     def _offset(self, view: View) -> int:
         home = self.placement.home

@@ -39,7 +39,7 @@ def overwrites_safely(
             return not inside
     if not inside:
         return True
-    if not isinstance(step, KernelLaunch) or step.apart is not None:
+    if not isinstance(step, KernelLaunch) or step.split is not None:
         return False
     count = len(step.inputs)
     write = next(a for a in step.accesses[count:] if a.view.buffer is buffer)

@@ -70,7 +70,7 @@ def step_scalars(step: Instruction) -> Iterator[Size]:
     if isinstance(step, KernelLaunch):
         yield from step.sizes
     if isinstance(step, Loop):
-        yield step.turns
+        yield step.iterations
     if isinstance(step, If) and step.decided is not None:
         yield step.decided
 

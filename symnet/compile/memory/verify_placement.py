@@ -41,7 +41,7 @@ from symnet.compile.memory.shadow import UNKNOWN, Cells, Marks
 from symnet.kernels.loopir.views import ONE, ZERO, View
 
 LARGEST = 1 << 22  # pieces of memory beyond which a set of sizes is not walked
-MOST_TURNS = (9, 4)  # of the outermost loop, of a loop in a loop
+MOST_ITERATIONS = (9, 4)  # of the outermost loop, of a loop in a loop
 
 
 def verify(
@@ -86,8 +86,8 @@ class Verification(Ledger):
                 self.choose(step)
             elif isinstance(step, Linearise):
                 self.linearise(step)
-            elif isinstance(step, KernelLaunch) and step.apart is not None:
-                self.apart(step)
+            elif isinstance(step, KernelLaunch) and step.split is not None:
+                self.split(step)
             else:
                 self.step(step)
 
@@ -163,36 +163,36 @@ class Verification(Ledger):
     # ---- loops
 
     def repeat(self, step: Loop) -> None:
-        depth = len(self.turns)  # of the loops around it
+        depth = len(self.iterations)  # of the loops around it
         states = list(zip(step.carried, step.body.results))
         others = step.body.results[len(states) :]
         histories = [self._initial_rows(c, step) for c in step.carried]
         views = collected_views(step)
         collected: list[list[Marks]] = [[] for _ in views]
-        turns = self._turns(step, depth)
-        for turn in range(turns):
-            self.turns[depth] = turn
+        iterations = self._iterations(step, depth)
+        for iteration in range(iterations):
+            self.iterations[depth] = iteration
             self._forget(step.body)
-            self._check_sequences(step, turn)
+            self._check_sequences(step, iteration)
             for carried, rows in zip(step.carried, histories, strict=True):
-                self._show_rows(carried, rows, turn)
+                self._show_rows(carried, rows, iteration)
             self.walk(step.body.steps)
             for (_, new), rows in zip(states, histories, strict=True):
                 rows.append(self.read_own(new.value, step))
             for result, rows in zip(others, collected, strict=False):
                 rows.append(self.read_own(result.value, step))
             self._hand_out(others, step)
-        self.turns.pop(depth, None)
+        self.iterations.pop(depth, None)
         for carried, rows in zip(step.carried, histories, strict=True):
             for buffer in {*carried.taps, carried.new}:
                 self.own.marks.pop(buffer, None)
-            self._end_state(step, carried, rows, turns)
+            self._end_state(step, carried, rows, iterations)
         for view, rows in zip(views, collected, strict=True):
             self._end_rows(step, view, rows)
         if step.done is not None:
             self.write(step.done, self.fresh(self.own_count(step.done)), step)
 
-    def _check_sequences(self, step: Loop, turn: int) -> None:
+    def _check_sequences(self, step: Loop, iteration: int) -> None:
         """An iteration sees its own row of each sequence that it reads: for the rest the order
         of the steps need not wait."""
         read = self.facts.read[step.body]
@@ -201,24 +201,24 @@ class Verification(Ledger):
                 continue
             rows = self.read_own(sequence, step)
             rows = rows.reshape(self.numbers(sequence.sizes[0]), -1)
-            if not np.array_equal(rows[turn], self.read_own(row, step)):
+            if not np.array_equal(rows[iteration], self.read_own(row, step)):
                 self.fail("a loop reads another row of a sequence", step, row.buffer)
 
-    def _turns(self, step: Loop, depth: int) -> int:
+    def _iterations(self, step: Loop, depth: int) -> int:
         rings = [c.ring for c in step.carried if c.ring is not None]
         slots = [self.numbers(ring.sizes[0]) for ring in rings]
-        most = MOST_TURNS[min(depth, 1)]
-        return min(self.numbers(step.turns), most, 1 + max([1, *slots]))
+        most = MOST_ITERATIONS[min(depth, 1)]
+        return min(self.numbers(step.iterations), most, 1 + max([1, *slots]))
 
     def _initial_rows(self, carried: Carried, step: Instruction) -> list[Marks]:
         marks = self.read_own(carried.start, step)
         return list(marks.reshape(carried.state.depth, -1))
 
-    def _show_rows(self, carried: Carried, rows: list[Marks], turn: int) -> None:
+    def _show_rows(self, carried: Carried, rows: list[Marks], iteration: int) -> None:
         """The earlier values that an iteration reads."""
         state = carried.state
         for tap, buffer in zip(state.taps, carried.taps, strict=True):
-            self.own.marks[buffer] = rows[state.depth + tap + turn].copy()
+            self.own.marks[buffer] = rows[state.depth + tap + iteration].copy()
         self.own.marks[carried.new] = np.zeros_like(rows[0])
 
     def _forget(self, body: Region) -> None:
@@ -235,11 +235,11 @@ class Verification(Ledger):
             self.compare(at, result.target, marks, step, result.variable)
 
     def _end_state(
-        self, step: Loop, carried: Carried, rows: list[Marks], turns: int
+        self, step: Loop, carried: Carried, rows: list[Marks], iterations: int
     ) -> None:
         """The history, or the ring from which a later step makes it."""
         if carried.ring is not None:
-            self.rings[carried.ring.buffer] = turns, rows
+            self.rings[carried.ring.buffer] = iterations, rows
             return
         keep = carried.state.keep
         shown = rows if keep is None else rows[-keep:]
@@ -259,11 +259,11 @@ class Verification(Ledger):
         """The last rows of a history come out of their ring in order."""
         ring, (target,) = step.inputs[0], step.outputs
         self.read(step.inputs[1], step)
-        turns, rows = self.rings.pop(ring.buffer)
+        iterations, rows = self.rings.pop(ring.buffer)
         slots, kept = self.numbers(ring.sizes[0]), self.numbers(target.sizes[0])
         at, length = self.real_cells(ring), rows[0].size
         found = [self.fresh(0)]
-        for number in range(step.depth + turns - kept, step.depth + turns):
+        for number in range(step.depth + iterations - kept, step.depth + iterations):
             if number < 0:
                 found.append(self.fresh(length))
                 continue
@@ -283,14 +283,14 @@ class Verification(Ledger):
             bodies = [bodies[0] if self.numbers(step.decided) else bodies[1]]
         self._each(step, bodies)
 
-    def apart(self, step: KernelLaunch) -> None:
+    def split(self, step: KernelLaunch) -> None:
         """A loop in two forms, of which the sizes decide."""
-        assert step.apart is not None
+        assert step.split is not None
         before = self._kept()
         self.step(step)
         after = self.real.marks
         self._restore(before)
-        self._each(step, [step.apart])
+        self._each(step, [step.split])
         self._join(step, [after, self.real.marks])
 
     def _each(self, step: Instruction, bodies: Sequence[Region]) -> None:

@@ -128,7 +128,7 @@ class Planner:
     def _step_sizes(self, step: Instruction) -> list[Size]:
         found = list(step.sizes) if isinstance(step, KernelLaunch) else []
         if isinstance(step, Loop):
-            found.append(step.turns)
+            found.append(step.iterations)
         if isinstance(step, If) and step.decided is not None:
             found.append(step.decided)
         if isinstance(step, LibraryCall):
@@ -366,7 +366,9 @@ class Binding:
         if isinstance(step, Loop):
             until = self._place(step.until) if step.until is not None else None
             done = self._place(step.done) if step.done is not None else None
-            return Repeat(self.number(step.turns), self._tasks(step.body), until, done)
+            return Repeat(
+                self.number(step.iterations), self._tasks(step.body), until, done
+            )
         if isinstance(step, If):
             return self._choice(step)
         if isinstance(step, (LibraryCall, Linearise)):
@@ -374,8 +376,8 @@ class Binding:
         assert isinstance(step, KernelLaunch)
         places = [self._place(access.view) for access in step.accesses]
         work = self._arrange(step)
-        if step.apart is not None and not work.full:
-            return Repeat(1, self._tasks(step.apart), None, None)
+        if step.split is not None and not work.full:
+            return Repeat(1, self._tasks(step.split), None, None)
         return Task(work, step.kernel, places)
 
     def _choice(self, step: If) -> Choice:

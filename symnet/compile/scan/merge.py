@@ -54,9 +54,9 @@ def _next_pair(
     for nodes in groups.values():
         for k, second in enumerate(nodes):
             for first in nodes[:k]:
-                apart = first not in needs[second] and second not in needs[first]
+                independent = first not in needs[second] and second not in needs[first]
                 alike = not set(first.inputs[1:]).isdisjoint(second.inputs[1:])
-                if apart and alike and (first, second) not in compared:
+                if independent and alike and (first, second) not in compared:
                     compared.add((first, second))
                     return first, second
     return None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from symnet.graph.traverse import clone_replace, toposort
 from symnet.graph.variables import Apply, Variable, make_variable
@@ -94,7 +95,7 @@ class ScanBuilder:
     def outputs(self) -> Outputs:
         """The outputs of the loop as it is now, by their parts."""
         node = self.node()
-        return node.op.split_outputs(node.outputs)  # type: ignore[no-any-return]
+        return cast(Scan, node.op).split_outputs(node.outputs)
 
     def node(self) -> Apply:
         """The loop as it is now; inputs that no step reads are left out."""

@@ -24,7 +24,7 @@ from symnet.kernels.cpu.runtime.call_boundary import make_builtin, make_ready, r
 from symnet.kernels.cpu.runtime.run_block import execute, idle, inside, retire, retired
 from symnet.kernels.cpu.runtime.step_table import Assembly, Words, aligned, cost
 from symnet.kernels.cpu.runtime.store import Store
-from symnet.kernels.cpu.runtime.turns import Queue
+from symnet.kernels.cpu.runtime.tickets import Queue
 from symnet.kernels.interface import AnyTask, Following, Path, Place, Signature, Task
 from symnet.kernels.library import Call
 from symnet.kernels.llvm.emit import emit

@@ -104,7 +104,7 @@ class Bands:
             self.block.open(LOOP + r)
         before = self.buffers.recall(done, total=False)
         running = self.passes.run(done, row, end, before)
-        apart = [a.rounded for a in self.passes.accumulators(done)]
+        rounded = [a.rounded for a in self.passes.accumulators(done)]
 
         def merge(_: str, names: list[str]) -> tuple[str, list[str]]:
             totals, now = (
@@ -114,10 +114,10 @@ class Bands:
             merged = self.passes.merge(self.passes.accumulators(done), totals, now)
             self.buffers.keep(done, merged, total=True)
             fresh = self.passes.starts(done, total=False)
-            left = [f if own else n for f, n, own in zip(fresh, now, apart)]
+            left = [f if own else n for f, n, own in zip(fresh, now, rounded)]
             return "0", flatten(left)
 
-        if any(apart):
+        if any(rounded):
             last = self.writer.here().emit(f"sub i64 {stop}, 1")
             carried = self.passes.typed(done, running, total=False)
             running = unflatten(running, self.writer.when(last, end, carried, merge))

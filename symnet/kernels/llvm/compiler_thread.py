@@ -2,7 +2,8 @@
 
 The exception of a signal's handler comes in the main thread, at any point of Python code.
 Between two steps of llvmlite's it would leave objects that are given back twice, and locks
-that nobody opens.  So a function marked `apart` runs on another thread, and who called it
+that nobody opens.  So a function marked
+`on_compiler_thread` runs on another thread, and who called it
 only waits: an exception ends the waiting, and the work is done all the same.  A handler,
 which runs while the main thread waits, may compile too; nobody waits for the thread in
 which it runs.
@@ -100,8 +101,8 @@ class _Job:
 
 
 def inside(work: Callable[[], R]) -> R:
-    """Do `work` as part of what this thread's caller, or this thread, does apart: what is
-    apart in it stays on this thread."""
+    """Do `work` as part of what this thread, or its caller, does as compiler thread: what is
+    marked `on_compiler_thread` stays on this thread."""
     before, _here.inside = is_inside(), True
     try:
         return work()
@@ -121,7 +122,7 @@ def begin(work: Callable[[], Any]) -> _Job:
     return job
 
 
-def apart(function: Callable[P, R]) -> Callable[P, R]:
+def on_compiler_thread(function: Callable[P, R]) -> Callable[P, R]:
     """Decorator: have calls of a function run on another thread."""
 
     @wraps(function)

@@ -14,7 +14,7 @@ from weakref import WeakValueDictionary
 
 from symnet.kernels import variants
 from symnet.kernels.cpu.jit.native import Native, compile_jobs
-from symnet.kernels.llvm.compiler_thread import apart
+from symnet.kernels.llvm.compiler_thread import on_compiler_thread
 from symnet.kernels.llvm.emit import emit
 from symnet.kernels.llvm.external_calls import external_symbol
 from symnet.kernels.llvm.machine import in_threads, machine
@@ -80,7 +80,7 @@ def compile_kernels(
     return [_recent.add(key, code) for key in keys if (code := found[key])]
 
 
-@apart
+@on_compiler_thread
 def load(
     missing: dict[tuple[str, Variant], Kernel], jobs: Sequence[Callable[[], None]]
 ) -> dict[tuple[str, Variant], Code]:

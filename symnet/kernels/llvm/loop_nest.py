@@ -18,7 +18,7 @@ from symnet.kernels.llvm.target import Target
 from symnet.kernels.llvm.text import is_float
 from symnet.kernels.loopir.math import expand
 from symnet.kernels.loopir.scalars import (
-    BESIDE,
+    GROUP_BLOCKS,
     Kernel,
     Output,
     Scalar,
@@ -46,8 +46,8 @@ class Nest:
     roots: the indices and the value of each output (see `value_of`, `indices_of`).
     rank, level, varying: for each scalar its place, the number of passes that must be
     over before it is known, and whether it differs from lane to lane.
-    lanes: numbers in one vector; dealing: whether they run along an axis along which blocks
-    of random words are dealt out (see `scalars.DEALT`).
+    lanes: numbers in one vector; interleaving: whether they run along an axis along which
+    blocks of random words are interleaved (see `scalars.GROUP_NUMBERS`).
     """
 
     def __init__(self, kernel: Kernel, variant: Variant, target: Target) -> None:
@@ -72,8 +72,8 @@ class Nest:
             self.roots = fuse_products(self.roots, self.rank)
             self.place()
         self.lanes = max(1, target.vector_bytes // self.widest)
-        few = self.lanes <= BESIDE and not variant.banded
-        self.dealing = few and any(map(self.deals, self.nodes))
+        few = self.lanes <= GROUP_BLOCKS and not variant.banded
+        self.interleaving = few and any(map(self.interleaves, self.nodes))
         self.value_of: dict[Output, Scalar] = {}
         self.indices_of: dict[Output, list[Scalar]] = {}
         roots = iter(self.roots)
@@ -166,8 +166,8 @@ class Nest:
                 left.extend(node.args if node is not known else ())
         return list(seen)
 
-    def deals(self, node: Scalar) -> bool:
-        """Whether blocks of random words are dealt out to the lanes by this node."""
+    def interleaves(self, node: Scalar) -> bool:
+        """Whether blocks of random words are interleaved in the lanes by this node."""
         return (
             node.op in ("block_of", "word_of")
             and node.args[0].op == "index"

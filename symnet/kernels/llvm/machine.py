@@ -23,7 +23,7 @@ import llvmlite
 import llvmlite.binding as llvm
 
 from symnet.config import config
-from symnet.kernels.llvm.compiler_thread import apart, inside, is_inside
+from symnet.kernels.llvm.compiler_thread import inside, is_inside, on_compiler_thread
 from symnet.kernels.llvm.target import Target, cpu_target
 
 
@@ -62,7 +62,7 @@ class Machine:
             jit=True,
         )
 
-    @apart
+    @on_compiler_thread
     def compile(
         self,
         text: str,
@@ -177,7 +177,7 @@ def in_threads(jobs: Sequence[Callable[[], None]]) -> None:
 
 
 @cache
-@apart
+@on_compiler_thread
 def machine() -> Machine:
     """The host.  LLVM is initialised at the first call (about 2 ms), not at import."""
     llvm.initialize_native_target()

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import llvmlite.binding as llvm
 
-from symnet.kernels.llvm.compiler_thread import apart
+from symnet.kernels.llvm.compiler_thread import on_compiler_thread
 from symnet.kernels.llvm.disk_cache import read_object, write_object
 from symnet.kernels.llvm.machine import machine
 
@@ -111,7 +111,7 @@ class Library:
 _unneeded: list[llvm.ResourceTracker] = []
 
 
-@apart
+@on_compiler_thread
 def load_objects(
     objects: Sequence[bytes],
     exports: Sequence[str],

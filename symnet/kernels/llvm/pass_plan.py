@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from symnet.kernels.llvm.loop_nest import LOOP, Nest
 from symnet.kernels.llvm.points import LONG
 from symnet.kernels.llvm.target import Target
-from symnet.kernels.loopir.scalars import DEALT, Output, Scalar
+from symnet.kernels.loopir.scalars import GROUP_NUMBERS, Output, Scalar
 
 
 class PassPlan:
@@ -93,8 +93,8 @@ class PassPlan:
         nest = self.nest
         nodes = [n for n in nodes if nest.varying[n] and n.op not in ("load", "reduce")]
         long = len(nodes) > LONG
-        if nest.dealing and any(map(nest.deals, nodes)):
-            return DEALT // nest.lanes
+        if nest.interleaving and any(map(nest.interleaves, nodes)):
+            return GROUP_NUMBERS // nest.lanes
         if (long and self.wide) or any(n.op == "gather" for n in nodes):
             return 0
         if long:  # two chains of operations hide each other's latency

@@ -11,7 +11,7 @@ from symnet.kernels.llvm.lanes import Lanes, rarely
 from symnet.kernels.llvm.order import list_schedule
 from symnet.kernels.llvm.primitives import apply, word_of
 from symnet.kernels.llvm.text import REGISTER, Scope, splat_constant
-from symnet.kernels.loopir.scalars import BESIDE, PRIMITIVES, Scalar
+from symnet.kernels.loopir.scalars import GROUP_BLOCKS, PRIMITIVES, Scalar
 
 # Instructions for one vector from which on a loop is long.
 LONG = 12
@@ -20,14 +20,14 @@ LONG = 12
 class Points:
     """Writes values into the scopes where they belong.
 
-    turns: the order in which the nodes of long loops are written.
+    orders: that in which the nodes of long loops are written.
     """
 
     def __init__(self, block: Block, memory: ArrayAccess) -> None:
         self.block, self.memory, self.nest = block, memory, block.nest
         # How many vectors may be held at once besides constants.
         self.registers = 24 if block.writer.module.target.registers == 32 else 6
-        self.turns: dict[tuple[Scalar, ...], list[Scalar]] = {}
+        self.orders: dict[tuple[Scalar, ...], list[Scalar]] = {}
 
     def home(self, node: Scalar) -> Scope:
         """The scope in which a scalar is written."""
@@ -41,10 +41,10 @@ class Points:
         nodes = self.unwritten(roots)
         if len(nodes) > LONG:
             key = tuple(nodes)
-            if key not in self.turns:  # the same for the last lanes
+            if key not in self.orders:  # the same for the last lanes
                 order = list_schedule(nodes, needed, self.block.copies, self.registers)
-                self.turns[key] = order
-            nodes = self.turns[key]
+                self.orders[key] = order
+            nodes = self.orders[key]
         for node in nodes:
             self.write(node)
 
@@ -66,8 +66,8 @@ class Points:
     def write(self, node: Scalar) -> None:
         """Write one scalar into the scope of its rank, once for each copy."""
         scope = self.home(node)
-        if self.nest.dealing and self.nest.deals(node):
-            scope.values[node] = self.dealt(scope, node)
+        if self.nest.interleaving and self.nest.interleaves(node):
+            scope.values[node] = self.interleaved(scope, node)
             return
         scope.values[node] = tuple(
             [self.write_copy(scope, node, copy) for copy in range(self.count(node))]
@@ -78,21 +78,21 @@ class Points:
         alone there are fewer than vectors side by side."""
         if not self.nest.varying[node]:
             return 1
-        apart = node.op in ("load", "gather", "index", "position")
-        if not self.nest.dealing or apart:
+        reads = node.op in ("load", "gather", "index", "position")
+        if not self.nest.interleaving or reads:
             return self.block.copies
         made = [a for a in needed(node) if a.op != "literal"]
         return max(len(self.home(a).values[a]) for a in made)
 
-    def dealt(self, scope: Scope, node: Scalar) -> tuple[str, ...]:
+    def interleaved(self, scope: Scope, node: Scalar) -> tuple[str, ...]:
         """The numbers of the blocks of a whole group, or the words of each vector."""
         lanes, copies = self.block.lanes, self.block.copies
         counter = self.block.counters[self.nest.lane_dimension]
         if node.op == "word_of" and copies > 1:
-            turns = [copy * lanes // BESIDE for copy in range(copies)]
+            chosen = [copy * lanes // GROUP_BLOCKS for copy in range(copies)]
             return tuple(
-                self.text(node.args[1 + turn], lanes, copy)
-                for copy, turn in enumerate(turns)
+                self.text(node.args[1 + word], lanes, copy)
+                for copy, word in enumerate(chosen)
             )
         if node.op == "word_of":
             words = [self.text(word, lanes, 0) for word in node.args[1:]]
@@ -100,7 +100,7 @@ class Points:
         first = apply(scope, "block_of", "int64", ["int64"], [counter], 0)
         return tuple(
             self.block.counted(scope, first, lanes, copy)
-            for copy in range(min(BESIDE // lanes, copies))
+            for copy in range(min(GROUP_BLOCKS // lanes, copies))
         )
 
     def write_copy(self, scope: Scope, node: Scalar, copy: int) -> str:

@@ -23,7 +23,7 @@ from symnet.kernels.llvm.text import (
     is_signed,
     type_text,
 )
-from symnet.kernels.loopir.scalars import BESIDE, DEALT, ROUNDING
+from symnet.kernels.loopir.scalars import GROUP_BLOCKS, GROUP_NUMBERS, ROUNDING
 
 LOGIC = ("and", "or", "xor")
 FLOAT_INTRINSICS = ("sqrt", "copysign", *ROUNDING)
@@ -300,21 +300,27 @@ def bitcast(on: Lanes, source: str, dtype: str, value: str) -> str:
 
 def block_of(on: Lanes, dtype: str, values: list[str]) -> str:
     (place,) = values
-    group = on.binary("lshr", dtype, place, on.constant(DEALT.bit_length() - 1, dtype))
-    first = on.binary("mul", dtype, group, on.constant(BESIDE, dtype))
-    own = on.binary("and", dtype, place, on.constant(BESIDE - 1, dtype))
+    group = on.binary(
+        "lshr", dtype, place, on.constant(GROUP_NUMBERS.bit_length() - 1, dtype)
+    )
+    first = on.binary("mul", dtype, group, on.constant(GROUP_BLOCKS, dtype))
+    own = on.binary("and", dtype, place, on.constant(GROUP_BLOCKS - 1, dtype))
     return on.binary("or", dtype, first, own)
 
 
 def word_of(on: Lanes, dtype: str, values: list[str], lanes: int | None = None) -> str:
     """The words of vectors; with `lanes` 0 the place is one number, and the lanes that
-    begin there have the same turn."""
+    begin there have the same word."""
     place, chosen, *others = values
     where = on if lanes is None else Lanes(on.scope, lanes)
-    turn = where.binary("and", "int64", place, where.constant(DEALT - BESIDE, "int64"))
+    chosen_word = where.binary(
+        "and", "int64", place, where.constant(GROUP_NUMBERS - GROUP_BLOCKS, "int64")
+    )
     kind = on.type(dtype)
     for k, word in enumerate(others, 1):
-        own = where.compare("eq", "int64", turn, where.constant(k * BESIDE, "int64"))
+        own = where.compare(
+            "eq", "int64", chosen_word, where.constant(k * GROUP_BLOCKS, "int64")
+        )
         chosen = on.scope.emit(
             f"select {where.type('bool')} {own}, {kind} {word}, {kind} {chosen}"
         )

@@ -9,7 +9,7 @@ from functools import cache
 
 import llvmlite.binding as llvm
 
-from symnet.kernels.llvm.compiler_thread import apart
+from symnet.kernels.llvm.compiler_thread import on_compiler_thread
 from symnet.kernels.llvm.target import Target
 
 
@@ -19,7 +19,7 @@ def initialize() -> None:
     llvm.initialize_all_asmprinters()
 
 
-@apart
+@on_compiler_thread
 def ptx(text: str, target: Target) -> str:
     """The PTX of a module that was written for a GPU (`nvptx_target`).
 

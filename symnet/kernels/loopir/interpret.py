@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from symnet.kernels.loopir.scalars import BESIDE, DEALT, Scalar, walk
+from symnet.kernels.loopir.scalars import GROUP_BLOCKS, GROUP_NUMBERS, Scalar, walk
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -76,11 +76,11 @@ def _bitcast(a: Array, dtype: str) -> Array:
 
 
 def _block_of(place: Array) -> Array:
-    return np.asarray(place // DEALT * BESIDE + place % BESIDE)
+    return np.asarray(place // GROUP_NUMBERS * GROUP_BLOCKS + place % GROUP_BLOCKS)
 
 
 def _word_of(place: Array, *words: Array) -> Array:
-    return np.asarray(np.choose(place // BESIDE % 4, words))
+    return np.asarray(np.choose(place // GROUP_BLOCKS % 4, words))
 
 
 def _in_float64(function: Callable[[Array], Array]) -> Callable[[Array], Array]:

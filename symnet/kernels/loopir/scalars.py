@@ -29,11 +29,12 @@ ROUNDING = "floor ceil trunc rint".split()
 OTHER = "select cast bitcast isnan isinf copysign block_of word_of".split()
 PRIMITIVES = frozenset(ARITHMETIC + COMPARISON + LOGIC + ROUNDING + OTHER)
 
-# How blocks of four random words are dealt out along an axis: BESIDE blocks serve DEALT
-# neighbouring positions, first with the first word of each, then with the second, ...  So
-# vectors of up to BESIDE lanes take whole words, and a block is made once for all four.
-BESIDE = 8
-DEALT = 4 * BESIDE
+# How blocks of four random words are interleaved along an axis: GROUP_BLOCKS blocks serve
+# GROUP_NUMBERS neighbouring positions, first with the first word of each, then with the
+# second, ...  So vectors of up to GROUP_BLOCKS lanes take whole words, and a block is made
+# once for all four.
+GROUP_BLOCKS = 8
+GROUP_NUMBERS = 4 * GROUP_BLOCKS
 
 REDUCTIONS = "sum prod max min all any argmax argmin".split()
 
@@ -50,7 +51,7 @@ class Scalar:
     "reduce"    `value` is one of REDUCTIONS, applied over the kernel's reduced axes;
     "block_of"  the number of the block that serves a position along an axis, and
     "word_of"   of a position and the four words of its block the one for the position
-                (see DEALT).
+                (see GROUP_NUMBERS).
     """
 
     __slots__ = ("op", "args", "dtype", "value", "__weakref__")

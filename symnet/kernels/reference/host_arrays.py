@@ -30,7 +30,7 @@ def unwritten(shape: Sequence[int] | int, dtype: Any = np.uint8) -> Any:
 class CallMemory:
     """What places mean in one call.
 
-    bases: arrays of the call; offsets: those of what follows an integer; turns: of the
+    bases: arrays of the call; offsets: those of what follows an integer; iterations: of the
     loops around, outermost first.
     """
 
@@ -44,7 +44,7 @@ class CallMemory:
     ) -> None:
         self.bases, self.arena, self.constants = bases, arena, constants
         self.parameters, self.offsets = parameters, offsets
-        self.turns: list[int] = []
+        self.iterations: list[int] = []
 
     def array(
         self,
@@ -68,9 +68,9 @@ class CallMemory:
         """The memory in which a place lies, and how far from its start."""
         offset = place.offset if place.follows < 0 else self.offsets[place.follows]
         for walk in place.walks:
-            turn = self.turns[walk.depth]
+            iteration = self.iterations[walk.depth]
             offset += walk.step * (
-                (turn + walk.first) % walk.slots if walk.slots else turn
+                (iteration + walk.first) % walk.slots if walk.slots else iteration
             )
         if place.kind == "base":
             return self.bases[place.number], offset

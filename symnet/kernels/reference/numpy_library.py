@@ -125,10 +125,10 @@ def convolution(call: ConvolutionCall, places: Places, memory: CallMemory) -> No
 
 def unwind(call: Unwind, places: Places, memory: CallMemory) -> None:
     ring = _array(memory, places[0], "uint8", (call.slots, call.row_bytes))
-    turns = int(_array(memory, places[1], "int64", ()))
+    iterations = int(_array(memory, places[1], "int64", ()))
     rows = _array(memory, places[2], "uint8", (call.kept, call.row_bytes))
     for k in range(call.kept):
-        row = call.depth + turns - call.kept + k
+        row = call.depth + iterations - call.kept + k
         rows[k] = ring[row % call.slots] if row >= 0 else 0
 
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from symnet.kernels.cpu.runtime.runner import CONFLICT, WRITES
 from symnet.kernels.cpu.runtime.store import Store, putting
-from symnet.kernels.cpu.runtime.turns import (
+from symnet.kernels.cpu.runtime.tickets import (
     Conflict,
     Queue,
     await_fork,
@@ -111,11 +111,11 @@ REFERENCE = ReferenceDevice()
 
 
 class Failed(Exception):
-    """A task has failed: the way to it, and in which turn of each loop around it."""
+    """A task has failed: the way to it, and in which iteration of each loop around it."""
 
-    def __init__(self, path: Path, turns: Sequence[int]) -> None:
-        super().__init__(path, turns)
-        self.path, self.turns = path, turns
+    def __init__(self, path: Path, iterations: Sequence[int]) -> None:
+        super().__init__(path, iterations)
+        self.path, self.iterations = path, iterations
 
 
 class LoadedTasks:
@@ -142,7 +142,7 @@ class LoadedTasks:
         self.times: Any = None
 
     def failed(self, step: int) -> tuple[Path, Sequence[int]]:
-        return self.failure.path, self.failure.turns
+        return self.failure.path, self.failure.iterations
 
     def follow(self, offsets: Sequence[int], parameters: Mapping[int, int]) -> None:
         self.offsets = list(offsets)
@@ -183,7 +183,7 @@ class LoadedTasks:
             try:
                 self._task(task, (*path, number), memory)
             except (OutOfRange, Refused):
-                raise Failed((*path, number), tuple(memory.turns)) from None
+                raise Failed((*path, number), tuple(memory.iterations)) from None
             if self.times is not None:
                 self.times[self.paths.index((*path, number))] += (
                     perf_counter_ns() - start
@@ -201,17 +201,17 @@ class LoadedTasks:
             run_kernel(task.kernel, task.arrangement, task.places, memory)
 
     def _repeat(self, task: Repeat, path: Path, memory: CallMemory) -> None:
-        turn = 0
-        memory.turns.append(0)
-        while turn < task.turns:
-            memory.turns[-1] = turn
+        iteration = 0
+        memory.iterations.append(0)
+        while iteration < task.iterations:
+            memory.iterations[-1] = iteration
             self._body(task.body, path, memory)
-            turn += 1
+            iteration += 1
             if task.until is not None and memory.number(task.until, "uint8"):
                 break
-        memory.turns.pop()
+        memory.iterations.pop()
         if task.done is not None:
-            memory.array(task.done, "int64", ())[...] = turn
+            memory.array(task.done, "int64", ())[...] = iteration
 
 
 def run_kernel(

@@ -5,7 +5,7 @@ The state of a stream is three uint64: its key, its number, and the position of 
 number.  An element of a draw is made from its place there alone, so it does not depend
 on threads, and the draw is fused with what is done to it: element k from the block of the
 counter position + k; or, where a number takes 32 bits, from one word of a block whose
-counter says the row and the group of neighbours in it (`loops.DEALT`).
+counter says the row and the group of neighbours in it (`scalars.GROUP_NUMBERS`).
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from symnet.graph.variables import (
 from symnet.kernels.loopir import views
 from symnet.kernels.loopir.philox_body import halves, philox
 from symnet.kernels.loopir.scalars import (
-    BESIDE,
-    DEALT,
+    GROUP_BLOCKS,
+    GROUP_NUMBERS,
     Scalar,
     call,
     cast,
     literal,
     scalar,
 )
-from symnet.kernels.routines import Variates
+from symnet.kernels.routines import NumpyDistribution
 from symnet.ops.base import NoGradient, PointOp, TensorOp, as_tensor, disconnected
 from symnet.ops.lowerings import CallOf, Lowering, Read, Shapes, Sizes
 from symnet.ops.random.drawing import concrete_sizes, required_sizes, static_shape
@@ -106,7 +106,7 @@ class PhiloxDraw(NoGradient, PointOp):
 
     @property
     def deals(self) -> bool:
-        """Whether four numbers are made of one block (see `loops.DEALT`), each of one of
+        """Whether four numbers are made of one block (see `scalars.GROUP_NUMBERS`), each of one of
         its words; else every number has a block of its own."""
         return np.dtype(self.dtype).itemsize <= 4 and self.kind != "normal"
 
@@ -117,11 +117,11 @@ class PhiloxDraw(NoGradient, PointOp):
         places = np.arange(math.prod(shape), dtype=np.uint64)
         if self.deals and shape:
             row, column = np.divmod(places, np.uint64(max(shape[-1], 1)))
-            places = column // DEALT * BESIDE + column % BESIDE
+            places = column // GROUP_NUMBERS * GROUP_BLOCKS + column % GROUP_BLOCKS
         with np.errstate(over="ignore"):
             words = blocks(np.uint64(start) + places, stream, key, row)
         if self.deals and shape:
-            words = [np.choose((column // BESIDE % 4).astype(int), words)]
+            words = [np.choose((column // GROUP_BLOCKS % 4).astype(int), words)]
         return [xp.asarray(REFERENCES[self.kind](words, self.dtype).reshape(shape))]
 
     def connection_pattern(self, node: Apply) -> list[list[bool]]:
@@ -224,7 +224,7 @@ class PhiloxVariates(TensorOp):
         return [found]
 
     def lowering(self, node: Apply) -> Lowering:
-        draw = Variates(self.kind, "philox")
+        draw = NumpyDistribution(self.kind, "philox")
         return CallOf(draw, reads=(0, 1, 2), refusal=self.refusal)
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:

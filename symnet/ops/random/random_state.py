@@ -17,7 +17,13 @@ from symnet.graph.types import TensorType
 from symnet.graph.variables import Apply, Variable, make_variable, operand_text
 from symnet.kernels.loopir import views
 from symnet.kernels.loopir.views import Size
-from symnet.kernels.routines import GAUSS, HAS_GAUSS, ROWS, TWISTER_WORDS, Variates
+from symnet.kernels.routines import (
+    GAUSS,
+    HAS_GAUSS,
+    ROWS,
+    TWISTER_WORDS,
+    NumpyDistribution,
+)
 from symnet.ops.base import as_tensor
 from symnet.ops.elementwise import cast
 from symnet.ops.lowerings import CallOf, Lowering, Shapes, Sizes
@@ -196,7 +202,7 @@ class StateDraw(Draw):
                 sizes.equal(one, whole[axis], f"axis {axis} of a parameter")
 
     def lowering(self, node: Apply) -> Lowering:
-        draw = Variates(self.kind, "twister")
+        draw = NumpyDistribution(self.kind, "twister")
         return CallOf(draw, reads=(0, 1, 2), initial=0, refusal=self.refusal)
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:

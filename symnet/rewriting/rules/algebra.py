@@ -209,12 +209,12 @@ def power(base: Any, exponent: Any) -> Variable | None:
     return true_div(1, result) if exponent < 0 and result is not None else result
 
 
-def _product(base: Any, exponent: float) -> Variable | None:
+def _product(base: Variable, exponent: float) -> Variable | None:
     """The powers from 0 to 4."""
-    square: Any = sqr(base)
-    powers = {0: constant(1, dtype=base.type.dtype), 1: base, 2: square}
-    powers |= {3: base * square, 4: sqr(square)}
-    return powers.get(exponent)  # type: ignore[call-overload, no-any-return]
+    one, square = constant(1, dtype=base.type.dtype), sqr(base)
+    powers: dict[float, Variable] = {0: one, 1: base, 2: square}
+    powers |= {3: mul(base, square), 4: sqr(square)}
+    return powers.get(exponent)
 
 
 # ---- casts

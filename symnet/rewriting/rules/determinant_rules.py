@@ -83,7 +83,7 @@ def _of_determinant(match: Match) -> Variable | None:
     op, (left, logarithm) = match.node.op, split
     if op != log:
         logarithm = true_div(logarithm, {log2: LOG_OF_2, log10: LOG_OF_10}[op])
-    return add(op(left), logarithm)  # type: ignore[no-any-return]
+    return add(op(left), logarithm)
 
 
 LOG_OF_2, LOG_OF_10 = 0.6931471805599453, 2.302585092994046

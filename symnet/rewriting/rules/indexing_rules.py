@@ -65,7 +65,7 @@ def _scaled_part(match: Match) -> Variable | None:
         if match.out.type.dtype != base.type.dtype:
             continue
         operands = [y if k == place else v for k, v in enumerate(inputs)]
-        return node.op(base, op(*operands), *rest)  # type: ignore[no-any-return]
+        return node.applied_to(base, op(*operands), *rest)
     return None
 
 
@@ -85,7 +85,7 @@ def _fill_written(match: Match) -> Variable | None:
     places = ("pattern",) if isinstance(part.op, Subtensor) else ("axes", "place")
     if any(getattr(part.op, n) != getattr(match.node.op, n, None) for n in places):
         return None
-    return match.node.op(x, value, *rest)  # type: ignore[no-any-return]
+    return match.node.applied_to(x, value, *rest)
 
 
 def _part_just_written(match: Match) -> Variable | None:

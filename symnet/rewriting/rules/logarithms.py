@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -25,6 +24,7 @@ from symnet.ops.arithmetic import (
     true_div,
 )
 from symnet.ops.base import constant
+from symnet.ops.elementwise import Elementwise
 from symnet.ops.functions import (
     cosh,
     erfc,
@@ -163,17 +163,17 @@ def _product(node: Apply, v: Variable, budget: RewriteBudget) -> Logged | None:
     return joined_by(v, [a, b], lambda: _joined(join, a.make(), b.make()))
 
 
-def _joined(join: Any, a: Variable, b: Variable) -> Variable:
+def _joined(join: Elementwise, a: Variable, b: Variable) -> Variable:
     if number(b) is not None and b.type.ndim == 0:
-        return _shifted(a, number(b) if join == add else -number(b))  # type: ignore[no-any-return]
+        return _shifted(a, number(b) if join == add else -number(b))
     if number(a) is not None and a.type.ndim == 0 and join == add:
-        return _shifted(b, number(a))  # type: ignore[no-any-return]
+        return _shifted(b, number(a))
     if number(a) == 0:
-        return negated(b)  # type: ignore[no-any-return]
-    return join(a, b)  # type: ignore[no-any-return]
+        return negated(b)
+    return join(a, b)
 
 
-def _shifted(v: Any, shift: float) -> Any:
+def _shifted(v: Variable, shift: float) -> Variable:
     """v + shift, in which a constant that is there already takes it up."""
     if v.owner is not None and v.owner.op in (add, sub):
         x, there = v.owner.inputs

@@ -116,7 +116,7 @@ def joined_by(
     return Logged(make, over, under, signed, zero, any(p.shifts for p in parts))
 
 
-def negated(v: Any) -> Any:
+def negated(v: Variable) -> Variable:
     """-v without a second sign."""
     if isinstance(v, Constant) and number(v) is not None:
         return constant(-number(v), dtype=None if v.weak else v.type.dtype)

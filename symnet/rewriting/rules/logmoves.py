@@ -48,7 +48,8 @@ def moved_logs(node: Apply, v: Variable, parts: Sequence[Logged]) -> Logged:
 
     def make() -> Variable:
         logs = [as_wide(one.make(), x) for one, x in zip(parts, node.inputs)]
-        return node.op(*logs, *rest, return_list=True)[v.index]  # type: ignore[no-any-return]
+        made: list[Variable] = node.op(*logs, *rest, return_list=True)
+        return made[v.index or 0]
 
     return joined_by(v, parts, make)
 
@@ -107,7 +108,7 @@ def _of_all(
         logs = [
             as_typed(one.make(), x) for one, x in zip(known, node.inputs[start:end])
         ]
-        return node.op(*node.inputs[:start], *logs, *node.inputs[end:])  # type: ignore[no-any-return]
+        return node.applied_to(*node.inputs[:start], *logs, *node.inputs[end:])
 
     return joined_by(v, known, make)
 

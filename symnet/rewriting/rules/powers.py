@@ -137,7 +137,7 @@ def _joined(first: Variable, second: Variable) -> Variable | None:
         if found is None or not (found.pure and found.over) or found.shifts:
             return None
         other = found.make()
-    return _absorbed(first, other)  # type: ignore[no-any-return]
+    return _absorbed(first, other)
 
 
 def _is_exp(v: Variable) -> bool:
@@ -159,7 +159,7 @@ def _may_vanish(v: Variable, depth: int) -> bool:
     return node.op in (neg, true_div) and _may_vanish(node.inputs[0], depth - 1)
 
 
-def _absorbed(v: Variable, level: Variable) -> Any:
+def _absorbed(v: Variable, level: Variable) -> Variable:
     """v exp(level), of a `v` that may vanish: the level goes into the exponents."""
     node = v.owner
     assert node is not None
@@ -172,7 +172,7 @@ def _absorbed(v: Variable, level: Variable) -> Any:
             parts[k] = _absorbed(u, level)
             if node.op not in (add, sub):
                 break
-    return node.op(*parts)
+    return node.applied_to(*parts)
 
 
 def _exponent(v: Variable) -> Variable | None:

@@ -119,10 +119,10 @@ def _alone(below: Variable) -> Variable | None:
     if node.op == exp:
         return exp(negated(node.inputs[0]))
     if node.op == sigmoid:
-        return add(exp(negated(node.inputs[0])), 1)  # type: ignore[no-any-return]
+        return add(exp(negated(node.inputs[0])), 1)
     whole = pure_log_of(below)
     if node.op == expm1 and whole is None:
-        return reciprocal_expm1(node.inputs[0])  # type: ignore[no-any-return]
+        return reciprocal_expm1(node.inputs[0])
     if whole is None or not whole.over:
         return None
     if node.op == add:
@@ -135,7 +135,7 @@ def _alone(below: Variable) -> Variable | None:
             level = log_sum([one.make() for one in known])
             if total == 1:
                 return sigmoid(negated(level))
-            return mul(sigmoid(sub(math.log(total), level)), 1 / total)  # type: ignore[no-any-return]
+            return mul(sigmoid(sub(math.log(total), level)), 1 / total)
     return exp(neg(whole.make()))
 
 
@@ -175,14 +175,14 @@ def _part_of_total(
         if whole is None or len(known) < len(rest):
             return None
         other = log_sum([one.make() for one in known])
-        return mul(share, sigmoid(sub(whole.make(), other)))  # type: ignore[no-any-return]
+        return mul(share, sigmoid(sub(whole.make(), other)))
     return None
 
 
 def _ratio(above: Variable, below: Variable, match: Match) -> Variable | None:
     """Of what may both over- or underflow: a / b is exp(log(a) - log(b))."""
     if (x := _tail_beside_density(above, below)) is not None:
-        return mul(log_erfc_slope(x), -1 / PER_ROOT_PI)  # type: ignore[no-any-return]
+        return mul(log_erfc_slope(x), -1 / PER_ROOT_PI)
     top, bottom = pure_log_of(above), pure_log_of(below)
     if top is None or bottom is None or top.shifts or bottom.shifts:
         return None
@@ -403,7 +403,7 @@ def _mean_by_dot(above: Variable, bottom: Total, powers: Logged) -> Variable | N
     if not fits or (left.type.ndim == 1 and bottom.order not in ((), ("x",))):
         return None
     shares = Softmax(bottom.axes)(as_wide(powers.make(), left))
-    return above.owner.op(cast(shares, left.type.dtype), right)  # type: ignore[no-any-return]
+    return above.owner.applied_to(cast(shares, left.type.dtype), right)
 
 
 QUOTIENTS = [

@@ -28,18 +28,20 @@ def _of_one_element(match: Match) -> Variable | None:
 
 def _without_axes_of_one(match: Match) -> Variable | None:
     """Axes of size 1 are dropped before, so that they do not hide what is reduced."""
-    op, operand = match.node.op, match.node.inputs[0]
+    op: Reduce = match.node.op
+    operand = match.node.inputs[0]
     shape = operand.type.shape
     if op.kind not in KEEPING or not any(shape[axis] == 1 for axis in op.axes):
         return None
     kept = [a for a in range(len(shape)) if not (a in op.axes and shape[a] == 1)]
     axes = [k for k, axis in enumerate(kept) if axis in op.axes]
-    return op.over(axes)(dimshuffle(operand, *kept))  # type: ignore[no-any-return]
+    return op.over(axes)(dimshuffle(operand, *kept))
 
 
 def _of_reduction(match: Match) -> Variable | None:
     """sum(sum(x, i), j) is one sum over both, where nothing is rounded in between."""
-    op, inner = match.node.op, match.node.inputs[0].owner
+    op: Reduce = match.node.op
+    inner = match.node.inputs[0].owner
     if inner is None or type(inner.op) is not type(op) or op.kind != inner.op.kind:
         return None
     first = inner.op
@@ -53,7 +55,7 @@ def _of_reduction(match: Match) -> Variable | None:
         return None
     kept = first.kept(inner.inputs[0].type.ndim)
     axes = sorted([*first.axes, *(kept[axis] for axis in op.axes)])
-    return op.over(axes)(inner.inputs[0])  # type: ignore[no-any-return]
+    return op.over(axes)(inner.inputs[0])
 
 
 def _of_dimshuffle(match: Match) -> Variable | None:
@@ -98,7 +100,7 @@ def _of_scaled(match: Match) -> Variable | None:
         if value is None or factor.type.ndim:
             continue
         if np.isfinite(value) and (abs(value) >= 1 or _exact(op.dtype)):
-            return mul(op(operand), cast(factor, op.dtype))  # type: ignore[no-any-return]
+            return mul(op(operand), cast(factor, op.dtype))
     return None
 
 

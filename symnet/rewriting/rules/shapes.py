@@ -61,7 +61,7 @@ def refill(like: Variable, value: Variable) -> Variable:
     assert node is not None
     same = like.type.ndim >= value.type.ndim and not lacks_shape(like, value)
     if is_alloc(like) and same and lacks_shape(value, like):
-        return node.op(value, *node.inputs[1:])  # type: ignore[no-any-return]
+        return node.applied_to(value, *node.inputs[1:])
     return second(like if is_alloc(like) else node.inputs[0], value)
 
 
@@ -170,7 +170,7 @@ def _leading_axes(match: Match) -> Variable | None:
             inputs[k] = inner
     if all(a is b for a, b in zip(inputs, node.inputs)):
         return None
-    return node.op.make_node(*inputs).outputs[0]  # type: ignore[no-any-return]
+    return node.applied_to(*inputs)
 
 
 def _dimshuffle_of_dimshuffle(match: Match) -> Variable | None:

@@ -128,7 +128,7 @@ def _softmax_of_shifted(match: Match) -> Variable | None:
         or found[1] != match.node.op.axes
     ):
         return None
-    return match.node.op(operand)  # type: ignore[no-any-return]
+    return match.node.applied_to(operand)
 
 
 def _logsoftmax_written_out(match: Match) -> Variable | None:
@@ -151,7 +151,7 @@ def _share_by_logarithm(match: Match) -> Variable | None:
             continue
         if p.inputs[0] is logs.inputs[0]:
             found = switch(eq(share, 0), 0, match.node.inputs[1 - k])
-            return mul(match.node.inputs[k], found)  # type: ignore[no-any-return]
+            return mul(match.node.inputs[k], found)
     return None
 
 

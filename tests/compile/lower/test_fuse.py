@@ -158,8 +158,8 @@ def standardized(x):
 )
 def test_columns_that_are_reduced_and_mapped_are_one_loop_or_several(build):
     (loop,) = steps([build(matrix, vector)])
-    assert len(loop.apart.steps) >= 4
-    assert all(s.apart is None for s in loop.apart.steps)
+    assert len(loop.split.steps) >= 4
+    assert all(s.split is None for s in loop.split.steps)
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_columns_that_are_reduced_and_mapped_are_one_loop_or_several(build):
 )
 def test_one_loop_over_columns_must_save_passes_over_few_arrays(build):
     found = steps([build(matrix, other)])
-    assert len(found) > 1 and all(step.apart is None for step in found)
+    assert len(found) > 1 and all(step.split is None for step in found)
     values = np.random.default_rng(0).normal(size=(6, 5)).astype("f4")
     run(build(matrix, other), {matrix: values, other: values + 1})
 
@@ -180,7 +180,7 @@ def test_what_is_looked_up_is_not_looked_up_in_every_pass_over_columns():
     x, rows = T.fmatrix("x"), T.lvector("rows")
     y = T.nnet.softmax(x[rows], axis=0)
     loops = [s for s in steps([y]) if isinstance(s, KernelLaunch)]
-    assert [s.fallible for s in loops] == [True, False] and loops[1].apart is not None
+    assert [s.fallible for s in loops] == [True, False] and loops[1].split is not None
     value = np.random.default_rng(0).normal(size=(5, 3)).astype("f4")
     run(y, {x: value, rows: np.array([4, 0, 0])})
 

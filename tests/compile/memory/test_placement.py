@@ -274,10 +274,10 @@ def test_swapped_values():
     a, b, c = (shared(np.full(3, float(k)), "abc"[k]) for k in range(3))
     f = function([], [], updates=[(a, b), (b, c), (c, a)])
     check_contents(program_of([], {a: b, b: c, c: a}))
-    for turn in range(1, 5):
+    for iteration in range(1, 5):
         f()
         assert [int(s.get_value()[0]) for s in (a, b, c)] == [
-            (k + turn) % 3 for k in range(3)
+            (k + iteration) % 3 for k in range(3)
         ]
 
 
@@ -310,9 +310,11 @@ def test_swapped_products():
 def test_parts_that_change_places_are_joined_beside_the_old_value(cut):
     x = shared(np.arange(10.0))
     f = function([], [], updates=[(x, T.concatenate([x[cut:], x[:cut]]))])
-    for turns in (1, 2):
+    for iterations in (1, 2):
         f()
-        np.testing.assert_array_equal(x.get_value(), np.roll(range(10), -cut * turns))
+        np.testing.assert_array_equal(
+            x.get_value(), np.roll(range(10), -cut * iterations)
+        )
 
 
 def test_updates_that_read_another_position_of_themselves():

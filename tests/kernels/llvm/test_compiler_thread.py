@@ -9,11 +9,16 @@ import time
 import pytest
 
 from symnet.kernels.llvm import compiler_thread as module
-from symnet.kernels.llvm.compiler_thread import apart, begin, inside, is_inside
+from symnet.kernels.llvm.compiler_thread import (
+    begin,
+    inside,
+    is_inside,
+    on_compiler_thread,
+)
 from symnet.kernels.llvm.machine import in_threads
 
 
-@apart
+@on_compiler_thread
 def where(value: int = 0) -> tuple[int, int, bool]:
     """A function that is marked."""
     return value, threading.get_ident(), is_inside()
@@ -27,7 +32,7 @@ def test_a_marked_function_runs_on_another_thread() -> None:
 
 
 def test_what_it_calls_stays_on_that_thread() -> None:
-    @apart
+    @on_compiler_thread
     def outer() -> tuple[int, int]:
         return threading.get_ident(), where()[1]
 
@@ -40,7 +45,7 @@ def test_what_it_calls_stays_on_that_thread() -> None:
 def test_threads_for_many_jobs_belong_to_it() -> None:
     found = []
 
-    @apart
+    @on_compiler_thread
     def outer() -> None:
         in_threads([lambda: found.append(is_inside())] * 5)
 
@@ -51,7 +56,7 @@ def test_threads_for_many_jobs_belong_to_it() -> None:
 
 
 def test_errors_come_through() -> None:
-    @apart
+    @on_compiler_thread
     def fail() -> None:
         raise LookupError("inside")
 

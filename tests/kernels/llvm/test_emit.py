@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from symnet.kernels.cpu.runtime.run_kernel import run_kernel
 from symnet.kernels.loopir.scalars import (
-    BESIDE,
-    DEALT,
+    GROUP_BLOCKS,
+    GROUP_NUMBERS,
     Kernel,
     Output,
     Scalar,
@@ -611,7 +611,7 @@ def test_counters(order: str) -> None:
     np.testing.assert_array_equal(sums, out.sum((1, 2)))
 
 
-def dealt_words(axis: int) -> Scalar:
+def interleaved_words(axis: int) -> Scalar:
     """Number 4 b + w, where the position along the axis takes word w of block b."""
     block = call("block_of", index(axis))
     words = [cast(block * 4 + k, "uint32") for k in range(4)]
@@ -620,16 +620,19 @@ def dealt_words(axis: int) -> Scalar:
 
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("shape", [(5, 64), (3, 1075), (4, 45), (70, 3), (9, 8)])
-def test_words_dealt_out(order: str, shape: tuple[int, int]) -> None:
+def test_interleaved_words(order: str, shape: tuple[int, int]) -> None:
     places = np.indices(shape)[1]
-    block, word = places // DEALT * BESIDE + places % BESIDE, places // BESIDE % 4
+    block, word = (
+        places // GROUP_NUMBERS * GROUP_BLOCKS + places % GROUP_BLOCKS,
+        places // GROUP_BLOCKS % 4,
+    )
     wanted = 4 * block + word
-    own = (Output(operand("uint32", [1, 1]), dealt_words(1)),)
+    own = (Output(operand("uint32", [1, 1]), interleaved_words(1)),)
     drawn = np.zeros(shape, "uint32", order=order)  # type: ignore[call-overload]
     run_kernel(Kernel(2, (False, False), (), own), shape, [drawn])
     np.testing.assert_array_equal(drawn, wanted)
     x = np.random.default_rng(0).random(shape).astype("float32")
-    value = cast(dealt_words(1), "float64") * cast(load(0, "float32"), "float64")
+    value = cast(interleaved_words(1), "float64") * cast(load(0, "float32"), "float64")
     for axis in (0, 1):
         kept = [axis != 0, axis != 1]
         out = Output(operand("float64", kept), reduction("sum", value, "float64"))

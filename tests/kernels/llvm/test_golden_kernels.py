@@ -10,17 +10,9 @@ from collections.abc import Callable
 import pytest
 
 from symnet.kernels.llvm.emit import emit
-from symnet.kernels.llvm.target import Target, cpu_target, nvptx_target
+from symnet.kernels.llvm.target import Target
 from tests.kernels.sample_kernels import SAMPLES
-
-AVX2 = dict.fromkeys(("avx2", "fma", "f16c"), True)
-AVX512 = AVX2 | dict.fromkeys(("avx512f", "avx512bw", "avx512dq", "avx512vl"), True)
-TARGETS = {
-    "avx2": cpu_target("x86_64-unknown-linux-gnu", "haswell", AVX2),
-    "avx512": cpu_target("x86_64-unknown-linux-gnu", "skylake-avx512", AVX512),
-    "neon": cpu_target("aarch64-unknown-linux-gnu", "generic", {}),
-    "nvptx": nvptx_target("sm_90"),
-}
+from tests.kernels.targets import TARGETS
 
 
 def text_of(name: str, target: Target) -> str:

@@ -98,7 +98,7 @@ def test_nothing_varies_where_each_point_is_a_thread(name: str) -> None:
     own = Variant(variant.kept, variant.reduced, lanes, "f" * len(variant.access))
     nest = Nest(kernel, own, threads_on(AVX2))
     assert nest.lanes == 1 and nest.lane_dimension == -1 and not nest.along
-    assert not any(nest.varying.values()) and not nest.dealing
+    assert not any(nest.varying.values()) and not nest.interleaving
 
 
 def test_reductions_get_what_they_accumulate() -> None:

@@ -7,7 +7,7 @@ import pytest
 from symnet.kernels.llvm.loop_nest import Nest
 from symnet.kernels.llvm.pass_plan import PassPlan
 from symnet.kernels.llvm.target import cpu_target
-from symnet.kernels.loopir.scalars import DEALT
+from symnet.kernels.loopir.scalars import GROUP_NUMBERS
 from tests.kernels.sample_kernels import SAMPLES
 
 AVX2_FEATURES = dict.fromkeys(("avx2", "fma", "f16c"), True)
@@ -53,7 +53,11 @@ def test_the_exponentials_of_softmax_are_saved() -> None:
         ("gate", AVX2, 2),  # two chains hide each other's latency
         ("gate", AVX512, 0),  # long and wide: written once
         ("gathered", AVX2, 0),  # always under a mask
-        ("uniform", AVX2, DEALT // 4),  # a whole group of random words, made in float64
+        (
+            "uniform",
+            AVX2,
+            GROUP_NUMBERS // 4,
+        ),  # a whole group of random words, made in float64
     ],
 )
 def test_vectors_side_by_side(name: str, target: object, vectors: int) -> None:

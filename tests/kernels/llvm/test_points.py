@@ -146,15 +146,15 @@ def test_the_order_of_a_long_formula_is_found_once() -> None:
     value = long_formula(20)
     points = points_of(value)
     points.evaluate(points.nest.roots)
-    assert len(points.turns) == 1
-    (order,) = points.turns.values()
+    assert len(points.orders) == 1
+    (order,) = points.orders.values()
     assert sorted(map(id, order)) == sorted(
         id(n) for n in walk(points.nest.roots) if n.op != "literal"
     )
     points.block.open(ITEM)
     points.block.open(BLOCK)
     points.evaluate(points.nest.roots)
-    assert len(points.turns) == 1
+    assert len(points.orders) == 1
 
 
 def test_counters_of_lanes() -> None:

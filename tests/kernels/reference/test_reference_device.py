@@ -243,7 +243,7 @@ def test_nothing_is_read_outside_of_the_memory():
 def test_places():
     arena = np.arange(8.0)
     memory = CallMemory([bytes_of(arena)], bytes_of(arena), [], bytes_of(arena), [16])
-    memory.turns = [2, 3]
+    memory.iterations = [2, 3]
     assert memory.number(Place("arena", 8, 8), "float64") == 2
     assert memory.number(Place("base", 0, 8, 0), "float64") == 2  # follows an integer
     walked = Place("base", 0, 0, -1, (Walk(0, 8), Walk(1, 8, 2, 1)))
@@ -295,13 +295,13 @@ def test_packed_gemm():
 
 
 @pytest.mark.parametrize(
-    ("turns", "wanted"), [(0, [0, 0, 10]), (1, [0, 10, 11]), (6, [14, 15, 16])]
+    ("iterations", "wanted"), [(0, [0, 0, 10]), (1, [0, 10, 11]), (6, [14, 15, 16])]
 )
-def test_unwind(turns: int, wanted: list[int]):
+def test_unwind(iterations: int, wanted: list[int]):
     ring, rows = np.zeros(4), unwritten(3, "float64")
-    for row in range(turns + 1):
+    for row in range(iterations + 1):
         ring[row % 4] = 10 + row
-    call(Unwind(8, 4, 1, 3), ring, np.array(turns), rows)
+    call(Unwind(8, 4, 1, 3), ring, np.array(iterations), rows)
     np.testing.assert_array_equal(rows, wanted)
 
 

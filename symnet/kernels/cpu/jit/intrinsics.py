@@ -55,6 +55,10 @@ class CFunction:
         return int(self.function(*arguments))
 
 
+memcpy = CFunction("memcpy", "i64(i64, i64, i64)")
+memset = CFunction("memset", "i64(i64, i32, i64)")
+
+
 class NativeFunction:
     """A function of the subset, as others of it see it: `name` in LLVM's text, and names of
     its parameters."""

@@ -12,10 +12,11 @@ machine code, `total.address` is where it lies, `total.python` is the plain func
 which computes the same and can be stepped through in a debugger (the instructions have
 Python bodies too, which is also their definition).  `translator` says what the subset has.
 
-The functions of one module are compiled together, when the first of them is needed, and
-kept on disk like the kernels.  With `@lazily_compiled` in place of `@native` they are needed only
-where their address is: a call from Python is served by the plain function until then,
-because to compile takes longer than what a program does that calls once.
+The functions of one module are compiled together (those that are `@hot` by themselves, with
+more care), when the first of them is needed, and kept on disk like the kernels.  With
+`@lazily_compiled` in place of `@native` they are needed only where their address is: a call
+from Python is served by the plain function until then, because to compile takes longer than
+what a program does that calls once.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ from symnet.kernels.cpu.jit.intrinsics import (
     Symbol,
 )
 from symnet.kernels.cpu.jit.record import Record
-from symnet.kernels.llvm.compiler_thread import apart, begin
+from symnet.kernels.llvm.compiler_thread import begin, on_compiler_thread
 from symnet.kernels.llvm.machine import machine
 from symnet.kernels.llvm.object_code import (
     Library,
@@ -60,10 +61,13 @@ class Native(NativeFunction, Generic[P]):
     """A function of the subset.  Called from Python it runs natively, without the GIL;
     a `lazy` one only if that is compiled already."""
 
-    def __init__(self, python: Callable[P, int], lazy: bool = False) -> None:
+    def __init__(
+        self, python: Callable[P, int], lazy: bool = False, hot: bool = False
+    ) -> None:
         self.python = python
         self.lazy = lazy
-        self.hot = False
+        self.hot = hot
+        self.unit = f"{python.__module__}{' hot' if hot else ''}"
         self.name = f"{python.__module__}.{python.__qualname__}"
         self.parameters = list(inspect.signature(python).parameters)
         self.__doc__ = python.__doc__
@@ -72,7 +76,7 @@ class Native(NativeFunction, Generic[P]):
     @property
     def address(self) -> int:
         if not self._address:
-            compile_pending(self.python.__module__)
+            compile_pending(self.unit)
         return self._address
 
     @cached_property
@@ -83,7 +87,7 @@ class Native(NativeFunction, Generic[P]):
     @property
     def ready(self) -> bool:
         """Whether there is machine code, in this process or on disk."""
-        return bool(self._address) or load_pending(self.python.__module__)
+        return bool(self._address) or load_pending(self.unit)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> int:
         if self.lazy and not self.ready:
@@ -91,29 +95,27 @@ class Native(NativeFunction, Generic[P]):
         return int(self._function(*args, **kwargs))
 
 
+# By unit: functions that are compiled together.
 _pending: defaultdict[str, list[Native[Any]]] = defaultdict(list)
 
 
-def native(function: Callable[P, int]) -> Native[P]:
+def native(
+    function: Callable[P, int], lazy: bool = False, hot: bool = False
+) -> Native[P]:
     """Decorator: make a native function of one written in the subset."""
-    result = Native(function)
-    _pending[function.__module__].append(result)
+    result = Native(function, lazy, hot)
+    _pending[result.unit].append(result)
     return result
 
 
 def hot(function: Callable[P, int]) -> Native[P]:
-    """Decorator: a native function whose own loops are most of the work, compiled with
-    care, as all of its module are."""
-    result = native(function)
-    result.hot = True
-    return result
+    """Decorator: a native function whose own loops are most of the work, or turn often."""
+    return native(function, hot=True)
 
 
 def lazily_compiled(function: Callable[P, int]) -> Native[P]:
     """Decorator: a native function that can wait for its machine code."""
-    result = native(function)
-    result.lazy = True
-    return result
+    return native(function, lazy=True)
 
 
 def outside(
@@ -141,7 +143,7 @@ def declaration(what: Symbol | CFunction | Native[Any]) -> str:
 
 
 def print_module(functions: list[Native[Any]]) -> str:
-    """The LLVM IR of functions of one module."""
+    """The LLVM IR of functions of one unit."""
     texts = [translator.Translator(function.python).text() for function in functions]
     return "\n".join([*map(declaration, outside(functions).values()), *texts])
 
@@ -174,7 +176,7 @@ def address(what: Symbol | CFunction | Native[Any]) -> int:
 
 
 def cache_key(functions: list[Native[Any]]) -> str:
-    """All that the code of a module's functions depends on."""
+    """All that the code of a unit's functions depends on."""
     namespace = functions[0].python.__globals__
     constants = [f"{k}={v}" for k, v in namespace.items() if type(v) in (int, bool)]
     # What other modules define is not in this one's source.
@@ -196,7 +198,7 @@ _linking = threading.RLock()
 _libraries: list[Library] = []  # of native functions, for good
 _made: dict[str, bytes] = {}  # code of modules, by key, until it is loaded
 _begun: set[str] = set()  # functions given to a thread in the background
-_absent: set[str] = set()  # modules with pending functions whose code is not on disk
+_absent: set[str] = set()  # units with pending functions whose code is not on disk
 if hasattr(os, "register_at_fork"):
     # A child has none of the parent's threads.
     os.register_at_fork(after_in_child=_begun.clear)
@@ -219,52 +221,52 @@ def compile_jobs(
     their machine code can be loaded at once: jobs for threads."""
     routines = [f for f in functions if isinstance(f, Routine) and f.missing]
     left = [f for f in functions if isinstance(f, Native) and not f._address]
-    modules = set[str]()
+    units = set[str]()
     while left:
-        module = left.pop().python.__module__
-        pending = _pending.get(module)
-        if pending and module not in modules:
-            modules.add(module)
+        unit = left.pop().unit
+        pending = _pending.get(unit)
+        if pending and unit not in units:
+            units.add(unit)
             others = outside(pending).values()
             left += [f for f in others if isinstance(f, Native) and not f._address]
-    natives = [partial(make_pending, module) for module in sorted(modules)]
+    natives = [partial(make_pending, unit) for unit in sorted(units)]
     return [*(routine.make for routine in routines), *natives]
 
 
-def make_pending(module: str) -> None:
-    """Compile, or take from disk, what `module` has defined so far."""
-    functions = list(_pending.get(module, ()))
+def make_pending(unit: str) -> None:
+    """Compile, or take from disk, what there is of a unit so far."""
+    functions = list(_pending.get(unit, ()))
     if functions:
         key = cache_key(functions)
         _made[key] = object_code(key, partial(build_module, functions))
 
 
-@apart
-def compile_pending(module: str) -> None:
-    """Compile, unless it is done, and load what `module` has defined so far."""
+@on_compiler_thread
+def compile_pending(unit: str) -> None:
+    """Compile, unless it is done, and load what there is of a unit so far."""
     with _linking:
-        functions = _pending.get(module)
+        functions = _pending.get(unit)
         if functions:  # or another thread has done it
             key = cache_key(functions)
             if key not in _made:
-                make_pending(module)
-            link(module, functions, _made.pop(key), key)
+                make_pending(unit)
+            link(unit, functions, _made.pop(key), key)
 
 
-@apart
-def load_pending(module: str) -> bool:
-    """Load what `module` has defined so far from disk; whether it is loaded."""
-    if module in _absent:
+@on_compiler_thread
+def load_pending(unit: str) -> bool:
+    """Load what there is of a unit so far from disk; whether it is loaded."""
+    if unit in _absent:
         return False
     with _linking:
-        functions = _pending.get(module)
+        functions = _pending.get(unit)
         if functions:
             key = cache_key(functions)
             data = cached_object(key)
             if data is None:
-                _absent.add(module)
+                _absent.add(unit)
                 return False
-            link(module, functions, data, key)
+            link(unit, functions, data, key)
     return True
 
 
@@ -276,8 +278,8 @@ def build_module(functions: list[Native[Any]]) -> bytes:
     )
 
 
-def link(module: str, functions: list[Native[Any]], data: bytes, key: str) -> None:
-    """Make the pending functions of `module` callable; the caller holds the lock."""
+def link(unit: str, functions: list[Native[Any]], data: bytes, key: str) -> None:
+    """Make the pending functions of a unit callable; the caller holds the lock."""
     imports = {name: address(what) for name, what in outside(functions).items()}
     names = [function.name for function in functions]
     build = partial(build_module, functions)
@@ -287,4 +289,4 @@ def link(module: str, functions: list[Native[Any]], data: bytes, key: str) -> No
     _libraries.append(library)
     for function, place in zip(functions, library.addresses, strict=True):
         function._address = place
-    _pending.pop(module, None)  # or a finalizer has come between
+    _pending.pop(unit, None)  # or a finalizer has come between

@@ -34,7 +34,7 @@ from symnet.kernels.cpu.runtime.layouts import (
 from symnet.kernels.cpu.runtime.runner import (
     GATE,
 )
-from symnet.kernels.llvm.compiler_thread import apart
+from symnet.kernels.llvm.compiler_thread import on_compiler_thread
 
 # How builds of OpenBLAS name their functions: before the name, and behind it.  Those
 # with 64 take 64-bit integers; the words of a step serve both (little-endian).
@@ -218,7 +218,7 @@ PACKED_BYTES = 3 << 19  # where packed operands begin; DGEMM's second begins aft
 
 
 @cache
-@apart
+@on_compiler_thread
 def map_buffers(count: int) -> bool:
     """Have the memory in which `count` products at a time are packed mapped; whether this
     BLAS lets us."""

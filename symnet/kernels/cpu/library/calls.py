@@ -68,7 +68,7 @@ def gemm(call: GemmCall) -> CallArrangement:
 
 def unwind(call: Unwind) -> CallArrangement:
     words = (0, 0, 0, call.row_bytes, call.slots, call.depth, call.kept)
-    pointers = (LineariseWords.ring, LineariseWords.turns, LineariseWords.target)
+    pointers = (LineariseWords.ring, LineariseWords.iterations, LineariseWords.target)
     return CallArrangement(runner.linearise, words, pointers)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from symnet.kernels.cpu.jit.intrinsics import C_LIBRARY, CFunction, call, load, store
 from symnet.kernels.cpu.jit.native import hot
+from symnet.kernels.cpu.library.adding_code import add_double, add_numbers, add_single
 from symnet.kernels.cpu.library.convolution_code import (
     LINE_WORDS,
     NOT_THERE,
@@ -16,9 +17,6 @@ from symnet.kernels.cpu.library.convolution_code import (
     scatter_numbers,
 )
 from symnet.kernels.cpu.library.panels_code import (
-    add_double,
-    add_numbers,
-    add_single,
     clear,
     copy_numbers,
     multiply_panel,

@@ -15,11 +15,9 @@ from symnet.kernels.cpu.jit.intrinsics import (
     store_i32,
 )
 from symnet.kernels.cpu.jit.native import hot
+from symnet.kernels.cpu.library.adding_code import add_double, add_numbers, add_single
 from symnet.kernels.cpu.library.convolution_code import W, pack_some
 from symnet.kernels.cpu.library.panels_code import (
-    add_double,
-    add_numbers,
-    add_single,
     take_slot,
 )
 

@@ -9,7 +9,13 @@ from dataclasses import replace
 from symnet.kernels.cpu.library import distributions, mrg31k3p
 from symnet.kernels.cpu.library.call_steps import CallArrangement
 from symnet.kernels.cpu.library.categorical import choose_step, count_step
-from symnet.kernels.routines import ROWS, Categorical, Draw, MrgUniform, Variates
+from symnet.kernels.routines import (
+    ROWS,
+    Categorical,
+    Draw,
+    MrgUniform,
+    NumpyDistribution,
+)
 
 Shape = tuple[int, ...]
 
@@ -19,7 +25,7 @@ def offers_draw(draw: Draw) -> bool:
     match draw:
         case MrgUniform():
             return mrg31k3p.draws(draw.dtype)
-        case Variates():
+        case NumpyDistribution():
             return distributions.available(draw.kind)
         case Categorical():
             return True
@@ -40,11 +46,11 @@ def draw_step(draw: Draw, shapes: Sequence[Shape]) -> CallArrangement:
             if draw.counts:
                 return count_step(rows, classes, draws)
             return choose_step(rows, classes, draws, draw.narrow)
-        case Variates():
+        case NumpyDistribution():
             return _variates(draw, shapes)
 
 
-def _variates(draw: Variates, shapes: Sequence[Shape]) -> CallArrangement:
+def _variates(draw: NumpyDistribution, shapes: Sequence[Shape]) -> CallArrangement:
     kind, result = draw.kind, shapes[-1]
     counted = draw.generator == "philox"
     first, second = shapes[1:3] if counted else shapes[:2]

@@ -15,13 +15,13 @@ from symnet.kernels.cpu.jit.intrinsics import (
     NativeInstruction,
     call,
     load,
+    memcpy,
     stack,
     store,
 )
 from symnet.kernels.cpu.jit.native import native
 from symnet.kernels.cpu.library.panels_code import (
     PanelWords,
-    copy_numbers,
     take_slot,
     transpose,
 )
@@ -134,7 +134,7 @@ def pack_narrow(arguments: int, panel: int) -> int:
     code = load(arguments, N.transposing)
     if code == 0:
         for column in range(columns):
-            copy_numbers(
+            memcpy(
                 panel + column * panel_row,
                 b + column * load(arguments, N.b_step),
                 inner * item,

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import ctypes
-from typing import Any
 
 from symnet.kernels.cpu.jit.intrinsics import (
-    NativeInstruction,
     call,
     compare_exchange,
     instruction,
     load,
-    load_i32,
+    memcpy,
+    memset,
     pause,
-    store_i32,
 )
-from symnet.kernels.cpu.jit.native import hot
+from symnet.kernels.cpu.jit.native import hot, native
 from symnet.kernels.cpu.jit.record import Record
 from symnet.kernels.cpu.runtime.threads import GENERATION, POOL
 
-BLOCK = 64  # bytes that are copied at once
+BLOCK = 64  # bytes of `copy_block`
 
 
 class PanelWords(Record):
@@ -52,44 +50,10 @@ class PanelWords(Record):
 P = PanelWords
 
 
-@instruction("""
-    %p = inttoptr i64 {target} to ptr
-    %q = inttoptr i64 {source} to ptr
-    %v = load <64 x i8>, ptr %q, align 1
-    store <64 x i8> %v, ptr %p, align 1
-""")
-def copy_block(target: int, source: int) -> int:
-    """Copy 64 bytes."""
-    ctypes.memmove(target, source, BLOCK)
-    return 0
-
-
-@instruction("""
-    %p = inttoptr i64 {target} to ptr
-    %q = inttoptr i64 {source} to ptr
-    %v = load <16 x i8>, ptr %q, align 1
-    store <16 x i8> %v, ptr %p, align 1
-""")
-def copy_quarter(target: int, source: int) -> int:
-    """Copy 16 bytes."""
-    ctypes.memmove(target, source, BLOCK // 4)
-    return 0
-
-
-@instruction("""
-    %p = inttoptr i64 {target} to ptr
-    store <64 x i8> zeroinitializer, ptr %p, align 1
-""")
-def clear_block(target: int) -> int:
-    """Set 64 bytes to 0."""
-    ctypes.memset(target, 0, BLOCK)
-    return 0
-
-
 # ---- memory of a thread
 
 
-@hot
+@native
 def take_slot(arguments: int) -> int:
     """The number of a slot of scratch memory that nobody uses.
 
@@ -108,33 +72,36 @@ def take_slot(arguments: int) -> int:
 # ---- copying
 
 
-@hot
+@instruction("""
+    %p = inttoptr i64 {target} to ptr
+    %q = inttoptr i64 {source} to ptr
+    %v = load <64 x i8>, ptr %q, align 1
+    store <64 x i8> %v, ptr %p, align 1
+""")
+def copy_block(target: int, source: int) -> int:
+    """Copy 64 bytes."""
+    ctypes.memmove(target, source, BLOCK)
+    return 0
+
+
+# The C library's loops need not be compiled.
+
+
+@native
 def clear(target: int, count: int) -> int:
-    """Set bytes to 0, and up to 63 behind."""
-    done = 0
-    while done < count:
-        clear_block(target + done)
-        done += BLOCK
+    """Set bytes to 0."""
+    memset(target, 0, count)
     return 0
 
 
-@hot
+@native
 def copy_numbers(target: int, source: int, count: int) -> int:
-    """Copy bytes, a multiple of 4."""
-    done = 0
-    while done + BLOCK <= count:
-        copy_block(target + done, source + done)
-        done += BLOCK
-    while done + 16 <= count:
-        copy_quarter(target + done, source + done)
-        done += 16
-    while done < count:
-        store_i32(target + done, 0, load_i32(source + done, 0))
-        done += 4
+    """Copy bytes."""
+    memcpy(target, source, count)
     return 0
 
 
-@hot
+@native
 def transpose(
     code: int,
     lanes: int,
@@ -163,62 +130,6 @@ def transpose(
             )
             row += lanes
         column += lanes
-    return 0
-
-
-# ---- adding
-
-
-def _adding(kind: str) -> NativeInstruction[[int, int]]:
-    """What adds the numbers at `source` to those at `target`; kind: LLVM's type."""
-    count, number = kind[1:-1].split(" x ") if "x" in kind else ("1", kind)
-    real: Any = {"float": ctypes.c_float, "double": ctypes.c_double}[number]
-
-    def meaning(target: int, source: int) -> int:
-        result = (real * int(count)).from_address(target)
-        for k, other in enumerate((real * int(count)).from_address(source)):
-            result[k] += other
-        return 0
-
-    return NativeInstruction(
-        f"""
-        %p = inttoptr i64 {{target}} to ptr
-        %q = inttoptr i64 {{source}} to ptr
-        %old = load {kind}, ptr %p, align 4
-        %other = load {kind}, ptr %q, align 4
-        %new = fadd {kind} %old, %other
-        store {kind} %new, ptr %p, align 4
-        """,
-        meaning,
-    )
-
-
-add_single, add_double = _adding("float"), _adding("double")
-add_singles, add_doubles = _adding("<16 x float>"), _adding("<8 x double>")
-add_few_singles, add_few_doubles = _adding("<4 x float>"), _adding("<2 x double>")
-
-
-@hot
-def add_numbers(target: int, source: int, count: int, item: int) -> int:
-    """Add `count` bytes of numbers to others."""
-    done = 0
-    if item == 4:
-        while done + BLOCK <= count:
-            add_singles(target + done, source + done)
-            done += BLOCK
-        while done + 16 <= count:
-            add_few_singles(target + done, source + done)
-            done += 16
-        while done < count:
-            add_single(target + done, source + done)
-            done += 4
-        return 0
-    while done + BLOCK <= count:
-        add_doubles(target + done, source + done)
-        done += BLOCK
-    while done < count:
-        add_double(target + done, source + done)
-        done += 8
     return 0
 
 

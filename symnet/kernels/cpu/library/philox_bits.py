@@ -56,8 +56,8 @@ def block_text() -> str:
         ]
         names[name] = f"%v{number}"
     draws = names["d"]
-    for turn in range(ROUNDS):
-        lines += round_text(turn, names)
+    for number in range(ROUNDS):
+        lines += round_text(number, names)
     lines += [f"%more = add i32 {draws}, 1", "store i32 %more, ptr %p5"]
     for number, name in enumerate("abcd"):
         lines += [
@@ -67,26 +67,26 @@ def block_text() -> str:
     return "\n".join([*lines, "ret void", "}"])
 
 
-def round_text(turn: int, names: dict[str, str]) -> list[str]:
+def round_text(number: int, names: dict[str, str]) -> list[str]:
     """One round; `names` are changed to those of the new values."""
     lines = []
     for letter, factor in zip("ac", MULTIPLIERS, strict=True):
         lines += [
-            f"%w{letter}{turn} = zext i32 {names[letter]} to i64",
-            f"%m{letter}{turn} = mul i64 %w{letter}{turn}, {factor}",
-            f"%s{letter}{turn} = lshr i64 %m{letter}{turn}, 32",
-            f"%h{letter}{turn} = trunc i64 %s{letter}{turn} to i32",
-            f"%l{letter}{turn} = trunc i64 %m{letter}{turn} to i32",
+            f"%w{letter}{number} = zext i32 {names[letter]} to i64",
+            f"%m{letter}{number} = mul i64 %w{letter}{number}, {factor}",
+            f"%s{letter}{number} = lshr i64 %m{letter}{number}, 32",
+            f"%h{letter}{number} = trunc i64 %s{letter}{number} to i32",
+            f"%l{letter}{number} = trunc i64 %m{letter}{number} to i32",
         ]
     for new, high, old, key in (("a", "c", "b", "k0"), ("c", "a", "d", "k1")):
         lines += [
-            f"%x{new}{turn} = xor i32 %h{high}{turn}, {names[old]}",
-            f"%y{new}{turn} = xor i32 %x{new}{turn}, {names[key]}",
+            f"%x{new}{number} = xor i32 %h{high}{number}, {names[old]}",
+            f"%y{new}{number} = xor i32 %x{new}{number}, {names[key]}",
         ]
     for key, step in zip(("k0", "k1"), KEY_STEPS, strict=True):
-        lines.append(f"%{key}.{turn} = add i32 {names[key]}, {step - 2**32}")
-        names[key] = f"%{key}.{turn}"
-    names.update(a=f"%ya{turn}", b=f"%lc{turn}", c=f"%yc{turn}", d=f"%la{turn}")
+        lines.append(f"%{key}.{number} = add i32 {names[key]}, {step - 2**32}")
+        names[key] = f"%{key}.{number}"
+    names.update(a=f"%ya{number}", b=f"%lc{number}", c=f"%yc{number}", d=f"%la{number}")
     return lines
 
 

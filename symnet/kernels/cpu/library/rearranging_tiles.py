@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from functools import cache, partial
+from functools import cache
 
 from symnet.kernels.cpu.library.tiles import RegisterTile, tile_routine
 from symnet.kernels.llvm.object_code import Routine
 from symnet.kernels.llvm.target import Target
 from symnet.kernels.llvm.text import Module, iota, type_text
+
+PART_BYTES = (
+    16  # of a vector, within which x86 moves numbers with one cheap instruction
+)
 
 
 @cache
@@ -49,15 +53,17 @@ class TransposingTile(RegisterTile):
     def write(self, name: str) -> None:
         given = ("target", "target_row", "source", "source_row", "rows", "columns")
         self.source, self.target_place = map(self.pointer, ("%source", "%target"))
-        masks = self.mask("%columns", 0)
-        for row, value in enumerate(self.exchanged(self.rows(masks))):
-            self.writer.when(str(row), "%columns", (), partial(self.put, row, value))
+        columns = self.exchanged(self.rows(self.mask("%columns", 0)))
+        for k, column in enumerate(columns):
+            here = self.writer.here()
+            more, following = here.emit(f"icmp sgt i64 %columns, {k}"), f"column{k}"
+            here.line(f"br i1 {more}, label %{following}, label %end")
+            here.label(following)
+            self.store(self.target_row(k), column)
+        self.writer.here().line("br label %end")
+        self.writer.here().label("end")
         parameters = ", ".join(f"i64 %{name}" for name in given)
         self.writer.finish(f"define i64 @{name}({parameters})")
-
-    def put(self, row: int, value: str, *_: object) -> tuple[str, list[str]]:
-        self.store(self.target_row(row), value)
-        return "", []
 
     def target_row(self, row: int) -> str:
         distance = self.writer.here().emit(f"mul i64 %target_row, {row}")
@@ -76,20 +82,35 @@ class TransposingTile(RegisterTile):
         return found
 
     def exchanged(self, rows: list[str]) -> list[str]:
-        """The transposed rows: blocks of half the size are exchanged at each stage."""
-        size = self.lanes // 2
-        while size:
-            new = list(rows)
-            for k in (k for k in range(self.lanes) if not k & size):
-                low = [
-                    j if not j & size else self.lanes + j - size
-                    for j in range(self.lanes)
-                ]
-                on, pair = self.here(), (rows[k], rows[k + size])
-                new[k] = self.picked(on, *pair, low)
-                new[k + size] = self.picked(on, *pair, [j + size for j in low])
-            rows, size = new, size // 2
+        """The transposed rows, by what x86 has instructions for (each vector has parts of 16
+        bytes): first whole parts, two rows giving one of their even parts and one of their
+        odd ones; then numbers within each part, where first halves of two rows are
+        interleaved, and second halves."""
+        n, part = self.lanes, PART_BYTES // self.item
+        even = [k for k in range(2 * n) if k // part % 2 == 0]
+        odd = [k + part for k in even]
+        first = [
+            s + k // 2 + n * (k % 2) for s in range(0, n, part) for k in range(part)
+        ]
+        second = [k + part // 2 for k in first]
+        far = part
+        while far < n:
+            rows, far = self.paired(rows, far, even, odd), 2 * far
+        far = part // 2
+        while far:
+            rows, far = self.paired(rows, far, first, second), far // 2
         return rows
+
+    def paired(
+        self, rows: list[str], far: int, lower: list[int], upper: list[int]
+    ) -> list[str]:
+        """Of every two rows so far from each other, these lanes of both."""
+        new, on = list(rows), self.here()
+        for k in (k for k in range(len(rows)) if not k & far):
+            pair = rows[k], rows[k + far]
+            new[k] = self.picked(on, *pair, lower)
+            new[k + far] = self.picked(on, *pair, upper)
+        return new
 
 
 class ShiftedSum(RegisterTile):

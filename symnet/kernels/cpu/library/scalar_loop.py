@@ -27,7 +27,7 @@ from symnet.lazy import cached_property
 
 LONGEST_CARRY = 8  # iterations that a value is kept in registers for
 MOST_NODES = 400  # scalars in the body: bounds the time to compile
-TURN_NS = 1.5
+ITERATION_NS = 1.5
 
 # Two operands with the same key are the same number in memory.
 Key: TypeAlias = tuple[Place, str]
@@ -78,12 +78,12 @@ def fused_loop(task: Repeat, depth: int, watch: int = 0) -> Task | None:
     recurrence = found.recurrence()
     cost = sum(float(t.arrangement.cost_ns) for t in found.tasks)
     head = [0] * HEAD_WORDS
-    head[0], head[LOOK], head[WATCH] = task.turns, glance.address, watch
+    head[0], head[LOOK], head[WATCH] = task.iterations, glance.address, watch
     arrangement = CallArrangement(
         compile_recurrence(recurrence),
         (*head, *found.words),
         (DONE, *(HEAD_WORDS + CELL_WORDS * k for k in range(len(found.places)))),
-        cost_ns=task.turns * max(TURN_NS, cost / 10),
+        cost_ns=task.iterations * max(ITERATION_NS, cost / 10),
     )
     return Task(arrangement, None, [task.done, *found.places])
 

@@ -4,7 +4,7 @@ The function is `i64 recurrence(i64* words, i64 begin, i64 end)`.  Its words are
 of iterations, the address for the number of iterations done (or 0), a function and its
 argument, and for each cell its address, its bytes from iteration to iteration, and of a
 ring the mask of the slots and the first slot.  The function is called once in
-`LOOK_TURNS` iterations; where it returns another number than 0 the loop ends with that.
+`LOOK_ITERATIONS` iterations; where it returns another number than 0 the loop ends with that.
 
 Values that no iteration changes are computed before the loop.  What one iteration hands to
 later ones goes through registers; cells that move are also written in each iteration, the
@@ -37,8 +37,8 @@ from symnet.recent import Recent
 
 HEAD_WORDS = 4  # iterations, where to put the number done, whom to ask whether to go on
 CELL_WORDS = 4
-TURNS, DONE, LOOK, WATCH = 0, 1, 2, 3
-LOOK_TURNS = 1 << 16
+ITERATIONS, DONE, LOOK, WATCH = 0, 1, 2, 3
+LOOK_ITERATIONS = 1 << 16
 STEP, MASK, FIRST = 1, 2, 3
 
 
@@ -118,7 +118,7 @@ class ScalarLoopWriter:
         self.cells = recurrence.cells
         self.writer = FunctionWriter(module)
         self.entry = self.writer.entry
-        self.entry.line("%turns = load i64, ptr %words")
+        self.entry.line("%iterations = load i64, ptr %words")
         self.begin = self.writer.here()
         self.head = self.writer.here()  # the phis, which stand at the head of the loop
         self.loop = self.writer.here()
@@ -133,7 +133,7 @@ class ScalarLoopWriter:
     # ---- the function
 
     def write(self, name: str) -> None:
-        self.begin.line("%any = icmp sgt i64 %turns, 0")
+        self.begin.line("%any = icmp sgt i64 %iterations, 0")
         self.begin.line("br i1 %any, label %loop, label %leave")
         self.head.label("loop")
         self.exit.label("finish")
@@ -158,7 +158,7 @@ class ScalarLoopWriter:
         here.label("return")
 
     def _body(self) -> None:
-        self.head.line("%turn = phi i64 [ 0, %entry ], [ %next, %again ]")
+        self.head.line("%iteration = phi i64 [ 0, %entry ], [ %next, %again ]")
         self.address = {k: self._address(k) for k in range(len(self.cells))}
         carried: dict[int, list[str]] = {}
         for k, cell in enumerate(self.cells):
@@ -179,8 +179,10 @@ class ScalarLoopWriter:
             kind = REGISTER[cell.dtype]
             following = [self.now[cell.carried], *names[:-1]]
             for d, (name, after) in enumerate(zip(names, following, strict=True)):
-                turn = cell.distance - 1 - d  # in which this first value is read
-                first = self._load(self.entry, cell.dtype, self._at_turn(k, turn))
+                iteration = cell.distance - 1 - d  # in which this first value is read
+                first = self._load(
+                    self.entry, cell.dtype, self._at_iteration(k, iteration)
+                )
                 self.head.line(
                     f"{name} = phi {kind} [ {first}, %entry ], [ {after}, %again ]"
                 )
@@ -188,13 +190,13 @@ class ScalarLoopWriter:
     def _end(self) -> None:
         """The end of an iteration, and what is written after the last."""
         loop, until = self.loop, self.recurrence.until
-        loop.line("%next = add i64 %turn, 1")
+        loop.line("%next = add i64 %iteration, 1")
         if until >= 0:
             loop.line(f"br i1 {self.now[until]}, label %finish, label %latch")
         else:
             loop.line("br label %latch")
         loop.label("latch")
-        loop.line("%more = icmp slt i64 %next, %turns")
+        loop.line("%more = icmp slt i64 %next, %iterations")
         loop.line("br i1 %more, label %further, label %finish")
         self._look()
         for k, value in self.stored.items():
@@ -204,7 +206,7 @@ class ScalarLoopWriter:
         """Between iterations, now and then: ask whether to go on."""
         loop = self.loop
         loop.label("further")
-        loop.line(f"%rest = and i64 %next, {LOOK_TURNS - 1}")
+        loop.line(f"%rest = and i64 %next, {LOOK_ITERATIONS - 1}")
         loop.line("%due = icmp eq i64 %rest, 0")
         loop.line("br i1 %due, label %look, label %again")
         loop.label("look")
@@ -228,18 +230,18 @@ class ScalarLoopWriter:
         """Where a cell is in the present iteration, as a pointer."""
         if self.cells[k].how == "fixed":
             return self.entry.emit(f"inttoptr i64 {self._word(k, 0)} to ptr")
-        return self._moved(self.loop, k, "%turn")
+        return self._moved(self.loop, k, "%iteration")
 
-    def _at_turn(self, k: int, turn: int) -> str:
+    def _at_iteration(self, k: int, iteration: int) -> str:
         """Where a cell is in an iteration with a known number, for the code before the loop."""
         if self.cells[k].how == "fixed":
             return self.address[k]
-        return self._moved(self.entry, k, str(turn))
+        return self._moved(self.entry, k, str(iteration))
 
-    def _moved(self, scope: Scope, k: int, turn: str) -> str:
-        slot = turn
+    def _moved(self, scope: Scope, k: int, iteration: str) -> str:
+        slot = iteration
         if self.cells[k].how == "ring":
-            slot = scope.emit(f"add i64 {turn}, {self._word(k, FIRST)}")
+            slot = scope.emit(f"add i64 {iteration}, {self._word(k, FIRST)}")
             slot = scope.emit(f"and i64 {slot}, {self._word(k, MASK)}")
         far = scope.emit(f"mul i64 {slot}, {self._word(k, STEP)}")
         number = scope.emit(f"add i64 {far}, {self._word(k, 0)}")

@@ -93,7 +93,8 @@ def tiled_step(call: GemmCall) -> CallArrangement:
     column_block = -(-n // column_blocks // (2 * width)) * 2 * width
     column_blocks = -(-n // column_block)
     last = n - (column_blocks - 1) * column_block
-    words, routines = tile_words(call.dtype, m, (min(column_block, n), last))
+    counts = (min(column_block, n), last)
+    words, routines = tile_words(call.dtype, m, counts, total=n)
     batch = call.loops[0] if call.loops else (1, 0, 0, 0)
     wanted = -(-ITEMS // (column_blocks * max(batch[0], 1)))
     tile_block = max(-(-words["tiles"] // wanted), LEAST_TILES)

@@ -8,12 +8,10 @@ Source: Goto and van de Geijn 2008, "Anatomy of high-performance matrix multipli
 
 from __future__ import annotations
 
-from symnet.kernels.cpu.jit.intrinsics import load, store
+from symnet.kernels.cpu.jit.intrinsics import load, memcpy, memset, store
 from symnet.kernels.cpu.jit.native import native
 from symnet.kernels.cpu.library.panels_code import (
     PanelWords,
-    clear,
-    copy_numbers,
     multiply_panel,
     take_slot,
     transpose,
@@ -70,8 +68,8 @@ def pack_b(arguments: int, panel: int, b: int, inner: int, columns: int) -> int:
     if code == 0:
         used = columns * item
         for _ in range(inner):
-            copy_numbers(panel, b, used)
-            clear(panel + used, panel_row - used)
+            memcpy(panel, b, used)
+            memset(panel + used, 0, panel_row - used)
             panel += panel_row
             b += b_row
         return 0

@@ -32,6 +32,8 @@ from symnet.kernels.llvm.text import REGISTER, Module, iota, mangled, type_text
 
 # Rows and vectors of the largest tiles by the number of registers.
 OUTER_ROWS, OUTER_VECTORS = {16: 6, 32: 12}, 2
+# Behind so many tiles half a tile may be empty: to compile a smaller one takes longer.
+MANY_TILES = 16
 INNER_ROWS, INNER_COLUMNS = {16: 3, 32: 4}, {16: 4, 32: 6}
 
 
@@ -80,12 +82,17 @@ def inner_tile(dtype: str, columns: int = 0) -> Routine:
 
 
 def tile_words(
-    dtype: str, rows: int, columns: Sequence[int], vectors: int = OUTER_VECTORS
+    dtype: str,
+    rows: int,
+    columns: Sequence[int],
+    vectors: int = OUTER_VECTORS,
+    total: int = 0,
 ) -> tuple[dict[str, int], dict[str, Routine]]:
     """Tiles of so many vectors that make up so many rows (at least one), as equal as can be:
     words of `PanelWords`, and the routines whose addresses belong in others.
 
     columns: the counts that occur; tiles that none of them needs are not made.
+    total: of all columns, where only the last count may end with a part of a tile.
     """
     target = machine().target
     room = (target.registers - vectors - 1) // vectors
@@ -98,7 +105,8 @@ def tile_words(
     if any(count >= whole or 2 * (count % whole) > whole for count in columns):
         sizes["wide"] = vectors
     if any(0 < 2 * (count % whole) <= whole for count in columns):
-        sizes["narrow"] = max(vectors // 2, 1)
+        many = total >= MANY_TILES * whole
+        sizes["narrow"] = vectors if many else max(vectors // 2, 1)
     routines = {}
     for name, size in sizes.items():
         routines[name] = outer_tile(dtype, few, size)
@@ -198,10 +206,11 @@ class OuterTile(RegisterTile):
         here = self.writer.here()
         whole = here.emit(f"icmp sge i64 %columns, {self.vectors * self.lanes}")
         here.line(f"br i1 {whole}, label %whole, label %part")
+        here.label("whole")
         self.finish("whole", sums, [None] * self.vectors)
         self.writer.here().label("part")
         masks = [self.mask("%columns", v * self.lanes) for v in range(self.vectors)]
-        self.finish("part", sums, masks, labelled=True)
+        self.finish("part", sums, masks)
         parameters = ", ".join(f"i64 %{name}" for name in given)
         self.writer.finish(f"define i64 @{name}({parameters})")
 
@@ -252,16 +261,10 @@ class OuterTile(RegisterTile):
         return scope.splat(value, self.type, self.lanes)
 
     def finish(
-        self,
-        name: str,
-        sums: list[list[str]],
-        masks: Sequence[str | None],
-        labelled: bool = False,
+        self, name: str, sums: list[list[str]], masks: Sequence[str | None]
     ) -> None:
         """Store the sums, or add them."""
         here = self.writer.here()
-        if not labelled:
-            here.label(name)
         new = here.emit("icmp eq i64 %beta, 0")
         here.line(f"br i1 {new}, label %{name}new, label %{name}old")
         for adds, label in ((False, "new"), (True, "old")):

@@ -37,7 +37,7 @@ from symnet.kernels.cpu.runtime.runner import (
     WRITES,
 )
 from symnet.kernels.cpu.runtime.store import Store
-from symnet.kernels.cpu.runtime.turns import (
+from symnet.kernels.cpu.runtime.tickets import (
     Queue,
     Waker,
 )

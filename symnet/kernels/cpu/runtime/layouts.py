@@ -218,7 +218,7 @@ class RingWords(MoveWords):
 class RepeatWords(Record):
     """The arguments of `runner.repeat`."""
 
-    turns: int  # how often at most
+    iterations: int  # how often at most
     steps: int
     step_count: int
     moves: int
@@ -227,7 +227,7 @@ class RepeatWords(Record):
     ring_count: int
     until: int  # address of a byte, looked at after each iteration: stop if not 0; or 0
     done: int  # address of a word for the number of iterations done, or 0
-    turns_done: int
+    iterations_done: int
     failed_step: int  # 1 + the number of the inner step that failed, or 0
     times: int  # address of a counter for each inner step, or 0
     watch: int  # address of the watch, or 0
@@ -261,7 +261,7 @@ class LineariseWords(Record):
 
     ring: int
     target: int
-    turns: int  # address
+    iterations: int  # address
     row_bytes: int
     slots: int
     depth: int

@@ -36,7 +36,7 @@ from symnet.kernels.cpu.runtime.runner import (
 )
 from symnet.kernels.cpu.runtime.store import Store, putting
 from symnet.kernels.cpu.runtime.threads import parallel_for
-from symnet.kernels.cpu.runtime.turns import (
+from symnet.kernels.cpu.runtime.tickets import (
     Conflict,
     await_fork,
     committing,

@@ -42,6 +42,8 @@ from symnet.kernels.cpu.jit.intrinsics import (
     load_i8,
     load_i16,
     load_i32,
+    memcpy,
+    memset,
     pause,
     stack,
     store,
@@ -79,8 +81,6 @@ gate_words = (ctypes.c_int64 * GateWords.count)()
 GATE = Symbol("symnet gate", ctypes.addressof(gate_words))
 
 TIMED = hasattr(time, "CLOCK_MONOTONIC")
-memcpy = CFunction("memcpy", "i64(i64, i64, i64)", C_LIBRARY)
-memset = CFunction("memset", "i64(i64, i32, i64)", C_LIBRARY)
 if TIMED:
     clock_gettime = CFunction("clock_gettime", "i32(i32, i64)", C_LIBRARY)
     CLOCK = time.CLOCK_MONOTONIC
@@ -433,19 +433,19 @@ def repeat(arguments: int, begin: int, end: int) -> int:
     rewind(arguments)
     steps = load(arguments, RepeatWords.steps)
     count = load(arguments, RepeatWords.step_count)
-    limit = load(arguments, RepeatWords.turns)
+    limit = load(arguments, RepeatWords.iterations)
     until = load(arguments, RepeatWords.until)
     times = load(arguments, RepeatWords.times)
     watch = load(arguments, RepeatWords.watch)
     failed = 0
-    turns = 0
-    while turns < limit:
+    iterations = 0
+    while iterations < limit:
         failed = run_body(steps, count, times, watch)
         if count == 0:
             failed = tick(watch)
         if failed != 0:
             break
-        turns += 1
+        iterations += 1
         if until != 0 and load_i8(until, 0) != 0:
             break
         move(
@@ -454,10 +454,10 @@ def repeat(arguments: int, begin: int, end: int) -> int:
         go_round(
             load(arguments, RepeatWords.rings), load(arguments, RepeatWords.ring_count)
         )
-    store(arguments, RepeatWords.turns_done, turns)
+    store(arguments, RepeatWords.iterations_done, iterations)
     store(arguments, RepeatWords.failed_step, failed)
     if load(arguments, RepeatWords.done) != 0:
-        store(load(arguments, RepeatWords.done), 0, turns)
+        store(load(arguments, RepeatWords.done), 0, iterations)
     return failed
 
 
@@ -486,7 +486,7 @@ def linearise(arguments: int, begin: int, end: int) -> int:
     """
     size = load(arguments, LineariseWords.row_bytes)
     row = load(arguments, LineariseWords.depth) + load(
-        load(arguments, LineariseWords.turns), 0
+        load(arguments, LineariseWords.iterations), 0
     )
     row -= load(arguments, LineariseWords.kept)
     for k in range(load(arguments, LineariseWords.kept)):

@@ -38,7 +38,10 @@ from symnet.kernels.memory import LINE, address
 # By so much less work is worth handing over to threads that are awake, on the machine
 # with 64-byte vectors for which the costs are estimated.
 AWAKE = 8
-TURN_NS, STEP_NS = 5.0, 2.0  # of a loop, beside its steps; of a step, beside its work
+ITERATION_NS, STEP_NS = (
+    5.0,
+    2.0,
+)  # of a loop, beside its steps; of a step, beside its work
 
 Words = np.ndarray[Any, np.dtype[np.int64]]
 # Where a pointer that a loop moves is read, and how it moves.
@@ -169,7 +172,7 @@ class Assembly:
 
     def _repeat(self, body: StepList, number: int, task: Repeat) -> None:
         start = body.arguments[number]
-        self.words[start + RepeatWords.turns] = task.turns
+        self.words[start + RepeatWords.iterations] = task.iterations
         self.words[start + RepeatWords.watch] = self.watch.ctypes.data
         if task.until is not None:
             self._point(start + RepeatWords.until, task.until)
@@ -252,15 +255,15 @@ class Assembly:
 
     def failed(self, step: int) -> tuple[Path, list[int]]:
         """See `Loaded.failed`."""
-        body, turns = self.bodies[0], list[int]()
+        body, iterations = self.bodies[0], list[int]()
         while True:
             number = body.tasks[step]
             inside = body.inside.get(number)
             if not inside:
-                return (*body.path, number), turns
+                return (*body.path, number), iterations
             start = body.arguments[number]
             if len(inside) == 1:
-                turns.append(int(self.block[start + RepeatWords.turns_done]))
+                iterations.append(int(self.block[start + RepeatWords.iterations_done]))
                 step = int(self.block[start + RepeatWords.failed_step]) - 1
                 body = inside[0]
             else:
@@ -337,7 +340,7 @@ def cost(task: AnyTask) -> float:
         return float(task.arrangement.cost_ns)
     if isinstance(task, Repeat):
         once = sum(cost(inner) + STEP_NS for inner in task.body)
-        return task.turns * (TURN_NS + once)
+        return task.iterations * (ITERATION_NS + once)
     return max(sum(map(cost, body)) for body in task.bodies)
 
 

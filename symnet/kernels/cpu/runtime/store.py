@@ -6,35 +6,42 @@ Python threads run.  Three things say so:
 - `words`: native calls that work on the array without Python's lock.  They are written
   under that lock, by native code only (`kernels.cpu.runtime.call_boundary`), but for `put`.
 - `queue`: the calls that go by Python, and everything else that needs the value whole, in
-  the order in which they came (`kernels.cpu.runtime.turns`).
+  the order in which they came (`kernels.cpu.runtime.tickets`).
 - `box`: a list whose only item is the array, so that native code finds it, and that it is
   exchanged in one piece.
+
+The array lies in the memory of a device (`kernels.memory`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import count
-from operator import setitem
+from itertools import chain, count
+from operator import call, is_not, itemgetter, setitem
 from typing import Any
 
 import numpy as np
 
-from symnet.graph.types import as_kept
 from symnet.kernels.cpu.runtime.layouts import (
     StoreWords,
 )
+from symnet.kernels.memory import HOST, Memory
 
+SMALL = 256  # numbers that NumPy copies without giving up Python's lock
 _versions = count(1)
 
 
 class Store:
-    """A value.  All variables that stand for it have the same store."""
+    """A value in a memory.  All variables that stand for it have the same store.
 
-    __slots__ = ("box", "words", "queue", "__weakref__")
+    value: a NumPy array, or one that lies in `memory` already.
+    """
 
-    def __init__(self, array: Any) -> None:
-        self.box: list[Any] = [kept(array)]
+    __slots__ = ("box", "words", "queue", "memory", "__weakref__")
+
+    def __init__(self, value: Any, memory: Memory = HOST) -> None:
+        self.memory = memory
+        self.box: list[Any] = [self.kept(value)]
         self.words = np.array([0, 0, next(_versions)], np.int64)
         self.queue: list[Any] = []
 
@@ -52,12 +59,40 @@ class Store:
         (from a pickle it may be a buffer that must not be written), else a copy."""
         any(putting([self], [array]))
 
+    def kept(self, value: Any) -> Any:
+        """A value as it lies in the memory; what is no array, as it is."""
+        return self.memory.from_host(value) if isinstance(value, np.ndarray) else value
+
+    def seen(self, value: Any) -> Any:
+        """A value that was found here, as the host sees it: a NumPy array, the same one
+        where this is the host's memory; what is no array, as it is."""
+        return self.memory.to_host(value) if self.memory.holds(value) else value
+
+    # ---- few numbers, in one piece and without waiting
+
+    def copy_of_few(self) -> np.ndarray[Any, Any] | None:
+        """A NumPy array with the value; None where that is much, lies elsewhere than in
+        the host's memory, or is used by a call."""
+        array = self.array
+        if self.memory is not HOST or array.size > SMALL:
+            return None
+        copy, *busy = map(call, (array.copy, *self.users))
+        return None if any(busy) else copy
+
+    def write_few(self, array: np.ndarray[Any, Any]) -> bool:
+        """Put other numbers in the value's place, under the same conditions; whether that
+        was done."""
+        old = self.array
+        if self.memory is not HOST or array.size > SMALL or old.shape != array.shape:
+            return False
+        if not old.flags.writeable:
+            return False
+        replaced = map(is_not, map(itemgetter(0), (self.box,)), (old,))
+        write = map(setitem, (old,), (...,), (array,))
+        return not any(chain(map(call, self.users), replaced, write))
+
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restored, (self.array,)
-
-
-def kept(array: Any) -> Any:
-    return as_kept(array) if isinstance(array, np.ndarray) else array
+        return _restored, (self.seen(self.array),)
 
 
 def _restored(array: Any) -> Store:
@@ -73,7 +108,8 @@ def putting(stores: Sequence[Store], arrays: Sequence[Any]) -> Any:
     Who reads an old array goes on reading it, and nobody writes to it."""
     places = (StoreWords.readers, StoreWords.version, 0) * len(stores)
     targets: list[Any] = [x for s in stores for x in (s.words, s.words, s.box)]
-    values = [x for array in arrays for x in (0, next(_versions), kept(array))]
+    pairs = zip(stores, arrays, strict=True)
+    values = [x for s, array in pairs for x in (0, next(_versions), s.kept(array))]
     return map(setitem, targets, places, values)
 
 

@@ -49,8 +49,8 @@ THREADS, STARTED, STOP = 48, 49, 50  # threads wanted (with the caller), workers
 GENERATION = 51  # 1, and one more after each fork
 ALIVE = 56  # workers that have not ended
 
-SPINS = 2000  # turns of the waiting loop before sleep
-JOIN_SPINS = 1000  # turns before the caller lets others have the processor
+SPINS = 2000  # iterations of the waiting loop before sleep
+JOIN_SPINS = 1000  # iterations before the caller lets others have the processor
 CHUNKS_PER_THREAD = 8
 LOWER_HALF = 0xFFFFFFFF
 FUTEX = {"x86_64": 202, "aarch64": 98}.get(platform.machine(), 0)
@@ -158,11 +158,11 @@ def stop_workers() -> int:
 @native
 def wait_for_chunks(chunks: int) -> int:
     """Return when all chunks are finished."""
-    turns = 0
+    spins = 0
     while atomic_load(POOL, DONE) != chunks:
-        turns += 1
+        spins += 1
         pause()
-        if POOLED and turns > JOIN_SPINS:
+        if POOLED and spins > JOIN_SPINS:
             sched_yield()
     return 0
 

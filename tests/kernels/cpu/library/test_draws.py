@@ -14,20 +14,22 @@ from symnet.kernels.routines import (
     Categorical,
     MatrixProduct,
     MrgUniform,
-    Variates,
+    NumpyDistribution,
 )
 
 
 def test_the_cpu_offers_what_it_has_code_for(monkeypatch: pytest.MonkeyPatch) -> None:
     assert CPU.offers(MrgUniform("float32")) and not CPU.offers(MrgUniform("int32"))
     assert CPU.offers(Categorical(counts=True, narrow=False))
-    assert CPU.offers(Variates("uniform", "twister"))  # needs no function of NumPy's
+    assert CPU.offers(
+        NumpyDistribution("uniform", "twister")
+    )  # needs no function of NumPy's
     assert CPU.offers(MatrixProduct("complex64"))
     assert not CPU.offers(MatrixProduct("int64"))
     monkeypatch.setattr(distributions, "numpy_function", lambda name: None)
-    assert not offers_draw(Variates("poisson", "twister"))
-    assert not offers_draw(Variates("gamma", "philox"))
-    assert offers_draw(Variates("normal", "twister"))
+    assert not offers_draw(NumpyDistribution("poisson", "twister"))
+    assert not offers_draw(NumpyDistribution("gamma", "philox"))
+    assert offers_draw(NumpyDistribution("normal", "twister"))
 
 
 def test_a_state_that_is_moved_on_in_place_needs_one_pointer() -> None:
@@ -36,7 +38,10 @@ def test_a_state_that_is_moved_on_in_place_needs_one_pointer() -> None:
     found = draw_step(MrgUniform("float32"), shapes)
     assert found.pointer_slots == (-1, mrg31k3p.STATE, mrg31k3p.SAMPLE)
     words = (TWISTER_WORDS,)
-    draw, shapes = Variates("normal", "twister"), [(), (7,), words, words, (7,)]
+    draw, shapes = (
+        NumpyDistribution("normal", "twister"),
+        [(), (7,), words, words, (7,)],
+    )
     found = draw_step(draw, shapes)
     assert found.pointer_slots == (
         distributions.FIRST, distributions.SECOND, -1,
@@ -67,7 +72,7 @@ def test_how_parameters_are_walked(
 ) -> None:
     words = (TWISTER_WORDS,)
     first, second, result = shapes
-    draw = Variates(kind, "twister")
+    draw = NumpyDistribution(kind, "twister")
     step = draw_step(draw, [first, second, words, words, result])
     places = (distributions.FIRST_STEP, distributions.SECOND_STEP)
     assert tuple(step.words[place] for place in places) == steps

@@ -15,7 +15,7 @@ from symnet.kernels.cpu.library.scalar_loop_code import (
     DONE,
     HEAD_WORDS,
     LOOK,
-    LOOK_TURNS,
+    LOOK_ITERATIONS,
     compile_recurrence,
     emit_recurrence,
 )
@@ -37,14 +37,14 @@ def kernel(dtypes: list[str], *values: Scalar) -> Kernel:
 
 
 def run(
-    loop: ScalarLoop, turns: int, cells: list[Any], answer: int = 0
+    loop: ScalarLoop, iterations: int, cells: list[Any], answer: int = 0
 ) -> tuple[int, int]:
-    """What the function returns, and the turns done; a cell is an array, of which a loop
+    """What the function returns, and the iterations done; a cell is an array, of which a loop
     walks over the elements, or (array, mask, first) for a ring."""
     done, asked = np.zeros(1, np.int64), []
     look = WATCH(lambda _: asked.append(1) or answer)
     words = np.zeros(HEAD_WORDS + CELL_WORDS * len(cells), np.int64)
-    words[0], words[DONE] = turns, done.ctypes.data
+    words[0], words[DONE] = iterations, done.ctypes.data
     words[LOOK] = ctypes.cast(look, ctypes.c_void_p).value
     for k, (cell, how) in enumerate(zip(cells, loop.cells, strict=True)):
         array, mask, first = cell if isinstance(cell, tuple) else (cell, 0, 0)
@@ -82,19 +82,19 @@ def states(x: Any, start: float) -> list[float]:
     return found
 
 
-@pytest.mark.parametrize("turns", [0, 1, 2, 50])
-def test_a_state_in_one_place(turns: int) -> None:
-    x, s = np.random.default_rng(turns).random(turns + 1), np.array([7.0])
-    assert run(mean_loop(), turns, [s, x]) == (0, turns)
-    np.testing.assert_allclose(s[0], states(x[:turns], 7.0)[-1], rtol=1e-15)
+@pytest.mark.parametrize("iterations", [0, 1, 2, 50])
+def test_a_state_in_one_place(iterations: int) -> None:
+    x, s = np.random.default_rng(iterations).random(iterations + 1), np.array([7.0])
+    assert run(mean_loop(), iterations, [s, x]) == (0, iterations)
+    np.testing.assert_allclose(s[0], states(x[:iterations], 7.0)[-1], rtol=1e-15)
 
 
-@pytest.mark.parametrize("turns", [1, 2, 50])
-def test_a_state_row_by_row(turns: int) -> None:
-    x = np.random.default_rng(turns).random(turns)
-    rows = np.zeros(turns + 2)
+@pytest.mark.parametrize("iterations", [1, 2, 50])
+def test_a_state_row_by_row(iterations: int) -> None:
+    x = np.random.default_rng(iterations).random(iterations)
+    rows = np.zeros(iterations + 2)
     rows[0], rows[-1] = 7.0, -1.0
-    assert run(mean_loop("walk"), turns, [rows, x, rows[1:]]) == (0, turns)
+    assert run(mean_loop("walk"), iterations, [rows, x, rows[1:]]) == (0, iterations)
     np.testing.assert_allclose(rows[:-1], states(x, 7.0), rtol=1e-15)
     assert rows[-1] == -1.0
 
@@ -111,10 +111,10 @@ def test_a_ring_of_slots() -> None:
 def test_it_ends_where_the_condition_holds() -> None:
     x, s = np.ones(60) * 1.75, np.array([0.0])
     wanted = states(x, 0.0)
-    turns = next(k for k, state in enumerate(wanted) if state > 3.0)
+    iterations = next(k for k, state in enumerate(wanted) if state > 3.0)
     code, done = run(mean_loop(until=True), 60, [s, x, np.zeros(1, bool)])
-    assert (code, done) == (0, turns)
-    assert s[0] == wanted[turns]
+    assert (code, done) == (0, iterations)
+    assert s[0] == wanted[iterations]
 
 
 @pytest.mark.parametrize("dtype", ["bool", "int8", "float16", "float32"])
@@ -133,10 +133,12 @@ def test_dtypes_in_memory(dtype: str) -> None:
 
 @pytest.mark.parametrize("answer", [0, 5])
 def test_it_asks_whether_to_go_on(answer: int) -> None:
-    turns = LOOK_TURNS + 10
-    code, done = run(mean_loop(), turns, [np.zeros(1), np.zeros(turns)], answer)
+    iterations = LOOK_ITERATIONS + 10
+    code, done = run(
+        mean_loop(), iterations, [np.zeros(1), np.zeros(iterations)], answer
+    )
     assert code == answer
-    assert done == (0 if answer else turns)
+    assert done == (0 if answer else iterations)
 
 
 def test_code_for_other_processors() -> None:

@@ -37,7 +37,7 @@ from symnet.kernels.cpu.runtime.runner import (
     WRITES,
 )
 from symnet.kernels.cpu.runtime.store import Store
-from symnet.kernels.cpu.runtime.turns import in_turn
+from symnet.kernels.cpu.runtime.tickets import with_ticket
 
 pytestmark = pytest.mark.skipif(
     bool(call_boundary.obstacle()), reason=call_boundary.obstacle()
@@ -544,7 +544,9 @@ def test_a_retired_block_is_not_entered():
 def test_threads(release):
     """Calls of several threads all give right results, by whichever way."""
     program = Program([("float64", (2000,), 0)], form=RETURN_ONE, release=release)
-    program.block.set_fallback(lambda array: in_turn({}, program.queue, slowly(array)))
+    program.block.set_fallback(
+        lambda array: with_ticket({}, program.queue, slowly(array))
+    )
     wrong = []
 
     def slowly(array):

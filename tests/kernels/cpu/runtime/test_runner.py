@@ -112,10 +112,10 @@ def test_a_break_comes_through_loops_and_choices():
         runner.CONFLICT
     )
     words = np.zeros(RepeatWords.count, np.int64)
-    words[RepeatWords.turns], words[RepeatWords.steps] = 5, log.address
+    words[RepeatWords.iterations], words[RepeatWords.steps] = 5, log.address
     words[RepeatWords.step_count] = log.count
     assert repeat(words.ctypes.data, 0, 1) == runner.CONFLICT
-    assert words[RepeatWords.turns_done] == 0
+    assert words[RepeatWords.iterations_done] == 0
     flag = np.ones(1, np.int8)
     words = np.zeros(ChoiceWords.count, np.int64)
     words[ChoiceWords.condition] = flag.ctypes.data
@@ -186,7 +186,7 @@ def test_moves_and_rings():
 class Loop:
     """A `repeat` step that sums a vector into a number, element by element."""
 
-    def __init__(self, values, turns, until=0):
+    def __init__(self, values, iterations, until=0):
         self.values, self.total = np.array(values), np.zeros(1, np.int64)
         self.inner = np.array([self.total.ctypes.data, self.values.ctypes.data])
         self.steps = np.array([accumulate.address, self.inner.ctypes.data, 1, 1])
@@ -195,7 +195,7 @@ class Loop:
         self.done = np.full(1, -1)
         self.block = np.zeros(RepeatWords.count, np.int64)
         self.block[: RepeatWords.done + 1] = [
-            turns, self.steps.ctypes.data, 1, self.moves.ctypes.data, 1, 0, 0,
+            iterations, self.steps.ctypes.data, 1, self.moves.ctypes.data, 1, 0, 0,
             until, self.done.ctypes.data,
         ]  # fmt: skip
 
@@ -203,13 +203,13 @@ class Loop:
         return repeat(self.block.ctypes.data, 0, 1)
 
 
-@pytest.mark.parametrize("turns", [0, 1, 7])
-def test_repeat(turns):
-    loop = Loop(range(1, 10), turns)
+@pytest.mark.parametrize("iterations", [0, 1, 7])
+def test_repeat(iterations):
+    loop = Loop(range(1, 10), iterations)
     for again in (1, 2):
         assert loop.run() == 0
-        assert loop.total == again * sum(range(1, turns + 1))
-        assert loop.block[RepeatWords.turns_done] == loop.done == turns
+        assert loop.total == again * sum(range(1, iterations + 1))
+        assert loop.block[RepeatWords.iterations_done] == loop.done == iterations
 
 
 def test_repeat_until():
@@ -224,7 +224,7 @@ def test_repeat_until():
     loop = Loop(range(10), 100, stop.ctypes.data)
     loop.steps[0] = step.arrangement.address
     assert loop.run() == 0
-    assert len(calls) == loop.block[RepeatWords.turns_done] == 3
+    assert len(calls) == loop.block[RepeatWords.iterations_done] == 3
 
 
 def test_repeat_reports_the_inner_step():
@@ -236,7 +236,7 @@ def test_repeat_reports_the_inner_step():
     loop.steps[0] = step.arrangement.address
     assert loop.run() == 1
     assert loop.block[RepeatWords.failed_step] == 1
-    assert loop.block[RepeatWords.turns_done] == 0
+    assert loop.block[RepeatWords.iterations_done] == 0
     assert isinstance(step.take_error(), KeyError)
     loop = Loop(range(10), 2)
     assert loop.run() == 0
@@ -269,17 +269,17 @@ def test_choose(condition, fail):
 
 
 @pytest.mark.parametrize(
-    ("slots", "depth", "kept", "turns"),
+    ("slots", "depth", "kept", "iterations"),
     [(2, 1, 1, 0), (2, 1, 1, 5), (4, 3, 3, 7), (8, 2, 5, 1), (8, 2, 5, 100)],
 )
-def test_linearise(slots, depth, kept, turns):
+def test_linearise(slots, depth, kept, iterations):
     ring, rows = np.zeros((slots, 3)), np.full((kept, 3), -1.0)
-    for number in range(depth + turns):
+    for number in range(depth + iterations):
         ring[number % slots] = number + 1
-    count = np.array([turns])
+    count = np.array([iterations])
     block = np.array([ring.ctypes.data, rows.ctypes.data, count.ctypes.data, 24,
                       slots, depth, kept])  # fmt: skip
     assert len(block) == LineariseWords.count
     assert linearise(block.ctypes.data, 0, 1) == 0
-    last = np.maximum(np.arange(depth + turns - kept, depth + turns) + 1, 0)
+    last = np.maximum(np.arange(depth + iterations - kept, depth + iterations) + 1, 0)
     assert (rows == last[:, None]).all()

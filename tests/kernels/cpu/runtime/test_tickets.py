@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 
-from symnet.kernels.cpu.runtime import turns
+from symnet.kernels.cpu.runtime import tickets
 from symnet.kernels.cpu.runtime.layouts import (
     StoreWords,
 )
@@ -19,7 +19,7 @@ from symnet.kernels.cpu.runtime.runner import (
     WRITES,
 )
 from symnet.kernels.cpu.runtime.store import Store
-from symnet.kernels.cpu.runtime.turns import Conflict, Ticket, in_turn
+from symnet.kernels.cpu.runtime.tickets import Conflict, Ticket, with_ticket
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ class Other:
             self.inside.set()
             self.end.wait(20)
 
-        in_turn(uses, own, work)
+        with_ticket(uses, own, work)
 
     def is_in(self) -> bool:
         return self.inside.wait(0.15)
@@ -57,7 +57,7 @@ def test_readers_do_not_exclude_each_other(store: Store) -> None:
     first, second = Other({store: READS}), Other({store: READS})
     assert first.is_in() and second.is_in()
     first.leave(), second.leave()
-    assert store.queue == [] == turns._tickets
+    assert store.queue == [] == tickets._tickets
 
 
 @pytest.mark.parametrize("first", [WRITES, REPLACES])
@@ -79,19 +79,19 @@ def test_who_reads_keeps_its_array_and_nobody_waits_for_it(store: Store) -> None
     def work(ticket: Ticket) -> None:
         ticket.array(store)[:] = 7
 
-    in_turn({store: WRITES}, None, work)
+    with_ticket({store: WRITES}, None, work)
     assert store.array.tolist() == [7, 7, 7]
     assert reader.seen[0].tolist() == [0, 0, 0]
     reader.leave()
     before = store.array
-    in_turn({store: WRITES}, None, work)
+    with_ticket({store: WRITES}, None, work)
     assert store.array is before  # in place: nobody reads it
 
 
 def test_native_readers_and_writers_are_heeded(store: Store) -> None:
     old = store.array
     store.words[StoreWords.readers] = 1
-    in_turn({store: WRITES}, None, lambda ticket: ticket.array(store).fill(1))
+    with_ticket({store: WRITES}, None, lambda ticket: ticket.array(store).fill(1))
     assert store.array is not old and old.tolist() == [0, 0, 0]
     assert store.words[StoreWords.readers] == 0  # of the new array
     store.words[StoreWords.writer] = 12345
@@ -104,7 +104,7 @@ def test_native_readers_and_writers_are_heeded(store: Store) -> None:
 
 def test_read_only_memory_is_copied_before_it_is_written(store: Store) -> None:
     store.array.flags.writeable = False
-    in_turn({store: WRITES}, None, lambda ticket: ticket.array(store).fill(2))
+    with_ticket({store: WRITES}, None, lambda ticket: ticket.array(store).fill(2))
     assert store.array.tolist() == [2, 2, 2]
 
 
@@ -137,7 +137,7 @@ def test_several_stores_are_taken_at_once() -> None:
 
     def go(order) -> None:
         for _ in range(50):
-            in_turn({stores[k]: WRITES for k in order}, None, work)
+            with_ticket({stores[k]: WRITES for k in order}, None, work)
 
     threads = [threading.Thread(target=go, args=(order,)) for order in orders]
     for thread in threads:
@@ -160,10 +160,10 @@ def test_a_call_within_does_not_wait_for_the_one_around(store: Store) -> None:
 
     def outer(ticket: Ticket) -> None:
         assert not ticket.nested and not ticket.around()
-        assert in_turn({store: READS}, queue, inner)
-        assert not in_turn({store: READS}, [], inner)
+        assert with_ticket({store: READS}, queue, inner)
+        assert not with_ticket({store: READS}, [], inner)
 
-    in_turn({store: WRITES}, queue, outer)
+    with_ticket({store: WRITES}, queue, outer)
 
 
 def test_it_does_not_wait_for_those_who_wait_for_that(store: Store) -> None:
@@ -173,9 +173,9 @@ def test_it_does_not_wait_for_those_who_wait_for_that(store: Store) -> None:
     def outer(ticket: Ticket) -> None:
         waiting.append(Other({store: WRITES}, queue))
         assert not waiting[0].is_in()
-        in_turn({store: WRITES}, queue, lambda inner: inner.array(store).fill(3))
+        with_ticket({store: WRITES}, queue, lambda inner: inner.array(store).fill(3))
 
-    in_turn({store: READS}, queue, outer)
+    with_ticket({store: READS}, queue, outer)
     assert waiting[0].is_in() and waiting[0].seen[0].tolist() == [3, 3, 3]
     waiting[0].leave()
 
@@ -188,10 +188,12 @@ def test_a_call_begins_again_if_one_within_changes_what_it_updates(
     def outer(ticket: Ticket) -> None:
         found.append(float(ticket.array(store)[0]))
         if len(found) == 1:
-            in_turn({store: WRITES}, None, lambda inner: inner.array(store).fill(10))
+            with_ticket(
+                {store: WRITES}, None, lambda inner: inner.array(store).fill(10)
+            )
         ticket.replace({store: ticket.array(store) + 1})
 
-    in_turn({store: REPLACES}, None, outer)
+    with_ticket({store: REPLACES}, None, outer)
     assert found == [0, 10] and store.array.tolist() == [11, 11, 11]
 
 
@@ -200,7 +202,7 @@ def test_that_does_not_go_on_for_ever(store: Store) -> None:
         raise Conflict
 
     with pytest.raises(RuntimeError, match="in each of 100 attempts"):
-        in_turn({store: REPLACES}, None, outer)
+        with_ticket({store: REPLACES}, None, outer)
 
 
 # ---- tickets that nobody will give back
@@ -220,8 +222,8 @@ def test_a_ticket_ends_with_its_frame(store: Store) -> None:
     assert other.is_in()  # another thread clears it away
     other.leave()
     ticket = lost()
-    in_turn({store: WRITES}, queue, lambda mine: mine.array(store))
-    assert queue == [] == store.queue and ticket not in turns._tickets
+    with_ticket({store: WRITES}, queue, lambda mine: mine.array(store))
+    assert queue == [] == store.queue and ticket not in tickets._tickets
 
 
 def test_a_ticket_of_a_thread_that_is_gone(store: Store) -> None:
@@ -235,7 +237,7 @@ def test_a_ticket_of_a_thread_that_is_gone(store: Store) -> None:
     thread = threading.Thread(target=go)
     thread.start()
     thread.join()
-    in_turn({store: WRITES}, None, lambda ticket: None)
+    with_ticket({store: WRITES}, None, lambda ticket: None)
     assert store.queue == []
 
 
@@ -247,7 +249,7 @@ def test_values_are_exchanged_together() -> None:
 
     def look() -> None:
         while not stop.is_set():
-            found = in_turn(
+            found = with_ticket(
                 dict.fromkeys(stores, READS), None, lambda t: list(t.arrays.values())
             )
             mixed.append(len({float(a[0]) for a in found}))
@@ -257,7 +259,7 @@ def test_values_are_exchanged_together() -> None:
     try:
         for k in range(150):
             new = {one: np.full(2, float(k)) for one in stores}
-            in_turn(dict.fromkeys(stores, REPLACES), None, lambda t: t.replace(new))  # noqa: B023
+            with_ticket(dict.fromkeys(stores, REPLACES), None, lambda t: t.replace(new))  # noqa: B023
     finally:
         stop.set()
         looker.join()

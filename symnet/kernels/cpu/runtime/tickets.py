@@ -35,8 +35,6 @@ from time import sleep
 from types import FrameType
 from typing import Any, TypeVar
 
-import numpy as np
-
 from symnet.errors import message
 from symnet.kernels.cpu.jit.intrinsics import load
 from symnet.kernels.cpu.jit.intrinsics import store as write
@@ -155,7 +153,7 @@ class Ticket:
             return False
         for store, use in self.uses.items():
             if use == WRITES and self.is_read(store):
-                copy = np.array(store.array, order="C")
+                copy = store.memory.copy(store.array)
                 store.put(copy)
                 self.arrays[store] = copy
         return True
@@ -222,7 +220,7 @@ class Ticket:
             others
             or words[StoreWords.readers] > 0
             or words[StoreWords.writer]
-            or not store.array.flags.writeable
+            or not store.memory.writable(store.array)
         )
 
     def around(self) -> bool:
@@ -265,7 +263,7 @@ class Conflict(Exception):
     """Python code that ran within a call has changed what the call updates."""
 
 
-def in_turn(
+def with_ticket(
     stores: Mapping[Store, int], own: Queue | None, work: Callable[[Ticket], T]
 ) -> T:
     """What `work` returns, called with a ticket when it is its turn; where it meets a
