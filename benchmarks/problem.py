@@ -84,6 +84,36 @@ class Gradient:
 
 
 @dataclass(frozen=True)
+class Inference:
+    """What a trained network says, whose parameters stay as they are.
+
+    compute: takes a framework's names, parameters, then the arrays.
+    shape: of the result.
+    products: the matrix products that this takes.
+    """
+
+    arrays: list[Array]
+    parameters: list[Array]
+    compute: Callable[..., Any]
+    shape: tuple[int, ...]
+    products: tuple[Product, ...]
+    tolerance: float = 1e-4
+
+    def reference(self, names: Any) -> list[Array]:
+        arrays, parameters = (
+            [array.astype(np.float64) for array in group]
+            for group in (self.arrays, self.parameters)
+        )
+        return [np.asarray(self.compute(names, parameters, *arrays))]
+
+    def work(self) -> Work:
+        written = math.prod(self.shape) * self.arrays[0].dtype.itemsize
+        return Work(
+            size(self.arrays) + size(self.parameters), written, 0, self.products
+        )
+
+
+@dataclass(frozen=True)
 class Sampling:
     """Contrastive divergence: a step moves a restricted Boltzmann machine's weights
     (visible, hidden), visible biases and hidden biases by
@@ -267,4 +297,4 @@ def logistic(x: Array) -> Array:
     return np.reciprocal(x, out=x)
 
 
-Problem = Formula | Gradient | Sampling | Counter | Training
+Problem = Formula | Gradient | Inference | Sampling | Counter | Training

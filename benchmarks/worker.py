@@ -35,6 +35,7 @@ from benchmarks.problem import (
     Counter,
     Formula,
     Gradient,
+    Inference,
     Problem,
     Program,
     Sampling,
@@ -55,7 +56,7 @@ def checked_calls(problem: Problem) -> int:
 
 def reference(problem: Problem) -> list[Array]:
     """What `Program.values` should give after `checked_calls`, in float64 NumPy."""
-    if isinstance(problem, Formula):
+    if isinstance(problem, Formula | Inference):
         return problem.reference(Names)
     if isinstance(problem, Gradient | Sampling):
         return problem.reference()

@@ -47,6 +47,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "warn_float64": ("ignore", "warn", "raise"),
     "verify": ("off", "on"),
     "device": ("cpu", "reference"),
+    "winograd": ("on", "off"),
 }
 PLANNED_DEVICES = ("cuda", "gpu")
 SIZES = ("cache_size", "memory_kept")  # numbers of bytes
@@ -82,6 +83,11 @@ class Config:
     verify: "on" checks graphs, programs and kernels after every pass, and proves for each
         set of sizes that memory holds what is read (`symnet.compile.memory.verify_placement`);
         slow, meant for tests.
+    winograd: "on" lets convolutions with 3 x 3 taps on the CPU multiply less often, by
+        Winograd's forms, where that is faster.  An error is then relative to the largest
+        numbers near by, not to those that an element is made of: with "off" each element
+        is the sum of its own products.  A change holds from the next function, or sizes,
+        that are new.
     exception_verbosity: "high" keeps symnet's own frames in tracebacks.
     on_rewrite_error: what is done about a rule or pass of the compiler that fails: it is
         left out with one warning ("warn"), or its error is raised (in symnet's tests).
@@ -110,6 +116,7 @@ class Config:
     warn_float64: str
     verify: str
     device: str
+    winograd: str
     cache_dir: str
     cache_size: int
     memory_kept: int

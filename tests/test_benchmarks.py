@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks import report, worker
-from benchmarks.cases import CASES, loops, networks
+from benchmarks.cases import CASES, loops, networks, pictures
 from benchmarks.cases.case import Case
 from benchmarks.frameworks import theano_style, with_numpy
 from benchmarks.problem import Array, Formula, Program, Training
@@ -179,6 +179,15 @@ def test_every_formula_agrees_with_its_float64_reference() -> None:
 def test_symnet_computes_a_case_right(name: str) -> None:
     served = worker.Worker(theano_style.load("symnet"))
     assert "build" in served.prepare(name)
+
+
+def test_a_trained_network_says_the_same_everywhere() -> None:
+    problem = pictures.vgg(2, ((16, 16), (24,)), side=16, units=(20, 10))
+    assert problem.reference(with_numpy.Names)[0].shape == problem.shape == (2, 10)
+    first = problem.products[0]
+    assert (first.m, first.k, first.n) == (2 * 16 * 16, 27, 16)
+    for framework in (with_numpy.NumPy(), theano_style.load("symnet")):
+        assert worker.Worker(framework).checked(problem)["error"] < 1e-6
 
 
 def test_errors_are_relative_to_each_array() -> None:

@@ -50,6 +50,8 @@ kernels.cpu.library: tiles rearranging_tiles panels_code panel_steps adding_code
 kernels.cpu.library: packed_gemm_code packed_gemm tiled_gemm_code tiled_gemm
 kernels.cpu.library: narrow_gemm_code narrow_gemm
 kernels.cpu.library: convolution_code convolution_inputs_code convolution_sums_code
+kernels.cpu.library: winograd_forms winograd_tiles winograd_code winograd_steps
+kernels.cpu.library: winograd_sums_code winograd_sums_steps
 kernels.cpu.library: convolution_steps
 kernels.cpu.library: mrg31k3p categorical philox_bits distributions draws
 kernels.cpu.library: calls

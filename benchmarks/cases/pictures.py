@@ -1,7 +1,8 @@
-"""Convolutional networks on pictures: a LeNet's training step, a block of VGG's."""
+"""Convolutional networks on pictures: a LeNet's training step, a block of VGG's, a VGG."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from benchmarks.cases.case import Case
 from benchmarks.cases.networks import images, nll_by_hand, uniform
-from benchmarks.problem import Array, Gradient, Training
+from benchmarks.problem import Array, Gradient, Inference, Training
 from benchmarks.work import Product, dense
 
 SIDE = 28
@@ -90,6 +91,64 @@ def block(batch: int) -> Gradient:
 
     parameters = [filters(64, 64, 3, 22), filters(64, 64, 3, 23)]
     return Gradient([x], parameters, loss, block_by_hand, tuple(products))
+
+
+# Filters of each layer, one group for each size of the picture.
+VGG16 = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
+
+
+def vgg(
+    batch: int,
+    groups: Sequence[Sequence[int]] = VGG16,
+    side: int = 224,
+    units: Sequence[int] = (4096, 4096, 1000),
+) -> Inference:
+    """A VGG's scores: groups of 3x3 convolutions, each with relu, and after each group 2x2
+    maxima; then layers of `units`.
+
+    Source: Simonyan & Zisserman 2014, configuration D.  Weights are normal with variance
+    2 / fan_in (He et al. 2015): so numbers neither grow nor vanish.
+    """
+    rng = np.random.default_rng(31)
+
+    def normal(*shape: int, fan_in: int) -> Array:
+        values = rng.standard_normal(shape, dtype=np.float32)
+        return values * np.float32(np.sqrt(2 / fan_in))
+
+    x = rng.standard_normal((batch, 3, side, side), dtype=np.float32)
+    parameters, products, channels, size = [], [], 3, side
+    for group in groups:
+        for outputs in group:
+            parameters += [
+                normal(outputs, channels, 3, 3, fan_in=9 * channels),
+                normal(outputs, fan_in=200),
+            ]
+            products.append(Product(batch * size * size, 9 * channels, outputs))
+            channels = outputs
+        size //= 2
+    inputs = channels * size * size
+    for outputs in units:
+        parameters += [
+            normal(inputs, outputs, fan_in=inputs),
+            normal(outputs, fan_in=200),
+        ]
+        products.append(Product(batch, inputs, outputs))
+        inputs = outputs
+
+    def compute(names: Any, parameters: Any, x: Any) -> Any:
+        pairs = iter(zip(parameters[::2], parameters[1::2]))
+        for group in groups:
+            for _ in group:
+                w, bias = next(pairs)
+                bias = names.reshape(bias, (1, -1, 1, 1))
+                x = names.relu(names.convolve(x, w, 1) + bias)
+            x = names.pool(x)
+        x = names.reshape(x, (batch, channels * size * size))
+        for number, (w, bias) in enumerate(pairs):
+            x = names.dot(names.relu(x) if number else x, w) + bias
+        return x
+
+    return Inference([x], parameters, compute, (batch, units[-1]), tuple(products))
 
 
 # ---- by hand
@@ -176,4 +235,5 @@ CASES = (
     Case("LeNet batch 64", partial(lenet, 64), 0.8, 0.4, compiled=True, slow=WITHOUT),
     Case("LeNet batch 500", partial(lenet, 500), 0.8, weighed=True, slow=WITHOUT),
     Case("3x3 convolutions", partial(block, 8), 0.7, slow=WITHOUT),
+    Case("VGG-16, one picture", partial(vgg, 1), 0.9, slow=WITHOUT),
 )

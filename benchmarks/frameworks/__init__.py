@@ -102,5 +102,9 @@ FRAMEWORKS = {
     "tensorflow": Framework(
         "with_tensorflow", "import tensorflow", settings={"TF_CPP_MIN_LOG_LEVEL": "2"}
     ),
+    "onnxruntime": Framework(
+        "with_onnx", "import onnxruntime", {"runtime": "onnxruntime"}
+    ),
+    "openvino": Framework("with_onnx", "import openvino", {"runtime": "openvino"}),
     "numexpr": Framework("with_numexpr", "import numexpr"),
 }

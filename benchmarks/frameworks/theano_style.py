@@ -13,6 +13,7 @@ from benchmarks.problem import (
     Counter,
     Formula,
     Gradient,
+    Inference,
     Program,
     Sampling,
     Training,
@@ -107,6 +108,13 @@ class TheanoStyle:
         return Program(
             function, lambda out: [np.asarray(o) for o in out], tuple(problem.arrays)
         )
+
+    def inference(self, problem: Inference) -> Program:
+        parameters = [self.package.shared(p) for p in problem.parameters]
+        variables = [self.variable(array) for array in problem.arrays]
+        result = problem.compute(self.names, parameters, *variables)
+        function = self.package.function(variables, result, **self.options)
+        return Program(function, lambda out: [np.asarray(out)], tuple(problem.arrays))
 
     def sampling(self, problem: Sampling) -> Program:
         """The gradient of the difference of two free energies, with the end of the chain

@@ -13,6 +13,7 @@ from benchmarks.problem import (
     Counter,
     Formula,
     Gradient,
+    Inference,
     Program,
     Sampling,
     Training,
@@ -96,6 +97,16 @@ class Jax:
         return Program(
             lambda *arguments: jax.block_until_ready(compiled(*arguments)),
             lambda out: [np.asarray(out[0]), *map(np.asarray, out[1])],
+            (parameters, *arrays),
+        )
+
+    def inference(self, problem: Inference) -> Program:
+        compiled = jax.jit(lambda p, *arrays: problem.compute(Names, p, *arrays))
+        arrays = tuple(map(jnp.asarray, problem.arrays))
+        parameters = [jnp.asarray(parameter) for parameter in problem.parameters]
+        return Program(
+            lambda *arguments: compiled(*arguments).block_until_ready(),
+            lambda result: [np.asarray(result)],
             (parameters, *arrays),
         )
 

@@ -10,6 +10,7 @@ from benchmarks.problem import (
     Array,
     Formula,
     Gradient,
+    Inference,
     Program,
     Sampling,
     Training,
@@ -21,7 +22,26 @@ from benchmarks.problem import (
 class Names:
     """What formulas call, by NumPy."""
 
-    tanh, exp, sum, mean = np.tanh, np.exp, np.sum, np.mean
+    tanh, exp, sum, mean, dot = np.tanh, np.exp, np.sum, np.mean, np.dot
+    reshape = np.reshape
+
+    @staticmethod
+    def convolve(x: Array, w: Array, border: int) -> Array:
+        edges = [(0, 0), (0, 0), (border, border), (border, border)]
+        windows = np.lib.stride_tricks.sliding_window_view(
+            np.pad(x, edges), w.shape[2:], axis=(2, 3)
+        )
+        y = np.tensordot(windows, w, ((1, 4, 5), (1, 2, 3)))
+        return np.ascontiguousarray(np.moveaxis(y, 3, 1))
+
+    @staticmethod
+    def pool(x: Array) -> Array:
+        corners = [x[:, :, row::2, column::2] for row in (0, 1) for column in (0, 1)]
+        return np.maximum.reduce(corners)
+
+    @staticmethod
+    def relu(x: Array) -> Array:
+        return np.maximum(x, 0)
 
     @staticmethod
     def softmax(x: Array, axis: int) -> Array:
@@ -54,6 +74,13 @@ class NumPy:
 
         return Program(
             lambda: problem.by_hand(problem.parameters, *problem.arrays), values
+        )
+
+    def inference(self, problem: Inference) -> Program:
+        return Program(
+            lambda *arrays: problem.compute(Names, problem.parameters, *arrays),
+            lambda result: [np.asarray(result)],
+            tuple(problem.arrays),
         )
 
     def sampling(self, problem: Sampling) -> Program:

@@ -12,6 +12,7 @@ from benchmarks.problem import (
     Counter,
     Formula,
     Gradient,
+    Inference,
     Program,
     Sampling,
     Training,
@@ -84,6 +85,12 @@ class TensorFlow:
 
         arrays = tuple(map(tf.constant, problem.arrays))
         return Program(compiled, lambda out: [part.numpy() for part in out], arrays)
+
+    def inference(self, problem: Inference) -> Program:
+        parameters = [tf.Variable(parameter) for parameter in problem.parameters]
+        compiled = tf.function(lambda *a: problem.compute(Names, parameters, *a))
+        arrays = tuple(map(tf.constant, problem.arrays))
+        return Program(compiled, lambda result: [result.numpy()], arrays)
 
     def sampling(self, problem: Sampling) -> Program:
         parameters = [tf.Variable(parameter) for parameter in problem.parameters]

@@ -12,6 +12,7 @@ from benchmarks.problem import (
     Counter,
     Formula,
     Gradient,
+    Inference,
     Program,
     Sampling,
     Training,
@@ -114,6 +115,13 @@ class Torch:
             return [loss.detach(), *torch.autograd.grad(loss, parameters)]
 
         return Program(call, lambda out: [part.numpy() for part in out], arrays)
+
+    def inference(self, problem: Inference) -> Program:
+        arrays = tuple(map(torch.from_numpy, problem.arrays))
+        parameters = list(map(torch.from_numpy, problem.parameters))
+        compute = self.prepare(lambda *a: problem.compute(Names, parameters, *a))
+        call = torch.inference_mode()(compute)
+        return Program(call, lambda out: [out.numpy()], arrays)
 
     def sampling(self, problem: Sampling) -> Program:
         data = torch.from_numpy(problem.data)

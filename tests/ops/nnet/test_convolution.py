@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from symnet.compile.function import function
+from symnet.config import config
 from symnet.errors import ShapeError
 from symnet.gradient import Rop, grad, verify_grad
 from symnet.graph.types import TensorType
@@ -251,3 +252,56 @@ def test_axes_of_one_element_are_not_mirrored() -> None:
         np.testing.assert_array_equal(run(mirrored(v, 2), {v: value}), value[..., ::-1])
     one = TensorType("float64", (None, None, 1, 1))("one")
     assert mirrored(one, 2) is one
+
+
+# ---- by fewer multiplications (Winograd's forms), where there are many channels
+
+
+def layer(dtype, mode=None):
+    """y, its gradients, and theirs, as a function of x, w and a weight v of y."""
+    kind = TensorType(dtype, (None,) * 5)
+    x, w, v = (kind(name) for name in "xwv")
+    y = Convolution((1, 1))(x, w, 1, 1, x.shape[3], x.shape[4])
+    first = grad((y * y * v).sum(), [x, w])
+    second = grad(sum((g * g).sum() for g in first), [x, w])
+    return function([x, w, v], [y, *first, *second], mode=mode)
+
+
+def layer_arguments(dtype, images, size):
+    x = RANDOM.normal(size=(1, images, 16, *size)).astype(dtype)
+    w = RANDOM.normal(size=(1, 24, 16, 3, 3)).astype(dtype)
+    v = RANDOM.normal(size=(1, images, 24, *size)).astype(dtype)
+    return x, w, v
+
+
+@pytest.mark.parametrize("dtype, error", [("float32", 1e-5), ("float64", 1e-13)])
+@pytest.mark.parametrize("images, size", [(3, (17, 30)), (1, (31, 16))])
+def test_winograds_forms_in_both_orders(dtype, error, images, size):
+    given = layer_arguments(dtype, images, size)
+    reference = layer("float64", "FAST_COMPILE")
+    with config.change_flags(winograd="off"):
+        usual, wants = (
+            layer(dtype)(*given),
+            reference(*(a.astype(float) for a in given)),
+        )
+    found = layer(dtype)(*given)
+    for got, other, want in zip(found, usual, wants, strict=True):
+        scale = abs(want).max()
+        np.testing.assert_allclose(got / scale, want / scale, rtol=0, atol=error)
+        assert (got != other).any(), "it was not used"
+    op = Convolution((1, 1))
+    expected = loops(op, *given[:2], (1, 1), size)
+    np.testing.assert_allclose(found[0], expected, rtol=0, atol=error * 200)
+
+
+def test_a_nan_reaches_through_winograds_forms_whom_it_concerns():
+    x, w, v = layer_arguments("float32", 2, (20, 30))
+    x[0, 1, 5, 7, 13] = np.nan
+    y, back, forth, *_ = layer("float32")(x, w, v)
+    want = np.zeros(y.shape, bool)
+    want[0, 1, :, 6:9, 12:15] = True
+    np.testing.assert_array_equal(np.isnan(y), want)
+    want = np.zeros(x.shape, bool)
+    want[0, 1, :, 5:10, 11:16] = True
+    np.testing.assert_array_equal(np.isnan(back), want)
+    assert np.isnan(forth).all()

@@ -89,7 +89,8 @@ class CallArrangement:
     scratch_bytes: memory that it needs besides, whose address stands at `scratch_slot`.
     routines: the words that hold addresses of other functions.
     own_words: words that hold the address of another word of the block.
-    after: what is done afterwards with the same block, and how many items that has."""
+    after: what is done afterwards with the same block, one after another, and how many items
+    each has."""
 
     code: Native[Any] | Routine | int
     words: tuple[int, ...]
@@ -99,9 +100,9 @@ class CallArrangement:
     cost_ns: float = 0.0
     scratch_bytes: int = 0
     scratch_slot: int = 0
-    routines: tuple[tuple[int, Routine], ...] = ()
+    routines: tuple[tuple[int, Routine | Native[Any]], ...] = ()
     own_words: tuple[tuple[int, int], ...] = ()
-    after: tuple[Native[Any], int] | None = None
+    after: tuple[tuple[Native[Any], int], ...] = ()
 
     @property
     def address(self) -> int:

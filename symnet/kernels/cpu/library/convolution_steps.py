@@ -37,6 +37,11 @@ from symnet.kernels.cpu.library.tiles import (
     lanes,
     tile_words,
 )
+from symnet.kernels.cpu.library.winograd_steps import winograd_outputs, winograd_step
+from symnet.kernels.cpu.library.winograd_sums_steps import (
+    winograd_sums_outputs,
+    winograd_sums_step,
+)
 from symnet.kernels.library import ITEM_BYTES, ConvolutionCall, GemmCall
 from symnet.kernels.llvm.machine import machine
 from symnet.kernels.llvm.object_code import Routine
@@ -63,9 +68,20 @@ def convolution_step(call: ConvolutionCall) -> CallArrangement:
         return replace(found, pointer_slots=(-1, -1, *found.pointer_slots))
     if call.is_product:
         return _product(call)
+    outputs = winograd_outputs(call)
+    if outputs:
+        return winograd_step(call, outputs, rows_step(call))
+    outputs = winograd_sums_outputs(call)
+    if outputs:
+        return winograd_sums_step(call, outputs, direct_step(call))
+    return direct_step(call)
+
+
+def direct_step(call: ConvolutionCall) -> CallArrangement:
+    """The step that multiplies each tap."""
     if along_inputs(call):
         return _inputs(call)
-    return _sums(call) if along_taps(call) else _rows(call)
+    return _sums(call) if along_taps(call) else rows_step(call)
 
 
 def along_inputs(call: ConvolutionCall) -> bool:
@@ -257,7 +273,7 @@ def _of_x(call: ConvolutionCall, fixes_taps: bool) -> _Block:
 # ---- vectors along the output
 
 
-def _rows(call: ConvolutionCall) -> CallArrangement:
+def rows_step(call: ConvolutionCall) -> CallArrangement:
     block, target = _of_x(call, True), machine().target
     width, rows = call.sizes[2], call.sizes[0] * call.sizes[1]
     tile_columns = OUTER_VECTORS * lanes(call.dtype, target)
@@ -398,7 +414,7 @@ def _sums(call: ConvolutionCall) -> CallArrangement:
         found,
         words=tuple(words),
         scratch_bytes=found.scratch_bytes + (parts - 1) * y_bytes,
-        after=(add_parts, -(-y_bytes // PIECE)),
+        after=((add_parts, -(-y_bytes // PIECE)),),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -60,6 +61,23 @@ def panel_step(
         scratch_slot=layout.scratch,
         routines=tuple((getattr(layout, name), r) for name, r in routines.items()),
         own_words=tuple(own),
+    )
+
+
+def with_words_of(
+    step: CallArrangement, other: CallArrangement, start: int
+) -> CallArrangement:
+    """A step that has the words of another one among its own, from `start` on."""
+    routines = ((start + word, routine) for word, routine in other.routines)
+    own = ((start + word, start + place) for word, place in other.own_words)
+    words = list(step.words)
+    words[start : start + len(other.words)] = other.words
+    return replace(
+        step,
+        words=tuple(words),
+        routines=(*step.routines, *routines),
+        own_words=(*step.own_words, *own),
+        scratch_bytes=max(step.scratch_bytes, other.scratch_bytes),
     )
 
 

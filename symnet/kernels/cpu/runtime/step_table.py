@@ -290,8 +290,7 @@ def step_list(
         if task.kernel is None:
             codes.append(work.code)
             steps.append((number, work.address, work.total, work.grain))
-            if work.after is not None:
-                code, total = work.after
+            for code, total in work.after:
                 codes.append(code)
                 steps.append((number, code.address, total, 1))
             continue
@@ -326,7 +325,7 @@ def functions_of(
     calls = [work for work in works if isinstance(work, CallArrangement)]
     found = {work.code for work in calls}
     found |= {routine for work in calls for _, routine in work.routines}
-    found |= {work.after[0] for work in calls if work.after is not None}
+    found |= {code for work in calls for code, _ in work.after}
     if any(work.total > work.grain for work in works):
         found.add(parallel_for)
     if not all(isinstance(task, Task) for task in tasks):

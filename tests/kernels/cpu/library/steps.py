@@ -9,9 +9,10 @@ import numpy as np
 FUNCTION = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 3)
 
 
-def carry_out(step, arrays, at_once=0):
-    """The items of a step, so many at a time (0: all), on the arrays of its pointers."""
-    words = np.array(step.words, np.int64)
+def carry_out(step, arrays, at_once=0, words=None):
+    """The items of a step, so many at a time (0: all), on the arrays of its pointers; its
+    words, with which it can be carried out again."""
+    words = np.array(step.words, np.int64) if words is None else words
     for slot, array in zip(step.pointer_slots, arrays, strict=True):
         if slot >= 0:
             words[slot] = array.ctypes.data
@@ -23,10 +24,10 @@ def carry_out(step, arrays, at_once=0):
     for word, other in step.own_words:
         words[word] = words.ctypes.data + 8 * other
     parts = [(step.address, step.total)]
-    if step.after is not None:
-        parts.append((step.after[0].address, step.after[1]))
+    parts += [(code.address, total) for code, total in step.after]
     for address, total in parts:
         many = at_once or max(total, 1)
         for begin in range(0, total, many):
             end = min(begin + many, total)
             assert FUNCTION(address)(words.ctypes.data, begin, end) == 0
+    return words

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import itertools
-import mmap
 import os
 
 import numpy as np
@@ -21,34 +18,14 @@ from symnet.kernels.cpu.library.convolution_steps import (
     convolution_step,
 )
 from symnet.kernels.cpu.runtime import threads
-from symnet.kernels.library import ConvolutionCall
+from tests.kernels.cpu.library.convolutions import (
+    ONES,
+    GuardedMemory,
+    array,
+    by_the_equation,
+    call_of,
+)
 from tests.kernels.cpu.library.steps import carry_out
-
-ONES = (1, 1, 1)
-
-
-def by_the_equation(x, w, low, sizes, strides, dilations, spreads):
-    """The sum over all places and taps that meet an element, one by one."""
-    y = np.zeros((*x.shape[:2], w.shape[1], *sizes))
-    for p in itertools.product(*map(range, sizes)):
-        for t in itertools.product(*map(range, w.shape[3:])):
-            steps = zip(p, strides, t, dilations, low, strict=True)
-            places = [a * s + b * d - far for a, s, b, d, far in steps]
-            q = [k // e for k, e in zip(places, spreads, strict=True)]
-            met = all(k % e == 0 for k, e in zip(places, spreads, strict=True))
-            if met and all(0 <= k < n for k, n in zip(q, x.shape[3:], strict=True)):
-                y[:, :, :, *p] += np.einsum(
-                    "gnc,goc->gno", x[:, :, :, *q], w[:, :, :, *t]
-                )
-    return y
-
-
-def call_of(x, w, y, low, strides=ONES, dilations=ONES, spreads=ONES):
-    return ConvolutionCall(
-        x.dtype.name, x.shape[0], x.shape[1], w.shape[1], x.shape[2], x.shape[3:],
-        w.shape[3:], y.shape[3:], tuple(low), strides, dilations, spreads,
-        x.strides, w.strides, y.strides,
-    )  # fmt: skip
 
 
 def run(call, x, w, y, at_once=0):
@@ -66,10 +43,6 @@ def check(x, w, low, sizes, *steps, at_once=0):
         y, want, rtol=2e-4, atol=2e-4 if y.itemsize == 4 else 1e-12
     )
     return call
-
-
-def array(rng, dtype, *shape):
-    return rng.normal(size=shape).astype(dtype)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -148,23 +121,7 @@ def test_nan_stays_where_it_belongs():
 @pytest.mark.skipif(os.name != "posix", reason="no guard pages")
 @pytest.mark.parametrize("place", ["first", "last"])
 def test_nothing_is_read_beside_the_arrays(place):
-    """Each array ends (begins) where a page ends (begins), beside one that may not be read."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    page, kept = mmap.PAGESIZE, []
-
-    def guarded(values):
-        room = -(-values.nbytes // page) * page
-        memory = mmap.mmap(-1, room + 2 * page)
-        kept.append(memory)
-        start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
-        for guard in (start, start + page + room):
-            assert libc.mprotect(ctypes.c_void_p(guard), page, 0) == 0
-        offset = page if place == "first" else page + room - values.nbytes
-        found = np.frombuffer(memory, values.dtype, values.size, offset)
-        found = found.reshape(values.shape)
-        found[...] = values
-        return found
-
+    guarded = GuardedMemory(place).guarded
     rng = np.random.default_rng(3)
     shapes = [
         ((1, 2, 3, 1, 7, 5), (1, 13, 3, 1, 3, 3), (0, 0, 0), (1, 5, 3)),
