@@ -23,7 +23,7 @@ from symnet.collector import (
 with _collector_paused():
     from symnet import (
         compile, gof, gradient, ifelse, printing, random, sandbox, scalar, scan_module,
-        tensor,
+        sparse, tensor,
     )  # fmt: skip
 
     _objects_stay()
@@ -43,6 +43,7 @@ from symnet.lazy import lazy_modules as _lazy_modules
 from symnet.ops.linalg.products import dot
 from symnet.ops.scan.folds import foldl, foldr, map, reduce, scan_checkpoints
 from symnet.ops.scan.scan_function import scan
+from symnet.ops.sparse.sparse_stacks import sparse_grad
 from symnet.ops.users import as_op
 from symnet.printing import debugprint, draw, pp, pprint
 from symnet.shared import SharedVariable, shared
@@ -72,5 +73,5 @@ __all__ = [
     "get_default_mode", "gof", "grad", "gradient",
     "ifelse", "install_as_theano", "map", "pp", "pprint", "predefined_modes", "printing",
     "random", "reduce", "sandbox", "scalar", "scan", "scan_checkpoints", "scan_module",
-    "shared", "subgraph_grad", "tensor",
+    "shared", "sparse", "sparse_grad", "subgraph_grad", "tensor",
 ]  # fmt: skip

@@ -27,6 +27,7 @@ import numpy as np
 from symnet.compile.function import Function, function
 from symnet.graph.traverse import leaves
 from symnet.graph.variables import Constant, Variable, describe
+from symnet.ops.sparse.sparse_type import SparseType, scipy_matrix
 from symnet.printing.stages import LOWERING_NAMES, PASS_NAMES, STAGE_NAMES, Stages
 from symnet.shared import SharedVariable
 
@@ -105,14 +106,18 @@ def call_once(f: Function, shapes: Mapping[str, tuple[int, ...]]) -> None:
     arrays = []
     for name, one in zip(names, f.request.inputs, strict=True):
         kind, default = one.variable.type, f.container[one.variable].value
-        shape = shapes.get(name, kind.shape)
+        own: tuple[Any, ...] = getattr(kind, "shape", (None, None))
+        shape: tuple[Any, ...] = shapes.get(name, own)
         if None in shape and default is None:
             raise UsageError(
                 f"the sizes of {name} are not known: add --shapes {name}=..."
             )
         # Ones are valid positions of nearly every array, and have logarithms.
         known = None not in shape
-        arrays.append(np.ones(shape, kind.dtype) if known else default)
+        array = np.ones(shape, kind.dtype) if known else default
+        if known and isinstance(kind, SparseType):
+            array = scipy_matrix(kind.format)(array)
+        arrays.append(array)
     kept = [(shared, shared.get_value()) for shared in f.updates]
     try:
         f(*arrays)

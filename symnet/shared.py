@@ -15,8 +15,8 @@ from symnet.graph.variables import Variable, describe, operand_text
 from symnet.kernels.devices import get_device
 from symnet.kernels.interface import READS, REPLACES, Device, Store, Ticket, with_ticket
 
-# What `shared` makes of values that are no arrays, by their class.
-CONSTRUCTORS: dict[type, Callable[..., SharedVariable]] = {}
+# What `shared` makes of values that are no arrays: which values, and by what.
+CONSTRUCTORS: list[tuple[Callable[[Any], bool], Callable[..., SharedVariable]]] = []
 # What users have `shared` try first, the last of them at once.
 USERS_CONSTRUCTORS: list[Callable[..., SharedVariable]] = []
 
@@ -244,8 +244,9 @@ def shared(
             return made
         except TypeError:
             continue  # as Theano's: it does not make variables of such values
-    if type(value) in CONSTRUCTORS:
-        return CONSTRUCTORS[type(value)](value, name, strict, allow_downcast, borrow)
+    for takes, constructor in CONSTRUCTORS:
+        if takes(value):
+            return constructor(value, name, strict, allow_downcast, borrow)
     array = np.asarray(as_plain(value))
     if dtype is not None:
         array = array.astype(dtype)

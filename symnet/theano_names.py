@@ -32,12 +32,23 @@ from symnet.config import config
 from symnet.graph.object_types import Generic, generic
 from symnet.ops.elementwise import Elementwise
 from symnet.ops.known_values import get_scalar_constant_value
+from symnet.ops.sparse.sparse_type import is_sparse, is_sparse_value, scipy_matrix
+from symnet.shared import shared
 from symnet.theano_compat import VERSION, small_modules
 from symnet.theano_refusals import reason
 from symnet.theano_settings import Settings
 
 # Packages that are found under the same name in Theano, with all that is in them.
-PACKAGES = ("d3viz", "gof", "misc", "sandbox", "scan_module", "tensor", "typed_list")
+PACKAGES = (
+    "d3viz",
+    "gof",
+    "misc",
+    "sandbox",
+    "scan_module",
+    "sparse",
+    "tensor",
+    "typed_list",
+)
 
 # Theano's other modules, and where their names are.
 MODULES = {
@@ -63,9 +74,18 @@ MODULES = {
     "theano.scan_module.scan": "symnet.scan_module",
     "theano.scan_module.scan_checkpoints": "symnet.scan_module",
     "theano.scan_module.scan_views": "symnet.scan_module",
+    "theano.sparse.sharedvar": "symnet.sparse_shared",
+    "theano.sparse.type": "symnet.ops.sparse.sparse_type",
     "theano.updates": "symnet.updates",
     "theano.tensor.var": "symnet.tensor.basic",
 }
+
+
+# How near `theano.tensor.basic._allclose` asks values to be.
+PRECISION = {
+    "float16_rtol": 1e-3, "float32_rtol": 1e-5, "float64_rtol": 1e-5,
+    "float16_atol": 1e-3, "float32_atol": 1e-5, "float64_atol": 1e-8,
+}  # fmt: skip
 
 
 def refusal(where: str, name: str, known: Iterable[str]) -> str:
@@ -187,7 +207,15 @@ def parts(settings: Settings) -> dict[str, ModuleType]:
     for name, names in small_modules(settings, _asarray).items():
         found[name] = make(name, names)
     # What stands above the modules that bear Theano's names.
-    vars(found["theano.tensor.basic"])["_allclose"] = _allclose
+    vars(found["theano.tensor.basic"]).update(PRECISION, _allclose=_allclose)
+    vars(found["theano.tensor"])["_shared"] = shared
+    vars(found["theano.sparse.basic"]).update(
+        _is_sparse=is_sparse_value,
+        _is_dense=lambda value: not is_sparse_value(value),
+        _mtypes=[scipy_matrix(format) for format in ("csc", "csr")],
+        _is_sparse_variable=is_sparse,
+        _is_dense_variable=lambda variable: not is_sparse(variable),
+    )
     vars(found["theano.compile.debugmode"])["DebugMode"] = DebugMode
     for name, module in found.items():
         refuse_in(name, module)
@@ -212,11 +240,18 @@ def _asarray(a: Any, dtype: Any, order: Any = None) -> np.ndarray[Any, Any]:
 def _allclose(
     a: Any, b: Any, rtol: float | None = None, atol: float | None = None
 ) -> bool:
-    """Theano's name for `numpy.allclose` with the precision of the narrower dtype."""
+    """Theano's name for `numpy.allclose` with the precision of the narrower dtype, as
+    `theano.tensor.basic` says it (`PRECISION`, which a program may change there)."""
     left, right = np.asarray(a), np.asarray(b)
     names = {left.dtype.name, right.dtype.name}
-    rough = 1e-3 if "float16" in names else 1e-5
-    fine = 1e-8 if names.isdisjoint(("float16", "float32", "complex64")) else rough
+    if "float16" in names:
+        dtype = "float16"
+    elif names.isdisjoint(("float32", "complex64")):
+        dtype = "float64"
+    else:
+        dtype = "float32"
+    known = vars(sys.modules["symnet.tensor.basic"])
+    wide, far = known[f"{dtype}_rtol"], known[f"{dtype}_atol"]
     return np.allclose(
-        left, right, rough if rtol is None else rtol, fine if atol is None else atol
+        left, right, wide if rtol is None else rtol, far if atol is None else atol
     )

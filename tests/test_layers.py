@@ -46,14 +46,17 @@ kernels.llvm: lane_loops bands work_items parts thread_items emit ptx kernel_cac
 kernels.cpu.runtime: run_kernel threads layouts runner output_pool store tickets
 kernels.cpu.runtime: call_block run_block
 kernels.cpu.library: scalar_loop_code blas blas_gemm call_steps
-kernels.cpu.library: tiles rearranging_tiles panels_code panel_steps adding_code
+kernels.cpu.library: tiles rearranging_tiles panels_code panel_steps adding_code gathering_code
 kernels.cpu.library: packed_gemm_code packed_gemm tiled_gemm_code tiled_gemm
 kernels.cpu.library: narrow_gemm_code narrow_gemm
 kernels.cpu.library: convolution_code convolution_inputs_code convolution_sums_code
+kernels.cpu.library: convolution_tables convolution_sums_steps
+kernels.cpu.library: plane_tiles convolution_planes_code convolution_planes_steps
 kernels.cpu.library: winograd_forms winograd_tiles winograd_code winograd_steps
 kernels.cpu.library: winograd_sums_code winograd_sums_steps
 kernels.cpu.library: convolution_steps
 kernels.cpu.library: mrg31k3p categorical philox_bits distributions draws
+kernels.cpu.library: sparse_tiles sparse_steps
 kernels.cpu.library: calls
 kernels.cpu.runtime: python_objects call_boundary
 kernels: interface
@@ -83,7 +86,12 @@ ops.nnet: windows pool_axes pooling pool_functions neighbourhoods spatial_transf
 ops.nnet: block_products
 ops.nnet: response_normalization dropping named_parts
 ops.linalg: solving determinants spectral matrices
-ops: print_values users pushing .
+ops: print_values users pushing
+ops.sparse: sparse_type entries sparse_parts conversions sparse_arithmetic sparse_slices
+ops.sparse: sparse_stacks sparse_reductions sparse_products sparse_functions sparse_draws
+ops.sparse: sparse_methods
+ops: .
+sparse_shared
 
 sizes: conditions
 rewriting: constant_folding patterns
@@ -105,7 +113,7 @@ ops.nnet: alignments
 autodiff: derivatives
 gradient
 
-compile: containers fitting arguments inner_graphs
+compile: containers fitting arguments sparse_edges inner_graphs
 compile.scan: scan_builder vectorise merge dead_outputs hoist_products sink_products
 compile.scan: concat_products scan_passes
 compile.lower: program verify_program context fuse lower_scan lower_ifelse kernel_builder
@@ -116,8 +124,8 @@ compile.memory: arena bounds_checks overwriting placer placement shadow ledger v
 compile.plan: planner plan_cache
 compile: partition
 compile.plan: affine
-compile: executable pipeline rounding widening debugmode modes profile kept_values function
-compile: makers .
+compile: recompute executable pipeline rounding widening debugmode modes profile
+compile: kept_values function makers .
 
 printing: roots forms formula latex plain_text layers draw networks sympy_bridge stages .
 gof: utils op graph .
@@ -135,6 +143,9 @@ tensor.nnet: abstract_conv blocksparse bn conv conv3d2d corr corr3d ctc neighbou
 tensor.nnet: spatialtf .
 tensor.signal: conv pool downsample .
 tensor: numpy_compositions numpy_table numpy_calls .
+sparse: .
+sparse: basic
+sparse.sandbox: sp2 .
 theano_settings theano_refusals theano_compat theano_names
 optim datasets debug
 models: initialisers model_layers model architectures model_summary
@@ -146,7 +157,7 @@ __init__
 
 # Imported where they are needed: optional, or too slow for `import symnet`.
 OPTIONAL = {"cupy", "h5py", "IPython", "matplotlib", "PIL", "pooch", "rich", "sklearn"}
-SLOW = {"networkx", "scipy.linalg", "scipy.special", "sympy"}
+SLOW = {"networkx", "scipy.linalg", "scipy.sparse", "scipy.special", "sympy"}
 
 
 def module_name(path: pathlib.Path) -> str:
@@ -236,7 +247,7 @@ def test_the_list_names_only_modules_that_exist() -> None:
 # Folders whose files bear the names of Theano's.
 THEANOS = (
     "tensor", "gof", "sandbox", "scan_module", "scalar", "ifelse", "random", "misc",
-    "typed_list",
+    "typed_list", "sparse",
 )  # fmt: skip
 
 

@@ -439,7 +439,7 @@ def test_what_is_missing_is_refused_with_what_there_is(tmp_path: pathlib.Path) -
         "ModuleNotFoundError symnet does not have theano.kernels",
         "  modules of theano: _version, compat, compile, configdefaults, configparser, d3viz, "
         "gof, gpuarray, gradient, ifelse, misc, printing, raise_op, sandbox, scalar, "
-        "scan_module, tensor, tests, typed_list, updates, version",
+        "scan_module, sparse, tensor, tests, typed_list, updates, version",
     ]
     assert lines[4].startswith(
         "ModuleNotFoundError symnet does not have theano.tensor.nlin"

@@ -39,6 +39,9 @@ from symnet.ops.ifelse.branches import absorbed
 from symnet.ops.pushing import pulled
 from symnet.ops.reduce import sum as sum_over
 from symnet.ops.shape import dimshuffle
+from symnet.ops.sparse.conversions import cast as sparse_cast
+from symnet.ops.sparse.conversions import sp_zeros_like
+from symnet.ops.sparse.sparse_type import is_sparse
 from symnet.ops.users import checked_pattern, is_disconnected
 from symnet.ops.users import gradients as gradients_of
 from symnet.rewriting.bypassed import remember, remember_through
@@ -297,6 +300,8 @@ def _fit(term: Any, v: Variable) -> Variable | None:
     if term is None:
         return None
     gradient = term if isinstance(term, Variable) else as_tensor(term)
+    if is_sparse(gradient) and v.type.dtype in CONTINUOUS:
+        return sparse_cast(gradient, v.type.dtype)
     if not isinstance(gradient.type, TensorType) or not isinstance(v.type, TensorType):
         return gradient
     if gradient.type.dtype in COMPLEX and v.type.dtype not in COMPLEX:
@@ -364,9 +369,10 @@ def sum_to(gradient: Variable, variable: Variable) -> Variable:
 def zero_gradient(v: Variable) -> Variable:
     """Zeros of the shape of `v`; floats where `v` is an integer."""
     dtype = _dtype(v)
-    zero = constant(
-        0, dtype=TensorType(dtype if dtype in CONTINUOUS else "floatX").dtype
-    )
+    floats = TensorType(dtype if dtype in CONTINUOUS else "floatX").dtype
+    if is_sparse(v):
+        return sparse_cast(sp_zeros_like(v), floats)
+    zero = constant(0, dtype=floats)
     return zero if v.type.ndim == 0 else second(v, zero)
 
 

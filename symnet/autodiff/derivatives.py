@@ -37,6 +37,7 @@ from symnet.ops.elementwise import cast
 from symnet.ops.ifelse.conditional import IfElse
 from symnet.ops.pushing import pushing
 from symnet.ops.scan.loop import Scan
+from symnet.ops.sparse.sparse_arithmetic import as_sparse_or_tensor_variable
 from symnet.rewriting.bypassed import remember_as
 
 Key = TypeVar("Key")
@@ -147,7 +148,7 @@ def grad(
 
 def _given_gradient(where: str, v: Variable, gradient: Any) -> Variable:
     """A gradient that is handed in, after `check_fits`."""
-    found = as_tensor(gradient)
+    found = as_sparse_or_tensor_variable(gradient)
     check_fits(v, found, f"a gradient in {where}")
     return found
 
@@ -188,13 +189,9 @@ def check_cost(cost: Any) -> None:
         problem = f"the cost is {cost.type.dtype}: only floats have gradients"
         cure = "compute it from floats, or cast it with .astype('float64')"
     if problem:
+        operands, line = [operand_text(cost)], cost.origin
         raise TypeError(
-            message(
-                f"grad: {problem}",
-                operands=[operand_text(cost)],
-                origin=cost.origin,
-                cure=cure,
-            )
+            message(f"grad: {problem}", operands=operands, origin=line, cure=cure)
         )
 
 

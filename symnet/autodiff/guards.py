@@ -44,6 +44,8 @@ from symnet.ops.arithmetic import add, identity, mul, neg, second, switch, true_
 from symnet.ops.elementwise import Cast, Elementwise
 from symnet.ops.joining import Split
 from symnet.ops.shape import DimShuffle
+from symnet.ops.sparse.sparse_arithmetic import add as add_sparse
+from symnet.ops.sparse.sparse_type import is_sparse
 
 # ---- what is known of one gradient
 
@@ -76,13 +78,21 @@ class Guards:
         """The sum of two gradients of `v`, of which `guard` guards the second."""
         have = self.of.pop(v, None)
         if have is None and guard is None:
-            return add(present, term)
+            return total(present, term)
         if have is not None and guard is not None and have.mask is guard.mask:
             self.of[v] = Guard(have.mask, max(have.state, guard.state))
             return add(present, term)
         if have is not None and guard is not None:
             self.of[v] = Guard(either(have.mask, guard.mask), CLEAN)
-        return add(cleaned(present, have), cleaned(term, guard))
+        return total(cleaned(present, have), cleaned(term, guard))
+
+
+def total(left: Variable, right: Variable) -> Variable:
+    """The sum of two gradients, of which either may be sparse."""
+    if is_sparse(left) or is_sparse(right):
+        return add_sparse(left, right)
+    found: Variable = add(left, right)
+    return found
 
 
 def choice_of(gradient: Variable) -> Mask | None:

@@ -9,9 +9,7 @@ from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from symnet.compile.fitting import fit
+from symnet.compile.fitting import as_any, fit
 from symnet.config import config
 from symnet.errors import MissingInputError, UnusedInputError, message
 from symnet.graph.asked import inputs_asked
@@ -22,9 +20,13 @@ from symnet.graph.variables import Constant, Variable, operand_text
 from symnet.kernels.interface import Store
 from symnet.ops.base import as_tensor
 from symnet.ops.scan.step_graph import carried_updates, warn_of_forgotten
+from symnet.ops.sparse.sparse_type import SparseType
 from symnet.ops.users import with_promised_sizes
 from symnet.rewriting.bypassed import refuse_bypassed
 from symnet.shared import Container, SharedVariable
+from symnet.sparse_shared import SparseSharedVariable
+
+HANDED_OUT = (TensorType, SparseType, ObjectType)  # what a function may give back
 
 Pairs = Mapping[Any, Any] | Iterable[tuple[Any, Any]] | tuple[Any, Any] | None
 
@@ -220,11 +222,9 @@ def read_outputs(outputs: Any) -> tuple[list[Variable], str, list[Any]]:
 def _output(given: Any) -> Variable:
     if isinstance(given, Out):
         return given.variable
-    if isinstance(given, Variable) and isinstance(given.type, ObjectType):
-        return given
-    if isinstance(given, Variable) and not isinstance(given.type, TensorType):
+    if isinstance(given, Variable) and not isinstance(given.type, HANDED_OUT):
         raise TypeError(f"{given} of type {given.type} cannot be an output")
-    return as_tensor(given)
+    return as_any(given) if not isinstance(given, bool) else as_tensor(given)
 
 
 def read_pairs(pairs: Pairs, what: str) -> list[tuple[Any, Any]]:
@@ -282,9 +282,7 @@ def read_updates(updates: Pairs) -> dict[SharedVariable, Any]:
             )
         if target in found:
             raise ValueError(f"updates change {operand_text(target)} twice")
-        found[target] = (
-            value if isinstance(value, Variable) else as_tensor(value, truth=True)
-        )
+        found[target] = as_any(value)
     return found
 
 
@@ -387,7 +385,7 @@ def read_states(
         state = _state(one)
         replace[one.variable] = state
         if one.update is not None:
-            changes[state] = one.update
+            changes[state] = as_any(one.update)
         order.append((one, state))
     return order
 
@@ -396,12 +394,15 @@ def _state(one: In) -> SharedVariable:
     """A shared variable for an input: of the value's own store, or of a new one."""
     kind, value = one.variable.type, one.value
     shared = value.state if isinstance(value, Container) else value
-    if isinstance(shared, SharedVariable):
+    kept = SparseSharedVariable if isinstance(kind, SparseType) else SharedVariable
+    if isinstance(shared, SparseSharedVariable):
+        value = shared.get_value()
+    elif isinstance(shared, SharedVariable):
         return SharedVariable(kind, shared.store, one.name)
-    if isinstance(value, Container):
+    elif isinstance(value, Container):
         value = value.value
-    start = np.array(kind.filter(value, allow_downcast=one.allow_downcast))
-    return SharedVariable(kind, start, one.name)
+    start = kind.filter(value, allow_downcast=one.allow_downcast).copy()
+    return kept(kind, start, one.name)
 
 
 # ---- what is missing, what is not needed

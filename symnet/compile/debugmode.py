@@ -171,8 +171,10 @@ class DebugEngine:
         trace = Trace()
         rewrite_graph(self.original, trace=trace)
         report = report_bad_rule(trace, given)
-        if report is None and trace.graphs and trace.graphs[-1][0] == "inside":
-            report = report_bad_inner_rule(trace.graphs[-2][1], given)
+        names = [name for name, _ in trace.graphs]
+        if report is None and "inside" in names:
+            before = trace.graphs[names.index("inside") - 1][1]
+            report = report_bad_inner_rule(before, given)
         if report is None:
             report = _report(
                 "rewriting changed", self.original.outputs[position], want, got

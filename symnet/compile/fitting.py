@@ -15,17 +15,32 @@ from symnet.graph.variables import Constant, Variable, operand_text
 from symnet.ops.base import as_tensor
 from symnet.ops.elementwise import cast
 from symnet.ops.sizes import specify_shape
+from symnet.ops.sparse.sparse_type import (
+    SparseType,
+    as_sparse_variable,
+    is_sparse_value,
+)
+
+
+def as_any(value: Any) -> Variable:
+    """`value` as a variable, of whatever type."""
+    if isinstance(value, Variable):
+        return value
+    if is_sparse_value(value):
+        return as_sparse_variable(value)
+    return as_tensor(value, truth=True)
 
 
 def fit(value: Any, target: Variable, what: str) -> Variable:
     """`value` as a variable that may stand for `target`.  Raises: TypeError."""
-    new = as_tensor(value, truth=True) if not isinstance(value, Variable) else value
+    new = as_any(value)
     old_type, new_type = target.type, new.type
-    if not isinstance(old_type, TensorType):
-        if type(new_type) is not type(old_type):
-            raise TypeError(
-                f"{target} ({old_type}) cannot be {what} {new} ({new_type})"
-            )
+    if not isinstance(old_type, TensorType) or not isinstance(new_type, TensorType):
+        tensors = isinstance(old_type, TensorType) or isinstance(new_type, TensorType)
+        if tensors or type(new_type) is not type(old_type):
+            raise TypeError(_other_type(target, new, what))
+        if isinstance(old_type, SparseType) and new_type != old_type:
+            raise TypeError(_other_type(target, new, what))
         return new
     if new_type.ndim != old_type.ndim:
         raise TypeError(_misfit(target, new, what, "their ranks differ"))
@@ -41,6 +56,13 @@ def fit(value: Any, target: Variable, what: str) -> Variable:
     # What the target's type promises of sizes has been relied on: a call checks it.
     with inherit(new.origin or capture()):
         return specify_shape(new, old_type.shape)
+
+
+def _other_type(target: Variable, new: Variable, what: str) -> str:
+    """The text of an error where one of two is sparse, or both are otherwise stored."""
+    text = f"{operand_text(target)} cannot be {what} {operand_text(new)}"
+    cure = getattr(target.type, "from_others", "") or getattr(new.type, "to_tensor", "")
+    return message(text, origin=new.origin, cure=cure)
 
 
 def _lossless(new: Variable, dtype: str) -> bool:

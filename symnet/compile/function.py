@@ -19,6 +19,7 @@ from symnet.compile.executable import Executable
 from symnet.compile.kept_values import KeptValues
 from symnet.compile.modes import Mode, get_mode
 from symnet.compile.profile import Profiler, TimeRecorder
+from symnet.compile.sparse_edges import Edges
 from symnet.errors import briefly, message
 from symnet.graph.pickling import Packed, pack, unpack
 from symnet.graph.traverse import Graph, clone_replace, leaves
@@ -66,15 +67,19 @@ class Function(KeptValues, Generic[Result]):
         self.states = request.states
         self._cells: list[list[Any]] = [[None] for _ in request.inputs]
         variables = [one.variable for one in request.inputs]
-        values = [*request.outputs, *request.updates.values()]
-        graph = mode.rewrite(Graph(variables, values))
-        count = len(request.outputs)
+        self.edges = edges = Edges(variables, request.outputs, request.updates)
+        original = Graph(edges.inputs, [*edges.outputs, *edges.updates.values()])
+        graph = mode.rewrite(original)
+        count = len(edges.outputs)
         outputs, news = graph.outputs[:count], graph.outputs[count:]
-        self.updates = dict(zip(request.updates, news, strict=True))
-        self.engine = mode.engine(variables, outputs, self.updates, request, device)
+        self.updates = dict(zip(edges.updates, news, strict=True))
+        exact = [not i.strict and i.allow_downcast is not False for i in request.inputs]
+        numbers = exact if edges.plain else [False] * len(edges.inputs)
+        self.engine = mode.engine(original, outputs, self.updates, numbers, device)
         self.recorder = TimeRecorder(self.engine) if profile else None
         if (
             isinstance(self.engine, Executable)
+            and edges.plain
             and request.form != "dict"
             and not profile
         ):
@@ -114,9 +119,9 @@ class Function(KeptValues, Generic[Result]):
         """A call by way of Python: converts arguments, makes plans; the builtin hands
         over to it whatever is not exactly as in the call before."""
         states, given, named = self.states_given(args, kwargs)
-        arrays = self.read_arguments(given, named)
+        arrays = self.edges.split(self.read_arguments(given, named))
         with given_states(states):
-            results = self.engine.run(arrays)
+            results = self.edges.joined(self.engine.run(arrays))
         builtin = getattr(self.engine, "builtin", None)
         if builtin is not None:  # from now on it takes the calls
             type(self).__call__ = builtin  # type: ignore[method-assign]
@@ -199,7 +204,8 @@ class Function(KeptValues, Generic[Result]):
         """The shared variables that the function reads or updates."""
         found = dict.fromkeys(v for v in leaves(self.maker.fgraph.outputs))
         used = [v for v in found if isinstance(v, SharedVariable)]
-        return list(dict.fromkeys([*used, *self.updates]))
+        whole = self.edges.shared
+        return list(dict.fromkeys(whole.get(v, v) for v in (*used, *self.updates)))
 
     def copy(
         self,

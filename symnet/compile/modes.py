@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
 
-from symnet.compile.arguments import Request
 from symnet.compile.debugmode import DebugEngine
 from symnet.compile.executable import shared_of, uses_of, values_of
 from symnet.compile.inner_graphs import stable_throughout
@@ -48,18 +47,19 @@ class Mode:
 
     def engine(
         self,
-        inputs: Sequence[Variable],
+        original: Graph,
         outputs: Sequence[Variable],
         updates: Mapping[SharedVariable, Variable],
-        request: Request,
+        numbers: Sequence[bool],
         device: Device,
     ) -> Runs:
-        """What runs the rewritten outputs and updates of a request."""
+        """What runs the rewritten outputs and updates of a graph.
+
+        numbers: for each input whether a Python number may stand for it.
+        """
+        inputs = original.inputs
         if self.by_reference or returns_objects(outputs):
             return ReferenceEngine(inputs, outputs, updates)
-        numbers = [
-            not i.strict and i.allow_downcast is not False for i in request.inputs
-        ]
         graph = Graph(inputs, [*outputs, *updates.values()])
         return compile_graph(graph, list(updates), numbers, device)
 
@@ -93,16 +93,15 @@ class DebugMode(Mode):
 
     def engine(
         self,
-        inputs: Sequence[Variable],
+        original: Graph,
         outputs: Sequence[Variable],
         updates: Mapping[SharedVariable, Variable],
-        request: Request,
+        numbers: Sequence[bool],
         device: Device,
     ) -> Runs:
         if returns_objects(outputs):
-            return ReferenceEngine(inputs, outputs, updates)
-        original = Graph(inputs, [*request.outputs, *request.updates.values()])
-        return DebugEngine(original, inputs, outputs, updates, device)
+            return ReferenceEngine(original.inputs, outputs, updates)
+        return DebugEngine(original, original.inputs, outputs, updates, device)
 
 
 def returns_objects(outputs: Sequence[Variable]) -> bool:

@@ -25,6 +25,7 @@ from symnet.compile.lower.verify_program import verify_program
 from symnet.compile.memory.overwriting import reuse_dying
 from symnet.compile.memory.placement import place
 from symnet.compile.partition import Segment, split
+from symnet.compile.recompute import recompute
 from symnet.compile.scan.scan_passes import rewrite_loops
 from symnet.config import config
 from symnet.graph.traverse import Graph, leaves
@@ -160,7 +161,12 @@ def rewrite_graph(
     # Last, when the operations with graphs inside have their last form.
     again = partial(rewrite_graph, mode=mode, around=analyses)
     inside = Change("inside", lambda graph, _: rewrite_inside(graph, again))
-    return _run(inside, graph, used, analyses, trace)
+    graph = _run(inside, graph, used, analyses, trace)
+    if mode == "FAST_COMPILE" or around is not None:
+        return graph  # a step of a loop keeps nothing from turn to turn but its states
+    # The very last, for every pass before would make one operation of equal ones.
+    last = Change("recompute", lambda graph, _: recompute(graph))
+    return _run(last, graph, used, analyses, trace)
 
 
 def _run(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -28,6 +28,7 @@ class Type:
     """The base of all types of variables."""
 
     ndim: int = 0
+    to_tensor: ClassVar[str] = ""  # how a value of another type becomes a tensor
 
     def filter(
         self, value: Any, strict: bool = False, allow_downcast: Any = None
@@ -35,7 +36,9 @@ class Type:
         """Return `value` as a value of this type, or raise TypeError."""
         raise TypeError(f"{self} holds no values")
 
-    # Theano's methods that make variables, attached by graph.variables, which stands above.
+    # What its variables are, and Theano's methods that make them: attached by
+    # graph.variables, which stands above.
+    variable_class: ClassVar[Callable[..., Any]]
     make_variable: Callable[..., Any]
     __call__: Callable[..., Any]
     filter_variable: Callable[..., Any]

@@ -32,6 +32,8 @@ class Variable(Attached):
         "_functions",  # that `eval` has compiled for it, if it has
         "__weakref__",
     )  # fmt: skip
+    # Whether its operators and products serve where the other operand is a tensor.
+    rules_operators: ClassVar[bool] = False
     __array_priority__ = 1000  # programs written for Theano ask for it
     __pandas_priority__ = 5000  # `table * x` is for `Variable.__rmul__` to make
 
@@ -68,7 +70,7 @@ class Variable(Attached):
 
     def clone(self, name: str | None = None) -> Variable:
         """A new leaf of the same type."""
-        return Variable(self.type, name=name if name is not None else self.name)
+        return make_variable(self.type, name if name is not None else self.name)
 
     def get_parents(self) -> list[Apply]:
         return [] if self.owner is None else [self.owner]
@@ -120,7 +122,7 @@ class Constant(Variable):
         return self.data
 
     def clone(self, name: str | None = None) -> Variable:
-        return Constant(self.type, self.data, name or self.name, self.number)
+        return type(self)(self.type, self.data, name or self.name, self.number)
 
 
 # What `L_op` gets, and gives: for each input its gradient, or None where that is zero.
@@ -395,11 +397,13 @@ class Apply:
 
 def describe(variable: Variable) -> str:
     """A short text: the name, the value of a constant, or the op that makes it."""
-    if isinstance(variable, Constant):
+    if isinstance(variable, Constant) and isinstance(variable.data, np.ndarray):
         text = np.array2string(np.asarray(variable.data), threshold=6, separator=", ")
         return text if len(text) < 40 else f"constant {variable.type}"
     if variable.name:
         return variable.name
+    if isinstance(variable, Constant):
+        return f"constant {variable.type}"
     if variable.owner is None:
         return f"<{variable.type}>"
     number = f".{variable.index}" if len(variable.owner.outputs) > 1 else ""
@@ -426,7 +430,7 @@ def make_variable(kind: Type, name: str | None = None) -> Variable:
     """A leaf of a type."""
     if config.warn_float64 != "ignore" and getattr(kind, "dtype", "") == "float64":
         _warn_of_float64(kind)
-    return Variable(kind, name=name)
+    return kind.variable_class(kind, name=name)  # type: ignore[no-any-return]
 
 
 def _warn_of_float64(kind: Type) -> None:
@@ -451,6 +455,7 @@ def filter_variable(
     return made
 
 
+Type.variable_class = Variable
 Type.make_variable = make_variable
 Type.__call__ = make_variable  # type: ignore[method-assign]
 TensorType.filter_variable = filter_variable

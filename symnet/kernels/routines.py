@@ -101,8 +101,61 @@ class Convolve:
     strides: tuple[int, ...]
     dilations: tuple[int, ...]
     spreads: tuple[int, ...]
+    order: tuple[int, ...]
     name = "convolution"
 
 
+@dataclass(frozen=True)
+class SparseProduct:
+    """A matrix in compressed rows times a dense one; with `transposed` the matrix that has
+    the same arrays as compressed columns.
+
+    Operands: data (entries,), indices int32 (entries,), indptr int32 (rows + 1,), b of
+    `dtype` -> c.  b has as many rows as the matrix columns, c as many as it has rows.
+    Refuses indices outside of the matrix, and an indptr that does not rise.
+    """
+
+    dtype: str
+    transposed: bool
+    name = "sparse product"
+
+
+@dataclass(frozen=True)
+class SampledProduct:
+    """The elements of u v.T at the entries of a matrix in compressed rows.
+
+    Operands: indices int32 (entries,), indptr int32 (rows + 1,), u (rows, inner) and
+    v (columns, inner) of `dtype` -> data (entries,).  Refuses what `SparseProduct` does.
+    """
+
+    dtype: str
+    name = "sampled product"
+
+
+@dataclass(frozen=True)
+class EntryRows:
+    """In which compressed row each entry is.
+
+    Operands: indptr int32 (rows + 1,), indices (entries,), of which only the number counts
+    -> rows int32 (entries,).  Refuses an indptr that
+    does not rise from 0, or beyond the entries.
+    """
+
+    name = "rows of entries"
+
+
+@dataclass(frozen=True)
+class EntryCheck:
+    """The indices of a matrix in compressed rows, if they and indptr are in order.
+
+    Operands: indptr int32 (rows + 1,), indices int32 (entries,), limit int64 () ->
+    the indices.  Refuses those that are not from 0 to below the limit, and an indptr that
+    does not rise from 0 to the number of entries.
+    """
+
+    name = "check of entries"
+
+
 Draw: TypeAlias = MrgUniform | Categorical | NumpyDistribution
-Routine: TypeAlias = MatrixProduct | Convolve | Draw
+OnEntries: TypeAlias = SparseProduct | SampledProduct | EntryRows | EntryCheck
+Routine: TypeAlias = MatrixProduct | Convolve | Draw | OnEntries

@@ -169,7 +169,9 @@ def as_tensor(
     else:
         variable = constant(value)
     if not isinstance(variable.type, TensorType):
-        raise AsTensorError(f"{variable} of type {variable.type} is not a tensor")
+        what = f"{variable} of type {variable.type} is not a tensor"
+        cure = getattr(variable.type, "to_tensor", "")
+        raise AsTensorError(message(what, origin=variable.origin, cure=cure))
     if name is not None and variable.name is None:
         variable.name = name
     if ndim is not None and variable.type.ndim != ndim:

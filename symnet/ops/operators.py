@@ -54,6 +54,8 @@ def _attach_operators() -> None:
 
 def _forward(function: Callable[..., Variable]) -> Callable[..., Any]:
     def apply(self: Variable, other: TensorLike) -> Variable:
+        if isinstance(other, Variable) and other.rules_operators:
+            return NotImplemented  # type: ignore[no-any-return]
         return function(self, other)
 
     return apply

@@ -328,8 +328,11 @@ def ravel(x: Any) -> Variable:
 # ---- methods of variables
 
 
-def _reshape_method(self: Variable, *shape: Any, ndim: int | None = None) -> Variable:
-    """`x.reshape(2, 3)`, `x.reshape((2, 3))`, `x.reshape(vector, ndim=2)`."""
+def _reshape_method(
+    self: Variable, *sizes: Any, shape: Any = None, ndim: int | None = None
+) -> Variable:
+    """`x.reshape(2, 3)`, `x.reshape((2, 3))`, `x.reshape(shape=vector, ndim=2)`."""
+    shape = sizes if shape is None else (shape,)
     if len(shape) == 2 and ndim is None and not isinstance(shape[0], (int, np.integer)):
         first = shape[0]
         if not isinstance(first, Variable) or first.type.ndim == 1:

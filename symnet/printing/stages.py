@@ -288,10 +288,9 @@ class Stages:
     def __init__(self, function: Function) -> None:
         self.function = function
         self.listing = Listing()
-        request = function.request
-        inputs = [one.variable for one in request.inputs]
-        self.updates = list(request.updates)
-        self.written = Graph(inputs, [*request.outputs, *request.updates.values()])
+        edges = function.edges  # sparse matrices are taken apart already
+        self.updates = list(edges.updates)
+        self.written = Graph(edges.inputs, [*edges.outputs, *edges.updates.values()])
         self.trace = Trace()
         if getattr(function.mode, "rewrites", True):
             rewrite_graph(self.written, function.mode.name, self.trace)
@@ -477,7 +476,7 @@ class Stages:
         return self._code("asm", "#")
 
 
-PASS_NAMES = ("written", *(one.name for one in PASSES), "inside")
+PASS_NAMES = ("written", *(one.name for one in PASSES), "inside", "recompute")
 LOWERING_NAMES = ("lower", *(one.name for one in LOWERING))
 STAGE_NAMES = (
     *PASS_NAMES, "rules", "fuse", "loops", *LOWERING_NAMES, "program", "plan", "llvm", "asm",

@@ -42,7 +42,7 @@ def test_golden_graph_as_written() -> None:
 
 def test_golden_last_pass_and_what_passes_changed() -> None:
     stages = Stages(training_step())
-    last = stages.text(PASS_NAMES[-2]).splitlines()  # there are no graphs inside
+    last = stages.text(PASS_NAMES[-3]).splitlines()  # there are no graphs inside
     assert last[2:4] == [
         "%0 = Dot x w : float64[?, ?]",
         "%1 = tanh %0 : float64[?, ?]  'hidden'",
@@ -142,6 +142,7 @@ def test_every_stage_has_a_text_and_is_stable() -> None:
         "scans",
         "simplify scans",
         "inside",
+        "recompute",
     )  # there is nothing
     names = [name for name in STAGE_NAMES if name not in idle]
     assert set(Stages(f).sections) == set(names)

@@ -243,37 +243,45 @@ class Placer:
 
     def ordered(self) -> list[Instruction]:
         """The steps in an order that keeps every dependence; those on which nothing
-        depends run as soon as they can, so that what they read is freed.  Writes to
-        shared variables that free nothing come last: a call can be broken off until the
-        first of them."""
-        steps = self.layout.steps
-        waiting = dict.fromkeys(steps, 0)
+        depends run as soon as they can, so that what they read is freed, and so does what
+        only such a step waits for.  Writes to shared variables that free nothing come
+        last: a call can be broken off until the first of them."""
+        steps, after = self.layout.steps, self.layout.after
+        number = {step: k for k, step in enumerate(steps)}
+        missing: dict[Instruction, set[Instruction]] = {step: set() for step in steps}
         for step in steps:
-            for follower in self.layout.after[step]:
-                waiting[follower] += 1
+            for follower in after[step]:
+                missing[follower].add(step)
         ready: list[tuple[int, int, int]] = []
 
-        def push(k: int, step: Instruction) -> None:
-            last = self._only_writes_shared(step)
-            turn = 2 if last else bool(self.layout.after[step])
-            heapq.heappush(ready, (turn, self.position.get(step, -1), k))
+        def push(step: Instruction, turn: int) -> None:
+            entry = turn, self.position.get(step, -1), number[step]
+            heapq.heappush(ready, entry)
 
-        number = {step: k for k, step in enumerate(steps)}
-        for k, step in enumerate(steps):
-            if not waiting[step]:
-                push(k, step)
-        order: list[Instruction] = []
+        for step in steps:
+            if not missing[step]:
+                push(step, self._turn(step))
+        order: dict[Instruction, None] = {}
         while ready:
             step = steps[heapq.heappop(ready)[2]]
-            order.append(
-                replace(step, fallible=False) if step in self.checked else step
-            )
-            for follower in self.layout.after[step]:
-                waiting[follower] -= 1
-                if not waiting[follower]:
-                    push(number[follower], follower)
+            if step in order:
+                continue
+            order[step] = None
+            for follower in after[step]:
+                missing[follower].discard(step)
+                if not missing[follower]:
+                    push(follower, self._turn(follower))
+                elif self._turn(follower) == 0 and len(missing[follower]) == 1:
+                    (last,) = missing[follower]
+                    if not missing[last] and after[last] == {follower}:
+                        push(last, 0)
         assert len(order) == len(steps), "steps depend on each other in a circle"
-        return order + self.commits
+        safe = [replace(s, fallible=False) if s in self.checked else s for s in order]
+        return safe + self.commits
+
+    def _turn(self, step: Instruction) -> int:
+        """Which of the steps that may run do: those of the lowest turn."""
+        return 2 if self._only_writes_shared(step) else bool(self.layout.after[step])
 
     def _only_writes_shared(self, step: Instruction) -> bool:
         """Whether the step writes a shared variable and frees nothing worth mentioning."""

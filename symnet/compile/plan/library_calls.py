@@ -11,7 +11,7 @@ import numpy as np
 from symnet.compile.lower.program import LibraryCall, Linearise
 from symnet.graph.variables import Apply, Constant
 from symnet.kernels.library import (
-    BoundDraw,
+    ArraysCall,
     Call,
     ConvolutionCall,
     GemmCall,
@@ -20,7 +20,7 @@ from symnet.kernels.library import (
     Unwind,
 )
 from symnet.kernels.loopir.views import Size, View
-from symnet.kernels.routines import Convolve, Draw, MatrixProduct
+from symnet.kernels.routines import Convolve, Draw, MatrixProduct, OnEntries
 
 Numbers = Callable[[Sequence[Size]], tuple[int, ...]]
 # Views of the operands of a call; None for a number that is known.
@@ -35,7 +35,7 @@ def bind_call(step: LibraryCall | Linearise, numbers: Numbers) -> tuple[Call, Op
     if isinstance(routine, Convolve):
         return _convolution(step, routine, numbers)
     if not isinstance(routine, MatrixProduct):
-        return _draw(step, node, routine, numbers)
+        return _on_arrays(step, node, routine, numbers)
     (target,) = step.outputs
     alpha: View | None = None
     beta: View | None = None
@@ -110,6 +110,8 @@ def _convolution(
         (*steps[:3], *three(steps[3:], item))
         for steps in (numbers(view.strides) for view in (x, w, y))
     ]
+    leading, strides[2] = strides[2][:3], strides[2][3:]
+    strides[2] = (*(leading[routine.order.index(k)] for k in range(3)), *strides[2])
     (groups, images, channels, *inputs), (_, outputs, _, *taps), (*_,) = sizes
     call = ConvolutionCall(
         y.dtype, groups, images, outputs, channels,
@@ -154,14 +156,14 @@ def _unwind(step: Linearise, numbers: Numbers) -> tuple[Unwind, Operands]:
     return call, (*step.inputs, *step.outputs)
 
 
-def _draw(
-    step: LibraryCall, node: Apply, draw: Draw, numbers: Numbers
-) -> tuple[BoundDraw, Operands]:
+def _on_arrays(
+    step: LibraryCall, node: Apply, routine: Draw | OnEntries, numbers: Numbers
+) -> tuple[ArraysCall, Operands]:
     initial = [step.initial] if step.initial is not None else []
     operands = (*step.inputs, *initial, *step.outputs)
     shown = tuple((v.dtype, numbers(v.sizes)) for v in operands)
     reference = _reference(step, node, numbers(step.sizes))
-    return BoundDraw(draw, shown, len(step.outputs), reference), operands
+    return ArraysCall(routine, shown, len(step.outputs), reference), operands
 
 
 def _reference(

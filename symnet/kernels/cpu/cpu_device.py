@@ -31,7 +31,7 @@ from symnet.kernels.llvm.emit import emit
 from symnet.kernels.llvm.machine import machine
 from symnet.kernels.loopir.scalars import Kernel
 from symnet.kernels.memory import HOST, LINE
-from symnet.kernels.routines import Convolve, MatrixProduct, Routine
+from symnet.kernels.routines import Convolve, MatrixProduct, OnEntries, Routine
 from symnet.kernels.schedule import Schedule, arrange
 from symnet.kernels.variants import Variant
 from symnet.lazy import cached_property
@@ -72,6 +72,8 @@ class Cpu:
             return routine.dtype in (PACKED if routine.packed else LETTERS)
         if isinstance(routine, Convolve):
             return routine.dtype in PACKED
+        if isinstance(routine, OnEntries):
+            return True
         return offers_draw(routine)
 
     def library(self, call: Call) -> tuple[CallArrangement | Schedule, Kernel | None]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from symnet.kernels.interface import Place
 from symnet.kernels.library import (
-    BoundDraw,
+    ArraysCall,
     Call,
     ConvolutionCall,
     GemmCall,
@@ -132,7 +132,7 @@ def unwind(call: Unwind, places: Places, memory: CallMemory) -> None:
         rows[k] = ring[row % call.slots] if row >= 0 else 0
 
 
-def bound_draw(call: BoundDraw, places: Places, memory: CallMemory) -> None:
+def on_arrays(call: ArraysCall, places: Places, memory: CallMemory) -> None:
     arrays = [
         _array(memory, place, dtype, shape)
         for place, (dtype, shape) in zip(places, call.operands, strict=True)
@@ -161,7 +161,7 @@ RUN: dict[type, Any] = {
     PackedGemm: packed_gemm,
     ConvolutionCall: convolution,
     Unwind: unwind,
-    BoundDraw: bound_draw,
+    ArraysCall: on_arrays,
 }
 
 __all__ = ["Refused", "run_call"]

@@ -196,10 +196,15 @@ def dot(a: TensorLike, b: TensorLike) -> Variable:
 
     Shapes: matrices and vectors as in linear algebra; (..., k), (..., k, n) ->
     (..., ..., n) for higher ranks; a scalar multiplies.
+    A variable of another type says itself what its product is (`__dot__`, `__rdot__`).
     Raises: ShapeError where the contracted sizes differ.
     """
-    a, b = as_tensor(a), as_tensor(b)
     result: Variable
+    for one, other, name in ((a, b, "__dot__"), (b, a, "__rdot__")):
+        if isinstance(one, Variable) and one.rules_operators:
+            result = getattr(one, name)(other)
+            return result
+    a, b = as_tensor(a), as_tensor(b)
     if a.type.ndim == 0 or b.type.ndim == 0:
         result = mul(a, b)
     elif a.type.ndim > 2 or b.type.ndim > 2:
@@ -214,6 +219,8 @@ def matmul(a: TensorLike, b: TensorLike) -> Variable:
 
     Raises: TypeError for a scalar; ShapeError where sizes do not agree.
     """
+    if any(isinstance(v, Variable) and v.rules_operators for v in (a, b)):
+        return dot(a, b)
     a, b = as_tensor(a), as_tensor(b)
     if a.type.ndim == 0 or b.type.ndim == 0:
         raise TypeError(

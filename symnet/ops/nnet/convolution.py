@@ -44,26 +44,30 @@ from symnet.ops.shape import dimshuffle
 from symnet.ops.sizes import ForgetShape, size_scalar, sizes_of
 
 LEADING = 3  # axes before the spatial ones: group, batch, channel
+# Orders of the axes g, n and o of a result.
+GROUP_FIRST, IMAGE_FIRST, IMAGE_LAST = (0, 1, 2), (1, 0, 2), (0, 2, 1)
 
 
 class Convolution(TensorOp):
     """See the module.
 
     Shapes: x (g, n, c, *inputs), w (g, o, c, *taps), then a number `low` for each spatial
-    axis and a size of the output for each -> (g, n, o, *sizes).
+    axis and a size of the output for each -> (g, n, o, *sizes), the first three axes in
+    `order`: what is needed as (n, g o, *sizes) is made so, and need not be copied.
     Dtypes: float32 or float64, the same for x and w; integers.
     strides, dilations, spreads: a positive int for each spatial axis, of which there are
-    one, two or three.
+    one, two or three.  order: a permutation of (0, 1, 2).
     Raises: ShapeError where groups or channels differ; TypeError for other ranks, dtypes.
     """
 
-    __props__ = ("strides", "dilations", "spreads")
+    __props__ = ("strides", "dilations", "spreads", "order")
 
     def __init__(
         self,
         strides: Sequence[int],
         dilations: Sequence[int] | None = None,
         spreads: Sequence[int] | None = None,
+        order: tuple[int, int, int] = GROUP_FIRST,
     ) -> None:
         self.strides = tuple(strides)
         self.dilations = tuple(dilations or (1,) * len(self.strides))
@@ -74,6 +78,9 @@ class Convolution(TensorOp):
                 f"strides {self.strides}, dilations {self.dilations} and spreads "
                 f"{self.spreads}: one positive int each for one to three spatial axes"
             )
+        self.order = tuple(order)
+        if sorted(self.order) != [0, 1, 2]:
+            raise ValueError(f"order {order}: a permutation of (0, 1, 2)")
 
     @property
     def rank(self) -> int:
@@ -98,12 +105,8 @@ class Convolution(TensorOp):
         self._agree(x, w)
         scalars = [size_scalar(n, "a padding or size") for n in numbers]
         group = x.type.shape[0] if x.type.shape[0] is not None else w.type.shape[0]
-        shape = (
-            group,
-            x.type.shape[1],
-            w.type.shape[1],
-            *map(_known, scalars[self.rank :]),
-        )
+        leading = (group, x.type.shape[1], w.type.shape[1])
+        shape = (*self._ordered(leading), *map(_known, scalars[self.rank :]))
         output = make_variable(TensorType(x.type.dtype, shape))
         return Apply(self, [x, w, *scalars], [output])
 
@@ -123,7 +126,8 @@ class Convolution(TensorOp):
     def lowering(self, node: Apply) -> Lowering:
         dtype = node.outputs[0].type.dtype
         return CallOf(
-            Convolve(dtype, self.strides, self.dilations, self.spreads), (0, 1)
+            Convolve(dtype, self.strides, self.dilations, self.spreads, self.order),
+            (0, 1),
         )
 
     def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
@@ -134,7 +138,8 @@ class Convolution(TensorOp):
         for number in numbers[self.rank :]:
             at_least = views.combine("ge", number, views.ZERO)
             sizes.require(at_least, "a convolution has a size below 0")
-        return [(group, x[1], w[1], *numbers[self.rank :])]
+        leading = self._ordered((group, x[1], w[1]))
+        return [(*leading, *numbers[self.rank :])]
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         x, w, *numbers = arrays
@@ -147,7 +152,9 @@ class Convolution(TensorOp):
                 )
         if min(sizes) < 0:
             raise ValueError(f"a convolution of sizes {sizes}")
-        return [convolved(self, x, w, low, sizes)]
+        found = convolved(self, x, w, low, sizes)
+        spatial = range(LEADING, found.ndim)
+        return [np.ascontiguousarray(found.transpose(*self.order, *spatial))]
 
     def connection_pattern(self, node: Apply) -> list[list[bool]]:
         return [[True], [True], *[[False]] * (2 * self.rank)]
@@ -155,6 +162,7 @@ class Convolution(TensorOp):
     def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         x, w, *numbers = inputs
         (g,) = output_gradients
+        g = dimshuffle(g, *self._back, *range(LEADING, g.type.ndim))
         rest = [disconnected() for _ in numbers]
         return [
             no_more_known(self.input_gradient(x, w, numbers, g), x),
@@ -165,24 +173,38 @@ class Convolution(TensorOp):
     def input_gradient(
         self, x: Variable, w: Variable, numbers: Sequence[Variable], g: Variable
     ) -> Variable:
-        """The gradient for x: g, spread by the strides, with the filters mirrored."""
+        """The gradient for x: g, spread by the strides, with the filters mirrored.
+
+        g: with its axes as `GROUP_FIRST` has them.
+        """
         taps = sizes_of(w)[LEADING:]
         low = [
             (t - 1) * d - b
             for t, d, b in zip(taps, self.dilations, numbers[: self.rank], strict=True)
         ]
-        back = Convolution(self.spreads, self.dilations, self.strides)
+        back = Convolution(self.spreads, self.dilations, self.strides, IMAGE_FIRST)
         filters = in_order(_channels_first(mirrored(w, self.rank)))
-        return back(g, filters, *low, *sizes_of(x)[LEADING:])
+        found = back(g, filters, *low, *sizes_of(x)[LEADING:])
+        return dimshuffle(found, 1, 0, *range(2, found.type.ndim))
 
     def filter_gradient(
         self, x: Variable, w: Variable, numbers: Sequence[Variable], g: Variable
     ) -> Variable:
-        """The gradient for w: x, with batch and channels exchanged, along g as a filter."""
-        along = Convolution(self.dilations, self.strides, self.spreads)
+        """The gradient for w: x, with batch and channels exchanged, along g as a filter.
+
+        g: with its axes as `GROUP_FIRST` has them.
+        """
+        along = Convolution(self.dilations, self.strides, self.spreads, IMAGE_LAST)
         low, sizes = numbers[: self.rank], sizes_of(w)[LEADING:]
-        found = along(_channels_first(x), _channels_first(g), *low, *sizes)
-        return _channels_first(found)
+        return along(_channels_first(x), _channels_first(g), *low, *sizes)
+
+    @property
+    def _back(self) -> tuple[int, ...]:
+        """Where each of the first three axes of the equation stands in the result."""
+        return tuple(self.order.index(axis) for axis in range(LEADING))
+
+    def _ordered(self, leading: Sequence[Any]) -> tuple[Any, ...]:
+        return tuple(leading[axis] for axis in self.order)
 
 
 class InOrder(SameShape, PointOp):

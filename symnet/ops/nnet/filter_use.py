@@ -17,7 +17,13 @@ from symnet.graph.types import COMPLEX, FLOATS
 from symnet.graph.variables import Variable, operand_text
 from symnet.ops.base import as_tensor, common_dtype
 from symnet.ops.elementwise import cast
-from symnet.ops.nnet.convolution import Convolution, in_order, mirrored
+from symnet.ops.nnet.convolution import (
+    IMAGE_FIRST,
+    IMAGE_LAST,
+    Convolution,
+    in_order,
+    mirrored,
+)
 from symnet.ops.nnet.filter_places import (
     Border,
     FilterPlaces,
@@ -76,7 +82,7 @@ class FilterUse:
             return cast(self._windows(places, taps).products(x, w, self.groups), dtype)
         if x.type.dtype not in FLOATS:
             return self._windows(places, taps).shared_products(x, w, self.groups)
-        op = Convolution(self.strides, self.dilations)
+        op = Convolution(self.strides, self.dilations, order=IMAGE_FIRST)
         low = [below for below, _ in self._padding(taps)]
         y = op(self._split(x, 1), self._split(w, 0), *low, *places)
         return cast(self._joined(y, 1), dtype)
@@ -115,7 +121,8 @@ class FilterUse:
             )
         ]
         w = w if self.flip else mirrored(w, self.rank)
-        op = Convolution((1,) * self.rank, self.dilations, self.strides)
+        steps = (1,) * self.rank, self.dilations, self.strides
+        op = Convolution(*steps, order=IMAGE_FIRST)
         filters = in_order(_swapped(self._split(w, 0)))
         found = op(self._split(g, 1), filters, *low, *spatial)
         return cast(self._joined(found, 1), dtype)
@@ -143,9 +150,9 @@ class FilterUse:
             found = windows.filter_gradient(x, g, self.groups)
         else:
             low = [below for below, _ in self._padding(taps)]
-            op = Convolution(self.dilations, self.strides)
+            op = Convolution(self.dilations, self.strides, order=IMAGE_LAST)
             inputs, filters = (_swapped(self._split(one, 1)) for one in (x, g))
-            found = self._joined(_swapped(op(inputs, filters, *low, *taps)), 0)
+            found = self._joined(op(inputs, filters, *low, *taps), 0)
         found = mirrored(found, self.rank) if self.flip else found
         return cast(found, dtype)
 
@@ -292,14 +299,12 @@ class FilterUse:
         return dimshuffle(split, axis, *rest)
 
     def _joined(self, v: Variable, axis: int) -> Variable:
-        """The inverse of `_split`."""
+        """v with its groups, which lie along an axis, joined to the axis behind."""
         if self.groups == 1:
-            return dimshuffle(v, *range(1, v.type.ndim))
-        order = list(range(1, v.type.ndim))
-        order.insert(axis, 0)
-        shape: list[Any] = list(sizes_of(v)[1:])
-        shape[axis] = times(shape[axis], self.groups)
-        return reshape(dimshuffle(v, *order), shape)
+            return dimshuffle(v, *(k for k in range(v.type.ndim) if k != axis))
+        shape: list[Any] = list(sizes_of(v))
+        shape[axis : axis + 2] = [times(shape[axis + 1], self.groups)]
+        return reshape(v, shape)
 
 
 def _swapped(v: Variable) -> Variable:

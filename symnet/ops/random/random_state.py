@@ -124,7 +124,7 @@ def randomstate_constructor(
     )
 
 
-CONSTRUCTORS[RandomState] = randomstate_constructor
+CONSTRUCTORS.append((lambda value: type(value) is RandomState, randomstate_constructor))
 
 
 def as_state(value: Any) -> Variable:

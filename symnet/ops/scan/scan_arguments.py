@@ -18,6 +18,11 @@ from symnet.ops.elementwise import cast
 from symnet.ops.indexing import getitem
 from symnet.ops.shape import shape_padleft
 from symnet.ops.sizes import shape_i, size_constant
+from symnet.ops.sparse.sparse_type import (
+    as_sparse_variable,
+    is_sparse,
+    is_sparse_value,
+)
 
 
 @dataclass(eq=False)
@@ -100,6 +105,14 @@ def read_array(value: Any, what: str) -> Variable:
     except TypeError as error:
         cure = "give symbolic variables, arrays or numbers"
         raise complain(f"{what}: {error}", cure, kind=TypeError) from None
+
+
+def read_invariant(value: Any) -> Variable:
+    """A value that stays the same; it may be a sparse matrix.  Raises: as `read_array`."""
+    sparse = isinstance(value, Variable) and is_sparse(value)
+    if sparse or is_sparse_value(value):
+        return as_sparse_variable(value)
+    return read_array(value, "non_sequences")
 
 
 # ---- sequences

@@ -25,13 +25,14 @@ from symnet.ops.scan.scan_arguments import (
     as_sequence,
     complain,
     line_of,
-    read_array,
     read_carried,
+    read_invariant,
     read_steps,
     read_walked,
 )
 from symnet.ops.scan.step_graph import Closed, add_default_updates, ask, close
 from symnet.ops.shape import shape_padleft
+from symnet.ops.sparse.conversions import dense_step
 from symnet.rewriting.bypassed import remember_as
 from symnet.updates import OrderedUpdates
 
@@ -84,7 +85,7 @@ def scan(
         return _in_form(results, updates, return_list)
     walked, carried = read_walked(sequences), read_carried(outputs_info)
     steps = read_steps(n_steps, walked)
-    others = [read_array(v, "non_sequences") for v in as_sequence(non_sequences)]
+    others = [read_invariant(v) for v in as_sequence(non_sequences)]
     loop = ScanCall(fn, walked, carried, others, go_backwards)
     loop.ask()
     closed = close(loop.results, loop.leaves, loop.given, strict, loop.reply.made)
@@ -168,6 +169,7 @@ class ScanCall:
             leaf for rows in self.rows if rows is not None for leaf in rows.values()
         ]
         self.reply = ask(self.fn, [*arguments, *self.others])
+        self._make_dense(arguments)
         self.written = [*self.reply.outputs, *self.reply.updates.values()]
         self._check_count()
         given = set(self.others) - set(self.reply.updates)
@@ -179,6 +181,20 @@ class ScanCall:
             for s in self.reply.updates
         }
         self.given = [v for v in dict.fromkeys(self.others) if v not in self.shared]
+
+    def _make_dense(self, own: list[Variable]) -> None:
+        """Take sparse matrices apart: no step knows them."""
+        reply = self.reply
+        stop = [] if reply.condition is None else [reply.condition]
+        found = dense_step([*reply.outputs, *reply.updates.values(), *stop], own)
+        self._put(found)
+
+    def _put(self, found: list[Variable]) -> None:
+        """Replace what fn has returned: outputs, updates, condition."""
+        reply, count = self.reply, len(self.reply.outputs)
+        reply.outputs = found[:count]
+        reply.updates = dict(zip(reply.updates, found[count:]))
+        reply.condition = None if reply.condition is None else found[-1]
 
     def _check_count(self) -> None:
         """One entry of outputs_info for each output."""
@@ -219,12 +235,9 @@ class ScanCall:
 
     def _replace(self, replace: dict[Variable, Variable]) -> None:
         reply = self.reply
-        count = len(reply.outputs)
         stop = [] if reply.condition is None else [reply.condition]
-        found = clone_replace([*reply.outputs, *reply.updates.values(), *stop], replace)
-        reply.outputs = found[:count]
-        reply.updates = dict(zip(reply.updates, found[count:]))
-        reply.condition = found[-1] if stop else None
+        values = [*reply.outputs, *reply.updates.values(), *stop]
+        self._put(clone_replace(values, replace))
 
     def _fit_states(self) -> None:
         for k, one in enumerate(self.carried):

@@ -55,7 +55,8 @@ def cases(draw):
     def each(numbers):
         return tuple(draw(numbers) for _ in range(rank))
 
-    op = Convolution(each(small), each(small), each(small))
+    order = tuple(draw(st.permutations(range(3))))
+    op = Convolution(each(small), each(small), each(small), order)
     groups, images, filters, channels = (draw(st.integers(0, 3)) for _ in range(4))
     inputs, taps = each(st.integers(0, 5)), each(st.integers(0, 3))
     low, sizes = each(st.integers(-3, 5)), each(st.integers(0, 5))
@@ -75,6 +76,7 @@ def test_all_combinations(case):
     given_values = {a: x, b: w, **dict(zip(numbers, [*low, *sizes]))}
     got = run(op(a[reversed_], b, *numbers), given_values)
     want = loops(op, x[reversed_], w, low, sizes)
+    want = want.transpose(*op.order, *range(3, want.ndim))
     np.testing.assert_allclose(got, want, atol=1e-12)
 
 
@@ -120,6 +122,8 @@ def test_against_scipy(dtype, flip):
         (Convolution((3,), (1,), (2,)), (-1,), (4,)),
         (Convolution((1, 2), (2, 1), (3, 1)), (2, -1), (5, 2)),
         (Convolution((2, 1, 1), (1, 1, 2), (1, 2, 1)), (0, 1, 1), (2, 4, 3)),
+        (Convolution((2,), order=(1, 0, 2)), (1,), (3,)),
+        (Convolution((1,), (2,), order=(2, 0, 1)), (1,), (4,)),
     ],
 )
 def test_gradients_of_both_orders(op, low, sizes):
@@ -162,6 +166,8 @@ def test_sizes_are_known_where_the_numbers_are():
     w = TensorType("float32", (None, 4, 3, 5))("w")
     assert Convolution((1,))(x, w, 0, 7).type.shape == (1, None, 4, 7)
     assert Convolution((1,))(x, w, 0, lscalar()).type.shape == (1, None, 4, None)
+    swapped = Convolution((1,), order=(1, 2, 0))
+    assert swapped(x, w, 0, 7).type.shape == (None, 4, 1, 7)
 
 
 def test_views_need_no_copies():
@@ -207,6 +213,8 @@ def test_wrong_settings():
     for settings_ in [((),), ((0,),), ((1, 1), (1,)), ((1,) * 4,), ((1,), (1,), (-1,))]:
         with pytest.raises(ValueError, match="one positive int"):
             Convolution(*settings_)
+    with pytest.raises(ValueError, match="a permutation"):
+        Convolution((1,), order=(0, 1, 1))
 
 
 def test_wrong_operands():

@@ -11,6 +11,7 @@ from symnet.compile.function import function
 from symnet.gradient import grad
 from symnet.graph.types import TensorType
 from symnet.ops.nnet.filter_use import filter_use
+from symnet.printing.stages import Stages
 from tests.convolutions import direct
 
 RANDOM = np.random.default_rng(11)
@@ -115,3 +116,15 @@ def test_dtypes(case, dtype):
     with np.errstate(all="ignore"):
         want = direct(x, w, *arguments).astype(dtype)
     np.testing.assert_array_equal(got, want)
+
+
+def test_results_of_groups_are_not_copied():
+    """They are made in the place and order of the output."""
+    x, w, g = (tensor(4) for _ in range(3))
+    y = made(2, (1, (1, 1), (1, 1), False, 3)).convolve(x, w)
+    images, filters = normal(2, 6, 5, 5), normal(9, 2, 3, 3)
+    values = images, filters, normal(2, 9, 5, 5)
+    for output in (y, *grad(None, [x, w], known_grads={y: g})):
+        f = function([x, w, g], output, on_unused_input="ignore")
+        assert f(*values).shape in (images.shape, filters.shape, values[2].shape)
+        assert "output 0 becomes temporary" in Stages(f).text("program")

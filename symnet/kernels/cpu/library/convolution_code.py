@@ -17,17 +17,16 @@ Which element meets which pair stands in tables behind the words.
 
 from __future__ import annotations
 
-from symnet.kernels.cpu.jit.intrinsics import (
-    load,
-    load_i32,
-    store,
-    store_i32,
-)
+from symnet.kernels.cpu.jit.intrinsics import load, store
 from symnet.kernels.cpu.jit.native import hot
+from symnet.kernels.cpu.library.gathering_code import (
+    clear_blocks,
+    gather_numbers,
+    scatter_numbers,
+)
 from symnet.kernels.cpu.library.panels_code import (
     BLOCK,
     PanelWords,
-    clear,
     copy_block,
     copy_numbers,
     multiply_panel,
@@ -81,17 +80,22 @@ class ConvolutionWords(PanelWords):
     inner: int  # the contracted length of `convolve_rows`
     inner_block: int
     # Of `convolve_sums`.
-    tile: int
-    tile_rows: int
-    columns: int
+    columns: int  # rows of its result: places of the output, image by image
     column_block: int
     panel_columns: int  # so many of them are packed at once
+    panel_result: int  # bytes of their sums
+    row_blocks: int
     channel_block: int
     stretch: int  # bytes of a packed channel
+    pieces: int  # of the contracted axis
+    part_pieces: int
     parts: int
-    channel_part: int  # channels of a part
     sums: int  # where those of the second part begin, in bytes of the scratch memory
     y_bytes: int
+    result: int  # where the sums begin, in bytes of a slot
+    tile: int
+    tile_rows: int
+    tile_bytes: int
     # Of `convolve_inputs`.
     x_depth: int
     x_height: int
@@ -109,24 +113,6 @@ W = ConvolutionWords
 
 
 # ---- packing
-
-
-@hot
-def scatter_numbers(
-    target: int, step: int, source: int, stride: int, count: int, item: int
-) -> int:
-    """Copy numbers that lie `stride` bytes apart to places `step` bytes apart."""
-    if item == 4:
-        for _ in range(count):
-            store_i32(target, 0, load_i32(source, 0))
-            target += step
-            source += stride
-        return 0
-    for _ in range(count):
-        store(target, 0, load(source, 0))
-        target += step
-        source += stride
-    return 0
 
 
 @hot
@@ -161,10 +147,10 @@ def pack_rows(
         down = load(table, row)
         begin = source + far + down
         if far == NOT_THERE or down == NOT_THERE or used == 0:
-            clear(target, size)
+            clear_blocks(target, size)
         elif step == item and stride == item:
             if start > 0:
-                clear(target, start)
+                clear_blocks(target, start)
             done = 0
             while done < used:
                 if begin + done > safe:
@@ -173,9 +159,13 @@ def pack_rows(
                 copy_block(target + start + done, begin + done)
                 done += BLOCK
             if start + used < size:
-                clear(target + start + used, size - start - used)
+                clear_blocks(target + start + used, size - start - used)
+        elif step == item:
+            if used < size:
+                clear_blocks(target, size)
+            gather_numbers(target + start, begin, stride, count, item)
         else:
-            clear(target, size)
+            clear_blocks(target, size)
             scatter_numbers(target + start, step, begin, stride, count, item)
         target += size
         row += 1

@@ -14,8 +14,8 @@ from symnet.kernels.cpu.library.convolution_code import (
     LINE_WORDS,
     NOT_THERE,
     W,
-    scatter_numbers,
 )
+from symnet.kernels.cpu.library.gathering_code import scatter_numbers
 from symnet.kernels.cpu.library.panels_code import (
     clear,
     copy_numbers,

@@ -26,13 +26,14 @@ from symnet.kernels.library import ITEM_BYTES, GemmCall
 from symnet.kernels.llvm.machine import machine
 from symnet.kernels.memory import LINE
 
-PANEL_BYTES = 192 * 1024  # in the second cache
+# In the second cache: a panel, and the rows of A that pass by it.
+PANEL_BYTES, ROWS_BYTES = 192 * 1024, 640 * 1024
 WIDE = 64  # bytes of a vector from which on they are faster than the BLAS
 LONGEST_PIECE = 256  # of a sum: each rounds on its own
 LONGEST_SUM = 8192  # the BLAS is told to add longer ones up in parts
 LEAST_ROWS, LEAST_COLUMNS, LEAST_WORK = 4, 8, 20_000
-FEW_TILES = 3  # of rows: to pack B does not pay
-ITEMS = 16  # pieces of work that are worth cutting for
+FEW_TILES = 9  # of rows: to pack B does not pay
+ITEMS, ITEM_WORK = 16, 250_000  # pieces worth cutting for, multiplications of one
 LEAST_TILES = 4  # of a piece
 NUMBERS_PER_NS = {"float32": 40.0, "float64": 20.0}  # a modest core
 SHARED_NS = 10_000.0
@@ -88,16 +89,12 @@ def tiled_step(call: GemmCall) -> CallArrangement:
     pieces = -(-k // LONGEST_PIECE)
     inner_block = -(-k // pieces)
     rows_kept = -(-inner_block // width) * width  # whole blocks are transposed
-    column_block = max(PANEL_BYTES // (rows_kept * item) // (2 * width), 1) * 2 * width
-    column_blocks = -(-n // column_block)
-    column_block = -(-n // column_blocks // (2 * width)) * 2 * width
-    column_blocks = -(-n // column_block)
+    batch = call.loops[0] if call.loops else (1, 0, 0, 0)
+    column_block, column_blocks, row_blocks = _cut(call, inner_block, rows_kept)
     last = n - (column_blocks - 1) * column_block
     counts = (min(column_block, n), last)
     words, routines = tile_words(call.dtype, m, counts, total=n)
-    batch = call.loops[0] if call.loops else (1, 0, 0, 0)
-    wanted = -(-ITEMS // (column_blocks * max(batch[0], 1)))
-    tile_block = max(-(-words["tiles"] // wanted), LEAST_TILES)
+    tile_block = max(-(-words["tiles"] // row_blocks), LEAST_TILES)
     tile_blocks = -(-words["tiles"] // tile_block)
     by_rows = call.strides[1][1] == item
     slot_bytes = whole_lines(column_block * rows_kept * item)
@@ -127,3 +124,21 @@ def tiled_step(call: GemmCall) -> CallArrangement:
     )
     alpha, beta = number_slot(W.alpha, call.alpha), number_slot(W.beta, call.beta)
     return replace(step, pointer_slots=(alpha, W.a, W.b, beta, W.c))
+
+
+def _cut(call: GemmCall, inner_block: int, rows_kept: int) -> tuple[int, int, int]:
+    """Columns of a block, how many blocks of columns there are, and how many of rows.
+
+    Columns are cut first: a block packs only its own, but each block of rows packs B anew.
+    Rows are cut where A would not stay in the cache, or columns are too few for threads.
+    """
+    (m, n, k), item = call.sizes, ITEM_BYTES[call.dtype]
+    strip = 2 * lanes(call.dtype, machine().target)
+    products = call.loops[0][0] if call.loops else 1
+    items = max(min(-(-ITEMS // max(products, 1)), m * n * k // ITEM_WORK), 1)
+    row_blocks = -(-m * inner_block * item // ROWS_BYTES)
+    strips, room = -(-n // strip), max(PANEL_BYTES // (rows_kept * item) // strip, 1)
+    blocks = max(-(-strips // room), min(strips, -(-items // row_blocks)))
+    column_block = -(-strips // blocks) * strip
+    blocks = -(-n // column_block)
+    return column_block, blocks, max(row_blocks, items // blocks)

@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import cache
 from hashlib import sha256
+from inspect import getfile
 
 from symnet.kernels.library import ITEM_BYTES
 from symnet.kernels.llvm.function_writer import FunctionWriter
@@ -116,7 +117,7 @@ def tile_words(
 
 
 def tile_routine(what: str, emit: Callable[[Target, str], str]) -> Routine:
-    key = f"{generator()}{source_digest(__file__)}\n{what}"
+    key = f"{generator()}{source_digest(__file__, getfile(emit))}\n{what}"
     name = f"tile_{sha256(key.encode()).hexdigest()[:32]}"
 
     def build() -> bytes:

@@ -127,12 +127,20 @@ def test_nothing_is_read_beside_the_arrays(place):
         ((1, 2, 3, 1, 7, 5), (1, 13, 3, 1, 3, 3), (0, 0, 0), (1, 5, 3)),
         ((1, 2, 3, 1, 5, 3), (1, 13, 3, 1, 3, 3), (0, 2, 2), (1, 7, 5)),
         ((1, 2, 3, 1, 7, 5), (1, 13, 3, 1, 6, 3), (0, 0, 0), (1, 2, 3)),
+        ((1, 2, 1, 1, 7, 40), (1, 13, 1, 1, 3, 3), (0, 1, 1), (1, 7, 40)),
+        ((17, 2, 1, 1, 7, 19), (17, 13, 1, 1, 6, 19), (0, 0, 0), (1, 2, 1)),
     ]
-    for x_shape, w_shape, low, sizes in shapes:
+    steps = [(1, 1, k) for k in (2, 3, 4, 5)]
+    shapes = [(*shape, ONES) for shape in shapes]
+    shapes += [
+        ((1, 2, 3, 1, 7, 36 * s[2] + 3), (1, 13, 3, 1, 3, 3), (0, 0, 0), (1, 5, 37), s)
+        for s in steps
+    ]
+    for x_shape, w_shape, low, sizes, strides in shapes:
         x, w = (guarded(array(rng, "float32", *s)) for s in (x_shape, w_shape))
-        y = guarded(np.full((1, 2, 13, *sizes), np.nan, "float32"))
-        run(call_of(x, w, y, low), x, w, y)
-        want = by_the_equation(x, w, low, sizes, ONES, ONES, ONES)
+        y = guarded(np.full((x_shape[0], 2, 13, *sizes), np.nan, "float32"))
+        run(call_of(x, w, y, low, strides), x, w, y)
+        want = by_the_equation(x, w, low, sizes, strides, ONES, ONES)
         np.testing.assert_allclose(y, want, rtol=1e-4, atol=1e-4)
 
 
@@ -142,6 +150,7 @@ def test_the_number_of_threads_changes_no_bit():
     cases = [
         ((1, 20, 4, 1, 3, 3), (0, 1, 1), 12),
         ((1, 20, 4, 1, 11, 11), (0, 0, 0), 2),
+        ((1, 20, 4, 1, 2, 3), (0, 1, 1), 7),
     ]
     before = config.num_threads
     try:

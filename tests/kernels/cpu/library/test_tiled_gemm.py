@@ -112,6 +112,39 @@ def test_the_number_of_threads_changes_no_bit():
         np.testing.assert_array_equal(found[0], other)
 
 
+def plain_call(m, n, k, products=0):
+    loops = ((products, m * k * 4, k * n * 4, m * n * 4),) if products else ()
+    strides = ((4 * k, 4), (4 * n, 4), (4 * n, 4))
+    return GemmCall("float32", (m, n, k), strides, loops=loops)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "packed", "pieces"),
+    [
+        pytest.param((600, 2048, 784), 1, range(12, 20), id="enough columns"),
+        pytest.param((4096, 2048, 1000), 8, range(32, 200), id="A is too large"),
+        pytest.param((4096, 32, 64), 20, range(12, 20), id="too few columns"),
+        pytest.param((40, 40, 40), 1, range(1, 2), id="hardly any work"),
+        pytest.param((64, 64, 64, 40), 1, range(40, 41), id="many products"),
+    ],
+)
+def test_how_often_b_is_packed(sizes, packed, pieces):
+    """Each block of rows packs B anew: rows are cut for the cache, or for want of columns."""
+    step = tiled_gemm(plain_call(*sizes))
+    assert step.words[steps.W.tile_blocks] <= packed
+    assert step.total in pieces
+
+
+@pytest.mark.parametrize("m", [9, 109, 700, 2500])
+@pytest.mark.parametrize("n", [31, 33, 300, 2100])
+def test_every_cut_makes_all_of_c(m, n):
+    """Blocks of rows and columns of every size, a last one of its own among them."""
+    a, b = matrix(m, 90, "float32"), matrix(90, n, "float32")
+    c = np.full((m, n), np.nan, "float32")
+    run(call_of(a, b, c), a, b, c, at_once=1)
+    close(c, a @ b)
+
+
 def test_what_is_left_to_the_blas():
     def served(m, n, k, dtype="float32"):
         a, b, c = (
