@@ -40,6 +40,7 @@ from symnet.rewriting.bypassed import clone
 from symnet.graph.types import Type
 from symnet.graph.variables import Apply, Constant, Op, Variable
 from symnet.lazy import lazy_modules as _lazy_modules
+from symnet.ops.from_graph import OpFromGraph
 from symnet.ops.linalg.products import dot
 from symnet.ops.scan.folds import foldl, foldr, map, reduce, scan_checkpoints
 from symnet.ops.scan.scan_function import scan
@@ -66,9 +67,9 @@ else:
 
 __all__ = [
     "Apply", "Constant", "DisconnectedInputError", "Function", "FunctionGraph", "In",
-    "Lop", "MissingInputError", "Mode", "NullTypeGradError", "Op", "OrderedUpdates", "Out",
-    "Rop",
-    "SharedVariable", "Type", "UnusedInputError", "Variable", "as_op", "change_flags", "clone",
+    "Lop", "MissingInputError", "Mode", "NullTypeGradError", "Op", "OpFromGraph", "OrderedUpdates",
+    "Out", "Rop", "SharedVariable", "Type", "UnusedInputError", "Variable", "as_op",
+    "change_flags", "clone",
     "compile", "config", "debugprint", "dot", "draw", "foldl", "foldr", "function",
     "get_default_mode", "gof", "grad", "gradient",
     "ifelse", "install_as_theano", "map", "pp", "pprint", "predefined_modes", "printing",

@@ -16,7 +16,7 @@ from typing import Any
 CHOICES: dict[str, tuple[str, ...]] = {
     "floatX": ("float16", "float32", "float64"),
     "cast_policy": ("numpy+floatX", "custom", "numpy"),
-    "mode": ("FAST_RUN", "FAST_COMPILE", "DebugMode"),
+    "mode": ("FAST_RUN", "FAST_COMPILE", "DebugMode", "NanGuardMode"),
     "optimizer": (
         "fast_run",
         "fast_compile",

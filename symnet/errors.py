@@ -33,6 +33,10 @@ class UnusedInputError(ValueError):
     """An input of a function is not needed by its outputs, updates or givens."""
 
 
+class UnusedCodeWarning(UserWarning):
+    """An operation brings code that is not used."""
+
+
 class DisconnectedInputError(ValueError):
     """A gradient was asked for with respect to a variable that the cost does not use."""
 

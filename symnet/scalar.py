@@ -24,32 +24,33 @@ from symnet.ops.functions import (
     sigmoid, sin, sinh, softplus, tan, tanh, tri_gamma,
 )  # fmt: skip
 from symnet.ops.scalar_ops import (
-    BinaryScalarOp, Composite, ScalarOp, UnaryScalarOp, float_out,
-    float_out_nocomplex, int_out, int_out_nocomplex, real_out, same_out,
+    BinaryScalarOp, Composite, ScalarOp, UnaryScalarOp, call,
+)  # fmt: skip
+from symnet.ops.scalar_types import (
+    float_out, float_out_nocomplex, int_out, int_out_nocomplex, real_out, same_out,
     same_out_nocomplex, specific_out, transfer_type, upcast_out, upcast_out_no_complex,
     upgrade_to_float, upgrade_to_float64, upgrade_to_float_no_complex,
 )  # fmt: skip
-from symnet.ops.scalar_ops import ScalarType as Scalar
-from symnet.ops.scalar_ops import scalar_type as get_scalar_type
+from symnet.ops.scalar_types import ScalarType as Scalar
+from symnet.ops.scalar_types import scalar_type as get_scalar_type
 from symnet.ops.scalar_names import *  # noqa: F403
 from symnet.ops import scalar_names as _scalar_names
 
 __all__ = [
     "BinaryScalarOp", "Cast", "Composite", "Scalar", "ScalarConstant", "ScalarOp",
     "ScalarVariable", "UnaryScalarOp", "abs_", "add", "and_", "angle", "arccos",
-    "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "cast", "ceil",
-    "clip", "complex", "complex_from_polar", "conj", "constant", "cos", "cosh",
-    "deg2rad", "div_proxy", "eq", "erf", "erfc", "erfcinv", "erfcx", "erfinv",
-    "exp", "exp2", "expm1", "float_out", "float_out_nocomplex", "floor",
-    "floor_div", "gamma", "gammaln", "ge", "get_scalar_type", "gt", "i0", "i1",
-    "identity", "imag", "int_div", "int_out", "int_out_nocomplex", "inv", "invert",
-    "isinf", "isnan", "iv", "j0", "j1", "jv", "le", "log", "log10", "log1p", "log2",
-    "lt", "maximum", "minimum", "mod", "mod_check", "mul", "neg", "neq", "or_",
-    "pow", "psi", "rad2deg", "real", "real_out", "round_half_away_from_zero",
-    "round_half_to_even", "same_out", "same_out_nocomplex", "second", "sgn",
-    "sigmoid", "sin", "sinh", "softplus", "specific_out", "sqr", "sqrt", "sub",
-    "switch", "tan", "tanh", "transfer_type", "tri_gamma", "true_div", "trunc",
-    "upcast", "upcast_out", "upcast_out_no_complex", "upgrade_to_float",
-    "upgrade_to_float64", "upgrade_to_float_no_complex", "xor",
+    "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "call", "cast",
+    "ceil", "clip", "complex", "complex_from_polar", "conj", "constant", "cos", "cosh",
+    "deg2rad", "div_proxy", "eq", "erf", "erfc", "erfcinv", "erfcx", "erfinv", "exp",
+    "exp2", "expm1", "float_out", "float_out_nocomplex", "floor", "floor_div", "gamma",
+    "gammaln", "ge", "get_scalar_type", "gt", "i0", "i1", "identity", "imag", "int_div",
+    "int_out", "int_out_nocomplex", "inv", "invert", "isinf", "isnan", "iv", "j0", "j1",
+    "jv", "le", "log", "log10", "log1p", "log2", "lt", "maximum", "minimum", "mod",
+    "mod_check", "mul", "neg", "neq", "or_", "pow", "psi", "rad2deg", "real",
+    "real_out", "round_half_away_from_zero", "round_half_to_even", "same_out",
+    "same_out_nocomplex", "second", "sgn", "sigmoid", "sin", "sinh", "softplus",
+    "specific_out", "sqr", "sqrt", "sub", "switch", "tan", "tanh", "transfer_type",
+    "tri_gamma", "true_div", "trunc", "upcast", "upcast_out", "upcast_out_no_complex",
+    "upgrade_to_float", "upgrade_to_float64", "upgrade_to_float_no_complex", "xor",
 ]  # fmt: skip
 __all__ += _scalar_names.__all__

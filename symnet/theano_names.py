@@ -21,7 +21,6 @@ import numpy as np
 
 from symnet.compile import (
     Container,
-    DebugMode,
     FunctionMaker,
     In,
     Out,
@@ -53,17 +52,20 @@ PACKAGES = (
 # Theano's other modules, and where their names are.
 MODULES = {
     "theano.compile": "symnet.compile",
+    "theano.compile.builders": "symnet.ops.from_graph",
     "theano.compile.debugmode": "symnet.compile.debugmode",
     "theano.compile.function": "symnet.compile",
     "theano.compile.function_module": "symnet.compile",
     "theano.compile.io": "symnet.compile",
     "theano.compile.mode": "symnet.compile.modes",
-    "theano.compile.ops": "symnet.ops.users",
+    "theano.compile.monitormode": "symnet.compile.monitormode",
+    "theano.compile.nanguardmode": "symnet.compile.nanguardmode",
+    "theano.compile.ops": "symnet.compile",
     "theano.compile.pfunc": "symnet.compile",
     "theano.compile.sharedvalue": "symnet.shared",
-    "theano.gof.fg": "symnet.gof",
     "theano.d3viz.d3viz": "symnet.d3viz",
-    "theano.gof.null_type": "symnet.gof",
+    "theano.gof.fg": "symnet.rewriting.function_graph",
+    "theano.gof.null_type": "symnet.graph.types",
     "theano.gof.type": "symnet.gof",
     "theano.gradient": "symnet.gradient",
     "theano.ifelse": "symnet.ifelse",
@@ -216,7 +218,6 @@ def parts(settings: Settings) -> dict[str, ModuleType]:
         _is_sparse_variable=is_sparse,
         _is_dense_variable=lambda variable: not is_sparse(variable),
     )
-    vars(found["theano.compile.debugmode"])["DebugMode"] = DebugMode
     for name, module in found.items():
         refuse_in(name, module)
     return found

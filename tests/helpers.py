@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 
 from symnet.graph.evaluate import evaluate
-from symnet.graph.variables import Variable
+from symnet.graph.variables import Apply, Variable
+from symnet.ops.lowerings import Lowering, Reference
+from symnet.ops.sorting import Sort
 
 try:
     from symnet.compile.function import function
@@ -63,3 +65,13 @@ def tutorial(name: str) -> Any:
     sys.modules[name] = module  # dataclasses look their module up
     spec.loader.exec_module(module)
     return module
+
+
+class ReferenceSort(Sort):
+    """Rows in order by NumPy: an operation that no device has native code for."""
+
+    def lowering(self, node: Apply) -> Lowering:
+        return Reference()
+
+
+reference_sort = ReferenceSort()

@@ -18,6 +18,7 @@ KINDS = {
     "NullTypeGradError": TypeError,
     "AsTensorError": TypeError,
     "NotImplementedGradientError": TypeError,
+    "UnusedCodeWarning": UserWarning,
 }
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import symnet
 import symnet.tensor as T
-from symnet.compile.debugmode import agree
+from symnet.compile.agreement import agree
 from symnet.graph.evaluate import evaluate
 
 EXAMPLES = int(os.environ.get("SYMNET_FUZZ_EXAMPLES", "150"))

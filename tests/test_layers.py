@@ -30,7 +30,8 @@ def floors(text: str) -> list[str]:
 
 FLOORS = floors("""
 collector config errors lazy recent times
-graph: origin entering types agreement object_types attached variables testvalues traverse asked
+graph: origin unused_code entering types equal_values object_types attached variables
+graph: testvalues traverse asked
 graph: promised evaluate pickling inner
 graph: verify_graph same_graph .
 
@@ -55,8 +56,11 @@ kernels.cpu.library: plane_tiles convolution_planes_code convolution_planes_step
 kernels.cpu.library: winograd_forms winograd_tiles winograd_code winograd_steps
 kernels.cpu.library: winograd_sums_code winograd_sums_steps
 kernels.cpu.library: convolution_steps
-kernels.cpu.library: mrg31k3p categorical philox_bits distributions draws
-kernels.cpu.library: sparse_tiles sparse_steps
+kernels.cpu.library: mrg31k3p categorical philox_bits distributions
+kernels.cpu.library: twister_code twister_words twister_binomials twister_loops
+kernels.cpu.library: twister_draws draws
+kernels.cpu.library: numpy_loops matrix_functions ordering radix_sort fourier_steps
+kernels.cpu.library: running_code sparse_tiles sparse_steps dense_calls
 kernels.cpu.library: calls
 kernels.cpu.runtime: python_objects call_boundary
 kernels: interface
@@ -70,13 +74,13 @@ shared
 ops: lowerings base elementwise methods arithmetic complex_parts operators habits functions
 ops: tails inputs
 ops: sizes alloc shape reshape reduce statistics creation subtensor joining advanced indexing
-ops: assertions diagonal rearrange cumulative sorting positions
+ops: assertions diagonal rearrange cumulative sorting order_objects positions fourier
 ops.random: drawing integer_ranges mrg mrg_streams philox_reference philox random_state
 ops.random: random_streams
 ops: composed checks barriers
 ops.linalg: gemm products covariances
 ops: operation_objects
-ops: scalar_ops scalar_names loading transfer breakpoints
+ops: scalar_types scalar_ops scalar_classes scalar_names loading transfer breakpoints
 ops: theano_classes in_place index_objects named_types typed_lists
 ops: known_values
 ops.nnet: softmax logsumexp activations classification normalization convolution
@@ -100,7 +104,7 @@ rewriting: analyses rewriter
 rewriting.rules: algebra check_rules shapes reductions cancel determinant_rules crossentropy
 rewriting.rules: logged logmoves logsums logarithms powers inverses totals fractions quotients
 rewriting.rules: stability indexing_rules library_forms composed_rules .
-rewriting: stable bypassed .
+rewriting: stable bypassed function_graph users_rewrites theano_tags selection .
 
 updates
 autodiff: batching differences
@@ -111,6 +115,7 @@ autodiff: scan_saved scan_choices scan_gradient
 ops.scan: scan_arguments step_graph blockwise scan_function folds
 ops.nnet: alignments
 autodiff: derivatives
+ops: from_graph
 gradient
 
 compile: containers fitting arguments sparse_edges inner_graphs
@@ -124,11 +129,11 @@ compile.memory: arena bounds_checks overwriting placer placement shadow ledger v
 compile.plan: planner plan_cache
 compile: partition
 compile.plan: affine
-compile: recompute executable pipeline rounding widening debugmode modes profile
-compile: kept_values function makers .
+compile: recompute executable pipeline databases rounding widening agreement modes debugmode
+compile: nanguardmode monitormode profile kept_values function makers .
 
 printing: roots forms formula latex plain_text layers draw networks sympy_bridge stages .
-gof: utils op graph .
+gof: utils op graph opt optdb params_type toolbox .
 misc: may_share_memory pkl_utils .
 typed_list: basic type .
 d3viz
@@ -137,7 +142,7 @@ sandbox.linalg: ops .
 sandbox: multinomial rng_mrg .
 random
 scan_module: scan_op scan_utils .
-tensor: type type_other inputs basic elemwise inplace opt extra_ops nlinalg sharedvar
+tensor: type type_other inputs basic elemwise inplace opt extra_ops fft nlinalg sharedvar
 tensor: raw_random shared_randomstreams slinalg sort subtensor xlogx
 tensor.nnet: abstract_conv blocksparse bn conv conv3d2d corr corr3d ctc neighbours nnet sigm
 tensor.nnet: spatialtf .

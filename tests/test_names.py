@@ -48,8 +48,8 @@ NAMESPACES = [
     "symnet.scan_module", "symnet.scan_module.scan_op", "symnet.scan_module.scan_utils",
     "symnet.sparse", "symnet.sparse.sandbox", "symnet.sparse.sandbox.sp2",
     *("symnet.tensor" + rest for rest in (
-        "", ".basic", ".elemwise", ".extra_ops", ".inplace", ".inputs", ".nlinalg", ".nnet",
-        ".nnet.bn", ".opt", ".type",
+        "", ".basic", ".elemwise", ".extra_ops", ".fft", ".inplace", ".inputs", ".nlinalg",
+        ".nnet", ".nnet.bn", ".opt", ".type",
         ".nnet.nnet", ".nnet.sigm", ".sharedvar", ".slinalg", ".sort", ".subtensor", ".xlogx",
     )),
 ]  # fmt: skip

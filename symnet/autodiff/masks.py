@@ -14,7 +14,7 @@ from symnet.graph.variables import Apply, Constant, Variable
 from symnet.ops.advanced import AdvancedIncSubtensor, AdvancedSubtensor
 from symnet.ops.alloc import Alloc, zeros
 from symnet.ops.arithmetic import and_, invert, neq, or_, second
-from symnet.ops.barriers import Barrier
+from symnet.ops.barriers import Barrier, Passed
 from symnet.ops.base import constant
 from symnet.ops.checks import Checked
 from symnet.ops.cumulative import Cumulative
@@ -137,7 +137,7 @@ def narrowed(mask: Mask, wide: Sequence[Any], narrow: Sequence[Any]) -> Mask:
 # ---- masks across operations
 
 # The result is the first operand, with nothing mixed.
-SAME = (Barrier, Checked, Print, SpecifyShape, ForgetShape)
+SAME = (Barrier, Passed, Checked, Print, SpecifyShape, ForgetShape)
 # Each element of the result is one of an operand, or a sum of some: the mask goes back
 # the way that the gradient goes.
 MOVES = (

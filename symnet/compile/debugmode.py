@@ -22,23 +22,38 @@ updates are results like others.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 
+from symnet.compile.agreement import Values, distance, first_difference
 from symnet.compile.executable import Executable, shared_of, values_of
 from symnet.compile.memory.verify_placement import PlacementError
+from symnet.compile.modes import (
+    MODES,
+    Mode,
+    ReferenceEngine,
+    Runs,
+    returns_objects,
+)  # fmt: skip
 from symnet.compile.pipeline import compile_graph, rewrite_graph
-from symnet.compile.rounding import off_by_rounding
-from symnet.compile.widening import report_unstable, wide_values
+from symnet.compile.widening import report_unstable
 from symnet.config import config
 from symnet.errors import message
 from symnet.graph.evaluate import changing, compute, evaluate, value_of
 from symnet.graph.inner import InnerGraph
+from symnet.graph.same_graph import equal_computations
 from symnet.graph.traverse import Graph, toposort
-from symnet.graph.variables import Apply, Variable, make_variable, operand_text
+from symnet.graph.variables import (
+    Apply,
+    Variable,
+    is_users,
+    make_variable,
+    operand_text,
+)
 from symnet.kernels.devices import REFERENCE
 from symnet.kernels.interface import REPLACES, Device, Ticket, with_ticket
 from symnet.kernels.memory import HOST
@@ -47,13 +62,7 @@ from symnet.ops.scan.loop import Scan
 from symnet.rewriting.rewriter import Trace
 from symnet.shared import SharedVariable, set_values
 
-TRIALS = 4  # pairs of evaluations that measure the reach of rounding
-MANY_TRIALS = 32  # before it is said that something differs
-SLACK = 2.0  # by how much they may miss it: of many choices each turns half of them
-
-Array = np.ndarray[Any, Any]
-ANY_SHAPE = np.array(np.inf)  # the reach where even the shape is a matter of rounding
-Values = Mapping[Variable, Any]
+Rewrite = Callable[..., Graph]
 
 
 class DebugModeError(RuntimeError):
@@ -72,8 +81,87 @@ class BadMemory(DebugModeError):
     """A call changed an argument, or reads memory that no longer holds what it needs."""
 
 
+class BadViewMap(DebugModeError):
+    """A user's operation hands out memory of an input, and its view_map does not say so."""
+
+
+class InvalidValueError(DebugModeError):
+    """A result is NaN or infinite, where `check_isfinite` forbids that."""
+
+
 class Unstable(DebugModeError):
     """A result is finite as a formula and not as computed (see `widening`)."""
+
+
+@dataclass(frozen=True)
+class Checks:
+    """What DebugMode looks at: see `DebugMode`."""
+
+    patience: int = 1
+    code: bool = True
+    judge: bool = True
+    finite: bool = False
+
+
+class DebugMode(Mode):
+    """Everything is computed twice and compared: slow, and sure.
+
+    stability_patience: how many times a graph is rewritten, to see that it always becomes
+        the same.
+    check_c_code: compare native code with the reference, operation by operation where they
+        differ; check_py_code: run the program by the reference device too, which tells
+        wrong lowering from wrong machine code.
+    check_isfinite: results that are NaN or infinite are errors.  Without, they are where
+        the formula is finite (`compile.widening`).
+    check_preallocated_output, require_matching_strides: accepted as in Theano; here no
+        operation gets memory that it might rely on.
+    optimizer, linker: as for `Mode`; the linker is this mode's own.
+    Raises, when a function is made or called: DebugModeError, of a kind for each fault.
+    """
+
+    name = "DebugMode"
+
+    def __init__(
+        self,
+        optimizer: Any = "default",
+        stability_patience: int | None = None,
+        check_c_code: bool | None = None,
+        check_py_code: bool | None = None,
+        check_isfinite: bool | None = None,
+        check_preallocated_output: Any = None,
+        require_matching_strides: Any = None,
+        linker: Any = None,
+    ) -> None:
+        super().__init__(None, optimizer)
+        patience = 1 if stability_patience is None else int(stability_patience)
+        if patience < 1:
+            raise ValueError(f"DebugMode: a patience of {patience} rewrites nothing")
+        code, judge = check_c_code is not False, check_py_code is not False
+        self.checks = Checks(patience, code, judge, bool(check_isfinite))
+
+    def rewrite(self, graph: Graph, trace: Trace | None = None) -> Graph:
+        with config.change_flags(verify="on"):
+            found = super().rewrite(graph, trace)
+            for _ in range(self.checks.patience - 1):
+                again = super().rewrite(graph)
+                if not equal_computations(found.outputs, again.outputs):
+                    what = "a graph was rewritten to different ones"
+                    cure = "have rewrites give the same for the same"
+                    raise BadRewrite(message(what, cure=cure))
+            return found
+
+    def engine(
+        self,
+        original: Graph,
+        outputs: Sequence[Variable],
+        updates: Mapping[SharedVariable, Variable],
+        numbers: Sequence[bool],
+        device: Device,
+    ) -> Runs:
+        if returns_objects(outputs):
+            return ReferenceEngine(original.inputs, outputs, updates)
+        given = (original, original.inputs, outputs, updates, device)
+        return DebugEngine(*given, super().rewrite, self.checks)
 
 
 class DebugEngine:
@@ -86,7 +174,11 @@ class DebugEngine:
         outputs: Sequence[Variable],
         updates: Mapping[SharedVariable, Variable],
         device: Device,
+        rewrite: Rewrite = rewrite_graph,
+        checks: Checks = Checks(),  # noqa: B008  it never changes
     ) -> None:
+        """rewrite: how the graph has become what `outputs` and `updates` are of."""
+        self.rewrite, self.checks = rewrite, checks
         self.original = original
         self.updates = dict(updates)
         self.graph = Graph(inputs, [*outputs, *updates.values()])
@@ -111,16 +203,16 @@ class DebugEngine:
         before = [np.array(a) for a in arrays]
         given: dict[Variable, Any] = dict(zip(self.graph.inputs, arrays, strict=True))
         given.update(values_of(self.shared, ticket))
-        expected = evaluate(self.original.outputs, given)
+        expected = evaluate_checking_views(self.original.outputs, given)
         found = self._rehearse(self.engine, arrays)
-        judged = self._rehearse(self.judge, arrays)
+        judged = self._rehearse(self.judge, arrays) if self.checks.judge else found
         for array, old, variable in zip(arrays, before, self.graph.inputs, strict=True):
             if not np.array_equal(array, old, equal_nan=old.dtype.kind in "fc"):
                 raise BadMemory(
                     f"the argument {operand_text(variable)} was overwritten"
                 )
         rewritten = evaluate(self.graph.outputs, given)
-        for computed in (found, judged):
+        for computed in (found, judged) if self.checks.code else ():
             wrong = first_difference(self.graph.outputs, rewritten, computed, given)
             if wrong is not None:
                 want, got = rewritten[wrong], computed[wrong]
@@ -130,11 +222,21 @@ class DebugEngine:
         )
         if wrong is not None:
             raise self.bad_rewrite(wrong, expected[wrong], rewritten[wrong], given)
+        if self.checks.finite:
+            self._check_finite(found)
         unstable = report_unstable(self.original.outputs, found, given)
         if unstable is not None:
             raise Unstable(unstable)
         set_values(dict(zip(self.updates, found[self.count :], strict=True)), ticket)
         return found[: self.count]
+
+    def _check_finite(self, found: Sequence[Any]) -> None:
+        for v, value in zip(self.original.outputs, found, strict=True):
+            array = np.asarray(value)
+            if array.dtype.kind in "fc" and not np.isfinite(array).all():
+                what = f"{operand_text(v)} is not finite"
+                cure = "use NanGuardMode to find where it begins"
+                raise InvalidValueError(message(what, origin=v.origin, cure=cure))
 
     def _rehearse(self, program: Executable, arrays: Sequence[Any]) -> list[Any]:
         """What a program computes: outputs, and new values of shared variables."""
@@ -169,17 +271,72 @@ class DebugEngine:
     ) -> BadRewrite:
         """The first rule that changed a value, or the output that all of them changed."""
         trace = Trace()
-        rewrite_graph(self.original, trace=trace)
+        self.rewrite(self.original, trace=trace)
         report = report_bad_rule(trace, given)
+        if report is None:
+            report = report_bad_pass(self.original, trace, given)
         names = [name for name, _ in trace.graphs]
         if report is None and "inside" in names:
             before = trace.graphs[names.index("inside") - 1][1]
-            report = report_bad_inner_rule(before, given)
+            report = report_bad_inner_rule(before, given, self.rewrite)
         if report is None:
             report = _report(
                 "rewriting changed", self.original.outputs[position], want, got
             )
         return BadRewrite(report)
+
+
+def evaluate_checking_views(outputs: Sequence[Variable], given: Values) -> list[Any]:
+    """The values of the outputs.
+
+    Raises: BadViewMap where a user's operation shares memory that it does not declare.
+    """
+
+    def look(node: Apply, arrays: Sequence[Any], results: list[Any]) -> list[Any]:
+        if is_users(node.op) or node.op.runs_users_code:
+            for k, result in enumerate(results):
+                _check_view(node, k, result, arrays)
+                _check_results(node, k, results)
+        return results
+
+    token = changing.set(look)
+    try:
+        return evaluate(outputs, given)
+    finally:
+        changing.reset(token)
+
+
+def _check_view(node: Apply, k: int, result: Any, arrays: Sequence[Any]) -> None:
+    declared = {*node.op.view_map.get(k, ()), *node.op.destroy_map.get(k, ())}
+    for j, array in enumerate(arrays):
+        both = isinstance(result, np.ndarray) and isinstance(array, np.ndarray)
+        if both and j not in declared and np.shares_memory(result, array):
+            raise BadViewMap(
+                message(
+                    f"{node.op}: result {k} is memory of input {j}",
+                    operation=node.op,
+                    operands=[operand_text(v) for v in node.inputs],
+                    origin=node.origin,
+                    cure=f"say so, view_map = {{{k}: [{j}]}}, or hand out a copy",
+                )
+            )
+
+
+def _check_results(node: Apply, k: int, results: Sequence[Any]) -> None:
+    """Raises: BadViewMap where result k shares memory with an earlier one, and they are not
+    declared to be views of one input."""
+    for j, other in enumerate(results[:k]):
+        both = isinstance(results[k], np.ndarray) and isinstance(other, np.ndarray)
+        common = {*node.op.view_map.get(k, ())} & {*node.op.view_map.get(j, ())}
+        if both and not common and np.shares_memory(results[k], other):
+            raise BadViewMap(
+                message(
+                    f"{node.op}: results {j} and {k} share memory",
+                    operation=node.op,
+                    origin=node.origin,
+                    cure="hand out copies, or declare both views of one input (view_map)",
+                )
+            )
 
 
 def report_bad_rule(trace: Trace, given: Values) -> str | None:
@@ -192,10 +349,28 @@ def report_bad_rule(trace: Trace, given: Values) -> str | None:
         return None
     step, event = trace.fired[wrong]
     what = f"the rule {event.rule!r} (pass {step!r}) changed"
-    return _report(what, event.before, wants[wrong], gots[wrong])
+    cure = OF_USERS if event.users else BUG
+    return _report(what, event.before, wants[wrong], gots[wrong], cure)
 
 
-def report_bad_inner_rule(graph: Graph, given: Values) -> str | None:
+def report_bad_pass(original: Graph, trace: Trace, given: Values) -> str | None:
+    """What is wrong with the first rewrite of whole graphs, a user's, that changed an
+    output; None if there is none."""
+    before = original
+    for name, graph in trace.graphs:
+        if name.startswith("users' "):
+            wants, gots = (evaluate(g.outputs, given) for g in (before, graph))
+            wrong = first_difference(before.outputs, wants, gots, given, True)
+            if wrong is not None:
+                what = f"{name} changed"
+                return _report(
+                    what, before.outputs[wrong], wants[wrong], gots[wrong], OF_USERS
+                )
+        before = graph
+    return None
+
+
+def report_bad_inner_rule(graph: Graph, given: Values, rewrite: Rewrite) -> str | None:
     """The same for the rules used inside loops and conditions, of a graph before that."""
     known: dict[Variable, Any] = dict(given)
     for node in toposort(graph.outputs, blockers=graph.inputs):
@@ -205,7 +380,7 @@ def report_bad_inner_rule(graph: Graph, given: Values) -> str | None:
             if inner not in traces:
                 traces[inner] = Trace()
                 inside = Graph(inner.inputs, inner.outputs)
-                rewrite_graph(inside, trace=traces[inner])
+                rewrite(inside, trace=traces[inner])
             report = report_bad_rule(traces[inner], values)
             if report is not None:
                 return f"{where} of {node.op}: {report}"
@@ -242,21 +417,25 @@ def _values(graph: InnerGraph, arrays: Sequence[Any]) -> dict[Variable, Any]:
     return dict(zip(graph.inputs, map(HOST.from_host, arrays), strict=True))
 
 
-def _report(what: str, variable: Variable, want: Any, got: Any) -> str:
+BUG = "please report this as a bug of symnet, with the program"
+OF_USERS = "this rewrite is not symnet's: have it give the same values, or leave it out"
+
+
+def _report(what: str, variable: Variable, want: Any, got: Any, cure: str = BUG) -> str:
     node = variable.owner
     want, got = np.asarray(want), np.asarray(got)
     if want.shape != got.shape:
         difference = f"shape {got.shape} instead of {want.shape}"
     else:
         difference = (
-            f"largest difference {np.max(_distance(got, want), initial=0.0):.3g}"
+            f"largest difference {np.max(distance(got, want), initial=0.0):.3g}"
         )
     return message(
         f"{what} {operand_text(variable)}: {difference}",
         operation=node.op if node is not None else None,
         operands=[operand_text(v) for v in node.inputs] if node is not None else (),
         origin=node.origin if node is not None else None,
-        cure="please report this as a bug of symnet, with the program",
+        cure=cure,
     )
 
 
@@ -293,152 +472,4 @@ def report_bad_inner_node(node: Apply, arrays: Sequence[Any]) -> str | None:
     return None
 
 
-# ---- which differences count
-
-
-def first_difference(
-    variables: Sequence[Variable],
-    wants: Sequence[Any],
-    gots: Sequence[Any],
-    given: Values,
-    simpler: bool = False,
-) -> int | None:
-    """The number of the first variable of which two values differ by more than rounding
-    explains.  simpler: what is got may be a number where `want` is not finite, and what
-    the variable is in a wider dtype."""
-    pairs = enumerate(zip(wants, gots, strict=True))
-    doubtful = [
-        k for k, (want, got) in pairs if not agree(got, want, expected_scale(want))
-    ]
-    if not doubtful:
-        return None
-    for trials in (TRIALS, MANY_TRIALS):
-        reaches = reach_of_rounding(variables, wants, given, trials)
-        doubtful = [
-            k for k in doubtful if not explained(gots[k], wants[k], reaches[k], simpler)
-        ]
-        if not doubtful:
-            return None
-    if not simpler:
-        return doubtful[0]
-    wider = wide_values([variables[k] for k in doubtful], given)
-    for k, wide in zip(doubtful, wider, strict=True):
-        if not explained(gots[k], wants[k], reaches[k], simpler, wide):
-            return k
-    return None
-
-
-def expected_scale(array: Any) -> float:
-    """The magnitude against which differences count."""
-    finite = (
-        np.asarray(array)[np.isfinite(np.asarray(array))] if _is_float(array) else array
-    )
-    return float(np.max(np.abs(finite), initial=0.0)) if _is_float(array) else 0.0
-
-
-def _is_float(array: Any) -> bool:
-    return bool(np.asarray(array).dtype.kind in "fc")
-
-
-def agree(got: Any, want: Any, scale: float) -> bool:
-    """Whether two results are equal to a fixed tolerance."""
-    got, want = np.asarray(got), np.asarray(want)
-    if got.shape != want.shape or got.dtype != want.dtype:
-        return False
-    if not _is_float(want):
-        return bool(np.array_equal(got, want))
-    rtol, atol = _tolerances(want, scale)
-    return bool(np.allclose(got, want, rtol=rtol, atol=atol, equal_nan=True))
-
-
-def _tolerances(want: Array, scale: float) -> tuple[float, float]:
-    rtol = float(np.finfo(want.dtype).eps) ** (2 / 3)
-    return rtol, rtol * max(scale, 1e-30)
-
-
-def explained(
-    got: Any, want: Any, reach: Array, simpler: bool, wide: Array | None = None
-) -> bool:
-    """Whether every element differs by no more than the reach of rounding.
-
-    wide: what is wanted, as a wider dtype has it."""
-    got, want = np.asarray(got), np.asarray(want)
-    if got.dtype != want.dtype:
-        return False
-    if got.shape != want.shape or reach is ANY_SHAPE:
-        return reach is ANY_SHAPE
-    allowed = SLACK * reach
-    if _is_float(want):
-        rtol, atol = _tolerances(want, expected_scale(want))
-        with np.errstate(all="ignore"):
-            allowed = allowed + np.nan_to_num(atol + rtol * np.abs(want), posinf=0.0)
-    fine = _distance(got, want) <= allowed
-    if simpler and _is_float(want):
-        fine |= ~np.isfinite(want)
-    if wide is not None and wide.shape == want.shape:
-        fine |= _is_near(got, wide)
-    return bool(np.all(fine))
-
-
-def _is_near(got: Array, wide: Array) -> Array:
-    """Which elements are those of a wider dtype to a fixed tolerance."""
-    if not _is_float(got):
-        return np.asarray(got == wide)
-    with np.errstate(all="ignore"):
-        want = wide.astype(got.dtype)
-        rtol, atol = _tolerances(want, expected_scale(want))
-        return np.asarray(np.isclose(got, want, rtol=rtol, atol=atol))
-
-
-def _distance(got: Array, want: Array) -> Array:
-    """How far apart elements are: 0 for equal ones, NaN and infinities included, and
-    infinitely far where only one is finite."""
-    with np.errstate(all="ignore"):
-        gap = np.abs(np.subtract(got, want, dtype=complex))
-        same = (got == want) | ((got != got) & (want != want))
-    return np.where(same, 0.0, np.nan_to_num(gap, nan=np.inf, posinf=np.inf))
-
-
-def reach_of_rounding(
-    variables: Sequence[Variable],
-    wants: Sequence[Any],
-    given: Values,
-    trials: int = TRIALS,
-) -> list[Array]:
-    """How far each element moves when every float that leads to it is off by its last
-    bits (or, near zero, by the smallest normal number), in a few random trials.
-
-    Source: Vignes 1993, stochastic arithmetic.
-    """
-    reach = [np.zeros(np.shape(want)) for want in wants]
-    for trial in range(trials):
-        for side in (1.0, -1.0):  # a choice between near values turns in one of them
-            rng = np.random.default_rng(trial)
-            try:
-                found = _evaluated_off(variables, given, rng, side)
-            except Exception:  # a choice has turned to what means nothing
-                continue
-            for k, (value, want) in enumerate(zip(found, wants, strict=True)):
-                if np.shape(value) != np.shape(want):
-                    reach[k] = ANY_SHAPE
-                elif reach[k] is not ANY_SHAPE:
-                    reach[k] = np.maximum(reach[k], _distance(np.asarray(value), want))
-    return reach
-
-
-def _evaluated_off(
-    variables: Sequence[Variable], given: Values, rng: np.random.Generator, side: float
-) -> list[Any]:
-    """The values where all that rounds is off, inside of loops and conditions as well."""
-
-    def without_changes(node: Apply, arrays: Sequence[Any]) -> list[Any]:
-        return list(node.op.compute(node, arrays, np))
-
-    def change(node: Apply, arrays: Sequence[Any], results: list[Any]) -> list[Any]:
-        return off_by_rounding(node, arrays, results, without_changes, rng, side)
-
-    token = changing.set(change)
-    try:
-        return evaluate(variables, given)
-    finally:
-        changing.reset(token)
+MODES["DebugMode"] = MODES["DEBUG_MODE"] = DebugMode

@@ -298,7 +298,9 @@ def explain(step: Instruction, iterations: Sequence[int] = ()) -> Exception:
     lowering = lowering_of(node)
     if isinstance(lowering, CallOf) and lowering.refusal:
         what = where + lowering.refusal
-        return ValueError(message(what, operands=operands, origin=node.origin))
+        return lowering.error(
+            message(what, operation=node.op, operands=operands, origin=node.origin)
+        )
     if isinstance(step, LibraryCall):  # see `kernels.cpu.library.blas_gemm`
         what = where + "there is no memory for the partial products of a long sum"
         return MemoryError(message(what, operands=operands, origin=node.origin))

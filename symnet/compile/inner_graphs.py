@@ -10,15 +10,17 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from symnet.graph.inner import InnerGraph
-from symnet.graph.traverse import Graph, change_nodes
+from symnet.graph.traverse import Graph, change_nodes, clone_replace
 from symnet.graph.types import TensorType
 from symnet.graph.variables import Apply, Variable
 from symnet.ops.advanced import AdvancedIncSubtensor, AdvancedSubtensor
+from symnet.ops.from_graph import OpFromGraph
 from symnet.ops.ifelse.conditional import IfElse
 from symnet.ops.scan.loop import Scan
 from symnet.ops.shape import DimShuffle
 from symnet.ops.subtensor import IncSubtensor, Subtensor
 from symnet.rewriting.analyses import AnalysisCache
+from symnet.rewriting.rewriter import conform
 from symnet.rewriting.stable import stable_graph
 from symnet.sizes.infer import Inference
 
@@ -34,31 +36,47 @@ def stable_throughout(graph: Graph, analyses: AnalysisCache | None = None) -> Gr
     """The graph in stable form, and so the graphs inside its loops and conditions.
 
     analyses: of the passes over this graph."""
+    return stable_graph(_inside_first(graph, stable_throughout), analyses)
+
+
+def written_out(graph: Graph) -> Graph:
+    """The graph with those of `OpFromGraph`s in their place, inside of loops, of conditions
+    and of each other too."""
+
+    def change(node: Apply, inputs: list[Variable]) -> Sequence[Variable] | None:
+        if not isinstance(node.op, OpFromGraph):
+            return None
+        inside = node.op.graph
+        whole = written_out(Graph(inside.inputs, inside.outputs))
+        known = dict(zip(inside.inputs, inputs, strict=True))
+        pairs = zip(clone_replace(whole.outputs, known), node.outputs, strict=True)
+        return [conform(new, old, str(node.op)) for new, old in pairs]
+
+    return change_nodes(_inside_first(graph, written_out), change)
+
+
+def _inside_first(graph: Graph, rewrite: Rewrite) -> Graph:
+    """The graph with those inside its loops and conditions rewritten."""
+
+    def inner(step: InnerGraph) -> InnerGraph:
+        given = Graph(step.inputs, step.outputs)
+        found = rewrite(given)
+        return step if found is given else InnerGraph(step.inputs, found.outputs)
 
     def change(node: Apply, inputs: list[Variable]) -> Sequence[Variable] | None:
         op = node.op
         if isinstance(op, Scan):
-            step = stable_inner(op.graph)
-            return (
-                None
-                if step is op.graph
-                else [*op.with_graph(step).make_node(*inputs).outputs]
-            )
-        if isinstance(op, IfElse):
-            yes, no = stable_inner(op.then_graph), stable_inner(op.else_graph)
+            step = inner(op.graph)
+            if step is not op.graph:
+                return [*op.with_graph(step).make_node(*inputs).outputs]
+        elif isinstance(op, IfElse):
+            yes, no = inner(op.then_graph), inner(op.else_graph)
             if yes is not op.then_graph or no is not op.else_graph:
                 fresh = IfElse(yes.inputs, yes.outputs, no.inputs, no.outputs, op.name)
                 return [*fresh.make_node(*inputs).outputs]
         return None
 
-    return stable_graph(change_nodes(graph, change), analyses)
-
-
-def stable_inner(graph: InnerGraph) -> InnerGraph:
-    """The inner graph itself where it is in stable form."""
-    given = Graph(graph.inputs, graph.outputs)
-    found = stable_throughout(given)
-    return graph if found is given else InnerGraph(graph.inputs, found.outputs)
+    return change_nodes(graph, change)
 
 
 class _Inside:

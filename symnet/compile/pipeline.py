@@ -11,12 +11,13 @@ A program has no sizes yet: a plan binds it to those of a call (`plan.planner`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 from symnet.compile.executable import Executable
-from symnet.compile.inner_graphs import rewrite_inside, stable_throughout
+from symnet.compile.inner_graphs import rewrite_inside, stable_throughout, written_out
 from symnet.compile.lower.licm import hoist_invariants
 from symnet.compile.lower.lowering import lower
 from symnet.compile.lower.pack_weights import pack_weights
@@ -28,6 +29,7 @@ from symnet.compile.partition import Segment, split
 from symnet.compile.recompute import recompute
 from symnet.compile.scan.scan_passes import rewrite_loops
 from symnet.config import config
+from symnet.errors import message
 from symnet.graph.traverse import Graph, leaves
 from symnet.graph.variables import Variable
 from symnet.graph.verify_graph import verify_graph
@@ -36,6 +38,7 @@ from symnet.kernels.interface import Device
 from symnet.kernels.routines import MatrixProduct, Routine
 from symnet.ops.ifelse.branches import sink_branches
 from symnet.rewriting.analyses import AnalysisCache
+from symnet.rewriting.function_graph import UsersRewriteError
 from symnet.rewriting.patterns import Rule
 from symnet.rewriting.rewriter import Fired, Trace, leave_out, rewrite
 from symnet.rewriting.rules.algebra import ALGEBRA
@@ -47,6 +50,9 @@ from symnet.rewriting.rules.library_forms import GEMM, PRODUCTS
 from symnet.rewriting.rules.reductions import REDUCTIONS
 from symnet.rewriting.rules.shapes import SHAPES
 from symnet.rewriting.rules.stability import STABILITY
+from symnet.rewriting.selection import FAST_RUN, RewriteChoice, registered
+from symnet.rewriting.theano_tags import COUNTERPARTS, WITHOUT_COUNTERPART
+from symnet.rewriting.users_rewrites import UsersRewriteFailed
 from symnet.shared import SharedVariable
 
 Note = Callable[[Fired], None]
@@ -109,6 +115,8 @@ def simplified(graph: Graph, around: AnalysisCache | None = None) -> Graph:
 
 
 PASSES: tuple[Pass | Change, ...] = (
+    # First of all: gradients were taken, and no rule looks into an operation.
+    Change("write out", lambda graph, _: written_out(graph)),
     # On what the user wrote, as the gradient has it: part of what the graph means.
     Change("stable", stable_throughout),
     MERGE,
@@ -134,35 +142,133 @@ PASSES: tuple[Pass | Change, ...] = (
     Pass("tidy", (*ALGEBRA, *SHAPES), fold=True, after=("library", "expand")),
 )
 # What every program needs, also one that is to be compiled fast.
-NECESSARY = ("stable", "merge", "branches", "expand")
+NECESSARY = ("write out", "stable", "merge", "branches", "expand", "place")
+
+# ---- which of them, and what users add
+
+GROUPS: dict[str, frozenset[Rule]] = {
+    "stabilize": frozenset(STABILITY),
+    "canonicalize": frozenset(
+        (*CHECKS, *CANCEL, *INDEXING, *ALGEBRA, *REDUCTIONS, *SHAPES)
+    ),
+    "specialize": frozenset(PRODUCTS),
+    "blas": frozenset(GEMM),
+}
+# Of users' rules: those of the first two go with ours until neither has anything to do, the
+# others come after that.
+WITH_OURS = ("canonicalize", "stabilize", "useless")
+SIMPLIFYING = ("simplify", "simplify again", "simplify scans")
+# Where in Theano's numbers the passes are before which a user's rewrite may come.
+POSITIONS = {"simplify": 1.0, "branches": 2.0}
+
+
+def known_tags() -> set[str]:
+    """The names by which rewrites are chosen: of passes, groups, rules, and users' own."""
+    own = {
+        t for e in list(registered.values()) for t in (e.name, e.stage, *e.tags) if t
+    }
+    rules = {
+        rule.name for step in PASSES if isinstance(step, Pass) for rule in step.rules
+    }
+    steps = {step.name for step in (*PASSES, *LOWERING)}
+    ours = {
+        "fast_run",
+        "fast_compile",
+        "fusion",
+        "fold",
+        "inside",
+        "recompute",
+        *GROUPS,
+    }
+    return own | rules | steps | ours | set(COUNTERPARTS) | WITHOUT_COUNTERPART
+
+
+def passes_of(selection: RewriteChoice) -> list[Pass | Change]:
+    """The passes over graphs of a selection, in order."""
+    entries = [
+        e for e in list(registered.values())
+        if selection.takes({e.name, e.stage, *e.tags} - {""})
+    ]  # fmt: skip
+    placed = [(e.rewrite, e.position) for e in entries if not e.stage]
+    placed = sorted((*placed, *selection.own), key=lambda pair: pair[1])
+    rules = {
+        stage: [rule for e in entries if e.stage == stage for rule in e.rewrite.rules()]
+        for stage in dict.fromkeys(e.stage for e in entries if e.stage)
+    }
+    early = [rule for stage in WITH_OURS for rule in rules.pop(stage, ())]
+    steps: list[Pass | Change] = []
+    for step in PASSES:
+        while placed and placed[0][1] < POSITIONS.get(step.name, 0.0):
+            steps.append(_users_change(*placed.pop(0)))
+        if step.name == "branches" and "specialize" in rules:
+            steps.append(Pass("users' specialize", rules.pop("specialize")))
+        chosen = _chosen(step, selection)
+        if step.name in SIMPLIFYING and early:
+            if isinstance(chosen, Pass):
+                chosen = replace(chosen, rules=(*early, *chosen.rules))
+            elif step.name == "simplify":
+                chosen = Pass("users' canonicalize", early)
+        steps += [] if chosen is None else [chosen]
+    steps += [Pass(f"users' {stage}", own) for stage, own in rules.items()]
+    return steps + [_users_change(*pair) for pair in placed]
+
+
+def _chosen(step: Pass | Change, selection: RewriteChoice) -> Pass | Change | None:
+    """The part of a pass that is selected; None where nothing is."""
+    if step.name in NECESSARY or selection == FAST_RUN:
+        return step
+    if isinstance(step, Change):
+        return step if selection.takes({"fast_run", step.name}) else None
+    kept = [
+        rule for rule in step.rules
+        if selection.takes(
+            {"fast_run", step.name, rule.name}
+            | {group for group, rules in GROUPS.items() if rule in rules}
+        )
+    ]  # fmt: skip
+    fold = step.fold and selection.takes(
+        {"fast_run", "canonicalize", step.name, "fold"}
+    )
+    return replace(step, rules=kept, fold=fold) if kept or fold else None
+
+
+def _users_change(own: Any, position: float) -> Change:
+    def change(graph: Graph, analyses: AnalysisCache) -> Graph:
+        try:
+            return own.rewritten(graph)  # type: ignore[no-any-return]
+        except Exception as error:
+            error.add_note(message(f"in the rewrite {own} of a whole graph"))
+            raise UsersRewriteFailed from error
+
+    return Change(f"users' {own}", change)
 
 
 def rewrite_graph(
     graph: Graph,
-    mode: str = "FAST_RUN",
+    selection: RewriteChoice = FAST_RUN,
     trace: Trace | None = None,
     around: AnalysisCache | None = None,
 ) -> Graph:
     """The graph made simpler, stabler and cheaper, with the same values.
 
-    mode: FAST_RUN and DebugMode apply every pass, FAST_COMPILE only what is NECESSARY
-        (and where NumPy runs the graph, not more than that it is stable: `compile.modes`).
+    selection: which passes and rules; what is NECESSARY is applied in any case (where
+        NumPy runs the graph, not more than that it is stable: `compile.modes`).
     trace: collects the rules used and the graph after every pass that was needed.
     around: the analyses of the graph in whose operation this one stands.
+    Raises: UsersRewriteError for what users' rewrites give; UsersRewriteFailed where one
+        raises, from what it raised.
     """
     used: set[str] = set()
     analyses = AnalysisCache() if around is None else around.inside()
-    for step in PASSES:
-        if mode == "FAST_COMPILE" and step.name not in NECESSARY:
-            continue
+    for step in passes_of(selection):
         if step.after and used.isdisjoint(step.after):
             continue
         graph = _run(step, graph, used, analyses, trace)
     # Last, when the operations with graphs inside have their last form.
-    again = partial(rewrite_graph, mode=mode, around=analyses)
+    again = partial(rewrite_graph, selection=selection, around=analyses)
     inside = Change("inside", lambda graph, _: rewrite_inside(graph, again))
     graph = _run(inside, graph, used, analyses, trace)
-    if mode == "FAST_COMPILE" or around is not None:
+    if around is not None or not selection.takes({"fast_run", "recompute"}):
         return graph  # a step of a loop keeps nothing from turn to turn but its states
     # The very last, for every pass before would make one operation of equal ones.
     last = Change("recompute", lambda graph, _: recompute(graph))
@@ -184,6 +290,8 @@ def _run(
     try:
         found = step(graph, analyses, note)
         _check_types(graph, found)
+    except (UsersRewriteError, UsersRewriteFailed):
+        raise
     except Exception as error:  # noqa: BLE001  a fault of the pass, not of the user
         leave_out(f"pass {step.name}", error)
         return graph
@@ -241,16 +349,20 @@ def build_program(
     wanted: Sequence[Variable],
     device: Device = CPU,
     trace: Trace | None = None,
+    without: Collection[str] = (),
 ) -> Program:
     """The program of one segment: its instructions, with places but without sizes.
 
     device: where it will run, which decides about passes of its own.
+    without: names of passes that are left out, "fusion" of operations among them.
     trace: collects the program after every pass.
     """
     inference = segment.inference
-    context = lower(segment.leaves, [*wanted, *updates.values()], inference)
+    results = [*wanted, *updates.values()]
+    context = lower(segment.leaves, results, inference, "fusion" not in without)
     program = context.program(wanted, updates)
-    passes = [step for step in LOWERING if step.is_for(device)]
+    left = set(without) - set(NECESSARY)
+    passes = [s for s in LOWERING if s.is_for(device) and s.name not in left]
     for step in (ProgramPass("lower", lambda made: made), *passes):
         program = step.function(program)
         if config.verify == "on":
@@ -269,12 +381,14 @@ def compile_graph(
     numbers: Sequence[bool] = (),
     device: Device = CPU,
     trace: Trace | None = None,
+    without: Collection[str] = (),
 ) -> Executable:
     """What runs a rewritten graph.
 
     updated: the shared variables whose new values are the graph's last outputs.
     numbers: for each input whether a Python number may stand for it (default: yes).
     trace: collects the programs after every pass.
+    without: as for `build_program`.
     """
     count = len(graph.outputs) - len(updated)
     outputs = graph.outputs[:count]
@@ -284,8 +398,8 @@ def compile_graph(
     made = {v for s in segments for node in s.reference for v in node.outputs}
     rest = [v for v in outputs if v not in made]
     *before, last = segments
-    programs = [build_program(s, {}, s.wanted, device, trace) for s in before]
-    programs.append(build_program(last, updates, rest, device, trace))
+    programs = [build_program(s, {}, s.wanted, device, trace, without) for s in before]
+    programs.append(build_program(last, updates, rest, device, trace, without))
     return Executable(
         graph.inputs, outputs, updates, segments, programs, numbers, device
     )

@@ -1,16 +1,38 @@
-"""The names of `theano.gof`: what graphs are made of."""
+"""The names of `theano.gof`: what graphs are made of, and rewrites of them."""
 
 from __future__ import annotations
 
+from symnet.compile.databases import EquilibriumDB, Query, SequenceDB, optdb
 from symnet.errors import MissingInputError
-from symnet.gof import graph
+from symnet.gof import graph, opt, toolbox
+from symnet.gof.opt import (
+    EquilibriumOptimizer,
+    LocalOptimizer,
+    MergeOptimizer,
+    OpKeyOptimizer,
+    OpRemove,
+    OpSub,
+    Optimizer,
+    PatternSub,
+    SeqOptimizer,
+    TopoOptimizer,
+    local_optimizer,
+    optimizer,
+)
+from symnet.gof.params_type import Params, ParamsType
+from symnet.gof.toolbox import Feature, NodeFinder, PrintListener, ReplaceValidate
 from symnet.graph.object_types import Generic, generic
-from symnet.graph.traverse import Graph as FunctionGraph
 from symnet.graph.types import NullType, Type
 from symnet.graph.variables import Apply, Constant, Op, Variable
 from symnet.graph.variables import Op as PureOp
+from symnet.rewriting.function_graph import FunctionGraph, InconsistencyError
 
 __all__ = [
-    "Apply", "Constant", "FunctionGraph", "Generic", "MissingInputError",
-    "NullType", "Op", "PureOp", "Type", "Variable", "generic", "graph",
+    "Apply", "Constant", "EquilibriumDB", "EquilibriumOptimizer", "Feature",
+    "FunctionGraph", "Generic", "InconsistencyError", "LocalOptimizer",
+    "MergeOptimizer", "MissingInputError", "NodeFinder", "NullType", "Op",
+    "OpKeyOptimizer", "OpRemove", "OpSub", "Optimizer", "Params", "ParamsType",
+    "PatternSub", "PrintListener", "PureOp", "Query", "ReplaceValidate", "SeqOptimizer",
+    "SequenceDB", "TopoOptimizer", "Type", "Variable", "generic", "graph",
+    "local_optimizer", "opt", "optdb", "optimizer", "toolbox",
 ]  # fmt: skip

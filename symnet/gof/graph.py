@@ -6,6 +6,7 @@ from collections import deque
 
 from symnet.graph.same_graph import equal_computations, is_same_graph
 from symnet.graph.traverse import (
+    as_string,
     inputs,
     io_toposort,
     list_of_nodes,
@@ -19,7 +20,7 @@ from symnet.graph.variables import Apply, Constant, Variable
 from symnet.rewriting.bypassed import clone_between as clone
 
 __all__ = [
-    "Apply", "Constant", "Variable", "ancestors", "clone", "deque",
+    "Apply", "Constant", "Variable", "ancestors", "as_string", "clone", "deque",
     "equal_computations", "inputs", "io_toposort", "is_same_graph", "list_of_nodes",
     "ops", "orphans", "stack_search", "variables",
 ]  # fmt: skip

@@ -23,6 +23,7 @@ from symnet.graph.variables import (
 # (operation, its arrays, its results) -> what to go on with instead of the results, of
 # operations inside loops and conditions too.
 Change = Callable[[Apply, Sequence[Any], list[Any]], list[Any]]
+Computing = Callable[[Apply, Sequence[Any], Any], list[Any]]
 changing: ContextVar[Change | None] = ContextVar("changing", default=None)
 
 
@@ -43,19 +44,26 @@ def run(
     outputs: Sequence[Variable],
     known: dict[Variable, Any],
     xp: Any = np,
+    computing: Computing | None = None,
 ) -> list[Any]:
-    """The values of `outputs` after the operations in `order`; adds to `known`."""
+    """The values of `outputs` after the operations in `order`; adds to `known`.
+
+    computing: what computes one operation, instead of `compute`."""
+    computing = computing or compute
     if any(node.op.lazy for node in order):
-        _run_on_demand(outputs, known, xp)
+        _run_on_demand(outputs, known, xp, computing)
     else:
         for node in order:
             arrays = [value_of(v, known) for v in node.inputs]
-            known.update(zip(node.outputs, compute(node, arrays, xp), strict=True))
+            known.update(zip(node.outputs, computing(node, arrays, xp), strict=True))
     return [value_of(v, known) for v in outputs]
 
 
 def _run_on_demand(
-    outputs: Sequence[Variable], known: dict[Variable, Any], xp: Any
+    outputs: Sequence[Variable],
+    known: dict[Variable, Any],
+    xp: Any,
+    computing: Computing,
 ) -> None:
     """Compute nothing that is not needed: see `Op.wanted`."""
     stack = [v for v in reversed(outputs) if v.owner is not None]
@@ -72,7 +80,7 @@ def _run_on_demand(
             continue
         use = set(wanted)
         arrays = [value_of(w, known) if w in use else None for w in node.inputs]
-        known.update(zip(node.outputs, compute(node, arrays, xp), strict=True))
+        known.update(zip(node.outputs, computing(node, arrays, xp), strict=True))
         stack.pop()
 
 

@@ -11,6 +11,8 @@ you trust, have written; give values alone to others with `numpy.savez` and read
 
 from __future__ import annotations
 
+import importlib
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -54,6 +56,19 @@ def unpack(packed: Packed) -> list[Variable]:
         node.origin = origin
         made += node.outputs
     return [made[k] for k in wanted]
+
+
+def by_name(made: Any, function: Any) -> tuple[str, str] | None:
+    """Module and name under which a decorator has left what it made of a function."""
+    module = sys.modules.get(getattr(function, "__module__", None) or "")
+    name = getattr(function, "__qualname__", "")
+    found = module is not None and getattr(module, name, None) is made
+    return (function.__module__, name) if found else None
+
+
+def named(module: str, name: str) -> Any:
+    """What stands in a module under a name."""
+    return getattr(importlib.import_module(module), name)
 
 
 def _restore(packed: Packed) -> Variable:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -134,6 +134,49 @@ def clone_replace(
     return [new.get(v, v) for v in outputs]
 
 
+def as_string(inputs: Iterable[Variable], outputs: Sequence[Variable]) -> str:
+    """The outputs as calls of operations: "[mul(*1 -> exp(x), *1)]".
+
+    What is used twice has a number, and is written once.
+    """
+    stop, uses = set(inputs), Counter[Apply]()
+    for node in toposort(outputs, blockers=stop):
+        uses.update(v.owner for v in node.inputs if v.owner and v not in stop)
+    uses.update(v.owner for v in outputs if v.owner and v not in stop)
+    numbers: dict[Apply, int] = {}
+    done, text = set[Apply](), list[str]()
+    stack: list[Variable | str] = ["]", *_between(outputs)[::-1], "["]
+    while stack:
+        one = stack.pop()
+        if isinstance(one, str):
+            text.append(one)
+            continue
+        made = one.owner
+        if made is None or one in stop:
+            text.append(str(one))
+            continue
+        if uses[made] > 1:
+            numbers.setdefault(made, len(numbers) + 1)
+        part = f"::{one.index}" if made.nout > 1 else ""
+        if made in done:
+            text.append(
+                f"*{numbers[made]}{part}" if made in numbers else f"{made.op}{part}"
+            )
+            continue
+        done.add(made)
+        start = f"*{numbers[made]} -> " if made in numbers else ""
+        stack += [f"){part}", *_between(made.inputs)[::-1], f"{start}{made.op}("]
+    return "".join(text)
+
+
+def _between(variables: Sequence[Variable]) -> list[Variable | str]:
+    """The variables with commas between them."""
+    parts: list[Variable | str] = []
+    for v in variables:
+        parts += [", ", v] if parts else [v]
+    return parts
+
+
 class Graph:
     """Outputs over inputs: what passes take and give.  Plain data, never changed.
 
@@ -161,8 +204,12 @@ class Graph:
     def variables(self) -> list[Variable]:
         return ancestors(self.outputs, blockers=self.inputs)
 
-    def clients(self) -> dict[Variable, list[tuple[Apply | str, int]]]:
-        """Who uses each variable: (operation, which input), or ("output", which)."""
+    def clients(self, variable: Variable) -> list[tuple[Apply | str, int]]:
+        """Who uses a variable: (operation, which input), or ("output", which)."""
+        return self.all_clients().get(variable, [])
+
+    def all_clients(self) -> dict[Variable, list[tuple[Apply | str, int]]]:
+        """The same of each variable that is used."""
         found: dict[Variable, list[tuple[Apply | str, int]]] = {}
         for node in self.toposort():
             for k, v in enumerate(node.inputs):
@@ -173,6 +220,9 @@ class Graph:
 
     def constants(self) -> list[Constant]:
         return [v for v in self.variables if isinstance(v, Constant)]
+
+    def __str__(self) -> str:
+        return as_string(self.inputs, self.outputs)
 
 
 Change = Callable[[Apply, list[Variable]], Sequence[Variable | None] | None]

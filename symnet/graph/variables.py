@@ -19,6 +19,7 @@ from symnet.errors import briefly, message
 from symnet.graph.attached import Attached
 from symnet.graph.origin import Origin, capture, inherit
 from symnet.graph.types import TensorType, Type
+from symnet.graph.unused_code import UNUSED, warn_of_code
 
 # Called with every operation that a user or an op's gradient applies.
 observers: list[Callable[[Apply], None]] = []
@@ -244,6 +245,7 @@ class Op:
     def _users_node(self, inputs: Sequence[Any], keywords: dict[str, Any]) -> Apply:
         """What make_node of a user's op gives: checked, its line the one that applies it."""
         line = capture()
+        warn_of_code(self, line)
         with inherit(line):
             node = self.make_node(*inputs, **keywords)
         fits = isinstance(node, Apply) and all(
@@ -275,6 +277,10 @@ class Op:
             )
         )
 
+    def do_constant_folding(self, node: Apply) -> bool:
+        """Whether a node of constants may be computed once, while compiling."""
+        return self.foldable
+
     def wanted(self, node: Apply, known: Mapping[Variable, Any]) -> Sequence[Variable]:
         """The inputs that `compute` needs, given the values that are `known`; it is asked
         again when it has got them, and gets None for the others."""
@@ -293,14 +299,33 @@ class Op:
         overwritten = {k for inputs in self.destroy_map.values() for k in inputs}
         given = [a.copy() if k in overwritten else a for k, a in enumerate(arrays)]
         storage: list[list[Any]] = [[None] for _ in node.outputs]
-        self.perform(node, given, storage)
+        if self.params_type is None:
+            self.perform(node, given, storage)
+        else:
+            perform: Callable[..., None] = self.perform
+            perform(node, given, storage, self.get_params(node))
         results = zip(node.outputs, storage, strict=True)
         return [output.type.filter(cell[0]) for output, cell in results]
 
     def perform(
         self, node: Apply, inputs: list[Any], output_storage: list[list[Any]]
     ) -> None:
-        raise NotImplementedError(f"{self} defines neither compute nor perform")
+        foreign = [name for name in UNUSED if hasattr(self, name)]
+        also = f"; {', '.join(foreign)} is not used" if foreign else ""
+        raise NotImplementedError(
+            message(
+                f"{self} defines neither compute nor perform{also}",
+                origin=node.origin,
+                cure="define perform(node, inputs, output_storage)",
+            )
+        )
+
+    # What `perform` is to get as its last argument: see `gof.params_type`.
+    params_type: Any = None
+
+    def get_params(self, node: Apply) -> Any:
+        """The params of a node: the attributes that `params_type` names."""
+        return self.params_type.get_params(self)
 
 
 def is_users(op: Any) -> bool:

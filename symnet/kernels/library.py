@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from symnet.kernels.routines import Draw, OnEntries
+from symnet.kernels.routines import Dense
 
 Pair: TypeAlias = tuple[int, int]
 PANEL_BYTES = 64
@@ -162,20 +162,21 @@ class Unwind:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ArraysCall:
-    """A routine that takes arrays without gaps: a draw of random numbers, or what is done
-    with the entries of sparse matrices.  Operands: inputs, then outputs; in between, of an
-    output that is changed in place, what it holds before.
+class DenseCall:
+    """A routine on operands without gaps: inputs, then outputs; in between, of an output
+    that is changed in place, what it holds before.
 
     operands: dtype and shape of each; outputs: how many of them, at the end.
+    sizes: inputs that are host integers.
     reference: the arrays of the operands -> those of the outputs, by NumPy; what it
     raises as ValueError is a refusal of the arguments.
     """
 
-    routine: Draw | OnEntries
+    routine: Dense
     operands: tuple[tuple[str, tuple[int, ...]], ...]
     outputs: int
+    sizes: tuple[int, ...]
     reference: Callable[[Sequence[Any]], Sequence[Any]]
 
 
-Call: TypeAlias = GemmCall | PackedGemm | ConvolutionCall | Unwind | ArraysCall
+Call: TypeAlias = GemmCall | PackedGemm | ConvolutionCall | Unwind | DenseCall

@@ -156,6 +156,127 @@ class EntryCheck:
     name = "check of entries"
 
 
+@dataclass(frozen=True)
+class MatrixFunction:
+    """A function of matrices, or of batches of them, which stand in the last two axes.
+
+    kind, of x (n, n): "inv" and "cholesky_lo", "cholesky_up" (the other triangle is 0)
+    -> (n, n); "det" -> (); "slogdet" -> the sign (), the logarithm ();
+    "eigh_lo", "eigh_up" -> ascending eigenvalues (n,), eigenvectors (n, n) as columns;
+    "eigvalsh_lo" -> eigenvalues (n,); of a, b: "solve1" (n, n), (n,) -> (n,); "solve"
+    (n, n), (n, k) -> (n, k).  Of x (m, n): "svd" -> descending singular values;
+    "svd_s", "svd_f" -> u, s, vt with min(m, n) columns and rows, or square.
+    "qr_r_raw", of float64 and complex128 only: the first output lies where x was, and has
+    its reflections (see `ops.linalg.spectral.Reflections`); their factors (min(m, n),).
+    "qr_reduced", "qr_complete": of these two -> q.
+    fallible: whether a matrix that has none of these stops the call; else its result is NaN.
+    Dtypes: float32, float64, complex64, complex128; determinants' logarithms, eigenvalues
+    and singular values are real.
+    """
+
+    kind: str
+    dtype: str
+    fallible: bool = True
+
+    @property
+    def name(self) -> str:
+        return f"LAPACK {self.kind}"
+
+
+@dataclass(frozen=True)
+class TriangularSolve:
+    """The solution of a x = b with the lower or the upper triangle of a.
+
+    Operands: a (..., n, n), b (..., n) or (..., n, k) -> as b.  It refuses a 0 on the diagonal.
+    Dtypes: float32, float64, complex64, complex128, the same for all.
+    """
+
+    lower: bool
+    dtype: str
+    name = "triangular solve"
+
+
+@dataclass(frozen=True)
+class Fourier:
+    """Discrete Fourier transforms along one axis, without a factor.
+
+    kind: "fft", "ifft" of complex numbers; "rfft" of real numbers to the first half of
+    the complex ones; "irfft" back.  A complex number is a pair of `dtype` in an axis of
+    its own behind all others: (..., n, inner, 2) -> (..., n, inner, 2) for "fft" and
+    "ifft", (..., n) -> (..., n // 2 + 1, 2) for "rfft", and back for "irfft".
+    Dtypes: float32, float64.
+    """
+
+    kind: str
+    dtype: str
+
+    @property
+    def name(self) -> str:
+        return self.kind
+
+
+@dataclass(frozen=True)
+class Ordering:
+    """The elements of each row (last axis) in ascending order, NaN last; or, with
+    `positions`, the positions that sort it, equals in their order: int64.
+
+    Operands: x -> the same shape.
+    """
+
+    dtype: str
+    positions: bool
+
+    @property
+    def name(self) -> str:
+        return "argsort" if self.positions else "sort"
+
+
+@dataclass(frozen=True)
+class Largest:
+    """The largest elements of each row (last axis), descending, equals in their order and
+    NaN as the largest; or, where the number asked for is negative, the smallest, ascending.
+
+    Operands: x -> values, positions (int64), with as many elements in each row as asked for.
+    """
+
+    dtype: str
+    name = "topk"
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where in an ascending vector elements belong, NaN last: before equal elements, or
+    behind them where `right`.  Operands: x (n,), v of the same dtype -> int64 like v."""
+
+    dtype: str
+    right: bool
+    name = "searchsorted"
+
+
+@dataclass(frozen=True)
+class Running:
+    """Sums ("add") or products ("mul") of the elements up to each along an axis, one after
+    the other.  Operands: x -> the same shape.  "linear": a, b -> y of their shape, with
+    y[0] = b[0] and y[i] = a[i] y[i - 1] + b[i]."""
+
+    kind: str
+    dtype: str
+    axis: int
+    name = "running total"
+
+
 Draw: TypeAlias = MrgUniform | Categorical | NumpyDistribution
 OnEntries: TypeAlias = SparseProduct | SampledProduct | EntryRows | EntryCheck
-Routine: TypeAlias = MatrixProduct | Convolve | Draw | OnEntries
+# Those whose operands have no gaps.
+Dense: TypeAlias = (
+    Draw
+    | OnEntries
+    | MatrixFunction
+    | TriangularSolve
+    | Fourier
+    | Ordering
+    | Largest
+    | Places
+    | Running
+)
+Routine: TypeAlias = MatrixProduct | Convolve | Dense

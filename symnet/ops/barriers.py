@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from symnet.graph.types import DisconnectedType, NullType
-from symnet.graph.variables import Apply, Gradients, Variable, Vars, make_variable
+from symnet.graph.variables import Apply, Gradients, Op, Variable, Vars, make_variable
+from symnet.kernels.loopir.views import View
 from symnet.ops.arithmetic import clip, mul, second
-from symnet.ops.base import SameShape, as_tensor, constant
+from symnet.ops.base import SameShape, ViewOp, as_tensor, constant
 from symnet.ops.composed import Composed
+from symnet.ops.lowerings import Lowering, Reference, Sizes, ViewOf, is_real
 
 
 class Barrier(SameShape, Composed):
@@ -31,6 +33,52 @@ class Barrier(SameShape, Composed):
     def pass_back(self, x: Variable, gradient: Variable) -> Any:
         """The gradient of the input from that of the output."""
         raise NotImplementedError(str(self))
+
+
+class Passed(SameShape, ViewOp):
+    """The input itself, and its gradient: Theano's `ViewOp`, of which users make
+    operations with a `grad` of their own, such as one that turns the sign of gradients.
+
+    A subclass with a `perform` is computed by that.
+    """
+
+    def make_node(self, x: Any) -> Apply:
+        variable = as_tensor(x)
+        return Apply(self, [variable], [make_variable(variable.type)])
+
+    @property
+    def _performs(self) -> bool:
+        return type(self).perform is not Op.perform
+
+    def lowering(self, node: Apply) -> Lowering:
+        if self._performs or not is_real(node):
+            return Reference()
+        return ViewOf(self.views, tuple(range(node.outputs[0].type.ndim)))
+
+    def view(self, node: Apply, view: View, sizes: Sizes) -> View:
+        return view
+
+    def host(self, node: Apply, values: Sequence[Any], sizes: Sizes) -> Any:
+        return None if self._performs else values[0]
+
+    def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
+        return Op.compute(self, node, arrays, xp) if self._performs else [arrays[0]]
+
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
+        return self.grad(inputs, output_gradients)
+
+    def grad(
+        self, inputs: Sequence[Variable], output_gradients: Sequence[Variable]
+    ) -> Sequence[Variable]:
+        return list(output_gradients)
+
+
+class DeepCopyOp(Passed):
+    """The same by Theano's other name: results never share memory here anyway."""
+
+
+view_op = Passed()
+deep_copy_op = DeepCopyOp()
 
 
 class DisconnectedGrad(Barrier):

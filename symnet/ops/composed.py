@@ -14,13 +14,14 @@ from symnet.ops.base import TensorOp
 
 
 class Composed(TensorOp):
-    """An op with one output whose value `expand` gives as an expression.
+    """An op whose value `expand` gives as an expression.
 
-    `expand` returns a variable of the type of the op's output; it is called with the
-    node's own inputs.  `compute` is still the op's own reference, written apart from it.
+    `expand` returns a variable of the type of the op's output, or one for each of several
+    outputs; it is called with the node's own inputs.  `compute` is still the op's own
+    reference, written apart from it.
     """
 
-    def expand(self, *inputs: Variable) -> Variable:
+    def expand(self, *inputs: Variable) -> Variable | Sequence[Variable]:
         raise NotImplementedError(str(self))
 
 
@@ -28,4 +29,5 @@ def expanded(node: Apply) -> Sequence[Variable] | None:
     """What a node's outputs are by definition; None for an op that is not composed."""
     if not isinstance(node.op, Composed):
         return None
-    return [node.op.expand(*node.inputs)]
+    found = node.op.expand(*node.inputs)
+    return [found] if isinstance(found, Variable) else found

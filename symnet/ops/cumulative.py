@@ -16,13 +16,14 @@ from symnet.graph.variables import (
     make_variable,
     operand_text,
 )
+from symnet.kernels.routines import Running
 from symnet.ops.alloc import full_like
 from symnet.ops.arithmetic import mul
 from symnet.ops.base import SameShape, TensorOp, as_tensor, normalize_axis
 from symnet.ops.elementwise import cast
 from symnet.ops.indexing import getitem
 from symnet.ops.joining import join
-from symnet.ops.lowerings import Shapes, Sizes
+from symnet.ops.lowerings import CallOf, Lowering, Shapes, Sizes
 from symnet.ops.methods import method
 from symnet.ops.rearrange import flip, roll
 from symnet.ops.reshape import flatten
@@ -44,6 +45,10 @@ class Cumulative(SameShape):
     def make_node(self, x: Any) -> Apply:
         x = as_tensor(x)
         return Apply(self, [x], [make_variable(x.type)])
+
+    def lowering(self, node: Apply) -> Lowering:
+        kind = node.outputs[0].type.dtype
+        return CallOf(Running(self.mode, kind, self.axis), (0,))
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         function = xp.cumsum if self.mode == "add" else xp.cumprod
@@ -83,6 +88,10 @@ class LinearRecurrence(TensorOp):
     def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         pairs = enumerate(zip(*inputs, strict=True))
         return [tuple(sizes.equal(m, n, f"axis {axis}") for axis, (m, n) in pairs)]
+
+    def lowering(self, node: Apply) -> Lowering:
+        kind = node.outputs[0].type.dtype
+        return CallOf(Running("linear", kind, self.axis), (0, 1))
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         a, b = (xp.moveaxis(array, self.axis, 0) for array in arrays)

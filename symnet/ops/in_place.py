@@ -84,7 +84,8 @@ from symnet.ops.functions import (
     tanh,
     tri_gamma,
 )  # fmt: skip
-from symnet.ops.scalar_ops import WithTypes, transfer_type
+from symnet.ops.scalar_classes import WithTypes
+from symnet.ops.scalar_types import transfer_type
 from symnet.ops.shape import transpose as transpose_inplace
 
 

@@ -195,12 +195,14 @@ class CallOf:
 
     initial: the input that lies in the first output's memory before.
     refusal: why the routine refuses values at a run; "": it takes all.
+    error: what is raised then.
     """
 
     routine: Routine
     reads: tuple[int, ...]
     initial: int | None = None
     refusal: str = ""
+    error: type[Exception] = ValueError
 
 
 @dataclass(frozen=True)

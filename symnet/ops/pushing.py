@@ -19,7 +19,6 @@ from symnet.graph.variables import (
     Gradients,
     Variable,
     Vars,
-    is_users,
     make_variable,
     node_message,
     operand_text,
@@ -45,7 +44,7 @@ def pulled(
 ) -> list[Any] | None:
     """What stands for the gradients of a node's inputs, where the walk is for an Rop and
     the operation has an R_op; otherwise None."""
-    if not (_pushing.get() and is_users(node.op) and hasattr(node.op, "R_op")):
+    if not (_pushing.get() and hasattr(node.op, "R_op")):
         return None
     given = [
         k for k, g in enumerate(output_gradients)
@@ -54,10 +53,13 @@ def pulled(
     inputs = [k for k, v in enumerate(node.inputs) if _is_continuous(v)]
     if not inputs:
         return [None] * node.nin
+    token = _pushing.set(False)  # what R_op itself differentiates is another matter
     try:
         _ask(node, list(node.inputs), [_point(v) for v in node.inputs])
     except NotImplementedError:
         return None
+    finally:
+        _pushing.reset(token)
     op = Pulled(node, inputs, given)
     found = iter(
         op(*node.inputs, *(output_gradients[k] for k in given), return_list=True)

@@ -8,7 +8,8 @@ from typing import Any
 from symnet.graph.variables import Variable, make_variable
 from symnet.ops.base import as_tensor
 from symnet.ops.elementwise import Cast
-from symnet.ops.scalar_ops import ScalarType, named_classes
+from symnet.ops.scalar_classes import named_classes
+from symnet.ops.scalar_types import ScalarType
 
 bool = ScalarType("bool")
 int8, int16, int32, int64 = int_types = tuple(

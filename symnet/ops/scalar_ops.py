@@ -1,4 +1,16 @@
-"""Users' operations on single numbers, applied to each element of arrays.
+"""Elementwise operations that users write: with a scalar body, which is compiled and fused
+as those of the package are, or with a Python function of numbers.
+
+    class Gap(UnaryScalarOp):
+        def body(self, x):
+            return call("abs", x - call("rint", x))
+
+        def grad(self, inputs, output_gradients):
+            (x,), (g,) = inputs, output_gradients
+            return [g * T.sgn(x - T.round(x))]
+
+    gap = Gap()
+    y = gap(x)
 
 A scalar is an array of rank 0 here, so that what such an operation says of numbers (the
 types of its results, its gradient) is made with variables of rank 0 and then written anew
@@ -7,267 +19,289 @@ for arrays.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
 from symnet.errors import message
+from symnet.graph.origin import capture
 from symnet.graph.traverse import clone_replace, leaves
-from symnet.graph.types import COMPLEX, DisconnectedType, NullType, TensorType
+from symnet.graph.types import COMPLEX, FLOATS, DisconnectedType, NullType, TensorType
 from symnet.graph.variables import (
     Apply,
     Constant,
     Gradients,
+    Op,
     Variable,
     Vars,
     make_variable,
     operand_text,
 )
+from symnet.kernels.loopir import scalars
+from symnet.kernels.loopir.interpret import evaluate
+from symnet.kernels.loopir.math import EXTERNAL, expand
+from symnet.kernels.loopir.scalars import Scalar, argument, call, walk
 from symnet.ops.alloc import zeros_like
 from symnet.ops.arithmetic import second
-from symnet.ops.base import TensorOp, as_tensor, broadcast_shapes, upcast
+from symnet.ops.base import (
+    TensorOp,
+    as_tensor,
+    broadcast_shapes,
+    common_dtype,
+    upcast,
+)
 from symnet.ops.elementwise import (
-    REGISTRY,
     Elementwise,
     broadcast_sizes,
     cast,
     check_sizes,
 )
-from symnet.ops.lowerings import Shapes, Sizes
-
-Types = Sequence[TensorType]
-Preference = Callable[..., Sequence[TensorType]]
-
-# ---- from the types of the operands, those of the results
+from symnet.ops.lowerings import Lowering, Reference, Shapes, Sizes
+from symnet.ops.scalar_types import Preference, Types, scalar_type, upcast_out
 
 
-class ScalarType(TensorType):
-    """The type of single numbers of a dtype: that of arrays of rank 0, printed as the
-    dtype alone."""
+class ScalarOp(Elementwise):
+    """out[i] = body(in0[i], in1[i], ...), inputs broadcast against each other.
 
-    __slots__ = ()
+    A subclass defines at least one of
+        body(*elements) -> Scalar: an expression of the loop IR, made with the operators
+            and `call(name, ...)` (`symnet.kernels.loopir.scalars`); it is compiled, and
+            fused with what stands around it.  The elements have been cast to one dtype:
+            their common one, or the result's if that is a wider float;
+        impl(*numbers) -> number: a Python function of Python's numbers, by which the
+            operation is computed where there is no body (slowly, for each element), and
+            judged in DebugMode where there is one; a tuple where `nout` is above 1;
+    and may define grad(inputs, output_gradients), or L_op(inputs, outputs,
+    output_gradients), with variables of rank 0, and `__props__`, the attributes by which
+    two of its operations are equal.
 
-    def __init__(self, dtype: Any) -> None:
-        super().__init__(dtype)
-
-    def __repr__(self) -> str:
-        return self.dtype
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return ScalarType, (self.dtype,)
-
-
-def scalar_type(dtype: str) -> ScalarType:
-    """The type of single numbers of a dtype."""
-    return ScalarType(dtype)
-
-
-def upcast_out(*types: TensorType) -> list[TensorType]:
-    """The common dtype of the operands."""
-    return [scalar_type(upcast(*[t.dtype for t in types]))]
-
-
-def same_out(*types: TensorType) -> list[TensorType]:
-    """The dtype of the only operand."""
-    return [types[0]]
-
-
-def upgrade_to_float(*types: TensorType) -> list[TensorType]:
-    """The common dtype of the operands, integers counted as the float that holds them:
-    those of up to 16 bits as float32, others as float64."""
-    dtypes = []
-    for t in types:
-        kind = np.dtype(t.dtype)
-        small = "float32" if kind.itemsize <= 2 else "float64"
-        dtypes.append(small if kind.kind in "biu" else t.dtype)
-    return [scalar_type(upcast(*dtypes))]
-
-
-def upgrade_to_float64(*types: TensorType) -> list[TensorType]:
-    return [scalar_type("float64")]
-
-
-def int_out(*types: TensorType) -> list[TensorType]:
-    return [scalar_type("int64")]
-
-
-def float_out(*types: TensorType) -> list[TensorType]:
-    return [scalar_type("float64")]
-
-
-def real_out(*types: TensorType) -> list[TensorType]:
-    """The dtype of the operand, of a complex one that of its parts."""
-    parts = {"complex64": "float32", "complex128": "float64"}
-    return [scalar_type(parts.get(types[0].dtype, types[0].dtype))]
-
-
-def without(kinds: Sequence[str], what: str, preference: Preference) -> Preference:
-    """The same preference, which refuses operands of some dtypes."""
-
-    def checked(*types: TensorType) -> Sequence[TensorType]:
-        for t in types:
-            if t.dtype in kinds:
-                raise TypeError(f"{what} numbers are not supported, here {t.dtype}")
-        return preference(*types)
-
-    checked.__name__ = checked.__qualname__ = preference.__name__
-    return checked
-
-
-upgrade_to_float_no_complex = without(COMPLEX, "complex", upgrade_to_float)
-upcast_out_no_complex = without(COMPLEX, "complex", upcast_out)
-same_out_nocomplex = without(COMPLEX, "complex", same_out)
-int_out_nocomplex = without(COMPLEX, "complex", int_out)
-float_out_nocomplex = without(COMPLEX, "complex", float_out)
-
-
-class transfer_type:
-    """Results of the types of the operands at these positions; None: of their common
-    dtype."""
-
-    def __init__(self, *transfer: int | None) -> None:
-        self.transfer = transfer
-
-    def __call__(self, *types: TensorType) -> list[TensorType]:
-        common = upcast_out(*types)[0]
-        return [common if k is None else types[k] for k in self.transfer]
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, transfer_type) and self.transfer == other.transfer
-
-    def __hash__(self) -> int:
-        return hash(self.transfer)
-
-
-class specific_out:
-    """Results of these types, whatever the operands are."""
-
-    def __init__(self, *spec: TensorType) -> None:
-        self.spec = spec
-
-    def __call__(self, *types: TensorType) -> list[TensorType]:
-        return list(self.spec)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, specific_out) and self.spec == other.spec
-
-    def __hash__(self) -> int:
-        return hash(self.spec)
-
-
-class ComplexError(NotImplementedError):
-    """An operation is not defined for complex numbers."""
-
-
-class IntegerDivisionError(Exception):
-    """Theano's error for `/` of integers under a setting of old; never raised here."""
-
-
-# ---- what users write
-
-
-class ScalarOp:
-    """An operation on numbers, written by a user: a class that defines
-
-    impl(*numbers) -> the result, or a tuple of `nout` results;
-    grad(inputs, output_gradients) -> one gradient per input, or L_op with the outputs;
-    output_types(types) -> the results' types, unless `output_types_preference` is given.
-
-    nin: how many inputs it takes (-1: any number).
-    A call takes arrays of any shapes, broadcast against each other.  `impl` is Python and
-    runs for each element: a reference step.  Where it can be written with symbolic
-    functions, `Composite` runs as native code.
+    output_types_preference: gives the types of the results from those of the inputs, as
+        `upgrade_to_float`, `same_out`, `transfer_type(0)`; by default, as `upcast_out`,
+        their common dtype.  A subclass may define output_types(types) instead.
+    nin: how many inputs it takes; by default as many as body, or impl, has parameters.
+    Raises: TypeError where neither is defined, or a body is to give several results; when
+        applied, for another number of inputs, of results' types, or a body that gives no
+        scalar.
 
     >>> class Cube(UnaryScalarOp):
-    ...     def impl(self, x):
-    ...         return x**3
+    ...     def body(self, x):
+    ...         return x * x * x
     ...     def grad(self, inputs, gradients):
     ...         return [gradients[0] * 3 * inputs[0] ** 2]
     >>> import symnet, symnet.tensor as T
     >>> x = T.dvector("x")
-    >>> y = Cube(upgrade_to_float, name="cube")(x)
+    >>> y = Cube()(x)
     >>> symnet.function([x], [y, symnet.grad(y.sum(), x)])([1.0, 2.0])
     [array([1., 8.]), array([ 3., 12.])]
     """
 
-    nin: ClassVar[int] = -1
+    __props__ = ()  # type: ignore[assignment]  # a subclass has others
+    __eq__ = Op.__eq__
+    __hash__ = Op.__hash__
+    nin: int | None = None
     nout: int = 1
-    name: str | None = None
+    output_types_preference: Preference = staticmethod(upcast_out)
 
     def __init__(
         self, output_types_preference: Preference | None = None, name: str | None = None
     ) -> None:
-        self.name = name
+        self.name = name or type(self).__name__
         if output_types_preference is not None:
             if not callable(output_types_preference):
                 raise TypeError(
-                    f"{type(self).__name__}: output_types_preference is a function of "
-                    f"types, not {output_types_preference!r}"
+                    message(
+                        f"{self.name}: output_types_preference is a function of types, "
+                        f"not {output_types_preference!r:.60}",
+                        origin=capture(),
+                        cure="give one of symnet.scalar, as upgrade_to_float",
+                    )
                 )
             self.output_types_preference = output_types_preference
+        self.compute_dtype, self.accepts, self.result = "own", "biufc", None
+        self.arity = self._arity()
+
+    def _arity(self) -> int:
+        """How many inputs it takes; -1: any number."""
+        kind = type(self)
+        own = [f for f in ("body", "impl") if callable(getattr(kind, f, None))]
+        if not own:
+            hint = "; c_code is not used" if hasattr(kind, "c_code") else ""
+            raise TypeError(
+                message(
+                    f"{kind.__name__} defines neither body nor impl{hint}",
+                    origin=capture(),
+                    cure="define body(self, x), an expression of the loop IR, or "
+                    "impl(self, x), a function of numbers",
+                )
+            )
+        if self.nout != 1 and self.has_body:
+            raise TypeError(
+                message(
+                    f"{kind.__name__}: a body gives one result, not {self.nout}",
+                    origin=capture(),
+                    cure="define impl alone, or an operation for each result",
+                )
+            )
+        if self.nin is not None:
+            return self.nin
+        parameters = inspect.signature(getattr(self, own[0])).parameters.values()
+        several = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+        return -1 if several else len(parameters)
+
+    def __reduce__(self) -> Any:
+        return _bare, (type(self),), vars(self)
+
+    def properties(self) -> tuple[Any, ...]:
+        preference = vars(self).get("output_types_preference")
+        return (*super().properties(), self.name, preference)
+
+    @property
+    def has_body(self) -> bool:
+        """Whether native code computes it."""
+        return callable(getattr(type(self), "body", None))
 
     def output_types(self, types: Types) -> Types:
-        preference = getattr(self, "output_types_preference", None)
-        if preference is None:
-            raise NotImplementedError(
-                f"{self} says no types of its results: give output_types_preference, or "
-                "define output_types(types)"
-            )
-        return list(preference(*types))
+        """The types of the results, from those of the inputs."""
+        return list(self.output_types_preference(*types))
 
-    def impl(self, *numbers: Any) -> Any:
-        raise NotImplementedError(f"{self} defines no impl(*numbers)")
-
-    def grad(self, inputs: Any, output_gradients: Any) -> Any:
-        raise NotImplementedError(
-            f"{self} has no gradient: define grad(inputs, output_gradients)"
-        )
-
-    def L_op(self, inputs: Any, outputs: Any, output_gradients: Any) -> Any:
-        return self.grad(inputs, output_gradients)
-
-    def __call__(self, *inputs: Any, **keywords: Any) -> Any:
-        return OnElements(self)(*inputs, **keywords)
+    # ---- in graphs
 
     def make_node(self, *inputs: Any) -> Apply:
-        return OnElements(self).make_node(*inputs)
+        if self.nout != 1:
+            return OnElements(self).make_node(*inputs)
+        node = self.node_of(self, inputs)
+        if self.has_body and _is_of_floats(node):
+            # So that a mistake shows on the line that applies it.
+            _written_out(self, node)
+        return node
 
-    def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and self._preference() == getattr(
-            other, "output_types_preference", None
-        )
+    def node_of(self, op: TensorOp, inputs: Sequence[Any]) -> Apply:
+        """An application of `op`, this operation on arrays."""
+        variables = [as_tensor(v, truth=True) for v in inputs]
+        if self.arity not in (-1, len(variables)):
+            raise TypeError(
+                message(
+                    f"{self} takes {self.arity} arguments, got {len(variables)}",
+                    operands=[operand_text(v) for v in variables],
+                )
+            )
+        # A Python number has no dtype of its own: it gets that of the others.
+        common = common_dtype(variables) if variables else ""
+        variables = [
+            (cast(v, common if v.weak else v.type.dtype))
+            if isinstance(v, Constant)
+            else v
+            for v in variables
+        ]
+        kinds = self.output_types([scalar_type(v.type.dtype) for v in variables])
+        if len(kinds) != self.nout or not all(isinstance(k, TensorType) for k in kinds):
+            raise TypeError(
+                message(
+                    f"{self}: the types of its {self.nout} results were said to be "
+                    f"{kinds!r:.80}",
+                    operands=[operand_text(v) for v in variables],
+                    cure="give one type for each result",
+                )
+            )
+        shape = broadcast_shapes([v.type.shape for v in variables], op, variables)
+        outputs = [make_variable(TensorType(kind.dtype, shape)) for kind in kinds]
+        return Apply(op, variables, outputs)
 
-    def __hash__(self) -> int:
-        return hash((type(self), self._preference()))
+    def on_elements(
+        self, node: Apply, outputs: Vars, output_gradients: Vars
+    ) -> Gradients:
+        """The gradients for numbers, as `L_op` gives them, written anew for arrays."""
+        numbers = [make_variable(scalar_type(v.type.dtype)) for v in node.inputs]
+        made = self.make_node(*numbers).outputs
+        # A result that the cost does not use has the gradient 0.
+        reached = [
+            g if isinstance(g.type, TensorType) else zeros_like(v)
+            for g, v in zip(output_gradients, outputs, strict=True)
+        ]
+        duals = [make_variable(scalar_type(g.type.dtype)) for g in reached]
+        given = numbers
+        if self.has_body:
+            working = _working([v.type.dtype for v in numbers], outputs[0].type.dtype)
+            given = [cast(v, working) for v in numbers]
+        found = self.L_op(given, made, duals)
+        arrays = [*node.inputs, *outputs, *reached]
+        pairs = list(zip([*numbers, *made, *duals], arrays, strict=True))
+        return [on_arrays(one, pairs, outputs[0]) for one in found]
 
-    def _preference(self) -> Any:
-        return getattr(self, "output_types_preference", None)
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
+        return self.grad(inputs, output_gradients)
 
-    def __str__(self) -> str:
-        return self.name or type(self).__name__
+    # ---- computed
 
-    __repr__ = __str__
+    def scalar(self, arguments: Sequence[Scalar], dtype: str) -> Scalar:
+        working = _working([one.dtype for one in arguments], dtype)
+        made = self.body(*[scalars.cast(one, working) for one in arguments])
+        if not isinstance(made, Scalar):
+            raise TypeError(
+                message(
+                    f"{self}: body gave {made!r:.60}",
+                    origin=capture(),
+                    cure="return an expression of its arguments: of + - * / and "
+                    'call("exp", x) with call from symnet.kernels.loopir.scalars',
+                )
+            )
+        return scalars.cast(made, dtype)
+
+    def lowering(self, node: Apply) -> Lowering:
+        return super().lowering(node) if self.has_body else Reference()
+
+    def host(self, node: Apply, values: Sequence[Any], sizes: Sizes) -> Any:
+        return super().host(node, values, sizes) if self.has_body else None
+
+    def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
+        if callable(getattr(type(self), "impl", None)):
+            return self.by_numbers(node, arrays, xp)
+        check_sizes(node, arrays)
+        dtype = node.outputs[0].type.dtype
+        found = evaluate([_written_out(self, node)], arrays)[0]
+        shape = np.broadcast_shapes(*(np.shape(a) for a in arrays))
+        return [xp.asarray(np.broadcast_to(np.asarray(found, dtype), shape).copy())]
+
+    def by_numbers(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
+        """The results by `impl`, for each element."""
+        check_sizes(node, arrays)
+
+        def counted(*numbers: Any) -> Any:
+            found = self.impl(*numbers)
+            several = found if isinstance(found, (list, tuple)) else (found,)
+            if len(several) != self.nout:
+                what = f"impl gave {len(several)} results, not {self.nout}"
+                raise TypeError(f"{self}: {what}")
+            return tuple(several) if self.nout > 1 else several[0]
+
+        with np.errstate(all="ignore"):
+            found = np.frompyfunc(counted, len(arrays), self.nout)(*arrays)
+            several = found if self.nout > 1 else (found,)
+            pairs = zip(several, node.outputs, strict=True)
+            return [xp.asarray(_of_dtype(one, v.type.dtype)) for one, v in pairs]
+
+    impl: Callable[..., Any]
 
 
 class UnaryScalarOp(ScalarOp):
-    """A `ScalarOp` of one number."""
+    """A `ScalarOp` of one input."""
 
     nin = 1
 
 
 class BinaryScalarOp(ScalarOp):
-    """A `ScalarOp` of two numbers."""
+    """A `ScalarOp` of two inputs."""
 
     nin = 2
 
 
 class OnElements(TensorOp):
-    """A user's operation on numbers, for each element of its inputs.
+    """A `ScalarOp` of several results, for each element of its inputs: an operation of its
+    own, because an `Elementwise` one has one result.
 
-    Shapes: the inputs are broadcast against each other.  Dtypes: as the operation says.
-    Raises: TypeError for another number of inputs, results of other types, or another
-        number of results.
+    Shapes, dtypes, errors: as `ScalarOp`.
     """
 
     __props__ = ("scalar_op",)
@@ -282,84 +316,26 @@ class OnElements(TensorOp):
     __repr__ = __str__
 
     def make_node(self, *inputs: Any) -> Apply:
-        variables = [as_tensor(v, truth=True) for v in inputs]
-        variables = [
-            cast(v, v.type.dtype) if isinstance(v, Constant) else v for v in variables
-        ]
-        op = self.scalar_op
-        if op.nin >= 0 and len(variables) != op.nin:
-            raise TypeError(
-                message(
-                    f"{op} takes {op.nin} inputs, got {len(variables)}",
-                    operands=[operand_text(v) for v in variables],
-                )
-            )
-        kinds = op.output_types([scalar_type(v.type.dtype) for v in variables])
-        if len(kinds) != op.nout or not all(isinstance(k, TensorType) for k in kinds):
-            raise TypeError(
-                f"{op}: the types of its {op.nout} results were said to be {kinds!r:.80}"
-            )
-        shape = broadcast_shapes([v.type.shape for v in variables], self, variables)
-        outputs = [make_variable(TensorType(kind.dtype, shape)) for kind in kinds]
-        return Apply(self, variables, outputs)
+        return self.scalar_op.node_of(self, inputs)
 
     def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         return [broadcast_sizes(node, inputs, sizes)] * self.scalar_op.nout
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
-        check_sizes(node, arrays)
-        spread = np.broadcast_arrays(*arrays)
-        results = [np.empty(spread[0].shape, v.type.dtype) for v in node.outputs]
-        for place in np.ndindex(*spread[0].shape):
-            found = self.scalar_op.impl(*[array[place] for array in spread])
-            several = found if isinstance(found, (list, tuple)) else (found,)
-            if len(several) != len(results):
-                raise TypeError(
-                    f"{self}: impl gave {len(several)} results, not {len(results)}"
-                )
-            for result, one in zip(results, several, strict=True):
-                result[place] = one
-        return [xp.asarray(result) for result in results]
+        return self.scalar_op.by_numbers(node, arrays, xp)
 
     def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
-        """The gradient for numbers, as the operation says it, written anew for arrays."""
-        numbers = [make_variable(scalar_type(v.type.dtype)) for v in inputs]
-        made = self.make_node(*numbers).outputs
-        # A result that the cost does not use has the gradient 0.
-        reached = [
-            g if isinstance(g.type, TensorType) else zeros_like(v)
-            for g, v in zip(output_gradients, outputs, strict=True)
-        ]
-        duals = [make_variable(scalar_type(g.type.dtype)) for g in reached]
-        found = self.scalar_op.L_op(numbers, made, duals)
-        if len(found) != len(inputs):
-            raise ValueError(
-                f"{self}: grad gave {len(found)} gradients for {len(inputs)} inputs"
-            )
-        arrays = [*inputs, *outputs, *reached]
-        pairs = list(zip([*numbers, *made, *duals], arrays, strict=True))
-        return [on_arrays(one, pairs, outputs[0]) for one in found]
+        node = self.make_node(*inputs)
+        return self.scalar_op.on_elements(node, outputs, output_gradients)
 
 
-def on_arrays(
-    result: Any, pairs: Sequence[tuple[Variable, Variable]], like: Variable
-) -> Any:
-    """An expression of numbers, written for the arrays that stand for them; it has the
-    shape of `like` also where it depends on none of them."""
-    if result is None or isinstance(
-        getattr(result, "type", None), (DisconnectedType, NullType)
-    ):
-        return result
-    (found,) = clone_replace([as_tensor(result)], pairs)
-    return found if found.type.ndim == like.type.ndim else second(like, found)
-
-
-class Composite(ScalarOp):
+class Composite:
     """An expression of numbers as one operation: `Composite([x, y], [x * y + 1])`.
 
     A call writes the expression for arrays, which is then optimised, fused and
     differentiated as if it had been written there.
-    Raises: TypeError where the expression needs a variable that is no input.
+    Raises: TypeError where the expression needs a variable that is no input; when called,
+        for another number of inputs.
 
     >>> x = make_variable(scalar_type("float64"))
     >>> Composite([x], [x * x + 1])([1.0, 2.0]).eval()
@@ -367,9 +343,8 @@ class Composite(ScalarOp):
     """
 
     def __init__(self, inputs: Sequence[Variable], outputs: Sequence[Variable]) -> None:
-        super().__init__()
         self.inputs, self.outputs = list(inputs), list(outputs)
-        self.nout = len(self.outputs)
+        self.nin, self.nout = len(self.inputs), len(self.outputs)
         for leaf in leaves(self.outputs):
             if leaf not in self.inputs and not isinstance(leaf, Constant):
                 raise TypeError(
@@ -400,83 +375,65 @@ class Composite(ScalarOp):
         last: Apply = (found[0] if isinstance(found, list) else found).owner
         return last
 
-    def __eq__(self, other: object) -> bool:
-        return self is other
-
-    __hash__ = object.__hash__
-
     def __str__(self) -> str:
         return "Composite"
 
-
-# ---- the package's own operations, by the names of Theano's classes
-
-CLASSES = {
-    "Abs": "abs", "Add": "add", "AND": "and_", "ArcCos": "arccos",
-    "ArcCosh": "arccosh", "ArcSin": "arcsin", "ArcSinh": "arcsinh", "ArcTan": "arctan",
-    "ArcTan2": "arctan2", "ArcTanh": "arctanh", "Ceil": "ceil", "Clip": "clip",
-    "Conj": "conj", "Cos": "cos", "Cosh": "cosh", "Deg2Rad": "deg2rad", "EQ": "eq",
-    "Erf": "erf", "Erfc": "erfc", "Erfcinv": "erfcinv", "Erfcx": "erfcx",
-    "Erfinv": "erfinv", "Exp": "exp", "Exp2": "exp2", "Expm1": "expm1", "Floor": "floor",
-    "GE": "ge", "GT": "gt", "Gamma": "gamma", "GammaLn": "gammaln", "I0": "i0",
-    "I1": "i1", "Identity": "identity", "Imag": "imag", "IntDiv": "int_div",
-    "Inv": "reciprocal", "Invert": "invert", "IsInf": "isinf", "IsNan": "isnan",
-    "Iv": "iv", "J0": "j0", "J1": "j1", "Jv": "jv", "LE": "le", "LT": "lt", "Log": "log",
-    "Log10": "log10", "Log1p": "log1p", "Log2": "log2", "Maximum": "maximum",
-    "Minimum": "minimum", "Mod": "mod", "Mul": "mul", "NEQ": "neq", "Neg": "neg",
-    "OR": "or_", "Pow": "pow", "Psi": "psi", "Rad2Deg": "rad2deg", "Real": "real",
-    "RoundHalfAwayFromZero": "round_half_away_from_zero",
-    "RoundHalfToEven": "round_half_to_even", "ScalarSigmoid": "sigmoid",
-    "ScalarSoftplus": "softplus", "Second": "second", "Sgn": "sgn", "Sin": "sin",
-    "Sinh": "sinh", "Sqr": "sqr", "Sqrt": "sqrt", "Sub": "sub", "Switch": "switch",
-    "Tan": "tan", "Tanh": "tanh", "TriGamma": "tri_gamma", "TrueDiv": "true_div",
-    "Trunc": "trunc", "UltraFastScalarSigmoid": "ultra_fast_sigmoid", "XOR": "xor",
-}  # fmt: skip
+    __repr__ = __str__
 
 
-class NamedClass(type):
-    """The class of one operation of the package: `isinstance(op, Add)` asks whether `op`
-    is the sum, `Add()` is the sum, `Add(transfer_type(0))` one whose result has the dtype
-    of the first operand."""
-
-    operation: Elementwise
-
-    def __instancecheck__(cls, one: Any) -> bool:
-        return one is cls.operation
-
-    def __call__(
-        cls, output_types_preference: Preference | None = None, name: str | None = None
-    ) -> Any:
-        if output_types_preference is None:
-            return cls.operation
-        return WithTypes(cls.operation, output_types_preference)
+def on_arrays(
+    result: Any, pairs: Sequence[tuple[Variable, Variable]], like: Variable
+) -> Any:
+    """An expression of numbers, written for the arrays that stand for them; it has the
+    shape of `like` also where it depends on none of them."""
+    kind = getattr(result, "type", None)
+    if result is None or isinstance(kind, (DisconnectedType, NullType)):
+        return result
+    (found,) = clone_replace([as_tensor(result)], pairs)
+    return found if found.type.ndim == like.type.ndim else second(like, found)
 
 
-class WithTypes:
-    """An operation of the package whose result has the type that a function of those of
-    the operands says."""
-
-    def __init__(self, operation: Elementwise, preference: Preference) -> None:
-        self.operation, self.preference = operation, preference
-
-    def __call__(self, *inputs: Any) -> Variable:
-        variables = [as_tensor(v, truth=True) for v in inputs]
-        kinds = self.preference(*[scalar_type(v.type.dtype) for v in variables])
-        return cast(self.operation(*variables), kinds[0].dtype)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, WithTypes) and vars(self) == vars(other)
-
-    def __hash__(self) -> int:
-        return hash((self.operation, self.preference))
-
-    def __repr__(self) -> str:
-        return str(self.operation)
+def _bare(kind: type[ScalarOp]) -> ScalarOp:
+    return object.__new__(kind)
 
 
-def named_classes() -> dict[str, NamedClass]:
-    """A class for each row of `CLASSES`."""
-    return {
-        name: NamedClass(name, (), {"operation": REGISTRY[operation]})
-        for name, operation in CLASSES.items()
-    }
+def _working(dtypes: Sequence[str], result: str) -> str:
+    """The dtype in which a body computes."""
+    return upcast(*dtypes, result) if result in FLOATS else upcast(*dtypes)
+
+
+def _of_dtype(numbers: Any, dtype: str) -> np.ndarray[Any, Any]:
+    """Numbers of Python as an array; integers wrap around, as those of arrays do."""
+    array = np.asarray(numbers, dtype=object)
+    if np.dtype(dtype).kind in "iu":
+        wrapped = np.frompyfunc(lambda one: int(one) % 2**64, 1, 1)(array)
+        array = np.asarray(wrapped, dtype="uint64")
+    return array.astype(dtype)
+
+
+def _is_of_floats(node: Apply) -> bool:
+    """Whether a body computes with real numbers, the result a float."""
+    real = all(v.type.dtype not in COMPLEX for v in node.inputs)
+    return real and node.outputs[0].type.dtype in FLOATS
+
+
+def _written_out(op: ScalarOp, node: Apply) -> Scalar:
+    """The body in primitives, over arguments of the dtypes of a node's inputs."""
+    arguments = [argument(k, v.type.dtype) for k, v in enumerate(node.inputs)]
+    body = op.scalar(arguments, node.outputs[0].type.dtype)
+    try:
+        whole = expand([body])[0]
+    except (ValueError, TypeError) as error:
+        text = message(f"{op}: in its body {error}", origin=capture())
+        raise type(error)(text) from None
+    for one in walk([whole]):
+        if one.op in EXTERNAL:
+            what = f"{op}: {one.op} has no reference"
+            cure = "define impl beside body"
+            raise TypeError(message(what, origin=capture(), cure=cure))
+    return whole
+
+
+__all__ = [
+    "BinaryScalarOp", "Composite", "OnElements", "ScalarOp", "UnaryScalarOp", "call",
+]  # fmt: skip

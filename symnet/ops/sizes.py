@@ -400,4 +400,25 @@ def patternbroadcast(x: Any, broadcastable: Sequence[bool]) -> Variable:
     return unbroadcast(add_broadcast(variable, *ones), *others)
 
 
+class Rebroadcast:
+    """Theano's name for both: `Rebroadcast((0, True), (1, False))(x)` knows that axis 0
+    has size 1, and nothing of axis 1.
+
+    Raises: ValueError for what is no pair of an axis and a truth value.
+    """
+
+    def __init__(self, *axis: tuple[int, bool]) -> None:
+        for pair in axis:
+            if not (isinstance(pair, tuple) and len(pair) == 2):
+                raise ValueError(
+                    f"Rebroadcast takes pairs (axis, True), not {pair!r:.60}"
+                )
+        self.axis = dict(axis)
+
+    def __call__(self, x: Any) -> Variable:
+        closed = [axis for axis, one in self.axis.items() if one]
+        opened = [axis for axis, one in self.axis.items() if not one]
+        return unbroadcast(add_broadcast(x, *closed), *opened)
+
+
 addbroadcast = add_broadcast

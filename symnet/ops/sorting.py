@@ -1,12 +1,13 @@
-"""Order: sorting, the largest elements, distinct elements, counts.
+"""Order: sorting, the largest elements, places in order, distinct elements, counts.
 
-These have no kernels: they run as reference steps.
+Rows are sorted by NumPy's C functions, called natively.  Distinct elements and counts have
+sizes that only their values tell: they run as reference steps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
 
 from symnet.errors import message
 from symnet.graph.types import INTEGERS, DisconnectedType, TensorType
@@ -14,25 +15,31 @@ from symnet.graph.variables import (
     Apply,
     Constant,
     Gradients,
+    Op,
     Variable,
     Vars,
     make_variable,
     operand_text,
 )
 from symnet.kernels.loopir import views
+from symnet.kernels.routines import Largest, Ordering, Places
 from symnet.ops.alloc import zeros_like
 from symnet.ops.base import (
     NoGradient,
     SameShape,
     TensorOp,
     as_tensor,
+    common_dtype,
     disconnected,
     normalize_axis,
 )
+from symnet.ops.elementwise import cast
 from symnet.ops.indexing import getitem, inc_subtensor, take, take_along_axis
-from symnet.ops.lowerings import Shapes, Sizes
+from symnet.ops.joining import stack
+from symnet.ops.lowerings import CallOf, Lowering, Shapes, Sizes
 from symnet.ops.methods import method
 from symnet.ops.reshape import flatten
+from symnet.ops.shape import swapaxes
 from symnet.ops.sizes import size_scalar
 
 __all__ = [
@@ -41,101 +48,95 @@ __all__ = [
 ]  # fmt: skip
 
 
-class Sort(SameShape):
-    """x in ascending order along `axis`, NaN last.  Shapes and dtypes: those of x."""
+NO_MEMORY = "there is no memory for the rows that are sorted"
 
-    __props__ = ("axis",)
 
-    def __init__(self, axis: int) -> None:
-        self.axis = int(axis)
+class RowsInOrder(SameShape):
+    """What orders the elements along the last axis."""
+
+    positions: ClassVar[bool]
 
     def make_node(self, x: Any) -> Apply:
         x = as_tensor(x)
-        return Apply(self, [x], [make_variable(x.type)])
+        dtype = "int64" if self.positions else x.type.dtype
+        return Apply(self, [x], [make_variable(TensorType(dtype, x.type.shape))])
+
+    def lowering(self, node: Apply) -> Lowering:
+        routine = Ordering(node.inputs[0].type.dtype, self.positions)
+        return CallOf(routine, (0,), refusal=NO_MEMORY, error=MemoryError)
+
+
+class Sort(RowsInOrder):
+    """x in ascending order along its last axis, NaN last.  Shapes and dtypes: those of x."""
+
+    positions = False
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
-        return [xp.sort(arrays[0], axis=self.axis, kind="stable")]
+        return [xp.sort(arrays[0], axis=-1, kind="stable")]
 
     def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
-        order = Argsort(self.axis)(inputs[0])
-        return [_put_along_axis(inputs[0], order, output_gradients[0], self.axis)]
+        return [_put_along_rows(inputs[0], Argsort()(inputs[0]), output_gradients[0])]
 
 
-class Argsort(NoGradient, SameShape):
-    """The positions along `axis` that sort x, equal elements in their order: int64."""
+class Argsort(NoGradient, RowsInOrder):
+    """The positions along the last axis that sort x, equal elements in their order: int64."""
 
-    __props__ = ("axis",)
-
-    def __init__(self, axis: int) -> None:
-        self.axis = int(axis)
-
-    def make_node(self, x: Any) -> Apply:
-        x = as_tensor(x)
-        return Apply(self, [x], [make_variable(TensorType("int64", x.type.shape))])
+    positions = True
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
-        order = xp.argsort(arrays[0], axis=self.axis, kind="stable")
-        return [order.astype("int64")]
+        return [xp.argsort(arrays[0], axis=-1, kind="stable").astype("int64")]
 
 
 class TopK(TensorOp):
-    """The k largest elements of x along `axis`, in descending order, and their positions;
-    for a negative k the -k smallest, in ascending order: topk(x, k).
+    """The k largest elements of x along its last axis, in descending order, and their
+    positions (int64); for a negative k the -k smallest, in ascending order: topk(x, k).
 
     Equal elements keep their order; NaN counts as the largest.
     Raises: ValueError for a k of 0 or beyond the size of the axis.
     """
 
-    __props__ = ("axis", "index_dtype")
-
-    def __init__(self, axis: int, index_dtype: str = "int64") -> None:
-        self.axis, self.index_dtype = int(axis), TensorType(index_dtype).dtype
-
     def make_node(self, x: Any, k: Any) -> Apply:
         x, k = as_tensor(x), size_scalar(k, "k")
-        shape = list(x.type.shape)
-        shape[self.axis] = abs(int(k.data)) if isinstance(k, Constant) else None
-        kinds = [TensorType(dtype, shape) for dtype in (x.type.dtype, self.index_dtype)]
+        count = abs(int(k.data)) if isinstance(k, Constant) else None
+        shape = [*x.type.shape[:-1], count]
+        kinds = [TensorType(dtype, shape) for dtype in (x.type.dtype, "int64")]
         return Apply(self, [x, k], [make_variable(kind) for kind in kinds])
 
     def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
-        k, shape = sizes.value(node.inputs[1]), list(inputs[0])
+        k, (*outer, length) = sizes.value(node.inputs[1]), inputs[0]
         count = views.maximum(k, views.subtract(views.ZERO, k))
         sizes.require(views.combine("gt", count, views.ZERO), "topk: k is 0")
-        enough = views.combine("le", count, shape[self.axis])
+        enough = views.combine("le", count, length)
         sizes.require(enough, "topk: there are fewer than k elements")
-        shape[self.axis] = count
-        return [tuple(shape), tuple(shape)]
+        return [(*outer, count), (*outer, count)]
+
+    def lowering(self, node: Apply) -> Lowering:
+        routine = Largest(node.inputs[0].type.dtype)
+        return CallOf(routine, (0,), refusal=NO_MEMORY, error=MemoryError)
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
-        x, k, axis = arrays[0], int(arrays[1]), self.axis
-        length = x.shape[axis]
+        x, k = arrays[0], int(arrays[1])
+        length = x.shape[-1]
         if k == 0 or abs(k) > length:
             raise ValueError(f"topk: k is {k}, for {length} elements")
         if k > 0:
-            back = xp.argsort(xp.flip(x, axis), axis=axis, kind="stable")
-            order = length - 1 - xp.flip(back, axis)
+            back = xp.argsort(xp.flip(x, -1), axis=-1, kind="stable")
+            order = length - 1 - xp.flip(back, -1)
         else:
-            order = xp.argsort(x, axis=axis, kind="stable")
-        where = (slice(None),) * axis + (slice(None, abs(k)),)
-        order = order[where]
-        values = xp.take_along_axis(x, order, axis=axis)
-        return [values, order.astype(self.index_dtype)]
+            order = xp.argsort(x, axis=-1, kind="stable")
+        order = order[..., : abs(k)]
+        return [xp.take_along_axis(x, order, axis=-1), order.astype("int64")]
 
     def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         if isinstance(output_gradients[0].type, DisconnectedType):
             return [None, disconnected()]
-        gradient = _put_along_axis(
-            inputs[0], outputs[1], output_gradients[0], self.axis
-        )
+        gradient = _put_along_rows(inputs[0], outputs[1], output_gradients[0])
         return [gradient, disconnected()]
 
 
-def _put_along_axis(
-    x: Variable, order: Variable, gradient: Variable, axis: int
-) -> Variable:
-    """Zeros like x, with the gradient added at the positions `order` along `axis`."""
-    return inc_subtensor(take_along_axis(zeros_like(x), order, axis), gradient)
+def _put_along_rows(x: Variable, order: Variable, gradient: Variable) -> Variable:
+    """Zeros like x, with the gradient added at the positions `order` in each row."""
+    return inc_subtensor(take_along_axis(zeros_like(x), order, -1), gradient)
 
 
 def _sortable(a: Any, axis: Any, order: Any) -> tuple[Variable, int]:
@@ -149,6 +150,23 @@ def _sortable(a: Any, axis: Any, order: Any) -> tuple[Variable, int]:
     return variable, normalize_axis(axis, variable.type.ndim, "sort")
 
 
+def _along_any(function: Callable[[int], Variable], x: Variable, axis: Any) -> Variable:
+    """What a function gives along the axis that a run tells, negative or not."""
+    found = [function(one) for one in range(x.type.ndim)]
+    return getitem(stack(found), size_scalar(cast(axis, "int64"), "an axis"))
+
+
+def _is_told_by_a_run(axis: Any) -> bool:
+    return isinstance(axis, Variable) and not isinstance(axis, Constant)
+
+
+def _along_rows(op: Op, variable: Variable, axis: int, *others: Any) -> list[Variable]:
+    """The results of an operation on rows, along another axis."""
+    last = variable.type.ndim - 1
+    results = op(swapaxes(variable, axis, last), *others, return_list=True)
+    return [swapaxes(result, axis, last) for result in results]
+
+
 @method("sort")
 def sort(
     a: Any, axis: Any = -1, kind: str = "quicksort", order: None = None
@@ -156,9 +174,13 @@ def sort(
     """`a` in ascending order along `axis` (None: flattened), NaN last.
 
     kind: NumPy's name of an algorithm, without effect.
+    An axis that is a variable costs as much as all axes.
     """
+    if _is_told_by_a_run(axis):
+        a = as_tensor(a)
+        return _along_any(lambda one: sort(a, one, kind, order), a, axis)
     variable, axis = _sortable(a, axis, order)
-    return Sort(axis)(variable)
+    return _along_rows(Sort(), variable, axis)[0]
 
 
 @method("argsort")
@@ -168,9 +190,13 @@ def argsort(
     """The positions along `axis` (None: flattened) that sort `a`; equals keep their order.
 
     kind: NumPy's name of an algorithm, without effect.
+    An axis that is a variable costs as much as all axes.
     """
+    if _is_told_by_a_run(axis):
+        a = as_tensor(a)
+        return _along_any(lambda one: argsort(a, one, kind, order), a, axis)
     variable, axis = _sortable(a, axis, order)
-    return Argsort(axis)(variable)
+    return _along_rows(Argsort(), variable, axis)[0]
 
 
 def topk_and_argtopk(
@@ -187,7 +213,8 @@ def topk_and_argtopk(
     Raises: ValueError where there are fewer than kth elements.
     """
     variable, axis = _sortable(x, axis, None)
-    return TopK(axis, idx_dtype)(variable, kth, return_list=True)
+    values, places = _along_rows(TopK(), variable, axis, kth)
+    return [values, cast(places, TensorType(idx_dtype).dtype)]
 
 
 def topk(
@@ -227,10 +254,16 @@ class SearchSorted(TensorOp):
 
     def make_node(self, x: Any, v: Any) -> Apply:
         x, v = as_tensor(x, ndim=1), as_tensor(v)
+        dtype = common_dtype([x, v])
+        x, v = cast(x, dtype), cast(v, dtype)
         return Apply(self, [x, v], [make_variable(TensorType("int64", v.type.shape))])
 
     def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         return [inputs[1]]
+
+    def lowering(self, node: Apply) -> Lowering:
+        routine = Places(node.inputs[0].type.dtype, self.side == "right")
+        return CallOf(routine, (0, 1))
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         found = xp.searchsorted(arrays[0], arrays[1], side=self.side)

@@ -37,7 +37,7 @@ from symnet.ops.reduce import max as max_over
 from symnet.ops.reduce import min as min_over
 from symnet.ops.reduce import prod as prod_over
 from symnet.ops.reduce import sum as sum_over
-from symnet.ops.scalar_ops import Composite, OnElements, ScalarOp
+from symnet.ops.scalar_ops import OnElements
 from symnet.ops.shape import DimShuffle
 from symnet.ops.sizes import SpecifyShape as SpecifyShapeOp
 from symnet.ops.sizes import specify_shape
@@ -69,8 +69,6 @@ class ElemwiseClass(type):
         nfunc_spec: Any = None,
         openmp: Any = None,
     ) -> Any:
-        if isinstance(scalar_op, ScalarOp) and not isinstance(scalar_op, Composite):
-            return OnElements(scalar_op)
         if callable(scalar_op):
             return scalar_op
         raise TypeError(
@@ -82,9 +80,9 @@ class ElemwiseClass(type):
 class Elemwise(metaclass=ElemwiseClass):
     """An operation on numbers as one on each element of arrays: `Elemwise(scalar.add)`.
 
-    The operations of `symnet.scalar` are such operations already.  inplace_pattern,
-    nfunc_spec, openmp: Theano's, without effect: where results lie, and on how many threads
-    they are computed, the compiler decides.
+    The operations of `symnet.scalar`, and those that users write, are such operations
+    already.  inplace_pattern, nfunc_spec, openmp: Theano's, without effect: where results
+    lie, and on how many threads they are computed, the compiler decides.
     Raises: TypeError for what is no operation.
     """
 

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from symnet.errors import message
 from symnet.graph.origin import inherit
+from symnet.graph.pickling import by_name, named
 from symnet.graph.promised import Promised, promised_sizes
 from symnet.graph.traverse import clone_replace, toposort
 from symnet.graph.types import COMPLEX, FLOATS, DisconnectedType, TensorType, Type
@@ -26,6 +27,7 @@ from symnet.graph.variables import (
 )
 from symnet.ops.base import as_tensor
 from symnet.ops.elementwise import cast
+from symnet.ops.scalar_ops import ScalarOp
 from symnet.ops.sizes import (
     MakeVector,
     Shape,
@@ -69,6 +71,10 @@ class FromFunctionOp(Op):
         return f"FromFunctionOp{{{getattr(self.fn, '__name__', self.fn)}}}"
 
     __repr__ = __str__
+
+    def __reduce__(self) -> Any:
+        place = by_name(self, self.fn)
+        return super().__reduce__() if place is None else (named, place)
 
     def perform(
         self, node: Apply, inputs: list[Any], output_storage: list[list[Any]]
@@ -130,6 +136,8 @@ def gradients(
     Raises: TypeError for what is no list, ValueError for another number; as
     `checked_gradient`; and what L_op itself raises, with the op and the line as a note.
     """
+    if isinstance(node.op, ScalarOp):
+        return _counted(node, node.op.on_elements(node, outputs, output_gradients))
     if not is_users(node.op):
         return _counted(node, node.op.L_op(node.inputs, outputs, output_gradients))
     try:

@@ -23,7 +23,7 @@ from symnet.compile.lower.program import (
     regions_of,
 )
 from symnet.compile.partition import Segment
-from symnet.compile.pipeline import LOWERING, PASSES, compile_graph, rewrite_graph
+from symnet.compile.pipeline import LOWERING, PASSES, compile_graph
 from symnet.compile.plan.planner import Plan
 from symnet.compile.profile import row_of
 from symnet.graph.inner import InnerGraph
@@ -293,7 +293,7 @@ class Stages:
         self.written = Graph(edges.inputs, [*edges.outputs, *edges.updates.values()])
         self.trace = Trace()
         if getattr(function.mode, "rewrites", True):
-            rewrite_graph(self.written, function.mode.name, self.trace)
+            function.mode.rewrite(self.written, self.trace)
         self.graphs = [("written", self.written), *self.trace.graphs]
 
     @property
@@ -413,7 +413,8 @@ class Stages:
         def lines() -> list[str]:
             trace = Trace()
             if isinstance(self.function.engine, Executable):
-                compile_graph(self.function.maker.fgraph, self.updates, trace=trace)
+                graph, mode = self.function.maker.fgraph, self.function.mode
+                compile_graph(graph, self.updates, trace=trace, without=mode.without)
             programs = [program for one, program in trace.programs if one == name]
             found = list[str]()
             for k, program in enumerate(programs):

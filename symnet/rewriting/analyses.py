@@ -100,9 +100,15 @@ class AnalysisCache:
 
     def one_constant(self, constant: Constant) -> Constant:
         data = constant.data
-        if not isinstance(constant.type, TensorType) or data.nbytes > LARGEST_COMPARED:
+        key: tuple[Any, ...]
+        if not isinstance(constant.type, TensorType):
+            if type(data).__hash__ is None:
+                return constant
+            key = (constant.type, type(data), data)
+        elif data.nbytes > LARGEST_COMPARED:
             return constant
-        key = (constant.type, data.shape, data.tobytes())
+        else:
+            key = (constant.type, data.shape, data.tobytes())
         return self._constants.setdefault(key, constant)
 
     # ---- operations for which no rule has anything

@@ -21,14 +21,15 @@ def fold_constants(node: Apply) -> list[Variable] | None:
     """The outputs as constants, where all inputs are constants and the outputs small.
 
     None also where computing them raises: that error belongs to the run.  An op that
-    must not be folded has the attribute `foldable = False`.
+    must not be folded has `foldable = False`, or says so of a node in Theano's
+    `do_constant_folding(node)`.
     """
     given: list[Any] = []
     for v in node.inputs:
         if not isinstance(v, Constant):
             return None
         given.append(v.data)
-    if not given or not node.op.foldable:
+    if not given or not node.op.do_constant_folding(node):
         return None
     largest = max(np.size(data) for data in given)
     for output in node.outputs:

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -60,6 +60,9 @@ class Knowledge(Protocol):
     def users(self, variable: Variable) -> Sequence[Apply | None]:
         """Who uses the elements of a variable; None for an output of the graph."""
 
+    def is_new(self, node: Apply) -> bool:
+        """Whether a rule has brought the operation into the graph."""
+
     def sizes(self, variable: Variable) -> tuple[Size, ...]:
         """The sizes of a variable; those known to be equal are one object."""
 
@@ -85,6 +88,11 @@ class Match:
     @property
     def out(self) -> Variable:
         return self.node.outputs[0]
+
+    @property
+    def is_new(self) -> bool:
+        """Whether a rule has brought this operation into the graph."""
+        return self.known.is_new(self.node)
 
     def users(self, variable: Variable) -> Sequence[Apply | None]:
         """The operations of the graph before this pass that use `variable`, None for an
@@ -163,6 +171,7 @@ class Rule:
     replacement: Variable | Callable[[Match], Result]
     condition: Callable[[Match], bool] | None = None
     operands: tuple[Any, ...] = ()
+    is_users: ClassVar[bool] = False  # what goes wrong in it is an error of the user's
 
     @property
     def root(self) -> Any:

@@ -49,6 +49,7 @@ class Fired:
     rule: str
     before: Variable
     after: Variable
+    users: bool = False  # whether the rule is a user's
 
 
 @dataclass(slots=True)
@@ -279,7 +280,7 @@ class Rewriter:
                     for bound in rule.bindings(node):
                         new = self._try(rule, node, bound)
                         if new is not None:
-                            return self._replaced(rule.name, node, new)
+                            return self._replaced(rule.name, node, new, rule.is_users)
         if not self.asked:
             self.unchanged.add(node)
         return None
@@ -287,7 +288,9 @@ class Rewriter:
     def _try(self, rule: Rule, node: Apply, bound: Bindings) -> list[Variable] | None:
         try:
             return self._outputs(rule, node, bound)
-        except Exception as error:  # noqa: BLE001  a fault of the rule, not of the user
+        except Exception as error:  # a fault of the rule, not of the user
+            if rule.is_users:
+                raise
             leave_out(f"rule {rule.name}", error, node)
             return None
 
@@ -305,10 +308,13 @@ class Rewriter:
         pairs = list(zip(outputs, node.outputs))
         if all(new is old for new, old in pairs):
             return None
-        return [
-            self._checked(conform(self._opened(new, old), old, rule.name), old)
-            for new, old in pairs
-        ]
+        return [self._fitted(new, old, rule) for new, old in pairs]
+
+    def _fitted(self, new: Variable, old: Variable, rule: Rule) -> Variable:
+        """`new` as it stands in the place of `old`."""
+        if not isinstance(old.type, TensorType):
+            return conform(new, old, rule.name)
+        return self._checked(conform(self._opened(new, old), old, rule.name), old)
 
     def _opened(self, new: Variable, old: Variable) -> Variable:
         """`new` without the knowledge that a size is 1, where `old` does not have it: a
@@ -328,16 +334,22 @@ class Rewriter:
             return new
         return checked(new, node)
 
-    def _replaced(self, rule: str, node: Apply, new: list[Variable]) -> list[Variable]:
+    def _replaced(
+        self, rule: str, node: Apply, new: list[Variable], users: bool = False
+    ) -> list[Variable]:
         before = self.steps.get(node)
         self.steps[node] = (rule, before, 1 + (before[2] if before else 0))
         if self.note is not None:
-            self.note(Fired(rule, node.outputs[0], new[0]))
+            self.note(Fired(rule, node.outputs[0], new[0], users))
         return new
 
     def users(self, variable: Variable) -> Sequence[Apply | None]:
         self.asked = True
         return self._users.get(variable, ())
+
+    def is_new(self, node: Apply) -> bool:
+        """Whether a rule has brought the operation into the graph."""
+        return node in self.steps
 
     # ---- what is known of sizes
 

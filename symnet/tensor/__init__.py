@@ -22,7 +22,7 @@ from symnet import scalar as scal
 from symnet.shared import shared
 from symnet.shared import shared as _shared  # noqa: F401  programs say T._shared
 from symnet.tensor import (
-    basic, elemwise, extra_ops, inplace, nlinalg, nnet, opt, raw_random,
+    basic, elemwise, extra_ops, fft, inplace, nlinalg, nnet, opt, raw_random,
     shared_randomstreams, sharedvar, signal, slinalg, subtensor, xlogx,
 )  # fmt: skip
 from symnet.tensor import numpy_calls as _numpy_calls  # noqa: F401  np.exp(x)
@@ -33,7 +33,7 @@ from symnet.tensor.sort import argsort, argtopk, sort, topk, topk_and_argtopk
 from symnet.tensor.subtensor import *  # noqa: F403
 
 __all__ = [
-    "argsort", "argtopk", "basic", "elemwise", "extra_ops", "ifelse", "inplace",
+    "argsort", "argtopk", "basic", "elemwise", "extra_ops", "fft", "ifelse", "inplace",
     "min_informative_str", "nlinalg", "nnet", "opt", "scal",
     "raw_random", "shared", "shared_randomstreams", "sharedvar", "signal", "slinalg",
     "sort", "subtensor", "topk", "topk_and_argtopk", "xlogx",

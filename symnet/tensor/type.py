@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from symnet.graph.agreement import (
+from symnet.graph.equal_values import (
     values_eq_approx,
     values_eq_approx_always_true,
     values_eq_approx_remove_inf,

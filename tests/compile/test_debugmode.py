@@ -6,6 +6,7 @@ from __future__ import annotations
 import ctypes
 import dataclasses
 import inspect
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,19 +14,24 @@ import pytest
 import symnet
 import symnet.tensor as T
 from symnet import function, grad, scan, shared
-from symnet.compile import pipeline
-from symnet.compile.debugmode import (
-    BadCode,
-    BadMemory,
-    BadRewrite,
-    DebugModeError,
+from symnet.compile import DebugMode, pipeline
+from symnet.compile.agreement import (
     agree,
     explained,
     first_difference,
     reach_of_rounding,
 )
+from symnet.compile.debugmode import (
+    BadCode,
+    BadMemory,
+    BadRewrite,
+    BadViewMap,
+    DebugModeError,
+    InvalidValueError,
+)
 from symnet.compile.lower import lowering
 from symnet.compile.memory import overwriting
+from symnet.gof import local_optimizer
 from symnet.graph.evaluate import evaluate
 from symnet.graph.types import FLOATS
 from symnet.graph.variables import Apply, Op
@@ -422,3 +428,87 @@ def test_which_of_many_nearly_equal_values_is_the_largest_is_a_matter_of_roundin
     values = np.linspace(-0.06, 0.07, 41).astype("float16")
     (found,) = debug([x], [symnet.grad(entropy.max(), x)])(values)
     assert found.shape == values.shape
+
+
+# ---- what a mode is asked to look at, and what users' operations must say
+
+
+def test_results_that_must_be_finite() -> None:
+    x = T.dvector("x")
+    plain, strict = DebugMode(), DebugMode(check_isfinite=True)
+    assert function([x], 1 / x, mode=plain)([0.0]) == np.inf
+    f = function([x], 1 / x, mode=strict)
+    assert f([2.0]) == 0.5
+    with pytest.raises(InvalidValueError, match="true_div.* is not finite") as caught:
+        f([0.0])
+    assert "test_debugmode.py" in str(caught.value)
+
+
+def test_rewrites_that_give_something_else_each_time() -> None:
+    turn = iter(range(100))
+
+    @local_optimizer([T.exp])
+    def fickle(node: Any) -> Any:
+        return [node.inputs[0] * (1 + next(turn))]
+
+    x = T.dvector("x")
+    mode = DebugMode(stability_patience=2)
+    assert function([x], T.exp(x), mode=mode)([0.0]) == 1
+    with pytest.raises(BadRewrite, match="rewritten to different"):
+        function([x], T.exp(x), mode=mode.register((fickle, 0.5)))
+    with pytest.raises(ValueError, match="patience of 0"):
+        DebugMode(stability_patience=0)
+
+
+def test_less_can_be_looked_at() -> None:
+    x = T.dvector("x")
+    options = {"check_c_code": False, "check_py_code": False, "linker": None}
+    mode = DebugMode(
+        **options, check_preallocated_output=[], require_matching_strides=0
+    )
+    assert mode.checks.code is mode.checks.judge is False
+    assert mode != DebugMode() and mode == DebugMode(**options)
+    np.testing.assert_array_equal(function([x], T.exp(x), mode=mode)([0.0]), [1.0])
+
+
+class Half(Op):
+    """The first half of a vector, as a view."""
+
+    def __init__(self, view_map: Any) -> None:
+        self.view_map = view_map
+
+    def make_node(self, x: Any) -> Apply:
+        return Apply(self, [x], [x.type()])
+
+    def perform(self, node: Any, inputs: Any, output_storage: Any) -> None:
+        output_storage[0][0] = inputs[0][: len(inputs[0]) // 2]
+
+
+def test_views_are_declared() -> None:
+    x = T.dvector("x")
+    value = np.arange(4.0)
+    f = function([x], Half({0: [0]})(x) + 1, mode="DebugMode")
+    np.testing.assert_array_equal(f(value), [1.0, 2.0])
+    f = function([x], Half({})(x) + 1, mode="DebugMode")
+    with pytest.raises(BadViewMap, match="result 0 is memory of input 0") as caught:
+        f(value)
+    text = str(caught.value)
+    assert "view_map = {0: [0]}" in text and "test_debugmode.py" in text
+
+
+class Twice(Op):
+    """Its input, as two results that are one array."""
+
+    def make_node(self, x: Any) -> Apply:
+        return Apply(self, [x], [x.type(), x.type()])
+
+    def perform(self, node: Any, inputs: Any, output_storage: Any) -> None:
+        output_storage[0][0] = output_storage[1][0] = inputs[0] + 1
+
+
+def test_results_have_memory_of_their_own() -> None:
+    x = T.dvector("x")
+    f = function([x], Twice()(x), mode="DebugMode")
+    with pytest.raises(BadViewMap, match="results 0 and 1 share memory") as caught:
+        f([1.0])
+    assert "test_debugmode.py" in str(caught.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 
 import numpy as np
@@ -10,19 +11,20 @@ import pytest
 import symnet
 import symnet.tensor as T
 from symnet import function, grad, shared
-from symnet.compile.debugmode import DebugEngine
+from symnet.compile.debugmode import DebugEngine, DebugMode
 from symnet.compile.executable import Executable
 from symnet.compile.modes import (
     MODES,
-    DebugMode,
     FastCompile,
     Mode,
     ReferenceEngine,
     get_default_mode,
     get_mode,
 )
+from symnet.compile.pipeline import compile_graph
 from symnet.config import config
 from symnet.kernels.llvm.object_code import statistics
+from symnet.rewriting.rewriter import Trace
 
 EVERY = [
     *MODES,
@@ -174,3 +176,98 @@ def test_modes_are_pickled_with_their_functions(mode):
 
 def test_texts():
     assert repr(Mode()) == "Mode FAST_RUN" and repr(DebugMode()) == "Mode DebugMode"
+
+
+# ---- which rewrites
+
+
+def applied(mode, output, x):
+    return [
+        str(node.op)
+        for node in function([x], output, mode=mode).maker.fgraph.toposort()
+    ]
+
+
+def test_rewrites_are_left_out_by_their_names_and_theanos():
+    x = T.dvector("x")
+    for tag in ("product_with_itself", "local_mul_to_sqr", "simplify", "canonicalize"):
+        assert applied(Mode().excluding(tag), x * x, x)[0] == "mul"
+    assert applied(Mode().excluding("cast_of_cast"), x * x, x) == ["sqr"]
+    assert applied(Mode(optimizer=None).including("local_mul_to_sqr"), x * x, x) == [
+        "sqr"
+    ]
+    assert applied(Mode(optimizer="canonicalize"), x * x + 0, x) == ["sqr"]
+    assert applied(Mode(optimizer=None).including("fast_run"), x * x + 0, x) == ["sqr"]
+    only = Mode().requiring("stabilize")
+    assert applied(only, x * x + 0, x) == ["mul", "add"]
+    # What all modes need stays.
+    for tag in ("stable", "expand", "merge", "place"):
+        f = function([x], T.log(T.exp(x)), mode=Mode().excluding(tag))
+        np.testing.assert_array_equal(f([800.0]), [800.0])
+
+
+def test_products_and_loops_without_their_passes():
+    x, w = T.dmatrix("x"), shared(np.ones((3, 3)))
+    for tag, gemm in (("blas", False), ("gemm_optimizer", False), ("scan", True)):
+        ops = applied(Mode().excluding(tag), w - 0.1 * T.dot(x, w), x)
+        assert ("Gemm" in ops) == gemm
+    v = T.dvector("v")
+    rows, _ = symnet.scan(lambda one, total: total + one, v, T.constant(0.0))
+    for mode in (Mode().excluding("scan"), Mode().excluding("scans", "inside")):
+        assert function([v], rows[-1], mode=mode)([1.0, 2.0]) == 3.0
+
+
+@pytest.mark.parametrize("tag", ["fusion", "local_elemwise_fusion"])
+def test_without_fusion_each_operation_is_a_loop(tag):
+    x = T.dvector("x")
+    y = T.tanh(T.exp(x) + 1)
+    f, plain = function([x], y, mode=Mode().excluding(tag)), function([x], y)
+    np.testing.assert_allclose(f([0.5, 1.0]), plain([0.5, 1.0]), rtol=1e-14)
+    steps = [len(one.engine.native[0].program.steps) for one in (f, plain)]
+    assert steps == [3, 1]
+
+
+def test_without_reuse_nothing_is_overwritten():
+    x = T.dvector("x")
+    y = T.dot(T.tanh(T.dot(x, x) * x), x) * T.exp(x)
+    for tag in ("inplace", "reuse"):
+        f = function([x], y, mode=Mode().excluding(tag))
+        names = [name for name, _ in traced(f).programs]
+        assert "place" in names and "reuse" not in names
+        np.testing.assert_allclose(f([0.5, 1.0]), function([x], y)([0.5, 1.0]))
+
+
+def traced(f):
+    trace = Trace()
+    compile_graph(f.maker.fgraph, trace=trace, without=f.mode.without)
+    return trace
+
+
+def test_unknown_tags_and_linkers():
+    for make in (Mode().including, Mode().excluding, Mode().requiring):
+        with pytest.raises(ValueError, match="did you mean fusion") as caught:
+            make("fuson")
+        assert "test_modes.py" in str(caught.value)
+        with pytest.raises(TypeError, match="a tag is a string"):
+            make(3)
+    for known in ("gpuarray", "local_gpua_softmax", "cudnn", "local_useless", "o4"):
+        Mode().excluding(known)
+    with pytest.raises(ValueError, match="no rewrite 'fastrun'"):
+        Mode(optimizer="fastrun")
+    with pytest.raises(ValueError, match="no linker 'pyt'"):
+        Mode(linker="pyt")
+
+
+def test_modes_are_values():
+    plain = Mode()
+    chosen = plain.excluding("fusion").including("fast_compile")
+    assert plain == Mode() == get_mode("FAST_RUN") and plain != chosen != DebugMode()
+    assert chosen == Mode().including("fast_compile").excluding("fusion")
+    assert hash(chosen) == hash(pickle.loads(pickle.dumps(chosen)))
+    assert pickle.loads(pickle.dumps(chosen)) == chosen == copy.deepcopy(chosen)
+    assert Mode("py") != Mode("cvm") != Mode()
+    assert chosen.clone() is chosen and chosen.clone(optimizer=None) == Mode(
+        optimizer=None
+    )
+    assert plain.optimizer == plain.selection
+    assert repr(plain.excluding("fusion")) == "Mode FAST_RUN without fusion"

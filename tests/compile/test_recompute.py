@@ -164,7 +164,7 @@ def test_copies_of_copies() -> None:
     early = T.dot(y, T.switch(mask, x, 0))
     late = T.dot(T.dot(early, x), x)
     graph = Graph([x], [T.dot(late, y), T.switch(mask, T.dot(late, x), 0)])
-    clients = recompute(graph).clients()
+    clients = recompute(graph).all_clients()
     masks = {
         v: v.owner.inputs[0]
         for v in clients

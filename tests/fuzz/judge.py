@@ -20,7 +20,8 @@ import numpy as np
 
 import symnet
 import symnet.tensor as T
-from symnet.compile.debugmode import Unstable, explained, reach_of_rounding
+from symnet.compile.agreement import explained, reach_of_rounding
+from symnet.compile.debugmode import Unstable
 from symnet.compile.modes import Mode
 from symnet.graph.evaluate import evaluate
 from symnet.graph.traverse import toposort

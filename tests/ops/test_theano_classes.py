@@ -10,7 +10,7 @@ import pytest
 import symnet.tensor as T
 from symnet import scalar
 from symnet.errors import ShapeError
-from symnet.ops.scalar_ops import UnaryScalarOp, same_out
+from symnet.scalar import UnaryScalarOp, same_out
 from symnet.tensor import elemwise
 
 X = np.arange(12.0).reshape(3, 4)

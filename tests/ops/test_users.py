@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,8 @@ import pytest
 import symnet
 import symnet.tensor as T
 from symnet import Apply, Op
-from symnet.errors import NullTypeGradError, ShapeError
+from symnet.errors import NullTypeGradError, ShapeError, UnusedCodeWarning
+from symnet.gof import Params, ParamsType
 from symnet.gradient import disconnected_type
 
 MODES = ("FAST_RUN", "FAST_COMPILE", "DebugMode")
@@ -268,3 +270,137 @@ def test_results_of_compute_are_looked_at_too() -> None:
     v = T.dvector("v")
     with pytest.raises(TypeError, match="rank 2"):
         symnet.function([v], Own()(v))(V)
+
+
+# ---- params, code that is not used, Theano's small operations
+
+
+def test_params() -> None:
+    class Scale(Op):
+        __props__ = ("factor", "shift")
+        params_type = ParamsType(factor=T.dscalar, shift=T.lscalar)
+
+        def __init__(self, factor: Any, shift: int = 0) -> None:
+            self.factor, self.shift = factor, shift
+
+        def make_node(self, x: Any) -> Apply:
+            return Apply(self, [x], [x.type()])
+
+        def perform(self, node: Any, inputs: Any, outputs: Any, params: Any) -> None:
+            assert isinstance(params, Params) and params["shift"] == params.shift
+            outputs[0][0] = inputs[0] * params.factor + params.shift
+
+    x = T.dvector("x")
+    for mode in MODES:
+        f = symnet.function([x], Scale(2.0, 3)(x), mode=mode)
+        np.testing.assert_array_equal(f(V), V * 2 + 3)
+    with pytest.raises(TypeError, match="expected float64 scalar, got str"):
+        symnet.function([x], Scale("text")(x))(V)
+    with pytest.raises(TypeError, match="no type"):
+        ParamsType(factor=3)
+    with pytest.raises(AttributeError, match="no attribute 'factor'"):
+        Scale.params_type.get_params(object())
+    assert ParamsType(a=T.dscalar) == ParamsType(a=T.dscalar) != ParamsType(b=T.dscalar)
+
+
+def test_c_code_is_ignored_aloud() -> None:
+    class WithCode(Op):
+        def make_node(self, x: Any) -> Apply:
+            return Apply(self, [x], [x.type()])
+
+        def c_code(self, *arguments: Any) -> str:
+            return ""
+
+    x = T.dvector("x")
+    with pytest.warns(UnusedCodeWarning, match="WithCode.c_code is not used") as heard:
+        y = WithCode()(x)
+    assert "test_users.py" in str(heard[0].message)
+    WithCode()(x)  # it is said once
+    with pytest.raises(
+        NotImplementedError, match="nor perform; c_code is not used"
+    ) as no:
+        symnet.function([x], y)(V)
+    assert "test_users.py" in str(no.value)
+
+
+class Reversed(symnet.compile.ViewOp):
+    """Passes values, and gradients with the other sign."""
+
+    def grad(self, inputs: Any, output_gradients: Any) -> Any:
+        return [-output_gradients[0]]
+
+
+class Doubling(symnet.compile.ViewOp):
+    def perform(self, node: Any, inputs: Any, output_storage: Any) -> None:
+        output_storage[0][0] = inputs[0] * 2
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_what_passes_values(mode: str) -> None:
+    x = T.dvector("x")
+    for op, sign in ((symnet.compile.view_op, 1), (symnet.compile.deep_copy_op, 1),
+                     (Reversed(), -1)):  # fmt: skip
+        y = T.exp(op(T.exp(x)))
+        f = symnet.function([x], [y, T.grad(y.sum(), x)], mode=mode)
+        value, slope = f(V)
+        np.testing.assert_allclose(value, np.exp(np.exp(V)), rtol=1e-14)
+        np.testing.assert_allclose(
+            slope, sign * np.exp(np.exp(V)) * np.exp(V), rtol=1e-13
+        )
+    np.testing.assert_array_equal(
+        symnet.function([x], Doubling()(x) + 1, mode=mode)(V), V * 2 + 1
+    )
+
+
+def test_what_passes_values_costs_nothing() -> None:
+    x = T.dvector("x")
+    f = symnet.function([x], T.exp(Reversed()(T.exp(x))))
+    f(V)
+    assert len(f.engine.native[0].program.steps) == 1
+
+
+def test_rebroadcast() -> None:
+    m = T.TensorType("float64", (1, None))("m")
+    other = T.Rebroadcast((0, False), (1, True))(m)
+    assert other.broadcastable == (False, True)
+    f = symnet.function([m], other)
+    np.testing.assert_array_equal(f([[2.0]]), [[2.0]])
+    with pytest.raises(ValueError, match="1"):
+        f([[2.0, 3.0]])
+    with pytest.raises(ValueError, match="takes pairs"):
+        T.Rebroadcast(0)
+
+
+@symnet.compile.as_op([T.dvector], [T.dvector])
+def doubled(x: Any) -> Any:
+    return x * 2
+
+
+def test_functions_as_operations_are_pickled_by_name() -> None:
+    assert pickle.loads(pickle.dumps(doubled)) is doubled
+    x = T.dvector("x")
+    f = pickle.loads(pickle.dumps(symnet.function([x], doubled(x))))
+    np.testing.assert_array_equal(f(V), V * 2)
+
+
+def test_what_is_not_folded() -> None:
+    class Counting(Op):
+        def __init__(self, folds: bool) -> None:
+            self.folds, self.calls = folds, 0
+
+        def make_node(self, x: Any) -> Apply:
+            return Apply(self, [x], [x.type()])
+
+        def perform(self, node: Any, inputs: Any, output_storage: Any) -> None:
+            self.calls += 1
+            output_storage[0][0] = inputs[0] + 1
+
+        def do_constant_folding(self, node: Apply) -> bool:
+            return self.folds
+
+    for folds, calls in ((True, 1), (False, 2)):
+        op = Counting(folds)
+        f = symnet.function([], op(T.constant(V)))
+        for _ in range(2):
+            np.testing.assert_array_equal(f(), V + 1)
+        assert op.calls == calls

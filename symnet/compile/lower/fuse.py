@@ -126,7 +126,9 @@ class Fuser:
         wanted: Sequence[Variable],
         inference: Inference,
         columns: bool = True,
+        most: int = MAXIMUM_NODES,
     ) -> None:
+        self.most = most
         self.lowerings = nodes
         self.inference = inference
         self.columns = columns
@@ -211,7 +213,7 @@ class Fuser:
         """Put `node` into `cluster` if it can be computed there."""
         output = node.outputs[0]
         axes = cluster.reads.get(output, CONFLICT)
-        if not cluster.loop or axes == CONFLICT or len(cluster.nodes) >= MAXIMUM_NODES:
+        if not cluster.loop or axes == CONFLICT or len(cluster.nodes) >= self.most:
             return False
         if len(cluster.reads) - len(cluster.maps) + len(node.inputs) > MAXIMUM_OPERANDS:
             return False
@@ -426,13 +428,15 @@ def fuse(
     wanted: Sequence[Variable],
     inference: Inference,
     columns: bool = True,
+    most: int = MAXIMUM_NODES,
 ) -> list[Cluster]:
     """The clusters of `nodes` (given in topological order) in an order to run them.
 
     wanted: variables that must be stored whoever else uses them.
     columns: whether clusters may be reduces_leading_axes.
+    most: how many operations may share a loop.
     """
-    found = list(reversed(Fuser(nodes, wanted, inference, columns).clusters))
+    found = list(reversed(Fuser(nodes, wanted, inference, columns, most).clusters))
     return [c for cluster in found for c in _least_moving(cluster, inference)]
 
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import assert_never
 
 from symnet.compile.lower.context import Context
-from symnet.compile.lower.fuse import AxisMap, Cluster, fuse
+from symnet.compile.lower.fuse import MAXIMUM_NODES, AxisMap, Cluster, fuse
 from symnet.compile.lower.kernel_builder import KernelBuilder, ScatterBuilder
 from symnet.compile.lower.lower_ifelse import lower_ifelse
 from symnet.compile.lower.lower_scan import lower_scan
@@ -66,18 +67,24 @@ def needed_nodes(
 
 
 def lower(
-    leaves: Sequence[Variable], wanted: Sequence[Variable], inference: Inference
+    leaves: Sequence[Variable],
+    wanted: Sequence[Variable],
+    inference: Inference,
+    fused: bool = True,
 ) -> Context:
-    """The steps that compute `wanted` from `leaves`."""
-    context = Context(leaves, wanted, inference, lower_graph)
-    lower_graph(context)
+    """The steps that compute `wanted` from `leaves`; fused: operations share loops."""
+    inner = lower_graph if fused else partial(lower_graph, most=1)
+    context = Context(leaves, wanted, inference, inner)
+    inner(context)
     return context
 
 
-def lower_graph(context: Context, columns: bool = True) -> None:
-    """Append the steps of a context's graph.  columns: see `fuse`."""
+def lower_graph(
+    context: Context, columns: bool = True, most: int = MAXIMUM_NODES
+) -> None:
+    """Append the steps of a context's graph.  columns, most: see `fuse`."""
     nodes = needed_nodes(context.wanted, context.leaves)
-    for cluster in fuse(nodes, context.wanted, context.inference, columns):
+    for cluster in fuse(nodes, context.wanted, context.inference, columns, most):
         _lower_cluster(context, cluster)
 
 

@@ -11,16 +11,16 @@ import numpy as np
 from symnet.compile.lower.program import LibraryCall, Linearise
 from symnet.graph.variables import Apply, Constant
 from symnet.kernels.library import (
-    ArraysCall,
     Call,
     ConvolutionCall,
+    DenseCall,
     GemmCall,
     PackedGemm,
     Pair,
     Unwind,
 )
 from symnet.kernels.loopir.views import Size, View
-from symnet.kernels.routines import Convolve, Draw, MatrixProduct, OnEntries
+from symnet.kernels.routines import Convolve, Dense, MatrixProduct
 
 Numbers = Callable[[Sequence[Size]], tuple[int, ...]]
 # Views of the operands of a call; None for a number that is known.
@@ -35,7 +35,7 @@ def bind_call(step: LibraryCall | Linearise, numbers: Numbers) -> tuple[Call, Op
     if isinstance(routine, Convolve):
         return _convolution(step, routine, numbers)
     if not isinstance(routine, MatrixProduct):
-        return _on_arrays(step, node, routine, numbers)
+        return _dense(step, node, routine, numbers)
     (target,) = step.outputs
     alpha: View | None = None
     beta: View | None = None
@@ -156,14 +156,15 @@ def _unwind(step: Linearise, numbers: Numbers) -> tuple[Unwind, Operands]:
     return call, (*step.inputs, *step.outputs)
 
 
-def _on_arrays(
-    step: LibraryCall, node: Apply, routine: Draw | OnEntries, numbers: Numbers
-) -> tuple[ArraysCall, Operands]:
+def _dense(
+    step: LibraryCall, node: Apply, routine: Dense, numbers: Numbers
+) -> tuple[DenseCall, Operands]:
     initial = [step.initial] if step.initial is not None else []
     operands = (*step.inputs, *initial, *step.outputs)
     shown = tuple((v.dtype, numbers(v.sizes)) for v in operands)
-    reference = _reference(step, node, numbers(step.sizes))
-    return ArraysCall(routine, shown, len(step.outputs), reference), operands
+    sizes = numbers(step.sizes)
+    reference = _reference(step, node, sizes)
+    return DenseCall(routine, shown, len(step.outputs), sizes, reference), operands
 
 
 def _reference(

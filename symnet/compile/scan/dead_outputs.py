@@ -134,7 +134,7 @@ class LastRows:
     """
 
     def __init__(self, graph: Graph) -> None:
-        self.users = graph.clients()
+        self.users = graph.all_clients()
         self.kept: dict[Apply, dict[int, int]] = {}
         self.later: dict[Apply, tuple[Apply, int]] = {}
         self.counts: dict[Apply, tuple[Apply, int]] = {}

@@ -11,7 +11,7 @@ from symnet.config import config
 from symnet.kernels.cost_model import SLOWNESS
 from symnet.kernels.cpu.library.call_steps import LETTERS, CallArrangement
 from symnet.kernels.cpu.library.calls import bind
-from symnet.kernels.cpu.library.draws import offers_draw
+from symnet.kernels.cpu.library.dense_calls import offers_dense
 from symnet.kernels.cpu.runtime import threads
 from symnet.kernels.cpu.runtime.call_block import (
     Argument,
@@ -31,7 +31,7 @@ from symnet.kernels.llvm.emit import emit
 from symnet.kernels.llvm.machine import machine
 from symnet.kernels.loopir.scalars import Kernel
 from symnet.kernels.memory import HOST, LINE
-from symnet.kernels.routines import Convolve, MatrixProduct, OnEntries, Routine
+from symnet.kernels.routines import Convolve, MatrixProduct, Routine
 from symnet.kernels.schedule import Schedule, arrange
 from symnet.kernels.variants import Variant
 from symnet.lazy import cached_property
@@ -72,9 +72,7 @@ class Cpu:
             return routine.dtype in (PACKED if routine.packed else LETTERS)
         if isinstance(routine, Convolve):
             return routine.dtype in PACKED
-        if isinstance(routine, OnEntries):
-            return True
-        return offers_draw(routine)
+        return offers_dense(routine)
 
     def library(self, call: Call) -> tuple[CallArrangement | Schedule, Kernel | None]:
         return bind(call, self.arrange)

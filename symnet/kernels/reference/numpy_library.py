@@ -9,9 +9,9 @@ import numpy as np
 
 from symnet.kernels.interface import Place
 from symnet.kernels.library import (
-    ArraysCall,
     Call,
     ConvolutionCall,
+    DenseCall,
     GemmCall,
     PackedGemm,
     Unwind,
@@ -132,7 +132,7 @@ def unwind(call: Unwind, places: Places, memory: CallMemory) -> None:
         rows[k] = ring[row % call.slots] if row >= 0 else 0
 
 
-def on_arrays(call: ArraysCall, places: Places, memory: CallMemory) -> None:
+def dense_call(call: DenseCall, places: Places, memory: CallMemory) -> None:
     arrays = [
         _array(memory, place, dtype, shape)
         for place, (dtype, shape) in zip(places, call.operands, strict=True)
@@ -161,7 +161,7 @@ RUN: dict[type, Any] = {
     PackedGemm: packed_gemm,
     ConvolutionCall: convolution,
     Unwind: unwind,
-    ArraysCall: on_arrays,
+    DenseCall: dense_call,
 }
 
 __all__ = ["Refused", "run_call"]

@@ -17,7 +17,7 @@ from symnet.graph.types import DisconnectedType, TensorType
 from symnet.graph.variables import Apply, Gradients, Variable, Vars, make_variable
 from symnet.ops.alloc import zeros_like
 from symnet.ops.arithmetic import add, mul, neg, sub
-from symnet.ops.linalg.products import dot, swapped
+from symnet.ops.linalg.products import matmul, swapped
 from symnet.ops.linalg.solving import (
     MatrixInverse,
     MatrixOp,
@@ -26,8 +26,9 @@ from symnet.ops.linalg.solving import (
     precise,
     square_size,
 )
-from symnet.ops.lowerings import Shapes, Sizes
+from symnet.ops.lowerings import Lowering, Shapes, Sizes
 from symnet.ops.reduce import sum as sum_over
+from symnet.ops.shape import dimshuffle
 
 __all__ = ["Det", "SLogDet", "det", "slogdet"]
 
@@ -36,10 +37,14 @@ WELL_CONDITIONED = 1e6
 
 
 class Det(MatrixOp):
-    """The determinant of a square matrix; of one without elements it is 1.
+    """The determinant of a square matrix, or of each of a batch; of one without elements
+    it is 1.
 
+    Shapes: (..., n, n) -> (...).
     Its gradient is the matrix of cofactors, at singular matrices too.
     """
+
+    batched = True
 
     def make_node(self, x: Any) -> Apply:
         x = self.matrix(x)
@@ -47,7 +52,10 @@ class Det(MatrixOp):
 
     def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         square_size(inputs[0], sizes)
-        return [()]
+        return [inputs[0][:-2]]
+
+    def lowering(self, node: Apply) -> Lowering:
+        return self.called(node, "det")
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         return self.finished(node, [xp.linalg.det(precise(arrays[0]))], xp)
@@ -57,7 +65,12 @@ class Det(MatrixOp):
         complex_answer = only_real(self, x)
         if complex_answer is not None:
             return [complex_answer]
-        return [mul(output_gradients[0], cofactors(x))]
+        return [mul(as_matrices(output_gradients[0]), cofactors(x))]
+
+
+def as_matrices(x: Variable) -> Variable:
+    """Numbers as matrices of one element."""
+    return dimshuffle(x, *range(x.type.ndim), "x", "x")
 
 
 class SLogDet(MatrixOp):
@@ -65,22 +78,26 @@ class SLogDet(MatrixOp):
 
     It is exact where the determinant itself is too large or too small for its dtype; of a
     singular matrix it is 0 and minus infinity, of one without elements 1 and 0.
-    Shapes: (n, n) -> (), ().
+    Shapes: (..., n, n) -> (...), (...).
     Dtypes: those of x; the sign of a complex matrix is a complex number of size 1, the
     logarithm is real.
     Raises: LinAlgError for the gradient at a singular matrix, where there is none.
     """
 
+    batched = True
+
     def make_node(self, x: Any) -> Apply:
         x = self.matrix(x)
         kind = np.dtype(x.type.dtype).type(0).real.dtype.name
-        return Apply(
-            self, [x], [*self.outputs(x, ()), make_variable(TensorType(kind, ()))]
-        )
+        number = make_variable(TensorType(kind, x.type.shape[:-2]))
+        return Apply(self, [x], [*self.outputs(x, ()), number])
 
     def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         square_size(inputs[0], sizes)
-        return [(), ()]
+        return [inputs[0][:-2], inputs[0][:-2]]
+
+    def lowering(self, node: Apply) -> Lowering:
+        return self.called(node, "slogdet")
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         return self.finished(node, xp.linalg.slogdet(precise(arrays[0])), xp)
@@ -93,23 +110,30 @@ class SLogDet(MatrixOp):
             return [complex_answer]
         if isinstance(by_logarithm.type, DisconnectedType):  # the sign is constant
             return [zeros_like(x)]
-        return [mul(by_logarithm, swapped(matrix_inverse(x)))]
+        return [mul(as_matrices(by_logarithm), swapped(matrix_inverse(x)))]
 
 
 class Cofactors(MatrixOp):
     """The matrix of cofactors: the derivative of the determinant by each element."""
 
+    batched = True
     make_node = MatrixInverse.make_node
     infer_sizes = MatrixInverse.infer_sizes
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         x = arrays[0].astype("float64")
+        found = xp.zeros_like(x)
+        for place in np.ndindex(*x.shape[:-2]):
+            found[place] = self._one(x[place], xp)
+        return self.finished(node, [found], xp)
+
+    def _one(self, x: Any, xp: Any) -> Any:
         known = _by_inverse(x, xp)
         if known is not None:
             number, turned = known
-            return self.finished(node, [number * turned], xp)
+            return number * turned
         sign, u, s, vt = _turned(x, xp)
-        return self.finished(node, [sign * (u * _others(s, xp)) @ vt], xp)
+        return sign * (u * _others(s, xp)) @ vt
 
     def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         return [CofactorsGradient()(inputs[0], output_gradients[0])]
@@ -121,37 +145,48 @@ class CofactorsGradient(MatrixOp):
     Raises: LinAlgError for its own gradient by a singular x.
     """
 
+    batched = True
+
     def make_node(self, x: Any, g: Any) -> Apply:
         x, g = self.matrix(x), self.matrix(g)
         return Apply(self, [x, g], [make_variable(x.type)])
 
     def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         size = square_size(inputs[0], sizes)
-        return [(size, size)]
+        return [(*inputs[0][:-2], size, size)]
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         x, g = (array.astype("float64") for array in arrays)
+        found = xp.zeros_like(x)
+        for place in np.ndindex(*x.shape[:-2]):
+            found[place] = self._one(x[place], g[place], xp)
+        return self.finished(node, [found], xp)
+
+    def _one(self, x: Any, g: Any, xp: Any) -> Any:
         known = _by_inverse(x, xp)
         if known is not None:
             number, w = known
-            return self.finished(node, [number * ((w * g).sum() * w - w @ g.T @ w)], xp)
+            return number * ((w * g).sum() * w - w @ g.T @ w)
         sign, u, s, vt = _turned(x, xp)
         inner = u.T @ g @ vt.T
         kept = _others(xp.where(xp.eye(len(s), dtype=bool), 1.0, s), xp)
         kept = xp.where(xp.eye(len(s), dtype=bool), 0.0, kept)
         result = xp.diag(kept @ xp.diag(inner)) - kept * inner.T
-        return self.finished(node, [sign * u @ result @ vt], xp)
+        return sign * u @ result @ vt
 
     def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         """By x as the derivative of det(x) (<w, g> w - w g^T w) with w = x^-T."""
         (x, g), (h,) = inputs, output_gradients
         w = swapped(matrix_inverse(x))
-        by_g, by_h = dot(dot(w, swapped(g)), w), dot(dot(w, swapped(h)), w)
-        along_g, along_h = sum_over(mul(w, g)), sum_over(mul(w, h))
-        both = sub(mul(along_g, along_h), sum_over(mul(by_g, h)))
+        by_g, by_h = (matmul(matmul(w, swapped(v)), w) for v in (g, h))
+        along_g, along_h, across = (
+            sum_over(mul(a, b), axis=(-2, -1), keepdims=True)
+            for a, b in ((w, g), (w, h), (by_g, h))
+        )
+        both = sub(mul(along_g, along_h), across)
         single = neg(add(mul(along_h, by_g), mul(along_g, by_h)))
-        double = add(dot(dot(by_g, swapped(h)), w), dot(dot(by_h, swapped(g)), w))
-        third = mul(det(x), add(mul(both, w), add(single, double)))
+        turned = [matmul(matmul(a, swapped(b)), w) for a, b in ((by_g, h), (by_h, g))]
+        third = mul(as_matrices(det(x)), add(mul(both, w), add(single, add(*turned))))
         return [third, self(x, h)]
 
 

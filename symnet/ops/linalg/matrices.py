@@ -160,7 +160,7 @@ def norm(x: Any, ord: Any = None) -> Variable:
     ord: for vectors None (2), a number, "inf" or "-inf"; for matrices None or "fro", 1,
     -1, "inf", "-inf", 2 and -2 (the greatest and least singular value), "nuc".
     The gradient at 0, where a norm has a corner, is 0.
-    Raises: ValueError for another; NotImplementedError for other ranks.
+    Raises: ValueError for another, and for a number; NotImplementedError for higher ranks.
     """
     variable = as_tensor(x)
     ord = {np.inf: "inf", -np.inf: "-inf"}.get(ord, ord) if ord is not None else None
@@ -168,7 +168,8 @@ def norm(x: Any, ord: Any = None) -> Variable:
         return _vector_norm(variable, ord)
     if variable.type.ndim == 2:
         return _matrix_norm(variable, ord)
-    raise NotImplementedError(
+    kind = NotImplementedError if variable.type.ndim else ValueError
+    raise kind(
         message("norm takes a vector or a matrix", operands=[operand_text(variable)])
     )
 

@@ -1,8 +1,8 @@
 """Inverses, factors and solutions of systems of linear equations.
 
-These run as reference steps: LAPACK through NumPy, SciPy or CuPy.  float16 is computed in
-float32.  Gradients are of real matrices; an op that reads one triangle only has the
-gradient with respect to that triangle.
+These are LAPACK's, called natively.  Reference steps: pseudo-inverses, least squares, and
+float16, which is computed in float32.  Gradients are of real matrices; an op that reads one
+triangle only has the gradient with respect to that triangle.
 """
 
 from __future__ import annotations
@@ -24,12 +24,14 @@ from symnet.graph.variables import (
 )
 from symnet.kernels.loopir import views
 from symnet.kernels.loopir.views import Size
+from symnet.kernels.routines import MatrixFunction, TriangularSolve
 from symnet.ops.arithmetic import add, mul, neg, sub
 from symnet.ops.base import TensorOp, as_tensor, common_dtype, to_float
 from symnet.ops.creation import eye, tri, tril, triu
 from symnet.ops.elementwise import cast
-from symnet.ops.linalg.products import dot, outer, swapped
-from symnet.ops.lowerings import Shapes, Sizes
+from symnet.ops.linalg.products import dot, matmul, swapped
+from symnet.ops.lowerings import CallOf, Lowering, Shapes, Sizes
+from symnet.ops.shape import dimshuffle
 from symnet.ops.sizes import shape_i
 
 __all__ = [
@@ -40,19 +42,26 @@ __all__ = [
 
 
 class MatrixOp(TensorOp):
-    """An op whose first input is a matrix."""
+    """An op whose first input is a matrix.
+
+    batched: whether it may also be many, in its last two axes; results then have the axes
+    before these, too.
+    """
+
+    batched = False
 
     def matrix(self, x: Any, square: bool = True) -> Variable:
-        """`x` as a matrix of floats.
+        """`x` as a matrix of floats, or a batch of them.
 
         Raises: TypeError for another rank; ShapeError where it is known not to be square.
         """
         variable = as_tensor(x)
-        if variable.type.ndim != 2:
+        rank = variable.type.ndim
+        if rank < 2 or (rank > 2 and not self.batched):
             raise TypeError(
                 message(f"{self} takes a matrix", operands=[operand_text(variable)])
             )
-        rows, columns = variable.type.shape
+        rows, columns = variable.type.shape[-2:]
         if square and None not in (rows, columns) and rows != columns:
             raise ShapeError(
                 message(
@@ -62,8 +71,19 @@ class MatrixOp(TensorOp):
         return cast(variable, to_float(variable.type.dtype))
 
     def outputs(self, x: Variable, *shapes: Sequence[int | None]) -> list[Variable]:
-        """Variables of x's dtype and these shapes."""
-        return [make_variable(TensorType(x.type.dtype, shape)) for shape in shapes]
+        """Variables of x's dtype and these shapes, for each matrix of x."""
+        batch = x.type.shape[:-2]
+        kinds = [TensorType(x.type.dtype, (*batch, *shape)) for shape in shapes]
+        return [make_variable(kind) for kind in kinds]
+
+    def called(self, node: Apply, kind: str, refusal: str = "") -> Lowering:
+        """The native call of a function of the inputs (see `routines.MatrixFunction`).
+
+        refusal: why a matrix is refused, as LinAlgError; "": what fails is NaN.
+        """
+        routine = MatrixFunction(kind, node.inputs[0].type.dtype, bool(refusal))
+        reads = tuple(range(len(node.inputs)))
+        return CallOf(routine, reads, refusal=refusal, error=np.linalg.LinAlgError)
 
     def finished(self, node: Apply, values: Sequence[Any], xp: Any) -> list[Any]:
         return [
@@ -79,14 +99,19 @@ def precise(x: Any) -> Any:
 
 def known_size(x: Variable) -> int | None:
     """The size of a square matrix, from either axis."""
-    rows, columns = x.type.shape
+    rows, columns = x.type.shape[-2:]
     size: int | None = columns if rows is None else rows
     return size
 
 
 def square_size(shape: Sequence[Size], sizes: Sizes) -> Size:
     """The one size of a square matrix, which is demanded."""
-    return sizes.equal(shape[0], shape[1], "the rows and columns of a square matrix")
+    return sizes.equal(shape[-2], shape[-1], "the rows and columns of a square matrix")
+
+
+def rows_of(x: Variable) -> Variable:
+    """How many rows a matrix has, or each of a batch."""
+    return shape_i(x, x.type.ndim - 2)
 
 
 def only_real(op: object, x: Variable) -> Variable | None:
@@ -99,7 +124,7 @@ def only_real(op: object, x: Variable) -> Variable | None:
 def read_triangle(full: Variable, lower: bool) -> Variable:
     """The gradient with respect to one triangle of a symmetric matrix, which stands for
     both, from that with respect to the whole matrix."""
-    n, dtype = shape_i(full, 0), full.type.dtype
+    n, dtype = rows_of(full), full.type.dtype
     mask = sub(tri(n, dtype=dtype), mul(eye(n, dtype=dtype), 0.5))
     result: Variable = mul(add(full, swapped(full)), mask if lower else swapped(mask))
     return result
@@ -107,12 +132,17 @@ def read_triangle(full: Variable, lower: bool) -> Variable:
 
 # ---- inverses
 
+SINGULAR = "Singular matrix"
+
 
 class MatrixInverse(MatrixOp):
-    """The inverse of a square matrix.
+    """The inverse of a square matrix, or of each of a batch.
 
+    Shapes: (..., n, n) -> the same.
     Raises: numpy.linalg.LinAlgError for a singular one.
     """
+
+    batched = True
 
     def make_node(self, x: Any) -> Apply:
         x = self.matrix(x)
@@ -121,7 +151,10 @@ class MatrixInverse(MatrixOp):
 
     def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         size = square_size(inputs[0], sizes)
-        return [(size, size)]
+        return [(*inputs[0][:-2], size, size)]
+
+    def lowering(self, node: Apply) -> Lowering:
+        return self.called(node, "inv", SINGULAR)
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         return self.finished(node, [xp.linalg.inv(precise(arrays[0]))], xp)
@@ -131,11 +164,13 @@ class MatrixInverse(MatrixOp):
         if complex_answer is not None:
             return [complex_answer]
         turned = swapped(outputs[0])
-        return [neg(dot(turned, dot(output_gradients[0], turned)))]
+        return [neg(matmul(turned, matmul(output_gradients[0], turned)))]
 
 
 class MatrixPinv(MatrixOp):
     """The Moore-Penrose pseudo-inverse of a matrix.
+
+    Singular values that are not above 1e-15 of the largest count as 0.
 
     Source of the gradient: Golub & Pereyra 1973.
     """
@@ -171,7 +206,8 @@ pinv = MatrixPinv()
 
 
 class Cholesky(MatrixOp):
-    """The triangular factor L of a positive definite matrix L L^T (or U of U^T U).
+    """The triangular factor L of a positive definite matrix L L^T (or U of U^T U), or of
+    each of a batch.
 
     lower: whether L, read from the lower triangle, or U, from the upper one.
     on_error: what a matrix that is not positive definite does: "raise" LinAlgError, or
@@ -180,6 +216,7 @@ class Cholesky(MatrixOp):
     """
 
     __props__ = ("lower", "on_error")
+    batched = True
 
     def __init__(self, lower: bool = True, on_error: str = "raise") -> None:
         if on_error not in ("raise", "nan"):
@@ -189,15 +226,23 @@ class Cholesky(MatrixOp):
     make_node = MatrixInverse.make_node
     infer_sizes = MatrixInverse.infer_sizes
 
+    def lowering(self, node: Apply) -> Lowering:
+        refusal = "Matrix is not positive definite" if self.on_error == "raise" else ""
+        return self.called(node, f"cholesky_{'lo' if self.lower else 'up'}", refusal)
+
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         x = precise(arrays[0])
-        try:
-            factor = xp.linalg.cholesky(x if self.lower else x.conj().T)
-        except np.linalg.LinAlgError:
-            if self.on_error == "raise":
-                raise
-            factor = xp.full_like(x, np.nan)
-        return self.finished(node, [factor if self.lower else factor.conj().T], xp)
+        factor = xp.zeros_like(x)
+        for place in np.ndindex(*x.shape[:-2]):
+            one = x[place]
+            try:
+                found = xp.linalg.cholesky(one if self.lower else one.conj().T)
+            except np.linalg.LinAlgError:
+                if self.on_error == "raise":
+                    raise
+                found = xp.full_like(one, np.nan)
+            factor[place] = found if self.lower else found.conj().T
+        return self.finished(node, [factor], xp)
 
     def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         complex_answer = only_real(self, inputs[0])
@@ -206,9 +251,9 @@ class Cholesky(MatrixOp):
         factor, g = outputs[0], output_gradients[0]
         if not self.lower:
             factor, g = swapped(factor), swapped(g)
-        n, dtype = shape_i(factor, 0), factor.type.dtype
+        n, dtype = rows_of(factor), factor.type.dtype
         mask = sub(tri(n, dtype=dtype), mul(eye(n, dtype=dtype), 0.5))
-        middle = mul(dot(swapped(factor), g), mask)
+        middle = mul(matmul(swapped(factor), g), mask)
         half = solve_upper_triangular(swapped(factor), middle)
         full = swapped(solve_upper_triangular(swapped(factor), swapped(half)))
         result = read_triangle(full, lower=True)
@@ -224,14 +269,15 @@ STRUCTURES = ("general", "symmetric", "lower_triangular", "upper_triangular")
 
 
 class Solve(MatrixOp):
-    """The solution x of A x = b: solve(A, b).
+    """The solution x of A x = b: solve(A, b), for each of a batch.
 
     A_structure: which part of A is read; "symmetric" promises, and changes nothing.
-    Shapes: A (n, n), b (n,) or (n, k) -> as b.
+    Shapes: A (..., n, n), b (..., n) or (..., n, k), with the same axes in front -> as b.
     Raises: LinAlgError for a singular A.
     """
 
     __props__ = ("A_structure", "lower")
+    batched = True
 
     def __init__(
         self,
@@ -246,47 +292,70 @@ class Solve(MatrixOp):
 
     def make_node(self, A: Any, b: Any) -> Apply:
         A, b = self.matrix(A), as_tensor(b)
-        if b.type.ndim not in (1, 2):
+        rank = A.type.ndim
+        if b.type.ndim not in (rank - 1, rank):
             raise TypeError(
-                message("solve: b is a vector or a matrix", operands=[operand_text(b)])
+                message(
+                    "solve: b is a vector or a matrix for each matrix A",
+                    operands=[operand_text(A), operand_text(b)],
+                )
             )
         dtype = to_float(common_dtype([A, b]))
         A, b = cast(A, dtype), cast(b, dtype)
         size = known_size(A)
-        if size is not None and b.type.shape[0] not in (None, size):
+        if size is not None and b.type.shape[rank - 2] not in (None, size):
             raise ShapeError(
                 message(
                     "solve: A and b have different numbers of rows",
                     operands=[operand_text(A), operand_text(b)],
                 )
             )
-        return Apply(self, [A, b], self.outputs(b, b.type.shape))
+        return Apply(self, [A, b], [make_variable(b.type)])
 
     def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
         A, b = inputs
-        size = square_size(A, sizes)
-        return [(sizes.equal(size, b[0], "the rows of A and b"), *b[1:])]
+        size, found = square_size(A, sizes), list(b)
+        for axis, one in enumerate(A[:-2]):
+            found[axis] = sizes.equal(one, b[axis], f"axis {axis} of A and b")
+        row = len(A) - 2
+        found[row] = sizes.equal(size, b[row], "the rows of A and b")
+        return [tuple(found)]
+
+    @staticmethod
+    def of_vectors(node: Apply) -> bool:
+        A, b = node.inputs
+        return bool(b.type.ndim < A.type.ndim)
 
     @property
     def triangular(self) -> bool:
         return self.A_structure.endswith("triangular")
 
+    def lowering(self, node: Apply) -> Lowering:
+        if not self.triangular:
+            kind = "solve1" if self.of_vectors(node) else "solve"
+            return self.called(node, kind, SINGULAR)
+        lower = self.A_structure == "lower_triangular"
+        routine = TriangularSolve(lower, node.inputs[0].type.dtype)
+        return CallOf(routine, (0, 1), refusal=SINGULAR, error=np.linalg.LinAlgError)
+
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         A, b = map(precise, arrays)
-        if A.shape[0] != A.shape[1] or A.shape[0] != b.shape[0]:
+        if A.shape[-1] != A.shape[-2] or A.shape[:-1] != b.shape[: A.ndim - 1]:
             raise ShapeError(f"solve: A has shape {A.shape}, b {b.shape}")
+        solution = xp.zeros_like(b)
+        for place in np.ndindex(*A.shape[:-2]):
+            solution[place] = self._one(A[place], b[place], xp)
+        return self.finished(node, [solution], xp)
+
+    def _one(self, A: Any, b: Any, xp: Any) -> Any:
         lower = self.A_structure == "lower_triangular"
         if self.triangular and xp is np:
             import scipy.linalg  # slow to import, and only needed here
 
-            solution = scipy.linalg.solve_triangular(
-                A, b, lower=lower, check_finite=False
-            )
-        elif self.triangular:
-            solution = xp.linalg.solve(xp.tril(A) if lower else xp.triu(A), b)
-        else:
-            solution = xp.linalg.solve(A, b)
-        return self.finished(node, [solution], xp)
+            return scipy.linalg.solve_triangular(A, b, lower=lower, check_finite=False)
+        if self.triangular:
+            return xp.linalg.solve(xp.tril(A) if lower else xp.triu(A), b)
+        return xp.linalg.solve(A, b)
 
     def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         (A, b), (x,) = inputs, outputs
@@ -298,11 +367,19 @@ class Solve(MatrixOp):
             "upper_triangular": "lower_triangular",
         }.get(self.A_structure, self.A_structure)
         by_b = Solve(turned)(swapped(A), output_gradients[0])
-        by_A = neg(outer(by_b, x) if b.type.ndim == 1 else dot(by_b, swapped(x)))
+        if b.type.ndim < A.type.ndim:
+            by_A = neg(mul(as_columns(by_b), swapped(as_columns(x))))
+        else:
+            by_A = neg(matmul(by_b, swapped(x)))
         part = {"lower_triangular": tril, "upper_triangular": triu}.get(
             self.A_structure
         )
         return [by_A if part is None else part(by_A), by_b]
+
+
+def as_columns(x: Variable) -> Variable:
+    """Vectors as matrices of one column."""
+    return dimshuffle(x, *range(x.type.ndim), "x")
 
 
 solve = Solve()
@@ -339,9 +416,12 @@ class Lstsq(MatrixOp):
         return self.finished(node, results, xp)
 
 
-lstsq = Lstsq()
+def lstsq(*arguments: Any) -> Any:
+    """The operation, which is then applied, as in Theano: `lstsq()(x, y, rcond)`; or
+    `lstsq(x, y, rcond)` at once.  See Lstsq."""
+    return Lstsq()(*arguments) if arguments else Lstsq()
 
 
 def smallest_size(x: Sequence[Size]) -> Size:
     """The lesser of a matrix's sizes."""
-    return views.minimum(x[0], x[1])
+    return views.minimum(x[-2], x[-1])

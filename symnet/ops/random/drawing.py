@@ -38,7 +38,7 @@ from symnet.ops.base import (
 from symnet.ops.elementwise import cast
 from symnet.ops.lowerings import Sizes
 from symnet.ops.methods import prop
-from symnet.ops.sizes import sizes_of
+from symnet.ops.sizes import sizes_of, specify_shape
 from symnet.shared import SharedVariable
 
 
@@ -72,6 +72,7 @@ def draw_sizes(
         and size.type.shape[0] is None
     )
     if unknown and ndim is not None:
+        size = specify_shape(size, (ndim,))  # it may have another length
         found = [size[k] for k in range(ndim)]
     else:
         found = shape_elements(size)

@@ -283,6 +283,7 @@ class RandomFunction(Draw):
     ) -> None:
         """inplace: Theano's flag, without effect."""
         self.fn, self.outtype, self.ndim_added = fn, outtype, ndim_added
+        self.inplace = bool(inplace)
         if isinstance(fn, str) and not hasattr(RandomState, fn):
             raise TypeError(f"RandomState has no method {fn!r}")
 

@@ -33,6 +33,7 @@ from symnet.ops.random.random_state import (
 )
 from symnet.ops.reduce import sum
 from symnet.ops.reshape import reshape
+from symnet.ops.shape import shape_padright
 from symnet.ops.sizes import size_scalar, sizes_of
 from symnet.shared import SharedVariable
 
@@ -184,7 +185,7 @@ def multinomial(
     outer = all_sizes(size, ndim, (n, one_class), "multinomial")
     whole = sum(pvals, axis=-1, keepdims=True)
     over = and_(gt(whole, 1.0), lt(whole, 1.0 + 1e-5))
-    careful = or_(over, lt(pvals[..., -1:], 5e-5))
+    careful = or_(over, shape_padright(lt(pvals[..., -1], 5e-5)))
     chances = cast(
         mul(pvals, switch(careful, cast(1.0 - 5e-5, pvals.type.dtype), 1)), "float64"
     )

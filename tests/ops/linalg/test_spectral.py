@@ -118,4 +118,4 @@ def test_gradients_of_qr():
     with pytest.raises(NullTypeGradError, match="not defined"):
         grad(qr(wide)[1].sum(), wide)
     with pytest.raises(ValueError, match="mode"):
-        QR("raw")
+        QR("half")

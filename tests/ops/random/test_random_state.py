@@ -110,6 +110,110 @@ def test_numbers_are_numpys(name: str, mode: str) -> None:
         np.testing.assert_array_equal(f(), expected(state))
 
 
+# Positions in a block of the twister's words, odd ones too: a number takes two words.
+SKIPPED = [0, 1, 2, 311, 600, 621, 622, 623, 624, 625]
+LONG_DRAWS: dict[str, tuple[Callable[[Any, int], Any], Callable[[Any, int], Any]]] = {
+    "uniform": (
+        lambda s, n: raw_random.uniform(s, (n,), -2.0, 3.0),
+        lambda s, n: s.uniform(-2.0, 3.0, n),
+    ),
+    "normal": (
+        lambda s, n: raw_random.normal(s, (n,), 1.0, 0.3),
+        lambda s, n: s.normal(1.0, 0.3, n),
+    ),
+    "one trial": (
+        lambda s, n: raw_random.binomial(s, (n,), 1, 0.3),
+        lambda s, n: s.binomial(1, 0.3, n),
+    ),
+    "many trials": (
+        lambda s, n: raw_random.binomial(s, (n,), 40, 0.7),
+        lambda s, n: s.binomial(40, 0.7, n),
+    ),
+    "very many trials": (
+        lambda s, n: raw_random.binomial(s, (n,), 10**9, 1e-8),
+        lambda s, n: s.binomial(10**9, 1e-8, n),
+    ),
+    "by rejection": (
+        lambda s, n: raw_random.binomial(s, (n,), 100, 0.4),
+        lambda s, n: s.binomial(100, 0.4, n),
+    ),
+    "without a trial": (
+        lambda s, n: raw_random.binomial(s, (n,), 0, 0.4),
+        lambda s, n: s.binomial(0, 0.4, n),
+    ),
+    "without a chance": (
+        lambda s, n: raw_random.binomial(s, (n,), 4, 0.0),
+        lambda s, n: s.binomial(4, 0.0, n),
+    ),
+    "certain": (
+        lambda s, n: raw_random.binomial(s, (n,), 3, 1.0),
+        lambda s, n: s.binomial(3, 1.0, n),
+    ),
+    "integers": (
+        lambda s, n: raw_random.random_integers(s, (n,), -3, 96),
+        lambda s, n: s.randint(-3, 97, n),
+    ),
+    "all words": (
+        lambda s, n: raw_random.random_integers(s, (n,), 0, 2**32 - 1),
+        lambda s, n: s.randint(0, 2**32, n),
+    ),
+    "choice": (
+        lambda s, n: raw_random.choice(s, (n,), 3, p=P),
+        lambda s, n: s.choice(3, n, p=P),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LONG_DRAWS)
+def test_blocks_of_the_twister_are_passed_anywhere(name: str) -> None:
+    drawn, expected = LONG_DRAWS[name]
+    state, count = random_state_type(), T.lscalar()
+    f = symnet.function([state, count], drawn(state, count))
+    for skipped in SKIPPED:
+        ours = RandomState(skipped)
+        ours.randint(0, 2**32, skipped, dtype=np.uint32)
+        numpys = unpack_state(pack_state(ours))
+        words = pack_state(ours)
+        for size in (0, 1, 2, 7, 311, 313, 1500):
+            words, numbers = f(words, size)
+            np.testing.assert_array_equal(numbers, expected(numpys, size))
+            np.testing.assert_array_equal(words, pack_state(numpys))
+
+
+def test_chances_at_which_the_last_bits_decide() -> None:
+    """Chances that are the very numbers drawn, or what is left of one of them; those that
+    take no number; numbers next to one, after which NumPy draws again."""
+    u = RandomState(3).random_sample(2000)
+    chances = RandomState(4).random_sample(2000)
+    chances[::7] = u[::7]
+    chances[1::7] = 1 - u[1::7]
+    chances[2::7] = np.nextafter(1 - u[2::7], 0)
+    chances[[3, 10, 400, 1999]] = [0.0, 1.0, 5e-324, 0.5]
+    p = T.dvector()
+    for trials in (1, 3):
+        state = random_state_type()
+        f = symnet.function([state, p], raw_random.binomial(state, None, trials, p)[1])
+        for given in (chances, np.zeros(700), np.ones(700), chances[:0]):
+            want = RandomState(3).binomial(trials, given)
+            np.testing.assert_array_equal(f(RandomState(3), given), want)
+    for single in (u[0], 1 - u[0]):
+        f = symnet.function([state], raw_random.binomial(state, (50,), 1, single)[1])
+        want = RandomState(3).binomial(1, single, 50)
+        np.testing.assert_array_equal(f(RandomState(3)), want)
+
+
+@pytest.mark.parametrize("chance", [np.nan, -0.1, 1.1])
+def test_one_wrong_chance_among_many_is_refused(chance: float) -> None:
+    numbers = symnet.shared(RandomState(5))
+    p = T.dvector()
+    following, sample = raw_random.binomial(numbers, None, 1, p)
+    f = symnet.function([p], sample, updates=[(numbers, following)])
+    before = pack_state(numbers.get_value())
+    with pytest.raises(ValueError, match="probabilities from 0 to 1"):
+        f(np.where(np.arange(900) == 700, chance, 0.5))
+    np.testing.assert_array_equal(pack_state(numbers.get_value()), before)
+
+
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 def test_dtypes_are_rounded_from_float64(dtype: str) -> None:
     f = symnet.function([], RandomStreams(1).normal((9,), dtype=dtype))
@@ -359,3 +463,17 @@ def test_wrong_input() -> None:
         StateDraw("uniform")(RandomState(1), 0.0, 1.0, 2.5)
     with pytest.raises(TypeError, match="a size is an integer"):
         raw_random.permutation(RandomState(1), T.dscalar(), 3)
+
+
+def test_probabilities_that_are_a_variable() -> None:
+    p, n, size = T.dmatrix(), T.lvector(), T.lvector()
+    state = random_state_type()
+    f = symnet.function([state, n, p], raw_random.multinomial(state, None, n, p)[1])
+    want = [RandomState(4)]
+    expected = [want[0].multinomial(k, row) for k, row in zip([5, 9], ROWS)]
+    np.testing.assert_array_equal(f(RandomState(4), [5, 9], ROWS), expected)
+    g = symnet.function([state, size], raw_random.uniform(state, size, ndim=2)[1])
+    assert g(RandomState(4), [2, 3]).shape == (2, 3)
+    for wrong in ([2], [2, 3, 4]):
+        with pytest.raises(ValueError):
+            g(RandomState(4), wrong)

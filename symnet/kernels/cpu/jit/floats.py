@@ -77,6 +77,27 @@ def single(bits: int) -> int:
 
 
 @instruction("""
+    %i = trunc i64 {bits} to i32
+    %f = bitcast i32 %i to float
+    %d = fpext float %f to double
+    {result} = bitcast double %d to i64
+""")
+def wide_bits(bits: int) -> int:
+    """The bits of a float32, in the lower half, as those of the same float64."""
+    number = ctypes.c_float.from_buffer(ctypes.c_uint32(bits & 0xFFFFFFFF)).value
+    return to_bits(number)
+
+
+@instruction("""
+    %a = bitcast i64 {bits} to double
+    {result} = fptosi double %a to i64
+""")
+def whole_part(bits: int) -> int:
+    """The integer of a float64 within its range, without the fraction."""
+    return int(from_bits(bits))
+
+
+@instruction("""
     %f = inttoptr i64 {function} to ptr
     %a = bitcast i64 {bits} to double
     %b = call double %f(double %a)

@@ -55,6 +55,18 @@ class CFunction:
         return int(self.function(*arguments))
 
 
+def c_function(name: str) -> int:
+    """The address of a function of C's library, its mathematics among it.
+
+    Raises: AttributeError, OSError where there is none.
+    """
+    try:
+        found = C_LIBRARY[name]
+    except AttributeError:
+        found = ctypes.CDLL("libm.so.6")[name]
+    return ctypes.cast(found, ctypes.c_void_p).value or 0
+
+
 memcpy = CFunction("memcpy", "i64(i64, i64, i64)")
 memset = CFunction("memset", "i64(i64, i32, i64)")
 

@@ -13,23 +13,21 @@ from typing import Any
 
 from symnet.kernels.cpu.library.call_steps import CallArrangement, gemm_step
 from symnet.kernels.cpu.library.convolution_steps import convolution_step
-from symnet.kernels.cpu.library.draws import draw_step
+from symnet.kernels.cpu.library.dense_calls import dense_step
 from symnet.kernels.cpu.library.narrow_gemm import own_gemm
 from symnet.kernels.cpu.library.packed_gemm import packed_gemm
-from symnet.kernels.cpu.library.sparse_steps import entries_step
 from symnet.kernels.cpu.runtime import runner
 from symnet.kernels.cpu.runtime.layouts import LineariseWords
 from symnet.kernels.library import (
-    ArraysCall,
     Call,
     ConvolutionCall,
+    DenseCall,
     GemmCall,
     PackedGemm,
     Unwind,
 )
 from symnet.kernels.loopir import scalars as loops
 from symnet.kernels.loopir.scalars import Kernel, Operand, Output
-from symnet.kernels.routines import OnEntries
 from symnet.kernels.schedule import Schedule
 
 # Vectors from this length on are multiplied by a loop of our own: it adds up as exactly as
@@ -54,11 +52,9 @@ def bind(call: Call, arrange: Arrange) -> Bound:
         return convolution_step(call), None
     if isinstance(call, Unwind):
         return unwind(call), None
-    assert isinstance(call, ArraysCall)
+    assert isinstance(call, DenseCall)
     shapes = [shape for _, shape in call.operands]
-    if isinstance(call.routine, OnEntries):
-        return entries_step(call.routine, shapes), None
-    return draw_step(call.routine, shapes), None
+    return dense_step(call.routine, shapes, call.sizes), None
 
 
 def gemm(call: GemmCall) -> CallArrangement:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from symnet.kernels.cpu.library import distributions, mrg31k3p
 from symnet.kernels.cpu.library.call_steps import CallArrangement
 from symnet.kernels.cpu.library.categorical import choose_step, count_step
+from symnet.kernels.cpu.library.twister_draws import twister_step
 from symnet.kernels.routines import (
     ROWS,
     Categorical,
@@ -61,8 +62,8 @@ def _variates(draw: NumpyDistribution, shapes: Sequence[Shape]) -> CallArrangeme
         steps = (steps[0], 8 * width if len(second) > 1 else 0)
     if kind == "search":
         steps = (0, first[0])
-    found = distributions.variates_step(kind, count, steps, width, counted)
     if counted:
-        return found
+        return distributions.variates_step(kind, count, steps, width)
+    found = twister_step(kind, count, steps, width)
     state, one, two, sample = found.pointer_slots
     return replace(found, pointer_slots=(one, two, -1, state, sample))

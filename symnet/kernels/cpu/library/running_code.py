@@ -1,0 +1,414 @@
+"""Code of two loops that the loop IR does not have: running totals, and places in order.
+
+A running total carries a number from element to element; a place is found by halving.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from functools import cache
+
+import numpy as np
+
+from symnet.kernels.cpu.library.call_steps import CallArrangement
+from symnet.kernels.llvm.function_writer import FunctionWriter
+from symnet.kernels.llvm.kernel_cache import generator
+from symnet.kernels.llvm.lanes import Lanes
+from symnet.kernels.llvm.machine import machine
+from symnet.kernels.llvm.object_code import Routine, source_digest
+from symnet.kernels.llvm.target import Target
+from symnet.kernels.llvm.text import (
+    MEMORY,
+    REGISTER,
+    Module,
+    is_float,
+    is_signed,
+    type_text,
+)
+from symnet.kernels.routines import Places, Running
+
+# The argument block, by word.
+SOURCE, RESULT, VALUES = 0, 1, 2  # pointers
+LENGTH, INNER, STRIPS = 3, 4, 5
+JOINS = {"add": "add", "mul": "mul", "linear": "add"}
+STRIP = 512  # elements that go along an axis side by side
+GRAIN_NS = 20_000.0
+SEARCH_NS = 3.0  # of a turn
+
+
+def has_code(dtype: str) -> bool:
+    """Whether there is code for a dtype on this processor."""
+    return dtype in MEMORY and (dtype != "float16" or machine().target.half)
+
+
+@cache
+def code(name: str, build: Callable[[str, Target], str]) -> Routine:
+    """The function `name`; its text is made of its name and the target."""
+    key = f"{generator()}{source_digest(__file__)}\n{name}"
+
+    def made() -> bytes:
+        host = machine()
+        return host.compile(build(name, host.target))
+
+    return Routine(key, "step", made)
+
+
+class Elements:
+    """Numbers of a dtype in registers and in memory."""
+
+    def __init__(self, dtype: str, lanes: int) -> None:
+        self.dtype, self.lanes = dtype, lanes
+        self.memory, self.register = MEMORY[dtype], REGISTER[dtype]
+
+    def load(self, on: Lanes, place: str) -> str:
+        kind, align = type_text(self.memory, on.lanes), np.dtype(self.dtype).itemsize
+        value = on.scope.emit(f"load {kind}, ptr {place}, align {align}")
+        if self.memory == self.register:
+            return value
+        how = "fpext" if self.memory == "half" else "trunc"
+        return on.scope.emit(f"{how} {kind} {value} to {on.type(self.dtype)}")
+
+    def store(self, on: Lanes, place: str, value: str) -> str:
+        """Put a value in its place; the value as it was rounded."""
+        kind, align = type_text(self.memory, on.lanes), np.dtype(self.dtype).itemsize
+        if self.memory != self.register:
+            how = "fptrunc" if self.memory == "half" else "zext"
+            value = on.scope.emit(f"{how} {on.type(self.dtype)} {value} to {kind}")
+        on.scope.line(f"store {kind} {value}, ptr {place}, align {align}")
+        if self.memory == self.register:
+            return value
+        how = "fpext" if self.memory == "half" else "trunc"
+        return on.scope.emit(f"{how} {kind} {value} to {on.type(self.dtype)}")
+
+    def joined(self, on: Lanes, kind: str, left: str, right: str) -> str:
+        """The sum ("add") or product ("mul")."""
+        if self.dtype == "bool":
+            kind = "or" if kind == "add" else "and"
+        elif is_float(self.dtype):
+            kind = f"f{kind}"
+        return on.binary(kind, self.dtype, left, right)
+
+    def before(self, on: Lanes, left: str, right: str) -> str:
+        """Whether a number comes before another, NaN after all."""
+        sign = "s" if is_signed(self.dtype) else "u"
+        if not is_float(self.dtype):
+            return on.binary(f"icmp {sign}lt", self.dtype, left, right)
+        below = on.binary("fcmp olt", self.dtype, left, right)
+        number = on.binary("fcmp ord", self.dtype, left, left)
+        last = on.binary("fcmp uno", self.dtype, right, right)
+        other = on.binary("and", "bool", number, last)
+        return on.binary("or", "bool", below, other)
+
+
+def _finish(writer: FunctionWriter) -> str:
+    writer.finish("define i64 @step(ptr %words, i64 %begin, i64 %end)")
+    return writer.module.text()
+
+
+# ---- running totals
+
+
+def running_step(routine: Running, shape: Sequence[int]) -> CallArrangement:
+    """The step; pointers: the inputs, the result."""
+    axis, length = routine.axis, shape[routine.axis]
+    inner = math.prod(shape[axis + 1 :])
+    strips = 1 if inner == 1 else -(-inner // STRIP)
+    items = math.prod(shape[:axis]) * strips if inner and length else 0
+    slots = (SOURCE, RESULT) if routine.kind != "linear" else (VALUES, SOURCE, RESULT)
+    name = f"{'line' if inner == 1 else 'rows'} {routine.kind} {routine.dtype}"
+    words = (0, 0, 0, length, inner, strips)
+    cost = (1.0 if inner == 1 else 0.3) * math.prod(shape)
+    grain = max(1, int(GRAIN_NS * items / max(cost, 1.0)))
+    step = code(name, emit_running)
+    return CallArrangement(step, words, slots, items, grain, cost)
+
+
+def emit_running(name: str, target: Target) -> str:
+    """The LLVM module for "line" (one number is carried) or "rows" (many side by side)."""
+    form, kind, dtype = name.split()
+    writer = FunctionWriter(Module(target))
+    lanes = target.vector_bytes // 8 if dtype == "float16" else 0
+    lanes = lanes or target.vector_bytes // np.dtype(dtype).itemsize
+    elements = Elements(dtype, lanes)
+    write = _write_line if form == "line" else _write_rows
+
+    def item(index: str, _: list[str]) -> tuple[str, list[str]]:
+        write(writer, elements, kind, index)
+        return writer.here().emit(f"add i64 {index}, 1"), []
+
+    writer.loop("%begin", "%end", (), item)
+    return _finish(writer)
+
+
+def _place(on: Lanes, elements: Elements, base: str, index: str) -> str:
+    return on.scope.emit(f"getelementptr {elements.memory}, ptr {base}, i64 {index}")
+
+
+def _write_line(
+    writer: FunctionWriter, elements: Elements, kind: str, item: str
+) -> None:
+    on = Lanes(writer.here(), 0)
+    length = writer.word(LENGTH)
+    start = on.scope.emit(f"mul i64 {item}, {length}")
+    source, result = (
+        _place(on, elements, writer.word(w, "ptr"), start) for w in (SOURCE, RESULT)
+    )
+    first = elements.store(on, result, elements.load(on, source))
+
+    factors = _place(on, elements, writer.word(VALUES, "ptr"), start)
+
+    def turn(k: str, values: list[str]) -> tuple[str, list[str]]:
+        here = Lanes(writer.here(), 0)
+        new = elements.load(here, _place(here, elements, source, k))
+        total = values[0]
+        if kind == "linear":
+            factor = elements.load(here, _place(here, elements, factors, k))
+            total = elements.joined(here, "mul", factor, total)
+        total = elements.joined(here, JOINS[kind], total, new)
+        total = elements.store(here, _place(here, elements, result, k), total)
+        return here.scope.emit(f"add i64 {k}, 1"), [total]
+
+    writer.loop("1", length, [(elements.register, first)], turn)
+
+
+def _write_rows(
+    writer: FunctionWriter, elements: Elements, kind: str, item: str
+) -> None:
+    scope = writer.here()
+    length, inner, strips = (writer.word(w) for w in (LENGTH, INNER, STRIPS))
+    block = scope.emit(f"udiv i64 {item}, {strips}")
+    part = scope.emit(f"urem i64 {item}, {strips}")
+    low = scope.emit(f"mul i64 {part}, {STRIP}")
+    left = scope.emit(f"sub i64 {inner}, {low}")
+    width = writer.smaller(scope, left, str(STRIP))
+    rows = scope.emit(f"mul i64 {block}, {length}")
+    start = scope.emit(f"add i64 {scope.emit(f'mul i64 {rows}, {inner}')}, {low}")
+    source, result = writer.word(SOURCE, "ptr"), writer.word(RESULT, "ptr")
+
+    def row(k: str, _: list[str]) -> tuple[str, list[str]]:
+        here = writer.here()
+        now = here.emit(f"add i64 {start}, {here.emit(f'mul i64 {k}, {inner}')}")
+        earlier = here.emit(f"sub i64 {now}, {inner}")
+        first = here.emit(f"icmp eq i64 {k}, 0")
+        # The first row is joined with nothing: no turn of the second loop.
+        for stop, joins in ((first, False), (first, True)):
+            chosen = ("0", width) if joins else (width, "0")
+            end = writer.here().emit(
+                f"select i1 {stop}, i64 {chosen[0]}, i64 {chosen[1]}"
+            )
+            before = earlier if joins else None
+            _write_row(writer, elements, kind, source, result, now, before, end)
+        return writer.here().emit(f"add i64 {k}, 1"), []
+
+    writer.loop("0", length, (), row)
+
+
+def _write_row(
+    writer: FunctionWriter,
+    elements: Elements,
+    kind: str,
+    source: str,
+    result: str,
+    now: str,
+    earlier: str | None,
+    end: str,
+) -> None:
+    """A row of the result, up to `end`: that before and one of the source, or this alone."""
+
+    def stretch(start: str, stop: str, lanes: int) -> None:
+        def turn(k: str, _: list[str]) -> tuple[str, list[str]]:
+            on = Lanes(writer.here(), lanes)
+            place = on.scope.emit(f"add i64 {now}, {k}")
+            value = elements.load(on, _place(on, elements, source, place))
+            if earlier is not None:
+                above = on.scope.emit(f"add i64 {earlier}, {k}")
+                total = elements.load(on, _place(on, elements, result, above))
+                if kind == "linear":
+                    factors = writer.word(VALUES, "ptr")
+                    factor = elements.load(on, _place(on, elements, factors, place))
+                    total = elements.joined(on, "mul", factor, total)
+                value = elements.joined(on, JOINS[kind], total, value)
+            elements.store(on, _place(on, elements, result, place), value)
+            return on.scope.emit(f"add i64 {k}, {max(lanes, 1)}"), []
+
+        writer.loop(start, stop, (), turn)
+
+    whole = writer.whole_steps("0", end, elements.lanes)
+    stretch("0", whole, elements.lanes)
+    stretch(whole, end, 0)
+
+
+# ---- places in order
+
+
+def places_step(routine: Places, length: int, count: int) -> CallArrangement:
+    """The step; pointers: the vector, the values, the places."""
+    name = f"{'right' if routine.right else 'left'} {routine.dtype}"
+    each = SEARCH_NS * (1 + math.log2(length + 1))
+    grain = max(1, int(GRAIN_NS / each))
+    words = (0, 0, 0, length, 0, 0)
+    slots = (SOURCE, VALUES, RESULT)
+    step = code(name, emit_places)
+    return CallArrangement(step, words, slots, count, grain, each * count)
+
+
+def emit_places(name: str, target: Target) -> str:
+    """The LLVM module that finds places by halving what is left."""
+    side, dtype = name.split()
+    writer, elements = FunctionWriter(Module(target)), Elements(dtype, 0)
+    length = writer.word(LENGTH)
+    source, values, result = (writer.word(w, "ptr") for w in (SOURCE, VALUES, RESULT))
+
+    def item(index: str, _: list[str]) -> tuple[str, list[str]]:
+        on = Lanes(writer.here(), 0)
+        value = elements.load(on, _place(on, elements, values, index))
+        none = on.scope.emit(f"sub i64 0, {length}")
+
+        def turn(left: str, carried: list[str]) -> tuple[str, list[str]]:
+            """left: minus the number of elements among which the place is."""
+            here = Lanes(writer.here(), 0)
+            emit = here.scope.emit
+            count = emit(f"sub i64 0, {left}")
+            half = emit(f"lshr i64 {count}, 1")
+            middle = emit(f"add i64 {carried[0]}, {half}")
+            one = elements.load(here, _place(here, elements, source, middle))
+            if side == "left":
+                behind = elements.before(here, one, value)
+            else:
+                behind = emit(f"xor i1 {elements.before(here, value, one)}, true")
+            after = emit(f"add i64 {middle}, 1")
+            start = emit(f"select i1 {behind}, i64 {after}, i64 {carried[0]}")
+            above = emit(f"add i64 {emit(f'add i64 {left}, {half}')}, 1")
+            below = emit(f"sub i64 0, {half}")
+            return emit(f"select i1 {behind}, i64 {above}, i64 {below}"), [start]
+
+        (found,) = writer.loop(none, "0", [("i64", "0")], turn)
+        here = writer.here()
+        place = here.emit(f"getelementptr i64, ptr {result}, i64 {index}")
+        here.line(f"store i64 {found}, ptr {place}, align 8")
+        return writer.here().emit(f"add i64 {index}, 1"), []
+
+    writer.loop("%begin", "%end", (), item)
+    return _finish(writer)
+
+
+# ---- the largest few
+
+FEW = 64  # elements that are kept in order while the others pass by
+KEPT, PLACES = INNER, RESULT
+
+
+def selects(dtype: str, length: int, asked: int) -> bool:
+    """Whether so many of a row are found in one pass."""
+    return has_code(dtype) and abs(asked) <= min(FEW, length // 4)
+
+
+def selection_step(dtype: str, shape: Sequence[int], asked: int) -> CallArrangement:
+    """The step; pointers: the rows, values, positions."""
+    rows, length, count = math.prod(shape[:-1]), shape[-1], abs(asked)
+    each = length + 2.0 * count**2
+    name = f"{'down' if asked > 0 else 'up'} {dtype}"
+    grain = max(1, int(GRAIN_NS / max(each, 1.0)))
+    words = (0, 0, 0, length, count, 0)
+    slots = (SOURCE, VALUES, PLACES)
+    step = code(name, emit_selection)
+    return CallArrangement(step, words, slots, rows, grain, each * rows)
+
+
+def emit_selection(name: str, target: Target) -> str:
+    """The LLVM module that keeps the largest ("down") or smallest ("up") in order."""
+    order, dtype = name.split()
+    writer, elements = FunctionWriter(Module(target)), Elements(dtype, 0)
+    length, kept = writer.word(LENGTH), writer.word(KEPT)
+
+    def better(on: Lanes, one: str, other: str) -> str:
+        pair = (other, one) if order == "down" else (one, other)
+        return elements.before(on, *pair)
+
+    def item(row: str, _: list[str]) -> tuple[str, list[str]]:
+        on = Lanes(writer.here(), 0)
+        starts = [on.scope.emit(f"mul i64 {row}, {n}") for n in (length, kept)]
+        source = _place(on, elements, writer.word(SOURCE, "ptr"), starts[0])
+        values = _place(on, elements, writer.word(VALUES, "ptr"), starts[1])
+        start = f"getelementptr i64, ptr {writer.word(PLACES, 'ptr')}, i64 {starts[1]}"
+        _select(writer, elements, better, source, values, on.scope.emit(start))
+        return writer.here().emit(f"add i64 {row}, 1"), []
+
+    writer.loop("%begin", "%end", (), item)
+    return _finish(writer)
+
+
+def _select(
+    writer: FunctionWriter,
+    elements: Elements,
+    better: Callable[[Lanes, str, str], str],
+    source: str,
+    values: str,
+    places: str,
+) -> None:
+    length, kept = writer.word(LENGTH), writer.word(KEPT)
+
+    def turn(k: str, _: list[str]) -> tuple[str, list[str]]:
+        on = Lanes(writer.here(), 0)
+        emit = on.scope.emit
+        value = elements.load(on, _place(on, elements, source, k))
+        last = emit(f"sub i64 {kept}, 1")
+        end = writer.smaller(on.scope, k, last)  # the place that may be given up
+        worst = elements.load(on, _place(on, elements, values, end))
+        room = emit(f"icmp slt i64 {k}, {kept}")
+        enters = emit(f"or i1 {room}, {better(on, value, worst)}")
+        skip = emit(f"select i1 {enters}, i64 0, i64 1")
+
+        def enter(_: str, __: list[str]) -> tuple[str, list[str]]:
+            _insert(writer, elements, better, values, places, value, k, end)
+            return "1", []
+
+        writer.when(skip, "1", (), enter)
+        return writer.here().emit(f"add i64 {k}, 1"), []
+
+    writer.loop("0", length, (), turn)
+
+
+def _insert(
+    writer: FunctionWriter,
+    elements: Elements,
+    better: Callable[[Lanes, str, str], str],
+    values: str,
+    places: str,
+    value: str,
+    number: str,
+    end: str,
+) -> None:
+    """Move what is worse on by one, up to `end`, and put the value before it."""
+
+    def at(on: Lanes, place: str) -> tuple[str, str]:
+        own = on.scope.emit(f"getelementptr i64, ptr {places}, i64 {place}")
+        return _place(on, elements, values, place), own
+
+    def move(left: str, carried: list[str]) -> tuple[str, list[str]]:
+        """left: minus the place that is free."""
+        on = Lanes(writer.here(), 0)
+        emit = on.scope.emit
+        free = emit(f"sub i64 0, {left}")
+        (above, above_own), (own, own_own) = (
+            at(on, emit(f"sub i64 {free}, 1")), at(on, free)
+        )  # fmt: skip
+        other = elements.load(on, above)
+        moves = better(on, value, other)
+        # Where nothing moves, this is the value's own place.
+        chosen = on.select(moves, elements.dtype, other, value)
+        elements.store(on, own, chosen)
+        earlier = emit(f"load i64, ptr {above_own}, align 8")
+        earlier = emit(f"select i1 {moves}, i64 {earlier}, i64 {number}")
+        on.scope.line(f"store i64 {earlier}, ptr {own_own}, align 8")
+        after = emit(f"add i64 {left}, 1")
+        place = emit(f"select i1 {moves}, i64 {after}, i64 {left}")
+        return emit(f"select i1 {moves}, i64 {after}, i64 0"), [place]
+
+    start = writer.here().emit(f"sub i64 0, {end}")
+    (place,) = writer.loop(start, "0", [("i64", start)], move)
+    on = Lanes(writer.here(), 0)
+    own, own_own = at(on, on.scope.emit(f"sub i64 0, {place}"))
+    elements.store(on, own, value)
+    on.scope.line(f"store i64 {number}, ptr {own_own}, align 8")
