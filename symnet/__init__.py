@@ -39,7 +39,7 @@ from symnet.gradient import Lop, Rop, grad, subgraph_grad
 from symnet.rewriting.bypassed import clone
 from symnet.graph.types import Type
 from symnet.graph.variables import Apply, Constant, Op, Variable
-from symnet.lazy import lazy_modules as _lazy_modules
+from symnet.lazy import lazy_names as _lazy_names
 from symnet.ops.from_graph import OpFromGraph
 from symnet.ops.linalg.products import dot
 from symnet.ops.scan.folds import foldl, foldr, map, reduce, scan_checkpoints
@@ -47,6 +47,7 @@ from symnet.ops.scan.scan_function import scan
 from symnet.ops.sparse.sparse_stacks import sparse_grad
 from symnet.ops.users import as_op
 from symnet.printing import debugprint, draw, pp, pprint
+from symnet.progress_display import progress
 from symnet.shared import SharedVariable, shared
 from symnet.theano_names import install_as_theano
 from symnet.updates import OrderedUpdates
@@ -58,11 +59,14 @@ change_flags = config.change_flags
 if _typing.TYPE_CHECKING:
     from symnet import (
         d3viz as d3viz, datasets as datasets, debug as debug, misc as misc,
-        models as models, optim as optim, typed_list as typed_list,
+        models as models, optim as optim, tensorboard as tensorboard,
+        training as training, typed_list as typed_list,
     )  # fmt: skip
+    from symnet.parameter_files import load, save
 else:
-    __getattr__ = _lazy_modules(
-        "symnet", "d3viz", "datasets", "debug", "misc", "models", "optim", "typed_list",
+    __getattr__ = _lazy_names(
+        "symnet", "d3viz", "datasets", "debug", "misc", "models", "optim", "tensorboard",
+        "training", "typed_list", load="parameter_files", save="parameter_files",
     )  # fmt: skip
 
 __all__ = [
@@ -72,7 +76,7 @@ __all__ = [
     "change_flags", "clone",
     "compile", "config", "debugprint", "dot", "draw", "foldl", "foldr", "function",
     "get_default_mode", "gof", "grad", "gradient",
-    "ifelse", "install_as_theano", "map", "pp", "pprint", "predefined_modes", "printing",
-    "random", "reduce", "sandbox", "scalar", "scan", "scan_checkpoints", "scan_module",
-    "shared", "sparse", "sparse_grad", "subgraph_grad", "tensor",
+    "ifelse", "install_as_theano", "load", "map", "pp", "pprint", "predefined_modes", "printing",
+    "progress", "random", "reduce", "sandbox", "save", "scalar", "scan", "scan_checkpoints",
+    "scan_module", "shared", "sparse", "sparse_grad", "subgraph_grad", "tensor",
 ]  # fmt: skip

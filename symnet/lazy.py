@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from importlib import import_module
-from types import ModuleType
 from typing import Any, Generic, TypeVar, overload
 
 T = TypeVar("T")
@@ -36,12 +36,17 @@ class cached_property(Generic[T]):
         return value
 
 
-def lazy_modules(package: str, *names: str) -> Callable[[str], ModuleType]:
-    """A package's `__getattr__` that imports these of its modules."""
+def lazy_names(package: str, *modules: str, **homes: str) -> Callable[[str], Any]:
+    """A package's `__getattr__` that imports these of its modules, and functions from
+    their homes (name="module" below the package), once each."""
 
-    def get(name: str) -> ModuleType:
-        if name in names:
+    def get(name: str) -> Any:
+        if name in modules:
             return import_module(f"{package}.{name}")
+        if name in homes:
+            found = getattr(import_module(f"{package}.{homes[name]}"), name)
+            setattr(sys.modules[package], name, found)
+            return found
         raise AttributeError(f"module {package!r} has no attribute {name!r}")
 
     return get

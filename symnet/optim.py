@@ -5,8 +5,9 @@
 
 Each builder takes a cost or the list of its gradients, and returns pairs (shared variable,
 new value): the parameters, and the state that the method keeps between calls.  The state
-lies in shared variables of the parameter's dtype, named after it.  Whatever works on
-gradients or learning rates is an expression too, so everything combines:
+lies in shared variables of the parameter's dtype, named after it.  Notebooks show the pairs
+as a table.  Whatever works on gradients or learning rates is an expression too, so
+everything combines:
 
     step = optim.step_counter()
     rate = optim.linear_warmup(step, optim.cosine_decay(step, 0.1, steps=10_000), steps=500)
@@ -31,6 +32,7 @@ from symnet.ops.elementwise import cast
 from symnet.ops.functions import cos
 from symnet.ops.reduce import sum as total
 from symnet.shared import SharedVariable, shared
+from symnet.update_list import UpdateList
 
 Expression: TypeAlias = Any  # a Variable; +, * and the like are given to it at run time
 Number: TypeAlias = Any  # a Python number, or a symbolic or shared scalar
@@ -50,17 +52,15 @@ __all__ = [
 @briefly
 def sgd(
     cost_or_gradients: Any, params: Iterable[Expression], learning_rate: Number = 0.01
-) -> list[Update]:
+) -> UpdateList:
     """Steepest descent: p <- p - rate * g.
 
     Raises (all methods): TypeError for a parameter that is not a shared variable of floats
         or a rate that is not a scalar; ValueError for a parameter named twice or another
         number of gradients than of parameters; and as `grad` for a cost.
     """
-    return [
-        (p, p - _scalar(learning_rate, p) * g)
-        for p, g in _pairs(cost_or_gradients, params)
-    ]
+    pairs = _pairs(cost_or_gradients, params)
+    return UpdateList([(p, p - _scalar(learning_rate, p) * g) for p, g in pairs], pairs)
 
 
 @briefly
@@ -69,15 +69,16 @@ def momentum(
     params: Iterable[Expression],
     learning_rate: Number = 0.01,
     momentum: Number = 0.9,
-) -> list[Update]:
+) -> UpdateList:
     """Steepest descent with inertia: v <- momentum * v + g, p <- p - rate * v.
 
     The velocity v adds up gradients, not steps: a change of the rate acts at once.
     Source: Polyak 1964; in this form Sutskever et al. 2013, equations 1 and 2, with the
         rate taken out of v.
     """
-    updates: list[Update] = []
-    for p, g in _pairs(cost_or_gradients, params):
+    pairs = _pairs(cost_or_gradients, params)
+    updates = UpdateList(gradients=pairs)
+    for p, g in pairs:
         velocity = _state(p, "velocity")
         moved = _scalar(momentum, p) * velocity + g
         updates += [(velocity, moved), (p, p - _scalar(learning_rate, p) * moved)]
@@ -90,14 +91,15 @@ def nesterov(
     params: Iterable[Expression],
     learning_rate: Number = 0.01,
     momentum: Number = 0.9,
-) -> list[Update]:
+) -> UpdateList:
     """Momentum that looks ahead: v <- momentum * v + g, p <- p - rate * (g + momentum * v).
 
     Source: Nesterov 1983; written for gradients taken where the parameters are, as in
         Bengio, Boulanger-Lewandowski & Pascanu 2013, equation 7.
     """
-    updates: list[Update] = []
-    for p, g in _pairs(cost_or_gradients, params):
+    pairs = _pairs(cost_or_gradients, params)
+    updates = UpdateList(gradients=pairs)
+    for p, g in pairs:
         velocity, inertia = _state(p, "velocity"), _scalar(momentum, p)
         moved = inertia * velocity + g
         ahead = g + inertia * moved
@@ -111,14 +113,15 @@ def adagrad(
     params: Iterable[Expression],
     learning_rate: Number = 0.01,
     epsilon: float = 1e-10,
-) -> list[Update]:
+) -> UpdateList:
     """Steps divided by the root of all squared gradients so far:
     s <- s + g^2, p <- p - rate * g / (sqrt(s) + epsilon).
 
     Source: Duchi, Hazan & Singer 2011, with a diagonal matrix.
     """
-    updates: list[Update] = []
-    for p, g in _pairs(cost_or_gradients, params):
+    pairs = _pairs(cost_or_gradients, params)
+    updates = UpdateList(gradients=pairs)
+    for p, g in pairs:
         squares = _state(p, "squares")
         summed = squares + sqr(g)
         change = _scalar(learning_rate, p) * g / (sqrt(summed) + epsilon)
@@ -133,14 +136,15 @@ def rmsprop(
     learning_rate: Number = 0.01,
     decay: Number = 0.99,
     epsilon: float = 1e-8,
-) -> list[Update]:
+) -> UpdateList:
     """Steps divided by the root of a running mean of squared gradients:
     s <- decay * s + (1 - decay) * g^2, p <- p - rate * g / (sqrt(s) + epsilon).
 
     Source: Tieleman & Hinton 2012, lecture 6.5 of "Neural networks for machine learning".
     """
-    updates: list[Update] = []
-    for p, g in _pairs(cost_or_gradients, params):
+    pairs = _pairs(cost_or_gradients, params)
+    updates = UpdateList(gradients=pairs)
+    for p, g in pairs:
         squares = _state(p, "squares")
         mean = _running_mean(squares, sqr(g), decay, p)
         change = _scalar(learning_rate, p) * g / (sqrt(mean) + epsilon)
@@ -155,14 +159,15 @@ def adadelta(
     learning_rate: Number = 1.0,
     decay: Number = 0.9,
     epsilon: float = 1e-6,
-) -> list[Update]:
+) -> UpdateList:
     """Steps as large as recent steps: with running means s of g^2 and d of change^2,
     change = sqrt(d + epsilon) / sqrt(s + epsilon) * g, p <- p - rate * change.
 
     Source: Zeiler 2012, arXiv:1212.5701, algorithm 1 (there the rate is 1).
     """
-    updates: list[Update] = []
-    for p, g in _pairs(cost_or_gradients, params):
+    pairs = _pairs(cost_or_gradients, params)
+    updates = UpdateList(gradients=pairs)
+    for p, g in pairs:
         squares, changes = _state(p, "squares"), _state(p, "changes")
         mean = _running_mean(squares, sqr(g), decay, p)
         change = sqrt(changes + epsilon) / sqrt(mean + epsilon) * g
@@ -182,7 +187,7 @@ def adam(
     beta1: Number = 0.9,
     beta2: Number = 0.999,
     epsilon: float = 1e-8,
-) -> list[Update]:
+) -> UpdateList:
     """Running means m of g and s of g^2, both corrected for their start at zero:
     p <- p - rate * (m / (1 - beta1^t)) / (sqrt(s / (1 - beta2^t)) + epsilon), t = 1, 2, ...
 
@@ -194,8 +199,9 @@ def adam(
     time = count + 1
     exponent = cast(time, "float64")
     mean_part, square_part = 1 - beta1**exponent, 1 - beta2**exponent
-    updates: list[Update] = [(count, time)]
-    for p, g in _pairs(cost_or_gradients, params):
+    pairs = _pairs(cost_or_gradients, params)
+    updates = UpdateList([(count, time)], pairs)
+    for p, g in pairs:
         mean, squares = _state(p, "mean"), _state(p, "squares")
         new_mean = _running_mean(mean, g, beta1, p)
         new_squares = _running_mean(squares, sqr(g), beta2, p)
@@ -312,7 +318,7 @@ def decay_weights(
 @briefly
 def shrink_weights(
     updates: Iterable[Update], params: Iterable[Expression], amount: Number
-) -> list[Update]:
+) -> UpdateList:
     """The updates, with amount * p taken from the new value of each parameter p.
 
     With `adam` and amount = learning rate * weight decay this is AdamW: the decay is not
@@ -320,9 +326,11 @@ def shrink_weights(
     algorithm 2.
     """
     chosen = set(_checked(params))
-    return [
-        (p, new - _scalar(amount, p) * p if p in chosen else new) for p, new in updates
-    ]
+    pairs = updates if isinstance(updates, UpdateList) else UpdateList(updates)
+    return UpdateList(
+        [(p, new - _scalar(amount, p) * p if p in chosen else new) for p, new in pairs],
+        pairs.gradients,
+    )
 
 
 # Learning rates in time: scalars of floatX that depend on a counted step.

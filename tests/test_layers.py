@@ -29,7 +29,7 @@ def floors(text: str) -> list[str]:
 
 
 FLOORS = floors("""
-collector config errors lazy recent times
+collector config errors lazy recent times progress_display html_tables
 graph: origin unused_code entering types equal_values object_types attached variables
 graph: testvalues traverse asked
 graph: promised evaluate pickling inner
@@ -130,9 +130,10 @@ compile.plan: planner plan_cache
 compile: partition
 compile.plan: affine
 compile: recompute executable pipeline databases rounding widening agreement modes debugmode
-compile: nanguardmode monitormode profile kept_values function makers .
+compile: nanguardmode monitormode profile card kept_values function makers .
 
-printing: roots forms formula latex plain_text layers draw networks sympy_bridge stages .
+
+printing: roots scopes forms formula latex plain_text layers draw networks sympy_bridge stages .
 gof: utils op graph opt optdb params_type toolbox .
 misc: may_share_memory pkl_utils .
 typed_list: basic type .
@@ -152,16 +153,28 @@ sparse: .
 sparse: basic
 sparse.sandbox: sp2 .
 theano_settings theano_refusals theano_compat theano_names
-optim datasets debug
+update_list optim datasets debug
 models: initialisers model_layers model architectures model_summary
 models: stored_arrays safetensors_format safe_pickles theano_pickles torch_files hdf5_files
 models: weight_files
 models: weight_loading images . __main__
+parameter_files training tensorboard
 __init__
 """)
 
 # Imported where they are needed: optional, or too slow for `import symnet`.
-OPTIONAL = {"cupy", "h5py", "IPython", "matplotlib", "PIL", "pooch", "rich", "sklearn"}
+OPTIONAL = {
+    "cupy",
+    "h5py",
+    "IPython",
+    "matplotlib",
+    "PIL",
+    "pooch",
+    "rich",
+    "sklearn",
+    "tensorboard",
+    "tqdm",
+}
 SLOW = {"networkx", "scipy.linalg", "scipy.sparse", "scipy.special", "sympy"}
 
 

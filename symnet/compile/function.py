@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from symnet import gradient
 from symnet.collector import collector_paused
 from symnet.compile.arguments import In, Out, Pairs, Request, read_request
+from symnet.compile.card import html_card
 from symnet.compile.containers import given_states
 from symnet.compile.executable import Executable
 from symnet.compile.kept_values import KeptValues
@@ -271,6 +272,9 @@ class Function(KeptValues, Generic[Result]):
     def __repr__(self) -> str:
         inputs = ", ".join(operand_text(one.variable) for one in self.request.inputs)
         return f"<function {self.name or ''}({inputs})>"
+
+    def _repr_html_(self) -> str:
+        return html_card(self)
 
 
 @dataclass(frozen=True, eq=False)

@@ -31,6 +31,7 @@ from symnet.compile.plan.planner import Plan
 from symnet.graph.evaluate import compute
 from symnet.graph.origin import Origin
 from symnet.graph.variables import Apply
+from symnet.html_tables import html_table
 from symnet.ops.elementwise import Cast
 from symnet.ops.shape import DimShuffle
 from symnet.times import time_text
@@ -64,14 +65,23 @@ class ProfileRow:
 
 @dataclass
 class Measured:
-    """What has been measured of one function: usual calls, and nanoseconds of steps."""
+    """What has been measured of one function: usual calls, and nanoseconds of steps.
+    planning_calls: those that made plans, which are not measured."""
 
     calls: int = 0
+    planning_calls: int = 0
     nanoseconds: int = 0
     steps: dict[Instruction | Apply, int] = field(default_factory=dict)
 
     def add(self, step: Instruction | Apply, nanoseconds: int) -> None:
         self.steps[step] = self.steps.get(step, 0) + nanoseconds
+
+    def add_call(self, nanoseconds: int, steps: Measured) -> None:
+        """One more usual call, and what its steps took."""
+        self.calls += 1
+        self.nanoseconds += nanoseconds
+        for step, taken in steps.steps.items():
+            self.add(step, taken)
 
 
 class Watch:
@@ -125,18 +135,22 @@ class TimeRecorder:
 
     def __init__(self, engine: Any) -> None:
         self.record = Measured()
-        self.watch = Watch(engine, self.record)
+        self.watch = Watch(engine, Measured())
 
     def call(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-        """function(*args, **kwargs), measured; a call that makes a plan does not count."""
+        """function(*args, **kwargs), measured; a call that makes a plan does not count,
+        nor do its steps."""
         self.watch.on()
         plans = self.watch.plans()
+        self.watch.record = steps = Measured()
         start = perf_counter_ns()
         results = function(*args, **kwargs)
         taken = perf_counter_ns() - start
+        self.watch.take()
         if self.watch.plans() == plans:
-            self.record.calls += 1
-            self.record.nanoseconds += taken
+            self.record.add_call(taken, steps)
+        else:
+            self.record.planning_calls += 1
         return results
 
 
@@ -161,7 +175,6 @@ class Profiler:
         given = bool(args or kwargs or repeat is not None)
         recorder = function.recorder
         if recorder is not None and not given:
-            recorder.watch.take()
             return Profile(function, recorder.record)
         if function.request.inputs and not given:
             raise ValueError(
@@ -267,7 +280,7 @@ class Profile:
         engine = function.engine
         native: Sequence[CompiledSegment] = getattr(engine, "native", ())
         self.name = repr(function)
-        self.calls = record.calls
+        self.calls, self.planning_calls = record.calls, record.planning_calls
         self.made = function.made_seconds
         self.plans = sum(one.plans_made for one in native)
         self.planning = sum(one.planning_seconds for one in native)
@@ -306,11 +319,24 @@ class Profile:
         if self.plans:
             many = f"{self.plans} plan{'s' if self.plans > 1 else ''}"
             made += f"; {many}, with machine code, in {time_text(self.planning)}"
-        return [f"{self.name}: {self.calls} calls of {time_text(self.seconds)}", made]
+        return [f"{self.name}: {self.measured}", made]
+
+    @property
+    def measured(self) -> str:
+        """As "3 calls of 12 us", or why there are none."""
+        if self.calls:
+            many = f"{self.calls} call{'s' if self.calls > 1 else ''}"
+            return f"{many} of {time_text(self.seconds)}"
+        if not self.planning_calls:
+            return "no call yet"
+        each = "the only call" if self.planning_calls == 1 else "each call so far"
+        return f"nothing measured: {each} met new sizes and made a plan; call it again"
 
     def text(self, most: int = 20) -> str:
         """The profile as text, with so many rows in each table."""
         lines = self.head()
+        if not self.calls:
+            return "\n".join(lines)
         steps = sorted(self.rows, key=lambda row: -row.seconds)
         shown = [
             (f"{row.operation} [{row.kind}]", row.seconds, _line(row.origin))
@@ -342,22 +368,22 @@ class Profile:
         return self.text()
 
     def __repr__(self) -> str:
-        return (
-            f"<Profile of {self.name}, {self.calls} calls of {time_text(self.seconds)}>"
-        )
+        return f"<Profile of {self.name}, {self.measured}>"
 
     def _repr_html_(self) -> str:
         head = "<br>".join(map(escape, self.head()))
-        cell = 'style="text-align:left;padding:2px 10px"'
         rows = [
-            f"<tr><td {cell}>{_bar(self.share(row.seconds))}</td>"
-            f"<td {cell}>{time_text(row.seconds)}</td><td {cell}>{escape(row.operation)}</td>"
-            f"<td {cell}>{row.kind}</td><td {cell}>{escape(_line(row.origin))}</td></tr>"
+            (
+                _bar(self.share(row.seconds)),
+                time_text(row.seconds),
+                escape(row.operation),
+                row.kind,
+                escape(_line(row.origin)),
+            )
             for row in sorted(self.rows, key=lambda row: -row.seconds)
         ]
         titles = ("share", "time", "operation", "kind", "your line")
-        header = "".join(f"<th {cell}>{title}</th>" for title in titles)
-        return f"<p>{head}</p><table><tr>{header}</tr>{''.join(rows)}</table>"
+        return f"<p>{head}</p>" + (html_table(rows, titles) if self.calls else "")
 
 
 def _bar(percent: float) -> str:

@@ -96,13 +96,21 @@ def _read(
 
 
 def write_safetensors(file: IO[bytes], arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Write arrays in the order given.  Raises: TypeError for a dtype without a name."""
+    """Write arrays in the order given.
+
+    Raises: TypeError for a dtype without a name; ValueError for the one name that means
+        something else in a header.
+    """
     names = {np.dtype(kind): name for name, kind in DTYPES.items() if name != "BF16"}
     table, end = {}, 0
     for name, array in arrays.items():
         kind = array.dtype.newbyteorder("<")
         if kind not in names:
-            raise TypeError(f"{name}: safetensors has no dtype {array.dtype}")
+            raise TypeError(
+                f"{name}: safetensors has no dtype {array.dtype}; .npz files have"
+            )
+        if name == "__metadata__":
+            raise ValueError(f"safetensors has no array named {name}")
         offsets = [end, end := end + array.nbytes]
         table[name] = {
             "dtype": names[kind], "shape": array.shape, "data_offsets": offsets

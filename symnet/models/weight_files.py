@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +45,7 @@ def open_weights(path: str | os.PathLike[str]) -> WeightFile:
     path = os.fspath(path)
     with open(path, "rb") as file:
         head, size = file.read(64), os.fstat(file.fileno()).st_size
-    if head.startswith(b"PK\x03\x04"):
+    if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):  # the second: without members
         with reading(path, "zip archive"), zipfile.ZipFile(path) as archive:
             names = archive.namelist()
         torch = any(name.endswith("/data.pkl") for name in names)
@@ -79,36 +81,64 @@ def read_weights(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
 def write_weights(
     path: str | os.PathLike[str], arrays: Mapping[str, NDArray[Any]]
 ) -> None:
-    """Write arrays by name, as `.npz` or `.safetensors` by the path's ending.
+    """Write arrays by name, as `.npz` or `.safetensors` by the path's ending; a path
+    without an ending becomes a safetensors file.
 
-    The file is there as a whole or not at all.
-    Raises: ValueError for another ending; OSError.
+    The file is there as a whole or not at all, after a crash too.
+    Raises: ValueError for another ending; TypeError for a dtype that the format lacks;
+        OSError.
     """
     path = os.fspath(path)
     ending = os.path.splitext(path)[1]
-    if ending not in (".npz", ".safetensors"):
+    if ending not in (".npz", ".safetensors", ""):
         raise ValueError(f"{path}: weights are written as .npz or .safetensors")
-    folder = os.path.dirname(path) or "."
+    with _replacing(path) as file:
+        if ending == ".npz":
+            _write_npz(file, arrays)
+        else:
+            write_safetensors(file, arrays)
+
+
+@contextmanager
+def _replacing(path: str) -> Iterator[IO[bytes]]:
+    """A file to write to, which takes the place of the one at `path` in one step, once all
+    of it is on the disk.  If the body raises, nothing changes."""
+    folder, name = os.path.dirname(path) or ".", os.path.basename(path)
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(errno.ENOENT, "no such folder", folder)
+    if os.path.isdir(path):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
     # As `open` would have made it, not for its owner alone.
     mask = os.umask(0)
     os.umask(mask)
-    with tempfile.NamedTemporaryFile(dir=folder, prefix=".", delete=False) as file:
+    # Who is killed meanwhile leaves a file that says whose it was.
+    with tempfile.NamedTemporaryFile(
+        dir=folder, prefix=f".{name[:60]}.", suffix=".part", delete=False
+    ) as file:
         try:
-            if ending == ".npz":
-                with zipfile.ZipFile(file, "w", allowZip64=True) as archive:
-                    for name, array in arrays.items():
-                        with archive.open(name + ".npy", "w", force_zip64=True) as to:
-                            np.lib.format.write_array(
-                                to, np.asanyarray(array), allow_pickle=False
-                            )
-            else:
-                write_safetensors(file, arrays)
+            yield file
             file.flush()
+            os.fsync(file.fileno())
             os.chmod(file.name, 0o666 & ~mask)
             os.replace(file.name, path)
         except BaseException:
             os.unlink(file.name)
             raise
+    if hasattr(
+        os, "O_DIRECTORY"
+    ):  # where folders can be opened, their names are kept too
+        entry = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(entry)
+        finally:
+            os.close(entry)
+
+
+def _write_npz(file: IO[bytes], arrays: Mapping[str, NDArray[Any]]) -> None:
+    with zipfile.ZipFile(file, "w", allowZip64=True) as archive:
+        for name, array in arrays.items():
+            with archive.open(name + ".npy", "w", force_zip64=True) as to:
+                np.lib.format.write_array(to, np.asanyarray(array), allow_pickle=False)
 
 
 def read_npz(path: str) -> WeightFile:
@@ -122,7 +152,7 @@ def read_npz(path: str) -> WeightFile:
             with archive.open(info) as member:
                 shape, _, kind = _header(member)
                 begin = member.tell()
-            if kind.kind not in "biuf":
+            if kind.kind not in "biufc":
                 raise WeightFileError(path, f"{name} has dtype {kind}, no numbers")
             if info.file_size - begin != math.prod(shape) * kind.itemsize:
                 raise WeightFileError(

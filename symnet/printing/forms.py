@@ -68,7 +68,7 @@ LEAST_NAMED = 5
 
 
 @dataclass
-class Writer:
+class FormulaWriter:
     """Writes formulas over one graph.
 
     stop_on_name: results with a name are written as this name, and not looked into.

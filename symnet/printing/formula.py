@@ -31,9 +31,9 @@ from symnet.printing.forms import (
     SUM,
     XOR,
     Form,
+    FormulaWriter,
     Notation,
     Part,
-    Writer,
     call,
     separated,
 )
@@ -102,8 +102,9 @@ def leaf_form(variable: Variable) -> Form:
 
 
 def number_text(constant: Constant) -> str:
-    """A constant of one element; whole numbers without a point."""
-    text = str(constant.data.reshape(()).item())
+    """A constant of one element, with the digits that tell it apart in its dtype; whole
+    numbers without a point."""
+    text = str(constant.data.reshape(())[()])
     return text.removesuffix(".0")
 
 
@@ -305,7 +306,7 @@ def pp(obj: Any, stop_on_name: bool = False) -> str:
     """
     lines = []
     for root in roots_of(obj):
-        text, definitions = Writer(TEXT, stop_on_name).write(root.variable)
+        text, definitions = FormulaWriter(TEXT, stop_on_name).write(root.variable)
         if definitions:
             named = ", ".join(f"{name} = {formula}" for name, formula in definitions)
             text = f"{text} where {named}"

@@ -8,16 +8,19 @@ from typing import Any
 
 from symnet.graph.types import TensorType
 from symnet.graph.variables import Apply, Constant, Variable, describe
-from symnet.ops.advanced import AdvancedSubtensor
+from symnet.ops.advanced import AdvancedIncSubtensor, AdvancedSubtensor
+from symnet.ops.checks import Checked
 from symnet.ops.creation import Arange
 from symnet.ops.elementwise import Cast, Elementwise
 from symnet.ops.linalg.products import Dot
 from symnet.ops.methods import method
-from symnet.ops.nnet.activations import Softmax
+from symnet.ops.nnet.activations import LogSoftmax, Softmax
+from symnet.ops.nnet.convolution import Convolution
+from symnet.ops.random.philox import PhiloxDraw, PhiloxVariates
 from symnet.ops.reduce import Reduce
 from symnet.ops.shape import DimShuffle
-from symnet.ops.sizes import ShapeI
-from symnet.ops.subtensor import Subtensor
+from symnet.ops.sizes import MakeVector, ShapeI, SpecifyShape
+from symnet.ops.subtensor import IncSubtensor, Subtensor
 from symnet.printing.forms import (
     ANYTHING,
     ATOM,
@@ -28,9 +31,9 @@ from symnet.printing.forms import (
     SIGN,
     SUM,
     Form,
+    FormulaWriter,
     Notation,
     Part,
-    Writer,
     separated,
 )
 from symnet.printing.formula import (
@@ -110,17 +113,27 @@ def _escaped(text: str) -> str:
 
 
 def shown(variable: Variable) -> Variable:
-    """What is written in the place of a variable: casts, broadcasts and the shape that
-    `second(x, y)` takes from x are left out."""
+    """What is written in the place of a variable: casts, broadcasts, checks of sizes, and
+    the shape that `second(x, y)` takes from x are left out."""
     while True:
         variable = visible(variable)
         node = variable.owner
-        if node is None or not isinstance(node.op, Elementwise):
+        if node is None:
             return variable
-        if isinstance(node.op, Cast) or node.op.name in ("identity", "second"):
+        if isinstance(node.op, LET_THROUGH) or _drops_axes(node):
+            variable = node.inputs[0]
+        elif isinstance(node.op, Cast) or (
+            isinstance(node.op, Elementwise) and node.op.name in ("identity", "second")
+        ):
             variable = node.inputs[-1]
         else:
             return variable
+
+
+def _drops_axes(node: Apply) -> bool:
+    """Whether all that an operation does is to leave out axes of size 1."""
+    order = getattr(node.op, "new_order", None)
+    return order is not None and "x" not in order and order == tuple(sorted(order))
 
 
 def latex_form(variable: Variable) -> Form:
@@ -133,9 +146,18 @@ def latex_form(variable: Variable) -> Form:
     for kind, rule in RULES.items():
         if isinstance(node.op, kind):
             return rule(node)
-    name = re.sub(r"\{.*\}", "", str(node.op))
     number = f"_{{{variable.index}}}" if len(node.outputs) > 1 else ""
-    return _function(rf"\operatorname{{{_escaped(name)}}}{number}", node.inputs)
+    return _function(_operator(_spelt(str(node.op))) + number, node.inputs)
+
+
+def _spelt(name: str) -> str:
+    """The name of an operation as users call it: "search_sorted" of "SearchSorted"."""
+    plain = re.sub(r"\{.*\}", "", name)
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", plain).lower()
+
+
+def _operator(name: str) -> str:
+    return rf"\operatorname{{{_escaped(name)}}}"
 
 
 def _leaf(variable: Variable) -> Form:
@@ -263,12 +285,26 @@ def _taken(node: Apply) -> Form:
     return Form(ATOM, ["{", (node.inputs[0], ATOM), "}_{", *positions(node, 1), "}"])
 
 
+def _written(node: Apply) -> Form:
+    """x with y written to an index of it, or added there."""
+    x, y, *bounds = node.inputs
+    name = "set_subtensor" if node.op.set else "inc_subtensor"
+    if isinstance(node.op, AdvancedIncSubtensor):
+        index = positions(node, 2)
+    else:
+        index = index_parts(node.op.pattern, bounds)
+    place = ["{", (x, ATOM), "}_{", *index, "}, ", (y, ANYTHING)]
+    return Form(ATOM, [_operator(name), r"\left(", *place, r"\right)"])
+
+
 def _range(node: Apply) -> Form:
     start, stop, step = node.inputs
     short = plain_number(start) == 0 and plain_number(step) == 1
     return _function(r"\operatorname{range}", [stop] if short else node.inputs)
 
 
+# Operations whose first input is what they give.
+LET_THROUGH = (SpecifyShape, Checked)
 RULES: dict[type, Callable[[Apply], Form]] = {
     Reduce: _reduction,
     Dot: _product,
@@ -276,7 +312,18 @@ RULES: dict[type, Callable[[Apply], Form]] = {
     Subtensor: _part,
     AdvancedSubtensor: _taken,
     Arange: _range,
-    Softmax: lambda node: _function(r"\operatorname{softmax}", node.inputs),
+    Softmax: lambda node: _function(_operator("softmax"), node.inputs),
+    LogSoftmax: lambda node: _function(r"\log" + _operator("softmax"), node.inputs),
+    IncSubtensor: _written,
+    AdvancedIncSubtensor: _written,
+    MakeVector: lambda node: Form(
+        ATOM, [r"\left[", *separated(node.inputs), r"\right]"]
+    ),
+    # Where the taps lie follows from the sizes.
+    Convolution: lambda node: _function(_operator("conv"), node.inputs[:2]),
+    # The numbers before are the state of the stream.
+    PhiloxDraw: lambda node: _function(_operator(node.op.kind), node.inputs[3:]),
+    PhiloxVariates: lambda node: _function(_operator(node.op.kind), node.inputs[1:]),
     ShapeI: lambda node: Form(ATOM, ["n_{", str(node.op.i), r"}\!\left(",
                                      (node.inputs[0], ANYTHING), r"\right)"]),
 }  # fmt: skip
@@ -299,7 +346,7 @@ def latex(obj: Any, stop_on_name: bool = False) -> str:
     """
     lines: list[tuple[str, str]] = []
     for root in roots_of(obj):
-        writer = Writer(LATEX, stop_on_name, define_names=not stop_on_name)
+        writer = FormulaWriter(LATEX, stop_on_name, define_names=not stop_on_name)
         text, definitions = writer.write(root.variable)
         name = root.variable.name if root.variable.owner is not None else None
         label = symbol(name, root.variable.type.ndim) if name else _role(root.role)
@@ -318,7 +365,7 @@ def _role(role: str) -> str:
 @method("_repr_latex_")
 def repr_latex(self: Variable) -> str | None:
     """What notebooks show; None (the plain text is shown) for very large graphs."""
-    writer = Writer(LATEX, define_names=True)
+    writer = FormulaWriter(LATEX, define_names=True)
     writer.write(self)
     if len(writer.forms) > BROADEST:
         return None

@@ -81,6 +81,37 @@ def test_recorded_calls() -> None:
     assert f.profile().calls == 4
 
 
+def test_calls_that_made_plans_are_told_apart() -> None:
+    f, _ = training_step(profile=True)
+    assert str(f.profile()).splitlines()[0].endswith(": no call yet")
+    f(X)
+    one = f.profile()
+    text = (
+        "nothing measured: the only call met new sizes and made a plan; call it again"
+    )
+    assert str(one).splitlines()[0].endswith(text) and len(str(one).splitlines()) == 2
+    assert text in repr(one) and text in one._repr_html_()
+    assert "<table>" not in one._repr_html_()
+    f(X[:20])
+    assert "nothing measured: each call so far met new sizes" in str(f.profile())
+    f(X)
+    assert ": 1 call of " in str(f.profile()) and f.profile().planning_calls == 2
+
+
+def test_steps_of_calls_that_made_plans_do_not_count() -> None:
+    """NumPy's operations run in them too, and are slow the first time."""
+    x = T.dmatrix("x")
+    f = symnet.function([x], reference_sort(T.exp(x)).sum(), profile=True)
+    for size in (50, 40, 30, 30):
+        f(X[:size])
+        assert f.recorder is not None
+        if size != 30:
+            assert not f.recorder.record.steps
+    profile = f.profile()
+    assert profile.calls == 1 and adds_up(profile)
+    assert all(row.seconds >= 0 for row in profile.rows)
+
+
 def test_numpy_fallbacks_are_marked() -> None:
     x = T.dmatrix("x")
     f = symnet.function([x], reference_sort(T.exp(x)).sum(), profile=True)

@@ -119,3 +119,9 @@ def test_size_stays_linear() -> None:
     for _ in range(20_000):
         long = long + y
     assert pp(long) == "x" + " + y" * 20_000
+
+
+def test_numbers_have_the_digits_of_their_dtype() -> None:
+    x = T.fvector("x")
+    assert pp(x * np.float32(0.1)) == "x * 0.1"
+    assert pp(T.fscalar("s") + np.float32(1e-8)) == "s + 1e-08"

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
+import symnet
 import symnet.tensor as T
 from symnet.printing import latex
 from symnet.printing.latex import symbol
@@ -80,3 +82,33 @@ def test_braces_are_balanced() -> None:
     for text in (latex(cost), latex(gradient)):
         assert text.count("{") == text.count("}")
         assert text.count(r"\left") == text.count(r"\right")
+
+
+def test_operations_have_the_names_that_users_know() -> None:
+    x, m, rows = T.dvector("x"), T.dmatrix("m"), T.lvector("r")
+    random = symnet.random.RandomStream(1)
+    images, filters = T.tensor4("i"), T.tensor4("k")
+    loop, _ = symnet.scan(lambda a, s: a + s, x, T.constant(1.0))
+    cost = -T.log(T.nnet.softmax(m))[T.arange(rows.shape[0]), rows].mean()
+    shown = {
+        r"\operatorname{sort}": T.sort(x),
+        r"\operatorname{conv}\left(\mathbf{i}, {\mathbf{k}}_{:, :, ::-1, ::-1}\right)":
+            T.nnet.conv2d(images, filters),
+        r"\operatorname{normal}\left(3, 4\right)": random.normal((3, 4)),
+        r"\operatorname{gamma}\left(": random.gamma((3,), shape=x[:3]),
+        r"\left[\sum \mathbf{x}, 2\right]": T.stack([x.sum(), 2.0]),
+        r"\operatorname{set\_subtensor}\left({\mathbf{x}}_{:2}, 1\right)":
+            T.set_subtensor(x[:2], 1.0),
+        r"\operatorname{inc\_subtensor}\left({\mathbf{x}}_{\mathbf{r}}, 1\right)":
+            T.inc_subtensor(x[rows], 1.0),
+        r"\log\operatorname{softmax}\left(\mathbf{m}\right)": T.grad(cost, m),
+        r"\operatorname{scan}": loop[-1],
+        r"\operatorname{search\_sorted}\left(\mathbf{x}": T.searchsorted(x, 1.0),
+        r"\mathbf{x}": T.specify_shape(x, (3,)),
+    }  # fmt: skip
+    for part, variable in shown.items():
+        text = latex(variable)
+        assert part in text
+        assert not re.search(r"[a-z][A-Z]\w*\\?[({]|Subtensor|Alloc|Demanded", text), (
+            text
+        )
