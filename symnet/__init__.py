@@ -49,6 +49,7 @@ from symnet.ops.users import as_op
 from symnet.printing import debugprint, draw, pp, pprint
 from symnet.progress_display import progress
 from symnet.shared import SharedVariable, shared
+from symnet.surroundings import show_config
 from symnet.theano_names import install_as_theano
 from symnet.updates import OrderedUpdates
 
@@ -78,5 +79,5 @@ __all__ = [
     "get_default_mode", "gof", "grad", "gradient",
     "ifelse", "install_as_theano", "load", "map", "pp", "pprint", "predefined_modes", "printing",
     "progress", "random", "reduce", "sandbox", "save", "scalar", "scan", "scan_checkpoints",
-    "scan_module", "shared", "sparse", "sparse_grad", "subgraph_grad", "tensor",
+    "scan_module", "shared", "show_config", "sparse", "sparse_grad", "subgraph_grad", "tensor",
 ]  # fmt: skip

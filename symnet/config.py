@@ -46,10 +46,10 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "print_test_value": ("off", "on"),
     "warn_float64": ("ignore", "warn", "raise"),
     "verify": ("off", "on"),
-    "device": ("cpu", "reference"),
+    "device": ("cpu", "reference", "emulated", "cuda"),
     "winograd": ("on", "off"),
 }
-PLANNED_DEVICES = ("cuda", "gpu")
+GPU_NAME = "(cuda|gpu)(:?0)?"  # Theano's, and PyTorch's, for the first one
 SIZES = ("cache_size", "memory_kept")  # numbers of bytes
 MOST_THREADS = 1024
 CONTAINER_LIMITS = (
@@ -78,8 +78,10 @@ class Config:
         their inputs, and what is done about an input without one: "off", "ignore",
         "warn", "raise".
     warn_float64: what is done when a float64 variable is made.
-    device: where functions run when no device is given: "cpu", or "reference": the same
-        programs run by NumPy, loop by loop, to judge those of other devices by.
+    device: where functions run, and values of shared variables lie, when no device is
+        given: "cpu"; "cuda", a GPU (also "gpu", "cuda0", "gpu0"); "reference": the same
+        programs run by NumPy, loop by loop, to judge those of other devices by;
+        "emulated": what a GPU would do, thread by thread on the CPU, to test it by.
     verify: "on" checks graphs, programs and kernels after every pass, and proves for each
         set of sizes that memory holds what is read (`symnet.compile.memory.verify_placement`);
         slow, meant for tests.
@@ -136,8 +138,8 @@ class Config:
             setattr(self, name.strip(), value.strip())
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name == "device" and value not in CHOICES[name]:
-            raise ValueError(f"config.device: {no_device(value)}")
+        if name == "device":
+            value = device_named(value, "config.device: ")
         if name in CHOICES:
             if value not in CHOICES[name]:
                 raise ValueError(
@@ -172,10 +174,22 @@ class Config:
                 setattr(self, name, value)
 
 
-def no_device(name: Any) -> str:
-    """The text of an error for a device that does not exist."""
-    yet = " yet" if str(name).rstrip("0123456789:") in PLANNED_DEVICES else ""
-    return f"there is no device {name!r}{yet}; there are {', '.join(CHOICES['device'])}"
+def device_named(name: Any, where: str = "") -> str:
+    """The device of a name, by its own name: a GPU has several.
+
+    Raises: ValueError for another name, with those that there are.
+    Example: `device_named("gpu0")` is "cuda".
+    """
+    if name in CHOICES["device"]:
+        return str(name)
+    if re.fullmatch(GPU_NAME, str(name)):
+        return "cuda"
+    text = (
+        f"{where}there is no device {name!r}; there are {', '.join(CHOICES['device'])}"
+    )
+    if re.fullmatch("(cuda|gpu|opencl).*", str(name)):
+        text += " (the first GPU; CUDA_VISIBLE_DEVICES says which of several that is)"
+    raise ValueError(text)
 
 
 def home_cache() -> str:

@@ -48,7 +48,7 @@ class SharedVariable(Variable):
         self.default_update: Variable | None = None
         if isinstance(value, Store):
             if isinstance(type, TensorType):
-                type.filter(value.seen(value.array), strict=True)
+                type.filter(value.outline(), strict=True)
             self.store = value
         else:
             self.store = Store(self._fit(value), get_device().memory)
@@ -228,7 +228,9 @@ def shared(
     `shape`) fixes sizes of 1 that are to be broadcast.
     Dtypes: the array's own; a Python float becomes floatX, an int int64.
     borrow: use the array itself where it can be used as it is, instead of a copy.
-    Raises: TypeError for a value that is not numeric.
+    target: the device in whose memory the value lies, as "cuda"; None: `config.device`.
+    Raises: TypeError for a value that is not numeric; ValueError, RuntimeError for a device
+        that is not there.
     """
     if isinstance(value, Variable):
         raise TypeError(
@@ -260,7 +262,8 @@ def shared(
     kind = TensorType(array.dtype, (None,) * array.ndim if pattern is None else pattern)
     if not (borrow and array is value):
         array = np.array(array, dtype=kind.dtype, order="C")
-    return SharedVariable(kind, array, name, strict, allow_downcast)
+    place = Store(array, get_device(target).memory)
+    return SharedVariable(kind, place, name, strict, allow_downcast)
 
 
 def shared_constructor(

@@ -96,9 +96,10 @@ def seed_rng(pseed: int | None = None) -> int:
 
 
 def use(device: str = "gpu", *args: Any, **keywords: Any) -> None:
-    """Refuse a GPU.  Raises: EnvironmentError, as Theano where there is none."""
+    """Refuse to choose a GPU.  Raises: EnvironmentError, as Theano where there is none."""
     raise OSError(
-        f"use({device!r}): there is no GPU yet; leave it out, or ask cuda_available first"
+        f"use({device!r}): a device is a setting here; set config.device = 'cuda', or "
+        "leave it out, as programs do that ask cuda_available first"
     )
 
 

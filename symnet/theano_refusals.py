@@ -7,8 +7,8 @@ ModuleNotFoundError) that says so.
 from __future__ import annotations
 
 GPU = (
-    "there is no GPU yet, programs run on the CPU; ask first, as with "
-    "theano.sandbox.cuda.cuda_available, which is False"
+    "config.device = 'cuda' takes a whole function to a GPU, without operations of its "
+    "own; ask first, as with theano.sandbox.cuda.cuda_available, which is False"
 )
 C_CODE = (
     "native code is made through LLVM, not from C; an operation gives perform, or is "

@@ -38,12 +38,12 @@ WORDS: dict[str, dict[Any, str]] = {
 }  # fmt: skip
 SAME_WORD = ("mode",)  # read as symnet.config has them
 
-NO_GPU = "there is no GPU yet: functions run on the CPU"
+ONE_GPU = "config.device = 'cuda' takes functions to the first GPU"
 # What asks for another thing than the default of the table below, and is not there.
 REFUSED = {
-    "contexts": NO_GPU,
-    "init_gpu_device": NO_GPU,
-    "force_device": "there is one device, which needs no forcing",
+    "contexts": ONE_GPU,
+    "init_gpu_device": ONE_GPU,
+    "force_device": "a device that is not there is an error always",
     "int_division": "integers divide as Python's: // gives integers, / floats",
     "compute_test_value_opt": "rewrites are checked with config.verify = 'on'",
 }

@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import pathlib
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import settings
@@ -23,6 +23,21 @@ os.environ["SYMNET_FLAGS"] = ",".join(filter(None, _flags))
 
 settings.register_profile("symnet", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("symnet")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """What a device refuses (`symnet.compile.refusals`) is not tested on it, where all tests
+    are run on that device."""
+    from symnet.compile.refusals import NotOnDevice
+    from symnet.config import config
+
+    try:
+        yield
+    except NotOnDevice as error:
+        if config.device in ("cpu", "reference"):
+            raise
+        pytest.skip(str(error).partition("\n")[0])
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

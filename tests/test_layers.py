@@ -42,8 +42,8 @@ kernels: routines library memory variants legality cost_model schedule
 kernels.llvm: compiler_thread target machine disk_cache object_code
 kernels.cpu.jit: intrinsics record translator native floats
 kernels.llvm: text lanes remainders primitives huge_angles external_calls function_writer
-kernels.llvm: loop_nest blocks array_access order points outputs pass_plan accumulators accumulate
-kernels.llvm: lane_loops bands work_items parts thread_items emit ptx kernel_cache .
+kernels.llvm: loop_nest blocks array_access order points outputs pass_plan accumulators warps
+kernels.llvm: accumulate lane_loops bands work_items parts thread_items emit ptx kernel_cache .
 kernels.cpu.runtime: run_kernel threads layouts runner output_pool store tickets
 kernels.cpu.runtime: call_block run_block
 kernels.cpu.library: scalar_loop_code blas blas_gemm call_steps
@@ -63,8 +63,9 @@ kernels.cpu.library: numpy_loops matrix_functions ordering radix_sort fourier_st
 kernels.cpu.library: running_code sparse_tiles sparse_steps dense_calls
 kernels.cpu.library: calls
 kernels.cpu.runtime: python_objects call_boundary
-kernels: interface
+kernels: interface call_places stepwise
 kernels.reference: special_functions interpret_launch host_arrays numpy_library reference_device .
+kernels.cuda: driver device_array array_library gpu_program gpu_device emulated_driver cupy_driver .
 kernels.cpu.library: scalar_loop
 kernels.cpu.runtime: step_table
 kernels.cpu: cpu_device
@@ -127,7 +128,7 @@ compile.lower: licm pack_weights
 compile.plan: library_calls
 compile.memory: arena bounds_checks overwriting placer placement shadow ledger verify_placement
 compile.plan: planner plan_cache
-compile: partition
+compile: partition refusals
 compile.plan: affine
 compile: recompute executable pipeline databases rounding widening agreement modes debugmode
 compile: nanguardmode monitormode profile card kept_values function makers .
@@ -153,7 +154,7 @@ sparse: .
 sparse: basic
 sparse.sandbox: sp2 .
 theano_settings theano_refusals theano_compat theano_names
-update_list optim datasets debug
+update_list optim datasets debug surroundings
 models: initialisers model_layers model architectures model_summary
 models: stored_arrays safetensors_format safe_pickles theano_pickles torch_files hdf5_files
 models: weight_files
@@ -175,7 +176,14 @@ OPTIONAL = {
     "tensorboard",
     "tqdm",
 }
-SLOW = {"networkx", "scipy.linalg", "scipy.sparse", "scipy.special", "sympy"}
+SLOW = {
+    "importlib",
+    "networkx",
+    "scipy.linalg",
+    "scipy.sparse",
+    "scipy.special",
+    "sympy",
+}
 
 
 def module_name(path: pathlib.Path) -> str:

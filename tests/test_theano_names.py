@@ -389,7 +389,8 @@ with theano.change_flags([('exception_verbosity', 'high')], compute_test_value='
     assert theano.config.exception_verbosity == 'high'
 theano.config.optimizer = 'fast_compile'
 theano.config.warn.round = False
-assert theano.config.device in ('cpu', 'reference') and not theano.sandbox.cuda.cuda_enabled
+assert theano.config.device in ('cpu', 'reference', 'emulated')
+assert not theano.sandbox.cuda.cuda_enabled
 assert theano.scalar.upcast('int8', 'float32') == 'float32'
 assert theano._asarray([1], dtype='floatX').dtype == 'float64'
 theano.printing.debugprint(doubled)
@@ -493,8 +494,10 @@ def test_settings_are_those_of_symnet_and_those_without_effect() -> None:
         assert settings.conv.assert_shape is False
     assert settings.scan.allow_gc is False
     assert settings.conv.assert_shape is True
-    with pytest.raises(ValueError, match="no device 'cuda0' yet; there are cpu"):
-        settings.device = "cuda0"
+    with settings.change_flags(device="cuda0"):
+        assert settings.device == config.device == "cuda"
+    with pytest.raises(ValueError, match="no device 'opencl0:0'; there are cpu"):
+        settings.device = "opencl0:0"
     with pytest.raises(AttributeError, match=r"no_such"):
         settings.no_such = 1
 

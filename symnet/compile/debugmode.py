@@ -186,7 +186,9 @@ class DebugEngine:
         # The program that other modes run, with its updates; and who judges it.
         with config.change_flags(verify="on"):
             self.engine = compile_graph(self.graph, list(updates), device=device)
-            self.judge = compile_graph(self.graph, list(updates), device=REFERENCE)
+            self.judge = compile_graph(
+                self.graph, list(updates), device=REFERENCE, rehearsed=True
+            )
         values = [*original.outputs, *self.graph.outputs]
         self.shared = shared_of(values)
         # Nobody may change anything between one evaluation and the next.

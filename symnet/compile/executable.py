@@ -38,7 +38,7 @@ from symnet.kernels.interface import (
 )
 from symnet.ops.base import lowering_of
 from symnet.ops.lowerings import CallOf, Lowering, PointLoop, Scatter
-from symnet.shared import SharedVariable, check_memory
+from symnet.shared import SharedVariable
 
 PLANS_KEPT = 64  # sets of sizes of which a function keeps its plans
 INT64 = (-(2**63), 2**63 - 1)
@@ -64,15 +64,14 @@ class CompiledSegment:
         numbers: Sequence[bool] = (),
         device: Device = CPU,
     ) -> None:
-        check_memory(program.shared, device)
-        self.program = program
+        self.program, self.memory = program, device.memory
         self.uses, self.queue = uses, queue
         self.inputs = list(inputs)
         self.numbers = list(numbers) or [True] * len(self.inputs)
         self.planner = Planner(program, device)
         self.plans: OrderedDict[Any, Plan] = OrderedDict()
         self.plans_made, self.planning_seconds = 0, 0.0
-        self.arguments = shape_arguments(program)
+        self.arguments = shape_arguments(program, device.memory)
         order = {v: k for k, v in enumerate(self.inputs)}
         self.positions = [order[v] for v in program.inputs]
         self.form = RETURN_LIST
@@ -137,13 +136,20 @@ class CompiledSegment:
         """Run as `run` does, by a plan made anew and for nobody else, without updating
         anything: the outputs, and what shared variables would hold."""
         program = self.program
-        shared = [ticket.array(s.store) for s in program.shared]
+        shared = [self._copied_here(s.store, ticket) for s in program.shared]
         inputs = [arrays[k] for k in self.positions]
         _, numbers = self.prepare(inputs, shared)
         entry = self._entry(self._new_plan(inputs, shared), inputs, shared, numbers)
         outputs, cells = entry.rehearse([arrays[k] for k in self._given()], shared)
         news = dict(zip(program.shared, cells, strict=True))
         return outputs, news | {s: outputs[number] for s, number in program.replaced}
+
+    def _copied_here(self, store: Store, ticket: Ticket) -> Any:
+        """The value of a store for a rehearsal: brought here if it lies elsewhere."""
+        value = ticket.array(store)
+        if store.memory is self.memory:
+            return value
+        return self.memory.from_host(store.seen(value))
 
     def _plan(self, key: Any, inputs: Sequence[Any], shared: Sequence[Any]) -> Plan:
         """The plan that is kept for a key."""

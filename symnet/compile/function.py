@@ -399,10 +399,10 @@ def function(
     no_default_updates: True, or a list: whose default updates are left out.
     trust_input: arrays are not converted; one of another dtype is an error.
     profile: measure every call, for `f.profile()`.
-    device: where it runs, "cpu" or "reference" (NumPy, as a judge); None: as
-        `config.device` says.
+    device: where it runs: "cpu", "cuda" (a GPU), "emulated" (one, on the CPU), "reference"
+        (NumPy, as a judge); None: as `config.device` says.
     Raises: TypeError, ValueError for what does not fit; MissingInputError,
-        UnusedInputError.
+        UnusedInputError; NotOnDevice for what the device cannot compute.
     """
     with collector_paused():
         request = read_request(

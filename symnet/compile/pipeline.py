@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from symnet.compile.executable import Executable
+from symnet.compile.executable import Executable, shared_of
 from symnet.compile.inner_graphs import rewrite_inside, stable_throughout, written_out
 from symnet.compile.lower.licm import hoist_invariants
 from symnet.compile.lower.lowering import lower
@@ -27,6 +27,7 @@ from symnet.compile.memory.overwriting import reuse_dying
 from symnet.compile.memory.placement import place
 from symnet.compile.partition import Segment, split
 from symnet.compile.recompute import recompute
+from symnet.compile.refusals import refuse_functions, refuse_references
 from symnet.compile.scan.scan_passes import rewrite_loops
 from symnet.config import config
 from symnet.errors import message
@@ -53,7 +54,7 @@ from symnet.rewriting.rules.stability import STABILITY
 from symnet.rewriting.selection import FAST_RUN, RewriteChoice, registered
 from symnet.rewriting.theano_tags import COUNTERPARTS, WITHOUT_COUNTERPART
 from symnet.rewriting.users_rewrites import UsersRewriteFailed
-from symnet.shared import SharedVariable
+from symnet.shared import SharedVariable, check_memory
 
 Note = Callable[[Fired], None]
 
@@ -369,6 +370,7 @@ def build_program(
             verify_program(program)
         if trace is not None:
             trace.programs.append((step.name, program))
+    refuse_functions(program, device)
     return program
 
 
@@ -382,6 +384,7 @@ def compile_graph(
     device: Device = CPU,
     trace: Trace | None = None,
     without: Collection[str] = (),
+    rehearsed: bool = False,
 ) -> Executable:
     """What runs a rewritten graph.
 
@@ -389,11 +392,17 @@ def compile_graph(
     numbers: for each input whether a Python number may stand for it (default: yes).
     trace: collects the programs after every pass.
     without: as for `build_program`.
+    rehearsed: that is all that is done with it, so that shared variables may lie elsewhere.
+    Raises: NotOnDevice for what the device cannot compute; TypeError for shared variables
+        that it does not reach.
     """
+    if not rehearsed:
+        check_memory(shared_of(graph.outputs), device)
     count = len(graph.outputs) - len(updated)
     outputs = graph.outputs[:count]
     updates = dict(zip(updated, graph.outputs[count:], strict=True))
     segments = split(graph.inputs, outputs, updates, device)
+    refuse_references([node for s in segments for node in s.reference], device)
     # Results of reference operations are handed out as they are.
     made = {v for s in segments for node in s.reference for v in node.outputs}
     rest = [v for v in outputs if v not in made]

@@ -89,7 +89,10 @@ def value_of(variable: Variable, known: Mapping[Variable, Any]) -> Any:
         return known[variable]
     if isinstance(variable, Constant):
         return variable.data
-    array = getattr(variable, "array", None)  # a shared variable
+    store = getattr(variable, "store", None)  # of a shared variable
+    if store is not None:
+        return store.seen(store.array)
+    array = getattr(variable, "array", None)  # of one whose value is of several arrays
     if array is None:
         raise MissingInputError(f"no value for {operand_text(variable)}")
     return array

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
-from symnet.config import config, no_device
+from symnet.config import config, device_named
 from symnet.kernels.cpu.cpu_device import CPU
+from symnet.kernels.cuda.cupy_driver import CupyDriver, missing
+from symnet.kernels.cuda.emulated_driver import EmulatedDriver
+from symnet.kernels.cuda.gpu_device import Gpu
 from symnet.kernels.interface import Device
 from symnet.kernels.reference.reference_device import REFERENCE
 
-DEVICES: dict[str, Device] = {"cpu": CPU, "reference": REFERENCE}
+CUDA = Gpu("cuda", CupyDriver, missing)
+EMULATED = Gpu("emulated", EmulatedDriver)
+DEVICES: dict[str, Device] = {
+    "cpu": CPU,
+    "reference": REFERENCE,
+    "emulated": EMULATED,
+    "cuda": CUDA,
+}
 
 
 def get_device(name: str | None = None) -> Device:
     """The device of that name (`config.device` where none is given).
 
-    Raises: ValueError for another name, with those that there are."""
-    known = DEVICES.get(config.device if name is None else name)
-    if known is None:
-        raise ValueError(no_device(name))
-    return known
+    Raises: ValueError for another name, with those that there are; RuntimeError for a GPU
+    that is not there, with what is missing."""
+    found = DEVICES[config.device if name is None else device_named(name)]
+    if found is CUDA:
+        CUDA.require()
+    return found
 
 
-__all__ = ["CPU", "REFERENCE", "get_device"]
+__all__ = ["CPU", "CUDA", "EMULATED", "REFERENCE", "get_device"]

@@ -210,6 +210,10 @@ class Device(Protocol):
     def offers(self, routine: Routine) -> bool:
         """Whether it has a routine of a library."""
 
+    def lacks(self, kernel: Kernel) -> str:
+        """A function that the kernel uses and of which there is no code; empty if there is
+        none."""
+
     def library(self, call: Call) -> tuple[Any, Kernel | None]:
         """How a call of a library is run, as the arrangement of a task whose places are
         those of the call's operands; with a kernel where that is a loop."""

@@ -31,6 +31,7 @@ class Memory:
     lends: whether `from_host` gives a NumPy array itself.
     overlap: whether two arrays in it may share an element.
     alignment: in bytes, of arrays that lie in one piece of memory.
+    name: by which a pickle finds it again; ready: whether it is there, in this process.
     """
 
     from_host: Callable[[Any], Any]
@@ -44,6 +45,18 @@ class Memory:
     lends: Callable[[Any], bool]
     overlap: Callable[[Any, Any], bool]
     alignment: int
+    name: str = ""
+    ready: Callable[[], bool] = lambda: True
+
+
+# All that pickles may name.
+MEMORIES: dict[str, Memory] = {}
+
+
+def memory_named(name: str) -> Memory:
+    """The memory of that name, or the host's where it is not there."""
+    found = MEMORIES.get(name, HOST)
+    return found if found.ready() else HOST
 
 
 def address(array: np.ndarray[Any, Any]) -> int:
@@ -80,4 +93,4 @@ HOST = Memory(
     alignment=LINE,
 )
 
-__all__ = ["HOST", "LINE", "Memory", "address"]
+__all__ = ["HOST", "LINE", "MEMORIES", "Memory", "address", "memory_named"]

@@ -37,6 +37,7 @@ from symnet.kernels.loopir.scalars import Kernel
 from symnet.kernels.variants import (
     PERIODS,
     SHARING,
+    WARP,
     WIDEST_SPACING,
     Axes,
     Variant,
@@ -258,6 +259,7 @@ def arrange_threads(
         lanes,
         "f" * len(strides),
     )
+    variant = replace(variant, warps=warps_pay(variant, facts, sizes, strides))
     block = lay_out(variant, sizes, strides, indexed or {})
     parts = ReductionParts(block, facts) if lanes == "parts" else None
     total = parts.count if parts else prod(block.extents[: len(variant.kept)])
@@ -265,6 +267,24 @@ def arrange_threads(
         total = 1
     cost = memory_cost(moved_bytes(facts.itemsizes, strides, sizes))
     return schedule_of(variant, block, total, total, cost, parts)
+
+
+def warps_pay(
+    variant: Variant,
+    facts: KernelFacts,
+    sizes: Sequence[int],
+    strides: Sequence[Sequence[int]],
+) -> bool:
+    """Whether the threads of a warp are to share a row: where neighbours in it are neighbours
+    in memory, and there are enough for all.  Threads that leave because of a position out of
+    range would be waited for."""
+    if not variant.reduced or any(operand.indexed for operand in facts.operands):
+        return False
+    (*_, axis) = group = variant.reduced[-1]
+    near = any(
+        row[axis] == size for row, size in zip(strides, facts.itemsizes, strict=True)
+    )
+    return near and prod(sizes[k] for k in group) >= WARP
 
 
 @dataclass(frozen=True, slots=True)

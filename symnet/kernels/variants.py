@@ -11,6 +11,8 @@ ITEM_LANES_REDUCING = 64
 ITEM_LANES_TILED = 32
 # The most lanes of a band (`Variant.banded`), whose buffers stay in the first cache.
 BAND_LANES = 1024
+# Threads that share an item (`Variant.warps`), and that a GPU runs in step.
+WARP = 32
 # Elements so far apart are picked from whole vectors; a gather costs as much beyond.
 WIDEST_SPACING = 4
 # Lanes that share an element, by the letter of the access.
@@ -38,6 +40,7 @@ class Variant:
     the same, or "s"trided.
     `banded`: lanes run along a kept dimension, and many of them go together through a few
     rows of the reduced ones at a time (`kernels/llvm/bands.py`).
+    `warps`: of code for threads, those of a warp share an item (`kernels/llvm/warps.py`).
     """
 
     kept: tuple[Axes, ...]
@@ -45,19 +48,26 @@ class Variant:
     lanes: str
     access: str
     banded: bool = False
+    warps: bool = False
 
     @property
     def text(self) -> str:
         """A name that is the same in every process."""
-        bands = " bands" if self.banded else ""
-        return f"{self.kept} {self.reduced} {self.lanes} {self.access}{bands}"
+        more = " bands" * self.banded + " warps" * self.warps
+        return f"{self.kept} {self.reduced} {self.lanes} {self.access}{more}"
 
 
 def for_threads(variant: Variant) -> Variant:
     """The variant for code in which each point is a thread, not a lane; its words are the
     same."""
     lanes = "parts" if variant.lanes == "parts" else "one"
-    return Variant(variant.kept, variant.reduced, lanes, "f" * len(variant.access))
+    access = "f" * len(variant.access)
+    return Variant(variant.kept, variant.reduced, lanes, access, warps=variant.warps)
+
+
+def item_threads(variant: Variant) -> int:
+    """Threads that share one item of code for threads."""
+    return WARP if variant.warps else 1
 
 
 def item_lanes(variant: Variant) -> int:

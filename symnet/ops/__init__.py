@@ -4,3 +4,4 @@ from __future__ import annotations
 
 from symnet.ops import habits as habits
 from symnet.ops import operators as operators
+from symnet.ops import transfer as transfer

@@ -414,7 +414,13 @@ class Stages:
             trace = Trace()
             if isinstance(self.function.engine, Executable):
                 graph, mode = self.function.maker.fgraph, self.function.mode
-                compile_graph(graph, self.updates, trace=trace, without=mode.without)
+                compile_graph(
+                    graph,
+                    self.updates,
+                    device=self.function.device,
+                    trace=trace,
+                    without=mode.without,
+                )
             programs = [program for one, program in trace.programs if one == name]
             found = list[str]()
             for k, program in enumerate(programs):

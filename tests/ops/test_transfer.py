@@ -14,7 +14,7 @@ def test_the_cpu_is_where_all_is() -> None:
     assert T.transfer(x, "cpu") is x
     assert x.transfer("cpu") is x
     assert T.transfer(2.0, "cpu").eval() == 2
-    with pytest.raises(ValueError, match="no target 'dev0'"):
+    with pytest.raises(ValueError, match="no device 'dev0'"):
         x.transfer("dev0")
 
 
@@ -26,7 +26,7 @@ def test_targets_of_users(monkeypatch: pytest.MonkeyPatch) -> None:
 
     T.register_transfer(doubled)
     assert T.transfer(3.0, "double").eval() == 6
-    with pytest.raises(ValueError, match="no target 'triple'"):
+    with pytest.raises(ValueError, match="no device 'triple'"):
         T.transfer(3.0, "triple")
     with pytest.raises(TypeError, match="takes a function"):
         T.register_transfer("triple")  # type: ignore[arg-type]

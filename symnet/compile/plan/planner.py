@@ -49,6 +49,7 @@ from symnet.kernels.interface import (
 )
 from symnet.kernels.loopir.scalars import Scalar, walk
 from symnet.kernels.loopir.views import Size, View
+from symnet.kernels.memory import HOST, Memory
 from symnet.lazy import cached_property
 from symnet.sizes.host_code import make_function
 from symnet.sizes.infer import SizeGuard
@@ -448,9 +449,11 @@ def first_commit(program: Program) -> int:
 
 
 def shape_arguments(
-    program: Program,
+    program: Program, memory: Memory = HOST
 ) -> Callable[[Sequence[Any], Sequence[Any]], list[Any]]:
-    """(arrays of inputs, arrays of shared variables) -> the host arguments of a call."""
+    """(arrays of inputs, arrays of shared variables) -> the host arguments of a call.
+
+    memory: where shared variables lie."""
     leaves = [*program.inputs, *program.shared]
     position = {leaf: k for k, leaf in enumerate(leaves)}
     wanted = [(position[a.leaf], a.axis) for a in program.arguments]
@@ -458,9 +461,12 @@ def shape_arguments(
     def arguments(inputs: Sequence[Any], shared: Sequence[Any]) -> list[Any]:
         arrays = [*inputs, *shared]
         return [
-            int(arrays[k]) if axis is None else arrays[k].shape[axis]
+            number(arrays[k]) if axis is None else arrays[k].shape[axis]
             for k, axis in wanted
         ]
+
+    def number(array: Any) -> int:
+        return int(memory.to_host(array) if memory.holds(array) else array)
 
     return arguments
 

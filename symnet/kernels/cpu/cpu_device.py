@@ -74,6 +74,9 @@ class Cpu:
             return routine.dtype in PACKED
         return offers_dense(routine)
 
+    def lacks(self, kernel: Kernel) -> str:
+        return ""
+
     def library(self, call: Call) -> tuple[CallArrangement | Schedule, Kernel | None]:
         return bind(call, self.arrange)
 

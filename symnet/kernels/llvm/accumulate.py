@@ -10,12 +10,11 @@ from symnet.kernels.llvm.loop_nest import BLOCK, LOOP
 from symnet.kernels.llvm.outputs import KernelOutputs
 from symnet.kernels.llvm.pass_plan import PassPlan
 from symnet.kernels.llvm.text import REGISTER, type_text
+from symnet.kernels.llvm.warps import States, Warp
+from symnet.kernels.variants import WARP
 
 # Steps of one accumulator before a sum is merged into its compensated total.
 STEPS = 32
-
-# One list for each reduction of a pass, with a state for each copy of it.
-States = list[list[State]]
 
 
 class Passes:
@@ -26,6 +25,7 @@ class Passes:
         self.block, self.nest = outputs.block, outputs.nest
         self.writer, self.lanes = self.block.writer, self.block.lanes
         self.variant = self.nest.variant
+        self.warp = Warp(self.writer) if self.variant.warps else None
 
     def point(self) -> None:
         """The passes, then the stores."""
@@ -33,13 +33,20 @@ class Passes:
             totals = self.one_pass(done, None)
             self.block.open(BLOCK + done + 1)
             self.finish_pass(done, totals)
-        self.outputs.store(self.plan.after)
+        self.outputs.store(self.plan.after, self.warp.meet if self.warp else None)
 
     def one_pass(self, done: int, part: tuple[str, str] | None) -> States:
-        """Run over the reduced dimensions; the totals of this pass's reductions.
+        """Run over the reduced dimensions; the totals of this pass's reductions, or what a
+        warp has finished and joined.
 
         part: the bounds of the first reduced dimension, if not the whole of it."""
-        return self.reduced_loops(0, done, self.starts(done, total=True), part)
+
+        def each() -> States:
+            return self.reduced_loops(0, done, self.starts(done, total=True), part)
+
+        if self.warp is None:
+            return each()
+        return self.warp.joined(self.accumulators(done), each)
 
     def starts(self, done: int, total: bool) -> States:
         """The totals, or the running states, of a pass before the first step."""
@@ -70,10 +77,15 @@ class Passes:
         scope = self.block.chain[BLOCK + done + 1]
         for a, copies in zip(self.accumulators(done), totals, strict=True):
             on = Lanes(scope, a.lanes)
-            states = [a.finish(on, total) for total in copies]
-            if self.nest.along:
-                states = [a.across(on, state) for state in states]
+            states = [self.finished(a, on, total) for total in copies]
             scope.values[a.node] = tuple(state[-1] for state in states)
+
+    def finished(self, a: Accumulator, on: Lanes, total: State) -> State:
+        """What `one_pass` gives, as one state."""
+        if self.warp is not None:
+            return total
+        state = a.finish(on, total)
+        return a.across(on, state) if self.nest.along else state
 
     # Loops.
 
@@ -103,6 +115,8 @@ class Passes:
         chunk = STEPS
         if self.nest.along:
             chunk *= max(self.plan.vectors_of(done), 1) * self.lanes
+        elif self.warp is not None:
+            chunk *= WARP
 
         def body(start: str, names: list[str]) -> tuple[str, list[str]]:
             here = self.writer.here()
@@ -133,6 +147,9 @@ class Passes:
         """
         vectors = self.plan.vectors_of(done)
         states = self.run_starts(done, vectors)
+        if self.warp is not None:
+            low = self.writer.here().emit(f"add i64 {low}, {self.warp.lane}")
+            return self.run_loop(done, states, low, high, WARP, None)
         if not self.nest.along:
             return self.run_loop(done, before or states, low, high, 1, None)
         if vectors:

@@ -13,11 +13,12 @@ from functools import partial
 
 import numpy as np
 
-from symnet.kernels.llvm.accumulate import STEPS, Passes, States, flatten, unflatten
+from symnet.kernels.llvm.accumulate import STEPS, Passes, flatten, unflatten
 from symnet.kernels.llvm.accumulators import Accumulator
 from symnet.kernels.llvm.lane_loops import lane_loops
 from symnet.kernels.llvm.loop_nest import BLOCK, LOOP
 from symnet.kernels.llvm.text import REGISTER, Scope, type_text
+from symnet.kernels.llvm.warps import States
 from symnet.kernels.variants import BAND_LANES
 
 LINE_BYTES = 64

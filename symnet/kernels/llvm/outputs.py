@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from symnet.kernels.llvm.array_access import ArrayAccess
 from symnet.kernels.llvm.points import Points
@@ -21,12 +21,18 @@ class KernelOutputs:
             out: first + k for k, out in enumerate(self.nest.kernel.outputs)
         }
 
-    def store(self, outputs: Sequence[Output]) -> None:
+    def store(
+        self, outputs: Sequence[Output], between: Callable[[], None] | None = None
+    ) -> None:
         """Write out values: all are computed before the first is stored, since an output
-        may be the array that another value is read from."""
+        may be the array that another value is read from.
+
+        between: what else is to be done before that."""
         nest = self.nest
         for out in outputs:
             self.points.evaluate([*nest.indices_of[out], nest.value_of[out]])
+        if between is not None:
+            between()
         for out in outputs:
             self.store_value(out, nest.value_of[out])
 

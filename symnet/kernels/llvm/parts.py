@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from symnet.kernels.llvm.accumulate import Passes, States, flatten, unflatten
+from symnet.kernels.llvm.accumulate import Passes, flatten, unflatten
 from symnet.kernels.llvm.accumulators import Accumulator
 from symnet.kernels.llvm.lanes import Lanes
 from symnet.kernels.llvm.loop_nest import BLOCK, ITEM
 from symnet.kernels.llvm.text import MEMORY, REGISTER
+from symnet.kernels.llvm.warps import States
 
 
 class Parts:
@@ -37,7 +38,7 @@ class Parts:
         accumulators = self.passes.accumulators(0)
         for k, (a, copies) in enumerate(zip(accumulators, totals, strict=True)):
             on = Lanes(here, a.lanes)
-            state = a.across(on, a.finish(on, copies[0]))
+            state = self.passes.finished(a, on, copies[0])
             for place, (dtype, value) in enumerate(
                 zip(a.running_dtypes, state, strict=True)
             ):

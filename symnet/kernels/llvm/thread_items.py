@@ -4,8 +4,11 @@ The function is `kernel(words, end, failed)`: the argument block of `kernels.sch
 value, the number of points (of the kept dimensions; of parts, for lanes "parts"), and the
 address of a number that becomes 1 where a computed position lies outside its array.  A
 thread does the points that are its number plus a multiple of all threads, so any grid will
-do, and neighbouring threads read neighbouring numbers.  Where writes must follow one
+do (of whole warps, where those share points), and neighbouring threads read neighbouring
+numbers.  Where writes must follow one
 another (a scatter, the merging of parts), the first thread does everything.
+
+Of long rows that are reduced a point is shared by the threads of a warp (`warps`).
 
 Printed for a CPU, the function has two arguments more: the thread's number and how many
 there are.  Its arithmetic is that of the vectors' lanes, operation by operation.
@@ -72,8 +75,10 @@ class ThreadItems:
         self.serially("1", lambda _: Parts(self.passes).combine())
 
     def side_by_side(self, point: Callable[[str], None]) -> None:
-        """Each thread its share of the points."""
+        """Each thread, or each warp, its share of the points."""
         first, threads = thread_number(self.writer)
+        if self.passes.warp is not None:
+            first, threads = self.passes.warp.number(first, threads)
 
         def body(item: str, _: list[str]) -> tuple[str, list[str]]:
             point(item)

@@ -14,6 +14,7 @@ import numpy as np
 
 from symnet.kernels.loopir.scalars import Kernel, Output, Scalar, walk
 from symnet.kernels.reference.special_functions import function_of
+from symnet.kernels.stepwise import Refused
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -29,7 +30,7 @@ REDUCE: dict[str, np.ufunc] = {
 WIDER = {"float32": np.float64}
 
 
-class OutOfRange(IndexError):
+class OutOfRange(Refused):
     """A computed position lies outside its array."""
 
 

@@ -18,13 +18,10 @@ from symnet.kernels.library import (
     panel_width,
 )
 from symnet.kernels.reference.host_arrays import CallMemory
+from symnet.kernels.stepwise import Refused
 
 Places = Sequence[Place | None]
 WIDER = {"f": np.float64, "F": np.complex128}
-
-
-class Refused(Exception):
-    """A routine does not take these arguments."""
 
 
 def run_call(call: Call, places: Places, memory: CallMemory) -> None:
@@ -164,4 +161,4 @@ RUN: dict[type, Any] = {
     DenseCall: dense_call,
 }
 
-__all__ = ["Refused", "run_call"]
+__all__ = ["run_call"]

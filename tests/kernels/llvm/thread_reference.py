@@ -16,7 +16,7 @@ from symnet.kernels.llvm.object_code import Library, load_objects
 from symnet.kernels.llvm.target import threads_on
 from symnet.kernels.loopir.scalars import Kernel
 from symnet.kernels.schedule import Schedule, arrange_threads
-from symnet.kernels.variants import Variant
+from symnet.kernels.variants import Variant, item_threads
 
 FUNCTION = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p,
                             ctypes.c_int64, ctypes.c_int64)  # fmt: skip
@@ -32,7 +32,7 @@ def code(kernel: Kernel, variant: Variant) -> Library:
 def run_threads(
     kernel: Kernel, sizes: Sequence[int], arrays: Sequence[Any], threads: int = 7
 ) -> Schedule:
-    """Run `kernel` like `run_kernel`, by so many threads.
+    """Run `kernel` like `run_kernel`, by so many threads, or warps where these share items.
 
     Raises: IndexError where a computed position is outside its array.
     """
@@ -50,7 +50,7 @@ def run_threads(
     scratch = np.full(schedule.scratch_bytes, 0xAB, np.uint8)
     if schedule.scratch_bytes:
         words[schedule.scratch_slot] = scratch.ctypes.data
-    failed = np.zeros(1, np.int32)
+    failed, threads = np.zeros(1, np.int32), threads * item_threads(schedule.variant)
     for address in code(kernel, schedule.variant).addresses:
         numbers = list(range(threads))
         random.Random(threads).shuffle(numbers)

@@ -25,7 +25,7 @@ import numpy as np
 from symnet.kernels.cpu.runtime.layouts import (
     StoreWords,
 )
-from symnet.kernels.memory import HOST, Memory
+from symnet.kernels.memory import HOST, Memory, memory_named
 
 SMALL = 256  # numbers that NumPy copies without giving up Python's lock
 _versions = count(1)
@@ -68,6 +68,14 @@ class Store:
         where this is the host's memory; what is no array, as it is."""
         return self.memory.to_host(value) if self.memory.holds(value) else value
 
+    def outline(self) -> Any:
+        """What has the value's shape and dtype, without bringing it from its memory; what is
+        no array, as it is."""
+        value = self.array
+        if self.memory is HOST or not self.memory.holds(value):
+            return value
+        return np.broadcast_to(np.zeros((), value.dtype), value.shape)
+
     # ---- few numbers, in one piece and without waiting
 
     def copy_of_few(self) -> np.ndarray[Any, Any] | None:
@@ -92,14 +100,15 @@ class Store:
         return not any(chain(map(call, self.users), replaced, write))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restored, (self.seen(self.array),)
+        return _restored, (self.seen(self.array), self.memory.name)
 
 
-def _restored(array: Any) -> Store:
+def _restored(array: Any, memory: str = "") -> Store:
     """A store from a pickle, with memory of its own: the buffers of a pickle belong to
-    whoever loads it, and may serve him twice."""
+    whoever loads it, and may serve him twice.  It lies where it lay, or in the host's memory
+    where that is not there: what was saved with a GPU can be read without one."""
     borrowed = isinstance(array, np.ndarray) and not array.flags.owndata
-    return Store(array.copy() if borrowed else array)
+    return Store(array.copy() if borrowed else array, memory_named(memory))
 
 
 def putting(stores: Sequence[Store], arrays: Sequence[Any]) -> Any:

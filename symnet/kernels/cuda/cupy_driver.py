@@ -1,0 +1,173 @@
+"""A GPU of NVIDIA's, by CuPy: memory, modules, copies, cuBLAS.
+
+Written from CuPy's documentation and sources; it has not run on a GPU yet.  Everything goes
+by the null stream, in order.  CuPy is imported when a GPU is first needed.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from functools import cache
+from hashlib import sha256
+from typing import Any
+
+import numpy as np
+
+from symnet.errors import message
+from symnet.kernels.cuda.driver import Allocation, Grid, ThreadCode, Words
+from symnet.kernels.llvm.emit import emit
+from symnet.kernels.llvm.kernel_cache import generator
+from symnet.kernels.llvm.object_code import object_code
+from symnet.kernels.llvm.ptx import ptx
+from symnet.kernels.llvm.target import PTX_OF_ARCHITECTURE, Target, nvptx_target
+from symnet.kernels.loopir.scalars import Kernel
+from symnet.kernels.variants import Variant
+from symnet.recent import Recent
+
+INSTALL = "pip install symnet[gpu]"
+KEPT = 1024  # kernels that stay though no plan needs them any more
+
+
+@cache
+def missing() -> str:
+    """What there is not of all that a GPU needs; empty where it can be used."""
+    try:
+        import cupy
+    except ImportError as error:
+        return f"CuPy cannot be imported ({error}); {INSTALL}"
+    if not cupy.is_available():
+        return "CuPy finds no GPU of NVIDIA's, or no driver for one"
+    try:
+        nvptx_target(architecture(cupy.cuda.Device(0).compute_capability))
+    except (ValueError, RuntimeError) as error:
+        return str(error)
+    return ""
+
+
+def architecture(capability: str) -> str:
+    """The newest architecture of which there is code and which a GPU of this compute
+    capability runs.
+
+    Raises: ValueError where the GPU is older than all of them.
+    Example: `architecture("86")` is "sm_86".
+    """
+    known = {int(name[3:]): name for name in PTX_OF_ARCHITECTURE}
+    fitting = [number for number in known if number <= int(capability)]
+    if not fitting:
+        raise ValueError(
+            f"the GPU has compute capability {capability}; there is code for "
+            f"{min(known)} and newer"
+        )
+    return known[max(fitting)]
+
+
+class CupyAllocation:
+    """Memory of CuPy's pool."""
+
+    def __init__(self, pointer: Any, size: int) -> None:
+        self.pointer, self.size = pointer, size
+        self.address = int(pointer.ptr)
+
+
+class CupyDriver:
+    """See `kernels.cuda.driver.Driver`.
+
+    Raises: RuntimeError where there is no GPU, with what is missing.
+    """
+
+    def __init__(self) -> None:
+        if why := missing():
+            raise RuntimeError(
+                message(
+                    f"there is no GPU that could be used: {why}",
+                    cure="choose device='cpu'; symnet.show_config() lists what there is",
+                )
+            )
+        import cupy
+
+        self.xp = cupy
+        self._device = cupy.cuda.Device(0)
+        self.target: Target = nvptx_target(
+            architecture(self._device.compute_capability)
+        )
+        self._known: Recent[tuple[str, Variant], ThreadCode] = Recent(KEPT)
+
+    def allocate(self, size: int) -> Allocation:
+        return CupyAllocation(self.xp.cuda.alloc(max(size, 1)), size)
+
+    def view(
+        self,
+        memory: Any,
+        offset: int,
+        dtype: str,
+        shape: Sequence[int],
+        strides: Sequence[int] | None,
+    ) -> Any:
+        where = memory.pointer + offset
+        return self.xp.ndarray(tuple(shape), dtype, where, strides)
+
+    def number(self, array: Any) -> Any:
+        return self.xp.asnumpy(array)[()]
+
+    def write(self, memory: Any, array: np.ndarray[Any, Any]) -> None:
+        memory.pointer.copy_from_host(ctypes.c_void_p(array.ctypes.data), array.nbytes)
+
+    def read(self, memory: Any, array: np.ndarray[Any, Any]) -> None:
+        memory.pointer.copy_to_host(ctypes.c_void_p(array.ctypes.data), array.nbytes)
+
+    def copy(self, target: Any, source: Any) -> None:
+        target.pointer.copy_from_device(source.pointer, source.size)
+
+    def compile(
+        self, requests: Sequence[tuple[Kernel, Variant]]
+    ) -> Sequence[ThreadCode]:
+        """Raises: NotImplementedError for a function without code on a GPU."""
+        return [self._code(*request) for request in requests]
+
+    def _code(self, kernel: Kernel, variant: Variant) -> ThreadCode:
+        key = kernel.text, variant
+        known = self._known.get(key)
+        return known or self._known.add(key, self._loaded(kernel, variant))
+
+    def _loaded(self, kernel: Kernel, variant: Variant) -> ThreadCode:
+        name, text = ptx_of(kernel, variant, self.target)
+        module = self.xp.cuda.function.Module()
+        module.load(text)
+        names = [name, f"{name}_combine"][: 1 + (variant.lanes == "parts")]
+        return ThreadCode(tuple(map(module.get_function, names)), module)
+
+    def launch(
+        self, function: Any, grid: Grid, words: Words, end: int, failed: int
+    ) -> None:
+        last, log = ctypes.c_int64(end), ctypes.c_uint64(failed)
+        given = (ctypes.c_void_p * 3)(
+            words.ctypes.data, ctypes.addressof(last), ctypes.addressof(log)
+        )
+        # The numbers are copied before this returns.
+        self.xp.cuda.driver.launchKernel(
+            function.ptr, grid.blocks, 1, 1, grid.threads, 1, 1,
+            0, 0, ctypes.addressof(given), 0,
+        )  # fmt: skip
+
+    def description(self) -> str:
+        name = self.xp.cuda.runtime.getDeviceProperties(0)["name"].decode()
+        return f"{name}, code for {self.target.cpu}"
+
+    def text(self, kernel: Kernel, variant: Variant, form: str) -> str:
+        module = emit(kernel, variant, self.target)
+        return module if form == "llvm" else ptx(module, self.target)
+
+
+def ptx_of(kernel: Kernel, variant: Variant, target: Target) -> tuple[str, bytes]:
+    """The name of a kernel's function and its PTX, from the cache on disk if it is there."""
+    key = f"{target.cpu}\n{generator()}\n{variant.text}\n{kernel.text}"
+    name = f"kernel_{sha256(key.encode()).hexdigest()[:32]}"
+
+    def build() -> bytes:
+        return ptx(emit(kernel, variant, target, name), target).encode()
+
+    return name, object_code(f"ptx {key}", build)
+
+
+__all__ = ["INSTALL", "CupyDriver", "architecture", "missing", "ptx_of"]

@@ -1,0 +1,127 @@
+"""Arrays in a GPU's memory, and how they come there and back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+import numpy as np
+
+from symnet.kernels.cuda.driver import Allocation, Driver
+from symnet.kernels.memory import MEMORIES, Memory
+
+ALIGNMENT = 256  # bytes, as CUDA allocates
+
+
+class DeviceArray:
+    """An array without gaps, in C order, in a GPU's memory: only its shape and its dtype are
+    seen from outside."""
+
+    __slots__ = ("allocation", "shape", "dtype")
+
+    def __init__(
+        self, allocation: Allocation, shape: Sequence[int], dtype: Any
+    ) -> None:
+        self.allocation = allocation
+        self.shape: tuple[int, ...] = tuple(shape)
+        self.dtype = np.dtype(dtype)
+
+    @property
+    def size(self) -> int:
+        """How many numbers there are."""
+        return math.prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        return int(self.size * self.dtype.itemsize)
+
+    def __array__(self, *_: Any, **__: Any) -> NoReturn:
+        raise TypeError(
+            "this array lies in a GPU's memory: the variable's get_value() brings it here"
+        )
+
+    def __repr__(self) -> str:
+        return f"DeviceArray(shape={self.shape}, dtype={self.dtype})"
+
+
+class Transfers:
+    """Brings arrays to a driver's memory and back.  `to_device` and `to_host` count the
+    bytes."""
+
+    def __init__(self, driver: Callable[[], Driver]) -> None:
+        self._driver = driver
+        self.to_device = self.to_host = 0
+
+    def new(self, shape: Sequence[int], dtype: Any) -> DeviceArray:
+        size = math.prod(shape) * np.dtype(dtype).itemsize
+        return DeviceArray(self._driver().allocate(size), shape, dtype)
+
+    def send(self, array: Any) -> DeviceArray:
+        """A NumPy array of any layout as a new array there."""
+        plain = np.ascontiguousarray(array, np.dtype(array.dtype).newbyteorder("="))
+        made = self.new(array.shape, plain.dtype)
+        self._write(made, plain)
+        return made
+
+    def keep(self, array: Any) -> DeviceArray:
+        return array if isinstance(array, DeviceArray) else self.send(array)
+
+    def fetch(self, array: DeviceArray) -> np.ndarray[Any, Any]:
+        found = np.empty(array.shape, array.dtype)
+        if found.size:
+            self._driver().read(array.allocation, found)
+            self.to_host += found.nbytes
+        return found
+
+    def copied(self, array: DeviceArray) -> DeviceArray:
+        made = self.new(array.shape, array.dtype)
+        if array.size:
+            self._driver().copy(made.allocation, array.allocation)
+        return made
+
+    def write(self, array: DeviceArray, numbers: np.ndarray[Any, Any]) -> None:
+        self._write(array, np.ascontiguousarray(numbers, array.dtype))
+
+    def _write(self, array: DeviceArray, numbers: np.ndarray[Any, Any]) -> None:
+        if numbers.size:
+            self._driver().write(array.allocation, numbers)
+            self.to_device += numbers.nbytes
+
+    def memory(self, name: str, ready: Callable[[], bool]) -> Memory:
+        """See `kernels.memory`."""
+        made = MEMORIES[name] = Memory(
+            from_host=self.keep,
+            to_host=self.fetch,
+            copy_in=self.send,
+            copy_out=self.fetch,
+            copy=self.copied,
+            write=self.write,
+            holds=_is_here,
+            writable=_always,
+            lends=_never,
+            overlap=_are_same,
+            alignment=ALIGNMENT,
+            name=name,
+            ready=ready,
+        )
+        return made
+
+
+def _is_here(value: Any) -> bool:
+    return isinstance(value, DeviceArray)
+
+
+def _always(array: Any) -> bool:
+    return True
+
+
+def _never(array: Any) -> bool:
+    return False
+
+
+def _are_same(one: Any, other: Any) -> bool:
+    return one.allocation is other.allocation
+
+
+__all__ = ["ALIGNMENT", "DeviceArray", "Transfers"]

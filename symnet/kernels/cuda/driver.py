@@ -1,0 +1,109 @@
+"""What the device for GPUs needs of whoever drives one.
+
+Two do so: `cupy_driver` a GPU of NVIDIA's, `emulated_driver` this machine's processor in
+the place of one.  Everything above (memory, planning, launches, library calls) is the same
+for both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from symnet.kernels.loopir.scalars import Kernel
+from symnet.kernels.variants import Variant
+
+Words = np.ndarray[Any, np.dtype[np.int64]]
+
+THREADS = 128  # of a block
+# More blocks than the largest GPUs run at once; beyond, threads take several points.
+MOST_BLOCKS = 4096
+
+
+class Allocation(Protocol):
+    """A piece of a device's memory, which goes back with its last reference."""
+
+    address: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """So many blocks of so many threads."""
+
+    blocks: int
+    threads: int
+
+
+def grid_for(points: int) -> Grid:
+    """Enough threads for so many points, or as many as are worth while.
+
+    Example: `grid_for(1000)` has eight blocks of 128 threads.
+    """
+    if points <= THREADS:
+        return Grid(1, max(points, 1))
+    return Grid(min(-(-points // THREADS), MOST_BLOCKS), THREADS)
+
+
+@dataclass(frozen=True)
+class ThreadCode:
+    """A kernel, ready to be launched: its function and, for lanes "parts", the second one.
+    Whoever uses them holds `owner`, and with it the code."""
+
+    functions: tuple[Any, ...]
+    owner: Any
+
+
+class Driver(Protocol):
+    """Memory, code and launches.  What was launched runs in the order of the launches;
+    only `read` waits for it."""
+
+    xp: Any  # the library of arrays, in NumPy's language, that works on its memory
+
+    def allocate(self, size: int) -> Allocation:
+        """New memory, of at least one byte."""
+
+    def view(
+        self,
+        memory: Allocation,
+        offset: int,
+        dtype: str,
+        shape: Sequence[int],
+        strides: Sequence[int] | None,
+    ) -> Any:
+        """An array of `xp` that lies in a piece of memory."""
+
+    def number(self, array: Any) -> Any:
+        """The only number of an array of `xp`, as NumPy's, when all before is done."""
+
+    def write(self, memory: Allocation, array: np.ndarray[Any, Any]) -> None:
+        """Bring an array without gaps from the host; it may be changed afterwards."""
+
+    def read(self, memory: Allocation, array: np.ndarray[Any, Any]) -> None:
+        """Bring numbers into an array of the host, when all that was launched is done."""
+
+    def copy(self, target: Allocation, source: Allocation) -> None:
+        """Copy the whole of a piece of memory to another."""
+
+    def compile(
+        self, requests: Sequence[tuple[Kernel, Variant]]
+    ) -> Sequence[ThreadCode]:
+        """Code of kernels, from the cache where it is known."""
+
+    def launch(
+        self, function: Any, grid: Grid, words: Words, end: int, failed: int
+    ) -> None:
+        """Begin a kernel's function: see `kernels.llvm.thread_items`.  failed: the address of
+        an int32."""
+
+    def description(self) -> str:
+        """What runs, in words."""
+
+    def text(self, kernel: Kernel, variant: Variant, form: str) -> str:
+        """A kernel's code, by `form` as "llvm" or "asm"."""
+
+
+__all__ = ["Allocation", "Driver", "Grid", "ThreadCode", "Words", "grid_for"]

@@ -1,0 +1,155 @@
+"""This machine's processor in the place of a GPU, to test all that is above drivers by.
+
+Memory is the host's, filled with NaN where nothing was written; a launch runs the threads
+of its grid one after another, in one order or the other: threads that depend on each other
+give different results then.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from functools import partial
+from hashlib import sha256
+from typing import Any
+
+import numpy as np
+
+from symnet.kernels.cuda.driver import Grid, ThreadCode, Words
+from symnet.kernels.llvm.compiler_thread import on_compiler_thread
+from symnet.kernels.llvm.emit import emit
+from symnet.kernels.llvm.kernel_cache import generator
+from symnet.kernels.llvm.machine import in_threads, machine
+from symnet.kernels.llvm.object_code import load_objects, made_object, object_code
+from symnet.kernels.llvm.target import Target, threads_on
+from symnet.kernels.loopir.scalars import Kernel
+from symnet.kernels.variants import Variant
+from symnet.recent import Recent
+
+NOTHING = 0xFF  # NaN in every float
+KEPT = 256  # kernels that stay though no plan needs them any more
+FUNCTION = ctypes.CFUNCTYPE(
+    None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p,
+    ctypes.c_int64, ctypes.c_int64, ctypes.c_int64,
+)  # fmt: skip
+
+# Calls a kernel's function once for each thread: the first, then `step` further each time.
+GRID = """
+define void @{name}_grid(
+    ptr %words, i64 %end, ptr %failed, i64 %threads, i64 %first, i64 %step) {{
+entry:
+  br label %next
+next:
+  %thread = phi i64 [ %first, %entry ], [ %following, %next ]
+  %done = phi i64 [ 0, %entry ], [ %more, %next ]
+  call void @{name}(ptr %words, i64 %end, ptr %failed, i64 %thread, i64 %threads)
+  %following = add i64 %thread, %step
+  %more = add i64 %done, 1
+  %again = icmp slt i64 %more, %threads
+  br i1 %again, label %next, label %over
+over:
+  ret void
+}}
+"""
+
+
+class HostAllocation:
+    """Memory of the host that stands for a GPU's."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.bytes = np.full(max(size, 1), NOTHING, np.uint8)
+        self.address = int(self.bytes.ctypes.data)
+
+
+class EmulatedDriver:
+    """See `kernels.cuda.driver.Driver`.  backwards: whether the last thread comes first."""
+
+    xp: Any = np
+
+    def __init__(self) -> None:
+        self.backwards = False
+        self._known: Recent[tuple[str, Variant], ThreadCode] = Recent(KEPT)
+
+    @property
+    def target(self) -> Target:
+        return threads_on(machine().target)
+
+    def allocate(self, size: int) -> HostAllocation:
+        return HostAllocation(size)
+
+    def view(
+        self,
+        memory: Any,
+        offset: int,
+        dtype: str,
+        shape: Sequence[int],
+        strides: Sequence[int] | None,
+    ) -> np.ndarray[Any, Any]:
+        """Raises: ValueError or TypeError where it is not all in the memory."""
+        if 0 in shape:
+            return np.empty(shape, dtype)
+        return np.ndarray(shape, dtype, memory.bytes, offset, strides)
+
+    def number(self, array: np.ndarray[Any, Any]) -> Any:
+        return array[()]
+
+    def write(self, memory: Any, array: np.ndarray[Any, Any]) -> None:
+        memory.bytes[: array.nbytes] = array.reshape(-1).view(np.uint8)
+
+    def read(self, memory: Any, array: np.ndarray[Any, Any]) -> None:
+        array.reshape(-1).view(np.uint8)[:] = memory.bytes[: array.nbytes]
+
+    def copy(self, target: Any, source: Any) -> None:
+        target.bytes[:] = source.bytes
+
+    @on_compiler_thread
+    def compile(
+        self, requests: Sequence[tuple[Kernel, Variant]]
+    ) -> Sequence[ThreadCode]:
+        """Raises: NotImplementedError for a function without code on a GPU."""
+        found: dict[tuple[str, Variant], ThreadCode] = {}
+
+        def make(kernel: Kernel, variant: Variant) -> None:
+            key = kernel.text, variant
+            found[key] = self._known.get(key) or self._made(kernel, variant)
+
+        in_threads([partial(make, *request) for request in requests])
+        return [
+            self._known.add(k, found[k]) for k in ((k.text, v) for k, v in requests)
+        ]
+
+    def _made(self, kernel: Kernel, variant: Variant) -> ThreadCode:
+        key = f"threads\n{GRID}\n{generator()}\n{variant.text}\n{kernel.text}"
+        name = f"threads_{sha256(key.encode()).hexdigest()[:32]}"
+        functions = [name, f"{name}_combine"][: 1 + (variant.lanes == "parts")]
+
+        def build() -> bytes:
+            text = emit(kernel, variant, self.target, name)
+            return machine().compile(
+                text + "".join(GRID.format(name=f) for f in functions)
+            )
+
+        library = load_objects(
+            [object_code(key, build)],
+            [f"{one}_grid" for one in functions],
+            again=lambda: [made_object(key, build)],
+        )
+        return ThreadCode(tuple(map(FUNCTION, library.addresses)), library)
+
+    def launch(
+        self, function: Any, grid: Grid, words: Words, end: int, failed: int
+    ) -> None:
+        threads = grid.blocks * grid.threads
+        first, step = (threads - 1, -1) if self.backwards else (0, 1)
+        function(words.ctypes.data, end, failed, threads, first, step)
+
+    def description(self) -> str:
+        return "threads of a GPU, one after another on this processor"
+
+    def text(self, kernel: Kernel, variant: Variant, form: str) -> str:
+        module = emit(kernel, variant, self.target)
+        return module if form == "llvm" else machine().assembly(module)
+
+
+__all__ = ["EmulatedDriver"]

@@ -1,0 +1,111 @@
+"""A GPU as a device: a point of a loop is a thread, values of shared variables stay in its
+memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from symnet.kernels.cuda.array_library import offers
+from symnet.kernels.cuda.device_array import Transfers
+from symnet.kernels.cuda.driver import Driver, grid_for
+from symnet.kernels.cuda.gpu_program import GpuProgram
+from symnet.kernels.interface import AnyTask, Task
+from symnet.kernels.library import Call
+from symnet.kernels.llvm.external_calls import ANGLES
+from symnet.kernels.loopir.math import EXTERNAL, expand
+from symnet.kernels.loopir.scalars import Kernel, walk
+from symnet.kernels.routines import Routine
+from symnet.kernels.schedule import Schedule, arrange_threads
+from symnet.kernels.variants import item_threads
+from symnet.lazy import cached_property
+
+
+class Gpu:
+    """See `kernels.interface.Device`.  Nothing is initialised before it is needed.
+
+    transfers: what goes to its memory and back, and how many bytes did.
+    missing: what there is not of all that it needs, in words.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        make_driver: Callable[[], Driver],
+        missing: Callable[[], str] = str,
+    ) -> None:
+        self.name = name
+        self._make_driver = make_driver
+        self.transfers = Transfers(lambda: self.driver)
+        self.missing = missing
+        self.memory = self.transfers.memory(name, lambda: not missing())
+
+    @cached_property
+    def driver(self) -> Driver:
+        return self._make_driver()
+
+    def require(self) -> None:
+        """Raises: RuntimeError where there is no GPU, with what is missing."""
+        assert self.driver is not None
+
+    def arrange(
+        self,
+        kernel: Kernel,
+        sizes: Sequence[int],
+        strides: Sequence[Sequence[int]],
+        indexed: Mapping[int, Sequence[tuple[int, int]]],
+    ) -> Schedule:
+        return arrange_threads(kernel, sizes, strides, indexed)
+
+    def offers(self, routine: Routine) -> bool:
+        return offers(routine)
+
+    def lacks(self, kernel: Kernel) -> str:
+        """C functions have no code for threads."""
+        roots = [r for out in kernel.outputs for r in (*out.indices, out.value)]
+        used = {
+            node.op for node in walk(expand(roots))
+        } & EXTERNAL.keys() - ANGLES.keys()
+        return min(used, default="")
+
+    def library(self, call: Call) -> tuple[Call, Kernel | None]:
+        return call, None
+
+    def load(
+        self,
+        tasks: Sequence[AnyTask],
+        arena_bytes: int,
+        constants: Sequence[Any],
+        parameters: Sequence[int],
+        base_count: int,
+        commit: int,
+    ) -> GpuProgram:
+        return GpuProgram(
+            self.driver,
+            self.transfers,
+            tasks,
+            arena_bytes,
+            constants,
+            parameters,
+            base_count,
+            commit < len(tasks),
+        )
+
+    def description(self) -> str:
+        return self.driver.description()
+
+    def work(self, task: Task) -> str:
+        work = task.arrangement
+        if not isinstance(work, Schedule):
+            return type(work).__name__
+        grid = grid_for(work.total * item_threads(work.variant))
+        text = f"{grid.blocks} x {grid.threads} threads for {work.total} points"
+        return f"{text}, variant {work.variant.text}"
+
+    def code(self, task: Task, form: str) -> str:
+        if task.kernel is None:
+            return ""
+        return self.driver.text(task.kernel, task.arrangement.variant, form)
+
+
+__all__ = ["Gpu"]

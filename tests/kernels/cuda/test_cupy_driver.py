@@ -1,0 +1,163 @@
+"""What the driver for real GPUs asks of CuPy, by a stand-in with CuPy's functions over the
+host's memory: sizes, addresses, parameters.  No GPU computes anything here."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from symnet.kernels.cuda import cupy_driver
+from symnet.kernels.cuda.cupy_driver import CupyDriver, architecture, missing, ptx_of
+from symnet.kernels.cuda.driver import MOST_BLOCKS, Grid, grid_for
+from symnet.kernels.llvm.target import nvptx_target
+from tests.kernels.sample_kernels import SAMPLES
+
+
+class Pointer:
+    """A `cupy.cuda.MemoryPointer` over memory of the host."""
+
+    def __init__(self, memory: np.ndarray, offset: int = 0) -> None:
+        self.memory, self.offset = memory, offset
+        self.ptr = memory.ctypes.data + offset
+
+    def __add__(self, offset: int) -> Pointer:
+        return Pointer(self.memory, self.offset + offset)
+
+    def copy_from_host(self, where: ctypes.c_void_p, size: int) -> None:
+        ctypes.memmove(self.ptr, where, size)
+
+    def copy_to_host(self, where: ctypes.c_void_p, size: int) -> None:
+        ctypes.memmove(where, self.ptr, size)
+
+    def copy_from_device(self, source: Pointer, size: int) -> None:
+        ctypes.memmove(self.ptr, source.ptr, size)
+
+
+class Module:
+    """A `cupy.cuda.function.Module`."""
+
+    text = b""
+
+    def load(self, text: bytes) -> None:
+        self.text = text
+
+    def get_function(self, name: str) -> Any:
+        assert f".entry {name}(".encode() in self.text
+        return SimpleNamespace(ptr=17, name=name)
+
+
+launched: list[tuple[Any, ...]] = []
+
+
+def launch_kernel(function: int, *rest: int) -> None:
+    *grid, shared, stream, parameters, extra = rest
+    assert shared == stream == extra == 0
+    pointers = (ctypes.c_void_p * 3).from_address(parameters)
+    words = list((ctypes.c_int64 * 4).from_address(pointers[0]))
+    end = ctypes.c_int64.from_address(pointers[1]).value
+    failed = ctypes.c_uint64.from_address(pointers[2]).value
+    launched.append((function, grid, words, end, failed))
+
+
+@pytest.fixture
+def cupy(monkeypatch: pytest.MonkeyPatch) -> Any:
+    def ndarray(shape: Any, dtype: Any, memptr: Pointer, strides: Any) -> np.ndarray:
+        return np.ndarray(shape, dtype, memptr.memory, memptr.offset, strides)
+
+    stand_in = SimpleNamespace(
+        is_available=lambda: True,
+        ndarray=ndarray,
+        asnumpy=np.asarray,
+        cuda=SimpleNamespace(
+            Device=lambda number: SimpleNamespace(compute_capability="86"),
+            alloc=lambda size: Pointer(np.zeros(size, np.uint8)),
+            function=SimpleNamespace(Module=Module),
+            driver=SimpleNamespace(launchKernel=launch_kernel),
+            runtime=SimpleNamespace(
+                getDeviceProperties=lambda n: {"name": b"Stand-in"}
+            ),
+        ),
+    )
+    monkeypatch.setitem(sys.modules, "cupy", stand_in)
+    missing.cache_clear()
+    yield stand_in
+    missing.cache_clear()
+
+
+def test_grids() -> None:
+    assert grid_for(0) == grid_for(1) == Grid(1, 1)
+    assert grid_for(1000) == Grid(8, 128)
+    assert grid_for(10**9) == Grid(MOST_BLOCKS, 128)
+
+
+def test_architectures() -> None:
+    assert [architecture(c) for c in ("75", "86", "88", "90", "121")] == [
+        "sm_75", "sm_86", "sm_87", "sm_90", "sm_120"
+    ]  # fmt: skip
+    with pytest.raises(ValueError, match="75 and newer"):
+        architecture("61")
+
+
+def test_memory(cupy: Any) -> None:
+    driver = CupyDriver()
+    one, other = driver.allocate(24), driver.allocate(24)
+    driver.write(one, np.array([1.0, 2.0, 3.0]))
+    driver.copy(other, one)
+    found = np.zeros(3)
+    driver.read(other, found)
+    np.testing.assert_array_equal(found, [1, 2, 3])
+    view = driver.view(one, 16, "float64", (3,), (-8,))
+    np.testing.assert_array_equal(view, [3, 2, 1])
+    assert driver.number(driver.view(one, 8, "float64", (), None)) == 2
+    assert driver.allocate(0).size == 0
+    assert driver.description() == "Stand-in, code for sm_86"
+
+
+def test_kernels_are_loaded_once_and_launched(cupy: Any) -> None:
+    driver, sample = CupyDriver(), SAMPLES["whole_sum"]
+    request = sample.kernel, sample.variant
+    (code,) = driver.compile([request])
+    assert driver.compile([request])[0] is code
+    first, second = (function.name for function in code.functions)
+    assert second == f"{first}_combine"
+    words = np.array([5, 6, 7, 8], np.int64)
+    driver.launch(code.functions[0], Grid(2, 128), words, 200, 4096)
+    assert launched.pop() == (17, [2, 1, 1, 128, 1, 1], [5, 6, 7, 8], 200, 4096)
+    assert ".target sm_86" in driver.text(*request, "asm")
+    assert "ptx_kernel" in driver.text(*request, "llvm")
+
+
+def test_ptx_is_the_same_from_the_cache() -> None:
+    sample, target = SAMPLES["softmax"], nvptx_target("sm_90")
+    name, text = ptx_of(sample.kernel, sample.variant, target)
+    assert ptx_of(sample.kernel, sample.variant, target) == (name, text)
+    other, _ = ptx_of(sample.kernel, sample.variant, nvptx_target("sm_80"))
+    assert f".entry {name}(".encode() in text and other != name
+
+
+def test_what_is_missing(cupy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert missing() == ""
+    for changed, text in (
+        ({"is_available": lambda: False}, "finds no GPU"),
+        ({"cuda": SimpleNamespace(Device=old_device)}, "compute capability 61"),
+    ):
+        for name, value in changed.items():
+            monkeypatch.setattr(cupy, name, value)
+        missing.cache_clear()
+        assert text in missing()
+        with pytest.raises(RuntimeError, match=text):
+            CupyDriver()
+        monkeypatch.undo()
+        monkeypatch.setitem(sys.modules, "cupy", cupy)
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    missing.cache_clear()
+    assert "CuPy cannot be imported" in missing() and cupy_driver.INSTALL in missing()
+
+
+def old_device(number: int) -> Any:
+    return SimpleNamespace(compute_capability="61")
