@@ -59,14 +59,15 @@ change_flags = config.change_flags
 
 if _typing.TYPE_CHECKING:
     from symnet import (
-        datasets as datasets, debug as debug, models as models, optim as optim,
-        tensorboard as tensorboard, training as training,
+        d3viz as d3viz, datasets as datasets, debug as debug, misc as misc,
+        models as models, optim as optim, tensorboard as tensorboard,
+        training as training, typed_list as typed_list,
     )  # fmt: skip
     from symnet.parameter_files import load, save
 else:
     __getattr__ = _lazy_names(
-        "symnet", "datasets", "debug", "models", "optim", "tensorboard", "training",
-        load="parameter_files", save="parameter_files",
+        "symnet", "d3viz", "datasets", "debug", "misc", "models", "optim", "tensorboard",
+        "training", "typed_list", load="parameter_files", save="parameter_files",
     )  # fmt: skip
 
 __all__ = [

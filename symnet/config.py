@@ -17,10 +17,33 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "floatX": ("float16", "float32", "float64"),
     "cast_policy": ("numpy+floatX", "custom", "numpy"),
     "mode": ("FAST_RUN", "FAST_COMPILE", "DebugMode", "NanGuardMode"),
+    "optimizer": (
+        "fast_run",
+        "fast_compile",
+        "None",
+        "o4",
+        "o3",
+        "o2",
+        "o1",
+        "unsafe",
+        "merge",
+    ),
+    "linker": (
+        "cvm",
+        "cvm_nogc",
+        "c|py",
+        "c|py_nogc",
+        "c",
+        "vm",
+        "vm_nogc",
+        "py",
+        "vm_py",
+    ),
     "on_unused_input": ("raise", "warn", "ignore"),
     "exception_verbosity": ("low", "high"),
     "on_rewrite_error": ("warn", "raise"),
     "compute_test_value": ("off", "ignore", "warn", "raise"),
+    "print_test_value": ("off", "on"),
     "warn_float64": ("ignore", "warn", "raise"),
     "verify": ("off", "on"),
     "device": ("cpu", "reference", "emulated", "cuda"),
@@ -44,6 +67,12 @@ class Config:
         where floatX is smaller (int64 * float32 stays float32 under floatX=float32);
         "custom" and "numpy" NumPy's rule alone (Theano's "custom" is this rule).
     mode: what `function` does when no mode is given.
+    optimizer, linker: what the mode FAST_RUN means where it is the setting `mode` that
+        asks for it, as `Mode(linker, optimizer)`: "None", "merge", "fast_compile" and "o1"
+        leave graphs as they are but for what native code needs, "py" and "vm_py" have NumPy
+        compute them;
+        all other values mean the same, every rewrite and native code.
+    print_test_value: "on" shows the test value of a variable with its name.
     on_unused_input: what `function` does with an input that no output needs.
     compute_test_value: whether new operations are computed from the `tag.test_value` of
         their inputs, and what is done about an input without one: "off", "ignore",
@@ -79,6 +108,9 @@ class Config:
     floatX: str
     cast_policy: str
     mode: str
+    optimizer: str
+    linker: str
+    print_test_value: str
     on_unused_input: str
     exception_verbosity: str
     on_rewrite_error: str

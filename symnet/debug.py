@@ -104,8 +104,8 @@ def call_once(f: Function, shapes: Mapping[str, tuple[int, ...]]) -> None:
             f"--shapes: no input {', '.join(sorted(unknown))}; there are {names}"
         )
     arrays = []
-    for name, one, default in zip(names, f.request.inputs, f.defaults, strict=True):
-        kind = one.variable.type
+    for name, one in zip(names, f.request.inputs, strict=True):
+        kind, default = one.variable.type, f.container[one.variable].value
         own: tuple[Any, ...] = getattr(kind, "shape", (None, None))
         shape: tuple[Any, ...] = shapes.get(name, own)
         if None in shape and default is None:

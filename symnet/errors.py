@@ -53,6 +53,10 @@ class ShapeError(ValueError):
     """Sizes of arrays do not fit together."""
 
 
+class AxisError(ValueError, IndexError):
+    """An axis that an array does not have; as NumPy's, both kinds of error."""
+
+
 class DeclaredShapeError(ShapeError, AssertionError):
     """An array has not the sizes that the program declares for it."""
 

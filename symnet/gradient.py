@@ -31,6 +31,7 @@ from symnet.errors import (
     NullTypeGradError,
     message,
 )
+from symnet.graph.asked import remember_inputs
 from symnet.graph.evaluate import evaluate
 from symnet.graph.traverse import clone_replace
 from symnet.graph.types import DisconnectedType, NullType, TensorType
@@ -47,18 +48,37 @@ from symnet.ops.barriers import (
 from symnet.ops.base import constant
 from symnet.ops.creation import eye
 from symnet.ops.elementwise import cast
+from symnet.ops.operation_objects import REQUIRED, operation_object
 from symnet.ops.reduce import sum as sum_over
 from symnet.ops.scan.scan_function import scan
 from symnet.ops.sizes import shape_i
 from symnet.rewriting.bypassed import remember_as
 
 __all__ = [
+    "ConsiderConstant", "DisconnectedGrad", "GradClip", "GradScale", "UndefinedGrad",
+    "ZeroGrad", "consider_constant_", "disconnected_grad_", "undefined_grad_", "zero_grad_",
     "DisconnectedInputError", "DisconnectedType", "NotImplementedGradientError", "NullType",
     "NullTypeGradError", "GradientError", "Lop", "Rop", "consider_constant",
     "disconnected_grad", "disconnected_type", "format_as", "grad", "grad_clip",
     "grad_not_implemented", "grad_scale", "grad_undefined", "hessian", "jacobian", "numeric_grad",
     "subgraph_grad", "sum_to", "undefined_grad", "verify_grad", "zero_grad",
 ]  # fmt: skip
+
+# Theano's form of operations, made with settings.
+ConsiderConstant = operation_object("ConsiderConstant", consider_constant)
+DisconnectedGrad = operation_object("DisconnectedGrad", disconnected_grad)
+UndefinedGrad = operation_object("UndefinedGrad", undefined_grad)
+ZeroGrad = operation_object("ZeroGrad", zero_grad)
+GradScale = operation_object("GradScale", grad_scale, multiplier=REQUIRED)
+GradClip = operation_object(
+    "GradClip",
+    lambda x, clip_lower_bound, clip_upper_bound: grad_clip(
+        x, clip_lower_bound, clip_upper_bound
+    ),
+    clip_lower_bound=REQUIRED, clip_upper_bound=REQUIRED,
+)  # fmt: skip
+consider_constant_, disconnected_grad_ = ConsiderConstant(), DisconnectedGrad()
+undefined_grad_, zero_grad_ = UndefinedGrad(), ZeroGrad()
 
 
 @overload
@@ -128,6 +148,7 @@ def jacobian(
     except NotBatched:
         rows = _row_by_row(dual, pulled, unit)
     remember_as(rows, pulled)
+    remember_inputs(rows, [expression, *variables])
     return as_form(wrt, rows)
 
 

@@ -17,6 +17,8 @@ from symnet.kernels.interface import READS, REPLACES, Device, Store, Ticket, wit
 
 # What `shared` makes of values that are no arrays: which values, and by what.
 CONSTRUCTORS: list[tuple[Callable[[Any], bool], Callable[..., SharedVariable]]] = []
+# What users have `shared` try first, the last of them at once.
+USERS_CONSTRUCTORS: list[Callable[..., SharedVariable]] = []
 
 
 class SharedVariable(Variable):
@@ -55,6 +57,11 @@ class SharedVariable(Variable):
     def array(self) -> Any:
         """The array itself, not a copy.  Writing to it writes to the variable."""
         return self.store.array
+
+    @property
+    def container(self) -> Container:
+        """Where the value is, as functions have it for their inputs."""
+        return Container(self, self.name, self.store.box, self.set_value, self)
 
     def get_value(
         self, borrow: bool = False, return_internal_type: bool = False
@@ -134,6 +141,45 @@ class SharedVariable(Variable):
         self._tag, self.default_update = state
 
 
+class Container:
+    """Where the value of one variable is between calls: of an input of a function, or of a
+    shared variable.
+
+    storage: a list whose only item is the value; functions that share a value share it.
+    value, data: the value itself, to be read and written; assigned to, the next call finds
+        the new one.
+    Raises: TypeError, ValueError for a value that does not fit the variable's type.
+    """
+
+    def __init__(
+        self,
+        variable: Variable,
+        name: str | None,
+        storage: list[Any],
+        put: Callable[[Any], None],
+        state: SharedVariable | None = None,
+    ) -> None:
+        self.variable, self.name, self.storage = variable, name, storage
+        self.state, self._put = state, put
+
+    @property
+    def type(self) -> Any:
+        return self.variable.type
+
+    @property
+    def value(self) -> Any:
+        return self.storage[0]
+
+    @value.setter
+    def value(self, new: Any) -> None:
+        self._put(new)
+
+    data = value
+
+    def __repr__(self) -> str:
+        return f"<container of {self.variable}: {self.storage[0]!r}>"
+
+
 def set_values(
     values: Mapping[SharedVariable, Any], ticket: Ticket | None = None
 ) -> None:
@@ -195,6 +241,16 @@ def shared(
         raise TypeError(
             "shared() takes a value, not a symbolic variable: use value.eval()"
         )
+    keywords = {"broadcastable": broadcastable, "shape": shape, "dtype": dtype}
+    asked = {key: given for key, given in keywords.items() if given is not None}
+    for constructor in reversed(USERS_CONSTRUCTORS):
+        try:
+            made: SharedVariable = constructor(
+                value, name, strict, allow_downcast, **asked
+            )
+            return made
+        except TypeError:
+            continue  # as Theano's: it does not make variables of such values
     for takes, constructor in CONSTRUCTORS:
         if takes(value):
             return constructor(value, name, strict, allow_downcast, borrow)
@@ -213,3 +269,18 @@ def shared(
         array = np.array(array, dtype=kind.dtype, order="C")
     place = Store(array, get_device(target).memory)
     return SharedVariable(kind, place, name, strict, allow_downcast)
+
+
+def shared_constructor(
+    ctor: Callable[..., SharedVariable], remove: bool = False
+) -> Callable[..., SharedVariable]:
+    """Have `shared` ask `ctor(value, name, strict, allow_downcast, **keywords)` first, which
+    raises TypeError for values that it does not take; or, with `remove`, no longer.
+
+    Raises: ValueError for a constructor to be removed that is none.
+    """
+    if remove:
+        USERS_CONSTRUCTORS.remove(ctor)
+    else:
+        USERS_CONSTRUCTORS.append(ctor)
+    return ctor

@@ -12,78 +12,75 @@ import importlib
 import os
 import pkgutil
 import sys
-from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.abc import MetaPathFinder
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from symnet.config import CHOICES, config
-from symnet.gradient import verify_grad
-from symnet.ops.sparse.sparse_type import (
-    SparseType,
-    is_sparse,
-    is_sparse_value,
-    scipy_matrix,
+from symnet.compile import (
+    Container,
+    FunctionMaker,
+    In,
+    Out,
+    Param,
+    function_dump,
 )
+from symnet.config import config
+from symnet.graph.object_types import Generic, generic
+from symnet.ops.elementwise import Elementwise
+from symnet.ops.known_values import get_scalar_constant_value
+from symnet.ops.sparse.sparse_type import is_sparse, is_sparse_value, scipy_matrix
 from symnet.shared import shared
-
-# The release whose names these are: programs that ask choose their newest branch.
-VERSION = "1.0.5"
+from symnet.theano_compat import VERSION, small_modules
+from symnet.theano_refusals import reason
+from symnet.theano_settings import Settings
 
 # Packages that are found under the same name in Theano, with all that is in them.
-PACKAGES = ("gof", "sandbox", "scan_module", "sparse", "tensor")
+PACKAGES = (
+    "d3viz",
+    "gof",
+    "misc",
+    "sandbox",
+    "scan_module",
+    "sparse",
+    "tensor",
+    "typed_list",
+)
 
 # Theano's other modules, and where their names are.
 MODULES = {
     "theano.compile": "symnet.compile",
     "theano.compile.builders": "symnet.ops.from_graph",
     "theano.compile.debugmode": "symnet.compile.debugmode",
-    "theano.compile.function_module": "symnet.compile.function",
-    "theano.compile.io": "symnet.compile.arguments",
+    "theano.compile.function": "symnet.compile",
+    "theano.compile.function_module": "symnet.compile",
+    "theano.compile.io": "symnet.compile",
     "theano.compile.mode": "symnet.compile.modes",
     "theano.compile.monitormode": "symnet.compile.monitormode",
     "theano.compile.nanguardmode": "symnet.compile.nanguardmode",
     "theano.compile.ops": "symnet.compile",
-    "theano.compile.pfunc": "symnet.compile.function",
+    "theano.compile.pfunc": "symnet.compile",
     "theano.compile.sharedvalue": "symnet.shared",
+    "theano.d3viz.d3viz": "symnet.d3viz",
     "theano.gof.fg": "symnet.rewriting.function_graph",
     "theano.gof.null_type": "symnet.graph.types",
-    "theano.gof.op": "symnet.gof",
     "theano.gof.type": "symnet.gof",
     "theano.gradient": "symnet.gradient",
     "theano.ifelse": "symnet.ifelse",
     "theano.printing": "symnet.printing",
     "theano.scalar": "symnet.scalar",
     "theano.scalar.basic": "symnet.scalar",
+    "theano.scalar.sharedvar": "symnet.tensor.sharedvar",
     "theano.scan_module.scan": "symnet.scan_module",
     "theano.scan_module.scan_checkpoints": "symnet.scan_module",
     "theano.scan_module.scan_views": "symnet.scan_module",
     "theano.sparse.sharedvar": "symnet.sparse_shared",
     "theano.sparse.type": "symnet.ops.sparse.sparse_type",
-    "theano.tensor.type": "symnet.tensor.basic",
     "theano.updates": "symnet.updates",
     "theano.tensor.var": "symnet.tensor.basic",
 }
-
-# Settings that say how Theano does its work: they are kept, and mean nothing here.
-WITHOUT_EFFECT: dict[str, Any] = {
-    "allow_gc": True, "base_compiledir": "", "compiledir": "", "cxx": "",
-    "cycle_detection": "regular",
-    "deterministic": "default", "force_device": False, "init_gpu_device": "",
-    "linker": "cvm", "on_opt_error": "warn", "on_shape_error": "warn", "openmp": False,
-    "optimizer": "fast_run", "optimizer_excluding": "", "optimizer_including": "",
-    "print_active_device": True, "profile": False, "profile_memory": False,
-    "profile_optimizer": False, "reoptimize_unpickled_function": False,
-}  # fmt: skip
-GROUPS = (
-    "DebugMode NanGuardMode blas cmodule conv cuda dnn experimental gcc gpuarray lib metaopt "
-    "numpy nvcc optdb profiling pthreads scan tensor traceback unittests vm warn"
-).split()
-MODE_NAMES = {"Mode": "FAST_RUN", "DEBUG_MODE": "DebugMode"}
 
 
 # How near `theano.tensor.basic._allclose` asks values to be.
@@ -93,82 +90,25 @@ PRECISION = {
 }  # fmt: skip
 
 
-class Warnings(SimpleNamespace):
-    """`theano.config.warn`: warnings of old faults of Theano, none of which is on."""
-
-    def __getattr__(self, name: str) -> bool:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return False
-
-
-class Settings:
-    """`theano.config`: the settings of `symnet.config` under Theano's names, and Theano's
-    own, which have no effect.
-
-    Raises: AttributeError for a name that Theano does not have either; ValueError for a
-    value that cannot be had, such as a device that does not exist.
-    """
-
-    def __init__(self) -> None:
-        vars(self).update(WITHOUT_EFFECT)
-        vars(self).update({group: SimpleNamespace() for group in GROUPS})
-        vars(self)["warn"] = Warnings()
-        self.blas.ldflags = ""
-        self.conv.assert_shape = True
-
-    def __getattr__(self, name: str) -> Any:
-        if name in CHOICES:
-            return getattr(config, name)
-        raise AttributeError(refusal("theano.config", name, [*CHOICES, *vars(self)]))
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name in CHOICES:
-            setattr(
-                config, name, MODE_NAMES.get(value, value) if name == "mode" else value
-            )
-        elif name in vars(self):
-            vars(self)[name] = value
-        else:
-            raise AttributeError(
-                refusal("theano.config", name, [*CHOICES, *vars(self)])
-            )
-
-    def read_flags(self, text: str) -> None:
-        """Take settings as `THEANO_FLAGS` holds them: "floatX=float32,warn.round=False"."""
-        for flag in filter(None, (part.strip() for part in text.split(","))):
-            name, _, value = flag.partition("=")
-            truth = {"True": True, "False": False}
-            place = self._place(name.strip())
-            setattr(*place, truth.get(value.strip(), value.strip()))
-
-    def _place(self, name: str) -> tuple[Any, str]:
-        """Whose attribute a setting is: that of a group, as "conv.assert_shape", or of all."""
-        group, _, last = name.rpartition(".")
-        return (getattr(self, group.partition(".")[0]) if group else self), last
-
-    @contextmanager
-    def change_flags(
-        self, args: Mapping[str, Any] | Iterable[tuple[str, Any]] = (), **settings: Any
-    ) -> Iterator[Settings]:
-        """Within the `with` block, or the decorated function, the given settings hold."""
-        settings = {**dict(args), **settings}
-        places = [self._place(name) for name in settings]
-        old = [(owner, last, getattr(owner, last)) for owner, last in places]
-        try:
-            for name, value in settings.items():
-                setattr(*self._place(name), value)
-            yield self
-        finally:
-            for owner, last, value in old:
-                setattr(owner, last, value)
-
-
 def refusal(where: str, name: str, known: Iterable[str]) -> str:
-    """The text of an error for a name that does not exist."""
+    """The text of an error for a name that does not exist, with the reason where it is
+    left out on purpose."""
+    why = reason(where, name)
+    if why is not None:
+        return f"symnet does not have {where}.{name}: {why}"
     near = difflib.get_close_matches(name, sorted(known), n=3, cutoff=0.7)
     hint = f"; there is {', '.join(near)}" if near else ""
     return f"symnet does not have {where}.{name}{hint}"
+
+
+def refuse_in(where: str, module: ModuleType) -> None:
+    """Have a module explain what it does not have.  Programs may go on asking by
+    `hasattr`."""
+
+    def missing(name: str) -> Any:
+        raise AttributeError(refusal(where, name, vars(module)))
+
+    vars(module).setdefault("__getattr__", missing)
 
 
 class Missing(MetaPathFinder):
@@ -183,6 +123,11 @@ class Missing(MetaPathFinder):
     ) -> None:
         if name.startswith("theano."):
             where, _, last = name.rpartition(".")
+            why = reason(name)
+            if why is not None:
+                raise ModuleNotFoundError(
+                    f"symnet does not have {name}: {why}", name=name
+                )
             beside = [n for n in sys.modules if n.rpartition(".")[0] == where]
             names = sorted(n.rpartition(".")[2] for n in beside)
             cure = f"\n  modules of {where}: {', '.join(names) or 'none'}"
@@ -192,7 +137,10 @@ class Missing(MetaPathFinder):
 def install_as_theano() -> None:
     """Make `import theano` and the modules below it find symnet in this process.
 
-    The settings in the environment variable THEANO_FLAGS are taken too.
+    Operations on elements are printed as Theano prints them.
+
+    Settings are taken from the files that the environment variable THEANORC lists, or
+    ~/.theanorc, and then from THEANO_FLAGS.
     Raises: ImportError where Theano itself is imported already.
     """
     present = sys.modules.get("theano")
@@ -203,7 +151,9 @@ def install_as_theano() -> None:
             )
         return
     settings = Settings()
+    settings.read_files()
     settings.read_flags(os.environ.get("THEANO_FLAGS", ""))
+    Elementwise.printed = staticmethod(elementwise_text)
     for name, module in {"theano": top(settings), **parts(settings)}.items():
         sys.modules[name] = module
         where, _, last = name.rpartition(".")
@@ -212,22 +162,38 @@ def install_as_theano() -> None:
     sys.meta_path.insert(0, Missing())
 
 
+# Operations on elements that Theano prints by another name.
+PRINTED = {"abs": "abs_", "reciprocal": "inv"}
+
+
+def elementwise_text(name: str) -> str:
+    """How Theano prints an operation on elements: programs look for that text."""
+    return f"Elemwise{{{PRINTED.get(name, name)},no_inplace}}"
+
+
 def top(settings: Settings) -> ModuleType:
     """The module `theano`."""
     symnet = sys.modules["symnet"]
     names = {name: getattr(symnet, name) for name in symnet.__all__}
-
-    def missing(name: str) -> Any:
-        raise AttributeError(refusal("theano", name, names))
-
     own = {
         "config": settings,
         "change_flags": settings.change_flags,
         "_asarray": _asarray,
+        "Container": Container,
+        "FunctionMaker": FunctionMaker,
+        "Generic": Generic,
+        "generic": generic,
+        "Param": Param,
+        "SymbolicInput": In,
+        "SymbolicOutput": Out,
+        "function_dump": function_dump,
+        "get_scalar_constant_value": get_scalar_constant_value,
+        "sparse_grad": lambda var: var,
+        "__file__": symnet.__file__,
     }
-    return make(
-        "theano", {**names, **own, "__version__": VERSION, "__getattr__": missing}
-    )
+    module = make("theano", {**names, **own, "__version__": VERSION})
+    refuse_in("theano", module)
+    return module
 
 
 def parts(settings: Settings) -> dict[str, ModuleType]:
@@ -240,8 +206,9 @@ def parts(settings: Settings) -> dict[str, ModuleType]:
             found[name.replace("symnet", "theano", 1)] = importlib.import_module(name)
     for name, source in MODULES.items():
         found.setdefault(name, importlib.import_module(source))
-    for name, contents in small_modules(settings).items():
-        found[name] = make(name, contents)
+    for name, names in small_modules(settings, _asarray).items():
+        found[name] = make(name, names)
+    # What stands above the modules that bear Theano's names.
     vars(found["theano.tensor.basic"]).update(PRECISION, _allclose=_allclose)
     vars(found["theano.tensor"])["_shared"] = shared
     vars(found["theano.sparse.basic"]).update(
@@ -251,40 +218,9 @@ def parts(settings: Settings) -> dict[str, ModuleType]:
         _is_sparse_variable=is_sparse,
         _is_dense_variable=lambda variable: not is_sparse(variable),
     )
+    for name, module in found.items():
+        refuse_in(name, module)
     return found
-
-
-def small_modules(settings: Settings) -> dict[str, dict[str, Any]]:
-    """Modules of Theano that are a few names only."""
-    version = {"full_version": VERSION, "short_version": VERSION, "version": VERSION}
-    testing = {
-        "verify_grad": verify_grad,
-        "assert_allclose": np.testing.assert_allclose,
-    }
-    flags = {"config": settings, "change_flags": settings.change_flags}
-    return {
-        "theano.compat": {"OrderedDict": OrderedDict, "PY3": True},
-        "theano.compat.python2x": {"OrderedDict": OrderedDict},
-        "theano.configparser": flags,
-        "theano.misc": {},
-        "theano.misc.may_share_memory": {
-            "may_share_memory": lambda a, b, raise_other_type=True: (
-                SparseType.may_share_memory(a, b)
-            )
-        },
-        "theano.misc.safe_asarray": {"_asarray": _asarray},
-        # There is no GPU: programs ask before they use one.
-        "theano.gpuarray": {"pygpu_activated": False},
-        "theano.gpuarray.dnn": {
-            "dnn_available": lambda *names: False,
-            "dnn_present": lambda: False,
-        },
-        "theano.sandbox.cuda": {"cuda_available": False, "cuda_enabled": False},
-        "theano.sandbox.cuda.dnn": {"dnn_available": lambda: False},
-        "theano.tests": {},
-        "theano.tests.unittest_tools": testing,
-        "theano.version": version,
-    }
 
 
 def make(name: str, contents: Mapping[str, Any]) -> ModuleType:

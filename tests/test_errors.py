@@ -8,6 +8,7 @@ from symnet import errors
 from symnet.errors import message
 
 KINDS = {
+    "AxisError": ValueError,
     "MissingInputError": ValueError,
     "UnusedInputError": ValueError,
     "DisconnectedInputError": ValueError,
@@ -26,6 +27,11 @@ def test_errors_keep_pythons_kinds(name):
     kind = getattr(errors, name)
     assert issubclass(kind, KINDS[name]) and kind.__doc__
     assert str(kind("what")) == "what"
+
+
+def test_a_wrong_axis_is_an_error_of_values_and_of_positions():
+    assert issubclass(errors.AxisError, ValueError)
+    assert issubclass(errors.AxisError, IndexError)
 
 
 def test_every_error_is_listed():

@@ -30,7 +30,9 @@ def floors(text: str) -> list[str]:
 
 FLOORS = floors("""
 collector config errors lazy recent times progress_display html_tables
-graph: origin entering types attached variables testvalues traverse promised evaluate pickling inner
+graph: origin unused_code entering types equal_values object_types attached variables
+graph: testvalues traverse asked
+graph: promised evaluate pickling inner
 graph: verify_graph same_graph .
 
 kernels.loopir: scalars interpret views verify_kernel philox_body
@@ -73,11 +75,15 @@ shared
 ops: about lowerings base elementwise methods comparison arithmetic whole_numbers
 ops: complex_parts operators habits functions special tails inputs
 ops: sizes alloc shape reshape reduce statistics creation subtensor joining advanced indexing picks
-ops: diagonal rearrange cumulative sorting order_objects fourier
+ops: assertions diagonal rearrange cumulative sorting order_objects positions fourier
 ops.random: drawing integer_ranges mrg mrg_streams philox_reference philox random_state
 ops.random: random_streams
 ops: composed checks barriers
-ops.linalg: gemm products
+ops.linalg: gemm products covariances
+ops: operation_objects
+ops: scalar_types scalar_ops scalar_classes scalar_names loading transfer breakpoints
+ops: theano_classes in_place index_objects named_types typed_lists
+ops: known_values
 ops.nnet: softmax logsumexp activations classification normalization convolution
 ops.nnet: filter_places conv_shapes local_conv filter_use conv conv_objects legacy_conv
 ops.nnet: upsampling
@@ -85,7 +91,7 @@ ops.nnet: windows pool_axes pooling pool_functions neighbourhoods spatial_transf
 ops.nnet: block_products
 ops.nnet: response_normalization dropping named_parts
 ops.linalg: solving determinants spectral matrices
-ops: print_values users scalar_ops pushing transfer
+ops: print_values users pushing
 ops.sparse: sparse_type entries sparse_parts conversions sparse_arithmetic sparse_slices
 ops.sparse: sparse_stacks sparse_reductions sparse_products sparse_functions sparse_draws
 ops.sparse: sparse_methods
@@ -113,7 +119,7 @@ autodiff: derivatives subgraphs
 ops: from_graph
 gradient
 
-compile: arguments sparse_edges inner_graphs
+compile: containers fitting arguments sparse_edges inner_graphs
 compile.scan: scan_builder vectorise merge dead_outputs hoist_products sink_products
 compile.scan: concat_products scan_passes
 compile.lower: program verify_program context fuse lower_scan lower_ifelse kernel_builder
@@ -125,16 +131,21 @@ compile.plan: planner plan_cache
 compile: partition refusals
 compile.plan: affine
 compile: recompute executable pipeline databases rounding widening agreement modes debugmode
-compile: nanguardmode monitormode profile card function .
+compile: nanguardmode monitormode profile card kept_values function makers .
+
 
 printing: roots scopes forms formula latex plain_text layers draw networks sympy_bridge stages .
-gof: graph opt optdb params_type toolbox .
+gof: utils op graph opt optdb params_type toolbox .
+misc: may_share_memory pkl_utils .
+typed_list: basic type .
+d3viz
 scalar ifelse
-sandbox: rng_mrg .
+sandbox.linalg: ops .
+sandbox: multinomial rng_mrg .
 random
 scan_module: scan_op scan_utils .
-tensor: inputs basic elemwise extra_ops fft nlinalg sharedvar
-tensor: opt raw_random shared_randomstreams slinalg sort subtensor xlogx
+tensor: type type_other inputs basic elemwise inplace opt extra_ops fft nlinalg sharedvar
+tensor: raw_random shared_randomstreams slinalg sort subtensor xlogx
 tensor.nnet: abstract_conv blocksparse bn conv conv3d2d corr corr3d ctc neighbours nnet sigm
 tensor.nnet: spatialtf .
 tensor.signal: conv pool downsample .
@@ -142,10 +153,11 @@ tensor: numpy_compositions numpy_table numpy_calls .
 sparse: .
 sparse: basic
 sparse.sandbox: sp2 .
-theano_names
+theano_settings theano_refusals theano_compat theano_names
 update_list schedules optim datasets debug surroundings
 models: initialisers model_layers model architectures model_summary
-models: stored_arrays safetensors_format safe_pickles torch_files hdf5_files weight_files
+models: stored_arrays safetensors_format safe_pickles theano_pickles torch_files hdf5_files
+models: weight_files
 models: weight_loading images . __main__
 parameter_files training tensorboard
 __init__
@@ -260,15 +272,9 @@ def test_the_list_names_only_modules_that_exist() -> None:
 
 # Folders whose files bear the names of Theano's.
 THEANOS = (
-    "tensor",
-    "gof",
-    "sandbox",
-    "scan_module",
-    "scalar",
-    "ifelse",
-    "random",
-    "sparse",
-)
+    "tensor", "gof", "sandbox", "scan_module", "scalar", "ifelse", "random", "misc",
+    "typed_list", "sparse",
+)  # fmt: skip
 
 
 def trees() -> Iterator[tuple[pathlib.Path, ast.Module]]:

@@ -79,7 +79,8 @@ def backpropagate(
     """Gradients of all variables between the seeds and `wrt`.
 
     seeds: variables and the gradients to start from (added to what flows in).
-    consider_constant: variables that count as not connected.
+    consider_constant: variables that pass nothing on; one of `wrt` among them gets its
+        own gradient.
     known: variables whose gradient is as given, whatever flows in.
     ends: variables that get a gradient but pass nothing on.
     masks: for each seed where it is zero because something else was chosen (see
@@ -89,9 +90,10 @@ def backpropagate(
     The cost is linear in the number of operations; each op's L_op is called once.
     """
     known = dict(known or {})
-    stop = set(consider_constant)
+    constants = set(consider_constant)
+    stop = constants - set(wrt)
     sources = [*(v for v, _ in seeds), *known]
-    fixed = stop | set(ends)
+    fixed = constants | set(ends)
     named = [*sources, *wrt, *fixed]
     forms = stable_forms(sources, named, fixed)
     guarding = [None if mask is None else Guard(mask, CLEAN) for mask in masks]

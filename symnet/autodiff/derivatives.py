@@ -27,6 +27,7 @@ from symnet.errors import (
     briefly,
     message,
 )
+from symnet.graph.asked import remember_inputs
 from symnet.graph.origin import capture
 from symnet.graph.traverse import clone_replace
 from symnet.graph.types import DisconnectedType, NullType, TensorType
@@ -107,7 +108,7 @@ def grad(
     """The gradient of the scalar `cost` with respect to `wrt`.
 
     wrt: a variable, or a list, tuple or dict of them; the result has the same form.
-    consider_constant: variables that nothing is propagated through.
+    consider_constant: variables that pass nothing on to what they are made of.
     disconnected_inputs: what to do where the cost does not use a variable of `wrt`:
         "raise" DisconnectedInputError, "warn" or "ignore".
     known_grads: gradients that are given instead of computed; `cost` may then be None.
@@ -140,14 +141,11 @@ def grad(
     )
     found = backpropagate(seeds, variables, consider_constant or (), given)
     results = [reply.gradient(v, found) for v in variables]
+    remember_inputs(results, [*variables, *given, *(v for v, _ in seeds)])
     if add_names and cost is not None and cost.name:
         for v, result in zip(variables, results):
-            if (
-                v.name
-                and result is not None
-                and result.name is None
-                and result not in given
-            ):
+            fresh = result not in given and getattr(result, "name", "") is None
+            if v.name and result is not None and fresh:
                 result.name = f"(d{cost.name}/d{v.name})"
     return as_form(wrt, results)
 

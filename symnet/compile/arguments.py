@@ -9,30 +9,24 @@ from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
+from symnet.compile.fitting import as_any, fit
 from symnet.config import config
 from symnet.errors import MissingInputError, UnusedInputError, message
-from symnet.graph.origin import capture, inherit
-from symnet.graph.traverse import ancestors, clone_replace, leaves, toposort
+from symnet.graph.asked import inputs_asked
+from symnet.graph.object_types import ObjectType
+from symnet.graph.traverse import clone_replace, leaves, toposort
 from symnet.graph.types import TensorType
 from symnet.graph.variables import Constant, Variable, operand_text
 from symnet.kernels.interface import Store
 from symnet.ops.base import as_tensor
-from symnet.ops.elementwise import cast
 from symnet.ops.scan.step_graph import carried_updates, warn_of_forgotten
-from symnet.ops.sizes import specify_shape
-from symnet.ops.sparse.sparse_type import (
-    SparseType,
-    as_sparse_variable,
-    is_sparse_value,
-)
+from symnet.ops.sparse.sparse_type import SparseType
 from symnet.ops.users import with_promised_sizes
 from symnet.rewriting.bypassed import refuse_bypassed
-from symnet.shared import SharedVariable
+from symnet.shared import Container, SharedVariable
 from symnet.sparse_shared import SparseSharedVariable
 
-HANDED_OUT = (TensorType, SparseType)  # what a function may give back
+HANDED_OUT = (TensorType, SparseType, ObjectType)  # what a function may give back
 
 Pairs = Mapping[Any, Any] | Iterable[tuple[Any, Any]] | tuple[Any, Any] | None
 
@@ -43,7 +37,12 @@ class In:
     value: taken where a call gives none; with `update` it is kept between calls, and
     replaced after each by the value of the expression `update`.
     strict, allow_downcast: how a call's argument is converted (see `TensorType.filter`).
+    A container of another function, `f.container[x]`, or a shared variable as the value is
+    shared with it; such an input is implicit.
+    implicit: a call cannot give a value for it.
     mutable, borrow: accepted as in Theano; arguments are never overwritten.
+    Raises: TypeError for what is no variable, an update of another type, a name that is no
+        string, or an implicit input without value.
     """
 
     def __init__(
@@ -68,6 +67,14 @@ class In:
                     cure="pass symbolic variables, such as T.matrix('x')",
                 )
             )
+        if name is not None and not isinstance(name, str):
+            raise TypeError(f"the name of an input is a string, not {name!r:.60}")
+        if implicit is None:
+            implicit = isinstance(value, (Container, SharedVariable))
+        if implicit and value is None:
+            raise TypeError(f"the implicit input {operand_text(variable)} has no value")
+        if update is not None:
+            update = fit(update, variable, "updated with")
         self.variable = variable
         self.name = name if name is not None else (variable.name if autoname else None)
         self.value = value
@@ -77,6 +84,7 @@ class In:
         self.allow_downcast = allow_downcast
         self.borrow = borrow
         self.implicit = implicit
+        self.shared = shared
 
     def __repr__(self) -> str:
         return f"In({self.variable})"
@@ -98,6 +106,8 @@ class Request:
     """What a function is to compute: inputs, outputs, updates, all replaced and checked.
 
     form: how results are handed out, "none", "one", "list" or "dict" (with `keys`).
+    order: all inputs as they were listed, those with a state together with the shared
+        variable that keeps it; `inputs` are the others, which calls bring.
     """
 
     inputs: list[In]
@@ -106,6 +116,7 @@ class Request:
     form: str
     keys: list[Any]
     states: dict[str, SharedVariable]
+    order: list[tuple[In, SharedVariable | None]]
 
 
 def read_request(
@@ -122,8 +133,13 @@ def read_request(
     values, form, keys = read_outputs(outputs)
     replace = read_givens(givens)
     changes = read_updates(updates)
-    states = read_states(ins, replace, changes)
-    ins = [i for i in ins if i.variable not in replace or i.name not in states]
+    order = read_states(ins, replace, changes)
+    states = {
+        one.name or f"state {k}": state
+        for k, (one, state) in enumerate(order)
+        if state is not None
+    }
+    ins = [one for one, state in order if state is None]
     targets = list(changes)
     refuse_bypassed(
         [*values, *changes.values()], [*replace, *(i.variable for i in ins)]
@@ -135,11 +151,14 @@ def read_request(
     chosen, results = unite_clones(chosen, results)
     chosen = {s: fit_update(s, v) for s, v in chosen.items()}
     wanted = [*results, *chosen.values()]
-    check_inputs(ins, wanted, replace, on_unused_input or config.on_unused_input)
+    on_unused = on_unused_input or config.on_unused_input
+    check_inputs(ins, wanted, replace, on_unused, [*values, *changes.values()])
     ins, wanted = cut_at_inputs(ins, wanted)
     wanted = with_promised_sizes(wanted)
     chosen = dict(zip(chosen, wanted[len(results) :], strict=True))
-    return Request(ins, wanted[: len(results)], chosen, form, keys, states)
+    listed = iter(ins)
+    order = [(next(listed) if state is None else one, state) for one, state in order]
+    return Request(ins, wanted[: len(results)], chosen, form, keys, states, order)
 
 
 # ---- inputs and outputs
@@ -208,15 +227,6 @@ def _output(given: Any) -> Variable:
     return as_any(given) if not isinstance(given, bool) else as_tensor(given)
 
 
-def as_any(value: Any) -> Variable:
-    """`value` as a variable, of whatever type."""
-    if isinstance(value, Variable):
-        return value
-    if is_sparse_value(value):
-        return as_sparse_variable(value)
-    return as_tensor(value, truth=True)
-
-
 def read_pairs(pairs: Pairs, what: str) -> list[tuple[Any, Any]]:
     """A mapping, pairs, or one bare pair, as a list of pairs."""
     if pairs is None:
@@ -254,72 +264,6 @@ def read_givens(givens: Pairs) -> dict[Variable, Variable]:
             raise ValueError(f"givens replaces {operand_text(old)} twice")
         replace[old] = fit(new, old, "given")
     return replace
-
-
-def fit(value: Any, target: Variable, what: str) -> Variable:
-    """`value` as a variable that may stand for `target`.  Raises: TypeError."""
-    new = as_any(value)
-    old_type, new_type = target.type, new.type
-    if not isinstance(old_type, TensorType) or not isinstance(new_type, TensorType):
-        tensors = isinstance(old_type, TensorType) or isinstance(new_type, TensorType)
-        if tensors or type(new_type) is not type(old_type):
-            raise TypeError(_other_type(target, new, what))
-        if isinstance(old_type, SparseType) and new_type != old_type:
-            raise TypeError(_other_type(target, new, what))
-        return new
-    if new_type.ndim != old_type.ndim:
-        raise TypeError(_misfit(target, new, what, "their ranks differ"))
-    if new_type.dtype != old_type.dtype:
-        if not _lossless(new, old_type.dtype):
-            source = introduced(new, new_type.dtype)
-            raise TypeError(
-                _misfit(target, new, what, "it would lose precision", source)
-            )
-        new = cast(new, old_type.dtype)
-    if not old_type.accepts(new.type):
-        raise TypeError(_misfit(target, new, what, "their known sizes differ"))
-    # What the target's type promises of sizes has been relied on: a call checks it.
-    with inherit(new.origin or capture()):
-        return specify_shape(new, old_type.shape)
-
-
-def _other_type(target: Variable, new: Variable, what: str) -> str:
-    """The text of an error where one of two is sparse, or both are otherwise stored."""
-    text = f"{operand_text(target)} cannot be {what} {operand_text(new)}"
-    cure = getattr(target.type, "from_others", "") or getattr(new.type, "to_tensor", "")
-    return message(text, origin=new.origin, cure=cure)
-
-
-def _lossless(new: Variable, dtype: str) -> bool:
-    have = new.type.dtype
-    if isinstance(new, Constant) and new.weak and new.data.dtype.kind in "biuf":
-        return np.dtype(dtype).kind in ("f", "c") or new.data.dtype.kind in "biu"
-    integer_to_float = np.dtype(have).kind in "biu" and dtype == config.floatX
-    return integer_to_float or bool(np.can_cast(have, dtype, "safe"))
-
-
-def _misfit(
-    target: Variable, new: Variable, what: str, why: str, source: Variable | None = None
-) -> str:
-    operands = [operand_text(target), operand_text(new)]
-    cure = f"cast it: .astype({target.type.dtype!r})"
-    if new.type.ndim != target.type.ndim:
-        cure = "give it the same rank, with reshape, dimshuffle or a reduction"
-    note = ""
-    if source is not None and source.owner is not None:
-        note = f"\n  {source.type.dtype} comes from: {source.owner.op}, {source.origin}"
-    text = f"{operand_text(target)} cannot be {what} {operand_text(new)}: {why}{note}"
-    return message(text, operands=operands, origin=new.origin, cure=cure)
-
-
-def introduced(variable: Variable, dtype: str) -> Variable | None:
-    """The first variable of that dtype which no operand of the same dtype explains."""
-    for node in toposort([variable]):
-        inputs = [v.type.dtype for v in node.inputs if isinstance(v.type, TensorType)]
-        outputs = [v for v in node.outputs if getattr(v.type, "dtype", None) == dtype]
-        if outputs and dtype not in inputs:
-            return outputs[0]
-    return next((v for v in ancestors([variable]) if v.type.dtype == dtype), None)
 
 
 # ---- updates
@@ -425,24 +369,40 @@ def read_states(
     ins: Sequence[In],
     replace: dict[Variable, Variable],
     changes: dict[SharedVariable, Any],
-) -> dict[str, SharedVariable]:
-    """Inputs with an update keep their value between calls: each becomes shared."""
-    states: dict[str, SharedVariable] = {}
+) -> list[tuple[In, SharedVariable | None]]:
+    """Inputs with an update, or with a state of another function as their value, keep it
+    between calls: each becomes shared.  All inputs in their order, with that variable."""
+    order: list[tuple[In, SharedVariable | None]] = []
     for one in ins:
-        if one.update is None:
+        kept = isinstance(one.value, Container) and one.value.state is not None
+        if one.update is None and not kept:
+            order.append((one, None))
             continue
         if one.value is None:
             raise ValueError(
                 f"{one}: an input with an update needs a value to start from"
             )
-        kind, allowed = one.variable.type, one.allow_downcast
-        start = kind.filter(one.value, allow_downcast=allowed).copy()
-        kept = SparseSharedVariable if isinstance(kind, SparseType) else SharedVariable
-        state = kept(kind, start, one.name)
+        state = _state(one)
         replace[one.variable] = state
-        changes[state] = as_any(one.update)
-        states[one.name or f"state {len(states)}"] = state
-    return states
+        if one.update is not None:
+            changes[state] = as_any(one.update)
+        order.append((one, state))
+    return order
+
+
+def _state(one: In) -> SharedVariable:
+    """A shared variable for an input: of the value's own store, or of a new one."""
+    kind, value = one.variable.type, one.value
+    shared = value.state if isinstance(value, Container) else value
+    kept = SparseSharedVariable if isinstance(kind, SparseType) else SharedVariable
+    if isinstance(shared, SparseSharedVariable):
+        value = shared.get_value()
+    elif isinstance(shared, SharedVariable):
+        return SharedVariable(kind, shared.store, one.name)
+    elif isinstance(value, Container):
+        value = value.value
+    start = kind.filter(value, allow_downcast=one.allow_downcast).copy()
+    return kept(kind, start, one.name)
 
 
 # ---- what is missing, what is not needed
@@ -453,8 +413,11 @@ def check_inputs(
     wanted: Sequence[Variable],
     replace: Mapping[Variable, Variable],
     on_unused: str,
+    written: Sequence[Variable],
 ) -> None:
-    """Raises: MissingInputError, UnusedInputError; ValueError for a bad `on_unused`."""
+    """written: what the user has asked for, before anything was replaced.
+
+    Raises: MissingInputError, UnusedInputError; ValueError for a bad `on_unused`."""
     if on_unused not in ("raise", "warn", "ignore"):
         raise ValueError(
             f"on_unused_input is 'raise', 'warn' or 'ignore', not {on_unused!r}"
@@ -464,10 +427,12 @@ def check_inputs(
     for leaf in used:
         if not isinstance(leaf, (Constant, SharedVariable)) and leaf not in given:
             raise MissingInputError(_missing(leaf, ins, wanted))
-    replaced = {v for key in replace for v in [key]}
-    for one in ins:
-        if one.variable not in used and one.value is None:
-            _unused(one.variable, on_unused, one.variable in replaced)
+    unused = [v for one in ins if (v := one.variable) not in used and one.value is None]
+    if unused and on_unused != "ignore":
+        asked = inputs_asked(written)
+        for variable in unused:
+            if variable not in asked:
+                _unused(variable, on_unused, variable in replace)
 
 
 def _missing(leaf: Variable, ins: Sequence[In], wanted: Sequence[Variable]) -> str:
@@ -484,8 +449,6 @@ def _missing(leaf: Variable, ins: Sequence[In], wanted: Sequence[Variable]) -> s
 
 
 def _unused(variable: Variable, on_unused: str, replaced: bool) -> None:
-    if on_unused == "ignore":
-        return
     why = "givens replaces it" if replaced else "no output or update needs it"
     text = message(
         f"the input {operand_text(variable)} is not used: {why}",

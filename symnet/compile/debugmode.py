@@ -32,7 +32,13 @@ import numpy as np
 from symnet.compile.agreement import Values, distance, first_difference
 from symnet.compile.executable import Executable, shared_of, values_of
 from symnet.compile.memory.verify_placement import PlacementError
-from symnet.compile.modes import MODES, Mode, Runs
+from symnet.compile.modes import (
+    MODES,
+    Mode,
+    ReferenceEngine,
+    Runs,
+    returns_objects,
+)  # fmt: skip
 from symnet.compile.pipeline import compile_graph, rewrite_graph
 from symnet.compile.widening import report_unstable
 from symnet.config import config
@@ -152,6 +158,8 @@ class DebugMode(Mode):
         numbers: Sequence[bool],
         device: Device,
     ) -> Runs:
+        if returns_objects(outputs):
+            return ReferenceEngine(original.inputs, outputs, updates)
         given = (original, original.inputs, outputs, updates, device)
         return DebugEngine(*given, super().rewrite, self.checks)
 

@@ -15,7 +15,9 @@ from symnet import gradient
 from symnet.collector import collector_paused
 from symnet.compile.arguments import In, Out, Pairs, Request, read_request
 from symnet.compile.card import html_card
+from symnet.compile.containers import given_states
 from symnet.compile.executable import Executable
+from symnet.compile.kept_values import KeptValues
 from symnet.compile.modes import Mode, get_mode
 from symnet.compile.profile import Profiler, TimeRecorder
 from symnet.compile.sparse_edges import Edges
@@ -27,7 +29,7 @@ from symnet.graph.variables import Variable, operand_text
 from symnet.kernels.devices import CPU, get_device
 from symnet.kernels.interface import RETURN_LIST, RETURN_ONE, Device
 from symnet.ops.methods import method
-from symnet.shared import SharedVariable
+from symnet.shared import Container, SharedVariable
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
@@ -39,7 +41,7 @@ else:
     Result = TypeVar("Result")
 
 
-class Function(Generic[Result]):
+class Function(KeptValues, Generic[Result]):
     """A compiled function.  Call it with values for its inputs, by position or by name.
     Type checkers know it by what a call gives, as `Function[list[NDArray[Any]]]`.
 
@@ -64,7 +66,7 @@ class Function(Generic[Result]):
         self.device = device
         self.trust_input = trust_input
         self.states = request.states
-        self.defaults = [None] * len(request.inputs)
+        self._cells: list[list[Any]] = [[None] for _ in request.inputs]
         variables = [one.variable for one in request.inputs]
         self.edges = edges = Edges(variables, request.outputs, request.updates)
         original = Graph(edges.inputs, [*edges.outputs, *edges.updates.values()])
@@ -84,11 +86,16 @@ class Function(Generic[Result]):
         ):
             form = RETURN_ONE if request.form == "one" else RETURN_LIST
             self.engine.enter_directly(form, Fallback(self))
-        self.maker = Maker(graph, request.inputs, outputs, mode, ref(self))
+        listed = [one for one, _ in request.order]
+        self.maker = Maker(graph, listed, outputs, mode, ref(self))
         self._types = [v.type for v in variables]
         self._names = {one.name: k for k, one in enumerate(request.inputs) if one.name}
         for k, one in enumerate(request.inputs):
-            self._set_default(k, one.value)
+            if isinstance(one.value, Container):  # that of another function is shared
+                self.convert(k, one.value.value)
+                self._cells[k] = one.value.storage
+            else:
+                self._set_default(k, one.value)
         self.made_seconds = perf_counter() - start
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Function[Result]:
@@ -112,8 +119,10 @@ class Function(Generic[Result]):
     def call(self, *args: Any, **kwargs: Any) -> Result:
         """A call by way of Python: converts arguments, makes plans; the builtin hands
         over to it whatever is not exactly as in the call before."""
-        arrays = self.edges.split(self.read_arguments(args, kwargs))
-        results = self.edges.joined(self.engine.run(arrays))
+        states, given, named = self.states_given(args, kwargs)
+        arrays = self.edges.split(self.read_arguments(given, named))
+        with given_states(states):
+            results = self.edges.joined(self.engine.run(arrays))
         builtin = getattr(self.engine, "builtin", None)
         if builtin is not None:  # from now on it takes the calls
             type(self).__call__ = builtin  # type: ignore[method-assign]
@@ -151,9 +160,11 @@ class Function(Generic[Result]):
             raise TypeError(
                 self._text(f"takes {len(inputs)} arguments, got {len(args)}")
             )
-        given: list[Any] = [*args, *self.defaults[len(args) :]]
+        given: list[Any] = [*args, *(cell[0] for cell in self._cells[len(args) :])]
         for key, value in kwargs.items():
             position = self._names.get(key)
+            if sum(one.name == key for one in inputs) > 1:
+                raise TypeError(self._text(f"has several inputs called {key!r}"))
             if position is None:
                 known = ", ".join(self._names) or "none has a name"
                 raise TypeError(
@@ -188,43 +199,7 @@ class Function(Generic[Result]):
             raise type(error)(self._text(f"cannot take {label}: {error}")) from None
         return as_kept(array) if isinstance(array, np.ndarray) else array
 
-    def _text(self, what: str) -> str:
-        return message(f"the function{f' {self.name}' if self.name else ''} {what}")
-
     # ---- what Theano's functions offer
-
-    def __getitem__(self, key: Any) -> Any:
-        """The default value, or the kept state, of an input (by name or variable)."""
-        name = key if isinstance(key, str) else getattr(key, "name", None)
-        if name in self.states:
-            return self.states[name].get_value()
-        return self.defaults[self._position(key)]
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        name = key if isinstance(key, str) else getattr(key, "name", None)
-        if name in self.states:
-            self.states[name].set_value(value)
-        else:
-            self._set_default(self._position(key), value)
-
-    def _set_default(self, position: int, value: Any) -> None:
-        """Have calls that give no value for an input take this one.  It is checked now,
-        and again at a call, for a list or an array may change."""
-        if value is not None:
-            self.convert(position, value)
-        self.defaults[position] = value
-
-    def __contains__(self, key: Any) -> bool:
-        return key in self._names or key in self.states
-
-    def _position(self, key: Any) -> int:
-        if isinstance(key, Variable):
-            for k, one in enumerate(self.request.inputs):
-                if one.variable is key:
-                    return k
-        elif key in self._names:
-            return self._names[key]
-        raise KeyError(f"no input {key!r}")
 
     def get_shared(self) -> list[SharedVariable]:
         """The shared variables that the function reads or updates."""
@@ -242,7 +217,7 @@ class Function(Generic[Result]):
         profile: Any = None,
     ) -> Function[Result]:
         """Another function over the same graph, with shared variables exchanged (`swap`)
-        or without its updates.  Code is shared in any case.
+        or without its updates.  Code is shared in any case, memory in none.
 
         Raises: TypeError where a swapped variable has another type.
         """
@@ -256,17 +231,25 @@ class Function(Generic[Result]):
         count = len(request.outputs)
         news = zip(request.updates, copied[count:], strict=True)
         updates = {} if delete_updates else {swaps.get(s, s): v for s, v in news}
+        states = {name: swaps.get(s, s) for name, s in request.states.items()}
+        order = [(one, s and swaps.get(s, s)) for one, s in request.order]
         twin = Request(
-            request.inputs,
-            copied[:count],
-            updates,
-            request.form,
-            request.keys,
-            request.states,
-        )
-        name = name or self.name
+            request.inputs, copied[:count], updates, request.form, request.keys, states,
+            order,
+        )  # fmt: skip
         settings = (self.trust_input, bool(profile), self.device)
-        return Function(twin, self.mode, name, *settings)
+        made = Function(twin, self.mode, name or self.name, *settings)
+        for old_cell, cell in zip(self._cells, made._cells, strict=True):
+            cell[0] = old_cell[0]
+        return made
+
+    def __copy__(self) -> Function[Result]:
+        """Another function with the same shared variables, and states of its own."""
+        fresh = {
+            state: SharedVariable(state.type, state.get_value(), state.name)
+            for state in self.states.values()
+        }
+        return self.copy(swap=fresh)
 
     def free(self) -> None:
         """Give the memory of temporaries, and of results that nobody holds, back; the next
@@ -280,9 +263,9 @@ class Function(Generic[Result]):
         To load a pickle runs the code of who made it: see `graph.pickling`."""
         request = self.request
         graph = pack([*request.outputs, *request.updates.values()])
-        rest = (request.form, request.keys, request.states)
+        rest = (request.form, request.keys, request.states, request.order)
         settings = (
-            self.mode, self.name, self.trust_input, self.defaults, self.device.name
+            self.mode, self.name, self.trust_input, self._cells, self.device.name
         )  # fmt: skip
         return _restore, (request.inputs, graph, list(request.updates), rest, settings)
 
@@ -333,10 +316,10 @@ def _restore(
     values = unpack(graph)
     count = len(values) - len(updated)
     updates = dict(zip(updated, values[count:], strict=True))
-    mode, name, trust_input, defaults, device = settings
+    mode, name, trust_input, cells, device = settings
     request = Request(inputs, values[:count], updates, *rest)
     made = Function(request, mode, name, trust_input, device=get_device(device))
-    made.defaults = defaults
+    made._cells = cells
     return made
 
 

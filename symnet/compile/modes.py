@@ -14,6 +14,7 @@ from symnet.compile.pipeline import compile_graph, known_tags, rewrite_graph
 from symnet.config import config
 from symnet.errors import message
 from symnet.graph.evaluate import evaluate
+from symnet.graph.object_types import ObjectType
 from symnet.graph.origin import capture
 from symnet.graph.traverse import Graph
 from symnet.graph.variables import Variable
@@ -99,7 +100,7 @@ class Mode:
         numbers: for each input whether a Python number may stand for it.
         """
         inputs = original.inputs
-        if self.by_reference:
+        if self.by_reference or returns_objects(outputs):
             return ReferenceEngine(inputs, outputs, updates)
         graph = Graph(inputs, [*outputs, *updates.values()])
         return compile_graph(
@@ -220,6 +221,18 @@ class FastCompile(Mode):
         super().__init__("py", None)
 
 
+def returns_objects(outputs: Sequence[Variable]) -> bool:
+    """Whether a function is to give objects of Python, which Python has to compute."""
+    return any(isinstance(v.type, ObjectType) for v in outputs)
+
+
+def own_result(variable: Variable, value: Any) -> Any:
+    """A result as the caller's own."""
+    if isinstance(variable.type, ObjectType):
+        return variable.type.fresh(value)
+    return value.copy() if hasattr(value, "copy") else value
+
+
 class ReferenceEngine:
     """Runs a graph by reference evaluation."""
 
@@ -243,7 +256,7 @@ class ReferenceEngine:
         results = self.evaluate(given)
         count = len(self.outputs)
         # Copies: a result may be a view of an argument, a constant or a shared variable.
-        fresh = [r.copy() if hasattr(r, "copy") else r for r in results]
+        fresh = [own_result(v, r) for v, r in zip(self.values, results, strict=True)]
         set_values(dict(zip(self.updates, fresh[count:], strict=True)), ticket)
         return fresh[:count]
 
@@ -258,6 +271,8 @@ def get_mode(mode: str | Mode | None) -> Mode:
     """The Mode of that name (config.mode where none is given).  Raises: ValueError."""
     if isinstance(mode, Mode):
         return mode
+    if mode is None and config.mode == "FAST_RUN":
+        return Mode(config.linker, config.optimizer)
     name = mode if mode is not None else config.mode
     if name not in MODES:
         known = ", ".join(MODES)

@@ -17,7 +17,13 @@ from typing import Any
 import numpy as np
 
 from symnet.compile.executable import shared_of, values_of
-from symnet.compile.modes import MODES, Mode, Runs
+from symnet.compile.modes import (
+    MODES,
+    Mode,
+    ReferenceEngine,
+    Runs,
+    returns_objects,
+)  # fmt: skip
 from symnet.compile.pipeline import compile_graph
 from symnet.errors import message
 from symnet.graph.evaluate import changing, evaluate, value_of
@@ -136,6 +142,9 @@ class NanGuardEngine:
         self.shared = shared_of([*self.graph.outputs, *updates])
         flags = [mode.flag(v) for v in self.watched]
         probes = [_failing_if(reduce(or_, flags))] if flags else []
+        if returns_objects(outputs):
+            self.engine: Runs = ReferenceEngine(inputs, [*outputs, *probes], updates)
+            return
         whole = Graph(inputs, [*outputs, *probes, *updates.values()])
         self.engine = compile_graph(
             whole, list(updates), device=device, without=mode.without

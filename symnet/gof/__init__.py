@@ -20,15 +20,19 @@ from symnet.gof.opt import (
     optimizer,
 )
 from symnet.gof.params_type import Params, ParamsType
-from symnet.graph.types import Type
+from symnet.gof.toolbox import Feature, NodeFinder, PrintListener, ReplaceValidate
+from symnet.graph.object_types import Generic, generic
+from symnet.graph.types import NullType, Type
 from symnet.graph.variables import Apply, Constant, Op, Variable
 from symnet.graph.variables import Op as PureOp
 from symnet.rewriting.function_graph import FunctionGraph, InconsistencyError
 
 __all__ = [
-    "Apply", "Constant", "EquilibriumDB", "EquilibriumOptimizer", "FunctionGraph",
-    "InconsistencyError", "LocalOptimizer", "MergeOptimizer", "MissingInputError", "Op",
-    "OpKeyOptimizer", "OpRemove", "OpSub", "Optimizer", "Params", "ParamsType", "PatternSub",
-    "PureOp", "Query", "SeqOptimizer", "SequenceDB", "TopoOptimizer", "Type", "Variable",
-    "graph", "local_optimizer", "opt", "optdb", "optimizer", "toolbox",
+    "Apply", "Constant", "EquilibriumDB", "EquilibriumOptimizer", "Feature",
+    "FunctionGraph", "Generic", "InconsistencyError", "LocalOptimizer",
+    "MergeOptimizer", "MissingInputError", "NodeFinder", "NullType", "Op",
+    "OpKeyOptimizer", "OpRemove", "OpSub", "Optimizer", "Params", "ParamsType",
+    "PatternSub", "PrintListener", "PureOp", "Query", "ReplaceValidate", "SeqOptimizer",
+    "SequenceDB", "TopoOptimizer", "Type", "Variable", "generic", "graph",
+    "local_optimizer", "opt", "optdb", "optimizer", "toolbox",
 ]  # fmt: skip

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from symnet.graph.origin import inherit
 from symnet.graph.variables import Apply, Constant, Variable
@@ -248,3 +249,52 @@ def change_nodes(graph: Graph, change: Change) -> Graph:
     if not new:
         return graph
     return Graph(graph.inputs, [new.get(v, v) for v in graph.outputs])
+
+
+# ---- Theano's walks
+
+
+def stack_search(
+    start: Iterable[Any],
+    expand: Callable[[Any], Iterable[Any] | None],
+    mode: str = "bfs",
+    build_inv: bool = False,
+) -> Any:
+    """All that is reached from `start`, each once, in order; `expand(one)` gives what comes
+    after one, or None.
+
+    mode: "bfs" goes in breadth, "dfs" in depth.
+    build_inv: give also a dict from each to those after which it comes.
+    Raises: ValueError for another mode.
+    """
+    if mode not in ("bfs", "dfs"):
+        raise ValueError(f"stack_search: mode is 'bfs' or 'dfs', not {mode!r}")
+    pending, seen, found = deque(start), set(), []
+    inverse: dict[Any, list[Any]] = {}
+    while pending:
+        one = pending.popleft() if mode == "bfs" else pending.pop()
+        if one in seen:
+            continue
+        seen.add(one)
+        found.append(one)
+        for later in expand(one) or ():
+            inverse.setdefault(later, []).append(one)
+            pending.append(later)
+    return (found, inverse) if build_inv else found
+
+
+def variables(i: Sequence[Variable], o: Sequence[Variable]) -> list[Variable]:
+    """The variables between inputs and outputs, both included."""
+    return list(dict.fromkeys([*i, *ancestors(o, blockers=i)]))
+
+
+def orphans(i: Sequence[Variable], o: Sequence[Variable]) -> list[Variable]:
+    """The leaves of the outputs that are no inputs: constants, shared variables."""
+    return [v for v in variables(i, o) if v.owner is None and v not in i]
+
+
+def list_of_nodes(
+    inputs: Sequence[Variable], outputs: Sequence[Variable]
+) -> list[Apply]:
+    """The operations between inputs and outputs."""
+    return io_toposort(inputs, outputs)

@@ -188,13 +188,30 @@ class TensorType(Type):
             )
         )
 
-    def values_eq(self, a: Any, b: Any) -> bool:
-        return bool(np.array_equal(a, b, equal_nan=np.asarray(a).dtype.kind in "fc"))
+    @staticmethod
+    def values_eq(a: Any, b: Any, force_same_dtype: bool = True) -> bool:
+        """Whether two arrays are equal in dtype, shape and elements; NaN equals NaN."""
+        a, b = np.asarray(a), np.asarray(b)
+        if force_same_dtype and a.dtype != b.dtype:
+            return False
+        return bool(
+            np.array_equal(a, b, equal_nan={a.dtype.kind, b.dtype.kind} <= {*"fc"})
+        )
 
+    @staticmethod
     def values_eq_approx(
-        self, a: Any, b: Any, rtol: float | None = None, atol: float | None = None
+        a: Any,
+        b: Any,
+        allow_remove_inf: bool = False,
+        allow_remove_nan: bool = False,
+        rtol: float | None = None,
+        atol: float | None = None,
     ) -> bool:
-        """Whether two values agree within what the dtype's precision explains."""
+        """Whether two arrays agree within what the dtype's precision explains.
+
+        allow_remove_inf, allow_remove_nan: an infinity, or a NaN, in one of them agrees
+            with everything.
+        """
         a, b = np.asarray(a), np.asarray(b)
         if a.shape != b.shape or a.dtype != b.dtype:
             return False
@@ -203,7 +220,18 @@ class TensorType(Type):
         precision = float(np.finfo(a.dtype).eps)
         rtol = precision**0.5 / 10 if rtol is None else rtol
         atol = precision**0.5 / 10 if atol is None else atol
-        return bool(np.allclose(a, b, rtol=rtol, atol=atol, equal_nan=True))
+        close = np.isclose(a, b, rtol=rtol, atol=atol, equal_nan=True)
+        if allow_remove_inf:
+            close |= np.isinf(a) | np.isinf(b)
+        if allow_remove_nan:
+            close |= np.isnan(a) | np.isnan(b)
+        return bool(close.all())
+
+    @staticmethod
+    def may_share_memory(a: Any, b: Any) -> bool:
+        """Whether two arrays may have bytes in common."""
+        arrays = isinstance(a, np.ndarray) and isinstance(b, np.ndarray)
+        return arrays and bool(np.may_share_memory(a, b))
 
 
 class NullType(Type):
@@ -229,6 +257,28 @@ class DisconnectedType(Type):
 
     def __hash__(self) -> int:
         return hash(DisconnectedType)
+
+
+class NoneTypeT(Type):
+    """The type of Python's None, where an operation takes it for an axis."""
+
+    def filter(
+        self, value: Any, strict: bool = False, allow_downcast: Any = None
+    ) -> None:
+        if value is not None:
+            raise TypeError(f"expected None, got {_describe(value)}")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, NoneTypeT)
+
+    def __hash__(self) -> int:
+        return hash(NoneTypeT)
+
+    def __repr__(self) -> str:
+        return "NoneTypeT"
+
+
+none_type_t = NoneTypeT()
 
 
 def as_kept(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

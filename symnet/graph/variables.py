@@ -15,10 +15,11 @@ from typing import Any, ClassVar, Literal, TypeAlias, overload
 import numpy as np
 
 from symnet.config import config
-from symnet.errors import UnusedCodeWarning, briefly, message
+from symnet.errors import briefly, message
 from symnet.graph.attached import Attached
 from symnet.graph.origin import Origin, capture, inherit
 from symnet.graph.types import TensorType, Type
+from symnet.graph.unused_code import UNUSED, warn_of_code
 
 # Called with every operation that a user or an op's gradient applies.
 observers: list[Callable[[Apply], None]] = []
@@ -76,6 +77,12 @@ class Variable(Attached):
         return [] if self.owner is None else [self.owner]
 
     def __repr__(self) -> str:
+        text = self.name if self.name else describe(self)
+        if config.print_test_value == "on" and hasattr(self.tag, "test_value"):
+            text += f"\n{self.tag.test_value}"
+        return text
+
+    def __str__(self) -> str:
         return self.name if self.name else describe(self)
 
 
@@ -319,25 +326,6 @@ class Op:
     def get_params(self, node: Apply) -> Any:
         """The params of a node: the attributes that `params_type` names."""
         return self.params_type.get_params(self)
-
-
-# Theano's ways to compute an op that are not there: C is not compiled.
-UNUSED = ("c_code", "make_thunk")
-_warned: set[type] = set()
-
-
-def warn_of_code(op: Op, line: Origin | None) -> None:
-    """Say once that a class brings code that is not used."""
-    if type(op) in _warned or not hasattr(op, "c_code"):
-        return
-    _warned.add(type(op))
-    text = message(
-        f"{type(op).__name__}.c_code is not used: no C is compiled",
-        origin=line,
-        cure="its perform computes it, in Python; what is computed element by element can "
-        "have a body that is compiled (symnet.scalar.ScalarOp)",
-    )
-    warnings.warn(text, UnusedCodeWarning, stacklevel=4)
 
 
 def is_users(op: Any) -> bool:

@@ -14,7 +14,7 @@ import pickle
 import pickletools
 import re
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import IO, Any, cast
 
@@ -29,6 +29,7 @@ from symnet.models.stored_arrays import (
 )
 
 MEMO = {"PUT", "BINPUT", "LONG_BINPUT"}
+OPCODES = {one.code.encode("latin1"): one for one in pickletools.opcodes}
 
 
 class SafeUnpickler(pickle.Unpickler):
@@ -60,13 +61,32 @@ def load_pickle(
     with reading(path, "pickle"):
         start = file.tell()
         # The unpickler makes room for any number that a pickle gives to what it remembers.
-        for count, (opcode, argument, _) in enumerate(pickletools.genops(file)):
+        for count, (opcode, argument) in enumerate(_instructions(file)):
             if opcode.name in MEMO and not 0 <= int(str(argument)) <= count:
                 raise WeightFileError(path, f"damaged pickle: memo {argument}")
             if opcode.name.startswith("EXT"):
                 raise WeightFileError(path, "the pickle asks for extensions")
         file.seek(start)
         return unpickler(file, path, allowed).load()
+
+
+def _instructions(file: IO[bytes]) -> Iterator[tuple[Any, Any]]:
+    """The opcodes of a pickle up to its end, and their arguments.
+
+    `pickletools.genops` takes the strings of protocol 0 for ASCII; Python 2 has written
+    arrays so.  Raises: ValueError for what is no opcode, or a missing end.
+    """
+    while True:
+        opcode = OPCODES.get(file.read(1))
+        if opcode is None:
+            raise ValueError("the pickle has no end, or no such instruction")
+        if opcode.name == "STRING":
+            argument: Any = file.readline()
+        else:
+            argument = None if opcode.arg is None else opcode.arg.reader(file)
+        yield opcode, argument
+        if opcode.name == "STOP":
+            return
 
 
 def mapped(path: str) -> IO[bytes]:

@@ -45,7 +45,8 @@ class StoredArray:
 class WeightFile:
     """A file's arrays by name, in the file's order.
 
-    kind: "npz", "safetensors", "torch", "lasagne", "lasagne-zoo", "keras", "caffe", "hdf5".
+    kind: "npz", "safetensors", "torch", "lasagne", "lasagne-zoo", "theano", "keras", "caffe",
+        "hdf5".
     """
 
     path: str

@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symnet.models.hdf5_files import MOST_EXPANSION, read_hdf5
-from symnet.models.safe_pickles import read_lasagne
 from symnet.models.safetensors_format import (
     looks_like_safetensors,
     read_safetensors,
@@ -28,6 +27,7 @@ from symnet.models.stored_arrays import (
     WeightFileError,
     reading,
 )
+from symnet.models.theano_pickles import read_pickles
 from symnet.models.torch_files import LEGACY, read_torch_legacy, read_torch_zip
 
 PICKLES = (b"\x80", b"(", b"]", b"}", b"c")  # what those of all protocols begin with
@@ -38,7 +38,7 @@ def open_weights(path: str | os.PathLike[str]) -> WeightFile:
     arrays.  Nothing that the file names is run; numbers are read when they are wanted.
 
     Kinds: npz, safetensors, PyTorch's state dicts (both formats), pickled lists of arrays
-    (Lasagne), HDF5 (Keras 1, Caffe; needs h5py).
+    (Lasagne), pickles of Theano's shared variables, HDF5 (Keras 1, Caffe; needs h5py).
     Raises: FileNotFoundError; WeightFileError for a damaged file, an unknown kind, and a
         pickle that asks for more than arrays.
     """
@@ -57,7 +57,7 @@ def open_weights(path: str | os.PathLike[str]) -> WeightFile:
     if looks_like_safetensors(head, size):
         return read_safetensors(path)
     if head.startswith(PICKLES):
-        return read_lasagne(path)
+        return read_pickles(path)
     raise WeightFileError(
         path,
         f"no known kind of file of weights: it begins with {head[:8]!r}"

@@ -149,6 +149,8 @@ def find_convention(file: WeightFile, model: Model) -> str:
         return file.kind
     if file.kind == "keras":
         return _keras_order(file, model)
+    if file.kind == "theano":
+        return "lasagne"  # in order; Theano's convolutions mirror filters
     if any(name in model.parameter_shapes for name in file.arrays):
         return "symnet"
     if file.arrays and all(name.startswith("arr_") for name in file.arrays):

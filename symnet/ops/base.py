@@ -9,7 +9,13 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 
 from symnet.config import config
-from symnet.errors import AsTensorError, NotScalarConstantError, ShapeError, message
+from symnet.errors import (
+    AsTensorError,
+    AxisError,
+    NotScalarConstantError,
+    ShapeError,
+    message,
+)
 from symnet.graph.entering import as_plain
 from symnet.graph.types import COMPLEX, FLOATS, DisconnectedType, TensorType
 from symnet.graph.variables import (
@@ -388,7 +394,7 @@ def normalize_axis(axis: Any, ndim: int, operation: object) -> int:
     if isinstance(axis, (bool, np.bool_)) or int(axis) != axis:
         raise TypeError(f"{operation}: an axis is an int, not {axis!r}")
     if not -ndim <= axis < ndim:
-        raise ValueError(f"{operation}: no axis {axis} in an array of rank {ndim}")
+        raise AxisError(f"{operation}: no axis {axis} in an array of rank {ndim}")
     return int(axis) % ndim
 
 
@@ -397,11 +403,12 @@ def normalize_axes(axis: Any, ndim: int, operation: object) -> tuple[int, ...]:
 
     Raises: ValueError for an axis that does not exist or is named twice.
     """
-    if axis is None:
+    if axis is None or (isinstance(axis, Constant) and axis.data is None):
         return tuple(range(ndim))
     if isinstance(axis, Constant) and axis.type.ndim == 1:
         axis = axis.data.tolist()
-    axes = axis if isinstance(axis, (tuple, list, np.ndarray)) else [axis]
+    axis = axis.tolist() if isinstance(axis, np.ndarray) else axis
+    axes = axis if isinstance(axis, (tuple, list)) else [axis]
     found = [normalize_axis(a, ndim, operation) for a in axes]
     if len(set(found)) < len(found):
         raise ValueError(f"{operation}: axis named twice in {axis!r}")

@@ -25,7 +25,16 @@ from symnet.kernels.loopir import scalars, views
 from symnet.kernels.loopir.scalars import Scalar
 from symnet.kernels.loopir.views import Size
 from symnet.ops.alloc import alloc
-from symnet.ops.arithmetic import add, identity, mul, switch
+from symnet.ops.arithmetic import (
+    absolute,
+    add,
+    identity,
+    maximum,
+    mul,
+    sub,
+    switch,
+    true_div,
+)
 from symnet.ops.base import PointOp, as_tensor, common_dtype, constant, disconnected
 from symnet.ops.comparison import eq, ge, le
 from symnet.ops.elementwise import cast
@@ -35,7 +44,7 @@ from symnet.ops.shape import dimshuffle, shape_padleft, shape_padright
 from symnet.ops.sizes import ShapeI, shape_i, size_scalar, sizes_of, specify_shape
 
 __all__ = [
-    "Arange", "arange", "eye", "identity_like", "meshgrid", "mgrid", "ogrid", "size",
+    "Arange", "arange", "bartlett", "eye", "identity_like", "meshgrid", "mgrid", "ogrid", "size",
     "tri", "tril", "triu",
 ]  # fmt: skip
 
@@ -306,6 +315,21 @@ def tri(N: Any, M: Any = None, k: Any = 0, dtype: str | None = None) -> Variable
     """
     rows, columns = _diagonal_grid(N, N if M is None else M, k)
     return cast(ge(rows, columns), dtype or config.floatX)
+
+
+def bartlett(M: Any) -> Variable:
+    """A triangle of M numbers from 0 up to 1 and down to 0; of one number 1.
+
+    Dtypes: M an integer; float64.  Raises: TypeError for another dtype or rank.
+
+    >>> bartlett(5).eval()
+    array([0. , 0.5, 1. , 0.5, 0. ])
+    """
+    length = maximum(size_scalar(M, "a size"), 0)
+    last = maximum(sub(length, 1), 1)
+    place = mul(arange(length), 2)
+    triangle = sub(1.0, absolute(true_div(cast(sub(place, last), "float64"), last)))
+    return cast(switch(eq(length, 1), 1.0, triangle), "float64")
 
 
 def _triangle(m: Any, k: Any, lower: bool) -> Variable:

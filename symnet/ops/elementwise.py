@@ -57,17 +57,7 @@ LARGE_FACTOR = 2**31
 KINDS = {dtype: np.dtype(dtype).kind for dtype in DTYPES}
 
 
-class ElementwiseKind(type):
-    """Of an op that is elementwise already `Elementwise(op)` is the op itself: so Theano's
-    programs make operations on arrays of those on numbers."""
-
-    def __call__(cls, *arguments: Any, **options: Any) -> Any:
-        if cls is Elementwise and isinstance(arguments[0], Elementwise):
-            return arguments[0]
-        return super().__call__(*arguments, **options)
-
-
-class Elementwise(TensorOp, metaclass=ElementwiseKind):
+class Elementwise(TensorOp):
     """out[i] = body(in0[i], in1[i], ...), inputs broadcast against each other.
 
     Shapes: inputs of any ranks, aligned at the last axis; a size known to be 1 stretches.
@@ -121,8 +111,11 @@ class Elementwise(TensorOp, metaclass=ElementwiseKind):
     def __reduce__(self) -> Any:
         return by_name, (self.name,)
 
+    # How the op is printed: by its name; in programs written for Theano as there.
+    printed: Callable[[str], str] = staticmethod(str)
+
     def __str__(self) -> str:
-        return self.name
+        return self.printed(self.name)
 
     __repr__ = __str__
 

@@ -38,7 +38,7 @@ from symnet.ops.lowerings import (
     Sizes,
     is_real,
 )
-from symnet.ops.shape import shape_padaxis, shape_padleft
+from symnet.ops.shape import dimshuffle, shape_padaxis, shape_padleft
 from symnet.ops.sizes import (
     make_vector,
     shape_i,
@@ -264,6 +264,10 @@ def concatenate(tensor_list: Any, axis: Any = 0) -> Variable:
         raise TypeError(
             f"concatenate takes a list of arrays, not {type(tensor_list).__name__}"
         )
+    if len(tensor_list) == 1 and not isinstance(axis, Variable):
+        only = as_tensor(tensor_list[0], truth=True)
+        normalize_axis(axis, only.type.ndim, "concatenate")
+        return only
     return join(axis, *tensor_list)
 
 
@@ -305,20 +309,37 @@ def as_tensor_variable(
 ) -> Variable:
     """`x` as a tensor variable, as Theano has it: see `as_tensor`.
 
+    Of an Apply it is the only output, or the one that its op names as the default.
     Shapes: a list that holds variables is stacked; with `ndim`, axes of size 1 are put in
-    front of an array of lower rank.
+    front of an array of lower rank, and taken away there from one of higher.
     Raises: AsTensorError for what is no number, array, tensor variable or list of these;
-        ValueError for an array of a rank above `ndim`.
+        ValueError for an array of a rank above `ndim`, or several outputs.
 
     >>> T.as_tensor_variable([1, 2]).type
     int64 tensor (2)
     """
+    if isinstance(x, Apply):
+        x = _output_of(x)
     variable = as_tensor(x, name, truth=True)
     if ndim is None or variable.type.ndim == ndim:
         return variable
-    if variable.type.ndim > ndim:
+    surplus = variable.type.ndim - ndim
+    if surplus > 0 and all(size == 1 for size in variable.type.shape[:surplus]):
+        return dimshuffle(variable, *range(surplus, variable.type.ndim))
+    if surplus > 0:
         raise ValueError(f"expected at most rank {ndim}, got {operand_text(variable)}")
     return shape_padleft(variable, ndim - variable.type.ndim)
+
+
+def _output_of(node: Apply) -> Variable:
+    default = node.op.default_output
+    if default is None and node.nout != 1:
+        raise ValueError(
+            f"{node.op} has {node.nout} outputs, and no default among them: name one"
+        )
+    if not 0 <= (default or 0) < node.nout:
+        raise ValueError(f"{node.op} has no output {default}")
+    return node.outputs[default or 0]
 
 
 def stacklists(arg: Any) -> Variable:
@@ -351,6 +372,20 @@ def vertical_stack(*args: Any) -> Variable:
            [3, 4]])
     """
     return _matrices("vertical_stack", args, 0)
+
+
+def hstack(tup: Sequence[Any]) -> Variable:
+    """Arrays joined along their second axis, vectors along their only one (NumPy's)."""
+    arrays = [as_tensor(one, truth=True) for one in tup]
+    arrays = [shape_padleft(v, 1) if v.type.ndim == 0 else v for v in arrays]
+    return concatenate(arrays, axis=min(1, arrays[0].type.ndim - 1))
+
+
+def vstack(tup: Sequence[Any]) -> Variable:
+    """Arrays joined along their first axis, vectors as rows (NumPy's meaning)."""
+    arrays = [as_tensor(one, truth=True) for one in tup]
+    rows = [shape_padleft(v, max(0, 2 - v.type.ndim)) for v in arrays]
+    return concatenate(rows, axis=0)
 
 
 def _matrices(name: str, arrays: Sequence[Any], axis: int) -> Variable:

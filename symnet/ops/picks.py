@@ -38,13 +38,13 @@ def take_along_axis(a: Any, indices: Any, axis: int = -1) -> Variable:
         )
     axis = normalize_axis(axis, rank, "take_along_axis")
     key = [
-        where if k == axis else _along(arange(shape_i(variable, k)), k, rank)
+        where if k == axis else along(arange(shape_i(variable, k)), k, rank)
         for k in range(rank)
     ]
     return getitem(variable, tuple(key))
 
 
-def _along(vector: Variable, axis: int, rank: int) -> Variable:
+def along(vector: Variable, axis: int, rank: int) -> Variable:
     return dimshuffle(vector, *[0 if k == axis else "x" for k in range(rank)])
 
 
@@ -87,7 +87,7 @@ def choose(a: Any, choices: Any, out: None = None, mode: str = "raise") -> Varia
     for axis in range(1, options.type.ndim):
         place = rank - options.type.ndim + axis
         one = options.type.shape[axis] == 1
-        key.append(0 if one else _along(arange(shape_i(options, axis)), place, rank))
+        key.append(0 if one else along(arange(shape_i(options, axis)), place, rank))
     return getitem(options, tuple(key))
 
 

@@ -47,7 +47,7 @@ from symnet.ops.sizes import (
 
 T = TypeVar("T")
 
-__all__ = ["Reshape", "flatten", "ravel", "reshape"]
+__all__ = ["Reshape", "flatten", "is_flat", "ravel", "reshape"]
 
 
 class Reshape(ViewOp):
@@ -317,6 +317,14 @@ def flatten(x: Any, ndim: int | None = None, outdim: int | None = None) -> Varia
     if ndim == variable.type.ndim:
         return variable
     return reshape(variable, [*sizes_of(variable)[: ndim - 1], -1], ndim=ndim)
+
+
+def is_flat(var: Variable, ndim: int | None = None, outdim: int | None = None) -> bool:
+    """Whether a variable has the rank that `flatten(var, ndim)` would give it."""
+    if ndim is not None and outdim is not None:
+        raise ValueError("is_flat: ndim and outdim mean the same: give one of them")
+    wanted = ndim if ndim is not None else outdim
+    return bool(var.type.ndim == (1 if wanted is None else wanted))
 
 
 def ravel(x: Any) -> Variable:

@@ -26,7 +26,8 @@ from symnet.graph.variables import (
     operand_text,
 )
 from symnet.ops.base import as_tensor
-from symnet.ops.elementwise import Elementwise, cast
+from symnet.ops.elementwise import cast
+from symnet.ops.scalar_ops import ScalarOp
 from symnet.ops.sizes import (
     MakeVector,
     Shape,
@@ -139,7 +140,9 @@ def gradients(
     Raises: TypeError for what is no list, ValueError for another number; as
     `checked_gradient`; and what L_op itself raises, with the op and the line as a note.
     """
-    if not is_users(node.op) or isinstance(node.op, Elementwise):
+    if isinstance(node.op, ScalarOp):
+        return _counted(node, node.op.on_elements(node, outputs, output_gradients))
+    if not is_users(node.op):
         return _counted(node, node.op.L_op(node.inputs, outputs, output_gradients))
     try:
         found = node.op.L_op(node.inputs, outputs, output_gradients)

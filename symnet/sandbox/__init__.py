@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from symnet.sandbox import rng_mrg
+from symnet.sandbox import linalg, multinomial, rng_mrg
 
-__all__ = ["rng_mrg"]
+__all__ = ["linalg", "multinomial", "rng_mrg"]

@@ -17,10 +17,14 @@ from symnet.ops.special import *  # noqa: F403
 from symnet.ops.inputs import *  # noqa: F403
 from symnet.ops.reduce import *  # noqa: F403
 from symnet.ops.statistics import *  # noqa: F403
+from symnet.ops.ifelse.conditional import ifelse
+from symnet.printing.plain_text import min_informative_str
+from symnet import scalar as scal
 from symnet.shared import shared
+from symnet.shared import shared as _shared  # noqa: F401  programs say T._shared
 from symnet.tensor import (
-    basic, elemwise, extra_ops, fft, nlinalg, nnet, raw_random, shared_randomstreams, sharedvar,
-    signal, slinalg, subtensor, xlogx,
+    basic, elemwise, extra_ops, fft, inplace, nlinalg, nnet, opt, raw_random,
+    shared_randomstreams, sharedvar, signal, slinalg, subtensor, xlogx,
 )  # fmt: skip
 from symnet.tensor import numpy_calls as _numpy_calls  # noqa: F401  np.exp(x)
 from symnet.tensor.basic import *  # noqa: F403
@@ -30,7 +34,8 @@ from symnet.tensor.sort import argsort, argtopk, sort, topk, topk_and_argtopk
 from symnet.tensor.subtensor import *  # noqa: F403
 
 __all__ = [
-    "argsort", "argtopk", "basic", "elemwise", "extra_ops", "fft", "nlinalg", "nnet",
+    "argsort", "argtopk", "basic", "elemwise", "extra_ops", "fft", "ifelse", "inplace",
+    "min_informative_str", "nlinalg", "nnet", "opt", "scal",
     "raw_random", "shared", "shared_randomstreams", "sharedvar", "signal", "slinalg",
     "sort", "subtensor", "topk", "topk_and_argtopk", "xlogx",
 ]  # fmt: skip

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from symnet.ops.elementwise import Elementwise as Elemwise
-from symnet.ops.reduce import Reduce as CAReduce
-from symnet.ops.shape import DimShuffle
+from symnet.ops.operation_objects import All, Prod, ProdWithoutZeros, Sum
+from symnet.ops.theano_classes import AxesOrder as DimShuffle
+from symnet.ops.theano_classes import CAReduce, Elemwise
 
-__all__ = ["CAReduce", "DimShuffle", "Elemwise"]
+__all__ = [
+    "All", "CAReduce", "DimShuffle", "Elemwise", "Prod", "ProdWithoutZeros", "Sum",
+]  # fmt: skip

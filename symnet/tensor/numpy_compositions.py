@@ -232,15 +232,6 @@ def stack(arrays: Sequence[Any], axis: int = 0) -> Variable:
     return T.stack(list(arrays), axis=axis)
 
 
-def hstack(tup: Sequence[Any]) -> Variable:
-    arrays = [atleast_1d(a) for a in tup]
-    return T.concatenate(arrays, axis=0 if arrays[0].ndim == 1 else 1)
-
-
-def vstack(tup: Sequence[Any]) -> Variable:
-    return T.concatenate([atleast_2d(a) for a in tup], axis=0)
-
-
 def column_stack(tup: Sequence[Any]) -> Variable:
     columns = [as_tensor(a) for a in tup]
     wide = [v if v.ndim == 2 else T.shape_padright(v, 2 - v.ndim) for v in columns]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from symnet.shared import SharedVariable as ScalarSharedVariable
 from symnet.shared import SharedVariable as TensorSharedVariable
-from symnet.shared import shared
+from symnet.shared import shared, shared_constructor
 from symnet.shared import shared as tensor_constructor
 
 __all__ = [
-    "ScalarSharedVariable", "TensorSharedVariable", "shared", "tensor_constructor",
+    "ScalarSharedVariable", "TensorSharedVariable", "shared", "shared_constructor",
+    "tensor_constructor",
 ]  # fmt: skip

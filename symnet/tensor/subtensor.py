@@ -1,12 +1,26 @@
 """The names of `theano.tensor.subtensor`."""
 
+# ruff: noqa: I001  (tables of names, several a line)
 from __future__ import annotations
 
 from symnet.ops.advanced import AdvancedIncSubtensor, AdvancedSubtensor
+from symnet.ops.index_objects import (
+    AdvancedBooleanIncSubtensor, AdvancedBooleanSubtensor,
+    AdvancedIncSubtensor1, AdvancedSubtensor1, advanced_boolean_inc_subtensor,
+    advanced_boolean_set_subtensor, advanced_boolean_subtensor,
+    advanced_inc_subtensor, advanced_inc_subtensor1, advanced_set_subtensor,
+    advanced_set_subtensor1, advanced_subtensor, advanced_subtensor1,
+)  # fmt: skip
 from symnet.ops.indexing import inc_subtensor, set_subtensor, take
-from symnet.ops.subtensor import IncSubtensor, Subtensor
+from symnet.ops.theano_classes import IncSubtensor, Subtensor
 
 __all__ = [
-    "AdvancedIncSubtensor", "AdvancedSubtensor", "IncSubtensor", "Subtensor",
-    "inc_subtensor", "set_subtensor", "take",
+    "AdvancedBooleanIncSubtensor", "AdvancedBooleanSubtensor",
+    "AdvancedIncSubtensor", "AdvancedIncSubtensor1", "AdvancedSubtensor",
+    "AdvancedSubtensor1", "IncSubtensor", "Subtensor",
+    "advanced_boolean_inc_subtensor", "advanced_boolean_set_subtensor",
+    "advanced_boolean_subtensor", "advanced_inc_subtensor",
+    "advanced_inc_subtensor1", "advanced_set_subtensor", "advanced_set_subtensor1",
+    "advanced_subtensor", "advanced_subtensor1", "inc_subtensor", "set_subtensor",
+    "take",
 ]  # fmt: skip

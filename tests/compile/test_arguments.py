@@ -11,8 +11,6 @@ import pytest
 import symnet.tensor as T
 from symnet import In, Out, function, shared
 from symnet.compile.arguments import (
-    fit,
-    introduced,
     read_givens,
     read_inputs,
     read_outputs,
@@ -20,6 +18,7 @@ from symnet.compile.arguments import (
     read_request,
     read_updates,
 )
+from symnet.compile.fitting import fit, introduced
 from symnet.config import config
 from symnet.errors import MissingInputError, UnusedInputError
 from symnet.graph.variables import Constant

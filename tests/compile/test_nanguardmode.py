@@ -13,6 +13,7 @@ import symnet.tensor as T
 from symnet import function, shared
 from symnet.compile import NanGuardMode
 from symnet.compile.nanguardmode import NanGuardError
+from symnet.typed_list import make_list
 
 
 def message_of(f: Any, *arguments: Any) -> str:
@@ -141,3 +142,13 @@ def test_modes_are_values() -> None:
     f = pickle.loads(pickle.dumps(function([x], T.log(x), mode=NanGuardMode())))
     with pytest.raises(NanGuardError):
         f([-1.0])
+
+
+def test_functions_that_return_lists_are_guarded_too() -> None:
+    x, w = T.dvector("x"), shared(1.0)
+    pair = make_list([x, T.log(x)])
+    f = function([x], pair, updates={w: w + 1}, mode="NanGuardMode")
+    np.testing.assert_allclose(f([1.0, 2.0]), [[1, 2], np.log([1, 2])])
+    assert w.get_value() == 2
+    assert "log" in message_of(f, [-1.0, 2.0])
+    assert w.get_value() == 2

@@ -85,3 +85,23 @@ def test_float64_is_told() -> None:
             T.dmatrix()
     with config.change_flags(warn_float64="warn"), pytest.warns(match="float64 matrix"):
         T.dmatrix()
+
+
+@pytest.mark.parametrize("setting", ["raise", "warn"])
+def test_derivatives_of_loops_have_test_values(
+    setting: str, recwarn: pytest.WarningsRecorder
+) -> None:
+    """Inside of a loop's derivative are leaves that have none."""
+    with config.change_flags(compute_test_value=setting):
+        u, w = T.dvector("u"), symnet.shared(np.array([2.0, 3.0]), "w")
+        u.tag.test_value = np.array([1.0, 4.0])
+        each, _ = symnet.scan(lambda a, b: (a * b).sum(), [u], non_sequences=[w])
+        slope = symnet.grad((each**2).sum(), w)
+        curved = symnet.gradient.hessian((u**3).sum(), u)
+        turned = symnet.gradient.jacobian(each, w)
+        sums = u.sum() * 5
+    np.testing.assert_allclose(slope.tag.test_value, [170, 170])
+    np.testing.assert_allclose(curved.tag.test_value, [[6, 0], [0, 24]])
+    np.testing.assert_allclose(turned.tag.test_value, [[1, 1], [4, 4]])
+    assert sums.tag.test_value == 25
+    assert not recwarn.list

@@ -37,6 +37,15 @@ PYTHON2 = (
 )
 
 
+# The same list in protocol 0, Python 2's own choice: bytes escaped within quotes.
+PROTOCOL_0 = (
+    b"(lp0\ncnumpy.core.multiarray\n_reconstruct\np1\n(cnumpy\nndarray\np2\n(I0\ntp3\n"
+    b"S'b'\np4\ntp5\nRp6\n(I1\n(I1\nI2\ntp7\ncnumpy\ndtype\np8\n(S'f4'\np9\nI0\nI1\ntp10\n"
+    b"Rp11\n(I3\nS'<'\np12\nNNNI-1\nI-1\nI0\ntp13\nbI00\n"
+    b"S'\\x00\\x00\\xc0?\\x00\\x00\\x00\\xc0'\np14\ntp15\nba."
+)
+
+
 def written(folder: pathlib.Path, content: Any, protocol: int = 4) -> str:
     path = folder / "weights.pkl"
     raw = content if isinstance(content, bytes) else pickle.dumps(content, protocol)
@@ -53,8 +62,9 @@ def test_lists_of_arrays(protocol: int, tmp_path: pathlib.Path) -> None:
         np.testing.assert_array_equal(got, want)
 
 
-def test_python_2(tmp_path: pathlib.Path) -> None:
-    found = read_weights(written(tmp_path, PYTHON2))["0"]
+@pytest.mark.parametrize("content", [PYTHON2, PROTOCOL_0], ids=["2", "0"])
+def test_python_2(content: bytes, tmp_path: pathlib.Path) -> None:
+    found = read_weights(written(tmp_path, content))["0"]
     assert found.dtype == "<f4" and found.tolist() == [[1.5, -2.0]]
 
 

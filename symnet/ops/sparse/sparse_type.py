@@ -162,7 +162,7 @@ class SparseType(Type):
         rows, columns = ones.nonzero()
         have, want = (np.asarray(m[rows, columns]).ravel() for m in (left, right))
         kind = TensorType(self.dtype, (None,))
-        return kind.values_eq_approx(have, want, rtol, atol)
+        return kind.values_eq_approx(have, want, rtol=rtol, atol=atol)
 
 
 def _same(a: Any, b: Any) -> bool:

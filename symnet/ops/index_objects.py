@@ -1,0 +1,59 @@
+"""Indexing in Theano's form of operations: `advanced_subtensor1(x, positions)`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from symnet.graph.variables import Variable
+from symnet.ops.indexing import getitem, inc_subtensor, set_subtensor
+from symnet.ops.operation_objects import operation_object
+
+
+def advanced_subtensor(x: Any, *index: Any) -> Variable:
+    """`x[index]`, with arrays of integers or booleans among the parts of the index."""
+    return getitem(x, index)
+
+
+def advanced_inc_subtensor(x: Any, y: Any, *index: Any) -> Variable:
+    """x with y added to x[index], at an element picked twice both times."""
+    return inc_subtensor(getitem(x, index), y)
+
+
+def advanced_set_subtensor(x: Any, y: Any, *index: Any) -> Variable:
+    """x with y in the place of x[index]."""
+    return set_subtensor(getitem(x, index), y)
+
+
+def _write(x: Any, y: Any, ilist: Any, inplace: bool, set_instead_of_inc: bool) -> Any:
+    write = advanced_set_subtensor if set_instead_of_inc else advanced_inc_subtensor
+    return write(x, y, ilist)
+
+
+AdvancedSubtensor1 = operation_object(
+    "AdvancedSubtensor1",
+    lambda x, ilist, sparse_grad: getitem(x, ilist),
+    sparse_grad=False,
+)
+AdvancedIncSubtensor1 = operation_object(
+    "AdvancedIncSubtensor1", _write, inplace=False, set_instead_of_inc=False
+)
+AdvancedBooleanSubtensor = operation_object(
+    "AdvancedBooleanSubtensor", advanced_subtensor
+)
+AdvancedBooleanIncSubtensor = operation_object(
+    "AdvancedBooleanIncSubtensor", _write, inplace=False, set_instead_of_inc=False
+)
+advanced_subtensor1 = AdvancedSubtensor1()
+advanced_inc_subtensor1 = AdvancedIncSubtensor1()
+advanced_set_subtensor1 = AdvancedIncSubtensor1(set_instead_of_inc=True)
+advanced_boolean_subtensor = advanced_subtensor
+advanced_boolean_inc_subtensor = advanced_inc_subtensor
+advanced_boolean_set_subtensor = advanced_set_subtensor
+
+__all__ = [
+    "AdvancedBooleanIncSubtensor", "AdvancedBooleanSubtensor",
+    "AdvancedIncSubtensor1", "AdvancedSubtensor1", "advanced_boolean_inc_subtensor",
+    "advanced_boolean_set_subtensor", "advanced_boolean_subtensor",
+    "advanced_inc_subtensor", "advanced_inc_subtensor1", "advanced_set_subtensor",
+    "advanced_set_subtensor1", "advanced_subtensor", "advanced_subtensor1",
+]  # fmt: skip

@@ -1,0 +1,164 @@
+"""Modules of Theano that are a few names only: old Pythons, versions, a GPU's absence."""
+
+from __future__ import annotations
+
+import builtins
+import configparser
+import functools
+import importlib
+import io
+import operator
+import pickle
+import struct
+from collections import OrderedDict
+from collections.abc import (
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    MutableMapping,
+    ValuesView,
+)
+from typing import Any
+
+import numpy as np
+
+from symnet.gradient import verify_grad
+from symnet.ops.assertions import Raise
+from symnet.ops.breakpoints import PdbBreakpoint
+
+# The release whose names these are: programs that ask choose their newest branch.
+VERSION = "1.0.5"
+
+
+def exc_message(e: BaseException) -> Any:
+    """What an exception says; of one that holds another, what that says."""
+    first = e.args[0] if e.args else ""
+    return exc_message(first) if isinstance(first, Exception) else first
+
+
+def compare(x: Any, y: Any) -> int:
+    """-1, 0 or 1, as x is below, equal to or above y."""
+    return int(x > y) - int(x < y)
+
+
+def reraise(
+    kind: type[BaseException], value: BaseException | None, trace: Any = None
+) -> None:
+    """Raise an exception that was caught, with its traceback."""
+    raise (kind() if value is None else value).with_traceback(trace)
+
+
+def of_dict(word: str) -> Any:
+    """A function of a dict that iterates over its keys, values or items."""
+    return lambda d, **keywords: iter(getattr(d, word)(**keywords))
+
+
+PYTHON = {
+    "PY2": False, "PY3": True, "BytesIO": io.BytesIO, "StringIO": io.StringIO,
+    "b": lambda text: text.encode("latin-1"), "next": builtins.next,
+}  # fmt: skip
+
+COMPAT: dict[str, Any] = {
+    **PYTHON,
+    "Callable": Callable, "DictMixin": MutableMapping, "Iterable": Iterable,
+    "Mapping": Mapping, "OrderedDict": OrderedDict, "ValuesView": ValuesView,
+    "cmp": compare, "configparser": configparser, "decode": lambda text: text.decode(),
+    "decode_iter": lambda texts: (text.decode() for text in texts),
+    "decode_with": lambda text, encoding: text.decode(encoding),
+    "exc_message": exc_message, "ifilter": filter, "imap": map, "izip": zip,
+    "get_unbound_function": lambda method: getattr(method, "__func__", method),
+    "operator_div": operator.truediv, "reload": importlib.reload,
+}  # fmt: skip
+
+SIX: dict[str, Any] = {
+    **PYTHON,
+    "Iterator": Iterator, "advance_iterator": builtins.next, "binary_type": bytes,
+    "callable": builtins.callable, "integer_types": (int,),
+    "iteritems": of_dict("items"), "iterkeys": of_dict("keys"),
+    "itervalues": of_dict("values"), "iterkey": of_dict("keys"),
+    "reraise": reraise, "string_types": (str,), "text_type": str,
+    "u": lambda text: text,
+}  # fmt: skip
+
+MOVES: dict[str, Any] = {
+    "cPickle": pickle, "cStringIO": io.StringIO, "StringIO": io.StringIO,
+    "filter": filter, "input": builtins.input, "map": map, "range": range,
+    "reduce": functools.reduce, "xrange": range, "zip": zip,
+}  # fmt: skip
+
+
+def seed_rng(pseed: int | None = None) -> int:
+    """Seed `numpy.random`, by default with 666; the seed."""
+    seed = 666 if pseed is None else pseed
+    np.random.seed(seed)  # noqa: NPY002  programs draw from it
+    return seed
+
+
+def use(device: str = "gpu", *args: Any, **keywords: Any) -> None:
+    """Refuse to choose a GPU.  Raises: EnvironmentError, as Theano where there is none."""
+    raise OSError(
+        f"use({device!r}): a device is a setting here; set config.device = 'cuda', or "
+        "leave it out, as programs do that ask cuda_available first"
+    )
+
+
+def small_modules(settings: Any, asarray: Any) -> dict[str, dict[str, Any]]:
+    """Their names, by module."""
+    version = {"full_version": VERSION, "short_version": VERSION, "version": VERSION}
+    testing = {
+        "verify_grad": verify_grad, "seed_rng": seed_rng, "fetch_seed": seed_rng,
+        "assert_allclose": np.testing.assert_allclose,
+    }  # fmt: skip
+    flags = {"config": settings, "change_flags": settings.change_flags}
+    # Programs ask before they use a GPU.
+    no_gpu = {
+        "cuda_available": False, "cuda_enabled": False, "use": use, "unuse": lambda: None,
+        "pygpu_activated": False, "dnn_available": lambda *names: False,
+        "dnn_present": lambda: False, "active_device_name": lambda: None,
+        "active_device_number": lambda: None, "list_contexts": list,
+    }  # fmt: skip
+    return {
+        "theano.compat": COMPAT,
+        "theano.compat.python2x": {"OrderedDict": OrderedDict},
+        "theano.compat.six": SIX,
+        "theano.compat.six.moves": MOVES,
+        "theano.compat.six.moves.cPickle": vars(pickle),
+        "theano.configdefaults": {
+            **flags,
+            "local_bitwidth": lambda: struct.calcsize("P") * 8,
+            "python_int_bitwidth": lambda: struct.calcsize("l") * 8,
+        },
+        "theano.configparser": flags,
+        "theano.misc.safe_asarray": {"_asarray": asarray},
+        "theano.gpuarray": {"pygpu_activated": False, "pygpu": None, "use": use},
+        "theano.gpuarray.type": {"list_contexts": list},
+        "theano.gpuarray.dnn": {
+            name: no_gpu[name] for name in ("dnn_available", "dnn_present")
+        },
+        "theano.raise_op": {"Raise": Raise},
+        "theano.sandbox.gpuarray": {"pygpu_activated": False},
+        "theano.sandbox.cuda": {
+            name: no_gpu[name]
+            for name in (
+                "active_device_name",
+                "active_device_number",
+                "cuda_available",
+                "cuda_enabled",
+                "unuse",
+                "use",
+                "pygpu_activated",
+            )
+        },  # fmt: skip
+        "theano.sandbox.cuda.dnn": {
+            name: no_gpu[name] for name in ("dnn_available", "dnn_present")
+        },
+        "theano.tests": {},
+        "theano.tests.breakpoint": {"PdbBreakpoint": PdbBreakpoint},
+        "theano.tests.unittest_tools": testing,
+        "theano.version": version,
+        "theano._version": {"get_versions": lambda: {"version": VERSION}},
+    }
+
+
+__all__ = ["VERSION", "small_modules"]

@@ -1,0 +1,161 @@
+"""Names of Theano that are left out on purpose: each with its reason, and what there is.
+
+Who asks for one gets an AttributeError (or, where a whole module is left out, a
+ModuleNotFoundError) that says so.
+"""
+
+from __future__ import annotations
+
+GPU = (
+    "config.device = 'cuda' takes a whole function to a GPU, without operations of its "
+    "own; ask first, as with theano.sandbox.cuda.cuda_available, which is False"
+)
+C_CODE = (
+    "native code is made through LLVM, not from C; an operation gives perform, or is "
+    "composed of others"
+)
+LINKERS = (
+    "how a function runs is its mode: 'FAST_RUN', 'FAST_COMPILE', 'DebugMode', or "
+    "Mode(linker, optimizer)"
+)
+REWRITES = "the compiler's own passes and rules take its place: see docs/design.md"
+IN_PLACE = (
+    "graphs are pure: the compiler decides what memory results lie in, and needs no check "
+    "or copy by hand"
+)
+MPI = "there is no MPI: exchange arrays between calls, as with mpi4py"
+INNER = "it is a part of Theano's own making, not for programs"
+LOGGING = "nothing is logged: what goes wrong is an error, or a warning of Python's"
+PROFILE = "ask a function itself: f.profile(), with profile=True"
+SLICES = "slices are written where they are used: x[a:b], with variables as bounds"
+PRINTER = "formulas are written by symnet.pp, symnet.printing.latex and debugprint"
+TESTS = "it is Theano's own test of itself"
+NONE_VALUE = (
+    "a value is an array, never None: give the input a default, In(x, value=...)"
+)
+
+# module -> reason -> names; "*" is the whole module, also what lies below it.
+REFUSED: dict[str, dict[str, str]] = {
+    "theano": {
+        LINKERS: "CLinker DualLinker Linker LocalLinker OpWiseCLinker PerformLinker "
+        "predefined_linkers predefined_optimizers",
+        C_CODE: "OpenMPOp rpath",
+        LOGGING: "disable_log_handler has_handlers logging_default_formatter "
+        "logging_default_handler theano_logger",
+        PROFILE: "ProfileStats",
+        IN_PLACE: "InconsistencyError",
+        TESTS: "test",
+        INNER: "object2",
+    },
+    "theano.compile": {
+        C_CODE: "register_deep_copy_op_c_code register_rebroadcast_c_code "
+        "register_shape_c_code register_shape_i_c_code register_specify_shape_c_code "
+        "register_view_op_c_code",
+        IN_PLACE: "AddDestroyHandler AliasedMemoryError Supervisor alias_root "
+        "infer_reuse_pattern insert_deepcopy view_tree_set register_checker",
+        LINKERS: "FAST_COMPILE FAST_RUN OPT_FAST_COMPILE OPT_FAST_RUN OPT_FAST_RUN_STABLE "
+        "OPT_MERGE OPT_NONE OPT_O2 OPT_O3 OPT_STABILIZE OPT_UNSAFE exclude "
+        "instantiated_default_mode register_linker register_mode register_optimizer",
+        PROFILE: "ScanProfileStats",
+        INNER: "DUPLICATE NODEFAULT check_equal convert_function_input "
+        "fgraph_updated_vars get_info_on_inputs inline_ofg_expansion "
+        "io_connection_pattern local_useless ops_with_inner_function std_fgraph",
+        REWRITES: "AddFeatureOptimizer PrintCurrentFunctionGraph",
+    },
+    "theano.compile.debugmode": {INNER: "default_make_thunk"},
+    "theano.compile.profilemode": {PROFILE: "*"},
+    "theano.d3viz.formatting": {PRINTER: "*"},
+    "theano.d3viz.tests": {TESTS: "*"},
+    "theano.gof.cmodule": {C_CODE: "*"},
+    "theano.gof.compilelock": {C_CODE: "*"},
+    "theano.gof.cc": {C_CODE: "*"},
+    "theano.gpuarray": {GPU: "*"},
+    "theano.sandbox.cuda": {GPU: "*"},
+    "theano.sandbox.gpuarray": {GPU: "*"},
+    "theano.misc.pycuda_utils": {GPU: "*"},
+    "theano.misc.strutil": {C_CODE: "*"},
+    "theano.gradient": {INNER: "grad_time mode_not_slow tensor"},
+    "theano.ifelse": {
+        REWRITES: "CondMerge acceptable_ops cond_make_inplace cond_merge_ifs_false "
+        "cond_merge_ifs_true cond_merge_random_op cond_remove_identical "
+        "ifelse_lift_single_if_through_acceptable_ops",
+    },
+    "theano.printing": {
+        PRINTER: "DefaultPrinter FunctionPrinter IgnorePrinter LeafPrinter "
+        "OperatorPrinter PPrinter PatternPrinter PrinterState VALID_ASSOC _TagGenerator "
+        "default_colorCodes default_printer greek leaf_printer pydot_imported_msg special "
+        "use_ascii var_descriptor",
+        INNER: "hex_digest position_independent_str",
+    },
+    "theano.sandbox.rng_mrg": {
+        INNER: "DotModulo MASK12 MASK13 MASK2 MULT2 NORM mrg_next_value "
+        "mrg_random_make_inplace mrg_uniform_base np_int32_vals",
+    },
+    "theano.scan_module.scan_utils": {INNER: "DEPRECATED_ARG"},
+    "theano.tensor": {
+        C_CODE: "ParamsType inc_code",
+        MPI: "MPIRecv MPIRecvWait MPISend MPISendWait comm irecv isend key_to_cmp "
+        "mpi_cmps mpi_enabled mpi_keys mpi_send_wait_cmp mpi_send_wait_key mpi_tag_cmp "
+        "mpi_tag_key recv send",
+        SLICES: "MakeSlice SliceConstant SliceType make_slice slicetype as_index_variable "
+        "get_canonical_form_slice get_idx_list make_constant",
+        NONE_VALUE: "Default default as_int_none_variable",
+        INNER: "AdvancedBooleanIndexingError AdvancedIndexingError "
+        "BaseAdvancedIncSubtensor BaseAdvancedSubtensor EmptyConstantError "
+        "SubtensorPrinter TensorConstantSignature adv_index_broadcastable_pattern "
+        "alloc_validate_shape check_advanced_indexing_dimensions "
+        "check_and_normalize_axes check_and_reject_bool check_equal_numpy constant_cache "
+        "constructor float16_atol float16_rtol float32_atol float32_rtol float64_atol "
+        "float64_rtol get_scalar_constant_value_elemwises int32 new numpy_scalar "
+        "numpy_diagonal_return_view sparse_module_ref x",
+    },
+    "theano.tensor.blas": {C_CODE: "*"},
+    "theano.tensor.blas_c": {C_CODE: "*"},
+    "theano.tensor.blas_headers": {C_CODE: "*"},
+    "theano.tensor.blas_scipy": {C_CODE: "*"},
+    "theano.tensor.extra_ops": {INNER: "tensor"},
+    "theano.tensor.nlinalg": {INNER: "EighGrad logger"},
+    "theano.tensor.nnet": {
+        REWRITES: "crossentropy_to_crossentropy_with_softmax "
+        "crossentropy_to_crossentropy_with_softmax_with_bias "
+        "graph_merge_softmax_with_crossentropy_softmax softmax_simplifier",
+        INNER: "softminus",
+    },
+    "theano.tensor.nnet.bn": {
+        REWRITES: "AbstractBatchNormInference AbstractBatchNormTrain "
+        "AbstractBatchNormTrainGrad BNComposite bn_groupopt "
+        "local_abstract_batch_norm_inference local_abstract_batch_norm_train "
+        "local_abstract_batch_norm_train_grad",
+    },
+    "theano.tensor.nnet.Conv3D": {
+        "conv3d of theano.tensor.nnet takes its place, with channels before the axes": "*",
+    },
+    "theano.tensor.nnet.conv": {C_CODE: "gen_conv_code_unroll_batch_kern"},
+    "theano.tensor.raw_random": {
+        INNER: "_infer_ndim_bcast choice_helper multinomial_helper permutation_helper "
+        "random_integers_helper",
+        IN_PLACE: "random_make_inplace",
+    },
+    "theano.tensor.opt": {REWRITES: "FusionOptimizer local_add_mul_fusion"},
+    "theano.tensor.signal.pool": {C_CODE: "PoolingMode_t", INNER: "MaxPoolRop PoolGrad"},
+    "theano.tensor.slinalg": {INNER: "CholeskyGrad EigvalshGrad ExpmGrad logger"},
+    "theano.tests.disturb_mem": {TESTS: "*"},
+    "theano.tests.record": {TESTS: "*"},
+}  # fmt: skip
+
+
+def reason(module: str, name: str = "") -> str | None:
+    """Why a name of a module, or the module itself, is left out; None where it is not."""
+    for why, names in REFUSED.get(module, {}).items():
+        if name in names.split() or names == "*":
+            return why
+    above = module.rpartition(".")[0]
+    while above:
+        for why, names in REFUSED.get(above, {}).items():
+            if names == "*":
+                return why
+        above = above.rpartition(".")[0]
+    return None
+
+
+__all__ = ["REFUSED", "reason"]
