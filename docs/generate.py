@@ -210,13 +210,13 @@ def makers_table() -> str:
 def settings_page() -> str:
     """Each setting with its default, what it may be, and what it means."""
     text = inspect.cleandoc(Config.__doc__ or "")
-    found = {}
+    found: dict[str, list[str]] = {}
     for line in text.splitlines():
-        if match := re.match(r"(\w+): (.*)", line):
-            name = match[1]
-            found[name] = [match[2]]
+        if match := re.match(r"(\w+(?:, \w+)*): (.*)", line):
+            lines = [match[2]]
+            found.update(dict.fromkeys(match[1].split(", "), lines))
         elif line.startswith(" ") and found:
-            found[name].append(line.strip())
+            lines.append(line.strip())
     parts = []
     for name, lines in found.items():
         choices = CHOICES.get(name)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import symnet
+from symnet.ops.elementwise import Elementwise
 from tests.test_layers import FLOORS
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -134,9 +135,10 @@ def as_before() -> Any:
     """Settings and modules afterwards as before."""
     import sys
 
-    modules = set(sys.modules)
+    modules, printed = set(sys.modules), Elementwise.printed
     with symnet.change_flags(floatX="float64", mode="FAST_RUN"):
         yield
+    Elementwise.printed = printed
     finders = [
         one for one in sys.meta_path if type(one).__module__ == "symnet.theano_names"
     ]

@@ -16,9 +16,14 @@ from symnet import optim
 SPACES = {"symnet": symnet, "T": T, "T.nnet": T.nnet, "optim": optim}
 NAMES = {"np": np, "symnet": symnet, "T": T, "optim": optim}
 # What has no value to show: it starts something in the whole process, belongs to who
-# writes operations, or reads a file (docs/training.md has one).
+# writes operations, reads a file (docs/training.md has one), or is a name of Theano's for
+# what has a better one.
 WITHOUT_EXAMPLE = {
     "grad_not_implemented", "grad_undefined", "h_softmax", "install_as_theano", "load",
+    "Tensor", "advanced_boolean_inc_subtensor", "advanced_boolean_set_subtensor",
+    "advanced_boolean_subtensor", "advanced_inc_subtensor", "advanced_set_subtensor",
+    "advanced_subtensor", "extract_constant", "hashtype", "min_informative_str",
+    "register_transfer", "show_config", "transfer", "values_eq_approx_always_true",
 }  # fmt: skip
 
 

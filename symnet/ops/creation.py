@@ -322,7 +322,7 @@ def bartlett(M: Any) -> Variable:
 
     Dtypes: M an integer; float64.  Raises: TypeError for another dtype or rank.
 
-    >>> bartlett(5).eval()
+    >>> T.bartlett(5).eval()
     array([0. , 0.5, 1. , 0.5, 0. ])
     """
     length = maximum(size_scalar(M, "a size"), 0)

@@ -375,14 +375,23 @@ def vertical_stack(*args: Any) -> Variable:
 
 
 def hstack(tup: Sequence[Any]) -> Variable:
-    """Arrays joined along their second axis, vectors along their only one (NumPy's)."""
+    """Arrays joined along their second axis, vectors along their only one (NumPy's).
+
+    >>> T.hstack([[1, 2], [3]]).eval()
+    array([1, 2, 3])
+    """
     arrays = [as_tensor(one, truth=True) for one in tup]
     arrays = [shape_padleft(v, 1) if v.type.ndim == 0 else v for v in arrays]
     return concatenate(arrays, axis=min(1, arrays[0].type.ndim - 1))
 
 
 def vstack(tup: Sequence[Any]) -> Variable:
-    """Arrays joined along their first axis, vectors as rows (NumPy's meaning)."""
+    """Arrays joined along their first axis, vectors as rows (NumPy's meaning).
+
+    >>> T.vstack([[1, 2], [3, 4]]).eval()
+    array([[1, 2],
+           [3, 4]])
+    """
     arrays = [as_tensor(one, truth=True) for one in tup]
     rows = [shape_padleft(v, max(0, 2 - v.type.ndim)) for v in arrays]
     return concatenate(rows, axis=0)

@@ -46,8 +46,7 @@ def get_scalar_constant_value(
     max_recur: through how many operations, one upon the other.
     Raises: NotScalarConstantError where that is not to be seen.
 
-    >>> import symnet.tensor as T
-    >>> get_scalar_constant_value(T.zeros((T.iscalar(), 3)) + 2).item()
+    >>> T.get_scalar_constant_value(T.zeros((T.iscalar(), 3)) + 2).item()
     2.0
     """
     if orig_v is None:

@@ -38,8 +38,7 @@ def permute_row_elements(x: Any, y: Any, inverse: Any = 0) -> Variable:
     inverse: where true, the permutation that undoes y.
     Raises: TypeError where y holds no integers; IndexError (when run) beyond a row.
 
-    >>> import symnet.tensor as T
-    >>> permute_row_elements(T.constant([5, 6, 7]), [2, 0, 1]).eval()
+    >>> T.permute_row_elements(T.constant([5, 6, 7]), [2, 0, 1]).eval()
     array([7, 5, 6])
     """
     x, y = as_tensor(x), as_tensor(y)
@@ -62,7 +61,7 @@ def inverse_permutation(perm: Any) -> Variable:
     """The permutation that undoes `perm`, or each row of it.  Shapes and dtype: those of
     perm.
 
-    >>> inverse_permutation([2, 0, 1]).eval()
+    >>> T.inverse_permutation([2, 0, 1]).eval()
     array([1, 2, 0])
     """
     perm = as_tensor(perm)
@@ -101,7 +100,7 @@ def unravel_index(
     Raises: TypeError for indices that are no integers; ValueError for another order, and
         (when run) for a position that is not in the array.
 
-    >>> [v.eval().tolist() for v in unravel_index([4, 5], (2, 3))]
+    >>> [v.eval().tolist() for v in T.unravel_index([4, 5], (2, 3))]
     [[1, 1], [1, 2]]
     """
     sizes = _checked_sizes("unravel_index", dims, order, ndim)
@@ -131,7 +130,7 @@ def ravel_multi_index(
         order, another number of indices than of sizes, and (when run, in mode "raise") for
         an index out of range.
 
-    >>> ravel_multi_index(([1, 1], [1, 2]), (2, 3)).eval()
+    >>> T.ravel_multi_index(([1, 1], [1, 2]), (2, 3)).eval()
     array([4, 5])
     """
     if mode not in MODES:

@@ -320,7 +320,11 @@ def flatten(x: Any, ndim: int | None = None, outdim: int | None = None) -> Varia
 
 
 def is_flat(var: Variable, ndim: int | None = None, outdim: int | None = None) -> bool:
-    """Whether a variable has the rank that `flatten(var, ndim)` would give it."""
+    """Whether a variable has the rank that `flatten(var, ndim)` would give it.
+
+    >>> T.is_flat(T.matrix()), T.is_flat(T.matrix(), 2)
+    (False, True)
+    """
     if ndim is not None and outdim is not None:
         raise ValueError("is_flat: ndim and outdim mean the same: give one of them")
     wanted = ndim if ndim is not None else outdim

@@ -75,6 +75,13 @@ class WithTypes:
 def named_classes() -> dict[str, NamedClass]:
     """A class for each row of `CLASSES`."""
     return {
-        name: NamedClass(name, (), {"operation": REGISTRY[operation]})
+        name: NamedClass(
+            name,
+            (),
+            {
+                "operation": REGISTRY[operation],
+                "__doc__": f"Theano's class of the operation `{operation}` of numbers.",
+            },
+        )
         for name, operation in CLASSES.items()
     }

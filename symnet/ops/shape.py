@@ -160,6 +160,10 @@ def dimshuffle(x: Any, *pattern: Any) -> Variable:
 
     The pattern comes as several arguments or as one sequence.
     Raises: ValueError for an axis that does not exist, comes twice, or cannot be dropped.
+
+    >>> T.dimshuffle([1, 2], 0, "x").eval()
+    array([[1],
+           [2]])
     """
     variable = as_tensor(x)
     if len(pattern) == 1 and isinstance(pattern[0], (tuple, list)):

@@ -169,7 +169,8 @@ def op_class(
 ) -> type[OperationObject]:
     """A class whose objects call a function; ops of `kind` are of that class."""
     made = operation_object(name, function, **defaults)
-    contents = {"kinds": (kind,), "__module__": __name__}
+    doc = f"Theano's class of {name}: its objects, and our operations of that kind."
+    contents = {"kinds": (kind,), "__module__": __name__, "__doc__": doc}
     known: type[Any] = ClassOfOps(name, (made,), contents)
     return known
 

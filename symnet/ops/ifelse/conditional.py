@@ -153,6 +153,10 @@ def ifelse(
     Dtypes: the two's common one, where both can become it without loss.
     Raises: TypeError for branches that do not fit, and a condition that is no scalar or
     that Python has decided already (`a == b`).
+
+    >>> x = T.dscalar("x")
+    >>> symnet.ifelse.ifelse(x > 0, T.sqrt(x), -x).eval({x: 4.0})
+    array(2.)
     """
     yes, no = _listed(then_branch), _listed(else_branch)
     if len(yes) != len(no):

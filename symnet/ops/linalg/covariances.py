@@ -36,7 +36,7 @@ def cov(
     Dtypes: floats keep theirs, integers give floats.
     Source: NumPy's `cov`.
 
-    >>> cov([[1.0, 2.0, 3.0], [6.0, 4.0, 2.0]]).eval()
+    >>> T.cov([[1.0, 2.0, 3.0], [6.0, 4.0, 2.0]]).eval()
     array([[ 1., -2.],
            [-2.,  4.]])
     """
