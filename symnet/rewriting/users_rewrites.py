@@ -208,12 +208,21 @@ class LocalRewrite:
         found: list[Rule] | None = getattr(self, "_rules", None)
         if found is None:
             kinds = self.tracks()
-            found = [
-                UsersRule(str(self), kind, self._replacement)
-                for kind in ([Op] if kinds is None else kinds)
-            ]
+            found = list(map(self._rule, [Op] if kinds is None else kinds))
             self._rules = found
         return found
+
+    def _rule(self, kind: Any) -> Rule:
+        """The rule for an op or a class; a class of Theano's that stands for several of
+        ours is asked, which of all ops are of it."""
+        name = str(self)
+        if not isinstance(kind, type) or issubclass(kind, Op):
+            return UsersRule(name, kind, self._replacement)
+
+        def of_this_kind(match: Match) -> list[Variable] | None:
+            return self._replacement(match) if isinstance(match.node.op, kind) else None
+
+        return UsersRule(name, Op, of_this_kind)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: v for name, v in vars(self).items() if name != "_rules"}

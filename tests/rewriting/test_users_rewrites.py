@@ -95,6 +95,17 @@ def test_a_class_of_operations() -> None:
     np.testing.assert_allclose(applied(Local(), T.exp(x), x)(V), np.sin(V), rtol=1e-14)
 
 
+def test_classes_of_theano_stand_for_ours() -> None:
+    x = T.dvector("x")
+    for kind, y in ((T.Subtensor, x[1:]), (T.Join, T.concatenate([x, x]))):
+
+        @local_optimizer([kind])
+        def negated(node: Any) -> Any:
+            return [-x]
+
+        np.testing.assert_array_equal(applied(negated, y, x)(V), -V)
+
+
 def test_all_operations_and_dicts() -> None:
     @local_optimizer(None)
     def everywhere(node: Any) -> Any:
