@@ -53,7 +53,8 @@ kernels.cpu.library: narrow_gemm_code narrow_gemm
 kernels.cpu.library: convolution_code convolution_inputs_code convolution_sums_code
 kernels.cpu.library: convolution_tables convolution_sums_steps
 kernels.cpu.library: plane_tiles convolution_planes_code convolution_planes_steps
-kernels.cpu.library: winograd_forms winograd_tiles winograd_code winograd_steps
+kernels.cpu.library: winograd_forms winograd_grid winograd_tiles winograd_code
+kernels.cpu.library: winograd_steps
 kernels.cpu.library: winograd_sums_code winograd_sums_steps
 kernels.cpu.library: convolution_steps
 kernels.cpu.library: mrg31k3p categorical philox_bits distributions

@@ -194,7 +194,7 @@ class NanGuardEngine:
         users = [node for node in self.graph.toposort() if v in node.inputs]
         kind = "shared variable" if isinstance(v, SharedVariable) else "argument"
         return message(
-            f"the {kind} {operand_text(v)} has elements that are {what}; "
+            f"the {kind} {operand_text(v)} is amiss: {what} elements; "
             f"values {_range(value_of(v, given))}",
             operation=users[0].op if users else None,
             origin=users[0].origin if users else None,
@@ -214,7 +214,7 @@ def _of_result(
 ) -> str:
     operands = [f"{operand_text(w)}, {_range(a)}" for w, a in zip(node.inputs, arrays)]
     return message(
-        f"the result of {node.op}, {v.type}, has elements that are {what}; "
+        f"the result of {node.op}, {v.type}, is amiss: {what} elements; "
         f"values {_range(result)}",
         operation=node.op,
         operands=operands,

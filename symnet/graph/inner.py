@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from symnet.errors import message
 from symnet.graph.evaluate import run
 from symnet.graph.pickling import pack, unpack
 from symnet.graph.traverse import leaves, toposort
@@ -35,7 +36,9 @@ class InnerGraph:
             if leaf.owner is not None or not (
                 leaf in given or isinstance(leaf, Constant)
             ):
-                raise ValueError(f"{operand_text(leaf)} is no input of the inner graph")
+                text = f"{operand_text(leaf)} is no input of the inner graph"
+                cure = "make it one of the inputs, or a shared variable"
+                raise ValueError(message(text, cure=cure))
 
     @cached_property
     def order(self) -> list[Apply]:

@@ -8,7 +8,7 @@ threads, so that results do not depend on that.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from symnet.config import config
 from symnet.kernels.cpu.library.call_steps import CallArrangement
@@ -19,8 +19,6 @@ from symnet.kernels.cpu.library.panel_steps import (
 )
 from symnet.kernels.cpu.library.tiles import (
     OUTER_ROWS,
-    OUTER_VECTORS,
-    lanes,
     tile_words,
 )
 from symnet.kernels.cpu.library.winograd_code import (
@@ -29,19 +27,14 @@ from symnet.kernels.cpu.library.winograd_code import (
     mend,
     share_transforms,
 )
-from symnet.kernels.cpu.library.winograd_forms import (
-    POINTS,
-    TAPS,
-    MinimalFilter,
-    minimal_filter,
-)
+from symnet.kernels.cpu.library.winograd_forms import POINTS, TAPS, minimal_filter
+from symnet.kernels.cpu.library.winograd_grid import TileGrid
 from symnet.kernels.cpu.library.winograd_tiles import (
     filter_transform,
     input_transform,
     output_transform,
 )
 from symnet.kernels.library import ITEM_BYTES, ConvolutionCall
-from symnet.kernels.llvm.machine import machine
 from symnet.kernels.memory import LINE
 
 # A vector of filters' channels on every processor; with fewer the transforms are most.
@@ -103,39 +96,16 @@ def _suits(call: ConvolutionCall) -> bool:
     )
 
 
-@dataclass(frozen=True)
-class _Cut:
-    """How a call is cut, for F(m, 3)."""
-
-    call: ConvolutionCall
-    form: MinimalFilter
+class _Cut(TileGrid):
+    """How a call is cut, for F(m, 3): its tiles are those of the outputs."""
 
     @property
-    def item(self) -> int:
-        return ITEM_BYTES[self.call.dtype]
+    def planes(self) -> int:
+        return self.call.images
 
     @property
-    def matrices(self) -> int:
-        return self.form.size**2
-
-    @property
-    def high(self) -> int:
-        """Tiles in a column of an image."""
-        return -(-self.call.sizes[1] // self.form.outputs)
-
-    @property
-    def wide(self) -> int:
-        """Tiles in a row of an image."""
-        return -(-self.call.sizes[2] // self.form.outputs)
-
-    @property
-    def tiles(self) -> int:
-        return self.call.images * self.high * self.wide
-
-    @property
-    def width(self) -> int:
-        """Columns of the widest tile of products."""
-        return OUTER_VECTORS * lanes(self.call.dtype, machine().target)
+    def plane(self) -> tuple[int, int]:
+        return self.call.sizes[1:]
 
     @property
     def shares_filters(self) -> bool:
@@ -194,10 +164,9 @@ class _Cut:
         whole = half if self.columns == self.tiles else self.width
         columns = -(-self.tiles // whole) * whole
         both = call.channels * call.outputs
-        # Vectors run along a row of tiles: those of short rows are partly empty.
-        runs = -(-self.wide // half) * half * call.images * self.high
         numbers = columns * both + FILTER_COST * both
-        numbers += runs * (INPUT_COST * call.channels + OUTPUT_COST * call.outputs)
+        transforms = INPUT_COST * call.channels + OUTPUT_COST * call.outputs
+        numbers += self.lane_places * transforms
         return call.groups * self.matrices * numbers
 
 
@@ -257,19 +226,8 @@ def _sizes(cut: _Cut) -> dict[str, int]:
     shared, share_block = call.outputs, OUTPUT_SHARE
     if not cut.shares_filters:
         shared, share_block = call.channels, CHANNEL_SHARE
-    return {
-        "images": call.images, "outputs": call.outputs,
-        "channels": call.channels,
-        "x_group": call.x_strides[0], "x_image": call.x_strides[1],
-        "x_channel": call.x_strides[2], "x_row": call.x_strides[4],
-        "w_group": call.w_strides[0], "w_output": call.w_strides[1],
-        "w_channel": call.w_strides[2],
-        "y_group": call.y_strides[0], "y_image": call.y_strides[1],
-        "y_output": call.y_strides[2], "y_row": call.sizes[2] * cut.item,
-        "height": call.inputs[1], "width": call.inputs[2], "rows": call.sizes[1],
-        "columns": call.sizes[2], "low": call.low[1], "low_columns": call.low[2],
-        "side": cut.form.outputs, "tile_height": cut.high, "tile_width": cut.wide,
-        "all_tiles": cut.tiles, "matrices": cut.matrices, "a_step": cut.item,
+    return cut.sizes | {
+        "channels": call.channels, "y_row": call.sizes[2] * cut.item,
         "shares_filters": int(cut.shares_filters),
         "stripe": cut.stripe, "stripes": -(-cut.tiles // cut.stripe),
         "channel_block": cut.channel_block, "share_block": share_block,

@@ -6,7 +6,7 @@ of threads, so that results do not depend on that.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from symnet.kernels.cpu.jit.native import Native
 from symnet.kernels.cpu.library.call_steps import CallArrangement
@@ -16,13 +16,9 @@ from symnet.kernels.cpu.library.panel_steps import (
     with_words_of,
 )
 from symnet.kernels.cpu.library.rearranging_tiles import transposing_tile
-from symnet.kernels.cpu.library.tiles import OUTER_VECTORS, lanes, tile_words
-from symnet.kernels.cpu.library.winograd_forms import (
-    POINTS,
-    TAPS,
-    MinimalFilter,
-    minimal_filter,
-)
+from symnet.kernels.cpu.library.tiles import lanes, tile_words
+from symnet.kernels.cpu.library.winograd_forms import POINTS, TAPS, minimal_filter
+from symnet.kernels.cpu.library.winograd_grid import TileGrid
 from symnet.kernels.cpu.library.winograd_steps import (
     ITEMS,
     LEAST_CHANNELS,
@@ -84,32 +80,17 @@ def _suits(call: ConvolutionCall) -> bool:
     )
 
 
-@dataclass(frozen=True)
-class _SumsCut:
-    """How a call is cut, for F(m, 3)."""
-
-    call: ConvolutionCall
-    form: MinimalFilter
+class _SumsCut(TileGrid):
+    """How a call is cut, for F(m, 3): its tiles are those of the gradient of the outputs,
+    which such a call has in the place of filters."""
 
     @property
-    def item(self) -> int:
-        return ITEM_BYTES[self.call.dtype]
+    def planes(self) -> int:
+        return self.call.channels
 
     @property
-    def matrices(self) -> int:
-        return self.form.size**2
-
-    @property
-    def high(self) -> int:
-        return -(-self.call.taps[1] // self.form.outputs)
-
-    @property
-    def wide(self) -> int:
-        return -(-self.call.taps[2] // self.form.outputs)
-
-    @property
-    def tiles(self) -> int:
-        return self.call.channels * self.high * self.wide
+    def plane(self) -> tuple[int, int]:
+        return self.call.taps[1:]
 
     @property
     def m_row(self) -> int:
@@ -130,11 +111,6 @@ class _SumsCut:
         columns = -(-self.call.images // self.width)
         blocks = -(-columns * self.width // BLOCK)
         return -(-columns // blocks) * self.width
-
-    @property
-    def width(self) -> int:
-        """Columns of the widest tile of products."""
-        return OUTER_VECTORS * lanes(self.call.dtype, machine().target)
 
     @property
     def parts(self) -> int:
@@ -159,9 +135,7 @@ class _SumsCut:
         call, half = self.call, self.width // 2
         c, k = call.images, call.outputs
         numbers: float = self.tiles * -(-c // half) * half * k
-        # Vectors run along a row of tiles: those of short rows are partly empty.
-        runs = -(-self.wide // half) * half * call.channels * self.high
-        numbers += runs * (
+        numbers += self.lane_places * (
             INPUT_COST * c * -(-k // BLOCK) + GRADIENT_COST * k * -(-c // BLOCK)
         )
         return call.groups * self.matrices * (numbers + TAP_COST * self.parts * c * k)
@@ -235,18 +209,8 @@ def _with_direct(
 
 def _sizes(cut: _SumsCut) -> dict[str, int]:
     call = cut.call
-    return {
-        "images": call.images, "outputs": call.outputs,
-        "x_group": call.x_strides[0], "x_image": call.x_strides[1],
-        "x_channel": call.x_strides[2], "x_row": call.x_strides[4],
-        "w_group": call.w_strides[0], "w_output": call.w_strides[1],
-        "w_channel": call.w_strides[2], "w_row": call.w_strides[4],
-        "y_group": call.y_strides[0], "y_image": call.y_strides[1],
-        "y_output": call.y_strides[2],
-        "height": call.inputs[1], "width": call.inputs[2], "rows": call.taps[1],
-        "columns": call.taps[2], "low": call.low[1], "low_columns": call.low[2],
-        "side": cut.form.outputs, "tile_height": cut.high, "tile_width": cut.wide,
-        "all_tiles": cut.tiles, "matrices": cut.matrices, "a_step": cut.item,
+    return cut.sizes | {
+        "w_row": call.w_strides[4],
         "lanes": lanes(call.dtype, machine().target), "stripe": STRIPE,
         "part": cut.part, "parts": cut.parts, "image_block": cut.image_block,
         "image_blocks": -(-call.images // cut.image_block),
