@@ -49,7 +49,7 @@ from symnet.ops.users import as_op
 from symnet.printing import debugprint, draw, pp, pprint
 from symnet.progress_display import progress
 from symnet.shared import SharedVariable, shared
-from symnet.surroundings import show_config
+from symnet.environment import show_config
 from symnet.theano_names import install_as_theano
 from symnet.updates import OrderedUpdates
 

@@ -155,7 +155,7 @@ sparse: .
 sparse: basic
 sparse.sandbox: sp2 .
 theano_settings theano_refusals theano_compat theano_names
-update_list schedules optim datasets debug surroundings
+update_list schedules optim datasets debug environment
 models: initialisers model_layers model architectures model_summary
 models: stored_arrays safetensors_format safe_pickles theano_pickles torch_files hdf5_files
 models: weight_files

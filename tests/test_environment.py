@@ -7,8 +7,8 @@ import pytest
 
 import symnet
 from symnet.config import config
+from symnet.environment import config_lines, version
 from symnet.kernels.cuda.cupy_driver import missing
-from symnet.surroundings import config_lines, version
 
 
 def test_versions_settings_and_devices(capsys: pytest.CaptureFixture[str]) -> None:

@@ -32,7 +32,7 @@ def config_lines() -> list[str]:
 
 
 def version(package: str) -> str:
-    from importlib import metadata
+    from importlib import metadata  # slow to import, and only needed here
 
     try:
         return metadata.version(package)
