@@ -145,6 +145,9 @@ class Scan(TensorOp):
     def inner_outputs(self) -> tuple[Variable, ...]:
         return self.graph.outputs
 
+    # Theano's names for them: programs walk through the steps of loops.
+    inputs, outputs = inner_inputs, inner_outputs
+
     def __str__(self) -> str:
         return f"Scan{{{self.name}}}" if self.name else "Scan"
 
