@@ -5,7 +5,8 @@ Four kinds.  "memory": what reads and writes overlapping parts of arrays, in upd
 and conditions, in every dtype; every fifth program is a short one of them, whose updates
 are made of parts of what they update.  "forms": textbook formulas at large arguments, with their
 gradients.  "mixed": floats through everything, with gradients of both orders.  "pictures",
-every fifth program: convolutions and pooling among what else is done to images.
+every fifth program: convolutions and pooling among what else is done to images.  "calls",
+every fifth program: operations with settings (`call_table`), and graphs as operations.
 """
 
 from __future__ import annotations
@@ -16,6 +17,15 @@ from typing import Any
 
 import numpy as np
 
+from tests.fuzz.draw_calls import (
+    arrays,
+    begin_calls,
+    call,
+    graph,
+    linalg,
+    sparse,
+    users,
+)
 from tests.fuzz.draw_pictures import begin_pictures, bias, convolve, pool, rectify
 from tests.fuzz.forms import ELEMENTWISE, PAIRS, ROWS
 from tests.fuzz.program import Meaning, Program, Step, value_of
@@ -32,8 +42,8 @@ SMOOTH = ["exp", "tanh", "sin", "cos", "square", "neg", "sigmoid", "softplus"]
 ROUGH = ["absolute", "sign", "floor", "neg", "square"]
 # Values, elements and axes beyond which a step is not kept.
 LARGEST = 1e4
-MOST = {"memory": 64, "forms": 64, "mixed": 64, "pictures": 200}
-RANK = {"memory": 4, "forms": 4, "mixed": 4, "pictures": 5}
+MOST = {"memory": 64, "forms": 64, "mixed": 64, "pictures": 200, "calls": 64}
+RANK = {"memory": 4, "forms": 4, "mixed": 4, "pictures": 5, "calls": 4}
 
 
 class Generator:
@@ -47,6 +57,8 @@ class Generator:
             self.kind = "memory"
         if seed % 5 == 3:
             self.kind = "pictures"
+        if seed % 5 == 2:
+            self.kind = "calls"
         self.program: Program = {
             "seed": seed, "sizes": [], "leaves": [], "steps": [], "outputs": [],
             "updates": [], "gradients": [], "functions": 1, "claims": self.kind == "forms",
@@ -61,6 +73,7 @@ class Generator:
         self.values: dict[int, Any] = {}  # arrays by id
         self.target: list[Step] = self.program["steps"]  # where new steps go
         self.number = 0
+        self.depth = 0  # of conditions and graphs around new steps
         self.refused: list[str] = []
 
     # ---- choices
@@ -94,6 +107,9 @@ class Generator:
     def begin(self) -> None:
         if self.kind == "pictures":
             begin_pictures(self)
+            return
+        if self.kind == "calls":
+            begin_calls(self)
             return
         names = ["k", "m", "n"]
         usual = [2, 3, 4, 5] if self.kind == "forms" else [2, 3, 3, 4, 5, 6]
@@ -172,7 +188,7 @@ class Generator:
                     (n, self.arrays.typed(n, v))
                     for n, v in self.arrays.results(step, self.values)
                 ]
-        except (ValueError, IndexError, TypeError, Unknown, OverflowError):
+        except (ValueError, IndexError, TypeError, Unknown, ArithmeticError):
             return False
         limit = math.inf if self.program["claims"] else LARGEST
         for _, array in made:
@@ -261,7 +277,7 @@ class Generator:
     # ---- steps
 
     def apply(self) -> None:
-        names = SMOOTH if self.kind in ("mixed", "pictures") else ROUGH
+        names = SMOOTH if self.kind in ("mixed", "pictures", "calls") else ROUGH
         self.add("apply", [self.pick_float()], name=self.one_of(names))
 
     def whole(self) -> None:
@@ -586,9 +602,11 @@ class Generator:
             {**self.values, **given},
             {**self.graph, **symbols},
         )
+        self.depth += 1
         for _ in range(count):
             self.one_of(INSIDE[self.kind])(self)
         steps, self.inner_values = self.target, self.values
+        self.depth -= 1
         self.target, self.values, self.graph = kept
         return steps
 
@@ -730,13 +748,22 @@ INSIDE = {
         convolve, convolve, convolve, pool, rectify, bias, G.apply, G.combine, G.scale, G.move,
         G.shuffle, G.write,
     ],
+    "calls": [call, call, call, arrays, linalg, sparse, users, G.apply, G.combine, G.write,
+              G.scale, G.reduce, G.move],
 }  # fmt: skip
 PICTURES = [convolve] * 8 + [pool] * 6 + [
     rectify, rectify, bias, bias, G.apply, G.combine, G.combine, G.scale, G.switch, G.reduce,
     G.centred, G.shuffle, G.shuffle, G.index, G.index, G.write, G.join, G.delay, G.move,
     G.move, G.loop, G.loop, G.loop, G.choose,
 ]  # fmt: skip
-STEPS = {"memory": MEMORY, "forms": FORM_STEPS, "mixed": MIXED, "pictures": PICTURES}
+CALLED = [call] * 8 + [linalg] * 4 + [arrays] * 4 + [graph] * 3 + [sparse] * 2 + [users] * 2 + [
+    G.apply, G.combine, G.combine, G.scale, G.reduce, G.shuffle, G.index, G.write, G.join,
+    G.cast, G.move, G.switch, G.loop, G.loop, G.choose,
+]  # fmt: skip
+STEPS = {
+    "memory": MEMORY, "forms": FORM_STEPS, "mixed": MIXED, "pictures": PICTURES,
+    "calls": CALLED,
+}  # fmt: skip
 
 
 def generate(seed: int) -> Program:

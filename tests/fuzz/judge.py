@@ -26,6 +26,7 @@ from symnet.compile.modes import Mode
 from symnet.graph.evaluate import evaluate
 from symnet.graph.traverse import toposort
 from symnet.graph.types import FLOATS
+from tests.fuzz.calls_users import begin_streams
 from tests.fuzz.forms import weighted_sum
 from tests.fuzz.program import Meaning, Program, all_steps, value_of
 from tests.fuzz.spaces import Arrays, Doubtful, Symbols, Tie, Unknown, Wide, widened
@@ -81,6 +82,7 @@ class Case:
 
     def __init__(self, program: Program, verdict: Verdict) -> None:
         self.program, self.verdict = program, verdict
+        begin_streams()
         self.dtypes: dict[int, str] = {x["id"]: x["dtype"] for x in program["leaves"]}
         self.values = {x["id"]: value_of(program, x, 0) for x in program["leaves"]}
         floats = [x["dtype"] for x in program["leaves"] if x["dtype"] in FLOATS]
