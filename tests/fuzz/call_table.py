@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from tests.fuzz import calls_arrays, calls_linalg, calls_numpy, calls_sparse, calls_users
+from tests.fuzz import (
+    calls_arrays,
+    calls_linalg,
+    calls_numpy,
+    calls_sparse,
+    calls_users,
+)
 from tests.fuzz.calls import Call
 
 CALLS: dict[str, Call] = {

@@ -34,7 +34,10 @@ class Call:
         if m is Arrays:
             return self.arrays(s, *given)
         try:
-            return self.wide(m, s, *given) if self.wide else self.arrays(s, *given)
+            found = self.wide(m, s, *given) if self.wide else self.arrays(s, *given)
+            if any(v is None for v in np.ravel(np.asarray(found, object))):
+                raise TypeError(f"{s['name']} leaves objects out")
+            return found
         except (TypeError, AttributeError) as error:  # no such loop over objects
             raise Unknown(str(error)) from error
 

@@ -92,7 +92,9 @@ def draw_counted(self: Any) -> Drawn | None:
     if x is None:
         return None
     rest = {"into": self.one_of([1, 3, 5]), "least": self.one_of([0, 0, 4, 7])}
-    weights = self.pick(lambda a: a.dtype.kind == "f" and a.shape == self.values[x].shape)
+    weights = self.pick(
+        lambda a: a.dtype.kind == "f" and a.shape == self.values[x].shape
+    )
     return [x, weights] if weights and self.chance(0.5) else [x], rest
 
 
@@ -258,7 +260,6 @@ def unraveled(xp: Any) -> Any:
 def inverse(s: Any, x: Any) -> Any:
     order = np.argsort(x, axis=-1, kind="stable")
     return np.argsort(order, axis=-1, kind="stable")
-
 
 
 def tensors(a: Any) -> bool:

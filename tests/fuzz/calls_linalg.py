@@ -37,7 +37,9 @@ def positive(xp: Any, x: Any) -> Any:
 def heavy(xp: Any, x: Any) -> Any:
     """x with a diagonal that outweighs elements of up to 4 in each row."""
     if xp is T:
-        return x + T.cast(4 * x.shape[0] + 1, x.dtype) * T.eye(x.shape[0], dtype=x.dtype)
+        return x + T.cast(4 * x.shape[0] + 1, x.dtype) * T.eye(
+            x.shape[0], dtype=x.dtype
+        )
     return wide(x) + (4 * len(x) + 1) * np.eye(len(x), dtype=int)
 
 
@@ -80,7 +82,8 @@ def eliminated(a: Any, b: Any) -> tuple[Any, Any]:
 
 
 def unit(n: int) -> Any:
-    return np.array([[mpmath.mpf(i == j) for j in range(n)] for i in range(n)], object)
+    rows = [[mpmath.mpf(i == j) for j in range(n)] for i in range(n)]
+    return np.array(rows, object).reshape(n, n)
 
 
 def inverted(a: Any) -> Any:

@@ -137,12 +137,20 @@ MANY: dict[str, Any] = {
     "arctan2": _each(lambda x, y: mpmath.atan2(x, y)),
     "logaddexp": _each(lambda x, y: mpmath.log(mpmath.exp(x) + mpmath.exp(y))),
     "logaddexp2": _each(
-        lambda x, y: mpmath.log(mpmath.mpf(2) ** x + mpmath.mpf(2) ** y)
-        / mpmath.log(2)
+        lambda x, y: mpmath.log(mpmath.mpf(2) ** x + mpmath.mpf(2) ** y) / mpmath.log(2)
     ),
     "ceil": _each(lambda x: mpmath.ceil(x)),
 }
-ORDERS = ("sort", "argsort", "argmax", "argmin", "max", "ptp", "unique", "maximum.reduce")
+ORDERS = (
+    "sort",
+    "argsort",
+    "argmax",
+    "argmin",
+    "max",
+    "ptp",
+    "unique",
+    "maximum.reduce",
+)
 
 
 def function(name: str) -> Any:
@@ -175,7 +183,6 @@ def _spread(name: str, x: Any, axis: int | None, ddof: int = 0) -> Any:
     off = x - np.sum(x, axis=axis, keepdims=True) / count
     found = np.asarray(np.sum(off * off, axis=axis) / (count - ddof), object)
     return _each(lambda v: mpmath.sqrt(v))(found) if name == "std" else found
-
 
 
 def draw(self: Any) -> Any:

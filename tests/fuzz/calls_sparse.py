@@ -223,5 +223,7 @@ def draw(self: Any) -> Drawn | None:
 
 
 CALLS = {
-    "sparse": Call(symbolic, dense(Arrays), draw, lambda m, s, x, y: dense(Wide)(s, x, y))
+    "sparse": Call(
+        symbolic, dense(Arrays), draw, lambda m, s, x, y: dense(Wide)(s, x, y)
+    )
 }

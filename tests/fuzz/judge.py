@@ -23,6 +23,8 @@ import symnet.tensor as T
 from symnet.compile.agreement import explained, reach_of_rounding
 from symnet.compile.debugmode import Unstable
 from symnet.compile.modes import Mode
+from symnet.compile.refusals import NotOnDevice
+from symnet.config import config
 from symnet.graph.evaluate import evaluate
 from symnet.graph.traverse import toposort
 from symnet.graph.types import FLOATS
@@ -31,6 +33,7 @@ from tests.fuzz.forms import weighted_sum
 from tests.fuzz.program import Meaning, Program, all_steps, value_of
 from tests.fuzz.spaces import Arrays, Doubtful, Symbols, Tie, Unknown, Wide, widened
 from tests.fuzz.symbols import leaf_variable
+from tests.fuzz.users_rewrites import users_mode
 
 Array = np.ndarray[Any, Any]
 MODES: dict[str, Any] = {
@@ -39,7 +42,11 @@ MODES: dict[str, Any] = {
     "FAST_COMPILE": lambda: "FAST_COMPILE",
     "no rewrites": lambda: Mode(optimizer=None),
     "by reference": lambda: Mode(linker="py"),
+    "users' rewrites": lambda: users_mode(),
+    "on the reference device": lambda: "FAST_RUN",
+    "on the emulated device": lambda: "FAST_RUN",
 }
+DEVICES = {"on the reference device": "reference", "on the emulated device": "emulated"}
 PLACES = 2  # elements of each variable whose derivative is taken, besides special ones
 DIGITS = 640  # exp(-800) beside 1, and twice the step of differences
 STEP = 60  # of differences: 10 to the power of minus that
@@ -71,7 +78,12 @@ def judge(program: Program) -> Verdict:
     verdict.counts.update({"programs": 1, f"mode {program['mode']}": 1})
     verdict.counts["updates"] += len(program["updates"])
     verdict.counts.update(s["do"] for s in all_steps(program["steps"]))
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
+    device = DEVICES.get(program["mode"], "cpu")
+    with (
+        warnings.catch_warnings(),
+        np.errstate(all="ignore"),
+        config.change_flags(device=device),
+    ):
         warnings.simplefilter("ignore")
         Case(program, verdict).run()
     return verdict
@@ -99,6 +111,9 @@ class Case:
         try:
             self.gradients = [self.gradient(g) for g in self.program["gradients"]]
             functions = self.compile()
+        except NotOnDevice:
+            self.verdict.counts["not on the device"] += 1
+            return
         except Exception as error:
             self.refused(error, "compile")
             return
@@ -182,6 +197,9 @@ class Case:
                 self.verdict.counts["unstable as written"] += 1
             else:
                 self.refused(error, "call")
+            return False
+        except NotOnDevice:
+            self.verdict.counts["not on the device"] += 1
             return False
         except Exception as error:
             self.refused(error, "call")
