@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from tests.fuzz.costs import costs
 from tests.fuzz.draw_calls import (
     arrays,
     begin_calls,
@@ -78,6 +79,7 @@ class Generator:
         self.values: dict[int, Any] = {}  # arrays by id
         self.target: list[Step] = self.program["steps"]  # where new steps go
         self.number = 0
+        self.most = MOST[self.kind]  # elements of an array
         self.depth = 0  # of conditions and graphs around new steps
         self.refused: list[str] = []
 
@@ -197,7 +199,7 @@ class Generator:
             return False
         limit = math.inf if self.program["claims"] else LARGEST
         for _, array in made:
-            if array.size > MOST[self.kind] or array.ndim > RANK[self.kind]:
+            if array.size > self.most or array.ndim > RANK[self.kind]:
                 return False
             if array.dtype.kind in "fc":
                 size = np.abs(array)
@@ -737,7 +739,7 @@ MIXED = [
     G.shuffle, G.flatten, G.index, G.write, G.write, G.join, G.delay, G.move, G.along, G.dot,
     G.dot, G.form, G.loop, G.loop, G.choose,
 ]  # fmt: skip
-FORM_STEPS = [G.form] * 4 + [
+FORM_STEPS = [G.form] * 4 + [costs] * 3 + [
     G.shuffle, G.flatten, G.index, G.scale, G.move, G.join, G.combine, G.loop, G.choose,
 ]  # fmt: skip
 INSIDE = {
@@ -748,7 +750,7 @@ INSIDE = {
         G.apply, G.apply, G.combine, G.combine, G.scale, G.write, G.delay, G.move, G.dot,
         G.switch, G.reduce,
     ],
-    "forms": [G.form, G.scale, G.move, G.shuffle],
+    "forms": [G.form, costs, G.scale, G.move, G.shuffle],
     "pictures": [
         convolve, convolve, convolve, pool, rectify, bias, G.apply, G.combine, G.scale, G.move,
         G.shuffle, G.write,

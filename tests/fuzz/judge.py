@@ -49,6 +49,7 @@ MODES: dict[str, Any] = {
 DEVICES = {"on the reference device": "reference", "on the emulated device": "emulated"}
 PLACES = 2  # elements of each variable whose derivative is taken, besides special ones
 DIGITS = 640  # exp(-800) beside 1, and twice the step of differences
+MANY = 1000  # numbers of one leaf, beyond which digits take too long
 STEP = 60  # of differences: 10 to the power of minus that
 LARGEST = 1200.0  # of what a stable form is made of: beyond, the digits do not suffice
 DIVIDES = "x = 0 ? 1 : tanh(x)/x"  # a form whose argument is divided by as it is
@@ -327,6 +328,8 @@ class Case:
 
     def meant(self, given: Mapping[int, Any], space: Any = Wide) -> dict[int, Any]:
         """All steps in many digits.  Raises: Unknown, for whatever stands against it."""
+        if max((np.size(a) for a in given.values()), default=0) > MANY:
+            raise Unknown("too many numbers for many digits")
         with mpmath.workdps(DIGITS):
             leaves = {n: widened(a) for n, a in given.items()}
             try:

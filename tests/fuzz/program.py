@@ -31,7 +31,7 @@ from symnet import OpFromGraph
 from symnet.graph.types import FLOATS
 from tests.fuzz.call_table import CALLS
 from tests.fuzz.forms import FORMS
-from tests.fuzz.spaces import Symbols
+from tests.fuzz.spaces import Symbols, widened
 
 Program = dict[str, Any]
 Step = dict[str, Any]
@@ -148,7 +148,8 @@ class Meaning:
             self.dtypes[number] = value.type.dtype
             return value
         if self.exact:  # many digits: floats have no dtype, whole numbers have
-            return _wrapped(value, np.dtype(self.dtypes[number]))
+            # A mean of whole numbers is NumPy's, and goes on in many digits.
+            return _wrapped(widened(value), np.dtype(self.dtypes[number]))
         with np.errstate(all="ignore"):
             return np.asarray(value).astype(self.dtypes[number])
 
