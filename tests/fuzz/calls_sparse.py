@@ -204,6 +204,8 @@ def dense(m: Any) -> Any:
         value = Masked(kept(x, stored), stored)
         for name in s["chain"]:
             value = STEPS[name][1](space, value, y)
+            if np.any(value.stored & (np.asarray(value.array) == 0)):
+                raise Unknown("a zero that is stored, or left out by the next sum")
         return ENDS[s["end"]][1](space, value, y)
 
     return run

@@ -39,7 +39,10 @@ DTYPES = [
     "float16", "float32", "float64", "complex64", "complex128",
 ]  # fmt: skip
 MODES = ["FAST_RUN"] * 6 + ["DebugMode", "FAST_COMPILE", "no rewrites", "by reference"]
-OTHER_MODES = ["users' rewrites", "on the reference device", "on the emulated device"]
+OTHER_MODES = [
+    "users' rewrites", "on the reference device", "on the emulated device",
+    "DebugMode, patient", "DebugMode without judge", "DebugMode of rewrites",
+]  # fmt: skip
 SMOOTH = ["exp", "tanh", "sin", "cos", "square", "neg", "sigmoid", "softplus"]
 ROUGH = ["absolute", "sign", "floor", "neg", "square"]
 # Values, elements and axes beyond which a step is not kept.
@@ -67,7 +70,7 @@ class Generator:
             "mode": self.one_of(MODES), "kind": self.kind, "descends": False,
         }  # fmt: skip
         # By numbers of its own, so that programs stay what they were before these modes.
-        other = np.random.default_rng([seed, 1]).integers(6 * len(OTHER_MODES))
+        other = np.random.default_rng([seed, 1]).integers(4 * len(OTHER_MODES))
         if other < len(OTHER_MODES):
             self.program["mode"] = OTHER_MODES[other]
         self.dtypes: dict[int, str] = {}

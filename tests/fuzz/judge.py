@@ -21,7 +21,7 @@ import numpy as np
 import symnet
 import symnet.tensor as T
 from symnet.compile.agreement import explained, reach_of_rounding
-from symnet.compile.debugmode import Unstable
+from symnet.compile.debugmode import DebugMode, Unstable
 from symnet.compile.modes import Mode
 from symnet.compile.refusals import NotOnDevice
 from symnet.config import config
@@ -43,6 +43,9 @@ MODES: dict[str, Any] = {
     "no rewrites": lambda: Mode(optimizer=None),
     "by reference": lambda: Mode(linker="py"),
     "users' rewrites": lambda: users_mode(),
+    "DebugMode, patient": lambda: DebugMode(stability_patience=3),
+    "DebugMode without judge": lambda: DebugMode(check_py_code=False),
+    "DebugMode of rewrites": lambda: DebugMode(check_c_code=False),
     "on the reference device": lambda: "FAST_RUN",
     "on the emulated device": lambda: "FAST_RUN",
 }
