@@ -121,7 +121,7 @@ autodiff: derivatives subgraphs
 ops: from_graph
 gradient
 
-compile: containers fitting arguments sparse_edges inner_graphs
+compile: containers fitting arguments inner_graphs sparse_edges
 compile.scan: scan_builder vectorise merge dead_outputs hoist_products sink_products
 compile.scan: concat_products scan_passes
 compile.lower: program verify_program context fuse lower_scan lower_ifelse kernel_builder
