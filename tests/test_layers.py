@@ -52,6 +52,7 @@ kernels.cpu.library: packed_gemm_code packed_gemm tiled_gemm_code tiled_gemm
 kernels.cpu.library: narrow_gemm_code narrow_gemm
 kernels.cpu.library: convolution_code convolution_inputs_code convolution_sums_code
 kernels.cpu.library: convolution_tables convolution_sums_steps
+kernels.cpu.library: convolution_columns_code convolution_columns_steps
 kernels.cpu.library: plane_tiles convolution_planes_code convolution_planes_steps
 kernels.cpu.library: winograd_forms winograd_grid winograd_tiles winograd_code
 kernels.cpu.library: winograd_steps

@@ -25,6 +25,7 @@ from symnet.kernels.cpu.library.winograd_steps import (
     NUMBERS_PER_NS,
     SHARED_NS,
     is_plain,
+    winograd_costs,
 )
 from symnet.kernels.cpu.library.winograd_sums_code import (
     WinogradSumsWords,
@@ -61,7 +62,8 @@ def winograd_sums_outputs(call: ConvolutionCall) -> int:
     cuts = [_SumsCut(call, minimal_filter(m)) for m in POINTS]
     cuts = [cut for cut in cuts if cut.stripes_of_part <= MOST_STRIPES and cut.fits]
     best = min(cuts, key=lambda cut: cut.cost, default=None)
-    if best is None or best.cost >= call.work:
+    lost = winograd_costs().sums_columns / call.taps[2]
+    if best is None or best.cost >= call.work * (1 + lost):
         return 0
     return best.form.outputs
 
