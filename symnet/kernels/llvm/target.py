@@ -7,7 +7,9 @@ own (NVPTX, and for tests any processor, where the thread's number is an argumen
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+from symnet.data_classes import dataclass
 
 # The oldest PTX that knows an architecture: what a driver accepts begins with it.
 # Source: "PTX ISA", release notes.

@@ -22,7 +22,6 @@ what a program does that calls once.
 from __future__ import annotations
 
 import ctypes
-import inspect
 import os
 import threading
 from collections import defaultdict
@@ -39,6 +38,7 @@ from symnet.kernels.cpu.jit.intrinsics import (
     NativeFunction,
     NativeInstruction,
     Symbol,
+    parameter_names,
 )
 from symnet.kernels.cpu.jit.record import Record
 from symnet.kernels.llvm.compiler_thread import begin, on_compiler_thread
@@ -69,7 +69,7 @@ class Native(NativeFunction, Generic[P]):
         self.hot = hot
         self.unit = f"{python.__module__}{' hot' if hot else ''}"
         self.name = f"{python.__module__}.{python.__qualname__}"
-        self.parameters = list(inspect.signature(python).parameters)
+        self.parameters = parameter_names(python)
         self.__doc__ = python.__doc__
         self._address = 0
 
