@@ -46,6 +46,11 @@ class Target:
     threads: str = ""
 
     @property
+    def has_masks(self) -> bool:
+        """Whether loads and stores under a mask cost no more than others."""
+        return self.vector_bytes == 64
+
+    @property
     def is_x86(self) -> bool:
         return self.triple.startswith("x86_64")
 
