@@ -29,7 +29,7 @@ def floors(text: str) -> list[str]:
 
 
 FLOORS = floors("""
-collector config errors lazy recent times progress_display html_tables
+collector config data_classes errors lazy recent times progress_display html_tables
 graph: origin unused_code entering types equal_values object_types attached variables
 graph: testvalues traverse asked
 graph: promised evaluate pickling inner
@@ -180,6 +180,7 @@ OPTIONAL = {
     "tqdm",
 }
 SLOW = {
+    "pdb",
     "importlib",
     "networkx",
     "scipy.linalg",

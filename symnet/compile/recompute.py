@@ -16,11 +16,11 @@ that cost next to nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from symnet.compile.lower.fuse import is_cheap
+from symnet.data_classes import dataclass
 from symnet.graph.traverse import Graph
 from symnet.graph.types import TensorType
 from symnet.graph.variables import Apply, Constant, Variable

@@ -7,11 +7,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from symnet.data_classes import dataclass
 from symnet.errors import ShapeError, message
 from symnet.graph.evaluate import retold
 from symnet.graph.inner import InnerGraph
