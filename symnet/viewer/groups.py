@@ -46,8 +46,10 @@ def _level(
         return parts[node][depth] if len(parts[node]) > depth else ""
 
     def key(node: Apply) -> Hashable:
-        line = node.origin and (node.origin.place, node.origin.role)
-        return (scope(node), None) if scope(node) else ("", line)
+        name, origin = scope(node), node.origin
+        if name or origin is None:
+            return name
+        return origin.filename, origin.line, origin.role
 
     found: list[Apply | Group] = []
     pieces = convex_pieces(nodes, key)
@@ -91,13 +93,14 @@ def convex_pieces(
     for node in nodes:
         owners = [v.owner for v in node.inputs if v.owner is not None]
         needed = {piece_of[owner] for owner in owners if owner in piece_of}
-        number = latest.get(key(node), len(pieces))
+        kind = key(node)
+        number = latest.get(kind, len(pieces))
         needed.discard(number)
         bits = 0
         for other in needed:
             bits |= before[other] | 1 << other
         if number == len(pieces) or bits >> number & 1:
-            number = latest[key(node)] = len(pieces)
+            number = latest[kind] = len(pieces)
             pieces.append([])
             before.append(bits)
         elif bits & ~before[number]:

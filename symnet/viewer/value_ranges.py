@@ -73,7 +73,8 @@ def range_of(value: Any) -> Range:
         entry["nan"] = int(np.isnan(array).sum())
         entry["inf"] = array.size - finite.size - entry["nan"]
     if finite.size:
-        entry["min"], entry["max"] = f"{finite.min():.6g}", f"{finite.max():.6g}"
+        form = ".6g" if array.dtype.kind == "f" else ""
+        entry["min"], entry["max"] = f"{finite.min():{form}}", f"{finite.max():{form}}"
         with np.errstate(over="ignore"):
             entry["mean"] = f"{finite.mean(dtype=np.float64):.6g}"
     return entry

@@ -89,7 +89,8 @@ function edgePath(edge) {
   if (rest.length === 1) path += `L${rest[0].x} ${rest[0].y}`;
   const inner = edge.to.item.kind === "port" || edge.to.item instanceof Frame;
   const made = svgElement("path", { class: inner ? "edge inner" : "edge", d: path });
-  made.item = { kind: "edge", variable: edge.variable };
+  if (edge.variables.length > 1) made.classList.add("many");
+  made.item = { kind: "edge", variables: edge.variables };
   return made;
 }
 

@@ -2,6 +2,7 @@
 // The graph: the slider through passes and rewrites, opening, choosing, searching.
 
 const MOST_RESULTS = 40;
+const MOST_HOVERED = 20; // variables of a bundle
 
 const open = new Map(); // stage -> keys of what is open there
 let position = 0; // of the slider
@@ -18,14 +19,26 @@ function openIn(stage) {
   return open.get(stage);
 }
 
+// What a pass brought and took.  An operation that only stands on other inputs now is
+// another one, but not new: one with its name and line is gone for it.
 function freshIn(stage) {
   if (!stage) return { fresh: new Set(), gone: 0 };
   const now = data.stages[stage].operations, before = data.stages[stage - 1].operations;
   const old = new Set(before), current = new Set(now);
-  return {
-    fresh: new Set(now.filter((o) => !old.has(o))),
-    gone: before.filter((o) => !current.has(o)).length,
-  };
+  const name = (o) => `${data.operations[o].op} ${data.operations[o].line}`;
+  const replaced = new Map();
+  for (const o of before) {
+    if (!current.has(o)) replaced.set(name(o), (replaced.get(name(o)) ?? 0) + 1);
+  }
+  const fresh = new Set();
+  for (const o of now) {
+    const left = replaced.get(name(o)) ?? 0;
+    if (old.has(o)) continue;
+    if (left) replaced.set(name(o), left - 1);
+    else fresh.add(o);
+  }
+  const gone = [...replaced.values()].reduce((a, b) => a + b, 0);
+  return { fresh, gone };
 }
 
 function drawGraph() {
@@ -99,9 +112,11 @@ canvas.addEventListener("click", (event) => {
 // ---- hovering
 
 function hoverFacts(item) {
-  if (item.kind === "edge" || item.variable !== undefined) {
-    return [["", variableName(item.variable)], ...variableFacts(item.variable)];
+  if (item.variables?.length === 1) {
+    const [variable] = item.variables;
+    return [["", variableName(variable)], ...variableFacts(variable)];
   }
+  if (item.variables) return bundleFacts(item.variables);
   if (item.operation !== undefined) return operationFacts(item.operation);
   if (item.kind === "group" || item instanceof Frame) {
     const line = item.line === null || item.line === undefined ? [] : [["your line", lineText(item.line)]];
@@ -109,6 +124,12 @@ function hoverFacts(item) {
     return [["", item.label ?? item.title], ...line, ...count];
   }
   return [];
+}
+
+function bundleFacts(variables) {
+  const rows = variables.slice(0, MOST_HOVERED).map((v) => [variableName(v), data.variables[v].type]);
+  const more = variables.length - MOST_HOVERED;
+  return more > 0 ? [...rows, ["", `and ${more} more`]] : rows;
 }
 
 canvas.addEventListener("pointermove", (event) => {

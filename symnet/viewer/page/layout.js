@@ -28,7 +28,8 @@ function linesOf(item) {
     return [`▸ ${shorten(item.label)}`, count];
   }
   if (item.kind === "port") return item.label ? [shorten(item.label, 24)] : [];
-  return [shorten(item.label), data.variables[item.variable].type];
+  const count = item.variables.length;
+  return [shorten(item.label), count > 1 ? `${count} together` : data.variables[item.variables[0]].type];
 }
 
 function operationLines(number) {
@@ -63,46 +64,67 @@ function layoutFrame(frame) {
     if (item instanceof Frame) layoutFrame(item);
     else measureItem(item);
   });
-  const graph = dagreGraph(frame);
-  dagre.layout(graph);
+  const { middles, bends } = placesIn(frame);
   const heading = frame.kind === "root" ? 0 : HEADING;
-  const { top, bottom } = innerExtent(frame, graph);
-  const left = MARGIN, down = heading + roomFor(frame.inPorts) - top;
+  const { top, bottom, leftmost, rightmost } = innerExtent(frame, middles, bends);
+  const left = MARGIN - leftmost, down = heading + roomFor(frame.inPorts) - top;
   const title = frame.title ? measure(frame.title, TEXT.small) + 40 : 0;
-  frame.width = Math.max(finite(graph.graph().width) + 2 * MARGIN, title);
+  frame.width = Math.max(rightmost - leftmost + 2 * MARGIN, title);
   frame.height = down + bottom + roomFor(frame.outPorts);
-  for (const item of frame.items) {
-    const { x, y } = graph.node(item.id);
-    item.x = x + left;
-    item.y = y + down;
-  }
+  frame.items.forEach((item, k) => {
+    item.x = middles[k].x + left;
+    item.y = middles[k].y + down;
+  });
   putPortsOnBorders(frame);
   const inside = (y) => Math.min(Math.max(y, heading), frame.height);
   frame.edges.forEach((edge, k) => {
-    const found = graph.edge(edge.from.item.id, edge.to.item.id, String(k));
-    const points = (found?.points ?? []).map((p) => ({ x: p.x + left, y: inside(p.y + down) }));
+    const points = bends[k].map((p) => ({ x: p.x + left, y: inside(p.y + down) }));
     edge.points = joined(edge, points);
   });
 }
 
-// From where to where the items stand that are no ports.
-function innerExtent(frame, graph) {
-  const items = frame.items.filter((item) => item.kind !== "port");
-  if (!items.length) return { top: 0, bottom: 40 };
-  const middles = items.map((item) => [graph.node(item.id).y, item.height / 2]);
+// What dagre finds, the same for the same boxes and edges: the middles of items, the points
+// of edges.
+const placesFound = new Map();
+
+function placesIn(frame) {
+  const name = JSON.stringify([
+    frame.items.map(({ width, height, side }) => [width, height, side]),
+    frame.edges.map((edge) => [edge.from.item.id, edge.to.item.id]),
+  ]);
+  if (!placesFound.has(name)) {
+    const graph = dagreGraph(frame);
+    dagre.layout(graph);
+    const points = (edge, k) => graph.edge(edge.from.item.id, edge.to.item.id, String(k))?.points;
+    placesFound.set(name, {
+      middles: frame.items.map(({ id }) => graph.node(id)),
+      bends: frame.edges.map((edge, k) => points(edge, k) ?? []),
+    });
+  }
+  return placesFound.get(name);
+}
+
+// From where to where things stand; ports do not count for top and bottom.
+function innerExtent(frame, middles, bends) {
+  const all = frame.items.map((item, k) => ({ item, x: middles[k].x, y: middles[k].y }));
+  const columns = bends.flat().map(({ x }) => x);
+  const items = all.filter(({ item }) => item.kind !== "port");
   return {
-    top: Math.min(...middles.map(([y, half]) => y - half)),
-    bottom: Math.max(...middles.map(([y, half]) => y + half)),
+    top: items.length ? least(items.map(({ y, item }) => y - item.height / 2)) : 0,
+    bottom: items.length ? most(items.map(({ y, item }) => y + item.height / 2)) : 40,
+    leftmost: least([...columns, ...all.map(({ x, item }) => x - item.width / 2)]),
+    rightmost: most([...columns, ...all.map(({ x, item }) => x + item.width / 2)]),
   };
 }
+
+const least = (numbers) => numbers.reduce((a, b) => Math.min(a, b), Infinity);
+const most = (numbers) => numbers.reduce((a, b) => Math.max(a, b), -Infinity);
 
 // The distance from the border to what stands inside.
 function roomFor(ports) {
   const labelled = [...ports.values()].some((port) => port.lines.length);
   return MARGIN + (labelled ? 42 : ports.size ? 16 : 0);
 }
-
-const finite = (size) => (Number.isFinite(size) ? size : 0);
 
 function dagreGraph(frame) {
   const graph = new dagre.graphlib.Graph({ multigraph: true });
@@ -121,7 +143,7 @@ function dagreGraph(frame) {
 function holdPorts(graph, ports, place, ends) {
   if (!ports.size) return;
   graph.setNode(place, { width: 0, height: 0 });
-  for (const port of ports.values()) graph.setEdge(...ends(port), { weight: 50 }, "hold");
+  for (const port of new Set(ports.values())) graph.setEdge(...ends(port), { weight: 50 }, "hold");
 }
 
 function putPortsOnBorders(frame) {

@@ -5,6 +5,7 @@
 // port.  Edges therefore join only items of one frame, and each frame is laid out alone.
 
 const MOST_FROM_ONE_LEAF = 4; // a leaf with more users in a frame is drawn beside each
+const MOST_SINGLE = 12; // where there are more leaves, ports or results, they are bundled
 
 class Frame {
   constructor(kind, title, key) {
@@ -15,6 +16,7 @@ class Frame {
     this.edges = [];
     this.inPorts = new Map();
     this.outPorts = new Map();
+    this.joined = new Map();
   }
 
   add(item) {
@@ -22,18 +24,52 @@ class Frame {
     return item;
   }
 
-  port(ports, name, variable, label = "") {
+  // The port of a variable; those of one bundle share it.
+  port(ports, name, variables, label = "") {
     if (!ports.has(name)) {
       const side = ports === this.inPorts ? "in" : "out";
-      ports.set(name, this.add({ kind: "port", side, variable, label }));
+      const port = this.add({ kind: "port", side, variables, label });
+      ports.set(name, port);
+      if (!label) for (const v of variables) ports.set(v, port);
     }
     return ports.get(name);
   }
 
   // An end of an edge is an item and, if that is a frame, the name of a port there.
   connect(from, to, variable) {
-    this.edges.push({ from, to, variable });
+    const ends = [from.item, from.item.outPorts?.get(from.port),
+      to.item, to.item.inPorts?.get(to.port)];
+    const name = ends.map((end) => (end ? numberOf(end) : "")).join(" ");
+    if (!this.joined.has(name)) {
+      this.joined.set(name, { from, to, variables: [] });
+      this.edges.push(this.joined.get(name));
+    }
+    this.joined.get(name).variables.push(variable);
   }
+}
+
+const numberOf = (() => {
+  const numbers = new WeakMap();
+  let count = 0;
+  return (thing) => {
+    if (!numbers.has(thing)) numbers.set(thing, count++);
+    return numbers.get(thing);
+  };
+})();
+
+// Each variable -> those that are drawn as one with it: alone where there are few, else
+// with all of the same signature.
+function bundles(variables, signature) {
+  const found = new Map();
+  const alone = variables.length <= MOST_SINGLE;
+  const together = new Map();
+  for (const v of variables) {
+    const name = alone ? v : signature(v);
+    if (!together.has(name)) together.set(name, []);
+    together.get(name).push(v);
+    found.set(v, together.get(name));
+  }
+  return found;
 }
 
 // ---- what groups consist of
@@ -65,6 +101,9 @@ function usersIn(operations, roots) {
   for (const root of roots) note(root.variable, "root");
   return users;
 }
+
+const bundleLabel = (labels) =>
+  labels.length === 1 ? labels[0] : `${shorten(labels[0], 14)} … ${shorten(labels[labels.length - 1], 14)}`;
 
 // ---- scenes
 
@@ -99,12 +138,20 @@ class Scene {
     const users = usersIn(graph.operations, roots);
     const leaves = new Set([...users.keys()].filter((v) => !made.has(v) && !given.has(v)));
     const source = this.fill(frame, graph.members, leaves, users);
-    for (const { variable, role } of roots) {
-      const kind = role.startsWith("update") ? "update" : "output";
-      const item = frame.kind === "inside"
-        ? frame.port(frame.outPorts, role, variable, role)
-        : frame.add({ kind, variable, label: role });
-      frame.connect(source(variable), { item }, variable);
+    if (frame.kind === "inside") {
+      for (const { variable, role } of roots) {
+        const item = frame.port(frame.outPorts, role, [variable], role);
+        frame.connect(source(variable), { item }, variable);
+      }
+      return;
+    }
+    const kind = ({ role }) => (role.startsWith("update") ? "update" : "output");
+    const signature = (root) => `${kind(root)} ${numberOf(source(root.variable).item)}`;
+    for (const bundle of new Set(bundles(roots, signature).values())) {
+      const variables = bundle.map((root) => root.variable);
+      const labels = bundle.map((root) => root.role);
+      const item = frame.add({ kind: kind(bundle[0]), variables, label: bundleLabel(labels) });
+      for (const v of variables) frame.connect(source(v), { item }, v);
     }
   }
 
@@ -151,21 +198,32 @@ class Scene {
   // Where a variable comes from in a frame: another child, a leaf, or a port.
   sourceIn(frame, children, leaves) {
     const makers = new Map();
-    for (const child of children) for (const v of child.made) makers.set(v, child.item);
+    const users = new Map();
+    for (const child of children) {
+      for (const v of child.made) makers.set(v, child.item);
+      for (const v of child.needs) {
+        if (!child.leaves.has(v)) users.set(v, [...(users.get(v) ?? []), child.key]);
+      }
+    }
+    const signature = (v) => `${data.variables[v].kind} ${(users.get(v) ?? []).join()}`;
+    const inside = bundles([...leaves].filter((v) => !children.some((c) => c.leaves.has(v))), signature);
+    const outside = [...users.keys()].filter((v) => !makers.has(v) && !leaves.has(v));
+    const entering = bundles(outside, signature);
     const drawn = new Map();
     const leaf = (v, child) => {
-      const count = children.filter((one) => one.needs.has(v)).length;
-      const name = child && count > MOST_FROM_ONE_LEAF ? `${v} ${child.key}` : `${v}`;
+      const variables = inside.get(v) ?? [v];
+      const each = child && (users.get(v) ?? []).length > MOST_FROM_ONE_LEAF;
+      const name = each ? `${variables[0]} ${child.key}` : `${variables[0]}`;
       if (!drawn.has(name)) {
-        const kind = data.variables[v].kind;
-        drawn.set(name, frame.add({ kind, variable: v, label: variableName(v) }));
+        const label = bundleLabel(variables.map(variableName));
+        drawn.set(name, frame.add({ kind: data.variables[v].kind, variables, label }));
       }
       return { item: drawn.get(name) };
     };
     return (v, child = null) => {
       if (makers.has(v)) return { item: makers.get(v), port: v };
       if (leaves.has(v) || data.variables[v].number) return leaf(v, child);
-      return { item: frame.port(frame.inPorts, v, v) };
+      return { item: frame.port(frame.inPorts, v, entering.get(v) ?? [v]) };
     };
   }
 
@@ -180,8 +238,9 @@ class Scene {
     const frame = new Frame("frame", child.member.label, child.key);
     frame.line = child.member.line;
     const source = this.fill(frame, child.member.members, child.leaves, users);
+    const leaving = bundles(child.gives, (v) => numberOf(source(v).item));
     for (const v of child.gives) {
-      frame.connect(source(v), { item: frame.port(frame.outPorts, v, v) }, v);
+      frame.connect(source(v), { item: frame.port(frame.outPorts, v, leaving.get(v)) }, v);
     }
     return frame;
   }
@@ -203,18 +262,18 @@ class Scene {
 
   fillInside(part, { graph, inputs }) {
     const given = new Set(inputs.map(([inner]) => inner));
-    for (const [inner] of inputs) part.port(part.inPorts, inner, inner, variableName(inner));
+    for (const [inner] of inputs) part.port(part.inPorts, inner, [inner], variableName(inner));
     this.fillGraph(part, graph, graph.roots, given);
   }
 
   joinInside(frame, part, { graph, inputs, outputs }) {
     for (const [inner, outer] of inputs) {
       if (outer === null || data.variables[outer].number) continue;
-      const port = frame.port(frame.inPorts, outer, outer);
+      const port = frame.port(frame.inPorts, outer, [outer]);
       frame.connect({ item: port }, { item: part, port: inner }, outer);
     }
     graph.roots.forEach((root, k) => {
-      const port = frame.port(frame.outPorts, outputs[k], outputs[k]);
+      const port = frame.port(frame.outPorts, outputs[k], [outputs[k]]);
       frame.connect({ item: part, port: root.role }, { item: port }, outputs[k]);
     });
   }
