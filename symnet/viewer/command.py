@@ -18,7 +18,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     add = parser.add_argument
     add("target", help="FILE.py:NAME or MODULE:NAME")
-    shapes = "call with ones of these shapes: for times, memory, code, and ranges of values"
+    shapes = (
+        "call with ones of these shapes: for times, memory, code, and ranges of values"
+    )
     add("--shapes", nargs="+", default=[], metavar="x=20,784", help=shapes)
     add("--output", metavar="FILE.html", help="the file to write")
     add("--no-browser", action="store_true", help="only write the file")

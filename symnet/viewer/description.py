@@ -49,7 +49,9 @@ def description(
     except TypeError:
         raise TypeError(_refusal(thing)) from None
     tables = GraphTables()
-    named = [Root(v, role or v.name or f"output {k}") for k, (v, role) in enumerate(roots)]
+    named = [
+        Root(v, role or v.name or f"output {k}") for k, (v, role) in enumerate(roots)
+    ]
     stage = {"name": "written", **tables.graph(named)}
     return _whole(str(thing), tables, [stage], {}, {})
 

@@ -72,7 +72,7 @@ class GraphTables:
         """An operation, and the graphs inside it."""
         if node in self._numbers:
             return self._numbers[node]
-        record = {
+        record: Record = {
             "op": str(node.op), "inputs": [self.variable(v) for v in node.inputs],
             "outputs": [self.variable(v) for v in node.outputs],
             "line": self.line(node.origin),

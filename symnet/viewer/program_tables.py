@@ -123,7 +123,10 @@ class ProgramTables:
 
     def _time(self, step: Instruction | Apply) -> Record:
         seconds = self.seconds.get(step)
-        return {"seconds": seconds, "time": "" if seconds is None else time_text(seconds)}
+        return {
+            "seconds": seconds,
+            "time": "" if seconds is None else time_text(seconds),
+        }
 
     def _known(self, nodes: Sequence[Apply]) -> list[int]:
         return [self.numbers[node] for node in nodes if node in self.numbers]

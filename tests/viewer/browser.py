@@ -42,10 +42,10 @@ def found_in(page: str, script: str, folder: pathlib.Path) -> Any:
     """What a script returns that runs in the page.  Raises: AssertionError where it
     throws."""
     probe = (
-        '<pre id="probe"></pre><script>let found; try { found = { value: (() => {'
+        '<pre id="probe"></pre><script>let outcome; try { outcome = { value: (() => {'
         f"{script}"
-        "})() }; } catch (error) { found = { error: error.stack }; }"
-        'document.getElementById("probe").textContent = JSON.stringify(found);</script>'
+        "})() }; } catch (error) { outcome = { error: error.stack }; }"
+        'document.getElementById("probe").textContent = JSON.stringify(outcome);</script>'
     )
     text = POLICY.sub("", page).replace("</body>", probe + "</body>")
     answer = re.search(r'<pre id="probe">(.*?)</pre>', dumped(text, folder), re.S)

@@ -76,7 +76,13 @@ def test_what_is_not_there_is_told(
 
 
 def test_it_is_a_program(program: str, tmp_path: pathlib.Path) -> None:
-    command = [sys.executable, "-m", "symnet.view", f"{program}:nothing", "--no-browser"]
+    command = [
+        sys.executable,
+        "-m",
+        "symnet.view",
+        f"{program}:nothing",
+        "--no-browser",
+    ]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 2
     assert "python -m symnet.view: " in done.stderr

@@ -28,7 +28,9 @@ def test_stages_are_those_of_the_debugger() -> None:
     assert [one["rule"] for one in record["rewrites"]] == fired and fired
     assert record["rewrites_left_out"] == 0
     for one in record["rewrites"]:
-        assert record["stages"][one["stage"]]["name"] in {p for p, _ in stages.trace.fired}
+        assert record["stages"][one["stage"]]["name"] in {
+            p for p, _ in stages.trace.fired
+        }
 
 
 def test_steps_point_to_the_last_graph() -> None:
@@ -50,7 +52,9 @@ def test_numbers_lead_somewhere_and_json_holds_it(make: Any) -> None:
         for v in operation["outputs"]:
             assert variables[v]["operation"] == number
         assert all(0 <= v < len(variables) for v in operation["inputs"])
-        assert operation["line"] is None or 0 <= operation["line"] < len(record["lines"])
+        assert operation["line"] is None or 0 <= operation["line"] < len(
+            record["lines"]
+        )
     for stage in record["stages"]:
         made = {v for o in stage["operations"] for v in operations[o]["outputs"]}
         for o in stage["operations"]:

@@ -36,7 +36,9 @@ def hostile() -> Any:
 
 
 def data_of(text: str) -> Any:
-    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.S)
+    found = re.search(
+        r'<script type="application/json" id="data">(.*?)</script>', text, re.S
+    )
     assert found is not None
     return json.loads(found[1])
 

@@ -67,7 +67,7 @@ def test_the_arena_is_the_plan_s() -> None:
     buffers = arena["buffers"]
     assert {b["bytes"] for b in buffers} >= {5 * 3 * 8}
     for a in buffers:
-        assert 0 <= a["offset"] and a["offset"] + a["bytes"] <= arena["bytes"]
+        assert a["offset"] >= 0 and a["offset"] + a["bytes"] <= arena["bytes"]
         for b in buffers:
             if a is not b and a["first"] <= b["last"] and b["first"] <= a["last"]:
                 apart = a["offset"] + a["bytes"] <= b["offset"]
