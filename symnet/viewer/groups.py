@@ -13,7 +13,7 @@ from symnet.graph.origin import Origin
 from symnet.graph.variables import Apply
 
 # What has more members than this is divided: the layout of a level must be quick.
-MOST_MEMBERS = 30
+MOST_MEMBERS = 16
 
 
 @dataclass(frozen=True)

@@ -95,10 +95,11 @@ def test_pieces_that_need_more_later_are_seen_by_those_that_need_them() -> None:
 
 
 def test_many_members_are_divided_evenly() -> None:
-    nodes = toposort([layers(50)])
+    nodes = toposort([layers(2 * MOST_MEMBERS)])
     parts = divided(nodes)
     assert [one.label for one in parts if isinstance(one, Group)] == [
         f"part {k} of 4" for k in range(1, 5)
     ]
-    assert [len(one.members) for one in parts if isinstance(one, Group)] == [25] * 4
+    sizes = [len(one.members) for one in parts if isinstance(one, Group)]
+    assert sizes == [MOST_MEMBERS] * 4
     assert divided(nodes[:MOST_MEMBERS]) == nodes[:MOST_MEMBERS]

@@ -5,7 +5,7 @@
 // port.  Edges therefore join only items of one frame, and each frame is laid out alone.
 
 const MOST_FROM_ONE_LEAF = 4; // a leaf with more users in a frame is drawn beside each
-const MOST_SINGLE = 12; // where there are more leaves, ports or results, they are bundled
+const MOST_SINGLE = 8; // where there are more leaves, ports or results, they are bundled
 
 class Frame {
   constructor(kind, title, key) {
