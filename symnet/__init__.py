@@ -64,11 +64,13 @@ if _typing.TYPE_CHECKING:
     )  # fmt: skip
     from symnet.parameter_files import load, save
     from symnet.theano_names import install_as_theano
+    from symnet.viewer.page import view
 else:
     __getattr__ = _lazy_names(
         "symnet", "d3viz", "datasets", "debug", "misc", "models", "optim", "tensorboard",
         "training", "typed_list", load="parameter_files", save="parameter_files",
         install_as_theano="theano_names",
+        view="viewer.page",
     )  # fmt: skip
 
 __all__ = [
@@ -81,4 +83,5 @@ __all__ = [
     "ifelse", "install_as_theano", "load", "map", "pp", "pprint", "predefined_modes", "printing",
     "progress", "random", "reduce", "sandbox", "save", "scalar", "scan", "scan_checkpoints",
     "scan_module", "shared", "show_config", "sparse", "sparse_grad", "subgraph_grad", "tensor",
+    "view",
 ]  # fmt: skip

@@ -58,9 +58,16 @@ def load(target: str) -> Function:
         found = importlib.import_module(place)
     for part in name.split("."):
         if not hasattr(found, part):
-            raise UsageError(f"{target}: there is no {part!r}")
+            raise UsageError(f"{target}: there is no {part!r}; {what_is_in(found)}")
         found = getattr(found, part)
     return as_function(found, target)
+
+
+def what_is_in(space: Any) -> str:
+    """The names of functions and variables in a file, module or class, in words."""
+    kinds = (Function, Variable)
+    names = [name for name, one in vars(space).items() if isinstance(one, kinds)]
+    return f"there are {', '.join(names)}" if names else "nor any function or variable"
 
 
 def as_function(found: Any, target: str) -> Function:
@@ -97,6 +104,17 @@ def call_once(f: Function, shapes: Mapping[str, tuple[int, ...]]) -> None:
 
     Raises: UsageError where a shape is missing, or given for no input.
     """
+    arrays = ones_for(f, shapes)
+    kept = [(shared, shared.get_value()) for shared in f.updates]
+    try:
+        f(*arrays)
+    finally:
+        for shared, value in kept:
+            shared.set_value(value)
+
+
+def ones_for(f: Function, shapes: Mapping[str, tuple[int, ...]]) -> list[Any]:
+    """Arguments of these shapes, of ones.  Raises: as `call_once`."""
     names = [one.name or describe(one.variable) for one in f.request.inputs]
     unknown = set(shapes) - set(names)
     if unknown:
@@ -118,12 +136,7 @@ def call_once(f: Function, shapes: Mapping[str, tuple[int, ...]]) -> None:
         if known and isinstance(kind, SparseType):
             array = scipy_matrix(kind.format)(array)
         arrays.append(array)
-    kept = [(shared, shared.get_value()) for shared in f.updates]
-    try:
-        f(*arrays)
-    finally:
-        for shared, value in kept:
-            shared.set_value(value)
+    return arrays
 
 
 def explain(

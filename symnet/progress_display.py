@@ -147,7 +147,7 @@ class TqdmBar:
 
     def __init__(self, shown: Progress[Any], file: TextIO | None) -> None:
         # Without ipywidgets tqdm.auto warns and writes plain text after all.
-        widgets = _in_notebook() and importlib.util.find_spec("ipywidgets")
+        widgets = in_notebook() and importlib.util.find_spec("ipywidgets")
         if widgets and file is None:
             from tqdm.auto import tqdm  # optional
         else:
@@ -178,14 +178,14 @@ def told(shown: Progress[Any], done: int) -> str:
 def _display(shown: Progress[Any]) -> Rewritten | Lines | TqdmBar:
     file = shown.file or sys.stderr
     terminal = bool(getattr(file, "isatty", lambda: False)())
-    if not terminal and not (shown.file is None and _in_notebook()):
+    if not terminal and not (shown.file is None and in_notebook()):
         return Lines(shown, file)
     if importlib.util.find_spec("tqdm"):
         return TqdmBar(shown, shown.file)
     return Rewritten(shown, file)
 
 
-def _in_notebook() -> bool:
+def in_notebook() -> bool:
     """Whether the code runs in a kernel of Jupyter."""
     ipython = sys.modules.get("IPython")
     shell: Any = ipython.get_ipython() if ipython else None

@@ -153,7 +153,13 @@ RUN = [page for page in PAGES if page.name not in TESTED_ELSEWHERE | {"models.md
 
 
 @pytest.mark.parametrize("page", RUN, ids=lambda page: page.name)
-def test_programs_run(page: pathlib.Path, as_before: None) -> None:
+def test_programs_run(
+    page: pathlib.Path,
+    as_before: None,
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)  # for the files that a page writes
     blocks = [
         kind for _, kind, _ in FENCE.findall(page.read_text("utf-8"))
         if kind in ("python", "pycon")

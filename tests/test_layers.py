@@ -158,6 +158,8 @@ sparse: basic
 sparse.sandbox: sp2 .
 theano_settings theano_refusals theano_compat theano_names
 update_list schedules optim datasets debug environment
+viewer: groups graph_tables rewrite_records value_ranges program_tables description page command
+view
 models: initialisers model_layers model architectures model_summary
 models: stored_arrays safetensors_format safe_pickles theano_pickles torch_files hdf5_files
 models: weight_files

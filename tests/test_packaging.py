@@ -11,7 +11,7 @@ import zipfile
 import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent
-CLONE = "LICENSE", "MANIFEST.in", "README.md", "pyproject.toml"
+CLONE = "LICENSE", "NOTICE", "MANIFEST.in", "README.md", "pyproject.toml"
 
 
 def built(what: str, source: pathlib.Path, folder: pathlib.Path) -> pathlib.Path:
@@ -34,6 +34,7 @@ def small_clone(folder: pathlib.Path) -> pathlib.Path:
         (folder / name).write_bytes((ROOT / name).read_bytes())
     for name in (
         "symnet/__init__.py", "symnet/py.typed", "symnet/graph/a.py", "symnet/graph/a.pyi",
+        "symnet/viewer/__init__.py", "symnet/viewer/page/a.js",
         "tests/golden/a.json", "tests/finds/a.json", "tutorials/a.ipynb",
         "benchmarks/cases/a.py", "docs/a.md", "CHANGELOG.md", "CONTRIBUTING.md",
         "Makefile",
@@ -62,10 +63,12 @@ def test_the_source_distribution_is_the_clone(tmp_path: pathlib.Path) -> None:
     assert wanted <= names
 
 
-def test_a_wheel_holds_the_types(tmp_path: pathlib.Path) -> None:
+def test_a_wheel_holds_the_types_and_the_viewer_s_page(tmp_path: pathlib.Path) -> None:
     (tmp_path / "clone").mkdir()
     clone = small_clone(tmp_path / "clone")
     with zipfile.ZipFile(built("build_wheel", clone, tmp_path)) as wheel:
         names = set(wheel.namelist())
     assert {"symnet/py.typed", "symnet/graph/a.pyi"} <= names
+    assert "symnet/viewer/page/a.js" in names
+    assert any(name.endswith("licenses/NOTICE") for name in names)
     assert not any(name.startswith(("tests", "tutorials")) for name in names)

@@ -272,7 +272,8 @@ class Profile:
     """A measured function.
 
     rows: its steps in the order in which they run, and the call itself at the end; they
-    add up to `seconds`, the time of one call (the mean of `calls`).  made: seconds that
+    add up to `seconds`, the time of one call (the mean of `calls`).  steps: the program's
+    step (or NumPy's operation) of each row but the last.  made: seconds that
     `function()` took.  plans, planning: how many plans calls have made, and in how many
     seconds, most of which is compiling.
     """
@@ -287,9 +288,10 @@ class Profile:
         self.planning = sum(one.planning_seconds for one in native)
         calls = max(self.calls, 1)
         self.seconds = record.nanoseconds / 1e9 / calls
-        order = sorted(record.steps, key=_positions(engine).__getitem__)
+        self.steps = sorted(record.steps, key=_positions(engine).__getitem__)
         self.rows = [
-            row_of(step, own_time(step, record.steps) / 1e9 / calls) for step in order
+            row_of(step, own_time(step, record.steps) / 1e9 / calls)
+            for step in self.steps
         ]
         rest = self.seconds - sum(row.seconds for row in self.rows)
         what = OVERHEAD if native else "the whole graph, by NumPy"

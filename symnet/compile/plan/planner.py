@@ -8,7 +8,7 @@ plan.  Making a plan compiles only kernel variants that no earlier plan needed.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -59,6 +59,7 @@ from symnet.sizes.infer import SizeGuard
 class Plan:
     """A program for one set of sizes, loaded by its device.
 
+    arena: where in it the temporaries lie, as offset and length in bytes.
     entry, following: how the latest call got in, and what of it moves with an integer.
     """
 
@@ -67,6 +68,7 @@ class Plan:
     outputs: Sequence[tuple[str, tuple[int, ...]]]  # dtype and shape
     steps: Sequence[Instruction]
     tasks: Sequence[AnyTask]  # of the steps
+    arena: Mapping[Buffer, tuple[int, int]]
     entry: BoundCall | None = None
     following: Following | None = None
 
@@ -336,9 +338,9 @@ class Binding:
         # Equal layers have equal steps: each is arranged once.
         self.arranged: dict[Any, Any] = {}
         lives = planner.lifetimes
-        sizes = {buffer: self._bytes(buffer) for buffer in lives}
+        self.sizes = {buffer: self._bytes(buffer) for buffer in lives}
         alignment = planner.device.memory.alignment
-        self.offsets, self.arena_bytes = pack(lives, sizes, alignment)
+        self.offsets, self.arena_bytes = pack(lives, self.sizes, alignment)
 
     def number(self, value: Size) -> int:
         return int(value.value) if value.op == "literal" else self.numbers[value]
@@ -361,7 +363,8 @@ class Binding:
             first_commit(program),
         )
         outputs = [(o.dtype, self.shape(o.sizes)) for o in program.outputs]
-        return Plan(loaded, self.shapes, outputs, program.steps, tasks)
+        arena = {b: (offset, self.sizes[b]) for b, offset in self.offsets.items()}
+        return Plan(loaded, self.shapes, outputs, program.steps, tasks, arena)
 
     def _task(self, step: Instruction) -> AnyTask:
         if isinstance(step, Loop):

@@ -8,9 +8,10 @@ threads, so that results do not depend on that.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from symnet.config import config
+from symnet.data_classes import dataclass
 from symnet.kernels.cpu.library.call_steps import CallArrangement
 from symnet.kernels.cpu.library.panel_steps import (
     panel_step,
