@@ -84,6 +84,14 @@ class StepwiseProgram(ABC, Generic[Places]):
     def finish(self, places: Places) -> None:
         """Wait for tasks that were only begun.  Raises: Failed."""
 
+    def mark(self) -> Any:
+        """A moment behind all that was begun so far, for times of steps."""
+        return perf_counter_ns()
+
+    def nanoseconds(self, first: Any, last: Any) -> int:
+        """From one moment to a later one."""
+        return int(last - first)
+
     # ---- running
 
     def run_all(self, places: Places) -> None:
@@ -93,15 +101,14 @@ class StepwiseProgram(ABC, Generic[Places]):
 
     def _body(self, tasks: Sequence[AnyTask], path: Path, places: Places) -> None:
         for number, task in enumerate(tasks):
-            start = perf_counter_ns()
+            start = self.mark() if self.times is not None else None
             try:
                 self._task(task, (*path, number), places)
             except Refused:
                 self.finish(places)  # what failed before is what is told
                 raise Failed((*path, number), tuple(places.iterations)) from None
             if self.times is not None:
-                self.finish(places)
-                spent = perf_counter_ns() - start
+                spent = self.nanoseconds(start, self.mark())
                 self.times[self.paths.index((*path, number))] += spent
 
     def _task(self, task: AnyTask, path: Path, places: Places) -> None:

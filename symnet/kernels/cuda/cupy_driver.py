@@ -150,6 +150,15 @@ class CupyDriver:
             0, 0, ctypes.addressof(given), 0,
         )  # fmt: skip
 
+    def mark(self) -> Any:
+        event = self.xp.cuda.Event()
+        event.record()
+        return event
+
+    def nanoseconds(self, first: Any, last: Any) -> int:
+        last.synchronize()
+        return round(1e6 * self.xp.cuda.get_elapsed_time(first, last))
+
     def description(self) -> str:
         name = self.xp.cuda.runtime.getDeviceProperties(0)["name"].decode()
         return f"{name}, code for {self.target.cpu}"

@@ -99,6 +99,12 @@ class Driver(Protocol):
         """Begin a kernel's function: see `kernels.llvm.thread_items`.  failed: the address of
         an int32."""
 
+    def mark(self) -> Any:
+        """A moment behind all that was launched so far."""
+
+    def nanoseconds(self, first: Any, last: Any) -> int:
+        """From one moment to a later one, when both have come."""
+
     def description(self) -> str:
         """What runs, in words."""
 

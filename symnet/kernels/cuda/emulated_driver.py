@@ -11,6 +11,7 @@ import ctypes
 from collections.abc import Sequence
 from functools import partial
 from hashlib import sha256
+from time import perf_counter_ns
 from typing import Any
 
 import numpy as np
@@ -143,6 +144,12 @@ class EmulatedDriver:
         threads = grid.blocks * grid.threads
         first, step = (threads - 1, -1) if self.backwards else (0, 1)
         function(words.ctypes.data, end, failed, threads, first, step)
+
+    def mark(self) -> int:
+        return perf_counter_ns()
+
+    def nanoseconds(self, first: int, last: int) -> int:
+        return last - first
 
     def description(self) -> str:
         return "threads of a GPU, one after another on this processor"

@@ -164,6 +164,12 @@ class GpuProgram(StepwiseProgram[GpuPlaces]):
         for function, grid in zip(code.functions, grids, strict=True):
             self.driver.launch(function, grid, words, work.total, failed)
 
+    def mark(self) -> Any:
+        return self.driver.mark()
+
+    def nanoseconds(self, first: Any, last: Any) -> int:
+        return self.driver.nanoseconds(first, last)
+
     def finish(self, places: GpuPlaces) -> None:
         places.look()
 

@@ -51,6 +51,18 @@ class Module:
         return SimpleNamespace(ptr=17, name=name)
 
 
+class StandInEvent:
+    """A `cupy.cuda.Event`."""
+
+    at, waited = 0.0, False
+
+    def record(self) -> None:
+        assert self.at == 0.0
+
+    def synchronize(self) -> None:
+        self.waited = True
+
+
 launched: list[tuple[Any, ...]] = []
 
 
@@ -78,6 +90,8 @@ def cupy(monkeypatch: pytest.MonkeyPatch) -> Any:
             alloc=lambda size: Pointer(np.zeros(size, np.uint8)),
             function=SimpleNamespace(Module=Module),
             driver=SimpleNamespace(launchKernel=launch_kernel),
+            Event=StandInEvent,
+            get_elapsed_time=lambda first, last: last.at - first.at,
             runtime=SimpleNamespace(
                 getDeviceProperties=lambda n: {"name": b"Stand-in"}
             ),
@@ -116,6 +130,13 @@ def test_memory(cupy: Any) -> None:
     assert driver.number(driver.view(one, 8, "float64", (), None)) == 2
     assert driver.allocate(0).size == 0
     assert driver.description() == "Stand-in, code for sm_86"
+
+
+def test_times_are_those_of_events(cupy: Any) -> None:
+    driver = CupyDriver()
+    first, last = driver.mark(), driver.mark()
+    first.at, last.at = 1.0, 1.5  # milliseconds
+    assert driver.nanoseconds(first, last) == 500_000 and last.waited
 
 
 def test_kernels_are_loaded_once_and_launched(cupy: Any) -> None:
