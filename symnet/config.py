@@ -48,6 +48,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "verify": ("off", "on"),
     "device": ("cpu", "reference", "emulated", "cuda"),
     "winograd": ("on", "off"),
+    "gpu_graphs": ("auto", "on", "off"),
 }
 GPU_NAME = "(cuda|gpu)(:?0)?"  # Theano's, and PyTorch's, for the first one
 SIZES = ("cache_size", "memory_kept")  # numbers of bytes
@@ -90,6 +91,9 @@ class Config:
         numbers near by, not to those that an element is made of: with "off" each element
         is the sum of its own products.  A change holds from the next function, or sizes,
         that are new.
+    gpu_graphs: whether what a plan launches on a GPU is recorded as a graph when it is
+        called for the second time, and replayed from then on: "auto" where the driver has
+        graphs; "on" raises where it has none; "off" launches step by step.
     exception_verbosity: "high" keeps symnet's own frames in tracebacks.
     on_rewrite_error: what is done about a rule or pass of the compiler that fails: it is
         left out with one warning ("warn"), or its error is raised (in symnet's tests).
@@ -119,6 +123,7 @@ class Config:
     verify: str
     device: str
     winograd: str
+    gpu_graphs: str
     cache_dir: str
     cache_size: int
     memory_kept: int

@@ -25,7 +25,7 @@ from symnet.kernels.cuda.cupy_driver import missing
 from symnet.kernels.cuda.device_array import DeviceArray
 from symnet.kernels.cuda.emulated_driver import EmulatedDriver
 from symnet.kernels.devices import GPUS, get_device
-from symnet.kernels.memory import HOST
+from symnet.kernels.memory import HOST, Moved
 from symnet.printing.stages import Stages
 from symnet.sandbox.rng_mrg import MRG_RandomStreams
 from tests.kernels.programs import PROGRAMS, X, on, x, y
@@ -208,10 +208,10 @@ def test_a_step_moves_what_is_given_and_asked_for(gpu: str) -> None:
     v = T.dvector("v")
     f = on(gpu, [v], w[0, 0], updates=[(w, w + T.outer(v, v))])
     f(np.ones(100))
-    before = GPUS[gpu].transfers.to_device, GPUS[gpu].transfers.to_host
+    before = GPUS[gpu].transfers.traffic
     f(np.ones(100))
-    sent = GPUS[gpu].transfers.to_device - before[0]
-    assert sent < 800 + 100 and GPUS[gpu].transfers.to_host - before[1] == 8
+    moved = GPUS[gpu].transfers.traffic - before
+    assert moved.to_device == Moved(1, 800) and moved.to_host == Moved(1, 8)
     np.testing.assert_array_equal(w.get_value(), np.full((100, 100), 2.0))
 
 
