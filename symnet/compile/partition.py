@@ -7,7 +7,7 @@ size depends on a value that native code has just computed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from symnet.graph.traverse import toposort
@@ -44,13 +44,19 @@ class Segment:
     inference: Inference = field(default_factory=lambda: Inference(()))
 
 
-def is_native(lowering: Lowering, device: Device) -> bool:
-    """Whether the device computes an operation that is made so, with all inside of it."""
+def is_native(
+    node: Apply, lowering: Lowering, device: Device, without: Collection[Apply] = ()
+) -> bool:
+    """Whether the device computes an operation that is made so, with all inside of it.
+
+    without: operations of which it has turned out to have no code."""
+    if node in without:
+        return False
     if isinstance(lowering, CallOf):
         return device.offers(lowering.routine)
     if isinstance(lowering, (ScanLoop, Branches)):
         inner = (one for graph in lowering.graphs for one in graph.order)
-        return all(is_native(lowering_of(one), device) for one in inner)
+        return all(is_native(o, lowering_of(o), device, without) for o in inner)
     return not isinstance(lowering, Reference)
 
 
@@ -59,8 +65,9 @@ def split(
     outputs: Sequence[Variable],
     updates: Mapping[SharedVariable, Variable],
     device: Device,
+    without: Collection[Apply] = (),
 ) -> list[Segment]:
-    """The segments of a graph on a device, in order.
+    """The segments of a graph on a device, in order.  without: see `is_native`.
 
     The last one makes the outputs and the updates: nothing is updated before every
     operation that may fail has run.
@@ -68,7 +75,7 @@ def split(
     results = [*outputs, *updates.values()]
     nodes = toposort(results)
     inference = Inference(_free_leaves(nodes, [*results, *updates, *inputs]))
-    levels = find_levels(nodes, inference, device)
+    levels = find_levels(nodes, inference, device, without)
     last = max([levels.made.get(v, 0) for v in results], default=0)
     if not last:
         # Also what nothing uses: then a builtin can take all that a call brings.
@@ -199,13 +206,18 @@ def _leaves_of(
     return list(found)
 
 
-def find_levels(nodes: Sequence[Apply], inference: Inference, device: Device) -> Levels:
+def find_levels(
+    nodes: Sequence[Apply],
+    inference: Inference,
+    device: Device,
+    without: Collection[Apply] = (),
+) -> Levels:
     """Where each operation of a graph can run."""
     found = Levels()
     for node in nodes:
         level = max([found.made.get(v, 0) for v in node.inputs], default=0)
         lowering = lowering_of(node)
-        native = _tensors_only(node) and is_native(lowering, device)
+        native = _tensors_only(node) and is_native(node, lowering, device, without)
         wait = _wait(node, lowering, inference, found) if native else None
         if wait is None:
             found.reference.add(node)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,6 +90,13 @@ class Memory:
     name: str = ""
     ready: Callable[[], bool] = lambda: True
     traffic: Callable[[], Traffic] = Traffic
+
+
+def brought_here(values: Iterable[Any], memory: Memory) -> list[Any]:
+    """The values, of which those that lie in a device's memory are brought to the host."""
+    if memory is HOST:
+        return list(values)
+    return [memory.to_host(v) if memory.holds(v) else v for v in values]
 
 
 # All that pickles may name.

@@ -365,14 +365,9 @@ class GpuCall(StepwiseCall):
         moved: Iterable[bool],
     ) -> list[Any]:
         outputs, news = self._run(arrays, shared)
-        new_stores = {number for _, number in replaced}
-        fetch = self.loaded.transfers.fetch
-        results = [
-            made if k in new_stores else fetch(made) for k, made in enumerate(outputs)
-        ]
         written = self.written(news) if self.loaded.writes else []
         commit([], [*written, *((s, outputs[k]) for s, k in replaced)], moved)
-        return results
+        return list(outputs)
 
     def rehearse(
         self, arrays: Sequence[Any], shared: Sequence[Any]
@@ -409,7 +404,8 @@ def host_number(
     given: Mapping[int, Any], held: Mapping[int, Any], base: int, transfers: Transfers
 ) -> int:
     """An integer of a call as the host sees it."""
-    return int(given[base] if base in given else transfers.fetch(held[base]))
+    value = given[base] if base in given else held[base]
+    return int(transfers.fetch(value) if isinstance(value, DeviceArray) else value)
 
 
 __all__ = ["GpuProgram"]

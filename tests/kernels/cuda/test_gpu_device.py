@@ -15,10 +15,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.sparse
 
 import symnet
 import symnet.tensor as T
-from symnet.compile.refusals import NotOnDevice
+from symnet.compile.profile import FALLBACK
+from symnet.compile.refusals import HostFallback
 from symnet.config import config
 from symnet.graph.evaluate import evaluate
 from symnet.kernels.cuda.cupy_driver import missing
@@ -30,7 +32,7 @@ from symnet.printing.stages import Stages
 from symnet.sandbox.rng_mrg import MRG_RandomStreams
 from tests.kernels.programs import PROGRAMS, X, on, x, y
 
-NATIVE = [name for name in PROGRAMS if name != "sorted by NumPy"]
+NATIVE = list(PROGRAMS)
 
 
 @pytest.fixture(params=["forwards", "backwards"])
@@ -307,22 +309,93 @@ def test_a_failure_in_a_loop_names_the_iteration(gpu: str, length: int) -> None:
     assert texts[0] == texts[1]
 
 
-def test_what_has_no_code_is_refused_with_its_line(gpu: str) -> None:
-    v = T.dvector("v")
-    source = symnet.random.RandomStream(1)
-    refused = {
-        "Sort": T.sort(v),
-        "gammaln": T.exp(T.gammaln(v)),
-        "imag": T.imag(T.complex(v, v)),
-        "permutation": source.permutation(3),
-        "solve": T.slinalg.solve(T.outer(v, v), v),
-    }
-    for name, result in refused.items():
-        with pytest.raises(NotOnDevice, match="(?i)no code on the device") as error:
-            on(gpu, [v], result, on_unused_input="ignore")
-        assert "test_gpu_device.py" in str(error.value), name
-        assert "device='cpu'" in str(error.value)
+v, z = T.dvector("v"), T.zvector("z")
+V = np.array([3.0, 1.5, 2.0])
+
+
+class Doubled(symnet.Op):
+    """A user's own, in Python."""
+
+    def make_node(self, one: Any) -> Any:
+        one = T.as_tensor_variable(one)
+        return symnet.Apply(self, [one], [one.type()])
+
+    def perform(self, node: Any, inputs: Any, outputs: Any, *_: Any) -> None:
+        assert type(inputs[0]) is np.ndarray
+        outputs[0][0] = 2 * inputs[0]
+
+
+HOSTED: dict[str, Any] = {
+    "Sort": lambda: T.exp(T.sort(v)),
+    "gammaln": lambda: T.exp(T.gammaln(v * 2)).sum(),
+    "imag": lambda: T.imag(T.complex(v, v * 2)) + 1,
+    "permutation": lambda: symnet.random.RandomStream(1).permutation(3),
+    "solve": lambda: T.slinalg.solve(T.outer(v, v) + T.eye(3), v),
+    "Doubled": lambda: T.tanh(Doubled()(T.exp(v))) + v,
+    "two by turns": lambda: T.sort(T.exp(Doubled()(T.sort(-v)))),
+    "gammaln in a loop": lambda: symnet.scan(
+        lambda one, old: T.gammaln(one + 1) + old, v, T.constant(0.0)
+    )[0],
+    "a result as it is": lambda: T.sort(v),
+}
+
+
+@pytest.mark.parametrize("name", HOSTED)
+def test_what_has_no_code_is_computed_on_the_host(name: str, gpu: str) -> None:
+    """With a warning that names the line, counted as transfers, shown in the profile."""
+    with config.change_flags(device="cpu"):
+        native = on("cpu", [v], HOSTED[name](), on_unused_input="ignore")
+    output = HOSTED[name]()
+    with pytest.warns(HostFallback, match="has no code on the device") as told:
+        f = on(gpu, [v], output, on_unused_input="ignore")
+    assert any("test_gpu_device.py" in str(one.message) for one in told)
+    for _ in range(3):
+        np.testing.assert_allclose(f(V), native(V), rtol=1e-12)
+    if name != "permutation":
+        assert any(r.kind == FALLBACK for r in f.profile(V).rows)
+
+
+def test_what_goes_to_the_host_is_counted(gpu: str) -> None:
+    """And a state that only programs read stays there."""
+    w = symnet.shared(np.arange(5000.0))
+    output = T.exp(Doubled()(T.tanh(v))).sum() + w.sum()
+    with pytest.warns(HostFallback, match="Doubled"):
+        f = on(gpu, [v], output, updates=[(w, w + 1)])
+    moved = f.profile(V, repeat=1).transfers
+    # v goes there, tanh(v) comes here and its double goes back, the result comes here.
+    assert moved.to_device == Moved(2, 2 * V.nbytes)
+    assert moved.to_host == Moved(2, V.nbytes + 8)
+    first = f(V)
+    assert f(V) == first + 5000
+
+
+def test_a_state_that_the_host_reads_and_changes(gpu: str) -> None:
+    w = symnet.shared(np.array([3.0, 1.0, 2.0]))
+    with pytest.warns(HostFallback, match="Sort"):
+        f = on(gpu, [], T.sort(w), updates=[(w, T.sort(w) * 2)])
+    np.testing.assert_array_equal(f(), [1, 2, 3])
+    np.testing.assert_array_equal(f(), [2, 4, 6])
+    assert isinstance(w.array, DeviceArray)
+    np.testing.assert_array_equal(w.get_value(), [4, 8, 12])
+
+
+def test_complex_and_sparse_numbers(gpu: str) -> None:
+    with pytest.warns(HostFallback):
+        f = on(gpu, [z], abs(T.exp(z) * 1j).sum())
+    value = np.array([1 + 2j, 0.5 - 1j])
+    np.testing.assert_allclose(f(value), abs(np.exp(value)).sum())
+    s = symnet.sparse.csr_matrix("s", dtype="float64")
+    with pytest.warns(HostFallback):
+        g = on(gpu, [s, x], T.exp(symnet.sparse.dot(s, x)).sum(0))
+    matrix = scipy.sparse.csr_matrix(np.eye(3) * 2)
+    np.testing.assert_allclose(g(matrix, X), np.exp(2 * X).sum(0))
+
+
+def test_nothing_is_said_where_all_has_code(
+    gpu: str, recwarn: pytest.WarningsRecorder
+) -> None:
     on(gpu, [v], T.sin(v * 1e20))(np.ones(3))  # no C function is asked
+    assert not [one for one in recwarn if one.category is HostFallback]
 
 
 def test_debug_mode_judges_its_programs(gpu: str) -> None:
