@@ -44,19 +44,13 @@ class Segment:
     inference: Inference = field(default_factory=lambda: Inference(()))
 
 
-def is_native(
-    node: Apply, lowering: Lowering, device: Device, without: Collection[Apply] = ()
-) -> bool:
-    """Whether the device computes an operation that is made so, with all inside of it.
-
-    without: operations of which it has turned out to have no code."""
-    if node in without:
-        return False
+def is_native(lowering: Lowering, device: Device) -> bool:
+    """Whether the device computes an operation that is made so, with all inside of it."""
     if isinstance(lowering, CallOf):
         return device.offers(lowering.routine)
     if isinstance(lowering, (ScanLoop, Branches)):
         inner = (one for graph in lowering.graphs for one in graph.order)
-        return all(is_native(o, lowering_of(o), device, without) for o in inner)
+        return all(is_native(lowering_of(one), device) for one in inner)
     return not isinstance(lowering, Reference)
 
 
@@ -67,7 +61,8 @@ def split(
     device: Device,
     without: Collection[Apply] = (),
 ) -> list[Segment]:
-    """The segments of a graph on a device, in order.  without: see `is_native`.
+    """The segments of a graph on a device, in order.  without: operations of
+    which it has turned out to have no code.
 
     The last one makes the outputs and the updates: nothing is updated before every
     operation that may fail has run.
@@ -217,7 +212,9 @@ def find_levels(
     for node in nodes:
         level = max([found.made.get(v, 0) for v in node.inputs], default=0)
         lowering = lowering_of(node)
-        native = _tensors_only(node) and is_native(node, lowering, device, without)
+        native = (
+            node not in without and _tensors_only(node) and is_native(lowering, device)
+        )
         wait = _wait(node, lowering, inference, found) if native else None
         if wait is None:
             found.reference.add(node)
