@@ -1,4 +1,4 @@
-# make demo | test | lint | fuzz | bench | docs: each makes the environment it needs in .venv first.
+# make demo | test | lint | fuzz | bench | gpu-report | docs: each makes the environment it needs in .venv first.
 # PYTHON is the interpreter that makes it (3.11 or newer), VENV where it stands.
 PYTHON ?= python3
 VENV ?= .venv
@@ -7,7 +7,7 @@ BIN = $(VENV)/bin
 # with SYMNET_PEERS_PYTHON=/path/to/python.
 PEERS ?= .venv-peers
 
-.PHONY: demo test lint fuzz bench docs clean
+.PHONY: demo test lint fuzz bench gpu-report gpu-peers docs clean
 
 demo: $(VENV)/with-demo
 	$(BIN)/python tutorials/demo.py
@@ -36,6 +36,19 @@ bench: $(VENV)/with-dev $(PEERS)/installed
 	    $(BIN)/python -m benchmarks.run $(BENCH_ARGUMENTS)
 endif
 
+# On a machine with a GPU: its tests and times, in benchmarks/results/gpu-DATE.md.  CuPy is
+# installed by the report itself, which goes on without.  Peers on the GPU are those of
+# SYMNET_PEERS_PYTHON, or of `make gpu-peers` (some gigabytes), where these are there.
+GPU_PEERS ?= .venv-gpu-peers
+gpu-report: $(VENV)/with-dev
+	peers="$(GPU_PEERS)/bin/python"; [ -x "$$peers" ] || peers=$(BIN)/python; \
+	    SYMNET_PEERS_PYTHON="$${SYMNET_PEERS_PYTHON:-$$peers}" \
+	    $(BIN)/python -m benchmarks.gpu.gpu_report $(GPU_ARGUMENTS)
+
+gpu-peers:
+	$(PYTHON) -m venv $(GPU_PEERS)
+	$(GPU_PEERS)/bin/python -m pip install --disable-pip-version-check numpy torch 'jax[cuda13]'
+
 # The site, in build/site/index.html; a warning is an error.
 docs: $(VENV)/with-docs
 	$(BIN)/python -m sphinx -q -W --keep-going -c docs . build/site
@@ -59,4 +72,4 @@ $(PEERS)/installed: benchmarks/peers.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(PEERS) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(PEERS) $(GPU_PEERS) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -230,7 +230,7 @@ def settings_page() -> str:
 
 def latest_results(root: pathlib.Path) -> str:
     """The tables of the newest run that was kept, with its headings one level down."""
-    newest = max((root / "benchmarks" / "results").glob("*.md"))
+    newest = max((root / "benchmarks" / "results").glob("[0-9]*.md"))
     text = re.sub(r"^#", "##", newest.read_text("utf-8"), flags=re.M)
     figure = newest.with_suffix(".svg").name
     return f"![Ratios](../benchmarks/results/{figure})\n\n{text}"

@@ -49,6 +49,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "device": ("cpu", "reference", "emulated", "cuda"),
     "winograd": ("on", "off"),
     "newaxis": ("numpy", "theano"),
+    "gpu_graphs": ("auto", "on", "off"),
 }
 GPU_NAME = "(cuda|gpu)(:?0)?"  # Theano's, and PyTorch's, for the first one
 SIZES = ("cache_size", "memory_kept")  # numbers of bytes
@@ -95,6 +96,9 @@ class Config:
         leaves out axes that it does not name and whose size is known to be 1, as Theano
         did: `x[:, None]` of a column is a column, and a warning says so.  With "numpy"
         it keeps them all.
+    gpu_graphs: whether what a plan launches on a GPU is recorded as a graph when it is
+        called for the second time, and replayed from then on: "auto" where the driver has
+        graphs; "on" raises where it has none; "off" launches step by step.
     exception_verbosity: "high" keeps symnet's own frames in tracebacks.
     on_rewrite_error: what is done about a rule or pass of the compiler that fails: it is
         left out with one warning ("warn"), or its error is raised (in symnet's tests).
@@ -125,6 +129,7 @@ class Config:
     device: str
     winograd: str
     newaxis: str
+    gpu_graphs: str
     cache_dir: str
     cache_size: int
     memory_kept: int

@@ -36,6 +36,7 @@ from symnet.kernels.interface import (
     Ticket,
     with_ticket,
 )
+from symnet.kernels.memory import HOST, brought_here
 from symnet.ops.base import lowering_of
 from symnet.ops.lowerings import CallOf, Lowering, PointLoop, Scatter
 from symnet.shared import SharedVariable
@@ -355,6 +356,9 @@ class Executable:
         for variable, _ in programs[-1].replaced:
             self.uses[variable.store] = REPLACES
         self.shared = shared_of([*outputs, *updates.values()])
+        # Others stay where they are.
+        here = {v for s in segments for node in s.reference for v in node.inputs}
+        self.read_here = [v for v in self.shared if v in here]
         self.queue: Queue = []
         single = len(segments) == 1
         self.native = [
@@ -380,7 +384,6 @@ class Executable:
 
     def run(self, arrays: Sequence[Array]) -> list[Any]:
         """The outputs' values; shared variables are updated when all has succeeded.
-
         All is computed from the values that shared variables have at one moment.  See
         `kernels.cpu.runtime.tickets` for how calls in several threads wait for each other.
         """
@@ -391,7 +394,7 @@ class Executable:
             (only,) = self.native
             try:
                 made, self.builtin = only.run(arrays, ticket)
-                return made[: len(self.outputs)]
+                return brought_here(made[: len(self.outputs)], self.device.memory)
             except IndexError as error:
                 raise self._explained(error, arrays, ticket) from None
         known, last = self._before_last(arrays, ticket), self.native[-1]
@@ -402,7 +405,7 @@ class Executable:
         self, computed: Sequence[Array], known: Mapping[Variable, Any]
     ) -> list[Any]:
         """All outputs from those of the last segment, and what came before."""
-        rest = iter(computed)
+        rest = iter(brought_here(computed, self.device.memory))
         return [
             known[v].copy() if direct else next(rest)
             for v, direct in zip(self.outputs, self.direct, strict=True)
@@ -413,15 +416,21 @@ class Executable:
     ) -> dict[Variable, Any]:
         """The inputs, and what all segments but the last make of them."""
         known: dict[Variable, Any] = dict(zip(self.inputs, arrays, strict=True))
-        known.update(values_of(self.shared, ticket))
+        known.update(values_of(self.read_here, ticket))
         for segment, native in zip(self.segments[:-1], self.native):
             results, _ = native.run([known[v] for v in native.inputs], ticket)
             known.update(zip(segment.wanted, results, strict=True))
             for node in segment.reference:
+                known.update(self._seen(node, known))
                 values = [value_of(v, known) for v in node.inputs]
                 own = map(self._own, self.compute(node, values))
                 known.update(zip(node.outputs, own, strict=True))
         return known
+
+    def _seen(self, node: Apply, known: Mapping[Variable, Any]) -> dict[Variable, Any]:
+        """What a reference operation reads, on the host."""
+        read = {v: known[v] for v in node.inputs if v in known}
+        return dict(zip(read, brought_here(read.values(), self.device.memory)))
 
     def rehearse(
         self, arrays: Sequence[Array]
@@ -445,13 +454,12 @@ class Executable:
 
     def _own(self, result: Any) -> Any:
         """A reference result as native code reads it, and as no update overwrites it."""
-        memory = self.device.memory
-        array = memory.from_host(result)
-        stores = [s.store for s in self.updates]
-        shown = any(
-            memory.overlap(array, s.array) for s in stores if s.memory is memory
-        )
-        return memory.copy(array) if shown else array
+        array = HOST.from_host(result)  # programs of other devices send it
+        if self.device.memory is not HOST:
+            return array
+        stores = [s.store for s in self.updates if s.store.memory is HOST]
+        shown = any(HOST.overlap(array, s.array) for s in stores)
+        return HOST.copy(array) if shown else array
 
     def _explained(
         self, error: IndexError, arrays: Sequence[Array], ticket: Ticket
@@ -486,9 +494,6 @@ def uses_of(
     return found
 
 
-def values_of(
-    variables: Sequence[SharedVariable], ticket: Ticket
-) -> dict[Variable, Any]:
-    """The values of shared variables that a call has found, as reference evaluation reads
-    them."""
-    return {v: v.store.seen(ticket.array(v.store)) for v in variables}
+def values_of(them: Sequence[SharedVariable], ticket: Ticket) -> dict[Variable, Any]:
+    """The values of shared variables that a call has found, as the reference reads them."""
+    return {v: v.store.seen(ticket.array(v.store)) for v in them}

@@ -402,7 +402,7 @@ def function(
     device: where it runs: "cpu", "cuda" (a GPU), "emulated" (one, on the CPU), "reference"
         (NumPy, as a judge); None: as `config.device` says.
     Raises: TypeError, ValueError for what does not fit; MissingInputError,
-        UnusedInputError; NotOnDevice for what the device cannot compute.
+        UnusedInputError; NotOnDevice for what can be computed neither on the device nor beside it.
 
     >>> x = T.dscalar("x")
     >>> n = symnet.shared(0.0)

@@ -7,7 +7,7 @@ size depends on a value that native code has just computed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import field
 
 from symnet.data_classes import dataclass
@@ -60,8 +60,10 @@ def split(
     outputs: Sequence[Variable],
     updates: Mapping[SharedVariable, Variable],
     device: Device,
+    without: Collection[Apply] = (),
 ) -> list[Segment]:
-    """The segments of a graph on a device, in order.
+    """The segments of a graph on a device, in order.  without: operations of
+    which it has turned out to have no code.
 
     The last one makes the outputs and the updates: nothing is updated before every
     operation that may fail has run.
@@ -69,7 +71,7 @@ def split(
     results = [*outputs, *updates.values()]
     nodes = toposort(results)
     inference = Inference(_free_leaves(nodes, [*results, *updates, *inputs]))
-    levels = find_levels(nodes, inference, device)
+    levels = find_levels(nodes, inference, device, without)
     last = max([levels.made.get(v, 0) for v in results], default=0)
     if not last:
         # Also what nothing uses: then a builtin can take all that a call brings.
@@ -200,13 +202,20 @@ def _leaves_of(
     return list(found)
 
 
-def find_levels(nodes: Sequence[Apply], inference: Inference, device: Device) -> Levels:
+def find_levels(
+    nodes: Sequence[Apply],
+    inference: Inference,
+    device: Device,
+    without: Collection[Apply] = (),
+) -> Levels:
     """Where each operation of a graph can run."""
     found = Levels()
     for node in nodes:
         level = max([found.made.get(v, 0) for v in node.inputs], default=0)
         lowering = lowering_of(node)
-        native = _tensors_only(node) and is_native(lowering, device)
+        native = (
+            node not in without and _tensors_only(node) and is_native(lowering, device)
+        )
         wait = _wait(node, lowering, inference, found) if native else None
         if wait is None:
             found.reference.add(node)

@@ -27,13 +27,17 @@ from symnet.compile.memory.overwriting import reuse_dying
 from symnet.compile.memory.placement import place
 from symnet.compile.partition import Segment, split
 from symnet.compile.recompute import recompute
-from symnet.compile.refusals import refuse_functions, refuse_references
+from symnet.compile.refusals import (
+    NotOnDevice,
+    refuse_functions,
+    tell_of_references,
+)
 from symnet.compile.scan.scan_passes import rewrite_loops
 from symnet.config import config
 from symnet.data_classes import dataclass
 from symnet.errors import message
 from symnet.graph.traverse import Graph, leaves
-from symnet.graph.variables import Variable
+from symnet.graph.variables import Apply, Variable
 from symnet.graph.verify_graph import verify_graph
 from symnet.kernels.devices import CPU
 from symnet.kernels.interface import Device
@@ -394,22 +398,49 @@ def compile_graph(
     trace: collects the programs after every pass.
     without: as for `build_program`.
     rehearsed: that is all that is done with it, so that shared variables may lie elsewhere.
-    Raises: NotOnDevice for what the device cannot compute; TypeError for shared variables
-        that it does not reach.
+    What the device has no code for is computed on the host, of which a HostFallback warns.
+    Raises: NotOnDevice for a function that stands where it cannot be taken out; TypeError
+        for shared variables that the device does not reach.
     """
     if not rehearsed:
         check_memory(shared_of(graph.outputs), device)
     count = len(graph.outputs) - len(updated)
     outputs = graph.outputs[:count]
     updates = dict(zip(updated, graph.outputs[count:], strict=True))
-    segments = split(graph.inputs, outputs, updates, device)
-    refuse_references([node for s in segments for node in s.reference], device)
+    hosted: set[Apply] = set()  # operations found to have no code on the device
+    while True:
+        segments = split(graph.inputs, outputs, updates, device, hosted)
+        try:
+            programs = build_programs(
+                segments, outputs, updates, device, trace, without
+            )
+            break
+        except NotOnDevice as error:
+            if error.node in hosted:
+                raise
+            hosted.add(error.node)
+            if trace is not None:
+                trace.programs.clear()
+    tell_of_references([node for s in segments for node in s.reference], device)
+    return Executable(
+        graph.inputs, outputs, updates, segments, programs, numbers, device
+    )
+
+
+def build_programs(
+    segments: Sequence[Segment],
+    outputs: Sequence[Variable],
+    updates: Mapping[SharedVariable, Variable],
+    device: Device,
+    trace: Trace | None,
+    without: Collection[str],
+) -> list[Program]:
+    """Those of all segments; the last one updates.
+
+    Raises: NotOnDevice for a function of which the device has no code."""
     # Results of reference operations are handed out as they are.
     made = {v for s in segments for node in s.reference for v in node.outputs}
     rest = [v for v in outputs if v not in made]
     *before, last = segments
     programs = [build_program(s, {}, s.wanted, device, trace, without) for s in before]
-    programs.append(build_program(last, updates, rest, device, trace, without))
-    return Executable(
-        graph.inputs, outputs, updates, segments, programs, numbers, device
-    )
+    return [*programs, build_program(last, updates, rest, device, trace, without)]

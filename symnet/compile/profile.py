@@ -33,6 +33,7 @@ from symnet.graph.evaluate import compute
 from symnet.graph.origin import Origin
 from symnet.graph.variables import Apply
 from symnet.html_tables import html_table
+from symnet.kernels.memory import Traffic
 from symnet.ops.elementwise import Cast
 from symnet.ops.shape import DimShuffle
 from symnet.times import time_text
@@ -67,19 +68,22 @@ class ProfileRow:
 @dataclass
 class Measured:
     """What has been measured of one function: usual calls, and nanoseconds of steps.
-    planning_calls: those that made plans, which are not measured."""
+    planning_calls: those that made plans, which are not measured.  transfers: between the
+    host and the device's memory."""
 
     calls: int = 0
     planning_calls: int = 0
     nanoseconds: int = 0
+    transfers: Traffic = Traffic()
     steps: dict[Instruction | Apply, int] = field(default_factory=dict)
 
     def add(self, step: Instruction | Apply, nanoseconds: int) -> None:
         self.steps[step] = self.steps.get(step, 0) + nanoseconds
 
-    def add_call(self, nanoseconds: int, steps: Measured) -> None:
+    def add_call(self, nanoseconds: int, transfers: Traffic, steps: Measured) -> None:
         """One more usual call, and what its steps took."""
         self.calls += 1
+        self.transfers += transfers
         self.nanoseconds += nanoseconds
         for step, taken in steps.steps.items():
             self.add(step, taken)
@@ -144,12 +148,13 @@ class TimeRecorder:
         self.watch.on()
         plans = self.watch.plans()
         self.watch.record = steps = Measured()
-        start = perf_counter_ns()
+        before, start = traffic_of(self.watch.engine), perf_counter_ns()
         results = function(*args, **kwargs)
         taken = perf_counter_ns() - start
+        moved = traffic_of(self.watch.engine) - before
         self.watch.take()
         if self.watch.plans() == plans:
-            self.record.add_call(taken, steps)
+            self.record.add_call(taken, moved, steps)
         else:
             self.record.planning_calls += 1
         return results
@@ -209,9 +214,10 @@ def measure(
         watch.on()
         end = perf_counter() + SECONDS
         while record.calls < most:
-            start = perf_counter_ns()
+            before, start = traffic_of(function.engine), perf_counter_ns()
             function(*args, **kwargs)
             record.nanoseconds += perf_counter_ns() - start
+            record.transfers += traffic_of(function.engine) - before
             record.calls += 1
             if repeat is None and record.calls >= FEWEST_CALLS and perf_counter() > end:
                 break
@@ -223,7 +229,24 @@ def measure(
     return record
 
 
+def traffic_of(engine: Any) -> Traffic:
+    """What has gone to and from the memory of an engine's device so far."""
+    device = getattr(engine, "device", None)
+    return device.memory.traffic() if device is not None else Traffic()
+
+
 # ---- what is shown
+
+
+def transfer_text(moved: Traffic, calls: int) -> str:
+    """As "1 array (8 bytes) to the device, 0 arrays (0 bytes) from it"."""
+    ways = [(moved.to_device, "to the device"), (moved.to_host, "from it")]
+    arrays = [
+        f"{one.number / calls:.3g} arrays ({one.bytes / calls:.4g} bytes) {where}"
+        for one, where in ways
+    ]
+    words = f"{moved.parameters.bytes / calls:.4g} bytes of parameters"
+    return ", ".join([*arrays, words])
 
 
 def own_time(
@@ -273,9 +296,11 @@ class Profile:
 
     rows: its steps in the order in which they run, and the call itself at the end; they
     add up to `seconds`, the time of one call (the mean of `calls`).  steps: the program's
-    step (or NumPy's operation) of each row but the last.  made: seconds that
-    `function()` took.  plans, planning: how many plans calls have made, and in how many
-    seconds, most of which is compiling.
+    step (or NumPy's operation) of each row but the last.  transfers: what all
+    these calls together moved between the host and the device's memory: `to_device`,
+    `to_host` (arrays) and `parameters`, each with its `number` and `bytes`; nothing on the
+    CPU.  made: seconds that `function()` took.  plans, planning: how many plans calls have
+    made, and in how many seconds, most of which is compiling.
     """
 
     def __init__(self, function: Any, record: Measured) -> None:
@@ -286,6 +311,7 @@ class Profile:
         self.made = function.made_seconds
         self.plans = sum(one.plans_made for one in native)
         self.planning = sum(one.planning_seconds for one in native)
+        self.transfers = record.transfers
         calls = max(self.calls, 1)
         self.seconds = record.nanoseconds / 1e9 / calls
         self.steps = sorted(record.steps, key=_positions(engine).__getitem__)
@@ -340,6 +366,8 @@ class Profile:
         lines = self.head()
         if not self.calls:
             return "\n".join(lines)
+        if self.transfers != Traffic():
+            lines.append(f"each call moved {transfer_text(self.transfers, self.calls)}")
         steps = sorted(self.rows, key=lambda row: -row.seconds)
         shown = [
             (f"{row.operation} [{row.kind}]", row.seconds, _line(row.origin))

@@ -1,7 +1,8 @@
-"""What a device cannot compute is refused when a function is made, never run elsewhere."""
+"""What a device has no code for is computed on the host by NumPy, and that is said."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 
 from symnet.compile.lower.program import KernelLaunch, Program, every_instruction
@@ -11,37 +12,59 @@ from symnet.kernels.interface import Device
 from symnet.kernels.memory import HOST
 
 
+class HostFallback(UserWarning):
+    """An operation without code for a device is computed on the host in each call: its
+    operands are brought there, and its results back."""
+
+
 class NotOnDevice(NotImplementedError):
-    """An operation has no code for the device that a function is compiled for."""
+    """A loop uses a function of which the device has no code.
+
+    node: the operation of the graph that does, itself or inside."""
+
+    def __init__(self, text: str, node: Apply) -> None:
+        super().__init__(text)
+        self.node = node
 
 
-def refuse_references(nodes: Iterable[Apply], device: Device) -> None:
-    """Reference operations are NumPy's, which reads the host's memory only.
-
-    Raises: NotOnDevice for the first where that is not the device's."""
-    for node in nodes:
-        if device.memory is not HOST:
-            raise NotOnDevice(refusal(node, f"{node.op} has no code", device))
+def tell_of_references(nodes: Iterable[Apply], device: Device) -> None:
+    """Warn of operations that NumPy computes on the host, where arrays do not lie there:
+    once for each operation and line."""
+    if device.memory is HOST:
+        return
+    told = {(str(node.op), str(node.origin)): node for node in nodes}
+    for node in told.values():
+        text = told_of(
+            node,
+            f"{node.op} has no code on the device {device.name!r}: NumPy computes it on the "
+            "host, where its operands are brought in each call",
+            "look at f.profile().transfers for what that costs; or compute this value by a "
+            "function with device='cpu' and hand it over as an argument",
+        )
+        warnings.warn(text, HostFallback, stacklevel=2)
 
 
 def refuse_functions(program: Program, device: Device) -> None:
     """Raises: NotOnDevice for a loop with a function of which the device has no code."""
-    for step in every_instruction(program.steps):
-        if isinstance(step, KernelLaunch) and (name := device.lacks(step.kernel)):
-            called = (n for n in step.nodes if str(n.op) == name)
-            node = next(called, step.nodes[-1])
-            raise NotOnDevice(refusal(node, f"{name} has no code", device))
+    for step in program.steps:
+        for one in every_instruction([step]):
+            if isinstance(one, KernelLaunch) and (name := device.lacks(one.kernel)):
+                called = (n for n in one.nodes if str(n.op) == name)
+                node = next(called, one.nodes[-1])
+                what = f"{name} has no code on the device {device.name!r}"
+                text = told_of(node, what, "compile the function with device='cpu'")
+                # Of a loop or a choice all is computed elsewhere.
+                raise NotOnDevice(text, node if one is step else step.nodes[0])
 
 
-def refusal(node: Apply, what: str, device: Device) -> str:
+def told_of(node: Apply, what: str, cure: str) -> str:
     return message(
-        f"{what} on the device {device.name!r}",
+        what,
         operation=node.op,
         operands=[operand_text(v) for v in node.inputs],
         origin=node.origin,
-        cure="compile the function with device='cpu', or compute this value by a "
-        "function of its own on the CPU and hand it over as an argument",
+        cure=cure,
     )
 
 
-__all__ = ["NotOnDevice", "refuse_functions", "refuse_references"]
+__all__ = ["HostFallback", "NotOnDevice", "refuse_functions", "tell_of_references"]

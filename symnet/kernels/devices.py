@@ -12,6 +12,7 @@ from symnet.kernels.reference.reference_device import REFERENCE
 
 CUDA = Gpu("cuda", CupyDriver, missing)
 EMULATED = Gpu("emulated", EmulatedDriver)
+GPUS = {gpu.name: gpu for gpu in (CUDA, EMULATED)}
 DEVICES: dict[str, Device] = {
     "cpu": CPU,
     "reference": REFERENCE,
@@ -31,4 +32,4 @@ def get_device(name: str | None = None) -> Device:
     return found
 
 
-__all__ = ["CPU", "CUDA", "EMULATED", "REFERENCE", "get_device"]
+__all__ = ["CPU", "CUDA", "EMULATED", "GPUS", "REFERENCE", "get_device"]

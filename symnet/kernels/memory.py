@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,47 @@ from symnet.data_classes import dataclass
 from symnet.graph.types import as_kept
 
 LINE = 64  # bytes: where no two arrays share a cache line
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """So many times, so many bytes together."""
+
+    number: int = 0
+    bytes: int = 0
+
+    def __add__(self, other: Moved) -> Moved:
+        return Moved(self.number + other.number, self.bytes + other.bytes)
+
+    def __sub__(self, other: Moved) -> Moved:
+        return Moved(self.number - other.number, self.bytes - other.bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What went between the host and a device's memory.
+
+    to_device, to_host: arrays.  parameters: the few words of a call besides, in both
+    directions: integers and addresses that steps read, and what says whether one failed.
+    """
+
+    to_device: Moved = Moved()
+    to_host: Moved = Moved()
+    parameters: Moved = Moved()
+
+    def __add__(self, other: Traffic) -> Traffic:
+        return Traffic(
+            self.to_device + other.to_device,
+            self.to_host + other.to_host,
+            self.parameters + other.parameters,
+        )
+
+    def __sub__(self, other: Traffic) -> Traffic:
+        return Traffic(
+            self.to_device - other.to_device,
+            self.to_host - other.to_host,
+            self.parameters - other.parameters,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +73,7 @@ class Memory:
     overlap: whether two arrays in it may share an element.
     alignment: in bytes, of arrays that lie in one piece of memory.
     name: by which a pickle finds it again; ready: whether it is there, in this process.
+    traffic: what has gone between it and the host so far.
     """
 
     from_host: Callable[[Any], Any]
@@ -47,6 +89,14 @@ class Memory:
     alignment: int
     name: str = ""
     ready: Callable[[], bool] = lambda: True
+    traffic: Callable[[], Traffic] = Traffic
+
+
+def brought_here(values: Iterable[Any], memory: Memory) -> list[Any]:
+    """The values, of which those that lie in a device's memory are brought to the host."""
+    if memory is HOST:
+        return list(values)
+    return [memory.to_host(v) if memory.holds(v) else v for v in values]
 
 
 # All that pickles may name.

@@ -84,7 +84,19 @@ class StepwiseProgram(ABC, Generic[Places]):
     def finish(self, places: Places) -> None:
         """Wait for tasks that were only begun.  Raises: Failed."""
 
+    def mark(self) -> Any:
+        """A moment behind all that was begun so far, for times of steps."""
+        return perf_counter_ns()
+
+    def nanoseconds(self, first: Any, last: Any) -> int:
+        """From one moment to a later one."""
+        return int(last - first)
+
     # ---- running
+
+    def run_call(self, places: Any) -> None:
+        """Run in a call's memory.  Raises: Failed."""
+        self.run_all(places)
 
     def run_all(self, places: Places) -> None:
         """Raises: Failed."""
@@ -93,16 +105,19 @@ class StepwiseProgram(ABC, Generic[Places]):
 
     def _body(self, tasks: Sequence[AnyTask], path: Path, places: Places) -> None:
         for number, task in enumerate(tasks):
-            start = perf_counter_ns()
-            try:
-                self._task(task, (*path, number), places)
-            except Refused:
-                self.finish(places)  # what failed before is what is told
-                raise Failed((*path, number), tuple(places.iterations)) from None
-            if self.times is not None:
-                self.finish(places)
-                spent = perf_counter_ns() - start
-                self.times[self.paths.index((*path, number))] += spent
+            self.step(task, (*path, number), places)
+
+    def step(self, task: AnyTask, path: Path, places: Places) -> None:
+        """Run what is at a path, and time it where that is asked for."""
+        start = self.mark() if self.times is not None else None
+        try:
+            self._task(task, path, places)
+        except Refused:
+            self.finish(places)  # what failed before is what is told
+            raise Failed(path, tuple(places.iterations)) from None
+        if self.times is not None:
+            spent = self.nanoseconds(start, self.mark())
+            self.times[self.paths.index(path)] += spent
 
     def _task(self, task: AnyTask, path: Path, places: Places) -> None:
         if isinstance(task, Repeat):
@@ -203,10 +218,11 @@ class StepwiseCall(ABC):
         numbers = {k: slope * value + start for k, (slope, start) in lines}
         self.loaded.follow(offsets, numbers)
 
-    def run_loaded(self, places: CallPlaces[Any]) -> None:
-        """Run the program, or raise what its failure says."""
+    def run_loaded(self, places: Any) -> None:
+        """Run the program on what it makes a call's memory of, or raise what its failure
+        says."""
         try:
-            self.loaded.run_all(places)
+            self.loaded.run_call(places)
         except Failed as error:
             self.loaded.failure = error
             self.failure(error.path[0])

@@ -15,7 +15,12 @@ from typing import Any
 import numpy as np
 
 from symnet.errors import message
-from symnet.kernels.cuda.driver import Allocation, Grid, ThreadCode, Words
+from symnet.kernels.cuda.cuda_graphs import (
+    CudaGraph,
+    KernelArguments,
+    missing_graphs,
+)
+from symnet.kernels.cuda.driver import MOST_POINTERS, Allocation, GpuLaunch, ThreadCode
 from symnet.kernels.llvm.emit import emit
 from symnet.kernels.llvm.kernel_cache import generator
 from symnet.kernels.llvm.object_code import object_code
@@ -26,6 +31,9 @@ from symnet.kernels.variants import Variant
 from symnet.recent import Recent
 
 INSTALL = "pip install symnet[gpu]"
+# Bytes of pageable memory that the driver takes over before a copy returns, and that need not
+# wait for what was launched before.  Source: "CUDA Driver API", API synchronization behavior.
+STAGED = 64 << 10
 KEPT = 1024  # kernels that stay though no plan needs them any more
 
 
@@ -92,6 +100,9 @@ class CupyDriver:
             architecture(self._device.compute_capability)
         )
         self._known: Recent[tuple[str, Variant], ThreadCode] = Recent(KEPT)
+        self._zeros = self.allocate(8 * MOST_POINTERS)
+        self.write(self._zeros, np.zeros(MOST_POINTERS, np.int64))
+        self.still = self._zeros.address
 
     def allocate(self, size: int) -> Allocation:
         return CupyAllocation(self.xp.cuda.alloc(max(size, 1)), size)
@@ -111,7 +122,13 @@ class CupyDriver:
         return self.xp.asnumpy(array)[()]
 
     def write(self, memory: Any, array: np.ndarray[Any, Any]) -> None:
-        memory.pointer.copy_from_host(ctypes.c_void_p(array.ctypes.data), array.nbytes)
+        where = ctypes.c_void_p(array.ctypes.data)
+        if array.nbytes <= STAGED:
+            memory.pointer.copy_from_host_async(
+                where, array.nbytes, self.xp.cuda.Stream.null
+            )
+        else:
+            memory.pointer.copy_from_host(where, array.nbytes)
 
     def read(self, memory: Any, array: np.ndarray[Any, Any]) -> None:
         memory.pointer.copy_to_host(ctypes.c_void_p(array.ctypes.data), array.nbytes)
@@ -137,18 +154,32 @@ class CupyDriver:
         names = [name, f"{name}_combine"][: 1 + (variant.lanes == "parts")]
         return ThreadCode(tuple(map(module.get_function, names)), module)
 
-    def launch(
-        self, function: Any, grid: Grid, words: Words, end: int, failed: int
-    ) -> None:
-        last, log = ctypes.c_int64(end), ctypes.c_uint64(failed)
-        given = (ctypes.c_void_p * 3)(
-            words.ctypes.data, ctypes.addressof(last), ctypes.addressof(log)
-        )
+    def launch(self, launch: GpuLaunch) -> None:
+        given, grid = KernelArguments(launch), launch.grid
         # The numbers are copied before this returns.
         self.xp.cuda.driver.launchKernel(
-            function.ptr, grid.blocks, 1, 1, grid.threads, 1, 1,
-            0, 0, ctypes.addressof(given), 0,
+            launch.function.ptr, grid.blocks, 1, 1, grid.threads, 1, 1,
+            0, 0, given.address, 0,
         )  # fmt: skip
+
+    @property
+    def graphless(self) -> str:
+        return missing_graphs()
+
+    def record(self, launches: Sequence[GpuLaunch]) -> CudaGraph:
+        return CudaGraph([(one.function.ptr, one) for one in launches])
+
+    def replay(self, recording: CudaGraph) -> None:
+        recording.launch()
+
+    def mark(self) -> Any:
+        event = self.xp.cuda.Event()
+        event.record()
+        return event
+
+    def nanoseconds(self, first: Any, last: Any) -> int:
+        last.synchronize()
+        return int(1e6 * self.xp.cuda.get_elapsed_time(first, last))
 
     def description(self) -> str:
         name = self.xp.cuda.runtime.getDeviceProperties(0)["name"].decode()

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from symnet.kernels.cuda.driver import Allocation, Driver
-from symnet.kernels.memory import MEMORIES, Memory
+from symnet.kernels.memory import MEMORIES, Memory, Moved, Traffic
 
 ALIGNMENT = 256  # bytes, as CUDA allocates
 
@@ -46,12 +46,13 @@ class DeviceArray:
 
 
 class Transfers:
-    """Brings arrays to a driver's memory and back.  `to_device` and `to_host` count the
-    bytes."""
+    """Brings arrays to a driver's memory and back, and words that steps read (`parameters`).
+
+    traffic: what has gone there and back so far."""
 
     def __init__(self, driver: Callable[[], Driver]) -> None:
         self._driver = driver
-        self.to_device = self.to_host = 0
+        self.traffic = Traffic()
 
     def new(self, shape: Sequence[int], dtype: Any) -> DeviceArray:
         size = math.prod(shape) * np.dtype(dtype).itemsize
@@ -71,8 +72,27 @@ class Transfers:
         found = np.empty(array.shape, array.dtype)
         if found.size:
             self._driver().read(array.allocation, found)
-            self.to_host += found.nbytes
+            self._add("to_host", found.nbytes)
         return found
+
+    def words(self, count: int) -> DeviceArray:
+        """New memory for so many int64 that steps read."""
+        return self.new((count,), np.int64)
+
+    def put_words(self, there: DeviceArray, words: np.ndarray[Any, Any]) -> None:
+        """Bring words to the beginning of an array."""
+        self._driver().write(there.allocation, words)
+        self._add("parameters", words.nbytes)
+
+    def get_words(self, there: DeviceArray, count: int) -> np.ndarray[Any, Any]:
+        """So many of the first words of an array, when all before is done."""
+        found = np.empty(count, there.dtype)
+        self._driver().read(there.allocation, found)
+        self._add("parameters", found.nbytes)
+        return found
+
+    def _add(self, way: str, size: int) -> None:
+        self.traffic += Traffic(**{way: Moved(1, size)})
 
     def copied(self, array: DeviceArray) -> DeviceArray:
         made = self.new(array.shape, array.dtype)
@@ -86,7 +106,7 @@ class Transfers:
     def _write(self, array: DeviceArray, numbers: np.ndarray[Any, Any]) -> None:
         if numbers.size:
             self._driver().write(array.allocation, numbers)
-            self.to_device += numbers.nbytes
+            self._add("to_device", numbers.nbytes)
 
     def memory(self, name: str, ready: Callable[[], bool]) -> Memory:
         """See `kernels.memory`."""
@@ -104,6 +124,7 @@ class Transfers:
             alignment=ALIGNMENT,
             name=name,
             ready=ready,
+            traffic=lambda: self.traffic,
         )
         return made
 

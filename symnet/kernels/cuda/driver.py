@@ -19,6 +19,7 @@ from symnet.kernels.variants import Variant
 Words = np.ndarray[Any, np.dtype[np.int64]]
 
 THREADS = 128  # of a block
+MOST_POINTERS = 512  # of a launch, whose parameters have fewer words
 # More blocks than the largest GPUs run at once; beyond, threads take several points.
 MOST_BLOCKS = 4096
 
@@ -48,6 +49,21 @@ def grid_for(points: int) -> Grid:
     return Grid(min(-(-points // THREADS), MOST_BLOCKS), THREADS)
 
 
+@dataclass(frozen=True, slots=True)
+class GpuLaunch:
+    """A kernel's function with all that it is given: see `kernels.llvm.thread_items`.
+
+    failed: the address of an int32; block: that of the words which its pointers are moved by.
+    """
+
+    function: Any
+    grid: Grid
+    words: Words
+    end: int
+    failed: int
+    block: int
+
+
 @dataclass(frozen=True)
 class ThreadCode:
     """A kernel, ready to be launched: its function and, for lanes "parts", the second one.
@@ -62,6 +78,11 @@ class Driver(Protocol):
     only `read` waits for it."""
 
     xp: Any  # the library of arrays, in NumPy's language, that works on its memory
+    still: int  # the address of zeros, as many as a launch may have pointers
+
+    @property
+    def graphless(self) -> str:
+        """Why launches cannot be recorded; empty where they can."""
 
     def allocate(self, size: int) -> Allocation:
         """New memory, of at least one byte."""
@@ -93,11 +114,20 @@ class Driver(Protocol):
     ) -> Sequence[ThreadCode]:
         """Code of kernels, from the cache where it is known."""
 
-    def launch(
-        self, function: Any, grid: Grid, words: Words, end: int, failed: int
-    ) -> None:
-        """Begin a kernel's function: see `kernels.llvm.thread_items`.  failed: the address of
-        an int32."""
+    def launch(self, launch: GpuLaunch) -> None:
+        """Begin a kernel's function."""
+
+    def record(self, launches: Sequence[GpuLaunch]) -> Any:
+        """Launches as a graph, each after the one before; their words are copied."""
+
+    def replay(self, recording: Any) -> None:
+        """Begin all launches of a graph."""
+
+    def mark(self) -> Any:
+        """A moment behind all that was launched so far."""
+
+    def nanoseconds(self, first: Any, last: Any) -> int:
+        """From one moment to a later one, when both have come."""
 
     def description(self) -> str:
         """What runs, in words."""
@@ -106,4 +136,12 @@ class Driver(Protocol):
         """A kernel's code, by `form` as "llvm" or "asm"."""
 
 
-__all__ = ["Allocation", "Driver", "Grid", "ThreadCode", "Words", "grid_for"]
+__all__ = [
+    "Allocation",
+    "Driver",
+    "Grid",
+    "GpuLaunch",
+    "ThreadCode",
+    "Words",
+    "grid_for",
+]

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from hashlib import sha256
+from time import perf_counter_ns
 from typing import Any
 
 import numpy as np
 
-from symnet.kernels.cuda.driver import Grid, ThreadCode, Words
+from symnet.kernels.cuda.driver import MOST_POINTERS, GpuLaunch, ThreadCode
 from symnet.kernels.llvm.compiler_thread import on_compiler_thread
 from symnet.kernels.llvm.emit import emit
 from symnet.kernels.llvm.kernel_cache import generator
@@ -29,20 +31,22 @@ from symnet.recent import Recent
 NOTHING = 0xFF  # NaN in every float
 KEPT = 256  # kernels that stay though no plan needs them any more
 FUNCTION = ctypes.CFUNCTYPE(
-    None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p,
+    None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p,
     ctypes.c_int64, ctypes.c_int64, ctypes.c_int64,
 )  # fmt: skip
 
 # Calls a kernel's function once for each thread: the first, then `step` further each time.
 GRID = """
 define void @{name}_grid(
-    ptr %words, i64 %end, ptr %failed, i64 %threads, i64 %first, i64 %step) {{
+    ptr %words, i64 %end, ptr %failed, ptr %block,
+    i64 %threads, i64 %first, i64 %step) {{
 entry:
   br label %next
 next:
   %thread = phi i64 [ %first, %entry ], [ %following, %next ]
   %done = phi i64 [ 0, %entry ], [ %more, %next ]
-  call void @{name}(ptr %words, i64 %end, ptr %failed, i64 %thread, i64 %threads)
+  call void @{name}(
+    ptr %words, i64 %end, ptr %failed, ptr %block, i64 %thread, i64 %threads)
   %following = add i64 %thread, %step
   %more = add i64 %done, 1
   %again = icmp slt i64 %more, %threads
@@ -66,9 +70,13 @@ class EmulatedDriver:
     """See `kernels.cuda.driver.Driver`.  backwards: whether the last thread comes first."""
 
     xp: Any = np
+    graphless = ""
 
     def __init__(self) -> None:
         self.backwards = False
+        self._zeros = HostAllocation(8 * MOST_POINTERS)
+        self._zeros.bytes[:] = 0
+        self.still = self._zeros.address
         self._known: Recent[tuple[str, Variant], ThreadCode] = Recent(KEPT)
 
     @property
@@ -137,12 +145,26 @@ class EmulatedDriver:
         )
         return ThreadCode(tuple(map(FUNCTION, library.addresses)), library)
 
-    def launch(
-        self, function: Any, grid: Grid, words: Words, end: int, failed: int
-    ) -> None:
-        threads = grid.blocks * grid.threads
+    def launch(self, launch: GpuLaunch) -> None:
+        threads = launch.grid.blocks * launch.grid.threads
         first, step = (threads - 1, -1) if self.backwards else (0, 1)
-        function(words.ctypes.data, end, failed, threads, first, step)
+        words = launch.words.ctypes.data
+        launch.function(
+            words, launch.end, launch.failed, launch.block, threads, first, step
+        )
+
+    def record(self, launches: Sequence[GpuLaunch]) -> tuple[GpuLaunch, ...]:
+        return tuple(replace(one, words=one.words.copy()) for one in launches)
+
+    def replay(self, recording: tuple[GpuLaunch, ...]) -> None:
+        for launch in recording:
+            self.launch(launch)
+
+    def mark(self) -> int:
+        return perf_counter_ns()
+
+    def nanoseconds(self, first: int, last: int) -> int:
+        return last - first
 
     def description(self) -> str:
         return "threads of a GPU, one after another on this processor"

@@ -24,7 +24,7 @@ from symnet.lazy import cached_property
 class Gpu:
     """See `kernels.interface.Device`.  Nothing is initialised before it is needed.
 
-    transfers: what goes to its memory and back, and how many bytes did.
+    transfers: what goes to its memory and back, and counts it.
     missing: what there is not of all that it needs, in words.
     """
 

@@ -78,7 +78,7 @@ class Block:
 
     def pointer(self, operand: int) -> str:
         """The operand's address at the present position (its first lane)."""
-        address = self.writer.word(self.first_word(operand), "ptr")
+        address = self.start(operand)
         for dimension in self.nest.moving(operand):
             scope = self.chain[self.nest.dimension_rank(dimension)]
             key = ("pointer", operand, dimension)
@@ -86,6 +86,19 @@ class Block:
                 scope.made[key] = self.moved(scope, address, operand, dimension)
             address = scope.made[key]
         return address
+
+    def start(self, operand: int) -> str:
+        """The operand's address; for threads moved by its word of the call's block (see
+        `thread_items`)."""
+        address = self.writer.word(self.first_word(operand), "ptr")
+        if not self.writer.module.target.threads:
+            return address
+        entry, key = self.writer.entry, ("start", operand)
+        if key not in entry.made:
+            slot = entry.emit(f"getelementptr i64, ptr %block, i64 {operand}")
+            step = entry.emit(f"load i64, ptr {slot}, align 8")
+            entry.made[key] = entry.emit(f"getelementptr i8, ptr {address}, i64 {step}")
+        return entry.made[key]
 
     def moved(self, scope: Scope, address: str, operand: int, dimension: int) -> str:
         counter = self.counters[dimension]

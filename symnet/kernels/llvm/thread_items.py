@@ -1,8 +1,10 @@
 """One thread a point: the code of a kernel for a GPU.
 
-The function is `kernel(words, end, failed)`: the argument block of `kernels.schedule` by
-value, the number of points (of the kept dimensions; of parts, for lanes "parts"), and the
-address of a number that becomes 1 where a computed position lies outside its array.  A
+The function is `kernel(words, end, failed, block)`: the argument block of `kernels.schedule` by
+value, the number of points (of the kept dimensions; of parts, for lanes "parts"), the
+address of a number that becomes 1 where a computed position lies outside its array, and the
+address of a word for each operand, which its pointer is moved by.  So a launch that is
+recorded has pointers of 0, and reads where its arrays lie in each call.  A
 thread does the points that are its number plus a multiple of all threads, so any grid will
 do (of whole warps, where those share points), and neighbouring threads read neighbouring
 numbers.  Where writes must follow one
@@ -40,9 +42,9 @@ def thread_head(module: Module, name: str, words: int) -> str:
         raise NotImplementedError(f"{words} words are too many for a GPU's parameters")
     block = f"ptr byval([{words} x i64]) align 8 %words"
     if module.target.threads == "special":
-        return f"define ptx_kernel void @{name}({block}, i64 %end, ptr %failed)"
+        return f"define ptx_kernel void @{name}({block}, i64 %end, ptr %failed, ptr %block)"
     more = "i64 %thread, i64 %threads"
-    return f"define void @{name}(ptr %words, i64 %end, ptr %failed, {more})"
+    return f"define void @{name}(ptr %words, i64 %end, ptr %failed, ptr %block, {more})"
 
 
 class ThreadItems:

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from symnet.kernels.cuda import cupy_driver
+from symnet.kernels.cuda import cuda_graphs, cupy_driver
 from symnet.kernels.cuda.cupy_driver import CupyDriver, architecture, missing, ptx_of
-from symnet.kernels.cuda.driver import MOST_BLOCKS, Grid, grid_for
+from symnet.kernels.cuda.driver import MOST_BLOCKS, GpuLaunch, Grid, grid_for
 from symnet.kernels.llvm.target import nvptx_target
 from tests.kernels.sample_kernels import SAMPLES
 
@@ -30,6 +30,10 @@ class Pointer:
 
     def copy_from_host(self, where: ctypes.c_void_p, size: int) -> None:
         ctypes.memmove(self.ptr, where, size)
+
+    def copy_from_host_async(self, where: Any, size: int, stream: Any) -> None:
+        assert stream == "null"
+        self.copy_from_host(where, size)
 
     def copy_to_host(self, where: ctypes.c_void_p, size: int) -> None:
         ctypes.memmove(where, self.ptr, size)
@@ -51,17 +55,34 @@ class Module:
         return SimpleNamespace(ptr=17, name=name)
 
 
+class StandInEvent:
+    """A `cupy.cuda.Event`."""
+
+    at, waited = 0.0, False
+
+    def record(self) -> None:
+        assert self.at == 0.0
+
+    def synchronize(self) -> None:
+        self.waited = True
+
+
 launched: list[tuple[Any, ...]] = []
 
 
 def launch_kernel(function: int, *rest: int) -> None:
     *grid, shared, stream, parameters, extra = rest
     assert shared == stream == extra == 0
-    pointers = (ctypes.c_void_p * 3).from_address(parameters)
+    launched.append((function, grid, *read_back(parameters)))
+
+
+def read_back(parameters: int) -> tuple[Any, ...]:
+    """The words, and the other numbers of a launch."""
+    pointers = (ctypes.c_void_p * 4).from_address(parameters)
     words = list((ctypes.c_int64 * 4).from_address(pointers[0]))
     end = ctypes.c_int64.from_address(pointers[1]).value
     failed = ctypes.c_uint64.from_address(pointers[2]).value
-    launched.append((function, grid, words, end, failed))
+    return words, end, failed, ctypes.c_uint64.from_address(pointers[3]).value
 
 
 @pytest.fixture
@@ -78,6 +99,9 @@ def cupy(monkeypatch: pytest.MonkeyPatch) -> Any:
             alloc=lambda size: Pointer(np.zeros(size, np.uint8)),
             function=SimpleNamespace(Module=Module),
             driver=SimpleNamespace(launchKernel=launch_kernel),
+            Event=StandInEvent,
+            Stream=SimpleNamespace(null="null"),
+            get_elapsed_time=lambda first, last: last.at - first.at,
             runtime=SimpleNamespace(
                 getDeviceProperties=lambda n: {"name": b"Stand-in"}
             ),
@@ -118,6 +142,13 @@ def test_memory(cupy: Any) -> None:
     assert driver.description() == "Stand-in, code for sm_86"
 
 
+def test_times_are_those_of_events(cupy: Any) -> None:
+    driver = CupyDriver()
+    first, last = driver.mark(), driver.mark()
+    first.at, last.at = 1.0, 1.5  # milliseconds
+    assert driver.nanoseconds(first, last) == 500_000 and last.waited
+
+
 def test_kernels_are_loaded_once_and_launched(cupy: Any) -> None:
     driver, sample = CupyDriver(), SAMPLES["whole_sum"]
     request = sample.kernel, sample.variant
@@ -126,8 +157,12 @@ def test_kernels_are_loaded_once_and_launched(cupy: Any) -> None:
     first, second = (function.name for function in code.functions)
     assert second == f"{first}_combine"
     words = np.array([5, 6, 7, 8], np.int64)
-    driver.launch(code.functions[0], Grid(2, 128), words, 200, 4096)
-    assert launched.pop() == (17, [2, 1, 1, 128, 1, 1], [5, 6, 7, 8], 200, 4096)
+    driver.launch(
+        GpuLaunch(code.functions[0], Grid(2, 128), words, 200, 4096, driver.still)
+    )
+    numbers = ([5, 6, 7, 8], 200, 4096, driver.still)
+    assert launched.pop() == (17, [2, 1, 1, 128, 1, 1], *numbers)
+    assert list((ctypes.c_int64 * 500).from_address(driver.still)) == [0] * 500
     assert ".target sm_86" in driver.text(*request, "asm")
     assert "ptx_kernel" in driver.text(*request, "llvm")
 
@@ -161,3 +196,98 @@ def test_what_is_missing(cupy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def old_device(number: int) -> Any:
     return SimpleNamespace(compute_capability="61")
+
+
+# ---- graphs, by a stand-in for the driver's library
+
+
+class Library:
+    """The functions of `libcuda` that graphs are made by, which note what they are given."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[Any, ...]] = []
+        self.refuses = ""
+
+    def __getattr__(self, name: str) -> Any:
+        def function(*given: Any) -> int:
+            note = vars(Library).get(f"note_{name}", lambda *_: ())
+            self.calls.append((name, *note(self, *given)))
+            return 1 if name == self.refuses else 0
+
+        return function
+
+    def note_cuGraphCreate(self, graph: Any, flags: int) -> tuple[Any, ...]:
+        graph._obj.value = 5
+        return (flags,)
+
+    def note_cuGraphAddKernelNode_v2(
+        self, node: Any, graph: Any, before: Any, count: int, wanted: Any
+    ) -> tuple[Any, ...]:
+        node._obj.value = 100 + len(self.calls)
+        earlier = [before[k] for k in range(count)]
+        kernel = wanted._obj
+        size = ctypes.sizeof(kernel)
+        grid = (kernel.grid_x, kernel.grid_y, kernel.block_x, kernel.block_z)
+        assert kernel.shared_bytes == 0 and not kernel.extra and not kernel.context
+        numbers = read_back(kernel.parameters)
+        return graph.value, earlier, kernel.function, grid, size, numbers
+
+    def note_cuGraphInstantiateWithFlags(
+        self, executable: Any, graph: Any, flags: int
+    ) -> tuple[Any, ...]:
+        executable._obj.value = 6
+        return graph.value, flags
+
+    def note_cuGraphLaunch(self, executable: Any, stream: Any) -> tuple[Any, ...]:
+        return executable.value, stream
+
+    def note_cuGetErrorName(self, code: int, text: Any) -> tuple[Any, ...]:
+        text._obj.value = b"CUDA_ERROR_INVALID_VALUE"
+        return (code,)
+
+
+@pytest.fixture
+def libcuda(monkeypatch: pytest.MonkeyPatch) -> Library:
+    library = Library()
+    monkeypatch.setattr(cuda_graphs, "library", lambda: library)
+    return library
+
+
+def two_launches() -> list[GpuLaunch]:
+    function = SimpleNamespace(ptr=17)
+    return [
+        GpuLaunch(function, Grid(k + 1, 128), np.array([k, 6, 7, 8]), 200 + k, 40, 96)
+        for k in range(2)
+    ]
+
+
+def test_graphs_are_chains_of_kernels(cupy: Any, libcuda: Library) -> None:
+    driver, launches = CupyDriver(), two_launches()
+    assert driver.graphless == ""
+    graph = driver.record(launches)
+    names = [name for name, *_ in libcuda.calls]
+    node = "cuGraphAddKernelNode_v2"
+    assert names == ["cuGraphCreate", node, node, "cuGraphInstantiateWithFlags"]
+    first, second = libcuda.calls[1:3]
+    size = 72  # on 64-bit machines
+    assert first[1:] == (5, [], 17, (1, 1, 128, 1), size, ([0, 6, 7, 8], 200, 40, 96))
+    assert second[2] == [101] and second[6] == ([1, 6, 7, 8], 201, 40, 96)
+    driver.replay(graph)
+    assert libcuda.calls[-1] == ("cuGraphLaunch", 6, None)
+    del graph
+    assert [name for name, *_ in libcuda.calls[-2:]] == [
+        "cuGraphExecDestroy",
+        "cuGraphDestroy",
+    ]
+
+
+def test_a_graph_that_the_driver_refuses(libcuda: Library) -> None:
+    libcuda.refuses = "cuGraphInstantiateWithFlags"
+    with pytest.raises(RuntimeError, match="WithFlags .*CUDA_ERROR_INVALID_VALUE"):
+        cuda_graphs.CudaGraph([(17, one) for one in two_launches()])
+
+
+def test_a_driver_without_graphs() -> None:
+    if missing() == "":
+        pytest.skip("there is a driver")
+    assert "no CUDA graphs" in cuda_graphs.missing_graphs()

@@ -71,12 +71,12 @@ def train_step(name: str, device: str) -> tuple[Any, Parameters]:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_training(name: str) -> None:
+def test_training(name: str, gpu: str) -> None:
     random = np.random.default_rng(1)
     images = random.normal(size=(20, 64)).astype("float32")
     labels = np.arange(20) % 10
     costs, values = [], []
-    for device in ("cpu", "emulated"):
+    for device in ("cpu", gpu):
         f, parameters = train_step(name, device)
         costs.append([float(f(images, labels)) for _ in range(8)])
         values.append([p.get_value() for p in parameters])

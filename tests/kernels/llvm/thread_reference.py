@@ -19,7 +19,7 @@ from symnet.kernels.schedule import Schedule, arrange_threads
 from symnet.kernels.variants import Variant, item_threads
 
 FUNCTION = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p,
-                            ctypes.c_int64, ctypes.c_int64)  # fmt: skip
+                            ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)  # fmt: skip
 
 
 @cache
@@ -45,8 +45,9 @@ def run_threads(
             indexed[k] = list(zip(array.shape, array.strides))[: operand.indexed]
     schedule = arrange_threads(kernel, sizes, strides, indexed)
     words = np.array(schedule.words, np.int64)
+    block = np.full(len(arrays), 4, np.int64)  # pointers begin 4 bytes too early
     for slot, array in zip(schedule.pointer_slots, arrays, strict=True):
-        words[slot] = array.ctypes.data
+        words[slot] = array.ctypes.data - 4
     scratch = np.full(schedule.scratch_bytes, 0xAB, np.uint8)
     if schedule.scratch_bytes:
         words[schedule.scratch_slot] = scratch.ctypes.data
@@ -56,7 +57,12 @@ def run_threads(
         random.Random(threads).shuffle(numbers)
         for thread in numbers:
             FUNCTION(address)(
-                words.ctypes.data, schedule.total, failed.ctypes.data, thread, threads
+                words.ctypes.data,
+                schedule.total,
+                failed.ctypes.data,
+                block.ctypes.data,
+                thread,
+                threads,
             )
     if failed[0]:
         raise IndexError("a computed position is outside its array")

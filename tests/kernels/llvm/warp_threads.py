@@ -22,7 +22,10 @@ from symnet.kernels.schedule import Schedule
 from symnet.kernels.variants import WARP
 
 I32 = ctypes.c_int32
-KERNEL = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p])
+KERNEL = ctypes.CFUNCTYPE(
+    None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p
+)
+STILL = np.zeros(500, np.int64)  # what pointers are moved by
 EXCHANGE = ctypes.CFUNCTYPE(I32, I32, I32, I32, I32)
 MEET = ctypes.CFUNCTYPE(None, I32)
 NUMBER = ctypes.CFUNCTYPE(I32)
@@ -62,7 +65,9 @@ class Threads:
     def run(self, address: int, words: Any, end: int, failed: Any, order: int) -> None:
         def one(number: int) -> None:
             self.mine.number = number
-            KERNEL(address)(words.ctypes.data, end, failed.ctypes.data)
+            KERNEL(address)(
+                words.ctypes.data, end, failed.ctypes.data, STILL.ctypes.data
+            )
 
         threads = [threading.Thread(target=one, args=(k,)) for k in range(self.count)]
         for thread in threads[::order]:
