@@ -154,12 +154,33 @@ def install_as_theano() -> None:
     settings.read_files()
     settings.read_flags(os.environ.get("THEANO_FLAGS", ""))
     Elementwise.printed = staticmethod(elementwise_text)
-    for name, module in {"theano": top(settings), **parts(settings)}.items():
+    modules = {"theano": top(settings), **parts(settings)}
+    bring_along(modules)
+    for name, module in modules.items():
         sys.modules[name] = module
         where, _, last = name.rpartition(".")
         if where and not hasattr(sys.modules[where], last):
             setattr(sys.modules[where], last, module)
     sys.meta_path.insert(0, Missing())
+
+
+# What `from theano.tensor import *` brings besides: what these modules of Theano's import.
+BROUGHT = {
+    "theano.tensor": "theano np config gof compile printing",
+    "theano.tensor.basic": "theano np config gof compile printing",
+    "theano.tensor.raw_random": "theano np gof tensor",
+}
+
+
+def bring_along(modules: Mapping[str, ModuleType]) -> None:
+    """Have star imports bring what programs have come to rely on."""
+    known = {"theano": modules["theano"], "np": np, "config": modules["theano"].config}
+    for where, names in BROUGHT.items():
+        module = vars(modules[where])
+        for name in names.split():
+            module.setdefault(name, known.get(name) or modules[f"theano.{name}"])
+        listed = module.get("__all__", [])
+        module["__all__"] = list(dict.fromkeys([*listed, *names.split()]))
 
 
 # Operations on elements that Theano prints by another name.

@@ -101,7 +101,7 @@ REFUSED: dict[str, dict[str, str]] = {
         "get_canonical_form_slice get_idx_list make_constant",
         NONE_VALUE: "Default default as_int_none_variable",
         INNER: "AdvancedBooleanIndexingError AdvancedIndexingError "
-        "BaseAdvancedIncSubtensor BaseAdvancedSubtensor EmptyConstantError "
+        "BaseAdvancedIncSubtensor BaseAdvancedSubtensor "
         "SubtensorPrinter TensorConstantSignature adv_index_broadcastable_pattern "
         "alloc_validate_shape check_advanced_indexing_dimensions "
         "check_and_normalize_axes check_and_reject_bool check_equal_numpy constant_cache "

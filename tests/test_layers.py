@@ -132,7 +132,7 @@ compile.plan: planner plan_cache
 compile: partition refusals
 compile.plan: affine
 compile: recompute executable pipeline databases rounding widening agreement modes debugmode
-compile: nanguardmode monitormode profile card kept_values function makers .
+compile: nanguardmode monitormode profile card kept_values overwritten function makers .
 
 
 printing: roots scopes forms formula latex plain_text layers draw networks sympy_bridge stages .

@@ -6,7 +6,7 @@ import difflib
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from symnet.compile.fitting import as_any, fit
@@ -40,7 +40,9 @@ class In:
     A container of another function, `f.container[x]`, or a shared variable as the value is
     shared with it; such an input is implicit.
     implicit: a call cannot give a value for it.
-    mutable, borrow: accepted as in Theano; arguments are never overwritten.
+    mutable: operations of `theano.tensor.inplace` on the input write into the array that a
+    call brings; nothing else does.
+    borrow: accepted as in Theano, without effect.
     Raises: TypeError for what is no variable, an update of another type, a name that is no
         string, or an implicit input without value.
     """
@@ -108,6 +110,8 @@ class Request:
     form: how results are handed out, "none", "one", "list" or "dict" (with `keys`).
     order: all inputs as they were listed, those with a state together with the shared
         variable that keeps it; `inputs` are the others, which calls bring.
+    overwrites: which inputs' arrays are written (`compile/overwritten.py`), and by which
+        outputs; these are the last, and not handed out.
     """
 
     inputs: list[In]
@@ -117,6 +121,7 @@ class Request:
     keys: list[Any]
     states: dict[str, SharedVariable]
     order: list[tuple[In, SharedVariable | None]]
+    overwrites: dict[int, int] = field(default_factory=dict)
 
 
 def read_request(

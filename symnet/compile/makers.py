@@ -24,7 +24,8 @@ class FunctionMaker:
     """What `function` takes, kept to make functions of: `FunctionMaker([x], [y]).create()`.
 
     inputs, outputs: variables, `In` and `Out`.  output_keys: names, for results as a dict.
-    accept_inplace, function_builder, profile, fgraph: Theano's, without effect.
+    accept_inplace: as `function` takes it.  function_builder, fgraph: Theano's, without
+    effect.
     Raises: as `function`, when a function is made.
     """
 
@@ -44,7 +45,7 @@ class FunctionMaker:
         self.inputs = [one if isinstance(one, In) else In(one) for one in inputs]
         self.outputs, self.mode, self.name = outputs, mode, name
         self.on_unused_input, self.output_keys = on_unused_input, output_keys
-        self.profile = profile
+        self.profile, self.accept_inplace = profile, accept_inplace
 
     def create(
         self, input_storage: Sequence[Any] | None = None, trustme: bool = False
@@ -56,6 +57,7 @@ class FunctionMaker:
         made = function(
             self.inputs, outputs, self.mode, name=self.name,
             on_unused_input=self.on_unused_input, profile=self.profile,
+            accept_inplace=self.accept_inplace,
         )  # fmt: skip
         for place, value in zip(made.input_storage, input_storage or ()):
             if value is not None:

@@ -27,10 +27,14 @@ __all__ = [
 
 
 def _special(
-    name: str, derivative: Derivative, arity: int = 1, about: str = ""
+    name: str,
+    derivative: Derivative,
+    arity: int = 1,
+    about: str = "",
+    accepts: str = "f",
 ) -> Elementwise:
     """A function of reals whose reference is SciPy's of the same name."""
-    return known_function(name, derivative, from_scipy(name), arity, "f", about)
+    return known_function(name, derivative, from_scipy(name), arity, accepts, about)
 
 
 def from_scipy(name: str) -> Callable[..., Any]:
@@ -54,6 +58,7 @@ PER_ROOT_PI = 2 / math.sqrt(math.pi)
 erf = _special(
     "erf",
     lambda g, out, x: (g * PER_ROOT_PI * exp(-sqr(x)),),
+    accepts="fc",
     about="The error function, 2 / sqrt(pi) times the integral of exp(-t**2) from 0 to x.  "
     "Gradient: 2 / sqrt(arccos(-1)) * exp(-(x**2)).  Example: T.erf(0.5) = 0.520499...",
 )

@@ -17,6 +17,7 @@ from symnet.errors import message
 from symnet.graph.traverse import ancestors, clone_replace, leaves
 from symnet.graph.types import TensorType
 from symnet.graph.variables import Variable, operand_text
+from symnet.shared import SharedVariable
 
 Forms = Mapping[Variable, Variable]
 # Of each gradient: variables, and the stable forms that stood for them.
@@ -111,7 +112,8 @@ def clone(
     """Theano's `clone`: a copy of the graph of `output` with variables replaced.
 
     strict: a replacement must fit the type of what it replaces.
-    share_inputs: keep the leaves; False makes new ones (never of shared variables).
+    share_inputs: keep the leaves; False makes new ones, of shared variables others for the
+        same values.
     A gradient in it is not taken anew: what it does not go through, because it was taken of
     a numerically stable form, cannot be replaced in it.
     Raises: TypeError for a replacement of a wrong type; ValueError where a gradient bypasses
@@ -135,7 +137,8 @@ def clone(
                 )
     if not share_inputs:
         for leaf in leaves(outputs):
-            if type(leaf) is Variable and leaf not in mapping and leaf.owner is None:
+            new = type(leaf) is Variable or isinstance(leaf, SharedVariable)
+            if new and leaf not in mapping:
                 mapping[leaf] = leaf.clone()
     refuse_bypassed(outputs, mapping)
     copied = clone_remembering(outputs, mapping)
