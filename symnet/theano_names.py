@@ -28,6 +28,7 @@ from symnet.compile import (
     function_dump,
 )
 from symnet.config import config
+from symnet.gof import InconsistencyError, ParamsType
 from symnet.graph.object_types import Generic, generic
 from symnet.ops.elementwise import Elementwise
 from symnet.ops.known_values import get_scalar_constant_value
@@ -203,6 +204,7 @@ def top(settings: Settings) -> ModuleType:
         "Container": Container,
         "FunctionMaker": FunctionMaker,
         "Generic": Generic,
+        "InconsistencyError": InconsistencyError,
         "generic": generic,
         "Param": Param,
         "SymbolicInput": In,
@@ -231,7 +233,7 @@ def parts(settings: Settings) -> dict[str, ModuleType]:
         found[name] = make(name, names)
     # What stands above the modules that bear Theano's names.
     vars(found["theano.tensor.basic"]).update(PRECISION, _allclose=_allclose)
-    vars(found["theano.tensor"])["_shared"] = shared
+    vars(found["theano.tensor"]).update(_shared=shared, ParamsType=ParamsType)
     vars(found["theano.sparse.basic"]).update(
         _is_sparse=is_sparse_value,
         _is_dense=lambda value: not is_sparse_value(value),

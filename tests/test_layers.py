@@ -91,11 +91,11 @@ ops.nnet: upsampling
 ops.nnet: windows pool_axes pooling pool_functions neighbourhoods spatial_transformer
 ops.nnet: block_products
 ops.nnet: response_normalization dropping named_parts
-ops.linalg: solving determinants spectral matrices
+ops.linalg: solving determinants spectral matrices linalg_names
 ops: print_values users pushing
 ops.sparse: sparse_type entries sparse_parts conversions sparse_arithmetic sparse_slices
 ops.sparse: sparse_stacks sparse_reductions sparse_products sparse_functions sparse_draws
-ops.sparse: sparse_methods
+ops.sparse: sparse_methods sparse_names
 ops: .
 sparse_shared
 
