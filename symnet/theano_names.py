@@ -233,6 +233,9 @@ def parts(settings: Settings) -> dict[str, ModuleType]:
         found[name] = make(name, names)
     # What stands above the modules that bear Theano's names.
     vars(found["theano.tensor.basic"]).update(PRECISION, _allclose=_allclose)
+    for name in ("CAReduce", "DimShuffle", "Elemwise", "Sum"):
+        own = vars(found["theano.tensor.elemwise"])[name]
+        vars(found["theano.tensor.basic"]).setdefault(name, own)
     vars(found["theano.tensor"]).update(_shared=shared, ParamsType=ParamsType)
     vars(found["theano.sparse.basic"]).update(
         _is_sparse=is_sparse_value,

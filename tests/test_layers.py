@@ -83,7 +83,7 @@ ops: composed checks barriers
 ops.linalg: gemm products covariances
 ops: operation_objects
 ops: scalar_types scalar_ops scalar_classes scalar_names loading transfer breakpoints
-ops: theano_classes in_place index_objects named_types typed_lists
+ops: theano_classes in_place index_objects canonical_slices named_types typed_lists
 ops: known_values
 ops.nnet: softmax logsumexp activations classification normalization convolution
 ops.nnet: filter_places conv_shapes local_conv filter_use conv conv_objects legacy_conv
@@ -145,7 +145,7 @@ sandbox.linalg: ops .
 sandbox: multinomial rng_mrg .
 random
 scan_module: scan_op scan_utils .
-tensor: type type_other inputs basic elemwise inplace opt extra_ops fft nlinalg sharedvar
+tensor: type type_other inputs basic elemwise inplace opt extra_ops fft nlinalg sharedvar utils
 tensor: raw_random shared_randomstreams slinalg sort subtensor xlogx
 tensor.nnet: abstract_conv blocksparse bn conv conv3d2d corr corr3d ctc neighbours nnet sigm
 tensor.nnet: spatialtf .

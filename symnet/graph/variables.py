@@ -18,7 +18,7 @@ from symnet.config import config
 from symnet.errors import briefly, message
 from symnet.graph.attached import Attached
 from symnet.graph.origin import Origin, capture, inherit
-from symnet.graph.types import TensorType, Type
+from symnet.graph.types import INTEGERS, TensorType, Type
 from symnet.graph.unused_code import UNUSED, warn_of_code
 
 # Called with every operation that a user or an op's gradient applies.
@@ -121,6 +121,15 @@ class Constant(Variable):
     @property
     def value(self) -> Any:
         return self.data
+
+    def equals(self, other: object) -> bool:
+        """Whether `other` is a constant of the same type and value, NaN being itself."""
+        if not isinstance(other, Constant) or self.type != other.type:
+            return False
+        if isinstance(self.type, TensorType):
+            real = self.type.dtype not in INTEGERS
+            return np.array_equal(self.data, other.data, equal_nan=real)
+        return bool(self.data == other.data)
 
     def clone(self, name: str | None = None) -> Variable:
         return type(self)(self.type, self.data, name or self.name, self.number)

@@ -11,6 +11,7 @@ from symnet.errors import message
 from symnet.graph.types import INTEGERS, TensorType
 from symnet.graph.variables import (
     Apply,
+    Constant,
     Variable,
     make_variable,
     operand_text,
@@ -129,7 +130,9 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Variable:
     copies = alloc(
         dimshuffle(variable, *pattern), *sizes[: axis + 1], count, *sizes[axis + 1 :]
     )
-    sizes[axis] = mul(sizes[axis], count)
+    known = variable.type.shape[axis]
+    fixed = known is not None and isinstance(count, Constant)
+    sizes[axis] = known * int(count.data) if fixed else mul(sizes[axis], count)
     return reshape(copies, sizes, ndim=rank)
 
 

@@ -101,6 +101,15 @@ def _complaint(variable: Variable) -> str:
 # ---- what users call
 
 
+def fresh_leaves(outputs: Sequence[Variable]) -> dict[Variable, Variable]:
+    """New leaves for all but constants; those of shared variables have the same values."""
+    return {
+        leaf: leaf.clone()
+        for leaf in leaves(outputs)
+        if type(leaf) is Variable or isinstance(leaf, SharedVariable)
+    }
+
+
 def clone(
     output: Variable | Sequence[Variable],
     replace: Mapping[Variable, Variable]
@@ -135,13 +144,10 @@ def clone(
                 raise TypeError(
                     f"clone: {old} ({old.type}) replaced by {fresh} ({fresh.type})"
                 )
-    if not share_inputs:
-        for leaf in leaves(outputs):
-            new = type(leaf) is Variable or isinstance(leaf, SharedVariable)
-            if new and leaf not in mapping:
-                mapping[leaf] = leaf.clone()
     refuse_bypassed(outputs, mapping)
     copied = clone_remembering(outputs, mapping)
+    if not share_inputs:
+        copied = clone_remembering(copied, fresh_leaves(copied))
     return copied[0] if isinstance(output, Variable) else copied
 
 

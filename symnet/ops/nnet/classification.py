@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from symnet.errors import ClassNumberError, ShapeError, message
+from symnet.graph.asked import remember_inputs
 from symnet.graph.types import INTEGERS, TensorType
 from symnet.graph.variables import (
     Apply,
@@ -319,12 +320,10 @@ def crossentropy_softmax_max_and_argmax_1hot(
     x = as_tensor(x)
     probabilities = softmax(x)
     entropy = crossentropy_categorical_1hot(probabilities, y_idx)
-    return [
-        entropy,
-        probabilities,
-        max_over(probabilities, axis=-1),
-        argmax(x, axis=-1),
-    ]
+    top, position = max_over(probabilities, axis=-1), argmax(x, axis=-1)
+    results = [entropy, probabilities, top, position]
+    remember_inputs(results, [x, as_tensor(y_idx)])
+    return results
 
 
 def crossentropy_softmax_max_and_argmax_1hot_with_bias(
