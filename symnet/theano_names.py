@@ -167,6 +167,7 @@ def install_as_theano() -> None:
 
 # What `from theano.tensor import *` brings besides: what these modules of Theano's import.
 BROUGHT = {
+    "theano.compile": "theano config gof",
     "theano.tensor": "theano np config gof compile printing",
     "theano.tensor.basic": "theano np config gof compile printing",
     "theano.tensor.raw_random": "theano np gof tensor",

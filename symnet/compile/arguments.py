@@ -307,6 +307,14 @@ def add_default_updates(
     """
     if leave_out is True:
         return
+    if leave_out and not isinstance(leave_out, (list, tuple, set, frozenset)):
+        raise TypeError(
+            message(
+                "no_default_updates is True, False or a list of shared variables, not "
+                f"{leave_out!r:.60}",
+                cure="write no_default_updates=[w]",
+            )
+        )
     skipped = set(leave_out) if leave_out else set()
     looked_at: set[Variable] = set()
     pending = [*results, *chosen.values()]

@@ -16,7 +16,8 @@ from symnet.graph.variables import Variable
 from symnet.shared import SharedVariable
 
 __all__ = [
-    "FunctionMaker", "Param", "function_dump", "orig_function", "rebuild_collect_shared",
+    "FunctionMaker", "Param", "function_dump", "orig_function", "pfunc",
+    "rebuild_collect_shared",
 ]  # fmt: skip
 
 
@@ -80,6 +81,23 @@ def orig_function(
         inputs, outputs, mode, accept_inplace, None, profile, on_unused_input, None,
         output_keys, name,
     ).create()  # fmt: skip
+
+
+def pfunc(
+    params: Sequence[Any],
+    outputs: Any = None,
+    mode: str | Mode | None = None,
+    updates: Any = None,
+    givens: Any = None,
+    **options: Any,
+) -> Function:
+    """Theano's older name of `function`, whose inputs it calls `params`.
+
+    >>> x = T.dscalar("x")
+    >>> symnet.compile.pfunc(params=[x], outputs=x + 1)(2)
+    array(3.)
+    """
+    return function(params, outputs, mode, updates, givens, **options)
 
 
 def Param(
