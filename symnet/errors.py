@@ -69,7 +69,7 @@ class EmptyConstantError(NotScalarConstantError):
     """A constant has no element."""
 
 
-class ComplexError(TypeError):
+class ComplexError(TypeError, NotImplementedError):
     """An operation is not defined for complex numbers."""
 
 

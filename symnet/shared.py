@@ -247,10 +247,7 @@ def shared(
     asked = {key: given for key, given in keywords.items() if given is not None}
     for constructor in reversed(USERS_CONSTRUCTORS):
         try:
-            made: SharedVariable = constructor(
-                value, name, strict, allow_downcast, **asked
-            )
-            return made
+            return constructor(value, name, strict, allow_downcast, **asked)
         except TypeError:
             continue  # as Theano's: it does not make variables of such values
     for takes, constructor in CONSTRUCTORS:
@@ -261,7 +258,7 @@ def shared(
         array = array.astype(dtype)
     elif isinstance(value, float) and not isinstance(value, np.generic):
         array = array.astype(TensorType("floatX").dtype)
-    if array.ndim == 0 and array.dtype.kind in "OSU":  # a text, a dict, any one object
+    if array.ndim == 0 and array.dtype.kind in "OSU" and value is not None:
         return SharedVariable(generic, value, name, strict, allow_downcast)
     if array.dtype.kind not in "biufc":
         raise TypeError(

@@ -140,7 +140,10 @@ def grad(
     reply = Reply(
         cost, list(given), disconnected_inputs, return_disconnected, null_gradients
     )
-    found = backpropagate(seeds, variables, consider_constant or (), given)
+    cut = [v for v, g in given.items() if isinstance(g.type, DisconnectedType)]
+    known = {v: g for v, g in given.items() if v not in cut}
+    constants = [*(consider_constant or ()), *cut]
+    found = backpropagate(seeds, variables, constants, known)
     if is_discrete(cost) and not given:
         for v, one in found.items():
             defined = one is None or not isinstance(one.type, NullType)

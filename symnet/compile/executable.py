@@ -310,8 +310,7 @@ def explain(step: Instruction, iterations: Sequence[int] = ()) -> Exception:
     if isinstance(step, LibraryCall):  # see `kernels.cpu.library.blas_gemm`
         what = where + "there is no memory for the partial products of a long sum"
         return MemoryError(message(what, operands=operands, origin=node.origin))
-    error = getattr(node.op, "index_error", IndexError)
-    return error(
+    return node.op.index_error(
         message(
             where + "an index is out of range",
             operation=node.op,

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Literal, TypeAlias, overload
 import numpy as np
 
 from symnet.config import config
-from symnet.errors import briefly, message
+from symnet.errors import ShapeError, briefly, message
 from symnet.graph.attached import Attached
 from symnet.graph.origin import Origin, capture, inherit
 from symnet.graph.types import INTEGERS, TensorType, Type
@@ -162,6 +162,8 @@ class Op:
     foldable = True  # may be computed once, while compiling, of constants
     lazy = False  # `wanted` may leave inputs out
     runs_users_code = False  # `compute` calls functions of the user's
+    index_error: ClassVar[type[Exception]] = IndexError  # of a position out of range
+    size_error: ClassVar[type[Exception]] = ShapeError  # of sizes that do not agree
     view_map: ClassVar[dict[int, list[int]]] = {}
     destroy_map: ClassVar[dict[int, list[int]]] = {}
 

@@ -137,7 +137,7 @@ class Inference:
         if left is right:
             return left
         a, b = known(left), known(right)
-        error = getattr(node and node.op, "size_error", ShapeError)
+        error = ShapeError if node is None else node.op.size_error
         if a is not None and b is not None:
             raise error(self._text(f"{what}: {a} and {b}"))
         keep, drop = (right, left) if b is not None else (left, right)

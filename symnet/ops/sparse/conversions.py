@@ -314,10 +314,8 @@ class SparseCast(EntrywiseOp):
         return kind.clone(dtype=self.dtype)
 
     def of_parts(self, x: SparseParts) -> SparseParts:
-        real_only = self.dtype not in COMPLEX  # SciPy drops imaginary parts, too
-        return x.with_data(
-            dense_cast(real(x.data) if real_only else x.data, self.dtype)
-        )
+        data = x.data if self.dtype in COMPLEX else real(x.data)  # as SciPy
+        return x.with_data(dense_cast(data, self.dtype))
 
     def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         dtype = inputs[0].type.dtype
