@@ -42,7 +42,9 @@ def last_written(
     values: Sequence[Variable], targets: Iterable[Variable]
 ) -> dict[Variable, Variable]:
     """What each of the targets that is written in the making of `values` holds then."""
-    wanted, root, found = set(targets), {}, {}
+    wanted = set(targets)
+    root: dict[Variable, Variable] = {}
+    found: dict[Variable, Variable] = {}
     for node in toposort(values):
         if not isinstance(node.op, Overwriting):
             continue
@@ -79,7 +81,8 @@ def overwrite(
         name = request.inputs[position].name or ""
         array = given[position] if position < len(given) else named.get(name)
         value = results[output]
-        alike = isinstance(array, np.ndarray) and array.dtype == value.dtype
-        if alike and array.shape == value.shape:
+        if not isinstance(array, np.ndarray):
+            continue
+        if array.dtype == value.dtype and array.shape == value.shape:
             np.copyto(array, value)
     return results[: len(results) - len(request.overwrites)]

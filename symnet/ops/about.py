@@ -42,7 +42,7 @@ class About(NamedTuple):
 # What becomes of integers, by the word of `compute`.
 FLOATING = {
     "float": "floats, those of up to 16 bits float32",
-    "quotient": "floatX",
+    "floatX": "floatX",
 }
 
 

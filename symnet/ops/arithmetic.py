@@ -80,7 +80,7 @@ neg = elementwise(
 true_div = elementwise(
     lambda x, y: x / y,
     lambda g, out, x, y: (g / y, -g * out / y),
-    "true_divide", name="true_div", arity=2, compute="quotient",
+    "true_divide", name="true_div", arity=2, compute="floatX",
     about="x / y, a float also of integers; 1/0 is infinite, 0/0 NaN.  Gradient: 1 / y; -x / "
     "y**2.  Example: T.true_div(1, 4) = 0.25",
 )  # fmt: skip

@@ -59,7 +59,7 @@ LARGE_FACTOR = 2**31
 COMPUTED: dict[str, Callable[[Sequence[Variable]], str]] = {
     "common": common_dtype,
     "float": float_of,
-    "quotient": lambda variables: to_float(common_dtype(variables)),
+    "floatX": lambda variables: to_float(common_dtype(variables)),
 }
 KINDS = {dtype: np.dtype(dtype).kind for dtype in DTYPES}
 
@@ -69,7 +69,7 @@ class Elementwise(TensorOp):
 
     Shapes: inputs of any ranks, aligned at the last axis; a size known to be 1 stretches.
     Dtypes: inputs are cast to their common dtype (`compute`: "float" makes integers
-    floats first, as `float_of` says; "quotient" makes them floatX; "own" leaves each as it
+    floats first, as `float_of` says; "floatX" makes them that; "own" leaves each as it
     is; a function gives each input's dtype); the result has the first one's dtype, or
     `result`.
     Gradients of complex inputs: dC/dRe + i dC/dIm, so a `holomorphic` function with

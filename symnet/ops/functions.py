@@ -43,6 +43,7 @@ def known_function(
     arity: int = 1,
     accepts: str = "fc",
     about: str = "",
+    compute: str = "float",
 ) -> Elementwise:
     """A function known to the kernels by its name."""
     return elementwise(
@@ -51,7 +52,7 @@ def known_function(
         reference or name,
         name=name,
         arity=arity,
-        compute="float",
+        compute=compute,
         accepts=accepts,
         about=about,
     )
@@ -67,7 +68,6 @@ exp = known_function(
 exp2 = known_function(
     "exp2",
     lambda g, out, x: (g * out * math.log(2),),
-    accepts="f",
     about="2 to the power of x.  Gradient: log(2) * exp2(x).  Example: T.exp2(0.5) = "
     "1.414213...",
 )

@@ -122,8 +122,9 @@ def _element(v: Variable, elemwise: bool, depth: int) -> Any:
     if single and (parts is not None or isinstance(source, Constant)):
         index = [get_scalar_constant_value(one, True, False, depth) for one in bounds]
         place = fill_pattern(node.op.pattern, index)
-        if parts is None:
+        if isinstance(source, Constant) and parts is None:
             return np.asarray(source.data)[tuple(map(int, place))]
+        assert parts is not None
         position = place[0]
         return get_scalar_constant_value(parts[int(position)], elemwise, False, depth)
     return get_scalar_constant_value(source, elemwise, False, depth)

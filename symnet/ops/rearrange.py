@@ -22,6 +22,7 @@ from symnet.ops.arithmetic import maximum, mod, mul, sub
 from symnet.ops.base import (
     NoGradient,
     as_tensor,
+    constant,
     normalize_axes,
     normalize_axis,
 )
@@ -131,8 +132,10 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Variable:
         dimshuffle(variable, *pattern), *sizes[: axis + 1], count, *sizes[axis + 1 :]
     )
     known = variable.type.shape[axis]
-    fixed = known is not None and isinstance(count, Constant)
-    sizes[axis] = known * int(count.data) if fixed else mul(sizes[axis], count)
+    if known is not None and isinstance(count, Constant):
+        sizes[axis] = constant(known * int(count.data), dtype="int64")
+    else:
+        sizes[axis] = mul(sizes[axis], count)
     return reshape(copies, sizes, ndim=rank)
 
 

@@ -33,8 +33,12 @@ def _special(
     about: str = "",
     accepts: str = "f",
 ) -> Elementwise:
-    """A function of reals whose reference is SciPy's of the same name."""
-    return known_function(name, derivative, from_scipy(name), arity, accepts, about)
+    """A function whose reference is SciPy's of the same name; of integers it is floatX,
+    also of small ones, as SciPy's."""
+    reference = from_scipy(name)
+    return known_function(
+        name, derivative, reference, arity, accepts, about, compute="floatX"
+    )
 
 
 def from_scipy(name: str) -> Callable[..., Any]:
@@ -137,7 +141,7 @@ tri_gamma: Elementwise = elementwise(
     _tri_gamma,
     lambda g, out, x: (_undefined("tri_gamma has no gradient"),),
     lambda xp, x: from_scipy("polygamma")(xp, 1, x),
-    name="tri_gamma", compute="float", accepts="f",
+    name="tri_gamma", compute="floatX", accepts="f",
     about="The trigamma function, the second derivative of log(gamma(x)).  Gradient: "
     "undefined.  Example: T.tri_gamma(2.0) = 0.644934...",
 )  # fmt: skip

@@ -57,7 +57,8 @@ def test_values(name, reference, domain, _, dtype):
     x = samples(dtype)
     own, small = np.dtype(dtype).kind == "f", np.dtype(dtype).itemsize <= 2
     wide = dtype if own else "float64"
-    result = dtype if own else "float32" if small else "float64"
+    scipys = BY_NAME[name].compute_dtype == "floatX"
+    result = dtype if own else "float32" if small and not scipys else "float64"
     with np.errstate(all="ignore"):
         want = np.asarray(reference(x.astype(wide))).astype(result)
     # SciPy has float32 loops of its own, and half precision rounds its own way.
@@ -173,10 +174,10 @@ def test_gradients_of_complex_functions():
 def test_small_integers_become_float32(dtype):
     x = inputs.vector(dtype=dtype)
     values = np.array([0, 1], dtype)
-    for f in (F.exp, F.tanh, A.sqrt, A.log, A.reciprocal, S.erf):
+    for f in (F.exp, F.tanh, A.sqrt, A.log, A.reciprocal):
         assert f(x).dtype == "float32"
         assert run(f(x), {x: values}).dtype == np.float32
-    assert A.true_div(x, x).dtype == "float64"
+    assert A.true_div(x, x).dtype == S.erf(x).dtype == "float64"
     assert F.exp(inputs.ivector()).dtype == "float64"
     assert A.sqrt(2).dtype == "float64", "a number of Python's has all its precision"
 
