@@ -247,7 +247,9 @@ def shared(
     asked = {key: given for key, given in keywords.items() if given is not None}
     for constructor in reversed(USERS_CONSTRUCTORS):
         try:
-            return constructor(value, name, strict, allow_downcast, **asked)
+            made: SharedVariable
+            made = constructor(value, name, strict, allow_downcast, **asked)
+            return made
         except TypeError:
             continue  # as Theano's: it does not make variables of such values
     for takes, constructor in CONSTRUCTORS:

@@ -161,8 +161,10 @@ def grad(
 def given_gradient(where: str, v: Variable, gradient: Any) -> Variable:
     """A gradient that is handed in, after `check_fits`; or one of NullType, which says
     that it is not defined."""
+    found: Variable
     if isinstance(getattr(gradient, "type", None), (NullType, DisconnectedType)):
-        return gradient
+        found = gradient
+        return found
     found = as_sparse_or_tensor_variable(gradient)
     check_fits(v, found, f"a gradient in {where}")
     return found

@@ -71,7 +71,7 @@ def overwrite(
     given: Sequence[Any],
     named: Mapping[str, Any],
     results: Sequence[Any],
-) -> Sequence[Any]:
+) -> list[Any]:
     """Copy into a call's arrays what they are to hold; the results that the user asked
     for.  What has been converted, as a list, is not the function's own to change.
 
@@ -85,4 +85,4 @@ def overwrite(
             continue
         if array.dtype == value.dtype and array.shape == value.shape:
             np.copyto(array, value)
-    return results[: len(results) - len(request.overwrites)]
+    return list(results[: len(results) - len(request.overwrites)])
