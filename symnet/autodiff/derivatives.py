@@ -146,8 +146,9 @@ def grad(
     found = backpropagate(seeds, variables, constants, known)
     if is_discrete(cost) and not given:
         for v, one in found.items():
-            defined = one is None or not isinstance(one.type, NullType)
-            found[v] = None if defined else one  # zero, as of every integer
+            undefined = one is not None and isinstance(one.type, NullType)
+            if v is not cost and not undefined:
+                found[v] = None  # zero; by itself the derivative is 1
     results = [reply.gradient(v, found) for v in variables]
     remember_inputs(results, [*variables, *given, *(v for v, _ in seeds)])
     if add_names and cost is not None and cost.name:

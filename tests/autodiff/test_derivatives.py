@@ -70,6 +70,9 @@ def test_the_gradient_of_an_integer_cost_is_zero_with_a_warning() -> None:
         assert found.eval({v: [1, 2]}).tolist() == [0, 0]
     with pytest.warns(UserWarning), pytest.raises(symnet.errors.DisconnectedInputError):
         T.grad(n.sum(), x)
+    k = T.iscalar("k")
+    with pytest.warns(UserWarning):
+        assert T.grad(k, k).eval({k: 12}) == 1
 
 
 def test_a_given_gradient_may_be_undefined_or_disconnected() -> None:
