@@ -145,10 +145,7 @@ def grad(
     constants = [*(consider_constant or ()), *cut]
     found = backpropagate(seeds, variables, constants, known)
     if is_discrete(cost) and not given:
-        for v, one in found.items():
-            undefined = one is not None and isinstance(one.type, NullType)
-            if v is not cost and not undefined:
-                found[v] = None  # zero; by itself the derivative is 1
+        make_flat(found, cost)
     results = [reply.gradient(v, found) for v in variables]
     remember_inputs(results, [*variables, *given, *(v for v, _ in seeds)])
     if add_names and cost is not None and cost.name:
@@ -194,6 +191,14 @@ def check_fits(v: Variable, given: Variable, what: str) -> None:
 def is_discrete(cost: Variable | None) -> bool:
     """Whether a cost is an integer or a truth value."""
     return cost is not None and getattr(cost.type, "dtype", None) in DISCRETE
+
+
+def make_flat(found: Terms, cost: Variable | None) -> None:
+    """Make all gradients zero that are defined, but that of the cost by itself, which is 1."""
+    for v, one in found.items():
+        undefined = one is not None and isinstance(one.type, NullType)
+        if v is not cost and not undefined:
+            found[v] = None
 
 
 def check_cost(cost: Any) -> None:
