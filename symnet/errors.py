@@ -65,6 +65,18 @@ class NotScalarConstantError(ValueError):
     """A variable is not a constant of one element."""
 
 
+class EmptyConstantError(NotScalarConstantError):
+    """A constant has no element."""
+
+
+class ComplexError(TypeError, NotImplementedError):
+    """An operation is not defined for complex numbers."""
+
+
+class ClassNumberError(IndexError, ValueError):
+    """A number of a class is not one of those there are."""
+
+
 class NotImplementedGradientError(NullTypeGradError):
     """An operation has no gradient with respect to one of its inputs."""
 

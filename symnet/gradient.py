@@ -294,12 +294,16 @@ def verify_grad(
     result = fun(*variables)
     outputs = list(result) if isinstance(result, (list, tuple)) else [result]
     dtypes = [*(p.dtype.name for p in points), *(y.type.dtype for y in outputs)]
+    floats = [
+        d for d in dtypes if d in PRECISION
+    ]  # an output of integers stays where it is
     if cast_to_output_type and out_type is None:
         out_type = outputs[0].type.dtype
     tolerance = max(
-        PRECISION[d][1] for d in [*dtypes, *([out_type] if out_type else [])]
+        PRECISION[d][1]
+        for d in [*floats, *([out_type] if out_type in PRECISION else [])]
     )
-    step = eps or max(PRECISION[d][0] for d in dtypes)
+    step = eps or max(PRECISION[d][0] for d in floats)
     shapes = [np.shape(y) for y in evaluate(outputs, dict(zip(variables, points)))]
     for _ in range(n_tests):
         cost = _projection(outputs, shapes, rng)

@@ -6,6 +6,7 @@ A scalar is a tensor of rank 0 here, and its operations are those of tensors.
 # ruff: noqa: I001  (tables of names, several a line)
 from __future__ import annotations
 
+from symnet.errors import ComplexError
 from symnet.graph.variables import Constant as ScalarConstant
 from symnet.graph.variables import Variable as ScalarVariable
 from symnet.ops.arithmetic import (
@@ -18,7 +19,8 @@ from symnet.ops.comparison import (
 )  # fmt: skip
 from symnet.ops.complex_parts import complex, conj, imag, real
 from symnet.ops.whole_numbers import (
-    ceil, floor, round_half_away_from_zero, round_half_to_even, trunc,
+    ceil, floor, round_half_away_from_zero, round_half_away_from_zero_vec,
+    round_half_to_even, trunc,
 )  # fmt: skip
 from symnet.ops.elementwise import Cast, cast
 from symnet.ops.functions import (
@@ -79,7 +81,7 @@ from symnet.ops.scalar_names import *  # noqa: F403
 from symnet.ops import scalar_names as _scalar_names
 
 __all__ = [
-    "BinaryScalarOp", "Cast", "Composite", "Scalar", "ScalarConstant", "ScalarOp",
+    "BinaryScalarOp", "Cast", "ComplexError", "Composite", "Scalar", "ScalarConstant", "ScalarOp",
     "ScalarVariable", "UnaryScalarOp", "abs_", "add", "and_", "angle", "arccos",
     "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "call", "cast",
     "ceil", "clip", "complex", "complex_from_polar", "conj", "constant", "cos", "cosh",
@@ -89,7 +91,8 @@ __all__ = [
     "int_out", "int_out_nocomplex", "inv", "invert", "isinf", "isnan", "iv", "j0", "j1",
     "jv", "le", "log", "log10", "log1p", "log2", "lt", "maximum", "minimum", "mod",
     "mod_check", "mul", "neg", "neq", "or_", "pow", "psi", "rad2deg", "real",
-    "real_out", "round_half_away_from_zero", "round_half_to_even", "same_out",
+    "real_out", "round_half_away_from_zero", "round_half_away_from_zero_vec",
+    "round_half_to_even", "same_out",
     "same_out_nocomplex", "second", "sgn", "sigmoid", "sin", "sinh", "softplus",
     "specific_out", "sqr", "sqrt", "sub", "switch", "tan", "tanh", "transfer_type",
     "tri_gamma", "true_div", "trunc", "upcast", "upcast_out", "upcast_out_no_complex",

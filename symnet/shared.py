@@ -10,6 +10,7 @@ import numpy as np
 
 from symnet.errors import message
 from symnet.graph.entering import as_plain
+from symnet.graph.object_types import generic
 from symnet.graph.types import TensorType, Type
 from symnet.graph.variables import Variable, describe, operand_text
 from symnet.kernels.devices import get_device
@@ -233,7 +234,8 @@ def shared(
     Dtypes: the array's own; a Python float becomes floatX, an int int64.
     borrow: use the array itself where it can be used as it is, instead of a copy.
     target: the device in whose memory the value lies, as "cuda"; None: `config.device`.
-    Raises: TypeError for a value that is not numeric; ValueError, RuntimeError for a device
+    A text, a dict or another single object is kept as it is, for users' own operations.
+    Raises: TypeError for an array that is not numeric; ValueError, RuntimeError for a device
         that is not there.
 
     >>> w = symnet.shared(np.zeros(2), name="w")
@@ -249,9 +251,8 @@ def shared(
     asked = {key: given for key, given in keywords.items() if given is not None}
     for constructor in reversed(USERS_CONSTRUCTORS):
         try:
-            made: SharedVariable = constructor(
-                value, name, strict, allow_downcast, **asked
-            )
+            made: SharedVariable
+            made = constructor(value, name, strict, allow_downcast, **asked)
             return made
         except TypeError:
             continue  # as Theano's: it does not make variables of such values
@@ -263,6 +264,8 @@ def shared(
         array = array.astype(dtype)
     elif isinstance(value, float) and not isinstance(value, np.generic):
         array = array.astype(TensorType("floatX").dtype)
+    if array.ndim == 0 and array.dtype.kind in "OSU" and value is not None:
+        return SharedVariable(generic, value, name, strict, allow_downcast)
     if array.dtype.kind not in "biufc":
         raise TypeError(
             f"shared() takes numbers, not {type(value).__name__}: {value!r:.60}"

@@ -28,6 +28,7 @@ from symnet.compile import (
     function_dump,
 )
 from symnet.config import config
+from symnet.gof import InconsistencyError, ParamsType
 from symnet.graph.object_types import Generic, generic
 from symnet.ops.elementwise import Elementwise
 from symnet.ops.known_values import get_scalar_constant_value
@@ -156,12 +157,34 @@ def install_as_theano() -> None:
     settings.read_flags(os.environ.get("THEANO_FLAGS", ""))
     Elementwise.printed = staticmethod(elementwise_text)
     config.newaxis = "theano"
-    for name, module in {"theano": top(settings), **parts(settings)}.items():
+    modules = {"theano": top(settings), **parts(settings)}
+    bring_along(modules)
+    for name, module in modules.items():
         sys.modules[name] = module
         where, _, last = name.rpartition(".")
         if where and not hasattr(sys.modules[where], last):
             setattr(sys.modules[where], last, module)
     sys.meta_path.insert(0, Missing())
+
+
+# What `from theano.tensor import *` brings besides: what these modules of Theano's import.
+BROUGHT = {
+    "theano.compile": "theano config gof",
+    "theano.tensor": "theano np config gof compile printing",
+    "theano.tensor.basic": "theano np config gof compile printing",
+    "theano.tensor.raw_random": "theano np gof tensor",
+}
+
+
+def bring_along(modules: Mapping[str, ModuleType]) -> None:
+    """Have star imports bring what programs have come to rely on."""
+    known = {"theano": modules["theano"], "np": np, "config": modules["theano"].config}
+    for where, names in BROUGHT.items():
+        module = vars(modules[where])
+        for name in names.split():
+            module.setdefault(name, known.get(name) or modules[f"theano.{name}"])
+        listed = module.get("__all__", [])
+        module["__all__"] = list(dict.fromkeys([*listed, *names.split()]))
 
 
 # Operations on elements that Theano prints by another name.
@@ -184,6 +207,7 @@ def top(settings: Settings) -> ModuleType:
         "Container": Container,
         "FunctionMaker": FunctionMaker,
         "Generic": Generic,
+        "InconsistencyError": InconsistencyError,
         "generic": generic,
         "Param": Param,
         "SymbolicInput": In,
@@ -212,7 +236,10 @@ def parts(settings: Settings) -> dict[str, ModuleType]:
         found[name] = make(name, names)
     # What stands above the modules that bear Theano's names.
     vars(found["theano.tensor.basic"]).update(PRECISION, _allclose=_allclose)
-    vars(found["theano.tensor"])["_shared"] = shared
+    for name in ("CAReduce", "DimShuffle", "Elemwise", "Sum"):
+        own = vars(found["theano.tensor.elemwise"])[name]
+        vars(found["theano.tensor.basic"]).setdefault(name, own)
+    vars(found["theano.tensor"]).update(_shared=shared, ParamsType=ParamsType)
     vars(found["theano.sparse.basic"]).update(
         _is_sparse=is_sparse_value,
         _is_dense=lambda value: not is_sparse_value(value),

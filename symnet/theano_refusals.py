@@ -23,6 +23,7 @@ IN_PLACE = (
     "graphs are pure: the compiler decides what memory results lie in, and needs no check "
     "or copy by hand"
 )
+BLOCKS = "sparse matrices are csr or csc here: convert blocks by value.tocsr()"
 MPI = "there is no MPI: exchange arrays between calls, as with mpi4py"
 INNER = "it is a part of Theano's own making, not for programs"
 LOGGING = "nothing is logged: what goes wrong is an error, or a warning of Python's"
@@ -43,7 +44,6 @@ REFUSED: dict[str, dict[str, str]] = {
         LOGGING: "disable_log_handler has_handlers logging_default_formatter "
         "logging_default_handler theano_logger",
         PROFILE: "ProfileStats",
-        IN_PLACE: "InconsistencyError",
         TESTS: "test",
         INNER: "object2",
     },
@@ -92,16 +92,23 @@ REFUSED: dict[str, dict[str, str]] = {
         "mrg_random_make_inplace mrg_uniform_base np_int32_vals",
     },
     "theano.scan_module.scan_utils": {INNER: "DEPRECATED_ARG"},
+    "theano.sparse": {
+        INNER: "CSMGrad GetItem2ListsGrad GetItemListGrad SparseConstantSignature "
+        "get_item_2lists_grad get_item_list_grad hash_from_sparse scipy_ver",
+        C_CODE: "StructuredDotGradCSC StructuredDotGradCSR sdg_csc sdg_csr",
+        BLOCKS: "bsr_dmatrix bsr_fmatrix bsr_matrix",
+    },
+    "theano.sparse.opt": {C_CODE: "*"},
     "theano.tensor": {
-        C_CODE: "ParamsType inc_code",
+        C_CODE: "inc_code",
         MPI: "MPIRecv MPIRecvWait MPISend MPISendWait comm irecv isend key_to_cmp "
         "mpi_cmps mpi_enabled mpi_keys mpi_send_wait_cmp mpi_send_wait_key mpi_tag_cmp "
         "mpi_tag_key recv send",
         SLICES: "MakeSlice SliceConstant SliceType make_slice slicetype as_index_variable "
-        "get_canonical_form_slice get_idx_list make_constant",
+        "get_idx_list make_constant",
         NONE_VALUE: "Default default as_int_none_variable",
         INNER: "AdvancedBooleanIndexingError AdvancedIndexingError "
-        "BaseAdvancedIncSubtensor BaseAdvancedSubtensor EmptyConstantError "
+        "BaseAdvancedIncSubtensor BaseAdvancedSubtensor "
         "SubtensorPrinter TensorConstantSignature adv_index_broadcastable_pattern "
         "alloc_validate_shape check_advanced_indexing_dimensions "
         "check_and_normalize_axes check_and_reject_bool check_equal_numpy constant_cache "

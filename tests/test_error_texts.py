@@ -297,7 +297,8 @@ def test_a_gradient_by_what_the_cost_does_not_use() -> None:
 def test_a_gradient_of_integers() -> None:
     k, x = T.lvector("k"), T.dvector("x")
     whole = (k * 2).sum()  # integers
-    told(TypeError, lambda: T.grad(whole, k), "int64", "astype", "# integers")
+    with pytest.warns(UserWarning, match="# integers"):
+        assert T.grad(whole, k).eval({k: [1, 2]}).tolist() == [0, 0]
     told(TypeError, lambda: T.grad(x, x), "scalar")
     through = (x.astype("int64") * x).sum()
     np.testing.assert_array_equal(T.grad(through, x).eval({x: [2.5, 3.5]}), [2, 3])

@@ -15,6 +15,9 @@ KINDS = {
     "ShapeError": ValueError,
     "DeclaredShapeError": AssertionError,
     "NotScalarConstantError": ValueError,
+    "EmptyConstantError": ValueError,
+    "ComplexError": TypeError,
+    "ClassNumberError": ValueError,
     "NullTypeGradError": TypeError,
     "AsTensorError": TypeError,
     "NotImplementedGradientError": TypeError,
@@ -32,6 +35,10 @@ def test_errors_keep_pythons_kinds(name):
 def test_a_wrong_axis_is_an_error_of_values_and_of_positions():
     assert issubclass(errors.AxisError, ValueError)
     assert issubclass(errors.AxisError, IndexError)
+
+
+def test_a_wrong_class_is_an_error_of_values_and_of_positions():
+    assert issubclass(errors.ClassNumberError, IndexError)
 
 
 def test_every_error_is_listed():

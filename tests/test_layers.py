@@ -85,7 +85,7 @@ ops: composed checks barriers
 ops.linalg: gemm products covariances
 ops: operation_objects
 ops: scalar_types scalar_ops scalar_classes scalar_names loading transfer breakpoints
-ops: theano_classes in_place index_objects named_types typed_lists
+ops: theano_classes in_place index_objects canonical_slices named_types typed_lists
 ops: known_values
 ops.nnet: softmax logsumexp activations classification normalization convolution
 ops.nnet: filter_places conv_shapes local_conv filter_use conv conv_objects legacy_conv
@@ -94,11 +94,11 @@ ops.nnet: windows pool_axes pooling pool_functions neighbourhoods spatial_transf
 ops.nnet: block_products
 ops.nnet: response_normalization dropping named_parts
 ops.nnet: cudnn_names
-ops.linalg: solving determinants spectral matrices
+ops.linalg: solving determinants spectral matrices linalg_names
 ops: print_values users pushing
 ops.sparse: sparse_type entries sparse_parts conversions sparse_arithmetic sparse_slices
 ops.sparse: sparse_stacks sparse_reductions sparse_products sparse_functions sparse_draws
-ops.sparse: sparse_methods
+ops.sparse: sparse_methods sparse_names
 ops: .
 sparse_shared
 
@@ -135,7 +135,7 @@ compile.plan: planner plan_cache
 compile: partition refusals
 compile.plan: affine
 compile: recompute executable pipeline databases rounding widening agreement modes debugmode
-compile: nanguardmode monitormode profile card kept_values function makers .
+compile: nanguardmode monitormode profile card kept_values overwritten function makers .
 
 
 printing: roots scopes forms formula latex plain_text layers draw networks sympy_bridge stages .
@@ -148,7 +148,7 @@ sandbox.linalg: ops .
 sandbox: multinomial rng_mrg .
 random
 scan_module: scan_op scan_utils .
-tensor: type type_other inputs basic elemwise inplace opt extra_ops fft nlinalg sharedvar
+tensor: type type_other inputs basic elemwise inplace opt extra_ops fft nlinalg sharedvar utils
 tensor: raw_random shared_randomstreams slinalg sort subtensor xlogx
 tensor.nnet: abstract_conv blocksparse bn conv conv3d2d corr corr3d ctc neighbours nnet sigm
 tensor.nnet: spatialtf .

@@ -13,6 +13,7 @@ import symnet
 import symnet.tensor as T
 from symnet import function, shared
 from symnet.config import config
+from symnet.errors import AsTensorError
 from symnet.graph.types import DTYPES
 from symnet.shared import SharedVariable
 
@@ -69,10 +70,20 @@ def test_dtype_pattern_and_shape():
         shared(np.ones((2, 3)), broadcastable=(True,))
 
 
-@pytest.mark.parametrize("value", ["text", None, object(), ["a"], np.array(["a"]), {}])
+@pytest.mark.parametrize("value", [None, ["a"], np.array(["a"])])
 def test_what_is_no_number(value):
     with pytest.raises(TypeError, match="takes numbers"):
         shared(value)
+
+
+@pytest.mark.parametrize("value", ["text", object(), {}])
+def test_one_object_is_kept_for_users_operations(value):
+    kept = shared(value, "kept")
+    assert kept.get_value() is value
+    with pytest.raises(AsTensorError):
+        T.exp(kept)
+    kept.set_value("other")
+    assert kept.get_value() == "other"
 
 
 def test_symbolic_values_are_refused():

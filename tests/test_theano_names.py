@@ -624,3 +624,17 @@ print('done')
 
 def test_modules_of_convolutions(tmp_path: pathlib.Path) -> None:
     assert run_program(tmp_path, CONVOLUTIONS).strip() == "done"
+
+
+STARS = """
+from theano.tensor import *
+x = vector('x')
+f = theano.function([x], np.float64(2) * x, mode=compile.get_default_mode())
+assert config.floatX == 'float64'
+from theano.tensor.raw_random import *
+print(f([3.0]), tensor.exp, gof.Op)
+"""
+
+
+def test_star_imports_bring_what_theanos_modules_import(tmp_path: pathlib.Path) -> None:
+    assert "[6.]" in run_program(tmp_path, STARS)

@@ -117,9 +117,10 @@ def grad(
         "return" the NullType variable that says why.
     Shapes: each gradient has the shape of its variable.
     Dtypes: that of its variable; a float for an integer variable, whose gradient is
-        taken as if it were real.  What passes through an integer result is zero.
-    Raises: TypeError for a cost that is no scalar or no float, ShapeError for known_grads
-        of other sizes, and the above.
+        taken as if it were real.  What passes through an integer result is zero; where the
+        cost itself is one, so is all, and a warning says so.
+    Raises: TypeError for a cost that is no scalar, ShapeError for known_grads of other
+        sizes, and the above.
 
     >>> x = T.dvector("x")
     >>> symnet.grad(T.sum(x**2), x).eval({x: [1, 2]})
@@ -132,14 +133,19 @@ def grad(
     seeds: list[tuple[Variable, Variable]] = []
     if cost is not None:
         check_cost(cost)
-        seeds.append((cost, constant(1, dtype=cost.type.dtype)))
+        seeds.append((cost, constant(1, dtype=_float_dtype(cost))))
     elif not given:
         raise ValueError("grad: there is neither a cost nor known_grads")
     variables = as_list(wrt, consider_constant, disconnected_inputs)
     reply = Reply(
         cost, list(given), disconnected_inputs, return_disconnected, null_gradients
     )
-    found = backpropagate(seeds, variables, consider_constant or (), given)
+    cut = [v for v, g in given.items() if isinstance(g.type, DisconnectedType)]
+    known = {v: g for v, g in given.items() if v not in cut}
+    constants = [*(consider_constant or ()), *cut]
+    found = backpropagate(seeds, variables, constants, known)
+    if is_discrete(cost) and not given:
+        make_flat(found, cost)
     results = [reply.gradient(v, found) for v in variables]
     remember_inputs(results, [*variables, *given, *(v for v, _ in seeds)])
     if add_names and cost is not None and cost.name:
@@ -151,7 +157,12 @@ def grad(
 
 
 def given_gradient(where: str, v: Variable, gradient: Any) -> Variable:
-    """A gradient that is handed in, after `check_fits`."""
+    """A gradient that is handed in, after `check_fits`; or one of NullType, which says
+    that it is not defined."""
+    found: Variable
+    if isinstance(getattr(gradient, "type", None), (NullType, DisconnectedType)):
+        found = gradient
+        return found
     found = as_sparse_or_tensor_variable(gradient)
     check_fits(v, found, f"a gradient in {where}")
     return found
@@ -177,26 +188,40 @@ def check_fits(v: Variable, given: Variable, what: str) -> None:
     )
 
 
+def is_discrete(cost: Variable | None) -> bool:
+    """Whether a cost is an integer or a truth value."""
+    return cost is not None and getattr(cost.type, "dtype", None) in DISCRETE
+
+
+def make_flat(found: Terms, cost: Variable | None) -> None:
+    """Make all gradients zero that are defined, but that of the cost by itself, which is 1."""
+    for v, one in found.items():
+        undefined = one is not None and isinstance(one.type, NullType)
+        if v is not cost and not undefined:
+            found[v] = None
+
+
 def check_cost(cost: Any) -> None:
-    """Raises: TypeError where `cost` is no variable, no scalar or not continuous."""
+    """Warn of a cost that is not continuous.
+
+    Raises: TypeError where `cost` is no variable or no scalar.
+    """
     if isinstance(cost, bool):
         as_tensor(cost)
     if not isinstance(cost, Variable):
         raise TypeError(f"grad: the cost is a variable, not {type(cost).__name__}")
     if isinstance(cost.type, NullType):
         raise NullTypeGradError(f"grad: the cost is not defined: {cost.type.why}")
-    problem, cure = "", ""
+    operands, line = [operand_text(cost)], cost.origin
     if getattr(cost.type, "ndim", 0):
-        problem = f"the cost is a scalar, this one has rank {cost.type.ndim}"
+        what = f"grad: the cost is a scalar, this one has rank {cost.type.ndim}"
         cure = "take its sum() or mean(), or use jacobian()"
-    elif getattr(cost.type, "dtype", None) in DISCRETE:
-        problem = f"the cost is {cost.type.dtype}: only floats have gradients"
-        cure = "compute it from floats, or cast it with .astype('float64')"
-    if problem:
-        operands, line = [operand_text(cost)], cost.origin
-        raise TypeError(
-            message(f"grad: {problem}", operands=operands, origin=line, cure=cure)
-        )
+        raise TypeError(message(what, operands=operands, origin=line, cure=cure))
+    if is_discrete(cost):
+        what = f"grad: the cost is {cost.type.dtype}: its gradient is zero everywhere"
+        cure = "compute it from floats, without rounding or comparing"
+        text = message(what, operands=operands, origin=line, cure=cure)
+        warnings.warn(text, stacklevel=4)
 
 
 def as_list(wrt: Any, *behind: Any) -> list[Variable]:
@@ -362,7 +387,9 @@ def Lop(
         list(zip(outputs, points)), variables, consider_constant or ()
     )
     reply = Reply(None, outputs, disconnected_inputs, "zero", "raise")
-    return as_form(wrt, [reply.gradient(v, found) for v in variables])
+    results = [reply.gradient(v, found) for v in variables]
+    remember_inputs(results, [*outputs, *variables])
+    return as_form(wrt, results)
 
 
 class RopOptions(TypedDict, total=False):
@@ -407,9 +434,10 @@ def Rop(
     >>> symnet.Rop(x**2, x, v).eval({x: [1, 2], v: [1, 10]})
     array([ 2., 40.])
     """
-    variables, points = as_list(wrt), _points(wrt, eval_points)
+    variables, points, outputs = as_list(wrt), _points(wrt, eval_points), as_list(f)
     reply = Reply(None, variables, disconnected_outputs, return_disconnected, "raise")
-    results = [_push_forward(y, variables, points, reply) for y in as_list(f)]
+    results = [_push_forward(y, variables, points, reply) for y in outputs]
+    remember_inputs(results, [*outputs, *variables])
     return as_form(f, results)
 
 

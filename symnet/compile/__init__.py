@@ -8,12 +8,12 @@ from symnet.compile.arguments import Out as SymbolicOutput
 from symnet.compile.databases import optdb
 from symnet.compile.debugmode import DebugMode
 from symnet.compile.function import Function, function
-from symnet.compile.function import function as pfunc
 from symnet.compile.makers import (
     FunctionMaker,
     Param,
     function_dump,
     orig_function,
+    pfunc,
     rebuild_collect_shared,
 )  # fmt: skip
 from symnet.compile.modes import MODES as predefined_modes

@@ -6,6 +6,7 @@ import difflib
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
+from dataclasses import field
 from typing import Any
 
 from symnet.compile.fitting import as_any, fit
@@ -40,7 +41,9 @@ class In:
     A container of another function, `f.container[x]`, or a shared variable as the value is
     shared with it; such an input is implicit.
     implicit: a call cannot give a value for it.
-    mutable, borrow: accepted as in Theano; arguments are never overwritten.
+    mutable: operations of `theano.tensor.inplace` on the input write into the array that a
+    call brings; nothing else does.
+    borrow: accepted as in Theano, without effect.
     Raises: TypeError for what is no variable, an update of another type, a name that is no
         string, or an implicit input without value.
     """
@@ -108,6 +111,8 @@ class Request:
     form: how results are handed out, "none", "one", "list" or "dict" (with `keys`).
     order: all inputs as they were listed, those with a state together with the shared
         variable that keeps it; `inputs` are the others, which calls bring.
+    overwrites: which inputs' arrays are written (`compile/overwritten.py`), and by which
+        outputs; these are the last, and not handed out.
     """
 
     inputs: list[In]
@@ -117,6 +122,7 @@ class Request:
     keys: list[Any]
     states: dict[str, SharedVariable]
     order: list[tuple[In, SharedVariable | None]]
+    overwrites: dict[int, int] = field(default_factory=dict)
 
 
 def read_request(
@@ -302,6 +308,14 @@ def add_default_updates(
     """
     if leave_out is True:
         return
+    if leave_out and not isinstance(leave_out, (list, tuple, set, frozenset)):
+        raise TypeError(
+            message(
+                "no_default_updates is True, False or a list of shared variables, not "
+                f"{leave_out!r:.60}",
+                cure="write no_default_updates=[w]",
+            )
+        )
     skipped = set(leave_out) if leave_out else set()
     looked_at: set[Variable] = set()
     pending = [*results, *chosen.values()]

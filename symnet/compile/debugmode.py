@@ -73,8 +73,16 @@ class BadRewrite(DebugModeError):
     """A rule or a pass changed what the graph computes."""
 
 
+class StochasticOrder(BadRewrite):
+    """A graph was rewritten to another one when it was rewritten again."""
+
+
 class BadCode(DebugModeError):
     """Native code computes something else than its operation's reference."""
+
+
+# Theano's names for these.
+BadOptimization, BadThunkOutput = BadRewrite, BadCode
 
 
 class BadMemory(DebugModeError):
@@ -147,7 +155,7 @@ class DebugMode(Mode):
                 if not equal_computations(found.outputs, again.outputs):
                     what = "a graph was rewritten to different ones"
                     cure = "have rewrites give the same for the same"
-                    raise BadRewrite(message(what, cure=cure))
+                    raise StochasticOrder(message(what, cure=cure))
             return found
 
     def engine(

@@ -311,7 +311,7 @@ def explain(step: Instruction, iterations: Sequence[int] = ()) -> Exception:
     if isinstance(step, LibraryCall):  # see `kernels.cpu.library.blas_gemm`
         what = where + "there is no memory for the partial products of a long sum"
         return MemoryError(message(what, operands=operands, origin=node.origin))
-    return IndexError(
+    error: Exception = node.op.index_error(
         message(
             where + "an index is out of range",
             operation=node.op,
@@ -320,6 +320,7 @@ def explain(step: Instruction, iterations: Sequence[int] = ()) -> Exception:
             cure="look at the smallest and largest index, and at the size of the axis",
         )
     )
+    return error
 
 
 def _gathers(lowering: Lowering) -> bool:

@@ -17,6 +17,7 @@ from symnet.compile.containers import given_states
 from symnet.compile.executable import Executable
 from symnet.compile.kept_values import KeptValues
 from symnet.compile.modes import Mode, get_mode
+from symnet.compile.overwritten import add_overwritten, overwrite
 from symnet.compile.profile import Profiler, TimeRecorder
 from symnet.compile.sparse_edges import Edges
 from symnet.data_classes import dataclass
@@ -82,6 +83,7 @@ class Function(KeptValues, Generic[Result]):
             isinstance(self.engine, Executable)
             and edges.plain
             and request.form != "dict"
+            and not request.overwrites
             and not profile
         ):
             form = RETURN_ONE if request.form == "one" else RETURN_LIST
@@ -123,6 +125,7 @@ class Function(KeptValues, Generic[Result]):
         arrays = self.edges.split(self.read_arguments(given, named))
         with given_states(states):
             results = self.edges.joined(self.engine.run(arrays))
+        results = overwrite(self.request, given, named, results)
         builtin = getattr(self.engine, "builtin", None)
         if builtin is not None:  # from now on it takes the calls
             type(self).__call__ = builtin  # type: ignore[method-assign]
@@ -235,7 +238,7 @@ class Function(KeptValues, Generic[Result]):
         order = [(one, s and swaps.get(s, s)) for one, s in request.order]
         twin = Request(
             request.inputs, copied[:count], updates, request.form, request.keys, states,
-            order,
+            order, request.overwrites,
         )  # fmt: skip
         settings = (self.trust_input, bool(profile), self.device)
         made = Function(twin, self.mode, name or self.name, *settings)
@@ -263,7 +266,9 @@ class Function(KeptValues, Generic[Result]):
         To load a pickle runs the code of who made it: see `graph.pickling`."""
         request = self.request
         graph = pack([*request.outputs, *request.updates.values()])
-        rest = (request.form, request.keys, request.states, request.order)
+        rest = (
+            request.form, request.keys, request.states, request.order, request.overwrites,
+        )  # fmt: skip
         settings = (
             self.mode, self.name, self.trust_input, self._cells, self.device.name
         )  # fmt: skip
@@ -397,6 +402,7 @@ def function(
         Python float for a float scalar.
     on_unused_input: "raise", "warn" or "ignore".
     no_default_updates: True, or a list: whose default updates are left out.
+    accept_inplace: operations of `theano.tensor.inplace` write into the arrays of a call.
     trust_input: arrays are not converted; one of another dtype is an error.
     profile: measure every call, for `f.profile()`.
     device: where it runs: "cpu", "cuda" (a GPU), "emulated" (one, on the CPU), "reference"
@@ -415,6 +421,7 @@ def function(
             inputs, outputs, updates, givens, no_default_updates, allow_input_downcast,
             on_unused_input,
         )  # fmt: skip
+        add_overwritten(request, accept_inplace)
         where = get_device(device)
         measured = bool(profile)
         return Function(request, get_mode(mode), name, trust_input, measured, where)

@@ -16,7 +16,8 @@ from symnet.graph.variables import Variable
 from symnet.shared import SharedVariable
 
 __all__ = [
-    "FunctionMaker", "Param", "function_dump", "orig_function", "rebuild_collect_shared",
+    "FunctionMaker", "Param", "function_dump", "orig_function", "pfunc",
+    "rebuild_collect_shared",
 ]  # fmt: skip
 
 
@@ -24,7 +25,8 @@ class FunctionMaker:
     """What `function` takes, kept to make functions of: `FunctionMaker([x], [y]).create()`.
 
     inputs, outputs: variables, `In` and `Out`.  output_keys: names, for results as a dict.
-    accept_inplace, function_builder, profile, fgraph: Theano's, without effect.
+    accept_inplace: as `function` takes it.  function_builder, fgraph: Theano's, without
+    effect.
     Raises: as `function`, when a function is made.
     """
 
@@ -44,7 +46,7 @@ class FunctionMaker:
         self.inputs = [one if isinstance(one, In) else In(one) for one in inputs]
         self.outputs, self.mode, self.name = outputs, mode, name
         self.on_unused_input, self.output_keys = on_unused_input, output_keys
-        self.profile = profile
+        self.profile, self.accept_inplace = profile, accept_inplace
 
     def create(
         self, input_storage: Sequence[Any] | None = None, trustme: bool = False
@@ -56,6 +58,7 @@ class FunctionMaker:
         made = function(
             self.inputs, outputs, self.mode, name=self.name,
             on_unused_input=self.on_unused_input, profile=self.profile,
+            accept_inplace=self.accept_inplace,
         )  # fmt: skip
         for place, value in zip(made.input_storage, input_storage or ()):
             if value is not None:
@@ -78,6 +81,23 @@ def orig_function(
         inputs, outputs, mode, accept_inplace, None, profile, on_unused_input, None,
         output_keys, name,
     ).create()  # fmt: skip
+
+
+def pfunc(
+    params: Sequence[Any],
+    outputs: Any = None,
+    mode: str | Mode | None = None,
+    updates: Any = None,
+    givens: Any = None,
+    **options: Any,
+) -> Function:
+    """Theano's older name of `function`, whose inputs it calls `params`.
+
+    >>> x = T.dscalar("x")
+    >>> symnet.compile.pfunc(params=[x], outputs=x + 1)(2)
+    array(3.)
+    """
+    return function(params, outputs, mode, updates, givens, **options)
 
 
 def Param(

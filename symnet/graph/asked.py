@@ -1,8 +1,9 @@
-"""What a derivative was asked of, where it does not show that any more.
+"""What a derivative or a loop was asked of, where it does not show that any more.
 
 The derivative of 2 * x is 2: x is not in it.  A function that takes x and gives that
 derivative is no mistake; for as long as a derivative lives, it remembers the inputs of
-the expression that it was taken of.
+the expression that it was taken of.  So does a loop with what it was given and its step
+does not read.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ _inputs: WeakKeyDictionary[Variable, tuple[Variable, ...]] = WeakKeyDictionary()
 def remember_inputs(
     derivatives: Iterable[Any], expressions: Iterable[Variable]
 ) -> None:
-    """Note of which inputs the expressions are that derivatives were taken of."""
+    """Note of which inputs the expressions are that derivatives were taken of, or loops
+    given."""
     # Shared variables and constants hold arrays, which are not to live on by this.
     found = tuple(v for v in leaves(list(expressions)) if type(v) is Variable)
     for one in derivatives:

@@ -15,10 +15,10 @@ from typing import Any, ClassVar, Literal, TypeAlias, overload
 import numpy as np
 
 from symnet.config import config
-from symnet.errors import briefly, message
+from symnet.errors import ShapeError, briefly, message
 from symnet.graph.attached import Attached
 from symnet.graph.origin import Origin, capture, inherit
-from symnet.graph.types import TensorType, Type
+from symnet.graph.types import INTEGERS, TensorType, Type
 from symnet.graph.unused_code import UNUSED, warn_of_code
 
 # Called with every operation that a user or an op's gradient applies.
@@ -123,6 +123,15 @@ class Constant(Variable):
     def value(self) -> Any:
         return self.data
 
+    def equals(self, other: object) -> bool:
+        """Whether `other` is a constant of the same type and value, NaN being itself."""
+        if not isinstance(other, Constant) or self.type != other.type:
+            return False
+        if isinstance(self.type, TensorType):
+            real = self.type.dtype not in INTEGERS
+            return np.array_equal(self.data, other.data, equal_nan=real)
+        return bool(self.data == other.data)
+
     def clone(self, name: str | None = None) -> Variable:
         return type(self)(self.type, self.data, name or self.name, self.number)
 
@@ -154,6 +163,8 @@ class Op:
     foldable = True  # may be computed once, while compiling, of constants
     lazy = False  # `wanted` may leave inputs out
     runs_users_code = False  # `compute` calls functions of the user's
+    index_error: ClassVar[type[Exception]] = IndexError  # of a position out of range
+    size_error: ClassVar[type[Exception]] = ShapeError  # of sizes that do not agree
     view_map: ClassVar[dict[int, list[int]]] = {}
     destroy_map: ClassVar[dict[int, list[int]]] = {}
 

@@ -38,6 +38,13 @@ class About(NamedTuple):
     example: str
 
 
+# What becomes of integers, by the word of `compute`.
+FLOATING = {
+    "float": "floats, those of up to 16 bits float32",
+    "floatX": "floatX",
+}
+
+
 def parts_of(about: str) -> About:
     found = ABOUT.fullmatch(about)
     assert found is not None
@@ -66,7 +73,7 @@ def docstring(op: Described, about: str) -> str:
         lines.append(f"Gradient: {gradient}.")
     raises = [] if op.arity == 1 else ["ShapeError where sizes do not agree"]
     refused = [word for kinds, word in KINDS.items() if not {*kinds} & {*op.accepts}]
-    if op.compute_dtype == "float":
+    if op.compute_dtype in FLOATING:
         refused = [word for word in refused if word == "complex numbers"]
     if refused:
         raises.append(f"TypeError for {' and '.join(refused)}")
@@ -82,9 +89,10 @@ def dtypes_text(op: Described) -> str:
     """What becomes of the operands' dtypes, and which the result has."""
     if op.condition is not None:
         return "bool for the condition; the result has the common one of the others"
-    if op.compute_dtype == "float":
+    if op.compute_dtype in FLOATING:
         complex_too = " and complex numbers" if "c" in op.accepts else ""
-        return f"floats{complex_too} keep theirs, integers and booleans become floats"
+        rest = FLOATING[op.compute_dtype]
+        return f"floats{complex_too} keep theirs, integers and booleans become {rest}"
     if op.result == "bool":
         return "the result is bool"
     if op.compute_dtype == "own":

@@ -80,7 +80,7 @@ neg = elementwise(
 true_div = elementwise(
     lambda x, y: x / y,
     lambda g, out, x, y: (g / y, -g * out / y),
-    "true_divide", name="true_div", arity=2, compute="float",
+    "true_divide", name="true_div", arity=2, compute="floatX",
     about="x / y, a float also of integers; 1/0 is infinite, 0/0 NaN.  Gradient: 1 / y; -x / "
     "y**2.  Example: T.true_div(1, 4) = 0.25",
 )  # fmt: skip
@@ -298,7 +298,8 @@ where = switch
 
 
 def _extremum(name: str, for_bool: str, about: str) -> Foldable:
-    """NaN wins over every number.  Where both are equal the first has the gradient."""
+    """NaN wins over every number.  Where both are equal the first has the gradient.
+    Complex numbers are in NumPy's order: by their real parts, then by the imaginary."""
 
     def derivative(g: Any, out: Any, x: Any, y: Any) -> tuple[Any, Any]:
         first = eq(out, x)
@@ -310,7 +311,6 @@ def _extremum(name: str, for_bool: str, about: str) -> Foldable:
         lambda x, y: call(for_bool if kind(x) == "b" else name, x, y),
         derivative,
         name,
-        accepts="biuf",
         commutative=True,
         about=about,
     )

@@ -12,6 +12,7 @@ from symnet.config import config
 from symnet.errors import (
     AsTensorError,
     AxisError,
+    EmptyConstantError,
     NotScalarConstantError,
     ShapeError,
     message,
@@ -262,7 +263,9 @@ def scalar_constant(variable: Any) -> Any:
     """
     data = variable.data if isinstance(variable, Constant) else variable
     if isinstance(data, Variable) or np.size(data) != 1:
-        raise NotScalarConstantError(f"{variable} is not a constant of one element")
+        empty = not isinstance(data, Variable) and np.size(data) == 0
+        error = EmptyConstantError if empty else NotScalarConstantError
+        raise error(f"{variable} is not a constant of one element")
     return np.asarray(data).reshape(())[()]
 
 
@@ -296,11 +299,21 @@ def _upcast(dtypes: tuple[str, ...], small: str | None) -> str:
 
 
 def to_float(dtype: str) -> str:
-    """The dtype of a float function of `dtype`: small integers float32, others floatX."""
+    """The dtype of a quotient or mean of `dtype`: floatX of integers; but float32 of
+    small ones where floatX is float16."""
     if dtype in FLOATS or dtype in COMPLEX:
         return dtype
     small = np.dtype(dtype).itemsize <= 2
     return "float32" if small and config.floatX != "float64" else config.floatX
+
+
+def float_of(variables: Sequence[Variable]) -> str:
+    """The dtype of a float function: float32 of integers of up to 16 bits, which it holds
+    exactly; floatX of others, and of Python's numbers."""
+    dtype = common_dtype(variables)
+    small = dtype not in FLOATS + COMPLEX and np.dtype(dtype).itemsize <= 2
+    numbers = all(isinstance(v, Constant) and v.weak for v in variables)
+    return "float32" if small and not numbers else to_float(dtype)
 
 
 def common_dtype(inputs: Sequence[Variable]) -> str:

@@ -76,9 +76,8 @@ def _compare(primitive: str, x: Scalar, y: Scalar) -> Scalar:
     return call("and", binary("ge", signed, literal(0, "int64")), as_unsigned)
 
 
-def _comparison(
-    name: str, primitive: str, reference: str, accepts: str, about: str
-) -> Elementwise:
+def _comparison(name: str, primitive: str, reference: str, about: str) -> Elementwise:
+    """Complex numbers are in NumPy's order: by their real parts, then by the imaginary."""
     return elementwise(
         lambda x, y: _compare(primitive, x, y),
         None,
@@ -87,7 +86,6 @@ def _comparison(
         arity=2,
         compute=_compared,
         result="bool",
-        accepts=accepts,
         commutative=primitive in ("eq", "ne"),
         about=about,
     )
@@ -97,35 +95,30 @@ lt = _comparison(
     "lt",
     "lt",
     "less",
-    "biuf",
     about="Where x < y.  Gradient: 0; 0.  Example: T.lt(1, 2) = True",
 )
 le = _comparison(
     "le",
     "le",
     "less_equal",
-    "biuf",
     about="Where x <= y.  Gradient: 0; 0.  Example: T.le(2, 2) = True",
 )
 gt = _comparison(
     "gt",
     "gt",
     "greater",
-    "biuf",
     about="Where x > y.  Gradient: 0; 0.  Example: T.gt(1, 2) = False",
 )
 ge = _comparison(
     "ge",
     "ge",
     "greater_equal",
-    "biuf",
     about="Where x >= y.  Gradient: 0; 0.  Example: T.ge(2, 2) = True",
 )
 eq = _comparison(
     "eq",
     "eq",
     "equal",
-    "biufc",
     about="Where x and y are equal; NaN is equal to nothing.  Gradient: 0; 0.  Example: "
     "T.eq(1, 2) = False",
 )
@@ -133,7 +126,6 @@ neq = _comparison(
     "neq",
     "ne",
     "not_equal",
-    "biufc",
     about="Where x and y differ; NaN differs from all.  Gradient: 0; 0.  Example: T.neq(1, 2)"
     " = True",
 )

@@ -16,21 +16,26 @@ from symnet.ops.base import as_tensor, common_dtype, to_float, upcast
 from symnet.ops.elementwise import Elementwise, cast, elementwise
 
 
-def _complex_parts(variables: Sequence[Variable]) -> list[str]:
+def parts_dtypes(variables: Sequence[Variable]) -> list[str]:
     """Both real parts in one float dtype, at least float32."""
     return [upcast(to_float(common_dtype(variables)), "float32")] * 2
 
 
-def _no_kernel(*arguments: Scalar) -> Scalar:
+def complex_dtype(dtypes: Sequence[str]) -> str:
+    """The dtype of a complex number whose parts have these."""
+    return "complex64" if dtypes[0] == "float32" else "complex128"
+
+
+def no_kernel(*arguments: Scalar) -> Scalar:
     raise TypeError("complex numbers have no kernels")
 
 
 complex = elementwise(
-    _no_kernel,
+    no_kernel,
     lambda g, out, re, im: (real(g), imag(g)),
     lambda xp, re, im: re + 1j * im,
-    name="complex", arity=2, compute=_complex_parts, accepts="f", holomorphic=False,
-    result=lambda dtypes: "complex64" if dtypes[0] == "float32" else "complex128",
+    name="complex", arity=2, compute=parts_dtypes, accepts="f", holomorphic=False,
+    result=complex_dtype,
     about="The complex number x + i y.  Example: T.complex(1.0, 2.0) = (1+2j)",
 )  # fmt: skip
 conj: Elementwise = elementwise(
@@ -42,14 +47,14 @@ conj: Elementwise = elementwise(
     about="The complex conjugate; a real number itself.  Example: T.conj(1 - 2j) = (1+2j)",
 )
 real_part = elementwise(
-    _no_kernel,
+    no_kernel,
     lambda g, out, z: (complex(g, 0),),
     "real", name="real", result=lambda dtypes: real_dtype(dtypes[0]), accepts="c",
     holomorphic=False,
     about="The real part.",
 )  # fmt: skip
 imaginary_part = elementwise(
-    _no_kernel,
+    no_kernel,
     lambda g, out, z: (complex(0, g),),
     "imag", name="imag", result=lambda dtypes: real_dtype(dtypes[0]), accepts="c",
     holomorphic=False,

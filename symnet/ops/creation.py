@@ -11,6 +11,7 @@ import numpy as np
 
 from symnet.config import config
 from symnet.errors import message
+from symnet.graph.asked import remember_inputs
 from symnet.graph.types import COMPLEX, FLOATS, TensorType
 from symnet.graph.variables import (
     Apply,
@@ -55,8 +56,13 @@ def size(x: Any) -> Variable:
     >>> T.size([[1, 2, 3]]).eval()
     array(3)
     """
-    counts = sizes_of(as_tensor(x))
-    return reduce(mul, counts) if counts else constant(np.array(1, dtype="int64"))
+    variable = as_tensor(x)
+    counts = sizes_of(variable)
+    if counts:
+        return reduce(mul, counts)
+    one = constant(np.array(1, dtype="int64"))
+    remember_inputs([one], [variable])
+    return one
 
 
 prop("size")(size)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from symnet.errors import ShapeError, message
+from symnet.errors import ComplexError, ShapeError, message
 from symnet.graph.types import COMPLEX, DTYPES, FLOATS, TensorType
 from symnet.graph.variables import (
     Apply,
@@ -33,6 +33,7 @@ from symnet.ops.base import (
     as_tensor,
     broadcast_shapes,
     common_dtype,
+    float_of,
     to_float,
 )
 from symnet.ops.lowerings import (
@@ -54,6 +55,12 @@ Compute = str | Callable[[Sequence[Variable]], Sequence[str]]
 
 
 LARGE_FACTOR = 2**31
+# In which dtype a body computes, by the word of `compute`.
+COMPUTED: dict[str, Callable[[Sequence[Variable]], str]] = {
+    "common": common_dtype,
+    "float": float_of,
+    "floatX": lambda variables: to_float(common_dtype(variables)),
+}
 KINDS = {dtype: np.dtype(dtype).kind for dtype in DTYPES}
 
 
@@ -62,8 +69,9 @@ class Elementwise(TensorOp):
 
     Shapes: inputs of any ranks, aligned at the last axis; a size known to be 1 stretches.
     Dtypes: inputs are cast to their common dtype (`compute`: "float" makes integers
-    floats first; "own" leaves each as it is; a function gives each input's dtype); the
-    result has the first one's dtype, or `result`.
+    floats first, as `float_of` says; "floatX" makes them that; "own" leaves each as it
+    is; a function gives each input's dtype); the result has the first one's dtype, or
+    `result`.
     Gradients of complex inputs: dC/dRe + i dC/dIm, so a `holomorphic` function with
     derivative f' gives g * conj(f'); another's `derivative` says it itself.
     condition: which input chooses between the others.
@@ -154,13 +162,12 @@ class Elementwise(TensorOp):
         elif self.compute_dtype == "own":
             dtypes = [v.type.dtype for v in variables]
         else:
-            dtype = common_dtype(variables)
-            if self.compute_dtype == "float":
-                dtype = to_float(dtype)
+            dtype = COMPUTED[self.compute_dtype](variables)
             dtypes = [dtype] * len(variables)
         for dtype in dtypes:
             if KINDS[dtype] not in self.accepts:
-                raise TypeError(
+                error = ComplexError if dtype in COMPLEX else TypeError
+                raise error(
                     message(
                         f"{self.name} is not defined for {dtype}",
                         operation=self,

@@ -13,10 +13,16 @@ from typing import Any
 from symnet.graph.types import COMPLEX
 from symnet.graph.variables import Variable
 from symnet.kernels.loopir.scalars import Scalar, call, select
-from symnet.ops.arithmetic import clip, log, mul, sqr, sqrt, switch
+from symnet.ops.arithmetic import add, clip, log, mul, sqr, sqrt, sub, switch
 from symnet.ops.base import as_tensor
 from symnet.ops.comparison import eq
-from symnet.ops.complex_parts import complex, imag, real
+from symnet.ops.complex_parts import (
+    complex_dtype,
+    imag,
+    no_kernel,
+    parts_dtypes,
+    real,
+)
 from symnet.ops.elementwise import Elementwise, cast, elementwise
 from symnet.ops.methods import method, unary
 
@@ -37,6 +43,7 @@ def known_function(
     arity: int = 1,
     accepts: str = "fc",
     about: str = "",
+    compute: str = "float",
 ) -> Elementwise:
     """A function known to the kernels by its name."""
     return elementwise(
@@ -45,7 +52,7 @@ def known_function(
         reference or name,
         name=name,
         arity=arity,
-        compute="float",
+        compute=compute,
         accepts=accepts,
         about=about,
     )
@@ -61,7 +68,6 @@ exp = known_function(
 exp2 = known_function(
     "exp2",
     lambda g, out, x: (g * out * math.log(2),),
-    accepts="f",
     about="2 to the power of x.  Gradient: log(2) * exp2(x).  Example: T.exp2(0.5) = "
     "1.414213...",
 )
@@ -291,13 +297,24 @@ def angle(z: Any) -> Variable:
     return arctan2(cast(0, "bool"), z)
 
 
-def complex_from_polar(abs: Any, angle: Any) -> Variable:
-    """The complex number of that absolute value and angle.
+def _polar_derivative(g: Any, out: Any, size: Any, turn: Any) -> tuple[Any, Any]:
+    """The parts of g along the number's direction, and across it."""
+    along, across = cos(turn), sin(turn)
+    re, im = real(g), imag(g)
+    return add(mul(re, along), mul(im, across)), mul(
+        size, sub(mul(im, along), mul(re, across))
+    )
 
-    >>> T.complex_from_polar(2.0, 0.0).eval()
-    array(2.+0.j)
-    """
-    return complex(mul(abs, cos(angle)), mul(abs, sin(angle)))
+
+complex_from_polar = elementwise(
+    no_kernel,
+    _polar_derivative,
+    lambda xp, size, turn: size * (xp.cos(turn) + 1j * xp.sin(turn)),
+    name="complex_from_polar", arity=2, compute=parts_dtypes, result=complex_dtype,
+    accepts="f", holomorphic=False,
+    about="The complex number of that absolute value and angle.  Example: "
+    "T.complex_from_polar(2.0, 0.0) = (2+0j)",
+)  # fmt: skip
 
 
 # ---- methods

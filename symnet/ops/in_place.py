@@ -1,15 +1,25 @@
 """Operations by Theano's names in place: `add_inplace(x, y)` is the sum in x's dtype.
 
 Graphs are pure here: the compiler decides in what memory a result lies, and lays it over
-an operand wherever nobody reads that any more.  An argument is never overwritten.
+an operand wherever nobody reads that any more.  An argument is overwritten only where a
+function is told so, by `accept_inplace=True` or `In(x, mutable=True)`: it then holds the
+result after the call (`compile/overwritten.py`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from symnet.errors import message
-from symnet.graph.variables import Variable, operand_text
+from symnet.graph.variables import (
+    Apply,
+    Gradients,
+    Variable,
+    Vars,
+    make_variable,
+    operand_text,
+)
 from symnet.ops.arithmetic import (
     abs_,
     add,
@@ -29,9 +39,10 @@ from symnet.ops.arithmetic import (
     sub,
     true_div,
 )
-from symnet.ops.base import as_tensor
+from symnet.ops.base import SameShape, as_tensor, disconnected
 from symnet.ops.comparison import and_, eq, ge, gt, invert, le, lt, neq, or_, xor
 from symnet.ops.complex_parts import conj
+from symnet.ops.composed import Composed
 from symnet.ops.functions import (
     arccos,
     arccosh,
@@ -83,6 +94,31 @@ from symnet.ops.whole_numbers import (
     trunc,
 )
 
+# Operations whose name in Theano, in place, is another.
+PRINTED = {"reciprocal": "inv"}
+
+
+class Overwriting(SameShape, Composed):
+    """The first operand, which a user lets take the place of the second."""
+
+    def make_node(self, result: Any, target: Any) -> Apply:
+        return Apply(self, [result, target], [make_variable(result.type)])
+
+    def expand(self, *inputs: Variable) -> Variable:
+        return inputs[0]
+
+    def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
+        return [arrays[0]]
+
+    def connection_pattern(self, node: Apply) -> list[list[bool]]:
+        return [[True], [False]]
+
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
+        return [output_gradients[0], disconnected()]
+
+
+overwriting = Overwriting()
+
 
 class InPlace:
     """An operation whose result has the dtype, and may lie in the place, of its first
@@ -94,7 +130,7 @@ class InPlace:
     def __init__(self, operation: Any) -> None:
         self.operation = WithTypes(operation, transfer_type(0))
         own = getattr(operation, "name", None) or operation.__name__
-        self.__name__ = f"{own}_inplace"
+        self.__name__ = f"{PRINTED.get(own, own)}_inplace"
 
     def __call__(self, *inputs: Any) -> Variable:
         variables = [as_tensor(v, truth=True) for v in inputs]
@@ -109,7 +145,7 @@ class InPlace:
                     "results lie",
                 )
             )
-        return result
+        return overwriting(result, variables[0])
 
     def make_node(self, *inputs: Any) -> Any:
         return self(*inputs).owner

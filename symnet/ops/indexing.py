@@ -405,10 +405,16 @@ def nonzero(a: Any, return_matrix: bool = False) -> Any:
 def flatnonzero(a: Any) -> Variable:
     """The positions in the flattened `a` where it is not 0.
 
+    Raises: ValueError for a scalar, which has no positions.
+
     >>> T.flatnonzero([0, 5, 6]).eval()
     array([1, 2])
     """
-    found: Variable = nonzero(flatten(as_tensor(a)))[0]
+    variable = as_tensor(a)
+    if variable.type.ndim == 0:
+        what = "flatnonzero: a scalar has no positions"
+        raise ValueError(message(what, operands=[operand_text(variable)]))
+    found: Variable = nonzero(flatten(variable))[0]
     return found
 
 
@@ -419,7 +425,7 @@ def nonzero_values(a: Any) -> Variable:
     array([5, 6])
     """
     flat = flatten(as_tensor(a))
-    return getitem(flat, flatnonzero(flat))
+    return getitem(flat, nonzero(flat))
 
 
 def take(

@@ -337,8 +337,8 @@ def _output_of(node: Apply) -> Variable:
         raise ValueError(
             f"{node.op} has {node.nout} outputs, and no default among them: name one"
         )
-    if not 0 <= (default or 0) < node.nout:
-        raise ValueError(f"{node.op} has no output {default}")
+    if default not in (None, *range(node.nout)):
+        raise AttributeError(f"{node.op} has no output {default!r}, its default_output")
     return node.outputs[default or 0]
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from symnet.errors import NotScalarConstantError
+from symnet.errors import EmptyConstantError, NotScalarConstantError
 from symnet.graph.evaluate import evaluate
 from symnet.graph.variables import Constant, Variable, operand_text
 from symnet.ops.alloc import Alloc
@@ -44,7 +45,8 @@ def get_scalar_constant_value(
     elemwise: look through operations on each element, too.
     only_process_constants: look through nothing.
     max_recur: through how many operations, one upon the other.
-    Raises: NotScalarConstantError where that is not to be seen.
+    Raises: NotScalarConstantError where that is not to be seen; EmptyConstantError (which
+        is one) of a constant without elements.
 
     >>> T.get_scalar_constant_value(T.zeros((T.iscalar(), 3)) + 2).item()
     2.0
@@ -55,7 +57,9 @@ def get_scalar_constant_value(
         return scalar_constant(orig_v)
     if isinstance(orig_v, Constant):
         data = np.asarray(orig_v.data)
-        if data.dtype.kind in "biufc" and data.size and (data == data.flat[0]).all():
+        if not data.size:
+            raise EmptyConstantError(f"{operand_text(orig_v)} has no element")
+        if data.dtype.kind in "biufc" and (data == data.flat[0]).all():
             return data.reshape(-1)[0]
         raise NotScalarConstantError(
             f"{operand_text(orig_v)} is not a constant of one value"
@@ -75,6 +79,8 @@ def _through(v: Variable, elemwise: bool, depth: int) -> Any:
     node = v.owner
     assert node is not None
     op = node.op
+    if isinstance(op, Assert) and not _known_to_hold(node.inputs[1:], elemwise, depth):
+        return None
     if isinstance(op, SAME_ELEMENTS):
         return get_scalar_constant_value(node.inputs[0], elemwise, False, depth)
     if op is second:
@@ -98,6 +104,13 @@ def _through(v: Variable, elemwise: bool, depth: int) -> Any:
     return None
 
 
+def _known_to_hold(conditions: Sequence[Variable], elemwise: bool, depth: int) -> bool:
+    """Whether all conditions are constant, and true."""
+    return all(
+        get_scalar_constant_value(one, elemwise, False, depth) for one in conditions
+    )
+
+
 def _element(v: Variable, elemwise: bool, depth: int) -> Any:
     """The same of a part of an array: of one element of a vector whose elements are known
     one by one, or of an array whose elements are all one number."""
@@ -105,9 +118,14 @@ def _element(v: Variable, elemwise: bool, depth: int) -> Any:
     assert node is not None
     source, bounds = node.inputs[0], node.inputs[1:]
     parts = vector_elements(source) if source.type.ndim == 1 else None
-    if parts is not None and v.type.ndim == 0:
+    single = v.type.ndim == 0
+    if single and (parts is not None or isinstance(source, Constant)):
         index = [get_scalar_constant_value(one, True, False, depth) for one in bounds]
-        position = fill_pattern(node.op.pattern, index)[0]
+        place = fill_pattern(node.op.pattern, index)
+        if isinstance(source, Constant) and parts is None:
+            return np.asarray(source.data)[tuple(map(int, place))]
+        assert parts is not None
+        position = place[0]
         return get_scalar_constant_value(parts[int(position)], elemwise, False, depth)
     return get_scalar_constant_value(source, elemwise, False, depth)
 

@@ -11,6 +11,7 @@ from symnet.errors import message
 from symnet.graph.types import INTEGERS, TensorType
 from symnet.graph.variables import (
     Apply,
+    Constant,
     Variable,
     make_variable,
     operand_text,
@@ -21,6 +22,7 @@ from symnet.ops.arithmetic import maximum, mod, mul, sub
 from symnet.ops.base import (
     NoGradient,
     as_tensor,
+    constant,
     normalize_axes,
     normalize_axis,
 )
@@ -129,7 +131,11 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Variable:
     copies = alloc(
         dimshuffle(variable, *pattern), *sizes[: axis + 1], count, *sizes[axis + 1 :]
     )
-    sizes[axis] = mul(sizes[axis], count)
+    known = variable.type.shape[axis]
+    if known is not None and isinstance(count, Constant):
+        sizes[axis] = constant(known * int(count.data), dtype="int64")
+    else:
+        sizes[axis] = mul(sizes[axis], count)
     return reshape(copies, sizes, ndim=rank)
 
 

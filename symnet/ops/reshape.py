@@ -316,7 +316,9 @@ def flatten(x: Any, ndim: int | None = None, outdim: int | None = None) -> Varia
         raise ValueError(f"flatten: ndim={ndim}, for {operand_text(variable)}")
     if ndim == variable.type.ndim:
         return variable
-    return reshape(variable, [*sizes_of(variable)[: ndim - 1], -1], ndim=ndim)
+    joined = variable.type.shape[ndim - 1 :]
+    last = -1 if None in joined else math.prod(joined)
+    return reshape(variable, [*sizes_of(variable)[: ndim - 1], last], ndim=ndim)
 
 
 def is_flat(var: Variable, ndim: int | None = None, outdim: int | None = None) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from symnet.data_classes import dataclass
+from symnet.errors import ComplexError
 from symnet.graph.types import COMPLEX, TensorType
 from symnet.ops.base import upcast
 
@@ -128,10 +129,6 @@ class specific_out:
 
     def __hash__(self) -> int:
         return hash(self.spec)
-
-
-class ComplexError(NotImplementedError):
-    """An operation is not defined for complex numbers."""
 
 
 class IntegerDivisionError(Exception):

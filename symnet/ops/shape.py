@@ -93,7 +93,7 @@ class DimShuffle(ViewOp):
             0 <= int(a) < x.type.ndim for a in kept
         ):
             raise ValueError(
-                self._text(x, "each axis may come once, and must exist", "")
+                self._text(x, "an axis must exist, and may not appear twice", "")
             )
         for axis in self.dropped(x.type.ndim):
             if x.type.shape[axis] != 1:
@@ -192,7 +192,11 @@ def transpose(x: Any, *axes: Any) -> Variable:
         raise ValueError(
             f"transpose: {len(order)} axes given for rank {variable.type.ndim}"
         )
-    return dimshuffle(variable, *order)
+    result = dimshuffle(variable, *order)
+    reverse = [*order] == [*range(variable.type.ndim - 1, -1, -1)]
+    if reverse and variable.name and result is not variable and not result.name:
+        result.name = f"{variable.name}.T"
+    return result
 
 
 def swapaxes(y: Any, axis1: int, axis2: int) -> Variable:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from symnet.errors import ShapeError, message
+from symnet.errors import DeclaredShapeError, message
 from symnet.graph.types import INTEGERS, TensorType
 from symnet.graph.variables import (
     Apply,
@@ -274,10 +274,11 @@ def static_sizes(vector: Variable, ndim: int) -> list[int | None]:
 class SpecifyShape(ViewOp):
     """`x`, whose sizes along `axes` are known to be those given: specify(x, *sizes).
 
-    Raises: ShapeError where they are others.
+    Raises: DeclaredShapeError where they are others.
     """
 
     __props__: ClassVar[tuple[str, ...]] = ("axes",)
+    size_error = DeclaredShapeError
 
     def __init__(self, axes: Sequence[int]) -> None:
         self.axes = tuple(axes)
@@ -290,7 +291,7 @@ class SpecifyShape(ViewOp):
             number = int(one.data) if isinstance(one, Constant) else shape[axis]
             if shape[axis] not in (None, number):
                 what = f"axis {axis} has size {shape[axis]}, not {number}"
-                raise ShapeError(
+                raise DeclaredShapeError(
                     message(what, operation=self, operands=[operand_text(x)])
                 )
             shape[axis] = number
@@ -313,7 +314,7 @@ class SpecifyShape(ViewOp):
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         for axis, one in zip(self.axes, arrays[1:], strict=True):
             if arrays[0].shape[axis] != int(one):
-                raise ShapeError(
+                raise DeclaredShapeError(
                     f"axis {axis} has size {arrays[0].shape[axis]}, not {int(one)}"
                 )
         return [arrays[0]]
@@ -349,7 +350,7 @@ class ForgetShape(SameShape, ViewOp):
 def specify_shape(x: Any, shape: Any) -> Variable:
     """`x`, checked to have `shape`: a sequence of integers or None, or an integer vector.
 
-    Raises: ShapeError where x has another; ValueError where its rank differs.
+    Raises: DeclaredShapeError, a ValueError and an AssertionError, where x has another.
 
     >>> T.specify_shape(T.dmatrix(), (3, None)).type.shape
     (3, None)
@@ -363,7 +364,7 @@ def specify_shape(x: Any, shape: Any) -> Variable:
         vector: Any = size_vector(shape)
         wanted = vector_elements(vector) or [vector[k] for k in range(ndim)]
     if len(wanted) != ndim:
-        raise ValueError(
+        raise DeclaredShapeError(
             f"specify_shape: {len(wanted)} sizes for {operand_text(variable)}"
         )
     named = {
@@ -408,13 +409,14 @@ def unbroadcast(x: Any, *axes: int) -> Variable:
 
 
 def patternbroadcast(x: Any, broadcastable: Sequence[bool]) -> Variable:
-    """`x` with exactly the sizes where `broadcastable` is True known to be 1.
+    """`x` with exactly the sizes where `broadcastable` is True known to be 1; axes behind
+    its last stay as they are.
 
     >>> T.patternbroadcast(T.dmatrix(), (False, True)).type.shape
     (None, 1)
     """
     variable = as_tensor(x)
-    if len(broadcastable) != variable.type.ndim:
+    if len(broadcastable) > variable.type.ndim:
         raise ValueError(
             f"patternbroadcast: {broadcastable} for {operand_text(variable)}"
         )

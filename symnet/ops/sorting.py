@@ -313,17 +313,21 @@ class Unique(TensorOp):
     positions of the first of each, the number of each element of x among them, and how
     often each comes (int64).
 
+    axis: the distinct slices along that axis, in lexicographic order, in x's rank.
     Shapes: how many there are is known only when it has run.
+    Raises: AxisError, when it is called, for an axis that x has not.
     """
 
-    __props__ = ("return_index", "return_inverse", "return_counts")
+    __props__ = ("return_index", "return_inverse", "return_counts", "axis")
 
     def __init__(
         self,
         return_index: bool = False,
         return_inverse: bool = False,
         return_counts: bool = False,
+        axis: int | None = None,
     ) -> None:
+        self.axis = axis
         self.return_index = bool(return_index)
         self.return_inverse = bool(return_inverse)
         self.return_counts = bool(return_counts)
@@ -331,14 +335,20 @@ class Unique(TensorOp):
     def make_node(self, x: Any) -> Apply:
         x = as_tensor(x)
         number = TensorType("int64", (None,))
-        extra = [make_variable(number) for asked in self.properties() if asked]
+        asked = (self.return_index, self.return_inverse, self.return_counts)
+        extra = [make_variable(number) for one in asked if one]
+        shape: list[int | None] = [None]
+        if self.axis is not None:
+            axis = normalize_axis(self.axis, x.type.ndim, "unique")
+            shape = [None if k == axis else n for k, n in enumerate(x.type.shape)]
         return Apply(
-            self, [x], [make_variable(TensorType(x.type.dtype, (None,))), *extra]
+            self, [x], [make_variable(TensorType(x.type.dtype, shape)), *extra]
         )
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         found = xp.unique(
-            arrays[0].reshape(-1),
+            arrays[0].reshape(-1) if self.axis is None else arrays[0],
+            axis=self.axis,
             return_index=self.return_index,
             return_inverse=self.return_inverse,
             return_counts=self.return_counts,
@@ -356,14 +366,16 @@ def unique(
     return_index: bool = False,
     return_inverse: bool = False,
     return_counts: bool = False,
+    axis: int | None = None,
 ) -> Any:
-    """The distinct elements of `ar` in ascending order; with the further results asked
-    for (first positions, number of each element, counts), a list.
+    """The distinct elements of `ar` in ascending order, or its distinct slices along
+    `axis`; with the further results asked for (first positions, number of each element,
+    counts), a list.
 
     >>> T.unique([3, 1, 3]).eval()
     array([1, 3])
     """
-    return Unique(return_index, return_inverse, return_counts)(ar)
+    return Unique(return_index, return_inverse, return_counts, axis)(ar)
 
 
 class Bincount(TensorOp):

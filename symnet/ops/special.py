@@ -27,10 +27,18 @@ __all__ = [
 
 
 def _special(
-    name: str, derivative: Derivative, arity: int = 1, about: str = ""
+    name: str,
+    derivative: Derivative,
+    arity: int = 1,
+    about: str = "",
+    accepts: str = "f",
 ) -> Elementwise:
-    """A function of reals whose reference is SciPy's of the same name."""
-    return known_function(name, derivative, from_scipy(name), arity, "f", about)
+    """A function whose reference is SciPy's of the same name; of integers it is floatX,
+    also of small ones, as SciPy's."""
+    reference = from_scipy(name)
+    return known_function(
+        name, derivative, reference, arity, accepts, about, compute="floatX"
+    )
 
 
 def from_scipy(name: str) -> Callable[..., Any]:
@@ -54,6 +62,7 @@ PER_ROOT_PI = 2 / math.sqrt(math.pi)
 erf = _special(
     "erf",
     lambda g, out, x: (g * PER_ROOT_PI * exp(-sqr(x)),),
+    accepts="fc",
     about="The error function, 2 / sqrt(pi) times the integral of exp(-t**2) from 0 to x.  "
     "Gradient: 2 / sqrt(arccos(-1)) * exp(-(x**2)).  Example: T.erf(0.5) = 0.520499...",
 )
@@ -132,7 +141,7 @@ tri_gamma: Elementwise = elementwise(
     _tri_gamma,
     lambda g, out, x: (_undefined("tri_gamma has no gradient"),),
     lambda xp, x: from_scipy("polygamma")(xp, 1, x),
-    name="tri_gamma", compute="float", accepts="f",
+    name="tri_gamma", compute="floatX", accepts="f",
     about="The trigamma function, the second derivative of log(gamma(x)).  Gradient: "
     "undefined.  Example: T.tri_gamma(2.0) = 0.644934...",
 )  # fmt: skip

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from symnet.graph.variables import Variable
 from symnet.kernels.loopir.scalars import Scalar, call, literal, select
 from symnet.ops.comparison import kind
@@ -74,6 +76,16 @@ round_half_away_from_zero = elementwise(
     about="The nearest whole number, a half rounded away from zero.  Gradient: 0.  Example: "
     "T.round_half_away_from_zero(2.5) = 3.0",
 )
+
+
+def round_half_away_from_zero_vec(a: Any) -> np.ndarray[Any, Any]:
+    """What `round_half_away_from_zero` does, to an array of NumPy's.
+
+    >>> symnet.scalar.round_half_away_from_zero_vec([2.5, -2.5])
+    array([ 3., -3.])
+    """
+    array = np.asarray(a)
+    return np.asarray(_half_away_reference(np, array), dtype=array.dtype)
 
 
 def round(a: Any, mode: str | None = None) -> Variable:

@@ -17,6 +17,7 @@ from symnet.errors import message
 from symnet.graph.traverse import ancestors, clone_replace, leaves
 from symnet.graph.types import TensorType
 from symnet.graph.variables import Variable, operand_text
+from symnet.shared import SharedVariable
 
 Forms = Mapping[Variable, Variable]
 # Of each gradient: variables, and the stable forms that stood for them.
@@ -100,6 +101,15 @@ def _complaint(variable: Variable) -> str:
 # ---- what users call
 
 
+def fresh_leaves(outputs: Sequence[Variable]) -> dict[Variable, Variable]:
+    """New leaves for all but constants; those of shared variables have the same values."""
+    return {
+        leaf: leaf.clone()
+        for leaf in leaves(outputs)
+        if type(leaf) is Variable or isinstance(leaf, SharedVariable)
+    }
+
+
 def clone(
     output: Variable | Sequence[Variable],
     replace: Mapping[Variable, Variable]
@@ -111,7 +121,8 @@ def clone(
     """Theano's `clone`: a copy of the graph of `output` with variables replaced.
 
     strict: a replacement must fit the type of what it replaces.
-    share_inputs: keep the leaves; False makes new ones (never of shared variables).
+    share_inputs: keep the leaves; False makes new ones, of shared variables others for the
+        same values.
     A gradient in it is not taken anew: what it does not go through, because it was taken of
     a numerically stable form, cannot be replaced in it.
     Raises: TypeError for a replacement of a wrong type; ValueError where a gradient bypasses
@@ -133,12 +144,10 @@ def clone(
                 raise TypeError(
                     f"clone: {old} ({old.type}) replaced by {fresh} ({fresh.type})"
                 )
-    if not share_inputs:
-        for leaf in leaves(outputs):
-            if type(leaf) is Variable and leaf not in mapping and leaf.owner is None:
-                mapping[leaf] = leaf.clone()
     refuse_bypassed(outputs, mapping)
     copied = clone_remembering(outputs, mapping)
+    if not share_inputs:
+        copied = clone_remembering(copied, fresh_leaves(copied))
     return copied[0] if isinstance(output, Variable) else copied
 
 

@@ -138,12 +138,11 @@ class Inference:
         if left is right:
             return left
         a, b = known(left), known(right)
+        error = ShapeError if node is None else node.op.size_error
         if a is not None and b is not None:
-            raise ShapeError(self._text(f"{what}: {a} and {b}"))
+            raise error(self._text(f"{what}: {a} and {b}"))
         keep, drop = (right, left) if b is not None else (left, right)
-        guard = SizeGuard(
-            combine("eq", left, right), what, node, ShapeError, (left, right)
-        )
+        guard = SizeGuard(combine("eq", left, right), what, node, error, (left, right))
         self.demands.append(guard)
         self._same[drop] = keep
         return keep

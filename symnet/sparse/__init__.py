@@ -30,6 +30,8 @@ from symnet.ops.sparse.sparse_functions import (
     structured_maximum, structured_minimum, structured_pow, structured_sigmoid, tan, tanh,
     trunc,
 )  # fmt: skip
+from symnet.ops.sparse.sparse_names import *  # noqa: F403
+from symnet.ops.sparse import sparse_names as _sparse_names
 from symnet.ops.sparse.sparse_products import (
     SparseDot as Dot, StructuredDot, TrueDot, dot, sampling_dot, structured_dot,
     structured_dot_grad, true_dot, usmm,
@@ -55,7 +57,7 @@ from symnet.ops.sparse.sparse_type import (
 )  # fmt: skip
 from symnet.sparse_shared import SparseSharedVariable, sparse_constructor as shared
 
-enable_sparse = True  # Theano's, which could be without SciPy
+enable_sparse = imported_scipy = True  # Theano's, which could be without SciPy
 float_dtypes = [d for d in all_dtypes if d in _FLOATS]
 complex_dtypes = [d for d in all_dtypes if d in _COMPLEX]
 continuous_dtypes = [*complex_dtypes, *float_dtypes]
@@ -87,5 +89,6 @@ __all__ = [
     "structured_log", "structured_maximum", "structured_minimum", "structured_pow",
     "structured_sigmoid", "StructuredAddSV", "StructuredDot", "sub", "tan", "tanh",
     "Transpose", "transpose", "true_dot", "TrueDot", "trunc", "uint_dtypes", "usmm",
-    "VStack", "vstack",
+    "VStack", "vstack", "imported_scipy",
 ]  # fmt: skip
+__all__ += _sparse_names.__all__

@@ -4,7 +4,12 @@
 from __future__ import annotations
 
 from symnet.gof.utils import MethodNotDefined, hashtype
-from symnet.errors import AsTensorError, NotScalarConstantError, ShapeError
+from symnet.errors import (
+    AsTensorError,
+    EmptyConstantError,
+    NotScalarConstantError,
+    ShapeError,
+)
 from symnet.gradient import (
     DisconnectedType, Lop, Rop, consider_constant, disconnected_grad, grad,
     grad_not_implemented, grad_undefined, hessian, jacobian, numeric_grad, verify_grad,
@@ -107,6 +112,7 @@ from symnet.ops.named_types import (  # noqa: F401  programs import casts from h
 from symnet.ops.named_types import *  # noqa: F403
 from symnet.ops.joining import as_tensor_variable as as_tensor
 from symnet.ops.joining import join as join_
+from symnet.ops.comparison import isinf as isinf_, isnan as isnan_
 from symnet.ops import named_types as _named_types
 
 __all__ = [
@@ -114,7 +120,8 @@ __all__ = [
     "AsTensorError", "BatchedDot", "Choose", "Constant", "Diagonal", "DisconnectedType",
     "Dot", "ExtractDiag", "Eye", "Flatten", "Join", "LoadFromDisk", "Lop",
     "MaxAndArgmax", "Mean", "MethodNotDefined", "NoneTypeT", "Nonzero",
-    "NotScalarConstantError", "Op", "PermuteRowElements", "Rebroadcast", "Reshape",
+    "EmptyConstantError", "NotScalarConstantError", "Op", "PermuteRowElements",
+    "Rebroadcast", "Reshape",
     "Rop", "ScalarFromTensor", "Shape", "ShapeError", "SpecifyShape", "Split",
     "TensorConstant", "TensorFromScalar", "TensorType", "TensorVariable", "Tile", "Tri",
     "Variable", "abs_", "absolute", "add", "addbroadcast", "alloc", "and_", "arange",
@@ -127,7 +134,8 @@ __all__ = [
     "get_scalar_constant_value", "get_vector_length", "grad", "grad_not_implemented",
     "grad_undefined", "gt", "hashtype", "hessian", "horizontal_stack", "hstack",
     "identity_like", "imag", "int_div", "inv", "inverse_permutation", "invert",
-    "iround", "is_flat", "isclose", "isinf", "isnan", "jacobian", "join", "join_",
+    "iround", "is_flat", "isclose", "isinf", "isinf_", "isnan", "isnan_",
+    "jacobian", "join", "join_",
     "largest", "le", "load", "log", "lt", "matmul", "maximum", "meshgrid", "mgrid",
     "minimum", "mod", "mod_check", "moveaxis", "mul", "neg", "neq", "none_type_t",
     "nonzero",

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from symnet.ops.fourier import irfft, irfft_op, rfft, rfft_op
+from symnet.ops.linalg.linalg_names import IRFFTOp, RFFTOp
 
-__all__ = ["irfft", "irfft_op", "rfft", "rfft_op"]
+__all__ = ["IRFFTOp", "RFFTOp", "irfft", "irfft_op", "rfft", "rfft_op"]

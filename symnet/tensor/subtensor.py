@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from symnet.ops.advanced import AdvancedIncSubtensor, AdvancedSubtensor
+from symnet.ops.canonical_slices import get_canonical_form_slice
 from symnet.ops.index_objects import (
     AdvancedBooleanIncSubtensor, AdvancedBooleanSubtensor,
     AdvancedIncSubtensor1, AdvancedSubtensor1, advanced_boolean_inc_subtensor,
@@ -21,6 +22,7 @@ __all__ = [
     "advanced_boolean_inc_subtensor", "advanced_boolean_set_subtensor",
     "advanced_boolean_subtensor", "advanced_inc_subtensor",
     "advanced_inc_subtensor1", "advanced_set_subtensor", "advanced_set_subtensor1",
-    "advanced_subtensor", "advanced_subtensor1", "inc_subtensor", "set_subtensor",
+    "advanced_subtensor", "advanced_subtensor1", "get_canonical_form_slice",
+    "inc_subtensor", "set_subtensor",
     "take",
 ]  # fmt: skip

@@ -59,3 +59,33 @@ def test_what_is_stretched_or_not_known_is_taken() -> None:
     point = array(None)
     pulled = symnet.function([point], T.Lop(y, x, point))
     assert pulled(values).tolist() == [0, 2, 4]
+
+
+def test_the_gradient_of_an_integer_cost_is_zero_with_a_warning() -> None:
+    x, n = T.dvector("x"), T.lvector("n")
+    for cost, v in ((T.neq(x, 1).sum(), x), (n.sum(), n), ((x > 0).all(), x)):
+        with pytest.warns(UserWarning, match="zero everywhere"):
+            found = T.grad(cost, v)
+        assert found.dtype == "float64"
+        assert found.eval({v: [1, 2]}).tolist() == [0, 0]
+    with pytest.warns(UserWarning), pytest.raises(symnet.errors.DisconnectedInputError):
+        T.grad(n.sum(), x)
+    k = T.iscalar("k")
+    with pytest.warns(UserWarning):
+        assert T.grad(k, k).eval({k: 12}) == 1
+
+
+def test_a_given_gradient_may_be_undefined_or_disconnected() -> None:
+    x = T.dvector("x")
+    y = x * 2
+    null, cut = symnet.gradient.NullType(), symnet.gradient.DisconnectedType()
+    with pytest.raises(symnet.errors.NullTypeGradError):
+        T.grad(None, x, known_grads={y: null()})
+    with pytest.raises(symnet.errors.DisconnectedInputError):
+        T.grad(None, x, known_grads={y: cut()})
+
+
+def test_what_products_with_jacobians_were_asked_of_is_no_unused_input() -> None:
+    x, v = T.dvectors("x", "v")
+    assert symnet.function([x, v], T.Rop(x * 2, x, v))([1], [3]).tolist() == [6]
+    assert symnet.function([x, v], T.Lop(x * 2, x, v))([1], [3]).tolist() == [6]

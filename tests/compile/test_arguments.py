@@ -8,6 +8,7 @@ from collections import OrderedDict
 import numpy as np
 import pytest
 
+import symnet
 import symnet.tensor as T
 from symnet import In, Out, function, shared
 from symnet.compile.arguments import (
@@ -303,3 +304,12 @@ def test_an_input_used_only_by_an_update_or_given_is_used():
     x, y, s = T.dscalar("x"), T.dscalar("y"), shared(0.0)
     request([x], [], updates=[(s, x)])
     request([x], y, givens={y: x * 2})
+
+
+def test_no_default_updates_is_a_truth_value_or_a_list():
+    w = symnet.shared(0.0)
+    w.default_update = w + 1
+    with pytest.raises(TypeError, match="no_default_updates"):
+        symnet.function([], w, no_default_updates=w)
+    f = symnet.function([], w, no_default_updates=[w])
+    assert (f(), f()) == (0, 0)

@@ -15,6 +15,7 @@ from symnet.compile import (
     Param,
     function_dump,
     orig_function,
+    pfunc,
     rebuild_collect_shared,
 )
 
@@ -76,3 +77,11 @@ def test_what_a_graph_uses_is_collected() -> None:
     assert nothing == []
     with pytest.raises(TypeError, match="updates change shared variables"):
         rebuild_collect_shared(out, [x], updates=[(x, x)])
+
+
+def test_pfunc_calls_its_inputs_params() -> None:
+    x = T.dscalar("x")
+    n = symnet.shared(0.0)
+    f = pfunc(params=[x], outputs=x + 1, updates=[(n, n + x)])
+    assert f(2) == 3
+    assert n.get_value() == 2

@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import symnet.tensor as T
+from symnet.errors import ComplexError
 from symnet.gradient import grad
 from symnet.ops import arithmetic as A
-from symnet.ops import comparison, inputs
 from symnet.ops import complex_parts as C
+from symnet.ops import inputs
 from tests.helpers import run
 from tests.ops.scalars import apply, samples
 
@@ -27,7 +29,7 @@ def test_complex_parts(dtype):
     apply(C.complex, x, y, expected=x + 1j * y)
     apply(C.imag, x, expected=x * 0)
     with pytest.raises(TypeError, match="not defined for complex"):
-        comparison.lt(*inputs.cvectors("ab"))
+        A.mod(*inputs.cvectors("ab"))
 
 
 def test_gradients_of_complex_functions():
@@ -53,3 +55,17 @@ def test_gradients_of_complex_functions():
                 slope = (more - less) / 2e-6
                 part = found[k].real if direction == 1 else found[k].imag
                 assert abs(slope - part) < 1e-6 * (1 + abs(slope))
+
+
+def test_complex_numbers_are_in_numpys_order():
+    a = np.array([1 + 2j, 1 - 1j, 0.5 + 9j, np.nan])
+    b = np.array([1 + 1j, 2 - 5j, 0.5 + 9j, 1.0])
+    x, y = T.zvector("x"), T.zvector("y")
+    pairs = {
+        T.lt: np.less, T.le: np.less_equal, T.gt: np.greater, T.ge: np.greater_equal,
+        T.maximum: np.maximum, T.minimum: np.minimum,
+    }  # fmt: skip
+    for ours, numpys in pairs.items():
+        np.testing.assert_array_equal(ours(x, y).eval({x: a, y: b}), numpys(a, b))
+    with pytest.raises(ComplexError, match="complex128"):
+        x % 5

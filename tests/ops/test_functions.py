@@ -9,6 +9,7 @@ import scipy.special as special
 
 from symnet.errors import NullTypeGradError
 from symnet.gradient import grad, verify_grad
+from symnet.ops import arithmetic as A
 from symnet.ops import complex_parts as C
 from symnet.ops import functions as F
 from symnet.ops import inputs
@@ -54,11 +55,14 @@ ONCE = ("j1", "i1", "psi")  # their second derivatives need more than one deriva
 @pytest.mark.parametrize("name, reference, domain, _", FUNCTIONS, ids=NAMES)
 def test_values(name, reference, domain, _, dtype):
     x = samples(dtype)
-    wide = dtype if np.dtype(dtype).kind == "f" else "float64"
+    own, small = np.dtype(dtype).kind == "f", np.dtype(dtype).itemsize <= 2
+    wide = dtype if own else "float64"
+    scipys = BY_NAME[name].compute_dtype == "floatX"
+    result = dtype if own else "float32" if small and not scipys else "float64"
     with np.errstate(all="ignore"):
-        want = np.asarray(reference(x.astype(wide))).astype(wide)
+        want = np.asarray(reference(x.astype(wide))).astype(result)
     # SciPy has float32 loops of its own, and half precision rounds its own way.
-    apply(BY_NAME[name], x, expected=want, rtol=1e-12 if wide == "float64" else None)
+    apply(BY_NAME[name], x, expected=want, rtol=1e-12 if result == "float64" else None)
 
 
 @pytest.mark.parametrize("dtype", of_kinds("c"))
@@ -164,3 +168,25 @@ def test_gradients_of_complex_functions():
             for s in (1e-6, 1e-6j)
         ]
         assert abs(found - (slopes[0] + 1j * slopes[1])) < 1e-6 * (1 + abs(found)), name
+
+
+@pytest.mark.parametrize("dtype", ["bool", "int8", "uint8", "int16", "uint16"])
+def test_small_integers_become_float32(dtype):
+    x = inputs.vector(dtype=dtype)
+    values = np.array([0, 1], dtype)
+    for f in (F.exp, F.tanh, A.sqrt, A.log, A.reciprocal):
+        assert f(x).dtype == "float32"
+        assert run(f(x), {x: values}).dtype == np.float32
+    assert A.true_div(x, x).dtype == S.erf(x).dtype == "float64"
+    assert F.exp(inputs.ivector()).dtype == "float64"
+    assert A.sqrt(2).dtype == "float64", "a number of Python's has all its precision"
+
+
+def test_gradient_of_the_polar_form():
+    r, phi = inputs.dscalar(), inputs.dscalar()
+    z = F.complex_from_polar(r, phi)
+    cost = 2 * C.real(z) + 3 * C.imag(z)
+    found = run(grad(cost, [r, phi]), {r: 2.0, phi: 0.3})
+    along = 2 * np.cos(0.3) + 3 * np.sin(0.3)
+    across = 2 * (3 * np.cos(0.3) - 2 * np.sin(0.3))
+    np.testing.assert_allclose(found, [along, across])

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+import symnet
 import symnet.tensor as T
-from symnet.errors import NotScalarConstantError
+from symnet.errors import EmptyConstantError, NotScalarConstantError
 from symnet.ops.known_values import extract_constant, get_scalar_constant_value
 
 n, x = T.iscalar("n"), T.dmatrix("x")
@@ -18,7 +19,7 @@ SHOWN: list[tuple[Any, Any]] = [
     (T.alloc(5.0, n), 5.0), (T.fill(x, 3), 3.0), (T.zeros((n, 3)) + 2, 2.0),
     (T.constant(2) * 3 + 1, 7), (T.ones((2, n)).T, 1.0), (T.ones((n,)).reshape((1, -1)), 1.0),
     (T.specify_shape(x, (2, 3)).shape[1], 3), (T.stack([n, T.constant(6)])[1], 6),
-    (T.cast(T.constant(2.0), "int8"), 2), (T.opt.Assert("")(T.constant(1.5), n > 0), 1.5),
+    (T.cast(T.constant(2.0), "int8"), 2), (T.opt.Assert("")(T.constant(1.5), T.constant(1)), 1.5),
     (T.unbroadcast(T.ones((1, n)), 0), 1.0), (T.zeros((n, 3))[0], 0.0),
 ]  # fmt: skip
 
@@ -55,3 +56,15 @@ def test_how_far_to_look() -> None:
     with pytest.raises(NotScalarConstantError):
         get_scalar_constant_value(None)
     assert filled.get_scalar_constant_value() == 1
+
+
+def test_elements_of_constants_and_what_is_checked():
+    table = T.constant(np.arange(6.0).reshape(2, 3))
+    assert T.get_scalar_constant_value(table[1, 2]) == 5
+    assert T.get_scalar_constant_value(table[-1, 0]) == 3
+    with pytest.raises(EmptyConstantError):
+        T.get_scalar_constant_value(np.array([]))
+    checked = symnet.ops.assertions.Assert()
+    assert T.get_scalar_constant_value(checked(T.constant(3), T.constant(1))) == 3
+    with pytest.raises(NotScalarConstantError):
+        T.get_scalar_constant_value(checked(T.constant(3), T.lscalar() > 0))

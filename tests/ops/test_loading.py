@@ -44,3 +44,11 @@ def test_what_is_no_such_array(tmp_path: pathlib.Path) -> None:
         T.load(tmp_path / "a.npz", "float64", (False,)).eval()
     with pytest.raises(ValueError, match="mmap_mode"):
         T.load(path, "int32", (False,), "r+")
+
+
+def test_a_call_may_bring_the_path(tmp_path: pathlib.Path) -> None:
+    path = symnet.graph.variables.Variable(symnet.graph.object_types.Generic())
+    f = symnet.function([path], T.load(path, "int32", (False,)) * 2)
+    for values in ([1, 2], [3]):
+        np.save(tmp_path / "x.npy", np.array(values, "int32"))
+        assert f(str(tmp_path / "x.npy")).tolist() == [2 * one for one in values]

@@ -63,7 +63,7 @@ def test_dimshuffle_drops_known_ones():
 
 @pytest.mark.parametrize("pattern", [(0,), (0, 0, 1, 2), (0, 1, 3), (0, 1, 2, 5)])
 def test_dimshuffle_refuses(pattern):
-    with pytest.raises(ValueError, match=r"dropped|once|no axis"):
+    with pytest.raises(ValueError, match=r"dropped|twice|no axis"):
         cube().dimshuffle(*pattern)
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import symnet
+import symnet.tensor as T
+from symnet.errors import AxisError
 from symnet.gradient import grad, verify_grad
 from symnet.graph.evaluate import evaluate
 from symnet.graph.types import TensorType
@@ -136,3 +139,15 @@ def test_running_dtypes(dtype):
     same(x.cumsum(), np.cumsum(value), {x: value})
     assert x.cumsum().type.dtype == np.cumsum(value).dtype
     same(x.cumsum(), np.cumsum(value[:0]), {x: value[:0]})
+
+
+@pytest.mark.parametrize("axis", [0, 1, -1])
+def test_distinct_slices(axis):
+    values = np.array([[1, 2, 1], [1, 2, 1], [0, 5, 0]])
+    x = T.lmatrix("x")
+    found = T.extra_ops.unique(x, True, True, True, axis=axis)
+    expected = np.unique(values, True, True, True, axis=axis)
+    for one, want in zip(symnet.function([x], found)(values), expected, strict=True):
+        np.testing.assert_array_equal(one, want.reshape(one.shape))
+    with pytest.raises(AxisError):
+        T.extra_ops.unique(x, axis=2)

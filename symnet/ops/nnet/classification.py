@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from symnet.errors import ShapeError, message
+from symnet.errors import ClassNumberError, ShapeError, message
+from symnet.graph.asked import remember_inputs
 from symnet.graph.types import INTEGERS, TensorType
 from symnet.graph.variables import (
     Apply,
@@ -84,10 +85,11 @@ class Pick(PointOp):
 
     Shapes: x (..., n), y (...) -> (...).  Negative numbers count from the end, unless
     `strict`: they number no class.
-    Raises: IndexError for a number out of range; ShapeError where sizes differ.
+    Raises: ClassNumberError for a number out of range; ShapeError where sizes differ.
     """
 
     __props__ = ("strict",)
+    index_error = ClassNumberError
 
     def __init__(self, strict: bool = False) -> None:
         self.strict = bool(strict)
@@ -117,7 +119,7 @@ class Pick(PointOp):
         return select(call("lt", number, literal(0, "int64")), count, number)
 
     def check(self, x: Any, y: Any) -> None:
-        """Raises: ShapeError, IndexError."""
+        """Raises: ShapeError, ClassNumberError."""
         if x.shape[:-1] != y.shape:
             raise ShapeError(
                 f"scores {x.shape} do not fit numbers of classes {y.shape}"
@@ -126,7 +128,7 @@ class Pick(PointOp):
         low = 0 if self.strict else -count
         wrong = y[(y < low) | (y >= count)]
         if wrong.size:
-            raise IndexError(
+            raise ClassNumberError(
                 f"{wrong.reshape(-1)[0]} is the number of no class: they go from {low} to "
                 f"{count - 1}"
             )
@@ -202,7 +204,8 @@ def pick(x: Any, y: Any, strict: bool = False) -> Variable:
     """Of each line of x along the last axis the element whose number y holds.
 
     Shapes: x (..., n), y (...) of integers -> (...).
-    Raises: IndexError for a number out of range, if `strict` also for a negative one.
+    Raises: ClassNumberError, an IndexError and a ValueError, for a number out of range, if
+        `strict` also for a negative one.
     """
     return Pick(strict)(x, y)
 
@@ -289,7 +292,7 @@ def crossentropy_categorical_1hot(coding_dist: Any, true_one_of_n: Any) -> Varia
     """-log(coding_dist[..., true_one_of_n]), stable where coding_dist is a softmax.
 
     Shapes: (..., n), integers (...) -> (...).
-    Raises: IndexError for a number that is not one of 0, ..., n - 1.
+    Raises: ClassNumberError for a number that is not one of 0, ..., n - 1.
 
     >>> T.nnet.crossentropy_categorical_1hot([[0.5, 0.5]], [1]).eval().round(6)
     array([0.693147])
@@ -317,12 +320,10 @@ def crossentropy_softmax_max_and_argmax_1hot(
     x = as_tensor(x)
     probabilities = softmax(x)
     entropy = crossentropy_categorical_1hot(probabilities, y_idx)
-    return [
-        entropy,
-        probabilities,
-        max_over(probabilities, axis=-1),
-        argmax(x, axis=-1),
-    ]
+    top, position = max_over(probabilities, axis=-1), argmax(x, axis=-1)
+    results = [entropy, probabilities, top, position]
+    remember_inputs(results, [x, as_tensor(y_idx)])
+    return results
 
 
 def crossentropy_softmax_max_and_argmax_1hot_with_bias(

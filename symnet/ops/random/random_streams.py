@@ -223,7 +223,8 @@ def choice(
         raise ValueError(f"choice: a is an integer or a vector, not {operand_text(a)}")
     count = size_scalar(a, "choice: a") if a.type.ndim == 0 else sizes_of(a)[0]
     sizes = all_sizes(() if size is None else size, ndim, (), "choice")
-    chances = as_tensor(p) if p is not None else None
+    none = p is None or (isinstance(p, (bool, int, float)) and not p)
+    chances = None if none else as_tensor(p)  # 0 is none, as in Theano
     if chances is not None and chances.type.shape == (0,):
         chances = None
     state, places = pick(random_state, count, sizes, bool(replace.data), chances)

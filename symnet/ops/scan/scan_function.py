@@ -10,6 +10,7 @@ import numpy as np
 from symnet.config import config
 from symnet.data_classes import dataclass
 from symnet.errors import MissingInputError, ShapeError, briefly, message
+from symnet.graph.asked import remember_inputs
 from symnet.graph.origin import capture
 from symnet.graph.testvalues import get_test_value
 from symnet.graph.traverse import clone_replace
@@ -123,6 +124,8 @@ def _hand_out(
     initials += [shape_padleft(shared) for shared in loop.reply.updates]
     outputs = op(steps, *sequences, *initials, *closed.outer, return_list=True)
     remember_as(outputs, loop.written)
+    # Who gives the loop what its step does not read has asked for it all the same.
+    remember_inputs(outputs, [*sequences, *initials, *loop.others])
     parts = op.split_outputs(outputs)
     states, collected = iter(zip(op.states, parts.states)), iter(parts.collected)
     results = []

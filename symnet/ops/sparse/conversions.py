@@ -21,6 +21,7 @@ from symnet.graph.variables import (
 from symnet.ops.alloc import ones_like, zeros, zeros_like
 from symnet.ops.base import as_tensor, disconnected
 from symnet.ops.base import constant as dense_constant
+from symnet.ops.complex_parts import real
 from symnet.ops.elementwise import cast as dense_cast
 from symnet.ops.indexing import getitem, inc_subtensor
 from symnet.ops.shape import dimshuffle
@@ -313,7 +314,8 @@ class SparseCast(EntrywiseOp):
         return kind.clone(dtype=self.dtype)
 
     def of_parts(self, x: SparseParts) -> SparseParts:
-        return x.with_data(dense_cast(x.data, self.dtype))
+        data = x.data if self.dtype in COMPLEX else real(x.data)  # as SciPy
+        return x.with_data(dense_cast(data, self.dtype))
 
     def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         dtype = inputs[0].type.dtype

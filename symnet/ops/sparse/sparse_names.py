@@ -1,0 +1,92 @@
+"""Sparse operations by Theano's other names: casts, comparisons, and classes of what is made
+of others.
+
+An object of such a class is no node of a graph: a call builds the expression.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from symnet.graph.variables import Variable
+from symnet.ops.operation_objects import operation_object
+from symnet.ops.sparse import sparse_arithmetic
+from symnet.ops.sparse.conversions import SparseCast
+from symnet.ops.sparse.sparse_functions import on_entries
+from symnet.ops.sparse.sparse_products import sampling_dot, usmm
+from symnet.ops.sparse.sparse_reductions import col_scale, row_scale
+from symnet.ops.sparse.sparse_type import as_sparse_variable
+
+__all__ = [
+    "ColScaleCSC", "EqualSD", "EqualSS", "GreaterEqualSD", "GreaterEqualSS",
+    "GreaterThanSD", "GreaterThanSS", "LessEqualSD", "LessEqualSS", "LessThanSD",
+    "LessThanSS", "NotEqualSD", "NotEqualSS", "RowScaleCSC", "SamplingDot", "Usmm",
+    "bcast", "ccast", "dcast", "equal_s_d", "equal_s_s", "fcast", "greater_equal_s_d",
+    "greater_equal_s_s", "greater_than_s_d", "greater_than_s_s", "icast", "lcast",
+    "less_equal_s_d", "less_equal_s_s", "less_than_s_d", "less_than_s_s",
+    "not_equal_s_d", "not_equal_s_s", "structured_monoid", "wcast", "zcast",
+]  # fmt: skip
+
+bcast, wcast, icast = SparseCast("int8"), SparseCast("int16"), SparseCast("int32")
+lcast, fcast, dcast = SparseCast("int64"), SparseCast("float32"), SparseCast("float64")
+ccast, zcast = SparseCast("complex64"), SparseCast("complex128")
+
+
+def _both_sparse(compare: Callable[[Any, Any], Variable]) -> Callable[..., Variable]:
+    """A comparison of two sparse matrices.  Raises: TypeError where one is dense."""
+    return lambda x, y: compare(as_sparse_variable(x), as_sparse_variable(y))
+
+
+def _with_dense(compare: Callable[[Any, Any], Variable]) -> Callable[..., Variable]:
+    """A comparison of a sparse matrix with a dense one."""
+    return lambda x, y: compare(as_sparse_variable(x), y)
+
+
+EqualSS, NotEqualSS, LessThanSS, GreaterThanSS, LessEqualSS, GreaterEqualSS = (
+    operation_object(f"{name}SS", _both_sparse(getattr(sparse_arithmetic, own)))
+    for name, own in (
+        ("Equal", "eq"), ("NotEqual", "neq"), ("LessThan", "lt"),
+        ("GreaterThan", "gt"), ("LessEqual", "le"), ("GreaterEqual", "ge"),
+    )
+)  # fmt: skip
+EqualSD, NotEqualSD, LessThanSD, GreaterThanSD, LessEqualSD, GreaterEqualSD = (
+    operation_object(f"{name}SD", _with_dense(getattr(sparse_arithmetic, own)))
+    for name, own in (
+        ("Equal", "eq"), ("NotEqual", "neq"), ("LessThan", "lt"),
+        ("GreaterThan", "gt"), ("LessEqual", "le"), ("GreaterEqual", "ge"),
+    )
+)  # fmt: skip
+equal_s_s, not_equal_s_s, less_than_s_s = EqualSS(), NotEqualSS(), LessThanSS()
+greater_than_s_s, less_equal_s_s = GreaterThanSS(), LessEqualSS()
+greater_equal_s_s, equal_s_d, not_equal_s_d = GreaterEqualSS(), EqualSD(), NotEqualSD()
+less_than_s_d, greater_than_s_d = LessThanSD(), GreaterThanSD()
+less_equal_s_d, greater_equal_s_d = LessEqualSD(), GreaterEqualSD()
+
+ColScaleCSC = operation_object("ColScaleCSC", col_scale)
+RowScaleCSC = operation_object("RowScaleCSC", row_scale)
+SamplingDot = operation_object("SamplingDot", sampling_dot)
+Usmm = operation_object("Usmm", usmm)
+
+
+def structured_monoid(tensor_op: Callable[..., Variable]) -> Callable[..., Any]:
+    """A decorator: the function becomes `tensor_op` of the stored entries of a sparse
+    matrix, and of numbers.
+
+    >>> import symnet.sparse as sparse
+    >>> @sparse.structured_monoid(T.cos)
+    ... def structured_cos(x):
+    ...     "cos of the stored entries."
+    >>> x = sparse.csr_matrix("x")
+    >>> structured_cos(x).type.format
+    'csr'
+    """
+
+    def decorator(function: Callable[..., Any]) -> Callable[..., Variable]:
+        def apply(x: Any, *numbers: Any) -> Variable:
+            return on_entries(tensor_op, x, *numbers)
+
+        apply.__name__, apply.__doc__ = function.__name__, function.__doc__
+        return apply
+
+    return decorator
