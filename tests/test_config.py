@@ -77,7 +77,7 @@ True   b   i1  i2  i4  i8  u1  u2  u4  u8  f2  f4  f8  c8  c16
 FUNCTIONS = """
 x/x     f   f   f   f   f   f   f   f   f   f2  f4  f8  c8  c16
 x/2     f   f   f   f   f   f   f   f   f   f2  f4  f8  c8  c16
-exp     f   f   f   f   f   f   f   f   f   f2  f4  f8  c8  c16
+exp     f4  f4  f4  f   f   f4  f4  f   f   f2  f4  f8  c8  c16
 mean    f   f   f   f   f   f   f   f   f   f2  f4  f8  c8  c16
 sum     i8  i8  i8  i8  i8  u8  u8  u8  u8  f2  f4  f8  c8  c16
 x**2    i8  i1  i2  i4  i8  u1  u2  u4  u8  f2  f4  f8  c8  c16
