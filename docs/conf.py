@@ -29,6 +29,7 @@ include_patterns = [
     "docs/**.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
+    "tutorials/README.md",
     "tutorials/*.ipynb",
 ]
 exclude_patterns = ["docs/generated/settings.md", "docs/generated/results.md"]
