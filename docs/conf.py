@@ -31,6 +31,7 @@ include_patterns = [
     "CHANGELOG.md",
     "tutorials/README.md",
     "tutorials/*.ipynb",
+    "tutorials/ko/*.ipynb",
 ]
 exclude_patterns = ["docs/generated/settings.md", "docs/generated/results.md"]
 nb_execution_mode = "off"  # shown as they were saved; the tests run them
