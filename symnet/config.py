@@ -48,6 +48,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "verify": ("off", "on"),
     "device": ("cpu", "reference", "emulated", "cuda"),
     "winograd": ("on", "off"),
+    "newaxis": ("numpy", "theano"),
 }
 GPU_NAME = "(cuda|gpu)(:?0)?"  # Theano's, and PyTorch's, for the first one
 SIZES = ("cache_size", "memory_kept")  # numbers of bytes
@@ -90,6 +91,10 @@ class Config:
         numbers near by, not to those that an element is made of: with "off" each element
         is the sum of its own products.  A change holds from the next function, or sizes,
         that are new.
+    newaxis: with "theano", which `install_as_theano()` sets, an index that has a None
+        leaves out axes that it does not name and whose size is known to be 1, as Theano
+        did: `x[:, None]` of a column is a column, and a warning says so.  With "numpy"
+        it keeps them all.
     exception_verbosity: "high" keeps symnet's own frames in tracebacks.
     on_rewrite_error: what is done about a rule or pass of the compiler that fails: it is
         left out with one warning ("warn"), or its error is raised (in symnet's tests).
@@ -119,6 +124,7 @@ class Config:
     verify: str
     device: str
     winograd: str
+    newaxis: str
     cache_dir: str
     cache_size: int
     memory_kept: int

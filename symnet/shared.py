@@ -135,10 +135,14 @@ class SharedVariable(Variable):
     def __reduce__(self) -> tuple[Any, ...]:
         made = (self.type, self.store, self.name, self.strict, self.allow_downcast)
         # The default update mentions the variable itself: it comes after its making.
-        return SharedVariable, made, (self._tag, self.default_update)
+        return SharedVariable, made, self._attached()
 
-    def __setstate__(self, state: tuple[Any, Any]) -> None:
-        self._tag, self.default_update = state
+    def _attached(self) -> tuple[Any, ...]:
+        return self._tag, self.default_update, vars(self)
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self._tag, self.default_update, names = state
+        vars(self).update(names)
 
 
 class Container:

@@ -115,7 +115,7 @@ class SparseSharedVariable(SparseMethods, SharedVariable):
 
     def __reduce__(self) -> tuple[Any, ...]:
         made = (self.type, self.arrays, self.name, self.strict, self.allow_downcast)
-        return SparseSharedVariable, made, (self._tag, self.default_update)
+        return SparseSharedVariable, made, self._attached()
 
 
 def sparse_constructor(

@@ -26,6 +26,7 @@ import numpy as np
 from symnet.gradient import verify_grad
 from symnet.ops.assertions import Raise
 from symnet.ops.breakpoints import PdbBreakpoint
+from symnet.ops.nnet.cudnn_names import DNN, GPU_BASICS
 
 # The release whose names these are: programs that ask choose their newest branch.
 VERSION = "1.0.5"
@@ -118,6 +119,7 @@ def small_modules(settings: Any, asarray: Any) -> dict[str, dict[str, Any]]:
         "dnn_present": lambda: False, "active_device_name": lambda: None,
         "active_device_number": lambda: None, "list_contexts": list,
     }  # fmt: skip
+    dnn = {**DNN, **{name: no_gpu[name] for name in ("dnn_available", "dnn_present")}}
     return {
         "theano.compat": COMPAT,
         "theano.compat.python2x": {"OrderedDict": OrderedDict},
@@ -133,9 +135,8 @@ def small_modules(settings: Any, asarray: Any) -> dict[str, dict[str, Any]]:
         "theano.misc.safe_asarray": {"_asarray": asarray},
         "theano.gpuarray": {"pygpu_activated": False, "pygpu": None, "use": use},
         "theano.gpuarray.type": {"list_contexts": list},
-        "theano.gpuarray.dnn": {
-            name: no_gpu[name] for name in ("dnn_available", "dnn_present")
-        },
+        "theano.gpuarray.basic_ops": GPU_BASICS,
+        "theano.gpuarray.dnn": dnn,
         "theano.raise_op": {"Raise": Raise},
         "theano.sandbox.gpuarray": {"pygpu_activated": False},
         "theano.sandbox.cuda": {
@@ -150,9 +151,8 @@ def small_modules(settings: Any, asarray: Any) -> dict[str, dict[str, Any]]:
                 "pygpu_activated",
             )
         },  # fmt: skip
-        "theano.sandbox.cuda.dnn": {
-            name: no_gpu[name] for name in ("dnn_available", "dnn_present")
-        },
+        "theano.sandbox.cuda.basic_ops": GPU_BASICS,
+        "theano.sandbox.cuda.dnn": dnn,
         "theano.tests": {},
         "theano.tests.breakpoint": {"PdbBreakpoint": PdbBreakpoint},
         "theano.tests.unittest_tools": testing,

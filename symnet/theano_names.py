@@ -137,7 +137,8 @@ class Missing(MetaPathFinder):
 def install_as_theano() -> None:
     """Make `import theano` and the modules below it find symnet in this process.
 
-    Operations on elements are printed as Theano prints them.
+    Operations on elements are printed as Theano prints them, and an index with a None
+    leaves out axes of size 1 that it does not name (`config.newaxis`).
 
     Settings are taken from the files that the environment variable THEANORC lists, or
     ~/.theanorc, and then from THEANO_FLAGS.
@@ -154,6 +155,7 @@ def install_as_theano() -> None:
     settings.read_files()
     settings.read_flags(os.environ.get("THEANO_FLAGS", ""))
     Elementwise.printed = staticmethod(elementwise_text)
+    config.newaxis = "theano"
     for name, module in {"theano": top(settings), **parts(settings)}.items():
         sys.modules[name] = module
         where, _, last = name.rpartition(".")

@@ -136,7 +136,7 @@ def run_page(page: pathlib.Path) -> int:
 def as_before() -> Any:
     """Settings and modules afterwards as before."""
     modules, printed = set(sys.modules), Elementwise.printed
-    with symnet.change_flags(floatX="float64", mode="FAST_RUN"):
+    with symnet.change_flags(floatX="float64", mode="FAST_RUN", newaxis="numpy"):
         yield
     Elementwise.printed = printed
     finders = [

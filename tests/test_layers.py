@@ -91,6 +91,7 @@ ops.nnet: upsampling
 ops.nnet: windows pool_axes pooling pool_functions neighbourhoods spatial_transformer
 ops.nnet: block_products
 ops.nnet: response_normalization dropping named_parts
+ops.nnet: cudnn_names
 ops.linalg: solving determinants spectral matrices
 ops: print_values users pushing
 ops.sparse: sparse_type entries sparse_parts conversions sparse_arithmetic sparse_slices

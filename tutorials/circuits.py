@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
 import symnet
+from symnet import Apply, Constant, Variable
 from symnet.graph.traverse import ancestors, toposort
 
 SIGNS = {
@@ -17,7 +18,9 @@ SIGNS = {
 }  # fmt: skip
 
 
-def draw_circuit(output: Any, values: Mapping[Any, float], title: str = "") -> Axes:
+def draw_circuit(
+    output: Variable, values: Mapping[Variable, float], title: str = ""
+) -> Axes:
     """The expression from its variables (left) to `output` (right).
 
     Over each wire stands its value in green, under it the derivative of `output` by it
@@ -40,14 +43,14 @@ def draw_circuit(output: Any, values: Mapping[Any, float], title: str = "") -> A
     return axes
 
 
-def is_constant(v: Any) -> bool:
-    return isinstance(v, symnet.Constant)
+def is_constant(v: Variable) -> bool:
+    return isinstance(v, Constant)
 
 
-def layout(output: Any) -> dict[Any, tuple[float, float]]:
+def layout(output: Variable) -> dict[Variable, tuple[float, float]]:
     """Column (how many gates before it) and row of each variable; constants have none."""
-    column: dict[Any, int] = {}
-    row: dict[Any, float] = {}
+    column: dict[Variable, int] = {}
+    row: dict[Variable, float] = {}
     for v in ancestors([output]):
         column.setdefault(v, 0)
     for node in toposort([output]):
@@ -61,9 +64,9 @@ def layout(output: Any) -> dict[Any, tuple[float, float]]:
     return {v: (float(column[v]), row[v]) for v in row}
 
 
-def ordered_leaves(output: Any) -> list[Any]:
+def ordered_leaves(output: Variable) -> list[Variable]:
     """The variables that nothing computes, as a reader of the expression meets them."""
-    found: dict[Any, None] = {}
+    found: dict[Variable, None] = {}
     waiting = [output]
     while waiting:
         v = waiting.pop()
@@ -74,11 +77,13 @@ def ordered_leaves(output: Any) -> list[Any]:
     return list(found)
 
 
-def rows(places: Mapping[Any, tuple[float, float]]) -> float:
+def rows(places: Mapping[Variable, tuple[float, float]]) -> float:
     return 1 - min(row for _, row in places.values())
 
 
-def draw_gate(axes: Axes, node: Any, places: Mapping[Any, tuple[float, float]]) -> None:
+def draw_gate(
+    axes: Axes, node: Apply, places: Mapping[Variable, tuple[float, float]]
+) -> None:
     column, row = places[node.outputs[0]]
     for v in node.inputs:
         if v in places:
@@ -90,16 +95,16 @@ def draw_gate(axes: Axes, node: Any, places: Mapping[Any, tuple[float, float]]) 
     )  # fmt: skip
 
 
-def label(node: Any) -> str:
+def label(node: Apply) -> str:
     """The gate's sign, with the constants that go into it."""
     sign = SIGNS.get(str(node.op), str(node.op))
-    constants = [f"{float(v.data):g}" for v in node.inputs if is_constant(v)]
+    constants = [f"{float(v.data):g}" for v in node.inputs if isinstance(v, Constant)]
     first = sign in ("−", "÷", "^") and is_constant(node.inputs[0])
     return " ".join([*constants, sign] if first else [sign, *constants])
 
 
 def draw_wire(
-    axes: Axes, v: Any, place: tuple[float, float], value: float, gradient: float
+    axes: Axes, v: Variable, place: tuple[float, float], value: float, gradient: float
 ) -> None:
     column, row = place
     begin = column - 0.4 if v.owner else column - 0.25
@@ -108,7 +113,7 @@ def draw_wire(
         name = v.name or ""
         axes.text(column - 0.3, row, name, ha="right", va="center", style="italic")
     middle = column + 0.05
-    style = {"ha": "center", "fontsize": 9}
+    style: dict[str, Any] = {"ha": "center", "fontsize": 9}
     axes.text(
         middle, row + 0.06, f"{value:.2f}", color="tab:green", va="bottom", **style
     )

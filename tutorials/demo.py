@@ -30,7 +30,7 @@ def main() -> None:
     symnet.config.floatX = "float32"
     data = digits() if asked.small else load()
     print(f"Digits: {data.source}; {len(data.test_images):,} to test.\n")
-    reports = {}
+    reports: dict[str, Report] = {}
     for network, settings in plan(data):
         reports[network.name] = run(network, data, fitted(settings, data, asked.epochs))
     print()

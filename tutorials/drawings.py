@@ -90,7 +90,8 @@ def draw_surprise(text: str, nats: NDArray[Any], columns: int = 70) -> Axes:
 
     Shapes: nats (len(text),), minus the logarithm of each character's chance.
     """
-    places, row, column = [], 0, 0
+    places: list[tuple[int, int, str]] = []
+    row = column = 0
     for letter in text:
         if letter == "\n" or column == columns:
             row, column = row + 1, 0

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 import symnet
 import symnet.tensor as T
+from symnet import SharedVariable, Variable
 from symnet.tensor.signal.pool import pool_2d
 
 
@@ -22,21 +23,21 @@ class Network:
     """
 
     name: str
-    images: Any
-    classes: Any
-    predicted: Any
-    cost: Any
-    parameters: list[Any]
+    images: Variable
+    classes: Variable
+    predicted: Variable
+    cost: Variable
+    parameters: list[SharedVariable]
 
     @property
-    def errors(self) -> Any:
+    def errors(self) -> Variable:
         """The share of images that are taken for another class."""
         return T.mean(T.neq(self.predicted, self.classes))
 
 
 def uniform(
     rng: np.random.Generator, fan_in: int, fan_out: int, scale: float = 1
-) -> Any:
+) -> SharedVariable:
     """A shared matrix of weights between -b and b, b = scale * sqrt(6 / (fan_in + fan_out)).
 
     Source: Glorot & Bengio 2010, equation 16 (for tanh, scale 1).
@@ -46,7 +47,7 @@ def uniform(
     return symnet.shared(values.astype(symnet.config.floatX))
 
 
-def zeros(size: int) -> Any:
+def zeros(size: int) -> SharedVariable:
     return symnet.shared(np.zeros(size, symnet.config.floatX))
 
 
@@ -58,7 +59,7 @@ def perceptron(rng: np.random.Generator, sizes: Sequence[int], name: str) -> Net
     images, classes = T.matrix("images"), T.ivector("classes")
     weights = [uniform(rng, *pair) for pair in zip(sizes, sizes[1:])]
     biases = [zeros(size) for size in sizes[1:]]
-    signal: Any = images
+    signal = images
     for w, b in zip(weights[:-1], biases[:-1]):
         signal = T.tanh(T.dot(signal, w) + b)
     probabilities = T.nnet.softmax(T.dot(signal, weights[-1]) + biases[-1])
@@ -76,7 +77,8 @@ def squares(side: int, patch: int) -> NDArray[Any]:
     across = -(-side // patch)
     square = row // patch * across + column // patch
     belongs = square == np.arange(across * across)[:, None]
-    return belongs.astype(symnet.config.floatX)
+    floats: NDArray[Any] = belongs.astype(symnet.config.floatX)
+    return floats
 
 
 def switched(
@@ -105,7 +107,9 @@ def switched(
     return Network(name, images, numbers, predicted, cost, parameters)
 
 
-def filters(rng: np.random.Generator, outputs: int, channels: int, side: int) -> Any:
+def filters(
+    rng: np.random.Generator, outputs: int, channels: int, side: int
+) -> SharedVariable:
     """Shared filters between -b and b, b = sqrt(6 / (fan_in + fan_out)), as `uniform`."""
     bound = np.sqrt(6 / ((channels + outputs) * side**2))
     values = rng.uniform(-bound, bound, (outputs, channels, side, side))
@@ -122,8 +126,8 @@ def convolutional(
     Source: LeCun, Bottou, Bengio & Haffner 1998, in the form of the Deep Learning Tutorials.
     """
     images, numbers = T.matrix("images"), T.ivector("classes")
-    signal: Any = images.reshape((-1, 1, side, side))
-    parameters = []
+    signal = images.reshape((-1, 1, side, side))
+    parameters: list[SharedVariable] = []
     channels, left = 1, side
     for outputs, size in ((20, 5 if side > 8 else 3), (50, 5 if side > 8 else 2)):
         w, b = filters(rng, outputs, channels, size), zeros(outputs)

@@ -3,7 +3,7 @@ autoencoders; and the network that is built upon them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,21 +12,27 @@ from numpy.typing import NDArray
 
 import symnet
 import symnet.tensor as T
-from symnet import optim
+from symnet import SharedVariable, Variable, optim
+from symnet.datasets import Digits
 from symnet.random import RandomStream
 
+# What a training step writes: (variable, its new value).
+Updates = Sequence[tuple[SharedVariable, Variable]]
 
-def draw(stream: RandomStream, chances: Any) -> Any:
+
+def draw(stream: RandomStream, chances: Variable) -> Variable:
     """0 or 1, each 1 with its chance."""
     return stream.bernoulli(p=chances, dtype="floatX")
 
 
-def small_weights(rng: np.random.Generator, visible: int, hidden: int) -> Any:
+def small_weights(
+    rng: np.random.Generator, visible: int, hidden: int
+) -> SharedVariable:
     values = rng.normal(0, 0.05, (visible, hidden))
     return symnet.shared(values.astype(symnet.config.floatX), "W")
 
 
-def zeros(size: int, name: str) -> Any:
+def zeros(size: int, name: str) -> SharedVariable:
     return symnet.shared(np.zeros(size, symnet.config.floatX), name)
 
 
@@ -34,19 +40,19 @@ def zeros(size: int, name: str) -> Any:
 class Layer:
     """Weights W (visible, hidden), biases b of the visible and c of the hidden units."""
 
-    W: Any
-    b: Any
-    c: Any
+    W: SharedVariable
+    b: SharedVariable
+    c: SharedVariable
 
     @property
-    def parameters(self) -> list[Any]:
+    def parameters(self) -> list[SharedVariable]:
         return [self.W, self.b, self.c]
 
-    def up(self, x: Any) -> Any:
+    def up(self, x: Variable) -> Variable:
         """P(h = 1 | x).  Shapes: (n, visible) -> (n, hidden)."""
         return T.nnet.sigmoid(T.dot(x, self.W) + self.c)
 
-    def down(self, h: Any) -> Any:
+    def down(self, h: Variable) -> Variable:
         """P(x = 1 | h).  Shapes: (n, hidden) -> (n, visible)."""
         return T.nnet.sigmoid(T.dot(h, self.W.T) + self.b)
 
@@ -57,7 +63,7 @@ def layer(rng: np.random.Generator, visible: int, hidden: int) -> Layer:
     )
 
 
-def free_energy(machine: Layer, x: Any) -> Any:
+def free_energy(machine: Layer, x: Variable) -> Variable:
     """-log of the sum over all h of exp(-E(x, h)).  Shapes: (n, visible) -> (n,).
 
     The energy is E(x, h) = -b'x - c'h - h'Wx, so the sum is a product over hidden units.
@@ -66,11 +72,13 @@ def free_energy(machine: Layer, x: Any) -> Any:
     return -T.dot(x, machine.b) - T.sum(T.nnet.softplus(signal), axis=1)
 
 
-def gibbs(machine: Layer, stream: RandomStream, x: Any, steps: int) -> tuple[Any, Any]:
+def gibbs(
+    machine: Layer, stream: RandomStream, x: Variable, steps: int
+) -> tuple[Variable, dict[SharedVariable, Variable]]:
     """Hidden and visible units drawn in turn, `steps` times: all visible ones, and the
     updates that move the stream on.  Shapes: (n, visible) -> (steps, n, visible)."""
 
-    def turn(x: Any) -> Any:
+    def turn(x: Variable) -> Variable:
         return draw(stream, machine.down(draw(stream, machine.up(x))))
 
     return symnet.scan(turn, outputs_info=x, n_steps=steps, name="Gibbs")  # type: ignore[no-any-return]
@@ -79,11 +87,11 @@ def gibbs(machine: Layer, stream: RandomStream, x: Any, steps: int) -> tuple[Any
 def contrastive_divergence(
     machine: Layer,
     stream: RandomStream,
-    x: Any,
-    rate: Any,
+    x: Variable,
+    rate: Variable,
     steps: int = 1,
-    dreams: Any = None,
-) -> tuple[Any, list[Any]]:
+    dreams: SharedVariable | None = None,
+) -> tuple[Variable, Updates]:
     """CD-k: the reconstruction error, and the updates of one step of learning.
 
     The gradient of the difference of two free energies: of the images, and of what a chain
@@ -142,8 +150,8 @@ def surprise(chances: Any, drawn: Any) -> Any:
 
 
 def denoising(
-    coder: Layer, stream: RandomStream, x: Any, rate: Any, lost: float
-) -> tuple[Any, list[Any]]:
+    coder: Layer, stream: RandomStream, x: Variable, rate: Variable, lost: float
+) -> tuple[Variable, Updates]:
     """The cross-entropy of images that are rebuilt from damaged ones, and the updates.
 
     Each pixel is put out with chance `lost`.
@@ -157,7 +165,11 @@ def denoising(
 
 
 def learn(
-    make: Any, data: NDArray[Any], epochs: int, rate: float, batch: int = 20
+    make: Callable[[Variable, Variable], tuple[Variable, Updates]],
+    data: NDArray[Any],
+    epochs: int,
+    rate: float,
+    batch: int = 20,
 ) -> list[float]:
     """Run through the data; make(x, rate) gives what is watched and the updates.
 
@@ -171,7 +183,7 @@ def learn(
     step = symnet.function([index, speed], watched, updates=updates, givens={x: rows})
     batches = len(data) // batch
     order = np.random.default_rng(0)
-    means = []
+    means: list[float] = []
     for epoch in range(epochs):
         now = data.dtype.type(rate * (1 - epoch / epochs))
         seen = [step(k, now) for k in order.permutation(batches)]
@@ -182,7 +194,7 @@ def learn(
 def encode(coder: Layer, data: NDArray[Any]) -> NDArray[Any]:
     """What the hidden units make of the images."""
     x = T.matrix("x")
-    return symnet.function([x], coder.up(x))(data)  # type: ignore[no-any-return]
+    return symnet.function([x], coder.up(x))(data)
 
 
 @dataclass(frozen=True)
@@ -190,9 +202,9 @@ class Classifier:
     """Layers of sigmoid units with a softmax on top, as `fine_tune` trains it."""
 
     layers: list[Layer]
-    top: list[Any]
+    top: list[SharedVariable]
 
-    def chances(self, x: Any) -> Any:
+    def chances(self, x: Variable) -> Variable:
         for each in self.layers:
             x = each.up(x)
         return T.nnet.softmax(T.dot(x, self.top[0]) + self.top[1])
@@ -200,7 +212,7 @@ class Classifier:
 
 def fine_tune(
     layers: Sequence[Layer],
-    data: Any,
+    data: Digits,
     labelled: int,
     epochs: int,
     rate: float,
@@ -227,7 +239,8 @@ def fine_tune(
     )
     test = symnet.function([x, y], wrong)
     images, labels = data.train_images[:labelled], data.train_labels[:labelled]
-    rng, errors = np.random.default_rng(0), []
+    rng = np.random.default_rng(0)
+    errors: list[float] = []
     for _ in range(epochs):
         order = rng.permutation(len(images))
         for k in np.split(order, range(20, len(order), 20)):

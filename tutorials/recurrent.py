@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 import symnet
 import symnet.tensor as T
+from symnet import SharedVariable, Variable
 
 
 @dataclass(frozen=True)
@@ -24,16 +24,16 @@ class Cell:
     name: str
     size: int
     states: int
-    step: Callable[..., list[Any]]
-    parameters: list[Any]
+    step: Callable[..., list[Variable]]
+    parameters: list[SharedVariable]
 
-    def start(self, n: Any) -> list[Any]:
+    def start(self, n: Variable) -> list[Variable]:
         """States of zeros for n sequences."""
         return [
             T.zeros((n, self.size), symnet.config.floatX) for _ in range(self.states)
         ]
 
-    def run(self, x: Any, start: list[Any] | None = None) -> list[Any]:
+    def run(self, x: Variable, start: list[Variable] | None = None) -> list[Variable]:
         """All states at all times.  Shapes: x (steps, n, features) -> (steps, n, size)."""
         states, _ = symnet.scan(
             self.step,
@@ -45,13 +45,15 @@ class Cell:
         return states  # type: ignore[no-any-return]
 
 
-def weights(rng: np.random.Generator, fan_in: int, fan_out: int, name: str) -> Any:
+def weights(
+    rng: np.random.Generator, fan_in: int, fan_out: int, name: str
+) -> SharedVariable:
     """Normal with variance 1 / fan_in."""
     values = rng.normal(0, fan_in**-0.5, (fan_in, fan_out))
     return symnet.shared(values.astype(symnet.config.floatX), name)
 
 
-def orthogonal(rng: np.random.Generator, size: int, name: str) -> Any:
+def orthogonal(rng: np.random.Generator, size: int, name: str) -> SharedVariable:
     """A random rotation: applied again and again, it lets nothing grow or shrink.
 
     Source: Saxe, McClelland & Ganguli 2014.
@@ -61,7 +63,7 @@ def orthogonal(rng: np.random.Generator, size: int, name: str) -> Any:
     return symnet.shared(rotation.astype(symnet.config.floatX), name)
 
 
-def bias(size: int, name: str, value: float = 0) -> Any:
+def bias(size: int, name: str, value: float = 0) -> SharedVariable:
     return symnet.shared(np.full(size, value, symnet.config.floatX), name)
 
 
@@ -71,7 +73,7 @@ def elman(rng: np.random.Generator, features: int, size: int) -> Cell:
     w = orthogonal(rng, size, "W")
     b = bias(size, "b")
 
-    def step(x: Any, h: Any) -> list[Any]:
+    def step(x: Variable, h: Variable) -> list[Variable]:
         return [T.tanh(b + T.dot(h, w) + T.dot(x, u))]
 
     return Cell("RNN", size, 1, step, [u, w, b])
@@ -90,7 +92,7 @@ def gru(rng: np.random.Generator, features: int, size: int) -> Cell:
     wz, wr, w = (weights(rng, features, size, name) for name in ("Wz", "Wr", "W"))
     uz, ur, u = (orthogonal(rng, size, name) for name in ("Uz", "Ur", "U"))
 
-    def step(x: Any, h: Any) -> list[Any]:
+    def step(x: Variable, h: Variable) -> list[Variable]:
         z = T.nnet.sigmoid(T.dot(x, wz) + T.dot(h, uz))
         r = T.nnet.sigmoid(T.dot(x, wr) + T.dot(h, ur))
         candidate = T.tanh(T.dot(x, w) + r * T.dot(h, u))
@@ -109,7 +111,7 @@ def lstm(rng: np.random.Generator, features: int, size: int) -> Cell:
     again = [orthogonal(rng, size, "U" + gate) for gate in "ifoc"]
     biases = [bias(size, "b" + gate, float(gate == "f")) for gate in "ifoc"]
 
-    def step(x: Any, h: Any, c: Any) -> list[Any]:
+    def step(x: Variable, h: Variable, c: Variable) -> list[Variable]:
         i, f, o, candidate = (
             T.dot(x, w) + T.dot(h, u) + b for w, u, b in zip(inputs, again, biases)
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from sklearn.datasets import load_breast_cancer
 
@@ -17,7 +19,7 @@ def diagnoses() -> tuple[Table, str]:
         return pima(), "diabetic"
     except (ConnectionError, ModuleNotFoundError) as error:
         print(f"Note: {error}\nGoing on with scikit-learn's breast cancer table.")
-    bunch = load_breast_cancer()
+    bunch: Any = load_breast_cancer()
     labels = 1 - bunch.target.astype(np.int32)  # there, 1 says benign
     return Table(bunch.data, labels, tuple(bunch.feature_names)), "malignant"
 

@@ -119,7 +119,7 @@ def review_sentences(
     order = np.random.default_rng(seed).permutation(len(texts))
     parts = order[tested:], order[:tested]
     known = vocabulary((texts[k] for k in parts[0]), words)
-    found = []
+    found: list[Sentences] = []
     for part in parts:
         chosen = [texts[k] for k in part]
         found.append(

@@ -56,7 +56,9 @@ def train(network: Network, data: Digits, settings: Settings, watch: Watcher) ->
     losses = [step(order[0])]
     errors()
     compiling = time.perf_counter() - began
-    training, costs, accuracies = 0.0, [], []
+    training = 0.0
+    costs: list[float] = []
+    accuracies: list[float] = []
     for epoch in range(1, settings.epochs + 1):
         began = time.perf_counter()
         losses += [step(k) for k in order[len(losses) :]]

@@ -82,13 +82,15 @@ def _restore_leaf(kind: Any, name: str | None, tag: Any) -> Variable:
 
 
 def _reduce_variable(self: Variable) -> tuple[Any, ...]:
+    attached = vars(self) or None
     if self.owner is None:
-        return _restore_leaf, (self.type, self.name, self._tag)
-    return _restore, (pack([self]),)
+        return _restore_leaf, (self.type, self.name, self._tag), attached
+    return _restore, (pack([self]),), attached
 
 
 def _reduce_constant(self: Constant) -> tuple[Any, ...]:
-    return Constant, (self.type, self.data, self.name, self.number)
+    made_from = (self.type, self.data, self.name, self.number)
+    return Constant, made_from, vars(self) or None
 
 
 Variable.__reduce__ = _reduce_variable  # type: ignore[assignment]

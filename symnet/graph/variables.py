@@ -32,6 +32,7 @@ class Variable(Attached):
         "type", "owner", "index", "name", "_tag",
         "_functions",  # that `eval` has compiled for it, if it has
         "__weakref__",
+        "__dict__",  # what programs attach under names of their own, as Keras does
     )  # fmt: skip
     # Whether its operators and products serve where the other operand is a tensor.
     rules_operators: ClassVar[bool] = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NoReturn
 
 from symnet.errors import message
+from symnet.graph.attached import Attached
 from symnet.graph.variables import Variable, operand_text
 from symnet.ops.methods import method
 
@@ -45,6 +46,23 @@ def _missing(self: Variable, name: str) -> NoReturn:
     if name in CURES:
         text = message(text, operands=[operand_text(self)], cure=CURES[name])
     raise AttributeError(text, name=name, obj=self)
+
+
+def _refuse(name: str) -> None:
+    """Assigning to a name that means something elsewhere is an error: as any other name, it
+    would be attached to the variable, and change nothing."""
+
+    def get(self: Variable) -> NoReturn:
+        raise AttributeError(name)  # Python then asks `_missing`
+
+    def put(self: Variable, value: Any) -> NoReturn:
+        _missing(self, name)
+
+    setattr(Attached, name, property(get, put))
+
+
+for _name in ("value", "requires_grad"):
+    _refuse(_name)
 
 
 @method("__setitem__")

@@ -6,12 +6,15 @@ An index is taken apart into basic indexing (`ops.subtensor`), then integer arra
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from symnet.config import config
 from symnet.errors import message
+from symnet.graph.origin import capture
 from symnet.graph.types import INTEGERS
 from symnet.graph.variables import Constant, Variable, operand_text
 from symnet.ops.advanced import (
@@ -94,6 +97,8 @@ def _expand(x: Variable, key: Any) -> tuple[Variable, list[Any]]:
         raise IndexError(message(what, operands=[operand_text(x)]))
     place = dots[0] if dots else len(parts)
     full = [slice(None)] * (x.type.ndim - used)
+    if config.newaxis == "theano" and _is_dimshuffle(parts):
+        full = _unnamed_as_theano(x, used)
     parts[place : place + len(dots)] = full
     entries: list[Any] = []
     order: list[int | str] = []
@@ -112,6 +117,32 @@ def _expand(x: Variable, key: Any) -> tuple[Variable, list[Any]]:
     order += range(sum(o != "x" for o in order), x.type.ndim)
     marked = TruthAxes(order)(x)
     return marked, entries
+
+
+def _is_dimshuffle(parts: Sequence[Any]) -> bool:
+    """Whether Theano took an index for a dimshuffle and an index of its axes."""
+    new = any(part is None for part in parts)
+    return new and not any(part is Ellipsis or _is_array(part) for part in parts)
+
+
+def _unnamed_as_theano(x: Variable, used: int) -> list[Any]:
+    """The key's entries for the axes behind the first `used`, which it does not name.
+
+    Theano took an index with a None for a dimshuffle of the named axes, which can leave out
+    axes of size 1 and no others: programs write m[:, None] where m is a column.
+    """
+    unnamed = x.type.shape[used:]
+    if not unnamed or any(size != 1 for size in unnamed):
+        return [slice(None)] * len(unnamed)
+    text = message(
+        f"an index with a None leaves out the last {len(unnamed)} of {x.type.ndim} axes, "
+        "which are of size 1, as Theano did; NumPy keeps them",
+        operands=[operand_text(x)],
+        origin=capture(),
+        cure="name them: with ... they stay, with 0 they go",
+    )
+    warnings.warn(text, stacklevel=2)
+    return [size_constant(0) for _ in unnamed]
 
 
 class TruthAxes(DimShuffle):

@@ -62,6 +62,20 @@ def test_names_constants_origins_and_notes_survive(twice):
     assert not right.data.flags.writeable
 
 
+def test_attributes_of_programs_stay_with_variables(twice):
+    """Keras keeps its layers' shapes in attributes of the variables."""
+    x = T.dvector("x")
+    made = [x, x + 2.0, T.constant(3.0), symnet.shared(1.0)]
+    for variable in made:
+        variable._keras_shape = (None, 3)
+        variable.learned_by = x
+    for variable, again in zip(made, twice(made), strict=True):
+        assert again is not variable
+        assert again._keras_shape == (None, 3)
+        assert again.learned_by.type == x.type and again.learned_by is not x
+    assert not hasattr(x.clone(), "_keras_shape")
+
+
 def test_outputs_of_one_operation_stay_together():
     x = T.dmatrix("x")
     values, vectors = (

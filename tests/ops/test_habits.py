@@ -41,6 +41,16 @@ def test_copies_and_pickles_do_not_ask_for_more() -> None:
         np.testing.assert_array_equal(made.get_value(), np.ones(3))
 
 
+@pytest.mark.parametrize("name", ["value", "requires_grad"])
+def test_assigning_what_would_change_nothing_is_refused(name: str) -> None:
+    x, w = T.matrix("x"), symnet.shared(np.ones(3), "w")
+    for variable in (x, x + 1, w):
+        with pytest.raises(AttributeError) as caught:
+            setattr(variable, name, 3)
+        assert CURES[name] in str(caught.value)
+    np.testing.assert_array_equal(w.get_value(), np.ones(3))
+
+
 def test_elements_are_not_assigned() -> None:
     x = T.vector("x")
     with pytest.raises(TypeError, match=r"T\.set_subtensor\(x\[key\], value\)"):

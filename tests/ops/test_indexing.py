@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from symnet.compile.function import function
+from symnet.config import config
 from symnet.errors import ShapeError
 from symnet.gradient import grad, verify_grad
 from symnet.graph.evaluate import evaluate
@@ -322,3 +323,39 @@ def test_iteration():
     assert len(list(x)) == 3
     with pytest.raises(TypeError, match="scan"):
         list(cube())
+
+
+# ---- Theano's reading of None
+
+
+@pytest.mark.parametrize(
+    ("shape", "key", "ndim"),
+    [
+        ((None, 1), (slice(None), None), 2),
+        ((None, 1, 1), (slice(None), None), 2),
+        ((None, 1), (slice(None, None, -1), None), 2),
+        ((None, 1), (0, None), 1),
+        ((None, 3), (slice(None), None), 3),  # Theano refused it
+        ((None, 1), (slice(None), slice(None), None), 3),
+        ((None, 1), (Ellipsis, None), 3),
+        ((None, 1), (slice(None),), 2),
+    ],
+)
+def test_theanos_none_leaves_out_axes_of_size_one(shape, key, ndim):
+    x = variable(*shape)
+    value = RANDOM.standard_normal([4 if size is None else size for size in shape])
+    assert x[key].ndim == value[key].ndim
+    dropped = value[key].ndim - ndim
+    with config.change_flags(newaxis="theano"):
+        if dropped:
+            with pytest.warns(UserWarning, match="NumPy keeps them"):
+                y = x[key]
+        else:
+            y = x[key]
+    wanted = value[key].reshape(value[key].shape[:ndim])
+    assert y.ndim == ndim
+    np.testing.assert_array_equal(run(y, {x: value}), wanted)
+    slope = run(grad((y**2).sum(), x), {x: value})
+    expected = np.zeros_like(value)
+    expected[key] = 2 * value[key]
+    np.testing.assert_allclose(slope, expected)
