@@ -114,9 +114,9 @@ def wake_sleep(
     generative: Layer,
     top: Layer,
     stream: RandomStream,
-    x: Any,
-    rate: Any,
-) -> tuple[list[Any], list[Any]]:
+    x: Variable,
+    rate: Variable | float,
+) -> tuple[list[Variable], Updates]:
     """The up-down algorithm for two layers: what both phases cost, and the updates.
 
     Awake, images are recognised, h ~ P(h | x), and the generative weights learn to say x
@@ -136,14 +136,14 @@ def wake_sleep(
         (divergence, top.parameters),
         (sleep, [recognition.W, recognition.c]),
     ]
-    updates = []
+    updates: list[tuple[SharedVariable, Variable]] = []
     for cost, parameters in learned:
         gradients = T.grad(cost, parameters, consider_constant=[h, dream, seen])
         updates += optim.sgd(gradients, parameters, rate)
     return [wake, sleep], updates
 
 
-def surprise(chances: Any, drawn: Any) -> Any:
+def surprise(chances: Variable, drawn: Variable) -> Variable:
     """-ln of the chance of what was drawn, summed over units, the mean over rows."""
     kept = T.clip(chances, 1e-6, 1 - 1e-6)
     return T.mean(T.sum(T.nnet.binary_crossentropy(kept, drawn), axis=1))
