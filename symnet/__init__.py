@@ -50,7 +50,6 @@ from symnet.printing import debugprint, draw, pp, pprint
 from symnet.progress_display import progress
 from symnet.shared import SharedVariable, shared
 from symnet.environment import show_config
-from symnet.theano_names import install_as_theano
 from symnet.updates import OrderedUpdates
 
 __version__ = "0.1.0"
@@ -64,10 +63,12 @@ if _typing.TYPE_CHECKING:
         training as training, typed_list as typed_list,
     )  # fmt: skip
     from symnet.parameter_files import load, save
+    from symnet.theano_names import install_as_theano
 else:
     __getattr__ = _lazy_names(
         "symnet", "d3viz", "datasets", "debug", "misc", "models", "optim", "tensorboard",
         "training", "typed_list", load="parameter_files", save="parameter_files",
+        install_as_theano="theano_names",
     )  # fmt: skip
 
 __all__ = [

@@ -18,11 +18,12 @@ import hashlib
 import os
 import pathlib
 import warnings
-from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
+
+from symnet.data_classes import dataclass
 
 MNIST = "https://ossci-datasets.s3.amazonaws.com/mnist/"
 REVIEWS = (

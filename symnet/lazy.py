@@ -1,4 +1,4 @@
-"""Attributes that are computed, and modules imported, when they are first asked for."""
+"""Attributes that are computed, and modules imported, when they are first needed."""
 
 from __future__ import annotations
 
@@ -50,3 +50,13 @@ def lazy_names(package: str, *modules: str, **homes: str) -> Callable[[str], Any
         raise AttributeError(f"module {package!r} has no attribute {name!r}")
 
     return get
+
+
+def imported_when_called(module: str, name: str) -> Callable[..., Any]:
+    """A function of a module that most programs do without, which its first call imports.
+    To type checkers it is imported plainly."""
+
+    def function(*args: Any, **kwargs: Any) -> Any:
+        return getattr(import_module(module), name)(*args, **kwargs)
+
+    return function

@@ -29,7 +29,7 @@ def floors(text: str) -> list[str]:
 
 
 FLOORS = floors("""
-collector config errors lazy recent times progress_display html_tables
+collector config data_classes errors lazy recent times progress_display html_tables
 graph: origin unused_code entering types equal_values object_types attached variables
 graph: testvalues traverse asked
 graph: promised evaluate pickling inner
@@ -52,6 +52,7 @@ kernels.cpu.library: packed_gemm_code packed_gemm tiled_gemm_code tiled_gemm
 kernels.cpu.library: narrow_gemm_code narrow_gemm
 kernels.cpu.library: convolution_code convolution_inputs_code convolution_sums_code
 kernels.cpu.library: convolution_tables convolution_sums_steps
+kernels.cpu.library: convolution_columns_code convolution_columns_steps
 kernels.cpu.library: plane_tiles convolution_planes_code convolution_planes_steps
 kernels.cpu.library: winograd_forms winograd_grid winograd_tiles winograd_code
 kernels.cpu.library: winograd_steps
@@ -121,7 +122,7 @@ autodiff: derivatives subgraphs
 ops: from_graph
 gradient
 
-compile: containers fitting arguments sparse_edges inner_graphs
+compile: containers fitting arguments inner_graphs sparse_edges
 compile.scan: scan_builder vectorise merge dead_outputs hoist_products sink_products
 compile.scan: concat_products scan_passes
 compile.lower: program verify_program context fuse lower_scan lower_ifelse kernel_builder
@@ -179,6 +180,7 @@ OPTIONAL = {
     "tqdm",
 }
 SLOW = {
+    "pdb",
     "importlib",
     "networkx",
     "scipy.linalg",

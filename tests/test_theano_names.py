@@ -405,6 +405,60 @@ print('done')
 """
 
 
+# How frameworks on Theano walk through a graph: into the steps of loops, by the classes of
+# operations and of what they do to an element, with notes on the variables that they meet.
+FRAMEWORK = """
+import numpy
+import theano
+from theano import tensor
+from theano.gof import graph
+from theano.scan_module.scan_op import Scan
+from theano.tensor.elemwise import Elemwise
+from theano.tensor.shared_randomstreams import RandomStateSharedVariable
+from theano.tensor.sharedvar import SharedVariable
+
+w = theano.shared(numpy.eye(3), 'w')
+w._framework_shape = (3, 3)
+x = tensor.matrix('x')
+
+
+def step(row, state):
+    new = tensor.tanh(tensor.dot(state, w) + row)
+    new.tag.annotations = ['state']
+    return new
+
+
+states, updates = theano.scan(step, sequences=x, outputs_info=tensor.zeros(3))
+total = tensor.as_tensor(states).sum()
+
+
+def found(outputs):
+    inputs = graph.inputs(outputs)
+    nodes = graph.io_toposort(inputs, outputs)
+    yield from (v for node in nodes for v in [*node.inputs, *node.outputs])
+    for node in nodes:
+        if isinstance(node.op, Scan):
+            assert len(node.op.inputs) >= 2
+            yield from found(node.op.outputs)
+
+
+seen = list(found([total]))
+tanhs = [v for v in seen if v.owner and isinstance(v.owner.op, Elemwise)
+         and isinstance(v.owner.op.scalar_op, theano.scalar.basic.Tanh)]
+assert tanhs, seen
+assert [v for v in seen if getattr(v.tag, 'annotations', None) == ['state']], seen
+assert [v for v in seen if isinstance(v, SharedVariable)] and w._framework_shape == (3, 3)
+value = numpy.arange(6.0).reshape(2, 3) / 10
+h = numpy.zeros(3)
+wanted = 0
+for row in value:
+    h = numpy.tanh(h + row)
+    wanted += h.sum()
+numpy.testing.assert_allclose(theano.function([x], total)(value), wanted)
+print('done')
+"""
+
+
 @pytest.mark.parametrize(
     ("text", "flags"),
     [
@@ -413,8 +467,9 @@ print('done')
         (AUTOENCODER, "mode=FAST_RUN,allow_gc=True"),
         (EMBEDDING, ""),
         (OWN_OP, "optimizer=fast_run,exception_verbosity=low"),
+        (FRAMEWORK, ""),
     ],
-    ids=["logistic", "mlp", "autoencoder", "embedding", "own op"],
+    ids=["logistic", "mlp", "autoencoder", "embedding", "own op", "framework"],
 )
 def test_a_program_runs_as_it_stands(
     tmp_path: pathlib.Path, text: str, flags: str

@@ -14,7 +14,6 @@ is put back, and the gradient of a relu costs what it did.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from symnet.autodiff.masks import (
@@ -38,6 +37,7 @@ from symnet.autodiff.singular import (
     is_finite,
     is_zero,
 )
+from symnet.data_classes import dataclass
 from symnet.graph.types import TensorType
 from symnet.graph.variables import Apply, Variable
 from symnet.ops.arithmetic import add, identity, mul, neg, second, switch, true_div

@@ -56,7 +56,7 @@ class Stored:
         self.fixed: dict[Variable, Variable] = {}
         self._at_hand()
         values, sizes = self._needed(wanted)
-        kept = self._choose(values)
+        kept = self._choose(values, sizes)
         self._keep(kept, inputs)
         self._for_sizes(sizes)
 
@@ -92,8 +92,13 @@ class Stored:
                     (sizes if reads_size_only(node, k) else values).setdefault(v)
         return values, sizes
 
-    def _choose(self, values: dict[Variable, None]) -> list[Variable]:
-        """Which of the needed variables are stored; the others can be computed again."""
+    def _choose(
+        self, values: dict[Variable, None], sizes: dict[Variable, None]
+    ) -> list[Variable]:
+        """Which of the needed variables are stored; the others can be computed again.
+
+        sizes: what only the size is needed of, to which that of these others is added.
+        """
         kept: dict[Variable, None] = {}
         order = {
             v: k for k, node in enumerate(self.op.graph.order) for v in node.outputs
@@ -109,8 +114,11 @@ class Stored:
                 continue
             node = v.owner
             if node is not None and self._again(node, kept, loose):
-                skip = [reads_size_only(node, k) for k in range(node.nin)]
-                pending += [w for w, s in zip(node.inputs, skip) if not s]
+                for position, w in enumerate(node.inputs):
+                    if reads_size_only(node, position):
+                        sizes.setdefault(w)
+                    else:
+                        pending.append(w)
             else:
                 kept[v] = None
         return list(kept)

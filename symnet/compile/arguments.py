@@ -6,11 +6,11 @@ import difflib
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass
 from typing import Any
 
 from symnet.compile.fitting import as_any, fit
 from symnet.config import config
+from symnet.data_classes import dataclass
 from symnet.errors import MissingInputError, UnusedInputError, message
 from symnet.graph.asked import inputs_asked
 from symnet.graph.object_types import ObjectType

@@ -23,7 +23,6 @@ updates are results like others.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -42,6 +41,7 @@ from symnet.compile.modes import (
 from symnet.compile.pipeline import compile_graph, rewrite_graph
 from symnet.compile.widening import report_unstable
 from symnet.config import config
+from symnet.data_classes import dataclass
 from symnet.errors import message
 from symnet.graph.evaluate import changing, compute, evaluate, value_of
 from symnet.graph.inner import InnerGraph

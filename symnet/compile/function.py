@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Generic, TypedDict, Unpack, cast, overload
 from weakref import WeakSet, ref
 
 import numpy as np
-from numpy.typing import NDArray
 
 from symnet import gradient
 from symnet.collector import collector_paused
@@ -21,6 +19,7 @@ from symnet.compile.kept_values import KeptValues
 from symnet.compile.modes import Mode, get_mode
 from symnet.compile.profile import Profiler, TimeRecorder
 from symnet.compile.sparse_edges import Edges
+from symnet.data_classes import dataclass
 from symnet.errors import briefly, message
 from symnet.graph.pickling import Packed, pack, unpack
 from symnet.graph.traverse import Graph, clone_replace, leaves
@@ -32,6 +31,7 @@ from symnet.ops.methods import method
 from symnet.shared import Container, SharedVariable
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from typing_extensions import TypeVar
 
     Result = TypeVar("Result", default=Any)

@@ -8,8 +8,9 @@ size depends on a value that native code has just computed.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from symnet.data_classes import dataclass
 from symnet.graph.traverse import toposort
 from symnet.graph.types import TensorType
 from symnet.graph.variables import Apply, Constant, Variable

@@ -12,7 +12,7 @@ A program has no sizes yet: a plan binds it to those of a call (`plan.planner`).
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -30,6 +30,7 @@ from symnet.compile.recompute import recompute
 from symnet.compile.refusals import refuse_functions, refuse_references
 from symnet.compile.scan.scan_passes import rewrite_loops
 from symnet.config import config
+from symnet.data_classes import dataclass
 from symnet.errors import message
 from symnet.graph.traverse import Graph, leaves
 from symnet.graph.variables import Variable

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from html import escape
 from time import perf_counter, perf_counter_ns
 from typing import Any, TextIO, TypeVar
@@ -28,6 +28,7 @@ from symnet.compile.lower.program import (
     regions_of,
 )
 from symnet.compile.plan.planner import Plan
+from symnet.data_classes import dataclass
 from symnet.graph.evaluate import compute
 from symnet.graph.origin import Origin
 from symnet.graph.variables import Apply

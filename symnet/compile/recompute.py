@@ -16,11 +16,11 @@ that cost next to nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from symnet.compile.lower.fuse import is_cheap
+from symnet.data_classes import dataclass
 from symnet.graph.traverse import Graph
 from symnet.graph.types import TensorType
 from symnet.graph.variables import Apply, Constant, Variable
@@ -208,7 +208,8 @@ class _Recomputation:
 
     def _version(self, v: Variable, moment: int) -> int:
         """Which copy of a variable is read at a moment."""
-        if v.owner not in self.again:
+        # What is asked for its sizes only, at moment 0, may have no reader.
+        if not moment or v.owner not in self.again:
             return 0
         return moment if moment >= self.readers[v].first + LATE else 0
 

@@ -12,9 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from symnet.compile.inner_graphs import written_out
 from symnet.config import config
-from symnet.graph.traverse import toposort
+from symnet.graph.traverse import Graph, toposort
 from symnet.graph.variables import Variable
+from symnet.ops.from_graph import OpFromGraph
 from symnet.ops.sparse.entries import CompressedProduct
 from symnet.ops.sparse.sparse_parts import (
     SparseParts,
@@ -51,10 +53,21 @@ class Edges:
         self.shared: dict[SharedVariable, SharedVariable] = {}
         self.inputs, self.outputs = list(inputs), list(outputs)
         self.updates = dict(updates)
+        if _hides_sparse([*outputs, *updates.values()]):
+            self._write_out()
         self.roomy: set[int] = set()
-        self.plain = not _any_sparse([*inputs, *outputs, *updates, *updates.values()])
+        news = self.updates.values()
+        self.plain = not _any_sparse([*inputs, *self.outputs, *updates, *news])
         if not self.plain:
             self._make_dense()
+
+    def _write_out(self) -> None:
+        """Put graphs in the place of `OpFromGraph`s, since what is sparse in them is made
+        dense with what stands around it."""
+        whole = written_out(Graph(self.inputs, [*self.outputs, *self.updates.values()]))
+        count = len(self.outputs)
+        self.outputs = list(whole.outputs[:count])
+        self.updates = dict(zip(self.updates, whole.outputs[count:], strict=True))
 
     def _make_dense(self) -> None:
         leaves: dict[Variable, Any] = {}
@@ -137,4 +150,13 @@ def _any_sparse(values: Sequence[Variable]) -> bool:
     """Whether anything about a graph is sparse."""
     return any(map(is_sparse, values)) or any(
         is_sparse(v) for node in toposort(values) for v in (*node.inputs, *node.outputs)
+    )
+
+
+def _hides_sparse(values: Sequence[Variable]) -> bool:
+    """Whether anything is sparse within an `OpFromGraph`, or enters or leaves one."""
+    graphs = [n.op.graph for n in toposort(values) if isinstance(n.op, OpFromGraph)]
+    return any(
+        _any_sparse([*graph.inputs, *graph.outputs]) or _hides_sparse(graph.outputs)
+        for graph in graphs
     )

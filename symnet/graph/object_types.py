@@ -21,10 +21,6 @@ class ObjectType(Type):
     def fresh(self, value: Any) -> Any:
         return deepcopy(value)
 
-    def accepts(self, other: Type) -> bool:
-        """Whether every value of type `other` may be a value of this type."""
-        return bool(self == other)
-
 
 class Generic(ObjectType):
     """Any object.  Two are equal; nothing is asked of a value, and nothing converted."""

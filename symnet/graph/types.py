@@ -43,6 +43,12 @@ class Type:
     __call__: Callable[..., Any]
     filter_variable: Callable[..., Any]
 
+    def accepts(self, other: Type) -> bool:
+        """Whether every value of type `other` may be a value of this type: where they are
+        equal; types of a class that does not say when they are, all are."""
+        says = type(self).__eq__ is not object.__eq__
+        return bool(self == other) if says else type(other) is type(self)
+
     def is_valid_value(self, value: Any) -> bool:
         try:
             self.filter(value, strict=True)

@@ -7,12 +7,12 @@ measured, on the processor named beside it; on others the order of costs is much
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import prod
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from symnet.data_classes import dataclass
 from symnet.kernels.legality import KernelFacts, nodes_of
 from symnet.kernels.loopir.math import EXTERNAL
 from symnet.kernels.loopir.scalars import PRIMITIVES, Kernel

@@ -9,9 +9,9 @@ other, are the same for all devices: what callers need of it stands here, too.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
+from symnet.data_classes import dataclass
 from symnet.kernels.cpu.runtime.call_block import RETURN_LIST, RETURN_ONE
 from symnet.kernels.cpu.runtime.runner import READS, REPLACES, WRITES
 from symnet.kernels.cpu.runtime.store import Store

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from symnet.data_classes import dataclass
 from symnet.kernels.loopir.scalars import Kernel, Operand, Scalar, walk
 from symnet.kernels.variants import Axes, Variant
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from symnet.data_classes import dataclass
 from symnet.kernels.routines import Dense
 
 Pair: TypeAlias = tuple[int, int]

@@ -6,10 +6,11 @@ its operands are arrays whose sizes and strides a plan knows.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
+
+from symnet.data_classes import dataclass
 
 # MRG31k3p: the moduli of its two recurrences, and what a draw is multiplied with.  Of a
 # draw as float16 only 15 bits are used.

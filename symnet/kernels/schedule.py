@@ -17,9 +17,10 @@ reads its sizes, strides and pointers from:
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod
 
+from symnet.data_classes import dataclass
 from symnet.kernels.cost_model import (
     COSTS,
     band_lanes,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from symnet.data_classes import dataclass
 
 # Lanes of the last kept dimension that make one work item.  Constants, so that cutting
 # the work differently never changes how it is done.

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, TypeAlias
 
 import symnet.tensor as T
+from symnet.data_classes import dataclass
 from symnet.errors import ShapeError, message
 from symnet.graph.variables import Variable
 from symnet.models.initialisers import Initialiser, glorot_uniform

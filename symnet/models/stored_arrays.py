@@ -10,11 +10,12 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from symnet.data_classes import dataclass
 
 
 class WeightFileError(ValueError):

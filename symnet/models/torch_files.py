@@ -13,13 +13,13 @@ import os
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from symnet.data_classes import dataclass
 from symnet.models.safe_pickles import SafeUnpickler, load_pickle, mapped
 from symnet.models.stored_arrays import (
     StoredArray,

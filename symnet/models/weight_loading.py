@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from numpy.typing import NDArray
 
+from symnet.data_classes import dataclass
 from symnet.models.model import Model, check_shapes
 from symnet.models.model_layers import DenseLayer, FlattenLayer, ImageShape
 from symnet.models.stored_arrays import WeightFile

@@ -7,7 +7,6 @@ of it.
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
@@ -48,7 +47,8 @@ def parts_of(about: str) -> About:
 def operand_names(op: Described) -> list[str]:
     """As the derivative calls them, else the body."""
     first, function = (2, op.derivative) if op.derivative else (0, op.body)
-    names = [*inspect.signature(function).parameters][first:]
+    code = function.__code__
+    names = [*code.co_varnames[first : code.co_argcount]]
     return names if len(names) == op.arity else ["x", "y", "z"][: op.arity]
 
 

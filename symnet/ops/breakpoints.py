@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pdb
 from collections.abc import Sequence
 from typing import Any
 
@@ -56,6 +55,8 @@ class PdbBreakpoint(TensorOp):
             print(f"\n-- breakpoint {self.label!r}; the values are in `monitored`")
             for variable, value in zip(node.inputs[1:], monitored, strict=True):
                 print(f"   {operand_text(variable)}: shape {value.shape}")
+            import pdb  # slow, and rarely needed
+
             pdb.set_trace()
         return [
             variable.type.filter(value, allow_downcast=True)

@@ -114,6 +114,11 @@ class Elementwise(TensorOp):
     # How the op is printed: by its name; in programs written for Theano as there.
     printed: Callable[[str], str] = staticmethod(str)
 
+    @property
+    def scalar_op(self) -> Elementwise:
+        """Theano's name for what is done to one element: here that is the same operation."""
+        return self
+
     def __str__(self) -> str:
         return self.printed(self.name)
 

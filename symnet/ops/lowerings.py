@@ -22,9 +22,9 @@ their sizes, or as host integers.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import ClassVar, Protocol, TypeAlias
 
+from symnet.data_classes import dataclass
 from symnet.graph.inner import InnerGraph
 from symnet.graph.types import COMPLEX, TensorType
 from symnet.graph.variables import Apply, Variable

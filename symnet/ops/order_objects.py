@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+from symnet.data_classes import dataclass
 from symnet.graph.variables import Variable
 from symnet.ops.sorting import argsort, sort, topk_and_argtopk
 

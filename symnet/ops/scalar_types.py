@@ -4,11 +4,11 @@ its operands."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from symnet.data_classes import dataclass
 from symnet.graph.types import COMPLEX, TensorType
 from symnet.ops.base import upcast
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from html import escape
 from typing import Any
 
+from symnet.data_classes import dataclass
 from symnet.graph.traverse import toposort
 from symnet.graph.variables import Apply, Variable
 from symnet.printing.layers import Placed, find_levels, place

@@ -9,9 +9,10 @@ text of a graph stays linear in its size.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from string import ascii_lowercase
 
+from symnet.data_classes import dataclass
 from symnet.graph.variables import Variable
 
 # Python's precedences, lowest first.

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from bisect import bisect_right, insort
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from symnet.data_classes import dataclass
 
 GAP = 22.0  # between neighbours of one layer
 LAYER_GAP = 34.0

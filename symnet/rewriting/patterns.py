@@ -13,12 +13,12 @@ one element: arrays filled with one number are made so first (rules.shapes).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
+from symnet.data_classes import dataclass
 from symnet.graph.types import TensorType
 from symnet.graph.variables import Apply, Constant, Op, Variable
 from symnet.kernels.loopir.views import Size

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from operator import is_
 from typing import Any
 
 from symnet.config import config
+from symnet.data_classes import dataclass
 from symnet.errors import message
 from symnet.graph.origin import inherit
 from symnet.graph.traverse import Graph

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+from symnet.data_classes import dataclass
 from symnet.rewriting.theano_tags import COUNTERPARTS
 
 

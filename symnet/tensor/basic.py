@@ -105,6 +105,7 @@ from symnet.ops.named_types import (  # noqa: F401  programs import casts from h
     _convert_to_uint16, _convert_to_uint32, _convert_to_uint64, _convert_to_uint8,
 )  # fmt: skip
 from symnet.ops.named_types import *  # noqa: F403
+from symnet.ops.joining import as_tensor_variable as as_tensor
 from symnet.ops.joining import join as join_
 from symnet.ops import named_types as _named_types
 
@@ -117,7 +118,7 @@ __all__ = [
     "Rop", "ScalarFromTensor", "Shape", "ShapeError", "SpecifyShape", "Split",
     "TensorConstant", "TensorFromScalar", "TensorType", "TensorVariable", "Tile", "Tri",
     "Variable", "abs_", "absolute", "add", "addbroadcast", "alloc", "and_", "arange",
-    "as_tensor_variable", "batched_dot", "batched_tensordot", "bitwise_and",
+    "as_tensor", "as_tensor_variable", "batched_dot", "batched_tensordot", "bitwise_and",
     "bitwise_not", "bitwise_or", "bitwise_xor", "broadcast_to", "cast", "ceil",
     "ceil_intdiv", "choose", "clip", "concatenate", "conj", "consider_constant",
     "constant", "cov", "diag", "diagonal", "dimshuffle", "disconnected_grad",

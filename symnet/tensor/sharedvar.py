@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from symnet.graph.types import TensorType
+from symnet.shared import SharedVariable, shared, shared_constructor
 from symnet.shared import SharedVariable as ScalarSharedVariable
 from symnet.shared import SharedVariable as TensorSharedVariable
-from symnet.shared import shared, shared_constructor
 from symnet.shared import shared as tensor_constructor
 
 __all__ = [
-    "ScalarSharedVariable", "TensorSharedVariable", "shared", "shared_constructor",
-    "tensor_constructor",
+    "ScalarSharedVariable", "SharedVariable", "TensorSharedVariable", "TensorType", "shared",
+    "shared_constructor", "tensor_constructor",
 ]  # fmt: skip

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.fuzz.costs import COSTS
+
 
 def sigmoid(m: Any, x: Any) -> Any:
     return m.divide(1.0, m.add(1.0, m.exp(m.neg(x))))
@@ -91,4 +93,4 @@ def weighted_sum(m: Any, s: Any, x: Any) -> Any:
     return m.reduce("sum", m.mul(flat, weights), None, False)
 
 
-FORMS = ELEMENTWISE | PAIRS | ROWS | {"weighted sum": weighted_sum}
+FORMS = ELEMENTWISE | PAIRS | ROWS | COSTS | {"weighted sum": weighted_sum}

@@ -5,7 +5,8 @@ Four kinds.  "memory": what reads and writes overlapping parts of arrays, in upd
 and conditions, in every dtype; every fifth program is a short one of them, whose updates
 are made of parts of what they update.  "forms": textbook formulas at large arguments, with their
 gradients.  "mixed": floats through everything, with gradients of both orders.  "pictures",
-every fifth program: convolutions and pooling among what else is done to images.
+every fifth program: convolutions and pooling among what else is done to images.  "calls",
+every fifth program: operations with settings (`call_table`), and graphs as operations.
 """
 
 from __future__ import annotations
@@ -16,6 +17,16 @@ from typing import Any
 
 import numpy as np
 
+from tests.fuzz.costs import costs
+from tests.fuzz.draw_calls import (
+    arrays,
+    begin_calls,
+    call,
+    graph,
+    linalg,
+    sparse,
+    users,
+)
 from tests.fuzz.draw_pictures import begin_pictures, bias, convolve, pool, rectify
 from tests.fuzz.forms import ELEMENTWISE, PAIRS, ROWS
 from tests.fuzz.program import Meaning, Program, Step, value_of
@@ -28,12 +39,16 @@ DTYPES = [
     "float16", "float32", "float64", "complex64", "complex128",
 ]  # fmt: skip
 MODES = ["FAST_RUN"] * 6 + ["DebugMode", "FAST_COMPILE", "no rewrites", "by reference"]
+OTHER_MODES = [
+    "users' rewrites", "on the reference device", "on the emulated device",
+    "DebugMode, patient", "DebugMode without judge", "DebugMode of rewrites",
+]  # fmt: skip
 SMOOTH = ["exp", "tanh", "sin", "cos", "square", "neg", "sigmoid", "softplus"]
 ROUGH = ["absolute", "sign", "floor", "neg", "square"]
 # Values, elements and axes beyond which a step is not kept.
 LARGEST = 1e4
-MOST = {"memory": 64, "forms": 64, "mixed": 64, "pictures": 200}
-RANK = {"memory": 4, "forms": 4, "mixed": 4, "pictures": 5}
+MOST = {"memory": 64, "forms": 64, "mixed": 64, "pictures": 200, "calls": 64}
+RANK = {"memory": 4, "forms": 4, "mixed": 4, "pictures": 5, "calls": 4}
 
 
 class Generator:
@@ -47,11 +62,17 @@ class Generator:
             self.kind = "memory"
         if seed % 5 == 3:
             self.kind = "pictures"
+        if seed % 5 == 2:
+            self.kind = "calls"
         self.program: Program = {
             "seed": seed, "sizes": [], "leaves": [], "steps": [], "outputs": [],
             "updates": [], "gradients": [], "functions": 1, "claims": self.kind == "forms",
             "mode": self.one_of(MODES), "kind": self.kind, "descends": False,
         }  # fmt: skip
+        # By numbers of its own, so that programs stay what they were before these modes.
+        other = np.random.default_rng([seed, 1]).integers(4 * len(OTHER_MODES))
+        if other < len(OTHER_MODES):
+            self.program["mode"] = OTHER_MODES[other]
         self.dtypes: dict[int, str] = {}
         self.symbols, self.arrays = (
             Meaning(Symbols, self.dtypes),
@@ -61,6 +82,8 @@ class Generator:
         self.values: dict[int, Any] = {}  # arrays by id
         self.target: list[Step] = self.program["steps"]  # where new steps go
         self.number = 0
+        self.most = MOST[self.kind]  # elements of an array
+        self.depth = 0  # of conditions and graphs around new steps
         self.refused: list[str] = []
 
     # ---- choices
@@ -94,6 +117,9 @@ class Generator:
     def begin(self) -> None:
         if self.kind == "pictures":
             begin_pictures(self)
+            return
+        if self.kind == "calls":
+            begin_calls(self)
             return
         names = ["k", "m", "n"]
         usual = [2, 3, 4, 5] if self.kind == "forms" else [2, 3, 3, 4, 5, 6]
@@ -172,11 +198,11 @@ class Generator:
                     (n, self.arrays.typed(n, v))
                     for n, v in self.arrays.results(step, self.values)
                 ]
-        except (ValueError, IndexError, TypeError, Unknown, OverflowError):
+        except (ValueError, IndexError, TypeError, Unknown, ArithmeticError):
             return False
         limit = math.inf if self.program["claims"] else LARGEST
         for _, array in made:
-            if array.size > MOST[self.kind] or array.ndim > RANK[self.kind]:
+            if array.size > self.most or array.ndim > RANK[self.kind]:
                 return False
             if array.dtype.kind in "fc":
                 size = np.abs(array)
@@ -261,7 +287,7 @@ class Generator:
     # ---- steps
 
     def apply(self) -> None:
-        names = SMOOTH if self.kind in ("mixed", "pictures") else ROUGH
+        names = SMOOTH if self.kind in ("mixed", "pictures", "calls") else ROUGH
         self.add("apply", [self.pick_float()], name=self.one_of(names))
 
     def whole(self) -> None:
@@ -586,9 +612,11 @@ class Generator:
             {**self.values, **given},
             {**self.graph, **symbols},
         )
+        self.depth += 1
         for _ in range(count):
             self.one_of(INSIDE[self.kind])(self)
         steps, self.inner_values = self.target, self.values
+        self.depth -= 1
         self.target, self.values, self.graph = kept
         return steps
 
@@ -714,7 +742,7 @@ MIXED = [
     G.shuffle, G.flatten, G.index, G.write, G.write, G.join, G.delay, G.move, G.along, G.dot,
     G.dot, G.form, G.loop, G.loop, G.choose,
 ]  # fmt: skip
-FORM_STEPS = [G.form] * 4 + [
+FORM_STEPS = [G.form] * 4 + [costs] * 3 + [
     G.shuffle, G.flatten, G.index, G.scale, G.move, G.join, G.combine, G.loop, G.choose,
 ]  # fmt: skip
 INSIDE = {
@@ -725,18 +753,27 @@ INSIDE = {
         G.apply, G.apply, G.combine, G.combine, G.scale, G.write, G.delay, G.move, G.dot,
         G.switch, G.reduce,
     ],
-    "forms": [G.form, G.scale, G.move, G.shuffle],
+    "forms": [G.form, costs, G.scale, G.move, G.shuffle],
     "pictures": [
         convolve, convolve, convolve, pool, rectify, bias, G.apply, G.combine, G.scale, G.move,
         G.shuffle, G.write,
     ],
+    "calls": [call, call, call, arrays, linalg, sparse, users, G.apply, G.combine, G.write,
+              G.scale, G.reduce, G.move],
 }  # fmt: skip
 PICTURES = [convolve] * 8 + [pool] * 6 + [
     rectify, rectify, bias, bias, G.apply, G.combine, G.combine, G.scale, G.switch, G.reduce,
     G.centred, G.shuffle, G.shuffle, G.index, G.index, G.write, G.join, G.delay, G.move,
     G.move, G.loop, G.loop, G.loop, G.choose,
 ]  # fmt: skip
-STEPS = {"memory": MEMORY, "forms": FORM_STEPS, "mixed": MIXED, "pictures": PICTURES}
+CALLED = [call] * 8 + [linalg] * 4 + [arrays] * 4 + [graph] * 3 + [sparse] * 2 + [users] * 2 + [
+    G.apply, G.combine, G.combine, G.scale, G.reduce, G.shuffle, G.index, G.write, G.join,
+    G.cast, G.move, G.switch, G.loop, G.loop, G.choose,
+]  # fmt: skip
+STEPS = {
+    "memory": MEMORY, "forms": FORM_STEPS, "mixed": MIXED, "pictures": PICTURES,
+    "calls": CALLED,
+}  # fmt: skip
 
 
 def generate(seed: int) -> Program:

@@ -21,15 +21,19 @@ import numpy as np
 import symnet
 import symnet.tensor as T
 from symnet.compile.agreement import explained, reach_of_rounding
-from symnet.compile.debugmode import Unstable
+from symnet.compile.debugmode import DebugMode, Unstable
 from symnet.compile.modes import Mode
+from symnet.compile.refusals import NotOnDevice
+from symnet.config import config
 from symnet.graph.evaluate import evaluate
 from symnet.graph.traverse import toposort
 from symnet.graph.types import FLOATS
+from tests.fuzz.calls_users import begin_streams
 from tests.fuzz.forms import weighted_sum
 from tests.fuzz.program import Meaning, Program, all_steps, value_of
 from tests.fuzz.spaces import Arrays, Doubtful, Symbols, Tie, Unknown, Wide, widened
 from tests.fuzz.symbols import leaf_variable
+from tests.fuzz.users_rewrites import users_mode
 
 Array = np.ndarray[Any, Any]
 MODES: dict[str, Any] = {
@@ -38,9 +42,17 @@ MODES: dict[str, Any] = {
     "FAST_COMPILE": lambda: "FAST_COMPILE",
     "no rewrites": lambda: Mode(optimizer=None),
     "by reference": lambda: Mode(linker="py"),
+    "users' rewrites": lambda: users_mode(),
+    "DebugMode, patient": lambda: DebugMode(stability_patience=3),
+    "DebugMode without judge": lambda: DebugMode(check_py_code=False),
+    "DebugMode of rewrites": lambda: DebugMode(check_c_code=False),
+    "on the reference device": lambda: "FAST_RUN",
+    "on the emulated device": lambda: "FAST_RUN",
 }
+DEVICES = {"on the reference device": "reference", "on the emulated device": "emulated"}
 PLACES = 2  # elements of each variable whose derivative is taken, besides special ones
 DIGITS = 640  # exp(-800) beside 1, and twice the step of differences
+MANY = 1000  # numbers of one leaf, beyond which digits take too long
 STEP = 60  # of differences: 10 to the power of minus that
 LARGEST = 1200.0  # of what a stable form is made of: beyond, the digits do not suffice
 DIVIDES = "x = 0 ? 1 : tanh(x)/x"  # a form whose argument is divided by as it is
@@ -70,7 +82,12 @@ def judge(program: Program) -> Verdict:
     verdict.counts.update({"programs": 1, f"mode {program['mode']}": 1})
     verdict.counts["updates"] += len(program["updates"])
     verdict.counts.update(s["do"] for s in all_steps(program["steps"]))
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
+    device = DEVICES.get(program["mode"], "cpu")
+    with (
+        warnings.catch_warnings(),
+        np.errstate(all="ignore"),
+        config.change_flags(device=device),
+    ):
         warnings.simplefilter("ignore")
         Case(program, verdict).run()
     return verdict
@@ -81,6 +98,7 @@ class Case:
 
     def __init__(self, program: Program, verdict: Verdict) -> None:
         self.program, self.verdict = program, verdict
+        begin_streams()
         self.dtypes: dict[int, str] = {x["id"]: x["dtype"] for x in program["leaves"]}
         self.values = {x["id"]: value_of(program, x, 0) for x in program["leaves"]}
         floats = [x["dtype"] for x in program["leaves"] if x["dtype"] in FLOATS]
@@ -97,6 +115,9 @@ class Case:
         try:
             self.gradients = [self.gradient(g) for g in self.program["gradients"]]
             functions = self.compile()
+        except NotOnDevice:
+            self.verdict.counts["not on the device"] += 1
+            return
         except Exception as error:
             self.refused(error, "compile")
             return
@@ -180,6 +201,9 @@ class Case:
                 self.verdict.counts["unstable as written"] += 1
             else:
                 self.refused(error, "call")
+            return False
+        except NotOnDevice:
+            self.verdict.counts["not on the device"] += 1
             return False
         except Exception as error:
             self.refused(error, "call")
@@ -307,6 +331,8 @@ class Case:
 
     def meant(self, given: Mapping[int, Any], space: Any = Wide) -> dict[int, Any]:
         """All steps in many digits.  Raises: Unknown, for whatever stands against it."""
+        if max((np.size(a) for a in given.values()), default=0) > MANY:
+            raise Unknown("too many numbers for many digits")
         with mpmath.workdps(DIGITS):
             leaves = {n: widened(a) for n, a in given.items()}
             try:

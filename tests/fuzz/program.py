@@ -5,7 +5,7 @@ A program is a dictionary that JSON can hold:
     sizes       names of sizes and how large they are, one dictionary for each call
     leaves      id, dtype, shape (names of sizes or numbers), shared or not, how to fill it
     steps       id, "do" (a name in `DOES`), "args" (ids), and what else the step needs;
-                a loop or a condition has steps of its own inside
+                a loop, a condition or a graph has steps of its own inside
     outputs     ids
     updates     pairs of ids: a shared leaf, its new value
     gradients   cost, wrt (ids), order (1 or 2)
@@ -26,8 +26,12 @@ from typing import Any
 
 import numpy as np
 
+import symnet.tensor as T
+from symnet import OpFromGraph
+from symnet.graph.types import FLOATS
+from tests.fuzz.call_table import CALLS
 from tests.fuzz.forms import FORMS
-from tests.fuzz.spaces import Symbols
+from tests.fuzz.spaces import Symbols, widened
 
 Program = dict[str, Any]
 Step = dict[str, Any]
@@ -80,6 +84,7 @@ DOES: dict[str, Any] = {
     "bias": lambda m, s, x, b: _with_bias(m, x, b),
     "rectify": lambda m, s, x: m.maximum(x, 0.0),
     "size": lambda m, s, x: m.size(x, s["axis"]),
+    "call": lambda m, s, *a: CALLS[s["name"]].value(m, s, *a),
 }
 
 
@@ -133,6 +138,8 @@ class Meaning:
             return self._loop(step, values)
         if step["do"] == "choose":
             return [(step["id"], self._choose(step, values))]
+        if step["do"] == "graph":
+            return [(step["id"], self._graph(step, values))]
         given = [values[a] for a in step["args"]]
         return [(step["id"], DOES[step["do"]](self.space, step, *given))]
 
@@ -141,7 +148,8 @@ class Meaning:
             self.dtypes[number] = value.type.dtype
             return value
         if self.exact:  # many digits: floats have no dtype, whole numbers have
-            return _wrapped(value, np.dtype(self.dtypes[number]))
+            # A mean of whole numbers is NumPy's, and goes on in many digits.
+            return _wrapped(widened(value), np.dtype(self.dtypes[number]))
         with np.errstate(all="ignore"):
             return np.asarray(value).astype(self.dtypes[number])
 
@@ -154,6 +162,23 @@ class Meaning:
             return inside[part["result"]]
 
         return self.space.choose(condition, lambda: branch("yes"), lambda: branch("no"))
+
+    def _graph(self, step: Step, values: Mapping[int, Any]) -> Any:
+        """`inner`: the ids of its arguments within; `result`: one of an inner step;
+        `override`: whether its gradient is given, and of what."""
+        given = [values[a] for a in step["args"]]
+
+        def inside(*arguments: Any) -> Any:
+            pairs = zip(step["inner"], arguments, strict=True)
+            own = {n: self.typed(n, value) for n, value in pairs}
+            return self.run(step["steps"], own)[step["result"]]
+
+        if self.space is not Symbols:
+            return inside(*given)
+        inputs = [x.type() for x in given]
+        return OpFromGraph(
+            inputs, [inside(*inputs)], step["inline"], **overrides(step, inside, inputs)
+        )(*given)
 
     def _loop(self, step: Step, values: Mapping[int, Any]) -> list[tuple[int, Any]]:
         """`states`: start, taps (how many earlier rows are read), reads (their ids inside,
@@ -181,6 +206,22 @@ class Meaning:
             step.get("done") is not None,
         )  # fmt: skip
         return list(zip(step["ids"], found, strict=True))
+
+
+def overrides(step: Step, inside: Any, inputs: Sequence[Any]) -> dict[str, Any]:
+    """The graph's own gradient, written by hand in one of two forms."""
+    if any(x.type.dtype not in FLOATS for x in (*inputs, inside(*inputs))):
+        return {}
+
+    def back(inputs: Sequence[Any], gradients: Sequence[Any]) -> Any:
+        known = {inside(*inputs): gradients[0]}
+        return T.grad(None, inputs, known_grads=known, disconnected_inputs="ignore")
+
+    return {
+        "none": {},
+        "gradient": {"grad_overrides": back},
+        "product": {"lop_overrides": lambda inputs, outputs, g: back(inputs, g)},
+    }[step["override"]]
 
 
 # ---- leaves
@@ -217,7 +258,7 @@ def all_steps(steps: Sequence[Step]) -> list[Step]:
     found = []
     for step in steps:
         found.append(step)
-        if step["do"] == "loop":
+        if step["do"] in ("loop", "graph"):
             found += all_steps(step["steps"])
         if step["do"] == "choose":
             found += all_steps(step["yes"]["steps"]) + all_steps(step["no"]["steps"])

@@ -187,13 +187,17 @@ def smaller_end(program: Program, hangs: bool) -> Program:
     return shrink(program, ends, ENDS)
 
 
-def run(seconds: float, processes: int, first: int, finds: pathlib.Path) -> int:
-    """Fuzzes, reports, and returns how many finds there were."""
+def run(
+    seconds: float, processes: int, first: int, finds: pathlib.Path, every: int = 1
+) -> int:
+    """Fuzzes programs number `first`, `first + every`, ..., reports, and returns how many
+    finds there were."""
     until, said = time.time() + seconds, time.time()
     with tempfile.TemporaryDirectory(prefix="symnet-fuzz-") as folder:
         places = [pathlib.Path(folder) / str(k) for k in range(processes)]
         workers = [
-            Worker(first + k, processes, until, p, finds) for k, p in enumerate(places)
+            Worker(first + k * every, processes * every, until, p, finds)
+            for k, p in enumerate(places)
         ]
         try:
             while any(w.busy() for w in workers):
@@ -232,6 +236,9 @@ def main() -> int:
     parser.add_argument(
         "--first", type=int, default=None, help="number of the first program"
     )
+    parser.add_argument(
+        "--every", type=int, default=1, help="5 keeps to programs of one kind"
+    )
     parser.add_argument("--finds", type=pathlib.Path, default=FINDS)
     parser.add_argument("--replay", nargs="+")
     parser.add_argument("--work", nargs=5, help=argparse.SUPPRESS)
@@ -252,7 +259,8 @@ def main() -> int:
         return int(bool(faults))
     first = given.first if given.first is not None else int(time.time()) % 10**6 * 1000
     print(f"the first program is number {first}", flush=True)
-    return int(bool(run(given.seconds, given.processes, first, given.finds)))
+    found = run(given.seconds, given.processes, first, given.finds, given.every)
+    return int(bool(found))
 
 
 if __name__ == "__main__":

@@ -174,6 +174,8 @@ def _needed(steps: list[Step], wanted: set[int]) -> list[Step]:
                 | {step["done"]}
             )
             step["steps"] = _needed(step["steps"], inner)
+        if step["do"] == "graph":
+            step["steps"] = _needed(step["steps"], {step["result"]})
         if step["do"] == "choose":
             for branch in (step["yes"], step["no"]):
                 branch["steps"] = _needed(branch["steps"], {branch["result"]})

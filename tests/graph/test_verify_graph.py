@@ -5,13 +5,16 @@ from __future__ import annotations
 import pytest
 
 import symnet
+import symnet.sparse
 import symnet.tensor as T
 from symnet import config, function, scan
 from symnet.compile import pipeline
-from symnet.graph.traverse import Graph
+from symnet.graph.traverse import Graph, leaves
+from symnet.graph.types import Type
 from symnet.graph.variables import Apply
 from symnet.graph.verify_graph import GraphError, verify_graph
 from symnet.ifelse import ifelse
+from symnet.tensor.shared_randomstreams import RandomStreams
 
 
 def test_right_graphs():
@@ -20,6 +23,30 @@ def test_right_graphs():
     outputs = [ifelse(c, x[k], T.dot(x, x)), rows[-1], T.argmax(x, axis=1)]
     gradient = symnet.grad(sum(v.sum() for v in outputs[:2]), x)
     verify_graph(Graph([x, c, k], [*outputs, gradient]), [])
+
+
+def test_results_that_are_no_tensors():
+    """Sparse matrices, streams of random numbers, types that users write."""
+
+    class Word(Type):
+        pass
+
+    class Speak(symnet.Op):
+        __props__ = ()
+
+        def make_node(self, x):
+            return Apply(self, [x], [Word()()])
+
+    x = T.dmatrix("x")
+    sparse_x = symnet.sparse.csc_from_dense(x)
+    inner = symnet.OpFromGraph([x], [symnet.sparse.dense_from_sparse(sparse_x * 2)])
+    stream = RandomStreams(3).uniform(size=(2,))
+    verify_graph(Graph([x], [inner(x), sparse_x, Speak()(x)]), [])
+    verify_graph(Graph([], [stream]), leaves([stream]))
+    with pytest.raises(GraphError, match="a result is float64 csc matrix, made as"):
+        node = symnet.sparse.csr_from_dense(x).owner
+        wrong = Apply(node.op, [x], [sparse_x.type()])
+        verify_graph(Graph([x], wrong.outputs), [])
 
 
 def test_what_came_from_nowhere():

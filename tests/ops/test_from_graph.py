@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy import special
+from scipy.sparse import csr_matrix
 
 import symnet
+import symnet.sparse as sparse
 import symnet.tensor as T
 from symnet import OpFromGraph, function
 from symnet.errors import NullTypeGradError, UnusedInputError
@@ -35,6 +37,24 @@ def test_values(mode: str, inline: bool) -> None:
     np.testing.assert_allclose(got[0], A * special.expit(B), rtol=1e-14)
     np.testing.assert_array_equal(got[1], A - B)
     assert "gate" not in {str(node.op) for node in f.maker.fgraph.toposort()}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_sparse_matrices_inside_and_across(mode: str) -> None:
+    """Made and used within, taken, given, and within a graph within a loop."""
+    m, s = T.dmatrix("m"), sparse.csr_matrix("s", dtype="float64")
+    value = np.array([[1.0, 0.0], [-2.0, 3.0]])
+    inside = OpFromGraph([m], [sparse.dense_from_sparse(sparse.csc_from_dense(m) * 2)])
+    doubled = inside(m)
+    gradient = T.grad(T.sqr(doubled).sum(), m)
+    got, slope = function([m], [doubled, gradient], mode=mode)(value)
+    np.testing.assert_array_equal(got, 2 * value)
+    np.testing.assert_array_equal(slope, 8 * value)
+    rows, _ = symnet.scan(inside, outputs_info=m, n_steps=2)
+    np.testing.assert_array_equal(function([m], rows[-1], mode=mode)(value), 4 * value)
+    across = OpFromGraph([s], [s * 3])(s)
+    given = function([s], across, mode=mode)(csr_matrix(value))
+    np.testing.assert_array_equal(given.toarray(), 3 * value)
 
 
 def test_it_is_fused_with_what_stands_around_it() -> None:

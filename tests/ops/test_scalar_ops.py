@@ -438,6 +438,33 @@ def test_numbers_of_theano_scalar() -> None:
     assert issubclass(UnaryScalarOp, ScalarOp)
 
 
+@pytest.mark.parametrize("name", ["sin", "cos", "tan"])
+def test_a_body_of_what_the_c_library_computes(name: str) -> None:
+    """It has a reference of its own; `impl` beside it is another."""
+
+    class Wave(UnaryScalarOp):
+        def body(self, x: Any) -> Any:
+            return call(name, x) * 2.0
+
+    class Judged(Wave):
+        def impl(self, x: Any) -> Any:
+            return getattr(np, name)(x) * 2
+
+    class Gamma(UnaryScalarOp):
+        def body(self, x: Any) -> Any:
+            return call("gamma", x)
+
+        def impl(self, x: Any) -> Any:
+            return special.gamma(x)
+
+    x, value = T.dvector("x"), np.array([0.5, 1.0, 1e6])
+    for op in (Wave(), Judged()):
+        found = symnet.function([x], op(x), mode="DebugMode")(value)
+        np.testing.assert_allclose(found, 2 * getattr(np, name)(value), rtol=1e-13)
+    found = symnet.function([x], Gamma()(x), mode="DebugMode")(value[:2])
+    np.testing.assert_allclose(found, special.gamma(value[:2]), rtol=1e-13)
+
+
 # ---- wrong ones
 
 

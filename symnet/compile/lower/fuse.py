@@ -15,8 +15,9 @@ moves less memory; but only sizes say whether it has work for all threads: see
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from symnet.data_classes import dataclass
 from symnet.graph.variables import Apply, Constant, Variable
 from symnet.kernels.loopir import scalars
 from symnet.kernels.loopir.views import ONE, Size

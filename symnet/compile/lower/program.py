@@ -22,11 +22,12 @@ binds it to concrete sizes.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 import numpy as np
 
+from symnet.data_classes import dataclass
 from symnet.graph.origin import Origin
 from symnet.graph.types import COMPLEX
 from symnet.graph.variables import Apply, Variable

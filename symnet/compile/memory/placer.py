@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from symnet.compile.lower.program import (
     Buffer,
@@ -25,6 +25,7 @@ from symnet.compile.lower.program import (
 from symnet.compile.memory import overwriting
 from symnet.compile.memory.bounds_checks import check_step
 from symnet.compile.memory.overwriting import dense
+from symnet.data_classes import dataclass
 from symnet.graph.variables import Apply, Variable
 from symnet.kernels.loopir.views import View
 

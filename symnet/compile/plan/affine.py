@@ -8,9 +8,9 @@ and the range of values in which all of them hold.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import inf
 
+from symnet.data_classes import dataclass
 from symnet.kernels.loopir.scalars import Scalar, walk
 
 

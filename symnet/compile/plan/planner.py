@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -32,6 +31,7 @@ from symnet.compile.memory.arena import lifetimes, pack
 from symnet.compile.memory.verify_placement import ProofFacts, verify
 from symnet.compile.plan.library_calls import bind_call
 from symnet.config import config
+from symnet.data_classes import dataclass
 from symnet.errors import message
 from symnet.graph.variables import operand_text
 from symnet.kernels.interface import (

@@ -8,9 +8,9 @@ their parts.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import cast
 
+from symnet.data_classes import dataclass
 from symnet.graph.traverse import clone_replace, toposort
 from symnet.graph.variables import Apply, Variable, make_variable
 from symnet.ops.scan.loop import Outputs, Scan, State, labelled

@@ -10,8 +10,7 @@ import numpy as np
 from symnet.config import config
 from symnet.kernels.cost_model import SLOWNESS
 from symnet.kernels.cpu.library.call_steps import LETTERS, CallArrangement
-from symnet.kernels.cpu.library.calls import bind
-from symnet.kernels.cpu.library.dense_calls import offers_dense
+from symnet.kernels.cpu.library.calls import bind, offers_dense
 from symnet.kernels.cpu.runtime import threads
 from symnet.kernels.cpu.runtime.call_block import (
     Argument,

@@ -8,11 +8,11 @@ for both.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
+from symnet.data_classes import dataclass
 from symnet.kernels.loopir.scalars import Kernel
 from symnet.kernels.variants import Variant
 

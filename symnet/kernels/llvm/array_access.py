@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
+from symnet.data_classes import dataclass
 from symnet.kernels.llvm.blocks import Block
 from symnet.kernels.llvm.lanes import Lanes
 from symnet.kernels.llvm.text import (

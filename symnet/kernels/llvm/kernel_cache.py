@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -12,6 +12,7 @@ from time import perf_counter
 from typing import Any
 from weakref import WeakValueDictionary
 
+from symnet.data_classes import dataclass
 from symnet.kernels import variants
 from symnet.kernels.cpu.jit.native import Native, compile_jobs
 from symnet.kernels.llvm.compiler_thread import on_compiler_thread

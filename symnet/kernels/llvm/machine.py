@@ -15,7 +15,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from typing import Any
 
@@ -23,6 +23,7 @@ import llvmlite
 import llvmlite.binding as llvm
 
 from symnet.config import config
+from symnet.data_classes import dataclass
 from symnet.kernels.llvm.compiler_thread import inside, is_inside, on_compiler_thread
 from symnet.kernels.llvm.target import Target, cpu_target
 

@@ -10,11 +10,11 @@ import hashlib
 import itertools
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import llvmlite.binding as llvm
 
+from symnet.data_classes import dataclass
 from symnet.kernels.llvm.compiler_thread import on_compiler_thread
 from symnet.kernels.llvm.disk_cache import read_object, write_object
 from symnet.kernels.llvm.machine import machine

@@ -7,7 +7,9 @@ own (NVPTX, and for tests any processor, where the thread's number is an argumen
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+from symnet.data_classes import dataclass
 
 # The oldest PTX that knows an architecture: what a driver accepts begins with it.
 # Source: "PTX ISA", release notes.
@@ -42,6 +44,11 @@ class Target:
     half: bool
     attributes: str = "nounwind"
     threads: str = ""
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether loads and stores under a mask cost no more than others."""
+        return self.vector_bytes == 64
 
     @property
     def is_x86(self) -> bool:

@@ -12,13 +12,13 @@ processes.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import cmp_to_key
 from typing import Any
 from weakref import ref
 
 import numpy as np
 
+from symnet.data_classes import dataclass
 from symnet.lazy import cached_property
 
 # What a printer must know.  Everything else is expanded into these before printing.

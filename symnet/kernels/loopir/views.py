@@ -8,12 +8,13 @@ so "these two sizes are always equal" is `is`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
+from symnet.data_classes import dataclass
 from symnet.kernels.loopir.scalars import Scalar, binary, in_order, literal, select
 
 Size = Scalar

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from symnet.data_classes import dataclass
 from symnet.kernels.cpu.runtime.runner import WRITES
 from symnet.kernels.cpu.runtime.store import Store
 from symnet.kernels.cpu.runtime.tickets import Queue

@@ -12,11 +12,11 @@ taken by logarithms: `forward` over the steps up to each, `backward` over those 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from symnet.data_classes import dataclass
 from symnet.errors import ShapeError, message
 from symnet.graph.types import INTEGERS, TensorType
 from symnet.graph.variables import (

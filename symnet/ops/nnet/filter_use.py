@@ -9,9 +9,9 @@ are not shared (filters, *places, channels of one group, *taps).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from symnet.data_classes import dataclass
 from symnet.errors import DeclaredShapeError, ShapeError, message
 from symnet.graph.types import COMPLEX, FLOATS
 from symnet.graph.variables import Variable, operand_text

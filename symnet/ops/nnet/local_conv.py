@@ -7,9 +7,9 @@ The arithmetic is that of the dtype: integers wrap around.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from symnet.data_classes import dataclass
 from symnet.graph.variables import Variable
 from symnet.ops.alloc import zeros
 from symnet.ops.arithmetic import add, mul

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from symnet.data_classes import dataclass
 from symnet.graph.variables import Constant, Variable
 from symnet.ops.arithmetic import add, maximum, minimum, mul, sub, switch
 from symnet.ops.comparison import ge

@@ -66,10 +66,10 @@ def product(left: Matrices, right: Matrices) -> Matrices:
 @cache
 def jump(exponent: int) -> Matrices:
     """The matrices of 2**exponent steps at once."""
-    result = STEP
-    for _ in range(exponent):
-        result = product(result, result)
-    return result
+    if not exponent:
+        return STEP
+    half = jump(exponent - 1)  # which other exponents have in common
+    return product(half, half)
 
 
 def advance(states: Any, matrices: Matrices) -> States:

@@ -8,9 +8,9 @@ Source: Griewank 1992, checkpoints at one level.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from symnet.data_classes import dataclass
 from symnet.graph.variables import Constant, Variable
 from symnet.ops.arithmetic import int_div, mul, sub
 from symnet.ops.indexing import getitem

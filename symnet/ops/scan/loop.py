@@ -7,11 +7,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from symnet.data_classes import dataclass
 from symnet.errors import ShapeError, message
 from symnet.graph.evaluate import retold
 from symnet.graph.inner import InnerGraph
@@ -144,6 +144,9 @@ class Scan(TensorOp):
     @property
     def inner_outputs(self) -> tuple[Variable, ...]:
         return self.graph.outputs
+
+    # Theano's names for them: programs walk through the steps of loops.
+    inputs, outputs = inner_inputs, inner_outputs
 
     def __str__(self) -> str:
         return f"Scan{{{self.name}}}" if self.name else "Scan"

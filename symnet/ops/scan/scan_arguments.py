@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from symnet.data_classes import dataclass
 from symnet.errors import ShapeError, message
 from symnet.graph.origin import Origin, capture
 from symnet.graph.types import INTEGERS, TensorType

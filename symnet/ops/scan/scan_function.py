@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from symnet.config import config
+from symnet.data_classes import dataclass
 from symnet.errors import MissingInputError, ShapeError, briefly, message
 from symnet.graph.origin import capture
 from symnet.graph.testvalues import get_test_value

@@ -5,9 +5,10 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from symnet.data_classes import dataclass
 from symnet.errors import message
 from symnet.graph.origin import Origin, capture, inherit
 from symnet.graph.traverse import clone_replace, leaves, toposort

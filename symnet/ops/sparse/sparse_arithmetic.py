@@ -12,6 +12,7 @@ from symnet.errors import ShapeError, message
 from symnet.graph.types import TensorType
 from symnet.graph.variables import (
     Apply,
+    Constant,
     Gradients,
     Variable,
     Vars,
@@ -219,8 +220,10 @@ class MulSD(SparseOp):
         x, y = as_sparse_variable(x), as_tensor(y)
         if y.type.ndim not in (0, 2):
             raise TypeError(_no_matrix(self, x, y))
-        kind = x.type.clone(dtype=common_dtype([x, y]))
-        return Apply(self, [x, y], [make_variable(kind)])
+        dtype = common_dtype([x, y])
+        if isinstance(y, Constant) and y.weak:  # a rewrite could make it a strong one
+            y = dense_cast(y, dtype)
+        return Apply(self, [x, y], [make_variable(x.type.clone(dtype=dtype))])
 
     def dense(
         self, node: Apply, inputs: Sequence[Any], forms: DenseForms

@@ -14,13 +14,13 @@ entries there are.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from dataclasses import replace as changed
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from symnet.config import config
+from symnet.data_classes import dataclass
 from symnet.errors import message
 from symnet.graph.evaluate import compute, evaluate
 from symnet.graph.origin import inherit

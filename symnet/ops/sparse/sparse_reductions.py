@@ -83,7 +83,8 @@ class StructuredAddSV(ByColumn):
     function = staticmethod(arithmetic.add)
 
     def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
-        (gradient,) = output_gradients
+        # What stands where nothing is stored was added to nothing.
+        gradient = mul(sp_ones_like(inputs[0]), output_gradients[0])
         return [gradient, sp_sum(gradient, 0, True)]
 
 

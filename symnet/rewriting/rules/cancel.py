@@ -7,8 +7,9 @@ products, also with sums in between: (a/s - b) * s becomes a - b*s.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from symnet.data_classes import dataclass
 from symnet.graph.variables import Variable
 from symnet.ops.arithmetic import add, mul, neg, sub, true_div
 from symnet.ops.base import constant

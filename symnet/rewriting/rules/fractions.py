@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from symnet.data_classes import dataclass
 from symnet.graph.variables import Variable
 from symnet.ops.arithmetic import mul, neg, pow, reciprocal, sqr, true_div
 from symnet.ops.base import constant

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from symnet.data_classes import dataclass
 from symnet.graph.types import FLOATS
 from symnet.graph.variables import Apply, Constant, Variable
 from symnet.ops.arithmetic import log, neg, second, sub

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from symnet.data_classes import dataclass
 from symnet.graph.variables import Constant, Variable
 from symnet.ops.alloc import Alloc
 from symnet.ops.arithmetic import mul, second

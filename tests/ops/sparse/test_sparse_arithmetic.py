@@ -140,3 +140,14 @@ def test_operands_that_are_refused() -> None:
         x + 1
     with pytest.raises(TypeError, match="one format and dtype"):
         sparse.add_s_s_data(x, sparse.csc_matrix())
+
+
+def test_a_python_number_keeps_its_dtype_when_a_rewrite_makes_it_a_constant() -> None:
+    """The operation is made again of its operands, as passes do: float32 times 2."""
+    for dtype in ("float32", "int8", "complex64"):
+        product = (sparse.csr_matrix("x", dtype=dtype) * 2).owner
+        assert not product.inputs[1].weak
+        assert product.op.make_node(*product.inputs).outputs[0].type == (
+            product.outputs[0].type
+        )
+        assert product.outputs[0].type.dtype == dtype

@@ -115,3 +115,17 @@ def test_what_is_refused() -> None:
                 symnet.function([x, v], function(x, v))(
                     matrix("csr", (5, 7)), np.ones(wrong)
                 )
+
+
+@pytest.mark.parametrize("make", [sparse.csr_from_dense, sparse.csc_from_dense])
+def test_the_gradient_of_a_vector_added_counts_stored_entries_only(make: Any) -> None:
+    """Also where the gradient of the result has all elements, as that of `dot` has."""
+    x, v, w = T.dmatrix("x"), T.dvector("v"), T.dmatrix("w")
+    value = np.array([[1.0, 0.0, 2.0], [0.0, 3.0, 4.0]])
+    weights = np.arange(6.0).reshape(3, 2) + 1
+    cost = sparse.dot(sparse.structured_add_s_v(make(x), v), w).sum()
+    found = symnet.function([x, v, w], T.grad(cost, [x, v]))(value, np.ones(3), weights)
+    all_elements = np.ones((2, 2)) @ weights.T
+    stored = (value != 0) * all_elements
+    np.testing.assert_allclose(found[0], stored)
+    np.testing.assert_allclose(found[1], stored.sum(axis=0))

@@ -8,7 +8,6 @@ integers; an address is one too.
 from __future__ import annotations
 
 import ctypes
-import inspect
 import os
 import platform
 import re
@@ -67,6 +66,12 @@ def c_function(name: str) -> int:
     return ctypes.cast(found, ctypes.c_void_p).value or 0
 
 
+def parameter_names(function: Callable[..., Any]) -> list[str]:
+    """Names of the parameters of a plain function: `inspect.signature` takes 20 us."""
+    code = function.__code__
+    return list(code.co_varnames[: code.co_argcount])
+
+
 memcpy = CFunction("memcpy", "i64(i64, i64, i64)")
 memset = CFunction("memset", "i64(i64, i32, i64)")
 
@@ -88,7 +93,7 @@ class NativeInstruction(Generic[P]):
     def __init__(self, lines: str, body: Callable[P, int]) -> None:
         numbered = re.sub(r"%(\w+)", r"%\1.{serial}", lines.strip())
         self.lines = [_pieces(line.strip()) for line in numbered.splitlines()]
-        self.body, self.parameters = body, list(inspect.signature(body).parameters)
+        self.body, self.parameters = body, parameter_names(body)
         self.__doc__ = body.__doc__
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> int:

@@ -22,7 +22,6 @@ what a program does that calls once.
 from __future__ import annotations
 
 import ctypes
-import inspect
 import os
 import threading
 from collections import defaultdict
@@ -39,6 +38,7 @@ from symnet.kernels.cpu.jit.intrinsics import (
     NativeFunction,
     NativeInstruction,
     Symbol,
+    parameter_names,
 )
 from symnet.kernels.cpu.jit.record import Record
 from symnet.kernels.llvm.compiler_thread import begin, on_compiler_thread
@@ -59,17 +59,25 @@ P = ParamSpec("P")
 
 class Native(NativeFunction, Generic[P]):
     """A function of the subset.  Called from Python it runs natively, without the GIL;
-    a `lazy` one only if that is compiled already."""
+    a `lazy` one only if that is compiled already.
+
+    rare: see `rarely`."""
 
     def __init__(
-        self, python: Callable[P, int], lazy: bool = False, hot: bool = False
+        self,
+        python: Callable[P, int],
+        lazy: bool = False,
+        hot: bool = False,
+        rare: bool = False,
     ) -> None:
         self.python = python
-        self.lazy = lazy
-        self.hot = hot
-        self.unit = f"{python.__module__}{' hot' if hot else ''}"
-        self.name = f"{python.__module__}.{python.__qualname__}"
-        self.parameters = list(inspect.signature(python).parameters)
+        self.lazy, self.hot, self.rare = lazy, hot, rare
+        kind = ".hot" if hot else ".rare" if rare else ""
+        self.unit = f"{python.__module__}{kind}"
+        self.name = (
+            f"{python.__module__}.{python.__qualname__}{'.rare' if rare else ''}"
+        )
+        self.parameters = parameter_names(python)
         self.__doc__ = python.__doc__
         self._address = 0
 
@@ -97,14 +105,21 @@ class Native(NativeFunction, Generic[P]):
 
 # By unit: functions that are compiled together.
 _pending: defaultdict[str, list[Native[Any]]] = defaultdict(list)
+_hot: defaultdict[str, list[Native[Any]]] = defaultdict(list)  # those that are `hot`
+_twins: dict[Native[Any], Native[Any]] = {}  # what `rarely` gives for each
 
 
 def native(
-    function: Callable[P, int], lazy: bool = False, hot: bool = False
+    function: Callable[P, int],
+    lazy: bool = False,
+    hot: bool = False,
+    rare: bool = False,
 ) -> Native[P]:
     """Decorator: make a native function of one written in the subset."""
-    result = Native(function, lazy, hot)
+    result = Native(function, lazy, hot, rare)
     _pending[result.unit].append(result)
+    if hot:
+        _hot[result.unit].append(result)
     return result
 
 
@@ -118,20 +133,32 @@ def lazily_compiled(function: Callable[P, int]) -> Native[P]:
     return native(function, lazy=True)
 
 
+def rarely(function: Native[P]) -> Native[P]:
+    """The same function for where it seldom runs: a `hot` one has a twin that is compiled
+    quickly, with all that it calls; others are their own."""
+    if not function.hot:
+        return function
+    for one in _hot[function.unit]:
+        if one not in _twins:
+            _twins[one] = native(one.python, rare=True)
+    return _twins[function]
+
+
 def outside(
     functions: list[Native[Any]],
 ) -> dict[str, Symbol | CFunction | Native[Any]]:
     """What the functions name but do not define."""
     namespace = functions[0].python.__globals__
     mentioned = {name for f in functions for name in f.python.__code__.co_names}
-    found = (namespace.get(name) for name in sorted(mentioned))
     own = {function.name for function in functions}
-    kinds = (Symbol, CFunction, Native)
-    return {
-        what.name: what
-        for what in found
-        if isinstance(what, kinds) and what.name not in own
-    }
+    found: dict[str, Symbol | CFunction | Native[Any]] = {}
+    for name in sorted(mentioned):
+        what = namespace.get(name)
+        if isinstance(what, Native) and functions[0].rare:
+            what = rarely(what)
+        if isinstance(what, (Symbol, CFunction, Native)) and what.name not in own:
+            found[what.name] = what
+    return found
 
 
 def declaration(what: Symbol | CFunction | Native[Any]) -> str:
@@ -145,7 +172,14 @@ def declaration(what: Symbol | CFunction | Native[Any]) -> str:
 def print_module(functions: list[Native[Any]]) -> str:
     """The LLVM IR of functions of one unit."""
     texts = [translator.Translator(function.python).text() for function in functions]
-    return "\n".join([*map(declaration, outside(functions).values()), *texts])
+    around = outside(functions)
+    text = "\n".join(texts)
+    for twin in (*functions, *around.values()):
+        if isinstance(twin, Native) and twin.rare:
+            text = text.replace(
+                f'@"{twin.name.removesuffix(".rare")}"', f'@"{twin.name}"'
+            )
+    return "\n".join([*map(declaration, around.values()), text])
 
 
 def optimise(text: str, quick: bool) -> bytes:

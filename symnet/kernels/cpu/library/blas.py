@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import ctypes
 import os
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import numpy as np
 
+from symnet.data_classes import dataclass
 from symnet.kernels.cpu.jit.intrinsics import (
     Symbol,
     atomic_add,

@@ -8,12 +8,13 @@ import ctypes
 import math
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import numpy as np
 
 from symnet.config import config
+from symnet.data_classes import dataclass
 from symnet.kernels.cpu.jit.intrinsics import C_LIBRARY, CFunction, load
 from symnet.kernels.cpu.jit.native import Native, native
 from symnet.kernels.cpu.library.blas import blas_address, map_buffers

@@ -9,11 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from symnet.kernels.cpu.library.call_steps import CallArrangement, gemm_step
-from symnet.kernels.cpu.library.convolution_steps import convolution_step
-from symnet.kernels.cpu.library.dense_calls import dense_step
 from symnet.kernels.cpu.library.narrow_gemm import own_gemm
 from symnet.kernels.cpu.library.packed_gemm import packed_gemm
 from symnet.kernels.cpu.runtime import runner
@@ -29,6 +27,18 @@ from symnet.kernels.library import (
 from symnet.kernels.loopir import scalars as loops
 from symnet.kernels.loopir.scalars import Kernel, Operand, Output
 from symnet.kernels.schedule import Schedule
+from symnet.lazy import imported_when_called
+
+LIBRARY = "symnet.kernels.cpu.library"
+if TYPE_CHECKING:
+    from symnet.kernels.cpu.library.convolution_steps import convolution_step
+    from symnet.kernels.cpu.library.dense_calls import dense_step, offers_dense
+else:
+    convolution_step = imported_when_called(
+        f"{LIBRARY}.convolution_steps", "convolution_step"
+    )
+    dense_step = imported_when_called(f"{LIBRARY}.dense_calls", "dense_step")
+    offers_dense = imported_when_called(f"{LIBRARY}.dense_calls", "offers_dense")
 
 # Vectors from this length on are multiplied by a loop of our own: it adds up as exactly as
 # other sums, and uses all threads.  Measured against BLAS: 0.3 of the time for 1000
@@ -106,4 +116,4 @@ def inner_product(dtype: str, rank: int) -> Kernel:
     return Kernel(rank, (*(not k for k in kept), True), factors, (output,))
 
 
-__all__ = ["bind"]
+__all__ = ["bind", "offers_dense"]

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from symnet.kernels.cpu.library.call_steps import CallArrangement, fill_step, gemm_step
 from symnet.kernels.cpu.library.convolution_code import convolve_rows
+from symnet.kernels.cpu.library.convolution_columns_steps import columns_step
 from symnet.kernels.cpu.library.convolution_inputs_code import convolve_inputs
 from symnet.kernels.cpu.library.convolution_planes_steps import planes_step
 from symnet.kernels.cpu.library.convolution_sums_steps import sums_step
@@ -61,7 +62,7 @@ def direct_step(call: ConvolutionCall) -> CallArrangement:
     """The step that multiplies each tap."""
     back, taps_run = along_inputs(call), along_taps(call)
     if back and call.channels >= FEW_CHANNELS:
-        return _inputs(call)
+        return columns_step(call) or _inputs(call)
     by_planes = planes_step(call, fixes_taps=back or not taps_run)
     if by_planes is not None:
         return by_planes

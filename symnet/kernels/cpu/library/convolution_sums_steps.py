@@ -4,8 +4,9 @@ See `convolution_sums_code`."""
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from symnet.data_classes import dataclass
 from symnet.kernels.cpu.library.call_steps import CallArrangement
 from symnet.kernels.cpu.library.convolution_code import ConvolutionWords
 from symnet.kernels.cpu.library.convolution_sums_code import (

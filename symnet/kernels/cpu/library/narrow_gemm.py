@@ -20,6 +20,7 @@ from symnet.kernels.cpu.library.tiled_gemm import (
     ITEMS,
     NUMBERS_PER_NS,
     SHARED_NS,
+    pays,
     suits_tiles,
     tiled_gemm,
     tiled_step,
@@ -44,7 +45,7 @@ N, T = NarrowGemmWords, TiledGemmWords
 
 def own_gemm(call: GemmCall) -> CallArrangement | None:
     """A product by our own micro-kernels, where they serve.  Pointers: as `narrow_gemm`."""
-    narrow = narrow_gemm(call) if suits_tiles(call) else None
+    narrow = narrow_gemm(call) if suits_tiles(call) and pays(call) else None
     return narrow or tiled_gemm(call)
 
 

@@ -13,11 +13,11 @@ import ctypes
 import importlib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 
+from symnet.data_classes import dataclass
 from symnet.kernels.cpu.jit.intrinsics import c_function, call, load, stack, store
 from symnet.kernels.cpu.jit.native import native
 from symnet.kernels.cpu.library.blas import (

@@ -13,7 +13,7 @@ from symnet.kernels.cpu.jit.intrinsics import (
     memset,
     pause,
 )
-from symnet.kernels.cpu.jit.native import hot, native
+from symnet.kernels.cpu.jit.native import native
 from symnet.kernels.cpu.jit.record import Record
 from symnet.kernels.cpu.runtime.threads import GENERATION, POOL
 
@@ -36,7 +36,8 @@ class PanelWords(Record):
     other: int
     one: int  # the number 1
     # Tiles that make up all rows, each with `few` of them or, `more` times, one more; over
-    # `tile_columns` columns or half of them.
+    # `tile_columns` columns or half of them.  The code of the higher ones stands behind that
+    # of the others.
     tile_columns: int
     tiles: int
     few: int
@@ -136,7 +137,7 @@ def transpose(
 # ---- products
 
 
-@hot
+@native
 def multiply_panel(
     arguments: int,
     first: int,
@@ -157,43 +158,41 @@ def multiply_panel(
     are where the first of them begins, beta is an address or 0."""
     item = load(arguments, P.item)
     few = load(arguments, P.few)
-    more = load(arguments, P.more)
     tile_columns = load(arguments, P.tile_columns)
+    higher = load(arguments, P.more) - first  # tiles with one row more come first
+    if higher > last - first:
+        higher = last - first
+    if higher < 0:
+        higher = 0
     column = 0
     while column < columns:
         left = columns - column
-        plain = load(arguments, P.wide)
-        higher = load(arguments, P.wide_more)
+        place = P.wide
         if 2 * left <= tile_columns:
-            plain = load(arguments, P.narrow)
-            higher = load(arguments, P.narrow_more)
-        here = a
-        target = c + column * item
-        old = d + column * item
-        for tile in range(first, last):
-            code = plain
-            height = few
-            if tile < more:
-                code = higher
-                height = few + 1
-            call(
-                code,
-                here,
-                a_row,
-                load(arguments, P.a_step),
-                panel + column * item,
-                panel_row,
-                inner,
-                target,
-                c_row,
-                left,
-                load(arguments, P.alpha),
-                beta,
-                old,
-                d_row,
-            )
-            here += height * a_row
-            target += height * c_row
-            old += height * d_row
+            place = P.narrow
+        row = 0
+        for height in range(2):
+            tiles = last - first - higher
+            if height == 0:
+                tiles = higher
+            if tiles > 0:
+                call(
+                    load(arguments, place + 1 - height),
+                    a + row * a_row,
+                    a_row,
+                    load(arguments, P.a_step),
+                    panel + column * item,
+                    panel_row,
+                    inner,
+                    c + row * c_row + column * item,
+                    c_row,
+                    left,
+                    load(arguments, P.alpha),
+                    beta,
+                    d + row * d_row + column * item,
+                    d_row,
+                    tiles,
+                )
+            row = higher * (few + 1)
         column += tile_columns
     return 0

@@ -7,9 +7,10 @@ iteration hands to the next stays in registers.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeAlias
 
+from symnet.data_classes import dataclass
 from symnet.kernels.cpu.library.call_steps import CallArrangement
 from symnet.kernels.cpu.library.scalar_loop_code import (
     CELL_WORDS,

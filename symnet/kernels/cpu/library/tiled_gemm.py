@@ -1,9 +1,10 @@
 """Products of matrices by our own micro-kernels, as steps of the runner.
 
-They serve products of middle size on processors with 64-byte vectors; single vectors, tiny
-and very long products go to the BLAS.  On a Zen 5 OpenBLAS reaches half of what the
-processor can multiply, these tiles eight to nine tenths.  With 32-byte vectors, measured on
-the same processor, both reach the same (0.9 to 1.2 of the BLAS's time): there it stays.
+With 64-byte vectors they serve products of middle size; single vectors, tiny and very long
+products go to the BLAS.  On a Zen 5 OpenBLAS reaches half of what the processor can multiply,
+these tiles eight to nine tenths.  With 32-byte vectors they serve thin products only: on a
+Zen 3 OpenBLAS reaches 0.85 of the processor for large ones, but packs operands that are read
+once or twice.
 
 How the work is cut follows from the sizes and the kind of processor alone, so that the
 number of threads changes no bit.
@@ -29,12 +30,21 @@ from symnet.kernels.memory import LINE
 # In the second cache: a panel, and the rows of A that pass by it.
 PANEL_BYTES, ROWS_BYTES = 192 * 1024, 640 * 1024
 WIDE = 64  # bytes of a vector from which on they are faster than the BLAS
+MIDDLE = 32  # the same for thin products
 LONGEST_PIECE = 256  # of a sum: each rounds on its own
 LONGEST_SUM = 8192  # the BLAS is told to add longer ones up in parts
 LEAST_ROWS, LEAST_COLUMNS, LEAST_WORK = 4, 8, 20_000
 FEW_TILES = 9  # of rows: to pack B does not pay
 ITEMS, ITEM_WORK = 16, 250_000  # pieces worth cutting for, multiplications of one
 LEAST_TILES = 4  # of a piece
+# Thin products with 32-byte vectors, measured on Zen 3 beside OpenBLAS 0.3.31: results with
+# fewer columns than a cache line has numbers take 0.45 to 0.7 of its time; few rows, which
+# read B where it lies, 0.65 to 1 (1.7 where all its rows fall onto one set of the first
+# cache); short sums 0.6 to 0.95, with A by columns 0.7 to 1.  Short sums that are added to C
+# take 1.1 to 1.3 of it, because the BLAS reads C ahead.
+FEW_COLUMNS, MANY_ROWS, LONG_SUM = 8, 128, 256
+FEW_ROWS, SAME_SET = 32, 4096
+SHORT_SUM, SHORT_BY_COLUMNS, LEAST_SIDE = 32, 20, 64
 NUMBERS_PER_NS = {"float32": 40.0, "float64": 20.0}  # a modest core
 SHARED_NS = 10_000.0
 W = TiledGemmWords
@@ -47,9 +57,9 @@ def tiled_gemm(call: GemmCall) -> CallArrangement | None:
         return None
     item = ITEM_BYTES[call.dtype]
     if call.strides[2][1] == item and call.sizes[1] > 1:
-        return tiled_step(call) if _fits(call) else None
+        return tiled_step(call) if _fits(call) and pays(call) else None
     other = transposed(call)
-    if not _fits(other):
+    if not _fits(other) or not pays(other):
         return None
     step = tiled_step(other)
     alpha, b, a, beta, c = step.pointer_slots
@@ -57,12 +67,35 @@ def tiled_gemm(call: GemmCall) -> CallArrangement | None:
 
 
 def suits_tiles(call: GemmCall) -> bool:
-    """Whether tiles are faster than the BLAS for a product of that dtype and size."""
-    if call.dtype not in ITEM_BYTES or machine().target.vector_bytes < WIDE:
+    """Whether there are tiles for a product of that dtype and size."""
+    if call.dtype not in ITEM_BYTES or machine().target.vector_bytes < MIDDLE:
         return False
     m, n, k = call.sizes
     least = min(m, n) >= LEAST_ROWS and max(m, n) >= LEAST_COLUMNS
     return least and k <= LONGEST_SUM and m * n * k >= LEAST_WORK
+
+
+def pays(call: GemmCall) -> bool:
+    """Whether tiles are faster than the BLAS for a product whose C has its rows without
+    gaps."""
+    if machine().target.vector_bytes >= WIDE:
+        return True
+    m, n, k = call.sizes
+    if call.loops or n < FEW_COLUMNS:
+        return not call.loops and m >= MANY_ROWS and k >= LONG_SUM
+    return n >= LEAST_SIDE and (_has_few_rows(call) or _has_short_sums(call))
+
+
+def _has_few_rows(call: GemmCall) -> bool:
+    (m, _, k), (b_row, b_step) = call.sizes, call.strides[1]
+    spread = b_step == ITEM_BYTES[call.dtype] and b_row % SAME_SET != 0
+    return m <= FEW_ROWS and k >= LEAST_SIDE and spread
+
+
+def _has_short_sums(call: GemmCall) -> bool:
+    (m, _, k), (_, a_step) = call.sizes, call.strides[0]
+    most = SHORT_SUM if a_step == ITEM_BYTES[call.dtype] else SHORT_BY_COLUMNS
+    return k <= most and m >= LEAST_SIDE and call.beta == 0
 
 
 def transposed(call: GemmCall) -> GemmCall:

@@ -45,9 +45,9 @@ def lanes(dtype: str, target: Target) -> int:
 
 @cache
 def outer_tile(dtype: str, rows: int, vectors: int) -> Routine:
-    """`i64 (a, a_row, a_step, b, b_row, inner, c, c_row, columns, alpha, beta, d, d_row)`:
-    C = alpha A B + beta D, for `rows` rows of C and as many columns as fill the vectors or
-    fewer.  D is C, or lies elsewhere.
+    """`i64 (a, a_row, a_step, b, b_row, inner, c, c_row, columns, alpha, beta, d, d_row,
+    tiles)`: C = alpha A B + beta D, for as many columns as fill the vectors or fewer, and
+    `tiles` times `rows` rows of C.  D is C, or lies elsewhere.
 
     The rows of the matrices are so many bytes apart, and the numbers of A's `a_step`; the
     rows of the others have no gaps, and those of B are whole vectors long.  alpha and beta:
@@ -135,6 +135,7 @@ class RegisterTile:
         self.target = module.target
         self.lanes = lanes(dtype, module.target)
         self.vector = type_text(self.type, self.lanes)
+        self.masked = self.target.has_masks
         self.writer = FunctionWriter(module)
 
     def here(self) -> Lanes:
@@ -200,24 +201,27 @@ class OuterTile(RegisterTile):
     def write(self, name: str) -> None:
         given = (
             "a", "a_row", "a_step", "b", "b_row", "inner", "c", "c_row", "columns",
-            "alpha", "beta", "d", "d_row",
+            "alpha", "beta", "d", "d_row", "tiles",
         )  # fmt: skip
-        self.a, self.b, self.c, self.d = (self.pointer(f"%{p}") for p in "abcd")
-        sums = self.scaled(self.products())
-        here = self.writer.here()
-        whole = here.emit(f"icmp sge i64 %columns, {self.vectors * self.lanes}")
-        here.line(f"br i1 {whole}, label %whole, label %part")
-        here.label("whole")
-        self.finish("whole", sums, [None] * self.vectors)
-        self.writer.here().label("part")
-        masks = [self.mask("%columns", v * self.lanes) for v in range(self.vectors)]
-        self.finish("part", sums, masks)
+        self.b, *places = (self.pointer(f"%{p}") for p in "bacd")
+        heights = [
+            self.writer.entry.emit(f"mul i64 %{p}_row, {self.rows}") for p in "acd"
+        ]
+
+        def tile(number: str, names: list[str]) -> tuple[str, list[str]]:
+            a, c, d = names
+            sums = self.scaled(self.products(a))
+            (self.finish if self.masked else self.finish_by_cases)(sums, c, d)
+            following = self.writer.here().emit(f"add i64 {number}, 1")
+            return following, [*map(self.moved, names, heights)]
+
+        self.writer.loop("0", "%tiles", [("ptr", p) for p in places], tile)
         parameters = ", ".join(f"i64 %{name}" for name in given)
         self.writer.finish(f"define i64 @{name}({parameters})")
 
-    def products(self) -> list[list[str]]:
+    def products(self, a: str) -> list[list[str]]:
         """The loop along the contracted axis; the sums of each row."""
-        starts = self.row_pointers()
+        starts = self.row_pointers(a)
         size = self.lanes * self.item
 
         def body(k: str, names: list[str]) -> tuple[str, list[str]]:
@@ -238,10 +242,10 @@ class OuterTile(RegisterTile):
         count = self.vectors
         return [ends[r * count : (r + 1) * count] for r in range(self.rows)]
 
-    def row_pointers(self) -> list[str]:
+    def row_pointers(self, a: str) -> list[str]:
         """One pointer for two rows of A: the second is reached by an index, and no pointer
         waits for another (LLVM would compute one from the other: it must not know)."""
-        scope, starts = self.writer.entry, [self.a]
+        scope, starts = self.writer.here(), [a]
         twice = scope.emit("shl i64 %a_row, 1")
         for _ in range(2, self.rows, 2):
             start = scope.emit(f"getelementptr i8, ptr {starts[-1]}, i64 {twice}")
@@ -261,33 +265,72 @@ class OuterTile(RegisterTile):
         value = scope.emit(f"load {self.type}, ptr {place}, align {self.item}")
         return scope.splat(value, self.type, self.lanes)
 
-    def finish(
-        self, name: str, sums: list[list[str]], masks: Sequence[str | None]
-    ) -> None:
-        """Store the sums, or add them."""
+    def masks(self) -> list[str]:
+        """Which lanes of the vectors of a row are columns of C."""
+        return [self.mask("%columns", v * self.lanes) for v in range(self.vectors)]
+
+    def finish(self, sums: list[list[str]], c: str, d: str) -> None:
+        """Store the sums, or add them: one code for all cases, of which less than half has
+        to be compiled, where masks cost nothing.
+
+        Without beta no lane of D is read, and the factor of the zeros in its place is -0:
+        a sum with that is the other number, its sign included."""
+        masks, kind = self.masks(), self.here().type("bool")
         here = self.writer.here()
         new = here.emit("icmp eq i64 %beta, 0")
-        here.line(f"br i1 {new}, label %{name}new, label %{name}old")
-        for adds, label in ((False, "new"), (True, "old")):
-            self.writer.here().label(f"{name}{label}")
-            beta = self.number(self.pointer_here("%beta")) if adds else None
-            self.store_rows(sums, masks, beta)
-            self.writer.here().line("ret i64 0")
+        place = here.emit(f"select i1 {new}, i64 %alpha, i64 %beta")
+        there = here.emit(f"inttoptr i64 {place} to ptr")
+        value = here.emit(f"load {self.type}, ptr {there}, align {self.item}")
+        factor = here.emit(f"select i1 {new}, {self.type} -0.0, {self.type} {value}")
+        beta = here.splat(factor, self.type, self.lanes)
+        none = f"{kind} zeroinitializer"
+        read = [here.emit(f"select i1 {new}, {none}, {kind} {m}") for m in masks]
+        self.store_rows(sums, c, d, masks, read, beta)
+
+    def finish_by_cases(self, sums: list[list[str]], c: str, d: str) -> None:
+        """The same with code of its own for whole rows of vectors, and without beta."""
+        fresh, here = self.writer.module.fresh, self.writer.here()
+        whole, part, done = fresh("whole"), fresh("part"), fresh("stored")
+        full = here.emit(f"icmp sge i64 %columns, {self.vectors * self.lanes}")
+        here.line(f"br i1 {full}, label %{whole}, label %{part}")
+        for label in (whole, part):
+            here = self.writer.here()
+            here.label(label)
+            masks: Sequence[str | None] = [None] * self.vectors
+            if label is part:
+                masks = self.masks()
+            new, old = fresh("new"), fresh("old")
+            here = self.writer.here()
+            is_new = here.emit("icmp eq i64 %beta, 0")
+            here.line(f"br i1 {is_new}, label %{new}, label %{old}")
+            for case in (new, old):
+                self.writer.here().label(case)
+                beta = self.number(self.pointer_here("%beta")) if case is old else None
+                self.store_rows(sums, c, d, masks, masks, beta)
+                self.writer.here().line(f"br label %{done}")
+        self.writer.here().label(done)
 
     def store_rows(
-        self, sums: list[list[str]], masks: Sequence[str | None], beta: str | None
+        self,
+        sums: list[list[str]],
+        c: str,
+        d: str,
+        masks: Sequence[str | None],
+        read: Sequence[str | None],
+        beta: str | None,
     ) -> None:
-        row, old_row = self.c, self.d
+        """read: which lanes of D are read."""
+        row, old_row = c, d
         for r, values in enumerate(sums):
             if r:
                 row = self.moved(row, "%c_row")
                 old_row = self.moved(old_row, "%d_row")
-            for v, (value, mask) in enumerate(zip(values, masks, strict=True)):
+            for v, value in enumerate(values):
                 far = v * self.lanes * self.item
                 if beta is not None:
-                    old = self.load(self.moved(old_row, far), mask)
+                    old = self.load(self.moved(old_row, far), read[v])
                     value = self.fused(old, beta, value)
-                self.store(self.moved(row, far), value, mask)
+                self.store(self.moved(row, far), value, masks[v])
 
 
 class InnerTile(RegisterTile):
@@ -305,8 +348,9 @@ class InnerTile(RegisterTile):
         for r in range(self.rows):
             place = entry.emit(f"getelementptr i8, ptr {table}, i64 {8 * r}")
             starts.append(entry.emit(f"load ptr, ptr {place}, align 8"))
-        self.whole = entry.emit(f"and i64 %length, {-self.lanes}")
-        self.left = entry.emit(f"sub i64 %length, {self.whole}")
+        self.whole = "%length"
+        if not self.masked:
+            self.whole = entry.emit(f"and i64 %length, {-self.lanes}")
 
         def image(number: str, names: list[str]) -> tuple[str, list[str]]:
             pointers, sums = names[: self.rows + 1], names[self.rows + 1 :]
@@ -326,12 +370,17 @@ class InnerTile(RegisterTile):
         self.writer.finish(f"define i64 @{name}({parameters})")
 
     def stretch(self, pointers: list[str], sums: list[str]) -> list[str]:
-        """The products of one stretch added to the sums: whole vectors, then a part."""
+        """The products of one stretch added to the sums: whole vectors, then a part; where
+        masks cost nothing, all under one."""
         size = self.lanes * self.item
 
         def body(k: str, names: list[str]) -> tuple[str, list[str]]:
             places, old = names[: self.rows + 1], names[self.rows + 1 :]
-            new = self.step(places, old, None)
+            mask = None
+            if self.masked:
+                left = self.writer.here().emit(f"sub i64 %length, {k}")
+                mask = self.mask(left, 0)
+            new = self.step(places, old, mask)
             following = self.writer.here().emit(f"add i64 {k}, {self.lanes}")
             return following, [*(self.moved(p, size) for p in places), *new]
 
@@ -339,11 +388,14 @@ class InnerTile(RegisterTile):
         carried = [*(("ptr", p) for p in pointers), *pairs]
         ends = self.writer.loop("0", self.whole, carried, body)
         places, sums = ends[: self.rows + 1], ends[self.rows + 1 :]
+        if self.masked:
+            return sums
 
         def rest(_: str, old: list[str]) -> tuple[str, list[str]]:
-            return "", self.step(places, old, self.mask(self.left, 0))
+            return "", self.step(places, old, self.mask(left, 0))
 
-        return self.writer.when("0", self.left, [(self.vector, s) for s in sums], rest)
+        left = self.writer.entry.emit(f"sub i64 %length, {self.whole}")
+        return self.writer.when("0", left, [(self.vector, s) for s in sums], rest)
 
     def step(self, places: list[str], sums: list[str], mask: str | None) -> list[str]:
         """One vector of every row."""

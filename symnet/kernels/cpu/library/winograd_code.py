@@ -15,7 +15,7 @@ stand behind these.
 from __future__ import annotations
 
 from symnet.kernels.cpu.jit.intrinsics import call, load, store
-from symnet.kernels.cpu.jit.native import native
+from symnet.kernels.cpu.jit.native import native, rarely
 from symnet.kernels.cpu.library.convolution_code import ConvolutionWords, convolve_rows
 from symnet.kernels.cpu.library.panels_code import (
     PanelWords,
@@ -95,6 +95,7 @@ class WinogradWords(TileWords):
 T = TileWords
 W = WinogradWords
 D = ConvolutionWords
+convolve_again = rarely(convolve_rows)  # for what is not finite
 
 
 # ---- transforms
@@ -430,5 +431,5 @@ def mend(arguments: int, begin: int, end: int) -> int:
             store(direct, D.w, load(arguments, W.w))
             store(direct, D.y, load(arguments, W.y))
             store(direct, D.scratch, load(arguments, W.scratch))
-            convolve_rows(direct, piece, piece + 1)
+            convolve_again(direct, piece, piece + 1)
     return 0

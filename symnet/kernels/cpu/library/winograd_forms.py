@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from typing import TypeAlias
+
+from symnet.data_classes import dataclass
 
 Matrix: TypeAlias = tuple[tuple[Fraction, ...], ...]
 TAPS = 3

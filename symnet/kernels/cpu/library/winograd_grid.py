@@ -3,8 +3,7 @@ have in common of how they are cut."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from symnet.data_classes import dataclass
 from symnet.kernels.cpu.library.tiles import OUTER_VECTORS, lanes
 from symnet.kernels.cpu.library.winograd_forms import MinimalFilter
 from symnet.kernels.library import ITEM_BYTES, ConvolutionCall

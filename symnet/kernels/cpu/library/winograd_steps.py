@@ -8,7 +8,7 @@ threads, so that results do not depend on that.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from symnet.config import config
 from symnet.kernels.cpu.library.call_steps import CallArrangement
@@ -35,6 +35,7 @@ from symnet.kernels.cpu.library.winograd_tiles import (
     output_transform,
 )
 from symnet.kernels.library import ITEM_BYTES, ConvolutionCall
+from symnet.kernels.llvm.machine import machine
 from symnet.kernels.memory import LINE
 
 # A vector of filters' channels on every processor; with fewer the transforms are most.
@@ -50,12 +51,43 @@ ITEMS = 16  # pieces of work that are worth cutting for
 OUTPUT_SHARE, CHANNEL_SHARE = 4, 16
 NUMBERS_PER_NS = {"float32": 30.0, "float64": 15.0}  # a modest core
 SHARED_NS = 20_000.0
-# What a transform costs, in multiplications of a product, for each number of a transformed
-# tile of a channel or output, and of a transformed filter.
-INPUT_COST, OUTPUT_COST, FILTER_COST = 8.0, 8.0, 12.0
-# What packing costs where there are no transforms, for each row of the output and each tap.
-ROW_COST = 300.0
 W = WinogradWords
+
+
+@dataclass(frozen=True)
+class WinogradCosts:
+    """What Winograd's forms and the other driver cost on a kind of processor.
+
+    input, output, filter: a transform, in multiplications of a product, for each number of a
+    transformed tile of a channel or output, and of a transformed filter.
+    product: a multiplication, in those of the other driver.
+    row, columns: what the other driver loses for each row of the output and each tap, in
+    multiplications, and in columns of the output.
+    sums_columns: what it loses for each row of the taps, where filters' gradients are made.
+    """
+
+    input: float
+    output: float
+    filter: float
+    product: float
+    row: float
+    columns: float
+    sums_columns: float
+
+
+# By bytes of a vector.  64: measured on Zen 4.  32: on Zen 3, where planes go without packing,
+# and products of 48 numbers spend as long with what they are added to; of 33 forward calls
+# with 16 to 512 channels the form that is chosen takes 1.015 of the fastest's time (1.06 by
+# the numbers of Zen 4), 1.2 at most (1.4).
+COSTS = {
+    64: WinogradCosts(8.0, 8.0, 12.0, 1.0, 300.0, 0.0, 0.0),
+    32: WinogradCosts(14.5, 8.0, 7.0, 1.7, 50.0, 5.0, 16.0),
+}
+
+
+def winograd_costs() -> WinogradCosts:
+    """What they cost here; on processors that were not measured as on Zen 4."""
+    return COSTS.get(machine().target.vector_bytes, COSTS[64])
 
 
 def winograd_outputs(call: ConvolutionCall) -> int:
@@ -65,14 +97,16 @@ def winograd_outputs(call: ConvolutionCall) -> int:
     cuts = [_Cut(call, minimal_filter(m)) for m in POINTS]
     cuts = [cut for cut in cuts if cut.fits]
     best = min(cuts, key=lambda cut: cut.cost, default=None)
-    return best.form.outputs if best and best.cost < _direct_cost(call) else 0
+    if best is None or best.cost * winograd_costs().product >= _direct_cost(call):
+        return 0
+    return best.form.outputs
 
 
 def _direct_cost(call: ConvolutionCall) -> float:
     """What the product of matrices costs that a convolution is, with its packing, in
     multiplications."""
-    rows = call.groups * call.images * call.sizes[1]
-    return call.work + ROW_COST * call.inner * rows
+    rows, costs = call.groups * call.images * call.sizes[1], winograd_costs()
+    return call.work + (costs.row + costs.columns * call.outputs) * call.inner * rows
 
 
 def is_plain(call: ConvolutionCall) -> bool:
@@ -160,12 +194,12 @@ class _Cut(TileGrid):
     @property
     def cost(self) -> float:
         """In multiplications, as `ConvolutionCall.work`."""
-        call, half = self.call, self.width // 2
+        call, half, costs = self.call, self.width // 2, winograd_costs()
         whole = half if self.columns == self.tiles else self.width
         columns = -(-self.tiles // whole) * whole
         both = call.channels * call.outputs
-        numbers = columns * both + FILTER_COST * both
-        transforms = INPUT_COST * call.channels + OUTPUT_COST * call.outputs
+        numbers = columns * both + costs.filter * both
+        transforms = costs.input * call.channels + costs.output * call.outputs
         numbers += self.lane_places * transforms
         return call.groups * self.matrices * numbers
 

@@ -7,8 +7,9 @@ of threads, so that results do not depend on that.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
-from symnet.kernels.cpu.jit.native import Native
+from symnet.kernels.cpu.jit.native import Native, rarely
 from symnet.kernels.cpu.library.call_steps import CallArrangement
 from symnet.kernels.cpu.library.panel_steps import (
     panel_step,
@@ -25,6 +26,7 @@ from symnet.kernels.cpu.library.winograd_steps import (
     NUMBERS_PER_NS,
     SHARED_NS,
     is_plain,
+    winograd_costs,
 )
 from symnet.kernels.cpu.library.winograd_sums_code import (
     WinogradSumsWords,
@@ -40,6 +42,7 @@ from symnet.kernels.cpu.library.winograd_tiles import (
 )
 from symnet.kernels.library import ITEM_BYTES, ConvolutionCall
 from symnet.kernels.llvm.machine import machine
+from symnet.kernels.llvm.object_code import Routine
 from symnet.kernels.memory import LINE
 
 BLOCK = 128  # inputs and gradients of a piece of work
@@ -61,7 +64,8 @@ def winograd_sums_outputs(call: ConvolutionCall) -> int:
     cuts = [_SumsCut(call, minimal_filter(m)) for m in POINTS]
     cuts = [cut for cut in cuts if cut.stripes_of_part <= MOST_STRIPES and cut.fits]
     best = min(cuts, key=lambda cut: cut.cost, default=None)
-    if best is None or best.cost >= call.work:
+    lost = winograd_costs().sums_columns / call.taps[2]
+    if best is None or best.cost >= call.work * (1 + lost):
         return 0
     return best.form.outputs
 
@@ -191,11 +195,16 @@ def _with_direct(
     """The step with its sums, and with what is done afterwards."""
     call, words = cut.call, list(step.words)
     words[W.sums] = step.scratch_bytes
-    codes, after = [(W.direct_code, direct.code)], [(sum_again, direct.total)]
+    codes: list[tuple[int, Native[Any] | Routine | int]] = [
+        (W.direct_code, direct.code)
+    ]
+    after = [(sum_again, direct.total)]
     for code, total in direct.after:
         codes.append((W.direct_after, code))
         after.append((add_again, total))
-    routines = [(word, code) for word, code in codes if isinstance(code, Native)]
+    routines: list[tuple[int, Native[Any]]] = [
+        (word, rarely(code)) for word, code in codes if isinstance(code, Native)
+    ]
     step = replace(
         step,
         words=tuple(words),

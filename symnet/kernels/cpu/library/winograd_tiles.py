@@ -204,6 +204,20 @@ class WinogradTransform(RegisterTile):
         some = on.scope.call(either, "i1", [(on.type("bool"), wrong)])
         return on.scope.emit(f"zext i1 {some} to i64")
 
+    def tap_slots(self) -> str:
+        """Memory for a vector of each tap: numbers of neighbouring channels lie apart, and
+        the much code that reads or writes a vector of them is compiled once for all taps."""
+        return self.writer.entry.emit(f"alloca [{TAPS * TAPS} x {self.vector}]")
+
+    def slot(self, slots: str, number: int) -> str:
+        return self.moved(slots, number * self.lanes * self.item)
+
+    def next_tap(self, number: str, places: list[str]) -> tuple[str, list[str]]:
+        """The number of the next tap; where it lies among numbers and slots."""
+        following = self.writer.here().emit(f"add i64 {number}, 1")
+        steps = self.item, self.lanes * self.item
+        return following, [*map(self.moved, places, steps)]
+
     def finish(self, name: str, given: Sequence[str], end: str = "ret i64 0") -> None:
         parameters = ", ".join(f"i64 %{name}" for name in given)
         self.writer.finish(f"define i64 @{name}({parameters})", end)
@@ -315,6 +329,7 @@ class FilterTransform(WinogradTransform):
         self.steps = entry.emit(f"mul {kind} {step}, {iota('i64', self.lanes)}")
         # The last vector ends with the last channel: some are made twice.
         self.last = entry.emit(f"sub i64 %channels, {self.lanes}")
+        self.slots = self.tap_slots()
 
         def one(number: str, places: list[str]) -> tuple[str, list[str]]:
             body = partial(self.vector_of_channels, places)
@@ -333,15 +348,15 @@ class FilterTransform(WinogradTransform):
         here = self.writer.here()
         channel = self.writer.smaller(here, index, self.last)
         far = here.emit(f"mul i64 {channel}, %w_channel")
-        source = self.moved(places[0], far)
-        taps = [
-            [
-                self.gathered(self.moved(source, (TAPS * r + k) * self.item))
-                for k in range(TAPS)
-            ]
-            for r in range(TAPS)
-        ]
-        columns = [self.by_rows(self.form.filters, column) for column in zip(*taps)]
+
+        def tap(number: str, places: list[str]) -> tuple[str, list[str]]:
+            self.store(places[1], self.gathered(places[0]))
+            return self.next_tap(number, places)
+
+        carried = [("ptr", self.moved(places[0], far)), ("ptr", self.slots)]
+        self.writer.loop("0", str(TAPS * TAPS), carried, tap)
+        taps = [self.load(self.slot(self.slots, k)) for k in range(TAPS * TAPS)]
+        columns = [self.by_rows(self.form.filters, taps[k::TAPS]) for k in range(TAPS)]
         values = []
         for line in zip(*columns, strict=True):
             values += self.by_rows(self.form.filters, line)
@@ -370,6 +385,7 @@ class TapTransform(WinogradTransform):
         step = entry.splat("%y_channel", "i64", self.lanes)
         self.steps = entry.emit(f"mul {kind} {step}, {iota('i64', self.lanes)}")
         far = entry.emit(f"mul i64 %y_channel, {self.lanes}")
+        slots = self.tap_slots()
 
         def vector(channel: str, values: list[str]) -> tuple[str, list[str]]:
             source, y, total = values
@@ -378,9 +394,16 @@ class TapTransform(WinogradTransform):
             on = self.here()
             zero = on.constant(0.0, self.dtype)
             check = "zeroinitializer"
-            for number, tap in enumerate(taps):
-                self.scattered(self.moved(y, number * self.item), tap, mask)
-                check = self.fused(tap, zero, check)
+            for number, value in enumerate(taps):
+                self.store(self.slot(slots, number), value)
+                check = self.fused(value, zero, check)
+
+            def tap(number: str, places: list[str]) -> tuple[str, list[str]]:
+                self.scattered(places[0], self.load(places[1]), mask)
+                return self.next_tap(number, places)
+
+            carried = [("ptr", y), ("ptr", slots)]
+            self.writer.loop("0", str(TAPS * TAPS), carried, tap)
             on = self.here()
             inside = on.select(mask, self.dtype, check, "zeroinitializer")
             total = on.binary("fadd", self.dtype, total, inside)
@@ -426,12 +449,8 @@ class OutputTransform(WinogradTransform):
             following = here.emit(f"add i64 {tile}, {self.lanes}")
             source = self.moved(source, self.lanes * self.item)
             y = self.moved(y, step * self.item)
-            return following, [
-                source,
-                y,
-                here.emit(f"sub i64 {columns}, {step}"),
-                *sums,
-            ]
+            columns = here.emit(f"sub i64 {columns}, {step}")
+            return following, [source, y, columns, *sums]
 
         zero = (self.vector, "zeroinitializer")
         source, y = map(self.pointer, ("%source", "%y"))
@@ -446,9 +465,8 @@ class OutputTransform(WinogradTransform):
             self.by_columns(self.form.results, line)
             for line in self.loaded_matrices(source)
         ]
-        masks = [
-            self.columns_before(columns, v * self.lanes) for v in range(self.outputs)
-        ]
+        starts = range(0, self.outputs * self.lanes, self.lanes)
+        masks = [self.columns_before(columns, first) for first in starts]
         checks = ["zeroinitializer"] * self.outputs
         for row, line in enumerate(zip(*lines, strict=True)):
             numbers = self.collected(self.by_columns(self.form.results, line))

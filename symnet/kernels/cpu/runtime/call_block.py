@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
 import numpy as np
 
+from symnet.data_classes import dataclass
 from symnet.kernels.cpu.jit.intrinsics import load
 from symnet.kernels.cpu.jit.record import Record
 from symnet.kernels.cpu.runtime.layouts import (

@@ -9,11 +9,12 @@ addresses of a call where the steps look for them, stand at the end.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 import numpy as np
 
+from symnet.data_classes import dataclass
 from symnet.kernels.cpu.jit.native import Native
 from symnet.kernels.cpu.library.call_steps import CallArrangement
 from symnet.kernels.cpu.library.scalar_loop import fused_loop

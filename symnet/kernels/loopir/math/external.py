@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import ctypes
 import ctypes.util
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
+
+from symnet.data_classes import dataclass
 
 
 @dataclass(frozen=True)

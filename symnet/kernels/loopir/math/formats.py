@@ -7,9 +7,9 @@ are selects, tables are polynomials, powers of two are made in the exponent bits
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 
+from symnet.data_classes import dataclass
 from symnet.kernels.loopir.scalars import Scalar, call, cast, literal, scalar, select
 
 Number = Scalar | float

@@ -36,7 +36,7 @@ from symnet.kernels.cpu.jit.intrinsics import (
     store_i16,
     store_i32,
 )
-from symnet.kernels.cpu.jit.native import lazily_compiled, native
+from symnet.kernels.cpu.jit.native import hot, lazily_compiled, native, rarely
 
 LIMIT = 10
 NOT_HERE = False
@@ -118,6 +118,29 @@ def on_stack(a: int) -> int:
         store(words, 2, result)
         result = helper(words, 3)
     return result
+
+
+@hot
+def squares(n: int) -> int:
+    result = 0
+    for k in range(n):
+        result += squared(k)
+    return result
+
+
+@hot
+def squared(k: int) -> int:
+    words = stack(1)
+    store(words, 0, k * k)
+    return load(words, 0)
+
+
+seldom = rarely(squares)
+
+
+@native
+def seldom_squares(n: int) -> int:
+    return seldom(n) + 1
 
 
 @native
@@ -379,3 +402,17 @@ def test_calls_go_on_while_their_way_in_is_compiled(tmp_path):
             capture_output=True, text=True, timeout=60,
         )  # fmt: skip
         assert (done.stdout.strip(), done.stderr) == (begun, "")
+
+
+def test_what_runs_rarely_is_compiled_quickly_with_all_that_it_calls():
+    assert rarely(helper) is helper
+    assert seldom is rarely(squares) is not squares
+    assert not seldom.hot
+    twins = [seldom, rarely(squared)]
+    assert {twin.unit for twin in twins} == {f"{squares.python.__module__}.rare"}
+    text = module.print_module(twins)
+    for function in (squares, squared):
+        assert f'@"{function.name}.rare"' in text
+        assert f'@"{function.name}"' not in text
+    assert seldom_squares(5) == 1 + 0 + 1 + 4 + 9 + 16
+    assert squares(5) == seldom(5) == 30

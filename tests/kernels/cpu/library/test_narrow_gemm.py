@@ -9,6 +9,8 @@ import pytest
 
 from symnet.kernels.cpu.library.narrow_gemm import LONGEST_PIECE, narrow_gemm
 from symnet.kernels.cpu.library.narrow_gemm_code import put_number
+from symnet.kernels.cpu.library.tiles import lanes
+from symnet.kernels.llvm.machine import machine
 from tests.kernels.cpu.library.test_tiled_gemm import (
     call_of,
     close,
@@ -21,6 +23,7 @@ from tests.kernels.cpu.library.test_tiled_gemm import (
 @pytest.mark.parametrize("orders", list(itertools.product("CF", repeat=2)))
 @pytest.mark.parametrize("columns", [1, 2, 5, 7])
 def test_every_order_and_rest(dtype, orders, columns):
+    width = lanes(dtype, machine().target)
     for m, k in ((64, 128), (101, 333), (67, LONGEST_PIECE + 77)):
         for gap in (0, 3):
             a, b = (
@@ -31,8 +34,9 @@ def test_every_order_and_rest(dtype, orders, columns):
             for alpha, beta in ((1.0, 0.0), (-0.5, 1.0), (2.0, 0.25)):
                 want = alpha * (a @ b) + beta * c
                 step = narrow_gemm(call_of(a, b, c, alpha, beta))
-                if columns == 1 and step is None:
-                    continue  # a vector, which lies both ways
+                # A vector lies both ways; enough columns for a vector are not few.
+                if step is None and (columns == 1 or columns >= width):
+                    continue
                 close(
                     run(call_of(a, b, c, alpha, beta), a, b, c, make=narrow_gemm), want
                 )
@@ -71,7 +75,7 @@ def test_what_is_left_to_others():
         a, b, c = np.zeros((m, k)), np.zeros((k, n)), np.zeros((m, n))
         return narrow_gemm(call_of(a, b, c)) is not None
 
-    assert served(600, 7, 784)
+    assert served(600, lanes("float64", machine().target) - 1, 784)
     assert not served(600, 100, 784)
     assert not served(10, 7, 784)
     assert not served(600, 7, 20)

@@ -9,6 +9,7 @@ import pytest
 
 from symnet import config
 from symnet.kernels.cpu.library import tiled_gemm as steps
+from symnet.kernels.cpu.library.narrow_gemm import own_gemm
 from symnet.kernels.cpu.library.tiled_gemm import LONGEST_SUM, tiled_gemm
 from symnet.kernels.cpu.runtime import threads
 from symnet.kernels.library import GemmCall
@@ -21,6 +22,7 @@ rng = np.random.default_rng(6)
 def _whatever_the_processor(monkeypatch):
     """The tiles are right where the BLAS is preferred, too."""
     monkeypatch.setattr(steps, "WIDE", 0)
+    monkeypatch.setattr(steps, "MIDDLE", 0)
 
 
 def call_of(a, b, c, alpha=1.0, beta=0.0):
@@ -162,6 +164,46 @@ def test_what_is_left_to_the_blas():
     assert not served(20, 500, 784, "complex64")
     a, b, c = np.zeros((40, 100)), np.zeros((100, 80)), np.zeros((40, 40))
     assert tiled_gemm(call_of(a, b[:, ::2], c)) is None
+
+
+@pytest.mark.parametrize(
+    ("sizes", "orders", "served"),
+    [
+        pytest.param((600, 5, 784), "CCC", True, id="few columns"),
+        pytest.param((64, 5, 784), "CCC", False, id="few columns and rows"),
+        pytest.param((600, 10, 784), "CCC", False, id="columns of a vector and a bit"),
+        pytest.param((20, 500, 784), "CCC", True, id="few rows"),
+        pytest.param((500, 20, 784), "FFF", True, id="few rows, transposed"),
+        pytest.param((20, 1024, 784), "CCC", False, id="rows of B on one set"),
+        pytest.param((20, 500, 784), "CFC", False, id="few rows, B by columns"),
+        pytest.param((600, 500, 30), "CFC", True, id="short sums"),
+        pytest.param((600, 500, 30), "FCC", False, id="short sums, A by columns"),
+        pytest.param((600, 500, 20), "FCC", True, id="shorter sums"),
+        pytest.param((600, 500, 784), "CCC", False, id="large"),
+    ],
+)
+def test_with_narrow_vectors_tiles_serve_thin_products(
+    sizes, orders, served, monkeypatch
+):
+    monkeypatch.setattr(steps, "WIDE", 4096)  # as if the processor had narrow vectors
+    m, n, k = sizes
+    shapes = ((m, k), (k, n), (m, n))
+    a, b, c = (
+        matrix(*shape, "float32", order)
+        for shape, order in zip(shapes, orders, strict=True)
+    )
+    step = own_gemm(call_of(a, b, c))
+    assert (step is not None) == served
+    if served:
+        close(run(call_of(a, b, c), a, b, c, make=own_gemm), a @ b)
+
+
+def test_with_narrow_vectors_short_sums_are_not_added_to_what_is_there(monkeypatch):
+    monkeypatch.setattr(steps, "WIDE", 4096)
+    a, b, c = (matrix(*shape, "float32") for shape in ((80, 20), (20, 80), (80, 80)))
+    assert own_gemm(call_of(a, b, c)) is not None
+    assert own_gemm(call_of(a, b, c, 1.0, 1.0)) is None
+    assert own_gemm(call_of(a, b, c, 1.0, None)) is None
 
 
 def test_long_sums_are_exact():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -36,8 +37,9 @@ def numbers(*shape, dtype):
     return rng.normal(size=shape).astype(dtype)
 
 
-def check_outer(call, dtype, rows, width):
-    for inner in (0, 1, 7):
+def check_outer(call, dtype, height, width):
+    for inner, count in ((0, 1), (1, 2), (7, 1), (7, 3)):
+        rows = height * count
         a, b = numbers(rows, inner, dtype=dtype), numbers(inner, width, dtype=dtype)
         alpha, beta = np.array([[-1.5], [0.5]], dtype)
         for columns in sorted({1, width // 2, width - 1, width} - {0}):
@@ -53,6 +55,7 @@ def check_outer(call, dtype, rows, width):
                     a.ctypes.data, inner * item, item, b.ctypes.data, width * item,
                     inner, c.ctypes.data, c.strides[0], columns, alpha.ctypes.data,
                     0 if fresh else beta.ctypes.data, d.ctypes.data, d.strides[0],
+                    count,
                 )  # fmt: skip
                 np.testing.assert_allclose(c, want, rtol=1e-5, atol=1e-5)
 
@@ -78,7 +81,7 @@ def test_outer_tiles(dtype):
     for rows in (1, 2, OUTER_ROWS[host.registers] - 1, OUTER_ROWS[host.registers]):
         for vectors in (1, OUTER_VECTORS):
             routine = tiles.outer_tile(dtype, rows, vectors)
-            call = function(routine.address, 13)
+            call = function(routine.address, 14)
             check_outer(call, dtype, rows, vectors * lanes(dtype, host))
 
 
@@ -92,13 +95,13 @@ def test_inner_tiles(dtype):
 def test_numbers_of_a_that_lie_apart():
     a, b = numbers(8, 10, dtype="float32").T[::2], numbers(8, 16, dtype="float32")
     c = np.zeros((5, 16), "float32")
-    call = function(tiles.outer_tile("float32", 5, 1).address, 13)
+    call = function(tiles.outer_tile("float32", 5, 1).address, 14)
     width = lanes("float32", host)
     for first in range(0, 16, width):
         call(
             a.ctypes.data, a.strides[0], a.strides[1], b[:, first:].ctypes.data,
             b.strides[0], 8, c[:, first:].ctypes.data, c.strides[0], 16 - first,
-            np.ones(1, "float32").ctypes.data, 0, 0, 0,
+            np.ones(1, "float32").ctypes.data, 0, 0, 0, 1,
         )  # fmt: skip
     np.testing.assert_allclose(c, a @ b, rtol=1e-5, atol=1e-5)
 
@@ -116,6 +119,41 @@ def test_other_processors(features, dtype):
         return
     library = load_objects(objects, ["outer", "inner"])
     width = lanes(dtype, target)
-    check_outer(function(library.addresses[0], 13), dtype, 4, 2 * width)
+    check_outer(function(library.addresses[0], 14), dtype, 4, 2 * width)
     rows, columns = INNER_ROWS[target.registers], INNER_COLUMNS[target.registers]
     check_inner(function(library.addresses[1], 8), dtype, rows, columns, width)
+
+
+@pytest.mark.skipif(not host.is_x86, reason="registers of twice the width are halved")
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_code_under_masks(dtype):
+    """That of processors with 64-byte vectors, which LLVM makes of what this one has."""
+    target = replace(host, vector_bytes=64, registers=32)
+    assert target.has_masks
+    outer, inner = Module(target), Module(target)
+    OuterTile(outer, dtype, 5, 2).write("outer")
+    InnerTile(inner, dtype).write("inner")
+    objects = [machine().compile(module.text()) for module in (outer, inner)]
+    library = load_objects(objects, ["outer", "inner"])
+    width = lanes(dtype, target)
+    call = function(library.addresses[0], 14)
+    check_outer(call, dtype, 5, 2 * width)
+    rows, columns = INNER_ROWS[32], INNER_COLUMNS[32]
+    check_inner(function(library.addresses[1], 8), dtype, rows, columns, width)
+
+
+@pytest.mark.skipif(not host.is_x86, reason="registers of twice the width are halved")
+def test_signs_of_zeros_without_beta():
+    target = replace(host, vector_bytes=64, registers=32)
+    module = Module(target)
+    OuterTile(module, "float32", 1, 1).write("outer")
+    library = load_objects([machine().compile(module.text())], ["outer"])
+    a, b = np.array([1, -1], "float32"), np.zeros((2, 16), "float32")
+    c, one = np.full(16, np.nan, "float32"), np.ones(1, "float32")
+    for alpha in (1, -1):
+        one[:] = alpha
+        function(library.addresses[0], 14)(
+            a.ctypes.data, 8, 4, b.ctypes.data, 64, 1, c.ctypes.data, 64, 16,
+            one.ctypes.data, 0, c.ctypes.data, 64, 1,
+        )  # fmt: skip
+        np.testing.assert_array_equal(np.signbit(c), alpha < 0)

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from symnet import config
+from symnet.kernels.cpu.library import winograd_steps
 from symnet.kernels.cpu.library.convolution_steps import rows_step
 from symnet.kernels.cpu.library.winograd_code import convolve_tiles, mend
 from symnet.kernels.cpu.library.winograd_forms import POINTS
@@ -245,6 +246,32 @@ def test_where_it_is_used():
     assert not chosen(1, 2048, 2048, 200)  # 600 MB of transformed filters
     with config.change_flags(winograd="off"):
         assert not chosen(8, 64, 64, 56)
+
+
+@pytest.mark.parametrize("vector", [64, 32])
+def test_where_it_is_used_by_the_costs_of_a_processor(vector, monkeypatch):
+    """Many channels everywhere; few of large images where planes need no packing alone."""
+    costs = winograd_steps.COSTS[vector]
+    monkeypatch.setattr(winograd_steps, "winograd_costs", lambda: costs)
+    rng = np.random.default_rng(9)
+
+    def chosen(channels, size):
+        x = array(rng, "float32", 1, 1, channels, 1, size, size)
+        w = array(rng, "float32", 1, channels, channels, 1, 3, 3)
+        return winograd_outputs(result(x, w, (0, 1, 1), (1, size, size))[1])
+
+    assert chosen(256, 28) == 4
+    assert chosen(64, 56) == 4
+    assert chosen(16, 112) == (4 if vector == 64 else 0)
+
+
+def test_costs_of_other_processors_are_those_of_wide_vectors(monkeypatch):
+    class Other:
+        class target:  # noqa: N801
+            vector_bytes = 16
+
+    monkeypatch.setattr(winograd_steps, "machine", Other)
+    assert winograd_steps.winograd_costs() is winograd_steps.COSTS[64]
 
 
 def test_only_what_it_can_do():

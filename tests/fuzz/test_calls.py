@@ -1,0 +1,209 @@
+"""Calls of operations with settings: what is drawn, and that planted faults are found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import mpmath
+import numpy as np
+import pytest
+
+from symnet.ops.linalg.solving import Cholesky
+from symnet.ops.sorting import Sort
+from symnet.ops.sparse.sparse_arithmetic import MulSD
+from tests.fuzz import calls_linalg, calls_users
+from tests.fuzz.call_table import CALLS
+from tests.fuzz.calls import apart
+from tests.fuzz.calls_numpy import ONE, TWO
+from tests.fuzz.calls_sparse import ENDS, STEPS
+from tests.fuzz.generate import Generator, generate
+from tests.fuzz.judge import judge
+from tests.fuzz.program import Meaning, Program, all_steps
+from tests.fuzz.shrink import shrink
+from tests.fuzz.spaces import Arrays, Doubtful, Tie, Unknown, Wide, widened
+from tests.fuzz.test_fuzzer import leaf, program
+
+RNG = np.random.default_rng(3)
+LAWS = ["uniform", "normal", "binomial", "integers"]
+
+
+def drawn(seeds: range) -> Iterator[Program]:
+    return (generate(seed) for seed in seeds if seed % 5 == 2)
+
+
+def test_calls_are_drawn_in_all_their_kinds() -> None:
+    programs = list(drawn(range(600, 1800)))
+    steps = [s for p in programs for s in all_steps(p["steps"])]
+    names = {s["name"] for s in steps if s["do"] == "call"}
+    assert len(names) >= len(CALLS) - 6
+    functions = {s["function"] for s in steps if s.get("name") == "numpy"}
+    assert functions <= {*ONE, *TWO} and len(functions) > 60
+    chains = [s for s in steps if s.get("name") == "sparse"]
+    assert {s["format"] for s in chains} == {"csr", "csc"}
+    assert len({n for s in chains for n in s["chain"]}) > len(STEPS) - 6
+    assert len({s["end"] for s in chains}) > len(ENDS) - 6
+    graphs = [s for s in steps if s["do"] == "graph"]
+    assert {s["override"] for s in graphs} == {"none", "gradient", "product"}
+    assert {s["inline"] for s in graphs} == {True, False}
+    inside = {i["do"] for s in steps for i in s.get("steps", [])}
+    assert {"call", "graph"} & inside == {"call"} and "loop" in {s["do"] for s in steps}
+    assert len({x["dtype"] for p in programs for x in p["leaves"]}) == 14
+    assert {0, 1} <= {n for p in programs for s in p["sizes"] for n in s.values()}
+
+
+def test_what_is_refused_says_so() -> None:
+    """Hardly any step that NumPy has a value for is refused when a graph is built."""
+    refused: list[str] = []
+    for seed in range(602, 1400, 5):
+        made = Generator(seed)
+        made.grow()
+        refused += made.refused
+    assert len(refused) <= 8, refused
+
+
+# ---- meanings
+
+
+@pytest.mark.parametrize("name", [n for n in CALLS if n != "draw"])
+def test_many_digits_mean_what_numpy_does(name: str) -> None:
+    """The first programs in which a call is drawn, by both."""
+    looked = 0
+    for seed in range(40):
+        made = Generator(5 * seed + 2)
+        made.begin()
+        found = CALLS[name].draw(made)
+        if found is None or None in found[0]:
+            continue
+        step = {"id": 0, "do": "call", "args": found[0], "name": name, **found[1]}
+        given = [made.values[n] for n in found[0]]
+        try:
+            with mpmath.workdps(60):
+                wanted = CALLS[name].value(Arrays, step, *given)
+                many = CALLS[name].value(Wide, step, *map(widened, given))
+        except (ValueError, IndexError, TypeError, Unknown):
+            continue
+        looked += 1
+        scale = 1e-3 if any(a.dtype in ("float16", "float32") for a in given) else 1e-9
+        assert np.shape(many) == np.shape(wanted)
+        if np.asarray(wanted).dtype.kind in "fc" and not np.isfinite(wanted).all():
+            continue
+        kind = "complex128" if np.asarray(wanted).dtype.kind == "c" else "float64"
+        np.testing.assert_allclose(
+            np.asarray(many).astype(kind), wanted, rtol=scale, atol=scale * 10
+        )
+        if looked == 3:
+            return
+    assert looked or name in ("slow", "kron")
+
+
+def test_elimination_and_factors() -> None:
+    a = RNG.normal(size=(4, 4))
+    with mpmath.workdps(40):
+        det, solved = calls_linalg.eliminated(widened(a), widened(np.eye(4)))
+        np.testing.assert_allclose(float(det), np.linalg.det(a))
+        np.testing.assert_allclose(solved.astype(float), np.linalg.inv(a))
+        low = calls_linalg.cholesky_of(widened(a @ a.T)).astype(float)
+        np.testing.assert_allclose(low, np.linalg.cholesky(a @ a.T))
+        values, vectors = calls_linalg.eigenvalues(widened(a + a.T))
+        np.testing.assert_allclose(values.astype(float), np.linalg.eigvalsh(a + a.T))
+        np.testing.assert_allclose(
+            ((vectors * values) @ vectors.T).astype(float), a + a.T, atol=1e-12
+        )
+        with pytest.raises(Unknown, match="singular"):
+            calls_linalg.eliminated(widened(np.zeros((2, 2))), widened(np.eye(2)))
+        with pytest.raises(Tie):
+            calls_linalg.eigenvalues(widened(np.eye(2)))
+
+
+def test_near_elements_are_a_tie_where_roundings_are_asked_after() -> None:
+    x = widened([1.0, 2.0, 1.0 + 1e-9])
+    apart(Wide, x)
+    apart(Doubtful, widened([1.0, 2.0, 3.0]))
+    with pytest.raises(Tie):
+        apart(Doubtful, x)
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_streams_go_on_from_call_to_call(law: str) -> None:
+    step = {"id": 2, "do": "call", "args": [1], "name": "draw", "law": law, "seed": 5}
+    made = program([leaf(1, ["m"])], [step], outputs=[2], functions=2)
+    made["sizes"] = [{"m": 40}, {"m": 40}]
+    verdict = judge(made)
+    assert verdict.faults == [] and verdict.counts["calls"] == 4
+    first = calls_users.Streams().of(step).uniform(size=3)
+    again = np.random.RandomState(int(np.random.RandomState(5).randint(2**30)))
+    np.testing.assert_array_equal(first, again.uniform(size=3))
+
+
+def test_a_graph_is_what_its_steps_are() -> None:
+    inner = [{"id": 12, "do": "apply", "args": [11], "name": "tanh"}]
+    step = {"id": 2, "do": "graph", "args": [1], "inner": [11], "steps": inner,
+            "result": 12, "inline": False, "override": "gradient"}  # fmt: skip
+    x = RNG.normal(size=3)
+    found = Meaning(Arrays, dict.fromkeys((1, 2, 11, 12), "float64")).run(
+        [step], {1: x}
+    )
+    np.testing.assert_array_equal(found[2], np.tanh(x))
+    assert 12 not in found
+    cost = {"id": 3, "do": "form", "args": [2], "name": "weighted sum", "seed": 2}
+    for override in ("none", "gradient", "product"):
+        made = program(
+            [leaf(1, ["m"])], [{**step, "override": override}, cost],
+            gradients=[{"cost": 3, "wrt": [1], "order": 2}],
+        )  # fmt: skip
+        verdict = judge(made)
+        assert verdict.faults == []
+        assert verdict.counts["derivatives beside differences"]
+
+
+# ---- planted faults
+
+
+def wrong_terms(right: Any) -> Any:
+    return lambda *a: [None if g is None else 1.01 * g for g in right(*a)]
+
+
+PLANTED = {
+    "sort": (Sort, "L_op", {"function": "sort", "with": {"axis": 0}}, "numpy"),
+    "cholesky": (Cholesky, "L_op", {"lower": True}, "cholesky"),
+    "scalar body": (calls_users.Bump, "grad", {}, "bump"),
+}
+
+
+@pytest.mark.parametrize("what", list(PLANTED))
+def test_a_wrong_gradient_is_found(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    owner, name, rest, call = PLANTED[what]
+    step = {"id": 2, "do": "call", "args": [1], "name": call, **rest}
+    cost = {"id": 3, "do": "form", "args": [2], "name": "weighted sum", "seed": 2}
+    made = program(
+        [leaf(1, ["m", "n"])], [step, cost],
+        gradients=[{"cost": 3, "wrt": [1], "order": 1}],
+    )  # fmt: skip
+    assert judge(made).faults == []
+    monkeypatch.setattr(owner, name, wrong_terms(getattr(owner, name)))
+    assert [f.kind for f in judge(made).faults][:1] == [
+        "a gradient of order 1 beside many digits"
+    ]
+
+
+def test_a_wrong_number_in_a_sparse_product_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    inner = {"id": 12, "do": "call", "args": [11, 11], "name": "sparse", "mask": 1,
+             "format": "csr", "chain": ["structured_exp", "sqr"], "end": "dense"}  # fmt: skip
+    step = {"id": 2, "do": "graph", "args": [1], "inner": [11], "steps": [inner],
+            "result": 12, "inline": False, "override": "none"}  # fmt: skip
+    more = {"id": 4, "do": "apply", "args": [2], "name": "tanh"}
+    made = program([leaf(1, ["m", "n"])], [step, more], outputs=[4])
+    assert judge(made).faults == []
+    right = MulSD.dense
+
+    def wrong(self: Any, node: Any, inputs: Any, forms: Any) -> Any:
+        (x,) = right(self, node, inputs, forms)
+        return [x.with_data(x.data * 1.01)]
+
+    monkeypatch.setattr(MulSD, "dense", wrong)
+    kind = judge(made).faults[0].kind
+    small = shrink(made, lambda p: any(f.kind == kind for f in judge(p).faults), 20.0)
+    assert len(all_steps(small["steps"])) == 2
