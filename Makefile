@@ -1,4 +1,5 @@
-# make demo | test | lint | fuzz | bench | gpu-report | docs: each makes the environment it needs in .venv first.
+# make demo | notebooks | test | lint | fuzz | bench | gpu-report | docs: each makes what it
+# needs in .venv first.
 # PYTHON is the interpreter that makes it (3.11 or newer), VENV where it stands.
 PYTHON ?= python3
 VENV ?= .venv
@@ -7,10 +8,16 @@ BIN = $(VENV)/bin
 # with SYMNET_PEERS_PYTHON=/path/to/python.
 PEERS ?= .venv-peers
 
-.PHONY: demo test lint fuzz bench gpu-report gpu-peers docs clean
+.PHONY: demo notebooks test lint fuzz bench gpu-report gpu-peers docs clean
 
 demo: $(VENV)/with-demo
 	$(BIN)/python tutorials/demo.py
+
+# JupyterLab; the notebooks' helper modules lie beside them.
+JUPYTER_ARGUMENTS ?=
+notebooks: $(VENV)/with-notebooks
+	PYTHONPATH="$(CURDIR)/tutorials$${PYTHONPATH:+:$$PYTHONPATH}" $(BIN)/python -m jupyterlab \
+	    --LabApp.default_url=/lab/tree/tutorials $(JUPYTER_ARGUMENTS)
 
 # As many processes as processors, but not more than four.
 PYTEST_ARGUMENTS ?= --numprocesses auto --maxprocesses 4

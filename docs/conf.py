@@ -29,7 +29,9 @@ include_patterns = [
     "docs/**.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
+    "tutorials/README.md",
     "tutorials/*.ipynb",
+    "tutorials/ko/*.ipynb",
 ]
 exclude_patterns = ["docs/generated/settings.md", "docs/generated/results.md"]
 nb_execution_mode = "off"  # shown as they were saved; the tests run them

@@ -136,3 +136,90 @@ def test_denoising_without_noise_lowers_the_cost_of_copying() -> None:
         data, 60, 0.2,
     )  # fmt: skip
     assert costs[-1] < 0.5 * costs[0]
+
+
+SHARP = 60.0  # a signal whose sigmoid leaves nothing to chance
+
+
+@pytest.mark.parametrize("sharp", ["recognition", "generative"])
+def test_wake_and_sleep_follow_their_gradients(sharp: str) -> None:
+    """Draws are certain where weights are large: then the updates can be computed by hand."""
+    pretraining = tutorial("pretraining")
+    rng = np.random.default_rng(2)
+    layers = {}
+    for name, sizes in {
+        "recognition": (5, 3),
+        "generative": (5, 3),
+        "top": (3, 4),
+    }.items():
+        layers[name] = one = pretraining.layer(rng, *sizes)
+        for p in one.parameters:
+            p.set_value(rng.normal(size=p.get_value().shape))
+    top = layers["top"]
+    top.W.set_value(np.zeros((3, 4)))
+    top.b.set_value(np.array([SHARP, -SHARP, SHARP]))
+    dream = np.array([1.0, 0.0, 1.0])
+    for p in layers[sharp].parameters:
+        value = p.get_value()  # half for biases, so that no sum is zero
+        p.set_value(SHARP / (3 - value.ndim) * np.sign(value))
+    x = T.dmatrix("x")
+    _, updates = pretraining.wake_sleep(*layers.values(), RandomStream(1), x, 0.5)
+    images = rng.integers(0, 2, (6, 5)).astype(float)
+    old = {n: [p.get_value() for p in one.parameters] for n, one in layers.items()}
+    symnet.function([x], [], updates=updates)(images)
+
+    if sharp == "recognition":
+        W, _, c = old["recognition"]
+        h = (images @ W + c > 0).astype(float)
+        G, b, _ = old["generative"]
+        missed = images - sigmoid(h @ G.T + b)
+        expected = [(layers["generative"].W, G + 0.5 * missed.T @ h / 6)]
+        expected += [(layers["generative"].b, b + 0.5 * missed.mean(axis=0))]
+        shift = 0.5 * (h - dream).mean(axis=0)
+        expected += [(top.b, old["top"][1] + shift)]
+        expected += [(top.W, shift[:, None] * sigmoid(old["top"][2]))]
+    else:
+        G, b, _ = old["generative"]
+        seen = (dream @ G.T + b > 0).astype(float)
+        W, _, c = old["recognition"]
+        missed = dream - sigmoid(seen @ W + c)
+        expected = [(layers["recognition"].W, W + 0.5 * np.outer(seen, missed))]
+        expected += [(layers["recognition"].c, c + 0.5 * missed)]
+    for p, value in expected:
+        np.testing.assert_allclose(p.get_value(), value, atol=1e-9)
+
+
+def test_lumo_has_its_grammar() -> None:
+    languages = tutorial("languages")
+    phrase = languages.Phrase
+    sentence = languages.translation(
+        phrase("two", "old", "cat"), "see", phrase("a", "", "bird"), "yesterday"
+    )
+    assert sentence == (
+        "two old cat see a bird yesterday",
+        "hera mira mira vel feli o vidi",
+    )
+    made = languages.pairs(50, seed=1)
+    assert len({english for english, _ in made}) == 50
+    for english, lumo in made:
+        assert lumo.split()[0] == languages.TIMES[english.split()[-1]]
+        assert lumo.split()[-2] == "o"
+        assert lumo.endswith(languages.ENDINGS[english.split()[-1]])
+
+
+def test_texts_come_back_from_their_numbers() -> None:
+    languages = tutorial("languages")
+    texts = ["b a", "c a b"]
+    words = languages.vocabulary(texts)
+    codes = languages.numbered(texts, words, ends=True)
+    assert codes.tolist() == [[1, 4, 3, 2, 0], [1, 5, 3, 4, 2]]
+    assert [languages.spelled(row[1:], words) for row in codes] == texts
+
+
+def test_stories_are_answered_by_the_last_sentence_about_the_person() -> None:
+    for story in tutorial("languages").stories(100, seed=3):
+        person = story.question.split()[-1]
+        told = [k for k, s in enumerate(story.sentences) if s.split()[0] == person]
+        assert story.support == told[-1]
+        assert story.sentences[story.support].endswith(f"the {story.answer}")
+        assert 2 <= len(story.sentences) <= 8

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,13 +31,26 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MPLBACKEND", "module://matplotlib_inline.backend_inline")
 
 
+def solutions(notebook: Any) -> list[str]:
+    """The programs that unfold under the exercises."""
+    text = "\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")
+    folded = re.findall(r"<details>.*?</details>", text, re.S)
+    return [
+        code
+        for fold in folded
+        for code in re.findall(r"```python\n(.*?)```", fold, re.S)
+    ]
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebook_runs(path: pathlib.Path, environment: None) -> None:
+    """With its solutions behind it, in the same process."""
     nbformat = pytest.importorskip("nbformat")
     nbclient = pytest.importorskip("nbclient")
     pytest.importorskip("matplotlib")
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
+    notebook.cells += [nbformat.v4.new_code_cell(code) for code in solutions(notebook)]
     client = nbclient.NotebookClient(
         notebook,
         timeout=120,
@@ -58,6 +72,20 @@ def test_notebook_is_committed_as_run(path: pathlib.Path) -> None:
     assert not any(output.output_type == "error" for output in outputs)
     assert sum("image/png" in output.get("data", {}) for output in outputs) >= 5
     assert str(ROOT) not in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_each_exercise_has_a_solution(path: pathlib.Path) -> None:
+    nbformat = pytest.importorskip("nbformat")
+    last = nbformat.read(path, as_version=4).cells[-1].source
+    exercises = last.split("## Try it yourself", 1)[1]
+    numbers = re.findall(r"^(\d+)\. ", exercises, re.M)
+    assert numbers == [str(n) for n in range(1, len(numbers) + 1)] != []
+    folds = re.findall(
+        r"^<details><summary>Solution of (\d+)</summary>$", exercises, re.M
+    )
+    assert folds == numbers
+    assert exercises.count("</details>") == len(folds)
 
 
 def test_notebooks_are_numbered() -> None:

@@ -109,6 +109,46 @@ def contrastive_divergence(
     return error, [*updates, *moved.items(), *kept]
 
 
+def wake_sleep(
+    recognition: Layer,
+    generative: Layer,
+    top: Layer,
+    stream: RandomStream,
+    x: Variable,
+    rate: Variable | float,
+) -> tuple[list[Variable], Updates]:
+    """The up-down algorithm for two layers: what both phases cost, and the updates.
+
+    Awake, images are recognised, h ~ P(h | x), and the generative weights learn to say x
+    from h; the top machine takes one step of CD from h and is left at a dream h'.  Asleep,
+    h' is drawn as an image, x' ~ P(x | h'), and the recognition weights learn to find h'.
+    Costs: -ln P(x | h) and -ln P(h' | x'), the mean over images.
+    Source: Hinton, Osindero & Teh 2006, appendix B; Hinton et al. 1995 for wake-sleep.
+    """
+    h = draw(stream, recognition.up(x))
+    dream = draw(stream, top.down(draw(stream, top.up(h))))
+    seen = draw(stream, generative.down(dream))
+    wake = surprise(generative.down(h), x)
+    sleep = surprise(recognition.up(seen), dream)
+    divergence = T.mean(free_energy(top, h)) - T.mean(free_energy(top, dream))
+    learned = [
+        (wake, [generative.W, generative.b]),
+        (divergence, top.parameters),
+        (sleep, [recognition.W, recognition.c]),
+    ]
+    updates: list[tuple[SharedVariable, Variable]] = []
+    for cost, parameters in learned:
+        gradients = T.grad(cost, parameters, consider_constant=[h, dream, seen])
+        updates += optim.sgd(gradients, parameters, rate)
+    return [wake, sleep], updates
+
+
+def surprise(chances: Variable, drawn: Variable) -> Variable:
+    """-ln of the chance of what was drawn, summed over units, the mean over rows."""
+    kept = T.clip(chances, 1e-6, 1 - 1e-6)
+    return T.mean(T.sum(T.nnet.binary_crossentropy(kept, drawn), axis=1))
+
+
 def denoising(
     coder: Layer, stream: RandomStream, x: Variable, rate: Variable, lost: float
 ) -> tuple[Variable, Updates]:
