@@ -11,11 +11,7 @@ every fifth program: operations with settings (`call_table`), and graphs as oper
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
 from typing import Any
-
-import numpy as np
 
 from tests.fuzz.costs import costs
 from tests.fuzz.draw_calls import (
@@ -27,92 +23,22 @@ from tests.fuzz.draw_calls import (
     sparse,
     users,
 )
+from tests.fuzz.draw_parts import Parts, ancestors
 from tests.fuzz.draw_pictures import begin_pictures, bias, convolve, pool, rectify
 from tests.fuzz.forms import ELEMENTWISE, PAIRS, ROWS
-from tests.fuzz.program import Meaning, Program, Step, value_of
-from tests.fuzz.spaces import Arrays, Symbols, Unknown
-from tests.fuzz.symbols import leaf_variable
+from tests.fuzz.program import Program, Step
 
 FLOATS = ["float32", "float64"]
 DTYPES = [
     "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
     "float16", "float32", "float64", "complex64", "complex128",
 ]  # fmt: skip
-MODES = ["FAST_RUN"] * 6 + ["DebugMode", "FAST_COMPILE", "no rewrites", "by reference"]
-OTHER_MODES = [
-    "users' rewrites", "on the reference device", "on the emulated device",
-    "DebugMode, patient", "DebugMode without judge", "DebugMode of rewrites",
-]  # fmt: skip
 SMOOTH = ["exp", "tanh", "sin", "cos", "square", "neg", "sigmoid", "softplus"]
 ROUGH = ["absolute", "sign", "floor", "neg", "square"]
-# Values, elements and axes beyond which a step is not kept.
-LARGEST = 1e4
-MOST = {"memory": 64, "forms": 64, "mixed": 64, "pictures": 200, "calls": 64}
-RANK = {"memory": 4, "forms": 4, "mixed": 4, "pictures": 5, "calls": 4}
 
 
-class Generator:
+class Generator(Parts):
     """Grows one program."""
-
-    def __init__(self, seed: int) -> None:
-        self.rng = np.random.default_rng(seed)
-        self.kind = self.one_of(["memory", "memory", "forms", "mixed", "mixed"])
-        self.overlaps = seed % 5 == 4
-        if self.overlaps:
-            self.kind = "memory"
-        if seed % 5 == 3:
-            self.kind = "pictures"
-        if seed % 5 == 2:
-            self.kind = "calls"
-        self.program: Program = {
-            "seed": seed, "sizes": [], "leaves": [], "steps": [], "outputs": [],
-            "updates": [], "gradients": [], "functions": 1, "claims": self.kind == "forms",
-            "mode": self.one_of(MODES), "kind": self.kind, "descends": False,
-        }  # fmt: skip
-        # By numbers of its own, so that programs stay what they were before these modes.
-        other = np.random.default_rng([seed, 1]).integers(4 * len(OTHER_MODES))
-        if other < len(OTHER_MODES):
-            self.program["mode"] = OTHER_MODES[other]
-        self.dtypes: dict[int, str] = {}
-        self.symbols, self.arrays = (
-            Meaning(Symbols, self.dtypes),
-            Meaning(Arrays, self.dtypes),
-        )
-        self.graph: dict[int, Any] = {}  # variables by id
-        self.values: dict[int, Any] = {}  # arrays by id
-        self.target: list[Step] = self.program["steps"]  # where new steps go
-        self.number = 0
-        self.most = MOST[self.kind]  # elements of an array
-        self.depth = 0  # of conditions and graphs around new steps
-        self.refused: list[str] = []
-
-    # ---- choices
-
-    def one_of(self, choices: Sequence[Any]) -> Any:
-        return choices[int(self.rng.integers(len(choices)))]
-
-    def below(self, n: int) -> int:
-        return int(self.rng.integers(n))
-
-    def chance(self, p: float) -> bool:
-        return bool(self.rng.random() < p)
-
-    def new(self) -> int:
-        self.number += 1
-        return self.number
-
-    def pick(self, fits: Callable[[Any], bool] = lambda a: True) -> int | None:
-        """An id whose value fits; late ones are likelier."""
-        fitting = [n for n, a in self.values.items() if fits(a)]
-        if not fitting:
-            return None
-        place = int(len(fitting) * self.rng.random() ** 0.6)
-        return fitting[min(place, len(fitting) - 1)]
-
-    def pick_float(self, fits: Callable[[Any], bool] = lambda a: True) -> int | None:
-        return self.pick(lambda a: a.dtype.kind == "f" and fits(a))
-
-    # ---- growth
 
     def begin(self) -> None:
         if self.kind == "pictures":
@@ -162,57 +88,6 @@ class Generator:
             self.leaf(self.one_of(dtypes), shape, fill, self.chance(0.5))
         if self.chance(0.3):
             self.leaf("int64", [], fill, False)
-
-    def leaf(self, dtype: str, shape: list[Any], fill: str, shared: bool) -> int:
-        leaf = {
-            "id": self.new(),
-            "dtype": dtype,
-            "shape": shape,
-            "fill": fill,
-            "shared": shared,
-        }
-        self.program["leaves"].append(leaf)
-        self.values[leaf["id"]] = value_of(self.program, leaf, 0)
-        self.graph[leaf["id"]] = leaf_variable(leaf, self.values[leaf["id"]])
-        self.dtypes[leaf["id"]] = dtype
-        return int(leaf["id"])
-
-    def add(self, do: str, args: Sequence[int | None], **rest: Any) -> int | None:
-        """Tries a step; its id, or None if it means nothing."""
-        if any(a is None for a in args):
-            return None
-        step: Step = {"id": self.new(), "do": do, "args": list(args), **rest}
-        return step["id"] if self.try_step(step) else None
-
-    def try_step(self, step: Step) -> bool:
-        try:
-            found = self.symbols.results(step, self.graph)
-            for number, value in found:
-                self.symbols.typed(number, value)
-        except Exception as error:
-            self.refused.append(f"{step['do']}: {type(error).__name__}: {error}"[:300])
-            return False
-        try:
-            with np.errstate(all="ignore"):
-                made = [
-                    (n, self.arrays.typed(n, v))
-                    for n, v in self.arrays.results(step, self.values)
-                ]
-        except (ValueError, IndexError, TypeError, Unknown, ArithmeticError):
-            return False
-        limit = math.inf if self.program["claims"] else LARGEST
-        for _, array in made:
-            if array.size > self.most or array.ndim > RANK[self.kind]:
-                return False
-            if array.dtype.kind in "fc":
-                size = np.abs(array)
-                fits = (size <= limit) | (np.isnan(size) & (limit == math.inf))
-                if not np.all(fits):
-                    return False
-        self.target.append(step)
-        self.graph.update(found)
-        self.values.update(made)
-        return True
 
     def grow(self) -> Program:
         self.begin()
@@ -283,8 +158,6 @@ class Generator:
             self.program["gradients"].append(
                 {"cost": cost, "wrt": chosen, "order": order}
             )
-
-    # ---- steps
 
     def apply(self) -> None:
         names = SMOOTH if self.kind in ("mixed", "pictures", "calls") else ROUGH
@@ -382,182 +255,6 @@ class Generator:
     def flatten(self) -> None:
         self.add("flatten", [self.pick(lambda a: a.ndim != 1)])
 
-    def index_of(self, shape: Sequence[int], extra: list[int]) -> list[Any]:
-        """An index for that shape; computed positions are added to `extra`."""
-        index: list[Any] = []
-        advanced = False
-        for n in shape[: 1 + self.below(len(shape))]:
-            kind = self.one_of(
-                ["slice", "slice", "slice", "at", "positions", "mask", "from"]
-            )
-            if kind in ("positions", "mask") and advanced:
-                kind = "slice"
-            scalar = (
-                self.pick(lambda a: a.ndim == 0 and a.dtype == "int64")
-                if kind == "from"
-                else None
-            )
-            if kind == "from" and scalar is not None:
-                extra.append(scalar)
-                index.append([self.one_of(["computed", "from", "to"]), -len(extra)])
-            elif kind == "at" and n:
-                index.append(["at", self.below(2 * n) - n])
-            elif kind == "positions" and n:
-                distinct = [
-                    int(k) for k in self.rng.permutation(n)[: self.below(n + 1)]
-                ]
-                repeated = [self.below(2 * n) - n for _ in range(self.below(5))]
-                index.append(["positions", self.one_of([distinct, repeated])])
-                advanced = True
-            elif kind == "mask":
-                index.append(["mask", [self.chance(0.5) for _ in range(n)]])
-                advanced = True
-            else:
-                bounds = [None, None, 0, 1, 2, 3, -1, -2, -3, 7, -7]
-                step = self.one_of([None, None, 1, 2, -1, -2, -1])
-                index.append(["slice", self.one_of(bounds), self.one_of(bounds), step])
-        return index
-
-    def index(self) -> None:
-        x = self.pick(lambda a: a.ndim >= 1)
-        if x is not None:
-            extra: list[int] = []
-            index = self.index_of(self.values[x].shape, extra)
-            self.add("index", [x, *extra], index=placed(index, 1, len(extra)))
-
-    def write(self) -> None:
-        """Into a part of something, what has the size of that part: often another part of
-        the same thing, or of what it will be stored in."""
-        x = self.pick(lambda a: a.ndim >= 1)
-        if x is None:
-            return
-        old, extra = self.values[x], []  # type: Any, list[int]
-        index = self.index_of(old.shape, extra)
-        try:
-            at = placed(index, 1, len(extra))
-            part = self.arrays.results(
-                {"do": "index", "args": [x, *extra], "index": at, "id": 0}, self.values
-            )[0][1]
-        except (IndexError, ValueError):
-            return
-        shape = np.shape(part)
-        fits = lambda a: a.dtype == old.dtype and a.shape == shape  # noqa: E731
-        y = self.pick(fits)
-        if y is None or self.chance(0.2):
-            y = self.slice_like(shape, old.dtype) or y
-        if y is None:
-            y = self.pick(lambda a: a.dtype == old.dtype and a.ndim == 0)
-        do = self.one_of(["set", "add"]) if old.dtype.kind != "b" else "set"
-        self.add(do, [x, y, *extra], index=placed(index, 2, len(extra)))
-
-    def of_itself(self) -> None:
-        """Something shared with a part of itself written into it, or beside itself in
-        another order."""
-        shares = {x["id"] for x in self.program["leaves"] if x["shared"]}
-        makers = {
-            s.get("id"): ancestors(self.program, s["id"])
-            for s in self.target
-            if "id" in s
-        }
-        mine = [n for n in self.values if n in shares or makers.get(n, set()) & shares]
-        mine = [n for n in mine if self.values[n].ndim and self.values[n].size > 1]
-        if not mine:
-            return
-        x = self.one_of(mine)
-        old = self.values[x]
-        if self.chance(0.5):
-            length = 1 + self.below(old.shape[0])
-            rows = old.shape[0]
-            y = self.add("index", [x], index=[self.reach(rows, length)])
-            do = "set" if old.dtype.kind == "b" else self.one_of(["set", "add"])
-            self.add(do, [x, y], index=[self.reach(rows, length)])
-            return
-        order = list(range(old.ndim))[::-1]
-        axis = self.below(old.ndim)
-        if old.dtype.kind == "f" and self.chance(0.3):
-            self.add("centred", [x], name=self.one_of(["sum", "max"]), axis=axis)
-            return
-        y = self.one_of([
-            lambda: self.add("flip", [x], axis=axis),
-            lambda: self.add("roll", [x], axis=axis, by=self.one_of([1, -1, 2])),
-            lambda: self.shuffled(x, order),
-        ])()  # fmt: skip
-        name = "xor" if old.dtype.kind == "b" else self.one_of(["add", "sub", "mul"])
-        self.add("apply", [x, y], name=name)
-
-    def reach(self, rows: int, length: int) -> list[Any]:
-        """A slice of `length` of so many rows, forwards or backwards."""
-        start = self.below(rows - length + 1)
-        if length and self.chance(0.4):
-            end = start - 1
-            return ["slice", start + length - 1, end if end >= 0 else None, -1]
-        return ["slice", start, start + length, None]
-
-    def slice_like(self, shape: tuple[int, ...], dtype: Any) -> int | None:
-        """A slice, forwards or backwards, that has this shape."""
-
-        def fits(a: Any) -> bool:
-            return (
-                a.dtype == dtype
-                and a.ndim == len(shape) > 0
-                and all(n >= m for n, m in zip(a.shape, shape))
-            )
-
-        x = self.pick(fits)
-        if x is None:
-            return None
-        sizes = zip(self.values[x].shape, shape)
-        return self.add("index", [x], index=[self.reach(n, m) for n, m in sizes])
-
-    def join(self) -> None:
-        x = self.pick(lambda a: a.ndim >= 1)
-        if x is None:
-            return
-        old = self.values[x]
-        axis = self.below(old.ndim)
-
-        def fits(a: Any) -> bool:
-            return a.dtype == old.dtype and a.ndim == old.ndim and all(
-                p == q for k, (p, q) in enumerate(zip(a.shape, old.shape)) if k != axis
-            )  # fmt: skip
-
-        if self.chance(0.3):
-            y = self.pick(lambda a: a.shape == old.shape and a.dtype == old.dtype)
-            self.add("stack", [x, y], axis=axis)
-        else:
-            self.add("join", [x, self.pick(fits)], axis=axis)
-
-    def delay(self) -> None:
-        """A line that moves on: concatenate([s[k:], new[:k]]), either way round."""
-        x = self.pick(lambda a: a.ndim >= 1 and a.shape[0] > 1)
-        if x is None:
-            return
-        old = self.values[x]
-        y = self.pick(lambda a: a.shape == old.shape and a.dtype == old.dtype)
-        k = 1 + self.below(old.shape[0] - 1)
-        flip = self.chance(0.5)
-        rest = self.add(
-            "index",
-            [x],
-            index=[["slice", None, -k, None] if flip else ["slice", k, None, None]],
-        )
-        new = self.add(
-            "index",
-            [y],
-            index=[["slice", -k, None, None] if flip else ["slice", None, k, None]],
-        )
-        self.add("join", [new, rest] if flip else [rest, new], axis=0)
-
-    def move(self) -> None:
-        x = self.pick(lambda a: a.ndim >= 1)
-        if x is None:
-            return
-        axis = self.below(self.values[x].ndim)
-        if self.chance(0.5):
-            self.add("flip", [x], axis=axis)
-        else:
-            self.add("roll", [x], axis=axis, by=self.one_of([1, -1, 2]))
-
     def along(self) -> None:
         x = self.pick(lambda a: a.ndim >= 1 and a.dtype.kind in "iuf")
         if x is not None:
@@ -599,8 +296,6 @@ class Generator:
                 name, axis = self.one_of(list(ROWS)), self.below(self.values[x].ndim)
                 keepdims, how = self.chance(0.5), self.one_of(["sum", "mean"])
                 self.add("form", [x], name=name, axis=axis, keepdims=keepdims, how=how)
-
-    # ---- loops and conditions
 
     def inside(
         self, given: dict[int, Any], symbols: dict[int, Any], count: int
@@ -704,31 +399,6 @@ class Generator:
 
 def same_type(a: Any, b: Any) -> bool:
     return bool(a.shape == b.shape and a.dtype == b.dtype)
-
-
-def placed(index: list[Any], first: int, count: int) -> list[Any]:
-    """Computed positions, noted as -1, -2, ..., by their place among the arguments."""
-    del count
-    return [
-        [kind, first - r[0] - 1] if kind in ("computed", "from", "to") else [kind, *r]
-        for kind, *r in index
-    ]
-
-
-def ancestors(program: Program, number: int) -> set[int]:
-    """All ids outside of loops that something is made from."""
-    from tests.fuzz.shrink import uses
-
-    makers = {n: s for s in program["steps"] for n in s.get("ids", [s.get("id")])}
-    found: set[int] = set()
-    todo = [number]
-    while todo:
-        for n in uses(makers[todo[-1]]) if (todo[-1] in makers) else ():
-            if n not in found:
-                found.add(n)
-                todo.insert(0, n)
-        todo.pop()
-    return found
 
 
 G = Generator

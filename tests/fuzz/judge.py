@@ -30,6 +30,7 @@ from symnet.graph.traverse import toposort
 from symnet.graph.types import FLOATS
 from tests.fuzz.calls_users import begin_streams
 from tests.fuzz.forms import weighted_sum
+from tests.fuzz.numbers import describe, largest, narrow, near, unstable
 from tests.fuzz.program import Meaning, Program, all_steps, value_of
 from tests.fuzz.spaces import Arrays, Doubtful, Symbols, Tie, Unknown, Wide, widened
 from tests.fuzz.symbols import leaf_variable
@@ -497,49 +498,3 @@ class Moved(Meaning):
         for _, place, step in changes:
             value[place] = value[place] + step
         return value
-
-
-# ---- numbers
-
-
-def near(got: Array, want: Array, scale: float) -> bool:
-    if got.shape != want.shape or got.dtype != want.dtype:
-        return False
-    if want.dtype.kind not in "fc":
-        return bool(np.array_equal(got, want))
-    rtol = float(np.finfo(want.dtype).eps) ** (2 / 3)
-    return bool(
-        np.allclose(got, want, rtol=rtol, atol=rtol * max(scale, 1e-30), equal_nan=True)
-    )
-
-
-def largest(arrays: Any) -> float:
-    found = 0.0
-    for array in arrays:
-        array = np.asarray(array)
-        if array.dtype.kind in "fc" and array.size:
-            sizes = np.abs(
-                array.astype("complex128" if array.dtype.kind == "c" else "float64")
-            )
-            found = max(found, float(np.max(sizes[np.isfinite(sizes)], initial=0.0)))
-    return found
-
-
-def unstable(values: Mapping[int, Any]) -> bool:
-    return any(
-        a.dtype.kind in "fc" and not np.all(np.isfinite(a))
-        for a in map(np.asarray, values.values())
-    )
-
-
-def narrow(array: Any) -> Array:
-    return np.asarray(np.frompyfunc(float, 1, 1)(array)).astype("float64")
-
-
-def describe(k: int, got: Any, want: Any) -> str:
-    with np.printoptions(threshold=40, precision=9):
-        got, want = np.asarray(got), np.asarray(want)
-        return (
-            f"result {k}: got {got.dtype} {got.shape} {got}\n"
-            f"wanted {want.dtype} {want.shape} {want}"
-        )
