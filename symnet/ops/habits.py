@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, NoReturn
 
 from symnet.errors import message
-from symnet.graph.attached import Attached
 from symnet.graph.variables import Variable, operand_text
 from symnet.ops.methods import method
 
@@ -58,7 +57,7 @@ def _refuse(name: str) -> None:
     def put(self: Variable, value: Any) -> NoReturn:
         _missing(self, name)
 
-    setattr(Attached, name, property(get, put))
+    setattr(Variable, name, property(get, put))
 
 
 for _name in ("value", "requires_grad"):

@@ -192,11 +192,7 @@ def transpose(x: Any, *axes: Any) -> Variable:
         raise ValueError(
             f"transpose: {len(order)} axes given for rank {variable.type.ndim}"
         )
-    result = dimshuffle(variable, *order)
-    reverse = [*order] == [*range(variable.type.ndim - 1, -1, -1)]
-    if reverse and variable.name and result is not variable and not result.name:
-        result.name = f"{variable.name}.T"
-    return result
+    return dimshuffle(variable, *order)
 
 
 def swapaxes(y: Any, axis1: int, axis2: int) -> Variable:

@@ -17,7 +17,7 @@ def test_the_stub_is_up_to_date() -> None:
 
 def test_variables_take_no_room_for_their_methods() -> None:
     assert issubclass(Variable, Attached)
-    assert not hasattr(T.scalar(), "__dict__")
+    assert not vars(T.scalar())
 
 
 def test_what_only_raises_is_not_declared() -> None:

@@ -35,7 +35,11 @@ def test_each_has_a_docstring_of_its_own_whose_example_runs(name: str) -> None:
 
 # A point inside every domain; erfinv and the like end at 1, arccosh begins there.
 POINTS = {"arccosh": [1.7], "gammaincc": [1.3, 0.6], "clip": [0.3, 0.1, 0.7]}
-WITHOUT = {"complex", "conj"}  # of complex numbers, in `Elementwise`
+WITHOUT = {
+    "complex",
+    "complex_from_polar",
+    "conj",
+}  # of complex numbers, in `Elementwise`
 FLOATS = [op for op in dict.fromkeys(PUBLIC.values()) if "f" in op.accepts]
 
 

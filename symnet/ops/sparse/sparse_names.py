@@ -74,6 +74,7 @@ def structured_monoid(tensor_op: Callable[..., Variable]) -> Callable[..., Any]:
     matrix, and of numbers.
 
     >>> import symnet.sparse as sparse
+    >>> import symnet.tensor as T
     >>> @sparse.structured_monoid(T.cos)
     ... def structured_cos(x):
     ...     "cos of the stored entries."
