@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from symnet.errors import AsTensorError
 from symnet.graph.attached import Attached
-from symnet.graph.variables import Variable
+from symnet.graph.variables import TensorLike, Variable
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -32,6 +33,30 @@ def unary(op: Callable[..., Variable]) -> Callable[[Variable], Variable]:
 
     def apply(self: Variable) -> Variable:
         return op(self)
+
+    return apply
+
+
+def on_the_left(
+    function: Callable[..., Variable], reflected: str
+) -> Callable[..., Variable]:
+    """The operator of a variable on the left.
+
+    An operand that is no number may know what it means beside a variable, by an operator of
+    its own, the one called `reflected`: then Python asks that.
+    """
+    name = f"__{reflected}__"
+
+    def apply(self: Variable, other: TensorLike) -> Variable:
+        if isinstance(other, Variable) and other.rules_operators:
+            return NotImplemented  # type: ignore[no-any-return]
+        try:
+            return function(self, other)
+        except AsTensorError:
+            own = getattr(type(other), name, None)
+            if own is None or own is getattr(object, name, None):
+                raise
+            return NotImplemented  # type: ignore[no-any-return]
 
     return apply
 

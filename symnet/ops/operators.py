@@ -13,7 +13,7 @@ from symnet.ops import arithmetic, comparison, whole_numbers
 from symnet.ops.base import as_tensor
 from symnet.ops.complex_parts import conj, imag, real
 from symnet.ops.elementwise import cast
-from symnet.ops.methods import method, prop, unary
+from symnet.ops.methods import method, on_the_left, prop, unary
 
 BINARY: dict[str, Callable[..., Any]] = {
     "add": arithmetic.add,
@@ -33,6 +33,8 @@ COMPARISON: dict[str, Callable[..., Any]] = {
     "gt": comparison.gt,
     "ge": comparison.ge,
 }
+# The comparison that the other operand is asked for; of other operators it is "r" and the name.
+MIRRORED = {"lt": "gt", "le": "ge", "gt": "lt", "ge": "le"}
 UNARY: dict[str, Callable[..., Any]] = {
     "neg": arithmetic.neg,
     "abs": arithmetic.absolute,
@@ -45,20 +47,11 @@ UNARY: dict[str, Callable[..., Any]] = {
 
 def _attach_operators() -> None:
     for name, function in {**BINARY, **COMPARISON}.items():
-        method(f"__{name}__")(_forward(function))
+        method(f"__{name}__")(on_the_left(function, MIRRORED.get(name, f"r{name}")))
     for name, function in BINARY.items():
         method(f"__r{name}__")(_reflected(function))
     for name, function in UNARY.items():
         method(f"__{name}__")(unary(function))
-
-
-def _forward(function: Callable[..., Variable]) -> Callable[..., Any]:
-    def apply(self: Variable, other: TensorLike) -> Variable:
-        if isinstance(other, Variable) and other.rules_operators:
-            return NotImplemented  # type: ignore[no-any-return]
-        return function(self, other)
-
-    return apply
 
 
 def _reflected(function: Callable[..., Variable]) -> Callable[..., Any]:

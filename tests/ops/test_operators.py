@@ -192,3 +192,46 @@ def test_attributes_and_methods():
     assert run(z.conj(), {z: w}).tolist() == [1 - 2j]
     assert run(z.real, {z: w}).tolist() == [1] and run(z.imag, {z: w}).tolist() == [2]
     assert x.round().owner.op is whole_numbers.round_half_to_even
+
+
+# ---- operands that are no numbers
+
+
+class Scaled:
+    """What a library multiplies, adds and compares by rules of its own."""
+
+    def __radd__(self, other):
+        return "added to", other
+
+    def __rmod__(self, other):
+        return "divided into", other
+
+    def __rmatmul__(self, other):
+        return "a product", other
+
+    def __gt__(self, other):
+        return "compared with", other
+
+
+def test_an_operand_with_operators_of_its_own_is_asked():
+    x = inputs.dmatrix("x")
+    for variable in (x, x + 1, shared(1.0)):
+        assert variable + Scaled() == ("added to", variable)
+        assert variable % Scaled() == ("divided into", variable)
+        assert variable @ Scaled() == ("a product", variable)
+        assert (variable < Scaled()) == ("compared with", variable)
+
+
+@pytest.mark.parametrize(
+    "apply",
+    [
+        lambda x: x - Scaled(),
+        lambda x: x >= Scaled(),
+        lambda x: x + object(),
+        lambda x: x * {},
+        lambda x: x @ object(),
+    ],
+)
+def test_one_without_them_is_refused_by_what_it_is(apply):
+    with pytest.raises(TypeError, match="is not numeric"):
+        apply(inputs.dmatrix("x"))

@@ -34,7 +34,7 @@ from symnet.ops.complex_parts import conj
 from symnet.ops.elementwise import cast
 from symnet.ops.linalg.gemm import exact_product
 from symnet.ops.lowerings import CallOf, Lowering, Shapes, Sizes
-from symnet.ops.methods import method
+from symnet.ops.methods import method, on_the_left
 from symnet.ops.reshape import flatten, reshape
 from symnet.ops.shape import dimshuffle
 from symnet.ops.sizes import sizes_of
@@ -464,7 +464,7 @@ def outer(x: TensorLike, y: TensorLike) -> Variable:
 
 
 method("dot", "__dot__")(dot)
-method("__matmul__")(matmul)
+method("__matmul__")(on_the_left(matmul, "rmatmul"))
 
 
 @method("__rmatmul__")
