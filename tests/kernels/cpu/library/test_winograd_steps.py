@@ -234,7 +234,10 @@ def test_where_it_is_used():
     def chosen(images, channels, filters, size, dtype="float32"):
         x = np.zeros((1, images, channels, 1, size, size), dtype)
         w = np.zeros((1, filters, channels, 1, 3, 3), dtype)
-        return winograd_outputs(result(x, w, (0, 1, 1), (1, size, size))[1])
+        y = np.empty(
+            (1, images, filters, 1, size, size), dtype
+        )  # of which nothing is touched
+        return winograd_outputs(call_of(x, w, y, (0, 1, 1)))
 
     assert chosen(8, 64, 64, 56) == 4
     assert chosen(1, 512, 512, 14) in POINTS
