@@ -8,6 +8,7 @@ import pathlib
 import pickle
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -273,6 +274,27 @@ def test_draws_inside_loops_never_repeat() -> None:
     steps = np.diff(np.concatenate([[np.zeros(3)], first]), axis=0)
     assert len(np.unique(np.round(steps, 9))) == 60
     assert not np.isclose(first, second).any()
+
+
+def test_a_draw_before_a_loop_is_one_number_where_it_is_handed_in() -> None:
+    drawn = RandomStream(5).normal((3,))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        rows, updates = symnet.scan(
+            lambda k, mask: mask * 2, sequences=T.arange(4), non_sequences=drawn
+        )
+    once, each = symnet.function([], [drawn, rows], updates=updates)()
+    np.testing.assert_array_equal(each, np.tile(once * 2, (4, 1)))
+
+
+def test_one_that_is_not_is_drawn_anew_in_each_step_and_that_is_said() -> None:
+    drawn = RandomStream(5).normal((3,)) + 1
+    with pytest.warns(UserWarning, match="drawn anew in each of its steps") as caught:
+        rows, updates = symnet.scan(lambda k: drawn * 2, sequences=T.arange(4))
+    assert "test_random.py" in str(caught[0].message)
+    assert caught[0].filename == __file__
+    found = symnet.function([], rows, updates=updates)()
+    assert len(np.unique(found)) == 12
 
 
 @pytest.mark.parametrize("mode", ["FAST_RUN", "DebugMode"])

@@ -302,8 +302,10 @@ def test_unused_inputs():
 
 def test_an_input_used_only_by_an_update_or_given_is_used():
     x, y, s = T.dscalar("x"), T.dscalar("y"), shared(0.0)
-    request([x], [], updates=[(s, x)])
-    request([x], y, givens={y: x * 2})
+    with pytest.raises(UnusedInputError):
+        request([x], [], updates=[(s, y * 0 + s)], givens={y: s})
+    assert request([x], [], updates=[(s, x)]).inputs[0].variable is x
+    assert request([x], y, givens={y: x * 2}).inputs[0].variable is x
 
 
 def test_no_default_updates_is_a_truth_value_or_a_list():

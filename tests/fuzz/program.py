@@ -28,7 +28,9 @@ import numpy as np
 
 import symnet.tensor as T
 from symnet import OpFromGraph
+from symnet.graph.traverse import leaves
 from symnet.graph.types import FLOATS
+from symnet.graph.variables import Variable
 from tests.fuzz.call_table import CALLS
 from tests.fuzz.forms import FORMS
 from tests.fuzz.spaces import Symbols, widened
@@ -186,8 +188,10 @@ class Meaning:
         `ids`: the ids of what comes out, of the states and then of what is collected."""
         states, walked = step["states"], step["walked"]
 
-        def body(rows: Sequence[Any], earlier: Sequence[Any]) -> Any:
-            inside = dict(values)
+        def body(
+            rows: Sequence[Any], earlier: Sequence[Any], handed: Sequence[Any] = ()
+        ) -> Any:
+            inside = {**values, **dict(zip(body.handed, handed))}  # type: ignore[attr-defined]
             names = [w["row"] for w in walked]
             names += [r for s in states for r in s["reads"]]
             for name, value in zip(names, [*rows, *earlier], strict=True):
@@ -200,12 +204,21 @@ class Meaning:
             return news, [inside[c] for c in step["collected"]], done
 
         body.collects = len(step["collected"])  # type: ignore[attr-defined]
+        # Whatever was drawn outside, by id: what a step is not handed, it draws anew.
+        body.handed = {n: v for n, v in values.items() if is_drawn(v)}  # type: ignore[attr-defined]
         found = self.space.loop(
             body, [values[w["of"]] for w in walked], [values[s["start"]] for s in states],
             [s["taps"] for s in states], step["count"], step["backwards"],
             step.get("done") is not None,
         )  # fmt: skip
         return list(zip(step["ids"], found, strict=True))
+
+
+def is_drawn(value: Any) -> bool:
+    """Whether a variable hangs on a random stream."""
+    if not isinstance(value, Variable):
+        return False
+    return any(getattr(v, "default_update", None) is not None for v in leaves([value]))
 
 
 def overrides(step: Step, inside: Any, inputs: Sequence[Any]) -> dict[str, Any]:

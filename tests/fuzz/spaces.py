@@ -100,15 +100,17 @@ class Symbols:
         ]
 
         def fn(*given: Any) -> Any:
-            rows, earlier = given[: len(walked)], given[len(walked) :]
-            states, collected, done = step(rows, earlier)
+            rows, rest = given[: len(walked)], given[len(walked) :]
+            earlier, drawn = rest[: sum(taps)], rest[sum(taps) :]
+            states, collected, done = step(rows, earlier, drawn)
             results = [*states, *collected]
             return (results, symnet.scan_module.until(done)) if until else results
 
         extra = step.collects  # type: ignore[attr-defined]
+        handed = list(step.handed.values())  # type: ignore[attr-defined]
         found, _ = symnet.scan(
             fn, sequences=list(walked), outputs_info=[*info, *[None] * extra],
-            n_steps=count, go_backwards=backwards, return_list=True,
+            n_steps=count, go_backwards=backwards, return_list=True, non_sequences=handed,
         )  # fmt: skip
         return list(found)
 

@@ -47,6 +47,17 @@ def _flip(conv_mode: str) -> bool:
     return FLIPPED[conv_mode]
 
 
+def _in_our_words(
+    border_mode: Any, subsample: Any, dilation: Any, conv_mode: str, num_groups: int
+) -> dict[str, Any]:
+    """cuDNN's settings as the arguments of `symnet.tensor.nnet`'s functions."""
+    return {
+        "border_mode": border_mode, "subsample": subsample,
+        "filter_flip": _flip(conv_mode), "filter_dilation": dilation,
+        "num_groups": num_groups,
+    }  # fmt: skip
+
+
 def dnn_conv(
     img: Any,
     kerns: Any,
@@ -67,10 +78,8 @@ def dnn_conv(
     >>> dnn_conv(x, w, border_mode=(1, 1), subsample=(2, 2)).eval().shape
     (1, 2, 2, 2)
     """
-    return conv.conv2d(
-        img, kerns, border_mode=border_mode, subsample=subsample,
-        filter_flip=_flip(conv_mode), filter_dilation=dilation, num_groups=num_groups,
-    )  # fmt: skip
+    how = _in_our_words(border_mode, subsample, dilation, conv_mode, num_groups)
+    return conv.conv2d(img, kerns, **how)
 
 
 def dnn_conv3d(
@@ -92,17 +101,19 @@ def dnn_conv3d(
     >>> dnn_conv3d(np.ones((1, 1, 4, 4, 4)), np.ones((2, 1, 3, 3, 3))).eval().shape
     (1, 2, 2, 2, 2)
     """
-    return conv.conv3d(
-        img, kerns, border_mode=border_mode, subsample=subsample,
-        filter_flip=_flip(conv_mode), filter_dilation=dilation, num_groups=num_groups,
-    )  # fmt: skip
+    how = _in_our_words(border_mode, subsample, dilation, conv_mode, num_groups)
+    return conv.conv3d(img, kerns, **how)
 
 
 def _sizes(given: Any, rank: int) -> list[Any]:
-    """A shape as its sizes: those of a vector variable are its elements."""
+    """A shape's sizes along the spatial axes, behind None for those that do not count; a
+    vector variable's are its elements.  Raises: ValueError for another number of them."""
     if isinstance(given, Variable):
-        return [given[k] for k in range(rank + 2)]
-    return list(given)
+        return [None, None, *(given[k] for k in range(2, rank + 2))]
+    sizes = list(given)
+    if len(sizes) != rank + 2:
+        raise ValueError(f"a shape of {rank + 2} sizes is needed here, not {given!r}")
+    return [None, None, *sizes[2:]]
 
 
 def _for_input(rank: int) -> Callable[..., Variable]:
@@ -120,11 +131,9 @@ def _for_input(rank: int) -> Callable[..., Variable]:
         algo: Any = None,
         num_groups: int = 1,
     ) -> Variable:
-        sizes: list[Any] = [None, None, *_sizes(img_shp, rank)[2:]]
-        return gradient(
-            topgrad, kerns, sizes, border_mode=border_mode, subsample=subsample,
-            filter_flip=_flip(conv_mode), filter_dilation=dilation, num_groups=num_groups,
-        )  # fmt: skip
+        sizes = _sizes(img_shp, rank)
+        how = _in_our_words(border_mode, subsample, dilation, conv_mode, num_groups)
+        return gradient(topgrad, kerns, sizes, **how)
 
     return dnn_gradinput
 
@@ -144,11 +153,9 @@ def _for_filters(rank: int) -> Callable[..., Variable]:
         algo: Any = None,
         num_groups: int = 1,
     ) -> Variable:
-        sizes: list[Any] = [None, None, *_sizes(kerns_shp, rank)[2:]]
-        return gradient(
-            img, topgrad, sizes, border_mode=border_mode, subsample=subsample,
-            filter_flip=_flip(conv_mode), filter_dilation=dilation, num_groups=num_groups,
-        )  # fmt: skip
+        sizes = _sizes(kerns_shp, rank)
+        how = _in_our_words(border_mode, subsample, dilation, conv_mode, num_groups)
+        return gradient(img, topgrad, sizes, **how)
 
     return dnn_gradweight
 
@@ -163,6 +170,8 @@ class GpuDnnConvDesc:
     """How a convolution is done, for the three operations below.
 
     Called, with shapes that are not needed here, it gives itself.
+    Raises: TypeError where subsample is not a number for each axis; ValueError for another
+        conv_mode.
     """
 
     def __init__(
@@ -174,8 +183,11 @@ class GpuDnnConvDesc:
         precision: str = "float32",
         num_groups: int = 1,
     ) -> None:
-        steps = len(subsample)
-        self.rank = steps
+        if not isinstance(subsample, (tuple, list)) or len(subsample) not in (2, 3):
+            raise TypeError(
+                f"subsample is a tuple of 2 or 3 numbers, not {subsample!r}"
+            )
+        steps = self.rank = len(subsample)
         self.settings = {
             "border_mode": border_mode, "subsample": tuple(subsample),
             "dilation": tuple(dilation) if len(dilation) == steps else (1,) * steps,
@@ -209,6 +221,11 @@ class _ByDescription:
         alpha: float = 1.0,
         beta: float = 0.0,
     ) -> Variable:
+        if not isinstance(desc, GpuDnnConvDesc):
+            raise TypeError(
+                f"{type(self).__name__} takes (a, b, output, description); the description "
+                f"is a GpuDnnConvDesc, not {desc!r:.60}"
+            )
         function = self.functions[desc.rank - 2]
         more = [shape(output)] if self.shaped else []
         result = function(first, second, *more, **desc.settings)

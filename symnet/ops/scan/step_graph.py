@@ -163,9 +163,32 @@ def add_default_updates(reply: StepReply, given: Collection[Variable]) -> None:
             if leaf in carried:
                 warn_of_forgotten(leaf, carried[leaf])
                 update = carried[leaf]
+            else:
+                warn_of_drawn_before(leaf, pending, given, reply.made)
             reply.updates[leaf] = update
             fresh.append(update)
         pending = fresh
+
+
+def warn_of_drawn_before(
+    stream: SharedVariable,
+    variables: Iterable[Variable],
+    given: Collection[Variable],
+    made: Collection[Apply],
+) -> None:
+    """Say that a number which stands before the loop is another one in each of its steps:
+    as in Theano, a step has whatever it is not handed down to the leaves."""
+    for node in toposort(variables, given):
+        if stream in node.inputs and node not in made:
+            text = message(
+                f"what was drawn from the random stream {operand_text(stream)} before a loop "
+                "is drawn anew in each of its steps, as in Theano",
+                origin=node.origin,
+                cure="hand it in (scan(..., non_sequences=[mask])) for one in all steps; "
+                "draw it within fn for a new one in each",
+            )
+            _warn(text)
+            return
 
 
 def carried_updates(
@@ -202,9 +225,14 @@ def warn_of_forgotten(shared: SharedVariable, update: Variable) -> None:
         origin=update.origin,
         cure="pass them: function(..., updates=updates), or return them from fn",
     )
+    _warn(text)
+
+
+def _warn(text: str) -> None:
+    """A warning at the user's line."""
     line = capture()
     if line is None:
-        warnings.warn(text, stacklevel=2)
+        warnings.warn(text, stacklevel=3)
     else:
         warnings.warn_explicit(text, UserWarning, line.filename, line.line)
 

@@ -160,6 +160,18 @@ def test_another_mode_is_refused():
         names.GpuDnnConvDesc((0, 0), conv_mode="flip")
 
 
+def test_what_is_no_description_or_shape_is_refused():
+    x, w = arrays(2)
+    with pytest.raises(
+        TypeError, match=r"GpuDnnConvGradI .* a GpuDnnConvDesc, not 'valid'"
+    ):
+        names.GpuDnnConvGradI()(w, x, x, "valid")
+    with pytest.raises(TypeError, match="a tuple of 2 or 3 numbers, not 2"):
+        names.GpuDnnConvDesc("valid", 2)
+    with pytest.raises(ValueError, match=r"4 sizes is needed here, not \(1, 1\)"):
+        names.dnn_gradinput(w, x, (1, 1))
+
+
 def test_programs_for_gpus_import_them():
     program = """
 import symnet
