@@ -17,7 +17,7 @@ from symnet.compile.containers import given_states
 from symnet.compile.executable import Executable
 from symnet.compile.kept_values import KeptValues
 from symnet.compile.modes import Mode, get_mode
-from symnet.compile.overwritten import add_overwritten, overwrite
+from symnet.compile.overwritten import add_overwritten, check_writable, overwrite
 from symnet.compile.profile import Profiler, TimeRecorder
 from symnet.compile.sparse_edges import Edges
 from symnet.data_classes import dataclass
@@ -122,6 +122,7 @@ class Function(KeptValues, Generic[Result]):
         """A call by way of Python: converts arguments, makes plans; the builtin hands
         over to it whatever is not exactly as in the call before."""
         states, given, named = self.states_given(args, kwargs)
+        check_writable(self.request, given, named)
         arrays = self.edges.split(self.read_arguments(given, named))
         with given_states(states):
             results = self.edges.joined(self.engine.run(arrays))

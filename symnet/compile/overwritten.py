@@ -66,6 +66,33 @@ def last_written(
     return found
 
 
+def _brought(
+    request: Request, position: int, given: Sequence[Any], named: Mapping[str, Any]
+) -> Any:
+    """What a call brings for the input at a position."""
+    name = request.inputs[position].name or ""
+    return given[position] if position < len(given) else named.get(name)
+
+
+def check_writable(
+    request: Request, given: Sequence[Any], named: Mapping[str, Any]
+) -> None:
+    """Before anything runs, for a call that fails changes nothing.
+
+    Raises: ValueError for an array that is to be written and may not be.
+    """
+    for position in request.overwrites:
+        array = _brought(request, position, given, named)
+        if isinstance(array, np.ndarray) and not array.flags.writeable:
+            raise ValueError(
+                message(
+                    f"argument {position} is to be written in place and is read-only",
+                    operands=[operand_text(request.inputs[position].variable)],
+                    cure="pass a copy, array.copy(), or leave accept_inplace out",
+                )
+            )
+
+
 def overwrite(
     request: Request,
     given: Sequence[Any],
@@ -73,14 +100,9 @@ def overwrite(
     results: Sequence[Any],
 ) -> list[Any]:
     """Copy into a call's arrays what they are to hold; the results that the user asked
-    for.  What has been converted, as a list, is not the function's own to change.
-
-    Raises: ValueError for an array that may not be written.
-    """
+    for.  What has been converted, as a list, is not the function's own to change."""
     for position, output in request.overwrites.items():
-        name = request.inputs[position].name or ""
-        array = given[position] if position < len(given) else named.get(name)
-        value = results[output]
+        array, value = _brought(request, position, given, named), results[output]
         if not isinstance(array, np.ndarray):
             continue
         if array.dtype == value.dtype and array.shape == value.shape:

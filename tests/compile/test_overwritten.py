@@ -40,6 +40,17 @@ def test_accept_inplace_is_for_all_arguments_by_position_or_name() -> None:
         f(frozen)
 
 
+def test_a_call_with_a_read_only_array_changes_nothing() -> None:
+    x, y, n = T.dvector("x"), T.dvector("y"), symnet.shared(0.0)
+    results = [inplace.exp_inplace(x), inplace.neg_inplace(y)]
+    f = symnet.function([x, y], results, updates=[(n, n + 1)], accept_inplace=True)
+    value, frozen = np.zeros(2), np.ones(2)
+    frozen.flags.writeable = False
+    with pytest.raises(ValueError, match="argument 1 is to be written in place"):
+        f(value, frozen)
+    assert value.tolist() == [0, 0] and n.get_value() == 0
+
+
 def test_the_last_of_a_chain_is_what_stays() -> None:
     x = T.dmatrix("x")
     last = inplace.sqrt_inplace(inplace.add_inplace(x, 3))
