@@ -31,6 +31,7 @@ include_patterns = [
     "CHANGELOG.md",
     "tutorials/README.md",
     "tutorials/*.ipynb",
+    "tutorials/ko/README.md",
     "tutorials/ko/*.ipynb",
 ]
 exclude_patterns = ["docs/generated/settings.md", "docs/generated/results.md"]
