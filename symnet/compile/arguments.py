@@ -191,10 +191,26 @@ def read_inputs(inputs: Any, allow_downcast: bool | None) -> list[In]:
 
 
 def _as_in(given: Any) -> In:
-    """Theano also took (variable, default value) pairs."""
-    if isinstance(given, tuple) and len(given) == 2 and isinstance(given[0], Variable):
-        return In(given[0], value=given[1])
-    return In(given)
+    """An input as Theano's older programs wrote it, too: x, (x, value), ("name", x, value),
+    ((x, update), value), ("name", (x, update), value)."""
+    if not isinstance(given, tuple):
+        return In(given)
+    name, rest = None, list(given)
+    if rest and isinstance(rest[0], str):
+        name, *rest = rest
+    first, *values = rest or [None]
+    update = None
+    if isinstance(first, (tuple, list)) and len(first) == 2 and len(values) == 1:
+        first, update = first
+    if not isinstance(first, Variable) or len(values) > 1:
+        raise TypeError(
+            message(
+                f"an input of a function is a variable, not {given!r:.60}",
+                cure="pass symbolic variables, such as T.matrix('x'); name, value and "
+                "update are named, In(x, name=, value=, update=)",
+            )
+        )
+    return In(first, name=name, value=values[0] if values else None, update=update)
 
 
 def _check_leaf(variable: Variable) -> None:

@@ -224,6 +224,8 @@ class Graph:
     def __str__(self) -> str:
         return as_string(self.inputs, self.outputs)
 
+    __repr__ = __str__
+
 
 Change = Callable[[Apply, list[Variable]], Sequence[Variable | None] | None]
 

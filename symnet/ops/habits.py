@@ -21,6 +21,7 @@ CURES = {
     "requires_grad": "every variable of floats has a gradient: symnet.grad(cost, w)",
     "zero_grad": "symnet.grad gives the gradients anew; nothing adds up",
     "assign": "function(..., updates=[(w, new)]), or w.set_value(array)",
+    "clients": "graph.clients(x) of the FunctionGraph, as f.maker.fgraph, lists the users",
     "at": "T.set_subtensor(x[index], values) is the array with elements replaced",
     "permute": "x.dimshuffle(1, 0) or x.transpose(1, 0)",
     "unsqueeze": "x.dimshuffle('x', 0) or T.expand_dims(x, axis)",

@@ -17,17 +17,18 @@ TARGETS: list[Callable[[Variable, str], Variable | None]] = []
 
 
 @method("transfer")
-def transfer(var: Any, target: str) -> Variable:
+def transfer(var: Any, target: str | None) -> Variable:
     """The variable itself, under Theano's name for moving a value to a device; or what a
     function makes of it that has been registered for the target.
 
     A function runs as a whole on one device (`function(..., device=)`) and hands out NumPy
     arrays, so there is nothing to be moved within a graph.
+    target: a device's name; None, for Theano its GPU, is any that there is.
     Raises: ValueError where there is no device of that name.
     Example: `x.transfer("cpu") is x`.
     """
     variable = as_tensor(var)
-    if target == "cpu":
+    if target is None or target == "cpu":
         return variable
     for function in TARGETS:
         found = function(variable, target)

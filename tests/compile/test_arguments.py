@@ -45,6 +45,21 @@ def test_forms_of_inputs():
     assert read_inputs((x,), None)[0].variable is x and read_inputs([], None) == []
 
 
+def test_forms_of_inputs_in_older_programs():
+    x, y = T.dscalars("x", "y")
+    ins = read_inputs([("n", x, 3.0), ((y, y + x), 5.0)], None)
+    assert [(i.name, i.value) for i in ins] == [("n", 3.0), ("y", 5.0)]
+    assert ins[1].update is not None and read_inputs([("n", x)], None)[0].name == "n"
+    f = function([x, ("total", (y, y + x), 5.0)], y)
+    assert [f(1.0), f(2.0), f["total"], f(1.0, total=0.0), f["total"]] == [
+        5,
+        6,
+        8,
+        0,
+        1,
+    ]
+
+
 @pytest.mark.parametrize(
     "inputs, text",
     [
@@ -57,6 +72,10 @@ def test_forms_of_inputs():
         ([shared(1.0, "s")], "shared variable s"),
         ([T.constant(1.0)], "constant"),
         ([[T.dscalar()]], "a variable, not list"),
+        ([(T.dscalar(), 1.0, 2.0)], r"a variable, not \("),
+        ([("name",)], r"a variable, not \('name',\)"),
+        ([()], r"a variable, not \(\)"),
+        ([((T.dscalar(), T.dscalar()),)], r"a variable, not \(\("),
     ],
 )
 def test_wrong_inputs(inputs, text):

@@ -446,7 +446,7 @@ def test_steps_are_timed_and_shown(gpu: str) -> None:
 
 
 def test_a_variable_is_transferred_nowhere() -> None:
-    assert x.transfer("cpu") is x and x.transfer("gpu0") is x
+    assert x.transfer("cpu") is x and x.transfer("gpu0") is x and x.transfer(None) is x
     with pytest.raises(ValueError, match="transfer: there is no device 'tpu'"):
         x.transfer("tpu")
 
