@@ -412,8 +412,7 @@ class Apply:
     def clone_with_new_inputs(
         self, inputs: Sequence[Variable], strict: bool = True
     ) -> Apply:
-        """The same op on other inputs: kept as it is where their types allow, made anew
-        (with its checks) where not.  Keeps names and the user's line."""
+        """The same op on other inputs; made anew, with its checks, where types differ."""
         pairs = zip(inputs, self.inputs, strict=True)
         if all(a.type is b.type or a.type == b.type for a, b in pairs):
             fresh = [make_variable(o.type) for o in self.outputs]
@@ -427,6 +426,9 @@ class Apply:
 
     def clone(self) -> Apply:
         return self.clone_with_new_inputs(self.inputs)
+
+    def get_parents(self) -> list[Variable]:
+        return list(self.inputs)
 
     def __repr__(self) -> str:
         return f"{self.op}({', '.join(map(repr, self.inputs))})"

@@ -126,7 +126,7 @@ def test_calling_an_op():
     x = VECTOR("x")
     y = Scale(2.0)(x, name="y")
     assert y.owner.inputs == [x] and y.index == 0 and y.name == "y"
-    assert y.get_parents() == [y.owner]
+    assert y.get_parents() == [y.owner] and y.owner.get_parents() == y.owner.inputs
     assert isinstance(Scale(2.0)(x, return_list=True), list)
     first, second = Halves()(x)
     assert first.owner is second.owner and (first.index, second.index) == (0, 1)
