@@ -148,8 +148,8 @@ sandbox.linalg: ops .
 sandbox: multinomial rng_mrg .
 random
 scan_module: scan_op scan_utils .
-tensor: type type_other inputs basic elemwise inplace opt extra_ops fft nlinalg sharedvar utils
-tensor: raw_random shared_randomstreams slinalg sort subtensor xlogx
+tensor: type type_other variable_class inputs basic elemwise inplace opt extra_ops fft
+tensor: nlinalg sharedvar utils raw_random shared_randomstreams slinalg sort subtensor xlogx
 tensor.nnet: abstract_conv blocksparse bn conv conv3d2d corr corr3d ctc neighbours nnet sigm
 tensor.nnet: spatialtf .
 tensor.signal: conv pool downsample .

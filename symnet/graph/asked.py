@@ -13,7 +13,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from symnet.graph.traverse import ancestors, leaves
-from symnet.graph.variables import Variable
+from symnet.graph.variables import Constant, Variable
 
 _inputs: WeakKeyDictionary[Variable, tuple[Variable, ...]] = WeakKeyDictionary()
 
@@ -23,11 +23,15 @@ def remember_inputs(
 ) -> None:
     """Note of which inputs the expressions are that derivatives were taken of, or loops
     given."""
-    # Shared variables and constants hold arrays, which are not to live on by this.
-    found = tuple(v for v in leaves(list(expressions)) if type(v) is Variable)
+    found = tuple(v for v in leaves(list(expressions)) if not _holds_value(v))
     for one in derivatives:
         if isinstance(one, Variable):
             _inputs[one] = (*_inputs.get(one, ()), *found)
+
+
+def _holds_value(leaf: Variable) -> bool:
+    """Constants and shared variables hold arrays, which are not to live on by being noted."""
+    return isinstance(leaf, Constant) or hasattr(type(leaf), "get_value")
 
 
 def inputs_asked(outputs: Iterable[Variable]) -> set[Variable]:

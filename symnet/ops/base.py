@@ -421,8 +421,8 @@ def normalize_axes(axis: Any, ndim: int, operation: object) -> tuple[int, ...]:
     if isinstance(axis, Constant) and axis.type.ndim == 1:
         axis = axis.data.tolist()
     axis = axis.tolist() if isinstance(axis, np.ndarray) else axis
-    axes = axis if isinstance(axis, (tuple, list)) else [axis]
-    found = [normalize_axis(a, ndim, operation) for a in axes]
+    several = isinstance(axis, (tuple, list, range, set, frozenset))
+    found = [normalize_axis(a, ndim, operation) for a in (axis if several else [axis])]
     if len(set(found)) < len(found):
         raise ValueError(f"{operation}: axis named twice in {axis!r}")
     return tuple(sorted(found))

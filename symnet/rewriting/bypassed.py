@@ -16,8 +16,7 @@ from weakref import WeakKeyDictionary
 from symnet.errors import message
 from symnet.graph.traverse import ancestors, clone_replace, leaves
 from symnet.graph.types import TensorType
-from symnet.graph.variables import Variable, operand_text
-from symnet.shared import SharedVariable
+from symnet.graph.variables import Constant, Variable, operand_text
 
 Forms = Mapping[Variable, Variable]
 # Of each gradient: variables, and the stable forms that stood for them.
@@ -104,9 +103,7 @@ def _complaint(variable: Variable) -> str:
 def fresh_leaves(outputs: Sequence[Variable]) -> dict[Variable, Variable]:
     """New leaves for all but constants; those of shared variables have the same values."""
     return {
-        leaf: leaf.clone()
-        for leaf in leaves(outputs)
-        if type(leaf) is Variable or isinstance(leaf, SharedVariable)
+        leaf: leaf.clone() for leaf in leaves(outputs) if not isinstance(leaf, Constant)
     }
 
 

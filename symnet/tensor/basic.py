@@ -20,7 +20,6 @@ from symnet.graph.types import (
 )  # fmt: skip
 from symnet.graph.variables import Apply, Constant, Op, Variable
 from symnet.graph.variables import Constant as TensorConstant
-from symnet.graph.variables import Variable as TensorVariable
 from symnet.ops.alloc import (
     Alloc, alloc, broadcast_to, empty, full, full_like, ones, ones_like, zeros,
     zeros_like,
@@ -99,6 +98,7 @@ from symnet.ops.whole_numbers import (
 )  # fmt: skip
 from symnet.ops.theano_classes import Join, SpecifyShape, Split
 from symnet.ops.transfer import register_transfer, transfer
+from symnet.tensor.variable_class import TensorVariable
 from symnet.tensor.type import (
     values_eq_approx_always_true, values_eq_approx_remove_inf,
     values_eq_approx_remove_inf_nan, values_eq_approx_remove_nan,
