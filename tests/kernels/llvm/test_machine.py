@@ -28,6 +28,7 @@ from symnet.kernels.loopir.scalars import (
 from symnet.kernels.variants import Variant
 from tests.kernels.kernel_reference import forget_kernels, operand
 from tests.kernels.llvm import test_emit
+from tests.kernels.sample_kernels import SAMPLES
 
 HOST = machine.machine()
 AVX2 = ("avx2", "avx", "fma", "f16c", "bmi", "bmi2")
@@ -230,3 +231,25 @@ def test_llvm_verifies_the_text(case: int) -> None:
     text: Any = emit(kernel, variant, HOST.target)
     with llvm.parse_assembly(text) as module:
         module.verify()
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_passes_that_are_left_out_would_change_nothing(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But the first, which takes long and makes nothing better."""
+    sample = SAMPLES[name]
+    text = emit(sample.kernel, sample.variant, HOST.target)
+    code = HOST.compile(text)
+    monkeypatch.setattr(machine, "LEFT_OUT", machine.LEFT_OUT[:1])
+    assert HOST.compile(text) == code
+
+
+def test_passes_are_left_out_only_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others in the process use LLVM, too; the last thread to end switches them on."""
+    said: list[str] = []
+    monkeypatch.setattr(llvm, "set_option", lambda _, option: said.append(option))
+    with machine.passes_left_out(), machine.passes_left_out():
+        off = [f"-disable-{name}=true" for name in machine.LEFT_OUT]
+        assert said == off
+    assert said == [*off, *(option.replace("true", "false") for option in off)]
