@@ -27,7 +27,7 @@ from symnet.kernels.loopir.scalars import (
 )
 from symnet.kernels.variants import Variant
 from tests.kernels.kernel_reference import forget_kernels, operand
-from tests.kernels.llvm import test_emit
+from tests.kernels.llvm import test_emit, test_emit_positions, test_emit_reductions
 from tests.kernels.sample_kernels import SAMPLES
 
 HOST = machine.machine()
@@ -90,12 +90,12 @@ def test_reductions(other: Machine, kind: str, axis: int | None) -> None:
 
 
 def test_the_rest(other: Machine) -> None:
-    test_emit.test_softmax("float32", 1, (33, 100))
-    test_emit.test_softmax("float64", 0, (33, 100))
-    test_emit.test_gather_rows_and_elements("float32")
-    test_emit.test_gather_rows_and_elements("int8")
-    test_emit.test_scatter("add", "float32")
-    test_emit.test_several_outputs_and_levels()
+    test_emit_reductions.test_softmax("float32", 1, (33, 100))
+    test_emit_reductions.test_softmax("float64", 0, (33, 100))
+    test_emit_positions.test_gather_rows_and_elements("float32")
+    test_emit_positions.test_gather_rows_and_elements("int8")
+    test_emit_positions.test_scatter("add", "float32")
+    test_emit_reductions.test_several_outputs_and_levels()
     test_emit.test_interleaved_words("C", (3, 1075))
     test_emit.test_interleaved_words("F", (70, 3))
     if other.target.half:
