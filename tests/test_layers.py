@@ -134,7 +134,8 @@ compile.memory: arena bounds_checks overwriting placer placement shadow ledger v
 compile.plan: planner plan_cache
 compile: partition refusals
 compile.plan: affine
-compile: recompute executable pipeline databases rounding widening agreement modes debugmode
+compile: recompute compiled_segment executable pipeline databases rounding widening agreement
+compile: modes debugmode
 compile: nanguardmode monitormode profile card kept_values overwritten function makers .
 
 

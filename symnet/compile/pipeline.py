@@ -29,8 +29,8 @@ from symnet.compile.partition import Segment, split
 from symnet.compile.recompute import recompute
 from symnet.compile.refusals import (
     NotOnDevice,
-    refuse_functions,
     tell_of_references,
+    without_code,
 )
 from symnet.compile.scan.scan_passes import rewrite_loops
 from symnet.config import config
@@ -375,7 +375,6 @@ def build_program(
             verify_program(program)
         if trace is not None:
             trace.programs.append((step.name, program))
-    refuse_functions(program, device)
     return program
 
 
@@ -410,17 +409,15 @@ def compile_graph(
     hosted: set[Apply] = set()  # operations found to have no code on the device
     while True:
         segments = split(graph.inputs, outputs, updates, device, hosted)
-        try:
-            programs = build_programs(
-                segments, outputs, updates, device, trace, without
-            )
+        programs = build_programs(segments, outputs, updates, device, trace, without)
+        found = without_code(programs, device)
+        for node in found.keys() & hosted:
+            raise NotOnDevice(found[node])
+        if not found:
             break
-        except NotOnDevice as error:
-            if error.node in hosted:
-                raise
-            hosted.add(error.node)
-            if trace is not None:
-                trace.programs.clear()
+        hosted |= found.keys()
+        if trace is not None:
+            trace.programs.clear()
     tell_of_references([node for s in segments for node in s.reference], device)
     return Executable(
         graph.inputs, outputs, updates, segments, programs, numbers, device
@@ -435,9 +432,7 @@ def build_programs(
     trace: Trace | None,
     without: Collection[str],
 ) -> list[Program]:
-    """Those of all segments; the last one updates.
-
-    Raises: NotOnDevice for a function of which the device has no code."""
+    """Those of all segments; the last one updates."""
     # Results of reference operations are handed out as they are.
     made = {v for s in segments for node in s.reference for v in node.outputs}
     rest = [v for v in outputs if v not in made]

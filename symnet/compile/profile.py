@@ -16,7 +16,8 @@ from typing import Any, TextIO, TypeVar
 
 import numpy as np
 
-from symnet.compile.executable import CompiledSegment, Executable
+from symnet.compile.compiled_segment import CompiledSegment
+from symnet.compile.executable import Executable
 from symnet.compile.lower.program import (
     If,
     Instruction,

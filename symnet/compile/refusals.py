@@ -18,13 +18,8 @@ class HostFallback(UserWarning):
 
 
 class NotOnDevice(NotImplementedError):
-    """A loop uses a function of which the device has no code.
-
-    node: the operation of the graph that does, itself or inside."""
-
-    def __init__(self, text: str, node: Apply) -> None:
-        super().__init__(text)
-        self.node = node
+    """A loop uses a function of which the device has no code, where it cannot be taken
+    out."""
 
 
 def tell_of_references(nodes: Iterable[Apply], device: Device) -> None:
@@ -44,17 +39,23 @@ def tell_of_references(nodes: Iterable[Apply], device: Device) -> None:
         warnings.warn(text, HostFallback, stacklevel=2)
 
 
-def refuse_functions(program: Program, device: Device) -> None:
-    """Raises: NotOnDevice for a loop with a function of which the device has no code."""
-    for step in program.steps:
+def without_code(programs: Iterable[Program], device: Device) -> dict[Apply, str]:
+    """The operations whose loops use functions of which the device has no code, with the
+    error that says so: all at once, so that programs are built once more and not once for
+    each."""
+    found: dict[Apply, str] = {}
+    for step in (step for program in programs for step in program.steps):
         for one in every_instruction([step]):
-            if isinstance(one, KernelLaunch) and (name := device.lacks(one.kernel)):
-                called = (n for n in one.nodes if str(n.op) == name)
-                node = next(called, one.nodes[-1])
-                what = f"{name} has no code on the device {device.name!r}"
-                text = told_of(node, what, "compile the function with device='cpu'")
-                # Of a loop or a choice all is computed elsewhere.
-                raise NotOnDevice(text, node if one is step else step.nodes[0])
+            names = device.lacks(one.kernel) if isinstance(one, KernelLaunch) else ()
+            for name in sorted(names):
+                called = [n for n in one.nodes if str(n.op) == name]
+                for node in called or one.nodes[-1:]:
+                    what = f"{name} has no code on the device {device.name!r}"
+                    cure = "compile the function with device='cpu'"
+                    # Of a loop or a choice all is computed elsewhere.
+                    outer = node if one is step else step.nodes[0]
+                    found[outer] = told_of(node, what, cure)
+    return found
 
 
 def told_of(node: Apply, what: str, cure: str) -> str:
@@ -67,4 +68,4 @@ def told_of(node: Apply, what: str, cure: str) -> str:
     )
 
 
-__all__ = ["HostFallback", "NotOnDevice", "refuse_functions", "tell_of_references"]
+__all__ = ["HostFallback", "NotOnDevice", "tell_of_references", "without_code"]

@@ -8,7 +8,7 @@ other, are the same for all devices: what callers need of it stands here, too.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
 from symnet.data_classes import dataclass
@@ -210,9 +210,8 @@ class Device(Protocol):
     def offers(self, routine: Routine) -> bool:
         """Whether it has a routine of a library."""
 
-    def lacks(self, kernel: Kernel) -> str:
-        """A function that the kernel uses and of which there is no code; empty if there is
-        none."""
+    def lacks(self, kernel: Kernel) -> Collection[str]:
+        """The functions that the kernel uses and of which there is no code."""
 
     def library(self, call: Call) -> tuple[Any, Kernel | None]:
         """How a call of a library is run, as the arrangement of a task whose places are

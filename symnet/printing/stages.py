@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import unified_diff
 from typing import Any
 
-from symnet.compile.executable import CompiledSegment, Executable
+from symnet.compile.compiled_segment import CompiledSegment
+from symnet.compile.executable import Executable
 from symnet.compile.function import Function
 from symnet.compile.lower.fuse import Cluster, fuse
 from symnet.compile.lower.lowering import needed_nodes

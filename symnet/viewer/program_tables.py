@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from symnet.compile.executable import CompiledSegment, Executable
+from symnet.compile.compiled_segment import CompiledSegment
+from symnet.compile.executable import Executable
 from symnet.compile.function import Function
 from symnet.compile.lower.program import (
     Buffer,

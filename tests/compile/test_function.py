@@ -18,10 +18,8 @@ import pytest
 import symnet
 import symnet.tensor as T
 from symnet import In, Out, function, grad, shared
-from symnet.compile.function import _evaluators
 from symnet.config import config
-from symnet.errors import MissingInputError, ShapeError, UnusedInputError
-from symnet.kernels.llvm.object_code import statistics
+from symnet.errors import ShapeError
 
 ROOT = Path(__file__).parents[2]
 MODES = ["FAST_RUN", "FAST_COMPILE", "DebugMode"]
@@ -172,159 +170,6 @@ def test_wrong_arguments(mode, call, text):
     assert len(str(error.value).splitlines()) <= 25 and "f" in str(error.value)
 
 
-# ---- shared variables, givens, updates
-
-
-def test_slides_update_as_one_pair(mode):
-    x_val = shared(1)
-    f = function([], x_val * 2, updates=(x_val, x_val + 1), mode=mode)
-    assert [int(f()) for _ in range(3)] == [2, 4, 6]
-    assert x_val.get_value() == 4
-
-
-def test_integer_shared_for_a_float_scalar(mode):
-    x = T.dscalar("x")
-    x_val = shared(3)
-    f = function([], 2 * x**2 + 5 * x, givens={x: x_val}, mode=mode)
-    assert f() == 33.0
-
-
-def test_updates_see_old_values(mode):
-    a, b = shared(np.arange(3.0), "a"), shared(np.arange(3.0) + 10, "b")
-    c = shared(np.zeros(3), "c")
-    f = function([], a.sum(), updates=[(a, b), (b, a), (c, a + b)], mode=mode)
-    assert f() == 3.0
-    np.testing.assert_array_equal(a.get_value(), np.arange(3.0) + 10)
-    np.testing.assert_array_equal(b.get_value(), np.arange(3.0))
-    np.testing.assert_array_equal(c.get_value(), np.arange(3.0) * 2 + 10)
-
-
-def test_update_with_itself_and_with_views(mode):
-    a = shared(np.arange(6.0).reshape(2, 3), "a")
-    b = shared(np.ones((3, 2)), "b")
-    function([], [], updates=[(a, a), (b, a.T)], mode=mode)()
-    np.testing.assert_array_equal(a.get_value(), np.arange(6.0).reshape(2, 3))
-    np.testing.assert_array_equal(b.get_value(), np.arange(6.0).reshape(2, 3).T)
-    square = shared(np.arange(4.0).reshape(2, 2))
-    function([], [], updates=[(square, square.T)], mode=mode)()
-    np.testing.assert_array_equal(square.get_value(), [[0, 2], [1, 3]])
-    function([], [], updates=[(square, square[::-1])], mode=mode)()
-    np.testing.assert_array_equal(square.get_value(), [[1, 3], [0, 2]])
-    function([], [], updates=[(square, square + square.T)], mode=mode)()
-    np.testing.assert_array_equal(square.get_value(), [[2, 3], [3, 4]])
-    function([], [], updates=[(square, T.dot(square, square))], mode=mode)()
-    np.testing.assert_array_equal(square.get_value(), [[13, 18], [18, 25]])
-
-
-def test_update_of_another_size(mode):
-    s, x = shared(np.zeros(2), "s"), T.dvector("x")
-    f = function([x], s.sum(), updates=[(s, x)], mode=mode)
-    total = function([], s.sum(), mode=mode)
-    for n in (3, 0, 5):
-        f(np.ones(n))
-        assert s.get_value().shape == (n,) and total() == n
-
-
-def test_output_and_update_are_one_expression(mode):
-    s = shared(np.arange(3.0))
-    new = s * 2
-    result = function([], [new, s, new], updates={s: new}, mode=mode)()
-    for got, factor in zip(result, (2, 1, 2)):
-        np.testing.assert_array_equal(got, np.arange(3.0) * factor)
-    result[0][...] = 7
-    np.testing.assert_array_equal(s.get_value(), np.arange(3.0) * 2)
-
-
-def test_givens_replace_all_at_once(mode):
-    x, y = T.dscalar("x"), T.dscalar("y")
-    f = function([x, y], x - y, givens={x: y, y: x}, mode=mode)
-    assert f(1.0, 3.0) == 2.0
-
-
-def test_minibatches_by_index_need_one_plan():
-    data = np.arange(20.0).reshape(10, 2)
-    x, i = T.dmatrix("x"), T.lscalar("i")
-    resident = shared(data)
-    f = function([i], x.sum(axis=1), givens={x: resident[i * 3 : (i + 1) * 3]})
-    for k in range(4):
-        np.testing.assert_array_equal(f(k), data[3 * k : 3 * k + 3].sum(axis=1))
-    for k in (-1, -2, 100, 3, 0):
-        np.testing.assert_array_equal(f(k), data[3 * k : 3 * (k + 1)].sum(axis=1))
-    assert len(f.engine.native[0].plans) == 3  # three rows, one row, none
-
-
-def test_ten_batch_sizes_compile_once():
-    x, w = T.fmatrix("x"), shared(np.ones((7, 5), "f4"))
-    p = T.nnet.softmax(T.dot(x, w))
-    f = function([x], [p, p.sum(axis=0)], updates=[(w, w - grad(T.log(p).mean(), w))])
-    f(np.ones((4, 7), "f4"))
-    before = statistics.compiled + statistics.loaded
-    for n in (1, 2, 3, 5, 8, 16, 17, 33, 100, 0):
-        assert f(np.ones((n, 7), "f4"))[0].shape == (n, 5)
-    assert statistics.compiled + statistics.loaded == before
-
-
-def test_two_runs_are_identical():
-    rng = np.random.default_rng(3)
-    x, w = T.dmatrix("x"), shared(rng.normal(size=(50, 40)))
-    f = function([x], [T.tanh(T.dot(x, w)).sum(), T.nnet.softmax(T.dot(x, w)).std()])
-    value = rng.normal(size=(200, 50))
-    first = f(value)
-    for _ in range(3):
-        for a, b in zip(first, f(value)):
-            assert a.tobytes() == b.tobytes()
-
-
-def test_type_of_updates():
-    s = shared(np.zeros(3, "f4"), "s")
-    x = T.dvector("x")
-    with pytest.raises(TypeError, match="lose precision") as error:
-        function([x], [], updates=[(s, s + x)])
-    assert "float64 comes from" in str(error.value) and "astype" in str(error.value)
-    with pytest.raises(TypeError, match="ranks differ"):
-        function([], [], updates=[(s, s.sum())])
-    with pytest.raises(TypeError, match="shared variables"):
-        function([x], [], updates=[(x, x + 1)])
-    with pytest.raises(ValueError, match="twice"):
-        function([], [], updates=[(s, s + 1), (s, s * 2)])
-    with pytest.raises(TypeError, match="pairs"):
-        function([], [], updates=[s])
-    ints = shared(np.arange(3), "ints")
-    function([], [], updates=[(s, ints.astype("int8"))])()
-    np.testing.assert_array_equal(s.get_value(), [0, 1, 2])
-
-
-def test_sizes_of_one_and_unknown_sizes_unite(mode):
-    row = shared(np.ones((1, 3)), "row", broadcastable=(True, False))
-    plain = shared(np.ones((1, 3)), "plain")
-    function([], [], updates=[(row, row + plain), (plain, row * 3)], mode=mode)()
-    np.testing.assert_array_equal(row.get_value(), np.full((1, 3), 2.0))
-    np.testing.assert_array_equal(plain.get_value(), np.full((1, 3), 3.0))
-
-
-def test_wrong_requests():
-    x, y = T.dvector("x"), T.dvector("y")
-    with pytest.raises(MissingInputError, match="givens") as error:
-        function([x], x + y)
-    assert "your line" in str(error.value) and __file__ in str(error.value)
-    with pytest.raises(UnusedInputError, match="on_unused_input"):
-        function([x, y], x)
-    with pytest.warns(UserWarning, match="not used"):
-        function([x, y], x, on_unused_input="warn")
-    with pytest.raises(ValueError, match="twice"):
-        function([x, x], x)
-    with pytest.raises(TypeError, match="list"):
-        function(x, x)
-    with pytest.raises(TypeError, match="givens"):
-        function([x], x, givens={"x": y})
-    with pytest.raises(TypeError, match="shared"):
-        function([shared(1.0)], x)
-    with pytest.raises(ValueError, match="mode"):
-        function([x], x, mode="FASTER")
-    with pytest.raises(TypeError, match="ranks"):
-        function([x], x, givens={x: T.dmatrix()})
-
-
 # ---- run-time errors
 
 
@@ -386,87 +231,17 @@ def test_pickled_functions_keep_sharing():
 
 
 def test_long_chain():
+    """Nothing recurses: four times deeper than Python would."""
     x = T.dscalar("x")
     y = z = x
-    for _ in range(50_000):
+    for _ in range(4_000):
         y = y * x
-    for _ in range(50_000):
+    for _ in range(4_000):
         z = z + x
-    assert function([x], z)(2.0) == 100_002.0
-    assert function([x], grad(z, x), on_unused_input="ignore")(2.0) == 50_001.0
+    assert function([x], z)(2.0) == 8_002.0
+    assert function([x], grad(z, x), on_unused_input="ignore")(2.0) == 4_001.0
     assert pickle.loads(pickle.dumps(y)).owner is not None
     assert function([x], y, mode="FAST_COMPILE")(1.0) == 1.0
-
-
-def test_eval():
-    x = T.dscalar("x")
-    y = x + 1
-    assert y.eval({x: 2.0}) == 3.0 and y.eval({x: 3.0}) == 4.0
-    with pytest.raises(TypeError, match="variable"):
-        y.eval({"x": 1.0})
-    with pytest.raises(symnet.MissingInputError):
-        y.eval()
-
-
-def test_eval_compiles_once_for_the_same_inputs():
-    x, w = T.dvector("x"), shared(np.ones(3))
-    y = (x * w).sum()
-    gc.collect()
-    before = len(_evaluators)
-    for k in range(5):
-        assert y.eval({x: [k, 1, 2]}) == k + 3
-    assert w.eval().tolist() == [1, 1, 1] and w.eval().tolist() == [1, 1, 1]
-    assert len(_evaluators) == before + 2
-    assert y.eval({x: [1, 1, 1], x * w: [2, 2, 2]}) == 3  # other inputs
-    assert len(_evaluators) == before + 3
-    twin = pickle.loads(pickle.dumps(y))
-    assert not hasattr(twin, "_functions") and not hasattr(y.clone(), "_functions")
-
-
-@pytest.mark.parametrize("kind", ["result", "shared", "input", "downstream"])
-def test_eval_keeps_nothing_of_dead_variables(kind):
-    gc.collect()
-    before, marks = len(_evaluators), []
-    for k in range(5):
-        x, w = T.dscalar("x"), shared(np.full(1000, float(k)))
-        y = (w * x).sum()
-        if kind == "result":
-            assert y.eval({x: 2.0}) == 2000 * k
-        elif kind == "shared":
-            assert w.eval().sum() == 1000 * k
-        elif kind == "input":
-            assert x.eval({x: 3.0}) == 3
-        else:
-            assert w.eval({x: 1.0, y: 4.0}).sum() == 1000 * k
-        marks += [weakref.ref(one) for one in (x, w, y, w.array)]
-        del x, w, y
-    gc.collect()
-    assert len(_evaluators) == before
-    assert not any(mark() is not None for mark in marks)
-
-
-MANY_EVALS = """
-import numpy as np, symnet
-def resident():
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * 4096 >> 20
-for k in range(120):
-    w = symnet.shared(np.ones(1_000_000))
-    assert (w * 2.0).sum().eval() == 2e6
-    if k == 20:
-        start = resident()
-print(resident() - start)
-"""
-
-
-@pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="needs /proc")
-def test_many_evals_do_not_add_up():
-    """One hundred of 8 MB would hold 800; the collector comes by itself."""
-    done = subprocess.run(
-        [sys.executable, "-c", MANY_EVALS], cwd=ROOT, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    assert int(done.stdout) < 300
 
 
 def test_memory_is_given_back():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
@@ -73,8 +73,8 @@ class Cpu:
             return routine.dtype in PACKED
         return offers_dense(routine)
 
-    def lacks(self, kernel: Kernel) -> str:
-        return ""
+    def lacks(self, kernel: Kernel) -> Collection[str]:
+        return ()
 
     def library(self, call: Call) -> tuple[CallArrangement | Schedule, Kernel | None]:
         return bind(call, self.arrange)

@@ -3,7 +3,7 @@ memory."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from symnet.kernels.cuda.array_library import offers
@@ -60,13 +60,11 @@ class Gpu:
     def offers(self, routine: Routine) -> bool:
         return offers(routine)
 
-    def lacks(self, kernel: Kernel) -> str:
+    def lacks(self, kernel: Kernel) -> Collection[str]:
         """C functions have no code for threads."""
         roots = [r for out in kernel.outputs for r in (*out.indices, out.value)]
-        used = {
-            node.op for node in walk(expand(roots))
-        } & EXTERNAL.keys() - ANGLES.keys()
-        return min(used, default="")
+        used = {node.op for node in walk(expand(roots))}
+        return used & EXTERNAL.keys() - ANGLES.keys()
 
     def library(self, call: Call) -> tuple[Call, Kernel | None]:
         return call, None

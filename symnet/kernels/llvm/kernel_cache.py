@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import field
-from functools import cache
+from functools import cache, partial
 from hashlib import sha256
 from pathlib import Path
 from time import perf_counter
@@ -18,7 +18,7 @@ from symnet.kernels.cpu.jit.native import Native, compile_jobs
 from symnet.kernels.llvm.compiler_thread import on_compiler_thread
 from symnet.kernels.llvm.emit import emit
 from symnet.kernels.llvm.external_calls import external_symbol
-from symnet.kernels.llvm.machine import in_threads, machine
+from symnet.kernels.llvm.machine import in_threads, machine, thread_count
 from symnet.kernels.llvm.object_code import (
     Library,
     Routine,
@@ -28,6 +28,7 @@ from symnet.kernels.llvm.object_code import (
     source_digest,
     statistics,
 )
+from symnet.kernels.llvm.text import joined
 from symnet.kernels.loopir import math, scalars
 from symnet.kernels.loopir.math import external_address
 from symnet.kernels.loopir.scalars import Kernel
@@ -92,12 +93,13 @@ def load(
     parts = [Part(missing[request], request[1]) for request in requests]
     for part in parts:
         part.read()
-    in_threads([*jobs, *(part.make for part in parts if not part.code)])
+    groups = dealt([part for part in parts if not part.code], thread_count())
+    in_threads([*(partial(make, group) for group in groups), *jobs])
     made = perf_counter()
     try:
         library = link(parts)
     except (RuntimeError, KeyError):  # what was read from disk does not fit after all
-        in_threads([part.make for part in parts])
+        in_threads([partial(make, [part]) for part in parts])
         library = link(parts)
     addresses = iter(library.addresses)
     codes = {}
@@ -119,7 +121,8 @@ def link(parts: Sequence[Part]) -> Library:
     needed = {name for part in parts for name in part.externals}
     imports = {external_symbol(name): external_address(name) for name in needed}
     exports = [name for part in parts for name in part.exports]
-    return load_objects([part.code for part in parts], exports, imports)
+    objects = list(dict.fromkeys(part.code for part in parts))
+    return load_objects(objects, exports, imports)
 
 
 class Part:
@@ -139,16 +142,33 @@ class Part:
         if data is not None:
             self.take(data)
 
-    def make(self) -> None:
-        self.take(made_object(self.key, self.build))
-
     def take(self, data: bytes) -> None:
         """The code lies behind a line with the names of the functions that it calls."""
         externals, _, self.code = data.partition(b"\n")
         self.externals = externals.decode(errors="replace").split()
 
-    def build(self) -> bytes:
-        host = machine()
-        text = emit(self.kernel, self.variant, host.target, self.name)
-        externals = sorted(set(re.findall(external_symbol(r"(\w+)"), text)))
-        return " ".join(externals).encode() + b"\n" + host.compile(text)
+    def text(self) -> str:
+        return emit(self.kernel, self.variant, machine().target, self.name)
+
+
+def dealt(parts: Sequence[Part], count: int) -> list[list[Part]]:
+    """The parts, the longest first, in so many groups (or fewer) of about equal length."""
+    groups = [list[Part]() for _ in range(min(count, len(parts)))]
+    lengths = [0] * len(groups)
+    for part in parts:
+        least = lengths.index(min(lengths))
+        groups[least].append(part)
+        lengths[least] += len(part.kernel.text)
+    return groups
+
+
+def make(parts: Sequence[Part]) -> None:
+    """Compile parts as one module: to begin one takes LLVM as long as a quarter of a kernel.
+
+    Its code is written under the key of each; who reads several of them links it once.
+    """
+    text = joined([part.text() for part in parts])
+    externals = sorted(set(re.findall(external_symbol(r"(\w+)"), text)))
+    data = " ".join(externals).encode() + b"\n" + machine().compile(text)
+    for part in parts:
+        part.take(made_object(part.key, lambda: data))

@@ -78,7 +78,7 @@ class Machine:
             with self.generator(quick) as generator:
                 if passes is not None:
                     passes(module, generator)
-                with addresses_as_written():
+                with passes_left_out():
                     return emit_object(generator, module)
 
     def assembly(self, text: str) -> str:
@@ -125,15 +125,23 @@ _compiling = 0
 _counting = threading.RLock()
 
 
+# Loop strength reduction takes a quarter of the time to compile, and finds nothing to do:
+# addresses are written as they are to be computed.
+# The others take a twentieth together, and change no byte of what is written here.
+LEFT_OUT = (
+    "lsr", "constant-hoisting", "partial-libcall-inlining", "mergeicmps",
+    "postra-machine-licm", "early-ifcvt", "early-taildup", "tail-duplicate",
+)  # fmt: skip
+
+
 @contextmanager
-def addresses_as_written() -> Iterator[None]:
-    """Without LLVM's loop strength reduction, which takes a quarter of the time to compile
-    and finds nothing to do: addresses are written as they are to be computed.  It can only
-    be switched off for the process, so the last thread to end switches it on again."""
+def passes_left_out() -> Iterator[None]:
+    """Without some of LLVM's passes.  They can only be switched off for the process, so the
+    last thread to end switches them on again."""
     global _compiling
     with _counting:
         if not _compiling:
-            llvm.set_option("symnet", "-disable-lsr=true")
+            switch_off("true")
         _compiling += 1
     try:
         yield
@@ -141,7 +149,12 @@ def addresses_as_written() -> Iterator[None]:
         with _counting:
             _compiling -= 1
             if not _compiling:
-                llvm.set_option("symnet", "-disable-lsr=false")
+                switch_off("false")
+
+
+def switch_off(yes: str) -> None:
+    for name in LEFT_OUT:
+        llvm.set_option("symnet", f"-disable-{name}={yes}")
 
 
 def processors() -> int:
@@ -149,6 +162,11 @@ def processors() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def thread_count() -> int:
+    """Threads that the settings allow."""
+    return config.num_threads or processors()
 
 
 def in_threads(jobs: Sequence[Callable[[], None]]) -> None:
@@ -166,7 +184,7 @@ def in_threads(jobs: Sequence[Callable[[], None]]) -> None:
         except BaseException as error:
             errors.append(error)
 
-    count = min(config.num_threads or processors(), len(jobs))
+    count = min(thread_count(), len(jobs))
     threads = [threading.Thread(target=work) for _ in range(count - 1)]
     for thread in threads:
         thread.start()

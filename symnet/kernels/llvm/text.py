@@ -101,6 +101,18 @@ class Module:
         )
 
 
+def joined(texts: Sequence[str]) -> str:
+    """One module's text from those of several for one target, whose functions have
+    different names: what all functions share, as declarations, stands there once."""
+    shared, functions = dict[str, None](), list[str]()
+    for text in texts:
+        head, define, rest = text.partition("define ")
+        body, attributes, end = rest.partition("attributes #0")
+        shared |= dict.fromkeys(head.splitlines())
+        functions.append(define + body)
+    return "\n".join([*shared, *functions, attributes + end])
+
+
 class Scope:
     """A stretch of straight code, its place in the text fixed before it is filled.
 

@@ -9,7 +9,7 @@ call, or not at all.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -72,8 +72,8 @@ class ReferenceDevice:
             return True
         return routine.dtype in (PRODUCTS[:2] if routine.packed else PRODUCTS)
 
-    def lacks(self, kernel: Kernel) -> str:
-        return ""
+    def lacks(self, kernel: Kernel) -> Collection[str]:
+        return ()
 
     def library(self, call: Call) -> tuple[Call, Kernel | None]:
         return call, None

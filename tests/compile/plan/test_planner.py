@@ -8,7 +8,7 @@ import pytest
 import symnet
 import symnet.tensor as T
 from symnet import function, grad, shared
-from symnet.compile.executable import PLANS_KEPT
+from symnet.compile.compiled_segment import PLANS_KEPT
 from symnet.compile.plan.planner import shape_arguments
 from symnet.errors import ShapeError
 from symnet.kernels.llvm.object_code import statistics

@@ -17,6 +17,7 @@ from symnet.kernels.cpu.jit.native import compile_jobs
 from symnet.kernels.cpu.runtime.run_kernel import run_kernel
 from symnet.kernels.llvm import disk_cache, kernel_cache, object_code
 from symnet.kernels.llvm.kernel_cache import compile_kernels, statistics
+from symnet.kernels.llvm.machine import Machine
 from symnet.kernels.loopir.scalars import Kernel, Output, call, load, reduction
 from symnet.kernels.variants import Variant
 from tests.kernels.kernel_reference import forget_kernels, operand
@@ -178,6 +179,49 @@ def test_many_processes_at_once(tmp_path: Path) -> None:
     assert len(files(tmp_path)) == 2
     last = start(tmp_path, 99)
     assert last.communicate(timeout=60)[0].split() == ["0", "2"]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_kernels_are_compiled_as_few_modules(
+    fresh: Path, monkeypatch: pytest.MonkeyPatch, threads: int
+) -> None:
+    """One for each thread; a process that reads some of them links each module once."""
+    modules: list[str] = []
+    compile_ = Machine.compile
+    monkeypatch.setattr(
+        Machine,
+        "compile",
+        lambda self, text: modules.append(text) or compile_(self, text),
+    )
+    kernels = [make_kernel(0.5 + k) for k in range(5)]
+    with config.change_flags(num_threads=threads):
+        compile_kernels([(kernel, ELEMENTWISE) for kernel in kernels])
+        assert len(modules) == threads and len(files(fresh)) == 5
+        for some in (kernels[3:], kernels[:1], kernels):
+            forget_kernels()
+            compile_kernels([(kernel, ELEMENTWISE) for kernel in some])
+    assert len(modules) == threads
+    assert all(did(kernel) == (0, 1) for kernel in kernels)
+
+
+def test_modules_that_share_a_kernel(fresh: Path) -> None:
+    """As two processes leave them that compile at the same time: then all are made anew."""
+    first, shared, last = (make_kernel(f) for f in (1.5, 2.5, 3.5))
+    with config.change_flags(num_threads=1):
+        compile_kernels([(first, ELEMENTWISE), (shared, ELEMENTWISE)])
+        with config.change_flags(cache_dir=str(fresh / "other")):
+            forget_kernels()
+            compile_kernels([(shared, ELEMENTWISE), (last, ELEMENTWISE)])
+        for path in files(fresh / "other"):
+            place = fresh / path.relative_to(fresh / "other")
+            if not place.exists():
+                place.parent.mkdir(mode=0o700, exist_ok=True)
+                place.write_bytes(path.read_bytes())
+                place.chmod(0o600)
+        forget_kernels()
+        codes = compile_kernels([(k, ELEMENTWISE) for k in (first, shared, last)])
+    assert len({code.address for code in codes}) == 3
+    assert all(did(kernel) == (0, 1) for kernel in (first, shared, last))
 
 
 def test_a_routine_is_made_when_it_is_needed(fresh: Path) -> None:

@@ -27,7 +27,8 @@ from symnet.kernels.loopir.scalars import (
 )
 from symnet.kernels.variants import Variant
 from tests.kernels.kernel_reference import forget_kernels, operand
-from tests.kernels.llvm import test_emit
+from tests.kernels.llvm import test_emit, test_emit_positions, test_emit_reductions
+from tests.kernels.sample_kernels import SAMPLES
 
 HOST = machine.machine()
 AVX2 = ("avx2", "avx", "fma", "f16c", "bmi", "bmi2")
@@ -89,12 +90,12 @@ def test_reductions(other: Machine, kind: str, axis: int | None) -> None:
 
 
 def test_the_rest(other: Machine) -> None:
-    test_emit.test_softmax("float32", 1, (33, 100))
-    test_emit.test_softmax("float64", 0, (33, 100))
-    test_emit.test_gather_rows_and_elements("float32")
-    test_emit.test_gather_rows_and_elements("int8")
-    test_emit.test_scatter("add", "float32")
-    test_emit.test_several_outputs_and_levels()
+    test_emit_reductions.test_softmax("float32", 1, (33, 100))
+    test_emit_reductions.test_softmax("float64", 0, (33, 100))
+    test_emit_positions.test_gather_rows_and_elements("float32")
+    test_emit_positions.test_gather_rows_and_elements("int8")
+    test_emit_positions.test_scatter("add", "float32")
+    test_emit_reductions.test_several_outputs_and_levels()
     test_emit.test_interleaved_words("C", (3, 1075))
     test_emit.test_interleaved_words("F", (70, 3))
     if other.target.half:
@@ -230,3 +231,25 @@ def test_llvm_verifies_the_text(case: int) -> None:
     text: Any = emit(kernel, variant, HOST.target)
     with llvm.parse_assembly(text) as module:
         module.verify()
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_passes_that_are_left_out_would_change_nothing(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But the first, which takes long and makes nothing better."""
+    sample = SAMPLES[name]
+    text = emit(sample.kernel, sample.variant, HOST.target)
+    code = HOST.compile(text)
+    monkeypatch.setattr(machine, "LEFT_OUT", machine.LEFT_OUT[:1])
+    assert HOST.compile(text) == code
+
+
+def test_passes_are_left_out_only_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others in the process use LLVM, too; the last thread to end switches them on."""
+    said: list[str] = []
+    monkeypatch.setattr(llvm, "set_option", lambda _, option: said.append(option))
+    with machine.passes_left_out(), machine.passes_left_out():
+        off = [f"-disable-{name}=true" for name in machine.LEFT_OUT]
+        assert said == off
+    assert said == [*off, *(option.replace("true", "false") for option in off)]

@@ -52,38 +52,52 @@ class TransposingTile(RegisterTile):
 
     def write(self, name: str) -> None:
         given = ("target", "target_row", "source", "source_row", "rows", "columns")
-        self.source, self.target_place = map(self.pointer, ("%source", "%target"))
-        columns = self.exchanged(self.rows(self.mask("%columns", 0)))
-        for k, column in enumerate(columns):
-            here = self.writer.here()
-            more, following = here.emit(f"icmp sgt i64 %columns, {k}"), f"column{k}"
-            here.line(f"br i1 {more}, label %{following}, label %end")
-            here.label(following)
-            self.store(self.target_row(k), column)
-        self.writer.here().line("br label %end")
-        self.writer.here().label("end")
+        target, source = (self.pointer(p) for p in ("%target", "%source"))
+        # What is behind the last row is that row again, and its numbers become 0; a vector
+        # behind the last column is written over by that column.
+        there, mask = self.mask("%rows", 0), self.mask("%columns", 0)
+        rows = [self.load(row, mask) for row in self.places(source, "source", "rows")]
+        columns = (self.shuffled if self.masked else self.exchanged)(rows)
+        places = self.places(target, "target", "columns")
+        for place, column in reversed([*zip(places, columns, strict=True)]):
+            kinds = f"{self.here().type('bool')} {there}, {self.vector}"
+            value = f"{column}, {self.vector} zeroinitializer"
+            self.store(place, self.writer.here().emit(f"select {kinds} {value}"))
         parameters = ", ".join(f"i64 %{name}" for name in given)
         self.writer.finish(f"define i64 @{name}({parameters})")
 
-    def target_row(self, row: int) -> str:
-        distance = self.writer.here().emit(f"mul i64 %target_row, {row}")
-        return self.moved(self.target_place, distance)
-
-    def rows(self, mask: str) -> list[str]:
-        """The rows of the source, as far as there are any."""
-        found = []
-        for row in range(self.lanes):
-            here = self.here()
-            distance = here.scope.emit(f"mul i64 %source_row, {row}")
-            there = here.scope.emit(f"icmp sgt i64 %rows, {row}")
-            some = here.scope.splat(there, "i1", self.lanes)
-            lanes = here.scope.emit(f"and {here.type('bool')} {mask}, {some}")
-            found.append(self.load(self.moved(self.source, distance), lanes))
+    def places(self, first: str, matrix: str, count: str) -> list[str]:
+        """Where the rows of a matrix begin; of those behind the last, the last."""
+        found = [first]
+        for row in range(1, self.lanes):
+            here = self.writer.here()
+            more = here.emit(f"icmp sgt i64 %{count}, {row}")
+            far = here.emit(f"select i1 {more}, i64 %{matrix}_row, i64 0")
+            found.append(self.moved(found[-1], far))
         return found
 
+    def shuffled(self, rows: list[str]) -> list[str]:
+        """The transposed rows, where one instruction picks any numbers of two vectors: the
+        rows' two halves are interleaved number by number, as often as lanes can be halved.
+        The code is that of one round, and so quick to compile."""
+        n = self.lanes
+        pairs = [[k // 2 + n * (k % 2) for k in range(s, s + n)] for s in (0, n)]
+
+        def round_(number: str, old: list[str]) -> tuple[str, list[str]]:
+            on = self.here()
+            new = [
+                self.picked(on, old[k], old[k + n // 2], lanes)
+                for k in range(n // 2)
+                for lanes in pairs
+            ]
+            return self.writer.here().emit(f"add i64 {number}, 1"), new
+
+        carried = [(self.vector, row) for row in rows]
+        return self.writer.loop("0", str(n.bit_length() - 1), carried, round_)
+
     def exchanged(self, rows: list[str]) -> list[str]:
-        """The transposed rows, by what x86 has instructions for (each vector has parts of 16
-        bytes): first whole parts, two rows giving one of their even parts and one of their
+        """The same by what x86 has instructions for without masks (each vector has parts of
+        16 bytes): first whole parts, two rows giving one of their even parts and one of their
         odd ones; then numbers within each part, where first halves of two rows are
         interleaved, and second halves."""
         n, part = self.lanes, PART_BYTES // self.item

@@ -16,8 +16,10 @@ from symnet.kernels.cpu.library.rearranging_tiles import (
 )
 from symnet.kernels.cpu.library.tiles import lanes
 from symnet.kernels.llvm.machine import build, machine
+from symnet.kernels.llvm.object_code import load_objects
 from symnet.kernels.llvm.target import cpu_target
 from symnet.kernels.llvm.text import Module
+from tests.kernels.llvm.test_machine import poorer
 
 rng = np.random.default_rng(7)
 host = machine().target
@@ -29,6 +31,31 @@ def function(address, count):
 
 def numbers(*shape, dtype):
     return rng.normal(size=shape).astype(dtype)
+
+
+@pytest.mark.parametrize("processor", ["avx2", "sse"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_transposing_tiles_of_other_processors(dtype, processor):
+    """Which have no instruction that picks any numbers of two vectors."""
+    if not host.triple.startswith("x86_64") or host.vector_bytes < 32:
+        pytest.skip("this machine cannot run code for the other")
+    other = poorer(processor)
+    module = Module(other.target)
+    TransposingTile(module, dtype).write("transposing")
+    library = load_objects([other.compile(module.text())], ["transposing"])
+    call, width = function(library.addresses[0], 6), lanes(dtype, other.target)
+    source = numbers(width, width + 2, dtype=dtype)
+    for rows, columns in itertools.product(range(1, width + 2), repeat=2):
+        target = np.full((width + 1, width + 1), np.nan, dtype)
+        call(
+            target.ctypes.data, target.strides[0], source.ctypes.data,
+            source.strides[0], rows, columns,
+        )  # fmt: skip
+        block = source[: min(rows, width), : min(columns, width)]
+        want = np.full_like(target, np.nan)
+        want[: block.shape[1], :width] = 0
+        want[: block.shape[1], : block.shape[0]] = block.T
+        np.testing.assert_array_equal(target, want)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

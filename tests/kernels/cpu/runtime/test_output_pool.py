@@ -158,7 +158,7 @@ def test_they_go_with_the_function_or_its_memory() -> None:
 
 
 def test_they_go_with_a_plan_that_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("symnet.compile.executable.PLANS_KEPT", 2)
+    monkeypatch.setattr("symnet.compile.compiled_segment.PLANS_KEPT", 2)
     f, before = make(), output_pool.held()
     for extra in range(6):
         ready(f, COUNT + extra)
