@@ -20,15 +20,18 @@ from symnet.kernels.cpu.library.panel_steps import (
     panel_step,
     whole_lines,
 )
-from symnet.kernels.cpu.library.rearranging_tiles import transposing_tile
-from symnet.kernels.cpu.library.tiled_gemm_code import TiledGemmWords, multiply_tiles
-from symnet.kernels.cpu.library.tiles import lanes, tile_words
+from symnet.kernels.cpu.library.rearranging_tiles import copying_tile, transposing_tile
+from symnet.kernels.cpu.library.tiled_gemm_code import (
+    TiledGemmWords,
+    multiply_tiles,
+    pack_left,
+)
+from symnet.kernels.cpu.library.tiles import OUTER_VECTORS, lanes, tile_words
 from symnet.kernels.library import ITEM_BYTES, GemmCall
 from symnet.kernels.llvm.machine import machine
 from symnet.kernels.memory import LINE
 
-# In the second cache: a panel, and the rows of A that pass by it.
-PANEL_BYTES, ROWS_BYTES = 192 * 1024, 640 * 1024
+ROWS_BYTES = 640 * 1024  # of A, that pass by strips of B: they stay in the second cache
 WIDE = 64  # bytes of a vector from which on they are faster than the BLAS
 MIDDLE = 32  # the same for thin products
 LONGEST_PIECE = 256  # of a sum: each rounds on its own
@@ -45,6 +48,9 @@ LEAST_TILES = 4  # of a piece
 FEW_COLUMNS, MANY_ROWS, LONG_SUM = 8, 128, 256
 FEW_ROWS, SAME_SET = 32, 4096
 SHORT_SUM, SHORT_BY_COLUMNS, LEAST_SIDE = 32, 20, 64
+# A is packed, where rows of B are that many numbers long, from such distances on.
+FEW_SETS, FAR_STEP, OFTEN, MOST_PACKED = 2048, 256, 96, 64 * 2**20
+PACKING_ITEMS, PACKING_NS = 16, 0.2
 NUMBERS_PER_NS = {"float32": 40.0, "float64": 20.0}  # a modest core
 SHARED_NS = 10_000.0
 W = TiledGemmWords
@@ -118,30 +124,29 @@ def _fits(call: GemmCall) -> bool:
 def tiled_step(call: GemmCall) -> CallArrangement:
     """The step of a product whose C has its rows without gaps, and B rows or columns."""
     (m, n, k), item, target = call.sizes, ITEM_BYTES[call.dtype], machine().target
-    width = lanes(call.dtype, target)
     pieces = -(-k // LONGEST_PIECE)
     inner_block = -(-k // pieces)
-    rows_kept = -(-inner_block // width) * width  # whole blocks are transposed
     batch = call.loops[0] if call.loops else (1, 0, 0, 0)
-    column_block, column_blocks, row_blocks = _cut(call, inner_block, rows_kept)
+    column_block, column_blocks, row_blocks = _cut(call, inner_block)
     last = n - (column_blocks - 1) * column_block
-    counts = (min(column_block, n), last)
-    words, routines = tile_words(call.dtype, m, counts, total=n)
+    counts, packs_left = (min(column_block, n), last), _packs_left(call)
+    words, routines = tile_words(call.dtype, m, counts, total=n, packed=packs_left)
     tile_block = max(-(-words["tiles"] // row_blocks), LEAST_TILES)
     tile_blocks = -(-words["tiles"] // tile_block)
-    by_rows = call.strides[1][1] == item
-    slot_bytes = whole_lines(column_block * rows_kept * item)
+    slot_bytes = whole_lines(words["tile_columns"] * inner_block * item)
     words |= {
-        "panel_row": column_block * item, "inner": k, "columns": n,
+        "inner": k, "columns": n,
         "a_row": call.strides[0][0], "a_step": call.strides[0][1],
         "b_row": call.strides[1][0], "b_step": call.strides[1][1],
         "c_row": call.strides[2][0], "a_batch": batch[1], "b_batch": batch[2],
         "c_batch": batch[3], "inner_block": inner_block, "column_block": column_block,
         "column_blocks": column_blocks, "tile_block": tile_block,
-        "tile_blocks": tile_blocks, "lanes": width,
-        "direct": int(by_rows and words["tiles"] <= FEW_TILES),
+        "tile_blocks": tile_blocks, "lanes": lanes(call.dtype, target),
+        "direct": int(_is_direct(call, words["tiles"])),
     }  # fmt: skip
-    if not by_rows:
+    if call.strides[1][1] == item:
+        routines["copying"] = copying_tile(call.dtype, OUTER_VECTORS)
+    else:
         routines["transposing"] = transposing_tile(call.dtype)
     step = panel_step(
         multiply_tiles,
@@ -156,22 +161,67 @@ def tiled_step(call: GemmCall) -> CallArrangement:
         numbers=(call.alpha, call.beta),
     )
     alpha, beta = number_slot(W.alpha, call.alpha), number_slot(W.beta, call.beta)
-    return replace(step, pointer_slots=(alpha, W.a, W.b, beta, W.c))
+    step = replace(step, pointer_slots=(alpha, W.a, W.b, beta, W.c))
+    return _after_packing(call, step) if packs_left else step
 
 
-def _cut(call: GemmCall, inner_block: int, rows_kept: int) -> tuple[int, int, int]:
+def _is_direct(call: GemmCall, tiles: int) -> bool:
+    """Whether B is read where it lies."""
+    b_row, b_step = call.strides[1]
+    spread = b_row % SAME_SET != 0 or tiles == 1
+    return b_step == ITEM_BYTES[call.dtype] and tiles <= FEW_TILES and spread
+
+
+def _packs_left(call: GemmCall) -> bool:
+    """Whether A is packed: it lies by columns, whose next number is in another page, or its
+    rows fall onto few sets of the first cache; and it is read often enough."""
+    (m, n, k), item, (row, step) = call.sizes, ITEM_BYTES[call.dtype], call.strides[0]
+    if call.loops or machine().target.vector_bytes < WIDE or item not in (row, step):
+        return False
+    scattered = step >= FAR_STEP if row == item else row % FEW_SETS == 0
+    return scattered and n >= OFTEN and m * k * item <= MOST_PACKED
+
+
+def _after_packing(call: GemmCall, step: CallArrangement) -> CallArrangement:
+    """The step, with A packed before."""
+    (m, _, k), item, words = call.sizes, ITEM_BYTES[call.dtype], list(step.words)
+    tiles, rows = words[W.tiles], words[W.few] + (words[W.more] > 0)
+    pieces = -(-k // words[W.inner_block])
+    blocks = min(-(-PACKING_ITEMS // pieces), tiles)
+    words[W.packed_tiles] = -(-tiles // blocks)
+    words[W.packed_blocks] = -(-tiles // words[W.packed_tiles])
+    words[W.left], words[W.rows] = whole_lines(step.scratch_bytes), m
+    if call.strides[0][0] == item:
+        vectors = -(-rows // words[W.lanes])
+        routine = (W.copying_left, copying_tile(call.dtype, vectors))
+    else:
+        routine = (W.transposing_left, transposing_tile(call.dtype, exact=True))
+    total = pieces * words[W.packed_blocks]
+    return replace(
+        step,
+        code=pack_left,
+        words=tuple(words),
+        total=total,
+        grain=max(int(total * SHARED_NS / (m * k * PACKING_NS)), 1),
+        routines=(*step.routines, routine),
+        scratch_bytes=words[W.left] + m * k * item,
+        after=((multiply_tiles, step.total),),
+    )
+
+
+def _cut(call: GemmCall, inner_block: int) -> tuple[int, int, int]:
     """Columns of a block, how many blocks of columns there are, and how many of rows.
 
     Columns are cut first: a block packs only its own, but each block of rows packs B anew.
     Rows are cut where A would not stay in the cache, or columns are too few for threads.
     """
     (m, n, k), item = call.sizes, ITEM_BYTES[call.dtype]
-    strip = 2 * lanes(call.dtype, machine().target)
+    strip = OUTER_VECTORS * lanes(call.dtype, machine().target)
     products = call.loops[0][0] if call.loops else 1
     items = max(min(-(-ITEMS // max(products, 1)), m * n * k // ITEM_WORK), 1)
     row_blocks = -(-m * inner_block * item // ROWS_BYTES)
-    strips, room = -(-n // strip), max(PANEL_BYTES // (rows_kept * item) // strip, 1)
-    blocks = max(-(-strips // room), min(strips, -(-items // row_blocks)))
+    strips = -(-n // strip)
+    blocks = max(min(strips, -(-items // row_blocks)), 1)
     column_block = -(-strips // blocks) * strip
     blocks = -(-n // column_block)
     return column_block, blocks, max(row_blocks, items // blocks)
