@@ -26,14 +26,20 @@ from symnet.kernels.cpu.library.tiled_gemm_code import (
     multiply_tiles,
     pack_left,
 )
-from symnet.kernels.cpu.library.tiles import OUTER_VECTORS, lanes, tile_words
+from symnet.kernels.cpu.library.tiles import (
+    OUTER_ROWS,
+    OUTER_VECTORS,
+    lanes,
+    tile_words,
+)
 from symnet.kernels.library import ITEM_BYTES, GemmCall
-from symnet.kernels.llvm.machine import machine
+from symnet.kernels.llvm.machine import first_cache, machine
 from symnet.kernels.memory import LINE
 
 ROWS_BYTES = 640 * 1024  # of A, that pass by strips of B: they stay in the second cache
 WIDE = 64  # bytes of a vector from which on they are faster than the BLAS
 MIDDLE = 32  # the same for thin products
+WIDER, MANY_REGISTERS = 3, 32  # vectors of a tile, where there are so many registers
 LONGEST_PIECE = 256  # of a sum: each rounds on its own
 LONGEST_SUM = 8192  # the BLAS is told to add longer ones up in parts
 LEAST_ROWS, LEAST_COLUMNS, LEAST_WORK = 4, 8, 20_000
@@ -121,16 +127,27 @@ def _fits(call: GemmCall) -> bool:
     return c_step == item and item in (b_row, b_step)
 
 
+def tile_vectors(rows: int) -> int:
+    """How many vectors wide tiles are.  With three, and fewer rows, they need fewer loads;
+    but a piece of a strip of B so wide is to have room in the first cache."""
+    target = machine().target
+    room = first_cache() >= WIDER * target.vector_bytes * LONGEST_PIECE
+    one_tile = rows <= OUTER_ROWS[target.registers]
+    wider = room and target.registers == MANY_REGISTERS and not one_tile
+    return WIDER if wider else OUTER_VECTORS
+
+
 def tiled_step(call: GemmCall) -> CallArrangement:
     """The step of a product whose C has its rows without gaps, and B rows or columns."""
     (m, n, k), item, target = call.sizes, ITEM_BYTES[call.dtype], machine().target
+    vectors = tile_vectors(m)
     pieces = -(-k // LONGEST_PIECE)
     inner_block = -(-k // pieces)
     batch = call.loops[0] if call.loops else (1, 0, 0, 0)
     column_block, column_blocks, row_blocks = _cut(call, inner_block)
     last = n - (column_blocks - 1) * column_block
     counts, packs_left = (min(column_block, n), last), _packs_left(call)
-    words, routines = tile_words(call.dtype, m, counts, total=n, packed=packs_left)
+    words, routines = tile_words(call.dtype, m, counts, vectors, n, packs_left)
     tile_block = max(-(-words["tiles"] // row_blocks), LEAST_TILES)
     tile_blocks = -(-words["tiles"] // tile_block)
     slot_bytes = whole_lines(words["tile_columns"] * inner_block * item)
@@ -145,7 +162,7 @@ def tiled_step(call: GemmCall) -> CallArrangement:
         "direct": int(_is_direct(call, words["tiles"])),
     }  # fmt: skip
     if call.strides[1][1] == item:
-        routines["copying"] = copying_tile(call.dtype, OUTER_VECTORS)
+        routines["copying"] = copying_tile(call.dtype, vectors)
     else:
         routines["transposing"] = transposing_tile(call.dtype)
     step = panel_step(
@@ -216,7 +233,7 @@ def _cut(call: GemmCall, inner_block: int) -> tuple[int, int, int]:
     Rows are cut where A would not stay in the cache, or columns are too few for threads.
     """
     (m, n, k), item = call.sizes, ITEM_BYTES[call.dtype]
-    strip = OUTER_VECTORS * lanes(call.dtype, machine().target)
+    strip = tile_vectors(m) * lanes(call.dtype, machine().target)
     products = call.loops[0][0] if call.loops else 1
     items = max(min(-(-ITEMS // max(products, 1)), m * n * k // ITEM_WORK), 1)
     row_blocks = -(-m * inner_block * item // ROWS_BYTES)

@@ -103,7 +103,8 @@ def tile_words(
     """
     target = machine().target
     room = (target.registers - vectors - 1) // vectors
-    most = max(min(OUTER_ROWS[target.registers], room), 2)
+    highest = OUTER_ROWS[target.registers]
+    most = max(min(highest, highest * OUTER_VECTORS // vectors, room), 2)
     tiles = -(-rows // most)
     few, more = rows // tiles, rows % tiles
     whole = vectors * lanes(dtype, target)
@@ -113,7 +114,7 @@ def tile_words(
         sizes["wide"] = vectors
     if any(0 < 2 * (count % whole) <= whole for count in columns):
         many = total >= MANY_TILES * whole
-        sizes["narrow"] = vectors if many else max(vectors // 2, 1)
+        sizes["narrow"] = vectors if many else -(-vectors // 2)
     routines = {}
     for name, size in sizes.items():
         routines[name] = outer_tile(dtype, few, size, packed)

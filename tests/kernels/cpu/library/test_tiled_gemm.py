@@ -14,6 +14,7 @@ from symnet.kernels.cpu.library.tiled_gemm import LONGEST_SUM, tiled_gemm
 from symnet.kernels.cpu.library.tiled_gemm_code import multiply_tiles, pack_left
 from symnet.kernels.cpu.runtime import threads
 from symnet.kernels.library import GemmCall
+from symnet.kernels.llvm.machine import machine
 from tests.kernels.cpu.library.steps import carry_out
 
 rng = np.random.default_rng(6)
@@ -200,6 +201,33 @@ def test_every_cut_makes_all_of_c(m, n):
     c = np.full((m, n), np.nan, "float32")
     run(call_of(a, b, c), a, b, c, at_once=1)
     close(c, a @ b)
+
+
+@pytest.mark.skipif(machine().target.registers != 32, reason="there is one tile only")
+@pytest.mark.parametrize(
+    ("cache", "rows", "vectors"),
+    [
+        pytest.param(48, 600, 3, id="room for wide strips"),
+        pytest.param(32, 600, 2, id="no room"),
+        pytest.param(48, 12, 2, id="all rows in one tile"),
+    ],
+)
+def test_how_wide_tiles_are(cache, rows, vectors, monkeypatch):
+    monkeypatch.setattr(steps, "first_cache", lambda: cache * 1024)
+    assert steps.tile_vectors(rows) == vectors
+    for n in (8, 40, 100, 500):
+        a, b = matrix(rows, 300, "float32"), matrix(300, n, "float32")
+        c = np.full((rows, n), np.nan, "float32")
+        close(run(call_of(a, b, c), a, b, c), a @ b)
+
+
+def test_the_width_of_tiles_changes_no_bit(monkeypatch):
+    a, b = matrix(50, 600, "float32"), matrix(600, 300, "float32")
+    c, found = np.zeros((50, 300), "float32"), []
+    for size in (32, 48):
+        monkeypatch.setattr(steps, "first_cache", lambda size=size: size * 1024)
+        found.append(run(call_of(a, b, c), a, b, c.copy()))
+    np.testing.assert_array_equal(*found)
 
 
 def test_what_is_left_to_the_blas():
