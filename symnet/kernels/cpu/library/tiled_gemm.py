@@ -41,6 +41,7 @@ WIDE = 64  # bytes of a vector from which on they are faster than the BLAS
 MIDDLE = 32  # the same for thin products
 WIDER, MANY_REGISTERS = 3, 32  # vectors of a tile, where there are so many registers
 LONGEST_PIECE = 256  # of a sum: each rounds on its own
+LONG_PIECE = 64  # from which on a tile takes as long as memory for its part of C
 LONGEST_SUM = 8192  # the BLAS is told to add longer ones up in parts
 LEAST_ROWS, LEAST_COLUMNS, LEAST_WORK = 4, 8, 20_000
 FEW_TILES = 9  # of rows: to pack B does not pay
@@ -147,7 +148,8 @@ def tiled_step(call: GemmCall) -> CallArrangement:
     column_block, column_blocks, row_blocks = _cut(call, inner_block)
     last = n - (column_blocks - 1) * column_block
     counts, packs_left = (min(column_block, n), last), _packs_left(call)
-    words, routines = tile_words(call.dtype, m, counts, vectors, n, packs_left)
+    ahead = inner_block >= LONG_PIECE and _is_far(call)
+    words, routines = tile_words(call.dtype, m, counts, vectors, n, packs_left, ahead)
     tile_block = max(-(-words["tiles"] // row_blocks), LEAST_TILES)
     tile_blocks = -(-words["tiles"] // tile_block)
     slot_bytes = whole_lines(words["tile_columns"] * inner_block * item)
@@ -197,6 +199,12 @@ def _packs_left(call: GemmCall) -> bool:
         return False
     scattered = step >= FAR_STEP if row == item else row % FEW_SETS == 0
     return scattered and n >= OFTEN and m * k * item <= MOST_PACKED
+
+
+def _is_far(call: GemmCall) -> bool:
+    """Whether what is added to lies beyond the second cache: C as it was; or what the piece
+    of the sum before has left there, if rows fall onto few sets."""
+    return call.beta != 0 or call.strides[2][0] % FEW_SETS == 0
 
 
 def _after_packing(call: GemmCall, step: CallArrangement) -> CallArrangement:

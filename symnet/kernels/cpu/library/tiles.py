@@ -30,11 +30,14 @@ from symnet.kernels.llvm.object_code import Routine, source_digest
 from symnet.kernels.llvm.primitives import apply
 from symnet.kernels.llvm.target import Target
 from symnet.kernels.llvm.text import REGISTER, Module, iota, mangled, type_text
+from symnet.kernels.memory import LINE
 
 # Rows and vectors of the largest tiles by the number of registers.
 OUTER_ROWS, OUTER_VECTORS = {16: 6, 32: 12}, 2
 # Behind so many tiles half a tile may be empty: to compile a smaller one takes longer.
 MANY_TILES = 16
+# For reading, into the second cache, of data: LLVM's numbers.
+PREFETCH = (0, 2, 1)
 INNER_ROWS, INNER_COLUMNS = {16: 3, 32: 4}, {16: 4, 32: 6}
 
 
@@ -44,7 +47,13 @@ def lanes(dtype: str, target: Target) -> int:
 
 
 @cache
-def outer_tile(dtype: str, rows: int, vectors: int, packed: bool = False) -> Routine:
+def outer_tile(
+    dtype: str,
+    rows: int,
+    vectors: int,
+    packed: bool = False,
+    ahead: bool = False,
+) -> Routine:
     """`i64 (a, a_row, a_step, b, b_row, inner, c, c_row, columns, alpha, beta, d, d_row,
     tiles)`: C = alpha A B + beta D, for as many columns as fill the vectors or fewer, and
     `tiles` times `rows` rows of C.  D is C, or lies elsewhere.
@@ -55,14 +64,15 @@ def outer_tile(dtype: str, rows: int, vectors: int, packed: bool = False) -> Rou
 
     packed: A lies tile after tile, the numbers of a column side by side.  Then `a_row` is
     the bytes that a row takes of a tile, and `a_step` is not looked at.
+    ahead: a tile's part of C is asked for before its products are taken.
     """
 
     def emit(target: Target, name: str) -> str:
         module = Module(target)
-        OuterTile(module, dtype, rows, vectors, packed).write(name)
+        OuterTile(module, dtype, rows, vectors, packed, ahead).write(name)
         return module.text()
 
-    kind = "outer tile, packed" if packed else "outer tile"
+    kind = f"outer tile{', packed' * packed}{', ahead' * ahead}"
     return tile_routine(f"{kind} {dtype} {rows} {vectors}", emit)
 
 
@@ -93,13 +103,14 @@ def tile_words(
     vectors: int = OUTER_VECTORS,
     total: int = 0,
     packed: bool = False,
+    ahead: bool = False,
 ) -> tuple[dict[str, int], dict[str, Routine]]:
     """Tiles of so many vectors that make up so many rows (at least one), as equal as can be:
     words of `PanelWords`, and the routines whose addresses belong in others.
 
     columns: the counts that occur; tiles that none of them needs are not made.
     total: of all columns, where only the last count may end with a part of a tile.
-    packed: see `outer_tile`.
+    packed, ahead: see `outer_tile`.
     """
     target = machine().target
     room = (target.registers - vectors - 1) // vectors
@@ -117,9 +128,9 @@ def tile_words(
         sizes["narrow"] = vectors if many else -(-vectors // 2)
     routines = {}
     for name, size in sizes.items():
-        routines[name] = outer_tile(dtype, few, size, packed)
+        routines[name] = outer_tile(dtype, few, size, packed, ahead)
         if more:
-            routines[f"{name}_more"] = outer_tile(dtype, few + 1, size, packed)
+            routines[f"{name}_more"] = outer_tile(dtype, few + 1, size, packed, ahead)
     return words, routines
 
 
@@ -202,10 +213,17 @@ class OuterTile(RegisterTile):
     """Writes `outer_tile`."""
 
     def __init__(
-        self, module: Module, dtype: str, rows: int, vectors: int, packed: bool = False
+        self,
+        module: Module,
+        dtype: str,
+        rows: int,
+        vectors: int,
+        packed: bool = False,
+        ahead: bool = False,
     ) -> None:
         super().__init__(module, dtype)
         self.rows, self.vectors, self.packed = rows, vectors, packed
+        self.ahead = ahead
 
     def write(self, name: str) -> None:
         given = (
@@ -219,6 +237,8 @@ class OuterTile(RegisterTile):
 
         def tile(number: str, names: list[str]) -> tuple[str, list[str]]:
             a, c, d = names
+            if self.ahead:
+                self.ask_for(c)
             sums = self.scaled(self.products(a))
             (self.finish if self.masked else self.finish_by_cases)(sums, c, d)
             following = self.writer.here().emit(f"add i64 {number}, 1")
@@ -227,6 +247,17 @@ class OuterTile(RegisterTile):
         self.writer.loop("0", "%tiles", [("ptr", p) for p in places], tile)
         parameters = ", ".join(f"i64 %{name}" for name in given)
         self.writer.finish(f"define i64 @{name}({parameters})")
+
+    def ask_for(self, c: str) -> None:
+        """Prefetch the lines that the rows of the tile lie in, wherever they begin."""
+        row, end = c, self.vectors * self.target.vector_bytes + LINE
+        for r in range(self.rows):
+            if r:
+                row = self.moved(row, "%c_row")
+            for far in range(0, end, LINE):
+                place, scope = self.moved(row, far), self.writer.here()
+                how = [("i32", str(word)) for word in PREFETCH]
+                scope.call_void("llvm.prefetch.p0", [("ptr", place), *how])
 
     def products(self, a: str) -> list[list[str]]:
         """The loop along the contracted axis; the sums of each row."""

@@ -203,6 +203,32 @@ def test_every_cut_makes_all_of_c(m, n):
     close(c, a @ b)
 
 
+@pytest.mark.parametrize(
+    ("n", "k", "beta", "ahead"),
+    [
+        pytest.param(500, 600, 0.0, False, id="C is not read, or near"),
+        pytest.param(500, 600, 1.0, True, id="added to C"),
+        pytest.param(500, 600, None, True, id="perhaps added to C"),
+        pytest.param(1024, 600, 0.0, True, id="rows of C on few sets"),
+        pytest.param(1024, 20, 1.0, False, id="short sums"),
+    ],
+)
+def test_where_c_is_asked_for_ahead(n, k, beta, ahead, monkeypatch):
+    asked = []
+    make = steps.tile_words
+
+    def words(*arguments):
+        asked.append(arguments[-1])
+        return make(*arguments)
+
+    monkeypatch.setattr(steps, "tile_words", words)
+    a, b, c = (matrix(*s, "float32") for s in ((40, k), (k, n), (40, n)))
+    want = a @ b + (0 if beta == 0 else c)
+    number = np.ones(1, "float32")
+    close(run(call_of(a, b, c, 1.0, beta), a, b, c, beta=number), want)
+    assert asked == [ahead]
+
+
 @pytest.mark.skipif(machine().target.registers != 32, reason="there is one tile only")
 @pytest.mark.parametrize(
     ("cache", "rows", "vectors"),

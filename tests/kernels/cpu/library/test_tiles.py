@@ -84,8 +84,8 @@ def check_inner(call, dtype, rows, columns, width):
 def test_outer_tiles(dtype):
     for rows in (1, 2, OUTER_ROWS[host.registers] - 1, OUTER_ROWS[host.registers]):
         for vectors in (1, OUTER_VECTORS):
-            for packed in (False, True):
-                routine = tiles.outer_tile(dtype, rows, vectors, packed)
+            for packed, ahead in ((False, False), (True, False), (True, True)):
+                routine = tiles.outer_tile(dtype, rows, vectors, packed, ahead)
                 call = function(routine.address, 14)
                 check_outer(call, dtype, rows, vectors * lanes(dtype, host), packed)
 
