@@ -204,7 +204,7 @@ def _packs_left(call: GemmCall) -> bool:
 def _is_far(call: GemmCall) -> bool:
     """Whether what is added to lies beyond the second cache: C as it was; or what the piece
     of the sum before has left there, if rows fall onto few sets."""
-    return call.beta != 0 or call.strides[2][0] % FEW_SETS == 0
+    return bool(call.beta != 0 or call.strides[2][0] % FEW_SETS == 0)
 
 
 def _after_packing(call: GemmCall, step: CallArrangement) -> CallArrangement:

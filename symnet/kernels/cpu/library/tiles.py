@@ -72,7 +72,7 @@ def outer_tile(
         OuterTile(module, dtype, rows, vectors, packed, ahead).write(name)
         return module.text()
 
-    kind = f"outer tile{', packed' * packed}{', ahead' * ahead}"
+    kind = f"outer tile{', packed' if packed else ''}{', ahead' if ahead else ''}"
     return tile_routine(f"{kind} {dtype} {rows} {vectors}", emit)
 
 

@@ -208,6 +208,7 @@ def test_every_cut_makes_all_of_c(m, n):
     [
         pytest.param(500, 600, 0.0, False, id="C is not read, or near"),
         pytest.param(500, 600, 1.0, True, id="added to C"),
+        pytest.param(500, 600, np.float64(0.5), True, id="numbers of NumPy"),
         pytest.param(500, 600, None, True, id="perhaps added to C"),
         pytest.param(1024, 600, 0.0, True, id="rows of C on few sets"),
         pytest.param(1024, 20, 1.0, False, id="short sums"),
@@ -223,7 +224,7 @@ def test_where_c_is_asked_for_ahead(n, k, beta, ahead, monkeypatch):
 
     monkeypatch.setattr(steps, "tile_words", words)
     a, b, c = (matrix(*s, "float32") for s in ((40, k), (k, n), (40, n)))
-    want = a @ b + (0 if beta == 0 else c)
+    want = a @ b + (1 if beta is None else beta) * c
     number = np.ones(1, "float32")
     close(run(call_of(a, b, c, 1.0, beta), a, b, c, beta=number), want)
     assert asked == [ahead]
