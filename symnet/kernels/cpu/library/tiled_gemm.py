@@ -55,9 +55,11 @@ LEAST_TILES = 4  # of a piece
 FEW_COLUMNS, MANY_ROWS, LONG_SUM = 8, 128, 256
 FEW_ROWS, SAME_SET = 32, 4096
 SHORT_SUM, SHORT_BY_COLUMNS, LEAST_SIDE = 32, 20, 64
-# A is packed, where rows of B are that many numbers long, from such distances on.
-FEW_SETS, FAR_STEP, OFTEN, MOST_PACKED = 2048, 256, 96, 64 * 2**20
-PACKING_ITEMS, PACKING_NS = 16, 0.2
+# To pack A takes as long as 50 to 100 columns of B save, where its rows lie a multiple of so
+# many bytes apart (a tile's then share two sets of the first cache), or its columns so many.
+FEW_SETS, FAR_STEP, OFTEN = 2048, 256, 96
+MOST_PACKED = 64 * 2**20  # bytes
+PACKING_ITEMS, PACKING_NS = 16, 0.2  # pieces of that work, and the time of a number
 NUMBERS_PER_NS = {"float32": 40.0, "float64": 20.0}  # a modest core
 SHARED_NS = 10_000.0
 W = TiledGemmWords
