@@ -40,6 +40,7 @@ ROWS_BYTES = 640 * 1024  # of A, that pass by strips of B: they stay in the seco
 WIDE = 64  # bytes of a vector from which on they are faster than the BLAS
 MIDDLE = 32  # the same for thin products
 WIDER, MANY_REGISTERS = 3, 32  # vectors of a tile, where there are so many registers
+MOST_EMPTY = 0.04  # of the width of a product, that wider tiles may add
 LONGEST_PIECE = 256  # of a sum: each rounds on its own
 LONG_PIECE = 64  # from which on a tile takes as long as memory for its part of C
 LONGEST_SUM = 8192  # the BLAS is told to add longer ones up in parts
@@ -130,20 +131,34 @@ def _fits(call: GemmCall) -> bool:
     return c_step == item and item in (b_row, b_step)
 
 
-def tile_vectors(rows: int) -> int:
+def tile_vectors(call: GemmCall) -> int:
     """How many vectors wide tiles are.  With three, and fewer rows, they need fewer loads;
-    but a piece of a strip of B so wide is to have room in the first cache."""
-    target = machine().target
+    but a piece of a strip of B so wide is to have room in the first cache, and the last
+    strip not to be much emptier."""
+    target, (m, n, _) = machine().target, call.sizes
     room = first_cache() >= WIDER * target.vector_bytes * LONGEST_PIECE
-    one_tile = rows <= OUTER_ROWS[target.registers]
-    wider = room and target.registers == MANY_REGISTERS and not one_tile
-    return WIDER if wider else OUTER_VECTORS
+    if (
+        not room
+        or target.registers != MANY_REGISTERS
+        or m <= OUTER_ROWS[MANY_REGISTERS]
+    ):
+        return OUTER_VECTORS
+    needed = -(-n // lanes(call.dtype, target))
+    wider, usual = (_covered(needed, vectors) for vectors in (WIDER, OUTER_VECTORS))
+    return WIDER if wider <= usual * (1 + MOST_EMPTY) else OUTER_VECTORS
+
+
+def _covered(needed: int, vectors: int) -> int:
+    """The vectors of a row in all tiles of a width, where so many are needed."""
+    whole, rest = divmod(needed, vectors)
+    half = -(-vectors // 2)
+    return whole * vectors + (0 if not rest else half if rest <= half else vectors)
 
 
 def tiled_step(call: GemmCall) -> CallArrangement:
     """The step of a product whose C has its rows without gaps, and B rows or columns."""
     (m, n, k), item, target = call.sizes, ITEM_BYTES[call.dtype], machine().target
-    vectors = tile_vectors(m)
+    vectors = tile_vectors(call)
     pieces = -(-k // LONGEST_PIECE)
     inner_block = -(-k // pieces)
     batch = call.loops[0] if call.loops else (1, 0, 0, 0)
@@ -243,7 +258,7 @@ def _cut(call: GemmCall, inner_block: int) -> tuple[int, int, int]:
     Rows are cut where A would not stay in the cache, or columns are too few for threads.
     """
     (m, n, k), item = call.sizes, ITEM_BYTES[call.dtype]
-    strip = tile_vectors(m) * lanes(call.dtype, machine().target)
+    strip = tile_vectors(call) * lanes(call.dtype, machine().target)
     products = call.loops[0][0] if call.loops else 1
     items = max(min(-(-ITEMS // max(products, 1)), m * n * k // ITEM_WORK), 1)
     row_blocks = -(-m * inner_block * item // ROWS_BYTES)

@@ -232,20 +232,22 @@ def test_where_c_is_asked_for_ahead(n, k, beta, ahead, monkeypatch):
 
 @pytest.mark.skipif(machine().target.registers != 32, reason="there is one tile only")
 @pytest.mark.parametrize(
-    ("cache", "rows", "vectors"),
+    ("cache", "rows", "columns", "vectors"),
     [
-        pytest.param(48, 600, 3, id="room for wide strips"),
-        pytest.param(32, 600, 2, id="no room"),
-        pytest.param(48, 12, 2, id="all rows in one tile"),
+        pytest.param(48, 600, 500, 3, id="room for wide strips"),
+        pytest.param(32, 600, 500, 2, id="no room"),
+        pytest.param(48, 12, 500, 2, id="all rows in one tile"),
+        pytest.param(48, 600, 49, 2, id="a second strip for one column"),
+        pytest.param(48, 600, 48, 3, id="one strip"),
+        pytest.param(48, 600, 10, 2, id="less than a vector"),
     ],
 )
-def test_how_wide_tiles_are(cache, rows, vectors, monkeypatch):
+def test_how_wide_tiles_are(cache, rows, columns, vectors, monkeypatch):
     monkeypatch.setattr(steps, "first_cache", lambda: cache * 1024)
-    assert steps.tile_vectors(rows) == vectors
-    for n in (8, 40, 100, 500):
-        a, b = matrix(rows, 300, "float32"), matrix(300, n, "float32")
-        c = np.full((rows, n), np.nan, "float32")
-        close(run(call_of(a, b, c), a, b, c), a @ b)
+    a, b = matrix(rows, 300, "float32"), matrix(300, columns, "float32")
+    c = np.full((rows, columns), np.nan, "float32")
+    assert steps.tile_vectors(call_of(a, b, c)) == vectors
+    close(run(call_of(a, b, c), a, b, c), a @ b)
 
 
 def test_the_width_of_tiles_changes_no_bit(monkeypatch):
