@@ -18,7 +18,8 @@ from tests.ops.scalars import apply, of_kinds, samples
 
 RANDOM = np.random.default_rng(7)
 AXES = [
-    None, 0, 1, 2, -1, -3, (), (0,), (0, 2), [2, 1], (-1, 0), (0, 1, 2), np.array([1, 2]), range(1, 3),
+    None, 0, 1, 2, -1, -3, (), (0,), (0, 2), [2, 1], (-1, 0), (0, 1, 2), np.array([1, 2]),
+    range(1, 3),
 ]  # fmt: skip
 PLAIN = ["sum", "prod", "max", "min", "all", "any"]
 

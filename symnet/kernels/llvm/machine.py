@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import field
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import llvmlite
@@ -26,6 +27,9 @@ from symnet.config import config
 from symnet.data_classes import dataclass
 from symnet.kernels.llvm.compiler_thread import inside, is_inside, on_compiler_thread
 from symnet.kernels.llvm.target import Target, cpu_target
+
+CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
+USUAL_CACHE = 32 * 1024  # bytes of the first cache, where the system does not tell
 
 
 @dataclass(frozen=True)
@@ -167,6 +171,22 @@ def processors() -> int:
 def thread_count() -> int:
     """Threads that the settings allow."""
     return config.num_threads or processors()
+
+
+@cache
+def first_cache(folder: Path = CACHES) -> int:
+    """Bytes of the first cache of a core, as far as the system tells (Linux does), or 32 KiB."""
+    try:
+        for cache_ in sorted(folder.glob("index*")):
+            level, kind, size = (
+                (cache_ / name).read_text().strip()
+                for name in ("level", "type", "size")
+            )
+            if level == "1" and kind in ("Data", "Unified"):
+                return int(size.removesuffix("K")) * 1024
+    except (OSError, ValueError):
+        pass
+    return USUAL_CACHE
 
 
 def in_threads(jobs: Sequence[Callable[[], None]]) -> None:

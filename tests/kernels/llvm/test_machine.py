@@ -14,7 +14,7 @@ from symnet.config import config
 from symnet.kernels.cpu.runtime.run_kernel import run_kernel
 from symnet.kernels.llvm import kernel_cache, machine, object_code
 from symnet.kernels.llvm.emit import emit
-from symnet.kernels.llvm.machine import Machine, build
+from symnet.kernels.llvm.machine import Machine, build, first_cache
 from symnet.kernels.llvm.target import cpu_target
 from symnet.kernels.loopir.scalars import (
     Kernel,
@@ -253,3 +253,23 @@ def test_passes_are_left_out_only_meanwhile(monkeypatch: pytest.MonkeyPatch) -> 
         off = [f"-disable-{name}=true" for name in machine.LEFT_OUT]
         assert said == off
     assert said == [*off, *(option.replace("true", "false") for option in off)]
+
+
+@pytest.mark.parametrize(
+    ("files", "size"),
+    [
+        pytest.param([("1", "Instruction", "64K"), ("1", "Data", "48K")], 48, id="two"),
+        pytest.param(
+            [("2", "Unified", "2048K"), ("1", "Unified", "16K")], 16, id="one"
+        ),
+        pytest.param([("1", "Data", "many")], 32, id="no number"),
+        pytest.param([], 32, id="the system does not tell"),
+    ],
+)
+def test_the_first_cache(files, size, tmp_path):
+    for number, texts in enumerate(files):
+        folder = tmp_path / f"index{number}"
+        folder.mkdir()
+        for name, text in zip(("level", "type", "size"), texts, strict=True):
+            (folder / name).write_text(f"{text}\n")
+    assert first_cache(tmp_path) == size * 1024

@@ -85,7 +85,7 @@ def _through(call: GemmCall) -> CallArrangement:
         ),
         scratch_bytes=words[T.through] + m * n * item,
         own_words=tuple(own.items()),
-        after=((put_columns, m),),
+        after=(*made.after, (put_columns, m)),
     )  # fmt: skip
 
 

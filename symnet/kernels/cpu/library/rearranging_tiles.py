@@ -15,19 +15,38 @@ PART_BYTES = (
 
 
 @cache
-def transposing_tile(dtype: str) -> Routine:
+def transposing_tile(dtype: str, exact: bool = False) -> Routine:
     """`i64 (target, target_row, source, source_row, rows, columns)`: a block of a matrix
     transposed, with as many rows and columns as a vector has lanes, or fewer.
 
-    The target gets whole vectors, `columns` of them; what is behind `rows` is 0.
+    The target gets whole vectors, `columns` of them; what is behind `rows` is 0, or with
+    `exact` is not written.
     """
 
     def emit(target: Target, name: str) -> str:
         module = Module(target)
-        TransposingTile(module, dtype).write(name)
+        TransposingTile(module, dtype, exact).write(name)
         return module.text()
 
-    return tile_routine(f"transposing tile {dtype}", emit)
+    kind = "exact transposing tile" if exact else "transposing tile"
+    return tile_routine(f"{kind} {dtype}", emit)
+
+
+@cache
+def copying_tile(dtype: str, vectors: int) -> Routine:
+    """`i64 (target, source, source_row, rows, width, count)`: `rows` rows of a matrix, each
+    of so many vectors or less, one behind the other.
+
+    Of each row `count` numbers are read and `width` written, what is behind `count` as 0;
+    `count` is not larger than `width`.
+    """
+
+    def emit(target: Target, name: str) -> str:
+        module = Module(target)
+        CopyingTile(module, dtype, vectors).write(name)
+        return module.text()
+
+    return tile_routine(f"copying tile {dtype} {vectors}", emit)
 
 
 @cache
@@ -50,6 +69,10 @@ def shifted_sum(dtype: str) -> Routine:
 class TransposingTile(RegisterTile):
     """Writes `transposing_tile`."""
 
+    def __init__(self, module: Module, dtype: str, exact: bool = False) -> None:
+        super().__init__(module, dtype)
+        self.exact = exact
+
     def write(self, name: str) -> None:
         given = ("target", "target_row", "source", "source_row", "rows", "columns")
         target, source = (self.pointer(p) for p in ("%target", "%source"))
@@ -60,6 +83,9 @@ class TransposingTile(RegisterTile):
         columns = (self.shuffled if self.masked else self.exchanged)(rows)
         places = self.places(target, "target", "columns")
         for place, column in reversed([*zip(places, columns, strict=True)]):
+            if self.exact:
+                self.store(place, column, there)
+                continue
             kinds = f"{self.here().type('bool')} {there}, {self.vector}"
             value = f"{column}, {self.vector} zeroinitializer"
             self.store(place, self.writer.here().emit(f"select {kinds} {value}"))
@@ -125,6 +151,51 @@ class TransposingTile(RegisterTile):
             new[k] = self.picked(on, *pair, lower)
             new[k + far] = self.picked(on, *pair, upper)
         return new
+
+
+class CopyingTile(RegisterTile):
+    """Writes `copying_tile`."""
+
+    def __init__(self, module: Module, dtype: str, vectors: int) -> None:
+        super().__init__(module, dtype)
+        self.vectors = vectors
+
+    def write(self, name: str) -> None:
+        given = ("target", "source", "source_row", "rows", "width", "count")
+        self.places = [self.pointer(name) for name in ("%target", "%source")]
+        self.step = self.writer.entry.emit(f"mul i64 %width, {self.item}")
+        if self.masked:
+            self.copy(whole=False)
+        else:  # where masks cost much, whole rows have code of their own
+            here, size = self.writer.here(), self.vectors * self.lanes
+            full = here.emit(f"icmp sge i64 %count, {size}")
+            here.line(f"br i1 {full}, label %whole, label %part")
+            for label in ("whole", "part"):
+                self.writer.here().label(label)
+                self.copy(whole=label == "whole")
+                self.writer.here().line("br label %end")
+            self.writer.here().label("end")
+        parameters = ", ".join(f"i64 %{name}" for name in given)
+        self.writer.finish(f"define i64 @{name}({parameters})")
+
+    def copy(self, whole: bool) -> None:
+        """The loop over the rows."""
+        size, masks = self.lanes * self.item, list[tuple[str | None, str | None]]()
+        for first in range(0, self.vectors * self.lanes, self.lanes):
+            ends = (None, None) if whole else ("%count", "%width")
+            read, written = (end and self.mask(end, first) for end in ends)
+            masks.append((read, written))
+
+        def row(number: str, places: list[str]) -> tuple[str, list[str]]:
+            target, source = places
+            for v, (read, written) in enumerate(masks):
+                value = self.load(self.moved(source, v * size), read)
+                self.store(self.moved(target, v * size), value, written)
+            following = self.writer.here().emit(f"add i64 {number}, 1")
+            ends = [self.moved(target, self.step), self.moved(source, "%source_row")]
+            return following, ends
+
+        self.writer.loop("0", "%rows", [("ptr", place) for place in self.places], row)
 
 
 class ShiftedSum(RegisterTile):

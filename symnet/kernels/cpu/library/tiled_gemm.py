@@ -20,18 +20,29 @@ from symnet.kernels.cpu.library.panel_steps import (
     panel_step,
     whole_lines,
 )
-from symnet.kernels.cpu.library.rearranging_tiles import transposing_tile
-from symnet.kernels.cpu.library.tiled_gemm_code import TiledGemmWords, multiply_tiles
-from symnet.kernels.cpu.library.tiles import lanes, tile_words
+from symnet.kernels.cpu.library.rearranging_tiles import copying_tile, transposing_tile
+from symnet.kernels.cpu.library.tiled_gemm_code import (
+    TiledGemmWords,
+    multiply_tiles,
+    pack_left,
+)
+from symnet.kernels.cpu.library.tiles import (
+    OUTER_ROWS,
+    OUTER_VECTORS,
+    lanes,
+    tile_words,
+)
 from symnet.kernels.library import ITEM_BYTES, GemmCall
-from symnet.kernels.llvm.machine import machine
+from symnet.kernels.llvm.machine import first_cache, machine
 from symnet.kernels.memory import LINE
 
-# In the second cache: a panel, and the rows of A that pass by it.
-PANEL_BYTES, ROWS_BYTES = 192 * 1024, 640 * 1024
+ROWS_BYTES = 640 * 1024  # of A, that pass by strips of B: they stay in the second cache
 WIDE = 64  # bytes of a vector from which on they are faster than the BLAS
 MIDDLE = 32  # the same for thin products
+WIDER, MANY_REGISTERS = 3, 32  # vectors of a tile, where there are so many registers
+MOST_EMPTY = 0.04  # of the width of a product, that wider tiles may add
 LONGEST_PIECE = 256  # of a sum: each rounds on its own
+LONG_PIECE = 64  # from which on a tile takes as long as memory for its part of C
 LONGEST_SUM = 8192  # the BLAS is told to add longer ones up in parts
 LEAST_ROWS, LEAST_COLUMNS, LEAST_WORK = 4, 8, 20_000
 FEW_TILES = 9  # of rows: to pack B does not pay
@@ -45,6 +56,11 @@ LEAST_TILES = 4  # of a piece
 FEW_COLUMNS, MANY_ROWS, LONG_SUM = 8, 128, 256
 FEW_ROWS, SAME_SET = 32, 4096
 SHORT_SUM, SHORT_BY_COLUMNS, LEAST_SIDE = 32, 20, 64
+# To pack A takes as long as 50 to 100 columns of B save, where its rows lie a multiple of so
+# many bytes apart (a tile's then share two sets of the first cache), or its columns so many.
+FEW_SETS, FAR_STEP, OFTEN = 2048, 256, 96
+MOST_PACKED = 64 * 2**20  # bytes
+PACKING_ITEMS, PACKING_NS = 16, 0.2  # pieces of that work, and the time of a number
 NUMBERS_PER_NS = {"float32": 40.0, "float64": 20.0}  # a modest core
 SHARED_NS = 10_000.0
 W = TiledGemmWords
@@ -115,33 +131,58 @@ def _fits(call: GemmCall) -> bool:
     return c_step == item and item in (b_row, b_step)
 
 
+def tile_vectors(call: GemmCall) -> int:
+    """How many vectors wide tiles are.  With three, and fewer rows, they need fewer loads;
+    but a piece of a strip of B so wide is to have room in the first cache, and the last
+    strip not to be much emptier."""
+    target, (m, n, _) = machine().target, call.sizes
+    room = first_cache() >= WIDER * target.vector_bytes * LONGEST_PIECE
+    if (
+        not room
+        or target.registers != MANY_REGISTERS
+        or m <= OUTER_ROWS[MANY_REGISTERS]
+    ):
+        return OUTER_VECTORS
+    needed = -(-n // lanes(call.dtype, target))
+    wider, usual = (_covered(needed, vectors) for vectors in (WIDER, OUTER_VECTORS))
+    return WIDER if wider <= usual * (1 + MOST_EMPTY) else OUTER_VECTORS
+
+
+def _covered(needed: int, vectors: int) -> int:
+    """The vectors of a row in all tiles of a width, where so many are needed."""
+    whole, rest = divmod(needed, vectors)
+    half = -(-vectors // 2)
+    return whole * vectors + (0 if not rest else half if rest <= half else vectors)
+
+
 def tiled_step(call: GemmCall) -> CallArrangement:
     """The step of a product whose C has its rows without gaps, and B rows or columns."""
     (m, n, k), item, target = call.sizes, ITEM_BYTES[call.dtype], machine().target
-    width = lanes(call.dtype, target)
+    vectors = tile_vectors(call)
     pieces = -(-k // LONGEST_PIECE)
     inner_block = -(-k // pieces)
-    rows_kept = -(-inner_block // width) * width  # whole blocks are transposed
     batch = call.loops[0] if call.loops else (1, 0, 0, 0)
-    column_block, column_blocks, row_blocks = _cut(call, inner_block, rows_kept)
+    column_block, column_blocks, row_blocks = _cut(call, inner_block)
     last = n - (column_blocks - 1) * column_block
-    counts = (min(column_block, n), last)
-    words, routines = tile_words(call.dtype, m, counts, total=n)
+    counts, packs_left = (min(column_block, n), last), _packs_left(call)
+    ahead = inner_block >= LONG_PIECE and _is_far(call)
+    words, routines = tile_words(call.dtype, m, counts, vectors, n, packs_left, ahead)
     tile_block = max(-(-words["tiles"] // row_blocks), LEAST_TILES)
     tile_blocks = -(-words["tiles"] // tile_block)
-    by_rows = call.strides[1][1] == item
-    slot_bytes = whole_lines(column_block * rows_kept * item)
+    slot_bytes = whole_lines(words["tile_columns"] * inner_block * item)
     words |= {
-        "panel_row": column_block * item, "inner": k, "columns": n,
+        "inner": k, "columns": n,
         "a_row": call.strides[0][0], "a_step": call.strides[0][1],
         "b_row": call.strides[1][0], "b_step": call.strides[1][1],
         "c_row": call.strides[2][0], "a_batch": batch[1], "b_batch": batch[2],
         "c_batch": batch[3], "inner_block": inner_block, "column_block": column_block,
         "column_blocks": column_blocks, "tile_block": tile_block,
-        "tile_blocks": tile_blocks, "lanes": width,
-        "direct": int(by_rows and words["tiles"] <= FEW_TILES),
+        "tile_blocks": tile_blocks, "lanes": lanes(call.dtype, target),
+        "direct": int(_is_direct(call, words["tiles"])),
     }  # fmt: skip
-    if not by_rows:
+    if call.strides[1][1] == item:
+        routines["copying"] = copying_tile(call.dtype, vectors)
+    else:
         routines["transposing"] = transposing_tile(call.dtype)
     step = panel_step(
         multiply_tiles,
@@ -156,22 +197,73 @@ def tiled_step(call: GemmCall) -> CallArrangement:
         numbers=(call.alpha, call.beta),
     )
     alpha, beta = number_slot(W.alpha, call.alpha), number_slot(W.beta, call.beta)
-    return replace(step, pointer_slots=(alpha, W.a, W.b, beta, W.c))
+    step = replace(step, pointer_slots=(alpha, W.a, W.b, beta, W.c))
+    return _after_packing(call, step) if packs_left else step
 
 
-def _cut(call: GemmCall, inner_block: int, rows_kept: int) -> tuple[int, int, int]:
+def _is_direct(call: GemmCall, tiles: int) -> bool:
+    """Whether B is read where it lies."""
+    b_row, b_step = call.strides[1]
+    spread = b_row % SAME_SET != 0 or tiles == 1
+    return b_step == ITEM_BYTES[call.dtype] and tiles <= FEW_TILES and spread
+
+
+def _packs_left(call: GemmCall) -> bool:
+    """Whether A is packed: it lies by columns, whose next number is in another page, or its
+    rows fall onto few sets of the first cache; and it is read often enough."""
+    (m, n, k), item, (row, step) = call.sizes, ITEM_BYTES[call.dtype], call.strides[0]
+    if call.loops or machine().target.vector_bytes < WIDE or item not in (row, step):
+        return False
+    scattered = step >= FAR_STEP if row == item else row % FEW_SETS == 0
+    return scattered and n >= OFTEN and m * k * item <= MOST_PACKED
+
+
+def _is_far(call: GemmCall) -> bool:
+    """Whether what is added to lies beyond the second cache: C as it was; or what the piece
+    of the sum before has left there, if rows fall onto few sets."""
+    return bool(call.beta != 0 or call.strides[2][0] % FEW_SETS == 0)
+
+
+def _after_packing(call: GemmCall, step: CallArrangement) -> CallArrangement:
+    """The step, with A packed before."""
+    (m, _, k), item, words = call.sizes, ITEM_BYTES[call.dtype], list(step.words)
+    tiles, rows = words[W.tiles], words[W.few] + (words[W.more] > 0)
+    pieces = -(-k // words[W.inner_block])
+    blocks = min(-(-PACKING_ITEMS // pieces), tiles)
+    words[W.packed_tiles] = -(-tiles // blocks)
+    words[W.packed_blocks] = -(-tiles // words[W.packed_tiles])
+    words[W.left], words[W.rows] = whole_lines(step.scratch_bytes), m
+    if call.strides[0][0] == item:
+        vectors = -(-rows // words[W.lanes])
+        routine = (W.copying_left, copying_tile(call.dtype, vectors))
+    else:
+        routine = (W.transposing_left, transposing_tile(call.dtype, exact=True))
+    total = pieces * words[W.packed_blocks]
+    return replace(
+        step,
+        code=pack_left,
+        words=tuple(words),
+        total=total,
+        grain=max(int(total * SHARED_NS / (m * k * PACKING_NS)), 1),
+        routines=(*step.routines, routine),
+        scratch_bytes=words[W.left] + m * k * item,
+        after=((multiply_tiles, step.total),),
+    )
+
+
+def _cut(call: GemmCall, inner_block: int) -> tuple[int, int, int]:
     """Columns of a block, how many blocks of columns there are, and how many of rows.
 
     Columns are cut first: a block packs only its own, but each block of rows packs B anew.
     Rows are cut where A would not stay in the cache, or columns are too few for threads.
     """
     (m, n, k), item = call.sizes, ITEM_BYTES[call.dtype]
-    strip = 2 * lanes(call.dtype, machine().target)
+    strip = tile_vectors(call) * lanes(call.dtype, machine().target)
     products = call.loops[0][0] if call.loops else 1
     items = max(min(-(-ITEMS // max(products, 1)), m * n * k // ITEM_WORK), 1)
     row_blocks = -(-m * inner_block * item // ROWS_BYTES)
-    strips, room = -(-n // strip), max(PANEL_BYTES // (rows_kept * item) // strip, 1)
-    blocks = max(-(-strips // room), min(strips, -(-items // row_blocks)))
+    strips = -(-n // strip)
+    blocks = max(min(strips, -(-items // row_blocks)), 1)
     column_block = -(-strips // blocks) * strip
     blocks = -(-n // column_block)
     return column_block, blocks, max(row_blocks, items // blocks)

@@ -1,20 +1,20 @@
 """Products of matrices by our own micro-kernels: the native driver, and its words.
 
-B is packed piece by piece into panels that stay in the second cache; A is read where it
-lies, row by row or column by column, and C is written where it lies.
+B is packed piece by piece into panels that stay in the second cache, strip after strip as
+wide as a tile.  A is read where it lies, row by row or column by column; or it is packed
+before, tile after tile, by all threads for all.  C is written where it lies.
 
 Source: Goto and van de Geijn 2008, "Anatomy of high-performance matrix multiplication".
 """
 
 from __future__ import annotations
 
-from symnet.kernels.cpu.jit.intrinsics import load, memcpy, memset, store
+from symnet.kernels.cpu.jit.intrinsics import call, load, store
 from symnet.kernels.cpu.jit.native import native
 from symnet.kernels.cpu.library.panels_code import (
     PanelWords,
     multiply_panel,
     take_slot,
-    transpose,
 )
 
 
@@ -41,9 +41,18 @@ class TiledGemmWords(PanelWords):
     column_blocks: int
     tile_block: int
     tile_blocks: int
-    # Where B has its columns without gaps: what transposes blocks of `lanes` numbers.
+    # What packs B, and A: rows as they lie, or else (0) columns of blocks of `lanes` numbers.
+    copying: int
     transposing: int
+    copying_left: int
+    transposing_left: int
     lanes: int
+    # Where A is packed: how far in the scratch memory (0: it is not), how many rows it has,
+    # and how the work is cut: into pieces of the sum, and tiles.
+    left: int
+    rows: int
+    packed_tiles: int
+    packed_blocks: int
     # Whether whole vectors of B are read where they lie.
     direct: int
     # Where C is made in memory of the step's own first (see `narrow_gemm_code`): how far in
@@ -59,31 +68,86 @@ W = TiledGemmWords
 
 
 @native
-def pack_b(arguments: int, panel: int, b: int, inner: int, columns: int) -> int:
-    """Rows of B, `columns` of each, as rows of whole vectors."""
-    item = load(arguments, W.item)
-    panel_row = load(arguments, W.panel_row)
-    b_row = load(arguments, W.b_row)
-    code = load(arguments, W.transposing)
-    if code == 0:
-        used = columns * item
-        for _ in range(inner):
-            memcpy(panel, b, used)
-            memset(panel + used, 0, panel_row - used)
-            panel += panel_row
-            b += b_row
+def pack_strip(
+    arguments: int,
+    copying: int,
+    transposing: int,
+    target: int,
+    source: int,
+    along: int,
+    across: int,
+    inner: int,
+    width: int,
+    count: int,
+) -> int:
+    """`count` rows of A (columns of B) as one strip, with `width` numbers for each of `inner`
+    terms of the sum.  along, across: bytes from one term to the next, and from one of its
+    numbers to the next."""
+    if copying != 0:
+        call(copying, target, source, along, inner, width, count)
         return 0
-    transpose(
-        code,
-        load(arguments, W.lanes),
-        item,
-        panel,
-        panel_row,
-        b,
-        load(arguments, W.b_step),
-        columns,
-        inner,
-    )
+    item = load(arguments, W.item)
+    row = 0
+    while row < width:
+        step = 0
+        while step < inner:
+            call(
+                transposing,
+                target + (step * width + row) * item,
+                width * item,
+                source + step * along + row * across,
+                across,
+                count - row,
+                inner - step,
+            )
+            step += load(arguments, W.lanes)
+        row += load(arguments, W.lanes)
+    return 0
+
+
+@native
+def smaller(left: int, right: int) -> int:
+    """The smaller of two numbers."""
+    if left < right:
+        return left
+    return right
+
+
+@native
+def first_row(arguments: int, tile: int) -> int:
+    """The row at which a tile begins."""
+    more = smaller(tile, load(arguments, W.more))
+    return tile * load(arguments, W.few) + more
+
+
+@native
+def pack_left(arguments: int, begin: int, end: int) -> int:
+    """Blocks `begin` to `end` of A: of pieces of the sum, and tiles."""
+    item = load(arguments, W.item)
+    blocks = load(arguments, W.packed_blocks)
+    for number in range(begin, end):
+        k = number // blocks * load(arguments, W.inner_block)
+        inner = smaller(load(arguments, W.inner) - k, load(arguments, W.inner_block))
+        panel = load(arguments, W.scratch) + load(arguments, W.left)
+        panel += k * load(arguments, W.rows) * item
+        first = number % blocks * load(arguments, W.packed_tiles)
+        last = first + load(arguments, W.packed_tiles)
+        for tile in range(first, smaller(last, load(arguments, W.tiles))):
+            row = first_row(arguments, tile)
+            height = first_row(arguments, tile + 1) - row
+            a = load(arguments, W.a) + row * load(arguments, W.a_row)
+            pack_strip(
+                arguments,
+                load(arguments, W.copying_left),
+                load(arguments, W.transposing_left),
+                panel + row * inner * item,
+                a + k * load(arguments, W.a_step),
+                load(arguments, W.a_step),
+                load(arguments, W.a_row),
+                inner,
+                height,
+                height,
+            )
     return 0
 
 
@@ -94,6 +158,7 @@ def multiply_piece(
     first: int,
     last: int,
     a: int,
+    a_row: int,
     b: int,
     inner: int,
     c: int,
@@ -101,48 +166,48 @@ def multiply_piece(
     beta: int,
 ) -> int:
     """One piece of the sum, for some columns and tiles of rows."""
-    a_row = load(arguments, W.a_row)
     b_row = load(arguments, W.b_row)
+    b_step = load(arguments, W.b_step)
     c_row = load(arguments, W.c_row)
     item = load(arguments, W.item)
-    whole = 0
-    if load(arguments, W.direct) != 0:
-        whole = columns - columns % load(arguments, W.tile_columns)
+    strip = load(arguments, W.tile_columns)
+    column = 0
+    while column < columns:
+        many = smaller(columns - column, strip)
+        strip_at = b + column * b_step
+        strip_row = b_row
+        if many < strip or load(arguments, W.direct) == 0:
+            strip_at = panel
+            strip_row = strip * item
+            pack_strip(
+                arguments,
+                load(arguments, W.copying),
+                load(arguments, W.transposing),
+                panel,
+                b + column * b_step,
+                b_row,
+                b_step,
+                inner,
+                strip,
+                many,
+            )
         multiply_panel(
             arguments,
             first,
             last,
             a,
             a_row,
-            b,
-            b_row,
+            strip_at,
+            strip_row,
             inner,
-            c,
+            c + column * item,
             c_row,
-            whole,
+            many,
             beta,
-            c,
+            c + column * item,
             c_row,
         )
-    rest = columns - whole
-    if rest > 0:
-        pack_b(arguments, panel, b + whole * load(arguments, W.b_step), inner, rest)
-        multiply_panel(
-            arguments,
-            first,
-            last,
-            a,
-            a_row,
-            panel,
-            load(arguments, W.panel_row),
-            inner,
-            c + whole * item,
-            c_row,
-            rest,
-            beta,
-            c + whole * item,
-            c_row,
-        )
+        column += strip
     return 0
 
 
@@ -152,8 +217,6 @@ def multiply_tiles(arguments: int, begin: int, end: int) -> int:
     slot = take_slot(arguments)
     panel = load(arguments, W.scratch) + slot * load(arguments, W.slot_bytes)
     item = load(arguments, W.item)
-    few = load(arguments, W.few)
-    more = load(arguments, W.more)
     column_blocks = load(arguments, W.column_blocks)
     tile_blocks = load(arguments, W.tile_blocks)
     for number in range(begin, end):
@@ -166,12 +229,9 @@ def multiply_tiles(arguments: int, begin: int, end: int) -> int:
         last = first + load(arguments, W.tile_block)
         if last > load(arguments, W.tiles):
             last = load(arguments, W.tiles)
-        row = first * few + first
-        if first > more:
-            row = first * few + more
+        row = first_row(arguments, first)
         product = rest // tile_blocks
         a = load(arguments, W.a) + product * load(arguments, W.a_batch)
-        a += row * load(arguments, W.a_row)
         b = load(arguments, W.b) + product * load(arguments, W.b_batch)
         b += column * load(arguments, W.b_step)
         c = load(arguments, W.c) + product * load(arguments, W.c_batch)
@@ -185,9 +245,25 @@ def multiply_tiles(arguments: int, begin: int, end: int) -> int:
             if inner > load(arguments, W.inner_block):
                 inner = load(arguments, W.inner_block)
             here = b + k * load(arguments, W.b_row)
+            a_row = load(arguments, W.a_row)
             left = a + k * load(arguments, W.a_step)
+            if load(arguments, W.left) != 0:
+                a_row = inner * item
+                left = load(arguments, W.scratch) + load(arguments, W.left)
+                left += k * load(arguments, W.rows) * item
+            left += row * a_row
             multiply_piece(
-                arguments, panel, first, last, left, here, inner, c, columns, beta
+                arguments,
+                panel,
+                first,
+                last,
+                left,
+                a_row,
+                here,
+                inner,
+                c,
+                columns,
+                beta,
             )
             beta = arguments + 8 * W.one
             k += inner

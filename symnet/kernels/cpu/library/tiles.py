@@ -30,11 +30,14 @@ from symnet.kernels.llvm.object_code import Routine, source_digest
 from symnet.kernels.llvm.primitives import apply
 from symnet.kernels.llvm.target import Target
 from symnet.kernels.llvm.text import REGISTER, Module, iota, mangled, type_text
+from symnet.kernels.memory import LINE
 
 # Rows and vectors of the largest tiles by the number of registers.
 OUTER_ROWS, OUTER_VECTORS = {16: 6, 32: 12}, 2
 # Behind so many tiles half a tile may be empty: to compile a smaller one takes longer.
 MANY_TILES = 16
+# For reading, into the second cache, of data: LLVM's numbers.
+PREFETCH = (0, 2, 1)
 INNER_ROWS, INNER_COLUMNS = {16: 3, 32: 4}, {16: 4, 32: 6}
 
 
@@ -44,7 +47,13 @@ def lanes(dtype: str, target: Target) -> int:
 
 
 @cache
-def outer_tile(dtype: str, rows: int, vectors: int) -> Routine:
+def outer_tile(
+    dtype: str,
+    rows: int,
+    vectors: int,
+    packed: bool = False,
+    ahead: bool = False,
+) -> Routine:
     """`i64 (a, a_row, a_step, b, b_row, inner, c, c_row, columns, alpha, beta, d, d_row,
     tiles)`: C = alpha A B + beta D, for as many columns as fill the vectors or fewer, and
     `tiles` times `rows` rows of C.  D is C, or lies elsewhere.
@@ -52,14 +61,19 @@ def outer_tile(dtype: str, rows: int, vectors: int) -> Routine:
     The rows of the matrices are so many bytes apart, and the numbers of A's `a_step`; the
     rows of the others have no gaps, and those of B are whole vectors long.  alpha and beta:
     addresses of numbers; with the address 0 for beta D is not read.
+
+    packed: A lies tile after tile, the numbers of a column side by side.  Then `a_row` is
+    the bytes that a row takes of a tile, and `a_step` is not looked at.
+    ahead: a tile's part of C is asked for before its products are taken.
     """
 
     def emit(target: Target, name: str) -> str:
         module = Module(target)
-        OuterTile(module, dtype, rows, vectors).write(name)
+        OuterTile(module, dtype, rows, vectors, packed, ahead).write(name)
         return module.text()
 
-    return tile_routine(f"outer tile {dtype} {rows} {vectors}", emit)
+    kind = f"outer tile{', packed' if packed else ''}{', ahead' if ahead else ''}"
+    return tile_routine(f"{kind} {dtype} {rows} {vectors}", emit)
 
 
 @cache
@@ -88,16 +102,20 @@ def tile_words(
     columns: Sequence[int],
     vectors: int = OUTER_VECTORS,
     total: int = 0,
+    packed: bool = False,
+    ahead: bool = False,
 ) -> tuple[dict[str, int], dict[str, Routine]]:
     """Tiles of so many vectors that make up so many rows (at least one), as equal as can be:
     words of `PanelWords`, and the routines whose addresses belong in others.
 
     columns: the counts that occur; tiles that none of them needs are not made.
     total: of all columns, where only the last count may end with a part of a tile.
+    packed, ahead: see `outer_tile`.
     """
     target = machine().target
     room = (target.registers - vectors - 1) // vectors
-    most = max(min(OUTER_ROWS[target.registers], room), 2)
+    highest = OUTER_ROWS[target.registers]
+    most = max(min(highest, highest * OUTER_VECTORS // vectors, room), 2)
     tiles = -(-rows // most)
     few, more = rows // tiles, rows % tiles
     whole = vectors * lanes(dtype, target)
@@ -107,12 +125,12 @@ def tile_words(
         sizes["wide"] = vectors
     if any(0 < 2 * (count % whole) <= whole for count in columns):
         many = total >= MANY_TILES * whole
-        sizes["narrow"] = vectors if many else max(vectors // 2, 1)
+        sizes["narrow"] = vectors if many else -(-vectors // 2)
     routines = {}
     for name, size in sizes.items():
-        routines[name] = outer_tile(dtype, few, size)
+        routines[name] = outer_tile(dtype, few, size, packed, ahead)
         if more:
-            routines[f"{name}_more"] = outer_tile(dtype, few + 1, size)
+            routines[f"{name}_more"] = outer_tile(dtype, few + 1, size, packed, ahead)
     return words, routines
 
 
@@ -194,9 +212,18 @@ class RegisterTile:
 class OuterTile(RegisterTile):
     """Writes `outer_tile`."""
 
-    def __init__(self, module: Module, dtype: str, rows: int, vectors: int) -> None:
+    def __init__(
+        self,
+        module: Module,
+        dtype: str,
+        rows: int,
+        vectors: int,
+        packed: bool = False,
+        ahead: bool = False,
+    ) -> None:
         super().__init__(module, dtype)
-        self.rows, self.vectors = rows, vectors
+        self.rows, self.vectors, self.packed = rows, vectors, packed
+        self.ahead = ahead
 
     def write(self, name: str) -> None:
         given = (
@@ -210,6 +237,8 @@ class OuterTile(RegisterTile):
 
         def tile(number: str, names: list[str]) -> tuple[str, list[str]]:
             a, c, d = names
+            if self.ahead:
+                self.ask_for(c)
             sums = self.scaled(self.products(a))
             (self.finish if self.masked else self.finish_by_cases)(sums, c, d)
             following = self.writer.here().emit(f"add i64 {number}, 1")
@@ -219,9 +248,21 @@ class OuterTile(RegisterTile):
         parameters = ", ".join(f"i64 %{name}" for name in given)
         self.writer.finish(f"define i64 @{name}({parameters})")
 
+    def ask_for(self, c: str) -> None:
+        """Prefetch the lines that the rows of the tile lie in, wherever they begin."""
+        row, end = c, self.vectors * self.target.vector_bytes + LINE
+        for r in range(self.rows):
+            if r:
+                row = self.moved(row, "%c_row")
+            for far in range(0, end, LINE):
+                place, scope = self.moved(row, far), self.writer.here()
+                how = [("i32", str(word)) for word in PREFETCH]
+                scope.call_void("llvm.prefetch.p0", [("ptr", place), *how])
+
     def products(self, a: str) -> list[list[str]]:
         """The loop along the contracted axis; the sums of each row."""
-        starts = self.row_pointers(a)
+        starts = [a] if self.packed else self.row_pointers(a)
+        step = self.rows * self.item if self.packed else "%a_step"
         size = self.lanes * self.item
 
         def body(k: str, names: list[str]) -> tuple[str, list[str]]:
@@ -229,11 +270,10 @@ class OuterTile(RegisterTile):
             old, new = iter(names[len(starts) + 1 :]), []
             row = [self.load(self.moved(b, v * size)) for v in range(self.vectors)]
             for r in range(self.rows):
-                place = rows[r // 2]
-                left = self.number(self.moved(place, "%a_row") if r % 2 else place)
+                left = self.number(self.place_in_column(rows, r))
                 new += [self.fused(left, right, next(old)) for right in row]
             following = self.writer.here().emit(f"add i64 {k}, 1")
-            rows = [self.moved(place, "%a_step") for place in rows]
+            rows = [self.moved(place, step) for place in rows]
             return following, [*rows, self.moved(b, "%b_row"), *new]
 
         zeros = [(self.vector, "zeroinitializer")] * (self.rows * self.vectors)
@@ -241,6 +281,12 @@ class OuterTile(RegisterTile):
         ends = self.writer.loop("0", "%inner", carried, body)[len(starts) + 1 :]
         count = self.vectors
         return [ends[r * count : (r + 1) * count] for r in range(self.rows)]
+
+    def place_in_column(self, starts: list[str], row: int) -> str:
+        """The address of a row's number of A, in the column that has been reached."""
+        if self.packed:
+            return self.moved(starts[0], row * self.item)
+        return self.moved(starts[row // 2], "%a_row") if row % 2 else starts[row // 2]
 
     def row_pointers(self, a: str) -> list[str]:
         """One pointer for two rows of A: the second is reached by an index, and no pointer

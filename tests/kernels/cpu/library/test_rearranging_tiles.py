@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import ctypes
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from symnet.kernels.cpu.library.rearranging_tiles import (
+    CopyingTile,
     ShiftedSum,
     TransposingTile,
+    copying_tile,
     shifted_sum,
     transposing_tile,
 )
@@ -55,6 +58,45 @@ def test_transposing_tiles_of_other_processors(dtype, processor):
         want = np.full_like(target, np.nan)
         want[: block.shape[1], :width] = 0
         want[: block.shape[1], : block.shape[0]] = block.T
+        np.testing.assert_array_equal(target, want)
+
+
+def check_copying(call, dtype, width, vectors):
+    most = width * vectors
+    source = numbers(5, most + 3, dtype=dtype)
+    for wide, rows in itertools.product(sorted({1, most - 1, most}), (0, 1, 5)):
+        for count in sorted({1, wide - 1, wide} - {0}):
+            target = np.full((rows + 1, wide), np.nan, dtype)
+            call(
+                target.ctypes.data, source.ctypes.data, source.strides[0], rows, wide,
+                count,
+            )  # fmt: skip
+            want = np.zeros_like(target)
+            want[:rows, :count] = source[:rows, :count]
+            want[rows] = np.nan
+            np.testing.assert_array_equal(target, want)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("vectors", [1, 2])
+def test_copying_tiles(dtype, vectors):
+    call = function(copying_tile(dtype, vectors).address, 6)
+    check_copying(call, dtype, lanes(dtype, host), vectors)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_exact_transposing_tiles_write_nothing_behind_the_rows(dtype):
+    call = function(transposing_tile(dtype, exact=True).address, 6)
+    width = lanes(dtype, host)
+    source = numbers(width, width + 2, dtype=dtype)
+    for rows, columns in itertools.product(sorted({1, width - 1, width}), repeat=2):
+        target = np.full((width, width + 1), np.nan, dtype)
+        call(
+            target.ctypes.data, target.strides[0], source.ctypes.data,
+            source.strides[0], rows, columns,
+        )  # fmt: skip
+        want = np.full_like(target, np.nan)
+        want[:columns, :rows] = source[:rows, :columns].T
         np.testing.assert_array_equal(target, want)
 
 
@@ -106,3 +148,16 @@ def test_other_processors(features, writer):
         module = Module(target)
         writer(module, dtype).write("rearranged")
         assert build(target).compile(module.text())
+
+
+@pytest.mark.skipif(not host.is_x86, reason="registers of twice the width are halved")
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("vector_bytes", [32, 64])
+def test_copying_with_and_without_masks(dtype, vector_bytes):
+    if host.vector_bytes < 32:
+        pytest.skip("no such vectors here")
+    target = replace(host, vector_bytes=vector_bytes)
+    module = Module(target)
+    CopyingTile(module, dtype, 2).write("copying")
+    library = load_objects([machine().compile(module.text())], ["copying"])
+    check_copying(function(library.addresses[0], 6), dtype, lanes(dtype, target), 2)

@@ -11,8 +11,10 @@ from symnet import config
 from symnet.kernels.cpu.library import tiled_gemm as steps
 from symnet.kernels.cpu.library.narrow_gemm import own_gemm
 from symnet.kernels.cpu.library.tiled_gemm import LONGEST_SUM, tiled_gemm
+from symnet.kernels.cpu.library.tiled_gemm_code import multiply_tiles, pack_left
 from symnet.kernels.cpu.runtime import threads
 from symnet.kernels.library import GemmCall
+from symnet.kernels.llvm.machine import machine
 from tests.kernels.cpu.library.steps import carry_out
 
 rng = np.random.default_rng(6)
@@ -72,6 +74,58 @@ def test_every_order_and_rest(dtype, orders):
                 )
 
 
+@pytest.fixture
+def always_packed(monkeypatch):
+    """As if it always paid to pack A."""
+    for name, value in {"FAR_STEP": 0, "FEW_SETS": 1, "OFTEN": 0}.items():
+        monkeypatch.setattr(steps, name, value)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("orders", list(itertools.product("CF", repeat=3)))
+@pytest.mark.parametrize("sizes", [(13, 40, 90), (29, 45, 17), (8, 70, 700)])
+def test_a_that_is_packed_before(dtype, orders, sizes, always_packed):
+    m, n, k = sizes
+    shapes = ((m, k), (k, n), (m, n))
+    a, b, c = (
+        matrix(*shape, dtype, order, gap=2)
+        for shape, order in zip(shapes, orders, strict=True)
+    )
+    call = call_of(a, b, c, 2.0, 0.25)
+    step = tiled_gemm(call)
+    assert step.code is pack_left
+    assert step.words[steps.W.left] > 0
+    want = 2.0 * (a @ b) + 0.25 * c
+    close(run(call, a, b, c, at_once=2), want)
+
+
+def test_packing_hides_no_nan_and_changes_no_bit(always_packed, monkeypatch):
+    a, b = matrix(40, 300, "float32", "F"), matrix(300, 100, "float32")
+    a[3, 4], a[9, 299] = np.nan, np.inf
+    c = np.zeros((40, 100), "float32")
+    packed = run(call_of(a, b, c), a, b, c.copy())
+    monkeypatch.setattr(steps, "MOST_PACKED", 0)
+    assert tiled_gemm(call_of(a, b, c)).code is multiply_tiles
+    np.testing.assert_array_equal(packed, run(call_of(a, b, c), a, b, c))
+
+
+@pytest.mark.parametrize(
+    ("m", "n", "k", "order", "packed"),
+    [
+        pytest.param(100, 500, 600, "F", True, id="by columns"),
+        pytest.param(100, 64, 600, "F", False, id="too few columns"),
+        pytest.param(40, 500, 600, "F", False, id="columns near each other"),
+        pytest.param(100, 500, 600, "C", False, id="by rows"),
+        pytest.param(100, 500, 1024, "C", True, id="rows on few sets"),
+    ],
+)
+def test_where_a_is_packed(m, n, k, order, packed):
+    a, b = matrix(m, k, "float32", order), matrix(k, n, "float32")
+    c = np.empty((m, n), "float32")
+    assert (tiled_gemm(call_of(a, b, c)).code is pack_left) == packed
+    close(run(call_of(a, b, c), a, b, c), a @ b)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_numbers_from_memory(dtype):
     a, b, c = (matrix(*s, dtype) for s in ((20, 50), (50, 40), (20, 40)))
@@ -100,8 +154,10 @@ def test_zero_hides_no_nan_but_the_number_0_does_not_read_c():
     assert not np.isnan(got[1, 2])
 
 
-def test_the_number_of_threads_changes_no_bit():
-    a, b, c = (matrix(*s, "float32") for s in ((150, 600), (600, 300), (150, 300)))
+@pytest.mark.parametrize("order", "CF")
+def test_the_number_of_threads_changes_no_bit(order):
+    a, b = matrix(150, 600, "float32", order), matrix(600, 300, "float32")
+    c = matrix(150, 300, "float32")
     before, found = config.num_threads, []
     try:
         for count in (1, 2, 3, 8):
@@ -124,7 +180,7 @@ def plain_call(m, n, k, products=0):
     ("sizes", "packed", "pieces"),
     [
         pytest.param((600, 2048, 784), 1, range(12, 20), id="enough columns"),
-        pytest.param((4096, 2048, 1000), 8, range(32, 200), id="A is too large"),
+        pytest.param((4096, 2048, 1000), 8, range(12, 200), id="A is too large"),
         pytest.param((4096, 32, 64), 20, range(12, 20), id="too few columns"),
         pytest.param((40, 40, 40), 1, range(1, 2), id="hardly any work"),
         pytest.param((64, 64, 64, 40), 1, range(40, 41), id="many products"),
@@ -145,6 +201,62 @@ def test_every_cut_makes_all_of_c(m, n):
     c = np.full((m, n), np.nan, "float32")
     run(call_of(a, b, c), a, b, c, at_once=1)
     close(c, a @ b)
+
+
+@pytest.mark.parametrize(
+    ("n", "k", "beta", "ahead"),
+    [
+        pytest.param(500, 600, 0.0, False, id="C is not read, or near"),
+        pytest.param(500, 600, 1.0, True, id="added to C"),
+        pytest.param(500, 600, np.float64(0.5), True, id="numbers of NumPy"),
+        pytest.param(500, 600, None, True, id="perhaps added to C"),
+        pytest.param(1024, 600, 0.0, True, id="rows of C on few sets"),
+        pytest.param(1024, 20, 1.0, False, id="short sums"),
+    ],
+)
+def test_where_c_is_asked_for_ahead(n, k, beta, ahead, monkeypatch):
+    asked = []
+    make = steps.tile_words
+
+    def words(*arguments):
+        asked.append(arguments[-1])
+        return make(*arguments)
+
+    monkeypatch.setattr(steps, "tile_words", words)
+    a, b, c = (matrix(*s, "float32") for s in ((40, k), (k, n), (40, n)))
+    want = a @ b + (1 if beta is None else beta) * c
+    number = np.ones(1, "float32")
+    close(run(call_of(a, b, c, 1.0, beta), a, b, c, beta=number), want)
+    assert asked == [ahead]
+
+
+@pytest.mark.skipif(machine().target.registers != 32, reason="there is one tile only")
+@pytest.mark.parametrize(
+    ("cache", "rows", "columns", "vectors"),
+    [
+        pytest.param(48, 600, 500, 3, id="room for wide strips"),
+        pytest.param(32, 600, 500, 2, id="no room"),
+        pytest.param(48, 12, 500, 2, id="all rows in one tile"),
+        pytest.param(48, 600, 49, 2, id="a second strip for one column"),
+        pytest.param(48, 600, 48, 3, id="one strip"),
+        pytest.param(48, 600, 10, 2, id="less than a vector"),
+    ],
+)
+def test_how_wide_tiles_are(cache, rows, columns, vectors, monkeypatch):
+    monkeypatch.setattr(steps, "first_cache", lambda: cache * 1024)
+    a, b = matrix(rows, 300, "float32"), matrix(300, columns, "float32")
+    c = np.full((rows, columns), np.nan, "float32")
+    assert steps.tile_vectors(call_of(a, b, c)) == vectors
+    close(run(call_of(a, b, c), a, b, c), a @ b)
+
+
+def test_the_width_of_tiles_changes_no_bit(monkeypatch):
+    a, b = matrix(50, 600, "float32"), matrix(600, 300, "float32")
+    c, found = np.zeros((50, 300), "float32"), []
+    for size in (32, 48):
+        monkeypatch.setattr(steps, "first_cache", lambda size=size: size * 1024)
+        found.append(run(call_of(a, b, c), a, b, c.copy()))
+    np.testing.assert_array_equal(*found)
 
 
 def test_what_is_left_to_the_blas():

@@ -37,11 +37,15 @@ def numbers(*shape, dtype):
     return rng.normal(size=shape).astype(dtype)
 
 
-def check_outer(call, dtype, height, width):
+def check_outer(call, dtype, height, width, packed=False):
     for inner, count in ((0, 1), (1, 2), (7, 1), (7, 3)):
         rows = height * count
         a, b = numbers(rows, inner, dtype=dtype), numbers(inner, width, dtype=dtype)
         alpha, beta = np.array([[-1.5], [0.5]], dtype)
+        left, step = a, a.itemsize
+        if packed:  # tile after tile, the numbers of a column side by side
+            left = a.reshape(count, height, inner).transpose(0, 2, 1).copy()
+            step = 0
         for columns in sorted({1, width // 2, width - 1, width} - {0}):
             for fresh in (0, 1):
                 c = numbers(rows, width + 3, dtype=dtype)
@@ -52,7 +56,7 @@ def check_outer(call, dtype, height, width):
                 want[:, :columns] = product + old
                 item = a.itemsize
                 call(
-                    a.ctypes.data, inner * item, item, b.ctypes.data, width * item,
+                    left.ctypes.data, inner * item, step, b.ctypes.data, width * item,
                     inner, c.ctypes.data, c.strides[0], columns, alpha.ctypes.data,
                     0 if fresh else beta.ctypes.data, d.ctypes.data, d.strides[0],
                     count,
@@ -80,9 +84,10 @@ def check_inner(call, dtype, rows, columns, width):
 def test_outer_tiles(dtype):
     for rows in (1, 2, OUTER_ROWS[host.registers] - 1, OUTER_ROWS[host.registers]):
         for vectors in (1, OUTER_VECTORS):
-            routine = tiles.outer_tile(dtype, rows, vectors)
-            call = function(routine.address, 14)
-            check_outer(call, dtype, rows, vectors * lanes(dtype, host))
+            for packed, ahead in ((False, False), (True, False), (True, True)):
+                routine = tiles.outer_tile(dtype, rows, vectors, packed, ahead)
+                call = function(routine.address, 14)
+                check_outer(call, dtype, rows, vectors * lanes(dtype, host), packed)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
