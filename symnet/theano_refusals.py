@@ -1,10 +1,14 @@
 """Names of Theano that are left out on purpose: each with its reason, and what there is.
 
-Who asks for one gets an AttributeError (or, where a whole module is left out, a
-ModuleNotFoundError) that says so.
+Programs import much that they do not use, so that such a name can be imported (`Refused`)
+and is an AttributeError with the reason where it is used.  What a machine without a GPU
+lacks is an ImportError at once: programs ask by that for what they go on without.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NoReturn
 
 GPU = (
     "config.device = 'cuda' takes a whole function to a GPU, without operations of its "
@@ -43,7 +47,7 @@ REFUSED: dict[str, dict[str, str]] = {
         C_CODE: "OpenMPOp rpath",
         LOGGING: "disable_log_handler has_handlers logging_default_formatter "
         "logging_default_handler theano_logger",
-        PROFILE: "ProfileStats",
+        PROFILE: "ProfileMode ProfileStats",
         TESTS: "test",
         INNER: "object2",
     },
@@ -56,7 +60,7 @@ REFUSED: dict[str, dict[str, str]] = {
         LINKERS: "FAST_COMPILE FAST_RUN OPT_FAST_COMPILE OPT_FAST_RUN OPT_FAST_RUN_STABLE "
         "OPT_MERGE OPT_NONE OPT_O2 OPT_O3 OPT_STABILIZE OPT_UNSAFE exclude "
         "instantiated_default_mode register_linker register_mode register_optimizer",
-        PROFILE: "ScanProfileStats",
+        PROFILE: "ProfileMode ScanProfileStats",
         INNER: "DUPLICATE NODEFAULT check_equal convert_function_input "
         "fgraph_updated_vars get_info_on_inputs inline_ofg_expansion "
         "io_connection_pattern local_useless ops_with_inner_function std_fgraph",
@@ -152,17 +156,62 @@ REFUSED: dict[str, dict[str, str]] = {
 
 
 def reason(module: str, name: str = "") -> str | None:
-    """Why a name of a module, or the module itself, is left out; None where it is not."""
-    for why, names in REFUSED.get(module, {}).items():
-        if name in names.split() or names == "*":
-            return why
-    above = module.rpartition(".")[0]
-    while above:
-        for why, names in REFUSED.get(above, {}).items():
-            if names == "*":
+    """Why a name of a module, or the module itself, is left out; None where it is not.
+
+    What a package of Theano's leaves out is left out in its modules as well, from where
+    the package has its names.
+    """
+    place = module
+    while place:
+        for why, names in REFUSED.get(place, {}).items():
+            listed = name in names.split() and (place != "theano" or module == place)
+            if names == "*" or listed:
                 return why
-        above = above.rpartition(".")[0]
+        place = place.rpartition(".")[0]
     return None
 
 
-__all__ = ["REFUSED", "reason"]
+def _refuse(self: Refused, *_: Any, **__: Any) -> NoReturn:
+    raise AttributeError(self._text)
+
+
+class Refused:
+    """What a program gets that imports a name which is left out on purpose.
+
+    It may be held, compared and shown, and nothing is an instance of it.  Raises:
+    AttributeError, with the reason, where it is called, derived from, asked for a name, or
+    used as a value.
+    """
+
+    _text = ""
+
+    def __init__(self, where: str, name: str, why: str) -> None:
+        self._text = f"symnet does not have {where}.{name}: {why}"
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # what Python asks of everything
+            raise AttributeError(name)
+        _refuse(self)
+
+    def __instancecheck__(self, value: Any) -> bool:
+        return False
+
+    def __subclasscheck__(self, kind: Any) -> bool:
+        return False
+
+    def __repr__(self) -> str:
+        return f"<{self._text}>"
+
+
+# How Python uses a value: a class, a function, a collection, a number.
+USES = (
+    "call mro_entries iter next len getitem setitem contains enter bool int float index "
+    "array neg pos abs invert add radd sub rsub mul rmul truediv rtruediv floordiv "
+    "rfloordiv mod rmod pow rpow lt le gt ge and rand or ror xor rxor"
+)
+for _use in USES.split():
+    _method: Callable[..., Any] = _refuse
+    setattr(Refused, f"__{_use}__", _method)
+
+
+__all__ = ["GPU", "REFUSED", "Refused", "reason"]

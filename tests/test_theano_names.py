@@ -638,3 +638,39 @@ print(f([3.0]), tensor.exp, gof.Op)
 
 def test_star_imports_bring_what_theanos_modules_import(tmp_path: pathlib.Path) -> None:
     assert "[6.]" in run_program(tmp_path, STARS)
+
+
+def test_what_is_refused_may_be_imported_and_not_used(tmp_path: pathlib.Path) -> None:
+    told = run_program(
+        tmp_path,
+        "import theano, theano.gof.cmodule\n"
+        "from theano import ProfileMode, OpenMPOp\n"
+        "from theano.compile.profilemode import ProfileMode as same\n"
+        "from theano.tensor.blas import ldflags, blas_header_text\n"
+        "from theano.compile.mode import AddFeatureOptimizer\n"
+        "assert not isinstance(1, ProfileMode) and same == same != ProfileMode\n"
+        "assert not hasattr(ProfileMode, 'linker') and 'f.profile()' in repr(same)\n"
+        "for code in ['same(1)', 'same.linker', 'len(ldflags)', 'theano.test()',\n"
+        "             'class Mine(OpenMPOp): pass', 'theano.sparse.opt.x',\n"
+        "             'from theano.gpuarray.type import GpuArrayType',\n"
+        "             'theano.function([], theano.shared(1.), mode=same)']:\n"
+        "    try:\n"
+        "        exec(code)\n"
+        "    except Exception as error:\n"
+        "        print(type(error).__name__, error)\n",
+    )
+    asked, named, counted, tested, derived, below, gpu, mode = told.splitlines()
+    refused = "AttributeError symnet does not have theano."
+    assert asked == named and named.startswith(f"{refused}compile.profilemode.Profile")
+    assert "f.profile(), with profile=True" in asked
+    assert counted.startswith(f"{refused}tensor.blas.ldflags: native code")
+    assert tested.startswith(f"{refused}test: ")
+    assert derived.startswith(f"{refused}OpenMPOp: native code")
+    assert below.startswith(f"{refused}sparse.opt")
+    assert gpu.startswith(
+        "ModuleNotFoundError symnet does not have theano.gpuarray.type"
+    )
+    assert gpu.endswith("which is False")
+    assert mode.startswith(
+        "ValueError no mode <symnet does not have theano.compile.prof"
+    )
