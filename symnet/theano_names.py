@@ -36,7 +36,7 @@ from symnet.ops.known_values import get_scalar_constant_value
 from symnet.ops.sparse.sparse_type import is_sparse, is_sparse_value, scipy_matrix
 from symnet.shared import shared
 from symnet.theano_compat import VERSION, small_modules
-from symnet.theano_refusals import GPU, Refused, reason
+from symnet.theano_refusals import GPU, RefusedName, reason
 from symnet.theano_settings import Settings
 
 # Packages that are found under the same name in Theano, with all that is in them.
@@ -110,13 +110,13 @@ def refuse_in(where: str, module: ModuleType) -> None:
     def missing(name: str) -> Any:
         why = reason(where, name) or reason(f"{where}.{name}")
         if why is not None and why != GPU and not name.startswith("__"):
-            return Refused(where, name, why)
+            return RefusedName(where, name, why)
         raise AttributeError(refusal(where, name, vars(module)))
 
     vars(module).setdefault("__getattr__", missing)
 
 
-class Unused(Loader):
+class RefusedModules(Loader):
     """Makes a module of which every name is refused."""
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
@@ -142,7 +142,7 @@ class Missing(MetaPathFinder):
             return None
         why = reason(name)
         if why is not None and why != GPU:
-            return ModuleSpec(name, Unused(), is_package=True)
+            return ModuleSpec(name, RefusedModules(), is_package=True)
         # `from theano.x import y` looks for a module y, and would say less than this
         # error does if that had the name of y.
         if why is not None:

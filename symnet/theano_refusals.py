@@ -1,6 +1,6 @@
 """Names of Theano that are left out on purpose: each with its reason, and what there is.
 
-Programs import much that they do not use, so that such a name can be imported (`Refused`)
+Programs import much that they do not use, so that such a name can be imported (`RefusedName`)
 and is an AttributeError with the reason where it is used.  What a machine without a GPU
 lacks is an ImportError at once: programs ask by that for what they go on without.
 """
@@ -171,11 +171,11 @@ def reason(module: str, name: str = "") -> str | None:
     return None
 
 
-def _refuse(self: Refused, *_: Any, **__: Any) -> NoReturn:
+def _refuse(self: RefusedName, *_: Any, **__: Any) -> NoReturn:
     raise AttributeError(self._text)
 
 
-class Refused:
+class RefusedName:
     """What a program gets that imports a name which is left out on purpose.
 
     It may be held, compared and shown, and nothing is an instance of it.  Raises:
@@ -211,7 +211,7 @@ USES = (
 )
 for _use in USES.split():
     _method: Callable[..., Any] = _refuse
-    setattr(Refused, f"__{_use}__", _method)
+    setattr(RefusedName, f"__{_use}__", _method)
 
 
-__all__ = ["GPU", "REFUSED", "Refused", "reason"]
+__all__ = ["GPU", "REFUSED", "RefusedName", "reason"]

@@ -7,7 +7,7 @@ from types import ModuleType
 
 import pytest
 
-from symnet.theano_names import Missing, Unused, refusal
+from symnet.theano_names import Missing, RefusedModules, refusal
 from symnet.theano_refusals import GPU, REFUSED, reason
 from tests.theano_page import (
     PAGE,
@@ -67,7 +67,7 @@ def error(known: dict[str, ModuleType], row: Row) -> str:
     """What a program is told that uses the name, or asks for one of a GPU's."""
     module = known.get(row.module)
     if reason(row.module, row.name) != GPU:
-        found = getattr(module or Unused().create_module(spec(row)), row.name)
+        found = getattr(module or RefusedModules().create_module(spec(row)), row.name)
         for use in (found, lambda: found.of, lambda: found + 1, lambda: [*found]):
             with pytest.raises(AttributeError) as refused:
                 use()

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from types import ModuleType
 
 from symnet.theano_names import parts, top
-from symnet.theano_refusals import Refused, reason
+from symnet.theano_refusals import RefusedName, reason
 from symnet.theano_settings import DEFAULTS, REFUSED, WORKING, Settings
 
 PAGE = pathlib.Path(__file__).parent.parent / "docs" / "theano_names.md"
@@ -58,7 +58,7 @@ def modules() -> dict[str, ModuleType]:
 def is_there(known: Mapping[str, ModuleType], module: str, name: str) -> bool:
     """Whether a module has the name, or the name is a module below it."""
     found = getattr(known.get(module), name, MISSING)
-    there = found is not MISSING and not isinstance(found, Refused)
+    there = found is not MISSING and not isinstance(found, RefusedName)
     return there or f"{module}.{name}" in known
 
 
