@@ -72,8 +72,14 @@ MODULES = {
     "theano.gradient": "symnet.gradient",
     "theano.ifelse": "symnet.ifelse",
     "theano.printing": "symnet.printing",
+    "theano.sandbox.blocksparse": "symnet.tensor.nnet.blocksparse",
+    "theano.sandbox.conv": "symnet.tensor.nnet.conv",
+    "theano.sandbox.neighbours": "symnet.tensor.nnet.neighbours",
+    "theano.sandbox.softsign": "symnet.tensor.nnet.nnet",
+    "theano.sandbox.solve": "symnet.tensor.slinalg",
     "theano.scalar": "symnet.scalar",
     "theano.scalar.basic": "symnet.scalar",
+    "theano.scalar.basic_scipy": "symnet.scalar",
     "theano.scalar.sharedvar": "symnet.tensor.sharedvar",
     "theano.scan_module.scan": "symnet.scan_module",
     "theano.scan_module.scan_checkpoints": "symnet.scan_module",
@@ -81,6 +87,7 @@ MODULES = {
     "theano.sparse.sharedvar": "symnet.sparse_shared",
     "theano.sparse.type": "symnet.ops.sparse.sparse_type",
     "theano.updates": "symnet.updates",
+    "theano.tensor.io": "symnet.tensor.basic",
     "theano.tensor.var": "symnet.tensor.basic",
 }
 

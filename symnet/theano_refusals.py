@@ -35,6 +35,7 @@ PROFILE = "ask a function itself: f.profile(), with profile=True"
 SLICES = "slices are written where they are used: x[a:b], with variables as bounds"
 PRINTER = "formulas are written by symnet.pp, symnet.printing.latex and debugprint"
 TESTS = "it is Theano's own test of itself"
+FOURIER = "theano.tensor.fft has Fourier transforms, rfft and irfft"
 NONE_VALUE = (
     "a value is an array, never None: give the input a default, In(x, value=...)"
 )
@@ -68,10 +69,29 @@ REFUSED: dict[str, dict[str, str]] = {
     },
     "theano.compile.debugmode": {INNER: "default_make_thunk"},
     "theano.compile.profilemode": {PROFILE: "*"},
+    "theano.compile.profiling": {PROFILE: "*"},
     "theano.d3viz.formatting": {PRINTER: "*"},
     "theano.d3viz.tests": {TESTS: "*"},
+    "theano.gof": {
+        LINKERS: "CLinker DualLinker HideC Linker LocalLinker OpWiseCLinker "
+        "PerformLinker WrapLinker WrapLinkerMany",
+        C_CODE: "CEnumType CLinkerOp COp EnumList EnumType OpenMPOp",
+        REWRITES: "CheckStackTraceOptimization DB LocalGroupDB NavigatorOptimizer "
+        "ProxyDB check_stack_trace pre_constant_merge pre_greedy_local_optimizer",
+        IN_PLACE: "DestroyHandler NoOutputFromInplace",
+        INNER: "Bookkeeper CachedConstantError History "
+        "ReplacementDidntRemovedError Validator object2 ops_with_inner_function",
+    },
     "theano.gof.cmodule": {C_CODE: "*"},
+    "theano.gof.compiledir": {C_CODE: "*"},
     "theano.gof.compilelock": {C_CODE: "*"},
+    "theano.gof.cutils": {C_CODE: "*"},
+    "theano.gof.destroyhandler": {IN_PLACE: "*"},
+    "theano.gof.lazylinker_c": {C_CODE: "*"},
+    "theano.gof.link": {LINKERS: "*"},
+    "theano.gof.sched": {INNER: "*"},
+    "theano.gof.unify": {INNER: "*"},
+    "theano.gof.vm": {LINKERS: "*"},
     "theano.gof.cc": {C_CODE: "*"},
     "theano.gpuarray": {GPU: "*"},
     "theano.sandbox.cuda": {GPU: "*"},
@@ -95,6 +115,10 @@ REFUSED: dict[str, dict[str, str]] = {
         INNER: "DotModulo MASK12 MASK13 MASK2 MULT2 NORM mrg_next_value "
         "mrg_random_make_inplace mrg_uniform_base np_int32_vals",
     },
+    "theano.sandbox.fourier": {FOURIER: "*"},
+    "theano.scalar.basic_sympy": {C_CODE: "*"},
+    "theano.scan_module.scan_opt": {REWRITES: "*"},
+    "theano.scan_module.scan_perform_ext": {C_CODE: "*"},
     "theano.scan_module.scan_utils": {INNER: "DEPRECATED_ARG"},
     "theano.sparse": {
         INNER: "CSMGrad GetItem2ListsGrad GetItemListGrad SparseConstantSignature "
@@ -124,6 +148,9 @@ REFUSED: dict[str, dict[str, str]] = {
     "theano.tensor.blas_c": {C_CODE: "*"},
     "theano.tensor.blas_headers": {C_CODE: "*"},
     "theano.tensor.blas_scipy": {C_CODE: "*"},
+    "theano.tensor.elemwise_cgen": {C_CODE: "*"},
+    "theano.tensor.fourier": {FOURIER: "*"},
+    "theano.tensor.inc_code": {C_CODE: "*"},
     "theano.tensor.extra_ops": {INNER: "tensor"},
     "theano.tensor.nlinalg": {INNER: "EighGrad logger"},
     "theano.tensor.nnet": {
@@ -142,6 +169,8 @@ REFUSED: dict[str, dict[str, str]] = {
         "conv3d of theano.tensor.nnet takes its place, with channels before the axes": "*",
     },
     "theano.tensor.nnet.conv": {C_CODE: "gen_conv_code_unroll_batch_kern"},
+    "theano.tensor.nnet.opt": {REWRITES: "*"},
+    "theano.tensor.opt_uncanonicalize": {REWRITES: "*"},
     "theano.tensor.raw_random": {
         INNER: "_infer_ndim_bcast choice_helper multinomial_helper permutation_helper "
         "random_integers_helper",
@@ -152,6 +181,7 @@ REFUSED: dict[str, dict[str, str]] = {
     "theano.tensor.slinalg": {INNER: "CholeskyGrad EigvalshGrad ExpmGrad logger"},
     "theano.tests.disturb_mem": {TESTS: "*"},
     "theano.tests.record": {TESTS: "*"},
+    "theano.typed_list.opt": {REWRITES: "*"},
 }  # fmt: skip
 
 

@@ -110,7 +110,7 @@ rewriting: analyses rewriter
 rewriting.rules: algebra check_rules shapes reductions cancel determinant_rules crossentropy
 rewriting.rules: logged logmoves logsums logarithms powers inverses totals fractions quotients
 rewriting.rules: stability indexing_rules library_forms composed_rules .
-rewriting: stable bypassed function_graph users_rewrites theano_tags selection .
+rewriting: stable bypassed function_graph users_rewrites rewrite_groups theano_tags selection .
 
 updates
 autodiff: batching differences
