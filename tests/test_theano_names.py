@@ -674,3 +674,22 @@ def test_what_is_refused_may_be_imported_and_not_used(tmp_path: pathlib.Path) ->
     assert mode.startswith(
         "ValueError no mode <symnet does not have theano.compile.prof"
     )
+
+
+def test_what_a_function_gives_is_known_from_it(tmp_path: pathlib.Path) -> None:
+    """As code that writes functions asks it, SymPy's theano_function."""
+    run_program(
+        tmp_path,
+        "import numpy, scipy.sparse, theano, theano.sparse, theano.tensor as T\n"
+        "x, s = T.dvector(), theano.sparse.csr_matrix()\n"
+        "y = x.sum()\n"
+        "f = theano.function([theano.In(x, mutable=True), s], [y, x * 2, s * 2])\n"
+        "assert [len(o.variable.broadcastable) for o in f.outputs[:2]] == [0, 1]\n"
+        "assert f.outputs[0].variable is y and len(f.outputs) == 3\n"
+        "assert f.maker.outputs == f.outputs\n"
+        "assert all(isinstance(o, theano.compile.SymbolicOutput) for o in f.outputs)\n"
+        "g = theano.function([theano.In(x, mutable=True)], T.inplace.exp_inplace(x))\n"
+        "assert len(g.outputs) == 1 and g.outputs[0].variable.ndim == 1\n"
+        "assert theano.function([], []).outputs == []\n"
+        "theano.printing.debugprint(f)\n",
+    )
