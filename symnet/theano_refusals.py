@@ -133,7 +133,7 @@ REFUSED: dict[str, dict[str, str]] = {
         "mpi_cmps mpi_enabled mpi_keys mpi_send_wait_cmp mpi_send_wait_key mpi_tag_cmp "
         "mpi_tag_key recv send",
         SLICES: "MakeSlice SliceConstant SliceType make_slice slicetype as_index_variable "
-        "get_idx_list make_constant",
+        "make_constant",
         NONE_VALUE: "Default default as_int_none_variable",
         INNER: "AdvancedBooleanIndexingError AdvancedIndexingError "
         "BaseAdvancedIncSubtensor BaseAdvancedSubtensor "
