@@ -34,7 +34,6 @@ from symnet.graph.object_types import Generic, generic
 from symnet.ops.elementwise import Elementwise
 from symnet.ops.known_values import get_scalar_constant_value
 from symnet.ops.sparse.sparse_type import is_sparse, is_sparse_value, scipy_matrix
-from symnet.ops.theano_classes import get_idx_list
 from symnet.shared import shared
 from symnet.theano_compat import VERSION, small_modules
 from symnet.theano_refusals import GPU, RefusedName, reason
@@ -267,9 +266,7 @@ def parts(settings: Settings) -> dict[str, ModuleType]:
     for name in ("CAReduce", "DimShuffle", "Elemwise", "Sum"):
         own = vars(found["theano.tensor.elemwise"])[name]
         vars(found["theano.tensor.basic"]).setdefault(name, own)
-    vars(found["theano.tensor"]).update(
-        _shared=shared, ParamsType=ParamsType, get_idx_list=get_idx_list
-    )
+    vars(found["theano.tensor"]).update(_shared=shared, ParamsType=ParamsType)
     vars(found["theano.sparse.basic"]).update(
         _is_sparse=is_sparse_value,
         _is_dense=lambda value: not is_sparse_value(value),

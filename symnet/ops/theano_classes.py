@@ -217,7 +217,7 @@ def get_idx_list(inputs: Sequence[Any], idx_list: Sequence[Any]) -> tuple[Any, .
     `idx_list`.
 
     >>> node = T.dvector("x")[T.iscalar("n") :].owner
-    >>> get_idx_list(node.inputs, node.op.idx_list)[0].start
+    >>> T.get_idx_list(node.inputs, node.op.idx_list)[0].start
     n
     """
     return _filled(idx_list, inputs[1:])
