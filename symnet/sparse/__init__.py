@@ -75,7 +75,7 @@ __all__ = [
     "csc_dmatrix", "csc_fmatrix", "csc_from_dense", "csc_matrix", "CSM", "csm_data",
     "csm_indices", "csm_indptr", "csm_properties", "csm_shape", "CSMProperties", "CSR",
     "csr_dmatrix", "csr_fmatrix", "csr_from_dense", "csr_matrix", "deg2rad",
-    "dense_from_sparse", "DenseFromSparse", "Diag", "diag", "discrete_dtypes", "Dot",
+    "dense_from_sparse", "DenseFromSparse", "Diag", "diag", "discrete_dtypes",
     "dot", "enable_sparse", "ensure_sorted_indices", "EnsureSortedIndices", "eq",
     "expm1", "float_dtypes", "floor", "ge", "get_item_2d", "get_item_2lists",
     "get_item_list", "get_item_scalar", "GetItem2d", "GetItem2Lists", "GetItemList",
@@ -89,7 +89,7 @@ __all__ = [
     "structured_add_s_v", "structured_dot", "structured_dot_grad", "structured_exp",
     "structured_log", "structured_maximum", "structured_minimum", "structured_pow",
     "structured_sigmoid", "StructuredAddSV", "StructuredDot", "sub", "tan", "tanh",
-    "Transpose", "transpose", "true_dot", "TrueDot", "trunc", "uint_dtypes", "usmm",
+    "Transpose", "transpose", "true_dot", "trunc", "uint_dtypes", "usmm",
     "VStack", "vstack", "imported_scipy",
 ]  # fmt: skip
 __all__ += _sparse_names.__all__
