@@ -32,7 +32,6 @@ from symnet.ops.sparse.sparse_functions import (
 )  # fmt: skip
 from symnet.ops.sparse.sparse_names import *  # noqa: F403
 from symnet.ops.sparse import sparse_names as _sparse_names
-from symnet.ops.sparse.sparse_names import Dot, TrueDot
 from symnet.ops.sparse.sparse_products import (
     StructuredDot, dot, sampling_dot, structured_dot,
     structured_dot_grad, true_dot, usmm,
