@@ -13,7 +13,8 @@ import os
 import pkgutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from importlib.abc import MetaPathFinder
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
@@ -35,7 +36,7 @@ from symnet.ops.known_values import get_scalar_constant_value
 from symnet.ops.sparse.sparse_type import is_sparse, is_sparse_value, scipy_matrix
 from symnet.shared import shared
 from symnet.theano_compat import VERSION, small_modules
-from symnet.theano_refusals import reason
+from symnet.theano_refusals import GPU, RefusedName, reason
 from symnet.theano_settings import Settings
 
 # Packages that are found under the same name in Theano, with all that is in them.
@@ -71,8 +72,14 @@ MODULES = {
     "theano.gradient": "symnet.gradient",
     "theano.ifelse": "symnet.ifelse",
     "theano.printing": "symnet.printing",
+    "theano.sandbox.blocksparse": "symnet.tensor.nnet.blocksparse",
+    "theano.sandbox.conv": "symnet.tensor.nnet.conv",
+    "theano.sandbox.neighbours": "symnet.tensor.nnet.neighbours",
+    "theano.sandbox.softsign": "symnet.tensor.nnet.nnet",
+    "theano.sandbox.solve": "symnet.tensor.slinalg",
     "theano.scalar": "symnet.scalar",
     "theano.scalar.basic": "symnet.scalar",
+    "theano.scalar.basic_scipy": "symnet.scalar",
     "theano.scalar.sharedvar": "symnet.tensor.sharedvar",
     "theano.scan_module.scan": "symnet.scan_module",
     "theano.scan_module.scan_checkpoints": "symnet.scan_module",
@@ -80,6 +87,7 @@ MODULES = {
     "theano.sparse.sharedvar": "symnet.sparse_shared",
     "theano.sparse.type": "symnet.ops.sparse.sparse_type",
     "theano.updates": "symnet.updates",
+    "theano.tensor.io": "symnet.tensor.basic",
     "theano.tensor.var": "symnet.tensor.basic",
 }
 
@@ -97,7 +105,7 @@ def refusal(where: str, name: str, known: Iterable[str]) -> str:
     why = reason(where, name)
     if why is not None:
         return f"symnet does not have {where}.{name}: {why}"
-    near = difflib.get_close_matches(name, sorted(known), n=3, cutoff=0.7)
+    near = difflib.get_close_matches(name, sorted(set(known)), n=3, cutoff=0.7)
     hint = f"; there is {', '.join(near)}" if near else ""
     return f"symnet does not have {where}.{name}{hint}"
 
@@ -107,9 +115,24 @@ def refuse_in(where: str, module: ModuleType) -> None:
     `hasattr`."""
 
     def missing(name: str) -> Any:
+        why = reason(where, name) or reason(f"{where}.{name}")
+        if why is not None and why != GPU and not name.startswith("__"):
+            return RefusedName(where, name, why)
         raise AttributeError(refusal(where, name, vars(module)))
 
     vars(module).setdefault("__getattr__", missing)
+
+
+class RefusedModules(Loader):
+    """Makes a module of which every name is refused."""
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        module = make(spec.name, {})
+        refuse_in(spec.name, module)
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        """There is nothing to run."""
 
 
 class Missing(MetaPathFinder):
@@ -121,18 +144,22 @@ class Missing(MetaPathFinder):
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> None:
-        if name.startswith("theano."):
-            where, _, last = name.rpartition(".")
-            why = reason(name)
-            if why is not None:
-                raise ModuleNotFoundError(
-                    f"symnet does not have {name}: {why}", name=name
-                )
-            beside = [n for n in sys.modules if n.rpartition(".")[0] == where]
-            names = sorted(n.rpartition(".")[2] for n in beside)
-            cure = f"\n  modules of {where}: {', '.join(names) or 'none'}"
-            raise ModuleNotFoundError(refusal(where, last, names) + cure, name=name)
+    ) -> ModuleSpec | None:
+        if not name.startswith("theano."):
+            return None
+        why = reason(name)
+        if why is not None and why != GPU:
+            return ModuleSpec(name, RefusedModules(), is_package=True)
+        # `from theano.x import y` looks for a module y, and would say less than this
+        # error does if that had the name of y.
+        if why is not None:
+            raise ModuleNotFoundError(f"symnet does not have {name}: {why}")
+        where, _, last = name.rpartition(".")
+        beside = [n for n in sys.modules if n.rpartition(".")[0] == where]
+        names = sorted(n.rpartition(".")[2] for n in beside)
+        cure = f"\n  modules of {where}: {', '.join(names) or 'none'}"
+        known = [*names, *vars(sys.modules.get(where, object))]
+        raise ModuleNotFoundError(refusal(where, last, known) + cure)
 
 
 def install_as_theano() -> None:

@@ -1,10 +1,14 @@
 """Names of Theano that are left out on purpose: each with its reason, and what there is.
 
-Who asks for one gets an AttributeError (or, where a whole module is left out, a
-ModuleNotFoundError) that says so.
+Programs import much that they do not use, so that such a name can be imported (`RefusedName`)
+and is an AttributeError with the reason where it is used.  What a machine without a GPU
+lacks is an ImportError at once: programs ask by that for what they go on without.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NoReturn
 
 GPU = (
     "config.device = 'cuda' takes a whole function to a GPU, without operations of its "
@@ -31,6 +35,7 @@ PROFILE = "ask a function itself: f.profile(), with profile=True"
 SLICES = "slices are written where they are used: x[a:b], with variables as bounds"
 PRINTER = "formulas are written by symnet.pp, symnet.printing.latex and debugprint"
 TESTS = "it is Theano's own test of itself"
+FOURIER = "theano.tensor.fft has Fourier transforms, rfft and irfft"
 NONE_VALUE = (
     "a value is an array, never None: give the input a default, In(x, value=...)"
 )
@@ -43,7 +48,7 @@ REFUSED: dict[str, dict[str, str]] = {
         C_CODE: "OpenMPOp rpath",
         LOGGING: "disable_log_handler has_handlers logging_default_formatter "
         "logging_default_handler theano_logger",
-        PROFILE: "ProfileStats",
+        PROFILE: "ProfileMode ProfileStats",
         TESTS: "test",
         INNER: "object2",
     },
@@ -56,7 +61,7 @@ REFUSED: dict[str, dict[str, str]] = {
         LINKERS: "FAST_COMPILE FAST_RUN OPT_FAST_COMPILE OPT_FAST_RUN OPT_FAST_RUN_STABLE "
         "OPT_MERGE OPT_NONE OPT_O2 OPT_O3 OPT_STABILIZE OPT_UNSAFE exclude "
         "instantiated_default_mode register_linker register_mode register_optimizer",
-        PROFILE: "ScanProfileStats",
+        PROFILE: "ProfileMode ScanProfileStats",
         INNER: "DUPLICATE NODEFAULT check_equal convert_function_input "
         "fgraph_updated_vars get_info_on_inputs inline_ofg_expansion "
         "io_connection_pattern local_useless ops_with_inner_function std_fgraph",
@@ -64,10 +69,29 @@ REFUSED: dict[str, dict[str, str]] = {
     },
     "theano.compile.debugmode": {INNER: "default_make_thunk"},
     "theano.compile.profilemode": {PROFILE: "*"},
+    "theano.compile.profiling": {PROFILE: "*"},
     "theano.d3viz.formatting": {PRINTER: "*"},
     "theano.d3viz.tests": {TESTS: "*"},
+    "theano.gof": {
+        LINKERS: "CLinker DualLinker HideC Linker LocalLinker OpWiseCLinker "
+        "PerformLinker WrapLinker WrapLinkerMany",
+        C_CODE: "CEnumType CLinkerOp COp EnumList EnumType OpenMPOp",
+        REWRITES: "CheckStackTraceOptimization DB LocalGroupDB NavigatorOptimizer "
+        "ProxyDB check_stack_trace pre_constant_merge pre_greedy_local_optimizer",
+        IN_PLACE: "DestroyHandler NoOutputFromInplace",
+        INNER: "Bookkeeper CachedConstantError History "
+        "ReplacementDidntRemovedError Validator object2 ops_with_inner_function",
+    },
     "theano.gof.cmodule": {C_CODE: "*"},
+    "theano.gof.compiledir": {C_CODE: "*"},
     "theano.gof.compilelock": {C_CODE: "*"},
+    "theano.gof.cutils": {C_CODE: "*"},
+    "theano.gof.destroyhandler": {IN_PLACE: "*"},
+    "theano.gof.lazylinker_c": {C_CODE: "*"},
+    "theano.gof.link": {LINKERS: "*"},
+    "theano.gof.sched": {INNER: "*"},
+    "theano.gof.unify": {INNER: "*"},
+    "theano.gof.vm": {LINKERS: "*"},
     "theano.gof.cc": {C_CODE: "*"},
     "theano.gpuarray": {GPU: "*"},
     "theano.sandbox.cuda": {GPU: "*"},
@@ -91,6 +115,10 @@ REFUSED: dict[str, dict[str, str]] = {
         INNER: "DotModulo MASK12 MASK13 MASK2 MULT2 NORM mrg_next_value "
         "mrg_random_make_inplace mrg_uniform_base np_int32_vals",
     },
+    "theano.sandbox.fourier": {FOURIER: "*"},
+    "theano.scalar.basic_sympy": {C_CODE: "*"},
+    "theano.scan_module.scan_opt": {REWRITES: "*"},
+    "theano.scan_module.scan_perform_ext": {C_CODE: "*"},
     "theano.scan_module.scan_utils": {INNER: "DEPRECATED_ARG"},
     "theano.sparse": {
         INNER: "CSMGrad GetItem2ListsGrad GetItemListGrad SparseConstantSignature "
@@ -105,7 +133,7 @@ REFUSED: dict[str, dict[str, str]] = {
         "mpi_cmps mpi_enabled mpi_keys mpi_send_wait_cmp mpi_send_wait_key mpi_tag_cmp "
         "mpi_tag_key recv send",
         SLICES: "MakeSlice SliceConstant SliceType make_slice slicetype as_index_variable "
-        "get_idx_list make_constant",
+        "make_constant",
         NONE_VALUE: "Default default as_int_none_variable",
         INNER: "AdvancedBooleanIndexingError AdvancedIndexingError "
         "BaseAdvancedIncSubtensor BaseAdvancedSubtensor "
@@ -120,6 +148,9 @@ REFUSED: dict[str, dict[str, str]] = {
     "theano.tensor.blas_c": {C_CODE: "*"},
     "theano.tensor.blas_headers": {C_CODE: "*"},
     "theano.tensor.blas_scipy": {C_CODE: "*"},
+    "theano.tensor.elemwise_cgen": {C_CODE: "*"},
+    "theano.tensor.fourier": {FOURIER: "*"},
+    "theano.tensor.inc_code": {C_CODE: "*"},
     "theano.tensor.extra_ops": {INNER: "tensor"},
     "theano.tensor.nlinalg": {INNER: "EighGrad logger"},
     "theano.tensor.nnet": {
@@ -138,6 +169,8 @@ REFUSED: dict[str, dict[str, str]] = {
         "conv3d of theano.tensor.nnet takes its place, with channels before the axes": "*",
     },
     "theano.tensor.nnet.conv": {C_CODE: "gen_conv_code_unroll_batch_kern"},
+    "theano.tensor.nnet.opt": {REWRITES: "*"},
+    "theano.tensor.opt_uncanonicalize": {REWRITES: "*"},
     "theano.tensor.raw_random": {
         INNER: "_infer_ndim_bcast choice_helper multinomial_helper permutation_helper "
         "random_integers_helper",
@@ -148,21 +181,67 @@ REFUSED: dict[str, dict[str, str]] = {
     "theano.tensor.slinalg": {INNER: "CholeskyGrad EigvalshGrad ExpmGrad logger"},
     "theano.tests.disturb_mem": {TESTS: "*"},
     "theano.tests.record": {TESTS: "*"},
+    "theano.typed_list.opt": {REWRITES: "*"},
 }  # fmt: skip
 
 
 def reason(module: str, name: str = "") -> str | None:
-    """Why a name of a module, or the module itself, is left out; None where it is not."""
-    for why, names in REFUSED.get(module, {}).items():
-        if name in names.split() or names == "*":
-            return why
-    above = module.rpartition(".")[0]
-    while above:
-        for why, names in REFUSED.get(above, {}).items():
-            if names == "*":
+    """Why a name of a module, or the module itself, is left out; None where it is not.
+
+    What a package of Theano's leaves out is left out in its modules as well, from where
+    the package has its names.
+    """
+    place = module
+    while place:
+        for why, names in REFUSED.get(place, {}).items():
+            listed = name in names.split() and (place != "theano" or module == place)
+            if names == "*" or listed:
                 return why
-        above = above.rpartition(".")[0]
+        place = place.rpartition(".")[0]
     return None
 
 
-__all__ = ["REFUSED", "reason"]
+def _refuse(self: RefusedName, *_: Any, **__: Any) -> NoReturn:
+    raise AttributeError(self._text)
+
+
+class RefusedName:
+    """What a program gets that imports a name which is left out on purpose.
+
+    It may be held, compared and shown, and nothing is an instance of it.  Raises:
+    AttributeError, with the reason, where it is called, derived from, asked for a name, or
+    used as a value.
+    """
+
+    _text = ""
+
+    def __init__(self, where: str, name: str, why: str) -> None:
+        self._text = f"symnet does not have {where}.{name}: {why}"
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # what Python asks of everything
+            raise AttributeError(name)
+        _refuse(self)
+
+    def __instancecheck__(self, value: Any) -> bool:
+        return False
+
+    def __subclasscheck__(self, kind: Any) -> bool:
+        return False
+
+    def __repr__(self) -> str:
+        return f"<{self._text}>"
+
+
+# How Python uses a value: a class, a function, a collection, a number.
+USES = (
+    "call mro_entries iter next len getitem setitem contains enter bool int float index "
+    "array neg pos abs invert add radd sub rsub mul rmul truediv rtruediv floordiv "
+    "rfloordiv mod rmod pow rpow lt le gt ge and rand or ror xor rxor"
+)
+for _use in USES.split():
+    _method: Callable[..., Any] = _refuse
+    setattr(RefusedName, f"__{_use}__", _method)
+
+
+__all__ = ["GPU", "REFUSED", "RefusedName", "reason"]

@@ -86,7 +86,7 @@ ops.linalg: gemm products covariances
 ops: operation_objects
 ops: scalar_types scalar_ops scalar_classes scalar_names loading transfer breakpoints
 ops: theano_classes in_place index_objects canonical_slices named_types typed_lists
-ops: known_values
+ops: known_values joining_anywhere
 ops.nnet: softmax logsumexp activations classification normalization convolution
 ops.nnet: filter_places conv_shapes local_conv filter_use conv conv_objects legacy_conv
 ops.nnet: upsampling
@@ -96,7 +96,8 @@ ops.nnet: response_normalization dropping named_parts
 ops.nnet: cudnn_names
 ops.linalg: solving determinants spectral matrices linalg_names
 ops: print_values users pushing
-ops.sparse: sparse_type entries sparse_parts conversions sparse_arithmetic sparse_slices
+ops.sparse: sparse_type entries sparse_parts conversions sparse_checks sparse_arithmetic
+ops.sparse: sparse_slices
 ops.sparse: sparse_stacks sparse_reductions sparse_products sparse_functions sparse_draws
 ops.sparse: sparse_methods sparse_names
 ops: .
@@ -109,7 +110,7 @@ rewriting: analyses rewriter
 rewriting.rules: algebra check_rules shapes reductions cancel determinant_rules crossentropy
 rewriting.rules: logged logmoves logsums logarithms powers inverses totals fractions quotients
 rewriting.rules: stability indexing_rules library_forms composed_rules .
-rewriting: stable bypassed function_graph users_rewrites theano_tags selection .
+rewriting: stable bypassed function_graph users_rewrites rewrite_groups theano_tags selection .
 
 updates
 autodiff: batching differences

@@ -638,3 +638,58 @@ print(f([3.0]), tensor.exp, gof.Op)
 
 def test_star_imports_bring_what_theanos_modules_import(tmp_path: pathlib.Path) -> None:
     assert "[6.]" in run_program(tmp_path, STARS)
+
+
+def test_what_is_refused_may_be_imported_and_not_used(tmp_path: pathlib.Path) -> None:
+    told = run_program(
+        tmp_path,
+        "import theano, theano.gof.cmodule\n"
+        "from theano import ProfileMode, OpenMPOp\n"
+        "from theano.compile.profilemode import ProfileMode as same\n"
+        "from theano.tensor.blas import ldflags, blas_header_text\n"
+        "from theano.compile.mode import AddFeatureOptimizer\n"
+        "assert not isinstance(1, ProfileMode) and same == same != ProfileMode\n"
+        "assert not hasattr(ProfileMode, 'linker') and 'f.profile()' in repr(same)\n"
+        "for code in ['same(1)', 'same.linker', 'len(ldflags)', 'theano.test()',\n"
+        "             'class Mine(OpenMPOp): pass', 'theano.sparse.opt.x',\n"
+        "             'from theano.gpuarray.type import GpuArrayType',\n"
+        "             'theano.function([], theano.shared(1.), mode=same)']:\n"
+        "    try:\n"
+        "        exec(code)\n"
+        "    except Exception as error:\n"
+        "        print(type(error).__name__, error)\n",
+    )
+    asked, named, counted, tested, derived, below, gpu, mode = told.splitlines()
+    refused = "AttributeError symnet does not have theano."
+    assert asked == named and named.startswith(f"{refused}compile.profilemode.Profile")
+    assert "f.profile(), with profile=True" in asked
+    assert counted.startswith(f"{refused}tensor.blas.ldflags: native code")
+    assert tested.startswith(f"{refused}test: ")
+    assert derived.startswith(f"{refused}OpenMPOp: native code")
+    assert below.startswith(f"{refused}sparse.opt")
+    assert gpu.startswith(
+        "ModuleNotFoundError symnet does not have theano.gpuarray.type"
+    )
+    assert gpu.endswith("which is False")
+    assert mode.startswith(
+        "ValueError no mode <symnet does not have theano.compile.prof"
+    )
+
+
+def test_what_a_function_gives_is_known_from_it(tmp_path: pathlib.Path) -> None:
+    """As code that writes functions asks it, SymPy's theano_function."""
+    run_program(
+        tmp_path,
+        "import numpy, scipy.sparse, theano, theano.sparse, theano.tensor as T\n"
+        "x, s = T.dvector(), theano.sparse.csr_matrix()\n"
+        "y = x.sum()\n"
+        "f = theano.function([theano.In(x, mutable=True), s], [y, x * 2, s * 2])\n"
+        "assert [len(o.variable.broadcastable) for o in f.outputs[:2]] == [0, 1]\n"
+        "assert f.outputs[0].variable is y and len(f.outputs) == 3\n"
+        "assert f.maker.outputs == f.outputs\n"
+        "assert all(isinstance(o, theano.compile.SymbolicOutput) for o in f.outputs)\n"
+        "g = theano.function([theano.In(x, mutable=True)], T.inplace.exp_inplace(x))\n"
+        "assert len(g.outputs) == 1 and g.outputs[0].variable.ndim == 1\n"
+        "assert theano.function([], []).outputs == []\n"
+        "theano.printing.debugprint(f)\n",
+    )

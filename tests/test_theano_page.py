@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 import pytest
 
-from symnet.theano_names import Missing, refusal
-from symnet.theano_refusals import REFUSED, reason
+from symnet.theano_names import Missing, RefusedModules, refusal
+from symnet.theano_refusals import GPU, REFUSED, reason
 from tests.theano_page import (
     PAGE,
     STATES,
@@ -63,14 +64,27 @@ def test_refused_names_are_refused_by_their_reason(
 
 
 def error(known: dict[str, ModuleType], row: Row) -> str:
-    """What a program is told that asks for the name."""
-    if row.module in known:
+    """What a program is told that uses the name, or asks for one of a GPU's."""
+    module = known.get(row.module)
+    if reason(row.module, row.name) != GPU:
+        found = getattr(module or RefusedModules().create_module(spec(row)), row.name)
+        for use in (found, lambda: found.of, lambda: found + 1, lambda: [*found]):
+            with pytest.raises(AttributeError) as refused:
+                use()
+    elif module is not None:
         with pytest.raises(AttributeError) as refused:
-            getattr(known[row.module], row.name)
+            getattr(module, row.name)
     else:
         with pytest.raises(ModuleNotFoundError) as refused:
             Missing().find_spec(row.module, None)
     return str(refused.value)
+
+
+def spec(row: Row) -> ModuleSpec:
+    """How the module of a name is found, of which none is there."""
+    found = Missing().find_spec(row.module, None)
+    assert found is not None
+    return found
 
 
 def test_every_refusal_is_on_the_page() -> None:
@@ -100,6 +114,10 @@ def test_the_page_has_the_settings_as_they_are() -> None:
 def test_reasons_hold_for_what_lies_below_a_module() -> None:
     assert reason("theano.sandbox.cuda.basic_ops", "gpu_contiguous")
     assert reason("theano.gpuarray.dnn") == reason("theano.gpuarray")
+    assert reason("theano.tensor.basic", "constructor") == reason(
+        "theano.tensor", "constructor"
+    )
+    assert reason("theano", "test") and reason("theano.tensor", "test") is None
     assert reason("theano.tensor") is None
     assert reason("theano.tensor", "dot") is None
 

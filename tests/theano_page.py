@@ -15,11 +15,12 @@ from dataclasses import dataclass, replace
 from types import ModuleType
 
 from symnet.theano_names import parts, top
-from symnet.theano_refusals import reason
+from symnet.theano_refusals import RefusedName, reason
 from symnet.theano_settings import DEFAULTS, REFUSED, WORKING, Settings
 
 PAGE = pathlib.Path(__file__).parent.parent / "docs" / "theano_names.md"
 ROW = re.compile(r"\| `([\w.]+)` \| (\d+/\d+|) \| ([\w ]+) \| (.*) \|")
+MISSING = object()
 STATES = ("works", "differs", "refused", "not there")
 
 
@@ -56,7 +57,9 @@ def modules() -> dict[str, ModuleType]:
 
 def is_there(known: Mapping[str, ModuleType], module: str, name: str) -> bool:
     """Whether a module has the name, or the name is a module below it."""
-    return f"{module}.{name}" in known or hasattr(known.get(module), name)
+    found = getattr(known.get(module), name, MISSING)
+    there = found is not MISSING and not isinstance(found, RefusedName)
+    return there or f"{module}.{name}" in known
 
 
 def looked_up(row: Row, known: Mapping[str, ModuleType]) -> Row:

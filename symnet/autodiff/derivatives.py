@@ -35,7 +35,7 @@ from symnet.graph.variables import Variable, describe, make_variable, operand_te
 from symnet.ops.base import as_tensor, constant
 from symnet.ops.elementwise import cast
 from symnet.ops.ifelse.conditional import IfElse
-from symnet.ops.pushing import pushing
+from symnet.ops.pushing import is_stopped, pushing
 from symnet.ops.scan.loop import Scan
 from symnet.ops.sparse.sparse_arithmetic import as_sparse_or_tensor_variable
 from symnet.rewriting.bypassed import remember_as
@@ -447,13 +447,13 @@ def _push_forward(
     dual = make_variable(TensorType(_float_dtype(y), y.type.shape), "dual")
     with pushing():
         found = backpropagate([(y, dual)], variables)
+    text = message(
+        f"{describe(y)} does not depend on any variable of wrt",
+        operands=[operand_text(v) for v in (y, *variables)],
+        origin=y.origin,
+        cure="pass disconnected_outputs='ignore' to get zeros",
+    )
     if not any(v in found for v in variables):
-        text = message(
-            f"{describe(y)} does not depend on any variable of wrt",
-            operands=[operand_text(v) for v in (y, *variables)],
-            origin=y.origin,
-            cure="pass disconnected_outputs='ignore' to get zeros",
-        )
         return reply.not_connected(y, text)
     pulled = Reply(None, [y], "ignore", "zero", "raise")
     seeds = [
@@ -464,7 +464,8 @@ def _push_forward(
     pushed = backpropagate(seeds, [dual]).get(dual)
     zero = zero_gradient(y)
     if pushed is None:
-        return zero
+        stopped = is_stopped([gradient for gradient, _ in seeds], dual)
+        return reply.not_connected(y, text) if stopped else zero
     result = clone_replace([pushed], {dual: zero})[0]
     remember_as([result], [pushed])
     return result

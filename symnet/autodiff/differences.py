@@ -40,6 +40,11 @@ class numeric_grad:
         self.gf: Any = gradients[0] if single else gradients
         self._parts = gradients
 
+    @property
+    def is_finite(self) -> bool:
+        """Whether all differences are numbers."""
+        return all(bool(np.isfinite(part).all()) for part in self._parts)
+
     @staticmethod
     def abs_rel_err(a: Any, b: Any) -> tuple[Any, Any]:
         """|a - b|, and the same relative to |a| + |b|."""

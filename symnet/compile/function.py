@@ -48,7 +48,7 @@ class Function(KeptValues, Generic[Result]):
 
     name; trust_input (arrays are not converted: they must have the right dtype, rank and
     known sizes, which costs nothing to look at); maker.fgraph, the graph after rewriting;
-    maker.inputs, maker.outputs, maker.mode.
+    maker.inputs, maker.outputs, maker.mode; outputs, as `Out`s of what was asked for.
     """
 
     def __init__(
@@ -89,7 +89,9 @@ class Function(KeptValues, Generic[Result]):
             form = RETURN_ONE if request.form == "one" else RETURN_LIST
             self.engine.enter_directly(form, Fallback(self))
         listed = [one for one, _ in request.order]
-        self.maker = Maker(graph, listed, outputs, mode, ref(self))
+        handed = len(request.outputs) - len(request.overwrites)
+        self.outputs = [Out(v) for v in request.outputs[:handed]]
+        self.maker = Maker(graph, listed, self.outputs, mode, ref(self))
         self._types = [v.type for v in variables]
         self._names = {one.name: k for k, one in enumerate(request.inputs) if one.name}
         for k, one in enumerate(request.inputs):
@@ -289,7 +291,7 @@ class Maker:
 
     fgraph: Graph
     inputs: Sequence[In]
-    outputs: Sequence[Variable]
+    outputs: Sequence[Out]
     mode: Mode
     _function: ref[Function]
 

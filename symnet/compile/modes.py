@@ -19,10 +19,11 @@ from symnet.graph.origin import capture
 from symnet.graph.traverse import Graph
 from symnet.graph.variables import Variable
 from symnet.kernels.interface import REPLACES, Device, Ticket, with_ticket
+from symnet.rewriting.function_graph import FunctionGraph
 from symnet.rewriting.rewriter import Trace
 from symnet.rewriting.selection import FAST_COMPILE, FAST_RUN, RewriteChoice
 from symnet.rewriting.theano_tags import is_of_graphics_card
-from symnet.rewriting.users_rewrites import UsersRewriteFailed, as_global
+from symnet.rewriting.users_rewrites import GlobalRewrite, UsersRewriteFailed, as_global
 from symnet.shared import SharedVariable, set_values
 
 
@@ -66,9 +67,9 @@ class Mode:
         return self.selection != FAST_COMPILE
 
     @property
-    def optimizer(self) -> RewriteChoice:
-        """The rewrites, by Theano's name for them."""
-        return self.selection
+    def optimizer(self) -> ModesRewrites:
+        """The rewrites, by Theano's name for them: for a graph by hand, or a mode."""
+        return ModesRewrites(self)
 
     def rewrite(self, graph: Graph, trace: Trace | None = None) -> Graph:
         """What is run in the place of a graph.  trace: collects what happens to it.
@@ -165,6 +166,27 @@ class Mode:
         return " ".join(parts)
 
 
+class ModesRewrites(GlobalRewrite):
+    """What a mode does to a graph, as a rewrite of whole graphs:
+    `mode.optimizer.optimize(graph)` of a `FunctionGraph`."""
+
+    def __init__(self, mode: Mode) -> None:
+        self.mode = mode
+
+    def apply(self, graph: FunctionGraph, *arguments: Any, **options: Any) -> None:
+        found = self.mode.rewrite(graph.frozen())
+        graph.replace_all(zip(graph.outputs[:], found.outputs), str(self))
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and vars(self) == vars(other)
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.mode))
+
+    def __str__(self) -> str:
+        return f"rewrites of {self.mode}"
+
+
 # Theano's, of which two are NumPy: everything else is one native program here.
 LINKERS = (
     "py", "vm_py", "c", "c|py", "c&py", "c|py_nogc", "vm", "cvm", "vm_nogc", "cvm_nogc",
@@ -179,6 +201,8 @@ def selection_of(optimizer: Any) -> RewriteChoice:
     """The rewrites that an `optimizer` stands for.  Raises: as `Mode`."""
     if isinstance(optimizer, RewriteChoice):
         return optimizer
+    if isinstance(optimizer, ModesRewrites):
+        return optimizer.mode.selection
     if optimizer is None or isinstance(optimizer, str):
         if optimizer in ALL_REWRITES:
             return FAST_RUN

@@ -7,6 +7,7 @@ from symnet.errors import MissingInputError
 from symnet.gof import graph, opt, toolbox
 from symnet.gof.opt import (
     EquilibriumOptimizer,
+    LocalOptGroup,
     LocalOptimizer,
     MergeOptimizer,
     OpKeyOptimizer,
@@ -16,6 +17,7 @@ from symnet.gof.opt import (
     PatternSub,
     SeqOptimizer,
     TopoOptimizer,
+    inplace_optimizer,
     local_optimizer,
     optimizer,
 )
@@ -26,13 +28,14 @@ from symnet.graph.types import NullType, Type
 from symnet.graph.variables import Apply, Constant, Op, Variable
 from symnet.graph.variables import Op as PureOp
 from symnet.rewriting.function_graph import FunctionGraph, InconsistencyError
+from symnet.shared import Container
 
 __all__ = [
-    "Apply", "Constant", "EquilibriumDB", "EquilibriumOptimizer", "Feature",
-    "FunctionGraph", "Generic", "InconsistencyError", "LocalOptimizer",
+    "Apply", "Constant", "Container", "EquilibriumDB", "EquilibriumOptimizer", "Feature",
+    "FunctionGraph", "Generic", "InconsistencyError", "LocalOptGroup", "LocalOptimizer",
     "MergeOptimizer", "MissingInputError", "NodeFinder", "NullType", "Op",
     "OpKeyOptimizer", "OpRemove", "OpSub", "Optimizer", "Params", "ParamsType",
     "PatternSub", "PrintListener", "PureOp", "Query", "ReplaceValidate", "SeqOptimizer",
     "SequenceDB", "TopoOptimizer", "Type", "Variable", "generic", "graph",
-    "local_optimizer", "opt", "optdb", "optimizer", "toolbox",
+    "inplace_optimizer", "local_optimizer", "opt", "optdb", "optimizer", "toolbox",
 ]  # fmt: skip

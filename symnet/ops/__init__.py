@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from symnet.ops import habits as habits
+from symnet.ops import joining_anywhere as joining_anywhere
 from symnet.ops import operators as operators
 from symnet.ops import transfer as transfer

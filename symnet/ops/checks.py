@@ -29,6 +29,7 @@ class Checked(ViewOp):
 
     def __init__(self, operand_op: Op) -> None:
         self.operand_op = operand_op
+        self.size_error = operand_op.size_error  # type: ignore[misc]  # as it would
 
     def __str__(self) -> str:
         return f"Checked{{{self.operand_op}}}"

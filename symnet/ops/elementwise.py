@@ -241,7 +241,7 @@ class Elementwise(TensorOp):
             if isinstance(function, str):
                 value = getattr(xp, function)(*arrays)
             else:
-                value = function(xp, *arrays)
+                value = function(xp, *map(_wider, arrays))
             return [xp.asarray(value, dtype=node.outputs[0].type.dtype)]
 
     def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
@@ -255,6 +255,12 @@ class Elementwise(TensorOp):
         conj = REGISTRY["conj"]
         found = self.derivative(conj(g), outputs[0], *inputs)
         return [None if d is None else conj(d) for d in found]
+
+
+def _wider(array: Any) -> Any:
+    """An array for a formula of several steps, which is rounded to float16 once, as native
+    code does it, and NumPy in a step of its own."""
+    return array.astype("float32") if array.dtype == "float16" else array
 
 
 @lru_cache(maxsize=4096)

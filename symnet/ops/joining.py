@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import accumulate
 from typing import Any, ClassVar
 
@@ -218,11 +218,20 @@ def _slices(view: View, axis: int, lengths: Sequence[Size]) -> list[View]:
 
 # ---- what users call
 
+# How to join and split along a variable: made of operations that stand above this module.
+_anywhere: list[Callable[..., Any]] = []
+
+
+def axes_of_a_run(*functions: Callable[..., Any]) -> None:
+    """Join and split by these two where the axis is a variable."""
+    _anywhere[:] = functions
+
 
 def join(axis: Any, *tensors: Any) -> Variable:
-    """The arrays one after another along `axis`.
+    """The arrays one after another along `axis`, an int or an integer scalar.
 
-    Raises: TypeError for differing ranks or scalars; ShapeError for differing sizes.
+    Raises: TypeError for differing ranks or scalars; ShapeError for differing sizes; where
+    only a run tells the axis, IndexError then for one that there is not.
 
     >>> T.join(0, [1, 2], [3]).eval()
     array([1, 2, 3])
@@ -230,12 +239,13 @@ def join(axis: Any, *tensors: Any) -> Variable:
     variables = [as_tensor(t, truth=True) for t in tensors]
     if not variables:
         raise ValueError("join: there is nothing to join")
-    if isinstance(axis, Variable) and not isinstance(axis, Constant):
-        raise TypeError("join: the axis must be a number, not a symbolic variable")
     if variables[0].type.ndim == 0:
         raise TypeError(
             "join: scalars have no axis; make a vector of them with T.stack([...])"
         )
+    if isinstance(axis, Variable) and not isinstance(axis, Constant):
+        joined: Variable = _anywhere[0](axis, variables)
+        return joined
     axis = normalize_axis(axis, variables[0].type.ndim, "join")
     elements = [_as_sizes(v) for v in variables]
     if all(e is not None for e in elements):
@@ -405,7 +415,8 @@ def _matrices(name: str, arrays: Sequence[Any], axis: int) -> Variable:
 
 
 def split(x: Any, splits_size: Any, n_splits: int, axis: Any = 0) -> list[Variable]:
-    """`x` cut along `axis` into `n_splits` pieces of the sizes in `splits_size`.
+    """`x` cut along `axis` (an int or an integer scalar) into `n_splits` pieces of the
+    sizes in `splits_size`.
 
     Raises: ShapeError where these do not sum up to the size of x.
 
@@ -414,5 +425,8 @@ def split(x: Any, splits_size: Any, n_splits: int, axis: Any = 0) -> list[Variab
     (array([1, 2]), array([3]))
     """
     variable = as_tensor(x)
+    if isinstance(axis, Variable) and not isinstance(axis, Constant):
+        found: list[Variable] = _anywhere[1](axis, variable, splits_size, n_splits)
+        return found
     axis = normalize_axis(axis, variable.type.ndim, "split")
     return Split(axis, n_splits)(variable, splits_size, return_list=True)

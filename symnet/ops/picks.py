@@ -16,7 +16,7 @@ from symnet.ops.elementwise import cast
 from symnet.ops.indexing import flatnonzero, getitem, in_range, set_subtensor, take
 from symnet.ops.joining import stack
 from symnet.ops.methods import method
-from symnet.ops.shape import dimshuffle
+from symnet.ops.shape import dimshuffle, shape_padleft
 from symnet.ops.sizes import shape_i
 
 
@@ -83,6 +83,8 @@ def choose(a: Any, choices: Any, out: None = None, mode: str = "raise") -> Varia
     if mode == "raise" and number.type.dtype in INTEGERS:
         number = cast(number, "int64")
         number = switch(lt(number, 0), shape_i(options, 0), number)
+    # Axes of size 1 are left to the number: it has them all.
+    number = shape_padleft(number, rank - number.type.ndim)
     key: list[Any] = [in_range(number, options, 0, mode)]
     for axis in range(1, options.type.ndim):
         place = rank - options.type.ndim + axis

@@ -13,6 +13,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from symnet.errors import message
+from symnet.graph.traverse import depends_on, toposort
 from symnet.graph.types import COMPLEX, FLOATS, DisconnectedType, TensorType
 from symnet.graph.variables import (
     Apply,
@@ -135,6 +136,12 @@ class Pulled(TensorOp):
         made = [_checked(node, k, terms[k]) for k in self.flowing]
         found = [disconnected() if term is None else term for term in made]
         return [*(disconnected() for _ in own), *found]
+
+
+def is_stopped(gradients: Sequence[Variable], dual: Variable) -> bool:
+    """Whether gradients are made of `dual` by operations whose R_op lets nothing pass."""
+    pulled = [n for n in toposort(gradients) if isinstance(n.op, Pulled)]
+    return depends_on([v for n in pulled for v in n.inputs], dual)
 
 
 def _checked(node: Apply, k: int, term: Any) -> Variable | None:

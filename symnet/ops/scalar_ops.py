@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -104,6 +104,13 @@ class ScalarOp(Elementwise):
     nout: int = 1
     output_types_preference: Preference = staticmethod(upcast_out)
 
+    def __new__(cls, *args: Any, **keywords: Any) -> Self:
+        # A subclass whose __init__ does not call this one's is complete, too.
+        made = super().__new__(cls)
+        made.name, made.compute_dtype, made.accepts = cls.__name__, "own", "biufc"
+        made.result, made.arity = None, made._arity()
+        return made
+
     def __init__(
         self, output_types_preference: Preference | None = None, name: str | None = None
     ) -> None:
@@ -119,8 +126,6 @@ class ScalarOp(Elementwise):
                     )
                 )
             self.output_types_preference = output_types_preference
-        self.compute_dtype, self.accepts, self.result = "own", "biufc", None
-        self.arity = self._arity()
 
     def _arity(self) -> int:
         """How many inputs it takes; -1: any number."""

@@ -350,11 +350,15 @@ class ForgetShape(SameShape, ViewOp):
 def specify_shape(x: Any, shape: Any) -> Variable:
     """`x`, checked to have `shape`: a sequence of integers or None, or an integer vector.
 
+    A variable of another type says itself how it is checked, as a sparse one.
     Raises: DeclaredShapeError, a ValueError and an AssertionError, where x has another.
 
     >>> T.specify_shape(T.dmatrix(), (3, None)).type.shape
     (3, None)
     """
+    if isinstance(x, Variable) and x.rules_operators and hasattr(x, "specify_shape"):
+        checked: Variable = x.specify_shape(shape)
+        return checked
     variable = as_tensor(x)
     ndim = variable.type.ndim
     wanted: Sequence[Any]
@@ -362,6 +366,10 @@ def specify_shape(x: Any, shape: Any) -> Variable:
         wanted = shape
     else:
         vector: Any = size_vector(shape)
+        if (
+            vector.type.shape[0] is None
+        ):  # of another length it says of x what is not so
+            vector = SpecifyShape((0,))(vector, ndim)
         wanted = vector_elements(vector) or [vector[k] for k in range(ndim)]
     if len(wanted) != ndim:
         raise DeclaredShapeError(

@@ -9,6 +9,7 @@ and the further inputs 2 and k.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,16 @@ def fill_pattern(pattern: Pattern, bounds: Iterable[Any]) -> list[Any]:
         if entry == "i"
         else tuple(next(rest) if b else None for b in entry.split(":"))
         for entry in pattern
+    ]
+
+
+def idx_list(pattern: Pattern) -> list[Any]:
+    """The index in Theano's form: a type in the place of each bound."""
+    kind = TensorType("int64", ())
+    filled = fill_pattern(pattern, repeat(kind))
+    return [
+        slice(*item, *[None] * (3 - len(item))) if isinstance(item, tuple) else item
+        for item in filled
     ]
 
 
@@ -147,6 +158,11 @@ class Subtensor(ViewOp):
 
     def __str__(self) -> str:
         return f"Subtensor{{{', '.join(self.pattern)}}}"
+
+    @property
+    def idx_list(self) -> list[Any]:
+        """The index as Theano's operation has it: types, for what the inputs bring."""
+        return idx_list(self.pattern)
 
     def make_node(self, x: Any, *bounds: Any) -> Apply:
         x = as_tensor(x)
@@ -303,6 +319,11 @@ class IncSubtensor(WriteOp):
 
     def __str__(self) -> str:
         return f"{'Set' if self.set else 'Inc'}Subtensor{{{', '.join(self.pattern)}}}"
+
+    @property
+    def idx_list(self) -> list[Any]:
+        """The index as Theano's operation has it: types, for what the inputs bring."""
+        return idx_list(self.pattern)
 
     def make_node(self, x: Any, y: Any, *bounds: Any) -> Apply:
         return self.write_node(x, y, [size_scalar(b, "an index") for b in bounds])

@@ -212,6 +212,17 @@ def _filled(idx_list: Sequence[Any], bounds: Sequence[Any]) -> tuple[Any, ...]:
     return tuple(map(fill, idx_list))
 
 
+def get_idx_list(inputs: Sequence[Any], idx_list: Sequence[Any]) -> tuple[Any, ...]:
+    """The index of an operation on a part, from its inputs (the array first) and its
+    `idx_list`.
+
+    >>> node = T.dvector("x")[T.iscalar("n") :].owner
+    >>> T.get_idx_list(node.inputs, node.op.idx_list)[0].start
+    n
+    """
+    return _filled(idx_list, inputs[1:])
+
+
 Join = op_class(
     "Join", JoinOp, lambda axis, *tensors, view: join(axis, *tensors), view=-1
 )
@@ -230,5 +241,5 @@ IncSubtensor = op_class(
 
 __all__ = [
     "AxesOrder", "CAReduce", "Elemwise", "IncSubtensor", "Join", "SpecifyShape", "Split",
-    "Subtensor",
+    "Subtensor", "get_idx_list",
 ]  # fmt: skip

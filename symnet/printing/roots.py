@@ -36,7 +36,8 @@ def roots_of(thing: Any) -> list[Root]:
     if isinstance(thing, Graph):
         return [Root(v, f"output {k}") for k, v in enumerate(thing.outputs)]
     if isinstance(thing, Function):
-        outputs = [Root(v, f"output {k}") for k, v in enumerate(thing.maker.outputs)]
+        results = thing.maker.fgraph.outputs[: len(thing.edges.outputs)]
+        outputs = [Root(v, f"output {k}") for k, v in enumerate(results)]
         news = thing.updates.items()
         return outputs + [Root(v, f"update of {describe(s)}") for s, v in news]
     if isinstance(thing, Mapping):

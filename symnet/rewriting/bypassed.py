@@ -158,16 +158,16 @@ def clone_between(
 
     copy_inputs: make new inputs; else the old ones stay.
     copy_orphans: make new leaves also for those that are not among `i` (None: as
-        copy_inputs).  Shared variables and constants stay in any case, and what depends on
-        nothing new is shared with the old graph.
+        copy_inputs), of shared variables others for the same values.  Constants stay, and
+        what depends on nothing new is shared with the old graph.
     Raises: ValueError where a gradient bypasses an input.
 
         (new_x,), (new_y,) = symnet.gof.graph.clone([x], [y])
     """
     fresh = [v.clone() for v in i] if copy_inputs else list(i)
-    copied = clone(
-        o,
-        zip(i, fresh, strict=True),
-        share_inputs=not (copy_inputs if copy_orphans is None else copy_orphans),
-    )
-    return fresh, list(copied)
+    copied = list(clone(o, zip(i, fresh, strict=True)))
+    if copy_inputs if copy_orphans is None else copy_orphans:
+        orphans = fresh_leaves(copied)
+        others = {old: new for old, new in orphans.items() if old not in fresh}
+        copied = clone_remembering(copied, others)
+    return fresh, copied

@@ -33,7 +33,7 @@ from symnet.ops.sparse.sparse_functions import (
 from symnet.ops.sparse.sparse_names import *  # noqa: F403
 from symnet.ops.sparse import sparse_names as _sparse_names
 from symnet.ops.sparse.sparse_products import (
-    SparseDot as Dot, StructuredDot, TrueDot, dot, sampling_dot, structured_dot,
+    StructuredDot, dot, sampling_dot, structured_dot,
     structured_dot_grad, true_dot, usmm,
 )  # fmt: skip
 from symnet.ops.sparse.sparse_reductions import (
@@ -74,7 +74,7 @@ __all__ = [
     "csc_dmatrix", "csc_fmatrix", "csc_from_dense", "csc_matrix", "CSM", "csm_data",
     "csm_indices", "csm_indptr", "csm_properties", "csm_shape", "CSMProperties", "CSR",
     "csr_dmatrix", "csr_fmatrix", "csr_from_dense", "csr_matrix", "deg2rad",
-    "dense_from_sparse", "DenseFromSparse", "Diag", "diag", "discrete_dtypes", "Dot",
+    "dense_from_sparse", "DenseFromSparse", "Diag", "diag", "discrete_dtypes",
     "dot", "enable_sparse", "ensure_sorted_indices", "EnsureSortedIndices", "eq",
     "expm1", "float_dtypes", "floor", "ge", "get_item_2d", "get_item_2lists",
     "get_item_list", "get_item_scalar", "GetItem2d", "GetItem2Lists", "GetItemList",
@@ -88,7 +88,7 @@ __all__ = [
     "structured_add_s_v", "structured_dot", "structured_dot_grad", "structured_exp",
     "structured_log", "structured_maximum", "structured_minimum", "structured_pow",
     "structured_sigmoid", "StructuredAddSV", "StructuredDot", "sub", "tan", "tanh",
-    "Transpose", "transpose", "true_dot", "TrueDot", "trunc", "uint_dtypes", "usmm",
+    "Transpose", "transpose", "true_dot", "trunc", "uint_dtypes", "usmm",
     "VStack", "vstack", "imported_scipy",
 ]  # fmt: skip
 __all__ += _sparse_names.__all__

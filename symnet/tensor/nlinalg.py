@@ -16,6 +16,7 @@ from symnet.ops.linalg.matrices import (
 from symnet.ops.linalg.linalg_names import (
     AllocDiag, QRFull, QRIncomplete, TensorInv, TensorSolve,
 )  # fmt: skip
+from symnet.ops.operation_objects import ExtractDiag
 from symnet.ops.linalg.solving import (
     MatrixInverse,
     MatrixPinv,
@@ -26,7 +27,7 @@ from symnet.ops.linalg.solving import (
 from symnet.ops.linalg.spectral import SVD, Eig, Eigh, eig, eigh, qr, svd
 
 __all__ = [
-    "AllocDiag", "QRFull", "QRIncomplete", "TensorInv", "TensorSolve",
+    "AllocDiag", "ExtractDiag", "QRFull", "QRIncomplete", "TensorInv", "TensorSolve",
     "Det", "Eig", "Eigh", "MatrixInverse", "MatrixPinv", "SLogDet", "SVD", "alloc_diag", "det",
     "diag", "eig", "eigh", "extract_diag", "lstsq", "matrix_dot", "matrix_inverse",
     "matrix_power", "norm", "pinv", "qr", "slogdet", "svd", "tensorinv", "tensorsolve", "trace",

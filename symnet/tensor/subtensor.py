@@ -13,7 +13,7 @@ from symnet.ops.index_objects import (
     advanced_set_subtensor1, advanced_subtensor, advanced_subtensor1,
 )  # fmt: skip
 from symnet.ops.indexing import inc_subtensor, set_subtensor, take
-from symnet.ops.theano_classes import IncSubtensor, Subtensor
+from symnet.ops.theano_classes import IncSubtensor, Subtensor, get_idx_list
 
 __all__ = [
     "AdvancedBooleanIncSubtensor", "AdvancedBooleanSubtensor",
@@ -22,7 +22,7 @@ __all__ = [
     "advanced_boolean_inc_subtensor", "advanced_boolean_set_subtensor",
     "advanced_boolean_subtensor", "advanced_inc_subtensor",
     "advanced_inc_subtensor1", "advanced_set_subtensor", "advanced_set_subtensor1",
-    "advanced_subtensor", "advanced_subtensor1", "get_canonical_form_slice",
+    "advanced_subtensor", "advanced_subtensor1", "get_canonical_form_slice", "get_idx_list",
     "inc_subtensor", "set_subtensor",
     "take",
 ]  # fmt: skip

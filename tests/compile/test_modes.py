@@ -23,6 +23,7 @@ from symnet.compile.modes import (
 )
 from symnet.compile.pipeline import compile_graph
 from symnet.config import config
+from symnet.gof import FunctionGraph
 from symnet.kernels.llvm.object_code import statistics
 from symnet.rewriting.rewriter import Trace
 
@@ -269,5 +270,22 @@ def test_modes_are_values():
     assert chosen.clone() is chosen and chosen.clone(optimizer=None) == Mode(
         optimizer=None
     )
-    assert plain.optimizer == plain.selection
+    assert plain.optimizer == Mode().optimizer != chosen.optimizer
+    assert Mode("cvm", plain.optimizer).selection == plain.selection
     assert repr(plain.excluding("fusion")) == "Mode FAST_RUN without fusion"
+
+
+def test_a_modes_rewrites_of_a_graph() -> None:
+    x = T.dvector("x")
+    y = T.log(T.exp(x)) + 0 * x.sum()
+    graph = FunctionGraph([x], [y, T.exp(x)])
+    Mode(optimizer=None).optimizer.optimize(graph)
+    assert len(graph.toposort()) > 2
+    get_mode("FAST_RUN").excluding("fusion").optimizer.optimize(graph)
+    assert not any(node.op == T.log for node in graph.toposort())
+    f = symnet.function(graph.inputs, graph.outputs, mode="FAST_COMPILE")
+    value = np.array([0.5, 2.0])
+    for got, want in zip(f(value), (value, np.exp(value)), strict=True):
+        np.testing.assert_allclose(got, want)
+    chosen = Mode(optimizer=get_mode("FAST_RUN").optimizer)
+    assert chosen.rewrites and str(chosen.optimizer) == f"rewrites of {chosen}"

@@ -282,6 +282,14 @@ def test_compress():
     np.testing.assert_array_equal(flat, VALUE.reshape(-1)[1:2])
 
 
+def test_choose_keeps_axes_of_size_1():
+    a, options = TensorType("int32", ())("a"), np.arange(8.0).reshape(4, 1, 2)
+    for value in (options, options[:, :, :1], options[:, 0]):
+        got = run(P.choose(a, value), {a: np.int32(3)})
+        np.testing.assert_array_equal(got, np.choose(3, value))
+        assert got.shape == P.choose(a, value).type.shape
+
+
 def test_choose():
     a = variable(None, dtype="int64", name="a")
     options = RANDOM.standard_normal((3, 4))

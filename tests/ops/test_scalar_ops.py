@@ -517,3 +517,34 @@ def test_no_gradient() -> None:
     x = T.dvector("x")
     with pytest.raises(symnet.NullTypeGradError, match="Plain has no gradient"):
         T.grad(Plain()(x).sum(), x)
+
+
+def test_a_subclass_need_not_call_the_constructor() -> None:
+    class Times(ScalarOp):
+        def __init__(self) -> None:
+            self.output_types_preference = upgrade_to_float
+
+        def impl(self, n: Any, x: Any) -> Any:
+            return n * x
+
+        def grad(self, inputs: Any, gradients: Any) -> Any:
+            n, _ = inputs
+            return [symnet.gradient.grad_not_implemented(self, 0, n), gradients[0] * n]
+
+    x = T.dvector("x")
+    y = T.Elemwise(Times())(2, x)
+    value, slope = symnet.function([x], [y, T.grad(y.sum(), x)])([1.0, 2.5])
+    np.testing.assert_array_equal(value, [2, 5])
+    np.testing.assert_array_equal(slope, [2, 2])
+    assert Times() == Times() and str(Times()) == "Times"
+    assert pickle.loads(pickle.dumps(Modest())) == Modest()
+    with pytest.raises(symnet.NullTypeGradError):
+        T.grad(Times()(x, 2).sum(), x)
+
+
+class Modest(ScalarOp):
+    def __init__(self) -> None:
+        pass
+
+    def impl(self, x: Any) -> Any:
+        return x

@@ -214,7 +214,7 @@ MADE = {
     ),
     "strict": (
         lambda: symnet.scan(lambda a: a * W.sum(), x, strict=True),
-        ValueError,
+        symnet.MissingInputError,
         "fn uses W, float64 matrix, which is not among non_sequences (strict=True)",
         "add it to non_sequences",
     ),

@@ -132,6 +132,12 @@ def test_specify_shape():
     with pytest.raises(ShapeError):
         Z.specify_shape(variable(2, 3), (2, 4))
     verify_grad(lambda v: Z.specify_shape(v, (2, 3, 4)), [VALUE])
+    sizes = TensorType("int64", (None,))("sizes")
+    given = Z.specify_shape(x, sizes)
+    same(given, VALUE, {x: VALUE, sizes: np.array([2, 3, 4])})
+    for wrong in ([], [2, 3], [2, 3, 4, 4]):
+        with pytest.raises(ShapeError):
+            run(given, {x: VALUE, sizes: np.array(wrong, "int64")})
 
 
 def test_broadcast_patterns():

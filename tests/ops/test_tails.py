@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from symnet.gradient import grad
+from symnet.graph.evaluate import evaluate
 from symnet.graph.types import TensorType
 from symnet.ops.reduce import sum as sum_over
 from symnet.ops.tails import (
@@ -89,6 +90,23 @@ def test_values_and_derivatives_agree_with_many_digits(name: str, dtype: str) ->
                 if abs(want) < limits.max:
                     error = abs(mpmath.mpf(float(value)) - want)
                     assert error <= 60 * limits.eps * abs(want) + limits.tiny, point
+
+
+@pytest.mark.parametrize("name", ONE)
+def test_references_round_to_float16_once(name: str) -> None:
+    op, exact = ONE[name]
+    limits = np.finfo("float16")
+    low, high = (-6, -0.125) if name == "log1mexp" else (-9, 6)
+    array = np.linspace(low, high, 79).astype("float16")
+    x = TensorType("float16", (None,))("x")
+    (got,) = evaluate([op(x)], {x: array})
+    assert got.dtype == "float16"
+    with mpmath.workdps(110):
+        for point, value in zip(array, got, strict=True):
+            want = exact(mpmath.mpf(float(point)))
+            if limits.tiny < abs(want) < limits.max:
+                error = abs(mpmath.mpf(float(value)) - want)
+                assert error <= 1.02 * limits.eps * abs(want), point
 
 
 def test_logaddexp() -> None:

@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+import symnet
 import symnet.tensor as T
 from symnet import scalar
 from symnet.errors import ShapeError
+from symnet.ops.theano_classes import get_idx_list
 from symnet.scalar import UnaryScalarOp, same_out
 from symnet.tensor import elemwise
 
@@ -108,3 +110,28 @@ def test_joins_and_parts() -> None:
     assert known.type.shape == (3, 4)
     with pytest.raises(ShapeError):
         known.eval({x: X.T})
+
+
+def test_indices_in_theanos_form() -> None:
+    x, n = T.dtensor3("x"), T.lscalar("n")
+    kind = n.type
+    for part, want in (
+        (x[n], [kind]),
+        (
+            x[1:n, :, ::-1],
+            [slice(kind, kind, None), slice(None), slice(None, None, kind)],
+        ),
+        (x[:, -1], [slice(None), kind]),
+    ):
+        node = part.owner
+        assert node.op.idx_list[: len(want)] == want
+        index = get_idx_list(node.inputs, node.op.idx_list)
+        value = np.arange(24.0).reshape(2, 3, 4)
+        again = symnet.function([x, n], [part, x[index]], on_unused_input="ignore")
+        got = again(value, 1)
+        np.testing.assert_array_equal(got[0], got[1])
+        written = T.inc_subtensor(part, 1.0).owner
+        assert written.op.idx_list == node.op.idx_list
+        assert get_idx_list(written.inputs[1:], written.op.idx_list) == index
+    with pytest.raises(TypeError, match="1 bounds got 0"):
+        get_idx_list([x], [kind])

@@ -142,6 +142,20 @@ def test_no_flow() -> None:
         np.testing.assert_allclose(f(V, W), W)
 
 
+def test_all_flow_stopped_is_disconnected() -> None:
+    v, w = T.dvectors("v", "w")
+    y = Cube(lambda v, w: [None])(v) * 2
+    with pytest.raises(symnet.DisconnectedInputError, match="does not depend"):
+        T.Rop(y, v, w)
+    zeros = T.Rop(y, v, w, disconnected_outputs="ignore").eval({v: V})
+    np.testing.assert_array_equal(zeros, 0 * V)
+    none = T.Rop(y, v, w, disconnected_outputs="ignore", return_disconnected="None")
+    assert none is None
+    np.testing.assert_array_equal(
+        T.Rop(T.floor(Cube()(v)), v, w).eval({v: V, w: W}), 0 * V
+    )
+
+
 @pytest.mark.parametrize(
     ("product", "error", "what"),
     [

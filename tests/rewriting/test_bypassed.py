@@ -168,7 +168,10 @@ def test_clone_between_inputs_and_outputs():
         fresh = copies if orphans is None else orphans
         assert (y in found) is not fresh and (made[1] is x) is not fresh
         assert (s in found) is not fresh
-    (new,), made = clone_between([x], [middle, x], True, False)
-    assert made[1] is new and new.name == "x"
-    f = symnet.function([new], made)
-    np.testing.assert_allclose(f([0.0, 1.0])[0], [2, 2 * np.e])
+    for orphans in (None, True, False):
+        (new,), made = clone_between([x], [middle, x], True, orphans)
+        assert made[1] is new and new is not x and new.name == "x"
+        f = symnet.function([new], made)
+        np.testing.assert_allclose(f([0.0, 1.0])[0], [2, 2 * np.e])
+    (old,), made = clone_between([x], [middle, x], False, True)
+    assert old is x and made[1] is x and leaves(made)[0] is x

@@ -9,7 +9,7 @@ from dataclasses import field
 from typing import Any
 
 from symnet.data_classes import dataclass
-from symnet.errors import message
+from symnet.errors import MissingInputError, message
 from symnet.graph.origin import Origin, capture, inherit
 from symnet.graph.traverse import clone_replace, leaves, toposort
 from symnet.graph.variables import (
@@ -335,13 +335,13 @@ def _cheap(node: Apply) -> bool:
 def _check_strict(
     listed: Sequence[Variable], given: Collection[Variable], order: Sequence[Apply]
 ) -> None:
-    """Raises: ValueError for shared variables that the operations of `order` take from
+    """Raises: MissingInputError for shared variables that the operations of `order` take from
     outside without being given them."""
     for leaf in leaves(listed, given):
         if leaf in given or not isinstance(leaf, SharedVariable):
             continue
         user = next((node for node in order if leaf in node.inputs), None)
-        raise ValueError(
+        raise MissingInputError(
             message(
                 f"scan: fn uses {operand_text(leaf)}, which is not among non_sequences "
                 "(strict=True)",

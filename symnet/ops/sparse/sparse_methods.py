@@ -17,6 +17,7 @@ from symnet.ops.sparse.conversions import (
     sparse_shape,
     transpose,
 )
+from symnet.ops.sparse.sparse_checks import specify_sparse_shape
 from symnet.ops.sparse.sparse_products import structured_dot
 from symnet.ops.sparse.sparse_reductions import diag, sp_sum
 from symnet.ops.sparse.sparse_slices import getitem_sparse
@@ -49,6 +50,7 @@ def _attach() -> None:
         "toarray": lambda self: dense_from_sparse(self),
         "todense": lambda self: dense_from_sparse(self),
         "transpose": lambda self: transpose(self),
+        "specify_shape": specify_sparse_shape,
         "diagonal": lambda self: diag(self),
         "zeros_like": sp_zeros_like,
         "ones_like": sp_ones_like,

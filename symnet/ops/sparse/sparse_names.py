@@ -14,14 +14,22 @@ from symnet.ops.operation_objects import operation_object
 from symnet.ops.sparse import sparse_arithmetic
 from symnet.ops.sparse.conversions import SparseCast
 from symnet.ops.sparse.sparse_functions import on_entries
-from symnet.ops.sparse.sparse_products import sampling_dot, usmm
+from symnet.ops.sparse.sparse_products import (
+    SparseDot,
+    dot,
+    sampling_dot,
+    true_dot,
+    usmm,
+)
+from symnet.ops.sparse.sparse_products import TrueDot as TrueDotOp
 from symnet.ops.sparse.sparse_reductions import col_scale, row_scale
 from symnet.ops.sparse.sparse_type import as_sparse_variable
+from symnet.ops.theano_classes import op_class
 
 __all__ = [
-    "ColScaleCSC", "EqualSD", "EqualSS", "GreaterEqualSD", "GreaterEqualSS",
+    "ColScaleCSC", "Dot", "EqualSD", "EqualSS", "GreaterEqualSD", "GreaterEqualSS",
     "GreaterThanSD", "GreaterThanSS", "LessEqualSD", "LessEqualSS", "LessThanSD",
-    "LessThanSS", "NotEqualSD", "NotEqualSS", "RowScaleCSC", "SamplingDot", "Usmm",
+    "LessThanSS", "NotEqualSD", "NotEqualSS", "RowScaleCSC", "SamplingDot", "TrueDot", "Usmm",
     "bcast", "ccast", "dcast", "equal_s_d", "equal_s_s", "fcast", "greater_equal_s_d",
     "greater_equal_s_s", "greater_than_s_d", "greater_than_s_s", "icast", "lcast",
     "less_equal_s_d", "less_equal_s_s", "less_than_s_d", "less_than_s_s",
@@ -65,6 +73,9 @@ less_equal_s_d, greater_equal_s_d = LessEqualSD(), GreaterEqualSD()
 
 ColScaleCSC = operation_object("ColScaleCSC", col_scale)
 RowScaleCSC = operation_object("RowScaleCSC", row_scale)
+# Of two matrices either may be the sparse one.
+Dot = op_class("Dot", SparseDot, dot)
+TrueDot = op_class("TrueDot", TrueDotOp, true_dot, grad_preserves_dense=True)
 SamplingDot = operation_object("SamplingDot", sampling_dot)
 Usmm = operation_object("Usmm", usmm)
 

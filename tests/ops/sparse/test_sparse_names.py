@@ -59,3 +59,16 @@ def test_a_function_of_the_entries() -> None:
     np.testing.assert_allclose(found.data, np.cos(A.data))
     assert found.nnz == A.nnz
     assert cosine.__name__ == "cosine"
+
+
+def test_classes_of_products_take_either_sparse() -> None:
+    x, y, dense = sparse.csr_matrix("x"), T.dmatrix("y"), np.arange(8.0).reshape(4, 2)
+    outputs = [sparse.Dot()(y, x), sparse.Dot()(x, x.T), sparse.TrueDot()(y, x)]
+    plain, gram, kept = symnet.function([y, x], outputs)(dense, A)
+    np.testing.assert_array_equal(plain, dense @ A.toarray())
+    np.testing.assert_array_equal(gram, A.toarray() @ A.T.toarray())
+    np.testing.assert_array_equal(kept.toarray(), dense @ A.toarray())
+    assert isinstance(sparse.dot(x, y).owner.op, sparse.Dot)
+    assert isinstance(sparse.true_dot(x, x).owner.op, sparse.TrueDot)
+    with pytest.raises(TypeError):
+        sparse.Dot()(y, y)

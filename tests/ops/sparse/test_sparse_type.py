@@ -158,4 +158,8 @@ def test_values_are_compared_wherever_they_are_stored() -> None:
     assert not kind.values_eq_approx(value, other)
     assert not kind.values_eq_approx(value, value.astype("float32"))
     assert not kind.values_eq_approx(value, value.toarray())
+    assert kind.values_eq_approx(value * 0, value * 0)
+    assert not kind.values_eq_approx(value * 0, value)
+    none = type(value)(value.shape)
+    assert kind.values_eq_approx(none, none) and kind.values_eq(none, none)
     assert kind.is_valid_value(value) and not kind.is_valid_value(value.tocsc())
