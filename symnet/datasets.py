@@ -133,7 +133,13 @@ def digits() -> Digits:
 
     Split in file order: 1,400 to train, 397 to test.
     """
-    from sklearn.datasets import load_digits  # optional
+    try:
+        from sklearn.datasets import load_digits  # optional
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "the digits come with scikit-learn, which is not installed: "
+            "pip install symnet[demo]"
+        ) from error
 
     images, labels = load_digits(return_X_y=True)
     return _split(
