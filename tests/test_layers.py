@@ -96,9 +96,9 @@ ops.nnet: response_normalization dropping named_parts
 ops.nnet: cudnn_names
 ops.linalg: solving determinants spectral matrices linalg_names
 ops: print_values users pushing
-ops.sparse: sparse_type entries sparse_parts conversions sparse_arithmetic sparse_slices
-ops.sparse: sparse_stacks sparse_reductions sparse_products sparse_functions sparse_draws
-ops.sparse: sparse_methods sparse_names
+ops.sparse: sparse_type entries sparse_parts entrywise conversions sparse_arithmetic
+ops.sparse: sparse_slices sparse_stacks sparse_reductions sparse_products sparse_functions
+ops.sparse: sparse_draws sparse_methods sparse_names
 ops: .
 sparse_shared
 

@@ -46,6 +46,15 @@ class In:
     borrow: accepted as in Theano, without effect.
     Raises: TypeError for what is no variable, an update of another type, a name that is no
         string, or an implicit input without value.
+
+    >>> x, rate = T.dscalars("x", "rate")
+    >>> f = symnet.function([x, symnet.In(rate, value=0.5)], x * rate)
+    >>> f(4.0), f(4.0, rate=2.0)
+    (array(2.), array(8.))
+    >>> total = T.dscalar("total")
+    >>> add = symnet.function([x, symnet.In(total, value=0.0, update=total + x)], total)
+    >>> [float(add(1.0)) for _ in range(3)]
+    [0.0, 1.0, 2.0]
     """
 
     def __init__(
@@ -94,7 +103,12 @@ class In:
 
 
 class Out:
-    """An output of a function.  `borrow` is accepted as in Theano; results are fresh."""
+    """An output of a function.  `borrow` is accepted as in Theano; results are fresh.
+
+    >>> x = T.dvector("x")
+    >>> symnet.function([x], symnet.Out(x + 1, borrow=True))([1.0])
+    array([2.])
+    """
 
     def __init__(self, variable: Any, borrow: bool = False) -> None:
         self.variable = _output(variable)

@@ -49,6 +49,15 @@ class Function(KeptValues, Generic[Result]):
     name; trust_input (arrays are not converted: they must have the right dtype, rank and
     known sizes, which costs nothing to look at); maker.fgraph, the graph after rewriting;
     maker.inputs, maker.outputs, maker.mode.
+
+    >>> x = T.dvector("x")
+    >>> f = symnet.function([x], x * 2, name="twice")
+    >>> f([1.0, 2.0])
+    array([2., 4.])
+    >>> f(x=[3.0])
+    array([6.])
+    >>> f.name
+    'twice'
     """
 
     def __init__(
