@@ -76,6 +76,10 @@ class Digits:
     Shapes: images (n, pixels), labels (n,).
     Dtypes: images float32 between 0 and 1, labels int32 from 0 to 9.
     `source` says which digits these are and how they were split.
+
+    >>> digits = datasets.digits()
+    >>> digits.train_images.shape, digits.test_labels.dtype.name
+    ((1400, 64), 'int32')
     """
 
     train_images: NDArray[np.float32]
@@ -91,6 +95,10 @@ class Table:
 
     Shapes: features (n, m), labels (n,); `names` has m entries.
     Dtypes: features float64, labels int32 (0 or 1).
+
+    >>> table = datasets.Table(np.zeros((5, 2)), np.zeros(5, "int32"), ("age", "weight"))
+    >>> dict(zip(table.names, table.features.T))["age"].shape
+    (5,)
     """
 
     features: NDArray[np.float64]
@@ -100,7 +108,12 @@ class Table:
 
 @dataclass(frozen=True)
 class Reviews:
-    """Sentences of film reviews, in two lists by what the reviewer thought."""
+    """Sentences of film reviews, in two lists by what the reviewer thought.
+
+    >>> reviews = datasets.Reviews(["a fine film"], ["dull"])
+    >>> reviews.positive
+    ['a fine film']
+    """
 
     positive: list[str]
     negative: list[str]
@@ -133,7 +146,13 @@ def digits() -> Digits:
 
     Split in file order: 1,400 to train, 397 to test.
     """
-    from sklearn.datasets import load_digits  # optional
+    try:
+        from sklearn.datasets import load_digits  # optional
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "the digits come with scikit-learn, which is not installed: "
+            "pip install symnet[demo]"
+        ) from error
 
     images, labels = load_digits(return_X_y=True)
     return _split(

@@ -55,12 +55,22 @@ def load(target: str) -> Function:
         found = SimpleNamespace(**runpy.run_path(place, run_name=Path(place).stem))
     else:
         sys.path.insert(0, os.getcwd())
-        found = importlib.import_module(place)
+        found = _imported(place)
     for part in name.split("."):
         if not hasattr(found, part):
             raise UsageError(f"{target}: there is no {part!r}; {what_is_in(found)}")
         found = getattr(found, part)
     return as_function(found, target)
+
+
+def _imported(name: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        # What the module itself imports, and is not there, is an error of the program.
+        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+            raise
+        raise UsageError(f"there is no module {name} (a file is FILE.py)") from None
 
 
 def what_is_in(space: Any) -> str:
@@ -94,7 +104,10 @@ def read_shapes(texts: Sequence[str]) -> dict[str, tuple[int, ...]]:
         name, sign, sizes = text.partition("=")
         if not sign:
             raise UsageError(f"--shapes {text!r}: say NAME=SIZE,SIZE,...")
-        shapes[name] = tuple(int(size) for size in sizes.split(",") if size)
+        found = [size.strip() for size in sizes.split(",") if size.strip()]
+        if not all(size.isdecimal() for size in found):
+            raise UsageError(f"--shapes {text!r}: sizes are whole numbers from 0")
+        shapes[name] = tuple(map(int, found))
     return shapes
 
 
@@ -102,24 +115,31 @@ def call_once(f: Function, shapes: Mapping[str, tuple[int, ...]]) -> None:
     """Call the function with arrays of ones of these shapes; shared variables are put
     back afterwards.
 
-    Raises: UsageError where a shape is missing, or given for no input.
+    Raises: UsageError where a shape is missing, given for no input, or where the call
+    fails with them.
     """
     arrays = ones_for(f, shapes)
     kept = [(shared, shared.get_value()) for shared in f.updates]
     try:
         f(*arrays)
+    except Exception as error:
+        raise UsageError(f"--shapes: the call fails\n{error}") from error
     finally:
         for shared, value in kept:
             shared.set_value(value)
 
 
 def ones_for(f: Function, shapes: Mapping[str, tuple[int, ...]]) -> list[Any]:
-    """Arguments of these shapes, of ones.  Raises: as `call_once`."""
+    """Arguments of these shapes, of ones.
+
+    Raises: UsageError where a shape is missing, or given for no input.
+    """
     names = [one.name or describe(one.variable) for one in f.request.inputs]
     unknown = set(shapes) - set(names)
     if unknown:
         raise UsageError(
-            f"--shapes: no input {', '.join(sorted(unknown))}; there are {names}"
+            f"--shapes: no input {', '.join(sorted(unknown))}; "
+            + (f"there are {', '.join(names)}" if names else "the function has none")
         )
     arrays = []
     for name, one in zip(names, f.request.inputs, strict=True):
@@ -176,6 +196,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command.  Returns its exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m symnet.debug",
+        usage="%(prog)s FILE.py:NAME [--stage NAME] [--diff] [--shapes x=20,784 ...] [--asm]",
         description="Print every stage of the compilation of a function.",
         epilog=f"stages: {', '.join(STAGE_NAMES)}",
     )

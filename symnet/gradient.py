@@ -65,13 +65,65 @@ __all__ = [
 ]  # fmt: skip
 
 # Theano's form of operations, made with settings.
-ConsiderConstant = operation_object("ConsiderConstant", consider_constant)
-DisconnectedGrad = operation_object("DisconnectedGrad", disconnected_grad)
-UndefinedGrad = operation_object("UndefinedGrad", undefined_grad)
-ZeroGrad = operation_object("ZeroGrad", zero_grad)
-GradScale = operation_object("GradScale", grad_scale, multiplier=REQUIRED)
+ConsiderConstant = operation_object(
+    "ConsiderConstant",
+    """Its input, through which no gradient passes: `consider_constant(x)`.
+
+    >>> x = T.dscalar("x")
+    >>> symnet.grad(x * symnet.gradient.ConsiderConstant()(x), x).eval({x: 3.0})
+    array(3.)
+    """,
+    consider_constant,
+)
+DisconnectedGrad = operation_object(
+    "DisconnectedGrad",
+    """Its input, of which gradients know nothing: `disconnected_grad(x)`.
+
+    >>> x = T.dscalar("x")
+    >>> symnet.grad(x * symnet.gradient.DisconnectedGrad()(x), x).eval({x: 3.0})
+    array(3.)
+    """,
+    disconnected_grad,
+)
+UndefinedGrad = operation_object(
+    "UndefinedGrad",
+    """Its input, whose gradient is an error: `undefined_grad(x)`.
+
+    >>> x = T.dscalar("x")
+    >>> symnet.gradient.UndefinedGrad()(x).eval({x: 3.0})
+    array(3.)
+    """,
+    undefined_grad,
+)
+ZeroGrad = operation_object(
+    "ZeroGrad",
+    """Its input, whose gradient is 0: `zero_grad(x)`.
+
+    >>> x = T.dscalar("x")
+    >>> symnet.grad(x * symnet.gradient.ZeroGrad()(x), x).eval({x: 3.0})
+    array(3.)
+    """,
+    zero_grad,
+)
+GradScale = operation_object(
+    "GradScale",
+    """Its input, whose gradient is multiplied: `grad_scale(x, multiplier)`.
+
+    >>> x = T.dscalar("x")
+    >>> symnet.grad(symnet.gradient.GradScale(10)(x), x).eval({x: 3.0})
+    array(10.)
+    """,
+    grad_scale,
+    multiplier=REQUIRED,
+)
 GradClip = operation_object(
     "GradClip",
+    """Its input, whose gradient is kept between two bounds.
+
+    >>> x = T.dscalar("x")
+    >>> symnet.grad(9 * symnet.gradient.GradClip(-1, 1)(x), x).eval({x: 3.0})
+    array(1.)
+    """,
     lambda x, clip_lower_bound, clip_upper_bound: grad_clip(
         x, clip_lower_bound, clip_upper_bound
     ),

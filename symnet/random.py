@@ -82,6 +82,11 @@ class RandomStream:
     Raises (all draws): TypeError for a size that is no integer and for a dtype that cannot
     be drawn; ValueError for a negative size, for parameters known to be wrong, and for
     parameters that do not fit the size.
+
+    >>> stream = symnet.random.RandomStream(seed=1)
+    >>> values = symnet.function([], stream.uniform((1000,)))()
+    >>> bool(0.45 < values.mean() < 0.55), values.shape
+    (True, (1000,))
     """
 
     def __init__(self, seed: Any = None) -> None:

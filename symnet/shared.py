@@ -31,6 +31,17 @@ class SharedVariable(Variable):
     default_update: the expression of its next value in functions that use it and do not
     update it otherwise.
     Raises: TypeError, ValueError where `value` does not fit the type.
+
+    >>> w = symnet.shared(np.zeros(2), name="w")
+    >>> isinstance(w, symnet.SharedVariable)
+    True
+    >>> w.set_value([1.0, 2.0])
+    >>> w.get_value()
+    array([1., 2.])
+    >>> symnet.function([], w.sum(), updates=[(w, w * 10)])()
+    array(3.)
+    >>> w.get_value()
+    array([10., 20.])
     """
 
     __slots__ = ("store", "default_update", "strict", "allow_downcast")

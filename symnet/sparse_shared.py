@@ -30,6 +30,13 @@ class SparseSharedVariable(SparseMethods, SharedVariable):
 
     `arrays` are four shared variables with the matrix's arrays: what programs read and
     write.  They change together, or not at all.
+
+    >>> import scipy.sparse
+    >>> w = symnet.shared(scipy.sparse.csr_matrix(np.eye(2)), "w")
+    >>> isinstance(w, sparse.SparseSharedVariable)
+    True
+    >>> w.get_value().nnz
+    2
     """
 
     __slots__ = ("arrays",)

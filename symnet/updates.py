@@ -15,6 +15,13 @@ class OrderedUpdates(OrderedDict[SharedVariable, Any]):
     """A dict from shared variables to their next values, in the order of their coming.
 
     Raises: TypeError for a key that is no shared variable.
+
+    >>> n = symnet.shared(0, "n")
+    >>> updates = symnet.OrderedUpdates()
+    >>> updates[n] = n + 2
+    >>> count = symnet.function([], n, updates=updates)
+    >>> int(count()), int(count())
+    (0, 2)
     """
 
     def __init__(

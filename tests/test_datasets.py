@@ -5,6 +5,7 @@ import hashlib
 import http.server
 import os
 import pathlib
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -199,3 +200,11 @@ def test_the_real_files_hold_what_is_documented() -> None:
     assert len(datasets.tinyshakespeare()) == 1_115_394
     reviews = datasets.film_reviews()
     assert len(reviews.positive) == len(reviews.negative) == 5_331
+
+
+def test_missing_scikit_learn_is_told_with_what_brings_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install symnet\[demo\]"):
+        datasets.digits()

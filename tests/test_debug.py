@@ -93,7 +93,12 @@ def test_mistakes_are_told(program: str, capsys: pytest.CaptureFixture[str]) -> 
             "no stage fusion; there are written,",
         ),
         ([f"{program}:train", "--shapes", "3,4"], "say NAME=SIZE,SIZE"),
-        ([f"{program}:train", "--shapes", "z=3,4"], "no input z; there are ['x']"),
+        ([f"{program}:train", "--shapes", "x=3,b"], "sizes are whole numbers"),
+        ([f"{program}:train", "--shapes", "x=-3,4"], "sizes are whole numbers"),
+        ([f"{program}:train", "--shapes", "z=3,4"], "no input z; there are x\n"),
+        ([f"{program}:train", "--shapes", "x=3,5"], "the contracted axes): 5 and 4"),
+        ([f"{program}:train", "--shapes", "x=3"], "expected float64 matrix"),
+        (["no_such_module:train"], "there is no module no_such_module"),
         ([f"{program}:Models.row", "--shapes", "x=3,4"], None),
         ([f"{program}:Models.row", "--shapes", "k="], "sizes of x are not known"),
     ]:
@@ -108,6 +113,15 @@ def test_errors_of_the_program_itself_keep_their_traceback(tmp_path: Path) -> No
     path.write_text("1 / 0\n")
     with pytest.raises(ZeroDivisionError):
         main([f"{path}:train"])
+
+
+def test_a_module_that_lacks_another_keeps_its_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "lacking_module.py").write_text("import no_such_module\n")
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    with pytest.raises(ModuleNotFoundError, match="no_such_module"):
+        main(["lacking_module:train"])
 
 
 def test_calling_once_changes_no_shared_variable() -> None:

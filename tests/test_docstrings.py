@@ -11,10 +11,14 @@ import pytest
 
 import symnet
 import symnet.tensor as T
-from symnet import optim
+from symnet import datasets, models, optim, sparse
+from tests.test_docs import generator
 
 SPACES = {"symnet": symnet, "T": T, "T.nnet": T.nnet, "optim": optim}
-NAMES = {"np": np, "symnet": symnet, "T": T, "optim": optim}
+NAMES = {
+    "np": np, "symnet": symnet, "T": T, "optim": optim, "models": models,
+    "datasets": datasets, "sparse": sparse,
+}  # fmt: skip
 # What has no value to show: it starts something in the whole process, belongs to who
 # writes operations, reads a file (docs/training.md has one), or is a name of Theano's for
 # what has a better one.
@@ -49,9 +53,50 @@ def test_public_functions_have_an_example_that_runs(name: str) -> None:
     assert text, f"{name} has no docstring"
     test = doctest.DocTestParser().get_doctest(text, dict(NAMES), name, None, None)
     assert test.examples or name.rpartition(".")[2] in WITHOUT_EXAMPLE
+    run(test)
+
+
+def run(test: doctest.DocTest) -> None:
     said: list[str] = []
     doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test, out=said.append)
     assert not said, "".join(said)
+
+
+# What users do not make themselves (docs/extending.md shows writers of operations how), and
+# what is one of numbers, or refuses to be made.
+CLASSES_WITHOUT_EXAMPLE = {
+    "Apply", "Constant", "Op", "Variable",
+    "ConvOp", "ScalarSigmoid", "ScalarSoftplus",
+}  # fmt: skip
+
+
+def public_classes() -> dict[str, type]:
+    """Those that the pages of names show, but errors; each once."""
+    pages = generator()
+    found: dict[type, str] = {}
+    for page, (module, _) in pages.MODULES.items():
+        for name, thing in pages.names(module):
+            if inspect.isclass(thing) and not issubclass(thing, BaseException):
+                found.setdefault(thing, f"{page}.{name}")
+    return {name: kind for kind, name in found.items()}
+
+
+CLASSES = public_classes()
+
+
+@pytest.mark.parametrize("name", sorted(CLASSES))
+def test_public_classes_have_an_example_that_runs(name: str) -> None:
+    text = inspect.getdoc(CLASSES[name])
+    assert text, f"{name} has no docstring"
+    names = {**vars(sparse), **NAMES} if name.startswith("sparse.") else dict(NAMES)
+    test = doctest.DocTestParser().get_doctest(text, names, name, None, None)
+    assert bool(test.examples) != (name.rpartition(".")[2] in CLASSES_WITHOUT_EXAMPLE)
+    run(test)
+
+
+def test_classes_without_example_are_there() -> None:
+    assert len(CLASSES) > 150
+    assert {name.rpartition(".")[2] for name in CLASSES} >= CLASSES_WITHOUT_EXAMPLE
 
 
 @pytest.mark.parametrize("space", SPACES)

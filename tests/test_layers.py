@@ -96,10 +96,9 @@ ops.nnet: response_normalization dropping named_parts
 ops.nnet: cudnn_names
 ops.linalg: solving determinants spectral matrices linalg_names
 ops: print_values users pushing
-ops.sparse: sparse_type entries sparse_parts conversions sparse_checks sparse_arithmetic
-ops.sparse: sparse_slices
-ops.sparse: sparse_stacks sparse_reductions sparse_products sparse_functions sparse_draws
-ops.sparse: sparse_methods sparse_names
+ops.sparse: sparse_type entries sparse_parts entrywise conversions sparse_checks
+ops.sparse: sparse_arithmetic sparse_slices sparse_stacks sparse_reductions sparse_products
+ops.sparse: sparse_functions sparse_draws sparse_methods sparse_names
 ops: .
 sparse_shared
 
@@ -124,7 +123,7 @@ autodiff: derivatives subgraphs
 ops: from_graph
 gradient
 
-compile: containers fitting arguments inner_graphs sparse_edges
+compile: containers fitting in_out arguments inner_graphs sparse_edges
 compile.scan: scan_builder vectorise merge dead_outputs hoist_products sink_products
 compile.scan: concat_products scan_passes
 compile.lower: program verify_program context fuse lower_scan lower_ifelse kernel_builder

@@ -38,12 +38,15 @@ def test_the_examples_of_docstrings_run() -> None:
     import importlib
     import pkgutil
 
+    import numpy as np
+
     import symnet.ops.sparse
     import symnet.sparse as sparse
 
     tried = 0
     for info in pkgutil.iter_modules(symnet.ops.sparse.__path__, "symnet.ops.sparse."):
         names = {name: getattr(sparse, name) for name in sparse.__all__}
+        names |= {"np": np, "sparse": sparse}
         module = importlib.import_module(info.name)
         found = doctest.testmod(module, extraglobs=names)
         assert not found.failed

@@ -7,12 +7,14 @@ import pytest
 
 from symnet.gradient import (
     GradientError,
+    grad_scale,
     numeric_grad,
     verify_grad,
 )
 from symnet.ops import functions as F
 from symnet.ops.comparison import eq
 from symnet.ops.elementwise import cast, elementwise
+from symnet.ops.nnet.activations import softmax
 from tests.test_gradient import RANDOM
 
 wrong = elementwise(
@@ -89,3 +91,14 @@ def test_numeric_grad():
     assert where[:2] == (0, 1) and abs(where[2] - 1) < 1e-6
     with pytest.raises(ValueError, match="shape"):
         single.max_err(np.ones(3), 1e-4, 1e-4)
+
+
+def test_verify_grad_of_what_is_finite_in_stable_form_only():
+    point, draws = np.array([[1000.0, 0, -2000], [3, 2, 1]]), np.random.default_rng(0)
+    verify_grad(lambda x: F.log(softmax(x)), [point], rng=draws, eps=1e-3)
+    with pytest.raises(GradientError):
+        verify_grad(
+            lambda x: F.log(softmax(grad_scale(x, 2))), [point], rng=draws, eps=1e-3
+        )
+    with pytest.raises(GradientError, match="numerically it is nan"):
+        verify_grad(lambda x: F.log(softmax(x)), [point], rng=draws, mode="reference")

@@ -39,8 +39,8 @@ from symnet.ops.ifelse.branches import absorbed
 from symnet.ops.pushing import pulled
 from symnet.ops.reduce import sum as sum_over
 from symnet.ops.shape import dimshuffle
-from symnet.ops.sparse.conversions import cast as sparse_cast
 from symnet.ops.sparse.conversions import sp_zeros_like
+from symnet.ops.sparse.entrywise import cast as sparse_cast
 from symnet.ops.sparse.sparse_type import is_sparse
 from symnet.ops.users import checked_pattern, is_disconnected
 from symnet.ops.users import gradients as gradients_of

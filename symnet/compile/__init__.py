@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from symnet.compile.arguments import In, Out
-from symnet.compile.arguments import In as SymbolicInput
-from symnet.compile.arguments import Out as SymbolicOutput
 from symnet.compile.databases import optdb
 from symnet.compile.debugmode import DebugMode
 from symnet.compile.function import Function, function
+from symnet.compile.in_out import In, Out
+from symnet.compile.in_out import In as SymbolicInput
+from symnet.compile.in_out import Out as SymbolicOutput
 from symnet.compile.makers import (
     FunctionMaker,
     Param,

@@ -10,16 +10,14 @@ from dataclasses import field
 from typing import Any
 
 from symnet.compile.fitting import as_any, fit
+from symnet.compile.in_out import In, as_output
 from symnet.config import config
 from symnet.data_classes import dataclass
 from symnet.errors import MissingInputError, UnusedInputError, message
 from symnet.graph.asked import inputs_asked
-from symnet.graph.object_types import ObjectType
 from symnet.graph.traverse import clone_replace, leaves, toposort
-from symnet.graph.types import TensorType
 from symnet.graph.variables import Constant, Variable, operand_text
 from symnet.kernels.interface import Store
-from symnet.ops.base import as_tensor
 from symnet.ops.scan.step_graph import carried_updates, warn_of_forgotten
 from symnet.ops.sparse.sparse_type import SparseType
 from symnet.ops.users import with_promised_sizes
@@ -27,81 +25,7 @@ from symnet.rewriting.bypassed import refuse_bypassed
 from symnet.shared import Container, SharedVariable
 from symnet.sparse_shared import SparseSharedVariable
 
-HANDED_OUT = (TensorType, SparseType, ObjectType)  # what a function may give back
-
 Pairs = Mapping[Any, Any] | Iterable[tuple[Any, Any]] | tuple[Any, Any] | None
-
-
-class In:
-    """An input of a function: a variable, with a name, a default value, or an update.
-
-    value: taken where a call gives none; with `update` it is kept between calls, and
-    replaced after each by the value of the expression `update`.
-    strict, allow_downcast: how a call's argument is converted (see `TensorType.filter`).
-    A container of another function, `f.container[x]`, or a shared variable as the value is
-    shared with it; such an input is implicit.
-    implicit: a call cannot give a value for it.
-    mutable: operations of `theano.tensor.inplace` on the input write into the array that a
-    call brings; nothing else does.
-    borrow: accepted as in Theano, without effect.
-    Raises: TypeError for what is no variable, an update of another type, a name that is no
-        string, or an implicit input without value.
-    """
-
-    def __init__(
-        self,
-        variable: Variable,
-        name: str | None = None,
-        value: Any = None,
-        update: Any = None,
-        mutable: bool | None = None,
-        strict: bool = False,
-        allow_downcast: bool | None = None,
-        autoname: bool = True,
-        implicit: bool | None = None,
-        borrow: bool | None = None,
-        shared: bool = False,
-    ) -> None:
-        if not isinstance(variable, Variable):
-            raise TypeError(
-                message(
-                    f"an input of a function is a variable, not {type(variable).__name__} "
-                    f"{variable!r:.60}",
-                    cure="pass symbolic variables, such as T.matrix('x')",
-                )
-            )
-        if name is not None and not isinstance(name, str):
-            raise TypeError(f"the name of an input is a string, not {name!r:.60}")
-        if implicit is None:
-            implicit = isinstance(value, (Container, SharedVariable))
-        if implicit and value is None:
-            raise TypeError(f"the implicit input {operand_text(variable)} has no value")
-        if update is not None:
-            update = fit(update, variable, "updated with")
-        self.variable = variable
-        self.name = name if name is not None else (variable.name if autoname else None)
-        self.value = value
-        self.update = update
-        self.mutable = bool(mutable)
-        self.strict = strict
-        self.allow_downcast = allow_downcast
-        self.borrow = borrow
-        self.implicit = implicit
-        self.shared = shared
-
-    def __repr__(self) -> str:
-        return f"In({self.variable})"
-
-
-class Out:
-    """An output of a function.  `borrow` is accepted as in Theano; results are fresh."""
-
-    def __init__(self, variable: Any, borrow: bool = False) -> None:
-        self.variable = _output(variable)
-        self.borrow = borrow
-
-    def __repr__(self) -> str:
-        return f"Out({self.variable})"
 
 
 @dataclass
@@ -235,18 +159,10 @@ def read_outputs(outputs: Any) -> tuple[list[Variable], str, list[Any]]:
             if not isinstance(key, str):
                 raise TypeError(f"keys of a dict of outputs are strings, not {key!r}")
         keys = sorted(outputs)
-        return [_output(outputs[key]) for key in keys], "dict", keys
+        return [as_output(outputs[key]) for key in keys], "dict", keys
     if isinstance(outputs, (list, tuple)):
-        return [_output(one) for one in outputs], "list", []
-    return [_output(outputs)], "one", []
-
-
-def _output(given: Any) -> Variable:
-    if isinstance(given, Out):
-        return given.variable
-    if isinstance(given, Variable) and not isinstance(given.type, HANDED_OUT):
-        raise TypeError(f"{given} of type {given.type} cannot be an output")
-    return as_any(given) if not isinstance(given, bool) else as_tensor(given)
+        return [as_output(one) for one in outputs], "list", []
+    return [as_output(outputs)], "one", []
 
 
 def read_pairs(pairs: Pairs, what: str) -> list[tuple[Any, Any]]:

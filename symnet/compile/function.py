@@ -11,10 +11,11 @@ import numpy as np
 
 from symnet import gradient
 from symnet.collector import collector_paused
-from symnet.compile.arguments import In, Out, Pairs, Request, read_request
+from symnet.compile.arguments import Pairs, Request, read_request
 from symnet.compile.card import html_card
 from symnet.compile.containers import given_states
 from symnet.compile.executable import Executable
+from symnet.compile.in_out import In, Out
 from symnet.compile.kept_values import KeptValues
 from symnet.compile.modes import Mode, get_mode
 from symnet.compile.overwritten import add_overwritten, check_writable, overwrite
@@ -49,6 +50,15 @@ class Function(KeptValues, Generic[Result]):
     name; trust_input (arrays are not converted: they must have the right dtype, rank and
     known sizes, which costs nothing to look at); maker.fgraph, the graph after rewriting;
     maker.inputs, maker.outputs, maker.mode; outputs, as `Out`s of what was asked for.
+
+    >>> x = T.dvector("x")
+    >>> f = symnet.function([x], x * 2, name="twice")
+    >>> f([1.0, 2.0])
+    array([2., 4.])
+    >>> f(x=[3.0])
+    array([6.])
+    >>> f.name
+    'twice'
     """
 
     def __init__(

@@ -8,8 +8,9 @@ import pickle
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from symnet.compile.arguments import In, Out, read_pairs, read_updates
+from symnet.compile.arguments import read_pairs, read_updates
 from symnet.compile.function import Function, function
+from symnet.compile.in_out import In, Out
 from symnet.compile.modes import Mode
 from symnet.graph.traverse import clone_replace, leaves
 from symnet.graph.variables import Variable

@@ -42,6 +42,14 @@ class Mode:
     stable forms, which every mode computes: they are what the graph means.
 
     Modes are equal that do the same; they never change, and can be pickled.
+
+    >>> x = T.dvector("x")
+    >>> mode = symnet.Mode(linker="py", optimizer=None)
+    >>> symnet.function([x], T.log(T.exp(x)), mode=mode)([0.5])
+    array([0.5])
+    >>> fast = symnet.Mode().excluding("fusion")
+    >>> symnet.function([x], T.exp(x) * 2, mode=fast)([0.0])
+    array([2.])
     """
 
     name = "FAST_RUN"

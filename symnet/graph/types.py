@@ -25,7 +25,13 @@ INTEGERS = tuple(d for d in DTYPES if "int" in d)
 
 
 class Type:
-    """The base of all types of variables."""
+    """The base of all types of variables.
+
+    >>> T.dvector.filter([1, 2])
+    array([1., 2.])
+    >>> isinstance(T.dvector, symnet.Type)
+    True
+    """
 
     ndim: int = 0
     to_tensor: ClassVar[str] = ""  # how a value of another type becomes a tensor
@@ -64,6 +70,13 @@ class TensorType(Type):
     sequence of bools: True means a size of 1, False a size not known.
 
     Raises: TypeError for a dtype outside DTYPES or a shape that is no sequence.
+
+    >>> images = T.TensorType("float32", (None, 28, 28))
+    >>> images
+    float32 tensor (?, 28, 28)
+    >>> x = images("x")
+    >>> x.ndim, x.type.shape
+    (3, (None, 28, 28))
     """
 
     __slots__ = ("dtype", "shape", "_hash")
@@ -241,7 +254,11 @@ class TensorType(Type):
 
 
 class NullType(Type):
-    """The type of a gradient that does not exist; `why` says the reason."""
+    """The type of a gradient that does not exist; `why` says the reason.
+
+    >>> symnet.gradient.NullType("it has a jump").why
+    'it has a jump'
+    """
 
     def __init__(self, why: str = "") -> None:
         self.why = why
@@ -251,7 +268,11 @@ class NullType(Type):
 
 
 class DisconnectedType(Type):
-    """The type of a gradient with respect to something the cost does not use."""
+    """The type of a gradient with respect to something the cost does not use.
+
+    >>> isinstance(symnet.gradient.disconnected_type, T.DisconnectedType)
+    True
+    """
 
     dtype = "disconnected"
 
@@ -266,7 +287,11 @@ class DisconnectedType(Type):
 
 
 class NoneTypeT(Type):
-    """The type of Python's None, where an operation takes it for an axis."""
+    """The type of Python's None, where an operation takes it for an axis.
+
+    >>> isinstance(T.NoneConst.type, T.NoneTypeT)
+    True
+    """
 
     def filter(
         self, value: Any, strict: bool = False, allow_downcast: Any = None

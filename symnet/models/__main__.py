@@ -44,8 +44,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
     except (OSError, ValueError) as error:
-        print(f"{parser.prog}: {error}", file=sys.stderr)
+        print(f"{parser.prog}: {_told(error)}", file=sys.stderr)
     return 2
+
+
+def _told(error: Exception) -> str:
+    """An error's text; of a file that cannot be read, its name and why."""
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
 
 
 def command() -> argparse.ArgumentParser:
@@ -129,7 +136,7 @@ def classify(options: Any) -> int:
             image = prepare(path, model.input_shape)
         except (ImageFileError, OSError) as error:
             failed += 1
-            print(_counted(number, paths, str(error)), file=sys.stderr, flush=True)
+            print(_counted(number, paths, _told(error)), file=sys.stderr, flush=True)
             continue
         best = ranked(probabilities(image[None])[0], labels, options.top)
         print(_counted(number, paths, path), *bars(best), sep="\n", flush=True)

@@ -31,6 +31,9 @@ class Preprocessing:
     cropped: the shorter side becomes 256 pixels for networks that take 224 or more (and as
         much larger than the network's for others), and the middle is cut out.  Otherwise
         the whole image is stretched to the network's size.
+
+    >>> models.TORCHVISION.channels, models.CAFFE.channels
+    ('RGB', 'BGR')
     """
 
     name: str

@@ -36,6 +36,14 @@ class Model:
 
     `parameters` are made when first asked for, so that shapes and numbers of parameters of
     a large network cost nothing.
+
+    >>> layers = [models.FlattenLayer("flat"), models.DenseLayer("output", 10)]
+    >>> model = models.Model("linear", (1, 8, 8), layers, seed=1)
+    >>> x = T.dtensor4("x")
+    >>> model(x).eval({x: np.zeros((2, 1, 8, 8))}).shape
+    (2, 10)
+    >>> list(model.parameters)
+    ['output.W', 'output.b']
     """
 
     def __init__(

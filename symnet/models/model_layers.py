@@ -30,6 +30,11 @@ class LayerBase:
     """What all layers share; a layer without parameters has no more than `apply`.
 
     name: unique within a model; parameters are named after it, "conv1.W" and "conv1.b".
+
+    >>> models.FlattenLayer("flat").parameter_shapes((3, 4, 5))
+    {}
+    >>> isinstance(models.DenseLayer("output", 10), models.LayerBase)
+    True
     """
 
     name: str
@@ -63,6 +68,10 @@ class ConvLayer(LayerBase):
     groups: channels and filters fall into as many groups, each with filters of its own.
     The filters are not flipped: it is the correlation that PyTorch, Caffe and TensorFlow
     compute.  Theano and Lasagne flip them unless told otherwise.
+
+    >>> layer = models.ConvLayer("conv1", 16, 3, pad=1)
+    >>> layer.output_shape((3, 32, 32)), layer.parameter_shapes((3, 32, 32))
+    ((16, 32, 32), {'W': (16, 3, 3, 3), 'b': (16,)})
     """
 
     filters: int
@@ -110,6 +119,9 @@ class MaxPoolLayer(LayerBase):
 
     Shapes: (c, h, w) -> (c, h', w'), h' = (h - size) // stride + 1.
     stride: that of the windows; None means size.
+
+    >>> models.MaxPoolLayer("pool1", 2).output_shape((16, 33, 32))
+    (16, 16, 16)
     """
 
     size: int
@@ -133,6 +145,9 @@ class ResponseNormLayer(LayerBase):
 
     Shapes: (c, h, w), kept.  n: odd.
     Source: Krizhevsky, Sutskever & Hinton 2012, section 3.3, with its numbers.
+
+    >>> models.ResponseNormLayer("norm1").output_shape((16, 8, 8))
+    (16, 8, 8)
     """
 
     n: int = 5
@@ -162,6 +177,9 @@ class FlattenLayer(LayerBase):
     """An image as a vector, channel after channel, row after row.
 
     Shapes: (c, h, w) -> (c * h * w,).
+
+    >>> models.FlattenLayer("flat").output_shape((3, 4, 5))
+    (60,)
     """
 
     def output_shape(self, shape: ImageShape) -> ImageShape:
@@ -178,6 +196,9 @@ class DenseLayer(LayerBase):
     """x W + b: every output sees every input.
 
     Shapes: (n,) -> (units,); the parameters are W (n, units) and b (units,).
+
+    >>> models.DenseLayer("output", 10).parameter_shapes((50,))
+    {'W': (50, 10), 'b': (10,)}
     """
 
     units: int
@@ -209,7 +230,11 @@ class DenseLayer(LayerBase):
 
 @dataclass(frozen=True)
 class ActivationLayer(LayerBase):
-    """A function of each number, `relu` unless another is given.  Shapes: kept."""
+    """A function of each number, `relu` unless another is given.  Shapes: kept.
+
+    >>> models.ActivationLayer("relu1").output_shape((16, 8, 8))
+    (16, 8, 8)
+    """
 
     function: Callable[[Any], Any] = field(default=relu, repr=False)
 
@@ -226,6 +251,9 @@ class DropoutLayer(LayerBase):
     divided by 1 - rate, so that its mean stays.  Otherwise x itself.  Shapes: kept.
 
     Source: Srivastava et al. 2014, section 10, in the form that scales in training.
+
+    >>> models.DropoutLayer("dropout", 0.3).output_shape((50,))
+    (50,)
     """
 
     rate: float = 0.5

@@ -174,6 +174,12 @@ class AdvancedSubtensor(IndexedOp, PointOp):
     `x[1:, indices]`: a write goes through to that other array.
     Shapes: see the module.  Raises: IndexError for a position out of range; ShapeError
     for index arrays whose sizes do not agree.
+
+    >>> x = T.dvector("x")
+    >>> x[[2, 0]].eval({x: [1.0, 2.0, 3.0]})
+    array([3., 1.])
+    >>> isinstance(x[[2, 0]].owner.op, T.AdvancedSubtensor)
+    True
     """
 
     __props__ = ("axes", "place", "through")
@@ -224,6 +230,13 @@ class AdvancedIncSubtensor(IndexedOp):
 
     The compiler copies x, or takes its memory, and then goes in C order through the points
     of the part; at each one, `scatter` says where in x and what.
+
+    >>> x = T.dvector("x")
+    >>> z = T.inc_subtensor(x[[0, 0, 2]], [1.0, 2.0, 3.0])
+    >>> z.eval({x: [0.0, 0.0, 0.0]})
+    array([3., 0., 3.])
+    >>> isinstance(z.owner.op, T.AdvancedIncSubtensor)
+    True
     """
 
     __props__ = ("axes", "place", "set")

@@ -36,6 +36,10 @@ class Alloc(PointOp):
     Shapes: value of rank at most len(sizes), aligned at the last axis; its sizes known to
     be 1 are stretched, the others must equal those asked for.
     Raises: ShapeError where they do not; ValueError for a negative size.
+
+    >>> T.Alloc()(1.5, 2, 3).eval()
+    array([[1.5, 1.5, 1.5],
+           [1.5, 1.5, 1.5]])
     """
 
     def make_node(self, value: Any, *sizes: Any) -> Apply:

@@ -75,6 +75,9 @@ class Arange(PointOp):
     """The numbers start, start + step, ... before stop, in `dtype`.
 
     Raises: ValueError for a step of 0.
+
+    >>> T.ARange("int64")(1, 9, 3).eval()
+    array([1, 4, 7])
     """
 
     __props__ = ("dtype",)

@@ -107,6 +107,12 @@ class Diagonal(_DiagonalAxes, ViewOp):
     """A diagonal of x, as the last axis.
 
     Shapes: the axes that are not in `axes`, in order, then the diagonal.
+
+    >>> x = T.dmatrix("x")
+    >>> T.diagonal(x, 1).eval({x: [[1.0, 2.0], [3.0, 4.0]]})
+    array([2.])
+    >>> isinstance(T.diagonal(x).owner.op, T.Diagonal)
+    True
     """
 
     __props__ = ("offset", "axes")

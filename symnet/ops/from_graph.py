@@ -43,10 +43,6 @@ DEFAULT = "default"
 class OpFromGraph(TensorOp):
     """The graph from `inputs` to `outputs` as an operation.
 
-        x, y = T.dvectors("x", "y")
-        gated = OpFromGraph([x, y], [x * T.nnet.sigmoid(y)], name="gated")
-        z = gated(a, b)
-
     inputs: variables, by which it is called; outputs: a list of what it gives.  Shared
         variables that the outputs read become further inputs, which calls need not give.
     inline: accepted as in Theano.  Either way the compiler puts the graph in the place of
@@ -64,6 +60,11 @@ class OpFromGraph(TensorOp):
     Raises: TypeError for what is no variable, for updates and givens; ValueError for
         overrides of another number, for both of the first two kinds; UnusedInputError;
         when applied, TypeError for inputs of other types.
+
+    >>> x, y = T.dscalars("x", "y")
+    >>> hypotenuse = symnet.OpFromGraph([x, y], [T.sqrt(x**2 + y**2)])
+    >>> hypotenuse(x, 4.0).eval({x: 3.0})
+    array(5.)
     """
 
     looks_for_choices = True  # the walk goes on through the graph, masks and all

@@ -35,7 +35,6 @@ CURES = {
     "long": "x.astype('int64')",
     "numel": "x.size",
     "get_shape": "x.shape",
-    "clients": "graph.clients(x), of a FunctionGraph",
     "set_shape": "T.specify_shape(x, sizes)",
 }
 

@@ -31,17 +31,48 @@ def _write(x: Any, y: Any, ilist: Any, inplace: bool, set_instead_of_inc: bool) 
 
 AdvancedSubtensor1 = operation_object(
     "AdvancedSubtensor1",
+    """The rows of x at given positions.
+
+    >>> x = T.dvector("x")
+    >>> T.AdvancedSubtensor1()(x, [2, 0]).eval({x: [1.0, 2.0, 3.0]})
+    array([3., 1.])
+    """,
     lambda x, ilist, sparse_grad: getitem(x, ilist),
     sparse_grad=False,
 )
 AdvancedIncSubtensor1 = operation_object(
-    "AdvancedIncSubtensor1", _write, inplace=False, set_instead_of_inc=False
+    "AdvancedIncSubtensor1",
+    """x with y added to the rows at given positions, or written there.
+
+    >>> x, y = T.dvectors("x", "y")
+    >>> T.AdvancedIncSubtensor1()(x, y, [1, 1]).eval({x: [0.0, 0.0], y: [1.0, 2.0]})
+    array([0., 3.])
+    """,
+    _write,
+    inplace=False,
+    set_instead_of_inc=False,
 )
 AdvancedBooleanSubtensor = operation_object(
-    "AdvancedBooleanSubtensor", advanced_subtensor
+    "AdvancedBooleanSubtensor",
+    """The elements of x where a mask is true.
+
+    >>> x, m = T.dvector("x"), T.bvector("m")
+    >>> T.AdvancedBooleanSubtensor()(x, T.neq(m, 0)).eval({x: [1.0, 2.0], m: [0, 1]})
+    array([2.])
+    """,
+    advanced_subtensor,
 )
 AdvancedBooleanIncSubtensor = operation_object(
-    "AdvancedBooleanIncSubtensor", _write, inplace=False, set_instead_of_inc=False
+    "AdvancedBooleanIncSubtensor",
+    """x with y added to the elements where a mask is true, or written there.
+
+    >>> x, m = T.dvector("x"), T.bvector("m")
+    >>> T.AdvancedBooleanIncSubtensor()(x, 5.0, T.neq(m, 0)).eval({x: [1.0, 2.0], m: [0, 1]})
+    array([1., 7.])
+    """,
+    _write,
+    inplace=False,
+    set_instead_of_inc=False,
 )
 advanced_subtensor1 = AdvancedSubtensor1()
 advanced_inc_subtensor1 = AdvancedIncSubtensor1()

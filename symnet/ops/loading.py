@@ -26,6 +26,12 @@ class LoadFromDisk(TensorOp):
     Raises: when run, OSError for a file that cannot be read, ValueError for one that is
         no .npy or holds Python objects (which would run code), TypeError for another
         dtype or rank.
+
+    >>> import os, tempfile
+    >>> path = os.path.join(tempfile.mkdtemp(), "a.npy")
+    >>> np.save(path, np.arange(3.0))
+    >>> T.load(path, "float64", (False,)).eval()
+    array([0., 1., 2.])
     """
 
     __props__ = ("path", "dtype", "broadcastable", "mmap_mode")

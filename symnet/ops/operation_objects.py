@@ -6,6 +6,7 @@ builds the expression that the function gives.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
@@ -95,13 +96,16 @@ class OperationObject:
 
 
 def operation_object(
-    name: str, function: Callable[..., Any], **defaults: Any
+    name: str, about: str, function: Callable[..., Any], **defaults: Any
 ) -> type[OperationObject]:
-    """The class of objects that call `function(*inputs, **settings)`."""
+    """The class of objects that call `function(*inputs, **settings)`.
+
+    about: its docstring.
+    """
     contents = {
         "function": staticmethod(function),
         "defaults": defaults,
-        "__doc__": f"See `{getattr(function, '__name__', name)}`.",
+        "__doc__": inspect.cleandoc(about),
         "__module__": __name__,
     }
     return type(name, (OperationObject,), contents)
@@ -142,60 +146,354 @@ def same_tensor(x: Any) -> Variable:
 
 
 AllocEmpty = operation_object(
-    "AllocEmpty", lambda *shape, dtype: empty(shape, dtype), dtype=REQUIRED
+    "AllocEmpty",
+    """An array whose numbers are not set: `empty(shape, dtype)`.
+
+    >>> T.AllocEmpty("float32")(2, 3).eval().shape
+    (2, 3)
+    """,
+    lambda *shape, dtype: empty(shape, dtype),
+    dtype=REQUIRED,
 )
-AllocDiag = operation_object("AllocDiag", _diagonal_matrix, offset=0, axis1=0, axis2=1)
+AllocDiag = operation_object(
+    "AllocDiag",
+    """Matrices with vectors on a diagonal, which lies in two axes of the result.
+
+    >>> v = T.dvector("v")
+    >>> T.AllocDiag(offset=1)(v).eval({v: [5.0]})
+    array([[0., 5.],
+           [0., 0.]])
+    """,
+    _diagonal_matrix,
+    offset=0,
+    axis1=0,
+    axis2=1,
+)
 ExtractDiag = operation_object(
     "ExtractDiag",
+    """A diagonal of two axes: `diagonal(x, offset, axis1, axis2)`.
+
+    >>> x = T.dmatrix("x")
+    >>> T.ExtractDiag()(x).eval({x: [[1.0, 2.0], [3.0, 4.0]]})
+    array([1., 4.])
+    """,
     lambda x, offset, axis1, axis2, view: diagonal(x, offset, axis1, axis2),
     offset=0, axis1=0, axis2=1, view=False,
 )  # fmt: skip
-Argmax = operation_object("Argmax", argmax, axis=REQUIRED)
-MaxAndArgmax = operation_object(
-    "MaxAndArgmax", lambda x, axis: list(max_and_argmax(x, axis)), axis=REQUIRED
+Argmax = operation_object(
+    "Argmax",
+    """Where the largest is along the axes: `argmax(x, axis)`.
+
+    >>> x = T.dvector("x")
+    >>> T.Argmax(axis=0)(x).eval({x: [1.0, 3.0, 2.0]})
+    array(1)
+    """,
+    argmax,
+    axis=REQUIRED,
 )
-Mean = operation_object("Mean", mean, axis=None)
-Sum = operation_object("Sum", sum_over, axis=None, dtype=None, acc_dtype=None)
+MaxAndArgmax = operation_object(
+    "MaxAndArgmax",
+    """The largest along the axes, and where it is: `max_and_argmax(x, axis)`.
+
+    >>> x = T.dvector("x")
+    >>> largest, place = T.MaxAndArgmax([0])(x)
+    >>> symnet.function([x], [largest, place])([1.0, 3.0, 2.0])
+    [array(3.), array(1)]
+    """,
+    lambda x, axis: list(max_and_argmax(x, axis)),
+    axis=REQUIRED,
+)
+Mean = operation_object(
+    "Mean",
+    """`mean(x, axis)`.
+
+    >>> x = T.dvector("x")
+    >>> T.Mean()(x).eval({x: [1.0, 2.0]})
+    array(1.5)
+    """,
+    mean,
+    axis=None,
+)
+Sum = operation_object(
+    "Sum",
+    """`sum(x, axis, dtype, acc_dtype)`.
+
+    >>> x = T.dmatrix("x")
+    >>> T.Sum(axis=0)(x).eval({x: [[1.0, 2.0], [3.0, 4.0]]})
+    array([4., 6.])
+    """,
+    sum_over,
+    axis=None,
+    dtype=None,
+    acc_dtype=None,
+)
 Prod = operation_object(
-    "Prod", prod_over, axis=None, dtype=None, acc_dtype=None, no_zeros_in_input=False
+    "Prod",
+    """`prod(x, axis, dtype, acc_dtype)`.
+
+    >>> x = T.dvector("x")
+    >>> T.Prod()(x).eval({x: [2.0, 3.0]})
+    array(6.)
+    """,
+    prod_over,
+    axis=None,
+    dtype=None,
+    acc_dtype=None,
+    no_zeros_in_input=False,
 )
 ProdWithoutZeros = operation_object(
-    "ProdWithoutZeros", _product_without_zeros, axis=None, dtype=None, acc_dtype=None
+    "ProdWithoutZeros",
+    """The product of what is not 0.
+
+    >>> x = T.dvector("x")
+    >>> T.ProdWithoutZeros()(x).eval({x: [2.0, 0.0, 3.0]})
+    array(6.)
+    """,
+    _product_without_zeros,
+    axis=None,
+    dtype=None,
+    acc_dtype=None,
 )
-All = operation_object("All", all_over, axis=None)
-Any_ = operation_object("Any", any_over, axis=None)
-Eye = operation_object("Eye", lambda n, m, k, dtype: eye(n, m, k, dtype), dtype=None)
-Tri = operation_object("Tri", lambda N, M, k, dtype: tri(N, M, k, dtype), dtype=None)
-Tile = operation_object("Tile", tile, ndim=REQUIRED)
-Flatten = operation_object("Flatten", flatten, outdim=1)
-Nonzero = operation_object("Nonzero", lambda a: list(nonzero(a)))
+All = operation_object(
+    "All",
+    """`all(x, axis)`.
+
+    >>> x = T.bvector("x")
+    >>> T.All()(x).eval({x: [1, 0]})
+    array(False)
+    """,
+    all_over,
+    axis=None,
+)
+Any_ = operation_object(
+    "Any",
+    """`any(x, axis)`.
+
+    >>> from symnet.ops.operation_objects import Any_
+    >>> x = T.bvector("x")
+    >>> Any_()(x).eval({x: [1, 0]})
+    array(True)
+    """,
+    any_over,
+    axis=None,
+)
+Eye = operation_object(
+    "Eye",
+    """`eye(n, m, k, dtype)`.
+
+    >>> T.Eye("int64")(2, 3, 1).eval()
+    array([[0, 1, 0],
+           [0, 0, 1]])
+    """,
+    lambda n, m, k, dtype: eye(n, m, k, dtype),
+    dtype=None,
+)
+Tri = operation_object(
+    "Tri",
+    """`tri(N, M, k, dtype)`.
+
+    >>> T.Tri("int64")(2, 3, 0).eval()
+    array([[1, 0, 0],
+           [1, 1, 0]])
+    """,
+    lambda N, M, k, dtype: tri(N, M, k, dtype),
+    dtype=None,
+)
+Tile = operation_object(
+    "Tile",
+    """`tile(x, reps, ndim)`.
+
+    >>> x = T.lvector("x")
+    >>> T.Tile(1)(x, [2]).eval({x: [1, 2]})
+    array([1, 2, 1, 2])
+    """,
+    tile,
+    ndim=REQUIRED,
+)
+Flatten = operation_object(
+    "Flatten",
+    """`flatten(x, outdim)`: the last axes as one.
+
+    >>> x = T.lmatrix("x")
+    >>> T.Flatten()(x).eval({x: [[1, 2], [3, 4]]})
+    array([1, 2, 3, 4])
+    """,
+    flatten,
+    outdim=1,
+)
+Nonzero = operation_object(
+    "Nonzero",
+    """The positions of what is not 0, a vector for each axis.
+
+    >>> x = T.lvector("x")
+    >>> T.Nonzero()(x)[0].eval({x: [0, 7, 8]})
+    array([1, 2])
+    """,
+    lambda a: list(nonzero(a)),
+)
 Choose = operation_object(
-    "Choose", lambda a, choices, mode: choose(a, choices, mode=mode), mode="raise"
+    "Choose",
+    """`choose(a, choices, mode)`: element by element, from the array that `a` says.
+
+    >>> a = T.lvector("a")
+    >>> T.Choose()(a, [[10, 20], [30, 40]]).eval({a: [1, 0]})
+    array([30, 20])
+    """,
+    lambda a, choices, mode: choose(a, choices, mode=mode),
+    mode="raise",
 )
-PermuteRowElements = operation_object("PermuteRowElements", permute_row_elements)
-Bartlett = operation_object("Bartlett", bartlett)
-DiffOp = operation_object("DiffOp", diff, n=1, axis=-1)
-RepeatOp = operation_object("RepeatOp", repeat, axis=None)
-CumOp = operation_object("CumOp", _cumulated, axis=None, mode="add")
-CumsumOp = operation_object("CumsumOp", cumsum, axis=None)
-CumprodOp = operation_object("CumprodOp", cumprod, axis=None)
-FillDiagonal = operation_object("FillDiagonal", fill_diagonal)
-FillDiagonalOffset = operation_object("FillDiagonalOffset", fill_diagonal_offset)
+PermuteRowElements = operation_object(
+    "PermuteRowElements",
+    """`permute_row_elements(x, y, inverse)`: the elements of each row in another order.
+
+    >>> x = T.dvector("x")
+    >>> T.PermuteRowElements()(x, [2, 0, 1], 0).eval({x: [5.0, 6.0, 7.0]})
+    array([7., 5., 6.])
+    """,
+    permute_row_elements,
+)
+Bartlett = operation_object(
+    "Bartlett",
+    """`bartlett(M)`: the triangular window.
+
+    >>> T.Bartlett()(5).eval()
+    array([0. , 0.5, 1. , 0.5, 0. ])
+    """,
+    bartlett,
+)
+DiffOp = operation_object(
+    "DiffOp",
+    """`diff(x, n, axis)`: neighbours' differences.
+
+    >>> x = T.dvector("x")
+    >>> T.DiffOp()(x).eval({x: [1.0, 4.0, 9.0]})
+    array([3., 5.])
+    """,
+    diff,
+    n=1,
+    axis=-1,
+)
+RepeatOp = operation_object(
+    "RepeatOp",
+    """`repeat(x, repeats, axis)`.
+
+    >>> x = T.lvector("x")
+    >>> T.RepeatOp()(x, 2).eval({x: [1, 2]})
+    array([1, 1, 2, 2])
+    """,
+    repeat,
+    axis=None,
+)
+CumOp = operation_object(
+    "CumOp",
+    """Sums (mode "add") or products ("mul") of the elements up to each.
+
+    >>> x = T.dvector("x")
+    >>> T.CumOp(axis=0, mode="mul")(x).eval({x: [2.0, 3.0, 4.0]})
+    array([ 2.,  6., 24.])
+    """,
+    _cumulated,
+    axis=None,
+    mode="add",
+)
+CumsumOp = operation_object(
+    "CumsumOp",
+    """`cumsum(x, axis)`.
+
+    >>> x = T.dvector("x")
+    >>> T.CumsumOp()(x).eval({x: [1.0, 2.0, 3.0]})
+    array([1., 3., 6.])
+    """,
+    cumsum,
+    axis=None,
+)
+CumprodOp = operation_object(
+    "CumprodOp",
+    """`cumprod(x, axis)`.
+
+    >>> x = T.dvector("x")
+    >>> T.CumprodOp()(x).eval({x: [2.0, 3.0, 4.0]})
+    array([ 2.,  6., 24.])
+    """,
+    cumprod,
+    axis=None,
+)
+FillDiagonal = operation_object(
+    "FillDiagonal",
+    """`fill_diagonal(x, value)`.
+
+    >>> x = T.dmatrix("x")
+    >>> T.FillDiagonal()(x, 7.0).eval({x: np.zeros((2, 2))})
+    array([[7., 0.],
+           [0., 7.]])
+    """,
+    fill_diagonal,
+)
+FillDiagonalOffset = operation_object(
+    "FillDiagonalOffset",
+    """`fill_diagonal_offset(x, value, offset)`.
+
+    >>> x = T.dmatrix("x")
+    >>> T.FillDiagonalOffset()(x, 7.0, 1).eval({x: np.zeros((2, 2))})
+    array([[0., 7.],
+           [0., 0.]])
+    """,
+    fill_diagonal_offset,
+)
 UnravelIndex = operation_object(
     "UnravelIndex",
+    """`unravel_index(indices, dims, order, ndim)`: places in an array, from positions.
+
+    >>> n = T.lvector("n")
+    >>> [v.eval({n: [5]}) for v in T.UnravelIndex(2)(n, (2, 3))]
+    [array([1]), array([2])]
+    """,
     lambda indices, dims, ndim, order: unravel_index(indices, dims, order, ndim),
     ndim=REQUIRED, order="C",
 )  # fmt: skip
 RavelMultiIndex = operation_object(
     "RavelMultiIndex",
+    """`ravel_multi_index(places, dims, mode, order)`: positions, from places in an array.
+
+    >>> i, j = T.lvectors("i", "j")
+    >>> T.RavelMultiIndex()(i, j, (2, 3)).eval({i: [1], j: [2]})
+    array([5])
+    """,
     lambda *indices_and_dims, mode, order: ravel_multi_index(
         indices_and_dims[:-1], indices_and_dims[-1], mode, order
     ),
     mode="raise", order="C",
 )  # fmt: skip
-ScalarFromTensor = operation_object("ScalarFromTensor", same_scalar)
-TensorFromScalar = operation_object("TensorFromScalar", same_scalar)
-CpuContiguous = operation_object("CpuContiguous", same_tensor)
+ScalarFromTensor = operation_object(
+    "ScalarFromTensor",
+    """A tensor of rank 0 as Theano's scalar: the same variable here.
+
+    >>> x = T.dscalar("x")
+    >>> T.ScalarFromTensor()(x).eval({x: 2.0})
+    array(2.)
+    """,
+    same_scalar,
+)
+TensorFromScalar = operation_object(
+    "TensorFromScalar",
+    """Theano's scalar as a tensor of rank 0: the same variable here.
+
+    >>> x = T.dscalar("x")
+    >>> T.TensorFromScalar()(x).eval({x: 2.0})
+    array(2.)
+    """,
+    same_scalar,
+)
+CpuContiguous = operation_object(
+    "CpuContiguous",
+    """Its input; functions lay arrays out as their kernels need them.
+
+    >>> x = T.dvector("x")
+    >>> T.CpuContiguous()(x).eval({x: [1.0, 2.0]})
+    array([1., 2.])
+    """,
+    same_tensor,
+)
 
 scalar_from_tensor = ScalarFromTensor()
 tensor_from_scalar = TensorFromScalar()

@@ -23,6 +23,12 @@ class Print(SameShape):
     as ("shape", "mean").  global_fn: called with (this op, the array) instead of printing.
     The gradient passes unchanged.  A result that nothing needs is not computed, and so
     not printed; equal ones are computed once.
+
+    >>> x = T.dvector("x")
+    >>> f = symnet.function([x], symnet.printing.Print("x is")(x) + 1)
+    >>> f([1.0, 2.0])
+    x is __str__ = [1. 2.]
+    array([2., 3.])
     """
 
     __props__ = ("message", "attrs", "global_fn")

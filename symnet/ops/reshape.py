@@ -57,6 +57,11 @@ class Reshape(ViewOp):
     also if only a run shows it, and stands for what is left over.
     Raises: ShapeError where the number of elements differs, or nothing says what -1 is
     (the other sizes of an empty array, as for NumPy).
+
+    >>> x = T.dvector("x")
+    >>> T.Reshape(2)(x, [2, -1]).eval({x: [1.0, 2.0, 3.0, 4.0]})
+    array([[1., 2.],
+           [3., 4.]])
     """
 
     __props__ = ("ndim",)

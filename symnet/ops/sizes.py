@@ -48,7 +48,12 @@ from symnet.ops.lowerings import (
 
 
 class Shape(NoGradient):
-    """The shape of x as an int64 vector."""
+    """The shape of x as an int64 vector.
+
+    >>> x = T.dmatrix("x")
+    >>> T.Shape()(x).eval({x: np.zeros((2, 5))})
+    array([2, 5])
+    """
 
     def make_node(self, x: Any) -> Apply:
         x = as_tensor(x)
@@ -438,6 +443,10 @@ class Rebroadcast:
     has size 1, and nothing of axis 1.
 
     Raises: ValueError for what is no pair of an axis and a truth value.
+
+    >>> x = T.dmatrix("x")
+    >>> T.Rebroadcast((0, True))(x).broadcastable
+    (True, False)
     """
 
     def __init__(self, *axis: tuple[int, bool]) -> None:

@@ -262,6 +262,10 @@ class SearchSorted(TensorOp):
     """Where in the ascending vector x the elements of v belong: op(x, v), int64.
 
     Shapes: those of v.
+
+    >>> x, v = T.dvectors("x", "v")
+    >>> T.SearchsortedOp()(x, v).eval({x: [1.0, 2.0, 3.0], v: [2.5, 0.0]})
+    array([2, 0])
     """
 
     __props__ = ("side",)
@@ -316,6 +320,10 @@ class Unique(TensorOp):
     axis: the distinct slices along that axis, in lexicographic order, in x's rank.
     Shapes: how many there are is known only when it has run.
     Raises: AxisError, when it is called, for an axis that x has not.
+
+    >>> x = T.lvector("x")
+    >>> T.Unique()(x).eval({x: [3, 1, 3]})
+    array([1, 3])
     """
 
     __props__ = ("return_index", "return_inverse", "return_counts", "axis")

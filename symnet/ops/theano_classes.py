@@ -3,6 +3,7 @@ the package's own."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -76,6 +77,12 @@ class Elemwise(metaclass=ElemwiseClass):
     already.  inplace_pattern, nfunc_spec, openmp: Theano's, without effect: where results
     lie, and on how many threads they are computed, the compiler decides.
     Raises: TypeError for what is no operation.
+
+    >>> x = T.dvector("x")
+    >>> T.Elemwise(symnet.scalar.add)(x, 1).eval({x: [1.0, 2.0]})
+    array([2., 3.])
+    >>> isinstance(T.exp(x).owner.op, T.Elemwise)
+    True
     """
 
 
@@ -107,6 +114,10 @@ class AxesOrder(metaclass=DimShuffleClass):
     the result the axis of the input, or "x" for a new one of size 1.  inplace: Theano's,
     without effect.
     Raises: ValueError where an axis is dropped that is not known to have the size 1.
+
+    >>> v = T.dvector("v")
+    >>> T.DimShuffle(v.broadcastable, ("x", 0))(v).eval({v: [1.0, 2.0]})
+    array([[1., 2.]])
     """
 
 
@@ -151,6 +162,11 @@ class CAReduce(OperationObject, metaclass=ClassOfOps):
     The operation is `add`, `mul`, `maximum`, `minimum`, or, of booleans, `and_`, `or_` and
     `xor`.  Dtypes: that of the array, unless `dtype` says another.
     Raises: TypeError for another operation; when called, for another dtype.
+
+    >>> x = T.dmatrix("x")
+    >>> largest = T.CAReduce(symnet.scalar.maximum, axis=0)
+    >>> largest(x).eval({x: [[1.0, 5.0], [3.0, 2.0]]})
+    array([3., 5.])
     """
 
     kinds = (Reduce,)
@@ -165,11 +181,12 @@ class CAReduce(OperationObject, metaclass=ClassOfOps):
 
 
 def op_class(
-    name: str, kind: type, function: Callable[..., Any], **defaults: Any
+    name: str, example: str, kind: type, function: Callable[..., Any], **defaults: Any
 ) -> type[OperationObject]:
     """A class whose objects call a function; ops of `kind` are of that class."""
-    made = operation_object(name, function, **defaults)
     doc = f"Theano's class of {name}: its objects, and our operations of that kind."
+    made = operation_object(name, doc, function, **defaults)
+    doc = f"{doc}\n\n{inspect.cleandoc(example)}"
     contents = {"kinds": (kind,), "__module__": __name__, "__doc__": doc}
     known: type[Any] = ClassOfOps(name, (made,), contents)
     return known
@@ -224,18 +241,52 @@ def get_idx_list(inputs: Sequence[Any], idx_list: Sequence[Any]) -> tuple[Any, .
 
 
 Join = op_class(
-    "Join", JoinOp, lambda axis, *tensors, view: join(axis, *tensors), view=-1
+    "Join",
+    """>>> x = T.dvector("x")
+    >>> T.Join()(0, x, x).eval({x: [1.0, 2.0]})
+    array([1., 2., 1., 2.])
+    """,
+    JoinOp,
+    lambda axis, *tensors, view: join(axis, *tensors),
+    view=-1,
 )
 Split = op_class(
     "Split",
+    """>>> x = T.dvector("x")
+    >>> one, two = T.Split(2)(x, 0, [1, 2])
+    >>> symnet.function([x], [one, two])([1.0, 2.0, 3.0])
+    [array([1.]), array([2., 3.])]
+    """,
     SplitOp,
     lambda x, axis, splits, len_splits: split(x, splits, len_splits, axis),
     len_splits=REQUIRED,
 )
-SpecifyShape = op_class("SpecifyShape", SpecifyShapeOp, specify_shape)
-Subtensor = op_class("Subtensor", SubtensorOp, _part, idx_list=REQUIRED)
+SpecifyShape = op_class(
+    "SpecifyShape",
+    """>>> x = T.dvector("x")
+    >>> T.SpecifyShape()(x, (2,)).type.shape
+    (2,)
+    """,
+    SpecifyShapeOp,
+    specify_shape,
+)
+Subtensor = op_class(
+    "Subtensor",
+    """>>> x = T.dvector("x")
+    >>> T.Subtensor([slice(1, None)])(x).eval({x: [1.0, 2.0, 3.0]})
+    array([2., 3.])
+    """,
+    SubtensorOp,
+    _part,
+    idx_list=REQUIRED,
+)
 IncSubtensor = op_class(
-    "IncSubtensor", IncSubtensorOp, _written, idx_list=REQUIRED, inplace=False,
+    "IncSubtensor",
+    """>>> x = T.dvector("x")
+    >>> T.IncSubtensor([slice(1, None)])(x, 10.0).eval({x: [1.0, 2.0, 3.0]})
+    array([ 1., 12., 13.])
+    """,
+     IncSubtensorOp, _written, idx_list=REQUIRED, inplace=False,
     set_instead_of_inc=False, destroyhandler_tolerate_aliased=None,
 )  # fmt: skip
 

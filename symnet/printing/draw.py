@@ -174,6 +174,10 @@ class Drawing:
     """A picture of a graph, which notebooks show; `svg` is its text.
 
     width, height: in pixels.
+
+    >>> drawing = symnet.draw(T.exp(T.dvector("x")))
+    >>> drawing.svg[:4], drawing.width > 0
+    ('<svg', True)
     """
 
     def __init__(self, picture: Picture) -> None:

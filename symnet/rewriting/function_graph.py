@@ -40,17 +40,20 @@ class UsersRewriteError(TypeError):
 class FunctionGraph(Graph):
     """Outputs over inputs, to be edited: `replace`, `replace_validate`.
 
-        graph = FunctionGraph([x], [T.exp(T.log(x))])
-        for node in graph.toposort():
-            if node.op == T.exp and node.inputs[0].owner:
-                graph.replace(node.outputs[0], node.inputs[0].owner.inputs[0])
-
     inputs: variables without owner; outputs: what they need besides must be constants or
         shared variables.
     features: see `attach_feature`.
     clone: edit a copy, inputs included.  Without, the operations themselves change, for
         all who hold them.
     Raises: MissingInputError for an output that needs something else.
+
+    >>> x = T.dvector("x")
+    >>> graph = symnet.FunctionGraph([x], [T.exp(T.log(x))], clone=False)
+    >>> for node in graph.toposort():
+    ...     if node.op == T.exp and node.inputs[0].owner:
+    ...         graph.replace(node.outputs[0], node.inputs[0].owner.inputs[0])
+    >>> graph.outputs
+    [x]
     """
 
     __slots__ = ("_clients", "_features", "__dict__")  # features may add attributes

@@ -32,10 +32,17 @@ def _chosen(pvals: Any, unis: Any, n: Any = 1, *, odtype: str, replace: bool) ->
 
 
 MultinomialFromUniform = operation_object(
-    "MultinomialFromUniform", _counted, odtype="auto"
+    "MultinomialFromUniform",
+    "How often each class is drawn: `(pvals, uniforms)`, one draw a row unless a third says.",
+    _counted,
+    odtype="auto",
 )
 ChoiceFromUniform = operation_object(
-    "ChoiceFromUniform", _chosen, odtype="auto", replace=False
+    "ChoiceFromUniform",
+    "Which classes are drawn: `(pvals, uniforms, n)`, each once at most.",
+    _chosen,
+    odtype="auto",
+    replace=False,
 )
 MultinomialWOReplacementFromUniform = ChoiceFromUniform
 

@@ -15,10 +15,13 @@ from __future__ import annotations
 from symnet.graph.types import COMPLEX as _COMPLEX, FLOATS as _FLOATS
 from symnet.ops.sparse import sparse_methods as _sparse_methods  # noqa: F401  +, *, [...]
 from symnet.ops.sparse.conversions import (
-    CSC, CSM, CSMProperties, CSR, DenseFromSparse, SparseCast as Cast, SparseFromDense,
-    SparseNeg as Neg, SparseTranspose as Transpose, cast, csc_from_dense,
+    CSC, CSM, CSMProperties, CSR, DenseFromSparse, SparseFromDense, csc_from_dense,
     csm_data, csm_indices, csm_indptr, csm_properties, csm_shape, csr_from_dense,
-    dense_from_sparse, neg, sp_ones_like, sp_zeros_like, sparse_format, transpose,
+    dense_from_sparse, sp_ones_like, sp_zeros_like, sparse_format,
+)  # fmt: skip
+from symnet.ops.sparse.entrywise import (
+    SparseCast as Cast, SparseNeg as Neg, SparseTranspose as Transpose, cast, neg,
+    transpose,
 )  # fmt: skip
 from symnet.ops.sparse.sparse_arithmetic import (
     AddSD, AddSS, AddSSData, MulSD, MulSS, add, add_s_d, add_s_s, add_s_s_data,

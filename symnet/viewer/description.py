@@ -84,7 +84,7 @@ def function_description(
     ]
     ranges: Mapping[Variable, Range] = {}
     if arguments is not None:
-        graphs = [stages.written, stages.graphs[-1][1]]
+        graphs = [graph for _, graph in stages.graphs]
         ranges = value_ranges(function, graphs, arguments)
     numbers = compiled_numbers(function, stages.graphs[-1][1], tables)
     program = ProgramTables(function, tables, numbers, profile).record()

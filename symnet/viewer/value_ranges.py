@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from symnet.compile.containers import given_states
 from symnet.compile.function import Function
 from symnet.graph.evaluate import compute, run, value_of
-from symnet.graph.traverse import Graph, leaves, toposort
+from symnet.graph.traverse import Graph, ancestors, leaves, toposort
 from symnet.graph.variables import Apply, Constant, Variable
 
 Range = dict[str, Any]
@@ -22,25 +23,39 @@ def value_ranges(
     """For each variable of the graphs what it is in a call with these arguments, by
     reference evaluation; nothing is updated.
 
-    graphs: forms of the function's graph, over its own inputs.
+    graphs: forms of the function's graph, over its own inputs.  What one has in common
+        with an earlier one is computed once.  An operation without reference evaluation
+        ends the ranges of its graph.
     Raises: what a call raises.
     """
     states, given, named = function.states_given(args, {})
     arrays = function.edges.split(function.read_arguments(given, named))
-    known = dict(zip(function.edges.inputs, arrays, strict=True))
+    known: dict[Variable, Any] = dict(zip(function.edges.inputs, arrays, strict=True))
     found: dict[Variable, Range] = {}
     with given_states(states):
-        for graph in graphs:
+        for graph, later in zip(graphs, used_later(graphs), strict=True):
             ranges_of_graph(graph.outputs, known, found)
+            for v in [v for v in known if v not in later]:
+                del known[v]
     return found
+
+
+def used_later(graphs: Sequence[Graph]) -> list[set[Variable]]:
+    """For each graph the variables of those that come after it."""
+    found: list[set[Variable]] = []
+    used: set[Variable] = set()
+    for graph in reversed(graphs):
+        found.append(set(used))
+        used.update(ancestors(graph.outputs))
+    return found[::-1]
 
 
 def ranges_of_graph(
     outputs: Sequence[Variable],
-    known: Mapping[Variable, Any],
+    known: dict[Variable, Any],
     found: dict[Variable, Range],
 ) -> None:
-    """Enter the ranges of all that `outputs` need."""
+    """Enter the ranges of all that `outputs` need, and the values that were computed."""
 
     def computing(node: Apply, arrays: Sequence[Any], xp: Any) -> list[Any]:
         results = compute(node, arrays, xp)
@@ -55,7 +70,9 @@ def ranges_of_graph(
     for leaf in leaves(outputs):
         if not isinstance(leaf, Constant):
             note(leaf, value_of(leaf, known))
-    run(toposort(outputs), outputs, dict(known), computing=computing)
+    order = toposort(outputs, blockers=tuple(known))
+    with suppress(NotImplementedError):
+        run(order, outputs, known, computing=computing)
 
 
 def range_of(value: Any) -> Range:

@@ -80,7 +80,7 @@ def test_one_image_without_names(folder: pathlib.Path, capsys: Heard) -> None:
         (["--classes", "3"], "output.W (500, 2), not (500, 3)"),
         (["--labels", "{0}/labels.txt", "--classes", "3"], "2 names, and lenet5 has 3"),
         (["--preprocessing", "caffe"], "caffe gives 3 channels"),
-        (["--weights", "{0}/none.npz"], "none.npz"),
+        (["--weights", "{0}/none.npz"], "none.npz: No such file"),
         (["--weights", "{0}/labels.txt"], "labels.txt: "),
     ],
 )

@@ -106,7 +106,7 @@ def test_wrong_settings() -> None:
 
 
 def test_a_class_of_ones_own() -> None:
-    Scaled = operation_object("Scaled", lambda x, by: x * by, by=2)
+    Scaled = operation_object("Scaled", "x times by.", lambda x, by: x * by, by=2)
     assert issubclass(Scaled, OperationObject)
     assert Scaled()(T.constant(3.0)).eval() == 6
     assert Scaled(by=5)(T.constant(3.0)).eval() == 15

@@ -279,3 +279,47 @@ def test_large_graphs_are_folded(folder: pathlib.Path) -> None:
     found = found_in(page_text(description(large(150))), TOOLS + script, folder)
     assert found["count"] > 1000 and found["found"] >= 300
     assert found["most"] <= 100 and found["boxes"] <= 100
+
+
+def test_a_large_graph_opens_step_by_step(folder: pathlib.Path) -> None:
+    """Each click lays out and draws a bounded number of new boxes, until all are there."""
+    script = """
+    byId("fold").click();
+    const members = data.stages[0].members;
+    const clicks = [];
+    const frames = (frame) => frame.items.filter((one) => one instanceof Frame)
+      .reduce((sum, one) => sum + frames(one), 1);
+    while (closedIn(members, openIn(0)) && clicks.length < 40) {
+      const label = byId("unfold").textContent;
+      byId("unfold").click();
+      clicks.push([label, drawing.querySelectorAll(".operation, .group").length,
+        frames(shown), byId("unfold").title]);
+    }
+    return { clicks, boxes: boxes.size, of: data.stages[0].operations.length,
+      most: MOST_OPENED, last: byId("unfold").textContent };
+    """
+    found = found_in(page_text(description(large(45))), TOOLS + script, folder)
+    clicks, most = found["clicks"], found["most"]
+    assert found["of"] > 500 and found["boxes"] == found["of"]
+    assert 2 < len(clicks) <= 3 + 2 * found["of"] / most
+    drawn = [0, *(count for _, count, _, _ in clicks)]
+    # A group's own box goes when it is opened, and what it shows comes.
+    assert all(after - before <= most + 16 for before, after in zip(drawn, drawn[1:]))
+    assert [label for label, *_ in clicks] == ["open more"] * (len(clicks) - 1) + [
+        "open all"
+    ]
+    assert clicks[0][3].endswith("groups are closed")
+    assert clicks[-1][3] == "every group is open" and found["last"] == "open all"
+
+
+def test_opening_step_by_step_opens_loops(folder: pathlib.Path) -> None:
+    script = """
+    show(positions.length - 1);
+    byId("fold").click();
+    byId("unfold").click();
+    return { shown: texts(), left: closedIn(data.stages[positions[position].stage].members,
+      openIn(positions[position].stage)) };
+    """
+    found = found_in(page_text(description(loop_and_branch())), TOOLS + script, folder)
+    assert {"▾ Scan", "in each step", "▾ IfElse"} <= set(found["shown"])
+    assert found["left"] == 0

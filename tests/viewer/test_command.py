@@ -64,7 +64,8 @@ def test_shapes_make_a_plan(program: str, tmp_path: pathlib.Path) -> None:
         ("{}:training", [], "there is no 'training'; there are x, w, cost, train"),
         ("{}:number", [], "is no compiled function or variable, but 3"),
         ("nowhere.py:train", [], "there is no file nowhere.py"),
-        ("{}:train", ["--shapes", "z=3"], "no input z; there are"),
+        ("{}:train", ["--shapes", "z=3"], "no input z; there are x"),
+        ("{}:train", ["--shapes", "x=3,5"], "the contracted axes): 5 and 4"),
         ("{}:cost", ["--output", "nowhere/f.html"], "cannot write"),
     ],
 )

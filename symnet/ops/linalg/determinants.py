@@ -42,6 +42,10 @@ class Det(MatrixOp):
 
     Shapes: (..., n, n) -> (...).
     Its gradient is the matrix of cofactors, at singular matrices too.
+
+    >>> x = T.dmatrix("x")
+    >>> T.nlinalg.Det()(x).eval({x: [[2.0, 0.0], [1.0, 3.0]]})
+    array(6.)
     """
 
     batched = True
@@ -82,6 +86,11 @@ class SLogDet(MatrixOp):
     Dtypes: those of x; the sign of a complex matrix is a complex number of size 1, the
     logarithm is real.
     Raises: LinAlgError for the gradient at a singular matrix, where there is none.
+
+    >>> x = T.dmatrix("x")
+    >>> sign, log = T.nlinalg.SLogDet()(x)
+    >>> symnet.function([x], [sign, log])([[0.0, 1.0], [1.0, 0.0]])
+    [array(-1.), array(0.)]
     """
 
     batched = True

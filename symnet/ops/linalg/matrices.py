@@ -49,6 +49,11 @@ class Expm(MatrixOp):
 
     Source of the gradient: the derivative of exp at A towards E is the upper right block
     of exp([[A, E], [0, A]]) (Higham 2008, equation 3.16); its adjoint takes A^T.
+
+    >>> x = T.dmatrix("x")
+    >>> T.slinalg.Expm()(x).eval({x: [[0.0, 1.0], [0.0, 0.0]]})
+    array([[1., 1.],
+           [0., 1.]])
     """
 
     make_node = MatrixInverse.make_node

@@ -89,6 +89,12 @@ class Dot(Product):
     Shapes: (m, k), (k, n) -> (m, n); without m or n where an operand is a vector.
     Dtypes: operands are cast to their common dtype, which is the result's.
     Raises: ShapeError where the contracted sizes differ; TypeError for other ranks.
+
+    >>> x, y = T.dmatrices("x", "y")
+    >>> T.Dot()(x, y).eval({x: [[1.0, 2.0]], y: [[3.0], [4.0]]})
+    array([[11.]])
+    >>> isinstance(T.dot(x, y).owner.op, T.Dot)
+    True
     """
 
     def make_node(self, x: Any, y: Any) -> Apply:
@@ -142,6 +148,10 @@ class BatchedDot(Product):
 
     Shapes: (b, m, k), (b, k, n) -> (b, m, n).
     Dtypes: as Dot.  Raises: ShapeError where b or k differ; TypeError for other ranks.
+
+    >>> x = T.dtensor3("x")
+    >>> T.BatchedDot()(x, x).eval({x: [[[2.0]], [[3.0]]]}).ravel()
+    array([4., 9.])
     """
 
     def make_node(self, x: Any, y: Any) -> Apply:

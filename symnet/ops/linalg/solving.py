@@ -140,6 +140,11 @@ class MatrixInverse(MatrixOp):
 
     Shapes: (..., n, n) -> the same.
     Raises: numpy.linalg.LinAlgError for a singular one.
+
+    >>> x = T.dmatrix("x")
+    >>> T.nlinalg.MatrixInverse()(x).eval({x: [[2.0, 0.0], [0.0, 4.0]]})
+    array([[0.5 , 0.  ],
+           [0.  , 0.25]])
     """
 
     batched = True
@@ -173,6 +178,11 @@ class MatrixPinv(MatrixOp):
     Singular values that are not above 1e-15 of the largest count as 0.
 
     Source of the gradient: Golub & Pereyra 1973.
+
+    >>> x = T.dmatrix("x")
+    >>> T.nlinalg.MatrixPinv()(x).eval({x: [[2.0, 0.0], [0.0, 0.0]]})
+    array([[0.5, 0. ],
+           [0. , 0. ]])
     """
 
     def make_node(self, x: Any) -> Apply:
@@ -213,6 +223,11 @@ class Cholesky(MatrixOp):
     on_error: what a matrix that is not positive definite does: "raise" LinAlgError, or
         "nan" fills the result.
     Source of the gradient: Murray 2016, equation 10.
+
+    >>> x = T.dmatrix("x")
+    >>> T.slinalg.Cholesky()(x).eval({x: [[4.0, 2.0], [2.0, 5.0]]})
+    array([[2., 0.],
+           [1., 2.]])
     """
 
     __props__ = ("lower", "on_error")
@@ -274,6 +289,10 @@ class Solve(MatrixOp):
     A_structure: which part of A is read; "symmetric" promises, and changes nothing.
     Shapes: A (..., n, n), b (..., n) or (..., n, k), with the same axes in front -> as b.
     Raises: LinAlgError for a singular A.
+
+    >>> A, b = T.dmatrix("A"), T.dvector("b")
+    >>> T.slinalg.Solve()(A, b).eval({A: [[2.0, 0.0], [1.0, 1.0]], b: [4.0, 3.0]})
+    array([2., 1.])
     """
 
     __props__ = ("A_structure", "lower")

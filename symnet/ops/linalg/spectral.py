@@ -83,6 +83,11 @@ class Eig(MatrixOp):
 
     Dtypes: those of x; a real matrix with complex eigenvalues is refused.
     Raises: ValueError for that; LinAlgError where it does not converge.
+
+    >>> x = T.dmatrix("x")
+    >>> values, vectors = T.nlinalg.Eig()(x)
+    >>> values.eval({x: [[2.0, 1.0], [0.0, 3.0]]})
+    array([2., 3.])
     """
 
     def make_node(self, x: Any) -> Apply:
@@ -117,6 +122,11 @@ class Eigh(Eig):
     Source of the gradient: Giles 2008, section 3.1.  That with respect to eigenvectors is
     not defined where eigenvalues are equal, and is infinite or NaN there; that with
     respect to eigenvalues alone is right for every function that treats equal ones alike.
+
+    >>> x = T.dmatrix("x")
+    >>> values, vectors = T.nlinalg.Eigh()(x)
+    >>> values.eval({x: [[2.0, 0.0], [0.0, -3.0]]})
+    array([-3.,  2.])
     """
 
     __props__ = ("UPLO",)
@@ -195,6 +205,10 @@ class SVD(MatrixOp):
     Source of the gradient: Townsend 2016, "Differentiating the singular value
     decomposition".  That of the square u or vt of a matrix that is not square is not
     defined; that of u or vt where singular values are equal or 0 is infinite or NaN.
+
+    >>> x = T.dmatrix("x")
+    >>> T.nlinalg.SVD(compute_uv=False)(x).eval({x: [[3.0, 0.0], [0.0, -4.0]]})
+    array([4., 3.])
     """
 
     __props__ = ("full_matrices", "compute_uv")

@@ -109,14 +109,26 @@ def prepend_scalar_to_each_row(val: Any, mat: Any) -> Variable:
 
 
 class Prepend_scalar_to_each_row:
-    """Theano's operation: see `prepend_scalar_to_each_row`."""
+    """Theano's operation: see `prepend_scalar_to_each_row`.
+
+    >>> x = T.dmatrix("x")
+    >>> T.nnet.Prepend_scalar_to_each_row()(7.0, x).eval({x: [[5.0], [6.0]]})
+    array([[7., 5.],
+           [7., 6.]])
+    """
 
     def __call__(self, val: Any, mat: Any) -> Variable:
         return prepend_scalar_to_each_row(val, mat)
 
 
 class Prepend_scalar_constant_to_each_row:
-    """Theano's operation: a first column of one number, which is part of it."""
+    """Theano's operation: a first column of one number, which is part of it.
+
+    >>> x = T.dmatrix("x")
+    >>> T.nnet.Prepend_scalar_constant_to_each_row(1)(x).eval({x: [[5.0], [6.0]]})
+    array([[1., 5.],
+           [1., 6.]])
+    """
 
     def __init__(self, val: float = 0) -> None:
         self.val = val
@@ -126,21 +138,38 @@ class Prepend_scalar_constant_to_each_row:
 
 
 class SoftmaxWithBias:
-    """Theano's operation: see `softmax_with_bias`."""
+    """Theano's operation: see `softmax_with_bias`.
+
+    >>> x, b = T.dmatrix("x"), T.dvector("b")
+    >>> T.nnet.SoftmaxWithBias()(x, b).eval({x: [[1.0, 0.0]], b: [0.0, 1.0]})
+    array([[0.5, 0.5]])
+    """
 
     def __call__(self, x: Any, b: Any) -> Variable:
         return softmax_with_bias(x, b)
 
 
 class SoftmaxGrad:
-    """Theano's operation: see `softmax_grad`."""
+    """Theano's operation: see `softmax_grad`.
+
+    >>> dy, sm = T.dmatrices("dy", "sm")
+    >>> T.nnet.SoftmaxGrad()(dy, sm).eval({dy: [[1.0, 0.0]], sm: [[0.5, 0.5]]})
+    array([[ 0.25, -0.25]])
+    """
 
     def __call__(self, dy: Any, sm: Any) -> Variable:
         return softmax_grad(dy, sm)
 
 
 class CrossentropySoftmaxArgmax1HotWithBias:
-    """Theano's operation: see `crossentropy_softmax_argmax_1hot_with_bias`."""
+    """Theano's operation: see `crossentropy_softmax_argmax_1hot_with_bias`.
+
+    >>> x, b, y = T.dmatrix("x"), T.dvector("b"), T.lvector("y")
+    >>> cost, p, best = T.nnet.CrossentropySoftmaxArgmax1HotWithBias()(x, b, y)
+    >>> f = symnet.function([x, b, y], [p, best])
+    >>> f([[1.0, 0.0]], [0.0, 1.0], [0])
+    [array([[0.5, 0.5]]), array([0])]
+    """
 
     def __init__(self, **kwargs: Any) -> None:
         pass
@@ -150,21 +179,39 @@ class CrossentropySoftmaxArgmax1HotWithBias:
 
 
 class CrossentropySoftmax1HotWithBiasDx:
-    """Theano's operation: see `crossentropy_softmax_1hot_with_bias_dx`."""
+    """Theano's operation: see `crossentropy_softmax_1hot_with_bias_dx`.
+
+    >>> g, p, y = T.dvector("g"), T.dmatrix("p"), T.lvector("y")
+    >>> slope = T.nnet.CrossentropySoftmax1HotWithBiasDx()(g, p, y)
+    >>> slope.eval({g: [1.0], p: [[0.25, 0.75]], y: [0]})
+    array([[-0.75,  0.75]])
+    """
 
     def __call__(self, dy: Any, sm: Any, y_idx: Any) -> Variable:
         return crossentropy_softmax_1hot_with_bias_dx(dy, sm, y_idx)
 
 
 class CrossentropyCategorical1Hot:
-    """Theano's operation: see `crossentropy_categorical_1hot`."""
+    """Theano's operation: see `crossentropy_categorical_1hot`.
+
+    >>> p, y = T.dmatrix("p"), T.lvector("y")
+    >>> cost = T.nnet.CrossentropyCategorical1Hot()(p, y)
+    >>> cost.eval({p: [[0.5, 0.5], [0.75, 0.25]], y: [0, 1]}).round(4)
+    array([0.6931, 1.3863])
+    """
 
     def __call__(self, coding_dist: Any, true_one_of_n: Any) -> Variable:
         return crossentropy_categorical_1hot(coding_dist, true_one_of_n)
 
 
 class CrossentropyCategorical1HotGrad:
-    """Theano's operation: see `crossentropy_categorical_1hot_grad`."""
+    """Theano's operation: see `crossentropy_categorical_1hot_grad`.
+
+    >>> g, p, y = T.dvector("g"), T.dmatrix("p"), T.lvector("y")
+    >>> slope = T.nnet.CrossentropyCategorical1HotGrad()(g, p, y)
+    >>> slope.eval({g: [1.0], p: [[0.25, 0.75]], y: [0]})
+    array([[-4.,  0.]])
+    """
 
     def __call__(self, g_y: Any, coding_dist: Any, true_one_of_n: Any) -> Variable:
         return crossentropy_categorical_1hot_grad(g_y, coding_dist, true_one_of_n)

@@ -143,6 +143,11 @@ class Pool:
     mode: as in `pool_2d`, or "max_deterministic", which is "max".
     ndim: how many of the last axes are pooled.
     Raises: see `pool_2d`.
+
+    >>> x = T.dmatrix("x")
+    >>> T.signal.pool.Pool(ignore_border=True)(x, (2, 2)).eval({x: np.arange(16.0).reshape(4, 4)})
+    array([[ 5.,  7.],
+           [13., 15.]])
     """
 
     def __init__(
@@ -202,6 +207,11 @@ class MaxPoolGrad:
     equal the maximum of their window.
 
     Shapes: x (..., rows, columns); maxout and gz as the windows' maxima -> as x.
+
+    >>> x, z, gz = T.dmatrices("x", "z", "gz")
+    >>> slope = T.signal.pool.MaxPoolGrad(ignore_border=True)(x, z, gz, (1, 2))
+    >>> slope.eval({x: [[1.0, 4.0]], z: [[4.0]], gz: [[10.0]]})
+    array([[ 0., 10.]])
     """
 
     def __init__(
@@ -222,6 +232,11 @@ class AveragePoolGrad:
 
     Shapes: x (..., rows, columns), gz as the windows' sums or averages -> as x.
     mode: "sum", "average_inc_pad" or "average_exc_pad".
+
+    >>> x, gz = T.dmatrices("x", "gz")
+    >>> slope = T.signal.pool.AveragePoolGrad(ignore_border=True)(x, gz, (1, 2))
+    >>> slope.eval({x: [[1.0, 4.0]], gz: [[10.0]]})
+    array([[5., 5.]])
     """
 
     def __init__(
@@ -242,7 +257,13 @@ class AveragePoolGrad:
 
 class DownsampleFactorMaxGradGrad:
     """Theano's operation as a function: for each window of x the sum of gz, of the shape of
-    x, over the elements that equal its maximum."""
+    x, over the elements that equal its maximum.
+
+    >>> x, z, gz = T.dmatrices("x", "z", "gz")
+    >>> sums = T.signal.pool.DownsampleFactorMaxGradGrad(ignore_border=True)(x, z, gz, (1, 2))
+    >>> sums.eval({x: [[1.0, 4.0]], z: [[4.0]], gz: [[10.0, 20.0]]})
+    array([[20.]])
+    """
 
     def __init__(
         self,

@@ -61,6 +61,10 @@ class Softmax(AlongAxis):
     """exp(x) divided by its sum along `axis`.
 
     Source: Blanchard, Higham & Higham 2021 (the shift by the maximum).
+
+    >>> x = T.dmatrix("x")
+    >>> T.nnet.Softmax()(x).eval({x: [[0.0, 0.0, -1000.0]]})
+    array([[0.5, 0.5, 0. ]])
     """
 
     def expand(self, *inputs: Variable) -> Variable:
@@ -79,7 +83,12 @@ class Softmax(AlongAxis):
 
 
 class LogSoftmax(AlongAxis):
-    """The logarithm of the softmax along `axis`: finite for all finite x."""
+    """The logarithm of the softmax along `axis`: finite for all finite x.
+
+    >>> x = T.dmatrix("x")
+    >>> T.nnet.LogSoftmax()(x).eval({x: [[0.0, 1000.0]]})
+    array([[-1000.,     0.]])
+    """
 
     def expand(self, *inputs: Variable) -> Variable:
         shifted = self.shifted(inputs[0])

@@ -146,6 +146,13 @@ class MRGUniform(Draw):
     Shapes: states (streams, 6), sizes () ... -> states (streams, 6), (*sizes).
     Dtypes: states int32; the numbers `dtype`: float16, float32 or float64.
     Raises: TypeError for another dtype or rank.
+
+    >>> streams = symnet.sandbox.rng_mrg.MRG_RandomStreams(seed=5)
+    >>> u = streams.uniform((3,))
+    >>> u.type
+    float64 tensor (3)
+    >>> isinstance(u.owner.op, symnet.sandbox.rng_mrg.mrg_uniform)
+    True
     """
 
     __props__ = ("dtype",)

@@ -56,6 +56,12 @@ class MRG_RandomStreams:
     M2 = 2147462579, neither three all 0.
     use_cuda: Theano's choice of a device; without effect.
     Raises: ValueError, TypeError for another seed.
+
+    >>> streams = symnet.sandbox.rng_mrg.MRG_RandomStreams(seed=5)
+    >>> draw = symnet.function([], streams.uniform((1000,)))
+    >>> first, second = draw(), draw()
+    >>> bool(0.45 < first.mean() < 0.55), bool((first == second).any())
+    (True, False)
     """
 
     def __init__(self, seed: Any = 12345, use_cuda: bool | None = None) -> None:

@@ -93,7 +93,15 @@ random_state_type = RandomStateType()
 
 
 class RandomStateSharedVariable(SharedVariable):
-    """A shared variable that holds a generator's state and shows it as `RandomState`."""
+    """A shared variable that holds a generator's state and shows it as `RandomState`.
+
+    >>> streams = T.shared_randomstreams.RandomStreams(seed=5)
+    >>> numbers = streams.uniform((3,))
+    >>> isinstance(numbers.rng, T.shared_randomstreams.RandomStateSharedVariable)
+    True
+    >>> type(numbers.rng.get_value())
+    <class 'numpy.random.mtrand.RandomState'>
+    """
 
     __slots__ = ()
 

@@ -321,6 +321,12 @@ class RandomStreams:
     Each draw has a generator of its own, whose seed comes from one seeded with `seed`; its
     state is a shared variable that functions move on by themselves.  A draw remembers it:
     `numbers.rng.get_value()` is a `RandomState`, `set_value` puts one back.
+
+    >>> streams = T.shared_randomstreams.RandomStreams(seed=5)
+    >>> draw = symnet.function([], streams.uniform((1000,)))
+    >>> first, second = draw(), draw()
+    >>> bool(0.45 < first.mean() < 0.55), bool((first == second).any())
+    (True, False)
     """
 
     def __init__(self, seed: Any = None) -> None:

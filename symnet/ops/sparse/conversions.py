@@ -21,7 +21,6 @@ from symnet.graph.variables import (
 from symnet.ops.alloc import ones_like, zeros, zeros_like
 from symnet.ops.base import as_tensor, disconnected
 from symnet.ops.base import constant as dense_constant
-from symnet.ops.complex_parts import real
 from symnet.ops.elementwise import cast as dense_cast
 from symnet.ops.indexing import getitem, inc_subtensor
 from symnet.ops.shape import dimshuffle
@@ -256,83 +255,6 @@ def dense_step(outputs: Sequence[Variable], own: Sequence[Variable]) -> list[Var
     return [forms.of(v) for v in outputs]
 
 
-# ---- what keeps the entries where they are
-
-
-class EntrywiseOp(SparseOp):
-    """An operation with one sparse input whose entries stay where they are, and whose
-    gradient is of the same kind."""
-
-    def make_node(self, x: Any) -> Apply:
-        x = as_sparse_variable(x)
-        return Apply(self, [x], [make_variable(self.result_type(x.type))])
-
-    def result_type(self, kind: SparseType) -> SparseType:
-        return kind
-
-    def dense(
-        self, node: Apply, inputs: Sequence[Any], forms: DenseForms
-    ) -> Sequence[Form]:
-        return [self.of_parts(inputs[0])]
-
-    def of_parts(self, x: SparseParts) -> SparseParts:
-        raise NotImplementedError(str(self))
-
-
-class SparseTranspose(EntrywiseOp):
-    """The transpose, in the other format; no entry moves in memory."""
-
-    def result_type(self, kind: SparseType) -> SparseType:
-        return kind.clone(format="csc" if kind.format == "csr" else "csr")
-
-    def of_parts(self, x: SparseParts) -> SparseParts:
-        return x.transposed
-
-    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
-        return [transpose(output_gradients[0])]
-
-
-class SparseNeg(EntrywiseOp):
-    """Each entry with the other sign."""
-
-    def of_parts(self, x: SparseParts) -> SparseParts:
-        return x.with_data(-x.data)
-
-    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
-        return [neg(output_gradients[0])]
-
-
-class SparseCast(EntrywiseOp):
-    """Each entry converted to another dtype."""
-
-    __props__ = ("dtype",)
-
-    def __init__(self, dtype: str) -> None:
-        self.dtype = TensorType(dtype).dtype
-
-    def result_type(self, kind: SparseType) -> SparseType:
-        return kind.clone(dtype=self.dtype)
-
-    def of_parts(self, x: SparseParts) -> SparseParts:
-        data = x.data if self.dtype in COMPLEX else real(x.data)  # as SciPy
-        return x.with_data(dense_cast(data, self.dtype))
-
-    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
-        dtype = inputs[0].type.dtype
-        gradient = output_gradients[0]
-        return [cast(gradient, dtype) if dtype in CONTINUOUS else gradient]
-
-
-transpose, neg = SparseTranspose(), SparseNeg()
-
-
-def cast(variable: Any, dtype: Any) -> Variable:
-    """A sparse matrix with its numbers converted to `dtype`."""
-    x = as_sparse_variable(variable)
-    dtype = TensorType(dtype).dtype
-    return x if x.type.dtype == dtype else SparseCast(dtype)(x)
-
-
 class ToFormat(SparseOp):
     """A matrix in another format; the entries are brought into its order."""
 
@@ -460,7 +382,12 @@ dense_from_sparse = DenseFromSparse()
 
 
 class SparseFromDense(SparseOp):
-    """A dense matrix, vector (as a row) or number as a sparse matrix of what is not 0."""
+    """A dense matrix, vector (as a row) or number as a sparse matrix of what is not 0.
+
+    >>> x = sparse.SparseFromDense("csr")(np.eye(2))
+    >>> x.eval().nnz
+    2
+    """
 
     __props__ = ("format",)
 

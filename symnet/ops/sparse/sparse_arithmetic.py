@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import operator
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from scipy.sparse import SparseEfficiencyWarning
 
 from symnet.errors import ShapeError, message
 from symnet.graph.types import TensorType
@@ -27,13 +29,12 @@ from symnet.ops.reduce import sum as dense_sum
 from symnet.ops.sizes import specify_shape
 from symnet.ops.sparse.conversions import (
     DenseAt,
-    cast,
     csm_properties,
     dense_from_sparse,
-    neg,
     sparse_format,
 )
 from symnet.ops.sparse.entries import entries_at
+from symnet.ops.sparse.entrywise import cast, neg
 from symnet.ops.sparse.sparse_parts import DenseForms, Form, SparseOp, SparseParts
 from symnet.ops.sparse.sparse_type import (
     as_sparse_variable,
@@ -97,7 +98,13 @@ class TwoSparse(SparseOp):
 
 
 class AddSS(TwoSparse):
-    """The sum of two sparse matrices, which may store different entries."""
+    """The sum of two sparse matrices, which may store different entries.
+
+    >>> x = sparse.csr_from_dense([[0.0, 2.0], [3.0, 0.0]])
+    >>> sparse.dense_from_sparse(sparse.AddSS()(x, x)).eval()
+    array([[0., 4.],
+           [6., 0.]])
+    """
 
     def combined(self, x: Any, y: Any) -> Any:
         """Also what adds up to 0 stays stored: its gradient is that of an entry."""
@@ -121,7 +128,13 @@ class AddSS(TwoSparse):
 
 
 class MulSS(TwoSparse):
-    """The product of two sparse matrices, element by element."""
+    """The product of two sparse matrices, element by element.
+
+    >>> x = sparse.csr_from_dense([[0.0, 2.0], [3.0, 0.0]])
+    >>> sparse.dense_from_sparse(sparse.MulSS()(x, x)).eval()
+    array([[0., 4.],
+           [9., 0.]])
+    """
 
     def combined(self, x: Any, y: Any) -> Any:
         """Of what both store, also where the product is 0."""
@@ -142,7 +155,13 @@ class MulSS(TwoSparse):
 
 
 class AddSSData(SparseOp):
-    """The sum of two matrices that store the same entries, in one order."""
+    """The sum of two matrices that store the same entries, in one order.
+
+    >>> x = sparse.csr_from_dense([[0.0, 2.0], [3.0, 0.0]])
+    >>> sparse.dense_from_sparse(sparse.AddSSData()(x, x)).eval()
+    array([[0., 4.],
+           [6., 0.]])
+    """
 
     def make_node(self, x: Any, y: Any) -> Apply:
         x, y = as_sparse_variable(x), as_sparse_variable(y)
@@ -170,6 +189,11 @@ class AddSD(SparseOp):
     """The sum of a sparse and a dense matrix, which is dense.
 
     The gradient of the sparse one has its entries.
+
+    >>> x = sparse.csr_from_dense([[0.0, 2.0], [3.0, 0.0]])
+    >>> sparse.AddSD()(x, np.ones((2, 2))).eval()
+    array([[1., 3.],
+           [4., 1.]])
     """
 
     def make_node(self, x: Any, y: Any) -> Apply:
@@ -214,7 +238,13 @@ def _no_matrix(op: SparseOp, x: Variable, y: Variable) -> str:
 
 class MulSD(SparseOp):
     """The product of a sparse matrix with a dense one or a number, element by element:
-    sparse, with the entries of the first."""
+    sparse, with the entries of the first.
+
+    >>> x = sparse.csr_from_dense([[0.0, 2.0], [3.0, 0.0]])
+    >>> sparse.dense_from_sparse(sparse.MulSD()(x, np.full((2, 2), 10.0))).eval()
+    array([[ 0., 20.],
+           [30.,  0.]])
+    """
 
     def make_node(self, x: Any, y: Any) -> Apply:
         x, y = as_sparse_variable(x), as_tensor(y)
@@ -257,7 +287,10 @@ class CompareSS(TwoSparse):
         x, y = values
         if x.shape != y.shape:
             raise ShapeError(f"{self}: shapes {x.shape} and {y.shape}")
-        found = getattr(operator, self.kind)(x, y)
+        with warnings.catch_warnings():
+            # SciPy's, of "==" and the like: that the result has few zeros is known.
+            warnings.simplefilter("ignore", SparseEfficiencyWarning)
+            found = getattr(operator, self.kind)(x, y)
         return [found.asformat(node.outputs[0].type.format).astype("uint8")]
 
     def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:

@@ -8,15 +8,13 @@ from typing import Any
 from symnet.graph.variables import Variable
 from symnet.ops.sparse import sparse_arithmetic
 from symnet.ops.sparse.conversions import (
-    cast,
     csm_data,
     dense_from_sparse,
-    neg,
     sp_ones_like,
     sp_zeros_like,
     sparse_shape,
-    transpose,
 )
+from symnet.ops.sparse.entrywise import cast, neg, transpose
 from symnet.ops.sparse.sparse_checks import specify_sparse_shape
 from symnet.ops.sparse.sparse_products import structured_dot
 from symnet.ops.sparse.sparse_reductions import diag, sp_sum

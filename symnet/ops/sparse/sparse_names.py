@@ -10,9 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 from symnet.graph.variables import Variable
-from symnet.ops.operation_objects import operation_object
+from symnet.ops.operation_objects import OperationObject, operation_object
 from symnet.ops.sparse import sparse_arithmetic
-from symnet.ops.sparse.conversions import SparseCast
+from symnet.ops.sparse.entrywise import SparseCast
 from symnet.ops.sparse.sparse_functions import on_entries
 from symnet.ops.sparse.sparse_products import (
     SparseDot,
@@ -51,33 +51,114 @@ def _with_dense(compare: Callable[[Any, Any], Variable]) -> Callable[..., Variab
     return lambda x, y: compare(as_sparse_variable(x), y)
 
 
+# name -> the function, its sign, and what it is of 2 and 3
+COMPARISONS = {
+    "Equal": ("eq", "==", 0), "NotEqual": ("neq", "!=", 1), "LessThan": ("lt", "<", 1),
+    "GreaterThan": ("gt", ">", 0), "LessEqual": ("le", "<=", 1),
+    "GreaterEqual": ("ge", ">=", 0),
+}  # fmt: skip
+
+
+def _comparison(name: str, dense: bool) -> type[OperationObject]:
+    own, sign, found = COMPARISONS[name]
+    compare = getattr(sparse_arithmetic, own)
+    full = f"{name}SD" if dense else f"{name}SS"
+    what = "a sparse and a dense matrix" if dense else "two sparse matrices"
+    given, shown = (
+        ("np.array([[3.0]])", "found.eval()") if dense
+        else ("x * 1.5", "sparse.dense_from_sparse(found).eval()")
+    )  # fmt: skip
+    about = f"""x {sign} y of {what}, as uint8.
+
+    >>> x = sparse.csr_from_dense([[2.0]])
+    >>> found = sparse.{full}()(x, {given})
+    >>> {shown}
+    array([[{found}]], dtype=uint8)
+    """
+    function = _with_dense(compare) if dense else _both_sparse(compare)
+    return operation_object(full, about, function)
+
+
 EqualSS, NotEqualSS, LessThanSS, GreaterThanSS, LessEqualSS, GreaterEqualSS = (
-    operation_object(f"{name}SS", _both_sparse(getattr(sparse_arithmetic, own)))
-    for name, own in (
-        ("Equal", "eq"), ("NotEqual", "neq"), ("LessThan", "lt"),
-        ("GreaterThan", "gt"), ("LessEqual", "le"), ("GreaterEqual", "ge"),
-    )
-)  # fmt: skip
+    _comparison(name, dense=False) for name in COMPARISONS
+)
 EqualSD, NotEqualSD, LessThanSD, GreaterThanSD, LessEqualSD, GreaterEqualSD = (
-    operation_object(f"{name}SD", _with_dense(getattr(sparse_arithmetic, own)))
-    for name, own in (
-        ("Equal", "eq"), ("NotEqual", "neq"), ("LessThan", "lt"),
-        ("GreaterThan", "gt"), ("LessEqual", "le"), ("GreaterEqual", "ge"),
-    )
-)  # fmt: skip
+    _comparison(name, dense=True) for name in COMPARISONS
+)
 equal_s_s, not_equal_s_s, less_than_s_s = EqualSS(), NotEqualSS(), LessThanSS()
 greater_than_s_s, less_equal_s_s = GreaterThanSS(), LessEqualSS()
 greater_equal_s_s, equal_s_d, not_equal_s_d = GreaterEqualSS(), EqualSD(), NotEqualSD()
 less_than_s_d, greater_than_s_d = LessThanSD(), GreaterThanSD()
 less_equal_s_d, greater_equal_s_d = LessEqualSD(), GreaterEqualSD()
 
-ColScaleCSC = operation_object("ColScaleCSC", col_scale)
-RowScaleCSC = operation_object("RowScaleCSC", row_scale)
+ColScaleCSC = operation_object(
+    "ColScaleCSC",
+    """`col_scale(x, s)`: each column times an element of a vector.
+
+    >>> x = sparse.csr_from_dense([[0.0, 2.0], [3.0, 0.0]])
+    >>> sparse.dense_from_sparse(sparse.ColScaleCSC()(x, np.array([1.0, 10.0]))).eval()
+    array([[ 0., 20.],
+           [ 3.,  0.]])
+    """,
+    col_scale,
+)
+RowScaleCSC = operation_object(
+    "RowScaleCSC",
+    """`row_scale(x, s)`: each row times an element of a vector.
+
+    >>> x = sparse.csr_from_dense([[0.0, 2.0], [3.0, 0.0]])
+    >>> sparse.dense_from_sparse(sparse.RowScaleCSC()(x, np.array([1.0, 10.0]))).eval()
+    array([[ 0.,  2.],
+           [30.,  0.]])
+    """,
+    row_scale,
+)
 # Of two matrices either may be the sparse one.
-Dot = op_class("Dot", SparseDot, dot)
-TrueDot = op_class("TrueDot", TrueDotOp, true_dot, grad_preserves_dense=True)
-SamplingDot = operation_object("SamplingDot", sampling_dot)
-Usmm = operation_object("Usmm", usmm)
+Dot = op_class(
+    "Dot",
+    """
+    >>> x = sparse.csr_from_dense([[0.0, 2.0], [3.0, 0.0]])
+    >>> sparse.Dot()(x, np.ones((2, 1))).eval()
+    array([[2.],
+           [3.]])
+    """,
+    SparseDot,
+    dot,
+)
+TrueDot = op_class(
+    "TrueDot",
+    """
+    >>> x = sparse.csr_from_dense([[0.0, 2.0], [3.0, 0.0]])
+    >>> sparse.dense_from_sparse(sparse.TrueDot()(x, x)).eval()
+    array([[6., 0.],
+           [0., 6.]])
+    """,
+    TrueDotOp,
+    true_dot,
+    grad_preserves_dense=True,
+)
+SamplingDot = operation_object(
+    "SamplingDot",
+    """`sampling_dot(x, y, p)`: elements of x y^T where p has entries, times these.
+
+    >>> x = sparse.csr_from_dense([[0.0, 2.0], [3.0, 0.0]])
+    >>> sparse.dense_from_sparse(sparse.SamplingDot()(np.eye(2), np.ones((2, 2)), x)).eval()
+    array([[0., 2.],
+           [3., 0.]])
+    """,
+    sampling_dot,
+)
+Usmm = operation_object(
+    "Usmm",
+    """`usmm(alpha, x, y, z)`: z + alpha x y.
+
+    >>> x = sparse.csr_from_dense([[0.0, 2.0], [3.0, 0.0]])
+    >>> sparse.Usmm()(10.0, x, np.ones((2, 1)), np.ones((2, 1))).eval()
+    array([[21.],
+           [31.]])
+    """,
+    usmm,
+)
 
 
 def structured_monoid(tensor_op: Callable[..., Variable]) -> Callable[..., Any]:

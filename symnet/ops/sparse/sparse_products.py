@@ -34,9 +34,9 @@ from symnet.ops.sparse.conversions import (
     csm_properties,
     sp_ones_like,
     sparse_format,
-    transpose,
 )
 from symnet.ops.sparse.entries import CompressedProduct, SampledEntries
+from symnet.ops.sparse.entrywise import transpose
 from symnet.ops.sparse.sparse_arithmetic import (
     as_sparse_or_tensor_variable,
     mul,
@@ -116,6 +116,11 @@ class StructuredDot(SparseProductOp):
     """A sparse matrix times a matrix; sparse where both are.
 
     The gradient of a sparse operand has its entries only.
+
+    >>> x = sparse.csr_from_dense([[0.0, 2.0], [3.0, 0.0]])
+    >>> sparse.StructuredDot()(x, np.ones((2, 1))).eval()
+    array([[2.],
+           [3.]])
     """
 
     def result_type(self, x: Any, y: Any, dtype: str) -> Any:
@@ -135,6 +140,11 @@ class SparseDot(SparseProductOp):
     """A sparse matrix times a matrix or vector, as a dense one.
 
     The gradient of a sparse operand has all elements.
+
+    >>> x = sparse.csr_from_dense([[0.0, 2.0], [3.0, 0.0]])
+    >>> sparse.Dot()(x, np.ones((2, 1))).eval()
+    array([[2.],
+           [3.]])
     """
 
     ranks = (1, 2)
@@ -226,7 +236,13 @@ class SampledAt(SparseOp):
 
 
 class TrueDot(SparseProductOp):
-    """The product of two sparse matrices, with a gradient of all elements."""
+    """The product of two sparse matrices, with a gradient of all elements.
+
+    >>> x = sparse.csr_from_dense([[0.0, 2.0], [3.0, 0.0]])
+    >>> sparse.dense_from_sparse(sparse.TrueDot()(x, x)).eval()
+    array([[6., 0.],
+           [0., 6.]])
+    """
 
     def result_type(self, x: Any, y: Any, dtype: str) -> Any:
         return x.clone(dtype=dtype)

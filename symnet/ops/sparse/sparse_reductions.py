@@ -26,13 +26,12 @@ from symnet.ops.shape import dimshuffle
 from symnet.ops.sizes import shape_i, specify_shape
 from symnet.ops.sparse.conversions import (
     CONTINUOUS,
-    EntrywiseOp,
     SparseFromDense,
     sp_ones_like,
     sparse_format,
     sparse_shape,
-    transpose,
 )
+from symnet.ops.sparse.entrywise import EntrywiseOp, transpose
 from symnet.ops.sparse.sparse_arithmetic import mul
 from symnet.ops.sparse.sparse_parts import DenseForms, Form, SparseOp, SparseParts
 from symnet.ops.sparse.sparse_type import SparseType, as_sparse_variable
@@ -68,7 +67,13 @@ class ByColumn(SparseOp):
 
 
 class MulSV(ByColumn):
-    """Each column of a sparse matrix times an element of a vector."""
+    """Each column of a sparse matrix times an element of a vector.
+
+    >>> x = sparse.csr_from_dense([[0.0, 2.0], [3.0, 0.0]])
+    >>> sparse.dense_from_sparse(sparse.MulSV()(x, np.array([1.0, 10.0]))).eval()
+    array([[ 0., 20.],
+           [ 3.,  0.]])
+    """
 
     function = staticmethod(arithmetic.mul)
 
@@ -78,7 +83,13 @@ class MulSV(ByColumn):
 
 
 class StructuredAddSV(ByColumn):
-    """An element of a vector added to each stored entry of a column."""
+    """An element of a vector added to each stored entry of a column.
+
+    >>> x = sparse.csr_from_dense([[0.0, 2.0], [3.0, 0.0]])
+    >>> sparse.dense_from_sparse(sparse.StructuredAddSV()(x, np.array([1.0, 10.0]))).eval()
+    array([[ 0., 12.],
+           [ 4.,  0.]])
+    """
 
     function = staticmethod(arithmetic.add)
 
@@ -109,6 +120,10 @@ class SpSum(SparseOp):
     row (1).
 
     sparse_grad: the gradient has the entries of the matrix only; else all elements.
+
+    >>> x = sparse.csr_from_dense([[0.0, 2.0], [3.0, 0.0]])
+    >>> sparse.SpSum(axis=0)(x).eval()
+    array([3., 2.])
     """
 
     __props__ = ("axis", "structured")
@@ -165,7 +180,12 @@ def sp_sum(x: Any, axis: int | None = None, sparse_grad: bool = False) -> Variab
 
 
 class Diag(SparseOp):
-    """The diagonal of a square sparse matrix, a vector."""
+    """The diagonal of a square sparse matrix, a vector.
+
+    >>> x = sparse.csc_from_dense([[5.0, 2.0], [3.0, 6.0]])
+    >>> sparse.Diag()(x).eval()
+    array([5., 6.])
+    """
 
     def make_node(self, x: Any) -> Apply:
         x = as_sparse_variable(x)
@@ -188,7 +208,13 @@ class Diag(SparseOp):
 
 
 class SquareDiagonal(SparseOp):
-    """The square CSC matrix with a vector on its diagonal."""
+    """The square CSC matrix with a vector on its diagonal.
+
+    >>> x = sparse.SquareDiagonal()(np.array([1.0, 2.0]))
+    >>> sparse.dense_from_sparse(x).eval()
+    array([[1., 0.],
+           [0., 2.]])
+    """
 
     def make_node(self, diagonal: Any) -> Apply:
         diagonal = as_tensor(diagonal)
@@ -221,7 +247,12 @@ diag, square_diagonal = Diag(), SquareDiagonal()
 
 
 class EnsureSortedIndices(EntrywiseOp):
-    """The same matrix, its entries in the order of their indices."""
+    """The same matrix, its entries in the order of their indices.
+
+    >>> x = sparse.csr_from_dense([[0.0, 2.0], [3.0, 0.0]])
+    >>> sparse.EnsureSortedIndices(False)(x).eval().has_sorted_indices
+    True
+    """
 
     def __init__(self, inplace: bool = False) -> None:
         """inplace: accepted as in Theano; no value is overwritten."""
@@ -242,7 +273,13 @@ class EnsureSortedIndices(EntrywiseOp):
 
 
 class Remove0(EnsureSortedIndices):
-    """The same matrix without the zeros that it stores."""
+    """The same matrix without the zeros that it stores.
+
+    >>> x = sparse.csr_from_dense([[0.0, 2.0], [3.0, 0.0]])
+    >>> sparse.dense_from_sparse(sparse.Remove0()(x)).eval()
+    array([[0., 2.],
+           [3., 0.]])
+    """
 
     def matrices(self, node: Apply, values: Sequence[Any]) -> Sequence[Any]:
         found = values[0].copy()

@@ -75,6 +75,11 @@ class GetItemList(PartOp):
     """Rows of a sparse matrix: (x, positions) -> sparse, in the format of x.
 
     Raises: IndexError where there is no such row.
+
+    >>> x = sparse.csr_from_dense([[0.0, 2.0], [3.0, 0.0]])
+    >>> sparse.dense_from_sparse(sparse.GetItemList()(x, [1, 1])).eval()
+    array([[3., 0.],
+           [3., 0.]])
     """
 
     def make_node(self, x: Any, index: Any) -> Apply:
@@ -135,6 +140,10 @@ class GetItem2Lists(PartOp):
     """Numbers of a sparse matrix: (x, rows, columns) -> a vector.
 
     Raises: IndexError where there is no such element.
+
+    >>> x = sparse.csr_from_dense([[0.0, 2.0], [3.0, 0.0]])
+    >>> sparse.GetItem2Lists()(x, [0, 1], [1, 1]).eval()
+    array([2., 0.])
     """
 
     def make_node(self, x: Any, ind1: Any, ind2: Any) -> Apply:
@@ -189,6 +198,10 @@ class GetItemScalar(PartOp):
     """One number of a sparse matrix: (x, row, column) -> scalar.
 
     Raises: IndexError where there is none.
+
+    >>> x = sparse.csr_from_dense([[0.0, 2.0], [3.0, 0.0]])
+    >>> sparse.GetItemScalar()(x, 1, 0).eval()
+    array(3.)
     """
 
     def make_node(self, x: Any, row: Any, column: Any) -> Apply:
@@ -217,6 +230,13 @@ class GetItem2d(PartOp):
     """Rows and columns of a sparse matrix by slices: sparse, in the format of x.
 
     pattern: of each of start, stop, step, twice, whether it is given.
+
+    >>> x = sparse.csr_from_dense([[0.0, 2.0], [3.0, 0.0]])
+    >>> part = x[1:, :]
+    >>> sparse.dense_from_sparse(part).eval()
+    array([[3., 0.]])
+    >>> isinstance(part.owner.op, sparse.GetItem2d)
+    True
     """
 
     __props__ = ("pattern",)

@@ -86,13 +86,27 @@ class Stack(SparseOp):
 
 
 class HStack(Stack):
-    """Sparse matrices side by side."""
+    """Sparse matrices side by side.
+
+    >>> x = sparse.csr_from_dense([[0.0, 2.0], [3.0, 0.0]])
+    >>> sparse.dense_from_sparse(sparse.HStack("csr")(x, x)).eval()
+    array([[0., 2., 0., 2.],
+           [3., 0., 3., 0.]])
+    """
 
     axis = 1
 
 
 class VStack(Stack):
-    """Sparse matrices one below the other."""
+    """Sparse matrices one below the other.
+
+    >>> x = sparse.csr_from_dense([[0.0, 2.0], [3.0, 0.0]])
+    >>> sparse.dense_from_sparse(sparse.VStack("csr")(x, x)).eval()
+    array([[0., 2.],
+           [3., 0.],
+           [0., 2.],
+           [3., 0.]])
+    """
 
     axis = 0
 
@@ -120,7 +134,14 @@ def vstack(blocks: Any, format: str | None = None, dtype: Any = None) -> Variabl
 
 class ConstructSparseFromList(SparseOp):
     """A CSC matrix of a shape whose entries are rows at given positions: (shape, values,
-    positions); rows that are named twice are added up."""
+    positions); rows that are named twice are added up.
+
+    >>> x = sparse.ConstructSparseFromList()((3, 2), [[1.0, 2.0]], [2])
+    >>> sparse.dense_from_sparse(x).eval()
+    array([[0., 0.],
+           [0., 0.],
+           [1., 2.]])
+    """
 
     def make_node(self, shape: Any, values: Any, ilist: Any) -> Apply:
         shape, values, ilist = as_tensor(shape), as_tensor(values), as_tensor(ilist)

@@ -243,7 +243,13 @@ class SparseVariable(SparseMethods, Variable):
 
 
 class SparseConstant(SparseMethods, Constant):
-    """A sparse matrix whose value is known; `data` is a copy of what was given."""
+    """A sparse matrix whose value is known; `data` is a copy of what was given.
+
+    >>> x = sparse.csr_from_dense([[0.0, 2.0], [3.0, 0.0]])
+    >>> constant = sparse.as_sparse_variable(x.eval())
+    >>> isinstance(constant, sparse.SparseConstant)
+    True
+    """
 
     __slots__ = ()
 

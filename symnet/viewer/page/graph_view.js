@@ -3,6 +3,7 @@
 
 const MOST_RESULTS = 40;
 const MOST_HOVERED = 20; // variables of a bundle
+const MOST_OPENED = 300; // boxes that one click brings: more take the browser seconds
 
 const open = new Map(); // stage -> keys of what is open there
 let position = 0; // of the slider
@@ -48,6 +49,14 @@ function drawGraph() {
   layoutFrame(root);
   drawScene(root);
   markChosen();
+  tellWhatIsClosed(data.stages[stage].members, openIn(stage));
+}
+
+function tellWhatIsClosed(members, keys) {
+  const closed = closedIn(members, keys);
+  const inOneClick = !closedIn(members, openMore(members, keys, MOST_OPENED));
+  byId("unfold").textContent = inOneClick ? "open all" : "open more";
+  byId("unfold").title = closed ? `${closed} groups are closed` : "every group is open";
 }
 
 function show(place) {
@@ -218,7 +227,7 @@ byId("stage").addEventListener("change", (event) => {
 byId("passes").hidden = data.stages.length < 2;
 byId("unfold").addEventListener("click", () => {
   const { stage } = positions[position];
-  open.set(stage, everyKey(data.stages[stage].members));
+  open.set(stage, openMore(data.stages[stage].members, openIn(stage), MOST_OPENED));
   drawGraph();
   fit();
 });

@@ -311,8 +311,33 @@ function openAtFirst(members, room = 16) {
   return open;
 }
 
-function everyKey(members) {
-  const keys = new Set();
-  for (const { around } of placesOf(members)) for (const key of around) keys.add(key);
-  return keys;
+// Everything that opens, the outer before the inner: its key, and how much it shows.
+function* openable(members) {
+  const levels = [[members, ""]];
+  for (const [level, around] of levels) {
+    for (const { member, key } of membersWithKeys(level, around)) {
+      const parts = typeof member === "number"
+        ? data.operations[member].inside.map(({ label, graph }) => [graph.members, `${key}/${label}`])
+        : [[member.members, key]];
+      if (!parts.length) continue;
+      yield { key, shows: parts.reduce((sum, [inner]) => sum + inner.length, 0) };
+      levels.push(...parts);
+    }
+  }
+}
+
+// What is open, and so much more as there is room for, the outer groups first.
+function openMore(members, open, room) {
+  const after = new Set(open);
+  for (const { key, shows } of openable(members)) {
+    if (after.has(key)) continue;
+    if (room <= 0) break;
+    after.add(key);
+    room -= shows;
+  }
+  return after;
+}
+
+function closedIn(members, open) {
+  return [...openable(members)].filter(({ key }) => !open.has(key)).length;
 }
