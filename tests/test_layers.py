@@ -36,6 +36,7 @@ graph: promised evaluate pickling inner
 graph: verify_graph same_graph .
 
 kernels.loopir: scalars interpret views verify_kernel philox_body
+kernels.loopir: complex_arithmetic complex_functions complex_parts
 kernels.loopir.math: formats exponential logarithm power trigonometric gaussian external
 kernels.loopir.math: expand .
 kernels: routines library memory variants legality cost_model schedule

@@ -231,6 +231,8 @@ def _absolute(x: Scalar) -> Scalar:
 def _sign(x: Scalar) -> Scalar:
     if kind(x) == "u":
         return call("minimum", x, 1)
+    if kind(x) == "c":
+        return call("sign", x)
     return select(x > 0, literal(1, x.dtype), select(x < 0, literal(-1, x.dtype), x))
 
 

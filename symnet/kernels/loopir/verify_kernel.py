@@ -12,6 +12,7 @@ from symnet.kernels.loopir.scalars import (
     ARITHMETIC,
     COMPARISON,
     LOGIC,
+    PARTS,
     REDUCTIONS,
     ROUNDING,
     Kernel,
@@ -100,6 +101,7 @@ def _verify_output(output: Output, varying: frozenset[int]) -> None:
 
 def _verify_scalar(node: Scalar, kernel: Kernel) -> None:
     op, dtypes = node.op, [a.dtype for a in node.args]
+    _demand(node.dtype not in PARTS, f"{op}: {node.dtype}, but kernels are real")
     if op in ("load", "gather"):
         _verify_read(node, kernel)
     elif op == "index":
