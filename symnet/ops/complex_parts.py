@@ -1,7 +1,7 @@
 """Complex numbers: made of two parts, taken apart, conjugated.
 
 In formulas they are scalars like others; kernels are made of their parts
-(`kernels.loopir.complex_parts`).
+(`kernels.loopir.split_complex`).
 """
 
 from __future__ import annotations

@@ -29,8 +29,8 @@ from symnet.graph.inner import InnerGraph
 from symnet.graph.types import TensorType
 from symnet.graph.variables import Apply, Variable
 from symnet.kernels.loopir import scalars
-from symnet.kernels.loopir.complex_parts import can_be_split
 from symnet.kernels.loopir.scalars import Scalar
+from symnet.kernels.loopir.split_complex import can_be_split
 from symnet.kernels.loopir.views import Size, View
 from symnet.kernels.routines import Routine
 

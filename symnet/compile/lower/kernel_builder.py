@@ -10,8 +10,8 @@ from symnet.compile.lower.fuse import AxisMap, Cluster
 from symnet.compile.lower.program import Access, KernelLaunch, shared_kernel
 from symnet.graph.variables import Apply, Constant, Variable
 from symnet.kernels.loopir import scalars
-from symnet.kernels.loopir.complex_parts import split
 from symnet.kernels.loopir.scalars import Kernel, Output, Scalar
+from symnet.kernels.loopir.split_complex import split
 from symnet.kernels.loopir.views import ONE, size
 from symnet.ops.lowerings import PointLoop, Reduction, Scatter
 

@@ -37,7 +37,7 @@ GROUP_BLOCKS = 8
 GROUP_NUMBERS = 4 * GROUP_BLOCKS
 
 # The dtype of the parts of a complex number.  Kernels are made of real numbers alone: see
-# `complex_parts`.
+# `split_complex`.
 PARTS = {"complex64": "float32", "complex128": "float64"}
 
 REDUCTIONS = "sum prod max min all any argmax argmin".split()

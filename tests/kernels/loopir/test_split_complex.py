@@ -8,7 +8,6 @@ import mpmath
 import numpy as np
 import pytest
 
-from symnet.kernels.loopir.complex_parts import RULES, can_be_split, split
 from symnet.kernels.loopir.interpret import evaluate
 from symnet.kernels.loopir.math import expand
 from symnet.kernels.loopir.scalars import (
@@ -24,6 +23,7 @@ from symnet.kernels.loopir.scalars import (
     scalar,
     select,
 )
+from symnet.kernels.loopir.split_complex import RULES, can_be_split, split
 from symnet.kernels.loopir.verify_kernel import KernelError, verify_kernel
 
 DTYPES = ["complex64", "complex128"]
