@@ -118,6 +118,19 @@ def test_chains_and_sums_of_all_shapes_and_layouts(dtype, device):
                 np.testing.assert_allclose(got, expected, rtol=50 * eps, atol=50 * eps)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_no_element_beyond_an_array_is_written(dtype):
+    """Whole vectors are stored: rows of a loop's results lie side by side."""
+    z = T.TensorType(dtype, (None, None))()
+    rows, _ = symnet.scan(lambda x: x * x - 1j, z, go_backwards=True)
+    f = symnet.function([z], rows)
+    for size in range(1, 70):
+        value = numbers((3, size), dtype)
+        np.testing.assert_allclose(f(value), value[::-1] ** 2 - 1j, rtol=1e-4)
+    text = f.engine.native[0].program.steps[0].body.steps[0].kernel.text
+    assert "[x]+1" in text
+
+
 def test_parts_of_arrays_are_written_and_read():
     z, rows = T.zmatrix("z"), T.lvector("rows")
     value, places = numbers((4, 3), "complex128"), np.array([1, 1, -1])

@@ -178,7 +178,9 @@ class Access:
     def operand(self, rank: int) -> Operand:
         moving = set() if self.indexed else set(self.axes)
         count = self.view.ndim if self.indexed else 0
-        return Operand(self.view.dtype, tuple(a in moving for a in range(rank)), count)
+        behind = self.whole is not None and self.view.offset is not self.whole.offset
+        axes = tuple(a in moving for a in range(rank))
+        return Operand(self.view.dtype, axes, count, behind)
 
 
 # ---- instructions

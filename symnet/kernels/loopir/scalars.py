@@ -288,12 +288,14 @@ class Operand:
 
     `axes[k]` says whether loop axis k moves along this array (False: broadcast, or
     summed away).  `indexed` counts further axes, before the others, that a "gather"
-    reads at computed positions (or a scatter writes).
+    reads at computed positions (or a scatter writes).  `behind`: its elements lie one place
+    behind those of the operand before, as imaginary parts behind real ones.
     """
 
     dtype: str
     axes: tuple[bool, ...]
     indexed: int = 0
+    behind: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -332,7 +334,8 @@ class Kernel:
 
 def print_operand(operand: Operand) -> str:
     moves = "".join("x" if moving else "." for moving in operand.axes)
-    return f"{operand.dtype}[{'i' * operand.indexed}{moves}]"
+    behind = "+1" if operand.behind else ""
+    return f"{operand.dtype}[{'i' * operand.indexed}{moves}]{behind}"
 
 
 def print_kernel(kernel: Kernel) -> str:

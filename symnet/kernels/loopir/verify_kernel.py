@@ -6,6 +6,7 @@ not by a wrong number or a crash in machine code.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from weakref import WeakSet
 
 from symnet.kernels.loopir.scalars import (
@@ -62,7 +63,10 @@ def _verify(kernel: Kernel) -> None:
     rank = kernel.rank
     _demand(len(kernel.reduced) == rank, "each axis is reduced or kept")
     operands = [*kernel.inputs, *(output.operand for output in kernel.outputs)]
-    for operand in operands:
+    for before, operand in zip([None, *operands], operands, strict=False):
+        if operand.behind:
+            real = replace(operand, behind=False)
+            _demand(before == real, "imaginary parts lie behind real ones")
         _demand(len(operand.axes) == rank, "an operand says of each axis if it moves")
     varying: dict[Scalar, frozenset[int]] = {}
     for output in kernel.outputs:
