@@ -119,6 +119,7 @@ autodiff: masks singular guards backward ifelse_gradient
 ops.scan: loop sequence_rows
 autodiff: scan_saved scan_choices scan_gradient
 ops.scan: scan_arguments step_graph blockwise scan_function folds
+ops.linalg: matrix_exponential
 ops.nnet: alignments
 autodiff: derivatives subgraphs
 ops: from_graph
