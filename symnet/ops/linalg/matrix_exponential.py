@@ -6,12 +6,13 @@ e**A = (e**(A / 2**s))**(2**s), with s such that the quotient is exact to the la
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from symnet.graph.variables import Apply, Gradients, Variable, Vars
+from symnet.graph.variables import Apply, Gradients, Variable, Vars, make_variable
 from symnet.kernels.loopir.scalars import PARTS
 from symnet.ops.arithmetic import (
     absolute,
@@ -24,11 +25,12 @@ from symnet.ops.arithmetic import (
     sub,
     switch,
 )
-from symnet.ops.comparison import ge
+from symnet.ops.comparison import ge, le
 from symnet.ops.composed import Composed
 from symnet.ops.creation import eye
 from symnet.ops.elementwise import cast
 from symnet.ops.functions import exp2, log2
+from symnet.ops.ifelse.conditional import IfElse
 from symnet.ops.indexing import getitem
 from symnet.ops.joining import concatenate
 from symnet.ops.linalg.products import matmul, swapped
@@ -45,7 +47,6 @@ from symnet.ops.reduce import max as max_over
 from symnet.ops.reduce import sum as sum_over
 from symnet.ops.reduce import top_over
 from symnet.ops.scan.scan_function import scan
-from symnet.ops.scan.step_graph import until
 from symnet.ops.whole_numbers import ceil
 
 __all__ = ["Expm", "expm"]
@@ -53,7 +54,8 @@ __all__ = ["Expm", "expm"]
 # By the dtype of a matrix's parts: the degree of the quotient, and up to which norm it is
 # exact.  Source: Higham 2005, "The scaling and squaring method", tables 2.1 and 2.3.
 DEGREES = {"float32": (7, 3.925724783138660), "float64": (13, 5.371920351148152)}
-MOST_SQUARINGS = 1100  # no norm is so large that it needs more
+# Squarings of a loop: hardly any matrix needs more than the first, none more than the last.
+USUAL, MOST_SQUARINGS = 16, 1100
 
 
 class Expm(MatrixOp, Composed):
@@ -162,18 +164,50 @@ def _coefficients(degree: int) -> list[float]:
 
 
 def _squared(x: Variable, count: Variable) -> Variable:
-    """Each matrix squared so often: a loop that stops after the last that needs it."""
-    last = max_over(concatenate([count.flatten(), [cast(0, count.type.dtype)]]))
+    """Each matrix squared so often.
 
-    def square(k: Variable, value: Variable) -> Any:
-        following = switch(_each(lt(k, count)), matmul(value, value), value)
-        return [add(k, 1), following], until(ge(add(k, 1), last))
+    How often is not known before a run, and a loop of so many steps as a value says would
+    end the native program.  So the loop is long enough for all, and does nothing once it is
+    done; few need a long one.
+    """
+    last = max_over(concatenate([count.flatten(), [cast(0, count.type.dtype)]]))
+    few, many = (partial(_squaring, steps) for steps in (USUAL, MOST_SQUARINGS))
+    return _either(le(last, USUAL), few, many, x, count, last)
+
+
+def _squaring(steps: int, x: Variable, count: Variable, last: Variable) -> Variable:
+    def squared(value: Variable, k: Variable, count: Variable) -> Variable:
+        following = matmul(value, value)
+        if x.type.ndim > 2:
+            following = switch(_each(lt(k, count)), following, value)
+        return following
+
+    def step(k: Variable, value: Variable) -> list[Variable]:
+        more = lt(k, last)
+        return [add(k, 1), _either(more, squared, _as_it_is, value, k, count)]
 
     start = cast(0, count.type.dtype)
-    (_, rows), _ = scan(
-        square, outputs_info=[start, x], n_steps=MOST_SQUARINGS, name="squaring"
-    )
+    (_, rows), _ = scan(step, outputs_info=[start, x], n_steps=steps)
     result: Variable = rows[-1]
+    return result
+
+
+def _as_it_is(value: Variable, *_: Variable) -> Variable:
+    return value
+
+
+def _either(
+    condition: Variable,
+    yes: Callable[..., Variable],
+    no: Callable[..., Variable],
+    *values: Variable,
+) -> Variable:
+    """What one of two functions makes of values: only that is computed."""
+    branches: list[list[Variable]] = []
+    for function in (yes, no):
+        inside = [make_variable(v.type) for v in values]
+        branches += [inside, [function(*inside)]]
+    result: Variable = IfElse(*branches)(condition, *values, *values)
     return result
 
 

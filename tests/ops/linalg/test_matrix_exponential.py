@@ -27,7 +27,7 @@ def numbers(shape, dtype):
 def test_sizes_and_norms(dtype):
     x = T.TensorType(dtype, (None, None))("x")
     f = symnet.function([x], expm(x))
-    assert not any(segment.reference for segment in f.engine.segments)
+    assert len(f.engine.segments) == 1  # natively as a whole
     eps = np.finfo(dtype).eps
     for size in (0, 1, 2, 5, 30):
         for scale in (0, 1e-8, 0.1, 1, 20):
@@ -47,7 +47,7 @@ def test_matrices_far_from_normal():
         with mpmath.workdps(60):
             want = np.array(mpmath.expm(mpmath.matrix(value)).tolist(), dtype=float)
         np.testing.assert_allclose(f(value), want, rtol=1e-13)
-    np.testing.assert_allclose(f(np.diag([-1e5, 0, 5])), np.diag([0, 1, np.exp(5)]))
+    np.testing.assert_allclose(f(np.diag([-1e7, 0, 5])), np.diag([0, 1, np.exp(5)]))
     assert np.isnan(f(np.array([[np.nan, 0], [0, 1]]))).any()
 
 
