@@ -144,9 +144,10 @@ class ArrayAccess:
                 else:
                     value = self.masked_load(scope, first, at, mask)
                 loaded.append(value)
+            low, high = loaded
             for one in range(2):
                 order = [2 * lane + one for lane in range(lanes)]
-                value = shuffled(scope, kind, *loaded, order)
+                value = shuffled(scope, kind, low, high, order)
                 scope.made["part", first, copy, one] = value
         return scope.made[key]
 
@@ -318,7 +319,7 @@ class ArrayAccess:
         self.masked_store(scope, operand, element, value, "store", "ptr", address, mask)
 
     def store_parts(
-        self, scope: Scope, first: int, address: str, parts: Sequence[str]
+        self, scope: Scope, first: int, address: str, re: str, im: str
     ) -> None:
         """Write real and imaginary parts of the lanes, which lie side by side."""
         lanes, element = self.lanes, MEMORY[self.operands[first].dtype]
@@ -326,7 +327,7 @@ class ArrayAccess:
         for number, mask in enumerate(self.halves(scope)):
             half = number * lanes // 2
             order = [half + k // 2 + k % 2 * lanes for k in range(lanes)]
-            value = shuffled(scope, kind, *parts, order)
+            value = shuffled(scope, kind, re, im, order)
             at = element_pointer(scope, element, address, number * lanes)
             if mask is None:
                 align = np.dtype(self.operands[first].dtype).itemsize

@@ -58,8 +58,8 @@ class KernelOutputs:
         for copy in range(self.block.copies):
             here = self.block.writer.here()
             address = self.block.copy_pointer(here, operand, copy)
-            parts = [self.points.text(value, lanes, copy) for value in values]
-            self.memory.store_parts(here, operand, address, parts)
+            re, im = (self.points.text(value, lanes, copy) for value in values)
+            self.memory.store_parts(here, operand, address, re, im)
 
     def store_value(self, out: Output, value: Scalar) -> None:
         """Write a value to the place of an output."""

@@ -17,7 +17,6 @@ from symnet.kernels.loopir.scalars import PARTS
 from symnet.ops.arithmetic import (
     absolute,
     add,
-    lt,
     maximum,
     minimum,
     mul,
@@ -25,7 +24,7 @@ from symnet.ops.arithmetic import (
     sub,
     switch,
 )
-from symnet.ops.comparison import ge, le
+from symnet.ops.comparison import ge, le, lt
 from symnet.ops.composed import Composed
 from symnet.ops.creation import eye
 from symnet.ops.elementwise import cast
@@ -203,11 +202,9 @@ def _either(
     *values: Variable,
 ) -> Variable:
     """What one of two functions makes of values: only that is computed."""
-    branches: list[list[Variable]] = []
-    for function in (yes, no):
-        inside = [make_variable(v.type) for v in values]
-        branches += [inside, [function(*inside)]]
-    result: Variable = IfElse(*branches)(condition, *values, *values)
+    first, second = ([make_variable(v.type) for v in values] for _ in range(2))
+    op = IfElse(first, [yes(*first)], second, [no(*second)])
+    result: Variable = op(condition, *values, *values)
     return result
 
 

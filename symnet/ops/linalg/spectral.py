@@ -83,7 +83,8 @@ class Eig(MatrixOp):
 
     Dtypes: those of x; a real matrix with complex eigenvalues is refused.
     Complex matrices are LAPACK's, called natively.  Real ones are a reference step, as their
-    eigenvalues must be looked at.  It has no gradient, as in Theano.
+    eigenvalues must be looked at.  It has no gradient, as in Theano.  Of a complex matrix with
+    NaN or infinities LAPACK also complains on the standard error output.
     Raises: ValueError for that; LinAlgError where it does not converge.
     """
 

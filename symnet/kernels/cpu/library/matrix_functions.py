@@ -95,8 +95,6 @@ def function_step(function: MatrixFunction, shapes: Sequence[Shape]) -> CallArra
         item = np.dtype(letter).itemsize
         steps = dense_steps(own, item)
         operands.append(LoopOperand(math.prod(own) * item, 0, steps))
-    if kind == "eig" and shapes[0][-1] == 0:
-        items = 0  # LAPACK would complain
     work = CUBES.get(function.kind, 1.0) * float(max(sizes.values(), default=0)) ** 3
     cost = (CALL_NS + work / PER_NS) * items
     step = loop_step(
