@@ -36,6 +36,7 @@ graph: promised evaluate pickling inner
 graph: verify_graph same_graph .
 
 kernels.loopir: scalars interpret views verify_kernel philox_body
+kernels.loopir: complex_arithmetic complex_functions split_complex
 kernels.loopir.math: formats exponential logarithm power trigonometric gaussian external
 kernels.loopir.math: expand .
 kernels: routines library memory variants legality cost_model schedule
@@ -94,7 +95,7 @@ ops.nnet: windows pool_axes pooling pool_functions neighbourhoods spatial_transf
 ops.nnet: block_products
 ops.nnet: response_normalization dropping named_parts
 ops.nnet: cudnn_names
-ops.linalg: solving determinants spectral matrices linalg_names
+ops.linalg: solving determinants spectral least_squares matrices linalg_names
 ops: print_values users pushing
 ops.sparse: sparse_type entries sparse_parts entrywise conversions sparse_checks
 ops.sparse: sparse_arithmetic sparse_slices sparse_stacks sparse_reductions sparse_products
@@ -118,6 +119,7 @@ autodiff: masks singular guards backward ifelse_gradient
 ops.scan: loop sequence_rows
 autodiff: scan_saved scan_choices scan_gradient
 ops.scan: scan_arguments step_graph blockwise scan_function folds
+ops.linalg: matrix_exponential
 ops.nnet: alignments
 autodiff: derivatives subgraphs
 ops: from_graph

@@ -1,7 +1,7 @@
 """Cutting a graph where native code must stop.
 
 Most graphs are one segment: one native program.  A new segment begins after an operation
-that has only a NumPy reference (complex numbers, sorting, users' own ops), and where a
+that has only a NumPy reference (distinct elements, users' own ops), and where a
 size depends on a value that native code has just computed.
 """
 

@@ -163,6 +163,7 @@ class MatrixFunction:
 
     kind, of x (n, n): "inv" and "cholesky_lo", "cholesky_up" (the other triangle is 0)
     -> (n, n); "det" -> (); "slogdet" -> the sign (), the logarithm ();
+    "eig", of complex128 -> eigenvalues (n,), eigenvectors (n, n) as columns;
     "eigh_lo", "eigh_up" -> ascending eigenvalues (n,), eigenvectors (n, n) as columns;
     "eigvalsh_lo" -> eigenvalues (n,); of a, b: "solve1" (n, n), (n,) -> (n,); "solve"
     (n, n), (n, k) -> (n, k).  Of x (m, n): "svd" -> descending singular values;

@@ -49,7 +49,7 @@ from symnet.ops.lowerings import (
     Reference,
     Shapes,
     Sizes,
-    is_real,
+    has_arrays,
     scatter,
 )
 from symnet.ops.reshape import reshape
@@ -259,7 +259,7 @@ class AdvancedIncSubtensor(IndexedOp):
         return [inputs[0]]
 
     def lowering(self, node: Apply) -> Lowering:
-        if not is_real(node):
+        if not has_arrays(node):
             return Reference()
         x, _, *indices = node.inputs
         rank = self.block_rank(x, indices) + x.type.ndim - len(self.axes)

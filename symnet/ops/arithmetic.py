@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from symnet.graph.types import INTEGERS
+from symnet.graph.types import COMPLEX, INTEGERS
 from symnet.graph.variables import Constant, Variable
 from symnet.kernels.loopir.scalars import Scalar, call, literal, select
 from symnet.ops.base import as_tensor, common_dtype, upcast
@@ -29,7 +29,7 @@ from symnet.ops.comparison import (
     numbers,
     or_,
 )  # fmt: skip
-from symnet.ops.elementwise import Elementwise, cast, elementwise
+from symnet.ops.elementwise import REGISTRY, Elementwise, cast, elementwise
 
 # ---- sums and products
 
@@ -231,7 +231,19 @@ def _absolute(x: Scalar) -> Scalar:
 def _sign(x: Scalar) -> Scalar:
     if kind(x) == "u":
         return call("minimum", x, 1)
+    if kind(x) == "c":
+        return call("sign", x)
     return select(x > 0, literal(1, x.dtype), select(x < 0, literal(-1, x.dtype), x))
+
+
+def _sign_derivative(g: Any, out: Any, x: Any) -> tuple[Any]:
+    """None of real numbers.  A complex sign is a direction: what of g lies across it turns
+    it, the more the nearer x is to 0."""
+    if x.type.dtype not in COMPLEX:
+        return (None,)
+    along = REGISTRY["real"](REGISTRY["conj"](out) * g)
+    across = (g - out * along) / absolute(switch(eq(x, 0), 1, x))
+    return (switch(eq(x, 0), 0, across),)
 
 
 absolute = elementwise(
@@ -244,10 +256,11 @@ absolute = elementwise(
 abs_ = absolute
 sgn: Elementwise = elementwise(
     _sign,
-    None,
+    _sign_derivative,
     "sign",
     name="sgn",
     accepts="iufc",
+    holomorphic=False,
     about="The sign: -1, 0 or 1, NaN of NaN.  Gradient: 0.  Example: T.sgn(-0.5) = -1.0",
 )
 sign = sgn

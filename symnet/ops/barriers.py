@@ -11,7 +11,7 @@ from symnet.kernels.loopir.views import View
 from symnet.ops.arithmetic import clip, mul, second
 from symnet.ops.base import SameShape, ViewOp, as_tensor, constant
 from symnet.ops.composed import Composed
-from symnet.ops.lowerings import Lowering, Reference, Sizes, ViewOf, is_real
+from symnet.ops.lowerings import Lowering, Reference, Sizes, ViewOf, has_arrays
 
 
 class Barrier(SameShape, Composed):
@@ -51,7 +51,7 @@ class Passed(SameShape, ViewOp):
         return type(self).perform is not Op.perform
 
     def lowering(self, node: Apply) -> Lowering:
-        if self._performs or not is_real(node):
+        if self._performs or not has_arrays(node):
             return Reference()
         return ViewOf(self.views, tuple(range(node.outputs[0].type.ndim)))
 

@@ -39,7 +39,7 @@ from symnet.ops.lowerings import (
     Shapes,
     Sizes,
     ViewOf,
-    is_real,
+    has_arrays,
     point_loop,
 )
 
@@ -122,7 +122,7 @@ class PointOp(TensorOp):
     """
 
     def lowering(self, node: Apply) -> Lowering:
-        return point_loop(self.point, node) if is_real(node) else Reference()
+        return point_loop(self.point, node) if has_arrays(node) else Reference()
 
     def point(
         self, node: Apply, reads: Sequence[Read], index: Sequence[Scalar]

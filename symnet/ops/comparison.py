@@ -35,7 +35,7 @@ class Foldable(Elementwise):
 
 
 def kind(x: Scalar) -> str:
-    """The kind of a scalar's dtype, as NumPy's letters: b, i, u, f."""
+    """The kind of a scalar's dtype, as NumPy's letters: b, i, u, f, c."""
     return np.dtype(x.dtype).kind
 
 
@@ -134,7 +134,7 @@ neq = _comparison(
 def _test(name: str, about: str) -> Elementwise:
     """isnan, isinf: False for every integer."""
     return elementwise(
-        lambda x: call(name, x) if kind(x) == "f" else literal(False, "bool"),
+        lambda x: call(name, x) if kind(x) in "fc" else literal(False, "bool"),
         None,
         name,
         name=name,

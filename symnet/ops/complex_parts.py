@@ -1,18 +1,20 @@
 """Complex numbers: made of two parts, taken apart, conjugated.
 
-They have no kernels: only the reference evaluates them.
+In formulas they are scalars like others; kernels are made of their parts
+(`kernels.loopir.split_complex`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from symnet.graph.types import COMPLEX
 from symnet.graph.variables import Variable
-from symnet.kernels.loopir.scalars import Scalar
+from symnet.kernels.loopir.scalars import PARTS, Scalar, call, scalar
 from symnet.ops.arithmetic import real_dtype, second
 from symnet.ops.base import as_tensor, common_dtype, to_float, upcast
+from symnet.ops.comparison import kind
 from symnet.ops.elementwise import Elementwise, cast, elementwise
 
 
@@ -26,12 +28,17 @@ def complex_dtype(dtypes: Sequence[str]) -> str:
     return "complex64" if dtypes[0] == "float32" else "complex128"
 
 
-def no_kernel(*arguments: Scalar) -> Scalar:
-    raise TypeError("complex numbers have no kernels")
+def of_parts(re: Scalar, im: Scalar) -> Scalar:
+    """The complex scalar of two real ones."""
+    return scalar("complex", (re, im), complex_dtype([re.dtype]))
+
+
+def _part(name: str) -> Callable[[Scalar], Scalar]:
+    return lambda z: call(name, z, dtype=PARTS[z.dtype])
 
 
 complex = elementwise(
-    no_kernel,
+    of_parts,
     lambda g, out, re, im: (real(g), imag(g)),
     lambda xp, re, im: re + 1j * im,
     name="complex", arity=2, compute=parts_dtypes, accepts="f", holomorphic=False,
@@ -39,7 +46,7 @@ complex = elementwise(
     about="The complex number x + i y.  Example: T.complex(1.0, 2.0) = (1+2j)",
 )  # fmt: skip
 conj: Elementwise = elementwise(
-    lambda x: x,
+    lambda x: call("conj", x) if kind(x) == "c" else x,
     lambda g, out, x: (conj(g),),
     "conj",
     name="conj",
@@ -47,14 +54,14 @@ conj: Elementwise = elementwise(
     about="The complex conjugate; a real number itself.  Example: T.conj(1 - 2j) = (1+2j)",
 )
 real_part = elementwise(
-    no_kernel,
+    _part("real"),
     lambda g, out, z: (complex(g, 0),),
     "real", name="real", result=lambda dtypes: real_dtype(dtypes[0]), accepts="c",
     holomorphic=False,
     about="The real part.",
 )  # fmt: skip
 imaginary_part = elementwise(
-    no_kernel,
+    _part("imag"),
     lambda g, out, z: (complex(0, g),),
     "imag", name="imag", result=lambda dtypes: real_dtype(dtypes[0]), accepts="c",
     holomorphic=False,

@@ -38,13 +38,12 @@ from symnet.ops.base import (
 )
 from symnet.ops.lowerings import (
     Lowering,
-    PointLoop,
     Read,
     Recorder,
     Reference,
     Shapes,
     Sizes,
-    is_real,
+    has_arrays,
     loop_of,
 )
 
@@ -192,7 +191,7 @@ class Elementwise(TensorOp):
         return scalars.cast(self.body(*arguments), dtype)
 
     def lowering(self, node: Apply) -> Lowering:
-        if not is_real(node):
+        if not has_arrays(node):
             return Reference()
         dtypes = tuple([v.type.dtype for v in node.inputs])
         return _loop(self, dtypes, node.outputs[0].type.dtype)
@@ -264,7 +263,7 @@ def _wider(array: Any) -> Any:
 
 
 @lru_cache(maxsize=4096)
-def _loop(op: Elementwise, dtypes: tuple[str, ...], dtype: str) -> PointLoop:
+def _loop(op: Elementwise, dtypes: tuple[str, ...], dtype: str) -> Lowering:
     reads = [Recorder(k, own, 0) for k, own in enumerate(dtypes)]
     element = op.scalar([read.here() for read in reads], dtype)
     return loop_of(op.point, element, elementwise=True)

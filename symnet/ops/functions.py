@@ -19,7 +19,7 @@ from symnet.ops.comparison import eq
 from symnet.ops.complex_parts import (
     complex_dtype,
     imag,
-    no_kernel,
+    of_parts,
     parts_dtypes,
     real,
 )
@@ -307,7 +307,7 @@ def _polar_derivative(g: Any, out: Any, size: Any, turn: Any) -> tuple[Any, Any]
 
 
 complex_from_polar = elementwise(
-    no_kernel,
+    lambda size, turn: of_parts(size * call("cos", turn), size * call("sin", turn)),
     _polar_derivative,
     lambda xp, size, turn: size * (xp.cos(turn) + 1j * xp.sin(turn)),
     name="complex_from_polar", arity=2, compute=parts_dtypes, result=complex_dtype,

@@ -36,7 +36,7 @@ from symnet.ops.lowerings import (
     Reference,
     Shapes,
     Sizes,
-    is_real,
+    has_arrays,
 )
 from symnet.ops.shape import dimshuffle, shape_padaxis, shape_padleft
 from symnet.ops.sizes import (
@@ -106,7 +106,7 @@ class Join(TensorOp):
 
     def lowering(self, node: Apply) -> Lowering:
         reads = tuple(range(len(node.inputs)))
-        return Concatenate(self.parts, reads) if is_real(node) else Reference()
+        return Concatenate(self.parts, reads) if has_arrays(node) else Reference()
 
     def parts(self, node: Apply, view: View, sizes: Sizes) -> list[View]:
         """The slices of the output (`view`) to which the inputs are copied, in order."""

@@ -26,10 +26,11 @@ from typing import ClassVar, Protocol, TypeAlias
 
 from symnet.data_classes import dataclass
 from symnet.graph.inner import InnerGraph
-from symnet.graph.types import COMPLEX, TensorType
+from symnet.graph.types import TensorType
 from symnet.graph.variables import Apply, Variable
 from symnet.kernels.loopir import scalars
 from symnet.kernels.loopir.scalars import Scalar
+from symnet.kernels.loopir.split_complex import can_be_split
 from symnet.kernels.loopir.views import Size, View
 from symnet.kernels.routines import Routine
 
@@ -245,10 +246,9 @@ Lowering: TypeAlias = (
 )  # fmt: skip
 
 
-def is_real(node: Apply) -> bool:
-    """Whether all inputs and outputs are arrays of real numbers: loops know no others."""
-    kinds = [v.type for v in (*node.inputs, *node.outputs)]
-    return all(isinstance(k, TensorType) and k.dtype not in COMPLEX for k in kinds)
+def has_arrays(node: Apply) -> bool:
+    """Whether all inputs and outputs are arrays: loops know nothing else."""
+    return all(isinstance(v.type, TensorType) for v in (*node.inputs, *node.outputs))
 
 
 # ---- which inputs a formula reads
@@ -281,8 +281,13 @@ def _is_read(step: Scalar) -> bool:
     return isinstance(step.value, tuple) and step.value[0] == "read"
 
 
-def loop_of(body: PointRule, element: Scalar, elementwise: bool = False) -> PointLoop:
-    """The loop of `body`, which has given this element of what recorders stand for."""
+def loop_of(
+    body: PointRule, element: Scalar, elementwise: bool = False
+) -> PointLoop | Reference:
+    """The loop of `body`, which has given this element of what recorders stand for; the
+    reference for complex functions that kernels do not know."""
+    if not can_be_split([element]):
+        return Reference()
     steps = scalars.walk([element])
     return PointLoop(
         body,
@@ -293,7 +298,7 @@ def loop_of(body: PointRule, element: Scalar, elementwise: bool = False) -> Poin
     )
 
 
-def point_loop(body: PointRule, node: Apply) -> PointLoop:
+def point_loop(body: PointRule, node: Apply) -> PointLoop | Reference:
     """The loop of a formula, which is tried out to see what it reads."""
     index = [scalars.index(k) for k in range(node.outputs[0].type.ndim)]
     return loop_of(body, body(node, recorders(node), index))

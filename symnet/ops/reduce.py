@@ -37,7 +37,14 @@ from symnet.ops.base import (
 )
 from symnet.ops.comparison import eq, neq
 from symnet.ops.elementwise import cast
-from symnet.ops.lowerings import Lowering, Reduction, Reference, Shapes, Sizes, is_real
+from symnet.ops.lowerings import (
+    Lowering,
+    Reduction,
+    Reference,
+    Shapes,
+    Sizes,
+    has_arrays,
+)
 from symnet.ops.methods import method
 from symnet.ops.shape import dimshuffle
 
@@ -110,8 +117,9 @@ class Reduce(TensorOp):
         return [kept]
 
     def lowering(self, node: Apply) -> Lowering:
-        if not is_real(node):
-            return Reference()
+        real = node.inputs[0].type.dtype not in COMPLEX
+        if not has_arrays(node) or not (real or self.kind == "sum"):
+            return Reference()  # the parts of a product are no products of parts
         return Reduction(self.kind, self.axes, self.acc_dtype)
 
     @property

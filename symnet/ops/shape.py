@@ -38,7 +38,7 @@ from symnet.ops.base import (
     normalize_axes,
     normalize_axis,
 )
-from symnet.ops.lowerings import Lowering, Shapes, Sizes, ViewOf, is_real
+from symnet.ops.lowerings import Lowering, Shapes, Sizes, ViewOf, has_arrays
 from symnet.ops.methods import method, prop
 from symnet.ops.sizes import (
     add_broadcast,
@@ -117,7 +117,7 @@ class DimShuffle(ViewOp):
 
     def lowering(self, node: Apply) -> Lowering:
         axes = tuple(None if o == "x" else int(o) for o in self.new_order)
-        return ViewOf(self.views, axes if is_real(node) else None)
+        return ViewOf(self.views, axes if has_arrays(node) else None)
 
     def view(self, node: Apply, view: View, sizes: Sizes) -> View:
         return view.with_axes(self.new_order)

@@ -43,7 +43,7 @@ from symnet.ops.lowerings import (
     Reference,
     Shapes,
     Sizes,
-    is_real,
+    has_arrays,
 )
 
 
@@ -63,7 +63,7 @@ class Shape(NoGradient):
         return [(views.size(node.inputs[0].type.ndim),)]
 
     def lowering(self, node: Apply) -> Lowering:
-        return HostValue() if is_real(node) else Reference()
+        return HostValue() if has_arrays(node) else Reference()
 
     def host(self, node: Apply, values: Sequence[Any], sizes: Sizes) -> Any:
         return tuple(sizes.sizes_of(node.inputs[0]))
@@ -96,7 +96,7 @@ class ShapeI(NoGradient):
         return [()]
 
     def lowering(self, node: Apply) -> Lowering:
-        return HostValue() if is_real(node) else Reference()
+        return HostValue() if has_arrays(node) else Reference()
 
     def host(self, node: Apply, values: Sequence[Any], sizes: Sizes) -> Any:
         return sizes.sizes_of(node.inputs[0])[self.i]

@@ -32,7 +32,14 @@ from symnet.kernels.loopir.views import Size, View
 from symnet.ops.alloc import zeros_like
 from symnet.ops.base import TensorOp, ViewOp, as_tensor, common_dtype, disconnected
 from symnet.ops.elementwise import cast
-from symnet.ops.lowerings import Lowering, Reference, Shapes, Sizes, WritePart, is_real
+from symnet.ops.lowerings import (
+    Lowering,
+    Reference,
+    Shapes,
+    Sizes,
+    WritePart,
+    has_arrays,
+)
 from symnet.ops.sizes import size_scalar, vector_elements
 
 Pattern = tuple[str, ...]
@@ -227,7 +234,7 @@ class WriteOp(TensorOp):
 
     def lowering(self, node: Apply) -> Lowering:
         adds = not self.set
-        return WritePart(self.write_view, adds) if is_real(node) else Reference()
+        return WritePart(self.write_view, adds) if has_arrays(node) else Reference()
 
     def write_view(self, node: Apply, view: View, sizes: Sizes) -> View:
         """The part of x that is written, as a view of it."""

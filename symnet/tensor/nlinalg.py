@@ -17,13 +17,8 @@ from symnet.ops.linalg.linalg_names import (
     AllocDiag, QRFull, QRIncomplete, TensorInv, TensorSolve,
 )  # fmt: skip
 from symnet.ops.operation_objects import ExtractDiag
-from symnet.ops.linalg.solving import (
-    MatrixInverse,
-    MatrixPinv,
-    lstsq,
-    matrix_inverse,
-    pinv,
-)
+from symnet.ops.linalg.least_squares import MatrixPinv, lstsq, pinv
+from symnet.ops.linalg.solving import MatrixInverse, matrix_inverse
 from symnet.ops.linalg.spectral import SVD, Eig, Eigh, eig, eigh, qr, svd
 
 __all__ = [

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from symnet.ops.linalg.linalg_names import Eigvalsh
-from symnet.ops.linalg.matrices import Expm, expm, kron
+from symnet.ops.linalg.matrices import kron
+from symnet.ops.linalg.matrix_exponential import Expm, expm
 from symnet.ops.linalg.solving import (
     STRUCTURES as MATRIX_STRUCTURES,
     Cholesky,

@@ -34,7 +34,10 @@ MAXIMUM_NODES = 96  # bounds the time to compile one kernel
 MAXIMUM_COLUMN_ARRAYS = 2
 MAXIMUM_AWAITED = 16  # bounds how far ahead is looked for a reduction
 COSTLY = {"div", "sqrt", "mod", "floordiv"}  # primitives that cost more than a load
-CHEAP = (scalars.PRIMITIVES - COSTLY) | {"argument", "literal"}
+# Of complex numbers, too: a few real operations for two loads.
+CHEAP = (scalars.PRIMITIVES - COSTLY) | {
+    "argument", "literal", "complex", "real", "imag", "conj",
+}  # fmt: skip
 MAXIMUM_OPERANDS = 24  # bounds the pointers that a loop must keep in registers
 
 

@@ -11,6 +11,7 @@ from symnet.compile.lower.program import Access, KernelLaunch, shared_kernel
 from symnet.graph.variables import Apply, Constant, Variable
 from symnet.kernels.loopir import scalars
 from symnet.kernels.loopir.scalars import Kernel, Output, Scalar
+from symnet.kernels.loopir.split_complex import split
 from symnet.kernels.loopir.views import ONE, size
 from symnet.ops.lowerings import PointLoop, Reduction, Scatter
 
@@ -24,7 +25,7 @@ class KernelBuilder:
         self.cluster = cluster
         self.rank = len(cluster.space)
         self.accesses: list[Access] = []
-        self.loads: dict[tuple[Any, ...], Scalar] = {}
+        self.reading: dict[tuple[Any, ...], dict[Access, int]] = {}
         self.values: dict[Variable, Scalar] = {}
         self.fallible = False
 
@@ -33,9 +34,11 @@ class KernelBuilder:
         for node in nodes:
             self.values[node.outputs[0]] = self._value(node)
         stored = [n.outputs[0] for n in nodes if n.outputs[0] in self.cluster.stored]
-        values = self._with_parameters([self.values[v] for v in stored])
+        values = self._real([self.values[v] for v in stored])
         writes = [
-            Access(self.context.temporary(v), self.cluster.maps[v]) for v in stored
+            part
+            for v in stored
+            for part in Access(self.context.temporary(v), self.cluster.maps[v]).parts
         ]
         kernel = Kernel(
             self.rank,
@@ -98,20 +101,30 @@ class KernelBuilder:
         return self.load((variable, axes), Access(view, axes))
 
     def load(self, key: tuple[Any, ...], access: Access) -> Scalar:
-        if key not in self.loads:
-            self.loads[key] = scalars.load(len(self.accesses), access.view.dtype)
-            self.accesses.append(access)
-        return self.loads[key]
+        first, *_ = operands = self.operands(key, access)
+        loads = [scalars.load(k, first.view.dtype) for k in operands.values()]
+        return _of_parts(loads, access.view.dtype)
+
+    def operands(self, key: tuple[Any, ...], access: Access) -> dict[Access, int]:
+        """The operands of the kernel for an access, with their numbers."""
+        if key not in self.reading:
+            first = len(self.accesses)
+            self.accesses += access.parts
+            self.reading[key] = {a: first + k for k, a in enumerate(access.parts)}
+        return self.reading[key]
 
     def gather(self, variable: Variable, indices: Sequence[Scalar]) -> Scalar:
         """The element of a variable at computed positions."""
-        key = ("gather", variable)
-        if key not in self.loads:
-            view = self.context.view_of(variable)
-            self.load(key, Access(view, (), indexed=True))
+        access = Access(self.context.view_of(variable), (), indexed=True)
+        operands = self.operands(("gather", variable), access)
         self.fallible = True
-        operand = self.loads[key].value
-        return scalars.gather(operand, indices, variable.type.dtype)
+        found = [scalars.gather(k, indices, a.view.dtype) for a, k in operands.items()]
+        return _of_parts(found, variable.type.dtype)
+
+    def _real(self, roots: Sequence[Scalar]) -> list[Scalar]:
+        """The scalars as a kernel takes them: parts of complex ones, without host
+        integers."""
+        return self._with_parameters([one for parts in split(roots) for one in parts])
 
     def _with_parameters(self, roots: Sequence[Scalar]) -> list[Scalar]:
         """Host integers inside the scalars become loads from memory."""
@@ -131,6 +144,11 @@ class KernelBuilder:
             value = self.load(("host", top), Access(view, ()))
             replace[top] = scalars.cast(value, top.dtype)
         return scalars.substitute(roots, replace)
+
+
+def _of_parts(parts: Sequence[Scalar], dtype: str) -> Scalar:
+    """The element whose parts these are; a real one has one."""
+    return parts[0] if len(parts) == 1 else scalars.scalar("complex", parts, dtype)
 
 
 class PointRead:
@@ -184,24 +202,27 @@ class ScatterBuilder(KernelBuilder):
         index = [scalars.index(k) for k in range(self.rank)]
         reads = self.reads(node, scatter.reads)
         positions, value = scatter.body(node, reads, index)
-        *positions, value = self._with_parameters([*positions, value])
+        count = len(positions)
+        real = self._real([*positions, value])
+        where, values = tuple(real[:count]), real[count:]
         x = self.context.view_of(node.inputs[0])
-        write = Access(self.context.temporary(node.outputs[0]), (), indexed=True)
+        writes = Access(self.context.temporary(node.outputs[0]), (), indexed=True).parts
         mode = "add" if scatter.adds else "set"
-        output = Output(write.operand(self.rank), value, tuple(positions), mode)
+        pairs = zip(writes, values, strict=True)
+        outputs = [Output(w.operand(self.rank), v, where, mode) for w, v in pairs]
         kernel = Kernel(
             self.rank,
             (False,) * self.rank,
             tuple(a.operand(self.rank) for a in self.accesses),
-            (output,),
+            tuple(outputs),
         )
         return KernelLaunch(
             [node],
             [a.view for a in self.accesses],
-            [write.view],
+            [w.view for w in writes],
             initial=x,
             fallible=True,
             kernel=shared_kernel(kernel),
             sizes=tuple(self.cluster.space),
-            accesses=[*self.accesses, write],
+            accesses=[*self.accesses, *writes],
         )

@@ -20,10 +20,12 @@ from symnet.compile.lower.program import (
     Access,
     KernelLaunch,
     LibraryCall,
+    as_pairs,
     copy_launch,
     shared_kernel,
 )
 from symnet.graph.traverse import toposort
+from symnet.graph.types import COMPLEX
 from symnet.graph.variables import Apply, Variable
 from symnet.kernels.loopir import scalars
 from symnet.kernels.loopir.scalars import Kernel, Output
@@ -152,9 +154,12 @@ def _lower_write(context: Context, node: Apply, lowering: WritePart) -> None:
     target = context.temporary(node.outputs[0])
     context.inference.node = node
     part = lowering.rule(node, target, context.inference)
+    y = y.broadcast_to(part.sizes)
+    if part.dtype in COMPLEX:
+        y, part = as_pairs(y), as_pairs(part)
     rank = part.ndim
     every: AxisMap = tuple(range(rank))
-    reads = [Access(y.broadcast_to(part.sizes), every)]
+    reads = [Access(y, every)]
     value = scalars.load(0, y.dtype)
     if lowering.adds:
         reads.append(Access(part, every))

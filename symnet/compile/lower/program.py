@@ -144,11 +144,27 @@ class Access:
     """How a loop walks an array: along which loop axis each array axis moves.
 
     With `indexed` all axes of the array are read at computed positions instead.
+    whole: the complex array of which `view` is one part.
     """
 
     view: View
     axes: AxisMap
     indexed: bool = False
+    whole: View | None = None
+
+    @property
+    def elements(self) -> View:
+        """The array whose elements are walked: of a part, the complex one."""
+        return self.view if self.whole is None else self.whole
+
+    @property
+    def parts(self) -> tuple[Access, ...]:
+        """The accesses of a kernel: one, or one for each part of complex numbers."""
+        if self.view.dtype not in COMPLEX:
+            return (self,)
+        return tuple(
+            replace(self, view=part, whole=self.view) for part in parts_of(self.view)
+        )
 
     def strides(self, rank: int) -> tuple[Size, ...]:
         """Byte strides along the loop axes."""
@@ -162,7 +178,9 @@ class Access:
     def operand(self, rank: int) -> Operand:
         moving = set() if self.indexed else set(self.axes)
         count = self.view.ndim if self.indexed else 0
-        return Operand(self.view.dtype, tuple(a in moving for a in range(rank)), count)
+        behind = self.whole is not None and self.view.offset is not self.whole.offset
+        axes = tuple(a in moving for a in range(rank))
+        return Operand(self.view.dtype, axes, count, behind)
 
 
 # ---- instructions
@@ -420,6 +438,13 @@ def copy_launch(
     return KernelLaunch(
         nodes, [source], [target], kernel=kernel, sizes=target.sizes, accesses=accesses
     )
+
+
+def parts_of(view: View) -> tuple[View, View]:
+    """The real and the imaginary parts of a complex array, as real arrays."""
+    half = view.itemsize // 2
+    real = replace(view, dtype=f"float{8 * half}")
+    return real, replace(real, offset=add(view.offset, size(half)))
 
 
 def as_pairs(view: View) -> View:

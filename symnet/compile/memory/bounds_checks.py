@@ -20,16 +20,19 @@ def check_step(write: KernelLaunch, target: View, flag: View) -> KernelLaunch | 
     flag: memory for one bool that nobody reads.
     """
     kernel = write.kernel
-    (output,) = kernel.outputs
-    if any(node.op == "gather" for node in walk([*output.indices, output.value])):
+    # Of complex numbers there are two, at the same positions.
+    output = kernel.outputs[0]
+    values = [one.value for one in kernel.outputs]
+    if any(node.op == "gather" for node in walk([*output.indices, *values])):
         return None
     loads = [node for node in walk(output.indices) if node.op == "load"]
     renamed = {node: scalars.load(k, node.dtype) for k, node in enumerate(loads)}
     indices = scalars.substitute(output.indices, renamed)
     accesses = [write.accesses[node.value] for node in loads]
-    accesses += [Access(target, (), indexed=True), Access(flag, ())]
-    element = scalars.gather(len(loads), indices, target.dtype)
-    found = scalars.binary("ne", element, element)
+    element, *_ = Access(target, (), indexed=True).parts
+    accesses += [element, Access(flag, ())]
+    looked_at = scalars.gather(len(loads), indices, element.view.dtype)
+    found = scalars.binary("ne", looked_at, looked_at)
     rank = kernel.rank
     value = scalars.reduction("any", found, "bool") if rank else found
     operands = [access.operand(rank) for access in accesses]

@@ -67,11 +67,12 @@ def _written_once(step: KernelLaunch, write: Access) -> bool:
 def _same_elements(read: Access, write: Access, rank: int) -> bool:
     """Whether both are at the same bytes in each point of the loop, if both arrays begin
     at the same place."""
-    if read.indexed or read.view.itemsize != write.view.itemsize:
+    here, there = read.elements, write.elements
+    if read.indexed or here.itemsize != there.itemsize:
         return False
-    if dense(read.view) and dense(write.view):
+    if dense(here) and dense(there):
         return read.axes == write.axes  # then both have the sizes of the loop
-    return read.view.offset is write.view.offset and all(
+    return here.offset is there.offset and all(
         a is b for a, b in zip(read.strides(rank), write.strides(rank), strict=True)
     )
 

@@ -83,9 +83,9 @@ class Placer:
         self.overwriting: dict[Buffer, Instruction] = {}
         self.checked: set[Instruction] = set()  # may no longer fail
         for step in steps:
-            for view in step.outputs:
-                self.makers[view.buffer] = step
-                self.writers.setdefault(view.buffer, []).append(step)
+            for buffer in {view.buffer: None for view in step.outputs}:
+                self.makers[buffer] = step
+                self.writers.setdefault(buffer, []).append(step)
             for view in step.reads:
                 self.reading.setdefault(view.buffer, []).append(step)
         self.fallible = {s for s in steps if s.fallible}

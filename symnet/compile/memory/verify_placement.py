@@ -147,18 +147,19 @@ class Verification(Ledger):
     def together(self, step: KernelLaunch, read: Access, write: Access) -> bool:
         """Whether two accesses meet each element at the same point of the loop, and the
         write comes last there, once."""
-        if read.indexed or write.indexed or read.view.itemsize != write.view.itemsize:
+        here, there = read.elements, write.elements
+        if read.indexed or write.indexed or here.itemsize != there.itemsize:
             return False
         moves = set(write.axes)
         for axis, reduced in enumerate(step.kernel.reduced):
             if (axis in moves) == reduced and step.sizes[axis] is not ONE:
                 return False  # written again, or in a later pass
-        if all(v.contiguous and v.offset is ZERO for v in (read.view, write.view)):
+        if all(v.contiguous and v.offset is ZERO for v in (here, there)):
             return read.axes == write.axes
         rank = step.kernel.rank
         pairs = zip(read.strides(rank), write.strides(rank), strict=True)
-        same = read.view.offset is write.view.offset
-        return same and all(here is there for here, there in pairs)
+        same = here.offset is there.offset
+        return same and all(one is other for one, other in pairs)
 
     # ---- loops
 

@@ -37,9 +37,34 @@ class ArrayAccess:
         letter = self.block.variant.access[operand]
         return int(letter) if lanes and letter.isdigit() else 0
 
+    def first_part(self, operand: int, lanes: int) -> int | None:
+        """The operand of the real parts, where this one has them, or imaginary parts, and
+        the parts of neighbouring lanes lie side by side."""
+        first = operand - self.operands[operand].behind
+        both = self.operands[first : first + 2]
+        paired = len(both) == 2 and both[1].behind and not both[1].indexed
+        near = paired and all(self.spacing(first + k, lanes) == 2 for k in range(2))
+        return first if near else None
+
+    def halves(self, scope: Scope) -> tuple[str | None, str | None]:
+        """The lanes in use, in the first and the second of two vectors in which each lane
+        has two neighbouring places."""
+        mask, lanes = self.block.mask, self.lanes
+        if mask is None:
+            return None, None
+        kind = type_text("i1", lanes)
+        low, high = (
+            shuffled(scope, kind, mask, mask, [half + k // 2 for k in range(lanes)])
+            for half in (0, lanes // 2)
+        )
+        return low, high
+
     # Loads.
 
     def load(self, scope: Scope, operand: int, lanes: int, copy: int) -> str:
+        first = self.first_part(operand, lanes)
+        if first is not None:
+            return self.load_part(scope, first, operand - first, copy)
         address = self.block.copy_pointer(scope, operand, copy)
         return self.load_at(scope, operand, address, lanes)
 
@@ -102,6 +127,29 @@ class ArrayAccess:
             order = [k if p is None else lanes + p for k, p in enumerate(places)]
             picked = shuffled(scope, kind, picked or value, value, order)
         return to_register(scope, dtype, picked, lanes)
+
+    def load_part(self, scope: Scope, first: int, part: int, copy: int) -> str:
+        """The real (0) or the imaginary parts (1), which are loaded together."""
+        key = ("part", first, copy, part)
+        if key not in scope.made:
+            dtype, lanes = self.operands[first].dtype, self.lanes
+            kind = type_text(MEMORY[dtype], lanes)
+            align = np.dtype(dtype).itemsize
+            address = self.block.copy_pointer(scope, first, copy)
+            loaded = []
+            for number, mask in enumerate(self.halves(scope)):
+                at = element_pointer(scope, MEMORY[dtype], address, number * lanes)
+                if mask is None:
+                    value = scope.emit(f"load {kind}, ptr {at}, align {align}")
+                else:
+                    value = self.masked_load(scope, first, at, mask)
+                loaded.append(value)
+            low, high = loaded
+            for one in range(2):
+                order = [2 * lane + one for lane in range(lanes)]
+                value = shuffled(scope, kind, low, high, order)
+                scope.made["part", first, copy, one] = value
+        return scope.made[key]
 
     def load_shared(self, scope: Scope, operand: int, address: str, share: int) -> str:
         """Numbers of which each is for `share` neighbouring lanes."""
@@ -269,6 +317,23 @@ class ArrayAccess:
             half, element = type_text("half", lanes), "i16"
             value = scope.emit(f"bitcast {half} {value} to {type_text('i16', lanes)}")
         self.masked_store(scope, operand, element, value, "store", "ptr", address, mask)
+
+    def store_parts(
+        self, scope: Scope, first: int, address: str, re: str, im: str
+    ) -> None:
+        """Write real and imaginary parts of the lanes, which lie side by side."""
+        lanes, element = self.lanes, MEMORY[self.operands[first].dtype]
+        kind = type_text(element, lanes)
+        for number, mask in enumerate(self.halves(scope)):
+            half = number * lanes // 2
+            order = [half + k // 2 + k % 2 * lanes for k in range(lanes)]
+            value = shuffled(scope, kind, re, im, order)
+            at = element_pointer(scope, element, address, number * lanes)
+            if mask is None:
+                align = np.dtype(self.operands[first].dtype).itemsize
+                scope.line(f"store {kind} {value}, ptr {at}, align {align}")
+            else:
+                self.store_some(scope, first, at, value, mask)
 
     def store_spaced(
         self, scope: Scope, operand: int, address: str, value: str, step: int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 from symnet.kernels.llvm.array_access import ArrayAccess
 from symnet.kernels.llvm.points import Points
@@ -33,8 +34,32 @@ class KernelOutputs:
             self.points.evaluate([*nest.indices_of[out], nest.value_of[out]])
         if between is not None:
             between()
+        done = set[Output]()
+        for out, following in pairwise(outputs):
+            if self.are_parts(out, following):
+                self.store_parts(out, following)
+                done |= {out, following}
         for out in outputs:
-            self.store_value(out, nest.value_of[out])
+            if out not in done:
+                self.store_value(out, nest.value_of[out])
+
+    def are_parts(self, out: Output, following: Output) -> bool:
+        """Whether two outputs are parts of complex numbers that are stored together."""
+        first, second = self.operand_of[out], self.operand_of[following]
+        moves = self.nest.lane_dimension in self.nest.moving(first)
+        lanes = self.block.lanes if moves else 0
+        pair = self.memory.first_part(second, lanes)
+        return pair == first and following.operand.behind and out.mode == "set"
+
+    def store_parts(self, out: Output, following: Output) -> None:
+        """Write real and imaginary parts to their places."""
+        operand, lanes = self.operand_of[out], self.block.lanes
+        values = [self.nest.value_of[one] for one in (out, following)]
+        for copy in range(self.block.copies):
+            here = self.block.writer.here()
+            address = self.block.copy_pointer(here, operand, copy)
+            re, im = (self.points.text(value, lanes, copy) for value in values)
+            self.memory.store_parts(here, operand, address, re, im)
 
     def store_value(self, out: Output, value: Scalar) -> None:
         """Write a value to the place of an output."""

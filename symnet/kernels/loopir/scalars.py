@@ -36,6 +36,10 @@ PRIMITIVES = frozenset(ARITHMETIC + COMPARISON + LOGIC + ROUNDING + OTHER)
 GROUP_BLOCKS = 8
 GROUP_NUMBERS = 4 * GROUP_BLOCKS
 
+# The dtype of the parts of a complex number.  Kernels are made of real numbers alone: see
+# `split_complex`.
+PARTS = {"complex64": "float32", "complex128": "float64"}
+
 REDUCTIONS = "sum prod max min all any argmax argmin".split()
 
 
@@ -51,7 +55,8 @@ class Scalar:
     "reduce"    `value` is one of REDUCTIONS, applied over the kernel's reduced axes;
     "block_of"  the number of the block that serves a position along an axis, and
     "word_of"   of a position and the four words of its block the one for the position
-                (see GROUP_NUMBERS).
+                (see GROUP_NUMBERS);
+    "complex"   the number of two parts (in formulas, not in kernels).
     """
 
     __slots__ = ("op", "args", "dtype", "value", "__weakref__")
@@ -138,13 +143,17 @@ def literal(value: Any, dtype: str) -> Scalar:
     if dtype == "int64":  # as nearly all: sizes
         return scalar("literal", (), dtype, int(value))
     kind = np.dtype(dtype).kind
+    if kind == "c":
+        number, part = np.dtype(dtype).type(value), PARTS[dtype]
+        parts = literal(number.real, part), literal(number.imag, part)
+        return scalar("complex", parts, dtype)
     if kind == "b":
         return scalar("literal", (), dtype, bool(value))
     if kind in "iu":
         return scalar("literal", (), dtype, int(value))
-    number = float(np.dtype(dtype).type(value))
-    plain = np.isfinite(number) and not (number == 0 and np.signbit(number))
-    return scalar("literal", (), dtype, number if plain else repr(number))
+    rounded = float(np.dtype(dtype).type(value))
+    plain = np.isfinite(rounded) and not (rounded == 0 and np.signbit(rounded))
+    return scalar("literal", (), dtype, rounded if plain else repr(rounded))
 
 
 def argument(position: int, dtype: str) -> Scalar:
@@ -279,12 +288,14 @@ class Operand:
 
     `axes[k]` says whether loop axis k moves along this array (False: broadcast, or
     summed away).  `indexed` counts further axes, before the others, that a "gather"
-    reads at computed positions (or a scatter writes).
+    reads at computed positions (or a scatter writes).  `behind`: its elements lie one place
+    behind those of the operand before, as imaginary parts behind real ones.
     """
 
     dtype: str
     axes: tuple[bool, ...]
     indexed: int = 0
+    behind: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -323,7 +334,8 @@ class Kernel:
 
 def print_operand(operand: Operand) -> str:
     moves = "".join("x" if moving else "." for moving in operand.axes)
-    return f"{operand.dtype}[{'i' * operand.indexed}{moves}]"
+    behind = "+1" if operand.behind else ""
+    return f"{operand.dtype}[{'i' * operand.indexed}{moves}]{behind}"
 
 
 def print_kernel(kernel: Kernel) -> str:

@@ -6,12 +6,14 @@ not by a wrong number or a crash in machine code.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from weakref import WeakSet
 
 from symnet.kernels.loopir.scalars import (
     ARITHMETIC,
     COMPARISON,
     LOGIC,
+    PARTS,
     REDUCTIONS,
     ROUNDING,
     Kernel,
@@ -61,7 +63,10 @@ def _verify(kernel: Kernel) -> None:
     rank = kernel.rank
     _demand(len(kernel.reduced) == rank, "each axis is reduced or kept")
     operands = [*kernel.inputs, *(output.operand for output in kernel.outputs)]
-    for operand in operands:
+    for before, operand in zip([None, *operands], operands, strict=False):
+        if operand.behind:
+            real = replace(operand, behind=False)
+            _demand(before == real, "imaginary parts lie behind real ones")
         _demand(len(operand.axes) == rank, "an operand says of each axis if it moves")
     varying: dict[Scalar, frozenset[int]] = {}
     for output in kernel.outputs:
@@ -100,6 +105,7 @@ def _verify_output(output: Output, varying: frozenset[int]) -> None:
 
 def _verify_scalar(node: Scalar, kernel: Kernel) -> None:
     op, dtypes = node.op, [a.dtype for a in node.args]
+    _demand(node.dtype not in PARTS, f"{op}: {node.dtype}, but kernels are real")
     if op in ("load", "gather"):
         _verify_read(node, kernel)
     elif op == "index":

@@ -18,7 +18,14 @@ from symnet.kernels.loopir.views import Size
 from symnet.ops.base import TensorOp, as_tensor, common_dtype
 from symnet.ops.comparison import neq
 from symnet.ops.elementwise import cast
-from symnet.ops.lowerings import Branches, Lowering, Reference, Shapes, Sizes, is_real
+from symnet.ops.lowerings import (
+    Branches,
+    Lowering,
+    Reference,
+    Shapes,
+    Sizes,
+    has_arrays,
+)
 
 
 class IfElse(TensorOp):
@@ -88,7 +95,7 @@ class IfElse(TensorOp):
         return Apply(self, variables, outputs)
 
     def lowering(self, node: Apply) -> Lowering:
-        if not is_real(node):
+        if not has_arrays(node):
             return Reference()
         graphs = (self.then_graph, self.else_graph)
         return Branches(graphs, tuple(range(len(node.inputs))))

@@ -1,4 +1,4 @@
-"""Functions of matrices: exponential, powers, norms, products, tensors as matrices."""
+"""Functions of matrices: powers, norms, products, tensors as matrices."""
 
 from __future__ import annotations
 
@@ -8,22 +8,16 @@ from typing import Any
 import numpy as np
 
 from symnet.errors import ShapeError, message
-from symnet.graph.variables import Apply, Gradients, Variable, Vars, operand_text
+from symnet.graph.variables import Variable, operand_text
 from symnet.ops.arithmetic import absolute, mul, pow, sqr
 from symnet.ops.base import as_tensor
 from symnet.ops.comparison import neq
 from symnet.ops.creation import eye
 from symnet.ops.diagonal import diagonal
 from symnet.ops.elementwise import cast
-from symnet.ops.indexing import getitem
-from symnet.ops.joining import concatenate
-from symnet.ops.linalg.products import dot, size_product, swapped
+from symnet.ops.linalg.products import dot, size_product
 from symnet.ops.linalg.solving import (
-    MatrixInverse,
-    MatrixOp,
     matrix_inverse,
-    only_real,
-    precise,
     solve,
 )
 from symnet.ops.linalg.spectral import svd
@@ -37,48 +31,9 @@ from symnet.ops.sizes import shape_i, sizes_of
 from symnet.ops.statistics import root_of_norm
 
 __all__ = [
-    "Expm", "expm", "kron", "matrix_dot", "matrix_power", "norm", "tensorinv",
+    "kron", "matrix_dot", "matrix_power", "norm", "tensorinv",
     "tensorsolve", "trace",
 ]  # fmt: skip
-
-# ---- functions of matrices
-
-
-class Expm(MatrixOp):
-    """The exponential of a square matrix.
-
-    Source of the gradient: the derivative of exp at A towards E is the upper right block
-    of exp([[A, E], [0, A]]) (Higham 2008, equation 3.16); its adjoint takes A^T.
-
-    >>> x = T.dmatrix("x")
-    >>> T.slinalg.Expm()(x).eval({x: [[0.0, 1.0], [0.0, 0.0]]})
-    array([[1., 1.],
-           [0., 1.]])
-    """
-
-    make_node = MatrixInverse.make_node
-    infer_sizes = MatrixInverse.infer_sizes
-
-    def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
-        x = precise(arrays[0])
-        import scipy.linalg  # slow to import, and only needed here
-
-        value = scipy.linalg.expm(x if xp is np else xp.asnumpy(x))
-        return self.finished(node, [value], xp)
-
-    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
-        (x,), (g,) = inputs, output_gradients
-        complex_answer = only_real(self, x)
-        if complex_answer is not None:
-            return [complex_answer]
-        turned, n = swapped(x), shape_i(x, 0)
-        upper = concatenate([turned, g], axis=1)
-        below = concatenate([mul(g, 0), turned], axis=1)
-        block = expm(concatenate([upper, below], axis=0))
-        return [getitem(block, (slice(None, n), slice(n, None)))]
-
-
-expm = Expm()
 
 
 def trace(X: Any) -> Variable:

@@ -1,8 +1,8 @@
 """Inverses, factors and solutions of systems of linear equations.
 
-These are LAPACK's, called natively.  Reference steps: pseudo-inverses, least squares, and
-float16, which is computed in float32.  Gradients are of real matrices; an op that reads one
-triangle only has the gradient with respect to that triangle.
+These are LAPACK's, called natively; only float16 is a reference step, in float32.  Gradients
+are of real matrices; an op that reads one triangle only has the gradient with respect to that
+triangle.
 """
 
 from __future__ import annotations
@@ -29,15 +29,14 @@ from symnet.ops.arithmetic import add, mul, neg, sub
 from symnet.ops.base import TensorOp, as_tensor, common_dtype, to_float
 from symnet.ops.creation import eye, tri, tril, triu
 from symnet.ops.elementwise import cast
-from symnet.ops.linalg.products import dot, matmul, swapped
+from symnet.ops.linalg.products import matmul, swapped
 from symnet.ops.lowerings import CallOf, Lowering, Shapes, Sizes
 from symnet.ops.shape import dimshuffle
 from symnet.ops.sizes import shape_i
 
 __all__ = [
-    "Cholesky", "cholesky", "Lstsq", "lstsq", "matrix_inverse",
-    "MatrixInverse", "MatrixPinv", "pinv", "Solve", "solve", "solve_lower_triangular",
-    "solve_symmetric", "solve_upper_triangular",
+    "Cholesky", "cholesky", "matrix_inverse", "MatrixInverse", "Solve", "solve",
+    "solve_lower_triangular", "solve_symmetric", "solve_upper_triangular",
 ]  # fmt: skip
 
 
@@ -172,44 +171,7 @@ class MatrixInverse(MatrixOp):
         return [neg(matmul(turned, matmul(output_gradients[0], turned)))]
 
 
-class MatrixPinv(MatrixOp):
-    """The Moore-Penrose pseudo-inverse of a matrix.
-
-    Singular values that are not above 1e-15 of the largest count as 0.
-
-    Source of the gradient: Golub & Pereyra 1973.
-
-    >>> x = T.dmatrix("x")
-    >>> T.nlinalg.MatrixPinv()(x).eval({x: [[2.0, 0.0], [0.0, 0.0]]})
-    array([[0.5, 0. ],
-           [0. , 0. ]])
-    """
-
-    def make_node(self, x: Any) -> Apply:
-        x = self.matrix(x, square=False)
-        return Apply(self, [x], self.outputs(x, x.type.shape[::-1]))
-
-    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
-        return [inputs[0][::-1]]
-
-    def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
-        return self.finished(node, [xp.linalg.pinv(precise(arrays[0]))], xp)
-
-    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
-        (x,), (p,), (g,) = inputs, outputs, output_gradients
-        complex_answer = only_real(self, x)
-        if complex_answer is not None:
-            return [complex_answer]
-        turned = swapped(p)
-        rows = dot(dot(swapped(g), p), turned)
-        columns = dot(dot(turned, p), swapped(g))
-        outside = sub(rows, dot(x, dot(p, rows)))
-        inside = sub(columns, dot(dot(columns, p), x))
-        return [sub(add(outside, inside), dot(turned, dot(g, turned)))]
-
-
 matrix_inverse = MatrixInverse()
-pinv = MatrixPinv()
 
 
 # ---- Cholesky
@@ -405,40 +367,6 @@ solve = Solve()
 solve_symmetric = Solve("symmetric")
 solve_lower_triangular = Solve("lower_triangular")
 solve_upper_triangular = Solve("upper_triangular")
-
-
-class Lstsq(MatrixOp):
-    """The least squares solution of x s = y: lstsq(x, y, rcond).
-
-    Shapes: x (m, n), y (m,) or (m, k) -> s, the sums of squared residues (of no size where
-    x has not full rank or m <= n), the rank of x, its singular values (min(m, n),).
-    It has no gradient: `dot(pinv(x), y)` has one.
-    """
-
-    def make_node(self, x: Any, y: Any, rcond: Any) -> Apply:
-        x, y, limit = self.matrix(x, square=False), as_tensor(y), as_tensor(rcond)
-        dtype = to_float(common_dtype([x, y]))
-        x, y = cast(x, dtype), cast(y, dtype)
-        shape = (x.type.shape[1], *y.type.shape[1:])
-        vector = TensorType(np.zeros(0, dtype).real.dtype, (None,))
-        outputs = [
-            make_variable(TensorType(dtype, shape)),
-            make_variable(vector),
-            make_variable(TensorType("int64")),
-            make_variable(vector),
-        ]
-        return Apply(self, [x, y, cast(limit, "float64")], outputs)
-
-    def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
-        x, y, limit = arrays
-        results = xp.linalg.lstsq(precise(x), precise(y), rcond=float(limit))
-        return self.finished(node, results, xp)
-
-
-def lstsq(*arguments: Any) -> Any:
-    """The operation, which is then applied, as in Theano: `lstsq()(x, y, rcond)`; or
-    `lstsq(x, y, rcond)` at once.  See Lstsq."""
-    return Lstsq()(*arguments) if arguments else Lstsq()
 
 
 def smallest_size(x: Sequence[Size]) -> Size:

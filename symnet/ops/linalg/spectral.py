@@ -1,7 +1,7 @@
 """Eigenvalues, singular values, orthogonal factors, functions of matrices.
 
 As in `ops.linalg.solving`, these are LAPACK's and have gradients for real matrices.
-Reference steps: eigenvalues of matrices that are not symmetric.
+Reference steps: eigenvalues of real matrices that are not symmetric.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from symnet.ops.linalg.solving import (
     solve_upper_triangular,
     square_size,
 )
-from symnet.ops.lowerings import CallOf, Lowering, Shapes, Sizes
+from symnet.ops.lowerings import CallOf, Lowering, Reference, Shapes, Sizes
 from symnet.ops.shape import dimshuffle
 from symnet.ops.sizes import shape_i
 
@@ -82,6 +82,9 @@ class Eig(MatrixOp):
     """Eigenvalues and right eigenvectors (columns) of a square matrix.
 
     Dtypes: those of x; a real matrix with complex eigenvalues is refused.
+    Complex matrices are LAPACK's, called natively.  Real ones are a reference step, as their
+    eigenvalues must be looked at.  It has no gradient, as in Theano.  Of a complex matrix with
+    NaN or infinities LAPACK also complains on the standard error output.
     Raises: ValueError for that; LinAlgError where it does not converge.
 
     >>> x = T.dmatrix("x")
@@ -89,6 +92,11 @@ class Eig(MatrixOp):
     >>> values.eval({x: [[2.0, 1.0], [0.0, 3.0]]})
     array([2., 3.])
     """
+
+    def lowering(self, node: Apply) -> Lowering:
+        if node.inputs[0].type.dtype != "complex128":
+            return Reference()
+        return self.called(node, "eig", "Eigenvalues did not converge")
 
     def make_node(self, x: Any) -> Apply:
         x = self.matrix(x)

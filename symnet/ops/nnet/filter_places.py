@@ -34,7 +34,14 @@ from symnet.kernels.loopir.views import Size
 from symnet.ops.arithmetic import int_div
 from symnet.ops.base import NoGradient, as_tensor, disconnected, scalar_constant
 from symnet.ops.linalg.products import size_product
-from symnet.ops.lowerings import HostValue, Lowering, Reference, Shapes, Sizes, is_real
+from symnet.ops.lowerings import (
+    HostValue,
+    Lowering,
+    Reference,
+    Shapes,
+    Sizes,
+    has_arrays,
+)
 from symnet.ops.nnet.convolution import no_more_known
 from symnet.ops.sizes import (
     SpecifyShape,
@@ -184,7 +191,7 @@ class FilterPlaces(NoGradient):
         return views.add(steps, views.ONE)
 
     def lowering(self, node: Apply) -> Lowering:
-        return HostValue() if is_real(node) else Reference()
+        return HostValue() if has_arrays(node) else Reference()
 
     def connection_pattern(self, node: Apply) -> list[list[bool]]:
         return [[False], [False]]
@@ -233,7 +240,7 @@ class SizeAtLeast(NoGradient):
         return values[0]
 
     def lowering(self, node: Apply) -> Lowering:
-        return HostValue() if is_real(node) else Reference()
+        return HostValue() if has_arrays(node) else Reference()
 
     def connection_pattern(self, node: Apply) -> list[list[bool]]:
         return [[False]]

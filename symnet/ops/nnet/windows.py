@@ -35,7 +35,7 @@ from symnet.ops.lowerings import (
     Reference,
     Shapes,
     Sizes,
-    is_real,
+    has_arrays,
     scatter,
 )
 from symnet.ops.sizes import shape_i, size_scalar
@@ -143,7 +143,7 @@ class AddWindows(TensorOp):
         return [x]
 
     def lowering(self, node: Apply) -> Lowering:
-        if not is_real(node):
+        if not has_arrays(node):
             return Reference()
         rank = node.inputs[1].type.ndim
         return scatter(self._space, self._position, True, node, rank)

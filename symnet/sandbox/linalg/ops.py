@@ -11,16 +11,15 @@ from symnet.ops.arithmetic import true_div
 from symnet.ops.base import as_tensor
 from symnet.ops.diagonal import alloc_diag, diag, extract_diag
 from symnet.ops.linalg.determinants import Det, det
+from symnet.ops.linalg.least_squares import MatrixPinv, pinv
 from symnet.ops.linalg.matrices import matrix_dot, trace
 from symnet.ops.linalg.products import dot
 from symnet.ops.linalg.solving import (
     Cholesky,
     MatrixInverse,
-    MatrixPinv,
     Solve,
     cholesky,
     matrix_inverse,
-    pinv,
     solve,
 )
 from symnet.ops.linalg.spectral import eig, eigh, qr, svd

@@ -91,3 +91,14 @@ def test_a_fault_is_named_with_the_kernel(name):
     with pytest.raises(KernelError, match=what) as caught:
         verify_kernel(wrong)
     assert "kernel for i0" in str(caught.value)
+
+
+def test_imaginary_parts_lie_behind_real_ones():
+    part = replace(ROWS, behind=True)
+    verify_kernel(
+        Kernel(2, (False, False), (ROWS, part), (Output(ROWS, load(1, "float64")),))
+    )
+    with pytest.raises(KernelError, match="behind real"):
+        verify_kernel(
+            Kernel(2, (False, False), (part,), (Output(ROWS, load(0, "float64")),))
+        )

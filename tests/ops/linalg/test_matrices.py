@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import scipy.linalg
 
 from symnet.errors import ShapeError
 from symnet.gradient import grad, verify_grad
 from symnet.graph.types import TensorType
 from symnet.ops.inputs import matrix, tensor3, vector
 from symnet.ops.linalg.matrices import (
-    expm,
     kron,
     matrix_dot,
     matrix_power,
@@ -31,11 +29,6 @@ def check(function, reference, *arrays, rtol=1e-10):
     found = run(function(*inputs), dict(zip(inputs, arrays)))
     np.testing.assert_allclose(found, reference(*arrays), rtol=rtol, atol=1e-13)
     verify_grad(function, list(arrays))
-
-
-def test_expm():
-    check(expm, scipy.linalg.expm, X)
-    verify_grad(lambda x: grad((expm(x) ** 2).sum(), x), [X / 3], n_tests=1)
 
 
 def test_trace_and_products():

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import scipy.linalg
 
+import symnet
 from symnet.errors import NullTypeGradError
 from symnet.gradient import grad, verify_grad
 from symnet.graph.types import TensorType
-from symnet.ops.inputs import matrix
+from symnet.ops.inputs import matrix, zmatrix
 from symnet.ops.linalg.products import dot
 from symnet.ops.linalg.spectral import QR, SVD, Eigh, eig, eigh, eigvalsh, qr, svd
 from tests.helpers import run
@@ -33,6 +34,21 @@ def test_eig():
         value(eig, turn)
     values, _ = value(eig, turn.astype("complex128"))
     np.testing.assert_allclose(sorted(values.imag), [-1, 1])
+
+
+def test_eigenvalues_of_complex_matrices_are_native():
+    z = zmatrix()
+    f = symnet.function([z], eig(z))
+    assert not any(segment.reference for segment in f.engine.segments)
+    for size in (0, 1, 2, 6):
+        matrix = RANDOM.normal(size=(size, size)) + 1j * RANDOM.normal(
+            size=(size, size)
+        )
+        values, vectors = f(matrix)
+        np.testing.assert_allclose(matrix @ vectors, vectors * values, atol=1e-12)
+        np.testing.assert_allclose(np.linalg.norm(vectors, axis=0), 1)
+    with pytest.raises(np.linalg.LinAlgError, match="converge"):
+        f(matrix * np.nan)
 
 
 @pytest.mark.parametrize("uplo", ["L", "U"])

@@ -37,7 +37,7 @@ Shape = tuple[int, ...]
 MODULE = "numpy.linalg._umath_linalg"
 # How many inputs and outputs a function has; those whose dtypes are real.
 OPERANDS: dict[str, tuple[int, int]] = {
-    "solve": (2, 1), "solve1": (2, 1), "slogdet": (1, 2), "eigh_lo": (1, 2),
+    "solve": (2, 1), "solve1": (2, 1), "slogdet": (1, 2), "eig": (1, 2), "eigh_lo": (1, 2),
     "eigh_up": (1, 2), "svd_s": (1, 3), "svd_f": (1, 3), "qr_reduced": (2, 1),
     "qr_complete": (2, 1),
 }  # fmt: skip
@@ -45,7 +45,14 @@ REAL = {"slogdet": 2, "eigh_lo": 1, "eigh_up": 1, "eigvalsh_lo": 1, "svd": 1,
         "svd_s": 2, "svd_f": 2}  # fmt: skip
 # Multiplications of a function, in cubes of a matrix's size, and multiplications in a
 # nanosecond.
-CUBES = {"eigh_lo": 9.0, "eigh_up": 9.0, "svd_s": 20.0, "svd_f": 20.0, "svd": 4.0}
+CUBES = {
+    "eig": 25.0,
+    "eigh_lo": 9.0,
+    "eigh_up": 9.0,
+    "svd_s": 20.0,
+    "svd_f": 20.0,
+    "svd": 4.0,
+}
 PER_NS, CALL_NS = 8.0, 1000.0
 GRAIN_NS = 20_000.0  # of work that one thread takes
 
