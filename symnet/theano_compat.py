@@ -131,7 +131,7 @@ def small_modules(settings: Any, asarray: Any) -> dict[str, dict[str, Any]]:
             "local_bitwidth": lambda: struct.calcsize("P") * 8,
             "python_int_bitwidth": lambda: struct.calcsize("l") * 8,
         },
-        "theano.configparser": flags,
+        "theano.configparser": {**flags, "_config_var_list": settings.listed()},
         "theano.misc.safe_asarray": {"_asarray": asarray},
         "theano.gpuarray": {"pygpu_activated": False, "pygpu": None, "use": use},
         "theano.gpuarray.type": {"list_contexts": list},

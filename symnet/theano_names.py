@@ -245,6 +245,7 @@ def top(settings: Settings) -> ModuleType:
         "__file__": symnet.__file__,
     }
     module = make("theano", {**names, **own, "__version__": VERSION})
+    vars(module)["theano"] = module  # which Theano's package found in itself, too
     refuse_in("theano", module)
     return module
 

@@ -185,6 +185,22 @@ class SettingsGroup:
         return sorted({one[len(self._path) :].split(".")[0] for one in found})
 
 
+class Setting:
+    """One setting with its full name, as `theano.configparser._config_var_list` lists them:
+    a descriptor, whose object does not matter."""
+
+    def __init__(self, settings: Settings, fullname: str) -> None:
+        self.settings, self.fullname = settings, fullname
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        group, last = self.settings.place(self.fullname)
+        return getattr(group, last)
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        group, last = self.settings.place(self.fullname)
+        setattr(group, last, value)
+
+
 class Settings(SettingsGroup):
     """`theano.config`.  Printed, it is a table of all settings and their values."""
 
@@ -198,6 +214,10 @@ class Settings(SettingsGroup):
         for group in groups:
             owner = getattr(owner, group)
         return owner, last
+
+    def listed(self) -> list[Setting]:
+        """All settings, by their full names in order."""
+        return [Setting(self, name) for name in sorted({*WORKING, *self._kept})]
 
     def read_flags(self, text: str, source: str = "THEANO_FLAGS") -> None:
         """Take settings as `THEANO_FLAGS` holds them: "floatX=float32,warn.round=False".

@@ -374,6 +374,8 @@ tensor.verify_grad(DoubleOp(), [value], rng=numpy.random)
 assert graph_inputs([doubled]) == [x] and doubled.owner.inputs[0] is x
 assert isinstance(doubled.owner.op, Op) and doubled in ancestors([doubled])
 assert isinstance(x, theano.Variable) and isinstance(x, tensor.TensorVariable)
+from theano import theano as itself
+assert itself is theano
 assert x.type == tensor.TensorType(theano.config.floatX, (False, False))
 y = theano.clone(doubled + 1, replace={x: x * 3})
 numpy.testing.assert_allclose(y.eval({x: value}), 6 * value + 1)

@@ -146,6 +146,20 @@ def test_change_flags_in_a_block_and_of_a_function() -> None:
     assert not settings.profile
 
 
+def test_settings_are_listed_as_descriptors() -> None:
+    """Programs save settings and bring them back by them, as PyMC3 does."""
+    settings = Settings()
+    listed = {one.fullname: one for one in settings.listed()}
+    assert set(listed) == {*WORKING, *DEFAULTS}
+    one = listed["conv.assert_shape"]
+    before = one.__get__(True, None)
+    one.__set__(None, not before)
+    assert settings.conv.assert_shape is (not before)
+    with symnet.config.change_flags(compute_test_value="off"):
+        listed["compute_test_value"].__set__(None, "ignore")
+        assert config.compute_test_value == "ignore"
+
+
 def test_unknown_names() -> None:
     settings = Settings()
     assert not hasattr(settings, "no_such")
