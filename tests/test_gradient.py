@@ -291,6 +291,9 @@ def test_wrong_costs():
     with pytest.warns(UserWarning, match="the cost is int32"):
         slope = grad(x.sum().astype("int32"), x)
     np.testing.assert_array_equal(slope.eval({x: np.ones(2)}), np.zeros(2))
+    with pytest.raises(TypeError, match="is complex128") as caught:
+        grad((x * 1j).sum(), x)
+    assert "T.real()" in str(caught.value)
     with pytest.raises(TypeError, match="is a variable"):
         grad(3.0, x)
     with pytest.raises(ValueError, match="neither"):

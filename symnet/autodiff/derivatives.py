@@ -204,7 +204,7 @@ def make_flat(found: Terms, cost: Variable | None) -> None:
 def check_cost(cost: Any) -> None:
     """Warn of a cost that is not continuous.
 
-    Raises: TypeError where `cost` is no variable or no scalar.
+    Raises: TypeError where `cost` is no variable, no scalar, or complex.
     """
     if isinstance(cost, bool):
         as_tensor(cost)
@@ -216,6 +216,10 @@ def check_cost(cost: Any) -> None:
     if getattr(cost.type, "ndim", 0):
         what = f"grad: the cost is a scalar, this one has rank {cost.type.ndim}"
         cure = "take its sum() or mean(), or use jacobian()"
+        raise TypeError(message(what, operands=operands, origin=line, cure=cure))
+    if str(getattr(cost.type, "dtype", "")).startswith("complex"):
+        what = f"grad: the cost is a real number, this one is {cost.type.dtype}"
+        cure = "take abs(), T.real() or T.imag() of it"
         raise TypeError(message(what, operands=operands, origin=line, cure=cure))
     if is_discrete(cost):
         what = f"grad: the cost is {cost.type.dtype}: its gradient is zero everywhere"
