@@ -13,7 +13,7 @@ import pytest
 
 import symnet
 import symnet.tensor as T
-from symnet.compile import executable
+from symnet.compile import compiled_segment
 from symnet.compile.plan import plan_cache
 from symnet.config import config
 from tests.helpers import reference_sort
@@ -65,7 +65,7 @@ def alive(marks: dict[str, ref[Any]]) -> list[str]:
 def test_plans_beyond_the_number_kept_are_freed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(executable, "PLANS_KEPT", 3)
+    monkeypatch.setattr(compiled_segment, "PLANS_KEPT", 3)
     f = make()
     marks = [call(f, rows) for rows in range(10, 20)]
     assert [bool(alive(one)) for one in marks] == [False] * 7 + [True] * 3
