@@ -58,7 +58,7 @@ class Target:
 def vector_bytes(features: Mapping[str, bool]) -> int:
     """Bytes of the widest vector register with masks (or the usual 16).
 
-    Measured on Emerald Rapids: 64 bytes take 0.6 to 0.9 of the time of 32 for softmax,
+    Measured on Sapphire Rapids: 64 bytes take 0.6 to 0.9 of the time of 32 for softmax,
     tanh and exp, sums in the cache; the same for what waits for memory.
     """
     if all(features.get(feature) for feature in WIDE):
