@@ -38,7 +38,8 @@ from symnet.gof import FunctionGraph
 from symnet.gradient import Lop, Rop, grad, subgraph_grad
 from symnet.rewriting.bypassed import clone
 from symnet.graph.types import Type
-from symnet.graph.variables import Apply, Constant, Op, Variable
+from symnet.graph.op import Op
+from symnet.graph.variables import Apply, Constant, Variable
 from symnet.lazy import lazy_names as _lazy_names
 from symnet.ops.from_graph import OpFromGraph
 from symnet.ops.linalg.products import dot

@@ -29,9 +29,10 @@ from symnet.gradient import (
     zero_grad,
 )
 from symnet.graph.evaluate import evaluate
+from symnet.graph.op import Op
 from symnet.graph.traverse import toposort
 from symnet.graph.types import DisconnectedType, NullType, TensorType
-from symnet.graph.variables import Apply, Op
+from symnet.graph.variables import Apply
 from symnet.ops import functions as F
 from symnet.ops.arithmetic import sgn, switch
 from symnet.ops.complex_parts import complex, imag, real

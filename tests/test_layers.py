@@ -30,7 +30,7 @@ def floors(text: str) -> list[str]:
 
 FLOORS = floors("""
 collector config data_classes errors lazy recent times progress_display html_tables
-graph: origin unused_code entering types equal_values object_types attached variables
+graph: origin unused_code entering types equal_values object_types attached variables op
 graph: testvalues traverse asked
 graph: promised evaluate pickling inner
 graph: verify_graph same_graph .

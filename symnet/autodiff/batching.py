@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from symnet.errors import message
+from symnet.graph.op import Op
 from symnet.graph.origin import inherit
 from symnet.graph.traverse import toposort
-from symnet.graph.variables import Apply, Constant, Op, Variable
+from symnet.graph.variables import Apply, Constant, Variable
 from symnet.ops.advanced import AdvancedIncSubtensor, AdvancedSubtensor
 from symnet.ops.alloc import Alloc, alloc
 from symnet.ops.arithmetic import int_div, mul, switch

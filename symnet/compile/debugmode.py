@@ -45,15 +45,10 @@ from symnet.data_classes import dataclass
 from symnet.errors import message
 from symnet.graph.evaluate import changing, compute, evaluate, value_of
 from symnet.graph.inner import InnerGraph
+from symnet.graph.op import is_users
 from symnet.graph.same_graph import equal_computations
 from symnet.graph.traverse import Graph, toposort
-from symnet.graph.variables import (
-    Apply,
-    Variable,
-    is_users,
-    make_variable,
-    operand_text,
-)
+from symnet.graph.variables import Apply, Variable, make_variable, operand_text
 from symnet.kernels.devices import REFERENCE
 from symnet.kernels.interface import REPLACES, Device, Ticket, with_ticket
 from symnet.kernels.memory import HOST

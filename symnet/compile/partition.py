@@ -61,9 +61,10 @@ def split(
     updates: Mapping[SharedVariable, Variable],
     device: Device,
     without: Collection[Apply] = (),
+    early: Collection[Variable] = (),
 ) -> list[Segment]:
-    """The segments of a graph on a device, in order.  without: operations of
-    which it has turned out to have no code.
+    """The segments of a graph on a device, in order.  without: operations of which it has
+    turned out to have no code; early: values that a segment turned out to need for sizes.
 
     The last one makes the outputs and the updates: nothing is updated before every
     operation that may fail has run.
@@ -71,7 +72,7 @@ def split(
     results = [*outputs, *updates.values()]
     nodes = toposort(results)
     inference = Inference(_free_leaves(nodes, [*results, *updates, *inputs]))
-    levels = find_levels(nodes, inference, device, without)
+    levels = find_levels(nodes, inference, device, without, early)
     last = max([levels.made.get(v, 0) for v in results], default=0)
     if not last:
         # Also what nothing uses: then a builtin can take all that a call brings.
@@ -207,6 +208,7 @@ def find_levels(
     inference: Inference,
     device: Device,
     without: Collection[Apply] = (),
+    early: Collection[Variable] = (),
 ) -> Levels:
     """Where each operation of a graph can run."""
     found = Levels()
@@ -227,6 +229,9 @@ def find_levels(
             found.hosted.update(v for v in node.outputs if _is_hosted(v, inference))
         for output in node.outputs:
             found.made[output] = level
+            if output in early:
+                inference.add_leaf(output)
+                found.known[output] = level + 1
     return found
 
 

@@ -60,6 +60,7 @@ from symnet.rewriting.selection import FAST_RUN, RewriteChoice, registered
 from symnet.rewriting.theano_tags import COUNTERPARTS, WITHOUT_COUNTERPART
 from symnet.rewriting.users_rewrites import UsersRewriteFailed
 from symnet.shared import SharedVariable, check_memory
+from symnet.sizes.infer import DataDependentSize
 
 Note = Callable[[Fired], None]
 
@@ -407,9 +408,21 @@ def compile_graph(
     outputs = graph.outputs[:count]
     updates = dict(zip(updated, graph.outputs[count:], strict=True))
     hosted: set[Apply] = set()  # operations found to have no code on the device
+    early: set[Variable] = set()  # values found to be needed for sizes
     while True:
-        segments = split(graph.inputs, outputs, updates, device, hosted)
-        programs = build_programs(segments, outputs, updates, device, trace, without)
+        segments = split(graph.inputs, outputs, updates, device, hosted, early)
+        try:
+            programs = build_programs(
+                segments, outputs, updates, device, trace, without
+            )
+        except DataDependentSize as missing:
+            # A segment alone may know less of its sizes than the graph as a whole did.
+            if missing.variable in early:
+                raise
+            early.add(missing.variable)
+            if trace is not None:
+                trace.programs.clear()
+            continue
         found = without_code(programs, device)
         for node in found.keys() & hosted:
             raise NotOnDevice(found[node])

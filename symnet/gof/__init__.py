@@ -24,9 +24,10 @@ from symnet.gof.opt import (
 from symnet.gof.params_type import Params, ParamsType
 from symnet.gof.toolbox import Feature, NodeFinder, PrintListener, ReplaceValidate
 from symnet.graph.object_types import Generic, generic
+from symnet.graph.op import Op
+from symnet.graph.op import Op as PureOp
 from symnet.graph.types import NullType, Type
-from symnet.graph.variables import Apply, Constant, Op, Variable
-from symnet.graph.variables import Op as PureOp
+from symnet.graph.variables import Apply, Constant, Variable
 from symnet.rewriting.function_graph import FunctionGraph, InconsistencyError
 from symnet.shared import Container
 

@@ -7,9 +7,10 @@ from typing import Any
 
 from symnet.config import config
 from symnet.errors import MissingInputError
+from symnet.graph.op import Op
+from symnet.graph.op import Op as PureOp
 from symnet.graph.testvalues import get_test_value
-from symnet.graph.variables import Apply, Op, Variable
-from symnet.graph.variables import Op as PureOp
+from symnet.graph.variables import Apply, Variable
 
 
 def get_debug_values(*args: Any) -> list[tuple[Any, ...]]:

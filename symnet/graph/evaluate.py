@@ -9,16 +9,10 @@ from typing import Any
 import numpy as np
 
 from symnet.errors import MissingInputError, ShapeError, message, without_own_frames
+from symnet.graph.op import Op, is_users
 from symnet.graph.promised import check_promise
 from symnet.graph.traverse import toposort
-from symnet.graph.variables import (
-    Apply,
-    Constant,
-    Op,
-    Variable,
-    is_users,
-    operand_text,
-)
+from symnet.graph.variables import Apply, Constant, Variable, operand_text
 
 # (operation, its arrays, its results) -> what to go on with instead of the results, of
 # operations inside loops and conditions too.

@@ -14,7 +14,8 @@ import numpy as np
 
 from symnet.config import config
 from symnet.errors import MissingInputError, message
-from symnet.graph.variables import Apply, Variable, observers
+from symnet.graph.op import observers
+from symnet.graph.variables import Apply, Variable
 
 
 def get_test_value(variable: Variable) -> Any:

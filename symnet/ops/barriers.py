@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from symnet.graph.op import Gradients, Op, Vars
 from symnet.graph.types import DisconnectedType, NullType
-from symnet.graph.variables import Apply, Gradients, Op, Variable, Vars, make_variable
+from symnet.graph.variables import Apply, Variable, make_variable
 from symnet.kernels.loopir.views import View
 from symnet.ops.arithmetic import clip, mul, second
 from symnet.ops.base import SameShape, ViewOp, as_tensor, constant

@@ -18,14 +18,12 @@ from symnet.errors import (
     message,
 )
 from symnet.graph.entering import as_plain
+from symnet.graph.op import Gradients, Op, Vars
 from symnet.graph.types import COMPLEX, FLOATS, DisconnectedType, TensorType
 from symnet.graph.variables import (
     Apply,
     Constant,
-    Gradients,
-    Op,
     Variable,
-    Vars,
     make_variable,
     operand_text,
 )

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from symnet.errors import message
-from symnet.graph.variables import Apply, Gradients, Vars, make_variable, operand_text
+from symnet.graph.op import Gradients, Vars
+from symnet.graph.variables import Apply, make_variable, operand_text
 from symnet.ops.base import TensorOp, as_tensor, disconnected
 from symnet.ops.lowerings import Shapes, Sizes
 

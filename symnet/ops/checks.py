@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from symnet.graph.variables import Apply, Gradients, Op, Variable, Vars, make_variable
+from symnet.graph.op import Gradients, Op, Vars
+from symnet.graph.variables import Apply, Variable, make_variable
 from symnet.kernels.loopir.views import View
 from symnet.ops.base import ViewOp, as_tensor, disconnected
 from symnet.ops.lowerings import Shapes, Sizes

@@ -12,13 +12,12 @@ import numpy as np
 from symnet.config import config
 from symnet.errors import message
 from symnet.graph.asked import remember_inputs
+from symnet.graph.op import Gradients, Vars
 from symnet.graph.types import COMPLEX, FLOATS, TensorType
 from symnet.graph.variables import (
     Apply,
     Constant,
-    Gradients,
     Variable,
-    Vars,
     make_variable,
     operand_text,
 )

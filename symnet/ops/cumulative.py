@@ -7,15 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from symnet.graph.op import Gradients, Vars
 from symnet.graph.types import TensorType
-from symnet.graph.variables import (
-    Apply,
-    Gradients,
-    Variable,
-    Vars,
-    make_variable,
-    operand_text,
-)
+from symnet.graph.variables import Apply, Variable, make_variable, operand_text
 from symnet.kernels.routines import Running
 from symnet.ops.alloc import full_like
 from symnet.ops.arithmetic import mul

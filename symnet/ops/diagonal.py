@@ -8,15 +8,9 @@ from functools import reduce
 from typing import Any
 
 from symnet.errors import ShapeError, message
+from symnet.graph.op import Gradients, Vars
 from symnet.graph.types import TensorType
-from symnet.graph.variables import (
-    Apply,
-    Gradients,
-    Variable,
-    Vars,
-    make_variable,
-    operand_text,
-)
+from symnet.graph.variables import Apply, Variable, make_variable, operand_text
 from symnet.kernels.loopir import views
 from symnet.kernels.loopir.views import Size, View
 from symnet.ops.alloc import zeros, zeros_like

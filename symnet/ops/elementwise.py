@@ -13,14 +13,12 @@ from typing import Any
 import numpy as np
 
 from symnet.errors import ComplexError, ShapeError, message
+from symnet.graph.op import Gradients, Op, Vars
 from symnet.graph.types import COMPLEX, DTYPES, FLOATS, TensorType
 from symnet.graph.variables import (
     Apply,
     Constant,
-    Gradients,
-    Op,
     Variable,
-    Vars,
     make_variable,
     operand_text,
 )

@@ -19,15 +19,14 @@ from symnet.autodiff.singular import loses_zeros
 from symnet.config import config
 from symnet.errors import MissingInputError, UnusedInputError, message
 from symnet.graph.inner import InnerGraph
+from symnet.graph.op import Gradients, Vars
 from symnet.graph.origin import capture
 from symnet.graph.testvalues import compute_test_values, get_test_value
 from symnet.graph.traverse import clone_replace, depends_on, leaves, toposort
 from symnet.graph.types import DisconnectedType, NullType
 from symnet.graph.variables import (
     Apply,
-    Gradients,
     Variable,
-    Vars,
     filter_variable,
     make_variable,
     operand_text,

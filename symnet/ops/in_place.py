@@ -12,14 +12,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from symnet.errors import message
-from symnet.graph.variables import (
-    Apply,
-    Gradients,
-    Variable,
-    Vars,
-    make_variable,
-    operand_text,
-)
+from symnet.graph.op import Gradients, Vars
+from symnet.graph.variables import Apply, Variable, make_variable, operand_text
 from symnet.ops.arithmetic import (
     abs_,
     add,

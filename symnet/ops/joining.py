@@ -7,13 +7,12 @@ from itertools import accumulate
 from typing import Any, ClassVar
 
 from symnet.errors import ShapeError, message
+from symnet.graph.op import Gradients, Vars
 from symnet.graph.types import INTEGERS, DisconnectedType, TensorType
 from symnet.graph.variables import (
     Apply,
     Constant,
-    Gradients,
     Variable,
-    Vars,
     make_variable,
     operand_text,
 )

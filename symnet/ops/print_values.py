@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from symnet.graph.variables import Apply, Gradients, Vars, make_variable
+from symnet.graph.op import Gradients, Vars
+from symnet.graph.variables import Apply, make_variable
 from symnet.ops.base import SameShape, as_tensor
 
 

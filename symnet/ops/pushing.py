@@ -13,13 +13,12 @@ from contextvars import ContextVar
 from typing import Any
 
 from symnet.errors import message
+from symnet.graph.op import Gradients, Vars
 from symnet.graph.traverse import depends_on, toposort
 from symnet.graph.types import COMPLEX, FLOATS, DisconnectedType, TensorType
 from symnet.graph.variables import (
     Apply,
-    Gradients,
     Variable,
-    Vars,
     make_variable,
     node_message,
     operand_text,

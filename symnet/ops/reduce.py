@@ -13,13 +13,12 @@ from typing import Any
 import numpy as np
 
 from symnet.errors import message
+from symnet.graph.op import Gradients, Vars
 from symnet.graph.types import COMPLEX, FLOATS, TensorType
 from symnet.graph.variables import (
     Apply,
-    Gradients,
     TensorLike,
     Variable,
-    Vars,
     make_variable,
     operand_text,
 )

@@ -26,16 +26,14 @@ from typing import Any, Self
 import numpy as np
 
 from symnet.errors import message
+from symnet.graph.op import Gradients, Op, Vars
 from symnet.graph.origin import capture
 from symnet.graph.traverse import clone_replace, leaves
 from symnet.graph.types import COMPLEX, FLOATS, DisconnectedType, NullType, TensorType
 from symnet.graph.variables import (
     Apply,
     Constant,
-    Gradients,
-    Op,
     Variable,
-    Vars,
     make_variable,
     operand_text,
 )

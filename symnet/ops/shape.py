@@ -11,15 +11,9 @@ from typing import Any
 import numpy as np
 
 from symnet.errors import ShapeError, message
+from symnet.graph.op import Gradients, Vars
 from symnet.graph.types import TensorType
-from symnet.graph.variables import (
-    Apply,
-    Gradients,
-    Variable,
-    Vars,
-    make_variable,
-    operand_text,
-)
+from symnet.graph.variables import Apply, Variable, make_variable, operand_text
 from symnet.kernels.loopir.views import ONE, View
 from symnet.ops.alloc import (
     alloc,

@@ -10,14 +10,12 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from symnet.errors import message
+from symnet.graph.op import Gradients, Op, Vars
 from symnet.graph.types import INTEGERS, DisconnectedType, TensorType
 from symnet.graph.variables import (
     Apply,
     Constant,
-    Gradients,
-    Op,
     Variable,
-    Vars,
     make_variable,
     operand_text,
 )

@@ -15,14 +15,13 @@ from typing import Any
 import numpy as np
 
 from symnet.errors import ShapeError, message
+from symnet.graph.op import Gradients, Vars
 from symnet.graph.origin import capture
 from symnet.graph.types import TensorType
 from symnet.graph.variables import (
     Apply,
     Constant,
-    Gradients,
     Variable,
-    Vars,
     make_variable,
     operand_text,
 )

@@ -11,20 +11,13 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from symnet.errors import message
+from symnet.graph.op import Op, is_users
 from symnet.graph.origin import inherit
 from symnet.graph.pickling import by_name, named
 from symnet.graph.promised import Promised, promised_sizes
 from symnet.graph.traverse import clone_replace, toposort
 from symnet.graph.types import COMPLEX, FLOATS, DisconnectedType, TensorType, Type
-from symnet.graph.variables import (
-    Apply,
-    Constant,
-    Op,
-    Variable,
-    is_users,
-    node_message,
-    operand_text,
-)
+from symnet.graph.variables import Apply, Constant, Variable, node_message, operand_text
 from symnet.ops.base import as_tensor
 from symnet.ops.elementwise import cast
 from symnet.ops.scalar_ops import ScalarOp

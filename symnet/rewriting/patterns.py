@@ -19,8 +19,9 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 
 from symnet.data_classes import dataclass
+from symnet.graph.op import Op
 from symnet.graph.types import TensorType
-from symnet.graph.variables import Apply, Constant, Op, Variable
+from symnet.graph.variables import Apply, Constant, Variable
 from symnet.kernels.loopir.views import Size
 from symnet.ops.base import constant
 from symnet.ops.elementwise import Cast, Elementwise

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from symnet.graph.variables import Apply, Op, Variable
+from symnet.graph.op import Op
+from symnet.graph.variables import Apply, Variable
 from symnet.rewriting.patterns import Rule
 from symnet.rewriting.users_rewrites import LocalRewrite, TopoOptimizer, as_local
 

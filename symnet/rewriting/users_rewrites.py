@@ -20,10 +20,11 @@ from typing import Any
 import numpy as np
 
 from symnet.errors import message
+from symnet.graph.op import Op
 from symnet.graph.origin import Origin, capture
 from symnet.graph.pickling import by_name, named
 from symnet.graph.traverse import Graph
-from symnet.graph.variables import Apply, Constant, Op, Variable
+from symnet.graph.variables import Apply, Constant, Variable
 from symnet.ops.base import as_tensor
 from symnet.rewriting.function_graph import FunctionGraph, UsersRewriteError, fitted
 from symnet.rewriting.patterns import Match, Rule, number

@@ -18,7 +18,8 @@ from symnet.gradient import (
 from symnet.graph.types import (
     NoneTypeT, TensorType, none_type_t,
 )  # fmt: skip
-from symnet.graph.variables import Apply, Constant, Op, Variable
+from symnet.graph.op import Op
+from symnet.graph.variables import Apply, Constant, Variable
 from symnet.graph.variables import Constant as TensorConstant
 from symnet.ops.alloc import (
     Alloc, alloc, broadcast_to, empty, full, full_like, ones, ones_like, zeros,

@@ -33,8 +33,9 @@ from symnet.compile.lower import lowering
 from symnet.compile.memory import overwriting
 from symnet.gof import local_optimizer
 from symnet.graph.evaluate import evaluate
+from symnet.graph.op import Op
 from symnet.graph.types import FLOATS
-from symnet.graph.variables import Apply, Op
+from symnet.graph.variables import Apply
 from symnet.ifelse import ifelse
 from symnet.kernels.loopir import scalars
 from symnet.kernels.reference import reference_device as reference_device

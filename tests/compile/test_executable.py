@@ -13,8 +13,9 @@ import pytest
 import symnet.tensor as T
 from symnet import function, shared
 from symnet.compile.pipeline import compile_graph
+from symnet.graph.op import Op
 from symnet.graph.traverse import Graph
-from symnet.graph.variables import Apply, Op
+from symnet.graph.variables import Apply
 from symnet.kernels.cpu.runtime import call_boundary, runner
 from symnet.kernels.devices import get_device
 from tests.helpers import reference_sort

@@ -10,8 +10,9 @@ import symnet.tensor as T
 from symnet import function, shared
 from symnet.compile.partition import is_native, split
 from symnet.compile.pipeline import rewrite_graph
+from symnet.graph.op import Op
 from symnet.graph.traverse import Graph
-from symnet.graph.variables import Apply, Op
+from symnet.graph.variables import Apply
 from symnet.ifelse import ifelse
 from symnet.kernels.cpu.cpu_device import CPU
 from symnet.ops.base import lowering_of
@@ -80,6 +81,16 @@ def test_sizes_from_computed_integers_cut_too():
     assert count([T.arange(T.argmax(x))]) == (2, 0)
     assert count([x[: T.argmax(x)]]) == (2, 0)
     assert count([x[T.nonzero(x)[0]]])[0] == 2
+
+
+def test_a_value_that_a_segment_turned_out_to_need_is_known_before_it():
+    x = T.dvector("x")
+    n = T.cast(T.exp(x).sum(), "int64")
+    y = ifelse(T.gt(n, 2), x[:2], x[:2] * 2) + n
+    condition = y.owner.inputs[0].owner.inputs[0]
+    assert len(split([x], [y], {}, CPU)) == 1
+    first, last = split([x], [y], {}, CPU, early={condition})
+    assert condition in first.wanted and condition in last.leaves
 
 
 def test_shapes_of_what_a_segment_makes_need_no_cut():

@@ -9,7 +9,8 @@ import symnet
 import symnet.tensor as T
 from symnet.errors import MissingInputError, ShapeError
 from symnet.graph.evaluate import evaluate, value_of
-from symnet.graph.variables import Apply, Op
+from symnet.graph.op import Op
+from symnet.graph.variables import Apply
 
 
 class Failing(Op):

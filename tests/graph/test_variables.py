@@ -7,8 +7,9 @@ import pytest
 
 import symnet
 import symnet.tensor as T
+from symnet.graph.op import Op
 from symnet.graph.types import TensorType
-from symnet.graph.variables import Apply, Constant, Op, Variable, describe, operand_text
+from symnet.graph.variables import Apply, Constant, Variable, describe, operand_text
 
 VECTOR = TensorType("float64", (None,))
 

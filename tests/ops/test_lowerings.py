@@ -7,7 +7,8 @@ import pytest
 
 import symnet.tensor as T
 from symnet import function
-from symnet.graph.variables import Apply, Op
+from symnet.graph.op import Op
+from symnet.graph.variables import Apply
 from symnet.kernels.loopir.views import ONE, subtract
 from symnet.kernels.routines import MatrixProduct, NumpyDistribution
 from symnet.ops.base import PointOp, SameShape, ViewOp, lowering_of

@@ -15,9 +15,10 @@ from symnet.compile.pipeline import PASSES, Change, rewrite_graph
 from symnet.config import config
 from symnet.errors import ShapeError
 from symnet.graph.evaluate import evaluate
+from symnet.graph.op import Op
 from symnet.graph.traverse import Graph
 from symnet.graph.types import TensorType
-from symnet.graph.variables import Apply, Constant, Op, Variable
+from symnet.graph.variables import Apply, Constant, Variable
 from symnet.ops.alloc import alloc
 from symnet.ops.arithmetic import add, mul, neg, second, sqr, sqrt, sub, true_div
 from symnet.ops.base import constant

@@ -9,8 +9,9 @@ from hypothesis import HealthCheck, given, settings
 import symnet.tensor as T
 from symnet.errors import ShapeError
 from symnet.graph.evaluate import evaluate
+from symnet.graph.op import Op
 from symnet.graph.traverse import ancestors, leaves, toposort
-from symnet.graph.variables import Apply, Constant, Op
+from symnet.graph.variables import Apply, Constant
 from symnet.kernels.loopir import scalars
 from symnet.kernels.loopir.views import ONE, ZERO, add, known, multiply, size, subtract
 from symnet.shared import SharedVariable

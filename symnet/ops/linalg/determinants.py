@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from symnet.graph.op import Gradients, Vars
 from symnet.graph.types import DisconnectedType, TensorType
-from symnet.graph.variables import Apply, Gradients, Variable, Vars, make_variable
+from symnet.graph.variables import Apply, Variable, make_variable
 from symnet.ops.alloc import zeros_like
 from symnet.ops.arithmetic import add, mul, neg, sub
 from symnet.ops.linalg.products import matmul, swapped

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from symnet.graph.op import Gradients, Vars
 from symnet.graph.types import NullType, TensorType
-from symnet.graph.variables import Apply, Gradients, Variable, Vars, make_variable
+from symnet.graph.variables import Apply, Variable, make_variable
 from symnet.ops.arithmetic import absolute, add, mul, reciprocal, sqr, sub, switch
 from symnet.ops.base import as_tensor, common_dtype, disconnected, to_float
 from symnet.ops.comparison import and_, eq, gt, lt

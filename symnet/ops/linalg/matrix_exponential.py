@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from symnet.graph.variables import Apply, Gradients, Variable, Vars, make_variable
+from symnet.graph.op import Gradients, Vars
+from symnet.graph.variables import Apply, Variable, make_variable
 from symnet.kernels.loopir.scalars import PARTS
 from symnet.ops.arithmetic import (
     absolute,

@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 
 from symnet.errors import ShapeError, message
+from symnet.graph.op import Gradients, Vars
 from symnet.graph.types import COMPLEX, TensorType
 from symnet.graph.variables import (
     Apply,
     Constant,
-    Gradients,
     TensorLike,
     Variable,
-    Vars,
     make_variable,
     operand_text,
 )

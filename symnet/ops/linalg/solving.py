@@ -13,15 +13,9 @@ from typing import Any
 import numpy as np
 
 from symnet.errors import ShapeError, message
+from symnet.graph.op import Gradients, Vars
 from symnet.graph.types import COMPLEX, NullType, TensorType
-from symnet.graph.variables import (
-    Apply,
-    Gradients,
-    Variable,
-    Vars,
-    make_variable,
-    operand_text,
-)
+from symnet.graph.variables import Apply, Variable, make_variable, operand_text
 from symnet.kernels.loopir import views
 from symnet.kernels.loopir.views import Size
 from symnet.kernels.routines import MatrixFunction, TriangularSolve

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from symnet.graph.op import Gradients, Vars
 from symnet.graph.types import COMPLEX, DisconnectedType, NullType, TensorType
-from symnet.graph.variables import Apply, Gradients, Variable, Vars, make_variable
+from symnet.graph.variables import Apply, Variable, make_variable
 from symnet.kernels.routines import MatrixFunction
 from symnet.ops.arithmetic import (
     add,

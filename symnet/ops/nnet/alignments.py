@@ -18,15 +18,9 @@ import numpy as np
 
 from symnet.data_classes import dataclass
 from symnet.errors import ShapeError, message
+from symnet.graph.op import Gradients, Vars
 from symnet.graph.types import INTEGERS, TensorType
-from symnet.graph.variables import (
-    Apply,
-    Gradients,
-    Variable,
-    Vars,
-    make_variable,
-    operand_text,
-)
+from symnet.graph.variables import Apply, Variable, make_variable, operand_text
 from symnet.ops.alloc import full, zeros
 from symnet.ops.arithmetic import add, log, maximum, mul, sub, switch
 from symnet.ops.base import as_tensor, disconnected

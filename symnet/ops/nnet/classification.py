@@ -13,15 +13,9 @@ import numpy as np
 
 from symnet.errors import ClassNumberError, ShapeError, message
 from symnet.graph.asked import remember_inputs
+from symnet.graph.op import Gradients, Vars
 from symnet.graph.types import INTEGERS, TensorType
-from symnet.graph.variables import (
-    Apply,
-    Gradients,
-    Variable,
-    Vars,
-    make_variable,
-    operand_text,
-)
+from symnet.graph.variables import Apply, Variable, make_variable, operand_text
 from symnet.kernels.loopir import scalars
 from symnet.kernels.loopir.scalars import Scalar, call, literal, select
 from symnet.ops.arithmetic import add, int_div, log, mod, mul, neg, sub, switch

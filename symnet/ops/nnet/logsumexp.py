@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from symnet.graph.op import Gradients, Vars
 from symnet.graph.types import TensorType
-from symnet.graph.variables import Apply, Gradients, Variable, Vars, make_variable
+from symnet.graph.variables import Apply, Variable, make_variable
 from symnet.ops.arithmetic import add, log, mul, sub, switch
 from symnet.ops.base import as_tensor, to_float
 from symnet.ops.comparison import isinf

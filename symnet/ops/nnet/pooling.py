@@ -21,15 +21,9 @@ from typing import Any
 import numpy as np
 
 from symnet.errors import message
+from symnet.graph.op import Gradients, Vars
 from symnet.graph.types import COMPLEX, FLOATS, TensorType
-from symnet.graph.variables import (
-    Apply,
-    Gradients,
-    Variable,
-    Vars,
-    make_variable,
-    operand_text,
-)
+from symnet.graph.variables import Apply, Variable, make_variable, operand_text
 from symnet.kernels.loopir import views
 from symnet.ops.alloc import alloc, zeros_like
 from symnet.ops.arithmetic import add, maximum, switch, true_div

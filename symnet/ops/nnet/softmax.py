@@ -8,14 +8,8 @@ from typing import Any
 import numpy as np
 
 from symnet.errors import message
-from symnet.graph.variables import (
-    Apply,
-    Gradients,
-    Variable,
-    Vars,
-    make_variable,
-    operand_text,
-)
+from symnet.graph.op import Gradients, Vars
+from symnet.graph.variables import Apply, Variable, make_variable, operand_text
 from symnet.ops.arithmetic import log, mul, sub, true_div
 from symnet.ops.base import SameShape, as_tensor, to_float
 from symnet.ops.composed import Composed

@@ -19,14 +19,9 @@ from typing import Any
 import numpy as np
 
 from symnet.errors import message
+from symnet.graph.op import Gradients, Vars
 from symnet.graph.types import TensorType
-from symnet.graph.variables import (
-    Apply,
-    Gradients,
-    Vars,
-    make_variable,
-    operand_text,
-)
+from symnet.graph.variables import Apply, make_variable, operand_text
 from symnet.kernels.loopir import views
 from symnet.kernels.routines import M1, M2, NORMS, Categorical, MrgUniform
 from symnet.ops.base import TensorOp, as_tensor, disconnected

@@ -17,14 +17,9 @@ from typing import Any
 import numpy as np
 
 from symnet.errors import message
+from symnet.graph.op import Gradients, Vars
 from symnet.graph.types import FLOATS, NullType, TensorType
-from symnet.graph.variables import (
-    Apply,
-    Gradients,
-    Vars,
-    make_variable,
-    operand_text,
-)
+from symnet.graph.variables import Apply, make_variable, operand_text
 from symnet.kernels.loopir import views
 from symnet.kernels.loopir.philox_body import halves, philox
 from symnet.kernels.loopir.scalars import (

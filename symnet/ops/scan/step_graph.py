@@ -10,6 +10,7 @@ from typing import Any
 
 from symnet.data_classes import dataclass
 from symnet.errors import MissingInputError, message
+from symnet.graph.op import observers
 from symnet.graph.origin import Origin, capture, inherit
 from symnet.graph.traverse import clone_replace, leaves, toposort
 from symnet.graph.variables import (
@@ -17,7 +18,6 @@ from symnet.graph.variables import (
     Constant,
     Variable,
     make_variable,
-    observers,
     operand_text,
 )
 from symnet.ops.alloc import Alloc

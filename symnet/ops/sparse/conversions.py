@@ -8,16 +8,10 @@ from typing import Any
 import numpy as np
 
 from symnet.errors import message
+from symnet.graph.op import Gradients, Vars
 from symnet.graph.traverse import toposort
 from symnet.graph.types import COMPLEX, FLOATS, INTEGERS, TensorType
-from symnet.graph.variables import (
-    Apply,
-    Gradients,
-    Variable,
-    Vars,
-    make_variable,
-    operand_text,
-)
+from symnet.graph.variables import Apply, Variable, make_variable, operand_text
 from symnet.ops.alloc import ones_like, zeros, zeros_like
 from symnet.ops.base import as_tensor, disconnected
 from symnet.ops.base import constant as dense_constant

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from symnet.graph.op import Gradients, Vars
 from symnet.graph.types import COMPLEX, FLOATS, TensorType
-from symnet.graph.variables import Apply, Gradients, Variable, Vars, make_variable
+from symnet.graph.variables import Apply, Variable, make_variable
 from symnet.ops.complex_parts import real
 from symnet.ops.elementwise import cast as dense_cast
 from symnet.ops.sparse.sparse_parts import DenseForms, Form, SparseOp, SparseParts

@@ -11,13 +11,12 @@ import numpy as np
 from scipy.sparse import SparseEfficiencyWarning
 
 from symnet.errors import ShapeError, message
+from symnet.graph.op import Gradients, Vars
 from symnet.graph.types import TensorType
 from symnet.graph.variables import (
     Apply,
     Constant,
-    Gradients,
     Variable,
-    Vars,
     make_variable,
     operand_text,
 )

@@ -7,14 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from symnet.errors import DeclaredShapeError, message
-from symnet.graph.variables import (
-    Apply,
-    Gradients,
-    Variable,
-    Vars,
-    make_variable,
-    operand_text,
-)
+from symnet.graph.op import Gradients, Vars
+from symnet.graph.variables import Apply, Variable, make_variable, operand_text
 from symnet.ops.alloc import zeros
 from symnet.ops.base import disconnected
 from symnet.ops.checks import checked

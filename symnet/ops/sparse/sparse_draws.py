@@ -13,15 +13,9 @@ from typing import Any
 import numpy as np
 
 from symnet.errors import message
+from symnet.graph.op import Gradients, Vars
 from symnet.graph.types import FLOATS, INTEGERS, NullType
-from symnet.graph.variables import (
-    Apply,
-    Gradients,
-    Variable,
-    Vars,
-    make_variable,
-    operand_text,
-)
+from symnet.graph.variables import Apply, Variable, make_variable, operand_text
 from symnet.ops.base import as_tensor, disconnected
 from symnet.ops.elementwise import cast as dense_cast
 from symnet.ops.random.random_streams import RandomStreams

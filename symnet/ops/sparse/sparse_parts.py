@@ -23,17 +23,14 @@ from symnet.config import config
 from symnet.data_classes import dataclass
 from symnet.errors import message
 from symnet.graph.evaluate import compute, evaluate
+from symnet.graph.op import Gradients, Op, Vars, is_users
 from symnet.graph.origin import inherit
 from symnet.graph.traverse import toposort
 from symnet.graph.types import TensorType
 from symnet.graph.variables import (
     Apply,
     Constant,
-    Gradients,
-    Op,
     Variable,
-    Vars,
-    is_users,
     make_variable,
     operand_text,
 )

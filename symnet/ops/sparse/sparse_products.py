@@ -14,15 +14,9 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from symnet.errors import ShapeError, message
+from symnet.graph.op import Gradients, Vars
 from symnet.graph.types import TensorType
-from symnet.graph.variables import (
-    Apply,
-    Gradients,
-    Variable,
-    Vars,
-    make_variable,
-    operand_text,
-)
+from symnet.graph.variables import Apply, Variable, make_variable, operand_text
 from symnet.ops import arithmetic
 from symnet.ops.base import as_tensor, common_dtype, disconnected
 from symnet.ops.indexing import getitem

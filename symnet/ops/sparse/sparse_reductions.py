@@ -6,15 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from symnet.errors import message
+from symnet.graph.op import Gradients, Vars
 from symnet.graph.types import TensorType
-from symnet.graph.variables import (
-    Apply,
-    Gradients,
-    Variable,
-    Vars,
-    make_variable,
-    operand_text,
-)
+from symnet.graph.variables import Apply, Variable, make_variable, operand_text
 from symnet.ops import arithmetic, comparison
 from symnet.ops.alloc import broadcast_to, zeros
 from symnet.ops.base import as_tensor, common_dtype, constant

@@ -8,15 +8,9 @@ from typing import Any
 import numpy as np
 
 from symnet.errors import message
+from symnet.graph.op import Gradients, Vars
 from symnet.graph.types import INTEGERS, TensorType
-from symnet.graph.variables import (
-    Apply,
-    Gradients,
-    Variable,
-    Vars,
-    make_variable,
-    operand_text,
-)
+from symnet.graph.variables import Apply, Variable, make_variable, operand_text
 from symnet.ops.base import as_tensor, disconnected
 from symnet.ops.sizes import shape_i
 from symnet.ops.sparse.conversions import (

@@ -6,15 +6,9 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from symnet.errors import message
+from symnet.graph.op import Gradients, Vars
 from symnet.graph.types import INTEGERS, TensorType
-from symnet.graph.variables import (
-    Apply,
-    Gradients,
-    Variable,
-    Vars,
-    make_variable,
-    operand_text,
-)
+from symnet.graph.variables import Apply, Variable, make_variable, operand_text
 from symnet.ops.advanced import AdvancedSubtensor
 from symnet.ops.alloc import broadcast_to
 from symnet.ops.arithmetic import switch

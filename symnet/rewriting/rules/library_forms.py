@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from symnet.graph.op import Op
 from symnet.graph.types import COMPLEX
-from symnet.graph.variables import Apply, Constant, Op, Variable
+from symnet.graph.variables import Apply, Constant, Variable
 from symnet.ops.arithmetic import add, mul, neg, sub, true_div
 from symnet.ops.elementwise import Elementwise
 from symnet.ops.linalg.gemm import gemm
