@@ -37,6 +37,19 @@ class Op:
           read-only but for those that `destroy_map` names, which are copies;
       infer_shape(node, input_shapes), R_op(inputs, eval_points): as for Theano, both for
           users' ops only.
+
+    >>> class Double(symnet.Op):
+    ...     __props__ = ()
+    ...     def make_node(self, x):
+    ...         x = T.as_tensor_variable(x)
+    ...         return symnet.Apply(self, [x], [x.type()])
+    ...     def perform(self, node, inputs, output_storage):
+    ...         output_storage[0][0] = 2 * inputs[0]
+    ...     def grad(self, inputs, output_gradients):
+    ...         return [2 * output_gradients[0]]
+    >>> x = T.dvector("x")
+    >>> Double()(x).eval({x: [1.0, 2.0]})
+    array([2., 4.])
     """
 
     __props__: ClassVar[tuple[str, ...]] = ()

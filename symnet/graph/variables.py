@@ -22,7 +22,15 @@ from symnet.graph.types import INTEGERS, TensorType, Type
 
 
 class Variable(Attached):
-    """A value of the graph: a leaf, or a result of an operation."""
+    """A value of the graph: a leaf, or a result of an operation.
+
+    >>> x = T.dvector("x")
+    >>> y = x + 1
+    >>> x.owner is None, y.owner.inputs[0] is x, y.type
+    (True, True, float64 vector)
+    >>> y.eval({x: [1.0, 2.0]})
+    array([2., 3.])
+    """
 
     __slots__ = (
         "type", "owner", "index", "name", "_tag",
@@ -95,6 +103,10 @@ class Constant(Variable):
     Raises: TypeError, ValueError where `data` does not fit the type.
     `number` is the Python number that it was made from; such a constant is `weak`: it
     takes the dtype of what it meets, with all of the number's precision.
+
+    >>> c = T.constant([1, 2])
+    >>> isinstance(c, T.Constant), c.data, c.type.dtype
+    (True, array([1, 2]), 'int64')
     """
 
     __slots__ = ("data", "number")
@@ -136,7 +148,13 @@ class Constant(Variable):
 
 
 class Apply:
-    """One use of an op: its inputs, its outputs, and the user's line that asked for it."""
+    """One use of an op: its inputs, its outputs, and the user's line that asked for it.
+
+    >>> x, y = T.dvectors("x", "y")
+    >>> node = (x * y).owner
+    >>> node.op is T.mul, node.inputs, node.nout
+    (True, [x, y], 1)
+    """
 
     __slots__ = ("op", "inputs", "outputs", "origin", "_tag", "__weakref__")
 
