@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from symnet.html_tables import html_table
+
 # name -> (allowed values or type, what it means)
 CHOICES: dict[str, tuple[str, ...]] = {
     "floatX": ("float16", "float32", "float64"),
@@ -171,6 +173,23 @@ class Config:
             known = ", ".join([*CHOICES, "cache_dir", *SIZES, "num_threads"])
             raise AttributeError(f"config has no setting {name!r}; it has {known}")
         object.__setattr__(self, name, value)
+
+    def __repr__(self) -> str:
+        settings = vars(self)
+        width = max(map(len, settings))
+        return "\n".join(f"{name:{width}}  {settings[name]}" for name in settings)
+
+    def _repr_html_(self) -> str:
+        from html import escape  # only notebooks pay for it
+
+        rows = [
+            [
+                escape(str(part))
+                for part in (name, value, ", ".join(CHOICES.get(name, ())))
+            ]
+            for name, value in vars(self).items()
+        ]
+        return html_table(rows, ("setting", "value", "one of"))
 
     @contextmanager
     def change_flags(self, **settings: Any) -> Iterator[Config]:

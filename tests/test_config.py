@@ -395,3 +395,14 @@ def test_a_folder_for_the_cache_is_absolute(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", "not/absolute")
     with config.change_flags(cache_dir="~/kernels"):
         assert config.cache_dir == ""
+
+
+def test_settings_are_shown_as_a_table() -> None:
+    own = Config()
+    own.cache_dir = "/a<b>"
+    lines = dict(line.split(None, 1) for line in repr(own).splitlines())
+    assert set(lines) == set(vars(own))
+    assert lines["mode"] == own.mode and lines["cache_dir"] == "/a<b>"
+    table = own._repr_html_()
+    assert "/a&lt;b&gt;" in table and "FAST_COMPILE" in table
+    assert table.count("<tr>") == len(vars(own)) + 1

@@ -29,7 +29,7 @@ def floors(text: str) -> list[str]:
 
 
 FLOORS = floors("""
-collector config data_classes errors lazy recent times progress_display html_tables
+collector html_tables config data_classes errors lazy recent times progress_display
 graph: origin unused_code entering types equal_values object_types attached variables op
 graph: testvalues traverse asked
 graph: promised evaluate pickling inner

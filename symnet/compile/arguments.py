@@ -15,7 +15,7 @@ from symnet.config import config
 from symnet.data_classes import dataclass
 from symnet.errors import MissingInputError, UnusedInputError, message
 from symnet.graph.asked import inputs_asked
-from symnet.graph.traverse import clone_replace, leaves, toposort
+from symnet.graph.traverse import ancestors, clone_replace, leaves, toposort
 from symnet.graph.variables import Constant, Variable, operand_text
 from symnet.kernels.interface import Store
 from symnet.ops.scan.step_graph import carried_updates, warn_of_forgotten
@@ -70,6 +70,9 @@ def read_request(
         if state is not None
     }
     ins = [one for one, state in order if state is None]
+    on_unused = on_unused_input or config.on_unused_input
+    if on_unused != "ignore":
+        warn_of_unused_givens(replace, [*values, *changes.values()])
     targets = list(changes)
     refuse_bypassed(
         [*values, *changes.values()], [*replace, *(i.variable for i in ins)]
@@ -81,7 +84,6 @@ def read_request(
     chosen, results = unite_clones(chosen, results)
     chosen = {s: fit_update(s, v) for s, v in chosen.items()}
     wanted = [*results, *chosen.values()]
-    on_unused = on_unused_input or config.on_unused_input
     check_inputs(ins, wanted, replace, on_unused, [*values, *changes.values()])
     ins, wanted = cut_at_inputs(ins, wanted)
     wanted = with_promised_sizes(wanted)
@@ -202,6 +204,25 @@ def read_givens(givens: Pairs) -> dict[Variable, Variable]:
             raise ValueError(f"givens replaces {operand_text(old)} twice")
         replace[old] = fit(new, old, "given")
     return replace
+
+
+def warn_of_unused_givens(
+    replace: Mapping[Variable, Variable], written: Sequence[Variable]
+) -> None:
+    """Of what is replaced, and stands in nothing that is asked for: often a variable of
+    another graph."""
+    if not replace:
+        return
+    found = set(ancestors(written))
+    by_default = [getattr(v, "default_update", None) for v in found]
+    found.update(ancestors([v for v in by_default if v is not None]))
+    for variable in replace:
+        if variable not in found:
+            text = message(
+                f"givens replaces {operand_text(variable)}, which no output or update needs",
+                cure="remove it, or pass on_unused_input='ignore'",
+            )
+            warnings.warn(text, stacklevel=5)
 
 
 # ---- updates

@@ -167,7 +167,8 @@ def _number(self: Variable) -> NoReturn:
         message(
             "a symbolic variable is not a Python number",
             operands=[operand_text(self)],
-            cure="T.cast(x, dtype) converts inside the graph; x.eval() computes the value",
+            cure="T.cast(x, dtype) converts inside the graph; T.arange(n) and symnet.scan "
+            "count to it; x.eval() computes the value",
         )
     )
 

@@ -293,6 +293,19 @@ def test_missing_inputs_are_named_with_their_first_use():
     assert "operation: exp" in text and "z = T.exp(y) * x" in text
 
 
+def test_givens_of_what_is_not_used_are_warned_of():
+    x, y, s = T.dvector("x"), T.dvector("y"), shared(1.0)
+    s.default_update = s + y.sum()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        function([x], x * 2 + s, givens={y: [1.0]})
+        function([x], x, givens={y: [1.0]}, on_unused_input="ignore")
+    with pytest.warns(UserWarning, match="givens replaces y, float64 vector") as caught:
+        f = function([x], x * 2, givens={y: [1.0]})
+    assert caught[0].filename == __file__
+    np.testing.assert_array_equal(f([1.0]), [2.0])
+
+
 def test_missing_inputs_in_updates_and_givens():
     x, y, s = T.dscalar("x"), T.dscalar("y"), shared(0.0)
     with pytest.raises(MissingInputError, match="y, float64 scalar"):
