@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from html import escape
 from typing import Any
 
 from symnet.html_tables import html_table
@@ -180,8 +181,6 @@ class Config:
         return "\n".join(f"{name:{width}}  {settings[name]}" for name in settings)
 
     def _repr_html_(self) -> str:
-        from html import escape  # only notebooks pay for it
-
         rows = [
             [
                 escape(str(part))
