@@ -204,11 +204,11 @@ def test_operations_off_the_way_are_not_differentiated():
 def test_long_chains():
     x = vector("x")
     y = x
-    for _ in range(50_000):
+    for _ in range(10_000):
         y = y * x
     started = time.process_time()
     g = grad(y.sum(), x)
-    assert time.process_time() - started < 30
+    assert time.process_time() - started < 6
     assert np.isfinite(evaluate([g.sum()], {x: np.array([0.5, 1.0])})[0])
 
 

@@ -123,7 +123,7 @@ def build(layer):
     return names, values, [*results, *T.grad(cost, wrt, disconnected_inputs="ignore")]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(layers())
 def test_layers_mean_the_same(layer):
     names, values, results = build(layer)
