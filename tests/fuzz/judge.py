@@ -102,10 +102,8 @@ class Case:
         begin_streams()
         self.dtypes: dict[int, str] = {x["id"]: x["dtype"] for x in program["leaves"]}
         self.values = {x["id"]: value_of(program, x, 0) for x in program["leaves"]}
-        # Of leaves, and of what steps cast to.
-        cast = [s["dtype"] for s in all_steps(program["steps"]) if "dtype" in s]
-        dtypes = [*(x["dtype"] for x in program["leaves"]), *cast]
-        floats = [dtype for dtype in dtypes if dtype in FLOATS]
+        made = [*program["leaves"], *all_steps(program["steps"])]  # steps may cast
+        floats = [one["dtype"] for one in made if one.get("dtype") in FLOATS]
         self.narrowest = max((float(np.finfo(d).eps) for d in floats), default=0.0)
         leaves = {
             x["id"]: leaf_variable(x, self.values[x["id"]]) for x in program["leaves"]
