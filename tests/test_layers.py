@@ -108,7 +108,8 @@ rewriting: constant_folding patterns
 sizes: host_code infer conservative
 rewriting: analyses rewriter
 rewriting.rules: algebra check_rules shapes reductions cancel determinant_rules crossentropy
-rewriting.rules: logged logmoves logsums logarithms powers inverses totals fractions quotients
+rewriting.rules: logged logmoves complements logsums logarithms powers inverses totals
+rewriting.rules: fractions quotients
 rewriting.rules: stability indexing_rules library_forms composed_rules .
 rewriting: stable bypassed function_graph users_rewrites rewrite_groups theano_tags selection .
 
@@ -156,7 +157,7 @@ tensor: nlinalg sharedvar utils raw_random shared_randomstreams slinalg sort sub
 tensor.nnet: abstract_conv blocksparse bn conv conv3d2d corr corr3d ctc neighbours nnet sigm
 tensor.nnet: spatialtf .
 tensor.signal: conv pool downsample .
-tensor: numpy_compositions numpy_table numpy_calls .
+tensor: numpy_compositions array_api numpy_table numpy_calls .
 sparse: .
 sparse: basic
 sparse.sandbox: sp2 .

@@ -23,22 +23,24 @@ from symnet import scalar as scal
 from symnet.shared import shared
 from symnet.shared import shared as _shared  # noqa: F401  programs say T._shared
 from symnet.tensor import (
-    basic, elemwise, extra_ops, fft, inplace, nlinalg, nnet, opt, raw_random,
+    array_api, basic, elemwise, extra_ops, fft, inplace, nlinalg, nnet, opt, raw_random,
     shared_randomstreams, sharedvar, signal, slinalg, subtensor, xlogx,
 )  # fmt: skip
 from symnet.tensor import numpy_calls as _numpy_calls  # noqa: F401  np.exp(x)
 from symnet.tensor.basic import *  # noqa: F403
+from symnet.tensor.array_api import *  # noqa: F403
 from symnet.tensor.elemwise import *  # noqa: F403
 from symnet.tensor.extra_ops import *  # noqa: F403
 from symnet.tensor.sort import argsort, argtopk, sort, topk, topk_and_argtopk
 from symnet.tensor.subtensor import *  # noqa: F403
 
 __all__ = [
-    "argsort", "argtopk", "basic", "elemwise", "extra_ops", "fft", "ifelse", "inplace",
+    "argsort", "argtopk", "array_api", "basic", "elemwise", "extra_ops", "fft", "ifelse", "inplace",
     "min_informative_str", "nlinalg", "nnet", "opt", "scal",
     "raw_random", "shared", "shared_randomstreams", "sharedvar", "signal", "slinalg",
     "sort", "subtensor", "topk", "topk_and_argtopk", "xlogx",
 ]  # fmt: skip
+__all__ += array_api.__all__
 __all__ += basic.__all__
 __all__ += elemwise.__all__
 __all__ += extra_ops.__all__

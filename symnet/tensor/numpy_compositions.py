@@ -20,6 +20,11 @@ from symnet.tensor import basic as T
 
 
 def positive(x: Any) -> Variable:
+    """x itself.
+
+    >>> T.positive([1, -2]).eval()
+    array([ 1, -2])
+    """
     return as_tensor(x)
 
 
@@ -31,24 +36,49 @@ def float_power(x1: Any, x2: Any) -> Variable:
 
 
 def isfinite(x: Any) -> Variable:
+    """Whether each element is neither NaN nor infinite.
+
+    >>> T.isfinite([1.0, np.inf, np.nan]).eval()
+    array([ True, False, False])
+    """
     return T.invert(T.or_(T.isnan(x), T.isinf(x)))
 
 
 def logical_not(x: Any) -> Variable:
+    """Whether each element is 0.
+
+    >>> T.logical_not([0, 2]).eval()
+    array([ True, False])
+    """
     return T.eq(x, 0)
 
 
 def logical_and(x1: Any, x2: Any) -> Variable:
+    """Whether neither of two elements is 0.
+
+    >>> T.logical_and([0, 2], [3, 4]).eval()
+    array([False,  True])
+    """
     result: Variable = T.and_(T.neq(x1, 0), T.neq(x2, 0))
     return result
 
 
 def logical_or(x1: Any, x2: Any) -> Variable:
+    """Whether one of two elements is not 0.
+
+    >>> T.logical_or([0, 2], [0, 4]).eval()
+    array([False,  True])
+    """
     result: Variable = T.or_(T.neq(x1, 0), T.neq(x2, 0))
     return result
 
 
 def logical_xor(x1: Any, x2: Any) -> Variable:
+    """Whether exactly one of two elements is not 0.
+
+    >>> T.logical_xor([0, 2], [3, 4]).eval()
+    array([ True, False])
+    """
     return T.neq(T.neq(x1, 0), T.neq(x2, 0))
 
 
@@ -58,9 +88,12 @@ def logaddexp2(x1: Any, x2: Any) -> Variable:
 
 
 def hypot(x1: Any, x2: Any) -> Variable:
-    """Without overflow where the squares are too large.
+    """The root of the sum of two squares, without overflow where these are too large.
 
     The larger of the two is taken out of the root; where both are 0 nothing is divided.
+
+    >>> T.hypot(3e200, 4e200).eval()
+    array(5.e+200)
     """
     a, b = T.abs_(x1), T.abs_(x2)
     large, small = T.maximum(a, b), T.minimum(a, b)
@@ -136,6 +169,11 @@ def average(
 
 
 def count_nonzero(a: Any, axis: Any = None, *, keepdims: bool = False) -> Variable:
+    """How many elements are not 0, in all or along axes.
+
+    >>> T.count_nonzero([0, 2, 3]).eval()
+    array(2)
+    """
     return T.sum(T.neq(a, 0), axis=axis, keepdims=keepdims)
 
 
@@ -176,7 +214,11 @@ def transpose(a: Any, axes: Sequence[int] | None = None) -> Variable:
 
 
 def matrix_transpose(x: Any) -> Variable:
-    """The last two axes exchanged."""
+    """The last two axes exchanged.
+
+    >>> T.matrix_transpose(T.zeros((5, 2, 3))).eval().shape
+    (5, 3, 2)
+    """
     return T.swapaxes(x, -1, -2)
 
 

@@ -107,6 +107,11 @@ FORMS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
                      lambda x: -softplus(x)),
     "stacked": (lambda x: T.log(T.stack([p(x), 1 - p(x)], axis=1))[:, 1],
                 lambda x: -softplus(x)),
+    "chosen, one and a negative": (
+        lambda x: T.log(T.switch(T.gt(x, 1e30), p(x), 1 + (-p(x)))), lambda x: -softplus(x)),
+    "ones_like": (lambda x: T.log(T.ones_like(x) - p(x)), lambda x: -softplus(x)),
+    "an array of ones": (lambda x: T.log(T.ones(x.shape, x.dtype) - p(x)),
+                         lambda x: -softplus(x)),
     "cross-entropy": (lambda x: T.nnet.binary_crossentropy(p(x), 0.25),
                       lambda x: softplus(x) * 3 / 4 + softplus(-x) / 4),
     "plain log": (lambda x: T.log(T.nnet.sigmoid(x) + 1e-3),
@@ -503,3 +508,14 @@ def test_forms_that_are_fine_as_they_are_written_stay() -> None:
     z = T.zvector()
     graph = Graph([z], [T.log(T.exp(z)), T.exp(z) / (1 + T.exp(z))])
     assert stable_graph(graph) is graph
+
+
+def test_ones_that_stretch_keep_their_shape() -> None:
+    x = T.dmatrix("x")
+    for ones in (np.ones((3, 1)), T.ones((3, 1))):
+        y = T.log(ones - p(T.addbroadcast(x, 0)))
+        value, slope = symnet.function([x], [y, symnet.grad(y.sum(), x)])(
+            [[40.0, 100.0]]
+        )
+        np.testing.assert_allclose(value, [[-40.0, -100.0]] * 3)
+        np.testing.assert_allclose(slope, [[-3.0, -3.0]])

@@ -159,7 +159,8 @@ def _unwind(step: Linearise, numbers: Numbers) -> tuple[Unwind, Operands]:
 def _dense(
     step: LibraryCall, node: Apply, routine: Dense, numbers: Numbers
 ) -> tuple[DenseCall, Operands]:
-    initial = [step.initial] if step.initial is not None else []
+    # What an output holds before has been brought to where that output lies.
+    initial = step.outputs[:1] if step.initial is not None else ()
     operands = (*step.inputs, *initial, *step.outputs)
     shown = tuple((v.dtype, numbers(v.sizes)) for v in operands)
     sizes = numbers(step.sizes)

@@ -15,8 +15,8 @@ from symnet.ops.arithmetic import add, minimum, mul, sub, switch
 from symnet.ops.comparison import gt
 from symnet.ops.functions import arccosh, arcsinh, arctanh, log1p, sinh, tanh
 from symnet.rewriting.patterns import Match, Rule
+from symnet.rewriting.rules.complements import complement
 from symnet.rewriting.rules.logged import RewriteBudget, as_wide, pure_log_of
-from symnet.rewriting.rules.logsums import complement
 
 
 def _of_large(match: Match) -> Variable | None:

@@ -48,6 +48,7 @@ from symnet.ops.tails import (
     softplus_ratio,
 )
 from symnet.rewriting.patterns import Match, Rule, number
+from symnet.rewriting.rules.complements import complement, one_minus_exp, small_power
 from symnet.rewriting.rules.logged import (
     Logged,
     RewriteBudget,
@@ -58,13 +59,7 @@ from symnet.rewriting.rules.logged import (
     plain,
     small_constant,
 )
-from symnet.rewriting.rules.logsums import (
-    complement,
-    is_shifted,
-    log_sum,
-    one_minus_exp,
-    small_power,
-)
+from symnet.rewriting.rules.logsums import is_shifted, log_sum
 
 # ---- exponentials and what is made of them
 

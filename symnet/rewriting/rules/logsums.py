@@ -18,9 +18,6 @@ from symnet.ops.arithmetic import (
     minimum,
     mul,
     neg,
-    pow,
-    reciprocal,
-    sqr,
     sub,
     true_div,
 )
@@ -28,7 +25,6 @@ from symnet.ops.barriers import Barrier, zero_grad
 from symnet.ops.base import constant
 from symnet.ops.elementwise import Cast, cast
 from symnet.ops.functions import exp, sigmoid, softplus, tanh
-from symnet.ops.joining import Join
 from symnet.ops.linalg.products import Dot
 from symnet.ops.nnet.logsumexp import LogSumExp
 from symnet.ops.reduce import Reduce, restore_axes, top_over
@@ -36,14 +32,15 @@ from symnet.ops.reduce import sum as sum_over
 from symnet.ops.shape import DimShuffle
 from symnet.ops.special import erf, erfc
 from symnet.ops.tails import (
-    log1m_tanh,
     log1mexp,
-    log1mexp_exp,
-    log_cosh,
-    log_erfc,
     logaddexp,
 )
 from symnet.rewriting.patterns import number
+from symnet.rewriting.rules.complements import (
+    complement,
+    is_one,
+    shaped_as,
+)
 from symnet.rewriting.rules.logged import (
     Logged,
     RewriteBudget,
@@ -54,7 +51,6 @@ from symnet.rewriting.rules.logged import (
     negated,
     small_constant,
 )
-from symnet.rewriting.rules.logmoves import MOVES, moved_logs
 
 
 def is_shifted(v: Variable) -> bool:
@@ -111,8 +107,8 @@ def _add(node: Apply, v: Variable, budget: RewriteBudget) -> Logged | None:
     if (whole := _two_tails(node)) is not None:
         return log_of(whole, budget)
     for one, other in (node.inputs, node.inputs[::-1]):
-        if number(one) == 1 and (tail := _tail(negated(other))) is not None:
-            return tail
+        if is_one(one) and (far := complement(negated(other), budget)) is not None:
+            return shaped_as(one, far)
     terms = terms_of(v)
     found = [log_of(term, budget) for term in terms]
     logs = [
@@ -166,9 +162,8 @@ def log_sum(logs: Sequence[Variable]) -> Variable:
 @form(sub)
 def _sub(node: Apply, v: Variable, budget: RewriteBudget) -> Logged | None:
     left, right = node.inputs
-    one = number(left) == 1
-    if one and (rest := complement(right, budget)) is not None:
-        return rest
+    if is_one(left) and (rest := complement(right, budget)) is not None:
+        return shaped_as(left, rest)
     if (gap := _between_sigmoids(left, right)) is not None:
         return gap
     a, b = log_of(left, budget), log_of(right, budget)
@@ -228,121 +223,6 @@ def _without_shift(v: Variable) -> tuple[Variable, float]:
         if isinstance(number(c), (int, float)) and c.type.ndim == 0:
             return x, float(number(c)) * (1 if node.op == add else -1)
     return v, 0.0
-
-
-def complement(v: Variable, budget: RewriteBudget) -> Logged | None:
-    """The logarithm of 1 - v, where v is made so that it is not taken apart by that."""
-    budget.left -= 1
-    node = v.owner
-    if node is None or budget.left < 0:
-        return None
-    op = node.op
-    if op == sigmoid:
-        return Logged(lambda: neg(softplus(node.inputs[0])), under=True)
-    if op == exp:
-        return one_minus_exp(node.inputs[0], budget)
-    if (tail := _tail(v)) is not None:
-        return tail
-    if op == sqr or (op == pow and number(node.inputs[1]) == 2):
-        return _complement_of_square(node.inputs[0], budget)
-    if op == sub and number(node.inputs[0]) == 1:
-        rest = log_of(node.inputs[1], budget)
-        return rest if rest is not None and rest.risky else None
-    if (odds := _reciprocal_odds(node)) is not None:
-        level = log_of(odds, budget)
-        if level is None or not (level.pure and level.risky):
-            return None
-        return Logged(lambda: neg(softplus(negated(level.make()))), under=level.under)
-    if (half := half_of_erfc(v)) is not None:
-        return Logged(lambda: sub(log_erfc(negated(half)), math.log(2)), under=True)
-    if isinstance(op, (*MOVES, Cast, Join)):
-        count = node.nin if isinstance(op, Join) else 1
-        parts = [complement(one, budget) for one in node.inputs[:count]]
-        known = [one for one in parts if one is not None]
-        return moved_logs(node, v, known) if len(known) == count else None
-    return None
-
-
-def _tail(v: Variable) -> Logged | None:
-    """The logarithm of 1 - v, where v is the erf or tanh of something, or minus that."""
-    node, sign = v.owner, 1
-    if node is not None and node.op == neg:
-        node, sign = node.inputs[0].owner, -1
-    if node is None or node.op not in (erf, tanh):
-        return None
-    x = node.inputs[0]
-    if node.op == erf:
-        return Logged(lambda: log_erfc(x if sign > 0 else negated(x)), under=True)
-    return Logged(lambda: log1m_tanh(x if sign > 0 else negated(x)), under=True)
-
-
-def _complement_of_square(v: Variable, budget: RewriteBudget) -> Logged | None:
-    """The logarithm of 1 - v**2."""
-    if v.owner is not None and v.owner.op == tanh:
-        return Logged(lambda: mul(log_cosh(v.owner.inputs[0]), -2), under=True)  # type: ignore[union-attr]
-    level = log_of(v, budget)
-    if level is None or not (level.pure and level.under) or level.over:
-        return None
-    return one_minus_exp(mul(level.make(), 2), budget)
-
-
-def one_minus_exp(x: Variable, budget: RewriteBudget) -> Logged:
-    """The logarithm of 1 - exp(x)."""
-    inner = small_power(_opposite(x), budget)
-    if inner is not None:
-        return Logged(lambda: log1mexp_exp(inner.make()), under=True)
-    return Logged(lambda: log1mexp(x), under=True, signed=True, zero=True)
-
-
-def small_power(v: Variable, budget: RewriteBudget) -> Logged | None:
-    """The logarithm of v, where v is positive and may under- or overflow itself."""
-    found = log_of(v, budget)
-    fits = found is not None and found.pure and found.risky and not found.shifts
-    return found if fits else None
-
-
-def _opposite(v: Variable) -> Variable:
-    """-v, the sign taken from a factor if one has it."""
-    node = v.owner
-    if node is not None and node.op in (mul, true_div):
-        a, b = node.inputs
-        for k, factor in enumerate((a, b)):
-            made = factor.owner
-            signed = made is not None and made.op == neg
-            if signed or (small_constant(factor) and number(factor) < 0):
-                other = (negated(a), b) if k == 0 else (a, negated(b))
-                return node.applied_to(*other)
-    return negated(v)
-
-
-def _reciprocal_odds(node: Apply) -> Variable | None:
-    """u, where the node makes 1 / (1 + u)."""
-    if node.op == reciprocal:
-        below = node.inputs[0]
-    elif node.op == true_div and number(node.inputs[0]) == 1:
-        below = node.inputs[1]
-    else:
-        return None
-    if below.owner is None or below.owner.op != add:
-        return None
-    a, b = below.owner.inputs
-    if number(a) == 1:
-        return b
-    return a if number(b) == 1 else None
-
-
-def half_of_erfc(v: Variable) -> Variable | None:
-    """x, where v is erfc(x) / 2."""
-    node = v.owner
-    if node is None or node.op not in (mul, true_div):
-        return None
-    a, b = node.inputs
-    pairs = ((a, number(b)), (b, number(a))) if node.op == mul else ((a, number(b)),)
-    for tail, factor in pairs:
-        half = factor == (0.5 if node.op == mul else 2)
-        if half and tail.owner is not None and tail.owner.op == erfc:
-            return tail.owner.inputs[0]
-    return None
 
 
 def _two_tails(node: Apply) -> Variable | None:

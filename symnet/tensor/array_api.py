@@ -1,0 +1,234 @@
+"""Names of the array API (data-apis.org/array-api, 2024.12) for what Theano names otherwise.
+
+Where both have a name, `symnet.tensor` has Theano's: `T.take`, `T.std`, `T.sort`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from symnet.graph.variables import Variable
+from symnet.ops.base import as_tensor
+from symnet.ops.creation import arange
+from symnet.ops.cumulative import cumprod, cumsum
+from symnet.ops.sorting import unique
+from symnet.ops.tails import logaddexp
+from symnet.tensor import basic as T
+from symnet.tensor import numpy_compositions as N
+
+acos, acosh, asin, asinh = T.arccos, T.arccosh, T.arcsin, T.arcsinh
+atan, atan2, atanh = T.arctan, T.arctan2, T.arctanh
+divide, floor_divide, multiply, remainder = T.true_div, T.int_div, T.mul, T.mod
+negative, subtract = T.neg, T.sub
+equal, not_equal = T.eq, T.neq
+greater, greater_equal, less, less_equal = T.gt, T.ge, T.lt, T.le
+bitwise_invert = T.invert
+asarray = T.as_tensor_variable
+matrix_transpose, positive, hypot = N.matrix_transpose, N.positive, N.hypot
+isfinite, logical_not = N.isfinite, N.logical_not
+logical_and, logical_or, logical_xor = N.logical_and, N.logical_or, N.logical_xor
+count_nonzero = N.count_nonzero
+
+__all__ = [
+    "acos", "acosh", "asarray", "asin", "asinh", "astype", "atan", "atan2", "atanh",
+    "bitwise_invert", "broadcast_arrays", "concat", "count_nonzero", "cumulative_prod",
+    "cumulative_sum", "divide", "empty_like", "equal", "floor_divide", "greater",
+    "greater_equal", "hypot", "isfinite", "less", "less_equal", "linspace", "logaddexp",
+    "logical_and", "logical_not", "logical_or", "logical_xor", "matrix_transpose",
+    "multiply", "negative", "not_equal", "permute_dims", "positive", "remainder",
+    "subtract", "unique_all", "unique_counts", "unique_inverse", "unique_values",
+    "unstack", "vecdot",
+]  # fmt: skip
+
+
+def astype(x: Any, dtype: str) -> Variable:
+    """x in another dtype, as `T.cast`.
+
+    >>> T.astype([1.5, 2.0], "int64").eval()
+    array([1, 2])
+    """
+    return T.cast(x, dtype)
+
+
+def empty_like(x: Any, dtype: str | None = None) -> Variable:
+    """An array of x's shape (and dtype, unless one is given) for whatever is written over
+    it: zeros.
+
+    >>> T.empty_like(T.ones((2, 2))).eval().shape
+    (2, 2)
+    """
+    return T.zeros_like(x, dtype=dtype)
+
+
+def concat(arrays: Sequence[Any], axis: int | None = 0) -> Variable:
+    """Arrays one behind the other along an axis; None: flattened.
+
+    >>> T.concat([[1, 2], [3]]).eval()
+    array([1, 2, 3])
+    """
+    return N.concatenate(arrays, axis)
+
+
+def permute_dims(x: Any, axes: Sequence[int]) -> Variable:
+    """The axes of x in another order.
+
+    >>> T.permute_dims(T.zeros((2, 3, 4)), (2, 0, 1)).eval().shape
+    (4, 2, 3)
+    """
+    return T.transpose(as_tensor(x), axes)
+
+
+def unstack(x: Any, axis: int = 0) -> tuple[Variable, ...]:
+    """The parts of x along an axis, without that axis.
+
+    Raises: TypeError where the size of the axis is not known when the graph is made.
+
+    >>> [part.eval() for part in T.unstack(T.constant([[1, 2], [3, 4]]), axis=1)]
+    [array([1, 3]), array([2, 4])]
+    """
+    moved = T.moveaxis(as_tensor(x), axis, 0)
+    size = moved.type.shape[0]
+    if size is None:
+        raise TypeError(
+            f"unstack: the size of axis {axis} of {x} is not known\n  to do: index it, or "
+            "use T.specify_shape, or scan over it"
+        )
+    return tuple(moved[k] for k in range(size))
+
+
+def broadcast_arrays(*arrays: Any) -> list[Variable]:
+    """The arrays, stretched to one shape.
+
+    >>> [a.eval().shape for a in T.broadcast_arrays(T.ones((2, 1)), T.ones((1, 3)))]
+    [(2, 3), (2, 3)]
+    """
+    given = [as_tensor(a) for a in arrays]
+    if not given:
+        return []
+    rank = max(a.type.ndim for a in given)
+    given = [T.shape_padleft(a, rank - a.type.ndim) for a in given]
+    whole = given[0]
+    for one in given[1:]:
+        whole = T.second(T.second(one, whole), T.second(whole, one))
+    return [T.second(T.cast(whole, a.type.dtype), a) for a in given]
+
+
+def linspace(
+    start: Any, stop: Any, num: int, *, dtype: str | None = None, endpoint: bool = True
+) -> Variable:
+    """`num` numbers at equal distances from `start` to `stop`, which is the last of them
+    with `endpoint`.
+
+    Raises: ValueError for a negative `num`.
+
+    >>> T.linspace(0.0, 1.0, 5).eval()
+    array([0.  , 0.25, 0.5 , 0.75, 1.  ])
+    """
+    if num < 0:
+        raise ValueError(f"linspace: num is a number of elements, not {num}")
+    steps = max(num - 1, 1) if endpoint else max(num, 1)
+    start, stop = as_tensor(start), as_tensor(stop)
+    places = T.cast(arange(num), "float64") / steps
+    found = start * (1.0 - places) + stop * places
+    return T.cast(found, dtype) if dtype else found
+
+
+def cumulative_sum(
+    x: Any, *, axis: int | None = None, dtype: str | None = None,
+    include_initial: bool = False,
+) -> Variable:  # fmt: skip
+    """Sums up to each position along `axis`, which a vector need not name.
+
+    include_initial: with the 0 before the first.
+    Raises: ValueError without `axis` for more than one.
+
+    >>> T.cumulative_sum([1, 2, 3], include_initial=True).eval()
+    array([0, 1, 3, 6])
+    """
+    return _cumulative(cumsum, x, axis, dtype, 0 if include_initial else None)
+
+
+def cumulative_prod(
+    x: Any, *, axis: int | None = None, dtype: str | None = None,
+    include_initial: bool = False,
+) -> Variable:  # fmt: skip
+    """Products up to each position along `axis`, which a vector need not name.
+
+    include_initial: with the 1 before the first.
+    Raises: ValueError without `axis` for more than one.
+
+    >>> T.cumulative_prod([1, 2, 3]).eval()
+    array([1, 2, 6])
+    """
+    return _cumulative(cumprod, x, axis, dtype, 1 if include_initial else None)
+
+
+def _cumulative(
+    function: Any, x: Any, axis: int | None, dtype: str | None, initial: int | None
+) -> Variable:
+    x = as_tensor(x) if dtype is None else T.cast(x, dtype)
+    if axis is None:
+        if x.type.ndim != 1:
+            raise ValueError(f"an array of rank {x.type.ndim} needs an axis")
+        axis = 0
+    found: Variable = function(x, axis=axis)
+    if initial is None:
+        return found
+    shape: list[Any] = [found.shape[k] for k in range(found.type.ndim)]
+    shape[axis] = 1
+    edge = T.alloc(T.cast(initial, found.type.dtype), *shape)
+    return T.concatenate([edge, found], axis=axis)
+
+
+def vecdot(x1: Any, x2: Any, *, axis: int = -1) -> Variable:
+    """Products of vectors along an axis of both; of complex ones x1 is conjugated.
+
+    >>> T.vecdot([[1.0, 2.0], [3.0, 4.0]], [1.0, 1.0]).eval()
+    array([3., 7.])
+    """
+    product: Variable = T.sum(T.conj(x1) * as_tensor(x2), axis=axis)
+    return product
+
+
+def unique_values(x: Any) -> Variable:
+    """The distinct elements of x, in ascending order.
+
+    >>> T.unique_values([3, 1, 3]).eval()
+    array([1, 3])
+    """
+    values: Variable = unique(x)
+    return values
+
+
+def unique_counts(x: Any) -> list[Variable]:
+    """The distinct elements of x, and how often each is there.
+
+    >>> [v.eval() for v in T.unique_counts([3, 1, 3])]
+    [array([1, 3]), array([1, 2])]
+    """
+    return list(unique(x, return_counts=True))
+
+
+def unique_inverse(x: Any) -> list[Variable]:
+    """The distinct elements of x, and which of them stands at each place of x.
+
+    >>> [v.eval() for v in T.unique_inverse([3, 1, 3])]
+    [array([1, 3]), array([1, 0, 1])]
+    """
+    values, places = unique(x, return_inverse=True)
+    return [values, T.reshape(places, as_tensor(x).shape, ndim=as_tensor(x).type.ndim)]
+
+
+def unique_all(x: Any) -> list[Variable]:
+    """The distinct elements of x, the first place of each in the flattened x, which of them
+    stands at each place of x, and how often each is there.
+
+    >>> [v.eval() for v in T.unique_all([3, 1, 3])]
+    [array([1, 3]), array([1, 0]), array([1, 0, 1]), array([1, 2])]
+    """
+    values, first, places, counts = unique(
+        x, return_index=True, return_inverse=True, return_counts=True
+    )
+    x = as_tensor(x)
+    return [values, first, T.reshape(places, x.shape, ndim=x.type.ndim), counts]
