@@ -270,7 +270,12 @@ def hessian(
 
 
 def grad_undefined(op: Any, x_pos: int, x: Variable, comment: str = "") -> Variable:
-    """What an op's L_op returns for an input where the gradient does not exist."""
+    """What an op's L_op returns for an input where the gradient does not exist.
+
+    >>> x = T.dvector("x")
+    >>> T.grad_undefined("floor", 0, x, "of a step").type
+    NullType(floor has no defined gradient with respect to its input 0: of a step)
+    """
     why = f"{op} has no defined gradient with respect to its input {x_pos}"
     return make_variable(NullType(f"{why}: {comment}" if comment else why))
 
@@ -278,7 +283,12 @@ def grad_undefined(op: Any, x_pos: int, x: Variable, comment: str = "") -> Varia
 def grad_not_implemented(
     op: Any, x_pos: int, x: Variable, comment: str = ""
 ) -> Variable:
-    """What an op's L_op returns for an input whose gradient nobody wrote."""
+    """What an op's L_op returns for an input whose gradient nobody wrote.
+
+    >>> x = T.dvector("x")
+    >>> T.grad_not_implemented("mine", 0, x, "to come").type
+    NullType(the gradient of mine with respect to its input 0 is not implemented: to come)
+    """
     why = f"the gradient of {op} with respect to its input {x_pos} is not implemented"
     return make_variable(NullType(f"{why}: {comment}" if comment else why))
 

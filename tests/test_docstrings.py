@@ -19,16 +19,8 @@ NAMES = {
     "np": np, "symnet": symnet, "T": T, "optim": optim, "models": models,
     "datasets": datasets, "sparse": sparse,
 }  # fmt: skip
-# What has no value to show: it starts something in the whole process, belongs to who
-# writes operations, reads a file (docs/training.md has one), or is a name of Theano's for
-# what has a better one.
-WITHOUT_EXAMPLE = {
-    "grad_not_implemented", "grad_undefined", "h_softmax", "install_as_theano", "load",
-    "Tensor", "advanced_boolean_inc_subtensor", "advanced_boolean_set_subtensor",
-    "advanced_boolean_subtensor", "advanced_inc_subtensor", "advanced_set_subtensor",
-    "advanced_subtensor", "extract_constant", "hashtype", "min_informative_str",
-    "register_transfer", "show_config", "transfer", "values_eq_approx_always_true",
-}  # fmt: skip
+# What changes the whole process, or reads a file (docs/training.md has one).
+WITHOUT_EXAMPLE = {"install_as_theano", "load", "show_config"}
 
 
 def public() -> dict[str, Any]:

@@ -29,7 +29,11 @@ class object2:
 
 
 def hashtype(self: Any) -> int:
-    """The hash of an object's class."""
+    """The hash of an object's class.
+
+    >>> T.hashtype(T.dscalar("a")) == T.hashtype(T.dscalar("b"))
+    True
+    """
     return hash((type(self).__module__, type(self).__name__))
 
 

@@ -10,17 +10,29 @@ from symnet.ops.operation_objects import operation_object
 
 
 def advanced_subtensor(x: Any, *index: Any) -> Variable:
-    """`x[index]`, with arrays of integers or booleans among the parts of the index."""
+    """`x[index]`, with arrays of integers or booleans among the parts of the index.
+
+    >>> T.advanced_subtensor([5, 6, 7], [2, 0]).eval()
+    array([7, 5])
+    """
     return getitem(x, index)
 
 
 def advanced_inc_subtensor(x: Any, y: Any, *index: Any) -> Variable:
-    """x with y added to x[index], at an element picked twice both times."""
+    """x with y added to x[index], at an element picked twice both times.
+
+    >>> T.advanced_inc_subtensor([5, 6, 7], 1, [2, 2]).eval()
+    array([5, 6, 9])
+    """
     return inc_subtensor(getitem(x, index), y)
 
 
 def advanced_set_subtensor(x: Any, y: Any, *index: Any) -> Variable:
-    """x with y in the place of x[index]."""
+    """x with y in the place of x[index].
+
+    >>> T.advanced_set_subtensor([5, 6, 7], [1, 2], [2, 0]).eval()
+    array([2, 6, 1])
+    """
     return set_subtensor(getitem(x, index), y)
 
 

@@ -133,7 +133,11 @@ def _element(v: Variable, elemwise: bool, depth: int) -> Any:
 def extract_constant(
     x: Any, elemwise: bool = True, only_process_constants: bool = False
 ) -> Any:
-    """The number that `get_scalar_constant_value` finds, or `x` as a variable."""
+    """The number that `get_scalar_constant_value` finds, or `x` as a variable.
+
+    >>> T.extract_constant(T.constant(2) + 1), T.extract_constant(T.lscalar("n"))
+    (np.int64(3), n)
+    """
     try:
         return get_scalar_constant_value(x, elemwise, only_process_constants)
     except NotScalarConstantError:

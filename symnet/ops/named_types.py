@@ -48,7 +48,11 @@ NoneConst = Constant(none_type_t, None, "NoneConst")
 
 
 def Tensor(*args: Any, **keywords: Any) -> TensorType:
-    """Theano's older name of `TensorType`."""
+    """Theano's older name of `TensorType`.
+
+    >>> T.Tensor("float32", (False, True))
+    float32 tensor (?, 1)
+    """
     return TensorType(*args, **keywords)
 
 

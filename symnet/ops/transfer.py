@@ -25,7 +25,10 @@ def transfer(var: Any, target: str | None) -> Variable:
     arrays, so there is nothing to be moved within a graph.
     target: a device's name; None, for Theano its GPU, is any that there is.
     Raises: ValueError where there is no device of that name.
-    Example: `x.transfer("cpu") is x`.
+
+    >>> x = T.dvector("x")
+    >>> T.transfer(x, "cpu") is x
+    True
     """
     variable = as_tensor(var)
     if target is None or target == "cpu":
@@ -40,7 +43,12 @@ def transfer(var: Any, target: str | None) -> Variable:
 
 def register_transfer(fn: Callable[[Variable, str], Variable | None]) -> None:
     """Have `transfer` ask `fn(variable, target)`, which gives a variable, or None for a
-    target that it does not know.  Raises: TypeError for what is no function."""
+    target that it does not know.  Raises: TypeError for what is no function.
+
+    >>> T.register_transfer(lambda v, target: v * 2 if target == "twice" else None)
+    >>> T.transfer(T.constant(3.0), "twice").eval()
+    array(6.)
+    """
     if not callable(fn):
         raise TypeError(f"register_transfer takes a function, not {fn!r}")
     TARGETS.append(fn)

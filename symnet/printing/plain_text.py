@@ -259,6 +259,12 @@ def min_informative_str(obj: Any, indent_level: int = 0) -> str:
     """Theano's short tree of a variable: operations, with letters for what comes twice.
 
     Types and exact ids are left out; equal texts mean equal structure.
+
+    >>> x = T.dvector("x")
+    >>> print(T.min_informative_str(x * 2))
+    mul [id A]
+    |- x [id B]
+    `- 2.0 [id C]
     """
     printer = TreePrinter(branches=ASCII)
     done: dict[Any, Any] = {}

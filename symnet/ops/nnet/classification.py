@@ -450,6 +450,11 @@ def h_softmax(
     W2 (n_classes, features, n_outputs_per_class), b2 (n_classes, n_outputs_per_class) ->
     (batch, n_outputs), or with target (batch,) or (batch, 1) the targets' (batch,).
     Source: Goodman 2001; Morin & Bengio 2005.
+
+    >>> x, W1, W2 = np.ones((2, 3)), np.zeros((3, 2)), np.zeros((2, 3, 2))
+    >>> T.nnet.h_softmax(x, 2, 4, 2, 2, W1, np.zeros(2), W2, np.zeros((2, 2))).eval()
+    array([[0.25, 0.25, 0.25, 0.25],
+           [0.25, 0.25, 0.25, 0.25]])
     """
     x, W2, b2 = as_tensor(x), as_tensor(W2), as_tensor(b2)
     classes = softmax(add(dot(x, W1), b1))
