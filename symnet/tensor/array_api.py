@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from symnet.graph.variables import Variable
 from symnet.ops.base import as_tensor
 from symnet.ops.creation import arange
@@ -32,13 +34,14 @@ count_nonzero = N.count_nonzero
 
 __all__ = [
     "acos", "acosh", "asarray", "asin", "asinh", "astype", "atan", "atan2", "atanh",
-    "bitwise_invert", "broadcast_arrays", "concat", "count_nonzero", "cumulative_prod",
-    "cumulative_sum", "divide", "empty_like", "equal", "floor_divide", "greater",
-    "greater_equal", "hypot", "isfinite", "less", "less_equal", "linspace", "logaddexp",
+    "bitwise_invert", "bitwise_left_shift", "bitwise_right_shift", "broadcast_arrays",
+    "can_cast", "concat", "copysign", "count_nonzero", "cumulative_prod", "cumulative_sum",
+    "divide", "empty_like", "equal", "finfo", "floor_divide", "greater", "greater_equal",
+    "hypot", "iinfo", "isdtype", "isfinite", "less", "less_equal", "linspace", "logaddexp",
     "logical_and", "logical_not", "logical_or", "logical_xor", "matrix_transpose",
     "multiply", "negative", "not_equal", "permute_dims", "positive", "remainder",
-    "subtract", "unique_all", "unique_counts", "unique_inverse", "unique_values",
-    "unstack", "vecdot",
+    "result_type", "signbit", "subtract", "unique_all", "unique_counts", "unique_inverse",
+    "unique_values", "unstack", "vecdot",
 ]  # fmt: skip
 
 
@@ -232,3 +235,121 @@ def unique_all(x: Any) -> list[Variable]:
     )
     x = as_tensor(x)
     return [values, first, T.reshape(places, x.shape, ndim=x.type.ndim), counts]
+
+
+# ---- signs and bits
+
+
+def signbit(x: Any) -> Variable:
+    """Whether each element is negative, -0.0 too.  NaN counts as positive.
+
+    >>> T.signbit([-1.0, -0.0, 0.0]).eval()
+    array([ True,  True, False])
+    """
+    x = as_tensor(x)
+    below: Variable = T.lt(x, 0)
+    if x.type.dtype.startswith("float"):
+        below = T.or_(below, T.and_(T.eq(x, 0), T.lt(T.inv(x), 0)))
+    return below
+
+
+def copysign(x1: Any, x2: Any) -> Variable:
+    """The size of x1 with the sign of x2 (see `signbit`).
+
+    >>> T.copysign([1.0, -2.0], [-0.0, 3.0]).eval()
+    array([-1.,  2.])
+    """
+    size = T.abs_(as_tensor(x1))
+    return T.switch(signbit(x2), T.neg(size), size)
+
+
+def bitwise_left_shift(x1: Any, x2: Any) -> Variable:
+    """x1 with its bits moved up by x2 places: 0 where none is left.
+
+    >>> T.bitwise_left_shift([1, 3], 2).eval()
+    array([ 4, 12])
+    """
+    x1, x2, bits = _shifted(x1, x2)
+    moved: Variable = x1 * T.cast(T.pow(2, T.minimum(x2, bits - 1)), x1.type.dtype)
+    return T.switch(T.ge(x2, bits), T.cast(0, x1.type.dtype), moved)
+
+
+def bitwise_right_shift(x1: Any, x2: Any) -> Variable:
+    """x1 with its bits moved down by x2 places, its sign kept.
+
+    >>> T.bitwise_right_shift([13, -13], 2).eval()
+    array([ 3, -4])
+    """
+    x1, x2, bits = _shifted(x1, x2)
+    most = bits - 1 if x1.type.dtype.startswith("uint") else bits - 2
+    power = T.cast(T.pow(2, T.minimum(x2, most)), x1.type.dtype)
+    moved: Variable = T.int_div(x1, power)
+    rest = T.cast(T.neg(T.cast(T.lt(x1, 0), "int8")), x1.type.dtype)
+    return T.switch(T.gt(x2, most), rest, moved)
+
+
+def _shifted(x1: Any, x2: Any) -> tuple[Variable, Variable, int]:
+    """Operands of one dtype, the second in int64 or uint64, and the bits of the first."""
+    dtype = np.result_type(as_tensor(x1).type.dtype, as_tensor(x2).type.dtype)
+    if dtype.kind not in "iu":
+        raise TypeError(f"shifts are of integers, not {dtype}")
+    places = T.cast(x2, "uint64" if dtype.kind == "u" else "int64")
+    return T.cast(x1, dtype.name), places, 8 * dtype.itemsize
+
+
+# ---- dtypes
+
+
+def _dtype(x: Any) -> np.dtype[Any]:
+    found: np.dtype[Any] = np.dtype(getattr(getattr(x, "type", x), "dtype", x))
+    return found
+
+
+def finfo(x: Any) -> Any:
+    """What NumPy says of a float dtype, or of that of a variable.
+
+    >>> float(T.finfo(T.fvector("x")).eps)
+    1.1920928955078125e-07
+    """
+    return np.finfo(_dtype(x))
+
+
+def iinfo(x: Any) -> Any:
+    """What NumPy says of an integer dtype, or of that of a variable.
+
+    >>> T.iinfo("int8").max
+    127
+    """
+    return np.iinfo(_dtype(x))
+
+
+def isdtype(dtype: Any, kind: Any) -> bool:
+    """Whether a dtype is of a kind: "bool", "integral", "real floating" ...; a dtype; or
+    one of several.
+
+    >>> T.isdtype(T.lvector().type.dtype, "integral")
+    True
+    """
+    several = kind if isinstance(kind, tuple) else (kind,)
+    kinds = ("bool", "signed integer", "unsigned integer", "integral", "real floating",
+             "complex floating", "numeric")  # fmt: skip
+    wanted = tuple(one if one in kinds else _dtype(one) for one in several)
+    return bool(np.isdtype(_dtype(dtype), wanted))
+
+
+def can_cast(x: Any, to: Any) -> bool:
+    """Whether every value of a dtype, or of a variable's, has one in another.
+
+    >>> T.can_cast("int32", "float64"), T.can_cast("float64", "float32")
+    (True, False)
+    """
+    return bool(np.can_cast(_dtype(x), _dtype(to)))
+
+
+def result_type(*arrays_and_dtypes: Any) -> str:
+    """The dtype that variables, arrays and dtypes together have in NumPy.
+
+    >>> T.result_type(T.fvector("x"), "int8")
+    'float32'
+    """
+    return np.result_type(*map(_dtype, arrays_and_dtypes)).name

@@ -124,3 +124,34 @@ def test_unique():
             check(found, want)
     check(T.unique_values(x), np.unique(WHOLE))  # NumPy's own may have another order
     check(T.astype(x, "float32"), WHOLE.astype("float32"))
+
+
+def test_signs():
+    x = np.array([1.5, -2.0, 0.0, -0.0, np.inf, -np.inf])
+    y = np.array([-0.0, 0.0, -1.0, 1.0, -np.inf, 2.0])
+    check(T.signbit(T.constant(x)), np.signbit(x))
+    check(T.copysign(T.constant(x), T.constant(y)), np.copysign(x, y))
+    check(T.signbit(T.constant(WHOLE)), WHOLE < 0)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int32", "int64", "uint64"])
+def test_shifts(dtype):
+    info = np.iinfo(dtype)
+    x = np.array([0, 1, 5, info.max, info.min, info.max // 3], dtype)[:, None]
+    places = np.arange(info.bits, dtype=dtype)
+    check(T.bitwise_left_shift(T.constant(x), T.constant(places)), x << places)
+    check(T.bitwise_right_shift(T.constant(x), T.constant(places)), x >> places)
+    with pytest.raises(TypeError, match="shifts are of integers, not float64"):
+        T.bitwise_left_shift(1.5, 2)
+
+
+def test_dtypes():
+    x, i = T.fvector("x"), T.bvector("i")
+    assert T.finfo(x).max == np.finfo("float32").max and T.finfo("float16").bits == 16
+    assert T.iinfo(i).min == -128
+    assert T.isdtype("float32", ("integral", "real floating"))
+    assert T.isdtype("int8", "int8") and not T.isdtype("int8", "bool")
+    assert T.can_cast(i, "float32") and not T.can_cast(x, i)
+    assert (
+        T.result_type(x, i) == "float32" and T.result_type(i, np.ones(2)) == "float64"
+    )
