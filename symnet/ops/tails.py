@@ -27,12 +27,13 @@ def _logaddexp(x: Scalar, y: Scalar) -> Scalar:
     return call("maximum", x, y) + call("log1p", call("exp", -gap))
 
 
-# log(exp(x) + exp(y))
 logaddexp = elementwise(
     _logaddexp,
     lambda g, out, x, y: (g * sigmoid(x - y), g * sigmoid(y - x)),
     "logaddexp",
     name="logaddexp", arity=2, compute="float", accepts="f",
+    about="log(exp(x) + exp(y)), finite for all finite x and y.  Gradient: "
+    "sigmoid(x - y); sigmoid(y - x).  Example: T.logaddexp(800.0, 800.0) = 800.693...",
 )  # fmt: skip
 
 

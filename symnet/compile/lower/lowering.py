@@ -224,7 +224,10 @@ def _readable(
     not; filters with dense taps; for other routines without gaps."""
     if isinstance(routine, Convolve):
         # By its place: one variable may be the input and the filters.
-        fits = place == 0 or _taps_are_dense(view, len(routine.strides))
+        rank = len(routine.strides)
+        outer = view.strides[:-rank]  # rows or columns of a product, for the BLAS
+        fits = all(map(context.inference.never_negative, outer))
+        fits = fits and (place == 0 or _taps_are_dense(view, rank))
     elif isinstance(routine, MatrixProduct):
         fits = view.ndim == 0 or _blas_takes(context, view)
     else:

@@ -18,6 +18,7 @@ from symnet.graph.types import TensorType
 from symnet.kernels.cpu.library import winograd_steps, winograd_sums_steps
 from symnet.ops.base import constant
 from symnet.ops.inputs import lscalar
+from symnet.ops.nnet.conv import conv2d
 from symnet.ops.nnet.convolution import Convolution, in_order, mirrored
 from tests.helpers import run
 
@@ -317,3 +318,19 @@ def test_a_nan_reaches_through_winograds_forms_whom_it_concerns():
     want[0, 1, :, 5:10, 11:16] = True
     np.testing.assert_array_equal(np.isnan(back), want)
     assert np.isnan(forth).all()
+
+
+@pytest.mark.parametrize("sizes", [(1, 1), (3, 2)], ids=["a pixel", "pictures"])
+@pytest.mark.parametrize("turned", [(-1, 1), (1, -1), (-1, -1)])
+def test_images_and_filters_turned_round(sizes, turned):
+    """Filters of one tap may become products, whose rows the BLAS wants forward."""
+    rng = np.random.default_rng(4)
+    x, w = rng.normal(size=(3, 2, *sizes)), rng.normal(size=(4, 2, 1, 1))
+    images, filters = (
+        TensorType("float64", (None,) * 4)("images"),
+        TensorType("float64", (None,) * 4)("filters"),
+    )
+    place = tuple(slice(None, None, step) for step in turned)
+    y = conv2d(images[place], filters[place])
+    want = np.einsum("ncij,oc->noij", x[place], w[place][:, :, 0, 0])
+    np.testing.assert_allclose(function([images, filters], y)(x, w), want)
