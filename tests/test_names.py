@@ -89,6 +89,15 @@ def test_a_namespace_holds_public_names_only(name: str) -> None:
         assert not isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.For, ast.While))
 
 
+@pytest.mark.parametrize("name", NAMESPACES)
+def test_type_checkers_can_read_which_names_are_public(name: str) -> None:
+    """Pyright passes over all that is added to `__all__` in other forms."""
+    path = pathlib.Path(str(importlib.import_module(name).__file__))
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.AugAssign) and ast.unparse(node.target) == "__all__":
+            assert isinstance(node.value, ast.List | ast.Attribute), ast.unparse(node)
+
+
 def loaded_below(name: str) -> set[str]:
     return {m.removeprefix(name + ".") for m in sys.modules if m.startswith(name + ".")}
 

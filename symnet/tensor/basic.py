@@ -153,7 +153,10 @@ __all__ = [
     "values_eq_approx_remove_inf_nan", "values_eq_approx_remove_nan", "verify_grad",
     "vertical_stack", "vstack", "where", "xor", "zero_grad", "zeros", "zeros_like",
 ]  # fmt: skip
-__all__ += (
-    _functions.__all__ + _special.__all__ + _inputs.__all__ + _named_types.__all__
-)
-__all__ += _reduce.__all__ + _statistics.__all__
+# One by one, as type checkers read it.
+__all__ += _functions.__all__
+__all__ += _special.__all__
+__all__ += _inputs.__all__
+__all__ += _named_types.__all__
+__all__ += _reduce.__all__
+__all__ += _statistics.__all__
