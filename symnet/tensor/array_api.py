@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from symnet.config import config
+from symnet.graph.types import INTEGERS
 from symnet.graph.variables import Variable
-from symnet.ops.base import as_tensor
+from symnet.ops.base import as_tensor, upcast
 from symnet.ops.creation import arange
 from symnet.ops.cumulative import cumprod, cumsum
 from symnet.ops.sorting import unique
@@ -118,21 +120,27 @@ def broadcast_arrays(*arrays: Any) -> list[Variable]:
 
 
 def linspace(
-    start: Any, stop: Any, num: int, *, dtype: str | None = None, endpoint: bool = True
+    start: Any, stop: Any, num: Any, *, dtype: str | None = None, endpoint: bool = True
 ) -> Variable:
     """`num` numbers at equal distances from `start` to `stop`, which is the last of them
     with `endpoint`.
 
-    Raises: ValueError for a negative `num`.
+    num: an integer, or an integer scalar of a graph.
+    Dtype: that of `start` and `stop`, floatX at least, unless one is given.
+    Raises: TypeError for another `num`; ValueError for a negative one.
 
     >>> T.linspace(0.0, 1.0, 5).eval()
     array([0.  , 0.25, 0.5 , 0.75, 1.  ])
     """
-    if num < 0:
+    count = as_tensor(num)
+    if count.type.ndim or count.type.dtype not in INTEGERS:
+        raise TypeError(f"linspace: num is an integer, not {num!r:.60}")
+    if not isinstance(num, Variable) and num < 0:
         raise ValueError(f"linspace: num is a number of elements, not {num}")
-    steps = max(num - 1, 1) if endpoint else max(num, 1)
     start, stop = as_tensor(start), as_tensor(stop)
-    places = T.cast(arange(num), "float64") / steps
+    wide = upcast(start.type.dtype, stop.type.dtype, config.floatX)
+    steps = T.cast(T.maximum(count - 1 if endpoint else count, 1), wide)
+    places = T.cast(arange(count), wide) / steps
     found = start * (1.0 - places) + stop * places
     return T.cast(found, dtype) if dtype else found
 
@@ -173,7 +181,8 @@ def _cumulative(
     x = as_tensor(x) if dtype is None else T.cast(x, dtype)
     if axis is None:
         if x.type.ndim != 1:
-            raise ValueError(f"an array of rank {x.type.ndim} needs an axis")
+            what = f"cumulative sums and products of {x} of rank {x.type.ndim} need an axis"
+            raise ValueError(f"{what}\n  to do: say axis=0, or flatten it")
         axis = 0
     found: Variable = function(x, axis=axis)
     if initial is None:

@@ -85,7 +85,7 @@ def test_cumulative(axis, initial):
             found = getattr(T, name)(T.constant(x), axis=axis, include_initial=initial)
             check(found, getattr(np, name)(x, axis=axis, include_initial=initial))
     check(T.cumulative_sum([1, 2], dtype="float32"), np.array([1, 3], "float32"))
-    with pytest.raises(ValueError, match="rank 3 needs an axis"):
+    with pytest.raises(ValueError, match="of rank 3 need an axis"):
         T.cumulative_sum(X)
 
 
@@ -107,6 +107,18 @@ def test_linspace(num, endpoint):
     check(T.linspace(0, 4, 5, dtype="int64"), np.linspace(0, 4, 5, dtype="int64"))
     with pytest.raises(ValueError, match="not -1"):
         T.linspace(0, 1, -1)
+    with pytest.raises(TypeError, match="num is an integer, not 2.5"):
+        T.linspace(0, 1, 2.5)
+
+
+def test_linspace_of_a_number_that_a_run_tells_and_of_another_floatx():
+    n = T.lscalar("n")
+    f = symnet.function([n], T.linspace(1.0, 2.0, n))
+    for num in (0, 1, 5):
+        np.testing.assert_allclose(f(num), np.linspace(1.0, 2.0, num))
+    with symnet.config.change_flags(floatX="float32"):
+        assert T.linspace(0, 1.0, 3).dtype == "float32"
+        assert T.linspace(T.dscalar(), 1.0, 3).dtype == "float64"
 
 
 def test_gradient_of_linspace():
