@@ -46,11 +46,10 @@ def off_by_rounding(
     if _adds_up(node):  # what a sum would be without the signs of its terms
         with np.errstate(all="ignore"):
             sizes = compute(node, [np.abs(a) for a in arrays])
+    exact = _exact(node, arrays, results, compute)
     return [
-        result
-        if not _is_float(result) or _is_exact(node, result, arrays)
-        else _disturbed(result, size, rng, side)
-        for result, size in zip(results, sizes, strict=True)
+        result if same or not _is_float(result) else _disturbed(result, size, rng, side)
+        for result, size, same in zip(results, sizes, exact, strict=True)
     ]
 
 
@@ -74,14 +73,58 @@ def _adds_up(node: Apply) -> bool:
     return sums or isinstance(node.op, Product | Gemm)
 
 
-def _is_exact(node: Apply, result: Any, arrays: Sequence[Any]) -> bool:
-    """Whether an operation only moves or chooses what it gets, and rounds nothing."""
+def _exact(
+    node: Apply, arrays: Sequence[Any], results: Sequence[Any], compute: Any
+) -> list[bool]:
+    """Of each result whether it only moves or chooses what there was, and rounds nothing.
+
+    Where all numbers of a result are those of operands, that may be by chance: a Fourier
+    transform of ones has a one and zeros.  So the operation has to move other operands, too.
+    """
     if isinstance(node.op, Elementwise):
-        return node.op.name in CHOOSING
+        return [node.op.name in CHOOSING] * len(results)
     if _adds_up(node):
-        return False
+        return [False] * len(results)
     there = [np.ravel(a) for a in arrays if _is_float(a)]
-    return bool(there) and bool(np.all(np.isin(result, np.concatenate(there))))
+    if not there or not any(_all_among(result, there) for result in results):
+        return [False] * len(results)
+    others = _others(arrays)
+    try:
+        with np.errstate(all="ignore"):
+            moved = compute(node, others)
+    except Exception:  # others mean nothing, such as a matrix that is not positive
+        return [False] * len(results)
+    there_too = [np.ravel(a) for a in others if _is_float(a)]
+    return [
+        _all_among(result, there) and _moves(result, other, there_too)
+        for result, other in zip(results, moved, strict=True)
+    ]
+
+
+def _all_among(result: Any, arrays: Sequence[Any]) -> bool:
+    return bool(np.all(np.isin(result, np.concatenate(arrays))))
+
+
+def _others(arrays: Sequence[Any]) -> list[Any]:
+    """The operands with every float a little larger, each by another part of itself."""
+    rng = np.random.default_rng(0)
+
+    def other(array: Any) -> Any:
+        if not _is_float(array):
+            return array
+        array = np.asarray(array)
+        more = (1 + np.abs(array)) * rng.uniform(0.01, 0.02, array.shape)
+        return np.asarray(array + more, array.dtype)
+
+    return [other(a) for a in arrays]
+
+
+def _moves(result: Any, other: Any, arrays: Sequence[Any]) -> bool:
+    """Whether other operands gave their own numbers, or what the first ones gave."""
+    if np.shape(result) != np.shape(other):
+        return False
+    fine = np.isin(other, np.concatenate(arrays)) | (np.asarray(result) == other)
+    return bool(np.all(fine))
 
 
 def _disturbed(result: Any, size: Any, rng: np.random.Generator, side: float) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.fuzz import (
     calls_arrays,
+    calls_complex,
     calls_linalg,
     calls_numpy,
     calls_sparse,
@@ -12,6 +13,6 @@ from tests.fuzz import (
 from tests.fuzz.calls import Call
 
 CALLS: dict[str, Call] = {
-    **calls_arrays.CALLS, **calls_linalg.CALLS, **calls_numpy.CALLS, **calls_sparse.CALLS,
-    **calls_users.CALLS,
+    **calls_arrays.CALLS, **calls_complex.CALLS, **calls_linalg.CALLS,
+    **calls_numpy.CALLS, **calls_sparse.CALLS, **calls_users.CALLS,
 }  # fmt: skip

@@ -56,6 +56,10 @@ def sparse(self: Any) -> None:
     call(self, ["sparse"])
 
 
+def numbers_of_two_parts(self: Any) -> None:
+    call(self, ["complex"])
+
+
 def arrays(self: Any) -> None:
     call(self, list(calls_arrays.CALLS))
 

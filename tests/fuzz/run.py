@@ -44,10 +44,11 @@ STRICT = ("verify=on", "on_rewrite_error=raise")  # settings while fuzzing
 def work(
     first: int, stride: int, until: float, folder: pathlib.Path, finds: pathlib.Path
 ) -> None:
-    """Programs number `first`, `first + stride`, ... until the time has come."""
+    """Programs number `first`, `first + stride`, ... until the time has come; one at least,
+    however long it took to get here."""
     counts: Counter[str] = Counter()
     seed = first
-    while time.time() < until:
+    while seed == first or time.time() < until:
         note(folder / "underway.json", {"seed": seed})
         try:
             program = generate(seed)

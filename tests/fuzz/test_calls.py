@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,14 +10,17 @@ import mpmath
 import numpy as np
 import pytest
 
+import symnet.tensor as T
+from symnet.graph.evaluate import evaluate
 from symnet.ops.linalg.solving import Cholesky
 from symnet.ops.sorting import Sort
 from symnet.ops.sparse.sparse_arithmetic import MulSD
-from tests.fuzz import calls_linalg, calls_users
+from tests.fuzz import calls_complex, calls_linalg, calls_users
 from tests.fuzz.call_table import CALLS
 from tests.fuzz.calls import apart
 from tests.fuzz.calls_numpy import ONE, TWO
 from tests.fuzz.calls_sparse import ENDS, STEPS
+from tests.fuzz.doubts import Doubts
 from tests.fuzz.generate import Generator, generate
 from tests.fuzz.judge import judge
 from tests.fuzz.program import Meaning, Program, all_steps
@@ -43,6 +47,9 @@ def test_calls_are_drawn_in_all_their_kinds() -> None:
     assert {s["format"] for s in chains} == {"csr", "csc"}
     assert len({n for s in chains for n in s["chain"]}) > len(STEPS) - 6
     assert len({s["end"] for s in chains}) > len(ENDS) - 6
+    chains = [s for s in steps if s.get("name") == "complex"]
+    assert len({n for s in chains for n in s["chain"]}) > len(calls_complex.STEPS) - 6
+    assert {s["end"] for s in chains} == set(calls_complex.ENDS)
     graphs = [s for s in steps if s["do"] == "graph"]
     assert {s["override"] for s in graphs} == {"none", "gradient", "product"}
     assert {s["inline"] for s in graphs} == {True, False}
@@ -207,3 +214,22 @@ def test_a_wrong_number_in_a_sparse_product_is_found(
     kind = judge(made).faults[0].kind
     small = shrink(made, lambda p: any(f.kind == kind for f in judge(p).faults), 20.0)
     assert len(all_steps(small["steps"])) == 2
+
+
+# ---- what is no fault
+
+
+def test_what_an_update_made_equal_turns_by_its_last_bits() -> None:
+    """A variable is compared with what it was made equal to: whose gradient it is, its last
+    bits decide, which differ between programs and NumPy."""
+    x, y = T.dvector("x"), T.dvector("y")
+    wanted = [x * 2, *T.grad(T.maximum(x, y * y).sum(), [x])]
+    value = np.array([1.5, -0.5, 3.0])
+    known = {x: value**2, y: value}
+    reference = evaluate(wanted, known)
+    doubts = Doubts(program([], []), {}, Counter())
+    double, slope = doubts.turned(wanted, reference, known, [x])
+    assert np.all(double < 1e-13) and np.all(slope == 1)
+    assert not np.any(doubts.turned(wanted, reference, known, [])[1])
+    known = {x: value**2 + 1e-9, y: value}
+    assert not np.any(doubts.turned(wanted, evaluate(wanted, known), known, [x])[1])
