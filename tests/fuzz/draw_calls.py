@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.fuzz import calls_arrays, calls_linalg, calls_users
+from tests.fuzz import calls_arrays, calls_layers, calls_linalg, calls_users
 from tests.fuzz.call_table import CALLS
 
 DTYPES = [
@@ -58,6 +58,10 @@ def sparse(self: Any) -> None:
 
 def numbers_of_two_parts(self: Any) -> None:
     call(self, ["complex"])
+
+
+def layers(self: Any) -> None:
+    call(self, [*["special"] * 8, *calls_layers.CALLS])
 
 
 def arrays(self: Any) -> None:

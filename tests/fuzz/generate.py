@@ -19,6 +19,7 @@ from tests.fuzz.draw_calls import (
     begin_calls,
     call,
     graph,
+    layers,
     linalg,
     numbers_of_two_parts,
     sparse,
@@ -429,7 +430,8 @@ INSIDE = {
         convolve, convolve, convolve, pool, rectify, bias, G.apply, G.combine, G.scale, G.move,
         G.shuffle, G.write,
     ],
-    "calls": [call, call, call, arrays, linalg, sparse, users, numbers_of_two_parts, G.apply,
+    "calls": [call, call, call, arrays, linalg, sparse, users, numbers_of_two_parts,
+              layers, G.apply,
               G.combine, G.write, G.scale, G.reduce, G.move],
 }  # fmt: skip
 PICTURES = [convolve] * 8 + [pool] * 6 + [
@@ -438,8 +440,8 @@ PICTURES = [convolve] * 8 + [pool] * 6 + [
     G.move, G.loop, G.loop, G.loop, G.choose,
 ]  # fmt: skip
 CALLED = [call] * 8 + [linalg] * 4 + [arrays] * 4 + [graph] * 3 + [sparse] * 2 + [users] * 2 + [
-    numbers_of_two_parts, numbers_of_two_parts, G.apply, G.combine, G.combine, G.scale,
-    G.reduce, G.shuffle, G.index, G.write, G.join,
+    numbers_of_two_parts, numbers_of_two_parts, layers, layers, layers, layers, G.apply,
+    G.combine, G.combine, G.scale, G.reduce, G.shuffle, G.index, G.write, G.join,
     G.cast, G.move, G.switch, G.loop, G.loop, G.choose,
 ]  # fmt: skip
 STEPS = {

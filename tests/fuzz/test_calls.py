@@ -15,7 +15,7 @@ from symnet.graph.evaluate import evaluate
 from symnet.ops.linalg.solving import Cholesky
 from symnet.ops.sorting import Sort
 from symnet.ops.sparse.sparse_arithmetic import MulSD
-from tests.fuzz import calls_complex, calls_linalg, calls_users
+from tests.fuzz import calls_complex, calls_linalg, calls_special, calls_users
 from tests.fuzz.call_table import CALLS
 from tests.fuzz.calls import apart
 from tests.fuzz.calls_numpy import ONE, TWO
@@ -50,6 +50,8 @@ def test_calls_are_drawn_in_all_their_kinds() -> None:
     chains = [s for s in steps if s.get("name") == "complex"]
     assert len({n for s in chains for n in s["chain"]}) > len(calls_complex.STEPS) - 6
     assert {s["end"] for s in chains} == set(calls_complex.ENDS)
+    special = {s["function"] for s in steps if s.get("name") == "special"}
+    assert len(special) > len(calls_special.FUNCTIONS) * 2 / 3
     graphs = [s for s in steps if s["do"] == "graph"]
     assert {s["override"] for s in graphs} == {"none", "gradient", "product"}
     assert {s["inline"] for s in graphs} == {True, False}
