@@ -157,8 +157,9 @@ class Generator(Parts):
             self.program["descends"] = self.kind == "pictures" and self.chance(0.4)
             chosen = sorted({self.one_of(wrt) for _ in range(1 + self.below(3))})
             order = 2 if self.chance(0.3) else 1
+            way = "Rop" if order == 2 and leaves >= set(chosen) else "grad"
             self.program["gradients"].append(
-                {"cost": cost, "wrt": chosen, "order": order}
+                {"cost": cost, "wrt": chosen, "order": order, "way": way}
             )
 
     def apply(self) -> None:

@@ -132,11 +132,15 @@ class Case:
                 self.verdict.fault("alias", "a result was changed by a later call")
 
     def gradient(self, asked: Mapping[str, Any]) -> list[Any]:
-        """The gradients, or those of a weighted sum of the gradients."""
+        """The gradients, or those of a weighted sum of the gradients: by differentiating
+        it, or as the product of the Hessian, which is symmetric, with the weights."""
         wrt = [self.graph[n] for n in asked["wrt"]]
         self.verdict.counts[f"gradients of order {asked['order']}"] += 1
         found = T.grad(self.graph[asked["cost"]], wrt, disconnected_inputs="ignore")
-        if asked["order"] == 2:
+        if asked["order"] == 2 and asked.get("way") == "Rop":
+            points = [weights_like(v) for v in wrt]
+            found = T.Rop(found, wrt, points, disconnected_outputs="ignore")
+        elif asked["order"] == 2:
             parts = [weighted_sum(Symbols, {"seed": 1}, g) for g in found]
             found = T.grad(sum(parts[1:], parts[0]), wrt, disconnected_inputs="ignore")
         return list(found)
@@ -416,6 +420,11 @@ class Case:
         meaning = Moved(self.dtypes, changes)
         values = {n: meaning.moved(n, a) for n, a in leaves.items()}
         return np.asarray(meaning.run(self.program["steps"], values)[asked["cost"]])[()]
+
+
+def weights_like(v: Any) -> Any:
+    """The weights of `weighted_sum`, in the shape of a variable."""
+    return Symbols.weights(v.flatten(), 1).reshape(v.shape, ndim=v.ndim)
 
 
 class Moved(Meaning):

@@ -92,6 +92,8 @@ def _plainer(program: Program) -> Iterator[Program]:
 def _plainer_gradients(gradient: dict[str, Any]) -> Iterator[dict[str, Any]]:
     if gradient["order"] > 1:
         yield {**gradient, "order": 1}
+    if gradient.get("way") == "Rop":
+        yield {**gradient, "way": "grad"}
     for k in range(len(gradient["wrt"]) if len(gradient["wrt"]) > 1 else 0):
         yield {**gradient, "wrt": gradient["wrt"][:k] + gradient["wrt"][k + 1 :]}
 

@@ -85,6 +85,7 @@ def test_programs_are_of_every_kind() -> None:
         "users' rewrites", "on the reference device", "on the emulated device",
     }  # fmt: skip
     assert {g["order"] for p in drawn for g in p["gradients"]} == {1, 2}
+    assert {g["way"] for p in drawn for g in p["gradients"]} == {"grad", "Rop"}
     assert any(p["updates"] for p in drawn)
     dtypes = {x["dtype"] for p in drawn for x in p["leaves"]}
     assert {"bool", "complex128", "float16", "uint64", "int8"} & dtypes
