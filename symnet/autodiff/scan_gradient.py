@@ -26,7 +26,7 @@ from symnet.graph.traverse import ancestors, clone_replace
 from symnet.graph.types import DisconnectedType, NullType, TensorType
 from symnet.graph.variables import Constant, Variable, make_variable
 from symnet.ops.alloc import full_like, zeros
-from symnet.ops.arithmetic import add, minimum, second, sub, switch
+from symnet.ops.arithmetic import add, minimum, real_dtype, second, sub, switch
 from symnet.ops.base import disconnected
 from symnet.ops.comparison import or_
 from symnet.ops.elementwise import cast
@@ -419,7 +419,7 @@ class Backward:
         total = self._of_rows_before(k, g, self.ends)
         if k not in self.flows.leaves or not loses_zeros(outer, weak=False):
             return total
-        kind = total.type.dtype
+        kind = real_dtype(total.type.dtype)
         ends = {v: cast(flags, kind) for v, flags in self.flow_ends.items()}
         rows = None if g is None else cast(self.flows.rows[k], kind)
         return switch(self._of_rows_before(k, rows, ends), total, 0)

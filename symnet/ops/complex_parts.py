@@ -94,3 +94,8 @@ def imag(z: Any) -> Variable:
         else second(variable, cast(0, dtype))
     )
     return result
+
+
+def conjugate(x: Variable) -> Variable:
+    """The complex conjugate; a real array as it is."""
+    return conj(x) if x.type.dtype in COMPLEX else x

@@ -14,6 +14,7 @@ from symnet.kernels.routines import Running
 from symnet.ops.alloc import full_like
 from symnet.ops.arithmetic import mul
 from symnet.ops.base import SameShape, TensorOp, as_tensor, normalize_axis
+from symnet.ops.complex_parts import conjugate
 from symnet.ops.elementwise import cast
 from symnet.ops.indexing import getitem
 from symnet.ops.joining import join
@@ -54,8 +55,8 @@ class Cumulative(SameShape):
         if self.mode == "add":
             return [flip(self(flip(gradient, self.axis)), self.axis)]
         # x[i] takes part in every later product: that before it, times what comes after.
-        later = _from_the_end(x, gradient, self.axis)
-        return [mul(later, _shifted(total, 1, self.axis))]
+        later = _from_the_end(conjugate(x), gradient, self.axis)
+        return [mul(later, conjugate(_shifted(total, 1, self.axis)))]
 
 
 class LinearRecurrence(TensorOp):
@@ -96,8 +97,9 @@ class LinearRecurrence(TensorOp):
         return [xp.moveaxis(result, 0, self.axis)]
 
     def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
-        later = _from_the_end(inputs[0], output_gradients[0], self.axis)
-        return [mul(later, _shifted(outputs[0], 0, self.axis)), later]
+        later = _from_the_end(conjugate(inputs[0]), output_gradients[0], self.axis)
+        before = conjugate(_shifted(outputs[0], 0, self.axis))
+        return [mul(later, before), later]
 
 
 def _from_the_end(a: Variable, gradient: Variable, axis: int) -> Variable:

@@ -198,7 +198,7 @@ arcsinh = known_function(
 )
 arccosh = known_function(
     "arccosh",
-    lambda g, out, x: (g / sqrt((x - 1) * (x + 1)),),
+    lambda g, out, x: (g / (sqrt(x - 1) * sqrt(x + 1)),),
     about="The inverse of cosh, from 0 on; NaN where x is below 1.  Gradient: 1 / sqrt(x**2 -"
     " 1).  Example: T.arccosh(2.0) = 1.316957...",
 )

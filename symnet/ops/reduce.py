@@ -35,6 +35,7 @@ from symnet.ops.base import (
     upcast,
 )
 from symnet.ops.comparison import eq, neq
+from symnet.ops.complex_parts import conjugate
 from symnet.ops.elementwise import cast
 from symnet.ops.lowerings import (
     Lowering,
@@ -206,7 +207,8 @@ def _prod_derivative(g: Any, x: Any, axes: tuple[int, ...]) -> Any:
     zeros_among_others = sub(restore_axes(sum(zero, axes), axes), cast(zero, "int64"))
     their_sum = sub(restore_axes(sum(only_zeros, axes), axes), only_zeros)
     factor = switch(eq(zeros_among_others, 1), their_sum, 0)
-    return g * others * switch(eq(zeros_among_others, 0), 1, factor)
+    by_zeros = switch(eq(zeros_among_others, 0), 1, factor)
+    return g * conjugate(others) * conjugate(by_zeros)
 
 
 def restore_axes(reduced: Variable, axes: Sequence[int]) -> Variable:

@@ -100,6 +100,24 @@ STEPS: dict[str, Meanings] = {
         each(lambda z: mpmath.tanh(z / 4)),
     ),
     "less its row": (row_sums, row_sums, row_sums),
+    "product of rows": (
+        lambda z: z * T.prod(z * 0.5, axis=-1, keepdims=True),
+        lambda z: z * np.prod(z * z.dtype.type(0.5), axis=-1, keepdims=True),
+        lambda z: z * np.prod(z / 2, axis=-1, keepdims=True),
+    ),
+    "running products": (
+        lambda z: T.cumprod(z, axis=-1), lambda z: np.cumprod(z, axis=-1),
+        lambda z: np.cumprod(z, axis=-1),
+    ),
+    "running sums": (
+        lambda z: T.cumsum(z, axis=0), lambda z: np.cumsum(z, axis=0),
+        lambda z: np.cumsum(z, axis=0),
+    ),
+    "log1p of tanh": (
+        lambda z: T.log1p(T.tanh(z * 0.25)),
+        lambda z: np.log1p(np.tanh(z * z.dtype.type(0.25))),
+        beside_a_cut(lambda z: mpmath.log(1 + mpmath.tanh(z / 4)), 0.0),
+    ),
     "products": (
         lambda z: products(z, T.dot), lambda z: products(z, np.dot), _wide_products,
     ),

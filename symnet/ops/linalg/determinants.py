@@ -14,16 +14,17 @@ from typing import Any
 import numpy as np
 
 from symnet.graph.op import Gradients, Vars
-from symnet.graph.types import DisconnectedType, TensorType
+from symnet.graph.types import COMPLEX, DisconnectedType, TensorType
 from symnet.graph.variables import Apply, Variable, make_variable
 from symnet.ops.alloc import zeros_like
 from symnet.ops.arithmetic import add, mul, neg, sub
-from symnet.ops.linalg.products import matmul, swapped
+from symnet.ops.complex_parts import conjugate, imag
+from symnet.ops.elementwise import cast
+from symnet.ops.linalg.products import adjoint, matmul, swapped
 from symnet.ops.linalg.solving import (
     MatrixInverse,
     MatrixOp,
     matrix_inverse,
-    only_real,
     precise,
     square_size,
 )
@@ -42,7 +43,8 @@ class Det(MatrixOp):
     it is 1.
 
     Shapes: (..., n, n) -> (...).
-    Its gradient is the matrix of cofactors, at singular matrices too.
+    Its gradient is the matrix of cofactors, at singular matrices too, unless they are
+    complex: there it raises numpy.linalg.LinAlgError.
 
     >>> x = T.dmatrix("x")
     >>> T.nlinalg.Det()(x).eval({x: [[2.0, 0.0], [1.0, 3.0]]})
@@ -67,10 +69,11 @@ class Det(MatrixOp):
 
     def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         (x,) = inputs
-        complex_answer = only_real(self, x)
-        if complex_answer is not None:
-            return [complex_answer]
-        return [mul(as_matrices(output_gradients[0]), cofactors(x))]
+        (g,) = output_gradients
+        if x.type.dtype in COMPLEX:
+            number = mul(g, conjugate(outputs[0]))
+            return [mul(as_matrices(number), adjoint(matrix_inverse(x)))]
+        return [mul(as_matrices(g), cofactors(x))]
 
 
 def as_matrices(x: Variable) -> Variable:
@@ -114,13 +117,17 @@ class SLogDet(MatrixOp):
 
     def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         (x,) = inputs
-        by_logarithm = output_gradients[1]
-        complex_answer = only_real(self, x)
-        if complex_answer is not None:
-            return [complex_answer]
-        if isinstance(by_logarithm.type, DisconnectedType):  # the sign is constant
+        by_sign, by_logarithm = output_gradients
+        parts = []
+        if not isinstance(by_logarithm.type, DisconnectedType):
+            parts.append(by_logarithm)
+        if not isinstance(by_sign.type, DisconnectedType) and x.type.dtype in COMPLEX:
+            along = imag(mul(conjugate(outputs[0]), by_sign))  # the unit circle
+            parts.append(mul(cast(along, x.type.dtype), 1j))
+        if not parts:  # the sign of a real determinant is constant
             return [zeros_like(x)]
-        return [mul(as_matrices(by_logarithm), swapped(matrix_inverse(x)))]
+        number = cast(parts[0] if len(parts) == 1 else add(*parts), x.type.dtype)
+        return [mul(as_matrices(number), adjoint(matrix_inverse(x)))]
 
 
 class Cofactors(MatrixOp):

@@ -16,8 +16,8 @@ from symnet.ops.comparison import and_, eq, gt, lt
 from symnet.ops.composed import Composed
 from symnet.ops.elementwise import cast
 from symnet.ops.indexing import getitem
-from symnet.ops.linalg.products import conjugate, matmul, swapped
-from symnet.ops.linalg.solving import MatrixOp, as_columns, only_real, precise
+from symnet.ops.linalg.products import adjoint, matmul
+from symnet.ops.linalg.solving import MatrixOp, as_columns, precise
 from symnet.ops.linalg.spectral import SVD, column, connected
 from symnet.ops.lowerings import Shapes, Sizes
 from symnet.ops.reduce import sum as sum_over
@@ -39,7 +39,7 @@ class Decomposed:
 
     def __init__(self, x: Variable, limit: Any) -> None:
         u, self.values, vt = SVD(full_matrices=False)(x, return_list=True)
-        self.left, self.right = conjugate(swapped(u)), conjugate(swapped(vt))
+        self.left, self.right = adjoint(u), adjoint(vt)
         axis = self.values.type.ndim - 1
         largest = as_columns(top_over(self.values, [axis]))
         self.kept = gt(self.values, mul(cast(limit, self.values.type.dtype), largest))
@@ -61,9 +61,9 @@ def towards_matrix(x: Variable, p: Variable, g: Variable) -> Variable:
 
     Source: Golub & Pereyra 1973.
     """
-    turned = swapped(p)
-    rows = matmul(matmul(swapped(g), p), turned)
-    columns = matmul(matmul(turned, p), swapped(g))
+    turned = adjoint(p)
+    rows = matmul(matmul(adjoint(g), p), turned)
+    columns = matmul(matmul(turned, p), adjoint(g))
     outside = sub(rows, matmul(x, matmul(p, rows)))
     inside = sub(columns, matmul(matmul(columns, p), x))
     result: Variable = sub(add(outside, inside), matmul(turned, matmul(g, turned)))
@@ -104,9 +104,6 @@ class MatrixPinv(MatrixOp, Composed):
 
     def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         (x,), (p,), (g,) = inputs, outputs, output_gradients
-        complex_answer = only_real(self, x)
-        if complex_answer is not None:
-            return [complex_answer]
         return [towards_matrix(x, p, g)]
 
 
@@ -120,7 +117,7 @@ class Lstsq(MatrixOp, Composed):
     x has not full rank or m <= n), the rank of x, its singular values (min(m, n),).
     Singular values that are not above rcond of the largest count as 0; a negative rcond is
     the dtype's rounding.
-    The solution of a real system has a gradient (Golub & Pereyra 1973), at a rank that does
+    The solution has a gradient (Golub & Pereyra 1973), at a rank that does
     not change; what else it gives has none.
     The residues' size is decided by values: what depends on it begins a new native program.
     """
@@ -162,20 +159,17 @@ class Lstsq(MatrixOp, Composed):
 
     def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         x, y, limit = inputs
-        complex_answer = only_real(self, x)
-        others = any(connected(g) for g in output_gradients[1:])
-        if complex_answer is None and others:
+        if any(connected(g) for g in output_gradients[1:]):
             why = f"{self} has a gradient of the solution only"
-            complex_answer = make_variable(NullType(why))
-        if complex_answer is not None:
-            return [complex_answer, complex_answer, disconnected()]
+            none = make_variable(NullType(why))
+            return [none, none, disconnected()]
         g = output_gradients[0]
         vector = y.type.ndim == 1
         if vector:
             g, y = as_columns(g), as_columns(y)
         p = Decomposed(x, _limit(limit, x)).pseudo_inverse
-        by_y = matmul(swapped(p), g)
-        by_x = towards_matrix(x, p, matmul(g, swapped(y)))
+        by_y = matmul(adjoint(p), g)
+        by_x = towards_matrix(x, p, matmul(g, adjoint(y)))
         return [by_x, dimshuffle(by_y, 0) if vector else by_y, disconnected()]
 
 

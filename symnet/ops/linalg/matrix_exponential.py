@@ -33,12 +33,11 @@ from symnet.ops.functions import exp2, log2
 from symnet.ops.ifelse.conditional import IfElse
 from symnet.ops.indexing import getitem
 from symnet.ops.joining import concatenate
-from symnet.ops.linalg.products import matmul, swapped
+from symnet.ops.linalg.products import adjoint, matmul
 from symnet.ops.linalg.solving import (
     MatrixInverse,
     MatrixOp,
     as_columns,
-    only_real,
     precise,
     rows_of,
     solve,
@@ -66,7 +65,7 @@ class Expm(MatrixOp, Composed):
     Source: Higham 2005, with the number of squarings from norms of powers as Al-Mohy and
     Higham 2009, "A new scaling and squaring algorithm".
     Source of the gradient: the derivative of exp at A towards E is the upper right block
-    of exp([[A, E], [0, A]]) (Higham 2008, equation 3.16); its adjoint takes A^T.
+    of exp([[A, E], [0, A]]) (Higham 2008, equation 3.16); its adjoint takes that of A.
 
     >>> x = T.dmatrix("x")
     >>> T.slinalg.Expm()(x).eval({x: [[0.0, 1.0], [0.0, 0.0]]})
@@ -92,10 +91,7 @@ class Expm(MatrixOp, Composed):
 
     def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         (x,), (g,) = inputs, output_gradients
-        complex_answer = only_real(self, x)
-        if complex_answer is not None:
-            return [complex_answer]
-        turned, n, last = swapped(x), rows_of(x), x.type.ndim - 1
+        turned, n, last = adjoint(x), rows_of(x), x.type.ndim - 1
         upper = concatenate([turned, g], axis=last)
         below = concatenate([mul(g, 0), turned], axis=last)
         block = expm(concatenate([upper, below], axis=last - 1))

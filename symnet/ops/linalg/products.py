@@ -9,7 +9,7 @@ import numpy as np
 
 from symnet.errors import ShapeError, message
 from symnet.graph.op import Gradients, Vars
-from symnet.graph.types import COMPLEX, TensorType
+from symnet.graph.types import TensorType
 from symnet.graph.variables import (
     Apply,
     Constant,
@@ -29,7 +29,7 @@ from symnet.ops.base import (
     constant,
     normalize_axes,
 )
-from symnet.ops.complex_parts import conj
+from symnet.ops.complex_parts import conjugate
 from symnet.ops.elementwise import cast
 from symnet.ops.linalg.gemm import exact_product
 from symnet.ops.lowerings import CallOf, Lowering, Shapes, Sizes
@@ -186,15 +186,15 @@ class BatchedDot(Product):
         return [self(g, swapped(conjugate(y))), self(swapped(conjugate(x)), g)]
 
 
-def conjugate(x: Variable) -> Variable:
-    """The complex conjugate; a real array as it is."""
-    return conj(x) if x.type.dtype in COMPLEX else x
-
-
 def swapped(x: Variable) -> Variable:
     """`x` with its last two axes exchanged."""
     order = [*range(x.type.ndim - 2), x.type.ndim - 1, x.type.ndim - 2]
     return dimshuffle(x, *order)
+
+
+def adjoint(x: Variable) -> Variable:
+    """The conjugate transpose of a matrix, or of each of a batch."""
+    return conjugate(swapped(x))
 
 
 # ---- dot and matmul

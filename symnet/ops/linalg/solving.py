@@ -19,11 +19,11 @@ from symnet.graph.variables import Apply, Variable, make_variable, operand_text
 from symnet.kernels.loopir import views
 from symnet.kernels.loopir.views import Size
 from symnet.kernels.routines import MatrixFunction, TriangularSolve
-from symnet.ops.arithmetic import add, mul, neg, sub
+from symnet.ops.arithmetic import add, mul, neg, real_dtype, sub
 from symnet.ops.base import TensorOp, as_tensor, common_dtype, to_float
 from symnet.ops.creation import eye, tri, tril, triu
 from symnet.ops.elementwise import cast
-from symnet.ops.linalg.products import matmul, swapped
+from symnet.ops.linalg.products import adjoint, matmul, swapped
 from symnet.ops.lowerings import CallOf, Lowering, Shapes, Sizes
 from symnet.ops.shape import dimshuffle
 from symnet.ops.sizes import shape_i
@@ -115,11 +115,11 @@ def only_real(op: object, x: Variable) -> Variable | None:
 
 
 def read_triangle(full: Variable, lower: bool) -> Variable:
-    """The gradient with respect to one triangle of a symmetric matrix, which stands for
-    both, from that with respect to the whole matrix."""
-    n, dtype = rows_of(full), full.type.dtype
+    """The gradient with respect to one triangle of a symmetric (or Hermitian) matrix, which
+    stands for both, from that with respect to the whole matrix."""
+    n, dtype = rows_of(full), real_dtype(full.type.dtype)
     mask = sub(tri(n, dtype=dtype), mul(eye(n, dtype=dtype), 0.5))
-    result: Variable = mul(add(full, swapped(full)), mask if lower else swapped(mask))
+    result: Variable = mul(add(full, adjoint(full)), mask if lower else swapped(mask))
     return result
 
 
@@ -158,10 +158,7 @@ class MatrixInverse(MatrixOp):
         return self.finished(node, [xp.linalg.inv(precise(arrays[0]))], xp)
 
     def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
-        complex_answer = only_real(self, inputs[0])
-        if complex_answer is not None:
-            return [complex_answer]
-        turned = swapped(outputs[0])
+        turned = adjoint(outputs[0])
         return [neg(matmul(turned, matmul(output_gradients[0], turned)))]
 
 
@@ -216,19 +213,16 @@ class Cholesky(MatrixOp):
         return self.finished(node, [factor], xp)
 
     def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
-        complex_answer = only_real(self, inputs[0])
-        if complex_answer is not None:
-            return [complex_answer]
         factor, g = outputs[0], output_gradients[0]
         if not self.lower:
-            factor, g = swapped(factor), swapped(g)
-        n, dtype = rows_of(factor), factor.type.dtype
+            factor, g = adjoint(factor), adjoint(g)
+        n, dtype = rows_of(factor), real_dtype(factor.type.dtype)
         mask = sub(tri(n, dtype=dtype), mul(eye(n, dtype=dtype), 0.5))
-        middle = mul(matmul(swapped(factor), g), mask)
-        half = solve_upper_triangular(swapped(factor), middle)
-        full = swapped(solve_upper_triangular(swapped(factor), swapped(half)))
+        middle = mul(matmul(adjoint(factor), g), mask)
+        half = solve_upper_triangular(adjoint(factor), middle)
+        full = adjoint(solve_upper_triangular(adjoint(factor), adjoint(half)))
         result = read_triangle(full, lower=True)
-        return [result if self.lower else swapped(result)]
+        return [result if self.lower else adjoint(result)]
 
 
 cholesky = Cholesky()
@@ -334,18 +328,15 @@ class Solve(MatrixOp):
 
     def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         (A, b), (x,) = inputs, outputs
-        complex_answer = only_real(self, A)
-        if complex_answer is not None:
-            return [complex_answer, complex_answer]
         turned = {
             "lower_triangular": "upper_triangular",
             "upper_triangular": "lower_triangular",
         }.get(self.A_structure, self.A_structure)
-        by_b = Solve(turned)(swapped(A), output_gradients[0])
+        by_b = Solve(turned)(adjoint(A), output_gradients[0])
         if b.type.ndim < A.type.ndim:
-            by_A = neg(mul(as_columns(by_b), swapped(as_columns(x))))
+            by_A = neg(mul(as_columns(by_b), adjoint(as_columns(x))))
         else:
-            by_A = neg(matmul(by_b, swapped(x)))
+            by_A = neg(matmul(by_b, adjoint(x)))
         part = {"lower_triangular": tril, "upper_triangular": triu}.get(
             self.A_structure
         )

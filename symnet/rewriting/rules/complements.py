@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from symnet.graph.types import TensorType
+from symnet.graph.types import FLOATS, TensorType
 from symnet.graph.variables import Apply, Constant, Variable
 from symnet.ops.alloc import Alloc
 from symnet.ops.arithmetic import (
@@ -70,7 +70,7 @@ def complement(v: Variable, budget: RewriteBudget) -> Logged | None:
     """The logarithm of 1 - v, where v is made so that it is not taken apart by that."""
     budget.left -= 1
     node = v.owner
-    if node is None or budget.left < 0:
+    if node is None or budget.left < 0 or v.type.dtype not in FLOATS:
         return None
     op = node.op
     if op == sigmoid:

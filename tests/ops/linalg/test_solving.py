@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from symnet.errors import NullTypeGradError, ShapeError
+from symnet.errors import ShapeError
 from symnet.gradient import grad, verify_grad
 from symnet.graph.types import TensorType
-from symnet.ops.complex_parts import real
-from symnet.ops.inputs import vector, zmatrix
+from symnet.ops.inputs import vector
 from symnet.ops.linalg.determinants import det
 from symnet.ops.linalg.solving import (
     Cholesky,
@@ -111,9 +110,3 @@ def test_wrong_systems():
         Solve("round")
     with pytest.raises(np.linalg.LinAlgError):
         value(solve, np.ones((2, 2)), np.ones(2))
-
-
-def test_complex_matrices_have_values_but_no_gradients():
-    x = zmatrix("x")
-    with pytest.raises(NullTypeGradError, match="complex"):
-        grad(real(det(x)), x)

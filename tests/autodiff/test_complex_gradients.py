@@ -1,0 +1,159 @@
+"""Gradients through complex numbers, against differences of both parts.
+
+A cost is real: weights times the real and imaginary parts of a result.  Its differences are
+taken in float64, by reference evaluation without rewrites.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import symnet
+import symnet.tensor as T
+from symnet.config import config
+from symnet.ifelse import ifelse
+from symnet.tensor import nlinalg, slinalg
+
+RNG = np.random.default_rng(3)
+POINT = RNG.normal(size=(3, 3)) + 1j * RNG.normal(size=(3, 3))
+STEP = 1e-6
+
+
+def hermitian(z: Any) -> Any:
+    return T.dot(z, z.conj().T) + 4 * T.eye(3)
+
+
+def loop(z: Any) -> Any:
+    return symnet.scan(
+        lambda r, s: s * r + r * r.conj(), sequences=z, outputs_info=z[0]
+    )[0]
+
+
+def products(z: Any) -> Any:
+    return symnet.reduce(
+        lambda r, s: T.exp(s * 0.3) * r, sequences=z, outputs_info=z[0]
+    )[0]
+
+
+Formulas = dict[str, Callable[[Any], Any]]
+ELEMENTS: Formulas = {
+    name: getattr(T, name)
+    for name in (
+        "sqrt", "log", "exp", "sin", "cos", "tan", "sinh", "cosh", "tanh", "arcsin", "arccos",
+        "arctan", "arcsinh", "arccosh", "arctanh", "log1p", "expm1", "log2", "log10", "exp2",
+        "sqr", "inv", "angle",
+    )
+} | {
+    "abs": abs,
+    "quotient": lambda z: z / (z + 3),
+    "power": lambda z: z ** (1.5 - 0.3j),
+    "power of itself": lambda z: z**z,
+    "exponential": lambda z: (2 + 0.5j) ** z,
+    "from polar": lambda z: T.complex_from_polar(abs(z), T.angle(z) * 2),
+    "log(1 + tanh(z))": lambda z: T.log1p(T.tanh(z)),
+    "log(1 - exp(z))": lambda z: T.log1p(-T.exp(z)),
+    "log(1 + exp(z))": lambda z: T.log(1 + T.exp(z)),
+    "softmax": lambda z: T.exp(z) / T.exp(z).sum(axis=1, keepdims=True),
+}  # fmt: skip
+ARRAYS: Formulas = {
+    "product": T.prod,
+    "products of columns": lambda z: T.prod(z, axis=0),
+    "products of rows": lambda z: T.prod(z, axis=1, keepdims=True) * z,
+    "running sums": lambda z: T.cumsum(z, axis=0),
+    "running products": lambda z: T.cumprod(z, axis=1),
+    "mean": lambda z: z.mean(axis=0),
+    "set": lambda z: T.set_subtensor(z[0], z[1] * z[2]),
+    "add at places": lambda z: T.inc_subtensor(z[[0, 0]], z[1:] * z[2]),
+    "choice": lambda z: T.switch(T.real(z) > 0, z * z, z),
+    "condition": lambda z: ifelse(T.real(z[0, 0]) > 0, z * z, z * 2),
+    "join": lambda z: T.concatenate([z, z.conj()]),
+    "take": lambda z: z[[0, 1], [1, 2]] * z[T.real(z) > 0].sum(),
+    "loop": loop,
+    "loop of products": products,
+}
+MATRICES: Formulas = {
+    "dot": lambda z: T.dot(z.T, z),
+    "tensordot": lambda z: T.tensordot(z, z, [[0], [1]]),
+    "batched_dot": lambda z: T.batched_dot(z[None], z[None]),
+    "kron": lambda z: slinalg.kron(z, z),
+    "inverse": nlinalg.matrix_inverse,
+    "pinv": nlinalg.pinv,
+    "pinv of rows": lambda z: nlinalg.pinv(z[:2]),
+    "least squares": lambda z: nlinalg.lstsq(z[:, :2], z[:, 2:], -1)[0],
+    "solve": lambda z: slinalg.solve(z, z[:, :1]),
+    "solve a vector": lambda z: slinalg.solve(z, z[0]),
+    "solve lower": lambda z: slinalg.solve_lower_triangular(z, z[:, :2]),
+    "solve upper": lambda z: slinalg.solve_upper_triangular(z, z[0]),
+    "lower factor": lambda z: slinalg.cholesky(hermitian(z)),
+    "upper factor": lambda z: slinalg.Cholesky(lower=False)(hermitian(z)),
+    "determinant": nlinalg.det,
+    "sign of a determinant": lambda z: nlinalg.slogdet(z)[0],
+    "log of a determinant": lambda z: nlinalg.slogdet(z)[1],
+    "exponential of a matrix": slinalg.expm,
+}
+FORMULAS = ELEMENTS | ARRAYS | MATRICES
+
+
+def cost_of(value: Any) -> Any:
+    value = T.as_tensor_variable(value)
+    weights = (T.arange(value.size) * 7 % 5 + 1).reshape(value.shape, ndim=value.ndim)
+    real = (
+        value if value.dtype.startswith("f") else T.real(value) - 0.75 * T.imag(value)
+    )
+    return (real * weights).sum()
+
+
+def differences(formula: Any) -> tuple[Any, Any]:
+    a, b = T.dmatrices("a", "b")
+    plain = symnet.Mode(optimizer=None, linker="py")
+    cost = symnet.function([a, b], cost_of(formula(T.complex(a, b))), mode=plain)
+    found = np.zeros((2, *POINT.shape))
+    for place in np.ndindex(*found.shape):
+        step = np.zeros_like(found)
+        step[place] = STEP
+        x = np.stack([POINT.real, POINT.imag])
+        found[place] = (cost(*(x + step)) - cost(*(x - step))) / (2 * STEP)
+    return found[0], found[1]
+
+
+@pytest.mark.parametrize("name", list(FORMULAS))
+def test_both_parts(name: str) -> None:
+    formula = FORMULAS[name]
+    wanted = differences(formula)
+    for dtype, modes in (
+        ("float64", ("FAST_RUN", "FAST_COMPILE")),
+        ("float32", ("FAST_RUN",)),
+    ):
+        a, b = T.matrix("a", dtype), T.matrix("b", dtype)
+        with config.change_flags(on_rewrite_error="raise"):
+            slopes = T.grad(cost_of(formula(T.complex(a, b))), [a, b])
+            found = [
+                symnet.function([a, b], slopes, mode=mode)(
+                    POINT.real.astype(dtype), POINT.imag.astype(dtype)
+                )
+                for mode in modes
+            ]
+        tolerance = 1e-4 if dtype == "float64" else 5e-3
+        for both in found:
+            for slope, want in zip(both, wanted, strict=True):
+                assert slope.dtype == dtype
+                scale = tolerance * max(1.0, float(np.max(np.abs(want))))
+                np.testing.assert_allclose(slope, want, rtol=tolerance, atol=scale)
+
+
+@pytest.mark.parametrize(
+    "name", ["eigenvectors", "singular values", "orthogonal factor"]
+)
+def test_what_has_no_gradient_says_so(name: str) -> None:
+    formula: Any = {
+        "eigenvectors": lambda z: nlinalg.eigh(z + z.conj().T)[1],
+        "singular values": lambda z: nlinalg.svd(z, compute_uv=False),
+        "orthogonal factor": lambda z: nlinalg.qr(z)[0],
+    }[name]
+    a, b = T.dmatrices("a", "b")
+    with pytest.raises(TypeError, match="no gradient for complex matrices"):
+        T.grad(cost_of(formula(T.complex(a, b))), [a, b])
