@@ -86,8 +86,12 @@ def _exact(
     if _adds_up(node):
         return [False] * len(results)
     there = [np.ravel(a) for a in arrays if _is_float(a)]
-    if not there or not any(_all_among(result, there) for result in results):
-        return [False] * len(results)
+    by_chance = [
+        bool(there) and _is_float(result) and _all_among(result, there)
+        for result in results
+    ]
+    if not any(by_chance):
+        return by_chance
     others = _others(arrays)
     try:
         with np.errstate(all="ignore"):
@@ -96,8 +100,8 @@ def _exact(
         return [False] * len(results)
     there_too = [np.ravel(a) for a in others if _is_float(a)]
     return [
-        _all_among(result, there) and _moves(result, other, there_too)
-        for result, other in zip(results, moved, strict=True)
+        among and _moves(result, other, there_too)
+        for among, result, other in zip(by_chance, results, moved, strict=True)
     ]
 
 

@@ -109,7 +109,7 @@ def _symbolic_binary(s: Any, x: Any, y: Any) -> Any:
 def _neighbours(s: Any, x: Any) -> Any:
     rows, columns = s["window"]
     n, m = x.shape[0] // rows, x.shape[1] // columns
-    if x.shape[0] % rows or x.shape[1] % columns:
+    if x.size == 0 or x.shape[0] % rows or x.shape[1] % columns:
         raise ValueError("windows do not fit")
     parts = x.reshape(n, rows, m, columns).transpose(0, 2, 1, 3)
     return parts.reshape(n * m, rows * columns)
