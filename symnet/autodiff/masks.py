@@ -153,7 +153,7 @@ PICKS = (*INDEXING, Diagonal, Split, TopK, Pick)
 def through(
     node: Apply, outputs: Sequence[Variable], k: int, mask: Mask
 ) -> Mask | None:
-    """The mask of operand k from that of the results; None: nothing is known."""
+    """The mask of operand k from that which all results have; None: nothing is known."""
     op = node.op
     if isinstance(op, (Elementwise, *SAME)):
         return mask
@@ -170,7 +170,7 @@ def through(
     if isinstance(op, (Dot, BatchedDot)):
         return _through_product(node, rank, k, mask)
     if isinstance(op, MOVES) or _is_running_sum(op):
-        return moved(node, outputs, k, [mask])
+        return moved(node, outputs, k, [mask] * len(outputs))
     if isinstance(op, AlongAxis):
         return _anywhere(mask, [axis - rank for axis in op.axes])
     return None

@@ -8,7 +8,7 @@ it; gradients were taken by then.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -192,16 +192,23 @@ class OpFromGraph(TensorOp):
         if any(map(_is_default, chosen)):
             found = self._through_graph(inputs, outputs, output_gradients, masks)
         flowing = [_as_zeros(g, v) for g, v in zip(output_gradients, outputs)]
-        groups = [
-            list(inputs),
-            *([list(outputs)] if self.reads_outputs else []),
-            flowing,
-        ]
         node = outputs[0].owner
         assert node is not None
-        for k, term in _replies(chosen, groups, self, "gradients"):
+        for k, term in self._by_overrides(inputs, outputs, flowing):
             found[k] = checked_gradient(node, k, term)
         return found
+
+    def _by_overrides(
+        self, inputs: Vars, outputs: Vars, flowing: list[Variable]
+    ) -> list[tuple[int, Any]]:
+        """What overrides give, asked with the graph's own variables: a gradient by one of
+        them is then not one by another that is made of it, or is the same outside."""
+        graph = _with_samples(self.graph, inputs)
+        within = [list(graph.outputs)] if self.reads_outputs else []
+        groups = [list(graph.inputs), *within, flowing]
+        found = _replies(self.pullbacks, groups, self, "gradients")
+        known = dict(zip(graph.outputs, outputs)) | dict(zip(graph.inputs, inputs))
+        return _in_terms_of(known, found)
 
     def _through_graph(
         self,
@@ -254,8 +261,10 @@ class OpFromGraph(TensorOp):
             if _is_default(override) and moving:
                 options = {"disconnected_outputs": "ignore"}
                 found[k] = Rop(outputs[k], *map(list, zip(*moving)), **options)
-        groups: list[list[Any]] = [list(inputs), list(eval_points)]
-        for k, term in _replies(self.pushes, groups, self, "products"):
+        graph = _with_samples(self.graph, inputs)
+        groups: list[list[Any]] = [list(graph.inputs), list(eval_points)]
+        replies = _replies(self.pushes, groups, self, "products")
+        for k, term in _in_terms_of(dict(zip(graph.inputs, inputs)), replies):
             found[k] = term
         return found
 
@@ -353,6 +362,15 @@ def _replies(
             single = isinstance(term, (list, tuple)) and len(term) == 1
             found.append((k, term[0] if single else term))
     return found
+
+
+def _in_terms_of(
+    known: Mapping[Variable, Variable], found: list[tuple[int, Any]]
+) -> list[tuple[int, Any]]:
+    """Terms with the variables outside in the place of those within."""
+    terms = {k: term for k, term in found if isinstance(term, Variable)}
+    moved = dict(zip(terms, clone_replace(list(terms.values()), known), strict=True))
+    return [(k, moved.get(k, term)) for k, term in found]
 
 
 def _asked(override: Any, groups: Sequence[list[Any]]) -> Any:

@@ -278,3 +278,22 @@ def test_wrong_gradients_name_the_line() -> None:
         with pytest.raises(error, match=what) as caught:
             T.grad(op(x).sum(), x)
         assert "test_from_graph.py" in str(caught.value)
+
+
+@pytest.mark.parametrize("inline", [False, True])
+@pytest.mark.parametrize("kind", ["grad_overrides", "lop_overrides"])
+def test_an_override_that_differentiates_sees_each_input_alone(inline, kind):
+    """The same variable given thrice, and one that is made of another: a gradient by one
+    input holds the others still."""
+    a, b, c = T.dvectors("abc")
+
+    def back(inputs, gradients):
+        known = {inputs[0] * inputs[1] + inputs[2]: gradients[0]}
+        return T.grad(None, inputs, known_grads=known, disconnected_inputs="ignore")
+
+    override = back if kind == "grad_overrides" else lambda i, o, g: back(i, g)
+    op = symnet.OpFromGraph([a, b, c], [a * b + c], inline=inline, **{kind: override})
+    x = T.dvector("x")
+    slope = symnet.function([x], T.grad(op(x, x, T.exp(x)).sum(), x))
+    value = np.array([0.5, -1.0])
+    np.testing.assert_allclose(slope(value), 2 * value + np.exp(value))
