@@ -1,28 +1,59 @@
 """Settings that hold for all tests: kernels are cached in a folder of the test run, every
 program is proven (`symnet.compile.memory.verify_placement`), a rewrite at fault raises, and
-property tests draw the same examples in every run."""
+property tests draw the same examples in every run; what takes long comes first."""
 
 from __future__ import annotations
 
 import os
 import pathlib
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import settings
 
+# Of this run.  The processes that share the tests inherit its name from the first one.
+if "SYMNET_TESTS_FOLDER" not in os.environ:
+    _folder = tempfile.TemporaryDirectory(prefix="symnet-tests-")
+    os.environ["SYMNET_TESTS_FOLDER"] = _folder.name
+FOLDER = pathlib.Path(os.environ["SYMNET_TESTS_FOLDER"])
+
 # Before symnet is imported.  A folder named from outside (a second run of the same tests)
 # is kept.
-if "SYMNET_CACHE" not in os.environ:
-    _folder = tempfile.TemporaryDirectory(prefix="symnet-tests-")
-    os.environ["SYMNET_CACHE"] = _folder.name
+os.environ.setdefault("SYMNET_CACHE", str(FOLDER / "kernels"))
 
 _flags = [os.environ.get("SYMNET_FLAGS"), "verify=on", "on_rewrite_error=raise"]
 os.environ["SYMNET_FLAGS"] = ",".join(filter(None, _flags))
 
+# Hundreds of tests start a process, and each process would compile the package's sources
+# anew where Python may not write bytecode beside them.
+if sys.dont_write_bytecode and "PYTHONPYCACHEPREFIX" not in os.environ:
+    _writes = {"PYTHONPYCACHEPREFIX": str(FOLDER / "bytecode")}
+else:
+    _writes = {}
+
 settings.register_profile("symnet", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("symnet")
+
+
+# Files whose tests take seconds each.  Begun last, one of them would keep one processor busy
+# while the others have nothing left to do.
+LONG = ["fuzz/test_fuzzer.py", "test_tutorials.py", "test_interrupts.py", "test_forks.py",
+        "test_typing.py"]  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = pathlib.Path(__file__).parent
+    long = {here / name for name in LONG}
+    items.sort(key=lambda item: item.path not in long)
+
+
+def pytest_collection_finish() -> None:
+    """Here, not above: processes that share the tests read the installed bytecode."""
+    if _writes:
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+        os.environ.update(_writes)
 
 
 @pytest.hookimpl(wrapper=True)

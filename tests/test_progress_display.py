@@ -60,6 +60,18 @@ def test_ten_updates_a_second(plain: None, clock: list[float]) -> None:
     assert on_screen(file.getvalue()) == ["training: 1000/1000, cost 999, 2 s", ""]
 
 
+def test_the_time_that_is_left_is_told_from_the_first_item_on(
+    plain: None, clock: list[float]
+) -> None:
+    file = Terminal()
+    for _ in symnet.progress(range(4), "training", file=file):
+        clock[0] += 2.0
+    told = [line.strip() for line in file.getvalue().split("\r")[1:]]
+    assert [line.partition(", ")[2] for line in told if "1/4" in line] == ["6 s left"]
+    assert [line for line in told if "0/4" in line] in ([], ["training: 0/4"])
+    assert told[-1] == "training: 4/4, 8 s"
+
+
 def test_shorter_lines_cover_longer_ones(plain: None, clock: list[float]) -> None:
     file = Terminal()
     steps = symnet.progress(range(4), file=file)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.test_theano_names import run_program
+from tests.theano_programs import run_program
 
 RECURRENT = """
 import numpy

@@ -6,7 +6,7 @@ import pathlib
 
 import pytest
 
-from tests.test_theano_names import run_program
+from tests.theano_programs import run_program
 
 RBM = """
 import numpy

@@ -41,6 +41,32 @@ def test_values_of_leaves_constants_and_shared_variables():
     assert value_of(c, {}) is c.data
 
 
+class Counted(Op):
+    """Doubles, and counts how often."""
+
+    __props__ = ()
+    count = 0
+
+    def make_node(self, x):
+        return Apply(self, [x], [x.type()])
+
+    def compute(self, node, arrays, xp):
+        Counted.count += 1
+        return [arrays[0] * 2]
+
+
+@pytest.mark.parametrize("chosen", [0, 1])
+def test_where_not_all_is_needed_nothing_is_computed_twice(chosen):
+    x, c = T.dvector("x"), T.bscalar("c")
+    y = Counted()(x)
+    one = symnet.ifelse.ifelse(c, y + 1, y * 3)
+    Counted.count = 0
+    got = evaluate([one, y, one + y, y], {x: np.ones(2), c: np.int8(chosen)})
+    want = [3 if chosen else 6, 2, 5 if chosen else 8, 2]
+    assert [v.tolist() for v in got] == [[n, n] for n in want]
+    assert Counted.count == 1
+
+
 def test_a_value_may_be_given_for_any_variable():
     x, s = T.dvector("x"), symnet.shared(np.ones(2))
     y = T.exp(x)

@@ -203,6 +203,15 @@ def test_what_an_op_does_not_define_is_said():
 # ---- uses of ops
 
 
+def test_a_node_stands_for_its_one_output_or_its_default():
+    x = VECTOR("x")
+    one, two, second = Scale(2.0)(x).owner, Halves()(x)[0].owner, Second()(x).owner
+    assert T.as_tensor_variable(one) is one.outputs[0]
+    assert T.as_tensor_variable(second) is second.outputs[1]
+    with pytest.raises(ValueError, match="has 2 outputs, and no default among them"):
+        T.as_tensor_variable(two)
+
+
 def test_an_output_belongs_to_one_operation():
     x = VECTOR("x")
     y = Scale(2.0)(x)

@@ -25,7 +25,7 @@ from symnet.kernels.loopir.scalars import (
     select,
 )
 from tests.kernels.kernel_reference import expected, operand
-from tests.kernels.llvm.test_emit import laid_out
+from tests.kernels.llvm.test_emit_layouts import laid_out
 from tests.kernels.llvm.thread_reference import run_threads
 
 WHOLE = "int32"  # wraps alike everywhere, so results must be equal to the last bit

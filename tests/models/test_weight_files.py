@@ -7,6 +7,7 @@ import os
 import pathlib
 import pickle
 import zipfile
+from typing import Any
 
 import numpy as np
 import pytest
@@ -86,6 +87,19 @@ def npy(array: np.ndarray, shape: str = "", dtype: str = "") -> bytes:
     head = head.replace(f"'shape': {array.shape}", f"'shape': {shape or array.shape}")
     head = head.replace(repr(array.dtype.str), repr(dtype or array.dtype.str))
     return raw[:10] + head.ljust(end - 11).encode() + b"\n" + raw[end:]
+
+
+@pytest.mark.parametrize("version", [(1, 0), (2, 0), (3, 0)])
+def test_versions_of_numpys_format(version: Any, tmp_path: pathlib.Path) -> None:
+    """The third is for names of fields in other letters, which weights do not have."""
+    file, array = io.BytesIO(), np.arange(6.0).reshape(2, 3)
+    np.lib.format.write_array(file, array, version=version)
+    path = npz(tmp_path / "weights.npz", x=file.getvalue())
+    if version == (3, 0):
+        with pytest.raises(WeightFileError, match=r"version \(3, 0\)"):
+            read_weights(path)
+    else:
+        np.testing.assert_array_equal(read_weights(path)["x"], array)
 
 
 DAMAGED = {

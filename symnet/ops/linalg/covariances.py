@@ -70,4 +70,4 @@ def _variables_as_rows(m: Any, rowvar: bool) -> Variable:
         raise TypeError(f"cov takes a matrix or a vector, not {operand_text(matrix)}")
     if matrix.type.ndim < 2:
         return shape_padleft(matrix, 2 - matrix.type.ndim)
-    return matrix if rowvar or matrix.type.shape[0] == 1 else transpose(matrix)
+    return matrix if rowvar else transpose(matrix)

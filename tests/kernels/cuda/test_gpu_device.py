@@ -3,12 +3,8 @@ the last bit where no sums are made; the same errors; values that stay where the
 
 from __future__ import annotations
 
-import os
-import pathlib
 import pickle
 import re
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -32,6 +28,7 @@ from symnet.kernels.memory import HOST, Moved
 from symnet.printing.stages import Stages
 from symnet.sandbox.rng_mrg import MRG_RandomStreams
 from tests.kernels.programs import PROGRAMS, X, on, x, y
+from tests.kernels.sample_of_tests import passed_on
 
 NATIVE = list(PROGRAMS)
 
@@ -477,24 +474,5 @@ def test_a_variable_is_transferred_nowhere() -> None:
         x.transfer("tpu")
 
 
-# ---- other tests, run on it
-
-ROOT = pathlib.Path(__file__).parents[3]
-SAMPLE = ["tests/ops/test_joining.py", "tests/ops/ifelse", "tests/test_theano_scans.py"]
-# Of the sizes of loops: no step and four, in both dtypes and ranks.
-LEFT_OUT = "not float64-1- and not float64-0-None and not float32-4-None"
-
-
 def test_a_sample_of_the_tests(gpu: str) -> None:
-    flags = f"{os.environ.get('SYMNET_FLAGS', '')},device={gpu}"
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
-    done = subprocess.run(
-        [*command, *SAMPLE, "-k", LEFT_OUT],
-        env={**os.environ, "SYMNET_FLAGS": flags},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout[-4000:]
-    passed = re.search(r"(\d+) passed", done.stdout)
-    assert passed is not None and int(passed[1]) > 90, done.stdout[-4000:]
+    assert passed_on(gpu) > 90

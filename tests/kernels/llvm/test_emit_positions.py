@@ -12,8 +12,7 @@ from symnet.kernels.loopir.scalars import (
     gather,
     load,
 )
-from tests.kernels.kernel_reference import expected, operand
-from tests.kernels.llvm.test_emit import samples
+from tests.kernels.kernel_reference import expected, operand, samples
 
 
 def rows_kernel(dtype: str) -> Kernel:

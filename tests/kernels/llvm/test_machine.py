@@ -27,7 +27,12 @@ from symnet.kernels.loopir.scalars import (
 )
 from symnet.kernels.variants import Variant
 from tests.kernels.kernel_reference import forget_kernels, operand
-from tests.kernels.llvm import test_emit, test_emit_positions, test_emit_reductions
+from tests.kernels.llvm import (
+    test_emit,
+    test_emit_layouts,
+    test_emit_positions,
+    test_emit_reductions,
+)
 from tests.kernels.sample_kernels import SAMPLES
 
 HOST = machine.machine()
@@ -96,8 +101,8 @@ def test_the_rest(other: Machine) -> None:
     test_emit_positions.test_gather_rows_and_elements("int8")
     test_emit_positions.test_scatter("add", "float32")
     test_emit_reductions.test_several_outputs_and_levels()
-    test_emit.test_interleaved_words("C", (3, 1075))
-    test_emit.test_interleaved_words("F", (70, 3))
+    test_emit_layouts.test_interleaved_words("C", (3, 1075))
+    test_emit_layouts.test_interleaved_words("F", (70, 3))
     if other.target.half:
         test_emit.test_float64_to_float16_rounds_once()
     else:
@@ -109,7 +114,7 @@ def test_words_for_the_widest_vectors() -> None:
     """Eight lanes: the words of a block are whole vectors."""
     features = {f"avx512{part}": True for part in ("f", "bw", "dq", "vl")}
     target = cpu_target("x86_64-unknown-linux-gnu", "skylake-avx512", features)
-    out = Output(operand("uint32", [1]), test_emit.interleaved_words(0))
+    out = Output(operand("uint32", [1]), test_emit_layouts.interleaved_words(0))
     kernel = Kernel(1, (False,), (), (out,))
     text = emit(kernel, Variant(((0,),), (), "kept", "c"), target)
     assert text.count("select <8 x") == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import llvmlite.binding as llvm
 import numpy as np
 import pytest
 
@@ -15,6 +16,7 @@ from symnet.kernels.llvm.text import (
     Scope,
     constant,
     iota,
+    joined,
     mangled,
     splat_constant,
     type_text,
@@ -65,3 +67,24 @@ def test_a_module() -> None:
         "",
     ]
     assert Module(machine().target).text().startswith("target triple")
+
+
+def test_modules_are_joined_to_one() -> None:
+    """What they share stands there once; the functions stay in their order."""
+    texts = []
+    for number in range(2):
+        module = Module(machine().target)
+        module.declarations["same"] = "declare i64 @llvm.smin.i64(i64, i64)"
+        if number:
+            module.declarations["own"] = "declare i64 @llvm.smax.i64(i64, i64)"
+        body = "  %y = call i64 @llvm.smin.i64(i64 %x, i64 1)\n  ret i64 %y"
+        module.functions.append(f"define i64 @f{number}(i64 %x) #0 {{\n{body}\n}}\n")
+        texts.append(module.text())
+    text = joined(texts)
+    assert text.count("smin.i64(i64, i64)") == text.count("attributes #0 =") == 1
+    with llvm.parse_assembly(text) as parsed:
+        parsed.verify()
+        assert [f.name for f in parsed.functions if not f.is_declaration] == [
+            "f0",
+            "f1",
+        ]

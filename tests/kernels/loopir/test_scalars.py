@@ -5,12 +5,16 @@ from __future__ import annotations
 import itertools
 
 from symnet.kernels.loopir.scalars import (
+    Kernel,
+    Operand,
+    Output,
     argument,
     binary,
     call,
     cast,
     in_order,
     literal,
+    load,
 )
 
 
@@ -41,3 +45,26 @@ def test_long_expressions_need_no_recursion() -> None:
     for _ in range(20_000):
         one, other = call("neg", one), call("neg", other)
     assert in_order([other, one]) == [one, other]
+
+
+def test_kernels_are_printed_line_by_line() -> None:
+    """What is added to an element does not read as what overwrites it."""
+    rows, position = Operand("float32", (True, False)), load(1, "int64")
+    whole = Operand("float32", (False, False), 1, behind=True)
+    outputs = [
+        Output(rows, call("neg", load(0, "float32"))),
+        Output(whole, load(0, "float32"), (position,)),
+        Output(whole, load(0, "float32"), (position,), "add"),
+    ]
+    inputs = (rows, Operand("int64", (True, True)))
+    assert Kernel(2, (False, True), inputs, tuple(outputs)).text.splitlines() == [
+        "kernel for i0 reduce i1",
+        "  in0: float32[x.]",
+        "  in1: int64[xx]",
+        "  %0:float32 = load 0",
+        "  %1:float32 = neg %0",
+        "  %2:int64 = load 1",
+        "  out0: float32[x.] = %1",
+        "  out1[%2]: float32[i..]+1 = %0",
+        "  out2[%2]: float32[i..]+1 += %0",
+    ]

@@ -29,6 +29,20 @@ def test_as_numpy(options: dict[str, Any]) -> None:
     np.testing.assert_allclose(f(X), np.cov(X, **options), rtol=1e-12)
 
 
+@pytest.mark.parametrize("rowvar", [True, False])
+@pytest.mark.parametrize("value", [X[:1], X[:, :1], X], ids=["row", "column", "matrix"])
+@pytest.mark.filterwarnings("ignore:Degrees of freedom", "ignore:divide by zero")
+@pytest.mark.filterwarnings("ignore:invalid value")
+def test_known_sizes_change_nothing(value: Any, rowvar: bool) -> None:
+    """Of one row with `rowvar` false the columns are the variables, as in any matrix."""
+    count = value.shape[0 if rowvar else 1]
+    want = np.cov(value, rowvar=rowvar).reshape(count, count)
+    for shape in (value.shape, (None, None)):
+        x = T.TensorType("float64", shape)("x")
+        found = symnet.function([x], T.cov(x, rowvar=rowvar))(value)
+        np.testing.assert_allclose(found.reshape(count, count), want, rtol=1e-12)
+
+
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "int8", "uint16"])
 def test_dtypes(dtype: str) -> None:
     value = (X * 3 + 5).astype(dtype)

@@ -75,6 +75,30 @@ def test_convolution_and_its_gradients(border, step, apart, mode):
     np.testing.assert_allclose((of_w * other_w).sum(), (g * moved_w).sum(), rtol=1e-9)
 
 
+@pytest.mark.parametrize("rank", [2, 3])
+def test_without_settings_every_place_is_taken_and_nothing_is_added(rank):
+    x, w = arrays(rank)
+    plain = (0,) * rank, (1,) * rank, (1,) * rank, "conv"
+    out = by_hand(x, w, *plain)
+    last = "3d" if rank == 3 else ""
+    conv, of_x, of_w = (
+        getattr(names, f"dnn_{name}{last}")
+        for name in ("conv", "gradinput", "gradweight")
+    )
+    np.testing.assert_allclose(run(conv(x, w), rtol=1e-9), out, rtol=1e-9)
+    g = RANDOM.standard_normal(out.shape)
+    other_x, other_w = RANDOM.standard_normal(x.shape), RANDOM.standard_normal(w.shape)
+    for found, other, moved in (
+        (of_x(w, g, x.shape), other_x, by_hand(other_x, w, *plain)),
+        (of_w(x, g, w.shape), other_w, by_hand(x, other_w, *plain)),
+    ):
+        sums = (run(found, rtol=1e-9) * other).sum(), (g * moved).sum()
+        np.testing.assert_allclose(*sums, rtol=1e-9)
+    if rank == 2:
+        settings = names.GpuDnnConvDesc("valid").settings
+        assert settings["subsample"] == settings["dilation"] == (1, 1)
+
+
 @pytest.mark.parametrize(("border", "step", "apart", "mode"), CASES)
 def test_operations_take_a_description(border, step, apart, mode):
     x, w = arrays(len(step))

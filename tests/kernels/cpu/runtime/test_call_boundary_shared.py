@@ -27,7 +27,7 @@ from symnet.kernels.cpu.runtime.runner import (
     WRITES,
 )
 from symnet.kernels.cpu.runtime.store import Store
-from tests.kernels.cpu.runtime.test_call_boundary import Program, natively, refused
+from tests.kernels.cpu.runtime.copying_programs import Program, natively, refused
 
 
 def reading(value, use=READS, **settings):
