@@ -117,7 +117,7 @@ def inner_lines(node: Apply) -> list[str]:
         if isinstance(inner, InnerGraph):
             head = {"graph": "in each step", "then_graph": "if true"}
             lines.append(f"  {head.get(name, 'else')}:")
-            listed = Listing().graph(Graph(inner.inputs, inner.outputs), ())
+            listed = Listing().graph(inner.as_graph(), ())
             lines += [f"    {line}" for line in listed]
     return lines
 

@@ -246,14 +246,18 @@ class RuleTable:
             self._by_root.setdefault(rule.root, []).append(number)
         named = (one for rule in self.rules for one in (rule.root, *rule.makers()))
         self._named = {one for one in named if isinstance(one, Op)}
+        # An op of another class is none of them: it need not be hashed to know that.
+        self._named_classes = {type(op) for op in self._named}
         self._candidates: dict[tuple[Any, ...], list[Rule]] = {}
+        self._rooted: dict[Any, list[Rule]] = {}  # kind of an op -> rules for it
 
     def kind(self, made_by: Any) -> Any:
         """As much of what makes a variable (`maker`) as the rules ask for: an op itself if
         one names it, else its class."""
-        if not isinstance(made_by, Op) or made_by in self._named:
+        if not isinstance(made_by, Op):
             return made_by
-        return type(made_by)
+        named = type(made_by) in self._named_classes and made_by in self._named
+        return made_by if named else type(made_by)
 
     def candidates(self, kinds: tuple[Any, ...], node: Apply) -> list[Rule]:
         """The rules that may fit `node`, in order.
@@ -263,14 +267,17 @@ class RuleTable:
         """
         found = self._candidates.get(kinds)
         if found is None:
+            rules = self._rooted.get(kinds[0])
+            if rules is None:
+                rules = self._rooted[kinds[0]] = self._rules_for(node.op)
             makers = [maker(v) for v in node.inputs]
-            found = [r for r in self._rules_for(node.op) if r.fits(makers)]
-            self._candidates[kinds] = found
+            found = self._candidates[kinds] = [r for r in rules if r.fits(makers)]
         return found
 
     def _rules_for(self, op: Op) -> list[Rule]:
         """The rules for this op and for the classes that it is of, in order."""
-        roots = [*type(op).__mro__, *([op] if op in self._by_root else ())]
+        own = type(op) in self._named_classes and op in self._by_root
+        roots = [*type(op).__mro__, *([op] if own else ())]
         numbers = [n for root in roots for n in self._by_root.get(root, ())]
         return [self.rules[n] for n in sorted(numbers)]
 
