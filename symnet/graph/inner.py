@@ -12,7 +12,7 @@ from symnet.errors import message
 from symnet.graph.evaluate import run
 from symnet.graph.pickling import pack, unpack
 from symnet.graph.traverse import Graph, toposort
-from symnet.graph.variables import Apply, Constant, Variable, operand_text
+from symnet.graph.variables import Constant, Variable, operand_text
 from symnet.lazy import cached_property
 
 # Constants up to this size in bytes are compared by value.
