@@ -12,7 +12,7 @@ have fewer.  Fields, `replace`, `fields` and `FrozenInstanceError` are those of
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import MISSING, Field, FrozenInstanceError, fields
 from operator import attrgetter
 from reprlib import recursive_repr
@@ -78,16 +78,15 @@ def _first_init(cls: type[Any], frozen: bool) -> Any:
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
         nonlocal shape, count
         count += 1
-        if (
-            shape is None
-        ):  # not while a module is imported: that has many classes to make
+        if shape is None:  # not when the class is made: import makes many
             declared = fields(cls)
             shape = declared, [f.name for f in declared if f.init and not f.kw_only]
         declared, order = shape
-        given = dict(zip(order, args), **kwargs)
-        known = len(given) == len(args) + len(kwargs) and count < MANY
-        values = _values_given(declared, given) if known else None
-        if values is None:
+        if not kwargs and len(args) == len(order) == len(declared):
+            values: Iterable[tuple[str, Any]] | None = zip(order, args)
+        else:
+            values = _values_given(declared, order, args, kwargs)
+        if values is None or count > MANY:
             cls.__init__ = _init(cls, frozen)
             cls.__init__(self, *args, **kwargs)
             return
@@ -100,12 +99,21 @@ def _first_init(cls: type[Any], frozen: bool) -> Any:
 
 
 def _values_given(
-    of: Sequence[Field[Any]], given: dict[str, Any]
+    declared: Sequence[Field[Any]],
+    order: Sequence[str],
+    args: Sequence[Any],
+    kwargs: dict[str, Any],
 ) -> list[tuple[str, Any]] | None:
-    """The values of the fields that have one; None where `given` does not fit them."""
+    """The values of the fields that have one; None where what is given does not fit them.
+
+    order: the names of the fields that may be given by position.
+    """
+    given = dict(zip(order, args), **kwargs)
+    if len(given) < len(args) + len(kwargs):
+        return None
     found: list[tuple[str, Any]] = []
     taken = 0
-    for field in of:
+    for field in declared:
         name = field.name
         if field.init and name in given:
             found.append((name, given[name]))

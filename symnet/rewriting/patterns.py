@@ -222,7 +222,13 @@ class Rule:
 def _is(made_by: Any, kind: Any) -> bool:
     if isinstance(kind, type):
         return made_by is kind or isinstance(made_by, kind)
-    return bool(made_by == kind)
+    return _same_op(made_by, kind)
+
+
+def _same_op(made_by: Any, op: Op) -> bool:
+    """Whether what makes a variable is this op: most that are met are the same object, or
+    of another class."""
+    return made_by is op or (type(made_by) is type(op) and bool(made_by == op))
 
 
 def _may_stand_for(pattern: Variable, made_by: Any) -> bool:
@@ -232,7 +238,7 @@ def _may_stand_for(pattern: Variable, made_by: Any) -> bool:
     if isinstance(pattern, Constant):
         return made_by is Constant
     assert pattern.owner is not None
-    return bool(made_by == pattern.owner.op)
+    return _same_op(made_by, pattern.owner.op)
 
 
 class RuleTable:
@@ -245,7 +251,9 @@ class RuleTable:
         for number, rule in enumerate(self.rules):
             self._by_root.setdefault(rule.root, []).append(number)
         named = (one for rule in self.rules for one in (rule.root, *rule.makers()))
-        self._named = {one for one in named if isinstance(one, Op)}
+        # By identity first: the same few objects are named again and again.
+        objects = {id(one): one for one in named if isinstance(one, Op)}
+        self._named = set(objects.values())
         # An op of another class is none of them: it need not be hashed to know that.
         self._named_classes = {type(op) for op in self._named}
         self._candidates: dict[tuple[Any, ...], list[Rule]] = {}
