@@ -70,7 +70,7 @@ else:
 def _first_init(cls: type[Any], frozen: bool) -> Any:
     """An `__init__` for the first objects, which puts a compiled one into its own place
     when there are many, and when it is given something wrong, of which that one tells."""
-    shape: tuple[Sequence[Field[Any]], list[str]] | None = None
+    shape: tuple[tuple[Field[Any], ...], list[str]] | None = None
     count = 0
     put = object.__setattr__ if frozen else setattr
     finish = hasattr(cls, "__post_init__")
