@@ -22,8 +22,7 @@ from symnet.collector import (
 
 with _collector_paused():
     from symnet import (
-        compile, gof, gradient, ifelse, printing, random, sandbox, scalar, scan_module,
-        sparse, tensor,
+        compile, gof, gradient, ifelse, printing, random, scalar, sparse, tensor,
     )  # fmt: skip
 
     _objects_stay()
@@ -60,7 +59,8 @@ change_flags = config.change_flags
 if _typing.TYPE_CHECKING:
     from symnet import (
         d3viz as d3viz, datasets as datasets, debug as debug, misc as misc,
-        models as models, optim as optim, tensorboard as tensorboard,
+        models as models, optim as optim, sandbox as sandbox,
+        scan_module as scan_module, tensorboard as tensorboard,
         training as training, typed_list as typed_list,
     )  # fmt: skip
     from symnet.parameter_files import load, save
@@ -68,10 +68,9 @@ if _typing.TYPE_CHECKING:
     from symnet.viewer.page import view
 else:
     __getattr__ = _lazy_names(
-        "symnet", "d3viz", "datasets", "debug", "misc", "models", "optim", "tensorboard",
-        "training", "typed_list", load="parameter_files", save="parameter_files",
-        install_as_theano="theano_names",
-        view="viewer.page",
+        "symnet", "d3viz", "datasets", "debug", "misc", "models", "optim", "sandbox",
+        "scan_module", "tensorboard", "training", "typed_list", load="parameter_files",
+        save="parameter_files", install_as_theano="theano_names", view="viewer.page",
     )  # fmt: skip
 
 __all__ = [

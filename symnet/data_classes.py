@@ -2,15 +2,17 @@
 
 That of `dataclasses` writes up to seven methods of a class as text and compiles each of
 them, as soon as a module is imported: 0.7 ms a class, and with 140 classes a third of the
-time to import symnet.  Here a class compiles one, `__init__`, with its first object; the
-others are closures over the names of its fields.  Fields, `replace`, `fields` and
-`FrozenInstanceError` are those of `dataclasses`.
+time to import symnet.  Here they are closures over the names of a class's fields.  One,
+`__init__`, is compiled too where a class has many objects: compiling it (0.2 ms) takes as
+long as the closure loses with a hundred of them, and most of the classes of a compilation
+have fewer.  Fields, `replace`, `fields` and `FrozenInstanceError` are those of
+`dataclasses`.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import MISSING, Field, FrozenInstanceError, fields
 from operator import attrgetter
 from reprlib import recursive_repr
@@ -19,6 +21,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 __all__ = ["dataclass"]
 
 T = TypeVar("T")
+
+MANY = 50  # objects of a class, from which on its `__init__` is compiled
 
 
 def _dataclass(
@@ -64,13 +68,64 @@ else:
 
 
 def _first_init(cls: type[Any], frozen: bool) -> Any:
-    """An `__init__` that puts one made for the fields into its own place."""
+    """An `__init__` for the first objects, which puts a compiled one into its own place
+    when there are many, and when it is given something wrong, of which that one tells."""
+    shape: tuple[tuple[Field[Any], ...], list[str]] | None = None
+    count = 0
+    put = object.__setattr__ if frozen else setattr
+    finish = hasattr(cls, "__post_init__")
 
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
-        cls.__init__ = _init(cls, frozen)
-        cls.__init__(self, *args, **kwargs)
+        nonlocal shape, count
+        count += 1
+        if shape is None:  # not when the class is made: import makes many
+            declared = fields(cls)
+            shape = declared, [f.name for f in declared if f.init and not f.kw_only]
+        declared, order = shape
+        if not kwargs and len(args) == len(order) == len(declared):
+            values: Iterable[tuple[str, Any]] | None = zip(order, args)
+        else:
+            values = _values_given(declared, order, args, kwargs)
+        if values is None or count > MANY:
+            cls.__init__ = _init(cls, frozen)
+            cls.__init__(self, *args, **kwargs)
+            return
+        for name, value in values:
+            put(self, name, value)
+        if finish:
+            self.__post_init__()
 
     return __init__
+
+
+def _values_given(
+    declared: Sequence[Field[Any]],
+    order: Sequence[str],
+    args: Sequence[Any],
+    kwargs: dict[str, Any],
+) -> list[tuple[str, Any]] | None:
+    """The values of the fields that have one; None where what is given does not fit them.
+
+    order: the names of the fields that may be given by position.
+    """
+    given = dict(zip(order, args), **kwargs)
+    if len(given) < len(args) + len(kwargs):
+        return None
+    found: list[tuple[str, Any]] = []
+    taken = 0
+    for field in declared:
+        name = field.name
+        if field.init and name in given:
+            found.append((name, given[name]))
+            taken += 1
+        elif field.default is not MISSING:
+            if field.init:  # else the class has it
+                found.append((name, field.default))
+        elif field.default_factory is not MISSING:
+            found.append((name, field.default_factory()))
+        elif field.init:
+            return None
+    return found if taken == len(given) else None
 
 
 def _init(cls: type[Any], frozen: bool) -> Any:

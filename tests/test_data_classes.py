@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import pytest
 
 import symnet
-from symnet.data_classes import dataclass
+from symnet.data_classes import MANY, dataclass
 
 DECORATORS = {"ours": dataclass, "standard": dataclasses.dataclass}
 
@@ -164,3 +164,41 @@ def test_no_module_pays_for_the_standard_one() -> None:
     plain = "from dataclasses import dataclass"
     found = [p.name for p in folder.rglob("*.py") if plain in p.read_text()]
     assert found == ["data_classes.py"]
+
+
+def test_first_and_later_objects_are_made_alike(decorator: Any) -> None:
+    """A class with many objects compiles its `__init__`; what it takes stays the same."""
+
+    class Named:
+        a: int
+        b: int = 2
+        c: list[int] = field(default_factory=list)
+        d: int = field(default=4, kw_only=True)
+        e: int = field(init=False, default=5)
+
+        def __post_init__(self) -> None:
+            self.seen = self.a + self.b
+
+    made = decorator(Named)
+    wrong: list[tuple[tuple[int, ...], dict[str, int]]]
+    wrong = [((), {}), ((1,), {"a": 1}), ((1,), {"e": 1}), ((1, 2, 3, 4), {})]
+    for _ in range(3 * MANY):
+        one = made(1, c=[7], d=8)
+        assert (one.a, one.b, one.c, one.d, one.e, one.seen) == (1, 2, [7], 8, 5, 3)
+        assert "e" not in vars(one) and made(3).c is not made(3).c
+    for args, kwargs in wrong:
+        with pytest.raises(TypeError, match="__init__"):
+            made(*args, **kwargs)
+
+
+@pytest.mark.parametrize("wrong", [((), {}), ((1,), {"a": 1}), ((1, (), 2), {})])
+def test_the_first_object_may_be_made_wrongly(decorator: Any, wrong: Any) -> None:
+    class Named:
+        a: int
+        b: tuple[int, ...] = ()
+
+    made = decorator(frozen=True)(Named)
+    args, kwargs = wrong
+    with pytest.raises(TypeError, match="__init__"):
+        made(*args, **kwargs)
+    assert made(1).b == () and made(b=(2,), a=1).b == (2,)

@@ -187,6 +187,7 @@ OPTIONAL = {
     "tqdm",
 }
 SLOW = {
+    "ctypes.util",
     "pdb",
     "importlib",
     "networkx",

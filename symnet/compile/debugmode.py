@@ -384,7 +384,7 @@ def report_bad_inner_rule(graph: Graph, given: Values, rewrite: Rewrite) -> str 
         for where, inner, values in inner_runs(node, arrays):
             if inner not in traces:
                 traces[inner] = Trace()
-                inside = Graph(inner.inputs, inner.outputs)
+                inside = inner.as_graph()
                 rewrite(inside, trace=traces[inner])
             report = report_bad_rule(traces[inner], values)
             if report is not None:

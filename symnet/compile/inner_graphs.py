@@ -44,22 +44,20 @@ def written_out(graph: Graph) -> Graph:
     and of each other too."""
 
     def change(node: Apply, inputs: list[Variable]) -> Sequence[Variable] | None:
-        if not isinstance(node.op, OpFromGraph):
-            return None
         inside = node.op.graph
-        whole = written_out(Graph(inside.inputs, inside.outputs))
+        whole = written_out(inside.as_graph())
         known = dict(zip(inside.inputs, inputs, strict=True))
         pairs = zip(clone_replace(whole.outputs, known), node.outputs, strict=True)
         return [conform(new, old, str(node.op)) for new, old in pairs]
 
-    return change_nodes(_inside_first(graph, written_out), change)
+    return change_nodes(_inside_first(graph, written_out), change, (OpFromGraph,))
 
 
 def _inside_first(graph: Graph, rewrite: Rewrite) -> Graph:
     """The graph with those inside its loops and conditions rewritten."""
 
     def inner(step: InnerGraph) -> InnerGraph:
-        given = Graph(step.inputs, step.outputs)
+        given = step.as_graph()
         found = rewrite(given)
         return step if found is given else InnerGraph(step.inputs, found.outputs)
 
@@ -76,7 +74,7 @@ def _inside_first(graph: Graph, rewrite: Rewrite) -> Graph:
                 return [*fresh.make_node(*inputs).outputs]
         return None
 
-    return change_nodes(graph, change)
+    return change_nodes(graph, change, (Scan, IfElse))
 
 
 class _Inside:
@@ -94,7 +92,8 @@ class _Inside:
             moves = [changing is not None and changing(v) for v in node.inputs]
             return self._node(node, inputs, moves)
 
-        return change_nodes(graph, change)
+        parts = (Subtensor, IncSubtensor) if moving else ()
+        return change_nodes(graph, change, (Scan, IfElse, *parts))
 
     def _node(
         self, node: Apply, inputs: Sequence[Variable], moves: Sequence[bool]
@@ -127,7 +126,7 @@ class _Inside:
 
     def _inner(self, graph: InnerGraph, moves: Sequence[bool]) -> InnerGraph:
         moving = [v for v, move in zip(graph.inputs, moves, strict=True) if move]
-        given = Graph(graph.inputs, graph.outputs)
+        given = graph.as_graph()
         found = self.rewrite(self.graph(given, moving))
         return InnerGraph(graph.inputs, found.outputs)
 

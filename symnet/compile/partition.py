@@ -17,12 +17,11 @@ from symnet.graph.variables import Apply, Constant, Variable
 from symnet.kernels.interface import Device
 from symnet.kernels.loopir.scalars import Scalar, argument, substitute, walk
 from symnet.kernels.loopir.views import Size
-from symnet.ops.base import lowering_of
+from symnet.ops.base import Lowerings
 from symnet.ops.lowerings import (
     Branches,
     CallOf,
     HostValue,
-    Lowering,
     Reference,
     ScanLoop,
 )
@@ -37,21 +36,24 @@ class Segment:
     run on its results, in order.
 
     inference: what is known of the sizes in it.
+    lowerings: how the operations of the graph are made.
     """
 
     wanted: list[Variable] = field(default_factory=list)
     leaves: list[Variable] = field(default_factory=list)
     reference: list[Apply] = field(default_factory=list)
     inference: Inference = field(default_factory=lambda: Inference(()))
+    lowerings: Lowerings = field(default_factory=Lowerings)
 
 
-def is_native(lowering: Lowering, device: Device) -> bool:
-    """Whether the device computes an operation that is made so, with all inside of it."""
+def is_native(node: Apply, device: Device, lowerings: Lowerings) -> bool:
+    """Whether the device computes an operation, with all inside of it."""
+    lowering = lowerings[node]
     if isinstance(lowering, CallOf):
         return device.offers(lowering.routine)
     if isinstance(lowering, (ScanLoop, Branches)):
         inner = (one for graph in lowering.graphs for one in graph.order)
-        return all(is_native(lowering_of(one), device) for one in inner)
+        return all(is_native(one, device, lowerings) for one in inner)
     return not isinstance(lowering, Reference)
 
 
@@ -78,8 +80,9 @@ def split(
         # Also what nothing uses: then a builtin can take all that a call brings.
         leaves = _leaves_of([*results, *updates], 0, levels)
         leaves += [v for v in inputs if v not in leaves]
-        return [Segment(list(dict.fromkeys(results)), leaves, [], inference)]
-    segments = [Segment() for _ in range(last + 1)]
+        wanted = list(dict.fromkeys(results))
+        return [Segment(wanted, leaves, [], inference, levels.lowerings)]
+    segments = [Segment(lowerings=levels.lowerings) for _ in range(last + 1)]
     for node in nodes:
         if node in levels.reference:
             segments[levels.made[node.outputs[0]] - 1].reference.append(node)
@@ -162,6 +165,7 @@ class Levels:
     hosted: set[Variable] = field(default_factory=set)
     # Computed host integers: the first segment that may use their value for sizes.
     known: dict[Variable, int] = field(default_factory=dict)
+    lowerings: Lowerings = field(default_factory=Lowerings)
 
     def is_made_before(self, variable: Variable, segment: int) -> bool:
         """Whether a variable has its value when the native part of a segment begins."""
@@ -214,11 +218,12 @@ def find_levels(
     found = Levels()
     for node in nodes:
         level = max([found.made.get(v, 0) for v in node.inputs], default=0)
-        lowering = lowering_of(node)
         native = (
-            node not in without and _tensors_only(node) and is_native(lowering, device)
+            node not in without
+            and _tensors_only(node)
+            and is_native(node, device, found.lowerings)
         )
-        wait = _wait(node, lowering, inference, found) if native else None
+        wait = _wait(node, inference, found) if native else None
         if wait is None:
             found.reference.add(node)
             level += 1
@@ -244,16 +249,14 @@ def _tensors_only(node: Apply) -> bool:
     return all(isinstance(v.type, TensorType) for v in (*node.inputs, *node.outputs))
 
 
-def _wait(
-    node: Apply, lowering: Lowering, inference: Inference, levels: Levels
-) -> int | None:
+def _wait(node: Apply, inference: Inference, levels: Levels) -> int | None:
     """The segment from which on the sizes of the outputs of a native operation can be
     known; None where only it can tell them, or host integers inside."""
     while True:
         try:
             for output in node.outputs:
                 inference.sizes_of(output)
-            if not hosts_known(node, lowering, inference):
+            if not hosts_known(node, levels.lowerings, inference):
                 return None
             return _known_from(node, inference, levels.known)
         except DataDependentSize as missing:
@@ -287,13 +290,13 @@ def _known_from(
     return max((known.get(leaf, 0) for leaf in leaves), default=0)
 
 
-def hosts_known(node: Apply, lowering: Lowering, inference: Inference) -> bool:
+def hosts_known(node: Apply, lowerings: Lowerings, inference: Inference) -> bool:
     """Whether the host integers that the operation gives, itself or inside, are known."""
-    hosts = isinstance(lowering, HostValue)
+    hosts = isinstance(lowerings[node], HostValue)
     if hosts and inference.host(node.outputs[0]) is None:
         return False
     return all(
-        hosts_known(inner, lowering_of(inner), inference)
+        hosts_known(inner, lowerings, inference)
         for _, outputs in inference.inner.get(node, ())
         for inner in toposort(outputs)
     )

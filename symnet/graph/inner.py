@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,8 @@ import numpy as np
 from symnet.errors import message
 from symnet.graph.evaluate import run
 from symnet.graph.pickling import pack, unpack
-from symnet.graph.traverse import leaves, toposort
-from symnet.graph.variables import Apply, Constant, Variable, operand_text
+from symnet.graph.traverse import Graph, toposort
+from symnet.graph.variables import Constant, Variable, operand_text
 from symnet.lazy import cached_property
 
 # Constants up to this size in bytes are compared by value.
@@ -32,18 +33,17 @@ class InnerGraph:
         given = set(self.inputs)
         if len(given) < len(self.inputs):
             raise ValueError("an input of an inner graph is listed twice")
-        for leaf in [*self.inputs, *leaves(self.outputs, given)]:
-            if leaf.owner is not None or not (
-                leaf in given or isinstance(leaf, Constant)
-            ):
-                text = f"{operand_text(leaf)} is no input of the inner graph"
-                cure = "make it one of the inputs, or a shared variable"
-                raise ValueError(message(text, cure=cure))
+        for v in self.inputs:
+            if v.owner is not None:
+                raise _not_an_input(v)
+        # The operations, each after those it needs.
+        self.order = toposort(self.outputs)
+        for v in chain(*(node.inputs for node in self.order), self.outputs):
+            if v.owner is None and v not in given and not isinstance(v, Constant):
+                raise _not_an_input(v)
 
-    @cached_property
-    def order(self) -> list[Apply]:
-        """The operations, each after those it needs."""
-        return toposort(self.outputs)
+    def as_graph(self) -> Graph:
+        return Graph(self.inputs, self.outputs, self.order)
 
     @cached_property
     def signature(self) -> tuple[Any, ...]:
@@ -85,6 +85,12 @@ class InnerGraph:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restore, (pack([*self.inputs, *self.outputs]), len(self.inputs))
+
+
+def _not_an_input(leaf: Variable) -> ValueError:
+    text = f"{operand_text(leaf)} is no input of the inner graph"
+    cure = "make it one of the inputs, or a shared variable"
+    return ValueError(message(text, cure=cure))
 
 
 def _restore(packed: Any, count: int) -> InnerGraph:

@@ -20,22 +20,22 @@ def toposort(
     stop = set(blockers)
     order: list[Apply] = []
     seen = set[Apply]()
-    begun: list[Apply] = []  # those whose needs stand on the stack, above a None
-    stack: list[Apply | None] = [
-        v.owner for v in reversed(list(outputs)) if v.owner and v not in stop
-    ]
-    while stack:
-        node = stack.pop()
-        if node is None:
-            order.append(begun.pop())
-        elif node not in seen:
-            seen.add(node)
-            begun.append(node)
-            stack.append(None)
-            for v in reversed(node.inputs):
-                owner = v.owner
-                if owner is not None and owner not in seen and v not in stop:
-                    stack.append(owner)
+    begun: list[Apply] = []  # each needed by the one before it
+    needs = [
+        iter(outputs)
+    ]  # of the outputs and of those begun, what is to be looked at
+    while needs:
+        for v in needs[-1]:
+            node = v.owner
+            if node is not None and node not in seen and v not in stop:
+                seen.add(node)
+                begun.append(node)
+                needs.append(iter(node.inputs))
+                break
+        else:
+            needs.pop()
+            if begun:
+                order.append(begun.pop())
     return order
 
 
@@ -186,10 +186,16 @@ class Graph:
 
     __slots__ = ("inputs", "outputs", "_order")
 
-    def __init__(self, inputs: Iterable[Variable], outputs: Iterable[Variable]) -> None:
+    def __init__(
+        self,
+        inputs: Iterable[Variable],
+        outputs: Iterable[Variable],
+        order: list[Apply] | None = None,
+    ) -> None:
+        """order: the operations as `toposort` gives them, where that is known."""
         self.inputs = list(inputs)
         self.outputs = list(outputs)
-        self._order: list[Apply] | None = None
+        self._order = order
 
     def toposort(self) -> list[Apply]:
         if self._order is None:
@@ -230,18 +236,24 @@ class Graph:
 Change = Callable[[Apply, list[Variable]], Sequence[Variable | None] | None]
 
 
-def change_nodes(graph: Graph, change: Change) -> Graph:
+def change_nodes(
+    graph: Graph, change: Change, of: tuple[type, ...] = (object,)
+) -> Graph:
     """The graph with operations changed, each after those it needs.
 
     change: is given an operation and its inputs as they have become, and gives what stands
         for its outputs (None for one that nobody needs), or None where it stays as it is.
+    of: the classes of the ops that may change; it is not asked about others.
     What is made takes over the operation's line.
     """
     new: dict[Variable, Variable] = {}
     for node in graph.toposort():
+        asked = isinstance(node.op, of)
+        if not asked and new.keys().isdisjoint(node.inputs):
+            continue
         inputs = [new.get(v, v) for v in node.inputs]
         with inherit(node.origin):
-            results = change(node, inputs)
+            results = change(node, inputs) if asked else None
             if results is None:
                 if all(a is b for a, b in zip(inputs, node.inputs, strict=True)):
                     continue

@@ -134,6 +134,14 @@ def lowering_of(node: Apply) -> Lowering:
     return node.op.lowering(node) if isinstance(node.op, TensorOp) else Reference()
 
 
+class Lowerings(dict[Apply, Lowering]):
+    """The same for the operations of a graph that is compiled, each asked once."""
+
+    def __missing__(self, node: Apply) -> Lowering:
+        found = self[node] = lowering_of(node)
+        return found
+
+
 # ---- from values to variables
 
 

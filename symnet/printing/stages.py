@@ -117,7 +117,7 @@ def inner_lines(node: Apply) -> list[str]:
         if isinstance(inner, InnerGraph):
             head = {"graph": "in each step", "then_graph": "if true"}
             lines.append(f"  {head.get(name, 'else')}:")
-            listed = Listing().graph(Graph(inner.inputs, inner.outputs), ())
+            listed = Listing().graph(inner.as_graph(), ())
             lines += [f"    {line}" for line in listed]
     return lines
 
@@ -374,7 +374,7 @@ class Stages:
         lines: list[str] = []
         for segment, _, head in self._segments():
             inference = segment.inference
-            nodes = needed_nodes(segment.wanted, segment.leaves)
+            nodes = needed_nodes(segment.wanted, segment.leaves, segment.lowerings)
             lines += head
             for k, cluster in enumerate(fuse(nodes, segment.wanted, inference)):
                 lines += cluster_lines(k, cluster, self.listing, inference.arguments)

@@ -222,7 +222,13 @@ class Rule:
 def _is(made_by: Any, kind: Any) -> bool:
     if isinstance(kind, type):
         return made_by is kind or isinstance(made_by, kind)
-    return bool(made_by == kind)
+    return _same_op(made_by, kind)
+
+
+def _same_op(made_by: Any, op: Op) -> bool:
+    """Whether what makes a variable is this op: most that are met are the same object, or
+    of another class."""
+    return made_by is op or (type(made_by) is type(op) and bool(made_by == op))
 
 
 def _may_stand_for(pattern: Variable, made_by: Any) -> bool:
@@ -232,7 +238,7 @@ def _may_stand_for(pattern: Variable, made_by: Any) -> bool:
     if isinstance(pattern, Constant):
         return made_by is Constant
     assert pattern.owner is not None
-    return bool(made_by == pattern.owner.op)
+    return _same_op(made_by, pattern.owner.op)
 
 
 class RuleTable:
@@ -245,15 +251,21 @@ class RuleTable:
         for number, rule in enumerate(self.rules):
             self._by_root.setdefault(rule.root, []).append(number)
         named = (one for rule in self.rules for one in (rule.root, *rule.makers()))
-        self._named = {one for one in named if isinstance(one, Op)}
+        # By identity first: the same few objects are named again and again.
+        objects = {id(one): one for one in named if isinstance(one, Op)}
+        self._named = set(objects.values())
+        # An op of another class is none of them: it need not be hashed to know that.
+        self._named_classes = {type(op) for op in self._named}
         self._candidates: dict[tuple[Any, ...], list[Rule]] = {}
+        self._rooted: dict[Any, list[Rule]] = {}  # kind of an op -> rules for it
 
     def kind(self, made_by: Any) -> Any:
         """As much of what makes a variable (`maker`) as the rules ask for: an op itself if
         one names it, else its class."""
-        if not isinstance(made_by, Op) or made_by in self._named:
+        if not isinstance(made_by, Op):
             return made_by
-        return type(made_by)
+        named = type(made_by) in self._named_classes and made_by in self._named
+        return made_by if named else type(made_by)
 
     def candidates(self, kinds: tuple[Any, ...], node: Apply) -> list[Rule]:
         """The rules that may fit `node`, in order.
@@ -263,14 +275,17 @@ class RuleTable:
         """
         found = self._candidates.get(kinds)
         if found is None:
+            rules = self._rooted.get(kinds[0])
+            if rules is None:
+                rules = self._rooted[kinds[0]] = self._rules_for(node.op)
             makers = [maker(v) for v in node.inputs]
-            found = [r for r in self._rules_for(node.op) if r.fits(makers)]
-            self._candidates[kinds] = found
+            found = self._candidates[kinds] = [r for r in rules if r.fits(makers)]
         return found
 
     def _rules_for(self, op: Op) -> list[Rule]:
         """The rules for this op and for the classes that it is of, in order."""
-        roots = [*type(op).__mro__, *([op] if op in self._by_root else ())]
+        own = type(op) in self._named_classes and op in self._by_root
+        roots = [*type(op).__mro__, *([op] if own else ())]
         numbers = [n for root in roots for n in self._by_root.get(root, ())]
         return [self.rules[n] for n in sorted(numbers)]
 

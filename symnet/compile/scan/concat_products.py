@@ -25,7 +25,7 @@ def join_products(graph: Graph) -> Graph:
     """The graph with products in its loops joined that have their left factor in common."""
 
     def change(node: Apply, inputs: list[Variable]) -> Sequence[Variable] | None:
-        if not isinstance(node.op, Scan) or node.op.python_loop:
+        if node.op.python_loop:
             return None
         draft = ScanBuilder.of(node.op, inputs)
         groups = [group for group in _groups(draft) if len(group) > 1]
@@ -35,7 +35,7 @@ def join_products(graph: Graph) -> Graph:
             _join(draft, group)
         return draft.node().outputs
 
-    return change_nodes(graph, change)
+    return change_nodes(graph, change, (Scan,))
 
 
 def _groups(draft: ScanBuilder) -> list[list[Apply]]:

@@ -43,7 +43,7 @@ def trim_loops(graph: Graph) -> Graph:
     def change(node: Apply, inputs: Sequence[Variable]) -> list[Variable | None] | None:
         return _trimmed(node, inputs, kept[node]) if node in kept else None
 
-    return change_nodes(graph, change)
+    return change_nodes(graph, change, (Scan,))
 
 
 def _kept_parts(graph: Graph) -> dict[Apply, Kept]:

@@ -36,12 +36,12 @@ def hoist_products(graph: Graph, lengths: Lengths) -> Graph:
     """
 
     def change(node: Apply, inputs: list[Variable]) -> Sequence[Variable] | None:
-        if not isinstance(node.op, Scan) or not hands_out_rows(node.op):
+        if not hands_out_rows(node.op):
             return None
         draft = ScanBuilder.of(node.op, inputs)
         return draft.node().outputs if _hoist(draft, lengths) else None
 
-    return change_nodes(graph, change)
+    return change_nodes(graph, change, (Scan,))
 
 
 def hands_out_rows(op: Scan) -> bool:

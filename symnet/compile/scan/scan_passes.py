@@ -41,12 +41,10 @@ def rewrite_loops(
 def simplify_steps(graph: Graph, simplify: Callable[[Graph], Graph]) -> Graph:
     """The graph with the graphs of its loops' steps made simpler."""
 
-    def change(node: Apply, inputs: list[Variable]) -> list[Variable] | None:
-        if not isinstance(node.op, Scan):
-            return None
+    def change(node: Apply, inputs: list[Variable]) -> list[Variable]:
         inner = node.op.graph
-        found = simplify(Graph(inner.inputs, inner.outputs))
+        found = simplify(inner.as_graph())
         op = node.op.with_graph(InnerGraph(inner.inputs, found.outputs))
         return [*op.make_node(*inputs).outputs]
 
-    return change_nodes(graph, change)
+    return change_nodes(graph, change, (Scan,))

@@ -47,7 +47,7 @@ def postpone_products(graph: Graph, lengths: Lengths) -> Graph:
 
     def change(node: Apply, inputs: list[Variable]) -> Sequence[Variable] | None:
         op = node.op
-        if not isinstance(op, Scan) or op.until or op.python_loop or not op.sequences:
+        if op.until or op.python_loop or not op.sequences:
             return None
         found = SinkPlan(ScanBuilder.of(op, inputs), lengths).outputs()
         if found is None:
@@ -55,7 +55,7 @@ def postpone_products(graph: Graph, lengths: Lengths) -> Graph:
         pairs = zip(found, node.outputs, strict=True)
         return [sized(new, old.type.shape) for new, old in pairs]
 
-    return change_nodes(graph, change)
+    return change_nodes(graph, change, (Scan,))
 
 
 class SinkPlan:

@@ -89,10 +89,6 @@ def spaced_states(first: Any, count: int, exponent: int = 72) -> States:
     return np.ascontiguousarray(states[:count])
 
 
-# The jumps between streams and between draws, by Theano's names.
-(A1p72, A2p72), (A1p134, A2p134) = jump(72), jump(134)
-
-
 def ff_2p72(rstate: Any) -> States:
     """A state 2**72 steps on."""
     return advance(rstate, jump(72))

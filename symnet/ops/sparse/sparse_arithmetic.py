@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.sparse import SparseEfficiencyWarning
 
 from symnet.errors import ShapeError, message
 from symnet.graph.op import Gradients, Vars
@@ -283,6 +282,8 @@ class CompareSS(TwoSparse):
         return "uint8"
 
     def matrices(self, node: Apply, values: Sequence[Any]) -> Sequence[Any]:
+        from scipy.sparse import SparseEfficiencyWarning
+
         x, y = values
         if x.shape != y.shape:
             raise ShapeError(f"{self}: shapes {x.shape} and {y.shape}")

@@ -57,7 +57,7 @@ def obstacle() -> str:
     """Why there can be no builtin here; empty if nothing stands against it."""
     if not CPYTHON or struct.calcsize("P") != 8 or sys.byteorder != "little":
         return "only for 64-bit little-endian CPython"
-    if sysconfig.get_config_var("Py_GIL_DISABLED"):
+    if _built_without_lock():
         return "this Python runs without its global lock"
     if numpy_function(TYPE_SLOT) != NDARRAY or not EMPTY:
         return "NumPy's table of C functions is not where it was"
@@ -82,6 +82,15 @@ def obstacle() -> str:
     ):
         return "numbers are laid out in another way"
     return ""
+
+
+def _built_without_lock() -> bool:
+    """Whether this Python has no global lock: its flags say so ("t", PEP 703), without the
+    table of all that it was built with, which takes long to load."""
+    flags = getattr(sys, "abiflags", None)  # not on Windows
+    if flags is None:
+        return bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+    return "t" in flags
 
 
 def array_as_expected(array: np.ndarray[Any, Any]) -> bool:

@@ -7,7 +7,6 @@ pointers for other compiled code) and in the C library.
 from __future__ import annotations
 
 import ctypes
-import ctypes.util
 from functools import cache
 from typing import Any
 
@@ -72,6 +71,8 @@ def external_address(name: str) -> int:
 
 
 def _libm_address(symbol: str) -> int:
+    import ctypes.util  # it loads what starts processes, and few programs need it
+
     library = ctypes.CDLL(ctypes.util.find_library("m") or None)
     address = ctypes.cast(library[symbol], ctypes.c_void_p).value
     assert address is not None
