@@ -16,6 +16,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from symnet.graph.types import FLOATS
 from symnet.graph.variables import Variable
 from symnet.ops.arithmetic import (
@@ -50,6 +52,7 @@ from symnet.rewriting.rules.logged import (
 )
 from symnet.rewriting.rules.logsums import log_sum, terms_of, top_of, weighted
 from symnet.rewriting.rules.powers import joined_powers
+from symnet.rewriting.rules.saturation import Affine, affine_of
 from symnet.rewriting.rules.totals import Total, moved, scaled, total_of
 
 # ---- one factor below
@@ -111,6 +114,8 @@ def _alone(below: Variable) -> Variable | None:
         return exp(negated(node.inputs[0]))
     if node.op == sigmoid:
         return add(exp(negated(node.inputs[0])), 1)
+    if node.op == sub and (inverse := _odds_and_one(affine_of(below))) is not None:
+        return inverse
     whole = pure_log_of(below)
     if node.op == expm1 and whole is None:
         return reciprocal_expm1(node.inputs[0])
@@ -128,6 +133,15 @@ def _alone(below: Variable) -> Variable | None:
                 return sigmoid(negated(level))
             return mul(sigmoid(sub(math.log(total), level)), 1 / total)
     return exp(neg(whole.make()))
+
+
+def _odds_and_one(form: Affine) -> Variable | None:
+    """1 / (c (1 - sigmoid(x))): where x is large, nothing has the digits of what is below."""
+    node, c = form.base.owner, form.shift
+    if node is None or node.op != sigmoid or c != -form.factor or c <= 0:
+        return None
+    inverse: Variable = add(exp(node.inputs[0]), 1)
+    return inverse if c == 1 else true_div(inverse, c)
 
 
 def _part_of_sum(above: Variable, below: Variable, match: Match) -> Variable | None:
@@ -183,16 +197,41 @@ def _ratio(above: Variable, below: Variable, match: Match) -> Variable | None:
 
 
 def _tail_beside_density(above: Variable, below: Variable) -> Variable | None:
-    """x of exp(-x**2) / erfc(x), whose logarithms are large and nearly the same."""
+    """t of exp(-t**2) / erfc(t), whose logarithms are large and nearly the same; also
+    where it is written exp(-x**2 / 2) / erfc(x / sqrt(2))."""
     top, bottom = above.owner, below.owner
     if top is None or bottom is None or (top.op, bottom.op) != (exp, erfc):
         return None
-    minus, (x,) = top.inputs[0].owner, bottom.inputs
-    square = minus.inputs[0].owner if minus is not None and minus.op == neg else None
-    if square is None or square.inputs[0] is not x:
+    level, tail = affine_of(top.inputs[0]), affine_of(bottom.inputs[0])
+    if level.shift or (square := _square(level.base)) is None:
         return None
-    squared = square.op == sqr or (square.op == pow and number(square.inputs[1]) == 2)
-    return x if squared else None
+    root, times = square
+    # The factors were rounded, the root of two with them.
+    near = 4 * np.finfo(above.type.dtype).eps
+    size = -level.factor * times * root.factor**2
+    same = (
+        root.base is tail.base
+        and math.isclose(size, tail.factor**2, rel_tol=near)
+        and math.isclose(
+            root.shift * tail.factor, tail.shift * root.factor, rel_tol=near
+        )
+    )
+    return bottom.inputs[0] if same else None
+
+
+def _square(v: Variable) -> tuple[Affine, float] | None:
+    """u and c, where v is c u**2."""
+    node = v.owner
+    if node is None or node.op not in (sqr, pow, mul):
+        return None
+    root = affine_of(node.inputs[0])
+    if node.op == mul:
+        other = affine_of(node.inputs[1])
+        same = root.base is other.base and (
+            root.shift * other.factor == other.shift * root.factor
+        )
+        return (root, other.factor / root.factor) if same else None
+    return (root, 1.0) if node.op == sqr or number(node.inputs[1]) == 2 else None
 
 
 def _alike(a: Variable, b: Variable) -> bool:
