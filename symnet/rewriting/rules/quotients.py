@@ -38,7 +38,7 @@ from symnet.ops.nnet.softmax import Softmax
 from symnet.ops.reduce import restore_axes
 from symnet.ops.reduce import sum as sum_over
 from symnet.ops.shape import DimShuffle, dimshuffle
-from symnet.ops.special import PER_ROOT_PI, erfc
+from symnet.ops.special import PER_ROOT_PI, erfc, erfcx
 from symnet.ops.tails import log_erfc_slope, reciprocal_expm1
 from symnet.rewriting.patterns import Match, Rule, number
 from symnet.rewriting.rules.fractions import Fraction, fraction_of
@@ -186,8 +186,10 @@ def _part_of_total(
 
 def _ratio(above: Variable, below: Variable, match: Match) -> Variable | None:
     """Of what may both over- or underflow: a / b is exp(log(a) - log(b))."""
-    if (x := _tail_beside_density(above, below)) is not None:
+    if (x := _tail_beside_density(above, below, -1)) is not None:
         return mul(log_erfc_slope(x), -1 / PER_ROOT_PI)
+    if (x := _tail_beside_density(below, above, -1)) is not None:
+        return erfcx(x)
     top, bottom = pure_log_of(above), pure_log_of(below)
     if top is None or bottom is None or top.shifts or bottom.shifts:
         return None
@@ -196,24 +198,27 @@ def _ratio(above: Variable, below: Variable, match: Match) -> Variable | None:
     return exp(sub(top.make(), bottom.make()))
 
 
-def _tail_beside_density(above: Variable, below: Variable) -> Variable | None:
-    """t of exp(-t**2) / erfc(t), whose logarithms are large and nearly the same; also
+def _tail_beside_density(
+    density: Variable, tail: Variable, sign: int
+) -> Variable | None:
+    """t of exp(sign t**2) and erfc(t), of which one is divided by the other, or by its
+    inverse: their logarithms are large and nearly the same; also
     where it is written exp(-x**2 / 2) / erfc(x / sqrt(2))."""
-    top, bottom = above.owner, below.owner
+    top, bottom = density.owner, tail.owner
     if top is None or bottom is None or (top.op, bottom.op) != (exp, erfc):
         return None
-    level, tail = affine_of(top.inputs[0]), affine_of(bottom.inputs[0])
+    level, inner = affine_of(top.inputs[0]), affine_of(bottom.inputs[0])
     if level.shift or (square := _square(level.base)) is None:
         return None
     root, times = square
     # The factors were rounded, the root of two with them.
-    near = 4 * np.finfo(above.type.dtype).eps
-    size = -level.factor * times * root.factor**2
+    near = 4 * np.finfo(density.type.dtype).eps
+    size = sign * level.factor * times * root.factor**2
     same = (
-        root.base is tail.base
-        and math.isclose(size, tail.factor**2, rel_tol=near)
+        root.base is inner.base
+        and math.isclose(size, inner.factor**2, rel_tol=near)
         and math.isclose(
-            root.shift * tail.factor, tail.shift * root.factor, rel_tol=near
+            root.shift * inner.factor, inner.shift * root.factor, rel_tol=near
         )
     )
     return bottom.inputs[0] if same else None
@@ -247,6 +252,8 @@ def _hyperbolic(above: Variable, below: Variable, match: Match) -> Variable | No
         return None
     if top.op == sinh and bottom.op == cosh and top.inputs[0] is bottom.inputs[0]:
         return tanh(top.inputs[0])
+    if top.op == cosh and bottom.op == sinh and top.inputs[0] is bottom.inputs[0]:
+        return reciprocal(tanh(top.inputs[0]))
     if bottom.op != add:
         return None
     a, b = bottom.inputs
@@ -289,7 +296,8 @@ def _minus_one(above: Variable, below: Variable, match: Match) -> Variable | Non
 
 
 def _sigmoid_by_exp(fraction: Fraction) -> bool:
-    """sigmoid(x) exp(-x) is sigmoid(-x); exp(x) exp(-log(sum)) one exponential."""
+    """sigmoid(x) exp(-x) is sigmoid(-x); exp(x**2) erfc(x) the inverse of a hazard;
+    exp(x) exp(-log(sum)) one exponential."""
     powers = [f for f in fraction.above if f.owner is not None and f.owner.op == exp]
     for power in powers:
         assert power.owner is not None
@@ -301,6 +309,8 @@ def _sigmoid_by_exp(fraction: Fraction) -> bool:
             inner = other.owner.inputs[0]
             if other.owner.op == sigmoid and _opposite(inner, level):
                 found = sigmoid(level)
+            elif (x := _tail_beside_density(power, other, 1)) is not None:
+                found = erfcx(x)
             elif other.owner.op == sigmoid and _apart(inner, level):
                 found = exp(sub(level, softplus(negated(inner))))
             elif other.owner.op == exp and _minus_total(inner):

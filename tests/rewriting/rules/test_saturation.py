@@ -168,3 +168,37 @@ def test_a_density_over_its_tail(sign: int) -> None:
             exact = sign * want * (m - value)
             np.testing.assert_allclose(slope[:4], exact[:4], rtol=1e-3)
             np.testing.assert_allclose(slope[4:], sign * np.sqrt(np.pi / 2), rtol=1e-3)
+
+
+def test_a_tail_without_its_density() -> None:
+    """exp(x**2) erfc(x), of which one is infinite where the other is zero."""
+    value = np.array([-9.0, -3.0, 0.5, 8.0, 30.0, 200.0])
+    want = special.erfcx(value)
+    for form in (
+        lambda x: T.exp(x**2) * T.erfc(x),
+        lambda x: T.erfc(2 * x / 2) * T.exp(x * x),
+        lambda x: (1 - T.erf(x)) / T.exp(-(x**2)),
+    ):
+        for dtype, mode in (("float32", "FAST_COMPILE"), ("float64", "FAST_RUN")):
+            x = T.vector("x", dtype=dtype)
+            y = form(x)
+            f = symnet.function([x], [y, symnet.grad(y.sum(), x)], mode=mode)
+            got, slope = f(value.astype(dtype))
+            near = 1e-12 if dtype == "float64" else 1e-5
+            np.testing.assert_allclose(got, want, rtol=near)
+            # 2 x erfcx(x) - 2 / sqrt(pi), which has no digits far out.
+            exact = 2 * value * want - 2 / np.sqrt(np.pi)
+            np.testing.assert_allclose(slope, exact, rtol=1e-3, atol=1e-2)
+
+
+def test_the_hyperbolic_cotangent_is_one_far_out() -> None:
+    value = np.array([-1000.0, -2.0, 0.5, 100.0, 800.0])
+    for dtype, mode in (("float32", "FAST_COMPILE"), ("float64", "FAST_RUN")):
+        x = T.vector("x", dtype=dtype)
+        y = T.cosh(x) / T.sinh(x)
+        f = symnet.function([x], [y, symnet.grad(y.sum(), x)], mode=mode)
+        got, slope = f(value.astype(dtype))
+        near = 1e-12 if dtype == "float64" else 1e-5
+        np.testing.assert_allclose(got, 1 / np.tanh(value), rtol=near)
+        exact = [-1 / np.sinh(v) ** 2 if abs(v) < 50 else 0 for v in value]
+        np.testing.assert_allclose(slope, exact, rtol=1e-4, atol=near)
