@@ -108,7 +108,7 @@ rewriting: constant_folding patterns
 sizes: host_code infer conservative
 rewriting: analyses rewriter
 rewriting.rules: algebra check_rules shapes reductions cancel determinant_rules crossentropy
-rewriting.rules: logged logmoves complements logsums logarithms powers inverses totals
+rewriting.rules: logged saturation logmoves complements logsums logarithms powers inverses totals
 rewriting.rules: fractions quotients
 rewriting.rules: stability indexing_rules library_forms composed_rules .
 rewriting: stable bypassed function_graph users_rewrites rewrite_groups theano_tags selection .

@@ -17,6 +17,7 @@ from symnet.graph.variables import Apply, Variable, make_variable
 from symnet.ops.arithmetic import log, sqrt
 from symnet.ops.elementwise import Elementwise
 from symnet.ops.functions import (
+    cos,
     cosh,
     exp,
     exp2,
@@ -39,7 +40,7 @@ from symnet.rewriting.rules.stability import STABLE, STABLE_TO_RUN
 # Without one of these a graph has no unstable form that the rules know.
 TELLING = frozenset((
     exp, exp2, expm1, log, log1p, log2, log10, sigmoid, softplus, erf, erfc, sqrt, cosh, tanh,
-    sinh,
+    sinh, cos,
 ))  # fmt: skip
 
 

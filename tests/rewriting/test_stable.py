@@ -327,3 +327,23 @@ def test_ones_that_stretch_keep_their_shape() -> None:
         )
         np.testing.assert_allclose(value, [[-40.0, -100.0]] * 3)
         np.testing.assert_allclose(slope, [[-3.0, -3.0]])
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_one_less_a_cosine_keeps_its_digits(dtype: str, sign: int) -> None:
+    """(1 - cos(x)) / x**2, as of rotations, is 1/2 - x**2 / 24 near zero."""
+    x = T.vector("x", dtype=dtype)
+    value = np.array([1e-9, 1e-6, 1e-3, 0.03], dtype)
+    for mode in ("FAST_RUN", "FAST_COMPILE"):
+        for function, even in ((T.cos, -1), (T.cosh, 1)):
+            y = sign * (1 - function(x) if sign > 0 else function(x) - 1) / x**2
+            f = symnet.function(
+                [x], [y, symnet.grad((1 - function(x)).sum(), x)], mode=mode
+            )
+            got, slope = f(value)
+            want = -even * (0.5 + even * value**2 / 24)
+            near = 1e-5 if dtype == "float32" else 1e-8
+            np.testing.assert_allclose(got, want, rtol=near)
+            exact = np.sin(value) if even < 0 else -np.sinh(value)
+            np.testing.assert_allclose(slope, exact, rtol=near)

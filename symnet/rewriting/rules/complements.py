@@ -1,8 +1,7 @@
-"""Logarithms of 1 - v, from what v is made of."""
+"""Logarithms of 1 - v, and of what is affine in v, from what v is made of."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -18,29 +17,27 @@ from symnet.ops.arithmetic import (
     reciprocal,
     second,
     sqr,
-    sub,
+    switch,
     true_div,
 )
 from symnet.ops.elementwise import Cast
-from symnet.ops.functions import exp, sigmoid, softplus, tanh
+from symnet.ops.functions import exp, softplus, tanh
 from symnet.ops.joining import Join
-from symnet.ops.special import erf, erfc
-from symnet.ops.tails import (
-    log1m_tanh,
-    log1mexp,
-    log1mexp_exp,
-    log_cosh,
-    log_erfc,
-)
+from symnet.ops.tails import log1mexp, log1mexp_exp, log_cosh
 from symnet.rewriting.patterns import number
 from symnet.rewriting.rules.logged import (
     Logged,
     RewriteBudget,
+    as_typed,
+    joined_by,
     log_of,
     negated,
+    plain,
+    scaled_log,
     small_constant,
 )
 from symnet.rewriting.rules.logmoves import MOVES, moved_logs
+from symnet.rewriting.rules.saturation import Affine, affine_of, log_of_tail
 
 
 def is_one(v: Variable) -> bool:
@@ -68,58 +65,93 @@ def shaped_as(ones: Variable, inner: Logged) -> Logged:
 
 def complement(v: Variable, budget: RewriteBudget) -> Logged | None:
     """The logarithm of 1 - v, where v is made so that it is not taken apart by that."""
-    budget.left -= 1
-    node = v.owner
-    if node is None or budget.left < 0 or v.type.dtype not in FLOATS:
+    return _of_affine(affine_of(v).then(1.0, -1.0), budget)
+
+
+def log_of_affine(v: Variable, budget: RewriteBudget) -> Logged | None:
+    """The logarithm of `v`, where it is shift + factor * base and its digits, or all of it,
+    are lost in the sum."""
+    form = affine_of(v)
+    if form.base is v:
         return None
+    if form.shift or form.factor < 0:
+        return _of_affine(form, budget)
+    inner = log_of(form.base, budget)
+    return inner and joined_by(v, [inner], scaled_log(inner, form.factor).make)
+
+
+def _of_affine(form: Affine, budget: RewriteBudget) -> Logged | None:
+    budget.left -= 1
+    node = form.base.owner
+    if node is None or budget.left < 0 or form.base.type.dtype not in FLOATS:
+        return None
+    if (tail := log_of_tail(form)) is not None:
+        make, scale = tail
+        return scaled_log(Logged(make, under=True), abs(form.factor) / scale)
+    if form.shift == 0:
+        inner = log_of(form.base, budget) if form.factor > 0 else None
+    elif form.shift == -form.factor > 0:
+        inner = _one_minus(form.base, node, budget)
+    else:
+        inner = None
+    if inner is not None:
+        return scaled_log(inner, abs(form.factor)) if inner.risky else None
+    if isinstance(node.op, (*MOVES, Cast, Join)):
+        count = node.nin if isinstance(node.op, Join) else 1
+        parts = [
+            _of_affine(affine_of(one).then(form.shift, form.factor), budget)
+            for one in node.inputs[:count]
+        ]
+        known = [one for one in parts if one is not None]
+        return moved_logs(node, form.base, known) if len(known) == count else None
+    return _of_choice(form, node, budget) if node.op == switch else None
+
+
+def _of_choice(form: Affine, node: Apply, budget: RewriteBudget) -> Logged | None:
+    """The logarithm of what is affine in either of two."""
+    condition, *sides = node.inputs
+    forms = [affine_of(one).then(form.shift, form.factor) for one in sides]
+    found = [_of_affine(one, budget) for one in forms]
+    if not any(found):
+        return None
+    parts = [a or plain(_written(b), signed=True) for a, b in zip(found, forms)]
+    logs = [as_typed(one.make(), x) for one, x in zip(parts, sides)]
+    return joined_by(form.base, parts, lambda: node.applied_to(condition, *logs))
+
+
+def _written(form: Affine) -> Variable:
+    result: Variable = add(mul(form.base, form.factor), form.shift)
+    return result
+
+
+def _one_minus(v: Variable, node: Apply, budget: RewriteBudget) -> Logged | None:
+    """The logarithm of 1 - v, where v is no function that saturates."""
     op = node.op
-    if op == sigmoid:
-        return Logged(lambda: neg(softplus(node.inputs[0])), under=True)
     if op == exp:
         return one_minus_exp(node.inputs[0], budget)
-    if (tail := _tail(v)) is not None:
-        return tail
-    if op == sqr or (op == pow and number(node.inputs[1]) == 2):
-        return _complement_of_square(node.inputs[0], budget)
-    if op == sub and number(node.inputs[0]) == 1:
-        rest = log_of(node.inputs[1], budget)
-        return rest if rest is not None and rest.risky else None
+    if op in (sqr, pow, mul):
+        return _complement_of_product(v, node, budget)
     if (odds := _reciprocal_odds(node)) is not None:
         level = log_of(odds, budget)
         if level is None or not (level.pure and level.risky):
             return None
         return Logged(lambda: neg(softplus(negated(level.make()))), under=level.under)
-    if (half := half_of_erfc(v)) is not None:
-        return Logged(lambda: sub(log_erfc(negated(half)), math.log(2)), under=True)
-    if isinstance(op, (*MOVES, Cast, Join)):
-        count = node.nin if isinstance(op, Join) else 1
-        parts = [complement(one, budget) for one in node.inputs[:count]]
-        known = [one for one in parts if one is not None]
-        return moved_logs(node, v, known) if len(known) == count else None
     return None
 
 
-def _tail(v: Variable) -> Logged | None:
-    """The logarithm of 1 - v, where v is the erf or tanh of something, or minus that."""
-    node, sign = v.owner, 1
-    if node is not None and node.op == neg:
-        node, sign = node.inputs[0].owner, -1
-    if node is None or node.op not in (erf, tanh):
-        return None
+def _complement_of_product(
+    v: Variable, node: Apply, budget: RewriteBudget
+) -> Logged | None:
+    """The logarithm of 1 - v, where v is a power or a product of what reaches one."""
     x = node.inputs[0]
-    if node.op == erf:
-        return Logged(lambda: log_erfc(x if sign > 0 else negated(x)), under=True)
-    return Logged(lambda: log1m_tanh(x if sign > 0 else negated(x)), under=True)
-
-
-def _complement_of_square(v: Variable, budget: RewriteBudget) -> Logged | None:
-    """The logarithm of 1 - v**2."""
-    if v.owner is not None and v.owner.op == tanh:
-        return Logged(lambda: mul(log_cosh(v.owner.inputs[0]), -2), under=True)  # type: ignore[union-attr]
-    level = log_of(v, budget)
+    square = node.op == sqr or (node.op == pow and number(node.inputs[1]) == 2)
+    square = square or (node.op == mul and node.inputs[1] is x)
+    if square and x.owner is not None and x.owner.op == tanh:
+        return Logged(lambda: mul(log_cosh(x.owner.inputs[0]), -2), under=True)  # type: ignore[union-attr]
+    level = log_of(x if square else v, budget)
     if level is None or not (level.pure and level.under) or level.over:
         return None
-    return one_minus_exp(mul(level.make(), 2), budget)
+    return one_minus_exp(mul(level.make(), 2) if square else level.make(), budget)
 
 
 def one_minus_exp(x: Variable, budget: RewriteBudget) -> Logged:
@@ -165,17 +197,3 @@ def _reciprocal_odds(node: Apply) -> Variable | None:
     if number(a) == 1:
         return b
     return a if number(b) == 1 else None
-
-
-def half_of_erfc(v: Variable) -> Variable | None:
-    """x, where v is erfc(x) / 2."""
-    node = v.owner
-    if node is None or node.op not in (mul, true_div):
-        return None
-    a, b = node.inputs
-    pairs = ((a, number(b)), (b, number(a))) if node.op == mul else ((a, number(b)),)
-    for tail, factor in pairs:
-        half = factor == (0.5 if node.op == mul else 2)
-        if half and tail.owner is not None and tail.owner.op == erfc:
-            return tail.owner.inputs[0]
-    return None

@@ -6,8 +6,6 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 
-import numpy as np
-
 from symnet.graph.types import FLOATS
 from symnet.graph.variables import Apply, Constant, Variable
 from symnet.ops.arithmetic import (
@@ -48,7 +46,12 @@ from symnet.ops.tails import (
     softplus_ratio,
 )
 from symnet.rewriting.patterns import Match, Rule, number
-from symnet.rewriting.rules.complements import complement, one_minus_exp, small_power
+from symnet.rewriting.rules.complements import (
+    complement,
+    log_of_affine,
+    one_minus_exp,
+    small_power,
+)
 from symnet.rewriting.rules.logged import (
     Logged,
     RewriteBudget,
@@ -57,9 +60,10 @@ from symnet.rewriting.rules.logged import (
     log_of,
     negated,
     plain,
-    small_constant,
+    shifted,
 )
 from symnet.rewriting.rules.logsums import is_shifted, log_sum
+from symnet.rewriting.rules.saturation import affine_of
 
 # ---- exponentials and what is made of them
 
@@ -142,8 +146,10 @@ def _nonnegative(node: Apply, v: Variable, budget: RewriteBudget) -> Logged:
 @form(mul, true_div)
 def _product(node: Apply, v: Variable, budget: RewriteBudget) -> Logged | None:
     left, right = node.inputs
-    if node.op == true_div and small_constant(right) and number(right) > 0:
-        return _scaled(left, -math.log(number(right)), v, budget)
+    if (part := affine_of(v)).base is not v:
+        whole = log_of_affine(v, budget)
+        if whole is not None or not part.shift:
+            return whole
     a, b = log_of(left, budget), log_of(right, budget)
     if node.op == true_div and b is not None:
         b = replace(b, over=b.under, under=b.over)
@@ -160,38 +166,18 @@ def _product(node: Apply, v: Variable, budget: RewriteBudget) -> Logged | None:
 
 def _joined(join: Elementwise, a: Variable, b: Variable) -> Variable:
     if number(b) is not None and b.type.ndim == 0:
-        return _shifted(a, number(b) if join == add else -number(b))
+        return shifted(a, number(b) if join == add else -number(b))
     if number(a) is not None and a.type.ndim == 0 and join == add:
-        return _shifted(b, number(a))
+        return shifted(b, number(a))
     if number(a) == 0:
         return negated(b)
     return join(a, b)
 
 
-def _shifted(v: Variable, shift: float) -> Variable:
-    """v + shift, in which a constant that is there already takes it up."""
-    if v.owner is not None and v.owner.op in (add, sub):
-        x, there = v.owner.inputs
-        if number(there) is not None and there.type.ndim == 0:
-            before = number(there) if v.owner.op == add else -number(there)
-            # The constant was rounded to its dtype.
-            total = shift + before
-            gone = abs(total) <= np.finfo(v.type.dtype).eps * abs(shift)
-            return x if gone else _shifted(x, total)
-    return add(v, shift) if shift else v
-
-
-def _scaled(
-    x: Variable, shift: float, v: Variable, budget: RewriteBudget
-) -> Logged | None:
-    inner = log_of(x, budget)
-    if inner is None:
-        return None
-    return joined_by(v, [inner], lambda: _shifted(inner.make(), shift))
-
-
 @form(neg)
 def _neg(node: Apply, v: Variable, budget: RewriteBudget) -> Logged | None:
+    if (whole := log_of_affine(v, budget)) is not None:
+        return whole
     inner = node.inputs[0].owner
     if inner is None:
         return None
@@ -201,6 +187,8 @@ def _neg(node: Apply, v: Variable, budget: RewriteBudget) -> Logged | None:
         return one_minus_exp(inner.inputs[0], budget)
     if inner.op == sub:
         return log_of(sub(inner.inputs[1], inner.inputs[0]), budget)
+    if inner.op == add and all(x.owner and x.owner.op == neg for x in inner.inputs):
+        return log_of(add(*map(negated, inner.inputs)), budget)
     return None
 
 

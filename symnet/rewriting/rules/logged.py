@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ import numpy as np
 from symnet.data_classes import dataclass
 from symnet.graph.types import FLOATS
 from symnet.graph.variables import Apply, Constant, Variable
-from symnet.ops.arithmetic import log, neg, second, sub
+from symnet.ops.arithmetic import add, log, neg, second, sub
 from symnet.ops.base import constant
 from symnet.ops.elementwise import Cast, Elementwise
 from symnet.rewriting.patterns import number
@@ -114,6 +115,26 @@ def joined_by(
     if not (over or under):
         return Logged(lambda: log(v), signed=signed, zero=zero)
     return Logged(make, over, under, signed, zero, any(p.shifts for p in parts))
+
+
+def shifted(v: Variable, shift: float) -> Variable:
+    """v + shift, in which a constant that is there already takes it up."""
+    if v.owner is not None and v.owner.op in (add, sub):
+        x, there = v.owner.inputs
+        if number(there) is not None and there.type.ndim == 0:
+            before = number(there) if v.owner.op == add else -number(there)
+            # The constant was rounded to its dtype.
+            total = shift + before
+            gone = abs(total) <= np.finfo(v.type.dtype).eps * abs(shift)
+            return x if gone else shifted(x, total)
+    return add(v, shift) if shift else v
+
+
+def scaled_log(inner: Logged, scale: float) -> Logged:
+    """The logarithm of `scale` times what `inner` is of."""
+    if scale == 1:
+        return inner
+    return replace(inner, make=lambda: shifted(inner.make(), math.log(scale)))
 
 
 def negated(v: Variable) -> Variable:

@@ -30,7 +30,6 @@ from symnet.ops.nnet.logsumexp import LogSumExp
 from symnet.ops.reduce import Reduce, restore_axes, top_over
 from symnet.ops.reduce import sum as sum_over
 from symnet.ops.shape import DimShuffle
-from symnet.ops.special import erf, erfc
 from symnet.ops.tails import (
     log1mexp,
     logaddexp,
@@ -39,6 +38,7 @@ from symnet.rewriting.patterns import number
 from symnet.rewriting.rules.complements import (
     complement,
     is_one,
+    log_of_affine,
     shaped_as,
 )
 from symnet.rewriting.rules.logged import (
@@ -104,10 +104,10 @@ def terms_of(v: Variable) -> list[Variable]:
 
 @form(add)
 def _add(node: Apply, v: Variable, budget: RewriteBudget) -> Logged | None:
-    if (whole := _two_tails(node)) is not None:
-        return log_of(whole, budget)
+    if (whole := log_of_affine(v, budget)) is not None:
+        return whole
     for one, other in (node.inputs, node.inputs[::-1]):
-        if is_one(one) and (far := complement(negated(other), budget)) is not None:
+        if _are_ones(one) and (far := complement(negated(other), budget)) is not None:
             return shaped_as(one, far)
     terms = terms_of(v)
     found = [log_of(term, budget) for term in terms]
@@ -159,10 +159,17 @@ def log_sum(logs: Sequence[Variable]) -> Variable:
     return softplus(total) if ones else total
 
 
+def _are_ones(v: Variable) -> bool:
+    """Whether `v` is an array of ones: of a number the affine form tells."""
+    return not small_constant(v) and is_one(v)
+
+
 @form(sub)
 def _sub(node: Apply, v: Variable, budget: RewriteBudget) -> Logged | None:
+    if (whole := log_of_affine(v, budget)) is not None:
+        return whole
     left, right = node.inputs
-    if is_one(left) and (rest := complement(right, budget)) is not None:
+    if _are_ones(left) and (rest := complement(right, budget)) is not None:
         return shaped_as(left, rest)
     if (gap := _between_sigmoids(left, right)) is not None:
         return gap
@@ -223,33 +230,6 @@ def _without_shift(v: Variable) -> tuple[Variable, float]:
         if isinstance(number(c), (int, float)) and c.type.ndim == 0:
             return x, float(number(c)) * (1 if node.op == add else -1)
     return v, 0.0
-
-
-def _two_tails(node: Apply) -> Variable | None:
-    """c + c erf(x) as c erfc(-x), and c + c tanh(x) as 2 c sigmoid(2 x)."""
-    for c, other in (node.inputs, node.inputs[::-1]):
-        value, inner = number(c), other.owner
-        if value is None or inner is None:
-            continue
-        if value == 1 and inner.op == erf:
-            return _above_minus_one(other)
-        if inner.op == mul:
-            for factor, function in (inner.inputs, inner.inputs[::-1]):
-                if number(factor) == value:
-                    tail = _above_minus_one(function)
-                    if tail is not None:
-                        return mul(c, tail)
-    return None
-
-
-def _above_minus_one(v: Variable) -> Variable | None:
-    """1 + v, where v is an erf or a tanh."""
-    if v.owner is None or v.owner.op not in (erf, tanh):
-        return None
-    (x,) = v.owner.inputs
-    if v.owner.op == erf:
-        return erfc(negated(x))
-    return mul(sigmoid(mul(x, 2)), 2)
 
 
 # ---- reductions and products of matrices

@@ -16,6 +16,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from symnet.graph.types import FLOATS
 from symnet.graph.variables import Variable
 from symnet.ops.arithmetic import (
@@ -36,7 +38,7 @@ from symnet.ops.nnet.softmax import Softmax
 from symnet.ops.reduce import restore_axes
 from symnet.ops.reduce import sum as sum_over
 from symnet.ops.shape import DimShuffle, dimshuffle
-from symnet.ops.special import PER_ROOT_PI, erfc
+from symnet.ops.special import PER_ROOT_PI, erfc, erfcx
 from symnet.ops.tails import log_erfc_slope, reciprocal_expm1
 from symnet.rewriting.patterns import Match, Rule, number
 from symnet.rewriting.rules.fractions import Fraction, fraction_of
@@ -50,6 +52,7 @@ from symnet.rewriting.rules.logged import (
 )
 from symnet.rewriting.rules.logsums import log_sum, terms_of, top_of, weighted
 from symnet.rewriting.rules.powers import joined_powers
+from symnet.rewriting.rules.saturation import Affine, affine_of
 from symnet.rewriting.rules.totals import Total, moved, scaled, total_of
 
 # ---- one factor below
@@ -111,6 +114,8 @@ def _alone(below: Variable) -> Variable | None:
         return exp(negated(node.inputs[0]))
     if node.op == sigmoid:
         return add(exp(negated(node.inputs[0])), 1)
+    if node.op == sub and (inverse := _odds_and_one(affine_of(below))) is not None:
+        return inverse
     whole = pure_log_of(below)
     if node.op == expm1 and whole is None:
         return reciprocal_expm1(node.inputs[0])
@@ -128,6 +133,15 @@ def _alone(below: Variable) -> Variable | None:
                 return sigmoid(negated(level))
             return mul(sigmoid(sub(math.log(total), level)), 1 / total)
     return exp(neg(whole.make()))
+
+
+def _odds_and_one(form: Affine) -> Variable | None:
+    """1 / (c (1 - sigmoid(x))): where x is large, nothing has the digits of what is below."""
+    node, c = form.base.owner, form.shift
+    if node is None or node.op != sigmoid or c != -form.factor or c <= 0:
+        return None
+    inverse: Variable = add(exp(node.inputs[0]), 1)
+    return inverse if c == 1 else true_div(inverse, c)
 
 
 def _part_of_sum(above: Variable, below: Variable, match: Match) -> Variable | None:
@@ -172,8 +186,10 @@ def _part_of_total(
 
 def _ratio(above: Variable, below: Variable, match: Match) -> Variable | None:
     """Of what may both over- or underflow: a / b is exp(log(a) - log(b))."""
-    if (x := _tail_beside_density(above, below)) is not None:
+    if (x := _tail_beside_density(above, below, -1)) is not None:
         return mul(log_erfc_slope(x), -1 / PER_ROOT_PI)
+    if (x := _tail_beside_density(below, above, -1)) is not None:
+        return erfcx(x)
     top, bottom = pure_log_of(above), pure_log_of(below)
     if top is None or bottom is None or top.shifts or bottom.shifts:
         return None
@@ -182,17 +198,45 @@ def _ratio(above: Variable, below: Variable, match: Match) -> Variable | None:
     return exp(sub(top.make(), bottom.make()))
 
 
-def _tail_beside_density(above: Variable, below: Variable) -> Variable | None:
-    """x of exp(-x**2) / erfc(x), whose logarithms are large and nearly the same."""
-    top, bottom = above.owner, below.owner
+def _tail_beside_density(
+    density: Variable, tail: Variable, sign: int
+) -> Variable | None:
+    """t of exp(sign t**2) and erfc(t), of which one is divided by the other, or by its
+    inverse: their logarithms are large and nearly the same; also
+    where it is written exp(-x**2 / 2) / erfc(x / sqrt(2))."""
+    top, bottom = density.owner, tail.owner
     if top is None or bottom is None or (top.op, bottom.op) != (exp, erfc):
         return None
-    minus, (x,) = top.inputs[0].owner, bottom.inputs
-    square = minus.inputs[0].owner if minus is not None and minus.op == neg else None
-    if square is None or square.inputs[0] is not x:
+    level, inner = affine_of(top.inputs[0]), affine_of(bottom.inputs[0])
+    if level.shift or (square := _square(level.base)) is None:
         return None
-    squared = square.op == sqr or (square.op == pow and number(square.inputs[1]) == 2)
-    return x if squared else None
+    root, times = square
+    # The factors were rounded, the root of two with them.
+    near = 4 * np.finfo(density.type.dtype).eps
+    size = sign * level.factor * times * root.factor**2
+    same = (
+        root.base is inner.base
+        and math.isclose(size, inner.factor**2, rel_tol=near)
+        and math.isclose(
+            root.shift * inner.factor, inner.shift * root.factor, rel_tol=near
+        )
+    )
+    return bottom.inputs[0] if same else None
+
+
+def _square(v: Variable) -> tuple[Affine, float] | None:
+    """u and c, where v is c u**2."""
+    node = v.owner
+    if node is None or node.op not in (sqr, pow, mul):
+        return None
+    root = affine_of(node.inputs[0])
+    if node.op == mul:
+        other = affine_of(node.inputs[1])
+        same = root.base is other.base and (
+            root.shift * other.factor == other.shift * root.factor
+        )
+        return (root, other.factor / root.factor) if same else None
+    return (root, 1.0) if node.op == sqr or number(node.inputs[1]) == 2 else None
 
 
 def _alike(a: Variable, b: Variable) -> bool:
@@ -208,6 +252,8 @@ def _hyperbolic(above: Variable, below: Variable, match: Match) -> Variable | No
         return None
     if top.op == sinh and bottom.op == cosh and top.inputs[0] is bottom.inputs[0]:
         return tanh(top.inputs[0])
+    if top.op == cosh and bottom.op == sinh and top.inputs[0] is bottom.inputs[0]:
+        return reciprocal(tanh(top.inputs[0]))
     if bottom.op != add:
         return None
     a, b = bottom.inputs
@@ -250,7 +296,8 @@ def _minus_one(above: Variable, below: Variable, match: Match) -> Variable | Non
 
 
 def _sigmoid_by_exp(fraction: Fraction) -> bool:
-    """sigmoid(x) exp(-x) is sigmoid(-x); exp(x) exp(-log(sum)) one exponential."""
+    """sigmoid(x) exp(-x) is sigmoid(-x); exp(x**2) erfc(x) the inverse of a hazard;
+    exp(x) exp(-log(sum)) one exponential."""
     powers = [f for f in fraction.above if f.owner is not None and f.owner.op == exp]
     for power in powers:
         assert power.owner is not None
@@ -262,6 +309,8 @@ def _sigmoid_by_exp(fraction: Fraction) -> bool:
             inner = other.owner.inputs[0]
             if other.owner.op == sigmoid and _opposite(inner, level):
                 found = sigmoid(level)
+            elif (x := _tail_beside_density(power, other, 1)) is not None:
+                found = erfcx(x)
             elif other.owner.op == sigmoid and _apart(inner, level):
                 found = exp(sub(level, softplus(negated(inner))))
             elif other.owner.op == exp and _minus_total(inner):

@@ -12,7 +12,17 @@ from symnet.graph.types import COMPLEX
 from symnet.graph.variables import Apply, Variable
 from symnet.ops.arithmetic import absolute, log, mul, neg, sqr, sqrt, sub, switch
 from symnet.ops.comparison import eq
-from symnet.ops.functions import exp, expm1, log1p, sigmoid, softplus
+from symnet.ops.functions import (
+    cos,
+    cosh,
+    exp,
+    expm1,
+    log1p,
+    sigmoid,
+    sin,
+    sinh,
+    softplus,
+)
 from symnet.ops.nnet.logsumexp import LogSumExp
 from symnet.ops.nnet.softmax import LogSoftmax, Softmax
 from symnet.ops.special import erf, erfc
@@ -44,6 +54,10 @@ SCALAR = [
     Rule("log_of_one_minus", log(1 - x), log1p(-x), is_real),
     Rule("exp_minus_one", exp(x) - 1, expm1(x), is_real),
     Rule("one_minus_exp", 1 - exp(x), -expm1(x), is_real),
+    Rule("one_minus_cosine", 1 - cos(x), 2 * sqr(sin(x / 2)), is_real),
+    Rule("cosine_minus_one", cos(x) - 1, -2 * sqr(sin(x / 2)), is_real),
+    Rule("cosh_minus_one", cosh(x) - 1, 2 * sqr(sinh(x / 2)), is_real),
+    Rule("one_minus_cosh", 1 - cosh(x), -2 * sqr(sinh(x / 2)), is_real),
     Rule("one_minus_erf", 1 - erf(x), erfc(x)),
     Rule("one_minus_erfc", 1 - erfc(x), erf(x)),
     Rule("one_plus_erf", 1 + erf(x), lambda m: erfc(negated(m[x]))),

@@ -42,6 +42,7 @@ STABLE = {
 # The left side cancels: its own error is that of 1, not of the result.
 CANCELLING = {
     "log_of_one_plus", "log_of_one_minus", "exp_minus_one", "one_minus_exp",
+    "one_minus_cosine", "cosine_minus_one", "cosh_minus_one", "one_minus_cosh",
     "one_minus_erf", "one_plus_erf", "one_minus_erfc",
     "log_of_one_minus_sigmoid", "difference_of_softplus", "softplus_of_minus_less",
     "difference_of_negatives",
