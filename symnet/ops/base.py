@@ -18,6 +18,7 @@ from symnet.errors import (
     message,
 )
 from symnet.graph.entering import as_plain
+from symnet.graph.object_types import holds_objects
 from symnet.graph.op import Gradients, Op, Vars
 from symnet.graph.types import COMPLEX, FLOATS, DisconnectedType, TensorType
 from symnet.graph.variables import (
@@ -176,6 +177,16 @@ def as_tensor(
     if ndim is not None and variable.type.ndim != ndim:
         raise AsTensorError(f"expected rank {ndim}, got {operand_text(variable)}")
     return variable
+
+
+def as_value(value: Any) -> Variable:
+    """`value` as a tensor variable, or a variable of objects of Python as it is.
+
+    Raises: as `as_tensor`.
+    """
+    if isinstance(value, Variable) and holds_objects(value.type):
+        return value
+    return as_tensor(value, truth=True)
 
 
 _joining_lists: list[Callable[[Sequence[Any]], Variable]] = []

@@ -85,6 +85,10 @@ class RandomStateType(TensorType):
             return pack_state(value)
         return super().filter(value, strict, allow_downcast)
 
+    def shown(self, value: Any) -> RandomState:
+        """A generator of the user's own, with that state."""
+        return unpack_state(value)
+
     def is_valid_value(self, value: Any) -> bool:
         return isinstance(value, RandomState)
 
