@@ -10,7 +10,7 @@ import numpy as np
 
 from symnet.errors import message
 from symnet.graph.entering import as_plain
-from symnet.graph.object_types import generic
+from symnet.graph.object_types import generic, holds_objects, own_object
 from symnet.graph.types import TensorType, Type
 from symnet.graph.variables import Variable, describe, operand_text
 from symnet.kernels.devices import get_device
@@ -85,6 +85,8 @@ class SharedVariable(Variable):
         return_internal_type: the array as it lies in the device's memory.
         """
         store, array = self.store, self.store.array
+        if not borrow and holds_objects(self.type):
+            return own_object(self.type, array)
         if borrow or not store.memory.holds(array):
             return array if return_internal_type else store.seen(array)
         few = store.copy_of_few()
@@ -116,7 +118,7 @@ class SharedVariable(Variable):
             ticket.replace({self.store: memory.copy_in(array)})
 
     def _fit(self, value: Any) -> Any:
-        if not isinstance(self.type, TensorType):
+        if not isinstance(self.type, TensorType) and not holds_objects(self.type):
             return value
         return self.type.filter(
             value, strict=self.strict, allow_downcast=self.allow_downcast

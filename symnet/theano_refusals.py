@@ -172,7 +172,7 @@ REFUSED: dict[str, dict[str, str]] = {
     "theano.tensor.nnet.opt": {REWRITES: "*"},
     "theano.tensor.opt_uncanonicalize": {REWRITES: "*"},
     "theano.tensor.raw_random": {
-        INNER: "_infer_ndim_bcast choice_helper multinomial_helper permutation_helper "
+        INNER: "choice_helper multinomial_helper permutation_helper "
         "random_integers_helper",
         IN_PLACE: "random_make_inplace",
     },

@@ -161,7 +161,7 @@ class DebugMode(Mode):
         numbers: Sequence[bool],
         device: Device,
     ) -> Runs:
-        if returns_objects(outputs):
+        if returns_objects([*outputs, *updates.values()]):
             return ReferenceEngine(original.inputs, outputs, updates)
         given = (original, original.inputs, outputs, updates, device)
         return DebugEngine(*given, super().rewrite, self.checks)
@@ -205,13 +205,17 @@ class DebugEngine:
             raise BadMemory(str(error)) from None
 
     def _run(self, arrays: Sequence[Any], ticket: Ticket) -> list[Any]:
-        before = [np.array(a) for a in arrays]
+        before = [
+            (v, a, a.copy())
+            for v, a in zip(self.graph.inputs, arrays, strict=True)
+            if isinstance(a, np.ndarray)
+        ]
         given: dict[Variable, Any] = dict(zip(self.graph.inputs, arrays, strict=True))
         given.update(values_of(self.shared, ticket))
         expected = evaluate_checking_views(self.original.outputs, given)
         found = self._rehearse(self.engine, arrays)
         judged = self._rehearse(self.judge, arrays) if self.checks.judge else found
-        for array, old, variable in zip(arrays, before, self.graph.inputs, strict=True):
+        for variable, array, old in before:
             if not np.array_equal(array, old, equal_nan=old.dtype.kind in "fc"):
                 raise BadMemory(
                     f"the argument {operand_text(variable)} was overwritten"

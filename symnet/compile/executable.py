@@ -12,6 +12,7 @@ from symnet.compile.compiled_segment import CompiledSegment
 from symnet.compile.lower.program import Program
 from symnet.compile.partition import Segment
 from symnet.graph.evaluate import compute, evaluate, value_of
+from symnet.graph.object_types import holds_objects
 from symnet.graph.traverse import leaves
 from symnet.graph.variables import Apply, Variable
 from symnet.kernels.devices import CPU
@@ -125,7 +126,7 @@ class Executable:
             for node in segment.reference:
                 known.update(self._seen(node, known))
                 values = [value_of(v, known) for v in node.inputs]
-                own = map(self._own, self.compute(node, values))
+                own = map(self._own, node.outputs, self.compute(node, values))
                 known.update(zip(node.outputs, own, strict=True))
         return known
 
@@ -154,8 +155,10 @@ class Executable:
             raise self._explained(error, arrays, ticket) from None
         return self._results(results, known), news
 
-    def _own(self, result: Any) -> Any:
+    def _own(self, variable: Variable, result: Any) -> Any:
         """A reference result as native code reads it, and as no update overwrites it."""
+        if holds_objects(variable.type):  # which only other reference steps read
+            return result
         array = HOST.from_host(result)  # programs of other devices send it
         if self.device.memory is not HOST:
             return array

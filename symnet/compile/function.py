@@ -91,7 +91,7 @@ class Function(KeptValues, Generic[Result]):
         self.recorder = TimeRecorder(self.engine) if profile else None
         if (
             isinstance(self.engine, Executable)
-            and edges.plain
+            and edges.as_computed
             and request.form != "dict"
             and not request.overwrites
             and not profile

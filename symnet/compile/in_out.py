@@ -6,14 +6,12 @@ from typing import Any
 
 from symnet.compile.fitting import as_any, fit
 from symnet.errors import message
-from symnet.graph.object_types import ObjectType
-from symnet.graph.types import TensorType
+from symnet.graph.object_types import holds_objects
+from symnet.graph.types import TensorType, Type
 from symnet.graph.variables import Variable, operand_text
 from symnet.ops.base import as_tensor
 from symnet.ops.sparse.sparse_type import SparseType
 from symnet.shared import Container, SharedVariable
-
-HANDED_OUT = (TensorType, SparseType, ObjectType)  # what a function may give back
 
 
 class In:
@@ -105,6 +103,17 @@ class Out:
 def as_output(given: Any) -> Variable:
     if isinstance(given, Out):
         return given.variable
-    if isinstance(given, Variable) and not isinstance(given.type, HANDED_OUT):
-        raise TypeError(f"{given} of type {given.type} cannot be an output")
+    if isinstance(given, Variable) and not _may_be_handed_out(given.type):
+        raise TypeError(
+            message(
+                f"{operand_text(given)} cannot be an output: its type does not say what a "
+                "value is",
+                origin=given.origin,
+                cure="define filter(value, strict, allow_downcast) in the type",
+            )
+        )
     return as_any(given) if not isinstance(given, bool) else as_tensor(given)
+
+
+def _may_be_handed_out(kind: Type) -> bool:
+    return isinstance(kind, (TensorType, SparseType)) or holds_objects(kind)

@@ -14,7 +14,7 @@ from symnet.compile.pipeline import compile_graph, known_tags, rewrite_graph
 from symnet.config import config
 from symnet.errors import message
 from symnet.graph.evaluate import evaluate
-from symnet.graph.object_types import ObjectType
+from symnet.graph.object_types import holds_objects, own_object
 from symnet.graph.origin import capture
 from symnet.graph.traverse import Graph
 from symnet.graph.variables import Variable
@@ -109,7 +109,7 @@ class Mode:
         numbers: for each input whether a Python number may stand for it.
         """
         inputs = original.inputs
-        if self.by_reference or returns_objects(outputs):
+        if self.by_reference or returns_objects([*outputs, *updates.values()]):
             return ReferenceEngine(inputs, outputs, updates)
         graph = Graph(inputs, [*outputs, *updates.values()])
         return compile_graph(
@@ -253,15 +253,16 @@ class FastCompile(Mode):
         super().__init__("py", None)
 
 
-def returns_objects(outputs: Sequence[Variable]) -> bool:
-    """Whether a function is to give objects of Python, which Python has to compute."""
-    return any(isinstance(v.type, ObjectType) for v in outputs)
+def returns_objects(values: Sequence[Variable]) -> bool:
+    """Whether results or new values of shared variables are objects of Python, which
+    Python has to compute."""
+    return any(holds_objects(v.type) for v in values)
 
 
 def own_result(variable: Variable, value: Any) -> Any:
     """A result as the caller's own."""
-    if isinstance(variable.type, ObjectType):
-        return variable.type.fresh(value)
+    if holds_objects(variable.type):
+        return own_object(variable.type, value)
     return value.copy() if hasattr(value, "copy") else value
 
 

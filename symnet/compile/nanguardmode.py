@@ -142,7 +142,7 @@ class NanGuardEngine:
         self.shared = shared_of([*self.graph.outputs, *updates])
         flags = [mode.flag(v) for v in self.watched]
         probes = [_failing_if(reduce(or_, flags))] if flags else []
-        if returns_objects(outputs):
+        if returns_objects([*outputs, *updates.values()]):
             self.engine: Runs = ReferenceEngine(inputs, [*outputs, *probes], updates)
             return
         whole = Graph(inputs, [*outputs, *probes, *updates.values()])

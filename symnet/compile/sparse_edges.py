@@ -1,4 +1,5 @@
-"""Where sparse matrices enter and leave a function: outside SciPy's, inside arrays.
+"""Where sparse matrices enter and leave a function: outside SciPy's, inside arrays; where
+the states of generators leave it, as such.
 
 A program takes and gives dense arrays only (see `ops.sparse.sparse_parts`).  `Edges` has the dense
 variables that stand for what a user asked for, and brings arguments and results from one
@@ -15,6 +16,7 @@ import numpy as np
 from symnet.compile.inner_graphs import written_out
 from symnet.config import config
 from symnet.graph.traverse import Graph, toposort
+from symnet.graph.types import Type
 from symnet.graph.variables import Variable
 from symnet.ops.from_graph import OpFromGraph
 from symnet.ops.sparse.entries import CompressedProduct
@@ -40,6 +42,7 @@ class Edges:
     """Inputs, outputs and updates as a program has them.
 
     roomy: the inputs whose entries may have room behind them.
+    plain: nothing is sparse.  as_computed: the program's results are those of a call.
     """
 
     def __init__(
@@ -58,6 +61,8 @@ class Edges:
         self.roomy: set[int] = set()
         news = self.updates.values()
         self.plain = not _any_sparse([*inputs, *self.outputs, *updates, *news])
+        as_kept = all(type(kind).shown is Type.shown for kind in self.given)
+        self.as_computed = self.plain and as_kept
         if not self.plain:
             self._make_dense()
 
@@ -124,7 +129,10 @@ class Edges:
 
     def joined(self, results: Sequence[Any]) -> list[Any]:
         """The results of a call from those of a program."""
-        return list(results) if self.plain else regrouped(self.given, results)
+        if self.as_computed:
+            return list(results)
+        values = results if self.plain else regrouped(self.given, results)
+        return [kind.shown(v) for kind, v in zip(self.given, values, strict=True)]
 
 
 def takes_room(parts: SparseParts, values: Sequence[Variable]) -> bool:

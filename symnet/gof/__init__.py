@@ -23,6 +23,7 @@ from symnet.gof.opt import (
 )
 from symnet.gof.params_type import Params, ParamsType
 from symnet.gof.toolbox import Feature, NodeFinder, PrintListener, ReplaceValidate
+from symnet.gof.utils import MethodNotDefined
 from symnet.graph.object_types import Generic, generic
 from symnet.graph.op import Op
 from symnet.graph.op import Op as PureOp
@@ -34,7 +35,7 @@ from symnet.shared import Container
 __all__ = [
     "Apply", "Constant", "Container", "EquilibriumDB", "EquilibriumOptimizer", "Feature",
     "FunctionGraph", "Generic", "InconsistencyError", "LocalOptGroup", "LocalOptimizer",
-    "MergeOptimizer", "MissingInputError", "NodeFinder", "NullType", "Op",
+    "MergeOptimizer", "MethodNotDefined", "MissingInputError", "NodeFinder", "NullType", "Op",
     "OpKeyOptimizer", "OpRemove", "OpSub", "Optimizer", "Params", "ParamsType",
     "PatternSub", "PrintListener", "PureOp", "Query", "ReplaceValidate", "SeqOptimizer",
     "SequenceDB", "TopoOptimizer", "Type", "Variable", "generic", "graph",

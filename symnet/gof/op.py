@@ -13,9 +13,10 @@ from symnet.graph.testvalues import get_test_value
 from symnet.graph.variables import Apply, Variable
 
 
-def get_debug_values(*args: Any) -> list[tuple[Any, ...]]:
-    """The test values of variables, in a list of one tuple; an empty list where
-    `config.compute_test_value` is "off", or one of them has none:
+def get_debug_values(*args: Any) -> list[Any]:
+    """The test values of variables, in a list of one tuple (of one variable: in a list of
+    its value); an empty list where `config.compute_test_value` is "off", or one of them
+    has none:
 
         for x_value, y_value in get_debug_values(x, y):
             assert x_value.shape == y_value.shape
@@ -25,12 +26,8 @@ def get_debug_values(*args: Any) -> list[tuple[Any, ...]]:
     if config.compute_test_value == "off":
         return []
     try:
-        return [
-            tuple(
-                get_test_value(one) if isinstance(one, Variable) else one
-                for one in args
-            )
-        ]
+        values = [get_test_value(v) if isinstance(v, Variable) else v for v in args]
+        return values if len(values) == 1 else [tuple(values)]
     except MissingInputError as missing:
         if config.compute_test_value == "raise":
             raise AttributeError(str(missing)) from None

@@ -1,4 +1,5 @@
-"""Types whose values are Python objects: lists of arrays, slices, anything.
+"""Types whose values are Python objects: lists of arrays, slices, anything; and types
+that users write.
 
 Operations on them run as reference steps, in Python; a function that returns one runs in
 Python altogether.  They have no gradients.
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from symnet.errors import message
 from symnet.graph.types import TensorType, Type
 
 
@@ -20,6 +22,40 @@ class ObjectType(Type):
 
     def fresh(self, value: Any) -> Any:
         return deepcopy(value)
+
+
+def holds_objects(kind: Type) -> bool:
+    """Whether values of a type are objects of Python: of those here, and of types of
+    users' own, which say by their `filter` what a value is."""
+    if isinstance(kind, ObjectType):
+        return True
+    if type(kind) is Type:
+        return "filter" in vars(kind)
+    own = not type(kind).__module__.startswith("symnet.")
+    return (
+        own
+        and not isinstance(kind, TensorType)
+        and type(kind).filter is not Type.filter
+    )
+
+
+def own_object(kind: Type, value: Any) -> Any:
+    """A value of such a type that nobody else has.
+
+    Raises: TypeError where it cannot be copied.
+    """
+    if isinstance(kind, ObjectType):
+        return kind.fresh(value)
+    try:
+        return deepcopy(value)
+    except TypeError as error:
+        raise TypeError(
+            message(
+                f"a value of type {kind} cannot be returned: {error}",
+                cure="give the values __deepcopy__, or derive the type from "
+                "symnet.gof.Generic, whose values are handed on as they are",
+            )
+        ) from None
 
 
 class Generic(ObjectType):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from typing import Any, ClassVar, Literal, TypeAlias, overload
 
 from symnet.errors import ShapeError, briefly, message
@@ -201,11 +202,14 @@ class Op:
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         """Reference evaluation; by default through Theano's `perform`.
 
-        That gets copies of the inputs which it overwrites (`destroy_map`).
+        That gets the inputs as their types show them to users, and copies of those that
+        it overwrites (`destroy_map`).
         Raises: TypeError, ValueError where its results do not fit the outputs' types.
         """
         overwritten = {k for inputs in self.destroy_map.values() for k in inputs}
-        given = [a.copy() if k in overwritten else a for k, a in enumerate(arrays)]
+        given = [v.type.shown(a) for v, a in zip(node.inputs, arrays, strict=True)]
+        for k in overwritten:
+            given[k] = deepcopy(given[k])
         storage: list[list[Any]] = [[None] for _ in node.outputs]
         if self.params_type is None:
             self.perform(node, given, storage)

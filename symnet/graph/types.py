@@ -42,6 +42,14 @@ class Type:
         """Return `value` as a value of this type, or raise TypeError."""
         raise TypeError(f"{self} holds no values")
 
+    def shown(self, value: Any) -> Any:
+        """A value as users get it, in `perform` and as a result: what is kept, unless
+        the type says otherwise."""
+        return value
+
+    def __repr__(self) -> str:
+        return type(self).__name__
+
     # What its variables are, and Theano's methods that make them: attached by
     # graph.variables, which stands above.
     variable_class: ClassVar[Callable[..., Any]]

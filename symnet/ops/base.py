@@ -18,6 +18,7 @@ from symnet.errors import (
     message,
 )
 from symnet.graph.entering import as_plain
+from symnet.graph.object_types import holds_objects
 from symnet.graph.op import Gradients, Op, Vars
 from symnet.graph.types import COMPLEX, FLOATS, DisconnectedType, TensorType
 from symnet.graph.variables import (
@@ -186,6 +187,16 @@ def as_tensor(
     return variable
 
 
+def as_value(value: Any) -> Variable:
+    """`value` as a tensor variable, or a variable of objects of Python as it is.
+
+    Raises: as `as_tensor`.
+    """
+    if isinstance(value, Variable) and holds_objects(value.type):
+        return value
+    return as_tensor(value, truth=True)
+
+
 _joining_lists: list[Callable[[Sequence[Any]], Variable]] = []
 
 
@@ -206,7 +217,7 @@ def holds_variable(value: Any) -> bool:
 
 
 def constant(
-    value: Any,
+    x: Any,
     name: str | None = None,
     ndim: int | None = None,
     dtype: str | None = None,
@@ -216,26 +227,24 @@ def constant(
     >>> T.constant(2.5).eval()
     array(2.5)
     """
-    value = as_plain(value)
-    weak = dtype is None and isinstance(value, (bool, int, float, complex))
+    x = as_plain(x)
+    weak = dtype is None and isinstance(x, (bool, int, float, complex))
     if weak:
-        dtype = weak_default(value)
+        dtype = weak_default(x)
     try:
         with np.errstate(over="ignore"):  # infinite as a floatX, perhaps not later
-            array = np.asarray(value, dtype=None if dtype == "floatX" else dtype)
+            array = np.asarray(x, dtype=None if dtype == "floatX" else dtype)
     except (TypeError, ValueError, OverflowError) as error:
-        raise AsTensorError(
-            f"{value!r:.80} is not an array of numbers: {error}"
-        ) from None
-    if dtype == "floatX" or (dtype is None and isinstance(value, (list, tuple))):
+        raise AsTensorError(f"{x!r:.80} is not an array of numbers: {error}") from None
+    if dtype == "floatX" or (dtype is None and isinstance(x, (list, tuple))):
         array = array.astype(_list_dtype(array, dtype))
     if array.dtype.kind not in "biufc":
-        text = f"{value!r:.80} ({type(value).__name__}) is not numeric"
-        lazily = isinstance(value, Iterator)
+        text = f"{x!r:.80} ({type(x).__name__}) is not numeric"
+        lazily = isinstance(x, Iterator)
         raise AsTensorError(message(text, cure="list(values)") if lazily else text)
     if ndim is not None and array.ndim < ndim:
         array = array.reshape((1,) * (ndim - array.ndim) + array.shape)
-    number = value if weak else None
+    number = x if weak else None
     return Constant(TensorType(array.dtype, array.shape), array, name, number)
 
 

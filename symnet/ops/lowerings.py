@@ -26,6 +26,7 @@ from typing import ClassVar, Protocol, TypeAlias
 
 from symnet.data_classes import dataclass
 from symnet.graph.inner import InnerGraph
+from symnet.graph.object_types import holds_objects
 from symnet.graph.types import TensorType
 from symnet.graph.variables import Apply, Variable
 from symnet.kernels.loopir import scalars
@@ -249,6 +250,11 @@ Lowering: TypeAlias = (
 def has_arrays(node: Apply) -> bool:
     """Whether all inputs and outputs are arrays: loops know nothing else."""
     return all(isinstance(v.type, TensorType) for v in (*node.inputs, *node.outputs))
+
+
+def has_objects(node: Apply) -> bool:
+    """Whether an input or output is an object of Python: then Python computes it."""
+    return any(holds_objects(v.type) for v in (*node.inputs, *node.outputs))
 
 
 # ---- which inputs a formula reads

@@ -169,24 +169,27 @@ def dimshuffle(x: Any, *pattern: Any) -> Variable:
     return DimShuffle(order)(variable)
 
 
-def transpose(x: Any, *axes: Any) -> Variable:
-    """`x` with its axes reversed, or in the order `axes` (several ints or one sequence).
+def transpose(x: Any, *order: Any, axes: Any = None) -> Variable:
+    """`x` with its axes reversed, or in the order `axes`: one sequence, or several ints.
 
     >>> T.transpose([[1, 2], [3, 4]]).eval()
     array([[1, 3],
            [2, 4]])
     """
     variable = as_tensor(x)
-    order: Any = axes
-    if len(axes) == 1 and (axes[0] is None or isinstance(axes[0], (tuple, list))):
-        order = axes[0]
-    if order is None or axes == ():
-        order = range(variable.type.ndim - 1, -1, -1)
-    if len(order) != variable.type.ndim:
+    if order and axes is not None:
+        raise TypeError(f"transpose: axes are given twice, {order} and {axes}")
+    if len(order) == 1 and (order[0] is None or isinstance(order[0], (tuple, list))):
+        axes = order[0]
+    elif order:
+        axes = order
+    if axes is None:
+        axes = range(variable.type.ndim - 1, -1, -1)
+    if len(axes) != variable.type.ndim:
         raise ValueError(
-            f"transpose: {len(order)} axes given for rank {variable.type.ndim}"
+            f"transpose: {len(axes)} axes given for rank {variable.type.ndim}"
         )
-    return dimshuffle(variable, *order)
+    return dimshuffle(variable, *axes)
 
 
 def swapaxes(y: Any, axis1: int, axis2: int) -> Variable:

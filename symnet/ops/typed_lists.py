@@ -67,11 +67,7 @@ class TypedListVariable(Variable):
         return index_(self, item)
 
 
-def _list_variable(self: TypedListType, name: str | None = None) -> TypedListVariable:
-    return TypedListVariable(self, name=name)
-
-
-TypedListType.make_variable = TypedListType.__call__ = _list_variable  # type: ignore[method-assign]
+TypedListType.variable_class = TypedListVariable
 
 
 class ListOp(TensorOp):
@@ -139,7 +135,7 @@ class GetItem(ListOp):
             index = Constant(SliceType(), index)
         if isinstance(index, Variable) and isinstance(index.type, SliceType):
             return Apply(self, [x, index], [x.type.make_variable()])
-        made = make_variable(x.ttype) if isinstance(x.ttype, TensorType) else x.ttype()
+        made = make_variable(x.ttype)
         return Apply(self, [x, self.position(index)], [made])
 
     def result(self, node: Apply, *values: Any) -> Any:

@@ -18,9 +18,10 @@ from symnet.ops.random.random_streams import (
     random_integers,
     uniform,
 )
+from symnet.ops.random.random_streams import infer_ndim_bcast as _infer_ndim_bcast
 
 __all__ = [
-    "RandomFunction", "RandomStateType", "RandomStreamsBase", "binomial", "choice",
-    "multinomial", "normal", "permutation", "poisson", "random_integers",
-    "random_state_type", "uniform",
+    "RandomFunction", "RandomStateType", "RandomStreamsBase", "_infer_ndim_bcast",
+    "binomial", "choice", "multinomial", "normal", "permutation", "poisson",
+    "random_integers", "random_state_type", "uniform",
 ]  # fmt: skip

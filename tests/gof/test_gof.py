@@ -39,6 +39,8 @@ def test_samples_of_variables() -> None:
     with config.change_flags(compute_test_value="raise"):
         ((value, number),) = op.get_debug_values(x, 3)
         assert value.tolist() == [1, 1] and number == 3
+        (alone,) = op.get_debug_values(x)
+        assert alone.tolist() == [1, 1]
         with pytest.raises(AttributeError, match="no test value"):
             op.get_debug_values(x, y)
         with pytest.raises(ValueError, match="shapes differ"):

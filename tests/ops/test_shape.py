@@ -74,6 +74,8 @@ def test_transposes():
         (x.transpose(1, 0, 2), VALUE.transpose(1, 0, 2)),
         (x.transpose((2, 0, 1)), VALUE.transpose(2, 0, 1)),
         (S.transpose(x, None), VALUE.T),
+        (S.transpose(x, axes=(1, 0, 2)), VALUE.transpose(1, 0, 2)),
+        (S.transpose(x, axes=None), VALUE.T),
         (x.swapaxes(0, -1), VALUE.swapaxes(0, -1)),
         (S.moveaxis(x, 0, -1), np.moveaxis(VALUE, 0, -1)),
         (S.moveaxis(x, [0, 1], [-1, 0]), np.moveaxis(VALUE, [0, 1], [-1, 0])),
@@ -85,6 +87,8 @@ def test_transposes():
         same(expression, expected, {x: VALUE})
     with pytest.raises(ValueError):
         S.transpose(x, (0, 1))
+    with pytest.raises(TypeError, match="given twice"):
+        S.transpose(x, (0, 1, 2), axes=(0, 1, 2))
 
 
 def test_squeeze():

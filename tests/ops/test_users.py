@@ -404,3 +404,48 @@ def test_what_is_not_folded() -> None:
         for _ in range(2):
             np.testing.assert_array_equal(f(), V + 1)
         assert op.calls == calls
+
+
+class Dice(symnet.Op):
+    """Throws from a generator: what `perform` gets of one is a `RandomState`."""
+
+    __props__ = ("writes",)
+
+    def __init__(self, writes: bool) -> None:
+        self.writes = writes
+        if writes:
+            self.destroy_map = {0: [0]}
+
+    def make_node(self, state: Any, count: Any) -> symnet.Apply:
+        count = T.as_tensor_variable(count)
+        return symnet.Apply(self, [state, count], [state.type(), T.lvector()])
+
+    def perform(self, node: Any, inputs: Any, outputs: Any) -> None:
+        state, count = inputs
+        outputs[1][0] = state.randint(1, 7, int(count))
+        outputs[0][0] = state
+
+
+@pytest.mark.parametrize("mode", ["FAST_RUN", "FAST_COMPILE", "DebugMode"])
+@pytest.mark.parametrize("writes", [False, True])
+def test_operations_on_a_generator(mode: str, writes: bool) -> None:
+    n = T.lscalar("n")
+    state = symnet.shared(np.random.RandomState(5))
+    after, thrown = Dice(writes)(state, n)
+    f = symnet.function([n], thrown, updates=[(state, after)], mode=mode)
+    want = np.random.RandomState(5)
+    for count in (3, 0, 1, 700):
+        np.testing.assert_array_equal(f(count), want.randint(1, 7, count))
+    np.testing.assert_array_equal(
+        state.get_value().uniform(size=2), want.uniform(size=2)
+    )
+    given = T.raw_random.random_state_type("given")
+    g = symnet.function([given, n], Dice(writes)(given, n), mode=mode)
+    mine, want = np.random.RandomState(6), np.random.RandomState(6)
+    left, thrown = g(mine, 4)
+    np.testing.assert_array_equal(thrown, want.randint(1, 7, 4))
+    assert left is not mine
+    np.testing.assert_array_equal(left.uniform(size=2), want.uniform(size=2))
+    np.testing.assert_array_equal(
+        mine.uniform(size=2), np.random.RandomState(6).uniform(size=2)
+    )

@@ -10,12 +10,13 @@ import numpy as np
 from symnet.errors import briefly, message
 from symnet.graph.evaluate import value_of
 from symnet.graph.inner import InnerGraph
+from symnet.graph.object_types import holds_objects
 from symnet.graph.origin import capture
 from symnet.graph.types import INTEGERS, TensorType
 from symnet.graph.variables import Apply, Variable, make_variable, operand_text
 from symnet.kernels.loopir import views
 from symnet.kernels.loopir.views import Size
-from symnet.ops.base import TensorOp, as_tensor, common_dtype
+from symnet.ops.base import TensorOp, as_tensor, as_value, common_dtype
 from symnet.ops.comparison import neq
 from symnet.ops.elementwise import cast
 from symnet.ops.lowerings import (
@@ -25,6 +26,7 @@ from symnet.ops.lowerings import (
     Shapes,
     Sizes,
     has_arrays,
+    has_objects,
 )
 
 
@@ -77,9 +79,9 @@ class IfElse(TensorOp):
         return values[0], list(values[1:middle]), list(values[middle:])
 
     def make_node(self, *inputs: Any) -> Apply:
-        variables = list(map(as_tensor, inputs))
+        variables = list(map(as_value, inputs))
         condition, yes, no = self.split_inputs(variables)
-        if condition.type.ndim:
+        if as_tensor(condition).type.ndim:
             raise TypeError(f"{self}: the condition is a scalar, not {condition.type}")
         for leaf, v in zip(
             [*self.then_inputs, *self.else_inputs], [*yes, *no], strict=True
@@ -88,7 +90,13 @@ class IfElse(TensorOp):
                 raise TypeError(f"{self}: takes {leaf.type}, not {operand_text(v)}")
         outputs = []
         for a, b in zip(self.then_outputs, self.else_outputs, strict=True):
-            if (a.type.dtype, a.type.ndim) != (b.type.dtype, b.type.ndim):
+            if holds_objects(a.type) and a.type.accepts(b.type):
+                outputs.append(make_variable(a.type))
+                continue
+            kinds = [
+                (getattr(one.type, "dtype", one.type), one.type.ndim) for one in (a, b)
+            ]
+            if kinds[0] != kinds[1]:
                 raise TypeError(f"{self}: the branches give {a.type} and {b.type}")
             shape = [n if n == m else None for n, m in zip(a.type.shape, b.type.shape)]
             outputs.append(make_variable(TensorType(a.type.dtype, shape)))
@@ -102,6 +110,8 @@ class IfElse(TensorOp):
 
     def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes | None:
         """Those of the branch that is taken; None where only a run can tell them."""
+        if has_objects(node):
+            return None
         condition, yes, no = self.split_inputs(inputs)
         _, yes_given, no_given = self.split_inputs(node.inputs)
         found = []
@@ -155,7 +165,8 @@ def ifelse(
     is taken is computed (`switch` computes both).
 
     The branches are variables, or lists of them with as many entries; the result has the
-    form of `then_branch`.
+    form of `then_branch`.  Where a value is an object of Python (a list of arrays, a type
+    of the user's own), both have one type, and the condition runs in Python.
     Shapes: the two may differ, their rank may not.
     Dtypes: the two's common one, where both can become it without loss.
     Raises: TypeError for branches that do not fit, and a condition that is no scalar or
@@ -188,11 +199,16 @@ def ifelse(
 
 def _listed(branch: Any) -> list[Variable]:
     several = isinstance(branch, (list, tuple))
-    return [as_tensor(one, truth=True) for one in (branch if several else [branch])]
+    return [as_value(one) for one in (branch if several else [branch])]
 
 
 def _fitted(a: Variable, b: Variable) -> tuple[Variable, Variable]:
     """The two with one dtype.  Raises: TypeError."""
+    if holds_objects(a.type) or holds_objects(b.type):
+        if type(a.type) is not type(b.type) or not a.type.accepts(b.type):
+            cure = "give both values of one type"
+            raise _misfit("the branches differ in type", cure, [a, b])
+        return a, b
     if a.type.ndim != b.type.ndim:
         cure = "give both the same rank, with dimshuffle or reshape"
         raise _misfit("the branches differ in rank", cure, [a, b])

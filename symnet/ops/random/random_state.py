@@ -85,6 +85,10 @@ class RandomStateType(TensorType):
             return pack_state(value)
         return super().filter(value, strict, allow_downcast)
 
+    def shown(self, value: Any) -> RandomState:
+        """A generator of the user's own, with that state."""
+        return unpack_state(value)
+
     def is_valid_value(self, value: Any) -> bool:
         return isinstance(value, RandomState)
 
@@ -154,6 +158,9 @@ def as_state(value: Any) -> Variable:
 # ---- draws
 
 
+METHODS = {"integers": "randint", "search": "choice"}  # others have the kind's name
+
+
 class StateDraw(Draw):
     """Numbers of one distribution from the state of a `RandomState`.
 
@@ -172,6 +179,11 @@ class StateDraw(Draw):
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
+
+    @property
+    def fn(self) -> Any:
+        """The method of `RandomState` that draws these numbers."""
+        return getattr(RandomState, METHODS.get(self.kind, self.kind))
 
     @property
     def refusal(self) -> str:

@@ -36,7 +36,7 @@ from symnet.ops.random.random_state import (
 from symnet.ops.reduce import sum
 from symnet.ops.reshape import reshape
 from symnet.ops.shape import shape_padright
-from symnet.ops.sizes import size_scalar, sizes_of
+from symnet.ops.sizes import size_scalar, size_vector, sizes_of
 from symnet.shared import SharedVariable
 
 Drawn = list[Variable]  # the new state, the numbers
@@ -313,6 +313,19 @@ def all_sizes(
             for k, n in enumerate(size)
         ]
     return draw_sizes(size, ndim, parameters, operation)
+
+
+def infer_ndim_bcast(
+    ndim: int | None, shape: Any, *args: Any
+) -> tuple[int, Variable, tuple[bool, ...]]:
+    """Rank, shape (an int64 vector) and broadcast pattern of a draw of the size `shape`
+    (None: that of the parameters `args`): for users' own draws, see `RandomFunction`.
+
+    Raises: as `uniform`.
+    """
+    sizes = all_sizes(shape, ndim, [as_tensor(one) for one in args], "a draw")
+    known = tuple(isinstance(one, Constant) and int(one.data) == 1 for one in sizes)
+    return len(sizes), size_vector(sizes), known
 
 
 class RandomStreams:

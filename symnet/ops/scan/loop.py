@@ -25,9 +25,16 @@ from symnet.graph.variables import (
 )
 from symnet.kernels.loopir import views
 from symnet.kernels.loopir.views import Size
-from symnet.ops.base import TensorOp, as_tensor
+from symnet.ops.base import TensorOp, as_value
 from symnet.ops.elementwise import cast
-from symnet.ops.lowerings import Lowering, Reference, ScanLoop, Shapes, Sizes
+from symnet.ops.lowerings import (
+    Lowering,
+    Reference,
+    ScanLoop,
+    Shapes,
+    Sizes,
+    has_objects,
+)
 from symnet.ops.sizes import size_scalar
 
 LONGER = "give a longer sequence, or a smaller n_steps"
@@ -164,7 +171,7 @@ class Scan(TensorOp):
 
     def lowering(self, node: Apply) -> Lowering:
         """The number of steps, the first input, is a host integer."""
-        if self.python_loop:
+        if self.python_loop or has_objects(node):
             return Reference()
         return ScanLoop(self.graph, tuple(range(1, len(node.inputs))))
 
@@ -225,7 +232,7 @@ class Scan(TensorOp):
         if len(inputs) < 1 + self.sequences + len(self.states):
             raise TypeError(f"{self}: {len(inputs)} inputs")
         n_steps = cast(size_scalar(inputs[0], "n_steps"), "int64")
-        variables = [n_steps, *map(as_tensor, inputs[1:])]
+        variables = [n_steps, *map(as_value, inputs[1:])]
         outer, inner = self.split_inputs(variables), self.split_inner(self.inner_inputs)
         if len(outer.others) != len(inner.others):
             raise TypeError(
@@ -241,11 +248,12 @@ class Scan(TensorOp):
         return Apply(self, variables, self._make_outputs(outer))
 
     def _check_row(self, what: str, row: Variable, v: Variable, rows: bool) -> None:
-        shape = v.type.shape[1:] if rows else v.type.shape
-        if rows and not v.type.ndim:
-            fits = False
+        if rows:
+            fits = v.type.ndim > 0 and row.type.accepts(
+                TensorType(v.type.dtype, v.type.shape[1:])
+            )
         else:
-            fits = row.type.accepts(TensorType(v.type.dtype, shape))
+            fits = row.type.accepts(v.type)
         if not fits:
             text = f"{what}: a step takes {row.type}, which is no "
             text += "row of it" if rows else "such value"
@@ -277,6 +285,8 @@ class Scan(TensorOp):
 
     def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes | None:
         """Sizes of rows come from the step, taken at the sizes of the outer arrays."""
+        if has_objects(node):
+            return None
         outer = self.split_inputs(inputs)
         steps = sizes.value(node.inputs[0])
         some = views.combine("ge", steps, views.ZERO)

@@ -9,6 +9,7 @@ import numpy as np
 
 from symnet.data_classes import dataclass
 from symnet.errors import ShapeError, message
+from symnet.graph.object_types import holds_objects
 from symnet.graph.origin import Origin, capture
 from symnet.graph.types import INTEGERS, TensorType
 from symnet.graph.variables import Constant, Variable, operand_text
@@ -108,7 +109,11 @@ def read_array(value: Any, what: str) -> Variable:
 
 
 def read_invariant(value: Any) -> Variable:
-    """A value that stays the same; it may be a sparse matrix.  Raises: as `read_array`."""
+    """A value that stays the same; it may be a sparse matrix, or an object of Python.
+
+    Raises: as `read_array`."""
+    if isinstance(value, Variable) and holds_objects(value.type):
+        return value
     sparse = isinstance(value, Variable) and is_sparse(value)
     if sparse or is_sparse_value(value):
         return as_sparse_variable(value)

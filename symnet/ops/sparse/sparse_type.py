@@ -42,6 +42,7 @@ class SparseType(Type):
     __slots__ = ("dtype", "format")
     dtype: str
     format: str
+    dtype_set: ClassVar[frozenset[str]] = frozenset(SPARSE_DTYPES)
     ndim = 2
     broadcastable = (False, False)
     to_tensor: ClassVar[str] = (

@@ -173,11 +173,10 @@ def test_blocks_of_the_twister_are_passed_anywhere(name: str) -> None:
         ours = RandomState(skipped)
         ours.randint(0, 2**32, skipped, dtype=np.uint32)
         numpys = unpack_state(pack_state(ours))
-        words = pack_state(ours)
         for size in (0, 1, 2, 7, 311, 313, 1500):
-            words, numbers = f(words, size)
+            ours, numbers = f(ours, size)
             np.testing.assert_array_equal(numbers, expected(numpys, size))
-            np.testing.assert_array_equal(words, pack_state(numpys))
+            np.testing.assert_array_equal(pack_state(ours), pack_state(numpys))
 
 
 def test_chances_at_which_the_last_bits_decide() -> None:
@@ -337,7 +336,7 @@ def test_raw_random_with_a_state_as_input() -> None:
     words, drawn = g(RandomState(3))
     want = RandomState(3)
     np.testing.assert_array_equal(drawn, want.uniform(size=2))
-    np.testing.assert_array_equal(words, pack_state(want))
+    np.testing.assert_array_equal(pack_state(words), pack_state(want))
 
 
 def test_shared_states() -> None:
