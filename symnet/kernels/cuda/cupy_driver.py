@@ -7,17 +7,26 @@ by the null stream, in order.  CuPy is imported when a GPU is first needed.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Iterator, Sequence
+from functools import cache, partial
 from hashlib import sha256
 from typing import Any
 
 import numpy as np
 
 from symnet.errors import message
+from symnet.kernels.cuda.cublas import (
+    WORKSPACE,
+    Cublas,
+    CublasProduct,
+    library,
+    missing_products,
+)
 from symnet.kernels.cuda.cuda_graphs import (
+    Capture,
     CudaGraph,
     KernelArguments,
+    error_name,
     missing_graphs,
 )
 from symnet.kernels.cuda.driver import MOST_POINTERS, Allocation, GpuLaunch, ThreadCode
@@ -28,6 +37,7 @@ from symnet.kernels.llvm.ptx import ptx
 from symnet.kernels.llvm.target import PTX_OF_ARCHITECTURE, Target, nvptx_target
 from symnet.kernels.loopir.scalars import Kernel
 from symnet.kernels.variants import Variant
+from symnet.lazy import cached_property
 from symnet.recent import Recent
 
 INSTALL = "pip install symnet[gpu]"
@@ -166,11 +176,37 @@ class CupyDriver:
     def graphless(self) -> str:
         return missing_graphs()
 
-    def record(self, launches: Sequence[GpuLaunch]) -> CudaGraph:
-        return CudaGraph([(one.function.ptr, one) for one in launches])
+    def record(self, launches: Sequence[GpuLaunch | CublasProduct]) -> CudaGraph:
+        return CudaGraph(
+            [
+                partial(self.cublas.multiply, one)
+                if isinstance(one, CublasProduct)
+                else (one.function.ptr, one)
+                for one in launches
+            ],
+            lambda: self.capture,
+        )
 
-    def replay(self, recording: CudaGraph) -> None:
-        recording.launch()
+    def replay(self, recording: CudaGraph) -> Iterator[int]:
+        return recording.launch()
+
+    def refused(self, code: int) -> None:
+        raise RuntimeError(f"the CUDA driver did not begin a graph: {error_name(code)}")
+
+    @property
+    def productless(self) -> str:
+        return missing_products()
+
+    @cached_property
+    def cublas(self) -> Cublas:
+        return Cublas(library(), self.allocate(WORKSPACE))
+
+    @cached_property
+    def capture(self) -> Capture:
+        return Capture()
+
+    def multiply(self, product: CublasProduct) -> None:
+        self.cublas.multiply(product)
 
     def mark(self) -> Any:
         event = self.xp.cuda.Event()
@@ -183,7 +219,8 @@ class CupyDriver:
 
     def description(self) -> str:
         name = self.xp.cuda.runtime.getDeviceProperties(0)["name"].decode()
-        return f"{name}, code for {self.target.cpu}"
+        by = "CuPy" if self.productless else "cuBLAS"
+        return f"{name}, code for {self.target.cpu}, products by {by}"
 
     def text(self, kernel: Kernel, variant: Variant, form: str) -> str:
         module = emit(kernel, variant, self.target)

@@ -139,7 +139,7 @@ def test_memory(cupy: Any) -> None:
     np.testing.assert_array_equal(view, [3, 2, 1])
     assert driver.number(driver.view(one, 8, "float64", (), None)) == 2
     assert driver.allocate(0).size == 0
-    assert driver.description() == "Stand-in, code for sm_86"
+    assert driver.description() == "Stand-in, code for sm_86, products by CuPy"
 
 
 def test_times_are_those_of_events(cupy: Any) -> None:
@@ -267,12 +267,17 @@ def test_graphs_are_chains_of_kernels(cupy: Any, libcuda: Library) -> None:
     graph = driver.record(launches)
     names = [name for name, *_ in libcuda.calls]
     node = "cuGraphAddKernelNode_v2"
-    assert names == ["cuGraphCreate", node, node, "cuGraphInstantiateWithFlags"]
-    first, second = libcuda.calls[1:3]
+    assert names[0] == "cuCtxGetCurrent"
+    assert names[1:] == ["cuGraphCreate", node, node, "cuGraphInstantiateWithFlags"]
+    first, second = libcuda.calls[2:4]
     size = 72  # on 64-bit machines
     assert first[1:] == (5, [], 17, (1, 1, 128, 1), size, ([0, 6, 7, 8], 200, 40, 96))
-    assert second[2] == [101] and second[6] == ([1, 6, 7, 8], 201, 40, 96)
-    driver.replay(graph)
+    assert second[2] == [102] and second[6] == ([1, 6, 7, 8], 201, 40, 96)
+    assert list(driver.replay(graph)) == [0, 0]
+    assert [name for name, *_ in libcuda.calls[-2:]] == [
+        "cuCtxSetCurrent",
+        "cuGraphLaunch",
+    ]
     assert libcuda.calls[-1] == ("cuGraphLaunch", 6, None)
     del graph
     assert [name for name, *_ in libcuda.calls[-2:]] == [
@@ -284,7 +289,9 @@ def test_graphs_are_chains_of_kernels(cupy: Any, libcuda: Library) -> None:
 def test_a_graph_that_the_driver_refuses(libcuda: Library) -> None:
     libcuda.refuses = "cuGraphInstantiateWithFlags"
     with pytest.raises(RuntimeError, match="WithFlags .*CUDA_ERROR_INVALID_VALUE"):
-        cuda_graphs.CudaGraph([(17, one) for one in two_launches()])
+        cuda_graphs.CudaGraph(
+            [(17, one) for one in two_launches()], cuda_graphs.Capture
+        )
 
 
 def test_a_driver_without_graphs() -> None:
