@@ -216,6 +216,7 @@ def _folders_of(package: str) -> list[Path]:
     return [Path(one) for one in places or ()]
 
 
+@cache
 def missing_products(load: Callable[[], Any] = library) -> str:
     """Why cuBLAS cannot be called; empty where it can."""
     try:

@@ -114,6 +114,10 @@ class CupyDriver:
         self.write(self._zeros, np.zeros(MOST_POINTERS, np.int64))
         self.still = self._zeros.address
 
+    def use(self) -> None:
+        # The driver's own functions want a context, which a new thread does not have.
+        self._device.use()
+
     def allocate(self, size: int) -> Allocation:
         return CupyAllocation(self.xp.cuda.alloc(max(size, 1)), size)
 

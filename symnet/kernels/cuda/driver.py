@@ -85,6 +85,9 @@ class Driver(Protocol):
     def graphless(self) -> str:
         """Why launches cannot be recorded; empty where they can."""
 
+    def use(self) -> None:
+        """Let this thread work with it."""
+
     def allocate(self, size: int) -> Allocation:
         """New memory, of at least one byte."""
 

@@ -94,6 +94,9 @@ class EmulatedDriver:
     def target(self) -> Target:
         return threads_on(machine().target)
 
+    def use(self) -> None:
+        pass
+
     def allocate(self, size: int) -> HostAllocation:
         made = HostAllocation(size)
         self._pieces[made.address] = made

@@ -158,6 +158,7 @@ class GpuProgram(StepwiseProgram[GpuPlaces]):
 
         given: the arrays, whether to replay, whether to leave that.  Raises: Failed."""
         bases, replays, leaves = given
+        self.driver.use()
         within, self.busy = self.busy, True
         try:
             places = self.places(bases, within)
