@@ -134,7 +134,7 @@ compile.lower: lowering
 compile.lower: licm pack_weights
 compile.plan: library_calls
 compile.memory: arena bounds_checks overwriting placer placement shadow ledger verify_placement
-compile.plan: planner plan_cache
+compile.plan: planner plan_cache memory_errors
 compile: partition refusals
 compile.plan: affine
 compile: recompute compiled_segment executable pipeline databases rounding widening agreement

@@ -36,6 +36,7 @@ from symnet.kernels.llvm.object_code import object_code
 from symnet.kernels.llvm.ptx import ptx
 from symnet.kernels.llvm.target import PTX_OF_ARCHITECTURE, Target, nvptx_target
 from symnet.kernels.loopir.scalars import Kernel
+from symnet.kernels.memory import NoRoom
 from symnet.kernels.variants import Variant
 from symnet.lazy import cached_property
 from symnet.recent import Recent
@@ -119,7 +120,11 @@ class CupyDriver:
         self._device.use()
 
     def allocate(self, size: int) -> Allocation:
-        return CupyAllocation(self.xp.cuda.alloc(max(size, 1)), size)
+        try:
+            # What CuPy's pool keeps for later has been given back before this fails.
+            return CupyAllocation(self.xp.cuda.alloc(max(size, 1)), size)
+        except self.xp.cuda.memory.OutOfMemoryError as error:
+            raise NoRoom(f"there is no memory left on the GPU ({error})") from None
 
     def view(
         self,

@@ -89,7 +89,7 @@ class Driver(Protocol):
         """Let this thread work with it."""
 
     def allocate(self, size: int) -> Allocation:
-        """New memory, of at least one byte."""
+        """New memory, of at least one byte.  Raises: NoRoom."""
 
     def view(
         self,

@@ -30,6 +30,7 @@ from symnet.kernels.llvm.machine import in_threads, machine
 from symnet.kernels.llvm.object_code import load_objects, made_object, object_code
 from symnet.kernels.llvm.target import Target, threads_on
 from symnet.kernels.loopir.scalars import Kernel
+from symnet.kernels.memory import NoRoom
 from symnet.kernels.variants import Variant
 from symnet.recent import Recent
 
@@ -76,13 +77,14 @@ class HostAllocation:
 
 
 class EmulatedDriver:
-    """See `kernels.cuda.driver.Driver`.  backwards: whether the last thread comes first."""
+    """See `kernels.cuda.driver.Driver`.  backwards: whether the last thread comes first;
+    room: how many bytes there are, 0 for as many as the host has."""
 
     xp: Any = np
     graphless = productless = ""
 
     def __init__(self) -> None:
-        self.backwards = False
+        self.backwards, self.room = False, 0
         self._pieces: WeakValueDictionary[int, HostAllocation] = WeakValueDictionary()
         self._zeros = HostAllocation(8 * MOST_POINTERS)
         self._zeros.bytes[:] = 0
@@ -98,6 +100,12 @@ class EmulatedDriver:
         pass
 
     def allocate(self, size: int) -> HostAllocation:
+        used = sum(one.size for one in self._pieces.values()) if self.room else 0
+        if self.room and used + size > self.room:
+            raise NoRoom(
+                f"there is no memory left on the emulated GPU ({size} bytes are asked for, "
+                f"{used} of {self.room} are used)"
+            )
         made = HostAllocation(size)
         self._pieces[made.address] = made
         return made

@@ -57,7 +57,7 @@ class GpuProgram(StepwiseProgram[GpuPlaces]):
         self.calls, self.busy = 0, False
         # The numbers of arrays that may lie elsewhere in the next call.
         self.moving: set[int] = set()
-        self.launched: Launched | None = None
+        self._launched: Launched | None = None
         self.recorded: Recorded | None = None
         self.log = Log(transfers)
         self.kept: tuple[bytes, DeviceArray] | None = None  # the parameters there
@@ -77,24 +77,29 @@ class GpuProgram(StepwiseProgram[GpuPlaces]):
         failure: Callable[[int], Any],
         queue: Queue,
     ) -> GpuCall:
-        self.moving |= {a[2] for a in signature.arguments}
-        self.moving |= {o[2] for o in signature.outputs}
-        self._prepare()
+        self._moves({a[2] for a in signature.arguments})
+        self._moves({o[2] for o in signature.outputs})
         if not self.direct:
-            self.moving |= {c[3] for c in signature.cells if c[-1] == WRITES}
-            self._prepare()
+            self._moves({c[3] for c in signature.cells if c[-1] == WRITES})
+        self.memory_bytes = self.arena_bytes + self.launched.scratch_bytes
         return GpuCall(self, signature, following, fallback, failure, queue)
 
-    def _prepare(self) -> None:
-        """Find out what tasks launch, and have it compiled."""
-        self.recorded = None
-        self.launched = Launched(self.driver, self.tasks, self.moving)
-        self.memory_bytes = self.arena_bytes + self.launched.scratch_bytes
+    def _moves(self, numbers: set[int]) -> None:
+        """Arrays of these numbers may lie elsewhere in the next call."""
+        if not numbers <= self.moving:
+            self.moving |= numbers
+            self._launched = self.recorded = None
+
+    @property
+    def launched(self) -> Launched:
+        """What tasks launch, with its code."""
+        if self._launched is None:
+            self._launched = Launched(self.driver, self.tasks, self.moving)
+        return self._launched
 
     @property
     def direct(self) -> bool:
         """Whether all that writes shared variables can be begun at once."""
-        assert self.launched is not None
         return self.writes and self.launched.begins_at_once(self.tasks[self.commit :])
 
     def places(self, bases: Mapping[int, DeviceArray], within: bool) -> GpuPlaces:
@@ -116,7 +121,6 @@ class GpuProgram(StepwiseProgram[GpuPlaces]):
 
     def _arena(self, within: bool) -> Allocation:
         """Memory for temporaries: the same in each call where products know its address."""
-        assert self.launched is not None
         if within or not self.launched.multiplies:
             return self.driver.allocate(self.arena_bytes)
         if self.arena is None:
@@ -181,10 +185,9 @@ class GpuProgram(StepwiseProgram[GpuPlaces]):
         known = self.recorded
         if known is not None and (moved := known.moved(addresses)):
             # Where a shared variable has got another array; the next time it is copied.
-            self.moving |= {k for k in moved if k < self.base_count}
-            self._prepare()
+            self._moves({k for k in moved if k < self.base_count})
+            self.recorded = None
         if self.recorded is None:
-            assert self.launched is not None
             self.recorded = Recorded(
                 self.launched, self.transfers, self.tasks, self.commit,
                 self.number_of, addresses,
@@ -217,7 +220,6 @@ class GpuProgram(StepwiseProgram[GpuPlaces]):
         return () if recording is None else self.driver.replay(recording)
 
     def run_task(self, task: Task, path: Path, places: GpuPlaces) -> None:
-        assert self.launched is not None
         work = self.launched.works.get(id(task))
         if work is None:
             run_call(task.arrangement, task.places, places, self.driver.xp)
