@@ -75,6 +75,9 @@ class HostAllocation:
         self.bytes = whole[start : start + max(size, 1)]
         self.address = int(self.bytes.ctypes.data)
 
+    def __del__(self) -> None:
+        self.bytes[:] = NOTHING  # who reads what is gone shall see it
+
 
 class EmulatedDriver:
     """See `kernels.cuda.driver.Driver`.  backwards: whether the last thread comes first;

@@ -294,7 +294,8 @@ class GpuCall(StepwiseCall):
     ) -> list[Any]:
         loaded, replays = self.loaded, self.loaded.replays
         direct = replays and loaded.direct
-        outputs, news, last = self._run(arrays, shared, replays, direct)
+        # What was sent stays until the last of what reads it has begun.
+        outputs, news, last, _held = self._run(arrays, shared, replays, direct)
         written = self.written(news) if loaded.writes and not direct else []
         exchanged = [*written, *((s, outputs[k]) for s, k in replaced)]
         if code := commit([], exchanged, moved, last):
@@ -304,14 +305,15 @@ class GpuCall(StepwiseCall):
     def rehearse(
         self, arrays: Sequence[Any], shared: Sequence[Any]
     ) -> tuple[list[Any], list[Any]]:
-        outputs, news, _ = self._run(arrays, shared, False, False)
+        outputs, news, *_ = self._run(arrays, shared, False, False)
         fetch = self.loaded.transfers.fetch
         return [fetch(made) for made in outputs], [fetch(new) for new in news]
 
     def _run(
         self, arrays: Sequence[Any], shared: Sequence[Any], replays: bool, direct: bool
-    ) -> tuple[list[DeviceArray], list[DeviceArray], Iterable[int]]:
-        """The outputs, the cells with what they hold then, and what is still to be begun."""
+    ) -> tuple[list[DeviceArray], list[DeviceArray], Iterable[int], Any]:
+        """The outputs, the cells with what they hold then, what is still to be begun, and
+        the memory that it reads."""
         signature, transfers = self.signature, self.loaded.transfers
         given = {a[2]: x for a, x in zip(signature.arguments, arrays, strict=True)}
         held = {c[3]: x for c, x in zip(signature.cells, shared, strict=True)}
@@ -330,7 +332,7 @@ class GpuCall(StepwiseCall):
         ]
         bases |= {c[3]: x for c, x in zip(signature.cells, cells, strict=True)}
         last = self.run_loaded((bases, replays, direct))
-        return outputs, cells, last
+        return outputs, cells, last, bases
 
 
 def host_number(

@@ -4,6 +4,7 @@ beside NumPy's own sums; alone, and as parts of what is recorded."""
 from __future__ import annotations
 
 import ctypes
+import weakref
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -476,6 +477,44 @@ def test_what_fails_before_the_first_write_changes_nothing(gpu: str) -> None:
     np.testing.assert_array_equal(w.get_value(), before)
     f([3, 0])
     np.testing.assert_array_equal(w.get_value(), 2 * before)
+
+
+def test_what_the_last_part_reads_is_there(
+    gpu: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An argument lives until what writes shared variables has begun."""
+    driver = EMULATED.driver
+    allocate = driver.allocate
+    made: list[Any] = []
+
+    def noted(size: int) -> Any:
+        made.append(weakref.ref(found := allocate(size)))
+        return found
+
+    w = symnet.shared(np.zeros(5))
+    x = T.dvector("x")
+    f = on(gpu, [x], T.exp(x).sum(), updates=[(w, w + x)])
+    for _ in range(2):
+        f(np.ones(5))
+    if not (loaded(f).direct and loaded(f).driver is driver):
+        pytest.skip("the emulated device shows what memory is held")
+    replays, alive = driver.replay, []
+
+    def replay(recording: Any) -> Any:
+        def begin() -> Any:
+            sent = [
+                m for m in (one() for one in made) if m is not None and m.size == 40
+            ]
+            alive.append(len(sent))
+            yield from replays(recording)
+
+        return begin()
+
+    monkeypatch.setattr(driver, "allocate", noted)
+    monkeypatch.setattr(driver, "replay", replay)
+    f(np.ones(5))
+    assert alive[-1] == 1  # x
+    np.testing.assert_array_equal(w.get_value(), 3)
 
 
 def test_scattered_writes_go_by_a_copy(gpu: str) -> None:
