@@ -168,9 +168,9 @@ class GpuProgram(StepwiseProgram[GpuPlaces]):
             places = self.places(bases, within)
             self.calls += 1
             if replays and not within:
-                return self._replay(places, leaves)
+                return self._replay(places, leaves), places
             self.run_all(places)
-            return ()
+            return (), places
         except Failed:
             raise
         except BaseException:
@@ -331,8 +331,8 @@ class GpuCall(StepwiseCall):
             for (*_, use), array in zip(signature.cells, shared, strict=True)
         ]
         bases |= {c[3]: x for c, x in zip(signature.cells, cells, strict=True)}
-        last = self.run_loaded((bases, replays, direct))
-        return outputs, cells, last, bases
+        last, places = self.run_loaded((bases, replays, direct))
+        return outputs, cells, last, places
 
 
 def host_number(
