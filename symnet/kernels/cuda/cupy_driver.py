@@ -56,7 +56,10 @@ def missing() -> str:
     except ImportError as error:
         return f"CuPy cannot be imported ({error}); {INSTALL}"
     if not cupy.is_available():
-        return "CuPy finds no GPU of NVIDIA's, or no driver for one"
+        return (
+            "CuPy finds no GPU of NVIDIA's, or no driver for one (for a driver of CUDA 12: "
+            "pip install symnet[gpu12])"
+        )
     try:
         nvptx_target(architecture(cupy.cuda.Device(0).compute_capability))
     except (ValueError, RuntimeError) as error:
