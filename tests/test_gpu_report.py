@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import json
 import pathlib
+import sys
+import time
 from typing import Any
 
 import numpy as np
@@ -55,7 +57,7 @@ def test_times_are_medians() -> None:
     assert resident.timed(program, 3, 1.0)["device"] == 5.0
 
 
-def fake(command: list[str], quick: bool, settings: Any = None) -> tuple[str, str]:
+def fake(command: list[str], limit: float, settings: Any = None) -> tuple[str, str]:
     """No installer, no card, tests of which one fails, one case that is measured."""
     text = " ".join(command)
     if "pytest" in text:
@@ -68,9 +70,13 @@ def fake(command: list[str], quick: bool, settings: Any = None) -> tuple[str, st
         )
         return "1 failed", "ended with 1: "
     if "gpu_worker" not in text:
-        return ("", "no network") if "pip" in text else ("  cuda: CuPy ...\n", "")
+        if "import cupy" in text:
+            return "", "ModuleNotFoundError"
+        return ("", "no network") if "pip" in text else ("missing: CuPy ...\n", "")
     assert settings is not None and settings["SYMNET_CACHE"]
     assert ("CUPY_TF32" in settings) == ("TF32" in text)
+    assert ("gpu_tf32=on" in settings.get("SYMNET_FLAGS", "")) == ("TF32" in text)
+    assert limit == gpu_report.LIMIT / 2  # of two frameworks
     if "copy" in command:
         return json.dumps({"rate": 2e9}), ""
     if "full sum 1e8" in command:
@@ -89,6 +95,7 @@ def test_a_step_that_fails_is_told_and_the_others_go_on(
     found = gpu_report.main(["--device", "cuda", "--output", str(tmp_path), *chosen])
     errors = {step["name"]: step["error"] for step in found["steps"]}
     assert "no network" in errors["install the extra gpu"]
+    assert "CuPy ..." in errors["configuration"]
     assert "1 tests failed" in errors["tests of the device"]
     assert "out of memory" in errors["full sum 1e8"]
     assert errors["row sums 1e8"] == "" and errors["copies within its memory"] == ""
@@ -110,7 +117,77 @@ def test_what_a_step_raises_is_noted(
 
 
 def test_a_process_that_cannot_begin_is_an_error() -> None:
-    assert "FileNotFoundError" in gpu_report.ran(["/no/such/program"], True)[1]
+    assert "FileNotFoundError" in gpu_report.ran(["/no/such/program"], 5)[1]
+
+
+def test_what_takes_too_long_is_ended_with_all_that_it_has_begun() -> None:
+    program = (
+        "import subprocess, sys; print('begun', flush=True);"
+        "subprocess.run([sys.executable, '-c', 'import time; time.sleep(60)'])"
+    )
+    start = time.perf_counter()
+    text, error = gpu_report.ran([sys.executable, "-c", program], 2)
+    assert time.perf_counter() - start < 30
+    assert text == "begun\n" and "not done after 2 seconds; last: begun" in error
+
+
+def test_tests_end_in_good_time_and_tell_what_has_passed(
+    tmp_path: pathlib.Path,
+) -> None:
+    file = tmp_path / "test_slow.py"
+    file.write_text(
+        "import pytest, time\n"
+        "@pytest.mark.parametrize('k', range(50))\n"
+        "def test(k): time.sleep(0.3)\n"
+    )
+    report = tmp_path / "tests.xml"
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "benchmarks.gpu.deadline",
+        str(file),
+    ]
+    command += [
+        f"--junitxml={report}",
+        "-p",
+        "no:cacheprovider",
+        f"--rootdir={tmp_path}",
+    ]
+    _, error = gpu_report.ran(command, 100, {"SYMNET_TEST_SECONDS": "2"})
+    assert 1 < gpu_report.counted(report)["passed"] < 20 and error
+
+
+def test_a_report_is_made_in_pieces(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.setattr(gpu_report, "ran", fake)
+    file = tmp_path / "one.json"
+    both = ["--into", str(file), "--frameworks", "symnet", "torch", "--steps"]
+    for words in (["row sums"], ["configuration", "full sum"], ["row sums"]):
+        found = gpu_report.main([*both, *words])
+    assert [one["name"] for one in found["steps"]] == [
+        "configuration", "full sum 1e8", "row sums 1e8",
+    ]  # fmt: skip
+    assert list(found["cases"]) == ["row sums 1e8", "full sum 1e8"]
+    gpu_report.main(["--list"])
+    names = capsys.readouterr().out.splitlines()
+    assert "tests of the language on the device, 12 of 12" in names and "LSTM" in names
+
+
+def test_the_tests_of_the_language_are_in_some_part() -> None:
+    files = gpu_report.files_of(gpu_report.SUITES)
+    assert "tests/test_fuzz.py" in files and "tests/ops/test_joining.py" in files
+    parts = [files[k :: gpu_report.PARTS] for k in range(gpu_report.PARTS)]
+    assert sorted(sum(parts, [])) == sorted(files) and all(parts)
+
+
+@pytest.mark.parametrize(
+    ("version", "extra"), [(0, "gpu"), (12040, "gpu12"), (13000, "gpu")]
+)
+def test_the_cupy_for_a_driver(version: int, extra: str) -> None:
+    assert gpu_report.extra_for(version) == extra
 
 
 def test_tables() -> None:

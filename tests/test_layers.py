@@ -68,8 +68,8 @@ kernels.cpu.library: calls
 kernels.cpu.runtime: python_objects call_boundary
 kernels: interface call_places stepwise
 kernels.reference: special_functions interpret_launch host_arrays numpy_library reference_device .
-kernels.cuda: driver device_array array_library recording gpu_program gpu_device emulated_driver
-kernels.cuda: cuda_graphs cupy_driver .
+kernels.cuda: cublas driver device_array array_library gemm_work launched gpu_places recording
+kernels.cuda: gpu_program gpu_device emulated_cublas emulated_driver cuda_graphs cupy_driver .
 kernels.cpu.library: scalar_loop
 kernels.cpu.runtime: step_table
 kernels.cpu: cpu_device
@@ -134,7 +134,7 @@ compile.lower: lowering
 compile.lower: licm pack_weights
 compile.plan: library_calls
 compile.memory: arena bounds_checks overwriting placer placement shadow ledger verify_placement
-compile.plan: planner plan_cache
+compile.plan: planner plan_cache memory_errors
 compile: partition refusals
 compile.plan: affine
 compile: recompute compiled_segment executable pipeline databases rounding widening agreement

@@ -2,36 +2,48 @@
 
     make gpu-report
     python -m benchmarks.gpu.gpu_report [--device emulated --quick]
+    python -m benchmarks.gpu.gpu_report --list
+    python -m benchmarks.gpu.gpu_report --into FILE.json --steps "MLP" "LSTM"
 
 In this order: what the device needs is installed, what there is is listed, the tests run on
 the device, and the cases of `gpu_cases` are measured, each in a process of its own, symnet
 beside the peers of the interpreter that SYMNET_PEERS_PYTHON names (default: this one).  A
-step that fails is noted with its error, and the next one begins; what is known so far is
-always on disk: benchmarks/results/gpu-DATE.json and gpu-DATE.md.
+step that fails is noted with its error, and the next one begins; none takes longer than
+--limit seconds (600), so that a machine that is lent for a while can do some of them:
+--steps names them by words, --into adds them to a report.  What is known so far is always on
+disk: benchmarks/results/gpu-DATE.json and gpu-DATE.md.
 """
 
 from __future__ import annotations
 
 import argparse
+import ctypes
 import datetime
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 import xml.etree.ElementTree as xml
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
+from benchmarks.gpu import deadline
 from benchmarks.gpu.gpu_cases import CASES
 from benchmarks.gpu.gpu_tables import markdown
 from benchmarks.gpu.gpu_worker import FRAMEWORKS
 
 ROOT = pathlib.Path(__file__).parents[2]
 RESULTS = ROOT / "benchmarks" / "results"
-PATIENCE = {False: 3600.0, True: 300.0}  # seconds for a step, and for a quick one
+LIMIT = 600.0  # seconds for a step
+# Of them, those after which no further test begins: the last one may take a while.
+TESTING = 0.8
+PARTS = 12  # of the tests of the language
 NVIDIA = (
     "nvidia-smi",
     "--query-gpu=name,driver_version,memory.total,compute_cap,clocks.max.sm,clocks.max.mem",
@@ -51,35 +63,51 @@ def say(text: str) -> None:
 
 
 def ran(
-    command: list[str], quick: bool, settings: dict[str, str] | None = None
+    command: list[str], limit: float, settings: dict[str, str] | None = None
 ) -> tuple[str, str]:
-    """What a process printed, and what went wrong with it ("": nothing)."""
+    """What a process printed, and what went wrong with it ("": nothing).  What it has begun
+    ends with it, so that nothing keeps the device for itself."""
     try:
-        done = subprocess.run(
+        process = subprocess.Popen(
             command,
             env=os.environ | (settings or {}),
             cwd=ROOT,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            timeout=PATIENCE[quick],
+            start_new_session=True,
         )
-    except (OSError, subprocess.TimeoutExpired) as error:
+    except OSError as error:
         return "", f"{type(error).__name__}: {error}"
-    error = (
-        f"ended with {done.returncode}: {done.stderr[-TAIL:]}"
-        if done.returncode
-        else ""
-    )
-    return done.stdout, error
+    try:
+        text, errors = process.communicate(timeout=limit)
+    except BaseException as error:
+        end_all_of(process)
+        if not isinstance(error, subprocess.TimeoutExpired):
+            raise
+        text, errors = process.communicate()
+        return text, f"not done after {limit:.0f} seconds; last: {text[-300:]}"
+    failed = process.returncode != 0
+    told = f"ended with {process.returncode}: {errors[-TAIL:] or text[-TAIL:]}"
+    return text, told if failed else ""
+
+
+def end_all_of(process: subprocess.Popen[str]) -> None:
+    """End a process and those that it has begun."""
+    if os.name == "posix":
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    else:
+        process.kill()
 
 
 class Report:
     """What is known so far, written after each step."""
 
     def __init__(self, options: argparse.Namespace) -> None:
-        self.options = options
+        self.options, self.limit = options, options.limit
         now = datetime.datetime.now()
-        self.path = options.output / f"gpu-{now:%Y-%m-%d-%H%M}.json"
+        self.path = options.into or options.output / f"gpu-{now:%Y-%m-%d-%H%M}.json"
         self.found: dict[str, Any] = {
             "date": now.isoformat(timespec="minutes"),
             "device": options.device,
@@ -87,6 +115,8 @@ class Report:
             "steps": [],
             "cases": {},
         }
+        if self.path.exists():
+            self.found |= json.loads(self.path.read_text(encoding="utf-8"))
 
     def step(self, name: str, work: Callable[[], Step]) -> None:
         """Do some work; whatever it raises is what is known of it."""
@@ -102,7 +132,8 @@ class Report:
             **found,
             "seconds": time.perf_counter() - start,
         }
-        self.found["steps"].append(found)
+        steps = [one for one in self.found["steps"] if one["name"] != name]
+        self.found["steps"] = [*steps, found]
         say(f"  {'FAILED: ' + found['error'][-300:] if found['error'] else 'done'}")
         self.write()
 
@@ -115,29 +146,29 @@ class Report:
     # ---- the steps
 
     def install(self) -> Step:
-        command = [
-            sys.executable,
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--editable",
-            ".[gpu]",
-        ]
-        text, error = ran(command, self.options.quick)
-        return {"text": text[-TAIL:], "error": error}
+        """CuPy, unless it is there; of the version that the driver runs."""
+        there, error = ran([sys.executable, "-c", "import cupy"], self.limit)
+        if not error:
+            return {"text": "CuPy is there already"}
+        extra = extra_for(driver_version())
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--editable"]
+        text, error = ran([*command, f".[{extra}]"], self.limit)
+        return {"text": f"{extra}: {text[-TAIL:]}", "error": error}
 
     def configuration(self) -> Step:
-        program = "import symnet; symnet.show_config()"
-        text, error = ran([sys.executable, "-c", program], self.options.quick)
+        program = (
+            "import symnet; symnet.show_config()\n"
+            "from symnet.kernels.devices import CUDA\n"
+            "print('missing:', CUDA.missing())"
+        )
+        text, error = ran([sys.executable, "-c", program], self.limit)
         self.found["config"] = text
-        wanted = f"  {self.options.device}: "
-        (line,) = [one for one in text.splitlines() if one.startswith(wanted)] or [""]
-        absent = "CuPy" in line or "no GPU" in line
-        return {"text": text, "error": error or (line.strip() if absent else "")}
+        _, _, absent = text.rpartition("missing: ")
+        absent = absent.strip() if self.options.device == "cuda" else ""
+        return {"text": text, "error": error or absent}
 
     def card(self) -> Step:
-        text, error = ran(list(NVIDIA), self.options.quick)
+        text, error = ran(list(NVIDIA), self.limit)
         self.found["card"] = text
         return {"text": text, "error": error}
 
@@ -145,9 +176,11 @@ class Report:
         """Counts, and the first line of what went wrong in each test that failed."""
         with tempfile.TemporaryDirectory() as folder:
             report = pathlib.Path(folder) / "tests.xml"
-            command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-            command += [f"--junitxml={report}", *arguments]
-            text, error = ran(command, self.options.quick, settings)
+            # Named one by one, so that one that never ends is the last that is told.
+            command = [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider"]
+            command += ["-p", "benchmarks.gpu.deadline", f"--junitxml={report}"]
+            until = {deadline.VARIABLE: f"{TESTING * self.limit:.0f}"}
+            text, error = ran([*command, *arguments], self.limit, settings | until)
             counts = counted(report) if report.exists() else {"failures": {}}
         if counts["failures"] or not counts.get("passed"):
             error = error or "no test has passed"
@@ -159,10 +192,11 @@ class Report:
         some = ["-k", QUICK_TESTS] if self.options.quick else []
         return self.tests(["-m", mark, "tests/kernels/cuda", *some], {})
 
-    def suites(self) -> Step:
+    def suite(self, part: int) -> Step:
+        """A part of the tests of the language, by file."""
         flags = os.environ.get("SYMNET_FLAGS", "")
         flags = ",".join(filter(None, [flags, f"device={self.options.device}"]))
-        names = QUICK_SUITES if self.options.quick else SUITES
+        names = QUICK_SUITES if self.options.quick else files_of(SUITES)[part::PARTS]
         return self.tests(list(names), {"SYMNET_FLAGS": flags})
 
     def worker(self, framework: str, case: str) -> dict[str, Any]:
@@ -176,9 +210,16 @@ class Report:
             settings = caches(cache)
             if case in CASES and CASES[case].precision == "tf32":
                 settings["CUPY_TF32"] = "1"
-            text, error = ran(command, self.options.quick, settings)
+                flags = os.environ.get("SYMNET_FLAGS", "")
+                flags = ",".join(filter(None, [flags, "gpu_tf32=on"]))
+                settings["SYMNET_FLAGS"] = flags
+            # All of them together have the time of a step.
+            limit = self.limit / max(len(self.options.frameworks), 1)
+            text, error = ran(command, limit, settings)
         lines = text.splitlines()
-        return dict(json.loads(lines[-1])) if lines else {"failed": error}
+        if error or not lines:
+            return {"failed": error or "it printed nothing"}
+        return dict(json.loads(lines[-1]))
 
     def rate(self) -> Step:
         found = self.worker("symnet", "copy")
@@ -194,6 +235,33 @@ class Report:
             )
         ours = found.get("symnet", {})
         return {"error": ours.get("failed") or ours.get("wrong") or ""}
+
+
+def files_of(folders: Sequence[str]) -> list[str]:
+    """The test files of folders, in order."""
+    found: list[str] = []
+    for name in folders:
+        path = ROOT / name
+        files = sorted(path.rglob("test_*.py")) if path.is_dir() else [path]
+        found += [str(one.relative_to(ROOT)) for one in files]
+    return found
+
+
+def driver_version() -> int:
+    """The newest CUDA that the driver runs, 12040 for 12.4; 0 without a driver."""
+    name = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+    try:
+        driver = ctypes.CDLL(name)
+    except OSError:
+        return 0
+    version = ctypes.c_int(0)
+    driver.cuDriverGetVersion(ctypes.byref(version))
+    return version.value
+
+
+def extra_for(version: int) -> str:
+    """The extra whose CuPy a driver of this version runs."""
+    return "gpu12" if 0 < version < 13000 else "gpu"
 
 
 def caches(folder: str) -> dict[str, str]:
@@ -232,27 +300,53 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--frameworks", nargs="*", choices=FRAMEWORKS, default=[*FRAMEWORKS]
     )
+    parser.add_argument("--steps", nargs="*", metavar="WORD", help="whose name has one")
+    parser.add_argument("--list", action="store_true", help="the names of the steps")
+    parser.add_argument("--limit", type=float, default=LIMIT, help="seconds for a step")
+    parser.add_argument("--into", type=pathlib.Path, help="a report that is added to")
     parser.add_argument("--skip-tests", action="store_true")
     parser.add_argument("--output", type=pathlib.Path, default=RESULTS)
     return parser.parse_args(arguments)
+
+
+def steps(report: Report) -> list[tuple[str, Callable[[], Step]]]:
+    """All steps in order, by name."""
+    options = report.options
+    found: list[tuple[str, Callable[[], Step]]] = []
+    if options.device == "cuda":
+        found += [("install the extra gpu", report.install), ("the card", report.card)]
+    found.append(("configuration", report.configuration))
+    if not options.skip_tests:
+        found.append(("tests of the device", report.marked_tests))
+        parts = 1 if options.quick else PARTS
+        found += [
+            (
+                f"tests of the language on the device, {part + 1} of {parts}",
+                partial(report.suite, part),
+            )
+            for part in range(parts)
+        ]
+    found.append(("copies within its memory", report.rate))
+    for name in CASES:
+        if not options.cases or any(word in name for word in options.cases):
+            found.append((name, partial(report.case, name)))
+    wanted = options.steps
+    return [
+        one for one in found if not wanted or any(word in one[0] for word in wanted)
+    ]
 
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
     """All steps in order; what they found."""
     options = parse(arguments)
     report = Report(options)
-    if options.device == "cuda":
-        report.step("install the extra gpu", report.install)
-        report.step("the card", report.card)
-    report.step("configuration", report.configuration)
-    if not options.skip_tests:
-        report.step("tests of the device", report.marked_tests)
-        report.step("tests of the language on the device", report.suites)
-    report.step("copies within its memory", report.rate)
-    for name in CASES:
-        if not options.cases or any(word in name for word in options.cases):
-            report.step(name, lambda name=name: report.case(name))  # type: ignore[misc]
-    say(f"written: {report.path} and .md beside it")
+    for name, work in steps(report):
+        if options.list:
+            say(name)
+        else:
+            report.step(name, work)
+    if not options.list:
+        say(f"written: {report.path} and .md beside it")
     return report.found
 
 

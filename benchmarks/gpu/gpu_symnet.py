@@ -21,8 +21,8 @@ from symnet.kernels.devices import GPUS
 
 
 class GpuSymnet(TheanoStyle):
-    """device: "cuda" or "emulated".  Which precision its products have, CuPy is told by the
-    environment (CUPY_TF32)."""
+    """device: "cuda" or "emulated".  Which precision its products have, the environment says:
+    SYMNET_FLAGS=gpu_tf32=on, and CUPY_TF32 for those that CuPy does."""
 
     def __init__(self, device: str, precision: str) -> None:
         super().__init__("symnet", None)

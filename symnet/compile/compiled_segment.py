@@ -12,6 +12,7 @@ import numpy as np
 from symnet.collector import collector_paused
 from symnet.compile.lower.program import Instruction, LibraryCall, Program
 from symnet.compile.plan.affine import NotLinear, lines
+from symnet.compile.plan.memory_errors import with_largest
 from symnet.compile.plan.plan_cache import keep
 from symnet.compile.plan.planner import Plan, Planner, shape_arguments, step_at
 from symnet.errors import message
@@ -28,6 +29,7 @@ from symnet.kernels.interface import (
     Store,
     Ticket,
 )
+from symnet.kernels.memory import NoRoom
 from symnet.ops.base import lowering_of
 from symnet.ops.lowerings import CallOf, Lowering, PointLoop, Scatter
 from symnet.shared import SharedVariable
@@ -103,10 +105,13 @@ class CompiledSegment:
             plan = self._new_plan(inputs, shared)
         while plan.entry is not None and not plan.entry.idle():
             ticket.wait()
-        entry = self._entry(plan, inputs, shared, numbers)
         replaced = [(s.store, number) for s, number in self.program.replaced]
         given = [arrays[k] for k in self._given()]
-        return entry.run(given, shared, replaced, ticket.moved()), entry.builtin
+        try:
+            entry = self._entry(plan, inputs, shared, numbers)
+            return entry.run(given, shared, replaced, ticket.moved()), entry.builtin
+        except NoRoom as error:
+            raise with_largest(error, self.program, plan) from None
 
     def prepare(
         self, inputs: Sequence[Array], shared: Sequence[Array]

@@ -13,6 +13,10 @@ from symnet.graph.types import as_kept
 LINE = 64  # bytes: where no two arrays share a cache line
 
 
+class NoRoom(MemoryError):
+    """A device has no memory for an array."""
+
+
 @dataclass(frozen=True, slots=True)
 class Moved:
     """So many times, so many bytes together."""
@@ -143,4 +147,4 @@ HOST = Memory(
     alignment=LINE,
 )
 
-__all__ = ["HOST", "LINE", "MEMORIES", "Memory", "address", "memory_named"]
+__all__ = ["HOST", "LINE", "MEMORIES", "Memory", "NoRoom", "address", "memory_named"]

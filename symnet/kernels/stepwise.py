@@ -24,6 +24,7 @@ from symnet.kernels.cpu.runtime.tickets import (
     Queue,
     await_fork,
     committing,
+    not_committing,
 )
 from symnet.kernels.interface import (
     AnyTask,
@@ -94,7 +95,7 @@ class StepwiseProgram(ABC, Generic[Places]):
 
     # ---- running
 
-    def run_call(self, places: Any) -> None:
+    def run_call(self, places: Any) -> Any:
         """Run in a call's memory.  Raises: Failed."""
         self.run_all(places)
 
@@ -218,11 +219,11 @@ class StepwiseCall(ABC):
         numbers = {k: slope * value + start for k, (slope, start) in lines}
         self.loaded.follow(offsets, numbers)
 
-    def run_loaded(self, places: Any) -> None:
+    def run_loaded(self, places: Any) -> Any:
         """Run the program on what it makes a call's memory of, or raise what its failure
-        says."""
+        says; what it gives back."""
         try:
-            self.loaded.run_call(places)
+            return self.loaded.run_call(places)
         except Failed as error:
             self.loaded.failure = error
             self.failure(error.path[0])
@@ -232,18 +233,25 @@ def commit(
     written: Sequence[tuple[Any, Any]],
     replaced: Sequence[tuple[Store, Any]],
     moved: Iterable[bool],
-) -> None:
+    last: Iterable[int] = (),
+) -> int:
     """Write new values to arrays and stores, without Python code in between.
 
+    last: what begins the steps that write shared variables where they lie; where it gives
+    something that is not 0, nothing has begun or changes, and that is what is given back.
     Raises: Conflict, and then nothing has changed."""
     conflict = map({True: CONFLICT}.get, moved)
     targets, values = [old for old, _ in written], [new for _, new in written]
     write = map(setitem, targets, repeat(...), values)
     exchange = putting([store for store, _ in replaced], [new for _, new in replaced])
-    steps = chain(conflict, committing(chain(write, exchange)))
-    if next(filter(None, steps), 0):
+    steps = chain(conflict, committing(chain(last, write, exchange)))
+    found = int(next(filter(None, steps), 0))
+    if found == CONFLICT:
         await_fork()
         raise Conflict
+    if found:
+        not_committing()
+    return found
 
 
 __all__ = ["Refused", "StepwiseCall", "StepwiseProgram", "commit"]

@@ -1,33 +1,48 @@
 """CUDA graphs by the driver's own functions, which CuPy does not offer: explicit graphs, whose
-nodes are launches of kernels.
+nodes are launches of kernels, and graphs of products, which are captured from cuBLAS.
 
 Written from NVIDIA's documentation; it has not run on a GPU yet.  The functions of a driver
 stand in its library, `libcuda`, which comes with it.
 Source: "CUDA Driver API", graph management: cuGraphCreate, cuGraphAddKernelNode_v2 (with
-CUDA_KERNEL_NODE_PARAMS_v2), cuGraphInstantiateWithFlags, cuGraphLaunch.
+CUDA_KERNEL_NODE_PARAMS_v2), cuGraphAddChildGraphNode, cuGraphInstantiateWithFlags,
+cuGraphLaunch; stream management: cuStreamBeginCapture_v2, cuStreamEndCapture.
 """
 
 from __future__ import annotations
 
 import ctypes
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
+from itertools import chain
 from typing import Any
 
 from symnet.kernels.cuda.driver import GpuLaunch
 
 LIBRARY = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
 NULL_STREAM = None  # the one that CuPy's memory and copies are ordered by
-FUNCTIONS = (
-    "cuGraphCreate",
-    "cuGraphAddKernelNode_v2",
-    "cuGraphInstantiateWithFlags",
-    "cuGraphLaunch",
-    "cuGraphExecDestroy",
-    "cuGraphDestroy",
-    "cuGetErrorName",
+NON_BLOCKING = (
+    1  # a stream that does not wait for the null stream, which none can capture
 )
+# What the captured thread does besides, such as loading code, is left as it is.
+RELAXED = 2
+_pointer, _size = ctypes.c_void_p, ctypes.c_size_t
+_place = (_pointer, _pointer, _pointer, _size)  # a new node, its graph, those before
+SIGNATURES: dict[str, tuple[Any, ...]] = {
+    "cuCtxGetCurrent": (_pointer,),
+    "cuCtxSetCurrent": (_pointer,),
+    "cuStreamCreate": (_pointer, ctypes.c_uint),
+    "cuStreamBeginCapture_v2": (_pointer, ctypes.c_int),
+    "cuStreamEndCapture": (_pointer, _pointer),
+    "cuGraphCreate": (_pointer, ctypes.c_uint),
+    "cuGraphAddKernelNode_v2": (*_place, _pointer),
+    "cuGraphAddChildGraphNode": (*_place, _pointer),
+    "cuGraphInstantiateWithFlags": (_pointer, _pointer, ctypes.c_ulonglong),
+    "cuGraphLaunch": (_pointer, _pointer),
+    "cuGraphExecDestroy": (_pointer,),
+    "cuGraphDestroy": (_pointer,),
+    "cuGetErrorName": (ctypes.c_int, _pointer),
+}
 
 
 class KernelNode(ctypes.Structure):
@@ -76,19 +91,9 @@ def library() -> Any:
     Raises: OSError without a driver, AttributeError for one that is older than CUDA 12.
     """
     found = ctypes.CDLL(LIBRARY)
-    pointer, size = ctypes.c_void_p, ctypes.c_size_t
-    operands: dict[str, list[Any]] = {
-        "cuGraphCreate": [pointer, ctypes.c_uint],
-        "cuGraphAddKernelNode_v2": [pointer, pointer, pointer, size, pointer],
-        "cuGraphInstantiateWithFlags": [pointer, pointer, ctypes.c_ulonglong],
-        "cuGraphLaunch": [pointer, pointer],
-        "cuGraphExecDestroy": [pointer],
-        "cuGraphDestroy": [pointer],
-        "cuGetErrorName": [ctypes.c_int, pointer],
-    }
-    for name in FUNCTIONS:
+    for name, operands in SIGNATURES.items():
         function = getattr(found, name)
-        function.argtypes, function.restype = operands[name], ctypes.c_int
+        function.argtypes, function.restype = operands, ctypes.c_int
     return found
 
 
@@ -98,59 +103,110 @@ def call(name: str, *operands: Any) -> None:
     Raises: RuntimeError with the name of its error."""
     function: Callable[..., int] = getattr(library(), name)
     if code := function(*operands):
-        text = ctypes.c_char_p()
-        library().cuGetErrorName(code, ctypes.byref(text))
-        known = text.value.decode() if text.value else f"error {code}"
-        raise RuntimeError(f"{name} of the CUDA driver failed: {known}")
+        raise RuntimeError(f"{name} of the CUDA driver failed: {error_name(code)}")
+
+
+def error_name(code: int) -> str:
+    text = ctypes.c_char_p()
+    library().cuGetErrorName(code, ctypes.byref(text))
+    return text.value.decode() if text.value else f"error {code}"
+
+
+class Capture:
+    """A stream of its own, from which the work of a library is taken as graphs."""
+
+    def __init__(self) -> None:
+        self.stream = ctypes.c_void_p()
+        call("cuStreamCreate", ctypes.byref(self.stream), NON_BLOCKING)
+
+    def graph(self, begin: Callable[[int], None]) -> ctypes.c_void_p:
+        """What `begin` puts into the stream, whose address it is given; nothing of it runs.
+
+        Raises: RuntimeError; whatever `begin` raises."""
+        found = ctypes.c_void_p()
+        call("cuStreamBeginCapture_v2", self.stream, RELAXED)
+        try:
+            begin(self.stream.value or 0)
+        except BaseException:
+            # Ends the capture; its own error would hide that of `begin`.
+            library().cuStreamEndCapture(self.stream, ctypes.byref(found))
+            if found:
+                library().cuGraphDestroy(found)
+            raise
+        call("cuStreamEndCapture", self.stream, ctypes.byref(found))
+        return found
 
 
 class CudaGraph:
-    """Launches, each after the one before, which are begun by one call.
+    """Launches and products, each after the one before, which are begun by one call.
 
-    launches: each with the address of its function (a CUfunction).
+    launches: kernels, each with the address of its function (a CUfunction), and functions
+    that begin something in a stream, given its address.
     Raises: RuntimeError where the driver refuses.
     """
 
-    def __init__(self, launches: Sequence[tuple[int, GpuLaunch]]) -> None:
+    def __init__(
+        self,
+        launches: Sequence[tuple[int, GpuLaunch] | Callable[[int], None]],
+        capture: Callable[[], Capture],
+    ) -> None:
         # Code and memory live as long as the graph.
-        self.launches = launches
+        self.launches, self.library = launches, library()
         self.graph, self.executable = ctypes.c_void_p(), ctypes.c_void_p()
+        self.context = ctypes.c_void_p()
+        call("cuCtxGetCurrent", ctypes.byref(self.context))
         call("cuGraphCreate", ctypes.byref(self.graph), 0)
         before: list[ctypes.c_void_p] = []
-        for function, launch in launches:
-            before = [self._add(function, launch, before)]
+        for one in launches:
+            if isinstance(one, tuple):
+                node = self._add_kernel(*one, before)
+            else:
+                node = self._add_child(capture().graph(one), before)
+            before = [node]
         executable = ctypes.byref(self.executable)
         call("cuGraphInstantiateWithFlags", executable, self.graph, 0)
 
-    def _add(
+    def _add_kernel(
         self, function: int, launch: GpuLaunch, before: Sequence[ctypes.c_void_p]
     ) -> ctypes.c_void_p:
         arguments, grid = KernelArguments(launch), launch.grid
         wanted = KernelNode(
             function, grid.blocks, 1, 1, grid.threads, 1, 1, 0, arguments.address
         )
+        # The numbers are copied before this returns.
+        return self._add("cuGraphAddKernelNode_v2", before, ctypes.byref(wanted))
+
+    def _add_child(
+        self, graph: ctypes.c_void_p, before: Sequence[ctypes.c_void_p]
+    ) -> ctypes.c_void_p:
+        try:
+            return self._add("cuGraphAddChildGraphNode", before, graph)  # a copy of it
+        finally:
+            self.library.cuGraphDestroy(graph)
+
+    def _add(
+        self, name: str, before: Sequence[ctypes.c_void_p], wanted: Any
+    ) -> ctypes.c_void_p:
         node, count = ctypes.c_void_p(), len(before)
         nodes = (ctypes.c_void_p * max(count, 1))(*before)
-        # The numbers are copied before this returns.
-        call(
-            "cuGraphAddKernelNode_v2",
-            ctypes.byref(node),
-            self.graph,
-            nodes if count else None,
-            count,
-            ctypes.byref(wanted),
-        )
+        earlier = nodes if count else None
+        call(name, ctypes.byref(node), self.graph, earlier, count, wanted)
         return node
 
-    def launch(self) -> None:
-        """Begin all of them."""
-        call("cuGraphLaunch", self.executable, NULL_STREAM)
+    def launch(self) -> Iterator[int]:
+        """Begins all of them when it is gone through, without any Python code; an error's
+        number where the driver refuses."""
+        # A thread that has not worked with the GPU before has no context.
+        current = map(self.library.cuCtxSetCurrent, [self.context])
+        return chain(
+            current, map(self.library.cuGraphLaunch, [self.executable], [NULL_STREAM])
+        )
 
     def __del__(self) -> None:
         if self.executable:
-            library().cuGraphExecDestroy(self.executable)
+            self.library.cuGraphExecDestroy(self.executable)
         if self.graph:
-            library().cuGraphDestroy(self.graph)
+            self.library.cuGraphDestroy(self.graph)
 
 
-__all__ = ["CudaGraph", "KernelArguments", "missing_graphs"]
+__all__ = ["Capture", "CudaGraph", "KernelArguments", "error_name", "missing_graphs"]

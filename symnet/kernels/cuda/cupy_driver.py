@@ -7,17 +7,26 @@ by the null stream, in order.  CuPy is imported when a GPU is first needed.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Iterator, Sequence
+from functools import cache, partial
 from hashlib import sha256
 from typing import Any
 
 import numpy as np
 
 from symnet.errors import message
+from symnet.kernels.cuda.cublas import (
+    WORKSPACE,
+    Cublas,
+    CublasProduct,
+    library,
+    missing_products,
+)
 from symnet.kernels.cuda.cuda_graphs import (
+    Capture,
     CudaGraph,
     KernelArguments,
+    error_name,
     missing_graphs,
 )
 from symnet.kernels.cuda.driver import MOST_POINTERS, Allocation, GpuLaunch, ThreadCode
@@ -27,7 +36,9 @@ from symnet.kernels.llvm.object_code import object_code
 from symnet.kernels.llvm.ptx import ptx
 from symnet.kernels.llvm.target import PTX_OF_ARCHITECTURE, Target, nvptx_target
 from symnet.kernels.loopir.scalars import Kernel
+from symnet.kernels.memory import NoRoom
 from symnet.kernels.variants import Variant
+from symnet.lazy import cached_property
 from symnet.recent import Recent
 
 INSTALL = "pip install symnet[gpu]"
@@ -45,7 +56,10 @@ def missing() -> str:
     except ImportError as error:
         return f"CuPy cannot be imported ({error}); {INSTALL}"
     if not cupy.is_available():
-        return "CuPy finds no GPU of NVIDIA's, or no driver for one"
+        return (
+            "CuPy finds no GPU of NVIDIA's, or no driver for one (for a driver of CUDA 12: "
+            "pip install symnet[gpu12])"
+        )
     try:
         nvptx_target(architecture(cupy.cuda.Device(0).compute_capability))
     except (ValueError, RuntimeError) as error:
@@ -104,8 +118,16 @@ class CupyDriver:
         self.write(self._zeros, np.zeros(MOST_POINTERS, np.int64))
         self.still = self._zeros.address
 
+    def use(self) -> None:
+        # The driver's own functions want a context, which a new thread does not have.
+        self._device.use()
+
     def allocate(self, size: int) -> Allocation:
-        return CupyAllocation(self.xp.cuda.alloc(max(size, 1)), size)
+        try:
+            # What CuPy's pool keeps for later has been given back before this fails.
+            return CupyAllocation(self.xp.cuda.alloc(max(size, 1)), size)
+        except self.xp.cuda.memory.OutOfMemoryError as error:
+            raise NoRoom(f"there is no memory left on the GPU ({error})") from None
 
     def view(
         self,
@@ -166,11 +188,37 @@ class CupyDriver:
     def graphless(self) -> str:
         return missing_graphs()
 
-    def record(self, launches: Sequence[GpuLaunch]) -> CudaGraph:
-        return CudaGraph([(one.function.ptr, one) for one in launches])
+    def record(self, launches: Sequence[GpuLaunch | CublasProduct]) -> CudaGraph:
+        return CudaGraph(
+            [
+                partial(self.cublas.multiply, one)
+                if isinstance(one, CublasProduct)
+                else (one.function.ptr, one)
+                for one in launches
+            ],
+            lambda: self.capture,
+        )
 
-    def replay(self, recording: CudaGraph) -> None:
-        recording.launch()
+    def replay(self, recording: CudaGraph) -> Iterator[int]:
+        return recording.launch()
+
+    def refused(self, code: int) -> None:
+        raise RuntimeError(f"the CUDA driver did not begin a graph: {error_name(code)}")
+
+    @property
+    def productless(self) -> str:
+        return missing_products()
+
+    @cached_property
+    def cublas(self) -> Cublas:
+        return Cublas(library(), self.allocate(WORKSPACE))
+
+    @cached_property
+    def capture(self) -> Capture:
+        return Capture()
+
+    def multiply(self, product: CublasProduct) -> None:
+        self.cublas.multiply(product)
 
     def mark(self) -> Any:
         event = self.xp.cuda.Event()
@@ -183,7 +231,8 @@ class CupyDriver:
 
     def description(self) -> str:
         name = self.xp.cuda.runtime.getDeviceProperties(0)["name"].decode()
-        return f"{name}, code for {self.target.cpu}"
+        by = "CuPy" if self.productless else "cuBLAS"
+        return f"{name}, code for {self.target.cpu}, products by {by}"
 
     def text(self, kernel: Kernel, variant: Variant, form: str) -> str:
         module = emit(kernel, variant, self.target)

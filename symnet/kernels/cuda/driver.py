@@ -7,12 +7,13 @@ for both.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
 from symnet.data_classes import dataclass
+from symnet.kernels.cuda.cublas import CublasProduct
 from symnet.kernels.loopir.scalars import Kernel
 from symnet.kernels.variants import Variant
 
@@ -84,8 +85,11 @@ class Driver(Protocol):
     def graphless(self) -> str:
         """Why launches cannot be recorded; empty where they can."""
 
+    def use(self) -> None:
+        """Let this thread work with it."""
+
     def allocate(self, size: int) -> Allocation:
-        """New memory, of at least one byte."""
+        """New memory, of at least one byte.  Raises: NoRoom."""
 
     def view(
         self,
@@ -114,14 +118,27 @@ class Driver(Protocol):
     ) -> Sequence[ThreadCode]:
         """Code of kernels, from the cache where it is known."""
 
+    @property
+    def productless(self) -> str:
+        """Why it cannot do a `CublasProduct`; empty where it can."""
+
     def launch(self, launch: GpuLaunch) -> None:
         """Begin a kernel's function."""
 
-    def record(self, launches: Sequence[GpuLaunch]) -> Any:
-        """Launches as a graph, each after the one before; their words are copied."""
+    def multiply(self, product: CublasProduct) -> None:
+        """Begin a product."""
 
-    def replay(self, recording: Any) -> None:
-        """Begin all launches of a graph."""
+    def record(self, launches: Sequence[GpuLaunch | CublasProduct]) -> Any:
+        """Launches and products as a graph, each after the one before; their words are
+        copied."""
+
+    def replay(self, recording: Any) -> Iterator[Any]:
+        """What begins all of a graph when it is gone through: in one piece, without any
+        Python code, where that is a real one.  It gives an error's number where the driver
+        refuses, and then nothing has begun."""
+
+    def refused(self, code: int) -> None:
+        """Raises: RuntimeError with the name of an error of that number."""
 
     def mark(self) -> Any:
         """A moment behind all that was launched so far."""

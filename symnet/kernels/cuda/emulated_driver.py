@@ -8,16 +8,21 @@ give different results then.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from hashlib import sha256
+from operator import call
 from time import perf_counter_ns
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 
+from symnet.kernels.cuda.cublas import Cublas, CublasProduct
+from symnet.kernels.cuda.device_array import ALIGNMENT
 from symnet.kernels.cuda.driver import MOST_POINTERS, GpuLaunch, ThreadCode
+from symnet.kernels.cuda.emulated_cublas import EmulatedCublas
 from symnet.kernels.llvm.compiler_thread import on_compiler_thread
 from symnet.kernels.llvm.emit import emit
 from symnet.kernels.llvm.kernel_cache import generator
@@ -25,9 +30,12 @@ from symnet.kernels.llvm.machine import in_threads, machine
 from symnet.kernels.llvm.object_code import load_objects, made_object, object_code
 from symnet.kernels.llvm.target import Target, threads_on
 from symnet.kernels.loopir.scalars import Kernel
+from symnet.kernels.memory import NoRoom
 from symnet.kernels.variants import Variant
 from symnet.recent import Recent
 
+Recording = tuple[GpuLaunch | CublasProduct, ...]
+WORKSPACE = 256  # bytes; NumPy needs none
 NOTHING = 0xFF  # NaN in every float
 KEPT = 256  # kernels that stay though no plan needs them any more
 FUNCTION = ctypes.CFUNCTYPE(
@@ -62,29 +70,55 @@ class HostAllocation:
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self.bytes = np.full(max(size, 1), NOTHING, np.uint8)
+        whole = np.full(max(size, 1) + ALIGNMENT, NOTHING, np.uint8)
+        start = -int(whole.ctypes.data) % ALIGNMENT
+        self.bytes = whole[start : start + max(size, 1)]
         self.address = int(self.bytes.ctypes.data)
+
+    def __del__(self) -> None:
+        self.bytes[:] = NOTHING  # who reads what is gone shall see it
 
 
 class EmulatedDriver:
-    """See `kernels.cuda.driver.Driver`.  backwards: whether the last thread comes first."""
+    """See `kernels.cuda.driver.Driver`.  backwards: whether the last thread comes first;
+    room: how many bytes there are, 0 for as many as the host has."""
 
     xp: Any = np
-    graphless = ""
+    graphless = productless = ""
 
     def __init__(self) -> None:
-        self.backwards = False
+        self.backwards, self.room = False, 0
+        self._pieces: WeakValueDictionary[int, HostAllocation] = WeakValueDictionary()
         self._zeros = HostAllocation(8 * MOST_POINTERS)
         self._zeros.bytes[:] = 0
         self.still = self._zeros.address
+        self.cublas = Cublas(EmulatedCublas(self._holds), HostAllocation(WORKSPACE))
         self._known: Recent[tuple[str, Variant], ThreadCode] = Recent(KEPT)
 
     @property
     def target(self) -> Target:
         return threads_on(machine().target)
 
+    def use(self) -> None:
+        pass
+
     def allocate(self, size: int) -> HostAllocation:
-        return HostAllocation(size)
+        used = sum(one.size for one in self._pieces.values()) if self.room else 0
+        if self.room and used + size > self.room:
+            raise NoRoom(
+                f"there is no memory left on the emulated GPU ({size} bytes are asked for, "
+                f"{used} of {self.room} are used)"
+            )
+        made = HostAllocation(size)
+        self._pieces[made.address] = made
+        return made
+
+    def _holds(self, where: int, size: int) -> bool:
+        """Whether so many bytes from an address on lie in one allocation."""
+        return any(
+            one.address <= where and where + size <= one.address + one.size
+            for one in (*self._pieces.values(), self.cublas.workspace)
+        )
 
     def view(
         self,
@@ -146,19 +180,41 @@ class EmulatedDriver:
         return ThreadCode(tuple(map(FUNCTION, library.addresses)), library)
 
     def launch(self, launch: GpuLaunch) -> None:
+        self._started(launch)()
+
+    def multiply(self, product: CublasProduct) -> None:
+        self.cublas.multiply(product)
+
+    def _started(self, launch: GpuLaunch) -> Callable[[], Any]:
         threads = launch.grid.blocks * launch.grid.threads
         first, step = (threads - 1, -1) if self.backwards else (0, 1)
         words = launch.words.ctypes.data
-        launch.function(
-            words, launch.end, launch.failed, launch.block, threads, first, step
+        return partial(
+            launch.function,
+            words, launch.end, launch.failed, launch.block, threads, first, step,
+        )  # fmt: skip
+
+    def record(self, launches: Sequence[GpuLaunch | CublasProduct]) -> Recording:
+        return tuple(
+            one
+            if isinstance(one, CublasProduct)
+            else replace(one, words=one.words.copy())
+            for one in launches
         )
 
-    def record(self, launches: Sequence[GpuLaunch]) -> tuple[GpuLaunch, ...]:
-        return tuple(replace(one, words=one.words.copy()) for one in launches)
+    def replay(self, recording: Recording) -> Iterator[Any]:
+        return map(
+            call,
+            [
+                partial(self.cublas.multiply, one)
+                if isinstance(one, CublasProduct)
+                else self._started(one)
+                for one in recording
+            ],
+        )
 
-    def replay(self, recording: tuple[GpuLaunch, ...]) -> None:
-        for launch in recording:
-            self.launch(launch)
+    def refused(self, code: int) -> None:
+        raise RuntimeError(f"the emulated GPU refuses: {code}")
 
     def mark(self) -> int:
         return perf_counter_ns()

@@ -86,7 +86,7 @@ class Gpu:
             constants,
             parameters,
             base_count,
-            commit < len(tasks),
+            commit,
         )
 
     def description(self) -> str:

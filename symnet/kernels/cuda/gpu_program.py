@@ -1,9 +1,4 @@
-"""Programs in a GPU's memory: what each task launches, and what a call brings and takes.
-
-A stream does not stop at a step that fails.  So each launch that may fail has a word of its
-own in a log, which the host looks at before anything is handed out; shared variables are
-written in copies, which become their values at the end, all of them at once.
-"""
+"""Programs in a GPU's memory: what each task launches, and what a call brings and takes."""
 
 from __future__ import annotations
 
@@ -14,14 +9,15 @@ import numpy as np
 
 from symnet.config import config
 from symnet.errors import message
-from symnet.kernels.call_places import CallPlaces
 from symnet.kernels.cpu.runtime.runner import WRITES
 from symnet.kernels.cpu.runtime.store import Store
 from symnet.kernels.cpu.runtime.tickets import Queue
 from symnet.kernels.cuda.array_library import run_call
 from symnet.kernels.cuda.device_array import DeviceArray, Transfers
-from symnet.kernels.cuda.driver import Allocation, Driver, ThreadCode
-from symnet.kernels.cuda.recording import Once, Stretch, launches_of, stretches
+from symnet.kernels.cuda.driver import Allocation, Driver
+from symnet.kernels.cuda.gpu_places import GpuPlaces, Log
+from symnet.kernels.cuda.launched import Launched, begin, launches_of
+from symnet.kernels.cuda.recording import Recorded, Stretch
 from symnet.kernels.interface import (
     AnyTask,
     Following,
@@ -31,100 +27,12 @@ from symnet.kernels.interface import (
     Signature,
     Task,
 )
-from symnet.kernels.loopir.scalars import Kernel, walk
 from symnet.kernels.stepwise import Failed, StepwiseCall, StepwiseProgram, commit
-from symnet.kernels.variants import Variant
-from symnet.lazy import cached_property
-
-LOGGED = 1024  # launches that may fail between two looks at the log
-
-
-class Log:
-    """Words in a GPU's memory, one for each launch that may fail and sets it then.
-
-    The first LOGGED are handed out anew after each look at them; those behind are of
-    recorded launches, which have the same in every call.
-    """
-
-    def __init__(self, transfers: Transfers, recorded: int = 0) -> None:
-        self.transfers, self.size = transfers, LOGGED + recorded
-
-    @cached_property
-    def words(self) -> DeviceArray:
-        made = self.transfers.new((self.size,), np.int32)
-        self.transfers.put_words(made, np.zeros(self.size, np.int32))
-        return made
-
-    def address(self, number: int) -> int:
-        return self.words.allocation.address + 4 * number
-
-    def taken(self, count: int) -> np.ndarray[Any, Any]:
-        """The first words; where one is set, all are cleared."""
-        found = self.transfers.get_words(self.words, count)
-        if found.any():
-            self.clear()
-        return found
-
-    def clear(self) -> None:
-        self.transfers.put_words(self.words, np.zeros(self.size, np.int32))
-
-
-class GpuPlaces(CallPlaces[Allocation]):
-    """What places mean in one call, and what was launched in it that may have failed."""
-
-    def __init__(self, driver: Driver, log: Log, *places: Any) -> None:
-        super().__init__(*places)
-        self.driver, self.log = driver, log
-        self.used = 0  # words of the log
-        # Of launches in order: their words, and what they were of.
-        self.logged: list[tuple[int, Path, tuple[int, ...]]] = []
-
-    def array(
-        self,
-        place: Place,
-        dtype: str,
-        shape: Sequence[int],
-        strides: Sequence[int] | None = None,
-    ) -> Any:
-        memory, offset = self.find(place)
-        return self.driver.view(memory, offset, dtype, shape, strides)
-
-    def number(self, place: Place, dtype: str) -> Any:
-        """The number, when what was launched before is done."""
-        return self.driver.number(self.array(place, dtype, ()))
-
-    def address(self, place: Place | None) -> int:
-        assert place is not None
-        memory, offset = self.find(place)
-        return memory.address + offset
-
-    def word(self, path: Path) -> int:
-        """The address of the word that the next launch of a task sets when it fails."""
-        if self.used == LOGGED:
-            self.look()
-        self.logged.append((self.used, path, tuple(self.iterations)))
-        self.used += 1
-        return self.log.address(self.used - 1)
-
-    def look(self) -> None:
-        """Raises: Failed, of the first launch that did."""
-        if not self.logged:
-            return
-        words = self.log.taken(1 + max(number for number, *_ in self.logged))
-        logged, self.logged, self.used = self.logged, [], 0
-        for number, path, iterations in logged:
-            if words[number]:
-                raise Failed(path, iterations)
-
-    @property
-    def pieces(self) -> list[Allocation]:
-        """All memory that places may lie in: see `GpuProgram.number_of`."""
-        return [*self.bases, self.arena, self.parameters, *self.constants]
 
 
 class GpuProgram(StepwiseProgram[GpuPlaces]):
-    """See `kernels.interface.Loaded`.  writes: whether some task writes a shared variable;
-    of a call's programs only the last one may.
+    """See `kernels.interface.Loaded`.  commit: the number of the first task that writes a
+    shared variable; of a call's programs only the last one may.
 
     The first call launches task by task; the second one records what can be recorded.  A
     call within a call (of a signal's handler) has memory of its own and is not recorded.
@@ -139,27 +47,26 @@ class GpuProgram(StepwiseProgram[GpuPlaces]):
         constants: Sequence[Any],
         parameters: Sequence[int],
         base_count: int,
-        writes: bool,
+        commit: int,
     ) -> None:
         super().__init__(tasks, arena_bytes, parameters)
         self.driver, self.transfers = driver, transfers
         self.constants = [transfers.keep(c) for c in constants]
-        self.base_count, self.writes = base_count, writes
-        needed = [
-            (task.kernel, task.arrangement.variant)
-            for task in kernel_tasks(tasks)
-            if task.kernel is not None
-        ]
-        codes = driver.compile(needed)
-        self.codes: dict[tuple[Kernel, Variant], ThreadCode] = dict(zip(needed, codes))
-        self.fallible = {kernel for kernel, _ in needed if may_fail(kernel)}
+        self.base_count, self.commit = base_count, commit
         self.read = set(bases_read(tasks))
-        self.log = Log(transfers)
         self.calls, self.busy = 0, False
-        self.pieces: list[Stretch | int] = []
-        # What the recorded launches of each stretch log, in their order.
-        self.recorded: list[list[tuple[int, Path, tuple[int, ...]]]] = []
+        # The numbers of arrays that may lie elsewhere in the next call.
+        self.moving: set[int] = set()
+        self._launched: Launched | None = None
+        self.recorded: Recorded | None = None
+        self.log = Log(transfers)
         self.kept: tuple[bytes, DeviceArray] | None = None  # the parameters there
+        self.arena: Allocation | None = None
+
+    @property
+    def writes(self) -> bool:
+        """Whether some task writes a shared variable."""
+        return self.commit < len(self.tasks)
 
     def enter(
         self,
@@ -170,7 +77,30 @@ class GpuProgram(StepwiseProgram[GpuPlaces]):
         failure: Callable[[int], Any],
         queue: Queue,
     ) -> GpuCall:
+        self._moves({a[2] for a in signature.arguments})
+        self._moves({o[2] for o in signature.outputs})
+        if not self.direct:
+            self._moves({c[3] for c in signature.cells if c[-1] == WRITES})
+        self.memory_bytes = self.arena_bytes + self.launched.scratch_bytes
         return GpuCall(self, signature, following, fallback, failure, queue)
+
+    def _moves(self, numbers: set[int]) -> None:
+        """Arrays of these numbers may lie elsewhere in the next call."""
+        if not numbers <= self.moving:
+            self.moving |= numbers
+            self._launched = self.recorded = None
+
+    @property
+    def launched(self) -> Launched:
+        """What tasks launch, with its code."""
+        if self._launched is None:
+            self._launched = Launched(self.driver, self.tasks, self.moving)
+        return self._launched
+
+    @property
+    def direct(self) -> bool:
+        """Whether all that writes shared variables can be begun at once."""
+        return self.writes and self.launched.begins_at_once(self.tasks[self.commit :])
 
     def places(self, bases: Mapping[int, DeviceArray], within: bool) -> GpuPlaces:
         """The memory of a call with these arrays.  within: another call of this program."""
@@ -183,11 +113,19 @@ class GpuProgram(StepwiseProgram[GpuPlaces]):
                 bases[k].allocation if k in bases else nothing
                 for k in range(self.base_count)
             ],
-            driver.allocate(self.arena_bytes),
+            self._arena(within),
             [c.allocation for c in self.constants],
             self._parameters(within).allocation,
             self.offsets,
         )
+
+    def _arena(self, within: bool) -> Allocation:
+        """Memory for temporaries: the same in each call where products know its address."""
+        if within or not self.launched.multiplies:
+            return self.driver.allocate(self.arena_bytes)
+        if self.arena is None:
+            self.arena = self.driver.allocate(self.arena_bytes)
+        return self.arena
 
     def _parameters(self, within: bool) -> DeviceArray:
         """The host integers of this call; brought there only where they have changed."""
@@ -211,16 +149,28 @@ class GpuProgram(StepwiseProgram[GpuPlaces]):
 
     # ---- running
 
-    def run_call(self, bases: Mapping[int, DeviceArray]) -> None:
-        """Run on arrays by number.  Raises: Failed."""
+    @property
+    def replays(self) -> bool:
+        """Whether the next call is recorded or replayed."""
+        if self.calls < 1 or self.busy or self.times is not None:
+            return False
+        return graphs_wanted(self.driver)
+
+    def run_call(self, given: tuple[Mapping[int, DeviceArray], bool, bool]) -> Any:
+        """Run on arrays by number: task by task, or as it is recorded; then without what
+        writes shared variables where that is to be begun by what is returned.
+
+        given: the arrays, whether to replay, whether to leave that.  Raises: Failed."""
+        bases, replays, leaves = given
+        self.driver.use()
         within, self.busy = self.busy, True
         try:
             places = self.places(bases, within)
             self.calls += 1
-            if within or self.times is not None or not self._recording():
-                self.run_all(places)
-            else:
-                self._replay(places)
+            if replays and not within:
+                return self._replay(places, leaves), places
+            self.run_all(places)
+            return (), places
         except Failed:
             raise
         except BaseException:
@@ -230,67 +180,59 @@ class GpuProgram(StepwiseProgram[GpuPlaces]):
         finally:
             self.busy = within
 
-    def _recording(self) -> bool:
-        """Whether calls are replayed by now."""
-        if self.calls < 2 or not graphs_wanted(self.driver):
-            return False
-        if not self.pieces:
-            self._record()
-        return any(isinstance(piece, Stretch) for piece in self.pieces)
+    def _recorded(self, addresses: Any) -> Recorded:
+        """What is recorded, for pieces of memory at these addresses."""
+        known = self.recorded
+        if known is not None and (moved := known.moved(addresses)):
+            # Where a shared variable has got another array; the next time it is copied.
+            self._moves({k for k in moved if k < self.base_count})
+            self.recorded = None
+        if self.recorded is None:
+            self.recorded = Recorded(
+                self.launched, self.transfers, self.tasks, self.commit,
+                self.number_of, addresses,
+            )  # fmt: skip
+            self.log = self.recorded.log
+        return self.recorded
 
-    def _record(self) -> None:
-        found = list(stretches(self.tasks))
-        fallible = [
-            one
-            for piece in found
-            if not isinstance(piece, int)
-            for one in piece
-            if one.task.kernel in self.fallible
-        ]
-        self.log = Log(self.transfers, len(fallible))
-        numbers = {id(one): LOGGED + k for k, one in enumerate(fallible)}
-
-        def word(one: Once) -> int:
-            return self.log.address(numbers[id(one)]) if id(one) in numbers else 0
-
-        for piece in found:
-            if isinstance(piece, int):
-                self.pieces.append(piece)
-                self.recorded.append([])
-                continue
-            self.pieces.append(
-                Stretch(
-                    self.driver, self.transfers, self.codes, piece, self.number_of, word
-                )
-            )
-            logged = [o for o in piece if id(o) in numbers]
-            self.recorded.append(
-                [(numbers[id(o)], o.path, o.iterations) for o in logged]
-            )
-
-    def _replay(self, places: GpuPlaces) -> None:
+    def _replay(self, places: GpuPlaces, leaves: bool) -> Any:
+        addresses = np.array([*(one.address for one in places.pieces), 0], np.int64)
+        recorded = self._recorded(addresses)
         places.log = self.log
-        addresses = np.array([one.address for one in places.pieces], np.int64)
-        for piece, logged in zip(self.pieces, self.recorded, strict=True):
+        pieces = recorded.pieces[:-1] if leaves else recorded.pieces
+        for piece, logged in pieces:
             if isinstance(piece, int):
                 self.step(self.tasks[piece], (piece,), places)
             else:
-                piece.replay(addresses, places.offsets)
+                for code in filter(None, self._begun(piece, places, addresses)):
+                    self.driver.refused(code)
                 places.logged += logged
         self.finish(places)
+        if not leaves:
+            return ()
+        last, _ = recorded.pieces[-1]
+        assert isinstance(last, Stretch)
+        return self._begun(last, places, addresses)
+
+    def _begun(self, stretch: Stretch, places: GpuPlaces, addresses: Any) -> Any:
+        """What begins a stretch as it is gone through, with codes of errors."""
+        recording = stretch.ready(addresses, places.offsets)
+        return () if recording is None else self.driver.replay(recording)
 
     def run_task(self, task: Task, path: Path, places: GpuPlaces) -> None:
-        if task.kernel is None:
+        work = self.launched.works.get(id(task))
+        if work is None:
             run_call(task.arrangement, task.places, places, self.driver.xp)
-        else:
-            pointers = [places.address(place) for place in task.places]
-            failed = places.word(path) if task.kernel in self.fallible else 0
-            # The scratch memory stays as long as its launches are being begun.
-            launches, _scratch = launches_of(
-                self.driver, self.codes, task, pointers, failed, self.driver.still
-            )
-            for launch in launches:
-                self.driver.launch(launch)
+            return
+        pointers = [places.address(p) if p is not None else 0 for p in task.places]
+        failed = places.word(path) if self.launched.may_fail(task) else 0
+        # The scratch memory stays as long as its launches are being begun.
+        scratch = self.driver.allocate(work.scratch_bytes)
+        launches, _held = launches_of(
+            self.driver, self.launched.codes, work, pointers, failed, scratch
+        )
+        for launch in launches:
+            begin(self.driver, launch)
 
     def mark(self) -> Any:
         return self.driver.mark()
@@ -300,17 +242,6 @@ class GpuProgram(StepwiseProgram[GpuPlaces]):
 
     def finish(self, places: GpuPlaces) -> None:
         places.look()
-
-
-def kernel_tasks(tasks: Sequence[AnyTask]) -> Iterator[Task]:
-    """All tasks, those inside loops and choices too."""
-    for task in tasks:
-        if isinstance(task, Task):
-            yield task
-        else:
-            bodies = task.bodies if hasattr(task, "bodies") else (task.body,)
-            for body in bodies:
-                yield from kernel_tasks(body)
 
 
 def graphs_wanted(driver: Driver) -> bool:
@@ -344,16 +275,13 @@ def bases_read(tasks: Sequence[AnyTask]) -> Iterator[int]:
         yield from (p.number for p in places if p is not None and p.kind == "base")
 
 
-def may_fail(kernel: Kernel) -> bool:
-    """Whether it goes to computed positions."""
-    values = walk(out.value for out in kernel.outputs)
-    return any(out.indices for out in kernel.outputs) or any(
-        node.op == "gather" for node in values
-    )
-
-
 class GpuCall(StepwiseCall):
-    """See `kernels.interface.BoundCall`."""
+    """See `kernels.interface.BoundCall`.
+
+    Shared variables are written where they lie, if all that does so can be begun at once,
+    when nothing can fail any more; else in copies, which become their values at the end, all
+    of them at once.
+    """
 
     loaded: GpuProgram
 
@@ -364,22 +292,28 @@ class GpuCall(StepwiseCall):
         replaced: Sequence[tuple[Store, int]],
         moved: Iterable[bool],
     ) -> list[Any]:
-        outputs, news = self._run(arrays, shared)
-        written = self.written(news) if self.loaded.writes else []
-        commit([], [*written, *((s, outputs[k]) for s, k in replaced)], moved)
+        loaded, replays = self.loaded, self.loaded.replays
+        direct = replays and loaded.direct
+        # What was sent stays until the last of what reads it has begun.
+        outputs, news, last, _held = self._run(arrays, shared, replays, direct)
+        written = self.written(news) if loaded.writes and not direct else []
+        exchanged = [*written, *((s, outputs[k]) for s, k in replaced)]
+        if code := commit([], exchanged, moved, last):
+            loaded.driver.refused(code)
         return list(outputs)
 
     def rehearse(
         self, arrays: Sequence[Any], shared: Sequence[Any]
     ) -> tuple[list[Any], list[Any]]:
-        outputs, news = self._run(arrays, shared)
+        outputs, news, *_ = self._run(arrays, shared, False, False)
         fetch = self.loaded.transfers.fetch
         return [fetch(made) for made in outputs], [fetch(new) for new in news]
 
     def _run(
-        self, arrays: Sequence[Any], shared: Sequence[Any]
-    ) -> tuple[list[DeviceArray], list[DeviceArray]]:
-        """The outputs, and the cells with what they hold then."""
+        self, arrays: Sequence[Any], shared: Sequence[Any], replays: bool, direct: bool
+    ) -> tuple[list[DeviceArray], list[DeviceArray], Iterable[int], Any]:
+        """The outputs, the cells with what they hold then, what is still to be begun, and
+        the memory that it reads."""
         signature, transfers = self.signature, self.loaded.transfers
         given = {a[2]: x for a, x in zip(signature.arguments, arrays, strict=True)}
         held = {c[3]: x for c, x in zip(signature.cells, shared, strict=True)}
@@ -391,13 +325,14 @@ class GpuCall(StepwiseCall):
         }
         outputs = [transfers.new(shape, dtype) for dtype, shape, _ in signature.outputs]
         bases |= {o[2]: x for o, x in zip(signature.outputs, outputs, strict=True)}
+        copies = self.loaded.writes and not direct
         cells = [
-            transfers.copied(array) if use == WRITES and self.loaded.writes else array
+            transfers.copied(array) if use == WRITES and copies else array
             for (*_, use), array in zip(signature.cells, shared, strict=True)
         ]
         bases |= {c[3]: x for c, x in zip(signature.cells, cells, strict=True)}
-        self.run_loaded(bases)
-        return outputs, cells
+        last, places = self.run_loaded((bases, replays, direct))
+        return outputs, cells, last, places
 
 
 def host_number(

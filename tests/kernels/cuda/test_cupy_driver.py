@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 
 from symnet.kernels.cuda import cuda_graphs, cupy_driver
+from symnet.kernels.cuda.cublas import CublasProduct
 from symnet.kernels.cuda.cupy_driver import CupyDriver, architecture, missing, ptx_of
 from symnet.kernels.cuda.driver import MOST_BLOCKS, GpuLaunch, Grid, grid_for
+from symnet.kernels.cuda.emulated_cublas import EmulatedCublas
 from symnet.kernels.llvm.target import nvptx_target
 from tests.kernels.sample_kernels import SAMPLES
 
@@ -68,6 +70,7 @@ class StandInEvent:
 
 
 launched: list[tuple[Any, ...]] = []
+used: list[int] = []  # devices that threads were given
 
 
 def launch_kernel(function: int, *rest: int) -> None:
@@ -90,13 +93,20 @@ def cupy(monkeypatch: pytest.MonkeyPatch) -> Any:
     def ndarray(shape: Any, dtype: Any, memptr: Pointer, strides: Any) -> np.ndarray:
         return np.ndarray(shape, dtype, memptr.memory, memptr.offset, strides)
 
+    def alloc(size: int) -> Pointer:
+        whole = np.zeros(size + 256, np.uint8)
+        start = -whole.ctypes.data % 256
+        return Pointer(whole[start : start + size])
+
     stand_in = SimpleNamespace(
         is_available=lambda: True,
         ndarray=ndarray,
         asnumpy=np.asarray,
         cuda=SimpleNamespace(
-            Device=lambda number: SimpleNamespace(compute_capability="86"),
-            alloc=lambda size: Pointer(np.zeros(size, np.uint8)),
+            Device=lambda number: SimpleNamespace(
+                compute_capability="86", use=lambda: used.append(number)
+            ),
+            alloc=alloc,
             function=SimpleNamespace(Module=Module),
             driver=SimpleNamespace(launchKernel=launch_kernel),
             Event=StandInEvent,
@@ -135,11 +145,13 @@ def test_memory(cupy: Any) -> None:
     found = np.zeros(3)
     driver.read(other, found)
     np.testing.assert_array_equal(found, [1, 2, 3])
+    driver.use()
+    assert used.pop() == 0
     view = driver.view(one, 16, "float64", (3,), (-8,))
     np.testing.assert_array_equal(view, [3, 2, 1])
     assert driver.number(driver.view(one, 8, "float64", (), None)) == 2
     assert driver.allocate(0).size == 0
-    assert driver.description() == "Stand-in, code for sm_86"
+    assert driver.description() == "Stand-in, code for sm_86, products by CuPy"
 
 
 def test_times_are_those_of_events(cupy: Any) -> None:
@@ -220,6 +232,26 @@ class Library:
         graph._obj.value = 5
         return (flags,)
 
+    def note_cuStreamCreate(self, stream: Any, flags: int) -> tuple[Any, ...]:
+        stream._obj.value = 8
+        return (flags,)
+
+    def note_cuStreamBeginCapture_v2(self, stream: Any, mode: int) -> tuple[Any, ...]:
+        return stream.value, mode
+
+    def note_cuStreamEndCapture(self, stream: Any, graph: Any) -> tuple[Any, ...]:
+        graph._obj.value = 30 + len(self.calls)
+        return (stream.value,)
+
+    def note_cuGraphAddChildGraphNode(
+        self, node: Any, graph: Any, before: Any, count: int, child: Any
+    ) -> tuple[Any, ...]:
+        node._obj.value = 200 + len(self.calls)
+        return graph.value, [before[k] for k in range(count)], child.value
+
+    def note_cuGraphDestroy(self, graph: Any) -> tuple[Any, ...]:
+        return (graph.value,)
+
     def note_cuGraphAddKernelNode_v2(
         self, node: Any, graph: Any, before: Any, count: int, wanted: Any
     ) -> tuple[Any, ...]:
@@ -267,12 +299,17 @@ def test_graphs_are_chains_of_kernels(cupy: Any, libcuda: Library) -> None:
     graph = driver.record(launches)
     names = [name for name, *_ in libcuda.calls]
     node = "cuGraphAddKernelNode_v2"
-    assert names == ["cuGraphCreate", node, node, "cuGraphInstantiateWithFlags"]
-    first, second = libcuda.calls[1:3]
+    assert names[0] == "cuCtxGetCurrent"
+    assert names[1:] == ["cuGraphCreate", node, node, "cuGraphInstantiateWithFlags"]
+    first, second = libcuda.calls[2:4]
     size = 72  # on 64-bit machines
     assert first[1:] == (5, [], 17, (1, 1, 128, 1), size, ([0, 6, 7, 8], 200, 40, 96))
-    assert second[2] == [101] and second[6] == ([1, 6, 7, 8], 201, 40, 96)
-    driver.replay(graph)
+    assert second[2] == [102] and second[6] == ([1, 6, 7, 8], 201, 40, 96)
+    assert list(driver.replay(graph)) == [0, 0]
+    assert [name for name, *_ in libcuda.calls[-2:]] == [
+        "cuCtxSetCurrent",
+        "cuGraphLaunch",
+    ]
     assert libcuda.calls[-1] == ("cuGraphLaunch", 6, None)
     del graph
     assert [name for name, *_ in libcuda.calls[-2:]] == [
@@ -284,7 +321,90 @@ def test_graphs_are_chains_of_kernels(cupy: Any, libcuda: Library) -> None:
 def test_a_graph_that_the_driver_refuses(libcuda: Library) -> None:
     libcuda.refuses = "cuGraphInstantiateWithFlags"
     with pytest.raises(RuntimeError, match="WithFlags .*CUDA_ERROR_INVALID_VALUE"):
-        cuda_graphs.CudaGraph([(17, one) for one in two_launches()])
+        cuda_graphs.CudaGraph(
+            [(17, one) for one in two_launches()], cuda_graphs.Capture
+        )
+
+
+# ---- products within graphs
+
+
+class RecordedCublas(EmulatedCublas):
+    """cuBLAS over the host's memory, which notes the streams that it works in."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda where, size: True)
+        self.streams: list[int] = []
+        self.fails = False
+
+    def _ready(self, handle: int) -> None:
+        super()._ready(handle)
+        self.streams.append(self.handles[handle]["cublasSetStream_v2"][0])
+        if self.fails:
+            raise ValueError("no such product")
+
+
+@pytest.fixture
+def libcublas(monkeypatch: pytest.MonkeyPatch) -> RecordedCublas:
+    library = RecordedCublas()
+    monkeypatch.setattr(cupy_driver, "library", lambda: library)
+    monkeypatch.setattr(cupy_driver, "missing_products", lambda: "")
+    return library
+
+
+def a_product(memory: np.ndarray) -> CublasProduct:
+    where = memory.ctypes.data
+    return CublasProduct(
+        "float64", "float64", (1, 1, 2), (False, False), 3.0, 0.0,
+        (1, 2, 1), (0, 0, 0), 1, False, (where, where + 16, where + 32),
+    )  # fmt: skip
+
+
+def test_products_are_children_of_graphs(
+    cupy: Any, libcuda: Library, libcublas: RecordedCublas
+) -> None:
+    driver, memory = CupyDriver(), np.array([1.0, 2, 4, 8, 0])
+    product, (first, second) = a_product(memory), two_launches()
+    assert driver.description().endswith("products by cuBLAS")
+    driver.multiply(product)
+    assert memory[4] == 3 * (4 + 16) and libcublas.streams == [0]
+    graph = driver.record([first, product, product, second])
+    child, end = "cuGraphAddChildGraphNode", "cuStreamEndCapture"
+    names = [name for name, *_ in libcuda.calls]
+    capture = ["cuStreamBeginCapture_v2", end, child, "cuGraphDestroy"]
+    node = "cuGraphAddKernelNode_v2"
+    assert names == [
+        "cuCtxGetCurrent", "cuGraphCreate", node, "cuStreamCreate", *capture, *capture,
+        node, "cuGraphInstantiateWithFlags",
+    ]  # fmt: skip
+    one, other = (given for name, *given in libcuda.calls if name == child)
+    assert one[:2] == [5, [102]] and other[1] == [206]  # each after the one before
+    gone = [given for name, *given in libcuda.calls if name == "cuGraphDestroy"]
+    assert gone == [[one[2]], [other[2]]] and one[2] != other[2]
+    assert libcublas.streams == [0, 8, 8]  # captured in a stream of its own
+    assert ("cuStreamCreate", 1) in libcuda.calls
+    assert libcuda.calls[4] == ("cuStreamBeginCapture_v2", 8, 2)
+    del graph
+
+
+def test_a_capture_that_fails_is_ended(
+    cupy: Any, libcuda: Library, libcublas: RecordedCublas
+) -> None:
+    driver = CupyDriver()
+    libcublas.fails = True
+    with pytest.raises(ValueError, match="no such product"):
+        driver.record([a_product(np.zeros(5))])
+    names = [name for name, *_ in libcuda.calls]
+    assert names[-3:] == ["cuStreamEndCapture", "cuGraphDestroy", "cuGraphDestroy"]
+
+
+def test_what_the_driver_did_not_begin(cupy: Any, libcuda: Library) -> None:
+    driver = CupyDriver()
+    libcuda.refuses = "cuGraphLaunch"
+    (graph,) = [driver.record(two_launches())]
+    codes = [code for code in driver.replay(graph) if code]
+    with pytest.raises(RuntimeError, match="did not begin.*CUDA_ERROR_INVALID_VALUE"):
+        driver.refused(codes[0])
 
 
 def test_a_driver_without_graphs() -> None:

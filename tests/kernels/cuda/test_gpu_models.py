@@ -13,7 +13,7 @@ import symnet
 import symnet.tensor as T
 from symnet.config import config
 from symnet.kernels.cuda.cupy_driver import ptx_of
-from symnet.kernels.cuda.gpu_program import kernel_tasks
+from symnet.kernels.cuda.launched import single_tasks
 from symnet.kernels.devices import EMULATED
 from symnet.kernels.llvm.target import nvptx_target
 
@@ -93,7 +93,7 @@ def test_all_kernels_become_ptx(name: str, architecture: str) -> None:
     f(np.zeros((20, 64), "float32"), np.zeros(20, "int64"))
     (plan,) = f.engine.native[0].plans.values()
     assert f.device is EMULATED
-    for task in kernel_tasks(plan.loaded.tasks):
+    for task in single_tasks(plan.loaded.tasks):
         if task.kernel is not None:
             target = nvptx_target(architecture)
             entry, text = ptx_of(task.kernel, task.arrangement.variant, target)
