@@ -53,6 +53,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "winograd": ("on", "off"),
     "newaxis": ("numpy", "theano"),
     "gpu_graphs": ("auto", "on", "off"),
+    "portable_sums": ("off", "on"),
 }
 GPU_NAME = "(cuda|gpu)(:?0)?"  # Theano's, and PyTorch's, for the first one
 SIZES = ("cache_size", "memory_kept")  # numbers of bytes
@@ -102,6 +103,11 @@ class Config:
     gpu_graphs: whether what a plan launches on a GPU is recorded as a graph when it is
         called for the second time, and replayed from then on: "auto" where the driver has
         graphs; "on" raises where it has none; "off" launches step by step.
+    portable_sums: "on" makes the CPU add up in the order in which GPUs do, one that follows
+        from sizes and strides alone: sums, means, products and all other reductions then
+        have the same bits on the CPU, whatever its vectors, and on a GPU.  Products of
+        matrices and convolutions are left to libraries, whose orders differ.  A change holds
+        from the next function, or sizes, that are new.
     exception_verbosity: "high" keeps symnet's own frames in tracebacks.
     on_rewrite_error: what is done about a rule or pass of the compiler that fails: it is
         left out with one warning ("warn"), or its error is raised (in symnet's tests).
@@ -133,6 +139,7 @@ class Config:
     winograd: str
     newaxis: str
     gpu_graphs: str
+    portable_sums: str
     cache_dir: str
     cache_size: int
     memory_kept: int

@@ -38,7 +38,6 @@ from symnet.kernels.loopir.scalars import Kernel
 from symnet.kernels.variants import (
     PERIODS,
     SHARING,
-    WARP,
     WIDEST_SPACING,
     Axes,
     Variant,
@@ -80,6 +79,7 @@ def arrange(
     available: Collection[Variant] = (),
     slowness: float = 1.0,
     threads: int = 1,
+    portable: bool = False,
 ) -> Schedule:
     """Bind `kernel` to loop sizes and to the byte strides of its operands.
 
@@ -89,18 +89,24 @@ def arrange(
     few rows are reduced (SHORT), and whether bands pay, so that a new batch size seldom
     needs new code.  Where the strides fit one of the variants `available`
     only by leaving axes unmerged, that one is taken.  `slowness`: how much longer than
-    where the costs were measured arithmetic takes here; `threads` will share the work.
+    where the costs were measured arithmetic takes here; `threads` will share the work;
+    `portable`: what is reduced is added up in the order that `arrange_threads` has.
     """
     facts = facts_of(kernel)
-    if 0 in sizes:
-        strides = [empty_strides(row, facts, k, sizes) for k, row in enumerate(strides)]
+    strides = with_empty_strides(facts, sizes, strides)
     kept, reduced = order_of_axes(facts, strides)
     groups = short_last_axis(merge(kept, facts, sizes, strides), facts, sizes, strides)
     kept = tuple(k for group in groups for k in group)
     lanes = best_lanes(facts, kept, reduced, sizes, strides)
+    if portable and lanes == "reduced" and facts.scatters:
+        lanes = "one"
     variant = Variant(groups, merge(reduced, facts, sizes, strides), lanes, "")
     moved = moved_bytes(facts.itemsizes, strides, sizes)
     variant = with_access(variant, facts, strides, sizes)
+    if portable and facts.reduced:
+        # What was compiled before must not decide about the order.
+        available = ()
+        variant = replace(variant, warps=in_warps(facts, lanes))
     variant = in_bands(variant, facts, sizes, moved, available)
     if available and variant not in available:
         unmerged = tuple((k,) for k in kept), tuple((k,) for k in reduced)
@@ -125,6 +131,15 @@ def in_bands(
     banded = replace(variant, banded=True)
     known = banded in available and variant not in available
     return banded if known or bands_pay(variant, facts, sizes, moved) else variant
+
+
+def with_empty_strides(
+    facts: KernelFacts, sizes: Sequence[int], strides: Sequence[Sequence[int]]
+) -> Sequence[Sequence[int]]:
+    """The strides, those of arrays without elements replaced."""
+    if 0 not in sizes:
+        return strides
+    return [empty_strides(row, facts, k, sizes) for k, row in enumerate(strides)]
 
 
 def empty_strides(
@@ -252,17 +267,18 @@ def arrange_threads(
     """The same for code in which a point is a thread: `total` is the number of points (of
     parts, for a reduction to single values).  The first thread does a scatter alone."""
     facts = facts_of(kernel)
+    strides = with_empty_strides(facts, sizes, strides)
     kept, reduced = order_of_axes(facts, strides)
-    lanes = "parts" if facts.lanes == ("parts",) else "one"
+    lanes = best_lanes(facts, kept, reduced, sizes, strides)
     variant = Variant(
         merge(kept, facts, sizes, strides),
         merge(reduced, facts, sizes, strides),
-        lanes,
+        "parts" if lanes == "parts" else "one",
         "f" * len(strides),
+        warps=in_warps(facts, lanes),
     )
-    variant = replace(variant, warps=warps_pay(variant, facts, sizes, strides))
     block = lay_out(variant, sizes, strides, indexed or {})
-    parts = ReductionParts(block, facts) if lanes == "parts" else None
+    parts = ReductionParts(variant, block, facts) if lanes == "parts" else None
     total = parts.count if parts else prod(block.extents[: len(variant.kept)])
     if facts.scatters:
         total = 1
@@ -270,22 +286,11 @@ def arrange_threads(
     return schedule_of(variant, block, total, total, cost, parts)
 
 
-def warps_pay(
-    variant: Variant,
-    facts: KernelFacts,
-    sizes: Sequence[int],
-    strides: Sequence[Sequence[int]],
-) -> bool:
-    """Whether the threads of a warp are to share a row: where neighbours in it are neighbours
-    in memory, and there are enough for all.  Threads that leave because of a position out of
-    range would be waited for."""
-    if not variant.reduced or any(operand.indexed for operand in facts.operands):
-        return False
-    (*_, axis) = group = variant.reduced[-1]
-    near = any(
-        row[axis] == size for row, size in zip(strides, facts.itemsizes, strict=True)
-    )
-    return near and prod(sizes[k] for k in group) >= WARP
+def in_warps(facts: KernelFacts, lanes: str) -> bool:
+    """Whether what is reduced is dealt out to the lanes of a warp: where vectors would run
+    along it.  So it follows from sizes and strides alone, the same for all devices.  A
+    scatter is one thread's work."""
+    return lanes in ("reduced", "parts") and not facts.scatters
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,8 +325,10 @@ class ReductionParts:
     """How a reduction to single values is cut: positions of the first reduced dimension in
     a part, parts, and the memory for their results."""
 
-    def __init__(self, block: ArgumentBlock, facts: KernelFacts) -> None:
-        self.size = part_size(block.extents)
+    def __init__(
+        self, variant: Variant, block: ArgumentBlock, facts: KernelFacts
+    ) -> None:
+        self.size = part_size(block.extents, variant.warps)
         self.count = -(-block.extents[0] // self.size)
         self.bytes = max(self.count, 1) * PART_BYTES * facts.reductions
 
@@ -364,7 +371,7 @@ def bind(
     """The variant with its work items and their costs."""
     extents = block.extents
     kept_extents = extents[: len(variant.kept)]
-    parts = ReductionParts(block, facts) if variant.lanes == "parts" else None
+    parts = ReductionParts(variant, block, facts) if variant.lanes == "parts" else None
     if parts:
         total = parts.count
     elif facts.scatters:

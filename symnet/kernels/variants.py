@@ -40,7 +40,9 @@ class Variant:
     the same, or "s"trided.
     `banded`: lanes run along a kept dimension, and many of them go together through a few
     rows of the reduced ones at a time (`kernels/llvm/bands.py`).
-    `warps`: of code for threads, those of a warp share an item (`kernels/llvm/warps.py`).
+    `warps`: what is reduced is dealt out to WARP lanes and joined in the order that
+    `kernels/llvm/warps.py` says: of code for threads, those of a warp; of vectors, as many
+    side by side as hold so many lanes.
     """
 
     kept: tuple[Axes, ...]

@@ -27,7 +27,7 @@ from symnet.kernels.cuda.driver import (
 from symnet.kernels.interface import AnyTask, Choice, Path, Place, Task
 from symnet.kernels.loopir.scalars import Kernel
 from symnet.kernels.schedule import Schedule
-from symnet.kernels.variants import Variant, item_threads
+from symnet.kernels.variants import WARP, Variant, item_threads
 
 FEWEST, MOST = 2, 4096  # launches of a graph
 
@@ -63,7 +63,7 @@ def launches_of(
     if work.scratch_bytes:
         scratch = driver.allocate(work.scratch_bytes)
         words[work.scratch_slot] = scratch.address
-        grids.append(grid_for(1))
+        grids.append(grid_for(WARP))
     elif not work.total:
         return [], None
     functions = codes[task.kernel, work.variant].functions

@@ -1,4 +1,4 @@
-"""Reductions to single values, cut into parts that are merged in their order."""
+"""Reductions to single values, cut into parts that are merged in an order of their own."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from symnet.kernels.llvm.accumulators import Accumulator
 from symnet.kernels.llvm.lanes import Lanes
 from symnet.kernels.llvm.loop_nest import BLOCK, ITEM
 from symnet.kernels.llvm.text import MEMORY, REGISTER
-from symnet.kernels.llvm.warps import States
+from symnet.kernels.llvm.warps import States, Warp
+from symnet.kernels.variants import WARP
 
 
 class Parts:
@@ -38,7 +39,7 @@ class Parts:
         accumulators = self.passes.accumulators(0)
         for k, (a, copies) in enumerate(zip(accumulators, totals, strict=True)):
             on = Lanes(here, a.lanes)
-            state = self.passes.finished(a, on, copies[0])
+            (state,) = self.passes.finished(a, on, copies)
             for place, (dtype, value) in enumerate(
                 zip(a.running_dtypes, state, strict=True)
             ):
@@ -48,14 +49,26 @@ class Parts:
                     value = here.emit(f"zext i1 {value} to i8")
                 here.line(f"store {stored(dtype)} {value}, ptr {slot}")
 
-    def combine(self) -> None:
-        """Merge the parts in order, then store the outputs."""
+    def combine(self, warp: Warp) -> None:
+        """Merge the parts, then store the outputs: each lane of a warp takes every 32nd part,
+        then what the lanes have is merged in their order."""
         self.block.open(ITEM)
         self.block.open(BLOCK)
         accumulators = [Accumulator(n, 0) for n in self.passes.nest.reductions(0)]
+        parts = self.count()
+        totals = warp.in_order(
+            accumulators,
+            self.writer.smaller(self.writer.here(), parts, str(WARP)),
+            lambda: self.every(accumulators, warp.lane, parts),
+        )
+        scope = self.block.open(BLOCK + 1)
+        for a, total in zip(accumulators, totals, strict=True):
+            scope.values[a.node] = (a.finish(Lanes(scope, 0), total)[-1],)
+        self.passes.outputs.store(self.passes.plan.after, warp.meet)
+
+    def every(self, accumulators: list[Accumulator], lane: str, parts: str) -> States:
+        """The parts `lane`, `lane` + 32, ... merged."""
         here = self.writer.here()
-        rounded = here.emit(f"add i64 {self.first_size()}, {self.size}")
-        parts = here.emit(f"sdiv i64 {here.emit(f'sub i64 {rounded}, 1')}, {self.size}")
         start: States = [
             [a.start(Lanes(here, 0), a.total_dtypes)] for a in accumulators
         ]
@@ -64,15 +77,18 @@ class Parts:
             totals = unflatten(start, names)
             part = self.read(accumulators, index)
             merged = self.passes.merge(accumulators, totals, part)
-            return self.writer.here().emit(f"add i64 {index}, 1"), flatten(merged)
+            following = self.writer.here().emit(f"add i64 {index}, {WARP}")
+            return following, flatten(merged)
 
         kinds = [REGISTER[dtype] for a in accumulators for dtype in a.total_dtypes]
         carried = list(zip(kinds, flatten(start), strict=True))
-        totals = unflatten(start, self.writer.loop("0", parts, carried, body))
-        scope = self.block.open(BLOCK + 1)
-        for a, (total,) in zip(accumulators, totals, strict=True):
-            scope.values[a.node] = (a.finish(Lanes(scope, 0), total)[-1],)
-        self.passes.outputs.store(self.passes.plan.after)
+        return unflatten(start, self.writer.loop(lane, parts, carried, body))
+
+    def count(self) -> str:
+        """How many parts there are."""
+        here = self.writer.here()
+        rounded = here.emit(f"add i64 {self.first_size()}, {self.size}")
+        return here.emit(f"sdiv i64 {here.emit(f'sub i64 {rounded}, 1')}, {self.size}")
 
     def read(self, accumulators: list[Accumulator], part: str) -> States:
         """What a part has left."""

@@ -25,6 +25,7 @@ from symnet.kernels.llvm.function_writer import FunctionWriter
 from symnet.kernels.llvm.loop_nest import BLOCK, ITEM
 from symnet.kernels.llvm.parts import Parts
 from symnet.kernels.llvm.text import Module
+from symnet.kernels.llvm.warps import Warp
 from symnet.kernels.llvm.work_items import product_of, split_item
 
 # Words that fit into the parameters of a kernel, which may have 4096 bytes.
@@ -74,7 +75,16 @@ class ThreadItems:
         self.side_by_side(Parts(self.passes).one_part)
 
     def write_combine(self) -> None:
-        self.serially("1", lambda _: Parts(self.passes).combine())
+        """By the first warp; where there is no GPU by its first thread alone."""
+        warp = Warp(self.writer)
+        thread, threads = thread_number(self.writer)
+        first, _ = warp.number(thread, threads, "1")
+
+        def body(item: str, _: list[str]) -> tuple[str, list[str]]:
+            Parts(self.passes).combine(warp)
+            return self.writer.here().emit(f"add i64 {item}, 1"), []
+
+        self.writer.loop(first, "1", (), body)
 
     def side_by_side(self, point: Callable[[str], None]) -> None:
         """Each thread, or each warp, its share of the points."""

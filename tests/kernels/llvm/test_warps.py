@@ -138,19 +138,38 @@ def test_not_a_number_and_infinities() -> None:
 
 
 def test_where_rows_are_not_shared() -> None:
-    """Short ones, columns, and what may leave the kernel early."""
+    """Short ones, and columns."""
     kernel, result = rows("sum", "float64")
     out = np.zeros(40, result)
-    for value in (np.zeros((40, 31)), np.zeros((50, 40)).T, np.zeros((40, 0))):
+    for value in (np.zeros((40, 16)), np.zeros((50, 40)).T):
         assert not arranged(kernel, value.shape, value, out).variant.warps
+
+
+@pytest.mark.parametrize("place", [0, 8, -9, 9, -10])
+def test_positions_in_a_row_that_is_shared(place: int) -> None:
+    """A thread whose position is outside says so, and stays with its warp."""
     places = cast(load(0, "float64"), "int64")
     value = reduction("sum", gather(1, [places], "float64"), "float64")
     inputs = (operand("float64", [1, 1]), operand("float64", [0, 0], 1))
     gathers = Kernel(
         2, (False, True), inputs, (Output(operand("float64", [1, 0]), value),)
     )
+    where, table = np.zeros((4, 40)), np.arange(1.0, 10)
+    where[2, 35] = place
+    found, other = np.zeros(4), np.zeros(4)
     strides = [[320, 8], [0, 0], [8, 0]]
-    assert not arrange_threads(gathers, (40, 40), strides, {1: [(9, 8)]}).variant.warps
+    schedule = arrange_threads(gathers, (4, 40), strides, {1: [(9, 8)]})
+    assert schedule.variant.warps
+    if not -9 <= place < 9:
+        with pytest.raises(IndexError):
+            run_threads(gathers, (4, 40), [where, table, other])
+        with pytest.raises(IndexError):
+            run_warps(gathers, schedule, [where, table, found])
+        return
+    run_threads(gathers, (4, 40), [where, table, other])
+    run_warps(gathers, schedule, [where, table, found])
+    np.testing.assert_array_equal(found, table[where.astype(int)].sum(1))
+    np.testing.assert_array_equal(found, other)
 
 
 def ptx_of(kernel: Kernel, variant: Variant, architecture: str) -> str:
