@@ -54,6 +54,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "newaxis": ("numpy", "theano"),
     "gpu_graphs": ("auto", "on", "off"),
     "portable_sums": ("off", "on"),
+    "gpu_atomics": ("off", "on"),
 }
 GPU_NAME = "(cuda|gpu)(:?0)?"  # Theano's, and PyTorch's, for the first one
 SIZES = ("cache_size", "memory_kept")  # numbers of bytes
@@ -108,6 +109,10 @@ class Config:
         have the same bits on the CPU, whatever its vectors, and on a GPU.  Products of
         matrices and convolutions are left to libraries, whose orders differ.  A change holds
         from the next function, or sizes, that are new.
+    gpu_atomics: "on" lets threads of a GPU add to computed positions (`inc_subtensor`, the
+        gradient of an index) in any order: quicker where positions are many, but last bits of
+        floats then differ from run to run.  With "off" each place is written in the order of
+        the positions, as on the CPU.
     exception_verbosity: "high" keeps symnet's own frames in tracebacks.
     on_rewrite_error: what is done about a rule or pass of the compiler that fails: it is
         left out with one warning ("warn"), or its error is raised (in symnet's tests).
@@ -140,6 +145,7 @@ class Config:
     newaxis: str
     gpu_graphs: str
     portable_sums: str
+    gpu_atomics: str
     cache_dir: str
     cache_size: int
     memory_kept: int

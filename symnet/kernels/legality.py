@@ -115,6 +115,47 @@ def axes_of(
     return moves
 
 
+@dataclass(frozen=True, slots=True)
+class ScatterFacts:
+    """How a scatter's points may be shared, so that each place is written in order.
+
+    across: the axes along which writes go to places that differ, whatever the positions.
+    by_place: whether one place alone says who does a point: nothing is reduced for it, and
+    all outputs go to the same positions.
+    adds: whether all that is done is to add.
+    """
+
+    across: frozenset[int]
+    by_place: bool
+    adds: bool
+
+
+_scatters: WeakKeyDictionary[Kernel, ScatterFacts] = WeakKeyDictionary()
+
+
+def scatter_facts(kernel: Kernel) -> ScatterFacts:
+    """The kernel's ScatterFacts, kept as long as the kernel lives."""
+    found = _scatters.get(kernel)
+    if found is None:
+        found = _scatters[kernel] = examine_scatter(kernel)
+    return found
+
+
+def examine_scatter(kernel: Kernel) -> ScatterFacts:
+    moves = axes_of(nodes_of(kernel), kernel.inputs, kernel.reduced)
+    outputs = [out for out in kernel.outputs if out.indices]
+    across = frozenset(
+        axis
+        for axis in range(kernel.rank)
+        if not kernel.reduced[axis]
+        and all(out.operand.axes[axis] for out in outputs)
+        and not any(axis in moves[i] for out in outputs for i in out.indices)
+    )
+    alike = len({out.indices for out in kernel.outputs}) == 1
+    adds = alike and all(out.mode == "add" for out in outputs)
+    return ScatterFacts(across, alike and not any(kernel.reduced), adds)
+
+
 def guides(kernel: Kernel) -> tuple[int, ...]:
     """For each axis: of the operands that move along it, the one that moves most (the
     outputs before the inputs), because its memory is the longest way to walk."""

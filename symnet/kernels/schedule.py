@@ -33,7 +33,13 @@ from symnet.kernels.cost_model import (
     part_size,
     work_cost,
 )
-from symnet.kernels.legality import KernelFacts, facts_of, may_be_banded, merge
+from symnet.kernels.legality import (
+    KernelFacts,
+    facts_of,
+    may_be_banded,
+    merge,
+    scatter_facts,
+)
 from symnet.kernels.loopir.scalars import Kernel
 from symnet.kernels.variants import (
     PERIODS,
@@ -44,6 +50,10 @@ from symnet.kernels.variants import (
     item_lanes,
 )
 
+# Threads that share a scatter, if it has places for so many.
+SCATTER_THREADS = 1024
+# What a GPU adds to memory in one step.
+ATOMIC = {"float32", "float64", "int32", "uint32", "int64", "uint64"}
 # What a part leaves behind for each reduction: a value, and a position for argmax.
 PART_BYTES = 16
 
@@ -263,9 +273,11 @@ def arrange_threads(
     sizes: Sequence[int],
     strides: Sequence[Sequence[int]],
     indexed: Mapping[int, Sequence[tuple[int, int]]] | None = None,
+    atomics: bool = False,
 ) -> Schedule:
     """The same for code in which a point is a thread: `total` is the number of points (of
-    parts, for a reduction to single values).  The first thread does a scatter alone."""
+    parts, for a reduction to single values; of the threads that share a scatter, see
+    `scatter_threads`).  atomics: whether a scatter may add up in any order."""
     facts = facts_of(kernel)
     strides = with_empty_strides(facts, sizes, strides)
     kept, reduced = order_of_axes(facts, strides)
@@ -280,17 +292,47 @@ def arrange_threads(
     block = lay_out(variant, sizes, strides, indexed or {})
     parts = ReductionParts(variant, block, facts) if lanes == "parts" else None
     total = parts.count if parts else prod(block.extents[: len(variant.kept)])
-    if facts.scatters:
-        total = 1
+    if facts.scatters and atomics and may_be_atomic(kernel):
+        variant = replace(variant, atomic=True)
+    elif facts.scatters:
+        total = scatter_threads(kernel, variant, block.extents, indexed or {})
     cost = memory_cost(moved_bytes(facts.itemsizes, strides, sizes))
     return schedule_of(variant, block, total, total, cost, parts)
 
 
 def in_warps(facts: KernelFacts, lanes: str) -> bool:
     """Whether what is reduced is dealt out to the lanes of a warp: where vectors would run
-    along it.  So it follows from sizes and strides alone, the same for all devices.  A
-    scatter is one thread's work."""
+    along it.  So it follows from sizes and strides alone, the same for all devices.  The
+    threads of a scatter work each for itself."""
     return lanes in ("reduced", "parts") and not facts.scatters
+
+
+def may_be_atomic(kernel: Kernel) -> bool:
+    """Whether all that a scatter does is to add numbers that a GPU adds in one step."""
+    dtypes = {out.operand.dtype for out in kernel.outputs}
+    return scatter_facts(kernel).adds and dtypes <= ATOMIC
+
+
+def scatter_threads(
+    kernel: Kernel,
+    variant: Variant,
+    extents: Sequence[int],
+    indexed: Mapping[int, Sequence[tuple[int, int]]],
+) -> int:
+    """The threads that share a scatter: one for each point of the dimensions along which
+    places differ; if these are few, several for each, among which places are dealt out."""
+    facts = scatter_facts(kernel)
+    across = along = 1
+    for group, extent in zip(variant.kept, extents, strict=False):
+        if facts.across.issuperset(group):
+            across *= extent
+        else:
+            along *= extent
+    if not facts.by_place or not across * along:
+        return across if along else 0
+    places = prod(size for size, _ in indexed[len(kernel.inputs)])
+    owners = min(along, places, -(-SCATTER_THREADS // across))
+    return across * max(owners, 1)
 
 
 @dataclass(frozen=True, slots=True)

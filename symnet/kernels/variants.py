@@ -43,6 +43,7 @@ class Variant:
     `warps`: what is reduced is dealt out to WARP lanes and joined in the order that
     `kernels/llvm/warps.py` says: of code for threads, those of a warp; of vectors, as many
     side by side as hold so many lanes.
+    `atomic`: of a scatter that adds, for threads: each point is added when its turn comes.
     """
 
     kept: tuple[Axes, ...]
@@ -51,11 +52,13 @@ class Variant:
     access: str
     banded: bool = False
     warps: bool = False
+    atomic: bool = False
 
     @property
     def text(self) -> str:
         """A name that is the same in every process."""
         more = " bands" * self.banded + " warps" * self.warps
+        more += " atomic" * self.atomic
         return f"{self.kept} {self.reduced} {self.lanes} {self.access}{more}"
 
 
@@ -64,7 +67,8 @@ def for_threads(variant: Variant) -> Variant:
     same."""
     lanes = "parts" if variant.lanes == "parts" else "one"
     access = "f" * len(variant.access)
-    return Variant(variant.kept, variant.reduced, lanes, access, warps=variant.warps)
+    more = {"warps": variant.warps, "atomic": variant.atomic}
+    return Variant(variant.kept, variant.reduced, lanes, access, **more)
 
 
 def item_threads(variant: Variant) -> int:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
+from symnet.config import config
 from symnet.kernels.cuda.array_library import offers
 from symnet.kernels.cuda.device_array import Transfers
 from symnet.kernels.cuda.driver import Driver, grid_for
@@ -55,7 +56,8 @@ class Gpu:
         strides: Sequence[Sequence[int]],
         indexed: Mapping[int, Sequence[tuple[int, int]]],
     ) -> Schedule:
-        return arrange_threads(kernel, sizes, strides, indexed)
+        atomics = config.gpu_atomics == "on"
+        return arrange_threads(kernel, sizes, strides, indexed, atomics)
 
     def offers(self, routine: Routine) -> bool:
         return offers(routine)

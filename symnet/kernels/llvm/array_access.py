@@ -268,6 +268,17 @@ class ArrayAccess:
         scope.label(following)
         return scope.emit(f"select i1 {inside}, ptr {address}, ptr %block")
 
+    def place_number(self, scope: Scope, operand: int, places: Sequence[str]) -> str:
+        """The number of the place at positions along the indexed axes, counted in order;
+        some number, where one is outside."""
+        number = "0"
+        for axis, place in enumerate(places):
+            size, _ = self.block.indexed_axis(operand, axis)
+            place, _ = wrapped(Lanes(scope, 0), place, size)
+            number = scope.emit(f"mul i64 {number}, {size}")
+            number = scope.emit(f"add i64 {number}, {place}")
+        return number
+
     def indexed_offset(
         self, scope: Scope, operand: int, places: Sequence[str], lanes: int
     ) -> str:
@@ -317,6 +328,15 @@ class ArrayAccess:
             self.store_lanes(scope, operand, address, value)
         else:
             self.store_here(scope, operand, address, value, lanes)
+
+    def add_at(self, scope: Scope, operand: int, address: str, value: str) -> None:
+        """Add to a number in one step, whoever else does so at the same time."""
+        dtype = self.operands[operand].dtype
+        how = "fadd" if dtype.startswith("float") else "add"
+        scope.line(
+            f"atomicrmw {how} ptr {address}, {REGISTER[dtype]} {value} monotonic, "
+            f"align {np.dtype(dtype).itemsize}"
+        )
 
     def store_here(
         self, scope: Scope, operand: int, address: str, value: str, lanes: int
