@@ -55,6 +55,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "gpu_graphs": ("auto", "on", "off"),
     "portable_sums": ("off", "on"),
     "gpu_atomics": ("off", "on"),
+    "gpu_approximate": ("off", "on"),
 }
 GPU_NAME = "(cuda|gpu)(:?0)?"  # Theano's, and PyTorch's, for the first one
 SIZES = ("cache_size", "memory_kept")  # numbers of bytes
@@ -113,6 +114,9 @@ class Config:
         gradient of an index) in any order: quicker where positions are many, but last bits of
         floats then differ from run to run.  With "off" each place is written in the order of
         the positions, as on the CPU.
+    gpu_approximate: "on" takes the GPU's own approximations of exp, exp2, log, log2, log10,
+        tanh and sigmoid of float32 and float16 (some 22, of tanh 11 bits; log near 1 has no
+        digits to rely on) in place of ours, which have the CPU's bits.
     exception_verbosity: "high" keeps symnet's own frames in tracebacks.
     on_rewrite_error: what is done about a rule or pass of the compiler that fails: it is
         left out with one warning ("warn"), or its error is raised (in symnet's tests).
@@ -146,6 +150,7 @@ class Config:
     gpu_graphs: str
     portable_sums: str
     gpu_atomics: str
+    gpu_approximate: str
     cache_dir: str
     cache_size: int
     memory_kept: int

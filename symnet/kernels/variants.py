@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from symnet.data_classes import dataclass
 
 # Lanes of the last kept dimension that make one work item.  Constants, so that cutting
@@ -44,6 +46,7 @@ class Variant:
     `kernels/llvm/warps.py` says: of code for threads, those of a warp; of vectors, as many
     side by side as hold so many lanes.
     `atomic`: of a scatter that adds, for threads: each point is added when its turn comes.
+    `approximate`: of code for a GPU, functions of float32 are the hardware's.
     """
 
     kept: tuple[Axes, ...]
@@ -53,12 +56,13 @@ class Variant:
     banded: bool = False
     warps: bool = False
     atomic: bool = False
+    approximate: bool = False
 
     @property
     def text(self) -> str:
         """A name that is the same in every process."""
         more = " bands" * self.banded + " warps" * self.warps
-        more += " atomic" * self.atomic
+        more += " atomic" * self.atomic + " approximate" * self.approximate
         return f"{self.kept} {self.reduced} {self.lanes} {self.access}{more}"
 
 
@@ -67,8 +71,7 @@ def for_threads(variant: Variant) -> Variant:
     same."""
     lanes = "parts" if variant.lanes == "parts" else "one"
     access = "f" * len(variant.access)
-    more = {"warps": variant.warps, "atomic": variant.atomic}
-    return Variant(variant.kept, variant.reduced, lanes, access, **more)
+    return replace(variant, lanes=lanes, access=access, banded=False)
 
 
 def item_threads(variant: Variant) -> int:

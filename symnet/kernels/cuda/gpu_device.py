@@ -4,6 +4,7 @@ memory."""
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from symnet.config import config
@@ -57,7 +58,10 @@ class Gpu:
         indexed: Mapping[int, Sequence[tuple[int, int]]],
     ) -> Schedule:
         atomics = config.gpu_atomics == "on"
-        return arrange_threads(kernel, sizes, strides, indexed, atomics)
+        found = arrange_threads(kernel, sizes, strides, indexed, atomics)
+        if config.gpu_approximate == "off":
+            return found
+        return replace(found, variant=replace(found.variant, approximate=True))
 
     def offers(self, routine: Routine) -> bool:
         return offers(routine)

@@ -14,6 +14,7 @@ from math import frexp
 
 import numpy as np
 
+from symnet.kernels.llvm.approximations import approximated
 from symnet.kernels.llvm.target import Target
 from symnet.kernels.llvm.text import is_float
 from symnet.kernels.loopir.math import expand
@@ -56,13 +57,14 @@ class Nest:
         self.threads = bool(target.threads)
         self.operands = [*kernel.inputs, *(out.operand for out in kernel.outputs)]
         self.scattering = any(out.indices for out in kernel.outputs)
-        self.roots = expand(
-            [
-                root
-                for out in kernel.outputs
-                for root in (*out.indices, cast(out.value, out.operand.dtype))
-            ]
-        )
+        roots = [
+            root
+            for out in kernel.outputs
+            for root in (*out.indices, cast(out.value, out.operand.dtype))
+        ]
+        if variant.approximate and target.threads == "special":
+            roots = approximated(roots)
+        self.roots = expand(roots)
         self.roots = [complete_reductions(root) for root in self.roots]
         if target.fused:
             self.roots = divide_by_invariants(self.roots, depths(kernel, self.roots))
@@ -73,10 +75,10 @@ class Nest:
         self.interleaving = few and any(map(self.interleaves, self.nodes))
         self.value_of: dict[Output, Scalar] = {}
         self.indices_of: dict[Output, list[Scalar]] = {}
-        roots = iter(self.roots)
+        written = iter(self.roots)
         for out in kernel.outputs:
-            self.indices_of[out] = [next(roots) for _ in out.indices]
-            self.value_of[out] = next(roots)
+            self.indices_of[out] = [next(written) for _ in out.indices]
+            self.value_of[out] = next(written)
 
     def place(self) -> None:
         self.rank: dict[Scalar, int] = {}
