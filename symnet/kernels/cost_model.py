@@ -67,6 +67,8 @@ SHORT = 16
 PART_POINTS = 1 << 17
 # The same in the order of a GPU's warps, which are many.
 WARP_PART_POINTS = 1 << 15
+# Of so few rows each is cut into parts, if it is long enough: there are fewer than warps.
+FEW_ROWS = 256
 
 # Bands, measured on Zen 1: 0.4 to 0.9 of the time from BAND_BYTES on.
 # Their width is a multiple of two lines of float32, a block of lanes.
@@ -193,6 +195,14 @@ def band_lanes(outer: int, last: int, threads: int) -> int:
     pieces = -(-threads // max(outer, 1))
     lanes = -(-last // (pieces * BAND_UNIT)) * BAND_UNIT
     return min(max(lanes, BAND_UNIT), BAND_LANES)
+
+
+def rows_are_cut(facts: KernelFacts, sizes: Sequence[int], lanes: str) -> bool:
+    """Whether rows that warps would share are few and long."""
+    rows = prod(sizes[k] for k in facts.kept)
+    points = prod(sizes[k] for k in facts.reduced)
+    long = points >= 2 * WARP_PART_POINTS and 0 < rows < FEW_ROWS
+    return lanes == "reduced" and facts.splittable and long
 
 
 def part_size(extents: Sequence[int], warps: bool) -> int:

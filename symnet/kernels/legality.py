@@ -25,7 +25,7 @@ class KernelFacts:
     scatters: bool  # positions are written one after another, kept axes in their order
     single: bool  # neighbouring lanes might write to the same place
     positions: bool  # argmax or argmin: reduced axes stay in their order
-    splittable: bool  # reduces to single values in one pass
+    splittable: bool  # all that is stored is what one pass has reduced
     reductions: int
 
     @property
@@ -85,8 +85,7 @@ def examine(kernel: Kernel) -> KernelFacts:
         scatters=bool(scatters),
         single=single,
         positions=any(node.value in ("argmax", "argmin") for node in reductions),
-        splittable=bool(reductions)
-        and not (kept or scatters or stores_inside or levels),
+        splittable=bool(reductions) and not (scatters or stores_inside or levels),
         reductions=len(reductions),
     )
 

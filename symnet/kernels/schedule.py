@@ -31,6 +31,7 @@ from symnet.kernels.cost_model import (
     memory_cost,
     moved_bytes,
     part_size,
+    rows_are_cut,
     work_cost,
 )
 from symnet.kernels.legality import (
@@ -110,6 +111,8 @@ def arrange(
     lanes = best_lanes(facts, kept, reduced, sizes, strides)
     if portable and lanes == "reduced" and facts.scatters:
         lanes = "one"
+    if portable and rows_are_cut(facts, sizes, lanes):
+        lanes = "parts"
     variant = Variant(groups, merge(reduced, facts, sizes, strides), lanes, "")
     moved = moved_bytes(facts.itemsizes, strides, sizes)
     variant = with_access(variant, facts, strides, sizes)
@@ -282,6 +285,8 @@ def arrange_threads(
     strides = with_empty_strides(facts, sizes, strides)
     kept, reduced = order_of_axes(facts, strides)
     lanes = best_lanes(facts, kept, reduced, sizes, strides)
+    if rows_are_cut(facts, sizes, lanes):
+        lanes = "parts"
     variant = Variant(
         merge(kept, facts, sizes, strides),
         merge(reduced, facts, sizes, strides),
@@ -364,14 +369,16 @@ def lay_out(
 
 
 class ReductionParts:
-    """How a reduction to single values is cut: positions of the first reduced dimension in
-    a part, parts, and the memory for their results."""
+    """How a reduction to single values, or to few, is cut: positions of the first reduced
+    dimension in a part, parts, and the memory for their results."""
 
     def __init__(
         self, variant: Variant, block: ArgumentBlock, facts: KernelFacts
     ) -> None:
-        self.size = part_size(block.extents, variant.warps)
-        self.count = -(-block.extents[0] // self.size)
+        kept = len(variant.kept)
+        rows, reduced = prod(block.extents[:kept]), block.extents[kept:]
+        self.size = part_size(reduced, variant.warps)
+        self.count = rows * -(-reduced[0] // self.size)
         self.bytes = max(self.count, 1) * PART_BYTES * facts.reductions
 
 

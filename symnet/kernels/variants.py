@@ -33,8 +33,8 @@ class Variant:
     merged in it.  `lanes` says what one vector holds neighbours of:
     "kept"     the last kept dimension;
     "reduced"  the last reduced dimension;
-    "parts"    the same, in a reduction to single values: work items are parts of the
-               first reduced dimension, a second function combines their results;
+    "parts"    the same, in a reduction to single values, or to few: work items are parts of
+               the first reduced dimension, a second function combines their results;
     "one"      nothing: one element at a time.
     `access` has a letter for each operand, how it is walked along the lanes:
     "c"ontiguous, "f"ixed, with a number of elements from 2 to WIDEST_SPACING from lane to

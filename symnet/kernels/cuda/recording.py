@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -63,7 +64,8 @@ def launches_of(
     if work.scratch_bytes:
         scratch = driver.allocate(work.scratch_bytes)
         words[work.scratch_slot] = scratch.address
-        grids.append(grid_for(WARP))
+        rows = prod(work.words[: len(work.variant.kept)])
+        grids.append(grid_for(WARP * rows))
     elif not work.total:
         return [], None
     functions = codes[task.kernel, work.variant].functions

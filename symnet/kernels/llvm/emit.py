@@ -26,7 +26,6 @@ from symnet.kernels.llvm.points import Points
 from symnet.kernels.llvm.target import Target
 from symnet.kernels.llvm.text import Module
 from symnet.kernels.llvm.thread_items import ThreadItems, thread_head
-from symnet.kernels.llvm.warps import Warp
 from symnet.kernels.llvm.work_items import WorkItems
 from symnet.kernels.loopir.scalars import Kernel, walk
 from symnet.kernels.variants import Variant, for_threads
@@ -61,7 +60,7 @@ def write_function(module: Module, plan: PassPlan, name: str, combine: bool) -> 
     """A function of vectors."""
     passes = passes_of(module, plan)
     if combine:
-        Parts(passes).combine(Warp(passes.writer))
+        Parts(passes).combine_all()
     elif plan.variant.lanes == "parts":
         Parts(passes).write_items()
     else:

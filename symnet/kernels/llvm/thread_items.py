@@ -75,16 +75,16 @@ class ThreadItems:
         self.side_by_side(Parts(self.passes).one_part)
 
     def write_combine(self) -> None:
-        """By the first warp; where there is no GPU by its first thread alone."""
-        warp = Warp(self.writer)
-        thread, threads = thread_number(self.writer)
-        first, _ = warp.number(thread, threads, "1")
+        """Each warp its share of the points; where there is no GPU its first thread."""
+        parts, warp = Parts(self.passes), Warp(self.writer)
+        points = parts.points
+        first, warps = warp.number(*thread_number(self.writer), points)
 
-        def body(item: str, _: list[str]) -> tuple[str, list[str]]:
-            Parts(self.passes).combine(warp)
-            return self.writer.here().emit(f"add i64 {item}, 1"), []
+        def body(point: str, _: list[str]) -> tuple[str, list[str]]:
+            parts.combine(warp, point)
+            return self.writer.here().emit(f"add i64 {point}, {warps}"), []
 
-        self.writer.loop(first, "1", (), body)
+        self.writer.loop(first, points, (), body)
 
     def side_by_side(self, point: Callable[[str], None]) -> None:
         """Each thread, or each warp, its share of the points."""

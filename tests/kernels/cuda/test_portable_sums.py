@@ -107,6 +107,27 @@ def test_many_parts_infinities_and_zeros(gpu: str) -> None:
     assert on_both([x], outputs, [value], gpu)[0] == np.inf
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_few_long_rows(gpu: str, dtype: str) -> None:
+    """Each is cut into parts, at marks that follow from sizes alone."""
+    x, b = T.tensor3("x", dtype), T.vector("b", dtype)
+    value = np.random.default_rng(8).normal(size=(3, 7, 70_001)).astype(dtype)
+    bias = np.arange(3).astype(dtype)
+    outputs = [
+        x.sum(2), T.exp(-abs(x)).mean((1, 2)) * b + b, x.max(2), T.argmin(x, 2),
+        (x[:, :, ::-1] ** 2).sum((1, 2)), x[:, 0].sum(1), T.nnet.softmax(x[0]),
+    ]  # fmt: skip
+    found = on_both([x, b], outputs, [value, bias], gpu)
+    exact = value.astype("float64")
+    tolerance = {"float16": 3e-3, "float32": 1e-6, "float64": 1e-14}[dtype]
+    np.testing.assert_allclose(found[2], value.max(2))
+    np.testing.assert_array_equal(found[3], value.argmin(2))
+    np.testing.assert_allclose(found[0], exact.sum(2), rtol=0, atol=1e3 * tolerance)
+    wanted = np.exp(-abs(exact)).mean((1, 2)) * bias + bias
+    np.testing.assert_allclose(found[1], wanted, rtol=tolerance)
+    np.testing.assert_allclose(found[5], exact[:, 0].sum(1), atol=1e3 * tolerance)
+
+
 def test_gathered_and_drawn(gpu: str) -> None:
     """Positions that are computed, and random numbers, within a sum."""
     x, places = T.vector("x"), T.lvector("places")

@@ -125,6 +125,19 @@ def test_parts_are_shared_too(kind: str) -> None:
     np.testing.assert_allclose(first, getattr(np, kind)(value), rtol=1e-12)
 
 
+def test_parts_of_rows() -> None:
+    """Few long rows: parts of each, and a warp that merges them."""
+    kernel, _ = rows("sum", "float64")
+    value = np.random.default_rng(7).normal(size=(3, 70_000))
+    first, second = np.zeros(3), np.zeros(3)
+    schedule = arranged(kernel, value.shape, value, first)
+    assert schedule.variant.lanes == "parts" and schedule.total == 9
+    run_warps(kernel, schedule, [value, first])
+    run_threads(kernel, value.shape, [value, second], threads=5)
+    np.testing.assert_array_equal(first, second)
+    np.testing.assert_allclose(first, value.sum(1), rtol=1e-12)
+
+
 def test_not_a_number_and_infinities() -> None:
     kernel, _ = rows("argmin", "float32")
     largest, _ = rows("max", "float32")
