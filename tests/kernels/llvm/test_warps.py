@@ -205,3 +205,17 @@ def test_the_instructions(dtype: str, architecture: str, tmp_path: Path) -> None
         file.write_text(text)
         command = [assembler, f"-arch={architecture}", str(file), "-o", "/dev/null"]
         subprocess.run(command, check=True)
+
+
+@pytest.mark.parametrize("architecture", ["sm_75", "sm_80", "sm_90"])
+def test_the_instructions_of_parts(architecture: str) -> None:
+    """A merging that passes numbers round, and writes behind what others have read."""
+    kernel, result = rows("max", "float32")
+    value, out = np.zeros((3, 70_000), "float32"), np.zeros(3, result)
+    variant = arranged(kernel, value.shape, value, out).variant
+    assert variant.lanes == "parts"
+    text = ptx_of(kernel, variant, architecture)
+    assert len(re.findall(r"shfl\.sync\.bfly\.b32", text)) == 5
+    assert len(re.findall(r"shfl\.sync\.idx\.b32", text)) >= 2  # of 0 and -0; in order
+    assert text.count("bar.warp.sync") == 1
+    assert not re.search(r"\bcall\b|\.extern|\.local", text)
