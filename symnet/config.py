@@ -54,6 +54,9 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "newaxis": ("numpy", "theano"),
     "gpu_graphs": ("auto", "on", "off"),
     "gpu_tf32": ("off", "on"),
+    "portable_sums": ("off", "on"),
+    "gpu_atomics": ("off", "on"),
+    "gpu_approximate": ("off", "on"),
 }
 GPU_NAME = "(cuda|gpu)(:?0)?"  # Theano's, and PyTorch's, for the first one
 SIZES = ("cache_size", "memory_kept")  # numbers of bytes
@@ -106,6 +109,18 @@ class Config:
     gpu_tf32: "on" lets products of float32 on a GPU round their factors to 10 bits behind the
         point, as its tensor cores take them.  A change holds from the next function, or
         sizes, that are new.
+    portable_sums: "on" makes the CPU add up in the order in which GPUs do, one that follows
+        from sizes and strides alone: sums, means, products and all other reductions then
+        have the same bits on the CPU, whatever its vectors, and on a GPU.  Products of
+        matrices and convolutions are left to libraries, whose orders differ.  A change holds
+        from the next function, or sizes, that are new.
+    gpu_atomics: "on" lets threads of a GPU add to computed positions (`inc_subtensor`, the
+        gradient of an index) in any order: quicker where positions are many, but last bits of
+        floats then differ from run to run.  With "off" each place is written in the order of
+        the positions, as on the CPU.
+    gpu_approximate: "on" takes the GPU's own approximations of exp, exp2, log, log2, log10,
+        tanh and sigmoid of float32 and float16 (some 22, of tanh 11 bits; log near 1 has no
+        digits to rely on) in place of ours, which have the CPU's bits.
     exception_verbosity: "high" keeps symnet's own frames in tracebacks.
     on_rewrite_error: what is done about a rule or pass of the compiler that fails: it is
         left out with one warning ("warn"), or its error is raised (in symnet's tests).
@@ -138,6 +153,9 @@ class Config:
     newaxis: str
     gpu_graphs: str
     gpu_tf32: str
+    portable_sums: str
+    gpu_atomics: str
+    gpu_approximate: str
     cache_dir: str
     cache_size: int
     memory_kept: int

@@ -43,7 +43,8 @@ kernels: routines library memory variants legality cost_model schedule
 kernels.llvm: compiler_thread target machine disk_cache object_code
 kernels.cpu.jit: intrinsics record translator native floats
 kernels.llvm: text lanes remainders primitives huge_angles external_calls function_writer
-kernels.llvm: loop_nest blocks array_access order points outputs pass_plan accumulators warps
+kernels.llvm: approximations loop_nest blocks array_access order points outputs pass_plan
+kernels.llvm: accumulators warps
 kernels.llvm: accumulate lane_loops bands work_items parts thread_items emit ptx kernel_cache .
 kernels.cpu.runtime: run_kernel threads layouts runner output_pool store tickets
 kernels.cpu.runtime: call_block run_block

@@ -65,6 +65,10 @@ LINE_POSITIONS = 16
 SHORT = 16
 # Points of the loops in one part of a reduction to a single value.
 PART_POINTS = 1 << 17
+# The same in the order of a GPU's warps, which are many.
+WARP_PART_POINTS = 1 << 15
+# Of so few rows each is cut into parts, if it is long enough: there are fewer than warps.
+FEW_ROWS = 256
 
 # Bands, measured on Zen 1: 0.4 to 0.9 of the time from BAND_BYTES on.
 # Their width is a multiple of two lines of float32, a block of lanes.
@@ -193,13 +197,22 @@ def band_lanes(outer: int, last: int, threads: int) -> int:
     return min(max(lanes, BAND_UNIT), BAND_LANES)
 
 
-def part_size(extents: Sequence[int]) -> int:
+def rows_are_cut(facts: KernelFacts, sizes: Sequence[int], lanes: str) -> bool:
+    """Whether rows that warps would share are few and long."""
+    rows = prod(sizes[k] for k in facts.kept)
+    points = prod(sizes[k] for k in facts.reduced)
+    long = points >= 2 * WARP_PART_POINTS and 0 < rows < FEW_ROWS
+    return lanes == "reduced" and facts.splittable and long
+
+
+def part_size(extents: Sequence[int], warps: bool) -> int:
     """Positions of the first reduced dimension that make one part.
 
     A whole number of any machine's vectors, and a matter of the sizes alone.
     """
+    points = WARP_PART_POINTS if warps else PART_POINTS
     inner = prod(extents[1:])
-    return PART_POINTS if inner == 1 else -(-PART_POINTS // max(inner, 1))
+    return points if inner == 1 else -(-points // max(inner, 1))
 
 
 def grain_of(cost: float, total: int) -> int:

@@ -25,7 +25,7 @@ class KernelFacts:
     scatters: bool  # positions are written one after another, kept axes in their order
     single: bool  # neighbouring lanes might write to the same place
     positions: bool  # argmax or argmin: reduced axes stay in their order
-    splittable: bool  # reduces to single values in one pass
+    splittable: bool  # all that is stored is what one pass has reduced
     reductions: int
 
     @property
@@ -85,8 +85,7 @@ def examine(kernel: Kernel) -> KernelFacts:
         scatters=bool(scatters),
         single=single,
         positions=any(node.value in ("argmax", "argmin") for node in reductions),
-        splittable=bool(reductions)
-        and not (kept or scatters or stores_inside or levels),
+        splittable=bool(reductions) and not (scatters or stores_inside or levels),
         reductions=len(reductions),
     )
 
@@ -113,6 +112,47 @@ def axes_of(
             found = frozenset(k for k in found if not reduced[k])
         moves[node] = found
     return moves
+
+
+@dataclass(frozen=True, slots=True)
+class ScatterFacts:
+    """How a scatter's points may be shared, so that each place is written in order.
+
+    across: the axes along which writes go to places that differ, whatever the positions.
+    by_place: whether one place alone says who does a point: nothing is reduced for it, and
+    all outputs go to the same positions.
+    adds: whether all that is done is to add.
+    """
+
+    across: frozenset[int]
+    by_place: bool
+    adds: bool
+
+
+_scatters: WeakKeyDictionary[Kernel, ScatterFacts] = WeakKeyDictionary()
+
+
+def scatter_facts(kernel: Kernel) -> ScatterFacts:
+    """The kernel's ScatterFacts, kept as long as the kernel lives."""
+    found = _scatters.get(kernel)
+    if found is None:
+        found = _scatters[kernel] = examine_scatter(kernel)
+    return found
+
+
+def examine_scatter(kernel: Kernel) -> ScatterFacts:
+    moves = axes_of(nodes_of(kernel), kernel.inputs, kernel.reduced)
+    outputs = [out for out in kernel.outputs if out.indices]
+    across = frozenset(
+        axis
+        for axis in range(kernel.rank)
+        if not kernel.reduced[axis]
+        and all(out.operand.axes[axis] for out in outputs)
+        and not any(axis in moves[i] for out in outputs for i in out.indices)
+    )
+    alike = len({out.indices for out in kernel.outputs}) == 1
+    adds = alike and all(out.mode == "add" for out in outputs)
+    return ScatterFacts(across, alike and not any(kernel.reduced), adds)
 
 
 def guides(kernel: Kernel) -> tuple[int, ...]:

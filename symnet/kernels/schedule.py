@@ -31,20 +31,30 @@ from symnet.kernels.cost_model import (
     memory_cost,
     moved_bytes,
     part_size,
+    rows_are_cut,
     work_cost,
 )
-from symnet.kernels.legality import KernelFacts, facts_of, may_be_banded, merge
+from symnet.kernels.legality import (
+    KernelFacts,
+    facts_of,
+    may_be_banded,
+    merge,
+    scatter_facts,
+)
 from symnet.kernels.loopir.scalars import Kernel
 from symnet.kernels.variants import (
     PERIODS,
     SHARING,
-    WARP,
     WIDEST_SPACING,
     Axes,
     Variant,
     item_lanes,
 )
 
+# Threads that share a scatter, if it has places for so many.
+SCATTER_THREADS = 1024
+# What a GPU adds to memory in one step.
+ATOMIC = {"float32", "float64", "int32", "uint32", "int64", "uint64"}
 # What a part leaves behind for each reduction: a value, and a position for argmax.
 PART_BYTES = 16
 
@@ -80,6 +90,7 @@ def arrange(
     available: Collection[Variant] = (),
     slowness: float = 1.0,
     threads: int = 1,
+    portable: bool = False,
 ) -> Schedule:
     """Bind `kernel` to loop sizes and to the byte strides of its operands.
 
@@ -89,18 +100,26 @@ def arrange(
     few rows are reduced (SHORT), and whether bands pay, so that a new batch size seldom
     needs new code.  Where the strides fit one of the variants `available`
     only by leaving axes unmerged, that one is taken.  `slowness`: how much longer than
-    where the costs were measured arithmetic takes here; `threads` will share the work.
+    where the costs were measured arithmetic takes here; `threads` will share the work;
+    `portable`: what is reduced is added up in the order that `arrange_threads` has.
     """
     facts = facts_of(kernel)
-    if 0 in sizes:
-        strides = [empty_strides(row, facts, k, sizes) for k, row in enumerate(strides)]
+    strides = with_empty_strides(facts, sizes, strides)
     kept, reduced = order_of_axes(facts, strides)
     groups = short_last_axis(merge(kept, facts, sizes, strides), facts, sizes, strides)
     kept = tuple(k for group in groups for k in group)
     lanes = best_lanes(facts, kept, reduced, sizes, strides)
+    if portable and lanes == "reduced" and facts.scatters:
+        lanes = "one"
+    if portable and rows_are_cut(facts, sizes, lanes):
+        lanes = "parts"
     variant = Variant(groups, merge(reduced, facts, sizes, strides), lanes, "")
     moved = moved_bytes(facts.itemsizes, strides, sizes)
     variant = with_access(variant, facts, strides, sizes)
+    if portable and facts.reduced:
+        # What was compiled before must not decide about the order.
+        available = ()
+        variant = replace(variant, warps=in_warps(facts, lanes))
     variant = in_bands(variant, facts, sizes, moved, available)
     if available and variant not in available:
         unmerged = tuple((k,) for k in kept), tuple((k,) for k in reduced)
@@ -125,6 +144,15 @@ def in_bands(
     banded = replace(variant, banded=True)
     known = banded in available and variant not in available
     return banded if known or bands_pay(variant, facts, sizes, moved) else variant
+
+
+def with_empty_strides(
+    facts: KernelFacts, sizes: Sequence[int], strides: Sequence[Sequence[int]]
+) -> Sequence[Sequence[int]]:
+    """The strides, those of arrays without elements replaced."""
+    if 0 not in sizes:
+        return strides
+    return [empty_strides(row, facts, k, sizes) for k, row in enumerate(strides)]
 
 
 def empty_strides(
@@ -248,44 +276,68 @@ def arrange_threads(
     sizes: Sequence[int],
     strides: Sequence[Sequence[int]],
     indexed: Mapping[int, Sequence[tuple[int, int]]] | None = None,
+    atomics: bool = False,
 ) -> Schedule:
     """The same for code in which a point is a thread: `total` is the number of points (of
-    parts, for a reduction to single values).  The first thread does a scatter alone."""
+    parts, for a reduction to single values; of the threads that share a scatter, see
+    `scatter_threads`).  atomics: whether a scatter may add up in any order."""
     facts = facts_of(kernel)
+    strides = with_empty_strides(facts, sizes, strides)
     kept, reduced = order_of_axes(facts, strides)
-    lanes = "parts" if facts.lanes == ("parts",) else "one"
+    lanes = best_lanes(facts, kept, reduced, sizes, strides)
+    if rows_are_cut(facts, sizes, lanes):
+        lanes = "parts"
     variant = Variant(
         merge(kept, facts, sizes, strides),
         merge(reduced, facts, sizes, strides),
-        lanes,
+        "parts" if lanes == "parts" else "one",
         "f" * len(strides),
+        warps=in_warps(facts, lanes),
     )
-    variant = replace(variant, warps=warps_pay(variant, facts, sizes, strides))
     block = lay_out(variant, sizes, strides, indexed or {})
-    parts = ReductionParts(block, facts) if lanes == "parts" else None
+    parts = ReductionParts(variant, block, facts) if lanes == "parts" else None
     total = parts.count if parts else prod(block.extents[: len(variant.kept)])
-    if facts.scatters:
-        total = 1
+    if facts.scatters and atomics and may_be_atomic(kernel):
+        variant = replace(variant, atomic=True)
+    elif facts.scatters:
+        total = scatter_threads(kernel, variant, block.extents, indexed or {})
     cost = memory_cost(moved_bytes(facts.itemsizes, strides, sizes))
     return schedule_of(variant, block, total, total, cost, parts)
 
 
-def warps_pay(
+def in_warps(facts: KernelFacts, lanes: str) -> bool:
+    """Whether what is reduced is dealt out to the lanes of a warp: where vectors would run
+    along it.  So it follows from sizes and strides alone, the same for all devices.  The
+    threads of a scatter work each for itself."""
+    return lanes in ("reduced", "parts") and not facts.scatters
+
+
+def may_be_atomic(kernel: Kernel) -> bool:
+    """Whether all that a scatter does is to add numbers that a GPU adds in one step."""
+    dtypes = {out.operand.dtype for out in kernel.outputs}
+    return scatter_facts(kernel).adds and dtypes <= ATOMIC
+
+
+def scatter_threads(
+    kernel: Kernel,
     variant: Variant,
-    facts: KernelFacts,
-    sizes: Sequence[int],
-    strides: Sequence[Sequence[int]],
-) -> bool:
-    """Whether the threads of a warp are to share a row: where neighbours in it are neighbours
-    in memory, and there are enough for all.  Threads that leave because of a position out of
-    range would be waited for."""
-    if not variant.reduced or any(operand.indexed for operand in facts.operands):
-        return False
-    (*_, axis) = group = variant.reduced[-1]
-    near = any(
-        row[axis] == size for row, size in zip(strides, facts.itemsizes, strict=True)
-    )
-    return near and prod(sizes[k] for k in group) >= WARP
+    extents: Sequence[int],
+    indexed: Mapping[int, Sequence[tuple[int, int]]],
+) -> int:
+    """The threads that share a scatter: one for each point of the dimensions along which
+    places differ; if these are few, several for each, among which places are dealt out."""
+    facts = scatter_facts(kernel)
+    across = along = 1
+    for group, extent in zip(variant.kept, extents, strict=False):
+        if facts.across.issuperset(group):
+            across *= extent
+        else:
+            along *= extent
+    if not facts.by_place or not across * along:
+        return across if along else 0
+    places = prod(size for size, _ in indexed[len(kernel.inputs)])
+    owners = min(along, places, -(-SCATTER_THREADS // across))
+    return across * max(owners, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,12 +369,16 @@ def lay_out(
 
 
 class ReductionParts:
-    """How a reduction to single values is cut: positions of the first reduced dimension in
-    a part, parts, and the memory for their results."""
+    """How a reduction to single values, or to few, is cut: positions of the first reduced
+    dimension in a part, parts, and the memory for their results."""
 
-    def __init__(self, block: ArgumentBlock, facts: KernelFacts) -> None:
-        self.size = part_size(block.extents)
-        self.count = -(-block.extents[0] // self.size)
+    def __init__(
+        self, variant: Variant, block: ArgumentBlock, facts: KernelFacts
+    ) -> None:
+        kept = len(variant.kept)
+        rows, reduced = prod(block.extents[:kept]), block.extents[kept:]
+        self.size = part_size(reduced, variant.warps)
+        self.count = rows * -(-reduced[0] // self.size)
         self.bytes = max(self.count, 1) * PART_BYTES * facts.reductions
 
 
@@ -364,7 +420,7 @@ def bind(
     """The variant with its work items and their costs."""
     extents = block.extents
     kept_extents = extents[: len(variant.kept)]
-    parts = ReductionParts(block, facts) if variant.lanes == "parts" else None
+    parts = ReductionParts(variant, block, facts) if variant.lanes == "parts" else None
     if parts:
         total = parts.count
     elif facts.scatters:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from symnet.data_classes import dataclass
 
 # Lanes of the last kept dimension that make one work item.  Constants, so that cutting
@@ -31,8 +33,8 @@ class Variant:
     merged in it.  `lanes` says what one vector holds neighbours of:
     "kept"     the last kept dimension;
     "reduced"  the last reduced dimension;
-    "parts"    the same, in a reduction to single values: work items are parts of the
-               first reduced dimension, a second function combines their results;
+    "parts"    the same, in a reduction to single values, or to few: work items are parts of
+               the first reduced dimension, a second function combines their results;
     "one"      nothing: one element at a time.
     `access` has a letter for each operand, how it is walked along the lanes:
     "c"ontiguous, "f"ixed, with a number of elements from 2 to WIDEST_SPACING from lane to
@@ -40,7 +42,11 @@ class Variant:
     the same, or "s"trided.
     `banded`: lanes run along a kept dimension, and many of them go together through a few
     rows of the reduced ones at a time (`kernels/llvm/bands.py`).
-    `warps`: of code for threads, those of a warp share an item (`kernels/llvm/warps.py`).
+    `warps`: what is reduced is dealt out to WARP lanes and joined in the order that
+    `kernels/llvm/warps.py` says: of code for threads, those of a warp; of vectors, as many
+    side by side as hold so many lanes.
+    `atomic`: of a scatter that adds, for threads: each point is added when its turn comes.
+    `approximate`: of code for a GPU, functions of float32 are the hardware's.
     """
 
     kept: tuple[Axes, ...]
@@ -49,11 +55,14 @@ class Variant:
     access: str
     banded: bool = False
     warps: bool = False
+    atomic: bool = False
+    approximate: bool = False
 
     @property
     def text(self) -> str:
         """A name that is the same in every process."""
         more = " bands" * self.banded + " warps" * self.warps
+        more += " atomic" * self.atomic + " approximate" * self.approximate
         return f"{self.kept} {self.reduced} {self.lanes} {self.access}{more}"
 
 
@@ -62,7 +71,7 @@ def for_threads(variant: Variant) -> Variant:
     same."""
     lanes = "parts" if variant.lanes == "parts" else "one"
     access = "f" * len(variant.access)
-    return Variant(variant.kept, variant.reduced, lanes, access, warps=variant.warps)
+    return replace(variant, lanes=lanes, access=access, banded=False)
 
 
 def item_threads(variant: Variant) -> int:

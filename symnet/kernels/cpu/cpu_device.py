@@ -62,7 +62,10 @@ class Cpu:
         known = self.variants.add(kernel.text, {})
         slowness = SLOWNESS[machine().target.vector_bytes]
         shared = threads.use(config.num_threads)
-        found = arrange(kernel, sizes, strides, indexed, known, slowness, shared)
+        portable = config.portable_sums == "on"
+        found = arrange(
+            kernel, sizes, strides, indexed, known, slowness, shared, portable
+        )
         known.setdefault(found.variant)
         return found
 

@@ -4,8 +4,10 @@ memory."""
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+from symnet.config import config
 from symnet.kernels.cuda.array_library import offers
 from symnet.kernels.cuda.device_array import Transfers
 from symnet.kernels.cuda.driver import Driver, grid_for
@@ -55,7 +57,11 @@ class Gpu:
         strides: Sequence[Sequence[int]],
         indexed: Mapping[int, Sequence[tuple[int, int]]],
     ) -> Schedule:
-        return arrange_threads(kernel, sizes, strides, indexed)
+        atomics = config.gpu_atomics == "on"
+        found = arrange_threads(kernel, sizes, strides, indexed, atomics)
+        if config.gpu_approximate == "off":
+            return found
+        return replace(found, variant=replace(found.variant, approximate=True))
 
     def offers(self, routine: Routine) -> bool:
         return offers(routine)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from math import prod
 
 import numpy as np
 
@@ -24,7 +25,7 @@ from symnet.kernels.cuda.gemm_work import (
 from symnet.kernels.interface import AnyTask, Repeat, Task
 from symnet.kernels.library import GemmCall
 from symnet.kernels.loopir.scalars import Kernel, walk
-from symnet.kernels.variants import Variant, item_threads
+from symnet.kernels.variants import WARP, Variant, item_threads
 
 MOST = 4096  # tasks of a graph
 Codes = Mapping[tuple[Kernel, Variant], ThreadCode]
@@ -130,7 +131,8 @@ def kernel_launches(
     if schedule.scratch_bytes:
         held.append(driver.allocate(schedule.scratch_bytes))
         words[schedule.scratch_slot] = held[-1].address
-        grids.append(grid_for(1))
+        rows = prod(schedule.words[: len(schedule.variant.kept)])
+        grids.append(grid_for(WARP * rows))
     elif not schedule.total:
         return []
     functions = codes[step.kernel, schedule.variant].functions

@@ -25,7 +25,10 @@ class Passes:
         self.block, self.nest = outputs.block, outputs.nest
         self.writer, self.lanes = self.block.writer, self.block.lanes
         self.variant = self.nest.variant
-        self.warp = Warp(self.writer) if self.variant.warps else None
+        threads = bool(self.writer.module.target.threads)
+        self.warp = Warp(self.writer) if self.variant.warps and threads else None
+        # Whether the vectors side by side stand for the threads of a warp.
+        self.rounds = self.variant.warps and not threads
 
     def point(self) -> None:
         """The passes, then the stores."""
@@ -68,6 +71,8 @@ class Passes:
         ]
 
     def total_copies(self, accumulator: Accumulator) -> int:
+        if self.rounds:
+            return WARP // self.lanes
         if self.variant.lanes == "kept" and accumulator.lanes:
             return self.block.copies
         return 1
@@ -77,15 +82,23 @@ class Passes:
         scope = self.block.chain[BLOCK + done + 1]
         for a, copies in zip(self.accumulators(done), totals, strict=True):
             on = Lanes(scope, a.lanes)
-            states = [self.finished(a, on, total) for total in copies]
+            states = self.finished(a, on, copies)
             scope.values[a.node] = tuple(state[-1] for state in states)
 
-    def finished(self, a: Accumulator, on: Lanes, total: State) -> State:
-        """What `one_pass` gives, as one state."""
+    def finished(
+        self, a: Accumulator, on: Lanes, totals: Sequence[State]
+    ) -> Sequence[State]:
+        """What `one_pass` gives as states; one, where lanes run along what is reduced."""
         if self.warp is not None:
-            return total
-        state = a.finish(on, total)
-        return a.across(on, state) if self.nest.along else state
+            return totals
+        states = [a.finish(on, total) for total in totals]
+        if not self.nest.along:
+            return states
+        while len(states) > 1:
+            half = len(states) // 2
+            pairs = zip(states[:half], states[half:], strict=True)
+            states = [a.join(on, one, other) for one, other in pairs]
+        return [a.across(on, states[0])]
 
     # Loops.
 
@@ -113,10 +126,10 @@ class Passes:
         if not any(a.compensated for a in accumulators):
             return self.merge(accumulators, totals, self.run(done, low, high))
         chunk = STEPS
-        if self.nest.along:
-            chunk *= max(self.plan.vectors_of(done), 1) * self.lanes
-        elif self.warp is not None:
+        if self.variant.warps:
             chunk *= WARP
+        elif self.nest.along:
+            chunk *= max(self.plan.vectors_of(done), 1) * self.lanes
 
         def body(start: str, names: list[str]) -> tuple[str, list[str]]:
             here = self.writer.here()
@@ -154,11 +167,34 @@ class Passes:
             return self.run_loop(done, before or states, low, high, 1, None)
         if vectors:
             step = vectors * self.lanes
-            middle = self.writer.whole_steps(low, high, step)
+            whole = max(step, WARP) if self.rounds else step
+            middle = self.writer.whole_steps(low, high, whole)
             states = self.run_loop(done, states, low, middle, step, None)
             low = middle
         states = self.run_loop(done, states, low, high, self.lanes, high)
+        if self.rounds:
+            return self.come_round(done, states, low, high)
         return self.join(self.accumulators(done), states)
+
+    def come_round(self, done: int, states: States, low: str, high: str) -> States:
+        """The states in their order again, behind the last, masked steps from `low` on: each
+        step has put those that it went on with behind the others."""
+
+        def body(index: str, names: list[str]) -> tuple[str, list[str]]:
+            following = self.writer.here().emit(f"add i64 {index}, {self.lanes}")
+            turned = [one[1:] + one[:1] for one in unflatten(states, names)]
+            return following, flatten(turned)
+
+        here = self.writer.here()
+        more = here.emit(f"add i64 {here.emit(f'sub i64 {high}, {low}')}, {WARP - 1}")
+        stop = here.emit(f"add i64 {low}, {here.emit(f'and i64 {more}, {-WARP}')}")
+        up = here.emit(f"add i64 {high}, {self.lanes - 1}")
+        left = here.emit(f"sub i64 {up}, {low}")
+        start = here.emit(
+            f"add i64 {low}, {here.emit(f'and i64 {left}, {-self.lanes}')}"
+        )
+        carried = self.typed(done, states, total=False)
+        return unflatten(states, self.writer.loop(start, stop, carried, body))
 
     def run_starts(self, done: int, vectors: int) -> States:
         """The running states of the innermost loops, one for each vector side by side."""
@@ -167,7 +203,9 @@ class Passes:
             [
                 a.start(Lanes(here, a.lanes), a.running_dtypes)
                 for _ in range(
-                    max(vectors, 1) if self.nest.along else self.total_copies(a)
+                    max(vectors, 1)
+                    if self.nest.along and not self.rounds
+                    else self.total_copies(a)
                 )
             ]
             for a in self.accumulators(done)
@@ -232,7 +270,10 @@ class Passes:
         return following, new
 
     def accumulate(self, accumulators: Sequence[Accumulator], states: States) -> States:
-        """Each accumulator one value further, in the lanes that the mask lets through."""
+        """Each accumulator one value further, in the lanes that the mask lets through.
+
+        Where the vectors stand for a warp, the states take turns: those that have had theirs
+        go behind the others."""
         here, along, mask = self.writer.here(), self.nest.along, self.block.mask
         result = []
         for a, old in zip(accumulators, states, strict=True):
@@ -242,10 +283,12 @@ class Passes:
                 sample = tuple(
                     self.points.text(arg, a.lanes, copy) for arg in a.node.args
                 )
-                new[copy] = a.step(on, old[copy], sample)
+                before, place = new[copy % len(old)], copy % len(old)
+                new[place] = a.step(on, before, sample)
                 if along and mask:
-                    new[copy] = a.choose(on, mask, new[copy], old[copy])
-            result.append(new)
+                    new[place] = a.choose(on, mask, new[place], before)
+            turns = self.block.copies % len(old) if self.rounds else 0
+            result.append(new[turns:] + new[:turns])
         return result
 
     def typed(self, done: int, states: States, total: bool) -> list[tuple[str, str]]:

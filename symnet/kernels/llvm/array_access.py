@@ -243,8 +243,41 @@ class ArrayAccess:
     def indexed_pointer(
         self, scope: Scope, operand: int, address: str, places: Sequence[str]
     ) -> str:
+        if self.block.in_step:
+            return self.pointer_in_step(scope, operand, address, places)
         offset = self.indexed_offset(scope, operand, places, 0)
         return scope.emit(f"getelementptr i8, ptr {address}, i64 {offset}")
+
+    def pointer_in_step(
+        self, scope: Scope, operand: int, address: str, places: Sequence[str]
+    ) -> str:
+        """The same for a thread that its warp waits for: where a position is outside, it
+        says so and goes on with a word of the call's block."""
+        inside = "true"
+        for axis, place in enumerate(places):
+            size, stride = self.block.indexed_axis(operand, axis)
+            place, fits = wrapped(Lanes(scope, 0), place, size)
+            inside = scope.emit(f"and i1 {inside}, {fits}")
+            offset = scope.emit(f"mul i64 {place}, {stride}")
+            address = scope.emit(f"getelementptr i8, ptr {address}, i64 {offset}")
+        outside, following = (scope.module.fresh(s) for s in ("outside", "inside"))
+        scope.line(f"br i1 {inside}, label %{following}, label %{outside}")
+        scope.label(outside)
+        scope.line("store i32 1, ptr %failed")
+        scope.line(f"br label %{following}")
+        scope.label(following)
+        return scope.emit(f"select i1 {inside}, ptr {address}, ptr %block")
+
+    def place_number(self, scope: Scope, operand: int, places: Sequence[str]) -> str:
+        """The number of the place at positions along the indexed axes, counted in order;
+        some number, where one is outside."""
+        number = "0"
+        for axis, place in enumerate(places):
+            size, _ = self.block.indexed_axis(operand, axis)
+            place, _ = wrapped(Lanes(scope, 0), place, size)
+            number = scope.emit(f"mul i64 {number}, {size}")
+            number = scope.emit(f"add i64 {number}, {place}")
+        return number
 
     def indexed_offset(
         self, scope: Scope, operand: int, places: Sequence[str], lanes: int
@@ -260,10 +293,8 @@ class ArrayAccess:
                 size, stride = map(self.block.entry_splat, (size, stride))
                 if mask:
                     place = on.select(mask, "int64", place, zero)
-            negative = on.compare("lt", "int64", place, zero)
-            wrapped = on.binary("add", "int64", place, size)
-            place = on.select(negative, "int64", wrapped, place)
-            self.check(scope, on.binary("icmp ult", "int64", place, size), lanes)
+            place, fits = wrapped(on, place, size)
+            self.check(scope, fits, lanes)
             total = on.binary(
                 "add", "int64", total, on.binary("mul", "int64", place, stride)
             )
@@ -297,6 +328,15 @@ class ArrayAccess:
             self.store_lanes(scope, operand, address, value)
         else:
             self.store_here(scope, operand, address, value, lanes)
+
+    def add_at(self, scope: Scope, operand: int, address: str, value: str) -> None:
+        """Add to a number in one step, whoever else does so at the same time."""
+        dtype = self.operands[operand].dtype
+        how = "fadd" if dtype.startswith("float") else "add"
+        scope.line(
+            f"atomicrmw {how} ptr {address}, {REGISTER[dtype]} {value} monotonic, "
+            f"align {np.dtype(dtype).itemsize}"
+        )
 
     def store_here(
         self, scope: Scope, operand: int, address: str, value: str, lanes: int
@@ -383,6 +423,14 @@ class ArrayAccess:
                 (type_text("i1", lanes), mask),
             ],
         )
+
+
+def wrapped(on: Lanes, place: str, size: str) -> tuple[str, str]:
+    """A position counted from the front, and whether it is inside the axis."""
+    negative = on.compare("lt", "int64", place, on.constant(0, "int64"))
+    behind = on.binary("add", "int64", place, size)
+    place = on.select(negative, "int64", behind, place)
+    return place, on.binary("icmp ult", "int64", place, size)
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,8 @@ class Block:
         self.counters: dict[int, str] = {}
         self.copies = 1
         self.mask: str | None = None
+        # Whether a thread must stay with its warp.
+        self.in_step = nest.threads and nest.variant.warps
 
     def open(self, rank: int) -> Scope:
         """Begin a scope here in the text; later values of this rank go into it."""

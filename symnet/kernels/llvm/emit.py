@@ -60,7 +60,7 @@ def write_function(module: Module, plan: PassPlan, name: str, combine: bool) -> 
     """A function of vectors."""
     passes = passes_of(module, plan)
     if combine:
-        Parts(passes).combine()
+        Parts(passes).combine_all()
     elif plan.variant.lanes == "parts":
         Parts(passes).write_items()
     else:

@@ -14,6 +14,7 @@ from math import frexp
 
 import numpy as np
 
+from symnet.kernels.llvm.approximations import approximated
 from symnet.kernels.llvm.target import Target
 from symnet.kernels.llvm.text import is_float
 from symnet.kernels.loopir.math import expand
@@ -56,30 +57,28 @@ class Nest:
         self.threads = bool(target.threads)
         self.operands = [*kernel.inputs, *(out.operand for out in kernel.outputs)]
         self.scattering = any(out.indices for out in kernel.outputs)
-        self.roots = expand(
-            [
-                root
-                for out in kernel.outputs
-                for root in (*out.indices, cast(out.value, out.operand.dtype))
-            ]
-        )
+        roots = [
+            root
+            for out in kernel.outputs
+            for root in (*out.indices, cast(out.value, out.operand.dtype))
+        ]
+        if variant.approximate and target.threads == "special":
+            roots = approximated(roots)
+        self.roots = expand(roots)
         self.roots = [complete_reductions(root) for root in self.roots]
-        self.place()
         if target.fused:
-            if variant.lanes != "one" or self.threads:
-                self.roots = divide_by_invariants(self.roots, self.rank)
-                self.place()
-            self.roots = fuse_products(self.roots, self.rank)
-            self.place()
+            self.roots = divide_by_invariants(self.roots, depths(kernel, self.roots))
+            self.roots = fuse_products(self.roots, depths(kernel, self.roots))
+        self.place()
         self.lanes = max(1, target.vector_bytes // self.widest)
         few = self.lanes <= GROUP_BLOCKS and not variant.banded
         self.interleaving = few and any(map(self.interleaves, self.nodes))
         self.value_of: dict[Output, Scalar] = {}
         self.indices_of: dict[Output, list[Scalar]] = {}
-        roots = iter(self.roots)
+        written = iter(self.roots)
         for out in kernel.outputs:
-            self.indices_of[out] = [next(roots) for _ in out.indices]
-            self.value_of[out] = next(roots)
+            self.indices_of[out] = [next(written) for _ in out.indices]
+            self.value_of[out] = next(written)
 
     def place(self) -> None:
         self.rank: dict[Scalar, int] = {}
@@ -208,8 +207,38 @@ def complete_reductions(root: Scalar) -> Scalar:
     return new[root]
 
 
+def depths(kernel: Kernel, roots: Sequence[Scalar]) -> dict[Scalar, int]:
+    """How far inside each scalar is known, by the kernel's axes in their order.
+
+    What is rounded how follows from this, and not from the `rank`, which differs with what
+    lies where in memory and with what points are: so that results do not.
+    """
+    kept = [axis for axis in range(kernel.rank) if not kernel.reduced[axis]]
+    reduced = [axis for axis in range(kernel.rank) if kernel.reduced[axis]]
+    of_axis = {axis: ITEM if axis != kept[-1] else BLOCK for axis in kept}
+    of_axis |= {axis: LOOP + r for r, axis in enumerate(reduced)}
+    depth: dict[Scalar, int] = {}
+    passes: dict[Scalar, int] = {}
+    for node in walk(roots):
+        inside = max((depth[a] for a in node.args), default=ENTRY)
+        done = max((passes[a] for a in node.args), default=0)
+        if node.op == "reduce":
+            done += 1
+            inside = BLOCK + done
+        elif node.op in ("load", "gather"):
+            axes = kernel.inputs[node.value].axes
+            moving = (of_axis[axis] for axis, moves in enumerate(axes) if moves)
+            inside = max([inside, *moving])
+        elif node.op == "index":
+            inside = of_axis[node.value]
+        elif node.op == "position":
+            inside = LOOP + len(reduced) - 1
+        depth[node], passes[node] = inside, done
+    return depth
+
+
 def divide_by_invariants(
-    roots: Sequence[Scalar], rank: dict[Scalar, int]
+    roots: Sequence[Scalar], depth: dict[Scalar, int]
 ) -> list[Scalar]:
     """x / d, with d known outside of the loop, by the reciprocal of d: a division keeps
     the processor as long as ten or twenty other instructions."""
@@ -217,7 +246,7 @@ def divide_by_invariants(
     for node in walk(roots):
         args = tuple(new[a] for a in node.args)
         known = node.op == "div" and is_float(node.dtype) and node.dtype != "float16"
-        if known and rank[node.args[1]] < rank[node] >= BLOCK:
+        if known and depth[node.args[1]] < depth[node] >= BLOCK:
             new[node] = divided(args[0], args[1])
         else:
             new[node] = with_args(node, args)
@@ -263,7 +292,7 @@ def with_args(node: Scalar, args: Sequence[Scalar]) -> Scalar:
     return scalar(node.op, args, node.dtype, node.value)
 
 
-def fuse_products(roots: Sequence[Scalar], rank: dict[Scalar, int]) -> list[Scalar]:
+def fuse_products(roots: Sequence[Scalar], depth: dict[Scalar, int]) -> list[Scalar]:
     """a*b + c as one fused instruction, where the product serves nothing else and is
     not made outside the loop in which it is added.
 
@@ -276,7 +305,7 @@ def fuse_products(roots: Sequence[Scalar], rank: dict[Scalar, int]) -> list[Scal
     new: dict[Scalar, Scalar] = {}
     for node in nodes:
         args = [new[a] for a in node.args]
-        product = fusible(node, uses, rank)
+        product = fusible(node, uses, depth)
         if product is None:
             new[node] = with_args(node, args)
             continue
@@ -291,7 +320,7 @@ def fuse_products(roots: Sequence[Scalar], rank: dict[Scalar, int]) -> list[Scal
 
 
 def fusible(
-    node: Scalar, uses: dict[Scalar, int], rank: dict[Scalar, int]
+    node: Scalar, uses: dict[Scalar, int], depth: dict[Scalar, int]
 ) -> int | None:
     """Which argument of an addition or subtraction is a product to fuse with it."""
     if node.op not in ("add", "sub") or not is_float(node.dtype):
@@ -300,7 +329,7 @@ def fusible(
         if (
             argument.op == "mul"
             and uses[argument] == 1
-            and rank[argument] == rank[node]
+            and depth[argument] == depth[node]
         ):
             return k
     return None

@@ -78,6 +78,9 @@ class KernelOutputs:
             places = [self.points.text(i, 0, 0) for i in self.nest.indices_of[out]]
             address = self.memory.indexed_pointer(here, operand, address, places)
         value = self.points.text(value_of, lanes, copy)
+        if self.nest.variant.atomic:
+            self.memory.add_at(here, operand, address, value)
+            return
         if out.mode == "add":
             dtype = out.operand.dtype
             old = self.memory.load_at(here, operand, address, lanes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from symnet.kernels.llvm.approximations import write_instruction
 from symnet.kernels.llvm.array_access import ArrayAccess
 from symnet.kernels.llvm.blocks import Block
 from symnet.kernels.llvm.external_calls import write_external
@@ -142,6 +143,8 @@ class Points:
     def operation(
         self, scope: Scope, node: Scalar, values: list[str], lanes: int
     ) -> str:
+        if node.op == "approximate":
+            return write_instruction(scope, node.value, values[0])
         if node.op not in PRIMITIVES:
             return write_external(scope, self.block.writer.entry, node, values, lanes)
         sources = [a.dtype for a in node.args]

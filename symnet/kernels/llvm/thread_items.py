@@ -7,8 +7,7 @@ address of a word for each operand, which its pointer is moved by.  So a launch 
 recorded has pointers of 0, and reads where its arrays lie in each call.  A
 thread does the points that are its number plus a multiple of all threads, so any grid will
 do (of whole warps, where those share points), and neighbouring threads read neighbouring
-numbers.  Where writes must follow one
-another (a scatter, the merging of parts), the first thread does everything.
+numbers.  Of a scatter each thread does the writes to places of its own, in order.
 
 Of long rows that are reduced a point is shared by the threads of a warp (`warps`).
 
@@ -18,13 +17,15 @@ there are.  Its arithmetic is that of the vectors' lanes, operation by operation
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from symnet.kernels.legality import scatter_facts
 from symnet.kernels.llvm.accumulate import Passes
 from symnet.kernels.llvm.function_writer import FunctionWriter
 from symnet.kernels.llvm.loop_nest import BLOCK, ITEM
 from symnet.kernels.llvm.parts import Parts
 from symnet.kernels.llvm.text import Module
+from symnet.kernels.llvm.warps import Warp
 from symnet.kernels.llvm.work_items import product_of, split_item
 
 # Words that fit into the parameters of a kernel, which may have 4096 bytes.
@@ -57,6 +58,9 @@ class ThreadItems:
         """The points of the kept dimensions, passes over the reduced ones within."""
         kept = len(self.passes.variant.kept)
         extents = [self.block.size(k) for k in range(kept)]
+        if self.passes.nest.scattering and not self.passes.variant.atomic:
+            self.side_by_side(PlacesOfThreads(self.passes).write)
+            return
 
         def point(item: str) -> None:
             places = split_item(self.writer, item, extents) if extents else []
@@ -65,16 +69,22 @@ class ThreadItems:
             self.block.open(BLOCK)
             self.passes.point()
 
-        if self.passes.nest.scattering:
-            self.serially(product_of(self.writer, extents) if extents else "1", point)
-        else:
-            self.side_by_side(point)
+        self.side_by_side(point)
 
     def write_parts(self) -> None:
         self.side_by_side(Parts(self.passes).one_part)
 
     def write_combine(self) -> None:
-        self.serially("1", lambda _: Parts(self.passes).combine())
+        """Each warp its share of the points; where there is no GPU its first thread."""
+        parts, warp = Parts(self.passes), Warp(self.writer)
+        points = parts.points
+        first, warps = warp.number(*thread_number(self.writer), points)
+
+        def body(point: str, _: list[str]) -> tuple[str, list[str]]:
+            parts.combine(warp, point)
+            return self.writer.here().emit(f"add i64 {point}, {warps}"), []
+
+        self.writer.loop(first, points, (), body)
 
     def side_by_side(self, point: Callable[[str], None]) -> None:
         """Each thread, or each warp, its share of the points."""
@@ -88,18 +98,69 @@ class ThreadItems:
 
         self.writer.loop(first, "%end", (), body)
 
-    def serially(self, end: str, point: Callable[[str], None]) -> None:
-        """The points 0 to `end` in order, by the first thread."""
-        thread, _ = thread_number(self.writer)
-        entry = self.writer.entry
-        is_first = entry.emit(f"icmp eq i64 {thread}, 0")
-        stop = entry.emit(f"select i1 {is_first}, i64 {end}, i64 0")
 
-        def body(item: str, _: list[str]) -> tuple[str, list[str]]:
-            point(item)
-            return self.writer.here().emit(f"add i64 {item}, 1"), []
+class PlacesOfThreads:
+    """Writes one thread's share of writes to computed positions: at one point of the axes along
+    which places differ, all others in order; of these, if places are dealt out, those that
+    go to its own."""
 
-        self.writer.loop("0", stop, (), body)
+    def __init__(self, passes: Passes) -> None:
+        self.passes, self.block, self.writer = passes, passes.block, passes.writer
+        kernel, kept = passes.nest.kernel, passes.variant.kept
+        self.facts = scatter_facts(kernel)
+        self.across = [
+            k for k, axes in enumerate(kept) if self.facts.across.issuperset(axes)
+        ]
+        self.along = [k for k in range(len(kept)) if k not in self.across]
+
+    def write(self, item: str) -> None:
+        here = self.writer.here()
+        extents = [self.block.size(k) for k in self.across]
+        count = product_of(self.writer, extents) if extents else "1"
+        owners = here.emit(f"udiv i64 %end, {count}")
+        owner = here.emit(f"udiv i64 {item}, {count}")
+        self.go_to(self.across, here.emit(f"urem i64 {item}, {count}"))
+        inner = [self.block.size(k) for k in self.along]
+        steps = product_of(self.writer, inner) if inner else "1"
+
+        def body(step: str, _: list[str]) -> tuple[str, list[str]]:
+            self.go_to(self.along, step)
+            if self.facts.by_place:
+                self.open()
+                self.writer.when("0", self.mine(owner, owners), (), self.point)
+            else:
+                self.point("", [])
+            return self.writer.here().emit(f"add i64 {step}, 1"), []
+
+        self.writer.loop("0", steps, (), body)
+
+    def point(self, _: str, __: list[str]) -> tuple[str, list[str]]:
+        self.open()
+        self.passes.point()
+        return "", []
+
+    def mine(self, owner: str, owners: str) -> str:
+        """1 where this thread has the place that is written to, else 0."""
+        nest, outputs = self.passes.nest, self.passes.outputs
+        out = nest.kernel.outputs[0]
+        indices = nest.indices_of[out]
+        self.passes.points.evaluate(indices)
+        here = self.writer.here()
+        places = [self.passes.points.text(i, 0, 0) for i in indices]
+        number = outputs.memory.place_number(here, outputs.operand_of[out], places)
+        number = here.emit(f"urem i64 {number}, {owners}")
+        same = here.emit(f"icmp eq i64 {number}, {owner}")
+        return here.emit(f"zext i1 {same} to i64")
+
+    def go_to(self, dimensions: Sequence[int], number: str) -> None:
+        """The counters of dimensions, from the number of a point of theirs."""
+        extents = [self.block.size(k) for k in dimensions]
+        places = split_item(self.writer, number, extents) if extents else []
+        self.block.counters.update(zip(dimensions, places, strict=True))
+
+    def open(self) -> None:
+        self.block.open(ITEM)
+        self.block.open(BLOCK)
 
 
 def thread_number(writer: FunctionWriter) -> tuple[str, str]:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from symnet.kernels.llvm.accumulators import Accumulator, State
 from symnet.kernels.llvm.function_writer import FunctionWriter
 from symnet.kernels.llvm.lanes import Lanes
-from symnet.kernels.llvm.text import REGISTER, Scope
+from symnet.kernels.llvm.text import REGISTER, Scope, is_float
 from symnet.kernels.variants import WARP
 
 # One list for each reduction of a pass, with a state for each copy of it.
@@ -38,16 +38,16 @@ class Warp:
         self.real = writer.module.target.threads == "special"
         self.lane = ""
 
-    def number(self, thread: str, threads: str) -> tuple[str, str]:
+    def number(self, thread: str, threads: str, end: str = "%end") -> tuple[str, str]:
         """The number of this thread's warp, and how many there are; of threads that have
-        nothing to do, as that of one more."""
+        nothing to do, as `end`."""
         entry = self.writer.entry
         warp = entry.emit(f"udiv i64 {thread}, {WARP}")
         warps = entry.emit(f"udiv i64 {threads}, {WARP}")
         self.lane = entry.emit(f"urem i64 {thread}, {WARP}")
         if not self.real:
             first = entry.emit(f"icmp eq i64 {self.lane}, 0")
-            warp = entry.emit(f"select i1 {first}, i64 {warp}, i64 %end")
+            warp = entry.emit(f"select i1 {first}, i64 {warp}, i64 {end}")
         return warp, warps
 
     def joined(
@@ -59,6 +59,91 @@ class Warp:
                 [self.exchanged(a, self.finished(a, totals))]
                 for a, totals in zip(accumulators, each(), strict=True)
             ]
+        slots = self.left_behind(accumulators, str(WARP), each)
+        return [[self.tree(a, places)] for a, places in zip(accumulators, slots)]
+
+    def in_order(
+        self,
+        accumulators: Sequence[Accumulator],
+        lanes: str,
+        each: Callable[[], States],
+    ) -> list[State]:
+        """Totals of what the first `lanes` threads have accumulated, merged in the order of
+        the threads."""
+        here = self.writer.here()
+        start = [a.start(Lanes(here, 0), a.total_dtypes) for a in accumulators]
+        own: list[State] = []
+        slots: list[list[str]] = []
+        if self.real:
+            totals = each()
+            own = [self.finished(a, one) for a, one in zip(accumulators, totals)]
+        else:
+            slots = self.left_behind(accumulators, lanes, each)
+
+        def body(lane: str, names: list[str]) -> tuple[str, list[str]]:
+            here, left = self.writer.here(), iter(names)
+            merged: list[str] = []
+            for k, (a, old) in enumerate(zip(accumulators, start, strict=True)):
+                total = tuple(next(left) for _ in old)
+                if self.real:
+                    state = self.of_thread(here, a, own[k], lane)
+                else:
+                    state = self.from_memory(here, a, slots[k], lane)
+                merged += a.merge(Lanes(here, 0), total, state)
+            return self.writer.here().emit(f"add i64 {lane}, 1"), merged
+
+        kinds = [REGISTER[dtype] for a in accumulators for dtype in a.total_dtypes]
+        first = [name for state in start for name in state]
+        carried = list(zip(kinds, first, strict=True))
+        ends = iter(self.writer.loop("0", lanes, carried, body))
+        return [tuple(next(ends) for _ in state) for state in start]
+
+    def finished(self, a: Accumulator, copies: Sequence[State]) -> State:
+        (total,) = copies
+        return a.finish(Lanes(self.writer.here(), 0), total)
+
+    # ---- with a GPU
+
+    def exchanged(self, a: Accumulator, state: State) -> State:
+        here = self.writer.here()
+        distance = WARP // 2
+        while distance:
+            other = tuple(
+                shuffled(here, REGISTER[dtype], value, "bfly", str(distance))
+                for dtype, value in zip(a.running_dtypes, state, strict=True)
+            )
+            state = a.join(Lanes(here, 0), state, other)
+            distance //= 2
+        # Of 0 and -0 each thread has taken the one that it met last.
+        if a.kind in ("max", "min") and is_float(a.dtype):
+            return self.of_thread(here, a, state, "0")
+        return state
+
+    def of_thread(self, here: Scope, a: Accumulator, state: State, lane: str) -> State:
+        """The state that a thread of the warp has."""
+        word = lane if lane == "0" else here.emit(f"trunc i64 {lane} to i32")
+        return tuple(
+            shuffled(here, REGISTER[dtype], value, "idx", word)
+            for dtype, value in zip(a.running_dtypes, state, strict=True)
+        )
+
+    def meet(self) -> None:
+        """Go on when all threads of the warp have come here: what they have read may be
+        written to from now on."""
+        if self.real:
+            here = self.writer.here()
+            here.call_void("llvm.nvvm.bar.warp.sync", [("i32", ALL_THREADS)])
+
+    # ---- without one
+
+    def left_behind(
+        self,
+        accumulators: Sequence[Accumulator],
+        lanes: str,
+        each: Callable[[], States],
+    ) -> list[list[str]]:
+        """Memory with what the first `lanes` threads would have accumulated, for each
+        reduction."""
         slots = [
             [
                 self.writer.entry.emit(f"alloca [{WARP} x {REGISTER[dtype]}]")
@@ -80,48 +165,21 @@ class Warp:
                     here.line(f"store {REGISTER[dtype]} {value}, ptr {where}")
             return self.writer.here().emit(f"add i64 {lane}, 1"), []
 
-        self.writer.loop("0", str(WARP), (), body)
-        return [[self.tree(a, places)] for a, places in zip(accumulators, slots)]
+        self.writer.loop("0", lanes, (), body)
+        return slots
 
-    def finished(self, a: Accumulator, copies: Sequence[State]) -> State:
-        (total,) = copies
-        return a.finish(Lanes(self.writer.here(), 0), total)
-
-    # ---- with a GPU
-
-    def exchanged(self, a: Accumulator, state: State) -> State:
-        here = self.writer.here()
-        distance = WARP // 2
-        while distance:
-            other = tuple(
-                shuffled(here, REGISTER[dtype], value, distance)
-                for dtype, value in zip(a.running_dtypes, state, strict=True)
-            )
-            state = a.join(Lanes(here, 0), state, other)
-            distance //= 2
-        return state
-
-    def meet(self) -> None:
-        """Go on when all threads of the warp have come here: what they have read may be
-        written to from now on."""
-        if self.real:
-            here = self.writer.here()
-            here.call_void("llvm.nvvm.bar.warp.sync", [("i32", ALL_THREADS)])
-
-    # ---- without one
+    def from_memory(
+        self, here: Scope, a: Accumulator, slots: Sequence[str], lane: str
+    ) -> State:
+        return tuple(
+            here.emit(f"load {REGISTER[dtype]}, ptr {element(here, dtype, slot, lane)}")
+            for dtype, slot in zip(a.running_dtypes, slots, strict=True)
+        )
 
     def tree(self, a: Accumulator, slots: Sequence[str]) -> State:
         """The states in memory joined as the threads would."""
         here = self.writer.here()
-        states = [
-            tuple(
-                here.emit(
-                    f"load {REGISTER[dtype]}, ptr {element(here, dtype, slot, str(k))}"
-                )
-                for dtype, slot in zip(a.running_dtypes, slots, strict=True)
-            )
-            for k in range(WARP)
-        ]
+        states = [self.from_memory(here, a, slots, str(k)) for k in range(WARP)]
         on = Lanes(here, 0)
         while len(states) > 1:
             half = len(states) // 2
@@ -134,8 +192,9 @@ def element(scope: Scope, dtype: str, slot: str, number: str) -> str:
     return scope.emit(f"getelementptr {REGISTER[dtype]}, ptr {slot}, i64 {number}")
 
 
-def shuffled(scope: Scope, kind: str, value: str, distance: int) -> str:
-    """The value of the thread whose number in the warp differs in the bit `distance`."""
+def shuffled(scope: Scope, kind: str, value: str, how: str, number: str) -> str:
+    """The value of the thread whose number in the warp differs in the bit `number`
+    ("bfly"), or is that number ("idx")."""
     bits = BITS[kind]
     if kind in ("float", "double"):
         value = scope.emit(f"bitcast {kind} {value} to i{bits}")
@@ -143,24 +202,24 @@ def shuffled(scope: Scope, kind: str, value: str, distance: int) -> str:
         high = scope.emit(f"lshr i64 {value}, 32")
         words = [scope.emit(f"trunc i64 {word} to i32") for word in (value, high)]
         low, high = (
-            scope.emit(f"zext i32 {exchange(scope, word, distance)} to i64")
+            scope.emit(f"zext i32 {exchange(scope, word, how, number)} to i64")
             for word in words
         )
         high = scope.emit(f"shl i64 {high}, 32")
         value = scope.emit(f"or i64 {low}, {high}")
     elif bits == 32:
-        value = exchange(scope, value, distance)
+        value = exchange(scope, value, how, number)
     else:
         wide = scope.emit(f"zext {kind} {value} to i32")
-        value = scope.emit(f"trunc i32 {exchange(scope, wide, distance)} to {kind}")
+        value = scope.emit(f"trunc i32 {exchange(scope, wide, how, number)} to {kind}")
     if kind in ("float", "double"):
         value = scope.emit(f"bitcast i{bits} {value} to {kind}")
     return value
 
 
-def exchange(scope: Scope, word: str, distance: int) -> str:
+def exchange(scope: Scope, word: str, how: str, number: str) -> str:
     return scope.call(
-        "llvm.nvvm.shfl.sync.bfly.i32",
+        f"llvm.nvvm.shfl.sync.{how}.i32",
         "i32",
-        [("i32", n) for n in (ALL_THREADS, word, str(distance), LAST_LANE)],
+        [("i32", n) for n in (ALL_THREADS, word, number, LAST_LANE)],
     )

@@ -53,6 +53,7 @@ class Scalar:
     "gather"    like load, `args` are the int64 indices of its indexed axes;
     "index"     `value` is a loop axis: the int64 counter of that loop;
     "reduce"    `value` is one of REDUCTIONS, applied over the kernel's reduced axes;
+    "approximate"  an instruction of a GPU, by the name `value` (only in generated code);
     "block_of"  the number of the block that serves a position along an axis, and
     "word_of"   of a position and the four words of its block the one for the position
                 (see GROUP_NUMBERS);

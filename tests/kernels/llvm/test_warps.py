@@ -125,6 +125,19 @@ def test_parts_are_shared_too(kind: str) -> None:
     np.testing.assert_allclose(first, getattr(np, kind)(value), rtol=1e-12)
 
 
+def test_parts_of_rows() -> None:
+    """Few long rows: parts of each, and a warp that merges them."""
+    kernel, _ = rows("sum", "float64")
+    value = np.random.default_rng(7).normal(size=(3, 70_000))
+    first, second = np.zeros(3), np.zeros(3)
+    schedule = arranged(kernel, value.shape, value, first)
+    assert schedule.variant.lanes == "parts" and schedule.total == 9
+    run_warps(kernel, schedule, [value, first])
+    run_threads(kernel, value.shape, [value, second], threads=5)
+    np.testing.assert_array_equal(first, second)
+    np.testing.assert_allclose(first, value.sum(1), rtol=1e-12)
+
+
 def test_not_a_number_and_infinities() -> None:
     kernel, _ = rows("argmin", "float32")
     largest, _ = rows("max", "float32")
@@ -138,19 +151,38 @@ def test_not_a_number_and_infinities() -> None:
 
 
 def test_where_rows_are_not_shared() -> None:
-    """Short ones, columns, and what may leave the kernel early."""
+    """Short ones, and columns."""
     kernel, result = rows("sum", "float64")
     out = np.zeros(40, result)
-    for value in (np.zeros((40, 31)), np.zeros((50, 40)).T, np.zeros((40, 0))):
+    for value in (np.zeros((40, 16)), np.zeros((50, 40)).T):
         assert not arranged(kernel, value.shape, value, out).variant.warps
+
+
+@pytest.mark.parametrize("place", [0, 8, -9, 9, -10])
+def test_positions_in_a_row_that_is_shared(place: int) -> None:
+    """A thread whose position is outside says so, and stays with its warp."""
     places = cast(load(0, "float64"), "int64")
     value = reduction("sum", gather(1, [places], "float64"), "float64")
     inputs = (operand("float64", [1, 1]), operand("float64", [0, 0], 1))
     gathers = Kernel(
         2, (False, True), inputs, (Output(operand("float64", [1, 0]), value),)
     )
+    where, table = np.zeros((4, 40)), np.arange(1.0, 10)
+    where[2, 35] = place
+    found, other = np.zeros(4), np.zeros(4)
     strides = [[320, 8], [0, 0], [8, 0]]
-    assert not arrange_threads(gathers, (40, 40), strides, {1: [(9, 8)]}).variant.warps
+    schedule = arrange_threads(gathers, (4, 40), strides, {1: [(9, 8)]})
+    assert schedule.variant.warps
+    if not -9 <= place < 9:
+        with pytest.raises(IndexError):
+            run_threads(gathers, (4, 40), [where, table, other])
+        with pytest.raises(IndexError):
+            run_warps(gathers, schedule, [where, table, found])
+        return
+    run_threads(gathers, (4, 40), [where, table, other])
+    run_warps(gathers, schedule, [where, table, found])
+    np.testing.assert_array_equal(found, table[where.astype(int)].sum(1))
+    np.testing.assert_array_equal(found, other)
 
 
 def ptx_of(kernel: Kernel, variant: Variant, architecture: str) -> str:
@@ -173,3 +205,17 @@ def test_the_instructions(dtype: str, architecture: str, tmp_path: Path) -> None
         file.write_text(text)
         command = [assembler, f"-arch={architecture}", str(file), "-o", "/dev/null"]
         subprocess.run(command, check=True)
+
+
+@pytest.mark.parametrize("architecture", ["sm_75", "sm_80", "sm_90"])
+def test_the_instructions_of_parts(architecture: str) -> None:
+    """A merging that passes numbers round, and writes behind what others have read."""
+    kernel, result = rows("max", "float32")
+    value, out = np.zeros((3, 70_000), "float32"), np.zeros(3, result)
+    variant = arranged(kernel, value.shape, value, out).variant
+    assert variant.lanes == "parts"
+    text = ptx_of(kernel, variant, architecture)
+    assert len(re.findall(r"shfl\.sync\.bfly\.b32", text)) == 5
+    assert len(re.findall(r"shfl\.sync\.idx\.b32", text)) >= 2  # of 0 and -0; in order
+    assert text.count("bar.warp.sync") == 1
+    assert not re.search(r"\bcall\b|\.extern|\.local", text)

@@ -45,17 +45,24 @@ class Threads:
             f"gpu_sreg_{name}_x": NUMBER(value) for name, value in numbers.items()
         }
         self.functions["gpu_shfl"] = EXCHANGE(self.exchange)
+        self.functions["gpu_take"] = EXCHANGE(self.take)
         self.functions["gpu_meet"] = MEET(self.meet)
 
     def number(self) -> int:
         return int(self.mine.number)
 
     def exchange(self, everybody: int, value: int, distance: int, last: int) -> int:
+        return self.found(everybody, value, self.number() ^ distance, last)
+
+    def take(self, everybody: int, value: int, lane: int, last: int) -> int:
+        return self.found(everybody, value, self.number() // WARP * WARP + lane, last)
+
+    def found(self, everybody: int, value: int, other: int, last: int) -> int:
+        """The value that another thread of the warp gives at the same time."""
         assert everybody == -1 and last == WARP - 1
-        me = self.number()
-        self.slots[me] = value
+        self.slots[self.number()] = value
         self.meet(everybody)
-        found = self.slots[me ^ distance]
+        found = self.slots[other]
         self.meet(everybody)
         return found
 
@@ -82,6 +89,7 @@ def as_host_code(text: str) -> str:
     for name in ("tid", "ctaid", "ntid", "nctaid"):
         text = text.replace(f"llvm.nvvm.read.ptx.sreg.{name}.x", f"gpu_sreg_{name}_x")
     text = text.replace("llvm.nvvm.shfl.sync.bfly.i32", "gpu_shfl")
+    text = text.replace("llvm.nvvm.shfl.sync.idx.i32", "gpu_take")
     text = text.replace("llvm.nvvm.bar.warp.sync", "gpu_meet")
     start = text.find("ptr byval([")
     while start >= 0:  # the words are read where they lie
@@ -94,7 +102,9 @@ def as_host_code(text: str) -> str:
 def run_warps(
     kernel: Kernel, schedule: Schedule, arrays: Sequence[Any], order: int = 1
 ) -> None:
-    """Run a kernel's code for a GPU on arrays, by two warps."""
+    """Run a kernel's code for a GPU on arrays, by two warps.
+
+    Raises: IndexError where a computed position is outside its array."""
     parts = schedule.variant.lanes == "parts"
     names = ["warps", "warps_combine"][: 1 + parts]
     text = as_host_code(emit(kernel, schedule.variant, nvptx_target("sm_90"), "warps"))
@@ -113,4 +123,5 @@ def run_warps(
         words[schedule.scratch_slot] = scratch.ctypes.data
     for address in library.addresses:
         threads.run(address, words, schedule.total, failed, order)
-    assert not failed[0]
+    if failed[0]:
+        raise IndexError("a computed position is outside its array")

@@ -49,7 +49,7 @@ from symnet.kernels.loopir.scalars import (
     walk,
 )
 
-STRUCTURE = frozenset("literal argument load gather index reduce".split())
+STRUCTURE = frozenset("literal argument load gather index reduce approximate".split())
 
 
 def sign(x: Scalar) -> Scalar:
