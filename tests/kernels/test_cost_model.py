@@ -15,6 +15,7 @@ from symnet.kernels.cost_model import (
     NEAR_BYTES,
     PART_POINTS,
     SHORT,
+    WARP_PART_POINTS,
     band_lanes,
     band_rows,
     bands_pay,
@@ -101,9 +102,10 @@ def test_there_is_a_band_for_each_thread(threads: int, last: int) -> None:
 
 
 def test_parts() -> None:
-    assert part_size((10_000_000,)) == PART_POINTS
-    size = part_size((5000, 300))
-    assert (size - 1) * 300 < PART_POINTS <= size * 300
+    for points, warps in ((PART_POINTS, False), (WARP_PART_POINTS, True)):
+        assert part_size((10_000_000,), warps) == points
+        size = part_size((5000, 300), warps)
+        assert (size - 1) * 300 < points <= size * 300
 
 
 def test_threads_pay_for_long_work_only() -> None:
