@@ -25,6 +25,16 @@ Vars: TypeAlias = Sequence[Variable]
 Gradients: TypeAlias = Sequence[Any]
 
 
+def forget_borrowed_sizes(node: Apply) -> None:
+    """Of results whose type is an operand's own (`x.type()`) only size 1 is promised, which
+    is all that Theano's types say: `make_node` of an operation written for it means no more."""
+    borrowed = {id(v.type) for v in node.inputs}
+    for v in node.outputs:
+        if id(v.type) in borrowed and type(v.type) is TensorType:
+            sizes = [n if n == 1 else None for n in v.type.shape]
+            v.type = TensorType(v.type.dtype, sizes)
+
+
 class Op:
     """The base of operations, and of operations that users write as for Theano.
 
@@ -169,6 +179,7 @@ class Op:
                     "[as_tensor_variable(x)] and [T.dvector()]",
                 )
             )
+        forget_borrowed_sizes(node)
         return node
 
     def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:

@@ -268,3 +268,37 @@ def test_an_input_handed_out_is_no_alias(mode: str) -> None:
     first, second = f(given)
     first[0] = second[0] = 9
     assert given[0] == s.get_value()[0] == 1
+
+
+class Twice(symnet.Op):
+    """As operations for Theano are written: the result has the operand's type, which told no
+    sizes there, and another size."""
+
+    __props__ = ()
+
+    def make_node(self, x: Any) -> Any:
+        x = T.as_tensor_variable(x)
+        return symnet.Apply(self, [x], [x.type()])
+
+    def perform(self, node: Any, inputs: Any, output_storage: Any) -> None:
+        output_storage[0][0] = np.concatenate([inputs[0], inputs[0]])
+
+    def grad(self, inputs: Any, gradients: Any) -> Any:
+        count = inputs[0].shape[0]
+        return [gradients[0][:count] + gradients[0][count:]]
+
+
+@pytest.mark.parametrize("mode", ["FAST_RUN", "FAST_COMPILE", "DebugMode"])
+def test_the_type_of_an_operand_promises_no_size_of_a_result(mode: str) -> None:
+    x = T.alloc(T.dscalar("x"), 3, 4)
+    result = Twice()(x)
+    assert result.type == T.dmatrix().type
+    assert Twice()(np.ones((1, 4))).type.shape == (
+        1,
+        None,
+    )  # broadcastable, as in Theano
+    slope = symnet.grad((result * result).sum(), x.owner.inputs[0])
+    f = symnet.function(x.owner.inputs[:1], [result, slope], mode=mode)
+    value, found = f(2.0)
+    np.testing.assert_array_equal(value, np.full((6, 4), 2.0))
+    assert found == 96.0
