@@ -181,7 +181,7 @@ class MergeOptimizer(GlobalRewrite):
 class LocalRewrite:
     """A rewrite of one operation: write a subclass with `transform`.
 
-    tracks(): the ops, or classes of ops, that it is for; None for all.
+    tracks(): the ops, or classes of ops, that it is for; None, or none of them, for all.
     transform(node): what comes in the place of the operation's results, a list with one
         variable for each, of their types; None or False where it stays.
     """
@@ -208,8 +208,7 @@ class LocalRewrite:
         """The rewrite as rules of the rewriter, which are made once."""
         found: list[Rule] | None = getattr(self, "_rules", None)
         if found is None:
-            kinds = self.tracks()
-            found = list(map(self._rule, [Op] if kinds is None else kinds))
+            found = [self._rule(kind) for kind in self.tracks() or [Op]]
             self._rules = found
         return found
 

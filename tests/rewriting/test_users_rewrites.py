@@ -114,6 +114,17 @@ def test_all_operations_and_dicts() -> None:
     x = T.dvector("x")
     assert ops(applied(everywhere, T.exp(T.tanh(T.exp(x))), x)) == ["tanh"]
 
+    class Nowhere(LocalOptimizer):
+        """Theano's documentation has one whose `tracks` names nothing."""
+
+        def tracks(self) -> list[Any]:
+            return []
+
+        def transform(self, node: Any) -> Any:
+            return everywhere.transform(node)
+
+    assert ops(applied(Nowhere(), T.exp(T.tanh(x)), x)) == ["tanh"]
+
 
 @pytest.mark.parametrize(
     ("pattern", "result", "output", "want"),
