@@ -65,6 +65,11 @@ class Terms(dict[Variable, Variable | None]):
         self.masks: dict[Variable, Mask] = {}
 
 
+def is_null(term: Variable | None) -> bool:
+    """Whether it stands for a gradient that is not defined."""
+    return term is not None and isinstance(term.type, NullType)
+
+
 # ---- the walk
 
 
@@ -202,9 +207,7 @@ def _pull_back(
     """
     unguarded: list[Guard | None] = [None] * node.nin
     gradients = [terms.get(v) for v in outputs]
-    null = next(
-        (g for g in gradients if g is not None and isinstance(g.type, NullType)), None
-    )
+    null = next(filter(is_null, gradients), None)
     if null is not None:
         return _where_connected(node, null, outputs, terms), unguarded
     flows = any(

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from symnet.autodiff.backward import CONTINUOUS, Terms, backpropagate
+from symnet.autodiff.backward import CONTINUOUS, Terms, backpropagate, is_null
 from symnet.autodiff.masks import Mask
 from symnet.autodiff.singular import loses_zeros
 from symnet.graph.inner import InnerGraph
 from symnet.graph.traverse import clone_replace
-from symnet.graph.types import DisconnectedType, NullType
+from symnet.graph.types import DisconnectedType
 from symnet.graph.variables import Variable, make_variable
 from symnet.ops.alloc import full_like
 from symnet.ops.arithmetic import second as second_of
@@ -46,10 +46,6 @@ def gradients(
     }
     first = _back(op.then_graph, given, duals, inside)
     second = _back(op.else_graph, given, duals, inside)
-    for terms in (first, second):
-        for term in terms.values():
-            if term is not None and isinstance(term.type, NullType):
-                return [disconnected(), *[term for _ in inputs[1:]]]
     backwards = Backwards([*duals, *leaves.values()])
     rows = [(v, outer, first, True) for v, outer in zip(op.then_inputs, yes)]
     rows += [(v, outer, second, False) for v, outer in zip(op.else_inputs, no)]
@@ -91,7 +87,7 @@ class Backwards:
     def take(self, v: Variable, outer: Variable, terms: Terms, taken: bool) -> None:
         """Note the gradient of an input of the branch that is `taken` or not."""
         term = terms.get(v)
-        if term is None:
+        if term is None or is_null(term):
             return
         self._note(term, full_like(v, 0, term.type.dtype), taken)
         if not loses_zeros(outer, weak=False):
@@ -131,8 +127,9 @@ def _reply(v: Variable, outer: Variable, terms: Terms, made: Iterator[Variable])
     """The gradient of an input, from what the condition backwards gave."""
     if v not in terms:
         return disconnected()
-    if terms[v] is None:
-        return None
+    term = terms[v]
+    if term is None or is_null(term):
+        return term
     gradient = next(made)
     if not loses_zeros(outer, weak=False):
         return gradient

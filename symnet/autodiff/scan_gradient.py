@@ -17,13 +17,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from symnet.autodiff.backward import CONTINUOUS, Terms, backpropagate
+from symnet.autodiff.backward import CONTINUOUS, Terms, backpropagate, is_null
 from symnet.autodiff.masks import Mask, where_true
 from symnet.autodiff.scan_choices import StateFlows, chosen_rows
 from symnet.autodiff.scan_saved import Stored
 from symnet.autodiff.singular import loses_zeros
 from symnet.graph.traverse import ancestors, clone_replace
-from symnet.graph.types import DisconnectedType, NullType, TensorType
+from symnet.graph.types import DisconnectedType, TensorType
 from symnet.graph.variables import Constant, Variable, make_variable
 from symnet.ops.alloc import full_like, zeros
 from symnet.ops.arithmetic import add, minimum, real_dtype, second, sub, switch
@@ -51,8 +51,7 @@ def gradients(
     """
     back = Backward(op, inputs, outputs, output_gradients, masks)
     back.differentiate()
-    undefined = back.undefined()
-    if undefined is not None:
+    if (undefined := back.undefined()) is not None:
         return [disconnected(), *[undefined for _ in inputs[1:]]]
     back.run()
     return [
@@ -120,15 +119,21 @@ class Backward:
         taking = {k for k, g in enumerate(self.of_histories) if g is not None}
         while True:
             self.terms = self._back(taking)
-            more = {
-                k for k, v in enumerate(self.new.states)
-                if v.type.dtype in CONTINUOUS
-                and any(self.terms.get(tap) is not None for tap in self.inner.taps[k])
-            } - taking  # fmt: skip
-            if not more:
+            reached = {k for k in range(len(self.new.states)) if self._is_reached(k)}
+            if reached <= taking:
                 break
-            taking |= more
+            taking |= reached
         self.taking = sorted(taking)
+        # Of what no state is made of nothing comes back: the loop backwards leaves it out.
+        outside = [*self.inner.sequences, *self.inner.others]
+        self.nulls = {v: self.terms[v] for v in outside if is_null(self.terms.get(v))}
+        self.terms.update(dict.fromkeys(self.nulls))
+
+    def _is_reached(self, k: int) -> bool:
+        """Whether something flows to what a step reads of a state."""
+        found = [self.terms.get(tap) for tap in self.inner.taps[k]]
+        continuous = self.new.states[k].type.dtype in CONTINUOUS
+        return continuous and any(term is not None for term in found)
 
     def _back(self, taking: set[int]) -> Terms:
         seeds = [(self.new.states[k], self.adjoints[k]) for k in sorted(taking)]
@@ -144,9 +149,9 @@ class Backward:
         return backpropagate(seeds, wrt, masks=masks)
 
     def undefined(self) -> Variable | None:
-        """A gradient that is not defined, where the step has one."""
-        found = (v for v in self.terms.values() if v is not None)
-        return next((v for v in found if isinstance(v.type, NullType)), None)
+        """A state's gradient that is not defined, where there is one."""
+        taps = (tap for rows in self.inner.taps for tap in rows)
+        return next(filter(is_null, map(self.terms.get, taps)), None)
 
     # ---- the loop backwards
 
@@ -376,7 +381,7 @@ class Backward:
         if v not in self.terms:
             return disconnected()
         if self.terms[v] is None:
-            return None
+            return self.nulls.get(v)
         rows = self._in_order(self.found[v], outer)
         if v in self.flags:
             return switch(self._in_order(self.flags[v], outer), rows, 0)
@@ -390,8 +395,8 @@ class Backward:
 
     def _rows_walked(self, outer: Variable) -> Variable:
         """True for each row of a sequence that the loop backwards has gone back to."""
-        none = zeros([shape_i(outer, 0)], "bool")
-        rows = set_subtensor(getitem(none, self._walked_part()), True)
+        rows = zeros([shape_i(outer, 0)], "bool")
+        rows = set_subtensor(getitem(rows, self._walked_part()), True)
         return shape_padright(rows, outer.type.ndim - 1)
 
     def _walked_part(self) -> slice:
@@ -461,7 +466,7 @@ class Backward:
         if v not in self.terms:
             return disconnected()
         if self.terms[v] is None:
-            return None
+            return self.nulls.get(v)
         total = getitem(self.ends[v], 0)
         if v not in self.ever_chosen:
             return total

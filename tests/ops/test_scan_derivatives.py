@@ -3,13 +3,16 @@ derivatives of every kind through loops."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 import symnet
 import symnet.tensor as T
-from symnet.errors import DisconnectedInputError
+from symnet.errors import DisconnectedInputError, NullTypeGradError
 from symnet.gradient import disconnected_grad, verify_grad
+from symnet.ifelse import ifelse
 from symnet.scan_module import until
 from tests.helpers import run
 
@@ -243,3 +246,34 @@ def test_the_gradient_of_the_last_row_alone_is_no_array_of_all_rows(taps, stops)
         ]  # fmt: skip
         names = [v.name for v in node.op.inner_inputs[: node.op.sequences]]
         assert names.count("d state") == walked
+
+
+GAMMA: dict[str, Any] = {
+    "loop": lambda k, x: symnet.scan(
+        lambda s, k: T.gammainc(k, s + 1), outputs_info=x, non_sequences=k, n_steps=3
+    )[0].sum(),
+    "sequence": lambda k, x: symnet.scan(
+        lambda k, s: T.gammainc(k * k, s + 1), sequences=T.stack([k, k + 1]), outputs_info=x
+    )[0].sum(),
+    "checkpoints": lambda k, x: symnet.scan_checkpoints(
+        lambda s, k: T.gammainc(k, s + 1),
+        outputs_info=x, non_sequences=k, n_steps=4, save_every_N=2,
+    )[0].sum(),
+    "condition": lambda k, x: ifelse(k > 0, T.gammainc(k, x + 1), x),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", list(GAMMA))
+def test_what_has_no_gradient_by_one_input_has_it_by_the_others(name: str) -> None:
+    """The incomplete gamma function has none by k: what loops and conditions read, but no
+    state is made of, stands in nobody's way."""
+    k, x = T.dscalars("kx")
+    cost = GAMMA[name](k, x)
+    slope = T.grad(cost, x)
+    f = symnet.function([k, x], [cost, slope, T.grad(slope, x)])
+    (more, up, _), (less, down, _) = f(1.2, 0.5 + 1e-6), f(1.2, 0.5 - 1e-6)
+    _, first, second = f(1.2, 0.5)
+    np.testing.assert_allclose(first, (more - less) / 2e-6, rtol=1e-6)
+    np.testing.assert_allclose(second, (up - down) / 2e-6, rtol=1e-6)
+    with pytest.raises(NullTypeGradError, match="incomplete gamma"):
+        T.grad(cost, k)
