@@ -135,3 +135,13 @@ def test_a_tie_without_roundings_is_exact():
         given = {x: same, y: same}
         want, got = evaluate([one], given), evaluate([other], given)
         assert first_difference([one], want, got, given) == 0
+
+
+def test_what_comes_nearer_to_the_value_of_a_wider_dtype_is_explained():
+    """A rewrite may save some of the digits that were lost, not all."""
+    want, wide = np.array([0.0], "float32"), np.array([5.4e-8], "longdouble")
+    none = np.zeros(1)
+    for got, fine in ((4.5e-8, True), (5.4e-8, True), (1.2e-7, False), (-1e-9, False)):
+        value = np.array([got], "float32")
+        assert explained(value, want, none, True, wide) == fine
+        assert not explained(value, want, none, True)
