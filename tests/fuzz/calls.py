@@ -13,7 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from tests.fuzz.spaces import NEARLY, TINY, Arrays, Doubtful, Symbols, Tie, Unknown
+from tests.fuzz.spaces import (
+    NEARLY,
+    TINY,
+    Arrays,
+    Doubtful,
+    Near,
+    Symbols,
+    Tie,
+    Unknown,
+)
 
 Drawn = tuple[list[Any], dict[str, Any]]  # arguments, and what else the step holds
 
@@ -21,17 +30,21 @@ Drawn = tuple[list[Any], dict[str, Any]]  # arguments, and what else the step ho
 @dataclass(frozen=True)
 class Call:
     """symbols, arrays: (step, *arguments) -> value; wide: (namespace, step, *arguments);
+    near: raises Tie where roundings decide what a call of arrays does;
     draw: generator -> arguments and the rest of a step, or None where nothing fits."""
 
     symbols: Callable[..., Any]
     arrays: Callable[..., Any]
     draw: Callable[[Any], Drawn | None]
     wide: Callable[..., Any] | None = None
+    near: Callable[..., None] | None = None
 
     def value(self, m: Any, s: Mapping[str, Any], *given: Any) -> Any:
         if m is Symbols:
             return self.symbols(s, *given)
-        if m is Arrays:
+        if m is Near and self.near:
+            self.near(s, *given)
+        if m in (Arrays, Near):
             return self.arrays(s, *given)
         try:
             found = self.wide(m, s, *given) if self.wide else self.arrays(s, *given)

@@ -15,8 +15,8 @@ from symnet.graph.evaluate import evaluate
 from symnet.graph.traverse import toposort
 from symnet.graph.types import FLOATS
 from tests.fuzz.numbers import narrow, unstable
-from tests.fuzz.program import Meaning, Program
-from tests.fuzz.spaces import Doubtful, Tie, Unknown, Wide, widened
+from tests.fuzz.program import Meaning, Program, all_steps
+from tests.fuzz.spaces import Doubtful, Near, Tie, Unknown, Wide, widened
 
 DIGITS = 640  # exp(-800) beside 1, and twice the step of differences
 MANY = 1000  # numbers of one leaf, beyond which digits take too long
@@ -77,15 +77,26 @@ class Doubts:
                 raise Unknown(str(error)) from error
 
     def tied(self, given: Mapping[int, Any]) -> bool:
-        """Whether a comparison in the program is decided by roundings."""
-        try:
-            self.meant(given, Doubtful)
-        except Tie:
-            self.counts["ties"] += 1
-            return True
-        except Unknown:
-            pass
+        """Whether a comparison in the program is decided by roundings, or which elements of
+        a computed matrix are stored."""
+        tries: list[Any] = [lambda: self.meant(given, Doubtful)]
+        if any(self._makes_sparse(s) for s in all_steps(self.program["steps"])):
+            near = Meaning(Near, dict(self.dtypes))
+            tries.append(lambda: near.run(self.program["steps"], dict(given)))
+        for run in tries:
+            try:
+                run()
+            except Tie:
+                self.counts["ties"] += 1
+                return True
+            except (Unknown, ValueError, IndexError):
+                pass
         return False
+
+    def _makes_sparse(self, step: Mapping[str, Any]) -> bool:
+        """Whether it makes a sparse matrix of something that was computed."""
+        leaves = {x["id"] for x in self.program["leaves"]}
+        return step.get("name") == "sparse" and step["args"][0] not in leaves
 
     def own_fault(self, given: Mapping[int, Any], values: Mapping[int, Any]) -> bool:
         """Whether a program that promises nothing is unstable as it is written, and

@@ -216,6 +216,10 @@ class Arrays:
         return [np.stack([np.asarray(a) for a in r]) for r in rows]
 
 
+class Near(Arrays):
+    """NumPy's arrays, of which calls are asked whether roundings decide what they do."""
+
+
 class Unknown(Exception):
     """This meaning has no value here: nothing is judged by it."""
 

@@ -235,3 +235,25 @@ def test_what_an_update_made_equal_turns_by_its_last_bits() -> None:
     assert not np.any(doubts.turned(wanted, reference, known, [])[1])
     known = {x: value**2 + 1e-9, y: value}
     assert not np.any(doubts.turned(wanted, evaluate(wanted, known), known, [x])[1])
+
+
+def test_which_computed_elements_are_stored_is_for_roundings() -> None:
+    """Factors multiplied again give 0 or next to it where there was 0; what is stored gets 1
+    added to it.  Of a leaf, 0 is 0."""
+    factors = {
+        "id": 2,
+        "do": "call",
+        "args": [1],
+        "name": "product of factors",
+        "of": "svd",
+    }
+    plus = {"do": "call", "name": "sparse", "mask": 1, "format": "csc",
+            "chain": ["structured_add"], "end": "dense"}  # fmt: skip
+    value = np.array([[1.0, 0.5, 0.0], [0.25, 1.0, 0.5]])
+    for argument, decided in ((2, True), (1, False)):
+        made = program(
+            [leaf(1, ["m", "n"])], [factors, {"id": 3, "args": [argument] * 2, **plus}]
+        )
+        doubts = Doubts(made, dict.fromkeys((1, 2, 3), "float64"), Counter())
+        for given in (value, value + 1):
+            assert doubts.tied({1: given}) == (decided and given is value)
