@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from symnet.graph.types import FLOATS
 from symnet.graph.variables import Apply, Constant, Variable
 from symnet.ops.advanced import AdvancedIncSubtensor, AdvancedSubtensor
 from symnet.ops.alloc import Alloc
@@ -26,6 +27,7 @@ from symnet.rewriting.rules.logged import (
     form,
     joined_by,
     log_of,
+    plain,
 )
 
 MOVES = (
@@ -37,9 +39,22 @@ MOVES = (
 @form(Join, *MOVES)
 def _moves(node: Apply, v: Variable, budget: RewriteBudget) -> Logged | None:
     count = len(node.inputs) if isinstance(node.op, Join) else 1
-    parts = [log_of(one, budget) for one in node.inputs[:count]]
-    known = [one for one in parts if one is not None]
-    return moved_logs(node, v, known) if len(known) == len(parts) else None
+    parts = _of_parts(node.inputs[:count], budget)
+    return None if parts is None else moved_logs(node, v, parts)
+
+
+def _of_parts(
+    operands: Sequence[Variable], budget: RewriteBudget
+) -> list[Logged] | None:
+    """The logarithms of all that elements may come from.  One that is not known is as it
+    is, beside one that under- or overflows: a logarithm of each element is one of all."""
+    found = [log_of(one, budget) for one in operands]
+    rest = [x for a, x in zip(found, operands, strict=True) if a is None]
+    if rest and not any(one.risky for one in found if one is not None):
+        return None
+    if any(x.type.dtype not in FLOATS for x in rest):
+        return None
+    return [a or plain(x, signed=True) for a, x in zip(found, operands, strict=True)]
 
 
 def moved_logs(node: Apply, v: Variable, parts: Sequence[Logged]) -> Logged:
@@ -99,18 +114,16 @@ def _switch(node: Apply, v: Variable, budget: RewriteBudget) -> Logged | None:
 def _of_all(
     node: Apply, v: Variable, budget: RewriteBudget, start: int, end: int
 ) -> Logged | None:
-    parts = [log_of(one, budget) for one in node.inputs[start:end]]
-    known = [one for one in parts if one is not None]
-    if len(known) < len(parts):
+    operands = node.inputs[start:end]
+    parts = _of_parts(operands, budget)
+    if parts is None:
         return None
 
     def make() -> Variable:
-        logs = [
-            as_typed(one.make(), x) for one, x in zip(known, node.inputs[start:end])
-        ]
+        logs = [as_typed(one.make(), x) for one, x in zip(parts, operands)]
         return node.applied_to(*node.inputs[:start], *logs, *node.inputs[end:])
 
-    return joined_by(v, known, make)
+    return joined_by(v, parts, make)
 
 
 @form(maximum, minimum)

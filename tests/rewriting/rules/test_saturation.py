@@ -202,3 +202,26 @@ def test_the_hyperbolic_cotangent_is_one_far_out() -> None:
         np.testing.assert_allclose(got, 1 / np.tanh(value), rtol=near)
         exact = [-1 / np.sinh(v) ** 2 if abs(v) < 50 else 0 for v in value]
         np.testing.assert_allclose(slope, exact, rtol=1e-4, atol=near)
+
+
+A, B = np.array([-800.0, 900.0, 3.0]), np.array([2.0, 0.5, 700.0])
+LOG_B = np.log(B)
+CHOICES: dict[str, tuple[Callable[[Any, Any], Any], list[float]]] = {
+    "switch": (lambda x, y: T.switch(x > y, T.exp(x), y), [LOG_B[0], 900, LOG_B[2]]),
+    "other side": (lambda x, y: T.switch(x > y, y, T.exp(x)), [-800, LOG_B[1], 3]),
+    "join": (lambda x, y: T.concatenate([y, T.exp(x)]), [*LOG_B, *A]),
+    "set": (lambda x, y: T.set_subtensor(T.exp(x)[1], y[0]), [-800, LOG_B[0], 3]),
+    "set in": (lambda x, y: T.set_subtensor(y[1], T.exp(x)[0]), [LOG_B[0], -800, LOG_B[2]]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", list(CHOICES))
+@pytest.mark.parametrize("mode", ["FAST_RUN", "FAST_COMPILE"])
+def test_one_side_of_a_choice_is_enough(name: str, mode: str) -> None:
+    """Of the other side nothing is known, not even its sign."""
+    x, y = T.dvectors("x", "y")
+    make, want = CHOICES[name]
+    log = T.log(make(x, y))
+    found, slope = symnet.function([x, y], [log, T.grad(log.sum(), x)], mode=mode)(A, B)
+    np.testing.assert_allclose(found, want, rtol=1e-15)
+    np.testing.assert_array_equal(slope, [float(v in want) for v in A])
