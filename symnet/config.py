@@ -194,8 +194,7 @@ class Config:
         elif name == "cache_dir":
             value = full_path(os.fspath(value))
         else:
-            known = ", ".join([*CHOICES, "cache_dir", *SIZES, "num_threads"])
-            raise AttributeError(f"config has no setting {name!r}; it has {known}")
+            raise AttributeError(no_setting(name))
         object.__setattr__(self, name, value)
 
     def __repr__(self) -> str:
@@ -216,6 +215,9 @@ class Config:
     @contextmanager
     def change_flags(self, **settings: Any) -> Iterator[Config]:
         """Within the `with` block the given settings hold; afterwards the old ones."""
+        for name in settings:
+            if not hasattr(self, name):
+                raise AttributeError(no_setting(name))
         old = {name: getattr(self, name) for name in settings}
         try:
             for name, value in settings.items():
@@ -224,6 +226,11 @@ class Config:
         finally:
             for name, value in old.items():
                 setattr(self, name, value)
+
+
+def no_setting(name: str) -> str:
+    known = ", ".join([*CHOICES, "cache_dir", *SIZES, "num_threads"])
+    return f"config has no setting {name!r}; it has {known}"
 
 
 def device_named(name: Any, where: str = "") -> str:

@@ -254,6 +254,11 @@ def test_the_environment_reaches_a_program() -> None:
 
 
 def test_settings_refuse_what_they_do_not_know() -> None:
+    with (
+        pytest.raises(AttributeError, match="no setting 'flotX'; it has floatX"),
+        config.change_flags(flotX="float32"),
+    ):
+        pass
     with pytest.raises(AttributeError, match="no setting 'flotX'"):
         config.flotX = "float32"  # type: ignore[attr-defined]
     for name, value in (

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import TypeVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -10,6 +12,8 @@ import numpy as np
 from symnet.data_classes import dataclass
 from symnet.kernels.loopir.scalars import Kernel, Operand, Scalar, walk
 from symnet.kernels.variants import Axes, Variant
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +52,22 @@ class KernelFacts:
         return len(self.reduced) > 1 and not self.positions
 
 
-_facts: WeakKeyDictionary[Kernel, KernelFacts] = WeakKeyDictionary()
+def kept_with_kernel(find: Callable[[Kernel], Found]) -> Callable[[Kernel], Found]:
+    """The function, whose results are kept as long as their kernels live."""
+    known: WeakKeyDictionary[Kernel, Found] = WeakKeyDictionary()
+
+    @wraps(find)
+    def kept(kernel: Kernel) -> Found:
+        found = known.get(kernel)
+        if found is None:
+            found = known[kernel] = find(kernel)
+        return found
+
+    return kept
 
 
+@kept_with_kernel
 def facts_of(kernel: Kernel) -> KernelFacts:
-    """The kernel's KernelFacts, kept as long as the kernel lives."""
-    found = _facts.get(kernel)
-    if found is None:
-        found = _facts[kernel] = examine(kernel)
-    return found
-
-
-def examine(kernel: Kernel) -> KernelFacts:
     operands = (*kernel.inputs, *(out.operand for out in kernel.outputs))
     kept = tuple(k for k in range(kernel.rank) if not kernel.reduced[k])
     reduced = tuple(k for k in range(kernel.rank) if kernel.reduced[k])
@@ -129,18 +137,8 @@ class ScatterFacts:
     adds: bool
 
 
-_scatters: WeakKeyDictionary[Kernel, ScatterFacts] = WeakKeyDictionary()
-
-
+@kept_with_kernel
 def scatter_facts(kernel: Kernel) -> ScatterFacts:
-    """The kernel's ScatterFacts, kept as long as the kernel lives."""
-    found = _scatters.get(kernel)
-    if found is None:
-        found = _scatters[kernel] = examine_scatter(kernel)
-    return found
-
-
-def examine_scatter(kernel: Kernel) -> ScatterFacts:
     moves = axes_of(nodes_of(kernel), kernel.inputs, kernel.reduced)
     outputs = [out for out in kernel.outputs if out.indices]
     across = frozenset(

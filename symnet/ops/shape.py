@@ -178,7 +178,13 @@ def transpose(x: Any, *order: Any, axes: Any = None) -> Variable:
     """
     variable = as_tensor(x)
     if order and axes is not None:
-        raise TypeError(f"transpose: axes are given twice, {order} and {axes}")
+        raise TypeError(
+            message(
+                f"transpose: axes are given twice, {order} and {axes}",
+                operands=[operand_text(variable)],
+                cure="give them once, as one sequence or several integers",
+            )
+        )
     if len(order) == 1 and (order[0] is None or isinstance(order[0], (tuple, list))):
         axes = order[0]
     elif order:
@@ -187,7 +193,11 @@ def transpose(x: Any, *order: Any, axes: Any = None) -> Variable:
         axes = range(variable.type.ndim - 1, -1, -1)
     if len(axes) != variable.type.ndim:
         raise ValueError(
-            f"transpose: {len(axes)} axes given for rank {variable.type.ndim}"
+            message(
+                f"transpose: {len(axes)} axes given for rank {variable.type.ndim}",
+                operands=[operand_text(variable)],
+                cure="give every axis once, or none to reverse them",
+            )
         )
     return dimshuffle(variable, *axes)
 

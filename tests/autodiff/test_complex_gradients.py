@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import symnet
+import symnet.sparse as sparse
 import symnet.tensor as T
 from symnet.config import config
 from symnet.ifelse import ifelse
@@ -95,7 +96,34 @@ MATRICES: Formulas = {
     "log of a determinant": lambda z: nlinalg.slogdet(z)[1],
     "exponential of a matrix": slinalg.expm,
 }
-FORMULAS = ELEMENTS | ARRAYS | MATRICES
+OTHER = RNG.normal(size=(3, 3)) + 1j * RNG.normal(size=(3, 3))
+
+
+def entries(z: Any) -> Any:
+    return sparse.csr_from_dense(z)
+
+
+def dense(x: Any) -> Any:
+    return sparse.dense_from_sparse(x)
+
+
+SPARSE: Formulas = {
+    "sparse dot": lambda z: sparse.dot(entries(z), OTHER),
+    "dot with a sparse one": lambda z: sparse.dot(entries(OTHER * np.eye(3)), z),
+    "dot of real entries": lambda z: sparse.dot(entries(OTHER.real), z),
+    "structured dot": lambda z: sparse.structured_dot(sparse.csc_from_dense(z), OTHER),
+    "dot of a vector": lambda z: sparse.dot(entries(z), z[0]),
+    "true dot": lambda z: dense(sparse.true_dot(entries(z), entries(z.T))),
+    "two sparse": lambda z: dense(entries(z) * entries(z.T)),
+    "sparse and dense": lambda z: dense(entries(z) * z),
+    "sparse and number": lambda z: dense(entries(z) * z[0, 0]),
+    "rows scaled": lambda z: dense(sparse.row_scale(entries(z), z[0])),
+    "columns scaled": lambda z: dense(sparse.col_scale(entries(z), z[0])),
+    "sampled": lambda z: dense(sparse.sampling_dot(z, z, entries(T.constant(OTHER)))),
+    "sums": lambda z: sparse.sp_sum(entries(z), axis=0) * z[0],
+    "function of entries": lambda z: dense(sparse.structured_exp(entries(z))),
+}
+FORMULAS = ELEMENTS | ARRAYS | MATRICES | SPARSE
 
 
 def cost_of(value: Any) -> Any:

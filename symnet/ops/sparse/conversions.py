@@ -15,6 +15,7 @@ from symnet.graph.variables import Apply, Variable, make_variable, operand_text
 from symnet.ops.alloc import ones_like, zeros, zeros_like
 from symnet.ops.base import as_tensor, disconnected
 from symnet.ops.base import constant as dense_constant
+from symnet.ops.complex_parts import conjugate
 from symnet.ops.elementwise import cast as dense_cast
 from symnet.ops.indexing import getitem, inc_subtensor
 from symnet.ops.shape import dimshuffle
@@ -278,6 +279,14 @@ def sparse_format(x: Any, format: str) -> Variable:
 
 
 # ---- with other numbers
+
+
+def conjugate_of(x: Variable) -> Variable:
+    """The complex conjugate of a sparse or dense variable; a real one as it is."""
+    if x.type.dtype not in COMPLEX or not is_sparse(x):
+        return conjugate(x)
+    data, *places = csm_properties(x)
+    return CSM(x.type.format)(conjugate(data), *places)
 
 
 def sp_ones_like(x: Any) -> Variable:

@@ -17,6 +17,7 @@ from symnet.graph.variables import Apply, Variable, make_variable, operand_text
 from symnet.kernels.loopir import views
 from symnet.kernels.routines import EntryCheck, EntryRows, SampledProduct, SparseProduct
 from symnet.ops.base import NoGradient, TensorOp, as_tensor, common_dtype, disconnected
+from symnet.ops.complex_parts import conjugate
 from symnet.ops.elementwise import cast
 from symnet.ops.lowerings import CallOf, Lowering, Reference, Shapes, Sizes
 from symnet.ops.sizes import shape_i, size_scalar
@@ -172,6 +173,7 @@ class CompressedProduct(OnCompressedRows):
     def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         data, indices, indptr, b, _ = inputs
         (gradient,) = output_gradients
+        data, b = conjugate(data), conjugate(b)
         pair = (b, gradient) if self.transposed else (gradient, b)
         other = CompressedProduct(not self.transposed)
         return [
@@ -233,6 +235,7 @@ class SampledEntries(OnCompressedRows):
     def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         indices, indptr, u, v = inputs
         (gradient,) = output_gradients
+        u, v = conjugate(u), conjugate(v)
         forward, back = CompressedProduct(False), CompressedProduct(True)
         return [
             disconnected(),

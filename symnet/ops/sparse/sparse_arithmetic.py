@@ -27,6 +27,7 @@ from symnet.ops.reduce import sum as dense_sum
 from symnet.ops.sizes import specify_shape
 from symnet.ops.sparse.conversions import (
     DenseAt,
+    conjugate_of,
     csm_properties,
     dense_from_sparse,
     sparse_format,
@@ -145,7 +146,7 @@ class MulSS(TwoSparse):
         return type(x)((left * right, both.indices, both.indptr), shape=x.shape)
 
     def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
-        (x, y), (gradient,) = inputs, output_gradients
+        (x, y), (gradient,) = map(conjugate_of, inputs), output_gradients
         return [
             sparse_format(mul(y, gradient), x.type.format),
             sparse_format(mul(x, gradient), y.type.format),
@@ -263,7 +264,7 @@ class MulSD(SparseOp):
         return [x.with_data(dense_cast(product, node.outputs[0].type.dtype))]
 
     def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
-        (x, y), (gradient,) = inputs, output_gradients
+        (x, y), (gradient,) = map(conjugate_of, inputs), output_gradients
         if y.type.ndim:
             return [mul(gradient, y), dense_from_sparse(mul(x, gradient))]
         at_entries = mul(x, gradient)

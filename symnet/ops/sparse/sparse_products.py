@@ -25,6 +25,7 @@ from symnet.ops.sizes import shape_i, specify_shape
 from symnet.ops.sparse.conversions import (
     CSM,
     SparseFromDense,
+    conjugate_of,
     csm_properties,
     sp_ones_like,
     sparse_format,
@@ -123,7 +124,7 @@ class StructuredDot(SparseProductOp):
         return TensorType(dtype, (None, y.shape[1]))
 
     def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
-        (x, y), (gradient,) = inputs, output_gradients
+        (x, y), (gradient,) = map(conjugate_of, inputs), output_gradients
         of_y = structured_dot(transpose(x), gradient)
         if is_sparse(y):
             of_y = sparse_format(mul(sp_ones_like(y), of_y), y.type.format)
@@ -148,7 +149,7 @@ class SparseDot(SparseProductOp):
         return TensorType(dtype, known)
 
     def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
-        (x, y), (gradient,) = inputs, output_gradients
+        (x, y), (gradient,) = map(conjugate_of, inputs), output_gradients
         spread = SparseFromDense(x.type.format)
         if is_sparse(y):
             of_y = SparseFromDense(y.type.format)(dot(transpose(x), gradient))
@@ -186,7 +187,7 @@ class OuterProduct(SparseOp):
         return sampled(parts, *inputs)
 
     def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
-        (u, v), (gradient,) = inputs, output_gradients
+        (u, v), (gradient,) = map(conjugate_of, inputs), output_gradients
         return [dot(gradient, v), dot(transpose(gradient), u)]
 
 
@@ -221,7 +222,7 @@ class SampledAt(SparseOp):
         return [p.with_data(sampled(p, u, v))]
 
     def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
-        (_, u, v), (gradient,) = inputs, output_gradients
+        (_, u, v), (gradient,) = map(conjugate_of, inputs), output_gradients
         of_u = structured_dot(gradient, v)
         return [disconnected(), of_u, structured_dot(transpose(gradient), u)]
 
@@ -242,7 +243,7 @@ class TrueDot(SparseProductOp):
         return x.clone(dtype=dtype)
 
     def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
-        (x, y), (gradient,) = inputs, output_gradients
+        (x, y), (gradient,) = map(conjugate_of, inputs), output_gradients
         return [
             true_dot(gradient, transpose(y)),
             sparse_format(true_dot(transpose(x), gradient), y.type.format),

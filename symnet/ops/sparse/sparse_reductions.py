@@ -21,6 +21,7 @@ from symnet.ops.sizes import shape_i, specify_shape
 from symnet.ops.sparse.conversions import (
     CONTINUOUS,
     SparseFromDense,
+    conjugate_of,
     sp_ones_like,
     sparse_format,
     sparse_shape,
@@ -72,7 +73,7 @@ class MulSV(ByColumn):
     function = staticmethod(arithmetic.mul)
 
     def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
-        (x, y), (gradient,) = inputs, output_gradients
+        (x, y), (gradient,) = map(conjugate_of, inputs), output_gradients
         return [self(gradient, y), sp_sum(mul(x, gradient), 0, True)]
 
 

@@ -201,9 +201,8 @@ def _ratio(above: Variable, below: Variable, match: Match) -> Variable | None:
 def _tail_beside_density(
     density: Variable, tail: Variable, sign: int
 ) -> Variable | None:
-    """t of exp(sign t**2) and erfc(t), of which one is divided by the other, or by its
-    inverse: their logarithms are large and nearly the same; also
-    where it is written exp(-x**2 / 2) / erfc(x / sqrt(2))."""
+    """t of exp(sign t**2) and erfc(t), whose logarithms are large and nearly the same or
+    opposite; also with factors within, as in exp(-x**2 / 2) / erfc(x / sqrt(2))."""
     top, bottom = density.owner, tail.owner
     if top is None or bottom is None or (top.op, bottom.op) != (exp, erfc):
         return None
