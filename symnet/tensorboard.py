@@ -12,6 +12,7 @@ and, for images, Pillow are: `pip install symnet[tensorboard]`.
 
 from __future__ import annotations
 
+import glob
 import io
 import os
 import time
@@ -188,7 +189,18 @@ def _event_file(folder: str) -> Any:
                 cure="pip install symnet[tensorboard]",
             )
         ) from None
+    _wait_for_a_later_name(folder)
     return EventFileWriter(folder)
+
+
+def _wait_for_a_later_name(folder: str) -> None:
+    """Wait out the second in which the folder's last file was begun.
+
+    TensorBoard reads the files of a folder in the order of their names.  A name begins with
+    the second; what follows (host, process, count) is not in the order of time."""
+    now = time.time()
+    if glob.glob(f"*.tfevents.{int(now):010d}.*", root_dir=folder):
+        time.sleep(1.01 - now % 1)
 
 
 def _numbers(value: Any, what: str) -> NDArray[Any]:

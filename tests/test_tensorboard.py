@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pathlib
 import sys
+import time
 from typing import Any
 
 import numpy as np
@@ -160,6 +161,23 @@ def test_a_resumed_run_replaces_what_came_later(
         writer.scalar("cost", 30, 3)
     points = load(tmp_path).Scalars("cost")
     assert [(p.step, p.value) for p in points] == [(0, 0), (1, 1), (2, 2), (3, 30)]
+
+
+def test_files_of_one_second_are_read_in_their_order(
+    installed: None, tmp_path: pathlib.Path
+) -> None:
+    """The tenth file of a process is named before its ninth: "10" < "9"."""
+    while not (now := time.time()) % 1 < 0.3:
+        time.sleep(0.02)
+    earlier = tmp_path / f"events.out.tfevents.{int(now):010d}.~.1.9"
+    with Writer(tmp_path) as writer:
+        writer.scalar("cost", 1, 5)
+        writer.flush()
+    (written,) = tmp_path.iterdir()
+    written.rename(earlier)
+    with Writer(tmp_path, resumed_at=5) as writer:
+        writer.scalar("cost", 2, 5)
+    assert [p.value for p in load(tmp_path).Scalars("cost")] == [2]
 
 
 def test_wrong_values(installed: None, tmp_path: pathlib.Path) -> None:
