@@ -13,11 +13,14 @@ from symnet.graph.traverse import toposort
 from symnet.graph.types import COMPLEX, FLOATS, INTEGERS, TensorType
 from symnet.graph.variables import Apply, Variable, make_variable, operand_text
 from symnet.ops.alloc import ones_like, zeros, zeros_like
+from symnet.ops.arithmetic import add, mod, mul
 from symnet.ops.base import as_tensor, disconnected
 from symnet.ops.base import constant as dense_constant
 from symnet.ops.complex_parts import conjugate
+from symnet.ops.creation import arange
 from symnet.ops.elementwise import cast as dense_cast
 from symnet.ops.indexing import getitem, inc_subtensor
+from symnet.ops.reshape import flatten
 from symnet.ops.shape import dimshuffle
 from symnet.ops.sizes import make_vector, patternbroadcast, shape_i
 from symnet.ops.sparse.sparse_parts import (
@@ -356,7 +359,7 @@ class DenseFromSparse(SparseOp):
         (x,), (gradient,) = inputs, output_gradients
         if self.sparse_grad:
             return [DenseAt()(x, gradient)]
-        return [SparseFromDense(x.type.format)(gradient)]
+        return [FullFromDense(x.type.format)(gradient)]
 
 
 class DenseAt(SparseOp):
@@ -428,3 +431,41 @@ class SparseFromDense(SparseOp):
 
 
 csr_from_dense, csc_from_dense = SparseFromDense("csr"), SparseFromDense("csc")
+
+
+class FullFromDense(SparseFromDense):
+    """A dense matrix as a sparse one in which every element is stored, the zeros too.
+
+    Gradients are such: what is not stored has no gradient of its own, and where the first
+    gradient happens to be 0 the second need not be.
+
+    >>> FullFromDense("csr")(np.eye(2)).eval().nnz
+    4
+    """
+
+    def dense(
+        self, node: Apply, inputs: Sequence[Any], forms: DenseForms
+    ) -> Sequence[Form]:
+        return [full_parts(self.format, inputs[0])]
+
+    def matrices(self, node: Apply, values: Sequence[Any]) -> Sequence[Any]:
+        return [full_matrix(self.format, values[0])]
+
+
+def full_parts(format: str, x: Variable) -> SparseParts:
+    """A dense matrix as the parts of a sparse one that stores every element."""
+    shape = shape_i(x, 0), shape_i(x, 1)
+    rows = x if format == "csr" else dimshuffle(x, 1, 0)
+    major, minor = shape if format == "csr" else shape[::-1]
+    indices = dense_cast(mod(arange(mul(major, minor)), minor), "int32")
+    indptr = dense_cast(mul(arange(add(major, 1)), minor), "int32")
+    return SparseParts(format, flatten(rows), indices, indptr, shape)
+
+
+def full_matrix(format: str, x: Any) -> Any:
+    """The same of SciPy's."""
+    rows = x if format == "csr" else x.T
+    major, minor = rows.shape
+    indices = np.tile(np.arange(minor, dtype="int32"), major)
+    indptr = np.arange(major + 1, dtype="int32") * minor
+    return scipy_matrix(format)((rows.reshape(-1), indices, indptr), shape=x.shape)

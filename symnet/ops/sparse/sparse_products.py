@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+import numpy as np
+
 from symnet.errors import ShapeError, message
 from symnet.graph.op import Gradients, Vars
 from symnet.graph.types import TensorType
@@ -20,13 +22,16 @@ from symnet.graph.variables import Apply, Variable, make_variable, operand_text
 from symnet.ops import arithmetic
 from symnet.ops.base import as_tensor, common_dtype, disconnected
 from symnet.ops.indexing import getitem
+from symnet.ops.linalg.products import dot as dense_dot
 from symnet.ops.shape import dimshuffle
-from symnet.ops.sizes import shape_i, specify_shape
+from symnet.ops.sizes import specify_shape
 from symnet.ops.sparse.conversions import (
     CSM,
+    FullFromDense,
     SparseFromDense,
     conjugate_of,
     csm_properties,
+    full_parts,
     sp_ones_like,
     sparse_format,
 )
@@ -99,12 +104,42 @@ class SparseProductOp(SparseOp):
         kind = node.outputs[0].type
         found = x.astype(kind.dtype) @ y.astype(kind.dtype)
         if isinstance(kind, SparseType):
-            return [found.asformat(kind.format)]
+            return [with_zeros(found, x, y).asformat(kind.format)]
         return [found.toarray() if hasattr(found, "toarray") else found]
 
     def shapes(self, node: Apply, inputs: Sequence[Any]) -> Sequence[Any]:
         x, y = inputs
         return [(x.shape[0], y.shape[1])] if isinstance(y, SparseParts) else [None]
+
+
+def with_zeros(product: Any, x: Any, y: Any) -> Any:
+    """The product of two matrices of SciPy's, with what adds up to 0 stored as well: its
+    gradient is that of an entry."""
+    places = (all_ones(x) @ all_ones(y)).tocsr()
+    if places.nnz == product.nnz:
+        return product
+    places.sort_indices()
+    product = product.tocsr()
+    product.sort_indices()
+    columns = max(places.shape[1], 1)
+
+    def numbers(matrix: Any) -> Any:
+        """Those of the entries, along rows."""
+        rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+        return rows * columns + matrix.indices
+
+    data = np.zeros(places.nnz, product.dtype)
+    data[np.searchsorted(numbers(places), numbers(product))] = product.data
+    return scipy_matrix("csr")(
+        (data, places.indices, places.indptr), shape=places.shape
+    )
+
+
+def all_ones(x: Any) -> Any:
+    """A matrix of SciPy's with ones for its entries."""
+    return type(x)(
+        (np.ones(len(x.data), "float32"), x.indices, x.indptr), shape=x.shape
+    )
 
 
 class StructuredDot(SparseProductOp):
@@ -150,9 +185,9 @@ class SparseDot(SparseProductOp):
 
     def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         (x, y), (gradient,) = map(conjugate_of, inputs), output_gradients
-        spread = SparseFromDense(x.type.format)
+        spread = FullFromDense(x.type.format)
         if is_sparse(y):
-            of_y = SparseFromDense(y.type.format)(dot(transpose(x), gradient))
+            of_y = FullFromDense(y.type.format)(dot(transpose(x), gradient))
             return [spread(dot(gradient, transpose(y))), of_y]
         left, right = gradient, y
         if y.type.ndim == 1:
@@ -161,7 +196,7 @@ class SparseDot(SparseProductOp):
 
 
 class OuterProduct(SparseOp):
-    """u v.T as a sparse matrix of what is not 0.
+    """u v.T as a sparse matrix in which every element is stored (see `FullFromDense`).
 
     Where only some of its elements are asked for, no others are computed.
     """
@@ -176,12 +211,11 @@ class OuterProduct(SparseOp):
         kind = SparseType(self.format, common_dtype([u, v]))
         return Apply(self, [u, v], [make_variable(kind)])
 
-    def matrices(self, node: Apply, values: Sequence[Any]) -> Sequence[Any]:
-        u, v = values
-        return [scipy_matrix(self.format)(u @ v.T)]
-
-    def shapes(self, node: Apply, inputs: Sequence[Any]) -> Sequence[Any]:
-        return [(shape_i(inputs[0], 0), shape_i(inputs[1], 0))]
+    def dense(
+        self, node: Apply, inputs: Sequence[Any], forms: DenseForms
+    ) -> Sequence[Form]:
+        u, v = inputs
+        return [full_parts(self.format, dense_dot(u, dimshuffle(v, 1, 0)))]
 
     def elements_at(self, inputs: Sequence[Any], parts: SparseParts) -> Variable:
         return sampled(parts, *inputs)

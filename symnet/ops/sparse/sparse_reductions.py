@@ -20,7 +20,7 @@ from symnet.ops.shape import dimshuffle
 from symnet.ops.sizes import shape_i, specify_shape
 from symnet.ops.sparse.conversions import (
     CONTINUOUS,
-    SparseFromDense,
+    FullFromDense,
     conjugate_of,
     sp_ones_like,
     sparse_format,
@@ -154,7 +154,7 @@ class SpSum(SparseOp):
         if self.axis == 1:
             gradient = dimshuffle(gradient, 0, "x")
         whole = broadcast_to(gradient, sparse_shape(x))
-        return [SparseFromDense(x.type.format)(whole)]
+        return [FullFromDense(x.type.format)(whole)]
 
 
 def sp_sum(x: Any, axis: int | None = None, sparse_grad: bool = False) -> Variable:
