@@ -77,12 +77,13 @@ def test_a_program_is_plain_data_and_repeats() -> None:
 
 
 def test_programs_are_of_every_kind() -> None:
-    drawn = [generate(seed) for seed in range(200, 260)]
+    drawn = [generate(seed) for seed in range(200, 290)]
     steps = {s["do"] for p in drawn for s in all_steps(p["steps"])}
     assert {"loop", "choose", "set", "add", "form", "index", "reduce", "join"} <= steps
     assert {p["mode"] for p in drawn} >= {
         "FAST_RUN", "FAST_COMPILE", "DebugMode", "no rewrites", "by reference",
         "users' rewrites", "on the reference device", "on the emulated device",
+        "in less memory",
     }  # fmt: skip
     assert {g["order"] for p in drawn for g in p["gradients"]} == {1, 2}
     assert {g["way"] for p in drawn for g in p["gradients"]} == {"grad", "Rop"}
