@@ -138,9 +138,11 @@ compile.memory: arena bounds_checks overwriting placer placement shadow ledger v
 compile.plan: planner plan_cache memory_errors
 compile: partition refusals
 compile.plan: affine
-compile: recompute compiled_segment executable pipeline databases rounding widening agreement
+compile: recompute compiled_segment checkpoints executable pipeline memory_limit databases
+compile: rounding widening agreement
 compile: modes debugmode
-compile: nanguardmode monitormode profile card kept_values overwritten function makers .
+compile: nanguardmode monitormode profile card kept_values overwritten function
+compile: eval_method makers .
 
 
 printing: roots scopes forms formula latex plain_text layers draw networks sympy_bridge stages .

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from symnet.compile.databases import optdb
 from symnet.compile.debugmode import DebugMode
+from symnet.compile.eval_method import evaluate_variable as _evaluate  # noqa: F401  x.eval()
 from symnet.compile.function import Function, function
 from symnet.compile.in_out import In, Out
 from symnet.compile.in_out import In as SymbolicInput

@@ -14,7 +14,13 @@ from symnet.compile.lower.program import Instruction, LibraryCall, Program
 from symnet.compile.plan.affine import NotLinear, lines
 from symnet.compile.plan.memory_errors import with_largest
 from symnet.compile.plan.plan_cache import keep
-from symnet.compile.plan.planner import Plan, Planner, shape_arguments, step_at
+from symnet.compile.plan.planner import (
+    Binding,
+    Plan,
+    Planner,
+    shape_arguments,
+    step_at,
+)
 from symnet.errors import message
 from symnet.graph.variables import Variable, operand_text
 from symnet.kernels.devices import CPU
@@ -40,6 +46,14 @@ INT64 = (-(2**63), 2**63 - 1)
 Array = np.ndarray[Any, Any]
 
 
+class OverLimit(Exception):
+    """A call whose temporaries would take more than the limit.  `binding` has its sizes."""
+
+    def __init__(self, segment: CompiledSegment, binding: Binding, size: int) -> None:
+        super().__init__(size)
+        self.segment, self.binding, self.size = segment, binding, size
+
+
 class CompiledSegment:
     """One program with its plans.
 
@@ -59,6 +73,8 @@ class CompiledSegment:
         device: Device = CPU,
     ) -> None:
         self.program, self.memory = program, device.memory
+        # The bytes that the temporaries of a call may take.
+        self.limit: int | None = None
         self.uses, self.queue = uses, queue
         self.inputs = list(inputs)
         self.numbers = list(numbers) or [True] * len(self.inputs)
@@ -109,6 +125,7 @@ class CompiledSegment:
         given = [arrays[k] for k in self._given()]
         try:
             entry = self._entry(plan, inputs, shared, numbers)
+            self._check_limit(plan, key, inputs, shared)
             return entry.run(given, shared, replaced, ticket.moved()), entry.builtin
         except NoRoom as error:
             raise with_largest(error, self.program, plan) from None
@@ -166,6 +183,17 @@ class CompiledSegment:
         shapes = [a.shape for a in (*inputs, *shared)]
         with collector_paused():
             return self.planner.plan(self.arguments(inputs, shared), shapes)
+
+    def _check_limit(
+        self, plan: Plan, key: Any, inputs: Sequence[Any], shared: Sequence[Any]
+    ) -> None:
+        """Raises: OverLimit, without the plan being kept."""
+        if self.limit is None or plan.loaded.memory_bytes <= self.limit:
+            return
+        self.plans.pop(key, None)
+        shapes = [a.shape for a in (*inputs, *shared)]
+        binding = self.planner.bind(self.arguments(inputs, shared), shapes)
+        raise OverLimit(self, binding, plan.loaded.memory_bytes)
 
     def drop(self, key: Any) -> bool:
         """Forget a plan, unless it is the latest; whether that was done.

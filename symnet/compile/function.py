@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Collection, Mapping, Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Generic, TypedDict, Unpack, cast, overload
-from weakref import WeakSet, ref
+from weakref import ref
 
 import numpy as np
 
@@ -17,8 +18,10 @@ from symnet.compile.containers import given_states
 from symnet.compile.executable import Executable
 from symnet.compile.in_out import In, Out
 from symnet.compile.kept_values import KeptValues
-from symnet.compile.modes import Mode, get_mode
+from symnet.compile.memory_limit import WithinLimit, bytes_of_limit
+from symnet.compile.modes import Mode, Runs, get_mode
 from symnet.compile.overwritten import add_overwritten, check_writable, overwrite
+from symnet.compile.pipeline import compile_graph
 from symnet.compile.profile import Profiler, TimeRecorder
 from symnet.compile.sparse_edges import Edges
 from symnet.data_classes import dataclass
@@ -26,10 +29,9 @@ from symnet.errors import briefly, message
 from symnet.graph.pickling import Packed, pack, unpack
 from symnet.graph.traverse import Graph, clone_replace, leaves
 from symnet.graph.types import as_kept
-from symnet.graph.variables import Variable, operand_text
+from symnet.graph.variables import Apply, Variable, operand_text
 from symnet.kernels.devices import CPU, get_device
 from symnet.kernels.interface import RETURN_LIST, RETURN_ONE, Device
-from symnet.ops.methods import method
 from symnet.shared import Container, SharedVariable
 
 if TYPE_CHECKING:
@@ -69,6 +71,7 @@ class Function(KeptValues, Generic[Result]):
         trust_input: bool,
         profile: bool = False,
         device: Device = CPU,
+        memory_limit: int | None = None,
     ) -> None:
         start = perf_counter()
         self.name = name
@@ -88,16 +91,12 @@ class Function(KeptValues, Generic[Result]):
         exact = [not i.strict and i.allow_downcast is not False for i in request.inputs]
         numbers = exact if edges.plain else [False] * len(edges.inputs)
         self.engine = mode.engine(original, outputs, self.updates, numbers, device)
+        self.memory_limit = memory_limit
+        self.within: WithinLimit | None = None
+        if memory_limit is not None:
+            self.within = self._within(memory_limit, numbers)
         self.recorder = TimeRecorder(self.engine) if profile else None
-        if (
-            isinstance(self.engine, Executable)
-            and edges.as_computed
-            and request.form != "dict"
-            and not request.overwrites
-            and not profile
-        ):
-            form = RETURN_ONE if request.form == "one" else RETURN_LIST
-            self.engine.enter_directly(form, Fallback(self))
+        self._enter_directly(self.engine)
         listed = [one for one, _ in request.order]
         handed = len(request.outputs) - len(request.overwrites)
         self.outputs = [Out(v) for v in request.outputs[:handed]]
@@ -111,6 +110,36 @@ class Function(KeptValues, Generic[Result]):
             else:
                 self._set_default(k, one.value)
         self.made_seconds = perf_counter() - start
+
+    def _enter_directly(self, engine: Runs) -> None:
+        """Have native code take the calls, where nothing stands between."""
+        if (
+            isinstance(engine, Executable)
+            and self.edges.as_computed
+            and self.request.form != "dict"
+            and not self.request.overwrites
+            and self.recorder is None
+        ):
+            form = RETURN_ONE if self.request.form == "one" else RETURN_LIST
+            engine.enter_directly(form, Fallback(self))
+
+    def _within(self, limit: int, numbers: Sequence[bool]) -> WithinLimit | None:
+        """What keeps the limit; None, with a warning, where no native program runs."""
+        if not isinstance(self.engine, Executable):
+            text = f"memory_limit is kept by native programs, not by {self.mode}"
+            cure = "leave it out, or use mode='FAST_RUN'"
+            warnings.warn(message(text, cure=cure), stacklevel=2)
+            return None
+        settings = (list(self.updates), numbers, self.device)
+        without, function = self.mode.without, ref(self)
+
+        def compiled(graph: Graph, repeats: Collection[Apply]) -> Executable:
+            made = compile_graph(graph, *settings, without=without, repeats=repeats)
+            if (owner := function()) is not None:
+                owner._enter_directly(made)
+            return made
+
+        return WithinLimit(self.engine, compiled, limit)
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Function[Result]:
         """Each function has a class of its own, whose `__call__` becomes the builtin that
@@ -137,12 +166,20 @@ class Function(KeptValues, Generic[Result]):
         check_writable(self.request, given, named)
         arrays = self.edges.split(self.read_arguments(given, named))
         with given_states(states):
-            results = self.edges.joined(self.engine.run(arrays))
+            results = self.edges.joined(self._run(arrays))
         results = overwrite(self.request, given, named, results)
         builtin = getattr(self.engine, "builtin", None)
         if builtin is not None:  # from now on it takes the calls
             type(self).__call__ = builtin  # type: ignore[method-assign]
         return self.hand_out(results)
+
+    def _run(self, arrays: Sequence[Any]) -> list[Any]:
+        if self.within is None:
+            return self.engine.run(arrays)
+        self.engine, results = self.within.run(arrays)
+        if self.recorder is not None:
+            self.recorder.watch.engine = self.engine
+        return results
 
     def _leave_directly(self) -> None:
         if "__call__" in type(self).__dict__:
@@ -253,7 +290,7 @@ class Function(KeptValues, Generic[Result]):
             request.inputs, copied[:count], updates, request.form, request.keys, states,
             order, request.overwrites,
         )  # fmt: skip
-        settings = (self.trust_input, bool(profile), self.device)
+        settings = (self.trust_input, bool(profile), self.device, self.memory_limit)
         made = Function(twin, self.mode, name or self.name, *settings)
         for old_cell, cell in zip(self._cells, made._cells, strict=True):
             cell[0] = old_cell[0]
@@ -271,7 +308,7 @@ class Function(KeptValues, Generic[Result]):
         """Give the memory of temporaries, and of results that nobody holds, back; the next
         call takes it again."""
         self._leave_directly()
-        self.engine.free()
+        (self.within or self.engine).free()
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled as its graph: loading compiles again (from the cache on disk).
@@ -283,7 +320,8 @@ class Function(KeptValues, Generic[Result]):
             request.form, request.keys, request.states, request.order, request.overwrites,
         )  # fmt: skip
         settings = (
-            self.mode, self.name, self.trust_input, self._cells, self.device.name
+            self.mode, self.name, self.trust_input, self._cells, self.device.name,
+            self.memory_limit,
         )  # fmt: skip
         return _restore, (request.inputs, graph, list(request.updates), rest, settings)
 
@@ -334,9 +372,10 @@ def _restore(
     values = unpack(graph)
     count = len(values) - len(updated)
     updates = dict(zip(updated, values[count:], strict=True))
-    mode, name, trust_input, cells, device = settings
+    mode, name, trust_input, cells, device, limit = settings
     request = Request(inputs, values[:count], updates, *rest)
-    made = Function(request, mode, name, trust_input, device=get_device(device))
+    where = get_device(device)
+    made = Function(request, mode, name, trust_input, device=where, memory_limit=limit)
     made._cells = cells
     return made
 
@@ -352,6 +391,8 @@ class FunctionOptions(TypedDict, total=False):
     profile: Any
     on_unused_input: str | None
     trust_input: bool
+    device: str | None
+    memory_limit: float | None
 
 
 Inputs = Sequence[Variable | In | tuple[Variable, Any]]
@@ -401,6 +442,7 @@ def function(
     on_unused_input: str | None = None,
     trust_input: bool = False,
     device: str | None = None,
+    memory_limit: float | None = None,
 ) -> Function:
     """Compile: a callable that computes `outputs` from `inputs`.
 
@@ -420,6 +462,10 @@ def function(
     profile: measure every call, for `f.profile()`.
     device: where it runs: "cpu", "cuda" (a GPU), "emulated" (one, on the CPU), "reference"
         (NumPy, as a judge); None: as `config.device` says.
+    memory_limit: bytes that a call may take between its steps, besides arguments, results
+        and shared variables.  Where it would take more, values that are read late are
+        computed again in place of being kept.  A call that cannot be done in it raises
+        MemoryError and changes nothing.
     Raises: TypeError, ValueError for what does not fit; MissingInputError,
         UnusedInputError; NotOnDevice for what can be computed neither on the device nor beside it.
 
@@ -437,39 +483,9 @@ def function(
         add_overwritten(request, accept_inplace)
         where = get_device(device)
         measured = bool(profile)
-        return Function(request, get_mode(mode), name, trust_input, measured, where)
-
-
-_evaluators: WeakSet[Function] = WeakSet()  # those that `eval` made and that live
-
-
-@method("eval")
-def evaluate_variable(
-    variable: Variable, inputs_to_values: Mapping[Variable, Any] | None = None
-) -> Any:
-    """The value of the variable, given those of the inputs it needs.
-
-    Functions compiled for this are kept by the variable itself: they go when it goes.
-    Raises: MissingInputError for an input without value.
-    """
-    given = dict(inputs_to_values or {})
-    for one in given:
-        if not isinstance(one, Variable):
-            raise TypeError(
-                message(
-                    f"eval takes {{variable: value}}; {one!r:.60} is no variable",
-                    cure="use the variable itself as the key, not its name",
-                )
-            )
-    known: dict[Any, Function] | None = getattr(variable, "_functions", None)
-    if known is None:
-        variable._functions = known = {}
-    key = tuple(given)
-    if key not in known:
-        made = function(list(given), variable, on_unused_input="ignore")
-        known[key] = made
-        _evaluators.add(made)
-    return known[key](*given.values())
+        limit = None if memory_limit is None else bytes_of_limit(memory_limit)
+        settings = (measured, where, limit)
+        return Function(request, get_mode(mode), name, trust_input, *settings)
 
 
 def _compiled(inputs: Sequence[Any], outputs: Sequence[Any], mode: Any) -> Any:

@@ -16,6 +16,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from symnet.compile.checkpoints import without_failures
 from symnet.compile.executable import Executable, shared_of
 from symnet.compile.inner_graphs import rewrite_inside, stable_throughout, written_out
 from symnet.compile.lower.licm import hoist_invariants
@@ -357,10 +358,12 @@ def build_program(
     device: Device = CPU,
     trace: Trace | None = None,
     without: Collection[str] = (),
+    repeats: Collection[Apply] = (),
 ) -> Program:
     """The program of one segment: its instructions, with places but without sizes.
 
     device: where it will run, which decides about passes of its own.
+    repeats: operations that do once more what others did before, and so cannot fail.
     without: names of passes that are left out, "fusion" of operations among them.
     trace: collects the program after every pass.
     """
@@ -368,6 +371,8 @@ def build_program(
     results = [*wanted, *updates.values()]
     context = lower(segment.leaves, results, *known, "fusion" not in without)
     program = context.program(wanted, updates)
+    if repeats:
+        program = without_failures(program, repeats, segment.lowerings)
     left = set(without) - set(NECESSARY)
     passes = [s for s in LOWERING if s.is_for(device) and s.name not in left]
     for step in (ProgramPass("lower", lambda made: made), *passes):
@@ -390,13 +395,14 @@ def compile_graph(
     trace: Trace | None = None,
     without: Collection[str] = (),
     rehearsed: bool = False,
+    repeats: Collection[Apply] = (),
 ) -> Executable:
     """What runs a rewritten graph.
 
     updated: the shared variables whose new values are the graph's last outputs.
     numbers: for each input whether a Python number may stand for it (default: yes).
     trace: collects the programs after every pass.
-    without: as for `build_program`.
+    without, repeats: as for `build_program`.
     rehearsed: that is all that is done with it, so that shared variables may lie elsewhere.
     What the device has no code for is computed on the host, of which a HostFallback warns.
     Raises: NotOnDevice for a function that stands where it cannot be taken out; TypeError
@@ -413,7 +419,7 @@ def compile_graph(
         segments = split(graph.inputs, outputs, updates, device, hosted, early)
         try:
             programs = build_programs(
-                segments, outputs, updates, device, trace, without
+                segments, outputs, updates, device, trace, without, repeats
             )
         except DataDependentSize as missing:
             # A segment alone may know less of its sizes than the graph as a whole did.
@@ -444,11 +450,13 @@ def build_programs(
     device: Device,
     trace: Trace | None,
     without: Collection[str],
+    repeats: Collection[Apply],
 ) -> list[Program]:
     """Those of all segments; the last one updates."""
     # Results of reference operations are handed out as they are.
     made = {v for s in segments for node in s.reference for v in node.outputs}
     rest = [v for v in outputs if v not in made]
     *before, last = segments
-    programs = [build_program(s, {}, s.wanted, device, trace, without) for s in before]
-    return [*programs, build_program(last, updates, rest, device, trace, without)]
+    how = device, trace, without, repeats
+    programs = [build_program(s, {}, s.wanted, *how) for s in before]
+    return [*programs, build_program(last, updates, rest, *how)]

@@ -94,10 +94,13 @@ class Watch:
     """Times the steps and reference operations of an engine for as long as it is on."""
 
     def __init__(self, engine: Any, record: Measured) -> None:
-        self.native: Sequence[CompiledSegment] = getattr(engine, "native", ())
-        self.engine = engine
+        self.engine = engine  # the latest of a function with several
         self.record = record
         self.watched: dict[Any, tuple[Plan, np.ndarray[Any, Any]]] = {}
+
+    @property
+    def native(self) -> Sequence[CompiledSegment]:
+        return getattr(self.engine, "native", ())
 
     def on(self) -> None:
         """Watch every plan that there is now."""
@@ -125,9 +128,9 @@ class Watch:
                 self.record.add(step, nanoseconds)
             times[:] = 0
 
-    def plans(self) -> int:
-        """How many plans were made so far."""
-        return sum(native.plans_made for native in self.native)
+    def plans(self) -> tuple[Any, int]:
+        """The engine, and how many plans it has made so far."""
+        return self.engine, sum(native.plans_made for native in self.native)
 
     def _compute(self, node: Apply, arrays: Sequence[Any]) -> list[Any]:
         start = perf_counter_ns()

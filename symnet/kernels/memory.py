@@ -14,7 +14,12 @@ LINE = 64  # bytes: where no two arrays share a cache line
 
 
 class NoRoom(MemoryError):
-    """A device has no memory for an array."""
+    """A device has no memory for an array, or a call would take more than it may.
+
+    least: the bytes with which a call would do; 0: it is not known.
+    """
+
+    least = 0
 
 
 @dataclass(frozen=True, slots=True)

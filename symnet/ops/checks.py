@@ -1,8 +1,10 @@
-"""A value that is let pass only where the operands of an operation fit together.
+"""Values that are let pass: where operands fit together, or when something else is there.
 
 A rewrite may find that an operation's result needs only some of its operands, as in
 `switch(c, m, m)`.  The others may not be dropped with it: that their sizes fit is part of
 what the graph says.
+
+A value that is made again to save memory is made when it is wanted, and not before.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from symnet.kernels.loopir.views import View
 from symnet.ops.base import ViewOp, as_tensor, disconnected
 from symnet.ops.lowerings import Shapes, Sizes
 
-__all__ = ["Checked", "checked"]
+__all__ = ["Checked", "Delayed", "checked", "delayed"]
 
 
 class Checked(ViewOp):
@@ -64,3 +66,35 @@ class Checked(ViewOp):
 def checked(value: Variable, node: Apply) -> Variable:
     """`value`, where the operands of `node` fit together."""
     return Checked(node.op)(value, *node.inputs)
+
+
+class Delayed(ViewOp):
+    """delayed(value, moment): `value`, for operations that come behind `moment`.
+
+    What reads it stands behind `moment` in the order of a graph.  `moment` serves by its
+    place in that order only.
+    """
+
+    def make_node(self, value: Any, moment: Any) -> Apply:
+        value = as_tensor(value)
+        return Apply(self, [value, moment], [make_variable(value.type)])
+
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
+        return [inputs[0]]
+
+    def view(self, node: Apply, view: View, sizes: Sizes) -> View:
+        return view
+
+    def host(self, node: Apply, values: Sequence[Any], sizes: Sizes) -> Any:
+        return values[0]
+
+    def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
+        return [arrays[0]]
+
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
+        return [output_gradients[0], disconnected()]
+
+
+def delayed(value: Variable, moment: Variable) -> Variable:
+    """`value`, for what is to be done when `moment` is there."""
+    return Delayed()(value, moment)

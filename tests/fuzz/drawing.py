@@ -16,6 +16,7 @@ MODES = ["FAST_RUN"] * 6 + ["DebugMode", "FAST_COMPILE", "no rewrites", "by refe
 OTHER_MODES = [
     "users' rewrites", "on the reference device", "on the emulated device",
     "DebugMode, patient", "DebugMode without judge", "DebugMode of rewrites",
+    "in less memory",
 ]  # fmt: skip
 # Values, elements and axes beyond which a step is not kept.
 LARGEST = 1e4

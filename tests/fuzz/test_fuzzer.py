@@ -24,6 +24,7 @@ from symnet.ops.elementwise import REGISTRY
 from symnet.ops.nnet.convolution import Convolution
 from symnet.ops.nnet.pooling import Pooling
 from tests.fuzz import run as running
+from tests.fuzz.drawing import Drawing
 from tests.fuzz.forms import FORMS
 from tests.fuzz.generate import generate
 from tests.fuzz.judge import judge
@@ -80,9 +81,10 @@ def test_programs_are_of_every_kind() -> None:
     drawn = [generate(seed) for seed in range(200, 260)]
     steps = {s["do"] for p in drawn for s in all_steps(p["steps"])}
     assert {"loop", "choose", "set", "add", "form", "index", "reduce", "join"} <= steps
-    assert {p["mode"] for p in drawn} >= {
+    assert {Drawing(seed).program["mode"] for seed in range(200, 500)} >= {
         "FAST_RUN", "FAST_COMPILE", "DebugMode", "no rewrites", "by reference",
         "users' rewrites", "on the reference device", "on the emulated device",
+        "in less memory",
     }  # fmt: skip
     assert {g["order"] for p in drawn for g in p["gradients"]} == {1, 2}
     assert {g["way"] for p in drawn for g in p["gradients"]} == {"grad", "Rop"}

@@ -179,6 +179,7 @@ class Context:
             tuple(self.inference.arguments),
             tuple(self.inference.demands),
             tuple(self.parameters),
+            self.views,
         )
 
     def _output(self, number: int, variable: Variable) -> Result:

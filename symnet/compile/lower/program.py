@@ -318,6 +318,7 @@ class Program:
     updates: the new values that are written over the old ones.
     arguments: the host integers on which sizes depend; parameters: host integers that
         kernels read from memory; demands: what must hold of them.
+    views: where the variables lie that have memory, as lowering put them.
     """
 
     given: Sequence[Buffer]
@@ -328,6 +329,7 @@ class Program:
     arguments: Sequence[HostArgument]
     demands: Sequence[SizeGuard]
     parameters: Sequence[Size]
+    views: Mapping[Variable, View] = field(default_factory=dict, repr=False)
     placement: Placement = Placement()
 
     def _leaves(self, kind: str) -> list[Any]:

@@ -3,14 +3,14 @@ made it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from math import prod
 
 import numpy as np
 
 from symnet.compile.lower.program import Buffer, Program, every_instruction
-from symnet.compile.plan.planner import Plan
+from symnet.compile.plan.planner import Binding, Plan
 from symnet.data_classes import dataclass
 from symnet.errors import message
 from symnet.graph.variables import Apply
@@ -38,21 +38,32 @@ class Held:
 
 def with_largest(error: NoRoom, program: Program, plan: Plan) -> NoRoom:
     """The error with the largest arrays of the call."""
-    every = sorted(arrays_of(program, plan), key=lambda one: -one.size)
+    arena = amount(plan.loaded.memory_bytes)
+    what = f"{error}; the call's largest arrays (those between steps share {arena}):"
+    lines = largest([*between_steps(program, plan), *handed(program, plan)])
+    return NoRoom(message("\n".join([what, *lines]), cure=CURE))
+
+
+def largest(arrays: Iterable[Held]) -> list[str]:
+    """Lines that tell of the largest arrays, and what the others take."""
+    every = sorted(arrays, key=lambda one: -one.size)
     lines = [f"  {one}" for one in every[:SHOWN]]
     if len(every) > SHOWN:
         rest = sum(one.size for one in every[SHOWN:])
         lines.append(f"  {amount(rest)}: {len(every) - SHOWN} more")
-    arena = amount(plan.loaded.memory_bytes)
-    what = f"{error}; the call's largest arrays (those between steps share {arena}):"
-    return NoRoom(message("\n".join([what, *lines]), cure=CURE))
+    return lines
 
 
-def arrays_of(program: Program, plan: Plan) -> Iterator[Held]:
-    """All arrays of a call, without constants."""
+def between_steps(program: Program, plan: Plan | Binding) -> Iterator[Held]:
+    """The temporaries of a call."""
     makers = makers_of(program)
     for buffer, (_, size) in plan.arena.items():
         yield held(size, f"{buffer.dtype}, between steps", makers.get(buffer))
+
+
+def handed(program: Program, plan: Plan) -> Iterator[Held]:
+    """The outputs, inputs and shared variables of a call."""
+    makers = makers_of(program)
     outputs = {b.position: node for b, node in makers.items() if b.kind == "output"}
     for number, (dtype, shape) in enumerate(plan.outputs):
         size = prod(shape) * np.dtype(dtype).itemsize
@@ -92,4 +103,4 @@ def amount(size: int) -> str:
     return f"{size:.4g} TB"
 
 
-__all__ = ["amount", "with_largest"]
+__all__ = ["amount", "between_steps", "largest", "with_largest"]

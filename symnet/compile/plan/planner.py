@@ -342,6 +342,16 @@ class Binding:
         alignment = planner.device.memory.alignment
         self.offsets, self.arena_bytes = pack(lives, self.sizes, alignment)
 
+    @property
+    def arena(self) -> dict[Buffer, tuple[int, int]]:
+        """Where temporaries lie, as offset and length in bytes."""
+        return {b: (offset, self.sizes[b]) for b, offset in self.offsets.items()}
+
+    @property
+    def outputs(self) -> list[tuple[str, tuple[int, ...]]]:
+        """Dtype and shape of each."""
+        return [(o.dtype, self.shape(o.sizes)) for o in self.program.outputs]
+
     def number(self, value: Size) -> int:
         return int(value.value) if value.op == "literal" else self.numbers[value]
 
@@ -362,9 +372,7 @@ class Binding:
             len(self.planner.bases),
             first_commit(program),
         )
-        outputs = [(o.dtype, self.shape(o.sizes)) for o in program.outputs]
-        arena = {b: (offset, self.sizes[b]) for b, offset in self.offsets.items()}
-        return Plan(loaded, self.shapes, outputs, program.steps, tasks, arena)
+        return Plan(loaded, self.shapes, self.outputs, program.steps, tasks, self.arena)
 
     def _task(self, step: Instruction) -> AnyTask:
         if isinstance(step, Loop):
@@ -474,4 +482,4 @@ def shape_arguments(
     return arguments
 
 
-__all__ = ["Plan", "Planner", "shape_arguments", "step_at"]
+__all__ = ["Binding", "Plan", "Planner", "shape_arguments", "step_at"]
