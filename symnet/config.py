@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from html import escape
@@ -58,6 +59,10 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "gpu_atomics": ("off", "on"),
     "gpu_approximate": ("off", "on"),
 }
+# What a function is made with, for all of its later plans.
+OF_FUNCTIONS = (
+    "winograd", "portable_sums", "gpu_graphs", "gpu_tf32", "gpu_atomics", "gpu_approximate",
+)  # fmt: skip
 GPU_NAME = "(cuda|gpu)(:?0)?"  # Theano's, and PyTorch's, for the first one
 SIZES = ("cache_size", "memory_kept")  # numbers of bytes
 MOST_THREADS = 1024
@@ -67,8 +72,13 @@ CONTAINER_LIMITS = (
 )
 
 
+_held = threading.local()
+
+
 class Config:
     """The settings.  An unknown name or value raises at the assignment.
+
+    A function keeps the settings with which it was made.
 
     floatX: dtype of `T.matrix()` and of Python floats that meet integers.
     cast_policy: dtype of integer arrays combined with float arrays:
@@ -97,8 +107,7 @@ class Config:
     winograd: "on" lets convolutions with 3 x 3 taps on the CPU multiply less often, by
         Winograd's forms, where that is faster.  An error is then relative to the largest
         numbers near by, not to those that an element is made of: with "off" each element
-        is the sum of its own products.  A change holds from the next function, or sizes,
-        that are new.
+        is the sum of its own products.
     newaxis: with "theano", which `install_as_theano()` sets, an index that has a None
         leaves out axes that it does not name and whose size is known to be 1, as Theano
         did: `x[:, None]` of a column is a column, and a warning says so.  With "numpy"
@@ -107,13 +116,11 @@ class Config:
         called for the second time, and replayed from then on: "auto" where the driver has
         graphs; "on" raises where it has none; "off" launches step by step.
     gpu_tf32: "on" lets products of float32 on a GPU round their factors to 10 bits behind the
-        point, as its tensor cores take them.  A change holds from the next function, or
-        sizes, that are new.
+        point, as its tensor cores take them.
     portable_sums: "on" makes the CPU add up in the order in which GPUs do, one that follows
         from sizes and strides alone: sums, means, products and all other reductions then
         have the same bits on the CPU, whatever its vectors, and on a GPU.  Products of
-        matrices and convolutions are left to libraries, whose orders differ.  A change holds
-        from the next function, or sizes, that are new.
+        matrices and convolutions are left to libraries, whose orders differ.
     gpu_atomics: "on" lets threads of a GPU add to computed positions (`inc_subtensor`, the
         gradient of an index) in any order: quicker where positions are many, but last bits of
         floats then differ from run to run.  With "off" each place is written in the order of
@@ -196,6 +203,26 @@ class Config:
         else:
             raise AttributeError(no_setting(name))
         object.__setattr__(self, name, value)
+
+    def of_functions(self) -> dict[str, str]:
+        """The settings of now that a function keeps which is made now."""
+        return {name: getattr(self, name) for name in OF_FUNCTIONS}
+
+    def of_plan(self, name: str) -> str:
+        """A setting of `OF_FUNCTIONS`, of the function that makes a plan in this thread;
+        elsewhere as it is now."""
+        held: dict[str, str] = getattr(_held, "settings", None) or vars(self)
+        return held[name]
+
+    @contextmanager
+    def held(self, settings: dict[str, str]) -> Iterator[None]:
+        """Within the `with` block, in this thread, `of_plan` gives these."""
+        before = getattr(_held, "settings", None)
+        _held.settings = settings
+        try:
+            yield
+        finally:
+            _held.settings = before
 
     def __repr__(self) -> str:
         settings = vars(self)

@@ -6,6 +6,7 @@ import os
 import pathlib
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -411,3 +412,17 @@ def test_settings_are_shown_as_a_table() -> None:
     table = own._repr_html_()
     assert "/a&lt;b&gt;" in table and "FAST_COMPILE" in table
     assert table.count("<tr>") == len(vars(own)) + 1
+
+
+def test_settings_of_functions_are_held_in_one_thread() -> None:
+    own = config.of_functions()
+    with config.held(own | {"winograd": "off"}):
+        assert config.of_plan("winograd") == "off" and config.winograd == "on"
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(config.of_plan, "winograd").result() == "on"
+        with config.held(own):
+            assert config.of_plan("winograd") == "on"
+        assert config.of_plan("winograd") == "off"
+    assert config.of_plan("winograd") == "on"
+    with config.change_flags(winograd="off"):
+        assert config.of_plan("winograd") == config.of_functions()["winograd"] == "off"

@@ -21,6 +21,7 @@ from symnet.compile.plan.planner import (
     shape_arguments,
     step_at,
 )
+from symnet.config import config
 from symnet.errors import message
 from symnet.graph.variables import Variable, operand_text
 from symnet.kernels.devices import CPU
@@ -73,6 +74,7 @@ class CompiledSegment:
         device: Device = CPU,
     ) -> None:
         self.program, self.memory = program, device.memory
+        self.settings = config.of_functions()
         # The bytes that the temporaries of a call may take.
         self.limit: int | None = None
         self.uses, self.queue = uses, queue
@@ -113,6 +115,12 @@ class CompiledSegment:
         Updates are written, all of them or none.  A call from Python code that runs within
         a call of the same function gets memory of its own.
         """
+        with config.held(self.settings):
+            return self._run(arrays, ticket)
+
+    def _run(
+        self, arrays: Sequence[Array], ticket: Ticket
+    ) -> tuple[list[Array], Callable[..., Any] | None]:
         shared = [ticket.array(s.store) for s in self.program.shared]
         inputs = [arrays[k] for k in self.positions]
         key, numbers = self.prepare(inputs, shared)
@@ -153,8 +161,10 @@ class CompiledSegment:
         shared = [self._copied_here(s.store, ticket) for s in program.shared]
         inputs = [arrays[k] for k in self.positions]
         _, numbers = self.prepare(inputs, shared)
-        entry = self._entry(self._new_plan(inputs, shared), inputs, shared, numbers)
-        outputs, cells = entry.rehearse([arrays[k] for k in self._given()], shared)
+        with config.held(self.settings):
+            plan = self._new_plan(inputs, shared)
+            entry = self._entry(plan, inputs, shared, numbers)
+            outputs, cells = entry.rehearse([arrays[k] for k in self._given()], shared)
         news = dict(zip(program.shared, cells, strict=True))
         return outputs, news | {s: outputs[number] for s, number in program.replaced}
 

@@ -47,12 +47,13 @@ class WithinLimit:
 
     def __init__(self, usual: Executable, compile: Compile, limit: int) -> None:
         self.compile, self.limit = compile, limit
+        self.settings = usual.native[0].settings
         self.programs = [self._bounded(usual)]  # the usual one first, then the latest
         self.known: Recent[Any, Executable] = Recent(SIZES_KEPT)
 
     def _bounded(self, program: Executable) -> Executable:
         for native in program.native:
-            native.limit = self.limit
+            native.limit, native.settings = self.limit, self.settings
         return program
 
     def run(self, arrays: Sequence[Any]) -> tuple[Executable, list[Any]]:

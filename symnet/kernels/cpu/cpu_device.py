@@ -62,7 +62,7 @@ class Cpu:
         known = self.variants.add(kernel.text, {})
         slowness = SLOWNESS[machine().target.vector_bytes]
         shared = threads.use(config.num_threads)
-        portable = config.portable_sums == "on"
+        portable = config.of_plan("portable_sums") == "on"
         found = arrange(
             kernel, sizes, strides, indexed, known, slowness, shared, portable
         )

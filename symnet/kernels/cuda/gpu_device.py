@@ -57,9 +57,9 @@ class Gpu:
         strides: Sequence[Sequence[int]],
         indexed: Mapping[int, Sequence[tuple[int, int]]],
     ) -> Schedule:
-        atomics = config.gpu_atomics == "on"
+        atomics = config.of_plan("gpu_atomics") == "on"
         found = arrange_threads(kernel, sizes, strides, indexed, atomics)
-        if config.gpu_approximate == "off":
+        if config.of_plan("gpu_approximate") == "off":
             return found
         return replace(found, variant=replace(found.variant, approximate=True))
 

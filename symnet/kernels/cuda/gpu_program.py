@@ -248,14 +248,14 @@ def graphs_wanted(driver: Driver) -> bool:
     """Whether `config.gpu_graphs` asks for graphs, and the driver has them.
 
     Raises: RuntimeError where it asks for what is not there."""
-    if config.gpu_graphs == "on" and driver.graphless:
+    if config.of_plan("gpu_graphs") == "on" and driver.graphless:
         raise RuntimeError(
             message(
                 f"config.gpu_graphs is 'on', and {driver.graphless}",
                 cure="set it to 'auto', which has graphs where the driver has them",
             )
         )
-    return config.gpu_graphs != "off" and not driver.graphless
+    return config.of_plan("gpu_graphs") != "off" and not driver.graphless
 
 
 def bases_read(tasks: Sequence[AnyTask]) -> Iterator[int]:

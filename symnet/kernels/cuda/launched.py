@@ -79,7 +79,7 @@ def work_of(driver: Driver, task: Task, moving: Collection[int]) -> Work | None:
         p is not None and (p.follows >= 0 or (p.kind == "base" and p.number in moving))
         for p in task.places
     ]
-    return work_of_product(call, moves, config.gpu_tf32 == "on")
+    return work_of_product(call, moves, config.of_plan("gpu_tf32") == "on")
 
 
 def launches_of(

@@ -251,3 +251,28 @@ def test_vectors_of_any_width(dtype: str, name: str, spread: int) -> None:
             found.append(results)
         for one in found[1:]:
             same(one, found[0])
+
+
+def test_a_function_keeps_the_order_with_which_it_was_made() -> None:
+    """At sizes, too, that it meets later: the GPU's order and the CPU's differ here."""
+    row = T.fvector("row")
+    usual = symnet.function([row], row.sum())
+    with config.change_flags(portable_sums="on"):
+        portable = symnet.function([row], row.sum())
+    for size in (100_000, 70_000):
+        value = np.random.default_rng(1).normal(size=size).astype("float32")
+        first = usual(value), portable(value)
+        with config.change_flags(portable_sums="on"):
+            expected = symnet.function([row], row.sum(), device="emulated")(value)
+            assert symnet.function([row], row.sum())(value) == first[1] == expected
+            assert usual(value) == first[0]
+        assert portable(value) == expected
+    with config.change_flags(portable_sums="on"):
+        value = np.random.default_rng(2).normal(size=90_000).astype("float32")
+        assert usual(value) == summed_as_usual(value)
+
+
+def summed_as_usual(value: Any) -> Any:
+    row = T.fvector("row")
+    with config.change_flags(portable_sums="off"):
+        return symnet.function([row], row.sum())(value)

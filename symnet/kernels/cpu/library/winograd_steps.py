@@ -116,7 +116,7 @@ def is_plain(call: ConvolutionCall) -> bool:
     numbers = (*call.low, *call.inputs, *call.sizes, *call.taps)
     small = max(map(abs, numbers)) <= MOST_PLACES
     plain = set(steps) == {1} and call.low[0] == 0
-    return config.winograd == "on" and plain and small
+    return config.of_plan("winograd") == "on" and plain and small
 
 
 def _suits(call: ConvolutionCall) -> bool:
