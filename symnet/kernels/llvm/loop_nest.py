@@ -30,7 +30,7 @@ from symnet.kernels.loopir.scalars import (
     select,
     walk,
 )
-from symnet.kernels.variants import Axes, Variant
+from symnet.kernels.variants import WARP, Axes, Variant
 
 ENTRY, ITEM, BLOCK, LOOP = 0, 1, 2, 1000  # BLOCK + k: after the k-th pass; LOOP + r
 
@@ -70,7 +70,9 @@ class Nest:
             self.roots = divide_by_invariants(self.roots, depths(kernel, self.roots))
             self.roots = fuse_products(self.roots, depths(kernel, self.roots))
         self.place()
-        self.lanes = max(1, target.vector_bytes // self.widest)
+        # Vectors that stand for a warp together are not longer than one.
+        longest = WARP if variant.warps else target.vector_bytes
+        self.lanes = max(1, min(target.vector_bytes // self.widest, longest))
         few = self.lanes <= GROUP_BLOCKS and not variant.banded
         self.interleaving = few and any(map(self.interleaves, self.nodes))
         self.value_of: dict[Output, Scalar] = {}
