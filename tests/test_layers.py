@@ -38,6 +38,7 @@ graph: verify_graph same_graph .
 kernels.loopir: scalars interpret views verify_kernel philox_body
 kernels.loopir: complex_arithmetic complex_functions split_complex
 kernels.loopir.math: formats exponential logarithm power trigonometric gaussian external
+kernels.loopir.math: gamma_functions inverse_errors
 kernels.loopir.math: expand .
 kernels: routines library memory variants legality cost_model schedule
 kernels.llvm: compiler_thread target machine disk_cache object_code
