@@ -59,6 +59,7 @@ def erfinv(x: Any) -> Any:
 
 
 EXACT: dict[str, Callable[[Any], Any]] = {
+    "gamma": mpmath.gamma,
     "gammaln": gammaln,
     "psi": lambda x: mpmath.psi(0, x),
     "erfcx": erfcx,
@@ -79,6 +80,15 @@ def sizes(low: float, high: float, sign: int = 1, near: float = 0) -> Any:
 # By function: the largest error in float64 and where it is looked for.  Near the zeros of
 # gammaln and psi on the left of these it is the difference that is as exact, as SciPy's.
 REGIONS: dict[str, dict[str, tuple[float, Any]]] = {
+    "gamma": {
+        "small": (2.5, sizes(-1021, -1)),
+        "to 5/2": (3.0, between(0, 2.5)),
+        "to the largest": (2.0, between(2.5, 171.6)),
+        "small negative": (3.0, sizes(-1021, -1, -1)),
+        "to -20": (4.0, between(-20, 0)),
+        "to -170": (4.0, between(-170, -20)),
+        "to 0": (4.0, between(-190, -170)),
+    },
     "gammaln": {
         "small": (1.5, sizes(-1074, -1)),
         "to 1/2": (2.0, between(0, 0.5)),
@@ -156,7 +166,7 @@ def digits() -> Any:
 def points(name: str, region: str, dtype: str) -> Any:
     limit, draw = REGIONS[name][region]
     x = draw(np.random.default_rng(11)).astype(dtype)
-    if name in ("gammaln", "psi"):
+    if name in ("gamma", "gammaln", "psi"):
         x = x[(x > 0) | (x != np.rint(x))]  # not the poles
     return limit, x[np.isfinite(x) & (x != 0)]
 
@@ -173,8 +183,9 @@ def test_float32_is_rounded_once(name: str, region: str) -> None:
     _, x = points(name, region, "float32")
     inside = {"erfinv": abs(x) < 1, "erfcinv": (x > 0) & (x < 2)}
     edges = {"erfcx": x > -9.38, "psi": abs(x) > 3e-39, "gammaln": abs(x) < 4e36}
+    edges["gamma"] = (abs(x) > 3e-39) & (x < 35)
     x = x[inside.get(name, True) & edges.get(name, True)]
-    if name in ("gammaln", "psi"):
+    if name in ("gamma", "gammaln", "psi"):
         with np.errstate(all="ignore"):
             x = x[np.isfinite(getattr(scipy.special, name)(x.astype("float64")))]
     for value in (expanded(name, x), run_native(name, x)):
@@ -222,6 +233,15 @@ def test_ends_poles_and_what_is_no_number(name: str, dtype: str) -> None:
         for found in (expanded(name, x)[known], run_native(name, x)[known]):
             near = 4 * np.finfo(dtype).eps
             np.testing.assert_allclose(found, wanted, rtol=near, atol=3e-16)
+
+
+def test_factorials_are_exact() -> None:
+    x = np.arange(1.0, 23)
+    wanted = [float(mpmath.factorial(n - 1)) for n in x]
+    for dtype in ("float32", "float64"):
+        np.testing.assert_array_equal(
+            expanded("gamma", x.astype(dtype)), np.array(wanted).astype(dtype)
+        )
 
 
 def test_zeros_have_the_sign_of_the_limit() -> None:

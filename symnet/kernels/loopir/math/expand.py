@@ -17,7 +17,7 @@ from symnet.kernels.loopir.math.exponential import (
 )
 from symnet.kernels.loopir.math.external import EXTERNAL
 from symnet.kernels.loopir.math.formats import magnitude
-from symnet.kernels.loopir.math.gamma_functions import gammaln, psi
+from symnet.kernels.loopir.math.gamma_functions import gamma, gammaln, psi
 from symnet.kernels.loopir.math.gaussian import erf, erfc, erfcx
 from symnet.kernels.loopir.math.inverse_errors import erfcinv, erfinv
 from symnet.kernels.loopir.math.logarithm import (
@@ -83,7 +83,8 @@ FLOATING: dict[str, Callable[..., Scalar]] = {
 }
 # Those that are computed in float64, whatever their dtype.
 WIDE: dict[str, Callable[[Scalar], Scalar]] = {
-    function.__name__: function for function in (erfcx, erfinv, erfcinv, gammaln, psi)
+    function.__name__: function
+    for function in (erfcx, erfinv, erfcinv, gamma, gammaln, psi)
 }
 # Functions of integers as well.
 GENERAL: dict[str, Callable[..., Scalar]] = {

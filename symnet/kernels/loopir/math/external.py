@@ -33,7 +33,6 @@ EXTERNAL: dict[str, ExternalFunction] = {
     "libm_sin": ExternalFunction("libm", "sin"),
     "libm_cos": ExternalFunction("libm", "cos"),
     "libm_tan": ExternalFunction("libm", "tan"),
-    "gamma": _scipy("__pyx_fuse_1gamma"),
     "gammainc": _scipy("gammainc", 2),
     "gammaincc": _scipy("gammaincc", 2),
     "beta": _scipy("beta", 2),

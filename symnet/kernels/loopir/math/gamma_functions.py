@@ -1,4 +1,4 @@
-"""Logarithms of the gamma function, and their derivative, in float64.
+"""The gamma function, its logarithm, and the derivative of that, in float64.
 
 Float32 is computed so, too: its numbers are then rounded once.  Polynomials were found by
 Chebyshev interpolation with 50 digits; errors are relative to the least value of what a
@@ -11,16 +11,25 @@ from __future__ import annotations
 
 import math
 
-from symnet.kernels.loopir.math.exponential import LOG2
+from symnet.kernels.loopir.math.exponential import (
+    LOG2,
+    exponential_minus_one,
+    reduce,
+    two_powers,
+)
 from symnet.kernels.loopir.math.formats import (
+    FORMATS,
+    at_most,
     equal,
     fma,
     magnitude,
+    number,
     polynomial,
     split_any,
     split_polynomial,
 )
 from symnet.kernels.loopir.math.logarithm import log, log1p_tail
+from symnet.kernels.loopir.math.power import Pair, logarithm_pair
 from symnet.kernels.loopir.scalars import Scalar, call, literal, select
 
 # sin(pi r) / (pi r) in r**2 on |r| <= 1/2; 2**-61.4.
@@ -52,6 +61,16 @@ BINET = (
     1.1846133607478216e-13, -4.481932166128044e-14,
 )  # fmt: skip
 HALF_LOG_2PI_E = 0.4189385332046727  # (log(2 pi) - 1) / 2
+# 1 / gamma(x) on [1/2, 5/2] in x - 3/2; 2**-59.6.
+RECIPROCAL = (
+    1.1283791670955126, -0.041174526445283105, -0.5266544355255446,
+    0.17510202604393482, 0.050966860247708905, -0.042155169368541266,
+    0.006612897826788264, 0.0021207314426290305, -0.00111073025436471,
+    0.00015235762046238058, 2.5355204079070036e-05, -1.3896804720713504e-05,
+    2.156205163876187e-06, 5.794059875347739e-08, -8.913804793136363e-08,
+    1.7106106654500008e-08, -9.29352028179387e-10, -2.701318107360991e-10,
+    7.377221297984324e-11, -7.095364610067163e-12,
+)  # fmt: skip
 # psi(x) / (x - ROOT) on [1, 5/2] in such a t; 2**-61.1.
 DIGAMMA_MIDDLE = (
     0.9181914921116767, -0.2757752978070309, 0.04328029556308347,
@@ -85,6 +104,8 @@ DIGAMMA_ROOT = (
 ROOT = (1.4616321449683622, 9.549995429965697e-17)
 NEGATIVE_ROOT = (-0.5040830082644554, -8.15428206243813e-18)
 FAR = 2.5  # from here on by the forms for large x
+GAMMA_LIMIT = 200.0  # gamma is infinite from here on, and 0 on the other side
+WHOLE = 2.0**52  # all larger numbers are integers
 
 
 def mapped(x: Scalar, constants: tuple[float, float]) -> Scalar:
@@ -105,6 +126,12 @@ def log_less_one(a: Scalar) -> Scalar:
     return fma(n, high, -1.0) + (f + fma(n, low, log1p_tail(f)))
 
 
+def binet(inverse: Scalar) -> Scalar:
+    """log(gamma(x)) - (x - 1/2) (log(x) - 1) for 1 / x up to 2/5."""
+    rest = split_polynomial(fma(inverse * inverse, 12.5, -1.0), BINET)
+    return fma(rest, inverse, HALF_LOG_2PI_E)
+
+
 def gammaln(x: Scalar) -> Scalar:
     """log |gamma(x)|; of negative x from log |gamma(x)| + log |gamma(-x)| =
     -log |x sin(pi x) / pi|."""
@@ -117,9 +144,7 @@ def gammaln(x: Scalar) -> Scalar:
     first = select(small, a, a - 1.0)
     second = select(small, a - 1.0, a - 2.0)
     middle = fma(split_polynomial(t, MIDDLE), first * second, 0.0)  # 1 gives no -0.0
-    rest = split_polynomial(fma(inverse * inverse, 12.5, -1.0), BINET)
-    rest = fma(rest, inverse, HALF_LOG_2PI_E)
-    far = fma(a - 0.5, log_less_one(a), rest)
+    far = fma(a - 0.5, log_less_one(a), binet(inverse))
     far = select(a < math.inf, far, a)
     value = select(a < FAR, middle, far)
     # Of tiny numbers the logarithms of a on both sides of the reflection leave nothing.
@@ -129,6 +154,54 @@ def gammaln(x: Scalar) -> Scalar:
     right = select(small, value - logarithm, value)
     result = select(x < 0.0, mirrored, right)
     return select(equal(a, math.inf), x, result)
+
+
+def exact_sum(a: Scalar, b: Scalar) -> Pair:
+    """The sum, and what its rounding lost.  Source: Knuth 1969."""
+    total = a + b
+    part = total - a
+    return total, (a - (total - part)) + (b - part)
+
+
+def far_gamma(a: Scalar) -> Pair:
+    """gamma(a) from 5/2 to GAMMA_LIMIT as the product of a number and a power of two.
+
+    The logarithm is made of pairs, since each of its roundings would count up to 700 times.
+    """
+    high, low = logarithm_pair(a)
+    high, lost = exact_sum(high, number(-1.0, a.dtype))
+    factor = a - 0.5
+    whole = fma(factor, high, 0.0)  # not "mul", which a printer may join with a sum
+    tail = fma(factor, lost + low, fma(factor, high, -whole))
+    whole, lost = exact_sum(whole, binet(1.0 / a))
+    n_bits, r = reduce(whole, 2 * FORMATS[a.dtype].bias, tail + lost)
+    s, t = two_powers(whole, n_bits)
+    return fma(s, exponential_minus_one(r), s), t
+
+
+def gamma(x: Scalar) -> Scalar:
+    """Factorials are exact.  Of negative x it is -1 / (a sin(pi a) / pi) over that of a = -x."""
+    size = magnitude(x)
+    a = at_most(size, GAMMA_LIMIT)
+    small, far = a < 0.5, a >= FAR
+    one = number(1.0, x.dtype)
+    # gamma(1 + a) = a gamma(a) where a is small.
+    middle = 1.0 / split_polynomial(select(small, a - 0.5, a - 1.5), RECIPROCAL)
+    large, power = far_gamma(select(far, a, number(FAR, x.dtype)))
+    value = select(far, large, middle)
+    power = select(far, power, one)
+    right = value / select(small, a, one) * power
+    # Factorials are integers.
+    whole = call("and", equal(a, call("rint", a)), right < WHOLE)
+    right = select(whole, call("rint", right), right)
+    n = call("rint", size)
+    half = n * 0.5
+    sine = sine_of_pi(size - n)
+    sine = select(equal(half, call("rint", half)), -sine, sine)
+    left = 1.0 / (value * (select(small, one, a) * sine)) / power
+    left = select(equal(size, n), literal(math.nan, x.dtype), left)
+    result = select(x < 0.0, left, right)
+    return select(equal(x, 0.0), 1.0 / x, result)
 
 
 def psi(x: Scalar) -> Scalar:
@@ -160,4 +233,4 @@ def at_negative_root(x: Scalar) -> Scalar:
     return value * ((x - high) - low) / (x * (x + 1.0))
 
 
-__all__ = ["gammaln", "psi"]
+__all__ = ["gamma", "gammaln", "psi"]
