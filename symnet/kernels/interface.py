@@ -239,7 +239,7 @@ class Device(Protocol):
         """How much work a task is and how it is laid out, in words."""
 
     def code(self, task: Task, form: str) -> str:
-        """A kernel's code, by `form` as "llvm" or "asm"; empty where there is none."""
+        """A task's own code, by `form` as "llvm" or "asm"; empty where it calls a library."""
 
 
 __all__ = [

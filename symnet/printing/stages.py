@@ -465,7 +465,7 @@ class Stages:
             for number, _, task in (
                 numbered_tasks(plan.steps, plan.tasks) if plan else ()
             ):
-                if isinstance(task, Task) and task.kernel is not None:
+                if isinstance(task, Task):
                     where = f"{head[0]}, step {number}" if head else f"step {number}"
                     code = self.function.device.code(task, form)
                     if code:

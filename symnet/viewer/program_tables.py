@@ -133,10 +133,8 @@ class ProgramTables:
         return [self.numbers[node] for node in nodes if node in self.numbers]
 
     def _codes(self, task: Task) -> list[int]:
-        """The code of a kernel: LLVM IR, on a GPU PTX, too."""
+        """The code of a kernel or a draw: LLVM IR, on a GPU PTX, too."""
         device = self.function.device
-        if task.kernel is None:
-            return []
         forms = {"llvm": "LLVM IR"} | ({"asm": "PTX"} if device.name == "cuda" else {})
         texts = [(title, device.code(task, form)) for form, title in forms.items()]
         return [

@@ -174,7 +174,7 @@ def test_neither_body_nor_function() -> None:
     [
         (lambda x: "text", TypeError, "body gave 'text'"),
         (lambda x: call("nothing", x), ValueError, "no scalar function .* 'nothing'"),
-        (lambda x: call("gamma", x), TypeError, "gamma has no reference"),
+        (lambda x: call("j0", x), TypeError, "j0 has no reference"),
     ],
 )
 def test_wrong_bodies_name_the_line(body: Any, error: Any, what: str) -> None:

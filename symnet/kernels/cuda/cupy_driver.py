@@ -30,14 +30,12 @@ from symnet.kernels.cuda.cuda_graphs import (
     missing_graphs,
 )
 from symnet.kernels.cuda.driver import MOST_POINTERS, Allocation, GpuLaunch, ThreadCode
-from symnet.kernels.llvm.emit import emit
 from symnet.kernels.llvm.kernel_cache import generator
 from symnet.kernels.llvm.object_code import object_code
 from symnet.kernels.llvm.ptx import ptx
 from symnet.kernels.llvm.target import PTX_OF_ARCHITECTURE, Target, nvptx_target
-from symnet.kernels.loopir.scalars import Kernel
+from symnet.kernels.llvm.thread_sources import ThreadSource
 from symnet.kernels.memory import NoRoom
-from symnet.kernels.variants import Variant
 from symnet.lazy import cached_property
 from symnet.recent import Recent
 
@@ -113,7 +111,7 @@ class CupyDriver:
         self.target: Target = nvptx_target(
             architecture(self._device.compute_capability)
         )
-        self._known: Recent[tuple[str, Variant], ThreadCode] = Recent(KEPT)
+        self._known: Recent[str, ThreadCode] = Recent(KEPT)
         self._zeros = self.allocate(8 * MOST_POINTERS)
         self.write(self._zeros, np.zeros(MOST_POINTERS, np.int64))
         self.still = self._zeros.address
@@ -158,23 +156,19 @@ class CupyDriver:
     def copy(self, target: Any, source: Any) -> None:
         target.pointer.copy_from_device(source.pointer, source.size)
 
-    def compile(
-        self, requests: Sequence[tuple[Kernel, Variant]]
-    ) -> Sequence[ThreadCode]:
+    def compile(self, sources: Sequence[ThreadSource]) -> Sequence[ThreadCode]:
         """Raises: NotImplementedError for a function without code on a GPU."""
-        return [self._code(*request) for request in requests]
+        return [self._code(source) for source in sources]
 
-    def _code(self, kernel: Kernel, variant: Variant) -> ThreadCode:
-        key = kernel.text, variant
-        known = self._known.get(key)
-        return known or self._known.add(key, self._loaded(kernel, variant))
+    def _code(self, source: ThreadSource) -> ThreadCode:
+        known = self._known.get(source.text)
+        return known or self._known.add(source.text, self._loaded(source))
 
-    def _loaded(self, kernel: Kernel, variant: Variant) -> ThreadCode:
-        name, text = ptx_of(kernel, variant, self.target)
+    def _loaded(self, source: ThreadSource) -> ThreadCode:
+        name, text = ptx_of(source, self.target)
         module = self.xp.cuda.function.Module()
         module.load(text)
-        names = [name, f"{name}_combine"][: 1 + (variant.lanes == "parts")]
-        return ThreadCode(tuple(map(module.get_function, names)), module)
+        return ThreadCode(tuple(map(module.get_function, source.names(name))), module)
 
     def launch(self, launch: GpuLaunch) -> None:
         given, grid = KernelArguments(launch), launch.grid
@@ -234,18 +228,18 @@ class CupyDriver:
         by = "CuPy" if self.productless else "cuBLAS"
         return f"{name}, code for {self.target.cpu}, products by {by}"
 
-    def text(self, kernel: Kernel, variant: Variant, form: str) -> str:
-        module = emit(kernel, variant, self.target)
+    def text(self, source: ThreadSource, form: str) -> str:
+        module = source.emit(self.target)
         return module if form == "llvm" else ptx(module, self.target)
 
 
-def ptx_of(kernel: Kernel, variant: Variant, target: Target) -> tuple[str, bytes]:
-    """The name of a kernel's function and its PTX, from the cache on disk if it is there."""
-    key = f"{target.cpu}\n{generator()}\n{variant.text}\n{kernel.text}"
+def ptx_of(source: ThreadSource, target: Target) -> tuple[str, bytes]:
+    """The name of the first function and the PTX, from the cache on disk if it is there."""
+    key = f"{target.cpu}\n{generator()}\n{source.text}"
     name = f"kernel_{sha256(key.encode()).hexdigest()[:32]}"
 
     def build() -> bytes:
-        return ptx(emit(kernel, variant, target, name), target).encode()
+        return ptx(source.emit(target, name), target).encode()
 
     return name, object_code(f"ptx {key}", build)
 

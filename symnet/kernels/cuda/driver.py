@@ -14,8 +14,7 @@ import numpy as np
 
 from symnet.data_classes import dataclass
 from symnet.kernels.cuda.cublas import CublasProduct
-from symnet.kernels.loopir.scalars import Kernel
-from symnet.kernels.variants import Variant
+from symnet.kernels.llvm.thread_sources import ThreadSource
 
 Words = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -67,7 +66,7 @@ class GpuLaunch:
 
 @dataclass(frozen=True)
 class ThreadCode:
-    """A kernel, ready to be launched: its function and, for lanes "parts", the second one.
+    """A kernel or draw, ready to be launched: its function and, for lanes "parts", the second.
     Whoever uses them holds `owner`, and with it the code."""
 
     functions: tuple[Any, ...]
@@ -113,10 +112,8 @@ class Driver(Protocol):
     def copy(self, target: Allocation, source: Allocation) -> None:
         """Copy the whole of a piece of memory to another."""
 
-    def compile(
-        self, requests: Sequence[tuple[Kernel, Variant]]
-    ) -> Sequence[ThreadCode]:
-        """Code of kernels, from the cache where it is known."""
+    def compile(self, sources: Sequence[ThreadSource]) -> Sequence[ThreadCode]:
+        """Code of kernels and draws, from the cache where it is known."""
 
     @property
     def productless(self) -> str:
@@ -149,8 +146,8 @@ class Driver(Protocol):
     def description(self) -> str:
         """What runs, in words."""
 
-    def text(self, kernel: Kernel, variant: Variant, form: str) -> str:
-        """A kernel's code, by `form` as "llvm" or "asm"."""
+    def text(self, source: ThreadSource, form: str) -> str:
+        """The code, by `form` as "llvm" or "asm"."""
 
 
 __all__ = [

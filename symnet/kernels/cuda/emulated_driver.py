@@ -24,14 +24,12 @@ from symnet.kernels.cuda.device_array import ALIGNMENT
 from symnet.kernels.cuda.driver import MOST_POINTERS, GpuLaunch, ThreadCode
 from symnet.kernels.cuda.emulated_cublas import EmulatedCublas
 from symnet.kernels.llvm.compiler_thread import on_compiler_thread
-from symnet.kernels.llvm.emit import emit
 from symnet.kernels.llvm.kernel_cache import generator
 from symnet.kernels.llvm.machine import in_threads, machine
 from symnet.kernels.llvm.object_code import load_objects, made_object, object_code
 from symnet.kernels.llvm.target import Target, threads_on
-from symnet.kernels.loopir.scalars import Kernel
+from symnet.kernels.llvm.thread_sources import ThreadSource
 from symnet.kernels.memory import NoRoom
-from symnet.kernels.variants import Variant
 from symnet.recent import Recent
 
 Recording = tuple[GpuLaunch | CublasProduct, ...]
@@ -93,7 +91,7 @@ class EmulatedDriver:
         self._zeros.bytes[:] = 0
         self.still = self._zeros.address
         self.cublas = Cublas(EmulatedCublas(self._holds), HostAllocation(WORKSPACE))
-        self._known: Recent[tuple[str, Variant], ThreadCode] = Recent(KEPT)
+        self._known: Recent[str, ThreadCode] = Recent(KEPT)
 
     @property
     def target(self) -> Target:
@@ -146,28 +144,24 @@ class EmulatedDriver:
         target.bytes[:] = source.bytes
 
     @on_compiler_thread
-    def compile(
-        self, requests: Sequence[tuple[Kernel, Variant]]
-    ) -> Sequence[ThreadCode]:
+    def compile(self, sources: Sequence[ThreadSource]) -> Sequence[ThreadCode]:
         """Raises: NotImplementedError for a function without code on a GPU."""
-        found: dict[tuple[str, Variant], ThreadCode] = {}
+        found: dict[str, ThreadCode] = {}
 
-        def make(kernel: Kernel, variant: Variant) -> None:
-            key = kernel.text, variant
-            found[key] = self._known.get(key) or self._made(kernel, variant)
+        def make(source: ThreadSource) -> None:
+            key = source.text
+            found[key] = self._known.get(key) or self._made(source)
 
-        in_threads([partial(make, *request) for request in requests])
-        return [
-            self._known.add(k, found[k]) for k in ((k.text, v) for k, v in requests)
-        ]
+        in_threads([partial(make, source) for source in sources])
+        return [self._known.add(k, found[k]) for k in (one.text for one in sources)]
 
-    def _made(self, kernel: Kernel, variant: Variant) -> ThreadCode:
-        key = f"threads\n{GRID}\n{generator()}\n{variant.text}\n{kernel.text}"
+    def _made(self, source: ThreadSource) -> ThreadCode:
+        key = f"threads\n{GRID}\n{generator()}\n{source.text}"
         name = f"threads_{sha256(key.encode()).hexdigest()[:32]}"
-        functions = [name, f"{name}_combine"][: 1 + (variant.lanes == "parts")]
+        functions = source.names(name)
 
         def build() -> bytes:
-            text = emit(kernel, variant, self.target, name)
+            text = source.emit(self.target, name)
             return machine().compile(
                 text + "".join(GRID.format(name=f) for f in functions)
             )
@@ -225,8 +219,8 @@ class EmulatedDriver:
     def description(self) -> str:
         return "threads of a GPU, one after another on this processor"
 
-    def text(self, kernel: Kernel, variant: Variant, form: str) -> str:
-        module = emit(kernel, variant, self.target)
+    def text(self, source: ThreadSource, form: str) -> str:
+        module = source.emit(self.target)
         return module if form == "llvm" else machine().assembly(module)
 
 

@@ -18,7 +18,9 @@ from symnet.data_classes import dataclass
 from symnet.kernels.cuda.array_library import LONGEST_SUM
 from symnet.kernels.cuda.cublas import LARGEST, SUMS, CublasProduct
 from symnet.kernels.cuda.device_array import ALIGNMENT
+from symnet.kernels.cuda.draw_work import DrawStep
 from symnet.kernels.library import GemmCall
+from symnet.kernels.llvm.thread_sources import KernelSource
 from symnet.kernels.loopir.scalars import (
     Kernel,
     Operand,
@@ -43,6 +45,10 @@ class KernelStep:
     arrangement: Schedule
     operands: tuple[int, ...]
 
+    @property
+    def source(self) -> KernelSource:
+        return KernelSource(self.kernel, self.arrangement.variant)
+
 
 @dataclass(frozen=True, slots=True)
 class ProductStep:
@@ -66,7 +72,7 @@ class Work:
     """What a task launches, in order.  scratch: where its pieces begin in `scratch_bytes`
     bytes of memory."""
 
-    steps: tuple[KernelStep | ProductStep, ...]
+    steps: tuple[KernelStep | DrawStep | ProductStep, ...]
     scratch: tuple[int, ...] = ()
     scratch_bytes: int = 0
 

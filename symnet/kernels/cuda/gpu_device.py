@@ -10,11 +10,13 @@ from typing import Any
 from symnet.config import config
 from symnet.kernels.cuda.array_library import offers
 from symnet.kernels.cuda.device_array import Transfers
+from symnet.kernels.cuda.draw_work import draw_step, offers_draw
 from symnet.kernels.cuda.driver import Driver, grid_for
 from symnet.kernels.cuda.gpu_program import GpuProgram
 from symnet.kernels.interface import AnyTask, Task
-from symnet.kernels.library import Call
+from symnet.kernels.library import Call, DenseCall
 from symnet.kernels.llvm.external_calls import ANGLES
+from symnet.kernels.llvm.thread_sources import KernelSource
 from symnet.kernels.loopir.math import EXTERNAL, expand
 from symnet.kernels.loopir.scalars import Kernel, walk
 from symnet.kernels.routines import Routine
@@ -64,7 +66,7 @@ class Gpu:
         return replace(found, variant=replace(found.variant, approximate=True))
 
     def offers(self, routine: Routine) -> bool:
-        return offers(routine)
+        return offers(routine) or offers_draw(routine)
 
     def lacks(self, kernel: Kernel) -> Collection[str]:
         """C functions have no code for threads."""
@@ -100,16 +102,26 @@ class Gpu:
 
     def work(self, task: Task) -> str:
         work = task.arrangement
+        draw = draw_step(work) if isinstance(work, DenseCall) else None
+        if draw is not None:
+            return threads_text(draw.total, draw.total, "streams or rows")
         if not isinstance(work, Schedule):
             return type(work).__name__
-        grid = grid_for(work.total * item_threads(work.variant))
-        text = f"{grid.blocks} x {grid.threads} threads for {work.total} points"
+        threads = work.total * item_threads(work.variant)
+        text = threads_text(threads, work.total, "points")
         return f"{text}, variant {work.variant.text}"
 
     def code(self, task: Task, form: str) -> str:
-        if task.kernel is None:
-            return ""
-        return self.driver.text(task.kernel, task.arrangement.variant, form)
+        work = task.arrangement
+        if task.kernel is not None:
+            return self.driver.text(KernelSource(task.kernel, work.variant), form)
+        draw = draw_step(work) if isinstance(work, DenseCall) else None
+        return "" if draw is None else self.driver.text(draw.source, form)
+
+
+def threads_text(threads: int, items: int, what: str) -> str:
+    grid = grid_for(threads)
+    return f"{grid.blocks} x {grid.threads} threads for {items} {what}"
 
 
 __all__ = ["Gpu"]

@@ -1,4 +1,5 @@
-"""What the tasks of a program launch on a GPU: kernels, and products with kernels around."""
+"""What the tasks of a program launch on a GPU: kernels, draws of random numbers, and products
+with kernels around."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from symnet.config import config
 from symnet.kernels.cuda.cublas import CublasProduct
+from symnet.kernels.cuda.draw_work import DrawStep, draw_step
 from symnet.kernels.cuda.driver import (
     Allocation,
     Driver,
@@ -23,12 +25,13 @@ from symnet.kernels.cuda.gemm_work import (
     work_of_product,
 )
 from symnet.kernels.interface import AnyTask, Repeat, Task
-from symnet.kernels.library import GemmCall
+from symnet.kernels.library import DenseCall, GemmCall
+from symnet.kernels.llvm.thread_sources import ThreadSource
 from symnet.kernels.loopir.scalars import Kernel, walk
-from symnet.kernels.variants import WARP, Variant, item_threads
+from symnet.kernels.variants import WARP, item_threads
 
 MOST = 4096  # tasks of a graph
-Codes = Mapping[tuple[Kernel, Variant], ThreadCode]
+Codes = Mapping[ThreadSource, ThreadCode]
 
 
 class Launched:
@@ -47,12 +50,12 @@ class Launched:
             if (work := work_of(driver, task, moving)) is not None:
                 self.works[id(task)] = work
         steps = [one for work in self.works.values() for one in work.steps]
-        kernels = [one for one in steps if isinstance(one, KernelStep)]
-        needed = [(one.kernel, one.arrangement.variant) for one in kernels]
+        needed = [one.source for one in steps if not isinstance(one, ProductStep)]
         self.codes: Codes = dict(zip(needed, driver.compile(needed), strict=True))
-        self.fallible = {kernel for kernel, _ in needed if goes_anywhere(kernel)}
+        kernels = {one.kernel for one in steps if isinstance(one, KernelStep)}
+        self.fallible = set(filter(goes_anywhere, kernels))
         # Whether there is a product, which has addresses of its own.
-        self.multiplies = len(kernels) < len(steps)
+        self.multiplies = len(needed) < len(steps)
         self.scratch_bytes = sum(work.scratch_bytes for work in self.works.values())
 
     def may_fail(self, task: Task) -> bool:
@@ -73,6 +76,9 @@ def work_of(driver: Driver, task: Task, moving: Collection[int]) -> Work | None:
         numbers = tuple(range(len(task.places)))
         return Work((KernelStep(task.kernel, task.arrangement, numbers),))
     call = task.arrangement
+    if isinstance(call, DenseCall):
+        draw = draw_step(call)
+        return None if draw is None else Work((draw,))
     if not isinstance(call, GemmCall) or driver.productless:
         return None
     moves = [
@@ -94,7 +100,7 @@ def launches_of(
     """What a task launches, and the memory that it needs meanwhile besides `scratch`.
 
     pointers: the addresses of its operands.  block: of words, one for each operand of each
-    of its kernels, which say where these lie in a call; None: they lie at `pointers`.
+    of its kernels and draws, which say where these lie in a call; None: they lie at `pointers`.
     """
     held: list[Allocation] = []
     every = [*pointers, *(scratch.address + start for start in work.scratch)]
@@ -109,8 +115,22 @@ def launches_of(
             own = [number < len(pointers) for number in step.operands]
             given = [0 if read else p for read, p in zip(own, given, strict=True)]
             at, block = block, block + 8 * len(given)
-        found += kernel_launches(driver, codes, step, given, failed, at, held)
+        if isinstance(step, DrawStep):
+            found += draw_launches(codes, step, given, failed, at)
+        else:
+            found += kernel_launches(driver, codes, step, given, failed, at, held)
     return found, held
+
+
+def draw_launches(
+    codes: Codes, step: DrawStep, pointers: Sequence[int], failed: int, block: int
+) -> list[GpuLaunch]:
+    """What a draw launches: nothing where no number is drawn."""
+    if not step.total:
+        return []
+    words = np.array([*pointers, *step.sizes], np.int64)
+    (function,) = codes[step.source].functions
+    return [GpuLaunch(function, grid_for(step.total), words, step.total, failed, block)]
 
 
 def kernel_launches(
@@ -135,7 +155,7 @@ def kernel_launches(
         grids.append(grid_for(WARP * rows))
     elif not schedule.total:
         return []
-    functions = codes[step.kernel, schedule.variant].functions
+    functions = codes[step.source].functions
     return [
         GpuLaunch(function, grid, words, schedule.total, failed, block)
         for function, grid in zip(functions, grids, strict=True)

@@ -1,6 +1,6 @@
 """Programs whose launches are recorded once and replayed.
 
-Stretches of tasks that are kernels and products, with loops of a known number of iterations
+Stretches of tasks that are kernels, draws and products, with loops of a known number of turns
 rolled out, become graphs (`Driver.record`).  A recorded launch has pointers of 0; where its
 arrays lie in a call, it reads from a block of addresses, which is brought to the device only
 when it has changed.  A recorded product has addresses of its own: what moves from call to
@@ -21,7 +21,7 @@ from symnet.data_classes import dataclass
 from symnet.kernels.cuda.cublas import CublasProduct
 from symnet.kernels.cuda.device_array import DeviceArray, Transfers
 from symnet.kernels.cuda.driver import Allocation, GpuLaunch
-from symnet.kernels.cuda.gemm_work import KernelStep, Work
+from symnet.kernels.cuda.gemm_work import ProductStep, Work
 from symnet.kernels.cuda.gpu_places import LOGGED, Log
 from symnet.kernels.cuda.launched import MOST, Launched, launches_of
 from symnet.kernels.interface import AnyTask, Choice, Path, Place, Task
@@ -163,10 +163,10 @@ class Stretch:
         self.recording = driver.record(launches) if launches else None
 
     def _place_all(self, one: Once, found: Addresses) -> int:
-        """Note the places of a task's kernels; the number of its first word in the block."""
+        """Note where a task's kernels and draws find operands; the number of its first word."""
         start, places = len(found.pieces), one.task.places
         for step in one.work.steps:
-            for number in step.operands if isinstance(step, KernelStep) else ():
+            for number in () if isinstance(step, ProductStep) else step.operands:
                 if number >= len(places):
                     found.add_nothing()
                     continue

@@ -92,15 +92,10 @@ class Block:
     def start(self, operand: int) -> str:
         """The operand's address; for threads moved by its word of the call's block (see
         `thread_items`)."""
-        address = self.writer.word(self.first_word(operand), "ptr")
-        if not self.writer.module.target.threads:
-            return address
-        entry, key = self.writer.entry, ("start", operand)
-        if key not in entry.made:
-            slot = entry.emit(f"getelementptr i64, ptr %block, i64 {operand}")
-            step = entry.emit(f"load i64, ptr {slot}, align 8")
-            entry.made[key] = entry.emit(f"getelementptr i8, ptr {address}, i64 {step}")
-        return entry.made[key]
+        place = self.first_word(operand)
+        if self.writer.module.target.threads:
+            return self.writer.moved_pointer(place, operand)
+        return self.writer.word(place, "ptr")
 
     def moved(self, scope: Scope, address: str, operand: int, dimension: int) -> str:
         counter = self.counters[dimension]

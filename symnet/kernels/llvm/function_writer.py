@@ -56,6 +56,18 @@ class FunctionWriter:
             self.entry.made[key] = self.entry.emit(read)
         return self.entry.made[key]
 
+    def moved_pointer(self, place: int, operand: int) -> str:
+        """The pointer in a word of the argument block, of code for threads: moved by the
+        operand's word of the call's block (see `thread_items`)."""
+        key = ("moved", place, operand)
+        if key not in self.entry.made:
+            address = self.word(place, "ptr")
+            slot = self.entry.emit(f"getelementptr i64, ptr %block, i64 {operand}")
+            step = self.entry.emit(f"load i64, ptr {slot}, align 8")
+            moved = f"getelementptr i8, ptr {address}, i64 {step}"
+            self.entry.made[key] = self.entry.emit(moved)
+        return self.entry.made[key]
+
     # Loops.
 
     def loop(

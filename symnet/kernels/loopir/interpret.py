@@ -50,6 +50,17 @@ def fma(a: Array, b: Array, c: Array) -> Array:
     return np.where(usable, np.ldexp(exact, shift), a * b + c)
 
 
+def gammaln(x: Array) -> Array:
+    """SciPy's log |gamma(x)|, which is infinite for the smallest numbers: -log |x| there."""
+    # SciPy takes long to import, and few programs need it.
+    from scipy import special
+
+    size = np.abs(x)
+    small = (size > 0) & (size < 2 * np.finfo(np.float64).tiny)
+    found = special.gammaln(x)
+    return np.where(small, -np.log(np.where(small, size, 1)), found).astype(x.dtype)
+
+
 def _scaled_product(a: Array, b: Array) -> tuple[Array, Array, Array]:
     """(high, low, n): a * b = (high + low) * 2**n exactly.  Source: Dekker 1971."""
     x, n = np.frexp(a)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from symnet.kernels.loopir.interpret import MEANING
+from symnet.kernels.loopir.interpret import MEANING, gammaln
 
 Function = Callable[..., Any]
 
@@ -46,7 +46,7 @@ NUMPY = (
     "exp exp2 expm1 tanh sinh cosh log log2 log10 log1p arcsinh arccosh arctanh sin cos "
     "tan arcsin arccos arctan arctan2 hypot square"
 )
-OWN = {f.__name__: f for f in (sigmoid, softplus, reciprocal, sign)}
+OWN = {f.__name__: f for f in (sigmoid, softplus, reciprocal, sign, gammaln)}
 FUNCTIONS: dict[str, Function] = {
     **MEANING,
     **{name: getattr(np, name) for name in NUMPY.split()},

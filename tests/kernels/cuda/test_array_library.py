@@ -12,7 +12,7 @@ from symnet.kernels.cuda.array_library import offers, run_call
 from symnet.kernels.interface import Place
 from symnet.kernels.library import ConvolutionCall, GemmCall, Unwind
 from symnet.kernels.reference.host_arrays import CallMemory, bytes_of, unwritten
-from symnet.kernels.routines import Categorical, Convolve, MatrixProduct
+from symnet.kernels.routines import Convolve, MatrixProduct, MrgUniform
 
 
 def call(one: Any, *arrays: Any) -> None:
@@ -31,7 +31,7 @@ def test_what_there_is() -> None:
         MatrixProduct("float32", packed=True),
         MatrixProduct("complex64"),
         MatrixProduct("bool"),
-        Categorical(True, False),
+        MrgUniform("float32"),
     ):
         assert not offers(routine)
 

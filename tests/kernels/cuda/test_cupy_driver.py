@@ -17,6 +17,7 @@ from symnet.kernels.cuda.cupy_driver import CupyDriver, architecture, missing, p
 from symnet.kernels.cuda.driver import MOST_BLOCKS, GpuLaunch, Grid, grid_for
 from symnet.kernels.cuda.emulated_cublas import EmulatedCublas
 from symnet.kernels.llvm.target import nvptx_target
+from symnet.kernels.llvm.thread_sources import KernelSource
 from tests.kernels.sample_kernels import SAMPLES
 
 
@@ -163,9 +164,9 @@ def test_times_are_those_of_events(cupy: Any) -> None:
 
 def test_kernels_are_loaded_once_and_launched(cupy: Any) -> None:
     driver, sample = CupyDriver(), SAMPLES["whole_sum"]
-    request = sample.kernel, sample.variant
-    (code,) = driver.compile([request])
-    assert driver.compile([request])[0] is code
+    source = KernelSource(sample.kernel, sample.variant)
+    (code,) = driver.compile([source])
+    assert driver.compile([source])[0] is code
     first, second = (function.name for function in code.functions)
     assert second == f"{first}_combine"
     words = np.array([5, 6, 7, 8], np.int64)
@@ -175,15 +176,16 @@ def test_kernels_are_loaded_once_and_launched(cupy: Any) -> None:
     numbers = ([5, 6, 7, 8], 200, 4096, driver.still)
     assert launched.pop() == (17, [2, 1, 1, 128, 1, 1], *numbers)
     assert list((ctypes.c_int64 * 500).from_address(driver.still)) == [0] * 500
-    assert ".target sm_86" in driver.text(*request, "asm")
-    assert "ptx_kernel" in driver.text(*request, "llvm")
+    assert ".target sm_86" in driver.text(source, "asm")
+    assert "ptx_kernel" in driver.text(source, "llvm")
 
 
 def test_ptx_is_the_same_from_the_cache() -> None:
     sample, target = SAMPLES["softmax"], nvptx_target("sm_90")
-    name, text = ptx_of(sample.kernel, sample.variant, target)
-    assert ptx_of(sample.kernel, sample.variant, target) == (name, text)
-    other, _ = ptx_of(sample.kernel, sample.variant, nvptx_target("sm_80"))
+    source = KernelSource(sample.kernel, sample.variant)
+    name, text = ptx_of(source, target)
+    assert ptx_of(source, target) == (name, text)
+    other, _ = ptx_of(source, nvptx_target("sm_80"))
     assert f".entry {name}(".encode() in text and other != name
 
 

@@ -16,6 +16,7 @@ from symnet.kernels.cuda.cupy_driver import ptx_of
 from symnet.kernels.cuda.launched import single_tasks
 from symnet.kernels.devices import EMULATED
 from symnet.kernels.llvm.target import nvptx_target
+from symnet.kernels.llvm.thread_sources import KernelSource
 
 Parameters = Sequence[Any]
 
@@ -95,7 +96,7 @@ def test_all_kernels_become_ptx(name: str, architecture: str) -> None:
     assert f.device is EMULATED
     for task in single_tasks(plan.loaded.tasks):
         if task.kernel is not None:
-            target = nvptx_target(architecture)
-            entry, text = ptx_of(task.kernel, task.arrangement.variant, target)
+            source = KernelSource(task.kernel, task.arrangement.variant)
+            entry, text = ptx_of(source, nvptx_target(architecture))
             assert re.search(rf"\.entry {entry}\(", text.decode())
             assert not re.search(r"\bcall\b|\.extern", text.decode())

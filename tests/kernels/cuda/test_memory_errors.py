@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from types import SimpleNamespace
 from typing import Any
 
@@ -24,6 +25,7 @@ def little(monkeypatch: pytest.MonkeyPatch) -> Any:
     driver: Any = EMULATED.driver
 
     def left(size: int) -> None:
+        gc.collect()  # what other tests have left there
         used = sum(one.size for one in driver._pieces.values())
         monkeypatch.setattr(driver, "room", used + size)
 

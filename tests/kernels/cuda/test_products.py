@@ -50,8 +50,7 @@ def multiplied(
     assert work is not None
     if moving:
         assert all(number >= 5 for number in work.fixed)
-    kernels = [one for one in work.steps if isinstance(one, KernelStep)]
-    needed = [(one.kernel, one.arrangement.variant) for one in kernels]
+    needed = [one.source for one in work.steps if isinstance(one, KernelStep)]
     codes = dict(zip(needed, driver.compile(needed)))
     scratch = driver.allocate(work.scratch_bytes)
     pointers = [0 if one is None else one[1] for one in placed]

@@ -280,11 +280,11 @@ def test_a_general_variant_serves_special_layouts() -> None:
 @pytest.mark.parametrize("lanes", ["kept", "reduced"])
 def test_external_functions(lanes: str) -> None:
     special = pytest.importorskip("scipy.special")
-    value = call("gammaln", load(0, "float32"))
+    value = call("j0", load(0, "float32"))
     x = np.linspace(0.5, 40, 21, dtype="float32")
     if lanes == "kept":
         got, _ = elementwise_only(value, x)
-        np.testing.assert_allclose(got, special.gammaln(x), rtol=1e-6, atol=1e-7)
+        np.testing.assert_allclose(got, special.j0(x), rtol=1e-6, atol=1e-7)
         return
     kernel = Kernel(
         1,
@@ -294,7 +294,7 @@ def test_external_functions(lanes: str) -> None:
     )
     out = np.zeros((), "float32")
     run_kernel(kernel, x.shape, [x, out])
-    np.testing.assert_allclose(out, special.gammaln(x).sum(), rtol=1e-6)
+    np.testing.assert_allclose(out, special.j0(x).sum(), rtol=1e-5)
 
 
 def elementwise_only(value: Scalar, x: Any) -> Any:

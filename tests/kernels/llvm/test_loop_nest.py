@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from symnet.kernels.llvm.emit import emit
 from symnet.kernels.llvm.loop_nest import (
     BLOCK,
     ENTRY,
@@ -17,7 +19,7 @@ from symnet.kernels.llvm.loop_nest import (
     divided,
     fuse_products,
 )
-from symnet.kernels.llvm.target import Target, cpu_target, threads_on
+from symnet.kernels.llvm.target import WIDE, Target, cpu_target, threads_on
 from symnet.kernels.loopir.interpret import evaluate
 from symnet.kernels.loopir.scalars import (
     Kernel,
@@ -36,6 +38,7 @@ from tests.kernels.sample_kernels import SAMPLES
 
 F = "float32"
 AVX2 = cpu_target("x86_64-unknown-linux-gnu", "haswell", {"avx2": True, "fma": True})
+AVX512 = dict.fromkeys(("avx2", "fma", *WIDE), True)
 SSE = cpu_target("x86_64-unknown-linux-gnu", "x86-64", {})
 
 
@@ -157,3 +160,17 @@ def test_an_invariant_divisor_is_divided_by_once() -> None:
     assert any(n.op == "select" and n.value == "rare" for n in nest.nodes)
     usual = call("mul", load(0, F), inverse)
     assert usual in nest.nodes
+
+
+def test_vectors_that_stand_for_a_warp_are_not_longer() -> None:
+    """Of bytes 64 fit into AVX-512's registers; a warp has 32 threads."""
+    wide = cpu_target("x86_64-unknown-linux-gnu", "icelake-server", AVX512)
+    any_true = reduction("any", load(0, "bool"), "bool")
+    out = Output(operand("bool", [1, 0]), any_true)
+    kernel = Kernel(2, (False, True), (operand("bool", [1, 1]),), (out,))
+    plain = Variant(((0,),), ((1,),), "reduced", "cf")
+    assert Nest(kernel, plain, wide).lanes == 64
+    for target, lanes in ((wide, 32), (SSE, 16), (threads_on(wide), 1)):
+        shared = replace(plain, warps=True)
+        assert Nest(kernel, shared, target).lanes == lanes
+        assert "define" in emit(kernel, shared, target)

@@ -12,7 +12,10 @@ import pytest
 from symnet.kernels.llvm.emit import emit
 from symnet.kernels.llvm.ptx import ptx
 from symnet.kernels.llvm.target import PTX_OF_ARCHITECTURE, nvptx_target
+from symnet.kernels.llvm.thread_draws import emit_draws
+from symnet.kernels.loopir.math.expand import WIDE
 from symnet.kernels.loopir.scalars import Kernel, Output, call, load
+from symnet.kernels.routines import NORMS, Categorical, MrgUniform
 from symnet.kernels.variants import Variant
 from tests.kernels.kernel_reference import operand
 from tests.kernels.sample_kernels import SAMPLES
@@ -25,6 +28,14 @@ except RuntimeError:
     pytest.skip("this LLVM knows no GPUs", allow_module_level=True)
 
 PTXAS = shutil.which("ptxas")
+DRAWS = list(
+    enumerate(
+        [
+            *(MrgUniform(dtype) for dtype in NORMS),
+            *(Categorical(*how) for how in ((True, False), (False, True))),
+        ]
+    )
+)
 
 
 def ptx_of(name: str, architecture: str) -> str:
@@ -50,17 +61,26 @@ def test_structure(name: str) -> None:
     assert re.search(r"\bst\.global\.", text)
 
 
-def sines(architecture: str) -> str:
-    full, target = operand("float64", [1]), nvptx_target(architecture)
-    value = call("sin", load(0, "float64"))
+def function(name: str, architecture: str, dtype: str = "float64") -> str:
+    full, target = operand(dtype, [1]), nvptx_target(architecture)
+    value = call(name, load(0, dtype))
     kernel = Kernel(1, (False,), (full,), (Output(full, value),))
     return ptx(emit(kernel, Variant(((0,),), (), "one", "ff"), target), target)
 
 
 def test_sines_have_a_table_instead_of_a_library() -> None:
-    text = sines("sm_90")
+    text = function("sin", "sm_90")
     assert "two_over_pi" in text and not re.search(r"\bcall\b|\.extern|\.local", text)
     assert not re.search(r"\b(ld|st)\.[bfus]\d", text)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("name", WIDE)
+def test_special_functions_are_arithmetic(name: str, dtype: str) -> None:
+    for architecture in PTX_OF_ARCHITECTURE:
+        text = function(name, architecture, dtype)
+        assert f".target {architecture}" in text
+        assert not re.search(r"\bcall\b|\.extern|\.local", text)
 
 
 @pytest.mark.parametrize("architecture", PTX_OF_ARCHITECTURE)
@@ -80,7 +100,10 @@ def test_the_assembler_takes_it(architecture: str, tmp_path: Path) -> None:
     """Without a byte of stack and without spills."""
     assert PTXAS is not None
     texts = {name: ptx_of(name, architecture) for name in SAMPLES}
-    for name, text in (texts | {"sines": sines(architecture)}).items():
+    texts |= {name: function(name, architecture) for name in ("sin", *WIDE)}
+    target = nvptx_target(architecture)
+    texts |= {f"draw {k}": ptx(emit_draws(d, target, "f"), target) for k, d in DRAWS}
+    for name, text in texts.items():
         file = tmp_path / f"{name}.ptx"
         file.write_text(text)
         done = subprocess.run(

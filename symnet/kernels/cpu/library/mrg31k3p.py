@@ -1,13 +1,6 @@
-"""MRG31k3p: the native step that draws from many streams of it at once.
+"""MRG31k3p on a CPU: the native step that draws from many streams of it at once.
 
-Source: L'Ecuyer and Touzin, "Fast combined multiple recursive generators with multipliers
-of the form a = +-2^q +-2^r", Proc. 2000 Winter Simulation Conference, 683-689.
-
-Two recurrences of three numbers each, below the primes M1 and M2:
-  x[n] = 2**22 x[n-2] + (2**7 + 1) x[n-3] mod M1
-  y[n] = 2**15 y[n-1] + (2**15 + 1) y[n-3] mod M2
-A draw is (x[n] - y[n]) mod M1, from 1 to M1.  A product by 2**q modulo 2**31 - c is a
-rotation of 31 bits with the upper part times c: shifts, masks and one small product.
+The generator itself is in `kernels.llvm.mrg_arithmetic`.
 
 Sample number k comes from stream k % streams, so neighbours are of different streams: a
 vector holds the states of as many streams as it has lanes, and goes through its samples
@@ -26,18 +19,11 @@ from symnet.kernels.llvm.function_writer import FunctionWriter
 from symnet.kernels.llvm.kernel_cache import generator
 from symnet.kernels.llvm.lanes import Lanes
 from symnet.kernels.llvm.machine import machine
+from symnet.kernels.llvm.mrg_arithmetic import advance, number
 from symnet.kernels.llvm.object_code import Routine, source_digest
 from symnet.kernels.llvm.target import Target
-from symnet.kernels.llvm.text import (
-    MEMORY,
-    REGISTER,
-    Module,
-    iota,
-    mangled,
-    splat_constant,
-    type_text,
-)
-from symnet.kernels.routines import M1, M2, NORMS
+from symnet.kernels.llvm.text import MEMORY, Module, iota, mangled, type_text
+from symnet.kernels.routines import NORMS
 
 # The argument block, by word.
 STATE, SAMPLE, STREAMS, COUNT = 0, 1, 2, 3
@@ -153,7 +139,7 @@ class MrgWriter:
         def body(sample: str, names: list[str]) -> tuple[str, list[str]]:
             on = self.here()
             new, draw = advance(on, names[1:])
-            value = self.number(on, draw)
+            value = number(on, draw, self.dtype)
             if present is None:
                 self.store(on, sample, value)
             else:
@@ -183,8 +169,8 @@ class MrgWriter:
         """Of the six numbers of the streams."""
         start = on.binary("mul", "int64", stream, on.constant(6, "int64"))
         found = []
-        for number in range(6):
-            index = on.binary("add", "int64", start, on.constant(number, "int64"))
+        for which in range(6):
+            index = on.binary("add", "int64", start, on.constant(which, "int64"))
             place = f"getelementptr i32, ptr {self.states}, {on.type('int64')} {index}"
             found.append(on.scope.emit(place))
         return found
@@ -243,62 +229,3 @@ class MrgWriter:
     @property
     def align(self) -> int:
         return np.dtype(self.dtype).itemsize
-
-    def number(self, on: Lanes, draw: str) -> str:
-        """A draw as a number between 0 and 1.
-
-        A float16 takes 15 bits, plus 1: that times its factor of 9 bits is exact in
-        float32, so the only rounding is the last one.
-        """
-        if self.dtype == "float16":
-            draw = integer(on, "add", integer(on, "and", draw, 0x7FFF), 1)
-        value = on.convert("sitofp", "int32", self.dtype, draw)
-        factor = splat_constant(NORMS[self.dtype], self.dtype, self.lanes)
-        value = on.binary("fmul", self.dtype, value, factor)
-        if MEMORY[self.dtype] == REGISTER[self.dtype]:
-            return value
-        kind = type_text(MEMORY[self.dtype], self.lanes)
-        return on.scope.emit(f"fptrunc {on.type(self.dtype)} {value} to {kind}")
-
-
-# The generator: instructions on vectors of int32.
-
-
-def advance(on: Lanes, state: list[str]) -> tuple[list[str], str]:
-    """One step: the new state, and the draw."""
-    x1, x2, x3, y1, y2, y3 = state
-    x = integer(on, "add", times_power(on, x2, 22, 1), times_power(on, x3, 7, 1))
-    x = reduce(on, x, M1)
-    x = reduce(on, integer(on, "add", x, x3), M1)
-    first = reduce(on, times_power(on, y1, 15, 21069), M2)
-    second = reduce(on, times_power(on, y3, 15, 21069), M2)
-    y = reduce(on, integer(on, "add", second, y3), M2)
-    y = reduce(on, integer(on, "add", y, first), M2)
-    difference = integer(on, "sub", x, y)
-    below = on.compare("le", "int32", x, y)
-    wrapped = integer(on, "add", difference, M1)
-    draw = on.select(below, "int32", wrapped, difference)
-    return [x, x1, x2, y, y1, y2], draw
-
-
-def integer(on: Lanes, name: str, left: str, right: str | int) -> str:
-    if isinstance(right, int):
-        right = on.constant(right, "int32")
-    return on.binary(name, "int32", left, right)
-
-
-def reduce(on: Lanes, value: str, modulus: int) -> str:
-    """A sum below 2**32, minus the modulus where it is not below it."""
-    less = integer(on, "sub", value, modulus)
-    return on.intrinsic("umin", "int32", value, less)
-
-
-def times_power(on: Lanes, value: str, power: int, multiple: int) -> str:
-    """value * 2**power modulo 2**31 - multiple, not yet below it."""
-    kept = 31 - power
-    low = integer(on, "and", value, (1 << kept) - 1)
-    shifted = integer(on, "shl", low, power)
-    high = integer(on, "lshr", value, kept)
-    if multiple != 1:
-        high = integer(on, "mul", high, multiple)
-    return integer(on, "add", shifted, high)

@@ -1,8 +1,8 @@
 """Mathematical functions for vectors: each written out as arithmetic on primitives.
 
 Read `formats` (the building blocks) first, then `exponential`, `logarithm`,
-`trigonometric`, `power`, `gaussian`; `external` has the functions that are called, and
-`expand` puts all together.
+`trigonometric`, `power`, `gaussian`, `inverse_errors`, `gamma_functions`; `external` has the
+functions that are called, and `expand` puts all together.
 """
 
 from symnet.kernels.loopir.math.expand import expand

@@ -17,7 +17,9 @@ from symnet.kernels.loopir.math.exponential import (
 )
 from symnet.kernels.loopir.math.external import EXTERNAL
 from symnet.kernels.loopir.math.formats import magnitude
-from symnet.kernels.loopir.math.gaussian import erf, erfc
+from symnet.kernels.loopir.math.gamma_functions import gamma, gammaln, psi
+from symnet.kernels.loopir.math.gaussian import erf, erfc, erfcx
+from symnet.kernels.loopir.math.inverse_errors import erfcinv, erfinv
 from symnet.kernels.loopir.math.logarithm import (
     arccosh,
     arcsinh,
@@ -79,6 +81,11 @@ FLOATING: dict[str, Callable[..., Scalar]] = {
         *(erf, erfc, hypot),
     )
 }
+# Those that are computed in float64, whatever their dtype.
+WIDE: dict[str, Callable[[Scalar], Scalar]] = {
+    function.__name__: function
+    for function in (erfcx, erfinv, erfcinv, gamma, gammaln, psi)
+}
 # Functions of integers as well.
 GENERAL: dict[str, Callable[..., Scalar]] = {
     "pow": any_power,
@@ -94,7 +101,8 @@ def expand(roots: Sequence[Scalar]) -> list[Scalar]:
     What remains are PRIMITIVES, the structure of a kernel ("load", "reduce", ...) and
     calls of the functions in EXTERNAL: of float64, whatever the dtype of the scalars is.
 
-    Dtypes: float32 and float64 are computed as such, float16 in float32.
+    Dtypes: float32 and float64 are computed as such, float16 in float32; functions in WIDE
+    in float64, all of them.
     Raises: ValueError for a function that nobody knows; TypeError for a function of
     floats with other arguments.
     """
@@ -118,6 +126,8 @@ def _expand_call(name: str, args: tuple[Scalar, ...], dtype: str) -> Scalar:
             raise TypeError(f"{name} is not defined for {a.dtype}: cast it to a float")
     if name in EXTERNAL:
         return call(name, *args)
+    if name in WIDE:
+        return cast(WIDE[name](*(cast(a, "float64") for a in args)), dtype)
     function = FLOATING.get(name) or GENERAL.get(name)
     if function is None:
         raise ValueError(f"no scalar function is called {name!r}")

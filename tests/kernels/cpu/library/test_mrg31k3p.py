@@ -3,41 +3,21 @@
 from __future__ import annotations
 
 import ctypes
-from typing import Any
 
 import llvmlite.binding as llvm
 import numpy as np
 import pytest
 
-from symnet.kernels.cpu.library.mrg31k3p import M1, M2, NORMS, emit_mrg, mrg_step
+from symnet.kernels.cpu.library.mrg31k3p import emit_mrg, mrg_step
 from symnet.kernels.llvm.machine import build, machine
 from symnet.kernels.llvm.target import cpu_target
+from symnet.kernels.routines import M2, NORMS
+from tests.kernels.mrg_reference import expected
 
 FUNCTION = ctypes.CFUNCTYPE(
     ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64
 )
 LANES = machine().target.vector_bytes // 4
-
-
-def step(state: list[int]) -> tuple[list[int], int]:
-    x1, x2, x3, y1, y2, y3 = state
-    x = (2**22 * x2 + (2**7 + 1) * x3) % M1
-    y = (2**15 * y1 + (2**15 + 1) * y3) % M2
-    return [x, x1, x2, y, y1, y2], (x - y) % M1 or M1
-
-
-def expected(states: Any, count: int, dtype: str) -> tuple[Any, Any]:
-    """Sample k comes from stream k % streams."""
-    rows = [[int(n) for n in row] for row in states]
-    draws = np.zeros(count, np.int64)
-    for k in range(count):
-        stream = k % len(rows)
-        rows[stream], draws[k] = step(rows[stream])
-    if dtype == "float16":
-        draws = (draws & 0x7FFF) + 1
-    wide = "float64" if dtype == "float64" else "float32"
-    samples = (draws.astype(wide) * np.array(NORMS[dtype], wide)).astype(dtype)
-    return np.array(rows), samples
 
 
 @pytest.mark.parametrize("dtype", NORMS)
