@@ -260,7 +260,7 @@ def parts(settings: Settings) -> dict[str, ModuleType]:
             found[name.replace("symnet", "theano", 1)] = importlib.import_module(name)
     for name, source in MODULES.items():
         found.setdefault(name, importlib.import_module(source))
-    for name, names in small_modules(settings, _asarray).items():
+    for name, names in small_modules(settings, _asarray, _allclose).items():
         found[name] = make(name, names)
     # What stands above the modules that bear Theano's names.
     vars(found["theano.tensor.basic"]).update(PRECISION, _allclose=_allclose)

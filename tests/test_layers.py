@@ -162,7 +162,7 @@ tensor: numpy_compositions array_api numpy_table numpy_calls .
 sparse: .
 sparse: basic
 sparse.sandbox: sp2 .
-theano_settings theano_refusals theano_compat theano_names
+theano_parameters theano_settings theano_refusals theano_testing theano_compat theano_names
 update_list schedules optim datasets debug environment
 viewer: groups graph_tables rewrite_records value_ranges program_tables description page command
 view
