@@ -85,7 +85,7 @@ ops.random: drawing integer_ranges mrg mrg_streams philox_reference philox rando
 ops.random: random_streams
 ops: composed checks barriers
 ops.linalg: gemm products covariances
-ops: operation_objects
+ops: operation_class operation_objects
 ops: scalar_types scalar_ops scalar_classes scalar_names loading transfer breakpoints
 ops: theano_classes in_place index_objects canonical_slices named_types typed_lists
 ops: known_values joining_anywhere

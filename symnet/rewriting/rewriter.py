@@ -351,11 +351,14 @@ class Rewriter:
     def clients(self, variable: Variable) -> list[tuple[Apply | str, int]]:
         """The same with the places: (operation, which input), or ("output", which).
         Equal operations that are not yet made one are apart."""
-        is_it = lambda v: v is variable or self.final.get(v) is variable  # noqa: E731
         found: list[tuple[Apply | str, int]] = []
         for user in dict.fromkeys(self.users(variable)):
             row = self.graph.outputs if user is None else user.inputs
-            found += [(user or "output", k) for k, v in enumerate(row) if is_it(v)]
+            found += [
+                (user or "output", k)
+                for k, v in enumerate(row)
+                if v is variable or self.final.get(v) is variable
+            ]
         return found
 
     def is_new(self, node: Apply) -> bool:
