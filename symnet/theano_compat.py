@@ -23,7 +23,7 @@ from typing import Any
 
 from symnet.ops.assertions import Raise
 from symnet.ops.breakpoints import PdbBreakpoint
-from symnet.ops.nnet.cudnn_names import DNN, GPU_BASICS
+from symnet.ops.nnet.cudnn_names import DNN, GPU_BASICS, GPU_PRODUCTS
 from symnet.theano_parameters import (
     BoolParam,
     ConfigParam,
@@ -166,6 +166,7 @@ def small_modules(
         "theano.gpuarray": {"pygpu_activated": False, "pygpu": None, "use": use},
         "theano.gpuarray.type": {"list_contexts": list},
         "theano.gpuarray.basic_ops": GPU_BASICS,
+        "theano.gpuarray.blas": GPU_PRODUCTS,
         "theano.gpuarray.dnn": dnn,
         "theano.raise_op": {"Raise": Raise},
         "theano.sandbox.gpuarray": {"pygpu_activated": False},
@@ -182,6 +183,7 @@ def small_modules(
             )
         },  # fmt: skip
         "theano.sandbox.cuda.basic_ops": GPU_BASICS,
+        "theano.sandbox.cuda.blas": GPU_PRODUCTS,
         "theano.sandbox.cuda.dnn": dnn,
         "theano.tests": {},
         "theano.tests.breakpoint": {"PdbBreakpoint": PdbBreakpoint},

@@ -112,7 +112,8 @@ rewriting.rules: algebra check_rules shapes reductions cancel determinant_rules 
 rewriting.rules: logged saturation logmoves complements logsums logarithms powers inverses totals
 rewriting.rules: fractions quotients
 rewriting.rules: stability indexing_rules library_forms composed_rules .
-rewriting: stable bypassed variable_clients function_graph users_rewrites rewrite_groups theano_tags selection .
+rewriting: stable bypassed variable_clients function_graph users_rewrites rewrite_groups
+rewriting: theano_tags selection .
 
 updates
 autodiff: batching differences

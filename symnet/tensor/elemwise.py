@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from symnet.ops.operation_objects import All, Prod, ProdWithoutZeros, Sum
-from symnet.ops.operation_objects import Any_ as Any
 from symnet.ops.theano_classes import AxesOrder as DimShuffle
 from symnet.ops.theano_classes import CAReduce, Elemwise
 from symnet.ops.theano_classes import CAReduce as CAReduceDtype
 
 __all__ = [
-    "All", "Any", "CAReduce", "CAReduceDtype", "DimShuffle", "Elemwise", "Prod",
+    "All", "CAReduce", "CAReduceDtype", "DimShuffle", "Elemwise", "Prod",
     "ProdWithoutZeros", "Sum",
 ]  # fmt: skip

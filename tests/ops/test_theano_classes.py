@@ -11,6 +11,7 @@ import symnet
 import symnet.tensor as T
 from symnet import scalar
 from symnet.errors import ShapeError
+from symnet.ops.operation_objects import Any_
 from symnet.ops.theano_classes import get_idx_list
 from symnet.scalar import UnaryScalarOp, same_out
 from symnet.tensor import elemwise
@@ -144,8 +145,8 @@ X3, POSITIONS, N = T.dtensor3("X"), T.lvector("positions"), T.lscalar("n")
 RECOGNISED = [
     (X3.sum(0), T.Sum, T.elemwise.Prod),
     (X3.prod(), T.elemwise.Prod, T.Sum),
-    (T.all(X3), elemwise.All, elemwise.Any),
-    (T.any(X3, 1), elemwise.Any, elemwise.All),
+    (T.all(X3), elemwise.All, Any_),
+    (T.any(X3, 1), Any_, elemwise.All),
     (T.argmax(X3, 1), T.Argmax, T.Sum),
     (T.cumsum(X3, 1), T.extra_ops.CumOp, T.extra_ops.CumprodOp),
     (T.cumsum(X3, 1), T.extra_ops.CumsumOp, T.Sum),

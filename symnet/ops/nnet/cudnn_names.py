@@ -23,6 +23,11 @@ from symnet.graph.variables import Variable
 from symnet.ops.alloc import empty
 from symnet.ops.base import as_tensor
 from symnet.ops.nnet import conv
+from symnet.ops.nnet.conv_objects import (
+    GpuCorrMM,
+    GpuCorrMM_gradInputs,
+    GpuCorrMM_gradWeights,
+)
 from symnet.ops.nnet.normalization import (
     batch_normalization_test,
     batch_normalization_train,
@@ -32,7 +37,7 @@ from symnet.ops.nnet.spatial_transformer import spatial_transform
 from symnet.ops.sizes import shape
 
 __all__ = [
-    "DNN", "GPU_BASICS", "GpuDnnConv", "GpuDnnConvDesc", "GpuDnnConvGradI",
+    "DNN", "GPU_BASICS", "GPU_PRODUCTS", "GpuDnnConv", "GpuDnnConvDesc", "GpuDnnConvGradI",
     "GpuDnnConvGradW", "dnn_batch_normalization_test", "dnn_batch_normalization_train",
     "dnn_conv", "dnn_conv3d", "dnn_gradinput", "dnn_gradinput3d", "dnn_gradweight",
     "dnn_gradweight3d", "dnn_pool", "gpu_alloc_empty",
@@ -348,6 +353,12 @@ GPU_BASICS: dict[str, Any] = {
     "as_cuda_ndarray_variable": as_tensor, "as_gpuarray_variable": as_tensor,
     "gpu_alloc_empty": gpu_alloc_empty, "gpu_contiguous": as_tensor,
     "gpu_from_host": as_tensor, "host_from_gpu": as_tensor,
+}  # fmt: skip
+
+# Those of theano.gpuarray.blas and theano.sandbox.cuda.blas.
+GPU_PRODUCTS: dict[str, Any] = {
+    "GpuCorrMM": GpuCorrMM, "GpuCorrMM_gradInputs": GpuCorrMM_gradInputs,
+    "GpuCorrMM_gradWeights": GpuCorrMM_gradWeights,
 }  # fmt: skip
 
 # Those of theano.gpuarray.dnn and theano.sandbox.cuda.dnn.
