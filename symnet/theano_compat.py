@@ -23,7 +23,7 @@ from typing import Any
 
 from symnet.ops.assertions import Raise
 from symnet.ops.breakpoints import PdbBreakpoint
-from symnet.ops.nnet.cudnn_names import DNN, GPU_BASICS, GPU_PRODUCTS
+from symnet.ops.nnet.cudnn_names import DNN, GPU_BASICS, GPU_PRODUCTS, conv2d_fft
 from symnet.theano_parameters import (
     BoolParam,
     ConfigParam,
@@ -185,6 +185,7 @@ def small_modules(
         "theano.sandbox.cuda.basic_ops": GPU_BASICS,
         "theano.sandbox.cuda.blas": GPU_PRODUCTS,
         "theano.sandbox.cuda.dnn": dnn,
+        "theano.sandbox.cuda.fftconv": {"conv2d_fft": conv2d_fft},
         "theano.tests": {},
         "theano.tests.breakpoint": {"PdbBreakpoint": PdbBreakpoint},
         "theano.tests.unittest_tools": unittest_names(settings, allclose),

@@ -222,6 +222,15 @@ def test_correlations_by_their_names_of_a_gpu(border, step, apart):
         names.GpuCorrMM("half", pad=(1, 1))
 
 
+@pytest.mark.parametrize("border", ["valid", "full"])
+def test_convolution_by_its_name_of_fourier_transforms(border):
+    x, w = arrays(2)
+    y = names.conv2d_fft(x, w, x.shape, w.shape, border, pad_last_dim=True)
+    zeros = (0, 0) if border == "valid" else (2, 1)
+    want = by_hand(x, w, zeros, (1, 1), (1, 1), "conv")
+    np.testing.assert_allclose(y.eval(), want, atol=1e-12)
+
+
 def test_programs_for_gpus_import_them():
     program = """
 import symnet
@@ -231,6 +240,7 @@ from theano.sandbox.cuda.basic_ops import (
     as_cuda_ndarray_variable, gpu_alloc_empty, gpu_contiguous, host_from_gpu, HostFromGpu)
 from theano.sandbox.cuda.blas import GpuCorrMM
 from theano.gpuarray.blas import GpuCorrMM_gradInputs
+from theano.sandbox.cuda.fftconv import conv2d_fft
 from theano.sandbox.cuda.dnn import GpuDnnConvDesc, GpuDnnConvGradI, dnn_conv, dnn_pool
 from theano.gpuarray.dnn import dnn_available, dnn_conv as the_same
 assert not dnn_available() and the_same is dnn_conv
