@@ -170,6 +170,9 @@ def small_modules(
         "theano.gpuarray.dnn": dnn,
         "theano.raise_op": {"Raise": Raise},
         "theano.sandbox.gpuarray": {"pygpu_activated": False},
+        "theano.sandbox.gpuarray.basic_ops": GPU_BASICS,
+        "theano.sandbox.gpuarray.blas": GPU_PRODUCTS,
+        "theano.sandbox.gpuarray.dnn": dnn,
         "theano.sandbox.cuda": {
             name: no_gpu[name]
             for name in (

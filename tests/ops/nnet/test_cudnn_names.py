@@ -243,6 +243,8 @@ from theano.gpuarray.blas import GpuCorrMM_gradInputs
 from theano.sandbox.cuda.fftconv import conv2d_fft
 from theano.sandbox.cuda.dnn import GpuDnnConvDesc, GpuDnnConvGradI, dnn_conv, dnn_pool
 from theano.gpuarray.dnn import dnn_available, dnn_conv as the_same
+from theano.sandbox.gpuarray.dnn import dnn_conv as older
+assert older is dnn_conv
 assert not dnn_available() and the_same is dnn_conv
 x = T.tensor4()
 y = host_from_gpu(dnn_conv(gpu_contiguous(x), np.ones((1, 1, 2, 2))))
