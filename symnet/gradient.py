@@ -36,6 +36,7 @@ from symnet.graph.evaluate import evaluate
 from symnet.graph.traverse import clone_replace
 from symnet.graph.types import DisconnectedType, NullType, TensorType
 from symnet.graph.variables import Variable, make_variable, operand_text
+from symnet.ops import barriers
 from symnet.ops.arithmetic import add, mul
 from symnet.ops.barriers import (
     consider_constant,
@@ -48,7 +49,7 @@ from symnet.ops.barriers import (
 from symnet.ops.base import constant
 from symnet.ops.creation import eye
 from symnet.ops.elementwise import cast
-from symnet.ops.operation_objects import REQUIRED, operation_object
+from symnet.ops.operation_class import REQUIRED, operation_object
 from symnet.ops.reduce import sum as sum_over
 from symnet.ops.scan.scan_function import scan
 from symnet.ops.sizes import shape_i
@@ -84,6 +85,7 @@ DisconnectedGrad = operation_object(
     array(3.)
     """,
     disconnected_grad,
+    lambda op: isinstance(op, barriers.DisconnectedGrad),
 )
 UndefinedGrad = operation_object(
     "UndefinedGrad",
@@ -94,6 +96,7 @@ UndefinedGrad = operation_object(
     array(3.)
     """,
     undefined_grad,
+    lambda op: isinstance(op, barriers.UndefinedGrad),
 )
 ZeroGrad = operation_object(
     "ZeroGrad",
@@ -104,6 +107,7 @@ ZeroGrad = operation_object(
     array(3.)
     """,
     zero_grad,
+    lambda op: isinstance(op, barriers.ZeroGrad),
 )
 GradScale = operation_object(
     "GradScale",

@@ -21,15 +21,30 @@ from collections.abc import (
 )
 from typing import Any
 
-import numpy as np
-
-from symnet.gradient import verify_grad
 from symnet.ops.assertions import Raise
 from symnet.ops.breakpoints import PdbBreakpoint
-from symnet.ops.nnet.cudnn_names import DNN, GPU_BASICS
+from symnet.ops.nnet.cudnn_names import DNN, GPU_BASICS, GPU_PRODUCTS, conv2d_fft
+from symnet.theano_parameters import (
+    BoolParam,
+    ConfigParam,
+    EnumStr,
+    FloatParam,
+    IntParam,
+    StrParam,
+    TypedParam,
+)
+from symnet.theano_testing import unittest_names
 
 # The release whose names these are: programs that ask choose their newest branch.
 VERSION = "1.0.5"
+
+
+# The kinds of settings that a program adds.
+PARAMETERS = {
+    "BoolParam": BoolParam, "ConfigParam": ConfigParam, "EnumStr": EnumStr,
+    "FloatParam": FloatParam, "IntParam": IntParam, "StrParam": StrParam,
+    "TypedParam": TypedParam,
+}  # fmt: skip
 
 
 def exc_message(e: BaseException) -> Any:
@@ -89,13 +104,6 @@ MOVES: dict[str, Any] = {
 }  # fmt: skip
 
 
-def seed_rng(pseed: int | None = None) -> int:
-    """Seed `numpy.random`, by default with 666; the seed."""
-    seed = 666 if pseed is None else pseed
-    np.random.seed(seed)  # noqa: NPY002  programs draw from it
-    return seed
-
-
 def use(device: str = "gpu", *args: Any, **keywords: Any) -> None:
     """Refuse to choose a GPU.  Raises: EnvironmentError, as Theano where there is none."""
     raise OSError(
@@ -104,13 +112,35 @@ def use(device: str = "gpu", *args: Any, **keywords: Any) -> None:
     )
 
 
-def small_modules(settings: Any, asarray: Any) -> dict[str, dict[str, Any]]:
+class SameSettings(type):
+    """The class of settings: making one gives those that there are."""
+
+    settings: Any
+
+    def __instancecheck__(cls, value: Any) -> bool:
+        return value is cls.settings
+
+    def __call__(cls) -> Any:
+        return cls.settings
+
+
+def adding(settings: Any) -> dict[str, Any]:
+    """How a program adds settings of its own to `theano.config`."""
+    return {
+        "AddConfigVar": settings.add,
+        "TheanoConfigParser": SameSettings(
+            "TheanoConfigParser", (), {"settings": settings}
+        ),
+        "_config_var_list": settings.listed(),
+        "fetch_val_for_key": settings.fetch_val_for_key,
+    }
+
+
+def small_modules(
+    settings: Any, asarray: Any, allclose: Any
+) -> dict[str, dict[str, Any]]:
     """Their names, by module."""
     version = {"full_version": VERSION, "short_version": VERSION, "version": VERSION}
-    testing = {
-        "verify_grad": verify_grad, "seed_rng": seed_rng, "fetch_seed": seed_rng,
-        "assert_allclose": np.testing.assert_allclose,
-    }  # fmt: skip
     flags = {"config": settings, "change_flags": settings.change_flags}
     # Programs ask before they use a GPU.
     no_gpu = {
@@ -131,14 +161,18 @@ def small_modules(settings: Any, asarray: Any) -> dict[str, dict[str, Any]]:
             "local_bitwidth": lambda: struct.calcsize("P") * 8,
             "python_int_bitwidth": lambda: struct.calcsize("l") * 8,
         },
-        "theano.configparser": {**flags, "_config_var_list": settings.listed()},
+        "theano.configparser": {**flags, **PARAMETERS, **adding(settings)},
         "theano.misc.safe_asarray": {"_asarray": asarray},
         "theano.gpuarray": {"pygpu_activated": False, "pygpu": None, "use": use},
         "theano.gpuarray.type": {"list_contexts": list},
         "theano.gpuarray.basic_ops": GPU_BASICS,
+        "theano.gpuarray.blas": GPU_PRODUCTS,
         "theano.gpuarray.dnn": dnn,
         "theano.raise_op": {"Raise": Raise},
         "theano.sandbox.gpuarray": {"pygpu_activated": False},
+        "theano.sandbox.gpuarray.basic_ops": GPU_BASICS,
+        "theano.sandbox.gpuarray.blas": GPU_PRODUCTS,
+        "theano.sandbox.gpuarray.dnn": dnn,
         "theano.sandbox.cuda": {
             name: no_gpu[name]
             for name in (
@@ -152,10 +186,12 @@ def small_modules(settings: Any, asarray: Any) -> dict[str, dict[str, Any]]:
             )
         },  # fmt: skip
         "theano.sandbox.cuda.basic_ops": GPU_BASICS,
+        "theano.sandbox.cuda.blas": GPU_PRODUCTS,
         "theano.sandbox.cuda.dnn": dnn,
+        "theano.sandbox.cuda.fftconv": {"conv2d_fft": conv2d_fft},
         "theano.tests": {},
         "theano.tests.breakpoint": {"PdbBreakpoint": PdbBreakpoint},
-        "theano.tests.unittest_tools": testing,
+        "theano.tests.unittest_tools": unittest_names(settings, allclose),
         "theano.version": version,
         "theano._version": {"get_versions": lambda: {"version": VERSION}},
     }

@@ -33,6 +33,7 @@ from symnet.gof import InconsistencyError, ParamsType
 from symnet.graph.object_types import Generic, generic
 from symnet.ops.elementwise import Elementwise
 from symnet.ops.known_values import get_scalar_constant_value
+from symnet.ops.operators import Equality
 from symnet.ops.sparse.sparse_type import is_sparse, is_sparse_value, scipy_matrix
 from symnet.shared import shared
 from symnet.theano_compat import VERSION, small_modules
@@ -166,7 +167,8 @@ def install_as_theano() -> None:
     """Make `import theano` and the modules below it find symnet in this process.
 
     Operations on elements are printed as Theano prints them, and an index with a None
-    leaves out axes of size 1 that it does not name (`config.newaxis`).
+    leaves out axes of size 1 that it does not name (`config.newaxis`).  `if T.eq(x, y)` finds
+    that the comparison is there, with a warning.
 
     Settings are taken from the files that the environment variable THEANORC lists, or
     ~/.theanorc, and then from THEANO_FLAGS.
@@ -184,6 +186,7 @@ def install_as_theano() -> None:
     settings.read_flags(os.environ.get("THEANO_FLAGS", ""))
     Elementwise.printed = staticmethod(elementwise_text)
     config.newaxis = "theano"
+    Equality.is_there = True
     modules = {"theano": top(settings), **parts(settings)}
     bring_along(modules)
     for name, module in modules.items():
@@ -260,7 +263,7 @@ def parts(settings: Settings) -> dict[str, ModuleType]:
             found[name.replace("symnet", "theano", 1)] = importlib.import_module(name)
     for name, source in MODULES.items():
         found.setdefault(name, importlib.import_module(source))
-    for name, names in small_modules(settings, _asarray).items():
+    for name, names in small_modules(settings, _asarray, _allclose).items():
         found[name] = make(name, names)
     # What stands above the modules that bear Theano's names.
     vars(found["theano.tensor.basic"]).update(PRECISION, _allclose=_allclose)

@@ -36,6 +36,7 @@ SLICES = "slices are written where they are used: x[a:b], with variables as boun
 PRINTER = "formulas are written by symnet.pp, symnet.printing.latex and debugprint"
 TESTS = "it is Theano's own test of itself"
 FOURIER = "theano.tensor.fft has Fourier transforms, rfft and irfft"
+OLD_SCAN = "theano.scan takes its place, with outputs_info for states"
 NONE_VALUE = (
     "a value is an array, never None: give the input a default, In(x, value=...)"
 )
@@ -116,10 +117,16 @@ REFUSED: dict[str, dict[str, str]] = {
         "mrg_random_make_inplace mrg_uniform_base np_int32_vals",
     },
     "theano.sandbox.fourier": {FOURIER: "*"},
+    "theano.sandbox.scan": {OLD_SCAN: "*"},
     "theano.scalar.basic_sympy": {C_CODE: "*"},
     "theano.scan_module.scan_opt": {REWRITES: "*"},
     "theano.scan_module.scan_perform_ext": {C_CODE: "*"},
-    "theano.scan_module.scan_utils": {INNER: "DEPRECATED_ARG"},
+    "theano.scan_module.scan_utils": {
+        INNER: "DEPRECATED_ARG compress_outs expand_empty find_up forced_replace "
+        "get_updates_and_outputs hash_listsDictsTuples infer_shape isNaN_or_Inf_or_None "
+        "map_variables reconstruct_graph safe_new scan_args scan_can_remove_outs traverse "
+        "validate_inner_graph",
+    },
     "theano.sparse": {
         INNER: "CSMGrad GetItem2ListsGrad GetItemListGrad SparseConstantSignature "
         "get_item_2lists_grad get_item_list_grad hash_from_sparse scipy_ver",

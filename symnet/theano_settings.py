@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from symnet.config import config
+from symnet.theano_parameters import ConfigParam
 
 # Those that work, under the name that symnet.config has for them.
 WORKING = {
@@ -164,7 +165,8 @@ class SettingsGroup:
             words = WORDS.get(path, {}) if path not in SAME_WORD else {}
             return next((own for own, word in words.items() if word == value), value)
         if path in self._kept:
-            return self._kept[path]
+            kept = self._kept[path]
+            return kept.read() if isinstance(kept, ConfigParam) else kept
         if any(one.startswith(path + ".") for one in self._kept):
             return SettingsGroup(path + ".", self._kept)
         raise AttributeError(unknown(path))
@@ -177,6 +179,8 @@ class SettingsGroup:
             raise AttributeError(unknown(path))
         elif path in REFUSED and value != DEFAULTS[path]:
             raise ValueError(f"theano.config.{path} = {value!r}: {REFUSED[path]}")
+        elif isinstance(self._kept[path], ConfigParam):
+            self._kept[path].write(value)
         else:
             self._kept[path] = value
 
@@ -206,6 +210,9 @@ class Settings(SettingsGroup):
 
     def __init__(self) -> None:
         super().__init__("", dict(DEFAULTS))
+        # What flags and files give, also for settings that a program adds later: the
+        # text, and where it stands.
+        vars(self)["_given"] = {}
 
     def place(self, path: str) -> tuple[SettingsGroup, str]:
         """Whose attribute a setting is, by its full name such as "conv.assert_shape"."""
@@ -215,9 +222,54 @@ class Settings(SettingsGroup):
             owner = getattr(owner, group)
         return owner, last
 
-    def listed(self) -> list[Setting]:
-        """All settings, by their full names in order."""
-        return [Setting(self, name) for name in sorted({*WORKING, *self._kept})]
+    def listed(self) -> list[Setting | ConfigParam]:
+        """All settings, by their full names in order; those added since are put in it."""
+        if "_listed" not in vars(self):
+            names = sorted({*WORKING, *self._kept})
+            vars(self)["_listed"] = [Setting(self, name) for name in names]
+        found: list[Setting | ConfigParam] = self._listed
+        return found
+
+    def add(
+        self,
+        name: str,
+        doc: str,
+        configparam: ConfigParam,
+        root: Any = None,
+        in_c_key: bool = True,
+    ) -> None:
+        """Add a setting of a program's own, of which flags and files may have a value.
+
+        name: with its sections, such as "speech.rate".  root, in_c_key: Theano's, without
+        effect.
+        Raises: AttributeError for a name that is taken; TypeError for a section that is
+        a setting; ValueError for a value of flags or files that cannot be had.
+        """
+        listed = self.listed()
+        known = {*WORKING, *self._kept}
+        if name in known or any(one.startswith(name + ".") for one in known):
+            raise AttributeError(f"theano.config.{name} is there already")
+        sections = name.split(".")
+        for k in range(1, len(sections)):
+            above = ".".join(sections[:k])
+            if above in known:
+                raise TypeError(f"theano.config.{above} is a setting, and no section")
+        configparam.enter(name, doc, self.given(name))
+        configparam.in_c_key = in_c_key
+        self._kept[name] = configparam
+        listed.append(configparam)
+
+    def given(self, name: str) -> tuple[str, str] | None:
+        """What flags or files say of a setting, and where; None where they do not."""
+        found: tuple[str, str] | None = self._given.get(name)
+        return found
+
+    def fetch_val_for_key(self, key: str, delete_key: bool = False) -> str:
+        """The text that flags or files give.  Raises: KeyError where they give none."""
+        found = self.given(key)
+        if found is None:
+            raise KeyError(key)
+        return found[0]
 
     def read_flags(self, text: str, source: str = "THEANO_FLAGS") -> None:
         """Take settings as `THEANO_FLAGS` holds them: "floatX=float32,warn.round=False".
@@ -249,8 +301,10 @@ class Settings(SettingsGroup):
             parser.clear()
 
     def _take(self, path: str, text: str, source: str) -> None:
+        self._given[path] = (text, source)
         if path not in WORKING and path not in self._kept:
-            warnings.warn(f"{source}: {unknown(path)}", stacklevel=4)
+            later = "; kept, should the program add it by AddConfigVar"
+            warnings.warn(f"{source}: {unknown(path)}{later}", stacklevel=4)
             return
         owner, last = self.place(path)
         value = text if path in WORKING else literal(text)
@@ -279,10 +333,11 @@ class Settings(SettingsGroup):
 
     def __str__(self) -> str:
         rows = [(path, str(getattr(*self.place(path))), "") for path in WORKING]
-        rows += [
-            (path, str(value), REFUSED.get(path) or "without effect")
-            for path, value in sorted(self._kept.items())
-        ]
+        for path, value in sorted(self._kept.items()):
+            if isinstance(value, ConfigParam):
+                rows.append((path, str(value.read()), f"the program's: {value.doc}"))
+            else:
+                rows.append((path, str(value), REFUSED.get(path) or "without effect"))
         widths = [max(len(row[k]) for row in rows) for k in range(2)]
         return "\n".join(
             f"{path:<{widths[0]}}  {value:<{widths[1]}}  {note}".rstrip()

@@ -88,7 +88,7 @@ ops.random: drawing integer_ranges mrg mrg_streams philox_reference philox rando
 ops.random: random_streams
 ops: composed checks barriers
 ops.linalg: gemm products covariances
-ops: operation_objects
+ops: operation_class operation_objects
 ops: scalar_types scalar_ops scalar_classes scalar_names loading transfer breakpoints
 ops: theano_classes in_place index_objects canonical_slices named_types typed_lists
 ops: known_values joining_anywhere
@@ -115,7 +115,8 @@ rewriting.rules: algebra check_rules shapes reductions cancel determinant_rules 
 rewriting.rules: logged saturation logmoves complements logsums logarithms powers inverses totals
 rewriting.rules: fractions quotients
 rewriting.rules: stability indexing_rules library_forms composed_rules .
-rewriting: stable bypassed function_graph users_rewrites rewrite_groups theano_tags selection .
+rewriting: stable bypassed variable_clients function_graph users_rewrites rewrite_groups
+rewriting: theano_tags selection .
 
 updates
 autodiff: batching differences
@@ -167,7 +168,7 @@ tensor: numpy_compositions array_api numpy_table numpy_calls .
 sparse: .
 sparse: basic
 sparse.sandbox: sp2 .
-theano_settings theano_refusals theano_compat theano_names
+theano_parameters theano_settings theano_refusals theano_testing theano_compat theano_names
 update_list schedules optim datasets debug environment
 viewer: groups graph_tables rewrite_records value_ranges program_tables description page command
 view

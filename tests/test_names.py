@@ -34,7 +34,8 @@ METHODS = (
 ABSENT_METHODS = "equals signature"
 SHARED_METHODS = "get_value set_value clone zero default_update container"
 TYPE_METHODS = (
-    "dtype ndim broadcastable filter filter_variable make_variable clone values_eq"
+    "dtype ndim broadcastable filter filter_variable convert_variable make_variable clone "
+    "values_eq"
 )
 FUNCTION_METHODS = (
     "copy free get_shared maker name trust_input container value input_storage defaults"

@@ -27,7 +27,7 @@ from symnet.graph.types import NullType
 from symnet.ops.barriers import DeepCopyOp, deep_copy_op, view_op
 from symnet.ops.barriers import Passed as ViewOp
 from symnet.ops.from_graph import OpFromGraph
-from symnet.ops.sizes import Rebroadcast
+from symnet.ops.sizes import Rebroadcast, Shape
 from symnet.ops.sizes import ShapeI as Shape_i
 from symnet.ops.users import FromFunctionOp, as_op
 from symnet.shared import Container, SharedVariable, shared, shared_constructor
@@ -35,7 +35,7 @@ from symnet.shared import Container, SharedVariable, shared, shared_constructor
 __all__ = [
     "Container", "DebugMode", "DeepCopyOp", "FromFunctionOp", "Function",
     "FunctionMaker", "In", "MissingInputError", "Mode", "MonitorMode", "NanGuardMode",
-    "NullType", "OpFromGraph", "Out", "Param", "Rebroadcast", "Shape_i",
+    "NullType", "OpFromGraph", "Out", "Param", "Rebroadcast", "Shape", "Shape_i",
     "SharedVariable", "SymbolicInput", "SymbolicOutput", "UnusedInputError", "ViewOp",
     "as_op", "deep_copy_op", "function", "function_dump", "get_default_mode",
     "get_mode", "is_same_graph", "optdb", "orig_function", "pfunc", "predefined_modes",

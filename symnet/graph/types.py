@@ -56,6 +56,7 @@ class Type:
     make_variable: Callable[..., Any]
     __call__: Callable[..., Any]
     filter_variable: Callable[..., Any]
+    convert_variable: Callable[..., Any]  # by ops.sizes: of types of tensors
 
     def accepts(self, other: Type) -> bool:
         """Whether every value of type `other` may be a value of this type: where they are
@@ -97,7 +98,9 @@ class TensorType(Type):
         shape: Sequence[int | bool | None] = (),
         name: str | None = None,
         broadcastable: Sequence[bool] | None = None,
+        sparse_grad: bool = False,
     ) -> None:
+        """sparse_grad: Theano's, without effect: gradients are arrays."""
         if broadcastable is not None:
             shape = broadcastable
         if dtype == "floatX":

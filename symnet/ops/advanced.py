@@ -239,6 +239,8 @@ class AdvancedIncSubtensor(IndexedOp):
     """
 
     __props__ = ("axes", "place", "set")
+    inplace = False
+    set_instead_of_inc = property(lambda self: self.set)  # by Theano's name
 
     def __init__(self, axes: Sequence[int], place: int, set: bool = False) -> None:
         self.axes, self.place, self.set = tuple(axes), int(place), bool(set)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from symnet.graph.variables import Variable
+from symnet.ops.advanced import AdvancedIncSubtensor, AdvancedSubtensor
 from symnet.ops.indexing import getitem, inc_subtensor, set_subtensor
-from symnet.ops.operation_objects import operation_object
+from symnet.ops.operation_class import operation_object
 
 
 def advanced_subtensor(x: Any, *index: Any) -> Variable:
@@ -50,6 +51,7 @@ AdvancedSubtensor1 = operation_object(
     array([3., 1.])
     """,
     lambda x, ilist, sparse_grad: getitem(x, ilist),
+    lambda op: isinstance(op, AdvancedSubtensor) and op.axes == (0,),
     sparse_grad=False,
 )
 AdvancedIncSubtensor1 = operation_object(
@@ -61,6 +63,7 @@ AdvancedIncSubtensor1 = operation_object(
     array([0., 3.])
     """,
     _write,
+    lambda op: isinstance(op, AdvancedIncSubtensor) and op.axes == (0,),
     inplace=False,
     set_instead_of_inc=False,
 )

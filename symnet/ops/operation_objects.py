@@ -1,22 +1,17 @@
-"""Functions in Theano's form of an operation: made with settings, then called with arrays.
-
-`Tile(2)(x, reps)` is `tile(x, reps, 2)`.  Such an object is no node of a graph: a call
-builds the expression that the function gives.
-"""
+"""Theano's operations that are functions here, in its form (see `operation_class`)."""
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from collections.abc import Callable
+from typing import Any
 
-from symnet.graph.variables import Apply, Variable
+from symnet.graph.variables import Variable
 from symnet.ops.alloc import empty
 from symnet.ops.arithmetic import switch
 from symnet.ops.base import as_tensor, constant
 from symnet.ops.comparison import eq
 from symnet.ops.creation import bartlett, eye, tri
-from symnet.ops.cumulative import cumprod, cumsum
+from symnet.ops.cumulative import Cumulative, cumprod, cumsum
 from symnet.ops.diagonal import (
     alloc_diag,
     diagonal,
@@ -24,6 +19,7 @@ from symnet.ops.diagonal import (
     fill_diagonal_offset,
 )
 from symnet.ops.indexing import nonzero
+from symnet.ops.operation_class import REQUIRED, operation_object
 from symnet.ops.picks import choose
 from symnet.ops.positions import (
     permute_row_elements,
@@ -31,9 +27,9 @@ from symnet.ops.positions import (
     unravel_index,
 )
 from symnet.ops.rearrange import diff, repeat, tile
+from symnet.ops.reduce import Reduce, argmax, max_and_argmax
 from symnet.ops.reduce import all as all_over
 from symnet.ops.reduce import any as any_over
-from symnet.ops.reduce import argmax, max_and_argmax
 from symnet.ops.reduce import prod as prod_over
 from symnet.ops.reduce import sum as sum_over
 from symnet.ops.reshape import flatten
@@ -45,70 +41,21 @@ __all__ = [
     "All", "AllocDiag", "AllocEmpty", "Any_", "Argmax", "Bartlett", "Choose",
     "CpuContiguous", "CumOp", "CumprodOp", "CumsumOp", "DiffOp", "ExtractDiag",
     "Eye", "FillDiagonal", "FillDiagonalOffset", "Flatten", "MaxAndArgmax", "Mean",
-    "Nonzero", "OperationObject", "PermuteRowElements", "Prod", "ProdWithoutZeros",
+    "Nonzero", "PermuteRowElements", "Prod", "ProdWithoutZeros",
     "RavelMultiIndex", "RepeatOp", "ScalarFromTensor", "Sum", "TensorFromScalar",
     "Tile", "Tri", "UnravelIndex", "cpu_contiguous", "scalar_from_tensor",
     "tensor_from_scalar",
 ]  # fmt: skip
 
-REQUIRED = object()
+
+def over_axes(kind: str) -> Callable[[Any], bool]:
+    """Whether an op is that reduction."""
+    return lambda op: isinstance(op, Reduce) and op.kind == kind
 
 
-class OperationObject:
-    """A function with its settings; two of one class and equal settings are equal."""
-
-    function: ClassVar[Callable[..., Any]]
-    defaults: ClassVar[Mapping[str, Any]] = {}
-
-    def __init__(self, *given: Any, **named: Any) -> None:
-        """Settings in their order, or by name.  Raises: TypeError for others."""
-        names = list(self.defaults)
-        settings = {**self.defaults, **dict(zip(names, given)), **named}
-        if len(given) > len(names) or set(settings) != set(names):
-            raise TypeError(f"the settings of {type(self).__name__}: {names or 'none'}")
-        missing = [name for name, value in settings.items() if value is REQUIRED]
-        if missing:
-            raise TypeError(f"{type(self).__name__} needs {', '.join(missing)}")
-        self.settings = settings
-        vars(self).update(settings)
-
-    def __call__(self, *inputs: Any, name: str | None = None) -> Any:
-        result = type(self).function(*inputs, **self.settings)
-        if name is not None:
-            result.name = name
-        return result
-
-    def make_node(self, *inputs: Any) -> Apply:
-        """The last operation of the expression that a call builds."""
-        result = self(*inputs)
-        last: Apply = (result[0] if isinstance(result, (list, tuple)) else result).owner
-        return last
-
-    def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and vars(self) == vars(other)
-
-    def __hash__(self) -> int:
-        return hash((type(self), *map(str, self.settings.items())))
-
-    def __repr__(self) -> str:
-        settings = ", ".join(f"{k}={v!r}" for k, v in self.settings.items())
-        return f"{type(self).__name__}({settings})"
-
-
-def operation_object(
-    name: str, about: str, function: Callable[..., Any], **defaults: Any
-) -> type[OperationObject]:
-    """The class of objects that call `function(*inputs, **settings)`.
-
-    about: its docstring.
-    """
-    contents = {
-        "function": staticmethod(function),
-        "defaults": defaults,
-        "__doc__": inspect.cleandoc(about),
-        "__module__": __name__,
-    }
-    return type(name, (OperationObject,), contents)
+def running(mode: str | None = None) -> Callable[[Any], bool]:
+    """Whether an op gives the sums ("add") or products ("mul") up to each element."""
+    return lambda op: isinstance(op, Cumulative) and mode in (op.mode, None)
 
 
 def _diagonal_matrix(v: Any, offset: int, axis1: int, axis2: int) -> Variable:
@@ -189,6 +136,7 @@ Argmax = operation_object(
     array(1)
     """,
     argmax,
+    over_axes("argmax"),
     axis=REQUIRED,
 )
 MaxAndArgmax = operation_object(
@@ -223,6 +171,7 @@ Sum = operation_object(
     array([4., 6.])
     """,
     sum_over,
+    over_axes("sum"),
     axis=None,
     dtype=None,
     acc_dtype=None,
@@ -236,6 +185,7 @@ Prod = operation_object(
     array(6.)
     """,
     prod_over,
+    over_axes("prod"),
     axis=None,
     dtype=None,
     acc_dtype=None,
@@ -263,6 +213,7 @@ All = operation_object(
     array(False)
     """,
     all_over,
+    over_axes("all"),
     axis=None,
 )
 Any_ = operation_object(
@@ -275,6 +226,7 @@ Any_ = operation_object(
     array(True)
     """,
     any_over,
+    over_axes("any"),
     axis=None,
 )
 Eye = operation_object(
@@ -393,6 +345,7 @@ CumOp = operation_object(
     array([ 2.,  6., 24.])
     """,
     _cumulated,
+    running(),
     axis=None,
     mode="add",
 )
@@ -405,6 +358,7 @@ CumsumOp = operation_object(
     array([1., 3., 6.])
     """,
     cumsum,
+    running("add"),
     axis=None,
 )
 CumprodOp = operation_object(
@@ -416,6 +370,7 @@ CumprodOp = operation_object(
     array([ 2.,  6., 24.])
     """,
     cumprod,
+    running("mul"),
     axis=None,
 )
 FillDiagonal = operation_object(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any, NoReturn
 
 import numpy as np
 
 from symnet.errors import message
+from symnet.graph.origin import capture
 from symnet.graph.variables import TensorLike, Variable, operand_text
 from symnet.ops import arithmetic, comparison, whole_numbers
 from symnet.ops.base import as_tensor
@@ -121,6 +123,14 @@ def _truth(self: Variable) -> bool:
     """
     if not _compares(self):
         return True
+    if Equality.is_there and self.owner.op in (comparison.eq, comparison.neq):  # type: ignore[union-attr]
+        text = "as in Theano, this is true because the comparison is there, whatever its values"
+        cure = "`is None` asks for absence, T.switch and ifelse choose by values"
+        warnings.warn(
+            message(text, operands=[operand_text(self)], origin=capture(), cure=cure),
+            stacklevel=2,
+        )
+        return True
     raise TypeError(
         message(
             "a comparison of variables has no truth value: their values do not exist yet",
@@ -130,6 +140,13 @@ def _truth(self: Variable) -> bool:
             "instead of a < x < b; T.eq compares; `is None` asks for absence",
         )
     )
+
+
+class Equality:
+    """Whether T.eq(x, y) and T.neq(x, y) count as what is there, as in Theano, in which only
+    the operators < <= > >= have no truth value."""
+
+    is_there = False
 
 
 COMPARING = [

@@ -25,7 +25,17 @@ from symnet.graph.variables import (
 from symnet.kernels.loopir import views
 from symnet.kernels.loopir.scalars import REDUCTIONS
 from symnet.kernels.loopir.views import ZERO
-from symnet.ops.arithmetic import isclose, second, sub, switch, true_div
+from symnet.ops.arithmetic import (
+    add,
+    isclose,
+    maximum,
+    minimum,
+    mul,
+    second,
+    sub,
+    switch,
+    true_div,
+)  # fmt: skip
 from symnet.ops.base import (
     LONG_SUM,
     WIDER,
@@ -34,7 +44,7 @@ from symnet.ops.base import (
     normalize_axes,
     upcast,
 )
-from symnet.ops.comparison import eq, neq
+from symnet.ops.comparison import and_, eq, neq, or_
 from symnet.ops.complex_parts import conjugate
 from symnet.ops.elementwise import cast
 from symnet.ops.lowerings import (
@@ -57,6 +67,9 @@ __all__ = [
 # kind -> the function of NumPy that joins two elements.
 JOINS = {"sum": "add", "prod": "multiply", "max": "maximum", "min": "minimum",
          "all": "logical_and", "any": "logical_or"}  # fmt: skip
+# kind -> the operation on elements that joins two.
+ELEMENTWISE = {"sum": add, "prod": mul, "max": maximum, "min": minimum, "all": and_,
+               "any": or_}  # fmt: skip
 DIFFERENTIABLE = ("sum", "prod", "max", "min")
 # Reductions of nothing have no value.
 NEEDS_ELEMENTS = ("max", "min", "argmax", "argmin")
@@ -84,6 +97,18 @@ class Reduce(TensorOp):
         self.axes = tuple(axes)
         self.dtype = dtype
         self.acc_dtype = acc_dtype or dtype
+
+    @property
+    def axis(self) -> tuple[int, ...]:
+        """The axes by Theano's name."""
+        return self.axes
+
+    @property
+    def scalar_op(self) -> Any:
+        """The operation on two elements.  Raises: AttributeError for a position."""
+        if self.kind not in ELEMENTWISE:
+            raise AttributeError(f"{self} joins no two elements to one")
+        return ELEMENTWISE[self.kind]
 
     def __str__(self) -> str:
         return f"{self.kind}{{axes={list(self.axes)}}}"

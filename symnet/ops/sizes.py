@@ -437,6 +437,30 @@ def patternbroadcast(x: Any, broadcastable: Sequence[bool]) -> Variable:
     return unbroadcast(add_broadcast(variable, *ones), *others)
 
 
+def convert_variable(self: TensorType, var: Variable) -> Variable | None:
+    """`var` as a variable of this type: itself, or without the knowledge that a size is 1
+    which the type has not.  None where not every value of `var` is one of the type.
+
+    >>> T.dmatrix.convert_variable(T.drow()).type.shape
+    (None, None)
+    >>> T.drow.convert_variable(T.dmatrix()) is None
+    True
+    """
+    have = var.type
+    if not isinstance(have, TensorType) or (self.dtype, self.ndim) != (
+        have.dtype,
+        have.ndim,
+    ):
+        return None
+    pairs = list(zip(self.shape, have.shape, strict=True))
+    if any(want not in (None, known) for want, known in pairs):
+        return None
+    return unbroadcast(var, *(k for k, (want, _) in enumerate(pairs) if want is None))
+
+
+TensorType.convert_variable = convert_variable
+
+
 class Rebroadcast:
     """Theano's name for both: `Rebroadcast((0, True), (1, False))(x)` knows that axis 0
     has size 1, and nothing of axis 1.

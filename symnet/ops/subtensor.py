@@ -318,6 +318,8 @@ class IncSubtensor(WriteOp):
     """
 
     __props__ = ("pattern", "set")
+    inplace = False
+    set_instead_of_inc = property(lambda self: self.set)  # by Theano's name
 
     def __init__(self, pattern: Sequence[str], set: bool = False) -> None:
         self.pattern: Pattern = tuple(pattern)

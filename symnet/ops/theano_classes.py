@@ -18,11 +18,7 @@ from symnet.ops.indexing import getitem, inc_subtensor, set_subtensor
 from symnet.ops.joining import Join as JoinOp
 from symnet.ops.joining import Split as SplitOp
 from symnet.ops.joining import join, split
-from symnet.ops.operation_objects import (
-    REQUIRED,
-    OperationObject,
-    operation_object,
-)  # fmt: skip
+from symnet.ops.operation_class import REQUIRED, OperationObject, operation_object
 from symnet.ops.reduce import Reduce
 from symnet.ops.reduce import all as all_over
 from symnet.ops.reduce import any as any_over
@@ -36,15 +32,6 @@ from symnet.ops.sizes import SpecifyShape as SpecifyShapeOp
 from symnet.ops.sizes import specify_shape
 from symnet.ops.subtensor import IncSubtensor as IncSubtensorOp
 from symnet.ops.subtensor import Subtensor as SubtensorOp
-
-
-class ClassOfOps(type):
-    """A class of Theano's: ops of `kinds` are of it, and what it makes itself."""
-
-    kinds: tuple[type, ...]
-
-    def __instancecheck__(cls, op: Any) -> bool:
-        return isinstance(op, cls.kinds) or type(op) is cls
 
 
 class ElemwiseClass(type):
@@ -155,7 +142,7 @@ def _reduced(x: Any, scalar_op: Any, axis: Any, dtype: Any, acc_dtype: Any) -> V
     return cast(ASSOCIATIVE[scalar_op](x, axis), dtype or own)
 
 
-class CAReduce(OperationObject, metaclass=ClassOfOps):
+class CAReduce(OperationObject):
     """An associative operation of two numbers over the axes of an array:
     `CAReduce(scalar.add, axis=0)`.
 
@@ -169,7 +156,7 @@ class CAReduce(OperationObject, metaclass=ClassOfOps):
     array([3., 5.])
     """
 
-    kinds = (Reduce,)
+    recognises = staticmethod(lambda op: isinstance(op, Reduce))
     function = staticmethod(_reduced)
     defaults = {"scalar_op": REQUIRED, "axis": None, "dtype": None, "acc_dtype": None}
 
@@ -184,12 +171,11 @@ def op_class(
     name: str, example: str, kind: type, function: Callable[..., Any], **defaults: Any
 ) -> type[OperationObject]:
     """A class whose objects call a function; ops of `kind` are of that class."""
-    doc = f"Theano's class of {name}: its objects, and our operations of that kind."
-    made = operation_object(name, doc, function, **defaults)
-    doc = f"{doc}\n\n{inspect.cleandoc(example)}"
-    contents = {"kinds": (kind,), "__module__": __name__, "__doc__": doc}
-    known: type[Any] = ClassOfOps(name, (made,), contents)
-    return known
+    about = f"Theano's class of {name}: its objects, and our operations of that kind."
+    doc = f"{about}\n\n{inspect.cleandoc(example)}"
+    return operation_object(
+        name, doc, function, lambda op: isinstance(op, kind), **defaults
+    )
 
 
 def _part(x: Any, *bounds: Any, idx_list: Sequence[Any]) -> Variable:

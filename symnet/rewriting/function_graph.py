@@ -22,6 +22,7 @@ from symnet.graph.variables import (
     operand_text,
 )
 from symnet.ops.sizes import add_broadcast, specify_shape, unbroadcast
+from symnet.rewriting.variable_clients import edited_graphs
 from symnet.shared import SharedVariable
 
 Client = tuple[Apply | str, int]
@@ -56,7 +57,8 @@ class FunctionGraph(Graph):
     [x]
     """
 
-    __slots__ = ("_clients", "_features", "__dict__")  # features may add attributes
+    # Features may add attributes; what knows it by name does not keep it.
+    __slots__ = ("_clients", "_features", "__dict__", "__weakref__")
 
     def __init__(
         self,
@@ -77,6 +79,7 @@ class FunctionGraph(Graph):
         for k, v in enumerate(outs):
             self._take_in(v)
             self._clients[v].append(("output", k))
+        edited_graphs.add(self)
         for feature in features or ():
             self.attach_feature(feature)
 

@@ -61,6 +61,9 @@ class Knowledge(Protocol):
     def users(self, variable: Variable) -> Sequence[Apply | None]:
         """Who uses the elements of a variable; None for an output of the graph."""
 
+    def clients(self, variable: Variable) -> list[tuple[Apply | str, int]]:
+        """The same with the places: (operation, which input), or ("output", which)."""
+
     def is_new(self, node: Apply) -> bool:
         """Whether a rule has brought the operation into the graph."""
 

@@ -348,6 +348,19 @@ class Rewriter:
         self.asked = True
         return self._users.get(variable, ())
 
+    def clients(self, variable: Variable) -> list[tuple[Apply | str, int]]:
+        """The same with the places: (operation, which input), or ("output", which).
+        Equal operations that are not yet made one are apart."""
+        found: list[tuple[Apply | str, int]] = []
+        for user in dict.fromkeys(self.users(variable)):
+            row = self.graph.outputs if user is None else user.inputs
+            found += [
+                (user or "output", k)
+                for k, v in enumerate(row)
+                if v is variable or self.final.get(v) is variable
+            ]
+        return found
+
     def is_new(self, node: Apply) -> bool:
         """Whether a rule has brought the operation into the graph."""
         return node in self.steps

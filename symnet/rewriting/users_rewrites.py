@@ -29,6 +29,7 @@ from symnet.ops.base import as_tensor
 from symnet.rewriting.function_graph import FunctionGraph, UsersRewriteError, fitted
 from symnet.rewriting.patterns import Match, Rule, number
 from symnet.rewriting.rewriter import rewrite
+from symnet.rewriting.variable_clients import telling
 
 # ---- of whole graphs
 
@@ -64,8 +65,9 @@ class GlobalRewrite:
                     cure="make one: FunctionGraph(inputs, outputs)",
                 )
             )
-        self.add_requirements(graph)
-        return self.apply(graph, *arguments, **options)
+        with telling(graph.clients):
+            self.add_requirements(graph)
+            return self.apply(graph, *arguments, **options)
 
     __call__ = optimize
 
@@ -231,7 +233,8 @@ class LocalRewrite:
         node = match.node
         line = getattr(self, "line", None)
         try:
-            found = self.proposed(match)
+            with telling(match.known.clients):
+                found = self.proposed(match)
         except UsersRewriteError:
             raise
         except Exception as error:

@@ -7,7 +7,7 @@ from typing import Any
 from symnet.graph.variables import Variable
 from symnet.ops.base import as_tensor
 from symnet.ops.elementwise import cast
-from symnet.ops.operation_objects import operation_object
+from symnet.ops.operation_class import operation_object
 from symnet.ops.random.mrg import PickFromUniform
 
 

@@ -220,6 +220,28 @@ def test_variables_of_a_type():
         kind.filter_variable(TensorType("float64", (None,))("y"))
 
 
+def test_converting_a_variable_to_a_type_of_fewer_known_sizes():
+    plain, row = TensorType("float32", (None, None)), TensorType("float32", (1, None))
+    x, r = plain("x"), row("r")
+    assert plain.convert_variable(x) is x
+    opened = plain.convert_variable(r)
+    assert opened.type == plain
+    np.testing.assert_array_equal(
+        opened.eval({r: np.ones((1, 2), "float32")}), [[1, 1]]
+    )
+    for kind, variable in (
+        (row, x),
+        (TensorType("float64", (None, None)), x),
+        (TensorType("float32", (None,)), x),
+        (TensorType("float32", (1, 2)), r),
+        (plain, Type().make_variable()),
+    ):
+        assert kind.convert_variable(variable) is None
+    assert TensorType("float32", (False,), sparse_grad=True) == TensorType(
+        "float32", (None,)
+    )
+
+
 # ---- comparing values
 
 

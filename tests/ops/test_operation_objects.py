@@ -10,7 +10,7 @@ import pytest
 
 import symnet.tensor as T
 from symnet.ops import operation_objects as objects
-from symnet.ops.operation_objects import OperationObject, operation_object
+from symnet.ops.operation_class import OperationObject, operation_object
 
 X = np.arange(12.0).reshape(3, 4) - 5
 V = np.array([3.0, 1.0, 2.0])

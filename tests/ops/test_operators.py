@@ -23,6 +23,7 @@ from symnet.ops.indexing import nonzero, set_subtensor
 from symnet.ops.joining import as_tensor_variable, stack
 from symnet.ops.linalg.products import dot
 from symnet.ops.nnet.activations import softmax
+from symnet.ops.operators import Equality
 from symnet.ops.reduce import all as all_
 from symnet.ops.reduce import allclose, argmax
 from symnet.ops.reduce import any as any_
@@ -113,6 +114,17 @@ def test_misuse_is_told(misuse, match):
     with pytest.raises(TypeError, match=match) as caught:
         misuse(inputs.dscalar("x"))
     assert len(str(caught.value).splitlines()) < 25
+
+
+def test_equality_is_there_for_programs_written_for_theano(monkeypatch):
+    monkeypatch.setattr(Equality, "is_there", True)
+    x, y = inputs.dvectors("x", "y")
+    for function in (eq, neq):
+        with pytest.warns(UserWarning, match="because the comparison is there"):
+            assert function(x, y)
+    for value in (x < y, x >= y, eq(x, y) & (x < y), ~neq(x, y)):
+        with pytest.raises(TypeError, match="truth value"):
+            bool(value)
 
 
 def test_every_variable_is_true_but_a_comparison():

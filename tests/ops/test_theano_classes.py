@@ -11,9 +11,11 @@ import symnet
 import symnet.tensor as T
 from symnet import scalar
 from symnet.errors import ShapeError
+from symnet.ops.operation_objects import Any_
 from symnet.ops.theano_classes import get_idx_list
 from symnet.scalar import UnaryScalarOp, same_out
 from symnet.tensor import elemwise
+from symnet.tensor.signal.pool import Pool, pool_2d
 
 X = np.arange(12.0).reshape(3, 4)
 B = X % 2 == 0
@@ -135,3 +137,68 @@ def test_indices_in_theanos_form() -> None:
         assert get_idx_list(written.inputs[1:], written.op.idx_list) == index
     with pytest.raises(TypeError, match="1 bounds got 0"):
         get_idx_list([x], [kind])
+
+
+X3, POSITIONS, N = T.dtensor3("X"), T.lvector("positions"), T.lscalar("n")
+
+# a variable, the class of the op that makes it, and one that it is not of
+RECOGNISED = [
+    (X3.sum(0), T.Sum, T.elemwise.Prod),
+    (X3.prod(), T.elemwise.Prod, T.Sum),
+    (T.all(X3), elemwise.All, Any_),
+    (T.any(X3, 1), Any_, elemwise.All),
+    (T.argmax(X3, 1), T.Argmax, T.Sum),
+    (T.cumsum(X3, 1), T.extra_ops.CumOp, T.extra_ops.CumprodOp),
+    (T.cumsum(X3, 1), T.extra_ops.CumsumOp, T.Sum),
+    (T.cumprod(X3, 1), T.extra_ops.CumprodOp, T.extra_ops.CumsumOp),
+    (X3[POSITIONS], T.AdvancedSubtensor1, T.Subtensor),
+    (X3[:, POSITIONS], T.AdvancedSubtensor, T.AdvancedSubtensor1),
+    (X3[1:], T.Subtensor, T.AdvancedSubtensor1),
+    (T.inc_subtensor(X3[POSITIONS], 1.0), T.AdvancedIncSubtensor1, T.IncSubtensor),
+    (T.set_subtensor(X3[:, POSITIONS], 1.0), T.AdvancedIncSubtensor,
+     T.AdvancedIncSubtensor1),
+    (symnet.gradient.disconnected_grad(X3), symnet.gradient.DisconnectedGrad,
+     symnet.gradient.ZeroGrad),
+    (symnet.gradient.zero_grad(X3), symnet.gradient.ZeroGrad,
+     symnet.gradient.UndefinedGrad),
+    (pool_2d(X3, (2, 2), ignore_border=True), Pool, T.Sum),
+    (X3.shape, symnet.compile.Shape, symnet.compile.Shape_i),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("variable", "kind", "other"), RECOGNISED)
+def test_classes_recognise_their_ops(variable: Any, kind: Any, other: Any) -> None:
+    op = variable.owner.op
+    assert isinstance(op, kind)
+    assert not isinstance(op, other)
+    assert not isinstance(variable, kind)
+    own = type("Own", (kind,), {})
+    assert not isinstance(op, own)
+    assert isinstance(X3.sum(0).owner.op, elemwise.CAReduceDtype)
+
+
+def test_settings_of_ops_by_theanos_names() -> None:
+    assert X3.sum((0, 2)).owner.op.axis == (0, 2)
+    assert X3.sum((0, 2)).owner.op.scalar_op == T.add
+    assert T.any(X3, 1).owner.op.scalar_op == scalar.or_
+    with pytest.raises(AttributeError, match="joins no two elements"):
+        T.argmax(X3, 1).owner.op.scalar_op  # noqa: B018
+    for write in (T.inc_subtensor, T.set_subtensor):
+        for part in (X3[1:], X3[POSITIONS]):
+            op = write(part, 1.0).owner.op
+            assert op.set_instead_of_inc is (write is T.set_subtensor)
+            assert op.inplace is False
+    assert X3.dimshuffle(1, "x", 0, 2).owner.op.new_order == (1, "x", 0, 2)
+
+
+def test_rewrites_track_them() -> None:
+    @symnet.gof.local_optimizer([T.AdvancedSubtensor1])
+    def first_row(node: Any) -> Any:
+        return [node.inputs[0][node.inputs[1] * 0]]
+
+    rewrite = symnet.gof.TopoOptimizer(first_row, ignore_newtrees=True)
+    x = T.dvector("x")
+    graph = symnet.FunctionGraph([x, POSITIONS], [x[POSITIONS] + x[1:].sum()])
+    rewrite.optimize(graph)
+    f = symnet.function(graph.inputs, graph.outputs)
+    np.testing.assert_array_equal(f([1.0, 2.0, 4.0], [2, 1])[0], [7.0, 7.0])

@@ -9,7 +9,7 @@ from symnet.ops.diagonal import alloc_diag
 from symnet.ops.fourier import irfft_op, rfft_op
 from symnet.ops.linalg.matrices import tensorinv, tensorsolve
 from symnet.ops.linalg.spectral import eigvalsh, qr
-from symnet.ops.operation_objects import REQUIRED, operation_object
+from symnet.ops.operation_class import REQUIRED, operation_object
 
 __all__ = [
     "AllocDiag", "Eigvalsh", "IRFFTOp", "QRFull", "QRIncomplete", "RFFTOp", "TensorInv",

@@ -25,6 +25,7 @@ __all__ = [
     "AbstractConv3d_gradWeights", "AbstractConv_gradInputs", "AbstractConv_gradWeights",
     "BaseAbstractConv", "Corr3dMM", "Corr3dMM_gradInputs",
     "Corr3dMM_gradWeights", "CorrMM", "CorrMM_gradInputs", "CorrMM_gradWeights",
+    "GpuCorrMM", "GpuCorrMM_gradInputs", "GpuCorrMM_gradWeights",
 ]  # fmt: skip
 
 
@@ -263,6 +264,39 @@ class CorrMM_gradWeights(_CorrelationForFilters, _Correlation2):
 
 class CorrMM_gradInputs(_CorrelationForInputs, _Correlation2):
     """The gradient of `CorrMM` for its input."""
+
+
+class _OfOldNames(_Correlation2):
+    """pad: an older name of border_mode.  Raises: ValueError where both are given."""
+
+    def __init__(
+        self,
+        border_mode: Any = "valid",
+        subsample: Any = (1, 1),
+        filter_dilation: Any = (1, 1),
+        num_groups: int = 1,
+        unshared: bool = False,
+        pad: Any = (0, 0),
+    ) -> None:
+        if pad not in (0, (0, 0)):
+            if border_mode != "valid":
+                raise ValueError(
+                    f"{type(self).__name__}: give border_mode, not pad={pad!r} besides"
+                )
+            border_mode = pad
+        super().__init__(border_mode, subsample, filter_dilation, num_groups, unshared)
+
+
+class GpuCorrMM(_OfOldNames, CorrMM):
+    """`CorrMM` by its name of a GPU, on any device."""
+
+
+class GpuCorrMM_gradWeights(_OfOldNames, CorrMM_gradWeights):
+    """`CorrMM_gradWeights` by its name of a GPU, on any device."""
+
+
+class GpuCorrMM_gradInputs(_OfOldNames, CorrMM_gradInputs):
+    """`CorrMM_gradInputs` by its name of a GPU, on any device."""
 
 
 class Corr3dMM(_Correlation3, AbstractConv):

@@ -23,6 +23,11 @@ from symnet.graph.variables import Variable
 from symnet.ops.alloc import empty
 from symnet.ops.base import as_tensor
 from symnet.ops.nnet import conv
+from symnet.ops.nnet.conv_objects import (
+    GpuCorrMM,
+    GpuCorrMM_gradInputs,
+    GpuCorrMM_gradWeights,
+)
 from symnet.ops.nnet.normalization import (
     batch_normalization_test,
     batch_normalization_train,
@@ -32,8 +37,9 @@ from symnet.ops.nnet.spatial_transformer import spatial_transform
 from symnet.ops.sizes import shape
 
 __all__ = [
-    "DNN", "GPU_BASICS", "GpuDnnConv", "GpuDnnConvDesc", "GpuDnnConvGradI",
-    "GpuDnnConvGradW", "dnn_batch_normalization_test", "dnn_batch_normalization_train",
+    "DNN", "GPU_BASICS", "GPU_PRODUCTS", "GpuDnnConv", "GpuDnnConvDesc", "GpuDnnConvGradI",
+    "GpuDnnConvGradW", "conv2d_fft", "dnn_batch_normalization_test",
+    "dnn_batch_normalization_train",
     "dnn_conv", "dnn_conv3d", "dnn_gradinput", "dnn_gradinput3d", "dnn_gradweight",
     "dnn_gradweight3d", "dnn_pool", "gpu_alloc_empty",
 ]  # fmt: skip
@@ -348,6 +354,31 @@ GPU_BASICS: dict[str, Any] = {
     "as_cuda_ndarray_variable": as_tensor, "as_gpuarray_variable": as_tensor,
     "gpu_alloc_empty": gpu_alloc_empty, "gpu_contiguous": as_tensor,
     "gpu_from_host": as_tensor, "host_from_gpu": as_tensor,
+}  # fmt: skip
+
+
+def conv2d_fft(
+    input: Any,
+    filters: Any,
+    image_shape: Any = None,
+    filter_shape: Any = None,
+    border_mode: Any = "valid",
+    pad_last_dim: bool = False,
+) -> Variable:
+    """`conv2d` by its name of a GPU's Fourier transforms; pad_last_dim has no effect.
+
+    >>> from symnet.ops.nnet.cudnn_names import conv2d_fft
+    >>> conv2d_fft(np.ones((1, 1, 3, 3)), np.ones((1, 1, 2, 2))).eval()[0, 0]
+    array([[4., 4.],
+           [4., 4.]])
+    """
+    return conv.conv2d(input, filters, image_shape, filter_shape, border_mode)
+
+
+# Those of theano.gpuarray.blas and theano.sandbox.cuda.blas.
+GPU_PRODUCTS: dict[str, Any] = {
+    "GpuCorrMM": GpuCorrMM, "GpuCorrMM_gradInputs": GpuCorrMM_gradInputs,
+    "GpuCorrMM_gradWeights": GpuCorrMM_gradWeights,
 }  # fmt: skip
 
 # Those of theano.gpuarray.dnn and theano.sandbox.cuda.dnn.

@@ -5,6 +5,7 @@ Each is said in terms of the newer ones.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +16,7 @@ from symnet.ops.arithmetic import add, sub
 from symnet.ops.base import as_tensor, normalize_axis, scalar_constant
 from symnet.ops.creation import arange
 from symnet.ops.indexing import getitem, inc_subtensor
+from symnet.ops.nnet.conv_shapes import get_conv_output_shape
 from symnet.ops.nnet.filter_places import borders_of
 from symnet.ops.nnet.filter_use import filter_use
 from symnet.ops.shape import dimshuffle
@@ -33,7 +35,7 @@ ZEROS_BETWEEN = ("imshp_logical", "kshp_logical", "kshp_logical_top_aligned")
 
 
 class ConvOp:
-    """Theano's first convolution.  It cannot be made.
+    """Theano's first convolution.  It cannot be made; its output's shape is known.
 
     Raises: NotImplementedError, always.
     """
@@ -47,6 +49,22 @@ class ConvOp:
                 "and filter_dilation",
             )
         )
+
+    @staticmethod
+    def getOutputShape(
+        inshp: Sequence[Any],
+        kshp: Sequence[Any],
+        stride: Sequence[int] = (1, 1),
+        mode: str = "valid",
+    ) -> Sequence[Any]:
+        """The rows and columns of a convolution's output: `get_conv_output_shape`, for
+        those of images and filters alone.
+
+        >>> T.nnet.conv.ConvOp.getOutputShape((28, 28), (5, 5), (2, 2), "valid")
+        (12, 12)
+        """
+        wanted = ((None, None, *inshp), (None, None, *kshp))
+        return get_conv_output_shape(*wanted, mode, stride)[2:]
 
 
 def _refuse_unknown(settings: dict[str, Any]) -> None:

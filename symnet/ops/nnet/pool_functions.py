@@ -12,6 +12,7 @@ from symnet.ops.base import as_tensor
 from symnet.ops.indexing import getitem
 from symnet.ops.nnet.pool_axes import Number, count_windows, number
 from symnet.ops.nnet.pooling import MODES, WITH_BORDER, Pooling
+from symnet.ops.operation_class import ClassOfOps
 from symnet.ops.sizes import shape_i, size_scalar, vector_elements
 
 __all__ = [
@@ -137,8 +138,9 @@ def renamed(
     return window, st if stride is None else stride, pad if padding is None else padding
 
 
-class Pool:
-    """Theano's operation as a function: Pool(...)(x, ws, stride, pad).
+class Pool(metaclass=ClassOfOps):
+    """Theano's operation as a function: Pool(...)(x, ws, stride, pad).  Ops that pool are
+    of the class.
 
     mode: as in `pool_2d`, or "max_deterministic", which is "max".
     ndim: how many of the last axes are pooled.
@@ -149,6 +151,8 @@ class Pool:
     array([[ 5.,  7.],
            [13., 15.]])
     """
+
+    recognises = staticmethod(lambda op: isinstance(op, Pooling))
 
     def __init__(
         self,

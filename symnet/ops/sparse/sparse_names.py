@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from symnet.graph.variables import Variable
-from symnet.ops.operation_objects import OperationObject, operation_object
+from symnet.ops.operation_class import OperationObject, operation_object
 from symnet.ops.sparse import sparse_arithmetic
 from symnet.ops.sparse.entrywise import SparseCast
 from symnet.ops.sparse.sparse_functions import on_entries

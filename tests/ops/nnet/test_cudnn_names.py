@@ -196,6 +196,41 @@ def test_what_is_no_description_or_shape_is_refused():
         names.dnn_gradinput(w, x, (1, 1))
 
 
+@pytest.mark.parametrize(("border", "step", "apart"), [c[:3] for c in CASES[:3]])
+def test_correlations_by_their_names_of_a_gpu(border, step, apart):
+    x, w = arrays(2)
+    X, W = T.dtensor4("X"), T.dtensor4("W")
+
+    def value(y):
+        return symnet.function([X, W], y, on_unused_input="ignore")(x, w)
+
+    y = names.GpuCorrMM(border, step, apart)(X, W)
+    want = by_hand(x, w, border, step, apart, "cross")
+    np.testing.assert_allclose(value(y), want, atol=1e-12)
+    older = names.GpuCorrMM(subsample=step, filter_dilation=apart, pad=border)
+    np.testing.assert_array_equal(value(older(X, W)), value(y))
+    # The gradients are those that differentiation finds.
+    g = RANDOM.standard_normal(want.shape)
+    for kind, wrt, given, shape in (
+        (names.GpuCorrMM_gradWeights, W, X, w.shape),
+        (names.GpuCorrMM_gradInputs, X, W, x.shape),
+    ):
+        made = kind(border, step, apart)(given, T.constant(g), shape[2:])
+        slope = symnet.grad((y * g).sum(), wrt)
+        np.testing.assert_allclose(value(made), value(slope), atol=1e-12)
+    with pytest.raises(ValueError, match=r"give border_mode, not pad=\(1, 1\) besides"):
+        names.GpuCorrMM("half", pad=(1, 1))
+
+
+@pytest.mark.parametrize("border", ["valid", "full"])
+def test_convolution_by_its_name_of_fourier_transforms(border):
+    x, w = arrays(2)
+    y = names.conv2d_fft(x, w, x.shape, w.shape, border, pad_last_dim=True)
+    zeros = (0, 0) if border == "valid" else (2, 1)
+    want = by_hand(x, w, zeros, (1, 1), (1, 1), "conv")
+    np.testing.assert_allclose(y.eval(), want, atol=1e-12)
+
+
 def test_programs_for_gpus_import_them():
     program = """
 import symnet
@@ -203,8 +238,13 @@ symnet.install_as_theano()
 import numpy as np, theano, theano.tensor as T
 from theano.sandbox.cuda.basic_ops import (
     as_cuda_ndarray_variable, gpu_alloc_empty, gpu_contiguous, host_from_gpu, HostFromGpu)
+from theano.sandbox.cuda.blas import GpuCorrMM
+from theano.gpuarray.blas import GpuCorrMM_gradInputs
+from theano.sandbox.cuda.fftconv import conv2d_fft
 from theano.sandbox.cuda.dnn import GpuDnnConvDesc, GpuDnnConvGradI, dnn_conv, dnn_pool
 from theano.gpuarray.dnn import dnn_available, dnn_conv as the_same
+from theano.sandbox.gpuarray.dnn import dnn_conv as older
+assert older is dnn_conv
 assert not dnn_available() and the_same is dnn_conv
 x = T.tensor4()
 y = host_from_gpu(dnn_conv(gpu_contiguous(x), np.ones((1, 1, 2, 2))))

@@ -108,3 +108,17 @@ def test_stripes(shape, i0, i1):
     np.testing.assert_allclose(run(added, values), x + run(derived, values))
     with pytest.raises(ValueError, match="twice"):
         legacy.DiagonalSubtensor(inplace=True)(v, i0, i0)
+
+
+@pytest.mark.parametrize("border", ["valid", "full"])
+@pytest.mark.parametrize("stride", [(1, 1), (2, 3)])
+def test_the_shape_of_a_first_convolution(border, stride):
+    image, taps = np.ones((9, 8)), np.ones((3, 2))
+    whole = scipy.signal.convolve2d(image, taps, mode=border)
+    want = whole[:: stride[0], :: stride[1]].shape
+    shape = legacy.ConvOp.getOutputShape
+    assert tuple(shape((9, 8), (3, 2), stride, border)) == want
+    assert tuple(shape((None, 8), (3, 2), stride, border)) == (None, want[1])
+    rows = iscalar("rows")
+    found = shape((rows, 8), (3, 2), stride, border)[0]
+    assert found.eval({rows: 9}) == want[0]
