@@ -53,6 +53,11 @@ def arrays_of(program: Program, plan: Plan) -> Iterator[Held]:
     makers = makers_of(program)
     for buffer, (_, size) in plan.arena.items():
         yield held(size, f"{buffer.dtype}, between steps", makers.get(buffer))
+    owners = plan.owners
+    for number, size in plan.loaded.working.items():
+        yield held(
+            size, "memory to work in", next(reversed(owners[number].nodes), None)
+        )
     outputs = {b.position: node for b, node in makers.items() if b.kind == "output"}
     for number, (dtype, shape) in enumerate(plan.outputs):
         size = prod(shape) * np.dtype(dtype).itemsize

@@ -27,7 +27,13 @@ from symnet.kernels.interface import (
     Signature,
     Task,
 )
-from symnet.kernels.stepwise import Failed, StepwiseCall, StepwiseProgram, commit
+from symnet.kernels.stepwise import (
+    Failed,
+    StepwiseCall,
+    StepwiseProgram,
+    commit,
+    tasks_by_path,
+)
 
 
 class GpuProgram(StepwiseProgram[GpuPlaces]):
@@ -101,6 +107,17 @@ class GpuProgram(StepwiseProgram[GpuPlaces]):
     def direct(self) -> bool:
         """Whether all that writes shared variables can be begun at once."""
         return self.writes and self.launched.begins_at_once(self.tasks[self.commit :])
+
+    @property
+    def working(self) -> Mapping[int, int]:
+        """See `kernels.interface.Loaded`: of products and convolutions."""
+        works = self._launched.works if self._launched is not None else {}
+        found = [works.get(id(task)) for _, task in tasks_by_path(self.tasks)]
+        return {
+            k: work.scratch_bytes
+            for k, work in enumerate(found)
+            if work is not None and work.scratch_bytes
+        }
 
     def places(self, bases: Mapping[int, DeviceArray], within: bool) -> GpuPlaces:
         """The memory of a call with these arrays.  within: another call of this program."""

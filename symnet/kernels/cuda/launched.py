@@ -1,4 +1,5 @@
-"""What the tasks of a program launch on a GPU: kernels, and products with kernels around."""
+"""What the tasks of a program launch on a GPU: kernels, and products and convolutions with
+kernels around."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from math import prod
 import numpy as np
 
 from symnet.config import config
+from symnet.kernels.cuda.convolution_work import work_of_convolution
 from symnet.kernels.cuda.cublas import CublasProduct
 from symnet.kernels.cuda.driver import (
     Allocation,
@@ -23,7 +25,7 @@ from symnet.kernels.cuda.gemm_work import (
     work_of_product,
 )
 from symnet.kernels.interface import AnyTask, Repeat, Task
-from symnet.kernels.library import GemmCall
+from symnet.kernels.library import ConvolutionCall, GemmCall
 from symnet.kernels.loopir.scalars import Kernel, walk
 from symnet.kernels.variants import WARP, Variant, item_threads
 
@@ -53,7 +55,9 @@ class Launched:
         self.fallible = {kernel for kernel, _ in needed if goes_anywhere(kernel)}
         # Whether there is a product, which has addresses of its own.
         self.multiplies = len(kernels) < len(steps)
-        self.scratch_bytes = sum(work.scratch_bytes for work in self.works.values())
+        # One task comes after the other.
+        every = (work.scratch_bytes for work in self.works.values())
+        self.scratch_bytes = max(every, default=0)
 
     def may_fail(self, task: Task) -> bool:
         return task.kernel in self.fallible
@@ -71,15 +75,18 @@ def work_of(driver: Driver, task: Task, moving: Collection[int]) -> Work | None:
     """What a task launches; None where a library of arrays does it."""
     if task.kernel is not None:
         numbers = tuple(range(len(task.places)))
-        return Work((KernelStep(task.kernel, task.arrangement, numbers),))
-    call = task.arrangement
-    if not isinstance(call, GemmCall) or driver.productless:
-        return None
+        starts = (0,) * len(numbers)
+        return Work((KernelStep(task.kernel, task.arrangement, numbers, starts),))
+    call, tf32 = task.arrangement, config.gpu_tf32 == "on"
     moves = [
         p is not None and (p.follows >= 0 or (p.kind == "base" and p.number in moving))
         for p in task.places
     ]
-    return work_of_product(call, moves, config.gpu_tf32 == "on")
+    if isinstance(call, ConvolutionCall):
+        return work_of_convolution(call, moves, tf32, not driver.productless)
+    if not isinstance(call, GemmCall) or driver.productless:
+        return None
+    return work_of_product(call, moves, tf32)
 
 
 def launches_of(
@@ -103,7 +110,10 @@ def launches_of(
         if isinstance(step, ProductStep):
             found.append(step.at(every))
             continue
-        given = [every[number] for number in step.operands]
+        given = [
+            every[number] + offset
+            for number, offset in zip(step.operands, step.offsets, strict=True)
+        ]
         at = driver.still
         if block is not None:
             own = [number < len(pointers) for number in step.operands]
