@@ -59,8 +59,8 @@ MOST_BYTES = 64 << 20
 FEW_FILTERS = 4
 # Places of an image from which on it is a matrix of its own; others are joined.
 FEW_PLACES = 32
-# Results of a product that are too few for a GPU, if its sums are long: channels then have
-# products of their own side by side.
+# Results of a product that are too few for a GPU if its sums are long, as are fewer than
+# these have terms: channels then have products of their own side by side.
 FEW_RESULTS = 1 << 14
 # Threads that are enough, and terms that one of them may add up alone.
 MANY_THREADS, FEW_TERMS = 1 << 12, 1 << 10
@@ -135,6 +135,18 @@ class ProductLayout:
     size: int
 
 
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a convolution is done, the same for all its parts: whether windows are of a copy
+    with a border, whether kernels add up, and whether products are of single channels; and
+    the terms of a sum."""
+
+    bordered: bool
+    adds_up: bool
+    by_channel: bool
+    terms: int
+
+
 class ConvolutionWriter:
     """Writes the steps of a call: see `work_of_convolution`."""
 
@@ -150,31 +162,41 @@ class ConvolutionWriter:
 
     def write(self, part: ConvolutionPart) -> None:
         """A convolution without spreads, whose sums have terms."""
-        adds_up = not self.multiplies or part.call.outputs <= FEW_FILTERS
-        bordered = has_border(part.call)
-        if not bordered and not adds_up:
-            layout = self.layout(part, bordered)
-            sizes = part.sizes
-            if layout.size == 0 and self.countable(sizes, layout.form):
+        way = self.way(part)
+        if not way.bordered and not way.adds_up:
+            layout = self.layout(part, way)
+            if layout.size == 0 and self.countable(part.sizes, layout.form):
                 self.product(part, layout, windows_of(part, None))
                 return
-        memory = partial(self.memory, adds_up=adds_up, bordered=bordered)
-        for one in cut(part, memory, MOST_BYTES):
+        for one in cut(part, partial(self.memory, way=way), MOST_BYTES):
             self.plan.forget()
-            border = self.bordered(one) if bordered else None
-            if adds_up:
+            border = self.bordered(one) if way.bordered else None
+            if way.adds_up:
                 self.add_up(one, windows_of(one, border))
             else:
-                self.product(one, self.layout(one, bordered), windows_of(one, border))
+                self.product(one, self.layout(one, way), windows_of(one, border))
 
-    def memory(self, part: ConvolutionPart, adds_up: bool, bordered: bool) -> int:
+    def way(self, part: ConvolutionPart) -> Way:
+        call, terms, taps = part.call, part.call.inner, prod(part.call.taps)
+        few = result_size(part) <= max(FEW_RESULTS, terms)
+        long = terms > LONGEST_SUM and taps >= FEW_PLACES
+        return Way(
+            bordered=has_border(call),
+            adds_up=not self.multiplies or call.outputs <= FEW_FILTERS,
+            by_channel=long and few and call.channels > 1 and call.groups == 1,
+            terms=terms,
+        )
+
+    def memory(self, part: ConvolutionPart, way: Way) -> int:
         """The bytes that a part needs besides its operands."""
-        border = prod(border_sizes(part.call)) * self.item if bordered else 0
-        if adds_up:
-            return border + self.item * result_size(part) * part.adds
-        layout = self.layout(part, bordered)
+        found = prod(border_sizes(part.call)) * self.item * way.bordered
+        if part.call.inner < way.terms and (way.adds_up or way.by_channel):
+            found += result_size(part) * self.item  # sums that are to be added
+        if way.adds_up:
+            return found
+        layout = self.layout(part, way)
         countable = self.countable(part.sizes, layout.form)
-        return border + layout.size if countable else MOST_BYTES + 1
+        return found + layout.size if countable else MOST_BYTES + 1
 
     # ---- kernels
 
@@ -265,31 +287,26 @@ class ConvolutionWriter:
 
     # ---- products
 
-    def layout(self, part: ConvolutionPart, bordered: bool) -> ProductLayout:
+    def layout(self, part: ConvolutionPart, way: Way) -> ProductLayout:
         """The form that needs the smallest copies."""
-        sizes = part.sizes
-        forms = [JOINED]
-        if sizes["g"] == 1:
-            in_place = not bordered and self.lies(
-                X, windows_of(part, None), sizes, BY_IMAGE
-            )
-            if in_place or prod(sizes[one] for one in PLACES) >= FEW_PLACES:
-                forms.append(BY_IMAGE)
-            terms, taps = part.call.inner, prod(part.call.taps)
-            results = result_size(part)
-            long = terms > LONGEST_SUM and taps >= FEW_PLACES and sizes["c"] > 1
-            if long and results <= FEW_RESULTS:
-                forms = [BY_CHANNEL]
+        sizes, forms = part.sizes, [JOINED]
+        if way.by_channel:
+            forms = [BY_CHANNEL]
+        elif sizes["g"] == 1:
+            places = prod(sizes[one] for one in PLACES)
+            windows = windows_of(part, None)
+            lies = not way.bordered and self.lies(X, windows, sizes, BY_IMAGE)
+            forms += [BY_IMAGE] * (lies or places >= FEW_PLACES)
         return min(
-            (self.layout_in(part, form, bordered) for form in forms),
+            (self.layout_in(part, form, way) for form in forms),
             key=lambda one: one.size,
         )
 
     def layout_in(
-        self, part: ConvolutionPart, form: ProductForm, bordered: bool
+        self, part: ConvolutionPart, form: ProductForm, way: Way
     ) -> ProductLayout:
         sizes = part.sizes
-        windows = None if bordered else windows_of(part, None)
+        windows = None if way.bordered else windows_of(part, None)
         copied = (  # as the axes of a form
             not self.lies(W, filters_of(part), sizes, form),
             windows is None or not self.lies(X, windows, sizes, form),

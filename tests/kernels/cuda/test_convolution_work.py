@@ -169,18 +169,24 @@ def test_groups_are_one_product() -> None:
     assert [one.product.count for one in products(work)] == [50]
 
 
+@pytest.mark.parametrize(
+    ("most", "counts"), [(64 << 20, [30]), (100_000, [8, 8, 8, 6]), (10_000, [1] * 30)]
+)
 def test_long_sums_are_of_channels_side_by_side(
-    monkeypatch: pytest.MonkeyPatch,
+    most: int, counts: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As in the gradient for filters of a network's first layer: few results."""
     monkeypatch.setattr(convolution_work, "LONGEST_SUM", 500)
+    monkeypatch.setattr(convolution_work, "MOST_BYTES", most)
     call = plain("float32", (1, 1, 8, 30), (1, 12, 12), (1, 8, 8))
     call = with_strides(call, *operands(call))
     x, w, y = operands(call)
     got, work = convolved(call, (x, w, y))
     np.testing.assert_allclose(got, wanted_of(call, x, w), atol=1e-3)
-    assert [one.product.count for one in products(work)] == [30]
-    assert len(work.steps) == 3  # windows, products, sums of them
+    assert [one.product.count for one in products(work)] == counts
+    if most > 100_000:
+        assert len(work.steps) == 3  # windows, products, sums of them
+    assert work.scratch_bytes <= most + 4 * 256
 
 
 def test_sums_of_one_sign_are_exact() -> None:
