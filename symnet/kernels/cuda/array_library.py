@@ -10,15 +10,8 @@ import numpy as np
 
 from symnet.kernels.call_places import CallPlaces
 from symnet.kernels.interface import Place
-from symnet.kernels.library import Call, DenseCall, GemmCall, Unwind
-from symnet.kernels.routines import (
-    M1,
-    M2,
-    NORMS,
-    MatrixProduct,
-    MrgUniform,
-    Routine,
-)
+from symnet.kernels.library import Call, GemmCall, Unwind
+from symnet.kernels.routines import MatrixProduct, Routine
 
 # What products are made in, where it is not their own dtype.
 WIDER = {"float16": "float32"}
@@ -31,9 +24,9 @@ Places = Sequence[Place | None]
 
 def offers(routine: Routine) -> bool:
     """Whether there is one of these for a routine."""
-    if isinstance(routine, MatrixProduct):
-        return not routine.packed and np.dtype(routine.dtype).kind in "fiu"
-    return isinstance(routine, MrgUniform)
+    if not isinstance(routine, MatrixProduct) or routine.packed:
+        return False
+    return np.dtype(routine.dtype).kind in "fiu"
 
 
 def run_call(call: Call, places: Places, memory: CallPlaces[Any], xp: Any) -> None:
@@ -41,11 +34,9 @@ def run_call(call: Call, places: Places, memory: CallPlaces[Any], xp: Any) -> No
     with np.errstate(all="ignore"):
         if isinstance(call, GemmCall):
             gemm(call, places, memory, xp)
-        elif isinstance(call, Unwind):
-            unwind(call, places, memory)
         else:
-            assert isinstance(call, DenseCall), f"no library for {call}"
-            mrg_uniform(call, places, memory, xp)
+            assert isinstance(call, Unwind), f"no library for {call}"
+            unwind(call, places, memory)
 
 
 def gemm(call: GemmCall, places: Places, memory: CallPlaces[Any], xp: Any) -> None:
@@ -95,34 +86,6 @@ def unwind(call: Unwind, places: Places, memory: CallPlaces[Any]) -> None:
     for k in range(call.kept):
         row = call.depth + iterations - call.kept + k
         rows[k] = ring[row % call.slots] if row >= 0 else 0
-
-
-def mrg_uniform(
-    call: DenseCall, places: Places, memory: CallPlaces[Any], xp: Any
-) -> None:
-    """See `routines.MrgUniform`: all streams one step further, again and again."""
-    dtype = call.operands[-1][0]
-    before, *_, after, sample = (
-        array_at(memory, place, kind, shape, None)
-        for place, (kind, shape) in zip(places, call.operands, strict=True)
-    )
-    states, drawn = before.astype(np.int64), sample.reshape(-1)
-    streams = len(states)
-    for first in range(0, drawn.size, streams):
-        used = states[: drawn.size - first]
-        x1, x2, x3, y1, y2, y3 = (used[:, k].copy() for k in range(6))
-        x = (2**22 * x2 + 129 * x3) % M1
-        y = (2**15 * y1 + (2**15 + 1) * y3) % M2
-        for k, column in enumerate((x, x1, x2, y, y1, y2)):
-            used[:, k] = column
-        numbers = xp.where(x <= y, x - y + M1, x - y)
-        if dtype == "float16":
-            numbers = (numbers & 0x7FFF) + 1
-            drawn[first : first + streams] = numbers.astype(np.float64) * NORMS[dtype]
-        else:
-            norm = np.dtype(dtype).type(NORMS[dtype])
-            drawn[first : first + streams] = numbers.astype(dtype) * norm
-    after[...] = states
 
 
 def array_at(

@@ -17,7 +17,7 @@ from symnet.kernels.library import Call
 from symnet.kernels.llvm.external_calls import ANGLES
 from symnet.kernels.loopir.math import EXTERNAL, expand
 from symnet.kernels.loopir.scalars import Kernel, walk
-from symnet.kernels.routines import Convolve, Routine
+from symnet.kernels.routines import Convolve, MrgUniform, Routine
 from symnet.kernels.schedule import Schedule, arrange_threads
 from symnet.kernels.variants import item_threads
 from symnet.lazy import cached_property
@@ -64,7 +64,7 @@ class Gpu:
         return replace(found, variant=replace(found.variant, approximate=True))
 
     def offers(self, routine: Routine) -> bool:
-        return isinstance(routine, Convolve) or offers(routine)
+        return isinstance(routine, Convolve | MrgUniform) or offers(routine)
 
     def lacks(self, kernel: Kernel) -> Collection[str]:
         """C functions have no code for threads."""

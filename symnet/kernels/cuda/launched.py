@@ -1,5 +1,4 @@
-"""What the tasks of a program launch on a GPU: kernels, and products and convolutions with
-kernels around."""
+"""What the tasks of a program launch on a GPU: kernels, and products with kernels around."""
 
 from __future__ import annotations
 
@@ -24,9 +23,11 @@ from symnet.kernels.cuda.gemm_work import (
     Work,
     work_of_product,
 )
+from symnet.kernels.cuda.mrg_work import work_of_draw
 from symnet.kernels.interface import AnyTask, Repeat, Task
-from symnet.kernels.library import ConvolutionCall, GemmCall
+from symnet.kernels.library import ConvolutionCall, DenseCall, GemmCall
 from symnet.kernels.loopir.scalars import Kernel, walk
+from symnet.kernels.routines import MrgUniform
 from symnet.kernels.variants import WARP, Variant, item_threads
 
 MOST = 4096  # tasks of a graph
@@ -84,6 +85,8 @@ def work_of(driver: Driver, task: Task, moving: Collection[int]) -> Work | None:
     ]
     if isinstance(call, ConvolutionCall):
         return work_of_convolution(call, moves, tf32, not driver.productless)
+    if isinstance(call, DenseCall) and isinstance(call.routine, MrgUniform):
+        return work_of_draw(call)
     if not isinstance(call, GemmCall) or driver.productless:
         return None
     return work_of_product(call, moves, tf32)

@@ -15,6 +15,7 @@ from symnet.config import config
 from symnet.kernels.cuda.device_array import Moved
 from symnet.kernels.cuda.emulated_driver import EmulatedDriver
 from symnet.kernels.cuda.gemm_work import ProductStep
+from symnet.sandbox.rng_mrg import MRG_RandomStreams
 from tests.kernels.programs import on
 
 BATCH, CLASSES = 6, 10
@@ -43,7 +44,7 @@ def lenet(x: Any, random: Any) -> Made:
 
 def with_strides_and_averages(x: Any, random: Any) -> Made:
     """Strides instead of pooling, batch normalization with its running averages, depthwise
-    filters, averages of windows, dropout."""
+    filters, averages of windows, dropout by both generators."""
     first, second = weights(random, 6, 1, 3, 3), weights(random, 6, 1, 3, 3)
     gamma, beta = symnet.shared(np.ones(6, "float32")), weights(random, 6)
     mean = symnet.shared(np.zeros((1, 6, 1, 1), "float32"), broadcastable=PER_MAP)
@@ -62,9 +63,10 @@ def with_strides_and_averages(x: Any, random: Any) -> Made:
     maps = T.signal.pool.pool_2d(
         maps, (2, 2), ignore_border=True, mode="average_exc_pad"
     )
-    stream = symnet.random.RandomStream(5)
-    kept = stream.bernoulli(maps.shape, p=0.8)
+    kept = symnet.random.RandomStream(5).bernoulli(maps.shape, p=0.8)
     maps = maps * T.cast(kept, "float32")
+    kept = MRG_RandomStreams(5).binomial(maps.shape, p=0.8, dtype="float32")
+    maps = maps * kept
     found = T.nnet.softmax(T.dot(maps.flatten(2), last))
     return found, [first, second, last, *every], [(mean, new_mean), (var, new_var)]
 
