@@ -8,8 +8,8 @@ it, a kernel makes a copy with its border.  Then one of two:
 - a kernel that adds up: where a group has few filters (depthwise ones have one), since each
   number of a laid out window would serve but few products; and where there is no cuBLAS.
 
-All that is written twice is written in the order of the launches, so results are the same in
-each run.
+What is written twice is written in the order of the launches, and sums have an order that
+follows from sizes and strides, so results are the same in each run.
 """
 
 from __future__ import annotations
@@ -163,11 +163,6 @@ class ConvolutionWriter:
     def write(self, part: ConvolutionPart) -> None:
         """A convolution without spreads, whose sums have terms."""
         way = self.way(part)
-        if not way.bordered and not way.adds_up:
-            layout = self.layout(part, way)
-            if layout.size == 0 and self.countable(part.sizes, layout.form):
-                self.product(part, layout, windows_of(part, None))
-                return
         for one in cut(part, partial(self.memory, way=way), MOST_BYTES):
             self.plan.forget()
             border = self.bordered(one) if way.bordered else None
