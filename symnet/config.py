@@ -61,7 +61,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
 }
 # What a function is made with, for all of its later plans.
 OF_FUNCTIONS = (
-    "winograd", "portable_sums", "gpu_graphs", "gpu_tf32", "gpu_atomics", "gpu_approximate",
+    "winograd", "portable_sums", "gpu_tf32", "gpu_atomics", "gpu_approximate",
 )  # fmt: skip
 GPU_NAME = "(cuda|gpu)(:?0)?"  # Theano's, and PyTorch's, for the first one
 SIZES = ("cache_size", "memory_kept")  # numbers of bytes
@@ -78,7 +78,7 @@ _held = threading.local()
 class Config:
     """The settings.  An unknown name or value raises at the assignment.
 
-    A function keeps the settings with which it was made.
+    A function keeps the settings with which it was made, where they change its numbers.
 
     floatX: dtype of `T.matrix()` and of Python floats that meet integers.
     cast_policy: dtype of integer arrays combined with float arrays:

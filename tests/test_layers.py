@@ -71,8 +71,8 @@ kernels.cpu.library: calls
 kernels.cpu.runtime: python_objects call_boundary
 kernels: interface call_places stepwise
 kernels.reference: special_functions interpret_launch host_arrays numpy_library reference_device .
-kernels.cuda: cublas driver device_array array_library draw_work gemm_work launched gpu_places
-kernels.cuda: recording
+kernels.cuda: cublas driver device_array array_library draw_work gemm_work convolution_parts
+kernels.cuda: convolution_work launched gpu_places recording
 kernels.cuda: gpu_program gpu_device emulated_cublas emulated_driver cuda_graphs cupy_driver .
 kernels.cpu.library: scalar_loop
 kernels.cpu.runtime: step_table

@@ -164,12 +164,17 @@ class Loaded(Protocol):
     paths: the way to the task of each step: those of the program first, in order, then
     those inside loops and choices.
     memory_bytes: of the arena, and of what steps need besides.
+    working: the bytes that a step needs besides while it runs, by its number in `paths`, of
+    steps for which that is memory of its own.
     """
 
     cost_ns: float
     paths: Sequence[Path]
     arena_bytes: int
     memory_bytes: int
+
+    @property
+    def working(self) -> Mapping[int, int]: ...
 
     def failed(self, step: int) -> tuple[Path, Sequence[int]]:
         """The way to the task that failed when the program's step of this number did,

@@ -64,9 +64,13 @@ class StepwiseProgram(ABC, Generic[Places]):
         self.arena_bytes = self.memory_bytes = arena_bytes
         self.parameters = np.array(parameters, np.int64)
         self.offsets: Sequence[int] = ()
-        self.paths: Sequence[Path] = list(paths(tasks))
+        self.paths: Sequence[Path] = [path for path, _ in tasks_by_path(tasks)]
         self.failure = Failed((), ())
         self.times: Any = None
+
+    @property
+    def working(self) -> Mapping[int, int]:
+        return {}
 
     def failed(self, step: int) -> tuple[Path, Sequence[int]]:
         return self.failure.path, self.failure.iterations
@@ -143,15 +147,17 @@ class StepwiseProgram(ABC, Generic[Places]):
             places.array(task.done, "int64", ())[...] = iteration
 
 
-def paths(tasks: Sequence[AnyTask], path: Path = ()) -> Iterator[Path]:
-    """The ways to all tasks: those of a body, then those inside each of them."""
-    yield from ((*path, number) for number, _ in enumerate(tasks))
+def tasks_by_path(
+    tasks: Sequence[AnyTask], path: Path = ()
+) -> Iterator[tuple[Path, AnyTask]]:
+    """All tasks with the ways to them: those of a body, then those inside each of them."""
+    yield from (((*path, number), task) for number, task in enumerate(tasks))
     for number, task in enumerate(tasks):
         bodies: Sequence[Sequence[AnyTask]] = ()
         if not isinstance(task, Task):
             bodies = (task.body,) if isinstance(task, Repeat) else task.bodies
         for k, body in enumerate(bodies):
-            yield from paths(body, (*path, number, k))
+            yield from tasks_by_path(body, (*path, number, k))
 
 
 class StepwiseCall(ABC):

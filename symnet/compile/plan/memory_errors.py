@@ -64,6 +64,10 @@ def between_steps(program: Program, plan: Plan | Binding) -> Iterator[Held]:
 def handed(program: Program, plan: Plan) -> Iterator[Held]:
     """The outputs, inputs and shared variables of a call."""
     makers = makers_of(program)
+    owners = plan.owners
+    for number, size in plan.loaded.working.items():
+        node = next(reversed(owners[number].nodes), None)
+        yield held(size, "memory to work in", node)
     outputs = {b.position: node for b, node in makers.items() if b.kind == "output"}
     for number, (dtype, shape) in enumerate(plan.outputs):
         size = prod(shape) * np.dtype(dtype).itemsize

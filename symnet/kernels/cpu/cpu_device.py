@@ -142,6 +142,7 @@ class CpuProgram:
         self.address = int(self.block.ctypes.data)
         self.paths: Sequence[Path] = self.assembly.paths
         self.memory_bytes = arena_bytes + self.assembly.scratch.nbytes
+        self.working: Mapping[int, int] = {}  # steps share what they need besides
         first = [number < commit for number in self.assembly.bodies[0].tasks]
         self.commit = sum(first)  # steps before that task
 

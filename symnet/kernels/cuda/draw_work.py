@@ -22,6 +22,11 @@ class DrawStep:
     total: int
     operands: tuple[int, ...]
 
+    @property
+    def offsets(self) -> tuple[int, ...]:
+        """Bytes from the start of each operand: none."""
+        return (0,) * len(self.operands)
+
 
 def offers_draw(routine: Routine) -> bool:
     """Whether threads can do it."""

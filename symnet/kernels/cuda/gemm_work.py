@@ -8,7 +8,7 @@ read its address from a block; so are results.  Sums of many terms are made of p
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from operator import add
 from typing import TypeAlias
 
@@ -38,12 +38,13 @@ Strides: TypeAlias = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class KernelStep:
-    """A kernel on operands of a task, by number; behind them come its pieces of scratch
-    memory."""
+    """A kernel on operands of a task, by number, each so many bytes behind its start; behind
+    them come its pieces of scratch memory."""
 
     kernel: Kernel
     arrangement: Schedule
     operands: tuple[int, ...]
+    offsets: tuple[int, ...]
 
     @property
     def source(self) -> KernelSource:
@@ -92,13 +93,14 @@ class Matrices:
     dtype: str
     shape: tuple[int, ...]
     strides: Strides
+    start: int = 0
 
     @property
     def turned(self) -> Matrices:
         *batch, rows, columns = self.shape
         *steps, down, along = self.strides
         shape, strides = (*batch, columns, rows), (*steps, along, down)
-        return Matrices(self.number, self.dtype, shape, strides)
+        return replace(self, shape=shape, strides=strides)
 
     @property
     def item(self) -> int:
@@ -129,12 +131,33 @@ class Matrices:
 
 
 @dataclass(slots=True)
-class GemmPlan:
-    """Steps and memory of one call, as they are found."""
+class StepPlan:
+    """Steps and memory of one call, as they are found.
 
+    operands: how many the call has.  end: where memory that is used begins to be free; most:
+    where it ended at most.
+    """
+
+    operands: int
     steps: list[KernelStep | ProductStep] = field(default_factory=list)
     scratch: list[int] = field(default_factory=list)
     end: int = 0
+    most: int = 0
+
+    @property
+    def work(self) -> Work:
+        return Work(tuple(self.steps), tuple(self.scratch), self.most)
+
+    def bytes(self, size: int) -> int:
+        """Scratch memory: its number among the operands."""
+        self.scratch.append(self.end)
+        self.end += -(-size // ALIGNMENT) * ALIGNMENT
+        self.most = max(self.most, self.end)
+        return self.operands - 1 + len(self.scratch)
+
+    def forget(self) -> None:
+        """What comes next may use the same memory again."""
+        self.end = 0
 
     def memory(self, dtype: str, like: Matrices) -> Matrices:
         """Memory without gaps for matrices, in the order in which others lie."""
@@ -144,10 +167,7 @@ class GemmPlan:
         for size in like.shape[:0:-1]:
             strides.insert(0, strides[0] * max(size, 1))
         size = strides[0] * max(like.shape[0], 1)
-        self.scratch.append(self.end)
-        self.end += -(-size // ALIGNMENT) * ALIGNMENT
-        number = C + len(self.scratch)
-        return Matrices(number, dtype, like.shape, tuple(strides))
+        return Matrices(self.bytes(size), dtype, like.shape, tuple(strides))
 
     def kernel(
         self, value: Scalar, inputs: Sequence[Matrices], target: Matrices
@@ -164,8 +184,8 @@ class GemmPlan:
         )
         strides = [x.strides if m[0] else (0,) * rank for x, m in zip(every, moving)]
         arrangement = arrange_threads(kernel, target.shape, strides)
-        numbers = tuple(x.number for x in every)
-        self.steps.append(KernelStep(kernel, arrangement, numbers))
+        numbers, starts = tuple(x.number for x in every), tuple(x.start for x in every)
+        self.steps.append(KernelStep(kernel, arrangement, numbers, starts))
 
     def copied(self, source: Matrices) -> Matrices:
         made = self.memory(source.dtype, source)
@@ -195,7 +215,7 @@ def work_of_product(call: GemmCall, moving: Sequence[bool], tf32: bool) -> Work 
             strict=True,
         )
     )
-    plan, sums = GemmPlan(), SUMS[call.dtype]
+    plan, sums = StepPlan(C + 1), SUMS[call.dtype]
     known = call.alpha is not None and call.beta is not None
     long = k > LONGEST_SUM and sums != call.dtype
     direct = known and k > 0 and not long and c.readable and not moving[C]
@@ -212,11 +232,11 @@ def work_of_product(call: GemmCall, moving: Sequence[bool], tf32: bool) -> Work 
             alpha = 1.0 if call.alpha is None else call.alpha
             multiply(plan, a, b, made, alpha, 0.0, tf32)
         finish(plan, call, made, c, sums)
-    return Work(tuple(plan.steps), tuple(plan.scratch), plan.end)
+    return plan.work
 
 
 def finish(
-    plan: GemmPlan, call: GemmCall, made: Matrices | None, c: Matrices, sums: str
+    plan: StepPlan, call: GemmCall, made: Matrices | None, c: Matrices, sums: str
 ) -> None:
     """C = alpha made + beta C of numbers in memory, which may be 0 and meet NaN; an alpha
     that was known is in `made`.  made: None for 0."""
@@ -241,7 +261,7 @@ def finish(
 
 
 def multiply(
-    plan: GemmPlan,
+    plan: StepPlan,
     a: Matrices,
     b: Matrices,
     c: Matrices,
@@ -274,10 +294,15 @@ def multiply(
                 alpha, beta if first == 0 else 1.0, leading, (step_b, step_a, step_c),
                 count, tf32 and a.dtype == "float32",
             )  # fmt: skip
-            offsets = [first * b.strides[-2], first * a.strides[-1], 0]
+            offsets = [
+                b.start + first * b.strides[-2], a.start + first * a.strides[-1], c.start
+            ]  # fmt: skip
             at_b, at_a, at_c = map(add, starts, offsets)
             numbers = (b.number, a.number, c.number)
             plan.steps.append(ProductStep(product, numbers, (at_b, at_a, at_c)))
 
 
-__all__ = ["KernelStep", "ProductStep", "Work", "work_of_product"]
+__all__ = [
+    "KernelStep", "Matrices", "ProductStep", "StepPlan", "Work", "multiply",
+    "work_of_product",
+]  # fmt: skip

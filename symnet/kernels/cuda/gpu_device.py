@@ -19,7 +19,7 @@ from symnet.kernels.llvm.external_calls import ANGLES
 from symnet.kernels.llvm.thread_sources import KernelSource
 from symnet.kernels.loopir.math import EXTERNAL, expand
 from symnet.kernels.loopir.scalars import Kernel, walk
-from symnet.kernels.routines import Routine
+from symnet.kernels.routines import Convolve, Routine
 from symnet.kernels.schedule import Schedule, arrange_threads
 from symnet.kernels.variants import item_threads
 from symnet.lazy import cached_property
@@ -66,7 +66,7 @@ class Gpu:
         return replace(found, variant=replace(found.variant, approximate=True))
 
     def offers(self, routine: Routine) -> bool:
-        return offers(routine) or offers_draw(routine)
+        return isinstance(routine, Convolve) or offers(routine) or offers_draw(routine)
 
     def lacks(self, kernel: Kernel) -> Collection[str]:
         """C functions have no code for threads."""

@@ -27,7 +27,13 @@ from symnet.kernels.interface import (
     Signature,
     Task,
 )
-from symnet.kernels.stepwise import Failed, StepwiseCall, StepwiseProgram, commit
+from symnet.kernels.stepwise import (
+    Failed,
+    StepwiseCall,
+    StepwiseProgram,
+    commit,
+    tasks_by_path,
+)
 
 
 class GpuProgram(StepwiseProgram[GpuPlaces]):
@@ -101,6 +107,17 @@ class GpuProgram(StepwiseProgram[GpuPlaces]):
     def direct(self) -> bool:
         """Whether all that writes shared variables can be begun at once."""
         return self.writes and self.launched.begins_at_once(self.tasks[self.commit :])
+
+    @property
+    def working(self) -> Mapping[int, int]:
+        """See `kernels.interface.Loaded`: of products and convolutions."""
+        works = self._launched.works if self._launched is not None else {}
+        found = [works.get(id(task)) for _, task in tasks_by_path(self.tasks)]
+        return {
+            k: work.scratch_bytes
+            for k, work in enumerate(found)
+            if work is not None and work.scratch_bytes
+        }
 
     def places(self, bases: Mapping[int, DeviceArray], within: bool) -> GpuPlaces:
         """The memory of a call with these arrays.  within: another call of this program."""
@@ -248,14 +265,14 @@ def graphs_wanted(driver: Driver) -> bool:
     """Whether `config.gpu_graphs` asks for graphs, and the driver has them.
 
     Raises: RuntimeError where it asks for what is not there."""
-    if config.of_plan("gpu_graphs") == "on" and driver.graphless:
+    if config.gpu_graphs == "on" and driver.graphless:
         raise RuntimeError(
             message(
                 f"config.gpu_graphs is 'on', and {driver.graphless}",
                 cure="set it to 'auto', which has graphs where the driver has them",
             )
         )
-    return config.of_plan("gpu_graphs") != "off" and not driver.graphless
+    return config.gpu_graphs != "off" and not driver.graphless
 
 
 def bases_read(tasks: Sequence[AnyTask]) -> Iterator[int]:

@@ -9,6 +9,7 @@ from math import prod
 import numpy as np
 
 from symnet.config import config
+from symnet.kernels.cuda.convolution_work import work_of_convolution
 from symnet.kernels.cuda.cublas import CublasProduct
 from symnet.kernels.cuda.draw_work import DrawStep, draw_step
 from symnet.kernels.cuda.driver import (
@@ -25,7 +26,7 @@ from symnet.kernels.cuda.gemm_work import (
     work_of_product,
 )
 from symnet.kernels.interface import AnyTask, Repeat, Task
-from symnet.kernels.library import DenseCall, GemmCall
+from symnet.kernels.library import ConvolutionCall, DenseCall, GemmCall
 from symnet.kernels.llvm.thread_sources import ThreadSource
 from symnet.kernels.loopir.scalars import Kernel, walk
 from symnet.kernels.variants import WARP, item_threads
@@ -56,7 +57,9 @@ class Launched:
         self.fallible = set(filter(goes_anywhere, kernels))
         # Whether there is a product, which has addresses of its own.
         self.multiplies = len(needed) < len(steps)
-        self.scratch_bytes = sum(work.scratch_bytes for work in self.works.values())
+        # One task comes after the other.
+        every = (work.scratch_bytes for work in self.works.values())
+        self.scratch_bytes = max(every, default=0)
 
     def may_fail(self, task: Task) -> bool:
         return task.kernel in self.fallible
@@ -74,18 +77,21 @@ def work_of(driver: Driver, task: Task, moving: Collection[int]) -> Work | None:
     """What a task launches; None where a library of arrays does it."""
     if task.kernel is not None:
         numbers = tuple(range(len(task.places)))
-        return Work((KernelStep(task.kernel, task.arrangement, numbers),))
-    call = task.arrangement
+        starts = (0,) * len(numbers)
+        return Work((KernelStep(task.kernel, task.arrangement, numbers, starts),))
+    call, tf32 = task.arrangement, config.of_plan("gpu_tf32") == "on"
     if isinstance(call, DenseCall):
         draw = draw_step(call)
         return None if draw is None else Work((draw,))
-    if not isinstance(call, GemmCall) or driver.productless:
-        return None
     moves = [
         p is not None and (p.follows >= 0 or (p.kind == "base" and p.number in moving))
         for p in task.places
     ]
-    return work_of_product(call, moves, config.of_plan("gpu_tf32") == "on")
+    if isinstance(call, ConvolutionCall):
+        return work_of_convolution(call, moves, tf32, not driver.productless)
+    if not isinstance(call, GemmCall) or driver.productless:
+        return None
+    return work_of_product(call, moves, tf32)
 
 
 def launches_of(
@@ -109,7 +115,10 @@ def launches_of(
         if isinstance(step, ProductStep):
             found.append(step.at(every))
             continue
-        given = [every[number] for number in step.operands]
+        given = [
+            every[number] + offset
+            for number, offset in zip(step.operands, step.offsets, strict=True)
+        ]
         at = driver.still
         if block is not None:
             own = [number < len(pointers) for number in step.operands]

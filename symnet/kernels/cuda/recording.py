@@ -164,16 +164,19 @@ class Stretch:
 
     def _place_all(self, one: Once, found: Addresses) -> int:
         """Note where a task's kernels and draws find operands; the number of its first word."""
-        start, places = len(found.pieces), one.task.places
+        first, places = len(found.pieces), one.task.places
         for step in one.work.steps:
-            for number in () if isinstance(step, ProductStep) else step.operands:
+            if isinstance(step, ProductStep):
+                continue
+            for number, offset in zip(step.operands, step.offsets, strict=True):
                 if number >= len(places):
                     found.add_nothing()
                     continue
                 place = places[number]
                 assert place is not None, "an operand of a kernel has no place"
-                found.add(self.number_of(place), place, start_of(place, one.iterations))
-        return start
+                start = offset + start_of(place, one.iterations)
+                found.add(self.number_of(place), place, start)
+        return first
 
     def _fixed(self, one: Once, addresses: np.ndarray[Any, Any]) -> list[int]:
         """The addresses of a task's operands for its products; 0 of others."""

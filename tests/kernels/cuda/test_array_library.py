@@ -1,4 +1,4 @@
-"""Products, convolutions and rings by a library of arrays, beside NumPy's own sums."""
+"""Products and rings by a library of arrays, beside NumPy's own sums."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pytest
 from symnet.kernels.cuda import array_library
 from symnet.kernels.cuda.array_library import offers, run_call
 from symnet.kernels.interface import Place
-from symnet.kernels.library import ConvolutionCall, GemmCall, Unwind
+from symnet.kernels.library import GemmCall, Unwind
 from symnet.kernels.reference.host_arrays import CallMemory, bytes_of, unwritten
-from symnet.kernels.routines import Convolve, MatrixProduct, MrgUniform
+from symnet.kernels.routines import MatrixProduct, MrgUniform
 
 
 def call(one: Any, *arrays: Any) -> None:
@@ -26,7 +26,6 @@ def call(one: Any, *arrays: Any) -> None:
 
 def test_what_there_is() -> None:
     assert offers(MatrixProduct("float32")) and offers(MatrixProduct("float64", True))
-    assert offers(Convolve("float32", (1, 1), (1, 1), (1, 1), (0, 1, 2)))
     for routine in (
         MatrixProduct("float32", packed=True),
         MatrixProduct("complex64"),
@@ -72,53 +71,6 @@ def test_long_sums_of_one_sign_are_exact() -> None:
     call(GemmCall("float32", (1, 1, count), steps), None, a, a, None, c)
     wanted = count * float(np.float32(1.1)) ** 2
     assert abs(c[0, 0] / wanted - 1) < 1e-6
-
-
-def meets(p: int, t: int, s: int, d: int, e: int, low: int) -> int | None:
-    """The input's element that a place of the output meets at a tap."""
-    q, rest = divmod(p * s + t * d - low, e)
-    return None if rest else q
-
-
-CASES = [  # inputs, taps, sizes, low, strides, dilations, spreads
-    ((1, 5, 6), (1, 2, 3), (1, 4, 4), (0, 0, 0), (1, 1, 1), (1, 1, 1), (1, 1, 1)),
-    ((1, 5, 6), (1, 2, 3), (1, 3, 2), (0, 1, 2), (1, 2, 3), (1, 1, 1), (1, 1, 1)),
-    ((2, 5, 6), (2, 2, 2), (1, 5, 4), (0, 1, 0), (1, 1, 1), (1, 2, 3), (1, 1, 1)),
-    ((1, 3, 4), (1, 2, 3), (1, 6, 9), (0, 1, 2), (1, 1, 1), (1, 1, 1), (1, 2, 3)),
-    ((1, 4, 4), (1, 3, 3), (1, 2, 2), (0, -1, -1), (1, 1, 1), (1, 1, 1), (1, 1, 1)),
-    ((1, 2, 2), (1, 3, 3), (1, 1, 1), (0, 5, 0), (1, 1, 1), (1, 1, 1), (1, 1, 1)),
-]
-
-
-@pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("channels", [0, 3])
-@pytest.mark.parametrize("window_bytes", [1, 64 << 20])
-def test_convolutions(
-    case: Any, channels: int, window_bytes: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Term by term; with little memory image by image."""
-    monkeypatch.setattr(array_library, "WINDOW_BYTES", window_bytes)
-    inputs, taps, sizes, low, strides, dilations, spreads = case
-    random = np.random.default_rng(4)
-    groups, images, outputs = 2, 3, 2
-    x = random.normal(size=(groups, images, channels, *inputs))
-    w = random.normal(size=(groups, outputs, channels, *taps))
-    y = unwritten((groups, images, outputs, *sizes), "float64")
-    wanted = np.zeros(y.shape)
-    for p in np.ndindex(*sizes):
-        for t in np.ndindex(*taps):
-            met = [meets(*one) for one in zip(p, t, strides, dilations, spreads, low)]
-            if all(q is not None and 0 <= q < n for q, n in zip(met, inputs)):
-                one = np.einsum("gnc,goc->gno", x[:, :, :, *met], w[:, :, :, *t])
-                wanted[:, :, :, *p] += one
-    call(
-        ConvolutionCall(
-            "float64", groups, images, outputs, channels, inputs, taps, sizes, low,
-            strides, dilations, spreads, x.strides, w.strides, y.strides,
-        ),
-        x, w, y,
-    )  # fmt: skip
-    np.testing.assert_allclose(y, wanted, atol=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -50,9 +50,10 @@ def test_the_largest_arrays_are_named_with_their_lines(little: Any) -> None:
     for told in (
         "the call's largest arrays",
         "40 kB: float32 (100, 100), shared variable w",
-        "20 kB: float32, between steps, of Dot; your line: ",
+        "20.2 kB: memory to work in, of Dot; your line: ",
+        "40 kB: float32, between steps, of Dot; your line: ",
         "hidden = T.tanh(T.dot(x, w))",
-        "60 kB: 4 more",
+        "100 kB: 6 more",
         "your line: ",
         "test_memory_errors.py",
         "to do: use smaller minibatches",
@@ -62,6 +63,32 @@ def test_the_largest_arrays_are_named_with_their_lines(little: Any) -> None:
     np.testing.assert_array_equal(w.get_value(), before)
     little(10**9)
     assert np.isfinite(f(X)) and (w.get_value() != before).any()
+
+
+def test_what_a_convolution_works_in_is_named(little: Any) -> None:
+    """When it is launched, and when it is recorded; it is among what steps share."""
+    x, w = T.ftensor4("x"), T.ftensor4("w")
+    f = on("emulated", [x, w], T.nnet.conv2d(x, w).sum())
+    X, weights = np.ones((10, 3, 20, 20), "float32"), np.ones((9, 3, 3, 3), "float32")
+    windows = 10 * 27 * 18 * 18 * 4
+    little(windows + 100_000)
+    with pytest.raises(MemoryError) as error:
+        f(X, weights)
+    text = str(error.value)
+    assert "350 kB: memory to work in, of Convolution" in text
+    assert "test_memory_errors.py" in text and "T.nnet.conv2d(x, w)" in text
+    (plan,) = f.engine.native[0].plans.values()
+    loaded = plan.loaded
+    assert loaded.memory_bytes == loaded.arena_bytes + windows + 32  # 256 to a line
+    assert f"(those between steps share {amount(loaded.memory_bytes)})" in text
+    f = on("emulated", [x, w], T.nnet.conv2d(x, w).sum())
+    little(10**9)
+    assert f(X, weights) == 10 * 9 * 27 * 18 * 18
+    little(windows)  # the arena is there
+    with pytest.raises(MemoryError, match="350 kB: memory to work in, of Convolution"):
+        f(X, weights)
+    little(10**9)
+    assert f(X, weights) == 10 * 9 * 27 * 18 * 18
 
 
 def test_in_each_kind_of_call(little: Any) -> None:
