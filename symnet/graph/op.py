@@ -81,10 +81,15 @@ class Op:
     def __eq__(self, other: object) -> bool:
         if self is other:
             return True
-        if type(self) is not type(other) or not _comparable(type(self)):
+        kind = type(self)
+        if kind is not type(other) or not _comparable(kind):
             return False
-        assert isinstance(other, Op)
-        return self.properties() == other.properties()
+        # One after the other: most that are compared differ in the first.
+        for name in self.__props__:
+            mine, its = getattr(self, name), getattr(other, name)
+            if mine is not its and mine != its:
+                return False
+        return True
 
     def __hash__(self) -> int:
         if not _comparable(type(self)):

@@ -17,7 +17,7 @@ import numpy as np
 from symnet.config import config
 from symnet.errors import message
 from symnet.graph.attached import Attached
-from symnet.graph.origin import Origin, capture
+from symnet.graph.origin import Origin, capture, inherit
 from symnet.graph.types import INTEGERS, TensorType, Type
 
 
@@ -210,13 +210,15 @@ class Apply:
         self, inputs: Sequence[Variable], strict: bool = True
     ) -> Apply:
         """The same op on other inputs; made anew, with its checks, where types differ."""
-        pairs = zip(inputs, self.inputs, strict=True)
-        if all(a.type is b.type or a.type == b.type for a, b in pairs):
-            fresh = [make_variable(o.type) for o in self.outputs]
-            node = Apply(self.op, inputs, fresh, like=self)
+        for a, b in zip(inputs, self.inputs, strict=True):
+            if a.type is not b.type and a.type != b.type:
+                with inherit(self.origin):
+                    node: Apply = self.op.make_node(*inputs)
+                node.origin = self.origin
+                break
         else:
-            node = self.op.make_node(*inputs)
-            node.origin = self.origin
+            fresh = [v.type.variable_class(v.type) for v in self.outputs]
+            node = Apply(self.op, inputs, fresh, like=self)
         for old, new in zip(self.outputs, node.outputs, strict=True):
             new.name, new._tag = old.name, old._tag
         return node

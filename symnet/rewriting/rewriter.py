@@ -223,6 +223,9 @@ class Rewriter:
 
     def _finish(self, old: Apply, current: Apply, new: Sequence[Variable]) -> None:
         self.open.discard(current)
+        if new is old.outputs and len(new) == 1:  # as most: it stays as it is
+            self.final.setdefault(new[0], new[0])
+            return
         for before, middle, after in zip(
             old.outputs, current.outputs, new, strict=True
         ):

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from symnet.compile.scan.scan_builder import ScanBuilder
 from symnet.compile.scan.vectorise import INVARIANT, kinds_of, values_read
-from symnet.graph.traverse import clone_replace, toposort
+from symnet.graph.traverse import clone_replace
 from symnet.graph.variables import Apply, Variable
 from symnet.ops.arithmetic import add
 from symnet.ops.joining import join
@@ -37,9 +37,9 @@ def join_products(op: Scan, inputs: Sequence[Variable]) -> Apply | None:
 
 def _groups(draft: ScanBuilder) -> list[list[Apply]]:
     """Products of the same moving matrix or vector with fixed matrices."""
-    kinds, read = kinds_of(draft), values_read(draft.results)
+    kinds, read = kinds_of(draft), values_read(draft)
     found: dict[Variable, list[Apply]] = defaultdict(list)
-    for node in toposort(draft.results):
+    for node in draft.order():
         if not isinstance(node.op, Dot) or node.outputs[0] not in read:
             continue
         left, right = node.inputs

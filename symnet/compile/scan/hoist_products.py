@@ -19,7 +19,6 @@ from symnet.compile.scan.vectorise import (
     read_by,
     values_read,
 )
-from symnet.graph.traverse import toposort
 from symnet.graph.types import TensorType
 from symnet.graph.variables import Apply, Variable, make_variable
 from symnet.ops.indexing import getitem
@@ -65,10 +64,10 @@ def _hoist(draft: ScanBuilder, lengths: Lengths) -> bool:
 
 def input_products(draft: ScanBuilder) -> list[Variable]:
     """The products of something that is walked over with something fixed."""
-    kinds, read = kinds_of(draft), values_read(draft.results)
+    kinds, read = kinds_of(draft), values_read(draft)
     return [
         node.outputs[0]
-        for node in toposort(draft.results)
+        for node in draft.order()
         if isinstance(node.op, Dot)
         and node.outputs[0] in read
         and {kinds[v] for v in node.inputs} == {INVARIANT, SEQUENCE}

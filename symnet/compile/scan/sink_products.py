@@ -293,7 +293,7 @@ def _as_history(one: BuilderState, total: Variable) -> Variable:
 def added_terms(draft: ScanBuilder) -> dict[int, Variable]:
     """What is added to a state in each step, for the states that only add up."""
     uses = Counter(draft.results)
-    for node in toposort(draft.results):
+    for node in draft.order():
         uses.update(node.inputs)
     found = {}
     for k, one in enumerate(draft.states):
