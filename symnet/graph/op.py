@@ -81,15 +81,10 @@ class Op:
     def __eq__(self, other: object) -> bool:
         if self is other:
             return True
-        kind = type(self)
-        if kind is not type(other) or not _comparable(kind):
+        if type(self) is not type(other) or not _comparable(type(self)):
             return False
-        # One after the other: most that are compared differ in the first.
-        for name in self.__props__:
-            mine, its = getattr(self, name), getattr(other, name)
-            if mine is not its and mine != its:
-                return False
-        return True
+        assert isinstance(other, Op)
+        return self.properties() == other.properties()
 
     def __hash__(self) -> int:
         if not _comparable(type(self)):
