@@ -364,9 +364,9 @@ def build_program(
     without: names of passes that are left out, "fusion" of operations among them.
     trace: collects the program after every pass.
     """
-    known = segment.inference, segment.lowerings
     results = [*wanted, *updates.values()]
-    context = lower(segment.leaves, results, *known, "fusion" not in without)
+    fused = "fusion" not in without
+    context = lower(segment.leaves, results, segment.inference, fused)
     program = context.program(wanted, updates)
     left = set(without) - set(NECESSARY)
     passes = [s for s in LOWERING if s.is_for(device) and s.name not in left]

@@ -156,7 +156,11 @@ class Apply:
     (True, [x, y], 1)
     """
 
-    __slots__ = ("op", "inputs", "outputs", "origin", "_tag", "__weakref__")
+    __slots__ = (
+        "op", "inputs", "outputs", "origin", "_tag",
+        "_lowering",  # how it is compiled, once that has been asked (see `ops.base`)
+        "__weakref__",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -171,6 +175,7 @@ class Apply:
         self.outputs = list(outputs)
         self.origin: Origin | None = capture() if like is None else like.origin
         self._tag: SimpleNamespace | None = None
+        self._lowering: Any = None
         for index, output in enumerate(self.outputs):
             if output.owner is None:
                 output.owner, output.index = self, index
