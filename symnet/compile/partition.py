@@ -288,11 +288,9 @@ def hosts_known(node: Apply, inference: Inference) -> bool:
     hosts = isinstance(lowering_of(node), HostValue)
     if hosts and inference.host(node.outputs[0]) is None:
         return False
-    return all(
-        hosts_known(inner, inference)
-        for _, outputs in inference.inner.get(node, ())
-        for inner in toposort(outputs)
-    )
+    graphs = inference.inner.get(node, ())
+    inside = [one for _, outputs in graphs for one in toposort(outputs)]
+    return all(hosts_known(one, inference) for one in inside)
 
 
 def _free_leaves(nodes: Sequence[Apply], others: Sequence[Variable]) -> list[Variable]:

@@ -220,8 +220,10 @@ class Rule:
 
 
 def _is(made_by: Any, kind: Any) -> bool:
+    if made_by is None or made_by is kind:
+        return made_by is kind
     if isinstance(kind, type):
-        return made_by is kind or isinstance(made_by, kind)
+        return isinstance(made_by, kind)
     return _same_op(made_by, kind)
 
 

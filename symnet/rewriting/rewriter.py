@@ -207,7 +207,11 @@ class Rewriter:
             stack.extend(self._begin(v.owner, current) for v in new if v.owner)
 
     def _is_final(self, node: Apply) -> bool:
-        return all(map(self.final.__contains__, node.outputs))
+        final = self.final
+        for v in node.outputs:
+            if v not in final:
+                return False
+        return True
 
     def _begin(self, owner: Apply, current: Apply) -> Apply:
         """Note which rules led to the new operations below `owner`."""
@@ -291,7 +295,8 @@ class Rewriter:
 
     def _try(self, rule: Rule, node: Apply, bound: Bindings) -> list[Variable] | None:
         try:
-            return self._outputs(rule, node, bound)
+            result = rule.result(Match(node, bound, self))
+            return None if result is None else self._outputs(rule, node, result)
         except Exception as error:  # a fault of the rule, not of the user
             if rule.is_users:
                 raise
@@ -299,11 +304,8 @@ class Rewriter:
             return None
 
     def _outputs(
-        self, rule: Rule, node: Apply, bound: Bindings
+        self, rule: Rule, node: Apply, result: Variable | Sequence[Variable]
     ) -> list[Variable] | None:
-        result = rule.result(Match(node, bound, self))
-        if result is None:
-            return None
         outputs = [result] if isinstance(result, Variable) else list(result)
         if len(outputs) != node.nout:
             raise RewriteError(
@@ -473,6 +475,19 @@ def inputs_read(node: Apply) -> Sequence[Variable]:
     if isinstance(node.op, (Shape, ShapeI)):
         return ()
     return node.inputs[1:] if node.op is second else node.inputs
+
+
+def lack_shape(operands: Sequence[Variable], wanted: Variable) -> bool:
+    """`lacks_shape` of what is made of operands element by element."""
+    shapes = [v.type.shape for v in operands]
+    rank = wanted.type.ndim
+    if max(map(len, shapes)) < rank:
+        return True
+    return any(
+        wanted.type.shape[axis] != 1
+        and all(len(shape) < -axis or shape[axis] == 1 for shape in shapes)
+        for axis in range(-rank, 0)
+    )
 
 
 def lacks_shape(new: Variable, wanted: Variable) -> bool:

@@ -8,7 +8,7 @@ element.  A fill that stays checks that sizes agree, and costs nothing in a loop
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from symnet.graph.variables import Constant, Variable
@@ -29,7 +29,7 @@ from symnet.ops.sizes import (
     vector_elements,
 )
 from symnet.rewriting.patterns import Match, Rule, pattern_vars
-from symnet.rewriting.rewriter import lacks_shape
+from symnet.rewriting.rewriter import lack_shape, lacks_shape
 
 x, y = pattern_vars("x y")
 
@@ -99,10 +99,10 @@ def _fill_among_operands(match: Match) -> Variable | None:
             outer += [] if covered else [operand]
     if all(a is b for a, b in zip(inputs, node.inputs)):
         return None
-    new: Variable = node.op.make_node(*inputs).outputs[0]
     # What is allocated is worth allocating later only if less is computed until then.
-    if any(is_alloc(operand) for operand in outer) and not lacks_shape(new, match.out):
+    if any(map(is_alloc, outer)) and not lack_shape(inputs, match.out):
         return None
+    new: Variable = node.op.make_node(*inputs).outputs[0]
     for operand in outer:
         new = refill(operand, new)
     return new
@@ -265,13 +265,20 @@ def _size(match: Match) -> Variable | None:
     a size is asked for.
     """
     axis, operand = match.node.op.i, match.node.inputs[0]
-    static = operand.type.shape[axis] is not None
-    found = [shape_i(operand, axis)] if static else []
-    leaf = match.known.leaf_size(match.known.sizes(operand)[axis])
-    found += [] if leaf is None or leaf == (operand, axis) else [shape_i(*leaf)]
-    below = _size_below(operand, axis, match)
-    found += [] if below is None else [below]
+    found = _same_sizes(operand, axis, match)
     return next((v for v in found if match.still_checked([operand], v)), None)
+
+
+def _same_sizes(operand: Variable, axis: int, match: Match) -> Iterator[Variable]:
+    """What the size is known to be, the simplest first."""
+    if operand.type.shape[axis] is not None:
+        yield shape_i(operand, axis)
+    leaf = match.known.leaf_size(match.known.sizes(operand)[axis])
+    if leaf is not None and leaf != (operand, axis):
+        yield shape_i(*leaf)
+    below = _size_below(operand, axis, match)
+    if below is not None:
+        yield below
 
 
 def _size_below(operand: Variable, axis: int, match: Match) -> Variable | None:
