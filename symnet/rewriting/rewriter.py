@@ -207,11 +207,7 @@ class Rewriter:
             stack.extend(self._begin(v.owner, current) for v in new if v.owner)
 
     def _is_final(self, node: Apply) -> bool:
-        final = self.final
-        for v in node.outputs:
-            if v not in final:
-                return False
-        return True
+        return all(map(self.final.__contains__, node.outputs))
 
     def _begin(self, owner: Apply, current: Apply) -> Apply:
         """Note which rules led to the new operations below `owner`."""
