@@ -141,14 +141,13 @@ PASSES: tuple[Pass | Change, ...] = (
     ),
     # What was taken out of loops meets what stands around them.
     Pass("simplify scans", SIMPLIFY, fold=True, after=("scans",)),
-    # When sums have their last form, and before they are hidden in loops.
-    Pass("library", GEMM),
-    # Late, for until here the rules know softmax as one operation.
-    Pass("expand", COMPOSED),
-    # What the two before brought in.
-    Pass("tidy", (*ALGEBRA, *SHAPES), fold=True, after=("library", "expand")),
+    # When sums have their last form, and before they are hidden in loops.  Late, too, for
+    # until here the rules know softmax as one operation.
+    Pass("library", (*GEMM, *COMPOSED)),
+    # What that brought in.
+    Pass("tidy", (*ALGEBRA, *SHAPES), fold=True, after=("library",)),
 )
-# What every program needs, also one that is to be compiled fast.
+# The passes and rules that every program needs, also one that is to be compiled fast.
 NECESSARY = ("write out", "stable", "merge", "branches", "expand", "place")
 
 # ---- which of them, and what users add
@@ -228,7 +227,8 @@ def _chosen(step: Pass | Change, selection: RewriteChoice) -> Pass | Change | No
         return step if selection.takes({"fast_run", step.name}) else None
     kept = [
         rule for rule in step.rules
-        if selection.takes(
+        if rule.name in NECESSARY
+        or selection.takes(
             {"fast_run", step.name, rule.name}
             | {group for group, rules in GROUPS.items() if rule in rules}
         )

@@ -110,7 +110,9 @@ class Rewriter:
         self.replaced: set[Apply] = set()  # by a rule, or merged with one that was
         self.open: set[Apply] = set()  # replaced, but the replacement is not final yet
         self.steps: dict[Apply, Steps] = {}
-        self._users: dict[Variable, list[Apply | None]] = {}  # None: an output
+        # None as a user: an output.  Found when a rule asks; most passes have none that does.
+        self._users: dict[Variable, list[Apply | None]] | None = None
+        self._moved: list[tuple[Variable, Variable]] = []
         self.warned = False
         self.table = rule_table(tuple(rules))
         self.analyses = analyses if analyses is not None else AnalysisCache()
@@ -154,21 +156,26 @@ class Rewriter:
 
     def _walk_all(self, order: Sequence[Apply], changing: Sequence[Apply]) -> None:
         self.given.update(order)
-        if self.table.rules:
-            self._find_clients(order)
         with config.change_flags(compute_test_value="off", warn_float64="ignore"):
             for node in changing:
                 self._walk(node)
 
-    def _find_clients(self, order: Sequence[Apply]) -> None:
-        for node in order:
+    def _find_clients(self) -> dict[Variable, list[Apply | None]]:
+        """Those of the graph, and of what has come in the place of its variables."""
+        found: dict[Variable, list[Apply | None]] = {}
+        for node in self.graph.toposort():
             for v in inputs_read(node):
-                self._users.setdefault(v, []).append(node)
+                found.setdefault(v, []).append(node)
         for v in self.graph.outputs:
-            self._users.setdefault(v, []).append(None)
+            found.setdefault(v, []).append(None)
+        for old, new in self._moved:
+            if old in found:
+                found.setdefault(new, []).extend(found[old])
+        return found
 
     def _same_clients(self, old: Variable, new: Variable) -> None:
-        if old in self._users:
+        self._moved.append((old, new))
+        if self._users is not None and old in self._users:
             self._users.setdefault(new, []).extend(self._users[old])
 
     # ---- the walk
@@ -256,7 +263,7 @@ class Rewriter:
         final = self.final
         inputs = [final[v] if v in final else self._final(v) for v in node.inputs]
         found = self.analyses.one_node(node, inputs)
-        if found is not node and self._users:
+        if found is not node:
             for old, new in zip(node.outputs, found.outputs, strict=True):
                 self._same_clients(old, new)
         if node in self.steps:
@@ -347,6 +354,8 @@ class Rewriter:
 
     def users(self, variable: Variable) -> Sequence[Apply | None]:
         self.asked = True
+        if self._users is None:
+            self._users = self._find_clients()
         return self._users.get(variable, ())
 
     def is_new(self, node: Apply) -> bool:
@@ -471,19 +480,6 @@ def inputs_read(node: Apply) -> Sequence[Variable]:
     if isinstance(node.op, (Shape, ShapeI)):
         return ()
     return node.inputs[1:] if node.op is second else node.inputs
-
-
-def lack_shape(operands: Sequence[Variable], wanted: Variable) -> bool:
-    """`lacks_shape` of what is made of operands element by element."""
-    shapes = [v.type.shape for v in operands]
-    rank = wanted.type.ndim
-    if max(map(len, shapes)) < rank:
-        return True
-    return any(
-        wanted.type.shape[axis] != 1
-        and all(len(shape) < -axis or shape[axis] == 1 for shape in shapes)
-        for axis in range(-rank, 0)
-    )
 
 
 def lacks_shape(new: Variable, wanted: Variable) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from symnet.data_classes import dataclass
 from symnet.errors import ShapeError, message
@@ -22,8 +22,7 @@ from symnet.ops.lowerings import Host
 from symnet.sizes.host_code import fold, on_host
 
 
-@dataclass(frozen=True)
-class HostArgument:
+class HostArgument(NamedTuple):
     """A host integer that a call provides: a size of a leaf (axis), or its value (None)."""
 
     leaf: Variable

@@ -29,7 +29,7 @@ from symnet.ops.sizes import (
     vector_elements,
 )
 from symnet.rewriting.patterns import Match, Rule, pattern_vars
-from symnet.rewriting.rewriter import lack_shape, lacks_shape
+from symnet.rewriting.rewriter import lacks_shape
 
 x, y = pattern_vars("x y")
 
@@ -100,12 +100,25 @@ def _fill_among_operands(match: Match) -> Variable | None:
     if all(a is b for a, b in zip(inputs, node.inputs)):
         return None
     # What is allocated is worth allocating later only if less is computed until then.
-    if any(map(is_alloc, outer)) and not lack_shape(inputs, match.out):
+    if any(map(is_alloc, outer)) and not _lack_shape(inputs, match.out):
         return None
     new: Variable = node.op.make_node(*inputs).outputs[0]
     for operand in outer:
         new = refill(operand, new)
     return new
+
+
+def _lack_shape(operands: Sequence[Variable], wanted: Variable) -> bool:
+    """`lacks_shape` for what is made of operands element by element."""
+    shapes = [v.type.shape for v in operands]
+    rank = wanted.type.ndim
+    if max(map(len, shapes)) < rank:
+        return True
+    return any(
+        wanted.type.shape[axis] != 1
+        and all(len(shape) < -axis or shape[axis] == 1 for shape in shapes)
+        for axis in range(-rank, 0)
+    )
 
 
 def _fill_with_same_shape(match: Match) -> Variable | None:
