@@ -142,10 +142,8 @@ PASSES: tuple[Pass | Change, ...] = (
     # What was taken out of loops meets what stands around them.
     Pass("simplify scans", SIMPLIFY, fold=True, after=("scans",)),
     # When sums have their last form, and before they are hidden in loops.  Late, too, for
-    # until here the rules know softmax as one operation.
-    Pass("library", (*GEMM, *COMPOSED)),
-    # What that brought in.
-    Pass("tidy", (*ALGEBRA, *SHAPES), fold=True, after=("library",)),
+    # until here the rules know softmax as one operation.  The others tidy up.
+    Pass("library", (*GEMM, *COMPOSED, *ALGEBRA, *SHAPES), fold=True),
 )
 # The passes and rules that every program needs, also one that is to be compiled fast.
 NECESSARY = ("write out", "stable", "merge", "branches", "expand", "place")

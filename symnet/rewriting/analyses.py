@@ -123,14 +123,16 @@ class AnalysisCache:
 
     # ---- operations for which no rule has anything
 
-    def converged(self, table: RuleTable, fold: bool) -> set[Apply]:
-        """The operations that these rules, and folding, are known to leave as they are."""
-        known = [
-            nodes
+    def converged(
+        self, table: RuleTable, fold: bool
+    ) -> list[tuple[frozenset[Rule], set[Apply]]]:
+        """Of these rules those that are known to leave operations as they are, and which;
+        where `fold` is asked for, folding does, too."""
+        return [
+            (table.set & rules, nodes)
             for (rules, folded), nodes in self._converged.items()
-            if table.set <= rules and fold <= folded
+            if fold <= folded and not table.set.isdisjoint(rules)
         ]
-        return known[0] if len(known) == 1 else set().union(*known)
 
     def note_converged(self, table: RuleTable, fold: bool, nodes: set[Apply]) -> None:
         """Note that these rules leave `nodes` as they are, whatever uses them."""

@@ -148,11 +148,20 @@ class Rewriter:
 
     def _is_idle(self, node: Apply) -> bool:
         """Whether it is known that no rule has anything for the operation."""
-        if node in self.converged:
-            return True
-        if self.fold and all(isinstance(v, Constant) for v in node.inputs):
+        if self._may_fold(node) and all(isinstance(v, Constant) for v in node.inputs):
             return False
-        return not self.analyses.candidates(self.table, node)
+        return not self._rules(node)
+
+    def _may_fold(self, node: Apply) -> bool:
+        return self.fold and not any(node in nodes for _, nodes in self.converged)
+
+    def _rules(self, node: Apply) -> list[Rule]:
+        """The rules that may have something for the operation, as far as is known."""
+        rules = self.analyses.candidates(self.table, node)
+        for idle, nodes in self.converged:
+            if rules and node in nodes:
+                rules = [rule for rule in rules if rule not in idle]
+        return rules
 
     def _walk_all(self, order: Sequence[Apply], changing: Sequence[Apply]) -> None:
         self.given.update(order)
@@ -277,14 +286,12 @@ class Rewriter:
         if node in self.open or self._too_many(node):
             self._warn(node)
             return None
-        if node in self.converged:
-            return None
-        if self.fold:
+        if self._may_fold(node):
             constants = fold_constants(node)
             if constants is not None:
                 return self._replaced("constant_folding", node, constants)
         self.asked = False
-        rules = self.analyses.candidates(self.table, node)
+        rules = self._rules(node)
         if rules:
             with inherit(node.origin):
                 for rule in rules:

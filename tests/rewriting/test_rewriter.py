@@ -359,7 +359,7 @@ def test_passes_are_traced() -> None:
     assert trace.rules() == ["multiply_one", "add_zero"]
     needed = ["merge", "simplify", "simplify again", "library"]
     assert [name for name, _ in trace.graphs] == needed
-    others = ["write out", "stable", "branches", "scans", "simplify scans", "tidy"]
+    others = ["write out", "stable", "branches", "scans", "simplify scans"]
     assert {step.name for step in PASSES} == {*needed, *others}
     assert graph.outputs[0].owner.inputs == [a]
 
