@@ -151,6 +151,7 @@ NECESSARY = ("write out", "stable", "merge", "branches", "expand", "place")
 # ---- which of them, and what users add
 
 GROUPS: dict[str, frozenset[Rule]] = {
+    "simplify": frozenset(SIMPLIFY),  # also where the last pass tidies up
     "stabilize": frozenset(STABILITY),
     "canonicalize": frozenset(
         (*CHECKS, *CANCEL, *INDEXING, *ALGEBRA, *REDUCTIONS, *SHAPES)
@@ -232,7 +233,7 @@ def _chosen(step: Pass | Change, selection: RewriteChoice) -> Pass | Change | No
         )
     ]  # fmt: skip
     fold = step.fold and selection.takes(
-        {"fast_run", "canonicalize", step.name, "fold"}
+        {"fast_run", "canonicalize", "simplify", step.name, "fold"}
     )
     return replace(step, rules=kept, fold=fold) if kept or fold else None
 
