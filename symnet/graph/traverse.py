@@ -248,8 +248,7 @@ def change_nodes(
     new: dict[Variable, Variable] = {}
     for node in graph.toposort():
         asked = isinstance(node.op, of)
-        moved = not new.keys().isdisjoint(node.inputs)
-        if not asked and not moved:
+        if not asked and new.keys().isdisjoint(node.inputs):
             continue
         inputs = [new.get(v, v) for v in node.inputs]
         results: Sequence[Variable | None] | None = None
@@ -257,7 +256,7 @@ def change_nodes(
             with inherit(node.origin):
                 results = change(node, inputs)
         if results is None:
-            if not moved:
+            if all(a is b for a, b in zip(inputs, node.inputs, strict=True)):
                 continue
             results = node.clone_with_new_inputs(inputs).outputs
         pairs = zip(node.outputs, results, strict=True)

@@ -182,6 +182,11 @@ class Apply:
             elif output.owner is not self:
                 raise ValueError(f"{output} belongs to another operation already")
 
+    def __getstate__(self) -> tuple[None, dict[str, Any]]:
+        """All but what can be found out again."""
+        kept = ("op", "inputs", "outputs", "origin", "_tag")
+        return None, {name: getattr(self, name) for name in kept} | {"_lowering": None}
+
     @property
     def tag(self) -> SimpleNamespace:
         if self._tag is None:
