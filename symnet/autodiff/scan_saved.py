@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from symnet.graph.inner import InnerGraph
 from symnet.graph.traverse import clone_replace, toposort
 from symnet.graph.variables import Apply, Constant, Variable
 from symnet.ops.alloc import Alloc
@@ -165,8 +166,9 @@ class Stored:
             return
         parts = self.op.split_outputs(self.op.inner_outputs)
         stop = [] if parts.done is None else [parts.done]
+        results = [*parts.states, *parts.collected, *kept, *stop]
         wider = self.op.replaced(
-            inner_outputs=[*parts.states, *parts.collected, *kept, *stop],
+            graph=InnerGraph(self.op.inner_inputs, results),
             collected=self.op.collected + len(kept),
         )
         outputs: list[Any] = wider(*inputs, return_list=True)

@@ -31,7 +31,7 @@ from symnet.compile.plan.planner import Binding
 from symnet.data_classes import dataclass
 from symnet.graph.traverse import Graph
 from symnet.graph.variables import Apply, Constant, Variable
-from symnet.ops.base import Lowerings
+from symnet.ops.base import lowering_of
 from symnet.ops.checks import delayed
 from symnet.ops.lowerings import (
     Branches,
@@ -104,10 +104,9 @@ class TimedValues:
 class Checkpoints:
     """What can be made again in a graph whose program has been bound to sizes."""
 
-    def __init__(self, graph: Graph, binding: Binding, lowerings: Lowerings) -> None:
-        """binding: of the program of the graph or of one of its segments; lowerings: how
-        the graph's operations are made."""
-        self.graph, self.lowerings = graph, lowerings
+    def __init__(self, graph: Graph, binding: Binding) -> None:
+        """binding: of the program of the graph or of one of its segments."""
+        self.graph = graph
         self.program, self.sizes = binding.program, binding.sizes
         self.lives = binding.planner.lifetimes
         self.order = graph.toposort()
@@ -128,20 +127,20 @@ class Checkpoints:
 
     def reads(self, node: Apply) -> Sequence[Variable]:
         """The inputs whose elements an operation reads."""
-        lowering = self.lowerings[node]
+        lowering = lowering_of(node)
         if isinstance(lowering, Reference):
             return node.inputs
         return [node.inputs[k] for k in lowering.reads]
 
     def is_view(self, variable: Variable) -> bool:
         owner = variable.owner
-        return owner is not None and isinstance(self.lowerings[owner], ViewOf)
+        return owner is not None and isinstance(lowering_of(owner), ViewOf)
 
     def is_pure(self, variable: Variable) -> bool:
         """Whether it can be made again as one of many steps."""
         assert variable.owner is not None
         kept = (ScanLoop, Branches, Reference, HostValue)
-        return not isinstance(self.lowerings[variable.owner], kept)
+        return not isinstance(lowering_of(variable.owner), kept)
 
     def _shown(self, variable: Variable) -> Variable:
         """The variable of which this one shows elements."""
@@ -355,16 +354,14 @@ class _Copies:
         return self.moments.get(node, piece.first + 1) <= piece.first
 
 
-def without_failures(
-    program: Program, repeats: Collection[Apply], lowerings: Lowerings
-) -> Program:
+def without_failures(program: Program, repeats: Collection[Apply]) -> Program:
     """A program whose steps cannot fail if they do again what has succeeded before.
 
     Writes of shared variables wait for all that may fail, and what they write waits with
     them."""
 
     def may_fail(node: Apply) -> bool:
-        lowering = lowerings[node]
+        lowering = lowering_of(node)
         if isinstance(lowering, PointLoop):
             return bool(lowering.gathered)
         if isinstance(lowering, CallOf):

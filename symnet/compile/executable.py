@@ -55,10 +55,10 @@ class Executable:
         # Results of reference operations are handed out as they are.
         made = {v for s in segments for node in s.reference for v in node.outputs}
         self.direct = [v in made for v in outputs]
-        self.uses = uses_of([*outputs, *updates.values()], updates)
+        self.shared = shared_of([*outputs, *updates.values()])
+        self.uses = uses_of(self.shared, updates)
         for variable, _ in programs[-1].replaced:
             self.uses[variable.store] = REPLACES
-        self.shared = shared_of([*outputs, *updates.values()])
         # Others stay where they are.
         here = {v for s in segments for node in s.reference for v in node.inputs}
         self.read_here = [v for v in self.shared if v in here]
@@ -191,10 +191,12 @@ def shared_of(values: Sequence[Variable]) -> list[SharedVariable]:
 
 
 def uses_of(
-    values: Sequence[Variable], updated: Iterable[SharedVariable], use: int = WRITES
+    shared: Sequence[SharedVariable],
+    updated: Iterable[SharedVariable],
+    use: int = WRITES,
 ) -> dict[Store, int]:
     """What a call does to each store: reads it, or updates it in the way of `use`."""
-    found = dict.fromkeys((v.store for v in shared_of(values)), READS)
+    found = dict.fromkeys((v.store for v in shared), READS)
     found.update(dict.fromkeys((v.store for v in updated), use))
     return found
 

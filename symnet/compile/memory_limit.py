@@ -90,9 +90,7 @@ class WithinLimit:
         repeats: what is made again in the program already, for a segment before.
         """
         segment = program.native.index(over.segment)
-        points = Checkpoints(
-            graph_of(program), over.binding, program.segments[segment].lowerings
-        )
+        points = Checkpoints(graph_of(program), over.binding)
         search = _Search(points.choices(), over, self.limit)
         for choice in search:
             graph, copies = points.with_copies(choice)

@@ -278,7 +278,7 @@ class ReferenceEngine:
         self.inputs, self.outputs, self.updates = list(inputs), list(outputs), updates
         self.values = [*outputs, *updates.values()]
         self.shared = shared_of(self.values)
-        self.uses = uses_of(self.values, updates, REPLACES)
+        self.uses = uses_of(self.shared, updates, REPLACES)
 
     def run(self, arrays: Sequence[Any]) -> list[Any]:
         return with_ticket(self.uses, None, partial(self._run, arrays))

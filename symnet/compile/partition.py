@@ -17,7 +17,7 @@ from symnet.graph.variables import Apply, Constant, Variable
 from symnet.kernels.interface import Device
 from symnet.kernels.loopir.scalars import Scalar, argument, substitute, walk
 from symnet.kernels.loopir.views import Size
-from symnet.ops.base import Lowerings
+from symnet.ops.base import lowering_of
 from symnet.ops.lowerings import (
     Branches,
     CallOf,
@@ -36,24 +36,22 @@ class Segment:
     run on its results, in order.
 
     inference: what is known of the sizes in it.
-    lowerings: how the operations of the graph are made.
     """
 
     wanted: list[Variable] = field(default_factory=list)
     leaves: list[Variable] = field(default_factory=list)
     reference: list[Apply] = field(default_factory=list)
     inference: Inference = field(default_factory=lambda: Inference(()))
-    lowerings: Lowerings = field(default_factory=Lowerings)
 
 
-def is_native(node: Apply, device: Device, lowerings: Lowerings) -> bool:
+def is_native(node: Apply, device: Device) -> bool:
     """Whether the device computes an operation, with all inside of it."""
-    lowering = lowerings[node]
+    lowering = lowering_of(node)
     if isinstance(lowering, CallOf):
         return device.offers(lowering.routine)
     if isinstance(lowering, (ScanLoop, Branches)):
         inner = (one for graph in lowering.graphs for one in graph.order)
-        return all(is_native(one, device, lowerings) for one in inner)
+        return all(is_native(one, device) for one in inner)
     return not isinstance(lowering, Reference)
 
 
@@ -81,8 +79,8 @@ def split(
         leaves = _leaves_of([*results, *updates], 0, levels)
         leaves += [v for v in inputs if v not in leaves]
         wanted = list(dict.fromkeys(results))
-        return [Segment(wanted, leaves, [], inference, levels.lowerings)]
-    segments = [Segment(lowerings=levels.lowerings) for _ in range(last + 1)]
+        return [Segment(wanted, leaves, [], inference)]
+    segments = [Segment() for _ in range(last + 1)]
     for node in nodes:
         if node in levels.reference:
             segments[levels.made[node.outputs[0]] - 1].reference.append(node)
@@ -165,7 +163,6 @@ class Levels:
     hosted: set[Variable] = field(default_factory=set)
     # Computed host integers: the first segment that may use their value for sizes.
     known: dict[Variable, int] = field(default_factory=dict)
-    lowerings: Lowerings = field(default_factory=Lowerings)
 
     def is_made_before(self, variable: Variable, segment: int) -> bool:
         """Whether a variable has its value when the native part of a segment begins."""
@@ -218,11 +215,7 @@ def find_levels(
     found = Levels()
     for node in nodes:
         level = max([found.made.get(v, 0) for v in node.inputs], default=0)
-        native = (
-            node not in without
-            and _tensors_only(node)
-            and is_native(node, device, found.lowerings)
-        )
+        native = node not in without and _tensors_only(node) and is_native(node, device)
         wait = _wait(node, inference, found) if native else None
         if wait is None:
             found.reference.add(node)
@@ -256,7 +249,7 @@ def _wait(node: Apply, inference: Inference, levels: Levels) -> int | None:
         try:
             for output in node.outputs:
                 inference.sizes_of(output)
-            if not hosts_known(node, levels.lowerings, inference):
+            if not hosts_known(node, inference):
                 return None
             return _known_from(node, inference, levels.known)
         except DataDependentSize as missing:
@@ -290,16 +283,14 @@ def _known_from(
     return max((known.get(leaf, 0) for leaf in leaves), default=0)
 
 
-def hosts_known(node: Apply, lowerings: Lowerings, inference: Inference) -> bool:
+def hosts_known(node: Apply, inference: Inference) -> bool:
     """Whether the host integers that the operation gives, itself or inside, are known."""
-    hosts = isinstance(lowerings[node], HostValue)
+    hosts = isinstance(lowering_of(node), HostValue)
     if hosts and inference.host(node.outputs[0]) is None:
         return False
-    return all(
-        hosts_known(inner, lowerings, inference)
-        for _, outputs in inference.inner.get(node, ())
-        for inner in toposort(outputs)
-    )
+    graphs = inference.inner.get(node, ())
+    inside = [one for _, outputs in graphs for one in toposort(outputs)]
+    return all(hosts_known(one, inference) for one in inside)
 
 
 def _free_leaves(nodes: Sequence[Apply], others: Sequence[Variable]) -> list[Variable]:

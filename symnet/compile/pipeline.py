@@ -142,19 +142,17 @@ PASSES: tuple[Pass | Change, ...] = (
     ),
     # What was taken out of loops meets what stands around them.
     Pass("simplify scans", SIMPLIFY, fold=True, after=("scans",)),
-    # When sums have their last form, and before they are hidden in loops.
-    Pass("library", GEMM),
-    # Late, for until here the rules know softmax as one operation.
-    Pass("expand", COMPOSED),
-    # What the two before brought in.
-    Pass("tidy", (*ALGEBRA, *SHAPES), fold=True, after=("library", "expand")),
+    # When sums have their last form, and before they are hidden in loops.  Late, too, for
+    # until here the rules know softmax as one operation.  The others tidy up.
+    Pass("library", (*GEMM, *COMPOSED, *ALGEBRA, *SHAPES), fold=True),
 )
-# What every program needs, also one that is to be compiled fast.
+# The passes and rules that every program needs, also one that is to be compiled fast.
 NECESSARY = ("write out", "stable", "merge", "branches", "expand", "place")
 
 # ---- which of them, and what users add
 
 GROUPS: dict[str, frozenset[Rule]] = {
+    "simplify": frozenset(SIMPLIFY),  # also where the last pass tidies up
     "stabilize": frozenset(STABILITY),
     "canonicalize": frozenset(
         (*CHECKS, *CANCEL, *INDEXING, *ALGEBRA, *REDUCTIONS, *SHAPES)
@@ -229,13 +227,14 @@ def _chosen(step: Pass | Change, selection: RewriteChoice) -> Pass | Change | No
         return step if selection.takes({"fast_run", step.name}) else None
     kept = [
         rule for rule in step.rules
-        if selection.takes(
+        if rule.name in NECESSARY
+        or selection.takes(
             {"fast_run", step.name, rule.name}
             | {group for group, rules in GROUPS.items() if rule in rules}
         )
     ]  # fmt: skip
     fold = step.fold and selection.takes(
-        {"fast_run", "canonicalize", step.name, "fold"}
+        {"fast_run", "canonicalize", "simplify", step.name, "fold"}
     )
     return replace(step, rules=kept, fold=fold) if kept or fold else None
 
@@ -367,12 +366,12 @@ def build_program(
     without: names of passes that are left out, "fusion" of operations among them.
     trace: collects the program after every pass.
     """
-    known = segment.inference, segment.lowerings
     results = [*wanted, *updates.values()]
-    context = lower(segment.leaves, results, *known, "fusion" not in without)
+    fused = "fusion" not in without
+    context = lower(segment.leaves, results, segment.inference, fused)
     program = context.program(wanted, updates)
     if repeats:
-        program = without_failures(program, repeats, segment.lowerings)
+        program = without_failures(program, repeats)
     left = set(without) - set(NECESSARY)
     passes = [s for s in LOWERING if s.is_for(device) and s.name not in left]
     for step in (ProgramPass("lower", lambda made: made), *passes):

@@ -20,7 +20,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from symnet.compile.lower.fuse import is_cheap
-from symnet.data_classes import dataclass
 from symnet.graph.traverse import Graph
 from symnet.graph.types import TensorType
 from symnet.graph.variables import Apply, Constant, Variable
@@ -45,14 +44,15 @@ def recompute(graph: Graph) -> Graph:
     return _Recomputation(graph).graph()
 
 
-@dataclass
 class _Readers:
     """When a variable is read first and last, views and what is cheap seen through;
     by: the last reading that comes by way of each reader."""
 
-    first: int
-    last: int
-    by: dict[Apply | None, int]
+    __slots__ = ("first", "last", "by")
+
+    def __init__(self, first: int, last: int) -> None:
+        self.first, self.last = first, last
+        self.by: dict[Apply | None, int] = {}
 
 
 class _Recomputation:
@@ -91,7 +91,7 @@ class _Recomputation:
         found: dict[Variable, _Readers] = {}
 
         def note(v: Variable, reader: Apply | None, first: int, last: int) -> None:
-            known = found.setdefault(v, _Readers(first, last, {}))
+            known = found.setdefault(v, _Readers(first, last))
             known.first, known.last = min(known.first, first), max(known.last, last)
             known.by[reader] = last
 

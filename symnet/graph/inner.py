@@ -12,7 +12,7 @@ from symnet.errors import message
 from symnet.graph.evaluate import run
 from symnet.graph.pickling import pack, unpack
 from symnet.graph.traverse import Graph, toposort
-from symnet.graph.variables import Constant, Variable, operand_text
+from symnet.graph.variables import Apply, Constant, Variable, operand_text
 from symnet.lazy import cached_property
 
 # Constants up to this size in bytes are compared by value.
@@ -27,7 +27,13 @@ class InnerGraph:
         that needs something else.
     """
 
-    def __init__(self, inputs: Sequence[Variable], outputs: Sequence[Variable]) -> None:
+    def __init__(
+        self,
+        inputs: Sequence[Variable],
+        outputs: Sequence[Variable],
+        order: list[Apply] | None = None,
+    ) -> None:
+        """order: the operations as `toposort` gives them, where that is known."""
         self.inputs = tuple(inputs)
         self.outputs = tuple(outputs)
         given = set(self.inputs)
@@ -37,8 +43,8 @@ class InnerGraph:
             if v.owner is not None:
                 raise _not_an_input(v)
         # The operations, each after those it needs.
-        self.order = toposort(self.outputs)
-        for v in chain(*(node.inputs for node in self.order), self.outputs):
+        self.order = toposort(self.outputs) if order is None else order
+        for v in chain(*[node.inputs for node in self.order], self.outputs):
             if v.owner is None and v not in given and not isinstance(v, Constant):
                 raise _not_an_input(v)
 

@@ -18,25 +18,24 @@ def toposort(
     blockers: variables whose making is not looked into.
     """
     stop = set(blockers)
-    order: list[Apply] = []
-    seen = set[Apply]()
-    begun: list[Apply] = []  # each needed by the one before it
-    needs = [
-        iter(outputs)
-    ]  # of the outputs and of those begun, what is to be looked at
-    while needs:
-        for v in needs[-1]:
-            node = v.owner
-            if node is not None and node not in seen and v not in stop:
-                seen.add(node)
-                begun.append(node)
-                needs.append(iter(node.inputs))
-                break
-        else:
-            needs.pop()
-            if begun:
-                order.append(begun.pop())
-    return order
+    order: dict[Apply, None] = {}
+    begun = set[Apply]()
+    stack = [v.owner for v in outputs if v.owner is not None and v not in stop]
+    stack.reverse()
+    while stack:
+        node = stack[-1]
+        if node not in begun:
+            begun.add(node)
+            below = [
+                v.owner for v in node.inputs
+                if v.owner is not None and v.owner not in begun and v not in stop
+            ]  # fmt: skip
+            if below:
+                below.reverse()
+                stack += below
+                continue
+        order.setdefault(stack.pop())
+    return list(order)
 
 
 def ancestors(
@@ -252,12 +251,14 @@ def change_nodes(
         if not asked and new.keys().isdisjoint(node.inputs):
             continue
         inputs = [new.get(v, v) for v in node.inputs]
-        with inherit(node.origin):
-            results = change(node, inputs) if asked else None
-            if results is None:
-                if all(a is b for a, b in zip(inputs, node.inputs, strict=True)):
-                    continue
-                results = node.clone_with_new_inputs(inputs).outputs
+        results: Sequence[Variable | None] | None = None
+        if asked:
+            with inherit(node.origin):
+                results = change(node, inputs)
+        if results is None:
+            if all(a is b for a, b in zip(inputs, node.inputs, strict=True)):
+                continue
+            results = node.clone_with_new_inputs(inputs).outputs
         pairs = zip(node.outputs, results, strict=True)
         new.update({old: v for old, v in pairs if v is not None})
     if not new:

@@ -17,7 +17,7 @@ import numpy as np
 from symnet.config import config
 from symnet.errors import message
 from symnet.graph.attached import Attached
-from symnet.graph.origin import Origin, capture
+from symnet.graph.origin import Origin, capture, inherit
 from symnet.graph.types import INTEGERS, TensorType, Type
 
 
@@ -156,7 +156,11 @@ class Apply:
     (True, [x, y], 1)
     """
 
-    __slots__ = ("op", "inputs", "outputs", "origin", "_tag", "__weakref__")
+    __slots__ = (
+        "op", "inputs", "outputs", "origin", "_tag",
+        "_lowering",  # how it is compiled, once that has been asked (see `ops.base`)
+        "__weakref__",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -171,11 +175,17 @@ class Apply:
         self.outputs = list(outputs)
         self.origin: Origin | None = capture() if like is None else like.origin
         self._tag: SimpleNamespace | None = None
+        self._lowering: Any = None
         for index, output in enumerate(self.outputs):
             if output.owner is None:
                 output.owner, output.index = self, index
             elif output.owner is not self:
                 raise ValueError(f"{output} belongs to another operation already")
+
+    def __getstate__(self) -> tuple[None, dict[str, Any]]:
+        """All but what can be found out again."""
+        kept = ("op", "inputs", "outputs", "origin", "_tag")
+        return None, {name: getattr(self, name) for name in kept} | {"_lowering": None}
 
     @property
     def tag(self) -> SimpleNamespace:
@@ -210,13 +220,15 @@ class Apply:
         self, inputs: Sequence[Variable], strict: bool = True
     ) -> Apply:
         """The same op on other inputs; made anew, with its checks, where types differ."""
-        pairs = zip(inputs, self.inputs, strict=True)
-        if all(a.type is b.type or a.type == b.type for a, b in pairs):
-            fresh = [make_variable(o.type) for o in self.outputs]
-            node = Apply(self.op, inputs, fresh, like=self)
+        for a, b in zip(inputs, self.inputs, strict=True):
+            if a.type is not b.type and a.type != b.type:
+                with inherit(self.origin):
+                    node: Apply = self.op.make_node(*inputs)
+                node.origin = self.origin
+                break
         else:
-            node = self.op.make_node(*inputs)
-            node.origin = self.origin
+            fresh = [v.type.variable_class(v.type) for v in self.outputs]
+            node = Apply(self.op, inputs, fresh, like=self)
         for old, new in zip(self.outputs, node.outputs, strict=True):
             new.name, new._tag = old.name, old._tag
         return node

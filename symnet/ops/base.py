@@ -131,16 +131,12 @@ class PointOp(TensorOp):
 
 
 def lowering_of(node: Apply) -> Lowering:
-    """How any node's outputs are made; those of ops that users write, by the op."""
-    return node.op.lowering(node) if isinstance(node.op, TensorOp) else Reference()
-
-
-class Lowerings(dict[Apply, Lowering]):
-    """The same for the operations of a graph that is compiled, each asked once."""
-
-    def __missing__(self, node: Apply) -> Lowering:
-        found = self[node] = lowering_of(node)
-        return found
+    """How any node's outputs are made; those of ops that users write, by the op.  A node
+    never changes, so that its op is asked once."""
+    if node._lowering is None:
+        own = isinstance(node.op, TensorOp)
+        node._lowering = node.op.lowering(node) if own else Reference()
+    return node._lowering  # type: ignore[no-any-return]
 
 
 # ---- from values to variables

@@ -181,7 +181,14 @@ def shape_i(x: Any, i: int) -> Variable:
     number = variable.type.shape[axis]
     if number is not None:
         return size_constant(number)
-    return ShapeI(axis)(variable)
+    return _size_along(axis)(variable)
+
+
+@lru_cache(maxsize=64)
+def _size_along(axis: int) -> ShapeI:
+    """One op for each axis: many sizes are asked for, and ops are told apart by identity
+    first."""
+    return ShapeI(axis)
 
 
 def sizes_of(x: Variable) -> list[Variable]:

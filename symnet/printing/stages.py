@@ -374,7 +374,7 @@ class Stages:
         lines: list[str] = []
         for segment, _, head in self._segments():
             inference = segment.inference
-            nodes = needed_nodes(segment.wanted, segment.leaves, segment.lowerings)
+            nodes = needed_nodes(segment.wanted, segment.leaves)
             lines += head
             for k, cluster in enumerate(fuse(nodes, segment.wanted, inference)):
                 lines += cluster_lines(k, cluster, self.listing, inference.arguments)

@@ -10,7 +10,6 @@ from collections import defaultdict
 from operator import is_
 from typing import Any
 
-from symnet.graph.origin import inherit
 from symnet.graph.traverse import Graph, leaves
 from symnet.graph.types import TensorType
 from symnet.graph.variables import Apply, Constant, Variable
@@ -40,6 +39,7 @@ class AnalysisCache:
         # What is known by the identity of an op keeps it, so that no other one gets that.
         self._numbers: dict[int, tuple[int, Any]] = {}
         self._kinds: dict[RuleTable, dict[int, tuple[Any, Any]]] = defaultdict(dict)
+        self._rules: dict[RuleTable, dict[Apply, list[Rule]]] = defaultdict(dict)
 
     def inside(self) -> AnalysisCache:
         """For a graph inside an operation: what ops and rules are to each other is so
@@ -61,14 +61,24 @@ class AnalysisCache:
 
     def candidates(self, table: RuleTable, node: Apply) -> list[Rule]:
         """The rules that may fit, judged by the ops of the node and of its operands."""
+        rules = self._rules[table].get(node)
+        if rules is None:
+            rules = self._rules[table][node] = self._find_candidates(table, node)
+        return rules
+
+    def _find_candidates(self, table: RuleTable, node: Apply) -> list[Rule]:
         known = self._kinds[table]
-        kinds = []
-        for made_by in (node.op, *map(maker, node.inputs)):
+
+        def kind(made_by: Any) -> Any:
             found = known.get(id(made_by))
             if found is None:
                 found = known[id(made_by)] = table.kind(made_by), made_by
-            kinds.append(found[0])
-        return table.candidates(tuple(kinds), node)
+            return found[0]
+
+        own = kind(node.op)
+        if not table.rooted(own, node.op):
+            return []
+        return table.candidates((own, *[kind(maker(v)) for v in node.inputs]), node)
 
     # ---- of equals, the one that stands for all
 
@@ -78,6 +88,9 @@ class AnalysisCache:
 
         inputs: no two of them equal.
         """
+        same = all(map(is_, inputs, node.inputs))
+        if same and node in self._ones:
+            return node
         numbers = list(map(id, inputs))
         if node.op.commutative:
             numbers.sort()
@@ -85,10 +98,7 @@ class AnalysisCache:
         found = self._nodes.get(key)
         if found is not None:
             return found[0]
-        made = node
-        if not all(map(is_, inputs, node.inputs)):
-            with inherit(node.origin):
-                made = node.clone_with_new_inputs(inputs)
+        made = node if same else node.clone_with_new_inputs(inputs)
         self._nodes[key] = made, inputs
         if all(map(is_, inputs, made.inputs)):
             self._ones.add(made)
@@ -113,14 +123,16 @@ class AnalysisCache:
 
     # ---- operations for which no rule has anything
 
-    def converged(self, table: RuleTable, fold: bool) -> set[Apply]:
-        """The operations that these rules, and folding, are known to leave as they are."""
-        known = [
-            nodes
+    def converged(
+        self, table: RuleTable, fold: bool
+    ) -> list[tuple[frozenset[Rule], set[Apply]]]:
+        """Of these rules those that are known to leave operations as they are, and which;
+        where `fold` is asked for, folding does, too."""
+        return [
+            (table.set & rules, nodes)
             for (rules, folded), nodes in self._converged.items()
-            if table.set <= rules and fold <= folded
+            if fold <= folded and not table.set.isdisjoint(rules)
         ]
-        return known[0] if len(known) == 1 else set().union(*known)
 
     def note_converged(self, table: RuleTable, fold: bool, nodes: set[Apply]) -> None:
         """Note that these rules leave `nodes` as they are, whatever uses them."""

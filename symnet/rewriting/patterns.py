@@ -223,8 +223,10 @@ class Rule:
 
 
 def _is(made_by: Any, kind: Any) -> bool:
+    if made_by is None or made_by is kind:
+        return made_by is kind
     if isinstance(kind, type):
-        return made_by is kind or isinstance(made_by, kind)
+        return isinstance(made_by, kind)
     return _same_op(made_by, kind)
 
 
@@ -278,15 +280,19 @@ class RuleTable:
         """
         found = self._candidates.get(kinds)
         if found is None:
-            rules = self._rooted.get(kinds[0])
-            if rules is None:
-                rules = self._rooted[kinds[0]] = self._rules_for(node.op)
             makers = [maker(v) for v in node.inputs]
+            rules = self.rooted(kinds[0], node.op)
             found = self._candidates[kinds] = [r for r in rules if r.fits(makers)]
         return found
 
+    def rooted(self, kind: Any, op: Op) -> list[Rule]:
+        """The rules for an op of that kind and for the classes that it is of, in order."""
+        found = self._rooted.get(kind)
+        if found is None:
+            found = self._rooted[kind] = self._rules_for(op)
+        return found
+
     def _rules_for(self, op: Op) -> list[Rule]:
-        """The rules for this op and for the classes that it is of, in order."""
         own = type(op) in self._named_classes and op in self._by_root
         roots = [*type(op).__mro__, *([op] if own else ())]
         numbers = [n for root in roots for n in self._by_root.get(root, ())]

@@ -110,7 +110,9 @@ class Rewriter:
         self.replaced: set[Apply] = set()  # by a rule, or merged with one that was
         self.open: set[Apply] = set()  # replaced, but the replacement is not final yet
         self.steps: dict[Apply, Steps] = {}
-        self._users: dict[Variable, list[Apply | None]] = {}  # None: an output
+        # None as a user: an output.  Found when a rule asks; most passes have none that does.
+        self._users: dict[Variable, list[Apply | None]] | None = None
+        self._moved: list[tuple[Variable, Variable]] = []
         self.warned = False
         self.table = rule_table(tuple(rules))
         self.analyses = analyses if analyses is not None else AnalysisCache()
@@ -146,29 +148,43 @@ class Rewriter:
 
     def _is_idle(self, node: Apply) -> bool:
         """Whether it is known that no rule has anything for the operation."""
-        if node in self.converged:
-            return True
-        if self.fold and all(isinstance(v, Constant) for v in node.inputs):
+        if self._may_fold(node) and all(isinstance(v, Constant) for v in node.inputs):
             return False
-        return not self.analyses.candidates(self.table, node)
+        return not self._rules(node)
+
+    def _may_fold(self, node: Apply) -> bool:
+        return self.fold and not any(node in nodes for _, nodes in self.converged)
+
+    def _rules(self, node: Apply) -> list[Rule]:
+        """The rules that may have something for the operation, as far as is known."""
+        rules = self.analyses.candidates(self.table, node)
+        for idle, nodes in self.converged:
+            if rules and node in nodes:
+                rules = [rule for rule in rules if rule not in idle]
+        return rules
 
     def _walk_all(self, order: Sequence[Apply], changing: Sequence[Apply]) -> None:
         self.given.update(order)
-        if self.table.rules:
-            self._find_clients(order)
         with config.change_flags(compute_test_value="off", warn_float64="ignore"):
             for node in changing:
                 self._walk(node)
 
-    def _find_clients(self, order: Sequence[Apply]) -> None:
-        for node in order:
+    def _find_clients(self) -> dict[Variable, list[Apply | None]]:
+        """Those of the graph, and of what has come in the place of its variables."""
+        found: dict[Variable, list[Apply | None]] = {}
+        for node in self.graph.toposort():
             for v in inputs_read(node):
-                self._users.setdefault(v, []).append(node)
+                found.setdefault(v, []).append(node)
         for v in self.graph.outputs:
-            self._users.setdefault(v, []).append(None)
+            found.setdefault(v, []).append(None)
+        for old, new in self._moved:
+            if old in found:
+                found.setdefault(new, []).extend(found[old])
+        return found
 
     def _same_clients(self, old: Variable, new: Variable) -> None:
-        if old in self._users:
+        self._moved.append((old, new))
+        if self._users is not None and old in self._users:
             self._users.setdefault(new, []).extend(self._users[old])
 
     # ---- the walk
@@ -223,6 +239,9 @@ class Rewriter:
 
     def _finish(self, old: Apply, current: Apply, new: Sequence[Variable]) -> None:
         self.open.discard(current)
+        if new is old.outputs and len(new) == 1:  # as most: it stays as it is
+            self.final.setdefault(new[0], new[0])
+            return
         for before, middle, after in zip(
             old.outputs, current.outputs, new, strict=True
         ):
@@ -253,7 +272,7 @@ class Rewriter:
         final = self.final
         inputs = [final[v] if v in final else self._final(v) for v in node.inputs]
         found = self.analyses.one_node(node, inputs)
-        if found is not node and self._users:
+        if found is not node:
             for old, new in zip(node.outputs, found.outputs, strict=True):
                 self._same_clients(old, new)
         if node in self.steps:
@@ -267,14 +286,12 @@ class Rewriter:
         if node in self.open or self._too_many(node):
             self._warn(node)
             return None
-        if node in self.converged:
-            return None
-        if self.fold:
+        if self._may_fold(node):
             constants = fold_constants(node)
             if constants is not None:
                 return self._replaced("constant_folding", node, constants)
         self.asked = False
-        rules = self.analyses.candidates(self.table, node)
+        rules = self._rules(node)
         if rules:
             with inherit(node.origin):
                 for rule in rules:
@@ -288,7 +305,8 @@ class Rewriter:
 
     def _try(self, rule: Rule, node: Apply, bound: Bindings) -> list[Variable] | None:
         try:
-            return self._outputs(rule, node, bound)
+            result = rule.result(Match(node, bound, self))
+            return None if result is None else self._outputs(rule, node, result)
         except Exception as error:  # a fault of the rule, not of the user
             if rule.is_users:
                 raise
@@ -296,11 +314,8 @@ class Rewriter:
             return None
 
     def _outputs(
-        self, rule: Rule, node: Apply, bound: Bindings
+        self, rule: Rule, node: Apply, result: Variable | Sequence[Variable]
     ) -> list[Variable] | None:
-        result = rule.result(Match(node, bound, self))
-        if result is None:
-            return None
         outputs = [result] if isinstance(result, Variable) else list(result)
         if len(outputs) != node.nout:
             raise RewriteError(
@@ -346,6 +361,8 @@ class Rewriter:
 
     def users(self, variable: Variable) -> Sequence[Apply | None]:
         self.asked = True
+        if self._users is None:
+            self._users = self._find_clients()
         return self._users.get(variable, ())
 
     def clients(self, variable: Variable) -> list[tuple[Apply | str, int]]:

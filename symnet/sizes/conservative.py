@@ -140,6 +140,8 @@ class CertainSizes(Inference):
                 self._loose.update(node.outputs)
         own |= self._own.pop(node, set())
         below = [self._demanded[v] for v in node.inputs if v in self._demanded]
+        if not own and not below:
+            return
         found = max(below, key=len, default=frozenset())
         if own or not all(demands <= found for demands in below):
             found = found.union(own, *below)

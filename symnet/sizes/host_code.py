@@ -37,6 +37,8 @@ def on_host(value: Scalar) -> bool:
 
 def fold(value: Scalar) -> Scalar:
     """The same integer expression with what is known computed and equals made one."""
+    if not value.args:
+        return value
     new: dict[int, Scalar] = {}
     for node in walk([value]):
         args = [new[id(a)] for a in node.args]

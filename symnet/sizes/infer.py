@@ -6,10 +6,10 @@ sizes agree, whether a position is in range) is kept as a `SizeGuard` for the ca
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from symnet.data_classes import dataclass
 from symnet.errors import ShapeError, message
@@ -22,8 +22,7 @@ from symnet.ops.lowerings import Host
 from symnet.sizes.host_code import fold, on_host
 
 
-@dataclass(frozen=True)
-class HostArgument:
+class HostArgument(NamedTuple):
     """A host integer that a call provides: a size of a leaf (axis), or its value (None)."""
 
     leaf: Variable
@@ -99,10 +98,11 @@ class Inference:
         if isinstance(variable, Constant):
             self._sizes[variable] = tuple(size(n) for n in variable.data.shape)
             return
-        for node in _pending(variable, self._sizes):
+        known = self._sizes
+        for node in _pending(variable, lambda v: v not in known):
             for v in node.inputs:
-                if isinstance(v, Constant):
-                    self._sizes[v] = tuple(size(n) for n in v.data.shape)
+                if v not in known and isinstance(v, Constant):
+                    known[v] = tuple(size(n) for n in v.data.shape)
             self._infer_node(node)
 
     def _infer_node(self, node: Apply) -> None:
@@ -317,7 +317,7 @@ class Inference:
     def host(self, variable: Variable) -> Host | None:
         """The value of an integer scalar or short vector as host scalars, or None."""
         if variable not in self._host:
-            for node in _pending(variable, self._host, self._leaves):
+            for node in _pending(variable, self._may_have_value):
                 values = [self._host_leaf(v) for v in node.inputs]
                 op = node.op
                 try:
@@ -332,6 +332,13 @@ class Inference:
                     )
             self._host_leaf(variable)
         return self._host[variable]
+
+    def _may_have_value(self, variable: Variable) -> bool:
+        """Whether a value may follow from an operation's, and has not been looked for.  Of
+        a matrix none is known, so that nothing is looked for below it."""
+        kind = variable.type
+        large = isinstance(kind, TensorType) and len(kind.shape) > 1
+        return not (large or variable in self._host or variable in self._leaves)
 
     def _host_leaf(self, variable: Variable) -> Host | None:
         if variable not in self._host:
@@ -360,27 +367,22 @@ class Inference:
         return None
 
 
-def _pending(
-    variable: Variable, known: Mapping[Variable, Any], leaves: Collection[Variable] = ()
-) -> list[Apply]:
-    """The operations below `variable` whose outputs are not `known`, in order."""
-    order: list[Apply] = []
-    seen: set[Apply] = set()
-    start = variable.owner if variable not in leaves else None
-    stack = [(start, False)] if start is not None else []
+def _pending(variable: Variable, waits: Callable[[Variable], bool]) -> list[Apply]:
+    """The operations that make `variable`, as far down as variables are waited for, each
+    after those it needs."""
+    order: dict[Apply, None] = {}
+    begun: set[Apply] = set()
+    stack = [variable.owner] if variable.owner is not None and waits(variable) else []
     while stack:
-        node, done = stack.pop()
-        if done:
-            order.append(node)
-        elif node not in seen:
-            seen.add(node)
-            stack.append((node, True))
-            stack.extend(
-                (v.owner, False)
-                for v in reversed(node.inputs)
-                if v.owner is not None and v not in known and v not in leaves
-            )
-    return order
+        node = stack[-1]
+        if node not in begun:
+            begun.add(node)
+            below = [v.owner for v in node.inputs if v.owner is not None and waits(v)]
+            if below:
+                stack.extend(reversed(below))
+                continue
+        order.setdefault(stack.pop())
+    return list(order)
 
 
 def _unsigned(value: Size, variable: Variable) -> Size:

@@ -7,7 +7,7 @@ import numpy as np
 from symnet import function
 from symnet.compile.pipeline import simplified
 from symnet.compile.scan.vectorise import Lengths
-from symnet.graph.traverse import Graph
+from symnet.graph.traverse import Graph, change_nodes
 from symnet.ops.linalg.products import Dot
 from symnet.ops.scan.loop import Scan
 from symnet.rewriting.analyses import AnalysisCache
@@ -25,6 +25,16 @@ def dots(nodes):
 def passed(one_pass, outputs, inputs):
     """The simplified graph of `outputs`, after a pass."""
     return one_pass(simplified(Graph(inputs, list(outputs))))
+
+
+def each_loop(change):
+    """The pass that puts what `change` gives for a loop's op and inputs in its place."""
+
+    def one(node, inputs):
+        loop = change(node.op, inputs)
+        return None if loop is None else loop.outputs
+
+    return lambda graph: change_nodes(graph, one, (Scan,))
 
 
 def known(graph):

@@ -28,7 +28,7 @@ def points_of(graph: Graph, *shapes: tuple[int, ...]) -> Checkpoints:
     shared = [s.get_value() for s in native.program.shared]
     every = [a.shape for a in (*inputs, *shared)]
     binding = native.planner.bind(native.arguments(inputs, shared), every)
-    return Checkpoints(graph_of(made), binding, made.segments[0].lowerings)
+    return Checkpoints(graph_of(made), binding)
 
 
 def network(depth: int) -> Graph:

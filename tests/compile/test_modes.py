@@ -207,6 +207,17 @@ def test_rewrites_are_left_out_by_their_names_and_theanos():
         np.testing.assert_array_equal(f([800.0]), [800.0])
 
 
+def test_composed_operations_are_written_out_also_without_library_calls():
+    x, w = T.dmatrices("x", "w")
+    y = T.nnet.softmax(w + T.dot(x, x))
+    f = function([x, w], y, mode=Mode().excluding("library"))
+    names = {str(node.op) for node in f.maker.fgraph.toposort()}
+    assert "Gemm" not in names and "exp" in names
+    a = np.random.default_rng(1).standard_normal((3, 3))
+    e = np.exp(a + a @ a)
+    np.testing.assert_allclose(f(a, a), e / e.sum(1, keepdims=True), rtol=1e-12)
+
+
 @pytest.mark.parametrize("tag", ["fold", "constant_folding", "canonicalize"])
 def test_constants_may_be_left_as_they_are(tag: str) -> None:
     x = T.dvector("x")

@@ -15,7 +15,6 @@ from symnet.graph.traverse import Graph
 from symnet.graph.variables import Apply
 from symnet.ifelse import ifelse
 from symnet.kernels.cpu.cpu_device import CPU
-from symnet.ops.base import Lowerings
 from tests.helpers import reference_sort, run
 
 RNG = np.random.default_rng(0)
@@ -101,7 +100,7 @@ def test_shapes_of_what_a_segment_makes_need_no_cut():
 
 def test_which_operations_are_native():
     def native(output):
-        return is_native(output.owner, CPU, Lowerings())
+        return is_native(output.owner, CPU)
 
     x, y, rows, z = T.dmatrix(), T.dmatrix(), T.lvector(), T.zmatrix()
     assert native(T.tanh(x)) and native(T.dot(x, y))
@@ -119,7 +118,7 @@ def test_a_condition_is_native_where_both_branches_are():
     def native(branch):
         # What only one branch needs is moved inside.
         graph = rewrite_graph(Graph([], [symnet.ifelse.ifelse(c, branch, x)]))
-        return is_native(graph.outputs[0].owner, CPU, Lowerings())
+        return is_native(graph.outputs[0].owner, CPU)
 
     assert native(T.exp(x)) and not native(reference_sort(x))
 

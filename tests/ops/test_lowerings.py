@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -170,3 +172,11 @@ def test_an_op_needs_its_lowering_and_no_more_to_run_natively():
     f = function([v], Tail()(Backwards()(v)) * 2)
     np.testing.assert_array_equal(f([1.0, 2.0, 3.0]), [4.0, 2.0])
     assert not any(segment.reference for segment in f.engine.segments)
+
+
+def test_a_node_keeps_its_lowering_and_pickles_without_it():
+    node = T.tanh(T.dmatrix("x")).owner
+    assert lowering_of(node) is lowering_of(node)
+    twin = pickle.loads(pickle.dumps(node))
+    assert twin.op == node.op and twin._lowering is None
+    assert lowering_of(twin) == lowering_of(node)

@@ -22,7 +22,6 @@ from symnet.compile.lower.program import (
 )
 from symnet.graph.variables import Apply, Constant, Variable
 from symnet.kernels.loopir.views import Size, View, size
-from symnet.ops.base import Lowerings
 from symnet.shared import SharedVariable
 from symnet.sizes.infer import Inference
 
@@ -38,15 +37,13 @@ class Context:
         leaves: Sequence[Variable],
         wanted: Sequence[Variable],
         inference: Inference,
-        lowerings: Lowerings,
         lower_graph: Callable[[Context], None],
         parent: Context | None = None,
         views: Mapping[Variable, View] | None = None,
     ) -> None:
         """views: for an inner graph, where its inputs lie; what does not belong to one
         graph alone (constants, parameters) is then `parent`'s."""
-        self.inference, self.lowerings = inference, lowerings
-        self.lower_graph = lower_graph
+        self.inference, self.lower_graph = inference, lower_graph
         self.steps: list[Instruction] = []
         self.constants: list[Buffer] = parent.constants if parent else []
         self.parameters: list[Size] = parent.parameters if parent else []
@@ -66,8 +63,8 @@ class Context:
         self, views: Mapping[Variable, View], wanted: Sequence[Variable]
     ) -> Context:
         """A context for an inner graph; `views` says where its inputs lie."""
-        known, graph = (self.inference, self.lowerings), self.lower_graph
-        return Context(list(views), wanted, *known, graph, self, views)
+        own = self.inference, self.lower_graph
+        return Context(list(views), wanted, *own, self, views)
 
     def inside(
         self, views: Mapping[Variable, View], wanted: Sequence[Variable], loop: bool

@@ -31,7 +31,7 @@ from symnet.kernels.loopir import scalars
 from symnet.kernels.loopir.scalars import Kernel, Output
 from symnet.kernels.loopir.views import ONE, View, contiguous_strides, size
 from symnet.kernels.routines import Convolve, MatrixProduct, Routine
-from symnet.ops.base import Lowerings
+from symnet.ops.base import lowering_of
 from symnet.ops.lowerings import (
     Branches,
     CallOf,
@@ -50,7 +50,7 @@ from symnet.sizes.infer import Inference
 
 
 def needed_nodes(
-    wanted: Sequence[Variable], leaves: Sequence[Variable], lowerings: Lowerings
+    wanted: Sequence[Variable], leaves: Sequence[Variable]
 ) -> dict[Apply, Lowering]:
     """The operations whose arrays `wanted` needs, in topological order, with how each is
     to be made.
@@ -61,7 +61,7 @@ def needed_nodes(
     found: list[tuple[Apply, Lowering]] = []
     for node in reversed(toposort(wanted, blockers=leaves)):
         if any(v in needed for v in node.outputs):
-            lowering = lowerings[node]
+            lowering = lowering_of(node)
             if not isinstance(lowering, HostValue):
                 found.append((node, lowering))
                 needed.update(node.inputs[k] for k in lowering.reads)
@@ -72,15 +72,11 @@ def lower(
     leaves: Sequence[Variable],
     wanted: Sequence[Variable],
     inference: Inference,
-    lowerings: Lowerings,
     fused: bool = True,
 ) -> Context:
-    """The steps that compute `wanted` from `leaves`; fused: operations share loops.
-
-    lowerings: how operations are made, as far as that has been asked.
-    """
+    """The steps that compute `wanted` from `leaves`; fused: operations share loops."""
     inner = lower_graph if fused else partial(lower_graph, most=1)
-    context = Context(leaves, wanted, inference, lowerings, inner)
+    context = Context(leaves, wanted, inference, inner)
     inner(context)
     return context
 
@@ -89,7 +85,7 @@ def lower_graph(
     context: Context, columns: bool = True, most: int = MAXIMUM_NODES
 ) -> None:
     """Append the steps of a context's graph.  columns, most: see `fuse`."""
-    nodes = needed_nodes(context.wanted, context.leaves, context.lowerings)
+    nodes = needed_nodes(context.wanted, context.leaves)
     for cluster in fuse(nodes, context.wanted, context.inference, columns, most):
         _lower_cluster(context, cluster)
 

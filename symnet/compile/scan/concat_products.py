@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from symnet.compile.scan.scan_builder import ScanBuilder
 from symnet.compile.scan.vectorise import INVARIANT, kinds_of, values_read
-from symnet.graph.traverse import Graph, change_nodes, clone_replace, toposort
+from symnet.graph.traverse import clone_replace
 from symnet.graph.variables import Apply, Variable
 from symnet.ops.arithmetic import add
 from symnet.ops.joining import join
@@ -21,28 +21,25 @@ from symnet.ops.sizes import shape_i
 from symnet.ops.subtensor import Subtensor
 
 
-def join_products(graph: Graph) -> Graph:
-    """The graph with products in its loops joined that have their left factor in common."""
-
-    def change(node: Apply, inputs: list[Variable]) -> Sequence[Variable] | None:
-        if node.op.python_loop:
-            return None
-        draft = ScanBuilder.of(node.op, inputs)
-        groups = [group for group in _groups(draft) if len(group) > 1]
-        if not groups:
-            return None
-        for group in groups:
-            _join(draft, group)
-        return draft.node().outputs
-
-    return change_nodes(graph, change, (Scan,))
+def join_products(op: Scan, inputs: Sequence[Variable]) -> Apply | None:
+    """The loop with products joined that have their left factor in common; None where
+    there are none."""
+    if op.python_loop:
+        return None
+    draft = ScanBuilder.of(op, inputs)
+    groups = [group for group in _groups(draft) if len(group) > 1]
+    if not groups:
+        return None
+    for group in groups:
+        _join(draft, group)
+    return draft.node()
 
 
 def _groups(draft: ScanBuilder) -> list[list[Apply]]:
     """Products of the same moving matrix or vector with fixed matrices."""
-    kinds, read = kinds_of(draft), values_read(draft.results)
+    kinds, read = kinds_of(draft), values_read(draft)
     found: dict[Variable, list[Apply]] = defaultdict(list)
-    for node in toposort(draft.results):
+    for node in draft.order():
         if not isinstance(node.op, Dot) or node.outputs[0] not in read:
             continue
         left, right = node.inputs

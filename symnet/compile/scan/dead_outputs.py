@@ -7,10 +7,12 @@ more is kept: the memory of `xs[-1]` does not grow with the steps.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from operator import is_
 from typing import Any, NamedTuple
 
 from symnet.compile.scan.scan_builder import ScanBuilder
+from symnet.graph.inner import InnerGraph
 from symnet.graph.traverse import Graph, change_nodes, toposort
 from symnet.graph.variables import Apply, Constant, Variable
 from symnet.ops.arithmetic import add, minimum, sub
@@ -30,33 +32,52 @@ class Kept(NamedTuple):
     collected: list[int]
 
 
-def trim_loops(graph: Graph) -> Graph:
-    """The graph without the parts of its loops that nobody reads.
+def trim_loops(graph: Graph, simplify: Callable[[Graph], Graph]) -> Graph:
+    """The graph with the steps of its loops made simpler, and without the parts of its
+    loops that nobody reads then.
 
+    simplify: makes the graph of a step simpler.
     What a part that is left out would have demanded of sizes is no longer demanded, as of
     any operation that nobody needs.
     """
-    kept = _kept_parts(graph)
-    if not kept:
-        return graph
+    loops = {
+        node: _simplified(node.op, simplify)
+        for node in graph.toposort()
+        if isinstance(node.op, Scan)
+    }
+    kept = _kept_parts(graph, loops)
 
     def change(node: Apply, inputs: Sequence[Variable]) -> list[Variable | None] | None:
-        return _trimmed(node, inputs, kept[node]) if node in kept else None
+        if node in kept:
+            return _trimmed(loops[node], inputs, kept[node])
+        if loops[node] is node.op:
+            return None
+        return [*loops[node].make_node(*inputs).outputs]
 
     return change_nodes(graph, change, (Scan,))
 
 
-def _kept_parts(graph: Graph) -> dict[Apply, Kept]:
-    """What is kept of the loops of which something is not needed, seen from the outputs."""
+def _simplified(op: Scan, simplify: Callable[[Graph], Graph]) -> Scan:
+    given = op.graph.as_graph()
+    found = simplify(given)
+    if all(map(is_, found.outputs, given.outputs)):
+        return op
+    return op.with_graph(InnerGraph(op.inner_inputs, found.outputs))
+
+
+def _kept_parts(graph: Graph, loops: Mapping[Apply, Scan]) -> dict[Apply, Kept]:
+    """What is kept of the loops of which something is not needed, seen from the outputs.
+
+    loops: as what each of them is taken."""
     needed = set(graph.outputs)
     found: dict[Apply, Kept] = {}
     for node in reversed(graph.toposort()):
         if needed.isdisjoint(node.outputs):
             continue
-        if not isinstance(node.op, Scan):
+        if node not in loops:
             needed.update(node.inputs)
             continue
-        draft = ScanBuilder.of(node.op, node.inputs)
+        draft = ScanBuilder.of(loops[node], node.inputs)
         kept, read = _needed_parts(draft, node, needed)
         if len(read) < node.nin - 1 or len(kept.collected) < len(draft.collected):
             found[node] = kept
@@ -68,7 +89,7 @@ def _needed_parts(
     draft: ScanBuilder, node: Apply, needed: Collection[Variable]
 ) -> tuple[Kept, list[Variable]]:
     """What is kept, and the inputs that it reads."""
-    outputs = node.op.split_outputs(node.outputs)
+    outputs = draft.op.split_outputs(node.outputs)
     collected = [k for k, v in enumerate(outputs.collected) if v in needed]
     states = {k for k, v in enumerate(outputs.states) if v in needed}
     results = [draft.collected[k] for k in collected]
@@ -90,16 +111,14 @@ def _needed_parts(
     return Kept(sorted(states), collected), inputs
 
 
-def _trimmed(
-    node: Apply, inputs: Sequence[Variable], kept: Kept
-) -> list[Variable | None]:
+def _trimmed(op: Scan, inputs: Sequence[Variable], kept: Kept) -> list[Variable | None]:
     """What stands for the outputs of a loop of which only some parts are kept."""
-    draft = ScanBuilder.of(node.op, inputs)
+    draft = ScanBuilder.of(op, inputs)
     draft.states = [draft.states[k] for k in kept.states]
     draft.collected = [draft.collected[k] for k in kept.collected]
     found = draft.outputs()
-    results: list[Variable | None] = [None] * len(node.outputs)
-    count = len(node.op.states)
+    results: list[Variable | None] = [None] * len(op.inner_outputs)
+    count = len(op.states)
     for k, v in zip(kept.states, found.states):
         results[k] = v
     for k, v in zip(kept.collected, found.collected):

@@ -19,7 +19,6 @@ from symnet.compile.scan.vectorise import (
     read_by,
     values_read,
 )
-from symnet.graph.traverse import Graph, change_nodes, toposort
 from symnet.graph.types import TensorType
 from symnet.graph.variables import Apply, Variable, make_variable
 from symnet.ops.indexing import getitem
@@ -27,21 +26,19 @@ from symnet.ops.linalg.products import Dot
 from symnet.ops.scan.loop import Scan
 
 
-def hoist_products(graph: Graph, lengths: Lengths) -> Graph:
-    """The graph with products that do not depend on the steps before taken out of its
-    loops.
+def hoist_products(
+    op: Scan, inputs: Sequence[Variable], lengths: Lengths
+) -> Apply | None:
+    """The loop without the products that do not depend on the steps before; None where it
+    has none.
 
     Not of loops that may stop early, nor of those that hand out no more than last rows:
     their memory is not to grow with the steps.
     """
-
-    def change(node: Apply, inputs: list[Variable]) -> Sequence[Variable] | None:
-        if not hands_out_rows(node.op):
-            return None
-        draft = ScanBuilder.of(node.op, inputs)
-        return draft.node().outputs if _hoist(draft, lengths) else None
-
-    return change_nodes(graph, change, (Scan,))
+    if not hands_out_rows(op):
+        return None
+    draft = ScanBuilder.of(op, inputs)
+    return draft.node() if _hoist(draft, lengths) else None
 
 
 def hands_out_rows(op: Scan) -> bool:
@@ -60,16 +57,17 @@ def _hoist(draft: ScanBuilder, lengths: Lengths) -> bool:
             leaf = make_variable(row, product.name)
             draft.sequences[leaf] = array
             found[product] = leaf
-    draft.replace(found)
+    if found:
+        draft.replace(found)
     return bool(found)
 
 
 def input_products(draft: ScanBuilder) -> list[Variable]:
     """The products of something that is walked over with something fixed."""
-    kinds, read = kinds_of(draft), values_read(draft.results)
+    kinds, read = kinds_of(draft), values_read(draft)
     return [
         node.outputs[0]
-        for node in toposort(draft.results)
+        for node in draft.order()
         if isinstance(node.op, Dot)
         and node.outputs[0] in read
         and {kinds[v] for v in node.inputs} == {INVARIANT, SEQUENCE}

@@ -13,7 +13,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from symnet.compile.scan.scan_builder import BuilderState, ScanBuilder
 from symnet.graph.inner import constant_key
 from symnet.graph.origin import inherit
-from symnet.graph.traverse import Graph, clone_replace, toposort
+from symnet.graph.traverse import Graph, clone_replace
 from symnet.graph.variables import Apply, Constant, Variable
 from symnet.ops.base import ViewOp
 from symnet.ops.scan.loop import Scan
@@ -141,7 +141,7 @@ class Union:
         known: dict[Hashable, int] = {}
         self.saved = 0
         for draft in (self.one, self.other):
-            for node in toposort(draft.results):
+            for node in draft.order():
                 values = tuple(_value(v, numbers) for v in node.inputs)
                 key = (node.op, values, tuple(v.type for v in node.outputs))
                 if draft is self.other and key in known:

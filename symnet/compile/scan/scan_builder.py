@@ -8,9 +8,11 @@ their parts.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import is_
 from typing import cast
 
 from symnet.data_classes import dataclass
+from symnet.graph.inner import InnerGraph
 from symnet.graph.traverse import clone_replace, toposort
 from symnet.graph.variables import Apply, Variable, make_variable
 from symnet.ops.scan.loop import Outputs, Scan, State, labelled
@@ -70,6 +72,13 @@ class ScanBuilder:
         stop = [] if self.done is None else [self.done]
         return [*(one.new for one in self.states), *self.collected, *stop]
 
+    def order(self) -> list[Apply]:
+        """The operations of a step, each after those it needs."""
+        results, given = self.results, self.op.graph
+        if len(results) == len(given.outputs) and all(map(is_, results, given.outputs)):
+            return given.order
+        return toposort(results)
+
     @property
     def taps(self) -> list[Variable]:
         return [v for one in self.states for v in one.taps]
@@ -99,18 +108,18 @@ class ScanBuilder:
 
     def node(self) -> Apply:
         """The loop as it is now; inputs that no step reads are left out."""
-        read = set(self.results)
-        for node in toposort(self.results):
+        results, order = self.results, self.order()
+        read = set(results)
+        for node in order:
             read.update(node.inputs)
         sequences = {v: a for v, a in self.sequences.items() if v in read}
         others = {v: a for v, a in self.others.items() if v in read}
         op = self.op.replaced(
-            inner_inputs=[*sequences, *self.taps, *others],
-            inner_outputs=self.results,
+            graph=InnerGraph([*sequences, *self.taps, *others], results, order),
             sequences=len(sequences),
-            states=[one.state for one in self.states],
+            states=tuple([one.state for one in self.states]),
             collected=len(self.collected),
-            updates=[k for k, one in enumerate(self.states) if one.update],
+            updates=tuple([k for k, one in enumerate(self.states) if one.update]),
         )
         initials = [one.initial for one in self.states]
         return op.make_node(

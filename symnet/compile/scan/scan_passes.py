@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from symnet.compile.scan.concat_products import join_products
 from symnet.compile.scan.dead_outputs import keep_last_rows, trim_loops
@@ -10,7 +10,6 @@ from symnet.compile.scan.hoist_products import hoist_products
 from symnet.compile.scan.merge import merge_loops
 from symnet.compile.scan.sink_products import postpone_products
 from symnet.compile.scan.vectorise import Lengths
-from symnet.graph.inner import InnerGraph
 from symnet.graph.traverse import Graph, change_nodes
 from symnet.graph.variables import Apply, Variable
 from symnet.ops.scan.loop import Scan
@@ -29,22 +28,28 @@ def rewrite_loops(
         return graph
     # While the loop that a gradient brought is still the user's loop with more results.
     graph = merge_loops(graph)
-    graph = simplify_steps(graph, simplify)
-    graph = trim_loops(graph)
+    graph = trim_loops(graph, simplify)
     graph = keep_last_rows(graph)
-    lengths = Lengths(analyses.sizes(graph))
-    graph = postpone_products(graph, lengths)
-    graph = hoist_products(graph, lengths)
-    return join_products(graph)
+    return move_products(graph, Lengths(analyses.sizes(graph)))
 
 
-def simplify_steps(graph: Graph, simplify: Callable[[Graph], Graph]) -> Graph:
-    """The graph with the graphs of its loops' steps made simpler."""
+def move_products(graph: Graph, lengths: Lengths) -> Graph:
+    """The graph with products taken out of its loops, and the others joined.
 
-    def change(node: Apply, inputs: list[Variable]) -> list[Variable]:
-        inner = node.op.graph
-        found = simplify(inner.as_graph())
-        op = node.op.with_graph(InnerGraph(inner.inputs, found.outputs))
-        return [*op.make_node(*inputs).outputs]
+    All is done with one loop before the next: what is behind a loop is made anew once.
+    """
+
+    def rest(op: Scan, inputs: Sequence[Variable]) -> Apply | None:
+        loop = hoist_products(op, inputs, lengths)
+        if loop is None:
+            return join_products(op, inputs)
+        return join_products(loop.op, loop.inputs) or loop
+
+    def change(node: Apply, inputs: list[Variable]) -> Sequence[Variable] | None:
+        found = postpone_products(node, inputs, lengths, rest)
+        if found is not None:
+            return found
+        loop = rest(node.op, inputs)
+        return None if loop is None else loop.outputs
 
     return change_nodes(graph, change, (Scan,))

@@ -8,8 +8,8 @@ that no later step reads, as the scores of an output layer.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 from symnet.autodiff.batching import NotBatched
 from symnet.compile.scan.scan_builder import BuilderState, ScanBuilder
@@ -23,7 +23,7 @@ from symnet.compile.scan.vectorise import (
     read_by,
     sized,
 )
-from symnet.graph.traverse import Graph, change_nodes, clone_replace, toposort
+from symnet.graph.traverse import clone_replace, toposort
 from symnet.graph.types import TensorType
 from symnet.graph.variables import Apply, Variable, make_variable
 from symnet.ops.arithmetic import add, mul, neg, sub
@@ -36,26 +36,31 @@ from symnet.ops.scan.loop import Outputs, Scan, State
 from symnet.ops.shape import DimShuffle, dimshuffle, shape_padleft
 
 LINEAR = (add, sub, neg)
+# The loop that comes in the place of one on these inputs; None where that stays.
+LoopChange = Callable[[Scan, Sequence[Variable]], Apply | None]
 
 
-def postpone_products(graph: Graph, lengths: Lengths) -> Graph:
-    """The graph with the products that its loops only add up, or hand out, taken out.
+def postpone_products(
+    node: Apply,
+    inputs: Sequence[Variable],
+    lengths: Lengths,
+    rest: LoopChange = lambda op, inputs: None,
+) -> list[Variable] | None:
+    """What stands for the outputs of a loop (`node`, on these inputs) without the products
+    that it only adds up, or hands out; None where it has none.
 
+    rest: what else is done with the loop that is left.
     Not of loops that may stop early, nor of those that walk over nothing: their memory is
     not to grow with the steps.
     """
-
-    def change(node: Apply, inputs: list[Variable]) -> Sequence[Variable] | None:
-        op = node.op
-        if op.until or op.python_loop or not op.sequences:
-            return None
-        found = SinkPlan(ScanBuilder.of(op, inputs), lengths).outputs()
-        if found is None:
-            return None
-        pairs = zip(found, node.outputs, strict=True)
-        return [sized(new, old.type.shape) for new, old in pairs]
-
-    return change_nodes(graph, change, (Scan,))
+    op = node.op
+    if op.until or op.python_loop or not op.sequences:
+        return None
+    found = SinkPlan(ScanBuilder.of(op, inputs), lengths).outputs(rest)
+    if found is None:
+        return None
+    pairs = zip(found, node.outputs, strict=True)
+    return [sized(new, old.type.shape) for new, old in pairs]
 
 
 class SinkPlan:
@@ -73,7 +78,7 @@ class SinkPlan:
         self.tails = self._find_tails()
         self.sums = self._find_sums()
 
-    def outputs(self) -> list[Variable] | None:
+    def outputs(self, rest: LoopChange) -> list[Variable] | None:
         """What stands for the loop's outputs; None where nothing is left for later."""
         if not self.tails and not self.sums:
             return None
@@ -86,7 +91,9 @@ class SinkPlan:
             [*self.sums.values(), *self.tails.values()], self.places.values()
         )
         self._hand_out([v for v, place in self.places.items() if place in read])
-        found = draft.outputs()
+        loop = draft.node()
+        loop = rest(loop.op, loop.inputs) or loop
+        found = cast(Scan, loop.op).split_outputs(loop.outputs)
         results = dict(zip(states, found.states))
         first = len(states) + len(self.sums)
         results |= {first + k: v for k, v in zip(rows, found.collected)}
@@ -286,7 +293,7 @@ def _as_history(one: BuilderState, total: Variable) -> Variable:
 def added_terms(draft: ScanBuilder) -> dict[int, Variable]:
     """What is added to a state in each step, for the states that only add up."""
     uses = Counter(draft.results)
-    for node in toposort(draft.results):
+    for node in draft.order():
         uses.update(node.inputs)
     found = {}
     for k, one in enumerate(draft.states):

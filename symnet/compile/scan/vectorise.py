@@ -71,7 +71,7 @@ def kinds_of(draft: ScanBuilder) -> dict[Variable, str]:
     kinds = dict.fromkeys(draft.sequences, SEQUENCE)
     kinds |= dict.fromkeys(draft.others, INVARIANT)
     kinds |= dict.fromkeys(draft.taps, CARRIED)
-    order = toposort(draft.results)
+    order = draft.order()
     read = [*draft.results, *(v for node in order for v in node.inputs)]
     kinds |= {v: INVARIANT for v in read if isinstance(v, Constant)}
     for node in order:
@@ -126,11 +126,10 @@ def read_by(wanted: Iterable[Variable], known: Iterable[Variable]) -> list[Varia
     return list(found)
 
 
-def values_read(wanted: Iterable[Variable]) -> set[Variable]:
-    """The variables whose values, and not only their sizes, are needed for the wanted."""
-    wanted = list(wanted)
-    found = set(wanted)
-    for node in reversed(toposort(wanted)):
+def values_read(draft: ScanBuilder) -> set[Variable]:
+    """The variables whose values, and not only their sizes, a step needs for its results."""
+    found = set(draft.results)
+    for node in reversed(draft.order()):
         if not found.isdisjoint(node.outputs):
             found.update(inputs_read(node))
     return found

@@ -8,7 +8,6 @@ so "these two sizes are always equal" is `is`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -209,7 +208,7 @@ class View:
         """Axes in a new order; "x" makes an axis of size 1; axes left out are dropped."""
         sizes = tuple(ONE if p == "x" else self.sizes[int(p)] for p in pattern)
         strides = tuple(ZERO if p == "x" else self.strides[int(p)] for p in pattern)
-        return replace(self, sizes=sizes, strides=strides)
+        return View(self.buffer, self.dtype, sizes, strides, self.offset)
 
     def sliced(self, axis: int, start: Size, step: Size, length: Size) -> View:
         """`length` elements along `axis` from `start`, `step` apart (all in range)."""
@@ -221,13 +220,14 @@ class View:
             multiply(stride, step),
             *self.strides[axis + 1 :],
         )
-        return replace(self, sizes=sizes, strides=strides, offset=offset)
+        return View(self.buffer, self.dtype, sizes, strides, offset)
 
     def at(self, axis: int, position: Size) -> View:
         """The element `position` along `axis`, which disappears."""
         offset = add(self.offset, multiply(position, self.strides[axis]))
         drop = [k for k in range(self.ndim) if k != axis]
-        return replace(self.with_axes(drop), offset=offset)
+        kept = self.with_axes(drop)
+        return View(self.buffer, self.dtype, kept.sizes, kept.strides, offset)
 
     def broadcast_to(self, sizes: Sequence[Size]) -> View:
         """More axes in front, and axes of known size 1 stretched."""
@@ -238,14 +238,14 @@ class View:
                 self.sizes, sizes[extra:], self.strides, strict=True
             )
         ]
-        return replace(self, sizes=tuple(sizes), strides=tuple(strides))
+        return View(self.buffer, self.dtype, tuple(sizes), tuple(strides), self.offset)
 
     def reshaped(self, sizes: Sequence[Size]) -> View | None:
         """The same elements in C order with other sizes; None where that needs a copy."""
         if not self.contiguous:
             return None
         strides = contiguous_strides(sizes, self.itemsize)
-        return replace(self, sizes=tuple(sizes), strides=strides)
+        return View(self.buffer, self.dtype, tuple(sizes), strides, self.offset)
 
 
 def contiguous_strides(sizes: Sequence[Size], itemsize: int) -> tuple[Size, ...]:

@@ -138,10 +138,14 @@ class Scan(TensorOp):
         self.truncate_gradient = truncate_gradient
         self.profile = profile
         self.updates = tuple(updates)
+        self._check_counts()
+
+    def _check_counts(self) -> None:
         taps = sum(len(state.taps) for state in self.states)
-        if len(self.graph.inputs) < sequences + taps:
+        if len(self.graph.inputs) < self.sequences + taps:
             raise ValueError(f"{self}: too few inner inputs")
-        if len(self.graph.outputs) != len(self.states) + collected + until:
+        results = len(self.states) + self.collected + self.until
+        if len(self.graph.outputs) != results:
             raise ValueError(f"{self}: {len(self.graph.outputs)} inner outputs")
 
     @property
@@ -160,14 +164,15 @@ class Scan(TensorOp):
 
     def with_graph(self, graph: InnerGraph) -> Scan:
         """The same loop with another step of the same form."""
-        return self.replaced(inner_inputs=graph.inputs, inner_outputs=graph.outputs)
+        return self.replaced(graph=graph)
 
     def replaced(self, **changes: Any) -> Scan:
         """This op with other properties."""
-        names = [name for name in self.__props__ if name != "graph"]
-        settings = {name: getattr(self, name) for name in names}
-        inner = {"inner_inputs": self.inner_inputs, "inner_outputs": self.inner_outputs}
-        return Scan(**{**inner, **settings, **changes})
+        made = Scan.__new__(Scan)
+        for name in self.__props__:
+            setattr(made, name, changes.get(name, getattr(self, name)))
+        made._check_counts()
+        return made
 
     def lowering(self, node: Apply) -> Lowering:
         """The number of steps, the first input, is a host integer."""

@@ -7,9 +7,8 @@ products, also with sums in between: (a/s - b) * s becomes a - b*s.
 
 from __future__ import annotations
 
-from dataclasses import field
+from collections.abc import Sequence
 
-from symnet.data_classes import dataclass
 from symnet.graph.variables import Variable
 from symnet.ops.arithmetic import add, mul, neg, sub, true_div
 from symnet.ops.base import constant
@@ -21,13 +20,18 @@ POSITIVE = (sigmoid, exp, softplus, cosh)
 MOST_FACTORS = 12
 
 
-@dataclass
 class Factors:
     """sign * the product of `above` / the product of `below`."""
 
-    sign: int = 1
-    above: list[Variable] = field(default_factory=list)
-    below: list[Variable] = field(default_factory=list)
+    __slots__ = ("sign", "above", "below")
+
+    def __init__(
+        self,
+        sign: int = 1,
+        above: Sequence[Variable] = (),
+        below: Sequence[Variable] = (),
+    ) -> None:
+        self.sign, self.above, self.below = sign, list(above), list(below)
 
     def cancelled(self) -> int:
         """Cancel positive factors; how many there were."""

@@ -6,11 +6,14 @@ a softplus(-x) + (1 - a) softplus(x), with any factors before both, anywhere in 
 from __future__ import annotations
 
 from symnet.graph.variables import Variable
-from symnet.ops.arithmetic import add, neg, sub
+from symnet.ops.arithmetic import add, mul, neg, sub, true_div
 from symnet.ops.functions import sigmoid, softplus
 from symnet.ops.nnet.classification import sigmoid_binary_crossentropy
 from symnet.rewriting.patterns import Match, Rule, number
 from symnet.rewriting.rules.cancel import Factors, added, terms_of
+
+# What terms and factors are seen through down to a softplus.
+PARTS = (softplus, add, sub, neg, mul, true_div)
 
 
 def _written_out(match: Match) -> Variable | None:
@@ -85,6 +88,6 @@ def complements(a: Variable, b: Variable) -> bool:
 
 
 CROSSENTROPY = [
-    Rule("crossentropy_of_sigmoid", add, _written_out),
-    Rule("crossentropy_in_difference", sub, _written_out),
+    Rule("crossentropy_of_sigmoid", add, _written_out, operands=PARTS),
+    Rule("crossentropy_in_difference", sub, _written_out, operands=PARTS),
 ]

@@ -8,7 +8,7 @@ element.  A fill that stays checks that sizes agree, and costs nothing in a loop
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from symnet.graph.variables import Constant, Variable
@@ -99,13 +99,26 @@ def _fill_among_operands(match: Match) -> Variable | None:
             outer += [] if covered else [operand]
     if all(a is b for a, b in zip(inputs, node.inputs)):
         return None
-    new: Variable = node.op.make_node(*inputs).outputs[0]
     # What is allocated is worth allocating later only if less is computed until then.
-    if any(is_alloc(operand) for operand in outer) and not lacks_shape(new, match.out):
+    if any(map(is_alloc, outer)) and not _lack_shape(inputs, match.out):
         return None
+    new: Variable = node.op.make_node(*inputs).outputs[0]
     for operand in outer:
         new = refill(operand, new)
     return new
+
+
+def _lack_shape(operands: Sequence[Variable], wanted: Variable) -> bool:
+    """`lacks_shape` for what is made of operands element by element."""
+    shapes = [v.type.shape for v in operands]
+    rank = wanted.type.ndim
+    if max(map(len, shapes)) < rank:
+        return True
+    return any(
+        wanted.type.shape[axis] != 1
+        and all(len(shape) < -axis or shape[axis] == 1 for shape in shapes)
+        for axis in range(-rank, 0)
+    )
 
 
 def _fill_with_same_shape(match: Match) -> Variable | None:
@@ -265,13 +278,20 @@ def _size(match: Match) -> Variable | None:
     a size is asked for.
     """
     axis, operand = match.node.op.i, match.node.inputs[0]
-    static = operand.type.shape[axis] is not None
-    found = [shape_i(operand, axis)] if static else []
-    leaf = match.known.leaf_size(match.known.sizes(operand)[axis])
-    found += [] if leaf is None or leaf == (operand, axis) else [shape_i(*leaf)]
-    below = _size_below(operand, axis, match)
-    found += [] if below is None else [below]
+    found = _same_sizes(operand, axis, match)
     return next((v for v in found if match.still_checked([operand], v)), None)
+
+
+def _same_sizes(operand: Variable, axis: int, match: Match) -> Iterator[Variable]:
+    """What the size is known to be, the simplest first."""
+    if operand.type.shape[axis] is not None:
+        yield shape_i(operand, axis)
+    leaf = match.known.leaf_size(match.known.sizes(operand)[axis])
+    if leaf is not None and leaf != (operand, axis):
+        yield shape_i(*leaf)
+    below = _size_below(operand, axis, match)
+    if below is not None:
+        yield below
 
 
 def _size_below(operand: Variable, axis: int, match: Match) -> Variable | None:

@@ -17,7 +17,7 @@ from symnet.compile.pipeline import rewrite_graph
 from symnet.graph.traverse import Graph, leaves, toposort
 from symnet.graph.variables import Constant
 from symnet.kernels.loopir.views import ONE
-from symnet.ops.base import Lowerings, lowering_of
+from symnet.ops.base import lowering_of
 from symnet.sizes.infer import Inference
 from tests.helpers import run
 from tests.test_fuzz import programs
@@ -29,7 +29,7 @@ def clusters(outputs, rewritten=True):
         outputs = rewrite_graph(Graph([], outputs)).outputs
     given_ones = [v for v in leaves(outputs) if not isinstance(v, Constant)]
     inference = Inference(given_ones)
-    nodes = needed_nodes(outputs, given_ones, Lowerings())
+    nodes = needed_nodes(outputs, given_ones)
     return fuse(nodes, outputs, inference), nodes, outputs, inference
 
 
@@ -37,7 +37,7 @@ def steps(outputs):
     """The steps of a graph, rewritten: loops and calls."""
     outputs = rewrite_graph(Graph([], outputs)).outputs
     given_ones = [v for v in leaves(outputs) if not isinstance(v, Constant)]
-    return lower(given_ones, outputs, Inference(given_ones), Lowerings()).steps
+    return lower(given_ones, outputs, Inference(given_ones)).steps
 
 
 def loops_and_calls(outputs):

@@ -20,7 +20,6 @@ from symnet.graph.traverse import Graph, leaves
 from symnet.graph.variables import Constant
 from symnet.kernels.loopir.scalars import argument
 from symnet.kernels.loopir.views import ONE, ZERO, View, contiguous_strides, size
-from symnet.ops.base import Lowerings
 from symnet.sizes.infer import Inference
 from tests.helpers import run
 
@@ -34,7 +33,7 @@ def lowered(*outputs):
     """The lowering of a rewritten graph, and its outputs."""
     found = rewrite_graph(Graph([], outputs)).outputs
     given = [leaf for leaf in leaves(found) if not isinstance(leaf, Constant)]
-    return lower(given, found, Inference(given), Lowerings()), found
+    return lower(given, found, Inference(given)), found
 
 
 def steps(*outputs):
@@ -61,17 +60,16 @@ def test_what_serves_only_by_its_size_is_not_computed():
     (step,) = steps(T.zeros(product.shape) + product.shape[1])
     assert isinstance(step, KernelLaunch) and "Product" not in names(step)
     wanted = T.zeros_like(T.exp(x))
-    assert list(needed_nodes([wanted], [x], Lowerings()))[-1] is wanted.owner
+    assert list(needed_nodes([wanted], [x]))[-1] is wanted.owner
     assert not any(
-        getattr(n.op, "name", "") == "exp"
-        for n in needed_nodes([wanted], [x], Lowerings())
+        getattr(n.op, "name", "") == "exp" for n in needed_nodes([wanted], [x])
     )
     run(T.zeros(product.shape) + product.shape[1], {x: normal(2, 3), y: normal(3, 4)})
 
 
 def test_needed_nodes_come_in_order():
     out = T.tanh(T.dot(x, y)) + T.exp(x).sum()
-    nodes = needed_nodes([out], [x, y], Lowerings())
+    nodes = needed_nodes([out], [x, y])
     made = {x, y}
     for node in nodes:
         assert all(i in made or i.owner is None for i in node.inputs)

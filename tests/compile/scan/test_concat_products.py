@@ -9,7 +9,7 @@ import symnet.tensor as T
 from symnet import grad, scan
 from symnet.compile.scan.concat_products import join_products
 from symnet.scan_module import until
-from tests.compile.loop_tools import agree, dots, loops, passed
+from tests.compile.loop_tools import agree, dots, each_loop, loops, passed
 
 rng = np.random.default_rng(9)
 XS, H = rng.standard_normal((5, 4, 3)), rng.standard_normal((4, 3))
@@ -37,7 +37,7 @@ def gates(rank=2, stop=False):
 @pytest.mark.parametrize("stop", [False, True])
 def test_gates_are_one_product(rank, stop):
     hs, values = gates(rank, stop)
-    graph = passed(join_products, [hs], list(values))
+    graph = passed(each_loop(join_products), [hs], list(values))
     (loop,) = loops(graph)
     assert len(dots(loop.graph.order)) == 1
     agree([hs], values)
@@ -66,7 +66,7 @@ def test_products_that_stay_apart(case):
         return T.tanh(T.dot(h, A) + T.dot(h, B))
 
     hs, _ = scan(step, xs, [h], python_loop=case == "python")
-    (loop,) = loops(passed(join_products, [hs], [xs, h, A, B]))
+    (loop,) = loops(passed(each_loop(join_products), [hs], [xs, h, A, B]))
     assert len(dots(loop.graph.order)) == 2
     agree([hs], {xs: XS, h: H, A: WS[0], B: WS[1]})
 
@@ -74,6 +74,6 @@ def test_products_that_stay_apart(case):
 def test_constant_weights():
     xs, h = T.dtensor3("xs"), T.dmatrix("h")
     hs, _ = scan(lambda x, h: T.tanh(T.dot(h, WS[0]) * T.dot(h, WS[1]) + x), xs, [h])
-    (loop,) = loops(passed(join_products, [hs], [xs, h]))
+    (loop,) = loops(passed(each_loop(join_products), [hs], [xs, h]))
     assert len(dots(loop.graph.order)) == 1
     agree([hs], {xs: XS, h: H})

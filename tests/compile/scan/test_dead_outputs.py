@@ -8,6 +8,7 @@ import pytest
 import symnet.tensor as T
 from symnet import function, grad, scan, shared
 from symnet.compile.lower.program import Loop, every_instruction
+from symnet.compile.pipeline import simplified
 from symnet.compile.scan.dead_outputs import keep_last_rows, trim_loops
 from symnet.graph.traverse import Graph
 from symnet.scan_module import until
@@ -15,6 +16,10 @@ from tests.compile.loop_tools import agree, loops, passed
 
 rng = np.random.default_rng(4)
 XS, YS = rng.standard_normal((2, 6, 3))
+
+
+def trimmed(graph):
+    return trim_loops(graph, simplified)
 
 
 # ---- what nobody reads
@@ -38,7 +43,7 @@ def three():
 def test_parts_that_nobody_reads(read, states, collected, sequences):
     inputs, found = three()
     results = [found[k] for k in read]
-    (loop,) = loops(passed(trim_loops, results, inputs))
+    (loop,) = loops(passed(trimmed, results, inputs))
     assert (len(loop.states), loop.collected) == (states, collected)
     assert loop.sequences == sequences
     agree(results, dict(zip(inputs, [XS, YS, np.ones(3)])))
@@ -47,7 +52,7 @@ def test_parts_that_nobody_reads(read, states, collected, sequences):
 def test_a_loop_of_which_all_is_read_stays():
     inputs, found = three()
     graph = Graph(inputs, found)
-    assert trim_loops(graph) is graph
+    assert trimmed(graph) is graph
 
 
 def test_a_loop_of_which_only_sizes_are_read_is_not_run():
@@ -65,7 +70,7 @@ def test_the_condition_to_stop_keeps_what_it_needs():
         return a + T.exp(x), b + 1, x * 2, until(b.sum() > 8)
 
     found, _ = scan(step, xs, [h, h, None])
-    (loop,) = loops(passed(trim_loops, [found[2]], [xs, h]))
+    (loop,) = loops(passed(trimmed, [found[2]], [xs, h]))
     assert len(loop.states) == 1
     agree([found[2]], {xs: XS, h: np.ones(3)})
 
@@ -74,7 +79,7 @@ def test_one_loop_after_another():
     """What the second leaves out is left out of the first."""
     inputs, found = three()
     again, _ = scan(lambda a, b: (a * 2, b * 3), found[:2], n_steps=inputs[0].shape[0])
-    graph = passed(trim_loops, [again[0]], inputs)
+    graph = passed(trimmed, [again[0]], inputs)
     assert [loop.sequences for loop in loops(graph)] == [1, 1]
     assert [len(loop.states) for loop in loops(graph)] == [1, 0]
     agree([again[0]], dict(zip(inputs, [XS, YS, np.ones(3)])))
@@ -94,7 +99,7 @@ def test_unread_gradients_of_inputs_are_not_made():
     xs, h, W = T.dtensor3("xs"), T.dmatrix("h"), T.dmatrix("W")
     hs, _ = scan(lambda x, h: T.tanh(T.dot(x, W) + h), xs, [h])
     (g,) = grad((hs**2).sum(), [W])
-    backwards = loops(passed(trim_loops, [g], [xs, h, W]))[-1]
+    backwards = loops(passed(trimmed, [g], [xs, h, W]))[-1]
     assert backwards.collected == 0
 
 

@@ -11,7 +11,7 @@ from symnet.compile.scan.dead_outputs import keep_last_rows
 from symnet.compile.scan.hoist_products import hoist_products
 from symnet.ops.scan.loop import Scan
 from symnet.scan_module import until
-from tests.compile.loop_tools import agree, dots, known, loops, passed
+from tests.compile.loop_tools import agree, dots, each_loop, known, loops, passed
 
 rng = np.random.default_rng(6)
 XS, H, W = (
@@ -21,7 +21,8 @@ VALUES = {"xs": XS, "h": H, "W": W}
 
 
 def applied(graph):
-    return hoist_products(graph, known(graph))
+    lengths = known(graph)
+    return each_loop(lambda *loop: hoist_products(*loop, lengths))(graph)
 
 
 def variables():
