@@ -4,6 +4,7 @@ property tests draw the same examples in every run; what takes long comes first.
 
 from __future__ import annotations
 
+import gc
 import os
 import pathlib
 import sys
@@ -50,7 +51,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Here, not above: processes that share the tests read the installed bytecode."""
+    # Half a million objects, the tests, stay to the end: a full collection, which some
+    # tests ask for and which comes by itself hundreds of times, need not look at them.
+    gc.collect()
+    gc.freeze()
+    # Here, not above: processes that share the tests read the installed bytecode.
     if _writes:
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
         os.environ.update(_writes)
