@@ -59,7 +59,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_collection() -> Iterator[None]:
     """Half a million objects, the tests, are made here and stay to the end.  While they are
     made no garbage is searched for (a third of the time), and no later search looks at them
-    (0.3 s for each of the full ones, of which tests set off hundreds)."""
+    (0.3 s for each full one, of which tests ask for a hundred)."""
     gc.disable()
     try:
         return (yield)
