@@ -19,6 +19,15 @@ def as_before() -> Iterator[None]:
     (gc.enable if enabled else gc.disable)()
 
 
+@pytest.fixture
+def thawed() -> Iterator[None]:
+    """Without what the tests' own settings have frozen."""
+    gc.unfreeze()
+    yield
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.mark.parametrize("enabled", [True, False])
 def test_the_collector_is_afterwards_as_it_was(enabled: bool) -> None:
     (gc.enable if enabled else gc.disable)()
@@ -62,7 +71,7 @@ def test_a_function_is_compiled_without_collections() -> None:
     assert gc.isenabled()
 
 
-def test_objects_that_stay_are_old_ones() -> None:
+def test_objects_that_stay_are_old_ones(thawed: None) -> None:
     with collector_paused():
         young: list[list[int]] = [[]]
         assert any(one is young for one in gc.get_objects(generation=0))
@@ -71,7 +80,7 @@ def test_objects_that_stay_are_old_ones() -> None:
     assert gc.get_freeze_count() == 0
 
 
-def test_what_someone_else_has_frozen_stays_frozen() -> None:
+def test_what_someone_else_has_frozen_stays_frozen(thawed: None) -> None:
     gc.freeze()
     try:
         count = gc.get_freeze_count()

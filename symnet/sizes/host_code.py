@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -158,7 +159,14 @@ def make_function(
     results: Sequence[Scalar],
 ) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
     """A Python function from the list of host arguments to the values of `results`."""
+    return _function(print_function(results))
+
+
+@lru_cache(256)
+def _function(text: str) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
+    """What the text defines.  Python takes some 20 microseconds a line to compile it, and
+    programs for arrays of as many axes often have the same."""
     space = dict(_NAMES)
-    exec(compile(print_function(results), "<sizes>", "exec"), space)
+    exec(compile(text, "<sizes>", "exec"), space)
     function: Callable[[Sequence[Any]], tuple[Any, ...]] = space["host"]
     return function

@@ -203,6 +203,19 @@ def test_results_come_in_order_and_shared_work_is_done_once():
     assert make_function([])([]) == ()
 
 
+def test_equal_functions_are_compiled_once_and_others_are_others():
+    def made(number, places=(0, 1)):
+        first, second = (argument(k, "int64") for k in places)
+        return make_function(
+            [loops.binary("add", loops.binary("mul", first, second), number)]
+        )
+
+    assert made(1) is made(1)
+    functions = [made(1), made(2), made(1, (1, 0)), made(1, (0, 0))]
+    assert len(set(functions)) == 4
+    assert [f([3, 4]) for f in functions] == [(13,), (14,), (13,), (10,)]
+
+
 def test_deep_expressions():
     root = N
     for _ in range(5000):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import NoReturn
+from weakref import WeakSet
 
 import numpy as np
 
@@ -34,6 +35,11 @@ class ProgramError(RuntimeError):
     """A program that is not well formed: a bug of symnet."""
 
 
+_known: WeakSet[Instruction] = (
+    WeakSet()
+)  # instructions never change; most outlive a pass
+
+
 def verify_program(program: Program) -> None:
     """Check the instructions of a program, with places or without.
 
@@ -47,10 +53,9 @@ def verify_program(program: Program) -> None:
     """
     _verify_steps(program.steps, set(program.given))
     for step in every_instruction(program.steps):
-        _verify_views(step)
-        if isinstance(step, KernelLaunch):
-            verify_kernel(step.kernel)
-            _verify_operands(step)
+        if step not in _known:
+            _verify_instruction(step)
+            _known.add(step)
     written = _written(program.steps, set(program.given))
     for result in (*program.results, *program.updates):
         if root(result.value.buffer) not in written:
@@ -134,6 +139,14 @@ def _verify_commits(program: Program) -> None:
 
 
 # ---- one instruction
+
+
+def _verify_instruction(step: Instruction) -> None:
+    """What an instruction says by itself, wherever it stands."""
+    _verify_views(step)
+    if isinstance(step, KernelLaunch):
+        verify_kernel(step.kernel)
+        _verify_operands(step)
 
 
 def _verify_views(step: Instruction) -> None:

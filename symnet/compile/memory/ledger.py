@@ -8,6 +8,7 @@ what was decided upon: arguments, results, and one arena.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import prod
 from typing import Any, NoReturn
 
 import numpy as np
@@ -127,7 +128,7 @@ class Ledger:
     def _pieces(self, buffer: Buffer) -> int:
         if buffer.kind == "parameters":
             return 8 * len(self.program.parameters) // self.piece
-        count = int(np.prod(self.numbers.shape(buffer.sizes), dtype=np.int64))
+        count = prod(self.numbers.shape(buffer.sizes))
         return count * np.dtype(buffer.dtype).itemsize // self.piece
 
     def _begin(self) -> None:
@@ -284,7 +285,7 @@ class Ledger:
             self.fail("what is not the program's own is written", step, base)
 
     def own_count(self, view: View) -> int:
-        count = int(np.prod(self.numbers.shape(view.sizes), dtype=np.int64))
+        count = prod(self.numbers.shape(view.sizes))
         return count * view.itemsize // self.piece
 
     # ---- what is wrong

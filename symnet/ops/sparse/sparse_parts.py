@@ -16,13 +16,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace as changed
 from typing import Any, TypeAlias
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from symnet.config import config
 from symnet.data_classes import dataclass
 from symnet.errors import message
-from symnet.graph.evaluate import compute, evaluate
+from symnet.graph.evaluate import compute, run
 from symnet.graph.op import Gradients, Op, Vars, is_users
 from symnet.graph.origin import inherit
 from symnet.graph.traverse import toposort
@@ -190,27 +191,39 @@ class SparseOp(Op):
         """Reference evaluation, of matrices as of arrays."""
         if type(self).matrices is not SparseOp.matrices:
             return self.matrices(node, arrays)
-        with config.change_flags(compute_test_value="off"):
-            made, known = self._alone(node, arrays)
-        found = evaluate([v for one in made for v in variables_in(one)], known)
-        return regrouped([v.type for v in node.outputs], found)
+        leaves, outputs, order = self._alone(node)
+        pairs = zip(node.inputs, arrays, strict=True)
+        given = [arrays_of(a) if is_sparse(v) else [a] for v, a in pairs]
+        known = dict(zip(leaves, [one for part in given for one in part], strict=True))
+        return regrouped([v.type for v in node.outputs], run(order, outputs, known))
 
-    def _alone(
-        self, node: Apply, arrays: Sequence[Any]
-    ) -> tuple[Sequence[Form], dict[Variable, Any]]:
-        """The dense forms of the outputs over leaves, and the values of these: what makes
-        the inputs is not looked at."""
-        forms, known = DenseForms(), dict[Variable, Any]()
+    def _alone(self, node: Apply) -> FormAlone:
+        """The dense form of one operation, made once: leaves for the arrays of its inputs,
+        its outputs' arrays, and what computes these.  What makes the inputs is not seen."""
+        key = config.floatX, config.cast_policy
+        known = _forms_alone.setdefault(node, {})
+        if key not in known:
+            with inherit(node.origin), config.change_flags(compute_test_value="off"):
+                known[key] = self._made_alone(node)
+        return known[key]
+
+    def _made_alone(self, node: Apply) -> FormAlone:
+        forms, leaves = DenseForms(), list[Variable]()
         inputs = [make_variable(v.type) for v in node.inputs]
         alone = Apply(self, inputs, [make_variable(v.type) for v in node.outputs])
-        for v, value in zip(inputs, arrays, strict=True):
+        for v in inputs:
+            arrays = leaves_of(v.type) if is_sparse(v) else [v]
             if is_sparse(v):
-                leaves = leaves_of(v.type)
-                forms.known[v] = parts_of_arrays(v.type.format, leaves)
-                known.update(zip(leaves, arrays_of(value), strict=True))
-            else:
-                known[v] = value
-        return self.dense(alone, [forms.of(v) for v in inputs], forms), known
+                forms.known[v] = parts_of_arrays(v.type.format, arrays)
+            leaves += arrays
+        made = self.dense(alone, [forms.of(v) for v in inputs], forms)
+        outputs = [v for one in made for v in variables_in(one)]
+        return leaves, outputs, toposort(outputs, blockers=tuple(leaves))
+
+
+FormAlone: TypeAlias = tuple[Vars, Vars, Sequence[Apply]]
+# By operation, which never changes, and by what decides the dtypes of numbers.
+_forms_alone: WeakKeyDictionary[Apply, dict[Any, FormAlone]] = WeakKeyDictionary()
 
 
 def variables_in(form: Form) -> list[Variable]:

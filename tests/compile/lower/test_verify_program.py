@@ -10,6 +10,7 @@ import pytest
 import symnet.tensor as T
 from symnet import config, function, scan, shared
 from symnet.compile import pipeline
+from symnet.compile.lower import verify_program as checks
 from symnet.compile.lower.program import (
     Buffer,
     KernelLaunch,
@@ -169,3 +170,18 @@ def test_a_pass_at_fault_is_found_where_it_is(monkeypatch):
     what = pytest.raises(ProgramError, match="a result that nobody makes")
     with config.change_flags(verify="on"), what:
         function([x], x * 2)
+
+
+def test_an_instruction_is_looked_at_once_and_another_in_its_place_too(monkeypatch):
+    program = product("lower")
+    step, put = launch(program)
+    seen, right = [], checks._verify_views
+    monkeypatch.setattr(checks, "_verify_views", lambda s: (seen.append(s), right(s)))
+    verify_program(program)
+    assert seen == []  # when it was made
+    other = put(inputs=list(step.inputs))
+    verify_program(other)
+    assert len(seen) == 1 and seen[0] in other.steps
+    wrong = put(inputs=[v.at(0, size(0)) for v in step.inputs])
+    for _ in range(2):
+        failing(wrong, "another operand")
