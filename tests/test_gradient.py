@@ -398,6 +398,17 @@ def test_known_gradients_replace_the_way_up():
     np.testing.assert_allclose(run(given, values), 1 - np.tanh(values[x]) ** 2)
 
 
+@pytest.mark.parametrize("seed", [3, 3.0, np.array([3]), np.int8(3)])
+def test_known_gradients_take_the_shape_and_dtype_of_their_variables(seed):
+    for kind in ("float32", "float64"):
+        x = TensorType(kind, (None, None))("x")
+        for known in (x, x * 1):
+            found = grad(None, x, known_grads={known: seed})
+            assert found.type.dtype == kind and found.type.ndim == 2
+            got = run(found, {x: np.zeros((2, 3), kind)})
+            np.testing.assert_array_equal(got, np.full((2, 3), 3, kind), strict=True)
+
+
 def test_subgraph_grad():
     x, w = vector("x"), matrix("w")
     hidden = F.tanh(dot(x, w))

@@ -135,6 +135,38 @@ def test_updates_of_a_call_are_seen_together_and_values_whole() -> None:
     run(WHOLE)
 
 
+KEPT = """
+import copy, io, pickle
+from symnet.misc import pkl_utils
+from symnet.tensor.shared_randomstreams import RandomStreams
+
+def out_of_band(w):
+    buffers = []
+    data = pickle.dumps(w, protocol=5, buffer_callback=buffers.append)
+    return pickle.loads(data, buffers=buffers)
+
+def zipped(w):
+    file = io.BytesIO()
+    pkl_utils.dump(w, file)
+    return pkl_utils.load(file)
+
+w = shared(np.zeros(200_000), name="w")
+step = function([], [], updates=[(w, w + 1)])
+step(); step()
+end = as_long_as(step)
+for keep in (copy.deepcopy, lambda w: pickle.loads(pickle.dumps(w)), out_of_band, zipped,
+             lambda w: pickle.loads(pickle.dumps((step, w)))[1]):
+    for _ in range(20 if keep is not zipped else 3):
+        value = keep(w).get_value()
+        assert (value == value[0]).all(), keep
+end()
+"""
+
+
+def test_pickles_and_deep_copies_are_whole_while_a_thread_updates() -> None:
+    run(KEPT)
+
+
 def test_get_value_and_set_value_of_one_variable_in_many_threads() -> None:
     """Each value is one of those that were set, from end to end."""
     w = shared(np.zeros(5000))

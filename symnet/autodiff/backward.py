@@ -379,6 +379,18 @@ def zero_gradient(v: Variable) -> Variable:
     return zero if v.type.ndim == 0 else second(v, zero)
 
 
+def stretched(v: Variable, gradient: Variable) -> Variable:
+    """What fits as a gradient of `v`, with its axes, and a float, where it is less."""
+    if not (isinstance(gradient.type, TensorType) and isinstance(v.type, TensorType)):
+        return gradient
+    have, want = gradient.type.shape, v.type.shape
+    dtype = v.type.dtype if v.type.dtype in CONTINUOUS else TensorType("floatX").dtype
+    ones = any(a == 1 != b for a, b in zip(reversed(have), reversed(want)))
+    if ones or len(have) < len(want):
+        return cast(second(v, gradient), dtype)
+    return cast(gradient, dtype) if gradient.type.dtype in DISCRETE else gradient
+
+
 # ---- where a gradient breaks
 
 

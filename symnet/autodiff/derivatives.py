@@ -18,6 +18,7 @@ from symnet.autodiff.backward import (
     backpropagate,
     path_lines,
     path_to,
+    stretched,
     zero_gradient,
 )
 from symnet.errors import (
@@ -157,15 +158,14 @@ def grad(
 
 
 def given_gradient(where: str, v: Variable, gradient: Any) -> Variable:
-    """A gradient that is handed in, after `check_fits`; or one of NullType, which says
-    that it is not defined."""
-    found: Variable
+    """A gradient that is handed in, after `check_fits`, stretched to `v` and a float where
+    it is less; or one of NullType, which says that it is not defined."""
+    found: Variable = gradient
     if isinstance(getattr(gradient, "type", None), (NullType, DisconnectedType)):
-        found = gradient
         return found
     found = as_sparse_or_tensor_variable(gradient)
     check_fits(v, found, f"a gradient in {where}")
-    return found
+    return stretched(v, found)
 
 
 def check_fits(v: Variable, given: Variable, what: str) -> None:

@@ -56,6 +56,12 @@ class Variable(Attached):
         index: int | None = None,
         name: str | None = None,
     ) -> None:
+        if name is not None and not isinstance(name, str):
+            raise TypeError(
+                f"a variable's name is a string, not {name.__class__.__name__}"
+                "\n  to do: pass a value by symnet.shared or T.constant; T.matrices('a', 'b') "
+                "makes several variables"
+            )
         self.type = type
         self.owner = owner
         self.index = index

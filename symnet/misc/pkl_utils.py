@@ -17,6 +17,7 @@ from typing import IO, Any
 import numpy as np
 
 from symnet.graph.variables import Apply, Variable
+from symnet.kernels.interface import Store
 from symnet.shared import SharedVariable
 
 DEFAULT_PROTOCOL = 2
@@ -67,12 +68,14 @@ class PersistentSharedVariableID(PersistentNdarrayID):
         allow_duplicates: bool = True,
     ) -> None:
         super().__init__(zip_file)
+        # A store is written as a copy of its value, which a pickler meets right after it.
         self.names: dict[int, str] = {}
+        self.next_name: str | None = None
         self.uses: Counter[str] = Counter()
         self.allow_unnamed, self.allow_duplicates = allow_unnamed, allow_duplicates
 
     def entry(self, array: Any) -> str:
-        name = self.names.get(id(array))
+        name, self.next_name = self.next_name, None
         if name is None:
             return super().entry(array)
         self.uses[name] += 1
@@ -87,9 +90,11 @@ class PersistentSharedVariableID(PersistentNdarrayID):
             if obj.name == OBJECT:
                 raise ValueError(f"a shared variable cannot be kept as {OBJECT!r}")
             if obj.name:
-                self.names[id(obj.array)] = obj.name
+                self.names[id(obj.store)] = obj.name
             elif not self.allow_unnamed:
                 raise ValueError(f"a shared variable of type {obj.type} has no name")
+        elif isinstance(obj, Store):
+            self.next_name = self.names.get(id(obj))
         return super().__call__(obj)
 
 

@@ -415,7 +415,15 @@ def normalize_axis(axis: Any, ndim: int, operation: object) -> int:
         return axis
     if isinstance(axis, Constant):
         axis = scalar_constant(axis)
-    if isinstance(axis, (bool, np.bool_)) or int(axis) != axis:
+    if isinstance(axis, Variable):
+        raise TypeError(
+            message(
+                f"{operation}: an axis is an int, known while the graph is made",
+                operands=[operand_text(axis)],
+            )
+        )
+    number = isinstance(axis, (int, float, np.number)) and not isinstance(axis, bool)
+    if not number or axis % 1 != 0:
         raise TypeError(f"{operation}: an axis is an int, not {axis!r}")
     if not -ndim <= axis < ndim:
         raise AxisError(f"{operation}: no axis {axis} in an array of rank {ndim}")

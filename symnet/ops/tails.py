@@ -10,7 +10,7 @@ from typing import Any
 
 from symnet.kernels.loopir.scalars import Scalar, call, literal, select
 from symnet.ops.arithmetic import minimum, switch
-from symnet.ops.comparison import lt
+from symnet.ops.comparison import eq, lt
 from symnet.ops.elementwise import Elementwise, elementwise
 from symnet.ops.functions import exp, sigmoid, tanh
 from symnet.ops.special import PER_ROOT_PI, from_scipy
@@ -27,9 +27,15 @@ def _logaddexp(x: Scalar, y: Scalar) -> Scalar:
     return call("maximum", x, y) + call("log1p", call("exp", -gap))
 
 
+def _logaddexp_slopes(g: Any, out: Any, x: Any, y: Any) -> tuple[Any, Any]:
+    # Of two minus infinities neither has a share: the result stays what it is.
+    stays = eq(out, -math.inf)
+    return switch(stays, 0, g * sigmoid(x - y)), switch(stays, 0, g * sigmoid(y - x))
+
+
 logaddexp = elementwise(
     _logaddexp,
-    lambda g, out, x, y: (g * sigmoid(x - y), g * sigmoid(y - x)),
+    _logaddexp_slopes,
     "logaddexp",
     name="logaddexp", arity=2, compute="float", accepts="f",
     about="log(exp(x) + exp(y)), finite for all finite x and y.  Gradient: "

@@ -261,3 +261,11 @@ def test_descriptions():
     assert describe(Halves()(x)[1]) == "Halves.1"
     assert operand_text(x) == "x, float64 vector"
     assert repr(Scale(2)(x).owner) == "Scale{factor=2}(x)"
+
+
+@pytest.mark.parametrize("name", [3, b"x", ["a", "b"], np.zeros(2), T.dmatrix("m")])
+def test_names_are_texts(name):
+    """What is passed by mistake is told at once, not where the name is printed."""
+    for make in (T.dvector, lambda name: symnet.shared(np.zeros(2), name)):
+        with pytest.raises(TypeError, match="a variable's name is a string, not "):
+            make(name)

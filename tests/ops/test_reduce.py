@@ -251,3 +251,15 @@ def test_long_float32_sums_are_exact_along_every_axis(axis, shape):
     got = run(every, {x: squares.astype("f4")}, rtol=1e-6)
     for one, right in zip(got, want, strict=True):
         np.testing.assert_allclose(one, right, rtol=1e-6)
+
+
+@pytest.mark.parametrize("axis", ["a", (0, "b"), 1.5, None.__class__, True, {}])
+def test_axes_that_are_no_numbers(axis):
+    with pytest.raises(TypeError, match="max: an axis is an int"):
+        R.max(inputs.matrix("x"), axis=axis)
+
+
+def test_axes_that_are_variables():
+    with pytest.raises(TypeError, match="known while the graph is made") as caught:
+        R.sum(inputs.matrix("x"), axis=inputs.iscalar("i"))
+    assert "i, int32 scalar" in str(caught.value)

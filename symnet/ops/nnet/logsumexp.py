@@ -12,7 +12,7 @@ from symnet.graph.types import TensorType
 from symnet.graph.variables import Apply, Variable, make_variable
 from symnet.ops.arithmetic import add, log, mul, sub, switch
 from symnet.ops.base import as_tensor, to_float
-from symnet.ops.comparison import isinf
+from symnet.ops.comparison import eq, isinf
 from symnet.ops.composed import Composed
 from symnet.ops.elementwise import cast
 from symnet.ops.functions import exp
@@ -64,4 +64,7 @@ class LogSumExp(Composed):
     def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         # Not exp(x - out): for large x that difference has few digits.
         shares = Softmax(self.axes)(inputs[0])
-        return [mul(shares, restore_axes(output_gradients[0], self.axes))]
+        slope = mul(shares, restore_axes(output_gradients[0], self.axes))
+        # Minus infinity stays what it is whatever is added to its terms; 0 / 0 is no share.
+        stays = eq(restore_axes(outputs[0], self.axes), -np.inf)
+        return [switch(stays, 0, slope)]

@@ -113,7 +113,7 @@ class RandomStateSharedVariable(SharedVariable):
         self, borrow: bool = False, return_internal_type: bool = False
     ) -> Any:
         """A `RandomState` of its own with the present state: `set_value` puts it back."""
-        return unpack_state(self.store.seen(self.array))
+        return unpack_state(super().get_value())
 
     def clone(self, name: str | None = None) -> Variable:
         return RandomStateSharedVariable(self.type, self.store, name or self.name)

@@ -52,6 +52,11 @@ from symnet.rewriting.rules.logged import (
     small_constant,
 )
 
+MOST_TERMS = 12  # of a sum, that are looked at one by one
+# How much of a maximum is looked at: that of so many terms, and what stands around it.  Less
+# would take a sum for one from which no power has been taken out, again and again.
+MOST_OPERANDS = 8 * MOST_TERMS
+
 
 def is_shifted(v: Variable) -> bool:
     """Whether `v` is x minus something that is at least x: exp(v) is at most 1."""
@@ -60,7 +65,7 @@ def is_shifted(v: Variable) -> bool:
         return False
     level = node.inputs[0] if node.op == sub else None
     stack, seen = [node.inputs[-1]], 0
-    while stack and seen < 12:
+    while stack and seen < MOST_OPERANDS:
         top, seen = stack.pop(), seen + 1
         if top is level or (level is None and number(top) is not None):
             return level is not None or bool(number(top) >= 0)
@@ -94,7 +99,7 @@ def terms_of(v: Variable) -> list[Variable]:
         if (
             one.owner is not None
             and one.owner.op == add
-            and len(stack) + len(terms) < 12
+            and len(stack) + len(terms) < MOST_TERMS
         ):
             stack += reversed(one.owner.inputs)
         else:

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import functools
+import operator
 import warnings
 from typing import Any
 
 import mpmath
 import numpy as np
 import pytest
+import scipy.special
 
 from symnet.compile.function import function
 from symnet.compile.pipeline import rewrite_graph
@@ -15,9 +18,9 @@ from symnet.graph.traverse import Graph
 from symnet.graph.types import TensorType
 from symnet.graph.variables import Variable
 from symnet.ops.advanced import AdvancedSubtensor
-from symnet.ops.arithmetic import log, neg, reciprocal, sqr, sqrt
+from symnet.ops.arithmetic import log, neg, reciprocal, sqr, sqrt, switch
 from symnet.ops.creation import arange
-from symnet.ops.functions import exp, log1p, log2, log10, sigmoid, softplus
+from symnet.ops.functions import cos, exp, log1p, log2, log10, sigmoid, softplus
 from symnet.ops.nnet.activations import LogSoftmax, Softmax, softmax
 from symnet.ops.nnet.logsumexp import LogSumExp
 from symnet.ops.reduce import max as max_over
@@ -204,7 +207,8 @@ def test_log_of_sum_of_exp(axis: Any) -> None:
 def test_gradient_of_log_of_sum_of_exp_is_a_softmax() -> None:
     m = tensor("m", None, None)
     (new,) = simplified(grad(sum_over(log(sum_over(exp(m), 1))), m))
-    assert new.owner.op == Softmax(1)
+    # But for lines of minus infinity, whose result does not move.
+    assert new.owner.op == switch and new.owner.inputs[2].owner.op == Softmax(1)
     weights = tensor("w", None)
     (new,) = simplified(grad(sum_over(weights * log(sum_over(exp(m), 1))), m))
     values = {m: LOGITS / 100, weights: np.array([1.0, 2, 3])}
@@ -327,3 +331,24 @@ def test_gradient_of_logsumexp_over_each_axis(rank: int, dtype: str) -> None:
             gradient = grad(log(total).sum(), x)
             found = function([x], gradient)(values)
             np.testing.assert_allclose(found, wanted, rtol=20 * np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("count", range(2, 7))
+@pytest.mark.parametrize("zero", [False, True])
+def test_many_weighted_exponentials_are_shifted_once(count: int, zero: bool) -> None:
+    """However long the maximum is that was taken out, it is known again."""
+    x = tensor("x", None)
+    terms = [exp(x * k) * (cos(x + k) + 1.5) for k in range(1, count + 1)]
+    total = functools.reduce(operator.add, terms)
+    graph = Graph([x], [log(total + 0.0) if zero else log(total)])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = stable_graph(graph)
+    assert found is not graph and stable_graph(found) is found
+    (new,) = found.outputs
+    at = np.array([-200.0, -2.0, 0.5, 200.0])
+    wanted = scipy.special.logsumexp(
+        [k * at + np.log(np.cos(at + k) + 1.5) for k in range(1, count + 1)],
+        axis=0,
+    )
+    compare(evaluate([new], {found.inputs[0]: at})[0], wanted)

@@ -99,8 +99,9 @@ class Store:
         write = map(setitem, (old,), (...,), (array,))
         return not any(chain(map(call, self.users), replaced, write))
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _restored, (self.seen(self.array), self.memory.name)
+    def with_value(self, value: Any) -> tuple[Any, ...]:
+        """How a pickle makes a store of `value` in the same memory."""
+        return _restored, (value, self.memory.name)
 
 
 def _restored(array: Any, memory: str = "") -> Store:

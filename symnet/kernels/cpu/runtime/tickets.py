@@ -289,6 +289,25 @@ def with_ticket(
     )
 
 
+def whole(store: Store) -> Any:
+    """A NumPy array with the value as it is between two calls; what is no array, as it is."""
+    memory = store.memory
+    if not memory.holds(store.array):
+        return store.array
+    few = store.copy_of_few()
+    if few is not None:
+        return few
+    return with_ticket({store: READS}, None, lambda t: memory.copy_out(t.array(store)))
+
+
+def _reduced(store: Store) -> tuple[Any, ...]:
+    """What pickles and deep copies keep of a store, while other threads update it too."""
+    return store.with_value(whole(store))
+
+
+Store.__reduce__ = _reduced  # type: ignore[method-assign, assignment]
+
+
 def wake(queue: Queue) -> None:
     """Let those look again who may have been waiting for what has just been left."""
     for ticket in tuple(queue):
