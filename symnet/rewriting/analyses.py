@@ -7,12 +7,15 @@ stands in: that no rule has anything for it, which rules could, how large its re
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from operator import is_
 from typing import Any
 
 from symnet.graph.traverse import Graph, leaves
 from symnet.graph.types import TensorType
 from symnet.graph.variables import Apply, Constant, Variable
+from symnet.ops.arithmetic import second
+from symnet.ops.sizes import Shape, ShapeI
 from symnet.rewriting.patterns import Rule, RuleTable, maker
 from symnet.sizes.conservative import CertainSizes
 
@@ -147,3 +150,21 @@ class AnalysisCache:
             unknown = [v for v in dict.fromkeys(needed) if not isinstance(v, Constant)]
             self._sizes = CertainSizes(unknown)
         return self._sizes
+
+
+def inputs_read(node: Apply) -> Sequence[Variable]:
+    """The inputs of which an operation needs elements, not only how large they are."""
+    if isinstance(node.op, (Shape, ShapeI)):
+        return ()
+    return node.inputs[1:] if node.op is second else node.inputs
+
+
+def readers_of(graph: Graph) -> dict[Variable, list[Apply | None]]:
+    """Who reads each variable, as often as it does; None: it is an output."""
+    found: dict[Variable, list[Apply | None]] = {}
+    for node in graph.toposort():
+        for v in inputs_read(node):
+            found.setdefault(v, []).append(node)
+    for v in graph.outputs:
+        found.setdefault(v, []).append(None)
+    return found

@@ -24,8 +24,8 @@ from symnet.kernels.loopir.views import Size
 from symnet.ops.arithmetic import second
 from symnet.ops.checks import checked
 from symnet.ops.elementwise import Elementwise, cast
-from symnet.ops.sizes import Shape, ShapeI, add_broadcast, specify_shape, unbroadcast
-from symnet.rewriting.analyses import AnalysisCache
+from symnet.ops.sizes import add_broadcast, specify_shape, unbroadcast
+from symnet.rewriting.analyses import AnalysisCache, readers_of
 from symnet.rewriting.constant_folding import fold_constants
 from symnet.rewriting.patterns import Bindings, Match, Rule, rule_table
 from symnet.sizes.conservative import CertainSizes
@@ -171,12 +171,7 @@ class Rewriter:
 
     def _find_clients(self) -> dict[Variable, list[Apply | None]]:
         """Those of the graph, and of what has come in the place of its variables."""
-        found: dict[Variable, list[Apply | None]] = {}
-        for node in self.graph.toposort():
-            for v in inputs_read(node):
-                found.setdefault(v, []).append(node)
-        for v in self.graph.outputs:
-            found.setdefault(v, []).append(None)
+        found = readers_of(self.graph)
         for old, new in self._moved:
             if old in found:
                 found.setdefault(new, []).extend(found[old])
@@ -493,13 +488,6 @@ def conform(new: Variable, old: Variable, rule: str) -> Variable:
     ):
         return specify_shape(result, old.type.shape)
     return result
-
-
-def inputs_read(node: Apply) -> Sequence[Variable]:
-    """The inputs of which an operation needs elements, not only how large they are."""
-    if isinstance(node.op, (Shape, ShapeI)):
-        return ()
-    return node.inputs[1:] if node.op is second else node.inputs
 
 
 def lacks_shape(new: Variable, wanted: Variable) -> bool:

@@ -12,8 +12,8 @@ from symnet.kernels.loopir.views import Size, combine, subtract
 from symnet.ops.scan.sequence_rows import FirstRows
 from symnet.ops.sizes import add_broadcast, specify_shape
 from symnet.ops.subtensor import Subtensor
+from symnet.rewriting.analyses import inputs_read
 from symnet.rewriting.patterns import number
-from symnet.rewriting.rewriter import inputs_read
 from symnet.sizes.conservative import CertainSizes
 
 INVARIANT, SEQUENCE, CARRIED = "fixed", "walked", "moving"
