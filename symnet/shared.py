@@ -283,8 +283,10 @@ def shared(
         raise TypeError(
             f"shared() takes numbers, not {type(value).__name__}: {value!r:.60}"
         )
-    pattern = shape if shape is not None else broadcastable
-    kind = TensorType(array.dtype, (None,) * array.ndim if pattern is None else pattern)
+    sizes = (None,) * array.ndim if shape is None else shape
+    kind = TensorType(
+        array.dtype, sizes, broadcastable=broadcastable if shape is None else None
+    )
     if not (borrow and array is value):
         array = np.array(array, dtype=kind.dtype, order="C")
     place = Store(array, get_device(target).memory)

@@ -25,6 +25,35 @@ from symnet.ops.sparse.sparse_type import (
 from symnet.shared import CONSTRUCTORS, SharedVariable, set_values
 
 
+class MatrixArrays(tuple[SharedVariable, ...]):
+    """The shared variables with the arrays of one matrix.  Pickles and copies hold their
+    values of one moment; variables that share them share them there, too."""
+
+    def values(self) -> list[Any]:
+        """Copies of the arrays, as they are between two calls."""
+        stores = [v.store for v in self]
+
+        def copied(ticket: Ticket) -> list[Any]:
+            return [one.memory.copy_out(ticket.array(one)) for one in stores]
+
+        return with_ticket(dict.fromkeys(stores, READS), None, copied)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        stores = [v.store.with_value(a) for v, a in zip(self, self.values())]
+        kinds = [(v.type, v.name) for v in self]
+        return _restored, (kinds, stores)
+
+
+def _restored(
+    kinds: Sequence[tuple[Any, str | None]], stores: Sequence[tuple[Any, Any]]
+) -> MatrixArrays:
+    """stores: how each is made, as a function and its arguments."""
+    return MatrixArrays(
+        SharedVariable(kind, make(*given), name)
+        for (kind, name), (make, given) in zip(kinds, stores, strict=True)
+    )
+
+
 class SparseSharedVariable(SparseMethods, SharedVariable):
     """A leaf with a sparse matrix of its own, which functions read and update.
 
@@ -58,11 +87,13 @@ class SparseSharedVariable(SparseMethods, SharedVariable):
                 SharedVariable(kind, array, name and f"{name}.{what}")
                 for kind, array, what in zip(leaf_types(type), arrays_of(found), ARRAYS)
             ]
-        elif isinstance(value, tuple):
+        elif isinstance(value, MatrixArrays):
             arrays = value
         else:
             raise TypeError(type._not_sparse(value))
-        self.arrays = tuple(arrays)
+        self.arrays = (
+            arrays if isinstance(arrays, MatrixArrays) else MatrixArrays(arrays)
+        )
         super().__init__(type, arrays[0].store, name, strict, allow_downcast)
 
     @property
@@ -87,12 +118,7 @@ class SparseSharedVariable(SparseMethods, SharedVariable):
         """The matrix: a copy unless `borrow` (see `SharedVariable.get_value`)."""
         if borrow:
             return self.array
-        return with_ticket({v.store: READS for v in self.arrays}, None, self._copy_out)
-
-    def _copy_out(self, ticket: Ticket) -> Any:
-        stores = [v.store for v in self.arrays]
-        arrays = [one.memory.copy_out(ticket.array(one)) for one in stores]
-        return matrix_of(self.format, arrays)
+        return matrix_of(self.format, self.arrays.values())
 
     def set_value(self, new_value: Any, borrow: bool = False) -> None:
         """Replace the matrix; it is copied unless `borrow`.

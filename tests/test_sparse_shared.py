@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
+import sys
 import threading
 from typing import Any
 
@@ -272,3 +274,38 @@ def test_samples_flow_along_while_a_graph_is_built() -> None:
         )
         with pytest.raises(ValueError):
             sparse.dot(x, np.ones((6, 2)))
+
+
+def test_pickles_and_copies_are_of_one_moment() -> None:
+    """Another thread gives it other entries, at other places, all the time."""
+    wide = scipy.sparse.csr_matrix(np.full((40, 60), 1.0))
+    thin = scipy.sparse.csr_matrix(np.eye(40, 60) * 2.0)
+    x = symnet.shared(wide)
+    done = threading.Event()
+
+    def change() -> None:
+        while not done.is_set():
+            x.set_value(thin)
+            x.set_value(wide)
+
+    thread = threading.Thread(target=change)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    thread.start()
+    try:
+        for _ in range(60):
+            for kept in (copy.deepcopy(x), pickle.loads(pickle.dumps(x))):
+                value = kept.get_value()
+                assert (value != wide).nnz == 0 or (value != thin).nnz == 0
+    finally:
+        done.set()
+        thread.join()
+        sys.setswitchinterval(interval)
+
+
+def test_variables_that_share_a_matrix_share_it_in_pickles() -> None:
+    x = symnet.shared(scipy.sparse.csr_matrix(np.eye(3)), "x")
+    first, second = pickle.loads(pickle.dumps((x, x.clone("y"))))
+    assert (first.name, second.name) == ("x", "y")
+    first.set_value(scipy.sparse.csr_matrix(np.eye(3) * 5))
+    assert second.get_value()[1, 1] == 5 and x.get_value()[1, 1] == 1

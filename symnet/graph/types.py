@@ -102,7 +102,8 @@ class TensorType(Type):
     ) -> None:
         """sparse_grad: Theano's, without effect: gradients are arrays."""
         if broadcastable is not None:
-            shape = broadcastable
+            # Theano's programs say 0 and 1, too.
+            shape = [n if n is None else n or False for n in broadcastable]
         if dtype == "floatX":
             dtype = config.floatX
         self.dtype = _dtype_name(dtype)
@@ -149,8 +150,9 @@ class TensorType(Type):
         shape: Sequence[int | None] | None = None,
     ) -> TensorType:
         """This type with another dtype, broadcast pattern or shape."""
-        new = shape if shape is not None else broadcastable
-        return TensorType(dtype or self.dtype, self.shape if new is None else new)
+        if broadcastable is not None and shape is None:
+            return TensorType(dtype or self.dtype, broadcastable=broadcastable)
+        return TensorType(dtype or self.dtype, self.shape if shape is None else shape)
 
     def accepts(self, other: Type) -> bool:
         """Whether every value of type `other` may be a value of this type: the same

@@ -48,12 +48,13 @@ def tensor(
     """A variable of that dtype (default floatX) and broadcast pattern or shape.
     Raises: TypeError without a shape, or for an unknown dtype.
     """
-    pattern = shape if shape is not None else broadcastable
-    if pattern is None:
+    if shape is None and broadcastable is None:
         raise TypeError(
             "tensor() needs a broadcast pattern or a shape, e.g. shape=(None, 3)"
         )
-    return make_variable(TensorType(dtype or "floatX", pattern), name)
+    pattern = broadcastable if shape is None else None
+    kind = TensorType(dtype or "floatX", shape or (), broadcastable=pattern)
+    return make_variable(kind, name)
 
 
 def _constructor(word: str, shape: tuple[int | None, ...]) -> Constructor:

@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import symnet
+import symnet.tensor as T
 from symnet.config import config
 from symnet.graph.types import (
     COMPLEX,
@@ -285,3 +287,14 @@ def test_types_of_gradients_that_are_none():
         assert not kind.is_valid_value(np.ones(3))
         with pytest.raises(TypeError, match="holds no values"):
             kind.filter(1.0)
+
+
+def test_patterns_of_0_and_1_as_theanos_programs_write_them() -> None:
+    pattern = TensorType("float32", (1, None, 1))
+    assert TensorType("float32", broadcastable=(1, 0, 1)) == pattern
+    assert pattern.clone(broadcastable=[1, 0, 1]) == pattern
+    assert T.tensor("float32", broadcastable=(1, 0, 1)).type == pattern
+    value = np.zeros((1, 3, 1), "float32")
+    assert symnet.shared(value, broadcastable=(1, 0, 1)).type == pattern
+    assert T.tensor("float32", (None, 3)).type == TensorType("float32", (None, 3))
+    assert TensorType("float32", (0, 1)).shape == (0, 1)  # sizes
