@@ -25,7 +25,7 @@ def test_the_page_from_top_to_bottom(
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}
     drawn = all(map(importlib.util.find_spec, ("tensorboard", "PIL")))
-    assert len(PROGRAMS) == 6
+    assert len(PROGRAMS) == 7
     with symnet.change_flags(floatX="float64"):
         for number, program in enumerate(PROGRAMS):
             if drawn or "tensorboard" not in program:

@@ -422,6 +422,8 @@ def normalize_axis(axis: Any, ndim: int, operation: object) -> int:
                 operands=[operand_text(axis)],
             )
         )
+    if isinstance(axis, np.ndarray) and axis.ndim == 0:
+        axis = axis[()]
     number = isinstance(axis, (int, float, np.number)) and not isinstance(axis, bool)
     if not number or axis % 1 != 0:
         raise TypeError(f"{operation}: an axis is an int, not {axis!r}")
