@@ -283,10 +283,8 @@ def shared(
         raise TypeError(
             f"shared() takes numbers, not {type(value).__name__}: {value!r:.60}"
         )
-    sizes = (None,) * array.ndim if shape is None else shape
-    kind = TensorType(
-        array.dtype, sizes, broadcastable=broadcastable if shape is None else None
-    )
+    kind = TensorType(array.dtype, (None,) * array.ndim)
+    kind = kind.clone(broadcastable=broadcastable, shape=shape)
     if not (borrow and array is value):
         array = np.array(array, dtype=kind.dtype, order="C")
     place = Store(array, get_device(target).memory)
