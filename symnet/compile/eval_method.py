@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from weakref import WeakSet
 
-from symnet.compile.function import Function, function
+from symnet.compile.function import Function, _evaluators, function
 from symnet.errors import message
 from symnet.graph.variables import Variable
 from symnet.ops.methods import method
-
-_evaluators: WeakSet[Function] = WeakSet()  # those that `eval` made and that live
 
 
 @method("eval")

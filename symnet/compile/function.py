@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Collection, Mapping, Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Generic, TypedDict, Unpack, cast, overload
-from weakref import ref
+from weakref import WeakSet, ref
 
 import numpy as np
 
@@ -127,8 +127,7 @@ class Function(KeptValues, Generic[Result]):
         """What keeps the limit; None, with a warning, where no native program runs."""
         if not isinstance(self.engine, Executable):
             text = f"memory_limit is kept by native programs, not by {self.mode}"
-            cure = "leave it out, or use mode='FAST_RUN'"
-            warnings.warn(message(text, cure=cure), stacklevel=2)
+            warnings.warn(message(text, cure="use mode='FAST_RUN'"), stacklevel=2)
             return None
         settings = (list(self.updates), numbers, self.device)
         without, function = self.mode.without, ref(self)
@@ -378,6 +377,9 @@ def _restore(
     made = Function(request, mode, name, trust_input, device=where, memory_limit=limit)
     made._cells = cells
     return made
+
+
+_evaluators: WeakSet[Function] = WeakSet()  # those that `eval` made and that live
 
 
 class FunctionOptions(TypedDict, total=False):

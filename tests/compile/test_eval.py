@@ -15,7 +15,7 @@ import pytest
 import symnet
 import symnet.tensor as T
 from symnet import shared
-from symnet.compile.eval_method import _evaluators
+from symnet.compile.function import _evaluators
 from tests.compile.test_function import ROOT
 
 
