@@ -15,6 +15,7 @@ from symnet.graph.variables import Apply
 from symnet.ops.elementwise import Elementwise
 from symnet.ops.linalg.gemm import Gemm
 from symnet.ops.linalg.products import Product
+from symnet.ops.nnet.convolution import Convolution
 from symnet.ops.reduce import Reduce
 
 BITS = 8.0  # units in the last place by which results are off
@@ -70,7 +71,7 @@ def _is_float(array: Any) -> bool:
 
 def _adds_up(node: Apply) -> bool:
     sums = isinstance(node.op, Reduce) and node.op.kind in ("sum", "prod")
-    return sums or isinstance(node.op, Product | Gemm)
+    return sums or isinstance(node.op, Product | Gemm | Convolution)
 
 
 def _exact(
