@@ -70,6 +70,7 @@ class Op:
     foldable = True  # may be computed once, while compiling, of constants
     lazy = False  # `wanted` may leave inputs out
     runs_users_code = False  # `compute` calls functions of the user's
+    stands_for_another = False  # `compute` runs an operation that tells its errors
     index_error: ClassVar[type[Exception]] = IndexError  # of a position out of range
     size_error: ClassVar[type[Exception]] = ShapeError  # of sizes that do not agree
     view_map: ClassVar[dict[int, list[int]]] = {}

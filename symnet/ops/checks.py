@@ -21,7 +21,31 @@ from symnet.ops.lowerings import Shapes, Sizes
 __all__ = ["Checked", "Delayed", "checked", "delayed"]
 
 
-class Checked(ViewOp):
+class LetPass(ViewOp):
+    """An operation whose result is its first input; the others serve by their sizes, or by
+    standing before it."""
+
+    def make_node(self, value: Any, *others: Any) -> Apply:
+        value = as_tensor(value)
+        return Apply(self, [value, *others], [make_variable(value.type)])
+
+    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
+        return [inputs[0]]
+
+    def view(self, node: Apply, view: View, sizes: Sizes) -> View:
+        return view
+
+    def host(self, node: Apply, values: Sequence[Any], sizes: Sizes) -> Any:
+        return values[0]
+
+    def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
+        return [arrays[0]]
+
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
+        return [output_gradients[0], *[disconnected() for _ in inputs[1:]]]
+
+
+class Checked(LetPass):
     """checked(value, *operands): `value`, where `operand_op(*operands)` could be made.
 
     The operands serve by their sizes only; they are not computed for it.
@@ -37,10 +61,6 @@ class Checked(ViewOp):
     def __str__(self) -> str:
         return f"Checked{{{self.operand_op}}}"
 
-    def make_node(self, value: Any, *operands: Any) -> Apply:
-        value = as_tensor(value)
-        return Apply(self, [value, *operands], [make_variable(value.type)])
-
     def dropped(self, node: Apply) -> Apply:
         """The operation whose operands are checked."""
         return self.operand_op.make_node(*node.inputs[1:])
@@ -49,18 +69,9 @@ class Checked(ViewOp):
         self.operand_op.infer_sizes(self.dropped(node), inputs[1:], sizes)  # type: ignore[attr-defined]
         return [inputs[0]]
 
-    def view(self, node: Apply, view: View, sizes: Sizes) -> View:
-        return view
-
-    def host(self, node: Apply, values: Sequence[Any], sizes: Sizes) -> Any:
-        return values[0]
-
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         self.operand_op.compute(self.dropped(node), arrays[1:], xp)
         return [arrays[0]]
-
-    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
-        return [output_gradients[0], *[disconnected() for _ in inputs[1:]]]
 
 
 def checked(value: Variable, node: Apply) -> Variable:
@@ -68,31 +79,12 @@ def checked(value: Variable, node: Apply) -> Variable:
     return Checked(node.op)(value, *node.inputs)
 
 
-class Delayed(ViewOp):
+class Delayed(LetPass):
     """delayed(value, moment): `value`, for operations that come behind `moment`.
 
     What reads it stands behind `moment` in the order of a graph.  `moment` serves by its
     place in that order only.
     """
-
-    def make_node(self, value: Any, moment: Any) -> Apply:
-        value = as_tensor(value)
-        return Apply(self, [value, moment], [make_variable(value.type)])
-
-    def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes:
-        return [inputs[0]]
-
-    def view(self, node: Apply, view: View, sizes: Sizes) -> View:
-        return view
-
-    def host(self, node: Apply, values: Sequence[Any], sizes: Sizes) -> Any:
-        return values[0]
-
-    def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
-        return [arrays[0]]
-
-    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
-        return [output_gradients[0], disconnected()]
 
 
 def delayed(value: Variable, moment: Variable) -> Variable:

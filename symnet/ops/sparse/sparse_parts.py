@@ -249,6 +249,7 @@ class OnMatrices(TensorOp):
     own reference (SciPy)."""
 
     __props__ = ("operation", "taken", "given")
+    stands_for_another = True
 
     def __init__(
         self, operation: Op, taken: tuple[Any, ...], given: tuple[Any, ...]

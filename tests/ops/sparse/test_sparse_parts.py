@@ -14,6 +14,7 @@ import scipy.sparse
 import symnet
 import symnet.sparse as sparse
 import symnet.tensor as T
+from symnet.errors import ShapeError
 from symnet.graph.evaluate import evaluate
 from symnet.ops.sparse.sparse_arithmetic import AddSD
 from tests.ops.sparse.matrices import FORMATS, matrix
@@ -76,3 +77,15 @@ def test_errors_name_the_line_of_the_operation() -> None:
     for wrong in (np.ones((3, 4)), np.ones((2, 3))):
         with pytest.raises(ValueError, match="the line"):
             evaluate([total], {x: value, y: wrong})
+
+
+def test_an_error_is_told_once_with_matrices_and_the_users_line() -> None:
+    x = T.dmatrix("x")
+    matrix = sparse.csr_from_dense(x)
+    f = symnet.function([x], sparse.dense_from_sparse(sparse.true_dot(matrix, matrix)))
+    with pytest.raises(ShapeError, match="cannot be multiplied") as told:
+        f(np.ones((2, 3)))
+    text = str(told.value)
+    assert text.count("operation: TrueDot") == text.count("your line") == 1
+    assert text.count("csr matrix, value float64 (2, 3)") == 2
+    assert "test_sparse_parts.py" in text and "indptr" not in text

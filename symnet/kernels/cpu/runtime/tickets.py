@@ -24,6 +24,7 @@ that it hinders.  In a forked child that holds for the calls of all threads that
 
 from __future__ import annotations
 
+import copyreg
 import os
 import sys
 import threading
@@ -305,7 +306,7 @@ def _reduced(store: Store) -> tuple[Any, ...]:
     return store.with_value(whole(store))
 
 
-Store.__reduce__ = _reduced  # type: ignore[method-assign, assignment]
+copyreg.pickle(Store, _reduced)
 
 
 def wake(queue: Queue) -> None:
