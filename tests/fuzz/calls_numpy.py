@@ -22,7 +22,7 @@ from tests.fuzz.calls import (
     rows,
     same_dtype,
 )
-from tests.fuzz.spaces import _each
+from tests.fuzz.spaces import Doubtful, _each, _untied
 
 anything = lambda a: True  # noqa: E731
 not_truths = lambda a: a.dtype.kind != "b"  # noqa: E731
@@ -152,6 +152,23 @@ ORDERS = (
     "unique",
     "maximum.reduce",
 )
+# What an elementwise function compares: where the two sides meet it jumps or bends.
+half_ways = lambda x: np.floor(x) + 0.5  # noqa: E731
+nearest = lambda x: np.floor(x + mpmath.mpf(0.5))  # noqa: E731
+EDGES: dict[str, Any] = {
+    "clip": lambda s, x: [(x, s["a_min"]), (x, s["a_max"])],
+    "absolute": lambda s, x: [(x, 0)],
+    "heaviside": lambda s, x, y: [(x, 0)],
+    "round": lambda s, x: [(x, half_ways(x))],
+    "rint": lambda s, x: [(x, half_ways(x))],
+    "ceil": lambda s, x: [(x, nearest(x))],
+    "trunc": lambda s, x: [(x, nearest(x))],
+    "floor_divide": lambda s, x, y: [(x / y, nearest(x / y))],
+    "remainder": lambda s, x, y: [(x / y, nearest(x / y))],
+    **dict.fromkeys(
+        ("fmax", "fmin", "less_equal", "not_equal"), lambda s, x, y: [(x, y)]
+    ),
+}
 
 
 def function(name: str) -> Any:
@@ -169,6 +186,9 @@ def many_digits(m: Any, s: Any, *given: Any) -> Any:
     name = s["function"]
     if name in ORDERS:
         apart(m, given[0], s["with"].get("axis"))
+    if m is Doubtful and name in EDGES and np.asarray(given[0]).dtype == object:
+        for x, y in EDGES[name](s["with"], *given):
+            _each(_untied)(x, y, spread=True)
     if name in MANY and np.asarray(given[0]).dtype == object:
         return MANY[name](*given)
     if name in ("std", "var"):

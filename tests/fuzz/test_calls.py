@@ -133,6 +133,33 @@ def test_near_elements_are_a_tie_where_roundings_are_asked_after() -> None:
         apart(Doubtful, x)
 
 
+@pytest.mark.parametrize(
+    "name, keywords, on, off",
+    [
+        ("clip", {"a_min": -1.0, "a_max": 0.5}, [[0.25, 0.5]], [[0.25, 0.75]]),
+        ("absolute", {}, [[1.0, 0.0]], [[1.0, -0.5]]),
+        ("rint", {}, [[2.0, -1.5]], [[2.0, -1.25]]),
+        ("round", {}, [[2.0, 0.5]], [[2.0, 0.25]]),
+        ("ceil", {}, [[2.0]], [[2.25]]),
+        ("trunc", {}, [[-2.0]], [[-2.25]]),
+        ("heaviside", {}, [[0.0], [1.0]], [[0.5], [1.0]]),
+        ("remainder", {}, [[6.0], [1.5]], [[6.5], [1.5]]),
+        ("floor_divide", {}, [[6.0], [-1.5]], [[6.5], [1.5]]),
+        ("fmax", {}, [[6.0], [6.0]], [[6.5], [1.5]]),
+        ("less_equal", {}, [[6.0], [6.0 + 1e-9]], [[6.5], [1.5]]),
+    ],
+)
+def test_an_elementwise_function_on_its_edge_is_a_tie(
+    name: str, keywords: Any, on: Any, off: Any
+) -> None:
+    step = {"id": 9, "do": "call", "args": list(range(1, len(on) + 1)),
+            "name": "numpy", "function": name, "with": keywords}  # fmt: skip
+    made = program([leaf(n, ["m"]) for n in step["args"]], [step])
+    doubts = Doubts(made, dict.fromkeys((1, 2, 9), "float64"), Counter())
+    assert doubts.tied({n: np.array(a) for n, a in enumerate(on, 1)})
+    assert not doubts.tied({n: np.array(a) for n, a in enumerate(off, 1)})
+
+
 @pytest.mark.parametrize("law", LAWS)
 def test_streams_go_on_from_call_to_call(law: str) -> None:
     step = {"id": 2, "do": "call", "args": [1], "name": "draw", "law": law, "seed": 5}
