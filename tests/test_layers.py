@@ -92,7 +92,7 @@ ops: operation_class operation_objects
 ops: scalar_types scalar_ops scalar_classes scalar_names loading transfer breakpoints
 ops: theano_classes in_place index_objects canonical_slices named_types typed_lists
 ops: known_values joining_anywhere
-ops.nnet: softmax logsumexp activations classification normalization convolution
+ops.nnet: softmax logsumexp logcumsumexp activations classification normalization convolution
 ops.nnet: filter_places conv_shapes local_conv filter_use conv conv_objects legacy_conv
 ops.nnet: upsampling
 ops.nnet: windows pool_axes pooling pool_functions neighbourhoods spatial_transformer

@@ -80,7 +80,8 @@ def read_request(
     found = clone_replace([*values, *changes.values()], replace)
     results, news = found[: len(values)], found[len(values) :]
     chosen = dict(zip(targets, news, strict=True))
-    add_default_updates(chosen, results, no_default_updates, replace)
+    given = [one.variable for one in ins]
+    add_default_updates(chosen, results, no_default_updates, replace, given)
     chosen, results = unite_clones(chosen, results)
     chosen = {s: fit_update(s, v) for s, v in chosen.items()}
     wanted = [*results, *chosen.values()]
@@ -111,7 +112,9 @@ def read_inputs(inputs: Any, allow_downcast: bool | None) -> list[In]:
             one.allow_downcast = allow_downcast
         _check_leaf(one.variable)
         if any(other.variable is one.variable for other in found):
-            raise ValueError(f"the input {operand_text(one.variable)} is listed twice")
+            raise UnusedInputError(
+                f"the input {operand_text(one.variable)} is listed twice"
+            )
         found.append(one)
     return found
 
@@ -254,8 +257,10 @@ def add_default_updates(
     results: Sequence[Variable],
     leave_out: Any,
     replace: Mapping[Variable, Variable],
+    given: Sequence[Variable],
 ) -> None:
-    """Add the default updates of the shared variables in use (random streams).
+    """Add the default updates of the shared variables in use (random streams), of which
+    those are not from which only inputs, `given`, are made.
 
     A stream that a loop draws from goes on where the loop stopped.
     """
@@ -274,8 +279,8 @@ def add_default_updates(
     pending = [*results, *chosen.values()]
     while pending:
         fresh: list[Variable] = []
-        carried = carried_updates(pending)
-        for leaf in leaves(pending):
+        carried = carried_updates(pending, given)
+        for leaf in leaves(pending, given):
             update = getattr(leaf, "default_update", None)
             if (
                 not isinstance(leaf, SharedVariable)

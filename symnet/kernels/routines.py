@@ -257,9 +257,9 @@ class Places:
 
 @dataclass(frozen=True)
 class Running:
-    """Sums ("add") or products ("mul") of the elements up to each along an axis, one after
-    the other.  Operands: x -> the same shape.  "linear": a, b -> y of their shape, with
-    y[0] = b[0] and y[i] = a[i] y[i - 1] + b[i]."""
+    """Sums ("add"), products ("mul") or the largest ("max") of the elements up to each along
+    an axis, one after the other.  Operands: x -> the same shape.  "linear": a, b -> y of
+    their shape, with y[0] = b[0] and y[i] = a[i] y[i - 1] + b[i]."""
 
     kind: str
     dtype: str

@@ -1,4 +1,4 @@
-"""Running sums and products along an axis."""
+"""Running sums, products and maxima along an axis."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from symnet.graph.types import TensorType
 from symnet.graph.variables import Apply, Variable, make_variable, operand_text
 from symnet.kernels.routines import Running
 from symnet.ops.alloc import full_like
-from symnet.ops.arithmetic import mul
+from symnet.ops.arithmetic import mul, sub
 from symnet.ops.base import SameShape, TensorOp, as_tensor, normalize_axis
+from symnet.ops.comparison import neq
 from symnet.ops.complex_parts import conjugate
 from symnet.ops.elementwise import cast
 from symnet.ops.indexing import getitem
@@ -29,8 +30,8 @@ __all__ = [
 
 
 class Cumulative(SameShape):
-    """Sums ("add") or products ("mul") of the elements of x up to each position along
-    `axis`.  Shapes and dtypes: those of x."""
+    """Sums ("add"), products ("mul") or the largest ("max") of the elements of x up to each
+    position along `axis`.  Shapes and dtypes: those of x."""
 
     __props__ = ("axis", "mode")
 
@@ -46,6 +47,8 @@ class Cumulative(SameShape):
         return CallOf(Running(self.mode, kind, self.axis), (0,))
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
+        if self.mode == "max":
+            return [xp.maximum.accumulate(arrays[0], axis=self.axis)]
         function = xp.cumsum if self.mode == "add" else xp.cumprod
         with np.errstate(all="ignore"):
             return [function(arrays[0], axis=self.axis, dtype=arrays[0].dtype)]
@@ -54,9 +57,13 @@ class Cumulative(SameShape):
         (x,), (total,), (gradient,) = inputs, outputs, output_gradients
         if self.mode == "add":
             return [flip(self(flip(gradient, self.axis)), self.axis)]
+        if self.mode == "max":  # the element that was the first as large
+            before = shifted(total, np.nan, self.axis)  # which nothing equals
+            new = cast(neq(total, before), x.type.dtype)
+            return [mul(new, from_the_end(sub(1, new), gradient, self.axis))]
         # x[i] takes part in every later product: that before it, times what comes after.
-        later = _from_the_end(conjugate(x), gradient, self.axis)
-        return [mul(later, conjugate(_shifted(total, 1, self.axis)))]
+        later = from_the_end(conjugate(x), gradient, self.axis)
+        return [mul(later, conjugate(shifted(total, 1, self.axis)))]
 
 
 class LinearRecurrence(TensorOp):
@@ -97,18 +104,18 @@ class LinearRecurrence(TensorOp):
         return [xp.moveaxis(result, 0, self.axis)]
 
     def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
-        later = _from_the_end(conjugate(inputs[0]), output_gradients[0], self.axis)
-        before = conjugate(_shifted(outputs[0], 0, self.axis))
+        later = from_the_end(conjugate(inputs[0]), output_gradients[0], self.axis)
+        before = conjugate(shifted(outputs[0], 0, self.axis))
         return [mul(later, before), later]
 
 
-def _from_the_end(a: Variable, gradient: Variable, axis: int) -> Variable:
+def from_the_end(a: Variable, gradient: Variable, axis: int) -> Variable:
     """r[i] = gradient[i] + a[i + 1] * r[i + 1], and r = gradient at the end."""
     factors = roll(flip(a, axis), 1, axis)
     return flip(LinearRecurrence(axis)(factors, flip(gradient, axis)), axis)
 
 
-def _shifted(x: Variable, first: float, axis: int) -> Variable:
+def shifted(x: Variable, first: float, axis: int) -> Variable:
     """x moved on by one along `axis`, with `first` at the beginning."""
     whole = (slice(None),) * axis
     start = full_like(getitem(x, (*whole, slice(None, 1))), first)

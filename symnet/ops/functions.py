@@ -14,7 +14,7 @@ from symnet.graph.types import COMPLEX
 from symnet.graph.variables import Variable
 from symnet.kernels.loopir.scalars import Scalar, call, select
 from symnet.ops.arithmetic import add, clip, log, mul, sqr, sqrt, sub, switch
-from symnet.ops.base import as_tensor
+from symnet.ops.base import as_tensor, float_of
 from symnet.ops.comparison import eq
 from symnet.ops.complex_parts import (
     complex_dtype,
@@ -244,10 +244,13 @@ rad2deg = elementwise(
 def hard_sigmoid(x: Any) -> Variable:
     """The sigmoid drawn with three straight lines: 0.2 x + 0.5, between 0 and 1.
 
+    Dtypes: as `sigmoid`, float32 of integers of up to 16 bits and floatX of others.
+
     >>> T.nnet.hard_sigmoid([-9.0, 0.0, 9.0]).eval()
     array([0. , 0.5, 1. ])
     """
     x = as_tensor(x)
+    x = cast(x, float_of([x]))
     return clip(mul(x, 0.2) + 0.5, 0.0, 1.0)
 
 

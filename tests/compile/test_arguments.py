@@ -248,6 +248,16 @@ def test_default_updates_follow_each_other():
     assert b.get_value() == 13
 
 
+def test_default_updates_behind_an_input_are_not_made():
+    a = symnet.shared(0)
+    a.default_update = a + 1
+    b = 2 * a
+    f = symnet.function([b], b)
+    assert f(21) == 21 and a.get_value() == 0
+    g = symnet.function([b], b + a)
+    assert g(21) == 21 and a.get_value() == 1
+
+
 def test_default_updates_are_left_out_on_demand():
     a, b = shared(1, "a"), shared(10, "b")
     a.default_update, b.default_update = a + 1, b + 1

@@ -138,6 +138,9 @@ def test_stable_far_from_zero():
 def test_composed_functions():
     x = np.linspace(-8, 8, 33)
     apply(F.hard_sigmoid, x, expected=np.clip(0.2 * x + 0.5, 0, 1))
+    for dtype in ("bool", "int8", "uint16", "int32", "int64", "float32"):
+        v = inputs.tensor(dtype, shape=(None,))
+        assert F.hard_sigmoid(v).type.dtype == F.sigmoid(v).type.dtype
     assert np.abs(apply(F.ultra_fast_sigmoid, x) - special.expit(x)).max() < 0.07
     k, y = np.array([0.5, 2.0, 3.0]), np.array([0.1, 2.0, 9.0])
     full = special.gamma(k)

@@ -26,6 +26,7 @@ from symnet.ops.functions import (
     softplus,
     ultra_fast_sigmoid,
 )
+from symnet.ops.nnet.logcumsumexp import LogCumSumExp
 from symnet.ops.nnet.logsumexp import LogSumExp
 from symnet.ops.nnet.softmax import AlongAxis, LogSoftmax, Softmax
 from symnet.ops.reduce import max as max_over
@@ -35,7 +36,8 @@ from symnet.ops.shape import dimshuffle, shape_padleft
 from symnet.ops.sizes import shape_i
 
 __all__ = [
-    "LogSoftmax", "Softmax", "elu", "hard_sigmoid", "leaky_relu", "logsoftmax", "logsumexp",
+    "LogSoftmax", "Softmax", "elu", "hard_sigmoid", "leaky_relu", "logcumsumexp",
+    "logsoftmax", "logsumexp",
     "maxout", "prelu", "relu", "selu", "sigmoid", "softmax", "softmax_graph",
     "softmax_op", "softmax_with_bias", "softplus", "softsign", "ultra_fast_sigmoid",
 ]  # fmt: skip
@@ -223,6 +225,18 @@ def softmax_with_bias(x: Any, b: Any) -> Variable:
     array([[0.5, 0.5]])
     """
     return softmax(add(as_tensor(x), as_tensor(b)))
+
+
+def logcumsumexp(x: Any, axis: int = -1) -> Variable:
+    """The logarithms of the running sums of exp(x) along `axis`, finite for all finite x.
+
+    Shape and dtype: those of x (whole numbers become floats).
+
+    >>> T.nnet.logcumsumexp([1000.0, 1000.0]).eval()
+    array([1000.        , 1000.69314718])
+    """
+    x = as_tensor(x)
+    return LogCumSumExp(normalize_axis(axis, x.type.ndim, "logcumsumexp"))(x)
 
 
 def logsumexp(x: Any, axis: int = -1, keepdims: bool = False) -> Variable:

@@ -60,7 +60,7 @@ def shaped_as(ones: Variable, inner: Logged) -> Logged:
     """The logarithm where ones stood beside: these may have stretched it."""
     if number(ones) is not None:
         return inner
-    return replace(inner, make=lambda: second(ones, inner.make()))
+    return replace(inner, make=lambda: second(ones, inner.make()), scaled=None)
 
 
 def complement(v: Variable, budget: RewriteBudget) -> Logged | None:

@@ -71,8 +71,9 @@ from symnet.rewriting.rules.saturation import affine_of
 @form(exp)
 def _exp(node: Apply, v: Variable, budget: RewriteBudget) -> Logged:
     (x,) = node.inputs
-    risky = not is_shifted(x)
-    return Logged(lambda: x, risky, risky)
+    if is_shifted(x):
+        return Logged(lambda: x, scaled=lambda: (constant(1), x))
+    return Logged(lambda: x, True, True)
 
 
 @form(exp2)
@@ -158,10 +159,36 @@ def _product(node: Apply, v: Variable, budget: RewriteBudget) -> Logged | None:
         return None
     # One factor of unknown sign decides about that of the product.
     a, b = a or plain(left, signed=True), b or plain(right, signed=True)
+    if (a.signed or b.signed) and (a.scaled or b.scaled):
+        return _product_of_any_sign(node, a, b)
     if a.signed and b.signed:
         return None
     join = add if node.op == mul else sub
     return joined_by(v, [a, b], lambda: _joined(join, a.make(), b.make()))
+
+
+def _product_of_any_sign(node: Apply, a: Logged, b: Logged) -> Logged:
+    """Powers are taken out of both factors; the rest stays under the logarithm."""
+
+    def scaled() -> tuple[Variable, Variable]:
+        (left, power), (right, other) = map(_scaled, (a, b), node.inputs)
+        join = add if node.op == mul else sub
+        return node.applied_to(left, right), _joined(join, power, other)
+
+    def make() -> Variable:
+        rest, power = scaled()
+        return add(log(rest), power)
+
+    # What was shifted may underflow, though it does not overflow.
+    over = a.over or b.over
+    return Logged(make, over, True, True, True, shifts=True, scaled=scaled)
+
+
+def _scaled(one: Logged, v: Variable) -> tuple[Variable, Variable]:
+    """t and s, of which v is t exp(s)."""
+    if one.scaled is not None:
+        return one.scaled()
+    return (constant(1), one.make()) if one.pure and one.risky else (v, constant(0))
 
 
 def _joined(join: Elementwise, a: Variable, b: Variable) -> Variable:

@@ -37,6 +37,8 @@ class Logged:
     signed: it may be negative; then the logarithm is NaN, as that of the variable is.
     zero: it may be exactly zero, where its logarithm has no derivative to go back through.
     shifts: the logarithm is that of another sum, from which the largest power was taken.
+    scaled: builds t and s, of which the variable is t exp(s), where its sign is not known
+        and t does neither over- nor underflow.
     """
 
     make: Callable[[], Variable]
@@ -45,6 +47,7 @@ class Logged:
     signed: bool = False
     zero: bool = False
     shifts: bool = False
+    scaled: Callable[[], tuple[Variable, Variable]] | None = None
 
     @property
     def risky(self) -> bool:
@@ -73,17 +76,24 @@ def form(*ops: Any) -> Callable[[Form], Form]:
 
 
 class RewriteBudget:
-    """How many operations may still be looked at."""
+    """How many operations may still be looked at, and what was found of those before."""
 
     def __init__(self, left: int = MOST_NODES) -> None:
         self.left = left
+        self.found: dict[Variable, Logged | None] = {}
 
 
 def log_of(v: Variable, budget: RewriteBudget | None = None) -> Logged | None:
     """The logarithm of `v`; None where its sign is not known."""
     budget = budget or RewriteBudget()
-    budget.left -= 1
-    if getattr(v.type, "dtype", None) not in FLOATS or budget.left < 0:
+    if v not in budget.found:
+        budget.left -= 1
+        budget.found[v] = _log_of(v, budget) if budget.left >= 0 else None
+    return budget.found[v]
+
+
+def _log_of(v: Variable, budget: RewriteBudget) -> Logged | None:
+    if getattr(v.type, "dtype", None) not in FLOATS:
         return None
     if isinstance(v, Constant):
         return _of_constant(v)
@@ -134,7 +144,9 @@ def scaled_log(inner: Logged, scale: float) -> Logged:
     """The logarithm of `scale` times what `inner` is of."""
     if scale == 1:
         return inner
-    return replace(inner, make=lambda: shifted(inner.make(), math.log(scale)))
+    return replace(
+        inner, make=lambda: shifted(inner.make(), math.log(scale)), scaled=None
+    )
 
 
 def negated(v: Variable) -> Variable:

@@ -75,7 +75,7 @@ def _second(node: Apply, v: Variable, budget: RewriteBudget) -> Logged | None:
     inner = log_of(x, budget)
     if inner is None:
         return None
-    return replace(inner, make=lambda: second(model, inner.make()))
+    return replace(inner, make=lambda: second(model, inner.make()), scaled=None)
 
 
 @form(Cast)

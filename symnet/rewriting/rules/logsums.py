@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -23,9 +23,11 @@ from symnet.ops.arithmetic import (
 )
 from symnet.ops.barriers import Barrier, zero_grad
 from symnet.ops.base import constant
+from symnet.ops.cumulative import Cumulative
 from symnet.ops.elementwise import Cast, cast
 from symnet.ops.functions import exp, sigmoid, softplus, tanh
 from symnet.ops.linalg.products import Dot
+from symnet.ops.nnet.logcumsumexp import LogCumSumExp
 from symnet.ops.nnet.logsumexp import LogSumExp
 from symnet.ops.reduce import Reduce, restore_axes, top_over
 from symnet.ops.reduce import sum as sum_over
@@ -67,8 +69,10 @@ def is_shifted(v: Variable) -> bool:
     stack, seen = [node.inputs[-1]], 0
     while stack and seen < MOST_OPERANDS:
         top, seen = stack.pop(), seen + 1
-        if top is level or (level is None and number(top) is not None):
-            return level is not None or bool(number(top) >= 0)
+        if top is level:
+            return True
+        if level is None and number(top) is not None and number(top) >= 0:
+            return True
         made = top.owner
         if made is None:
             continue
@@ -121,6 +125,8 @@ def _add(node: Apply, v: Variable, budget: RewriteBudget) -> Logged | None:
         if f is not None and f.pure and (f.risky or small_constant(t))
     ]  # fmt: skip
     rest = [(t, f) for t, f in zip(terms, found) if not any(f is one for one in logs)]
+    if any(f is None and _holds_powers(t, budget) for t, f in rest):
+        return _sum_of_any_sign(v, budget)
     parts = [split(t, budget) for t, _ in rest]
     levels = [*logs, *(scale for _, scale in parts if scale is not None)]
     fixed = any(scale is None for _, scale in parts)
@@ -131,14 +137,30 @@ def _add(node: Apply, v: Variable, budget: RewriteBudget) -> Logged | None:
         return None if signed else Logged(lambda: log(v), zero=not logs)
     if not rest:
         return Logged(lambda: log_sum([f.make() for f in logs]), over, under)
-    return Logged(
-        lambda: _balanced([(None, f) for f in logs] + parts),
-        over, under, signed, zero=signed, shifts=True,
-    )  # fmt: skip
+    return _by_scale(
+        lambda: _balanced([(None, f) for f in logs] + parts), over, under, signed
+    )
 
 
-def _balanced(parts: Sequence[tuple[Any, Logged | None]]) -> Variable:
-    """log(w exp(a) + v exp(b) + ...): the largest power is taken out."""
+def _by_scale(
+    scaled: Callable[[], tuple[Variable, Variable]],
+    over: bool,
+    under: bool,
+    signed: bool = True,
+) -> Logged:
+    """log(t exp(s)) = log(t) + s."""
+
+    def make() -> Variable:
+        total, power = scaled()
+        return add(log(total), power)
+
+    return Logged(make, over, under, signed, signed, shifts=True, scaled=scaled)
+
+
+def _balanced(
+    parts: Sequence[tuple[Any, Logged | None]],
+) -> tuple[Variable, Variable]:
+    """w exp(a) + v exp(b) + ..., from which the largest power is taken out, and that."""
     levels = [scale.make() if scale is not None else constant(0) for _, scale in parts]
     top: Any = levels[0]
     for level in levels[1:]:
@@ -149,7 +171,7 @@ def _balanced(parts: Sequence[tuple[Any, Logged | None]]) -> Variable:
         power = exp(neg(top) if number(level) == 0 else sub(level, top))
         term = power if weight is None else mul(weight, power)
         total = term if total is None else add(total, term)
-    return add(log(total), top)
+    return total, top
 
 
 def log_sum(logs: Sequence[Variable]) -> Variable:
@@ -180,12 +202,54 @@ def _sub(node: Apply, v: Variable, budget: RewriteBudget) -> Logged | None:
         return gap
     a, b = log_of(left, budget), log_of(right, budget)
     if a is None or b is None or not (a.pure and b.pure):
-        return None
+        return _sum_of_any_sign(v, budget)
     if not (a.over or b.over or (a.under and b.under)):
         return None
     return Logged(
         lambda: log_difference(a.make(), b.make()), True, True, signed=True, zero=True
     )
+
+
+def _sum_of_any_sign(v: Variable, budget: RewriteBudget) -> Logged | None:
+    """x - exp(a) + y, and the like."""
+    parts = []
+    for sign, term in _signed_terms(v):
+        weight, level = split(term, budget)
+        if sign < 0:
+            weight = constant(-1) if weight is None else neg(weight)
+        parts.append((weight, level))
+    levels = [scale for _, scale in parts if scale is not None]
+    if not any(one.over for one in levels):
+        return None
+    under = len(levels) == len(parts) and all(one.under for one in levels)
+    return _by_scale(lambda: _balanced(parts), True, under)
+
+
+def _holds_powers(v: Variable, budget: RewriteBudget) -> bool:
+    """Whether a term of a difference may overflow."""
+    if v.owner is None or v.owner.op not in (sub, neg):
+        return False
+    parts = (split(term, budget) for _, term in _signed_terms(v))
+    return any(level is not None and level.over for _, level in parts)
+
+
+def _signed_terms(v: Variable) -> list[tuple[int, Variable]]:
+    """What is added to make `v`, or (-1) taken away."""
+    terms: list[tuple[int, Variable]] = []
+    stack = [(1, v)]
+    while stack:
+        sign, one = stack.pop()
+        node = one.owner
+        if node is None or len(stack) + len(terms) >= MOST_TERMS:
+            terms.append((sign, one))
+        elif node.op in (add, sub):
+            other = sign if node.op == add else -sign
+            stack += [(other, node.inputs[1]), (sign, node.inputs[0])]
+        elif node.op == neg:
+            stack.append((-sign, node.inputs[0]))
+        else:
+            terms.append((sign, one))
+    return terms
 
 
 def log_difference(a: Any, b: Any) -> Variable:
@@ -275,13 +339,13 @@ def _sum(
         return None
     weight, scale = parts
 
-    def make() -> Variable:
+    def scaled() -> tuple[Variable, Variable]:
         level = cast(as_wide(scale.make(), x), dtype)
         top = top_of(level, axes)
         powers = exp(sub(level, restore_axes(top, axes)))
-        return add(log(sum_over(mul(weight, powers), axis=list(axes))), top)
+        return sum_over(mul(weight, powers), axis=list(axes)), top
 
-    return Logged(make, scale.over, scale.under, True, True, shifts=True)
+    return _by_scale(scaled, scale.over, scale.under)
 
 
 def split(v: Variable, budget: RewriteBudget) -> tuple[Variable | None, Logged | None]:
@@ -334,6 +398,17 @@ def clipped_to_finite(top: Variable) -> Variable:
     return maximum(minimum(top, largest), -largest)
 
 
+@form(Cumulative)
+def _running(node: Apply, v: Variable, budget: RewriteBudget) -> Logged | None:
+    op, (x,) = node.op, node.inputs
+    inner = log_of(x, budget)
+    if inner is None or inner.signed or (inner.risky and not inner.pure):
+        return None
+    log_op = {"add": LogCumSumExp(op.axis), "mul": Cumulative(op.axis, "add")}
+    made = log_op.get(op.mode, op)
+    return joined_by(v, [inner], lambda: made(as_wide(inner.make(), x)))
+
+
 @form(Dot)
 def _dot(node: Apply, v: Variable, budget: RewriteBudget) -> Logged | None:
     """exp(x) times a matrix: the largest x of each row (or column) is taken out."""
@@ -343,22 +418,22 @@ def _dot(node: Apply, v: Variable, budget: RewriteBudget) -> Logged | None:
     for x, first in ((left, True), (right, False)):
         scale = log_of(x, budget)
         if scale is not None and scale.risky and scale.pure:
-            return Logged(
-                lambda: _log_of_dot(node, scale.make(), first),  # noqa: B023
-                scale.over, scale.under, True, True, shifts=True,
+            return _by_scale(
+                lambda: _scaled_dot(node, scale.make(), first),  # noqa: B023
+                scale.over, scale.under,
             )  # fmt: skip
     return None
 
 
-def _log_of_dot(node: Apply, level: Variable, first: bool) -> Variable:
+def _scaled_dot(node: Apply, level: Variable, first: bool) -> tuple[Variable, Variable]:
     left, right = node.inputs
     x = left if first else right
     level = as_wide(level, x)
     axis = x.type.ndim - 1 if first else max(x.type.ndim - 2, 0)
     top: Any = top_of(level, [axis])
     powers = exp(sub(level, restore_axes(top, [axis])))
-    product = log(node.op(powers, right) if first else node.op(left, powers))
+    product = node.op(powers, right) if first else node.op(left, powers)
     # Rows keep their place in front, columns behind.
     if first and right.type.ndim == 2 and top.type.ndim:
         top = restore_axes(top, [top.type.ndim])
-    return add(product, top)
+    return product, top

@@ -22,6 +22,7 @@ from symnet.ops.nnet.activations import (
     elu,
     leaky_relu,
     logsoftmax,
+    logcumsumexp,
     logsumexp,
     maxout,
     prelu,
@@ -67,6 +68,7 @@ __all__ = [
     "crossentropy_softmax_1hot_with_bias", "crossentropy_softmax_argmax_1hot_with_bias",
     "crossentropy_softmax_max_and_argmax_1hot",
     "crossentropy_softmax_max_and_argmax_1hot_with_bias", "elu", "h_softmax",
-    "logsoftmax", "logsumexp", "relu", "selu", "sigmoid_binary_crossentropy", "softmax",
+    "logcumsumexp", "logsoftmax", "logsumexp", "relu", "selu",
+    "sigmoid_binary_crossentropy", "softmax",
     "softmax_graph", "softmax_op", "softmax_with_bias", "softsign",
 ]  # fmt: skip

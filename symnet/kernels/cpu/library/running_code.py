@@ -31,7 +31,7 @@ from symnet.kernels.routines import Places, Running
 # The argument block, by word.
 SOURCE, RESULT, VALUES = 0, 1, 2  # pointers
 LENGTH, INNER, STRIPS = 3, 4, 5
-JOINS = {"add": "add", "mul": "mul", "linear": "add"}
+JOINS = {"add": "add", "mul": "mul", "max": "max", "linear": "add"}
 STRIP = 512  # elements that go along an axis side by side
 GRAIN_NS = 20_000.0
 SEARCH_NS = 3.0  # of a turn
@@ -82,12 +82,24 @@ class Elements:
         return on.scope.emit(f"{how} {kind} {value} to {on.type(self.dtype)}")
 
     def joined(self, on: Lanes, kind: str, left: str, right: str) -> str:
-        """The sum ("add") or product ("mul")."""
+        """The sum ("add"), product ("mul") or what is larger ("max": NaN, if one is)."""
         if self.dtype == "bool":
-            kind = "or" if kind == "add" else "and"
+            kind = "and" if kind == "mul" else "or"
+        elif kind == "max":
+            return on.select(self.above(on, right, left), self.dtype, right, left)
         elif is_float(self.dtype):
             kind = f"f{kind}"
         return on.binary(kind, self.dtype, left, right)
+
+    def above(self, on: Lanes, left: str, right: str) -> str:
+        """Whether a number is larger than another, or NaN."""
+        if is_float(self.dtype):
+            larger = on.binary("fcmp ogt", self.dtype, left, right)
+            return on.binary(
+                "or", "bool", larger, on.binary("fcmp uno", self.dtype, left, left)
+            )
+        sign = "s" if is_signed(self.dtype) else "u"
+        return on.binary(f"icmp {sign}gt", self.dtype, left, right)
 
     def before(self, on: Lanes, left: str, right: str) -> str:
         """Whether a number comes before another, NaN after all."""
