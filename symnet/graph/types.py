@@ -174,7 +174,8 @@ class TensorType(Type):
 
         strict: accept only an ndarray of this very dtype.
         allow_downcast: True converts with loss; False only without; None also takes a
-        Python float for a float scalar type.
+        Python float for a float scalar type.  Numbers and lists are converted where their
+        values are kept, arrays where their dtype is sure to fit.
         Raises: TypeError for a wrong dtype or rank, or masked elements; ValueError for a
         wrong size.
         """
@@ -207,10 +208,12 @@ class TensorType(Type):
         want = self.numpy_dtype
         if allow_downcast or np.can_cast(array.dtype, want, "safe"):
             return array.astype(want)
-        python_number = not isinstance(value, (np.ndarray, np.generic))
         if allow_downcast is None and type(value) is float and want.kind == "f":
             return array.astype(want)
-        if python_number and (array.size == 0 or _survives(array, want)):
+        # A number is judged by its value, an array by its dtype: another call may bring
+        # another value.  NumPy's numbers are what a loop over an array gives.
+        number = not isinstance(value, np.ndarray)
+        if number and (array.size == 0 or _survives(array, want)):
             return array.astype(want)
         raise TypeError(
             message(

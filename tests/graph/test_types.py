@@ -154,6 +154,23 @@ def test_a_python_float_for_a_float_scalar():
         TensorType("int32").filter(1.0)
 
 
+def test_a_number_of_numpy_is_judged_by_its_value():
+    kind = TensorType("int32")
+    for number in (np.int64(7), np.uint64(7), np.int8(-7), np.int64(-(2**31))):
+        got = kind.filter(number)
+        assert got.dtype == np.int32 and got == number
+    for number in (np.int64(2**31), np.uint64(2**40), np.float64(1.0), np.complex64(1)):
+        with pytest.raises(TypeError, match="could lose precision"):
+            kind.filter(number)
+    for number in (np.array(7), np.array([7])):
+        with pytest.raises(TypeError):
+            kind.filter(number)
+    assert TensorType("float32").filter(np.float64(0.5)) == 0.5
+    assert TensorType("float32").filter(np.int64(3)).dtype == np.float32
+    with pytest.raises(TypeError, match="could lose precision"):
+        TensorType("float32").filter(np.int64(2**24 + 1))
+
+
 @given(
     st.sampled_from(INTEGERS),
     st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1, max_size=4),

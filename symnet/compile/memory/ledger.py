@@ -128,8 +128,11 @@ class Ledger:
     def _pieces(self, buffer: Buffer) -> int:
         if buffer.kind == "parameters":
             return 8 * len(self.program.parameters) // self.piece
-        count = prod(self.numbers.shape(buffer.sizes))
-        return count * np.dtype(buffer.dtype).itemsize // self.piece
+        return self._count(buffer.sizes) * np.dtype(buffer.dtype).itemsize // self.piece
+
+    def _count(self, sizes: Sequence[Any]) -> int:
+        # A branch that is not taken may stand there at sizes at which it could not be.
+        return prod(max(n, 0) for n in self.numbers.shape(sizes))
 
     def _begin(self) -> None:
         """Marks for what is there before the first step."""
@@ -285,8 +288,7 @@ class Ledger:
             self.fail("what is not the program's own is written", step, base)
 
     def own_count(self, view: View) -> int:
-        count = prod(self.numbers.shape(view.sizes))
-        return count * view.itemsize // self.piece
+        return self._count(view.sizes) * view.itemsize // self.piece
 
     # ---- what is wrong
 

@@ -12,7 +12,13 @@ from typing import Any
 import numpy as np
 
 from symnet.graph.op import Gradients, Vars
-from symnet.graph.types import COMPLEX, DisconnectedType, NullType, TensorType
+from symnet.graph.types import (
+    COMPLEX,
+    DisconnectedType,
+    NoneTypeT,
+    NullType,
+    TensorType,
+)
 from symnet.graph.variables import Apply, Variable, make_variable
 from symnet.kernels.routines import MatrixFunction
 from symnet.ops.arithmetic import (
@@ -191,7 +197,7 @@ def eigvalsh(a: Any, b: Any = None, lower: bool = True) -> Variable:
     """Eigenvalues (ascending) of a v = w b v; `a` symmetric, `b` positive definite (the
     identity where it is None)."""
     uplo = "L" if lower else "U"
-    if b is None:
+    if b is None or isinstance(getattr(b, "type", None), NoneTypeT):
         return eigh(a, uplo)[0]
     a = as_tensor(a)
     factor = cholesky(b) if lower else swapped(Cholesky(lower=False)(b))

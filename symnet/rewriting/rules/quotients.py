@@ -424,7 +424,8 @@ def _quotient_by_shift(match: Match) -> Variable | None:
     power = neg(lowered) if raised is None else sub(raised, lowered)
     fraction.above = [*(v for v, _ in above), exp(power)]
     fraction.below = [v for v, _ in below]
-    return fraction.variable()
+    whole: Variable = fraction.variable()
+    return whole
 
 
 def _summed(parts: Sequence[tuple[Variable, Variable | None]]) -> Any:

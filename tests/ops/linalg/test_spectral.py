@@ -7,6 +7,7 @@ import pytest
 import scipy.linalg
 
 import symnet
+import symnet.tensor as T
 from symnet.errors import NullTypeGradError
 from symnet.gradient import grad, verify_grad
 from symnet.graph.types import TensorType
@@ -73,6 +74,10 @@ def test_eigh(uplo):
 def test_eigvalsh(lower):
     np.testing.assert_allclose(
         value(lambda a: eigvalsh(a, None, lower), SYMMETRIC),
+        np.linalg.eigvalsh(SYMMETRIC),
+    )
+    np.testing.assert_allclose(
+        value(lambda a: eigvalsh(a, T.NoneConst, lower), SYMMETRIC),
         np.linalg.eigvalsh(SYMMETRIC),
     )
     want = scipy.linalg.eigvalsh(SYMMETRIC, POSITIVE)
