@@ -12,6 +12,7 @@ from __future__ import annotations
 import ctypes
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import cache
 from importlib.util import find_spec
@@ -102,11 +103,17 @@ class Cublas:
 
     library: with the functions of SIGNATURES.  Streams have handles of their own, whose
     state never changes; what they begin is in the order of one stream at last, so that they
-    share the workspace.
+    share the workspace.  A handle belongs to the GPU that is the current one of the thread
+    when it is made; use: makes it that within a `with` block, where handles go.
     """
 
-    def __init__(self, library: Any, workspace: Any) -> None:
-        self.library, self.workspace = library, workspace
+    def __init__(
+        self,
+        library: Any,
+        workspace: Any,
+        use: Callable[[], AbstractContextManager[Any]] = nullcontext,
+    ) -> None:
+        self.library, self.workspace, self.use = library, workspace, use
         self._handles: dict[int, ctypes.c_void_p] = {}
 
     def multiply(self, product: CublasProduct, stream: int = 0) -> None:
@@ -158,8 +165,9 @@ class Cublas:
             raise RuntimeError(f"{name} of cuBLAS failed: {told.decode()}")
 
     def __del__(self) -> None:
-        for handle in self._handles.values():
-            self.library.cublasDestroy_v2(handle)
+        with self.use() if self._handles else nullcontext():
+            for handle in self._handles.values():
+                self.library.cublasDestroy_v2(handle)
 
 
 # ---- where it is

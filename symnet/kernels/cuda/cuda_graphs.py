@@ -13,6 +13,7 @@ from __future__ import annotations
 import ctypes
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from itertools import chain
 from typing import Any
@@ -142,6 +143,7 @@ class CudaGraph:
 
     launches: kernels, each with the address of its function (a CUfunction), and functions
     that begin something in a stream, given its address.
+    use: makes the GPU the current one within a `with` block, where the graph goes.
     Raises: RuntimeError where the driver refuses.
     """
 
@@ -149,9 +151,10 @@ class CudaGraph:
         self,
         launches: Sequence[tuple[int, GpuLaunch] | Callable[[int], None]],
         capture: Callable[[], Capture],
+        use: Callable[[], AbstractContextManager[Any]] = nullcontext,
     ) -> None:
         # Code and memory live as long as the graph.
-        self.launches, self.library = launches, library()
+        self.launches, self.library, self.use = launches, library(), use
         self.graph, self.executable = ctypes.c_void_p(), ctypes.c_void_p()
         self.context = ctypes.c_void_p()
         call("cuCtxGetCurrent", ctypes.byref(self.context))
@@ -203,10 +206,13 @@ class CudaGraph:
         )
 
     def __del__(self) -> None:
-        if self.executable:
-            self.library.cuGraphExecDestroy(self.executable)
-        if self.graph:
+        if not self.graph:
+            return
+        with self.use():
+            if self.executable:
+                self.library.cuGraphExecDestroy(self.executable)
             self.library.cuGraphDestroy(self.graph)
+            self.launches = ()  # and code of this GPU that only the graph has held
 
 
 __all__ = ["Capture", "CudaGraph", "KernelArguments", "error_name", "missing_graphs"]
