@@ -113,6 +113,25 @@ def error_name(code: int) -> str:
     return text.value.decode() if text.value else f"error {code}"
 
 
+class Captures:
+    """The work of a library as graphs.  Each is taken from a stream that nobody else captures
+    from meanwhile: not another thread, nor a signal's handler."""
+
+    def __init__(self) -> None:
+        self._free: list[Capture] = []
+
+    def graph(self, begin: Callable[[int], None]) -> ctypes.c_void_p:
+        """See `Capture.graph`."""
+        try:
+            found = self._free.pop()
+        except IndexError:
+            found = Capture()
+        try:
+            return found.graph(begin)
+        finally:
+            self._free.append(found)
+
+
 class Capture:
     """A stream of its own, from which the work of a library is taken as graphs."""
 
@@ -150,7 +169,7 @@ class CudaGraph:
     def __init__(
         self,
         launches: Sequence[tuple[int, GpuLaunch] | Callable[[int], None]],
-        capture: Callable[[], Capture],
+        captures: Captures,
         use: Callable[[], AbstractContextManager[Any]] = nullcontext,
     ) -> None:
         # Code and memory live as long as the graph.
@@ -164,7 +183,7 @@ class CudaGraph:
             if isinstance(one, tuple):
                 node = self._add_kernel(*one, before)
             else:
-                node = self._add_child(capture().graph(one), before)
+                node = self._add_child(captures.graph(one), before)
             before = [node]
         executable = ctypes.byref(self.executable)
         call("cuGraphInstantiateWithFlags", executable, self.graph, 0)
@@ -215,4 +234,4 @@ class CudaGraph:
             self.launches = ()  # and code of this GPU that only the graph has held
 
 
-__all__ = ["Capture", "CudaGraph", "KernelArguments", "error_name", "missing_graphs"]
+__all__ = ["Captures", "CudaGraph", "KernelArguments", "error_name", "missing_graphs"]

@@ -24,7 +24,7 @@ from symnet.kernels.cuda.cublas import (
     missing_products,
 )
 from symnet.kernels.cuda.cuda_graphs import (
-    Capture,
+    Captures,
     CudaGraph,
     KernelArguments,
     error_name,
@@ -174,6 +174,7 @@ class CupyDriver:
             self._zeros = self.allocate(8 * MOST_POINTERS)
             self.write(self._zeros, np.zeros(MOST_POINTERS, np.int64))
         self.still = self._zeros.address
+        self.captures = Captures()
 
     def allocate(self, size: int) -> Allocation:
         try:
@@ -250,7 +251,7 @@ class CupyDriver:
                 else (one.function.ptr, one)
                 for one in launches
             ],
-            lambda: self.capture,
+            self.captures,
             self.use,
         )
 
@@ -267,10 +268,6 @@ class CupyDriver:
     @cached_property
     def cublas(self) -> Cublas:
         return Cublas(library(), self.allocate(WORKSPACE), self.use)
-
-    @cached_property
-    def capture(self) -> Capture:
-        return Capture()
 
     def multiply(self, product: CublasProduct) -> None:
         self.cublas.multiply(product)

@@ -175,7 +175,8 @@ class Library:
         return (flags,)
 
     def note_cuStreamCreate(self, stream: Any, flags: int) -> tuple[Any, ...]:
-        stream._obj.value = 8
+        made = sum(name == "cuStreamCreate" for name, *_ in self.calls)
+        stream._obj.value = 8 + made
         return (flags,)
 
     def note_cuStreamBeginCapture_v2(self, stream: Any, mode: int) -> tuple[Any, ...]:

@@ -149,7 +149,7 @@ def test_a_graph_that_the_driver_refuses(libcuda: Library) -> None:
     libcuda.refuses = "cuGraphInstantiateWithFlags"
     with pytest.raises(RuntimeError, match="WithFlags .*CUDA_ERROR_INVALID_VALUE"):
         cuda_graphs.CudaGraph(
-            [(17, one) for one in two_launches()], cuda_graphs.Capture
+            [(17, one) for one in two_launches()], cuda_graphs.Captures()
         )
 
 

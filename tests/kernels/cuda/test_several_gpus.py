@@ -21,6 +21,7 @@ from symnet.compile.refusals import HostFallback
 from symnet.config import config, device_named
 from symnet.environment import config_lines
 from symnet.kernels import devices
+from symnet.kernels.cuda.cuda_graphs import Captures
 from symnet.kernels.cuda.cupy_driver import CupyDriver, missing, number_of_gpus
 from symnet.kernels.cuda.device_array import Transfers
 from symnet.kernels.cuda.driver import GpuLaunch, Grid
@@ -157,6 +158,30 @@ def test_graphs_and_handles_belong_to_a_gpu(
     assert set(libcuda.gpus) == {1}
     # Two streams had handles, which have gone.
     assert libcublas.gpus == [1] * 4
+
+
+def test_captures_at_once_are_of_different_streams(libcuda: Library) -> None:
+    """Of another thread, or of a signal's handler, while one is going on."""
+    captures, streams = Captures(), []
+
+    def begin(stream: int) -> None:
+        streams.append(stream)
+        if len(streams) == 1:
+            in_a_thread(lambda: captures.graph(streams.append))
+
+    captures.graph(begin)
+    made = [name for name, *_ in libcuda.calls].count("cuStreamCreate")
+    assert made == 2 and len(set(streams)) == 2
+    captures.graph(streams.append)
+    with pytest.raises(ValueError):
+        captures.graph(refuse)
+    captures.graph(streams.append)
+    assert [name for name, *_ in libcuda.calls].count("cuStreamCreate") == 2
+    assert set(streams[2:]) <= set(streams[:2])
+
+
+def refuse(stream: int) -> None:
+    raise ValueError("no such product")
 
 
 def test_gpus_that_are_missing(cupy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
