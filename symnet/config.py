@@ -55,13 +55,14 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "newaxis": ("numpy", "theano"),
     "gpu_graphs": ("auto", "on", "off"),
     "gpu_tf32": ("off", "on"),
+    "gpu_bf16": ("off", "on"),
     "portable_sums": ("off", "on"),
     "gpu_atomics": ("off", "on"),
     "gpu_approximate": ("off", "on"),
 }
 # What a function is made with, for all of its later plans.
 OF_FUNCTIONS = (
-    "winograd", "portable_sums", "gpu_tf32", "gpu_atomics", "gpu_approximate",
+    "winograd", "portable_sums", "gpu_tf32", "gpu_bf16", "gpu_atomics", "gpu_approximate",
 )  # fmt: skip
 # GPUs by number, in our words, Theano's and PyTorch's; 0, the first one, may be left out.
 GPU_NAME = "(cuda|gpu|emulated)(:?(0|[1-9][0-9]{0,3}))?"
@@ -119,6 +120,9 @@ class Config:
         graphs; "on" raises where it has none; "off" launches step by step.
     gpu_tf32: "on" lets products of float32 on a GPU round their factors to 10 bits behind the
         point, as its tensor cores take them.
+    gpu_bf16: "on" lets them round their factors to bfloat16, 7 bits behind the point, and add
+        up in float32: an error of up to 2^-8 of each factor.  With both "on" it is this one
+        that counts, the coarser.
     portable_sums: "on" makes the CPU add up in the order in which GPUs do, one that follows
         from sizes and strides alone: sums, means, products and all other reductions then
         have the same bits on the CPU, whatever its vectors, and on a GPU.  Products of
@@ -162,6 +166,7 @@ class Config:
     newaxis: str
     gpu_graphs: str
     gpu_tf32: str
+    gpu_bf16: str
     portable_sums: str
     gpu_atomics: str
     gpu_approximate: str

@@ -275,5 +275,5 @@ def a_product(memory: np.ndarray) -> CublasProduct:
     where = memory.ctypes.data
     return CublasProduct(
         "float64", "float64", (1, 1, 2), (False, False), 3.0, 0.0,
-        (1, 2, 1), (0, 0, 0), 1, False, (where, where + 16, where + 32),
+        (1, 2, 1), (0, 0, 0), 1, "", (where, where + 16, where + 32),
     )  # fmt: skip
