@@ -8,7 +8,7 @@ import gc
 import pickle
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -40,8 +40,6 @@ from tests.kernels.cuda.cupy_stand_in import (
 )
 from tests.kernels.programs import X, on, x
 from tests.kernels.sample_kernels import SAMPLES
-
-NAMES = ("emulated", "emulated1")
 
 
 def in_a_thread(work: Callable[[], Any]) -> None:
@@ -113,7 +111,6 @@ def test_each_gpu_has_code_of_its_own(cupy: Any) -> None:
     del code, second
     gc.collect()
     assert unloaded == []
-    in_a_thread(lambda: None)
     del held
     gc.collect()
     assert unloaded == [(1, 1)]
@@ -261,11 +258,27 @@ def test_all_are_listed() -> None:
 # ---- functions on two emulated GPUs
 
 
-@pytest.fixture(autouse=True)
-def left_as_it_was() -> Any:
-    """Whatever was called, the thread's current GPU is the one that it was before."""
-    yield
-    assert _current.number == 0
+PAIRS = [
+    pytest.param(("emulated", "emulated1"), marks=pytest.mark.emulated),
+    pytest.param(("cuda", "cuda1"), marks=pytest.mark.gpu),
+]
+
+
+@pytest.fixture(params=PAIRS)
+def pair(request: pytest.FixtureRequest) -> Iterator[tuple[str, str]]:
+    """Two GPUs of a kind.  Whatever a test calls, the thread's current one is the first."""
+    for name in request.param:
+        if why := GPUS[name].missing():
+            pytest.skip(f"no {name}: {why}")
+    yield request.param
+    assert current_gpu(request.param) == 0
+
+
+def current_gpu(pair: tuple[str, str]) -> int:
+    driver: Any = GPUS[pair[0]].driver
+    if isinstance(driver, EmulatedDriver):
+        return _current.number
+    return int(driver.xp.cuda.runtime.getDevice())
 
 
 def trained(device: str, steps: int) -> tuple[Any, Any]:
@@ -293,11 +306,11 @@ def reference(steps: int) -> np.ndarray:
     return w
 
 
-def test_calls_by_turns_from_any_thread() -> None:
+def test_calls_by_turns_from_any_thread(pair: tuple[str, str]) -> None:
     """Begun step by step, recorded and replayed; values stay where they are."""
-    programs = {device: trained(device, 0) for device in NAMES}
+    programs = {device: trained(device, 0) for device in pair}
     for number in range(6):
-        for device in NAMES[:: 1 if number % 2 else -1]:
+        for device in pair[:: 1 if number % 2 else -1]:
             step, _ = programs[device]
             in_a_thread(lambda step=step, k=number % 4: step(k))  # type: ignore[misc]
     for device, (step, w) in programs.items():
@@ -308,8 +321,8 @@ def test_calls_by_turns_from_any_thread() -> None:
         assert moved.to_device.number == 0 and moved.to_host.bytes == 16
 
 
-def test_threads_that_call_two_gpus_at_once() -> None:
-    programs = [trained(device, 1) for device in NAMES]
+def test_threads_that_call_two_gpus_at_once(pair: tuple[str, str]) -> None:
+    programs = [trained(device, 1) for device in pair]
     begin = threading.Barrier(2)
 
     def call(step: Any) -> None:
@@ -327,7 +340,7 @@ def test_threads_that_call_two_gpus_at_once() -> None:
 
 
 def test_each_has_its_own_memory_and_counts() -> None:
-    first, second = (GPUS[name] for name in NAMES)
+    first, second = (GPUS[name] for name in ("emulated", "emulated1"))
     driver: Any = second.driver
     values = np.arange(1000.0)
     before = first.transfers.traffic
@@ -342,11 +355,11 @@ def test_each_has_its_own_memory_and_counts() -> None:
     assert first.memory.holds(kept.array) and not second.memory.holds(kept.array)
 
 
-def test_values_move_by_way_of_the_host() -> None:
-    one, other = (symnet.shared(X * k, target=d) for k, d in enumerate(NAMES))
+def test_values_move_by_way_of_the_host(pair: tuple[str, str]) -> None:
+    one, other = (symnet.shared(X * k, target=d) for k, d in enumerate(pair))
     one.set_value(other.get_value())
     np.testing.assert_array_equal(one.get_value(), X)
-    assert one.array.home is GPUS["emulated"].transfers
+    assert one.array.home is GPUS[pair[0]].transfers
     with pytest.raises(TypeError, match="get_value"):
         one.set_value(other.get_value(borrow=True, return_internal_type=True))
 
@@ -395,22 +408,22 @@ def test_pickles_come_back_to_their_gpu_or_to_the_host(
     np.testing.assert_allclose(own.get_value(), reference(4), rtol=1e-13)
 
 
-def test_a_call_that_fails_leaves_the_current_gpu() -> None:
+def test_a_call_that_fails_leaves_the_current_gpu(pair: tuple[str, str]) -> None:
     k = T.lscalar("k")
-    f = on("emulated1", [x, k], x[T.stack([k, k])])
+    f = on(pair[1], [x, k], x[T.stack([k, k])])
     for _ in range(3):
         with pytest.raises(IndexError):
             f(X, 9)
-        assert _current.number == 0
+        assert current_gpu(pair) == 0
     np.testing.assert_array_equal(f(X, 1), X[[1, 1]])
 
 
-def test_what_runs_elsewhere_within_a_block_of_the_other() -> None:
-    step, w = trained("emulated", 1)
-    with GPUS["emulated1"].driver.use():
+def test_what_runs_elsewhere_within_a_block_of_the_other(pair: tuple[str, str]) -> None:
+    step, w = trained(pair[0], 1)
+    with GPUS[pair[1]].driver.use():
         step(1)
         np.testing.assert_allclose(w.get_value(), reference(2), rtol=1e-13)
-        assert _current.number == 1
+        assert current_gpu(pair) == 1
 
 
 def test_the_emulated_gpu_refuses_what_cuda_would() -> None:
