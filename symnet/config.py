@@ -55,15 +55,17 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "newaxis": ("numpy", "theano"),
     "gpu_graphs": ("auto", "on", "off"),
     "gpu_tf32": ("off", "on"),
+    "gpu_bf16": ("off", "on"),
     "portable_sums": ("off", "on"),
     "gpu_atomics": ("off", "on"),
     "gpu_approximate": ("off", "on"),
 }
 # What a function is made with, for all of its later plans.
 OF_FUNCTIONS = (
-    "winograd", "portable_sums", "gpu_tf32", "gpu_atomics", "gpu_approximate",
+    "winograd", "portable_sums", "gpu_tf32", "gpu_bf16", "gpu_atomics", "gpu_approximate",
 )  # fmt: skip
-GPU_NAME = "(cuda|gpu)(:?0)?"  # Theano's, and PyTorch's, for the first one
+# GPUs by number, in our words, Theano's and PyTorch's; 0, the first one, may be left out.
+GPU_NAME = "(cuda|gpu|emulated)(:?(0|[1-9][0-9]{0,3}))?"
 SIZES = ("cache_size", "memory_kept")  # numbers of bytes
 MOST_THREADS = 1024
 CONTAINER_LIMITS = (
@@ -98,9 +100,10 @@ class Config:
         "warn", "raise".
     warn_float64: what is done when a float64 variable is made.
     device: where functions run, and values of shared variables lie, when no device is
-        given: "cpu"; "cuda", a GPU (also "gpu", "cuda0", "gpu0"); "reference": the same
-        programs run by NumPy, loop by loop, to judge those of other devices by;
-        "emulated": what a GPU would do, thread by thread on the CPU, to test it by.
+        given: "cpu"; "cuda", a GPU (also "gpu", "cuda0", "gpu0"), "cuda1" ("gpu1") the
+        next one, and so on; "reference": the same programs run by NumPy, loop by loop, to
+        judge those of other devices by; "emulated", "emulated1": what GPUs would do, thread
+        by thread on the CPU, to test it by.
     verify: "on" checks graphs, programs and kernels after every pass, and proves for each
         set of sizes that memory holds what is read (`symnet.compile.memory.verify_placement`);
         slow, meant for tests.
@@ -117,6 +120,9 @@ class Config:
         graphs; "on" raises where it has none; "off" launches step by step.
     gpu_tf32: "on" lets products of float32 on a GPU round their factors to 10 bits behind the
         point, as its tensor cores take them.
+    gpu_bf16: "on" lets them round their factors to bfloat16, 7 bits behind the point, and add
+        up in float32: an error of up to 2^-8 of each factor.  With both "on" it is this one
+        that counts, the coarser.
     portable_sums: "on" makes the CPU add up in the order in which GPUs do, one that follows
         from sizes and strides alone: sums, means, products and all other reductions then
         have the same bits on the CPU, whatever its vectors, and on a GPU.  Products of
@@ -160,6 +166,7 @@ class Config:
     newaxis: str
     gpu_graphs: str
     gpu_tf32: str
+    gpu_bf16: str
     portable_sums: str
     gpu_atomics: str
     gpu_approximate: str
@@ -184,7 +191,7 @@ class Config:
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "device":
             value = device_named(value, "config.device: ")
-        if name in CHOICES:
+        elif name in CHOICES:
             if value not in CHOICES[name]:
                 raise ValueError(
                     f"config.{name} must be one of {CHOICES[name]}, not {value!r}"
@@ -261,21 +268,34 @@ def no_setting(name: str) -> str:
 
 
 def device_named(name: Any, where: str = "") -> str:
-    """The device of a name, by its own name: a GPU has several.
+    """The device of a name, by its own name: a GPU has several.  Whether a GPU of that number
+    is there, only the device knows.
 
     Raises: ValueError for another name, with those that there are.
-    Example: `device_named("gpu0")` is "cuda".
+    Example: `device_named("gpu0")` is "cuda", `device_named("cuda:1")` is "cuda1".
     """
     if name in CHOICES["device"]:
         return str(name)
-    if re.fullmatch(GPU_NAME, str(name)):
-        return "cuda"
+    if found := re.fullmatch(GPU_NAME, str(name)):
+        kind = "cuda" if found[1] == "gpu" else found[1]
+        return gpu_name(kind, int(found[3] or 0))
     text = (
         f"{where}there is no device {name!r}; there are {', '.join(CHOICES['device'])}"
     )
-    if re.fullmatch("(cuda|gpu|opencl).*", str(name)):
-        text += " (the first GPU; CUDA_VISIBLE_DEVICES says which of several that is)"
+    if re.fullmatch("(cuda|gpu|emulated|opencl).*", str(name)):
+        text += " (cuda0, or cuda, is the first GPU, cuda1 the next one)"
     raise ValueError(text)
+
+
+def gpu_name(kind: str, number: int) -> str:
+    """The own name of a GPU.  Example: `gpu_name("cuda", 1)` is "cuda1"."""
+    return f"{kind}{number}" if number else kind
+
+
+def kind_and_number(device: str) -> tuple[str, int]:
+    """What a device's own name says.  Example: `kind_and_number("cuda1")` is ("cuda", 1)."""
+    kind = device.rstrip("0123456789")
+    return kind, int(device[len(kind) :] or 0)
 
 
 def home_cache() -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 
 from symnet.config import config
-from symnet.kernels.devices import CUDA, DEVICES
+from symnet.kernels.devices import GPUS, every_device
 
 PACKAGES = ("numpy", "scipy", "llvmlite", "cupy-cuda13x")
 
@@ -25,8 +25,8 @@ def config_lines() -> list[str]:
         f"floatX {config.floatX}, mode {config.mode}, device {config.device}",
         "devices:",
     ]
-    for name, device in DEVICES.items():
-        why = CUDA.missing() if device is CUDA else ""
+    for name, device in every_device().items():
+        why = GPUS[name].missing() if name in GPUS else ""
         lines.append(f"  {name}: {why or device.description()}")
     return lines
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -11,6 +11,8 @@ import numpy as np
 from symnet.errors import message
 from symnet.graph.entering import as_plain
 from symnet.graph.object_types import generic, holds_objects, own_object
+from symnet.graph.origin import Origin
+from symnet.graph.traverse import leaves, toposort
 from symnet.graph.types import TensorType, Type
 from symnet.graph.variables import Variable, describe, operand_text
 from symnet.kernels.devices import get_device
@@ -215,18 +217,40 @@ def set_values(
         with_ticket(uses, None, lambda ticket: ticket.replace(fitting))
 
 
-def check_memory(variables: Iterable[SharedVariable], device: Device) -> None:
-    """Raises: TypeError where one lies where programs of a device do not reach it."""
-    for variable in variables:
+def check_memory(
+    outputs: Sequence[Variable],
+    updates: Mapping[SharedVariable, Variable],
+    device: Device,
+) -> None:
+    """Raises: TypeError where a shared variable of which outputs are made, or which is
+    updated, lies where programs of a device do not reach it."""
+    read = [v for v in leaves(outputs) if isinstance(v, SharedVariable)]
+    for variable in dict.fromkeys([*read, *updates]):
         if variable.store.memory is not device.memory:
+            where = variable.store.memory.name or "cpu"
             raise TypeError(
                 message(
-                    f"{describe(variable)} lies in the memory of another device",
+                    f"{describe(variable)} lies in the memory of another device, {where!r}; "
+                    f"the function runs on {device.name!r}",
                     operands=[operand_text(variable)],
-                    cure=f"make a new shared variable of its get_value() under "
-                    f"config.device={device.name!r}; set_value leaves it where it is",
+                    origin=_used_at(variable, outputs, updates),
+                    cure=f"choose device={where!r} for the function, or make a new shared "
+                    f"variable of its get_value() with target={device.name!r}; set_value "
+                    "leaves it where it is",
                 )
             )
+
+
+def _used_at(
+    variable: SharedVariable,
+    outputs: Sequence[Variable],
+    updates: Mapping[SharedVariable, Variable],
+) -> Origin | None:
+    """The line of the first operation that reads a variable, or else of its new value."""
+    for node in toposort(outputs):
+        if any(one is variable for one in node.inputs):
+            return node.origin
+    return updates[variable].origin if variable in updates else None
 
 
 def shared(
@@ -246,7 +270,7 @@ def shared(
     `shape`) fixes sizes of 1 that are to be broadcast.
     Dtypes: the array's own; a Python float becomes floatX, an int int64.
     borrow: use the array itself where it can be used as it is, instead of a copy.
-    target: the device in whose memory the value lies, as "cuda"; None: `config.device`.
+    target: the device in whose memory the value lies, as "cuda1"; None: `config.device`.
     A text, a dict or another single object is kept as it is, for users' own operations.
     Raises: TypeError for an array that is not numeric; ValueError, RuntimeError for a device
         that is not there.

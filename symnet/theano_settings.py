@@ -39,7 +39,9 @@ WORDS: dict[str, dict[Any, str]] = {
 }  # fmt: skip
 SAME_WORD = ("mode",)  # read as symnet.config has them
 
-ONE_GPU = "config.device = 'cuda' takes functions to the first GPU"
+ONE_GPU = (
+    "config.device = 'cuda' takes functions to the first GPU, 'cuda1' to the next one"
+)
 # What asks for another thing than the default of the table below, and is not there.
 REFUSED = {
     "contexts": ONE_GPU,

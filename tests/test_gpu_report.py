@@ -32,6 +32,22 @@ def test_cases_are_right_on_the_device(name: str) -> None:
         assert found["profile"]["kernels"] > 0 and "step" in found["profile"]["text"]
 
 
+def test_products_that_may_be_rounded_are_right() -> None:
+    """And rounded: their error is between those of the formats."""
+    errors = {}
+    for precision, flags in (("float32", {}), ("bf16", {"gpu_bf16": "on"})):
+        with config.change_flags(device="emulated", **flags):
+            symnet = gpu_worker.loaded("symnet", "emulated", precision)
+            case = next(
+                one for one in CASES.values()
+                if one.name.startswith("wide MLP") and one.precision == precision
+            )  # fmt: skip
+            errors[precision] = gpu_worker.measured(symnet, case, quick=True)["error"]
+    assert errors["float32"] < 1e-5 < errors["bf16"] < 3e-2
+    with pytest.raises(RuntimeError, match="gpu_bf16"):
+        gpu_worker.loaded("symnet", "emulated", "bf16")
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_every_case_has_a_reference(name: str) -> None:
     problem: Any = CASES[name].make(True)
@@ -75,7 +91,9 @@ def fake(command: list[str], limit: float, settings: Any = None) -> tuple[str, s
         return ("", "no network") if "pip" in text else ("missing: CuPy ...\n", "")
     assert settings is not None and settings["SYMNET_CACHE"]
     assert ("CUPY_TF32" in settings) == ("TF32" in text)
-    assert ("gpu_tf32=on" in settings.get("SYMNET_FLAGS", "")) == ("TF32" in text)
+    flags = settings.get("SYMNET_FLAGS", "")
+    assert ("gpu_tf32=on" in flags) == ("TF32" in text)
+    assert ("gpu_bf16=on" in flags) == ("bf16" in text)
     assert limit == gpu_report.LIMIT / 2  # of two frameworks
     if "copy" in command:
         return json.dumps({"rate": 2e9}), ""
@@ -91,7 +109,7 @@ def test_a_step_that_fails_is_told_and_the_others_go_on(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(gpu_report, "ran", fake)
-    chosen = ["--cases", "sum", "TF32", "--frameworks", "symnet", "torch"]
+    chosen = ["--cases", "sum", "TF32", "bf16", "--frameworks", "symnet", "torch"]
     found = gpu_report.main(["--device", "cuda", "--output", str(tmp_path), *chosen])
     errors = {step["name"]: step["error"] for step in found["steps"]}
     assert "no network" in errors["install the extra gpu"]

@@ -208,11 +208,8 @@ class Report:
             command += ["--device", self.options.device]
             command += ["--quick"] if self.options.quick else []
             settings = caches(cache)
-            if case in CASES and CASES[case].precision == "tf32":
-                settings["CUPY_TF32"] = "1"
-                flags = os.environ.get("SYMNET_FLAGS", "")
-                flags = ",".join(filter(None, [flags, "gpu_tf32=on"]))
-                settings["SYMNET_FLAGS"] = flags
+            if case in CASES:
+                settings |= precision_settings(CASES[case].precision)
             # All of them together have the time of a step.
             limit = self.limit / max(len(self.options.frameworks), 1)
             text, error = ran(command, limit, settings)
@@ -235,6 +232,15 @@ class Report:
             )
         ours = found.get("symnet", {})
         return {"error": ours.get("failed") or ours.get("wrong") or ""}
+
+
+def precision_settings(precision: str) -> dict[str, str]:
+    """Environment variables by which our products may round their factors."""
+    if precision == "float32":
+        return {}
+    flags = os.environ.get("SYMNET_FLAGS", "")
+    flags = ",".join(filter(None, [flags, f"gpu_{precision}=on"]))
+    return {"SYMNET_FLAGS": flags} | ({"CUPY_TF32": "1"} if precision == "tf32" else {})
 
 
 def files_of(folders: Sequence[str]) -> list[str]:

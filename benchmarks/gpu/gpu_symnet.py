@@ -19,16 +19,21 @@ from benchmarks.problem import (
 )
 from symnet.kernels.devices import GPUS
 
+# The setting that allows products a precision.
+FLAGS = {"tf32": "gpu_tf32", "bf16": "gpu_bf16"}
+
 
 class GpuSymnet(TheanoStyle):
     """device: "cuda" or "emulated".  Which precision its products have, the environment says:
-    SYMNET_FLAGS=gpu_tf32=on, and CUPY_TF32 for those that CuPy does."""
+    SYMNET_FLAGS=gpu_tf32=on or gpu_bf16=on, and CUPY_TF32 for those that CuPy does."""
 
     def __init__(self, device: str, precision: str) -> None:
         super().__init__("symnet", None)
         symnet.config.device = device
         self.gpu = GPUS[device]
-        self.lacks = "no such dtype" if precision == "bf16" else ""
+        self.lacks = ""
+        if precision in FLAGS and getattr(symnet.config, FLAGS[precision]) != "on":
+            raise RuntimeError(f"{FLAGS[precision]} is to be 'on'")
 
     def resident(self, function: Any, arguments: Any, values: Any) -> Resident:
         """A function without outputs; arguments() gives those of the next call."""

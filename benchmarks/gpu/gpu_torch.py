@@ -15,7 +15,8 @@ from benchmarks.problem import Counter, Formula, Gradient, Sampling, Training
 
 class GpuTorch:
     """mode: "eager", "compile" or "graphs".  device: "emulated" stands for the CPU, where
-    there are no graphs."""
+    there are no graphs.  bfloat16 is by autocast, the way that PyTorch has: it also keeps what
+    products give in bfloat16, while JAX and symnet round factors only."""
 
     version = torch.__version__
     lacks = ""

@@ -23,6 +23,7 @@ from symnet.compile.modes import Mode, Runs, get_mode
 from symnet.compile.overwritten import add_overwritten, check_writable, overwrite
 from symnet.compile.pipeline import compile_graph
 from symnet.compile.profile import Profiler, TimeRecorder
+from symnet.compile.refusals import device_or_host
 from symnet.compile.sparse_edges import Edges
 from symnet.data_classes import dataclass
 from symnet.errors import briefly, message
@@ -373,7 +374,7 @@ def _restore(
     updates = dict(zip(updated, values[count:], strict=True))
     mode, name, trust_input, cells, device, limit = settings
     request = Request(inputs, values[:count], updates, *rest)
-    where = get_device(device)
+    where = device_or_host(device)
     made = Function(request, mode, name, trust_input, device=where, memory_limit=limit)
     made._cells = cells
     return made
@@ -462,8 +463,8 @@ def function(
     accept_inplace: operations of `theano.tensor.inplace` write into the arrays of a call.
     trust_input: arrays are not converted; one of another dtype is an error.
     profile: measure every call, for `f.profile()`.
-    device: where it runs: "cpu", "cuda" (a GPU), "emulated" (one, on the CPU), "reference"
-        (NumPy, as a judge); None: as `config.device` says.
+    device: where it runs: "cpu", "cuda" (a GPU), "cuda1" (the next one), "emulated" (one, on
+        the CPU), "reference" (NumPy, as a judge); None: as `config.device` says.
     memory_limit: bytes that a call may take between its steps, besides arguments, results
         and shared variables.  Where it would take more, values that are read late are
         computed again in place of being kept.  A call that cannot be done in it raises
@@ -483,10 +484,8 @@ def function(
             on_unused_input,
         )  # fmt: skip
         add_overwritten(request, accept_inplace)
-        where = get_device(device)
-        measured = bool(profile)
         limit = None if memory_limit is None else bytes_of_limit(memory_limit)
-        settings = (measured, where, limit)
+        settings = (bool(profile), get_device(device), limit)
         return Function(request, get_mode(mode), name, trust_input, *settings)
 
 

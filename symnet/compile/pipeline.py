@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any
 
 from symnet.compile.checkpoints import without_failures
-from symnet.compile.executable import Executable, shared_of
+from symnet.compile.executable import Executable
 from symnet.compile.inner_graphs import rewrite_inside, stable_throughout, written_out
 from symnet.compile.lower.licm import hoist_invariants
 from symnet.compile.lower.lowering import lower
@@ -407,11 +407,11 @@ def compile_graph(
     Raises: NotOnDevice for a function that stands where it cannot be taken out; TypeError
         for shared variables that the device does not reach.
     """
-    if not rehearsed:
-        check_memory(shared_of(graph.outputs), device)
     count = len(graph.outputs) - len(updated)
     outputs = graph.outputs[:count]
     updates = dict(zip(updated, graph.outputs[count:], strict=True))
+    if not rehearsed:
+        check_memory(graph.outputs, updates, device)
     hosted: set[Apply] = set()  # operations found to have no code on the device
     early: set[Variable] = set()  # values found to be needed for sizes
     while True:

@@ -8,13 +8,15 @@ from collections.abc import Iterable
 from symnet.compile.lower.program import KernelLaunch, Program, every_instruction
 from symnet.errors import message
 from symnet.graph.variables import Apply, operand_text
+from symnet.kernels.devices import CPU, get_device
 from symnet.kernels.interface import Device
 from symnet.kernels.memory import HOST
 
 
 class HostFallback(UserWarning):
     """An operation without code for a device is computed on the host in each call: its
-    operands are brought there, and its results back."""
+    operands are brought there, and its results back.  Or a function from a pickle runs on
+    the CPU, because its device is not there."""
 
 
 class NotOnDevice(NotImplementedError):
@@ -37,6 +39,17 @@ def tell_of_references(nodes: Iterable[Apply], device: Device) -> None:
             "function with device='cpu' and hand it over as an argument",
         )
         warnings.warn(text, HostFallback, stacklevel=2)
+
+
+def device_or_host(name: str) -> Device:
+    """The device of a function from a pickle; where it is not there the CPU, to whose memory
+    the function's shared variables come then, and a warning."""
+    try:
+        return get_device(name)
+    except RuntimeError as error:
+        text = f"a function from a pickle runs on the CPU instead of {name!r}: {error}"
+        warnings.warn(text, HostFallback, stacklevel=2)
+        return CPU
 
 
 def without_code(programs: Iterable[Program], device: Device) -> dict[Apply, str]:

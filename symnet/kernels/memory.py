@@ -108,14 +108,16 @@ def brought_here(values: Iterable[Any], memory: Memory) -> list[Any]:
     return [memory.to_host(v) if memory.holds(v) else v for v in values]
 
 
-# All that pickles may name.
-MEMORIES: dict[str, Memory] = {}
+# What finds the memory of a name that a pickle has; None for a name that is unknown.
+FINDERS: list[Callable[[str], Memory | None]] = []
 
 
 def memory_named(name: str) -> Memory:
     """The memory of that name, or the host's where it is not there."""
-    found = MEMORIES.get(name, HOST)
-    return found if found.ready() else HOST
+    for find in FINDERS:
+        if (found := find(name)) is not None and found.ready():
+            return found
+    return HOST
 
 
 def address(array: np.ndarray[Any, Any]) -> int:
@@ -152,4 +154,4 @@ HOST = Memory(
     alignment=LINE,
 )
 
-__all__ = ["HOST", "LINE", "MEMORIES", "Memory", "NoRoom", "address", "memory_named"]
+__all__ = ["FINDERS", "HOST", "LINE", "Memory", "NoRoom", "address", "memory_named"]

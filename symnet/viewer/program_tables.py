@@ -135,7 +135,9 @@ class ProgramTables:
     def _codes(self, task: Task) -> list[int]:
         """The code of a kernel or a draw: LLVM IR, on a GPU PTX, too."""
         device = self.function.device
-        forms = {"llvm": "LLVM IR"} | ({"asm": "PTX"} if device.name == "cuda" else {})
+        forms = {"llvm": "LLVM IR"} | (
+            {"asm": "PTX"} if device.name.startswith("cuda") else {}
+        )
         texts = [(title, device.code(task, form)) for form, title in forms.items()]
         return [
             entered(self.codes, {"title": title, "text": text})

@@ -78,14 +78,15 @@ class Array:
 
 
 def work_of_convolution(
-    call: ConvolutionCall, moving: Sequence[bool], tf32: bool, multiplies: bool
+    call: ConvolutionCall, moving: Sequence[bool], rounded: str, multiplies: bool
 ) -> Work:
     """How a call is done.
 
-    moving: whether each of its operands may lie elsewhere in the next call; multiplies:
-    whether there is cuBLAS.
+    moving: whether each of its operands may lie elsewhere in the next call; rounded: what
+    factors of float32 may be rounded to, as in `CublasProduct`; multiplies: whether there is
+    cuBLAS.
     """
-    writer = ConvolutionWriter(call.dtype, moving, tf32, multiplies)
+    writer = ConvolutionWriter(call.dtype, moving, rounded, multiplies)
     if 0 not in (call.groups, call.images, call.outputs, *call.sizes):
         whole = phases(call)
         full = [one for one in whole if one.call.inner]
@@ -151,10 +152,11 @@ class ConvolutionWriter:
     """Writes the steps of a call: see `work_of_convolution`."""
 
     def __init__(
-        self, dtype: str, moving: Sequence[bool], tf32: bool, multiplies: bool
+        self, dtype: str, moving: Sequence[bool], rounded: str, multiplies: bool
     ) -> None:
         self.plan, self.dtype, self.moving = StepPlan(Y + 1), dtype, moving
-        self.tf32, self.multiplies, self.item = tf32, multiplies, ITEM_BYTES[dtype]
+        self.rounded, self.multiplies = rounded, multiplies
+        self.item = ITEM_BYTES[dtype]
 
     def clear(self, part: ConvolutionPart) -> None:
         zero = literal(0.0, self.dtype)
@@ -364,7 +366,7 @@ class ConvolutionWriter:
         )
         assert a is not None and b is not None and c is not None
         beta = 1.0 if part.adds and result is None else 0.0
-        multiply(self.plan, a, b, c, 1.0, beta, self.tf32)
+        multiply(self.plan, a, b, c, 1.0, beta, self.rounded)
         if result is not None:
             summed = form.batch if form.summed else ""
             self.put(part, load(0, self.dtype), [result], summed)

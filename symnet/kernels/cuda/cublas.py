@@ -12,6 +12,7 @@ from __future__ import annotations
 import ctypes
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import cache
 from importlib.util import find_spec
@@ -43,7 +44,11 @@ SUMS = {
     "complex64": "complex64", "complex128": "complex128",
 }  # fmt: skip
 COMPUTE = {"float32": 68, "float64": 70, "complex64": 68, "complex128": 70}
-TF32 = {"float32": 77, "complex64": 77}
+# Where factors of float32 may be rounded to a shorter format, by that.
+ROUNDED = {
+    "tf32": {"float32": 77, "complex64": 77},
+    "bfloat16": {"float32": 75, "complex64": 75},
+}
 
 _pointer, _int, _long = ctypes.c_void_p, ctypes.c_int, ctypes.c_longlong
 _matrix = (_pointer, _int, _int)  # address, type, elements from column to column
@@ -76,8 +81,9 @@ class CublasProduct:
     steps, elements from one of the `count` matrices to the next.  With beta = 0 C is not
     read.
     Dtypes: A, B float32, float64, float16, complex64, complex128; C `result`, the same or,
-    for float16, float32.  Sums of float16 are made in float32; tf32: factors of float32 may
-    be rounded to 10 bits behind the point.
+    for float16, float32.  Sums of float16 are made in float32; rounded: to what factors of
+    float32 may be rounded, "tf32" (10 bits behind the point) or "bfloat16" (7 bits); "":
+    they are taken as they are.  Sums are float32's in any case.
     """
 
     dtype: str
@@ -89,7 +95,7 @@ class CublasProduct:
     leading: tuple[int, int, int]
     steps: tuple[int, int, int]
     count: int = 1
-    tf32: bool = False
+    rounded: str = ""
     pointers: tuple[int, int, int] = (0, 0, 0)
 
     def at(self, pointers: tuple[int, int, int]) -> CublasProduct:
@@ -102,11 +108,17 @@ class Cublas:
 
     library: with the functions of SIGNATURES.  Streams have handles of their own, whose
     state never changes; what they begin is in the order of one stream at last, so that they
-    share the workspace.
+    share the workspace.  A handle belongs to the GPU that is the current one of the thread
+    when it is made; use: makes it that within a `with` block, where handles go.
     """
 
-    def __init__(self, library: Any, workspace: Any) -> None:
-        self.library, self.workspace = library, workspace
+    def __init__(
+        self,
+        library: Any,
+        workspace: Any,
+        use: Callable[[], AbstractContextManager[Any]] = nullcontext,
+    ) -> None:
+        self.library, self.workspace, self.use = library, workspace, use
         self._handles: dict[int, ctypes.c_void_p] = {}
 
     def multiply(self, product: CublasProduct, stream: int = 0) -> None:
@@ -114,7 +126,7 @@ class Cublas:
 
         Raises: RuntimeError where cuBLAS refuses."""
         sums = SUMS[product.dtype]
-        compute = TF32.get(sums) if product.tf32 else None
+        compute = ROUNDED.get(product.rounded, COMPUTE).get(sums, COMPUTE[sums])
         alpha, beta = (np.array(x, sums) for x in (product.alpha, product.beta))
         types = [DATA[d] for d in (product.dtype, product.dtype, product.result)]
         batched = product.count != 1
@@ -133,7 +145,7 @@ class Cublas:
             alpha.ctypes.data, *a, *b,
             beta.ctypes.data, *c,
             *((product.count,) if batched else ()),
-            COMPUTE[sums] if compute is None else compute,
+            compute,
             DEFAULT_ALGORITHM,
         )  # fmt: skip
 
@@ -158,8 +170,9 @@ class Cublas:
             raise RuntimeError(f"{name} of cuBLAS failed: {told.decode()}")
 
     def __del__(self) -> None:
-        for handle in self._handles.values():
-            self.library.cublasDestroy_v2(handle)
+        with self.use() if self._handles else nullcontext():
+            for handle in self._handles.values():
+                self.library.cublasDestroy_v2(handle)
 
 
 # ---- where it is

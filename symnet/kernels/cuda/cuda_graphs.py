@@ -13,6 +13,7 @@ from __future__ import annotations
 import ctypes
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from itertools import chain
 from typing import Any
@@ -112,6 +113,25 @@ def error_name(code: int) -> str:
     return text.value.decode() if text.value else f"error {code}"
 
 
+class Captures:
+    """The work of a library as graphs.  Each is taken from a stream that nobody else captures
+    from meanwhile: not another thread, nor a signal's handler."""
+
+    def __init__(self) -> None:
+        self._free: list[Capture] = []
+
+    def graph(self, begin: Callable[[int], None]) -> ctypes.c_void_p:
+        """See `Capture.graph`."""
+        try:
+            found = self._free.pop()
+        except IndexError:
+            found = Capture()
+        try:
+            return found.graph(begin)
+        finally:
+            self._free.append(found)
+
+
 class Capture:
     """A stream of its own, from which the work of a library is taken as graphs."""
 
@@ -142,16 +162,18 @@ class CudaGraph:
 
     launches: kernels, each with the address of its function (a CUfunction), and functions
     that begin something in a stream, given its address.
+    use: makes the GPU the current one within a `with` block, where the graph goes.
     Raises: RuntimeError where the driver refuses.
     """
 
     def __init__(
         self,
         launches: Sequence[tuple[int, GpuLaunch] | Callable[[int], None]],
-        capture: Callable[[], Capture],
+        captures: Captures,
+        use: Callable[[], AbstractContextManager[Any]] = nullcontext,
     ) -> None:
         # Code and memory live as long as the graph.
-        self.launches, self.library = launches, library()
+        self.launches, self.library, self.use = launches, library(), use
         self.graph, self.executable = ctypes.c_void_p(), ctypes.c_void_p()
         self.context = ctypes.c_void_p()
         call("cuCtxGetCurrent", ctypes.byref(self.context))
@@ -161,7 +183,7 @@ class CudaGraph:
             if isinstance(one, tuple):
                 node = self._add_kernel(*one, before)
             else:
-                node = self._add_child(capture().graph(one), before)
+                node = self._add_child(captures.graph(one), before)
             before = [node]
         executable = ctypes.byref(self.executable)
         call("cuGraphInstantiateWithFlags", executable, self.graph, 0)
@@ -203,10 +225,13 @@ class CudaGraph:
         )
 
     def __del__(self) -> None:
-        if self.executable:
-            self.library.cuGraphExecDestroy(self.executable)
-        if self.graph:
+        if not self.graph:
+            return
+        with self.use():
+            if self.executable:
+                self.library.cuGraphExecDestroy(self.executable)
             self.library.cuGraphDestroy(self.graph)
+            self.launches = ()  # and code of this GPU that only the graph has held
 
 
-__all__ = ["Capture", "CudaGraph", "KernelArguments", "error_name", "missing_graphs"]
+__all__ = ["Captures", "CudaGraph", "KernelArguments", "error_name", "missing_graphs"]

@@ -1,20 +1,21 @@
 """A GPU of NVIDIA's, by CuPy: memory, modules, copies, cuBLAS.
 
 Written from CuPy's documentation and sources; it has not run on a GPU yet.  Everything goes
-by the null stream, in order.  CuPy is imported when a GPU is first needed.
+by the null stream of its GPU, in order.  CuPy is imported when a GPU is first needed.
 """
 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
 from hashlib import sha256
 from typing import Any
 
 import numpy as np
 
-from symnet.errors import message
+from symnet.data_classes import dataclass
 from symnet.kernels.cuda.cublas import (
     WORKSPACE,
     Cublas,
@@ -23,13 +24,19 @@ from symnet.kernels.cuda.cublas import (
     missing_products,
 )
 from symnet.kernels.cuda.cuda_graphs import (
-    Capture,
+    Captures,
     CudaGraph,
     KernelArguments,
     error_name,
     missing_graphs,
 )
-from symnet.kernels.cuda.driver import MOST_POINTERS, Allocation, GpuLaunch, ThreadCode
+from symnet.kernels.cuda.driver import (
+    MOST_POINTERS,
+    Allocation,
+    GpuLaunch,
+    ThreadCode,
+    no_gpu,
+)
 from symnet.kernels.llvm.kernel_cache import generator
 from symnet.kernels.llvm.object_code import object_code
 from symnet.kernels.llvm.ptx import ptx
@@ -47,8 +54,8 @@ KEPT = 1024  # kernels that stay though no plan needs them any more
 
 
 @cache
-def missing() -> str:
-    """What there is not of all that a GPU needs; empty where it can be used."""
+def missing(number: int = 0) -> str:
+    """What there is not of all that the GPU of a number needs; empty where it can be used."""
     try:
         import cupy
     except ImportError as error:
@@ -59,10 +66,19 @@ def missing() -> str:
             "pip install symnet[gpu12])"
         )
     try:
-        nvptx_target(architecture(cupy.cuda.Device(0).compute_capability))
+        nvptx_target(architecture(cupy.cuda.Device(number).compute_capability))
     except (ValueError, RuntimeError) as error:
         return str(error)
     return ""
+
+
+def number_of_gpus() -> int:
+    """How many GPUs CuPy sees; 0 where it is not there, or sees none."""
+    try:
+        import cupy
+    except ImportError:
+        return 0
+    return int(cupy.cuda.runtime.getDeviceCount()) if cupy.is_available() else 0
 
 
 def architecture(capability: str) -> str:
@@ -82,8 +98,54 @@ def architecture(capability: str) -> str:
     return known[max(fitting)]
 
 
+class OnGpu:
+    """Within the `with` block a GPU is the current one of this thread, afterwards the one that
+    was it before.
+
+    CuPy's own `Device` does so, too, but in some versions its objects note what was before
+    in one list for all threads.
+    """
+
+    __slots__ = ("runtime", "number", "before")
+
+    def __init__(self, runtime: Any, number: int) -> None:
+        self.runtime, self.number = runtime, number
+
+    def __enter__(self) -> None:
+        self.before = self.runtime.getDevice()
+        # Also where it is the same: the driver's own functions want a context, which a new
+        # thread does not have.
+        self.runtime.setDevice(self.number)
+
+    def __exit__(self, *_: object) -> None:
+        if self.before != self.number:
+            self.runtime.setDevice(self.before)
+
+
+class LoadedModule:
+    """A module of CuPy's.  It goes on its own GPU, whichever the current one is then."""
+
+    def __init__(self, module: Any, use: Callable[[], OnGpu]) -> None:
+        self.module, self.use = module, use
+
+    def __del__(self) -> None:
+        if sys.is_finalizing():
+            return  # all of the GPU's memory goes with the process
+        with self.use():
+            self.module = None
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedFunction:
+    """A function of a module by its address, for as long as this lives."""
+
+    ptr: int
+    name: str
+    module: LoadedModule
+
+
 class CupyAllocation:
-    """Memory of CuPy's pool."""
+    """Memory of CuPy's pool for one GPU; it goes back there from any thread."""
 
     def __init__(self, pointer: Any, size: int) -> None:
         self.pointer, self.size = pointer, size
@@ -91,34 +153,28 @@ class CupyAllocation:
 
 
 class CupyDriver:
-    """See `kernels.cuda.driver.Driver`.
+    """See `kernels.cuda.driver.Driver`.  ordinal: the GPU's number, as CuPy counts
+    them.
 
     Raises: RuntimeError where there is no GPU, with what is missing.
     """
 
-    def __init__(self) -> None:
-        if why := missing():
-            raise RuntimeError(
-                message(
-                    f"there is no GPU that could be used: {why}",
-                    cure="choose device='cpu'; symnet.show_config() lists what there is",
-                )
-            )
+    def __init__(self, ordinal: int = 0) -> None:
+        if why := missing(ordinal):
+            raise RuntimeError(no_gpu(why))
         import cupy
 
-        self.xp = cupy
-        self._device = cupy.cuda.Device(0)
-        self.target: Target = nvptx_target(
-            architecture(self._device.compute_capability)
-        )
+        self.xp, self.ordinal = cupy, ordinal
+        # Of the runtime, not of this: what goes last must not keep this alive.
+        self.use = partial(OnGpu, cupy.cuda.runtime, ordinal)
+        capability = cupy.cuda.Device(ordinal).compute_capability
+        self.target: Target = nvptx_target(architecture(capability))
         self._known: Recent[str, ThreadCode] = Recent(KEPT)
-        self._zeros = self.allocate(8 * MOST_POINTERS)
-        self.write(self._zeros, np.zeros(MOST_POINTERS, np.int64))
+        with self.use():
+            self._zeros = self.allocate(8 * MOST_POINTERS)
+            self.write(self._zeros, np.zeros(MOST_POINTERS, np.int64))
         self.still = self._zeros.address
-
-    def use(self) -> None:
-        # The driver's own functions want a context, which a new thread does not have.
-        self._device.use()
+        self.captures = Captures()
 
     def allocate(self, size: int) -> Allocation:
         try:
@@ -168,7 +224,12 @@ class CupyDriver:
         name, text = ptx_of(source, self.target)
         module = self.xp.cuda.function.Module()
         module.load(text)
-        return ThreadCode(tuple(map(module.get_function, source.names(name))), module)
+        owner = LoadedModule(module, self.use)
+        functions = (
+            LoadedFunction(module.get_function(one).ptr, one, owner)
+            for one in source.names(name)
+        )
+        return ThreadCode(tuple(functions), owner)
 
     def launch(self, launch: GpuLaunch) -> None:
         given, grid = KernelArguments(launch), launch.grid
@@ -190,7 +251,8 @@ class CupyDriver:
                 else (one.function.ptr, one)
                 for one in launches
             ],
-            lambda: self.capture,
+            self.captures,
+            self.use,
         )
 
     def replay(self, recording: CudaGraph) -> Iterator[int]:
@@ -205,11 +267,7 @@ class CupyDriver:
 
     @cached_property
     def cublas(self) -> Cublas:
-        return Cublas(library(), self.allocate(WORKSPACE))
-
-    @cached_property
-    def capture(self) -> Capture:
-        return Capture()
+        return Cublas(library(), self.allocate(WORKSPACE), self.use)
 
     def multiply(self, product: CublasProduct) -> None:
         self.cublas.multiply(product)
@@ -224,7 +282,7 @@ class CupyDriver:
         return int(1e6 * self.xp.cuda.get_elapsed_time(first, last))
 
     def description(self) -> str:
-        name = self.xp.cuda.runtime.getDeviceProperties(0)["name"].decode()
+        name = self.xp.cuda.runtime.getDeviceProperties(self.ordinal)["name"].decode()
         by = "CuPy" if self.productless else "cuBLAS"
         return f"{name}, code for {self.target.cpu}, products by {by}"
 
@@ -244,4 +302,11 @@ def ptx_of(source: ThreadSource, target: Target) -> tuple[str, bytes]:
     return name, object_code(f"ptx {key}", build)
 
 
-__all__ = ["INSTALL", "CupyDriver", "architecture", "missing", "ptx_of"]
+__all__ = [
+    "INSTALL",
+    "CupyDriver",
+    "architecture",
+    "missing",
+    "number_of_gpus",
+    "ptx_of",
+]

@@ -9,21 +9,21 @@ from typing import Any, NoReturn
 import numpy as np
 
 from symnet.kernels.cuda.driver import Allocation, Driver
-from symnet.kernels.memory import MEMORIES, Memory, Moved, Traffic
+from symnet.kernels.memory import Memory, Moved, Traffic
 
 ALIGNMENT = 256  # bytes, as CUDA allocates
 
 
 class DeviceArray:
     """An array without gaps, in C order, in a GPU's memory: only its shape and its dtype are
-    seen from outside."""
+    seen from outside.  home: what has brought it there."""
 
-    __slots__ = ("allocation", "shape", "dtype")
+    __slots__ = ("home", "allocation", "shape", "dtype")
 
     def __init__(
-        self, allocation: Allocation, shape: Sequence[int], dtype: Any
+        self, home: Transfers, allocation: Allocation, shape: Sequence[int], dtype: Any
     ) -> None:
-        self.allocation = allocation
+        self.home, self.allocation = home, allocation
         self.shape: tuple[int, ...] = tuple(shape)
         self.dtype = np.dtype(dtype)
 
@@ -46,7 +46,8 @@ class DeviceArray:
 
 
 class Transfers:
-    """Brings arrays to a driver's memory and back, and words that steps read (`parameters`).
+    """Brings arrays to a driver's memory and back, and words that steps read (`parameters`),
+    from any thread.
 
     traffic: what has gone there and back so far."""
 
@@ -55,8 +56,9 @@ class Transfers:
         self.traffic = Traffic()
 
     def new(self, shape: Sequence[int], dtype: Any) -> DeviceArray:
-        size = math.prod(shape) * np.dtype(dtype).itemsize
-        return DeviceArray(self._driver().allocate(size), shape, dtype)
+        size, driver = math.prod(shape) * np.dtype(dtype).itemsize, self._driver()
+        with driver.use():
+            return DeviceArray(self, driver.allocate(size), shape, dtype)
 
     def send(self, array: Any) -> DeviceArray:
         """A NumPy array of any layout as a new array there."""
@@ -66,14 +68,22 @@ class Transfers:
         return made
 
     def keep(self, array: Any) -> DeviceArray:
-        return array if isinstance(array, DeviceArray) else self.send(array)
+        if not isinstance(array, DeviceArray):
+            return self.send(array)
+        assert array.home is self, "an array of another GPU's"
+        return array
 
     def fetch(self, array: DeviceArray) -> np.ndarray[Any, Any]:
         found = np.empty(array.shape, array.dtype)
         if found.size:
-            self._driver().read(array.allocation, found)
+            self._read(array, found)
             self._add("to_host", found.nbytes)
         return found
+
+    def _read(self, array: DeviceArray, found: np.ndarray[Any, Any]) -> None:
+        driver = self._driver()
+        with driver.use():
+            driver.read(array.allocation, found)
 
     def words(self, count: int) -> DeviceArray:
         """New memory for so many int64 that steps read."""
@@ -81,13 +91,13 @@ class Transfers:
 
     def put_words(self, there: DeviceArray, words: np.ndarray[Any, Any]) -> None:
         """Bring words to the beginning of an array."""
-        self._driver().write(there.allocation, words)
+        self._put(there, words)
         self._add("parameters", words.nbytes)
 
     def get_words(self, there: DeviceArray, count: int) -> np.ndarray[Any, Any]:
         """So many of the first words of an array, when all before is done."""
         found = np.empty(count, there.dtype)
-        self._driver().read(there.allocation, found)
+        self._read(there, found)
         self._add("parameters", found.nbytes)
         return found
 
@@ -95,9 +105,10 @@ class Transfers:
         self.traffic += Traffic(**{way: Moved(1, size)})
 
     def copied(self, array: DeviceArray) -> DeviceArray:
-        made = self.new(array.shape, array.dtype)
+        made, driver = self.new(array.shape, array.dtype), self._driver()
         if array.size:
-            self._driver().copy(made.allocation, array.allocation)
+            with driver.use():
+                driver.copy(made.allocation, array.allocation)
         return made
 
     def write(self, array: DeviceArray, numbers: np.ndarray[Any, Any]) -> None:
@@ -105,19 +116,27 @@ class Transfers:
 
     def _write(self, array: DeviceArray, numbers: np.ndarray[Any, Any]) -> None:
         if numbers.size:
-            self._driver().write(array.allocation, numbers)
+            self._put(array, numbers)
             self._add("to_device", numbers.nbytes)
+
+    def _put(self, array: DeviceArray, numbers: np.ndarray[Any, Any]) -> None:
+        driver = self._driver()
+        with driver.use():
+            driver.write(array.allocation, numbers)
+
+    def _holds(self, value: Any) -> bool:
+        return isinstance(value, DeviceArray) and value.home is self
 
     def memory(self, name: str, ready: Callable[[], bool]) -> Memory:
         """See `kernels.memory`."""
-        made = MEMORIES[name] = Memory(
+        return Memory(
             from_host=self.keep,
             to_host=self.fetch,
             copy_in=self.send,
             copy_out=self.fetch,
             copy=self.copied,
             write=self.write,
-            holds=_is_here,
+            holds=self._holds,
             writable=_always,
             lends=_never,
             overlap=_are_same,
@@ -126,11 +145,6 @@ class Transfers:
             ready=ready,
             traffic=lambda: self.traffic,
         )
-        return made
-
-
-def _is_here(value: Any) -> bool:
-    return isinstance(value, DeviceArray)
 
 
 def _always(array: Any) -> bool:

@@ -8,11 +8,13 @@ for both.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import numpy as np
 
 from symnet.data_classes import dataclass
+from symnet.errors import message
 from symnet.kernels.cuda.cublas import CublasProduct
 from symnet.kernels.llvm.thread_sources import ThreadSource
 
@@ -73,9 +75,21 @@ class ThreadCode:
     owner: Any
 
 
+def no_gpu(why: str) -> str:
+    """The text of an error: what there is not."""
+    return message(
+        f"there is no GPU that could be used: {why}",
+        cure="choose device='cpu'; symnet.show_config() lists what there is",
+    )
+
+
 class Driver(Protocol):
-    """Memory, code and launches.  What was launched runs in the order of the launches;
-    only `read` waits for it."""
+    """Memory, code and launches of one GPU.  What was launched runs in the order of the
+    launches; only `read` waits for it.
+
+    Of several GPUs one is the current one of a thread, at first that of number 0.  All of
+    this but texts wants its own to be that: it is called within `with driver.use():`.
+    """
 
     xp: Any  # the library of arrays, in NumPy's language, that works on its memory
     still: int  # the address of zeros, as many as a launch may have pointers
@@ -84,8 +98,9 @@ class Driver(Protocol):
     def graphless(self) -> str:
         """Why launches cannot be recorded; empty where they can."""
 
-    def use(self) -> None:
-        """Let this thread work with it."""
+    def use(self) -> AbstractContextManager[Any]:
+        """Makes its GPU the current one of this thread, until the end of the block; then it
+        is the one that it was before."""
 
     def allocate(self, size: int) -> Allocation:
         """New memory, of at least one byte.  Raises: NoRoom."""
@@ -158,4 +173,5 @@ __all__ = [
     "ThreadCode",
     "Words",
     "grid_for",
+    "no_gpu",
 ]

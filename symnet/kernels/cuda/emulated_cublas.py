@@ -19,9 +19,9 @@ from symnet.kernels.cuda.cublas import (
     DEFAULT_MATH,
     FULL_SUMS,
     HOST,
+    ROUNDED,
     SIGNATURES,
     SUMS,
-    TF32,
 )
 
 NOT_INITIALIZED, INVALID_VALUE, NOT_SUPPORTED = 1, 7, 15
@@ -32,6 +32,13 @@ STATUS = {
 }
 DTYPES = {number: dtype for dtype, number in DATA.items()}
 ALIGNMENT = 256  # of a workspace
+# How factors are rounded, by number of the type of computing: last bits of a float32 that go,
+# and whether what lies halfway becomes the even neighbour (else the larger one).
+FORMATS = {
+    number: {"tf32": (13, False), "bfloat16": (16, True)}[name]
+    for name, numbers in ROUNDED.items()
+    for number in numbers.values()
+}
 
 
 class Refusal(Exception):
@@ -150,7 +157,8 @@ class EmulatedCublas:
         _require(
             kinds[0] == kinds[1]
             and kinds[2] in (kinds[0], sums)
-            and compute in (COMPUTE.get(sums), TF32.get(sums)),
+            and compute
+            in {COMPUTE.get(sums), *(known.get(sums) for known in ROUNDED.values())},
             NOT_SUPPORTED,
         )
         shapes = [(m, k), (k, n), (m, n)]
@@ -163,8 +171,8 @@ class EmulatedCublas:
             x.swapaxes(1, 2) if t else x for x, t in zip((a, b), turns, strict=True)
         )
         alpha, beta = (_number(where, sums) for where in factors)
-        if compute == TF32.get(sums):
-            a, b = _rounded(a), _rounded(b)
+        if compute in FORMATS:
+            a, b = (_rounded(factor, *FORMATS[compute]) for factor in (a, b))
         with np.errstate(all="ignore"):
             result = alpha * np.matmul(a.astype(sums), b.astype(sums))
             c[...] = result if beta == 0 else result + beta * c
@@ -208,11 +216,14 @@ def _memory(where: int, size: int) -> memoryview:
     return memoryview((ctypes.c_char * size).from_address(where))
 
 
-def _rounded(x: Any) -> Any:
-    """Numbers of single precision with 10 bits behind the point, as tensor cores take them."""
+def _rounded(x: Any, lost: int, even: bool) -> Any:
+    """Numbers of single precision without their last bits, as tensor cores take them."""
     real = np.ascontiguousarray(x).view(np.float32)
     bits = real.view(np.uint32)
-    return ((bits + 0x1000) & ~np.uint32(0x1FFF)).view(np.float32).view(x.dtype)
+    half = np.uint32(1 << (lost - 1))
+    more = half - 1 + (bits >> lost & 1) if even else half
+    found = ((bits + more) >> lost << lost).view(np.float32)
+    return np.where(np.isnan(real), real, found).view(x.dtype)
 
 
 __all__ = ["EmulatedCublas"]

@@ -8,6 +8,7 @@ give different results then.
 from __future__ import annotations
 
 import ctypes
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -35,6 +36,7 @@ from symnet.recent import Recent
 Recording = tuple[GpuLaunch | CublasProduct, ...]
 WORKSPACE = 256  # bytes; NumPy needs none
 NOTHING = 0xFF  # NaN in every float
+EMULATED_GPUS = 2  # one more than one, so that what takes several can be tried
 KEPT = 256  # kernels that stay though no plan needs them any more
 FUNCTION = ctypes.CFUNCTYPE(
     None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p,
@@ -77,15 +79,41 @@ class HostAllocation:
         self.bytes[:] = NOTHING  # who reads what is gone shall see it
 
 
+class CurrentGpu(threading.local):
+    """The number of the emulated GPU that is the current one of each thread."""
+
+    number = 0
+
+
+_current = CurrentGpu()
+
+
+class OnEmulatedGpu:
+    """Makes an emulated GPU the current one of this thread within a `with` block."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __enter__(self) -> None:
+        self.before, _current.number = _current.number, self.number
+
+    def __exit__(self, *_: object) -> None:
+        _current.number = self.before
+
+
 class EmulatedDriver:
-    """See `kernels.cuda.driver.Driver`.  backwards: whether the last thread comes first;
-    room: how many bytes there are, 0 for as many as the host has."""
+    """See `kernels.cuda.driver.Driver`.  ordinal: the GPU's number; backwards: whether
+    the last thread comes first; room: how many bytes there are, 0 for as many as the host has.
+
+    Raises: RuntimeError, as CUDA does or ought to, where another GPU is the thread's current
+    one, or memory is another GPU's.
+    """
 
     xp: Any = np
     graphless = productless = ""
 
-    def __init__(self) -> None:
-        self.backwards, self.room = False, 0
+    def __init__(self, ordinal: int = 0) -> None:
+        self.ordinal, self.backwards, self.room = ordinal, False, 0
         self._pieces: WeakValueDictionary[int, HostAllocation] = WeakValueDictionary()
         self._zeros = HostAllocation(8 * MOST_POINTERS)
         self._zeros.bytes[:] = 0
@@ -97,10 +125,24 @@ class EmulatedDriver:
     def target(self) -> Target:
         return threads_on(machine().target)
 
-    def use(self) -> None:
-        pass
+    def use(self) -> OnEmulatedGpu:
+        return OnEmulatedGpu(self.ordinal)
+
+    def _here(self, *memories: Any) -> None:
+        """Sees to it that this GPU is the current one, and memories are its own."""
+        if _current.number != self.ordinal:
+            raise RuntimeError(
+                f"the emulated GPU {self.ordinal} is asked for something by a thread whose "
+                f"current one is {_current.number}"
+            )
+        for one in memories:
+            if self._pieces.get(one.address) is not one:
+                raise RuntimeError(
+                    f"memory that is not the emulated GPU {self.ordinal}'s"
+                )
 
     def allocate(self, size: int) -> HostAllocation:
+        self._here()
         used = sum(one.size for one in self._pieces.values()) if self.room else 0
         if self.room and used + size > self.room:
             raise NoRoom(
@@ -127,6 +169,7 @@ class EmulatedDriver:
         strides: Sequence[int] | None,
     ) -> np.ndarray[Any, Any]:
         """Raises: ValueError or TypeError where it is not all in the memory."""
+        self._here(memory)
         if 0 in shape:
             return np.empty(shape, dtype)
         return np.ndarray(shape, dtype, memory.bytes, offset, strides)
@@ -135,17 +178,24 @@ class EmulatedDriver:
         return array[()]
 
     def write(self, memory: Any, array: np.ndarray[Any, Any]) -> None:
+        self._here(memory)
         memory.bytes[: array.nbytes] = array.reshape(-1).view(np.uint8)
 
     def read(self, memory: Any, array: np.ndarray[Any, Any]) -> None:
+        self._here(memory)
         array.reshape(-1).view(np.uint8)[:] = memory.bytes[: array.nbytes]
 
     def copy(self, target: Any, source: Any) -> None:
+        self._here(target, source)
         target.bytes[:] = source.bytes
 
-    @on_compiler_thread
     def compile(self, sources: Sequence[ThreadSource]) -> Sequence[ThreadCode]:
         """Raises: NotImplementedError for a function without code on a GPU."""
+        self._here()
+        return self._compiled(sources)
+
+    @on_compiler_thread
+    def _compiled(self, sources: Sequence[ThreadSource]) -> Sequence[ThreadCode]:
         found: dict[str, ThreadCode] = {}
 
         def make(source: ThreadSource) -> None:
@@ -177,9 +227,11 @@ class EmulatedDriver:
         self._started(launch)()
 
     def multiply(self, product: CublasProduct) -> None:
+        self._here()
         self.cublas.multiply(product)
 
     def _started(self, launch: GpuLaunch) -> Callable[[], Any]:
+        self._here()
         threads = launch.grid.blocks * launch.grid.threads
         first, step = (threads - 1, -1) if self.backwards else (0, 1)
         words = launch.words.ctypes.data
@@ -189,6 +241,7 @@ class EmulatedDriver:
         )  # fmt: skip
 
     def record(self, launches: Sequence[GpuLaunch | CublasProduct]) -> Recording:
+        self._here()
         return tuple(
             one
             if isinstance(one, CublasProduct)
@@ -197,6 +250,7 @@ class EmulatedDriver:
         )
 
     def replay(self, recording: Recording) -> Iterator[Any]:
+        self._here()
         return map(
             call,
             [
@@ -211,6 +265,7 @@ class EmulatedDriver:
         raise RuntimeError(f"the emulated GPU refuses: {code}")
 
     def mark(self) -> int:
+        self._here()
         return perf_counter_ns()
 
     def nanoseconds(self, first: int, last: int) -> int:
@@ -224,4 +279,4 @@ class EmulatedDriver:
         return module if form == "llvm" else machine().assembly(module)
 
 
-__all__ = ["EmulatedDriver"]
+__all__ = ["EMULATED_GPUS", "EmulatedDriver"]

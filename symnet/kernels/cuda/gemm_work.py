@@ -193,10 +193,13 @@ class StepPlan:
         return made
 
 
-def work_of_product(call: GemmCall, moving: Sequence[bool], tf32: bool) -> Work | None:
+def work_of_product(
+    call: GemmCall, moving: Sequence[bool], rounded: str
+) -> Work | None:
     """How a call is done; None where cuBLAS does not know its dtype, or cannot count so far.
 
-    moving: whether each of its operands may lie elsewhere in the next call.
+    moving: whether each of its operands may lie elsewhere in the next call; rounded: what
+    factors of float32 may be rounded to, as in `CublasProduct`.
     """
     if call.dtype not in SUMS or np.dtype(call.dtype).kind == "c":
         return None
@@ -225,12 +228,12 @@ def work_of_product(call: GemmCall, moving: Sequence[bool], tf32: bool) -> Work 
         )
     if direct:
         assert call.alpha is not None and call.beta is not None
-        multiply(plan, a, b, c, call.alpha, call.beta, tf32)
+        multiply(plan, a, b, c, call.alpha, call.beta, rounded)
     else:
         made = plan.memory(sums, c) if k else None
         if made is not None:
             alpha = 1.0 if call.alpha is None else call.alpha
-            multiply(plan, a, b, made, alpha, 0.0, tf32)
+            multiply(plan, a, b, made, alpha, 0.0, rounded)
         finish(plan, call, made, c, sums)
     return plan.work
 
@@ -267,7 +270,7 @@ def multiply(
     c: Matrices,
     alpha: complex,
     beta: complex,
-    tf32: bool,
+    rounded: str,
 ) -> None:
     """C = alpha A B + beta C of matrices that cuBLAS can read, in parts of their sums."""
     if c.leading() is None:  # C' = B' A'
@@ -292,7 +295,7 @@ def multiply(
             product = CublasProduct(
                 a.dtype, c.dtype, (n, m, min(LONGEST_SUM, k - first)), turned,
                 alpha, beta if first == 0 else 1.0, leading, (step_b, step_a, step_c),
-                count, tf32 and a.dtype == "float32",
+                count, rounded if a.dtype == "float32" else "",
             )  # fmt: skip
             offsets = [
                 b.start + first * b.strides[-2], a.start + first * a.strides[-1], c.start

@@ -3,15 +3,16 @@ memory."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from symnet.config import config
+from symnet.config import config, gpu_name, kind_and_number
+from symnet.data_classes import dataclass
 from symnet.kernels.cuda.array_library import offers
 from symnet.kernels.cuda.device_array import Transfers
 from symnet.kernels.cuda.draw_work import draw_step, offers_draw
-from symnet.kernels.cuda.driver import Driver, grid_for
+from symnet.kernels.cuda.driver import Driver, grid_for, no_gpu
 from symnet.kernels.cuda.gpu_program import GpuProgram
 from symnet.kernels.interface import AnyTask, Task
 from symnet.kernels.library import Call, DenseCall
@@ -22,7 +23,6 @@ from symnet.kernels.loopir.scalars import Kernel, walk
 from symnet.kernels.routines import Convolve, Routine
 from symnet.kernels.schedule import Schedule, arrange_threads
 from symnet.kernels.variants import item_threads
-from symnet.lazy import cached_property
 
 
 class Gpu:
@@ -40,17 +40,25 @@ class Gpu:
     ) -> None:
         self.name = name
         self._make_driver = make_driver
+        self._drivers: list[Driver] = []
         self.transfers = Transfers(lambda: self.driver)
         self.missing = missing
         self.memory = self.transfers.memory(name, lambda: not missing())
 
-    @cached_property
+    @property
     def driver(self) -> Driver:
-        return self._make_driver()
+        """The first that was made: memory of two threads' drivers would not be the same.
+
+        Raises: RuntimeError where the GPU is not there, with what is missing."""
+        if not self._drivers:
+            self.require()
+            self._drivers.append(self._make_driver())
+        return self._drivers[0]
 
     def require(self) -> None:
-        """Raises: RuntimeError where there is no GPU, with what is missing."""
-        assert self.driver is not None
+        """Raises: RuntimeError where the GPU is not there, with what is missing."""
+        if why := self.missing():
+            raise RuntimeError(no_gpu(why))
 
     def arrange(
         self,
@@ -119,9 +127,68 @@ class Gpu:
         return "" if draw is None else self.driver.text(draw.source, form)
 
 
+@dataclass(frozen=True, slots=True)
+class GpuKind:
+    """A kind of GPUs, which have numbers from 0 on.
+
+    make_driver: of a number.  count: how many there are, as far as can be seen.
+    missing: what there is not of all that any of them needs; what the one of a number needs
+    besides.
+    """
+
+    make_driver: Callable[[int], Driver]
+    count: Callable[[], int]
+    missing: Callable[[int], str]
+
+
+class Gpus(Mapping[str, Gpu]):
+    """GPUs by name: "cuda", "cuda1" ...; of each kind the first one always, and those that are
+    there.  A device is made when it is first asked for, and stays.
+
+    Raises: KeyError for what is no name of a GPU; nothing for one that is not there.
+    """
+
+    def __init__(self, kinds: Mapping[str, GpuKind]) -> None:
+        self._kinds = kinds
+        self._made: dict[str, Gpu] = {}
+
+    def __getitem__(self, name: str) -> Gpu:
+        kind, number = kind_and_number(name)
+        found = self._kinds[kind]
+        if name != gpu_name(kind, number):
+            raise KeyError(name)
+        if name not in self._made:
+            made = Gpu(
+                name,
+                lambda: found.make_driver(number),
+                lambda: self._missing(kind, number),
+            )
+            self._made.setdefault(name, made)
+        return self._made[name]
+
+    def _missing(self, kind: str, number: int) -> str:
+        found = self._kinds[kind]
+        if not number or found.missing(0):
+            return found.missing(0)
+        if number < found.count():
+            return found.missing(number)
+        there = ", ".join(self.of_kind(kind))
+        return f"none has the name {gpu_name(kind, number)!r}; there are {there}"
+
+    def of_kind(self, kind: str) -> list[str]:
+        """The names of a kind: the first one, and the others that are there."""
+        return [gpu_name(kind, k) for k in range(max(self._kinds[kind].count(), 1))]
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for kind in self._kinds for name in self.of_kind(kind))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
 def threads_text(threads: int, items: int, what: str) -> str:
     grid = grid_for(threads)
     return f"{grid.blocks} x {grid.threads} threads for {items} {what}"
 
 
-__all__ = ["Gpu"]
+__all__ = ["Gpu", "GpuKind", "Gpus"]

@@ -83,12 +83,17 @@ class GpuProgram(StepwiseProgram[GpuPlaces]):
         failure: Callable[[int], Any],
         queue: Queue,
     ) -> GpuCall:
+        with self.driver.use():
+            self._prepare(signature)
+        return GpuCall(self, signature, following, fallback, failure, queue)
+
+    def _prepare(self, signature: Signature) -> None:
+        """Compile, and see which arrays may lie elsewhere in the next call."""
         self._moves({a[2] for a in signature.arguments})
         self._moves({o[2] for o in signature.outputs})
         if not self.direct:
             self._moves({c[3] for c in signature.cells if c[-1] == WRITES})
         self.memory_bytes = self.arena_bytes + self.launched.scratch_bytes
-        return GpuCall(self, signature, following, fallback, failure, queue)
 
     def _moves(self, numbers: set[int]) -> None:
         """Arrays of these numbers may lie elsewhere in the next call."""
@@ -179,7 +184,6 @@ class GpuProgram(StepwiseProgram[GpuPlaces]):
 
         given: the arrays, whether to replay, whether to leave that.  Raises: Failed."""
         bases, replays, leaves = given
-        self.driver.use()
         within, self.busy = self.busy, True
         try:
             places = self.places(bases, within)
@@ -310,19 +314,21 @@ class GpuCall(StepwiseCall):
         moved: Iterable[bool],
     ) -> list[Any]:
         loaded, replays = self.loaded, self.loaded.replays
-        direct = replays and loaded.direct
-        # What was sent stays until the last of what reads it has begun.
-        outputs, news, last, _held = self._run(arrays, shared, replays, direct)
-        written = self.written(news) if loaded.writes and not direct else []
-        exchanged = [*written, *((s, outputs[k]) for s, k in replaced)]
-        if code := commit([], exchanged, moved, last):
-            loaded.driver.refused(code)
+        with loaded.driver.use():
+            direct = replays and loaded.direct
+            # What was sent stays until the last of what reads it has begun.
+            outputs, news, last, _held = self._run(arrays, shared, replays, direct)
+            written = self.written(news) if loaded.writes and not direct else []
+            exchanged = [*written, *((s, outputs[k]) for s, k in replaced)]
+            if code := commit([], exchanged, moved, last):
+                loaded.driver.refused(code)
         return list(outputs)
 
     def rehearse(
         self, arrays: Sequence[Any], shared: Sequence[Any]
     ) -> tuple[list[Any], list[Any]]:
-        outputs, news, *_ = self._run(arrays, shared, False, False)
+        with self.loaded.driver.use():
+            outputs, news, *_ = self._run(arrays, shared, False, False)
         fetch = self.loaded.transfers.fetch
         return [fetch(made) for made in outputs], [fetch(new) for new in news]
 

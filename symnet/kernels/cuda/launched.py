@@ -79,7 +79,7 @@ def work_of(driver: Driver, task: Task, moving: Collection[int]) -> Work | None:
         numbers = tuple(range(len(task.places)))
         starts = (0,) * len(numbers)
         return Work((KernelStep(task.kernel, task.arrangement, numbers, starts),))
-    call, tf32 = task.arrangement, config.of_plan("gpu_tf32") == "on"
+    call = task.arrangement
     if isinstance(call, DenseCall):
         draw = draw_step(call)
         return None if draw is None else Work((draw,))
@@ -88,10 +88,20 @@ def work_of(driver: Driver, task: Task, moving: Collection[int]) -> Work | None:
         for p in task.places
     ]
     if isinstance(call, ConvolutionCall):
-        return work_of_convolution(call, moves, tf32, not driver.productless)
+        return work_of_convolution(
+            call, moves, factors_format(), not driver.productless
+        )
     if not isinstance(call, GemmCall) or driver.productless:
         return None
-    return work_of_product(call, moves, tf32)
+    return work_of_product(call, moves, factors_format())
+
+
+def factors_format() -> str:
+    """What products of float32 may round their factors to, as in `CublasProduct`: the coarser
+    where two formats are allowed."""
+    if config.of_plan("gpu_bf16") == "on":
+        return "bfloat16"
+    return "tf32" if config.of_plan("gpu_tf32") == "on" else ""
 
 
 def launches_of(

@@ -9,6 +9,9 @@ import pytest
 
 from symnet.config import config
 from symnet.kernels.cuda.cupy_driver import missing
+from tests.kernels.cuda.cupy_stand_in import cupy, libcublas, libcuda
+
+__all__ = ["cupy", "gpu", "libcublas", "libcuda"]
 
 DEVICES = [
     pytest.param("emulated", marks=pytest.mark.emulated),

@@ -66,7 +66,7 @@ def convolved(
     """What a call makes of x, w, y, and what it launches."""
     driver = EMULATED.driver
     placed = [there(a, driver) for a in arrays]
-    work = work_of_convolution(call, [moving] * 3, False, multiplies)
+    work = work_of_convolution(call, [moving] * 3, "", multiplies)
     if moving:
         assert all(number >= 3 for number in work.fixed)
     kernels = [one for one in work.steps if isinstance(one, KernelStep)]

@@ -12,116 +12,23 @@ import numpy as np
 import pytest
 
 from symnet.kernels.cuda import cuda_graphs, cupy_driver
-from symnet.kernels.cuda.cublas import CublasProduct
-from symnet.kernels.cuda.cupy_driver import CupyDriver, architecture, missing, ptx_of
+from symnet.kernels.cuda.cupy_driver import (
+    CupyDriver,
+    architecture,
+    missing,
+    ptx_of,
+)
 from symnet.kernels.cuda.driver import MOST_BLOCKS, GpuLaunch, Grid, grid_for
-from symnet.kernels.cuda.emulated_cublas import EmulatedCublas
 from symnet.kernels.llvm.target import nvptx_target
 from symnet.kernels.llvm.thread_sources import KernelSource
+from tests.kernels.cuda.cupy_stand_in import (
+    Library,
+    RecordedCublas,
+    a_product,
+    launched,
+    two_launches,
+)
 from tests.kernels.sample_kernels import SAMPLES
-
-
-class Pointer:
-    """A `cupy.cuda.MemoryPointer` over memory of the host."""
-
-    def __init__(self, memory: np.ndarray, offset: int = 0) -> None:
-        self.memory, self.offset = memory, offset
-        self.ptr = memory.ctypes.data + offset
-
-    def __add__(self, offset: int) -> Pointer:
-        return Pointer(self.memory, self.offset + offset)
-
-    def copy_from_host(self, where: ctypes.c_void_p, size: int) -> None:
-        ctypes.memmove(self.ptr, where, size)
-
-    def copy_from_host_async(self, where: Any, size: int, stream: Any) -> None:
-        assert stream == "null"
-        self.copy_from_host(where, size)
-
-    def copy_to_host(self, where: ctypes.c_void_p, size: int) -> None:
-        ctypes.memmove(where, self.ptr, size)
-
-    def copy_from_device(self, source: Pointer, size: int) -> None:
-        ctypes.memmove(self.ptr, source.ptr, size)
-
-
-class Module:
-    """A `cupy.cuda.function.Module`."""
-
-    text = b""
-
-    def load(self, text: bytes) -> None:
-        self.text = text
-
-    def get_function(self, name: str) -> Any:
-        assert f".entry {name}(".encode() in self.text
-        return SimpleNamespace(ptr=17, name=name)
-
-
-class StandInEvent:
-    """A `cupy.cuda.Event`."""
-
-    at, waited = 0.0, False
-
-    def record(self) -> None:
-        assert self.at == 0.0
-
-    def synchronize(self) -> None:
-        self.waited = True
-
-
-launched: list[tuple[Any, ...]] = []
-used: list[int] = []  # devices that threads were given
-
-
-def launch_kernel(function: int, *rest: int) -> None:
-    *grid, shared, stream, parameters, extra = rest
-    assert shared == stream == extra == 0
-    launched.append((function, grid, *read_back(parameters)))
-
-
-def read_back(parameters: int) -> tuple[Any, ...]:
-    """The words, and the other numbers of a launch."""
-    pointers = (ctypes.c_void_p * 4).from_address(parameters)
-    words = list((ctypes.c_int64 * 4).from_address(pointers[0]))
-    end = ctypes.c_int64.from_address(pointers[1]).value
-    failed = ctypes.c_uint64.from_address(pointers[2]).value
-    return words, end, failed, ctypes.c_uint64.from_address(pointers[3]).value
-
-
-@pytest.fixture
-def cupy(monkeypatch: pytest.MonkeyPatch) -> Any:
-    def ndarray(shape: Any, dtype: Any, memptr: Pointer, strides: Any) -> np.ndarray:
-        return np.ndarray(shape, dtype, memptr.memory, memptr.offset, strides)
-
-    def alloc(size: int) -> Pointer:
-        whole = np.zeros(size + 256, np.uint8)
-        start = -whole.ctypes.data % 256
-        return Pointer(whole[start : start + size])
-
-    stand_in = SimpleNamespace(
-        is_available=lambda: True,
-        ndarray=ndarray,
-        asnumpy=np.asarray,
-        cuda=SimpleNamespace(
-            Device=lambda number: SimpleNamespace(
-                compute_capability="86", use=lambda: used.append(number)
-            ),
-            alloc=alloc,
-            function=SimpleNamespace(Module=Module),
-            driver=SimpleNamespace(launchKernel=launch_kernel),
-            Event=StandInEvent,
-            Stream=SimpleNamespace(null="null"),
-            get_elapsed_time=lambda first, last: last.at - first.at,
-            runtime=SimpleNamespace(
-                getDeviceProperties=lambda n: {"name": b"Stand-in"}
-            ),
-        ),
-    )
-    monkeypatch.setitem(sys.modules, "cupy", stand_in)
-    missing.cache_clear()
-    yield stand_in
-    missing.cache_clear()
 
 
 def test_grids() -> None:
@@ -146,8 +53,6 @@ def test_memory(cupy: Any) -> None:
     found = np.zeros(3)
     driver.read(other, found)
     np.testing.assert_array_equal(found, [1, 2, 3])
-    driver.use()
-    assert used.pop() == 0
     view = driver.view(one, 16, "float64", (3,), (-8,))
     np.testing.assert_array_equal(view, [3, 2, 1])
     assert driver.number(driver.view(one, 8, "float64", (), None)) == 2
@@ -212,87 +117,7 @@ def old_device(number: int) -> Any:
     return SimpleNamespace(compute_capability="61")
 
 
-# ---- graphs, by a stand-in for the driver's library
-
-
-class Library:
-    """The functions of `libcuda` that graphs are made by, which note what they are given."""
-
-    def __init__(self) -> None:
-        self.calls: list[tuple[Any, ...]] = []
-        self.refuses = ""
-
-    def __getattr__(self, name: str) -> Any:
-        def function(*given: Any) -> int:
-            note = vars(Library).get(f"note_{name}", lambda *_: ())
-            self.calls.append((name, *note(self, *given)))
-            return 1 if name == self.refuses else 0
-
-        return function
-
-    def note_cuGraphCreate(self, graph: Any, flags: int) -> tuple[Any, ...]:
-        graph._obj.value = 5
-        return (flags,)
-
-    def note_cuStreamCreate(self, stream: Any, flags: int) -> tuple[Any, ...]:
-        stream._obj.value = 8
-        return (flags,)
-
-    def note_cuStreamBeginCapture_v2(self, stream: Any, mode: int) -> tuple[Any, ...]:
-        return stream.value, mode
-
-    def note_cuStreamEndCapture(self, stream: Any, graph: Any) -> tuple[Any, ...]:
-        graph._obj.value = 30 + len(self.calls)
-        return (stream.value,)
-
-    def note_cuGraphAddChildGraphNode(
-        self, node: Any, graph: Any, before: Any, count: int, child: Any
-    ) -> tuple[Any, ...]:
-        node._obj.value = 200 + len(self.calls)
-        return graph.value, [before[k] for k in range(count)], child.value
-
-    def note_cuGraphDestroy(self, graph: Any) -> tuple[Any, ...]:
-        return (graph.value,)
-
-    def note_cuGraphAddKernelNode_v2(
-        self, node: Any, graph: Any, before: Any, count: int, wanted: Any
-    ) -> tuple[Any, ...]:
-        node._obj.value = 100 + len(self.calls)
-        earlier = [before[k] for k in range(count)]
-        kernel = wanted._obj
-        size = ctypes.sizeof(kernel)
-        grid = (kernel.grid_x, kernel.grid_y, kernel.block_x, kernel.block_z)
-        assert kernel.shared_bytes == 0 and not kernel.extra and not kernel.context
-        numbers = read_back(kernel.parameters)
-        return graph.value, earlier, kernel.function, grid, size, numbers
-
-    def note_cuGraphInstantiateWithFlags(
-        self, executable: Any, graph: Any, flags: int
-    ) -> tuple[Any, ...]:
-        executable._obj.value = 6
-        return graph.value, flags
-
-    def note_cuGraphLaunch(self, executable: Any, stream: Any) -> tuple[Any, ...]:
-        return executable.value, stream
-
-    def note_cuGetErrorName(self, code: int, text: Any) -> tuple[Any, ...]:
-        text._obj.value = b"CUDA_ERROR_INVALID_VALUE"
-        return (code,)
-
-
-@pytest.fixture
-def libcuda(monkeypatch: pytest.MonkeyPatch) -> Library:
-    library = Library()
-    monkeypatch.setattr(cuda_graphs, "library", lambda: library)
-    return library
-
-
-def two_launches() -> list[GpuLaunch]:
-    function = SimpleNamespace(ptr=17)
-    return [
-        GpuLaunch(function, Grid(k + 1, 128), np.array([k, 6, 7, 8]), 200 + k, 40, 96)
-        for k in range(2)
-    ]
+# ---- graphs
 
 
 def test_graphs_are_chains_of_kernels(cupy: Any, libcuda: Library) -> None:
@@ -324,42 +149,11 @@ def test_a_graph_that_the_driver_refuses(libcuda: Library) -> None:
     libcuda.refuses = "cuGraphInstantiateWithFlags"
     with pytest.raises(RuntimeError, match="WithFlags .*CUDA_ERROR_INVALID_VALUE"):
         cuda_graphs.CudaGraph(
-            [(17, one) for one in two_launches()], cuda_graphs.Capture
+            [(17, one) for one in two_launches()], cuda_graphs.Captures()
         )
 
 
 # ---- products within graphs
-
-
-class RecordedCublas(EmulatedCublas):
-    """cuBLAS over the host's memory, which notes the streams that it works in."""
-
-    def __init__(self) -> None:
-        super().__init__(lambda where, size: True)
-        self.streams: list[int] = []
-        self.fails = False
-
-    def _ready(self, handle: int) -> None:
-        super()._ready(handle)
-        self.streams.append(self.handles[handle]["cublasSetStream_v2"][0])
-        if self.fails:
-            raise ValueError("no such product")
-
-
-@pytest.fixture
-def libcublas(monkeypatch: pytest.MonkeyPatch) -> RecordedCublas:
-    library = RecordedCublas()
-    monkeypatch.setattr(cupy_driver, "library", lambda: library)
-    monkeypatch.setattr(cupy_driver, "missing_products", lambda: "")
-    return library
-
-
-def a_product(memory: np.ndarray) -> CublasProduct:
-    where = memory.ctypes.data
-    return CublasProduct(
-        "float64", "float64", (1, 1, 2), (False, False), 3.0, 0.0,
-        (1, 2, 1), (0, 0, 0), 1, False, (where, where + 16, where + 32),
-    )  # fmt: skip
 
 
 def test_products_are_children_of_graphs(

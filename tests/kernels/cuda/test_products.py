@@ -41,12 +41,12 @@ def there(array: Any, driver: EmulatedDriver) -> tuple[HostAllocation, int, Any]
 
 
 def multiplied(
-    call: GemmCall, arrays: Sequence[Any], moving: bool = False, tf32: bool = False
+    call: GemmCall, arrays: Sequence[Any], moving: bool = False, rounded: str = ""
 ) -> Any:
     """What a call makes of alpha, A, B, beta, C (None: not needed)."""
     driver = EMULATED.driver
     placed = [None if a is None else there(a, driver) for a in arrays]
-    work = work_of_product(call, [moving] * 5, tf32)
+    work = work_of_product(call, [moving] * 5, rounded)
     assert work is not None
     if moving:
         assert all(number >= 5 for number in work.fixed)
@@ -168,7 +168,7 @@ def test_tf32_is_off_unless_asked_for() -> None:
     c = np.zeros((2, 2), "float32")
     call = gemm_call(a, a, c, 1.0, 0.0)
     exact = multiplied(call, (None, a, a, None, c))
-    rounded = multiplied(call, (None, a, a, None, c), tf32=True)
+    rounded = multiplied(call, (None, a, a, None, c), rounded="tf32")
     np.testing.assert_array_equal(rounded, 2)
     np.testing.assert_array_equal(exact, a @ a)
     x = T.fmatrix("x")
@@ -178,12 +178,89 @@ def test_tf32_is_off_unless_asked_for() -> None:
         np.testing.assert_array_equal(symnet.function([x], T.dot(x, x))(a), a @ a)
 
 
+def as_bfloat16(x: Any) -> Any:
+    """The nearest numbers with 8 bits, of two the even one: by their digits, not their bits."""
+    digits, exponents = np.frexp(x.astype("float64"))
+    return np.ldexp(np.rint(digits * 2**8) / 2**8, exponents)
+
+
+HALFWAY = np.array([1 + 2**-8, 1 + 3 * 2**-8, -1 - 2**-8, 3.0, 0.0, 2.5e-30], "float32")
+
+
+@pytest.mark.parametrize("moving", [False, True])
+def test_factors_of_bfloat16(moving: bool) -> None:
+    """Factors are rounded to the nearest, sums are float32's; and it is off unless asked for."""
+    random = np.random.default_rng(6)
+    a, b = (random.normal(size=s).astype("float32") for s in ((6, 50), (50, 4)))
+    a[:, 0], b[0] = HALFWAY, 1 + 2.0**-20
+    c = np.zeros((6, 4), "float32")
+    call = gemm_call(a, b, c, 1.0, 0.0)
+    got = multiplied(call, (None, a, b, None, c), moving, "bfloat16")
+    size = np.abs(a) @ np.abs(b)
+    near = np.abs(got - as_bfloat16(a) @ as_bfloat16(b)) / size
+    assert near.max() < 50 * 2**-24
+    exact = a.astype("float64") @ b.astype("float64")
+    error = np.abs(got - exact) / size
+    assert 2**-13 < error.max() < 2 * 2**-8 + 2**-16 + 50 * 2**-24
+    plain = multiplied(call, (None, a, b, None, c), moving)
+    assert (np.abs(plain - exact) / size).max() < 50 * 2**-24
+
+
+def test_bfloat16_of_numbers_at_the_edges() -> None:
+    """NaN of any bits stays NaN, and what is beyond the largest number is infinite."""
+    bits = [0x7FFFFFFF, 0x7F800001, 0xFFFFFFFF, 0x7F800000, 0x7F7FFFFF, 0x7F7F7FFF, 0x1]
+    a = np.array(bits, "uint32").view("float32").reshape(-1, 1)
+    b, c = np.ones((1, 1), "float32"), np.zeros((len(bits), 1), "float32")
+    call, arrays = gemm_call(a, b, c, 1.0, 0.0), (None, a, b, None, c)
+    top = float.fromhex("0x1.fep127")
+    wanted = [np.nan, np.nan, np.nan, np.inf, np.inf, top, 0]
+    got = multiplied(call, arrays, rounded="bfloat16")
+    np.testing.assert_array_equal(got.ravel(), wanted)
+    assert np.isnan(multiplied(call, arrays, rounded="tf32")[:3]).all()
+
+
+FLAGS = {
+    ("off", "off"): "", ("on", "off"): "tf32", ("off", "on"): "bfloat16",
+    ("on", "on"): "bfloat16",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("flags", FLAGS)
+def test_formats_that_settings_allow(flags: tuple[str, str]) -> None:
+    """Of products and convolutions alike; a function keeps what it was made with."""
+    tf32, bf16 = flags
+    steps = {"": 2.0**-14, "tf32": 2.0**-10, "bfloat16": 2.0**-7}
+    x, y = T.fmatrix("x"), T.ftensor4("y")
+    with config.change_flags(device="emulated", gpu_tf32=tf32, gpu_bf16=bf16):
+        f = symnet.function([x], T.dot(x, x))
+        filters = np.ones((5, 1, 1, 1), "float32")
+        g = symnet.function([y], T.nnet.conv2d(y, filters))
+    step = steps[FLAGS[flags]]
+    for beyond in (0.0, 0.25):  # of the format's last place, which is lost
+        number = np.float32(1 + step * (1 + beyond))
+        lost = np.float32(1 + step) if FLAGS[flags] else number
+        a = np.diag(np.full(3, number))
+        for _ in range(3):
+            np.testing.assert_array_equal(f(a), np.diag(np.full(3, lost * lost)))
+        found = g(np.full((2, 1, 4, 3), number))
+        np.testing.assert_array_equal(found, np.full((2, 5, 4, 3), lost))
+
+
+def test_other_dtypes_keep_their_precision() -> None:
+    for dtype in ("float16", "float64"):
+        a = np.full((2, 2), 1 + 2.0**-10, dtype)
+        with config.change_flags(device="emulated", gpu_tf32="on", gpu_bf16="on"):
+            x = T.matrix("x", dtype)
+            found = symnet.function([x], T.dot(x, x))(a)
+        np.testing.assert_array_equal(found, (a.astype("float64") @ a).astype(dtype))
+
+
 def test_what_cublas_has_no_words_for() -> None:
     for dtype in ("int64", "bool", "complex64"):
         a = np.ones((2, 2), dtype)
-        assert work_of_product(gemm_call(a, a, a, 1.0, 0.0), [False] * 5, False) is None
+        assert work_of_product(gemm_call(a, a, a, 1.0, 0.0), [False] * 5, "") is None
     far = GemmCall("float32", (2**31, 1, 1), ((4, 4), (4, 4), (4, 4)))
-    assert work_of_product(far, [False] * 5, False) is None
+    assert work_of_product(far, [False] * 5, "") is None
 
 
 # ---- the library
@@ -199,7 +276,7 @@ def good(memory: Any) -> CublasProduct:
     where = memory.ctypes.data
     return CublasProduct(
         "float32", "float32", (2, 3, 4), (False, False), 1.0, 0.0,
-        (2, 4, 2), (0, 0, 0), 1, False, (where, where + 32, where + 80),
+        (2, 4, 2), (0, 0, 0), 1, "", (where, where + 32, where + 80),
     )  # fmt: skip
 
 
@@ -214,7 +291,7 @@ def test_complex_products(count: int, library: Any) -> None:
         )
         product = CublasProduct(
             dtype, dtype, (2, 3, 4), (False, True), 2 + 1j, 1j, (2, 3, 2),
-            (8, 12, 6), count, False, (a.ctypes.data, b.ctypes.data, c.ctypes.data),
+            (8, 12, 6), count, "", (a.ctypes.data, b.ctypes.data, c.ctypes.data),
         )  # fmt: skip
         wanted = (2 + 1j) * b.transpose(0, 2, 1) @ a + 1j * c
         library[0].multiply(product)
@@ -262,7 +339,9 @@ def test_types_and_numbers_are_those_of_the_header() -> None:
         "float32": 0, "float64": 1, "float16": 2, "complex64": 4, "complex128": 5,
     }  # fmt: skip
     assert cublas.COMPUTE["float32"] == 68 and cublas.COMPUTE["float64"] == 70
-    assert cublas.TF32["float32"] == 77 and set(SUMS) == set(cublas.DATA)
+    assert set(SUMS) == set(cublas.DATA)
+    rounded = {name: set(known.values()) for name, known in cublas.ROUNDED.items()}
+    assert rounded == {"tf32": {77}, "bfloat16": {75}}
     plain, batched = (
         cublas.SIGNATURES[name]
         for name in ("cublasGemmEx", "cublasGemmStridedBatchedEx")
