@@ -81,7 +81,7 @@ kernels: devices .
 
 shared
 ops: about lowerings base elementwise methods comparison arithmetic whole_numbers
-ops: complex_parts operators habits functions special tails inputs
+ops: complex_parts operators habits functions special tails bessel_tails inputs
 ops: sizes alloc shape reshape reduce statistics creation subtensor joining advanced indexing picks
 ops: assertions diagonal rearrange cumulative sorting order_objects positions fourier
 ops.random: drawing integer_ranges mrg mrg_streams philox_reference philox random_state

@@ -17,7 +17,7 @@ from symnet.graph.types import NullType
 from symnet.graph.variables import Variable, make_variable
 from symnet.kernels.loopir.interpret import gammaln as finite_gammaln
 from symnet.kernels.loopir.scalars import Scalar, call, literal, select
-from symnet.ops.arithmetic import log, mul, sqr
+from symnet.ops.arithmetic import log, mul, sgn, sqr
 from symnet.ops.elementwise import Elementwise, elementwise
 from symnet.ops.functions import Derivative, exp, known_function
 
@@ -25,7 +25,7 @@ from symnet.ops.functions import Derivative, exp, known_function
 __all__ = [
     "chi2sf", "erf", "erfc", "erfcinv", "erfcx", "erfinv", "gamma", "gammainc",
     "gammaincc", "gammal", "gammaln", "gammau", "i0", "i1", "iv", "j0", "j1", "jv",
-    "psi", "tri_gamma",
+    "ive", "psi", "tri_gamma",
 ]  # fmt: skip
 
 
@@ -209,7 +209,9 @@ def chi2sf(x: Any, k: Any) -> Variable:
 # ---- Bessel functions
 
 
-def _order_undefined(step: Callable[[Any, Any], Any]) -> Derivative:
+def order_undefined(step: Callable[[Any, Any], Any]) -> Derivative:
+    """That of a Bessel function, whose derivative by the argument is `step(v, x)`."""
+
     def derivative(g: Any, out: Any, v: Any, x: Any) -> Any:
         return _undefined("Bessel functions have no gradient by their order"), g * step(
             v, x
@@ -220,17 +222,27 @@ def _order_undefined(step: Callable[[Any, Any], Any]) -> Derivative:
 
 jv: Elementwise = _special(
     "jv",
-    _order_undefined(lambda v, x: 0.5 * (jv(v - 1, x) - jv(v + 1, x))),
+    order_undefined(lambda v, x: 0.5 * (jv(v - 1, x) - jv(v + 1, x))),
     2,
     about="The Bessel function of the first kind of order v.  Gradient: undefined; (jv(v - 1,"
     " x) - jv(v + 1, x)) / 2.  Example: T.jv(1.5, 2.0) = 0.491293...",
 )
 iv: Elementwise = _special(
     "iv",
-    _order_undefined(lambda v, x: 0.5 * (iv(v - 1, x) + iv(v + 1, x))),
+    order_undefined(lambda v, x: 0.5 * (iv(v - 1, x) + iv(v + 1, x))),
     2,
     about="The modified Bessel function of the first kind of order v.  Gradient: undefined; "
     "(iv(v - 1, x) + iv(v + 1, x)) / 2.  Example: T.iv(1.5, 2.0) = 1.099473...",
+)
+ive: Elementwise = _special(
+    "ive",
+    order_undefined(
+        lambda v, x: 0.5 * (ive(v - 1, x) + ive(v + 1, x)) - sgn(x) * ive(v, x)
+    ),
+    2,
+    about="exp(-abs(x)) * iv(v, x), which does not overflow.  Gradient: undefined; (ive(v - "
+    "1, x) + ive(v + 1, x)) / 2 - sgn(x) * ive(v, x).  Example: T.ive(1.5, 2.0) = "
+    "0.148797...",
 )
 j0 = _special(
     "j0",

@@ -7,6 +7,7 @@ overflow goes together with one above that is a part of it, or with the number 1
     a / a.sum()         is  softmax(log(a))
     (a - b) / (a + b)   is  tanh((log(a) - log(b)) / 2)
     1 / (exp(x) - 1)    is  reciprocal_expm1(x)
+    i1(x) / i0(x)       is  bessel_ratio(x)
     1 / a               is  exp(-log(a))
 """
 
@@ -30,6 +31,8 @@ from symnet.ops.arithmetic import (
     sub,
     true_div,
 )
+from symnet.ops.base import constant
+from symnet.ops.bessel_tails import bessel_ratio
 from symnet.ops.elementwise import cast
 from symnet.ops.functions import cosh, exp, expm1, sigmoid, sinh, softplus, tanh
 from symnet.ops.linalg.products import Dot
@@ -38,7 +41,7 @@ from symnet.ops.nnet.softmax import Softmax
 from symnet.ops.reduce import restore_axes
 from symnet.ops.reduce import sum as sum_over
 from symnet.ops.shape import DimShuffle, dimshuffle
-from symnet.ops.special import PER_ROOT_PI, erfc, erfcx
+from symnet.ops.special import PER_ROOT_PI, erfc, erfcx, i0, i1, iv, ive
 from symnet.ops.tails import log_erfc_slope, reciprocal_expm1
 from symnet.rewriting.patterns import Match, Rule, number
 from symnet.rewriting.rules.fractions import Fraction, fraction_of
@@ -84,6 +87,7 @@ def _settled(fraction: Fraction, below: Variable, match: Match) -> bool:
         _part_of_sum,
         _hyperbolic,
         _minus_one,
+        _bessel,
         _ratio,
     ):
         for above in fraction.above:
@@ -182,6 +186,28 @@ def _part_of_total(
         other = log_sum([one.make() for one in known])
         return mul(share, sigmoid(sub(whole.make(), other)))
     return None
+
+
+def _bessel(above: Variable, below: Variable, match: Match) -> Variable | None:
+    """Of modified Bessel functions of one argument the growth is the same."""
+    top, bottom = _order_of(above), _order_of(below)
+    if top is None or bottom is None or top[1] is not bottom[1]:
+        return None
+    (one, x), (other, _) = top, bottom
+    if (number(one), number(other)) == (1, 0):
+        return bessel_ratio(x)
+    return true_div(ive(one, x), ive(other, x))
+
+
+def _order_of(v: Variable) -> tuple[Variable, Variable] | None:
+    """The order and the argument of a modified Bessel function."""
+    node = v.owner
+    if node is None or node.op not in (i0, i1, iv):
+        return None
+    if node.op == iv:
+        return node.inputs[0], node.inputs[1]
+    order = constant(0 if node.op == i0 else 1, dtype=v.type.dtype)
+    return order, node.inputs[0]
 
 
 def _ratio(above: Variable, below: Variable, match: Match) -> Variable | None:
