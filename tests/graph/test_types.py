@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import warnings
+from typing import Any
 
 import numpy as np
 import pytest
@@ -129,7 +131,7 @@ def test_arrays_convert_only_without_loss(have, want):
         got = kind.filter(value)
         assert got.dtype == want and np.array_equal(got, value)
     else:
-        with pytest.raises(TypeError, match="could lose precision"):
+        with pytest.raises(TypeError, match="could lose precision|two parts"):
             kind.filter(value)
     if have != want:
         with pytest.raises(TypeError, match="strict"):
@@ -298,3 +300,38 @@ def test_patterns_of_0_and_1_as_theanos_programs_write_them() -> None:
     assert symnet.shared(value, broadcastable=(1, 0, 1)).type == pattern
     assert T.tensor("float32", (None, 3)).type == TensorType("float32", (None, 3))
     assert TensorType("float32", (0, 1)).shape == (0, 1)  # sizes
+
+
+@pytest.mark.parametrize("allow", [None, True])
+def test_long_integers_are_floats(allow: bool | None) -> None:
+    number = TensorType("float64", ()).filter(10**20, allow_downcast=allow)
+    assert number.dtype == "float64" and number == 1e20
+    some = TensorType("float32", (None,)).filter(
+        [2**70, -(2**80)], allow_downcast=allow
+    )
+    np.testing.assert_array_equal(some, np.array([2.0**70, -(2.0**80)], "float32"))
+    whole = TensorType("complex128", ()).filter(-(2**63) - 1, allow_downcast=allow)
+    assert whole == -(2.0**63)
+
+
+def test_long_integers_that_do_not_fit() -> None:
+    with pytest.raises(TypeError, match="from -128 to 127"):
+        TensorType("int8", ()).filter(2**70, allow_downcast=True)
+    with pytest.raises(TypeError, match="smaller integers"):
+        TensorType("float64", ()).filter(10**400)
+    with pytest.raises(TypeError, match="lose precision"):
+        TensorType("float16", ()).filter(2**70)
+    with pytest.raises(TypeError, match="numpy.asarray"):
+        TensorType("float64", (None,)).filter(np.array([1, None], object))
+
+
+@pytest.mark.parametrize("value", [1j, 1 + 0j, np.array(2 + 1j), np.complex64(1)])
+@pytest.mark.parametrize("dtype", ["bool", "int32", "float32", "float64"])
+@pytest.mark.parametrize("allow", [None, True])
+def test_no_part_of_a_complex_number_is_dropped(
+    value: Any, dtype: str, allow: bool | None
+) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(TypeError, match=r"two parts[\s\S]*value.real"):
+            TensorType(dtype, ()).filter(value, allow_downcast=allow)
