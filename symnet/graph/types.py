@@ -386,6 +386,11 @@ def _cure_of_no_numbers(
 ) -> str:
     if array.dtype != object:
         return ""
+    if hasattr(value, "toarray"):
+        return (
+            "value.toarray() is dense; symnet.sparse.csr_matrix('x') makes a variable for "
+            "sparse matrices"
+        )
     if isinstance(value, np.ndarray):
         name = dtype.name
         return f"numpy.asarray(value, dtype={name!r}) makes numbers of objects, where they are"
@@ -412,5 +417,5 @@ def _survives(array: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> bool:
 def _describe(value: Any) -> str:
     if isinstance(value, (np.ndarray, np.generic)):
         return f"an array of dtype {value.dtype}, shape {value.shape}"
-    text = repr(value)
+    text = " ".join(repr(value).split())
     return f"{type(value).__name__} {text if len(text) < 60 else text[:57] + '...'}"

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.sparse
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -335,3 +336,10 @@ def test_no_part_of_a_complex_number_is_dropped(
         warnings.simplefilter("error")
         with pytest.raises(TypeError, match=r"two parts[\s\S]*value.real"):
             TensorType(dtype, ()).filter(value, allow_downcast=allow)
+
+
+@pytest.mark.parametrize("form", [scipy.sparse.csr_matrix, scipy.sparse.coo_array])
+def test_a_sparse_matrix_for_a_dense_one(form: Any) -> None:
+    with pytest.raises(TypeError, match=r"toarray\(\) is dense") as caught:
+        TensorType("float64", (None, None)).filter(form(np.eye(3)))
+    assert len(str(caught.value).splitlines()) == 2  # though its own text has several
