@@ -187,7 +187,9 @@ def jacobian(
     if expression.type.ndim != 1 or expression.type.dtype not in CONTINUOUS:
         raise TypeError(
             message(
-                "jacobian takes a vector of floats", operands=[operand_text(expression)]
+                "jacobian takes a vector of floats",
+                operands=[operand_text(expression)],
+                cure="expression.flatten() is a vector",
             )
         )
     dual = make_variable(expression.type, "dual")
@@ -266,7 +268,12 @@ def hessian(
     for v in variables:
         if v.type.ndim != 1:
             raise TypeError(
-                message("hessian is taken by vectors", operands=[operand_text(v)])
+                message(
+                    "hessian is taken by vectors",
+                    operands=[operand_text(v)],
+                    cure="compute the cost from a vector: flat = T.dvector(), and "
+                    "flat.reshape(shape) in the place of the matrix",
+                )
             )
         first = grad(cost, v, constants, disconnected_inputs=disconnected_inputs)
         results.append(jacobian(first, v, constants, "ignore"))

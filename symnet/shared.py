@@ -301,18 +301,31 @@ def shared(
         array = array.astype(dtype)
     elif isinstance(value, float) and not isinstance(value, np.generic):
         array = array.astype(TensorType("floatX").dtype)
-    if array.ndim == 0 and array.dtype.kind in "OSU" and value is not None:
+    if array.ndim == 0 and array.dtype.kind in "OSU" and not _is_number(value):
         return SharedVariable(generic, value, name, strict, allow_downcast)
     if array.dtype.kind not in "biufc":
-        raise TypeError(
-            f"shared() takes numbers, not {type(value).__name__}: {value!r:.60}"
-        )
+        raise _no_numbers(value)
     kind = TensorType(array.dtype, (None,) * array.ndim)
     kind = kind.clone(broadcastable=broadcastable, shape=shape)
     if not (borrow and array is value):
         array = np.array(array, dtype=kind.dtype, order="C")
     place = Store(array, get_device(target).memory)
     return SharedVariable(kind, place, name, strict, allow_downcast)
+
+
+def _is_number(value: Any) -> bool:
+    """Whether `value` is meant as a number: None is a slip, and NumPy has no dtype for an
+    integer of more than 64 bits."""
+    return value is None or isinstance(value, int)
+
+
+def _no_numbers(value: Any) -> TypeError:
+    if isinstance(value, int):
+        text = f"shared() takes integers of at most 64 bits, not {value!r:.60}"
+        return TypeError(message(text, cure="pass a float, as float(value)"))
+    return TypeError(
+        f"shared() takes numbers, not {type(value).__name__}: {value!r:.60}"
+    )
 
 
 def shared_constructor(

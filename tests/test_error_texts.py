@@ -333,3 +333,64 @@ def test_a_gradient_that_nobody_wrote() -> None:
     x = T.dvector("x")
     cost = Half()(x).sum()
     told(NullTypeGradError, lambda: T.grad(cost, x), "Half", "grad(inputs", "the way")
+
+
+# ---- pairs, replacements, gradients
+
+
+def test_what_is_no_list_of_pairs() -> None:
+    x, s = T.dvector("x"), symnet.shared(1.0, name="s")
+
+    def refused(pairs: Any, what: str) -> None:
+        told(TypeError, lambda: symnet.function([x], x, **{what: pairs}), what, "to do")
+
+    for pairs in (5, s):
+        refused(pairs, "updates")
+        refused(pairs, "givens")
+    told(TypeError, lambda: x.eval(3), "{variable: value}", "x.eval({x: value})")
+    told(TypeError, lambda: symnet.clone(x, {"x": x}), "'x' is none", "not its name")
+    assert symnet.clone(x + 1, {x: [1.0, 2.0]}).eval().tolist() == [2.0, 3.0]
+
+
+def test_a_gradient_by_an_expression_written_again() -> None:
+    x = T.dvector("x")
+    told(
+        DisconnectedInputError, lambda: symnet.grad(x.sum(), x[0]),
+        "new variable each time", "grad(cost, x)[0]",
+    )  # fmt: skip
+    told(
+        DisconnectedInputError,
+        lambda: symnet.grad(x.sum(), T.dvector("y")),
+        "very variable",
+    )
+    told(TypeError, lambda: T.jacobian(T.outer(x, x), x), "flatten()")
+    m = T.dmatrix("m")
+    told(TypeError, lambda: T.hessian(m.sum(), m), "reshape(shape)")
+
+
+def test_a_swap_that_changes_nothing_is_told() -> None:
+    used, other = symnet.shared(1.0, name="used"), symnet.shared(2.0, name="other")
+    f = symnet.function([], used + 1)
+    with pytest.warns(
+        UserWarning, match="other, float64 scalar, which the function does not"
+    ):
+        assert f.copy(swap={other: used})() == 2.0
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert f.copy(swap={used: other})() == 3.0
+    told(
+        TypeError,
+        lambda: f.copy(swap={used: symnet.shared(np.ones(2))}),
+        "one dtype and rank",
+    )
+
+
+def test_integers_of_more_than_64_bits() -> None:
+    x = T.fvector("x")
+    y = x * 10**20
+    assert y.dtype == "float32"
+    np.testing.assert_allclose(y.eval({x: [1.0, -2.0]}), [1e20, -2e20], rtol=1e-6)
+    ends = symnet.function([x], x > 2**64)([2.0**63, 2.0**65])
+    assert ends.tolist() == [False, True]
+    told(TypeError, lambda: symnet.shared(2**70), "64 bits", "float(value)")
+    told(TypeError, lambda: T.iscalar() & 2**70, "and_", "astype")

@@ -81,7 +81,7 @@ kernels: devices .
 
 shared
 ops: about lowerings base elementwise methods comparison arithmetic whole_numbers
-ops: complex_parts operators habits functions special tails inputs
+ops: complex_parts operators habits functions special tails bessel_tails inputs
 ops: sizes alloc shape reshape reduce statistics creation subtensor joining advanced indexing picks
 ops: assertions diagonal rearrange cumulative sorting order_objects positions fourier
 ops.random: drawing integer_ranges mrg mrg_streams philox_reference philox random_state
@@ -113,7 +113,7 @@ sizes: host_code infer conservative
 rewriting: analyses rewriter
 rewriting.rules: algebra check_rules shapes reductions cancel determinant_rules crossentropy
 rewriting.rules: logged saturation logmoves complements logsums logarithms powers inverses totals
-rewriting.rules: fractions quotients
+rewriting.rules: fractions quotients shifted_quotients
 rewriting.rules: stability indexing_rules library_forms composed_rules .
 rewriting: stable bypassed variable_clients function_graph users_rewrites rewrite_groups
 rewriting: theano_tags selection .

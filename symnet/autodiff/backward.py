@@ -433,3 +433,17 @@ def path_lines(sources: Sequence[Variable], target: Variable) -> list[str]:
     if len(lines) > 9:
         lines = [*lines[:4], f"    ... {len(lines) - 8} more operations", *lines[-4:]]
     return ["  the way from the cost to it:", *lines] if lines else []
+
+
+def cure_of_disconnected(v: Variable) -> str:
+    """What to do about a gradient by what the cost does not depend on."""
+    if v.owner is not None:
+        return (
+            "an expression, as x[0], is a new variable each time that it is written: name it "
+            "once and compute the cost from it, or take the gradient by its operand, as "
+            "grad(cost, x)[0]"
+        )
+    return (
+        "check that the cost is computed from this very variable, or pass "
+        "disconnected_inputs='ignore' to get zeros"
+    )

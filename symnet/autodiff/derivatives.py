@@ -16,6 +16,7 @@ from symnet.autodiff.backward import (
     DISCRETE,
     Terms,
     backpropagate,
+    cure_of_disconnected,
     path_lines,
     path_to,
     stretched,
@@ -334,8 +335,7 @@ class Reply:
             what,
             operands=[operand_text(v)],
             origin=v.origin,
-            cure="check that the cost is computed from this very variable, or pass "
-            "disconnected_inputs='ignore' to get zeros",
+            cure=cure_of_disconnected(v),
         )
         return "\n".join([text, *path_lines(self.sources, v)])
 

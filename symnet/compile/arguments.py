@@ -176,6 +176,13 @@ def read_pairs(pairs: Pairs, what: str) -> list[tuple[Any, Any]]:
         return []
     if isinstance(pairs, Mapping):
         return list(pairs.items())
+    if isinstance(pairs, Variable) or not isinstance(pairs, Iterable):
+        raise TypeError(
+            message(
+                f"{what} are a dict or a list of pairs, not {pairs!r:.60}",
+                cure=f"write {what}=[(variable, expression), ...]",
+            )
+        )
     listed = list(pairs)
     if len(listed) == 2 and isinstance(listed[0], Variable):
         return [(listed[0], listed[1])]
@@ -429,3 +436,24 @@ def _unused(variable: Variable, on_unused: str, replaced: bool) -> None:
     if on_unused == "raise":
         raise UnusedInputError(text)
     warnings.warn(text, stacklevel=5)
+
+
+def check_swaps(swaps: Mapping[Any, Any], used: Iterable[SharedVariable]) -> None:
+    """Warn of variables to be exchanged that a function does not use.
+
+    Raises: TypeError where one is replaced by something of another type.
+    """
+    known = set(used)
+    for old, new in swaps.items():
+        if not (isinstance(new, SharedVariable) and new.type == old.type):
+            raise TypeError(
+                message(
+                    f"swap: {operand_text(old)} by {operand_text(new)}",
+                    cure="exchange shared variables of one dtype and rank",
+                )
+            )
+        if old not in known:
+            warnings.warn(
+                f"swap exchanges {operand_text(old)}, which the function does not use",
+                stacklevel=3,
+            )

@@ -20,7 +20,15 @@ def evaluate_variable(
     Functions compiled for this are kept by the variable itself: they go when it goes.
     Raises: MissingInputError for an input without value.
     """
-    given = dict(inputs_to_values or {})
+    try:
+        given = dict({} if inputs_to_values is None else inputs_to_values)
+    except (TypeError, ValueError):
+        raise TypeError(
+            message(
+                f"eval takes {{variable: value}}, not {inputs_to_values!r:.60}",
+                cure="write x.eval({x: value}), with a value for each input",
+            )
+        ) from None
     for one in given:
         if not isinstance(one, Variable):
             raise TypeError(

@@ -12,7 +12,7 @@ import numpy as np
 
 from symnet import gradient
 from symnet.collector import collector_paused
-from symnet.compile.arguments import Pairs, Request, read_request
+from symnet.compile.arguments import Pairs, Request, check_swaps, read_request
 from symnet.compile.card import html_card
 from symnet.compile.containers import given_states
 from symnet.compile.executable import Executable
@@ -275,9 +275,7 @@ class Function(KeptValues, Generic[Result]):
         Raises: TypeError where a swapped variable has another type.
         """
         swaps = dict(swap or {})
-        for old, new in swaps.items():
-            if not (isinstance(new, SharedVariable) and new.type == old.type):
-                raise TypeError(f"swap: {operand_text(old)} by {operand_text(new)}")
+        check_swaps(swaps, [*self.get_shared(), *self.request.updates])
         request = self.request
         values = [*request.outputs, *request.updates.values()]
         copied = clone_replace(values, list(swaps.items()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, ClassVar
 
 import numpy as np
@@ -202,10 +203,23 @@ class TensorType(Type):
             return value.view(np.ndarray) if type(value) is not np.ndarray else value
         if strict:
             raise TypeError(f"expected {self} (strict), got {_describe(value)}")
-        array = np.asarray(value)
+        array, want = np.asarray(value), self.numpy_dtype
+        if array.dtype == object and want.kind in "fc":
+            array = _long_integers_as_floats(value, array)
         if array.dtype.kind not in "biufc":
-            raise TypeError(f"expected {self}, got {_describe(value)}")
-        want = self.numpy_dtype
+            raise TypeError(
+                message(
+                    f"expected {self}, got {_describe(value)}",
+                    cure=_cure_of_no_numbers(value, array, want),
+                )
+            )
+        if array.dtype.kind == "c" and want.kind != "c":
+            raise TypeError(
+                message(
+                    f"expected {self}, got {_describe(value)}: a complex number has two parts",
+                    cure="pass one of them, value.real or value.imag, or abs(value)",
+                )
+            )
         if allow_downcast or np.can_cast(array.dtype, want, "safe"):
             return array.astype(want)
         if allow_downcast is None and type(value) is float and want.kind == "f":
@@ -218,8 +232,8 @@ class TensorType(Type):
         raise TypeError(
             message(
                 f"expected {self}, got {_describe(value)}: the conversion could lose precision",
-                cure=f"convert with numpy.asarray(value, dtype={self.dtype!r}), or make the "
-                "function with allow_input_downcast=True",
+                cure=f"convert with numpy.asarray(value, dtype={self.dtype!r}), or allow it: "
+                "function(..., allow_input_downcast=True), shared(..., allow_downcast=True)",
             )
         )
 
@@ -358,6 +372,39 @@ def _size(size: Any) -> int | None:
     return number
 
 
+def _long_integers_as_floats(
+    value: Any, array: np.ndarray[Any, Any]
+) -> np.ndarray[Any, Any]:
+    """Python's integers of more than 64 bits, for which NumPy has no dtype, as the floats
+    that stand for them in arithmetic; other objects as they are."""
+    if isinstance(value, np.ndarray) or not all(type(v) is int for v in array.flat):
+        return array
+    with suppress(OverflowError):  # beyond all floats
+        return array.astype(np.float64)
+    return array
+
+
+def _cure_of_no_numbers(
+    value: Any, array: np.ndarray[Any, Any], dtype: np.dtype[Any]
+) -> str:
+    if array.dtype != object:
+        return ""
+    if hasattr(value, "toarray"):
+        return (
+            "value.toarray() is dense; symnet.sparse.csr_matrix('x') makes a variable for "
+            "sparse matrices"
+        )
+    if isinstance(value, np.ndarray):
+        name = dtype.name
+        return f"numpy.asarray(value, dtype={name!r}) makes numbers of objects, where they are"
+    if not array.size or not all(type(v) is int for v in array.flat):
+        return ""
+    if dtype.kind not in "iu":
+        return "pass smaller integers"
+    limits = np.iinfo(dtype)
+    return f"pass integers from {limits.min} to {limits.max}"
+
+
 def _survives(array: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> bool:
     """Whether a Python number, or nested list of them, fits `dtype` without loss."""
     if np.dtype(dtype).kind in "iu" and array.dtype.kind in "iu":
@@ -373,5 +420,5 @@ def _survives(array: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> bool:
 def _describe(value: Any) -> str:
     if isinstance(value, (np.ndarray, np.generic)):
         return f"an array of dtype {value.dtype}, shape {value.shape}"
-    text = repr(value)
+    text = " ".join(repr(value).split())
     return f"{type(value).__name__} {text if len(text) < 60 else text[:57] + '...'}"

@@ -151,8 +151,8 @@ def as_tensor(
     """`value` as a tensor variable.
 
     Python numbers become weak constants: alone int64, floatX or complex128, beside
-    arrays of the arrays' dtype.  NumPy arrays keep their dtype.  Lists that hold variables
-    are stacked, as T.stack does it.
+    arrays of the arrays' dtype; integers of more than 64 bits are floats.  NumPy arrays keep
+    their dtype.  Lists that hold variables are stacked, as T.stack does it.
     truth: whether True and False are numbers here, as beside a variable in `x * True`.
         Where a variable is expected they are what `a == b` gave by mistake.
     Raises: AsTensorError for what is no number, array or tensor variable.
@@ -225,9 +225,11 @@ def constant(
     """
     x = as_plain(x)
     weak = dtype is None and isinstance(x, (bool, int, float, complex))
-    if weak:
-        dtype = weak_default(x)
     try:
+        if weak and isinstance(x, int) and not -(2**63) <= x < 2**64:
+            x = float(x)
+        if weak:
+            dtype = weak_default(x)
         with np.errstate(over="ignore"):  # infinite as a floatX, perhaps not later
             array = np.asarray(x, dtype=None if dtype == "floatX" else dtype)
     except (TypeError, ValueError, OverflowError) as error:

@@ -17,7 +17,7 @@ from symnet.graph.types import NullType
 from symnet.graph.variables import Variable, make_variable
 from symnet.kernels.loopir.interpret import gammaln as finite_gammaln
 from symnet.kernels.loopir.scalars import Scalar, call, literal, select
-from symnet.ops.arithmetic import log, mul, sqr
+from symnet.ops.arithmetic import log, mul, sgn, sqr
 from symnet.ops.elementwise import Elementwise, elementwise
 from symnet.ops.functions import Derivative, exp, known_function
 
@@ -25,7 +25,7 @@ from symnet.ops.functions import Derivative, exp, known_function
 __all__ = [
     "chi2sf", "erf", "erfc", "erfcinv", "erfcx", "erfinv", "gamma", "gammainc",
     "gammaincc", "gammal", "gammaln", "gammau", "i0", "i1", "iv", "j0", "j1", "jv",
-    "psi", "tri_gamma",
+    "ive", "polygamma", "psi", "tri_gamma",
 ]  # fmt: skip
 
 
@@ -119,37 +119,111 @@ psi: Elementwise = _special(
 )
 
 
-def _tri_gamma(x: Scalar) -> Scalar:
-    """The second derivative of log(gamma(x)).
+# The numbers of Bernoulli of even index, from 2 on.
+BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6)
+
+
+def _cotangent_factors(order: int) -> list[int]:
+    """Q: the derivative of cot(x) of this order is (1 + c**2) Q(c) of c = cot(x)."""
+    q = [-1]
+    for _ in range(order - 1):
+        slope = [k * c for k, c in enumerate(q)][1:]
+        q = [
+            -(2 * a + b + c)
+            for a, b, c in zip([0, *q], [*slope, 0, 0], [0, 0, *slope])
+        ]  # fmt: skip
+    return q
+
+
+def _polygamma(order: int) -> Callable[[Scalar], Scalar]:
+    """The derivative of psi of this order, from 1 on.
 
     Source: Abramowitz & Stegun 6.4.7 (reflection for x < 1/2), 6.4.6 (recurrence, ten
-    steps up), 6.4.12 (asymptotic series, truncated behind B14).
+    steps up), 6.4.11 (asymptotic series, truncated behind B14).
     """
-    one = literal(1.0, x.dtype)
-    mirrored = x < 0.5
-    z = select(mirrored, 1.0 - x, x)
-    total = one / (z * z)
-    for step in range(1, 10):
-        total = total + one / ((z + float(step)) * (z + float(step)))
-    w = 1.0 / (z + 10.0)
-    square = w * w
-    series = literal(7 / 6, x.dtype)
-    for bernoulli in (-691 / 2730, 5 / 66, -1 / 30, 1 / 42, -1 / 30, 1 / 6):
-        series = series * square + bernoulli
-    total = total + w + 0.5 * square + w * square * series
-    # The sine of pi*x keeps its zeros when x is brought near 0 first.
-    sine = call("sin", (x - call("rint", x)) * math.pi)
-    return select(mirrored, math.pi**2 / (sine * sine) - total, total)
+    below, whole = math.factorial(order - 1), math.factorial(order)
+    sign = 1 if order % 2 else -1
+
+    def power(x: Scalar, n: int) -> Scalar:
+        return x if n == 1 else x * power(x, n - 1)
+
+    def body(x: Scalar) -> Scalar:
+        mirrored = x < 0.5
+        z = select(mirrored, 1.0 - x, x)
+        total = literal(0.0, x.dtype)
+        for step in range(10):
+            total = total + 1.0 / power(z + float(step), order + 1)
+        w = 1.0 / (z + 10.0)
+        series = literal(0.0, x.dtype)
+        for k in range(len(BERNOULLI), 0, -1):
+            factor = math.factorial(2 * k + order - 1) / math.factorial(2 * k)
+            series = series * (w * w) + BERNOULLI[k - 1] * factor
+        tail = float(below) + w * (0.5 * whole + w * series)
+        size = float(whole) * total + power(w, order) * tail
+        # The sine of pi*x keeps its zeros when x is brought near 0 first; all are positive.
+        near = (x - call("rint", x)) * math.pi + 0.0
+        sine, cosine = call("sin", near), call("cos", near)
+        above = literal(0.0, x.dtype)
+        for k, factor in enumerate(_cotangent_factors(order)):
+            if factor:  # of every second power
+                term = literal(factor * math.pi ** (order + 1), x.dtype)
+                for part in [cosine] * k + [sine] * (order - 1 - k):
+                    term = term * part
+                above = above + term
+        reflected = above / power(sine, order + 1)
+        return select(mirrored, -size - reflected, float(sign) * size)
+
+    return body
 
 
-tri_gamma: Elementwise = elementwise(
-    _tri_gamma,
-    lambda g, out, x: (_undefined("tri_gamma has no gradient"),),
-    lambda xp, x: from_scipy("polygamma")(xp, 1, x),
-    name="tri_gamma", compute="floatX", accepts="f",
+def _of_order(
+    order: int, name: str, derivative: Derivative, about: str = ""
+) -> Elementwise:
+    return elementwise(
+        _polygamma(order),
+        derivative,
+        lambda xp, x: from_scipy("polygamma")(xp, order, x),
+        name=name, compute="floatX", accepts="f", about=about,
+    )  # fmt: skip
+
+
+tri_gamma: Elementwise = _of_order(
+    1,
+    "tri_gamma",
+    lambda g, out, x: (g * polygamma2(x),),
     about="The trigamma function, the second derivative of log(gamma(x)).  Gradient: "
-    "undefined.  Example: T.tri_gamma(2.0) = 0.644934...",
-)  # fmt: skip
+    "polygamma(2, x).  Example: T.tri_gamma(2.0) = 0.644934...",
+)
+# Higher ones are there for second gradients of what has psi in it.
+polygamma2: Elementwise = _of_order(
+    2, "polygamma2", lambda g, out, x: (g * polygamma3(x),)
+)
+polygamma3: Elementwise = _of_order(
+    3, "polygamma3", lambda g, out, x: (g * polygamma4(x),)
+)
+polygamma4: Elementwise = _of_order(
+    4,
+    "polygamma4",
+    lambda g, out, x: (
+        _undefined("the fifth derivative of log(gamma(x)) has no gradient"),
+    ),
+)
+
+
+def polygamma(n: int, x: Any) -> Variable:
+    """The derivative of psi of order `n`, a Python int from 0 (psi itself) to 4.
+
+    Gradient: polygamma(n + 1, x); of order 4 undefined.
+    Raises: ValueError for another order.
+
+    >>> T.polygamma(2, 1.0).eval()
+    array(-2.40411381)
+    """
+    known = (psi, tri_gamma, polygamma2, polygamma3, polygamma4)
+    if not isinstance(n, int) or not 0 <= n < len(known):
+        raise ValueError(f"polygamma: the order is an int from 0 to 4, not {n!r}")
+    result: Variable = known[n](x)
+    return result
 
 
 def _gammainc_derivative(sign: int) -> Derivative:
@@ -209,7 +283,9 @@ def chi2sf(x: Any, k: Any) -> Variable:
 # ---- Bessel functions
 
 
-def _order_undefined(step: Callable[[Any, Any], Any]) -> Derivative:
+def order_undefined(step: Callable[[Any, Any], Any]) -> Derivative:
+    """That of a Bessel function, whose derivative by the argument is `step(v, x)`."""
+
     def derivative(g: Any, out: Any, v: Any, x: Any) -> Any:
         return _undefined("Bessel functions have no gradient by their order"), g * step(
             v, x
@@ -220,17 +296,27 @@ def _order_undefined(step: Callable[[Any, Any], Any]) -> Derivative:
 
 jv: Elementwise = _special(
     "jv",
-    _order_undefined(lambda v, x: 0.5 * (jv(v - 1, x) - jv(v + 1, x))),
+    order_undefined(lambda v, x: 0.5 * (jv(v - 1, x) - jv(v + 1, x))),
     2,
     about="The Bessel function of the first kind of order v.  Gradient: undefined; (jv(v - 1,"
     " x) - jv(v + 1, x)) / 2.  Example: T.jv(1.5, 2.0) = 0.491293...",
 )
 iv: Elementwise = _special(
     "iv",
-    _order_undefined(lambda v, x: 0.5 * (iv(v - 1, x) + iv(v + 1, x))),
+    order_undefined(lambda v, x: 0.5 * (iv(v - 1, x) + iv(v + 1, x))),
     2,
     about="The modified Bessel function of the first kind of order v.  Gradient: undefined; "
     "(iv(v - 1, x) + iv(v + 1, x)) / 2.  Example: T.iv(1.5, 2.0) = 1.099473...",
+)
+ive: Elementwise = _special(
+    "ive",
+    order_undefined(
+        lambda v, x: 0.5 * (ive(v - 1, x) + ive(v + 1, x)) - sgn(x) * ive(v, x)
+    ),
+    2,
+    about="exp(-abs(x)) * iv(v, x), which does not overflow.  Gradient: undefined; (ive(v - "
+    "1, x) + ive(v + 1, x)) / 2 - sgn(x) * ive(v, x).  Example: T.ive(1.5, 2.0) = "
+    "0.148797...",
 )
 j0 = _special(
     "j0",

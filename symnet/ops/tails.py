@@ -299,3 +299,46 @@ log_erfc_excess: Any = elementwise(
     lambda xp, x: xp.where(x < 4, 2 * x + _slope_reference(xp, x), -2 * _fraction(x)),
     name="log_erfc_excess", compute="float", accepts="f",
 )  # fmt: skip
+
+
+def _log_erf_gap(a: Scalar, b: Scalar) -> Scalar:
+    # Both on the side where erfc is small: erf(a) - erf(b) = erf(-b) - erf(-a).
+    turned = a + b < 0.0
+    high, low = select(turned, -b, a), select(turned, -a, b)
+    near = call("log", call("erf", high) - call("erf", low))
+    top = _log_erfc(low)
+    shrink = _log_erfc(high) - top
+    rest = select(
+        shrink > -LOG_2,
+        call("log", -call("expm1", shrink)),
+        call("log1p", -call("exp", shrink)),
+    )
+    # Of equal infinities the difference is no number.
+    nothing = call("eq", a, b)
+    found = select(low < 0.5, near, top + rest)
+    return select(nothing, literal(-math.inf, a.dtype), found)
+
+
+def _log_erf_gap_reference(xp: Any, a: Any, b: Any) -> Any:
+    erf = from_scipy("erf")
+    turned = a + b < 0
+    high, low = xp.where(turned, -b, a), xp.where(turned, -a, b)
+    near = xp.log(erf(xp, high) - erf(xp, low))
+    top = _log_erfc_reference(xp, low)
+    rest = _log1mexp_reference(xp, _log_erfc_reference(xp, high) - top)
+    found = xp.where(low < 0.5, near, top + rest)
+    return xp.where(a == b, -math.inf, found).astype(near.dtype)
+
+
+def _log_erf_gap_slopes(g: Any, out: Any, a: Any, b: Any) -> tuple[Any, Any]:
+    return g * PER_ROOT_PI * exp(-a * a - out), -g * PER_ROOT_PI * exp(-b * b - out)
+
+
+# log(erf(a) - erf(b)), NaN where a is below b: the logarithm of what a normal distribution
+# has between two bounds.
+log_erf_gap: Elementwise = elementwise(
+    _log_erf_gap,
+    _log_erf_gap_slopes,
+    _log_erf_gap_reference,
+    name="log_erf_gap", arity=2, compute="float", accepts="f",
+)  # fmt: skip

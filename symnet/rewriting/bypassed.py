@@ -109,14 +109,13 @@ def fresh_leaves(outputs: Sequence[Variable]) -> dict[Variable, Variable]:
 
 def clone(
     output: Variable | Sequence[Variable],
-    replace: Mapping[Variable, Variable]
-    | Iterable[tuple[Variable, Variable]]
-    | None = None,
+    replace: Mapping[Variable, Any] | Iterable[tuple[Variable, Any]] | None = None,
     strict: bool = True,
     share_inputs: bool = True,
 ) -> Variable | list[Variable]:
     """Theano's `clone`: a copy of the graph of `output` with variables replaced.
 
+    replace: {variable: what comes in its place}, another variable or a value.
     strict: a replacement must fit the type of what it replaces.
     share_inputs: keep the leaves; False makes new ones, of shared variables others for the
         same values.
@@ -133,6 +132,16 @@ def clone(
     """
     outputs = [output] if isinstance(output, Variable) else list(output)
     mapping = dict(replace or ())
+    for old, fresh in mapping.items():
+        if not isinstance(old, Variable):
+            raise TypeError(
+                message(
+                    f"clone replaces variables; {old!r:.60} is none",
+                    cure="use the variable itself as the key, not its name",
+                )
+            )
+        if not isinstance(fresh, Variable) and isinstance(old.type, TensorType):
+            mapping[old] = old.type.filter_variable(fresh)
     if strict:
         for old, fresh in mapping.items():
             tensor = isinstance(old.type, TensorType)

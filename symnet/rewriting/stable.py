@@ -31,7 +31,7 @@ from symnet.ops.functions import (
     tanh,
 )
 from symnet.ops.nnet.softmax import LogSoftmax, Softmax
-from symnet.ops.special import erf, erfc
+from symnet.ops.special import erf, erfc, i0, i1, iv
 from symnet.rewriting.analyses import AnalysisCache
 from symnet.rewriting.patterns import Rule
 from symnet.rewriting.rewriter import Rewriter
@@ -40,7 +40,7 @@ from symnet.rewriting.rules.stability import STABLE, STABLE_TO_RUN
 # Without one of these a graph has no unstable form that the rules know.
 TELLING = frozenset((
     exp, exp2, expm1, log, log1p, log2, log10, sigmoid, softplus, erf, erfc, sqrt, cosh, tanh,
-    sinh, cos,
+    sinh, cos, i0, i1, iv,
 ))  # fmt: skip
 
 

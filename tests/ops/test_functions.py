@@ -115,14 +115,62 @@ def test_gradients_of_two(name, _, by):
         verify_grad(function, [x, y])
 
 
-def test_trigamma_by_its_definition():
-    x = np.array([0.05, 0.5, 0.51, 1.0, 3.3, 9.9, 30.0, 1e6, -0.3, -2.5, -10.75])
-    want = [float(mpmath.psi(1, mpmath.mpf(float(v)))) for v in x]
-    apply(S.tri_gamma, x, expected=want)
-    apply(S.tri_gamma, x.astype("float32"), rtol=1e-5)
-    with pytest.raises(NullTypeGradError, match="tri_gamma"):
-        v = inputs.dscalar()
-        grad(S.tri_gamma(v), v)
+POLYGAMMA = {1: S.tri_gamma, 2: S.polygamma2, 3: S.polygamma3, 4: S.polygamma4}
+
+
+@pytest.mark.parametrize("order", POLYGAMMA)
+def test_derivatives_of_digamma_by_their_definition(order):
+    x = np.array([0.05, 0.5, 0.51, 1.0, 3.3, 9.9, 30.0, 1e6, -0.3, -2.25, -10.75])
+    want = [float(mpmath.psi(order, mpmath.mpf(float(v)))) for v in x]
+    apply(POLYGAMMA[order], x, expected=want, rtol=1e-13)
+    narrow = x.astype("float32")
+    want = [float(mpmath.psi(order, mpmath.mpf(float(v)))) for v in narrow]
+    apply(POLYGAMMA[order], narrow, expected=np.array(want, "float32"), rtol=4e-5)
+    v = inputs.dvector()
+    if order == 4:
+        with pytest.raises(NullTypeGradError, match="fifth derivative"):
+            grad(POLYGAMMA[order](v).sum(), v)
+        return
+    (slope,) = run([grad(POLYGAMMA[order](v).sum(), v)], {v: x})
+    with mpmath.workdps(30):
+        want = [float(mpmath.psi(order + 1, mpmath.mpf(p))) for p in x.tolist()]
+    np.testing.assert_allclose(slope, want, rtol=1e-13)
+
+
+@pytest.mark.parametrize("order", POLYGAMMA)
+def test_poles_of_the_derivatives_of_digamma(order):
+    x = np.array([0.0, -0.0, -1.0, -7.0, np.inf, np.nan])
+    end = np.inf if order % 2 else -np.inf
+    apply(POLYGAMMA[order], x, expected=[end, end, end, end, 0, np.nan])
+
+
+def test_polygamma_by_its_order():
+    x = np.array([0.3, 2.0, 5.5])
+    v = inputs.dvector()
+    for got, order in zip(run([S.polygamma(n, v) for n in range(5)], {v: x}), range(5)):
+        np.testing.assert_allclose(got, special.polygamma(order, x), rtol=1e-13)
+    for order in (-1, 5, 1.0, v):
+        with pytest.raises(ValueError, match="from 0 to 4"):
+            S.polygamma(order, v)
+
+
+def test_the_hessian_of_a_divergence_of_dirichlet_distributions():
+    a, b = inputs.dvector("a"), np.array([0.5, 2.0, 7.0])
+    point, way = np.array([1.5, 0.25, 30.0]), np.array([0.5, -1.0, 0.25])
+    total = a.sum()
+    cost = (
+        S.gammaln(total)
+        - S.gammaln(a).sum()
+        + ((a - b) * (S.psi(a) - S.psi(total))).sum()
+    )
+    (got,) = run([grad((grad(cost, a) * way).sum(), a)], {a: point})
+    trigamma, tetragamma = special.polygamma(1, point), special.polygamma(2, point)
+    whole, excess = point.sum(), (point - b).sum()
+    # The gradient is (a - b) trigamma(a) - sum(a - b) trigamma(sum(a)).
+    want = way * (trigamma + (point - b) * tetragamma) - way.sum() * (
+        special.polygamma(1, whole) + excess * special.polygamma(2, whole)
+    )
+    np.testing.assert_allclose(got, want, rtol=1e-12)
 
 
 def test_stable_far_from_zero():

@@ -18,6 +18,7 @@ from symnet.ops.tails import (
     log1mexp_exp,
     log1mexp_exp_slope,
     log_cosh,
+    log_erf_gap,
     log_erfc,
     log_erfc_excess,
     log_erfc_slope,
@@ -159,3 +160,56 @@ def test_their_ends() -> None:
     want = [[-np.inf, np.inf], [1, 0], [-np.inf, 0], [1, 0]]
     for value, limits in zip(found, want):
         np.testing.assert_array_equal(value, [*limits, np.nan])
+
+
+BOUNDS = [
+    (0.5, 0.25), (1.0, -1.0), (0.2, -3.0), (9.0, 8.0), (-8.0, -9.0), (30.0, 29.5),
+    (-29.5, -40.0), (40.0, 0.0), (0.7, 0.6), (-0.4, -0.6), (3.0, -30.0), (200.0, 100.0),
+]  # fmt: skip
+
+
+def _between(a: Any, b: Any) -> Any:
+    """Log of erf(a) - erf(b), of many digits."""
+    if a + b < 0:
+        a, b = -b, -a
+    return mpmath.log(mpmath.erfc(b) - mpmath.erfc(a))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_what_lies_between_bounds(dtype: str) -> None:
+    left, right = np.array(BOUNDS).T.astype(dtype)
+    a, b = TensorType(dtype, (None,))("a"), TensorType(dtype, (None,))("b")
+    y = log_erf_gap(a, b)
+    found = run([y, *grad(sum_over(y), [a, b])], {a: left, b: right})
+    limits = np.finfo(dtype)
+    with mpmath.workdps(60):
+        for k, (high, low) in enumerate(zip(left.tolist(), right.tolist())):
+            one, two = mpmath.mpf(high), mpmath.mpf(low)
+            level = _between(one, two)
+            share = 2 / mpmath.sqrt(mpmath.pi)
+            want = [level, share * mpmath.exp(-one * one - level),
+                    -share * mpmath.exp(-two * two - level)]  # fmt: skip
+            # The logarithm's own rounding becomes the slopes'.
+            size = 1 + max(abs(level), one * one, two * two)
+            for got, exact, scale in zip(found, want, [10, 10 * size, 10 * size]):
+                if abs(exact) < float(limits.max):
+                    error = abs(mpmath.mpf(float(got[k])) - exact)
+                    least = float(limits.smallest_normal)
+                    assert error <= scale * float(limits.eps) * abs(exact) + least, (
+                        high,
+                        low,
+                    )
+
+
+def test_bounds_that_have_nothing_or_all_between_them() -> None:
+    a, b = TensorType("float64", (None,))("a"), TensorType("float64", (None,))("b")
+    infinity, nan = np.inf, np.nan
+    left = np.array([infinity, infinity, 3.0, infinity, -infinity, 1.0, 1.0, nan, 1.0])
+    right = np.array(
+        [-infinity, 3.0, -infinity, infinity, -infinity, 1.0, 2.0, 1.0, nan]
+    )
+    (got,) = run([log_erf_gap(a, b)], {a: left, b: right})
+    tail = float(mpmath.log(mpmath.erfc(3)))
+    rest = float(mpmath.log(1 + mpmath.erf(3)))
+    want = [np.log(2), tail, rest, -infinity, -infinity, -infinity, nan, nan, nan]
+    np.testing.assert_allclose(got, want, rtol=1e-15)

@@ -22,6 +22,7 @@ from symnet.ops.arithmetic import (
     true_div,
 )
 from symnet.ops.base import constant
+from symnet.ops.bessel_tails import bessel_ratio, log_i0, log_iv
 from symnet.ops.elementwise import Elementwise
 from symnet.ops.functions import (
     cosh,
@@ -36,7 +37,7 @@ from symnet.ops.functions import (
     softplus,
 )
 from symnet.ops.nnet.softmax import LogSoftmax, Softmax
-from symnet.ops.special import erfc
+from symnet.ops.special import erfc, i0, i1, iv
 from symnet.ops.tails import (
     log1mexp,
     log1mexp_exp,
@@ -96,6 +97,25 @@ def _softmax(node: Apply, v: Variable, budget: RewriteBudget) -> Logged:
 @form(erfc)
 def _erfc(node: Apply, v: Variable, budget: RewriteBudget) -> Logged:
     return Logged(lambda: log_erfc(node.inputs[0]), under=True)
+
+
+@form(i0)
+def _i0(node: Apply, v: Variable, budget: RewriteBudget) -> Logged:
+    return Logged(lambda: log_i0(node.inputs[0]), over=True)
+
+
+@form(i1)
+def _i1(node: Apply, v: Variable, budget: RewriteBudget) -> Logged:
+    (x,) = node.inputs
+    return Logged(
+        lambda: add(log_i0(x), log(bessel_ratio(x))),
+        over=True, signed=True, zero=True,
+    )  # fmt: skip
+
+
+@form(iv)
+def _iv(node: Apply, v: Variable, budget: RewriteBudget) -> Logged:
+    return Logged(lambda: log_iv(*node.inputs), over=True, signed=True, zero=True)
 
 
 @form(cosh)

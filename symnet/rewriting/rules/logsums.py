@@ -32,8 +32,10 @@ from symnet.ops.nnet.logsumexp import LogSumExp
 from symnet.ops.reduce import Reduce, restore_axes, top_over
 from symnet.ops.reduce import sum as sum_over
 from symnet.ops.shape import DimShuffle
+from symnet.ops.special import erf, erfc
 from symnet.ops.tails import (
     log1mexp,
+    log_erf_gap,
     logaddexp,
 )
 from symnet.rewriting.patterns import number
@@ -53,6 +55,7 @@ from symnet.rewriting.rules.logged import (
     negated,
     small_constant,
 )
+from symnet.rewriting.rules.saturation import affine_of
 
 MOST_TERMS = 12  # of a sum, that are looked at one by one
 # How much of a maximum is looked at: that of so many terms, and what stands around it.  Less
@@ -198,7 +201,8 @@ def _sub(node: Apply, v: Variable, budget: RewriteBudget) -> Logged | None:
     left, right = node.inputs
     if _are_ones(left) and (rest := complement(right, budget)) is not None:
         return shaped_as(left, rest)
-    if (gap := _between_sigmoids(left, right)) is not None:
+    gap = _between_sigmoids(left, right) or _between_bounds(left, right)
+    if gap is not None:
         return gap
     a, b = log_of(left, budget), log_of(right, budget)
     if a is None or b is None or not (a.pure and b.pure):
@@ -279,6 +283,29 @@ def _between_sigmoids(left: Variable, right: Variable) -> Logged | None:
         return add(whole, math.log(2)) if op == tanh else whole
 
     return Logged(make, under=True, signed=True, zero=True)
+
+
+def _between_bounds(left: Variable, right: Variable) -> Logged | None:
+    """The logarithm of erf(a) - erf(b), or of what has it in it, as the normal
+    distribution's (1 + erf(x / sqrt(2))) / 2 at two bounds."""
+    one, other = affine_of(left), affine_of(right)
+    ends = one.base.owner, other.base.owner
+    if one.factor != other.factor or one.shift != other.shift:
+        return None
+    if any(end is None or end.op not in (erf, erfc) for end in ends):
+        return None
+    (a, above), (b, below) = (
+        (end.inputs[0], end.op == erf) for end in ends if end is not None
+    )
+    if above != below:
+        return None
+    factor = one.factor if above else -one.factor
+    if factor < 0:
+        a, b = b, a
+    return Logged(
+        lambda: add(log_erf_gap(a, b), math.log(abs(factor))),
+        under=True, signed=True, zero=True,
+    )  # fmt: skip
 
 
 def _gap(b: Variable, a: Variable) -> Variable:

@@ -7,12 +7,12 @@ overflow goes together with one above that is a part of it, or with the number 1
     a / a.sum()         is  softmax(log(a))
     (a - b) / (a + b)   is  tanh((log(a) - log(b)) / 2)
     1 / (exp(x) - 1)    is  reciprocal_expm1(x)
+    i1(x) / i0(x)       is  bessel_ratio(x)
     1 / a               is  exp(-log(a))
 """
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -32,6 +32,7 @@ from symnet.ops.arithmetic import (
     true_div,
 )
 from symnet.ops.base import constant
+from symnet.ops.bessel_tails import bessel_ratio
 from symnet.ops.elementwise import cast
 from symnet.ops.functions import cosh, exp, expm1, sigmoid, sinh, softplus, tanh
 from symnet.ops.linalg.products import Dot
@@ -40,7 +41,7 @@ from symnet.ops.nnet.softmax import Softmax
 from symnet.ops.reduce import restore_axes
 from symnet.ops.reduce import sum as sum_over
 from symnet.ops.shape import DimShuffle, dimshuffle
-from symnet.ops.special import PER_ROOT_PI, erfc, erfcx
+from symnet.ops.special import PER_ROOT_PI, erfc, erfcx, i0, i1, iv, ive
 from symnet.ops.tails import log_erfc_slope, reciprocal_expm1
 from symnet.rewriting.patterns import Match, Rule, number
 from symnet.rewriting.rules.fractions import Fraction, fraction_of
@@ -86,6 +87,7 @@ def _settled(fraction: Fraction, below: Variable, match: Match) -> bool:
         _part_of_sum,
         _hyperbolic,
         _minus_one,
+        _bessel,
         _ratio,
     ):
         for above in fraction.above:
@@ -184,6 +186,28 @@ def _part_of_total(
         other = log_sum([one.make() for one in known])
         return mul(share, sigmoid(sub(whole.make(), other)))
     return None
+
+
+def _bessel(above: Variable, below: Variable, match: Match) -> Variable | None:
+    """Of modified Bessel functions of one argument the growth is the same."""
+    top, bottom = _order_of(above), _order_of(below)
+    if top is None or bottom is None or top[1] is not bottom[1]:
+        return None
+    (one, x), (other, _) = top, bottom
+    if (number(one), number(other)) == (1, 0):
+        return bessel_ratio(x)
+    return true_div(ive(one, x), ive(other, x))
+
+
+def _order_of(v: Variable) -> tuple[Variable, Variable] | None:
+    """The order and the argument of a modified Bessel function."""
+    node = v.owner
+    if node is None or node.op not in (i0, i1, iv):
+        return None
+    if node.op == iv:
+        return node.inputs[0], node.inputs[1]
+    order = constant(0 if node.op == i0 else 1, dtype=v.type.dtype)
+    return order, node.inputs[0]
 
 
 def _ratio(above: Variable, below: Variable, match: Match) -> Variable | None:
@@ -391,7 +415,7 @@ def _normalised(x: Variable, axes: Sequence[int]) -> Variable | None:
     return None
 
 
-def _softmax_by_shift(match: Match) -> Variable | None:
+def softmax_by_shift(match: Match) -> Variable | None:
     """w exp(x) / (w exp(x)).sum(axes), for weights of any sign, such as masks."""
     x, below = match.node.inputs
     total = total_of(below, match)
@@ -405,40 +429,6 @@ def _softmax_by_shift(match: Match) -> Variable | None:
     powers: Any = mul(weight, exp(sub(level, restore_axes(top_of(level, axes), axes))))
     whole = sum_over(powers, axis=list(axes), keepdims=True)
     return true_div(powers, whole)
-
-
-def _quotient_by_shift(match: Match) -> Variable | None:
-    """a / (w + exp(x)), for w of any sign: the power is taken out below the line."""
-    if match.out.type.dtype not in FLOATS:
-        return None
-    fraction = fraction_of(match.out)
-    below = [_scaled(v) for v in fraction.below]
-    if not any(power is not None for _, power in below):
-        return None
-    above = [_scaled(v) for v in fraction.above]
-    for k, v in enumerate(fraction.above):
-        found = pure_log_of(v) if above[k][1] is None else None
-        if found is not None and found.risky:
-            above[k] = constant(1), found.make()
-    raised, lowered = _summed(above), _summed(below)
-    power = neg(lowered) if raised is None else sub(raised, lowered)
-    fraction.above = [*(v for v, _ in above), exp(power)]
-    fraction.below = [v for v, _ in below]
-    whole: Variable = fraction.variable()
-    return whole
-
-
-def _summed(parts: Sequence[tuple[Variable, Variable | None]]) -> Any:
-    powers: list[Any] = [power for _, power in parts if power is not None]
-    return functools.reduce(add, powers) if powers else None
-
-
-def _scaled(v: Variable) -> tuple[Variable, Variable | None]:
-    """t and s, where v is t exp(s) of any sign and may overflow."""
-    found = log_of(v)
-    if found is None or found.scaled is None or not found.over:
-        return v, None
-    return found.scaled()
 
 
 def _weighted_mean(above: Variable, below: Variable, match: Match) -> Variable | None:
@@ -486,12 +476,4 @@ QUOTIENTS = [
     Rule("reciprocal_of_exponentials", reciprocal, _quotient),
     Rule("power_of_exponentials", pow, _quotient),
     Rule("product_of_exponentials", mul, _quotient),
-]
-
-# Used once only, as `rules.logarithms.SHIFTS`.
-WEIGHTED = [
-    Rule("softmax_of_weighted_exponentials", true_div, _softmax_by_shift),
-    Rule("quotient_by_weighted_exponentials", true_div, _quotient_by_shift),
-    Rule("reciprocal_of_weighted_exponentials", reciprocal, _quotient_by_shift),
-    Rule("power_of_weighted_exponentials", pow, _quotient_by_shift),
 ]

@@ -34,8 +34,9 @@ from symnet.rewriting.rules.inverses import INVERSES
 from symnet.rewriting.rules.logarithms import LOGARITHMS, SHIFTS
 from symnet.rewriting.rules.logged import negated
 from symnet.rewriting.rules.powers import POWERS
-from symnet.rewriting.rules.quotients import QUOTIENTS, WEIGHTED
+from symnet.rewriting.rules.quotients import QUOTIENTS
 from symnet.rewriting.rules.reductions import is_reduction
+from symnet.rewriting.rules.shifted_quotients import WEIGHTED
 from symnet.rewriting.rules.totals import moved
 
 (x,) = pattern_vars("x")

@@ -28,7 +28,9 @@ SEEDS = 8  # programs of the fuzzer
 # Vectors take angles beyond 2**52 through a C function, threads through their own sums.
 NEARLY = ("sin", "cos", "tan")
 # Functions of C's on the CPU: a GPU has none, and the host computes them by NumPy.
-BY_HOST = ("gammainc", "gammaincc")
+BY_HOST = (
+    "gammainc", "gammaincc", "log_i0", "log_iv", "bessel_ratio", "bessel_ratio_slope",
+)  # fmt: skip
 ROUNDED = {"float64": 1e-12, "float32": 2e-3, "float16": 8e-3}
 # Of the draws of integers alone, whose range is a uint32 or uint64.
 INSIDE = ("scale_bits",)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import scipy.special
 
+import symnet.tensor as T
 from symnet.compile.function import function
 from symnet.compile.pipeline import rewrite_graph
 from symnet.gradient import grad
@@ -352,3 +353,32 @@ def test_many_weighted_exponentials_are_shifted_once(count: int, zero: bool) -> 
         axis=0,
     )
     compare(evaluate([new], {found.inputs[0]: at})[0], wanted)
+
+
+@pytest.mark.parametrize("form", ["distribution", "error functions", "tails", "turned"])
+@pytest.mark.parametrize("mode", ["FAST_RUN", "FAST_COMPILE"])
+def test_what_a_normal_distribution_has_between_bounds(form: str, mode: str) -> None:
+    z = tensor("z", None)
+    low, high = (1 - z) / np.sqrt(2), (2 - z) / np.sqrt(2)
+    written = {
+        "distribution": lambda: 0.5 * (1 + T.erf(high)) - 0.5 * (1 + T.erf(low)),
+        "error functions": lambda: (T.erf(high) - T.erf(low)) / 2,
+        "tails": lambda: 0.5 * T.erfc(low) - 0.5 * T.erfc(high),
+        "turned": lambda: (1 - T.erf(low) / 2) - (1 - T.erf(high) / 2),
+    }
+    cost = log(written[form]())
+    slope = grad(sum_over(cost), z)
+    points = np.array([-30.0, -10, 0, 1.5, 10, 30])
+    got = function([z], [cost, slope, grad(sum_over(slope), z)], mode=mode)(points)
+
+    def exact(m: Any) -> Any:
+        if m < 1.5:
+            return mpmath.log(mpmath.ncdf(m - 1) - mpmath.ncdf(m - 2))
+        return mpmath.log(mpmath.ncdf(2 - m) - mpmath.ncdf(1 - m))
+
+    with mpmath.workdps(60):
+        for order in range(3):
+            want = [mpmath.diff(exact, mpmath.mpf(p), order) for p in points.tolist()]
+            np.testing.assert_allclose(
+                got[order], np.array(want, float), rtol=1e-9, atol=1e-12
+            )
