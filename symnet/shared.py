@@ -12,7 +12,7 @@ from symnet.errors import message
 from symnet.graph.entering import as_plain
 from symnet.graph.object_types import generic, holds_objects, own_object
 from symnet.graph.origin import Origin
-from symnet.graph.traverse import leaves, toposort
+from symnet.graph.traverse import Graph
 from symnet.graph.types import TensorType, Type
 from symnet.graph.variables import Variable, describe, operand_text
 from symnet.kernels.devices import get_device
@@ -218,13 +218,11 @@ def set_values(
 
 
 def check_memory(
-    outputs: Sequence[Variable],
-    updates: Mapping[SharedVariable, Variable],
-    device: Device,
+    graph: Graph, updates: Mapping[SharedVariable, Variable], device: Device
 ) -> None:
-    """Raises: TypeError where a shared variable of which outputs are made, or which is
+    """Raises: TypeError where a shared variable of which a graph is made, or which is
     updated, lies where programs of a device do not reach it."""
-    read = [v for v in leaves(outputs) if isinstance(v, SharedVariable)]
+    read = [v for v in graph.leaves() if isinstance(v, SharedVariable)]
     for variable in dict.fromkeys([*read, *updates]):
         if variable.store.memory is not device.memory:
             where = variable.store.memory.name or "cpu"
@@ -233,7 +231,7 @@ def check_memory(
                     f"{describe(variable)} lies in the memory of another device, {where!r}; "
                     f"the function runs on {device.name!r}",
                     operands=[operand_text(variable)],
-                    origin=_used_at(variable, outputs, updates),
+                    origin=_used_at(variable, graph, updates),
                     cure=f"choose device={where!r} for the function, or make a new shared "
                     f"variable of its get_value() with target={device.name!r}; set_value "
                     "leaves it where it is",
@@ -243,11 +241,11 @@ def check_memory(
 
 def _used_at(
     variable: SharedVariable,
-    outputs: Sequence[Variable],
+    graph: Graph,
     updates: Mapping[SharedVariable, Variable],
 ) -> Origin | None:
     """The line of the first operation that reads a variable, or else of its new value."""
-    for node in toposort(outputs):
+    for node in graph.toposort():
         if any(one is variable for one in node.inputs):
             return node.origin
     return updates[variable].origin if variable in updates else None

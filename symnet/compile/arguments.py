@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import field
+from operator import is_
 from typing import Any
 
 from symnet.compile.fitting import as_any, fit
@@ -15,7 +16,7 @@ from symnet.config import config
 from symnet.data_classes import dataclass
 from symnet.errors import MissingInputError, UnusedInputError, message
 from symnet.graph.asked import inputs_asked
-from symnet.graph.traverse import ancestors, clone_replace, leaves, toposort
+from symnet.graph.traverse import Graph, ancestors, clone_replace, leaves, toposort
 from symnet.graph.variables import Constant, Variable, operand_text
 from symnet.kernels.interface import Store
 from symnet.ops.scan.step_graph import carried_updates, warn_of_forgotten
@@ -80,14 +81,14 @@ def read_request(
     found = clone_replace([*values, *changes.values()], replace)
     results, news = found[: len(values)], found[len(values) :]
     chosen = dict(zip(targets, news, strict=True))
-    given = [one.variable for one in ins]
-    add_default_updates(chosen, results, no_default_updates, replace, given)
-    chosen, results = unite_clones(chosen, results)
-    chosen = {s: fit_update(s, v) for s, v in chosen.items()}
-    wanted = [*results, *chosen.values()]
-    check_inputs(ins, wanted, replace, on_unused, [*values, *changes.values()])
-    ins, wanted = cut_at_inputs(ins, wanted)
-    wanted = with_promised_sizes(wanted)
+    asked = Graph((), found)  # walked once by all that look at it
+    if add_default_updates(chosen, asked, no_default_updates, replace, ins):
+        asked = Graph((), [*results, *chosen.values()])
+    asked = unite_clones(chosen, asked)
+    asked = fit_updates(chosen, asked)
+    check_inputs(ins, asked, replace, on_unused, [*values, *changes.values()])
+    ins, asked = cut_at_inputs(ins, asked)
+    wanted = with_promised_sizes(asked).outputs
     chosen = dict(zip(chosen, wanted[len(results) :], strict=True))
     listed = iter(ins)
     order = [(next(listed) if state is None else one, state) for one, state in order]
@@ -255,24 +256,31 @@ def read_updates(updates: Pairs) -> dict[SharedVariable, Any]:
     return found
 
 
-def fit_update(shared: SharedVariable, value: Variable) -> Variable:
-    return fit(value, shared, "updated with")
+def fit_updates(targets: Collection[SharedVariable], asked: Graph) -> Graph:
+    """What is asked for, with the updates of these variables, which come last, as they fit
+    into them."""
+    count = len(asked.outputs) - len(targets)
+    news = asked.outputs[count:]
+    fitted = [fit(v, s, "updated with") for s, v in zip(targets, news, strict=True)]
+    if all(map(is_, fitted, news)):
+        return asked
+    return Graph((), [*asked.outputs[:count], *fitted])
 
 
 def add_default_updates(
     chosen: dict[SharedVariable, Variable],
-    results: Sequence[Variable],
+    asked: Graph,
     leave_out: Any,
     replace: Mapping[Variable, Variable],
-    given: Sequence[Variable],
-) -> None:
+    ins: Sequence[In],
+) -> bool:
     """Add the default updates of the shared variables in use (random streams), of which
-    those are not from which only inputs, `given`, are made.
+    those are not from which only inputs are made; whether there are any.
 
     A stream that a loop draws from goes on where the loop stopped.
     """
     if leave_out is True:
-        return
+        return False
     if leave_out and not isinstance(leave_out, (list, tuple, set, frozenset)):
         raise TypeError(
             message(
@@ -283,11 +291,16 @@ def add_default_updates(
         )
     skipped = set(leave_out) if leave_out else set()
     looked_at: set[Variable] = set()
-    pending = [*results, *chosen.values()]
-    while pending:
+    cuts = [one.variable for one in ins if one.variable.owner is not None]
+    pending, before = asked, len(chosen)
+    while pending.outputs:
         fresh: list[Variable] = []
-        carried = carried_updates(pending, given)
-        for leaf in leaves(pending, given):
+        nodes, found = pending.toposort(), pending.leaves()
+        if cuts:
+            nodes = toposort(pending.outputs, cuts)
+            found = leaves(pending.outputs, cuts)
+        carried = carried_updates(nodes)
+        for leaf in found:
             update = getattr(leaf, "default_update", None)
             if (
                 not isinstance(leaf, SharedVariable)
@@ -303,45 +316,41 @@ def add_default_updates(
                 else:
                     (chosen[leaf],) = clone_replace([update], replace)
                 fresh.append(chosen[leaf])
-        pending = fresh
+        pending = Graph((), fresh)
+    return len(chosen) > before
 
 
-def unite_clones(
-    chosen: dict[SharedVariable, Variable], results: list[Variable]
-) -> tuple[dict[SharedVariable, Variable], list[Variable]]:
+def unite_clones(targets: Collection[SharedVariable], asked: Graph) -> Graph:
     """One variable for all that share a store: what is written is read by all of them.
 
     Raises: ValueError where a value is updated by way of two variables.
     """
     first: dict[Store, SharedVariable] = {}
     twins: dict[Variable, Variable] = {}
-    for leaf in [*chosen, *leaves([*results, *chosen.values()])]:
+    for leaf in [*targets, *asked.leaves()]:
         if isinstance(leaf, SharedVariable):
             keep = first.setdefault(leaf.store, leaf)
             if keep is not leaf:
                 twins[leaf] = keep
     if not twins:
-        return chosen, results
-    for target in chosen:
+        return asked
+    for target in targets:
         if target in twins:
             raise ValueError(
                 f"updates change {operand_text(target)} twice: it is a clone"
             )
-    news = clone_replace([*results, *chosen.values()], twins)
-    return dict(zip(chosen, news[len(results) :], strict=True)), news[: len(results)]
+    return Graph((), clone_replace(asked.outputs, twins))
 
 
-def cut_at_inputs(
-    ins: list[In], wanted: list[Variable]
-) -> tuple[list[In], list[Variable]]:
+def cut_at_inputs(ins: list[In], asked: Graph) -> tuple[list[In], Graph]:
     """Inputs that are results of operations become leaves: a call brings their values."""
     cuts = {i.variable: i.variable.clone() for i in ins if i.variable.owner is not None}
     if not cuts:
-        return ins, wanted
+        return ins, asked
     fresh = [copy(one) for one in ins]
     for one in fresh:
         one.variable = cuts.get(one.variable, one.variable)
-    return fresh, clone_replace(wanted, cuts)
+    return fresh, Graph((), clone_replace(asked.outputs, cuts))
 
 
 def read_states(
@@ -389,7 +398,7 @@ def _state(one: In) -> SharedVariable:
 
 def check_inputs(
     ins: Sequence[In],
-    wanted: Sequence[Variable],
+    asked: Graph,
     replace: Mapping[Variable, Variable],
     on_unused: str,
     written: Sequence[Variable],
@@ -402,15 +411,17 @@ def check_inputs(
             f"on_unused_input is 'raise', 'warn' or 'ignore', not {on_unused!r}"
         )
     given = {one.variable for one in ins}
-    used = set(leaves(wanted, blockers=given))
+    if any(v.owner is not None for v in given):  # what they are made of is not needed
+        asked = Graph(given, asked.outputs)
+    used = set(asked.leaves())
     for leaf in used:
         if not isinstance(leaf, (Constant, SharedVariable)) and leaf not in given:
-            raise MissingInputError(_missing(leaf, ins, wanted))
+            raise MissingInputError(_missing(leaf, ins, asked.outputs))
     unused = [v for one in ins if (v := one.variable) not in used and one.value is None]
     if unused and on_unused != "ignore":
-        asked = inputs_asked(written)
+        named = inputs_asked(written)
         for variable in unused:
-            if variable not in asked:
+            if variable not in named:
                 _unused(variable, on_unused, variable in replace)
 
 

@@ -193,7 +193,7 @@ class DebugEngine:
                 self.graph, list(updates), device=REFERENCE, rehearsed=True
             )
         values = [*original.outputs, *self.graph.outputs]
-        self.shared = shared_of(values)
+        self.shared = shared_of(Graph(inputs, values))
         # Nobody may change anything between one evaluation and the next.
         stores = [v.store for v in (*self.shared, *updates)]
         self.uses = dict.fromkeys(stores, REPLACES)

@@ -13,7 +13,7 @@ from symnet.compile.lower.program import Program
 from symnet.compile.partition import Segment
 from symnet.graph.evaluate import compute, evaluate, value_of
 from symnet.graph.object_types import holds_objects
-from symnet.graph.traverse import leaves
+from symnet.graph.traverse import Graph
 from symnet.graph.variables import Apply, Variable
 from symnet.kernels.devices import CPU
 from symnet.kernels.interface import (
@@ -41,21 +41,21 @@ class Executable:
 
     def __init__(
         self,
-        inputs: Sequence[Variable],
-        outputs: Sequence[Variable],
+        graph: Graph,
         updates: Mapping[SharedVariable, Variable],
         segments: Sequence[Segment],
         programs: Sequence[Program],
         numbers: Sequence[bool] = (),
         device: Device = CPU,
     ) -> None:
-        self.inputs, self.outputs = list(inputs), list(outputs)
+        self.inputs = graph.inputs
+        self.outputs = graph.outputs[: len(graph.outputs) - len(updates)]
         self.updates, self.segments = dict(updates), segments
         self.device = device
         # Results of reference operations are handed out as they are.
         made = {v for s in segments for node in s.reference for v in node.outputs}
-        self.direct = [v in made for v in outputs]
-        self.shared = shared_of([*outputs, *updates.values()])
+        self.direct = [v in made for v in self.outputs]
+        self.shared = shared_of(graph)
         self.uses = uses_of(self.shared, updates)
         for variable, _ in programs[-1].replaced:
             self.uses[variable.store] = REPLACES
@@ -185,9 +185,9 @@ class Executable:
             native.free()
 
 
-def shared_of(values: Sequence[Variable]) -> list[SharedVariable]:
-    """The shared variables from which values are computed."""
-    return [v for v in leaves(values) if isinstance(v, SharedVariable)]
+def shared_of(graph: Graph) -> list[SharedVariable]:
+    """The shared variables from which the outputs are computed."""
+    return [v for v in graph.leaves() if isinstance(v, SharedVariable)]
 
 
 def uses_of(

@@ -84,7 +84,7 @@ class Function(KeptValues, Generic[Result]):
         self._cells: list[list[Any]] = [[None] for _ in request.inputs]
         variables = [one.variable for one in request.inputs]
         self.edges = edges = Edges(variables, request.outputs, request.updates)
-        original = Graph(edges.inputs, [*edges.outputs, *edges.updates.values()])
+        original = edges.graph
         graph = mode.rewrite(original)
         count = len(edges.outputs)
         outputs, news = graph.outputs[:count], graph.outputs[count:]

@@ -277,7 +277,7 @@ class ReferenceEngine:
     ) -> None:
         self.inputs, self.outputs, self.updates = list(inputs), list(outputs), updates
         self.values = [*outputs, *updates.values()]
-        self.shared = shared_of(self.values)
+        self.shared = shared_of(Graph(inputs, self.values))
         self.uses = uses_of(self.shared, updates, REPLACES)
 
     def run(self, arrays: Sequence[Any]) -> list[Any]:

@@ -139,7 +139,7 @@ class NanGuardEngine:
         self.count = len(outputs)
         self.graph = Graph(inputs, [*outputs, *updates.values()])
         self.watched = list(_watched(self.graph))
-        self.shared = shared_of([*self.graph.outputs, *updates])
+        self.shared = shared_of(Graph(inputs, [*self.graph.outputs, *updates]))
         flags = [mode.flag(v) for v in self.watched]
         probes = [_failing_if(reduce(or_, flags))] if flags else []
         if returns_objects([*outputs, *updates.values()]):

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import field
 
 from symnet.data_classes import dataclass
-from symnet.graph.traverse import toposort
+from symnet.graph.traverse import Graph, toposort
 from symnet.graph.types import TensorType
 from symnet.graph.variables import Apply, Constant, Variable
 from symnet.kernels.interface import Device
@@ -56,21 +56,22 @@ def is_native(node: Apply, device: Device) -> bool:
 
 
 def split(
-    inputs: Sequence[Variable],
-    outputs: Sequence[Variable],
+    graph: Graph,
     updates: Mapping[SharedVariable, Variable],
     device: Device,
     without: Collection[Apply] = (),
     early: Collection[Variable] = (),
 ) -> list[Segment]:
-    """The segments of a graph on a device, in order.  without: operations of which it has
-    turned out to have no code; early: values that a segment turned out to need for sizes.
+    """The segments of a graph on a device, in order.
+
+    updates: the graph's last outputs are their values.  without: operations of which the
+        device has turned out to have no code.  early: values that a segment turned out to
+        need for sizes.
 
     The last one makes the outputs and the updates: nothing is updated before every
     operation that may fail has run.
     """
-    results = [*outputs, *updates.values()]
-    nodes = toposort(results)
+    inputs, results, nodes = graph.inputs, graph.outputs, graph.toposort()
     inference = Inference(_free_leaves(nodes, [*results, *updates, *inputs]))
     levels = find_levels(nodes, inference, device, without, early)
     last = max([levels.made.get(v, 0) for v in results], default=0)

@@ -411,11 +411,11 @@ def compile_graph(
     outputs = graph.outputs[:count]
     updates = dict(zip(updated, graph.outputs[count:], strict=True))
     if not rehearsed:
-        check_memory(graph.outputs, updates, device)
+        check_memory(graph, updates, device)
     hosted: set[Apply] = set()  # operations found to have no code on the device
     early: set[Variable] = set()  # values found to be needed for sizes
     while True:
-        segments = split(graph.inputs, outputs, updates, device, hosted, early)
+        segments = split(graph, updates, device, hosted, early)
         try:
             programs = build_programs(
                 segments, outputs, updates, device, trace, without, repeats
@@ -437,9 +437,7 @@ def compile_graph(
         if trace is not None:
             trace.programs.clear()
     tell_of_references([node for s in segments for node in s.reference], device)
-    return Executable(
-        graph.inputs, outputs, updates, segments, programs, numbers, device
-    )
+    return Executable(graph, updates, segments, programs, numbers, device)
 
 
 def build_programs(

@@ -8,7 +8,7 @@ form into the other.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,6 +42,7 @@ class Edges:
     """Inputs, outputs and updates as a program has them.
 
     roomy: the inputs whose entries may have room behind them.
+    graph: of the outputs, then the updates.
     plain: nothing is sparse.  as_computed: the program's results are those of a call.
     """
 
@@ -56,11 +57,11 @@ class Edges:
         self.shared: dict[SharedVariable, SharedVariable] = {}
         self.inputs, self.outputs = list(inputs), list(outputs)
         self.updates = dict(updates)
-        if _hides_sparse([*outputs, *updates.values()]):
+        self.graph = Graph(inputs, [*outputs, *updates.values()])
+        if _hides_sparse(self.graph):
             self._write_out()
         self.roomy: set[int] = set()
-        news = self.updates.values()
-        self.plain = not _any_sparse([*inputs, *self.outputs, *updates, *news])
+        self.plain = not _any_sparse(self.graph, updates)
         as_kept = all(type(kind).shown is Type.shown for kind in self.given)
         self.as_computed = self.plain and as_kept
         if not self.plain:
@@ -69,7 +70,7 @@ class Edges:
     def _write_out(self) -> None:
         """Put graphs in the place of `OpFromGraph`s, since what is sparse in them is made
         dense with what stands around it."""
-        whole = written_out(Graph(self.inputs, [*self.outputs, *self.updates.values()]))
+        self.graph = whole = written_out(self.graph)
         count = len(self.outputs)
         self.outputs = list(whole.outputs[:count])
         self.updates = dict(zip(self.updates, whole.outputs[count:], strict=True))
@@ -98,6 +99,7 @@ class Edges:
                 self._targets(shared), variables_in(form), strict=True
             )
         }
+        self.graph = Graph(self.inputs, [*self.outputs, *self.updates.values()])
 
     def _shared_parts(self, v: Variable) -> SparseParts:
         assert isinstance(v, SparseSharedVariable), f"no value for {v}"
@@ -154,17 +156,15 @@ def with_room(array: Any) -> Any:
     return np.concatenate([array, np.zeros(room, array.dtype)]) if room else array
 
 
-def _any_sparse(values: Sequence[Variable]) -> bool:
-    """Whether anything about a graph is sparse."""
-    return any(map(is_sparse, values)) or any(
-        is_sparse(v) for node in toposort(values) for v in (*node.inputs, *node.outputs)
+def _any_sparse(graph: Graph, others: Iterable[Variable] = ()) -> bool:
+    """Whether anything about a graph, or among the others, is sparse."""
+    return any(map(is_sparse, (*graph.inputs, *graph.outputs, *others))) or any(
+        is_sparse(v) for node in graph.toposort() for v in (*node.inputs, *node.outputs)
     )
 
 
-def _hides_sparse(values: Sequence[Variable]) -> bool:
+def _hides_sparse(graph: Graph) -> bool:
     """Whether anything is sparse within an `OpFromGraph`, or enters or leaves one."""
-    graphs = [n.op.graph for n in toposort(values) if isinstance(n.op, OpFromGraph)]
-    return any(
-        _any_sparse([*graph.inputs, *graph.outputs]) or _hides_sparse(graph.outputs)
-        for graph in graphs
-    )
+    nodes = [node for node in graph.toposort() if isinstance(node.op, OpFromGraph)]
+    within = [node.op.graph.as_graph() for node in nodes]
+    return any(_any_sparse(one) or _hides_sparse(one) for one in within)

@@ -26,13 +26,12 @@ def toposort(
         node = stack[-1]
         if node not in begun:
             begun.add(node)
-            below = [
-                v.owner for v in node.inputs
-                if v.owner is not None and v.owner not in begun and v not in stop
-            ]  # fmt: skip
-            if below:
-                below.reverse()
-                stack += below
+            waiting = len(stack)
+            for v in reversed(node.inputs):
+                below = v.owner
+                if below is not None and below not in begun and v not in stop:
+                    stack.append(below)
+            if len(stack) > waiting:
                 continue
         order.setdefault(stack.pop())
     return list(order)
@@ -59,17 +58,7 @@ def leaves(
     outputs: Iterable[Variable], blockers: Iterable[Variable] = ()
 ) -> list[Variable]:
     """The variables without owner (and the blockers) that `outputs` need, in order."""
-    stop = set(blockers)
-    outputs = list(outputs)
-    found: dict[Variable, None] = {}
-    for node in toposort(outputs, stop):
-        for v in (*node.inputs, *node.outputs) if stop else node.inputs:
-            if v.owner is None or v in stop:
-                found.setdefault(v)
-    for v in outputs:
-        if v.owner is None or v in stop:
-            found.setdefault(v)
-    return list(found)
+    return Graph(blockers, outputs).leaves()
 
 
 def reached_from_last(
@@ -200,6 +189,19 @@ class Graph:
         if self._order is None:
             self._order = toposort(self.outputs, blockers=self.inputs)
         return list(self._order)
+
+    def leaves(self) -> list[Variable]:
+        """The variables without owner, and the inputs, that the outputs need, in order."""
+        stop = {v for v in self.inputs if v.owner is not None}
+        found: dict[Variable, None] = {}
+        for node in self.toposort():
+            for v in (*node.inputs, *node.outputs) if stop else node.inputs:
+                if v.owner is None or v in stop:
+                    found[v] = None
+        for v in self.outputs:
+            if v.owner is None or v in stop:
+                found[v] = None
+        return list(found)
 
     @property
     def apply_nodes(self) -> set[Apply]:

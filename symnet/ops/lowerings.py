@@ -68,11 +68,15 @@ class Sizes(Protocol):
     def same(self, left: Size, right: Size) -> bool:
         """Whether two sizes are known to agree."""
 
-    def bind(
-        self, leaf: Variable, sizes: Sequence[Size], outer: Variable | None = None
-    ) -> None:
-        """Give an input of an inner graph its sizes; `outer` is the variable whose value
-        it has, None where that changes from step to step."""
+    def opened(
+        self,
+        graph: InnerGraph,
+        sizes: Sequence[Sequence[Size]],
+        outer: Sequence[Variable | None],
+    ) -> InnerGraph:
+        """An operation's graph, whose inputs have these sizes, and the values of these
+        variables, None where a value changes from step to step: the graph itself, or a copy
+        where something is known of it already."""
 
     def inner_sizes(
         self, outputs: Sequence[Variable], loop: bool = False

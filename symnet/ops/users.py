@@ -15,7 +15,7 @@ from symnet.graph.op import Op, is_users
 from symnet.graph.origin import inherit
 from symnet.graph.pickling import by_name, named
 from symnet.graph.promised import Promised, promised_sizes
-from symnet.graph.traverse import clone_replace, toposort
+from symnet.graph.traverse import Graph, clone_replace
 from symnet.graph.types import COMPLEX, FLOATS, DisconnectedType, TensorType, Type
 from symnet.graph.variables import Apply, Constant, Variable, node_message, operand_text
 from symnet.ops.base import as_tensor
@@ -251,15 +251,15 @@ def checked_pattern(node: Apply, pattern: Any) -> Sequence[Sequence[bool]]:
 # ---- sizes
 
 
-def with_promised_sizes(outputs: Sequence[Variable]) -> list[Variable]:
-    """The outputs with sizes of users' results as their `infer_shape` gives them, so that
+def with_promised_sizes(graph: Graph) -> Graph:
+    """The graph with sizes of users' results as their `infer_shape` gives them, so that
     a size alone needs no run of the operation.
 
     Raises: as `promised_sizes`.
     """
-    nodes = toposort(outputs)
+    nodes = graph.toposort()
     if not any(_promises(v) for node in nodes for v in node.inputs):
-        return list(outputs)
+        return graph
     known: dict[Apply, Promised | None] = {}
     replace: dict[Variable, Variable] = {}
     for node in nodes:
@@ -273,7 +273,7 @@ def with_promised_sizes(outputs: Sequence[Variable]) -> list[Variable]:
             found = [one or shape_i(v, axis) for one, axis in zip(sizes, axes)]
             one_size = isinstance(node.op, ShapeI)
             replace[node.outputs[0]] = found[0] if one_size else MakeVector()(*found)
-    return clone_replace(outputs, replace)
+    return Graph(graph.inputs, clone_replace(graph.outputs, replace))
 
 
 def _promises(v: Variable) -> bool:

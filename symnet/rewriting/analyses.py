@@ -70,18 +70,15 @@ class AnalysisCache:
         return rules
 
     def _find_candidates(self, table: RuleTable, node: Apply) -> list[Rule]:
-        known = self._kinds[table]
-
-        def kind(made_by: Any) -> Any:
+        known, kinds = self._kinds[table], list[Any]()
+        for made_by in (node.op, *map(maker, node.inputs)):
             found = known.get(id(made_by))
             if found is None:
                 found = known[id(made_by)] = table.kind(made_by), made_by
-            return found[0]
-
-        own = kind(node.op)
-        if not table.rooted(own, node.op):
-            return []
-        return table.candidates((own, *[kind(maker(v)) for v in node.inputs]), node)
+            if not kinds and not table.rooted(found[0], node.op):
+                return []  # whatever makes the operands
+            kinds.append(found[0])
+        return table.candidates(tuple(kinds), node)
 
     # ---- of equals, the one that stands for all
 

@@ -33,32 +33,42 @@ HOST_OPS = frozenset(
 
 def on_host(value: Scalar) -> bool:
     """Whether Python can compute this scalar from its arguments."""
-    return all(node.op in HOST_OPS and node.dtype[0] != "c" for node in walk([value]))
+    return fold(value) is not None
 
 
-def fold(value: Scalar) -> Scalar:
-    """The same integer expression with what is known computed and equals made one."""
-    if not value.args:
-        return value
-    new: dict[int, Scalar] = {}
-    for node in walk([value]):
-        args = [new[id(a)] for a in node.args]
-        integers = all(a.dtype in ("int64", "bool") for a in args)
-        if node.op in _FOLDABLE and integers and node.dtype in ("int64", "bool"):
-            new[id(node)] = combine(node.op, args[0], args[1])
-        elif node.op == "select" and integers:
-            new[id(node)] = choose(args[0], args[1], args[2])
-        elif (
-            node.op == "cast"
-            and node.dtype == "int64"
-            and args[0].dtype in ("bool", "int64")
-        ):
-            new[id(node)] = _widen(args[0])
-        elif args:
-            new[id(node)] = scalars.scalar(node.op, args, node.dtype, node.value)
-        else:
-            new[id(node)] = node
-    return new[id(value)]
+def fold(value: Scalar, done: dict[Scalar, Scalar] | None = None) -> Scalar | None:
+    """The same expression with what is known of its integers computed and equals made one;
+    None where Python cannot compute it from its arguments.
+
+    done: what came of expressions so far, for what is made of them; more is put in.
+    """
+    done = {} if done is None else done
+    stack = [value]
+    while stack:
+        node = stack[-1]
+        if node not in done:
+            if node.op not in HOST_OPS or node.dtype[0] == "c":
+                return None
+            waiting = [a for a in node.args if a not in done]
+            if waiting:
+                stack += waiting[::-1]
+                continue
+            found = _folded(node, [done[a] for a in node.args]) if node.args else node
+            done[node] = done[found] = found  # what is folded already stays as it is
+        stack.pop()
+    return done[value]
+
+
+def _folded(node: Scalar, args: Sequence[Scalar]) -> Scalar:
+    """One step of an expression on arguments that are folded."""
+    integers = all(a.dtype in ("int64", "bool") for a in args)
+    if node.op in _FOLDABLE and integers and node.dtype in ("int64", "bool"):
+        return combine(node.op, args[0], args[1])
+    if node.op == "select" and integers:
+        return choose(args[0], args[1], args[2])
+    if node.op == "cast" and node.dtype == "int64" and integers:
+        return _widen(args[0])
+    return scalars.scalar(node.op, args, node.dtype, node.value)
 
 
 def _widen(value: Scalar) -> Scalar:

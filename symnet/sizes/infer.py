@@ -9,17 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, NamedTuple
+from itertools import chain
+from typing import NamedTuple
 
 from symnet.data_classes import dataclass
 from symnet.errors import ShapeError, message
+from symnet.graph.inner import InnerGraph
 from symnet.graph.types import FLOATS, TensorType
 from symnet.graph.variables import Apply, Constant, Variable, operand_text
 from symnet.kernels.loopir.scalars import Scalar, argument, binary, literal
 from symnet.kernels.loopir.views import Size, choose, combine, known, size
 from symnet.ops.base import TensorOp
 from symnet.ops.lowerings import Host
-from symnet.sizes.host_code import fold, on_host
+from symnet.sizes.host_code import fold
 
 
 class HostArgument(NamedTuple):
@@ -59,6 +61,7 @@ class Inference:
         self.demands: list[SizeGuard] = []
         self._sizes: dict[Variable, tuple[Size, ...]] = {}
         self._host: dict[Variable, Host | None] = {}
+        self._done: dict[Scalar, Scalar] = {}  # host integers as they have been folded
         self._leaves = set(leaves)
         self._same: dict[Size, Size] = {}
         self._stands: dict[Variable, Variable] = {}  # inner leaf -> outer variable
@@ -240,6 +243,19 @@ class Inference:
 
     # ---- graphs inside operations
 
+    def opened(
+        self,
+        graph: InnerGraph,
+        sizes: Sequence[Sequence[Size]],
+        outer: Sequence[Variable | None],
+    ) -> InnerGraph:
+        own = chain(graph.inputs, *(node.outputs for node in graph.order))
+        if any(v in self._sizes for v in own):
+            graph = graph.copy()
+        for leaf, have, value in zip(graph.inputs, sizes, outer, strict=True):
+            self.bind(leaf, have, value)
+        return graph
+
     def bind(
         self, leaf: Variable, sizes: Sequence[Size], outer: Variable | None = None
     ) -> None:
@@ -285,7 +301,9 @@ class Inference:
         host = self.host(variable)
         if host is None or isinstance(host, tuple):
             return None
-        return host if host.dtype == "bool" else fold(binary("ne", host, 0))
+        if host.dtype == "bool":
+            return host
+        return fold(binary("ne", host, 0), self._done)
 
     def branch_sizes(
         self, outputs: Sequence[Variable], condition: Variable, taken: bool
@@ -325,13 +343,20 @@ class Inference:
                     found = op.host(node, values, self) if own else None
                 except DataDependentSize:
                     found = None
-                found = _folded(found)
+                found = self._folded(found)
                 for output in node.outputs:
                     self._host[output] = (
                         self.unknown(output) if found is None else found
                     )
             self._host_leaf(variable)
         return self._host[variable]
+
+    def _folded(self, found: Host | None) -> Host | None:
+        if not isinstance(found, tuple):
+            return None if found is None else fold(found, self._done)
+        several = [fold(one, self._done) for one in found]
+        folded = tuple(one for one in several if one is not None)
+        return folded if len(folded) == len(several) else None
 
     def _may_have_value(self, variable: Variable) -> bool:
         """Whether a value may follow from an operation's, and has not been looked for.  Of
@@ -377,9 +402,11 @@ def _pending(variable: Variable, waits: Callable[[Variable], bool]) -> list[Appl
         node = stack[-1]
         if node not in begun:
             begun.add(node)
-            below = [v.owner for v in node.inputs if v.owner is not None and waits(v)]
-            if below:
-                stack.extend(reversed(below))
+            waiting = len(stack)
+            for v in reversed(node.inputs):
+                if v.owner is not None and waits(v):
+                    stack.append(v.owner)
+            if len(stack) > waiting:
                 continue
         order.setdefault(stack.pop())
     return list(order)
@@ -391,11 +418,3 @@ def _unsigned(value: Size, variable: Variable) -> Size:
     if variable.type.dtype != "uint64":
         return value
     return choose(combine("lt", value, size(0)), size(2**63 - 1), value)
-
-
-def _folded(found: Any) -> Host | None:
-    if found is None:
-        return None
-    if isinstance(found, tuple):
-        return tuple(map(fold, found)) if all(map(on_host, found)) else None
-    return fold(found) if on_host(found) else None

@@ -44,7 +44,7 @@ def count(outputs, updates=None):
     graph = rewrite_graph(Graph([], [*outputs, *updates.values()]))
     values = graph.outputs
     news = dict(zip(updates, values[len(outputs) :]))
-    found = split([], values[: len(outputs)], news, CPU)
+    found = split(Graph([], values), news, CPU)
     return len(found), sum(len(segment.reference) for segment in found)
 
 
@@ -70,7 +70,7 @@ def test_each_reference_operation_ends_a_segment():
 def test_native_work_is_done_once_and_handed_on():
     x = T.dvector("x")
     y = T.tanh(x)
-    first, last = split([], [same(y) + y, T.exp(y)], {}, CPU)
+    first, last = split(Graph([], [same(y) + y, T.exp(y)]), {}, CPU)
     assert first.leaves == [x] and set(last.leaves) >= {y}
     assert y in first.wanted and len(first.reference) == 1
 
@@ -87,8 +87,8 @@ def test_a_value_that_a_segment_turned_out_to_need_is_known_before_it():
     n = T.cast(T.exp(x).sum(), "int64")
     y = ifelse(T.gt(n, 2), x[:2], x[:2] * 2) + n
     condition = y.owner.inputs[0].owner.inputs[0]
-    assert len(split([x], [y], {}, CPU)) == 1
-    first, last = split([x], [y], {}, CPU, early={condition})
+    assert len(split(Graph([x], [y]), {}, CPU)) == 1
+    first, last = split(Graph([x], [y]), {}, CPU, early={condition})
     assert condition in first.wanted and condition in last.leaves
 
 

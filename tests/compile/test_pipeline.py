@@ -23,11 +23,12 @@ from symnet.sizes.infer import Inference
 
 def test_a_program_by_itself():
     x, s = T.dvector("x"), shared(np.zeros(2))
-    (segment,) = split([x], [x * s], {s: s + 1}, CPU)
-    program = build_program(segment, {s: s + 1}, [x * s])
+    product, new = x * s, s + 1
+    (segment,) = split(Graph([x], [product, new]), {s: new}, CPU)
+    program = build_program(segment, {s: new}, [product])
     assert list(program.inputs) == [x] and list(program.shared) == [s]
     assert [b.kind for b in program.outputs] == ["output"] and not program.replaced
-    (segment,) = split([x], [], {s: x}, CPU)
+    (segment,) = split(Graph([x], [x]), {s: x}, CPU)
     program = build_program(segment, {s: x}, [])
     assert [v for v, _ in program.replaced] == [s]
 

@@ -81,6 +81,16 @@ def test_folding_keeps_the_value(root, n, m):
     assert value(folded, [n, m]) == value(root, [n, m])
 
 
+@given(st.lists(scalars(depth=3), min_size=2, max_size=4))
+def test_what_is_folded_is_not_folded_otherwise_later(roots):
+    done = {}
+    together = [fold(root, done) for root in roots]
+    total = loops.binary("add", loops.binary("mul", together[0], 3), roots[1])
+    for root, found in zip([*roots, total], [*together, fold(total, done)]):
+        alone = fold(root)
+        assert alone is found and fold(alone) is alone
+
+
 @given(scalars(depth=3), st.integers(-9, 9), st.integers(-9, 9))
 def test_known_arguments_fold_to_a_number(root, n, m):
     known = {N: literal(n, "int64"), M: literal(m, "int64")}

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+import symnet
 import symnet.tensor as T
 from symnet.errors import ShapeError
 from symnet.graph.evaluate import evaluate
@@ -253,6 +254,44 @@ def test_what_the_type_says_is_taken():
     )
     inference = Inference([x])
     assert known(inference.sizes_of(narrow)[1]) == narrow.type.shape[1]
+
+
+def loops_of_one_step(x, z):
+    """Two loops over the rows of these matrices, whose op and so whose step is the same."""
+    first, _ = symnet.scan(
+        lambda row, w: (row * w, row[:-1]), [x], non_sequences=[x[0]]
+    )
+    node = first[0].owner
+    again = node.op.make_node(z.shape[0], z, z[0]).outputs
+    assert again[0].owner.op.graph is node.op.graph
+    return [*node.outputs, *again]
+
+
+def test_loops_of_one_step_have_the_sizes_of_their_own_arrays():
+    x, z = T.dmatrices("x", "z")
+    results = loops_of_one_step(x, z)
+    values = {x: np.ones((2, 3)), z: np.ones((5, 4))}
+    inference = Inference([x, z])
+    sizes = [inference.sizes_of(v) for v in results]
+    numbers = arguments(inference, values)
+    found = [make_function(list(one))(numbers) for one in sizes]
+    assert found == [v.shape for v in evaluate(results, values)]
+
+
+def test_each_loop_of_one_step_demands_what_the_step_does():
+    x, z, w = T.dmatrix("x"), T.dmatrix("z"), T.dvector("w")
+    first, _ = symnet.scan(lambda row, w: row * w, [x], non_sequences=[w])
+    node = first.owner
+    second = node.op.make_node(z.shape[0], z, w).outputs[0]
+    inference = Inference([x, z, w])
+    inference.sizes_of(first), inference.sizes_of(second)
+    shapes = {x: np.ones((2, 3)), z: np.ones((2, 4)), w: np.ones(3)}
+    numbers = arguments(inference, shapes)
+    held = make_function([d.condition for d in inference.demands])(numbers)
+    assert not all(held)  # of the second loop; the first is right
+    assert all(make_function([d.condition for d in inference.demands])(
+        arguments(inference, shapes | {z: np.ones((2, 3))})
+    ))  # fmt: skip
 
 
 def test_deep_graphs():

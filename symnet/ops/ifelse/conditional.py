@@ -115,12 +115,11 @@ class IfElse(TensorOp):
         condition, yes, no = self.split_inputs(inputs)
         _, yes_given, no_given = self.split_inputs(node.inputs)
         found = []
-        for graph, have, given, taken in (
-            (self.then_graph.copy(), yes, yes_given, True),
-            (self.else_graph.copy(), no, no_given, False),
+        for branch, have, given, taken in (
+            (self.then_graph, yes, yes_given, True),
+            (self.else_graph, no, no_given, False),
         ):
-            for leaf, one, outer in zip(graph.inputs, have, given):
-                sizes.bind(leaf, one, outer)
+            graph = sizes.opened(branch, have, given)
             found.append(sizes.branch_sizes(graph.outputs, node.inputs[0], taken))
         first, second = found
         if first is None or second is None:

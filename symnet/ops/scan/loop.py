@@ -323,15 +323,12 @@ class Scan(TensorOp):
         self, node: Apply, outer: ScanInputs, sizes: Sizes
     ) -> list[tuple[Size, ...]] | None:
         """The sizes of the step's outputs; None where a step's values decide them."""
-        graph = self.graph.copy()
         rows = [have[1:] for have in outer.sequences]
         for state, have in zip(self.states, outer.initials):
             rows += [have[1:]] * len(state.taps)
-        count = len(node.inputs) - len(outer.others)
-        for k, (leaf, have) in enumerate(zip(graph.inputs, [*rows, *outer.others])):
-            position = k - len(rows)
-            same = node.inputs[count + position] if position >= 0 else None
-            sizes.bind(leaf, have, same)
+        same = self.split_inputs(node.inputs).others
+        values = [*[None] * len(rows), *same]
+        graph = sizes.opened(self.graph, [*rows, *outer.others], values)
         return sizes.inner_sizes(graph.outputs, loop=True)
 
     # ---- reference evaluation

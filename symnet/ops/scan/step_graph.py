@@ -150,7 +150,7 @@ def add_default_updates(reply: StepReply, given: Collection[Variable]) -> None:
     pending += [] if reply.condition is None else [reply.condition]
     looked_at: set[Variable] = set(reply.updates)
     while pending:
-        carried = carried_updates(pending, given)
+        carried = carried_updates(toposort(pending, given))
         fresh: list[Variable] = []
         for leaf in leaves(pending, given):
             if leaf in looked_at or leaf in given:
@@ -191,12 +191,11 @@ def warn_of_drawn_before(
             return
 
 
-def carried_updates(
-    variables: Iterable[Variable], blockers: Collection[Variable] = ()
-) -> dict[SharedVariable, Variable]:
-    """The shared variables that loops in a graph carry on, and what they are afterwards."""
+def carried_updates(nodes: Iterable[Apply]) -> dict[SharedVariable, Variable]:
+    """The shared variables that loops among operations carry on, and what they are
+    afterwards."""
     found: dict[SharedVariable, Variable] = {}
-    for node in toposort(variables, blockers):
+    for node in nodes:
         if not isinstance(node.op, Scan):
             continue
         initials = node.op.split_inputs(node.inputs).initials

@@ -15,7 +15,7 @@ def program_of(outputs, updates=None):
     found = rewrite_graph(Graph([], [*outputs, *updates.values()])).outputs
     outputs, news = found[: len(outputs)], found[len(outputs) :]
     updates = dict(zip(updates, news, strict=True))
-    (segment,) = split([], outputs, updates, CPU)
+    (segment,) = split(Graph([], [*outputs, *updates.values()]), updates, CPU)
     return build_program(segment, updates, outputs)
 
 
