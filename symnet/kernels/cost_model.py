@@ -73,11 +73,13 @@ GPU_THREADS = 1 << 16
 # What is reduced is cut into parts where there are fewer threads than a quarter of these:
 # two launches more for each pass pay where the memory is mostly idle.
 IDLE = 4
-# Points in a part at least: of a warp, of whose 32 threads the joining takes as long as two
-# dozen points each; of a thread, so that what parts leave behind and is read again, some 32
-# bytes, is little beside what they read.
-LEAST_OF_WARP, LEAST_OF_THREAD = 2048, 128
-# Parts that a warp shares, or a thread goes through, end where totals are merged.
+# Points in a part at least: of a warp, so that each of its 32 threads has as many as it adds up
+# before a total is made; of a thread, so that what parts leave behind and is read again, some
+# 32 bytes, is little beside what they read.
+LEAST_OF_WARP, LEAST_OF_THREAD = 1024, 64
+# So many of these at least: below that one launch is over before a second one begins.
+LEAST_PARTS = 4
+# Parts that a warp shares, or a thread goes through, end where totals are made.
 WARP_UNIT, THREAD_UNIT = 1024, 32
 
 # Bands, measured on Zen 1: 0.4 to 0.9 of the time from BAND_BYTES on.
@@ -212,7 +214,8 @@ def is_cut(facts: KernelFacts, rows: int, points: int, warps: bool) -> bool:
     column), and their points are enough to be cut into parts."""
     least = LEAST_OF_WARP if warps else LEAST_OF_THREAD
     few = 0 < rows * (WARP if warps else 1) <= GPU_THREADS // IDLE
-    return bool(facts.reductions) and not facts.scatters and few and points >= 2 * least
+    long = points >= LEAST_PARTS * least
+    return bool(facts.reductions) and not facts.scatters and few and long
 
 
 def part_points(rows: int, points: int, warps: bool) -> int:

@@ -16,6 +16,7 @@ from symnet.kernels.cost_model import (
     IDLE,
     LEAST_OF_THREAD,
     LEAST_OF_WARP,
+    LEAST_PARTS,
     NEAR_BYTES,
     SHORT,
     band_lanes,
@@ -130,9 +131,9 @@ def test_what_is_cut(warps: bool) -> None:
     """Few and long rows, but for a scatter's."""
     facts = facts_of(SAMPLES["row_sums"].kernel)
     least, threads = (LEAST_OF_WARP, WARP) if warps else (LEAST_OF_THREAD, 1)
-    few = GPU_THREADS // IDLE // threads
+    few, long = GPU_THREADS // IDLE // threads, LEAST_PARTS * least
     for rows, points, wanted in (
-        (1, 2 * least, True), (few, 2 * least, True), (1, 2 * least - 1, False),
+        (1, long, True), (few, long, True), (1, long - 1, False),
         (few + 1, 10**6, False), (0, 10**6, False), (5, 0, False),
     ):  # fmt: skip
         assert is_cut(facts, rows, points, warps) == wanted
