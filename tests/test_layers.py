@@ -45,7 +45,7 @@ kernels.llvm: compiler_thread target machine disk_cache object_code
 kernels.cpu.jit: intrinsics record translator native floats
 kernels.llvm: text lanes remainders primitives huge_angles external_calls function_writer
 kernels.llvm: approximations loop_nest blocks array_access order points outputs pass_plan
-kernels.llvm: accumulators warps
+kernels.llvm: accumulators warps boxes
 kernels.llvm: accumulate lane_loops bands work_items parts thread_items emit ptx kernel_cache
 kernels.llvm: mrg_arithmetic thread_draws thread_sources .
 kernels.cpu.runtime: run_kernel threads layouts runner output_pool store tickets

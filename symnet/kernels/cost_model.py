@@ -2,6 +2,7 @@
 
 Nothing here changes what a kernel computes, only how long it takes.  Every number was
 measured, on the processor named beside it; on others the order of costs is much the same.
+Those of a GPU are reasoned.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from symnet.data_classes import dataclass
 from symnet.kernels.legality import KernelFacts, nodes_of
 from symnet.kernels.loopir.math import EXTERNAL
 from symnet.kernels.loopir.scalars import PRIMITIVES, Kernel
-from symnet.kernels.variants import BAND_LANES, Axes, Variant
+from symnet.kernels.variants import BAND_LANES, WARP, Axes, Variant
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +66,21 @@ LINE_POSITIONS = 16
 SHORT = 16
 # Points of the loops in one part of a reduction to a single value.
 PART_POINTS = 1 << 17
-# The same in the order of a GPU's warps, which are many.
-WARP_PART_POINTS = 1 << 15
-# Of so few rows each is cut into parts, if it is long enough: there are fewer than warps.
-FEW_ROWS = 256
+
+# Of a GPU.  Reasoned, not measured: a memory of 1 to 3 TB/s that answers after some 600 ns is
+# busy while 0.6 to 2 MB are on their way to it; a thread waits for 8 to 32 bytes at a time.
+GPU_THREADS = 1 << 16
+# What is reduced is cut into parts where there are fewer threads than a quarter of these:
+# two launches more for each pass pay where the memory is mostly idle.
+IDLE = 4
+# Points in a part at least: of a warp, so that each of its 32 threads has as many as it adds up
+# before a total is made; of a thread, so that what parts leave behind and is read again, some
+# 32 bytes, is little beside what they read.
+LEAST_OF_WARP, LEAST_OF_THREAD = 1024, 64
+# So many of these at least: below that one launch is over before a second one begins.
+LEAST_PARTS = 4
+# Parts that a warp shares, or a thread goes through, end where totals are made.
+WARP_UNIT, THREAD_UNIT = 1024, 32
 
 # Bands, measured on Zen 1: 0.4 to 0.9 of the time from BAND_BYTES on.
 # Their width is a multiple of two lines of float32, a block of lanes.
@@ -197,22 +209,35 @@ def band_lanes(outer: int, last: int, threads: int) -> int:
     return min(max(lanes, BAND_UNIT), BAND_LANES)
 
 
-def rows_are_cut(facts: KernelFacts, sizes: Sequence[int], lanes: str) -> bool:
-    """Whether rows that warps would share are few and long."""
-    rows = prod(sizes[k] for k in facts.kept)
-    points = prod(sizes[k] for k in facts.reduced)
-    long = points >= 2 * WARP_PART_POINTS and 0 < rows < FEW_ROWS
-    return lanes == "reduced" and facts.splittable and long
+def is_cut(facts: KernelFacts, rows: int, points: int, warps: bool) -> bool:
+    """Whether a GPU would be idle with a warp for each of so many rows (or a thread for each
+    column), and their points are enough to be cut into parts."""
+    least = LEAST_OF_WARP if warps else LEAST_OF_THREAD
+    few = 0 < rows * (WARP if warps else 1) <= GPU_THREADS // IDLE
+    long = points >= LEAST_PARTS * least
+    return bool(facts.reductions) and not facts.scatters and few and long
 
 
-def part_size(extents: Sequence[int], warps: bool) -> int:
-    """Positions of the first reduced dimension that make one part.
+def part_points(rows: int, points: int, warps: bool) -> int:
+    """Points in a part of rows (or columns) that are cut, of a GPU's warps or threads: so
+    many that there are parts for all of them.  It follows from the sizes alone."""
+    workers = GPU_THREADS // (WARP if warps else 1)
+    least, unit = (
+        (LEAST_OF_WARP, WARP_UNIT) if warps else (LEAST_OF_THREAD, THREAD_UNIT)
+    )
+    parts = -(-workers // rows)
+    return max(least, -(-points // (parts * unit)) * unit)
 
-    A whole number of any machine's vectors, and a matter of the sizes alone.
-    """
-    points = WARP_PART_POINTS if warps else PART_POINTS
-    inner = prod(extents[1:])
-    return points if inner == 1 else -(-points // max(inner, 1))
+
+def box_of(extents: Sequence[int], points: int) -> tuple[int, ...]:
+    """Positions along each reduced dimension that make a part of about so many points: all
+    of the inner ones, a piece of one, single ones of those outside."""
+    pieces = []
+    for extent in reversed(extents):
+        piece = max(min(extent, points), 1)
+        pieces.append(piece)
+        points = -(-points // piece)
+    return tuple(reversed(pieces))
 
 
 def grain_of(cost: float, total: int) -> int:

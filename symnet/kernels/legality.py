@@ -153,6 +153,47 @@ def scatter_facts(kernel: Kernel) -> ScatterFacts:
     return ScatterFacts(across, alike and not any(kernel.reduced), adds)
 
 
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One of the functions of a kernel that is cut into parts, which run one after another.
+
+    kind: "parts", a part of a pass over what is reduced; "merge", what merges a pass's parts;
+    "store", what is stored behind the last pass, where that has merged nothing.
+    done: the passes that are over before.
+    """
+
+    kind: str
+    done: int
+
+    @property
+    def suffix(self) -> str:
+        """What its function's name ends in."""
+        if self.kind == "store":
+            return "_store"
+        number = f"_{self.done}" if self.done else ""
+        return f"_combine{number}" if self.kind == "merge" else number
+
+
+@kept_with_kernel
+def stages_of(kernel: Kernel) -> tuple[Stage, ...]:
+    """The functions of a kernel in parts, in the order in which they run."""
+    level: dict[Scalar, int] = {}
+    for node in nodes_of(kernel):
+        before = max((level[a] for a in node.args), default=0)
+        level[node] = before + (node.op == "reduce")
+    passes = max(level.values(), default=0)
+    reduced = [k for k in range(kernel.rank) if kernel.reduced[k]]
+    inside = [
+        out for out in kernel.outputs if any(out.operand.axes[k] for k in reduced)
+    ]
+    stages = [Stage(kind, k) for k in range(passes) for kind in ("parts", "merge")]
+    if any(level[out.value] == passes for out in inside):
+        stages.append(Stage("parts", passes))
+        if len(inside) < len(kernel.outputs):
+            stages.append(Stage("store", passes + 1))
+    return tuple(stages)
+
+
 def guides(kernel: Kernel) -> tuple[int, ...]:
     """For each axis: of the operands that move along it, the one that moves most (the
     outputs before the inputs), because its memory is the longest way to walk."""

@@ -10,8 +10,8 @@ reads its sizes, strides and pointers from:
     sizes of the kept dimensions, sizes of the reduced dimensions; for each operand
     (inputs, then outputs): pointer, byte strides along the kept and the reduced
     dimensions, and for each indexed axis its size and byte stride; for a reduction
-    cut into parts: positions of the first reduced dimension in one part, pointer to
-    the parts' results; for one in bands: lanes of a band, rows at a time.
+    cut into parts: positions of each reduced dimension in one part, and, if these are
+    items, pointer to the parts' results; for one in bands: lanes of a band, rows at a time.
 """
 
 from __future__ import annotations
@@ -23,15 +23,17 @@ from math import prod
 from symnet.data_classes import dataclass
 from symnet.kernels.cost_model import (
     COSTS,
+    PART_POINTS,
     band_lanes,
     band_rows,
     bands_pay,
     best_lanes,
+    box_of,
     grain_of,
+    is_cut,
     memory_cost,
     moved_bytes,
-    part_size,
-    rows_are_cut,
+    part_points,
     work_cost,
 )
 from symnet.kernels.legality import (
@@ -111,15 +113,16 @@ def arrange(
     lanes = best_lanes(facts, kept, reduced, sizes, strides)
     if portable and lanes == "reduced" and facts.scatters:
         lanes = "one"
-    if portable and rows_are_cut(facts, sizes, lanes):
-        lanes = "parts"
+    cut = portable and lanes == "reduced" and is_cut(facts, *counts(facts, sizes), True)
+    if cut and facts.splittable:
+        lanes, cut = "parts", False
     variant = Variant(groups, merge(reduced, facts, sizes, strides), lanes, "")
     moved = moved_bytes(facts.itemsizes, strides, sizes)
     variant = with_access(variant, facts, strides, sizes)
     if portable and facts.reduced:
         # What was compiled before must not decide about the order.
         available = ()
-        variant = replace(variant, warps=in_warps(facts, lanes))
+        variant = replace(variant, warps=in_warps(facts, lanes), cut=cut)
     variant = in_bands(variant, facts, sizes, moved, available)
     if available and variant not in available:
         unmerged = tuple((k,) for k in kept), tuple((k,) for k in reduced)
@@ -277,25 +280,28 @@ def arrange_threads(
     strides: Sequence[Sequence[int]],
     indexed: Mapping[int, Sequence[tuple[int, int]]] | None = None,
     atomics: bool = False,
+    portable: bool = False,
 ) -> Schedule:
     """The same for code in which a point is a thread: `total` is the number of points (of
-    parts, for a reduction to single values; of the threads that share a scatter, see
-    `scatter_threads`).  atomics: whether a scatter may add up in any order."""
+    parts, where points are cut; of the threads that share a scatter, see
+    `scatter_threads`).  atomics: whether a scatter may add up in any order; portable:
+    columns are left whole, as the CPU has them."""
     facts = facts_of(kernel)
     strides = with_empty_strides(facts, sizes, strides)
     kept, reduced = order_of_axes(facts, strides)
     lanes = best_lanes(facts, kept, reduced, sizes, strides)
-    if rows_are_cut(facts, sizes, lanes):
-        lanes = "parts"
+    along = lanes in ("reduced", "parts")
+    cut = along or (lanes == "kept" and not portable)
+    cut = cut and is_cut(facts, *counts(facts, sizes), along)
     variant = Variant(
         merge(kept, facts, sizes, strides),
         merge(reduced, facts, sizes, strides),
-        "parts" if lanes == "parts" else "one",
+        "parts" if cut else "one",
         "f" * len(strides),
         warps=in_warps(facts, lanes),
     )
     block = lay_out(variant, sizes, strides, indexed or {})
-    parts = ReductionParts(variant, block, facts) if lanes == "parts" else None
+    parts = ReductionParts(variant, block, facts) if cut else None
     total = parts.count if parts else prod(block.extents[: len(variant.kept)])
     if facts.scatters and atomics and may_be_atomic(kernel):
         variant = replace(variant, atomic=True)
@@ -303,6 +309,12 @@ def arrange_threads(
         total = scatter_threads(kernel, variant, block.extents, indexed or {})
     cost = memory_cost(moved_bytes(facts.itemsizes, strides, sizes))
     return schedule_of(variant, block, total, total, cost, parts)
+
+
+def counts(facts: KernelFacts, sizes: Sequence[int]) -> tuple[int, int]:
+    """The points of the kept axes, and those that are reduced for each."""
+    rows = prod(sizes[k] for k in facts.kept)
+    return rows, prod(sizes[k] for k in facts.reduced)
 
 
 def in_warps(facts: KernelFacts, lanes: str) -> bool:
@@ -369,17 +381,37 @@ def lay_out(
 
 
 class ReductionParts:
-    """How a reduction to single values, or to few, is cut: positions of the first reduced
-    dimension in a part, parts, and the memory for their results."""
+    """How what is reduced is cut.
+
+    box: positions of each reduced dimension in a part; count: all parts; bytes: of memory
+    for their results, and behind them, where there are several passes, for what all parts
+    of a point have together.
+    own: whether in the CPU's order, where it is not a GPU's.
+    """
 
     def __init__(
-        self, variant: Variant, block: ArgumentBlock, facts: KernelFacts
+        self,
+        variant: Variant,
+        block: ArgumentBlock,
+        facts: KernelFacts,
+        own: bool = False,
     ) -> None:
         kept = len(variant.kept)
         rows, reduced = prod(block.extents[:kept]), block.extents[kept:]
-        self.size = part_size(reduced, variant.warps)
-        self.count = rows * -(-reduced[0] // self.size)
-        self.bytes = max(self.count, 1) * PART_BYTES * facts.reductions
+        points = prod(reduced)
+        if own:
+            most = PART_POINTS
+        elif is_cut(facts, rows, points, variant.warps):
+            most = part_points(rows, points, variant.warps)
+        else:
+            most = points
+        self.box = box_of(reduced, most)
+        each = (
+            -(-size // piece) for size, piece in zip(reduced, self.box, strict=True)
+        )
+        self.count = rows * prod(each)
+        slots = self.count if facts.splittable else self.count + rows
+        self.bytes = max(slots, 1) * PART_BYTES * facts.reductions
 
 
 def schedule_of(
@@ -393,8 +425,10 @@ def schedule_of(
 ) -> Schedule:
     words, slot, scratch = block.words, -1, 0
     if parts:
-        slot, scratch = len(words) + 1, parts.bytes
-        words += (parts.size, 0)
+        words += parts.box
+    if parts and variant.lanes == "parts":
+        slot, scratch = len(words), parts.bytes
+        words += (0,)
     return Schedule(
         variant,
         words,
@@ -420,8 +454,10 @@ def bind(
     """The variant with its work items and their costs."""
     extents = block.extents
     kept_extents = extents[: len(variant.kept)]
-    parts = ReductionParts(variant, block, facts) if variant.lanes == "parts" else None
-    if parts:
+    parts = None
+    if variant.lanes == "parts" or variant.cut:
+        parts = ReductionParts(variant, block, facts, own=not variant.warps)
+    if parts and variant.lanes == "parts":
         total = parts.count
     elif facts.scatters:
         total = 1 if prod(extents) else 0

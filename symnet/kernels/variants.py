@@ -34,7 +34,8 @@ class Variant:
     "kept"     the last kept dimension;
     "reduced"  the last reduced dimension;
     "parts"    the same, in a reduction to single values, or to few: work items are parts of
-               the first reduced dimension, a second function combines their results;
+               what is reduced, a second function merges their results; of code for threads
+               each pass has two such functions (`legality.stages_of`);
     "one"      nothing: one element at a time.
     `access` has a letter for each operand, how it is walked along the lanes:
     "c"ontiguous, "f"ixed, with a number of elements from 2 to WIDEST_SPACING from lane to
@@ -45,6 +46,8 @@ class Variant:
     `warps`: what is reduced is dealt out to WARP lanes and joined in the order that
     `kernels/llvm/warps.py` says: of code for threads, those of a warp; of vectors, as many
     side by side as hold so many lanes.
+    `cut`: of rows in the warps' order: an item goes through the parts of its row itself, and
+    merges them as the functions of "parts" would.
     `atomic`: of a scatter that adds, for threads: each point is added when its turn comes.
     `approximate`: of code for a GPU, functions of float32 are the hardware's.
     """
@@ -57,12 +60,14 @@ class Variant:
     warps: bool = False
     atomic: bool = False
     approximate: bool = False
+    cut: bool = False
 
     @property
     def text(self) -> str:
         """A name that is the same in every process."""
         more = " bands" * self.banded + " warps" * self.warps
         more += " atomic" * self.atomic + " approximate" * self.approximate
+        more += " cut" * self.cut
         return f"{self.kept} {self.reduced} {self.lanes} {self.access}{more}"
 
 

@@ -12,25 +12,30 @@ from symnet.kernels.cost_model import (
     BAND_ROWS_NEAR,
     BAND_UNIT,
     COSTS,
+    GPU_THREADS,
+    IDLE,
+    LEAST_OF_THREAD,
+    LEAST_OF_WARP,
+    LEAST_PARTS,
     NEAR_BYTES,
-    PART_POINTS,
     SHORT,
-    WARP_PART_POINTS,
     band_lanes,
     band_rows,
     bands_pay,
     best_lanes,
+    box_of,
     grain_of,
+    is_cut,
     jumps,
     memory_cost,
     moved_bytes,
-    part_size,
+    part_points,
     point_cost,
     work_cost,
 )
 from symnet.kernels.legality import facts_of
 from symnet.kernels.loopir.scalars import Kernel, Output, Scalar, call, load
-from symnet.kernels.variants import BAND_LANES, Variant
+from symnet.kernels.variants import BAND_LANES, WARP, Variant
 from tests.kernels.kernel_reference import operand
 from tests.kernels.sample_kernels import SAMPLES
 
@@ -101,11 +106,38 @@ def test_there_is_a_band_for_each_thread(threads: int, last: int) -> None:
         assert -(-last // lanes) >= threads
 
 
-def test_parts() -> None:
-    for points, warps in ((PART_POINTS, False), (WARP_PART_POINTS, True)):
-        assert part_size((10_000_000,), warps) == points
-        size = part_size((5000, 300), warps)
-        assert (size - 1) * 300 < points <= size * 300
+def test_boxes_have_inner_dimensions_first() -> None:
+    assert box_of((10_000_000,), 1 << 17) == (1 << 17,)
+    assert box_of((5000, 300), 1 << 15) == (110, 300)
+    assert box_of((5, 1_000_000), 2048) == (1, 2048)
+    assert box_of((7, 50, 30), 200) == (1, 7, 30)
+    assert box_of((3, 4), 100) == (3, 4) and box_of((0, 4), 0) == (1, 1)
+
+
+@pytest.mark.parametrize("warps", [False, True])
+def test_parts_are_long_enough_and_give_work_to_a_gpu(warps: bool) -> None:
+    least, threads = (LEAST_OF_WARP, WARP) if warps else (LEAST_OF_THREAD, 1)
+    for rows in (1, 3, 100, 500):
+        for points in (2 * least, 10**5, 10**6, 10**9):
+            size = part_points(rows, points, warps)
+            parts = rows * -(-points // size)
+            assert size >= least and parts * threads <= GPU_THREADS + rows * threads
+            # All threads have work, or parts are as small as they get.
+            assert size == least or parts * threads >= GPU_THREADS // 2
+
+
+@pytest.mark.parametrize("warps", [False, True])
+def test_what_is_cut(warps: bool) -> None:
+    """Few and long rows, but for a scatter's."""
+    facts = facts_of(SAMPLES["row_sums"].kernel)
+    least, threads = (LEAST_OF_WARP, WARP) if warps else (LEAST_OF_THREAD, 1)
+    few, long = GPU_THREADS // IDLE // threads, LEAST_PARTS * least
+    for rows, points, wanted in (
+        (1, long, True), (few, long, True), (1, long - 1, False),
+        (few + 1, 10**6, False), (0, 10**6, False), (5, 0, False),
+    ):  # fmt: skip
+        assert is_cut(facts, rows, points, warps) == wanted
+    assert not is_cut(facts_of(SAMPLES["scattered"].kernel), 1, 10**6, warps)
 
 
 def test_threads_pay_for_long_work_only() -> None:

@@ -68,7 +68,7 @@ class GpuLaunch:
 
 @dataclass(frozen=True)
 class ThreadCode:
-    """A kernel or draw, ready to be launched: its function and, for lanes "parts", the second.
+    """A kernel or draw, ready to be launched: its function, or, for lanes "parts", all.
     Whoever uses them holds `owner`, and with it the code."""
 
     functions: tuple[Any, ...]

@@ -68,7 +68,8 @@ class Gpu:
         indexed: Mapping[int, Sequence[tuple[int, int]]],
     ) -> Schedule:
         atomics = config.of_plan("gpu_atomics") == "on"
-        found = arrange_threads(kernel, sizes, strides, indexed, atomics)
+        portable = config.of_plan("portable_sums") == "on"
+        found = arrange_threads(kernel, sizes, strides, indexed, atomics, portable)
         if config.of_plan("gpu_approximate") == "off":
             return found
         return replace(found, variant=replace(found.variant, approximate=True))

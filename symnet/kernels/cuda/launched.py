@@ -26,6 +26,7 @@ from symnet.kernels.cuda.gemm_work import (
     work_of_product,
 )
 from symnet.kernels.interface import AnyTask, Repeat, Task
+from symnet.kernels.legality import stages_of
 from symnet.kernels.library import ConvolutionCall, DenseCall, GemmCall
 from symnet.kernels.llvm.thread_sources import ThreadSource
 from symnet.kernels.loopir.scalars import Kernel, walk
@@ -166,14 +167,16 @@ def kernel_launches(
     words = np.array(schedule.words, np.int64)
     for slot, pointer in zip(schedule.pointer_slots, pointers, strict=True):
         words[slot] = pointer
-    grids = [grid_for(schedule.total * item_threads(schedule.variant))]
+    if not schedule.total:
+        return []
+    items = grid_for(schedule.total * item_threads(schedule.variant))
+    grids = [items]
     if schedule.scratch_bytes:
         held.append(driver.allocate(schedule.scratch_bytes))
         words[schedule.scratch_slot] = held[-1].address
-        rows = prod(schedule.words[: len(schedule.variant.kept)])
-        grids.append(grid_for(WARP * rows))
-    elif not schedule.total:
-        return []
+        rows = grid_for(WARP * prod(schedule.words[: len(schedule.variant.kept)]))
+        kinds = [stage.kind for stage in stages_of(step.kernel)]
+        grids = [items if kind == "parts" else rows for kind in kinds]
     functions = codes[step.source].functions
     return [
         GpuLaunch(function, grid, words, schedule.total, failed, block)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from symnet.kernels.llvm.accumulators import Accumulator, State
+from symnet.kernels.llvm.boxes import Bounds, Boxes
 from symnet.kernels.llvm.lanes import Lanes
 from symnet.kernels.llvm.loop_nest import BLOCK, LOOP
 from symnet.kernels.llvm.outputs import KernelOutputs
@@ -33,16 +34,16 @@ class Passes:
     def point(self) -> None:
         """The passes, then the stores."""
         for done in range(self.plan.total):
-            totals = self.one_pass(done, None)
+            states = self.results(done)
             self.block.open(BLOCK + done + 1)
-            self.finish_pass(done, totals)
+            self.make_known(done, states)
         self.outputs.store(self.plan.after, self.warp.meet if self.warp else None)
 
-    def one_pass(self, done: int, part: tuple[str, str] | None) -> States:
+    def one_pass(self, done: int, part: Bounds | None = None) -> States:
         """Run over the reduced dimensions; the totals of this pass's reductions, or what a
         warp has finished and joined.
 
-        part: the bounds of the first reduced dimension, if not the whole of it."""
+        part: the bounds of each reduced dimension, if not the whole of it."""
 
         def each() -> States:
             return self.reduced_loops(0, done, self.starts(done, total=True), part)
@@ -50,6 +51,25 @@ class Passes:
         if self.warp is None:
             return each()
         return self.warp.joined(self.accumulators(done), each)
+
+    def results(self, done: int) -> States:
+        """What a pass finds, finished; where rows are cut, by one part after the other."""
+        accumulators = self.accumulators(done)
+        if not self.variant.cut or not accumulators:
+            return self.joined(done, self.one_pass(done))
+        scalars = [Accumulator(a.node, 0) for a in accumulators]
+
+        def part(bounds: Bounds) -> list[State]:
+            return [one for (one,) in self.joined(done, self.one_pass(done, bounds))]
+
+        return [[state] for state in Boxes(self.block).merged(scalars, part)]
+
+    def joined(self, done: int, totals: States) -> States:
+        here = self.writer.here()
+        return [
+            list(self.finished(a, Lanes(here, a.lanes), copies))
+            for a, copies in zip(self.accumulators(done), totals, strict=True)
+        ]
 
     def starts(self, done: int, total: bool) -> States:
         """The totals, or the running states, of a pass before the first step."""
@@ -77,13 +97,11 @@ class Passes:
             return self.block.copies
         return 1
 
-    def finish_pass(self, done: int, totals: States) -> None:
+    def make_known(self, done: int, states: States) -> None:
         """Make the results of a pass known to what follows."""
         scope = self.block.chain[BLOCK + done + 1]
-        for a, copies in zip(self.accumulators(done), totals, strict=True):
-            on = Lanes(scope, a.lanes)
-            states = self.finished(a, on, copies)
-            scope.values[a.node] = tuple(state[-1] for state in states)
+        for a, copies in zip(self.accumulators(done), states, strict=True):
+            scope.values[a.node] = tuple(state[-1] for state in copies)
 
     def finished(
         self, a: Accumulator, on: Lanes, totals: Sequence[State]
@@ -103,11 +121,11 @@ class Passes:
     # Loops.
 
     def reduced_loops(
-        self, r: int, done: int, totals: States, part: tuple[str, str] | None
+        self, r: int, done: int, totals: States, part: Bounds | None
     ) -> States:
-        """The loops from reduced dimension r inwards; `part` bounds the first one."""
+        """The loops from reduced dimension r inwards; `part` bounds them."""
         dimension = len(self.variant.kept) + r
-        low, high = part if part and r == 0 else ("0", self.block.size(dimension))
+        low, high = part[r] if part else ("0", self.block.size(dimension))
         if r == len(self.variant.reduced) - 1:
             return self.last_loops(done, totals, low, high)
 

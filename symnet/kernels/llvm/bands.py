@@ -133,8 +133,9 @@ class Bands:
         """Make the results of the first `done` passes known."""
         for before in range(done):
             totals = self.buffers.recall(before, total=True)
+            states = self.passes.joined(before, totals)
             self.block.open(BLOCK + before + 1)
-            self.passes.finish_pass(before, totals)
+            self.passes.make_known(before, states)
 
 
 class Buffers:

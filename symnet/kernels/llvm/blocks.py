@@ -73,7 +73,9 @@ class Block:
     @property
     def word_count(self) -> int:
         """Words of the whole block."""
-        more = 2 if self.variant.lanes == "parts" or self.variant.banded else 0
+        variant, more = self.variant, 2 * self.variant.banded
+        if variant.lanes == "parts" or variant.cut:
+            more = len(variant.reduced) + (variant.lanes == "parts")
         return self.first_word(len(self.nest.operands)) + more
 
     # Addresses.

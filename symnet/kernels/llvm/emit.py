@@ -13,7 +13,7 @@ points), `Bands`, `Passes` (over reduced dimensions), `KernelOutputs`, `Points` 
 
 from __future__ import annotations
 
-from symnet.kernels.legality import axes_of
+from symnet.kernels.legality import Stage, axes_of, stages_of
 from symnet.kernels.llvm.accumulate import Passes
 from symnet.kernels.llvm.array_access import ArrayAccess
 from symnet.kernels.llvm.blocks import Block
@@ -32,8 +32,8 @@ from symnet.kernels.variants import Variant, for_threads
 
 
 def emit(kernel: Kernel, variant: Variant, target: Target, name: str = "kernel") -> str:
-    """The LLVM module of one kernel variant; with lanes "parts" it holds a second
-    function `{name}_combine` of the same signature.  For threads the variant is taken as
+    """The LLVM module of one kernel variant; with lanes "parts" it holds a function of the
+    same signature for each of `legality.stages_of`.  For threads the variant is taken as
     `for_threads` makes it.
 
     Raises: NotImplementedError for an operation that has no instructions, and for
@@ -50,37 +50,37 @@ def emit(kernel: Kernel, variant: Variant, target: Target, name: str = "kernel")
     module = Module(target)
     plan = PassPlan(nest, target)
     write = write_thread_function if target.threads else write_function
-    write(module, plan, name, combine=False)
-    if variant.lanes == "parts":
-        write(module, plan, f"{name}_combine", combine=True)
+    stages = stages_of(kernel) if variant.lanes == "parts" else (None,)
+    for stage in stages:
+        write(module, plan, f"{name}{stage.suffix if stage else ''}", stage)
     return module.text()
 
 
-def write_function(module: Module, plan: PassPlan, name: str, combine: bool) -> None:
+def write_function(
+    module: Module, plan: PassPlan, name: str, stage: Stage | None
+) -> None:
     """A function of vectors."""
     passes = passes_of(module, plan)
-    if combine:
-        Parts(passes).combine_all()
-    elif plan.variant.lanes == "parts":
-        Parts(passes).write_items()
-    else:
+    if stage is None:
         WorkItems(passes).write()
+    elif stage.kind == "parts":
+        Parts(passes, stage.done).write_items()
+    else:
+        Parts(passes, stage.done).combine_all()
     head = f"define i64 @{name}(ptr %words, i64 %begin, i64 %end)"
     passes.writer.finish(head)
 
 
 def write_thread_function(
-    module: Module, plan: PassPlan, name: str, combine: bool
+    module: Module, plan: PassPlan, name: str, stage: Stage | None
 ) -> None:
     """A function of threads."""
     passes = passes_of(module, plan)
     items = ThreadItems(passes)
-    if combine:
-        items.write_combine()
-    elif plan.variant.lanes == "parts":
-        items.write_parts()
-    else:
+    if stage is None:
         items.write_points()
+    else:
+        items.write_stage(stage)
     words = passes.block.word_count
     head = thread_head(module, name, words)
     passes.writer.finish(head, "ret void", "store i32 1, ptr %failed\n  ret void")

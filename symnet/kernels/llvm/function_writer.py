@@ -146,3 +146,21 @@ class FunctionWriter:
         span = here.emit(f"sub i64 {high}, {low}")
         whole = here.emit(f"and i64 {span}, {-step}")
         return here.emit(f"add i64 {low}, {whole}")
+
+
+def split_item(writer: FunctionWriter, item: str, extents: Sequence[str]) -> list[str]:
+    """The position along each dimension at a work item."""
+    here = writer.here()
+    places = []
+    for extent in reversed(extents[1:]):
+        places.append(here.emit(f"urem i64 {item}, {extent}"))
+        item = here.emit(f"udiv i64 {item}, {extent}")
+    return [item, *reversed(places)]
+
+
+def product_of(writer: FunctionWriter, extents: Sequence[str]) -> str:
+    """How many items there are, at the entry."""
+    count = extents[0]
+    for extent in extents[1:]:
+        count = writer.entry.emit(f"mul i64 {count}, {extent}")
+    return count

@@ -1,22 +1,33 @@
-"""Reductions to single values, cut into parts that are merged in an order of their own."""
+"""What is reduced, cut into parts that are merged in an order of their own.
+
+Where there are several passes (softmax of a long row), each has a function for its parts and
+one that merges them: what it found waits in memory for the passes that follow.
+"""
 
 from __future__ import annotations
 
 from symnet.kernels.llvm.accumulate import Passes, flatten, unflatten
 from symnet.kernels.llvm.accumulators import Accumulator
+from symnet.kernels.llvm.boxes import Boxes
+from symnet.kernels.llvm.function_writer import product_of, split_item
 from symnet.kernels.llvm.lanes import Lanes
 from symnet.kernels.llvm.loop_nest import BLOCK, ITEM
 from symnet.kernels.llvm.text import MEMORY, REGISTER
 from symnet.kernels.llvm.warps import States, Warp
-from symnet.kernels.llvm.work_items import product_of, split_item
 from symnet.kernels.variants import WARP
 
 
 class Parts:
-    """Writes one part, and what merges all of them."""
+    """Writes the functions of a pass: one part, and what merges all of them.
 
-    def __init__(self, passes: Passes) -> None:
+    done: the passes that are over before.  What these have found lies in memory.
+    """
+
+    def __init__(self, passes: Passes, done: int) -> None:
         self.passes, self.block, self.writer = passes, passes.block, passes.writer
+        self.done, self.boxes = done, Boxes(passes.block)
+        every = [node for node in passes.nest.nodes if node.op == "reduce"]
+        self.numbers = {node: k for k, node in enumerate(every)}
 
     def write_items(self) -> None:
         """The parts %begin to %end."""
@@ -28,36 +39,37 @@ class Parts:
         self.writer.loop("%begin", "%end", (), body)
 
     def go_to(self, point: str) -> None:
-        """The counters of the kept dimensions, at one of their points."""
+        """The counters of the kept dimensions, at one of their points; what earlier passes
+        have found there is known."""
         extents = self.extents
         places = split_item(self.writer, point, extents) if extents else []
         self.block.counters.update(enumerate(places))
         self.block.open(ITEM)
         self.block.open(BLOCK)
+        for before in range(self.done):
+            known = {
+                a.node: (self.loaded(a.running_dtypes[-1], self.total_slot(point, a)),)
+                for a in self.accumulators(before)
+            }
+            self.block.open(BLOCK + before + 1).values.update(known)
+
+    def accumulators(self, done: int) -> list[Accumulator]:
+        """Of a pass, for single numbers."""
+        return [Accumulator(node, 0) for node in self.passes.nest.reductions(done)]
 
     def one_part(self, item: str) -> None:
-        """Reduce one part and leave its results in the scratch memory."""
-        parts, here = self.count(), self.writer.here()
-        part = here.emit(f"urem i64 {item}, {parts}")
-        self.go_to(here.emit(f"udiv i64 {item}, {parts}"))
-        here = self.writer.here()
-        low = here.emit(f"mul i64 {part}, {self.size}")
-        far = here.emit(f"add i64 {low}, {self.size}")
-        high = self.writer.smaller(here, far, self.first_size())
-        totals = self.passes.one_pass(0, (low, high))
-        here = self.writer.here()
-        accumulators = self.passes.accumulators(0)
-        for k, (a, copies) in enumerate(zip(accumulators, totals, strict=True)):
-            on = Lanes(here, a.lanes)
-            (state,) = self.passes.finished(a, on, copies)
-            for place, (dtype, value) in enumerate(
-                zip(a.running_dtypes, state, strict=True)
-            ):
-                slot = self.slot(item, k, place)
-                here = self.writer.here()
-                if dtype == "bool":
-                    value = here.emit(f"zext i1 {value} to i8")
-                here.line(f"store {stored(dtype)} {value}, ptr {slot}")
+        """Reduce one part and leave its results in the scratch memory; neighbouring items
+        are neighbouring points."""
+        part, point, here = item, "0", self.writer.here()
+        if self.extents:
+            part = here.emit(f"udiv i64 {item}, {self.points}")
+            point = here.emit(f"urem i64 {item}, {self.points}")
+        self.go_to(point)
+        totals = self.passes.one_pass(self.done, self.boxes.bounds(part))
+        states = self.passes.joined(self.done, totals)
+        for a, (state,) in zip(self.accumulators(self.done), states, strict=True):
+            for place, dtype in enumerate(a.running_dtypes):
+                self.keep(dtype, state[place], self.slot(item, a, place))
 
     def combine_all(self) -> None:
         """Merge the parts of one point after the other."""
@@ -70,26 +82,36 @@ class Parts:
         self.writer.loop("0", self.points, (), body)
 
     def combine(self, warp: Warp, point: str) -> None:
-        """Merge the parts of a point, then store the outputs: each lane of a warp takes every
-        32nd part, then what the lanes have is merged in their order."""
+        """Merge the parts of a point: each lane of a warp takes every 32nd part, then what
+        the lanes have is merged in their order.  Behind the last pass store the outputs."""
         self.go_to(point)
-        accumulators = [Accumulator(n, 0) for n in self.passes.nest.reductions(0)]
-        parts = self.count()
-        first = self.writer.here().emit(f"mul i64 {point}, {parts}")
+        accumulators = self.accumulators(self.done)
+        parts = self.boxes.count()
         totals = warp.in_order(
             accumulators,
             self.writer.smaller(self.writer.here(), parts, str(WARP)),
-            lambda: self.every(accumulators, warp.lane, first, parts),
+            lambda: self.every(accumulators, warp.lane, point, parts),
         )
-        scope = self.block.open(BLOCK + 1)
+        scope = self.block.open(BLOCK + self.done + 1)
+        on = Lanes(scope, 0)
+        last = self.done + 1 == self.passes.plan.total
         for a, total in zip(accumulators, totals, strict=True):
-            scope.values[a.node] = (a.finish(Lanes(scope, 0), total)[-1],)
+            value = a.finish(on, total)[-1]
+            scope.values[a.node] = (value,)
+            if not last:
+                self.keep(a.running_dtypes[-1], value, self.total_slot(point, a))
+        if last:
+            self.passes.outputs.store(self.passes.plan.after, warp.meet)
+
+    def end(self, warp: Warp, point: str) -> None:
+        """Store what belongs behind all passes."""
+        self.go_to(point)
         self.passes.outputs.store(self.passes.plan.after, warp.meet)
 
     def every(
-        self, accumulators: list[Accumulator], lane: str, first: str, parts: str
+        self, accumulators: list[Accumulator], lane: str, point: str, parts: str
     ) -> States:
-        """The parts `lane`, `lane` + 32, ... merged, of which `first` has the number 0."""
+        """The parts `lane`, `lane` + 32, ... of a point merged."""
         here = self.writer.here()
         start: States = [
             [a.start(Lanes(here, 0), a.total_dtypes)] for a in accumulators
@@ -97,8 +119,9 @@ class Parts:
 
         def body(index: str, names: list[str]) -> tuple[str, list[str]]:
             totals = unflatten(start, names)
-            item = self.writer.here().emit(f"add i64 {first}, {index}")
-            part = self.read(accumulators, item)
+            here = self.writer.here()
+            before = here.emit(f"mul i64 {index}, {self.points}")
+            part = self.read(accumulators, here.emit(f"add i64 {before}, {point}"))
             merged = self.passes.merge(accumulators, totals, part)
             following = self.writer.here().emit(f"add i64 {index}, {WARP}")
             return following, flatten(merged)
@@ -107,35 +130,43 @@ class Parts:
         carried = list(zip(kinds, flatten(start), strict=True))
         return unflatten(start, self.writer.loop(lane, parts, carried, body))
 
-    def count(self) -> str:
-        """How many parts there are."""
-        here = self.writer.here()
-        rounded = here.emit(f"add i64 {self.first_size()}, {self.size}")
-        return here.emit(f"sdiv i64 {here.emit(f'sub i64 {rounded}, 1')}, {self.size}")
-
-    def read(self, accumulators: list[Accumulator], part: str) -> States:
+    def read(self, accumulators: list[Accumulator], item: str) -> States:
         """What a part has left."""
-        states: States = []
-        for k, a in enumerate(accumulators):
-            values = []
-            for place, dtype in enumerate(a.running_dtypes):
-                slot = self.slot(part, k, place)
-                here = self.writer.here()
-                value = here.emit(f"load {stored(dtype)}, ptr {slot}")
-                if dtype == "bool":
-                    value = here.emit(f"trunc i8 {value} to i1")
-                values.append(value)
-            states.append([tuple(values)])
-        return states
+        return [
+            [
+                tuple(
+                    self.loaded(dtype, self.slot(item, a, place))
+                    for place, dtype in enumerate(a.running_dtypes)
+                )
+            ]
+            for a in accumulators
+        ]
 
-    def slot(self, part: str, reduction: int, place: int) -> str:
-        """Where a part keeps a value of a reduction."""
+    def total_slot(self, point: str, a: Accumulator) -> str:
+        """Where a point keeps what all its parts together have: behind all parts."""
         here = self.writer.here()
-        count = len(self.passes.nest.reductions(0))
-        words = here.emit(f"mul i64 {part}, {2 * count}")
-        word = here.emit(f"add i64 {words}, {2 * reduction + place}")
-        base = here.emit(f"inttoptr i64 {self.block.last_word(1)} to ptr")
+        before = product_of(self.writer, [self.points, *self.boxes.counts()])
+        return self.slot(here.emit(f"add i64 {before}, {point}"), a, 0)
+
+    def slot(self, number: str, a: Accumulator, place: int) -> str:
+        """Where a part, or a point, keeps a value of a reduction."""
+        here = self.writer.here()
+        words = here.emit(f"mul i64 {number}, {2 * len(self.numbers)}")
+        word = here.emit(f"add i64 {words}, {2 * self.numbers[a.node] + place}")
+        address = self.block.last_word(len(self.passes.variant.reduced))
+        base = here.emit(f"inttoptr i64 {address} to ptr")
         return here.emit(f"getelementptr i64, ptr {base}, i64 {word}")
+
+    def keep(self, dtype: str, value: str, slot: str) -> None:
+        here = self.writer.here()
+        if dtype == "bool":
+            value = here.emit(f"zext i1 {value} to i8")
+        here.line(f"store {stored(dtype)} {value}, ptr {slot}")
+
+    def loaded(self, dtype: str, slot: str) -> str:
+        here = self.writer.here()
+        value = here.emit(f"load {stored(dtype)}, ptr {slot}")
+        return here.emit(f"trunc i8 {value} to i1") if dtype == "bool" else value
 
     @property
     def extents(self) -> list[str]:
@@ -146,15 +177,6 @@ class Parts:
     def points(self) -> str:
         """Points of the kept dimensions."""
         return product_of(self.writer, self.extents) if self.extents else "1"
-
-    @property
-    def size(self) -> str:
-        """Positions of the first reduced dimension in one part."""
-        return self.block.last_word(0)
-
-    def first_size(self) -> str:
-        """All positions of the first reduced dimension."""
-        return self.block.size(len(self.passes.variant.kept))
 
 
 def stored(dtype: str) -> str:

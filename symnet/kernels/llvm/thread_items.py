@@ -19,14 +19,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from symnet.kernels.legality import scatter_facts
+from symnet.kernels.legality import Stage, scatter_facts
 from symnet.kernels.llvm.accumulate import Passes
-from symnet.kernels.llvm.function_writer import FunctionWriter
+from symnet.kernels.llvm.function_writer import (
+    FunctionWriter,
+    product_of,
+    split_item,
+)
 from symnet.kernels.llvm.loop_nest import BLOCK, ITEM
 from symnet.kernels.llvm.parts import Parts
 from symnet.kernels.llvm.text import Module
 from symnet.kernels.llvm.warps import Warp
-from symnet.kernels.llvm.work_items import product_of, split_item
 
 # Words that fit into the parameters of a kernel, which may have 4096 bytes.
 # Source: "CUDA C++ Programming Guide", function parameters.
@@ -71,17 +74,22 @@ class ThreadItems:
 
         self.side_by_side(point)
 
-    def write_parts(self) -> None:
-        self.side_by_side(Parts(self.passes).one_part)
+    def write_stage(self, stage: Stage) -> None:
+        """One of the functions of a kernel that is cut into parts."""
+        parts = Parts(self.passes, stage.done)
+        if stage.kind == "parts":
+            self.side_by_side(parts.one_part)
+        else:
+            self.by_warps(parts, parts.combine if stage.kind == "merge" else parts.end)
 
-    def write_combine(self) -> None:
+    def by_warps(self, parts: Parts, write: Callable[[Warp, str], None]) -> None:
         """Each warp its share of the points; where there is no GPU its first thread."""
-        parts, warp = Parts(self.passes), Warp(self.writer)
+        warp = Warp(self.writer)
         points = parts.points
         first, warps = warp.number(*thread_number(self.writer), points)
 
         def body(point: str, _: list[str]) -> tuple[str, list[str]]:
-            parts.combine(warp, point)
+            write(warp, point)
             return self.writer.here().emit(f"add i64 {point}, {warps}"), []
 
         self.writer.loop(first, points, (), body)

@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from symnet.data_classes import dataclass
 from symnet.kernels import routines
+from symnet.kernels.legality import stages_of
 from symnet.kernels.llvm.emit import emit
 from symnet.kernels.llvm.object_code import source_digest
 from symnet.kernels.llvm.target import Target
@@ -30,7 +31,9 @@ class KernelSource:
 
     def names(self, name: str) -> list[str]:
         """Those of its functions, the first of which is `name`."""
-        return [name, f"{name}_combine"][: 1 + (self.variant.lanes == "parts")]
+        if self.variant.lanes != "parts":
+            return [name]
+        return [f"{name}{stage.suffix}" for stage in stages_of(self.kernel)]
 
     def emit(self, target: Target, name: str = "kernel") -> str:
         """The LLVM module."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from symnet.kernels.llvm.accumulate import Passes
 from symnet.kernels.llvm.bands import Bands
-from symnet.kernels.llvm.function_writer import FunctionWriter
+from symnet.kernels.llvm.function_writer import product_of, split_item
 from symnet.kernels.llvm.lane_loops import lane_loops
 from symnet.kernels.llvm.loop_nest import BLOCK, ITEM
 from symnet.kernels.variants import is_tiled, item_lanes
@@ -132,21 +132,3 @@ class WorkItems:
             return following, []
 
         self.writer.loop(low, high, (), body)
-
-
-def split_item(writer: FunctionWriter, item: str, extents: Sequence[str]) -> list[str]:
-    """The position along each dimension at a work item."""
-    here = writer.here()
-    places = []
-    for extent in reversed(extents[1:]):
-        places.append(here.emit(f"urem i64 {item}, {extent}"))
-        item = here.emit(f"udiv i64 {item}, {extent}")
-    return [item, *reversed(places)]
-
-
-def product_of(writer: FunctionWriter, extents: Sequence[str]) -> str:
-    """How many items there are, at the entry."""
-    count = extents[0]
-    for extent in extents[1:]:
-        count = writer.entry.emit(f"mul i64 {count}, {extent}")
-    return count

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from symnet.kernels.legality import stages_of
 from symnet.kernels.llvm.emit import emit
 from symnet.kernels.llvm.ptx import ptx
 from symnet.kernels.llvm.target import nvptx_target
@@ -128,10 +129,10 @@ def test_parts_are_shared_too(kind: str) -> None:
 def test_parts_of_rows() -> None:
     """Few long rows: parts of each, and a warp that merges them."""
     kernel, _ = rows("sum", "float64")
-    value = np.random.default_rng(7).normal(size=(3, 70_000))
+    value = np.random.default_rng(7).normal(size=(3, 20_000))
     first, second = np.zeros(3), np.zeros(3)
     schedule = arranged(kernel, value.shape, value, first)
-    assert schedule.variant.lanes == "parts" and schedule.total == 9
+    assert schedule.variant.lanes == "parts" and schedule.total == 3 * 20
     run_warps(kernel, schedule, [value, first])
     run_threads(kernel, value.shape, [value, second], threads=5)
     np.testing.assert_array_equal(first, second)
@@ -219,3 +220,108 @@ def test_the_instructions_of_parts(architecture: str) -> None:
     assert len(re.findall(r"shfl\.sync\.idx\.b32", text)) >= 2  # of 0 and -0; in order
     assert text.count("bar.warp.sync") == 1
     assert not re.search(r"\bcall\b|\.extern|\.local", text)
+
+
+# ---- several passes, and columns, in parts
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_passes_over_a_row_in_parts(order: int) -> None:
+    """Softmax and more: each pass has a launch for its parts and one that merges them."""
+    kernel = standardised("float32")
+    random = np.random.default_rng(6)
+    x = random.normal(size=(2, 4100)).astype("float32")
+    b = random.normal(size=2).astype("float32")
+    made = []
+    for run in ("gpu", "host"):
+        bias, inside = b.copy(), np.zeros_like(x)
+        arrays = [x, bias, inside, bias]
+        schedule = arranged(kernel, x.shape, *arrays)
+        assert schedule.variant.lanes == "parts" and schedule.total == 10
+        if run == "gpu":
+            run_warps(kernel, schedule, arrays, order)
+        else:
+            run_threads(kernel, x.shape, arrays, threads=3)
+        made.append((inside, bias))
+    for one, other in zip(*made, strict=True):
+        np.testing.assert_array_equal(one, other)
+    shifted = np.exp(x.astype("float64") - x.max(1, keepdims=True))
+    total = shifted.sum(1)
+    np.testing.assert_allclose(made[0][1], total + b, rtol=1e-6)
+    wanted = shifted / total[:, None] + b[:, None]
+    np.testing.assert_allclose(made[0][0], wanted, rtol=1e-5, atol=1e-6)
+
+
+def test_the_stages_of_a_kernel() -> None:
+    """What lies over an input is stored when all passes have read that."""
+    found = [stage.suffix for stage in stages_of(standardised("float32"))]
+    assert found == ["", "_combine", "_1", "_combine_1", "_2", "_store"]
+    assert [s.suffix for s in stages_of(rows("sum", "float32")[0])] == ["", "_combine"]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_columns_in_parts(kind: str, dtype: str) -> None:
+    """The same bits from a GPU's code and what stands for it, and NumPy's numbers."""
+    if dtype == "bool" and kind in ("max", "argmin"):
+        pytest.skip("of truth there is all and any")
+    kernel, result = rows(kind, dtype)
+    value = value_of(dtype, 700, 3).T
+    first, second = (np.zeros(3, result) for _ in range(2))
+    schedule = arranged(kernel, value.shape, value, first)
+    assert schedule.variant.lanes == "parts" and not schedule.variant.warps
+    assert schedule.total == 3 * 11
+    run_warps(kernel, schedule, [value, first])
+    run_threads(kernel, value.shape, [value, second], threads=5)
+    np.testing.assert_array_equal(first, second)
+    kept = value.astype(result) if kind == "sum" else value
+    wanted = getattr(np, kind)(kept, axis=1)
+    np.testing.assert_array_equal(first, wanted.astype(result))
+
+
+@pytest.mark.parametrize("axes", [(0, 2), (0, 1), (1, 2)])
+def test_parts_of_several_dimensions(axes: tuple[int, ...]) -> None:
+    """A few outer positions, and pieces of an inner dimension with gaps."""
+    reduced = tuple(k in axes for k in range(3))
+    kept = [not one for one in reduced]
+    out = Output(
+        operand("float64", kept), reduction("sum", load(0, "float64"), "float64")
+    )
+    kernel = Kernel(3, reduced, (operand("float64", [1, 1, 1]),), (out,))
+    value = np.random.default_rng(7).normal(size=(3, 5, 9000))[:, :, ::2]
+    (count,) = (n for n, one in zip(value.shape, kept, strict=True) if one)
+    first, second = np.zeros(count), np.zeros(count)
+    schedule = arranged(kernel, value.shape, value, first)
+    assert (schedule.variant.lanes == "parts") == (count < 100)
+    run_warps(kernel, schedule, [value, first])
+    run_threads(kernel, value.shape, [value, second], threads=5)
+    np.testing.assert_array_equal(first, second)
+    np.testing.assert_allclose(first, value.sum(axes), rtol=1e-10, atol=1e-10)
+
+
+def test_short_single_values_need_no_parts() -> None:
+    """One warp and one launch."""
+    out = Output(
+        operand("float64", [0]), reduction("sum", load(0, "float64"), "float64")
+    )
+    kernel = Kernel(1, (True,), (operand("float64", [1]),), (out,))
+    for length in (0, 1, 4095):
+        value, found = np.arange(float(length)), np.full((), -1.0)
+        schedule = arranged(kernel, value.shape, value, found)
+        assert schedule.variant.lanes == "one" and schedule.variant.warps
+        run_warps(kernel, schedule, [value, found])
+        assert found == value.sum()
+
+
+@pytest.mark.parametrize("architecture", ["sm_75", "sm_90", "sm_120"])
+def test_the_instructions_of_passes_in_parts(architecture: str, tmp_path: Path) -> None:
+    kernel = standardised("float32")
+    x, b = np.zeros((2, 4100), "float32"), np.zeros(2, "float32")
+    text = ptx_of(kernel, arranged(kernel, x.shape, x, b, x, b).variant, architecture)
+    assert text.count(".visible .entry") == len(stages_of(kernel))
+    assert not re.search(r"\bcall\b|\.extern|\.local", text)
+    if (assembler := shutil.which("ptxas")) is not None:
+        file = tmp_path / "kernel.ptx"
+        file.write_text(text)
+        command = [assembler, f"-arch={architecture}", str(file), "-o", "/dev/null"]
+        subprocess.run(command, check=True)

@@ -14,9 +14,10 @@ from symnet.kernels.llvm.emit import emit
 from symnet.kernels.llvm.machine import machine
 from symnet.kernels.llvm.object_code import Library, load_objects
 from symnet.kernels.llvm.target import threads_on
+from symnet.kernels.llvm.thread_sources import KernelSource
 from symnet.kernels.loopir.scalars import Kernel
 from symnet.kernels.schedule import Schedule, arrange_threads
-from symnet.kernels.variants import Variant, item_threads
+from symnet.kernels.variants import WARP, Variant
 
 FUNCTION = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p,
                             ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)  # fmt: skip
@@ -25,7 +26,7 @@ FUNCTION = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void
 @cache
 def code(kernel: Kernel, variant: Variant) -> Library:
     text = emit(kernel, variant, threads_on(machine().target), "threads")
-    names = ["threads"] + ["threads_combine"] * (variant.lanes == "parts")
+    names = KernelSource(kernel, variant).names("threads")
     return load_objects([machine().compile(text)], names)
 
 
@@ -51,7 +52,9 @@ def run_threads(
     scratch = np.full(schedule.scratch_bytes, 0xAB, np.uint8)
     if schedule.scratch_bytes:
         words[schedule.scratch_slot] = scratch.ctypes.data
-    failed, threads = np.zeros(1, np.int32), threads * item_threads(schedule.variant)
+    # Warps merge what threads of their own have left.
+    shared = schedule.variant.lanes == "parts" or schedule.variant.warps
+    failed, threads = np.zeros(1, np.int32), threads * (WARP if shared else 1)
     for address in code(kernel, schedule.variant).addresses:
         numbers = list(range(threads))
         random.Random(threads).shuffle(numbers)

@@ -17,6 +17,7 @@ from symnet.kernels.llvm.emit import emit
 from symnet.kernels.llvm.machine import machine
 from symnet.kernels.llvm.object_code import load_objects
 from symnet.kernels.llvm.target import nvptx_target
+from symnet.kernels.llvm.thread_sources import KernelSource
 from symnet.kernels.loopir.scalars import Kernel
 from symnet.kernels.schedule import Schedule
 from symnet.kernels.variants import WARP
@@ -105,8 +106,7 @@ def run_warps(
     """Run a kernel's code for a GPU on arrays, by two warps.
 
     Raises: IndexError where a computed position is outside its array."""
-    parts = schedule.variant.lanes == "parts"
-    names = ["warps", "warps_combine"][: 1 + parts]
+    names = KernelSource(kernel, schedule.variant).names("warps")
     text = as_host_code(emit(kernel, schedule.variant, nvptx_target("sm_90"), "warps"))
     threads = Threads(2)
     addresses = {
