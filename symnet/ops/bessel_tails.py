@@ -6,7 +6,6 @@ these into graphs.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -24,28 +23,20 @@ FAR = 30.0  # above it, series in 1 / x
 I0_SERIES = tuple(np.cumprod([1 / k**2 for k in range(1, 8)]).tolist())
 
 
-def _far_slope(terms: int = 24) -> tuple[float, ...]:
-    """The slope of I1 / I0 in powers of 1 / x, from 1 / x**2 on.
-
-    The quotient A fulfils A' = 1 - A / x - A**2, from which its own series follows.
-    """
-    a = [Fraction(1)]
-    for k in range(1, terms + 1):
-        square = sum((a[j] * a[k - j] for j in range(1, k)), Fraction(0))
-        a.append(((k - 2) * a[-1] - square) / 2)
-    return tuple(float(-k * a[k]) for k in range(1, terms + 1))
-
-
-def _near_slope(terms: int = 10) -> tuple[float, ...]:
-    """The slope of I1 / I0 in powers of x**2, from 1 on; by the same equation."""
-    a: list[Fraction] = []  # of A = x (a[0] + a[1] x**2 + ...)
-    for k in range(terms):
-        square = sum((a[j] * a[k - 1 - j] for j in range(k)), Fraction(0))
-        a.append(((k == 0) - square) / (2 * k + 2))
-    return tuple(float((2 * k + 1) * one) for k, one in enumerate(a))
-
-
-FAR_SLOPE, NEAR_SLOPE = _far_slope(), _near_slope()
+# The slope of A = I1 / I0: A' = 1 - A / x - A**2, from which the series of A follow.
+# In powers of 1 / x, from 1 / x**2 on; and in powers of x**2, from 1 on.
+FAR_SLOPE = (
+    0.5, 0.25, 0.375, 0.78125, 2.03125, 6.287109375, 22.53125, 91.731689453125, 418.306640625,
+    2112.7614974975586, 11711.46044921875, 70704.5485754013, 461875.40673828125,
+    3246384.9033884406, 24431241.798706055, 196017082.1258584, 1670297290.8629532,
+    15065216096.039572, 143391319817.9729, 1436322244653.6655, 15103969273540.986,
+    166366917192891.28, 1915539816086450.0, 2.3011768447837664e+16,
+)  # fmt: skip
+NEAR_SLOPE = (
+    0.5, -0.1875, 0.052083333333333336, -0.012532552083333334, 0.002783203125,
+    -0.0005880850332754629, 0.0001201730556588955, -2.397644141363719e-05,
+    4.698666677319861e-06, -9.080547756910931e-07,
+)  # fmt: skip
 # The derivative of the slope divided by x, near 0.
 NEAR_BEND = tuple(2 * k * c for k, c in enumerate(NEAR_SLOPE))[1:]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 import mpmath
@@ -14,7 +15,14 @@ from symnet.compile.function import function
 from symnet.gradient import grad
 from symnet.graph.evaluate import evaluate
 from symnet.graph.types import TensorType
-from symnet.ops.bessel_tails import bessel_ratio, bessel_ratio_slope, log_i0, log_iv
+from symnet.ops.bessel_tails import (
+    FAR_SLOPE,
+    NEAR_SLOPE,
+    bessel_ratio,
+    bessel_ratio_slope,
+    log_i0,
+    log_iv,
+)  # fmt: skip
 from tests.helpers import run
 
 POINTS = [1e-8, 0.3, 0.49, 0.6, 1.0, 5.0, 12.5, 29.9, 30.1, 89.0, 800.0, 1e4]
@@ -180,3 +188,17 @@ def test_quotients_and_logarithms_of_other_orders() -> None:
     np.testing.assert_allclose(got[0], quotient, rtol=1e-13)
     np.testing.assert_allclose(got[1], level, rtol=1e-13)
     np.testing.assert_allclose(got[2], [float(mpmath.log(b)) for b in two], rtol=1e-13)
+
+
+def test_the_series_are_those_of_the_equation() -> None:
+    """A' = 1 - A / x - A**2, term by term in whole numbers' quotients."""
+    far = [Fraction(1)]
+    for k in range(1, len(FAR_SLOPE) + 1):
+        square = sum((far[j] * far[k - j] for j in range(1, k)), Fraction(0))
+        far.append(((k - 2) * far[-1] - square) / 2)
+    assert tuple(float(-k * a) for k, a in enumerate(far) if k) == FAR_SLOPE
+    near: list[Fraction] = []
+    for k in range(len(NEAR_SLOPE)):
+        square = sum((near[j] * near[k - 1 - j] for j in range(k)), Fraction(0))
+        near.append(((k == 0) - square) / (2 * k + 2))
+    assert tuple(float((2 * k + 1) * a) for k, a in enumerate(near)) == NEAR_SLOPE

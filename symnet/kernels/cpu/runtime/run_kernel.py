@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from symnet.kernels.llvm.kernel_cache import compile_kernels
 from symnet.kernels.loopir.scalars import Kernel, Operand
 from symnet.kernels.schedule import Schedule, arrange
 from symnet.kernels.variants import Variant
 
-Array = npt.NDArray[np.generic]
+Array = np.ndarray[Any, np.dtype[np.generic]]
 FUNCTION = ctypes.CFUNCTYPE(
     ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64
 )
