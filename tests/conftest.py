@@ -79,12 +79,16 @@ def pytest_collection_finish() -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     """What a device refuses (`symnet.compile.refusals`) is not tested on it, where all tests
-    are run on that device."""
+    are run on that device.  A test leaves the device as it was."""
     from symnet.compile.refusals import NotOnDevice
     from symnet.config import config
 
+    before = config.device
     try:
         yield
+        if config.device != before:
+            left, config.device = config.device, before
+            pytest.fail(f"the test left the device {left!r} to those after it")
     except NotOnDevice as error:
         if config.device in ("cpu", "reference"):
             raise
