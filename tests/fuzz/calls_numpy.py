@@ -142,6 +142,7 @@ MANY: dict[str, Any] = {
     ),
     "ceil": _each(lambda x: mpmath.ceil(x)),
 }
+TRUTHS = ("logical_or", "logical_xor", "logical_not", "all", "any")
 ORDERS = (
     "sort",
     "argsort",
@@ -186,6 +187,8 @@ def many_digits(m: Any, s: Any, *given: Any) -> Any:
     name = s["function"]
     if name in ORDERS:
         apart(m, given[0], s["with"].get("axis"))
+    if name in TRUTHS:  # of objects NumPy gives one of them, not a truth value
+        given = tuple(np.asarray(a).astype(bool) for a in given)
     if m is Doubtful and name in EDGES and np.asarray(given[0]).dtype == object:
         for x, y in EDGES[name](s["with"], *given):
             _each(_untied)(x, y, spread=True)

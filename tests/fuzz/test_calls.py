@@ -160,6 +160,25 @@ def test_an_elementwise_function_on_its_edge_is_a_tie(
     assert not doubts.tied({n: np.array(a) for n, a in enumerate(off, 1)})
 
 
+@pytest.mark.parametrize(
+    "name, given, wanted",
+    [
+        ("logical_or", [[-2.0, 0.0, 0.0], [3.0, 0.0, 5.0]], [True, False, True]),
+        ("logical_xor", [[-2.0, 0.0, 0.0], [3.0, 0.0, 5.0]], [False, False, True]),
+        ("logical_not", [[-2.0, 0.0]], [False, True]),
+        ("any", [[0.0, -2.0]], True),
+        ("all", [[3.0, -2.0]], True),
+    ],
+)
+def test_truths_of_many_digits_are_truth_values(
+    name: str, given: Any, wanted: Any
+) -> None:
+    step = {"name": "numpy", "function": name, "with": {}}
+    found = CALLS["numpy"].value(Wide, step, *map(widened, given))
+    assert np.asarray(found).dtype == bool
+    np.testing.assert_array_equal(found, wanted)
+
+
 @pytest.mark.parametrize("law", LAWS)
 def test_streams_go_on_from_call_to_call(law: str) -> None:
     step = {"id": 2, "do": "call", "args": [1], "name": "draw", "law": law, "seed": 5}
