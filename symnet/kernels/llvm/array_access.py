@@ -93,9 +93,12 @@ class ArrayAccess:
             value = scope.emit(f"load {kind}, ptr {address}, align {align}")
         return to_register(scope, dtype, value, lanes)
 
-    def masked_load(self, scope: Scope, operand: int, address: str, mask: str) -> str:
-        """Neighbouring numbers as they lie in memory; those not in the mask are 0."""
-        dtype, lanes = self.operands[operand].dtype, self.lanes
+    def masked_load(
+        self, scope: Scope, operand: int, address: str, mask: str, width: int = 0
+    ) -> str:
+        """Neighbouring numbers (`width`, or one for each lane) as they lie in memory; those
+        not in the mask are 0."""
+        dtype, lanes = self.operands[operand].dtype, width or self.lanes
         element = "i16" if dtype == "float16" else MEMORY[dtype]
         kind = type_text(element, lanes)
         arguments = [
@@ -154,14 +157,16 @@ class ArrayAccess:
     def load_shared(self, scope: Scope, operand: int, address: str, share: int) -> str:
         """Numbers of which each is for `share` neighbouring lanes."""
         dtype, lanes = self.operands[operand].dtype, self.lanes
-        numbers = max(1, lanes // share)
-        kind, element = type_text(MEMORY[dtype], lanes), MEMORY[dtype]
+        numbers, element = max(1, lanes // share), MEMORY[dtype]
         if self.block.mask:
-            order = [k * share if k < numbers else lanes for k in range(lanes)]
+            # No wider than it needs be: of two vectors of 64 bytes with masks half empty
+            # LLVM 22 simplifies the comparisons to and fro for ever.
+            width = max(2, numbers)
+            order = [k * share if k < numbers else lanes for k in range(width)]
             mask = shuffled(
                 scope, type_text("i1", lanes), self.block.mask, "zeroinitializer", order
             )
-            value, width = self.masked_load(scope, operand, address, mask), lanes
+            value = self.masked_load(scope, operand, address, mask, width)
         else:
             align, width = np.dtype(dtype).itemsize, numbers
             kind = type_text(element, numbers)

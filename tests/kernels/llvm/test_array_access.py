@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from symnet.kernels.cpu.runtime.run_kernel import run_kernel
-from symnet.kernels.loopir.scalars import Kernel, Output, cast, gather, load
+from symnet.kernels.loopir.scalars import Kernel, Output, call, cast, gather, load
 from tests.kernels.kernel_reference import operand
 
 DTYPES = ["bool", "int8", "uint16", "int32", "uint64", "float16", "float32", "float64"]
@@ -108,3 +108,22 @@ def test_loads_in_masks_of_narrow_numbers(source: str) -> None:
         out = np.zeros(size)
         run_kernel(kernel, (size,), [x, y, out])
         np.testing.assert_array_equal(out, x.astype(float) + y)
+
+
+@pytest.mark.parametrize("share", [2, 4, 8, 16, 32, 64])
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int8", "int32"])
+def test_two_operands_of_which_each_number_is_for_several_lanes(
+    dtype: str, share: int
+) -> None:
+    """Of bytes LLVM did not come to an end where vectors have 64."""
+    rows, whole = operand(dtype, [1, 0]), operand(dtype, [1, 1])
+    x, y, z = (load(k, dtype) for k in range(3))
+    joined = call("and", call("or", x, y), z)
+    kernel = Kernel(2, (False, False), (rows, rows, whole), (Output(whole, joined),))
+    rng = np.random.default_rng(0)
+    for size in (1, 5, 32, 100):
+        a, b = (rng.integers(0, 2, size).astype(dtype) for _ in "xy")
+        c = rng.integers(0, 2, (size, share)).astype(dtype)
+        found = np.zeros((size, share), dtype)
+        run_kernel(kernel, (size, share), [a, b, c, found])
+        np.testing.assert_array_equal(found, (a | b)[:, None] & c)
