@@ -16,7 +16,7 @@ from symnet.config import config
 from symnet.data_classes import dataclass
 from symnet.errors import MissingInputError, UnusedInputError, message
 from symnet.graph.asked import inputs_asked
-from symnet.graph.traverse import Graph, ancestors, clone_replace, leaves, toposort
+from symnet.graph.traverse import Graph, ancestors, clone_replace, toposort
 from symnet.graph.variables import Constant, Variable, operand_text
 from symnet.kernels.interface import Store
 from symnet.ops.scan.step_graph import carried_updates, warn_of_forgotten
@@ -114,7 +114,10 @@ def read_inputs(inputs: Any, allow_downcast: bool | None) -> list[In]:
         _check_leaf(one.variable)
         if any(other.variable is one.variable for other in found):
             raise UnusedInputError(
-                f"the input {operand_text(one.variable)} is listed twice"
+                message(
+                    f"the input {operand_text(one.variable)} is listed twice",
+                    cure="list it once; a call brings one value for it",
+                )
             )
         found.append(one)
     return found
@@ -291,16 +294,14 @@ def add_default_updates(
         )
     skipped = set(leave_out) if leave_out else set()
     looked_at: set[Variable] = set()
+    # What an input is made of is not needed.
     cuts = [one.variable for one in ins if one.variable.owner is not None]
-    pending, before = asked, len(chosen)
+    pending = Graph(cuts, asked.outputs) if cuts else asked
+    before = len(chosen)
     while pending.outputs:
         fresh: list[Variable] = []
-        nodes, found = pending.toposort(), pending.leaves()
-        if cuts:
-            nodes = toposort(pending.outputs, cuts)
-            found = leaves(pending.outputs, cuts)
-        carried = carried_updates(nodes)
-        for leaf in found:
+        carried = carried_updates(pending.toposort())
+        for leaf in pending.leaves():
             update = getattr(leaf, "default_update", None)
             if (
                 not isinstance(leaf, SharedVariable)
@@ -316,7 +317,7 @@ def add_default_updates(
                 else:
                     (chosen[leaf],) = clone_replace([update], replace)
                 fresh.append(chosen[leaf])
-        pending = Graph((), fresh)
+        pending = Graph(cuts, fresh)
     return len(chosen) > before
 
 

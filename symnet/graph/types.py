@@ -418,7 +418,9 @@ def _survives(array: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> bool:
 
 
 def _describe(value: Any) -> str:
-    if isinstance(value, (np.ndarray, np.generic)):
+    if isinstance(value, np.ndarray):
         return f"an array of dtype {value.dtype}, shape {value.shape}"
+    if isinstance(value, np.generic):
+        return f"{value!s:.40} of dtype {value.dtype}"
     text = " ".join(repr(value).split())
     return f"{type(value).__name__} {text if len(text) < 60 else text[:57] + '...'}"

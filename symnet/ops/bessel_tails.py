@@ -22,7 +22,6 @@ FAR = 30.0  # above it, series in 1 / x
 # I0(x) = the sum of (x**2 / 4)**k / k!**2, from k = 1 on.
 I0_SERIES = tuple(np.cumprod([1 / k**2 for k in range(1, 8)]).tolist())
 
-
 # The slope of A = I1 / I0: A' = 1 - A / x - A**2, from which the series of A follow.
 # In powers of 1 / x, from 1 / x**2 on; and in powers of x**2, from 1 on.
 FAR_SLOPE = (

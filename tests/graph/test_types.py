@@ -163,7 +163,10 @@ def test_a_number_of_numpy_is_judged_by_its_value():
         got = kind.filter(number)
         assert got.dtype == np.int32 and got == number
     for number in (np.int64(2**31), np.uint64(2**40), np.float64(1.0)):
-        with pytest.raises(TypeError, match="could lose precision"):
+        text = (
+            f"got {number} of dtype {number.dtype}: the conversion could lose precision"
+        )
+        with pytest.raises(TypeError, match=text):
             kind.filter(number)
     for number in (np.array(7), np.array([7])):
         with pytest.raises(TypeError):

@@ -61,6 +61,7 @@ from symnet.rewriting.rules.logged import (
     log_of,
     negated,
     plain,
+    power_taken_out,
     shifted,
 )
 from symnet.rewriting.rules.logsums import is_shifted, log_sum
@@ -191,9 +192,10 @@ def _product_of_any_sign(node: Apply, a: Logged, b: Logged) -> Logged:
     """Powers are taken out of both factors; the rest stays under the logarithm."""
 
     def scaled() -> tuple[Variable, Variable]:
-        (left, power), (right, other) = map(_scaled, (a, b), node.inputs)
-        join = add if node.op == mul else sub
-        return node.applied_to(left, right), _joined(join, power, other)
+        pairs = list(map(power_taken_out, node.inputs, (a, b)))
+        powers = [constant(0) if power is None else power for _, power in pairs]
+        rest = node.applied_to(*(factor for factor, _ in pairs))
+        return rest, _joined(add if node.op == mul else sub, *powers)
 
     def make() -> Variable:
         rest, power = scaled()
@@ -202,13 +204,6 @@ def _product_of_any_sign(node: Apply, a: Logged, b: Logged) -> Logged:
     # What was shifted may underflow, though it does not overflow.
     over = a.over or b.over
     return Logged(make, over, True, True, True, shifts=True, scaled=scaled)
-
-
-def _scaled(one: Logged, v: Variable) -> tuple[Variable, Variable]:
-    """t and s, of which v is t exp(s)."""
-    if one.scaled is not None:
-        return one.scaled()
-    return (constant(1), one.make()) if one.pure and one.risky else (v, constant(0))
 
 
 def _joined(join: Elementwise, a: Variable, b: Variable) -> Variable:

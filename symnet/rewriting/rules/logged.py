@@ -116,6 +116,18 @@ def plain(v: Variable, signed: bool = False) -> Logged:
     return Logged(lambda: log(v), signed=signed, zero=True)
 
 
+def power_taken_out(
+    v: Variable, found: Logged | None
+) -> tuple[Variable, Variable | None]:
+    """t and s, of which v is t exp(s), by what was found of its logarithm; v and None where
+    that is not known."""
+    if found is not None and found.scaled is not None:
+        return found.scaled()
+    if found is not None and found.pure and found.risky:
+        return constant(1), found.make()
+    return v, None
+
+
 def joined_by(
     v: Variable, parts: Sequence[Logged], make: Callable[[], Variable]
 ) -> Logged:

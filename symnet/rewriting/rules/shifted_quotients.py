@@ -9,11 +9,10 @@ from typing import Any
 from symnet.graph.types import FLOATS
 from symnet.graph.variables import Variable
 from symnet.ops.arithmetic import add, neg, pow, reciprocal, sub, true_div
-from symnet.ops.base import constant
 from symnet.ops.functions import exp
 from symnet.rewriting.patterns import Match, Rule
 from symnet.rewriting.rules.fractions import fraction_of
-from symnet.rewriting.rules.logged import log_of, pure_log_of
+from symnet.rewriting.rules.logged import log_of, power_taken_out
 from symnet.rewriting.rules.quotients import softmax_by_shift
 
 
@@ -22,14 +21,10 @@ def _quotient_by_shift(match: Match) -> Variable | None:
     if match.out.type.dtype not in FLOATS:
         return None
     fraction = fraction_of(match.out)
-    below = [_scaled(v) for v in fraction.below]
+    below = [_lowered(v) for v in fraction.below]
     if not any(power is not None for _, power in below):
         return None
-    above = [_scaled(v) for v in fraction.above]
-    for k, v in enumerate(fraction.above):
-        found = pure_log_of(v) if above[k][1] is None else None
-        if found is not None and found.risky:
-            above[k] = constant(1), found.make()
+    above = [power_taken_out(v, log_of(v)) for v in fraction.above]
     raised, lowered = _summed(above), _summed(below)
     power = neg(lowered) if raised is None else sub(raised, lowered)
     fraction.above = [*(v for v, _ in above), exp(power)]
@@ -43,12 +38,12 @@ def _summed(parts: Sequence[tuple[Variable, Variable | None]]) -> Any:
     return functools.reduce(add, powers) if powers else None
 
 
-def _scaled(v: Variable) -> tuple[Variable, Variable | None]:
-    """t and s, where v is t exp(s) of any sign and may overflow."""
+def _lowered(v: Variable) -> tuple[Variable, Variable | None]:
+    """t and s, where v is t exp(s) of any sign and may overflow; of others rules know more."""
     found = log_of(v)
     if found is None or found.scaled is None or not found.over:
         return v, None
-    return found.scaled()
+    return power_taken_out(v, found)
 
 
 # Used once only, as `rules.logarithms.SHIFTS`.

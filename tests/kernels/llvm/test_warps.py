@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,18 @@ def standardised(dtype: str) -> Kernel:
     return Kernel(2, (False, True), (count, operand(dtype, [1, 0])), (inside, behind))
 
 
+def check_softmax_and_totals(made: Sequence[Any], x: Any, b: Any) -> None:
+    """Two runs, the same to the last bit: softmax of each row plus its b, and the total of
+    its powers plus b."""
+    for one, other in zip(*made, strict=True):
+        np.testing.assert_array_equal(one, other)
+    shifted = np.exp(x.astype("float64") - x.max(1, keepdims=True))
+    total = shifted.sum(1)
+    np.testing.assert_allclose(made[0][1], total + b, rtol=1e-6)
+    wanted = shifted / total[:, None] + b[:, None]
+    np.testing.assert_allclose(made[0][0], wanted, rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize("order", [1, -1])
 @pytest.mark.parametrize("length", [32, 33, 1500])
 def test_passes_follow_one_another(length: int, order: int) -> None:
@@ -102,13 +115,7 @@ def test_passes_follow_one_another(length: int, order: int) -> None:
         else:
             run_threads(kernel, x.shape, arrays, threads=3)
         made.append((inside, bias))
-    for one, other in zip(*made, strict=True):
-        np.testing.assert_array_equal(one, other)
-    shifted = np.exp(x.astype("float64") - x.max(1, keepdims=True))
-    total = shifted.sum(1)
-    np.testing.assert_allclose(made[0][1], total + b, rtol=1e-6)
-    wanted = shifted / total[:, None] + b[:, None]
-    np.testing.assert_allclose(made[0][0], wanted, rtol=1e-5, atol=1e-6)
+    check_softmax_and_totals(made, x, b)
 
 
 @pytest.mark.parametrize("kind", ["sum", "argmin"])
@@ -243,13 +250,7 @@ def test_passes_over_a_row_in_parts(order: int) -> None:
         else:
             run_threads(kernel, x.shape, arrays, threads=3)
         made.append((inside, bias))
-    for one, other in zip(*made, strict=True):
-        np.testing.assert_array_equal(one, other)
-    shifted = np.exp(x.astype("float64") - x.max(1, keepdims=True))
-    total = shifted.sum(1)
-    np.testing.assert_allclose(made[0][1], total + b, rtol=1e-6)
-    wanted = shifted / total[:, None] + b[:, None]
-    np.testing.assert_allclose(made[0][0], wanted, rtol=1e-5, atol=1e-6)
+    check_softmax_and_totals(made, x, b)
 
 
 def test_the_stages_of_a_kernel() -> None:
