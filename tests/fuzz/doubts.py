@@ -16,7 +16,16 @@ from symnet.graph.traverse import toposort
 from symnet.graph.types import FLOATS
 from tests.fuzz.numbers import narrow, unstable
 from tests.fuzz.program import Meaning, Program, all_steps
-from tests.fuzz.spaces import Doubtful, Near, Tie, Unknown, Wide, widened
+from tests.fuzz.spaces import (
+    LEAST,
+    TINY,
+    Doubtful,
+    Near,
+    Tie,
+    Unknown,
+    Wide,
+    widened,
+)
 
 DIGITS = 640  # exp(-800) beside 1, and twice the step of differences
 MANY = 1000  # numbers of one leaf, beyond which digits take too long
@@ -69,12 +78,22 @@ class Doubts:
             raise Unknown("too many numbers for many digits")
         with mpmath.workdps(DIGITS):
             leaves = {n: widened(a) for n, a in given.items()}
+            LEAST.set(self.least_apart(given))
             try:
                 meaning = Meaning(space, self.dtypes, True)
                 return meaning.run(self.program["steps"], leaves)
             except (TypeError, ValueError, AttributeError, ArithmeticError,
                     IndexError) as error:  # fmt: skip
                 raise Unknown(str(error)) from error
+
+    def least_apart(self, given: Mapping[int, Any]) -> float:
+        """How far apart two differences of numbers as large as the leaves have to be."""
+        kinds = [d for d in self.dtypes.values() if d in FLOATS]
+        eps = max((float(np.finfo(d).eps) for d in kinds), default=0.0)
+        largest = max(
+            (float(np.max(np.abs(a), initial=0)) for a in given.values()), default=0
+        )
+        return max(TINY, 4 * eps * largest)
 
     def tied(self, given: Mapping[int, Any]) -> bool:
         """Whether a comparison in the program is decided by roundings, or which elements of
