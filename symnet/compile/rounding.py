@@ -33,12 +33,14 @@ def off_by_rounding(
     compute: Callable[[Apply, Sequence[Any]], Sequence[Any]],
     rng: np.random.Generator,
     side: float = 1.0,
+    chance: float = 1.0,
 ) -> list[Any]:
     """The results of an operation, each off by its last bits where it rounds, at random,
     and the other way where `side` is -1.  Floats that differ by no more than that may be
     equal: of many that nearly are the largest, each may be the one.
 
     compute: what gave the results for `arrays`.
+    chance: how likely an element is off.
     """
     if isinstance(node.op, Elementwise) and node.op.name == "eq":
         left, right = arrays
@@ -49,7 +51,9 @@ def off_by_rounding(
             sizes = compute(node, [np.abs(a) for a in arrays])
     exact = _exact(node, arrays, results, compute)
     return [
-        result if same or not _is_float(result) else _disturbed(result, size, rng, side)
+        result
+        if same or not _is_float(result)
+        else _disturbed(result, size, rng, side, chance)
         for result, size, same in zip(results, sizes, exact, strict=True)
     ]
 
@@ -132,11 +136,16 @@ def _moves(result: Any, other: Any, arrays: Sequence[Any]) -> bool:
     return bool(np.all(fine))
 
 
-def _disturbed(result: Any, size: Any, rng: np.random.Generator, side: float) -> Any:
+def _disturbed(
+    result: Any, size: Any, rng: np.random.Generator, side: float, chance: float
+) -> Any:
     """A result off by the last bits of `size`."""
     array = np.asarray(result)
     limits = np.finfo(array.dtype)
     last, least = side * BITS * rng.uniform(-1.0, 1.0, (2, *array.shape))
+    if chance < 1.0:
+        off = rng.random(array.shape) < chance
+        last, least = last * off, least * off
     with np.errstate(all="ignore"):
         size = np.abs(size).astype(array.dtype)
         moved = array + size * (last * limits.eps) + least * limits.tiny

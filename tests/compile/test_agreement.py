@@ -44,6 +44,18 @@ def test_the_reach_of_rounding():
     assert 0 < sure.max() < 3e-13 and not exact.any()
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_number_next_to_zero_may_be_any_other(dtype):
+    """Whose logarithm has no digits: of -log(p) with p = 1, which is off or is not."""
+    x = T.vector("x", dtype)
+    cost = -T.log(1 / (1 + T.exp(-x)))
+    guarded = T.switch(cost > 0, T.log(cost), np.asarray(0, dtype))
+    given = {x: np.array([3.0, 30.0 if dtype == "float32" else 80.0], dtype)}
+    wants = evaluate([guarded], given)
+    (reach,) = reach_of_rounding([guarded], wants, given)
+    assert reach[0] < 1e-3 and reach[1] > 80
+
+
 def test_explained():
     none = np.zeros(2)
     want = np.array([1.0, np.inf])

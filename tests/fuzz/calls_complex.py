@@ -77,6 +77,13 @@ def _wide_products(z: Any) -> Any:
     return z.dot(_conj_of_objects(z).T).dot(z) * mpmath.mpf(0.125)
 
 
+def log1p(z: Any) -> Any:
+    """NumPy's adds 1 first, and loses what is small beside it."""
+    x, y = z.real, z.imag
+    small = np.log1p(x * (2 + x) + y * y) / 2 + 1j * np.arctan2(y, 1 + x)
+    return np.where(abs(z) < 0.125, small.astype(z.dtype), np.log1p(z))
+
+
 STEPS: dict[str, Meanings] = {
     "times": (_symbolic_factor, lambda z: times(z, FACTOR), lambda z: times(z, FACTOR)),
     "square": (T.sqr, np.square, lambda z: z * z),
@@ -90,7 +97,7 @@ STEPS: dict[str, Meanings] = {
     ),
     "log": (T.log, np.log, beside_a_cut(mpmath.log, 0.0)),
     "sqrt": (T.sqrt, np.sqrt, beside_a_cut(mpmath.sqrt, 0.0)),
-    "log1p": (T.log1p, np.log1p, beside_a_cut(lambda z: mpmath.log(1 + z), -1.0)),
+    "log1p": (T.log1p, log1p, beside_a_cut(lambda z: mpmath.log(1 + z), -1.0)),
     "sin": (
         lambda z: T.sin(z * 0.25), lambda z: np.sin(z * z.dtype.type(0.25)),
         each(lambda z: mpmath.sin(z / 4)),
@@ -115,7 +122,7 @@ STEPS: dict[str, Meanings] = {
     ),
     "log1p of tanh": (
         lambda z: T.log1p(T.tanh(z * 0.25)),
-        lambda z: np.log1p(np.tanh(z * z.dtype.type(0.25))),
+        lambda z: log1p(np.tanh(z * z.dtype.type(0.25))),
         beside_a_cut(lambda z: mpmath.log(1 + mpmath.tanh(z / 4)), 0.0),
     ),
     "products": (
