@@ -101,9 +101,13 @@ class StateFlows:
             for v, start in self.starts.items()
         }
 
-    def seed(self, k: int, v: Variable) -> None:
-        """Have the flags that are read at `v` start from those of the last row."""
+    def seed(self, k: int, v: Variable, whole: bool) -> None:
+        """Have the flags that are read at `v` start from those of the last row, or, where
+        the state's seed is all of its history (`whole`), from those of all rows."""
         if k in self.rows and k in self.leaves:
+            if whole:
+                self.starts[v] = getitem(self.rows[k], slice(None, None, -1))
+                return
             last = getitem(self.rows[k], slice(-1, None))
             more = getitem(self.starts[v], slice(1, None))
             self.starts[v] = last if more.type.shape[0] == 0 else join(0, last, more)

@@ -202,7 +202,7 @@ class Backward:
         deep, the last one first.  The state backwards starts from them, and nothing is
         walked over."""
         state = self.op.states[k]
-        if state.keep == state.depth:
+        if state.keeps_least:
             return getitem(g, slice(None, None, -1))
         row = last_row(g, state.depth) if state.keep is None else None
         if row is None or state.depth == 1:
@@ -254,7 +254,7 @@ class Backward:
         self.flows.take(self.carried, self.starts)
         for k, tap, v in self.carried:
             if self._holds_seed(k, tap):
-                self.flows.seed(k, v)
+                self.flows.seed(k, v, self.op.states[k].keeps_least)
         self.totals: dict[Variable, Variable] = {}
         for v, outer in zip(self.inner.others, self.outer.others):
             if v in self.added:

@@ -63,6 +63,11 @@ class State:
         """How many rows a state starts from."""
         return -self.taps[0]
 
+    @property
+    def keeps_least(self) -> bool:
+        """Whether no more rows are handed out than a next step would read."""
+        return self.keep == self.depth
+
 
 class ScanInputs(NamedTuple):
     """What a Scan gets, in order."""
