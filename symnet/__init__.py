@@ -22,7 +22,7 @@ from symnet.collector import (
 
 with _collector_paused():
     from symnet import (
-        compile, gof, gradient, ifelse, printing, random, scalar, sparse, tensor,
+        compile, gradient, ifelse, scalar, sparse, tensor,
     )  # fmt: skip
 
     _objects_stay()
@@ -33,7 +33,7 @@ from symnet.config import config
 from symnet.errors import (
     DisconnectedInputError, MissingInputError, NullTypeGradError, UnusedInputError,
 )  # fmt: skip
-from symnet.gof import FunctionGraph
+from symnet.rewriting.function_graph import FunctionGraph
 from symnet.gradient import Lop, Rop, grad, subgraph_grad
 from symnet.rewriting.bypassed import clone
 from symnet.graph.types import Type
@@ -46,10 +46,7 @@ from symnet.ops.scan.folds import foldl, foldr, map, reduce, scan_checkpoints
 from symnet.ops.scan.scan_function import scan
 from symnet.ops.sparse.sparse_stacks import sparse_grad
 from symnet.ops.users import as_op
-from symnet.printing import debugprint, draw, pp, pprint
-from symnet.progress_display import progress
 from symnet.shared import SharedVariable, shared
-from symnet.environment import show_config
 from symnet.updates import OrderedUpdates
 
 __version__ = "0.1.0"
@@ -58,19 +55,28 @@ change_flags = config.change_flags
 
 if _typing.TYPE_CHECKING:
     from symnet import (
-        d3viz as d3viz, datasets as datasets, debug as debug, misc as misc,
-        models as models, optim as optim, sandbox as sandbox,
+        d3viz as d3viz, datasets as datasets, debug as debug, gof as gof, misc as misc,
+        models as models, optim as optim, printing as printing, random as random,
+        sandbox as sandbox,
         scan_module as scan_module, tensorboard as tensorboard,
         training as training, typed_list as typed_list,
     )  # fmt: skip
+    from symnet.environment import show_config
     from symnet.parameter_files import load, save
+    from symnet.printing.draw import draw
+    from symnet.printing.formula import pp, pprint
+    from symnet.printing.plain_text import debugprint
+    from symnet.progress_display import progress
     from symnet.theano_names import install_as_theano
     from symnet.viewer.page import view
 else:
-    __getattr__ = _lazy_names(
-        "symnet", "d3viz", "datasets", "debug", "misc", "models", "optim", "sandbox",
-        "scan_module", "tensorboard", "training", "typed_list", load="parameter_files",
-        save="parameter_files", install_as_theano="theano_names", view="viewer.page",
+    __getattr__, __dir__ = _lazy_names(
+        "symnet", "d3viz", "datasets", "debug", "gof", "misc", "models", "optim",
+        "printing", "random", "sandbox", "scan_module", "tensorboard", "training", "typed_list",
+        debugprint="printing", draw="printing", install_as_theano="theano_names",
+        load="parameter_files", pp="printing", pprint="printing",
+        progress="progress_display", save="parameter_files",
+        show_config="environment", view="viewer.page",
     )  # fmt: skip
 
 __all__ = [

@@ -11,10 +11,9 @@ import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from html import escape
 from typing import Any
 
-from symnet.html_tables import html_table
+from symnet.html_tables import escape, html_table
 
 # name -> (allowed values or type, what it means)
 CHOICES: dict[str, tuple[str, ...]] = {

@@ -5,7 +5,8 @@ from __future__ import annotations
 import platform
 
 from symnet.config import config
-from symnet.kernels.devices import GPUS, every_device
+from symnet.kernels.devices import every_device
+from symnet.kernels.gpus import GPUS
 
 PACKAGES = ("numpy", "scipy", "llvmlite", "cupy-cuda13x")
 

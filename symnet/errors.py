@@ -7,16 +7,21 @@ TypeError, a wrong size or value a ValueError, a wrong position an IndexError.
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial, wraps
 from types import TracebackType
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from symnet.config import config
+from symnet.lazy import imported_when_called
+
+if TYPE_CHECKING:
+    from difflib import get_close_matches
+else:  # slow to import
+    get_close_matches = imported_when_called("difflib", "get_close_matches")
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -104,6 +109,11 @@ def message(
     return "\n".join(lines)
 
 
+def near(name: str, names: Iterable[str], count: int = 3) -> list[str]:
+    """Those of the names that `name` may be a slip for, the nearest first."""
+    return get_close_matches(name, sorted(set(names)), count, cutoff=0.7)
+
+
 def briefly(function: Callable[P, R]) -> Callable[P, R]:
     """Decorator for what users call: errors leave it without the frames inside symnet.
 
@@ -144,7 +154,7 @@ def _misspelled(
         return None
     for name in given:
         if name not in parameters:
-            close = difflib.get_close_matches(name, parameters, 1, 0.7)
+            close = near(name, parameters, 1)
             meant = ELSEWHERE.get(name)
             found = [meant] if meant in parameters else close
             return TypeError(

@@ -3,6 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from symnet.lazy import imported_when_called
+
+if TYPE_CHECKING:
+    from html import escape as escape
+else:
+    escape = imported_when_called("html", "escape")  # slow to import
 
 CELL = 'style="text-align:left;vertical-align:top;padding:2px 10px"'
 

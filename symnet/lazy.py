@@ -36,20 +36,29 @@ class cached_property(Generic[T]):
         return value
 
 
-def lazy_names(package: str, *modules: str, **homes: str) -> Callable[[str], Any]:
+def lazy_names(
+    package: str, *modules: str, **homes: str
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """A package's `__getattr__` that imports these of its modules, and functions from
-    their homes (name="module" below the package), once each."""
+    their homes (name="module", below the package or, named in full, elsewhere), once each;
+    and its `__dir__`, by which notebooks complete names."""
+    root = package.partition(".")[0] + "."
 
     def get(name: str) -> Any:
         if name in modules:
             return import_module(f"{package}.{name}")
         if name in homes:
-            found = getattr(import_module(f"{package}.{homes[name]}"), name)
+            home = homes[name]
+            path = home if home.startswith(root) else f"{package}.{home}"
+            found = getattr(import_module(path), name)
             setattr(sys.modules[package], name, found)
             return found
         raise AttributeError(f"module {package!r} has no attribute {name!r}")
 
-    return get
+    def names() -> list[str]:
+        return sorted({*vars(sys.modules[package]), *modules, *homes})
+
+    return get, names
 
 
 def imported_when_called(module: str, name: str) -> Callable[..., Any]:

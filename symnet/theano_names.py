@@ -7,12 +7,12 @@ that says what does.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import os
 import pkgutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -29,6 +29,7 @@ from symnet.compile import (
     function_dump,
 )
 from symnet.config import config
+from symnet.errors import near
 from symnet.gof import InconsistencyError, ParamsType
 from symnet.graph.object_types import Generic, generic
 from symnet.ops.elementwise import Elementwise
@@ -106,22 +107,33 @@ def refusal(where: str, name: str, known: Iterable[str]) -> str:
     why = reason(where, name)
     if why is not None:
         return f"symnet does not have {where}.{name}: {why}"
-    near = difflib.get_close_matches(name, sorted(set(known)), n=3, cutoff=0.7)
-    hint = f"; there is {', '.join(near)}" if near else ""
+    meant = near(name, known)
+    hint = f"; there is {', '.join(meant)}" if meant else ""
     return f"symnet does not have {where}.{name}{hint}"
+
+
+# The functions by which modules explain what they do not have.
+REFUSING: set[Any] = set()
 
 
 def refuse_in(where: str, module: ModuleType) -> None:
     """Have a module explain what it does not have.  Programs may go on asking by
     `hasattr`."""
+    lazy = vars(module).get("__getattr__")
+    if lazy in REFUSING:
+        return
 
     def missing(name: str) -> Any:
+        if lazy is not None:
+            with suppress(AttributeError):
+                return lazy(name)
         why = reason(where, name) or reason(f"{where}.{name}")
         if why is not None and why != GPU and not name.startswith("__"):
             return RefusedName(where, name, why)
         raise AttributeError(refusal(where, name, vars(module)))
 
-    vars(module).setdefault("__getattr__", missing)
+    REFUSING.add(missing)
+    vars(module)["__getattr__"] = missing
 
 
 class RefusedModules(Loader):

@@ -8,7 +8,6 @@ set, or is refused where another value than its default asks for what there is n
 from __future__ import annotations
 
 import configparser
-import difflib
 import os
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,6 +15,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from symnet.config import config
+from symnet.errors import near
 from symnet.theano_parameters import ConfigParam
 
 # Those that work, under the name that symnet.config has for them.
@@ -351,8 +351,8 @@ class Settings(SettingsGroup):
 
 def unknown(path: str) -> str:
     """The text of an error for a setting that Theano does not have."""
-    near = difflib.get_close_matches(path, [*WORKING, *DEFAULTS], n=3, cutoff=0.7)
-    hint = f"; there is {', '.join(near)}" if near else ""
+    meant = near(path, [*WORKING, *DEFAULTS])
+    hint = f"; there is {', '.join(meant)}" if meant else ""
     return f"symnet does not have theano.config.{path}{hint}"
 
 

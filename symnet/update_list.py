@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from html import escape
 from typing import Any
 
 from symnet.graph.traverse import clone_replace
 from symnet.graph.variables import Variable
-from symnet.html_tables import html_table
+from symnet.html_tables import escape, html_table
 from symnet.printing.formula import pp
 from symnet.shared import SharedVariable
 

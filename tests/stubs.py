@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import symnet  # noqa: F401  attaches the methods
+import symnet.random  # noqa: F401
 import symnet.tensor  # noqa: F401
 from symnet.graph.attached import Attached
 

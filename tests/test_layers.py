@@ -29,7 +29,7 @@ def floors(text: str) -> list[str]:
 
 
 FLOORS = floors("""
-collector html_tables config data_classes errors lazy recent times progress_display
+collector lazy html_tables config data_classes errors recent times progress_display
 graph: origin unused_code entering types equal_values object_types attached variables op
 graph: testvalues traverse asked
 graph: promised evaluate pickling inner
@@ -77,7 +77,7 @@ kernels.cuda: gpu_program gpu_device emulated_cublas emulated_driver cuda_graphs
 kernels.cpu.library: scalar_loop
 kernels.cpu.runtime: step_table
 kernels.cpu: cpu_device
-kernels: devices .
+kernels: gpus devices .
 
 shared
 ops: about lowerings base elementwise methods comparison arithmetic whole_numbers
@@ -85,6 +85,7 @@ ops: complex_parts operators habits functions special tails bessel_tails inputs
 ops: sizes alloc shape reshape reduce statistics creation subtensor joining advanced indexing picks
 ops: assertions diagonal rearrange cumulative sorting order_objects positions fourier
 ops.random: drawing integer_ranges mrg mrg_streams philox_reference philox random_state
+ops.random: shared_states
 ops.random: random_streams
 ops: composed checks barriers
 ops.linalg: gemm products covariances

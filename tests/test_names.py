@@ -162,11 +162,27 @@ def test_parts_are_there_without_an_import_of_their_own() -> None:
     assert told.stdout.endswith(" False\n") and told.stdout.count("<") == 5
 
 
+def test_names_are_listed_before_they_are_imported() -> None:
+    code = (
+        "import symnet; T = symnet.tensor; print({'pp', 'optim', 'grad'} <= {*dir(symnet)}, "
+        "{'nlinalg', 'exp'} <= {*dir(T)}, {'ctc', 'relu'} <= {*dir(T.nnet)})"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert told.stdout == "True True True\n"
+
+
 def test_import_starts_nothing() -> None:
     """No module that is slow, or that a user may not have, is imported with symnet."""
     heavy = (
-        "sympy networkx cupy matplotlib scipy torch rich subprocess unittest".split()
-    )
+        "sympy networkx cupy matplotlib scipy torch rich subprocess unittest html difflib "
+        "numpy.random symnet.kernels.gpus symnet.printing symnet.tensor.nlinalg"
+    ).split()
     code = f"import sys, symnet; print([m for m in {heavy} if m in sys.modules])"
     told = subprocess.run(
         [sys.executable, "-c", code],

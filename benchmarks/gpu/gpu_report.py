@@ -158,7 +158,7 @@ class Report:
     def configuration(self) -> Step:
         program = (
             "import symnet; symnet.show_config()\n"
-            "from symnet.kernels.devices import CUDA\n"
+            "from symnet.kernels.gpus import CUDA\n"
             "print('missing:', CUDA.missing())"
         )
         text, error = ran([sys.executable, "-c", program], self.limit)

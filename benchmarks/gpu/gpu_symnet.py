@@ -17,7 +17,7 @@ from benchmarks.problem import (
     Sampling,
     Training,
 )
-from symnet.kernels.devices import GPUS
+from symnet.kernels.gpus import GPUS
 
 # The setting that allows products a precision.
 FLAGS = {"tf32": "gpu_tf32", "bf16": "gpu_bf16"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import warnings
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from copy import copy
@@ -14,7 +13,7 @@ from symnet.compile.fitting import as_any, fit
 from symnet.compile.in_out import In, as_output
 from symnet.config import config
 from symnet.data_classes import dataclass
-from symnet.errors import MissingInputError, UnusedInputError, message
+from symnet.errors import MissingInputError, UnusedInputError, message, near
 from symnet.graph.asked import inputs_asked
 from symnet.graph.traverse import Graph, ancestors, clone_replace, toposort
 from symnet.graph.variables import Constant, Variable, operand_text
@@ -429,8 +428,8 @@ def check_inputs(
 def _missing(leaf: Variable, ins: Sequence[In], wanted: Sequence[Variable]) -> str:
     user = next((n for n in toposort(wanted) if leaf in n.inputs), None)
     names = [one.variable.name for one in ins if one.variable.name]
-    near = difflib.get_close_matches(leaf.name or "", names, n=1)
-    hint = f" (did you mean {near[0]}? It is another variable)" if near else ""
+    meant = near(leaf.name or "", names, 1)
+    hint = f" (did you mean {meant[0]}? It is another variable)" if meant else ""
     return message(
         f"{operand_text(leaf)} is needed, but it is neither an input nor given{hint}",
         operation=user.op if user is not None else None,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from html import escape
 from typing import Any
 
 from symnet.compile.debugmode import DebugEngine
@@ -17,7 +16,7 @@ from symnet.compile.lower.program import (
     every_instruction,
 )
 from symnet.graph.variables import Variable
-from symnet.html_tables import html_table
+from symnet.html_tables import escape, html_table
 from symnet.times import time_text
 
 MOST_LISTED = 8  # inputs, outputs or updates; the others are folded up

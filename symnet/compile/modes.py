@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from copy import copy
 from functools import partial
@@ -12,7 +11,7 @@ from symnet.compile.executable import shared_of, uses_of, values_of
 from symnet.compile.inner_graphs import stable_throughout, written_out
 from symnet.compile.pipeline import compile_graph, known_tags, rewrite_graph
 from symnet.config import config
-from symnet.errors import message
+from symnet.errors import message, near
 from symnet.graph.evaluate import evaluate
 from symnet.graph.object_types import holds_objects, own_object
 from symnet.graph.origin import capture
@@ -230,8 +229,8 @@ def checked_tags(tags: Sequence[str]) -> Sequence[str]:
             )
         if tag in known or is_of_graphics_card(tag):
             continue
-        near = difflib.get_close_matches(tag, sorted(known), n=3)
-        hint = f": did you mean {', '.join(near)}?" if near else ""
+        meant = near(tag, known)
+        hint = f": did you mean {', '.join(meant)}?" if meant else ""
         raise ValueError(
             message(
                 f"there is no rewrite {tag!r}{hint}",

@@ -10,7 +10,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field
-from html import escape
 from time import perf_counter, perf_counter_ns
 from typing import Any, TextIO, TypeVar
 
@@ -33,7 +32,7 @@ from symnet.data_classes import dataclass
 from symnet.graph.evaluate import compute
 from symnet.graph.origin import Origin
 from symnet.graph.variables import Apply
-from symnet.html_tables import html_table
+from symnet.html_tables import escape, html_table
 from symnet.kernels.memory import Traffic
 from symnet.ops.elementwise import Cast
 from symnet.ops.shape import DimShuffle

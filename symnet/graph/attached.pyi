@@ -15,7 +15,7 @@ class Attached:
     def __and__(self, other: TensorLike) -> Variable: ...
     def __array_function__(
         self,
-        function: Callable[..., Any],
+        called: Callable[..., Any],
         kinds: Iterable[type],
         arguments: tuple[Any, ...],
         keywords: Mapping[str, Any],

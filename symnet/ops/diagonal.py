@@ -21,13 +21,14 @@ from symnet.ops.creation import arange
 from symnet.ops.elementwise import cast
 from symnet.ops.lowerings import Shapes, Sizes
 from symnet.ops.methods import method
+from symnet.ops.reduce import sum as sum_over
 from symnet.ops.shape import shape_padleft, shape_padright
 from symnet.ops.sizes import shape_i, size_scalar
 from symnet.ops.subtensor import WriteOp, check_fits
 
 __all__ = [
     "Diagonal", "alloc_diag", "diag", "diagonal", "extract_diag", "fill_diagonal",
-    "fill_diagonal_offset",
+    "fill_diagonal_offset", "trace",
 ]  # fmt: skip
 
 
@@ -253,3 +254,17 @@ def fill_diagonal_offset(a: Any, val: Any, offset: Any) -> Variable:
     columns = arange(shape_i(matrix, 1))
     there = eq(shape_padright(rows), shape_padleft(columns))
     return switch(there, cast(value, matrix.type.dtype), matrix)
+
+
+@method("trace")
+def trace(X: Any) -> Variable:
+    """The sum of the elements on the diagonal of a matrix.
+
+    Raises: TypeError for another rank.
+    """
+    matrix = as_tensor(X)
+    if matrix.type.ndim != 2:
+        raise TypeError(
+            message("trace takes a matrix", operands=[operand_text(matrix)])
+        )
+    return sum_over(diagonal(matrix))

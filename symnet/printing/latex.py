@@ -13,7 +13,6 @@ from symnet.ops.checks import Checked
 from symnet.ops.creation import Arange
 from symnet.ops.elementwise import Cast, Elementwise
 from symnet.ops.linalg.products import Dot
-from symnet.ops.methods import method
 from symnet.ops.nnet.activations import LogSoftmax, Softmax
 from symnet.ops.nnet.convolution import Convolution
 from symnet.ops.random.philox import PhiloxDraw, PhiloxVariates
@@ -362,11 +361,10 @@ def _role(role: str) -> str:
     return rf"\text{{{_escaped(role)}}}" if role else ""
 
 
-@method("_repr_latex_")
-def repr_latex(self: Variable) -> str | None:
+def displayed(variable: Variable) -> str | None:
     """What notebooks show; None (the plain text is shown) for very large graphs."""
     writer = FormulaWriter(LATEX, define_names=True)
-    writer.write(self)
+    writer.write(variable)
     if len(writer.forms) > BROADEST:
         return None
-    return rf"$\displaystyle {latex(self)}$"
+    return rf"$\displaystyle {latex(variable)}$"

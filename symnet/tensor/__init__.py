@@ -7,6 +7,9 @@ but all, any, max, min, pow, round and sum are those of arrays.
 # ruff: noqa: I001  (tables of names, several a line)
 from __future__ import annotations
 
+import typing as _typing
+
+from symnet.lazy import lazy_names as _lazy_names
 from symnet.ops import operators as _operators  # noqa: F401  gives variables +, -, ...
 from symnet.ops.arithmetic import divmod as divmod
 from symnet.ops.complex_parts import complex as complex
@@ -18,13 +21,11 @@ from symnet.ops.inputs import *  # noqa: F403
 from symnet.ops.reduce import *  # noqa: F403
 from symnet.ops.statistics import *  # noqa: F403
 from symnet.ops.ifelse.conditional import ifelse
-from symnet.printing.plain_text import min_informative_str
 from symnet import scalar as scal
 from symnet.shared import shared
 from symnet.shared import shared as _shared  # noqa: F401  programs say T._shared
 from symnet.tensor import (
-    array_api, basic, elemwise, extra_ops, fft, inplace, nlinalg, nnet, opt, raw_random,
-    shared_randomstreams, sharedvar, signal, slinalg, subtensor, xlogx,
+    array_api, basic, elemwise, extra_ops, nnet, sharedvar, subtensor,
 )  # fmt: skip
 from symnet.tensor import numpy_calls as _numpy_calls  # noqa: F401  np.exp(x)
 from symnet.tensor.basic import *  # noqa: F403
@@ -34,6 +35,19 @@ from symnet.tensor.extra_ops import *  # noqa: F403
 from symnet.tensor.sort import argsort, argtopk, sort, topk, topk_and_argtopk
 from symnet.tensor.subtensor import *  # noqa: F403
 
+if _typing.TYPE_CHECKING:
+    from symnet.printing.plain_text import min_informative_str
+    from symnet.tensor import (
+        fft as fft, inplace as inplace, nlinalg as nlinalg, opt as opt,
+        raw_random as raw_random, shared_randomstreams as shared_randomstreams,
+        signal as signal, slinalg as slinalg, xlogx as xlogx,
+    )  # fmt: skip
+else:
+    __getattr__, __dir__ = _lazy_names(
+        "symnet.tensor", "fft", "inplace", "nlinalg", "opt", "raw_random",
+        "shared_randomstreams", "signal", "slinalg", "xlogx",
+        min_informative_str="symnet.printing.plain_text",
+    )  # fmt: skip
 __all__ = [
     "argsort", "argtopk", "array_api", "basic", "elemwise", "extra_ops", "fft", "ifelse", "inplace",
     "min_informative_str", "nlinalg", "nnet", "opt", "scal",

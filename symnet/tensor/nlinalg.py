@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 from symnet.ops.linalg.determinants import Det, SLogDet, det, slogdet
-from symnet.ops.diagonal import alloc_diag, diag, extract_diag
+from symnet.ops.diagonal import alloc_diag, diag, extract_diag, trace
 from symnet.ops.linalg.matrices import (
     matrix_dot,
     matrix_power,
     norm,
     tensorinv,
     tensorsolve,
-    trace,
 )
 from symnet.ops.linalg.linalg_names import (
     AllocDiag, QRFull, QRIncomplete, TensorInv, TensorSolve,

@@ -10,15 +10,23 @@ array of Python objects, which NumPy would make, computes something else without
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from symnet.errors import briefly, message
 from symnet.graph.variables import Constant, Variable, operand_text
+from symnet.lazy import imported_when_called
 from symnet.ops.methods import method as attached
 from symnet.shared import SharedVariable
-from symnet.tensor.numpy_table import ELEMENTWISE, FUNCTIONS, REDUCTIONS
+
+TABLE = "symnet.tensor.numpy_table"  # it needs all modules of functions
+if TYPE_CHECKING:
+    from symnet.tensor.numpy_table import elementwise, function, reduction
+else:
+    elementwise = imported_when_called(TABLE, "elementwise")
+    function = imported_when_called(TABLE, "function")
+    reduction = imported_when_called(TABLE, "reduction")
 
 
 @attached("__array_ufunc__")
@@ -41,38 +49,40 @@ def apply_elementwise(
                 cure="write a = a + x in the place of a += x: the result is a variable",
             )
         )
-    if method == "reduce" and name in REDUCTIONS:
-        reduction = REDUCTIONS[name], "a | axis dtype out keepdims"
-        return _call(f"np.{name}.reduce", reduction, inputs, {"axis": 0, **keywords})
+    if method == "reduce" and (reduce := reduction(name)) is not None:
+        entry = reduce, "a | axis dtype out keepdims"
+        return _call(f"np.{name}.reduce", entry, inputs, {"axis": 0, **keywords})
     if method != "__call__":
         raise _unknown(f"np.{name}.{method}", inputs)
-    if name not in ELEMENTWISE:
+    ours = elementwise(name)
+    if ours is None:
         raise _unknown(f"np.{name}", inputs)
     for keyword, value in keywords.items():
         if not _means_nothing(keyword, value):
             raise _no_argument(f"np.{name}", keyword, inputs)
-    return ELEMENTWISE[name](*inputs)
+    return ours(*inputs)
 
 
 @attached("__array_function__")
 @briefly
 def apply_function(
     self: Variable,
-    function: Callable[..., Any],
+    called: Callable[..., Any],
     kinds: Iterable[type],
     arguments: tuple[Any, ...],
     keywords: Mapping[str, Any],
 ) -> Any:
-    """What `function(*arguments, **keywords)` is where an argument holds a variable.
+    """What `called(*arguments, **keywords)` is where an argument holds a variable.
 
     Raises: TypeError for functions and arguments that `symnet.tensor` lacks.
     """
-    module = (getattr(function, "__module__", None) or "numpy").split(".")
+    module = (getattr(called, "__module__", None) or "numpy").split(".")
     short = [part for part in module if part in ("linalg", "fft")]
-    name = ".".join([*short, function.__name__])
-    if name not in FUNCTIONS:
+    name = ".".join([*short, called.__name__])
+    entry = function(name)
+    if entry is None:
         raise _unknown(f"np.{name}", arguments)
-    return _call(f"np.{name}", FUNCTIONS[name], arguments, keywords)
+    return _call(f"np.{name}", entry, arguments, keywords)
 
 
 def _call(
@@ -81,7 +91,7 @@ def _call(
     arguments: tuple[Any, ...],
     keywords: Mapping[str, Any],
 ) -> Any:
-    """Call one of ours with arguments that are given as NumPy's (see `FUNCTIONS`)."""
+    """Call one of ours with arguments that are given as NumPy's (see `numpy_table.FUNCTIONS`)."""
     ours, parameters = entry
     first, _, others = parameters.partition("|")
     if first.strip() == "*":

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from symnet.ops import sorting
 from symnet.ops.arithmetic import divmod
 from symnet.ops.tails import logaddexp
 from symnet.tensor import basic as T
 from symnet.tensor import extra_ops, nlinalg, numpy_compositions, slinalg, subtensor
-from symnet.tensor import sort as sorting
 
 N = numpy_compositions
 
@@ -152,3 +152,18 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], str]] = {
     "linalg.trace": (N.linalg_trace, "x | offset"),
     "linalg.multi_dot": (N.multi_dot, "arrays | out"),
 }
+
+
+def elementwise(name: str) -> Callable[..., Any] | None:
+    """What `np.name` is of variables; None for what there is not."""
+    return ELEMENTWISE.get(name)
+
+
+def reduction(name: str) -> Callable[..., Any] | None:
+    """What `np.name.reduce` is of variables."""
+    return REDUCTIONS.get(name)
+
+
+def function(name: str) -> tuple[Callable[..., Any], str] | None:
+    """What `np.name` is of variables, and NumPy's parameters of it."""
+    return FUNCTIONS.get(name)

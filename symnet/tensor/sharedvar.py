@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from symnet.graph.types import TensorType
+from symnet.ops.random import shared_states as _shared_states  # noqa: F401  registers
 from symnet.shared import SharedVariable, shared, shared_constructor
 from symnet.shared import SharedVariable as ScalarSharedVariable
 from symnet.shared import SharedVariable as TensorSharedVariable

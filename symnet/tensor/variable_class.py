@@ -1,4 +1,5 @@
-"""Theano's class of symbolic tensors: it recognises variables, and programs derive from it."""
+"""Theano's class of symbolic tensors: it recognises variables, and programs derive from it;
+and how notebooks show variables."""
 
 from __future__ import annotations
 
@@ -6,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from symnet.graph.types import TensorType
 from symnet.graph.variables import Constant, Variable
+from symnet.lazy import imported_when_called
+from symnet.ops.methods import method
 from symnet.shared import SharedVariable
+
+if TYPE_CHECKING:
+    from symnet.printing.latex import displayed
+else:
+    displayed = imported_when_called("symnet.printing.latex", "displayed")
 
 __all__ = ["TensorVariable"]
 
@@ -38,3 +46,8 @@ else:
         >>> [isinstance(v, T.TensorVariable) for v in (x, x + 1, T.constant(1.0))]
         [True, True, False]
         """
+
+
+@method("_repr_latex_")
+def repr_latex(self: Variable) -> str | None:
+    return displayed(self)

@@ -13,7 +13,6 @@ from symnet.ops.arithmetic import absolute, mul, pow, sqr
 from symnet.ops.base import as_tensor
 from symnet.ops.comparison import neq
 from symnet.ops.creation import eye
-from symnet.ops.diagonal import diagonal
 from symnet.ops.elementwise import cast
 from symnet.ops.linalg.products import dot, size_product
 from symnet.ops.linalg.solving import (
@@ -21,7 +20,6 @@ from symnet.ops.linalg.solving import (
     solve,
 )
 from symnet.ops.linalg.spectral import svd
-from symnet.ops.methods import method
 from symnet.ops.reduce import max as max_over
 from symnet.ops.reduce import min as min_over
 from symnet.ops.reduce import sum as sum_over
@@ -32,24 +30,8 @@ from symnet.ops.statistics import root_of_norm
 
 __all__ = [
     "kron", "matrix_dot", "matrix_power", "norm", "tensorinv",
-    "tensorsolve", "trace",
+    "tensorsolve",
 ]  # fmt: skip
-
-
-def trace(X: Any) -> Variable:
-    """The sum of the elements on the diagonal of a matrix.
-
-    Raises: TypeError for another rank.
-    """
-    matrix = as_tensor(X)
-    if matrix.type.ndim != 2:
-        raise TypeError(
-            message("trace takes a matrix", operands=[operand_text(matrix)])
-        )
-    return sum_over(diagonal(matrix))
-
-
-method("trace")(trace)
 
 
 def matrix_dot(*args: Any) -> Variable:

@@ -29,7 +29,7 @@ from symnet.ops.elementwise import cast
 from symnet.ops.lowerings import CallOf, Lowering, Shapes, Sizes
 from symnet.ops.random.drawing import Draw, concrete_sizes, required_sizes, static_shape
 from symnet.ops.sizes import size_scalar, size_vector
-from symnet.shared import CONSTRUCTORS, SharedVariable
+from symnet.shared import SharedVariable
 
 RandomState = np.random.RandomState
 FLOATING = ("uniform", "normal")
@@ -134,9 +134,6 @@ def randomstate_constructor(
     return RandomStateSharedVariable(
         random_state_type, pack_state(value), name, strict, allow_downcast
     )
-
-
-CONSTRUCTORS.append((lambda value: type(value) is RandomState, randomstate_constructor))
 
 
 def as_state(value: Any) -> Variable:

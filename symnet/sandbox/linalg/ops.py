@@ -9,10 +9,10 @@ import numpy as np
 from symnet.graph.variables import Variable
 from symnet.ops.arithmetic import true_div
 from symnet.ops.base import as_tensor
-from symnet.ops.diagonal import alloc_diag, diag, extract_diag
+from symnet.ops.diagonal import alloc_diag, diag, extract_diag, trace
 from symnet.ops.linalg.determinants import Det, det
 from symnet.ops.linalg.least_squares import MatrixPinv, pinv
-from symnet.ops.linalg.matrices import matrix_dot, trace
+from symnet.ops.linalg.matrices import matrix_dot
 from symnet.ops.linalg.products import dot
 from symnet.ops.linalg.solving import (
     Cholesky,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import typing as _typing
+
+from symnet.lazy import lazy_names as _lazy_names
 from symnet.ops.nnet.conv import (
     abstract_conv2d,
     conv2d,
@@ -10,24 +13,45 @@ from symnet.ops.nnet.conv import (
     conv3d,
     separable_conv2d,
 )
-from symnet.tensor.nnet import (
-    abstract_conv,
-    blocksparse,
-    bn,
-    conv,
-    conv3d2d,
-    corr,
-    corr3d,
-    ctc,
-    neighbours,
-    nnet,
-    sigm,
-    spatialtf,
-)
+from symnet.tensor.nnet import bn, nnet, sigm
 from symnet.tensor.nnet.bn import *  # noqa: F403
-from symnet.tensor.nnet.conv import ConvOp
 from symnet.tensor.nnet.nnet import *  # noqa: F403
 from symnet.tensor.nnet.sigm import *  # noqa: F403
+
+if _typing.TYPE_CHECKING:
+    from symnet.tensor.nnet import (
+        abstract_conv as abstract_conv,
+    )  # fmt: skip
+    from symnet.tensor.nnet import (
+        blocksparse as blocksparse,
+    )
+    from symnet.tensor.nnet import (
+        conv as conv,
+    )
+    from symnet.tensor.nnet import (
+        conv3d2d as conv3d2d,
+    )
+    from symnet.tensor.nnet import (
+        corr as corr,
+    )
+    from symnet.tensor.nnet import (
+        corr3d as corr3d,
+    )
+    from symnet.tensor.nnet import (
+        ctc as ctc,
+    )
+    from symnet.tensor.nnet import (
+        neighbours as neighbours,
+    )
+    from symnet.tensor.nnet import (
+        spatialtf as spatialtf,
+    )
+    from symnet.tensor.nnet.conv import ConvOp
+else:
+    __getattr__, __dir__ = _lazy_names(
+        "symnet.tensor.nnet", "abstract_conv", "blocksparse", "conv", "conv3d2d",
+        "corr", "corr3d", "ctc", "neighbours", "spatialtf", ConvOp="conv",
+    )  # fmt: skip
 
 __all__ = [
     "ConvOp", "abstract_conv", "abstract_conv2d", "blocksparse", "bn", "conv", "conv2d",

@@ -17,7 +17,7 @@ from symnet.kernels.cuda.convolution_work import work_of_convolution
 from symnet.kernels.cuda.cupy_driver import ptx_of
 from symnet.kernels.cuda.emulated_driver import EmulatedDriver
 from symnet.kernels.cuda.gemm_work import KernelStep, ProductStep, Work
-from symnet.kernels.devices import EMULATED
+from symnet.kernels.gpus import EMULATED
 from symnet.kernels.library import ConvolutionCall
 from symnet.kernels.llvm.target import nvptx_target
 from tests.kernels.cuda.test_convolution_parts import drawn, element

@@ -13,7 +13,7 @@ import symnet
 import symnet.tensor as T
 from symnet.config import config
 from symnet.kernels.cuda.draw_work import draw_step, offers_draw
-from symnet.kernels.devices import GPUS
+from symnet.kernels.gpus import GPUS
 from symnet.kernels.library import DenseCall
 from symnet.kernels.memory import Moved
 from symnet.kernels.routines import Categorical, MrgUniform, NumpyDistribution

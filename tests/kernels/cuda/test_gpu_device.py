@@ -23,7 +23,8 @@ from symnet.graph.evaluate import evaluate
 from symnet.kernels.cuda.cupy_driver import missing
 from symnet.kernels.cuda.device_array import DeviceArray
 from symnet.kernels.cuda.emulated_driver import EmulatedDriver
-from symnet.kernels.devices import GPUS, get_device
+from symnet.kernels.devices import get_device
+from symnet.kernels.gpus import GPUS
 from symnet.kernels.memory import HOST, Moved
 from symnet.printing.stages import Stages
 from symnet.sandbox.rng_mrg import MRG_RandomStreams

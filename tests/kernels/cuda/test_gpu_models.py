@@ -13,7 +13,7 @@ import symnet
 import symnet.tensor as T
 from symnet.config import config
 from symnet.kernels.cuda.cupy_driver import ptx_of
-from symnet.kernels.devices import EMULATED
+from symnet.kernels.gpus import EMULATED
 from symnet.kernels.llvm.target import nvptx_target
 
 Parameters = Sequence[Any]

@@ -14,7 +14,7 @@ import symnet.tensor as T
 from symnet.compile.plan.memory_errors import amount
 from symnet.config import config
 from symnet.kernels.cuda.cupy_driver import CupyDriver
-from symnet.kernels.devices import EMULATED
+from symnet.kernels.gpus import EMULATED
 from symnet.kernels.memory import NoRoom
 from tests.kernels.programs import on
 

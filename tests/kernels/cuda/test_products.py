@@ -21,7 +21,7 @@ from symnet.kernels.cuda.cublas import SUMS, Cublas, CublasProduct, candidates
 from symnet.kernels.cuda.emulated_cublas import EmulatedCublas
 from symnet.kernels.cuda.emulated_driver import EmulatedDriver, HostAllocation
 from symnet.kernels.cuda.gemm_work import KernelStep, work_of_product
-from symnet.kernels.devices import EMULATED
+from symnet.kernels.gpus import EMULATED
 from symnet.kernels.library import GemmCall
 
 TOLERANCES = {"float16": 2e-3, "float32": 2e-6, "float64": 1e-14}

@@ -14,7 +14,7 @@ import symnet.tensor as T
 from symnet.config import config
 from symnet.kernels.cuda import gpu_program
 from symnet.kernels.cuda.recording import Stretch
-from symnet.kernels.devices import EMULATED
+from symnet.kernels.gpus import EMULATED
 from symnet.kernels.memory import Moved
 from tests.kernels.programs import PROGRAMS, X, on, x, y
 

@@ -12,7 +12,7 @@ import pytest
 import symnet.tensor as T
 from symnet.config import config
 from symnet.kernels.cuda.emulated_driver import EmulatedDriver
-from symnet.kernels.devices import GPUS
+from symnet.kernels.gpus import GPUS
 from symnet.kernels.llvm.emit import emit
 from symnet.kernels.llvm.ptx import ptx
 from symnet.kernels.llvm.target import nvptx_target

@@ -20,13 +20,14 @@ import symnet.tensor as T
 from symnet.compile.refusals import HostFallback
 from symnet.config import config, device_named
 from symnet.environment import config_lines
-from symnet.kernels import devices
+from symnet.kernels import gpus
 from symnet.kernels.cuda.cuda_graphs import Captures
 from symnet.kernels.cuda.cupy_driver import CupyDriver, missing, number_of_gpus
 from symnet.kernels.cuda.device_array import Transfers
 from symnet.kernels.cuda.driver import GpuLaunch, Grid
 from symnet.kernels.cuda.emulated_driver import EmulatedDriver, _current
-from symnet.kernels.devices import GPUS, get_device
+from symnet.kernels.devices import get_device
+from symnet.kernels.gpus import GPUS
 from symnet.kernels.llvm.thread_sources import KernelSource
 from symnet.kernels.memory import HOST
 from tests.kernels.cuda.cupy_stand_in import (
@@ -396,7 +397,7 @@ def test_pickles_come_back_to_their_gpu_or_to_the_host(
     assert other.array.home is GPUS["emulated1"].transfers
     again(3)
     np.testing.assert_allclose(w.get_value(), reference(3), rtol=1e-13)
-    monkeypatch.setattr(devices, "EMULATED_GPUS", 1)
+    monkeypatch.setattr(gpus, "EMULATED_GPUS", 1)
     other = pickle.loads(variable)
     assert other.store.memory is HOST
     np.testing.assert_allclose(other.get_value(), reference(3), rtol=1e-13)
@@ -458,7 +459,7 @@ def test_one_driver_for_threads_that_ask_at_once(
 ) -> None:
     """What one of them brought there is then no other's."""
     found: list[Any] = []
-    gpu = devices.Gpu("emulated", lambda: EmulatedDriver())
+    gpu = gpus.Gpu("emulated", lambda: EmulatedDriver())
     barrier = threading.Barrier(2)
     monkeypatch.setattr(
         gpu, "require", lambda: check(barrier.wait(timeout=30) in (0, 1))

@@ -14,7 +14,7 @@ import symnet.tensor as T
 from symnet.config import config
 from symnet.kernels.cuda.emulated_driver import EmulatedDriver
 from symnet.kernels.cuda.gemm_work import ProductStep
-from symnet.kernels.devices import EMULATED
+from symnet.kernels.gpus import EMULATED
 from tests.kernels.programs import on
 
 

@@ -8,6 +8,7 @@ import pytest
 from symnet.errors import ShapeError
 from symnet.gradient import grad, verify_grad
 from symnet.graph.types import TensorType
+from symnet.ops.diagonal import trace
 from symnet.ops.inputs import matrix, tensor3, vector
 from symnet.ops.linalg.matrices import (
     kron,
@@ -16,7 +17,6 @@ from symnet.ops.linalg.matrices import (
     norm,
     tensorinv,
     tensorsolve,
-    trace,
 )
 from tests.helpers import run
 
