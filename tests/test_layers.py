@@ -82,12 +82,13 @@ kernels: gpus devices .
 shared
 ops: about lowerings base elementwise methods comparison arithmetic whole_numbers
 ops: complex_parts operators habits functions special tails bessel_tails inputs
-ops: sizes alloc shape reshape reduce statistics creation subtensor joining advanced indexing picks
-ops: assertions diagonal rearrange cumulative sorting order_objects positions fourier
+ops: sizes alloc shape reshape creation subtensor joining advanced indexing picks
+ops: rearrange cumulative composed reduce statistics
+ops: assertions diagonal sorting order_objects positions fourier
 ops.random: drawing integer_ranges mrg mrg_streams philox_reference philox random_state
 ops.random: shared_states
 ops.random: random_streams
-ops: composed checks barriers
+ops: checks barriers
 ops.linalg: gemm products covariances
 ops: operation_class operation_objects
 ops: scalar_types scalar_ops scalar_classes scalar_names loading transfer breakpoints

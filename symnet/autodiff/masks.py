@@ -27,7 +27,7 @@ from symnet.ops.nnet.classification import Pick
 from symnet.ops.nnet.logsumexp import LogSumExp
 from symnet.ops.nnet.softmax import AlongAxis
 from symnet.ops.print_values import Print
-from symnet.ops.reduce import Reduce
+from symnet.ops.reduce import OtherProduct, Reduce
 from symnet.ops.reduce import any as any_over
 from symnet.ops.reshape import Reshape
 from symnet.ops.shape import DimShuffle, dimshuffle
@@ -171,7 +171,7 @@ def through(
         return _through_product(node, rank, k, mask)
     if isinstance(op, MOVES) or _is_running_sum(op):
         return moved(node, outputs, k, [mask] * len(outputs))
-    if isinstance(op, AlongAxis):
+    if isinstance(op, (AlongAxis, OtherProduct)):
         return _anywhere(mask, [axis - rank for axis in op.axes])
     return None
 
@@ -261,7 +261,7 @@ def _of_indexed_axes(node: Apply, rank: int, mask: Mask) -> Mask | None:
         indexed, after = list(op.axes), op.after(x)
         block = list(range(op.place, op.place + op.block_rank(x, indices)))
         indices = [dimshuffle(v, *range(v.type.ndim - after)) for v in indices]
-        write = AdvancedIncSubtensor(range(len(indexed)), 0, set=True)
+        write = AdvancedIncSubtensor(range(len(indexed)), 0)  # one may come twice
     ones = _padded(mask.ones, rank)
     if not all(ones[axis] for axis in range(rank) if axis not in block):
         return None

@@ -26,7 +26,7 @@ from symnet.ops.arithmetic import (
 from symnet.ops.elementwise import REGISTRY, Cast, Elementwise
 from symnet.ops.linalg.products import BatchedDot, Dot
 from symnet.ops.nnet.softmax import AlongAxis
-from symnet.ops.reduce import Reduce
+from symnet.ops.reduce import OtherProduct, Reduce
 from symnet.ops.shape import DimShuffle
 from symnet.ops.sizes import ShapeI
 
@@ -58,7 +58,7 @@ DEEPEST = 20  # how far below an operation is looked for what makes it positive
 
 def derivative_state(node: Apply) -> int:
     op = node.op
-    if isinstance(op, (Dot, BatchedDot, AlongAxis, *SAME)):
+    if isinstance(op, (Dot, BatchedDot, AlongAxis, OtherProduct, *SAME)):
         return FINITE
     name = op.name if isinstance(op, Elementwise) else ""
     if name in SMOOTH or isinstance(op, Reduce):

@@ -7,6 +7,7 @@ decide.  Source: Vignes 1993, stochastic arithmetic.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from symnet.graph.variables import Apply
 from symnet.ops.elementwise import Elementwise
 from symnet.ops.linalg.gemm import Gemm
 from symnet.ops.linalg.products import Product
+from symnet.ops.linalg.solving import MatrixOp
 from symnet.ops.nnet.convolution import Convolution
 from symnet.ops.reduce import Reduce
 
@@ -45,6 +47,8 @@ def off_by_rounding(
     if isinstance(node.op, Elementwise) and node.op.name == "eq":
         left, right = arrays
         return [_nearly_equal(left, right, results[0], rng)]
+    if isinstance(node.op, MatrixOp):
+        results = _of_near_matrices(arrays, results, partial(compute, node), rng)
     sizes = results
     if _adds_up(node):  # what a sum would be without the signs of its terms
         with np.errstate(all="ignore"):
@@ -56,6 +60,30 @@ def off_by_rounding(
         else _disturbed(result, size, rng, side, chance)
         for result, size, same in zip(results, sizes, exact, strict=True)
     ]
+
+
+def _of_near_matrices(
+    arrays: Sequence[Any],
+    results: Sequence[Any],
+    compute: Callable[[Sequence[Any]], Sequence[Any]],
+    rng: np.random.Generator,
+) -> Sequence[Any]:
+    """The results for matrices that are off by the last bits of their largest elements: a
+    stable algorithm promises no more than results of such ones.
+
+    Source: Wilkinson 1963, backward error analysis.
+    """
+    near = [
+        _disturbed(a, np.max(np.abs(a), initial=0), rng, 1.0, 1.0)
+        if _is_float(a)
+        else a
+        for a in arrays
+    ]
+    try:
+        with np.errstate(all="ignore"):
+            return compute(near)
+    except Exception:  # they mean nothing, such as one that is not positive
+        return results
 
 
 def _nearly_equal(left: Any, right: Any, equal: Any, rng: np.random.Generator) -> Any:
@@ -139,7 +167,8 @@ def _moves(result: Any, other: Any, arrays: Sequence[Any]) -> bool:
 def _disturbed(
     result: Any, size: Any, rng: np.random.Generator, side: float, chance: float
 ) -> Any:
-    """A result off by the last bits of `size`."""
+    """A result off by the last bits of `size`.  Which parts of a complex number that left
+    its range are NaN, and which infinite, depends on the order of operations."""
     array = np.asarray(result)
     limits = np.finfo(array.dtype)
     last, least = side * BITS * rng.uniform(-1.0, 1.0, (2, *array.shape))
@@ -149,4 +178,8 @@ def _disturbed(
     with np.errstate(all="ignore"):
         size = np.abs(size).astype(array.dtype)
         moved = array + size * (last * limits.eps) + least * limits.tiny
+    if array.dtype.kind == "c" and not np.all(np.isfinite(array)):
+        parts = rng.choice([np.nan, np.inf, -np.inf], (*array.shape, 2))
+        beyond = parts.view(complex)[..., 0]
+        moved = np.where(np.isfinite(array), moved, beyond)
     return np.asarray(moved, dtype=array.dtype)

@@ -172,8 +172,10 @@ def _power_reference(xp: Any, x: Any, y: Any) -> Any:
 def _power_derivative(g: Any, out: Any, x: Any, y: Any) -> tuple[Any, Any]:
     if isinstance(y, Constant) and y.data.size == 1:
         return _constant_power_derivative(g, x, y.data.reshape(())[()]), None
-    # x**0 is constant, also at 0; 0**y is constant where it is defined.
-    base = switch(eq(y, 0), 0, y * pow(x, y - 1))
+    # x**0 is constant, also at 0, where less by one power is infinite; elsewhere the factor
+    # y says so, and keeps its own derivative.  0**y is constant where it is defined.
+    less = pow(x, y - 1)
+    base = switch(and_(eq(y, 0), isinf(less)), 0, y * less)
     exponent = switch(eq(x, 0), 0, log(switch(eq(x, 0), 1, x)) * out)
     return g * base, g * exponent
 

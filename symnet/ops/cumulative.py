@@ -12,7 +12,7 @@ from symnet.graph.types import TensorType
 from symnet.graph.variables import Apply, Variable, make_variable, operand_text
 from symnet.kernels.routines import Running
 from symnet.ops.alloc import full_like
-from symnet.ops.arithmetic import mul, sub
+from symnet.ops.arithmetic import add, mul, sub
 from symnet.ops.base import SameShape, TensorOp, as_tensor, normalize_axis
 from symnet.ops.comparison import neq
 from symnet.ops.complex_parts import conjugate
@@ -22,7 +22,9 @@ from symnet.ops.joining import join
 from symnet.ops.lowerings import CallOf, Lowering, Shapes, Sizes
 from symnet.ops.methods import method
 from symnet.ops.rearrange import flip, roll
-from symnet.ops.reshape import flatten
+from symnet.ops.reshape import flatten, reshape
+from symnet.ops.shape import dimshuffle
+from symnet.ops.sizes import sizes_of
 
 __all__ = [
     "Cumulative", "cumprod", "cumsum",
@@ -120,6 +122,33 @@ def shifted(x: Variable, first: float, axis: int) -> Variable:
     whole = (slice(None),) * axis
     start = full_like(getitem(x, (*whole, slice(None, 1))), first)
     return join(axis, start, getitem(x, (*whole, slice(None, -1))))
+
+
+def derivative_of_others(x: Variable, gradient: Variable, axes: Sequence[int]) -> Any:
+    """What the gradient of every element's product of the others (over `axes`) makes for x:
+    of element j the sum over i of gradient[i] * prod of all but i and j.
+
+    With what comes before an element b and after it a, that is
+        a[j] * sum over i < j of gradient[i] * b[i] * prod of those between, and
+        b[j] * sum over i > j of gradient[i] * a[i] * prod of those between.
+    """
+    kept = [k for k in range(x.type.ndim) if k not in axes]
+    order = [*kept, *axes]
+    moved = dimshuffle(conjugate(x), *order)
+    factors = flatten(moved, len(kept) + 1)
+    given = flatten(dimshuffle(gradient, *order), len(kept) + 1)
+    axis = len(kept)
+    earlier = _by_those_before(factors, given, axis)
+    later = flip(_by_those_before(flip(factors, axis), flip(given, axis), axis), axis)
+    total = reshape(add(earlier, later), sizes_of(moved), ndim=x.type.ndim)
+    return dimshuffle(total, *[order.index(k) for k in range(x.type.ndim)])
+
+
+def _by_those_before(x: Variable, gradient: Variable, axis: int) -> Variable:
+    before = shifted(Cumulative(axis, "mul")(x), 1, axis)
+    after = flip(shifted(Cumulative(axis, "mul")(flip(x, axis)), 1, axis), axis)
+    sums = LinearRecurrence(axis)(x, mul(gradient, before))
+    return mul(after, shifted(sums, 0, axis))
 
 
 def _cumulate(x: Any, axis: int | None, mode: str) -> Variable:

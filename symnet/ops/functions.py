@@ -15,7 +15,7 @@ from symnet.graph.variables import Variable
 from symnet.kernels.loopir.scalars import Scalar, call, select
 from symnet.ops.arithmetic import add, clip, log, mul, sqr, sqrt, sub, switch
 from symnet.ops.base import as_tensor, float_of
-from symnet.ops.comparison import eq
+from symnet.ops.comparison import and_, eq, isnan
 from symnet.ops.complex_parts import (
     complex_dtype,
     imag,
@@ -293,7 +293,9 @@ xlogx = elementwise(
 )  # fmt: skip
 xlogy0 = elementwise(
     lambda x, y: select(call("eq", x, 0), 0.0, x * call("log", y)),
-    lambda g, out, x, y: (g * log(y), switch(eq(x, 0), 0, g * x / y)),
+    lambda g, out, x, y: (
+        g * log(y), switch(and_(eq(x, 0), isnan(x / y)), 0, g * x / y)
+    ),
     lambda xp, x, y: xp.where(x == 0, 0, x * xp.log(y)),
     name="xlogy0", arity=2, compute="float", accepts="f",
     about="x * log(y), 0 where x is 0.  Gradient: log(y); x / y.  Example: "

@@ -39,6 +39,7 @@ from symnet.ops.arithmetic import (
 from symnet.ops.base import (
     LONG_SUM,
     WIDER,
+    SameShape,
     TensorOp,
     as_tensor,
     normalize_axes,
@@ -46,6 +47,8 @@ from symnet.ops.base import (
 )
 from symnet.ops.comparison import and_, eq, neq, or_
 from symnet.ops.complex_parts import conjugate
+from symnet.ops.composed import Composed
+from symnet.ops.cumulative import derivative_of_others
 from symnet.ops.elementwise import cast
 from symnet.ops.lowerings import (
     Lowering,
@@ -192,8 +195,50 @@ class Reduce(TensorOp):
         if self.kind == "sum":
             return [second(x, g)]
         if self.kind == "prod":
-            return [_prod_derivative(g, x, self.axes)]
+            return [mul(g, conjugate(OtherProduct(self.axes)(x)))]
         return [switch(eq(x, restore_axes(outputs[0], self.axes)), g, 0)]
+
+
+class OtherProduct(SameShape, Composed):
+    """For each element the product of the others over `axes`: the derivative of `prod`.
+
+    The product divided by the element is it where no element is zero; one zero among the
+    others is put back as a factor of its own.  The gradient is that of products of what
+    comes before and after an element, so that it is right to every order however many
+    elements are zero.
+    """
+
+    __props__ = ("axes",)
+
+    def __init__(self, axes: Sequence[int]) -> None:
+        self.axes = tuple(axes)
+
+    def make_node(self, x: Variable) -> Apply:
+        return Apply(self, [x], [make_variable(x.type)])
+
+    def expand(self, *inputs: Variable) -> Variable:
+        (x,) = inputs
+        zero = eq(x, 0)
+        safe = switch(zero, 1, x)
+        others = true_div(restore_axes(prod(safe, self.axes), self.axes), safe)
+        zeros = restore_axes(sum(zero, self.axes), self.axes)
+        return switch(eq(zeros, cast(zero, "int64")), others, 0)
+
+    def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
+        (x,) = arrays
+        result = xp.ones_like(x)
+        for position in np.ndindex(*(x.shape[axis] for axis in self.axes)):
+            where: list[Any] = [slice(None)] * x.ndim
+            for axis, number in zip(self.axes, position):
+                where[axis] = slice(number, number + 1)
+            others = xp.ones_like(x)
+            others[...] = x[tuple(where)]
+            others[tuple(where)] = 1
+            result = result * others
+        return [result]
+
+    def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
+        return [derivative_of_others(inputs[0], output_gradients[0], self.axes)]
 
 
 class Top(Reduce):
@@ -217,23 +262,6 @@ class Top(Reduce):
 def top_over(x: Variable, axis: Sequence[int]) -> Variable:
     """The maximum of floats over `axis`, which may be empty (see `Top`)."""
     return Top(tuple(axis), x.type.dtype)(x)
-
-
-def _prod_derivative(g: Any, x: Any, axes: tuple[int, ...]) -> Any:
-    """The product of the other elements, without dividing by a zero.
-
-    One zero among the others makes it zero, but it has a derivative: there the product
-    is written with the sum of the others' zeros as a factor, so that a second gradient
-    is right as well.
-    """
-    zero = eq(x, 0)
-    safe, only_zeros = switch(zero, 1, x), switch(zero, x, 0)
-    others = true_div(restore_axes(prod(safe, axes), axes), safe)
-    zeros_among_others = sub(restore_axes(sum(zero, axes), axes), cast(zero, "int64"))
-    their_sum = sub(restore_axes(sum(only_zeros, axes), axes), only_zeros)
-    factor = switch(eq(zeros_among_others, 1), their_sum, 0)
-    by_zeros = switch(eq(zeros_among_others, 0), 1, factor)
-    return g * conjugate(others) * conjugate(by_zeros)
 
 
 def restore_axes(reduced: Variable, axes: Sequence[int]) -> Variable:

@@ -204,3 +204,39 @@ def test_two_results_that_are_one_variable() -> None:
     values = np.array([0.5, 1.5, 3.0])
     np.testing.assert_allclose(f(values, 1), 2 * values * [1, 2, 2], rtol=1e-15)
     np.testing.assert_allclose(f(values, 0), [1, 2, 2], rtol=1e-15)
+
+
+@pytest.mark.parametrize(
+    "of", [T.exp, T.log, T.nnet.softmax], ids=["exp", "log", "softmax"]
+)
+@pytest.mark.parametrize("places", [[1, 1, 0], [2, 0, 2], [0, 0, 0]])
+def test_one_of_several_picks_of_a_row(of: Callable[..., Any], places: Any) -> None:
+    """The row was chosen if any of its picks was: the first here, the second not."""
+    x = T.dmatrix("x")
+    weights = np.array([[0.5, -1.0, 2.0], [0.25, 1.0, -2.0]])
+    value = np.array([[0.5, 1.0, 1.5], [0.75, 0.25, 2.0], [1.0, 0.5, 0.25]])
+
+    def cost(part: Any) -> Any:
+        rows = of(part)[np.array(places)]
+        return (rows[0] * weights[0]).sum() + (rows[:2] * rows[1] * weights).sum()
+
+    f = symnet.function([x], [cost(x), T.grad(cost(x), x)])
+    g = T.grad(rows_of_columns(of(x), places), x)
+    found, columns = f(value)[1], symnet.function([x], g)(value)
+    step = 1e-6
+    for place in np.ndindex(3, 3):
+        move = np.zeros((3, 3))
+        move[place] = step
+        want = (f(value + move)[0] - f(value - move)[0]) / (2 * step)
+        np.testing.assert_allclose(found[place], want, atol=1e-7)
+    h = symnet.function([x], rows_of_columns(of(x), places))
+    for place in np.ndindex(3, 3):
+        move = np.zeros((3, 3))
+        move[place] = step
+        want = (h(value + move) - h(value - move)) / (2 * step)
+        np.testing.assert_allclose(columns[place], want, atol=1e-7)
+
+
+def rows_of_columns(x: Any, places: list[int]) -> Any:
+    """The same along the second axis."""
+    return T.sqr(x[:, np.array(places)][:, 0]).sum()

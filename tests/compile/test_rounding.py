@@ -60,3 +60,22 @@ def test_numbers_that_are_there_by_chance_are_rounded(name: str) -> None:
     right, moved = off(ROUNDS[name], np.eye(3))
     assert not np.array_equal(moved, right)
     np.testing.assert_allclose(moved, right, atol=1e-13)
+
+
+def test_a_matrix_may_be_one_next_to_it() -> None:
+    """The digits of a determinant are lost to the roundings inside of it."""
+    value = np.array([[1.0, 2, 3], [4, 5, 6], [7, 8, 9 + 1e-9]])
+    right, moved = off(nlinalg.det(X), value)
+    assert 1e-16 < abs(moved - right) < 1e-12
+    assert np.abs(moved - right) > 1e-8 * np.abs(right)
+
+
+def test_parts_of_complex_numbers_beyond_their_range_are_any() -> None:
+    cubes = T.dmatrix("x") * np.complex128(1 + 2j) * 1.0
+    node = cubes.owner
+    given = [np.full((2, 8), complex(np.nan, -np.inf)), np.ones((1, 1), complex)]
+    moved = off_by_rounding(
+        node, given, [given[0]], lambda node, arrays: [given[0]],
+        np.random.default_rng(0),
+    )[0]  # fmt: skip
+    assert not np.isfinite(moved.real).any() and np.isinf(moved.real).any()

@@ -18,6 +18,7 @@ from symnet.ops import comparison as C
 from symnet.ops import inputs
 from symnet.ops import whole_numbers as W
 from symnet.ops.elementwise import REGISTRY, cast
+from symnet.ops.functions import xlogy0
 from tests.helpers import run
 from tests.ops.scalars import apply, of_kinds, pairs, samples
 
@@ -348,3 +349,28 @@ def test_signed_and_unsigned_numbers_are_compared_as_numbers(name, dtype, mode):
     with config.change_flags(floatX="float32"):
         again = symnet.function([x, y], getattr(C, name)(x, y), mode=mode)
     np.testing.assert_array_equal(again(rows, columns), want)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_mixed_derivatives_of_a_power_where_the_exponent_is_zero(dtype):
+    """d2/dxdy x**y = x**(y-1) (1 + y log x), which is 1/x there and not 0."""
+    x, y = inputs.scalar("x", dtype=dtype), inputs.scalar("y", dtype=dtype)
+    along_x, along_y = grad(x**y, [x, y])
+    found = [along_x, grad(along_x, y), grad(along_y, x), grad(along_x, x)]
+    f = symnet.function([x, y], found)
+    for base in (0.25, 2.0, -4.0):
+        slope, mixed, turned, bend = f(base, 0.0)
+        assert slope == 0 and bend == 0
+        assert np.isnan(mixed) or mixed == 1 / base
+        assert np.isnan(turned) or turned == 1 / base
+        assert base < 0 or not np.isnan(mixed + turned)
+    assert [float(v) for v in f(0.0, 0.0)][:2] == [0, 0]
+    assert f(np.asarray(1e-45, "float32"), 0.0)[0] == 0  # 1/x is infinite
+
+
+def test_mixed_derivative_of_x_log_y_at_zero():
+    x, y = inputs.dscalar("x"), inputs.dscalar("y")
+    along_x, along_y = grad(xlogy0(x, y), [x, y])
+    f = symnet.function([x, y], [along_x, along_y, grad(along_x, y), grad(along_y, x)])
+    assert [float(v) for v in f(0.0, 4.0)] == [np.log(4.0), 0, 0.25, 0.25]
+    assert f(0.0, 0.0)[1] == 0 and f(0.0, np.nan)[1] == 0

@@ -263,3 +263,43 @@ def test_axes_that_are_variables():
     with pytest.raises(TypeError, match="known while the graph is made") as caught:
         R.sum(inputs.matrix("x"), axis=inputs.iscalar("i"))
     assert "i, int32 scalar" in str(caught.value)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "complex128"])
+@pytest.mark.parametrize("axis", [None, 0, 1, (0, 2), (1, 2)])
+def test_derivatives_of_a_product_to_the_fourth_order(axis, dtype):
+    """However many elements are zero: its terms are those of the products of the others."""
+    rng = np.random.default_rng(0)
+    shape = (2, 3, 2)
+    value = rng.uniform(0.5, 1.5, shape) * (rng.random(shape) < 0.5)
+    along = rng.normal(size=(4, *shape))
+    x = inputs.tensor(dtype, shape=shape)
+    orders = [R.sum(R.prod(x, axis) ** 2)]
+    orders[0] = orders[0].real if dtype == "complex128" else orders[0]
+    for direction in along:
+        slope = grad(orders[-1], x)
+        slope = slope.real if dtype == "complex128" else slope
+        orders.append(R.sum(slope * direction))
+    got = run(orders[1:], {x: value.astype(dtype)})
+
+    def cost(moves):
+        products = np.prod(value + sum(moves, np.zeros(shape)), axis=axis)
+        return np.sum(products**2)
+
+    for k in range(1, 5):
+        # A polynomial in each step: the mixed difference has no error of truncation but
+        # that of even powers, which shrinks by Richardson's extrapolation.
+        found = [mixed(cost, along[:k], step) for step in (0.04, 0.02, 0.01)]
+        first = [(4 * b - a) / 3 for a, b in zip(found, found[1:])]
+        want = (16 * first[1] - first[0]) / 15
+        np.testing.assert_allclose(got[k - 1], want, rtol=1e-4, atol=1e-4)
+
+
+def mixed(cost, along, step):
+    """The derivative along all directions, by central differences."""
+    total = 0.0
+    for signs in np.ndindex(*(2,) * len(along)):
+        sides = 2 * np.array(signs) - 1
+        moves = [side * step * a for side, a in zip(sides, along)]
+        total += np.prod(sides) * cost(moves)
+    return total / (2 * step) ** len(along)
