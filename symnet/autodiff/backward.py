@@ -80,6 +80,7 @@ def backpropagate(
     known: Mapping[Variable, Variable] | None = None,
     ends: Iterable[Variable] = (),
     masks: Sequence[Mask | None] = (),
+    kept: Iterable[Variable] = (),
 ) -> Terms:
     """Gradients of all variables between the seeds and `wrt`.
 
@@ -90,6 +91,7 @@ def backpropagate(
     ends: variables that get a gradient but pass nothing on.
     masks: for each seed where it is zero because something else was chosen (see
         `symnet.guards`); () if none is.  One variable may have several seeds.
+    kept: other variables that the caller names.
     The graph is walked in its stable form (see `rewriting.stable`), in which all the
     variables named here stay where they are.
     The cost is linear in the number of operations; each op's L_op is called once.
@@ -99,7 +101,7 @@ def backpropagate(
     stop = constants - set(wrt)
     sources = [*(v for v, _ in seeds), *known]
     fixed = constants | set(ends)
-    named = [*sources, *wrt, *fixed]
+    named = [*sources, *wrt, *fixed, *kept]
     forms = stable_forms(sources, named, fixed)
     guarding = [None if mask is None else Guard(mask, CLEAN) for mask in masks]
     order = _order(sources, fixed, forms)

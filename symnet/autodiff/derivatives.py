@@ -465,7 +465,7 @@ def _push_forward(
         for v, point in zip(variables, points)
         if (gradient := pulled.gradient(v, found)) is not None
     ]
-    pushed = backpropagate(seeds, [dual]).get(dual)
+    pushed = backpropagate(seeds, [dual], kept=variables).get(dual)
     zero = zero_gradient(y)
     if pushed is None:
         stopped = is_stopped([gradient for gradient, _ in seeds], dual)
