@@ -6,7 +6,8 @@ its last bits, which shows how far rounding reaches (see `compile.debugmode`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,6 @@ from symnet.graph.evaluate import changing, evaluate
 from symnet.graph.variables import Apply, Variable
 
 TRIALS = 4  # pairs of evaluations that measure the reach of rounding
-# In every so-manieth only half of all results are off.  Of log(-log(p)) with p next to 1 a
-# p that is off hides how far the inner logarithm is from 0.
-SPARSE = 3
 MANY_TRIALS = 32  # before it is said that something differs
 SLACK = 2.0  # by how much they may miss it: of many choices each turns half of them
 
@@ -44,8 +42,14 @@ def first_difference(
     ]
     if not doubtful:
         return None
-    for trials in (TRIALS, MANY_TRIALS):
-        reaches = reach_of_rounding(variables, wants, given, trials)
+    asked = variables, wants, given
+    reaches = [np.zeros(np.shape(want)) for want in wants]
+    for measure in (
+        partial(reach_of_rounding, *asked, TRIALS),
+        partial(reach_of_rounding, *asked, MANY_TRIALS),
+        partial(reach_of_each_rounding, *asked),
+    ):
+        reaches = [_farther(*pair) for pair in zip(reaches, measure(), strict=True)]
         doubtful = [
             k for k in doubtful if not explained(gots[k], wants[k], reaches[k], simpler)
         ]
@@ -58,6 +62,10 @@ def first_difference(
         if not explained(gots[k], wants[k], reaches[k], simpler, wide):
             return k
     return None
+
+
+def _farther(a: Array, b: Array) -> Array:
+    return ANY_SHAPE if a is ANY_SHAPE or b is ANY_SHAPE else np.maximum(a, b)
 
 
 def expected_scale(array: Any) -> float:
@@ -137,18 +145,44 @@ def reach_of_rounding(
     given: Values,
     trials: int = TRIALS,
 ) -> list[Array]:
-    """How far each element moves when the floats that lead to it are off by their last
+    """How far each element moves when every float that leads to it is off by its last
     bits (or, near zero, by the smallest normal number), in a few random trials.
 
     Source: Vignes 1993, stochastic arithmetic.
     """
+    return _reach(variables, wants, given, [(k, None) for k in range(trials)])
+
+
+def reach_of_each_rounding(
+    variables: Sequence[Variable], wants: Sequence[Any], given: Values
+) -> list[Array]:
+    """The same where the results of one operation alone are off, of each in turn.
+
+    Of log(-log(p)) with p = 1 a p that is off hides that the inner logarithm may be any
+    number next to zero."""
+    nodes: dict[Apply, None] = {}
+
+    def note(node: Apply, arrays: Sequence[Any], results: list[Any]) -> list[Any]:
+        nodes[node] = None
+        return results
+
+    _evaluated(variables, given, note)
+    return _reach(variables, wants, given, list(enumerate(nodes)))
+
+
+def _reach(
+    variables: Sequence[Variable],
+    wants: Sequence[Any],
+    given: Values,
+    trials: Sequence[tuple[int, Apply | None]],
+) -> list[Array]:
+    """trials: seeds, each with the operation whose results are off (None: all)."""
     reach = [np.zeros(np.shape(want)) for want in wants]
-    for trial in range(trials):
+    for seed, only in trials:
         for side in (1.0, -1.0):  # a choice between near values turns in one of them
-            rng = np.random.default_rng(trial)
-            chance = 0.5 if trial % SPARSE == SPARSE - 1 else 1.0
+            rng = np.random.default_rng(seed)
             try:
-                found = _evaluated_off(variables, given, rng, side, chance)
+                found = _evaluated_off(variables, given, rng, side, only)
             except Exception:  # a choice has turned to what means nothing
                 continue
             for k, (value, want) in enumerate(zip(found, wants, strict=True)):
@@ -164,18 +198,25 @@ def _evaluated_off(
     given: Values,
     rng: np.random.Generator,
     side: float,
-    chance: float,
+    only: Apply | None,
 ) -> list[Any]:
-    """The values where what rounds is off, inside of loops and conditions as well."""
+    """The values where all that rounds is off, or the results of `only`; inside of loops
+    and conditions as well."""
 
     def without_changes(node: Apply, arrays: Sequence[Any]) -> list[Any]:
         return list(node.op.compute(node, arrays, np))
 
     def change(node: Apply, arrays: Sequence[Any], results: list[Any]) -> list[Any]:
-        return off_by_rounding(
-            node, arrays, results, without_changes, rng, side, chance
-        )
+        if only is not None and node is not only:
+            return results
+        return off_by_rounding(node, arrays, results, without_changes, rng, side)
 
+    return _evaluated(variables, given, change)
+
+
+def _evaluated(
+    variables: Sequence[Variable], given: Values, change: Callable[..., list[Any]]
+) -> list[Any]:
     token = changing.set(change)
     try:
         return evaluate(variables, given)

@@ -35,14 +35,12 @@ def off_by_rounding(
     compute: Callable[[Apply, Sequence[Any]], Sequence[Any]],
     rng: np.random.Generator,
     side: float = 1.0,
-    chance: float = 1.0,
 ) -> list[Any]:
     """The results of an operation, each off by its last bits where it rounds, at random,
     and the other way where `side` is -1.  Floats that differ by no more than that may be
     equal: of many that nearly are the largest, each may be the one.
 
     compute: what gave the results for `arrays`.
-    chance: how likely an element is off.
     """
     if isinstance(node.op, Elementwise) and node.op.name == "eq":
         left, right = arrays
@@ -55,9 +53,7 @@ def off_by_rounding(
             sizes = compute(node, [np.abs(a) for a in arrays])
     exact = _exact(node, arrays, results, compute)
     return [
-        result
-        if same or not _is_float(result)
-        else _disturbed(result, size, rng, side, chance)
+        result if same or not _is_float(result) else _disturbed(result, size, rng, side)
         for result, size, same in zip(results, sizes, exact, strict=True)
     ]
 
@@ -74,9 +70,7 @@ def _of_near_matrices(
     Source: Wilkinson 1963, backward error analysis.
     """
     near = [
-        _disturbed(a, np.max(np.abs(a), initial=0), rng, 1.0, 1.0)
-        if _is_float(a)
-        else a
+        _disturbed(a, np.max(np.abs(a), initial=0), rng) if _is_float(a) else a
         for a in arrays
     ]
     try:
@@ -165,16 +159,13 @@ def _moves(result: Any, other: Any, arrays: Sequence[Any]) -> bool:
 
 
 def _disturbed(
-    result: Any, size: Any, rng: np.random.Generator, side: float, chance: float
+    result: Any, size: Any, rng: np.random.Generator, side: float = 1.0
 ) -> Any:
     """A result off by the last bits of `size`.  Which parts of a complex number that left
     its range are NaN, and which infinite, depends on the order of operations."""
     array = np.asarray(result)
     limits = np.finfo(array.dtype)
     last, least = side * BITS * rng.uniform(-1.0, 1.0, (2, *array.shape))
-    if chance < 1.0:
-        off = rng.random(array.shape) < chance
-        last, least = last * off, least * off
     with np.errstate(all="ignore"):
         size = np.abs(size).astype(array.dtype)
         moved = array + size * (last * limits.eps) + least * limits.tiny

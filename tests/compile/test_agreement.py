@@ -11,6 +11,7 @@ from symnet.compile.agreement import (
     agree,
     explained,
     first_difference,
+    reach_of_each_rounding,
     reach_of_rounding,
 )
 from symnet.graph.evaluate import evaluate
@@ -52,7 +53,7 @@ def test_a_number_next_to_zero_may_be_any_other(dtype):
     guarded = T.switch(cost > 0, T.log(cost), np.asarray(0, dtype))
     given = {x: np.array([3.0, 30.0 if dtype == "float32" else 80.0], dtype)}
     wants = evaluate([guarded], given)
-    (reach,) = reach_of_rounding([guarded], wants, given)
+    (reach,) = reach_of_each_rounding([guarded], wants, given)
     assert reach[0] < 1e-3 and reach[1] > 80
 
 
