@@ -89,3 +89,13 @@ def test_what_products_with_jacobians_were_asked_of_is_no_unused_input() -> None
     x, v = T.dvectors("x", "v")
     assert symnet.function([x, v], T.Rop(x * 2, x, v))([1], [3]).tolist() == [6]
     assert symnet.function([x, v], T.Lop(x * 2, x, v))([1], [3]).tolist() == [6]
+
+
+def test_rop_keeps_what_it_is_taken_with_respect_to() -> None:
+    """Also where the stable form of the whole would do without it."""
+    x = T.dmatrix("x")
+    u = T.log(T.exp(x).sum(axis=0, keepdims=True)) * x
+    pushed = T.Rop((T.tanh(u) * x).sum(), u, T.ones_like(x))
+    value, given = np.random.default_rng(0).normal(size=(2, 3, 3))
+    found = symnet.function([x, u], pushed)(value, given)
+    np.testing.assert_allclose(found, ((1 - np.tanh(given) ** 2) * value).sum())

@@ -24,7 +24,7 @@ import symnet.tensor as T
 from symnet.compile.modes import Mode
 from symnet.errors import DisconnectedInputError
 from symnet.ifelse import ifelse
-from symnet.tensor import nlinalg, slinalg
+from symnet.tensor import fft, nlinalg, slinalg
 from symnet.tensor.signal.pool import pool_2d
 
 SIZE, ORDERS, LARGEST = 3, 3, 20.0
@@ -63,6 +63,26 @@ def convolved(x: Any) -> Any:
 def entropies(x: Any) -> Any:
     costs = T.nnet.categorical_crossentropy(T.nnet.softmax(x), np.array([0, 2, 1]))
     return costs.dimshuffle(0, "x") * x
+
+
+def of_eigenvectors(x: Any) -> Any:
+    values, vectors = nlinalg.eigh(x + x.T + np.diag([0.0, 2.0, 4.0]))
+    return T.dot(vectors * T.exp(0.1 * values), vectors.T)
+
+
+def of_singular_vectors(x: Any) -> Any:
+    left, values, right = nlinalg.svd(x + np.diag([1.0, 3.0, 5.0]))
+    return T.dot(left * T.tanh(values), right)
+
+
+def of_factors(x: Any) -> Any:
+    orthogonal, triangular = nlinalg.qr(x + 3 * EYE)
+    return T.dot(orthogonal * 2, T.tanh(triangular))
+
+
+def transformed(x: Any) -> Any:
+    rows = T.concatenate([x, x[:, :1]], axis=1)
+    return fft.irfft(fft.rfft(rows) * 1.3)[:, :SIZE]
 
 
 ONE: dict[str, Callable[[Any, Pick], Any]] = {
@@ -105,6 +125,15 @@ ONE: dict[str, Callable[[Any, Pick], Any]] = {
     "inverse": lambda x, p: nlinalg.matrix_inverse(x * 0.3 + 3 * EYE),
     "det": lambda x, p: x * nlinalg.det(x * 0.4 + 2 * EYE) * 0.1,
     "cholesky": lambda x, p: slinalg.cholesky(T.dot(x, x.T) * 0.3 + EYE),
+    "eigenvectors": lambda x, p: of_eigenvectors(x),
+    "singular vectors": lambda x, p: of_singular_vectors(x),
+    "factors": lambda x, p: of_factors(x),
+    "pseudo-inverse": lambda x, p: T.dot(nlinalg.pinv(x[:, :2] + 3 * EYE[:, :2]).T, x[:2]),
+    "exponential": lambda x, p: slinalg.expm(x * 0.3),
+    "slogdet": lambda x, p: x * nlinalg.slogdet(x + 3 * EYE)[1] * 0.3,
+    "matrix power": lambda x, p: nlinalg.matrix_power(x * 0.4, 3),
+    "kron": lambda x, p: slinalg.kron(x, x[:2, :2])[:SIZE, :SIZE] * 0.4,
+    "transformed": lambda x, p: transformed(x),
     "elu": lambda x, p: T.nnet.elu(x) * x,
     "relu": lambda x, p: T.nnet.relu(x) * x + x,
     "softplus": lambda x, p: T.nnet.softplus(x),
@@ -260,7 +289,7 @@ class Case:
             wide, want, right, left = self.differences(values, at, along, k)
             scale = 1 + abs(want)
             smooth = (
-                abs(wide - want) <= 1e-5 * scale and abs(right - left) <= 0.05 * scale
+                abs(wide - want) <= 1e-5 * scale and abs(right - left) <= 0.005 * scale
             )
             if not (np.isfinite(want) and smooth):
                 break
