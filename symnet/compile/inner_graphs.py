@@ -18,6 +18,7 @@ from symnet.ops.from_graph import OpFromGraph
 from symnet.ops.ifelse.conditional import IfElse
 from symnet.ops.scan.loop import Scan
 from symnet.ops.shape import DimShuffle
+from symnet.ops.sizes import unbroadcast
 from symnet.ops.subtensor import IncSubtensor, Subtensor
 from symnet.rewriting.analyses import AnalysisCache
 from symnet.rewriting.rewriter import conform
@@ -48,9 +49,19 @@ def written_out(graph: Graph) -> Graph:
         whole = written_out(inside.as_graph())
         known = dict(zip(inside.inputs, inputs, strict=True))
         pairs = zip(clone_replace(whole.outputs, known), node.outputs, strict=True)
-        return [conform(new, old, str(node.op)) for new, old in pairs]
+        return [conform(_opened(new, old), old, str(node.op)) for new, old in pairs]
 
     return change_nodes(_inside_first(graph, written_out), change, (OpFromGraph,))
+
+
+def _opened(new: Variable, old: Variable) -> Variable:
+    """`new` without the knowledge that a size is 1, where `old`, of which it is the
+    definition, does not have it: an operand may be known better than when it was given."""
+    if not isinstance(new.type, TensorType) or not isinstance(old.type, TensorType):
+        return new
+    pairs = enumerate(zip(new.type.shape, old.type.shape))
+    axes = [k for k, (known, before) in pairs if known == 1 and before is None]
+    return unbroadcast(new, *axes) if axes else new
 
 
 def _inside_first(graph: Graph, rewrite: Rewrite) -> Graph:
