@@ -53,7 +53,9 @@ def lazy_names(
             found = getattr(import_module(path), name)
             setattr(sys.modules[package], name, found)
             return found
-        raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        # With what Python needs to say which name may be meant.
+        text = f"module {package!r} has no attribute {name!r}"
+        raise AttributeError(text, name=name, obj=sys.modules[package])
 
     def names() -> list[str]:
         return sorted({*vars(sys.modules[package]), *modules, *homes})

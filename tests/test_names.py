@@ -146,20 +146,21 @@ def test_every_constructor_has_its_name() -> None:
     assert isinstance(T.tensor("int8", shape=(None, 3)), Variable)
 
 
+def printed(code: str) -> str:
+    """What a fresh process prints."""
+    command = [sys.executable, "-c", code]
+    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return told.stdout
+
+
 def test_parts_are_there_without_an_import_of_their_own() -> None:
     code = (
         "import sys, symnet; assert 'symnet.optim' not in sys.modules; "
         "print(symnet.optim.adam, symnet.datasets.digits, symnet.debug.load, "
         "symnet.random.RandomStream, symnet.printing.pp, hasattr(symnet, 'optimum'))"
     )
-    told = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert told.stdout.endswith(" False\n") and told.stdout.count("<") == 5
+    told = printed(code)
+    assert told.endswith(" False\n") and told.count("<") == 5
 
 
 def test_names_are_listed_before_they_are_imported() -> None:
@@ -167,14 +168,8 @@ def test_names_are_listed_before_they_are_imported() -> None:
         "import symnet; T = symnet.tensor; print({'pp', 'optim', 'grad'} <= {*dir(symnet)}, "
         "{'nlinalg', 'exp'} <= {*dir(T)}, {'ctc', 'relu'} <= {*dir(T.nnet)})"
     )
-    told = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert told.stdout == "True True True\n"
+    told = printed(code)
+    assert told == "True True True\n"
 
 
 def test_import_starts_nothing() -> None:
@@ -184,11 +179,5 @@ def test_import_starts_nothing() -> None:
         "numpy.random symnet.kernels.gpus symnet.printing symnet.tensor.nlinalg"
     ).split()
     code = f"import sys, symnet; print([m for m in {heavy} if m in sys.modules])"
-    told = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert told.stdout.strip() == "[]"
+    told = printed(code)
+    assert told.strip() == "[]"

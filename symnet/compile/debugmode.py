@@ -10,7 +10,8 @@ that other modes would run, with its updates; its memory is proven, too
 
 Values differ where rounding does not explain it.  When a fixed tolerance is exceeded, the
 graph is evaluated again with every result off by its last bits, which shows how far
-rounding reaches: of log(1 - sigmoid(40)) no digit holds.  Choices are made anew: where
+rounding reaches: of log(1 - sigmoid(40)) no digit holds.  Last, each operation's results
+are off alone.  Choices are made anew: where
 `maximum(a, b)` has two values that are equal but for roundings, its gradient may be that
 of either.  A rewrite may also give a number where the user's own graph overflows, and what
 follows from such a number: of `switch(p > 0, log(p), 0)` with p = exp(x) / exp(x).sum() the

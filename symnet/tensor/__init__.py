@@ -48,6 +48,7 @@ else:
         "shared_randomstreams", "signal", "slinalg", "xlogx",
         min_informative_str="symnet.printing.plain_text",
     )  # fmt: skip
+
 __all__ = [
     "argsort", "argtopk", "array_api", "basic", "elemwise", "extra_ops", "fft", "ifelse", "inplace",
     "min_informative_str", "nlinalg", "nnet", "opt", "scal",

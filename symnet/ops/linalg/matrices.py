@@ -15,10 +15,7 @@ from symnet.ops.comparison import neq
 from symnet.ops.creation import eye
 from symnet.ops.elementwise import cast
 from symnet.ops.linalg.products import dot, size_product
-from symnet.ops.linalg.solving import (
-    matrix_inverse,
-    solve,
-)
+from symnet.ops.linalg.solving import matrix_inverse, solve
 from symnet.ops.linalg.spectral import svd
 from symnet.ops.reduce import max as max_over
 from symnet.ops.reduce import min as min_over

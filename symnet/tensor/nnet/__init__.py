@@ -1,5 +1,6 @@
 """The names of `theano.tensor.nnet`."""
 
+# ruff: noqa: I001  (tables of names, several a line)
 from __future__ import annotations
 
 import typing as _typing
@@ -20,32 +21,10 @@ from symnet.tensor.nnet.sigm import *  # noqa: F403
 
 if _typing.TYPE_CHECKING:
     from symnet.tensor.nnet import (
-        abstract_conv as abstract_conv,
+        abstract_conv as abstract_conv, blocksparse as blocksparse, conv as conv,
+        conv3d2d as conv3d2d, corr as corr, corr3d as corr3d, ctc as ctc,
+        neighbours as neighbours, spatialtf as spatialtf,
     )  # fmt: skip
-    from symnet.tensor.nnet import (
-        blocksparse as blocksparse,
-    )
-    from symnet.tensor.nnet import (
-        conv as conv,
-    )
-    from symnet.tensor.nnet import (
-        conv3d2d as conv3d2d,
-    )
-    from symnet.tensor.nnet import (
-        corr as corr,
-    )
-    from symnet.tensor.nnet import (
-        corr3d as corr3d,
-    )
-    from symnet.tensor.nnet import (
-        ctc as ctc,
-    )
-    from symnet.tensor.nnet import (
-        neighbours as neighbours,
-    )
-    from symnet.tensor.nnet import (
-        spatialtf as spatialtf,
-    )
     from symnet.tensor.nnet.conv import ConvOp
 else:
     __getattr__, __dir__ = _lazy_names(
