@@ -151,10 +151,15 @@ load_i8, store_i8 = _define_memory("i8", ctypes.c_int8)
 @instruction("""
     %p = inttoptr i64 {address} to ptr
     %q = getelementptr i64, ptr %p, i64 {index}
-    {result} = load atomic i64, ptr %q acquire, align 8
+    {result} = load atomic i64, ptr %q seq_cst, align 8
 """)
 def atomic_load(address: int, index: int) -> int:
-    """The word, and everything that its writer wrote before."""
+    """The word, and everything that its writer wrote before.
+
+    It also comes after the caller's own exchanges and additions: who announces itself in one
+    word and then reads another (a gate, the count of sleepers) is seen, or sees.  `acquire`
+    alone would not promise that on ARM; on x86 both are the same instruction.
+    """
     return int(load(address, index))
 
 

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 
+import llvmlite.binding as llvm
 import numpy as np
 import pytest
 
@@ -235,6 +236,26 @@ def test_atomics():
         atomics(a.ctypes.data) == atomics.python(b.ctypes.data) == 3 + 50 + 100 + 90000
     )
     assert a == b == 9
+
+
+@native
+def announced(words: int) -> int:
+    atomic_add(words, 0, 1)
+    return atomic_load(words, 1)
+
+
+def test_a_read_comes_after_the_announcement_before_it():
+    # ARM's `ldapr` may be done before the addition is seen, `ldar` may not.  No test on one
+    # machine shows that, so the code is read.
+    try:
+        llvm.initialize_all_targets()
+        llvm.initialize_all_asmprinters()
+        target = llvm.Target.from_triple("aarch64-unknown-linux-gnu")
+    except RuntimeError:
+        pytest.skip("this LLVM knows only its own processor")
+    arm = target.create_target_machine(cpu="neoverse-n1", features="+lse,+rcpc")
+    code = arm.emit_assembly(llvm.parse_assembly(module.print_module([announced])))
+    assert "ldaddal" in code and "ldar" in code and "ldapr" not in code
 
 
 def test_calls():
