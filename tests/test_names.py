@@ -175,7 +175,7 @@ def test_names_are_listed_before_they_are_imported() -> None:
 def test_import_starts_nothing() -> None:
     """No module that is slow, or that a user may not have, is imported with symnet."""
     heavy = (
-        "sympy networkx cupy matplotlib scipy torch rich subprocess unittest html difflib "
+        "llvmlite sympy networkx cupy matplotlib scipy torch rich subprocess unittest html difflib "
         "numpy.random symnet.kernels.gpus symnet.printing symnet.tensor.nlinalg"
     ).split()
     code = f"import sys, symnet; print([m for m in {heavy} if m in sys.modules])"
