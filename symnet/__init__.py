@@ -22,8 +22,9 @@ from symnet.collector import (
 
 with _collector_paused():
     from symnet import (
-        compile, gradient, ifelse, scalar, sparse, tensor,
+        compile, gradient, ifelse, scalar, tensor,
     )  # fmt: skip
+    from symnet.ops.sparse import sparse_methods as _sparse_methods  # noqa: F401  +, *, [...]
 
     _objects_stay()
 from symnet.compile import (
@@ -57,8 +58,8 @@ if _typing.TYPE_CHECKING:
     from symnet import (
         d3viz as d3viz, datasets as datasets, debug as debug, gof as gof, misc as misc,
         models as models, optim as optim, printing as printing, random as random,
-        sandbox as sandbox,
-        scan_module as scan_module, tensorboard as tensorboard,
+        sandbox as sandbox, scan_module as scan_module, sparse as sparse,
+        tensorboard as tensorboard,
         training as training, typed_list as typed_list,
     )  # fmt: skip
     from symnet.environment import show_config
@@ -72,7 +73,8 @@ if _typing.TYPE_CHECKING:
 else:
     __getattr__, __dir__ = _lazy_names(
         "symnet", "d3viz", "datasets", "debug", "gof", "misc", "models", "optim",
-        "printing", "random", "sandbox", "scan_module", "tensorboard", "training", "typed_list",
+        "printing", "random", "sandbox", "scan_module", "sparse", "tensorboard",
+        "training", "typed_list",
         debugprint="printing", draw="printing", install_as_theano="theano_names",
         load="parameter_files", pp="printing", pprint="printing",
         progress="progress_display", save="parameter_files",

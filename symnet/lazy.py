@@ -71,3 +71,14 @@ def imported_when_called(module: str, name: str) -> Callable[..., Any]:
         return getattr(import_module(module), name)(*args, **kwargs)
 
     return function
+
+
+class imported_when_used:
+    """A module that the first use of one of its names imports.
+    To type checkers it is imported plainly."""
+
+    def __init__(self, module: str) -> None:
+        self._module = module
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(import_module(self._module), name)

@@ -200,10 +200,12 @@ SLOW = {
     "pdb",
     "importlib",
     "networkx",
+    "random",
     "scipy.linalg",
     "scipy.sparse",
     "scipy.special",
     "sympy",
+    "tempfile",
 }
 
 

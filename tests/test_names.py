@@ -175,8 +175,9 @@ def test_names_are_listed_before_they_are_imported() -> None:
 def test_import_starts_nothing() -> None:
     """No module that is slow, or that a user may not have, is imported with symnet."""
     heavy = (
-        "sympy networkx cupy matplotlib scipy torch rich subprocess unittest html difflib "
-        "numpy.random symnet.kernels.gpus symnet.printing symnet.tensor.nlinalg"
+        "llvmlite sympy networkx cupy matplotlib scipy torch rich subprocess unittest html difflib "
+        "numpy.random symnet.kernels.gpus symnet.kernels.reference symnet.kernels.llvm.emit "
+        "symnet.printing symnet.sparse symnet.tensor.nlinalg symnet.tensor.nnet"
     ).split()
     code = f"import sys, symnet; print([m for m in {heavy} if m in sys.modules])"
     told = printed(code)

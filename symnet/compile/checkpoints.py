@@ -22,9 +22,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from symnet.compile.lower.program import Instruction, Program, regions_of
 from symnet.compile.plan.planner import Binding
@@ -44,8 +44,11 @@ from symnet.ops.lowerings import (
     ViewOf,
 )
 
-Integers = NDArray[np.int64]
-Booleans = NDArray[np.bool_]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Integers = NDArray[np.int64]
+    Booleans = NDArray[np.bool_]
 
 # Into how many pieces the way forward is cut: as many as reach the square root of depths.
 PIECES = (2, 3, 4, 5, 6, 8, 11, 16, 23, 32, 45, 64)

@@ -50,7 +50,7 @@ from symnet.graph.op import is_users
 from symnet.graph.same_graph import equal_computations
 from symnet.graph.traverse import Graph, toposort
 from symnet.graph.variables import Apply, Variable, make_variable, operand_text
-from symnet.kernels.devices import REFERENCE
+from symnet.kernels.devices import get_device
 from symnet.kernels.interface import REPLACES, Device, Ticket, with_ticket
 from symnet.kernels.memory import HOST
 from symnet.ops.ifelse.conditional import IfElse
@@ -191,7 +191,10 @@ class DebugEngine:
         with config.change_flags(verify="on"):
             self.engine = compile_graph(self.graph, list(updates), device=device)
             self.judge = compile_graph(
-                self.graph, list(updates), device=REFERENCE, rehearsed=True
+                self.graph,
+                list(updates),
+                device=get_device("reference"),
+                rehearsed=True,
             )
         values = [*original.outputs, *self.graph.outputs]
         self.shared = shared_of(Graph(inputs, values))

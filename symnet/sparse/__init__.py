@@ -13,7 +13,6 @@ What is defined in `symnet.ops.sparse`, in one place.
 from __future__ import annotations
 
 from symnet.graph.types import COMPLEX as _COMPLEX, FLOATS as _FLOATS
-from symnet.ops.sparse import sparse_methods as _sparse_methods  # noqa: F401  +, *, [...]
 from symnet.ops.sparse.conversions import (
     CSC, CSM, CSMProperties, CSR, DenseFromSparse, SparseFromDense, csc_from_dense,
     csm_data, csm_indices, csm_indptr, csm_properties, csm_shape, csr_from_dense,

@@ -25,7 +25,7 @@ from symnet import scalar as scal
 from symnet.shared import shared
 from symnet.shared import shared as _shared  # noqa: F401  programs say T._shared
 from symnet.tensor import (
-    array_api, basic, elemwise, extra_ops, nnet, sharedvar, subtensor,
+    array_api, basic, elemwise, extra_ops, sharedvar, subtensor,
 )  # fmt: skip
 from symnet.tensor import numpy_calls as _numpy_calls  # noqa: F401  np.exp(x)
 from symnet.tensor.basic import *  # noqa: F403
@@ -38,14 +38,14 @@ from symnet.tensor.subtensor import *  # noqa: F403
 if _typing.TYPE_CHECKING:
     from symnet.printing.plain_text import min_informative_str
     from symnet.tensor import (
-        fft as fft, inplace as inplace, nlinalg as nlinalg, opt as opt,
+        fft as fft, inplace as inplace, nlinalg as nlinalg, nnet as nnet, opt as opt,
         raw_random as raw_random, shared_randomstreams as shared_randomstreams,
         signal as signal, slinalg as slinalg, xlogx as xlogx,
     )  # fmt: skip
 else:
     __getattr__, __dir__ = _lazy_names(
-        "symnet.tensor", "fft", "inplace", "nlinalg", "opt", "raw_random",
-        "shared_randomstreams", "signal", "slinalg", "xlogx",
+        "symnet.tensor", "fft", "inplace", "nlinalg", "nnet", "opt",
+        "raw_random", "shared_randomstreams", "signal", "slinalg", "xlogx",
         min_informative_str="symnet.printing.plain_text",
     )  # fmt: skip
 

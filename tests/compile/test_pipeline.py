@@ -15,8 +15,8 @@ from symnet.compile.pipeline import (
     rewrite_graph,
 )
 from symnet.graph.traverse import Graph
-from symnet.kernels.devices import CPU, REFERENCE
-from symnet.kernels.reference.reference_device import ReferenceDevice
+from symnet.kernels.devices import CPU
+from symnet.kernels.reference.reference_device import REFERENCE, ReferenceDevice
 from symnet.rewriting.rewriter import Trace
 from symnet.sizes.infer import Inference
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
@@ -26,16 +26,20 @@ from symnet.kernels.cpu.runtime.store import Store
 from symnet.kernels.cpu.runtime.tickets import Queue
 from symnet.kernels.interface import AnyTask, Following, Path, Place, Signature, Task
 from symnet.kernels.library import Call
-from symnet.kernels.llvm.emit import emit
 from symnet.kernels.llvm.machine import machine
 from symnet.kernels.loopir.scalars import Kernel
 from symnet.kernels.memory import HOST, LINE
 from symnet.kernels.routines import Convolve, MatrixProduct, Routine
 from symnet.kernels.schedule import Schedule, arrange
 from symnet.kernels.variants import Variant
-from symnet.lazy import cached_property
+from symnet.lazy import cached_property, imported_when_called
 from symnet.recent import Recent
 from symnet.times import time_text
+
+if TYPE_CHECKING:
+    from symnet.kernels.llvm.emit import emit
+else:
+    emit = imported_when_called("symnet.kernels.llvm.emit", "emit")
 
 RELEASE_NS = 20_000.0  # from so much work on other Python threads may run meanwhile
 PACKED = ("float32", "float64")

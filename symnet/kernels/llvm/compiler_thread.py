@@ -17,12 +17,11 @@ from __future__ import annotations
 import _thread
 import atexit
 import os
+import sys
 import threading
 from collections.abc import Callable
 from functools import partial, wraps
 from typing import Any, ParamSpec, TypeVar
-
-import llvmlite.binding as llvm
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -140,19 +139,27 @@ def on_compiler_thread(function: Callable[P, R]) -> Callable[P, R]:
     return call
 
 
-# llvmlite's own lock, which also the finalizers of its objects take, on any thread.
-_lock = getattr(llvm.ffi.lib, "_lock", None)
+_held: Any = None  # llvmlite's lock, while a fork is under way
+
+
+def _llvmlite_lock() -> Any:
+    """llvmlite's own lock, which also the finalizers of its objects take, on any thread;
+    None before it is imported."""
+    ffi = sys.modules.get("llvmlite.binding.ffi")
+    return getattr(getattr(ffi, "lib", None), "_lock", None)
 
 
 def _close() -> None:
+    global _held
     _gate.close()
-    if _lock is not None:
-        _lock.__enter__()
+    _held = _llvmlite_lock()
+    if _held is not None:
+        _held.__enter__()
 
 
 def _open() -> None:
-    if _lock is not None:
-        _lock.__exit__(None, None, None)
+    if _held is not None:
+        _held.__exit__(None, None, None)
     _gate.open()
 
 

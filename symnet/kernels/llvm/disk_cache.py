@@ -13,10 +13,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-import random
 import re
 import stat
-import tempfile
 import time
 import warnings
 from collections.abc import Iterator
@@ -187,6 +185,8 @@ def write_object(name: str, body: bytes) -> None:
     try:
         if not make_folders(path):
             return
+        import tempfile  # slow to import, and only needed here
+
         handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".new")
         with os.fdopen(handle, "wb") as file:
             file.write(data)
@@ -218,6 +218,8 @@ class SizeBudget:
         part = config.cache_size / SCANS
         if self.process != os.getpid():  # also in a child, which would draw the same
             self.process = os.getpid()
+            import random  # slow to import, and only needed here
+
             self.left = random.SystemRandom().uniform(0, part)
         self.left = min(self.left, part) - count
         if self.left < 0:

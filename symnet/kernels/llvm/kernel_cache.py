@@ -9,14 +9,13 @@ from functools import cache, partial
 from hashlib import sha256
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 from symnet.data_classes import dataclass
 from symnet.kernels import variants
 from symnet.kernels.cpu.jit.native import Native, compile_jobs
 from symnet.kernels.llvm.compiler_thread import on_compiler_thread
-from symnet.kernels.llvm.emit import emit
 from symnet.kernels.llvm.external_calls import external_symbol
 from symnet.kernels.llvm.machine import in_threads, machine, thread_count
 from symnet.kernels.llvm.object_code import (
@@ -33,7 +32,13 @@ from symnet.kernels.loopir import math, scalars
 from symnet.kernels.loopir.math import external_address
 from symnet.kernels.loopir.scalars import Kernel
 from symnet.kernels.variants import Variant
+from symnet.lazy import imported_when_called
 from symnet.recent import Recent
+
+if TYPE_CHECKING:
+    from symnet.kernels.llvm.emit import emit
+else:  # not needed for code that is on disk
+    emit = imported_when_called("symnet.kernels.llvm.emit", "emit")
 
 __all__ = ["Code", "compile_kernels", "statistics"]
 

@@ -18,15 +18,20 @@ from contextlib import contextmanager
 from dataclasses import field
 from functools import cache
 from pathlib import Path
-from typing import Any
-
-import llvmlite
-import llvmlite.binding as llvm
+from typing import TYPE_CHECKING, Any
 
 from symnet.config import config
 from symnet.data_classes import dataclass
 from symnet.kernels.llvm.compiler_thread import inside, is_inside, on_compiler_thread
 from symnet.kernels.llvm.target import Target, cpu_target
+from symnet.lazy import imported_when_used
+
+if TYPE_CHECKING:
+    import llvmlite
+    import llvmlite.binding as llvm
+else:
+    llvmlite = imported_when_used("llvmlite")
+    llvm = imported_when_used("llvmlite.binding")
 
 CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 USUAL_CACHE = 32 * 1024  # bytes of the first cache, where the system does not tell

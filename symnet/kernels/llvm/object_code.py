@@ -11,13 +11,18 @@ import itertools
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-
-import llvmlite.binding as llvm
+from typing import TYPE_CHECKING
 
 from symnet.data_classes import dataclass
 from symnet.kernels.llvm.compiler_thread import on_compiler_thread
 from symnet.kernels.llvm.disk_cache import read_object, write_object
 from symnet.kernels.llvm.machine import machine
+from symnet.lazy import imported_when_used
+
+if TYPE_CHECKING:
+    import llvmlite.binding as llvm
+else:
+    llvm = imported_when_used("llvmlite.binding")
 
 
 @dataclass

@@ -6,11 +6,16 @@ No GPU and no CUDA is needed: a driver compiles PTX for the GPU that it has.
 from __future__ import annotations
 
 from functools import cache
-
-import llvmlite.binding as llvm
+from typing import TYPE_CHECKING
 
 from symnet.kernels.llvm.compiler_thread import on_compiler_thread
 from symnet.kernels.llvm.target import Target
+from symnet.lazy import imported_when_used
+
+if TYPE_CHECKING:
+    import llvmlite.binding as llvm
+else:
+    llvm = imported_when_used("llvmlite.binding")
 
 
 @cache

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 import time
+from typing import Any
 
 import pytest
+from llvmlite.binding import ffi
 
 from symnet.kernels.llvm import compiler_thread as module
 from symnet.kernels.llvm.compiler_thread import (
@@ -90,3 +94,43 @@ def test_a_fork_waits_until_all_is_done() -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     job.outcome()
     assert where(4)[0] == 4
+
+
+def free_for_others(lock: Any) -> bool:
+    """Whether another thread could take the lock (llvmlite's, which is recursive)."""
+    found = []
+
+    def look() -> None:
+        found.append(lock._lock.acquire(blocking=False))
+        if found[0]:
+            lock._lock.release()
+
+    other = threading.Thread(target=look)
+    other.start()
+    other.join()
+    return found[0]
+
+
+def test_nobody_is_in_llvmlite_during_a_fork() -> None:
+    lock = ffi.lib._lock
+    module._close()
+    try:
+        assert not free_for_others(lock)
+    finally:
+        module._open()
+    assert free_for_others(lock)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_fork_before_llvmlite_is_imported() -> None:
+    """Parent and child compile afterwards."""
+    code = """
+import os, sys, symnet
+assert "llvmlite" not in sys.modules
+pid = os.fork()
+x = symnet.tensor.dvector()
+assert symnet.function([x], x * 2)([1.5]) == [3.0]
+if pid:
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

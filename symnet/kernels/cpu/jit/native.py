@@ -28,9 +28,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any, Generic, ParamSpec
-
-import llvmlite.binding as llvm
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec
 
 from symnet.kernels.cpu.jit import intrinsics, translator
 from symnet.kernels.cpu.jit.intrinsics import (
@@ -52,7 +50,12 @@ from symnet.kernels.llvm.object_code import (
     object_code,
     source_digest,
 )
-from symnet.lazy import cached_property
+from symnet.lazy import cached_property, imported_when_used
+
+if TYPE_CHECKING:
+    import llvmlite.binding as llvm
+else:
+    llvm = imported_when_used("llvmlite.binding")
 
 P = ParamSpec("P")
 
