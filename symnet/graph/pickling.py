@@ -51,7 +51,7 @@ def unpack(packed: Packed) -> list[Variable]:
         node = Apply(
             op,
             [made[k] for k in inputs],
-            [Variable(kind, name=name) for kind, name in outputs],
+            [kind.variable_class(kind, name=name) for kind, name in outputs],
         )
         node.origin = origin
         made += node.outputs
@@ -76,7 +76,7 @@ def _restore(packed: Packed) -> Variable:
 
 
 def _restore_leaf(kind: Any, name: str | None, tag: Any) -> Variable:
-    variable = Variable(kind, name=name)
+    variable: Variable = kind.variable_class(kind, name=name)
     variable._tag = tag
     return variable
 

@@ -7,9 +7,11 @@ import pickle
 
 import numpy as np
 import pytest
+import scipy.sparse
 
 import symnet
 import symnet.tensor as T
+from symnet import sparse
 from symnet.graph.evaluate import evaluate
 from symnet.graph.pickling import pack, unpack
 from symnet.graph.traverse import leaves, toposort
@@ -74,6 +76,23 @@ def test_attributes_of_programs_stay_with_variables(twice):
         assert again._keras_shape == (None, 3)
         assert again.learned_by.type == x.type and again.learned_by is not x
     assert not hasattr(x.clone(), "_keras_shape")
+
+
+def test_variables_keep_their_class(twice):
+    # Sparse matrices and lists have methods of their own.
+    held = scipy.sparse.csr_matrix(np.diag([1.0, 2.0]))
+    lists = symnet.typed_list.TypedListType(T.TensorType("float64", (None,)))()
+    for v in [
+        sparse.csr_matrix("x"),
+        symnet.shared(held) * 2,
+        (symnet.shared(held) * 2).T,
+        lists,
+        symnet.typed_list.append(lists, T.vector()),
+    ]:
+        assert type(twice(v)) is type(v)
+        assert type(v.clone()) is type(v)
+    doubled = twice((symnet.shared(held) * 2).T) * 2
+    np.testing.assert_array_equal(doubled.eval().toarray(), held.toarray() * 4)
 
 
 def test_outputs_of_one_operation_stay_together():
