@@ -21,6 +21,7 @@ from symnet.kernels.llvm.text import (
     bits,
     is_float,
     is_signed,
+    mangled,
     type_text,
 )
 from symnet.kernels.loopir.scalars import GROUP_BLOCKS, GROUP_NUMBERS, ROUNDING
@@ -274,12 +275,34 @@ def cast_float_to_integer(on: Lanes, source: str, dtype: str, value: str) -> str
     if dtype == "uint64":
         return cast_float_to_uint64(on, source, value)
     wide = "int64" if bits(dtype) == 64 or dtype == "uint32" else "int32"
-    # What does not fit is "poison" to LLVM; frozen, it is what the instruction gave.
-    whole = on.convert("fptosi", source, wide, value)
-    whole = on.scope.emit(f"freeze {on.type(wide)} {whole}")
+    whole = whole_number(on, source, wide, value)
     return (
         whole if bits(wide) == bits(dtype) else on.convert("trunc", wide, dtype, whole)
     )
+
+
+def whole_number(on: Lanes, source: str, dtype: str, value: str) -> str:
+    """A float cut to a signed integer.  What does not fit, and NaN, gives what NumPy's
+    conversion gives: on x86-64 the least integer, on ARM the nearest one and 0.
+
+    On GPUs it is the least, so that they agree with most computers that they stand in.
+    """
+    target = on.scope.module.target
+    if target.is_arm and not target.threads:
+        # Vectors have no one instruction for all pairs of types, and LLVM's plain
+        # conversion may go by a wider integer, of which the upper half is lost.
+        kinds = [mangled(REGISTER[d], on.lanes) for d in (dtype, source)]
+        function = f"llvm.fptosi.sat.{kinds[0]}.{kinds[1]}"
+        return on.scope.call(function, on.type(dtype), [(on.type(source), value)])
+    # What does not fit is "poison" to LLVM; frozen, it is what the instruction gave.
+    whole = on.convert("fptosi", source, dtype, value)
+    whole = on.scope.emit(f"freeze {on.type(dtype)} {whole}")
+    if not target.threads:
+        return whole
+    least = on.constant(-(2 ** (bits(dtype) - 1)), dtype)
+    end = on.constant(2.0 ** (bits(dtype) - 1), source)
+    size = on.intrinsic("fabs", source, value)
+    return on.select(on.compare("lt", source, size, end), dtype, whole, least)
 
 
 def cast_float_to_uint64(on: Lanes, source: str, value: str) -> str:

@@ -54,6 +54,11 @@ class Target:
     def is_x86(self) -> bool:
         return self.triple.startswith("x86_64")
 
+    @property
+    def is_arm(self) -> bool:
+        """Of 64 bits; macOS has a name of its own for it."""
+        return self.triple.partition("-")[0] in ("aarch64", "arm64")
+
 
 def vector_bytes(features: Mapping[str, bool]) -> int:
     """Bytes of the widest vector register with masks (or the usual 16).
@@ -74,20 +79,22 @@ def cpu_target(triple: str, cpu: str, features: Mapping[str, bool]) -> Target:
     flags = ",".join(
         f"{'+' if on else '-'}{name}" for name, on in sorted(features.items())
     )
-    width, arm = vector_bytes(features), triple.startswith("aarch64")
+    width = vector_bytes(features)
     # Processors of the first AVX-512 years make LLVM split 64-byte vectors in two;
     # ours are written to be used whole.
     bits = f'"min-legal-vector-width"="{8 * width}" "prefer-vector-width"="{8 * width}"'
-    return Target(
+    found = Target(
         triple=triple,
         cpu=cpu,
         features=flags,
         vector_bytes=width,
-        registers=32 if width == 64 or arm else 16,
-        fused=bool(features.get("fma")) or arm,
-        half=bool(features.get("f16c")) or arm,
-        attributes=f"nounwind {bits}" if triple.startswith("x86_64") else "nounwind",
+        registers=32 if width == 64 else 16,
+        fused=bool(features.get("fma")),
+        half=bool(features.get("f16c")),
     )
+    if found.is_arm:
+        return replace(found, registers=32, fused=True, half=True)
+    return replace(found, attributes=f"nounwind {bits}") if found.is_x86 else found
 
 
 def nvptx_target(architecture: str) -> Target:

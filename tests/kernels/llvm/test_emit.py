@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from symnet.kernels.cpu.runtime.run_kernel import run_kernel
+from symnet.kernels.llvm.machine import machine
 from symnet.kernels.loopir.scalars import (
     Kernel,
     Output,
@@ -42,6 +43,7 @@ def elementwise(
     return out, expected(kernel, (len(arrays[0]),), [*arrays, out])[0]
 
 
+HOST = machine()
 COUNT = 203  # not a multiple of any vector
 
 BINARY_FLOAT = [
@@ -157,6 +159,18 @@ def test_casts(source: str) -> None:
             )
 
 
+def cut_to(x: Any, dtype: str) -> Any:
+    """Whole numbers as this processor makes them: the least one for all that does not fit,
+    or on ARM the nearest one, and 0 for NaN."""
+    limits = np.iinfo(dtype)
+    inside = (x >= float(limits.min)) & (x < -float(limits.min))
+    whole = np.where(inside, x, 0).astype(dtype)
+    if not HOST.target.is_arm:
+        return np.where(inside, whole, limits.min)
+    ends = np.where(x > 0, limits.max, limits.min)
+    return np.where(inside, whole, np.where(np.isnan(x), 0, ends)).astype(dtype)
+
+
 @pytest.mark.parametrize("source", ["float32", "float64"])
 def test_casts_of_what_does_not_fit(source: str) -> None:
     x = np.array(
@@ -164,14 +178,12 @@ def test_casts_of_what_does_not_fit(source: str) -> None:
     )
     for target in ("int32", "int64"):
         got, _ = elementwise(cast(load(0, source), target), [source], target, [x])
-        limits = np.iinfo(target)
-        inside = (x >= float(limits.min)) & (x < float(limits.max))
-        want = np.where(inside, np.where(inside, x, 0).astype(target), limits.min)
-        same(got, want)
+        same(got, cut_to(x, target))
+        with np.errstate(invalid="ignore"):
+            same(got, x.astype(target))
     for target in ("int8", "uint8", "int16"):
         got, _ = elementwise(cast(load(0, source), target), [source], target, [x])
-        whole = np.where(np.abs(x) < 2**31, x, -(2.0**31)).astype(np.int32)
-        same(got, whole.astype(target))
+        same(got, cut_to(x, "int32").astype(target))
     big = np.array([2.0**63, 1.5 * 2.0**63, 2.0**62, 5.0], source)
     got, _ = elementwise(cast(load(0, source), "uint64"), [source], "uint64", [big])
     same(got, big.astype("uint64"))

@@ -29,7 +29,8 @@ AVX512 = AVX2 | dict.fromkeys(("avx512f", "avx512bw", "avx512dq", "avx512vl"), T
             AVX512 | {"avx512vl": False},
             (32, 16, True, True),
         ),
-        ("aarch64-apple-darwin", {"neon": True}, (16, 32, True, True)),
+        ("aarch64-unknown-linux-gnu", {"neon": True}, (16, 32, True, True)),
+        ("arm64-apple-darwin23.6.0", {"neon": True}, (16, 32, True, True)),
     ],
 )
 def test_processors_with_vectors(
@@ -39,6 +40,7 @@ def test_processors_with_vectors(
     found = (target.vector_bytes, target.registers, target.fused, target.half)
     assert found == expected
     assert target.is_x86 == triple.startswith("x86")
+    assert target.is_arm == (not target.is_x86)
     assert ("prefer-vector-width" in target.attributes) == target.is_x86
     assert not target.threads
 

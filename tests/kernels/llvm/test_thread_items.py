@@ -13,7 +13,15 @@ from symnet.kernels.llvm.machine import machine
 from symnet.kernels.llvm.target import nvptx_target, threads_on
 from symnet.kernels.llvm.text import Module
 from symnet.kernels.llvm.thread_items import MOST_WORDS, thread_head
-from symnet.kernels.loopir.scalars import Kernel, Output, call, gather, load, reduction
+from symnet.kernels.loopir.scalars import (
+    Kernel,
+    Output,
+    call,
+    cast,
+    gather,
+    load,
+    reduction,
+)
 from symnet.kernels.variants import Variant
 from tests.kernels.kernel_reference import expected, operand
 from tests.kernels.llvm.thread_reference import run_threads
@@ -122,3 +130,19 @@ def test_remainders_of_quotients_of_any_size(dtype: str) -> None:
     np.testing.assert_array_equal(got, want)
     signs = (np.signbit(a) & ~np.isnan(a) for a in (got, want))
     np.testing.assert_array_equal(*signs)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("whole", ["int32", "int64"])
+def test_what_does_not_fit_an_integer_is_the_least_one(dtype: str, whole: str) -> None:
+    """A GPU's own conversion gives the nearest one, or 0; its code chooses, as x86 does."""
+    least = np.iinfo(whole).min
+    x = np.array([np.nan, np.inf, -np.inf, 1e30, -1e30, -7.9, 300, -0.0, least], dtype)
+    full = operand(dtype, [1])
+    value = cast(load(0, dtype), whole)
+    kernel = Kernel(1, (False,), (full,), (Output(operand(whole, [1]), value),))
+    got = np.zeros(len(x), whole)
+    run_threads(kernel, x.shape, [x, got])
+    assert got.tolist() == [least] * 5 + [-7, 300, 0, least]
+    text: Any = emit(kernel, Variant(((0,),), (), "kept", "cc"), nvptx_target("sm_90"))
+    assert f"{least}" in text and "fcmp olt" in text
