@@ -243,7 +243,7 @@ class GpuProgram(StepwiseProgram[GpuPlaces]):
     def run_task(self, task: Task, path: Path, places: GpuPlaces) -> None:
         work = self.launched.works.get(id(task))
         if work is None:
-            run_call(task.arrangement, task.places, places, self.driver.xp)
+            run_call(task.arrangement, task.places, places, self.driver.arrays)
             return
         pointers = [places.address(p) if p is not None else 0 for p in task.places]
         failed = places.word(path) if self.launched.may_fail(task) else 0
