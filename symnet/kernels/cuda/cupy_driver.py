@@ -160,17 +160,15 @@ class CupyAllocation:
 
 
 @cache
-def lacking() -> frozenset[str]:
-    """What cannot be used for want of a library of NVIDIA's: "linalg" (cuSOLVER), "fft"
-    (cuFFT)."""
-    found = set()
-    for part, modules in LIBRARIES.items():
-        try:
-            for module in modules:
-                import_module(module)
-        except ImportError:
-            found.add(part)
-    return frozenset(found)
+def lacking(part: str) -> bool:
+    """Whether "linalg" or "fft" cannot be used for want of a library of NVIDIA's: cuSOLVER,
+    cuFFT."""
+    try:
+        for module in LIBRARIES[part]:
+            import_module(module)
+    except ImportError:
+        return True
+    return False
 
 
 def strict() -> Any:
@@ -275,7 +273,7 @@ class CupyDriver:
 
     @cached_property
     def arrays(self) -> ArrayLibrary:
-        return ArrayLibrary(self.xp, strict, solve_triangular, lacking())
+        return ArrayLibrary(self.xp, strict, solve_triangular, lacking)
 
     @property
     def graphless(self) -> str:

@@ -77,8 +77,8 @@ class HostAllocation:
         self.bytes = whole[start : start + max(size, 1)]
         self.address = int(self.bytes.ctypes.data)
 
-    def __del__(self) -> None:
-        self.bytes[:] = NOTHING  # who reads what is gone shall see it
+    def __del__(self, nothing: int = NOTHING) -> None:
+        self.bytes[:] = nothing  # who reads what is gone shall see it
 
 
 class CurrentGpu(threading.local):

@@ -194,9 +194,7 @@ def test_which_routines_there_are() -> None:
         EntryRows(),
     ):
         assert not has_answer(other, library), other
-    fewer = ArrayLibrary(
-        np, library.strict, solve_triangular, frozenset({"linalg", "fft"})
-    )
+    fewer = ArrayLibrary(np, library.strict, solve_triangular, lambda part: True)
     assert has_answer(Ordering("bool", True), fewer)
     assert not has_answer(Fourier("fft", "float32"), fewer)
     assert not has_answer(MatrixFunction("inv", "float32"), fewer)
