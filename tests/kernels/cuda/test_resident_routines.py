@@ -11,8 +11,9 @@ import pytest
 import symnet
 import symnet.tensor as T
 from symnet.config import config
+from symnet.kernels.cuda.array_routines import ANSWERS
 from symnet.kernels.gpus import GPUS
-from symnet.kernels.memory import Moved
+from symnet.kernels.memory import Moved, NoRoom
 from tests.kernels.programs import on
 
 pytestmark = pytest.mark.filterwarnings("error::symnet.compile.refusals.HostFallback")
@@ -247,6 +248,25 @@ def test_errors_are_the_cpus(name: str, gpu: str) -> None:
             f(np.eye(2))
             assert count.get_value() == 2
     assert texts[0] == texts[1]
+
+
+def test_where_a_routine_finds_no_memory(
+    gpu: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the library works in besides: the call's largest arrays are named."""
+
+    def full(given: Any) -> Any:
+        raise MemoryError("4 GB more")
+
+    f = on(gpu, [x], T.exp(T.sort(x)))
+    f(SINGULAR)
+    monkeypatch.setitem(ANSWERS, "sort", full)
+    for _ in range(2):
+        with pytest.raises(NoRoom, match="no memory left on the GPU") as error:
+            f(SINGULAR)
+        assert "4 GB more" in str(error.value) and "largest" in str(error.value)
+    monkeypatch.undo()
+    np.testing.assert_allclose(f(SINGULAR), np.exp(SINGULAR))
 
 
 def test_loops_with_such_steps(gpu: str) -> None:
