@@ -12,7 +12,8 @@ from symnet.graph.variables import Apply, operand_text
 from symnet.kernels.devices import CPU, get_device
 from symnet.kernels.interface import Device
 from symnet.kernels.memory import HOST
-from symnet.ops.lowerings import has_arrays
+from symnet.ops.base import lowering_of
+from symnet.ops.lowerings import PointLoop, has_arrays
 
 
 class HostFallback(UserWarning):
@@ -69,7 +70,7 @@ def without_code(programs: Iterable[Program], device: Device) -> dict[Apply, str
         for one in every_instruction([step]):
             names = device.lacks(one.kernel) if isinstance(one, KernelLaunch) else ()
             for name in sorted(names):
-                called = [n for n in one.nodes if str(n.op) == name]
+                called = [n for n in one.nodes if computes(n, name)]
                 for node in called or one.nodes[-1:]:
                     what = f"{name} has no code on the device {device.name!r}"
                     cure = "compile the function with device='cpu'"
@@ -77,6 +78,12 @@ def without_code(programs: Iterable[Program], device: Device) -> dict[Apply, str
                     outer = node if one is step else step.nodes[0]
                     found[outer] = told_of(node, what, cure)
     return found
+
+
+def computes(node: Apply, function: str) -> bool:
+    """Whether an operation's own formula has a function."""
+    lowering = lowering_of(node)
+    return isinstance(lowering, PointLoop) and function in lowering.operations
 
 
 def told_of(node: Apply, what: str, cure: str) -> str:

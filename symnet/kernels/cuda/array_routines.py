@@ -72,13 +72,11 @@ Answer: TypeAlias = Callable[[Given], Sequence[Any]]
 
 
 def running_sum(given: Given) -> Sequence[Any]:
-    axis, dtype = given.routine.axis, given.routine.dtype
-    return [given.xp.cumsum(given.x, axis=axis, dtype=dtype)]
+    return [given.xp.cumsum(given.x, axis=given.routine.axis, dtype=given.x.dtype)]
 
 
 def running_product(given: Given) -> Sequence[Any]:
-    axis, dtype = given.routine.axis, given.routine.dtype
-    return [given.xp.cumprod(given.x, axis=axis, dtype=dtype)]
+    return [given.xp.cumprod(given.x, axis=given.routine.axis, dtype=given.x.dtype)]
 
 
 def recurrence(given: Given) -> Sequence[Any]:

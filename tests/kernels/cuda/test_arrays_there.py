@@ -163,6 +163,27 @@ OURS: dict[str, Any] = {
 }
 
 
+def test_what_a_formula_has_is_what_is_taken_out(gpu: str) -> None:
+    """Where functions are fused with others, those others stay in their loop."""
+    w = symnet.shared(V)
+    f = on(gpu, [], T.exp(-T.log(T.i0(w * 2))) * 3 + T.j1(w) - 1)
+    with config.change_flags(device="cpu"):
+        native = on("cpu", [v], T.exp(-T.log(T.i0(v * 2))) * 3 + T.j1(v) - 1)
+    np.testing.assert_allclose(f(), native(V))
+    there = {r.operation for r in f.profile(repeat=1).rows if r.kind == THERE}
+    assert there == {"log_i0", "j1"}
+
+
+def test_what_is_not_there_is_named(gpu: str) -> None:
+    with pytest.warns(HostFallback) as told:
+        f = on(gpu, [v], T.exp(-T.log(T.iv(0.5, v + 1)) * 2))
+    says = [str(one.message).partition(" has no code")[0] for one in told]
+    assert says == ["log_iv"]
+    with config.change_flags(device="cpu"):
+        native = on("cpu", [v], T.exp(-T.log(T.iv(0.5, v + 1)) * 2))
+    np.testing.assert_allclose(f(V), native(V))
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", OURS)
 def test_ours_stay_there(name: str, dtype: str, gpu: str) -> None:
