@@ -161,15 +161,13 @@ class Executable:
         constants for good."""
         memory = self.device.memory
         if v in known:
-            known[v] = (
-                known[v] if memory.holds(known[v]) else memory.from_host(known[v])
-            )
+            if not memory.holds(known[v]):
+                known[v] = memory.from_host(known[v])
             return known[v]
         if isinstance(v, SharedVariable):
             value = ticket.array(v.store)
-            return (
-                value if memory.holds(value) else memory.from_host(v.store.seen(value))
-            )
+            here = memory.holds(value)  # not where one is only rehearsed
+            return value if here else memory.from_host(v.store.seen(value))
         if v not in self.constants:
             self.constants[v] = memory.from_host(value_of(v, known))
         return self.constants[v]
@@ -225,6 +223,7 @@ class Executable:
     def free(self) -> None:
         """Forget all plans, and with them their memory."""
         self.builtin = None
+        self.constants.clear()
         for native in self.native:
             native.free()
 
