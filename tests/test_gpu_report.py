@@ -19,7 +19,10 @@ from benchmarks.worker import reference
 from symnet.config import config
 
 # Those whose quick forms differ in kind; the whole is tried by hand.
-SOME = ["elementwise 1e8", "full sum 1e8", "MLP batch 20", "LSTM", "RBM CD-15"]
+SOME = [
+    "elementwise 1e8", "full sum 1e8", "running sums of rows 1e8", "one running sum 1e7",
+    "sorted rows 1e7", "a system of 4096", "MLP batch 20", "LSTM", "RBM CD-15",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", SOME)

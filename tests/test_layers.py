@@ -43,11 +43,11 @@ kernels.loopir.math: expand .
 kernels: routines library memory variants legality cost_model schedule
 kernels.llvm: compiler_thread target machine disk_cache object_code
 kernels.cpu.jit: intrinsics record translator native floats
-kernels.llvm: text lanes remainders primitives huge_angles external_calls function_writer
+kernels.llvm: text lanes remainders primitives huge_angles external_calls function_writer elements
 kernels.llvm: approximations loop_nest blocks array_access order points outputs pass_plan
 kernels.llvm: accumulators warps boxes
 kernels.llvm: accumulate lane_loops bands work_items parts thread_items emit ptx kernel_cache
-kernels.llvm: mrg_arithmetic thread_draws thread_sources .
+kernels.llvm: mrg_arithmetic thread_draws thread_totals thread_sources .
 kernels.cpu.runtime: run_kernel threads layouts runner output_pool store tickets
 kernels.cpu.runtime: call_block run_block
 kernels.cpu.library: scalar_loop_code blas blas_gemm call_steps
@@ -71,7 +71,8 @@ kernels.cpu.library: calls
 kernels.cpu.runtime: python_objects call_boundary
 kernels: interface call_places stepwise
 kernels.reference: special_functions interpret_launch host_arrays numpy_library reference_device .
-kernels.cuda: cublas driver device_array array_library draw_work gemm_work convolution_parts
+kernels.cuda: cublas array_routines driver device_array array_library routine_work gemm_work
+kernels.cuda: convolution_parts
 kernels.cuda: convolution_work launched gpu_places recording
 kernels.cuda: gpu_program gpu_device emulated_cublas emulated_driver cuda_graphs cupy_driver .
 kernels.cpu.library: scalar_loop
@@ -185,6 +186,7 @@ __init__
 # Imported where they are needed: optional, or too slow for `import symnet`.
 OPTIONAL = {
     "cupy",
+    "cupyx",
     "h5py",
     "IPython",
     "matplotlib",

@@ -45,6 +45,9 @@ class Names:
     def relu(self, x: Any) -> Any:
         return self.tensor.maximum(x, 0)
 
+    def solve(self, a: Any, b: Any) -> Any:
+        return self.tensor.slinalg.solve(a, b)
+
     def convolve(self, x: Any, w: Any, border: int) -> Any:
         return self.tensor.nnet.conv2d(x, w, border_mode=border, filter_flip=False)
 

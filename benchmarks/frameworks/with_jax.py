@@ -32,7 +32,7 @@ class Names:
         jnp.dot,
     )
     sigmoid, softmax = jax.nn.sigmoid, jax.nn.softmax
-    reshape = jnp.reshape
+    reshape, sort, cumsum, solve = jnp.reshape, jnp.sort, jnp.cumsum, jnp.linalg.solve
 
     @staticmethod
     def convolve(x: Any, w: Any, border: int) -> Any:

@@ -33,7 +33,15 @@ class Names:
     sigmoid, relu = torch.sigmoid, torch.relu
     nll = torch.nn.functional.cross_entropy
 
-    reshape = torch.reshape
+    reshape, solve = torch.reshape, torch.linalg.solve
+
+    @staticmethod
+    def sort(x: torch.Tensor) -> torch.Tensor:
+        return torch.sort(x).values
+
+    @staticmethod
+    def cumsum(x: torch.Tensor, axis: int) -> torch.Tensor:
+        return torch.cumsum(x, dim=axis)
 
     @staticmethod
     def convolve(x: torch.Tensor, w: torch.Tensor, border: int) -> torch.Tensor:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from benchmarks.cases import loops, networks, pictures
 from benchmarks.cases.arrays import elementwise, normal
 from benchmarks.problem import Counter, Formula, Problem
@@ -39,6 +41,27 @@ def softmax_rows(quick: bool) -> Formula:
     return Formula(lambda names, x: names.softmax(x, axis=1), arrays, arrays[0].shape)
 
 
+def running(shape: tuple[int, ...]) -> Formula:
+    """Sums of squares up to each number of a row."""
+    last = len(shape) - 1
+    compute = lambda names, x: names.cumsum(x * x, axis=last)  # noqa: E731
+    return Formula(compute, normal(*shape), shape, tolerance=1e-3)
+
+
+def sorted_rows(rows: int, columns: int) -> Formula:
+    return Formula(
+        lambda names, x: names.sort(x), normal(rows, columns), (rows, columns)
+    )
+
+
+def system(size: int, columns: int) -> Formula:
+    """Equations whose matrix is far from singular."""
+    (a,), (b,) = normal(size, size), normal(size, columns)
+    a = (a / size**0.5 + 3 * np.eye(size)).astype("float32")
+    compute = lambda names, a, b: names.solve(a, b)  # noqa: E731
+    return Formula(compute, [a, b], (size, columns), tolerance=1e-3)
+
+
 def perceptron(sizes: list[int], batch: int, rows: int, quick: bool) -> Problem:
     if quick:
         sizes, batch, rows = [min(n, 20) for n in sizes], min(batch, 10), 60
@@ -59,6 +82,17 @@ CASES: dict[str, GpuCase] = {
         GpuCase("row sums 1e8", partial(reduction, 1)),
         GpuCase("column sums 1e8", partial(reduction, 0)),
         GpuCase("full sum 1e8", partial(reduction, None)),
+        GpuCase(
+            "running sums of rows 1e8",
+            partial(sized, running, ((10_000, 10_000),), ((30, 40),)),
+        ),
+        GpuCase(
+            "one running sum 1e7", partial(sized, running, ((10**7,),), ((9000,),))
+        ),
+        GpuCase(
+            "sorted rows 1e7", partial(sized, sorted_rows, (10_000, 1000), (9, 30))
+        ),
+        GpuCase("a system of 4096", partial(sized, system, (4096, 64), (20, 3))),
         GpuCase("logistic regression", partial(perceptron, [784, 10], 600, 6000)),
         GpuCase("switched network", partial(sized, networks.switched, (100,), (4,))),
         GpuCase("MLP batch 20", partial(perceptron, DIGITS, 20, 6000)),

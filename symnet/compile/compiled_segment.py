@@ -121,7 +121,7 @@ class CompiledSegment:
     def _run(
         self, arrays: Sequence[Array], ticket: Ticket
     ) -> tuple[list[Array], Callable[..., Any] | None]:
-        shared = [ticket.array(s.store) for s in self.program.shared]
+        shared = [self._copied_here(s.store, ticket) for s in self.program.shared]
         inputs = [arrays[k] for k in self.positions]
         key, numbers = self.prepare(inputs, shared)
         plan = None if ticket.around() else self._plan(key, inputs, shared)
@@ -169,7 +169,7 @@ class CompiledSegment:
         return outputs, news | {s: outputs[number] for s, number in program.replaced}
 
     def _copied_here(self, store: Store, ticket: Ticket) -> Any:
-        """The value of a store for a rehearsal: brought here if it lies elsewhere."""
+        """The value of a store; for a rehearsal brought here if it lies elsewhere."""
         value = ticket.array(store)
         if store.memory is self.memory:
             return value

@@ -11,6 +11,7 @@ import numpy as np
 from symnet.compile.compiled_segment import CompiledSegment
 from symnet.compile.lower.program import Program
 from symnet.compile.partition import Segment
+from symnet.compile.refusals import stays_there
 from symnet.graph.evaluate import compute, evaluate, value_of
 from symnet.graph.object_types import holds_objects
 from symnet.graph.traverse import Graph
@@ -60,7 +61,10 @@ class Executable:
         for variable, _ in programs[-1].replaced:
             self.uses[variable.store] = REPLACES
         # Others stay where they are.
-        here = {v for s in segments for node in s.reference for v in node.inputs}
+        references = [node for s in segments for node in s.reference]
+        self.there = {node for node in references if stays_there(node, device)}
+        self.constants: dict[Variable, Any] = {}  # in the device's memory
+        here = {v for one in references if one not in self.there for v in one.inputs}
         self.read_here = [v for v in self.shared if v in here]
         self.queue: Queue = []
         single = len(segments) == 1
@@ -77,7 +81,7 @@ class Executable:
         ]
         self.builtin: Callable[..., Any] | None = None
         # A profile puts one that measures here.
-        self.compute: Callable[[Apply, Sequence[Any]], list[Any]] = compute
+        self.compute: Callable[..., list[Any]] = compute
 
     def enter_directly(self, form: int, fallback: Callable[..., Any]) -> None:
         """Where one native program does everything, have `builtin` do calls like the last
@@ -108,11 +112,18 @@ class Executable:
         self, computed: Sequence[Array], known: Mapping[Variable, Any]
     ) -> list[Any]:
         """All outputs from those of the last segment, and what came before."""
-        rest = iter(brought_here(computed, self.device.memory))
+        # Behind them are new values of shared variables, which stay where they are.
+        asked = computed[: self.direct.count(False)]
+        rest = iter(brought_here(asked, self.device.memory))
         return [
-            known[v].copy() if direct else next(rest)
+            self._handed_out(known[v]) if direct else next(rest)
             for v, direct in zip(self.outputs, self.direct, strict=True)
         ]
+
+    def _handed_out(self, value: Any) -> Any:
+        """A copy on the host of what a reference operation has made."""
+        memory = self.device.memory
+        return memory.copy_out(value) if memory.holds(value) else value.copy()
 
     def _before_last(
         self, arrays: Sequence[Array], ticket: Ticket
@@ -124,11 +135,42 @@ class Executable:
             results, _ = native.run([known[v] for v in native.inputs], ticket)
             known.update(zip(segment.wanted, results, strict=True))
             for node in segment.reference:
+                if node in self.there:
+                    known.update(self._made_there(node, known, ticket))
+                    continue
                 known.update(self._seen(node, known))
                 values = [value_of(v, known) for v in node.inputs]
                 own = map(self._own, node.outputs, self.compute(node, values))
                 known.update(zip(node.outputs, own, strict=True))
         return known
+
+    def _made_there(
+        self, node: Apply, known: dict[Variable, Any], ticket: Ticket
+    ) -> dict[Variable, Any]:
+        """The results of an operation that takes arrays in the device's memory."""
+        arrays = [self._lying_there(v, known, ticket) for v in node.inputs]
+        made = self.device.memory.computed(
+            lambda xp, given: self.compute(node, given, xp, there=True), arrays
+        )
+        return dict(zip(node.outputs, made, strict=True))
+
+    def _lying_there(
+        self, v: Variable, known: dict[Variable, Any], ticket: Ticket
+    ) -> Any:
+        """A value in the device's memory: what comes from the host stays there for the call,
+        constants for good."""
+        memory = self.device.memory
+        if v in known:
+            if not memory.holds(known[v]):
+                known[v] = memory.from_host(known[v])
+            return known[v]
+        if isinstance(v, SharedVariable):
+            value = ticket.array(v.store)
+            here = memory.holds(value)  # not where one is only rehearsed
+            return value if here else memory.from_host(v.store.seen(value))
+        if v not in self.constants:
+            self.constants[v] = memory.from_host(value_of(v, known))
+        return self.constants[v]
 
     def _seen(self, node: Apply, known: Mapping[Variable, Any]) -> dict[Variable, Any]:
         """What a reference operation reads, on the host."""
@@ -181,6 +223,7 @@ class Executable:
     def free(self) -> None:
         """Forget all plans, and with them their memory."""
         self.builtin = None
+        self.constants.clear()
         for native in self.native:
             native.free()
 

@@ -46,13 +46,15 @@ LONGEST_LINE = 64  # of the user's program
 
 OVERHEAD = "the call itself: arguments, results"
 FALLBACK = "NumPy fallback"
+THERE = "array library"
 
 
 @dataclass(frozen=True)
 class ProfileRow:
     """One step: seconds for each call; kind is "loop", "library", "copy", "control"
     (what a loop or condition costs beside the steps inside it, which have rows of their
-    own), FALLBACK, or "overhead"; the operations fused in it."""
+    own), FALLBACK, THERE (an operation that takes arrays in a GPU's memory; the time to
+    begin it), or "overhead"; the operations fused in it."""
 
     operation: str
     kind: str
@@ -131,9 +133,9 @@ class Watch:
         """The engine, and how many plans it has made so far."""
         return self.engine, sum(native.plans_made for native in self.native)
 
-    def _compute(self, node: Apply, arrays: Sequence[Any]) -> list[Any]:
+    def _compute(self, node: Apply, *given: Any, **how: Any) -> list[Any]:
         start = perf_counter_ns()
-        results = compute(node, arrays)
+        results = compute(node, *given, **how)
         self.record.add(node, perf_counter_ns() - start)
         return results
 
@@ -260,10 +262,13 @@ def own_time(
     return times[step] - sum(times.get(s, 0) for body in bodies for s in body.steps)
 
 
-def row_of(step: Instruction | Apply, seconds: float) -> ProfileRow:
-    """A step as a row."""
+def row_of(
+    step: Instruction | Apply, seconds: float, there: bool = False
+) -> ProfileRow:
+    """A step as a row.  there: a reference operation on arrays in the device's memory."""
     if isinstance(step, Apply):
-        return ProfileRow(str(step.op), FALLBACK, seconds, [step])
+        kind = THERE if there else FALLBACK
+        return ProfileRow(str(step.op), kind, seconds, [step])
     if isinstance(step, (Loop, If)):
         what = "steps of" if isinstance(step, Loop) else "branches of"
         return ProfileRow(f"{what} {step.nodes[0].op}", "control", seconds, step.nodes)
@@ -316,10 +321,11 @@ class Profile:
         self.planning = sum(one.planning_seconds for one in native)
         self.transfers = record.transfers
         calls = max(self.calls, 1)
+        there = getattr(engine, "there", ())
         self.seconds = record.nanoseconds / 1e9 / calls
         self.steps = sorted(record.steps, key=_positions(engine).__getitem__)
         self.rows = [
-            row_of(step, own_time(step, record.steps) / 1e9 / calls)
+            row_of(step, own_time(step, record.steps) / 1e9 / calls, step in there)
             for step in self.steps
         ]
         rest = self.seconds - sum(row.seconds for row in self.rows)

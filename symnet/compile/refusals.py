@@ -1,4 +1,5 @@
-"""What a device has no code for is computed on the host by NumPy, and that is said."""
+"""What a device has no code for is computed on the host by NumPy, and that is said; but for
+operations that take arrays in the device's memory."""
 
 from __future__ import annotations
 
@@ -11,6 +12,8 @@ from symnet.graph.variables import Apply, operand_text
 from symnet.kernels.devices import CPU, get_device
 from symnet.kernels.interface import Device
 from symnet.kernels.memory import HOST
+from symnet.ops.base import lowering_of
+from symnet.ops.lowerings import PointLoop, has_arrays
 
 
 class HostFallback(UserWarning):
@@ -24,12 +27,18 @@ class NotOnDevice(NotImplementedError):
     out."""
 
 
+def stays_there(node: Apply, device: Device) -> bool:
+    """Whether a reference operation runs on arrays in the device's memory."""
+    return device.memory is not HOST and node.op.device_arrays and has_arrays(node)
+
+
 def tell_of_references(nodes: Iterable[Apply], device: Device) -> None:
     """Warn of operations that NumPy computes on the host, where arrays do not lie there:
     once for each operation and line."""
     if device.memory is HOST:
         return
-    told = {(str(node.op), str(node.origin)): node for node in nodes}
+    away = (node for node in nodes if not stays_there(node, device))
+    told = {(str(node.op), str(node.origin)): node for node in away}
     for node in told.values():
         text = told_of(
             node,
@@ -61,7 +70,7 @@ def without_code(programs: Iterable[Program], device: Device) -> dict[Apply, str
         for one in every_instruction([step]):
             names = device.lacks(one.kernel) if isinstance(one, KernelLaunch) else ()
             for name in sorted(names):
-                called = [n for n in one.nodes if str(n.op) == name]
+                called = [n for n in one.nodes if computes(n, name)]
                 for node in called or one.nodes[-1:]:
                     what = f"{name} has no code on the device {device.name!r}"
                     cure = "compile the function with device='cpu'"
@@ -69,6 +78,12 @@ def without_code(programs: Iterable[Program], device: Device) -> dict[Apply, str
                     outer = node if one is step else step.nodes[0]
                     found[outer] = told_of(node, what, cure)
     return found
+
+
+def computes(node: Apply, function: str) -> bool:
+    """Whether an operation's own formula has a function."""
+    lowering = lowering_of(node)
+    return isinstance(lowering, PointLoop) and function in lowering.operations
 
 
 def told_of(node: Apply, what: str, cure: str) -> str:
@@ -81,4 +96,10 @@ def told_of(node: Apply, what: str, cure: str) -> str:
     )
 
 
-__all__ = ["HostFallback", "NotOnDevice", "tell_of_references", "without_code"]
+__all__ = [
+    "HostFallback",
+    "NotOnDevice",
+    "stays_there",
+    "tell_of_references",
+    "without_code",
+]

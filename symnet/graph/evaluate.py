@@ -92,13 +92,20 @@ def value_of(variable: Variable, known: Mapping[Variable, Any]) -> Any:
     return array
 
 
-def compute(node: Apply, arrays: Sequence[Any], xp: Any = np) -> list[Any]:
-    """One operation's outputs, its errors told with the user's line."""
+def compute(
+    node: Apply, arrays: Sequence[Any], xp: Any = np, there: bool = False
+) -> list[Any]:
+    """One operation's outputs, its errors told with the user's line.
+
+    there: arrays lie in a device's memory, and so do the outputs."""
     foreign = is_users(node.op) or node.op.runs_users_code
     try:
-        given = [_read_only(a) for a in arrays] if foreign else arrays
-        results = list(node.op.compute(node, given, xp))
-        if is_users(node.op) and type(node.op).compute is not Op.compute:
+        given = [_read_only(a, there) for a in arrays] if foreign else arrays
+        if there:
+            results = list(node.op.compute_there(node, given, xp))
+        else:
+            results = list(node.op.compute(node, given, xp))
+        if is_users(node.op) and type(node.op).compute is not Op.compute and not there:
             pairs = zip(node.outputs, results, strict=True)
             results = [output.type.filter(result) for output, result in pairs]
         if foreign:
@@ -135,9 +142,11 @@ WRITES = (
 )
 
 
-def _read_only(array: Any) -> Any:
+def _read_only(array: Any, there: bool = False) -> Any:
     """The array as an operation of the user's sees it: one that wrote into it would change
-    a value that others read."""
+    a value that others read.  There, it is a copy."""
+    if there:
+        return array.copy()
     if not isinstance(array, np.ndarray):
         return array
     view = array.view()

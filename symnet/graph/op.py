@@ -48,6 +48,8 @@ class Op:
           read-only but for those that `destroy_map` names, which are copies;
       infer_shape(node, input_shapes), R_op(inputs, eval_points): as for Theano, both for
           users' ops only.
+    With `device_arrays = True` a function on a GPU hands `compute` or `perform` arrays in its
+    memory, CuPy's there, and takes such arrays back; else it gets NumPy's, on the host.
 
     >>> class Double(symnet.Op):
     ...     __props__ = ()
@@ -68,6 +70,8 @@ class Op:
     looks_for_choices = False  # L_op takes the masks of gradients (see symnet.guards)
     commutative = False  # the order of two inputs does not matter
     foldable = True  # may be computed once, while compiling, of constants
+    # `compute` takes and gives arrays of the library that works on a device's memory.
+    device_arrays: bool = False
     lazy = False  # `wanted` may leave inputs out
     runs_users_code = False  # `compute` calls functions of the user's
     stands_for_another = False  # `compute` runs an operation that tells its errors
@@ -231,6 +235,28 @@ class Op:
         results = zip(node.outputs, storage, strict=True)
         return [output.type.filter(cell[0]) for output, cell in results]
 
+    def compute_there(
+        self, node: Apply, arrays: Sequence[Any], xp: Any
+    ) -> Sequence[Any]:
+        """`compute` of an op with `device_arrays`: results stay in the device's memory.
+
+        Raises: TypeError for results that are no arrays of the outputs' types."""
+        if type(self).compute is not Op.compute:
+            results = list(self.compute(node, arrays, xp))
+        else:
+            storage: list[list[Any]] = [[None] for _ in node.outputs]
+            more = () if self.params_type is None else (self.get_params(node),)
+            self.perform(node, list(arrays), storage, *more)
+            results = [cell[0] for cell in storage]
+        for k, (output, found) in enumerate(zip(node.outputs, results, strict=True)):
+            if not isinstance(found, xp.ndarray) or not _fits(output.type, found):
+                raise TypeError(
+                    f"{self}: result {k} is to be an array of {xp.__name__}, {output.type}, "
+                    f"not {type(found).__name__} {getattr(found, 'dtype', '')} "
+                    f"{getattr(found, 'shape', '')}"
+                )
+        return results
+
     def perform(
         self, node: Apply, inputs: list[Any], output_storage: list[list[Any]]
     ) -> None:
@@ -250,6 +276,13 @@ class Op:
     def get_params(self, node: Apply) -> Any:
         """The params of a node: the attributes that `params_type` names."""
         return self.params_type.get_params(self)
+
+
+def _fits(kind: Any, array: Any) -> bool:
+    """Whether an array has the dtype, the rank and the known sizes of a type."""
+    sizes = zip(kind.shape, array.shape, strict=False)
+    same = all(n is None or n == m for n, m in sizes)
+    return str(array.dtype) == kind.dtype and array.ndim == kind.ndim and same
 
 
 def is_users(op: Any) -> bool:

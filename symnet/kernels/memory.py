@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -63,6 +63,9 @@ class Traffic:
         )
 
 
+Computing: TypeAlias = Callable[[Any, Sequence[Any]], Sequence[Any]]
+
+
 @dataclass(frozen=True, slots=True)
 class Memory:
     """What a device's memory can do with arrays in it; all else sees these only by `shape`
@@ -83,6 +86,8 @@ class Memory:
     alignment: in bytes, of arrays that lie in one piece of memory.
     name: by which a pickle finds it again; ready: whether it is there, in this process.
     traffic: what has gone between it and the host so far.
+    computed: (do, arrays): new arrays of what `do(xp, given)` gives, where `xp` is a library
+        in NumPy's language, and `given` its arrays with the same elements in the same places.
     """
 
     from_host: Callable[[Any], Any]
@@ -99,6 +104,9 @@ class Memory:
     name: str = ""
     ready: Callable[[], bool] = lambda: True
     traffic: Callable[[], Traffic] = Traffic
+    computed: Callable[[Computing, Sequence[Any]], list[Any]] = lambda do, arrays: [
+        _new(one) for one in do(np, arrays)
+    ]
 
 
 def brought_here(values: Iterable[Any], memory: Memory) -> list[Any]:
@@ -156,4 +164,13 @@ HOST = Memory(
     alignment=LINE,
 )
 
-__all__ = ["FINDERS", "HOST", "LINE", "Memory", "NoRoom", "address", "memory_named"]
+__all__ = [
+    "Computing",
+    "FINDERS",
+    "HOST",
+    "LINE",
+    "Memory",
+    "NoRoom",
+    "address",
+    "memory_named",
+]

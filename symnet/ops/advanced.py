@@ -485,6 +485,8 @@ class Nonzero(NoGradient):
     Shapes: the number of positions is known only when it has run.
     """
 
+    device_arrays = True
+
     def make_node(self, x: Any) -> Apply:
         x = as_tensor(x)
         if x.type.ndim == 0:

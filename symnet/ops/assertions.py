@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from symnet.errors import message
 from symnet.graph.op import Gradients, Vars
 from symnet.graph.variables import Apply, Variable, make_variable, operand_text
@@ -31,6 +29,7 @@ class Assert(SameShape):
     """
 
     __props__ = ("msg", "error")
+    device_arrays = True
     foldable = False
 
     def __init__(
@@ -55,7 +54,7 @@ class Assert(SameShape):
         return Apply(self, [value, *checked], [make_variable(value.type)])
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
-        if not np.all(arrays[1:]):
+        if not all(bool(xp.all(one)) for one in arrays[1:]):
             raise self.error(self.msg)
         return [arrays[0]]
 

@@ -146,6 +146,11 @@ bessel_ratio_slope: Elementwise = elementwise(
 )  # fmt: skip
 
 
+# CuPy has what their references are made of.
+for _one in (log_i0, bessel_ratio, bessel_ratio_slope):
+    _one.device_arrays = True
+
+
 # ---- any order
 
 

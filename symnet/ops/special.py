@@ -29,6 +29,10 @@ __all__ = [
 ]  # fmt: skip
 
 
+# Those of which kernels have C functions only, and CuPy code for GPUs.
+OF_CUPY = ("gammainc", "gammaincc", "j0", "j1", "i0", "i1")
+
+
 def _special(
     name: str,
     derivative: Derivative,
@@ -39,9 +43,11 @@ def _special(
     """A function whose reference is SciPy's of the same name; of integers it is floatX,
     also of small ones, as SciPy's."""
     reference = from_scipy(name)
-    return known_function(
+    found = known_function(
         name, derivative, reference, arity, accepts, about, compute="floatX"
     )
+    found.device_arrays = name in OF_CUPY
+    return found
 
 
 def from_scipy(name: str) -> Callable[..., Any]:
@@ -49,8 +55,11 @@ def from_scipy(name: str) -> Callable[..., Any]:
         if name == "gammaln" and xp is np:
             return finite_gammaln(np.asarray(*arrays))
         # scipy.special takes long to import, and few programs need it.
-        home = "cupyx.scipy.special" if xp.__name__ == "cupy" else "scipy.special"
-        return getattr(importlib.import_module(home), name)(*arrays)
+        if xp.__name__ != "cupy":
+            return getattr(importlib.import_module("scipy.special"), name)(*arrays)
+        # CuPy computes in the dtype that it gets, SciPy's functions in float64.
+        wide = [array.astype("float64") for array in arrays]
+        return getattr(importlib.import_module("cupyx.scipy.special"), name)(*wide)
 
     return reference
 

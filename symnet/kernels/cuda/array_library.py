@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from symnet.kernels.call_places import CallPlaces
+from symnet.kernels.cuda.array_routines import ArrayLibrary, answer, has_answer
 from symnet.kernels.interface import Place
-from symnet.kernels.library import Call, GemmCall, Unwind
+from symnet.kernels.library import Call, DenseCall, GemmCall, Unwind
 from symnet.kernels.routines import MatrixProduct, Routine
 
 # What products are made in, where it is not their own dtype.
@@ -22,18 +23,28 @@ LONGEST_SUM = 4096
 Places = Sequence[Place | None]
 
 
-def offers(routine: Routine) -> bool:
+def offers(routine: Routine, library: ArrayLibrary) -> bool:
     """Whether there is one of these for a routine."""
-    if not isinstance(routine, MatrixProduct) or routine.packed:
-        return False
-    return np.dtype(routine.dtype).kind in "fiu"
+    if not isinstance(routine, MatrixProduct):
+        return has_answer(routine, library)
+    return not routine.packed and np.dtype(routine.dtype).kind in "fciu"
 
 
-def run_call(call: Call, places: Places, memory: CallPlaces[Any], xp: Any) -> None:
-    """Do what a call says.  xp: the library whose arrays `memory` gives."""
+def run_call(
+    call: Call, places: Places, memory: CallPlaces[Any], library: ArrayLibrary
+) -> None:
+    """Do what a call says.  library: of the arrays that `memory` gives.
+
+    Raises: Refused."""
     with np.errstate(all="ignore"):
         if isinstance(call, GemmCall):
-            gemm(call, places, memory, xp)
+            gemm(call, places, memory, library.xp)
+        elif isinstance(call, DenseCall):
+            arrays = [
+                array_at(memory, place, dtype, shape, None)
+                for place, (dtype, shape) in zip(places, call.operands, strict=True)
+            ]
+            answer(call, arrays, library)
         else:
             assert isinstance(call, Unwind), f"no library for {call}"
             unwind(call, places, memory)

@@ -11,11 +11,13 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
 from hashlib import sha256
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 
 from symnet.data_classes import dataclass
+from symnet.kernels.cuda.array_routines import ArrayLibrary
 from symnet.kernels.cuda.cublas import (
     WORKSPACE,
     Cublas,
@@ -50,6 +52,11 @@ INSTALL = "pip install symnet[gpu]"
 # Bytes of pageable memory that the driver takes over before a copy returns, and that need not
 # wait for what was launched before.  Source: "CUDA Driver API", API synchronization behavior.
 STAGED = 64 << 10
+# What CuPy loads libraries of NVIDIA's by.
+LIBRARIES = {
+    "linalg": ("cupyx.cusolver", "cupyx.scipy.linalg"),
+    "fft": ("cupy.cuda.cufft",),
+}
 KEPT = 1024  # kernels that stay though no plan needs them any more
 
 
@@ -152,6 +159,31 @@ class CupyAllocation:
         self.address = int(pointer.ptr)
 
 
+@cache
+def lacking(part: str) -> bool:
+    """Whether "linalg" or "fft" cannot be used for want of a library of NVIDIA's: cuSOLVER,
+    cuFFT."""
+    try:
+        for module in LIBRARIES[part]:
+            import_module(module)
+    except ImportError:
+        return True
+    return False
+
+
+def strict() -> Any:
+    """A context in which CuPy looks at what cuSOLVER says of a matrix."""
+    import cupyx
+
+    return cupyx.errstate(linalg="raise")
+
+
+def solve_triangular(a: Any, b: Any, lower: bool) -> Any:
+    from cupyx.scipy import linalg
+
+    return linalg.solve_triangular(a, b, lower=lower)
+
+
 class CupyDriver:
     """See `kernels.cuda.driver.Driver`.  ordinal: the GPU's number, as CuPy counts
     them.
@@ -238,6 +270,10 @@ class CupyDriver:
             launch.function.ptr, grid.blocks, 1, 1, grid.threads, 1, 1,
             0, 0, given.address, 0,
         )  # fmt: skip
+
+    @cached_property
+    def arrays(self) -> ArrayLibrary:
+        return ArrayLibrary(self.xp, strict, solve_triangular, lacking)
 
     @property
     def graphless(self) -> str:

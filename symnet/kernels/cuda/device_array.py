@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from symnet.kernels.cuda.driver import Allocation, Driver
-from symnet.kernels.memory import Memory, Moved, Traffic
+from symnet.kernels.memory import Computing, Memory, Moved, Traffic
 
 ALIGNMENT = 256  # bytes, as CUDA allocates
 
@@ -124,6 +124,24 @@ class Transfers:
         with driver.use():
             driver.write(array.allocation, numbers)
 
+    def computed(self, do: Computing, arrays: Sequence[DeviceArray]) -> list[Any]:
+        """See `kernels.memory.Memory`."""
+        driver = self._driver()
+        with driver.use(), driver.arrays.strict():
+            found = do(driver.arrays.xp, [self._lent(one) for one in arrays])
+            return [self._taken(one) for one in found]
+
+    def _lent(self, array: DeviceArray) -> Any:
+        """An array of the driver's library in the same place."""
+        where, kind = array.allocation, str(array.dtype)
+        return self._driver().view(where, 0, kind, array.shape, None)
+
+    def _taken(self, found: Any) -> DeviceArray:
+        """A copy of an array of the driver's library."""
+        made = self.new(found.shape, found.dtype)
+        self._lent(made)[...] = found
+        return made
+
     def _holds(self, value: Any) -> bool:
         return isinstance(value, DeviceArray) and value.home is self
 
@@ -144,6 +162,7 @@ class Transfers:
             name=name,
             ready=ready,
             traffic=lambda: self.traffic,
+            computed=self.computed,
         )
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from symnet.data_classes import dataclass
 from symnet.errors import message
+from symnet.kernels.cuda.array_routines import ArrayLibrary
 from symnet.kernels.cuda.cublas import CublasProduct
 from symnet.kernels.llvm.thread_sources import ThreadSource
 
@@ -91,8 +92,11 @@ class Driver(Protocol):
     this but texts wants its own to be that: it is called within `with driver.use():`.
     """
 
-    xp: Any  # the library of arrays, in NumPy's language, that works on its memory
     still: int  # the address of zeros, as many as a launch may have pointers
+
+    @property
+    def arrays(self) -> ArrayLibrary:
+        """The library of arrays that works on its memory."""
 
     @property
     def graphless(self) -> str:
@@ -113,10 +117,10 @@ class Driver(Protocol):
         shape: Sequence[int],
         strides: Sequence[int] | None,
     ) -> Any:
-        """An array of `xp` that lies in a piece of memory."""
+        """An array of `arrays.xp` that lies in a piece of memory."""
 
     def number(self, array: Any) -> Any:
-        """The only number of an array of `xp`, as NumPy's, when all before is done."""
+        """The only number of such an array, as NumPy's, when all before is done."""
 
     def write(self, memory: Allocation, array: np.ndarray[Any, Any]) -> None:
         """Bring an array without gaps from the host; it may be changed afterwards."""
@@ -128,7 +132,7 @@ class Driver(Protocol):
         """Copy the whole of a piece of memory to another."""
 
     def compile(self, sources: Sequence[ThreadSource]) -> Sequence[ThreadCode]:
-        """Code of kernels and draws, from the cache where it is known."""
+        """Code of kernels and routines, from the cache where it is known."""
 
     @property
     def productless(self) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from hashlib import sha256
@@ -20,6 +21,7 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
+from symnet.kernels.cuda.array_routines import ArrayLibrary
 from symnet.kernels.cuda.cublas import Cublas, CublasProduct
 from symnet.kernels.cuda.device_array import ALIGNMENT
 from symnet.kernels.cuda.driver import MOST_POINTERS, GpuLaunch, ThreadCode
@@ -75,8 +77,8 @@ class HostAllocation:
         self.bytes = whole[start : start + max(size, 1)]
         self.address = int(self.bytes.ctypes.data)
 
-    def __del__(self) -> None:
-        self.bytes[:] = NOTHING  # who reads what is gone shall see it
+    def __del__(self, nothing: int = NOTHING) -> None:
+        self.bytes[:] = nothing  # who reads what is gone shall see it
 
 
 class CurrentGpu(threading.local):
@@ -101,6 +103,20 @@ class OnEmulatedGpu:
         _current.number = self.before
 
 
+def solve_triangular(
+    a: np.ndarray[Any, Any], b: np.ndarray[Any, Any], lower: bool
+) -> np.ndarray[Any, Any]:
+    """SciPy's, for each of a batch."""
+    import scipy.linalg  # slow to import, and only needed here
+
+    x = np.zeros_like(b)
+    for place in np.ndindex(*a.shape[:-2]):
+        x[place] = scipy.linalg.solve_triangular(
+            a[place], b[place], lower=lower, check_finite=False
+        )
+    return x
+
+
 class EmulatedDriver:
     """See `kernels.cuda.driver.Driver`.  ordinal: the GPU's number; backwards: whether
     the last thread comes first; room: how many bytes there are, 0 for as many as the host has.
@@ -109,7 +125,7 @@ class EmulatedDriver:
     one, or memory is another GPU's.
     """
 
-    xp: Any = np
+    arrays = ArrayLibrary(np, nullcontext, solve_triangular)
     graphless = productless = ""
 
     def __init__(self, ordinal: int = 0) -> None:

@@ -18,7 +18,7 @@ from symnet.data_classes import dataclass
 from symnet.kernels.cuda.array_library import LONGEST_SUM
 from symnet.kernels.cuda.cublas import LARGEST, SUMS, CublasProduct
 from symnet.kernels.cuda.device_array import ALIGNMENT
-from symnet.kernels.cuda.draw_work import DrawStep
+from symnet.kernels.cuda.routine_work import RoutineStep
 from symnet.kernels.library import GemmCall
 from symnet.kernels.llvm.thread_sources import KernelSource
 from symnet.kernels.loopir.scalars import (
@@ -73,7 +73,7 @@ class Work:
     """What a task launches, in order.  scratch: where its pieces begin in `scratch_bytes`
     bytes of memory."""
 
-    steps: tuple[KernelStep | DrawStep | ProductStep, ...]
+    steps: tuple[KernelStep | RoutineStep | ProductStep, ...]
     scratch: tuple[int, ...] = ()
     scratch_bytes: int = 0
 

@@ -11,9 +11,9 @@ from symnet.config import config, gpu_name, kind_and_number
 from symnet.data_classes import dataclass
 from symnet.kernels.cuda.array_library import offers
 from symnet.kernels.cuda.device_array import Transfers
-from symnet.kernels.cuda.draw_work import draw_step, offers_draw
 from symnet.kernels.cuda.driver import Driver, grid_for, no_gpu
 from symnet.kernels.cuda.gpu_program import GpuProgram
+from symnet.kernels.cuda.routine_work import offers_threads, routine_step
 from symnet.kernels.interface import AnyTask, Task
 from symnet.kernels.library import Call, DenseCall
 from symnet.kernels.llvm.external_calls import ANGLES
@@ -75,7 +75,10 @@ class Gpu:
         return replace(found, variant=replace(found.variant, approximate=True))
 
     def offers(self, routine: Routine) -> bool:
-        return isinstance(routine, Convolve) or offers(routine) or offers_draw(routine)
+        if isinstance(routine, Convolve):
+            return True
+        driver = self.driver
+        return offers_threads(routine) or offers(routine, driver.arrays)
 
     def lacks(self, kernel: Kernel) -> Collection[str]:
         """C functions have no code for threads."""
@@ -111,9 +114,9 @@ class Gpu:
 
     def work(self, task: Task) -> str:
         work = task.arrangement
-        draw = draw_step(work) if isinstance(work, DenseCall) else None
-        if draw is not None:
-            return threads_text(draw.total, draw.total, "streams or rows")
+        step = routine_step(work) if isinstance(work, DenseCall) else None
+        if step is not None:
+            return threads_text(step.total, step.total, "streams, rows or lines")
         if not isinstance(work, Schedule):
             return type(work).__name__
         threads = work.total * item_threads(work.variant)
@@ -124,8 +127,8 @@ class Gpu:
         work = task.arrangement
         if task.kernel is not None:
             return self.driver.text(KernelSource(task.kernel, work.variant), form)
-        draw = draw_step(work) if isinstance(work, DenseCall) else None
-        return "" if draw is None else self.driver.text(draw.source, form)
+        step = routine_step(work) if isinstance(work, DenseCall) else None
+        return "" if step is None else self.driver.text(step.source, form)
 
 
 @dataclass(frozen=True, slots=True)

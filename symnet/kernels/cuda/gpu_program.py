@@ -27,6 +27,7 @@ from symnet.kernels.interface import (
     Signature,
     Task,
 )
+from symnet.kernels.memory import NoRoom
 from symnet.kernels.stepwise import (
     Failed,
     StepwiseCall,
@@ -243,7 +244,7 @@ class GpuProgram(StepwiseProgram[GpuPlaces]):
     def run_task(self, task: Task, path: Path, places: GpuPlaces) -> None:
         work = self.launched.works.get(id(task))
         if work is None:
-            run_call(task.arrangement, task.places, places, self.driver.xp)
+            self._run_library(task, places)
             return
         pointers = [places.address(p) if p is not None else 0 for p in task.places]
         failed = places.word(path) if self.launched.may_fail(task) else 0
@@ -254,6 +255,12 @@ class GpuProgram(StepwiseProgram[GpuPlaces]):
         )
         for launch in launches:
             begin(self.driver, launch)
+
+    def _run_library(self, task: Task, places: GpuPlaces) -> None:
+        try:
+            run_call(task.arrangement, task.places, places, self.driver.arrays)
+        except MemoryError as error:
+            raise NoRoom(f"there is no memory left on the GPU ({error})") from None
 
     def mark(self) -> Any:
         return self.driver.mark()

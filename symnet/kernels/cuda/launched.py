@@ -1,5 +1,5 @@
-"""What the tasks of a program launch on a GPU: kernels, draws of random numbers, and products
-with kernels around."""
+"""What the tasks of a program launch on a GPU: kernels, routines, and products with kernels
+around."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import numpy as np
 from symnet.config import config
 from symnet.kernels.cuda.convolution_work import work_of_convolution
 from symnet.kernels.cuda.cublas import CublasProduct
-from symnet.kernels.cuda.draw_work import DrawStep, draw_step
 from symnet.kernels.cuda.driver import (
     Allocation,
     Driver,
@@ -25,6 +24,7 @@ from symnet.kernels.cuda.gemm_work import (
     Work,
     work_of_product,
 )
+from symnet.kernels.cuda.routine_work import RoutineStep, routine_step
 from symnet.kernels.interface import AnyTask, Repeat, Task
 from symnet.kernels.legality import stages_of
 from symnet.kernels.library import ConvolutionCall, DenseCall, GemmCall
@@ -82,8 +82,9 @@ def work_of(driver: Driver, task: Task, moving: Collection[int]) -> Work | None:
         return Work((KernelStep(task.kernel, task.arrangement, numbers, starts),))
     call = task.arrangement
     if isinstance(call, DenseCall):
-        draw = draw_step(call)
-        return None if draw is None else Work((draw,))
+        in_order = config.of_plan("portable_sums") == "on"
+        step = routine_step(call, in_order)
+        return None if step is None else Work((step,))
     moves = [
         p is not None and (p.follows >= 0 or (p.kind == "base" and p.number in moving))
         for p in task.places
@@ -117,7 +118,7 @@ def launches_of(
     """What a task launches, and the memory that it needs meanwhile besides `scratch`.
 
     pointers: the addresses of its operands.  block: of words, one for each operand of each
-    of its kernels and draws, which say where these lie in a call; None: they lie at `pointers`.
+    of its kernels and routines, which say where these lie in a call; None: they lie at `pointers`.
     """
     held: list[Allocation] = []
     every = [*pointers, *(scratch.address + start for start in work.scratch)]
@@ -135,17 +136,17 @@ def launches_of(
             own = [number < len(pointers) for number in step.operands]
             given = [0 if read else p for read, p in zip(own, given, strict=True)]
             at, block = block, block + 8 * len(given)
-        if isinstance(step, DrawStep):
-            found += draw_launches(codes, step, given, failed, at)
+        if isinstance(step, RoutineStep):
+            found += routine_launches(codes, step, given, failed, at)
         else:
             found += kernel_launches(driver, codes, step, given, failed, at, held)
     return found, held
 
 
-def draw_launches(
-    codes: Codes, step: DrawStep, pointers: Sequence[int], failed: int, block: int
+def routine_launches(
+    codes: Codes, step: RoutineStep, pointers: Sequence[int], failed: int, block: int
 ) -> list[GpuLaunch]:
-    """What a draw launches: nothing where no number is drawn."""
+    """What a routine launches: nothing where there is nothing to do."""
     if not step.total:
         return []
     words = np.array([*pointers, *step.sizes], np.int64)

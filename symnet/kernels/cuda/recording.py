@@ -1,7 +1,7 @@
 """Programs whose launches are recorded once and replayed.
 
-Stretches of tasks that are kernels, draws and products, with loops of a known number of turns
-rolled out, become graphs (`Driver.record`).  A recorded launch has pointers of 0; where its
+Stretches of tasks that are kernels, routines and products, with loops of a known number of
+turns rolled out, become graphs (`Driver.record`).  A recorded launch has pointers of 0; where its
 arrays lie in a call, it reads from a block of addresses, which is brought to the device only
 when it has changed.  A recorded product has addresses of its own: what moves from call to
 call is copied for it (`gemm_work`), and where something else has moved, the stretch is
@@ -163,7 +163,7 @@ class Stretch:
         self.recording = driver.record(launches) if launches else None
 
     def _place_all(self, one: Once, found: Addresses) -> int:
-        """Note where a task's kernels and draws find operands; the number of its first word."""
+        """Note where a task's kernels and routines find operands; the number of its first word."""
         first, places = len(found.pieces), one.task.places
         for step in one.work.steps:
             if isinstance(step, ProductStep):

@@ -1,4 +1,4 @@
-"""What code for a GPU's threads is made of: a kernel, or a draw of random numbers."""
+"""What code for a GPU's threads is made of: a kernel, or a routine."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from symnet.kernels.llvm.emit import emit
 from symnet.kernels.llvm.object_code import source_digest
 from symnet.kernels.llvm.target import Target
 from symnet.kernels.llvm.thread_draws import emit_draws
+from symnet.kernels.llvm.thread_totals import emit_totals
 from symnet.kernels.loopir.scalars import Kernel
-from symnet.kernels.routines import Categorical, MrgUniform
+from symnet.kernels.routines import Categorical, MrgUniform, Places, Running
 from symnet.kernels.variants import Variant
 
 
@@ -41,19 +42,25 @@ class KernelSource:
 
 
 @dataclass(frozen=True, slots=True)
-class DrawSource:
-    """A routine that draws random numbers: see `thread_draws`."""
+class RoutineSource:
+    """A draw of random numbers (see `thread_draws`), a running total, or places in order
+    (see `thread_totals`)."""
 
-    routine: MrgUniform | Categorical
+    routine: MrgUniform | Categorical | Running | Places
 
     @property
     def text(self) -> str:
-        return f"{self.routine!r} {_constants()}"
+        routine = self.routine
+        if isinstance(routine, Running):  # the axis is in the sizes
+            routine = Running(routine.kind, routine.dtype, 0)
+        return f"{routine!r} {_constants()}"
 
     def names(self, name: str) -> list[str]:
         return [name]
 
-    def emit(self, target: Target, name: str = "draw") -> str:
+    def emit(self, target: Target, name: str = "routine") -> str:
+        if isinstance(self.routine, (Running, Places)):
+            return emit_totals(self.routine, target, name)
         return emit_draws(self.routine, target, name)
 
 
@@ -63,6 +70,6 @@ def _constants() -> str:
     return source_digest(routines.__file__)
 
 
-ThreadSource: TypeAlias = KernelSource | DrawSource
+ThreadSource: TypeAlias = KernelSource | RoutineSource
 
-__all__ = ["DrawSource", "KernelSource", "ThreadSource"]
+__all__ = ["RoutineSource", "KernelSource", "ThreadSource"]

@@ -134,6 +134,7 @@ class Cofactors(MatrixOp):
     """The matrix of cofactors: the derivative of the determinant by each element."""
 
     batched = True
+    device_arrays = True
     make_node = MatrixInverse.make_node
     infer_sizes = MatrixInverse.infer_sizes
 
@@ -163,6 +164,7 @@ class CofactorsGradient(MatrixOp):
     """
 
     batched = True
+    device_arrays = True
 
     def make_node(self, x: Any, g: Any) -> Apply:
         x, g = self.matrix(x), self.matrix(g)
@@ -212,15 +214,18 @@ def _by_inverse(x: Any, xp: Any) -> tuple[Any, Any] | None:
     try:
         with np.errstate(all="ignore"):
             number, inverse = xp.linalg.det(x), xp.linalg.inv(x)
-            condition = abs(x).sum(axis=0).max(initial=0) * abs(inverse).sum(
-                axis=0
-            ).max(initial=0)
+            condition = _largest_column(x) * _largest_column(inverse)
     except np.linalg.LinAlgError:
         return None
     if not xp.isfinite(x).all():
         return number, inverse.T
     usual = xp.isfinite(number) and abs(number) > np.finfo(x.dtype).tiny
     return (number, inverse.T) if usual and condition < WELL_CONDITIONED else None
+
+
+def _largest_column(x: Any) -> Any:
+    """The largest sum of the sizes of a column's elements."""
+    return abs(x).sum(axis=0).max() if x.size else 0.0
 
 
 def _turned(x: Any, xp: Any) -> tuple[Any, Any, Any, Any]:

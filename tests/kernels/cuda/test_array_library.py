@@ -9,10 +9,11 @@ import pytest
 
 from symnet.kernels.cuda import array_library
 from symnet.kernels.cuda.array_library import offers, run_call
+from symnet.kernels.cuda.emulated_driver import EmulatedDriver
 from symnet.kernels.interface import Place
-from symnet.kernels.library import GemmCall, Unwind
+from symnet.kernels.library import DenseCall, GemmCall, Unwind
 from symnet.kernels.reference.host_arrays import CallMemory, bytes_of, unwritten
-from symnet.kernels.routines import MatrixProduct, MrgUniform
+from symnet.kernels.routines import MatrixProduct, MrgUniform, Ordering
 
 
 def call(one: Any, *arrays: Any) -> None:
@@ -21,18 +22,32 @@ def call(one: Any, *arrays: Any) -> None:
     nothing = bytes_of(np.empty(0))
     memory = CallMemory([bytes_of(a) for a in held], nothing, [], nothing, [])
     places = [Place("base", k) if a is not None else None for k, a in enumerate(arrays)]
-    run_call(one, places, memory, np)
+    run_call(one, places, memory, EmulatedDriver.arrays)
 
 
 def test_what_there_is() -> None:
-    assert offers(MatrixProduct("float32")) and offers(MatrixProduct("float64", True))
+    library = EmulatedDriver.arrays
     for routine in (
-        MatrixProduct("float32", packed=True),
+        MatrixProduct("float32"),
+        MatrixProduct("float64", True),
         MatrixProduct("complex64"),
+        MatrixProduct("int8"),
+        Ordering("int8", True),
+    ):
+        assert offers(routine, library), routine
+    for other in (
+        MatrixProduct("float32", packed=True),
         MatrixProduct("bool"),
         MrgUniform("float32"),
     ):
-        assert not offers(routine)
+        assert not offers(other, library), other
+
+
+def test_a_routine_without_gaps() -> None:
+    x, found = np.array([[3.0, 1.0], [np.nan, 2.0]]), np.empty((2, 2))
+    operands = ("float64", (2, 2)), ("float64", (2, 2))
+    call(DenseCall(Ordering("float64", False), operands, 1, (), list), x, found)
+    np.testing.assert_array_equal(found, [[1, 3], [2, np.nan]])
 
 
 @pytest.mark.parametrize("batch", [(), (2,)])

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,6 +17,7 @@ from symnet.kernels.cuda import cuda_graphs, cupy_driver
 from symnet.kernels.cuda.cupy_driver import (
     CupyDriver,
     architecture,
+    lacking,
     missing,
     ptx_of,
 )
@@ -207,3 +210,47 @@ def test_a_driver_without_graphs() -> None:
     if missing() == "":
         pytest.skip("there is a driver")
     assert "no CUDA graphs" in cuda_graphs.missing_graphs()
+
+
+def test_arrays(cupy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library of arrays: CuPy, with what cuSOLVER says of matrices looked at."""
+    asked: list[Any] = []
+
+    @contextmanager
+    def errstate(**settings: Any) -> Iterator[None]:
+        asked.append(settings)
+        yield
+
+    def solve(a: Any, b: Any, *, lower: bool) -> Any:
+        return (a, b, lower)
+
+    linalg = SimpleNamespace(solve_triangular=solve)
+    scipy = SimpleNamespace(linalg=linalg)
+    cupyx = SimpleNamespace(errstate=errstate, scipy=scipy)
+    for name, module in (("cupyx", cupyx), ("cupyx.scipy", scipy)):
+        monkeypatch.setitem(sys.modules, name, module)
+    library = CupyDriver().arrays
+    assert library.xp is cupy
+    with library.strict():
+        assert asked == [{"linalg": "raise"}]
+    assert library.solve_triangular(1, 2, True) == (1, 2, True)
+
+
+def test_libraries_that_are_not_there(
+    cupy: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a module of CuPy's cannot load its library, the routines are the host's."""
+    there = {"cupyx.cusolver", "cupyx.scipy.linalg"}
+
+    def load(name: str) -> None:
+        if name not in there:
+            raise ImportError(f"libcufft.so: cannot open ({name})")
+
+    monkeypatch.setattr(cupy_driver, "import_module", load)
+    lacking.cache_clear()
+    library = CupyDriver().arrays
+    assert library.lacks("fft") and not library.lacks("linalg")
+    lacking.cache_clear()
+    there.pop()
+    assert library.lacks("linalg")
+    lacking.cache_clear()

@@ -16,7 +16,7 @@ from symnet.kernels.llvm.machine import machine
 from symnet.kernels.llvm.ptx import ptx
 from symnet.kernels.llvm.target import PTX_OF_ARCHITECTURE, nvptx_target, threads_on
 from symnet.kernels.llvm.thread_draws import emit_draws
-from symnet.kernels.llvm.thread_sources import DrawSource
+from symnet.kernels.llvm.thread_sources import RoutineSource
 from symnet.kernels.routines import M2, NORMS, Categorical, MrgUniform
 from symnet.ops.random.mrg import PickFromUniform
 from tests.kernels.mrg_reference import expected
@@ -49,7 +49,7 @@ def launched(
     block = driver.allocate(8 * len(arrays))
     driver.write(block, np.array([m.address + 8 for m in held], np.int64))
     words = np.array([*[8] * len(arrays), *sizes], np.int64)
-    (code,) = driver.compile([DrawSource(draw)])
+    (code,) = driver.compile([RoutineSource(draw)])
     driver.launch(GpuLaunch(code.functions[0], grid, words, total, 0, block.address))
     for memory, array in zip(held, arrays, strict=True):
         assert (memory.bytes[:16] == 0x5A).all()

@@ -12,26 +12,19 @@ from functools import cache
 import numpy as np
 
 from symnet.kernels.cpu.library.call_steps import CallArrangement
+from symnet.kernels.llvm.elements import Elements, place_of
 from symnet.kernels.llvm.function_writer import FunctionWriter
 from symnet.kernels.llvm.kernel_cache import generator
 from symnet.kernels.llvm.lanes import Lanes
 from symnet.kernels.llvm.machine import machine
 from symnet.kernels.llvm.object_code import Routine, source_digest
 from symnet.kernels.llvm.target import Target
-from symnet.kernels.llvm.text import (
-    MEMORY,
-    REGISTER,
-    Module,
-    is_float,
-    is_signed,
-    type_text,
-)
+from symnet.kernels.llvm.text import MEMORY, Module
 from symnet.kernels.routines import Places, Running
 
 # The argument block, by word.
 SOURCE, RESULT, VALUES = 0, 1, 2  # pointers
 LENGTH, INNER, STRIPS = 3, 4, 5
-JOINS = {"add": "add", "mul": "mul", "max": "max", "linear": "add"}
 STRIP = 512  # elements that go along an axis side by side
 GRAIN_NS = 20_000.0
 SEARCH_NS = 3.0  # of a turn
@@ -52,65 +45,6 @@ def code(name: str, build: Callable[[str, Target], str]) -> Routine:
         return host.compile(build(name, host.target))
 
     return Routine(key, "step", made)
-
-
-class Elements:
-    """Numbers of a dtype in registers and in memory."""
-
-    def __init__(self, dtype: str, lanes: int) -> None:
-        self.dtype, self.lanes = dtype, lanes
-        self.memory, self.register = MEMORY[dtype], REGISTER[dtype]
-
-    def load(self, on: Lanes, place: str) -> str:
-        kind, align = type_text(self.memory, on.lanes), np.dtype(self.dtype).itemsize
-        value = on.scope.emit(f"load {kind}, ptr {place}, align {align}")
-        if self.memory == self.register:
-            return value
-        how = "fpext" if self.memory == "half" else "trunc"
-        return on.scope.emit(f"{how} {kind} {value} to {on.type(self.dtype)}")
-
-    def store(self, on: Lanes, place: str, value: str) -> str:
-        """Put a value in its place; the value as it was rounded."""
-        kind, align = type_text(self.memory, on.lanes), np.dtype(self.dtype).itemsize
-        if self.memory != self.register:
-            how = "fptrunc" if self.memory == "half" else "zext"
-            value = on.scope.emit(f"{how} {on.type(self.dtype)} {value} to {kind}")
-        on.scope.line(f"store {kind} {value}, ptr {place}, align {align}")
-        if self.memory == self.register:
-            return value
-        how = "fpext" if self.memory == "half" else "trunc"
-        return on.scope.emit(f"{how} {kind} {value} to {on.type(self.dtype)}")
-
-    def joined(self, on: Lanes, kind: str, left: str, right: str) -> str:
-        """The sum ("add"), product ("mul") or what is larger ("max": NaN, if one is)."""
-        if self.dtype == "bool":
-            kind = "and" if kind == "mul" else "or"
-        elif kind == "max":
-            return on.select(self.above(on, right, left), self.dtype, right, left)
-        elif is_float(self.dtype):
-            kind = f"f{kind}"
-        return on.binary(kind, self.dtype, left, right)
-
-    def above(self, on: Lanes, left: str, right: str) -> str:
-        """Whether a number is larger than another, or NaN."""
-        if is_float(self.dtype):
-            larger = on.binary("fcmp ogt", self.dtype, left, right)
-            return on.binary(
-                "or", "bool", larger, on.binary("fcmp uno", self.dtype, left, left)
-            )
-        sign = "s" if is_signed(self.dtype) else "u"
-        return on.binary(f"icmp {sign}gt", self.dtype, left, right)
-
-    def before(self, on: Lanes, left: str, right: str) -> str:
-        """Whether a number comes before another, NaN after all."""
-        sign = "s" if is_signed(self.dtype) else "u"
-        if not is_float(self.dtype):
-            return on.binary(f"icmp {sign}lt", self.dtype, left, right)
-        below = on.binary("fcmp olt", self.dtype, left, right)
-        number = on.binary("fcmp ord", self.dtype, left, left)
-        last = on.binary("fcmp uno", self.dtype, right, right)
-        other = on.binary("and", "bool", number, last)
-        return on.binary("or", "bool", below, other)
 
 
 def _finish(writer: FunctionWriter) -> str:
@@ -153,10 +87,6 @@ def emit_running(name: str, target: Target) -> str:
     return _finish(writer)
 
 
-def _place(on: Lanes, elements: Elements, base: str, index: str) -> str:
-    return on.scope.emit(f"getelementptr {elements.memory}, ptr {base}, i64 {index}")
-
-
 def _write_line(
     writer: FunctionWriter, elements: Elements, kind: str, item: str
 ) -> None:
@@ -164,21 +94,18 @@ def _write_line(
     length = writer.word(LENGTH)
     start = on.scope.emit(f"mul i64 {item}, {length}")
     source, result = (
-        _place(on, elements, writer.word(w, "ptr"), start) for w in (SOURCE, RESULT)
+        elements.place(on, writer.word(w, "ptr"), start) for w in (SOURCE, RESULT)
     )
     first = elements.store(on, result, elements.load(on, source))
 
-    factors = _place(on, elements, writer.word(VALUES, "ptr"), start)
+    factors = elements.place(on, writer.word(VALUES, "ptr"), start)
 
     def turn(k: str, values: list[str]) -> tuple[str, list[str]]:
         here = Lanes(writer.here(), 0)
-        new = elements.load(here, _place(here, elements, source, k))
-        total = values[0]
-        if kind == "linear":
-            factor = elements.load(here, _place(here, elements, factors, k))
-            total = elements.joined(here, "mul", factor, total)
-        total = elements.joined(here, JOINS[kind], total, new)
-        total = elements.store(here, _place(here, elements, result, k), total)
+        new = elements.load(here, elements.place(here, source, k))
+        factor = elements.place(here, factors, k) if kind == "linear" else ""
+        total = elements.following(here, kind, values[0], new, factor)
+        total = elements.store(here, elements.place(here, result, k), total)
         return here.scope.emit(f"add i64 {k}, 1"), [total]
 
     writer.loop("1", length, [(elements.register, first)], turn)
@@ -232,16 +159,16 @@ def _write_row(
         def turn(k: str, _: list[str]) -> tuple[str, list[str]]:
             on = Lanes(writer.here(), lanes)
             place = on.scope.emit(f"add i64 {now}, {k}")
-            value = elements.load(on, _place(on, elements, source, place))
+            value = elements.load(on, elements.place(on, source, place))
             if earlier is not None:
                 above = on.scope.emit(f"add i64 {earlier}, {k}")
-                total = elements.load(on, _place(on, elements, result, above))
+                total = elements.load(on, elements.place(on, result, above))
+                factor = ""
                 if kind == "linear":
                     factors = writer.word(VALUES, "ptr")
-                    factor = elements.load(on, _place(on, elements, factors, place))
-                    total = elements.joined(on, "mul", factor, total)
-                value = elements.joined(on, JOINS[kind], total, value)
-            elements.store(on, _place(on, elements, result, place), value)
+                    factor = elements.place(on, factors, place)
+                value = elements.following(on, kind, total, value, factor)
+            elements.store(on, elements.place(on, result, place), value)
             return on.scope.emit(f"add i64 {k}, {max(lanes, 1)}"), []
 
         writer.loop(start, stop, (), turn)
@@ -274,28 +201,8 @@ def emit_places(name: str, target: Target) -> str:
 
     def item(index: str, _: list[str]) -> tuple[str, list[str]]:
         on = Lanes(writer.here(), 0)
-        value = elements.load(on, _place(on, elements, values, index))
-        none = on.scope.emit(f"sub i64 0, {length}")
-
-        def turn(left: str, carried: list[str]) -> tuple[str, list[str]]:
-            """left: minus the number of elements among which the place is."""
-            here = Lanes(writer.here(), 0)
-            emit = here.scope.emit
-            count = emit(f"sub i64 0, {left}")
-            half = emit(f"lshr i64 {count}, 1")
-            middle = emit(f"add i64 {carried[0]}, {half}")
-            one = elements.load(here, _place(here, elements, source, middle))
-            if side == "left":
-                behind = elements.before(here, one, value)
-            else:
-                behind = emit(f"xor i1 {elements.before(here, value, one)}, true")
-            after = emit(f"add i64 {middle}, 1")
-            start = emit(f"select i1 {behind}, i64 {after}, i64 {carried[0]}")
-            above = emit(f"add i64 {emit(f'add i64 {left}, {half}')}, 1")
-            below = emit(f"sub i64 0, {half}")
-            return emit(f"select i1 {behind}, i64 {above}, i64 {below}"), [start]
-
-        (found,) = writer.loop(none, "0", [("i64", "0")], turn)
+        value = elements.load(on, elements.place(on, values, index))
+        found = place_of(writer, elements, source, length, value, side == "right")
         here = writer.here()
         place = here.emit(f"getelementptr i64, ptr {result}, i64 {index}")
         here.line(f"store i64 {found}, ptr {place}, align 8")
@@ -341,8 +248,8 @@ def emit_selection(name: str, target: Target) -> str:
     def item(row: str, _: list[str]) -> tuple[str, list[str]]:
         on = Lanes(writer.here(), 0)
         starts = [on.scope.emit(f"mul i64 {row}, {n}") for n in (length, kept)]
-        source = _place(on, elements, writer.word(SOURCE, "ptr"), starts[0])
-        values = _place(on, elements, writer.word(VALUES, "ptr"), starts[1])
+        source = elements.place(on, writer.word(SOURCE, "ptr"), starts[0])
+        values = elements.place(on, writer.word(VALUES, "ptr"), starts[1])
         start = f"getelementptr i64, ptr {writer.word(PLACES, 'ptr')}, i64 {starts[1]}"
         _select(writer, elements, better, source, values, on.scope.emit(start))
         return writer.here().emit(f"add i64 {row}, 1"), []
@@ -364,10 +271,10 @@ def _select(
     def turn(k: str, _: list[str]) -> tuple[str, list[str]]:
         on = Lanes(writer.here(), 0)
         emit = on.scope.emit
-        value = elements.load(on, _place(on, elements, source, k))
+        value = elements.load(on, elements.place(on, source, k))
         last = emit(f"sub i64 {kept}, 1")
         end = writer.smaller(on.scope, k, last)  # the place that may be given up
-        worst = elements.load(on, _place(on, elements, values, end))
+        worst = elements.load(on, elements.place(on, values, end))
         room = emit(f"icmp slt i64 {k}, {kept}")
         enters = emit(f"or i1 {room}, {better(on, value, worst)}")
         skip = emit(f"select i1 {enters}, i64 0, i64 1")
@@ -396,7 +303,7 @@ def _insert(
 
     def at(on: Lanes, place: str) -> tuple[str, str]:
         own = on.scope.emit(f"getelementptr i64, ptr {places}, i64 {place}")
-        return _place(on, elements, values, place), own
+        return elements.place(on, values, place), own
 
     def move(left: str, carried: list[str]) -> tuple[str, list[str]]:
         """left: minus the place that is free."""
