@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -73,6 +74,11 @@ def object_name(key: str) -> str:
 # LLVM gives back the memory of code that is unloaded, but for some 9 kB, which go with
 # their linker.  So each links only so many libraries.
 LIBRARIES_OF_A_LINKER = 256
+# JITLink lays out a library's code and constants in one piece.  LLVM's older linker asks for
+# each section by itself; where arrays of some gigabytes lie between the places that it gets,
+# an instruction does not reach its constants, and LLVM ends the process.  For Windows' object
+# files only the older one is ready.
+NEAR = sys.platform != "win32"
 _linkers: list[llvm.LLJIT] = []  # the one in use; those before live in their libraries
 _linking = threading.Lock()
 
@@ -81,7 +87,9 @@ def linker(number: int) -> llvm.LLJIT:
     """The linker for library `number`."""
     with _linking:
         if not _linkers or number % LIBRARIES_OF_A_LINKER == 0:
-            _linkers[:] = [llvm.create_lljit_compiler(machine().new_generator())]
+            _linkers[:] = [
+                llvm.create_lljit_compiler(machine().new_generator(), use_jit_link=NEAR)
+            ]
         return _linkers[0]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import os
 import subprocess
 import sys
 import threading
@@ -188,3 +189,49 @@ def test_code_of_dead_functions_is_unmapped() -> None:
     assert done.returncode == 0, done.stderr
     *counts, known = map(int, done.stdout.split())
     assert counts[-1] < counts[0] + 30 and known <= 11  # two more for each that stays
+
+
+AMONG_LARGE_ARRAYS = """
+import ctypes
+import numpy as np
+import symnet
+import symnet.tensor as T
+
+PAGE, PRIVATE, NO_RESERVE = 4096, 0x22, 0x4000
+c = ctypes.CDLL(None)
+c.mmap.restype = ctypes.c_void_p
+c.mmap.argtypes = [ctypes.c_void_p, *[ctypes.c_size_t] * 2, *[ctypes.c_int] * 2, ctypes.c_long]
+c.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+
+def taken(size):
+    return c.mmap(None, size, 0, PRIVATE | NO_RESERVE, -1, 0)
+
+x = T.vector("x")
+symnet.function([x], x + 1)([1.0])
+# Nothing is free above a large region but single pages in it, gigabytes apart.
+region = taken(60 << 30)
+size = 1 << 32
+while size >= PAGE:
+    while (place := taken(size)) > region:
+        pass
+    c.munmap(place, size)
+    size //= 2
+for k in range(11):
+    c.munmap(region + k * (5 << 30), PAGE)
+for value, same in ((x * 1.5 + 2.25, np.ones(1) * 3.75), (T.tanh(x), np.tanh([1.0]))):
+    print(np.allclose(symnet.function([x], value)([1.0]), same))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="lays out memory as Linux does")
+def test_code_finds_its_constants_among_large_arrays(tmp_path: Path) -> None:
+    """LLVM's older linker ends the process: its sections lie wherever there is room."""
+    done = subprocess.run(
+        [sys.executable, "-c", AMONG_LARGE_ARRAYS],
+        env={**os.environ, "SYMNET_CACHE": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.stdout.split() == ["True", "True"], done.stderr
