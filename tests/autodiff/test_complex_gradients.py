@@ -67,6 +67,8 @@ ARRAYS: Formulas = {
     "running sums": lambda z: T.cumsum(z, axis=0),
     "running products": lambda z: T.cumprod(z, axis=1),
     "mean": lambda z: z.mean(axis=0),
+    "variance": lambda z: z.var(axis=1) + z.std(),
+    "covariances": T.cov,
     "set": lambda z: T.set_subtensor(z[0], z[1] * z[2]),
     "add at places": lambda z: T.inc_subtensor(z[[0, 0]], z[1:] * z[2]),
     "choice": lambda z: T.switch(T.real(z) > 0, z * z, z),
