@@ -37,10 +37,20 @@ def _part(name: str) -> Callable[[Scalar], Scalar]:
     return lambda z: call(name, z, dtype=PARTS[z.dtype])
 
 
+def joined_parts(xp: Any, re: Any, im: Any) -> Any:
+    """Complex numbers of their parts by NumPy.  In re + 1j * im an infinity would make NaN,
+    and signs of zeros be lost."""
+    re, im = xp.broadcast_arrays(re, im)
+    joined = xp.empty(re.shape, complex_dtype([re.dtype.name]))
+    joined.real[...] = re
+    joined.imag[...] = im
+    return joined
+
+
 complex = elementwise(
     of_parts,
     lambda g, out, re, im: (real(g), imag(g)),
-    lambda xp, re, im: re + 1j * im,
+    joined_parts,
     name="complex", arity=2, compute=parts_dtypes, accepts="f", holomorphic=False,
     result=complex_dtype,
     about="The complex number x + i y.  Example: T.complex(1.0, 2.0) = (1+2j)",

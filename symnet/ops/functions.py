@@ -16,9 +16,11 @@ from symnet.kernels.loopir.scalars import Scalar, call, select
 from symnet.ops.arithmetic import add, clip, log, mul, sqr, sqrt, sub, switch
 from symnet.ops.base import as_tensor, float_of
 from symnet.ops.comparison import and_, eq, isnan
+from symnet.ops.complex_parts import complex as complex_of
 from symnet.ops.complex_parts import (
     complex_dtype,
     imag,
+    joined_parts,
     of_parts,
     parts_dtypes,
     real,
@@ -154,15 +156,51 @@ tan = known_function(
     about="The tangent of an angle in radians.  Gradient: 1 + tan(x)**2.  Example: T.tan(0.5)"
     " = 0.546302...",
 )
+
+
+def _turned(x: Variable) -> Variable:
+    """i x."""
+    return complex_of(-imag(x), real(x))
+
+
+def _around_one(x: Variable) -> tuple[Any, Any]:
+    """x - 1 and x + 1; of complex numbers with the sign of the zero that says on which side
+    of a branch cut x lies, which a sum with 1 + 0i may lose."""
+    if x.type.dtype not in COMPLEX:
+        return x - 1, x + 1
+    re, im = real(x), imag(x)
+    return complex_of(re - 1, im), complex_of(re + 1, im)
+
+
+def _root_of_complement(x: Variable) -> Variable:
+    """sqrt(1 - x**2): of complex numbers as two roots, whose branch cuts are those of the
+    inverse functions."""
+    if x.type.dtype not in COMPLEX:
+        return sqrt((1 - x) * (1 + x))
+    below, above = _around_one(x)
+    return sqrt(-below) * sqrt(above)
+
+
+def _arcsinh_derivative(g: Any, out: Any, x: Any) -> Any:
+    if x.type.dtype in COMPLEX:
+        return (g / _root_of_complement(_turned(x)),)
+    return (g / sqrt(sqr(x) + 1),)
+
+
+def _arccosh_derivative(g: Any, out: Any, x: Any) -> Any:
+    below, above = _around_one(x)
+    return (g / (sqrt(below) * sqrt(above)),)
+
+
 arcsin = known_function(
     "arcsin",
-    lambda g, out, x: (g / sqrt((1 - x) * (1 + x)),),
+    lambda g, out, x: (g / _root_of_complement(x),),
     about="The angle from -pi/2 to pi/2 whose sine is x; NaN outside of -1 to 1.  Gradient: 1"
     " / sqrt(1 - x**2).  Example: T.arcsin(0.5) = 0.523598...",
 )
 arccos = known_function(
     "arccos",
-    lambda g, out, x: (-g / sqrt((1 - x) * (1 + x)),),
+    lambda g, out, x: (-g / _root_of_complement(x),),
     about="The angle from 0 to pi whose cosine is x; NaN outside of -1 to 1.  Gradient: -1 / "
     "sqrt(1 - x**2).  Example: T.arccos(0.5) = 1.047197...",
 )
@@ -207,13 +245,13 @@ tanh = known_function(
 )
 arcsinh = known_function(
     "arcsinh",
-    lambda g, out, x: (g / sqrt(sqr(x) + 1),),
+    _arcsinh_derivative,
     about="The inverse of sinh.  Gradient: 1 / sqrt(x**2 + 1).  Example: T.arcsinh(0.5) = "
     "0.481211...",
 )
 arccosh = known_function(
     "arccosh",
-    lambda g, out, x: (g / (sqrt(x - 1) * sqrt(x + 1)),),
+    _arccosh_derivative,
     about="The inverse of cosh, from 0 on; NaN where x is below 1.  Gradient: 1 / sqrt(x**2 -"
     " 1).  Example: T.arccosh(2.0) = 1.316957...",
 )
@@ -329,7 +367,7 @@ def _polar_derivative(g: Any, out: Any, size: Any, turn: Any) -> tuple[Any, Any]
 complex_from_polar = elementwise(
     lambda size, turn: of_parts(size * call("cos", turn), size * call("sin", turn)),
     _polar_derivative,
-    lambda xp, size, turn: size * (xp.cos(turn) + 1j * xp.sin(turn)),
+    lambda xp, size, turn: joined_parts(xp, size * xp.cos(turn), size * xp.sin(turn)),
     name="complex_from_polar", arity=2, compute=parts_dtypes, result=complex_dtype,
     accepts="f", holomorphic=False,
     about="The complex number of that absolute value and angle.  Example: "

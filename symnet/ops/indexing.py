@@ -65,7 +65,7 @@ def getitem(x: Any, key: Any) -> Variable:
     if type(key) is int:
         return _basic(variable, (key,))
     variable, entries = _expand(variable, key)
-    axes = [entry for entry in entries if entry is not None]
+    axes = _of_axes(entries)
     new = _new_axes(entries)
     if any(_is_array(entry) for entry in axes):
         result = _advanced(variable, entries)
@@ -81,7 +81,8 @@ def getitem(x: Any, key: Any) -> Variable:
 
 def _expand(x: Variable, key: Any) -> tuple[Variable, list[Any]]:
     """x, and the key as one entry for each axis of it (slice, integer or integer array)
-    and None for each new axis; masks have become integer arrays.
+    and None for each new axis; masks have become integer arrays.  An ellipsis that stands
+    for no axis stays: it parts index arrays as a slice does.
 
     A boolean scalar is a mask over no axis at all: x gets an axis of size 1 for it, of
     which the element is taken or not.
@@ -99,7 +100,8 @@ def _expand(x: Variable, key: Any) -> tuple[Variable, list[Any]]:
     full = [slice(None)] * (x.type.ndim - used)
     if config.newaxis == "theano" and _is_dimshuffle(parts):
         full = _unnamed_as_theano(x, used)
-    parts[place : place + len(dots)] = full
+    if full or not dots:
+        parts[place : place + len(dots)] = full
     entries: list[Any] = []
     order: list[int | str] = []
     for part in parts:
@@ -117,6 +119,11 @@ def _expand(x: Variable, key: Any) -> tuple[Variable, list[Any]]:
     order += range(sum(o != "x" for o in order), x.type.ndim)
     marked = TruthAxes(order)(x)
     return marked, entries
+
+
+def _of_axes(entries: Sequence[Any]) -> list[Any]:
+    """The entries for axes of the indexed array."""
+    return [e for e in entries if e is not None and e is not Ellipsis]
 
 
 def _is_dimshuffle(parts: Sequence[Any]) -> bool:
@@ -227,7 +234,7 @@ def _block(entries: Sequence[Any]) -> tuple[int, int]:
     """The rank of the block of index arrays, and before which entry of the key it comes.
 
     As in NumPy, integers count as arrays beside arrays; the block comes where they stand,
-    or first of all where a slice or a new axis stands between them.
+    or first of all where a slice, an ellipsis or a new axis stands between them.
     """
     indices = [k for k, entry in enumerate(entries) if isinstance(entry, Variable)]
     rank = max(int(entries[k].type.ndim) for k in indices)
@@ -277,12 +284,10 @@ def _element(x: Variable, position: int) -> Variable | None:
 def _advanced(x: Variable, entries: Sequence[Any]) -> Variable:
     """x at integer arrays (and integers beside them) and slices, without new axes."""
     rank, first = _block(entries)
-    slices = [
-        e if isinstance(e, slice) else slice(None) for e in entries if e is not None
-    ]
+    axes = _of_axes(entries)
+    slices = [e if isinstance(e, slice) else slice(None) for e in axes]
     sliced = any(one != slice(None) for one in slices)
     base = _basic(x, slices) if sliced else x
-    axes = [e for e in entries if e is not None]
     indexed = [k for k, entry in enumerate(axes) if isinstance(entry, Variable)]
     place = sum(isinstance(entry, slice) for entry in entries[:first])
     after = len(axes) - len(indexed) - place

@@ -11,9 +11,20 @@ import numpy as np
 from symnet.config import config
 from symnet.graph.types import COMPLEX, FLOATS
 from symnet.graph.variables import TensorLike, Variable
-from symnet.ops.arithmetic import absolute, mul, pow, sqr, sqrt, sub, switch, true_div
+from symnet.ops.arithmetic import (
+    absolute,
+    add,
+    mul,
+    pow,
+    sqr,
+    sqrt,
+    sub,
+    switch,
+    true_div,
+)
 from symnet.ops.base import as_tensor, constant, normalize_axes, to_float
 from symnet.ops.comparison import eq
+from symnet.ops.complex_parts import imag, real
 from symnet.ops.elementwise import cast
 from symnet.ops.methods import method
 from symnet.ops.reduce import max, sum
@@ -73,6 +84,8 @@ def var(
     """The mean squared distance from the mean, over `count - ddof`; float16 is computed
     in float32.
 
+    Dtypes: as `mean`; of complex numbers that of their parts, as in NumPy (Theano squares
+    without the absolute value, and gives complex numbers).
     corrected: subtract what rounding of the mean leaves.
     Source: Chan, Golub & LeVeque 1983, the corrected two-pass algorithm.
 
@@ -84,12 +97,19 @@ def var(
         return cast(var(cast(x, "float32"), axis, ddof, keepdims, corrected), "float16")
     axes = normalize_axes(axis, x.type.ndim, "var")
     centered = sub(x, mean(x, axes, keepdims=True))
-    squares = sum(sqr(centered), axes, keepdims=keepdims)
+    squares = sum(_squared_length(centered), axes, keepdims=keepdims)
     if corrected:
-        rest = sqr(sum(centered, axes, keepdims=keepdims))
+        rest = _squared_length(sum(centered, axes, keepdims=keepdims))
         squares = squares - rest / cast(count(x, axes), rest.type.dtype)
     divisor = cast(sub(count(x, axes), ddof), to_float(squares.type.dtype))
     return true_div(squares, divisor)
+
+
+def _squared_length(x: Variable) -> Variable:
+    """|x|**2: smooth at 0 too."""
+    if x.type.dtype not in COMPLEX:
+        return sqr(x)
+    return add(sqr(real(x)), sqr(imag(x)))
 
 
 def std(

@@ -67,6 +67,8 @@ ARRAYS: Formulas = {
     "running sums": lambda z: T.cumsum(z, axis=0),
     "running products": lambda z: T.cumprod(z, axis=1),
     "mean": lambda z: z.mean(axis=0),
+    "variance": lambda z: z.var(axis=1) + z.std(),
+    "covariances": T.cov,
     "set": lambda z: T.set_subtensor(z[0], z[1] * z[2]),
     "add at places": lambda z: T.inc_subtensor(z[[0, 0]], z[1:] * z[2]),
     "choice": lambda z: T.switch(T.real(z) > 0, z * z, z),
@@ -171,6 +173,35 @@ def test_both_parts(name: str) -> None:
                 assert slope.dtype == dtype
                 scale = tolerance * max(1.0, float(np.max(np.abs(want))))
                 np.testing.assert_allclose(slope, want, rtol=tolerance, atol=scale)
+
+
+@pytest.mark.parametrize("mode", ["FAST_RUN", "FAST_COMPILE"])
+@pytest.mark.parametrize(
+    "name",
+    ["sqrt", "log", "arcsin", "arccos", "arctan", "arcsinh", "arccosh", "arctanh"],
+)
+def test_along_branch_cuts(name: str, mode: str) -> None:
+    """The sign of a zero says on which side a number lies: differences are taken there."""
+    zeros, ends = (0.0, -0.0), (-2.5, -2.0, -0.5, 0.5, 2.0, 2.5)
+    points = [complex(a, b) for a in ends for b in zeros]
+    points += [complex(b, a) for a in ends for b in zeros]
+    a, b = T.dvectors("a", "b")
+    value = getattr(T, name)(T.complex(a, b))
+    slopes = [T.grad(part(value).sum(), [a, b]) for part in (T.real, T.imag)]
+    f = symnet.function([a, b], [*slopes[0], *slopes[1]], mode=mode)
+    re, im = np.array([z.real for z in points]), np.array([z.imag for z in points])
+    found = np.array(f(re, im))
+    for k, z in enumerate(points):
+        across = z.real == 0
+        moved = [
+            complex(z.real, z.imag + side * 1e-6) if across
+            else complex(z.real + side * 1e-6, z.imag)
+            for side in (1, -1)
+        ]  # fmt: skip
+        more, less = getattr(np, name)(np.array(moved))
+        want = (more - less) / 2e-6
+        got = complex(found[1 if across else 0, k], found[3 if across else 2, k])
+        assert abs(got - want) < 1e-6 * (1 + abs(want)), z
 
 
 @pytest.mark.parametrize(

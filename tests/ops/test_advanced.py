@@ -46,6 +46,8 @@ KEYS = [
     (slice(2, 0, -1), slice(0, 3), [1, -2]), ([-1, -4],), ([],), (slice(1, 3), 0, [0, 4]),
     (np.array([1], "uint8"), [0, 2], [1, 1]), (np.zeros((0, 2), int),),
     (slice(None), [[0], [2]], [3, 4]), (0, [1, 1], None, slice(1, 2)),
+    (None, 2, Ellipsis, PAIRS, 1), (slice(1, None), [0, 2], Ellipsis, 1),
+    (None, PAIRS, Ellipsis, PAIRS, 1), (None, Ellipsis, PAIRS, 2, PAIRS),
     (MASK,), (slice(None), np.array([True, False, True])), (MASK[:, :, 0],),
     (slice(1, None), MASK[0]), ([0, 1], np.array([True, False, True]), slice(None)),
     (np.zeros(4, bool),), (Ellipsis, MASK[0, 0]),

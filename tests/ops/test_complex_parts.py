@@ -12,6 +12,7 @@ from symnet.gradient import grad
 from symnet.ops import arithmetic as A
 from symnet.ops import complex_parts as C
 from symnet.ops import inputs
+from symnet.ops.functions import complex_from_polar
 from tests.helpers import run
 from tests.ops.scalars import apply, samples
 
@@ -31,6 +32,24 @@ def test_complex_parts(dtype):
     apply(C.imag, x, expected=x * 0)
     with pytest.raises(TypeError, match="not defined for complex"):
         A.mod(*inputs.cvectors("ab"))
+
+
+@pytest.mark.parametrize("mode", ["FAST_RUN", "FAST_COMPILE"])
+def test_parts_stay_what_they_are(mode):
+    """Infinities beside finite numbers, and signs of zeros: which side of a cut is meant."""
+    x, y = inputs.dvectors("xy")
+    re, im = (
+        np.array([1, -0.0, np.inf, 2, 0.0]),
+        np.array([np.inf, -0.0, 1, np.nan, -0.0]),
+    )
+    z = C.complex(x, y)
+    turned = complex_from_polar(x, y)
+    f = symnet.function([x, y], [C.real(z), C.imag(z), C.imag(turned)], mode=mode)
+    found = f(re, im)
+    for got, want in zip(found, (re, im), strict=False):
+        np.testing.assert_array_equal(got, want)
+        np.testing.assert_array_equal(np.signbit(got), np.signbit(want))
+    assert np.signbit(f([2.0], [-0.0])[2]).all()
 
 
 def test_gradients_of_complex_functions():

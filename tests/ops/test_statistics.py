@@ -75,6 +75,19 @@ def test_variance():
               expected=x.std(axis=1, ddof=ddof, keepdims=True))  # fmt: skip
 
 
+@pytest.mark.parametrize("dtype", ["complex64", "complex128"])
+@pytest.mark.parametrize("corrected", [False, True])
+def test_the_variance_of_complex_numbers_is_real(dtype, corrected):
+    x = (RANDOM.normal(size=(4, 5)) + 1j * RANDOM.normal(size=(4, 5))).astype(dtype)
+    z = inputs.TensorType(dtype, (None, None))("z")
+    for axis, ddof in itertools.product((None, 0, 1), (0, 1)):
+        for name in ("var", "std"):
+            want = getattr(x, name)(axis=axis, ddof=ddof)
+            got = run(getattr(S, name)(z, axis, ddof, corrected=corrected), {z: x})
+            assert got.dtype == want.dtype
+            np.testing.assert_allclose(got, want, rtol=1e-5)
+
+
 @pytest.mark.parametrize("order", [1, 1.5, 2, 3, np.inf])
 def test_the_gradient_of_a_norm_at_its_corner(order):
     """0 there, as that of abs; beside it, and for the other rows, what it is."""

@@ -13,6 +13,7 @@ from symnet.graph.inner import InnerGraph
 from symnet.graph.traverse import Graph, clone_replace
 from symnet.graph.variables import Apply, Constant, Variable, make_variable
 from symnet.ops.ifelse.conditional import IfElse
+from symnet.ops.sparse.sparse_type import is_sparse
 
 Users = Mapping[Variable, Sequence[tuple[Apply, int]]]
 
@@ -78,13 +79,18 @@ def _only_for(
     needed: Collection[Variable],
     number: Mapping[Apply, int],
 ) -> list[Apply]:
-    """The operations whose results go nowhere but, by way of each other, into `slots`."""
+    """The operations whose results go nowhere but, by way of each other, into `slots`.
+
+    Those of sparse matrices stay outside: a condition is handed none.
+    """
     chosen: set[Apply] = set()
     pending = {v.owner for k in slots for v in [node.inputs[k]] if v.owner in number}
     while pending:
         last = max(pending, key=lambda one: number[one])  # type: ignore[index]
         pending.discard(last)
         assert last is not None
+        if any(map(is_sparse, (*last.inputs, *last.outputs))):
+            continue
         if all(
             v not in needed
             and all(

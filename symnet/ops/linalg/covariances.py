@@ -8,6 +8,7 @@ from symnet.graph.variables import Variable, operand_text
 from symnet.ops.alloc import alloc
 from symnet.ops.arithmetic import mul, sub, true_div
 from symnet.ops.base import as_tensor, constant, to_float
+from symnet.ops.complex_parts import conjugate
 from symnet.ops.elementwise import cast
 from symnet.ops.joining import concatenate
 from symnet.ops.linalg.products import dot
@@ -33,7 +34,8 @@ def cov(
         columns are the variables; a vector is one variable; of one variable a scalar.
     ddof: what is taken off the number of observations (0 with `bias`, else 1).
     fweights, aweights: how often each observation counts, and how much.
-    Dtypes: floats keep theirs, integers give floats.
+    Dtypes: floats and complex numbers keep theirs, integers give floats.  Of complex numbers
+        an element is the mean of a * conj(b).
     Source: NumPy's `cov`.
 
     >>> T.cov([[1.0, 2.0, 3.0], [6.0, 4.0, 2.0]]).eval()
@@ -58,7 +60,7 @@ def cov(
     lost = cast(ddof, rows.type.dtype)
     if aweights is not None:
         lost = true_div(mul(lost, sum_over(mul(weights, given[-1]))), total)
-    products = dot(mul(centered, weights), transpose(centered))
+    products = dot(mul(centered, weights), transpose(conjugate(centered)))
     return squeeze(true_div(products, sub(total, lost)))
 
 

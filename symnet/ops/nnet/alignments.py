@@ -24,7 +24,7 @@ from symnet.graph.variables import Apply, Variable, make_variable, operand_text
 from symnet.ops.alloc import full, zeros
 from symnet.ops.arithmetic import add, log, maximum, mul, sub, switch
 from symnet.ops.base import as_tensor, disconnected
-from symnet.ops.comparison import isinf, neq
+from symnet.ops.comparison import and_, invert, isinf, neq
 from symnet.ops.composed import Composed
 from symnet.ops.creation import arange
 from symnet.ops.elementwise import cast
@@ -253,6 +253,9 @@ class Alignment:
         ways = self.forward()
         total = self.total(getitem(ways, -1))
         through = add(getitem(ways, (EVERY, EVERY, slice(2, None))), self.backward())
+        possible = invert(isinf(total))
+        # Without a path all is minus infinity, whose softmax and its derivatives are NaN.
+        through = switch(dimshuffle(possible, "x", 0, "x"), through, 0)
         # At each step these add up to the same total, of which large scores lose digits.
         shares = softmax(through, axis=2)
         row = dimshuffle(arange(self.batch), 0, "x")
@@ -260,7 +263,7 @@ class Alignment:
             [shape_i(self.scores, k) for k in range(3)], self.scores.type.dtype
         )
         target = inc_subtensor(getitem(empty, (EVERY, row, self.places)), shares)
-        counts = switch(isinf(total), False, self.within()[1])
+        counts = and_(possible, self.within()[1])
         difference = sub(exp(self.scores), target)
         return switch(dimshuffle(counts, 0, 1, "x"), difference, 0)
 

@@ -23,7 +23,8 @@ def _of_large(match: Match) -> Variable | None:
     """log(2 a) in the place of arcsinh(a) and arccosh(a), where a is large."""
     node = match.node
     (a,) = node.inputs
-    if match.out.type.dtype != a.type.dtype:
+    # sinh and exp of complex numbers are periodic.
+    if a.type.dtype not in FLOATS or match.out.type.dtype != a.type.dtype:
         return None
     if a.owner is not None and (node.op, a.owner.op) == (arcsinh, sinh):
         return a.owner.inputs[0]

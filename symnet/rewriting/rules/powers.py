@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from symnet.graph.types import COMPLEX
 from symnet.graph.variables import Constant, Variable
 from symnet.ops.arithmetic import add, mul, neg, pow, sqrt, sub, switch, true_div
 from symnet.ops.comparison import lt
@@ -54,6 +55,8 @@ def _variable_power(
 
 def _powered(base: Variable, exponent: float) -> Variable | None:
     if base.owner is not None and base.owner.op == exp:
+        if base.type.dtype in COMPLEX and exponent % 1:
+            return None  # of exp(z) a root does not know how often z went round
         return exp(_times(base.owner.inputs[0], exponent))
     if (part := _softplus_part(base)) is not None and part[1] > 0:
         return _powered_softplus(*part, exponent)

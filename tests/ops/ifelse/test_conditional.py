@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import symnet
+import symnet.sparse as sparse
 import symnet.tensor as T
 from symnet.graph.traverse import Graph, toposort
 from symnet.ifelse import IfElse, ifelse
@@ -245,6 +246,30 @@ def test_second_derivatives(mode):
     f = symnet.function([c, x], second, mode=mode)
     np.testing.assert_allclose(f(1, [2.0, 3.0]), [12, 18])
     np.testing.assert_allclose(f(0, [0.0, 1.0]), [1, np.e])
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_sparse_matrices_in_one_branch(mode):
+    """They stay outside, when the gradient moves in what only one branch needs."""
+    s = sparse.csr_from_dense(m)
+    test = T.gt(sparse.sp_sum(s), 0)
+    out = ifelse(test, T.tanh(sparse.sp_sum(s * s)), sparse.sp_sum(sparse.sin(s)))
+    gradient = symnet.grad(out, m)
+    again = symnet.grad((gradient**2).sum(), m)
+    f = symnet.function([m], [out, gradient, again], mode=mode)
+    above = np.array([[0.3, 0.0], [0.4, -0.2]])
+    total, slope = (above**2).sum(), 1 - np.tanh((above**2).sum()) ** 2
+    found = f(above)
+    np.testing.assert_allclose(found[0], np.tanh(total))
+    np.testing.assert_allclose(found[1], 2 * above * slope)
+    want = 8 * above * slope**2 * (1 - 4 * total * np.tanh(total))
+    np.testing.assert_allclose(found[2], want)
+    below = np.array([[-0.3, 0.0], [0.2, -0.5]])
+    found = f(below)
+    np.testing.assert_allclose(found[0], np.sin(below).sum())
+    np.testing.assert_allclose(found[1], np.cos(below) * (below != 0))
+    want = -2 * np.cos(below) * np.sin(below)
+    np.testing.assert_allclose(found[2], want)
 
 
 def test_gradients_of_several_outputs():

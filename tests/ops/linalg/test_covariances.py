@@ -29,6 +29,16 @@ def test_as_numpy(options: dict[str, Any]) -> None:
     np.testing.assert_allclose(f(X), np.cov(X, **options), rtol=1e-12)
 
 
+@pytest.mark.parametrize(
+    "options", [{}, {"rowvar": False}, {"aweights": WEIGHTS}], ids=str
+)
+def test_of_complex_numbers(options: dict[str, Any]) -> None:
+    value = X + 1j * RNG.normal(size=X.shape)
+    z = T.zmatrix()
+    f = symnet.function([z], T.cov(z, **options))
+    np.testing.assert_allclose(f(value), np.cov(value, **options), atol=1e-12)
+
+
 @pytest.mark.parametrize("rowvar", [True, False])
 @pytest.mark.parametrize("value", [X[:1], X[:, :1], X], ids=["row", "column", "matrix"])
 @pytest.mark.filterwarnings("ignore:Degrees of freedom", "ignore:divide by zero")

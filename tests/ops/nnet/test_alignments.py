@@ -69,6 +69,19 @@ def test_gradients_by_differences() -> None:
     assert (got[4:, 1:] == 0).all() and (got[:, 4] == 0).all()
 
 
+def test_second_derivatives_beside_labels_without_a_path() -> None:
+    x, labels, steps = inputs()
+    value, along = RNG.normal(size=(2, 5, 5, 3))
+    slope = (symnet.grad(ctc(x, labels, steps).sum(), x) * along).sum()
+    f = symnet.function([x, labels, steps], [slope, symnet.grad(slope, x)])
+    _, got = f(value, ROWS, STEPS)
+    ends = [f(value + side * 1e-5 * along, ROWS, STEPS)[0] for side in (1, -1)]
+    np.testing.assert_allclose(
+        (got * along).sum(), (ends[0] - ends[1]) / 2e-5, rtol=1e-6
+    )
+    assert (got[:, 4] == 0).all()
+
+
 def test_numbers_of_pytorch() -> None:
     """PyTorch 2.13: x = torch.arange(24.).double().reshape(4, 2, 3) * 7 % 11 / 5,
     ctc_loss(log_softmax(x, 2), [[1, 2], [2, 0]], (4, 3), (2, 1), reduction="none"), and the
