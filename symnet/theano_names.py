@@ -36,7 +36,9 @@ from symnet.ops.elementwise import Elementwise
 from symnet.ops.known_values import get_scalar_constant_value
 from symnet.ops.operators import Equality
 from symnet.ops.sparse.sparse_type import is_sparse, is_sparse_value, scipy_matrix
+from symnet.ops.subtensor import Narrowing
 from symnet.shared import shared
+from symnet.tensor.numpy_calls import Objects
 from symnet.theano_compat import VERSION, small_modules
 from symnet.theano_refusals import GPU, RefusedName, reason
 from symnet.theano_settings import Settings
@@ -179,8 +181,9 @@ def install_as_theano() -> None:
     """Make `import theano` and the modules below it find symnet in this process.
 
     Operations on elements are printed as Theano prints them, and an index with a None
-    leaves out axes of size 1 that it does not name (`config.newaxis`).  `if T.eq(x, y)` finds
-    that the comparison is there, with a warning.
+    leaves out axes of size 1 that it does not name (`config.newaxis`).  With a warning each,
+    `if T.eq(x, y)` finds that the comparison is there, set_subtensor and inc_subtensor
+    write float64 into float32, and NumPy makes arrays of objects of variables.
 
     Settings are taken from the files that the environment variable THEANORC lists, or
     ~/.theanorc, and then from THEANO_FLAGS.
@@ -199,6 +202,8 @@ def install_as_theano() -> None:
     Elementwise.printed = staticmethod(elementwise_text)
     config.newaxis = "theano"
     Equality.is_there = True
+    Narrowing.allowed = True
+    Objects.made = True
     modules = {"theano": top(settings), **parts(settings)}
     bring_along(modules)
     for name, module in modules.items():

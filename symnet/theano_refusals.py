@@ -97,6 +97,7 @@ REFUSED: dict[str, dict[str, str]] = {
     "theano.gpuarray": {GPU: "*"},
     "theano.sandbox.cuda": {GPU: "*"},
     "theano.sandbox.gpuarray": {GPU: "*"},
+    "theano.misc.pycuda_init": {GPU: "*"},
     "theano.misc.pycuda_utils": {GPU: "*"},
     "theano.misc.strutil": {C_CODE: "*"},
     "theano.gradient": {INNER: "grad_time mode_not_slow tensor"},

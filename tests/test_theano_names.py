@@ -241,6 +241,33 @@ def test_what_is_refused_may_be_imported_and_not_used(tmp_path: pathlib.Path) ->
     )
 
 
+def test_habits_of_programs_for_theano_are_warned_of(tmp_path: pathlib.Path) -> None:
+    told = run_program(
+        tmp_path,
+        "import warnings; warnings.simplefilter('error')\n"
+        "import numpy as np, theano, theano.tensor as T\n"
+        "from theano.tensor.var import _tensor_py_operators\n"
+        "from theano.tensor.basic import _tensor_py_operators as same\n"
+        "assert same is _tensor_py_operators and 'dimshuffle' in vars(same)\n"
+        "assert isinstance(T.vector(), same)\n"
+        "x, y = T.fvector('x'), T.dvector('y')\n"
+        "for code in ['T.eq(x, y) and 1', 'T.set_subtensor(x[:2], y)', 'np.sum([x, y])',\n"
+        "             'T.col()[:, None]', 'import theano.misc.pycuda_init']:\n"
+        "    try:\n"
+        "        exec(code)\n"
+        "    except (UserWarning, ImportError) as error:\n"
+        "        print(str(error).splitlines()[0])\n",
+    )
+    equal, narrow, objects, newaxis, pycuda = told.splitlines()
+    assert equal.startswith(
+        "as in Theano, this is true because the comparison is there"
+    )
+    assert narrow.startswith("as in Theano, float64 is cast to float32")
+    assert objects.startswith("as with Theano, NumPy makes an array of objects")
+    assert "NumPy keeps them" in newaxis
+    assert "takes a whole function to a GPU" in pycuda
+
+
 def test_what_a_function_gives_is_known_from_it(tmp_path: pathlib.Path) -> None:
     """As code that writes functions asks it, SymPy's theano_function."""
     run_program(

@@ -61,6 +61,26 @@ def leaves(
     return Graph(blockers, outputs).leaves()
 
 
+def nearest(
+    variables: Iterable[Variable], wanted: Iterable[Variable], count: int
+) -> list[Variable]:
+    """The `count` of the wanted variables, in their order, that the fewest operations part
+    from `variables`; those that these do not need are the farthest.
+    """
+    wanted = list(wanted)
+    queue = deque(variables)
+    far = dict.fromkeys(queue)
+    while queue:
+        made = queue.popleft().owner
+        for v in made.inputs if made is not None else ():
+            if v not in far:
+                far[v] = None
+                queue.append(v)
+    places = {v: place for place, v in enumerate(far)}
+    near = sorted(wanted, key=lambda v: places.get(v, len(places)))[:count]
+    return [v for v in wanted if v in set(near)]
+
+
 def reached_from_last(
     variable_list: Iterable[Variable], blockers: Iterable[Variable] = ()
 ) -> list[Variable]:

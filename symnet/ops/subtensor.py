@@ -8,6 +8,7 @@ and the further inputs 2 and k.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Sequence
 from itertools import repeat
 from typing import Any
@@ -276,7 +277,8 @@ def fitting(op: Any, x: Variable, y: Variable, part: Sequence[int | None]) -> Va
     what = cure = ""
     kind: type[Exception] = TypeError
     strong = cast(x, x.type.dtype)
-    if common_dtype([strong, y]) != x.type.dtype:
+    wider = common_dtype([strong, y]) != x.type.dtype
+    if wider and not _narrowed(op, x, y):
         what = f"cannot write {y.type.dtype} into {x.type.dtype}"
         cure = f"cast the value with .astype({x.type.dtype!r}), or the array written to"
     elif y.type.ndim > len(part):
@@ -292,6 +294,27 @@ def fitting(op: Any, x: Variable, y: Variable, part: Sequence[int | None]) -> Va
         operands = [operand_text(x), operand_text(y)]
         raise kind(message(what, operation=op, operands=operands, cure=cure))
     return cast(y, x.type.dtype)
+
+
+class Narrowing:
+    """Whether float64 is written into float32, and int64 into int8, as in Theano."""
+
+    allowed = False
+
+
+def _narrowed(op: Any, x: Variable, y: Variable) -> bool:
+    """Whether y, of a wider dtype of the same kind, is written into x; warns where it is."""
+    into = x.type.dtype
+    if not Narrowing.allowed or not np.can_cast(y.type.dtype, into, "same_kind"):
+        return False
+    text = f"as in Theano, {y.type.dtype} is cast to {into} where it is written"
+    cure = f"say so with .astype({into!r}), or make the array written to {y.type.dtype}"
+    operands = [operand_text(x), operand_text(y)]
+    warnings.warn(
+        message(text, operation=op, operands=operands, origin=capture(), cure=cure),
+        stacklevel=2,
+    )
+    return True
 
 
 def check_fits(y: Variable, value: Any, part: Sequence[int]) -> None:

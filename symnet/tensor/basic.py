@@ -93,6 +93,7 @@ from symnet.ops.sizes import (
     Rebroadcast, Shape, addbroadcast, get_vector_length, patternbroadcast, shape,
     specify_shape, unbroadcast,
 )  # fmt: skip
+from symnet.graph.attached import Attached as _tensor_py_operators  # noqa: F401
 from symnet.ops.statistics import *  # noqa: F403
 from symnet.ops.whole_numbers import (
     ceil, floor, iround, round, round_half_away_from_zero, round_half_to_even, trunc,

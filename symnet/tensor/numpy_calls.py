@@ -4,11 +4,13 @@ NumPy hands such calls over: those of its elementwise functions to `__array_ufun
 (NEP 13), those of others to `__array_function__` (NEP 18), and what wants an array of
 numbers to `__array__`.  Each does what the function of `symnet.tensor` does, or raises: an
 array of Python objects, which NumPy would make, computes something else without a word
-(`np.dot` of two such arrays multiplies elementwise).
+(`np.dot` of two such arrays multiplies elementwise).  Programs for Theano rely on such
+arrays, in `np.sum([x, y])`: `install_as_theano()` has them made, with a warning.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -173,7 +175,9 @@ def array(self: Variable, dtype: Any = None, copy: bool | None = None) -> Any:
     """The numbers of a constant, or a copy of those of a shared variable, as
     `np.asarray` asks for them.
 
-    Raises: TypeError for other variables, which have none until a function runs;
+    Other variables have none until a function runs.  Where `Objects.made` is set, they are
+    the object in an array of objects, with a warning.
+    Raises: TypeError for them elsewhere;
     ValueError where `copy=False` and numbers of a shared variable are meant.
     """
     if isinstance(self, SharedVariable):
@@ -185,11 +189,24 @@ def array(self: Variable, dtype: Any = None, copy: bool | None = None) -> Any:
         return np.asarray(self.get_value(), dtype=dtype)
     if isinstance(self, Constant):
         return np.array(self.data, dtype=dtype, copy=copy)
-    raise TypeError(
-        message(
-            "a symbolic variable has no numbers yet, which an array of NumPy holds",
-            operands=[operand_text(self)],
-            cure="T.stack([x, y]) and T.as_tensor_variable join variables into one; "
-            "x.eval() computes the numbers",
-        )
+    cure = (
+        "T.stack([x, y]) and T.as_tensor_variable join variables into one; "
+        "x.eval() computes the numbers"
     )
+    if Objects.made and dtype in (None, object):
+        what = "as with Theano, NumPy makes an array of objects of symbolic variables"
+        warnings.warn(
+            message(what, cure=cure), stacklevel=3
+        )  # one text: told once a line
+        made = np.empty((), dtype=object)
+        made[()] = self
+        return made
+    what = "a symbolic variable has no numbers yet, which an array of NumPy holds"
+    raise TypeError(message(what, operands=[operand_text(self)], cure=cure))
+
+
+class Objects:
+    """Whether NumPy makes arrays of objects of variables, as it did of Theano's:
+    `np.sum([x, y])` is x + y then."""
+
+    made = False

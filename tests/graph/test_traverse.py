@@ -18,6 +18,7 @@ from symnet.graph.traverse import (
     depends_on,
     inputs,
     leaves,
+    nearest,
     reached_from_last,
     toposort,
 )
@@ -212,6 +213,24 @@ def test_graph_stops_at_its_inputs():
     assert graph.toposort() == [graph.outputs[0].owner]
     assert x not in graph.variables
     assert [c.data for c in graph.constants()] == [1]
+
+
+# ---- distance
+
+
+def test_the_nearest_leaves_are_those_that_few_operations_part():
+    a, b, c, d, other = T.dscalars("a", "b", "c", "d", "other")
+    start = [d + T.tanh(c + T.exp(b + T.exp(a)))]
+    given = [other, a, b, c, d]
+    for count, wanted in (
+        (0, []),
+        (1, [d]),
+        (2, [c, d]),
+        (4, [a, b, c, d]),
+        (9, given),
+    ):
+        assert nearest(start, given, count) == wanted
+    assert nearest([], given, 2) == [other, a]
 
 
 # ---- depth

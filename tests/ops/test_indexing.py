@@ -20,7 +20,7 @@ from symnet.ops import operators  # noqa: F401  (attaches + to variables)
 from symnet.ops.alloc import zeros
 from symnet.ops.joining import stack
 from symnet.ops.reduce import sum as sum_over
-from symnet.ops.subtensor import IncSubtensor, Subtensor
+from symnet.ops.subtensor import IncSubtensor, Narrowing, Subtensor
 from tests.helpers import run
 
 RANDOM = np.random.default_rng(4)
@@ -323,6 +323,41 @@ def test_iteration():
     assert len(list(x)) == 3
     with pytest.raises(TypeError, match="scan"):
         list(cube())
+
+
+# ---- Theano's writing of wider dtypes
+
+
+@pytest.mark.parametrize("how", [I.set_subtensor, I.inc_subtensor])
+@pytest.mark.parametrize("key", [0, slice(None, 2), [1, 0]])
+@pytest.mark.parametrize(
+    "into, what", [("float32", "float64"), ("int8", "int64"), ("int8", "int16")]
+)
+def test_a_wider_value_is_cast_for_programs_written_for_theano(
+    monkeypatch, how, key, into, what
+):
+    monkeypatch.setattr(Narrowing, "allowed", True)
+    x, y = variable(3, dtype=into), TensorType(what, ())("y")
+    with pytest.warns(UserWarning, match=f"{what} is cast to {into}"):
+        z = how(x[key], y)
+    value, wide = np.arange(3).astype(into), np.array(1.7).astype(what)
+    wanted = value.copy()
+    wanted[key] = (wide if how is I.set_subtensor else value[key] + wide).astype(into)
+    np.testing.assert_array_equal(compiled(z, x, y)(value, wide), wanted, strict=True)
+    if into == "float32":
+        slope = compiled(grad(z.sum(), y), x, y)(value, wide)
+        np.testing.assert_array_equal(slope, float(np.size(value[key])), strict=True)
+
+
+def test_no_kind_is_left_for_programs_written_for_theano(monkeypatch):
+    monkeypatch.setattr(Narrowing, "allowed", True)
+    for into, what in (
+        ("int64", "float64"),
+        ("bool", "int8"),
+        ("float64", "complex128"),
+    ):
+        with pytest.raises(TypeError, match=f"{what} into {into}"):
+            I.set_subtensor(variable(3, dtype=into)[0], TensorType(what, ())("y"))
 
 
 # ---- Theano's reading of None

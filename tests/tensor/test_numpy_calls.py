@@ -11,6 +11,7 @@ from scipy.special import expit
 
 import symnet
 import symnet.tensor as T
+from symnet.tensor.numpy_calls import Objects
 from symnet.tensor.numpy_table import ELEMENTWISE, FUNCTIONS, REDUCTIONS
 
 rng = np.random.default_rng(5)
@@ -349,6 +350,31 @@ def test_objects_are_never_made() -> None:
     x = T.vector("x")
     for made in (np.zeros(3) + x, np.float64(2) * x, np.dot(x, x), np.exp([1.0]) - x):
         assert isinstance(made, symnet.Variable)
+
+
+def test_objects_are_made_for_programs_written_for_theano(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Objects, "made", True)
+    for reduced, wanted in (
+        (lambda x, y: np.sum([x, 2 * y]), A + 2 * B),
+        (lambda x, y: np.prod([x, y, x]), A * B * A),
+        (lambda x, y: np.atleast_1d([x, y])[1], B),
+        (lambda x, y: np.dot([x, y], [y, 2.0]), A * B + 2 * B),
+    ):
+        with pytest.warns(UserWarning, match=r"array of objects(.|\n)*T.stack"):
+            (found,) = values(reduced, A, B)
+        np.testing.assert_allclose(found, wanted)
+    x, y = T.vectors("x", "y")
+    with pytest.warns(UserWarning):
+        made = np.array([x, y, 1.0])
+    assert made.dtype == object and made[0] is x and made[1] is y
+    with pytest.warns(UserWarning):
+        assert np.broadcast(x, y).shape == ()
+    with pytest.warns(UserWarning), pytest.raises(ValueError) as raised:
+        np.asarray(x, dtype="float64")
+    assert "x.eval()" in str(raised.value.__cause__)
+    assert np.array([symnet.shared(A), symnet.shared(B)]).shape == (2, 3, 4)
 
 
 # ---- numbers of shared variables and constants

@@ -33,6 +33,7 @@ from symnet.compile.plan.library_calls import bind_call
 from symnet.config import config
 from symnet.data_classes import dataclass
 from symnet.errors import message
+from symnet.graph.traverse import nearest
 from symnet.graph.variables import operand_text
 from symnet.kernels.interface import (
     AnyTask,
@@ -53,6 +54,8 @@ from symnet.kernels.memory import HOST, Memory
 from symnet.lazy import cached_property
 from symnet.sizes.host_code import make_function
 from symnet.sizes.infer import SizeGuard
+
+SHAPES_TOLD = 12  # of a call's arguments and shared variables, in an error
 
 
 @dataclass(eq=False)
@@ -294,7 +297,11 @@ class Planner:
                 "to broadcast an axis of size 1, declare it: T.addbroadcast(x, axis), "
                 "dimshuffle, or shared(..., broadcastable=...)"
             )
-        given = "; ".join(f"{leaf}: {shape}" for leaf, shape in sizes.items() if shape)
+        shaped = [leaf for leaf, shape in sizes.items() if shape]
+        told = nearest(node.inputs if node is not None else (), shaped, SHAPES_TOLD)
+        given = "; ".join(f"{leaf}: {sizes[leaf]}" for leaf in told)
+        if len(told) < len(shaped):
+            given += f"; and {len(shaped) - len(told)} that are farther from it"
         text = message(
             what,
             operation=node.op if node is not None else None,

@@ -296,6 +296,21 @@ def test_failing_demands_name_sizes_operands_and_line():
     np.testing.assert_array_equal(f(np.ones((1, 4)), np.ones(4)), np.full((1, 4), 2.0))
 
 
+def test_of_many_shapes_the_nearest_are_told():
+    x, y = T.dmatrix("x"), T.dmatrix("y")
+    weights = [shared(np.ones((3, 3)), name=f"w{k}") for k in range(40)]
+    total = T.dot(x, weights[0])
+    for weight in weights[1:-1]:
+        total = T.tanh(T.dot(total, weight))
+    f = function([x, y], T.dot(T.dot(y, weights[-1]), total))
+    with pytest.raises(ShapeError) as error:
+        f(np.ones((2, 3)), np.ones((4, 3)))
+    last = str(error.value).splitlines()[-1]
+    assert "y: (4, 3); " in last and "w39: (3, 3)" in last and "w38: (3, 3)" in last
+    assert "w1:" not in last and last.count("(3, 3)") == 11
+    assert last.endswith("; and 30 that are farther from it")
+
+
 def test_a_size_of_1_is_told_how_to_broadcast():
     x, y = T.dmatrices("x", "y")
     f = function([x, y], x * y)
