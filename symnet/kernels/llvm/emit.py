@@ -36,17 +36,14 @@ def emit(kernel: Kernel, variant: Variant, target: Target, name: str = "kernel")
     same signature for each of `legality.stages_of`.  For threads the variant is taken as
     `for_threads` makes it.
 
-    Raises: NotImplementedError for an operation that has no instructions, and for
-    float16 where the target has none for it (x86 processors before 2012); ValueError
-    for a kernel without meaning.
+    Raises: NotImplementedError for an operation that has no instructions; ValueError for
+    a kernel without meaning.
     Example: `emit(kernel, Variant(((0,),), (), "kept", "cc"), cpu_target(...))`.
     """
     check(kernel)
     if target.threads:
         variant = for_threads(variant)
     nest = Nest(kernel, variant, target)
-    if not target.half and any(o.dtype == "float16" for o in nest.operands):
-        raise NotImplementedError("this processor has no instructions for float16")
     module = Module(target)
     plan = PassPlan(nest, target)
     write = write_thread_function if target.threads else write_function

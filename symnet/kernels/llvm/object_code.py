@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from symnet.data_classes import dataclass
 from symnet.kernels.llvm.compiler_thread import on_compiler_thread
 from symnet.kernels.llvm.disk_cache import read_object, write_object
+from symnet.kernels.llvm.half_conversions import conversions_text
 from symnet.kernels.llvm.machine import machine
 from symnet.lazy import imported_when_used
 
@@ -93,6 +94,15 @@ def linker(number: int) -> llvm.LLJIT:
         return _linkers[0]
 
 
+def half_conversions() -> list[bytes]:
+    """What every library is linked with where there are no instructions for float16."""
+    target = machine().target
+    if target.half:
+        return []
+    text = conversions_text(target)
+    return [object_code(text, lambda: machine().compile(text))]
+
+
 class Library:
     """Loaded code, which lasts as long as this: with the addresses of what it exports."""
 
@@ -103,7 +113,7 @@ class Library:
         imports: Mapping[str, int],
     ) -> None:
         builder = llvm.JITLibraryBuilder().add_current_process()
-        for data in objects:
+        for data in [*objects, *half_conversions()]:
             builder.add_object_img(data)
         for name, address in imports.items():
             builder.import_symbol(name, address)

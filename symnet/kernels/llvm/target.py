@@ -29,7 +29,8 @@ class Target:
     is asked, as its answer changes from version to version.)
     vector_bytes: of one vector register; registers: how many of them there are.
     fused: whether a*b+c is one instruction (elsewhere LLVM would call a slow function);
-    half: whether float16 is converted to float32 and back by one.
+    half: whether float16 is converted to float32 and back by one (else by functions of ours,
+    `half_conversions`).
     attributes: the LLVM attributes of every function.
     threads: where a point's number comes from: "" it is a vector lane, "special" it is a
     thread that reads registers of its own, "argument" one that is told.

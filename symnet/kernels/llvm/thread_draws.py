@@ -31,11 +31,8 @@ def emit_draws(draw: MrgUniform | Categorical, target: Target, name: str) -> str
 
     Its words are, of MRG31k3p: states, sample, streams, numbers; of classes: probabilities,
     uniform numbers, counts (or classes, and memory), rows, classes, draws.
-    Raises: NotImplementedError for float16 where the target has none for it.
     """
     if isinstance(draw, MrgUniform):
-        if draw.dtype == "float16" and not target.half:
-            raise NotImplementedError("this processor has no instructions for float16")
         return StreamsOfThreads(draw.dtype, target).module(name)
     if draw.counts:
         return CountsOfThreads(target).module(name)

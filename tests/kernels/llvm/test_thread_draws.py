@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,9 +11,8 @@ import pytest
 
 from symnet.kernels.cuda.driver import GpuLaunch, Grid
 from symnet.kernels.cuda.emulated_driver import EmulatedDriver
-from symnet.kernels.llvm.machine import machine
 from symnet.kernels.llvm.ptx import ptx
-from symnet.kernels.llvm.target import PTX_OF_ARCHITECTURE, nvptx_target, threads_on
+from symnet.kernels.llvm.target import PTX_OF_ARCHITECTURE, nvptx_target
 from symnet.kernels.llvm.thread_draws import emit_draws
 from symnet.kernels.llvm.thread_sources import RoutineSource
 from symnet.kernels.routines import M2, NORMS, Categorical, MrgUniform
@@ -129,11 +127,3 @@ def test_a_thread_takes_neighbours_of_other_threads() -> None:
     text = ptx(emit_draws(MrgUniform("float32"), target, "draw"), target)
     assert len(re.findall(r"ld\.global\.b32", text)) == 6  # a state, once
     assert len(re.findall(r"st\.global\.b32", text)) == 7  # and a number
-
-
-def test_processors_without_half_are_told() -> None:
-    target = threads_on(machine().target)
-    without = replace(target, half=False)
-    with pytest.raises(NotImplementedError, match="float16"):
-        emit_draws(MrgUniform("float16"), without, "draw")
-    assert "define" in emit_draws(MrgUniform("float32"), without, "draw")

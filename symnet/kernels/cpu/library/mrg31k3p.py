@@ -48,15 +48,15 @@ def mrg_step(dtype: str, streams: int, count: int) -> CallArrangement:
 
 
 def draws(dtype: str) -> bool:
-    """Whether there is native code for that dtype on this processor."""
-    return dtype in NORMS and (dtype != "float16" or machine().target.half)
+    """Whether there is native code for that dtype."""
+    return dtype in NORMS
 
 
 @cache
 def code(dtype: str) -> Routine:
     """The function that draws numbers of a dtype."""
     if not draws(dtype):
-        raise NotImplementedError(f"no native draws of {dtype} on this processor")
+        raise NotImplementedError(f"no native draws of {dtype}")
     key = f"{generator()}{source_digest(__file__, routines.__file__)}\nmrg {dtype}"
 
     def build() -> bytes:

@@ -31,8 +31,8 @@ SEARCH_NS = 3.0  # of a turn
 
 
 def has_code(dtype: str) -> bool:
-    """Whether there is code for a dtype on this processor."""
-    return dtype in MEMORY and (dtype != "float16" or machine().target.half)
+    """Whether there is code for a dtype."""
+    return dtype in MEMORY
 
 
 @cache

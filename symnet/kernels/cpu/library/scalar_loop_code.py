@@ -98,13 +98,7 @@ def _build(recurrence: RecurrenceLike, name: str) -> bytes:
 def emit_recurrence(
     recurrence: RecurrenceLike, target: Target, name: str = "recurrence"
 ) -> str:
-    """The LLVM module of a loop over numbers.
-
-    Raises: NotImplementedError for float16 where the target has no instructions for it.
-    """
-    halves = any(cell.dtype == "float16" for cell in recurrence.cells)
-    if halves and not target.half:
-        raise NotImplementedError("this processor has no instructions for float16")
+    """The LLVM module of a loop over numbers."""
     module = Module(target)
     ScalarLoopWriter(recurrence, module).write(name)
     return module.text()
