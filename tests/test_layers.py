@@ -41,7 +41,7 @@ kernels.loopir.math: formats exponential logarithm power trigonometric gaussian 
 kernels.loopir.math: gamma_functions inverse_errors
 kernels.loopir.math: expand .
 kernels: routines library memory variants legality cost_model schedule
-kernels.llvm: compiler_thread target machine disk_cache object_code
+kernels.llvm: compiler_thread target half_conversions machine disk_cache object_code
 kernels.cpu.jit: intrinsics record translator native floats
 kernels.llvm: text lanes remainders primitives huge_angles external_calls function_writer elements
 kernels.llvm: approximations loop_nest blocks array_access order points outputs pass_plan
