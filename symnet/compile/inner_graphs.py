@@ -6,7 +6,7 @@ there becomes reading or writing at computed positions, which native code can do
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Container, Sequence
 from typing import Any
 
 from symnet.graph.inner import InnerGraph
@@ -28,16 +28,21 @@ from symnet.sizes.infer import Inference
 Rewrite = Callable[[Graph], Graph]
 
 
-def rewrite_inside(graph: Graph, rewrite: Rewrite) -> Graph:
-    """The graph with every inner graph rewritten by `rewrite`, the innermost first."""
-    return _Inside(rewrite).graph(graph, ())
+def rewrite_inside(graph: Graph, rewrite: Rewrite, analyses: AnalysisCache) -> Graph:
+    """The graph with every inner graph rewritten by `rewrite`, the innermost first.
+
+    Those that are finished stay as they are: `rewrite` does the same to what is inside of
+    its graph, which would take twice as long with each level.
+    """
+    return _Inside(rewrite, analyses.finished).graph(graph, ())
 
 
 def stable_throughout(graph: Graph, analyses: AnalysisCache | None = None) -> Graph:
     """The graph in stable form, and so the graphs inside its loops and conditions.
 
     analyses: of the passes over this graph."""
-    return stable_graph(_inside_first(graph, stable_throughout), analyses)
+    done = analyses.finished if analyses else ()
+    return stable_graph(_inside_first(graph, stable_throughout, done), analyses)
 
 
 def written_out(graph: Graph) -> Graph:
@@ -64,10 +69,15 @@ def _opened(new: Variable, old: Variable) -> Variable:
     return unbroadcast(new, *axes) if axes else new
 
 
-def _inside_first(graph: Graph, rewrite: Rewrite) -> Graph:
-    """The graph with those inside its loops and conditions rewritten."""
+def _inside_first(
+    graph: Graph, rewrite: Rewrite, done: Container[InnerGraph] = ()
+) -> Graph:
+    """The graph with those inside its loops and conditions rewritten, but those that are
+    done."""
 
     def inner(step: InnerGraph) -> InnerGraph:
+        if step in done:
+            return step
         given = step.as_graph()
         found = rewrite(given)
         return step if found is given else InnerGraph(step.inputs, found.outputs)
@@ -91,8 +101,11 @@ def _inside_first(graph: Graph, rewrite: Rewrite) -> Graph:
 class _Inside:
     """Rewrites inner graphs; equal operations have one result."""
 
-    def __init__(self, rewrite: Rewrite) -> None:
+    def __init__(
+        self, rewrite: Rewrite, finished: dict[InnerGraph, frozenset[int]]
+    ) -> None:
         self.rewrite = rewrite
+        self.finished = finished
         self.known: dict[Any, Any] = {}
 
     def graph(self, graph: Graph, moving: Collection[Variable]) -> Graph:
@@ -125,21 +138,30 @@ class _Inside:
             if isinstance(op, Scan):
                 first = len(op.inner_inputs) - len(op.split_inputs(moves).others)
                 inside = [True] * first + op.split_inputs(moves).others
-                self.known[key] = op.with_graph(self._inner(op.graph, inside))
+                step = self._inner(op.graph, inside)
+                self.known[key] = op if step is op.graph else op.with_graph(step)
             else:
                 _, first_moves, second_moves = op.split_inputs(moves)
                 yes = self._inner(op.then_graph, first_moves)
                 no = self._inner(op.else_graph, second_moves)
-                self.known[key] = IfElse(
-                    yes.inputs, yes.outputs, no.inputs, no.outputs, op.name
+                same = yes is op.then_graph and no is op.else_graph
+                self.known[key] = (
+                    op
+                    if same
+                    else IfElse(yes.inputs, yes.outputs, no.inputs, no.outputs, op.name)
                 )
         return self.known[key]
 
     def _inner(self, graph: InnerGraph, moves: Sequence[bool]) -> InnerGraph:
-        moving = [v for v, move in zip(graph.inputs, moves, strict=True) if move]
-        given = graph.as_graph()
-        found = self.rewrite(self.graph(given, moving))
-        return InnerGraph(graph.inputs, found.outputs)
+        numbers = frozenset(k for k, move in enumerate(moves) if move)
+        done = self.finished.get(graph)
+        if done is not None and numbers <= done:
+            return graph
+        moving = [graph.inputs[k] for k in sorted(numbers)]
+        found = self.rewrite(self.graph(graph.as_graph(), moving))
+        last = InnerGraph(graph.inputs, found.outputs)
+        self.finished[last] = numbers | self.finished.get(last, numbers)
+        return last
 
 
 class _Changing:

@@ -273,7 +273,7 @@ def rewrite_graph(
         graph = _run(step, graph, used, analyses, trace)
     # Last, when the operations with graphs inside have their last form.
     again = partial(rewrite_graph, selection=selection, around=analyses)
-    inside = Change("inside", lambda graph, _: rewrite_inside(graph, again))
+    inside = Change("inside", lambda graph, _: rewrite_inside(graph, again, analyses))
     graph = _run(inside, graph, used, analyses, trace)
     if around is not None or not selection.takes({"fast_run", "recompute"}):
         return graph  # a step of a loop keeps nothing from turn to turn but its states

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from operator import is_
 from typing import Any
 
+from symnet.graph.inner import InnerGraph
 from symnet.graph.traverse import Graph, leaves
 from symnet.graph.types import TensorType
 from symnet.graph.variables import Apply, Constant, Variable
@@ -27,10 +28,13 @@ class AnalysisCache:
     """Kept from pass to pass over what began as one graph.
 
     given: the operations of the graphs that passes were given, which are not to change.
+    finished: the graphs inside operations that have their last form, and the numbers of
+        those inputs that a loop around them was known to change.
     """
 
     def __init__(self) -> None:
         self.given: set[Apply] = set()
+        self.finished: dict[InnerGraph, frozenset[int]] = {}
         # By op and identities of inputs, which are kept so that no others get these.
         self._nodes: dict[tuple[int, ...], tuple[Apply, list[Variable]]] = {}
         self._ones: set[Apply] = set()
@@ -50,6 +54,7 @@ class AnalysisCache:
         found = AnalysisCache()
         found._converged, found._ops = self._converged, self._ops
         found._numbers, found._kinds = self._numbers, self._kinds
+        found.finished = self.finished
         return found
 
     # ---- ops

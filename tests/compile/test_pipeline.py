@@ -6,6 +6,7 @@ import numpy as np
 
 import symnet.tensor as T
 from symnet import scan, shared
+from symnet.compile import pipeline
 from symnet.compile.lower.program import LibraryCall, Loop, every_instruction
 from symnet.compile.partition import split
 from symnet.compile.pipeline import (
@@ -15,6 +16,7 @@ from symnet.compile.pipeline import (
     rewrite_graph,
 )
 from symnet.graph.traverse import Graph
+from symnet.ifelse import ifelse
 from symnet.kernels.devices import CPU
 from symnet.kernels.reference.reference_device import REFERENCE, ReferenceDevice
 from symnet.rewriting.rewriter import Trace
@@ -93,3 +95,28 @@ def test_sizes_are_inferred_once(monkeypatch):
     monkeypatch.setattr(Inference, "_infer_node", counted)
     compile_graph(graph, [w])
     assert set(count) >= set(graph.toposort()) and set(count.values()) == {1}
+
+
+def nested(v, levels):
+    """Loops and conditions in turn, each around the next."""
+    if not levels:
+        return T.tanh(v * 1.1) + v * 0.1
+    if levels % 2:
+        turn = lambda h: nested(h, levels - 1)  # noqa: E731
+        return scan(turn, outputs_info=[v], n_steps=2)[0][-1]
+    deeper, other = nested(v, levels - 1), nested(v * 0.5, levels - 1) * 2
+    return ifelse(T.gt(v.sum(), 0.0), deeper, other)
+
+
+def test_each_inner_graph_is_rewritten_once_however_deep_it_lies(monkeypatch):
+    calls = []
+
+    def counted(graph, *args, **keywords):
+        calls.append(graph)
+        return rewrite_graph(graph, *args, **keywords)
+
+    monkeypatch.setattr(pipeline, "rewrite_graph", counted)
+    x = T.dvector("x")
+    counted(Graph([x], [nested(x, 7)]))
+    # A level adds two branches, or the step of a loop; equal ones have one result.
+    assert 8 <= len(calls) <= 2 * 7
