@@ -21,7 +21,6 @@ from symnet.kernels.llvm.text import (
     bits,
     is_float,
     is_signed,
-    mangled,
     type_text,
 )
 from symnet.kernels.loopir.scalars import GROUP_BLOCKS, GROUP_NUMBERS, ROUNDING
@@ -272,14 +271,11 @@ def narrow_towards_odd(on: Lanes, value: str) -> str:
 
 
 def cast_float_to_integer(on: Lanes, source: str, dtype: str, value: str) -> str:
-    """What does not fit, and NaN, gives what NumPy's conversion gives on the processor: the
-    least number of 32 or 64 bits on x86-64, the nearest one and 0 on ARM.
+    """What does not fit, and NaN, is the least number of 32 or 64 bits, as x86-64's
+    instructions give it and NumPy with them, on all processors alike.
 
-    GPUs do as x86-64 does, as most computers that they stand in.
+    (On ARM NumPy gives now the nearest number, now the lower bits, as its loops go.)
     """
-    target = on.scope.module.target
-    if target.is_arm and not target.threads:
-        return nearest_integer(on, source, dtype, value)
     if dtype == "uint64":
         return cast_float_to_uint64(on, source, value)
     wide = "int64" if bits(dtype) == 64 or dtype == "uint32" else "int32"
@@ -291,29 +287,16 @@ def cast_float_to_integer(on: Lanes, source: str, dtype: str, value: str) -> str
 
 def whole_number(on: Lanes, source: str, dtype: str, value: str) -> str:
     """A float cut to a signed integer; the least one for what does not fit."""
-    # What does not fit is "poison" to LLVM; frozen, it is what the instruction gave.
+    # That is "poison" to LLVM; frozen, it is what the instruction gave.
     whole = on.convert("fptosi", source, dtype, value)
     whole = on.scope.emit(f"freeze {on.type(dtype)} {whole}")
-    if not on.scope.module.target.threads:
+    target = on.scope.module.target
+    if target.is_x86 and not target.threads:
         return whole
     least = on.constant(-(2 ** (bits(dtype) - 1)), dtype)
     end = on.constant(2.0 ** (bits(dtype) - 1), source)
     size = on.intrinsic("fabs", source, value)
     return on.select(on.compare("lt", source, size, end), dtype, whole, least)
-
-
-def nearest_integer(on: Lanes, source: str, dtype: str, value: str) -> str:
-    """The same of 32 or 64 bits, signed or not, and what of it fits.
-
-    Vectors have no one instruction for all pairs of types on ARM, and LLVM's plain
-    conversion may go by a wider integer, of which the upper half is lost.
-    """
-    signed = is_signed(dtype)
-    wide = f"{'' if signed else 'u'}int{max(32, bits(dtype))}"
-    kinds = [mangled(REGISTER[d], on.lanes) for d in (wide, source)]
-    function = f"llvm.fpto{'si' if signed else 'ui'}.sat.{kinds[0]}.{kinds[1]}"
-    whole = on.scope.call(function, on.type(wide), [(on.type(source), value)])
-    return whole if wide == dtype else on.convert("trunc", wide, dtype, whole)
 
 
 def cast_float_to_uint64(on: Lanes, source: str, value: str) -> str:

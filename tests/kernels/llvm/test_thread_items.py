@@ -135,7 +135,7 @@ def test_remainders_of_quotients_of_any_size(dtype: str) -> None:
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("whole", ["int32", "int64"])
 def test_what_does_not_fit_an_integer_is_the_least_one(dtype: str, whole: str) -> None:
-    """A GPU's own conversion gives the nearest one, or 0; its code chooses, as x86 does."""
+    """A GPU's own conversion gives the nearest one, or 0; its code gives what x86 does."""
     least = np.iinfo(whole).min
     x = np.array([np.nan, np.inf, -np.inf, 1e30, -1e30, -7.9, 300, -0.0, least], dtype)
     full = operand(dtype, [1])
