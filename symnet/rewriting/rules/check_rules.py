@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from symnet.graph.op import Op
 from symnet.graph.variables import Variable
 from symnet.ops.base import TensorOp
 from symnet.ops.checks import Checked
@@ -14,14 +15,24 @@ def _outwards(match: Match) -> list[Variable] | None:
     # A condition makes the checks of one of its branches only.
     if isinstance(node.op, Checked) or node.op.lazy:
         return None
-    for place, operand in enumerate(node.inputs):
-        below = operand.owner
-        if below is not None and isinstance(below.op, Checked):
-            value, *operands = below.inputs
-            inputs = [*node.inputs[:place], value, *node.inputs[place + 1 :]]
-            made = node.op.make_node(*inputs).outputs
-            return [below.op(v, *operands) for v in made]
-    return None
+    checks: list[tuple[Op, list[Variable]]] = []
+    inputs = [_without_checks(v, checks) for v in node.inputs]
+    if not checks:
+        return None
+    outputs = [*node.op.make_node(*inputs).outputs]
+    for check, operands in reversed(checks):
+        outputs = [check(v, *operands) for v in outputs]
+    return outputs
+
+
+def _without_checks(v: Variable, checks: list[tuple[Op, list[Variable]]]) -> Variable:
+    """What is checked; the checks around it are added, the outermost first.  All at once:
+    each would be a rewrite for every operation that it passes."""
+    while v.owner is not None and isinstance(v.owner.op, Checked):
+        check, (v, *operands) = v.owner.op, v.owner.inputs
+        if (check, operands) not in checks:
+            checks.append((check, operands))
+    return v
 
 
 def _made_anyway(match: Match) -> Variable | None:

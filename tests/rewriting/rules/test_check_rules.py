@@ -115,3 +115,21 @@ def test_the_branch_not_taken_checks_nothing():
     np.testing.assert_array_equal(f(0, np.ones(3), np.ones(2)), np.full(3, 2.0))
     with pytest.raises(ShapeError):
         f(1, np.ones(3), np.ones(2))
+
+
+@pytest.mark.filterwarnings("error")
+def test_any_number_of_checks_passes_an_operation_at_once():
+    # One by one they were more rewrites than an operation may have.
+    x = T.vector("x")
+    others = [T.vector(f"y{k}") for k in range(70)]
+    value = x
+    for y in others:
+        value = checked(value, (x * y).owner)
+    f = function([x, *others], T.exp(value * 2) + value)
+    given = np.array([0.5, -1.0])
+    np.testing.assert_allclose(f(*[given] * 71), np.exp(given * 2) + given)
+    for wrong in (1, 35, 70):
+        arguments = [given] * 71
+        arguments[wrong] = np.ones(3)
+        with pytest.raises(ShapeError):
+            f(*arguments)
