@@ -11,6 +11,7 @@ import itertools
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from symnet.data_classes import dataclass
 from symnet.kernels.llvm.compiler_thread import on_compiler_thread
 from symnet.kernels.llvm.disk_cache import read_object, write_object
 from symnet.kernels.llvm.half_conversions import conversions_text
-from symnet.kernels.llvm.machine import machine
+from symnet.kernels.llvm.machine import Machine, machine
 from symnet.lazy import imported_when_used
 
 if TYPE_CHECKING:
@@ -96,11 +97,13 @@ def linker(number: int) -> llvm.LLJIT:
 
 def half_conversions() -> list[bytes]:
     """What every library is linked with where there are no instructions for float16."""
-    target = machine().target
-    if target.half:
-        return []
-    text = conversions_text(target)
-    return [object_code(text, lambda: machine().compile(text))]
+    host = machine()
+    return [] if host.target.half else [_compiled_conversions(host)]
+
+
+@cache
+def _compiled_conversions(host: Machine) -> bytes:
+    return host.compile(conversions_text(host.target))  # 2 ms, once
 
 
 class Library:

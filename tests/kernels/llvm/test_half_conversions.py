@@ -59,7 +59,7 @@ end:
 def converted() -> Any:
     """Convert an array by one of the functions, on this processor."""
     host = machine()
-    texts = (LOOP, conversions_text(host.target))
+    texts = [LOOP, conversions_text(host.target)][: 1 + host.target.half]
     library = load_objects([host.compile(t) for t in texts], ["narrow", "widen"])
     kind = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 2, ctypes.c_int64)
     narrow, widen = map(kind, library.addresses)
