@@ -29,6 +29,7 @@ from tests.fuzz.spaces import (
 
 DIGITS = 640  # exp(-800) beside 1, and twice the step of differences
 MANY = 1000  # numbers of one leaf, beyond which digits take too long
+PATIENT = 20_000  # the same, where something is wrong already
 DIVIDES = "x = 0 ? 1 : tanh(x)/x"  # a form whose argument is divided by as it is
 TRIALS = 16  # evaluations with values that updates have made off by their last bits
 BITS = 8.0  # of which there are so many
@@ -72,9 +73,11 @@ class Doubts:
                 return True
         return False
 
-    def meant(self, given: Mapping[int, Any], space: Any = Wide) -> dict[int, Any]:
+    def meant(
+        self, given: Mapping[int, Any], space: Any = Wide, most: int = MANY
+    ) -> dict[int, Any]:
         """All steps in many digits.  Raises: Unknown, for whatever stands against it."""
-        if max((np.size(a) for a in given.values()), default=0) > MANY:
+        if max((np.size(a) for a in given.values()), default=0) > most:
             raise Unknown("too many numbers for many digits")
         with mpmath.workdps(DIGITS):
             leaves = {n: widened(a) for n, a in given.items()}
@@ -98,7 +101,7 @@ class Doubts:
     def tied(self, given: Mapping[int, Any]) -> bool:
         """Whether a comparison in the program is decided by roundings, or which elements of
         a computed matrix are stored."""
-        tries: list[Any] = [lambda: self.meant(given, Doubtful)]
+        tries: list[Any] = [lambda: self.meant(given, Doubtful, PATIENT)]
         if any(self._makes_sparse(s) for s in all_steps(self.program["steps"])):
             near = Meaning(Near, dict(self.dtypes))
             tries.append(lambda: near.run(self.program["steps"], dict(given)))
