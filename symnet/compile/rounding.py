@@ -18,6 +18,7 @@ from symnet.ops.linalg.gemm import Gemm
 from symnet.ops.linalg.products import Product
 from symnet.ops.linalg.solving import MatrixOp
 from symnet.ops.nnet.convolution import Convolution
+from symnet.ops.nnet.pooling import Pooling
 from symnet.ops.reduce import Reduce
 
 BITS = 8.0  # units in the last place by which results are off
@@ -96,6 +97,8 @@ def _is_float(array: Any) -> bool:
 
 
 def _adds_up(node: Apply) -> bool:
+    if isinstance(node.op, Pooling):
+        return node.op.mode != "max"
     sums = isinstance(node.op, Reduce) and node.op.kind in ("sum", "prod")
     return sums or isinstance(node.op, Product | Gemm | Convolution)
 

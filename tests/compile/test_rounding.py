@@ -11,6 +11,7 @@ import symnet.tensor as T
 from symnet.compile.rounding import off_by_rounding
 from symnet.graph.evaluate import evaluate
 from symnet.tensor import fft, nlinalg, slinalg
+from symnet.tensor.signal.pool import pool_2d
 
 X, Z = T.dmatrix("x"), T.zmatrix("z")
 ONES_FIRST = np.array([[1.0, 0, 0], [1, 0, 0], [1, 0, 0]])
@@ -79,3 +80,14 @@ def test_parts_of_complex_numbers_beyond_their_range_are_any() -> None:
         np.random.default_rng(0),
     )[0]  # fmt: skip
     assert not np.isfinite(moved.real).any() and np.isinf(moved.real).any()
+
+
+@pytest.mark.parametrize("mode", ["sum", "average_exc_pad", "average_inc_pad"])
+def test_pooled_terms_that_cancel_leave_their_rounding(mode: str) -> None:
+    """As of every sum; a maximum is one of its terms."""
+    terms = np.array([[1.0, 1e3, -1e3], [-1.0, 1e-9, 0.0], [0.0, 0.0, 0.0]])
+    pooled, disturbed = off(pool_2d(X, ws=(3, 3), mode=mode), terms)
+    gap = abs(pooled - disturbed).item()
+    assert 0 < gap < 1e-11 and gap > 1e3 * np.spacing(abs(pooled)).item()
+    largest, same = off(pool_2d(X, ws=(3, 3), mode="max"), terms)
+    np.testing.assert_array_equal(largest, same)
