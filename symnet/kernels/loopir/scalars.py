@@ -11,8 +11,11 @@ processes.
 
 from __future__ import annotations
 
+import os
+from collections import deque
 from collections.abc import Iterable, Sequence
 from functools import cmp_to_key
+from threading import RLock
 from typing import Any
 from weakref import ref
 
@@ -113,6 +116,9 @@ class Scalar:
 
 
 _interned: dict[tuple[Any, ...], ref[Scalar]] = {}
+# Entries to be removed: a Scalar may go at any moment, while any lock is held.
+_dead: deque[tuple[tuple[Any, ...], ref[Scalar]]] = deque()
+_entering = RLock()  # a signal's handler may come between and enter others
 
 
 def scalar(op: str, args: Sequence[Scalar], dtype: str, value: Any = None) -> Scalar:
@@ -124,19 +130,45 @@ def scalar(op: str, args: Sequence[Scalar], dtype: str, value: Any = None) -> Sc
     if found is None:
         found = Scalar()
         found.op, found.args, found.dtype, found.value = op, args, dtype, value
-        _intern(key, found)
+        found = _intern(key, found)
     return found
 
 
-def _intern(key: tuple[Any, ...], made: Scalar, table: Any = _interned) -> None:
-    """Enter a Scalar for as long as it lives.  (A WeakValueDictionary does the same, at
-    several times the cost.)"""
+def _intern(key: tuple[Any, ...], made: Scalar) -> Scalar:
+    """Enter a Scalar for as long as it lives; the one that is there, where another thread
+    was faster.  (A WeakValueDictionary does the same, at several times the cost.)"""
 
-    def forget(dead: ref[Scalar]) -> None:
-        if table.get(key) is dead:
-            del table[key]
+    def forget(dead: ref[Scalar], note: Any = _dead.append) -> None:
+        note((key, dead))
 
-    table[key] = ref(made, forget)
+    entry = ref(made, forget)
+    with _entering:
+        _remove_dead()
+        known = _interned.get(key)
+        found = known() if known is not None else None
+        if found is None:
+            _interned[key], found = entry, made
+    return found
+
+
+def _remove_dead() -> None:
+    try:
+        while _dead:
+            key, gone = _dead.popleft()
+            if _interned.get(key) is gone:
+                del _interned[key]
+    except IndexError:  # a signal's handler has removed the last one
+        pass
+
+
+def _new_lock() -> None:
+    """In a forked child nobody holds it."""
+    global _entering
+    _entering = RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_new_lock)
 
 
 def literal(value: Any, dtype: str) -> Scalar:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
+import sys
+import threading
+from typing import Any
 
+from symnet.kernels.loopir import scalars
 from symnet.kernels.loopir.scalars import (
     Kernel,
     Operand,
@@ -68,3 +73,42 @@ def test_kernels_are_printed_line_by_line() -> None:
         "  out1[%2]: float32[i..]+1 = %0",
         "  out2[%2]: float32[i..]+1 += %0",
     ]
+
+
+def test_threads_share_one_object_for_equals() -> None:
+    # Equality is identity: what two threads make at once must be one object, also while
+    # others like it go.
+    rounds, count = 300, 4
+    made: list[list[Any]] = [[None] * count for _ in range(rounds)]
+    meeting = threading.Barrier(count)
+
+    def make(number: int) -> None:
+        for row in made:
+            meeting.wait()
+            x = argument(1, "int64")
+            row[number] = x * 12345 + 678
+            for k in range(20):
+                (x + k) * k  # made by all, kept by nobody
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=make, args=(k,)) for k in range(count)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert all(one is row[0] for row in made for one in row)
+
+
+def test_scalars_that_are_gone_leave_no_entry() -> None:
+    x = argument(1, "int64")
+    x + 1  # makes way for what has gone before
+    before = len(scalars._interned)
+    for k in range(500):
+        x * (77_000 + k)
+    gc.collect()
+    x * 76_999
+    assert len(scalars._interned) <= before + 10
