@@ -144,12 +144,9 @@ class _Inside:
                 _, first_moves, second_moves = op.split_inputs(moves)
                 yes = self._inner(op.then_graph, first_moves)
                 no = self._inner(op.else_graph, second_moves)
-                same = yes is op.then_graph and no is op.else_graph
-                self.known[key] = (
-                    op
-                    if same
-                    else IfElse(yes.inputs, yes.outputs, no.inputs, no.outputs, op.name)
-                )
+                if yes is not op.then_graph or no is not op.else_graph:
+                    op = IfElse(yes.inputs, yes.outputs, no.inputs, no.outputs, op.name)
+                self.known[key] = op
         return self.known[key]
 
     def _inner(self, graph: InnerGraph, moves: Sequence[bool]) -> InnerGraph:

@@ -250,10 +250,12 @@ class Op:
             results = [cell[0] for cell in storage]
         for k, (output, found) in enumerate(zip(node.outputs, results, strict=True)):
             if not isinstance(found, xp.ndarray) or not _fits(output.type, found):
+                words = [type(found).__name__]
+                if isinstance(found, xp.ndarray):
+                    words += [str(found.dtype), str(found.shape)]
                 raise TypeError(
                     f"{self}: result {k} is to be an array of {xp.__name__}, {output.type}, "
-                    f"not {type(found).__name__} {getattr(found, 'dtype', '')} "
-                    f"{getattr(found, 'shape', '')}"
+                    f"not {' '.join(words)}"
                 )
         return results
 

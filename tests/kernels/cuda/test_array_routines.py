@@ -32,14 +32,8 @@ from symnet.kernels.routines import (
 )
 from symnet.kernels.stepwise import Refused
 from tests.kernels.cuda.array_stand_in import AsCupy, held, plain
+from tests.kernels.cuda.sample_arrays import BATCH, HOLES, POSITIVE, SQUARE, WIDE
 
-NAN = float("nan")
-random = np.random.default_rng(5)
-WIDE = random.normal(size=(3, 4))
-SQUARE = random.normal(size=(4, 4)) + 3 * np.eye(4)
-BATCH = random.normal(size=(2, 3, 4, 4)) + 3 * np.eye(4)
-POSITIVE = SQUARE @ SQUARE.T
-HOLES = np.array([[2.0, NAN, -1.0, -NAN], [1, 1, 0, -0.0], [NAN, np.inf, -np.inf, 5]])
 SINGULAR = np.array([[1.0, 2.0], [2.0, 4.0]])
 
 # ---- the table

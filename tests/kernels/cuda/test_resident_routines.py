@@ -14,17 +14,18 @@ from symnet.config import config
 from symnet.kernels.cuda.array_routines import ANSWERS
 from symnet.kernels.gpus import GPUS
 from symnet.kernels.memory import Moved, NoRoom
+from tests.kernels.cuda.sample_arrays import (
+    BATCH,
+    HOLES,
+    NAN,
+    POSITIVE,
+    POSITIVES,
+    SQUARE,
+    WIDE,
+)
 from tests.kernels.programs import on
 
 pytestmark = pytest.mark.filterwarnings("error::symnet.compile.refusals.HostFallback")
-NAN = float("nan")
-random = np.random.default_rng(5)
-WIDE = random.normal(size=(3, 4))
-SQUARE = random.normal(size=(4, 4)) + 3 * np.eye(4)
-BATCH = random.normal(size=(2, 3, 4, 4)) + 3 * np.eye(4)
-POSITIVE = SQUARE @ SQUARE.T
-POSITIVES = BATCH @ BATCH.swapaxes(-1, -2)
-HOLES = np.array([[2.0, NAN, -1.0, -NAN], [1, 1, 0, -0.0], [NAN, np.inf, -np.inf, 5]])
 
 
 def whole(u: Any, s: Any, vt: Any) -> Any:

@@ -16,50 +16,36 @@ from symnet.kernels.llvm.object_code import load_objects
 
 HALVES = np.arange(1 << 16, dtype="uint16").view("float16")
 LOOP = """
-declare half @__truncsfhf2(float)
-declare float @__extendhfsf2(half)
+declare {to} @{function}({source})
 
-define void @narrow(ptr %x, ptr %out, i64 %count) {
+define void @{name}(ptr %x, ptr %out, i64 %count) {{
 start:
   br label %next
 next:
   %i = phi i64 [ 0, %start ], [ %more, %next ]
-  %from = getelementptr float, ptr %x, i64 %i
-  %value = load float, ptr %from
-  %half = call half @__truncsfhf2(float %value)
-  %to = getelementptr half, ptr %out, i64 %i
-  store half %half, ptr %to
+  %from = getelementptr {source}, ptr %x, i64 %i
+  %value = load {source}, ptr %from
+  %found = call {to} @{function}({source} %value)
+  %place = getelementptr {to}, ptr %out, i64 %i
+  store {to} %found, ptr %place
   %more = add i64 %i, 1
   %again = icmp ult i64 %more, %count
   br i1 %again, label %next, label %end
 end:
   ret void
-}
-
-define void @widen(ptr %x, ptr %out, i64 %count) {
-start:
-  br label %next
-next:
-  %i = phi i64 [ 0, %start ], [ %more, %next ]
-  %from = getelementptr half, ptr %x, i64 %i
-  %half = load half, ptr %from
-  %value = call float @__extendhfsf2(half %half)
-  %to = getelementptr float, ptr %out, i64 %i
-  store float %value, ptr %to
-  %more = add i64 %i, 1
-  %again = icmp ult i64 %more, %count
-  br i1 %again, label %next, label %end
-end:
-  ret void
-}
+}}
 """
+LOOPS = [
+    LOOP.format(name="narrow", function="__truncsfhf2", source="float", to="half"),
+    LOOP.format(name="widen", function="__extendhfsf2", source="half", to="float"),
+]
 
 
 @pytest.fixture(scope="module")
 def converted() -> Any:
     """Convert an array by one of the functions, on this processor."""
     host = machine()
-    texts = [LOOP, conversions_text(host.target)][: 1 + host.target.half]
+    texts = [*LOOPS, conversions_text(host.target)][: 2 + host.target.half]
     library = load_objects([host.compile(t) for t in texts], ["narrow", "widen"])
     kind = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 2, ctypes.c_int64)
     narrow, widen = map(kind, library.addresses)

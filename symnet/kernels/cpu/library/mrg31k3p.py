@@ -36,7 +36,7 @@ def mrg_step(dtype: str, streams: int, count: int) -> CallArrangement:
 
     The pointers are those of the states (int32, six a stream: x[n-1], x[n-2], x[n-3], and
     so of y), which are read and written, and of the samples.
-    Raises: NotImplementedError for float16 where the processor cannot store it.
+    Raises: NotImplementedError for a dtype in which there are no draws.
     """
     lanes = machine().target.vector_bytes // 4
     used = min(streams, count)
