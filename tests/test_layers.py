@@ -42,8 +42,9 @@ kernels.loopir.math: gamma_functions inverse_errors
 kernels.loopir.math: expand .
 kernels: routines library memory variants legality cost_model schedule
 kernels.llvm: compiler_thread target half_conversions machine disk_cache object_code
+kernels.llvm: text emitted_function
 kernels.cpu.jit: intrinsics record translator native floats
-kernels.llvm: text lanes remainders primitives huge_angles external_calls function_writer elements
+kernels.llvm: lanes remainders primitives huge_angles external_calls function_writer elements
 kernels.llvm: approximations loop_nest blocks array_access order points outputs pass_plan
 kernels.llvm: accumulators warps boxes
 kernels.llvm: accumulate lane_loops bands work_items parts thread_items emit ptx kernel_cache

@@ -16,11 +16,11 @@ from symnet.data_classes import dataclass
 from symnet.kernels import variants
 from symnet.kernels.cpu.jit.native import Native, compile_jobs
 from symnet.kernels.llvm.compiler_thread import on_compiler_thread
+from symnet.kernels.llvm.emitted_function import EmittedFunction
 from symnet.kernels.llvm.external_calls import external_symbol
 from symnet.kernels.llvm.machine import in_threads, machine, thread_count
 from symnet.kernels.llvm.object_code import (
     Library,
-    Routine,
     cached_object,
     load_objects,
     made_object,
@@ -68,7 +68,7 @@ def generator() -> str:
 
 def compile_kernels(
     requests: Sequence[tuple[Kernel, Variant]],
-    others: Collection[Native[Any] | Routine] = (),
+    others: Collection[Native[Any] | EmittedFunction] = (),
 ) -> list[Code]:
     """The code of each kernel variant, in order, compiling what is not yet known.
 

@@ -161,38 +161,6 @@ def load_objects(
         return Library(again(), exports, imports or {})
 
 
-class Routine:
-    """One function with code of its own, which is made or read when it is needed.
-
-    key: as for `object_code`; name: that of the function in the code.
-    """
-
-    def __init__(self, key: str, name: str, build: Callable[[], bytes]) -> None:
-        self.key, self.name, self.build = key, name, build
-        self._code = b""
-        self._library: Library | None = None
-
-    @property
-    def missing(self) -> bool:
-        return not (self._code or self._library)
-
-    def make(self) -> None:
-        """Compile it, or read it from disk."""
-        self._code = object_code(self.key, self.build)
-
-    @property
-    def address(self) -> int:
-        if self._library is None:
-            # (A signal's handler that comes between may do the same.)
-            code = self._code or object_code(self.key, self.build)
-            self._library = load_objects([code], [self.name], again=self._again)
-            self._code = b""
-        return self._library.addresses[0]
-
-    def _again(self) -> list[bytes]:
-        return [made_object(self.key, self.build)]
-
-
 def source_digest(*files: str) -> str:
     """A name for the present text of source files, for keys of what they generate."""
     text = hashlib.sha256()

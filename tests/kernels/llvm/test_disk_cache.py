@@ -18,6 +18,8 @@ import pytest
 from symnet.config import config
 from symnet.kernels.llvm import disk_cache, object_code
 from symnet.kernels.llvm.disk_cache import cache_path, read_object, seal, write_object
+from symnet.kernels.llvm.emitted_function import EmittedFunction
+from symnet.kernels.llvm.target import Target
 
 ROOT = Path(__file__).parents[2]
 POSIX = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="no owners here")
@@ -293,18 +295,22 @@ def check_another_user(tmp_path: Path, kind: str) -> None:
 def test_code_that_does_not_fit_is_made_anew(folder: Path, kind: str) -> None:
     """A sound file of this very key, whose code is not what it should be."""
 
+    def emit(_: Target, name: str) -> str:
+        return f"define i64 @{name}() #0 {{\n ret i64 5\n}}\nattributes #0 = {{ nounwind }}"
+
     def build(name: str) -> bytes:
-        return object_code.machine().compile(f"define i64 @{name}() {{\n ret i64 5\n}}")
+        return object_code.machine().compile(emit(object_code.machine().target, name))
+
+    function = EmittedFunction("a key", emit)
 
     bad = {
-        "cut": lambda: build("five")[:200],
+        "cut": lambda: build(function.name)[:200],
         "another": lambda: build("six"),
         "no object": lambda: b"text" * 100,
     }[kind]
     write_object(object_code.object_name("a key"), bad())
-    routine = object_code.Routine("a key", "five", lambda: build("five"))
-    assert routine.address
-    assert read_object(object_code.object_name("a key")) == build("five")
+    assert function.address
+    assert read_object(object_code.object_name("a key")) == build(function.name)
 
 
 PROGRAM = """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import subprocess
 import sys
@@ -13,9 +12,9 @@ import numpy as np
 import pytest
 
 from symnet.config import config
-from symnet.kernels.cpu.jit.native import compile_jobs
 from symnet.kernels.cpu.runtime.run_kernel import run_kernel
 from symnet.kernels.llvm import disk_cache, kernel_cache, object_code
+from symnet.kernels.llvm.emitted_function import EmittedFunction
 from symnet.kernels.llvm.kernel_cache import compile_kernels, statistics
 from symnet.kernels.llvm.machine import Machine
 from symnet.kernels.loopir.scalars import Kernel, Output, call, load, reduction
@@ -224,31 +223,9 @@ def test_modules_that_share_a_kernel(fresh: Path) -> None:
     assert all(did(kernel) == (0, 1) for kernel in (first, shared, last))
 
 
-def test_a_routine_is_made_when_it_is_needed(fresh: Path) -> None:
-    text = "define i64 @seven() {\n  ret i64 7\n}"
-    made = []
-
-    def build() -> bytes:
-        made.append(1)
-        return object_code.machine().compile(text)
-
-    for found in (1, 1):  # the second is read from disk
-        routine = object_code.Routine("seven", "seven", build)
-        assert routine.missing
-        (job,) = compile_jobs([routine])
-        job()
-        assert not routine.missing and not compile_jobs([routine])
-        assert ctypes.CFUNCTYPE(ctypes.c_int64)(routine.address)() == 7
-        assert routine.address == routine.address and not routine.missing
-        assert len(made) == found
-    assert object_code.Routine("seven", "seven", build).address
-
-
-def test_kernels_and_routines_are_made_together(fresh: Path) -> None:
-    text = "define i64 @eight() {\n  ret i64 8\n}"
-    eight = object_code.Routine(
-        "eight", "eight", lambda: object_code.machine().compile(text)
-    )
+def test_kernels_and_other_functions_are_made_together(fresh: Path) -> None:
+    text = "define i64 @{}() {{\n  ret i64 8\n}}\nattributes #0 = {{ nounwind }}"
+    eight = EmittedFunction("eight", lambda _, name: text.format(name))
     with config.change_flags(num_threads=3):
         requests = [(make_kernel(f), ELEMENTWISE) for f in (1.25, 2.25, 3.25)]
         codes = compile_kernels(requests, [eight])

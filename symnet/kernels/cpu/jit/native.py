@@ -40,10 +40,10 @@ from symnet.kernels.cpu.jit.intrinsics import (
 )
 from symnet.kernels.cpu.jit.record import Record
 from symnet.kernels.llvm.compiler_thread import begin, on_compiler_thread
+from symnet.kernels.llvm.emitted_function import EmittedFunction, jobs_for
 from symnet.kernels.llvm.machine import machine
 from symnet.kernels.llvm.object_code import (
     Library,
-    Routine,
     cached_object,
     load_objects,
     made_object,
@@ -252,11 +252,10 @@ def in_background(functions: Sequence[Native[Any]]) -> None:
 
 
 def compile_jobs(
-    functions: Collection[Native[Any] | Routine],
+    functions: Collection[Native[Any] | EmittedFunction],
 ) -> list[Callable[[], None]]:
     """What is left to do for these functions, and the native ones that they call, so that
     their machine code can be loaded at once: jobs for threads."""
-    routines = [f for f in functions if isinstance(f, Routine) and f.missing]
     left = [f for f in functions if isinstance(f, Native) and not f._address]
     units = set[str]()
     while left:
@@ -267,7 +266,8 @@ def compile_jobs(
             others = outside(pending).values()
             left += [f for f in others if isinstance(f, Native) and not f._address]
     natives = [partial(make_pending, unit) for unit in sorted(units)]
-    return [*(routine.make for routine in routines), *natives]
+    emitted = [f for f in functions if isinstance(f, EmittedFunction)]
+    return [*jobs_for(emitted), *natives]
 
 
 def make_pending(unit: str) -> None:

@@ -36,7 +36,7 @@ from symnet.kernels.cpu.library.blas_gemm import (
     multiply,
 )
 from symnet.kernels.cpu.runtime import threads
-from symnet.kernels.llvm.object_code import Routine
+from symnet.kernels.llvm.emitted_function import EmittedFunction
 
 LETTERS = {"float32": "s", "float64": "d", "complex64": "c", "complex128": "z"}
 # Measured: below so many multiplications BLAS has a fast way for small products, above
@@ -93,7 +93,7 @@ class CallArrangement:
     after: what is done afterwards with the same block, one after another, and how many items
     each has."""
 
-    code: Native[Any] | Routine | int
+    code: Native[Any] | EmittedFunction | int
     words: tuple[int, ...]
     pointer_slots: tuple[int, ...]
     total: int = 1
@@ -101,7 +101,7 @@ class CallArrangement:
     cost_ns: float = 0.0
     scratch_bytes: int = 0
     scratch_slot: int = 0
-    routines: tuple[tuple[int, Routine | Native[Any]], ...] = ()
+    routines: tuple[tuple[int, EmittedFunction | Native[Any]], ...] = ()
     own_words: tuple[tuple[int, int], ...] = ()
     after: tuple[tuple[Native[Any], int], ...] = ()
 

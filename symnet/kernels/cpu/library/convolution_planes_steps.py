@@ -30,8 +30,8 @@ from symnet.kernels.cpu.library.plane_tiles import (
 )
 from symnet.kernels.cpu.library.tiles import OUTER_ROWS, lanes
 from symnet.kernels.library import ITEM_BYTES, ConvolutionCall
+from symnet.kernels.llvm.emitted_function import EmittedFunction
 from symnet.kernels.llvm.machine import machine
-from symnet.kernels.llvm.object_code import Routine
 
 PLANE_BYTES = 256 * 1024  # of a thread's planes: in the second cache
 MOST_STEP = 4  # of strides and spreads that vectors are shuffled for
@@ -158,7 +158,7 @@ class Planes:
         channels: int,
         words: dict[str, int],
         places: list[int],
-        routines: dict[str, Routine],
+        routines: dict[str, EmittedFunction],
         sums_bytes: int = 0,
     ) -> CallArrangement:
         call, vector = self.call, machine().target.vector_bytes

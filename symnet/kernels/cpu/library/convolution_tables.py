@@ -15,7 +15,7 @@ from symnet.kernels.cpu.library.convolution_code import NOT_THERE, ConvolutionWo
 from symnet.kernels.cpu.library.panel_steps import panel_step
 from symnet.kernels.cpu.library.panels_code import BLOCK
 from symnet.kernels.library import ITEM_BYTES, ConvolutionCall
-from symnet.kernels.llvm.object_code import Routine
+from symnet.kernels.llvm.emitted_function import EmittedFunction
 
 NUMBERS_PER_NS = {"float32": 30.0, "float64": 15.0}  # a modest core
 SHARED_NS = 20_000.0
@@ -142,7 +142,7 @@ class ConvolutionBlock:
         code: Native[Any],
         total: int,
         slot_bytes: int,
-        routines: dict[str, Routine],
+        routines: dict[str, EmittedFunction],
     ) -> CallArrangement:
         found = panel_step(
             code,

@@ -9,18 +9,19 @@ row by row.  Streams are shared among threads; the numbers do not depend on how.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 
 from symnet.kernels import routines
 from symnet.kernels.cpu.library.call_steps import CallArrangement
+from symnet.kernels.llvm.emitted_function import EmittedFunction
 from symnet.kernels.llvm.function_writer import FunctionWriter
 from symnet.kernels.llvm.kernel_cache import generator
 from symnet.kernels.llvm.lanes import Lanes
 from symnet.kernels.llvm.machine import machine
 from symnet.kernels.llvm.mrg_arithmetic import advance, number
-from symnet.kernels.llvm.object_code import Routine, source_digest
+from symnet.kernels.llvm.object_code import source_digest
 from symnet.kernels.llvm.target import Target
 from symnet.kernels.llvm.text import MEMORY, Module, iota, mangled, type_text
 from symnet.kernels.routines import NORMS
@@ -53,24 +54,19 @@ def draws(dtype: str) -> bool:
 
 
 @cache
-def code(dtype: str) -> Routine:
+def code(dtype: str) -> EmittedFunction:
     """The function that draws numbers of a dtype."""
     if not draws(dtype):
         raise NotImplementedError(f"no native draws of {dtype}")
     key = f"{generator()}{source_digest(__file__, routines.__file__)}\nmrg {dtype}"
-
-    def build() -> bytes:
-        host = machine()
-        return host.compile(emit_mrg(dtype, host.target))
-
-    return Routine(key, "mrg", build)
+    return EmittedFunction(key, partial(emit_mrg, dtype))
 
 
-def emit_mrg(dtype: str, target: Target) -> str:
-    """The LLVM module of that function: `i64 mrg(i64* words, i64 begin, i64 end)`, whose
+def emit_mrg(dtype: str, target: Target, name: str = "mrg") -> str:
+    """The LLVM module of that function: `i64 (i64* words, i64 begin, i64 end)`, whose
     work items are vectors of streams."""
     module = Module(target)
-    MrgWriter(dtype, module).write()
+    MrgWriter(dtype, module).write(name)
     return module.text()
 
 
@@ -88,13 +84,13 @@ class MrgWriter:
     def word(self, place: int, kind: str = "i64") -> str:
         return self.writer.word(place, kind)
 
-    def write(self) -> None:
+    def write(self, name: str) -> None:
         def body(item: str, _: list[str]) -> tuple[str, list[str]]:
             self.item(item)
             return self.writer.here().emit(f"add i64 {item}, 1"), []
 
         self.writer.loop("%begin", "%end", (), body)
-        self.writer.finish("define i64 @mrg(ptr %words, i64 %begin, i64 %end)")
+        self.writer.finish(f"define i64 @{name}(ptr %words, i64 %begin, i64 %end)")
 
     def here(self) -> Lanes:
         """Instructions on vectors at the present end of the text."""

@@ -14,7 +14,7 @@ from symnet.kernels.cpu.library.call_steps import CallArrangement
 from symnet.kernels.cpu.library.panels_code import PanelWords
 from symnet.kernels.cpu.runtime import threads
 from symnet.kernels.library import ITEM_BYTES
-from symnet.kernels.llvm.object_code import Routine
+from symnet.kernels.llvm.emitted_function import EmittedFunction
 from symnet.kernels.memory import LINE
 
 Number = complex | None
@@ -24,7 +24,7 @@ def panel_step(
     code: Native[Any],
     layout: type[PanelWords],
     words: Mapping[str, int],
-    routines: Mapping[str, Routine],
+    routines: Mapping[str, EmittedFunction],
     *,
     dtype: str,
     total: int,

@@ -15,13 +15,13 @@ from collections.abc import Sequence
 from functools import cache
 
 from symnet.kernels.cpu.library.tiles import RegisterTile, tile_routine
-from symnet.kernels.llvm.object_code import Routine
+from symnet.kernels.llvm.emitted_function import EmittedFunction
 from symnet.kernels.llvm.target import Target
 from symnet.kernels.llvm.text import Module, mangled, type_text
 
 
 @cache
-def plane_rows(dtype: str, step: int, spread: int) -> Routine:
+def plane_rows(dtype: str, step: int, spread: int) -> EmittedFunction:
     """`i64 (target, target_row, source, source_row, above, rows, below, left, count, length)`:
     rows of a plane: of zeros, of numbers, of zeros.  A row of numbers gets `left` zeros,
     `count` numbers and zeros up to `length`; some more are overwritten behind.
@@ -41,7 +41,7 @@ def plane_rows(dtype: str, step: int, spread: int) -> Routine:
 @cache
 def plane_tile(
     dtype: str, outputs: int, lines: int, vectors: int, lanes: int
-) -> Routine:
+) -> EmittedFunction:
     """`i64 (y, y_output, y_row, w, w_output, places, count, x, x_row, rows, columns,
     fresh)`: for `outputs` filters y[o, r, c] = (fresh ? 0 : y[o, r, c]) + the sum over k of
     w[o, k] x[k, r, c].
@@ -63,7 +63,7 @@ def plane_tile(
 
 
 @cache
-def tap_sums(dtype: str, taps: int, lanes: int) -> Routine:
+def tap_sums(dtype: str, taps: int, lanes: int) -> EmittedFunction:
     """`i64 (sums, w, w_row, places, x, x_row, rows, columns)`: to each of `taps` vectors
     of so many lanes in `sums` is added, lane by lane, the sum over r and c of w[r, c]
     x[t, r, c].
@@ -81,7 +81,7 @@ def tap_sums(dtype: str, taps: int, lanes: int) -> Routine:
 
 
 @cache
-def lane_sums(dtype: str, lanes: int) -> Routine:
+def lane_sums(dtype: str, lanes: int) -> EmittedFunction:
     """`i64 (target, source, count)`: the sum of the lanes of each of `count` vectors."""
 
     def emit(target: Target, name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from symnet.kernels.cpu.library.tiles import RegisterTile, tile_routine
-from symnet.kernels.llvm.object_code import Routine
+from symnet.kernels.llvm.emitted_function import EmittedFunction
 from symnet.kernels.llvm.target import Target
 from symnet.kernels.llvm.text import Module, iota, type_text
 
@@ -15,7 +15,7 @@ PART_BYTES = (
 
 
 @cache
-def transposing_tile(dtype: str, exact: bool = False) -> Routine:
+def transposing_tile(dtype: str, exact: bool = False) -> EmittedFunction:
     """`i64 (target, target_row, source, source_row, rows, columns)`: a block of a matrix
     transposed, with as many rows and columns as a vector has lanes, or fewer.
 
@@ -33,7 +33,7 @@ def transposing_tile(dtype: str, exact: bool = False) -> Routine:
 
 
 @cache
-def copying_tile(dtype: str, vectors: int) -> Routine:
+def copying_tile(dtype: str, vectors: int) -> EmittedFunction:
     """`i64 (target, source, source_row, rows, width, count)`: `rows` rows of a matrix, each
     of so many vectors or less, one behind the other.
 
@@ -50,7 +50,7 @@ def copying_tile(dtype: str, vectors: int) -> Routine:
 
 
 @cache
-def shifted_sum(dtype: str) -> Routine:
+def shifted_sum(dtype: str) -> EmittedFunction:
     """`i64 (target, count, source, source_row, rows, shift, step, length, fresh)`: target[x]
     = (fresh ? 0 : target[x]) + the sum over r of source[r, x + shift + r step], where numbers
     outside of 0 to `length` are 0.

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 
 from symnet.kernels.cpu.library.call_steps import CallArrangement
 from symnet.kernels.llvm.elements import Elements, place_of
+from symnet.kernels.llvm.emitted_function import EmittedFunction
 from symnet.kernels.llvm.function_writer import FunctionWriter
 from symnet.kernels.llvm.kernel_cache import generator
 from symnet.kernels.llvm.lanes import Lanes
-from symnet.kernels.llvm.machine import machine
-from symnet.kernels.llvm.object_code import Routine, source_digest
+from symnet.kernels.llvm.object_code import source_digest
 from symnet.kernels.llvm.target import Target
 from symnet.kernels.llvm.text import MEMORY, Module
 from symnet.kernels.routines import Places, Running
@@ -36,19 +36,14 @@ def has_code(dtype: str) -> bool:
 
 
 @cache
-def code(name: str, build: Callable[[str, Target], str]) -> Routine:
-    """The function `name`; its text is made of its name and the target."""
-    key = f"{generator()}{source_digest(__file__)}\n{name}"
-
-    def made() -> bytes:
-        host = machine()
-        return host.compile(build(name, host.target))
-
-    return Routine(key, "step", made)
+def code(what: str, emit: Callable[[str, Target, str], str]) -> EmittedFunction:
+    """The function `what` of this module, which `emit` writes."""
+    key = f"{generator()}{source_digest(__file__)}\n{what}"
+    return EmittedFunction(key, partial(emit, what))
 
 
-def _finish(writer: FunctionWriter) -> str:
-    writer.finish("define i64 @step(ptr %words, i64 %begin, i64 %end)")
+def _finish(writer: FunctionWriter, name: str) -> str:
+    writer.finish(f"define i64 @{name}(ptr %words, i64 %begin, i64 %end)")
     return writer.module.text()
 
 
@@ -62,17 +57,17 @@ def running_step(routine: Running, shape: Sequence[int]) -> CallArrangement:
     strips = 1 if inner == 1 else -(-inner // STRIP)
     items = math.prod(shape[:axis]) * strips if inner and length else 0
     slots = (SOURCE, RESULT) if routine.kind != "linear" else (VALUES, SOURCE, RESULT)
-    name = f"{'line' if inner == 1 else 'rows'} {routine.kind} {routine.dtype}"
+    what = f"{'line' if inner == 1 else 'rows'} {routine.kind} {routine.dtype}"
     words = (0, 0, 0, length, inner, strips)
     cost = (1.0 if inner == 1 else 0.3) * math.prod(shape)
     grain = max(1, int(GRAIN_NS * items / max(cost, 1.0)))
-    step = code(name, emit_running)
+    step = code(what, emit_running)
     return CallArrangement(step, words, slots, items, grain, cost)
 
 
-def emit_running(name: str, target: Target) -> str:
+def emit_running(what: str, target: Target, name: str) -> str:
     """The LLVM module for "line" (one number is carried) or "rows" (many side by side)."""
-    form, kind, dtype = name.split()
+    form, kind, dtype = what.split()
     writer = FunctionWriter(Module(target))
     lanes = target.vector_bytes // 8 if dtype == "float16" else 0
     lanes = lanes or target.vector_bytes // np.dtype(dtype).itemsize
@@ -84,7 +79,7 @@ def emit_running(name: str, target: Target) -> str:
         return writer.here().emit(f"add i64 {index}, 1"), []
 
     writer.loop("%begin", "%end", (), item)
-    return _finish(writer)
+    return _finish(writer, name)
 
 
 def _write_line(
@@ -183,18 +178,18 @@ def _write_row(
 
 def places_step(routine: Places, length: int, count: int) -> CallArrangement:
     """The step; pointers: the vector, the values, the places."""
-    name = f"{'right' if routine.right else 'left'} {routine.dtype}"
+    what = f"{'right' if routine.right else 'left'} {routine.dtype}"
     each = SEARCH_NS * (1 + math.log2(length + 1))
     grain = max(1, int(GRAIN_NS / each))
     words = (0, 0, 0, length, 0, 0)
     slots = (SOURCE, VALUES, RESULT)
-    step = code(name, emit_places)
+    step = code(what, emit_places)
     return CallArrangement(step, words, slots, count, grain, each * count)
 
 
-def emit_places(name: str, target: Target) -> str:
+def emit_places(what: str, target: Target, name: str) -> str:
     """The LLVM module that finds places by halving what is left."""
-    side, dtype = name.split()
+    side, dtype = what.split()
     writer, elements = FunctionWriter(Module(target)), Elements(dtype, 0)
     length = writer.word(LENGTH)
     source, values, result = (writer.word(w, "ptr") for w in (SOURCE, VALUES, RESULT))
@@ -209,7 +204,7 @@ def emit_places(name: str, target: Target) -> str:
         return writer.here().emit(f"add i64 {index}, 1"), []
 
     writer.loop("%begin", "%end", (), item)
-    return _finish(writer)
+    return _finish(writer, name)
 
 
 # ---- the largest few
@@ -227,17 +222,17 @@ def selection_step(dtype: str, shape: Sequence[int], asked: int) -> CallArrangem
     """The step; pointers: the rows, values, positions."""
     rows, length, count = math.prod(shape[:-1]), shape[-1], abs(asked)
     each = length + 2.0 * count**2
-    name = f"{'down' if asked > 0 else 'up'} {dtype}"
+    what = f"{'down' if asked > 0 else 'up'} {dtype}"
     grain = max(1, int(GRAIN_NS / max(each, 1.0)))
     words = (0, 0, 0, length, count, 0)
     slots = (SOURCE, VALUES, PLACES)
-    step = code(name, emit_selection)
+    step = code(what, emit_selection)
     return CallArrangement(step, words, slots, rows, grain, each * rows)
 
 
-def emit_selection(name: str, target: Target) -> str:
+def emit_selection(what: str, target: Target, name: str) -> str:
     """The LLVM module that keeps the largest ("down") or smallest ("up") in order."""
-    order, dtype = name.split()
+    order, dtype = what.split()
     writer, elements = FunctionWriter(Module(target)), Elements(dtype, 0)
     length, kept = writer.word(LENGTH), writer.word(KEPT)
 
@@ -255,7 +250,7 @@ def emit_selection(name: str, target: Target) -> str:
         return writer.here().emit(f"add i64 {row}, 1"), []
 
     writer.loop("%begin", "%end", (), item)
-    return _finish(writer)
+    return _finish(writer, name)
 
 
 def _select(

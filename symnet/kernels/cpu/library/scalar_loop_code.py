@@ -15,19 +15,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from hashlib import sha256
-from time import perf_counter
 from typing import Protocol
 from weakref import WeakValueDictionary
 
 import numpy as np
 
 from symnet.kernels.llvm.array_access import to_memory, to_register
+from symnet.kernels.llvm.emitted_function import EmittedFunction
 from symnet.kernels.llvm.function_writer import FunctionWriter
-from symnet.kernels.llvm.kernel_cache import generator, statistics
+from symnet.kernels.llvm.kernel_cache import generator
 from symnet.kernels.llvm.loop_nest import ENTRY, fuse_products
-from symnet.kernels.llvm.machine import machine
-from symnet.kernels.llvm.object_code import Routine, source_digest
+from symnet.kernels.llvm.object_code import source_digest
 from symnet.kernels.llvm.primitives import apply
 from symnet.kernels.llvm.target import Target
 from symnet.kernels.llvm.text import MEMORY, REGISTER, Module, Scope, constant
@@ -71,28 +69,19 @@ class RecurrenceLike(Protocol):
 
 
 KEPT = 64  # functions that stay though no plan needs them any more
-_known: WeakValueDictionary[str, Routine] = WeakValueDictionary()
-_recent: Recent[str, Routine] = Recent(KEPT)
+_known: WeakValueDictionary[str, EmittedFunction] = WeakValueDictionary()
+_recent: Recent[str, EmittedFunction] = Recent(KEPT)
 
 
-def compile_recurrence(recurrence: RecurrenceLike) -> Routine:
+def compile_recurrence(recurrence: RecurrenceLike) -> EmittedFunction:
     """The function, compiled when its address is needed, unless it is known."""
     text = recurrence.text
     found = _known.get(text)
     if found is None:
         key = f"{generator()}{source_digest(__file__)}\nrecurrence\n{text}"
-        name = f"recurrence_{sha256(key.encode()).hexdigest()[:32]}"
-        found = Routine(key, name, partial(_build, recurrence, name))
+        found = EmittedFunction(key, partial(emit_recurrence, recurrence))
         _known[text] = found
     return _recent.add(text, found)
-
-
-def _build(recurrence: RecurrenceLike, name: str) -> bytes:
-    start = perf_counter()
-    host = machine()
-    code = host.compile(emit_recurrence(recurrence, host.target, name))
-    statistics.compile_ms += (perf_counter() - start) * 1e3
-    return code
 
 
 def emit_recurrence(

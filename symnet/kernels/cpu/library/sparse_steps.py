@@ -25,8 +25,8 @@ from symnet.kernels.cpu.library.sparse_tiles import (
 from symnet.kernels.cpu.library.tiles import lanes
 from symnet.kernels.cpu.runtime import threads
 from symnet.kernels.library import ITEM_BYTES
+from symnet.kernels.llvm.emitted_function import EmittedFunction
 from symnet.kernels.llvm.machine import machine
-from symnet.kernels.llvm.object_code import Routine
 from symnet.kernels.routines import (
     EntryCheck,
     EntryRows,
@@ -267,7 +267,7 @@ def _sampled(routine: SampledProduct, shapes: Sequence[Shape]) -> CallArrangemen
 
 def _step(
     code: Native[Any],
-    tile: Routine,
+    tile: EmittedFunction,
     dtype: str,
     pointers: tuple[int, ...],
     words: dict[str, int],

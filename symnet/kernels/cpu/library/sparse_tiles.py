@@ -14,7 +14,7 @@ from collections.abc import Callable
 from functools import cache
 
 from symnet.kernels.cpu.library.tiles import RegisterTile, tile_routine
-from symnet.kernels.llvm.object_code import Routine
+from symnet.kernels.llvm.emitted_function import EmittedFunction
 from symnet.kernels.llvm.target import Target
 from symnet.kernels.llvm.text import Module
 
@@ -23,7 +23,7 @@ AHEAD = 12  # entries by which rows of B are asked for before they are used
 
 
 @cache
-def gather_tile(dtype: str, vectors: int) -> Routine:
+def gather_tile(dtype: str, vectors: int) -> EmittedFunction:
     """`i64 (data, indices, count, limit, b, b_row, c, columns)`: c = the sum over the
     entries of data[k] times row indices[k] of B, whose rows are `b_row` bytes apart; as
     many columns as fill the vectors, or fewer."""
@@ -31,20 +31,22 @@ def gather_tile(dtype: str, vectors: int) -> Routine:
 
 
 @cache
-def scatter_tile(dtype: str, vectors: int) -> Routine:
+def scatter_tile(dtype: str, vectors: int) -> EmittedFunction:
     """`i64 (data, indices, count, limit, b, c, c_row, columns)`: data[k] times the row b is
     added to row indices[k] of C, for every entry."""
     return _routine("scatter", ScatterTile, dtype, vectors)
 
 
 @cache
-def dots_tile(dtype: str, vectors: int) -> Routine:
+def dots_tile(dtype: str, vectors: int) -> EmittedFunction:
     """`i64 (indices, count, limit, u, v, v_row, columns, out)`: out[k] = the product of the
     row u with row indices[k] of V, over all `columns`."""
     return _routine("dots", DotsTile, dtype, vectors)
 
 
-def _routine(what: str, tile: type[EntriesTile], dtype: str, vectors: int) -> Routine:
+def _routine(
+    what: str, tile: type[EntriesTile], dtype: str, vectors: int
+) -> EmittedFunction:
     def emit(target: Target, name: str) -> str:
         module = Module(target)
         tile(module, dtype, vectors).write(name)

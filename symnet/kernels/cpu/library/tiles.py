@@ -18,15 +18,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache
-from hashlib import sha256
 from inspect import getfile
 
 from symnet.kernels.library import ITEM_BYTES
+from symnet.kernels.llvm.emitted_function import EmittedFunction
 from symnet.kernels.llvm.function_writer import FunctionWriter
 from symnet.kernels.llvm.kernel_cache import generator
 from symnet.kernels.llvm.lanes import Lanes
 from symnet.kernels.llvm.machine import machine
-from symnet.kernels.llvm.object_code import Routine, source_digest
+from symnet.kernels.llvm.object_code import source_digest
 from symnet.kernels.llvm.primitives import apply
 from symnet.kernels.llvm.target import Target
 from symnet.kernels.llvm.text import REGISTER, Module, iota, mangled, type_text
@@ -53,7 +53,7 @@ def outer_tile(
     vectors: int,
     packed: bool = False,
     ahead: bool = False,
-) -> Routine:
+) -> EmittedFunction:
     """`i64 (a, a_row, a_step, b, b_row, inner, c, c_row, columns, alpha, beta, d, d_row,
     tiles)`: C = alpha A B + beta D, for as many columns as fill the vectors or fewer, and
     `tiles` times `rows` rows of C.  D is C, or lies elsewhere.
@@ -77,7 +77,7 @@ def outer_tile(
 
 
 @cache
-def inner_tile(dtype: str, columns: int = 0) -> Routine:
+def inner_tile(dtype: str, columns: int = 0) -> EmittedFunction:
     """`i64 (a, b, b_row, images, a_image, b_image, length, out)`: sums of products.
 
     a: the addresses of the rows of A; the rows of B are `b_row` bytes apart.  Each row has
@@ -104,7 +104,7 @@ def tile_words(
     total: int = 0,
     packed: bool = False,
     ahead: bool = False,
-) -> tuple[dict[str, int], dict[str, Routine]]:
+) -> tuple[dict[str, int], dict[str, EmittedFunction]]:
     """Tiles of so many vectors that make up so many rows (at least one), as equal as can be:
     words of `PanelWords`, and the routines whose addresses belong in others.
 
@@ -134,15 +134,9 @@ def tile_words(
     return words, routines
 
 
-def tile_routine(what: str, emit: Callable[[Target, str], str]) -> Routine:
+def tile_routine(what: str, emit: Callable[[Target, str], str]) -> EmittedFunction:
     key = f"{generator()}{source_digest(__file__, getfile(emit))}\n{what}"
-    name = f"tile_{sha256(key.encode()).hexdigest()[:32]}"
-
-    def build() -> bytes:
-        host = machine()
-        return host.compile(emit(host.target, name))
-
-    return Routine(key, name, build)
+    return EmittedFunction(key, emit)
 
 
 class RegisterTile:

@@ -15,10 +15,10 @@ from collections.abc import Callable
 from functools import cache, partial
 
 from symnet.kernels.cpu.jit.floats import to_bits
+from symnet.kernels.llvm.emitted_function import EmittedFunction
 from symnet.kernels.llvm.function_writer import FunctionWriter
 from symnet.kernels.llvm.kernel_cache import generator
-from symnet.kernels.llvm.machine import machine
-from symnet.kernels.llvm.object_code import Routine, source_digest
+from symnet.kernels.llvm.object_code import source_digest
 from symnet.kernels.llvm.target import Target
 from symnet.kernels.llvm.text import Module, Scope, mangled, type_text
 
@@ -34,32 +34,29 @@ Body = Callable[[Scope, str, int], None]
 
 
 @cache
-def routine(name: str) -> Routine:
+def routine(what: str) -> EmittedFunction:
     """One of the functions of this module: "twist", "words", "fractions", "successes",
     "counts"."""
-    key = f"{generator()}{source_digest(__file__)}\n{name}"
-
-    def build() -> bytes:
-        host = machine()
-        return host.compile(emit_twister(name, host.target))
-
-    return Routine(key, name, build)
+    key = f"{generator()}{source_digest(__file__)}\n{what}"
+    return EmittedFunction(key, partial(emit_twister, what))
 
 
-def emit_twister(name: str, target: Target) -> str:
+def emit_twister(what: str, target: Target, name: str) -> str:
     """The LLVM module with that function."""
     module = Module(target)
-    writer = TwisterWriter(module)
-    getattr(writer, name)()
+    getattr(TwisterWriter(module, name), what)()
     return module.text()
 
 
 class TwisterWriter:
     """Writes one function; addresses and float64 are integers, as in `kernels.cpu.jit`."""
 
-    def __init__(self, module: Module) -> None:
-        self.writer = FunctionWriter(module)
+    def __init__(self, module: Module, name: str) -> None:
+        self.writer, self.name = FunctionWriter(module), name
         self.vector_bytes = module.target.vector_bytes
+
+    def finish(self, parameters: str, *end: str) -> None:
+        self.writer.finish(f"define i64 @{self.name}({parameters})", *end)
 
     # ---- the functions
 
@@ -78,25 +75,25 @@ class TwisterWriter:
                 start = str(stop)
         last = self.writer.here()
         self.twisted(last, str(WORDS - 1), 1, 1 - WORDS, MIDDLE - WORDS)
-        self.writer.finish("define i64 @twist(i64 %state)")
+        self.finish("i64 %state")
 
     def words(self) -> None:
         """Tempered words, as 32 bits."""
         self.over("%count", self.vector_bytes // 4, self.put_words)
-        self.writer.finish("define i64 @words(i64 %place, i64 %count, i64 %target)")
+        self.finish("i64 %place, i64 %count, i64 %target")
 
     def fractions(self) -> None:
         """The numbers low + length * u, u from [0, 1)."""
         self.over("%count", self.vector_bytes // 8, self.put_fractions)
         names = "i64 %place, i64 %count, i64 %target, i64 %low, i64 %length"
-        self.writer.finish(f"define i64 @fractions({names})")
+        self.finish(names)
 
     def successes(self) -> None:
         """The number of successes in one trial each.  The result: how many numbers were
         made before one that hangs on the last bits."""
         self.until_uncertain(self.one_trial)
         names = "i64 %place, i64 %count, i64 %chances, i64 %target"
-        self.writer.finish(f"define i64 @successes({names})", "ret i64 %count")
+        self.finish(names, "ret i64 %count")
 
     def counts(self) -> None:
         """Successes in several trials, all of one chance; the result as that of
@@ -111,7 +108,7 @@ class TwisterWriter:
             "i64 %place, i64 %count, i64 %table, i64 %bound, i64 %base, i64 %sign, "
             "i64 %target"
         )
-        self.writer.finish(f"define i64 @counts({names})", "ret i64 %count")
+        self.finish(names, "ret i64 %count")
 
     # ---- loops
 

@@ -41,8 +41,8 @@ from symnet.kernels.cpu.library.winograd_tiles import (
     tap_transform,
 )
 from symnet.kernels.library import ITEM_BYTES, ConvolutionCall
+from symnet.kernels.llvm.emitted_function import EmittedFunction
 from symnet.kernels.llvm.machine import machine
-from symnet.kernels.llvm.object_code import Routine
 from symnet.kernels.memory import LINE
 
 BLOCK = 128  # inputs and gradients of a piece of work
@@ -195,7 +195,7 @@ def _with_direct(
     """The step with its sums, and with what is done afterwards."""
     call, words = cut.call, list(step.words)
     words[W.sums] = step.scratch_bytes
-    codes: list[tuple[int, Native[Any] | Routine | int]] = [
+    codes: list[tuple[int, Native[Any] | EmittedFunction | int]] = [
         (W.direct_code, direct.code)
     ]
     after = [(sum_again, direct.total)]

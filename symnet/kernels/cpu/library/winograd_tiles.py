@@ -13,13 +13,13 @@ from functools import cache, partial
 
 from symnet.kernels.cpu.library.tiles import RegisterTile, tile_routine
 from symnet.kernels.cpu.library.winograd_forms import TAPS, Matrix, minimal_filter
-from symnet.kernels.llvm.object_code import Routine
+from symnet.kernels.llvm.emitted_function import EmittedFunction
 from symnet.kernels.llvm.target import Target
 from symnet.kernels.llvm.text import Module, iota, mangled, type_text
 
 
 @cache
-def input_transform(dtype: str, outputs: int) -> Routine:
+def input_transform(dtype: str, outputs: int) -> EmittedFunction:
     """`i64 (x, x_row, x_channel, top, left, height, width, count, channels, target, row,
     matrix)`: B d B.T of `count` neighbouring tiles d of each channel.
 
@@ -27,56 +27,56 @@ def input_transform(dtype: str, outputs: int) -> Routine:
     `height` x `width`; what lies outside is 0, and is not read.  target: of the first
     matrix; its rows are channels, `row` bytes apart, the matrices `matrix` bytes.
     """
-    return _routine(InputTransform, dtype, outputs)
+    return _made(InputTransform, dtype, outputs)
 
 
 @cache
-def gradient_transform(dtype: str, outputs: int) -> Routine:
+def gradient_transform(dtype: str, outputs: int) -> EmittedFunction:
     """`input_transform`, but for A.T g A of tiles g of `outputs` x `outputs` numbers that do
     not overlap."""
-    return _routine(GradientTransform, dtype, outputs)
+    return _made(GradientTransform, dtype, outputs)
 
 
 @cache
-def tap_transform(dtype: str, outputs: int) -> Routine:
+def tap_transform(dtype: str, outputs: int) -> EmittedFunction:
     """`i64 (source, matrix, y, y_channel, channels)`: G.T m G for each of so many channels,
     the 3 x 3 taps of its filter; 1 if one of them is not finite, else 0.
 
     source: the first channel, in the first matrix; whole vectors are read.  The taps of one
     channel have no gaps.
     """
-    return _routine(TapTransform, dtype, outputs)
+    return _made(TapTransform, dtype, outputs)
 
 
 @cache
-def filter_transform(dtype: str, outputs: int) -> Routine:
+def filter_transform(dtype: str, outputs: int) -> EmittedFunction:
     """`i64 (w, w_output, w_channel, filters, channels, target, row, matrix)`: G g G.T of the 3
     x 3 taps g of each filter and channel.
 
     The taps have no gaps; there are at least as many channels as a vector has lanes.
     target: matrices with a row for each filter and a column for each channel.
     """
-    return _routine(FilterTransform, dtype, outputs)
+    return _made(FilterTransform, dtype, outputs)
 
 
 @cache
-def output_transform(dtype: str, outputs: int) -> Routine:
+def output_transform(dtype: str, outputs: int) -> EmittedFunction:
     """`i64 (source, matrix, y, y_row, rows, columns, count)`: A m A.T of `count` neighbouring
     tiles m; 1 if a number of them is not finite, else 0.
 
     source: the first tile, in the first matrix.  Of the result the first `rows` rows, and
     `columns` numbers of each, are written.
     """
-    return _routine(OutputTransform, dtype, outputs)
+    return _made(OutputTransform, dtype, outputs)
 
 
-def _routine(writer: type[WinogradTransform], dtype: str, outputs: int) -> Routine:
+def _made(tile: type[WinogradTransform], dtype: str, outputs: int) -> EmittedFunction:
     def emit(target: Target, name: str) -> str:
         module = Module(target)
-        writer(module, dtype, outputs).write(name)
+        tile(module, dtype, outputs).write(name)
         return module.text()
 
-    return tile_routine(f"{writer.__name__} {dtype} {outputs}", emit)
+    return tile_routine(f"{tile.__name__} {dtype} {outputs}", emit)
 
 
 class WinogradTransform(RegisterTile):

@@ -31,9 +31,9 @@ from symnet.kernels.cpu.runtime.layouts import (
 )
 from symnet.kernels.cpu.runtime.threads import parallel_for
 from symnet.kernels.interface import AnyTask, Choice, Path, Place, Repeat, Task
+from symnet.kernels.llvm.emitted_function import EmittedFunction
 from symnet.kernels.llvm.kernel_cache import compile_kernels
 from symnet.kernels.llvm.machine import machine
-from symnet.kernels.llvm.object_code import Routine
 from symnet.kernels.memory import LINE, address
 
 # By so much less work is worth handing over to threads that are awake, on the machine
@@ -320,7 +320,7 @@ def leaf_tasks(tasks: Sequence[AnyTask]) -> Iterator[Task]:
 
 def functions_of(
     tasks: Sequence[AnyTask], leaves: Sequence[Task]
-) -> set[Native[Any] | Routine]:
+) -> set[Native[Any] | EmittedFunction]:
     """The functions, other than kernels, that a program needs before it can run."""
     works = [task.arrangement for task in leaves]
     calls = [work for work in works if isinstance(work, CallArrangement)]
