@@ -114,10 +114,11 @@ def make_folders(path: Path) -> bool:
             return False
         top.parent.mkdir(parents=True, exist_ok=True)
         top.mkdir(mode=0o700, exist_ok=True)
-    if usable(top, os.stat(top)):
+    if not usable(top, os.stat(top)):
+        return False
+    if not below.exists():
         below.mkdir(mode=0o700, exist_ok=True)
-        return trusted(path)
-    return False
+    return usable(below, os.lstat(below))
 
 
 def may_begin(folder: Path) -> bool:

@@ -16,6 +16,7 @@ the multiplier, and a row of loads serves several of them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import cache
 from inspect import getfile
@@ -36,6 +37,9 @@ from symnet.kernels.memory import LINE
 OUTER_ROWS, OUTER_VECTORS = {16: 6, 32: 12}, 2
 # Behind so many tiles half a tile may be empty: to compile a smaller one takes longer.
 MANY_TILES = 16
+# Tiles that are lower than they could be by this much take as long, and where all have one
+# height half as much is to be compiled.
+LEAST_HEIGHT = 2 / 3
 # For reading, into the second cache, of data: LLVM's numbers.
 PREFETCH = (0, 2, 1)
 INNER_ROWS, INNER_COLUMNS = {16: 3, 32: 4}, {16: 4, 32: 6}
@@ -116,8 +120,7 @@ def tile_words(
     room = (target.registers - vectors - 1) // vectors
     highest = OUTER_ROWS[target.registers]
     most = max(min(highest, highest * OUTER_VECTORS // vectors, room), 2)
-    tiles = -(-rows // most)
-    few, more = rows // tiles, rows % tiles
+    tiles, few, more = heights(rows, most)
     whole = vectors * lanes(dtype, target)
     words = {"tiles": tiles, "few": few, "more": more, "tile_columns": whole}
     sizes = {}
@@ -132,6 +135,16 @@ def tile_words(
         if more:
             routines[f"{name}_more"] = outer_tile(dtype, few + 1, size, packed, ahead)
     return words, routines
+
+
+def heights(rows: int, most: int) -> tuple[int, int, int]:
+    """So many rows in tiles of at most `most`: how many tiles, the rows of the lower ones,
+    and how many of them have one more."""
+    for height in range(most, math.ceil(LEAST_HEIGHT * most) - 1, -1):
+        if rows % height == 0 and rows:
+            return rows // height, height, 0
+    tiles = -(-rows // most)
+    return tiles, rows // tiles, rows % tiles
 
 
 def tile_routine(what: str, emit: Callable[[Target, str], str]) -> EmittedFunction:
