@@ -104,10 +104,9 @@ def cleaned(gradient: Variable, guard: Guard | None) -> Variable:
     """The gradient with zeros where the guard says so."""
     if guard is None or not isinstance(gradient.type, TensorType):
         return gradient
-    weak = guard.mask.weak
-    if guard.state == SINGULAR or (guard.state == FINITE and not weak):
-        return switch(guard.mask.variable, gradient, 0)
-    return gradient
+    behind = {SINGULAR: guard.mask, FINITE: guard.mask.strong}
+    mask = behind.get(guard.state)
+    return gradient if mask is None else switch(mask.variable, gradient, 0)
 
 
 # ---- from an operation's result to its operands

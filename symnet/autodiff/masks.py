@@ -43,15 +43,17 @@ class Mask:
     ones: for each axis whether the mask is known to have size 1 there.
     weak: it came across other operations than elementwise ones; its zeros are put back
     only behind derivatives that are infinite at finite places.
+    strong: what of it is not weak (None: nothing), whose zeros are put back behind others, too.
     """
 
-    __slots__ = ("ones", "weak", "_make", "_variable")
+    __slots__ = ("ones", "weak", "strong", "_make", "_variable")
 
     def __init__(
         self, ones: Sequence[bool], make: Callable[[], Variable], weak: bool = False
     ) -> None:
         self.ones = tuple(ones)
         self.weak = weak
+        self.strong: Mask | None = None if weak else self
         self._make = make
         self._variable: Variable | None = None
 
@@ -86,11 +88,14 @@ def both(a: Mask | None, b: Mask | None) -> Mask | None:
     if a is None or b is None or a is b:
         return b if a is None else a
     left, right = a, b
-    return Mask(
+    found = Mask(
         _ones_together(a, b),
         lambda: and_(left.variable, right.variable),
         a.weak and b.weak,
     )
+    if a.strong is not a or b.strong is not b:
+        found.strong = both(a.strong, b.strong)
+    return found
 
 
 def either(a: Mask, b: Mask) -> Mask:

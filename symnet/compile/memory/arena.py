@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import heapq
 from collections.abc import Mapping, Sequence
 
@@ -43,22 +44,88 @@ def _live(
     return moment
 
 
+# What is lost between arrays matters from so many bytes on (more than a second cache), and
+# so large a part of what is needed.
+LOST_BYTES, LOST_PART = 2**20, 1 / 16
+MOST_BY_SIZE = 1000  # arrays: it takes the square of their number
+
+
 def pack(
     lives: Mapping[Buffer, tuple[int, int]],
     sizes: Mapping[Buffer, int],
     alignment: int = LINE,
 ) -> tuple[dict[Buffer, int], int]:
-    """Offsets in one arena so that arrays that live at the same time do not overlap.
+    """Offsets in one arena so that arrays that live at the same time do not overlap, each
+    at a multiple of `alignment` bytes; and the size of the arena in bytes.
 
-    First fit in order of first use, each at a multiple of `alignment` bytes.
-    Returns the offsets, and the size of the arena in bytes.
+    In the order of their first use, which takes memory that was used last.  Small arrays
+    may so break up the room of large ones: where much is lost, in the order of their sizes.
     """
+    lengths = {b: -(-max(sizes[b], 1) // alignment) * alignment for b in lives}
+    offsets, end = _by_time(lives, lengths)
+    least = busiest(lives, lengths)
+    lost = end - least > max(LOST_BYTES, LOST_PART * least)
+    if lost and len(lives) <= MOST_BY_SIZE:
+        others, other_end = _by_size(lives, lengths)
+        if other_end < end:
+            return others, other_end
+    return offsets, end
+
+
+def busiest(
+    lives: Mapping[Buffer, tuple[int, int]], lengths: Mapping[Buffer, int]
+) -> int:
+    """The most bytes that live at one time."""
+    changes = [(first, lengths[b]) for b, (first, _) in lives.items()]
+    changes += [(last + 1, -lengths[b]) for b, (_, last) in lives.items()]
+    most = now = 0
+    for _, change in sorted(changes):
+        now += change
+        most = max(most, now)
+    return most
+
+
+def _by_size(
+    lives: Mapping[Buffer, tuple[int, int]], lengths: Mapping[Buffer, int]
+) -> tuple[dict[Buffer, int], int]:
+    """The largest first, each as low as those before it leave room while it lives.
+
+    Source: Pisarchyk and Lee 2020, "Efficient memory management for deep neural net
+    inference" (greedy by size)."""
+    placed: list[tuple[int, int, int, int]] = []  # offset, end, first, last; by offset
+    offsets: dict[Buffer, int] = {}
+    for buffer in sorted(lives, key=lambda b: (-lengths[b], lives[b])):
+        first, last = lives[buffer]
+        offset = room_for(lengths[buffer], first, last, placed)
+        offsets[buffer] = offset
+        bisect.insort(placed, (offset, offset + lengths[buffer], first, last))
+    return offsets, max((end for _, end, _, _ in placed), default=0)
+
+
+def room_for(
+    length: int, first: int, last: int, placed: Sequence[tuple[int, int, int, int]]
+) -> int:
+    """The lowest offset with room from moment `first` to `last`, beside arrays that are
+    placed: (offset, end, first, last), by offset."""
+    offset = 0
+    for begin, end, since, until in placed:
+        if since <= last and first <= until:
+            if begin - offset >= length:
+                break
+            offset = max(offset, end)
+    return offset
+
+
+def _by_time(
+    lives: Mapping[Buffer, tuple[int, int]], lengths: Mapping[Buffer, int]
+) -> tuple[dict[Buffer, int], int]:
+    """In the order of their first use, each into the smallest room that is large enough."""
     free: list[tuple[int, int]] = []  # (offset, length), by offset
     dying: list[tuple[int, int, int]] = []  # (last step, offset, length)
     offsets: dict[Buffer, int] = {}
     end = 0
     for buffer, (first, last) in sorted(lives.items(), key=lambda item: item[1]):
-        length = -(-max(sizes[buffer], 1) // alignment) * alignment
+        length = lengths[buffer]
         while dying and dying[0][0] < first:
             _, offset, gone = heapq.heappop(dying)
             free = _with_block(free, offset, gone)
