@@ -118,7 +118,7 @@ COUNTERPARTS: dict[str, tuple[str, ...]] = {
         ),
         (
             "local_useless_switch",
-            "switch_known switch_of_equals",
+            "switch_known switch_of_equals switch_again switch_again_otherwise",
         ),
         (
             "local_useless_fill useless_local_fill",

@@ -100,6 +100,14 @@ NEUTRAL = [
     Rule("barrier", Barrier, lambda m: m.node.inputs[0]),
     Rule("switch_of_equals", switch(condition, x, x), x),
     Rule("switch_known", switch(condition, x, y), lambda m: _chosen(m)),
+    Rule(
+        "switch_again", switch(condition, switch(condition, x, c), y),
+        switch(condition, x, y), lambda m: _same_dtypes(m),
+    ),
+    Rule(
+        "switch_again_otherwise", switch(condition, x, switch(condition, c, y)),
+        switch(condition, x, y), lambda m: _same_dtypes(m),
+    ),
 ]  # fmt: skip
 
 
@@ -115,6 +123,11 @@ NEUTRAL += [
 
 def _zero(match: Match, factor: Variable) -> Variable | None:
     return constant(0, dtype=match.out.type.dtype) if number(factor) == 0 else None
+
+
+def _same_dtypes(match: Match) -> bool:
+    dtypes = {match[x].type.dtype, match[y].type.dtype}
+    return dtypes == {match.out.type.dtype}
 
 
 def _chosen(match: Match) -> Variable | None:

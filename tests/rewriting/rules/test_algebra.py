@@ -109,6 +109,20 @@ def test_switch() -> None:
     assert evaluate([new], {x: np.array([1.0, 2.0])})[0].tolist() == [1, 1]
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int16"])
+def test_a_choice_within_the_same_choice(dtype: str) -> None:
+    x, y = vector(dtype, "x"), vector(dtype, "y")
+    values = {x: np.array([-1, 0, 2], dtype), y: np.array([5, 6, 7], dtype)}
+    other = np.array(9, dtype)
+    first = check("switch_again", switch(x > 0, switch(x > 0, x, other), y), values)
+    assert evaluate([first], values)[0].tolist() == [5, 6, 2]
+    again = switch(x > 0, x, switch(x > 0, other, y))
+    second = check("switch_again_otherwise", again, values)
+    assert evaluate([second], values)[0].tolist() == [5, 6, 2]
+    refuse("switch_again", switch(x > 0, switch(x > 1, x, other), y))
+    refuse("switch_again", switch(x > 0, switch(x > 0, x, np.ones(3)), y))
+
+
 def test_constants_that_would_overflow_do_not_meet() -> None:
     x = vector("float64")
     refuse("gather_factors", (x * 1e200) * 1e200)
