@@ -124,6 +124,19 @@ def shifted(x: Variable, first: float, axis: int) -> Variable:
     return join(axis, start, getitem(x, (*whole, slice(None, -1))))
 
 
+def products_of_others(x: Variable, axes: Sequence[int]) -> Variable:
+    """For each element the product of the others over `axes`: of those before it and those
+    after it.  To divide the product by the element would be infinite, zero or NaN where the
+    product leaves the dtype's range, or the element is 0."""
+    kept = [k for k in range(x.type.ndim) if k not in axes]
+    order = [*kept, *axes]
+    moved = dimshuffle(x, *order)
+    axis = len(kept)
+    found = mul(*_before_and_after(flatten(moved, axis + 1), axis))
+    found = reshape(found, sizes_of(moved), ndim=x.type.ndim)
+    return dimshuffle(found, *[order.index(k) for k in range(x.type.ndim)])
+
+
 def derivative_of_others(x: Variable, gradient: Variable, axes: Sequence[int]) -> Any:
     """What the gradient of every element's product of the others (over `axes`) makes for x:
     of element j the sum over i of gradient[i] * prod of all but i and j.
@@ -144,9 +157,15 @@ def derivative_of_others(x: Variable, gradient: Variable, axes: Sequence[int]) -
     return dimshuffle(total, *[order.index(k) for k in range(x.type.ndim)])
 
 
-def _by_those_before(x: Variable, gradient: Variable, axis: int) -> Variable:
+def _before_and_after(x: Variable, axis: int) -> tuple[Variable, Variable]:
+    """For each element the product of those before it, and of those after it."""
     before = shifted(Cumulative(axis, "mul")(x), 1, axis)
     after = flip(shifted(Cumulative(axis, "mul")(flip(x, axis)), 1, axis), axis)
+    return before, after
+
+
+def _by_those_before(x: Variable, gradient: Variable, axis: int) -> Variable:
+    before, after = _before_and_after(x, axis)
     sums = LinearRecurrence(axis)(x, mul(gradient, before))
     return mul(after, shifted(sums, 0, axis))
 

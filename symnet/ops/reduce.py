@@ -34,7 +34,6 @@ from symnet.ops.arithmetic import (
     second,
     sub,
     switch,
-    true_div,
 )  # fmt: skip
 from symnet.ops.base import (
     LONG_SUM,
@@ -48,7 +47,7 @@ from symnet.ops.base import (
 from symnet.ops.comparison import and_, eq, neq, or_
 from symnet.ops.complex_parts import conjugate
 from symnet.ops.composed import Composed
-from symnet.ops.cumulative import derivative_of_others
+from symnet.ops.cumulative import derivative_of_others, products_of_others
 from symnet.ops.elementwise import cast
 from symnet.ops.lowerings import (
     Lowering,
@@ -202,10 +201,9 @@ class Reduce(TensorOp):
 class OtherProduct(SameShape, Composed):
     """For each element the product of the others over `axes`: the derivative of `prod`.
 
-    The product divided by the element is it where no element is zero; one zero among the
-    others is put back as a factor of its own.  The gradient is that of products of what
-    comes before and after an element, so that it is right to every order however many
-    elements are zero.
+    It is made of products of what comes before and after an element, and so is its gradient:
+    right to every order, however many elements are zero, and wherever the product of all
+    leaves the dtype's range.
     """
 
     __props__ = ("axes",)
@@ -217,12 +215,7 @@ class OtherProduct(SameShape, Composed):
         return Apply(self, [x], [make_variable(x.type)])
 
     def expand(self, *inputs: Variable) -> Variable:
-        (x,) = inputs
-        zero = eq(x, 0)
-        safe = switch(zero, 1, x)
-        others = true_div(restore_axes(prod(safe, self.axes), self.axes), safe)
-        zeros = restore_axes(sum(zero, self.axes), self.axes)
-        return switch(eq(zeros, cast(zero, "int64")), others, 0)
+        return products_of_others(inputs[0], self.axes)
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         (x,) = arrays

@@ -22,6 +22,7 @@ from tests.fuzz.calls import (
     two,
     whole,
 )
+from tests.fuzz.spaces import Tie
 
 # ---- orders
 
@@ -96,6 +97,16 @@ def draw_counted(self: Any) -> Drawn | None:
         lambda a: a.dtype.kind == "f" and a.shape == self.values[x].shape
     )
     return [x, weights] if weights and self.chance(0.5) else [x], rest
+
+
+def apart_but_for_roundings(x: Any) -> None:
+    """Raises: Tie where two floats would be one but for their last digits."""
+    x = np.sort(np.ravel(x))
+    if x.dtype.kind == "f" and x.size:
+        gaps, limits = np.diff(x), np.finfo(x.dtype)
+        least = float(limits.eps) ** (2 / 3) * np.max(np.abs(x)) + limits.tiny
+        if np.any((gaps > 0) & (gaps <= least)):
+            raise Tie("a tie but for roundings")
 
 
 def distinct(xp: Any) -> Any:
@@ -316,6 +327,7 @@ CALLS: dict[str, Call] = {
     "distinct": Call(
         distinct(T), distinct(np), one(lambda a: a.dtype.kind in "biuf", what=WHAT),
         lambda m, s, x: (apart(m, x, None), distinct(np)(s, x))[1],
+        lambda s, x: apart_but_for_roundings(x),
     ),
     "folded": Call(folded(T), folded(np), one(whole, into=INTO)),
     "take": Call(taken(T), taken(np), draw_taken),

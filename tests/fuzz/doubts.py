@@ -10,7 +10,7 @@ from typing import Any
 import mpmath
 import numpy as np
 
-from symnet.compile.agreement import distance
+from symnet.compile.agreement import ANY_SHAPE, distance
 from symnet.graph.evaluate import evaluate
 from symnet.graph.traverse import toposort
 from symnet.graph.types import FLOATS
@@ -102,7 +102,7 @@ class Doubts:
         """Whether a comparison in the program is decided by roundings, or which elements of
         a computed matrix are stored."""
         tries: list[Any] = [lambda: self.meant(given, Doubtful, PATIENT)]
-        if any(self._makes_sparse(s) for s in all_steps(self.program["steps"])):
+        if any(self._hangs_on_equality(s) for s in all_steps(self.program["steps"])):
             near = Meaning(Near, dict(self.dtypes))
             tries.append(lambda: near.run(self.program["steps"], dict(given)))
         for run in tries:
@@ -115,10 +115,12 @@ class Doubts:
                 pass
         return False
 
-    def _makes_sparse(self, step: Mapping[str, Any]) -> bool:
-        """Whether it makes a sparse matrix of something that was computed."""
+    def _hangs_on_equality(self, step: Mapping[str, Any]) -> bool:
+        """Whether it makes a sparse matrix of something that was computed, or looks for its
+        distinct numbers."""
         leaves = {x["id"] for x in self.program["leaves"]}
-        return step.get("name") == "sparse" and step["args"][0] not in leaves
+        asks = step.get("name") in ("sparse", "distinct")
+        return asks and step["args"][0] not in leaves
 
     def own_fault(self, given: Mapping[int, Any], values: Mapping[int, Any]) -> bool:
         """Whether a program that promises nothing is unstable as it is written, and
@@ -156,7 +158,9 @@ class Doubts:
             except (ValueError, IndexError):
                 continue
             for k, (value, want) in enumerate(zip(found, reference, strict=True)):
-                if np.shape(value) == np.shape(want):
+                if np.shape(value) != np.shape(want):
+                    reach[k] = ANY_SHAPE
+                elif reach[k] is not ANY_SHAPE:
                     reach[k] = np.maximum(reach[k], distance(np.asarray(value), want))
         return reach
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from symnet.gradient import grad, verify_grad
 from symnet.ops import inputs
 from symnet.ops import reduce as R
+from symnet.ops.complex_parts import real
 from tests.helpers import run
 from tests.ops.scalars import apply, of_kinds, samples
 
@@ -263,6 +264,29 @@ def test_axes_that_are_variables():
     with pytest.raises(TypeError, match="known while the graph is made") as caught:
         R.sum(inputs.matrix("x"), axis=inputs.iscalar("i"))
     assert "i, int32 scalar" in str(caught.value)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128"])
+def test_products_of_others_that_leave_the_range(dtype):
+    """The product of all is zero, infinite or below the normal numbers; those of the others
+    are not."""
+    limits = np.finfo(dtype)
+    least, half, tiny = limits.smallest_subnormal, limits.max / 4, limits.tiny
+    small, large = np.sqrt(tiny), np.sqrt(limits.max)
+    for factors, others in (
+        ([tiny], [1.0]),
+        ([least], [1.0]),
+        ([half], [1.0]),
+        ([small / 8, small / 4], [small / 4, small / 8]),
+        ([large * 8, large * 4], [large * 4, large * 8]),
+        ([half, 2.0, 4.0], [8.0, 4 * half, 2 * half]),
+        ([tiny, 0.5, 1 / half], [0.5 / half, 0.0, tiny / 2]),
+    ):
+        x = inputs.tensor(dtype, shape=(None,))
+        slope = grad(real(R.prod(x)), x)
+        found = run(slope, {x: np.array(factors, dtype)})
+        want = np.array(others, limits.dtype)
+        np.testing.assert_allclose(found.real, want, rtol=8 * limits.eps)
 
 
 @pytest.mark.parametrize("dtype", ["float64", "complex128"])
