@@ -383,3 +383,12 @@ def test_floats_that_do_not_fit_uint32(dtype):
     apply(lambda v: cast(v, "uint32"), x, expected=want.astype("uint32"))
     apply(lambda v: cast(v, "uint32"), x[4], expected=want[4].astype("uint32"))
     assert run(cast(float("nan"), "uint32")) == 0
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int32", "int64"])
+def test_isclose_of_the_least_integer(dtype):
+    info = np.iinfo(dtype)
+    x = np.array([info.min, info.max, info.min, 100, -100], dtype)
+    y = np.array([info.min + 1, info.min, info.min, -100, 100], dtype)
+    want = np.isclose(x.astype("float64"), y.astype("float64"), rtol=0.01)
+    apply(lambda a, b: A.isclose(a, b, rtol=0.01), x, y, expected=want)
