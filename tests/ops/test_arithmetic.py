@@ -392,3 +392,10 @@ def test_isclose_of_the_least_integer(dtype):
     y = np.array([info.min + 1, info.min, info.min, -100, 100], dtype)
     want = np.isclose(x.astype("float64"), y.astype("float64"), rtol=0.01)
     apply(lambda a, b: A.isclose(a, b, rtol=0.01), x, y, expected=want)
+
+
+def test_booleans_beside_a_number_that_int64_does_not_hold():
+    x = np.array([True, False])
+    want = np.array([2**63 + 1, 2**63], "uint64")
+    apply(lambda b: b + 2**63, x, expected=want)
+    apply(lambda b: b < 2**63, x, expected=np.array([True, True]))
