@@ -20,9 +20,9 @@ import numpy as np
 from symnet.config import config
 from symnet.errors import message
 from symnet.graph.variables import Constant, Variable, operand_text
-from symnet.ops.arithmetic import add, log, maximum, minimum, mul, neg, sub
+from symnet.ops.arithmetic import add, log, maximum, minimum, mul, neg, sub, switch
 from symnet.ops.base import as_tensor, constant
-from symnet.ops.comparison import lt
+from symnet.ops.comparison import gt, isinf, lt
 from symnet.ops.elementwise import cast
 from symnet.ops.functions import log1p
 from symnet.ops.indexing import getitem, set_subtensor, take
@@ -46,7 +46,7 @@ from symnet.ops.reduce import argmax
 from symnet.ops.reshape import reshape
 from symnet.ops.shape import shape_padleft
 from symnet.ops.sizes import size_scalar, sizes_of
-from symnet.ops.special import erf, erfinv
+from symnet.ops.special import erfc, erfcinv
 from symnet.shared import SharedVariable, shared
 
 __all__ = ["RandomStream"]
@@ -191,7 +191,11 @@ class RandomStream:
         dtype: str | None = None,
     ) -> Variable:
         """Normal numbers between `lower` and `upper` standard deviations from `loc`: the
-        inverse of the distribution function at a uniform number."""
+        inverse of the distribution function at a uniform number.
+
+        Beyond 38 deviations, where no number has a probability, the bound nearest to
+        `loc` is drawn.
+        """
         given = [as_tensor(v) for v in (loc, scale, lower, upper)]
         demand_not_negative(given[1], "truncated_normal", "scale")
         dtype = float_dtype(dtype, *given)
@@ -199,10 +203,14 @@ class RandomStream:
         part = self._draw("uniform", "float64", sizes)
         loc, scale = cast(given[0], dtype), cast(given[1], dtype)
         lower, upper = cast(given[2], "float64"), cast(given[3], "float64")
-        begin, end = (erf(mul(v, 0.5**0.5)) for v in (lower, upper))
-        place = mul(erfinv(add(begin, mul(part, sub(end, begin)))), 2**0.5)
-        inside = minimum(maximum(place, lower), upper)
-        return located(cast(inside, dtype), loc, scale)
+        # What is above the middle is drawn mirrored: probabilities next to 0 keep digits.
+        above = gt(lower, 0)
+        far = switch(above, neg(upper), lower)
+        near = switch(above, neg(lower), upper)
+        begin, end = (erfc(mul(v, -(0.5**0.5))) for v in (far, near))
+        place = mul(erfcinv(add(begin, mul(part, sub(end, begin)))), -(2**0.5))
+        place = switch(isinf(place), near, minimum(maximum(place, far), near))
+        return located(cast(switch(above, neg(place), place), dtype), loc, scale)
 
     @remembered
     def exponential(
@@ -316,6 +324,13 @@ class RandomStream:
                         f"integers: high must be above low, not {high.data} and {low.data}",
                         operands=[operand_text(low), operand_text(wide)],
                     )
+                )
+            ends = np.array([low.data.min(), high.data.max() - 1])
+            if np.dtype(count_dtype(dtype)).kind in "biu" and np.any(
+                ends.astype(dtype) != ends
+            ):
+                raise ValueError(
+                    f"integers: from {low.data} to {high.data} - 1 they do not fit {dtype}"
                 )
         sample = self._draw(
             "bits", "uint64", draw_sizes(size, None, (low, high), "integers")

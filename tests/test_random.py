@@ -134,6 +134,15 @@ CONTINUOUS: dict[str, tuple[Callable[[Any], Any], Any]] = {
     "truncated_normal": (
         lambda r: r.truncated_normal((N,), 1, 3, -1, 2.5), stats.truncnorm(-1, 2.5, 1, 3),
     ),
+    "upper tail": (
+        lambda r: r.truncated_normal((N,), 1, 3, 7, np.inf), stats.truncnorm(7, np.inf, 1, 3),
+    ),
+    "lower tail": (
+        lambda r: r.truncated_normal((N,), 1, 3, -9, -8.5), stats.truncnorm(-9, -8.5, 1, 3),
+    ),
+    "upper half": (
+        lambda r: r.truncated_normal((N,), 0, 1, 0, np.inf), stats.halfnorm(),
+    ),
     "exponential": (lambda r: r.exponential((N,), 3.0), stats.expon(scale=3)),
     "gumbel": (lambda r: r.gumbel((N,), 1, 2), stats.gumbel_r(1, 2)),
     "gamma": (lambda r: r.gamma((N,), 2.5, 2.0), stats.gamma(2.5, scale=2)),
@@ -353,6 +362,23 @@ def test_sizes_from_parameters_and_variables() -> None:
     assert run(two).shape == (3, 4)
 
 
+def test_truncated_beyond_where_normal_numbers_are() -> None:
+    rng = RandomStream(6)
+    for lower, upper, want in ((50.0, np.inf, 50.0), (-np.inf, -40.0, -40.0)):
+        x = run(rng.truncated_normal((9,), 2.0, 3.0, lower, upper))
+        np.testing.assert_allclose(x, 2 + 3 * want)
+
+
+def test_integers_that_the_dtype_does_not_hold() -> None:
+    rng = RandomStream(6)
+    for low, high, dtype in ((0, 300, "int8"), (-1, 3, "uint8"), (0, 3, "bool")):
+        with pytest.raises(ValueError, match=f"do not fit {dtype}"):
+            rng.integers((3,), low, high, dtype=dtype)
+    assert set(run(rng.integers((99,), -128, 128, dtype="int8"))) <= set(
+        range(-128, 128)
+    )
+
+
 def test_gradients_where_numbers_can_be_reparameterised() -> None:
     rng = RandomStream(6)
     loc, scale = T.dscalar(), T.dscalar()
@@ -390,7 +416,7 @@ def test_parameters_that_turn_out_wrong(mode: str) -> None:
     x = T.dvector()
     rng = RandomStream(1)
     for drawn, value in (
-        (rng.poisson(lam=x), -1.0), (rng.poisson(lam=x), np.nan),
+        (rng.poisson(lam=x), -1.0), (rng.poisson(lam=x), 1e19), (rng.poisson(lam=x), np.nan),
         (rng.binomial(n=5, p=x), 1.5), (rng.gamma(shape=x), -0.1),
     ):  # fmt: skip
         f = symnet.function([x], drawn, mode=mode)

@@ -288,8 +288,9 @@ def isclose(
     """
     a, b = as_tensor(a), as_tensor(b)
     finite = and_(invert(isinf(a)), invert(isinf(b)))
-    distance = absolute(true_div(a, 1) - true_div(b, 1))
-    near = and_(finite, le(distance, atol + rtol * absolute(b)))
+    size = true_div(b, 1)  # the least integer has no absolute value of its dtype
+    near = le(absolute(true_div(a, 1) - size), atol + rtol * absolute(size))
+    near = and_(finite, near)
     result: Variable = or_(eq(a, b), near)
     return or_(result, and_(isnan(a), isnan(b))) if equal_nan else result
 

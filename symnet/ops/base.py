@@ -332,8 +332,9 @@ def float_of(variables: Sequence[Variable]) -> str:
 def common_dtype(inputs: Sequence[Variable]) -> str:
     """The dtype in which inputs are combined; weak constants follow the others.
 
-    A Python int beside booleans is int64, beside integers their dtype where it fits; a
-    Python float beside integers is floatX; a complex beside floats their complex.
+    A Python int beside booleans is int64 (uint64 from 2**63 on), beside integers their
+    dtype where it fits; a Python float beside integers is floatX; a complex beside floats
+    their complex.
     """
     weak = [v for v in inputs if isinstance(v, Constant) and v.weak]
     if len(weak) == len(inputs):
@@ -356,7 +357,7 @@ def _meet(dtype: str, number: Constant) -> str:
     if kind == "f":
         return dtype if have == "f" else config.floatX
     if have == "b":
-        return "int64"
+        return "int64" if number.data.dtype != "uint64" else "uint64"
     if have in "iu" and not _fits(int(number.data), dtype):
         return upcast(dtype, _smallest(int(number.data), have))
     return dtype

@@ -23,6 +23,7 @@ from symnet.graph.variables import (
     operand_text,
 )
 from symnet.kernels.loopir import scalars
+from symnet.kernels.loopir.interpret import cast_array
 from symnet.kernels.loopir.scalars import Scalar
 from symnet.kernels.loopir.views import ONE, Size
 from symnet.ops.about import docstring
@@ -358,7 +359,7 @@ class Cast(Elementwise):
             array = xp.asarray(arrays[0])
             if array.dtype.kind == "c" and np.dtype(self.dtype).kind != "c":
                 array = array.real
-            return [array.astype(self.dtype)]
+            return [cast_array(array, self.dtype)]
 
     def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         if self.dtype not in FLOATS + COMPLEX:
@@ -397,7 +398,7 @@ def cast(x: Any, dtype: Any) -> Variable:
     if isinstance(variable, Constant) and variable.data.size <= 1:
         exact = variable.data if variable.number is None else variable.number
         with np.errstate(all="ignore"):
-            data = np.asarray(exact).astype(dtype).reshape(variable.data.shape)
+            data = cast_array(np.asarray(exact), dtype).reshape(variable.data.shape)
         return Constant(TensorType(dtype, variable.type.shape), data, variable.name)
     return Cast(dtype)(variable)
 

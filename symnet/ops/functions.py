@@ -13,9 +13,9 @@ from typing import Any
 from symnet.graph.types import COMPLEX
 from symnet.graph.variables import Variable
 from symnet.kernels.loopir.scalars import Scalar, call, select
-from symnet.ops.arithmetic import add, clip, log, mul, sqr, sqrt, sub, switch
+from symnet.ops.arithmetic import add, clip, log, mul, sgn, sqr, sqrt, sub, switch
 from symnet.ops.base import as_tensor, float_of
-from symnet.ops.comparison import and_, eq, isnan
+from symnet.ops.comparison import and_, eq, isinf, isnan
 from symnet.ops.complex_parts import complex as complex_of
 from symnet.ops.complex_parts import (
     complex_dtype,
@@ -31,8 +31,8 @@ from symnet.ops.methods import method, unary
 # What `symnet.tensor` has of them.
 __all__ = [
     "angle", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh",
-    "complex_from_polar", "cos", "cosh", "deg2rad", "exp", "exp2", "expm1", "log10",
-    "log1p", "log2", "rad2deg", "sin", "sinh", "tan", "tanh",
+    "complex_from_polar", "cos", "cosh", "deg2rad", "exp", "exp2", "expm1", "hypot",
+    "log10", "log1p", "log2", "rad2deg", "sin", "sinh", "tan", "tanh",
 ]  # fmt: skip
 
 Derivative = Callable[..., Any]
@@ -224,6 +224,23 @@ arctan2 = known_function(
     accepts="f",
     about="The angle of the point (y, x), from -pi to pi.  Gradient: x / (x**2 + y**2); -y / "
     "(x**2 + y**2).  Example: T.arctan2(1.0, -1.0) = 2.356194...",
+)
+
+
+def _hypot_slopes(g: Any, out: Any, x: Any, y: Any) -> tuple[Any, Any]:
+    # At 0 all slopes are between -1 and 1.  Beside an infinity a number has no weight.
+    length = switch(eq(out, 0), 1.0, out)
+    return tuple(g * switch(isinf(v), sgn(v), v / length) for v in (x, y))
+
+
+# The squares neither overflow nor vanish.
+hypot = known_function(
+    "hypot",
+    _hypot_slopes,
+    arity=2,
+    accepts="f",
+    about="sqrt(x**2 + y**2), finite where the squares are not.  Gradient: x / sqrt(x**2 + "
+    "y**2); y / sqrt(x**2 + y**2).  Example: T.hypot(3.0, 4.0) = 5.0",
 )
 sinh = known_function(
     "sinh",

@@ -315,7 +315,8 @@ def _accumulate(
     if have in COMPLEX and result not in COMPLEX:
         raise TypeError(_loses(kind, x, "dtype", result))
     if acc_dtype is None:
-        acc_dtype = upcast(default_dtype(have), result)
+        whole = {have, result}.isdisjoint(FLOATS + COMPLEX)  # these wrap all alike
+        acc_dtype = upcast(default_dtype(have), have if whole else result)
         acc_dtype = "float32" if acc_dtype == "float16" else acc_dtype
     elif upcast(have, acc_dtype) != TensorType(acc_dtype).dtype and not (
         np.dtype(acc_dtype).kind in "fc" and np.dtype(have).kind in "biu"

@@ -27,7 +27,7 @@ from symnet.ops.comparison import eq
 from symnet.ops.complex_parts import imag, real
 from symnet.ops.elementwise import cast
 from symnet.ops.methods import method
-from symnet.ops.reduce import max, sum
+from symnet.ops.reduce import max, min, sum
 from symnet.ops.shape import shape_i
 
 # What `symnet.tensor` has of them.
@@ -133,7 +133,7 @@ def std(
 def norm(
     x: TensorLike, L: Any = 2, axis: Any = None, keepdims: bool = False
 ) -> Variable:
-    """The L-norm over `axis`: (sum of |x|**L) ** (1/L); L may be infinity.
+    """The L-norm over `axis`: (sum of |x|**L) ** (1/L); L may be infinite.
 
     The gradient of a norm with L > 1 at 0 is 0.
 
@@ -146,16 +146,22 @@ def norm(
         raise NotImplementedError(
             "norm: L = 0 is not a norm: count with T.neq(x, 0).sum()"
         )
-    size = absolute(as_tensor(x))
+    size = absolute(as_floats(x))
     if isinstance(L, (int, float)):
         if math.isinf(L):
-            return max(size, axis, keepdims)
+            return (max if L > 0 else min)(size, axis, keepdims)
         if L == 1:
             return sum(size, axis, keepdims=keepdims)
         if L == 2:
             return root_of_norm(sum(sqr(size), axis, keepdims=keepdims), 2)
     total = sum(pow(size, L), axis, keepdims=keepdims)
     return root_of_norm(total, L)
+
+
+def as_floats(x: TensorLike) -> Variable:
+    """x, as float64 if it has integers: their absolute values and squares may not fit."""
+    x = as_tensor(x)
+    return cast(x, "float64") if np.dtype(x.type.dtype).kind in "biu" else x
 
 
 def root_of_norm(total: Variable, L: Any) -> Variable:

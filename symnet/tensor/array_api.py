@@ -13,7 +13,7 @@ import numpy as np
 from symnet.config import config
 from symnet.graph.types import INTEGERS
 from symnet.graph.variables import Variable
-from symnet.ops.base import as_tensor, upcast
+from symnet.ops.base import as_tensor, float_of, upcast
 from symnet.ops.creation import arange
 from symnet.ops.cumulative import cumprod, cumsum
 from symnet.ops.sorting import unique
@@ -29,7 +29,7 @@ equal, not_equal = T.eq, T.neq
 greater, greater_equal, less, less_equal = T.gt, T.ge, T.lt, T.le
 bitwise_invert = T.invert
 asarray = T.as_tensor_variable
-matrix_transpose, positive, hypot = N.matrix_transpose, N.positive, N.hypot
+matrix_transpose, positive = N.matrix_transpose, N.positive
 isfinite, logical_not = N.isfinite, N.logical_not
 logical_and, logical_or, logical_xor = N.logical_and, N.logical_or, N.logical_xor
 count_nonzero = N.count_nonzero
@@ -39,7 +39,7 @@ __all__ = [
     "bitwise_invert", "bitwise_left_shift", "bitwise_right_shift", "broadcast_arrays",
     "can_cast", "concat", "copysign", "count_nonzero", "cumulative_prod", "cumulative_sum",
     "divide", "empty_like", "equal", "finfo", "floor_divide", "greater", "greater_equal",
-    "hypot", "iinfo", "isdtype", "isfinite", "less", "less_equal", "linspace", "logaddexp",
+    "iinfo", "isdtype", "isfinite", "less", "less_equal", "linspace", "logaddexp",
     "logical_and", "logical_not", "logical_or", "logical_xor", "matrix_transpose",
     "multiply", "negative", "not_equal", "permute_dims", "positive", "remainder",
     "result_type", "signbit", "subtract", "unique_all", "unique_counts", "unique_inverse",
@@ -142,6 +142,8 @@ def linspace(
     steps = T.cast(T.maximum(count - 1 if endpoint else count, 1), wide)
     places = T.cast(arange(count), wide) / steps
     found = start * (1.0 - places) + stop * places
+    if dtype in INTEGERS:
+        found = T.floor(found)
     return T.cast(found, dtype) if dtype else found
 
 
@@ -199,8 +201,9 @@ def vecdot(x1: Any, x2: Any, *, axis: int = -1) -> Variable:
     >>> T.vecdot([[1.0, 2.0], [3.0, 4.0]], [1.0, 1.0]).eval()
     array([3., 7.])
     """
-    product: Variable = T.sum(T.conj(x1) * as_tensor(x2), axis=axis)
-    return product
+    products = T.conj(x1) * as_tensor(x2)
+    result: Variable = T.sum(products, axis=axis, dtype=products.type.dtype)
+    return result
 
 
 def unique_values(x: Any) -> Variable:
@@ -268,7 +271,8 @@ def copysign(x1: Any, x2: Any) -> Variable:
     >>> T.copysign([1.0, -2.0], [-0.0, 3.0]).eval()
     array([-1.,  2.])
     """
-    size = T.abs_(as_tensor(x1))
+    x1, x2 = as_tensor(x1), as_tensor(x2)
+    size = T.abs_(T.cast(x1, float_of([x1, x2])))
     return T.switch(signbit(x2), T.neg(size), size)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from symnet.graph.variables import Variable
 from symnet.ops.base import as_tensor, constant
+from symnet.ops.statistics import as_floats, root_of_norm
 from symnet.ops.tails import logaddexp
 from symnet.tensor import basic as T
 
@@ -87,20 +88,8 @@ def logaddexp2(x1: Any, x2: Any) -> Variable:
     return logaddexp(T.mul(x1, scale), T.mul(x2, scale)) / scale
 
 
-def hypot(x1: Any, x2: Any) -> Variable:
-    """The root of the sum of two squares, without overflow where these are too large.
-
-    The larger of the two is taken out of the root; where both are 0 nothing is divided.
-
-    >>> T.hypot(3e200, 4e200).eval()
-    array(5.e+200)
-    """
-    a, b = T.abs_(x1), T.abs_(x2)
-    large, small = T.maximum(a, b), T.minimum(a, b)
-    extreme = T.or_(T.eq(large, 0), T.isinf(large))
-    ratio = T.switch(extreme, 0.0, small / T.switch(extreme, 1.0, large))
-    result: Variable = large * T.sqrt(1.0 + ratio * ratio)
-    return result
+def fabs(x: Any) -> Variable:
+    return T.abs_(as_floats(x))
 
 
 def heaviside(x1: Any, x2: Any) -> Variable:
@@ -158,7 +147,7 @@ def average(
     only `axis`."""
     if weights is None:
         return T.mean(a, axis=axis, keepdims=keepdims)
-    a, weights = as_tensor(a), as_tensor(weights)
+    a, weights = as_floats(a), as_floats(weights)
     if weights.ndim == 1 and a.ndim > 1:
         pattern: list[Any] = ["x"] * a.ndim
         pattern[axis] = 0
@@ -182,11 +171,11 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> V
 
     Raises: TypeError for orders that are norms of matrices.
     """
-    x = as_tensor(x)
+    x = as_floats(x)
     if axis is None and x.ndim == 1:
         axis = 0
     if ord is None or (ord == "fro" and (axis is None or isinstance(axis, tuple))):
-        return T.sqrt(T.sum(T.sqr(T.abs_(x)), axis=axis, keepdims=keepdims))
+        return root_of_norm(T.sum(T.sqr(T.abs_(x)), axis=axis, keepdims=keepdims), 2)
     if not isinstance(axis, int) or isinstance(ord, str):
         raise TypeError(
             f"np.linalg.norm of a symbolic variable: order {ord!r} over axis {axis} is a norm "
@@ -197,13 +186,10 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> V
     if ord == -np.inf:
         return T.min(T.abs_(x), axis=axis, keepdims=keepdims)
     if ord == 0:
-        return T.cast(T.sum(T.neq(x, 0), axis=axis, keepdims=keepdims), x.dtype)
-    if ord == 2:
-        return T.sqrt(T.sum(T.sqr(T.abs_(x)), axis=axis, keepdims=keepdims))
-    result: Variable = T.sum(T.abs_(x) ** ord, axis=axis, keepdims=keepdims) ** (
-        1.0 / ord
-    )
-    return result
+        size = T.abs_(x)
+        return T.sum(T.cast(T.neq(x, 0), size.dtype), axis=axis, keepdims=keepdims)
+    powers = T.sqr(T.abs_(x)) if ord == 2 else T.abs_(x) ** ord
+    return root_of_norm(T.sum(powers, axis=axis, keepdims=keepdims), ord)
 
 
 # ---- shapes and places
@@ -331,9 +317,13 @@ def clip(
 
 
 def round(a: Any, decimals: int = 0) -> Variable:
-    """To that many decimals, half to even."""
-    if decimals == 0:
+    """To that many decimals, half to even; integers stay integers."""
+    a = as_tensor(a)
+    whole = np.dtype(a.dtype).kind in "biu"
+    if decimals == 0 or (whole and decimals > 0):
         return T.round(a, mode="half_to_even")
+    if whole:
+        return T.cast(round(T.cast(a, "float64"), decimals), a.dtype)
     scale = 10.0 ** abs(decimals)
     if decimals > 0:
         return T.round(T.mul(a, scale), mode="half_to_even") / scale

@@ -374,3 +374,28 @@ def test_mixed_derivative_of_x_log_y_at_zero():
     f = symnet.function([x, y], [along_x, along_y, grad(along_x, y), grad(along_y, x)])
     assert [float(v) for v in f(0.0, 4.0)] == [np.log(4.0), 0, 0.25, 0.25]
     assert f(0.0, 0.0)[1] == 0 and f(0.0, np.nan)[1] == 0
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_floats_that_do_not_fit_uint32(dtype):
+    x = np.array([np.nan, np.inf, -np.inf, 1e10, -3e9, 3e9, -0.5] * 3, dtype)
+    want = np.array([0, 0, 0, 10**10 % 2**32, -3 * 10**9 % 2**32, 3 * 10**9, 0] * 3)
+    apply(lambda v: cast(v, "uint32"), x, expected=want.astype("uint32"))
+    apply(lambda v: cast(v, "uint32"), x[4], expected=want[4].astype("uint32"))
+    assert run(cast(float("nan"), "uint32")) == 0
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int32", "int64"])
+def test_isclose_of_the_least_integer(dtype):
+    info = np.iinfo(dtype)
+    x = np.array([info.min, info.max, info.min, 100, -100], dtype)
+    y = np.array([info.min + 1, info.min, info.min, -100, 100], dtype)
+    want = np.isclose(x.astype("float64"), y.astype("float64"), rtol=0.01)
+    apply(lambda a, b: A.isclose(a, b, rtol=0.01), x, y, expected=want)
+
+
+def test_booleans_beside_a_number_that_int64_does_not_hold():
+    x = np.array([True, False])
+    want = np.array([2**63 + 1, 2**63], "uint64")
+    apply(lambda b: b + 2**63, x, expected=want)
+    apply(lambda b: b < 2**63, x, expected=np.array([True, True]))

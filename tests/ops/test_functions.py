@@ -46,7 +46,7 @@ NAMES = [row[0] for row in FUNCTIONS]
 TWO = [
     ("arctan2", np.arctan2, [0, 1]), ("gammainc", special.gammainc, [1]),
     ("gammaincc", special.gammaincc, [1]), ("jv", special.jv, [1]), ("iv", special.iv, [1]),
-    ("xlogy0", special.xlogy, [0, 1]),
+    ("xlogy0", special.xlogy, [0, 1]), ("hypot", np.hypot, [0, 1]),
 ]  # fmt: skip
 ONCE = ("j1", "i1", "psi")  # their second derivatives need more than one derivative has
 

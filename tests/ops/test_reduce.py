@@ -105,6 +105,16 @@ def test_of_scalars():
     assert apply(R.argmax, x) == 0
 
 
+@pytest.mark.parametrize("kind", ["sum", "prod"])
+@pytest.mark.parametrize(
+    "have, result", [("uint32", "int32"), ("uint16", "int8"), ("int64", "uint64")]
+)
+def test_integers_of_another_sign_keep_all_digits(kind, have, result):
+    x = np.array([[np.iinfo(have).max, 3], [np.iinfo(have).max - 7, 5]], have)
+    want = getattr(np, kind)(x, axis=0, dtype=result)
+    apply(lambda v: getattr(R, kind)(v, axis=0, dtype=result), x, expected=want)
+
+
 def test_dtype_and_acc_dtype():
     x = np.full(5, 100, np.int8)
     assert apply(lambda x: R.sum(x, dtype="float32"), x) == np.float32(500)

@@ -139,3 +139,11 @@ def test_long_float32_means_are_exact_along_every_axis(axis, shape):
     got = run([S.mean(x, axis), S.var(x, axis)], {x: squares.astype("f4")}, rtol=1e-6)
     for one, want in zip(got, [squares.mean(axis), squares.var(axis)], strict=True):
         np.testing.assert_allclose(one, want, rtol=1e-6)
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, np.inf, -np.inf])
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "bool"])
+def test_norms_of_small_integers_do_not_wrap(dtype, order):
+    x = np.array([[-128, 127, 3], [100, -100, 0]], "int8").astype(dtype)
+    want = [np.linalg.norm(row, order) for row in x]
+    apply(lambda v: S.norm(v, order, axis=1), x, expected=np.array(want, "float64"))

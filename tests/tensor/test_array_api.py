@@ -92,6 +92,8 @@ def test_cumulative(axis, initial):
 def test_sums_and_products():
     check(T.count_nonzero(T.constant(WHOLE), axis=0), np.count_nonzero(WHOLE, axis=0))
     check(T.vecdot(T.constant(X), T.constant(Y)), np.vecdot(X, Y))
+    small = np.array([100, 100, -3], "int8")
+    check(T.vecdot(T.constant(small), T.constant(small)), np.vecdot(small, small))
     z = X + 1j * Y
     check(T.vecdot(T.constant(z), T.constant(X), axis=1), np.vecdot(z, X, axis=1))
 
@@ -105,6 +107,7 @@ def test_linspace(num, endpoint):
             np.linspace(start, stop, num, endpoint=endpoint),
         )
     check(T.linspace(0, 4, 5, dtype="int64"), np.linspace(0, 4, 5, dtype="int64"))
+    check(T.linspace(-3, 1, 6, dtype="int64"), np.linspace(-3, 1, 6, dtype="int64"))
     with pytest.raises(ValueError, match="not -1"):
         T.linspace(0, 1, -1)
     with pytest.raises(TypeError, match="num is an integer, not 2.5"):
@@ -144,6 +147,8 @@ def test_signs():
     check(T.signbit(T.constant(x)), np.signbit(x))
     check(T.copysign(T.constant(x), T.constant(y)), np.copysign(x, y))
     check(T.signbit(T.constant(WHOLE)), WHOLE < 0)
+    small = np.array([-128, 3, 0], "int8")
+    check(T.copysign(T.constant(small), -1.0), np.copysign(small, -1.0))
 
 
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "int32", "int64", "uint64"])

@@ -103,6 +103,44 @@ def test_hypot_does_not_overflow() -> None:
     check(np.hypot, np.array([3e200, 0.0, 1e-200]), np.array([4e200, 0.0, 1e-200]))
 
 
+def test_slopes_of_hypot_where_both_are_of_one_size() -> None:
+    x, y = T.dvectors("x", "y")
+    length = np.hypot(x, y)
+    slopes = symnet.grad(T.sum(length), [x, y])
+    mixed = symnet.grad(T.sum(slopes[0]), [x, y])
+    f = symnet.function([x, y], [*slopes, *mixed])
+    a, b = np.array([1.0, -2.0, 3.0, 0.3]), np.array([1.0, 2.0, -3.0, 0.4])
+    r = np.hypot(a, b)
+    wanted = [a / r, b / r, b * b / r**3, -a * b / r**3]
+    np.testing.assert_allclose(f(a, b), wanted, rtol=1e-12)
+    zero = np.zeros(1)
+    assert all(np.isfinite(v).all() for v in f(zero, zero))
+
+
+SMALL = np.array([[-128, 127, 3], [100, -100, 0]], "int8")
+
+
+def test_small_integers_do_not_wrap_where_numpy_makes_floats() -> None:
+    for whole in (SMALL, SMALL.view("uint8")):
+        (length,) = values(np.hypot, whole, whole[::-1].copy())
+        wide = whole.astype("float64")
+        np.testing.assert_allclose(length, np.hypot(wide, wide[::-1]), rtol=1e-6)
+        check(np.fabs, whole)
+        for order in (None, 0, 1, 2, 3, np.inf, -np.inf):
+            check(lambda x, o=order: np.linalg.norm(x, o, axis=1), whole)
+        check(np.linalg.norm, whole)
+        check(lambda x: np.average(x, weights=np.abs(x) + 1), whole.astype("int16"))
+        check(lambda x: np.average(x, axis=1, weights=x[1] * 0 + 99), whole)
+
+
+def test_integers_are_rounded_to_integers() -> None:
+    large = np.array([2**62 + 1, -15, 25])
+    for decimals in (-1, 0, 2):
+        f = lambda x, d=decimals: np.round(x, d)  # noqa: E731
+        check(f, large)
+        assert values(f, large)[0].dtype == "int64"
+
+
 def test_others_elementwise() -> None:
     check(np.invert, N)
     check(np.conjugate, Z)

@@ -78,7 +78,14 @@ def _halves(x: Array) -> tuple[Array, Array]:
     return upper, x - upper
 
 
-def _cast(a: Array, dtype: str) -> Array:
+def cast_array(a: Array, dtype: str) -> Array:
+    """An array in another dtype.
+
+    Floats that do not fit uint32 are the lower bits of an int64, as in machine code;
+    NumPy has a value for those in a vector, another for those behind the last one.
+    """
+    if dtype == "uint32" and a.dtype.kind == "f":
+        a = a.astype("int64")
     return a.astype(dtype)
 
 
@@ -128,7 +135,7 @@ MEANING: dict[str, Callable[..., Any]] = {
     "trunc": np.trunc,
     "rint": np.rint,
     "select": np.where,
-    "cast": _cast,
+    "cast": cast_array,
     "bitcast": _bitcast,
     "isnan": np.isnan,
     "isinf": np.isinf,

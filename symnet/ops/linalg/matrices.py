@@ -23,7 +23,7 @@ from symnet.ops.reduce import sum as sum_over
 from symnet.ops.reshape import reshape
 from symnet.ops.shape import dimshuffle
 from symnet.ops.sizes import shape_i, sizes_of
-from symnet.ops.statistics import root_of_norm
+from symnet.ops.statistics import as_floats, root_of_norm
 
 __all__ = [
     "kron", "matrix_dot", "matrix_power", "norm", "tensorinv",
@@ -96,7 +96,7 @@ def norm(x: Any, ord: Any = None) -> Variable:
     The gradient at 0, where a norm has a corner, is 0.
     Raises: ValueError for another, and for a number; NotImplementedError for higher ranks.
     """
-    variable = as_tensor(x)
+    variable = as_floats(x)
     ord = {np.inf: "inf", -np.inf: "-inf"}.get(ord, ord) if ord is not None else None
     if variable.type.ndim == 1:
         return _vector_norm(variable, ord)

@@ -247,7 +247,7 @@ class PhiloxVariates(TensorOp):
 
 
 REFUSALS = {
-    "poisson": "a mean is negative or no number",
+    "poisson": "a mean is negative, too large or no number",
     "gamma": "a shape is negative or no number",
     "binomial": "trials are at least 0, probabilities from 0 to 1",
     "permutation": "a row is not negative",

@@ -276,7 +276,7 @@ REFUSALS = {
     "uniform": "the bounds are numbers",
     "normal": "a standard deviation is negative",
     "binomial": "trials are at least 0, probabilities from 0 to 1",
-    "poisson": "a mean is negative or no number",
+    "poisson": "a mean is negative, too large or no number",
     "integers": "the highest is below the lowest",
     "permutation": "a row is not negative",
     "multinomial": "trials are at least 0, probabilities from 0 to 1 with a sum of 1",

@@ -64,6 +64,7 @@ OWN = 14  # where words of other steps begin
 
 ONE, ZERO = to_bits(1.0), 0
 LARGEST = 9223372036854775807
+MEAN = to_bits(9.223372006484771e18)  # ten standard deviations below it, as NumPy's
 
 
 @native
@@ -133,6 +134,8 @@ def refused(kind: int, first: int, second: int, width: int) -> int:
         if load(first, 0) < 0:
             return 1
         return 1 - is_chance(load(second, 0))
+    if kind == POISSON and less(MEAN, load(first, 0)) != 0:
+        return 1
     if kind == POISSON or kind == GAMMA:  # noqa: SIM109
         if same(load(first, 0), load(first, 0)) == 0:
             return 1
