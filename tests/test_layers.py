@@ -105,6 +105,7 @@ ops.nnet: response_normalization dropping named_parts
 ops.nnet: cudnn_names
 ops.linalg: solving determinants spectral least_squares matrices linalg_names
 ops: print_values users pushing
+ops.ifelse: conditional
 ops.sparse: sparse_type entries sparse_parts entrywise conversions sparse_checks
 ops.sparse: sparse_arithmetic sparse_slices sparse_stacks sparse_reductions sparse_products
 ops.sparse: sparse_functions sparse_draws sparse_methods sparse_names
@@ -116,15 +117,15 @@ rewriting: constant_folding patterns
 sizes: host_code infer conservative
 rewriting: analyses rewriter
 rewriting.rules: algebra check_rules shapes reductions cancel determinant_rules crossentropy
-rewriting.rules: logged saturation logmoves complements logsums logarithms powers inverses totals
-rewriting.rules: fractions quotients shifted_quotients
+rewriting.rules: logged saturation logmoves complements gaps logsums logarithms powers inverses
+rewriting.rules: totals fractions quotients shifted_quotients
 rewriting.rules: stability indexing_rules library_forms composed_rules .
 rewriting: stable bypassed variable_clients function_graph users_rewrites rewrite_groups
 rewriting: theano_tags selection .
 
 updates
 autodiff: batching differences
-ops.ifelse: conditional branches
+ops.ifelse: branches
 autodiff: masks singular guards backward ifelse_gradient
 ops.scan: loop sequence_rows
 autodiff: scan_saved scan_choices scan_gradient

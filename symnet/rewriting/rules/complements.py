@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -22,8 +24,9 @@ from symnet.ops.arithmetic import (
 )
 from symnet.ops.elementwise import Cast
 from symnet.ops.functions import exp, softplus, tanh
+from symnet.ops.ifelse.conditional import IfElse, ifelse
 from symnet.ops.joining import Join
-from symnet.ops.tails import log1mexp, log1mexp_exp, log_cosh
+from symnet.ops.tails import log1mexp, log1mexp_exp, log_cosh, logaddexp
 from symnet.rewriting.patterns import number
 from symnet.rewriting.rules.logged import (
     Logged,
@@ -36,7 +39,7 @@ from symnet.rewriting.rules.logged import (
     scaled_log,
     small_constant,
 )
-from symnet.rewriting.rules.logmoves import MOVES, moved_logs
+from symnet.rewriting.rules.logmoves import MOVES, branches_of, moved_logs
 from symnet.rewriting.rules.saturation import Affine, affine_of, log_of_tail
 
 
@@ -90,6 +93,8 @@ def _of_affine(form: Affine, budget: RewriteBudget) -> Logged | None:
         return scaled_log(Logged(make, under=True), abs(form.factor) / scale)
     if form.shift == 0:
         inner = log_of(form.base, budget) if form.factor > 0 else None
+    elif node.op == add and (mixed := _of_mixture(form, node, budget)) is not None:
+        return mixed
     elif form.shift == -form.factor > 0:
         inner = _one_minus(form.base, node, budget)
     else:
@@ -104,19 +109,26 @@ def _of_affine(form: Affine, budget: RewriteBudget) -> Logged | None:
         ]
         known = [one for one in parts if one is not None]
         return moved_logs(node, form.base, known) if len(known) == count else None
-    return _of_choice(form, node, budget) if node.op == switch else None
+    if isinstance(node.op, IfElse):
+        branches = branches_of(form.base)
+        return _of_choice(form, node, branches, budget) if branches else None
+    is_switch = node.op == switch
+    return _of_choice(form, node, node.inputs[1:], budget) if is_switch else None
 
 
-def _of_choice(form: Affine, node: Apply, budget: RewriteBudget) -> Logged | None:
+def _of_choice(
+    form: Affine, node: Apply, sides: Sequence[Variable], budget: RewriteBudget
+) -> Logged | None:
     """The logarithm of what is affine in either of two."""
-    condition, *sides = node.inputs
+    choose: Any = switch if node.op == switch else ifelse
+    condition = node.inputs[0]
     forms = [affine_of(one).then(form.shift, form.factor) for one in sides]
     found = [_of_affine(one, budget) for one in forms]
     if not any(found):
         return None
     parts = [a or plain(_written(b), signed=True) for a, b in zip(found, forms)]
     logs = [as_typed(one.make(), x) for one, x in zip(parts, sides)]
-    return joined_by(form.base, parts, lambda: node.applied_to(condition, *logs))
+    return joined_by(form.base, parts, lambda: choose(condition, *logs))
 
 
 def _written(form: Affine) -> Variable:
@@ -131,6 +143,9 @@ def _one_minus(v: Variable, node: Apply, budget: RewriteBudget) -> Logged | None
         return one_minus_exp(node.inputs[0], budget)
     if op in (sqr, pow, mul):
         return _complement_of_product(v, node, budget)
+    if (others := _other_part(node)) is not None:
+        whole = log_of(others, budget)
+        return whole if whole is not None and whole.risky else None
     if (odds := _reciprocal_odds(node)) is not None:
         level = log_of(odds, budget)
         if level is None or not (level.pure and level.risky):
@@ -181,6 +196,38 @@ def _opposite(v: Variable) -> Variable:
                 other = (negated(a), b) if k == 0 else (a, negated(b))
                 return node.applied_to(*other)
     return negated(v)
+
+
+def _other_part(node: Apply) -> Variable | None:
+    """b / (a + b), where the node makes a / (a + b)."""
+    below = node.inputs[1].owner if node.op == true_div else None
+    if below is None or below.op != add or number(node.inputs[0]) is not None:
+        return None
+    for a, b in (below.inputs, below.inputs[::-1]):
+        if a is node.inputs[0]:
+            return true_div(b, node.inputs[1])
+    return None
+
+
+def _of_mixture(form: Affine, node: Apply, budget: RewriteBudget) -> Logged | None:
+    """The logarithm of 1 - (c p + d q), where c + d is 1 and p and q reach one."""
+    parts = [affine_of(x).then(0.0, form.factor) for x in node.inputs]
+    left = form.shift + sum(part.factor + part.shift for part in parts)
+    if abs(left) > np.finfo(form.base.type.dtype).eps / 2 * abs(form.shift):
+        return None
+    logs = [
+        _of_affine(Affine(-part.factor, part.factor, part.base), budget)
+        for part in parts
+        if part.factor < 0
+    ]
+    known = [one for one in logs if one is not None and one.pure]
+    if len(known) < 2:
+        return None
+    under = all(one.under for one in known)
+    return Logged(
+        lambda: logaddexp(known[0].make(), known[1].make()),
+        over=any(one.over for one in known), under=under,
+    )  # fmt: skip
 
 
 def _reciprocal_odds(node: Apply) -> Variable | None:

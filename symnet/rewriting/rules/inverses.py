@@ -2,7 +2,8 @@
 
 arcsinh(a), arccosh(a)  are  log(2 a), where a is large: log(a) does not overflow
 arctanh(a)              is   (log(1 + a) - log(1 - a)) / 2, where 1 - a is known by itself
-arctanh(tanh(x))        is   x, and so is arcsinh(sinh(x))
+arctanh(tanh(x))        is   x, and so is arcsinh(sinh(x)); arctanh(2 sigmoid(x) - 1) is x / 2
+arccosh(1 + t)          is   2 arcsinh(sqrt(t / 2)), as of hyperbolic distances
 """
 
 from __future__ import annotations
@@ -11,12 +12,21 @@ import math
 
 from symnet.graph.types import FLOATS
 from symnet.graph.variables import Variable
-from symnet.ops.arithmetic import add, minimum, mul, sub, switch
+from symnet.ops.arithmetic import add, minimum, mul, sqrt, sub, switch
 from symnet.ops.comparison import gt
-from symnet.ops.functions import arccosh, arcsinh, arctanh, log1p, sinh, tanh
-from symnet.rewriting.patterns import Match, Rule
+from symnet.ops.functions import (
+    arccosh,
+    arcsinh,
+    arctanh,
+    log1p,
+    sigmoid,
+    sinh,
+    tanh,
+)
+from symnet.rewriting.patterns import Match, Rule, number
 from symnet.rewriting.rules.complements import complement
 from symnet.rewriting.rules.logged import RewriteBudget, as_wide, pure_log_of
+from symnet.rewriting.rules.saturation import affine_of
 
 
 def _of_large(match: Match) -> Variable | None:
@@ -45,6 +55,11 @@ def _arctanh(match: Match) -> Variable | None:
         return None
     if a.owner is not None and a.owner.op == tanh:
         return a.owner.inputs[0]
+    part = affine_of(a)
+    made = part.base.owner
+    ends = (part.shift, part.factor) in ((-1.0, 2.0), (1.0, -2.0))
+    if made is not None and made.op == sigmoid and ends:  # tanh(x / 2), or minus that
+        return mul(made.inputs[0], part.factor / 4)
     rest = complement(a, RewriteBudget())
     if pure_log_of(a) is None or rest is None or not rest.risky or rest.shifts:
         return None
@@ -52,7 +67,22 @@ def _arctanh(match: Match) -> Variable | None:
     return half
 
 
+def _of_one_and_more(match: Match) -> Variable | None:
+    """arccosh(1 + t), of which a small t keeps its digits."""
+    node = match.node
+    if match.out.type.dtype not in FLOATS or node.inputs[0].type != match.out.type:
+        return None
+    a = node.inputs[0].owner
+    if a is None or a.op != add:
+        return None
+    for one, t in (a.inputs, a.inputs[::-1]):
+        if number(one) == 1 and one.type.ndim == 0:
+            return mul(arcsinh(sqrt(mul(t, 0.5))), 2)
+    return None
+
+
 INVERSES = [
+    Rule("arccosh_of_one_and_more", arccosh, _of_one_and_more),
     Rule("arcsinh_of_exponentials", arcsinh, _of_large),
     Rule("arccosh_of_exponentials", arccosh, _of_large),
     Rule("arctanh_of_what_saturates", arctanh, _arctanh),

@@ -12,6 +12,7 @@ from symnet.ops.arithmetic import (
     absolute,
     add,
     log,
+    maximum,
     mul,
     neg,
     pow,
@@ -19,10 +20,13 @@ from symnet.ops.arithmetic import (
     sqr,
     sqrt,
     sub,
+    switch,
     true_div,
 )
+from symnet.ops.barriers import zero_grad
 from symnet.ops.base import constant
 from symnet.ops.bessel_tails import bessel_ratio, log_i0, log_iv
+from symnet.ops.comparison import gt
 from symnet.ops.elementwise import Elementwise
 from symnet.ops.functions import (
     cosh,
@@ -56,6 +60,8 @@ from symnet.rewriting.rules.complements import (
 from symnet.rewriting.rules.logged import (
     Logged,
     RewriteBudget,
+    as_typed,
+    as_wide,
     form,
     joined_by,
     log_of,
@@ -64,7 +70,7 @@ from symnet.rewriting.rules.logged import (
     power_taken_out,
     shifted,
 )
-from symnet.rewriting.rules.logsums import is_shifted, log_sum
+from symnet.rewriting.rules.logsums import clipped_to_finite, is_shifted, log_sum, split
 from symnet.rewriting.rules.saturation import affine_of
 
 # ---- exponentials and what is made of them
@@ -159,7 +165,8 @@ def _positive(node: Apply, v: Variable, budget: RewriteBudget) -> Logged:
 
 @form(absolute)
 def _nonnegative(node: Apply, v: Variable, budget: RewriteBudget) -> Logged:
-    return plain(v)
+    inner = log_of(node.inputs[0], budget)
+    return inner if inner is not None and inner.pure else plain(v)
 
 
 # ---- products and powers
@@ -180,12 +187,18 @@ def _product(node: Apply, v: Variable, budget: RewriteBudget) -> Logged | None:
         return None
     # One factor of unknown sign decides about that of the product.
     a, b = a or plain(left, signed=True), b or plain(right, signed=True)
-    if (a.signed or b.signed) and (a.scaled or b.scaled):
+    if (a.signed or b.signed) and (a.scaled or b.scaled) and not _whole(a, b):
         return _product_of_any_sign(node, a, b)
     if a.signed and b.signed:
         return None
     join = add if node.op == mul else sub
     return joined_by(v, [a, b], lambda: _joined(join, a.make(), b.make()))
+
+
+def _whole(a: Logged, b: Logged) -> bool:
+    """Whether one is a difference whose logarithm is known, and the other is positive."""
+    signed = [one for one in (a, b) if one.signed]
+    return len(signed) == 1 and signed[0].scaled is not None and not signed[0].shifts
 
 
 def _product_of_any_sign(node: Apply, a: Logged, b: Logged) -> Logged:
@@ -309,6 +322,22 @@ def _log1p(match: Match) -> Variable | None:
     return log_sum([constant(0), found.make()])
 
 
+def _log1p_by_shift(match: Match) -> Variable | None:
+    """log(1 + w exp(a)), for w of any sign: the power is taken out where it is large."""
+    (v,) = match.node.inputs
+    if match.out.type.dtype not in FLOATS or v.type.dtype != match.out.type.dtype:
+        return None
+    weight, scale = split(v, RewriteBudget())
+    if weight is None or scale is None or not scale.over:
+        return None
+    level = as_wide(scale.make(), v)
+    top: Variable = clipped_to_finite(zero_grad(maximum(level, 0)))
+    rest = mul(weight, exp(sub(level, top)))
+    # Where nothing is taken out, what is small keeps its digits.
+    found = switch(gt(top, 0), log(add(exp(neg(top)), rest)), log1p(rest))
+    return as_typed(add(found, top), match.out)
+
+
 LOGARITHMS = [
     Rule("log_of_exponentials", log, _log),
     Rule("log2_of_exponentials", log2, _log_to_base(2)),
@@ -318,4 +347,7 @@ LOGARITHMS = [
 
 # These are right, but they may not be used over and over: the algebra hides that a power
 # is taken out already.
-SHIFTS = [Rule("log_of_weighted_exponentials", log, _log_by_shift)]
+SHIFTS = [
+    Rule("log_of_weighted_exponentials", log, _log_by_shift),
+    Rule("log1p_of_weighted_exponentials", log1p, _log1p_by_shift),
+]

@@ -39,6 +39,7 @@ class Logged:
     shifts: the logarithm is that of another sum, from which the largest power was taken.
     scaled: builds t and s, of which the variable is t exp(s), where its sign is not known
         and t does neither over- nor underflow.
+    smooth: t has the derivatives of the variable, also where that is zero.
     """
 
     make: Callable[[], Variable]
@@ -48,6 +49,7 @@ class Logged:
     zero: bool = False
     shifts: bool = False
     scaled: Callable[[], tuple[Variable, Variable]] | None = None
+    smooth: bool = False
 
     @property
     def risky(self) -> bool:

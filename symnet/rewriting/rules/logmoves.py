@@ -12,6 +12,7 @@ from symnet.ops.alloc import Alloc
 from symnet.ops.arithmetic import log, maximum, minimum, mul, second, switch
 from symnet.ops.diagonal import Diagonal
 from symnet.ops.elementwise import Cast
+from symnet.ops.ifelse.conditional import IfElse, ifelse
 from symnet.ops.joining import Join, Split
 from symnet.ops.nnet.classification import Pick
 from symnet.ops.reshape import Reshape
@@ -109,6 +110,36 @@ def _written(node: Apply, v: Variable, budget: RewriteBudget) -> Logged | None:
 @form(switch)
 def _switch(node: Apply, v: Variable, budget: RewriteBudget) -> Logged | None:
     return _of_all(node, v, budget, 1, 3)
+
+
+@form(IfElse)
+def _ifelse(node: Apply, v: Variable, budget: RewriteBudget) -> Logged | None:
+    operands = branches_of(v)
+    parts = operands and _of_parts(operands, budget)
+    if not operands or not parts:
+        return None
+
+    def make() -> Variable:
+        yes, no = (as_wide(one.make(), x) for one, x in zip(parts, operands))
+        found: Variable = ifelse(node.inputs[0], yes, no)
+        return found
+
+    return joined_by(v, parts, make)
+
+
+def branches_of(v: Variable) -> list[Variable] | None:
+    """What v is either of, where the branches of an IfElse are what it was given, as
+    `ifelse` makes them."""
+    node = v.owner
+    assert node is not None
+    place, op = v.index or 0, node.op
+    _, *given = op.split_inputs(node.inputs)
+    found = []
+    for graph, values in zip((op.then_graph, op.else_graph), given):
+        if graph.outputs[place] not in graph.inputs:
+            return None
+        found.append(values[graph.inputs.index(graph.outputs[place])])
+    return found
 
 
 def _of_all(

@@ -18,24 +18,26 @@ from symnet.ops.arithmetic import (
     minimum,
     mul,
     neg,
+    pow,
+    sqr,
     sub,
+    switch,
     true_div,
 )
 from symnet.ops.barriers import Barrier, zero_grad
 from symnet.ops.base import constant
+from symnet.ops.comparison import eq
 from symnet.ops.cumulative import Cumulative
 from symnet.ops.elementwise import Cast, cast
-from symnet.ops.functions import exp, sigmoid, softplus, tanh
+from symnet.ops.functions import exp, softplus
 from symnet.ops.linalg.products import Dot
 from symnet.ops.nnet.logcumsumexp import LogCumSumExp
 from symnet.ops.nnet.logsumexp import LogSumExp
 from symnet.ops.reduce import Reduce, restore_axes, top_over
 from symnet.ops.reduce import sum as sum_over
 from symnet.ops.shape import DimShuffle
-from symnet.ops.special import erf, erfc
 from symnet.ops.tails import (
     log1mexp,
-    log_erf_gap,
     logaddexp,
 )
 from symnet.rewriting.patterns import number
@@ -45,6 +47,7 @@ from symnet.rewriting.rules.complements import (
     log_of_affine,
     shaped_as,
 )
+from symnet.rewriting.rules.gaps import between_bounds, between_sigmoids
 from symnet.rewriting.rules.logged import (
     Logged,
     RewriteBudget,
@@ -53,9 +56,9 @@ from symnet.rewriting.rules.logged import (
     joined_by,
     log_of,
     negated,
+    power_taken_out,
     small_constant,
 )
-from symnet.rewriting.rules.saturation import affine_of
 
 MOST_TERMS = 12  # of a sum, that are looked at one by one
 # How much of a maximum is looked at: that of so many terms, and what stands around it.  Less
@@ -66,6 +69,8 @@ MOST_OPERANDS = 8 * MOST_TERMS
 def is_shifted(v: Variable) -> bool:
     """Whether `v` is x minus something that is at least x: exp(v) is at most 1."""
     node = v.owner
+    if node is not None and node.op == minimum and number(node.inputs[1]) is not None:
+        node = node.inputs[0].owner
     if node is None or node.op not in (sub, neg):
         return False
     level = node.inputs[0] if node.op == sub else None
@@ -85,6 +90,10 @@ def is_shifted(v: Variable) -> bool:
             stack.append(made.inputs[0])
         elif made.op == maximum:
             stack += made.inputs
+        elif made.op == switch and number(made.inputs[1]) == -math.inf:
+            stack.append(
+                made.inputs[2]
+            )  # as `weighed_powers` leaves out what is masked
         elif made.op == minimum:
             stack += [
                 x
@@ -201,7 +210,7 @@ def _sub(node: Apply, v: Variable, budget: RewriteBudget) -> Logged | None:
     left, right = node.inputs
     if _are_ones(left) and (rest := complement(right, budget)) is not None:
         return shaped_as(left, rest)
-    gap = _between_sigmoids(left, right) or _between_bounds(left, right)
+    gap = between_sigmoids(left, right) or between_bounds(left, right)
     if gap is not None:
         return gap
     a, b = log_of(left, budget), log_of(right, budget)
@@ -263,71 +272,6 @@ def log_difference(a: Any, b: Any) -> Variable:
     return add(a, log1mexp(sub(b, a) if number(b) != 0 else negated(a)))
 
 
-def _between_sigmoids(left: Variable, right: Variable) -> Logged | None:
-    """The logarithm of sigmoid(a) - sigmoid(b), or of tanh(a) - tanh(b).
-
-    sigmoid(a) - sigmoid(b) = sigmoid(a) sigmoid(-b) (1 - exp(b - a)), and tanh(a) is
-    2 sigmoid(2 a) - 1."""
-    if left.owner is None or right.owner is None or left.owner.op != right.owner.op:
-        return None
-    op, (a,), (b,) = left.owner.op, left.owner.inputs[:1], right.owner.inputs[:1]
-    if op not in (sigmoid, tanh):
-        return None
-
-    def make() -> Variable:
-        gap, top, bottom = _gap(b, a), a, b
-        if op == tanh:
-            gap, top, bottom = mul(gap, 2), mul(a, 2), mul(b, 2)
-        tails: Any = neg(add(softplus(negated(top)), softplus(bottom)))
-        whole = add(tails, log1mexp(gap))
-        return add(whole, math.log(2)) if op == tanh else whole
-
-    return Logged(make, under=True, signed=True, zero=True)
-
-
-def _between_bounds(left: Variable, right: Variable) -> Logged | None:
-    """The logarithm of erf(a) - erf(b), or of what has it in it, as the normal
-    distribution's (1 + erf(x / sqrt(2))) / 2 at two bounds."""
-    one, other = affine_of(left), affine_of(right)
-    ends = one.base.owner, other.base.owner
-    if one.factor != other.factor or one.shift != other.shift:
-        return None
-    if any(end is None or end.op not in (erf, erfc) for end in ends):
-        return None
-    (a, above), (b, below) = (
-        (end.inputs[0], end.op == erf) for end in ends if end is not None
-    )
-    if above != below:
-        return None
-    factor = one.factor if above else -one.factor
-    if factor < 0:
-        a, b = b, a
-    return Logged(
-        lambda: add(log_erf_gap(a, b), math.log(abs(factor))),
-        under=True, signed=True, zero=True,
-    )  # fmt: skip
-
-
-def _gap(b: Variable, a: Variable) -> Variable:
-    """b - a; where both are one variable and a number, the numbers' difference."""
-    (x, c), (y, d) = _without_shift(b), _without_shift(a)
-    if x is y:
-        return constant(c - d)
-    return sub(b, a)
-
-
-def _without_shift(v: Variable) -> tuple[Variable, float]:
-    """x and c, where v is x + c and c a number."""
-    node = v.owner
-    if node is not None and node.op in (add, sub):
-        x, c = node.inputs
-        if number(c) is None and node.op == add:
-            x, c = c, x
-        if isinstance(number(c), (int, float)) and c.type.ndim == 0:
-            return x, float(number(c)) * (1 if node.op == add else -1)
-    return v, 0.0
-
-
 # ---- reductions and products of matrices
 
 
@@ -368,8 +312,7 @@ def _sum(
 
     def scaled() -> tuple[Variable, Variable]:
         level = cast(as_wide(scale.make(), x), dtype)
-        top = top_of(level, axes)
-        powers = exp(sub(level, restore_axes(top, axes)))
+        powers, top = weighed_powers(weight, level, axes)
         return sum_over(mul(weight, powers), axis=list(axes)), top
 
     return _by_scale(scaled, scale.over, scale.under)
@@ -382,6 +325,11 @@ def split(v: Variable, budget: RewriteBudget) -> tuple[Variable | None, Logged |
     if found is not None and found.pure and found.risky:
         return None, found
     node = v.owner
+    if found is not None and node is not None and node.op == sub and found.smooth:
+        factor, power = power_taken_out(v, found)
+        return factor, None if power is None else Logged(lambda: power, under=True)
+    if (even := _whole_power(v, budget)) is not None:
+        return even
     if node is None or node.op not in (mul, true_div) or budget.left < 0:
         return v, None
     (weight, scale), (other, below) = (split(x, budget) for x in node.inputs)
@@ -407,6 +355,25 @@ def split(v: Variable, budget: RewriteBudget) -> tuple[Variable | None, Logged |
     ), total
 
 
+def _whole_power(
+    v: Variable, budget: RewriteBudget
+) -> tuple[Variable, Logged | None] | None:
+    """`split` of x**2 and the like, where x is of any sign: (w exp(a))**2 is w**2 exp(2 a)."""
+    node = v.owner
+    if node is None or node.op not in (sqr, pow) or budget.left < 0:
+        return None
+    times = 2 if node.op == sqr else number(node.inputs[1])
+    if times not in (2, 3, 4, 6, 8) or v.type.ndim != node.inputs[0].type.ndim:
+        return None
+    weight, level = split(node.inputs[0], budget)
+    if weight is None or level is None:
+        return None
+    scale = level
+    return node.applied_to(weight, *node.inputs[1:]), replace(
+        scale, make=lambda: mul(scale.make(), times)
+    )
+
+
 def weighted(x: Variable, budget: RewriteBudget) -> tuple[Variable, Logged] | None:
     """A weight that is not 1 and a factor that is not 1, whose product is x."""
     weight, scale = split(x, budget)
@@ -418,6 +385,17 @@ def top_of(level: Any, axes: Sequence[int]) -> Variable:
     depend on what is taken out.  An infinite one is not taken out."""
     top: Any = zero_grad(top_over(level, axes))
     return clipped_to_finite(top)
+
+
+def weighed_powers(
+    weight: Variable, level: Any, axes: Sequence[int]
+) -> tuple[Variable, Variable]:
+    """exp(level - top) and top, the largest level of a weight other than zero: beside one
+    that is masked the others would underflow."""
+    top = top_of(switch(eq(weight, 0), -math.inf, level), axes)
+    # What is masked may be larger; zero times infinity would be NaN.
+    most = math.floor(math.log(np.finfo(level.type.dtype).max))
+    return exp(minimum(sub(level, restore_axes(top, axes)), most)), top
 
 
 def clipped_to_finite(top: Variable) -> Variable:
@@ -438,27 +416,68 @@ def _running(node: Apply, v: Variable, budget: RewriteBudget) -> Logged | None:
 
 @form(Dot)
 def _dot(node: Apply, v: Variable, budget: RewriteBudget) -> Logged | None:
-    """exp(x) times a matrix: the largest x of each row (or column) is taken out."""
+    """w exp(x) times a matrix: the largest x of each row (or column) is taken out."""
     left, right = node.inputs
     if left.type.dtype != right.type.dtype:
         return None
+    both = log_of(left, budget), log_of(right, budget)
+    known = [one for one in both if one is not None and one.pure and one.risky]
+    if len(known) == 2 and 1 in (left.type.ndim, right.type.ndim):
+        return _dot_of_powers(node, *known)
+    if len(known) == 2:
+        one, other = known
+        return _by_scale(
+            lambda: _doubly_scaled_dot(node, one.make(), other.make()),
+            one.over or other.over, one.under or other.under, signed=False,
+        )  # fmt: skip
     for x, first in ((left, True), (right, False)):
-        scale = log_of(x, budget)
-        if scale is not None and scale.risky and scale.pure:
+        weight, scale = split(x, budget)
+        if scale is not None:
             return _by_scale(
-                lambda: _scaled_dot(node, scale.make(), first),  # noqa: B023
+                lambda: _scaled_dot(node, weight, scale.make(), first),  # noqa: B023
                 scale.over, scale.under,
             )  # fmt: skip
     return None
 
 
-def _scaled_dot(node: Apply, level: Variable, first: bool) -> tuple[Variable, Variable]:
+def _dot_of_powers(node: Apply, one: Logged, other: Logged) -> Logged:
+    """exp(x) times exp(y), of which one is a vector: log(sum(exp(x + y)))."""
+    left, right = node.inputs
+    rank = max(left.type.ndim, right.type.ndim)
+    axis = rank - 1 if right.type.ndim == 1 else rank - 2
+
+    def make() -> Variable:
+        a, b = as_wide(one.make(), left), as_wide(other.make(), right)
+        if left.type.ndim == 1 < rank:
+            a = restore_axes(a, [1])
+        return LogSumExp([axis])(add(a, b))
+
+    return Logged(make, one.over or other.over, one.under or other.under)
+
+
+def _doubly_scaled_dot(
+    node: Apply, one: Variable, other: Variable
+) -> tuple[Variable, Variable]:
+    """exp(x) times exp(y), two matrices: the largest x of each row and the largest y of
+    each column are taken out."""
+    a, b = map(as_wide, (one, other), node.inputs)
+    rows, columns = (restore_axes(top_of(v, [k]), [k]) for v, k in ((a, 1), (b, 0)))
+    return node.op(exp(sub(a, rows)), exp(sub(b, columns))), add(rows, columns)
+
+
+def _scaled_dot(
+    node: Apply, weight: Variable | None, level: Variable, first: bool
+) -> tuple[Variable, Variable]:
     left, right = node.inputs
     x = left if first else right
     level = as_wide(level, x)
     axis = x.type.ndim - 1 if first else max(x.type.ndim - 2, 0)
-    top: Any = top_of(level, [axis])
-    powers = exp(sub(level, restore_axes(top, [axis])))
+    if weight is None:
+        top: Any = top_of(level, [axis])
+        powers = exp(sub(level, restore_axes(top, [axis])))
+    else:
+        powers, top = weighed_powers(weight, level, [axis])
+        powers = mul(weight, powers)
     product = node.op(powers, right) if first else node.op(left, powers)
     # Rows keep their place in front, columns behind.
     if first and right.type.ndim == 2 and top.type.ndim:

@@ -38,7 +38,6 @@ from symnet.ops.functions import cosh, exp, expm1, sigmoid, sinh, softplus, tanh
 from symnet.ops.linalg.products import Dot
 from symnet.ops.nnet.logsumexp import LogSumExp
 from symnet.ops.nnet.softmax import Softmax
-from symnet.ops.reduce import restore_axes
 from symnet.ops.reduce import sum as sum_over
 from symnet.ops.shape import DimShuffle, dimshuffle
 from symnet.ops.special import PER_ROOT_PI, erfc, erfcx, i0, i1, iv, ive
@@ -53,7 +52,7 @@ from symnet.rewriting.rules.logged import (
     negated,
     pure_log_of,
 )
-from symnet.rewriting.rules.logsums import log_sum, terms_of, top_of, weighted
+from symnet.rewriting.rules.logsums import log_sum, terms_of, weighed_powers, weighted
 from symnet.rewriting.rules.powers import joined_powers
 from symnet.rewriting.rules.saturation import Affine, affine_of
 from symnet.rewriting.rules.totals import Total, moved, scaled, total_of
@@ -95,6 +94,8 @@ def _settled(fraction: Fraction, below: Variable, match: Match) -> bool:
             if found is not None:
                 _remove(fraction.above, above)
                 _remove(fraction.below, below)
+                if rule is _ratio:
+                    found = _with_the_rest(found, fraction)
                 fraction.above.append(found)
                 return True
     found = _alone(below)
@@ -103,6 +104,19 @@ def _settled(fraction: Fraction, below: Variable, match: Match) -> bool:
     _remove(fraction.below, below)
     fraction.above.append(found)
     return True
+
+
+def _with_the_rest(power: Variable, fraction: Fraction) -> Variable:
+    """What else above may overflow goes into the same exponential: in a a / b that of
+    a / b may be zero where a is infinite."""
+    if power.owner is None or power.owner.op != exp:
+        return power
+    for factor in list(fraction.above):
+        found = pure_log_of(factor)
+        if found is not None and found.over and not found.shifts:
+            _remove(fraction.above, factor)
+            power = exp(add(power.owner.inputs[0], found.make()))
+    return power
 
 
 def _remove(factors: list[Variable], factor: Variable) -> None:
@@ -426,7 +440,7 @@ def softmax_by_shift(match: Match) -> Variable | None:
         return None
     weight, scale = parts
     level, axes = as_wide(scale.make(), x), total.axes
-    powers: Any = mul(weight, exp(sub(level, restore_axes(top_of(level, axes), axes))))
+    powers: Any = mul(weight, weighed_powers(weight, level, axes)[0])
     whole = sum_over(powers, axis=list(axes), keepdims=True)
     return true_div(powers, whole)
 
