@@ -69,7 +69,7 @@ kernels.cpu.library: twister_draws draws
 kernels.cpu.library: numpy_loops matrix_functions ordering radix_sort fourier_steps
 kernels.cpu.library: running_code sparse_tiles sparse_steps dense_calls
 kernels.cpu.library: calls
-kernels.cpu.runtime: python_objects call_boundary
+kernels.cpu.runtime: python_objects apart call_boundary
 kernels: interface call_places stepwise
 kernels.reference: special_functions interpret_launch host_arrays numpy_library reference_device .
 kernels.cuda: cublas array_routines driver device_array array_library routine_work gemm_work

@@ -9,7 +9,7 @@ from dataclasses import field
 from operator import is_
 from typing import Any
 
-from symnet.compile.fitting import as_any, fit
+from symnet.compile.fitting import as_replacement, fit
 from symnet.compile.in_out import In, as_output
 from symnet.config import config
 from symnet.data_classes import dataclass
@@ -227,7 +227,7 @@ def warn_of_unused_givens(
     if not replace:
         return
     found = set(ancestors(written))
-    by_default = [getattr(v, "default_update", None) for v in found]
+    by_default = [_default_update(v) for v in found]
     found.update(ancestors([v for v in by_default if v is not None]))
     for variable in replace:
         if variable not in found:
@@ -254,8 +254,13 @@ def read_updates(updates: Pairs) -> dict[SharedVariable, Any]:
             )
         if target in found:
             raise ValueError(f"updates change {operand_text(target)} twice")
-        found[target] = as_any(value)
+        found[target] = as_replacement(value, target, "updated with")
     return found
+
+
+def _default_update(leaf: Variable) -> Variable | None:
+    update = getattr(leaf, "default_update", None)
+    return None if update is None else as_replacement(update, leaf, "updated with")
 
 
 def fit_updates(targets: Collection[SharedVariable], asked: Graph) -> Graph:
@@ -301,7 +306,7 @@ def add_default_updates(
         fresh: list[Variable] = []
         carried = carried_updates(pending.toposort())
         for leaf in pending.leaves():
-            update = getattr(leaf, "default_update", None)
+            update = _default_update(leaf)
             if (
                 not isinstance(leaf, SharedVariable)
                 or update is None
@@ -373,7 +378,7 @@ def read_states(
         state = _state(one)
         replace[one.variable] = state
         if one.update is not None:
-            changes[state] = as_any(one.update)
+            changes[state] = as_replacement(one.update, one.variable, "updated with")
         order.append((one, state))
     return order
 

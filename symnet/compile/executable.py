@@ -96,7 +96,8 @@ class Executable:
         """
         return with_ticket(self.uses, self.queue, partial(self._run, arrays))
 
-    def _run(self, arrays: Sequence[Array], ticket: Ticket) -> list[Any]:
+    def _run(self, given: Sequence[Array], ticket: Ticket) -> list[Any]:
+        arrays = self._apart(given, ticket)
         if len(self.native) == 1:
             (only,) = self.native
             try:
@@ -107,6 +108,18 @@ class Executable:
         known, last = self._before_last(arrays, ticket), self.native[-1]
         results, _ = last.run([known[v] for v in last.inputs], ticket)
         return self._results(results, known)
+
+    def _apart(self, arrays: Sequence[Array], ticket: Ticket) -> Sequence[Array]:
+        """The arguments, copied where they lie in what the call updates in place, as what
+        `get_value(borrow=True)` gave does: a call reads old values."""
+        values = [ticket.array(s) for s, use in self.uses.items() if use == WRITES]
+        written = [value for value in values if HOST.holds(value)]
+        return [
+            HOST.copy(array)
+            if HOST.holds(array) and any(HOST.overlap(array, w) for w in written)
+            else array
+            for array in arrays
+        ]
 
     def _results(
         self, computed: Sequence[Array], known: Mapping[Variable, Any]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from symnet.config import config
-from symnet.errors import message
+from symnet.errors import AsTensorError, message
 from symnet.graph.origin import capture, inherit
 from symnet.graph.traverse import ancestors, toposort
 from symnet.graph.types import TensorType
@@ -31,9 +31,18 @@ def as_any(value: Any) -> Variable:
     return as_tensor(value, truth=True)
 
 
+def as_replacement(value: Any, target: Variable, what: str) -> Variable:
+    """`value` as a variable.  Raises: AsTensorError, which says what it was meant for."""
+    try:
+        return as_any(value)
+    except AsTensorError as error:
+        text = f"{operand_text(target)} cannot be {what} what it got: {error}"
+        raise AsTensorError(message(text, cure="give an expression")) from None
+
+
 def fit(value: Any, target: Variable, what: str) -> Variable:
     """`value` as a variable that may stand for `target`.  Raises: TypeError."""
-    new = as_any(value)
+    new = as_replacement(value, target, what)
     old_type, new_type = target.type, new.type
     if not isinstance(old_type, TensorType) or not isinstance(new_type, TensorType):
         tensors = isinstance(old_type, TensorType) or isinstance(new_type, TensorType)

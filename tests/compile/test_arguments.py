@@ -357,3 +357,19 @@ def test_no_default_updates_is_a_truth_value_or_a_list():
         symnet.function([], w, no_default_updates=w)
     f = symnet.function([], w, no_default_updates=[w])
     assert (f(), f()) == (0, 0)
+
+
+def test_what_is_no_expression_is_told_with_what_it_was_meant_for():
+    s, x = shared(np.zeros(3), name="s"), T.dvector("x")
+    with pytest.raises(
+        TypeError, match="s, float64 vector cannot be updated with .*None"
+    ):
+        function([], [], updates=[(s, None)])
+    with pytest.raises(TypeError, match="x, float64 vector cannot be given .*None"):
+        function([], x, givens={x: None})
+    s.default_update = "next"
+    with pytest.raises(TypeError, match="s, float64 vector cannot be updated .*'next'"):
+        function([], s)
+    s.default_update = np.ones(3)
+    function([], s)()
+    np.testing.assert_array_equal(s.get_value(), np.ones(3))

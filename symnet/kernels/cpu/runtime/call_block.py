@@ -180,6 +180,19 @@ def _number_words(argument: Argument) -> dict[str, int]:
     return {"numbers": how, "scalar": id(dtype.type), "low": low, "high": high}
 
 
+def _reach(
+    dtype: str, shape: Sequence[int], strides: Sequence[int] | None
+) -> dict[str, int]:
+    """Which bytes around its first element an array takes (`before`, `span`)."""
+    size = np.dtype(dtype).itemsize
+    if strides is None:
+        return {"span": size * math.prod(shape)}
+    ways = [s * (n - 1) for s, n in zip(strides, shape, strict=True)]
+    before = -sum(min(way, 0) for way in ways)
+    span = before + sum(max(way, 0) for way in ways) + size
+    return {"before": before, "span": span if math.prod(shape) else 0}
+
+
 class _Layout:
     """Words in the making.  Addresses of other parts are noted, and put in at the end."""
 
@@ -329,6 +342,7 @@ def _lay_arguments(layout: _Layout, arguments: Sequence[Argument]) -> None:
             kind=kind_word(a.dtype),
             rank=len(a.shape),
             flags=ALIGNED | (CONTIGUOUS if a.strides is None else 0),
+            **_reach(a.dtype, a.shape, a.strides),
             **_number_words(a),
         )
         for a in arguments
@@ -349,6 +363,7 @@ def _lay_cells(layout: _Layout, cells: Sequence[BlockCell]) -> None:
             kind=kind_word(cell.dtype),
             rank=len(cell.shape),
             flags=CONTIGUOUS | ALIGNED | (WRITEABLE if cell.use == WRITES else 0),
+            **_reach(cell.dtype, cell.shape, None),
             box=id(cell.store.box),
             words=cell.store.words.ctypes.data,
             queue=id(cell.store.queue),

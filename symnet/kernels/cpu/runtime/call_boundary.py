@@ -33,6 +33,7 @@ from symnet.kernels.cpu.jit.intrinsics import (
     store_i32,
 )
 from symnet.kernels.cpu.jit.native import in_background, lazily_compiled
+from symnet.kernels.cpu.runtime.apart import are_apart, note_versions
 from symnet.kernels.cpu.runtime.call_block import (
     AS_BOOLEAN,
     AS_FLOAT32,
@@ -190,6 +191,7 @@ def take_number(argument: int, record: int) -> int:
 def bind(block: int, arguments: int) -> int:
     """Set the bases by the arguments and the shared variables; 0 if anything differs."""
     bases = load(block, BlockWords.bases)
+    exchanged = 0
     for k in range(load(block, BlockWords.argument_count)):
         argument = load(arguments, k)
         record = load(block, BlockWords.arguments) + 8 * ArgumentWords.count * k
@@ -224,9 +226,13 @@ def bind(block: int, arguments: int) -> int:
         if load(words, StoreWords.version) != load(record, CellWords.version):
             if not fits(array, record):
                 return 0
-            store(record, CellWords.version, load(words, StoreWords.version))
+            exchanged = 1
         store(record, CellWords.array, array)
         store(bases, load(record, ArgumentWords.base), load(array, ArrayWords.data))
+    if not are_apart(block, exchanged):
+        return 0
+    if exchanged:
+        note_versions(block)
     return slide(block)
 
 

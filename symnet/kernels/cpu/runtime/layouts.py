@@ -83,6 +83,10 @@ class ExpectedWords(Record):
     dims: int
     strides: int  # address; 0: the flags say it
     flags: int
+    before: (
+        int  # bytes from the lowest element to the first, where strides are negative
+    )
+    span: int  # bytes from the lowest element to the end of the highest
 
 
 class ArgumentWords(ExpectedWords):

@@ -36,6 +36,8 @@ from time import sleep
 from types import FrameType
 from typing import Any, TypeVar
 
+import numpy as np
+
 from symnet.errors import message
 from symnet.kernels.cpu.jit.intrinsics import load
 from symnet.kernels.cpu.jit.intrinsics import store as write
@@ -51,6 +53,7 @@ from symnet.kernels.cpu.runtime.runner import (
     gate_words,
 )
 from symnet.kernels.cpu.runtime.store import Store, putting
+from symnet.kernels.memory import HOST, address
 
 T = TypeVar("T")
 Queue = list["Ticket"]
@@ -152,8 +155,9 @@ class Ticket:
         if self.hindrance() is not None:
             self.arrays = None
             return False
+        lent_twice = in_common(self.arrays)
         for store, use in self.uses.items():
-            if use == WRITES and self.is_read(store):
+            if use == WRITES and (store in lent_twice or self.is_read(store)):
                 copy = store.memory.copy(store.array)
                 store.put(copy)
                 self.arrays[store] = copy
@@ -258,6 +262,24 @@ class Ticket:
         found = [(s, self.array(s)) for s, use in self.uses.items() if use != READS]
         now = map(itemgetter(0), [store.box for store, _ in found])
         return map(is_not, now, [array for _, array in found])
+
+
+def in_common(arrays: Mapping[Store, Any]) -> set[Store]:
+    """The stores whose array has memory in common with that of another: both were lent it
+    (`borrow=True`), and neither is to see what is written to the other."""
+    places = [
+        (address(array), array.nbytes, k)
+        for k, (store, array) in enumerate(arrays.items())
+        if store.memory is HOST and isinstance(array, np.ndarray) and array.nbytes
+    ]
+    stores, found = list(arrays), set()
+    end, last = 0, 0  # of the array that reaches furthest so far
+    for start, size, k in sorted(places):
+        if start < end:
+            found |= {stores[k], stores[last]}
+        if start + size > end:
+            end, last = start + size, k
+    return found
 
 
 class Conflict(Exception):
