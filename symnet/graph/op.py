@@ -202,6 +202,11 @@ class Op:
             )
         )
 
+    def meant(self, inputs: Vars) -> Vars | None:
+        """The results as expressions of the inputs, where the op stands for these and
+        nothing else, their gradients included; None for an op of its own."""
+        return None
+
     def do_constant_folding(self, node: Apply) -> bool:
         """Whether a node of constants may be computed once, while compiling."""
         return self.foldable

@@ -156,6 +156,12 @@ class OpFromGraph(TensorOp):
         given = dict(zip(self.graph.inputs, inputs, strict=True))
         return clone_replace(self.graph.outputs, given)
 
+    def meant(self, inputs: Vars) -> Vars | None:
+        """See `Op.meant`: without overrides it is its graph."""
+        own = map(_is_default, (*self.pullbacks, *self.pushes))
+        plain = self._pattern is None and all(own)
+        return self.written_out(inputs) if plain else None
+
     # ---- gradients
 
     def connection_pattern(self, node: Apply | None = None) -> list[list[bool]]:

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from symnet.config import config
+from symnet.graph.op import Op
 from symnet.graph.origin import inherit
 from symnet.graph.testvalues import compute_test_values
-from symnet.graph.traverse import Graph, clone_replace, toposort
+from symnet.graph.traverse import Graph, clone_replace, toposort, written_out
 from symnet.graph.variables import Apply, Variable, make_variable
 from symnet.ops.arithmetic import log, sqrt
 from symnet.ops.elementwise import Elementwise
@@ -125,10 +126,11 @@ def stable_forms(
     again = [_made_alike(v) for v in made]
     copies = _over_leaves(again, held)
     originals = {copy: v for v, copy in copies.items()}
-    found = _rewritten(Graph([], [copies.get(v, v) for v in again]), originals, STABLE)
+    plain = written_out([copies.get(v, v) for v in again])
+    found = _rewritten(Graph([], plain), originals, STABLE)
     if found is None:
         return {}
-    pairs = zip(made, again, found)
+    pairs = zip(made, plain, found)
     forms = {v: new for v, old, new in pairs if new is not old}
     if config.compute_test_value != "off":
         for node in toposort(forms.values(), blockers=held):
@@ -154,11 +156,12 @@ def _over_leaves(
 
 
 def may_change(order: Iterable[Apply]) -> bool:
-    """Whether there is anything that a rule could begin with."""
+    """Whether there is anything that a rule could begin with, or that may hold such."""
     return any(
         node.op in TELLING
         if isinstance(node.op, Elementwise)
         else isinstance(node.op, (Softmax, LogSoftmax))
+        or type(node.op).meant is not Op.meant
         for node in order
     )
 

@@ -15,7 +15,7 @@ import symnet.sparse as sparse
 import symnet.tensor as T
 from symnet import OpFromGraph, function
 from symnet.errors import NullTypeGradError, UnusedInputError
-from symnet.gradient import DisconnectedType, NullType, verify_grad
+from symnet.gradient import DisconnectedType, NullType, grad, verify_grad
 from symnet.tensor.shared_randomstreams import RandomStreams
 
 MODES = ("FAST_RUN", "FAST_COMPILE", "DebugMode")
@@ -297,3 +297,36 @@ def test_an_override_that_differentiates_sees_each_input_alone(inline, kind):
     slope = symnet.function([x], T.grad(op(x, x, T.exp(x)).sum(), x))
     value = np.array([0.5, -1.0])
     np.testing.assert_allclose(slope(value), 2 * value + np.exp(value))
+
+
+def test_gradients_are_stable_across_the_boundary() -> None:
+    """The logarithm outside, the exponentials inside, or in a graph within the graph."""
+    a, b, x = T.fmatrix(), T.fmatrix(), T.fmatrix("x")
+    exponentials = OpFromGraph([a], [T.exp(a)])
+    shares = OpFromGraph([b], [T.exp(b) / T.exp(b).sum(1, keepdims=True)])
+    within = OpFromGraph([a], [-T.log(shares(a))])
+    value = np.array([[200.0, 1.0, -300.0], [0.5, 0.25, 0.0]], "float32")
+    wide = value.astype("float64")
+    soft = np.exp(wide - wide.max(1, keepdims=True))
+    soft /= soft.sum(1, keepdims=True)
+    for cost, slope in (
+        (T.log(exponentials(x).sum(1)).sum(), soft),
+        (within(x)[:, 1].sum(), soft - np.array([0.0, 1.0, 0.0])),
+    ):
+        gradient = grad(cost, x)
+        second = grad((gradient * np.arange(3, dtype="float32")).sum(), x)
+        sums = (soft * np.arange(3)).sum(1, keepdims=True)
+        for mode in ("FAST_RUN", "FAST_COMPILE"):
+            found = function([x], [gradient, second], mode=mode)(value)
+            np.testing.assert_allclose(found[0], slope, rtol=1e-5, atol=1e-6)
+            want = soft * (np.arange(3) - sums)
+            np.testing.assert_allclose(found[1], want, rtol=1e-5, atol=1e-6)
+
+
+def test_an_override_keeps_its_gradient_beside_stable_forms() -> None:
+    a, x = T.dvector(), T.dvector("x")
+    op = OpFromGraph(
+        [a], [T.exp(a)], lop_overrides=lambda inputs, flows: [flows[0] * 7]
+    )
+    gradient = grad(T.log(op(x)).sum(), x)
+    np.testing.assert_allclose(function([x], gradient)(np.zeros(2)), [7.0, 7.0])

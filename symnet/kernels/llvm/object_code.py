@@ -161,6 +161,7 @@ def load_objects(
         return Library(again(), exports, imports or {})
 
 
+@cache
 def source_digest(*files: str) -> str:
     """A name for the present text of source files, for keys of what they generate."""
     text = hashlib.sha256()
