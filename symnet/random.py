@@ -21,8 +21,9 @@ from symnet.config import config
 from symnet.errors import message
 from symnet.graph.variables import Constant, Variable, operand_text
 from symnet.ops.arithmetic import add, log, maximum, minimum, mul, neg, sub, switch
+from symnet.ops.assertions import Assert
 from symnet.ops.base import as_tensor, constant
-from symnet.ops.comparison import gt, isinf, lt
+from symnet.ops.comparison import ge, gt, isinf, lt
 from symnet.ops.elementwise import cast
 from symnet.ops.functions import log1p
 from symnet.ops.indexing import getitem, set_subtensor, take
@@ -42,7 +43,7 @@ from symnet.ops.random.drawing import (
 from symnet.ops.random.integer_ranges import scale_bits
 from symnet.ops.random.mrg import PickFromUniform
 from symnet.ops.random.philox import PhiloxDraw, PhiloxVariates
-from symnet.ops.reduce import argmax
+from symnet.ops.reduce import all, argmax
 from symnet.ops.reshape import reshape
 from symnet.ops.shape import shape_padleft
 from symnet.ops.sizes import size_scalar, sizes_of
@@ -444,6 +445,12 @@ class RandomStream:
             uniform = self.uniform((wanted,), dtype="float64")
             pick = PickFromUniform(False, False)
             flat = pick(shape_padleft(cast(chances, "float64")), uniform, wanted)[0]
+            enough = Assert(
+                "choice: fewer elements have a probability above 0 than are to be drawn, or "
+                "their probabilities do not sum to 1",
+                ValueError,
+            )
+            flat = enough(flat, all(ge(flat, 0)))
         return reshape(flat, tuple(sizes))
 
     @remembered

@@ -458,6 +458,17 @@ def test_wrong_input() -> None:
         symnet.function([n], rng.choice(3, (n,), replace=False, p=[0.2, 0.3, 0.5]))(4)
 
 
+@pytest.mark.parametrize("mode", ["FAST_RUN", "FAST_COMPILE"])
+def test_a_choice_among_too_few_possible_ones_fails(mode: str) -> None:
+    p = T.dvector()
+    drawn = RandomStream(1).choice(3, (2,), replace=False, p=p)
+    draw = symnet.function([p], drawn, mode=mode)
+    assert sorted(draw(np.array([0.5, 0.0, 0.5]))) == [0, 2]
+    for chances in ([1.0, 0.0, 0.0], [np.nan, 0.5, 0.5], [0.2, 0.0, 0.0]):
+        with pytest.raises(ValueError, match="choice: fewer elements"):
+            draw(np.array(chances))
+
+
 def test_variates_have_their_own_counters() -> None:
     """A number depends on its position alone: a part is drawn as the whole is."""
     state = np.array([5, 6, 0], np.uint64)
