@@ -58,11 +58,14 @@ class Place:
 @dataclass(frozen=True, slots=True)
 class Task:
     """One step with its sizes: an arrangement of this device, the kernel (None: a routine
-    of a library), and a place for each pointer (None: not needed)."""
+    of a library), and a place for each pointer (None: not needed).
+
+    scratch: what it works in besides (None: the device finds that)."""
 
     arrangement: Any
     kernel: Kernel | None
     places: Sequence[Place | None]
+    scratch: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +224,9 @@ class Device(Protocol):
     def library(self, call: Call) -> tuple[Any, Kernel | None]:
         """How a call of a library is run, as the arrangement of a task whose places are
         those of the call's operands; with a kernel where that is a loop."""
+
+    def scratch_bytes(self, arrangement: Any) -> int:
+        """The memory that a task works in besides, where that may lie in the arena."""
 
     def load(
         self,

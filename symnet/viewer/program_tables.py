@@ -16,9 +16,8 @@ from symnet.compile.lower.program import (
     KernelLaunch,
     Program,
     every_instruction,
-    regions_of,
 )
-from symnet.compile.memory.arena import lifetimes
+from symnet.compile.memory.arena import lifetimes, moments_of
 from symnet.compile.plan.planner import Plan
 from symnet.compile.profile import Profile, row_of
 from symnet.graph.variables import Apply, describe
@@ -153,24 +152,6 @@ def entered(table: list[Any], value: Any) -> int:
 
 
 # ---- memory
-
-
-def moments_of(steps: Sequence[Instruction]) -> dict[Instruction, tuple[int, int]]:
-    """The first and last moment of each step, as `compile.memory.arena` counts them: what
-    is inside a step comes before its own end."""
-    found: dict[Instruction, tuple[int, int]] = {}
-
-    def walk(steps: Sequence[Instruction], moment: int) -> int:
-        for step in steps:
-            begin = moment
-            for body in regions_of(step):
-                moment = walk(body.steps, moment)
-            found[step] = begin, moment
-            moment += 1
-        return moment
-
-    walk(steps, 0)
-    return found
 
 
 def arena_record(program: Program, plan: Plan, memory: BufferNames) -> Record:

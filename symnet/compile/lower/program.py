@@ -382,6 +382,17 @@ def every_instruction(steps: Iterable[Instruction]) -> Iterator[Instruction]:
             yield from every_instruction(body.steps)
 
 
+def first_commit(program: Program) -> int:
+    """The number of the first step that writes shared memory (that of all steps if none
+    does).  What comes before may fail or be broken off."""
+    base = program.placement.base
+    for number, step in enumerate(program.steps):
+        for one in every_instruction([step]):
+            if any(base(v.buffer).kind == "shared" for v in one.outputs):
+                return number
+    return len(program.steps)
+
+
 def views_of(step: Instruction) -> Iterator[View]:
     """Every view that an instruction itself knows of."""
     yield from (*step.reads, *step.outputs)

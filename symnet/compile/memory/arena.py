@@ -44,6 +44,24 @@ def _live(
     return moment
 
 
+def moments_of(steps: Sequence[Instruction]) -> dict[Instruction, tuple[int, int]]:
+    """The first and last moment of each step, as `lifetimes` counts them: what is inside
+    a step comes before its own end."""
+    found: dict[Instruction, tuple[int, int]] = {}
+
+    def walk(steps: Sequence[Instruction], moment: int) -> int:
+        for step in steps:
+            begin = moment
+            for body in regions_of(step):
+                moment = walk(body.steps, moment)
+            found[step] = begin, moment
+            moment += 1
+        return moment
+
+    walk(steps, 0)
+    return found
+
+
 # What is lost between arrays matters from so many bytes on (more than a second cache), and
 # so large a part of what is needed.
 LOST_BYTES, LOST_PART = 2**20, 1 / 16
@@ -114,6 +132,29 @@ def room_for(
                 break
             offset = max(offset, end)
     return offset
+
+
+class Room:
+    """What is free of an arena while a step runs, between arrays that are packed.
+
+    bytes: of the arena, with what steps have been given beyond its arrays."""
+
+    def __init__(
+        self, lives: Mapping[Buffer, tuple[int, int]], sizes: Mapping[Buffer, int],
+        offsets: Mapping[Buffer, int], arena_bytes: int, alignment: int = LINE,
+    ) -> None:  # fmt: skip
+        self.bytes, self.alignment = arena_bytes, alignment
+        self._placed = sorted(
+            (offset, offset + -(-max(sizes[b], 1) // alignment) * alignment, *lives[b])
+            for b, offset in offsets.items()
+        )
+
+    def take(self, length: int, moments: tuple[int, int]) -> int:
+        """The offset of so many bytes that no array takes from the first to the last of
+        these moments."""
+        offset = room_for(length, *moments, self._placed)
+        self.bytes = max(self.bytes, offset + length)
+        return offset
 
 
 def _by_time(

@@ -25,9 +25,10 @@ from symnet.compile.lower.program import (
     Program,
     Region,
     every_instruction,
+    first_commit,
     regions_of,
 )
-from symnet.compile.memory.arena import lifetimes, pack
+from symnet.compile.memory.arena import Room, lifetimes, moments_of, pack
 from symnet.compile.memory.verify_placement import ProofFacts, verify
 from symnet.compile.plan.library_calls import bind_call
 from symnet.config import config
@@ -55,6 +56,9 @@ from symnet.lazy import cached_property
 from symnet.sizes.host_code import make_function
 from symnet.sizes.infer import SizeGuard
 
+SHARED_SCRATCH = (
+    2**20
+)  # bytes that all steps of a program have in common, in the caches
 SHAPES_TOLD = 12  # of a call's arguments and shared variables, in an error
 
 
@@ -347,7 +351,13 @@ class Binding:
         lives = planner.lifetimes
         self.sizes = {buffer: self._bytes(buffer) for buffer in lives}
         alignment = planner.device.memory.alignment
-        self.offsets, self.arena_bytes = pack(lives, self.sizes, alignment)
+        self.offsets, arena_bytes = pack(lives, self.sizes, alignment)
+        self.room = Room(lives, self.sizes, self.offsets, arena_bytes, alignment)
+        self.moments = (0, 0)  # of the step whose tasks are being made
+
+    @property
+    def arena_bytes(self) -> int:
+        return self.room.bytes
 
     @property
     def arena(self) -> dict[Buffer, tuple[int, int]]:
@@ -370,7 +380,10 @@ class Binding:
 
     def plan(self) -> Plan:
         program = self.program
-        tasks = [self._task(step) for step in program.steps]
+        tasks, moments = [], moments_of(program.steps)
+        for step in program.steps:
+            self.moments = moments[step]
+            tasks.append(self._task(step))
         loaded = self.device.load(
             tasks,
             self.arena_bytes,
@@ -397,7 +410,7 @@ class Binding:
         work = self._arrange(step)
         if step.split is not None and not work.full:
             return Repeat(1, self._tasks(step.split), None, None)
-        return Task(work, step.kernel, places)
+        return Task(work, step.kernel, places, self._scratch(work))
 
     def _choice(self, step: If) -> Choice:
         wanted = [True, True]
@@ -436,7 +449,13 @@ class Binding:
             self.arranged[call] = self.device.library(call)
         places = [self._place(v) if v is not None else None for v in operands]
         work, kernel = self.arranged[call]
-        return Task(work, kernel, places)
+        return Task(work, kernel, places, self._scratch(work))
+
+    def _scratch(self, work: Any) -> Place | None:
+        """Where a task works that needs much memory besides: among the arrays."""
+        needed = self.device.scratch_bytes(work)
+        few = needed <= SHARED_SCRATCH
+        return None if few else Place("arena", self.room.take(needed, self.moments))
 
     def _place(self, view: View) -> Place:
         """Where a view lies."""
@@ -453,17 +472,6 @@ class Binding:
 
     def _walk(self, row: MovingRow) -> Walk:
         return Walk(row.depth, self.number(row.step), row.slots, row.first)
-
-
-def first_commit(program: Program) -> int:
-    """The number of the first step that writes shared memory (that of all steps if none
-    does).  What comes before may fail or be broken off."""
-    base = program.placement.base
-    for number, step in enumerate(program.steps):
-        for one in every_instruction([step]):
-            if any(base(v.buffer).kind == "shared" for v in one.outputs):
-                return number
-    return len(program.steps)
 
 
 def shape_arguments(

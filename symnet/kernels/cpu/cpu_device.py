@@ -86,6 +86,9 @@ class Cpu:
     def library(self, call: Call) -> tuple[CallArrangement | Schedule, Kernel | None]:
         return bind(call, self.arrange)
 
+    def scratch_bytes(self, arrangement: Any) -> int:
+        return int(arrangement.scratch_bytes)
+
     def load(
         self,
         tasks: Sequence[AnyTask],

@@ -89,6 +89,9 @@ class Gpu:
     def library(self, call: Call) -> tuple[Call, Kernel | None]:
         return call, None
 
+    def scratch_bytes(self, arrangement: Any) -> int:
+        return 0  # its plans have their own
+
     def load(
         self,
         tasks: Sequence[AnyTask],

@@ -78,6 +78,9 @@ class ReferenceDevice:
     def library(self, call: Call) -> tuple[Call, Kernel | None]:
         return call, None
 
+    def scratch_bytes(self, arrangement: Any) -> int:
+        return 0
+
     def load(
         self,
         tasks: Sequence[AnyTask],

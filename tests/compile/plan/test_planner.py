@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.signal import convolve2d
 
 import symnet
 import symnet.tensor as T
 from symnet import function, grad, shared
 from symnet.compile.compiled_segment import PLANS_KEPT
+from symnet.compile.plan import planner
 from symnet.compile.plan.planner import shape_arguments
 from symnet.errors import ShapeError
+from symnet.kernels.cpu.runtime.step_table import leaf_tasks
 from symnet.kernels.llvm.object_code import statistics
 
 RNG = np.random.default_rng(0)
@@ -370,3 +373,40 @@ def test_a_function_without_work():
     empty = function([x], [T.tanh(x), x.sum(), T.dot(x, x)])(np.ones(0))
     assert [r.shape for r in empty] == [(0,), (), ()] and empty[1] == empty[2] == 0
     assert symnet.function([], T.constant(3.0))() == 3.0
+
+
+@pytest.mark.parametrize("mode", ["FAST_RUN", "DebugMode"])
+def test_steps_work_in_free_places_of_the_arena(monkeypatch, mode):
+    """What many bytes of a step's own lie in between its temporaries, whatever lives then."""
+    monkeypatch.setattr(planner, "SHARED_SCRATCH", 0)
+    rng = np.random.default_rng(3)
+    a, b = (rng.normal(size=(90, 70)).astype("float32") for _ in "ab")
+    pictures = rng.normal(size=(2, 3, 12, 12)).astype("float32")
+    filters = rng.normal(size=(4, 3, 3, 3)).astype("float32")
+    x, y, p = T.fmatrix("x"), T.fmatrix("y"), T.ftensor4("p")
+    kept = T.exp(x * 0.5)
+    first = T.dot(x.T, T.tanh(y))
+    states = symnet.scan(
+        lambda s: T.tanh(T.dot(s, first) * 0.01) + T.dot(s, first.T) * 0.01,
+        outputs_info=[T.dot(kept, first)],
+        n_steps=3,
+    )[0]
+    convolved = T.nnet.conv2d(p, T.constant(filters))
+    f = function(
+        [x, y, p], [states[-1], T.dot(kept.T, y), convolved, kept.sum()], mode=mode
+    )
+    found = f(a, b, pictures)
+    wide = a.astype("float64")
+    product = wide.T @ np.tanh(b)
+    state = np.exp(wide / 2) @ product
+    for _ in range(3):
+        state = np.tanh(state @ product * 0.01) + state @ product.T * 0.01
+    np.testing.assert_allclose(found[0], state, rtol=1e-3, atol=1e-3 * abs(state).max())
+    np.testing.assert_allclose(found[1], np.exp(wide / 2).T @ b, rtol=1e-4, atol=1e-4)
+    for k, m in np.ndindex(2, 4):
+        layers = [convolve2d(pictures[k, c], filters[m, c], "valid") for c in range(3)]
+        np.testing.assert_allclose(found[2][k, m], sum(layers), rtol=1e-4, atol=1e-4)
+    if mode == "FAST_RUN":
+        tasks = [t for plan in plans(f) for t in leaf_tasks(plan.tasks)]
+        needing = [t for t in tasks if t.arrangement.scratch_bytes]
+        assert needing and all(t.scratch is not None for t in needing)

@@ -85,7 +85,8 @@ class Assembly:
         self.bodies: list[StepList] = []
         leaves = list(leaf_tasks(tasks))
         # One piece for all steps, which come one after another.
-        needed = max((t.arrangement.scratch_bytes for t in leaves), default=0)
+        shared = [t for t in leaves if t.scratch is None]
+        needed = max((t.arrangement.scratch_bytes for t in shared), default=0)
         self.scratch = np.empty(needed + LINE if needed else 0, np.uint8)
         together = compile_kernels(
             [(t.kernel, t.arrangement.variant) for t in leaves if t.kernel],
@@ -159,7 +160,9 @@ class Assembly:
 
     def _fill(self, task: Task, start: int) -> None:
         work = task.arrangement
-        if work.scratch_bytes:
+        if task.scratch is not None:
+            self._point(start + work.scratch_slot, task.scratch)
+        elif work.scratch_bytes:
             self.words[start + work.scratch_slot] = aligned(self.scratch)
         if isinstance(work, CallArrangement):
             for word, routine in work.routines:
