@@ -169,7 +169,7 @@ tensor: nlinalg sharedvar utils raw_random shared_randomstreams slinalg sort sub
 tensor.nnet: abstract_conv blocksparse bn conv conv3d2d corr corr3d ctc neighbours nnet sigm
 tensor.nnet: spatialtf .
 tensor.signal: conv pool downsample .
-tensor: numpy_compositions array_api numpy_table numpy_calls .
+tensor: numpy_compositions array_api numpy_table numpy_ufuncs numpy_calls .
 sparse: .
 sparse: basic
 sparse.sandbox: sp2 .

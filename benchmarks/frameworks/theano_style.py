@@ -187,7 +187,8 @@ class TheanoStyle:
     def training(self, problem: Training) -> Program:
         shared, function = self.package.shared, self.package.function
         parameters = [shared(parameter) for parameter in problem.parameters]
-        data, labels = shared(problem.data), shared(problem.labels)
+        # As PyTorch's tensors do, they lie in the problem's own memory.
+        data, labels = (shared(a, borrow=True) for a in (problem.data, problem.labels))
         x, y = self.variable(problem.data), self.variable(problem.labels)
         index, size = self.tensor.lscalar(), problem.batch
         loss = problem.loss(self.names, parameters, x, y, *problem.constants)

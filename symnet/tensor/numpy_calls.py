@@ -22,13 +22,14 @@ from symnet.lazy import imported_when_called
 from symnet.ops.methods import method as attached
 from symnet.shared import SharedVariable
 
-TABLE = "symnet.tensor.numpy_table"  # it needs all modules of functions
 if TYPE_CHECKING:
-    from symnet.tensor.numpy_table import elementwise, function, reduction
+    from symnet.tensor.numpy_table import function
+    from symnet.tensor.numpy_ufuncs import elementwise, reduction
 else:
-    elementwise = imported_when_called(TABLE, "elementwise")
+    UFUNCS, TABLE = "symnet.tensor.numpy_ufuncs", "symnet.tensor.numpy_table"
+    elementwise = imported_when_called(UFUNCS, "elementwise")
+    reduction = imported_when_called(UFUNCS, "reduction")
     function = imported_when_called(TABLE, "function")
-    reduction = imported_when_called(TABLE, "reduction")
 
 
 @attached("__array_ufunc__")

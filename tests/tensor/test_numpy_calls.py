@@ -12,7 +12,8 @@ from scipy.special import expit
 import symnet
 import symnet.tensor as T
 from symnet.tensor.numpy_calls import Objects
-from symnet.tensor.numpy_table import ELEMENTWISE, FUNCTIONS, REDUCTIONS
+from symnet.tensor.numpy_table import FUNCTIONS
+from symnet.tensor.numpy_ufuncs import ELEMENTWISE, REDUCTIONS
 
 rng = np.random.default_rng(5)
 A = rng.uniform(0.2, 0.9, (3, 4))
