@@ -143,7 +143,7 @@ class Room:
         self, lives: Mapping[Buffer, tuple[int, int]], sizes: Mapping[Buffer, int],
         offsets: Mapping[Buffer, int], arena_bytes: int, alignment: int = LINE,
     ) -> None:  # fmt: skip
-        self.bytes, self.alignment = arena_bytes, alignment
+        self.bytes, self.last = arena_bytes, 0
         self._placed = sorted(
             (offset, offset + -(-max(sizes[b], 1) // alignment) * alignment, *lives[b])
             for b, offset in offsets.items()
@@ -151,10 +151,16 @@ class Room:
 
     def take(self, length: int, moments: tuple[int, int]) -> int:
         """The offset of so many bytes that no array takes from the first to the last of
-        these moments."""
-        offset = room_for(length, *moments, self._placed)
-        self.bytes = max(self.bytes, offset + length)
-        return offset
+        these moments: where it was last, if it may be, for that is in the caches."""
+        end = self.last + length
+        first, last = moments
+        if end > self.bytes or any(
+            begin < end and self.last < finish and since <= last and first <= until
+            for begin, finish, since, until in self._placed
+        ):
+            self.last = room_for(length, first, last, self._placed)
+        self.bytes = max(self.bytes, self.last + length)
+        return self.last
 
 
 def _by_time(
