@@ -123,14 +123,13 @@ def stable_forms(
     held = set(named)
     made = [v for node in order for v in node.outputs if v in held and v not in fixed]
     # A variable that is held fast is not looked into; a second one made alike is.
-    again = [_made_alike(v) for v in made]
+    again = written_out([_made_alike(v) for v in made], held)
     copies = _over_leaves(again, held)
     originals = {copy: v for v, copy in copies.items()}
-    plain = written_out([copies.get(v, v) for v in again])
-    found = _rewritten(Graph([], plain), originals, STABLE)
+    found = _rewritten(Graph([], [copies.get(v, v) for v in again]), originals, STABLE)
     if found is None:
         return {}
-    pairs = zip(made, plain, found)
+    pairs = zip(made, again, found)
     forms = {v: new for v, old, new in pairs if new is not old}
     if config.compute_test_value != "off":
         for node in toposort(forms.values(), blockers=held):

@@ -29,7 +29,7 @@ from tests.fuzz.spaces import (
 
 DIGITS = 640  # exp(-800) beside 1, and twice the step of differences
 MANY = 1000  # numbers of one leaf, beyond which digits take too long
-PATIENT = 20_000  # the same, where something is wrong already
+PATIENT = 50_000  # the same, where something is wrong already
 DIVIDES = "x = 0 ? 1 : tanh(x)/x"  # a form whose argument is divided by as it is
 TRIALS = 16  # evaluations with values that updates have made off by their last bits
 BITS = 8.0  # of which there are so many
