@@ -91,7 +91,7 @@ class Arange(PointOp):
         if isinstance(numbers[2], Constant) and numbers[2].data == 0:
             raise ValueError("arange: the step is 0")
         if len(values) == 3:
-            length = range_length(*(v.item() for v in values))
+            length = range_length(*values)
         return Apply(self, numbers, [make_variable(TensorType(self.dtype, (length,)))])
 
     def infer_sizes(self, node: Apply, inputs: Shapes, sizes: Sizes) -> Shapes | None:
@@ -122,13 +122,13 @@ class Arange(PointOp):
         return first + times * (second - first)
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
-        start, stop, step = (a.item() for a in arrays)
-        if step == 0:
+        if arrays[2] == 0:
             raise ValueError("arange: the step is 0")
         dtype = np.dtype(self.dtype)
         first = arrays[0].astype(dtype)
         distance = first + arrays[2].astype(dtype) - first
-        times = xp.arange(range_length(start, stop, step)).astype(dtype)
+        bounds = [np.asarray(a.item(), a.dtype) for a in arrays]
+        times = xp.arange(range_length(*bounds)).astype(dtype)
         return [(first + times * distance).astype(dtype)]
 
     def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
@@ -140,11 +140,19 @@ class Arange(PointOp):
         return [gradient, disconnected(), mul(gradient, times)]
 
 
-def range_length(start: float, stop: float, step: float) -> int:
-    """The number of steps from start before stop.  Integers are counted exactly."""
-    if all(isinstance(v, int) for v in (start, stop, step)):
-        return len(range(int(start), int(stop), int(step)))
-    return max(0, math.ceil((stop - start) / step))
+def range_length(*bounds: Any) -> int:
+    """The number of steps from start before stop.  Integers are counted exactly; floats in
+    their own dtype, as NumPy does: 0.3 / 0.1 of float32 is 3, and more in float64."""
+    numbers = [np.asarray(v)[()] for v in bounds]
+    if all(v.dtype.kind in "iub" for v in numbers):
+        return len(range(*map(int, numbers)))
+    with np.errstate(all="ignore"):
+        start, stop, step = (v if v.dtype.kind == "f" else int(v) for v in numbers)
+        steps = (stop - start) / step
+        if not np.isfinite(steps):  # beyond the range of a small dtype, or NaN
+            start, stop, step = map(float, numbers)
+            steps = (stop - start) / step
+    return max(0, math.ceil(steps))
 
 
 def _steps(start: Size, stop: Size, step: Size, forward: bool) -> Size:

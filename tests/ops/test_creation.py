@@ -13,6 +13,7 @@ from symnet.gradient import verify_grad
 from symnet.graph.types import TensorType
 from symnet.ops import creation as C
 from symnet.ops import operators  # noqa: F401  (attaches + to variables)
+from symnet.ops.base import constant
 from tests.helpers import run
 
 
@@ -77,6 +78,26 @@ def test_arange_of_variables(ranges, a, b, c):
         strict=True,
     ):
         np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_arange_counts_in_its_own_dtype(dtype):
+    """0.3 / 0.1 is 3 in float32, and more of the same numbers in float64."""
+    a, b, c = (variable(dtype=dtype) for _ in "abc")
+    f = function([a, b, c], C.arange(a, b, c))
+    for bounds in (
+        (0, 0.3, 0.1),
+        (0, 0.7, 0.1),
+        (-1, 1, 0.2),
+        (1, 0, -0.1),
+        (0, 1e4, 1e3),
+    ):
+        numbers = [np.asarray(v, dtype)[()] for v in bounds]
+        want = np.arange(*numbers)
+        np.testing.assert_allclose(f(*numbers), want, rtol=1e-3, atol=1e-6)
+        constants = C.arange(*map(constant, numbers))
+        assert constants.type.shape == want.shape
+    assert f(*np.array([-6e4, 6e4, 1e4], dtype)).shape == (12,)
 
 
 def test_arange_of_float_variables():
