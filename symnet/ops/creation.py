@@ -148,11 +148,10 @@ def range_length(*bounds: Any) -> int:
         return len(range(*map(int, numbers)))
     with np.errstate(all="ignore"):
         start, stop, step = (v if v.dtype.kind == "f" else int(v) for v in numbers)
-        steps = (stop - start) / step
+        steps: Any = (stop - start) / step
         if not np.isfinite(steps):  # beyond the range of a small dtype, or NaN
-            start, stop, step = map(float, numbers)
-            steps = (stop - start) / step
-    return max(0, math.ceil(steps))
+            steps = (float(stop) - float(start)) / float(step)
+    return max(0, int(math.ceil(steps)))
 
 
 def _steps(start: Size, stop: Size, step: Size, forward: bool) -> Size:
