@@ -228,9 +228,9 @@ signal.signal(signal.SIGALRM, handler)
 finish, raised, k = time.time() + 2, 0, 0
 while time.time() < finish:
     k += 1
-    signal.setitimer(signal.ITIMER_REAL, 0.0005 + 0.0001 * (k % 97))
     fired = False
     try:
+        signal.setitimer(signal.ITIMER_REAL, 0.0005 + 0.0001 * (k % 97))
         while not fired:  # (what comes in a finalizer is only shown)
             f(np.ones((k % 150 + 1, 20)))
             if k % 5 == 0:
