@@ -202,7 +202,7 @@ class Op:
             )
         )
 
-    def meant(self, inputs: Vars) -> Vars | None:
+    def inlined(self, inputs: Vars) -> Vars | None:
         """The results as expressions of the inputs, where the op stands for these and
         nothing else, their gradients included; None for an op of its own."""
         return None

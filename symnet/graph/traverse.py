@@ -142,17 +142,17 @@ def clone_replace(
     return [new.get(v, v) for v in outputs]
 
 
-def written_out(
+def inline(
     outputs: Sequence[Variable], blockers: Iterable[Variable] = ()
 ) -> list[Variable]:
-    """The outputs with what it means (`Op.meant`) in the place of each operation, as long
-    as there is one of the same types; what does not depend on them is shared."""
+    """The outputs with what it stands for (`Op.inlined`) in the place of each operation,
+    where that has the same types; what does not depend on them is shared."""
     known: dict[Variable, Variable] = {}
     for node in toposort(outputs, blockers):
         inputs = [known.get(v, v) for v in node.inputs]
-        meant = node.op.meant(inputs)
-        if meant and all(a.type == b.type for a, b in zip(meant, node.outputs)):
-            known.update(zip(node.outputs, written_out(meant, inputs), strict=True))
+        made = node.op.inlined(inputs)
+        if made and all(a.type == b.type for a, b in zip(made, node.outputs)):
+            known.update(zip(node.outputs, inline(made, inputs), strict=True))
         elif any(a is not b for a, b in zip(inputs, node.inputs, strict=True)):
             with inherit(node.origin):
                 fresh = node.clone_with_new_inputs(inputs)

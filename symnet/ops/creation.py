@@ -151,6 +151,10 @@ def range_length(*bounds: Any) -> int:
         steps: Any = (stop - start) / step
         if not np.isfinite(steps):  # beyond the range of a small dtype, or NaN
             steps = (float(stop) - float(start)) / float(step)
+        if not np.isfinite(steps):
+            raise ValueError(
+                f"arange: from {start} to {stop} by {step} is no number of elements"
+            )
     return max(0, int(math.ceil(steps)))
 
 

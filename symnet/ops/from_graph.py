@@ -156,8 +156,8 @@ class OpFromGraph(TensorOp):
         given = dict(zip(self.graph.inputs, inputs, strict=True))
         return clone_replace(self.graph.outputs, given)
 
-    def meant(self, inputs: Vars) -> Vars | None:
-        """See `Op.meant`: without overrides it is its graph."""
+    def inlined(self, inputs: Vars) -> Vars | None:
+        """See `Op.inlined`: without overrides it is its graph."""
         own = map(_is_default, (*self.pullbacks, *self.pushes))
         plain = self._pattern is None and all(own)
         return self.written_out(inputs) if plain else None

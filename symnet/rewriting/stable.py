@@ -13,7 +13,7 @@ from symnet.config import config
 from symnet.graph.op import Op
 from symnet.graph.origin import inherit
 from symnet.graph.testvalues import compute_test_values
-from symnet.graph.traverse import Graph, clone_replace, toposort, written_out
+from symnet.graph.traverse import Graph, clone_replace, inline, toposort
 from symnet.graph.variables import Apply, Variable, make_variable
 from symnet.ops.arithmetic import log, sqrt
 from symnet.ops.elementwise import Elementwise
@@ -123,7 +123,7 @@ def stable_forms(
     held = set(named)
     made = [v for node in order for v in node.outputs if v in held and v not in fixed]
     # A variable that is held fast is not looked into; a second one made alike is.
-    again = written_out([_made_alike(v) for v in made], held)
+    again = inline([_made_alike(v) for v in made], held)
     copies = _over_leaves(again, held)
     originals = {copy: v for v, copy in copies.items()}
     found = _rewritten(Graph([], [copies.get(v, v) for v in again]), originals, STABLE)
@@ -160,7 +160,7 @@ def may_change(order: Iterable[Apply]) -> bool:
         node.op in TELLING
         if isinstance(node.op, Elementwise)
         else isinstance(node.op, (Softmax, LogSoftmax))
-        or type(node.op).meant is not Op.meant
+        or type(node.op).inlined is not Op.inlined
         for node in order
     )
 

@@ -240,3 +240,40 @@ def test_one_of_several_picks_of_a_row(of: Callable[..., Any], places: Any) -> N
 def rows_of_columns(x: Any, places: list[int]) -> Any:
     """The same along the second axis."""
     return T.sqr(x[:, np.array(places)][:, 0]).sum()
+
+
+def test_rectifiers_are_guarded_by_their_own_choice() -> None:
+    """Not by which rows the cost reads, which would have to go back through all layers: a
+    product of finite numbers mixes them, and no derivative below is infinite."""
+    rng = np.random.default_rng(1)
+    x, y = T.dmatrix("x"), T.lvector("y")
+    weights = [symnet.shared(rng.normal(size=(4, 4))) for _ in range(3)]
+    hidden = x
+    for weight in weights[:-1]:
+        hidden = T.maximum(T.dot(hidden, weight), 0)
+    shares = T.nnet.softmax(T.dot(hidden, weights[-1]))
+    cost = -T.log(shares)[T.arange(y.shape[0]), y].sum()
+    gradients = symnet.grad(cost, weights)
+    assert "any{" not in " ".join(str(node.op) for node in toposort(gradients))
+    value, classes = rng.normal(size=(5, 4)), np.array([0, 3, 1, 1, 2])
+
+    def by_hand(parts: list[Any]) -> Any:
+        rows = value
+        for part in parts[:-1]:
+            rows = np.maximum(rows @ part, 0)
+        scores = rows @ parts[-1]
+        totals = np.log(np.exp(scores).sum(1))
+        return (totals - scores[np.arange(5), classes]).sum()
+
+    start = [weight.get_value() for weight in weights]
+    for mode in MODES:
+        found = symnet.function([x, y], gradients, mode=mode)(value, classes)
+        for k, gradient in enumerate(found):
+            for place in np.ndindex(4, 4):
+                sides = []
+                for step in (1e-6, -1e-6):
+                    moved = [part.copy() for part in start]
+                    moved[k][place] += step
+                    sides.append(by_hand(moved))
+                slope = (sides[0] - sides[1]) / 2e-6
+                np.testing.assert_allclose(gradient[place], slope, rtol=1e-5, atol=1e-6)

@@ -100,6 +100,8 @@ def test_arange_counts_in_its_own_dtype(dtype):
         constants = C.arange(*map(constant, numbers))
         assert constants.type.shape == want.shape
     assert f(*np.array([-6e4, 6e4, 1e4], dtype)).shape == (12,)
+    with pytest.raises(ValueError, match="arange: from 0.* is no number of elements"):
+        f(*np.array([0, 1, np.nan], dtype))
 
 
 def test_arange_of_float_variables():

@@ -20,28 +20,13 @@ def lifetimes(
     end: it comes back to it in every iteration.  Its own temporaries live inside one iteration.
     """
     found: dict[Buffer, tuple[int, int]] = {}
-    _live(steps, placement, 0, found)
-    return found
-
-
-def _live(
-    steps: Sequence[Instruction],
-    placement: Placement,
-    moment: int,
-    found: dict[Buffer, tuple[int, int]],
-) -> int:
-    """Enter the lifetimes, from `moment` on; the moment after the last step."""
-    for step in steps:
-        begin = moment
-        for body in regions_of(step):
-            moment = _live(body.steps, placement, moment, found)
+    for step, (begin, end) in moments_of(steps).items():
         for view in (*step.reads, *step.outputs):
             base = placement.base(view.buffer)
             if base.kind == "temporary":
-                first, last = found.get(base, (begin, moment))
-                found[base] = min(first, begin), max(last, moment)
-        moment += 1
-    return moment
+                first, last = found.get(base, (begin, end))
+                found[base] = min(first, begin), max(last, end)
+    return found
 
 
 def moments_of(steps: Sequence[Instruction]) -> dict[Instruction, tuple[int, int]]:

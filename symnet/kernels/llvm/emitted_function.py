@@ -30,7 +30,7 @@ class EmittedFunction:
         self.key, self._emit = key, emit
         self.name = f"emitted_{sha256(key.encode()).hexdigest()[:32]}"
         # Threads, or a signal's handler, may make it at once: the first is used.
-        self._objects: list[Object] = []
+        self._objects: list[ObjectCode] = []
 
     @property
     def missing(self) -> bool:
@@ -47,11 +47,11 @@ class EmittedFunction:
     def text(self) -> str:
         return self._emit(machine().target, self.name)
 
-    def belongs_to(self, whole: Object) -> None:
+    def belongs_to(self, whole: ObjectCode) -> None:
         self._objects.append(whole)
 
 
-class Object:
+class ObjectCode:
     """The object code of some functions, which is loaded once for all of them."""
 
     def __init__(self, functions: Sequence[EmittedFunction], code: bytes) -> None:
@@ -93,13 +93,13 @@ def read(functions: Sequence[EmittedFunction]) -> list[EmittedFunction]:
         else:
             found.setdefault(code, []).append(function)
     for code, together in found.items():
-        Object(together, code)
+        ObjectCode(together, code)
     return left
 
 
 def make(functions: Sequence[EmittedFunction]) -> None:
     """Compile functions as one module."""
-    Object(functions, compiled(functions))
+    ObjectCode(functions, compiled(functions))
 
 
 def compiled(functions: Sequence[EmittedFunction]) -> bytes:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from symnet.kernels.cpu.library import tiles
+from symnet.kernels.cpu.library import tiles as tiles_module
 from symnet.kernels.cpu.library.tiles import (
     INNER_COLUMNS,
     INNER_ROWS,
@@ -162,3 +163,13 @@ def test_signs_of_zeros_without_beta():
             one.ctypes.data, 0, c.ctypes.data, 64, 1,
         )  # fmt: skip
         np.testing.assert_array_equal(np.signbit(c), alpha < 0)
+
+
+@pytest.mark.parametrize("least, most", [(8, 12), (12, 12), (6, 6), (2, 2)])
+def test_heights_make_up_the_rows(least, most):
+    for rows in range(1, 400):
+        tiles, few, more = tiles_module.heights(rows, least, most)
+        assert tiles * few + more == rows and 0 <= more < tiles
+        assert few + (more > 0) <= most
+        if any(rows % height == 0 for height in range(least, most + 1)):
+            assert more == 0
