@@ -4,8 +4,10 @@
     python -m tests.fuzz.run --replay FILE ...      programs that were written to files
 
 A worker notes each program in a file before it runs it, so that one that ends the process
-or does not come back is known too.  Finds are made smaller and written to `tests/finds`,
-where the test suite runs them for ever after.  Ends with 1 if there were any.
+or does not come back is known too.  Arrays have guard pages (`tests.guard_pages`): behind
+them in every other worker, in front of them in those between.  Finds are made smaller and
+written to `tests/finds`, where the test suite runs them for ever after.  Ends with 1 if
+there were any.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from collections import Counter
 from functools import partial
 from typing import Any
 
+from tests import guard_pages
 from tests.fuzz.generate import generate
 from tests.fuzz.judge import judge
 from tests.fuzz.program import Program
@@ -115,9 +118,10 @@ class Worker:
         until: float,
         folder: pathlib.Path,
         finds: pathlib.Path,
+        before: bool,
     ) -> None:
         self.next, self.stride, self.until = first, stride, until
-        self.folder, self.finds = folder, finds
+        self.folder, self.finds, self.before = folder, finds, before
         self.past: Counter[str] = Counter()
         self.start()
 
@@ -126,7 +130,8 @@ class Worker:
         (self.folder / "underway.json").unlink(missing_ok=True)  # of one that hung
         given = [self.next, self.stride, self.until, self.folder, self.finds]
         command = [*COMMAND, "--work", *map(str, given)]
-        self.process = subprocess.Popen(command, cwd=ROOT, env=strict())
+        environment = strict(self.before)
+        self.process = subprocess.Popen(command, cwd=ROOT, env=environment)
 
     def counts(self) -> Counter[str]:
         return self.past + Counter(self.read("counts.json"))
@@ -149,7 +154,7 @@ class Worker:
         program = self.read("underway.json")
         what = "hang" if hangs else f"crash {code}"
         self.past = self.counts() + Counter({"finds": 1})
-        small = smaller_end(program, hangs)
+        small = smaller_end(program, hangs, self.before)
         keep(self.finds, small, what, f"the process ended with {code}")
         (self.folder / "counts.json").unlink(missing_ok=True)
         self.next = int(program.get("seed") or self.next) + self.stride
@@ -160,13 +165,14 @@ class Worker:
         return self.process.poll() is None
 
 
-def strict() -> dict[str, str]:
-    """The environment of a process that fuzzes."""
-    flags = [os.environ.get("SYMNET_FLAGS"), *STRICT]
-    return {**os.environ, "SYMNET_FLAGS": ",".join(filter(None, flags))}
+def strict(before: bool) -> dict[str, str]:
+    """The environment of a process that fuzzes; before: where guard pages are."""
+    flags = ",".join(filter(None, [os.environ.get("SYMNET_FLAGS"), *STRICT]))
+    side = "before" if before else "after"
+    return {**os.environ, "SYMNET_FLAGS": flags, "SYMNET_GUARD": side}
 
 
-def smaller_end(program: Program, hangs: bool) -> Program:
+def smaller_end(program: Program, hangs: bool, before: bool) -> Program:
     """A program that ends its process (or hangs in it), made smaller in processes of
     their own."""
     if "steps" not in program:
@@ -178,7 +184,7 @@ def smaller_end(program: Program, hangs: bool) -> Program:
             file.flush()
             try:
                 done = subprocess.run(
-                    [*COMMAND, "--replay", file.name], cwd=ROOT, env=strict(),
+                    [*COMMAND, "--replay", file.name], cwd=ROOT, env=strict(before),
                     timeout=PATIENCE, capture_output=True, check=False,
                 )  # fmt: skip
             except subprocess.TimeoutExpired:
@@ -197,7 +203,7 @@ def run(
     with tempfile.TemporaryDirectory(prefix="symnet-fuzz-") as folder:
         places = [pathlib.Path(folder) / str(k) for k in range(processes)]
         workers = [
-            Worker(first + k * every, processes * every, until, p, finds)
+            Worker(first + k * every, processes * every, until, p, finds, bool(k % 2))
             for k, p in enumerate(places)
         ]
         try:
@@ -244,6 +250,8 @@ def main() -> int:
     parser.add_argument("--replay", nargs="+")
     parser.add_argument("--work", nargs=5, help=argparse.SUPPRESS)
     given = parser.parse_args()
+    if given.work or given.replay:
+        guard_pages.install(guard_pages.side())
     if given.work:
         first, stride, until, folder, finds = given.work
         work(

@@ -236,10 +236,9 @@ def test_the_memory_of_a_loop_that_stops_does_not_grow_with_its_steps(mode, numb
         lambda hs: hs,
         lambda hs: hs[0],
         lambda hs: hs[1:],
-        lambda hs: hs.owner.inputs[0][
-            2
-        ],  # of those behind the stop nobody says anything
-        lambda hs: (hs[-1], hs.owner.inputs[0].sum()),
+        # Of rows behind the stop nobody says anything.
+        lambda hs: hs.owner.inputs[0][2],
+        lambda hs: (hs[-1], hs.owner.inputs[0][:2].sum()),
     ],
 )
 def test_histories_of_a_loop_that_may_stop(read):

@@ -89,13 +89,16 @@ def pack_strip(
     item = load(arguments, W.item)
     row = 0
     while row < width:
+        there = row * across
+        if row >= count:  # only zeros are written: read what there is
+            there = 0
         step = 0
         while step < inner:
             call(
                 transposing,
                 target + (step * width + row) * item,
                 width * item,
-                source + step * along + row * across,
+                source + step * along + there,
                 across,
                 count - row,
                 inner - step,

@@ -102,12 +102,12 @@ def test_numbers_of_a_that_lie_apart():
     a, b = numbers(8, 10, dtype="float32").T[::2], numbers(8, 16, dtype="float32")
     c = np.zeros((5, 16), "float32")
     call = function(tiles.outer_tile("float32", 5, 1).address, 14)
-    width = lanes("float32", host)
+    width, one = lanes("float32", host), np.ones(1, "float32")
     for first in range(0, 16, width):
         call(
             a.ctypes.data, a.strides[0], a.strides[1], b[:, first:].ctypes.data,
             b.strides[0], 8, c[:, first:].ctypes.data, c.strides[0], 16 - first,
-            np.ones(1, "float32").ctypes.data, 0, 0, 0, 1,
+            one.ctypes.data, 0, 0, 0, 1,
         )  # fmt: skip
     np.testing.assert_allclose(c, a @ b, rtol=1e-5, atol=1e-5)
 
