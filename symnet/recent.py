@@ -1,10 +1,14 @@
-"""A table of what was used last."""
+"""A table of what was used last.
+
+Its order is that of a plain dict.  (An OrderedDict ends the process where a key's own
+`__hash__` or `__eq__` lets another thread, or a signal's handler, come between.)
+"""
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Hashable
-from typing import Generic, TypeVar
+from contextlib import suppress
+from typing import Any, Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -18,7 +22,7 @@ class Recent(Generic[K, V]):
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self._entries: OrderedDict[K, V] = OrderedDict()
+        self._entries: dict[K, V] = {}
 
     def get(self, key: K) -> V | None:
         """The value of `key`, which is the latest from now on; None if it is not kept."""
@@ -34,7 +38,7 @@ class Recent(Generic[K, V]):
             return known
         self._entries[key] = value
         while len(self._entries) > self.size:
-            self._entries.popitem(last=False)
+            drop_oldest(self._entries)
         return value
 
     def clear(self) -> None:
@@ -42,3 +46,9 @@ class Recent(Generic[K, V]):
 
     def __len__(self) -> int:
         return len(self._entries)
+
+
+def drop_oldest(entries: dict[Any, Any]) -> None:
+    """Remove the entry that was made first, if there is one."""
+    with suppress(StopIteration, RuntimeError):  # or another thread has changed it
+        entries.pop(next(iter(entries)), None)

@@ -48,3 +48,31 @@ def test_threads_share_it() -> None:
     for thread in threads:
         thread.join()
     assert not errors and len(table) <= 5
+
+
+def test_keys_whose_comparison_uses_the_table() -> None:
+    """As other threads and signals' handlers do between two lines of a key's `__eq__`."""
+    table: Recent[Key, int] = Recent(3)
+
+    class Key:
+        waits = 0  # so many comparisons later
+
+        def __init__(self, number: int) -> None:
+            self.number = number
+
+        def __hash__(self) -> int:
+            return self.number % 2
+
+        def __eq__(self, other: object) -> bool:
+            Key.waits -= 1
+            if Key.waits == 0:
+                for k in range(self.number, self.number + 6, 2):
+                    table.add(Key(k), k)
+                table.get(self)
+            return isinstance(other, Key) and other.number == self.number
+
+    for k in range(500):
+        Key.waits = k % 4 + 1
+        assert table.add(Key(k % 7), k % 7) == k % 7
+        assert table.get(Key(k % 5)) in (None, k % 5)
+        assert len(table) <= 4

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
 from typing import Any, NoReturn
@@ -39,6 +38,7 @@ from symnet.kernels.interface import (
 from symnet.kernels.memory import NoRoom
 from symnet.ops.base import lowering_of
 from symnet.ops.lowerings import CallOf, Lowering, PointLoop, Scatter
+from symnet.recent import drop_oldest
 from symnet.shared import SharedVariable
 
 PLANS_KEPT = 64  # sets of sizes of which a function keeps its plans
@@ -81,7 +81,7 @@ class CompiledSegment:
         self.inputs = list(inputs)
         self.numbers = list(numbers) or [True] * len(self.inputs)
         self.planner = Planner(program, device)
-        self.plans: OrderedDict[Any, Plan] = OrderedDict()
+        self.plans: dict[Any, Plan] = {}  # in order of use
         self.plans_made, self.planning_seconds = 0, 0.0
         self.arguments = shape_arguments(program, device.memory)
         order = {v: k for k, v in enumerate(self.inputs)}
@@ -92,12 +92,14 @@ class CompiledSegment:
     @property
     def entries(self) -> dict[Plan, BoundCall]:
         """The ways into the plans that are kept."""
-        return {p: p.entry for p in self.plans.values() if p.entry is not None}
+        return {p: p.entry for p in list(self.plans.values()) if p.entry is not None}
 
     @property
     def followings(self) -> dict[Plan, Following | None]:
         """What of the plans that are kept follows an integer."""
-        return {p: p.following for p in self.plans.values() if p.entry is not None}
+        return {
+            p: p.following for p in list(self.plans.values()) if p.entry is not None
+        }
 
     def enter_directly(self, form: int, fallback: Callable[..., Any]) -> None:
         """Have entries made with builtins, which hand out results in this form and turn
@@ -185,7 +187,7 @@ class CompiledSegment:
             self.planning_seconds += perf_counter() - start
         self.plans[key] = plan  # the latest is the last
         if len(self.plans) > PLANS_KEPT:
-            self.plans.popitem(last=False)
+            drop_oldest(self.plans)
         keep(plan, key, self)
         return plan
 
@@ -209,7 +211,7 @@ class CompiledSegment:
         """Forget a plan, unless it is the latest; whether that was done.
 
         A call that uses the plan, in whatever thread, holds it and its memory itself."""
-        latest = next(reversed(self.plans), None) == key
+        latest = [*self.plans][-1:] == [key]
         return not latest and self.plans.pop(key, None) is not None
 
     # ---- the native call

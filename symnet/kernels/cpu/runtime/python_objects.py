@@ -75,11 +75,8 @@ def obstacle() -> str:
     if size != 2 or load(items, 1) != id(samples):
         return "lists are laid out in another way"
     bits = np.float64(1.5).view(np.int64)
-    if (
-        not load(id(1.5), ScalarWords.number)
-        == load(id(np.float64(1.5)), ScalarWords.number)
-        == bits
-    ):
+    numbers = 1.5, np.float64(1.5)  # held while they are looked at
+    if any(load(id(number), ScalarWords.number) != bits for number in numbers):
         return "numbers are laid out in another way"
     return ""
 
