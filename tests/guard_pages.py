@@ -39,6 +39,7 @@ KIND = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
 MOST = 25_000
 ONES = 0xFF
 SET_HANDLER = 304  # the number of PyDataMem_SetHandler in NumPy's table
+CAPSULE = b"mem_handler"  # what NumPy calls a handler's capsule
 
 map_pages = CFunction("mmap", "i64(i64, i64, i32, i32, i32, i64)")
 unmap = CFunction("munmap", "i32(i64, i64)")
@@ -157,7 +158,7 @@ def install(before: bool = False) -> Callable[[], object]:
     place = ctypes.addressof(settings)
     handler = Handler(b"guard pages", 1, place, *addresses)
     # As long as there is one array, for ever.
-    ctypes.pythonapi.Py_IncRef(ctypes.py_object((settings, handler)))
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object((settings, handler, CAPSULE)))
     new_capsule = ctypes.pythonapi.PyCapsule_New
     new_capsule.restype = ctypes.py_object
     new_capsule.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
@@ -166,9 +167,6 @@ def install(before: bool = False) -> Callable[[], object]:
     set_handler = kinds(numpy_function(SET_HANDLER))
     old = set_handler(capsule)
     return lambda: set_handler(old)
-
-
-CAPSULE = b"mem_handler"
 
 
 def numpy_function(number: int) -> int:
