@@ -231,7 +231,7 @@ def test_a_kink_is_no_fault() -> None:
 def test_a_run_counts_and_ends(
     tmp_path: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(6.0, 1, 5000, tmp_path) == len(list(tmp_path.glob("*.json")))
+    assert run(3.0, 1, 5000, tmp_path) == len(list(tmp_path.glob("*.json")))
     told = capsys.readouterr().out
     assert "programs" in told and "calls" in told
 
@@ -297,9 +297,9 @@ def test_a_process_that_ends_or_hangs_is_a_find(
     script.write_text(PLANTED.replace("KIND OF END", how))
     monkeypatch.setattr(running, "COMMAND", [sys.executable, str(script)])
     monkeypatch.setattr(running, "HANGS", 4.0)
-    monkeypatch.setattr(running, "ENDS", 20.0 if how == "crash" else 0.0)
+    monkeypatch.setattr(running, "ENDS", 12.0 if how == "crash" else 0.0)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    assert run(8.0, 1, 0, tmp_path / "finds") == 1
+    assert run(6.0, 1, 0, tmp_path / "finds") == 1
     (path,) = (tmp_path / "finds").iterdir()
     find = json.loads(path.read_text())
     assert find["kind"].startswith(how) and find["text"].endswith(
