@@ -92,19 +92,34 @@ def value_of(variable: Variable, known: Mapping[Variable, Any]) -> Any:
     return array
 
 
+def computed(
+    node: Apply, arrays: Sequence[Any], xp: Any = np, there: bool = False
+) -> list[Any]:
+    """What an operation's own code gives.
+
+    NumPy says nothing of infinities and NaN, however `np.seterr` is set: machine code does
+    not either.  Users' code is left to what they set."""
+    function = node.op.compute_there if there else node.op.compute
+    if is_foreign(node.op):
+        return list(function(node, arrays, xp))
+    with np.errstate(all="ignore"):
+        return list(function(node, arrays, xp))
+
+
+def is_foreign(op: Op) -> bool:
+    return is_users(op) or op.runs_users_code
+
+
 def compute(
     node: Apply, arrays: Sequence[Any], xp: Any = np, there: bool = False
 ) -> list[Any]:
     """One operation's outputs, its errors told with the user's line.
 
     there: arrays lie in a device's memory, and so do the outputs."""
-    foreign = is_users(node.op) or node.op.runs_users_code
+    foreign = is_foreign(node.op)
     try:
         given = [_read_only(a, there) for a in arrays] if foreign else arrays
-        if there:
-            results = list(node.op.compute_there(node, given, xp))
-        else:
-            results = list(node.op.compute(node, given, xp))
+        results = computed(node, given, xp, there)
         if is_users(node.op) and type(node.op).compute is not Op.compute and not there:
             pairs = zip(node.outputs, results, strict=True)
             results = [output.type.filter(result) for output, result in pairs]

@@ -52,8 +52,7 @@ class Cumulative(SameShape):
         if self.mode == "max":
             return [xp.maximum.accumulate(arrays[0], axis=self.axis)]
         function = xp.cumsum if self.mode == "add" else xp.cumprod
-        with np.errstate(all="ignore"):
-            return [function(arrays[0], axis=self.axis, dtype=arrays[0].dtype)]
+        return [function(arrays[0], axis=self.axis, dtype=arrays[0].dtype)]
 
     def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         (x,), (total,), (gradient,) = inputs, outputs, output_gradients
@@ -100,9 +99,8 @@ class LinearRecurrence(TensorOp):
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         a, b = (xp.moveaxis(array, self.axis, 0) for array in arrays)
         result = xp.array(b)
-        with np.errstate(all="ignore"):
-            for i in range(1, len(result)):
-                result[i] += a[i] * result[i - 1]
+        for i in range(1, len(result)):
+            result[i] += a[i] * result[i - 1]
         return [xp.moveaxis(result, 0, self.axis)]
 
     def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:

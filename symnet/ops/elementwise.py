@@ -235,12 +235,11 @@ class Elementwise(TensorOp):
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         function = self.reference
         check_sizes(node, arrays)
-        with np.errstate(all="ignore"):
-            if isinstance(function, str):
-                value = getattr(xp, function)(*arrays)
-            else:
-                value = function(xp, *map(_wider, arrays))
-            return [xp.asarray(value, dtype=node.outputs[0].type.dtype)]
+        if isinstance(function, str):
+            value = getattr(xp, function)(*arrays)
+        else:
+            value = function(xp, *map(_wider, arrays))
+        return [xp.asarray(value, dtype=node.outputs[0].type.dtype)]
 
     def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         """One gradient per input, at the result's shape (`gradient` undoes broadcasts);
@@ -355,11 +354,10 @@ class Cast(Elementwise):
         return list(variables)
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
-        with np.errstate(all="ignore"):
-            array = xp.asarray(arrays[0])
-            if array.dtype.kind == "c" and np.dtype(self.dtype).kind != "c":
-                array = array.real
-            return [cast_array(array, self.dtype)]
+        array = xp.asarray(arrays[0])
+        if array.dtype.kind == "c" and np.dtype(self.dtype).kind != "c":
+            array = array.real
+        return [cast_array(array, self.dtype)]
 
     def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         if self.dtype not in FLOATS + COMPLEX:

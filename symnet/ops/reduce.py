@@ -162,14 +162,13 @@ class Reduce(TensorOp):
         if self.needs_elements and 0 in [x.shape[axis] for axis in self.axes]:
             raise ValueError(self._nothing)
         dtype = node.outputs[0].type.dtype
-        with np.errstate(all="ignore"):
-            if self.kind in ("argmax", "argmin"):
-                value = self._position(x, xp)
-            else:
-                sums = self.kind in ("sum", "prod")
-                wide = self._exact_dtype(x) if sums else None
-                value = getattr(xp, JOINS[self.kind]).reduce(x, self.axes, wide)
-            return [xp.asarray(value).astype(dtype)]
+        if self.kind in ("argmax", "argmin"):
+            value = self._position(x, xp)
+        else:
+            sums = self.kind in ("sum", "prod")
+            wide = self._exact_dtype(x) if sums else None
+            value = getattr(xp, JOINS[self.kind]).reduce(x, self.axes, wide)
+        return [xp.asarray(value).astype(dtype)]
 
     def _exact_dtype(self, x: Any) -> str | None:
         """The dtype in which the reference adds up: a long sum in float32 in more digits,

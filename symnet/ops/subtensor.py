@@ -379,8 +379,7 @@ class IncSubtensor(WriteOp):
         if self.set:
             result[index] = y
         else:
-            with np.errstate(all="ignore"):
-                result[index] += y
+            result[index] += y
         return [result]
 
     def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import ctypes
 import dataclasses
 import inspect
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from symnet.compile.debugmode import (
     BadViewMap,
     DebugModeError,
     InvalidValueError,
+    Unstable,
 )
 from symnet.compile.lower import lowering
 from symnet.compile.memory import overwriting
@@ -384,3 +386,15 @@ def test_results_have_memory_of_their_own() -> None:
     with pytest.raises(BadViewMap, match="results 0 and 1 share memory") as caught:
         f([1.0])
     assert "test_debugmode.py" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "factors", [[100, -200, 0, 3e38], [1e-30, 1e-30, 1e30, 1e30], [3e38, 100, 0]]
+)
+def test_products_whose_parts_leave_the_range_are_no_fault(factors):
+    """In one order they do, in another not, and no order is promised."""
+    x = T.fmatrix("x")
+    for product in (T.prod(x, axis=0), T.prod(x), T.prod(x.T, axis=1) + 1):
+        rows = np.array([factors, factors], "float32").T
+        with suppress(Unstable):  # finite as a formula, which may be said
+            function([x], product, mode="DebugMode")(rows)

@@ -7,6 +7,8 @@ import pytest
 
 import symnet
 import symnet.tensor as T
+from symnet import function
+from symnet.compile.debugmode import Unstable
 from symnet.errors import MissingInputError, ShapeError
 from symnet.graph.evaluate import evaluate, value_of
 from symnet.graph.op import Op
@@ -142,3 +144,34 @@ def test_each_operation_is_computed_once():
     y = Counting()(x)
     evaluate([y, y * 2, y + y], {x: np.ones(2)})
     assert calls == [np]
+
+
+class Halved(Op):
+    """A user's operation: what NumPy says of it is the user's."""
+
+    __props__ = ()
+
+    def make_node(self, x):
+        return Apply(self, [x], [x.type()])
+
+    def perform(self, node, inputs, output_storage):
+        output_storage[0][0] = np.asarray(inputs[0] / 0)
+
+
+@pytest.mark.parametrize("mode", ["FAST_RUN", "FAST_COMPILE", "DebugMode"])
+def test_numpys_error_settings_are_for_users_code(mode):
+    """Infinities and NaN are results, in every mode and while constants are folded."""
+    x, factor = T.dvector("x"), T.constant(1e200)
+    results = [
+        x / 0, T.exp(factor) * x, T.prod(x), T.grad(T.prod(x), x), T.log(x - x),
+        T.nlinalg.det(T.outer(x, x) * factor), T.cumprod(x), T.nnet.softmax(x * factor),
+    ]  # fmt: skip
+    given = np.array([1e300, 1e300, 1e-300])
+    with np.errstate(all="raise"):
+        for result in results:
+            try:
+                function([x], result, mode=mode)(given)
+            except Unstable:
+                assert mode == "DebugMode"  # it says that itself
+        with pytest.raises(FloatingPointError):
+            function([x], Halved()(x), mode=mode)(given)

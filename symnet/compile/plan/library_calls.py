@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from symnet.compile.lower.program import LibraryCall, Linearise
+from symnet.graph.evaluate import computed
 from symnet.graph.variables import Apply, Constant
 from symnet.kernels.library import (
     Call,
@@ -181,8 +182,7 @@ def _reference(
             given.insert(node.op.lowering(node).initial, old)
         rest = node.inputs[len(given) :]
         given += [np.asarray(n, v.type.dtype) for n, v in zip(sizes, rest, strict=True)]
-        found: Sequence[Any] = node.op.compute(node, given, np)
-        return found
+        return computed(node, given)
 
     return compute
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from symnet.errors import ShapeError, message
 from symnet.graph.types import TensorType
 from symnet.graph.variables import Apply, Variable, make_variable, operand_text
@@ -19,10 +17,9 @@ from symnet.ops.lowerings import CallOf, Lowering, Shapes, Sizes
 def exact_product(multiply: Callable[[Any, Any], Any], x: Any, y: Any) -> Any:
     """multiply(x, y), a product along the last axis of x; long ones in more digits."""
     wider = WIDER.get(x.dtype.name) if x.shape[-1] >= LONG_PRODUCT else None
-    with np.errstate(all="ignore"):
-        if wider is None:
-            return multiply(x, y)
-        return multiply(x.astype(wider), y.astype(wider)).astype(x.dtype)
+    if wider is None:
+        return multiply(x, y)
+    return multiply(x.astype(wider), y.astype(wider)).astype(x.dtype)
 
 
 class Gemm(TensorOp):

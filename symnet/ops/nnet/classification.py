@@ -230,10 +230,9 @@ class CrossentropySoftmax1Hot(Composed):
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         x, y = arrays
         (score,) = Pick(strict=True).compute(node, arrays, xp)
-        with np.errstate(all="ignore"):
-            top = x.max(axis=-1, initial=-np.inf)
-            total = xp.exp(x - top[..., None]).sum(axis=-1)
-            return [xp.asarray(xp.log(total) - (score - top), dtype=x.dtype)]
+        top = x.max(axis=-1, initial=-np.inf)
+        total = xp.exp(x - top[..., None]).sum(axis=-1)
+        return [xp.asarray(xp.log(total) - (score - top), dtype=x.dtype)]
 
     def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         (x, y), (g,) = inputs, output_gradients

@@ -52,8 +52,7 @@ class LogCumSumExp(SameShape, Composed):
         return rises, powers, LinearRecurrence(self.axis)(rises, powers), top
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
-        with np.errstate(all="ignore"):
-            result = xp.logaddexp.accumulate(arrays[0], axis=self.axis)
+        result = xp.logaddexp.accumulate(arrays[0], axis=self.axis)
         return [xp.asarray(result, dtype=arrays[0].dtype)]
 
     def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:

@@ -401,6 +401,5 @@ def pooled(
             elements = math.prod(part.shape[lead:])
         if mode != "sum":
             sums = sums / elements
-        with np.errstate(all="ignore"):
-            result[(..., *at)] = sums
+        result[(..., *at)] = sums
     return result

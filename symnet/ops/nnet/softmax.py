@@ -67,9 +67,8 @@ class Softmax(AlongAxis):
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         (x,) = arrays
-        with np.errstate(all="ignore"):
-            powers = xp.exp(x - x.max(axis=self.axis, keepdims=True, initial=-np.inf))
-            return [powers / powers.sum(axis=self.axis, keepdims=True)]
+        powers = xp.exp(x - x.max(axis=self.axis, keepdims=True, initial=-np.inf))
+        return [powers / powers.sum(axis=self.axis, keepdims=True)]
 
     def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         (s,), (g,) = outputs, output_gradients
@@ -90,11 +89,8 @@ class LogSoftmax(AlongAxis):
 
     def compute(self, node: Apply, arrays: Sequence[Any], xp: Any) -> Sequence[Any]:
         (x,) = arrays
-        with np.errstate(all="ignore"):
-            shifted = x - x.max(axis=self.axis, keepdims=True, initial=-np.inf)
-            return [
-                shifted - xp.log(xp.exp(shifted).sum(axis=self.axis, keepdims=True))
-            ]
+        shifted = x - x.max(axis=self.axis, keepdims=True, initial=-np.inf)
+        return [shifted - xp.log(xp.exp(shifted).sum(axis=self.axis, keepdims=True))]
 
     def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
         (out,), (g,) = outputs, output_gradients

@@ -10,8 +10,6 @@ import itertools
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from symnet.errors import ShapeError, message
 from symnet.graph.op import Gradients, Vars
 from symnet.graph.types import TensorType
@@ -169,9 +167,8 @@ class AddWindows(TensorOp):
             if w < 1 or s < 1 or (c > 0 and (c - 1) * s + w > n):
                 raise ValueError(outside(n, w, s, c))
         result = xp.array(x)
-        with np.errstate(all="ignore"):
-            for at in itertools.product(*map(range, window)):
-                result[(..., *places(at, steps, counts))] += values[(..., *at)]
+        for at in itertools.product(*map(range, window)):
+            result[(..., *places(at, steps, counts))] += values[(..., *at)]
         return [result]
 
     def connection_pattern(self, node: Apply) -> list[list[bool]]:

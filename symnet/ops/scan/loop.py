@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from symnet.data_classes import dataclass
 from symnet.errors import ShapeError, message
 from symnet.graph.evaluate import retold
@@ -431,8 +429,7 @@ class Scan(TensorOp):
         for state, a in zip(self.states, outer.initials):
             rows += [xp.zeros(a.shape[1:], dtype=a.dtype)] * len(state.taps)
         try:
-            with np.errstate(all="ignore"):
-                found = self.graph.evaluate([*rows, *outer.others], xp)
+            found = self.graph.evaluate([*rows, *outer.others], xp)
         except Exception:  # noqa: BLE001  only shapes are asked for
             return [tuple(n or 0 for n in one.type.shape) for one in kinds]
         return [a.shape for a in self.split_outputs(found).collected]

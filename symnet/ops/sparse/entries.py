@@ -228,8 +228,7 @@ class SampledEntries(OnCompressedRows):
         owners = np.repeat(np.arange(len(u)), np.diff(indptr))
         dtype = node.outputs[0].type.dtype
         wide = "float64" if dtype == "float32" else dtype
-        with np.errstate(all="ignore"):
-            terms = u[owners].astype(wide) * v[indices]
+        terms = u[owners].astype(wide) * v[indices]
         return [terms.sum(1).astype(dtype)]
 
     def L_op(self, inputs: Vars, outputs: Vars, output_gradients: Vars) -> Gradients:
