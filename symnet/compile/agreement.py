@@ -14,7 +14,8 @@ import numpy as np
 
 from symnet.compile.rounding import off_by_rounding
 from symnet.compile.widening import wide_values
-from symnet.graph.evaluate import changing, computed, evaluate
+from symnet.graph.evaluate import changing, evaluate
+from symnet.graph.op import computed
 from symnet.graph.variables import Apply, Variable
 
 TRIALS = 4  # pairs of evaluations that measure the reach of rounding

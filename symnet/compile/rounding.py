@@ -6,6 +6,7 @@ decide.  Source: Vignes 1993, stochastic arithmetic.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -46,12 +47,12 @@ def off_by_rounding(
     if isinstance(node.op, Elementwise) and node.op.name == "eq":
         left, right = arrays
         return [_nearly_equal(left, right, results[0], rng)]
-    if isinstance(node.op, Reduce) and node.op.kind == "prod":
+    if _multiplies(node):
         results = compute(node, [_by_size(arrays[0], node.op.axes, rng)])
     if isinstance(node.op, MatrixOp):
         results = _of_near_matrices(arrays, results, partial(compute, node), rng)
     sizes = results
-    if _adds_up(node):  # what a sum would be without the signs of its terms
+    if _adds_up(node) and not _multiplies(node):  # without the signs of its terms
         with np.errstate(all="ignore"):
             sizes = compute(node, [np.abs(a) for a in arrays])
     exact = _exact(node, arrays, results, compute)
@@ -66,12 +67,14 @@ def _by_size(array: Any, axes: Sequence[int], rng: np.random.Generator) -> Any:
     a product leave the range of its dtype in one order, and not in another."""
     if not _is_float(array):
         return array
-    falling = rng.random() < 0.5
-    for axis in axes:
-        order = np.argsort(np.abs(array), axis=axis)
-        order = np.flip(order, axis) if falling else order
-        array = np.take_along_axis(array, order, axis)
-    return array
+    first = range(len(axes))
+    factors = np.moveaxis(array, axes, first)
+    shape = factors.shape
+    factors = factors.reshape(math.prod(shape[: len(axes)]), -1)
+    order = np.argsort(np.abs(factors), axis=0)
+    order = order[::-1] if rng.random() < 0.5 else order
+    factors = np.take_along_axis(factors, order, 0)
+    return np.moveaxis(factors.reshape(shape), first, axes)
 
 
 def _of_near_matrices(
@@ -111,11 +114,17 @@ def _is_float(array: Any) -> bool:
     return bool(np.asarray(array).dtype.kind in "fc")
 
 
+def _multiplies(node: Apply) -> bool:
+    return isinstance(node.op, Reduce) and node.op.kind == "prod"
+
+
 def _adds_up(node: Apply) -> bool:
     if isinstance(node.op, Pooling):
         return node.op.mode != "max"
-    sums = isinstance(node.op, Reduce) and node.op.kind in ("sum", "prod")
-    return sums or isinstance(node.op, Product | Gemm | Convolution)
+    sums = isinstance(node.op, Reduce) and node.op.kind == "sum"
+    return (
+        sums or _multiplies(node) or isinstance(node.op, Product | Gemm | Convolution)
+    )
 
 
 def _exact(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from symnet.errors import MissingInputError, ShapeError, message, without_own_frames
-from symnet.graph.op import Op, is_users
+from symnet.graph.op import Op, computed, is_foreign, is_users
 from symnet.graph.promised import check_promise
 from symnet.graph.traverse import toposort
 from symnet.graph.variables import Apply, Constant, Variable, operand_text
@@ -90,24 +90,6 @@ def value_of(variable: Variable, known: Mapping[Variable, Any]) -> Any:
     if array is None:
         raise MissingInputError(f"no value for {operand_text(variable)}")
     return array
-
-
-def computed(
-    node: Apply, arrays: Sequence[Any], xp: Any = np, there: bool = False
-) -> list[Any]:
-    """What an operation's own code gives.
-
-    NumPy says nothing of infinities and NaN, however `np.seterr` is set: machine code does
-    not either.  Users' code is left to what they set."""
-    function = node.op.compute_there if there else node.op.compute
-    if is_foreign(node.op):
-        return list(function(node, arrays, xp))
-    with np.errstate(all="ignore"):
-        return list(function(node, arrays, xp))
-
-
-def is_foreign(op: Op) -> bool:
-    return is_users(op) or op.runs_users_code
 
 
 def compute(

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from typing import Any, ClassVar, Literal, TypeAlias, overload
 
+import numpy as np
+
 from symnet.errors import ShapeError, briefly, message
 from symnet.graph.origin import capture, inherit
 from symnet.graph.types import TensorType, Type
@@ -295,6 +297,25 @@ def _fits(kind: Any, array: Any) -> bool:
 def is_users(op: Any) -> bool:
     """Whether the op's class is none of this package."""
     return not type(op).__module__.startswith("symnet.")
+
+
+def is_foreign(op: Op) -> bool:
+    """Whether code of users may run when the op is computed."""
+    return is_users(op) or op.runs_users_code
+
+
+def computed(
+    node: Apply, arrays: Sequence[Any], xp: Any = np, there: bool = False
+) -> list[Any]:
+    """What an operation's own code gives.
+
+    NumPy says nothing of infinities and NaN, however `np.seterr` is set: machine code does
+    not either.  Users' code is left to what they set."""
+    function = node.op.compute_there if there else node.op.compute
+    if is_foreign(node.op):
+        return list(function(node, arrays, xp))
+    with np.errstate(all="ignore"):
+        return list(function(node, arrays, xp))
 
 
 _by_properties: dict[type, bool] = {}

@@ -14,8 +14,7 @@ import numpy as np
 
 from symnet.config import config
 from symnet.errors import MissingInputError, message
-from symnet.graph.evaluate import computed
-from symnet.graph.op import observers
+from symnet.graph.op import computed, observers
 from symnet.graph.variables import Apply, Variable
 
 

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from symnet.graph.evaluate import computed
-from symnet.graph.op import is_users
+from symnet.graph.op import computed, is_users
 from symnet.graph.types import TensorType
 from symnet.graph.variables import Apply, Constant, Variable
 from symnet.ops.alloc import Alloc

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from symnet.compile.lower.program import LibraryCall, Linearise
-from symnet.graph.evaluate import computed
+from symnet.graph.op import computed
 from symnet.graph.variables import Apply, Constant
 from symnet.kernels.library import (
     Call,
