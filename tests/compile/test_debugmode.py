@@ -398,3 +398,17 @@ def test_products_whose_parts_leave_the_range_are_no_fault(factors):
         rows = np.array([factors, factors], "float32").T
         with suppress(Unstable):  # finite as a formula, which may be said
             function([x], product, mode="DebugMode")(rows)
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("border", ["half", "full", "valid"])
+def test_filters_that_are_not_finite_beside_a_border(value, border):
+    """A border's zeros times infinity are NaN where they are multiplied, as PyTorch does."""
+    x, w = T.ftensor4("x"), T.ftensor4("w")
+    maps = T.nnet.conv2d(x, w, border_mode=border)
+    filters = np.ones((2, 2, 3, 3), "float32")
+    filters[0, 1, 0, 2] = value
+    images = np.ones((2, 2, 6, 7), "float32")
+    f = function([x, w], [maps, T.grad((maps[:, 1] ** 2).sum(), w)], mode="DebugMode")
+    found, _ = f(images, filters)
+    assert np.isfinite(found[:, 1]).all() and not np.isfinite(found[:, 0, 3, 3]).any()

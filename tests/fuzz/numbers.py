@@ -41,7 +41,12 @@ def unstable(values: Mapping[int, Any]) -> bool:
 
 
 def narrow(array: Any) -> Array:
-    return np.asarray(np.frompyfunc(float, 1, 1)(array)).astype("float64")
+    """An array of mpmath's numbers in float64; those that are not real are NaN."""
+
+    def number(wide: Any) -> float:
+        return float(wide.real) if wide.imag == 0 else np.nan
+
+    return np.asarray(np.frompyfunc(number, 1, 1)(array)).astype("float64")
 
 
 def describe(k: int, got: Any, want: Any) -> str:
