@@ -47,8 +47,9 @@ protect = CFunction("mprotect", "i32(i64, i64, i32)")
 malloc = CFunction("malloc", "i64(i64)")
 release = CFunction("free", "i32(i64)")
 
-# Words of the settings: whether guard pages lie in front, and how many stretches there are.
-BEFORE, ALIVE = 0, 1
+# Words of the settings: whether guard pages lie in front, how many stretches there are, and
+# the first of those of the least size that are free; each begins with the address of the next.
+BEFORE, ALIVE, SPARE = 0, 1, 2
 
 
 @native
@@ -62,7 +63,8 @@ def header(settings: int, place: int) -> int:
 
 @native
 def taken(settings: int, size: int) -> int:
-    """The address of so many bytes; 0 where there are none."""
+    """The address of so many bytes; 0 where there are none.  (NumPy asks while it has
+    Python's lock.)"""
     before = load(settings, BEFORE)
     room = 24
     if before != 0:
@@ -70,24 +72,28 @@ def taken(settings: int, size: int) -> int:
     used = (size + room + PAGE - 1) // PAGE * PAGE + PAGE
     begin = 0
     place = 0
-    if load(settings, ALIVE) < MOST:
+    if used == PAGE + (1 + before) * PAGE and load(settings, SPARE) != 0:
+        begin = load(settings, SPARE)
+        store(settings, SPARE, load(begin, 0))
+    elif load(settings, ALIVE) < MOST:
         begin = map_pages(0, used, ACCESS, KIND, -1, 0)
         if begin == -1:
             return 0
+        atomic_add(settings, ALIVE, 1)
         guard = begin + used - PAGE
         if before != 0:
             guard = begin + PAGE
         protect(guard, PAGE, 0)
-        place = guard - size
+    if begin != 0:
+        place = begin + used - PAGE - size
         if before != 0:
-            place = guard + PAGE
+            place = begin + 2 * PAGE
     else:
         begin = malloc(used + PAGE)
         if begin == 0:
             return 0
         used = 0
         place = begin + 2 * PAGE
-    atomic_add(settings, ALIVE, 1)
     words = header(settings, place)
     store(words, 0, begin)
     store(words, 1, used)
@@ -115,12 +121,17 @@ def guarded_calloc(settings: int, count: int, size: int) -> int:
 def guarded_free(settings: int, place: int, size: int) -> int:
     """size: not looked at."""
     if place != 0:
-        atomic_add(settings, ALIVE, -1)
         words = header(settings, place)
-        if load(words, 1) != 0:
-            unmap(load(words, 0), load(words, 1))
+        begin = load(words, 0)
+        used = load(words, 1)
+        if used == 0:
+            release(begin)
+        elif used == PAGE + (1 + load(settings, BEFORE)) * PAGE:
+            store(begin, 0, load(settings, SPARE))
+            store(settings, SPARE, begin)
         else:
-            release(load(words, 0))
+            unmap(begin, used)
+            atomic_add(settings, ALIVE, -1)
     return 0
 
 
@@ -150,7 +161,7 @@ class Handler(ctypes.Structure):
 def install(before: bool = False) -> Callable[[], object]:
     """From now on this thread's arrays have guard pages behind them, or in front of them;
     calling the result ends that."""
-    settings = (ctypes.c_int64 * 2)(before, 0)
+    settings = (ctypes.c_int64 * 3)(before)
     code: list[Native[Any]] = [
         guarded_malloc, guarded_calloc, guarded_realloc, guarded_free,
     ]  # fmt: skip
