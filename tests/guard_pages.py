@@ -47,9 +47,11 @@ protect = CFunction("mprotect", "i32(i64, i64, i32)")
 malloc = CFunction("malloc", "i64(i64)")
 release = CFunction("free", "i32(i64)")
 
+# Stretches of fewer pages are used again.
+PAGES = 300
 # Words of the settings: whether guard pages lie in front, how many stretches there are, and
-# the first of those of the least size that are free; each begins with the address of the next.
-BEFORE, ALIVE, SPARE = 0, 1, 2
+# by pages the first one that is free; each begins with the address of the next.
+BEFORE, ALIVE, FREE = 0, 1, 2
 
 
 @native
@@ -72,9 +74,10 @@ def taken(settings: int, size: int) -> int:
     used = (size + room + PAGE - 1) // PAGE * PAGE + PAGE
     begin = 0
     place = 0
-    if used == PAGE + (1 + before) * PAGE and load(settings, SPARE) != 0:
-        begin = load(settings, SPARE)
-        store(settings, SPARE, load(begin, 0))
+    if used < PAGES * PAGE:
+        begin = load(settings, FREE + used // PAGE)
+    if begin != 0:
+        store(settings, FREE + used // PAGE, load(begin, 0))
     elif load(settings, ALIVE) < MOST:
         begin = map_pages(0, used, ACCESS, KIND, -1, 0)
         if begin == -1:
@@ -126,9 +129,9 @@ def guarded_free(settings: int, place: int, size: int) -> int:
         used = load(words, 1)
         if used == 0:
             release(begin)
-        elif used == PAGE + (1 + load(settings, BEFORE)) * PAGE:
-            store(begin, 0, load(settings, SPARE))
-            store(settings, SPARE, begin)
+        elif used < PAGES * PAGE:
+            store(begin, 0, load(settings, FREE + used // PAGE))
+            store(settings, FREE + used // PAGE, begin)
         else:
             unmap(begin, used)
             atomic_add(settings, ALIVE, -1)
@@ -161,7 +164,7 @@ class Handler(ctypes.Structure):
 def install(before: bool = False) -> Callable[[], object]:
     """From now on this thread's arrays have guard pages behind them, or in front of them;
     calling the result ends that."""
-    settings = (ctypes.c_int64 * 3)(before)
+    settings = (ctypes.c_int64 * (FREE + PAGES))(before)
     code: list[Native[Any]] = [
         guarded_malloc, guarded_calloc, guarded_realloc, guarded_free,
     ]  # fmt: skip
