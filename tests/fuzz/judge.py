@@ -303,7 +303,7 @@ class Case:
 
     def compare_wide(self, given: Mapping[int, Any], found: Sequence[Any]) -> None:
         self.until = time.monotonic() + BUDGET
-        self.base: dict[int, Any] = {}  # costs with nothing moved
+        self.base: dict[tuple[int, ...], Any] = {}  # costs with nothing moved
         with mpmath.workdps(DIGITS):
             leaves = {n: widened(a) for n, a in given.items()}
             try:
@@ -417,7 +417,7 @@ class Case:
             return float(
                 (
                     self.cost(asked, leaves, [(n, place, step)])
-                    - self.unmoved(asked, leaves)
+                    - self.unmoved(asked, leaves, [(n, place, 0 * step)])
                 )
                 / step
             )
@@ -428,7 +428,8 @@ class Case:
             self.cost(asked, leaves, [*moved, *along(step)]),
             self.cost(asked, leaves, moved),
         )
-        other, none = self.cost(asked, leaves, along(step)), self.unmoved(asked, leaves)
+        other = self.cost(asked, leaves, along(step))
+        none = self.unmoved(asked, leaves, [(n, place, 0 * step), *along(0 * step)])
         return float((both - one - other + none) / step / step)
 
     def directions(self, asked: Any, leaves: Any) -> Any:
@@ -445,10 +446,12 @@ class Case:
             changes += [(n, p, weights[p]) for p in np.ndindex(shape)]
         return lambda step: [(n, p, mpmath.mpf(float(w)) * step) for n, p, w in changes]
 
-    def unmoved(self, asked: Any, leaves: Any) -> Any:
-        if asked["cost"] not in self.base:
-            self.base[asked["cost"]] = self.cost(asked, leaves, [])
-        return self.base[asked["cost"]]
+    def unmoved(self, asked: Any, leaves: Any, still: Sequence[Any]) -> Any:
+        """still: changes by 0, so that floats made of integers have many digits here too."""
+        key = asked["cost"], *sorted({n for n, _, _ in still})
+        if key not in self.base:
+            self.base[key] = self.cost(asked, leaves, still)
+        return self.base[key]
 
     def cost(self, asked: Any, leaves: Any, changes: Sequence[Any]) -> Any:
         meaning = Moved(self.dtypes, changes)
